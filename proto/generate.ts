@@ -35,7 +35,8 @@ if (process.argv.includes("--check")) {
     (file) => readFileSync(join(out, file), "utf8") !== readFileSync(join(root, "proto", file), "utf8"),
   );
   rmSync(out, { recursive: true });
-  for (const file of stale) console.error(`proto/${file} is not what its .proto gives: run "npm run generate"`);
+  for (const file of stale)
+    console.error(`proto/${file} is not what its .proto gives: run "npm run generate"`);
   process.exit(stale.length === 0 ? 0 : 1);
 }
 generate("proto");

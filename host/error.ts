@@ -1,0 +1,134 @@
+/**
+ * Every failure that leaves a room of the host is a KleidiError: a code of the one table below, a sentence that names the
+ * action, the limit and the actual value, and a cause that stays in the log.
+ */
+
+/** gRPC status codes that kleidi answers with (facts: KMS v2, "gRPC codes to answer with"). */
+export const Grpc = {
+  INVALID_ARGUMENT: 3,
+  DEADLINE_EXCEEDED: 4,
+  NOT_FOUND: 5,
+  PERMISSION_DENIED: 7,
+  RESOURCE_EXHAUSTED: 8,
+  FAILED_PRECONDITION: 9,
+  INTERNAL: 13,
+  UNAVAILABLE: 14,
+  UNAUTHENTICATED: 16,
+} as const;
+
+/** `grpc` is absent where the code can only come from a command, never from an RPC. `hint` says what to do next. */
+interface Row {
+  readonly grpc?: number;
+  readonly hint: string;
+}
+
+/** The error table; docs/errors.md is generated from it. */
+export const ERRORS = {
+  "request-invalid": {
+    grpc: Grpc.INVALID_ARGUMENT,
+    hint: "The caller sent something that no API server sends. Look at what else uses the socket.",
+  },
+  "request-too-large": {
+    grpc: Grpc.RESOURCE_EXHAUSTED,
+    hint: "KMS v2 sends DEK seeds of 32 bytes; kleidi encrypts up to 512. Look at what else uses the socket.",
+  },
+  "ciphertext-invalid": {
+    grpc: Grpc.INVALID_ARGUMENT,
+    hint: "The stored object was not encrypted by this key, or was changed in etcd. Compare with a backup of etcd.",
+  },
+  "annotations-invalid": {
+    grpc: Grpc.INVALID_ARGUMENT,
+    hint: "The stored object's annotations are not the ones that kleidi returned. Compare with a backup of etcd.",
+  },
+  "key-unknown": {
+    grpc: Grpc.NOT_FOUND,
+    hint: 'No configured key has this key_id. Add the key that wrote the object to "keys" with use: decrypt.',
+  },
+  "key-not-ready": {
+    grpc: Grpc.FAILED_PRECONDITION,
+    hint: 'The active key is not usable. Run "kleidi check --live" and read what it says of this key.',
+  },
+  "backend-unreachable": {
+    grpc: Grpc.UNAVAILABLE,
+    hint: "The KMS behind the provider does not answer. Look at the KMS and the way to it; the host tries again by itself.",
+  },
+  "provider-unavailable": {
+    grpc: Grpc.UNAVAILABLE,
+    hint: "The provider's process is being started again. If this goes on, read the log lines of that provider.",
+  },
+  "credential-refused": {
+    grpc: Grpc.UNAUTHENTICATED,
+    hint: "The KMS refused the credential. Renew it and look at its policy.",
+  },
+  "capability-denied": {
+    grpc: Grpc.PERMISSION_DENIED,
+    hint: 'The provider asked for something that it was not granted. If it may have it, add it under "grants".',
+  },
+  overloaded: {
+    grpc: Grpc.RESOURCE_EXHAUSTED,
+    hint: "More calls are in flight than the provider's limits allow. Look for a caller in a loop, or raise the limit.",
+  },
+  deadline: {
+    grpc: Grpc.DEADLINE_EXCEEDED,
+    hint: "The provider or its KMS was too slow. The API server waits 3 s; find the slow part before raising a limit.",
+  },
+  "provider-fault": {
+    grpc: Grpc.INTERNAL,
+    hint: "The provider broke its contract. Its log lines say how; report them to the provider's author.",
+  },
+  "read-back-failed": {
+    grpc: Grpc.INTERNAL,
+    hint: "The provider cannot read what it wrote, so nothing was stored. Do not use this provider until that is understood.",
+  },
+  "host-fault": {
+    grpc: Grpc.INTERNAL,
+    hint: "This is a fault in kleidi itself. Report the log line.",
+  },
+  stopping: {
+    grpc: Grpc.UNAVAILABLE,
+    hint: "The host is stopping; ask again when it is back.",
+  },
+  "config-invalid": { hint: "Mend the lines that are named, then run the command again." },
+  "module-invalid": { hint: "Build the provider again, or get it again from where it is published." },
+  "digest-differs": {
+    hint: "The module is not the one that was pinned. Find out who changed it before changing the pin.",
+  },
+  "socket-refused": { hint: "Look at what is at that path before removing anything." },
+  "key-file-invalid": {
+    hint: "Restore the key file from its backup. A new key cannot read what the old one encrypted.",
+  },
+  "key-exists": { hint: "Nothing was written. To rotate, choose a new key name." },
+  "key-missing": {
+    hint: "Restore the key file from its backup. A new key cannot read what the old one encrypted.",
+  },
+} as const satisfies Record<string, Row>;
+
+export type ErrorCode = keyof typeof ERRORS;
+
+/** A failure with a code of the table. `message` may go to the API server; `cause` may not. */
+export class KleidiError extends Error {
+  readonly code: ErrorCode;
+
+  constructor(code: ErrorCode, message: string, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.name = "KleidiError";
+    this.code = code;
+  }
+
+  /** What to do next, from the table. */
+  get hint(): string {
+    return ERRORS[this.code].hint;
+  }
+
+  /** The gRPC status code to answer with. */
+  get grpc(): number {
+    const row: Row = ERRORS[this.code];
+    return row.grpc ?? Grpc.INTERNAL;
+  }
+}
+
+/** Any thrown value as a KleidiError; what is not one becomes a "host-fault" without its text. */
+export function toKleidiError(error: unknown, action: string): KleidiError {
+  if (error instanceof KleidiError) return error;
+  return new KleidiError("host-fault", `Cannot ${action}: an unexpected failure in the host`, error);
+}
