@@ -1,0 +1,139 @@
+/**
+ * Asks each key's provider how it is, in the background, so that Status never waits for a KMS. The active key is also used once
+ * in each probe: a key that says it is well and cannot encrypt is not well.
+ */
+import { KleidiError, toKleidiError } from "../error.ts";
+import { checkStatusReply } from "./check-reply.ts";
+import type { KeyConfig, Keyset } from "./keyset.ts";
+import { seal } from "./seal.ts";
+
+export interface ProberOptions {
+  /** Milliseconds between the end of a good probe and the next one. */
+  readonly intervalMs: number;
+  /** Told of every change from good to failed and back, and of every new version. */
+  readonly onChange: (change: KeyChange) => void;
+}
+
+export interface KeyChange {
+  readonly key: KeyConfig;
+  readonly keyId?: string | undefined;
+  readonly failure?: KleidiError | undefined;
+}
+
+// After a failure the next probe comes soon, then ever later, up to the interval.
+const FIRST_RETRY_MS = 250;
+// A probe that has not ended for this many intervals makes Status fail: what it would say is too old.
+const STALE_AFTER_INTERVALS = 6;
+
+export class Prober {
+  readonly #keyset: Keyset;
+  readonly #options: ProberOptions;
+  readonly #loops: Loop[];
+
+  constructor(keyset: Keyset, options: ProberOptions) {
+    this.#keyset = keyset;
+    this.#options = options;
+    this.#loops = keyset.keys.map((key) => new Loop(() => this.#probe(key), options.intervalMs));
+  }
+
+  /** Begins; resolves when every key was probed once, well or not. */
+  async start(): Promise<void> {
+    await Promise.all(this.#loops.map((loop) => loop.start()));
+  }
+
+  stop(): void {
+    for (const loop of this.#loops) loop.stop();
+  }
+
+  /** An RPC failed on this key: look again now instead of at the interval's end. */
+  soon(key: KeyConfig): void {
+    this.#loops[this.#keyset.keys.indexOf(key)]?.soon();
+  }
+
+  /** @throws KleidiError key-not-ready when the active key's last answer is too old to be repeated */
+  assertFresh(): void {
+    const loop = this.#loops[this.#keyset.keys.findIndex(({ use }) => use === "active")];
+    const age = loop === undefined ? 0 : loop.ageMs();
+    const limit = this.#options.intervalMs * STALE_AFTER_INTERVALS;
+    if (age > limit) {
+      throw new KleidiError(
+        "key-not-ready",
+        `Cannot answer Status: the active key's last probe ended ${Math.round(age)} ms ago, at most ${limit} are allowed`,
+      );
+    }
+  }
+
+  /** True when the key is well. */
+  async #probe(key: KeyConfig): Promise<boolean> {
+    const before = this.#keyset.states().find((state) => state.key === key);
+    try {
+      const versions = await key.provider.status(key.name);
+      checkStatusReply(key.provider.name, versions);
+      const current = await this.#keyset.learn(key, versions);
+      if (key.use === "active") await seal(current, crypto.getRandomValues(new Uint8Array(32)));
+      this.#keyset.markGood(current);
+      if (before?.failure !== undefined || before?.current?.keyId !== current.keyId) {
+        this.#options.onChange({ key, keyId: current.keyId });
+      }
+      return true;
+    } catch (error) {
+      const failure = toKleidiError(error, `probe key "${key.name}"`);
+      this.#keyset.markFailed(key, failure);
+      if (before?.failure?.message !== failure.message) this.#options.onChange({ key, failure });
+      return false;
+    }
+  }
+}
+
+/** Runs a probe again and again, never twice at once. */
+class Loop {
+  readonly #probe: () => Promise<boolean>;
+  readonly #intervalMs: number;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #running = false;
+  #again = false;
+  #stopped = false;
+  #failures = 0;
+  #endedAt = performance.now();
+
+  constructor(probe: () => Promise<boolean>, intervalMs: number) {
+    this.#probe = probe;
+    this.#intervalMs = intervalMs;
+  }
+
+  async start(): Promise<void> {
+    await this.#run();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+  }
+
+  soon(): void {
+    // A key that is known to fail is looked at by its own back-off; a caller in a loop must not turn it into a flood.
+    if (this.#failures > 0) return;
+    if (this.#running) this.#again = true;
+    else void this.#run();
+  }
+
+  ageMs(): number {
+    return performance.now() - this.#endedAt;
+  }
+
+  async #run(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#running = true;
+    const good = await this.#probe();
+    this.#running = false;
+    this.#endedAt = performance.now();
+    this.#failures = good ? 0 : this.#failures + 1;
+    if (this.#stopped) return;
+    const delay = good
+      ? this.#intervalMs
+      : Math.min(FIRST_RETRY_MS * 2 ** (this.#failures - 1), this.#intervalMs);
+    // Jitter: the keys of one host, and the hosts of one cluster, should not ask at the same moment.
+    this.#timer = setTimeout(() => void this.#run(), this.#again ? 0 : delay * (0.9 + 0.2 * Math.random()));
+    this.#again = false;
+  }
+}
