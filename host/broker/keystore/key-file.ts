@@ -1,0 +1,81 @@
+/**
+ * The form of a software key's file: one line of text, so that a backup can be looked at.
+ *
+ *     kleidi-key-1 NAME BASE64URL(32 bytes of key) CHECKSUM
+ *
+ * CHECKSUM is the first 16 hexadecimal digits of the SHA-256 of all that stands before it. The name inside stops a file from being
+ * taken for another key's; the checksum tells a damaged file from a wrong key.
+ */
+import { createHash, createHmac } from "node:crypto";
+import { KleidiError } from "../../error.ts";
+
+/** A key's bytes, without a way to print them. */
+export class KeyBytes {
+  readonly #bytes: Uint8Array<ArrayBuffer>;
+
+  /** @param bytes 32 bytes; they are wiped when the key is. */
+  constructor(bytes: Uint8Array<ArrayBuffer>) {
+    this.#bytes = bytes;
+  }
+
+  use<T>(work: (bytes: Uint8Array<ArrayBuffer>) => T): T {
+    return work(this.#bytes);
+  }
+
+  wipe(): void {
+    this.#bytes.fill(0);
+  }
+
+  toJSON(): string {
+    return "[key]";
+  }
+
+  toString(): string {
+    return "[key]";
+  }
+}
+
+export const KEY_BYTES = 32;
+const FORMAT = "kleidi-key-1";
+
+export function formatKeyFile(name: string, key: KeyBytes): string {
+  const body = key.use((bytes) => `${FORMAT} ${name} ${Buffer.from(bytes).toString("base64url")}`);
+  return `${body} ${checksum(body)}\n`;
+}
+
+/**
+ * @param path for the message only
+ * @throws KleidiError key-file-invalid
+ */
+export function parseKeyFile(name: string, path: string, text: string): KeyBytes {
+  const action = `Cannot load key "${name}" from ${path}`;
+  if (text.length === 0) throw invalid(`${action}: the file is empty`);
+  const at = text.lastIndexOf(" ");
+  const [format, inside, encoded, ...others] = text.slice(0, Math.max(at, 0)).split(" ");
+  if (format !== FORMAT) throw invalid(`${action}: it does not begin with "${FORMAT}"`);
+  if (!text.endsWith("\n")) throw invalid(`${action}: its line does not end, so it is cut short`);
+  if (others.length > 0 || encoded === undefined || checksum(text.slice(0, at)) !== text.slice(at + 1, -1)) {
+    throw invalid(`${action}: its checksum is wrong, so the file is damaged`);
+  }
+  if (inside !== name) throw invalid(`${action}: the file holds the key "${inside}"`);
+  const bytes = Uint8Array.from(Buffer.from(encoded, "base64url"));
+  if (bytes.length !== KEY_BYTES) {
+    throw invalid(`${action}: its key is ${bytes.length} bytes, it should be ${KEY_BYTES}`);
+  }
+  return new KeyBytes(bytes);
+}
+
+/** Names the key material without telling it: 32 hexadecimal digits of an HMAC under the key. */
+export function fingerprint(key: KeyBytes): string {
+  return key.use((bytes) =>
+    createHmac("sha256", bytes).update("kleidi fingerprint 1").digest("hex").slice(0, 32),
+  );
+}
+
+function checksum(body: string): string {
+  return createHash("sha256").update(body).digest("hex").slice(0, 16);
+}
+
+function invalid(message: string): KleidiError {
+  return new KleidiError("key-file-invalid", message);
+}

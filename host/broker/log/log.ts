@@ -1,0 +1,37 @@
+/** kleidi:log: a guest's lines in the host's log, bounded in length and in number for each call. */
+import { fromBinary } from "@bufbuild/protobuf";
+import { LogWriteRequestSchema } from "../../../proto/provider/v1/provider_pb.ts";
+import { answer, HostCode, refusal } from "../../host-call.ts";
+import type { Operation } from "../gate.ts";
+
+const MAX_LINE = 1024;
+const LEVELS = ["debug", "info", "warn", "error"] as const;
+export type GuestLogLevel = (typeof LEVELS)[number];
+
+export interface GuestLogOptions {
+  /** Lines in one call, by the provider's name. */
+  readonly linesPerCall: ReadonlyMap<string, number>;
+  readonly write: (provider: string, level: GuestLogLevel, line: string) => void;
+}
+
+export function createLog({ linesPerCall, write }: GuestLogOptions): Record<string, Operation> {
+  return {
+    write(call) {
+      // Lines are host calls: the how-manieth line cannot be more than the how-manieth host call.
+      const limit = linesPerCall.get(call.provider) ?? 0;
+      if (call.ordinal > limit)
+        return refusal(HostCode.LIMIT, `at most ${limit} log lines are allowed in a call`);
+      let request: { level: number; message: string };
+      try {
+        request = fromBinary(LogWriteRequestSchema, call.request);
+      } catch {
+        return refusal(HostCode.INVALID, "the request is no LogWriteRequest");
+      }
+      const level = LEVELS[request.level];
+      if (level === undefined) return refusal(HostCode.INVALID, `level ${request.level} is not 0 to 3`);
+      // Control characters could forge lines or drive a terminal.
+      write(call.provider, level, request.message.slice(0, MAX_LINE).replace(/\p{Cc}/gu, "\ufffd"));
+      return answer(new Uint8Array());
+    },
+  };
+}

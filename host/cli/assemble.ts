@@ -1,0 +1,133 @@
+/**
+ * Puts a host together from a configuration: modules admitted, keys loaded, the broker's gate, a supervised sandbox for each
+ * provider, and the keyset over them. Nothing runs yet.
+ */
+import { Crypto as SoftwareCrypto } from "@peculiar/webcrypto";
+import { createGate } from "../broker/gate.ts";
+import { KeyDirectory } from "../broker/keystore/directory.ts";
+import { Keystore } from "../broker/keystore/keystore.ts";
+import { createLog as createGuestLog } from "../broker/log/log.ts";
+import type { Config, ProviderConfig } from "../config/config.ts";
+import { KleidiError } from "../error.ts";
+import type { Gate } from "../host-call.ts";
+import { type KeyConfig, Keyset } from "../kms/keyset.ts";
+import { type Admitted, admit } from "../sandbox/admission.ts";
+import { SandboxedProvider } from "../sandbox/provider.ts";
+import { Supervisor } from "../sandbox/supervisor.ts";
+import { failureFields, type Logger } from "../telemetry/log.ts";
+
+export interface Host {
+  readonly keyset: Keyset;
+  readonly supervisors: ReadonlyMap<string, Supervisor>;
+  /** Starts every provider; rejects with the first one that cannot be. */
+  start(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** @throws KleidiError module-invalid, digest-differs, key-missing, key-file-invalid */
+export async function assemble(config: Config, log: Logger): Promise<Host> {
+  const modules = new Map(config.providers.map((provider) => [provider.name, admit(provider)]));
+  const gate = await broker(config, modules, log);
+  const supervisors = new Map(
+    config.providers.map((provider) => [
+      provider.name,
+      supervisor(provider, modules.get(provider.name), gate, log),
+    ]),
+  );
+  const providers = new Map(
+    [...supervisors].map(([name, each]) => [name, new SandboxedProvider(name, each)]),
+  );
+  const keyset = new Keyset(
+    config.keys.map(({ name, provider, use, version }): KeyConfig => {
+      const found = providers.get(provider);
+      if (found === undefined) throw new KleidiError("host-fault", `Cannot find provider "${provider}"`);
+      return { name, provider: found, use, pin: version };
+    }),
+  );
+  const all = [...supervisors.values()];
+  return {
+    keyset,
+    supervisors,
+    async start() {
+      try {
+        await Promise.all(all.map((each) => each.start()));
+      } catch (error) {
+        await Promise.all(all.map((each) => each.stop()));
+        throw error;
+      }
+    },
+    async stop() {
+      await Promise.all(all.map((each) => each.stop()));
+    },
+  };
+}
+
+async function broker(config: Config, modules: Map<string, Admitted>, log: Logger): Promise<Gate> {
+  const keystore = new Keystore(new SoftwareCrypto());
+  const granted = new Set(config.providers.flatMap(({ grants }) => grants.keystore?.keys ?? []));
+  if (config.keystore !== undefined) {
+    const directory = new KeyDirectory(config.keystore.directory);
+    for (const name of granted) await keystore.add(name, directory.load(name));
+  }
+  const clients = new Map(
+    config.providers.map(({ name, grants, limits }) => [
+      name,
+      { requests: modules.get(name)?.manifest.capabilities ?? [], grants, hostCalls: limits.hostCalls },
+    ]),
+  );
+  return createGate({
+    clients,
+    capabilities: {
+      keystore: keystore.operations,
+      log: createGuestLog({
+        linesPerCall: new Map(config.providers.map(({ name, limits }) => [name, limits.logLines])),
+        write: (provider, level, line) => log[level]({ provider, guest: true }, line),
+      }),
+    },
+    onDenied: ({ provider, rpc, capability, operation }, reason) =>
+      log.warn({ provider, rpc, capability, operation }, `denied: ${reason}`),
+    onFault: ({ provider, rpc, capability, operation }, error) =>
+      log.error(
+        { provider, rpc, capability, operation, cause: String(error) },
+        "a host call failed in the host",
+      ),
+  });
+}
+
+function supervisor(
+  provider: ProviderConfig,
+  module: Admitted | undefined,
+  gate: Gate,
+  log: Logger,
+): Supervisor {
+  if (module === undefined)
+    throw new KleidiError("host-fault", `Cannot find the module of "${provider.name}"`);
+  const { limits, name } = provider;
+  return new Supervisor({
+    provider: name,
+    module: module.bytes,
+    ...limits,
+    gate,
+    onStderr: (text) =>
+      log.warn({ provider: name, text: text.trim() }, "the provider's process wrote to stderr"),
+    onEnd: (how, nextInMs) =>
+      log.warn({ provider: name, how, nextInMs }, "the provider's process ended; another one is started"),
+  });
+}
+
+/** The log lines of a key's changes. */
+export function logKeyChange(log: Logger, hash: (keyId: string) => string) {
+  return ({
+    key,
+    keyId,
+    failure,
+  }: {
+    key: KeyConfig;
+    keyId?: string | undefined;
+    failure?: KleidiError | undefined;
+  }) => {
+    const fields = { key: key.name, provider: key.provider.name, use: key.use };
+    if (failure !== undefined) log.error({ ...fields, ...failureFields(failure) }, failure.message);
+    else if (keyId !== undefined) log.info({ ...fields, key_id_sha256: hash(keyId) }, "the key is ready");
+  };
+}

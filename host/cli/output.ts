@@ -1,0 +1,56 @@
+/** What commands print, and how they end: 0 good, 1 found something, 2 used wrongly. */
+import { styleText } from "node:util";
+import { KleidiError } from "../error.ts";
+
+export const EXIT = { GOOD: 0, FOUND: 1, USAGE: 2 } as const;
+
+/** One line of a report: a thing that was looked at, and what was found. */
+export interface Finding {
+  readonly what: string;
+  readonly ok: boolean;
+  readonly detail: string;
+  /** What to do, where it is not ok. */
+  readonly hint?: string | undefined;
+}
+
+/** Prints a report, for people or as one JSON object, and gives the exit code. */
+export function report(findings: readonly Finding[], json: boolean): number {
+  const ok = findings.every((finding) => finding.ok);
+  if (json) print(JSON.stringify({ ok, findings }, null, 2));
+  else for (const finding of findings) print(line(finding));
+  return ok ? EXIT.GOOD : EXIT.FOUND;
+}
+
+function line({ what, ok, detail, hint }: Finding): string {
+  // styleText looks at the stream: colour only on a terminal, and not under NO_COLOR.
+  const mark = ok
+    ? styleText("green", "ok  ", { stream: process.stdout })
+    : styleText("red", "FAIL", { stream: process.stdout });
+  return `${mark} ${what}: ${detail}${hint === undefined ? "" : `\n     ${hint}`}`;
+}
+
+export function print(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+/** A failure as a finding. */
+export function finding(what: string, error: unknown): Finding {
+  if (!(error instanceof KleidiError)) throw error;
+  return { what, ok: false, detail: error.message, hint: error.hint };
+}
+
+/** Prints a failure that ended a command, and gives the exit code. */
+export function fail(error: unknown, json: boolean): number {
+  const known = error instanceof KleidiError;
+  const message = error instanceof Error ? error.message : String(error);
+  if (json)
+    print(
+      JSON.stringify(
+        { ok: false, code: known ? error.code : "host-fault", message, hint: known ? error.hint : undefined },
+        null,
+        2,
+      ),
+    );
+  else process.stderr.write(`${known ? `${message}\n${error.hint}` : (error as Error).stack}\n`);
+  return EXIT.FOUND;
+}

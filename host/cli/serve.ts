@@ -1,0 +1,63 @@
+/** kleidi serve: binds the socket, starts the providers, probes the keys, and serves until SIGTERM or SIGINT. */
+import { flushCompileCache } from "node:module";
+import { loadConfig } from "../config/load.ts";
+import { toKleidiError } from "../error.ts";
+import { type RpcOutcome, serve } from "../grpc/server.ts";
+import { Prober } from "../kms/prober.ts";
+import { KmsService } from "../kms/service.ts";
+import { createLog, failureFields, keyIdHash, type Logger } from "../telemetry/log.ts";
+import { assemble, logKeyChange } from "./assemble.ts";
+import { EXIT } from "./output.ts";
+
+// Calls in flight end by themselves within 2.4 s.
+const GRACE_MS = 4_000;
+
+export async function serveCommand(configPath: string): Promise<number> {
+  const config = loadConfig(configPath);
+  const log = createLog(config.log);
+  const stopped = untilStopped();
+  const host = await assemble(config, log);
+  const prober = new Prober(host.keyset, {
+    intervalMs: config.status.intervalMs,
+    onChange: logKeyChange(log, keyIdHash),
+  });
+  // Bound before the providers are up: the API server is told "not ready yet" instead of finding nobody.
+  const server = await serve({
+    listen: config.listen,
+    service: new KmsService(host.keyset, prober),
+    onRpc: (outcome) => logRpc(log, outcome),
+  });
+  try {
+    await host.start();
+    await prober.start();
+    log.info({ socket: config.listen.socket, keys: config.keys.length }, "serving");
+    // The parsed sources are kept for the next start.
+    flushCompileCache();
+    const signal = await stopped;
+    log.info({ signal }, "stopping: calls in flight are finished");
+    return EXIT.GOOD;
+  } catch (error) {
+    const failure = toKleidiError(error, "serve");
+    log.fatal(failureFields(failure), failure.message);
+    throw failure;
+  } finally {
+    prober.stop();
+    await server.stop(GRACE_MS);
+    await host.stop();
+    log.info("stopped");
+  }
+}
+
+function logRpc(log: Logger, { rpc, uid, keyId, ms, failure }: RpcOutcome): void {
+  const fields = { rpc, uid, ms: Math.round(ms * 1000) / 1000 };
+  if (failure !== undefined) log.warn({ ...fields, ...failureFields(failure) }, failure.message);
+  else if (log.isLevelEnabled("debug")) {
+    log.debug({ ...fields, key_id_sha256: keyId === undefined ? undefined : keyIdHash(keyId) }, "done");
+  }
+}
+
+function untilStopped(): Promise<string> {
+  return new Promise((resolve) => {
+    for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => resolve(signal));
+  });
+}

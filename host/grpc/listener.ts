@@ -1,0 +1,112 @@
+/**
+ * The Unix socket. It is bound under another name, given its mode and group, and only then renamed to its own: there is no moment
+ * at which it can be reached with the wrong mode, or at which a dead one was removed and no new one is there.
+ */
+import { chmodSync, chownSync, lstatSync, readFileSync, renameSync, unlinkSync } from "node:fs";
+import { connect, createServer, type Server, type Socket } from "node:net";
+import { basename, dirname, join } from "node:path";
+import { KleidiError } from "../error.ts";
+
+export interface ListenOptions {
+  readonly socket: string;
+  readonly mode: number;
+  readonly group?: string | number;
+}
+
+export interface Listener {
+  readonly server: Server;
+  /** Accepts nothing more and removes the socket, if it is still ours. */
+  close(): void;
+}
+
+/** @throws KleidiError socket-refused */
+export async function listen(
+  options: ListenOptions,
+  onConnection: (socket: Socket) => void,
+): Promise<Listener> {
+  const { socket } = options;
+  const action = `Cannot listen on ${socket}`;
+  await assertFree(socket, action);
+  const staged = join(dirname(socket), `.${basename(socket).slice(0, 40)}.${process.pid}`);
+  const server = createServer(onConnection);
+  // Between bind and chmod nobody but the owner may connect.
+  const umask = process.umask(0o177);
+  try {
+    unlinkIfThere(staged);
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", reject);
+      server.listen(staged, resolve);
+    });
+    if (options.group !== undefined) chownSync(staged, -1, groupId(options.group, action));
+    chmodSync(staged, options.mode);
+    renameSync(staged, socket);
+  } catch (error) {
+    server.close();
+    unlinkIfThere(staged);
+    if (error instanceof KleidiError) throw error;
+    const reason = (error as NodeJS.ErrnoException).code ?? "unknown";
+    throw new KleidiError("socket-refused", `${action}: the system refuses it (${reason})`, error);
+  } finally {
+    process.umask(umask);
+  }
+  const { ino } = lstatSync(socket);
+  return {
+    server,
+    close() {
+      server.close();
+      if (lstatSync(socket, { throwIfNoEntry: false })?.ino === ino) unlinkSync(socket);
+    },
+  };
+}
+
+/** Only a dead socket of our own may be replaced. */
+async function assertFree(path: string, action: string): Promise<void> {
+  const folder = lstatSync(dirname(path), { throwIfNoEntry: false });
+  if (folder === undefined) {
+    throw refused(
+      `${action}: the folder ${dirname(path)} does not exist; make it: install -d -m 0750 ${dirname(path)}`,
+    );
+  }
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  if (found === undefined) return;
+  if (found.isSymbolicLink()) throw refused(`${action}: a symbolic link is there`);
+  if (!found.isSocket()) {
+    throw refused(`${action}: ${found.isDirectory() ? "a folder" : "a file that is no socket"} is there`);
+  }
+  const uid = process.getuid?.();
+  if (found.uid !== uid) {
+    throw refused(`${action}: the socket there belongs to uid ${found.uid}, this process is uid ${uid}`);
+  }
+  if (await answers(path)) throw refused(`${action}: a process is serving there already`);
+}
+
+function answers(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const probe = connect(path);
+    const settle = (live: boolean) => {
+      probe.destroy();
+      resolve(live);
+    };
+    probe.once("connect", () => settle(true));
+    // Only a refused connection says that nobody is there; anything else may be a server that is busy.
+    probe.once("error", (error: NodeJS.ErrnoException) => settle(error.code !== "ECONNREFUSED"));
+  });
+}
+
+/** Node has no getgrnam; groups of a directory service are given by their number. */
+function groupId(group: string | number, action: string): number {
+  if (typeof group === "number") return group;
+  for (const line of readFileSync("/etc/group", "utf8").split("\n")) {
+    const [name, , id] = line.split(":");
+    if (name === group && id !== undefined) return Number(id);
+  }
+  throw refused(`${action}: the group "${group}" is not in /etc/group; write its number instead`);
+}
+
+function unlinkIfThere(path: string): void {
+  if (lstatSync(path, { throwIfNoEntry: false }) !== undefined) unlinkSync(path);
+}
+
+function refused(message: string): KleidiError {
+  return new KleidiError("socket-refused", message);
+}

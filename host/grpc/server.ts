@@ -1,0 +1,121 @@
+/** The gRPC server: protobuf to kms and back, a deadline for each call, and our own sentence with each error. */
+import { create } from "@bufbuild/protobuf";
+import { Server, ServerCredentials, type ServerUnaryCall, type sendUnaryData } from "@grpc/grpc-js";
+import {
+  DecryptResponseSchema,
+  EncryptResponseSchema,
+  StatusResponseSchema,
+} from "../../proto/kms/v2/kms_pb.ts";
+import { KleidiError, toKleidiError } from "../error.ts";
+import type { KmsService } from "../kms/service.ts";
+import { type Listener, type ListenOptions, listen } from "./listener.ts";
+import { kmsMethods } from "./methods.ts";
+
+export interface ServeOptions {
+  readonly listen: ListenOptions;
+  readonly service: KmsService;
+  readonly onRpc: (outcome: RpcOutcome) => void;
+}
+
+export interface RpcOutcome {
+  readonly rpc: "Status" | "Encrypt" | "Decrypt";
+  /** As the caller named its request; cut to 64 characters, anything but printable ASCII replaced. */
+  readonly uid: string;
+  readonly keyId?: string | undefined;
+  readonly ms: number;
+  readonly failure?: KleidiError | undefined;
+}
+
+export interface KmsServer {
+  /** Accepts no new calls, waits for those in flight, at most this many milliseconds, and removes the socket. */
+  stop(graceMs: number): Promise<void>;
+}
+
+// The API server waits 3 s; it should hear our sentence, not its own deadline.
+const DEADLINE_MS = 2_400;
+// The largest legal request is a Decrypt: a ciphertext, a key_id and 32 KiB of annotations.
+const MAX_MESSAGE = 64 * 1024;
+
+/** @throws KleidiError socket-refused */
+export async function serve({ listen: where, service, onRpc }: ServeOptions): Promise<KmsServer> {
+  const server = new Server({
+    "grpc.max_receive_message_length": MAX_MESSAGE,
+    "grpc.max_send_message_length": MAX_MESSAGE,
+    "grpc.max_concurrent_streams": 1024,
+    "grpc.max_metadata_size": 8192,
+  });
+  server.addService(kmsMethods, {
+    Status: unary("Status", async () => {
+      const keyId = service.status();
+      return [create(StatusResponseSchema, { version: "v2", healthz: "ok", keyId }), keyId];
+    }),
+    Encrypt: unary("Encrypt", async (request: { plaintext: Uint8Array }) => {
+      const sealed = await service.encrypt(request.plaintext);
+      return [
+        create(EncryptResponseSchema, { ...sealed, annotations: { ...sealed.annotations } }),
+        sealed.keyId,
+      ];
+    }),
+    Decrypt: unary("Decrypt", async (request: DecryptCall) => {
+      const plaintext = await service.decrypt(request);
+      return [create(DecryptResponseSchema, { plaintext }), request.keyId];
+    }),
+  });
+  const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
+  const listener = await listen(where, (socket) => injector.injectConnection(socket));
+  return { stop: (graceMs) => stop(server, injector, listener, graceMs) };
+
+  type DecryptCall = { ciphertext: Uint8Array; keyId: string; annotations: Record<string, Uint8Array> };
+
+  function unary<In, Out>(rpc: RpcOutcome["rpc"], work: (request: In) => Promise<[Out, string]>) {
+    return async (call: ServerUnaryCall<In, Out>, reply: sendUnaryData<Out>) => {
+      const begun = performance.now();
+      const uid = printable((call.request as { uid?: string }).uid ?? "");
+      const told = (rest: { keyId?: string; failure?: KleidiError }) =>
+        onRpc({ rpc, uid, ms: performance.now() - begun, ...rest });
+      try {
+        const [response, keyId] = await within(rpc, work(call.request));
+        reply(null, response);
+        told({ keyId });
+      } catch (error) {
+        const failure = toKleidiError(error, rpc);
+        reply({ code: failure.grpc, details: failure.message });
+        told({ failure });
+      }
+    };
+  }
+}
+
+/** What the caller does not wait for any longer runs on to its own, bounded end. */
+function within<T>(rpc: string, work: Promise<T>): Promise<T> {
+  const { promise, resolve, reject } = Promise.withResolvers<T>();
+  const timer = setTimeout(
+    () => reject(new KleidiError("deadline", `Cannot ${rpc}: it took longer than ${DEADLINE_MS} ms`)),
+    DEADLINE_MS,
+  );
+  work.then(resolve, reject).finally(() => clearTimeout(timer));
+  return promise;
+}
+
+async function stop(
+  server: Server,
+  injector: { drain(graceMs: number): void; destroy(): void },
+  listener: Listener,
+  graceMs: number,
+): Promise<void> {
+  listener.close();
+  injector.drain(graceMs);
+  const drained = Promise.withResolvers<void>();
+  const timer = setTimeout(() => {
+    server.forceShutdown();
+    drained.resolve();
+  }, graceMs);
+  server.tryShutdown(() => drained.resolve());
+  await drained.promise;
+  clearTimeout(timer);
+  injector.destroy();
+}
+
+function printable(text: string): string {
+  return text.slice(0, 64).replace(/[^\x21-\x7e]/g, "?");
+}

@@ -1,0 +1,50 @@
+/**
+ * What a guest asks of the host, on its way from the sandbox to the broker. The two rooms do not know each other: main hands
+ * the broker's gate to the sandbox as a function of this type.
+ */
+
+export type Rpc = "status" | "encrypt" | "decrypt";
+
+export interface HostCall {
+  /** The provider's name in the configuration. */
+  readonly provider: string;
+  /** The RPC that the guest is serving; known to the host, not said by the guest. */
+  readonly rpc: Rpc;
+  /** The how-manieth host call of this RPC call, from 1. */
+  readonly ordinal: number;
+  /** The part of the import's namespace behind "kleidi:". */
+  readonly capability: string;
+  readonly operation: string;
+  /** One message of proto/provider/v1, at most 64 KiB; bytes of the guest's, copied. */
+  readonly request: Uint8Array;
+}
+
+/** docs/ABI.md, section 5. */
+export const HostCode = {
+  OK: 0,
+  DENIED: 1,
+  INVALID: 2,
+  NOT_FOUND: 3,
+  NOT_AUTHENTIC: 4,
+  UNAVAILABLE: 5,
+  LIMIT: 6,
+} as const;
+
+export interface HostAnswer {
+  readonly code: number;
+  readonly message: string;
+  readonly body: Uint8Array;
+}
+
+/** Never rejects: what goes wrong is an answer. */
+export type Gate = (call: HostCall) => Promise<HostAnswer>;
+
+const NO_BYTES = new Uint8Array();
+
+export function answer(body: Uint8Array): HostAnswer {
+  return { code: HostCode.OK, message: "", body };
+}
+
+export function refusal(code: number, message: string): HostAnswer {
+  return { code, message, body: NO_BYTES };
+}

@@ -1,0 +1,81 @@
+/** argv to command. */
+import { Command, CommanderError, InvalidArgumentError } from "commander";
+import { checkCommand } from "./cli/check.ts";
+import { healthcheckCommand } from "./cli/healthcheck.ts";
+import { keyInitCommand, keyListCommand } from "./cli/key.ts";
+import { EXIT, fail } from "./cli/output.ts";
+import { serveCommand } from "./cli/serve.ts";
+
+const DEFAULT_CONFIG = "/etc/kleidi/kleidi.yaml";
+const EXITS = "\nExit codes: 0 good, 1 found something, 2 used wrongly.";
+
+const program = new Command("kleidi")
+  .description("A KMS v2 plugin for Kubernetes whose providers are sandboxed WebAssembly guests.")
+  .exitOverride()
+  .addHelpText("after", EXITS);
+
+/** A command with --config and --json, whose action gives the exit code. */
+function command(parent: Command, usage: string, description: string): Command {
+  return parent
+    .command(usage)
+    .description(description)
+    .option("-c, --config <file>", "the configuration", DEFAULT_CONFIG)
+    .option("--json", "print one JSON object instead of text", false)
+    .addHelpText("after", EXITS);
+}
+
+function act<Options extends { json: boolean }>(
+  work: (options: Options, argument: string | undefined) => number | Promise<number>,
+) {
+  return async (...args: unknown[]) => {
+    const options = args.at(-2) as Options;
+    const argument = args.length > 2 ? (args[0] as string | undefined) : undefined;
+    try {
+      process.exitCode = await work(options, argument);
+    } catch (error) {
+      process.exitCode = fail(error, options.json);
+    }
+  };
+}
+
+function milliseconds(text: string): number {
+  const value = Number(text);
+  if (Number.isInteger(value) && value >= 1 && value <= 60_000) return value;
+  throw new InvalidArgumentError("It should be 1 to 60000, in milliseconds.");
+}
+
+type Common = { config: string; json: boolean };
+
+command(
+  program,
+  "serve",
+  "Serve KMS v2 on the configured Unix socket until SIGTERM; logs go to stderr or the log file.",
+).action(act<Common>(({ config }) => serveCommand(config)));
+command(program, "check", "Look at the configuration, the modules, their digests and grants, and the keys.")
+  .option("--live", "also start the providers and do Status, Encrypt and Decrypt through the sandbox", false)
+  .action(act<Common & { live: boolean }>(({ config, ...options }) => checkCommand(config, options)));
+command(program, "healthcheck", "Ask Status over the socket, as the API server does.")
+  .option("--socket <path>", "the socket, instead of the configuration's")
+  .option("--timeout <ms>", "how long to wait for the answer", milliseconds, 3_000)
+  .action(
+    act<Common & { socket?: string; timeout: number }>(({ config, timeout, ...options }) =>
+      healthcheckCommand(config, { ...options, timeoutMs: timeout }),
+    ),
+  );
+
+const key = program.command("key").description("Make and list software keys.").addHelpText("after", EXITS);
+command(
+  key,
+  "init [name]",
+  "Make a keystore key that never was; without a name, the active one. Nothing is ever overwritten.",
+).action(act<Common>(({ config, json }, name) => keyInitCommand(config, name, { json })));
+command(key, "list", "List the keystore keys with their fingerprints.").action(
+  act<Common>(({ config, json }) => keyListCommand(config, { json })),
+);
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (!(error instanceof CommanderError)) throw error;
+  process.exitCode = error.exitCode === 0 ? EXIT.GOOD : EXIT.USAGE;
+}

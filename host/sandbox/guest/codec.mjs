@@ -1,0 +1,102 @@
+/**
+ * Protobuf with VARINT and LEN fields only, which is all that proto/provider/v1 uses. The library of the host would be more
+ * code in the provider's process than everything else in it; tests hold this against the library.
+ */
+
+const decoder = new TextDecoder("utf-8", { fatal: true });
+const encoder = new TextEncoder();
+
+/**
+ * The fields of a message by number; of a field that is there twice, the last.
+ * @param {Uint8Array} bytes
+ * @returns {Map<number, number | Uint8Array>}
+ * @throws {RangeError} not such a message
+ */
+export function decode(bytes) {
+  /** @type {Map<number, number | Uint8Array>} */
+  const fields = new Map();
+  let at = 0;
+  const varint = () => {
+    let value = 0;
+    for (let shift = 0; shift < 35; shift += 7) {
+      const byte = bytes[at++];
+      if (byte === undefined) throw new RangeError("the message is cut short");
+      value += (byte & 127) * 2 ** shift;
+      if (byte < 128) return value;
+    }
+    throw new RangeError("a number is over 35 bits");
+  };
+  while (at < bytes.length) {
+    const key = varint();
+    const number = Math.floor(key / 8);
+    if (key % 8 === 0) {
+      fields.set(number, varint());
+    } else if (key % 8 === 2) {
+      const length = varint();
+      if (length > bytes.length - at) throw new RangeError("the message is cut short");
+      fields.set(number, bytes.subarray(at, at + length));
+      at += length;
+    } else {
+      throw new RangeError(`wire type ${key % 8} is not used here`);
+    }
+  }
+  return fields;
+}
+
+/**
+ * @param {Map<number, number | Uint8Array>} fields
+ * @param {number} number
+ * @returns {Uint8Array} empty where the field is absent
+ */
+export function bytesField(fields, number) {
+  const value = fields.get(number) ?? new Uint8Array();
+  if (typeof value === "number") throw new RangeError(`field ${number} should be bytes`);
+  return value;
+}
+
+/**
+ * @param {Map<number, number | Uint8Array>} fields
+ * @param {number} number
+ */
+export function textField(fields, number) {
+  return decoder.decode(bytesField(fields, number));
+}
+
+/**
+ * @param {Map<number, number | Uint8Array>} fields
+ * @param {number} number
+ * @returns {number} 0 where the field is absent
+ */
+export function numberField(fields, number) {
+  const value = fields.get(number) ?? 0;
+  if (typeof value !== "number") throw new RangeError(`field ${number} should be a number`);
+  return value;
+}
+
+/**
+ * A HostReply.
+ * @param {number} code
+ * @param {string} message
+ * @param {Uint8Array} body
+ */
+export function encodeReply(code, message, body) {
+  const text = encoder.encode(message);
+  /** @type {number[]} */
+  const head = [];
+  if (code !== 0) head.push(8, code);
+  if (text.length > 0) head.push(18, ...length(text), ...text);
+  if (body.length > 0) head.push(26, ...length(body));
+  const reply = new Uint8Array(head.length + body.length);
+  reply.set(head);
+  reply.set(body, head.length);
+  return reply;
+}
+
+/** @param {Uint8Array} bytes */
+function length(bytes) {
+  let rest = bytes.length;
+  const digits = [];
+  for (; rest > 127; rest >>>= 7) digits.push((rest & 127) | 128);
+  digits.push(rest);
+  return digits;
+}

@@ -1,0 +1,108 @@
+/**
+ * One instance of the guest for one call: the only file that knows Extism. What its SDK would do wrong for us (facts: sandbox)
+ * is closed here: no worker, no fetch, no config, no vars, blocks under a quota.
+ */
+import createPlugin from "@extism/extism";
+import { MAX_MESSAGE } from "../wire.mjs";
+
+const MAX_BLOCKS = 1024;
+const MAX_BLOCK = 1 << 20;
+const MAX_BLOCK_BYTES = 4 << 20;
+
+/** The part of Extism's call context that is used here. */
+/**
+ * @typedef {object} Context
+ * @property {(length: bigint) => bigint} alloc
+ * @property {(address: bigint) => { bytes(): Uint8Array } | null} read
+ * @property {(bytes: Uint8Array) => bigint} store
+ * @property {<T>() => T} hostContext
+ */
+
+/** @typedef {(capability: string, operation: string, request: Uint8Array) => Promise<Uint8Array>} HostCall */
+
+/** A request that is not one: the guest gave an address that is no block of its own. */
+const NO_REQUEST = new Uint8Array([255]);
+
+const silent = { trace() {}, debug() {}, info() {}, warn() {}, error() {}, log() {} };
+
+/**
+ * Makes a fresh instance.
+ * @param {WebAssembly.Module} module
+ * @param {{ capability: string, operation: string }[]} imports the module's imports from kleidi:*
+ */
+export async function createInstance(module, imports) {
+  let blocks = 0;
+  let blockBytes = 0;
+  /** @param {Context} context @param {bigint} length */
+  const alloc = (context, length) => {
+    blocks += 1;
+    blockBytes += Number(length);
+    if (blocks > MAX_BLOCKS || length < 1n || length > MAX_BLOCK || blockBytes > MAX_BLOCK_BYTES) {
+      throw new RangeError(
+        `block ${blocks} of ${length} bytes: at most ${MAX_BLOCKS} of 1 to ${MAX_BLOCK} bytes, ${MAX_BLOCK_BYTES} together, are allowed`,
+      );
+    }
+    return context.alloc(length);
+  };
+  /** @type {Record<string, Record<string, Function>>} */
+  const functions = { "extism:host/env": { alloc } };
+  for (const { capability, operation } of imports) {
+    const namespace = `kleidi:${capability}`;
+    functions[namespace] ??= {};
+    // Extism takes a function for asynchronous only if it is declared async.
+    functions[namespace][operation] = async (
+      /** @type {Context} */ context,
+      /** @type {bigint} */ address,
+    ) => {
+      /** @type {HostCall | null} */
+      const hostCall = context.hostContext();
+      // In the start function there is no call yet, hence nobody to answer.
+      if (hostCall === null) throw new Error("a host call outside of a call");
+      return context.store(await hostCall(capability, operation, read(context, address)));
+    };
+  }
+  const plugin = await createPlugin(/** @type {any} */ (module), {
+    useWasi: false,
+    runInWorker: false,
+    functions: /** @type {any} */ (functions),
+    // Naming the global fetch would load an HTTP client into this process.
+    fetch: /** @type {any} */ (() => Promise.reject(new Error("no fetch here"))),
+    logger: /** @type {any} */ (silent),
+    allowedHosts: [],
+    config: Object.create(null),
+  });
+
+  return {
+    /**
+     * Runs one export, once.
+     * @param {string} name
+     * @param {Uint8Array} input
+     * @param {HostCall} hostCall
+     * @returns {Promise<Uint8Array>} a copy of the output
+     */
+    async call(name, input, hostCall) {
+      const output = await plugin.call(name, input, /** @type {any} */ (hostCall));
+      if (output === null) throw new Error("it returned no output");
+      const bytes = output.bytes();
+      if (bytes.length === 0 || bytes.length > MAX_MESSAGE) {
+        throw new Error(`its output is ${bytes.length} bytes, 1 to ${MAX_MESSAGE} are allowed`);
+      }
+      return bytes;
+    },
+  };
+}
+
+/** @typedef {Awaited<ReturnType<typeof createInstance>>} Instance */
+
+/**
+ * The bytes of a block, copied before anything else can run.
+ * @param {Context} context
+ * @param {bigint} address
+ */
+function read(context, address) {
+  try {
+    return context.read(address)?.bytes().slice() ?? NO_REQUEST;
+  } catch {
+    return NO_REQUEST;
+  }
+}

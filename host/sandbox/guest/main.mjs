@@ -1,0 +1,144 @@
+/**
+ * The program of a provider's process. It has one descriptor to the host and nothing else: it compiles the module that the host
+ * sends, runs each call in an instance of its own, and passes host calls on. Start it through ../child.ts only.
+ */
+import { Socket } from "node:net";
+import { Frame, FrameReader, FrameWriter, MAX_MESSAGE, RPCS } from "../wire.mjs";
+import { encodeReply } from "./codec.mjs";
+import { compute, NotAuthentic } from "./crypto.mjs";
+import { createInstance } from "./instance.mjs";
+
+/** @import { Instance } from "./instance.mjs" */
+
+// Instances made ahead of need. Encrypt with its read-back takes two.
+const SPARES = 4;
+const MAX_HOST_FRAME = 64 << 20;
+const NONE = new Uint8Array();
+
+const link = new Socket({ fd: 3, readable: true, writable: true });
+const writer = new FrameWriter(link);
+const text = new TextEncoder();
+
+/** @type {{ module: WebAssembly.Module, imports: { capability: string, operation: string }[], hostCalls: number } | undefined} */
+let guest;
+/** @type {Instance[]} */
+const spares = [];
+let refilling = false;
+/**
+ * Calls that run, each with what takes the answer to its host call while one is on its way.
+ * @type {Map<number, { answer?: (reply: Uint8Array) => void }>}
+ */
+const calls = new Map();
+
+const reader = new FrameReader(MAX_HOST_FRAME, (type, call, payload) => {
+  if (type === Frame.LOAD) void load(payload);
+  else if (type === Frame.CALL) void run(call, payload);
+  else if (type === Frame.ANSWER) calls.get(call)?.answer?.(Uint8Array.from(payload));
+  else if (type === Frame.DROP) calls.delete(call);
+});
+link.on("data", (/** @type {Buffer} */ chunk) => reader.push(chunk));
+link.on("end", () => process.exit(0));
+link.on("error", () => process.exit(1));
+
+/** @param {Buffer} payload */
+async function load(payload) {
+  try {
+    const length = payload.readUInt32BE(0);
+    /** @type {import("../wire.mjs").LoadOptions} */
+    const options = JSON.parse(payload.toString("utf8", 4, 4 + length));
+    const module = new WebAssembly.Module(Uint8Array.from(payload.subarray(4 + length)));
+    const imports = WebAssembly.Module.imports(module)
+      .filter((entry) => entry.module.startsWith("kleidi:"))
+      .map((entry) => ({ capability: entry.module.slice("kleidi:".length), operation: entry.name }));
+    guest = { module, imports, hostCalls: options.hostCalls };
+    spares.push(await createInstance(module, imports));
+    writer.send(Frame.LOADED, 0);
+  } catch (error) {
+    writer.send(Frame.FAILED, 0, text.encode(reason(error)));
+  }
+}
+
+/**
+ * @param {number} call
+ * @param {Buffer} payload
+ */
+async function run(call, payload) {
+  const rpc = RPCS[payload.readUInt8(0)];
+  const input = Uint8Array.from(payload.subarray(1));
+  calls.set(call, {});
+  try {
+    if (guest === undefined) throw new Error("no module is loaded");
+    const instance = spares.pop() ?? (await createInstance(guest.module, guest.imports));
+    const output = await instance.call(`kleidi_${rpc}`, input, hostCallsOf(call, guest.hostCalls));
+    if (calls.delete(call)) writer.send(Frame.RESULT, call, output);
+  } catch (error) {
+    if (calls.delete(call)) writer.send(Frame.FAILED, call, text.encode(reason(error)));
+  }
+  setImmediate(refill);
+}
+
+/**
+ * @param {number} call
+ * @param {number} budget
+ * @returns {import("./instance.mjs").HostCall}
+ */
+function hostCallsOf(call, budget) {
+  let used = 0;
+  return async (capability, operation, request) => {
+    used += 1;
+    if (used > budget) return encodeReply(6, `at most ${budget} host calls are allowed in a call`, NONE);
+    if (request.length > MAX_MESSAGE) {
+      return encodeReply(
+        2,
+        `the request is ${request.length} bytes, at most ${MAX_MESSAGE} are allowed`,
+        NONE,
+      );
+    }
+    if (capability === "crypto") return computeReply(operation, request);
+    return await new Promise((resolve) => {
+      // A call that was dropped gets no answer: its instance stays suspended until it is collected.
+      const state = calls.get(call);
+      if (state === undefined) return;
+      state.answer = resolve;
+      const names = [capability, operation].flatMap((name) => [name.length, ...text.encode(name)]);
+      writer.send(Frame.HOST_CALL, call, Uint8Array.from(names), request);
+    });
+  };
+}
+
+/**
+ * @param {string} operation
+ * @param {Uint8Array} request
+ */
+function computeReply(operation, request) {
+  try {
+    const body = compute(operation, request);
+    return body === undefined
+      ? encodeReply(1, `kleidi:crypto has no operation ${operation}`, NONE)
+      : encodeReply(0, "", body);
+  } catch (error) {
+    return encodeReply(error instanceof NotAuthentic ? 4 : 2, reason(error), NONE);
+  }
+}
+
+async function refill() {
+  if (refilling || guest === undefined) return;
+  refilling = true;
+  try {
+    while (spares.length < SPARES) spares.push(await createInstance(guest.module, guest.imports));
+  } catch {
+    // The next call makes its own instance and reports what is wrong.
+  } finally {
+    refilling = false;
+  }
+}
+
+/**
+ * For the host's log. It may quote the guest, so the host cuts it and never sends it on.
+ * @param {unknown} error
+ */
+function reason(error) {
+  return (
+    error instanceof Error ? `${error.name}: ${error.message}` : "it threw something that is no error"
+  ).slice(0, 512);
+}

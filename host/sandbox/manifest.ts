@@ -1,0 +1,48 @@
+/** The manifest that a module carries (docs/ABI.md, section 6): what it asks for, for which RPCs, and why. */
+import { z } from "zod";
+import { KleidiError } from "../error.ts";
+
+const word = z.string().regex(/^[a-z][a-z0-9_]{0,31}$/, "should be lower-case letters, digits and _");
+
+const schema = z.strictObject({
+  abi: z.literal(1),
+  name: z.string().regex(/^[a-z][a-z0-9-]{0,62}$/, "should be 1 to 63 of a-z, 0-9 and -, a letter first"),
+  version: z.string().regex(/^[\x21-\x7e]{1,64}$/, "should be 1 to 64 printable characters"),
+  capabilities: z
+    .array(
+      z.strictObject({
+        capability: word,
+        operations: z.array(word).min(1).max(32),
+        rpcs: z.array(z.enum(["status", "encrypt", "decrypt"])).min(1),
+        why: z.string().min(1).max(200),
+      }),
+    )
+    .max(64),
+});
+
+export type Manifest = z.infer<typeof schema>;
+
+export const MANIFEST_SECTION = "kleidi.provider";
+const MAX_MANIFEST = 16_384;
+
+/** @throws KleidiError module-invalid, with every fault */
+export function parseManifest(provider: string, bytes: Uint8Array): Manifest {
+  const action = `Cannot load provider "${provider}"`;
+  if (bytes.length > MAX_MANIFEST) {
+    throw invalid(`${action}: its manifest is ${bytes.length} bytes, at most ${MAX_MANIFEST} are allowed`);
+  }
+  let json: unknown;
+  try {
+    json = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+  } catch (error) {
+    throw invalid(`${action}: its manifest is no JSON`, error);
+  }
+  const parsed = schema.safeParse(json);
+  if (parsed.success) return parsed.data;
+  const faults = parsed.error.issues.map((issue) => `${issue.path.join(".") || "it"}: ${issue.message}`);
+  throw invalid(`${action}: its manifest is not as docs/ABI.md says: ${faults.join("; ").slice(0, 1000)}`);
+}
+
+function invalid(message: string, cause?: unknown): KleidiError {
+  return new KleidiError("module-invalid", message, cause);
+}

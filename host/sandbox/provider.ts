@@ -1,0 +1,89 @@
+/** A sandboxed guest as the Provider that kms knows: messages out, replies in, failures into the table's codes. */
+import { create, type DescMessage, fromBinary, type MessageShape, toBinary } from "@bufbuild/protobuf";
+import {
+  DecryptReplySchema,
+  DecryptRequestSchema,
+  EncryptReplySchema,
+  EncryptRequestSchema,
+  type Failure,
+  StatusReplySchema,
+  StatusRequestSchema,
+} from "../../proto/provider/v1/provider_pb.ts";
+import { type ErrorCode, KleidiError } from "../error.ts";
+import type { Rpc } from "../host-call.ts";
+import type { DecryptRequest, EncryptRequest, KeyVersions, Provider, Sealed } from "../kms/provider.ts";
+import type { Supervisor } from "./supervisor.ts";
+
+/** docs/ABI.md, "Failure codes". */
+const FAILURES: Record<number, { code: ErrorCode; said: string }> = {
+  1: { code: "ciphertext-invalid", said: "this ciphertext is not its own, or was changed" },
+  2: { code: "key-not-ready", said: "the key is missing, disabled or not usable" },
+  3: { code: "backend-unreachable", said: "its KMS does not answer" },
+  4: { code: "credential-refused", said: "its KMS refused the credential" },
+};
+const OWN_FAULT = { code: "provider-fault", said: "it failed by its own account" } as const;
+
+export class SandboxedProvider implements Provider {
+  readonly name: string;
+  readonly #supervisor: Supervisor;
+
+  constructor(name: string, supervisor: Supervisor) {
+    this.name = name;
+    this.#supervisor = supervisor;
+  }
+
+  async status(key: string): Promise<KeyVersions> {
+    const request = toBinary(StatusRequestSchema, create(StatusRequestSchema, { key }));
+    return await this.#call("status", request, StatusReplySchema);
+  }
+
+  async encrypt(request: EncryptRequest): Promise<Sealed> {
+    const message = create(EncryptRequestSchema, { ...request });
+    return await this.#call("encrypt", toBinary(EncryptRequestSchema, message), EncryptReplySchema);
+  }
+
+  async decrypt({ annotations, ...request }: DecryptRequest): Promise<Uint8Array> {
+    const message = create(DecryptRequestSchema, { ...request, annotations: [...annotations] });
+    const reply = await this.#call("decrypt", toBinary(DecryptRequestSchema, message), DecryptReplySchema);
+    return reply.plaintext;
+  }
+
+  async #call<Reply extends DescMessage>(
+    rpc: Rpc,
+    request: Uint8Array,
+    schema: Reply,
+  ): Promise<MessageShape<Reply>> {
+    const output = await this.#supervisor.call(rpc, grease(request));
+    let reply: MessageShape<Reply>;
+    try {
+      reply = fromBinary(schema, output);
+    } catch (error) {
+      const message = `Cannot accept the reply of provider "${this.name}": it is not a message of ${schema.typeName}`;
+      throw new KleidiError("provider-fault", message, error);
+    }
+    const { failure } = reply as { failure?: Failure };
+    if (failure !== undefined) throw this.#failure(rpc, failure);
+    return reply;
+  }
+
+  /** The guest's own words go to the log as the cause: they may quote a backend. */
+  #failure(rpc: Rpc, failure: Failure): KleidiError {
+    const { code, said } = FAILURES[failure.code] ?? OWN_FAULT;
+    return new KleidiError(
+      code,
+      `Cannot ${rpc}: provider "${this.name}" says that ${said}`,
+      failure.message.slice(0, 512),
+    );
+  }
+}
+
+/** Fields that no contract knows, so that a guest that does not ignore them is found on its first call. */
+function grease(message: Uint8Array): Uint8Array {
+  const field = 1000 + Math.floor(Math.random() * 1000);
+  // A LEN field of two bytes: its key is a varint of two bytes for these numbers.
+  const key = (field << 3) | 2;
+  const greased = new Uint8Array(message.length + 5);
+  greased.set(message);
+  greased.set([(key & 127) | 128, key >> 7, 2, 0xca, 0xfe], message.length);
+  return greased;
+}
