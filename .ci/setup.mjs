@@ -1,0 +1,45 @@
+/**
+ * Makes a checkout ready: installs the packages of the lockfile (and with them Node 26) and builds the providers. Needs node 20 or
+ * later and npm; does nothing that is done already.
+ */
+import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = join(fileURLToPath(import.meta.url), "..", "..");
+const stamp = join(root, "node_modules", ".kleidi-lock");
+
+if (Number(process.versions.node.split(".")[0]) < 20) {
+  stop(`Cannot set up: node is ${process.versions.node}, 20 or later is needed`);
+}
+if (process.platform !== "linux" || process.arch !== "x64") {
+  stop(`Cannot set up: this is ${process.platform} ${process.arch}; the pinned Node is for linux x64`);
+}
+
+const lock = createHash("sha256")
+  .update(readFileSync(join(root, "package-lock.json")))
+  .digest("hex");
+if (!existsSync(stamp) || readFileSync(stamp, "utf8") !== lock) {
+  console.log("Installing the packages of package-lock.json …");
+  run("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]);
+  writeFileSync(stamp, lock);
+}
+run("sh", [join(root, "host", "kleidi-node"), join(root, "providers", "build.ts")]);
+
+/**
+ * @param {string} command
+ * @param {string[]} args
+ */
+function run(command, args) {
+  const { status, error } = spawnSync(command, args, { cwd: root, stdio: "inherit" });
+  if (status !== 0)
+    stop(`Cannot set up: "${command} ${args.join(" ")}" ended with ${error?.message ?? status}`);
+}
+
+/** @param {string} message */
+function stop(message) {
+  console.error(message);
+  process.exit(1);
+}

@@ -1,0 +1,115 @@
+/**
+ * The whole way once, on this machine: a key, a host with the local provider, and this program in the API server's place. All
+ * that it makes lies in .kleidi/ of the checkout; with --once it stops after the round trip.
+ */
+import { spawn, spawnSync } from "node:child_process";
+import { createHash, randomBytes } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join, relative } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { KmsClient } from "../../host/grpc/client.ts";
+
+const root = join(import.meta.dirname, "..", "..");
+const folder = join(root, ".kleidi");
+const config = join(folder, "kleidi.yaml");
+const socket = join(folder, "kms.sock");
+const log = join(folder, "kleidi.log");
+const kleidi = join(root, "host", "kleidi");
+const START_MS = 10_000;
+
+const once = process.argv.slice(2).includes("--once");
+const unknown = process.argv.slice(2).find((argument) => argument !== "--once");
+if (unknown !== undefined) {
+  console.error(`Cannot start: "${unknown}" is unknown; the only option is --once`);
+  process.exit(2);
+}
+
+mkdirSync(join(folder, "keys"), { recursive: true, mode: 0o700 });
+const module = join(root, "providers", "local.wasm");
+const sha256 = createHash("sha256").update(readFileSync(module)).digest("hex");
+writeFileSync(
+  config,
+  `apiVersion: kleidi.dev/v1
+listen: { socket: kms.sock }
+keystore: { directory: keys }
+providers:
+  local:
+    module: ${relative(folder, module)}
+    sha256: ${sha256}
+    grants:
+      keystore: { keys: [quickstart] }
+keys:
+  - { name: quickstart, provider: local, use: active }
+log: { level: debug, file: kleidi.log }
+`,
+);
+say(`Wrote the configuration ${show(config)}.`);
+
+if (existsSync(join(folder, "keys", "quickstart.key"))) {
+  say("There is a key from an earlier run; a key is never made twice.");
+} else {
+  const made = spawnSync(kleidi, ["key", "init", "--config", config], { encoding: "utf8" });
+  if (made.status !== 0) stop(`Cannot make the key: ${made.stderr}`);
+  say(`Made the KEK, which stays in the host: ${show(join(folder, "keys", "quickstart.key"))}.`);
+}
+
+const host = spawn(kleidi, ["serve", "--config", config], { stdio: ["ignore", "inherit", "inherit"] });
+const ended = new Promise<number>((resolve) => host.once("exit", (code) => resolve(code ?? 1)));
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => host.kill("SIGTERM"));
+
+const client = new KmsClient(socket);
+const status = await firstStatus();
+say(
+  `The host serves on ${show(socket)}; each call runs in a fresh WebAssembly instance in process of its own.`,
+);
+say("Now in the API server's place:");
+say(`  Status   ${status.version}, ${status.healthz}, key_id ${status.keyId}`);
+
+const seed = randomBytes(32);
+const sealed = await client.encrypt({ plaintext: seed, uid: "quickstart-1" });
+say(
+  `  Encrypt  a DEK seed of 32 bytes → ciphertext of ${sealed.ciphertext.length} bytes, read back by the host before it let it go`,
+);
+const { ciphertext, keyId, annotations } = sealed;
+const opened = await client.decrypt({ ciphertext, keyId, annotations, uid: "quickstart-2" });
+if (!seed.equals(opened.plaintext)) stop("Decrypt gave other bytes than Encrypt took");
+say("  Decrypt  the same 32 bytes came back");
+client.close();
+say(`Every call is in the log ${show(log)}.`);
+
+if (once) {
+  host.kill("SIGTERM");
+} else {
+  say("It goes on serving until Ctrl-C. In another terminal:");
+  say(`  npx kleidi healthcheck --config ${show(config)}`);
+  say(`  npx kleidi check --live --config ${show(config)}`);
+}
+process.exitCode = await ended;
+say("The host has stopped.");
+
+async function firstStatus() {
+  const deadline = Date.now() + START_MS;
+  for (;;) {
+    if (host.exitCode !== null) stop(`The host ended with ${host.exitCode}; its log is ${show(log)}`);
+    try {
+      return await client.status();
+    } catch (error) {
+      if (Date.now() > deadline) stop(`The host gives no good Status: ${(error as Error).message}`);
+      await sleep(20);
+    }
+  }
+}
+
+function show(path: string): string {
+  return relative(process.cwd(), path) || ".";
+}
+
+function say(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+function stop(text: string): never {
+  process.stderr.write(`${text}\n`);
+  host?.kill("SIGKILL");
+  process.exit(1);
+}
