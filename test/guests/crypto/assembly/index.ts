@@ -7,7 +7,7 @@ import {
   concat,
   DecryptReply,
   EncryptReply,
-  HostReply,
+  type HostReply,
   receiveDecrypt,
   receiveEncrypt,
   receiveStatus,

@@ -1,8 +1,8 @@
 /** Decrypt: the reverse of encrypt.ts, unless the key's name asks for a fault. */
 import {
-  Annotation,
+  type Annotation,
   DecryptReply,
-  DecryptRequest,
+  type DecryptRequest,
   FailureCode,
   fail,
   failFrom,

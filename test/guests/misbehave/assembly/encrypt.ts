@@ -5,7 +5,7 @@ import {
   crypto,
   decimal,
   EncryptReply,
-  EncryptRequest,
+  type EncryptRequest,
   FailureCode,
   fail,
   keystore,

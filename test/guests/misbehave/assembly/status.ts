@@ -3,7 +3,7 @@ import {
   FailureCode,
   fail,
   StatusReply,
-  StatusRequest,
+  type StatusRequest,
   sendStatus,
 } from "../../../../sdk/assemblyscript/assembly";
 import * as harm from "./harm";

@@ -1,0 +1,87 @@
+/**
+ * The configuration as the rest of the host sees it: units resolved, defaults filled in, paths absolute, frozen.
+ * schema.ts says how each of these is written in the file.
+ */
+
+/** The file, parsed. Made by parseConfig or loadConfig only. */
+export interface Config {
+  /** Absolute path of the file; relative paths in it were resolved against its folder. */
+  readonly file: string;
+  readonly listen: ListenConfig;
+  /** Absent when no provider is granted a keystore key and none was configured. */
+  readonly keystore?: KeystoreConfig;
+  /** In the order of the file; at least one; each is used by a key. */
+  readonly providers: readonly ProviderConfig[];
+  /** In the order of the file; 1 to 64; exactly one is active. */
+  readonly keys: readonly KeyConfig[];
+  readonly status: StatusConfig;
+  readonly log: LogConfig;
+}
+
+export interface ListenConfig {
+  /** Absolute path, at most 100 bytes of UTF-8. */
+  readonly socket: string;
+  /** File mode, 0o600 to 0o770: the owner reads and writes, others nothing. */
+  readonly mode: number;
+  /** A group's name, or its gid as a number. */
+  readonly group?: string | number;
+}
+
+export interface KeystoreConfig {
+  /** Absolute path of the folder of key files. */
+  readonly directory: string;
+}
+
+export interface ProviderConfig {
+  readonly name: string;
+  /** Absolute path of the WebAssembly module. */
+  readonly module: string;
+  /** SHA-256 of the module: 64 lower-case hex digits. */
+  readonly sha256: string;
+  readonly grants: GrantsConfig;
+  readonly limits: LimitsConfig;
+}
+
+/** What a provider may ask of the broker. What is absent is denied. */
+export interface GrantsConfig {
+  /** Names of keystore keys; each is also a key of this provider in `keys`. */
+  readonly keystore?: { readonly keys: readonly string[] };
+}
+
+export interface LimitsConfig {
+  /** Linear memory of an instance, in bytes: 64 KiB to 256 MiB, a multiple of 64 KiB. */
+  readonly memoryBytes: number;
+  /** For one call of the guest, in milliseconds: 100 to 2400. */
+  readonly deadlineMs: number;
+  /** Host calls in one call of the guest: 0 to 1024. */
+  readonly hostCalls: number;
+  /** Log lines in one call of the guest: 0 to 1024. */
+  readonly logLines: number;
+  /** Calls in the guest process at once: 1 to 1024. */
+  readonly concurrentCalls: number;
+  /** Calls that wait for their turn: 0 to 4096. More are refused at once. */
+  readonly queue: number;
+}
+
+export interface KeyConfig {
+  readonly name: string;
+  /** The name of one of `providers`. */
+  readonly provider: string;
+  readonly use: "active" | "decrypt";
+  /** The version that the provider must report: 1 to 128 printable ASCII characters. */
+  readonly version?: string;
+}
+
+export interface StatusConfig {
+  /** Milliseconds between two probes of every key in the background: 1000 to 60000. */
+  readonly intervalMs: number;
+}
+
+export interface LogConfig {
+  readonly level: LogLevel;
+  /** Absolute path; absent: stderr. */
+  readonly file?: string;
+}
+
+export const LOG_LEVELS = ["trace", "debug", "info", "warn", "error"] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];

@@ -1,0 +1,109 @@
+/** What the schema says of a document, turned into faults that say what to write. */
+import { stringify } from "yaml";
+import { z } from "zod";
+import type { ConfigFault } from "./config-error.ts";
+import type { Document } from "./document.ts";
+import { defaultOf, fieldOf, isOptional, keysOf, schemaAt } from "./shape.ts";
+import { nearest, type Path, pathText, quoted } from "./text.ts";
+
+type Issue = z.core.$ZodIssue;
+
+/** One fault for each key that is unknown and each place that is not as it should be. */
+export function faultsOf(issues: readonly Issue[], document: Document): ConfigFault[] {
+  const faults: ConfigFault[] = [];
+  const renamed = new Set<string>();
+  for (const issue of issues) {
+    if (issue.code !== "unrecognized_keys") continue;
+    for (const key of issue.keys) {
+      const { fault, meant } = unknownKey(document, steps(issue.path), key);
+      faults.push(fault);
+      if (meant !== undefined) renamed.add(pathText([...steps(issue.path), meant]));
+    }
+  }
+
+  // several checks of one place fail together; what is said of it is the same
+  const said = new Set<string>();
+  for (const issue of issues) {
+    const path = steps(issue.path);
+    const text = pathText(path);
+    if (issue.code === "unrecognized_keys" || said.has(text) || document.isRefused(path)) continue;
+    said.add(text);
+    if (issue.code === "invalid_key") faults.push(badName(document, path));
+    // a misspelt key is not missing as well
+    else if (!(renamed.has(text) && document.locate(path).missing)) faults.push(badValue(document, path));
+  }
+  return faults;
+}
+
+function steps(path: readonly PropertyKey[]): Path {
+  return path.map((step) => (typeof step === "symbol" ? String(step) : step));
+}
+
+/** Says the key and never its value: a secret may have been pasted there. */
+function unknownKey(document: Document, parent: Path, key: string) {
+  const schema = schemaAt(parent);
+  const known = schema === undefined ? [] : Object.keys(keysOf(schema));
+  const meant = nearest(key, known);
+  const fault = document.fault(
+    [...parent, key],
+    {
+      expected: `${known.length === 1 ? "the key" : "one of the keys"} ${known.join(", ")}`,
+      actual: `the unknown key ${quoted(key)}`,
+      remedy: meant === undefined ? "remove it" : `write: ${meant}: …`,
+    },
+    "key",
+  );
+  return { fault, meant };
+}
+
+/** A name in a mapping with free names. */
+function badName(document: Document, path: Path): ConfigFault {
+  const schema = schemaAt(path.slice(0, -1));
+  const name = String(path.at(-1));
+  const field = schema === undefined ? undefined : fieldOf(schema);
+  const better = field?.suggest?.(name);
+  const good = schema !== undefined && typeof better === "string" && isGoodName(schema, better);
+  return document.fault(
+    path,
+    {
+      expected: field?.names ?? "another name",
+      actual: quoted(name),
+      remedy: good ? `write: ${better}:` : "choose a shorter or simpler name",
+    },
+    "key",
+  );
+}
+
+function isGoodName(schema: z.core.$ZodType, name: string): boolean {
+  return schema instanceof z.ZodRecord && z.safeParse(schema.keyType, name).success;
+}
+
+function badValue(document: Document, path: Path): ConfigFault {
+  const schema = schemaAt(path);
+  // every path of an issue is a path of the schema
+  if (schema === undefined) throw new Error(`no schema at ${pathText(path)}`);
+  const { expected, example } = fieldOf(schema);
+  const { source, actual } = document.locate(path);
+  const likely = source === undefined ? undefined : suggestion(schema, source);
+  const write = lineFor(path, likely ?? { text: defaultOf(schema) ?? example });
+  const empty = source === undefined && actual === "nothing" && isOptional(schema);
+  const remedy = empty ? `remove the key, or write: ${write}` : `write: ${write}`;
+  return document.fault(path, { expected, remedy });
+}
+
+/** A valid value that was likely meant: what is there read as text or as a number, or what the schema suggests. */
+function suggestion(schema: z.core.$ZodType, source: string): { value: unknown } | undefined {
+  const candidates = [source, Number(source), fieldOf(schema).suggest?.(source)];
+  const value = candidates.find(
+    (candidate) => candidate !== undefined && z.safeParse(schema, candidate).success,
+  );
+  return value === undefined ? undefined : { value };
+}
+
+/** The line of YAML that gives a path's last step a value, or its text as YAML. */
+export function lineFor(path: Path, content: { value: unknown } | { text: string }): string {
+  const key = path.at(-1);
+  const text = "text" in content ? content.text : stringify(content.value, { lineWidth: 0 }).trim();
+  if (key === undefined) return text;
+  return typeof key === "number" ? `- ${text}` : `${key}: ${text}`;
+}

@@ -1,0 +1,63 @@
+/** What the schema is built of: a zod schema and, attached to it, what faults and the reference say of the key. */
+import { z } from "zod";
+import { nearest } from "./text.ts";
+import type { Quantity } from "./units.ts";
+
+/** What is said of one key of the file. */
+export interface Field {
+  /** What may stand there, as a noun phrase: it follows "expected" in a fault. */
+  readonly expected: string;
+  /** One sentence for the reference. */
+  readonly meaning: string;
+  /** What to write, on one line of YAML after the key. */
+  readonly example: string;
+  /** What holds when an optional key without a default is left out. */
+  readonly absent?: string;
+  /** For a mapping with free names: how a name looks. */
+  readonly names?: string;
+  /** A value that is likely meant by what was found. It need not be valid: only valid ones are shown. */
+  readonly suggest?: (source: string) => unknown;
+}
+
+/** Schema → what is said of it. */
+export const FIELDS = new WeakMap<z.core.$ZodType, Field>();
+
+/** Attaches what is said of it to a schema. */
+export function field<T extends z.core.$ZodType>(schema: T, says: Field): T {
+  FIELDS.set(schema, says);
+  return schema;
+}
+
+/** A path as it was written. */
+// a NUL byte would end the path early in the system call
+export const path = z.string().regex(/^[^\0]{1,4095}$/);
+
+/** A quantity with a unit, as a number in its base unit. */
+export function quantity(of: Quantity, byDefault: string, says: Field) {
+  const schema = z.string().transform((text, context) => {
+    const value = of.parse(text);
+    if (value !== undefined) return value;
+    context.issues.push({ code: "custom", input: text });
+    return z.NEVER;
+  });
+  return field(schema.prefault(byDefault), { ...says, suggest: of.suggest });
+}
+
+/** A whole number with bounds. */
+export function count(min: number, max: number, byDefault: number, meaning: string) {
+  return field(z.int().min(min).max(max).prefault(byDefault), {
+    expected: `a whole number from ${min} to ${max}`,
+    meaning,
+    example: String(byDefault),
+    suggest: (source) => Math.min(max, Math.max(min, Math.round(Number(source)))),
+  });
+}
+
+/** For a key that takes one of a few words: the one that was likely meant. */
+export const nearestOf = (words: readonly string[]) => (source: string) => nearest(source, words);
+
+/** How a key is named. */
+export const KEY_NAME = 'a name of a-z, 0-9, "." and "-", at most 63 characters, the first a letter or digit';
+export const keyName = z.string().regex(/^[a-z0-9][a-z0-9.-]{0,62}$/);
+/** A name that is likely meant by one in the wrong case, or with the wrong separators. */
+export const lower = (source: string) => source.toLowerCase().replaceAll(/[ _]/g, "-");

@@ -1,0 +1,28 @@
+/** The parser's nodes: how a key is read and how a value is named to a reader. */
+import { isMap, isScalar, isSeq, type Pair, type YAMLMap, type Node as YamlNode } from "yaml";
+import { cut, quoted } from "./text.ts";
+
+export type Node = YamlNode | null | undefined;
+export type Mapping = YAMLMap<YamlNode, Node>;
+export type KeyValue = Pair<YamlNode, Node>;
+
+/** A key as text. The parser was told to refuse any other. */
+export function keyText(key: Node): string {
+  return isScalar(key) ? String(key.value) : "";
+}
+
+/** What a node is, fit to be printed after "found". */
+export function describe(node: Node): string {
+  if (isMap(node))
+    return node.items.length === 0 ? "an empty mapping" : `a mapping of ${counted(node.items, "key")}`;
+  if (isSeq(node))
+    return node.items.length === 0 ? "an empty list" : `a list of ${counted(node.items, "item")}`;
+  if (isScalar(node) && typeof node.value === "string") return quoted(node.value);
+  if (isScalar(node) && node.value !== null)
+    return `the ${typeof node.value} ${cut(node.source ?? String(node.value))}`;
+  return "nothing";
+}
+
+function counted(items: readonly unknown[], what: string): string {
+  return items.length === 1 ? `1 ${what}` : `${items.length} ${what}s`;
+}

@@ -1,0 +1,82 @@
+/** YAML text → Config, or every fault in it. */
+import { dirname, resolve } from "node:path";
+import type { Config, ProviderConfig } from "./config.ts";
+import { ConfigError, type ConfigFault } from "./config-error.ts";
+import { Document } from "./document.ts";
+import { faultsOf } from "./faults.ts";
+import { brokenRules } from "./rules.ts";
+import { type RawConfig, SCHEMA } from "./schema.ts";
+
+/**
+ * Parses the text of a configuration file; reads and writes nothing.
+ * `file` is the path that faults name, and relative paths in the text are resolved against its folder.
+ * Throws ConfigError, with every fault at once; after a syntax fault, with the syntax faults only.
+ */
+export function parseConfig(text: string, file: string): Config {
+  const document = new Document(text);
+  if (document.value === undefined || document.value === null)
+    throw new ConfigError(file, document.faults.length > 0 ? document.faults : [empty(document)]);
+
+  const path = resolve(file);
+  const parsed = SCHEMA.safeParse(document.value);
+  const faults = [
+    ...document.faults,
+    ...faultsOf(parsed.error?.issues ?? [], document),
+    ...brokenRules(document, dirname(path)),
+  ];
+  if (!parsed.success || faults.length > 0) throw new ConfigError(file, oneAPlace(faults));
+  return frozen(configOf(parsed.data, path));
+}
+
+function empty(document: Document): ConfigFault {
+  return document.fault([], {
+    expected: "a configuration",
+    actual: "an empty file",
+    remedy: "write: apiVersion: kleidi.dev/v1 (docs/configuration.md has a full example)",
+  });
+}
+
+/** Keeps the first fault of a place: what the schema says comes before what a rule says. */
+function oneAPlace(faults: readonly ConfigFault[]): ConfigFault[] {
+  const places = new Map<string, ConfigFault>();
+  for (const fault of faults.toReversed()) places.set(`${fault.line}:${fault.column} ${fault.path}`, fault);
+  return [...places.values()].toReversed();
+}
+
+function configOf(raw: RawConfig, file: string): Config {
+  const absolute = (path: string) => resolve(dirname(file), path);
+  const { listen, keystore, log } = raw;
+  return {
+    file,
+    listen: {
+      socket: absolute(listen.socket),
+      mode: listen.mode,
+      ...(listen.group === undefined ? {} : { group: listen.group }),
+    },
+    ...(keystore === undefined ? {} : { keystore: { directory: absolute(keystore.directory) } }),
+    providers: Object.entries(raw.providers).map(([name, provider]): ProviderConfig => {
+      const { memory, deadline, ...limits } = provider.limits;
+      const { keystore } = provider.grants;
+      return {
+        name,
+        module: absolute(provider.module),
+        sha256: provider.sha256,
+        grants: keystore === undefined ? {} : { keystore },
+        limits: { memoryBytes: memory, deadlineMs: deadline, ...limits },
+      };
+    }),
+    keys: raw.keys.map(({ name, provider, use, version }) => ({
+      name,
+      provider,
+      use,
+      ...(version === undefined ? {} : { version }),
+    })),
+    status: { intervalMs: raw.status.interval },
+    log: { level: log.level, ...(log.file === undefined ? {} : { file: absolute(log.file) }) },
+  };
+}
+
+function frozen<T extends object>(value: T): T {
+  for (const part of Object.values(value)) if (typeof part === "object" && part !== null) frozen(part);
+  return Object.freeze(value);
+}

@@ -1,0 +1,110 @@
+/** The shape of `providers`: what runs, what it may reach, what it may use up. */
+import { z } from "zod";
+import { count, field, KEY_NAME, keyName, lower, path, quantity } from "./field.ts";
+import { duration, memory } from "./units.ts";
+
+const grants = field(
+  z
+    .strictObject({
+      keystore: field(
+        z
+          .strictObject({
+            keys: field(
+              z
+                .array(
+                  field(keyName, {
+                    expected: KEY_NAME,
+                    meaning: "A key of this provider in `keys`.",
+                    example: "kek-2026",
+                    suggest: lower,
+                  }),
+                )
+                .min(1)
+                .max(64),
+              {
+                expected: "a list of 1 to 64 names of keystore keys",
+                meaning: "The keystore keys that the provider may seal and open with.",
+                example: "[kek-2026]",
+              },
+            ),
+          })
+          .optional(),
+        {
+          expected: "a mapping with the key keys",
+          meaning: "Lets the provider use keystore keys. It never sees their bytes.",
+          example: "{ keys: [kek-2026] }",
+          absent: "no keystore key",
+        },
+      ),
+    })
+    .prefault({}),
+  {
+    expected: "a mapping of capabilities",
+    meaning: "What the provider may reach. What is not listed is denied.",
+    example: "{ keystore: { keys: [kek-2026] } }",
+    absent: "nothing is granted",
+  },
+);
+
+const limits = field(
+  z
+    .strictObject({
+      memory: quantity(memory(64 * 1024, 256 * 1024 * 1024, 64 * 1024), "16MiB", {
+        expected: "a size from 64KiB to 256MiB in steps of 64KiB",
+        meaning: "The memory that an instance may grow to. Units: KiB, MiB.",
+        example: "16MiB",
+      }),
+      deadline: quantity(duration(100, 2400), "2s", {
+        expected: "a duration from 100ms to 2400ms",
+        meaning: "How long one call of the provider may take; the API server waits 3 s. Units: ms, s.",
+        example: "2s",
+      }),
+      hostCalls: count(0, 1024, 64, "Host calls in one call of the provider."),
+      logLines: count(0, 1024, 64, "Log lines in one call of the provider."),
+      concurrentCalls: count(1, 1024, 64, "Calls in the provider's process at once."),
+      queue: count(0, 4096, 256, "Calls that wait for their turn. More are refused at once."),
+    })
+    .prefault({}),
+  {
+    expected: "a mapping of limits",
+    meaning: "What the provider may use up.",
+    example: "{ memory: 16MiB, deadline: 2s }",
+    absent: "every limit at its default",
+  },
+);
+
+const provider = field(
+  z.strictObject({
+    module: field(path, {
+      expected: "the path of a WebAssembly module",
+      meaning: "The provider's WebAssembly module.",
+      example: "providers/local.wasm",
+    }),
+    sha256: field(z.string().regex(/^[0-9a-f]{64}$/), {
+      expected: "64 lower-case hex digits",
+      meaning: "The module's SHA-256: a module with another one is not run.",
+      example: '<what "sha256sum" prints for the module>',
+      suggest: (source) => source.toLowerCase().replace(/^sha256:/, ""),
+    }),
+    grants,
+    limits,
+  }),
+  {
+    expected: "a mapping with the keys module and sha256",
+    meaning: "One provider. Its name is yours to choose; `keys` refer to it.",
+    example: "{ module: providers/local.wasm, sha256: <64 hex digits> }",
+  },
+);
+
+export const providers = field(
+  z
+    .record(z.string().regex(/^[a-z][a-z0-9-]{0,62}$/), provider)
+    .refine((record) => Object.keys(record).length > 0),
+  {
+    expected: "a mapping with at least one provider",
+    meaning: "The providers, by name.",
+    example: "{ local: { module: providers/local.wasm, sha256: <64 hex digits> } }",
+    names: 'a provider name of a-z, 0-9 and "-", at most 63 characters, the first a letter',
+    suggest: lower,
+  },
+);

@@ -1,0 +1,196 @@
+/**
+ * What crosses keys of the file. The rules read the document as it was written, not what the schema made of it, so that
+ * a fault in one place does not hide one in another; what is not there or has the wrong type is left to the schema.
+ */
+import { resolve } from "node:path";
+import type { ConfigFault } from "./config-error.ts";
+import type { Document } from "./document.ts";
+import { lineFor } from "./faults.ts";
+import { nearest, type Path, quoted } from "./text.ts";
+
+/** sun_path holds 108 bytes, and a temporary name beside the socket is bound first. */
+export const LONGEST_SOCKET = 100;
+
+/** What the rules look at. A part is undefined where it cannot be read. */
+interface Outline {
+  readonly document: Document;
+  readonly folder: string;
+  readonly socket: string | undefined;
+  readonly keystore: boolean;
+  readonly providers: readonly { readonly name: string; readonly granted: readonly unknown[] }[] | undefined;
+  readonly keys:
+    | readonly { readonly name: unknown; readonly provider: unknown; readonly use: unknown }[]
+    | undefined;
+}
+
+interface Rule {
+  /** For the reference. */
+  readonly says: string;
+  check(outline: Outline): Iterable<ConfigFault>;
+}
+
+export const RULES: readonly Rule[] = [
+  {
+    says: `The path of the socket is at most ${LONGEST_SOCKET} bytes long once it is resolved.`,
+    *check({ document, folder, socket }) {
+      if (socket === undefined) return;
+      const bytes = Buffer.byteLength(resolve(folder, socket));
+      if (bytes <= LONGEST_SOCKET) return;
+      yield document.fault(["listen", "socket"], {
+        expected: `a path of at most ${LONGEST_SOCKET} bytes once resolved`,
+        actual: `one of ${bytes} bytes`,
+        remedy: "write: socket: /run/kleidi/kms.sock",
+      });
+    },
+  },
+  {
+    says: "No two keys have the same name.",
+    *check({ document, keys = [] }) {
+      for (const [i, { name }] of keys.entries()) {
+        const first = keys.findIndex((key) => key.name === name);
+        if (typeof name !== "string" || first === i) continue;
+        yield document.fault(["keys", i, "name"], {
+          expected: `a name that no other key has (line ${document.lineOf(["keys", first, "name"])} has it)`,
+          remedy: "give this key another name, or remove it",
+        });
+      }
+    },
+  },
+  {
+    says: "Exactly one key has `use: active`.",
+    *check({ document, keys = [] }) {
+      const active = keys.flatMap(({ use }, i) => (use === "active" ? [i] : []));
+      const [first] = active;
+      const readable = keys.length > 0 && keys.every(({ use }) => use === "decrypt");
+      if (readable)
+        yield document.fault(
+          ["keys"],
+          {
+            expected: "one key with use: active",
+            actual: "none",
+            remedy: "write: use: active (at the key that new objects are encrypted with)",
+          },
+          "key",
+        );
+      for (const i of active.slice(1))
+        yield document.fault(["keys", i, "use"], {
+          expected: `one key with use: active (line ${document.lineOf(["keys", first ?? 0, "use"])} has it)`,
+          remedy: "write: use: decrypt",
+        });
+    },
+  },
+  {
+    says: "The provider of a key is one of `providers`.",
+    *check({ document, providers, keys = [] }) {
+      if (providers === undefined || providers.length === 0) return;
+      const names = providers.map(({ name }) => name);
+      for (const [i, { provider }] of keys.entries()) {
+        if (typeof provider !== "string" || names.includes(provider)) continue;
+        const path: Path = ["keys", i, "provider"];
+        const meant = nearest(provider, names) ?? (names.length === 1 ? names[0] : undefined);
+        yield document.fault(path, {
+          expected: `one of the providers ${list(names)}`,
+          remedy: meant === undefined ? "add it to providers" : `write: ${lineFor(path, { value: meant })}`,
+        });
+      }
+    },
+  },
+  {
+    says: "Every provider has a key.",
+    *check({ document, providers = [], keys }) {
+      if (keys === undefined) return;
+      const used = keys.map(({ provider }) => provider);
+      // a key whose provider is misspelt or missing may be this one's: that fault comes first
+      if (used.some((name) => !providers.some((provider) => provider.name === name))) return;
+      for (const { name } of providers) {
+        if (used.includes(name)) continue;
+        yield document.fault(
+          ["providers", name],
+          {
+            expected: "a provider that a key uses",
+            actual: "no key of it",
+            remedy: `remove the provider, or add a key, write: - { name: …, provider: ${quoted(name).slice(1, -1)}, use: decrypt }`,
+          },
+          "key",
+        );
+      }
+    },
+  },
+  {
+    says: "A keystore key is granted once, to the provider that has it in `keys`: nothing is granted that is not used.",
+    *check({ document, providers = [], keys }) {
+      for (const { name: provider, granted } of providers) {
+        const owned = keys?.flatMap((key) => (key.provider === provider ? [key.name] : []));
+        for (const [i, name] of granted.entries()) {
+          if (typeof name !== "string") continue;
+          const path: Path = ["providers", provider, "grants", "keystore", "keys", i];
+          if (granted.indexOf(name) < i)
+            yield document.fault(path, { expected: "each name once", remedy: "remove the second one" });
+          else if (owned !== undefined && !owned.includes(name))
+            yield ungrantable(document, path, owned, name);
+        }
+      }
+    },
+  },
+  {
+    says: "`keystore` is there if a provider is granted a keystore key.",
+    *check({ document, keystore, providers = [] }) {
+      if (keystore || !providers.some(({ granted }) => granted.length > 0)) return;
+      yield document.fault(["keystore"], {
+        expected: "a keystore, because a provider is granted keys of it",
+        remedy: "write: keystore: { directory: /var/lib/kleidi/keys }",
+      });
+    },
+  },
+];
+
+/** A name under grants that is no key of the provider. */
+function ungrantable(document: Document, path: Path, owned: readonly unknown[], name: string): ConfigFault {
+  const names = owned.filter((key) => typeof key === "string");
+  const meant = nearest(name, names);
+  const expected =
+    names.length === 0 ? "a key of this provider in keys" : `a key of this provider: ${list(names)}`;
+  const remedy =
+    meant === undefined ? "remove it, or add the key to keys" : `write: ${lineFor(path, { value: meant })}`;
+  return document.fault(path, { expected, remedy });
+}
+
+function list(names: readonly string[]): string {
+  const shown = names.slice(0, 5).map((name) => quoted(name).slice(1, -1));
+  return names.length > shown.length
+    ? `${shown.join(", ")} and ${names.length - shown.length} more`
+    : shown.join(", ");
+}
+
+/** Every rule's faults. Relative paths are resolved against `folder`, which is absolute. */
+export function brokenRules(document: Document, folder: string): ConfigFault[] {
+  const root = mapping(document.value);
+  if (root === undefined) return [];
+  const providers = mapping(root.providers);
+  const socket = mapping(root.listen)?.socket;
+  const outline: Outline = {
+    document,
+    folder,
+    socket: typeof socket === "string" && socket.length > 0 ? socket : undefined,
+    keystore: Object.hasOwn(root, "keystore"),
+    providers:
+      providers &&
+      Object.entries(providers).map(([name, provider]) => {
+        const granted = mapping(mapping(mapping(provider)?.grants)?.keystore)?.keys;
+        return { name, granted: Array.isArray(granted) ? granted : [] };
+      }),
+    keys: Array.isArray(root.keys)
+      ? root.keys.map((key: unknown) => {
+          const { name, provider, use } = mapping(key) ?? {};
+          return { name, provider, use };
+        })
+      : undefined,
+  };
+  return RULES.flatMap(({ check }) => [...check(outline)]);
+}
+
+function mapping(value: unknown): Readonly<Record<string, unknown>> | undefined {
+  return typeof value === "object" && value !== null && !Array.isArray(value)
+    ? (value as Record<string, unknown>)
+    : undefined;
+}

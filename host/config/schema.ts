@@ -1,0 +1,187 @@
+/**
+ * The shape of the configuration file. Every key carries what it means, what may stand there and an example: faults
+ * and docs/configuration.md are made from these, so that the three cannot differ. rules.ts has what crosses keys.
+ */
+import { z } from "zod";
+import { LOG_LEVELS } from "./config.ts";
+import { field, KEY_NAME, keyName, lower, nearestOf, path, quantity } from "./field.ts";
+import { providers } from "./provider-schema.ts";
+import { duration } from "./units.ts";
+
+const listen = field(
+  z.strictObject({
+    socket: field(path, {
+      expected: "a path of at most 100 bytes once resolved",
+      meaning: "The Unix socket that the API server connects to.",
+      example: "/run/kleidi/kms.sock",
+    }),
+    // 0[67]: the owner must reach the socket; no set-uid or sticky bit means anything on one
+    mode: field(
+      z
+        .string()
+        .regex(/^0[67][0-7]0$/)
+        .transform((text) => Number.parseInt(text, 8))
+        .prefault("0600"),
+      {
+        expected: "a quoted file mode that lets the owner read and write and others nothing",
+        meaning: "The file mode of the socket. Quoted: without quotes, YAML reads a decimal number.",
+        example: '"0660"',
+        suggest: (source) => `${source.replace(/^0o/, "").padStart(4, "0").slice(0, 3)}0`,
+      },
+    ),
+    group: field(
+      z
+        .union([
+          z.int().min(0).max(0xffff_fffe),
+          z.string().regex(/^[A-Za-z_][A-Za-z0-9_.-]{0,31}$/),
+          z
+            .string()
+            .regex(/^(0|[1-9][0-9]{0,8})$/)
+            .transform(Number),
+        ])
+        .optional(),
+      {
+        expected: "a group's name or its gid",
+        meaning: "The group that the socket is given to.",
+        example: "kleidi-socket",
+        absent: "the group of the process",
+      },
+    ),
+  }),
+  {
+    expected: "a mapping with the key socket",
+    meaning: "Where the API server finds kleidi.",
+    example: "{ socket: /run/kleidi/kms.sock }",
+  },
+);
+
+const keystore = field(
+  z
+    .strictObject({
+      directory: field(path, {
+        expected: "the path of a folder",
+        meaning: "The folder of the key files.",
+        example: "/var/lib/kleidi/keys",
+      }),
+    })
+    .optional(),
+  {
+    expected: "a mapping with the key directory",
+    meaning: "Where the keys are that providers use by name and never see. Required once one is granted.",
+    example: "{ directory: /var/lib/kleidi/keys }",
+    absent: "no keystore",
+  },
+);
+
+const key = field(
+  z.strictObject({
+    name: field(keyName, {
+      expected: KEY_NAME,
+      meaning: "The key's name. The key_id that Kubernetes stores is made from it: never use a name again.",
+      example: "kek-2026",
+      suggest: lower,
+    }),
+    provider: field(z.string(), {
+      expected: "the name of a provider",
+      meaning: "The provider that has the key.",
+      example: "local",
+    }),
+    use: field(z.enum(["active", "decrypt"]), {
+      expected: "active or decrypt",
+      meaning: "`active` encrypts and decrypts, and exactly one key is; `decrypt` only decrypts.",
+      example: "active",
+      suggest: nearestOf(["active", "decrypt"]),
+    }),
+    version: field(
+      z
+        .string()
+        .regex(/^[\x21-\x7e]{1,128}$/)
+        .optional(),
+      {
+        expected: "1 to 128 printable ASCII characters without a space",
+        meaning: "A pin: the version that the provider must report for the key.",
+        example: "<the version that the provider reports>",
+        absent: "any version",
+      },
+    ),
+  }),
+  {
+    expected: "a mapping with the keys name, provider and use",
+    meaning: "One key.",
+    example: "{ name: kek-2026, provider: local, use: active }",
+  },
+);
+
+const keys = field(z.array(key).min(1).max(64), {
+  expected: "a list of 1 to 64 keys",
+  meaning: "The keyset: one key that encrypts, and those that older objects still need.",
+  example: "[{ name: kek-2026, provider: local, use: active }]",
+});
+
+const status = field(
+  z
+    .strictObject({
+      interval: quantity(duration(1000, 60_000), "10s", {
+        expected: "a duration from 1s to 60s",
+        meaning: "How often every key is probed in the background. Units: ms, s.",
+        example: "10s",
+      }),
+    })
+    .prefault({}),
+  {
+    expected: "a mapping with the key interval",
+    meaning: "How kleidi watches its keys.",
+    example: "{ interval: 10s }",
+    absent: "every setting at its default",
+  },
+);
+
+const log = field(
+  z
+    .strictObject({
+      level: field(z.enum(LOG_LEVELS).prefault("info"), {
+        expected: "trace, debug, info, warn or error",
+        meaning: "The least severe records that are written.",
+        example: "info",
+        suggest: nearestOf(LOG_LEVELS),
+      }),
+      file: field(path.optional(), {
+        expected: "the path of a file",
+        meaning: "The file that records are appended to.",
+        example: "kleidi.log",
+        absent: "stderr",
+      }),
+    })
+    .prefault({}),
+  {
+    expected: "a mapping with the keys level and file",
+    meaning: "What kleidi writes of its own work.",
+    example: "{ level: info }",
+    absent: "every setting at its default",
+  },
+);
+
+/** The whole file. Paths come out as they were written. */
+export const SCHEMA = field(
+  z.strictObject({
+    apiVersion: field(z.literal("kleidi.dev/v1"), {
+      expected: "kleidi.dev/v1",
+      meaning: "The version of this format.",
+      example: "kleidi.dev/v1",
+      suggest: () => "kleidi.dev/v1",
+    }),
+    listen,
+    keystore,
+    providers,
+    keys,
+    status,
+    log,
+  }),
+  {
+    expected: "a mapping with the keys apiVersion, listen, providers and keys",
+    meaning: "The configuration file.",
+    example: "apiVersion: kleidi.dev/v1",
+  },
+);
+
+export type RawConfig = z.output<typeof SCHEMA>;

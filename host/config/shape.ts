@@ -1,0 +1,65 @@
+/** Walks the schema as a document is walked: from a path to the schema that stands there, and down through all keys. */
+import { z } from "zod";
+import { FIELDS, type Field } from "./field.ts";
+import { SCHEMA } from "./schema.ts";
+import type { Path } from "./text.ts";
+
+type Schema = z.core.$ZodType;
+
+/** A schema without the wrappers that only say what holds when the key is left out. */
+function unwrapped(schema: Schema): Schema {
+  let inner = schema;
+  while (inner instanceof z.ZodOptional || inner instanceof z.ZodPrefault) inner = inner.def.innerType;
+  return inner;
+}
+
+/** The keys of a mapping with fixed keys; empty for anything else. */
+export function keysOf(schema: Schema): Readonly<Record<string, Schema>> {
+  const inner = unwrapped(schema);
+  return inner instanceof z.ZodObject ? inner.shape : {};
+}
+
+/** What stands under every name of a mapping with free names. */
+export function entryOf(schema: Schema): Schema | undefined {
+  const inner = unwrapped(schema);
+  return inner instanceof z.ZodRecord ? inner.valueType : undefined;
+}
+
+/** What stands at every place of a list. */
+export function itemOf(schema: Schema): Schema | undefined {
+  const inner = unwrapped(schema);
+  return inner instanceof z.ZodArray ? inner.element : undefined;
+}
+
+/** The schema at a path; undefined where the schema has no such place. */
+export function schemaAt(path: Path): Schema | undefined {
+  let schema: Schema | undefined = SCHEMA;
+  for (const step of path) {
+    if (schema === undefined) return undefined;
+    if (typeof step === "number") schema = itemOf(schema);
+    else {
+      const keys: Readonly<Record<string, Schema>> = keysOf(schema);
+      schema = Object.hasOwn(keys, step) ? keys[step] : entryOf(schema);
+    }
+  }
+  return schema;
+}
+
+/** What is said of a schema. Every schema that a path leads to has been given it by `field`. */
+export function fieldOf(schema: Schema): Field {
+  const says = FIELDS.get(schema);
+  if (says === undefined) throw new Error("a schema without a field");
+  return says;
+}
+
+/** How an optional key is written that holds when it is left out; undefined when there is no such value. */
+export function defaultOf(schema: Schema): string | undefined {
+  if (!(schema instanceof z.ZodPrefault)) return undefined;
+  const value: unknown = schema.def.defaultValue;
+  return typeof value === "object" ? undefined : String(value);
+}
+
+/** Whether the key may be left out. */
+export function isOptional(schema: Schema): boolean {
+  return schema instanceof z.ZodOptional || schema instanceof z.ZodPrefault;
+}

@@ -1,0 +1,78 @@
+/** What is said of text that is not the YAML that kleidi reads. The parser's own sentences quote the text; ours do not. */
+import type { ErrorCode } from "yaml";
+
+export interface Says {
+  readonly expected: string;
+  readonly actual: string;
+  readonly remedy: string;
+}
+
+const MARKER: Says = {
+  expected: "every quote and bracket to be closed, and a space after : , and -",
+  actual: "a line where one is missing",
+  remedy: "close it on this line or the one before it",
+};
+const INDENT: Says = {
+  expected: "keys of one mapping in the same column",
+  actual: "a line that is indented otherwise, or a bracket that is not closed",
+  remedy: "indent it like the lines beside it",
+};
+const NESTED: Says = {
+  expected: "one key and its value on a line",
+  actual: "a line that cannot be read so",
+  remedy: 'put a value that has ": " in it in double quotes, and a nested mapping on the next line, indented',
+};
+const TAG: Says = {
+  expected: "plain values",
+  actual: "a YAML tag",
+  remedy: 'remove what begins with "!", or put the value in double quotes',
+};
+const OTHER: Says = {
+  expected: "YAML 1.2",
+  actual: "text that cannot be read as that",
+  remedy: "mend this line, or put its value in double quotes",
+};
+
+const BY_CODE: Partial<Record<ErrorCode, Says>> = {
+  MISSING_CHAR: MARKER,
+  BAD_INDENT: INDENT,
+  BLOCK_AS_IMPLICIT_KEY: NESTED,
+  MULTILINE_IMPLICIT_KEY: NESTED,
+  TAG_RESOLVE_FAILED: TAG,
+  BAD_COLLECTION_TYPE: TAG,
+  TAB_AS_INDENT: {
+    expected: "spaces as indentation",
+    actual: "a tab",
+    remedy: "write two spaces for each tab",
+  },
+  MULTIPLE_DOCS: {
+    expected: "one YAML document",
+    actual: "the beginning of a second one",
+    remedy: 'remove the line "---" or "..." and what follows it',
+  },
+  BAD_SCALAR_START: {
+    expected: "a value that begins with a letter, a digit or a quote",
+    actual: "a character that YAML reserves",
+    remedy: "put the value in double quotes",
+  },
+  BAD_DQ_ESCAPE: {
+    expected: "an escape sequence of YAML",
+    actual: "a backslash in double quotes that begins none",
+    remedy: "put the value in single quotes",
+  },
+  NON_STRING_KEY: {
+    expected: "text as a key",
+    actual: "a list, a mapping or a tagged value",
+    remedy: 'remove the "?" or the brackets',
+  },
+  RESOURCE_EXHAUSTION: {
+    expected: "a few levels of nesting",
+    actual: "thousands of them",
+    remedy: "remove what is not configuration",
+  },
+};
+
+/** What is said of a syntax error of the parser. */
+export function saysOfSyntax(code: ErrorCode): Says {
+  return BY_CODE[code] ?? OTHER;
+}

@@ -1,0 +1,113 @@
+/** A real API server keeps its Secrets through the local provider. The tests build on each other, as an operator's day does. */
+import assert from "node:assert/strict";
+import type { ChildProcess } from "node:child_process";
+import { after, before, describe, test } from "node:test";
+import { KmsClient } from "../../host/grpc/client.ts";
+import { Fixture, localConfig } from "../support/fixture.ts";
+import { ApiServer, Etcd, until } from "./servers.ts";
+
+const PREFIX = "k8s:enc:kms:v2:kleidi:";
+const VALUE = "a-value-that-must-not-lie-in-etcd";
+
+describe("kube-apiserver with the local provider", () => {
+  const fixture = new Fixture();
+  const etcd = new Etcd(fixture.folder);
+  const api = new ApiServer(fixture.folder, etcd, fixture.socket);
+  let host: ChildProcess;
+
+  before(async () => {
+    fixture.write(localConfig([{ name: "kek-1", use: "active" }])).keyInit("kek-1");
+    host = await fixture.serve();
+    await etcd.start();
+    await api.start();
+  });
+
+  after(async () => {
+    // The API server first: without etcd it takes long to end.
+    await api.stop();
+    await etcd.stop();
+    await fixture.close();
+  });
+
+  async function keyId(): Promise<string> {
+    const client = new KmsClient(fixture.socket);
+    try {
+      return (await client.status()).keyId;
+    } finally {
+      client.close();
+    }
+  }
+
+  async function stored(name: string): Promise<Buffer> {
+    const [value] = await etcd.values(`/registry/secrets/default/${name}`);
+    assert.ok(value, `${name} is in etcd`);
+    return value;
+  }
+
+  test("a Secret lies in etcd under the plugin's prefix, and its value nowhere", async () => {
+    await api.createSecret("first", VALUE);
+    const value = await stored("first");
+    assert.equal(value.subarray(0, PREFIX.length).toString(), PREFIX);
+    assert.ok(value.includes(await keyId()), "the stored object names the key_id");
+    const all = await etcd.values("/", true);
+    assert.ok(all.length > 10, "etcd holds what an API server writes at its start");
+    const encoded = Buffer.from(VALUE).toString("base64");
+    for (const each of all) {
+      assert.ok(!each.includes(VALUE) && !each.includes(encoded), "no value in etcd holds the Secret");
+    }
+    assert.equal(await api.readSecret("first"), VALUE);
+  });
+
+  test("/readyz shows the KMS check", async () => {
+    const { body } = await api.get("/readyz?verbose");
+    assert.match(body, /^\[\+\]kms-providers ok$/m);
+  });
+
+  test("the Secret reads back after a restart of the API server", async () => {
+    await api.stop();
+    await api.start();
+    assert.equal(await api.readSecret("first"), VALUE);
+  });
+
+  test("the Secret reads back after a restart of the host and of the API server", async () => {
+    assert.equal(await Fixture.stop(host), 0);
+    host = await fixture.serve();
+    await api.stop();
+    await api.start();
+    assert.equal(await api.readSecret("first"), VALUE);
+  });
+
+  test("with the host down, cached reads go on and readyz says so; with it back, readyz recovers", async () => {
+    await Fixture.stop(host, "SIGKILL");
+    assert.equal(await api.readSecret("first"), VALUE);
+    await until("readyz fails", async () => (await api.get("/readyz/kms-providers")).status === 500);
+    assert.match((await api.get("/readyz?verbose")).body, /^\[-\]kms-providers failed/m);
+    assert.equal(await api.readSecret("first"), VALUE);
+    // The socket that the killed host left is taken over.
+    host = await fixture.serve();
+    await until("readyz is good", async () => (await api.get("/readyz/kms-providers")).status === 200);
+  });
+
+  test("with a second key active, new Secrets carry its key_id and old ones still read", async () => {
+    const before = await keyId();
+    fixture.write(
+      localConfig([
+        { name: "kek-2", use: "active" },
+        { name: "kek-1", use: "decrypt" },
+      ]),
+    );
+    fixture.keyInit("kek-2");
+    await Fixture.stop(host);
+    host = await fixture.serve();
+    const now = await keyId();
+    assert.notEqual(now, before);
+    // The API server polls Status every 60 s; a restart asks at once.
+    await api.stop();
+    await api.start();
+    await api.createSecret("second", VALUE);
+    assert.ok((await stored("second")).includes(now), "the new Secret names the new key_id");
+    assert.ok((await stored("first")).includes(before), "the old Secret still names the old one");
+    assert.equal(await api.readSecret("first"), VALUE);
+    assert.equal(await api.readSecret("second"), VALUE);
+  });
+});
