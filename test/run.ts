@@ -35,7 +35,11 @@ const files = globSync(
 if (files.length === 0) stop(`Cannot test: no test file has ${wanted.join(" or ")} in its path`);
 if (wanted.length === 0) {
   step("types", join(root, "node_modules/.bin/tsc"), ["--noEmit"]);
-  step("format and lint", join(root, "node_modules/.bin/biome"), ["check", "--error-on-warnings", "."]);
+  step("format and lint", join(root, "node_modules/@biomejs/cli-linux-x64/biome"), [
+    "check",
+    "--error-on-warnings",
+    ".",
+  ]);
 }
 const left =
   files.some((file) => file.startsWith(E2E)) && !buildServers()

@@ -60,7 +60,7 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => ho
 const client = new KmsClient(socket);
 const status = await firstStatus();
 say(
-  `The host serves on ${show(socket)}; each call runs in a fresh WebAssembly instance in process of its own.`,
+  `The host serves on ${show(socket)}; each call runs in a fresh WebAssembly instance, in a process apart from the host.`,
 );
 say("Now in the API server's place:");
 say(`  Status   ${status.version}, ${status.healthz}, key_id ${status.keyId}`);

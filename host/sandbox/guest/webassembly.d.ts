@@ -1,7 +1,13 @@
-/** The part of the WebAssembly API that the provider's process uses: @types/node has none, and the DOM's types would bring the whole browser. */
+/** The part of the WebAssembly API that is used here: @types/node has none, and the DOM's types would bring the whole browser. */
 declare namespace WebAssembly {
   class Module {
     constructor(bytes: Uint8Array);
     static imports(module: Module): { module: string; name: string; kind: string }[];
+  }
+  type Exports = Record<string, unknown>;
+  type Imports = Record<string, Record<string, unknown>>;
+  class Instance {
+    constructor(module: Module, imports?: Imports);
+    readonly exports: Exports;
   }
 }
