@@ -13,7 +13,7 @@ import { kmsMethods } from "./methods.ts";
 
 export interface ServeOptions {
   readonly listen: ListenOptions;
-  readonly service: KmsService;
+  readonly service: Pick<KmsService, "status" | "encrypt" | "decrypt">;
   readonly onRpc: (outcome: RpcOutcome) => void;
 }
 

@@ -1,0 +1,50 @@
+/**
+ * The host of the benchmark: one process, the server code of kleidi three times, each on a socket of its own. "echo" gives back
+ * what it was given, "aes" does AES-256-GCM in the process, "local" is the sandboxed local provider as "kleidi serve" runs it.
+ *
+ *     host.ts CONFIG FOLDER
+ */
+import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
+import { join } from "node:path";
+import { assemble } from "../host/cli/assemble.ts";
+import { loadConfig } from "../host/config/load.ts";
+import { serve } from "../host/grpc/server.ts";
+import { withFormat } from "../host/kms/annotations.ts";
+import { deriveKeyId } from "../host/kms/key-id.ts";
+import { Prober } from "../host/kms/prober.ts";
+import { type DecryptInput, KmsService } from "../host/kms/service.ts";
+import { createLog } from "../host/telemetry/log.ts";
+
+const [file = "", folder = ""] = process.argv.slice(2);
+const config = loadConfig(file);
+const host = await assemble(config, createLog({ level: "warn" }));
+const prober = new Prober(host.keyset, { intervalMs: config.status.intervalMs, onChange: () => {} });
+const keyId = await deriveKeyId("bench", "1");
+const key = randomBytes(32);
+
+const echo = {
+  status: () => keyId,
+  encrypt: async (plaintext: Uint8Array) => ({ ciphertext: plaintext, keyId, annotations: withFormat([]) }),
+  decrypt: async ({ ciphertext }: DecryptInput) => ciphertext,
+};
+const aes = {
+  status: () => keyId,
+  async encrypt(plaintext: Uint8Array) {
+    const nonce = randomBytes(12);
+    const cipher = createCipheriv("aes-256-gcm", key, nonce);
+    const ciphertext = Buffer.concat([nonce, cipher.update(plaintext), cipher.final(), cipher.getAuthTag()]);
+    return { ciphertext, keyId, annotations: withFormat([]) };
+  },
+  async decrypt({ ciphertext }: DecryptInput) {
+    const decipher = createDecipheriv("aes-256-gcm", key, ciphertext.subarray(0, 12));
+    decipher.setAuthTag(ciphertext.subarray(-16));
+    return Buffer.concat([decipher.update(ciphertext.subarray(12, -16)), decipher.final()]);
+  },
+};
+const local = new KmsService(host.keyset, prober);
+for (const [name, service] of Object.entries({ echo, aes, local })) {
+  await serve({ listen: { socket: join(folder, `${name}.sock`), mode: 0o600 }, service, onRpc: () => {} });
+}
+await host.start();
+await prober.start();
+console.log("ready");

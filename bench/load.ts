@@ -1,0 +1,55 @@
+/**
+ * The caller of the benchmark, in a process of its own: so many calls at once, for so many milliseconds or calls.
+ *
+ *     load.ts SOCKET RPC CALLERS LIMIT     LIMIT: "1500ms" or "100000calls"
+ *
+ * Prints one JSON object: calls, failures, rps, p50 and p99 in milliseconds.
+ */
+import { KmsClient } from "../host/grpc/client.ts";
+
+const [socket = "", rpc = "", callers = "1", limit = ""] = process.argv.slice(2);
+const forMs = limit.endsWith("ms") ? Number(limit.slice(0, -2)) : Number.POSITIVE_INFINITY;
+const forCalls = limit.endsWith("calls") ? Number(limit.slice(0, -5)) : Number.POSITIVE_INFINITY;
+
+const client = new KmsClient(socket);
+const plaintext = new Uint8Array(32).fill(7);
+const { ciphertext, keyId, annotations } = await client.encrypt({ plaintext });
+const call = {
+  Status: () => client.status(),
+  Encrypt: () => client.encrypt({ plaintext }),
+  Decrypt: () => client.decrypt({ ciphertext, keyId, annotations }),
+}[rpc];
+if (call === undefined) throw new Error(`"${rpc}" is no RPC`);
+for (let i = 0; i < 200; i++) await call();
+
+const samples: number[] = [];
+let failures = 0;
+let begun = 0;
+const start = performance.now();
+await Promise.all(
+  Array.from({ length: Number(callers) }, async () => {
+    while (begun < forCalls && performance.now() - start < forMs) {
+      begun += 1;
+      const at = performance.now();
+      try {
+        await call();
+      } catch {
+        failures += 1;
+      }
+      samples.push(performance.now() - at);
+    }
+  }),
+);
+const seconds = (performance.now() - start) / 1000;
+samples.sort((a, b) => a - b);
+const quantile = (q: number) => samples[Math.floor((samples.length - 1) * q)];
+console.log(
+  JSON.stringify({
+    calls: samples.length,
+    failures,
+    rps: samples.length / seconds,
+    p50: quantile(0.5),
+    p99: quantile(0.99),
+  }),
+);
+client.close();
