@@ -79,7 +79,8 @@ export class Document {
       offset: scalar === undefined && isScalar(node) ? offset : (node?.range?.[0] ?? offset),
       keyOffset: offset,
       missing,
-      actual: describe(node),
+      // a lone line may well be a secret that was saved to the wrong file
+      actual: path.length === 0 && scalar !== undefined ? "text" : describe(node),
       ...(scalar === undefined ? {} : { source: scalar }),
     };
   }

@@ -4,7 +4,7 @@ import { z } from "zod";
 import type { ConfigFault } from "./config-error.ts";
 import type { Document } from "./document.ts";
 import { defaultOf, fieldOf, isOptional, keysOf, schemaAt } from "./shape.ts";
-import { nearest, type Path, pathText, quoted } from "./text.ts";
+import { cut, LONGEST, nearest, type Path, pathText, quoted } from "./text.ts";
 
 type Issue = z.core.$ZodIssue;
 
@@ -28,9 +28,8 @@ export function faultsOf(issues: readonly Issue[], document: Document): ConfigFa
     const text = pathText(path);
     if (issue.code === "unrecognized_keys" || said.has(text) || document.isRefused(path)) continue;
     said.add(text);
-    if (issue.code === "invalid_key") faults.push(badName(document, path));
     // a misspelt key is not missing as well
-    else if (!(renamed.has(text) && document.locate(path).missing)) faults.push(badValue(document, path));
+    if (!(renamed.has(text) && document.locate(path).missing)) faults.push(badValue(document, path));
   }
   return faults;
 }
@@ -43,7 +42,8 @@ function steps(path: readonly PropertyKey[]): Path {
 function unknownKey(document: Document, parent: Path, key: string) {
   const schema = schemaAt(parent);
   const known = schema === undefined ? [] : Object.keys(keysOf(schema));
-  const meant = nearest(key, known);
+  const free = known.filter((name) => document.locate([...parent, name]).missing);
+  const meant = nearest(key, free);
   const fault = document.fault(
     [...parent, key],
     {
@@ -56,54 +56,36 @@ function unknownKey(document: Document, parent: Path, key: string) {
   return { fault, meant };
 }
 
-/** A name in a mapping with free names. */
-function badName(document: Document, path: Path): ConfigFault {
-  const schema = schemaAt(path.slice(0, -1));
-  const name = String(path.at(-1));
-  const field = schema === undefined ? undefined : fieldOf(schema);
-  const better = field?.suggest?.(name);
-  const good = schema !== undefined && typeof better === "string" && isGoodName(schema, better);
-  return document.fault(
-    path,
-    {
-      expected: field?.names ?? "another name",
-      actual: quoted(name),
-      remedy: good ? `write: ${better}:` : "choose a shorter or simpler name",
-    },
-    "key",
-  );
-}
-
-function isGoodName(schema: z.core.$ZodType, name: string): boolean {
-  return schema instanceof z.ZodRecord && z.safeParse(schema.keyType, name).success;
-}
-
 function badValue(document: Document, path: Path): ConfigFault {
   const schema = schemaAt(path);
   // every path of an issue is a path of the schema
   if (schema === undefined) throw new Error(`no schema at ${pathText(path)}`);
   const { expected, example } = fieldOf(schema);
   const { source, actual } = document.locate(path);
-  const likely = source === undefined ? undefined : suggestion(schema, source);
-  const write = lineFor(path, likely ?? { text: defaultOf(schema) ?? example });
-  const empty = source === undefined && actual === "nothing" && isOptional(schema);
-  const remedy = empty ? `remove the key, or write: ${write}` : `write: ${write}`;
+  const value = (source === undefined ? undefined : suggestion(schema, source)) ?? defaultOf(schema);
+  const write = lineFor(path, value === undefined ? { text: example } : { value });
+  let remedy = `write: ${write}`;
+  if (isOptional(schema) && source === undefined && actual === "nothing")
+    remedy = `remove the key, or ${remedy}`;
+  // too long to be repeated, and right but for the quotes: a digest of digits alone
+  if (source !== undefined && source.length > LONGEST && z.safeParse(schema, source).success)
+    remedy = "put the value in double quotes";
   return document.fault(path, { expected, remedy });
 }
 
 /** A valid value that was likely meant: what is there read as text or as a number, or what the schema suggests. */
-function suggestion(schema: z.core.$ZodType, source: string): { value: unknown } | undefined {
+function suggestion(schema: z.core.$ZodType, source: string): unknown {
+  if (source.trim() === "") return undefined; // Number("") is 0
   const candidates = [source, Number(source), fieldOf(schema).suggest?.(source)];
-  const value = candidates.find(
-    (candidate) => candidate !== undefined && z.safeParse(schema, candidate).success,
+  return candidates.find(
+    (value) => value !== undefined && String(value).length <= LONGEST && z.safeParse(schema, value).success,
   );
-  return value === undefined ? undefined : { value };
 }
 
 /** The line of YAML that gives a path's last step a value, or its text as YAML. */
 export function lineFor(path: Path, content: { value: unknown } | { text: string }): string {
   const key = path.at(-1);
-  const text = "text" in content ? content.text : stringify(content.value, { lineWidth: 0 }).trim();
+  const text = "text" in content ? content.text : cut(stringify(content.value, { lineWidth: 0 }).trim());
   if (key === undefined) return text;
   return typeof key === "number" ? `- ${text}` : `${key}: ${text}`;
 }

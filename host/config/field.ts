@@ -13,8 +13,6 @@ export interface Field {
   readonly example: string;
   /** What holds when an optional key without a default is left out. */
   readonly absent?: string;
-  /** For a mapping with free names: how a name looks. */
-  readonly names?: string;
   /** A value that is likely meant by what was found. It need not be valid: only valid ones are shown. */
   readonly suggest?: (source: string) => unknown;
 }
@@ -24,13 +22,15 @@ export const FIELDS = new WeakMap<z.core.$ZodType, Field>();
 
 /** Attaches what is said of it to a schema. */
 export function field<T extends z.core.$ZodType>(schema: T, says: Field): T {
+  // a schema that stands in two places would say of one what is meant of the other
+  if (FIELDS.has(schema)) throw new Error(`a second field for a schema: ${says.meaning}`);
   FIELDS.set(schema, says);
   return schema;
 }
 
 /** A path as it was written. */
 // a NUL byte would end the path early in the system call
-export const path = z.string().regex(/^[^\0]{1,4095}$/);
+export const path = () => z.string().regex(/^[^\0]{1,4095}$/);
 
 /** A quantity with a unit, as a number in its base unit. */
 export function quantity(of: Quantity, byDefault: string, says: Field) {
@@ -58,6 +58,6 @@ export const nearestOf = (words: readonly string[]) => (source: string) => neare
 
 /** How a key is named. */
 export const KEY_NAME = 'a name of a-z, 0-9, "." and "-", at most 63 characters, the first a letter or digit';
-export const keyName = z.string().regex(/^[a-z0-9][a-z0-9.-]{0,62}$/);
+export const keyName = () => z.string().regex(/^[a-z0-9][a-z0-9.-]{0,62}$/);
 /** A name that is likely meant by one in the wrong case, or with the wrong separators. */
 export const lower = (source: string) => source.toLowerCase().replaceAll(/[ _]/g, "-");

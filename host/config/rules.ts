@@ -6,22 +6,19 @@ import { resolve } from "node:path";
 import type { ConfigFault } from "./config-error.ts";
 import type { Document } from "./document.ts";
 import { lineFor } from "./faults.ts";
-import { nearest, type Path, quoted } from "./text.ts";
+import {
+  areNamed,
+  isCalled,
+  type KeyOutline,
+  type Outline,
+  outlineOf,
+  type ProviderOutline,
+} from "./outline.ts";
+import { PROVIDER_NAME } from "./provider-schema.ts";
+import { cut, LONGEST, nearest, type Path, quoted } from "./text.ts";
 
 /** sun_path holds 108 bytes, and a temporary name beside the socket is bound first. */
 export const LONGEST_SOCKET = 100;
-
-/** What the rules look at. A part is undefined where it cannot be read. */
-interface Outline {
-  readonly document: Document;
-  readonly folder: string;
-  readonly socket: string | undefined;
-  readonly keystore: boolean;
-  readonly providers: readonly { readonly name: string; readonly granted: readonly unknown[] }[] | undefined;
-  readonly keys:
-    | readonly { readonly name: unknown; readonly provider: unknown; readonly use: unknown }[]
-    | undefined;
-}
 
 interface Rule {
   /** For the reference. */
@@ -41,6 +38,26 @@ export const RULES: readonly Rule[] = [
         actual: `one of ${bytes} bytes`,
         remedy: "write: socket: /run/kleidi/kms.sock",
       });
+    },
+  },
+  {
+    says: 'A provider\'s name is of a-z, 0-9 and "-", at most 63 characters, the first a letter.',
+    *check({ document, providers = [] }) {
+      for (const { name, meant } of providers) {
+        if (PROVIDER_NAME.test(name)) continue;
+        yield document.fault(
+          ["providers", name],
+          {
+            expected: 'a provider name of a-z, 0-9 and "-", at most 63 characters, the first a letter',
+            actual: quoted(name),
+            remedy:
+              meant === name || meant.length > LONGEST
+                ? "choose a shorter or simpler name"
+                : `write: ${meant}:`,
+          },
+          "key",
+        );
+      }
     },
   },
   {
@@ -75,6 +92,7 @@ export const RULES: readonly Rule[] = [
       for (const i of active.slice(1))
         yield document.fault(["keys", i, "use"], {
           expected: `one key with use: active (line ${document.lineOf(["keys", first ?? 0, "use"])} has it)`,
+          actual: "another one",
           remedy: "write: use: decrypt",
         });
     },
@@ -82,10 +100,10 @@ export const RULES: readonly Rule[] = [
   {
     says: "The provider of a key is one of `providers`.",
     *check({ document, providers, keys = [] }) {
-      if (providers === undefined || providers.length === 0) return;
-      const names = providers.map(({ name }) => name);
+      if (providers === undefined || providers.length === 0 || !areNamed(providers)) return;
+      const names = providers.map(({ meant }) => meant);
       for (const [i, { provider }] of keys.entries()) {
-        if (typeof provider !== "string" || names.includes(provider)) continue;
+        if (typeof provider !== "string" || providers.some((one) => isCalled(one, provider))) continue;
         const path: Path = ["keys", i, "provider"];
         const meant = nearest(provider, names) ?? (names.length === 1 ? names[0] : undefined);
         yield document.fault(path, {
@@ -101,15 +119,16 @@ export const RULES: readonly Rule[] = [
       if (keys === undefined) return;
       const used = keys.map(({ provider }) => provider);
       // a key whose provider is misspelt or missing may be this one's: that fault comes first
-      if (used.some((name) => !providers.some((provider) => provider.name === name))) return;
-      for (const { name } of providers) {
-        if (used.includes(name)) continue;
+      if (used.some((name) => !providers.some((one) => isCalled(one, name)))) return;
+      for (const provider of providers) {
+        if (used.some((name) => isCalled(provider, name))) continue;
+        const { name, meant } = provider;
         yield document.fault(
           ["providers", name],
           {
             expected: "a provider that a key uses",
             actual: "no key of it",
-            remedy: `remove the provider, or add a key, write: - { name: …, provider: ${quoted(name).slice(1, -1)}, use: decrypt }`,
+            remedy: `remove the provider, or add a key, write: - { name: …, provider: ${cut(meant)}, use: decrypt }`,
           },
           "key",
         );
@@ -119,15 +138,14 @@ export const RULES: readonly Rule[] = [
   {
     says: "A keystore key is granted once, to the provider that has it in `keys`: nothing is granted that is not used.",
     *check({ document, providers = [], keys }) {
-      for (const { name: provider, granted } of providers) {
-        const owned = keys?.flatMap((key) => (key.provider === provider ? [key.name] : []));
+      for (const provider of providers) {
+        const { granted } = provider;
         for (const [i, name] of granted.entries()) {
           if (typeof name !== "string") continue;
-          const path: Path = ["providers", provider, "grants", "keystore", "keys", i];
+          const path: Path = ["providers", provider.name, "grants", "keystore", "keys", i];
           if (granted.indexOf(name) < i)
             yield document.fault(path, { expected: "each name once", remedy: "remove the second one" });
-          else if (owned !== undefined && !owned.includes(name))
-            yield ungrantable(document, path, owned, name);
+          else if (keys !== undefined) yield* ungrantable(document, path, name, provider, providers, keys);
         }
       }
     },
@@ -144,18 +162,44 @@ export const RULES: readonly Rule[] = [
   },
 ];
 
-/** A name under grants that is no key of the provider. */
-function ungrantable(document: Document, path: Path, owned: readonly unknown[], name: string): ConfigFault {
-  const names = owned.filter((key) => typeof key === "string");
-  const meant = nearest(name, names);
-  const expected =
-    names.length === 0 ? "a key of this provider in keys" : `a key of this provider: ${list(names)}`;
-  const remedy =
-    meant === undefined ? "remove it, or add the key to keys" : `write: ${lineFor(path, { value: meant })}`;
-  return document.fault(path, { expected, remedy });
+/** At most one fault: of a name under grants that is no key of the provider that it is granted to. */
+function* ungrantable(
+  document: Document,
+  path: Path,
+  name: string,
+  to: ProviderOutline,
+  providers: readonly ProviderOutline[],
+  keys: readonly KeyOutline[],
+): Iterable<ConfigFault> {
+  const key = keys.find((key) => key.name === name);
+  if (key !== undefined) {
+    const owner = providers.find((provider) => isCalled(provider, key.provider));
+    // the key's provider is misspelt: that fault comes first
+    if (owner === undefined || owner === to) return;
+    yield document.fault(path, {
+      expected: "a key of this provider",
+      actual: `one of the provider ${cut(owner.meant)}`,
+      remedy: "remove it",
+    });
+    return;
+  }
+  const names = keys.flatMap((key) =>
+    isCalled(to, key.provider) && typeof key.name === "string" ? [key.name] : [],
+  );
+  const meant = nearest(
+    name,
+    names.filter((key) => !to.granted.includes(key)),
+  );
+  yield document.fault(path, {
+    expected:
+      names.length === 0 ? "a key of this provider in keys" : `a key of this provider: ${list(names)}`,
+    remedy:
+      meant === undefined ? "remove it, or add the key to keys" : `write: ${lineFor(path, { value: meant })}`,
+  });
 }
 
-function list(names: readonly string[]): string {
+function list(all: readonly string[]): string {
+  const names = [...new Set(all)];
   const shown = names.slice(0, 5).map((name) => quoted(name).slice(1, -1));
   return names.length > shown.length
     ? `${shown.join(", ")} and ${names.length - shown.length} more`
@@ -164,33 +208,6 @@ function list(names: readonly string[]): string {
 
 /** Every rule's faults. Relative paths are resolved against `folder`, which is absolute. */
 export function brokenRules(document: Document, folder: string): ConfigFault[] {
-  const root = mapping(document.value);
-  if (root === undefined) return [];
-  const providers = mapping(root.providers);
-  const socket = mapping(root.listen)?.socket;
-  const outline: Outline = {
-    document,
-    folder,
-    socket: typeof socket === "string" && socket.length > 0 ? socket : undefined,
-    keystore: Object.hasOwn(root, "keystore"),
-    providers:
-      providers &&
-      Object.entries(providers).map(([name, provider]) => {
-        const granted = mapping(mapping(mapping(provider)?.grants)?.keystore)?.keys;
-        return { name, granted: Array.isArray(granted) ? granted : [] };
-      }),
-    keys: Array.isArray(root.keys)
-      ? root.keys.map((key: unknown) => {
-          const { name, provider, use } = mapping(key) ?? {};
-          return { name, provider, use };
-        })
-      : undefined,
-  };
+  const outline = outlineOf(document, folder);
   return RULES.flatMap(({ check }) => [...check(outline)]);
-}
-
-function mapping(value: unknown): Readonly<Record<string, unknown>> | undefined {
-  return typeof value === "object" && value !== null && !Array.isArray(value)
-    ? (value as Record<string, unknown>)
-    : undefined;
 }

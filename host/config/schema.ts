@@ -10,7 +10,7 @@ import { duration } from "./units.ts";
 
 const listen = field(
   z.strictObject({
-    socket: field(path, {
+    socket: field(path(), {
       expected: "a path of at most 100 bytes once resolved",
       meaning: "The Unix socket that the API server connects to.",
       example: "/run/kleidi/kms.sock",
@@ -58,7 +58,7 @@ const listen = field(
 const keystore = field(
   z
     .strictObject({
-      directory: field(path, {
+      directory: field(path(), {
         expected: "the path of a folder",
         meaning: "The folder of the key files.",
         example: "/var/lib/kleidi/keys",
@@ -75,7 +75,7 @@ const keystore = field(
 
 const key = field(
   z.strictObject({
-    name: field(keyName, {
+    name: field(keyName(), {
       expected: KEY_NAME,
       meaning: "The key's name. The key_id that Kubernetes stores is made from it: never use a name again.",
       example: "kek-2026",
@@ -145,7 +145,7 @@ const log = field(
         example: "info",
         suggest: nearestOf(LOG_LEVELS),
       }),
-      file: field(path.optional(), {
+      file: field(path().optional(), {
         expected: "the path of a file",
         meaning: "The file that records are appended to.",
         example: "kleidi.log",

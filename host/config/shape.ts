@@ -52,11 +52,10 @@ export function fieldOf(schema: Schema): Field {
   return says;
 }
 
-/** How an optional key is written that holds when it is left out; undefined when there is no such value. */
-export function defaultOf(schema: Schema): string | undefined {
-  if (!(schema instanceof z.ZodPrefault)) return undefined;
-  const value: unknown = schema.def.defaultValue;
-  return typeof value === "object" ? undefined : String(value);
+/** The value, as it would be written, that holds when a key is left out; undefined for mappings, and when there is none. */
+export function defaultOf(schema: Schema): string | number | undefined {
+  const value: unknown = schema instanceof z.ZodPrefault ? schema.def.defaultValue : undefined;
+  return typeof value === "string" || typeof value === "number" ? value : undefined;
 }
 
 /** Whether the key may be left out. */

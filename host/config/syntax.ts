@@ -40,6 +40,11 @@ const BY_CODE: Partial<Record<ErrorCode, Says>> = {
   MULTILINE_IMPLICIT_KEY: NESTED,
   TAG_RESOLVE_FAILED: TAG,
   BAD_COLLECTION_TYPE: TAG,
+  BAD_DIRECTIVE: {
+    expected: "no directive",
+    actual: 'a line that begins with "%"',
+    remedy: "remove it",
+  },
   TAB_AS_INDENT: {
     expected: "spaces as indentation",
     actual: "a tab",

@@ -1,7 +1,7 @@
 /** Text of the file made fit to be printed: bounded, on one line, nothing that a terminal would act on. */
 
 /** A longer value may be a secret that was pasted into the wrong place. */
-const LONGEST = 60;
+export const LONGEST = 60;
 
 /** At most 60 characters; what was cut off is shown as "…". */
 export function cut(text: string): string {

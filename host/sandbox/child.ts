@@ -152,7 +152,7 @@ export class Child {
       const message = `Cannot load provider "${this.#options.provider}": its module cannot be compiled or made ready`;
       this.#loaded.reject(new KleidiError("module-invalid", message, payload.toString("utf8", 0, 512)));
     } else if (type === Frame.RESULT) {
-      this.#settle(call, (pending) => pending.resolve(Uint8Array.from(payload)));
+      this.#settle(call, (pending) => pending.resolve(new Uint8Array(payload)));
     } else if (type === Frame.FAILED) {
       const cause = payload.toString("utf8", 0, 512);
       const message = `Cannot get a reply of provider "${this.#options.provider}": its guest failed`;
@@ -209,7 +209,7 @@ function splitHostCall(payload: Buffer): { capability: string; operation: string
   return {
     capability: payload.toString("utf8", 1, 1 + first),
     operation: payload.toString("utf8", 2 + first, 2 + first + second),
-    request: Uint8Array.from(payload.subarray(2 + first + second)),
+    request: new Uint8Array(payload.subarray(2 + first + second)),
   };
 }
 
@@ -223,7 +223,7 @@ function flags(memoryBytes: number): string[] {
     "--disallow-code-generation-from-strings",
     `--wasm-max-mem-pages=${Math.floor(memoryBytes / PAGE)}`,
     // Most of a process's memory is garbage of short life; these keep it at half (facts: sandbox, numbers).
-    "--max-semi-space-size=1",
+    "--max-semi-space-size=4",
     "--max-old-space-size=64",
     program,
   ];

@@ -33,7 +33,7 @@ const calls = new Map();
 const reader = new FrameReader(MAX_HOST_FRAME, (type, call, payload) => {
   if (type === Frame.LOAD) void load(payload);
   else if (type === Frame.CALL) void run(call, payload);
-  else if (type === Frame.ANSWER) calls.get(call)?.answer?.(Uint8Array.from(payload));
+  else if (type === Frame.ANSWER) calls.get(call)?.answer?.(new Uint8Array(payload));
   else if (type === Frame.DROP) calls.delete(call);
 });
 link.on("data", (/** @type {Buffer} */ chunk) => reader.push(chunk));
@@ -46,7 +46,7 @@ async function load(payload) {
     const length = payload.readUInt32BE(0);
     /** @type {import("../wire.mjs").LoadOptions} */
     const options = JSON.parse(payload.toString("utf8", 4, 4 + length));
-    const module = new WebAssembly.Module(Uint8Array.from(payload.subarray(4 + length)));
+    const module = new WebAssembly.Module(new Uint8Array(payload.subarray(4 + length)));
     const imports = WebAssembly.Module.imports(module)
       .filter((entry) => entry.module.startsWith("kleidi:"))
       .map((entry) => ({ capability: entry.module.slice("kleidi:".length), operation: entry.name }));
@@ -64,7 +64,7 @@ async function load(payload) {
  */
 async function run(call, payload) {
   const rpc = RPCS[payload.readUInt8(0)];
-  const input = Uint8Array.from(payload.subarray(1));
+  const input = new Uint8Array(payload.subarray(1));
   calls.set(call, {});
   try {
     if (guest === undefined) throw new Error("no module is loaded");

@@ -6,7 +6,8 @@ import { type DescMessage, fromBinary, fromJson, type JsonObject, toBinary } fro
 import { file_provider_v1_provider as file } from "./provider_pb.ts";
 import vectors from "./vectors.json" with { type: "json" };
 
-const bytes = (hex: string | undefined) => Buffer.from(hex ?? "", "hex");
+const hex = (value: Uint8Array) => Buffer.from(value).toString("hex");
+const bytes = (hex: string | undefined) => Uint8Array.fromHex(hex ?? "");
 
 function schema(name: string): DescMessage {
   const found = file.messages.find((message) => message.name === name);
@@ -23,7 +24,7 @@ function toProtoJson(message: DescMessage, value: Record<string, unknown>): Json
     const one = (item: unknown) =>
       field.message ? toProtoJson(field.message, item as Record<string, unknown>) : item;
     if (Array.isArray(content)) json[name] = content.map(one);
-    else json[name] = field.scalar === 12 ? bytes(content as string).toString("base64") : one(content);
+    else json[name] = field.scalar === 12 ? bytes(content as string).toBase64() : one(content);
   }
   return json as JsonObject;
 }
@@ -108,9 +109,7 @@ function perform(operation: string, request: CryptoRequest): Uint8Array {
       return node.createHmac(request.algorithm, key).update(data).digest();
     case "hkdf": {
       const { algorithm, length } = request;
-      return new Uint8Array(
-        node.hkdfSync(algorithm, key, bytes(request.salt), bytes(request.info), length),
-      );
+      return new Uint8Array(node.hkdfSync(algorithm, key, bytes(request.salt), bytes(request.info), length));
     }
     case "aead_seal":
     case "aead_open":
@@ -129,7 +128,7 @@ function perform(operation: string, request: CryptoRequest): Uint8Array {
   }
 }
 
-function gcm(operation: string, key: Buffer, data: Buffer, request: CryptoRequest): Uint8Array {
+function gcm(operation: string, key: Uint8Array, data: Uint8Array, request: CryptoRequest): Uint8Array {
   const name = key.length === 32 ? "aes-256-gcm" : "aes-128-gcm";
   const associated_data = bytes(request.associated_data);
   if (operation === "aead_seal") {
@@ -147,8 +146,4 @@ function counted(text: string): Buffer {
   const length = Buffer.alloc(2);
   length.writeUInt16BE(content.length);
   return Buffer.concat([length, content]);
-}
-
-function hex(value: Uint8Array): string {
-  return Buffer.from(value).toString("hex");
 }

@@ -7,7 +7,7 @@ import {
   concat,
   DecryptReply,
   EncryptReply,
-  type HostReply,
+  HostReply,
   receiveDecrypt,
   receiveEncrypt,
   receiveStatus,

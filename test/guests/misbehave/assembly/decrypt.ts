@@ -1,8 +1,8 @@
 /** Decrypt: the reverse of encrypt.ts, unless the key's name asks for a fault. */
 import {
-  type Annotation,
+  Annotation,
   DecryptReply,
-  type DecryptRequest,
+  DecryptRequest,
   FailureCode,
   fail,
   failFrom,

@@ -5,7 +5,7 @@ import {
   crypto,
   decimal,
   EncryptReply,
-  type EncryptRequest,
+  EncryptRequest,
   FailureCode,
   fail,
   keystore,

@@ -3,7 +3,7 @@ import {
   FailureCode,
   fail,
   StatusReply,
-  type StatusRequest,
+  StatusRequest,
   sendStatus,
 } from "../../../../sdk/assemblyscript/assembly";
 import * as harm from "./harm";

@@ -1,5 +1,5 @@
 /** A cipher that works and protects nothing: AES-GCM through `kleidi:crypto` under a key that everybody knows. */
-import { concat, crypto, type HostReply } from "../../../../sdk/assemblyscript/assembly";
+import { concat, crypto, HostReply } from "../../../../sdk/assemblyscript/assembly";
 
 const NONCE = 12;
 
