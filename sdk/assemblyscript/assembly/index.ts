@@ -1,0 +1,19 @@
+/** Everything that a provider imports: `import { EncryptReply, fail, FailureCode, keystore } from "…/assembly"`. */
+import * as crypto from "./crypto";
+import * as keystore from "./keystore";
+import * as log from "./log";
+
+export { concat, decimal, same, utf8 } from "./bytes";
+export { Failure, FailureCode, fail, failFrom } from "./failure";
+export { HostCode, HostReply } from "./host";
+export {
+  Annotation,
+  DecryptReply,
+  DecryptRequest,
+  EncryptReply,
+  EncryptRequest,
+  StatusReply,
+  StatusRequest,
+} from "./messages";
+export { receiveDecrypt, receiveEncrypt, receiveStatus, sendDecrypt, sendEncrypt, sendStatus } from "./serve";
+export { crypto, keystore, log };

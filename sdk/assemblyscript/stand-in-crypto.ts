@@ -1,0 +1,35 @@
+/** `kleidi:crypto` for the stand-in, as far as tests of guests need it: node:crypto, without the contract's limits. */
+import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from "node:crypto";
+import { fromBinary } from "@bufbuild/protobuf";
+import {
+  CryptoAeadRequestSchema,
+  CryptoHkdfRequestSchema,
+  CryptoRandomRequestSchema,
+} from "../../proto/provider/v1/provider_pb.ts";
+import type { HostCalls } from "./stand-in.ts";
+
+const NOT_AUTHENTIC = 4;
+
+export const cryptoCalls: HostCalls = {
+  "crypto.random": (bytes) => randomBytes(fromBinary(CryptoRandomRequestSchema, bytes).length),
+  "crypto.hkdf": (bytes) => {
+    const { algorithm, key, salt, info, length } = fromBinary(CryptoHkdfRequestSchema, bytes);
+    return new Uint8Array(hkdfSync(algorithm, key, salt, info, length));
+  },
+  "crypto.aead_seal": (bytes) => {
+    const { key, nonce, data, associatedData } = fromBinary(CryptoAeadRequestSchema, bytes);
+    const cipher = createCipheriv("aes-256-gcm", key, nonce).setAAD(associatedData);
+    return Buffer.concat([cipher.update(data), cipher.final(), cipher.getAuthTag()]);
+  },
+  "crypto.aead_open": (bytes) => {
+    const { key, nonce, data, associatedData } = fromBinary(CryptoAeadRequestSchema, bytes);
+    if (data.length < 16) return NOT_AUTHENTIC;
+    const decipher = createDecipheriv("aes-256-gcm", key, nonce).setAAD(associatedData);
+    decipher.setAuthTag(data.subarray(-16));
+    try {
+      return Buffer.concat([decipher.update(data.subarray(0, -16)), decipher.final()]);
+    } catch {
+      return NOT_AUTHENTIC;
+    }
+  },
+};

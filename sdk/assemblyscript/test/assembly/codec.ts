@@ -1,0 +1,101 @@
+/**
+ * For codec.test.ts: each export reads its input as the message of its name and writes it again. It returns 1, and writes
+ * nothing, where the input is not the message. A message of zero bytes is written as the one byte 00.
+ */
+import {
+  Annotation,
+  DecryptReply,
+  DecryptRequest,
+  EncryptReply,
+  EncryptRequest,
+  Failure,
+  HostReply,
+  StatusReply,
+  StatusRequest,
+} from "../../assembly";
+import { readInput, writeOutput } from "../../assembly/extism";
+import { Reader, Writer } from "../../assembly/protobuf";
+
+export function StatusRequest_(): i32 {
+  const it = StatusRequest.decode(readInput());
+  return it === null ? 1 : write(new Writer().string(1, it.key).finish());
+}
+
+export function EncryptRequest_(): i32 {
+  const it = EncryptRequest.decode(readInput());
+  if (it === null) return 1;
+  const writer = new Writer().string(1, it.key).string(2, it.version).bytesValue(3, it.plaintext);
+  return write(writer.bytesValue(4, it.associated_data).finish());
+}
+
+export function DecryptRequest_(): i32 {
+  const it = DecryptRequest.decode(readInput());
+  if (it === null) return 1;
+  const writer = new Writer().string(1, it.key).string(2, it.version).bytesValue(3, it.ciphertext);
+  writer.bytesValue(4, it.associated_data);
+  for (let i = 0; i < it.annotations.length; i++) writer.element(5, it.annotations[i].encode());
+  return write(writer.finish());
+}
+
+export function HostReply_(): i32 {
+  const it = HostReply.decode(readInput());
+  if (it === null) return 1;
+  return write(new Writer().uint32(1, it.code).string(2, it.message).bytesValue(3, it.body).finish());
+}
+
+// The SDK only writes replies; these read them too, with the same reader.
+
+export function StatusReply_(): i32 {
+  const reader = new Reader(readInput());
+  const it = new StatusReply();
+  while (reader.next()) {
+    if (reader.field === 1) it.failure = failure(reader);
+    else if (reader.field === 2) it.version = reader.string();
+    else if (reader.field === 3) it.older_versions.push(reader.string());
+    else reader.skip();
+  }
+  return reader.ok ? write(it.encode()) : 1;
+}
+
+export function EncryptReply_(): i32 {
+  const reader = new Reader(readInput());
+  const it = new EncryptReply();
+  while (reader.next()) {
+    if (reader.field === 1) it.failure = failure(reader);
+    else if (reader.field === 2) it.ciphertext = reader.bytesValue();
+    else if (reader.field === 3) {
+      const annotation = Annotation.decode(reader.bytesValue());
+      if (annotation === null) reader.ok = false;
+      else it.annotations.push(annotation);
+    } else reader.skip();
+  }
+  return reader.ok ? write(it.encode()) : 1;
+}
+
+export function DecryptReply_(): i32 {
+  const reader = new Reader(readInput());
+  const it = new DecryptReply();
+  while (reader.next()) {
+    if (reader.field === 1) it.failure = failure(reader);
+    else if (reader.field === 2) it.plaintext = reader.bytesValue();
+    else reader.skip();
+  }
+  return reader.ok ? write(it.encode()) : 1;
+}
+
+function failure(outer: Reader): Failure {
+  const reader = new Reader(outer.bytesValue());
+  const it = new Failure(0, "");
+  while (reader.next()) {
+    if (reader.field === 1) it.code = reader.uint32();
+    else if (reader.field === 2) it.message = reader.string();
+    else reader.skip();
+  }
+  if (!reader.ok) outer.ok = false;
+  return it;
+}
+
+function write(bytes: Uint8Array): i32 {
+  writeOutput(bytes.length === 0 ? new Uint8Array(1) : bytes);
+  return 0;
+}
