@@ -66,7 +66,8 @@ export class Supervisor {
     await this.#enter(rpc, deadline);
     try {
       for (let attempt = 1; ; attempt++) {
-        const child = this.#ready[0] ?? (await this.#nextReady(deadline));
+        // One that was killed a moment ago is not gone yet, and takes no calls.
+        const child = this.#ready.find(({ alive }) => alive) ?? (await this.#nextReady(deadline));
         try {
           return await child.call(rpc, input, deadline);
         } catch (error) {

@@ -44,8 +44,19 @@ export async function createInstance(module, imports) {
     }
     return context.alloc(length);
   };
+  /** @type {Uint8Array | undefined} */
+  let output;
+  // Extism's own ignores the length, and gives the whole block out.
+  /** @param {Context} context @param {bigint} address @param {bigint} length */
+  const output_set = (context, address, length) => {
+    const bytes = context.read(address)?.bytes();
+    if (bytes === undefined || BigInt(bytes.length) !== length) {
+      throw new RangeError(`it gave out ${length} bytes of a block of ${bytes?.length ?? "no"} bytes`);
+    }
+    output = bytes.slice();
+  };
   /** @type {Record<string, Record<string, Function>>} */
-  const functions = { "extism:host/env": { alloc } };
+  const functions = { "extism:host/env": { alloc, output_set } };
   for (const { capability, operation } of imports) {
     const namespace = `kleidi:${capability}`;
     functions[namespace] ??= {};
@@ -81,13 +92,13 @@ export async function createInstance(module, imports) {
      * @returns {Promise<Uint8Array>} a copy of the output
      */
     async call(name, input, hostCall) {
-      const output = await plugin.call(name, input, /** @type {any} */ (hostCall));
-      if (output === null) throw new Error("it returned no output");
-      const bytes = output.bytes();
-      if (bytes.length === 0 || bytes.length > MAX_MESSAGE) {
-        throw new Error(`its output is ${bytes.length} bytes, 1 to ${MAX_MESSAGE} are allowed`);
+      // It throws where the guest set an error; the output was taken above.
+      await plugin.call(name, input, /** @type {any} */ (hostCall));
+      if (output === undefined) throw new Error("it returned no output");
+      if (output.length > MAX_MESSAGE) {
+        throw new Error(`its output is ${output.length} bytes, at most ${MAX_MESSAGE} are allowed`);
       }
-      return bytes;
+      return output;
     },
   };
 }

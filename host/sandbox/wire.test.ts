@@ -1,0 +1,167 @@
+import assert from "node:assert/strict";
+import { Writable } from "node:stream";
+import { test } from "node:test";
+import fc from "fast-check";
+import { encodeFrame, Frame, FrameReader, FrameWriter } from "./wire.mjs";
+
+const MAX = 1000;
+
+interface Read {
+  readonly type: number;
+  readonly call: number;
+  readonly payload: string;
+}
+
+/** What a reader makes of these chunks. */
+function read(chunks: readonly Uint8Array[], max = MAX): Read[] {
+  const frames: Read[] = [];
+  const reader = new FrameReader(max, (type, call, payload) =>
+    frames.push({ type, call, payload: payload.toString("hex") }),
+  );
+  for (const chunk of chunks) reader.push(Buffer.from(chunk));
+  return frames;
+}
+
+test("a frame is its length, type and call in big-endian, then the payload", () => {
+  assert.equal(
+    encodeFrame(Frame.CALL, 0x01020304, Uint8Array.of(0xaa), Uint8Array.of(0xbb, 0xcc)).toString("hex"),
+    "00000008" + "03" + "01020304" + "aabbcc",
+  );
+});
+
+test("a frame without a payload has length 5", () => {
+  assert.equal(encodeFrame(Frame.LOADED, 0).toString("hex"), "000000050200000000");
+});
+
+test("frame types are bytes that differ", () => {
+  const types = Object.values(Frame);
+  assert.deepEqual([...new Set(types)].sort(), [1, 2, 3, 4, 5, 6, 7, 8]);
+});
+
+const frame = fc.record({
+  type: fc.integer({ min: 0, max: 255 }),
+  call: fc.integer({ min: 0, max: 0xffffffff }),
+  payload: fc.uint8Array({ maxLength: 60 }),
+});
+
+test("FrameReader gives the frames that were encoded, however they are chunked", () => {
+  fc.assert(
+    fc.property(
+      fc.array(frame, { maxLength: 6 }),
+      fc.infiniteStream(fc.integer({ min: 0, max: 20 })),
+      (frames, sizes) => {
+        const bytes = Buffer.concat(
+          frames.map(({ type, call, payload }) => encodeFrame(type, call, payload)),
+        );
+        const chunks: Uint8Array[] = [];
+        for (let at = 0; at < bytes.length; ) {
+          const size = sizes.next().value;
+          chunks.push(bytes.subarray(at, at + size));
+          at += size;
+        }
+        const expected = frames.map(({ type, call, payload }) => ({
+          type,
+          call,
+          payload: Buffer.from(payload).toString("hex"),
+        }));
+        assert.deepEqual(read(chunks), expected);
+      },
+    ),
+  );
+});
+
+test("FrameReader gives the same frames byte by byte", () => {
+  const bytes = Buffer.concat([encodeFrame(4, 1, Uint8Array.of(1, 2)), encodeFrame(5, 2)]);
+  assert.deepEqual(read([...bytes].map((byte) => Uint8Array.of(byte))), [
+    { type: 4, call: 1, payload: "0102" },
+    { type: 5, call: 2, payload: "" },
+  ]);
+});
+
+test("FrameReader waits for a frame's last byte", () => {
+  assert.deepEqual(read([encodeFrame(4, 1, Uint8Array.of(1, 2)).subarray(0, -1)]), []);
+});
+
+test("FrameReader accepts a payload of the largest size", () => {
+  assert.equal(read([encodeFrame(4, 1, new Uint8Array(MAX))])[0]?.payload.length, 2 * MAX);
+});
+
+for (const length of [0, 1, 4]) {
+  test(`FrameReader refuses a length of ${length}`, () => {
+    const bytes = Buffer.alloc(9);
+    bytes.writeUInt32BE(length);
+    assert.throws(() => read([bytes]), {
+      name: "RangeError",
+      message: `a frame claims ${length} bytes, 5 to 1009 are allowed`,
+    });
+  });
+}
+
+for (const length of [1010, 0x7fffffff, 0xffffffff]) {
+  test(`FrameReader refuses a length of ${length} before the frame is there`, () => {
+    const bytes = Buffer.alloc(4);
+    bytes.writeUInt32BE(length);
+    assert.throws(() => read([bytes]), {
+      name: "RangeError",
+      message: `a frame claims ${length} bytes, 5 to 1009 are allowed`,
+    });
+  });
+}
+
+test("FrameReader refuses a bad length behind a good frame and gives the good one", () => {
+  const types: number[] = [];
+  const reader = new FrameReader(MAX, (type) => types.push(type));
+  assert.throws(() => reader.push(Buffer.concat([encodeFrame(4, 1), Buffer.alloc(4)])), RangeError);
+  assert.deepEqual(types, [4]);
+});
+
+test("FrameReader of arbitrary bytes throws nothing but a RangeError", () => {
+  fc.assert(
+    fc.property(fc.array(fc.uint8Array({ maxLength: 30 })), (chunks) => {
+      try {
+        read(chunks);
+      } catch (error) {
+        assert.ok(error instanceof RangeError, String(error));
+      }
+    }),
+  );
+});
+
+/** A stream that keeps each write. */
+function recorder() {
+  const writes: string[] = [];
+  const stream = new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      writes.push(chunk.toString("hex"));
+      done();
+    },
+  });
+  return { writes, stream };
+}
+
+test("FrameWriter sends the frames of one turn in one write, in order", async () => {
+  const { writes, stream } = recorder();
+  const writer = new FrameWriter(stream);
+  writer.send(4, 1, Uint8Array.of(7));
+  writer.send(5, 2);
+  await Promise.resolve();
+  assert.deepEqual(writes, ["00000006040000000107" + "000000050500000002"]);
+});
+
+test("FrameWriter sends the frames of another turn in another write", async () => {
+  const { writes, stream } = recorder();
+  const writer = new FrameWriter(stream);
+  writer.send(4, 1);
+  await Promise.resolve();
+  writer.send(5, 2);
+  await Promise.resolve();
+  assert.deepEqual(writes, ["000000050400000001", "000000050500000002"]);
+});
+
+test("FrameWriter sends nothing to a stream that ended", async () => {
+  const { writes, stream } = recorder();
+  stream.end();
+  new FrameWriter(stream).send(4, 1);
+  await Promise.resolve();
+  assert.deepEqual(writes, []);
+});

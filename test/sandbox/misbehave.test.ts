@@ -1,0 +1,271 @@
+/** Guests that break the contract, one fault at a time: the code is the table's, the next call works, others never notice. */
+import assert from "node:assert/strict";
+import { readdirSync } from "node:fs";
+import { after, before, describe, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { type ErrorCode, KleidiError } from "../../host/error.ts";
+import { checkStatusReply } from "../../host/kms/check-reply.ts";
+import { open, seal } from "../../host/kms/seal.ts";
+import { buildGuests } from "../guests/build.ts";
+import { localModule } from "../support/fixture.ts";
+import { type Sandbox, startSandbox } from "../support/sandbox.ts";
+
+const DEADLINE_MS = 700;
+const FAILED = 'Cannot get a reply of provider "bad": its guest failed';
+const REPLY = 'Cannot accept the reply of provider "bad"';
+const plaintext = new Uint8Array(32).fill(0x5a);
+
+let bad: Sandbox;
+let honest: Sandbox;
+
+before(async () => {
+  const guests = await buildGuests();
+  bad = await startSandbox("bad", guests.misbehave, { deadlineMs: DEADLINE_MS, keys: ["other"] });
+  honest = await startSandbox("honest", localModule, { keys: ["kek"] });
+});
+after(async () => {
+  await bad.stop();
+  await honest.stop();
+});
+
+/** Both providers still work, the bad one with a key that is served well. */
+async function assertLives(): Promise<void> {
+  await seal(await bad.key("good", "v1"), plaintext);
+  const { version } = await honest.provider.status("kek");
+  await seal(await honest.key("kek", version), plaintext);
+}
+
+async function failure(work: () => Promise<unknown>): Promise<KleidiError> {
+  try {
+    await work();
+  } catch (error) {
+    assert.ok(error instanceof KleidiError, `a KleidiError, not ${error}`);
+    return error;
+  }
+  return assert.fail("it should have been refused");
+}
+
+const encrypts: [key: string, code: ErrorCode, message: string][] = [
+  ["trap", "provider-fault", FAILED],
+  ["loop", "deadline", 'Cannot encrypt: provider "bad" ran into its deadline and was stopped'],
+  ["grow", "provider-fault", FAILED],
+  ["blocks", "provider-fault", FAILED],
+  ["nothing", "provider-fault", FAILED],
+  ["garbage", "provider-fault", `${REPLY}: it is not a message of kleidi.provider.v1.EncryptReply`],
+  ["empty-reply", "provider-fault", FAILED],
+  ["trailing", "provider-fault", FAILED],
+  ["error-set", "provider-fault", FAILED],
+  ["huge-output", "provider-fault", FAILED],
+  ["empty-ciphertext", "provider-fault", `${REPLY}: its ciphertext is empty`],
+  ["big-ciphertext", "provider-fault", `${REPLY}: its ciphertext is 1024 bytes, at most 1023 are allowed`],
+  [
+    "bad-annotation",
+    "provider-fault",
+    `${REPLY}: an annotation's name is not a domain name of two labels or more`,
+  ],
+  [
+    "own-annotation",
+    "provider-fault",
+    `${REPLY}: an annotation's name is at or under kleidi.dev, which is the host's`,
+  ],
+  ["twice-annotation", "provider-fault", `${REPLY}: an annotation is there twice`],
+  [
+    "wrong-readback",
+    "read-back-failed",
+    'Cannot encrypt: provider "bad" decrypts what it just encrypted to something else',
+  ],
+  [
+    "failing-readback",
+    "read-back-failed",
+    'Cannot encrypt: provider "bad" cannot decrypt what it just encrypted',
+  ],
+  [
+    "undeclared",
+    "capability-denied",
+    'Cannot grant provider "bad" kleidi:keystore seal in encrypt: its manifest does not request it',
+  ],
+  [
+    "fail-1",
+    "ciphertext-invalid",
+    'Cannot encrypt: provider "bad" says that this ciphertext is not its own, or was changed',
+  ],
+  [
+    "fail-2",
+    "key-not-ready",
+    'Cannot encrypt: provider "bad" says that the key is missing, disabled or not usable',
+  ],
+  ["fail-3", "backend-unreachable", 'Cannot encrypt: provider "bad" says that its KMS does not answer'],
+  ["fail-4", "credential-refused", 'Cannot encrypt: provider "bad" says that its KMS refused the credential'],
+  ["fail-5", "provider-fault", 'Cannot encrypt: provider "bad" says that it failed by its own account'],
+  [
+    "decrypt-trap",
+    "read-back-failed",
+    'Cannot encrypt: provider "bad" cannot decrypt what it just encrypted',
+  ],
+  ["decrypt-loop", "deadline", 'Cannot decrypt: provider "bad" ran into its deadline and was stopped'],
+  [
+    "decrypt-empty",
+    "read-back-failed",
+    'Cannot encrypt: provider "bad" cannot decrypt what it just encrypted',
+  ],
+  ["decrypt-big", "read-back-failed", 'Cannot encrypt: provider "bad" cannot decrypt what it just encrypted'],
+];
+
+describe("a guest that misbehaves in Encrypt or its read-back", () => {
+  for (const [name, code, message] of encrypts) {
+    test(name, async () => {
+      const key = await bad.key(name, "v1");
+      const error = await failure(() => seal(key, plaintext));
+      assert.equal(error.message, message);
+      assert.equal(error.code, code);
+      await assertLives();
+    });
+  }
+
+  test("many-annotations", async () => {
+    const key = await bad.key("many-annotations", "v1");
+    const error = await failure(() => seal(key, plaintext));
+    assert.match(error.message, /its annotations are \d+ bytes, at most 31999 are allowed$/);
+    await assertLives();
+  });
+
+  test("what a backend wrote is the cause, and not the message", async () => {
+    const key = await bad.key("fail-3", "v1");
+    const error = await failure(() => seal(key, plaintext));
+    assert.equal(error.cause, "CANARY-backend-text");
+    assert.ok(!error.message.includes("CANARY"));
+  });
+});
+
+describe("a guest that misbehaves in Status", () => {
+  const cases: [key: string, code: ErrorCode, message: string][] = [
+    ["status-trap", "provider-fault", FAILED],
+    ["status-loop", "deadline", 'Cannot status: provider "bad" ran into its deadline and was stopped'],
+    ["status-no-reply", "provider-fault", FAILED],
+    [
+      "status-empty-version",
+      "provider-fault",
+      'Cannot accept the status of provider "bad": a version is empty',
+    ],
+    [
+      "status-long-version",
+      "provider-fault",
+      'Cannot accept the status of provider "bad": a version is 129 bytes, at most 128 are allowed',
+    ],
+  ];
+  for (const [name, code, message] of cases) {
+    test(name, async () => {
+      const error = await failure(async () => checkStatusReply("bad", await bad.provider.status(name)));
+      assert.equal(error.message, message);
+      assert.equal(error.code, code);
+      await assertLives();
+    });
+  }
+});
+
+describe("what the contract allows", () => {
+  for (const name of ["max-ciphertext", "annotated", "bad-pointer", "nonzero", "slow", "calls"]) {
+    test(name, async () => {
+      const key = await bad.key(name, "v1");
+      assert.deepEqual(await open(key, await seal(key, plaintext)), plaintext);
+    });
+  }
+
+  test("a flood of log lines is cut at the call's budget", async () => {
+    bad.logLines.length = 0;
+    await seal(await bad.key("logs", "v1"), plaintext);
+    // 64 host calls, two of which made the ciphertext.
+    assert.equal(bad.logLines.length, 62);
+  });
+
+  test("a denial is logged and names the operation", () => {
+    assert.deepEqual(
+      new Set(bad.denials),
+      new Set(["kleidi:keystore seal in encrypt: its manifest does not request it"]),
+    );
+  });
+});
+
+describe("isolation of calls", () => {
+  test("an instance sees nothing of the calls before it", async () => {
+    const key = await bad.key("leak", "v1");
+    const request = { key: "leak", version: "v1", plaintext, associatedData: new Uint8Array() };
+    const seen = [];
+    for (let i = 0; i < 8; i++) seen.push((await key.key.provider.encrypt(request)).ciphertext[0]);
+    assert.equal(new Set(seen).size, 1, `the counter in the guest's memory: ${seen}`);
+  });
+
+  test("calls that came after one that loops are repeated on the standby and succeed", async () => {
+    const good = await bad.key("good", "v1");
+    const looping = failure(async () => seal(await bad.key("loop", "v1"), plaintext));
+    // A call keeps its own deadline: one that came with the looping one has none of it left.
+    await sleep(DEADLINE_MS / 2);
+    const others = Array.from({ length: 20 }, () => seal(good, plaintext));
+    assert.equal((await looping).code, "deadline");
+    assert.equal((await Promise.all(others)).length, 20);
+  });
+
+  test("a process that is killed from outside costs no call", async () => {
+    const good = await bad.key("good", "v1");
+    const [serving] = bad.supervisor.pids;
+    const calls = Array.from({ length: 20 }, () => seal(good, plaintext));
+    process.kill(serving ?? 0, "SIGKILL");
+    assert.equal((await Promise.all(calls)).length, 20);
+    assert.ok(bad.ends.includes("SIGKILL"));
+  });
+
+  test("another key's ciphertext is refused", async () => {
+    const { version } = await honest.provider.status("kek");
+    const key = await honest.key("kek", version);
+    const sealed = await seal(key, plaintext);
+    const other = { ...key, keyId: (await honest.key("kek-2", version)).keyId };
+    assert.equal((await failure(() => open(other, sealed))).code, "ciphertext-invalid");
+  });
+
+  test("every flipped bit and every cut of a ciphertext is refused", async () => {
+    const { version } = await honest.provider.status("kek");
+    const key = await honest.key("kek", version);
+    const { ciphertext } = await seal(key, plaintext);
+    const broken = [...ciphertext.keys()].flatMap((at) => {
+      const flipped = ciphertext.slice();
+      flipped[at] = (flipped[at] ?? 0) ^ 1;
+      return [flipped, ciphertext.slice(0, at)];
+    });
+    for (const each of broken) {
+      const error = await failure(() => open(key, { ciphertext: each, annotations: [] }));
+      assert.equal(error.code, "ciphertext-invalid");
+    }
+  });
+});
+
+test("overload is refused at once", async () => {
+  const guests = await buildGuests();
+  const narrow = await startSandbox("narrow", guests.misbehave, { concurrentCalls: 1, queue: 2 });
+  try {
+    const key = await narrow.key("slow", "v1");
+    const request = { key: "slow", version: "v1", plaintext, associatedData: new Uint8Array() };
+    const calls = Array.from({ length: 5 }, () => key.key.provider.encrypt(request));
+    const ended = await Promise.allSettled(calls);
+    const refused = ended.flatMap((each) => (each.status === "rejected" ? [each.reason as KleidiError] : []));
+    assert.deepEqual(
+      refused.map(({ code }) => code),
+      ["overloaded", "overloaded"],
+    );
+    assert.equal(
+      refused[0]?.message,
+      'Cannot encrypt: provider "narrow" has 1 calls in flight and 2 waiting, at most 1 and 2 are allowed',
+    );
+  } finally {
+    await narrow.stop();
+  }
+});
+
+test("no process of a provider outlives its supervisor", async () => {
+  const guests = await buildGuests();
+  const sandbox = await startSandbox("short", guests.misbehave);
+  const pids = sandbox.supervisor.pids.map(String);
+  assert.ok(pids.length > 0);
+  await sandbox.stop();
+  const running = readdirSync("/proc");
+  for (const pid of pids) assert.ok(!running.includes(pid), `process ${pid} is gone`);
+});

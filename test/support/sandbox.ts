@@ -1,0 +1,91 @@
+/** A provider in its sandbox without a socket, for tests that look closely at one guest. */
+import { Crypto as SoftwareCrypto } from "@peculiar/webcrypto";
+import { createGate } from "../../host/broker/gate.ts";
+import { KeyBytes } from "../../host/broker/keystore/key-file.ts";
+import { Keystore } from "../../host/broker/keystore/keystore.ts";
+import { createLog } from "../../host/broker/log/log.ts";
+import { deriveKeyId } from "../../host/kms/key-id.ts";
+import type { KeyVersion } from "../../host/kms/keyset.ts";
+import { admit } from "../../host/sandbox/admission.ts";
+import { SandboxedProvider } from "../../host/sandbox/provider.ts";
+import { Supervisor, type SupervisorOptions } from "../../host/sandbox/supervisor.ts";
+import { sha256Of } from "./fixture.ts";
+
+export interface Sandbox {
+  readonly provider: SandboxedProvider;
+  readonly supervisor: Supervisor;
+  readonly logLines: string[];
+  readonly denials: string[];
+  /** How processes ended, in order. */
+  readonly ends: string[];
+  /** A key of this provider, as the keyset would route to it. */
+  key(name: string, version: string): Promise<KeyVersion>;
+  stop(): Promise<void>;
+}
+
+/** @param keys keystore keys that the provider is granted, made here */
+export async function startSandbox(
+  name: string,
+  module: string,
+  { keys = [], ...changes }: Partial<SupervisorOptions> & { keys?: string[] } = {},
+): Promise<Sandbox> {
+  const admitted = admit({ name, module, sha256: sha256Of(module) });
+  const keystore = new Keystore(new SoftwareCrypto());
+  for (const key of keys) await keystore.add(key, new KeyBytes(crypto.getRandomValues(new Uint8Array(32))));
+  const logLines: string[] = [];
+  const denials: string[] = [];
+  const ends: string[] = [];
+  const gate = createGate({
+    clients: new Map([
+      [
+        name,
+        {
+          requests: admitted.manifest.capabilities,
+          grants: keys.length > 0 ? { keystore: { keys } } : {},
+          hostCalls: 64,
+        },
+      ],
+    ]),
+    capabilities: {
+      keystore: keystore.operations,
+      log: createLog({
+        linesPerCall: new Map([[name, 64]]),
+        write: (_name, _level, line) => logLines.push(line),
+      }),
+    },
+    onDenied: (_call, reason) => denials.push(reason),
+    onFault: (call, error) => {
+      throw new Error(`host call ${call.capability} ${call.operation} failed in the host`, { cause: error });
+    },
+  });
+  const supervisor = new Supervisor({
+    provider: name,
+    module: admitted.bytes,
+    memoryBytes: 16 << 20,
+    hostCalls: 64,
+    deadlineMs: 2000,
+    concurrentCalls: 64,
+    queue: 256,
+    gate,
+    onStderr: () => {},
+    onEnd: (how) => ends.push(how),
+    ...changes,
+  });
+  await supervisor.start();
+  const provider = new SandboxedProvider(name, supervisor);
+  return {
+    provider,
+    supervisor,
+    logLines,
+    denials,
+    ends,
+    async key(key, version) {
+      return {
+        key: { name: key, provider, use: "active" },
+        version,
+        keyId: await deriveKeyId(key, version),
+      };
+    },
+    stop: () => supervisor.stop(),
+  };
+}
