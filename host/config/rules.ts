@@ -183,6 +183,8 @@ function* ungrantable(
     });
     return;
   }
+  // it may be the name that cannot be read
+  if (keys.some(({ name }) => typeof name !== "string")) return;
   const names = keys.flatMap((key) =>
     isCalled(to, key.provider) && typeof key.name === "string" ? [key.name] : [],
   );

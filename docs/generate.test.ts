@@ -1,0 +1,45 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { parseConfig } from "../host/config/parse.ts";
+import { ERRORS } from "../host/error.ts";
+import { pages, stalePages } from "./generate.ts";
+
+const configuration = pages().get("configuration.md") ?? "";
+const example = /```yaml\n(.*?)```/s.exec(configuration)?.[1] ?? "";
+
+test("the generated pages are what their sources give", () => {
+  assert.deepEqual(stalePages(import.meta.dirname), []);
+});
+
+test("stalePages names a page that was changed, and one that is missing", () => {
+  const folder = mkdtempSync(join(tmpdir(), "kleidi-docs-"));
+  writeFileSync(join(folder, "errors.md"), pages().get("errors.md") ?? "");
+  assert.deepEqual(stalePages(folder), ["configuration.md"]);
+  writeFileSync(join(folder, "configuration.md"), `${configuration} `);
+  assert.deepEqual(stalePages(folder), ["configuration.md"]);
+  rmSync(folder, { recursive: true });
+});
+
+test("the example of docs/configuration.md is a valid configuration", () => {
+  assert.equal(parseConfig(example, "/etc/kleidi/config.yaml").keys.length, 2);
+});
+
+test("the example of docs/configuration.md shows every key of the table", () => {
+  const keys = [...configuration.matchAll(/^\| `([^`]+)`/gm)].map(
+    ([, path]) => path?.split(".").at(-1) ?? "",
+  );
+  assert.ok(keys.length > 30);
+  const named = keys.filter((key) => /^[A-Za-z0-9]+$/.test(key));
+  assert.deepEqual(
+    named.filter((key) => !new RegExp(`\\b${key}:`).test(example)),
+    [],
+  );
+});
+
+test("docs/errors.md has a row for every code", () => {
+  for (const code of Object.keys(ERRORS))
+    assert.match(pages().get("errors.md") ?? "", new RegExp(`^\\| \`${code}\` +\\|`, "m"));
+});

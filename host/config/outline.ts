@@ -1,0 +1,76 @@
+/** What the rules look at: the parts of a document that refer to each other, as far as they can be read. */
+import type { Document } from "./document.ts";
+import { lower } from "./field.ts";
+import { PROVIDER_NAME } from "./provider-schema.ts";
+
+/** A part is undefined where it cannot be read; a list is empty where it is not there. */
+export interface Outline {
+  readonly document: Document;
+  /** Absolute. */
+  readonly folder: string;
+  readonly socket: string | undefined;
+  readonly keystore: boolean;
+  readonly providers: readonly ProviderOutline[] | undefined;
+  readonly keys: readonly KeyOutline[] | undefined;
+}
+
+export interface ProviderOutline {
+  readonly name: string;
+  /** The valid name that is likely meant by an invalid one; else the name. */
+  readonly meant: string;
+  /** What stands under grants.keystore.keys. */
+  readonly granted: readonly unknown[];
+}
+
+export interface KeyOutline {
+  readonly name: unknown;
+  readonly provider: unknown;
+  readonly use: unknown;
+}
+
+/** Whether a key that says this of its provider says this one. */
+export function isCalled({ name, meant }: ProviderOutline, said: unknown): boolean {
+  return said === name || said === meant;
+}
+
+/** Whether it can be told which provider a key means: not while one has a name that nothing valid resembles. */
+export function areNamed(providers: readonly ProviderOutline[]): boolean {
+  return providers.every(({ meant }) => PROVIDER_NAME.test(meant));
+}
+
+/** Reads the outline. Nothing in the document needs to be valid. */
+export function outlineOf(document: Document, folder: string): Outline {
+  const root = mapping(document.value);
+  const socket = mapping(root?.listen)?.socket;
+  const providers = mapping(root?.providers);
+  const keys = root?.keys;
+  return {
+    document,
+    folder,
+    socket: typeof socket === "string" && socket !== "" ? socket : undefined,
+    keystore: root !== undefined && Object.hasOwn(root, "keystore"),
+    providers: providers && Object.entries(providers).map(([name, value]) => providerOutline(name, value)),
+    keys: isShort(keys) ? keys.map(keyOutline) : undefined,
+  };
+}
+
+function providerOutline(name: string, value: unknown): ProviderOutline {
+  const granted = mapping(mapping(mapping(value)?.grants)?.keystore)?.keys;
+  const meant = PROVIDER_NAME.test(lower(name)) ? lower(name) : name;
+  return { name, meant, granted: isShort(granted) ? granted : [] };
+}
+
+function keyOutline(value: unknown): KeyOutline {
+  const { name, provider, use } = mapping(value) ?? {};
+  return { name, provider, use };
+}
+
+/** The schema refuses a longer list, and the rules compare each with each. */
+function isShort(value: unknown): value is readonly unknown[] {
+  return Array.isArray(value) && value.length <= 64;
+}
+
+function mapping(value: unknown): Readonly<Record<string, unknown>> | undefined {
+  const isMapping = typeof value === "object" && value !== null && !Array.isArray(value);
+  return isMapping ? (value as Record<string, unknown>) : undefined;
+}

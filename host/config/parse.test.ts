@@ -1,0 +1,485 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Config } from "./config.ts";
+import { ConfigError } from "./config-error.ts";
+import { parseConfig } from "./parse.ts";
+
+const SHA = "0123456789abcdef".repeat(4);
+
+/** A valid configuration, one key a line. Line 3 is the socket. */
+const VALID = `apiVersion: kleidi.dev/v1
+listen:
+  socket: /run/kms.sock
+  mode: "0660"
+keystore:
+  directory: keys
+providers:
+  local:
+    module: local.wasm
+    sha256: ${SHA}
+    grants: { keystore: { keys: [kek] } }
+    limits:
+      memory: 32MiB
+      deadline: 1s
+      hostCalls: 8
+keys:
+  - name: kek
+    provider: local
+    use: active
+status:
+  interval: 30s
+log:
+  level: debug
+`;
+
+function faultsIn(text: string): string {
+  try {
+    parseConfig(text, "/etc/k.yaml");
+  } catch (error) {
+    assert.ok(error instanceof ConfigError);
+    assert.equal(error.code, "config-invalid");
+    return error.message;
+  }
+  assert.fail("the configuration was accepted");
+}
+
+/** One fault: what is replaced in VALID, by what, and the fault's line after the file's name. */
+type Case = readonly [name: string, from: string, to: string, fault: string];
+
+const cases: readonly Case[] = [
+  [
+    "a digest that YAML read as a number",
+    SHA,
+    "0".repeat(64),
+    `10:13 providers.local.sha256: expected 64 lower-case hex digits, found the number ${"0".repeat(59)}…; put the value in double quotes`,
+  ],
+  [
+    "another version of the format",
+    "kleidi.dev/v1",
+    "kleidi.dev/v2",
+    '1:13 apiVersion: expected kleidi.dev/v1, found "kleidi.dev/v2"; write: apiVersion: kleidi.dev/v1',
+  ],
+  [
+    "a missing required key",
+    "apiVersion: kleidi.dev/v1\n",
+    "",
+    "1:1 apiVersion: expected kleidi.dev/v1, found nothing; write: apiVersion: kleidi.dev/v1",
+  ],
+  [
+    "a missing section",
+    'listen:\n  socket: /run/kms.sock\n  mode: "0660"\n',
+    "",
+    "1:1 listen: expected a mapping with the key socket, found nothing; write: listen: { socket: /run/kleidi/kms.sock }",
+  ],
+  [
+    "an unknown key at the top",
+    "log:",
+    "logs:",
+    '22:1 logs: expected one of the keys apiVersion, listen, keystore, providers, keys, status, log, found the unknown key "logs"; write: log: …',
+  ],
+  [
+    "an unknown key that resembles none",
+    "status:\n  interval: 30s",
+    "password: hunter2",
+    '20:1 password: expected one of the keys apiVersion, listen, keystore, providers, keys, status, log, found the unknown key "password"; remove it',
+  ],
+  [
+    "an unknown key beside the one it resembles",
+    "  level: debug",
+    "  level: debug\n  levle: debug",
+    '24:3 log.levle: expected one of the keys level, file, found the unknown key "levle"; remove it',
+  ],
+  [
+    "a misspelt required key, once",
+    "  socket:",
+    "  sokcet:",
+    '3:3 listen.sokcet: expected one of the keys socket, mode, group, found the unknown key "sokcet"; write: socket: …',
+  ],
+  [
+    "a mode that YAML read as a number",
+    '"0660"',
+    "0660",
+    '4:9 listen.mode: expected a quoted file mode that lets the owner read and write and others nothing, found the number 0660; write: mode: "0660"',
+  ],
+  [
+    "a mode in octal notation",
+    '"0660"',
+    "0o660",
+    '4:9 listen.mode: expected a quoted file mode that lets the owner read and write and others nothing, found the number 0o660; write: mode: "0660"',
+  ],
+  [
+    "a mode that lets others in",
+    '"0660"',
+    '"0666"',
+    '4:9 listen.mode: expected a quoted file mode that lets the owner read and write and others nothing, found "0666"; write: mode: "0660"',
+  ],
+  [
+    "a mode that keeps the owner out",
+    '"0660"',
+    '"0460"',
+    '4:9 listen.mode: expected a quoted file mode that lets the owner read and write and others nothing, found "0460"; write: mode: "0600"',
+  ],
+  [
+    "a group that is neither a name nor a gid",
+    'mode: "0660"',
+    "group: -1",
+    "4:10 listen.group: expected a group's name or its gid, found the number -1; write: group: kleidi-socket",
+  ],
+  [
+    "an empty path",
+    "/run/kms.sock",
+    '""',
+    '3:11 listen.socket: expected a path of at most 100 bytes once resolved, found ""; write: socket: /run/kleidi/kms.sock',
+  ],
+  [
+    "a path with a NUL byte",
+    "/run/kms.sock",
+    '"/run/a\\0b"',
+    '3:11 listen.socket: expected a path of at most 100 bytes once resolved, found "/run/a\\u0000b"; write: socket: /run/kleidi/kms.sock',
+  ],
+  [
+    "a path that is a list",
+    "/run/kms.sock",
+    "[/run/kms.sock]",
+    "3:11 listen.socket: expected a path of at most 100 bytes once resolved, found a list of 1 item; write: socket: /run/kleidi/kms.sock",
+  ],
+  [
+    "a socket path that is too long",
+    "/run/kms.sock",
+    "/run/kleidi/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+    "3:11 listen.socket: expected a path of at most 100 bytes once resolved, found one of 101 bytes; write: socket: /run/kleidi/kms.sock",
+  ],
+  [
+    "a provider name with capitals",
+    "  local:\n",
+    "  Local:\n",
+    '8:3 providers.Local: expected a provider name of a-z, 0-9 and "-", at most 63 characters, the first a letter, found "Local"; write: local:',
+  ],
+  [
+    "a provider name that begins with a digit",
+    "  local:\n",
+    "  1local:\n",
+    '8:3 providers.1local: expected a provider name of a-z, 0-9 and "-", at most 63 characters, the first a letter, found "1local"; choose a shorter or simpler name',
+  ],
+  [
+    "a provider that is nothing",
+    "\n    module: local.wasm\n    sha256: 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\n    grants: { keystore: { keys: [kek] } }\n    limits:\n      memory: 32MiB\n      deadline: 1s\n      hostCalls: 8",
+    "\n",
+    "8:3 providers.local: expected a mapping with the keys module and sha256, found nothing; write: local: { module: providers/local.wasm, sha256: <64 hex digits> }",
+  ],
+  [
+    "a provider without a module",
+    "    module: local.wasm\n",
+    "",
+    "8:3 providers.local.module: expected the path of a WebAssembly module, found nothing; write: module: providers/local.wasm",
+  ],
+  [
+    "a module that is a number",
+    "local.wasm",
+    "2026",
+    '9:13 providers.local.module: expected the path of a WebAssembly module, found the number 2026; write: module: "2026"',
+  ],
+  [
+    "a digest that is too short",
+    "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+    "0123",
+    '10:13 providers.local.sha256: expected 64 lower-case hex digits, found the number 0123; write: sha256: <what "sha256sum" prints for the module>',
+  ],
+  [
+    "a grant of a capability that there is not",
+    "{ keystore: { keys: [kek] } }",
+    "{ keystore: { keys: [kek] }, network: { host: a } }",
+    '11:42 providers.local.grants.network: expected the key keystore, found the unknown key "network"; remove it',
+  ],
+  [
+    "a grant of no key",
+    "[kek]",
+    "[]",
+    "11:33 providers.local.grants.keystore.keys: expected a list of 1 to 64 names of keystore keys, found an empty list; write: keys: [kek-2026]",
+  ],
+  [
+    "a grant of a name that is not one",
+    "[kek]",
+    "[kek, KEK 2]",
+    '11:39 providers.local.grants.keystore.keys[1]: expected a name of a-z, 0-9, "." and "-", at most 63 characters, the first a letter or digit, found "KEK 2"; write: - kek-2',
+  ],
+  [
+    "memory in another unit",
+    "32MiB",
+    "32MB",
+    '13:15 providers.local.limits.memory: expected a size from 64KiB to 256MiB in steps of 64KiB, found "32MB"; write: memory: 32MiB',
+  ],
+  [
+    "memory as a number",
+    "32MiB",
+    "16777216",
+    "13:15 providers.local.limits.memory: expected a size from 64KiB to 256MiB in steps of 64KiB, found the number 16777216; write: memory: 16MiB",
+  ],
+  [
+    "memory above the limit",
+    "32MiB",
+    "1GiB",
+    '13:15 providers.local.limits.memory: expected a size from 64KiB to 256MiB in steps of 64KiB, found "1GiB"; write: memory: 256MiB',
+  ],
+  [
+    "memory that is not a multiple of 64KiB",
+    "32MiB",
+    "100KiB",
+    '13:15 providers.local.limits.memory: expected a size from 64KiB to 256MiB in steps of 64KiB, found "100KiB"; write: memory: 128KiB',
+  ],
+  [
+    "a deadline above the limit",
+    "deadline: 1s",
+    "deadline: 3s",
+    '14:17 providers.local.limits.deadline: expected a duration from 100ms to 2400ms, found "3s"; write: deadline: 2400ms',
+  ],
+  [
+    "a deadline without a unit",
+    "deadline: 1s",
+    "deadline: 2",
+    "14:17 providers.local.limits.deadline: expected a duration from 100ms to 2400ms, found the number 2; write: deadline: 2s",
+  ],
+  [
+    "a deadline in fractions",
+    "deadline: 1s",
+    "deadline: 1.5s",
+    '14:17 providers.local.limits.deadline: expected a duration from 100ms to 2400ms, found "1.5s"; write: deadline: 1500ms',
+  ],
+  [
+    "a count above its limit",
+    "hostCalls: 8",
+    "hostCalls: 1025",
+    "15:18 providers.local.limits.hostCalls: expected a whole number from 0 to 1024, found the number 1025; write: hostCalls: 1024",
+  ],
+  [
+    "a count below its limit",
+    "hostCalls: 8",
+    "concurrentCalls: 0",
+    "15:24 providers.local.limits.concurrentCalls: expected a whole number from 1 to 1024, found the number 0; write: concurrentCalls: 1",
+  ],
+  [
+    "a count in quotes",
+    "hostCalls: 8",
+    'hostCalls: "8"',
+    '15:18 providers.local.limits.hostCalls: expected a whole number from 0 to 1024, found "8"; write: hostCalls: 8',
+  ],
+  [
+    "a fraction of a count",
+    "hostCalls: 8",
+    "hostCalls: 8.5",
+    "15:18 providers.local.limits.hostCalls: expected a whole number from 0 to 1024, found the number 8.5; write: hostCalls: 9",
+  ],
+  [
+    "an empty count",
+    "hostCalls: 8",
+    'hostCalls: ""',
+    '15:18 providers.local.limits.hostCalls: expected a whole number from 0 to 1024, found ""; write: hostCalls: 64',
+  ],
+  [
+    "an infinite count",
+    "hostCalls: 8",
+    "queue: .inf",
+    "15:14 providers.local.limits.queue: expected a whole number from 0 to 4096, found the number .inf; write: queue: 256",
+  ],
+  [
+    "a key with nothing after it",
+    "hostCalls: 8",
+    "hostCalls:",
+    "15:7 providers.local.limits.hostCalls: expected a whole number from 0 to 1024, found nothing; remove the key, or write: hostCalls: 64",
+  ],
+  [
+    "keys that are a mapping",
+    "keys:\n  - name: kek\n    provider: local\n    use: active",
+    "keys:\n    name: kek",
+    "17:5 keys: expected a list of 1 to 64 keys, found a mapping of 1 key; write: keys: [{ name: kek-2026, provider: local, use: active }]",
+  ],
+  [
+    "a key that is text",
+    "    use: active\n",
+    "    use: active\n  - kek-2\n",
+    '20:5 keys[1]: expected a mapping with the keys name, provider and use, found "kek-2"; write: - { name: kek-2026, provider: local, use: active }',
+  ],
+  [
+    "a key name with capitals",
+    "    use: active\n",
+    "    use: active\n  - { name: KEK-2, provider: local, use: decrypt }\n",
+    '20:13 keys[1].name: expected a name of a-z, 0-9, "." and "-", at most 63 characters, the first a letter or digit, found "KEK-2"; write: name: kek-2',
+  ],
+  [
+    "a key name that YAML read as a number",
+    "    use: active\n",
+    "    use: active\n  - { name: 2026, provider: local, use: decrypt }\n",
+    '20:13 keys[1].name: expected a name of a-z, 0-9, "." and "-", at most 63 characters, the first a letter or digit, found the number 2026; write: name: "2026"',
+  ],
+  [
+    "a use that is misspelt",
+    "use: active",
+    "use: actve",
+    '19:10 keys[0].use: expected active or decrypt, found "actve"; write: use: active',
+  ],
+  [
+    "a version with a space",
+    "use: active",
+    "use: active\n    version: a b",
+    '20:14 keys[0].version: expected 1 to 128 printable ASCII characters without a space, found "a b"; write: version: <the version that the provider reports>',
+  ],
+  [
+    "a version that YAML read as a number",
+    "use: active",
+    "use: active\n    version: 00001234",
+    '20:14 keys[0].version: expected 1 to 128 printable ASCII characters without a space, found the number 00001234; write: version: "00001234"',
+  ],
+  [
+    "an interval below the limit",
+    "30s",
+    "500ms",
+    '21:13 status.interval: expected a duration from 1s to 60s, found "500ms"; write: interval: 1s',
+  ],
+  [
+    "an interval above the limit",
+    "30s",
+    "5m",
+    '21:13 status.interval: expected a duration from 1s to 60s, found "5m"; write: interval: 60s',
+  ],
+  [
+    "a log level that there is not",
+    "debug",
+    "warning",
+    '23:10 log.level: expected trace, debug, info, warn or error, found "warning"; write: level: info',
+  ],
+  [
+    "a log level that is a boolean",
+    "debug",
+    "true",
+    "23:10 log.level: expected trace, debug, info, warn or error, found the boolean true; write: level: info",
+  ],
+  [
+    "the key __proto__",
+    "status:",
+    "__proto__: { a: 1 }\nstatus:",
+    '20:1 __proto__: expected one of the keys apiVersion, listen, keystore, providers, keys, status, log, found the unknown key "__proto__"; remove it',
+  ],
+];
+
+for (const [name, from, to, fault] of cases)
+  test(`parseConfig refuses ${name}`, () => {
+    assert.ok(VALID.includes(from));
+    const message = faultsIn(VALID.replace(from, () => to));
+    assert.equal(message, `Cannot use the configuration /etc/k.yaml: 1 fault\n/etc/k.yaml:${fault}`);
+  });
+
+test("parseConfig resolves paths and units", () => {
+  assert.deepEqual(parseConfig(VALID, "/etc/kleidi/k.yaml"), {
+    file: "/etc/kleidi/k.yaml",
+    listen: { socket: "/run/kms.sock", mode: 0o660 },
+    keystore: { directory: "/etc/kleidi/keys" },
+    providers: [
+      {
+        name: "local",
+        module: "/etc/kleidi/local.wasm",
+        sha256: SHA,
+        grants: { keystore: { keys: ["kek"] } },
+        limits: {
+          memoryBytes: 32 * 1024 * 1024,
+          deadlineMs: 1000,
+          hostCalls: 8,
+          logLines: 64,
+          concurrentCalls: 64,
+          queue: 256,
+        },
+      },
+    ],
+    keys: [{ name: "kek", provider: "local", use: "active" }],
+    status: { intervalMs: 30_000 },
+    log: { level: "debug" },
+  } satisfies Config);
+});
+
+test("parseConfig fills in every default", () => {
+  const text = `apiVersion: kleidi.dev/v1
+listen: { socket: s, group: 1000 }
+providers: { local: { module: m, sha256: ${SHA} } }
+keys: [{ name: kek, provider: local, use: active, version: v1 }]
+log: { file: k.log }
+`;
+  assert.deepEqual(parseConfig(text, "/e/k.yaml"), {
+    file: "/e/k.yaml",
+    listen: { socket: "/e/s", mode: 0o600, group: 1000 },
+    providers: [
+      {
+        name: "local",
+        module: "/e/m",
+        sha256: SHA,
+        grants: {},
+        limits: {
+          memoryBytes: 16 * 1024 * 1024,
+          deadlineMs: 2000,
+          hostCalls: 64,
+          logLines: 64,
+          concurrentCalls: 64,
+          queue: 256,
+        },
+      },
+    ],
+    keys: [{ name: "kek", provider: "local", use: "active", version: "v1" }],
+    status: { intervalMs: 10_000 },
+    log: { level: "info", file: "/e/k.log" },
+  } satisfies Config);
+});
+
+test("parseConfig freezes what it returns", () => {
+  const config = parseConfig(VALID, "/e/k.yaml");
+  const parts: unknown[] = [
+    config,
+    config.listen,
+    config.providers,
+    config.providers[0]?.limits,
+    config.keys[0],
+  ];
+  for (const part of parts) assert.ok(Object.isFrozen(part));
+});
+
+test("parseConfig lists all faults at once, in the order of the file", () => {
+  const text = VALID.replace("kleidi.dev/v1", "kleidi.dev/v2")
+    .replace('"0660"', "0660")
+    .replace("  local:", "  Local:")
+    .replace("32MiB", "32MB")
+    .replace("use: active", "use: actve\n    colour: red")
+    .replace("level: debug", "level: &a debug");
+  assert.equal(
+    faultsIn(text),
+    `Cannot use the configuration /etc/k.yaml: 7 faults
+/etc/k.yaml:1:13 apiVersion: expected kleidi.dev/v1, found "kleidi.dev/v2"; write: apiVersion: kleidi.dev/v1
+/etc/k.yaml:4:9 listen.mode: expected a quoted file mode that lets the owner read and write and others nothing, found the number 0660; write: mode: "0660"
+/etc/k.yaml:8:3 providers.Local: expected a provider name of a-z, 0-9 and "-", at most 63 characters, the first a letter, found "Local"; write: local:
+/etc/k.yaml:13:15 providers.Local.limits.memory: expected a size from 64KiB to 256MiB in steps of 64KiB, found "32MB"; write: memory: 32MiB
+/etc/k.yaml:19:10 keys[0].use: expected active or decrypt, found "actve"; write: use: active
+/etc/k.yaml:20:5 keys[0].colour: expected one of the keys name, provider, use, version, found the unknown key "colour"; remove it
+/etc/k.yaml:24:13 log.level: expected a value, found an anchor before it; remove the word that begins with "&"`,
+  );
+});
+
+test("a fault never shows the value of an unknown key", () => {
+  for (const text of [`${VALID}token: hunter2\n`, VALID.replace("hostCalls: 8", "tokens: { a: hunter2 }")])
+    assert.doesNotMatch(faultsIn(text), /hunter2/);
+});
+
+test("a fault shows at most 60 characters of a value, on one line", () => {
+  const long = `"${"x".repeat(500)}"`;
+  for (const from of ["kleidi.dev/v1", '"0660"', "32MiB", "name: kek\n", "provider: local\n", SHA, "debug"]) {
+    const to = /^(name|provider)/.test(from) ? `${from.split(":")[0]}: ${long}\n` : long;
+    const message = faultsIn(VALID.replace(from, to));
+    assert.match(message, /x{59}…/);
+    assert.doesNotMatch(message, /x{60}/);
+  }
+  const lines = faultsIn(VALID.replace("debug", '"a\\nb\\e[31m\\u202e"')).split("\n");
+  assert.match(lines[1] ?? "", /found "a\\nb\\u001b\[31m\\u\{202e\}"/);
+});
+
+test("ConfigError prints 50 faults, keeps all, and counts the rest", () => {
+  const text = VALID + Array.from({ length: 60 }, (_, i) => `u${i}q: 1\n`).join("");
+  const lines = faultsIn(text).split("\n");
+  assert.equal(lines.length, 52);
+  assert.equal(lines[0], "Cannot use the configuration /etc/k.yaml: 60 faults");
+  assert.equal(lines.at(-1), "and 10 more");
+});

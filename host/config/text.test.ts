@@ -1,0 +1,35 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { cut, nearest, pathText, quoted } from "./text.ts";
+
+for (const [word, known, meant] of [
+  ["sokcet", ["socket", "mode"], "socket"],
+  ["SOCKET", ["socket"], "socket"],
+  ["hostcalls", ["hostCalls"], "hostCalls"],
+  ["log", ["lot"], "lot"],
+  ["password", ["socket", "mode"], undefined],
+  ["x", ["socket"], undefined],
+  ["", ["socket"], undefined],
+  ["x".repeat(100_000), ["socket"], undefined],
+  ["kek-2", ["kek-1", "kek-3"], "kek-1"],
+] as const)
+  test(`nearest takes ${JSON.stringify(word.slice(0, 20))} for ${meant}`, () =>
+    assert.equal(nearest(word, known), meant));
+
+test("cut leaves 60 characters and shows that more were there", () => {
+  assert.equal(cut("x".repeat(60)), "x".repeat(60));
+  assert.equal(cut("x".repeat(61)), `${"x".repeat(59)}…`);
+});
+
+test("quoted escapes what a terminal or a reader of logs would act on", () => {
+  assert.equal(
+    quoted('a"\n\u001b\u009b\u202e\u2028\ud800'),
+    '"a\\"\\n\\u001b\\u{9b}\\u{202e}\\u{2028}\\ud800"',
+  );
+});
+
+test("pathText quotes names that are not plain", () => {
+  assert.equal(pathText(["keys", 0, "name"]), "keys[0].name");
+  assert.equal(pathText(["providers", "a b", "module"]), 'providers["a b"].module');
+  assert.equal(pathText([]), "");
+});
