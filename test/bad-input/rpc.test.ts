@@ -1,0 +1,240 @@
+/** What no API server sends, over the real socket: the code and sentence of the table, and a host that goes on. */
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { connect as connectHttp2, constants } from "node:http2";
+import { connect } from "node:net";
+import { after, before, describe, test } from "node:test";
+import type { ServiceError } from "@grpc/grpc-js";
+import { Grpc } from "../../host/error.ts";
+import { KmsClient } from "../../host/grpc/client.ts";
+import { Fixture, localConfig, localModule, sha256Of } from "../support/fixture.ts";
+
+const fixture = new Fixture();
+const plaintext = randomBytes(32);
+let client: KmsClient;
+let sealed: { ciphertext: Uint8Array; keyId: string; annotations: Record<string, Uint8Array> };
+let otherSealed: typeof sealed;
+
+before(async () => {
+  const provider = (keys: string[]) => ({
+    module: localModule,
+    sha256: sha256Of(localModule),
+    grants: { keystore: { keys } },
+  });
+  const keys = (active: string, decrypt: string) =>
+    localConfig(
+      [
+        { name: active, provider: `p-${active}`, use: "active" },
+        { name: decrypt, provider: `p-${decrypt}`, use: "decrypt" },
+      ],
+      { providers: { "p-one": provider(["one"]), "p-two": provider(["two"]) } },
+    );
+  // Each key is active once, so that there is a ciphertext of each.
+  fixture.write(keys("two", "one")).keyInit("one").keyInit("two");
+  const first = await fixture.serve();
+  const earlier = new KmsClient(fixture.socket);
+  otherSealed = await earlier.encrypt({ plaintext });
+  earlier.close();
+  await Fixture.stop(first);
+  fixture.write(keys("one", "two"));
+  await fixture.serve();
+  client = new KmsClient(fixture.socket);
+  sealed = await client.encrypt({ plaintext });
+});
+after(async () => {
+  client.close();
+  await fixture.close();
+});
+
+async function refused(work: Promise<unknown>): Promise<ServiceError> {
+  try {
+    await work;
+  } catch (error) {
+    return error as ServiceError;
+  }
+  return assert.fail("it should have been refused");
+}
+
+async function assertServes(): Promise<void> {
+  const { ciphertext, keyId, annotations } = await client.encrypt({ plaintext });
+  assert.deepEqual(
+    Buffer.from((await client.decrypt({ ciphertext, keyId, annotations })).plaintext),
+    plaintext,
+  );
+}
+
+describe("refused, each with its code and sentence", () => {
+  const flipped = () => {
+    const ciphertext = new Uint8Array(sealed.ciphertext);
+    ciphertext[20] = (ciphertext[20] ?? 0) ^ 1;
+    return ciphertext;
+  };
+  const notMine = /says that this ciphertext is not its own, or was changed$/;
+  const cases: [what: string, work: () => Promise<unknown>, code: number, sentence: RegExp][] = [
+    [
+      "an empty plaintext",
+      () => client.encrypt({ plaintext: new Uint8Array() }),
+      Grpc.INVALID_ARGUMENT,
+      /^Cannot encrypt: the plaintext is empty$/,
+    ],
+    [
+      "a plaintext of 513 bytes",
+      () => client.encrypt({ plaintext: new Uint8Array(513) }),
+      Grpc.RESOURCE_EXHAUSTED,
+      /is 513 bytes, at most 512 are allowed$/,
+    ],
+    [
+      "a message of 5 MiB",
+      () => client.encrypt({ plaintext: new Uint8Array(5 << 20) }),
+      Grpc.RESOURCE_EXHAUSTED,
+      /larger than max/,
+    ],
+    [
+      "an unknown key_id",
+      () => client.decrypt({ ...sealed, keyId: "k1.unknown" }),
+      Grpc.NOT_FOUND,
+      /^Cannot decrypt: none of 2 keys has this key_id$/,
+    ],
+    [
+      "an empty key_id",
+      () => client.decrypt({ ...sealed, keyId: "" }),
+      Grpc.INVALID_ARGUMENT,
+      /key_id is empty$/,
+    ],
+    [
+      "a key_id of 1024 bytes",
+      () => client.decrypt({ ...sealed, keyId: "k".repeat(1024) }),
+      Grpc.INVALID_ARGUMENT,
+      /key_id is 1024 bytes, at most 1023 are allowed$/,
+    ],
+    [
+      "an empty ciphertext",
+      () => client.decrypt({ ...sealed, ciphertext: new Uint8Array() }),
+      Grpc.INVALID_ARGUMENT,
+      /ciphertext is 0 bytes, 1 to 1023 are allowed$/,
+    ],
+    [
+      "a ciphertext of 1024 bytes",
+      () => client.decrypt({ ...sealed, ciphertext: new Uint8Array(1024) }),
+      Grpc.INVALID_ARGUMENT,
+      /ciphertext is 1024 bytes, 1 to 1023 are allowed$/,
+    ],
+    [
+      "a truncated ciphertext",
+      () => client.decrypt({ ...sealed, ciphertext: sealed.ciphertext.slice(0, -1) }),
+      Grpc.INVALID_ARGUMENT,
+      notMine,
+    ],
+    [
+      "a flipped ciphertext",
+      () => client.decrypt({ ...sealed, ciphertext: flipped() }),
+      Grpc.INVALID_ARGUMENT,
+      notMine,
+    ],
+    [
+      "no annotations",
+      () => client.decrypt({ ...sealed, annotations: {} }),
+      Grpc.INVALID_ARGUMENT,
+      /format\.kleidi\.dev should be "1", it is missing$/,
+    ],
+    [
+      "a wrong annotation",
+      () => client.decrypt({ ...sealed, annotations: { "format.kleidi.dev": Buffer.from("2") } }),
+      Grpc.INVALID_ARGUMENT,
+      /format\.kleidi\.dev should be "1", it is another value$/,
+    ],
+    [
+      "an annotation that nobody wrote",
+      () =>
+        client.decrypt({
+          ...sealed,
+          annotations: { ...sealed.annotations, "a.example.com": Buffer.from("x") },
+        }),
+      Grpc.INVALID_ARGUMENT,
+      notMine,
+    ],
+    [
+      "another provider's ciphertext under this key_id",
+      () => client.decrypt({ ...otherSealed, keyId: sealed.keyId }),
+      Grpc.INVALID_ARGUMENT,
+      notMine,
+    ],
+    [
+      "this ciphertext under another provider's key_id",
+      () => client.decrypt({ ...sealed, keyId: otherSealed.keyId }),
+      Grpc.INVALID_ARGUMENT,
+      notMine,
+    ],
+  ];
+  for (const [what, work, code, sentence] of cases) {
+    test(what, async () => {
+      const error = await refused(work());
+      assert.equal(error.code, code, error.details);
+      assert.match(error.details, sentence);
+      await assertServes();
+    });
+  }
+});
+
+describe("a caller that misbehaves", () => {
+  test("its deadline passes: it hears DEADLINE_EXCEEDED, and the host goes on", async () => {
+    const error = await refused(client.encrypt({ plaintext }, 0));
+    assert.equal(error.code, Grpc.DEADLINE_EXCEEDED);
+    await assertServes();
+  });
+
+  test("it goes away in the middle of a call", async () => {
+    for (let i = 0; i < 20; i++) {
+      const leaving = new KmsClient(fixture.socket);
+      const call = leaving.encrypt({ plaintext }).catch(() => {});
+      leaving.close();
+      await call;
+      const session = connectHttp2("http://localhost", { createConnection: () => connect(fixture.socket) });
+      session.on("error", () => {});
+      const stream = session.request({
+        [constants.HTTP2_HEADER_METHOD]: "POST",
+        [constants.HTTP2_HEADER_PATH]: "/v2.KeyManagementService/Encrypt",
+        "content-type": "application/grpc",
+        te: "trailers",
+      });
+      stream.on("error", () => {});
+      stream.write(Buffer.from([0, 0, 0, 0, 34, 10, 32, 1, 2]));
+      session.destroy();
+    }
+    await assertServes();
+  });
+
+  test("it speaks no HTTP/2", async () => {
+    const socket = connect(fixture.socket);
+    const closed = new Promise((resolve) => socket.once("close", resolve));
+    socket.on("error", () => {});
+    socket.resume();
+    socket.end("GET / HTTP/1.1\r\n\r\n");
+    await closed;
+    await assertServes();
+  });
+
+  test("a method that is not there is UNIMPLEMENTED", async () => {
+    const { Client, credentials } = await import("@grpc/grpc-js");
+    const raw = new Client(`unix:${fixture.socket}`, credentials.createInsecure());
+    const call = new Promise((resolve, reject) => {
+      const same = (bytes: Buffer) => bytes;
+      raw.makeUnaryRequest("/v2.KeyManagementService/Nothing", same, same, Buffer.alloc(0), (error, value) =>
+        error === null ? resolve(value) : reject(error),
+      );
+    });
+    assert.equal((await refused(call)).code, 12);
+    raw.close();
+    await assertServes();
+  });
+});
+
+test("neither plaintexts nor ciphertexts nor key_ids are in the log", () => {
+  const log = fixture.readLog();
+  assert.match(log, /"rpc":"Decrypt"/);
+  for (const bytes of [plaintext, Buffer.from(sealed.ciphertext)]) {
+    for (const encoding of ["hex", "base64", "base64url"] as const)
+      assert.ok(!log.includes(bytes.toString(encoding)));
+  }
+  assert.ok(!log.includes(sealed.keyId));
+});
