@@ -35,6 +35,7 @@ export interface KmsServer {
 const DEADLINE_MS = 2_400;
 // The largest legal request is a Decrypt: a ciphertext, a key_id and 32 KiB of annotations.
 const MAX_MESSAGE = 64 * 1024;
+const LAST_WRITES_MS = 20;
 
 /** @throws KleidiError socket-refused */
 export async function serve({ listen: where, service, onRpc }: ServeOptions): Promise<KmsServer> {
@@ -61,9 +62,10 @@ export async function serve({ listen: where, service, onRpc }: ServeOptions): Pr
       return [create(DecryptResponseSchema, { plaintext }), request.keyId];
     }),
   });
+  const inFlight = new InFlight();
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
   const listener = await listen(where, (socket) => injector.injectConnection(socket));
-  return { stop: (graceMs) => stop(server, injector, listener, graceMs) };
+  return { stop: (graceMs) => stop(server, injector, listener, inFlight, graceMs) };
 
   type DecryptCall = { ciphertext: Uint8Array; keyId: string; annotations: Record<string, Uint8Array> };
 
@@ -73,6 +75,7 @@ export async function serve({ listen: where, service, onRpc }: ServeOptions): Pr
       const uid = printable((call.request as { uid?: string }).uid ?? "");
       const told = (rest: { keyId?: string; failure?: KleidiError }) =>
         onRpc({ rpc, uid, ms: performance.now() - begun, ...rest });
+      inFlight.begin();
       try {
         const [response, keyId] = await within(rpc, work(call.request));
         reply(null, response);
@@ -81,6 +84,8 @@ export async function serve({ listen: where, service, onRpc }: ServeOptions): Pr
         const failure = toKleidiError(error, rpc);
         reply({ code: failure.grpc, details: failure.message });
         told({ failure });
+      } finally {
+        inFlight.end();
       }
     };
   }
@@ -97,22 +102,47 @@ function within<T>(rpc: string, work: Promise<T>): Promise<T> {
   return promise;
 }
 
+/** Calls that have begun and not ended; grpc-js does not wait for those of injected connections. */
+class InFlight {
+  #count = 0;
+  #onIdle: (() => void) | undefined;
+
+  begin(): void {
+    this.#count += 1;
+  }
+
+  end(): void {
+    this.#count -= 1;
+    if (this.#count === 0) this.#onIdle?.();
+  }
+
+  /** Resolves when no call is in flight, or after this many milliseconds. */
+  async idle(limitMs: number): Promise<void> {
+    if (this.#count === 0) return;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, limitMs);
+      this.#onIdle = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+}
+
 async function stop(
   server: Server,
   injector: { drain(graceMs: number): void; destroy(): void },
   listener: Listener,
+  inFlight: InFlight,
   graceMs: number,
 ): Promise<void> {
   listener.close();
+  // GOAWAY: the callers send nothing more on their connections, and get what they asked for before.
   injector.drain(graceMs);
-  const drained = Promise.withResolvers<void>();
-  const timer = setTimeout(() => {
-    server.forceShutdown();
-    drained.resolve();
-  }, graceMs);
-  server.tryShutdown(() => drained.resolve());
-  await drained.promise;
-  clearTimeout(timer);
+  await inFlight.idle(graceMs);
+  // The replies leave in this turn of the event loop and the next.
+  await new Promise((resolve) => setTimeout(resolve, LAST_WRITES_MS));
+  server.forceShutdown();
   injector.destroy();
 }
 

@@ -112,7 +112,7 @@ class Loop {
 
   soon(): void {
     // A key that is known to fail is looked at by its own back-off; a caller in a loop must not turn it into a flood.
-    if (this.#failures > 0) return;
+    if (this.#failures > 0 || this.#stopped) return;
     if (this.#running) this.#again = true;
     else void this.#run();
   }
