@@ -15,6 +15,8 @@ const ROUND_MS = quick ? 700 : 1500;
 const STARTS = quick ? 2 : 5;
 const CALLS = quick ? 10_000 : 100_000;
 const CALLERS = [1, 16, 64];
+// As the command host/kleidi has them.
+const HEAP = ["--max-semi-space-size=2", "--max-old-space-size=128"];
 const SUBJECTS = [
   { name: "echo", rpc: "Decrypt" },
   { name: "aes", rpc: "Encrypt" },
@@ -154,7 +156,7 @@ function children(parent: number): number[] {
 
 function node(file: string, ...args: string[]): ChildProcess {
   const program = join(import.meta.dirname, "..", "host", "kleidi-node");
-  return spawn("sh", [program, join(import.meta.dirname, file), ...args], {
+  return spawn("sh", [program, ...HEAP, join(import.meta.dirname, file), ...args], {
     stdio: ["ignore", "pipe", "inherit"],
   });
 }

@@ -35,6 +35,7 @@ const files = globSync(
 if (files.length === 0) stop(`Cannot test: no test file has ${wanted.join(" or ")} in its path`);
 if (wanted.length === 0) {
   step("types", join(root, "node_modules/.bin/tsc"), ["--noEmit"]);
+  step("generated messages", process.execPath, [join(root, "proto/generate.ts"), "--check"]);
   step("format and lint", join(root, "node_modules/@biomejs/cli-linux-x64/biome"), [
     "check",
     "--error-on-warnings",

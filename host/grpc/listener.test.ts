@@ -159,7 +159,7 @@ test("a dead socket stays in place until the new one replaces it", async (t) => 
 
 test("what a killed process of the same id staged is replaced", async (t) => {
   const { folder, socket } = place(t);
-  await leaveDead(join(folder, `.kms.sock.${process.pid}`));
+  await leaveDead(join(folder, `.${process.pid}`));
   await start(t, socket);
   assert.deepEqual(readdirSync(folder), ["kms.sock"]);
 });

@@ -2,9 +2,9 @@
  * The Unix socket. It is bound under another name, given its mode and group, and only then renamed to its own: there is no moment
  * at which it can be reached with the wrong mode, or at which a dead one was removed and no new one is there.
  */
-import { chmodSync, chownSync, lstatSync, readFileSync, renameSync, unlinkSync } from "node:fs";
+import { chmodSync, chownSync, lstatSync, readFileSync, renameSync, statSync, unlinkSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
-import { basename, dirname, join } from "node:path";
+import { dirname, join } from "node:path";
 import { KleidiError } from "../error.ts";
 
 export interface ListenOptions {
@@ -19,6 +19,9 @@ export interface Listener {
   close(): void;
 }
 
+// sockaddr_un holds 108 bytes with the terminating zero (unix(7)).
+const MAX_PATH = 107;
+
 /** @throws KleidiError socket-refused */
 export async function listen(
   options: ListenOptions,
@@ -26,8 +29,12 @@ export async function listen(
 ): Promise<Listener> {
   const { socket } = options;
   const action = `Cannot listen on ${socket}`;
+  const length = Buffer.byteLength(socket);
+  if (length > MAX_PATH) {
+    throw refused(`${action}: its path is ${length} bytes, at most ${MAX_PATH} are allowed`);
+  }
   await assertFree(socket, action);
-  const staged = join(dirname(socket), `.${basename(socket).slice(0, 40)}.${process.pid}`);
+  const staged = join(dirname(socket), `.${process.pid}`);
   const server = createServer(onConnection);
   // Between bind and chmod nobody but the owner may connect.
   const umask = process.umask(0o177);
@@ -67,6 +74,8 @@ async function assertFree(path: string, action: string): Promise<void> {
       `${action}: the folder ${dirname(path)} does not exist; make it: install -d -m 0750 ${dirname(path)}`,
     );
   }
+  // stat, not lstat: /var/run is a link on most systems.
+  if (!statSync(dirname(path)).isDirectory()) throw refused(`${action}: ${dirname(path)} is no folder`);
   const found = lstatSync(path, { throwIfNoEntry: false });
   if (found === undefined) return;
   if (found.isSymbolicLink()) throw refused(`${action}: a symbolic link is there`);

@@ -103,7 +103,6 @@ export class Keyset {
         `Cannot use key "${key.name}": provider "${key.provider.name}" went back from version ${before?.version} to ${versions.version}`,
       );
     }
-    if (before !== undefined && before.keyId !== keyId) this.#retired.add(before.keyId);
     const current = { key, version: versions.version, keyId };
     this.#routes.set(keyId, current);
     for (const version of versions.olderVersions) {
@@ -115,6 +114,9 @@ export class Keyset {
 
   /** The key was used as it should be. */
   markGood(current: KeyVersion): void {
+    const before = this.#states.get(current.key.name)?.current;
+    // Only now: a new version that never proved good wrote nothing, and going back from it is no harm.
+    if (before !== undefined && before.keyId !== current.keyId) this.#retired.add(before.keyId);
     this.#states.set(current.key.name, { key: current.key, current });
   }
 

@@ -16,7 +16,12 @@ const MANIFEST = {
   name: "local",
   version: "0.1.0",
   capabilities: [
-    { capability: "keystore", operations: ["seal", "open"], rpcs: ["encrypt"], why: "the KEK stays in the host" },
+    {
+      capability: "keystore",
+      operations: ["seal", "open"],
+      rpcs: ["encrypt"],
+      why: "the KEK stays in the host",
+    },
     { capability: "log", operations: ["write"], rpcs: ["status"], why: "faults" },
   ],
 };
@@ -27,7 +32,11 @@ const RPCS = ["kleidi_status", "kleidi_encrypt", "kleidi_decrypt"].map(
 );
 
 /** A module of these WAT fields with these manifests behind it. */
-function module(imports: string, exports = `${MEMORY} ${RPCS.join(" ")}`, manifests = [MANIFEST_BYTES]): Buffer {
+function module(
+  imports: string,
+  exports = `${MEMORY} ${RPCS.join(" ")}`,
+  manifests = [MANIFEST_BYTES],
+): Buffer {
   const parsed = parseWat("test.wat", `(module ${imports} ${exports})`, { threads: true });
   const { buffer } = parsed.toBinary({});
   parsed.destroy();
@@ -55,6 +64,15 @@ const MEMORY_FUNCTIONS = (
   "alloc free length length_unsafe load_u8 load_u64 store_u8 store_u64 " +
   "input_offset input_length input_load_u8 input_load_u64 output_set error_set error_get"
 ).split(" ");
+
+function refusalOf(bytes: Uint8Array): KleidiError {
+  try {
+    admitBytes("p", bytes);
+  } catch (error) {
+    if (error instanceof KleidiError) return error;
+  }
+  return assert.fail("it was admitted");
+}
 
 test("admitBytes gives the manifest of a module without imports", () => {
   assert.deepEqual(admitBytes("p", module("")), MANIFEST);
@@ -136,7 +154,10 @@ for (const name of ["kleidi_status", "kleidi_encrypt", "kleidi_decrypt"]) {
   const message = `Cannot load provider "p": its module does not export the function ${name}`;
 
   test(`admitBytes refuses a module without ${name}`, () => {
-    assert.throws(() => admitBytes("p", module("", `${MEMORY} ${others}`)), { code: "module-invalid", message });
+    assert.throws(() => admitBytes("p", module("", `${MEMORY} ${others}`)), {
+      code: "module-invalid",
+      message,
+    });
   });
 
   test(`admitBytes refuses a module whose ${name} is no function`, () => {
@@ -204,18 +225,13 @@ test("admitBytes refuses a module of 32 MiB and a byte", () => {
 
 test("admitBytes keeps its message short, whatever a module imports", () => {
   const bytes = module(imported("x".repeat(50_000), "y".repeat(50_000)));
-  assert.throws(
-    () => admitBytes("p", bytes),
-    ({ message }: Error) => message.length < 2000,
-  );
+  const { message } = refusalOf(bytes);
+  assert.ok(message.length < 2000, `${message.length} characters`);
 });
 
 test("admitBytes tells of no control characters in what a module imports", () => {
   const bytes = module(imported("\\1b[2Jenv", "a\\0ab"));
-  assert.throws(
-    () => admitBytes("p", bytes),
-    ({ message }: Error) => !/\p{Cc}/u.test(message),
-  );
+  assert.doesNotMatch(refusalOf(bytes).message, /\p{Cc}/u);
 });
 
 test("admitBytes refuses a shared memory of the module's own", () => {
@@ -226,15 +242,20 @@ test("admitBytes refuses a shared memory of the module's own", () => {
 test("admitBytes of a cut or changed module throws nothing but a KleidiError", () => {
   const whole = module(imported("kleidi:keystore", "seal"));
   fc.assert(
-    fc.property(fc.nat(whole.length), fc.nat(whole.length - 1), fc.integer({ min: 1, max: 255 }), (length, at, mask) => {
-      const bytes = Buffer.from(whole);
-      bytes[at] = (bytes[at] ?? 0) ^ mask;
-      try {
-        admitBytes("p", bytes.subarray(0, length));
-      } catch (error) {
-        assert.ok(error instanceof KleidiError && error.code === "module-invalid", String(error));
-      }
-    }),
+    fc.property(
+      fc.nat(whole.length),
+      fc.nat(whole.length - 1),
+      fc.integer({ min: 1, max: 255 }),
+      (length, at, mask) => {
+        const bytes = Buffer.from(whole);
+        bytes[at] = (bytes[at] ?? 0) ^ mask;
+        try {
+          admitBytes("p", bytes.subarray(0, length));
+        } catch (error) {
+          assert.ok(error instanceof KleidiError && error.code === "module-invalid", String(error));
+        }
+      },
+    ),
     { numRuns: 2000 },
   );
 });

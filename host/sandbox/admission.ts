@@ -66,9 +66,17 @@ export function admitBytes(provider: string, bytes: Uint8Array): Manifest {
   if (others.length > 0)
     throw invalid(`${action}: its module has ${others.length + 1} manifests, 1 is allowed`);
   const manifest = parseManifest(provider, section.bytes);
-  checkExports(action, outline);
   checkImports(action, outline, manifest);
+  checkExports(action, outline);
+  checkMemory(action, outline);
   return manifest;
+}
+
+function checkMemory(action: string, { memories }: ModuleOutline): void {
+  if (memories.length !== 1) {
+    throw invalid(`${action}: its module has ${memories.length} memories of its own, 1 is allowed`);
+  }
+  if (memories[0]?.shared) throw invalid(`${action}: its module's memory is shared, which is not allowed`);
 }
 
 function checkExports(action: string, { exports }: ModuleOutline): void {
@@ -84,7 +92,7 @@ function checkExports(action: string, { exports }: ModuleOutline): void {
 
 function checkImports(action: string, { imports }: ModuleOutline, manifest: Manifest): void {
   for (const { module, name, kind } of imports) {
-    const what = `the ${kind} "${name}" from "${module}"`;
+    const what = `the ${kind} "${printable(name)}" from "${printable(module)}"`;
     if (kind !== "function") throw invalid(`${action}: it imports ${what}; only functions can be imported`);
     if (module === "extism:host/env") {
       if (!MEMORY_FUNCTIONS.has(name)) {
@@ -101,6 +109,11 @@ function checkImports(action: string, { imports }: ModuleOutline, manifest: Mani
     );
     if (!declared) throw invalid(`${action}: it imports ${what}, which its manifest does not request`);
   }
+}
+
+/** What a module says of itself, fit for a terminal and a log line. */
+function printable(text: string): string {
+  return text.slice(0, 64).replace(/\p{Cc}/gu, "\ufffd");
 }
 
 function invalid(message: string): KleidiError {

@@ -29,7 +29,8 @@ const GOOD: [string, object][] = [
   ["all RPCs", { ...MANIFEST, capabilities: [{ ...ROW, rpcs: ["status", "encrypt", "decrypt"] }] }],
 ];
 for (const [what, manifest] of GOOD) {
-  test(`parseManifest accepts ${what}`, () => assert.deepEqual(parseManifest("p", bytes(manifest)), manifest));
+  test(`parseManifest accepts ${what}`, () =>
+    assert.deepEqual(parseManifest("p", bytes(manifest)), manifest));
 }
 
 test("parseManifest accepts 16,384 bytes", () => {
@@ -84,12 +85,20 @@ const FAULTS: [string, unknown, string | RegExp][] = [
   ["a version of 65 characters", { ...MANIFEST, version: "1".repeat(65) }, VERSION],
   ["a version with an escape character", { ...MANIFEST, version: "1\u001b[31m" }, VERSION],
   ["an unknown key", { ...MANIFEST, grants: {} }, /: it: [^;]*"grants"[^;]*$/],
-  ["the key __proto__", JSON.stringify(MANIFEST).replace("{", '{"__proto__":{},'), /: it: [^;]*"__proto__"[^;]*$/],
+  [
+    "the key __proto__",
+    JSON.stringify(MANIFEST).replace("{", '{"__proto__":{},'),
+    /: it: [^;]*"__proto__"[^;]*$/,
+  ],
   ["65 rows", { ...MANIFEST, capabilities: Array(65).fill(ROW) }, /: capabilities: [^;]+$/],
   ["an unknown key in a row", row({ keys: [] }), /: capabilities\.0: [^;]*"keys"[^;]*$/],
   ["an empty capability", row({ capability: "" }), `capabilities.0.capability: ${WORD}`],
   ["the capability __proto__", row({ capability: "__proto__" }), `capabilities.0.capability: ${WORD}`],
-  ["a capability with its namespace", row({ capability: "kleidi:log" }), `capabilities.0.capability: ${WORD}`],
+  [
+    "a capability with its namespace",
+    row({ capability: "kleidi:log" }),
+    `capabilities.0.capability: ${WORD}`,
+  ],
   ["a capability of 33 letters", row({ capability: "a".repeat(33) }), `capabilities.0.capability: ${WORD}`],
   ["no operations", row({ operations: [] }), /: capabilities\.0\.operations: [^;]+$/],
   ["33 operations", row({ operations: Array(33).fill("a") }), /: capabilities\.0\.operations: [^;]+$/],

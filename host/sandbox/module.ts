@@ -6,6 +6,8 @@
 export interface ModuleOutline {
   readonly imports: readonly Import[];
   readonly exports: readonly Export[];
+  /** The module's own memories. */
+  readonly memories: readonly { readonly shared: boolean }[];
   readonly customSections: readonly { readonly name: string; readonly bytes: Uint8Array }[];
 }
 
@@ -32,17 +34,24 @@ export function readModule(bytes: Uint8Array): ModuleOutline {
     throw new Error("it does not begin as a WebAssembly core module does (00 61 73 6d 01 00 00 00)");
   }
   const reader = new Reader(bytes, PREAMBLE.length);
-  const outline = { imports: [] as Import[], exports: [] as Export[], customSections: [] as Custom[] };
+  const outline = {
+    imports: [] as Import[],
+    exports: [] as Export[],
+    memories: [] as Memory[],
+    customSections: [] as Custom[],
+  };
   while (reader.left > 0) {
     const id = reader.byte();
     const section = reader.slice(reader.u32());
     if (id === 0) outline.customSections.push({ name: section.name(), bytes: section.rest() });
     else if (id === 2) outline.imports.push(...section.list(readImport));
+    else if (id === 5) outline.memories.push(...section.list(readMemory));
     else if (id === 7) outline.exports.push(...section.list(readExport));
   }
   return outline;
 }
 
+type Memory = { shared: boolean };
 type Custom = { name: string; bytes: Uint8Array };
 
 function readImport(reader: Reader): Import {
@@ -50,15 +59,23 @@ function readImport(reader: Reader): Import {
   const name = reader.name();
   const kind = reader.kind();
   if (kind === "function") reader.u32();
-  else if (kind === "tag") reader.slice(1).u32();
-  else if (kind === "global") reader.slice(2);
+  else if (kind === "tag") {
+    reader.byte();
+    reader.u32();
+  } else if (kind === "global") reader.slice(2);
   else {
     if (kind === "table") reader.byte();
-    const flags = reader.byte();
-    reader.leb();
-    if (flags & 1) reader.leb();
+    readMemory(reader);
   }
   return { module, name, kind };
+}
+
+/** Limits: a flags byte, a minimum and, with bit 0, a maximum. Bit 1: shared. */
+function readMemory(reader: Reader): Memory {
+  const flags = reader.byte();
+  reader.leb();
+  if (flags & 1) reader.leb();
+  return { shared: (flags & 2) !== 0 };
 }
 
 function readExport(reader: Reader): Export {

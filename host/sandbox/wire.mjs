@@ -85,9 +85,9 @@ export class FrameReader {
     let bytes = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
     while (bytes.length >= 4) {
       const length = bytes.readUInt32BE(0);
-      if (length < HEADER - 4 || length > this.#max + HEADER) {
+      if (length < HEADER - 4 || length > this.#max + HEADER - 4) {
         throw new RangeError(
-          `a frame claims ${length} bytes, ${HEADER - 4} to ${this.#max + HEADER} are allowed`,
+          `a frame claims ${length} bytes, ${HEADER - 4} to ${this.#max + HEADER - 4} are allowed`,
         );
       }
       if (bytes.length < 4 + length) break;

@@ -32,12 +32,15 @@ export class Keystore {
 
   /** Takes a key and wipes its bytes. */
   async add(name: string, bytes: KeyBytes): Promise<void> {
-    const version = fingerprint(bytes);
-    const handle = await bytes.use((raw) =>
-      this.#engine.subtle.importKey("raw", raw, "AES-GCM", false, ["encrypt", "decrypt"]),
-    );
-    bytes.wipe();
-    this.#keys.set(name, { version, handle });
+    try {
+      const version = fingerprint(bytes);
+      const handle = await bytes.use((raw) =>
+        this.#engine.subtle.importKey("raw", raw, "AES-GCM", false, ["encrypt", "decrypt"]),
+      );
+      this.#keys.set(name, { version, handle });
+    } finally {
+      bytes.wipe();
+    }
   }
 
   /** The operations of the capability. */
@@ -71,7 +74,9 @@ export class Keystore {
             new Uint8Array(sealed.subarray(NONCE)),
           );
           return answer(new Uint8Array(plaintext));
-        } catch {
+        } catch (error) {
+          // An engine that lost its token is not a ciphertext that was changed.
+          if ((error as Error).name !== "OperationError") throw error;
           return refusal(
             HostCode.NOT_AUTHENTIC,
             "they were not sealed by this key, provider and associated data",

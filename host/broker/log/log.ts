@@ -29,9 +29,15 @@ export function createLog({ linesPerCall, write }: GuestLogOptions): Record<stri
       }
       const level = LEVELS[request.level];
       if (level === undefined) return refusal(HostCode.INVALID, `level ${request.level} is not 0 to 3`);
-      // Control characters could forge lines or drive a terminal.
-      write(call.provider, level, request.message.slice(0, MAX_LINE).replace(/\p{Cc}/gu, "\ufffd"));
+      write(call.provider, level, cut(request.message));
       return answer(new Uint8Array());
     },
   };
+}
+
+/** At most MAX_LINE bytes, no half of a character, and no control characters: those could forge lines or drive a terminal. */
+function cut(line: string): string {
+  const clean = line.replace(/\p{Cc}/gu, "\ufffd");
+  const { read } = new TextEncoder().encodeInto(clean, new Uint8Array(MAX_LINE));
+  return clean.slice(0, read);
 }

@@ -15,6 +15,10 @@ import { bytesField, decode, numberField, textField } from "./codec.mjs";
 
 const MAX_LENGTH = 256;
 const TAG = 16;
+const CURVES = new Map([
+  ["P-256", "prime256v1"],
+  ["P-384", "secp384r1"],
+]);
 
 /** The bytes do not open under this key. */
 export class NotAuthentic extends Error {}
@@ -65,7 +69,7 @@ const operations = {
     return createDecipheriv(`aes-${key.length * 8}-cfb`, key, iv).update(data);
   },
   ecdh(fields) {
-    const curve = { "P-256": "prime256v1", "P-384": "secp384r1" }[textField(fields, 1)];
+    const curve = CURVES.get(textField(fields, 1));
     if (curve === undefined) throw new RangeError('the curve should be "P-256" or "P-384"');
     const own = createECDH(curve);
     own.setPrivateKey(bytesField(fields, 2));

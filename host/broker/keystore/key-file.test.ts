@@ -1,0 +1,143 @@
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { test } from "node:test";
+import { inspect } from "node:util";
+import fc from "fast-check";
+import { fingerprint, formatKeyFile, KeyBytes, parseKeyFile } from "./key-file.ts";
+
+const BYTES = Uint8Array.from({ length: 32 }, (_, i) => i);
+const BASE64URL = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
+const TEXT = formatKeyFile("main", new KeyBytes(BYTES.slice()));
+const ACTION = 'Cannot load key "main" from /keys/main.key';
+const DAMAGED = "its checksum is wrong, so the file is damaged";
+const CUT = "its line does not end, so it is cut short";
+const OTHER_BEGIN = 'it does not begin with "kleidi-key-1"';
+
+function parse(text: string): KeyBytes {
+  return parseKeyFile("main", "/keys/main.key", text);
+}
+
+/** A line whose checksum is right, whatever stands in it. */
+function line(body: string): string {
+  return `${body} ${createHash("sha256").update(body).digest("hex").slice(0, 16)}\n`;
+}
+
+test("a key file is one line of format, name, key and checksum", () => {
+  assert.equal(TEXT, line(`kleidi-key-1 main ${BASE64URL}`));
+});
+
+test("parseKeyFile gives back the key that formatKeyFile wrote", () => {
+  assert.deepEqual(
+    parse(TEXT).use((bytes) => bytes.slice()),
+    BYTES,
+  );
+});
+
+test("parseKeyFile gives back any key", () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ minLength: 32, maxLength: 32 }), (bytes) => {
+      const text = formatKeyFile("a.b-1", new KeyBytes(Uint8Array.from(bytes)));
+      const back = parseKeyFile("a.b-1", "x", text).use((read) => Buffer.from(read));
+      assert.deepEqual(back, Buffer.from(bytes));
+    }),
+  );
+});
+
+const REFUSED: [string, string, string][] = [
+  ["an empty file", "", "the file is empty"],
+  ["a file of one line end", "\n", OTHER_BEGIN],
+  ["another format", line(`kleidi-key-2 main ${BASE64URL}`), OTHER_BEGIN],
+  ["a byte order mark", `\ufeff${TEXT}`, OTHER_BEGIN],
+  ["a space before the line", ` ${TEXT}`, OTHER_BEGIN],
+  ["a line without its end", TEXT.slice(0, -1), CUT],
+  ["an empty line after the line", `${TEXT}\n`, DAMAGED],
+  ["a second key after the line", `${TEXT}${TEXT}`, DAMAGED],
+  ["a line that ends in CR LF", TEXT.replace("\n", "\r\n"), DAMAGED],
+  ["a checksum in capitals", TEXT.replace(/[0-9a-f]+\n/, (text) => text.toUpperCase()), DAMAGED],
+  ["a checksum and no key", line("kleidi-key-1 main"), DAMAGED],
+  ["a field too many", line(`kleidi-key-1 main ${BASE64URL} more`), DAMAGED],
+  ["another key's file", line(`kleidi-key-1 other ${BASE64URL}`), 'the file holds the key "other"'],
+  ["an empty name", line(`kleidi-key-1  ${BASE64URL}`), 'the file holds the key ""'],
+  [
+    "a key of 31 bytes",
+    line(`kleidi-key-1 main ${Buffer.alloc(31).toString("base64url")}`),
+    "its key is 31 bytes, it should be 32",
+  ],
+  [
+    "a key of 33 bytes",
+    line(`kleidi-key-1 main ${Buffer.alloc(33).toString("base64url")}`),
+    "its key is 33 bytes, it should be 32",
+  ],
+  ["no key between the spaces", line("kleidi-key-1 main "), "its key is 0 bytes, it should be 32"],
+];
+for (const [what, text, said] of REFUSED) {
+  test(`parseKeyFile refuses ${what}`, () => {
+    assert.throws(() => parse(text), { code: "key-file-invalid", message: `${ACTION}: ${said}` });
+  });
+}
+
+for (let length = 1; length < TEXT.length; length++) {
+  test(`parseKeyFile refuses the file cut after ${length} bytes`, () => {
+    const said = length < "kleidi-key-1 ".length ? OTHER_BEGIN : CUT;
+    assert.throws(() => parse(TEXT.slice(0, length)), {
+      code: "key-file-invalid",
+      message: `${ACTION}: ${said}`,
+    });
+  });
+}
+
+test("parseKeyFile refuses a flipped bit anywhere", () => {
+  const accepted: string[] = [];
+  for (let at = 0; at < TEXT.length; at++) {
+    for (let bit = 0; bit < 8; bit++) {
+      const bytes = Buffer.from(TEXT);
+      bytes[at] = (bytes[at] ?? 0) ^ (1 << bit);
+      try {
+        parse(bytes.toString("utf8"));
+        accepted.push(`byte ${at}, bit ${bit}`);
+      } catch (error) {
+        assert.equal((error as { code: string }).code, "key-file-invalid");
+      }
+    }
+  }
+  assert.deepEqual(accepted, []);
+});
+
+test("no message of parseKeyFile tells of the key", () => {
+  for (let at = 0; at < TEXT.length; at++) {
+    const text = `${TEXT.slice(0, at)}!${TEXT.slice(at + 1)}`;
+    assert.throws(
+      () => parse(text),
+      ({ message }: Error) => !message.includes("AAECAw") && !message.includes("GxwdHh8"),
+    );
+  }
+});
+
+test("the fingerprint is an HMAC under the key", () => {
+  assert.equal(fingerprint(new KeyBytes(BYTES.slice())), "f2f35f4f629c35da7155e85355c9e6a0");
+});
+
+const PRINTERS: [string, (key: KeyBytes) => string][] = [
+  ["JSON.stringify", (key) => JSON.stringify(key)],
+  ["JSON.stringify of what holds it", (key) => JSON.stringify({ key, list: [key] })],
+  ["a template string", (key) => `${key}`],
+  ["String", (key) => String(key)],
+  ["string concatenation", (key) => "".concat(key as unknown as string)],
+  ["util.inspect", (key) => inspect(key)],
+  ["util.inspect of all there is", (key) => inspect(key, { depth: null, showHidden: true, getters: true })],
+  ["util.inspect of what holds it", (key) => inspect({ key }, { depth: null })],
+  ["a spread", (key) => JSON.stringify({ ...key })],
+  ["Object.entries", (key) => JSON.stringify(Object.entries(key))],
+];
+for (const [what, print] of PRINTERS) {
+  test(`KeyBytes is not printed by ${what}`, () => {
+    const text = print(new KeyBytes(new Uint8Array(32).fill(0xa7)));
+    assert.doesNotMatch(text, /a7|167|p6en|\xa7/i);
+  });
+}
+
+test("wipe leaves zeros", () => {
+  const bytes = BYTES.slice();
+  new KeyBytes(bytes).wipe();
+  assert.deepEqual(bytes, new Uint8Array(32));
+});

@@ -1,0 +1,59 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ERRORS, type ErrorCode, KleidiError, toKleidiError } from "./error.ts";
+
+const codes = Object.keys(ERRORS) as ErrorCode[];
+
+test("each code answers with the gRPC code that the facts ask for", () => {
+  const actual = Object.fromEntries(codes.map((code) => [code, new KleidiError(code, "x").grpc]));
+  assert.deepEqual(actual, {
+    "request-invalid": 3,
+    "request-too-large": 8,
+    "ciphertext-invalid": 3,
+    "annotations-invalid": 3,
+    "key-unknown": 5,
+    "key-not-ready": 9,
+    "backend-unreachable": 14,
+    "provider-unavailable": 14,
+    "credential-refused": 16,
+    "capability-denied": 7,
+    overloaded: 8,
+    deadline: 4,
+    "provider-fault": 13,
+    "read-back-failed": 13,
+    "host-fault": 13,
+    stopping: 14,
+    // These come from commands only; 13 is what an RPC would answer all the same.
+    "config-invalid": 13,
+    "module-invalid": 13,
+    "digest-differs": 13,
+    "socket-refused": 13,
+    "key-file-invalid": 13,
+    "key-exists": 13,
+    "key-missing": 13,
+  });
+});
+
+for (const code of codes) {
+  test(`the hint of ${code} is a sentence`, () => {
+    assert.match(new KleidiError(code, "x").hint, /^[A-Z].{20,}\.$/);
+  });
+}
+
+test("a KleidiError without a cause has no cause property", () => {
+  assert.equal(Object.hasOwn(new KleidiError("deadline", "x"), "cause"), false);
+});
+
+test("toKleidiError hands a KleidiError through", () => {
+  const error = new KleidiError("deadline", "Cannot wait");
+  assert.equal(toKleidiError(error, "encrypt"), error);
+});
+
+for (const thrown of [new TypeError("secret"), "secret", undefined, null, { message: "secret" }]) {
+  test(`toKleidiError keeps the text of ${thrown instanceof Error ? "an Error" : JSON.stringify(thrown)} out of the message`, () => {
+    const error = toKleidiError(thrown, "encrypt");
+    assert.equal(error.code, "host-fault");
+    assert.equal(error.message, "Cannot encrypt: an unexpected failure in the host");
+    assert.equal(error.cause, thrown);
+  });
+}

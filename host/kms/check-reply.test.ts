@@ -1,0 +1,148 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { checkDecryptReply, checkEncryptReply, checkStatusReply, equalBytes } from "./check-reply.ts";
+import type { KeyVersions, Sealed } from "./provider.ts";
+
+const PLAINTEXT = Uint8Array.from({ length: 32 }, (_, i) => i + 100);
+
+function older(count: number): string[] {
+  return Array.from({ length: count }, (_, i) => `old-${i}`);
+}
+
+const GOOD_STATUS: [string, KeyVersions][] = [
+  ["a version of 1 byte", { version: "1", olderVersions: [] }],
+  ["a version of 128 bytes", { version: "v".repeat(128), olderVersions: [] }],
+  ["an older version of 128 bytes in 64 characters", { version: "1", olderVersions: ["é".repeat(64)] }],
+  ["256 older versions", { version: "1", olderVersions: older(256) }],
+];
+for (const [what, reply] of GOOD_STATUS) {
+  test(`checkStatusReply accepts ${what}`, () => assert.equal(checkStatusReply("p", reply), undefined));
+}
+
+const BAD_STATUS: [string, KeyVersions, string][] = [
+  ["an empty version", { version: "", olderVersions: [] }, "a version is empty"],
+  ["an empty older version", { version: "2", olderVersions: ["1", ""] }, "a version is empty"],
+  [
+    "a version of 129 bytes",
+    { version: "v".repeat(129), olderVersions: [] },
+    "a version is 129 bytes, at most 128 are allowed",
+  ],
+  [
+    "a version of 130 bytes in 65 characters",
+    { version: "é".repeat(65), olderVersions: [] },
+    "a version is 130 bytes, at most 128 are allowed",
+  ],
+  [
+    "an older version of 129 bytes",
+    { version: "2", olderVersions: ["v".repeat(129)] },
+    "a version is 129 bytes, at most 128 are allowed",
+  ],
+  [
+    "257 older versions",
+    { version: "1", olderVersions: older(257) },
+    "it names 257 older versions, at most 256 are allowed",
+  ],
+  [
+    "the version among the older ones",
+    { version: "2", olderVersions: ["1", "2"] },
+    "a version is there twice",
+  ],
+  ["an older version twice", { version: "3", olderVersions: ["1", "1"] }, "a version is there twice"],
+];
+for (const [what, reply, said] of BAD_STATUS) {
+  test(`checkStatusReply refuses ${what}`, () => {
+    assert.throws(() => checkStatusReply("vault", reply), {
+      code: "provider-fault",
+      message: `Cannot accept the status of provider "vault": ${said}`,
+    });
+  });
+}
+
+function sealed(ciphertext: Uint8Array, ...values: Uint8Array[]): Sealed {
+  return { ciphertext, annotations: values.map((value, i) => ({ name: `a${i}.example`, value })) };
+}
+
+const GOOD_ENCRYPT: [string, Uint8Array, Sealed][] = [
+  ["a ciphertext of 1 byte", PLAINTEXT, sealed(new Uint8Array(1))],
+  ["a ciphertext of 1023 bytes", PLAINTEXT, sealed(new Uint8Array(1023))],
+  ["31 of the plaintext's 32 bytes", PLAINTEXT, sealed(PLAINTEXT.slice(1))],
+  ["a plaintext of 7 bytes that occurs by chance", PLAINTEXT.slice(0, 7), sealed(PLAINTEXT)],
+];
+for (const [what, plaintext, reply] of GOOD_ENCRYPT) {
+  test(`checkEncryptReply accepts ${what}`, () =>
+    assert.equal(checkEncryptReply("p", plaintext, reply), undefined));
+}
+
+const around = (bytes: Uint8Array) => Uint8Array.of(1, 2, 3, ...bytes, 4);
+const STANDS = "the plaintext stands in what it would store";
+const BAD_ENCRYPT: [string, Uint8Array, Sealed, string][] = [
+  ["an empty ciphertext", PLAINTEXT, sealed(new Uint8Array()), "its ciphertext is empty"],
+  [
+    "a ciphertext of 1024 bytes",
+    PLAINTEXT,
+    sealed(new Uint8Array(1024)),
+    "its ciphertext is 1024 bytes, at most 1023 are allowed",
+  ],
+  [
+    "an annotation's name of one label",
+    PLAINTEXT,
+    { ciphertext: Uint8Array.of(1), annotations: [{ name: "one", value: Uint8Array.of(1) }] },
+    "an annotation's name is not a domain name of two labels or more",
+  ],
+  ["the plaintext as the ciphertext", PLAINTEXT, sealed(PLAINTEXT.slice()), STANDS],
+  ["the plaintext at the ciphertext's begin", PLAINTEXT, sealed(Uint8Array.of(...PLAINTEXT, 9)), STANDS],
+  ["the plaintext at the ciphertext's end", PLAINTEXT, sealed(Uint8Array.of(9, ...PLAINTEXT)), STANDS],
+  ["the plaintext within the ciphertext", PLAINTEXT, sealed(around(PLAINTEXT)), STANDS],
+  ["a plaintext of 8 bytes in the ciphertext", PLAINTEXT.slice(0, 8), sealed(PLAINTEXT.slice()), STANDS],
+  [
+    "the plaintext within an annotation",
+    PLAINTEXT,
+    sealed(Uint8Array.of(1), one(), around(PLAINTEXT)),
+    STANDS,
+  ],
+];
+for (const [what, plaintext, reply, said] of BAD_ENCRYPT) {
+  test(`checkEncryptReply refuses ${what}`, () => {
+    assert.throws(() => checkEncryptReply("vault", plaintext, reply), {
+      code: "provider-fault",
+      message: `Cannot accept the reply of provider "vault": ${said}`,
+    });
+  });
+}
+
+for (const length of [1, 512]) {
+  test(`checkDecryptReply accepts a plaintext of ${length} bytes`, () => {
+    assert.equal(checkDecryptReply("p", new Uint8Array(length)), undefined);
+  });
+}
+
+const BAD_DECRYPT: [number, string][] = [
+  [0, "its plaintext is empty"],
+  [513, "its plaintext is 513 bytes, at most 512 are allowed"],
+];
+for (const [length, said] of BAD_DECRYPT) {
+  test(`checkDecryptReply refuses a plaintext of ${length} bytes`, () => {
+    assert.throws(() => checkDecryptReply("vault", new Uint8Array(length)), {
+      code: "provider-fault",
+      message: `Cannot accept the reply of provider "vault": ${said}`,
+    });
+  });
+}
+
+const PAIRS: [string, number[], number[], boolean][] = [
+  ["two empty arrays", [], [], true],
+  ["the same bytes", [1, 2, 3], [1, 2, 3], true],
+  ["a differing first byte", [0, 2, 3], [1, 2, 3], false],
+  ["a differing last byte", [1, 2, 3], [1, 2, 4], false],
+  ["differences that cancel out under xor", [1, 1], [2, 2], false],
+  ["a prefix", [1, 2], [1, 2, 0], false],
+];
+for (const [what, a, b, equal] of PAIRS) {
+  test(`equalBytes says ${equal} of ${what}`, () => {
+    assert.equal(equalBytes(Uint8Array.from(a), Uint8Array.from(b)), equal);
+  });
+}
+
+function one(): Uint8Array {
+  return Uint8Array.of(1);
+}

@@ -1,0 +1,398 @@
+import assert from "node:assert/strict";
+import { type TestContext, test } from "node:test";
+import { KleidiError } from "../error.ts";
+import { deriveKeyId } from "./key-id.ts";
+import { type KeyConfig, Keyset, type KeyVersion } from "./keyset.ts";
+import { type KeyChange, Prober } from "./prober.ts";
+import type { Provider } from "./provider.ts";
+
+const INTERVAL = 1_000;
+const flip = (bytes: Uint8Array) => bytes.map((byte) => byte ^ 0x5a);
+const offline = new KleidiError("backend-unreachable", "Cannot status: offline");
+const refused = new KleidiError("credential-refused", "Cannot status: refused");
+
+class FakeProvider implements Provider {
+  readonly name = "vault";
+  version = "1";
+  failure: unknown;
+  encryptFailure: unknown;
+  statuses = 0;
+  encrypts = 0;
+  /** Set: Status waits for it. */
+  gate: Promise<void> | undefined;
+
+  async status() {
+    this.statuses += 1;
+    await this.gate;
+    if (this.failure !== undefined) throw this.failure;
+    return { version: this.version, olderVersions: [] };
+  }
+
+  async encrypt({ plaintext }: { plaintext: Uint8Array }) {
+    this.encrypts += 1;
+    if (this.encryptFailure !== undefined) throw this.encryptFailure;
+    return { ciphertext: flip(plaintext), annotations: [] };
+  }
+
+  async decrypt({ ciphertext }: { ciphertext: Uint8Array }) {
+    return flip(ciphertext);
+  }
+}
+
+/** Counts the probes that have ended. */
+class CountingKeyset extends Keyset {
+  probes = 0;
+
+  override markGood(current: KeyVersion) {
+    super.markGood(current);
+    this.probes += 1;
+  }
+
+  override markFailed(key: KeyConfig, failure: KleidiError) {
+    super.markFailed(key, failure);
+    this.probes += 1;
+  }
+}
+
+/** A keyset of one active key under mock timers, without jitter; time passes in tick() only. */
+function setUp(t: TestContext, use: "active" | "decrypt" = "active") {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  t.mock.method(Math, "random", () => 0.5);
+  let now = 0;
+  t.mock.method(performance, "now", () => now);
+  const provider = new FakeProvider();
+  const key: KeyConfig = { name: "main", provider, use };
+  const keyset = new CountingKeyset([key]);
+  const changes: KeyChange[] = [];
+  const prober = new Prober(keyset, { intervalMs: INTERVAL, onChange: (change) => changes.push(change) });
+  t.after(() => prober.stop());
+  return {
+    provider,
+    key,
+    keyset,
+    changes,
+    prober,
+    tick(ms: number) {
+      now += ms;
+      t.mock.timers.tick(ms);
+    },
+    /** Waits for so many probes in all, and for what follows the last one. */
+    async probes(count: number) {
+      while (keyset.probes < count) await immediate();
+      for (let i = 0; i < 3; i++) await immediate();
+    },
+  };
+}
+
+function immediate(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+test("start resolves with the key ready", async (t) => {
+  const { prober, keyset } = setUp(t);
+  await prober.start();
+  assert.equal(keyset.encryptWith().keyId, await deriveKeyId("main", "1"));
+});
+
+test("start resolves with a key that fails", async (t) => {
+  const { prober, provider, keyset } = setUp(t);
+  provider.failure = offline;
+  await prober.start();
+  assert.throws(() => keyset.encryptWith(), offline);
+});
+
+test("a probe of the active key encrypts once", async (t) => {
+  const { prober, provider } = setUp(t);
+  await prober.start();
+  assert.equal(provider.encrypts, 1);
+});
+
+test("a probe of a key that only decrypts does not encrypt", async (t) => {
+  const { prober, provider } = setUp(t, "decrypt");
+  await prober.start();
+  assert.equal(provider.encrypts, 0);
+});
+
+test("an active key that answers Status and cannot encrypt has failed", async (t) => {
+  const { prober, provider, keyset } = setUp(t);
+  provider.encryptFailure = refused;
+  await prober.start();
+  assert.throws(() => keyset.encryptWith(), refused);
+});
+
+test("a Status reply out of bounds makes the key fail", async (t) => {
+  const { prober, provider, keyset } = setUp(t);
+  provider.version = "";
+  await prober.start();
+  assert.throws(() => keyset.encryptWith(), {
+    code: "provider-fault",
+    message: 'Cannot accept the status of provider "vault": a version is empty',
+  });
+});
+
+test("an unexpected failure of a probe is a fault of the host", async (t) => {
+  const { prober, provider, keyset } = setUp(t);
+  provider.failure = new TypeError("secret");
+  await prober.start();
+  assert.throws(() => keyset.encryptWith(), {
+    code: "host-fault",
+    message: 'Cannot probe key "main": an unexpected failure in the host',
+  });
+});
+
+test("onChange tells of the first good probe", async (t) => {
+  const { prober, changes, key } = setUp(t);
+  await prober.start();
+  assert.deepEqual(changes, [{ key, keyId: await deriveKeyId("main", "1") }]);
+});
+
+test("onChange tells of the first failure", async (t) => {
+  const { prober, provider, changes, key } = setUp(t);
+  provider.failure = offline;
+  await prober.start();
+  assert.deepEqual(changes, [{ key, failure: offline }]);
+});
+
+test("onChange stays silent while nothing changes", async (t) => {
+  const { prober, changes, tick, probes } = setUp(t);
+  await prober.start();
+  tick(INTERVAL);
+  await probes(2);
+  assert.equal(changes.length, 1);
+});
+
+test("onChange stays silent while the key fails in the same way", async (t) => {
+  const { prober, provider, changes, tick, probes } = setUp(t);
+  provider.failure = offline;
+  await prober.start();
+  tick(250);
+  await probes(2);
+  assert.equal(changes.length, 1);
+});
+
+test("onChange tells of a failure that became another one", async (t) => {
+  const { prober, provider, changes, key, tick, probes } = setUp(t);
+  provider.failure = offline;
+  await prober.start();
+  provider.failure = refused;
+  tick(250);
+  await probes(2);
+  assert.deepEqual(changes.at(-1), { key, failure: refused });
+});
+
+test("onChange tells of the recovery", async (t) => {
+  const { prober, provider, changes, key, tick, probes } = setUp(t);
+  provider.failure = offline;
+  await prober.start();
+  provider.failure = undefined;
+  tick(250);
+  await probes(2);
+  assert.deepEqual(changes.at(-1), { key, keyId: await deriveKeyId("main", "1") });
+});
+
+test("onChange tells of a new version", async (t) => {
+  const { prober, provider, changes, key, tick, probes } = setUp(t);
+  await prober.start();
+  provider.version = "2";
+  tick(INTERVAL);
+  await probes(2);
+  assert.deepEqual(changes.at(-1), { key, keyId: await deriveKeyId("main", "2") });
+});
+
+test("a new version that cannot encrypt leaves the key failed and the old version routed", async (t) => {
+  const { prober, provider, keyset, tick, probes } = setUp(t);
+  await prober.start();
+  const before = keyset.encryptWith();
+  provider.version = "2";
+  provider.encryptFailure = offline;
+  tick(INTERVAL);
+  await probes(2);
+  assert.throws(() => keyset.encryptWith(), offline);
+  assert.equal(keyset.decryptWith(before.keyId), before);
+});
+
+test("no probe begins before the interval's end", async (t) => {
+  const { prober, provider, tick } = setUp(t);
+  await prober.start();
+  tick(INTERVAL - 1);
+  assert.equal(provider.statuses, 1);
+});
+
+test("the next probe begins at the interval's end", async (t) => {
+  const { prober, provider, tick } = setUp(t);
+  await prober.start();
+  tick(INTERVAL);
+  assert.equal(provider.statuses, 2);
+});
+
+test("after failures the probes come after 250 and 500 ms, then at the interval", async (t) => {
+  const { prober, provider, tick, probes } = setUp(t);
+  provider.failure = offline;
+  await prober.start();
+  const counts: number[] = [];
+  let done = 1;
+  for (const delay of [250, 500, INTERVAL, INTERVAL]) {
+    tick(delay - 1);
+    counts.push(provider.statuses);
+    tick(1);
+    counts.push(provider.statuses);
+    done += 1;
+    await probes(done);
+  }
+  assert.deepEqual(counts, [1, 2, 2, 3, 3, 4, 4, 5]);
+});
+
+test("a good probe starts the back-off anew", async (t) => {
+  const { prober, provider, tick, probes } = setUp(t);
+  provider.failure = offline;
+  await prober.start();
+  tick(250);
+  await probes(2);
+  provider.failure = undefined;
+  tick(500);
+  await probes(3);
+  provider.failure = offline;
+  tick(INTERVAL);
+  await probes(4);
+  tick(250);
+  assert.equal(provider.statuses, 5);
+});
+
+test("the jitter keeps a probe within a tenth of the interval", async (t) => {
+  const { prober, provider, tick } = setUp(t);
+  t.mock.method(Math, "random", () => 0);
+  await prober.start();
+  tick(INTERVAL * 0.9 - 1);
+  assert.equal(provider.statuses, 1);
+  tick(1);
+  assert.equal(provider.statuses, 2);
+});
+
+test("soon probes at once", async (t) => {
+  const { prober, provider, key } = setUp(t);
+  await prober.start();
+  prober.soon(key);
+  assert.equal(provider.statuses, 2);
+});
+
+test("soon moves the interval to its own probe's end", async (t) => {
+  const { prober, provider, key, tick, probes } = setUp(t);
+  await prober.start();
+  tick(INTERVAL - 1);
+  prober.soon(key);
+  await probes(2);
+  tick(INTERVAL - 1);
+  assert.equal(provider.statuses, 2);
+});
+
+test("soon never probes twice at once", async (t) => {
+  const { prober, provider, key } = setUp(t);
+  await prober.start();
+  provider.gate = new Promise(() => {});
+  prober.soon(key);
+  prober.soon(key);
+  assert.equal(provider.statuses, 2);
+});
+
+test("soon during a probe makes one more follow it", async (t) => {
+  const { prober, provider, key, tick, probes } = setUp(t);
+  await prober.start();
+  const { promise, resolve } = Promise.withResolvers<void>();
+  provider.gate = promise;
+  prober.soon(key);
+  for (let i = 0; i < 5; i++) prober.soon(key);
+  provider.gate = undefined;
+  resolve();
+  await probes(2);
+  tick(1);
+  await probes(3);
+  tick(INTERVAL - 10);
+  assert.equal(provider.statuses, 3);
+});
+
+test("soon leaves a key that fails to its back-off", async (t) => {
+  const { prober, provider, key } = setUp(t);
+  provider.failure = offline;
+  await prober.start();
+  prober.soon(key);
+  assert.equal(provider.statuses, 1);
+});
+
+test("soon of a key that is not in the keyset does nothing", async (t) => {
+  const { prober, provider, key } = setUp(t);
+  await prober.start();
+  prober.soon({ ...key });
+  assert.equal(provider.statuses, 1);
+});
+
+test("stop ends the probes", async (t) => {
+  const { prober, provider, tick } = setUp(t);
+  await prober.start();
+  prober.stop();
+  tick(INTERVAL * 10);
+  assert.equal(provider.statuses, 1);
+});
+
+test("stop during a probe lets none follow it", async (t) => {
+  const { prober, provider, key, tick, probes } = setUp(t);
+  await prober.start();
+  prober.soon(key);
+  prober.stop();
+  await probes(2);
+  tick(INTERVAL * 10);
+  assert.equal(provider.statuses, 2);
+});
+
+test("soon after stop does not ask the provider", async (t) => {
+  const { prober, provider, key } = setUp(t);
+  await prober.start();
+  prober.stop();
+  prober.soon(key);
+  assert.equal(provider.statuses, 1);
+});
+
+test("assertFresh accepts an answer of six intervals ago", async (t) => {
+  const { prober, provider, tick } = setUp(t);
+  await prober.start();
+  provider.gate = new Promise(() => {});
+  tick(INTERVAL * 6);
+  assert.equal(prober.assertFresh(), undefined);
+});
+
+test("assertFresh refuses an answer of over six intervals ago", async (t) => {
+  const { prober, provider, tick } = setUp(t);
+  await prober.start();
+  provider.gate = new Promise(() => {});
+  tick(INTERVAL * 6 + 1);
+  assert.throws(() => prober.assertFresh(), {
+    code: "key-not-ready",
+    message: "Cannot answer Status: the active key's last probe ended 6001 ms ago, at most 6000 are allowed",
+  });
+});
+
+test("assertFresh is satisfied again once a probe ends", async (t) => {
+  const { prober, provider, tick, probes } = setUp(t);
+  await prober.start();
+  const { promise, resolve } = Promise.withResolvers<void>();
+  provider.gate = promise;
+  tick(INTERVAL * 7);
+  resolve();
+  await probes(2);
+  assert.equal(prober.assertFresh(), undefined);
+});
+
+test("keys are probed apart: one that hangs holds no other one back", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const hanging = new FakeProvider();
+  hanging.gate = new Promise(() => {});
+  const well = new FakeProvider();
+  const keyset = new CountingKeyset([
+    { name: "main", provider: well, use: "active" },
+    { name: "old", provider: hanging, use: "decrypt" },
+  ]);
+  const prober = new Prober(keyset, { intervalMs: INTERVAL, onChange: () => {} });
+  t.after(() => prober.stop());
+  void prober.start();
+  while (keyset.probes < 1) await immediate();
+  assert.equal(keyset.encryptWith().version, "1");
+});

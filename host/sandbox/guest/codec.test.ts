@@ -1,0 +1,165 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import fc from "fast-check";
+import { CryptoHkdfRequestSchema, HostReplySchema } from "../../../proto/provider/v1/provider_pb.ts";
+import { bytesField, decode, encodeReply, numberField, textField } from "./codec.mjs";
+
+const hkdf = fc.record({
+  algorithm: fc.string({ unit: "binary" }),
+  key: fc.uint8Array({ maxLength: 300 }),
+  salt: fc.uint8Array(),
+  info: fc.uint8Array(),
+  length: fc.integer({ min: 0, max: 0xffffffff }),
+});
+
+/** The fields of a CryptoHkdfRequest as the guest's codec reads them. */
+function readHkdf(bytes: Uint8Array) {
+  const fields = decode(bytes);
+  return {
+    algorithm: textField(fields, 1),
+    key: Buffer.from(bytesField(fields, 2)),
+    salt: Buffer.from(bytesField(fields, 3)),
+    info: Buffer.from(bytesField(fields, 4)),
+    length: numberField(fields, 5),
+  };
+}
+
+/** The same, as the library reads them. */
+function oracle(bytes: Uint8Array) {
+  const { algorithm, key, salt, info, length } = fromBinary(CryptoHkdfRequestSchema, bytes);
+  return { algorithm, key: Buffer.from(key), salt: Buffer.from(salt), info: Buffer.from(info), length };
+}
+
+function encodeHkdf(message: { algorithm: string; key: Uint8Array; length: number }): Uint8Array {
+  return toBinary(CryptoHkdfRequestSchema, create(CryptoHkdfRequestSchema, message));
+}
+
+test("decode reads what the library wrote", () => {
+  fc.assert(
+    fc.property(hkdf, (message) => {
+      const bytes = encodeHkdf(message);
+      assert.deepEqual(readHkdf(bytes), oracle(bytes));
+    }),
+  );
+});
+
+test("decode takes the last of fields that are there twice, as the library does", () => {
+  fc.assert(
+    fc.property(hkdf, hkdf, (first, second) => {
+      const bytes = Buffer.concat([encodeHkdf(first), encodeHkdf(second)]);
+      assert.deepEqual(readHkdf(bytes), oracle(bytes));
+    }),
+  );
+});
+
+function varint(value: number): number[] {
+  return value < 128 ? [value] : [(value % 128) | 128, ...varint(Math.floor(value / 128))];
+}
+
+const unknownField = fc
+  .tuple(fc.integer({ min: 6, max: 0x1fffffff }), fc.oneof(fc.uint8Array(), fc.nat()))
+  .map(([number, value]) =>
+    typeof value === "number"
+      ? [...varint(number * 8), ...varint(value)]
+      : [...varint(number * 8 + 2), ...varint(value.length), ...value],
+  );
+
+test("decode reads the same beside fields that nobody knows", () => {
+  fc.assert(
+    fc.property(hkdf, fc.array(unknownField), (message, unknown) => {
+      const bytes = Uint8Array.from([...encodeHkdf(message), ...unknown.flat()]);
+      assert.deepEqual(readHkdf(bytes), oracle(encodeHkdf(message)));
+    }),
+  );
+});
+
+test("decode of arbitrary bytes throws nothing but a RangeError", () => {
+  fc.assert(
+    fc.property(fc.uint8Array(), (bytes) => {
+      try {
+        decode(bytes);
+      } catch (error) {
+        assert.ok(error instanceof RangeError, String(error));
+      }
+    }),
+    { numRuns: 2000 },
+  );
+});
+
+test("decode reads no beginning of a message as the whole message", () => {
+  const bytes = encodeHkdf({ algorithm: "sha256", key: new Uint8Array(200), length: 42 });
+  for (let length = 0; length < bytes.length; length++) {
+    try {
+      assert.notDeepEqual(readHkdf(bytes.subarray(0, length)), readHkdf(bytes));
+    } catch (error) {
+      assert.equal((error as Error).message, "the message is cut short");
+    }
+  }
+});
+
+const REFUSED: [string, number[], string][] = [
+  ["a key cut short", [0x80], "the message is cut short"],
+  ["a number that is missing", [0x08], "the message is cut short"],
+  ["a length over what is left", [0x12, 2, 0], "the message is cut short"],
+  ["a length of 4 GiB", [0x12, 0xff, 0xff, 0xff, 0xff, 0x0f], "the message is cut short"],
+  ["a number of six bytes", [0x08, 0x80, 0x80, 0x80, 0x80, 0x80, 1], "a number is over 35 bits"],
+  ["a 64-bit field", [0x09, 0, 0, 0, 0, 0, 0, 0, 0], "wire type 1 is not used here"],
+  ["a group", [0x0b, 0x0c], "wire type 3 is not used here"],
+  ["a group's end", [0x0c], "wire type 4 is not used here"],
+  ["a 32-bit field", [0x0d, 0, 0, 0, 0], "wire type 5 is not used here"],
+  ["wire type 7", [0x0f], "wire type 7 is not used here"],
+];
+for (const [what, bytes, message] of REFUSED) {
+  test(`decode refuses ${what}`, () => {
+    assert.throws(() => decode(Uint8Array.from(bytes)), { name: "RangeError", message });
+  });
+}
+
+test("an absent field has its default", () => {
+  const fields = decode(new Uint8Array());
+  assert.deepEqual(
+    [numberField(fields, 1), textField(fields, 1), bytesField(fields, 1)],
+    [0, "", new Uint8Array()],
+  );
+});
+
+test("numberField refuses bytes", () => {
+  assert.throws(() => numberField(decode(Uint8Array.of(0x0a, 0)), 1), {
+    name: "RangeError",
+    message: "field 1 should be a number",
+  });
+});
+
+test("bytesField refuses a number", () => {
+  assert.throws(() => bytesField(decode(Uint8Array.of(0x08, 0)), 1), {
+    name: "RangeError",
+    message: "field 1 should be bytes",
+  });
+});
+
+test("textField refuses what is no UTF-8", () => {
+  assert.throws(() => textField(decode(Uint8Array.of(0x0a, 1, 0xff)), 1), { name: "TypeError" });
+});
+
+test("the library reads what encodeReply wrote", () => {
+  const reply = fc.record({
+    code: fc.integer({ min: 0, max: 127 }),
+    message: fc.string({ maxLength: 300, size: "max" }),
+    body: fc.uint8Array({ maxLength: 300, size: "max" }),
+  });
+  fc.assert(
+    fc.property(reply, ({ code, message, body }) => {
+      const bytes = encodeReply(code, message, body);
+      const expected = toBinary(HostReplySchema, create(HostReplySchema, { code, message, body }));
+      assert.deepEqual(Buffer.from(bytes), Buffer.from(expected));
+    }),
+  );
+});
+
+for (const length of [127, 128, 16_383, 16_384, 65_536]) {
+  test(`the library reads a reply with a body of ${length} bytes`, () => {
+    const { body } = fromBinary(HostReplySchema, encodeReply(0, "", new Uint8Array(length).fill(7)));
+    assert.deepEqual([body.length, body[length - 1]], [length, 7]);
+  });
+}
