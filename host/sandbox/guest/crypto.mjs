@@ -16,8 +16,8 @@ import { bytesField, decode, numberField, textField } from "./codec.mjs";
 const MAX_LENGTH = 256;
 const TAG = 16;
 const CURVES = new Map([
-  ["P-256", "prime256v1"],
-  ["P-384", "secp384r1"],
+  ["P-256", { name: "prime256v1", bytes: 32 }],
+  ["P-384", { name: "secp384r1", bytes: 48 }],
 ]);
 
 /** The bytes do not open under this key. */
@@ -71,9 +71,14 @@ const operations = {
   ecdh(fields) {
     const curve = CURVES.get(textField(fields, 1));
     if (curve === undefined) throw new RangeError('the curve should be "P-256" or "P-384"');
-    const own = createECDH(curve);
-    own.setPrivateKey(bytesField(fields, 2));
+    const scalar = bytesField(fields, 2);
+    if (scalar.length !== curve.bytes) {
+      throw new RangeError(`the private key is ${scalar.length} bytes, it should be ${curve.bytes}`);
+    }
+    const own = createECDH(curve.name);
+    own.setPrivateKey(scalar);
     const peer = bytesField(fields, 3);
+    if (peer.length > 0 && peer[0] !== 4) throw new RangeError("the peer's point should be uncompressed");
     return peer.length === 0 ? own.getPublicKey() : own.computeSecret(peer);
   },
 };

@@ -78,7 +78,7 @@ for (const vector of vectors.crypto) {
     // Code 2 is the contract's own limit: there is nothing outside to compare with.
     if (vector.code === 2) return;
     const compute = () => hex(perform(vector.operation, vector.request as unknown as CryptoRequest));
-    if (vector.code === 4) assert.throws(compute, /authenticate/);
+    if (vector.code === 4) assert.throws(compute, /authenticat/);
     else assert.equal(compute(), vector.body);
   });
 }
