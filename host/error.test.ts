@@ -31,6 +31,7 @@ test("each code answers with the gRPC code that the facts ask for", () => {
     "key-file-invalid": 13,
     "key-exists": 13,
     "key-missing": 13,
+    "key-not-made": 13,
   });
 });
 

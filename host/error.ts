@@ -34,7 +34,7 @@ export const ERRORS = {
   },
   "ciphertext-invalid": {
     grpc: Grpc.INVALID_ARGUMENT,
-    hint: "The stored object was not encrypted by this key, or was changed in etcd. Compare with a backup of etcd.",
+    hint: "The stored object was not encrypted by this key and provider name, or was changed in etcd. Was the provider renamed? Compare with a backup of etcd.",
   },
   "annotations-invalid": {
     grpc: Grpc.INVALID_ARGUMENT,
@@ -46,7 +46,7 @@ export const ERRORS = {
   },
   "key-not-ready": {
     grpc: Grpc.FAILED_PRECONDITION,
-    hint: 'The active key is not usable. Run "kleidi check --live" and read what it says of this key.',
+    hint: "The key is not usable now. The log lines of this key say why; the host tries again by itself.",
   },
   "backend-unreachable": {
     grpc: Grpc.UNAVAILABLE,
@@ -95,7 +95,10 @@ export const ERRORS = {
   },
   "socket-refused": { hint: "Look at what is at that path before removing anything." },
   "key-file-invalid": {
-    hint: "Restore the key file from its backup. A new key cannot read what the old one encrypted.",
+    hint: "Mend what is named. A damaged file is restored from its backup: a new key cannot read what the old one encrypted.",
+  },
+  "key-not-made": {
+    hint: 'If the key was made on another node, copy its .key and .json file here; else run "kleidi key init".',
   },
   "key-exists": { hint: "Nothing was written. To rotate, choose a new key name." },
   "key-missing": {

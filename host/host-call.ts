@@ -12,6 +12,8 @@ export interface HostCall {
   readonly rpc: Rpc;
   /** The how-manieth host call of this RPC call, from 1. */
   readonly ordinal: number;
+  /** The how-manieth of this capability, from 1. */
+  readonly ordinalOfCapability: number;
   /** The part of the import's namespace behind "kleidi:". */
   readonly capability: string;
   readonly operation: string;

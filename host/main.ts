@@ -73,6 +73,12 @@ command(key, "list", "List the keystore keys with their fingerprints.").action(
   act<Common>(({ config, json }) => keyListCommand(config, { json })),
 );
 
+// "kleidi … | head" ends when its reader does.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code === "EPIPE") process.exit(EXIT.GOOD);
+  throw error;
+});
+
 try {
   await program.parseAsync();
 } catch (error) {

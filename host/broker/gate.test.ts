@@ -18,6 +18,7 @@ const CALL: HostCall = {
   provider: "local",
   rpc: "encrypt",
   ordinal: 1,
+  ordinalOfCapability: 1,
   capability: "keystore",
   operation: "seal",
   request: NO_BYTES,

@@ -33,7 +33,15 @@ const TABLE: [HostCall["rpc"], string, string, Grants, string | undefined][] = [
 for (const [rpc, capability, operation, grants, reason] of TABLE) {
   const granted = Object.keys(grants).join() || "nothing";
   test(`denial of ${capability} ${operation} in ${rpc} with ${granted} granted: ${reason ?? "none"}`, () => {
-    const call = { provider: "p", rpc, ordinal: 1, capability, operation, request: new Uint8Array() };
+    const call = {
+      provider: "p",
+      rpc,
+      ordinal: 1,
+      ordinalOfCapability: 1,
+      capability,
+      operation,
+      request: new Uint8Array(),
+    };
     const expected =
       reason === undefined ? undefined : `kleidi:${capability} ${operation} in ${rpc}: ${reason}`;
     assert.equal(denial(call, REQUESTS, grants), expected);
@@ -45,6 +53,7 @@ test("denial of anything for a manifest without rows", () => {
     provider: "p",
     rpc: "encrypt" as const,
     ordinal: 1,
+    ordinalOfCapability: 1,
     capability: "log",
     operation: "write",
     request: new Uint8Array(),

@@ -29,11 +29,11 @@ export function keyInitCommand(
       `Made key "${wanted}" in ${directory.keyPath(wanted)} (mode 0600), fingerprint ${record.fingerprint}.`,
     );
     print(
-      "Copy the file to every control-plane node and to a backup now: without it, what it encrypts is lost.",
+      `Copy it and its record ${wanted}.json to every control-plane node and to a backup now: without the key, what it encrypts is lost.`,
     );
     print("To have kleidi refuse any other key under this name, write into the configuration:");
     print(
-      `  - { name: ${wanted}, provider: ${key.provider}, use: ${key.use}, version: ${record.fingerprint} }`,
+      `  - { name: ${wanted}, provider: ${key.provider}, use: ${key.use}, version: "${record.fingerprint}" }`,
     );
   }
   return EXIT.GOOD;

@@ -16,7 +16,11 @@ export async function serveCommand(configPath: string): Promise<number> {
   const config = loadConfig(configPath);
   const log = createLog(config.log);
   const stopped = untilStopped();
-  const host = await assemble(config, log);
+  const host = await assemble(config, log).catch((error) => {
+    const failure = toKleidiError(error, "serve");
+    log.fatal(failureFields(failure), failure.message);
+    throw failure;
+  });
   const prober = new Prober(host.keyset, {
     intervalMs: config.status.intervalMs,
     onChange: logKeyChange(log, keyIdHash),
@@ -58,6 +62,7 @@ function logRpc(log: Logger, { rpc, uid, keyId, ms, failure }: RpcOutcome): void
 
 function untilStopped(): Promise<string> {
   return new Promise((resolve) => {
-    for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => resolve(signal));
+    for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const)
+      process.once(signal, () => resolve(signal));
   });
 }

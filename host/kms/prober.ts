@@ -78,6 +78,8 @@ export class Prober {
       return true;
     } catch (error) {
       const failure = toKleidiError(error, `probe key "${key.name}"`);
+      // Callers filled the queue: that says nothing of the key, and must not be a way to stop writes.
+      if (failure.code === "overloaded") return false;
       this.#keyset.markFailed(key, failure);
       if (before?.failure?.message !== failure.message) this.#options.onChange({ key, failure });
       return false;

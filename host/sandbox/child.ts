@@ -29,6 +29,7 @@ interface Pending {
   readonly resolve: (output: Uint8Array) => void;
   readonly reject: (error: Error) => void;
   hostCalls: number;
+  readonly perCapability: Map<string, number>;
   /** A host call is on its way: the guest is not the one that is slow. */
   waiting: boolean;
   /** A denial voids the call, whatever the guest makes of it. */
@@ -46,6 +47,8 @@ const readable = [
 ];
 const PAGE = 65_536;
 const MAX_STDERR = 4096;
+/** Of a capability or an operation, as a manifest may have it. */
+const NAME = /^[a-z][a-z0-9_]{0,31}$/;
 
 export class Child {
   readonly #options: ChildOptions;
@@ -119,7 +122,7 @@ export class Child {
     if (this.#gone !== undefined) return Promise.reject(new ChildGone(this.#gone));
     const call = this.#nextCall++;
     const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
-    const pending: Pending = { rpc, resolve, reject, hostCalls: 0, waiting: false };
+    const pending: Pending = { rpc, resolve, reject, hostCalls: 0, perCapability: new Map(), waiting: false };
     this.#pending.set(call, pending);
     const timer = setTimeout(() => this.#expire(call, pending), Math.max(0, deadline - performance.now()));
     this.#writer.send(Frame.CALL, call, Uint8Array.of(RPCS.indexOf(rpc)), input);
@@ -177,12 +180,25 @@ export class Child {
     const pending = this.#pending.get(call);
     if (pending === undefined) return;
     const { capability, operation, request } = splitHostCall(payload);
+    // A guest waits for each answer, and its imports passed admission: only a process that is no longer ours does this.
+    if (pending.waiting || !NAME.test(capability) || !NAME.test(operation)) {
+      this.kill("it sent a host call that no guest can make");
+      return;
+    }
+    if (pending.denied !== undefined) {
+      const again = create(HostReplySchema, { code: HostCode.DENIED, message: pending.denied });
+      this.#writer.send(Frame.ANSWER, call, toBinary(HostReplySchema, again));
+      return;
+    }
     pending.hostCalls += 1;
+    const ofCapability = (pending.perCapability.get(capability) ?? 0) + 1;
+    pending.perCapability.set(capability, ofCapability);
     pending.waiting = true;
     const answer = await this.#options.gate({
       provider: this.#options.provider,
       rpc: pending.rpc,
       ordinal: pending.hostCalls,
+      ordinalOfCapability: ofCapability,
       capability,
       operation,
       request,

@@ -35,8 +35,6 @@ function withKey(t: Pick<TestContext, "after">) {
   return { path, keys, record, file: keys.keyPath("main") };
 }
 
-const INIT = 'make the key with "kleidi key init main"';
-
 test("create makes a key that load loads", (t) => {
   const { keys, record } = withKey(t);
   assert.equal(fingerprint(keys.load("main")), record.fingerprint);
@@ -92,8 +90,8 @@ for (const text of ["", "{", "null", "[]", "{}", '{"fingerprint":1,"created":"x"
 test("load says how to make a key that never was", (t) => {
   const keys = new KeyDirectory(folder(t));
   assert.throws(() => keys.load("main"), {
-    code: "key-missing",
-    message: `Cannot load key "main" from ${keys.keyPath("main")}: there is no such file; ${INIT}`,
+    code: "key-not-made",
+    message: `Cannot load key "main" from ${keys.keyPath("main")}: there is no such file, and no record that the key was made`,
   });
 });
 

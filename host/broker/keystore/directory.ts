@@ -41,18 +41,22 @@ export class KeyDirectory {
     return join(this.path, `${name}.key`);
   }
 
-  /** @throws KleidiError key-missing, key-file-invalid */
+  /** @throws KleidiError key-not-made, key-missing, key-file-invalid */
   load(name: string): KeyBytes {
     const path = this.keyPath(name);
     const action = `Cannot load key "${name}" from ${path}`;
     const status = statOf(path);
     if (status === undefined) {
       const record = this.record(name);
+      if (record === undefined) {
+        throw new KleidiError(
+          "key-not-made",
+          `${action}: there is no such file, and no record that the key was made`,
+        );
+      }
       throw new KleidiError(
         "key-missing",
-        record === undefined
-          ? `${action}: there is no such file; make the key with "kleidi key init ${name}"`
-          : `${action}: the file is gone. The key was made on ${record.created} with fingerprint ${record.fingerprint}; restore it from its backup`,
+        `${action}: the file is gone. The key was made on ${record.created} with fingerprint ${record.fingerprint}; restore it from its backup`,
       );
     }
     if (!status.isFile()) throw new KleidiError("key-file-invalid", `${action}: it is no regular file`);

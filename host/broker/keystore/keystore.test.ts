@@ -46,7 +46,15 @@ async function call(
   const perform = store.operations[operation];
   assert.ok(perform);
   return await perform(
-    { provider, rpc: "encrypt", ordinal: 1, capability: "keystore", operation, request },
+    {
+      provider,
+      rpc: "encrypt",
+      ordinal: 1,
+      ordinalOfCapability: 1,
+      capability: "keystore",
+      operation,
+      request,
+    },
     { requests: [], grants: { keystore: { keys } }, hostCalls: 64 },
   );
 }

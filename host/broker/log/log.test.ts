@@ -14,7 +14,15 @@ async function write(request: Uint8Array, ordinal = 1, provider = "local") {
     linesPerCall: new Map([["local", 5]]),
     write: (...line) => lines.push(line),
   });
-  const call = { provider, rpc: "encrypt" as const, ordinal, capability: "log", operation: "write", request };
+  const call = {
+    provider,
+    rpc: "encrypt" as const,
+    ordinal: 60,
+    ordinalOfCapability: ordinal,
+    capability: "log",
+    operation: "write",
+    request,
+  };
   const reply: HostAnswer | undefined = await operations.write?.(call, CLIENT);
   return { reply, lines };
 }

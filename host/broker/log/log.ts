@@ -17,9 +17,8 @@ export interface GuestLogOptions {
 export function createLog({ linesPerCall, write }: GuestLogOptions): Record<string, Operation> {
   return {
     write(call) {
-      // Lines are host calls: the how-manieth line cannot be more than the how-manieth host call.
       const limit = linesPerCall.get(call.provider) ?? 0;
-      if (call.ordinal > limit)
+      if (call.ordinalOfCapability > limit)
         return refusal(HostCode.LIMIT, `at most ${limit} log lines are allowed in a call`);
       let request: { level: number; message: string };
       try {

@@ -94,7 +94,8 @@ function hostCallsOf(call, budget) {
         NONE,
       );
     }
-    if (capability === "crypto") return computeReply(operation, request);
+    const computed = capability === "crypto" ? computeReply(operation, request) : undefined;
+    if (computed !== undefined) return computed;
     return await new Promise((resolve) => {
       // A call that was dropped gets no answer: its instance stays suspended until it is collected.
       const state = calls.get(call);
@@ -107,15 +108,14 @@ function hostCallsOf(call, budget) {
 }
 
 /**
+ * Nothing where there is no such operation: then the host denies it.
  * @param {string} operation
  * @param {Uint8Array} request
  */
 function computeReply(operation, request) {
   try {
     const body = compute(operation, request);
-    return body === undefined
-      ? encodeReply(1, `kleidi:crypto has no operation ${operation}`, NONE)
-      : encodeReply(0, "", body);
+    return body === undefined ? undefined : encodeReply(0, "", body);
   } catch (error) {
     return encodeReply(error instanceof NotAuthentic ? 4 : 2, reason(error), NONE);
   }
