@@ -1,4 +1,6 @@
 /** argv to command. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { Command, CommanderError, InvalidArgumentError } from "commander";
 import { checkCommand } from "./cli/check.ts";
 import { healthcheckCommand } from "./cli/healthcheck.ts";
@@ -7,10 +9,14 @@ import { EXIT, fail } from "./cli/output.ts";
 import { serveCommand } from "./cli/serve.ts";
 
 const DEFAULT_CONFIG = "/etc/kleidi/kleidi.yaml";
+const manifest: { version: string } = JSON.parse(
+  readFileSync(join(import.meta.dirname, "..", "package.json"), "utf8"),
+);
 const EXITS = "\nExit codes: 0 good, 1 found something, 2 used wrongly.";
 
 const program = new Command("kleidi")
   .description("A KMS v2 plugin for Kubernetes whose providers are sandboxed WebAssembly guests.")
+  .version(manifest.version)
   .exitOverride()
   .addHelpText("after", EXITS);
 

@@ -116,7 +116,7 @@ export class FrameWriter {
    */
   send(type, call, ...parts) {
     this.#waiting.push(encodeFrame(type, call, ...parts));
-    if (this.#waiting.length === 1) setImmediate(() => this.#flush());
+    if (this.#waiting.length === 1) queueMicrotask(() => this.#flush());
   }
 
   #flush() {

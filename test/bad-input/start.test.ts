@@ -233,7 +233,24 @@ describe("socket path", () => {
   });
 });
 
+describe("a log that cannot be written", () => {
+  test("a full disk under it does not end the host", async () => {
+    fixture.write(localConfig(KEY, { log: { level: "debug", file: "/dev/full" } }));
+    const host = await fixture.serve();
+    const client = new KmsClient(fixture.socket);
+    const plaintext = new Uint8Array(32).fill(1);
+    for (let i = 0; i < 10; i++) await client.encrypt({ plaintext });
+    client.close();
+    assert.equal(await Fixture.stop(host), 0);
+  });
+});
+
 describe("stopping", () => {
+  test("SIGHUP ends it as SIGTERM does", async () => {
+    assert.equal(await Fixture.stop(await fixture.serve(), "SIGHUP"), 0);
+    assert.equal(statSync(fixture.socket, { throwIfNoEntry: false }), undefined);
+  });
+
   test("SIGTERM finishes calls in flight, removes the socket and exits 0", async () => {
     const host = await fixture.serve();
     const client = new KmsClient(fixture.socket);
