@@ -63,7 +63,7 @@ export class Child {
 
   constructor(options: ChildOptions) {
     this.#options = options;
-    this.#process = spawn(process.execPath, flags(options.memoryBytes), {
+    this.#process = spawn(process.execPath, [...confinement(options.memoryBytes), program], {
       cwd: "/",
       env: {},
       stdio: ["ignore", "ignore", "pipe", "pipe"],
@@ -229,7 +229,8 @@ function splitHostCall(payload: Buffer): { capability: string; operation: string
   };
 }
 
-function flags(memoryBytes: number): string[] {
+/** The flags that a provider's process is started with, before its program. */
+export function confinement(memoryBytes: number): string[] {
   return [
     "--permission",
     ...readable.map((path) => `--allow-fs-read=${path}`),
@@ -241,6 +242,5 @@ function flags(memoryBytes: number): string[] {
     // Most of a process's memory is garbage of short life; these keep it at half (facts: sandbox, numbers).
     "--max-semi-space-size=4",
     "--max-old-space-size=64",
-    program,
   ];
 }
