@@ -18,13 +18,14 @@ export function decode(bytes) {
   let at = 0;
   const varint = () => {
     let value = 0;
-    for (let shift = 0; shift < 35; shift += 7) {
+    // Ten bytes hold 64 bits. Numbers of over 53 lose their lowest ones: only unknown fields have such, and nobody reads those.
+    for (let shift = 0; shift < 70; shift += 7) {
       const byte = bytes[at++];
       if (byte === undefined) throw new RangeError("the message is cut short");
       value += (byte & 127) * 2 ** shift;
       if (byte < 128) return value;
     }
-    throw new RangeError("a number is over 35 bits");
+    throw new RangeError("a number is over ten bytes");
   };
   while (at < bytes.length) {
     const key = varint();

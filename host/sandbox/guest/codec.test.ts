@@ -103,7 +103,7 @@ const REFUSED: [string, number[], string][] = [
   ["a number that is missing", [0x08], "the message is cut short"],
   ["a length over what is left", [0x12, 2, 0], "the message is cut short"],
   ["a length of 4 GiB", [0x12, 0xff, 0xff, 0xff, 0xff, 0x0f], "the message is cut short"],
-  ["a number of six bytes", [0x08, 0x80, 0x80, 0x80, 0x80, 0x80, 1], "a number is over 35 bits"],
+  ["a number of eleven bytes", [0x08, ...Array(10).fill(0x80), 1], "a number is over ten bytes"],
   ["a 64-bit field", [0x09, 0, 0, 0, 0, 0, 0, 0, 0], "wire type 1 is not used here"],
   ["a group", [0x0b, 0x0c], "wire type 3 is not used here"],
   ["a group's end", [0x0c], "wire type 4 is not used here"],
