@@ -21,6 +21,8 @@ export interface Listener {
 
 // sockaddr_un holds 108 bytes with the terminating zero (unix(7)).
 const MAX_PATH = 107;
+// An API server has one.
+const MAX_CONNECTIONS = 256;
 
 /** @throws KleidiError socket-refused */
 export async function listen(
@@ -36,6 +38,7 @@ export async function listen(
   await assertFree(socket, action);
   const staged = join(dirname(socket), `.${process.pid}`);
   const server = createServer(onConnection);
+  server.maxConnections = MAX_CONNECTIONS;
   // Between bind and chmod nobody but the owner may connect.
   const umask = process.umask(0o177);
   try {
@@ -56,6 +59,8 @@ export async function listen(
   } finally {
     process.umask(umask);
   }
+  // Out of descriptors for a moment: the connection is lost, the host is not.
+  server.on("error", () => {});
   const { ino } = lstatSync(socket);
   return {
     server,

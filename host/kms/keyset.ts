@@ -28,6 +28,8 @@ export interface KeyState {
   readonly failure?: KleidiError;
 }
 
+const MAX_VERSIONS_SEEN = 1024;
+
 export class Keyset {
   readonly keys: readonly KeyConfig[];
   readonly #states = new Map<string, KeyState>();
@@ -104,11 +106,20 @@ export class Keyset {
       );
     }
     const current = { key, version: versions.version, keyId };
-    this.#routes.set(keyId, current);
+    const routes: KeyVersion[] = [current];
     for (const version of versions.olderVersions) {
-      const older = await deriveKeyId(key.name, version);
-      this.#routes.set(older, { key, version, keyId: older });
+      routes.push({ key, version, keyId: await deriveKeyId(key.name, version) });
     }
+    // Routes are never forgotten, so a provider that names ever new versions must not be able to fill the host with them.
+    const known = [...this.#routes.values()].filter((route) => route.key === key).length;
+    const named = known + routes.filter((route) => !this.#routes.has(route.keyId)).length;
+    if (named > MAX_VERSIONS_SEEN) {
+      throw new KleidiError(
+        "provider-fault",
+        `Cannot use key "${key.name}": provider "${key.provider.name}" has named ${named} versions since the start, at most ${MAX_VERSIONS_SEEN} are allowed`,
+      );
+    }
+    for (const route of routes) this.#routes.set(route.keyId, route);
     return current;
   }
 

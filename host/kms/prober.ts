@@ -63,8 +63,8 @@ export class Prober {
     }
   }
 
-  /** True when the key is well. */
-  async #probe(key: KeyConfig): Promise<boolean> {
+  /** True when the key is well; undefined when the probe found nothing out. */
+  async #probe(key: KeyConfig): Promise<boolean | undefined> {
     const before = this.#keyset.states().find((state) => state.key === key);
     try {
       const versions = await key.provider.status(key.name);
@@ -79,7 +79,7 @@ export class Prober {
     } catch (error) {
       const failure = toKleidiError(error, `probe key "${key.name}"`);
       // Callers filled the queue: that says nothing of the key, and must not be a way to stop writes.
-      if (failure.code === "overloaded") return false;
+      if (failure.code === "overloaded") return undefined;
       this.#keyset.markFailed(key, failure);
       if (before?.failure?.message !== failure.message) this.#options.onChange({ key, failure });
       return false;
@@ -89,7 +89,7 @@ export class Prober {
 
 /** Runs a probe again and again, never twice at once. */
 class Loop {
-  readonly #probe: () => Promise<boolean>;
+  readonly #probe: () => Promise<boolean | undefined>;
   readonly #intervalMs: number;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #running = false;
@@ -98,7 +98,7 @@ class Loop {
   #failures = 0;
   #endedAt = performance.now();
 
-  constructor(probe: () => Promise<boolean>, intervalMs: number) {
+  constructor(probe: () => Promise<boolean | undefined>, intervalMs: number) {
     this.#probe = probe;
     this.#intervalMs = intervalMs;
   }
@@ -128,7 +128,7 @@ class Loop {
     this.#running = true;
     const good = await this.#probe();
     this.#running = false;
-    this.#endedAt = performance.now();
+    if (good !== undefined) this.#endedAt = performance.now();
     this.#failures = good ? 0 : this.#failures + 1;
     if (this.#stopped) return;
     const delay = good

@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { join } from "node:path";
-import type { Duplex } from "node:stream";
+import { Duplex } from "node:stream";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { HostReplySchema } from "../../proto/provider/v1/provider_pb.ts";
 import { KleidiError } from "../error.ts";
@@ -47,6 +47,8 @@ const readable = [
 ];
 const PAGE = 65_536;
 const MAX_STDERR = 4096;
+// Compiling and a first instance take 50 ms.
+const LOAD_MS = 5_000;
 /** Of a capability or an operation, as a manifest may have it. */
 const NAME = /^[a-z][a-z0-9_]{0,31}$/;
 
@@ -68,7 +70,20 @@ export class Child {
       env: {},
       stdio: ["ignore", "ignore", "pipe", "pipe"],
     });
-    const link = this.#process.stdio[3] as Duplex;
+    const ended = Promise.withResolvers<string>();
+    this.ended = ended.promise;
+    const end = (how: string) => {
+      this.#gone ??= how;
+      for (const { reject } of this.#pending.values()) reject(new ChildGone(this.#gone));
+      this.#pending.clear();
+      this.#loaded.reject(new ChildGone(this.#gone));
+      ended.resolve(this.#gone);
+    };
+    this.#process.on("exit", (code, signal) => end(signal ?? `exit code ${code}`));
+    this.#process.on("error", (error) => end(`it could not be started: ${error.message}`));
+    // Without a descriptor left, spawn gives no stdio at all and says why in "error".
+    const stdio = this.#process.stdio as (Duplex | undefined)[] | undefined;
+    const link = stdio?.[3] ?? new Duplex({ read() {}, write: (_chunk, _encoding, done) => done() });
     this.#writer = new FrameWriter(link);
     const reader = new FrameReader(MAX_CHILD_FRAME, (type, call, payload) => this.#take(type, call, payload));
     link.on("data", (chunk: Buffer) => {
@@ -81,18 +96,8 @@ export class Child {
     // A write to a process that just ended; its end is told by "exit".
     link.on("error", () => {});
     this.#forwardStderr();
-    const ended = Promise.withResolvers<string>();
-    this.ended = ended.promise;
-    const end = (how: string) => {
-      this.#gone ??= how;
-      for (const { reject } of this.#pending.values()) reject(new ChildGone(this.#gone));
-      this.#pending.clear();
-      this.#loaded.reject(new ChildGone(this.#gone));
-      ended.resolve(this.#gone);
-    };
-    this.#process.on("exit", (code, signal) => end(signal ?? `exit code ${code}`));
-    this.#process.on("error", (error) => end(`it could not be started: ${error.message}`));
-    this.#loaded.promise.catch(() => {});
+    const timer = setTimeout(() => this.#lateLoad(), LOAD_MS);
+    this.#loaded.promise.catch(() => {}).finally(() => clearTimeout(timer));
     const text = Buffer.from(JSON.stringify({ hostCalls: options.hostCalls }));
     const length = Buffer.alloc(4);
     length.writeUInt32BE(text.length);
@@ -133,6 +138,13 @@ export class Child {
   kill(reason: string): void {
     this.#gone ??= reason;
     this.#process.kill("SIGKILL");
+  }
+
+  /** A start function that loops. */
+  #lateLoad(): void {
+    const message = `Cannot load provider "${this.#options.provider}": it was not ready within ${LOAD_MS} ms`;
+    this.#loaded.reject(new KleidiError("module-invalid", message));
+    this.kill("it was not ready in time");
   }
 
   #expire(call: number, pending: Pending): void {

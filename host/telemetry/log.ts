@@ -1,5 +1,6 @@
 /** The host's log: JSON lines through pino. Causes are written here and nowhere else. */
 import { createHash } from "node:crypto";
+import { openSync, writeSync } from "node:fs";
 import pino, { type Logger } from "pino";
 import { KleidiError } from "../error.ts";
 
@@ -11,29 +12,49 @@ export interface LogOptions {
   readonly file?: string;
 }
 
-/** Lines are written at once: what a killed host said last is what its operator needs. */
+/**
+ * Lines are written at once: what a killed host said last is what its operator needs.
+ * @throws KleidiError config-invalid, the file cannot be opened
+ */
 export function createLog({ level, file }: LogOptions): Logger {
-  const destination = pino.destination({ dest: file ?? 2, sync: true, mkdir: false });
-  const write = destination.write.bind(destination);
-  let lost = 0;
-  // A log that cannot be written (a full disk) must not end the host: the lines are counted, and the count is told when it can be.
-  destination.on("error", () => {});
-  destination.write = (line: string) => {
-    try {
-      if (lost > 0) {
-        const text = `${lost} lines before this one could not be written`;
-        write(
-          `${JSON.stringify({ level: 50, time: new Date().toISOString(), service: "kleidi", msg: text })}\n`,
-        );
-        lost = 0;
-      }
-      return write(line);
-    } catch {
-      lost += 1;
-      return false;
-    }
-  };
+  const descriptor = file === undefined ? 2 : open(file);
+  const destination = lossy((text) => {
+    const bytes = Buffer.from(text);
+    for (let at = 0; at < bytes.length; ) at += writeSync(descriptor, bytes, at);
+  });
   return pino({ level, base: { service: "kleidi" }, timestamp: pino.stdTimeFunctions.isoTime }, destination);
+}
+
+/** A log that cannot be written (a full disk) must not end the host: lines are counted, and the count is told when it can be. */
+export function lossy(write: (text: string) => void): { write(line: string): void } {
+  let lost = 0;
+  return {
+    write(line) {
+      try {
+        if (lost > 0) {
+          const msg = `${lost} lines before this one could not be written`;
+          write(`${JSON.stringify({ level: 50, time: new Date().toISOString(), service: "kleidi", msg })}\n`);
+          lost = 0;
+        }
+        write(line);
+      } catch {
+        lost += 1;
+      }
+    },
+  };
+}
+
+function open(file: string): number {
+  try {
+    return openSync(file, "a", 0o640);
+  } catch (error) {
+    const reason = (error as NodeJS.ErrnoException).code ?? "unknown";
+    throw new KleidiError(
+      "config-invalid",
+      `Cannot open the log ${file}: the system refuses it (${reason})`,
+      error,
+    );
+  }
 }
 
 /** How a log names a key: the id itself is what an attacker with etcd would look for. */

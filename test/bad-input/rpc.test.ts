@@ -1,9 +1,11 @@
 /** What no API server sends, over the real socket: the code and sentence of the table, and a host that goes on. */
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
+import { once } from "node:events";
 import { connect as connectHttp2, constants } from "node:http2";
 import { connect } from "node:net";
 import { after, before, describe, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { ServiceError } from "@grpc/grpc-js";
 import { Grpc } from "../../host/error.ts";
 import { KmsClient } from "../../host/grpc/client.ts";
@@ -184,6 +186,8 @@ describe("a caller that misbehaves", () => {
   });
 
   test("it goes away in the middle of a call", async () => {
+    const encrypts = () => fixture.readLog().split('"rpc":"Encrypt"').length;
+    const before = encrypts();
     for (let i = 0; i < 20; i++) {
       const leaving = new KmsClient(fixture.socket);
       const call = leaving.encrypt({ plaintext }).catch(() => {});
@@ -191,6 +195,7 @@ describe("a caller that misbehaves", () => {
       await call;
       const session = connectHttp2("http://localhost", { createConnection: () => connect(fixture.socket) });
       session.on("error", () => {});
+      await once(session, "connect");
       const stream = session.request({
         [constants.HTTP2_HEADER_METHOD]: "POST",
         [constants.HTTP2_HEADER_PATH]: "/v2.KeyManagementService/Encrypt",
@@ -198,9 +203,11 @@ describe("a caller that misbehaves", () => {
         te: "trailers",
       });
       stream.on("error", () => {});
-      stream.write(Buffer.from([0, 0, 0, 0, 34, 10, 32, 1, 2]));
+      stream.write(Buffer.concat([Buffer.from([0, 0, 0, 0, 34, 10, 32]), plaintext]));
+      await sleep(2);
       session.destroy();
     }
+    assert.ok(encrypts() > before, "calls reached the host before their caller went away");
     await assertServes();
   });
 

@@ -121,6 +121,7 @@ describe("module", () => {
     ["two-manifests", /has 2 manifests, 1 is allowed/],
     ["bad-manifest", /its manifest is no JSON/],
     ["wrong-abi", /its manifest is not as docs\/ABI\.md says: abi/],
+    ["start-loop", /it was not ready within 5000 ms/],
     ["start-calls-host", /its module cannot be compiled or made ready/],
   ];
   for (const [guest, sentence] of refused) {

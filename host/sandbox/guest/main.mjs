@@ -40,6 +40,9 @@ link.on("data", (/** @type {Buffer} */ chunk) => reader.push(chunk));
 link.on("end", () => process.exit(0));
 link.on("error", () => process.exit(1));
 
+// Service managers and terminals signal the whole group: the host ends this process when its calls are done, by its descriptor.
+for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"]) process.on(signal, () => {});
+
 /** @param {Buffer} payload */
 async function load(payload) {
   try {
