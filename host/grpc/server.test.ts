@@ -1,0 +1,31 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { deriveKeyId } from "../kms/key-id.ts";
+import { KmsClient } from "./client.ts";
+import { serve } from "./server.ts";
+
+test("a call that does not end is answered DEADLINE_EXCEEDED with our sentence, and the server goes on", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "kleidi-server-"));
+  const socket = join(folder, "kms.sock");
+  const keyId = await deriveKeyId("k", "1");
+  const never = new Promise<never>(() => {});
+  const service = { status: () => keyId, encrypt: () => never, decrypt: () => never };
+  const server = await serve({ listen: { socket, mode: 0o600 }, service, onRpc: () => {} });
+  const client = new KmsClient(socket);
+  try {
+    await assert.rejects(client.encrypt({ plaintext: new Uint8Array(32) }, 10_000), {
+      code: 4,
+      details: "Cannot Encrypt: it took longer than 2400 ms",
+    });
+    // A caller whose own deadline is shorter hears it from its own side.
+    await assert.rejects(client.encrypt({ plaintext: new Uint8Array(32) }, 50), { code: 4 });
+    assert.equal((await client.status()).keyId, keyId);
+  } finally {
+    client.close();
+    await server.stop(100);
+    rmSync(folder, { recursive: true });
+  }
+});
