@@ -13,7 +13,6 @@ const root = join(import.meta.dirname, "..");
 const wanted = process.argv.slice(2);
 const ci = process.env.CI === "true";
 const E2E = "test/e2e/";
-// kube-apiserver from an empty cache takes a quarter of an hour on two cores.
 const files = globSync(
   [
     "host/**/*.test.ts",
