@@ -5,6 +5,33 @@
 
 export type Rpc = "status" | "encrypt" | "decrypt";
 
+/** Every capability and its operations (docs/ABI.md, section 5). What is not here does not exist. */
+export const CAPABILITIES = {
+  crypto: [
+    "random",
+    "digest",
+    "hmac",
+    "hkdf",
+    "aead_seal",
+    "aead_open",
+    "aes_cfb_encrypt",
+    "aes_cfb_decrypt",
+    "ecdh",
+  ],
+  keystore: ["info", "seal", "open"],
+  log: ["write"],
+} as const satisfies Record<string, readonly string[]>;
+
+export type Capability = keyof typeof CAPABILITIES;
+
+/** There is no authority in these: crypto computes on what the guest has, log is bounded. Every provider has them. */
+export const ALWAYS_GRANTED: ReadonlySet<string> = new Set<Capability>(["crypto", "log"]);
+
+/** The operations of a capability; none where there is no such capability. */
+export function operationsOf(capability: string): readonly string[] {
+  return Object.hasOwn(CAPABILITIES, capability) ? CAPABILITIES[capability as Capability] : [];
+}
+
 export interface HostCall {
   /** The provider's name in the configuration. */
   readonly provider: string;
@@ -19,6 +46,11 @@ export interface HostCall {
   readonly operation: string;
   /** One message of proto/provider/v1, at most 64 KiB; bytes of the guest's, copied. */
   readonly request: Uint8Array;
+  /**
+   * Aborted when the guest's call is over, however it ended: answered, past its deadline, its process gone. The same for all host
+   * calls of one guest's call. What is still being performed then is given up, and its answer goes nowhere.
+   */
+  readonly signal: AbortSignal;
 }
 
 /** docs/ABI.md, section 5. */

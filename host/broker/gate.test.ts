@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { answer, type HostCall, refusal } from "../host-call.ts";
-import { type Capabilities, type Client, createGate, type Operation } from "./gate.ts";
+import { answer, type HostAnswer, type HostCall, refusal } from "../host-call.ts";
+import { type Capabilities, type Client, createGate, type Decision, type Operation } from "./gate.ts";
 
 const NO_BYTES = new Uint8Array();
 const REPLY = Uint8Array.of(1, 2, 3);
@@ -13,6 +13,7 @@ const CLIENT: Client = {
   ],
   grants: { keystore: { keys: ["main"] } },
   hostCalls: 3,
+  hostCallsPerMinute: 5,
 };
 const CALL: HostCall = {
   provider: "local",
@@ -22,26 +23,38 @@ const CALL: HostCall = {
   capability: "keystore",
   operation: "seal",
   request: NO_BYTES,
+  signal: new AbortController().signal,
 };
 
-/** A gate with one operation, keystore seal, and what it told. */
-function setUp(operation: Operation = () => answer(REPLY), client: Client = CLIENT) {
-  const denied: [HostCall, string][] = [];
-  const faults: [HostCall, unknown][] = [];
+/** An operation that does this to the key "main". */
+function doing(perform: () => HostAnswer | Promise<HostAnswer>): Operation {
+  return () => ({ target: "main", perform });
+}
+
+/** A gate with one operation, keystore seal, and what its witness was told, in order. */
+function setUp(operation: Operation = doing(() => answer(REPLY)), client: Client = CLIENT) {
+  const told: string[] = [];
+  const decisions: Decision[] = [];
   const capabilities: Capabilities = { keystore: { seal: operation } };
   const gate = createGate({
     clients: new Map([["local", client]]),
     capabilities,
-    onDenied: (call, reason) => denied.push([call, reason]),
-    onFault: (call, error) => faults.push([call, error]),
+    witness: {
+      decided(decision) {
+        decisions.push(decision);
+        told.push(`${decision.verdict} ${decision.target ?? "nothing"}: ${decision.why}`);
+      },
+      performed: (_decision, { code, size }) => told.push(`performed: ${code}, ${size} bytes`),
+      fault: (_call, error) => told.push(`fault: ${error}`),
+    },
   });
-  return { gate, denied, faults };
+  return { gate, told, decisions };
 }
 
-test("a requested and granted call gets the operation's answer", async () => {
-  const { gate, denied, faults } = setUp();
+test("a requested and granted call gets the operation's answer, and its rule and outcome are told", async () => {
+  const { gate, told } = setUp();
   assert.deepEqual(await gate(CALL), { code: 0, message: "", body: REPLY });
-  assert.deepEqual([denied, faults], [[], []]);
+  assert.deepEqual(told, ["allowed main: grants.keystore", "performed: 0, 3 bytes"]);
 });
 
 test("the operation sees the call and its client", async () => {
@@ -52,6 +65,43 @@ test("the operation sees the call and its client", async () => {
   });
   await gate(CALL);
   assert.deepEqual(seen, [CALL, CLIENT]);
+});
+
+test("a decision is witnessed before anything is performed", async () => {
+  const order: string[] = [];
+  const { gate, told } = setUp(
+    doing(() => {
+      order.push(...told);
+      return answer(REPLY);
+    }),
+  );
+  await gate(CALL);
+  assert.deepEqual(order, ["allowed main: grants.keystore"]);
+});
+
+test("what cannot be witnessed is not performed", async () => {
+  let performed = false;
+  const faults: unknown[] = [];
+  const gate = createGate({
+    clients: new Map([["local", CLIENT]]),
+    capabilities: {
+      keystore: {
+        seal: doing(() => {
+          performed = true;
+          return answer(REPLY);
+        }),
+      },
+    },
+    witness: {
+      decided() {
+        throw new Error("the disk is full");
+      },
+      performed: () => assert.fail("nothing was performed"),
+      fault: (_call, error) => faults.push(error),
+    },
+  });
+  assert.equal((await gate(CALL)).code, 5);
+  assert.deepEqual([performed, faults], [false, [new Error("the disk is full")]]);
 });
 
 const NO_SUCH = "there is no such operation";
@@ -76,14 +126,14 @@ const DENIALS: [string, Partial<HostCall>, string][] = [
 ];
 for (const [what, overrides, reason] of DENIALS) {
   test(`the gate denies ${what}`, async () => {
-    const { gate, denied } = setUp();
+    const { gate, decisions } = setUp();
     const call = { ...CALL, ...overrides };
     assert.deepEqual(await gate(call), {
       code: 1,
       message: `Cannot grant provider "${call.provider}" ${reason}`,
       body: NO_BYTES,
     });
-    assert.deepEqual(denied, [[call, reason]]);
+    assert.deepEqual(decisions, [{ call, verdict: "denied", why: reason }]);
   });
 }
 
@@ -98,18 +148,23 @@ const CLIENTS: [string, Client, string][] = [
     { ...CLIENT, grants: {} },
     "kleidi:keystore seal in encrypt: the configuration does not grant it",
   ],
+  [
+    "what the configuration grants to another RPC",
+    { ...CLIENT, grants: { keystore: { keys: ["main"], rpcs: ["decrypt"] } } },
+    "kleidi:keystore seal in encrypt: the configuration grants it in decrypt only",
+  ],
 ];
 for (const [what, client, reason] of CLIENTS) {
   test(`the gate denies ${what}`, async () => {
-    const { gate, denied } = setUp(undefined, client);
+    const { gate, decisions } = setUp(undefined, client);
     assert.equal((await gate(CALL)).code, 1);
-    assert.deepEqual(denied, [[CALL, reason]]);
+    assert.deepEqual(decisions, [{ call: CALL, verdict: "denied", why: reason }]);
   });
 }
 
 test("a denied call does not reach the operation", async () => {
   let calls = 0;
-  const operation = () => {
+  const operation: Operation = () => {
     calls += 1;
     return answer(REPLY);
   };
@@ -121,14 +176,22 @@ test("the last host call of the budget is performed", async () => {
   assert.equal((await setUp().gate({ ...CALL, ordinal: 3 })).code, 0);
 });
 
-test("a host call over the budget is refused, not denied", async () => {
-  const { gate, denied } = setUp();
+test("a host call over the call's budget is refused, not denied", async () => {
+  const { gate, told } = setUp();
   assert.deepEqual(await gate({ ...CALL, ordinal: 4 }), {
     code: 6,
     message: "at most 3 host calls are allowed in a call",
     body: NO_BYTES,
   });
-  assert.deepEqual(denied, []);
+  assert.deepEqual(told, ["refused nothing: at most 3 host calls are allowed in a call"]);
+});
+
+test("a host call over the minute's budget is refused, not denied", async () => {
+  const { gate } = setUp();
+  const codes = [];
+  for (let i = 0; i < 6; i++) codes.push((await gate(CALL)).code);
+  assert.deepEqual(codes, [0, 0, 0, 0, 0, 6]);
+  assert.equal((await gate(CALL)).message, "at most 5 host calls are allowed in a minute");
 });
 
 test("a call that is not granted is denied even over the budget", async () => {
@@ -138,37 +201,74 @@ test("a call that is not granted is denied even over the budget", async () => {
 
 const FAULTS: [string, Operation][] = [
   [
-    "throws",
+    "throws while it decides",
     () => {
       throw new Error("secret");
     },
   ],
-  ["rejects", () => Promise.reject(new Error("secret"))],
+  [
+    "throws while it performs",
+    doing(() => {
+      throw new Error("secret");
+    }),
+  ],
+  ["rejects", doing(() => Promise.reject(new Error("secret")))],
 ];
 for (const [what, operation] of FAULTS) {
   test(`an operation that ${what} is unavailable, and its error stays in the host`, async () => {
-    const { gate, faults } = setUp(operation);
+    const { gate, told } = setUp(operation);
     assert.deepEqual(await gate(CALL), {
       code: 5,
       message: "the host could not do it now",
       body: NO_BYTES,
     });
-    assert.deepEqual(faults, [[CALL, new Error("secret")]]);
+    assert.equal(told.at(-1), "fault: Error: secret");
   });
 }
 
+test("an operation's answer over 64 KiB does not reach the guest", async () => {
+  const { gate, told } = setUp(doing(() => answer(new Uint8Array(65_537))));
+  assert.equal((await gate(CALL)).code, 5);
+  assert.equal(told.at(-1), "fault: RangeError: an answer of 65537 bytes, at most 65536 are allowed");
+});
+
 test("an operation's own denial is told like any other", async () => {
-  const { gate, denied } = setUp(() => refusal(1, "kleidi:keystore seal: this key is not granted"));
+  const { gate, decisions } = setUp(() => refusal(1, "kleidi:keystore seal: this key is not granted"));
   assert.deepEqual(await gate(CALL), {
     code: 1,
     message: 'Cannot grant provider "local" kleidi:keystore seal: this key is not granted',
     body: NO_BYTES,
   });
-  assert.deepEqual(denied, [[CALL, "kleidi:keystore seal: this key is not granted"]]);
+  const why = "kleidi:keystore seal: this key is not granted";
+  assert.deepEqual(decisions, [{ call: CALL, verdict: "denied", why }]);
 });
 
 test("an operation's refusal is handed on as it is", async () => {
-  const { gate, denied } = setUp(() => refusal(3, "the key is not loaded"));
+  const { gate, decisions } = setUp(() => refusal(3, "the key is not loaded"));
   assert.deepEqual(await gate(CALL), { code: 3, message: "the key is not loaded", body: NO_BYTES });
-  assert.deepEqual(denied, []);
+  assert.deepEqual(decisions, [{ call: CALL, verdict: "refused", why: "the key is not loaded" }]);
+});
+
+test("a host call whose guest's call is over already is not performed", async () => {
+  let performed = false;
+  const { gate } = setUp(
+    doing(() => {
+      performed = true;
+      return answer(REPLY);
+    }),
+  );
+  assert.equal((await gate({ ...CALL, signal: AbortSignal.abort() })).code, 5);
+  assert.equal(performed, false);
+});
+
+test("a host call ends when its guest's call does, and what comes late is lost", async () => {
+  const { promise, resolve } = Promise.withResolvers<HostAnswer>();
+  const over = new AbortController();
+  const { gate, told } = setUp(doing(() => promise));
+  const waiting = gate({ ...CALL, signal: over.signal });
+  over.abort();
+  assert.deepEqual(await waiting, { code: 5, message: "the call is over", body: NO_BYTES });
+  resolve(answer(REPLY));
+  await promise;
+  assert.deepEqual(told, ["allowed main: grants.keystore", "performed: 5, 0 bytes"]);
 });

@@ -1,56 +1,155 @@
 /**
- * The one function through which every host call passes: decide, then perform. What is not requested, not granted or unknown is
- * denied; a denial is logged and voids the guest's whole call.
+ * The one function through which every host call passes: decide → witness → perform. An operation decides and gives back a plan;
+ * only the gate performs plans, after the decision was witnessed. What is not requested, not granted or unknown is denied, and a
+ * denial voids the guest's whole call.
  */
-import { type Gate, type HostAnswer, type HostCall, HostCode, refusal } from "../host-call.ts";
-import { denial, type Grants, type Request } from "./policy.ts";
+import {
+  ALWAYS_GRANTED,
+  type Gate,
+  type HostAnswer,
+  type HostCall,
+  HostCode,
+  refusal,
+} from "../host-call.ts";
+import { Budget } from "./budget.ts";
+import { decide, type Grants, type Request } from "./policy.ts";
 
 export interface Client {
   readonly requests: readonly Request[];
   readonly grants: Grants;
+  /** In one call of the guest. */
   readonly hostCalls: number;
+  readonly hostCallsPerMinute: number;
 }
 
-/** Performs one operation. What it throws is no denial but a fault of the host. */
-export type Operation = (call: HostCall, client: Client) => HostAnswer | Promise<HostAnswer>;
+/** What an operation would do: decided on, and not done. */
+export interface Plan {
+  /** What it is done to, fit for a log: a key's name, a command, a path. */
+  readonly target: string;
+  perform(): HostAnswer | Promise<HostAnswer>;
+}
+
+/**
+ * Decides on one operation, from the request and the client's grants, and touches nothing. What it throws, like what a plan
+ * throws, is a fault of the host.
+ */
+export type Operation = (call: HostCall, client: Client) => Plan | HostAnswer;
 
 /** Capability, then operation. */
 export type Capabilities = Readonly<Record<string, Readonly<Record<string, Operation>>>>;
+
+export interface Decision {
+  readonly call: HostCall;
+  /** "refused" is no question of authority: a budget that is used up, a request that cannot be read. */
+  readonly verdict: "allowed" | "denied" | "refused";
+  /** The rule that allows it, or why it is not done. */
+  readonly why: string;
+  readonly target?: string | undefined;
+}
+
+export interface Outcome {
+  readonly code: number;
+  readonly ms: number;
+  /** Bytes of the answer's body. */
+  readonly size: number;
+}
+
+/** Who is told of every host call. */
+export interface Witness {
+  /** Of each decision, before anything is done. If it throws, nothing is done. */
+  decided(decision: Decision): void;
+  /** Of what came of an allowed one. */
+  performed(decision: Decision, outcome: Outcome): void;
+  /** Of what an operation threw. */
+  fault(call: HostCall, error: unknown): void;
+}
 
 export interface GateOptions {
   /** By the provider's name in the configuration. */
   readonly clients: ReadonlyMap<string, Client>;
   readonly capabilities: Capabilities;
-  readonly onDenied: (call: HostCall, reason: string) => void;
-  readonly onFault: (call: HostCall, error: unknown) => void;
+  readonly witness: Witness;
 }
 
-export function createGate({ clients, capabilities, onDenied, onFault }: GateOptions): Gate {
+/** The largest body of an answer (docs/ABI.md, section 3). */
+const MAX_BODY = 65_536;
+const NOT_NOW = refusal(HostCode.UNAVAILABLE, "the host could not do it now");
+const ABORTED = refusal(HostCode.UNAVAILABLE, "the call is over");
+
+export function createGate({ clients, capabilities, witness }: GateOptions): Gate {
+  const budgets = new Map(
+    [...clients].map(([name, { hostCallsPerMinute }]) => [name, new Budget(hostCallsPerMinute)]),
+  );
   return async (call) => {
-    const client = clients.get(call.provider);
-    const operations = Object.hasOwn(capabilities, call.capability) ? capabilities[call.capability] : {};
-    const operation = Object.hasOwn(operations ?? {}, call.operation)
-      ? operations?.[call.operation]
-      : undefined;
-    if (client === undefined || operation === undefined) {
-      return deny(call, `kleidi:${call.capability} ${call.operation}: there is no such operation`);
-    }
-    const reason = denial(call, client.requests, client.grants);
-    if (reason !== undefined) return deny(call, reason);
-    if (call.ordinal > client.hostCalls) {
-      return refusal(HostCode.LIMIT, `at most ${client.hostCalls} host calls are allowed in a call`);
-    }
     try {
-      const result = await operation(call, client);
-      return result.code === HostCode.DENIED ? deny(call, result.message) : result;
+      const [decision, next] = judge(call);
+      witness.decided(decision);
+      if (!("perform" in next)) return next;
+      const begun = performance.now();
+      const result = await bounded(call, next);
+      const outcome = { code: result.code, ms: performance.now() - begun, size: result.body.length };
+      witness.performed(decision, outcome);
+      return result;
     } catch (error) {
-      onFault(call, error);
-      return refusal(HostCode.UNAVAILABLE, "the host could not do it now");
+      witness.fault(call, error);
+      return NOT_NOW;
     }
   };
 
-  function deny(call: HostCall, reason: string): HostAnswer {
-    onDenied(call, reason);
-    return refusal(HostCode.DENIED, `Cannot grant provider "${call.provider}" ${reason}`);
+  /** The decision, and the plan or, where there is none, the answer. */
+  function judge(call: HostCall): [Decision, Plan | HostAnswer] {
+    const client = clients.get(call.provider);
+    const operation = find(capabilities, call);
+    if (client === undefined || operation === undefined) {
+      return deny(call, `kleidi:${call.capability} ${call.operation}: there is no such operation`);
+    }
+    const verdict = decide(call, client.requests, client.grants, ALWAYS_GRANTED);
+    if (!verdict.allowed) return deny(call, verdict.reason);
+    const spent = overBudget(call, client, budgets.get(call.provider));
+    const next = spent ?? operation(call, client);
+    if ("perform" in next) {
+      return [{ call, verdict: "allowed", why: verdict.rule, target: next.target }, next];
+    }
+    if (next.code === HostCode.DENIED) return deny(call, next.message);
+    return [{ call, verdict: "refused", why: next.message }, next];
   }
+}
+
+function find(capabilities: Capabilities, { capability, operation }: HostCall): Operation | undefined {
+  const operations = Object.hasOwn(capabilities, capability) ? capabilities[capability] : undefined;
+  return operations !== undefined && Object.hasOwn(operations, operation) ? operations[operation] : undefined;
+}
+
+function deny(call: HostCall, reason: string): [Decision, HostAnswer] {
+  const message = `Cannot grant provider "${call.provider}" ${reason}`;
+  return [{ call, verdict: "denied", why: reason }, refusal(HostCode.DENIED, message)];
+}
+
+function overBudget(call: HostCall, client: Client, budget: Budget | undefined): HostAnswer | undefined {
+  if (call.ordinal > client.hostCalls) {
+    return refusal(HostCode.LIMIT, `at most ${client.hostCalls} host calls are allowed in a call`);
+  }
+  if (budget?.take() === false) {
+    return refusal(HostCode.LIMIT, `at most ${client.hostCallsPerMinute} host calls are allowed in a minute`);
+  }
+  return undefined;
+}
+
+/** Performs a plan until the guest's call is over, and holds the answer to the contract's size. */
+async function bounded({ signal }: HostCall, plan: Plan): Promise<HostAnswer> {
+  if (signal.aborted) return ABORTED;
+  const working = plan.perform();
+  const result = working instanceof Promise ? await untilAborted(signal, working) : working;
+  if (result.body.length > MAX_BODY) {
+    throw new RangeError(`an answer of ${result.body.length} bytes, at most ${MAX_BODY} are allowed`);
+  }
+  return result;
+}
+
+function untilAborted(signal: AbortSignal, working: Promise<HostAnswer>): Promise<HostAnswer> {
+  return new Promise((resolve, reject) => {
+    const onAbort = () => resolve(ABORTED);
+    signal.addEventListener("abort", onAbort, { once: true });
+    working.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
+  });
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { HostCall } from "../host-call.ts";
-import { denial, type Grants, type Request } from "./policy.ts";
+import { ALWAYS_GRANTED, type HostCall } from "../host-call.ts";
+import { decide, type Grants, type Request } from "./policy.ts";
 
 const REQUESTS: Request[] = [
   { capability: "log", operations: ["write"], rpcs: ["status", "encrypt"] },
@@ -11,6 +11,7 @@ const REQUESTS: Request[] = [
 const KEYSTORE: Grants = { keystore: { keys: ["main"] } };
 const NOT_REQUESTED = "its manifest does not request it";
 const NOT_GRANTED = "the configuration does not grant it";
+const NARROWED: Grants = { keystore: { keys: ["main"], rpcs: ["decrypt"] } };
 
 const TABLE: [HostCall["rpc"], string, string, Grants, string | undefined][] = [
   ["encrypt", "keystore", "seal", KEYSTORE, undefined],
@@ -28,35 +29,28 @@ const TABLE: [HostCall["rpc"], string, string, Grants, string | undefined][] = [
   ["encrypt", "log", "write", {}, undefined],
   ["status", "log", "write", KEYSTORE, undefined],
   ["decrypt", "log", "write", KEYSTORE, NOT_REQUESTED],
+  ["decrypt", "keystore", "open", NARROWED, undefined],
+  ["encrypt", "keystore", "seal", NARROWED, "the configuration grants it in decrypt only"],
+  ["decrypt", "keystore", "seal", NARROWED, NOT_REQUESTED],
 ];
 
 for (const [rpc, capability, operation, grants, reason] of TABLE) {
-  const granted = Object.keys(grants).join() || "nothing";
-  test(`denial of ${capability} ${operation} in ${rpc} with ${granted} granted: ${reason ?? "none"}`, () => {
-    const call = {
-      provider: "p",
-      rpc,
-      ordinal: 1,
-      ordinalOfCapability: 1,
-      capability,
-      operation,
-      request: new Uint8Array(),
-    };
-    const expected =
-      reason === undefined ? undefined : `kleidi:${capability} ${operation} in ${rpc}: ${reason}`;
-    assert.equal(denial(call, REQUESTS, grants), expected);
+  const granted = Object.entries(grants).map(([name, { rpcs }]) => `${name} ${rpcs ?? ""}`);
+  const what = `${capability} ${operation} in ${rpc} with ${granted.join() || "nothing"} granted`;
+  test(`decide on ${what}: ${reason ?? "allowed"}`, () => {
+    const verdict = decide({ rpc, capability, operation }, REQUESTS, grants, ALWAYS_GRANTED);
+    if (reason === undefined) {
+      const rule = capability === "log" ? "always granted" : "grants.keystore";
+      assert.deepEqual(verdict, { allowed: true, rule });
+    } else {
+      const said = `kleidi:${capability} ${operation} in ${rpc}: ${reason}`;
+      assert.deepEqual(verdict, { allowed: false, reason: said });
+    }
   });
 }
 
-test("denial of anything for a manifest without rows", () => {
-  const call = {
-    provider: "p",
-    rpc: "encrypt" as const,
-    ordinal: 1,
-    ordinalOfCapability: 1,
-    capability: "log",
-    operation: "write",
-    request: new Uint8Array(),
-  };
-  assert.equal(denial(call, [], KEYSTORE), `kleidi:log write in encrypt: ${NOT_REQUESTED}`);
+test("decide on anything for a manifest without rows: denied", () => {
+  const call = { rpc: "encrypt", capability: "log", operation: "write" } as const;
+  const reason = `kleidi:log write in encrypt: ${NOT_REQUESTED}`;
+  assert.deepEqual(decide(call, [], KEYSTORE, ALWAYS_GRANTED), { allowed: false, reason });
 });

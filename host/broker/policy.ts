@@ -8,16 +8,29 @@ export interface Request {
   readonly rpcs: readonly string[];
 }
 
-/** What the configuration grants to one provider. */
-export interface Grants {
-  readonly keystore?: { readonly keys: readonly string[] } | undefined;
+/** What every grant of the configuration has. */
+export interface Grant {
+  /** Narrows the grant to these RPCs; absent: every RPC for which the manifest requests it. */
+  readonly rpcs?: readonly string[] | undefined;
 }
 
-/** kleidi:log carries no authority: every provider has it. (kleidi:crypto never comes here: it runs beside the guest.) */
-const ALWAYS_GRANTED = new Set(["log"]);
+/** What the configuration grants to one provider. */
+export interface Grants {
+  readonly keystore?: (Grant & { readonly keys: readonly string[] }) | undefined;
+}
 
-/** Why the call is denied; undefined: it is allowed. What it may name (a key) is decided by the capability itself. */
-export function denial(call: HostCall, requests: readonly Request[], grants: Grants): string | undefined {
+/** Which line of the configuration allows the call, or why it is denied. */
+export type Verdict =
+  | { readonly allowed: true; readonly rule: string }
+  | { readonly allowed: false; readonly reason: string };
+
+/** What the call may name (a key, an origin) is decided by the capability itself. */
+export function decide(
+  call: Pick<HostCall, "capability" | "operation" | "rpc">,
+  requests: readonly Request[],
+  grants: Grants,
+  alwaysGranted: ReadonlySet<string>,
+): Verdict {
   const what = `kleidi:${call.capability} ${call.operation} in ${call.rpc}`;
   const requested = requests.some(
     (row) =>
@@ -25,8 +38,20 @@ export function denial(call: HostCall, requests: readonly Request[], grants: Gra
       row.operations.includes(call.operation) &&
       row.rpcs.includes(call.rpc),
   );
-  if (!requested) return `${what}: its manifest does not request it`;
-  if (ALWAYS_GRANTED.has(call.capability)) return undefined;
-  if (!Object.hasOwn(grants, call.capability)) return `${what}: the configuration does not grant it`;
-  return undefined;
+  if (!requested) return { allowed: false, reason: `${what}: its manifest does not request it` };
+  if (alwaysGranted.has(call.capability)) return { allowed: true, rule: "always granted" };
+  const rule = `grants.${call.capability}`;
+  const grant: Grant | undefined = Object.hasOwn(grants, call.capability)
+    ? grants[call.capability as keyof Grants]
+    : undefined;
+  if (grant === undefined) {
+    return { allowed: false, reason: `${what}: the configuration does not grant it` };
+  }
+  if (grant.rpcs !== undefined && !grant.rpcs.includes(call.rpc)) {
+    return {
+      allowed: false,
+      reason: `${what}: the configuration grants it in ${grant.rpcs.join(", ")} only`,
+    };
+  }
+  return { allowed: true, rule };
 }

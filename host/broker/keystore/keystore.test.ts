@@ -43,9 +43,9 @@ async function call(
   request: Uint8Array,
   { provider = "local", keys = GRANTED }: As = {},
 ): Promise<HostAnswer> {
-  const perform = store.operations[operation];
-  assert.ok(perform);
-  return await perform(
+  const decide = store.operations[operation];
+  assert.ok(decide);
+  const decided = decide(
     {
       provider,
       rpc: "encrypt",
@@ -54,9 +54,11 @@ async function call(
       capability: "keystore",
       operation,
       request,
+      signal: new AbortController().signal,
     },
-    { requests: [], grants: { keystore: { keys } }, hostCalls: 64 },
+    { requests: [], grants: { keystore: { keys } }, hostCalls: 64, hostCallsPerMinute: 60 },
   );
+  return "perform" in decided ? await decided.perform() : decided;
 }
 
 function sealRequest(overrides: { key?: string; version?: string; plaintext?: Uint8Array } = {}): Uint8Array {

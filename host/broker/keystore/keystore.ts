@@ -10,7 +10,7 @@ import {
   KeystoreSealRequestSchema,
 } from "../../../proto/provider/v1/provider_pb.ts";
 import { answer, type HostAnswer, type HostCall, HostCode, refusal } from "../../host-call.ts";
-import type { Client, Operation } from "../gate.ts";
+import type { Client, Operation, Plan } from "../gate.ts";
 import { fingerprint, type KeyBytes } from "./key-file.ts";
 
 const NONCE = 12;
@@ -84,13 +84,13 @@ export class Keystore {
       }),
   };
 
-  /** Parses, checks the grant and finds the key. */
+  /** Parses, checks the grant and finds the key; what is done with it is left to the plan. */
   #with<Request extends DescMessage>(
     call: HostCall,
     client: Client,
     schema: Request,
     perform: (key: Key, request: MessageShape<Request> & { key: string }) => HostAnswer | Promise<HostAnswer>,
-  ): HostAnswer | Promise<HostAnswer> {
+  ): Plan | HostAnswer {
     let request: MessageShape<Request> & { key: string; version?: string };
     try {
       request = fromBinary(schema, call.request) as typeof request;
@@ -108,7 +108,7 @@ export class Keystore {
     if (request.version !== undefined && request.version !== key.version) {
       return refusal(HostCode.NOT_FOUND, "the key has another version");
     }
-    return perform(key, request);
+    return { target: request.key, perform: () => perform(key, request) };
   }
 }
 

@@ -6,7 +6,7 @@ import type { HostAnswer } from "../../host-call.ts";
 import { createLog } from "./log.ts";
 
 const NO_BYTES = new Uint8Array();
-const CLIENT = { requests: [], grants: {}, hostCalls: 64 };
+const CLIENT = { requests: [], grants: {}, hostCalls: 64, hostCallsPerMinute: 60 };
 
 async function write(request: Uint8Array, ordinal = 1, provider = "local") {
   const lines: [string, string, string][] = [];
@@ -22,9 +22,13 @@ async function write(request: Uint8Array, ordinal = 1, provider = "local") {
     capability: "log",
     operation: "write",
     request,
+    signal: new AbortController().signal,
   };
-  const reply: HostAnswer | undefined = await operations.write?.(call, CLIENT);
-  return { reply, lines };
+  const decided = operations.write?.(call, CLIENT);
+  assert.ok(decided);
+  const untouched = lines.length;
+  const reply: HostAnswer = "perform" in decided ? await decided.perform() : decided;
+  return { reply, lines, untouched };
 }
 
 function line(message: string, level = 1): Uint8Array {
@@ -117,4 +121,9 @@ test("a line over the limit is refused", async () => {
 test("a provider without a limit writes nothing", async () => {
   const { reply } = await write(line("hello"), 1, "other");
   assert.deepEqual(reply, { code: 6, message: "at most 0 log lines are allowed in a call", body: NO_BYTES });
+});
+
+test("deciding on a line does not write it", async () => {
+  const { lines, untouched } = await write(line("hello"));
+  assert.deepEqual([untouched, lines.length], [0, 1]);
 });

@@ -28,8 +28,13 @@ export function createLog({ linesPerCall, write }: GuestLogOptions): Record<stri
       }
       const level = LEVELS[request.level];
       if (level === undefined) return refusal(HostCode.INVALID, `level ${request.level} is not 0 to 3`);
-      write(call.provider, level, cut(request.message));
-      return answer(new Uint8Array());
+      return {
+        target: level,
+        perform() {
+          write(call.provider, level, cut(request.message));
+          return answer(new Uint8Array());
+        },
+      };
     },
   };
 }

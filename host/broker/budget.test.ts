@@ -1,0 +1,51 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Budget } from "./budget.ts";
+
+/** A budget and a clock that stands still until it is told to go on. */
+function setUp(perMinute: number) {
+  const clock = { ms: 1_000_000 };
+  const budget = new Budget(perMinute, () => clock.ms);
+  const takeAll = () => {
+    let taken = 0;
+    while (budget.take()) taken += 1;
+    return taken;
+  };
+  return { clock, budget, takeAll };
+}
+
+test("a minute's worth can be taken at once, and no more", () => {
+  assert.equal(setUp(100).takeAll(), 100);
+});
+
+test("half a minute gives half of it back", () => {
+  const { clock, takeAll } = setUp(100);
+  takeAll();
+  clock.ms += 30_000;
+  assert.equal(takeAll(), 50);
+});
+
+test("an hour of silence saves up no more than a minute's worth", () => {
+  const { clock, takeAll } = setUp(100);
+  takeAll();
+  clock.ms += 3_600_000;
+  assert.equal(takeAll(), 100);
+});
+
+test("a caller that asks again and again gets exactly the rate", () => {
+  const { clock, budget, takeAll } = setUp(600);
+  takeAll();
+  let taken = 0;
+  for (let i = 0; i < 6000; i++) {
+    clock.ms += 10;
+    if (budget.take()) taken += 1;
+  }
+  // A minute in steps of 10 ms; the last fraction of one may not be there yet.
+  assert.ok(taken === 600 || taken === 599, `${taken} were taken`);
+});
+
+test("a budget of none gives nothing", () => {
+  const { clock, takeAll } = setUp(0);
+  clock.ms += 120_000;
+  assert.equal(takeAll(), 0);
+});
