@@ -15,6 +15,7 @@ test("each code answers with the gRPC code that the facts ask for", () => {
     "key-not-ready": 9,
     "backend-unreachable": 14,
     "provider-unavailable": 14,
+    "provider-quarantined": 9,
     "credential-refused": 16,
     "capability-denied": 7,
     overloaded: 8,
@@ -26,6 +27,7 @@ test("each code answers with the gRPC code that the facts ask for", () => {
     // These come from commands only; 13 is what an RPC would answer all the same.
     "config-invalid": 13,
     "module-invalid": 13,
+    "module-ungranted": 13,
     "digest-differs": 13,
     "socket-refused": 13,
     "key-file-invalid": 13,

@@ -56,6 +56,10 @@ export const ERRORS = {
     grpc: Grpc.UNAVAILABLE,
     hint: "The provider's process is being started again. If this goes on, read the log lines of that provider.",
   },
+  "provider-quarantined": {
+    grpc: Grpc.FAILED_PRECONDITION,
+    hint: "The provider's processes end again and again, or one did what no guest can do. Read its log lines; if its process was taken over, treat the module as hostile: replace it, look at what it was granted, and restart the host.",
+  },
   "credential-refused": {
     grpc: Grpc.UNAUTHENTICATED,
     hint: "The KMS refused the credential. Renew it and look at its policy.",
@@ -90,6 +94,9 @@ export const ERRORS = {
   },
   "config-invalid": { hint: "Mend the lines that are named, then run the command again." },
   "module-invalid": { hint: "Build the provider again, or get it again from where it is published." },
+  "module-ungranted": {
+    hint: "Read why the module asks for it. If it may have it, write the lines that are shown; else do not run it.",
+  },
   "digest-differs": {
     hint: "The module is not the one that was pinned. Find out who changed it before changing the pin.",
   },
