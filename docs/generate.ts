@@ -26,10 +26,15 @@ providers:
     grants:
       keystore:
         keys: [kek-2026, kek-2025]
+        rpcs: [status, encrypt, decrypt]
     limits:
       memory: 16MiB
+      tableEntries: 16384
+      input: 64KiB
+      output: 64KiB
       deadline: 2s
       hostCalls: 64
+      hostCallsPerMinute: 60000
       logLines: 64
       concurrentCalls: 64
       queue: 256

@@ -45,16 +45,27 @@ export interface ProviderConfig {
 /** What a provider may ask of the broker. What is absent is denied. */
 export interface GrantsConfig {
   /** Names of keystore keys; each is also a key of this provider in `keys`. */
-  readonly keystore?: { readonly keys: readonly string[] };
+  readonly keystore?: { readonly keys: readonly string[]; readonly rpcs?: readonly Rpc[] | undefined };
 }
+
+export const RPCS = ["status", "encrypt", "decrypt"] as const;
+export type Rpc = (typeof RPCS)[number];
 
 export interface LimitsConfig {
   /** Linear memory of an instance, in bytes: 64 KiB to 256 MiB, a multiple of 64 KiB. */
   readonly memoryBytes: number;
+  /** Entries of the module's table: 0 to 1,048,576. */
+  readonly tableEntries: number;
+  /** Of the message that an export is given, in bytes: 1 KiB to 64 KiB. */
+  readonly inputBytes: number;
+  /** Of the message that an export gives back, in bytes: 1 KiB to 64 KiB. */
+  readonly outputBytes: number;
   /** For one call of the guest, in milliseconds: 100 to 2400. */
   readonly deadlineMs: number;
   /** Host calls in one call of the guest: 0 to 1024. */
   readonly hostCalls: number;
+  /** Host calls of the provider in a minute, those of kleidi:crypto not counted: 0 to 10,000,000. */
+  readonly hostCallsPerMinute: number;
   /** Log lines in one call of the guest: 0 to 1024. */
   readonly logLines: number;
   /** Calls in the guest process at once: 1 to 1024. */

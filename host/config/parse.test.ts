@@ -359,6 +359,12 @@ const cases: readonly Case[] = [
     "__proto__: { a: 1 }\nstatus:",
     '20:1 __proto__: expected one of the keys apiVersion, listen, keystore, providers, keys, status, log, found the unknown key "__proto__"; remove it',
   ],
+  [
+    "an RPC of a grant that there is not",
+    "keys: [kek]",
+    "keys: [kek], rpcs: [Encrypt]",
+    '11:47 providers.local.grants.keystore.rpcs[0]: expected status, encrypt or decrypt, found "Encrypt"; write: - encrypt',
+  ],
 ];
 
 for (const [name, from, to, fault] of cases)
@@ -382,7 +388,11 @@ test("parseConfig resolves paths and units", () => {
         limits: {
           memoryBytes: 32 * 1024 * 1024,
           deadlineMs: 1000,
+          tableEntries: 16_384,
+          inputBytes: 65_536,
+          outputBytes: 65_536,
           hostCalls: 8,
+          hostCallsPerMinute: 60_000,
           logLines: 64,
           concurrentCalls: 64,
           queue: 256,
@@ -414,7 +424,11 @@ log: { file: k.log }
         limits: {
           memoryBytes: 16 * 1024 * 1024,
           deadlineMs: 2000,
+          tableEntries: 16_384,
+          inputBytes: 65_536,
+          outputBytes: 65_536,
           hostCalls: 64,
+          hostCallsPerMinute: 60_000,
           logLines: 64,
           concurrentCalls: 64,
           queue: 256,

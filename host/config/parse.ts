@@ -55,14 +55,20 @@ function configOf(raw: RawConfig, file: string): Config {
     },
     ...(keystore === undefined ? {} : { keystore: { directory: absolute(keystore.directory) } }),
     providers: Object.entries(raw.providers).map(([name, provider]): ProviderConfig => {
-      const { memory, deadline, ...limits } = provider.limits;
+      const { memory, input, output, deadline, ...limits } = provider.limits;
       const { keystore } = provider.grants;
       return {
         name,
         module: absolute(provider.module),
         sha256: provider.sha256,
         grants: keystore === undefined ? {} : { keystore },
-        limits: { memoryBytes: memory, deadlineMs: deadline, ...limits },
+        limits: {
+          memoryBytes: memory,
+          inputBytes: input,
+          outputBytes: output,
+          deadlineMs: deadline,
+          ...limits,
+        },
       };
     }),
     keys: raw.keys.map(({ name, provider, use, version }) => ({

@@ -1,10 +1,34 @@
 /** The shape of `providers`: what runs, what it may reach, what it may use up. */
 import { z } from "zod";
-import { count, field, KEY_NAME, keyName, lower, path, quantity } from "./field.ts";
+import { RPCS } from "./config.ts";
+import { count, field, KEY_NAME, keyName, lower, nearestOf, path, quantity } from "./field.ts";
 import { duration, memory } from "./units.ts";
 
 /** Names become parts of log lines and metric labels. */
 export const PROVIDER_NAME = /^[a-z][a-z0-9-]{0,62}$/;
+
+/** Narrows any grant to some RPCs. */
+const rpcs = () =>
+  field(
+    z
+      .array(
+        field(z.enum(RPCS), {
+          expected: "status, encrypt or decrypt",
+          meaning: "An RPC.",
+          example: "encrypt",
+          suggest: nearestOf(RPCS),
+        }),
+      )
+      .min(1)
+      .max(RPCS.length)
+      .optional(),
+    {
+      expected: "a list of status, encrypt and decrypt",
+      meaning: "The RPCs in which the provider may use the grant.",
+      example: "[encrypt, decrypt]",
+      absent: "every RPC for which the module's manifest requests it",
+    },
+  );
 
 const grants = field(
   z
@@ -30,6 +54,7 @@ const grants = field(
                 example: "[kek-2026]",
               },
             ),
+            rpcs: rpcs(),
           })
           .optional(),
         {
@@ -57,12 +82,29 @@ const limits = field(
         meaning: "The memory that an instance may grow to. Units: KiB, MiB.",
         example: "16MiB",
       }),
+      tableEntries: count(0, 1_048_576, 16_384, "Entries that the module's table may grow to."),
+      input: quantity(memory(1024, 64 * 1024, 1), "64KiB", {
+        expected: "a size from 1KiB to 64KiB",
+        meaning: "The largest message that one call of the provider is given. Units: KiB, MiB.",
+        example: "64KiB",
+      }),
+      output: quantity(memory(1024, 64 * 1024, 1), "64KiB", {
+        expected: "a size from 1KiB to 64KiB",
+        meaning: "The largest message that one call of the provider may give back. Units: KiB, MiB.",
+        example: "64KiB",
+      }),
       deadline: quantity(duration(100, 2400), "2s", {
         expected: "a duration from 100ms to 2400ms",
         meaning: "How long one call of the provider may take; the API server waits 3 s. Units: ms, s.",
         example: "2s",
       }),
       hostCalls: count(0, 1024, 64, "Host calls in one call of the provider."),
+      hostCallsPerMinute: count(
+        0,
+        10_000_000,
+        60_000,
+        "Host calls of the provider in a minute, those of `crypto` not counted.",
+      ),
       logLines: count(0, 1024, 64, "Log lines in one call of the provider."),
       concurrentCalls: count(1, 1024, 64, "Calls in the provider's process at once."),
       queue: count(0, 4096, 256, "Calls that wait for their turn. More are refused at once."),
