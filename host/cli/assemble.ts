@@ -3,12 +3,12 @@
  * provider, and the keyset over them. Nothing runs yet.
  */
 import { Crypto as SoftwareCrypto } from "@peculiar/webcrypto";
-import { createGate } from "../broker/gate.ts";
+import { createGate, type Witness } from "../broker/gate.ts";
 import { KeyDirectory } from "../broker/keystore/directory.ts";
 import { Keystore } from "../broker/keystore/keystore.ts";
 import { createLog as createGuestLog } from "../broker/log/log.ts";
 import type { Config, ProviderConfig } from "../config/config.ts";
-import { KleidiError } from "../error.ts";
+import { KleidiError, toKleidiError } from "../error.ts";
 import type { Gate } from "../host-call.ts";
 import { type KeyConfig, Keyset } from "../kms/keyset.ts";
 import { type Admitted, admit } from "../sandbox/admission.ts";
@@ -19,7 +19,10 @@ import { failureFields, type Logger } from "../telemetry/log.ts";
 export interface Host {
   readonly keyset: Keyset;
   readonly supervisors: ReadonlyMap<string, Supervisor>;
-  /** Starts every provider; rejects with the first one that cannot be. */
+  /**
+   * Starts every provider. One that cannot be started is told of and tried again, and the others serve; where none can, it rejects
+   * with the first one's failure.
+   */
   start(): Promise<void>;
   stop(): Promise<void>;
 }
@@ -49,12 +52,13 @@ export async function assemble(config: Config, log: Logger): Promise<Host> {
     keyset,
     supervisors,
     async start() {
-      try {
-        await Promise.all(all.map((each) => each.start()));
-      } catch (error) {
-        await Promise.all(all.map((each) => each.stop()));
-        throw error;
-      }
+      const ended = await Promise.allSettled(all.map((each) => each.start()));
+      const failures = ended.flatMap((each) =>
+        each.status === "rejected" ? [toKleidiError(each.reason, "start a provider")] : [],
+      );
+      const [first] = failures;
+      if (first !== undefined && failures.length === all.length) throw first;
+      for (const failure of failures) log.error(failureFields(failure), failure.message);
     },
     async stop() {
       await Promise.all(all.map((each) => each.stop()));
@@ -72,7 +76,7 @@ async function broker(config: Config, modules: Map<string, Admitted>, log: Logge
   const clients = new Map(
     config.providers.map(({ name, grants, limits }) => [
       name,
-      { requests: modules.get(name)?.manifest.capabilities ?? [], grants, hostCalls: limits.hostCalls },
+      { requests: modules.get(name)?.manifest.capabilities ?? [], grants, ...limits },
     ]),
   );
   return createGate({
@@ -84,13 +88,7 @@ async function broker(config: Config, modules: Map<string, Admitted>, log: Logge
         write: (provider, level, line) => log[level]({ provider, guest: true }, line),
       }),
     },
-    onDenied: ({ provider, rpc, capability, operation }, reason) =>
-      log.warn({ provider, rpc, capability, operation }, `denied: ${reason}`),
-    onFault: ({ provider, rpc, capability, operation }, error) =>
-      log.error(
-        { provider, rpc, capability, operation, cause: String(error) },
-        "a host call failed in the host",
-      ),
+    witness: logWitness(log),
   });
 }
 
@@ -112,7 +110,29 @@ function supervisor(
       log.warn({ provider: name, text: text.trim() }, "the provider's process wrote to stderr"),
     onEnd: (how, nextInMs) =>
       log.warn({ provider: name, how, nextInMs }, "the provider's process ended; another one is started"),
+    onQuarantine: ({ reason, until }) =>
+      log.error(
+        { provider: name, ...(until === undefined ? {} : { until: new Date(until).toISOString() }) },
+        `the provider is in quarantine: ${reason}`,
+      ),
   });
+}
+
+/** Every host call in the log: denials as warnings, the rest where debug is on. */
+function logWitness(log: Logger): Witness {
+  return {
+    decided({ call: { provider, rpc, capability, operation }, verdict, why, target }) {
+      if (verdict === "denied") log.warn({ provider, rpc, capability, operation }, `denied: ${why}`);
+      else if (log.isLevelEnabled("debug"))
+        log.debug({ provider, rpc, capability, operation, verdict, why, target }, "host call");
+    },
+    performed() {},
+    fault: ({ provider, rpc, capability, operation }, error) =>
+      log.error(
+        { provider, rpc, capability, operation, cause: String(error) },
+        "a host call failed in the host",
+      ),
+  };
 }
 
 /** The log lines of a key's changes. */

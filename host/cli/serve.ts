@@ -32,8 +32,12 @@ export async function serveCommand(configPath: string): Promise<number> {
     onRpc: (outcome) => logRpc(log, outcome),
   });
   try {
-    await host.start();
-    await prober.start();
+    // Loading and first probes may take seconds; whoever asks for the end does not wait for them.
+    const early = await Promise.race([stopped, host.start().then(() => prober.start())]);
+    if (early !== undefined) {
+      log.info({ signal: early }, "stopping before every provider was started");
+      return EXIT.GOOD;
+    }
     log.info({ socket: config.listen.socket, keys: config.keys.length }, "serving");
     // The parsed sources are kept for the next start.
     flushCompileCache();

@@ -8,7 +8,7 @@ import { Duplex } from "node:stream";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { HostReplySchema } from "../../proto/provider/v1/provider_pb.ts";
 import { KleidiError } from "../error.ts";
-import { type Gate, HostCode, type Rpc } from "../host-call.ts";
+import { type Gate, HostCode, operationsOf, type Rpc } from "../host-call.ts";
 import { Frame, FrameReader, FrameWriter, MAX_CHILD_FRAME, RPCS } from "./wire.mjs";
 
 export interface ChildOptions {
@@ -16,6 +16,8 @@ export interface ChildOptions {
   readonly module: Uint8Array;
   readonly memoryBytes: number;
   readonly hostCalls: number;
+  /** Largest output of an export, in bytes. */
+  readonly outputBytes: number;
   readonly gate: Gate;
   /** What the process wrote to its stderr: only Node itself writes there. Cut to 4 KiB in all. */
   readonly onStderr: (text: string) => void;
@@ -23,6 +25,12 @@ export interface ChildOptions {
 
 /** The process is gone; the call may be tried once more on another one. */
 export class ChildGone extends Error {}
+
+export interface End {
+  readonly how: string;
+  /** It did what no guest can make it do: whoever did that is out of WebAssembly, and this module is not run again. */
+  readonly taken: boolean;
+}
 
 interface Pending {
   readonly rpc: Rpc;
@@ -34,6 +42,8 @@ interface Pending {
   waiting: boolean;
   /** A denial voids the call, whatever the guest makes of it. */
   denied?: string;
+  /** Aborted when the call is over; made with its first host call. */
+  over?: AbortController;
 }
 
 const root = join(import.meta.dirname, "..", "..");
@@ -49,8 +59,6 @@ const PAGE = 65_536;
 const MAX_STDERR = 4096;
 // Compiling and a first instance take 50 ms.
 const LOAD_MS = 5_000;
-/** Of a capability or an operation, as a manifest may have it. */
-const NAME = /^[a-z][a-z0-9_]{0,31}$/;
 
 export class Child {
   readonly #options: ChildOptions;
@@ -58,10 +66,10 @@ export class Child {
   readonly #writer: FrameWriter;
   readonly #pending = new Map<number, Pending>();
   readonly #loaded = Promise.withResolvers<void>();
-  /** Resolves with how it ended. */
-  readonly ended: Promise<string>;
+  readonly ended: Promise<End>;
   #nextCall = 1;
   #gone: string | undefined;
+  #taken = false;
 
   constructor(options: ChildOptions) {
     this.#options = options;
@@ -70,14 +78,16 @@ export class Child {
       env: {},
       stdio: ["ignore", "ignore", "pipe", "pipe"],
     });
-    const ended = Promise.withResolvers<string>();
+    const ended = Promise.withResolvers<End>();
     this.ended = ended.promise;
     const end = (how: string) => {
       this.#gone ??= how;
-      for (const { reject } of this.#pending.values()) reject(new ChildGone(this.#gone));
-      this.#pending.clear();
+      for (const [call, { reject }] of this.#pending) {
+        this.#forget(call);
+        reject(new ChildGone(this.#gone));
+      }
       this.#loaded.reject(new ChildGone(this.#gone));
-      ended.resolve(this.#gone);
+      ended.resolve({ how: this.#gone, taken: this.#taken });
     };
     this.#process.on("exit", (code, signal) => end(signal ?? `exit code ${code}`));
     this.#process.on("error", (error) => end(`it could not be started: ${error.message}`));
@@ -90,7 +100,7 @@ export class Child {
       try {
         reader.push(chunk);
       } catch (error) {
-        this.kill(`it sent what is no frame: ${(error as Error).message}`);
+        this.#takenOver(`it sent what is no frame: ${(error as Error).message}`);
       }
     });
     // A write to a process that just ended; its end is told by "exit".
@@ -98,7 +108,8 @@ export class Child {
     this.#forwardStderr();
     const timer = setTimeout(() => this.#lateLoad(), LOAD_MS);
     this.#loaded.promise.catch(() => {}).finally(() => clearTimeout(timer));
-    const text = Buffer.from(JSON.stringify({ hostCalls: options.hostCalls }));
+    const { hostCalls, outputBytes } = options;
+    const text = Buffer.from(JSON.stringify({ hostCalls, outputBytes }));
     const length = Buffer.alloc(4);
     length.writeUInt32BE(text.length);
     this.#writer.send(Frame.LOAD, 0, length, text, options.module);
@@ -140,6 +151,18 @@ export class Child {
     this.#process.kill("SIGKILL");
   }
 
+  /** Ends a process that is no longer ours, and says so. */
+  #takenOver(reason: string): void {
+    this.#taken = true;
+    this.kill(reason);
+  }
+
+  /** The call is over: what the host still does for it is given up. */
+  #forget(call: number): void {
+    this.#pending.get(call)?.over?.abort();
+    this.#pending.delete(call);
+  }
+
   /** A start function that loops. */
   #lateLoad(): void {
     const message = `Cannot load provider "${this.#options.provider}": it was not ready within ${LOAD_MS} ms`;
@@ -148,7 +171,7 @@ export class Child {
   }
 
   #expire(call: number, pending: Pending): void {
-    this.#pending.delete(call);
+    this.#forget(call);
     const where = pending.waiting ? "while it waited for the host" : "and was stopped";
     pending.reject(
       new KleidiError(
@@ -167,7 +190,7 @@ export class Child {
       const message = `Cannot load provider "${this.#options.provider}": its module cannot be compiled or made ready`;
       this.#loaded.reject(new KleidiError("module-invalid", message, payload.toString("utf8", 0, 512)));
     } else if (type === Frame.RESULT) {
-      this.#settle(call, (pending) => pending.resolve(new Uint8Array(payload)));
+      this.#result(call, payload);
     } else if (type === Frame.FAILED) {
       const cause = payload.toString("utf8", 0, 512);
       const message = `Cannot get a reply of provider "${this.#options.provider}": its guest failed`;
@@ -175,15 +198,23 @@ export class Child {
     } else if (type === Frame.HOST_CALL) {
       void this.#hostCall(call, payload);
     } else {
-      this.kill(`it sent a frame of type ${type}`);
+      this.#takenOver(`it sent a frame of type ${type}`);
     }
+  }
+
+  #result(call: number, payload: Buffer): void {
+    const limit = this.#options.outputBytes;
+    // The process keeps this limit too: it refuses the guest, this refuses the process.
+    if (payload.length > limit)
+      this.#takenOver(`it sent an output of ${payload.length} bytes, over ${limit}`);
+    else this.#settle(call, (pending) => pending.resolve(new Uint8Array(payload)));
   }
 
   #settle(call: number, settle: (pending: Pending) => void): void {
     const pending = this.#pending.get(call);
     // A call that ran into its deadline: nobody waits for this reply.
     if (pending === undefined) return;
-    this.#pending.delete(call);
+    this.#forget(call);
     if (pending.denied === undefined) settle(pending);
     else pending.reject(new KleidiError("capability-denied", pending.denied));
   }
@@ -192,20 +223,22 @@ export class Child {
     const pending = this.#pending.get(call);
     if (pending === undefined) return;
     const { capability, operation, request } = splitHostCall(payload);
-    // A guest waits for each answer, and its imports passed admission: only a process that is no longer ours does this.
-    if (pending.waiting || !NAME.test(capability) || !NAME.test(operation)) {
-      this.kill("it sent a host call that no guest can make");
+    // A guest waits for each answer, its imports passed admission, and the process keeps its budget.
+    const over = pending.hostCalls >= this.#options.hostCalls;
+    if (pending.waiting || over || !operationsOf(capability).includes(operation)) {
+      this.#takenOver("it sent a host call that no guest can make");
       return;
     }
+    pending.hostCalls += 1;
     if (pending.denied !== undefined) {
       const again = create(HostReplySchema, { code: HostCode.DENIED, message: pending.denied });
       this.#writer.send(Frame.ANSWER, call, toBinary(HostReplySchema, again));
       return;
     }
-    pending.hostCalls += 1;
     const ofCapability = (pending.perCapability.get(capability) ?? 0) + 1;
     pending.perCapability.set(capability, ofCapability);
     pending.waiting = true;
+    pending.over ??= new AbortController();
     const answer = await this.#options.gate({
       provider: this.#options.provider,
       rpc: pending.rpc,
@@ -214,6 +247,7 @@ export class Child {
       capability,
       operation,
       request,
+      signal: pending.over.signal,
     });
     pending.waiting = false;
     if (answer.code === HostCode.DENIED) pending.denied ??= answer.message;

@@ -33,6 +33,7 @@ export const RPCS = /** @type {const} */ (["status", "encrypt", "decrypt"]);
 /**
  * @typedef {object} LoadOptions
  * @property {number} hostCalls host calls in one call, those of kleidi:crypto and kleidi:log counted too
+ * @property {number} outputBytes the largest output of an export
  */
 
 /** The largest message either way (docs/ABI.md, section 3). */

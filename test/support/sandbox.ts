@@ -18,6 +18,8 @@ export interface Sandbox {
   readonly denials: string[];
   /** How processes ended, in order. */
   readonly ends: string[];
+  /** What operations of the host threw: nothing, if all is well. */
+  readonly faults: unknown[];
   /** A key of this provider, as the keyset would route to it. */
   key(name: string, version: string): Promise<KeyVersion>;
   stop(): Promise<void>;
@@ -35,6 +37,7 @@ export async function startSandbox(
   const logLines: string[] = [];
   const denials: string[] = [];
   const ends: string[] = [];
+  const faults: unknown[] = [];
   const gate = createGate({
     clients: new Map([
       [
@@ -43,6 +46,7 @@ export async function startSandbox(
           requests: admitted.manifest.capabilities,
           grants: keys.length > 0 ? { keystore: { keys } } : {},
           hostCalls: 64,
+          hostCallsPerMinute: 1_000_000,
         },
       ],
     ]),
@@ -53,9 +57,12 @@ export async function startSandbox(
         write: (_name, _level, line) => logLines.push(line),
       }),
     },
-    onDenied: (_call, reason) => denials.push(reason),
-    onFault: (call, error) => {
-      throw new Error(`host call ${call.capability} ${call.operation} failed in the host`, { cause: error });
+    witness: {
+      decided({ verdict, why }) {
+        if (verdict === "denied") denials.push(why);
+      },
+      performed() {},
+      fault: (_call, error) => faults.push(error),
     },
   });
   const supervisor = new Supervisor({
@@ -63,12 +70,15 @@ export async function startSandbox(
     module: admitted.bytes,
     memoryBytes: 16 << 20,
     hostCalls: 64,
+    inputBytes: 65_536,
+    outputBytes: 65_536,
     deadlineMs: 2000,
     concurrentCalls: 64,
     queue: 256,
     gate,
     onStderr: () => {},
     onEnd: (how) => ends.push(how),
+    onQuarantine: ({ reason }) => ends.push(`quarantine: ${reason}`),
     ...changes,
   });
   await supervisor.start();
@@ -79,6 +89,7 @@ export async function startSandbox(
     logLines,
     denials,
     ends,
+    faults,
     async key(key, version) {
       return {
         key: { name: key, provider, use: "active" },

@@ -3,7 +3,6 @@
  * is closed here: no worker, no fetch, no config, no vars, blocks under a quota.
  */
 import createPlugin from "@extism/extism";
-import { MAX_MESSAGE } from "../wire.mjs";
 
 const MAX_BLOCKS = 1024;
 const MAX_BLOCK = 1 << 20;
@@ -29,8 +28,9 @@ const silent = { trace() {}, debug() {}, info() {}, warn() {}, error() {}, log()
  * Makes a fresh instance.
  * @param {WebAssembly.Module} module
  * @param {{ capability: string, operation: string }[]} imports the module's imports from kleidi:*
+ * @param {number} outputBytes the largest output
  */
-export async function createInstance(module, imports) {
+export async function createInstance(module, imports, outputBytes) {
   let blocks = 0;
   let blockBytes = 0;
   /** @param {Context} context @param {bigint} length */
@@ -52,6 +52,9 @@ export async function createInstance(module, imports) {
     const bytes = context.read(address)?.bytes();
     if (bytes === undefined || BigInt(bytes.length) !== length) {
       throw new RangeError(`it gave out ${length} bytes of a block of ${bytes?.length ?? "no"} bytes`);
+    }
+    if (bytes.length > outputBytes) {
+      throw new RangeError(`its output is ${bytes.length} bytes, at most ${outputBytes} are allowed`);
     }
     output = bytes.slice();
   };
@@ -95,9 +98,6 @@ export async function createInstance(module, imports) {
       // It throws where the guest set an error; the output was taken above.
       await plugin.call(name, input, /** @type {any} */ (hostCall));
       if (output === undefined) throw new Error("it returned no output");
-      if (output.length > MAX_MESSAGE) {
-        throw new Error(`its output is ${output.length} bytes, at most ${MAX_MESSAGE} are allowed`);
-      }
       return output;
     },
   };

@@ -19,7 +19,14 @@ const link = new Socket({ fd: 3, readable: true, writable: true });
 const writer = new FrameWriter(link);
 const text = new TextEncoder();
 
-/** @type {{ module: WebAssembly.Module, imports: { capability: string, operation: string }[], hostCalls: number } | undefined} */
+/**
+ * @type {{
+ *   module: WebAssembly.Module,
+ *   imports: { capability: string, operation: string }[],
+ *   hostCalls: number,
+ *   outputBytes: number,
+ * } | undefined}
+ */
 let guest;
 /** @type {Instance[]} */
 const spares = [];
@@ -53,12 +60,17 @@ async function load(payload) {
     const imports = WebAssembly.Module.imports(module)
       .filter((entry) => entry.module.startsWith("kleidi:"))
       .map((entry) => ({ capability: entry.module.slice("kleidi:".length), operation: entry.name }));
-    guest = { module, imports, hostCalls: options.hostCalls };
-    spares.push(await createInstance(module, imports));
+    guest = { module, imports, ...options };
+    spares.push(await fresh());
     writer.send(Frame.LOADED, 0);
   } catch (error) {
     writer.send(Frame.FAILED, 0, text.encode(reason(error)));
   }
+}
+
+async function fresh() {
+  if (guest === undefined) throw new Error("no module is loaded");
+  return await createInstance(guest.module, guest.imports, guest.outputBytes);
 }
 
 /**
@@ -71,7 +83,7 @@ async function run(call, payload) {
   calls.set(call, {});
   try {
     if (guest === undefined) throw new Error("no module is loaded");
-    const instance = spares.pop() ?? (await createInstance(guest.module, guest.imports));
+    const instance = spares.pop() ?? (await fresh());
     const output = await instance.call(`kleidi_${rpc}`, input, hostCallsOf(call, guest.hostCalls));
     if (calls.delete(call)) writer.send(Frame.RESULT, call, output);
   } catch (error) {
@@ -128,7 +140,7 @@ async function refill() {
   if (refilling || guest === undefined) return;
   refilling = true;
   try {
-    while (spares.length < SPARES) spares.push(await createInstance(guest.module, guest.imports));
+    while (spares.length < SPARES) spares.push(await fresh());
   } catch {
     // The next call makes its own instance and reports what is wrong.
   } finally {
