@@ -6,7 +6,7 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { KleidiError } from "../error.ts";
 import { MANIFEST_SECTION, type Manifest, parseManifest } from "./manifest.ts";
-import { type ModuleOutline, readModule } from "./module.ts";
+import { type ModuleOutline, readModule } from "./wasm/module.ts";
 
 export interface Admitted {
   readonly bytes: Uint8Array;

@@ -1,0 +1,28 @@
+/** Constant expressions (core specification 2.0, section 3.3.7): one value, then end. */
+import { hex, type Reader } from "./reader.ts";
+import { readRefType } from "./types.ts";
+
+/**
+ * Reads one and gives the function that it names, if it does. `global.get` is not there: in version 2.0 it is for imported
+ * globals, and there are none.
+ */
+export function readConstant(reader: Reader, functions: number): number | undefined {
+  const at = reader.at;
+  const opcode = reader.byte();
+  let target: number | undefined;
+  if (opcode === 0x41) reader.signed(32);
+  else if (opcode === 0x42) reader.signed(64);
+  else if (opcode === 0x43) reader.skip(4);
+  else if (opcode === 0x44) reader.skip(8);
+  else if (opcode === 0xd0) readRefType(reader);
+  else if (opcode === 0xd2) target = reader.index(functions, "function");
+  else if (opcode === 0xfd && reader.u32() === 12) reader.skip(16);
+  else throw new Error(`the opcode ${hex(opcode)} at byte ${at} is no constant`);
+  const end = reader.byte();
+  if (end !== 0x0b) {
+    throw new Error(
+      `the constant at byte ${at} goes on with ${hex(end)} at byte ${reader.at - 1}, not with end`,
+    );
+  }
+  return target;
+}

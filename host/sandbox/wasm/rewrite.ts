@@ -1,0 +1,98 @@
+/** Writes maxima into a module: the memory and the tables may grow to what the operator allows, and no further. */
+import type { Limits, Module, Section } from "./module.ts";
+import type { Span } from "./types.ts";
+
+export interface Caps {
+  /** Pages of 64 KiB. */
+  readonly memoryPages: number;
+  /** Of each table. */
+  readonly tableEntries: number;
+}
+
+/** What 32 bits can address, and the engine's own bound. */
+const MAX_PAGES = 65536;
+const MAX_ENTRIES = 10_000_000;
+const TABLE_SECTION = 4;
+const MEMORY_SECTION = 5;
+
+/**
+ * The same module with its maxima lowered or written; nothing else of its content is changed.
+ * @throws Error where the module asks for more than the cap from the beginning
+ */
+export function clampLimits(bytes: Uint8Array, module: Module, caps: Caps): Uint8Array {
+  const pages = Math.min(caps.memoryPages, MAX_PAGES);
+  const entries = Math.min(caps.tableEntries, MAX_ENTRIES);
+  const tables = clampAll(module.tables, module.tableLimits, entries, "table", "entries");
+  const memories = clampAll(module.memories, module.memoryLimits, pages, "memory", "pages of 64 KiB");
+  const parts: Uint8Array[] = [];
+  let copied = 0;
+  for (const section of module.sections) {
+    const edits = section.id === TABLE_SECTION ? tables : section.id === MEMORY_SECTION ? memories : [];
+    if (edits.length === 0) continue;
+    const content = rewrite(bytes, section, edits);
+    const size = content.reduce((total, part) => total + part.length, 0);
+    parts.push(bytes.subarray(copied, headOf(module, section)), Uint8Array.from([section.id, ...leb(size)]));
+    parts.push(...content);
+    copied = section.offset + section.size;
+  }
+  parts.push(bytes.subarray(copied));
+  return concat(parts);
+}
+
+interface Edit extends Span {
+  readonly bytes: Uint8Array;
+}
+
+function clampAll(
+  all: readonly Limits[],
+  spans: readonly Span[],
+  cap: number,
+  what: string,
+  of: string,
+): Edit[] {
+  return all.map((limits, i) => {
+    const { from, to } = spans[i] as Span;
+    if (limits.min > cap) {
+      throw new Error(
+        `the ${what} at byte ${from} begins with ${limits.min} ${of}, at most ${cap} are allowed`,
+      );
+    }
+    const max = Math.min(limits.max ?? cap, cap);
+    return { from, to, bytes: Uint8Array.from([1, ...leb(limits.min), ...leb(max)]) };
+  });
+}
+
+function rewrite(bytes: Uint8Array, { offset, size }: Section, edits: readonly Edit[]): Uint8Array[] {
+  const parts: Uint8Array[] = [];
+  let copied = offset;
+  for (const { from, to, bytes: written } of edits) {
+    parts.push(bytes.subarray(copied, from), written);
+    copied = to;
+  }
+  parts.push(bytes.subarray(copied, offset + size));
+  return parts;
+}
+
+/** Where a section's id stands: sections follow each other without a gap. */
+function headOf({ sections }: Module, section: Section): number {
+  const before = sections[sections.indexOf(section) - 1];
+  return before === undefined ? 8 : before.offset + before.size;
+}
+
+function leb(value: number): number[] {
+  const bytes: number[] = [];
+  let left = value;
+  for (; left >= 128; left = Math.floor(left / 128)) bytes.push((left % 128) | 128);
+  bytes.push(left);
+  return bytes;
+}
+
+function concat(parts: readonly Uint8Array[]): Uint8Array {
+  const all = new Uint8Array(parts.reduce((total, { length }) => total + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
+}
