@@ -8,6 +8,7 @@ import { KeyDirectory } from "../broker/keystore/directory.ts";
 import { Keystore } from "../broker/keystore/keystore.ts";
 import { createLog as createGuestLog } from "../broker/log/log.ts";
 import type { Config, ProviderConfig } from "../config/config.ts";
+import { grantLine } from "../config/grant-lines.ts";
 import { KleidiError, toKleidiError } from "../error.ts";
 import type { Gate } from "../host-call.ts";
 import { type KeyConfig, Keyset } from "../kms/keyset.ts";
@@ -29,7 +30,9 @@ export interface Host {
 
 /** @throws KleidiError module-invalid, digest-differs, key-missing, key-file-invalid */
 export async function assemble(config: Config, log: Logger): Promise<Host> {
-  const modules = new Map(config.providers.map((provider) => [provider.name, admit(provider)]));
+  const modules = new Map(
+    config.providers.map((provider) => [provider.name, admitProvider(config, provider)]),
+  );
   const gate = await broker(config, modules, log);
   const supervisors = new Map(
     config.providers.map((provider) => [
@@ -64,6 +67,15 @@ export async function assemble(config: Config, log: Logger): Promise<Host> {
       await Promise.all(all.map((each) => each.stop()));
     },
   };
+}
+
+/**
+ * A provider's module, held against its configuration.
+ * @throws KleidiError module-invalid, module-ungranted, digest-differs
+ */
+export function admitProvider(config: Config, provider: ProviderConfig): Admitted {
+  const grantLines = (capability: string) => grantLine(config, provider.name, capability);
+  return admit({ ...provider, grants: { ...provider.grants }, grantLines });
 }
 
 async function broker(config: Config, modules: Map<string, Admitted>, log: Logger): Promise<Gate> {
@@ -104,6 +116,7 @@ function supervisor(
   return new Supervisor({
     provider: name,
     module: module.bytes,
+    imports: module.module.imports,
     ...limits,
     gate,
     onStderr: (text) =>

@@ -1,119 +1,150 @@
 /**
- * Decides whether a module may be run at all, from the same bytes that are run: they are read once, hashed, read again as a
- * module, and handed on.
+ * Decides whether a module may be run at all, from the same bytes that are run: they are read once, hashed, read as a module,
+ * held against manifest and grants, given their limits, and handed on.
  */
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { KleidiError } from "../error.ts";
+import { type Authority, authorityFaults, authorityOf, ungranted } from "./authority.ts";
+import { contractFault } from "./contract.ts";
 import { MANIFEST_SECTION, type Manifest, parseManifest } from "./manifest.ts";
-import { type ModuleOutline, readModule } from "./wasm/module.ts";
+import { type Module, type ModuleOutline, readModule } from "./wasm/module.ts";
+import { reach } from "./wasm/reach.ts";
+import { clampLimits } from "./wasm/rewrite.ts";
+import { RPCS } from "./wire.mjs";
 
-export interface Admitted {
-  readonly bytes: Uint8Array;
-  readonly sha256: string;
+export interface Examined {
   readonly manifest: Manifest;
+  readonly module: Module;
+  /** What each RPC can ask the host for; the manifest says the same. */
+  readonly authority: readonly Authority[];
 }
 
-const EXPORTS = ["kleidi_status", "kleidi_encrypt", "kleidi_decrypt"];
+export interface Admitted extends Examined {
+  /** What is compiled: the file's bytes with its limits written in. */
+  readonly bytes: Uint8Array;
+  /** Of the file. */
+  readonly sha256: string;
+}
+
+export interface AdmitOptions {
+  readonly name: string;
+  readonly module: string;
+  readonly sha256: string;
+  readonly limits: { readonly memoryBytes: number; readonly tableEntries: number };
+  readonly grants: Readonly<Record<string, unknown>>;
+  /** The lines of the configuration that would grant a capability. */
+  readonly grantLines: (capability: string) => string;
+}
+
 const MAX_MODULE = 32 << 20;
-/** Extism's memory functions; the rest of its namespace does not exist here (docs/ABI.md, section 3). */
-const MEMORY_FUNCTIONS = new Set(
-  (
-    "alloc free length length_unsafe load_u8 load_u64 store_u8 store_u64 input_offset input_length " +
-    "input_load_u8 input_load_u64 output_set error_set error_get"
-  ).split(" "),
-);
+const MAX_SAID = 1200;
+const PAGE = 65_536;
+
+/** @throws KleidiError module-invalid, module-ungranted, digest-differs */
+export function admit(options: AdmitOptions): Admitted {
+  const { name, limits, grants, grantLines } = options;
+  const { bytes, sha256 } = readPinned(options);
+  const examined = examine(name, bytes);
+  const missing = ungranted(examined.manifest, grants);
+  if (missing.length > 0) throw notGranted(name, examined.manifest, missing, grantLines);
+  return { ...examined, bytes: limited(name, bytes, examined.module, limits), sha256 };
+}
 
 /** @throws KleidiError module-invalid, digest-differs */
-export function admit(provider: { name: string; module: string; sha256: string }): Admitted {
-  const action = `Cannot load provider "${provider.name}"`;
+function readPinned({ name, module, sha256: pinned }: AdmitOptions): { bytes: Uint8Array; sha256: string } {
+  const action = `Cannot load provider "${name}"`;
   let bytes: Uint8Array;
   try {
-    bytes = readFileSync(provider.module);
+    bytes = readFileSync(module);
   } catch (error) {
     const reason = (error as NodeJS.ErrnoException).code ?? "unknown";
-    throw new KleidiError(
-      "module-invalid",
-      `${action}: ${provider.module} cannot be read (${reason})`,
-      error,
-    );
+    throw new KleidiError("module-invalid", `${action}: ${module} cannot be read (${reason})`, error);
   }
   const sha256 = createHash("sha256").update(bytes).digest("hex");
-  if (sha256 !== provider.sha256) {
+  if (sha256 !== pinned) {
     throw new KleidiError(
       "digest-differs",
-      `${action}: the sha256 of ${provider.module} is ${sha256}, the configuration pins ${provider.sha256}`,
+      `${action}: the sha256 of ${module} is ${sha256}, the configuration pins ${pinned}`,
     );
   }
-  return { bytes, sha256, manifest: admitBytes(provider.name, bytes) };
+  return { bytes, sha256 };
 }
 
-/** @throws KleidiError module-invalid */
-export function admitBytes(provider: string, bytes: Uint8Array): Manifest {
+/**
+ * All that can be known of a module without running it and without a configuration.
+ * @throws KleidiError module-invalid
+ */
+export function examine(provider: string, bytes: Uint8Array): Examined {
   const action = `Cannot load provider "${provider}"`;
   if (bytes.length > MAX_MODULE) {
     throw invalid(`${action}: its module is ${bytes.length} bytes, at most ${MAX_MODULE} are allowed`);
   }
-  let outline: ModuleOutline;
+  let module: Module;
   try {
-    outline = readModule(bytes);
+    module = readModule(bytes);
   } catch (error) {
     throw invalid(`${action}: its module cannot be read as WebAssembly: ${(error as Error).message}`);
   }
-  const [section, ...others] = outline.customSections.filter(({ name }) => name === MANIFEST_SECTION);
+  const manifest = parseManifest(provider, manifestSection(action, module));
+  const fault = contractFault(module);
+  if (fault !== undefined) throw invalid(`${action}: ${fault}`);
+  const reached = reach(module);
+  const authority = authorityOf(reached, RPCS);
+  const faults = authorityFaults(manifest, reached, authority);
+  if (faults.length > 0) throw invalid(`${action}: ${faults.join("; ").slice(0, MAX_SAID)}`);
+  return { manifest, module, authority };
+}
+
+function manifestSection(action: string, { customSections }: ModuleOutline): Uint8Array {
+  const [section, ...others] = customSections.filter(({ name }) => name === MANIFEST_SECTION);
   if (section === undefined)
     throw invalid(`${action}: its module has no manifest (custom section ${MANIFEST_SECTION})`);
   if (others.length > 0)
     throw invalid(`${action}: its module has ${others.length + 1} manifests, 1 is allowed`);
-  const manifest = parseManifest(provider, section.bytes);
-  checkImports(action, outline, manifest);
-  checkExports(action, outline);
-  checkMemory(action, outline);
-  return manifest;
+  return section.bytes;
 }
 
-function checkMemory(action: string, { memories }: ModuleOutline): void {
-  if (memories.length !== 1) {
-    throw invalid(`${action}: its module has ${memories.length} memories of its own, 1 is allowed`);
-  }
-  if (memories[0]?.shared) throw invalid(`${action}: its module's memory is shared, which is not allowed`);
-}
-
-function checkExports(action: string, { exports }: ModuleOutline): void {
-  for (const name of EXPORTS) {
-    if (!exports.some((entry) => entry.name === name && entry.kind === "function")) {
-      throw invalid(`${action}: its module does not export the function ${name}`);
-    }
-  }
-  if (!exports.some((entry) => entry.name === "memory" && entry.kind === "memory")) {
-    throw invalid(`${action}: its module does not export its memory as "memory"`);
-  }
-}
-
-function checkImports(action: string, { imports }: ModuleOutline, manifest: Manifest): void {
-  for (const { module, name, kind } of imports) {
-    const what = `the ${kind} "${printable(name)}" from "${printable(module)}"`;
-    if (kind !== "function") throw invalid(`${action}: it imports ${what}; only functions can be imported`);
-    if (module === "extism:host/env") {
-      if (!MEMORY_FUNCTIONS.has(name)) {
-        throw invalid(`${action}: it imports ${what}; of Extism there are only the memory functions`);
-      }
-      continue;
-    }
-    if (!module.startsWith("kleidi:")) {
-      throw invalid(`${action}: it imports ${what}; only extism:host/env and kleidi:* can be imported`);
-    }
-    const capability = module.slice("kleidi:".length);
-    const declared = manifest.capabilities.some(
-      (row) => row.capability === capability && row.operations.includes(name),
+function limited(
+  provider: string,
+  bytes: Uint8Array,
+  module: Module,
+  { memoryBytes, tableEntries }: AdmitOptions["limits"],
+): Uint8Array {
+  try {
+    return clampLimits(bytes, module, { memoryPages: Math.floor(memoryBytes / PAGE), tableEntries });
+  } catch (error) {
+    throw invalid(
+      `Cannot load provider "${provider}": ${(error as Error).message} (limits.memory, limits.tableEntries)`,
     );
-    if (!declared) throw invalid(`${action}: it imports ${what}, which its manifest does not request`);
   }
 }
 
-/** What a module says of itself, fit for a terminal and a log line. */
-function printable(text: string): string {
-  return text.slice(0, 64).replace(/\p{Cc}/gu, "\ufffd");
+function notGranted(
+  provider: string,
+  manifest: Manifest,
+  capabilities: readonly string[],
+  grantLines: (capability: string) => string,
+): KleidiError {
+  const asked = manifest.capabilities
+    .filter(({ capability }) => capabilities.includes(capability))
+    .map(
+      ({ capability, operations, rpcs, why }) =>
+        `  ${capability} ${operations.join(", ")} in ${rpcs.join(", ")}: "${why}"`,
+    );
+  const lines = capabilities.map((capability) => `      ${grantLines(capability)}`);
+  return new KleidiError(
+    "module-ungranted",
+    [
+      `Cannot load provider "${provider}": its module requests what the configuration does not grant:`,
+      ...asked,
+      "If it may have that, write:",
+      "providers:",
+      `  ${provider}:`,
+      "    grants:",
+      ...lines,
+    ].join("\n"),
+  );
 }
 
 function invalid(message: string): KleidiError {

@@ -13,7 +13,10 @@ import { Frame, FrameReader, FrameWriter, MAX_CHILD_FRAME, RPCS } from "./wire.m
 
 export interface ChildOptions {
   readonly provider: string;
+  /** As admission gives it. */
   readonly module: Uint8Array;
+  /** The module's imports as admission read them, in order: the engine must see the same ones. */
+  readonly imports: readonly { readonly module: string; readonly name: string }[];
   readonly memoryBytes: number;
   readonly hostCalls: number;
   /** Largest output of an export, in bytes. */
@@ -109,7 +112,8 @@ export class Child {
     const timer = setTimeout(() => this.#lateLoad(), LOAD_MS);
     this.#loaded.promise.catch(() => {}).finally(() => clearTimeout(timer));
     const { hostCalls, outputBytes } = options;
-    const text = Buffer.from(JSON.stringify({ hostCalls, outputBytes }));
+    const imports = options.imports.map(({ module, name }) => [module, name]);
+    const text = Buffer.from(JSON.stringify({ hostCalls, outputBytes, imports }));
     const length = Buffer.alloc(4);
     length.writeUInt32BE(text.length);
     this.#writer.send(Frame.LOAD, 0, length, text, options.module);

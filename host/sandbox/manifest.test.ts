@@ -33,6 +33,37 @@ for (const [what, manifest] of GOOD) {
     assert.deepEqual(parseManifest("p", bytes(manifest)), manifest));
 }
 
+test("parseManifest accepts a manifest that is laid out over lines", () => {
+  assert.deepEqual(parseManifest("p", bytes(JSON.stringify(MANIFEST, null, 2))), MANIFEST);
+});
+
+const TWICE = "its manifest has a key twice, or is written otherwise than JSON.stringify would write it";
+const FORGED: [string, string][] = [
+  ["a key twice", JSON.stringify(MANIFEST).replace('"abi":1', '"abi":1,"name":"other"')],
+  ["a key twice, once escaped", JSON.stringify(MANIFEST).replace('"abi":1', '"abi":1,"n\\u0061me":"other"')],
+  ["a letter escaped", JSON.stringify(MANIFEST).replace('"local"', '"loc\\u0061l"')],
+  ["the key __proto__", JSON.stringify(MANIFEST).replace('"abi":1', '"abi":1,"__proto__":{"abi":2}')],
+];
+for (const [what, text] of FORGED) {
+  test(`parseManifest refuses ${what}`, () => {
+    const said = what === "the key __proto__" ? /Unrecognized key/ : `Cannot load provider "p": ${TWICE}`;
+    assert.throws(() => parseManifest("p", bytes(text)), { code: "module-invalid", message: said });
+  });
+}
+
+for (const [what, why] of [
+  ["a line end", "good\nok   provider evil"],
+  ["an escape sequence", "\u001b[2Jgood"],
+  ["a change of direction", "good \u202edoog"],
+]) {
+  test(`parseManifest refuses a why with ${what}`, () => {
+    assert.throws(() => parseManifest("p", bytes({ ...MANIFEST, capabilities: [{ ...ROW, why }] })), {
+      code: "module-invalid",
+      message: `${NOT_AS}capabilities.0.why: should be 1 to 200 printable characters`,
+    });
+  });
+}
+
 test("parseManifest accepts 16,384 bytes", () => {
   const text = JSON.stringify(MANIFEST).padEnd(16_384);
   assert.deepEqual(parseManifest("p", bytes(text)), MANIFEST);

@@ -4,8 +4,15 @@ import { KleidiError } from "../error.ts";
 
 const word = z.string().regex(/^[a-z][a-z0-9_]{0,31}$/, "should be lower-case letters, digits and _");
 
+/** What is shown to an operator who decides on it: it must not drive the terminal or look like another line. */
+const said = z
+  .string()
+  .regex(/^[^\p{Cc}\p{Cf}\u2028\u2029]{1,200}$/u, "should be 1 to 200 printable characters");
+
+const ABI = 1;
+
 const schema = z.strictObject({
-  abi: z.literal(1),
+  abi: z.literal(ABI, `should be ${ABI}, the version of this host: get a build of the module for it`),
   name: z.string().regex(/^[a-z][a-z0-9-]{0,62}$/, "should be 1 to 63 of a-z, 0-9 and -, a letter first"),
   version: z.string().regex(/^[\x21-\x7e]{1,64}$/, "should be 1 to 64 printable characters"),
   capabilities: z
@@ -14,7 +21,7 @@ const schema = z.strictObject({
         capability: word,
         operations: z.array(word).min(1).max(32),
         rpcs: z.array(z.enum(["status", "encrypt", "decrypt"])).min(1),
-        why: z.string().min(1).max(200),
+        why: said,
       }),
     )
     .max(64),
@@ -31,11 +38,19 @@ export function parseManifest(provider: string, bytes: Uint8Array): Manifest {
   if (bytes.length > MAX_MANIFEST) {
     throw invalid(`${action}: its manifest is ${bytes.length} bytes, at most ${MAX_MANIFEST} are allowed`);
   }
+  let text: string;
   let json: unknown;
   try {
-    json = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+    text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    json = JSON.parse(text);
   } catch (error) {
     throw invalid(`${action}: its manifest is no JSON`, error);
+  }
+  // Of a key that is there twice, another reader may take the other value.
+  if (JSON.stringify(json) !== text.replace(/("(?:[^"\\]|\\.)*")|\s+/g, "$1")) {
+    throw invalid(
+      `${action}: its manifest has a key twice, or is written otherwise than JSON.stringify would write it`,
+    );
   }
   const parsed = schema.safeParse(json);
   if (parsed.success) return parsed.data;

@@ -34,6 +34,7 @@ export const RPCS = /** @type {const} */ (["status", "encrypt", "decrypt"]);
  * @typedef {object} LoadOptions
  * @property {number} hostCalls host calls in one call, those of kleidi:crypto and kleidi:log counted too
  * @property {number} outputBytes the largest output of an export
+ * @property {[module: string, name: string][]} imports what admission read of the module
  */
 
 /** The largest message either way (docs/ABI.md, section 3). */

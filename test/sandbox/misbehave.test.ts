@@ -20,7 +20,11 @@ let honest: Sandbox;
 
 before(async () => {
   const guests = await buildGuests();
-  bad = await startSandbox("bad", guests.misbehave, { deadlineMs: DEADLINE_MS, keys: ["other"] });
+  bad = await startSandbox("bad", guests.misbehave, {
+    deadlineMs: DEADLINE_MS,
+    keys: ["other"],
+    rpcs: ["decrypt"],
+  });
   honest = await startSandbox("honest", localModule, { keys: ["kek"] });
 });
 after(async () => {
@@ -82,7 +86,7 @@ const encrypts: [key: string, code: ErrorCode, message: string][] = [
   [
     "undeclared",
     "capability-denied",
-    'Cannot grant provider "bad" kleidi:keystore seal in encrypt: its manifest does not request it',
+    'Cannot grant provider "bad" kleidi:keystore seal in encrypt: the configuration grants it in decrypt only',
   ],
   [
     "fail-1",
@@ -181,7 +185,7 @@ describe("what the contract allows", () => {
   test("a denial is logged and names the operation", () => {
     assert.deepEqual(
       new Set(bad.denials),
-      new Set(["kleidi:keystore seal in encrypt: its manifest does not request it"]),
+      new Set(["kleidi:keystore seal in encrypt: the configuration grants it in decrypt only"]),
     );
   });
 });
@@ -240,7 +244,11 @@ describe("isolation of calls", () => {
 
 test("overload is refused at once", async () => {
   const guests = await buildGuests();
-  const narrow = await startSandbox("narrow", guests.misbehave, { concurrentCalls: 1, queue: 2 });
+  const narrow = await startSandbox("narrow", guests.misbehave, {
+    concurrentCalls: 1,
+    queue: 2,
+    keys: ["other"],
+  });
   try {
     const key = await narrow.key("slow", "v1");
     const request = { key: "slow", version: "v1", plaintext, associatedData: new Uint8Array() };
@@ -262,7 +270,7 @@ test("overload is refused at once", async () => {
 
 test("no process of a provider outlives its supervisor", async () => {
   const guests = await buildGuests();
-  const sandbox = await startSandbox("short", guests.misbehave);
+  const sandbox = await startSandbox("short", guests.misbehave, { keys: ["other"] });
   const pids = sandbox.supervisor.pids.map(String);
   assert.ok(pids.length > 0);
   await sandbox.stop();

@@ -25,13 +25,29 @@ export interface Sandbox {
   stop(): Promise<void>;
 }
 
-/** @param keys keystore keys that the provider is granted, made here */
+export interface SandboxOptions extends Partial<SupervisorOptions> {
+  /** Keystore keys that the provider is granted, made here. */
+  readonly keys?: string[];
+  /** What the grant is narrowed to. */
+  readonly rpcs?: string[];
+  readonly tableEntries?: number;
+}
+
 export async function startSandbox(
   name: string,
   module: string,
-  { keys = [], ...changes }: Partial<SupervisorOptions> & { keys?: string[] } = {},
+  { keys = [], rpcs, ...changes }: SandboxOptions = {},
 ): Promise<Sandbox> {
-  const admitted = admit({ name, module, sha256: sha256Of(module) });
+  const grants = keys.length > 0 ? { keystore: { keys, ...(rpcs && { rpcs }) } } : {};
+  const limits = { memoryBytes: 16 << 20, tableEntries: 16_384, ...changes };
+  const admitted = admit({
+    name,
+    module,
+    sha256: sha256Of(module),
+    limits,
+    grants,
+    grantLines: (capability) => `${capability}: {}`,
+  });
   const keystore = new Keystore(new SoftwareCrypto());
   for (const key of keys) await keystore.add(key, new KeyBytes(crypto.getRandomValues(new Uint8Array(32))));
   const logLines: string[] = [];
@@ -44,7 +60,7 @@ export async function startSandbox(
         name,
         {
           requests: admitted.manifest.capabilities,
-          grants: keys.length > 0 ? { keystore: { keys } } : {},
+          grants,
           hostCalls: 64,
           hostCallsPerMinute: 1_000_000,
         },
@@ -68,6 +84,7 @@ export async function startSandbox(
   const supervisor = new Supervisor({
     provider: name,
     module: admitted.bytes,
+    imports: admitted.module.imports,
     memoryBytes: 16 << 20,
     hostCalls: 64,
     inputBytes: 65_536,

@@ -57,10 +57,15 @@ async function load(payload) {
     /** @type {import("../wire.mjs").LoadOptions} */
     const options = JSON.parse(payload.toString("utf8", 4, 4 + length));
     const module = new WebAssembly.Module(new Uint8Array(payload.subarray(4 + length)));
-    const imports = WebAssembly.Module.imports(module)
+    const seen = WebAssembly.Module.imports(module);
+    // Admission read the module with a parser of its own: where the engine reads it otherwise, nothing that was decided holds.
+    if (JSON.stringify(seen.map((entry) => [entry.module, entry.name])) !== JSON.stringify(options.imports)) {
+      throw new Error("the engine sees other imports in the module than admission did");
+    }
+    const imports = seen
       .filter((entry) => entry.module.startsWith("kleidi:"))
       .map((entry) => ({ capability: entry.module.slice("kleidi:".length), operation: entry.name }));
-    guest = { module, imports, ...options };
+    guest = { module, imports, hostCalls: options.hostCalls, outputBytes: options.outputBytes };
     spares.push(await fresh());
     writer.send(Frame.LOADED, 0);
   } catch (error) {
