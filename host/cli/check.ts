@@ -5,10 +5,10 @@ import type { Config, ProviderConfig } from "../config/config.ts";
 import { loadConfig } from "../config/load.ts";
 import { checkStatusReply } from "../kms/check-reply.ts";
 import { seal } from "../kms/seal.ts";
-import { admit } from "../sandbox/admission.ts";
+import { unrequested } from "../sandbox/authority.ts";
 import type { Manifest } from "../sandbox/manifest.ts";
 import { createLog } from "../telemetry/log.ts";
-import { assemble } from "./assemble.ts";
+import { admitProvider, assemble } from "./assemble.ts";
 import { type Finding, finding, report } from "./output.ts";
 
 export async function checkCommand(
@@ -18,7 +18,7 @@ export async function checkCommand(
   const config = loadConfig(configPath);
   const findings: Finding[] = [
     { what: "configuration", ok: true, detail: `${config.file} is valid, ${config.keys.length} keys` },
-    ...config.providers.flatMap(checkProvider),
+    ...config.providers.flatMap((provider) => checkProvider(config, provider)),
     ...checkKeys(config),
   ];
   if (options.live && findings.every(({ ok }) => ok)) findings.push(...(await checkLive(config)));
@@ -26,34 +26,38 @@ export async function checkCommand(
 }
 
 /** The module's digest and outline, and what it can reach: requested, granted, and the difference. */
-function checkProvider(provider: ProviderConfig): Finding[] {
+function checkProvider(config: Config, provider: ProviderConfig): Finding[] {
   const what = `provider ${provider.name}`;
   try {
-    const { manifest, sha256 } = admit(provider);
+    const { manifest, sha256 } = admitProvider(config, provider);
     const module = `${manifest.name} ${manifest.version}, sha256 ${sha256.slice(0, 16)}… as pinned`;
-    return [{ what, ok: true, detail: module }, ...reach(provider, manifest)];
+    return [{ what, ok: true, detail: module }, ...reach(provider, manifest), ...surplus(provider, manifest)];
   } catch (error) {
     return [finding(what, error)];
   }
 }
 
+/** What each RPC can reach; admission saw to it that this is what the code can reach. */
 function reach(provider: ProviderConfig, manifest: Manifest): Finding[] {
   const what = `provider ${provider.name} can reach`;
   const rows = manifest.capabilities.map(({ capability, operations, rpcs }): Finding => {
-    const need = `${capability} ${operations.join(", ")} in ${rpcs.join(", ")}`;
-    if (capability === "log" || capability === "crypto") {
-      return { what, ok: true, detail: `${need} (always granted)` };
-    }
-    const keys = capability === "keystore" ? provider.grants.keystore?.keys : undefined;
-    if (keys !== undefined) return { what, ok: true, detail: `${need}, of keys ${keys.join(", ")}` };
-    return {
-      what,
-      ok: false,
-      detail: `${need} is requested and not granted`,
-      hint: `If it may have it, write under providers.${provider.name}: grants: { ${capability}: … }`,
-    };
+    const grant = provider.grants[capability as keyof typeof provider.grants];
+    const allowed = rpcs.filter((rpc) => grant?.rpcs === undefined || grant.rpcs.some((one) => one === rpc));
+    const where = allowed.length > 0 ? `in ${allowed.join(", ")}` : "nowhere, as the grant is narrowed";
+    const of = grant === undefined ? " (always granted)" : `, of keys ${grant.keys.join(", ")}`;
+    return { what, ok: true, detail: `${capability} ${operations.join(", ")} ${where}${of}` };
   });
   return rows.length > 0 ? rows : [{ what, ok: true, detail: "nothing" }];
+}
+
+/** A grant that nobody asks for does nothing today, and would be there for another module tomorrow. */
+function surplus(provider: ProviderConfig, manifest: Manifest): Finding[] {
+  return unrequested(manifest, { ...provider.grants }).map((capability) => ({
+    what: `provider ${provider.name}`,
+    ok: false,
+    detail: `it is granted ${capability}, which its module does not request`,
+    hint: `Remove providers.${provider.name}.grants.${capability}.`,
+  }));
 }
 
 function checkKeys(config: Config): Finding[] {
