@@ -63,12 +63,17 @@ export function encodeFrame(type, call, ...parts) {
   return frame;
 }
 
-/** Cuts a stream of bytes into frames. */
+/** Cuts a stream of bytes into frames. What is complete in a chunk is read where it lies; only a frame in pieces is copied, once. */
 export class FrameReader {
   #max;
   #onFrame;
-  /** @type {Buffer} */
-  #rest = Buffer.alloc(0);
+  /**
+   * A frame of which a part is there: its first four bytes until these tell its length, then room for all of it.
+   * @type {Buffer | undefined}
+   */
+  #partial;
+  #filled = 0;
+  #broken = false;
 
   /**
    * @param {number} max the largest length that a frame may claim
@@ -81,22 +86,71 @@ export class FrameReader {
 
   /**
    * @param {Buffer} chunk
-   * @throws {RangeError} a frame claims a length that is not allowed: the peer cannot be trusted with another byte
+   * @throws {RangeError} a frame claims a length that is not allowed: the peer cannot be trusted with another byte, and what it
+   * sends after that is not read
    */
   push(chunk) {
-    let bytes = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
-    while (bytes.length >= 4) {
-      const length = bytes.readUInt32BE(0);
-      if (length < HEADER - 4 || length > this.#max + HEADER - 4) {
-        throw new RangeError(
-          `a frame claims ${length} bytes, ${HEADER - 4} to ${this.#max + HEADER - 4} are allowed`,
-        );
-      }
-      if (bytes.length < 4 + length) break;
-      this.#onFrame(bytes.readUInt8(4), bytes.readUInt32BE(5), bytes.subarray(HEADER, 4 + length));
-      bytes = bytes.subarray(4 + length);
+    if (this.#broken) return;
+    let at = this.#partial === undefined ? 0 : this.#fill(chunk, 0);
+    if (this.#partial !== undefined) return;
+    while (chunk.length - at >= 4) {
+      const end = at + 4 + this.#lengthAt(chunk, at);
+      if (end > chunk.length) break;
+      this.#give(chunk, at, end);
+      at = end;
     }
-    this.#rest = bytes;
+    if (at < chunk.length) this.#fill(chunk, at);
+  }
+
+  /**
+   * Copies from a chunk what the partial frame wants, and gives it on when it is whole.
+   * @param {Buffer} chunk
+   * @param {number} at
+   * @returns {number} where the chunk goes on
+   */
+  #fill(chunk, at) {
+    let frame = this.#partial ?? Buffer.allocUnsafe(4);
+    for (;;) {
+      const end = Math.min(chunk.length, at + frame.length - this.#filled);
+      this.#filled += chunk.copy(frame, this.#filled, at, end);
+      at = end;
+      if (this.#filled < frame.length) {
+        this.#partial = frame;
+        return at;
+      }
+      if (frame.length > 4) break;
+      // The length is at least 5, so what is longer than 4 bytes is a whole frame.
+      const whole = Buffer.allocUnsafe(4 + this.#lengthAt(frame, 0));
+      frame.copy(whole);
+      frame = whole;
+    }
+    this.#partial = undefined;
+    this.#filled = 0;
+    this.#give(frame, 0, frame.length);
+    return at;
+  }
+
+  /**
+   * @param {Buffer} bytes
+   * @param {number} at
+   */
+  #lengthAt(bytes, at) {
+    const length = bytes.readUInt32BE(at);
+    if (length >= HEADER - 4 && length <= this.#max + HEADER - 4) return length;
+    this.#broken = true;
+    this.#partial = undefined;
+    throw new RangeError(
+      `a frame claims ${length} bytes, ${HEADER - 4} to ${this.#max + HEADER - 4} are allowed`,
+    );
+  }
+
+  /**
+   * @param {Buffer} bytes
+   * @param {number} at
+   * @param {number} end
+   */
+  #give(bytes, at, end) {
+    this.#onFrame(bytes.readUInt8(at + 4), bytes.readUInt32BE(at + 5), bytes.subarray(at + HEADER, end));
   }
 }
 

@@ -128,6 +128,57 @@ test("FrameReader of arbitrary bytes throws nothing but a RangeError", () => {
   );
 });
 
+test("FrameReader reads nothing after a bad length", () => {
+  const types: number[] = [];
+  const reader = new FrameReader(MAX, (type) => types.push(type));
+  assert.throws(() => reader.push(Buffer.alloc(4)), RangeError);
+  reader.push(encodeFrame(4, 1));
+  assert.deepEqual(types, []);
+});
+
+test("FrameReader copies each byte of a large frame in small pieces once", (t) => {
+  const size = 4 << 20;
+  const bytes = encodeFrame(1, 0, new Uint8Array(size).fill(7), Uint8Array.of(8));
+  let copied = 0;
+  const { concat } = Buffer;
+  const { copy, set } = Buffer.prototype;
+  t.mock.method(Buffer, "concat", (parts: readonly Uint8Array[]) => {
+    const whole = concat(parts);
+    copied += whole.length;
+    return whole;
+  });
+  t.mock.method(Buffer.prototype, "copy", function (this: Buffer, ...args: Parameters<typeof copy>) {
+    const count = copy.apply(this, args);
+    copied += count;
+    return count;
+  });
+  t.mock.method(Buffer.prototype, "set", function (this: Buffer, from: ArrayLike<number>, at?: number) {
+    copied += from.length;
+    set.call(this, from, at);
+  });
+  let last: number | undefined;
+  const reader = new FrameReader(size + 1, (_type, _call, payload) => {
+    last = payload.at(-1);
+  });
+  for (let at = 0; at < bytes.length; at += 1000) reader.push(bytes.subarray(at, at + 1000));
+  assert.equal(last, 8);
+  // The first four bytes are copied twice: alone they tell how much room the frame needs.
+  assert.equal(copied, bytes.length + 4);
+});
+
+test("FrameReader copies nothing of frames that lie whole in a chunk", () => {
+  const two = [encodeFrame(4, 1, Uint8Array.of(1)), encodeFrame(4, 2, Uint8Array.of(2))];
+  // Memory of its own: a copy from Node's pool could not have the same.
+  const chunk = Buffer.from(new Uint8Array(two.flatMap((frame) => [...frame])).buffer);
+  const payloads: Buffer[] = [];
+  const reader = new FrameReader(MAX, (_type, _call, payload) => payloads.push(payload));
+  reader.push(chunk);
+  assert.deepEqual(
+    payloads.map(({ buffer }) => buffer === chunk.buffer),
+    [true, true],
+  );
+});
+
 /** A stream that keeps each write. */
 function recorder() {
   const writes: string[] = [];
