@@ -33,3 +33,18 @@ export const kmsMethods = {
   Encrypt: method("Encrypt", EncryptRequestSchema, EncryptResponseSchema),
   Decrypt: method("Decrypt", DecryptRequestSchema, DecryptResponseSchema),
 };
+
+/** A request as it came, and what reads it. */
+export interface Unread<In> {
+  /** @throws Error that it is no such message */
+  read(): In;
+}
+
+/** The method as the server takes it: what its deserializer threw, grpc-js would answer itself, in its own words. */
+export function unread<In, Out>(method: MethodDefinition<In, Out>): MethodDefinition<Unread<In>, Out> {
+  return {
+    ...method,
+    requestSerialize: ({ read }) => method.requestSerialize(read()),
+    requestDeserialize: (bytes) => ({ read: () => method.requestDeserialize(bytes) }),
+  };
+}

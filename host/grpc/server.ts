@@ -9,7 +9,7 @@ import {
 import { KleidiError, toKleidiError } from "../error.ts";
 import type { KmsService } from "../kms/service.ts";
 import { type Listener, type ListenOptions, listen } from "./listener.ts";
-import { kmsMethods } from "./methods.ts";
+import { kmsMethods, type Unread, unread } from "./methods.ts";
 
 export interface ServeOptions {
   readonly listen: ListenOptions;
@@ -45,7 +45,12 @@ export async function serve({ listen: where, service, onRpc }: ServeOptions): Pr
     "grpc.max_concurrent_streams": 1024,
     "grpc.max_metadata_size": 8192,
   });
-  server.addService(kmsMethods, {
+  const methods = {
+    Status: unread(kmsMethods.Status),
+    Encrypt: unread(kmsMethods.Encrypt),
+    Decrypt: unread(kmsMethods.Decrypt),
+  };
+  server.addService(methods, {
     Status: unary("Status", async () => {
       const keyId = service.status();
       return [create(StatusResponseSchema, { version: "v2", healthz: "ok", keyId }), keyId];
@@ -70,14 +75,16 @@ export async function serve({ listen: where, service, onRpc }: ServeOptions): Pr
   type DecryptCall = { ciphertext: Uint8Array; keyId: string; annotations: Record<string, Uint8Array> };
 
   function unary<In, Out>(rpc: RpcOutcome["rpc"], work: (request: In) => Promise<[Out, string]>) {
-    return async (call: ServerUnaryCall<In, Out>, reply: sendUnaryData<Out>) => {
+    return async (call: ServerUnaryCall<Unread<In>, Out>, reply: sendUnaryData<Out>) => {
       const begun = performance.now();
-      const uid = printable((call.request as { uid?: string }).uid ?? "");
+      let uid = "";
       const told = (rest: { keyId?: string; failure?: KleidiError }) =>
         onRpc({ rpc, uid, ms: performance.now() - begun, ...rest });
       inFlight.begin();
       try {
-        const [response, keyId] = await within(rpc, work(call.request));
+        const request = read(rpc, call.request);
+        uid = printable((request as { uid?: string }).uid ?? "");
+        const [response, keyId] = await within(rpc, work(request));
         reply(null, response);
         told({ keyId });
       } catch (error) {
@@ -88,6 +95,15 @@ export async function serve({ listen: where, service, onRpc }: ServeOptions): Pr
         inFlight.end();
       }
     };
+  }
+}
+
+function read<In>(rpc: string, request: Unread<In>): In {
+  try {
+    return request.read();
+  } catch (error) {
+    const message = `Cannot ${rpc}: the request is no v2.${rpc}Request in protobuf`;
+    throw new KleidiError("request-invalid", message, error);
   }
 }
 

@@ -6,7 +6,7 @@ import { connect as connectHttp2, constants } from "node:http2";
 import { connect } from "node:net";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { ServiceError } from "@grpc/grpc-js";
+import { Client, credentials, type ServiceError } from "@grpc/grpc-js";
 import { Grpc } from "../../host/error.ts";
 import { KmsClient } from "../../host/grpc/client.ts";
 import { Fixture, localConfig, localModule, sha256Of } from "../support/fixture.ts";
@@ -216,19 +216,40 @@ describe("a caller that misbehaves", () => {
   });
 
   test("a method that is not there is UNIMPLEMENTED", async () => {
-    const { Client, credentials } = await import("@grpc/grpc-js");
-    const raw = new Client(`unix:${fixture.socket}`, credentials.createInsecure());
-    const call = new Promise((resolve, reject) => {
-      const same = (bytes: Buffer) => bytes;
-      raw.makeUnaryRequest("/v2.KeyManagementService/Nothing", same, same, Buffer.alloc(0), (error, value) =>
+    assert.equal((await refused(send("Nothing", Buffer.alloc(0)))).code, 12);
+    await assertServes();
+  });
+
+  for (const rpc of ["Status", "Encrypt", "Decrypt"]) {
+    test(`a request of ${rpc} that is no protobuf is INVALID_ARGUMENT in our words, and is logged`, async () => {
+      const { code, details } = await refused(send(rpc, Buffer.from([0x0a, 0xff])));
+      const sentence = `Cannot ${rpc}: the request is no v2.${rpc}Request in protobuf`;
+      assert.deepEqual([code, details], [Grpc.INVALID_ARGUMENT, sentence]);
+      const lines = fixture
+        .readLog()
+        .split("\n")
+        .filter((line) => line.includes(sentence));
+      assert.equal(lines.length, 1);
+      assert.match(lines[0] ?? "", new RegExp(`"rpc":"${rpc}".*"code":"request-invalid"`));
+      await assertServes();
+    });
+  }
+});
+
+/** A request of these bytes, whatever they are. */
+async function send(rpc: string, bytes: Buffer): Promise<unknown> {
+  const raw = new Client(`unix:${fixture.socket}`, credentials.createInsecure());
+  const same = (bytes: Buffer) => bytes;
+  try {
+    return await new Promise((resolve, reject) => {
+      raw.makeUnaryRequest(`/v2.KeyManagementService/${rpc}`, same, same, bytes, (error, value) =>
         error === null ? resolve(value) : reject(error),
       );
     });
-    assert.equal((await refused(call)).code, 12);
+  } finally {
     raw.close();
-    await assertServes();
-  });
-});
+  }
+}
 
 test("neither plaintexts nor ciphertexts nor key_ids are in the log", () => {
   const log = fixture.readLog();
