@@ -24,6 +24,8 @@ export interface ChildOptions {
   readonly gate: Gate;
   /** What the process wrote to its stderr: only Node itself writes there. Cut to 4 KiB in all. */
   readonly onStderr: (text: string) => void;
+  /** What is started in place of Node with the guest's program: tests play a process that nobody can trust. */
+  readonly spawn?: () => ChildProcess;
 }
 
 /** The process is gone; the call may be tried once more on another one. */
@@ -76,11 +78,7 @@ export class Child {
 
   constructor(options: ChildOptions) {
     this.#options = options;
-    this.#process = spawn(process.execPath, [...confinement(options.memoryBytes), program], {
-      cwd: "/",
-      env: {},
-      stdio: ["ignore", "ignore", "pipe", "pipe"],
-    });
+    this.#process = options.spawn?.() ?? spawnGuest(options.memoryBytes);
     const ended = Promise.withResolvers<End>();
     this.ended = ended.promise;
     const end = (how: string) => {
@@ -267,6 +265,14 @@ export class Child {
       left -= chunk.length;
     });
   }
+}
+
+function spawnGuest(memoryBytes: number): ChildProcess {
+  return spawn(process.execPath, [...confinement(memoryBytes), program], {
+    cwd: "/",
+    env: {},
+    stdio: ["ignore", "ignore", "pipe", "pipe"],
+  });
 }
 
 function splitHostCall(payload: Buffer): { capability: string; operation: string; request: Uint8Array } {
