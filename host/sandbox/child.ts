@@ -9,7 +9,7 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { HostReplySchema } from "../../proto/provider/v1/provider_pb.ts";
 import { KleidiError } from "../error.ts";
 import { type Gate, HostCode, operationsOf, type Rpc } from "../host-call.ts";
-import { Frame, FrameReader, FrameWriter, MAX_CHILD_FRAME, RPCS } from "./wire.mjs";
+import { Frame, FrameReader, FrameWriter, MAX_CHILD_FRAME, MAX_MESSAGE, RPCS } from "./wire.mjs";
 
 export interface ChildOptions {
   readonly provider: string;
@@ -73,6 +73,7 @@ export class Child {
   readonly #loaded = Promise.withResolvers<void>();
   readonly ended: Promise<End>;
   #nextCall = 1;
+  #loadingEnded = false;
   #gone: string | undefined;
   #taken = false;
 
@@ -186,30 +187,48 @@ export class Child {
   }
 
   #take(type: number, call: number, payload: Buffer): void {
-    if (type === Frame.LOADED) {
+    // A process that is being killed may have much more to say.
+    if (this.#gone !== undefined) return;
+    const fault = this.#faultOf(type, call, payload);
+    if (fault !== undefined) {
+      this.#takenOver(fault);
+    } else if (type === Frame.LOADED) {
+      this.#loadingEnded = true;
       this.#loaded.resolve();
     } else if (type === Frame.FAILED && call === 0) {
+      this.#loadingEnded = true;
       const message = `Cannot load provider "${this.#options.provider}": its module cannot be compiled or made ready`;
       this.#loaded.reject(new KleidiError("module-invalid", message, payload.toString("utf8", 0, 512)));
     } else if (type === Frame.RESULT) {
-      this.#result(call, payload);
+      this.#settle(call, (pending) => pending.resolve(new Uint8Array(payload)));
     } else if (type === Frame.FAILED) {
       const cause = payload.toString("utf8", 0, 512);
       const message = `Cannot get a reply of provider "${this.#options.provider}": its guest failed`;
       this.#settle(call, (pending) => pending.reject(new KleidiError("provider-fault", message, cause)));
     } else if (type === Frame.HOST_CALL) {
       void this.#hostCall(call, payload);
-    } else {
-      this.#takenOver(`it sent a frame of type ${type}`);
     }
   }
 
-  #result(call: number, payload: Buffer): void {
+  /** What no guest can make our own program say: the process is no longer ours. */
+  #faultOf(type: number, call: number, payload: Buffer): string | undefined {
+    const ofLoading = type === Frame.LOADED || (type === Frame.FAILED && call === 0);
+    if (ofLoading) {
+      if (call !== 0 || this.#loadingEnded) return "it told of its loading a second time";
+      return undefined;
+    }
+    if (type !== Frame.RESULT && type !== Frame.FAILED && type !== Frame.HOST_CALL) {
+      return `it sent a frame of type ${type}`;
+    }
+    if (call === 0 || call >= this.#nextCall) return `it told of call ${call}, which was never made`;
     const limit = this.#options.outputBytes;
     // The process keeps this limit too: it refuses the guest, this refuses the process.
-    if (payload.length > limit)
-      this.#takenOver(`it sent an output of ${payload.length} bytes, over ${limit}`);
-    else this.#settle(call, (pending) => pending.resolve(new Uint8Array(payload)));
+    if (type === Frame.RESULT && payload.length > limit) {
+      return `its reply is ${payload.length} bytes, at most ${limit} are allowed`;
+    }
+    // A denial may be on its way: a reply that overtakes it would not be void.
+    if (this.#pending.get(call)?.waiting) return "it went on with a call that waits for the host";
+    return undefined;
   }
 
   #settle(call: number, settle: (pending: Pending) => void): void {
@@ -225,13 +244,13 @@ export class Child {
     const pending = this.#pending.get(call);
     if (pending === undefined) return;
     const { capability, operation, request } = splitHostCall(payload);
-    // A guest waits for each answer, its imports passed admission, and the process keeps its budget.
-    const over = pending.hostCalls >= this.#options.hostCalls;
-    if (pending.waiting || over || !operationsOf(capability).includes(operation)) {
+    pending.hostCalls += 1;
+    // Its imports passed admission, and the budget is kept beside the guest: only a process that is no longer ours does this.
+    const over = pending.hostCalls > this.#options.hostCalls || request.length > MAX_MESSAGE;
+    if (over || !operationsOf(capability).includes(operation)) {
       this.#takenOver("it sent a host call that no guest can make");
       return;
     }
-    pending.hostCalls += 1;
     if (pending.denied !== undefined) {
       const again = create(HostReplySchema, { code: HostCode.DENIED, message: pending.denied });
       this.#writer.send(Frame.ANSWER, call, toBinary(HostReplySchema, again));

@@ -1,0 +1,153 @@
+/** A real process in the place of a provider's, which says what our own program never would. */
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { type TestContext, test } from "node:test";
+import { type Gate, type HostCall, HostCode, refusal } from "../host-call.ts";
+import { Child, ChildGone } from "./child.ts";
+import { encodeFrame, Frame, MAX_CHILD_FRAME, MAX_MESSAGE } from "./wire.mjs";
+
+/** Says its first argument at once, its second one at the first call; ends then, if there is a third one. */
+const PROGRAM = `
+  import { Socket } from "node:net";
+  import { FrameReader, Frame } from ${JSON.stringify(new URL("./wire.mjs", import.meta.url).href)};
+  const link = new Socket({ fd: 3 });
+  const [, first, second, end] = process.argv;
+  link.write(Buffer.from(first, "base64"));
+  const reader = new FrameReader(1 << 20, (type) => {
+    if (type === Frame.CALL) link.write(Buffer.from(second, "base64"), () => end && process.exit(7));
+  });
+  link.on("data", (chunk) => reader.push(chunk));
+  link.on("error", () => {});
+`;
+const LOADED = encodeFrame(Frame.LOADED, 0);
+const never: Gate = () => new Promise(() => {});
+
+function start(t: TestContext, says: { first?: Buffer; second?: Buffer; end?: boolean; gate?: Gate }): Child {
+  const { first = LOADED, second = Buffer.alloc(0), end = false, gate = never } = says;
+  const args = [first.toString("base64"), second.toString("base64"), ...(end ? ["end"] : [])];
+  const child = new Child({
+    provider: "p",
+    module: new Uint8Array(),
+    memoryBytes: 16 << 20,
+    imports: [],
+    hostCalls: 3,
+    outputBytes: MAX_MESSAGE,
+    gate,
+    onStderr: (text) => t.diagnostic(text),
+    spawn: () =>
+      spawn(process.execPath, ["--input-type=module", "-e", PROGRAM, ...args], {
+        stdio: ["ignore", "ignore", "pipe", "pipe"],
+      }),
+  });
+  t.after(async () => {
+    child.kill("the test is over");
+    await child.ended;
+  });
+  return child;
+}
+
+function encrypt(child: Child): Promise<Uint8Array> {
+  return child.call("encrypt", new Uint8Array(), performance.now() + 10_000);
+}
+
+function hostCall(capability: string, operation: string, request = new Uint8Array(), call = 1): Buffer {
+  const names = [capability, operation].flatMap((name) => [name.length, ...Buffer.from(name)]);
+  return encodeFrame(Frame.HOST_CALL, call, Uint8Array.from(names), request);
+}
+
+const result = (call: number, ...bytes: number[]) => encodeFrame(Frame.RESULT, call, Uint8Array.from(bytes));
+const unfit = "it sent a host call that no guest can make";
+
+const BREACHES: [what: string, said: Buffer, ended: string][] = [
+  ["a frame type that there is not", encodeFrame(99, 1), "it sent a frame of type 99"],
+  ["a frame that only the host sends", encodeFrame(Frame.CALL, 1), "it sent a frame of type 3"],
+  ["LOADED a second time", LOADED, "it told of its loading a second time"],
+  [
+    "that the loading failed, after LOADED",
+    encodeFrame(Frame.FAILED, 0),
+    "it told of its loading a second time",
+  ],
+  ["LOADED of a call", encodeFrame(Frame.LOADED, 1), "it told of its loading a second time"],
+  ["the result of a call that was never made", result(2), "it told of call 2, which was never made"],
+  ["the result of the loading", result(0), "it told of call 0, which was never made"],
+  [
+    "the failure of a call that was never made",
+    encodeFrame(Frame.FAILED, 9),
+    "it told of call 9, which was never made",
+  ],
+  [
+    "a host call of a call that was never made",
+    hostCall("log", "write", new Uint8Array(), 0xffffffff),
+    "it told of call 4294967295, which was never made",
+  ],
+  [
+    "a reply of 65537 bytes",
+    encodeFrame(Frame.RESULT, 1, new Uint8Array(MAX_MESSAGE + 1)),
+    "its reply is 65537 bytes, at most 65536 are allowed",
+  ],
+  [
+    "a host call with a request of 65537 bytes",
+    hostCall("log", "write", new Uint8Array(MAX_MESSAGE + 1)),
+    unfit,
+  ],
+  ["a host call of a capability with a garbage name", hostCall("../log", "write"), unfit],
+  ["a host call of an operation with a garbage name", hostCall("log", "wri\nte"), unfit],
+  ["a host call without names", encodeFrame(Frame.HOST_CALL, 1), unfit],
+  [
+    "a host call while another one waits",
+    Buffer.concat([hostCall("log", "write"), hostCall("log", "write")]),
+    "it went on with a call that waits for the host",
+  ],
+  [
+    "the result of a call that waits for the host",
+    Buffer.concat([hostCall("log", "write"), result(1, 7)]),
+    "it went on with a call that waits for the host",
+  ],
+  [
+    "the failure of a call that waits for the host",
+    Buffer.concat([hostCall("log", "write"), encodeFrame(Frame.FAILED, 1)]),
+    "it went on with a call that waits for the host",
+  ],
+  [
+    "a frame over the limit",
+    encodeFrame(Frame.RESULT, 1, new Uint8Array(MAX_CHILD_FRAME + 1)),
+    "it sent what is no frame: a frame claims 66566 bytes, 5 to 66565 are allowed",
+  ],
+];
+for (const [what, said, ended] of BREACHES) {
+  test(`a process that sends ${what} is killed, and its call fails`, async (t) => {
+    const child = start(t, { second: said });
+    await child.loaded;
+    await assert.rejects(encrypt(child), ChildGone);
+    assert.deepEqual(await child.ended, { how: ended, taken: true });
+  });
+}
+
+test("a process that dies in the middle of a frame takes its call with it", async (t) => {
+  const child = start(t, { second: result(1, 1, 2, 3).subarray(0, -1), end: true });
+  await child.loaded;
+  await assert.rejects(encrypt(child), ChildGone);
+  assert.deepEqual(await child.ended, { how: "exit code 7", taken: false });
+});
+
+test("what a process says after its breach is not heard", async (t) => {
+  const calls: HostCall[] = [];
+  const gate: Gate = async (call) => {
+    calls.push(call);
+    return refusal(HostCode.DENIED, "no");
+  };
+  const child = start(t, {
+    second: Buffer.concat([encodeFrame(99, 1), hostCall("log", "write"), result(1, 7)]),
+    gate,
+  });
+  await child.loaded;
+  await assert.rejects(encrypt(child), ChildGone);
+  assert.deepEqual(calls, []);
+});
+
+test("the second result of a call reaches nobody", async (t) => {
+  const child = start(t, { second: Buffer.concat([result(1, 7), result(1, 8)]) });
+  await child.loaded;
+  assert.deepEqual(await encrypt(child), Uint8Array.of(7));
+  assert.ok(child.alive);
+});
