@@ -78,5 +78,5 @@ function describe({ module, name, kind }: Import): string {
 
 /** What a module says of itself, fit for a terminal and a log line. */
 export function printable(text: string): string {
-  return text.slice(0, 64).replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, "\ufffd");
+  return text.slice(0, 64).replace(/[\p{C}\p{Zl}\p{Zp}]/gu, "\ufffd");
 }

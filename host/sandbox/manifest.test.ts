@@ -169,3 +169,11 @@ test("parseManifest of arbitrary JSON throws nothing but a KleidiError", () => {
     }),
   );
 });
+
+test("parseManifest repeats nothing of a manifest that a terminal would act on", () => {
+  const manifest = { ...MANIFEST, "a\nb\u001b[2J\u202e\u2028\ud83d\ude00": 1 };
+  assert.throws(() => parseManifest("p", bytes(manifest)), {
+    name: "KleidiError",
+    message: `${NOT_AS}it: Unrecognized key: "a?b?[2J????"`,
+  });
+});

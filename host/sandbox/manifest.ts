@@ -7,7 +7,7 @@ const word = z.string().regex(/^[a-z][a-z0-9_]{0,31}$/, "should be lower-case le
 /** What is shown to an operator who decides on it: it must not drive the terminal or look like another line. */
 const said = z
   .string()
-  .regex(/^[^\p{Cc}\p{Cf}\u2028\u2029]{1,200}$/u, "should be 1 to 200 printable characters");
+  .regex(/^[^\p{C}\p{Zl}\p{Zp}]{1,200}$/u, "should be 1 to 200 printable characters");
 
 const ABI = 1;
 
@@ -55,7 +55,12 @@ export function parseManifest(provider: string, bytes: Uint8Array): Manifest {
   const parsed = schema.safeParse(json);
   if (parsed.success) return parsed.data;
   const faults = parsed.error.issues.map((issue) => `${issue.path.join(".") || "it"}: ${issue.message}`);
-  throw invalid(`${action}: its manifest is not as docs/ABI.md says: ${faults.join("; ").slice(0, 1000)}`);
+  // Keys are quoted in it: a module must not write lines of its own into a log or a terminal.
+  const said = faults
+    .join("; ")
+    .slice(0, 1000)
+    .replace(/[^\x20-\x7e]/g, "?");
+  throw invalid(`${action}: its manifest is not as docs/ABI.md says: ${said}`);
 }
 
 function invalid(message: string, cause?: unknown): KleidiError {
