@@ -5,6 +5,8 @@
 
 const decoder = new TextDecoder("utf-8", { fatal: true });
 const encoder = new TextEncoder();
+/** Of protobuf itself. */
+const MAX_FIELD = 2 ** 29 - 1;
 
 /**
  * The fields of a message by number; of a field that is there twice, the last.
@@ -30,6 +32,7 @@ export function decode(bytes) {
   while (at < bytes.length) {
     const key = varint();
     const number = Math.floor(key / 8);
+    if (number < 1 || number > MAX_FIELD) throw new RangeError(`there is no field ${number}`);
     if (key % 8 === 0) {
       fields.set(number, varint());
     } else if (key % 8 === 2) {

@@ -104,6 +104,8 @@ const REFUSED: [string, number[], string][] = [
   ["a length over what is left", [0x12, 2, 0], "the message is cut short"],
   ["a length of 4 GiB", [0x12, 0xff, 0xff, 0xff, 0xff, 0x0f], "the message is cut short"],
   ["a number of eleven bytes", [0x08, ...Array(10).fill(0x80), 1], "a number is over ten bytes"],
+  ["field 0", [0x02, 1, 0], "there is no field 0"],
+  ["a field over 29 bits", [0x82, 0x80, 0x80, 0x80, 0x10, 1, 0], "there is no field 536870912"],
   ["a 64-bit field", [0x09, 0, 0, 0, 0, 0, 0, 0, 0], "wire type 1 is not used here"],
   ["a group", [0x0b, 0x0c], "wire type 3 is not used here"],
   ["a group's end", [0x0c], "wire type 4 is not used here"],
