@@ -1,0 +1,9 @@
+/** Every target, in the order in which they are run. */
+import { codec } from "./codec.ts";
+import { config } from "./config.ts";
+import { manifest } from "./manifest.ts";
+import { module } from "./module.ts";
+import type { Target } from "./target.ts";
+import { wire } from "./wire.ts";
+
+export const TARGETS: readonly Target[] = [wire, manifest, module, config, codec];
