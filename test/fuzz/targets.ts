@@ -1,4 +1,6 @@
 /** Every target, in the order in which they are run. */
+
+import { child } from "./child.ts";
 import { codec } from "./codec.ts";
 import { config } from "./config.ts";
 import { manifest } from "./manifest.ts";
@@ -6,4 +8,4 @@ import { module } from "./module.ts";
 import type { Target } from "./target.ts";
 import { wire } from "./wire.ts";
 
-export const TARGETS: readonly Target[] = [wire, manifest, module, config, codec];
+export const TARGETS: readonly Target[] = [wire, child, manifest, module, config, codec];
