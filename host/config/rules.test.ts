@@ -139,6 +139,12 @@ for (const [name, from, to, fault] of cases)
     assert.equal(message, `Cannot use the configuration /etc/k.yaml: 1 fault\n/etc/k.yaml:${fault}`);
   });
 
+test("brokenRules proposes a name with a mark of direction in it as YAML's escape sequence", () => {
+  const message = faultsIn(VALID.replace("name: kek-2", () => "name: \u202ekek-2"));
+  assert.match(message, /found "kek-2"; write: - "\\u202ekek-2"$/m);
+  assert.doesNotMatch(message, /\u202e/);
+});
+
 test("brokenRules accepts a socket path of 100 bytes, resolved", () => {
   const socket = `../${"a".repeat(99)}`;
   assert.equal(parseConfig(VALID.replace("/run/kms.sock", socket), "/etc/k.yaml").listen.socket.length, 100);
