@@ -5,7 +5,8 @@ import { codec } from "./codec.ts";
 import { config } from "./config.ts";
 import { manifest } from "./manifest.ts";
 import { module } from "./module.ts";
+import { rpc } from "./rpc.ts";
 import type { Target } from "./target.ts";
 import { wire } from "./wire.ts";
 
-export const TARGETS: readonly Target[] = [wire, child, manifest, module, config, codec];
+export const TARGETS: readonly Target[] = [wire, child, manifest, module, config, rpc, codec];
