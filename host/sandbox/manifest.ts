@@ -5,9 +5,7 @@ import { KleidiError } from "../error.ts";
 const word = z.string().regex(/^[a-z][a-z0-9_]{0,31}$/, "should be lower-case letters, digits and _");
 
 /** What is shown to an operator who decides on it: it must not drive the terminal or look like another line. */
-const said = z
-  .string()
-  .regex(/^[^\p{C}\p{Zl}\p{Zp}]{1,200}$/u, "should be 1 to 200 printable characters");
+const said = z.string().regex(/^[^\p{C}\p{Zl}\p{Zp}]{1,200}$/u, "should be 1 to 200 printable characters");
 
 const ABI = 1;
 

@@ -9,7 +9,7 @@ import { Duplex } from "node:stream";
 import { setImmediate as immediate } from "node:timers/promises";
 import fc from "fast-check";
 import { KleidiError } from "../../host/error.ts";
-import { type HostAnswer, type HostCall, HostCode } from "../../host/host-call.ts";
+import { type HostAnswer, type HostCall, HostCode, operationsOf } from "../../host/host-call.ts";
 import { Child, ChildGone } from "../../host/sandbox/child.ts";
 import { encodeFrame, Frame, FrameReader, MAX_CHILD_FRAME, MAX_MESSAGE } from "../../host/sandbox/wire.mjs";
 import type { Target } from "./target.ts";
@@ -197,10 +197,11 @@ class Model {
   #hostCall(call: number, payload: Buffer): void {
     const first = payload[0] ?? 0;
     const second = payload[1 + first] ?? 0;
-    const names = [payload.subarray(1, 1 + first), payload.subarray(2 + first, 2 + first + second)];
+    const capability = payload.toString("utf8", 1, 1 + first);
+    const operation = payload.toString("utf8", 2 + first, 2 + first + second);
     const used = (this.#used.get(call) ?? 0) + 1;
     this.#used.set(call, used);
-    const fit = names.every((name) => /^[a-z][a-z0-9_]{0,31}$/.test(name.toString()));
+    const fit = operationsOf(capability).includes(operation);
     this.breached = !fit || used > HOST_CALLS || payload.length - 2 - first - second > MAX_MESSAGE;
     if (this.breached || this.denied.has(call)) return;
     this.gateCalls += 1;
@@ -232,8 +233,10 @@ async function play({
   const child = new Child({
     provider: "p",
     module: new Uint8Array(),
+    imports: [],
     memoryBytes: 16 << 20,
     hostCalls: HOST_CALLS,
+    outputBytes: MAX_MESSAGE,
     gate: (call) => new Promise((answer) => gate.push({ call, answer, answered: false })),
     onStderr: () => {},
     spawn: () => process as unknown as ChildProcess,
