@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
+import { connect as connectHttp2 } from "node:http2";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -25,6 +28,36 @@ test("a call that does not end is answered DEADLINE_EXCEEDED with our sentence, 
     assert.equal((await client.status()).keyId, keyId);
   } finally {
     client.close();
+    await server.stop(100);
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test("metadata that is none leaves nothing on stderr", async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), "kleidi-server-"));
+  const socket = join(folder, "kms.sock");
+  const keyId = await deriveKeyId("k", "1");
+  const never = new Promise<never>(() => {});
+  const service = { status: () => keyId, encrypt: () => never, decrypt: () => never };
+  const server = await serve({ listen: { socket, mode: 0o600 }, service, onRpc: () => {} });
+  const written = t.mock.method(console, "error", () => {});
+  const session = connectHttp2("http://localhost", { createConnection: () => connect(socket) });
+  try {
+    const stream = session.request({
+      ":method": "POST",
+      ":path": "/v2.KeyManagementService/Status",
+      "content-type": "application/grpc",
+      te: "trailers",
+      "x-caller": "\u00ff",
+    });
+    stream.resume().end(Buffer.alloc(5));
+    await once(stream, "close");
+    assert.deepEqual(
+      written.mock.calls.map((call) => call.arguments),
+      [],
+    );
+  } finally {
+    session.destroy();
     await server.stop(100);
     rmSync(folder, { recursive: true });
   }

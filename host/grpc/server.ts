@@ -1,6 +1,13 @@
 /** The gRPC server: protobuf to kms and back, a deadline for each call, and our own sentence with each error. */
 import { create } from "@bufbuild/protobuf";
-import { Server, ServerCredentials, type ServerUnaryCall, type sendUnaryData } from "@grpc/grpc-js";
+import {
+  logVerbosity,
+  Server,
+  ServerCredentials,
+  type ServerUnaryCall,
+  type sendUnaryData,
+  setLogVerbosity,
+} from "@grpc/grpc-js";
 import {
   DecryptResponseSchema,
   EncryptResponseSchema,
@@ -36,6 +43,9 @@ const DEADLINE_MS = 2_400;
 // The largest legal request is a Decrypt: a ciphertext, a key_id and 32 KiB of annotations.
 const MAX_MESSAGE = 64 * 1024;
 const LAST_WRITES_MS = 20;
+
+// grpc-js writes to stderr what a caller's metadata says, as often as the caller likes.
+setLogVerbosity(logVerbosity.NONE);
 
 /** @throws KleidiError socket-refused */
 export async function serve({ listen: where, service, onRpc }: ServeOptions): Promise<KmsServer> {
