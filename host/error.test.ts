@@ -29,6 +29,7 @@ test("each code answers with the gRPC code that the facts ask for", () => {
     "module-invalid": 13,
     "module-ungranted": 13,
     "digest-differs": 13,
+    "module-untrusted": 13,
     "socket-refused": 13,
     "key-file-invalid": 13,
     "key-exists": 13,

@@ -100,6 +100,9 @@ export const ERRORS = {
   "digest-differs": {
     hint: "The module is not the one that was pinned. Find out who changed it before changing the pin.",
   },
+  "module-untrusted": {
+    hint: "The module is not signed as the configuration's trust asks. Get it and its signatures from where it is published; do not loosen trust to start it.",
+  },
   "socket-refused": { hint: "Look at what is at that path before removing anything." },
   "key-file-invalid": {
     hint: "Mend what is named. A damaged file is restored from its backup: a new key cannot read what the old one encrypted.",
