@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import fc from "fast-check";
 import wabt from "wabt";
+import { newSigner } from "../../test/support/minisign.ts";
 import { KleidiError } from "../error.ts";
 import { type AdmitOptions, admit, examine } from "./admission.ts";
 
@@ -507,5 +508,32 @@ test("admit refuses a folder", (t) => {
   assert.throws(() => admit(optionsOf(path, "")), {
     code: "module-invalid",
     message: `Cannot load provider "p": ${path} cannot be read (EISDIR)`,
+  });
+});
+
+test("admit under a policy of trust refuses a module that is pinned and not signed, and says who signed one that is", (t) => {
+  const bytes = module("");
+  const { path, sha256 } = file(t, bytes);
+  const signer = newSigner();
+  const trust = { keys: [{ name: "release", key: signer.publicKey }], threshold: 1, revoked: [] };
+  assert.throws(() => admit(optionsOf(path, sha256, { trust })), { code: "module-untrusted" });
+
+  const signature = `${path}.minisig`;
+  writeFileSync(signature, signer.sign(bytes, { comment: "v1" }));
+  assert.deepEqual(admit(optionsOf(path, sha256, { trust, signatures: [signature] })).trusted, {
+    threshold: 1,
+    signers: [{ name: "release", keyId: signer.keyId, trustedComment: "v1" }],
+    ignored: [],
+  });
+});
+
+test("admit says of a signed module with another digest that the digest differs", (t) => {
+  const bytes = module("");
+  const { path } = file(t, bytes);
+  const signer = newSigner();
+  writeFileSync(`${path}.minisig`, signer.sign(bytes));
+  const trust = { keys: [{ name: "release", key: signer.publicKey }], threshold: 1, revoked: [] };
+  assert.throws(() => admit(optionsOf(path, "0".repeat(64), { trust })), {
+    code: "digest-differs",
   });
 });

@@ -8,6 +8,8 @@ import { KleidiError } from "../error.ts";
 import { type Authority, authorityFaults, authorityOf, ungranted } from "./authority.ts";
 import { contractFault } from "./contract.ts";
 import { MANIFEST_SECTION, type Manifest, parseManifest } from "./manifest.ts";
+import type { TrustPolicy } from "./trust/policy.ts";
+import { type TrustedBy, trustModule } from "./trust/trust.ts";
 import { type Module, type ModuleOutline, readModule } from "./wasm/module.ts";
 import { reach } from "./wasm/reach.ts";
 import { clampLimits } from "./wasm/rewrite.ts";
@@ -25,12 +27,17 @@ export interface Admitted extends Examined {
   readonly bytes: Uint8Array;
   /** Of the file. */
   readonly sha256: string;
+  /** Absent without a policy. */
+  readonly trusted?: TrustedBy;
 }
 
 export interface AdmitOptions {
   readonly name: string;
   readonly module: string;
   readonly sha256: string;
+  readonly signatures?: readonly string[];
+  /** The configuration's `trust`; without it no signatures are looked at. */
+  readonly trust?: TrustPolicy | undefined;
   readonly limits: { readonly memoryBytes: number; readonly tableEntries: number };
   readonly grants: Readonly<Record<string, unknown>>;
   /** The lines of the configuration that would grant a capability. */
@@ -41,14 +48,15 @@ const MAX_MODULE = 32 << 20;
 const MAX_SAID = 1200;
 const PAGE = 65_536;
 
-/** @throws KleidiError module-invalid, module-ungranted, digest-differs */
+/** @throws KleidiError module-invalid, module-ungranted, module-untrusted, digest-differs */
 export function admit(options: AdmitOptions): Admitted {
-  const { name, limits, grants, grantLines } = options;
+  const { name, trust, limits, grants, grantLines } = options;
   const { bytes, sha256 } = readPinned(options);
+  const trusted = trust && { trusted: trustModule(trust, options, bytes, sha256) };
   const examined = examine(name, bytes);
   const missing = ungranted(examined.manifest, grants);
   if (missing.length > 0) throw notGranted(name, examined.manifest, missing, grantLines);
-  return { ...examined, bytes: limited(name, bytes, examined.module, limits), sha256 };
+  return { ...examined, bytes: limited(name, bytes, examined.module, limits), sha256, ...trusted };
 }
 
 /** @throws KleidiError module-invalid, digest-differs */
