@@ -19,10 +19,22 @@ listen:
   group: kleidi-socket
 keystore:
   directory: /var/lib/kleidi/keys
+trust:
+  keys:
+    - name: release-2026
+      key: RWSPoF+jGqA50SqBy4QUMIcK2OfYzLaAgT5t8yEhmqYA/t4TTPWJQ3Pk # the second line of the .pub file
+      expires: 2027-06-30
+  threshold: 1
+  revoked:
+    - sha256: 0000000000000000000000000000000000000000000000000000000000000bad
+      why: reads more than it needs
+    - key: 00000000DEADBEEF
+      why: the laptop with the key was lost
 providers:
   local:
     module: providers/local.wasm
     sha256: e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855 # what "sha256sum" prints
+    signatures: [providers/local.wasm.minisig]
     grants:
       keystore:
         keys: [kek-2026, kek-2025]

@@ -10,6 +10,8 @@ export interface Config {
   readonly listen: ListenConfig;
   /** Absent when no provider is granted a keystore key and none was configured. */
   readonly keystore?: KeystoreConfig;
+  /** Absent: no signatures are looked at. */
+  readonly trust?: TrustConfig;
   /** In the order of the file; at least one; each is used by a key. */
   readonly providers: readonly ProviderConfig[];
   /** In the order of the file; 1 to 64; exactly one is active. */
@@ -32,12 +34,36 @@ export interface KeystoreConfig {
   readonly directory: string;
 }
 
+/** Whose signatures a module needs. */
+export interface TrustConfig {
+  /** 1 to 16, with different names, key ids and Ed25519 keys. */
+  readonly keys: readonly TrustedKeyConfig[];
+  /** 1 to the number of keys. */
+  readonly threshold: number;
+  readonly revoked: readonly RevokedConfig[];
+}
+
+export interface TrustedKeyConfig {
+  readonly name: string;
+  /** A minisign public key: the base64 line of a .pub file. */
+  readonly key: string;
+  /** YYYY-MM-DD: the last day, in UTC, on which a signature of this key counts. */
+  readonly expires?: string;
+}
+
+/** A module by its SHA-256 (64 lower-case hex digits) or a key by its id (16 upper-case ones), and the reason. */
+export type RevokedConfig =
+  | { readonly sha256: string; readonly why: string }
+  | { readonly key: string; readonly why: string };
+
 export interface ProviderConfig {
   readonly name: string;
   /** Absolute path of the WebAssembly module. */
   readonly module: string;
   /** SHA-256 of the module: 64 lower-case hex digits. */
   readonly sha256: string;
+  /** Absolute paths of the module's signatures, 1 to 16; there if `trust` is. */
+  readonly signatures?: readonly string[];
   readonly grants: GrantsConfig;
   readonly limits: LimitsConfig;
 }

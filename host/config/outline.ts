@@ -10,6 +10,7 @@ export interface Outline {
   readonly folder: string;
   readonly socket: string | undefined;
   readonly keystore: boolean;
+  readonly trust: TrustOutline | undefined;
   readonly providers: readonly ProviderOutline[] | undefined;
   readonly keys: readonly KeyOutline[] | undefined;
 }
@@ -20,6 +21,15 @@ export interface ProviderOutline {
   readonly meant: string;
   /** What stands under grants.keystore.keys. */
   readonly granted: readonly unknown[];
+  /** Whether it has the key signatures. */
+  readonly signed: boolean;
+}
+
+export interface TrustOutline {
+  readonly threshold: unknown;
+  readonly keys: readonly { readonly name: unknown; readonly key: unknown }[];
+  /** Whether each has the key sha256, and the key key. */
+  readonly revoked: readonly { readonly sha256: boolean; readonly key: boolean }[];
 }
 
 export interface KeyOutline {
@@ -49,6 +59,7 @@ export function outlineOf(document: Document, folder: string): Outline {
     folder,
     socket: typeof socket === "string" && socket !== "" ? socket : undefined,
     keystore: root !== undefined && Object.hasOwn(root, "keystore"),
+    trust: root !== undefined && Object.hasOwn(root, "trust") ? trustOutline(root.trust) : undefined,
     providers: providers && Object.entries(providers).map(([name, value]) => providerOutline(name, value)),
     keys: isShort(keys) ? keys.map(keyOutline) : undefined,
   };
@@ -57,7 +68,24 @@ export function outlineOf(document: Document, folder: string): Outline {
 function providerOutline(name: string, value: unknown): ProviderOutline {
   const granted = mapping(mapping(mapping(value)?.grants)?.keystore)?.keys;
   const meant = PROVIDER_NAME.test(lower(name)) ? lower(name) : name;
-  return { name, meant, granted: isShort(granted) ? granted : [] };
+  const signed = Object.hasOwn(mapping(value) ?? {}, "signatures");
+  return { name, meant, granted: isShort(granted) ? granted : [], signed };
+}
+
+function trustOutline(value: unknown): TrustOutline {
+  const { threshold, keys, revoked } = mapping(value) ?? {};
+  return {
+    threshold,
+    keys: (isShort(keys) ? keys : []).map((key) => {
+      const { name, key: line } = mapping(key) ?? {};
+      return { name, key: line };
+    }),
+    // what is no mapping is left to the schema
+    revoked: (Array.isArray(revoked) ? revoked : []).map((item: unknown) => {
+      const known = mapping(item) ?? { sha256: undefined };
+      return { sha256: Object.hasOwn(known, "sha256"), key: Object.hasOwn(known, "key") };
+    }),
+  };
 }
 
 function keyOutline(value: unknown): KeyOutline {

@@ -1,6 +1,6 @@
 /** YAML text → Config, or every fault in it. */
 import { dirname, resolve } from "node:path";
-import type { Config, ProviderConfig } from "./config.ts";
+import type { Config, ProviderConfig, RevokedConfig, TrustConfig } from "./config.ts";
 import { ConfigError, type ConfigFault } from "./config-error.ts";
 import { Document } from "./document.ts";
 import { faultsOf } from "./faults.ts";
@@ -45,7 +45,7 @@ function oneAPlace(faults: readonly ConfigFault[]): ConfigFault[] {
 
 function configOf(raw: RawConfig, file: string): Config {
   const absolute = (path: string) => resolve(dirname(file), path);
-  const { listen, keystore, log } = raw;
+  const { listen, keystore, trust, log } = raw;
   return {
     file,
     listen: {
@@ -54,13 +54,16 @@ function configOf(raw: RawConfig, file: string): Config {
       ...(listen.group === undefined ? {} : { group: listen.group }),
     },
     ...(keystore === undefined ? {} : { keystore: { directory: absolute(keystore.directory) } }),
+    ...(trust === undefined ? {} : { trust: trustOf(trust) }),
     providers: Object.entries(raw.providers).map(([name, provider]): ProviderConfig => {
       const { memory, input, output, deadline, ...limits } = provider.limits;
       const { keystore } = provider.grants;
+      const { signatures = [`${provider.module}.minisig`] } = provider;
       return {
         name,
         module: absolute(provider.module),
         sha256: provider.sha256,
+        ...(trust === undefined ? {} : { signatures: signatures.map(absolute) }),
         grants: keystore === undefined ? {} : { keystore },
         limits: {
           memoryBytes: memory,
@@ -79,6 +82,21 @@ function configOf(raw: RawConfig, file: string): Config {
     })),
     status: { intervalMs: raw.status.interval },
     log: { level: log.level, ...(log.file === undefined ? {} : { file: absolute(log.file) }) },
+  };
+}
+
+function trustOf({ keys, threshold, revoked }: NonNullable<RawConfig["trust"]>): TrustConfig {
+  return {
+    keys: keys.map(({ name, key, expires }) => ({
+      name,
+      key,
+      ...(expires === undefined ? {} : { expires }),
+    })),
+    threshold,
+    // a rule has seen that each has one of the two
+    revoked: revoked.map(
+      ({ sha256, key = "", why }): RevokedConfig => (sha256 === undefined ? { key, why } : { sha256, why }),
+    ),
   };
 }
 

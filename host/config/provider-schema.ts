@@ -131,6 +131,25 @@ const provider = field(
       example: '<what "sha256sum" prints for the module>',
       suggest: (source) => source.toLowerCase().replace(/^sha256:/, ""),
     }),
+    signatures: field(
+      z
+        .array(
+          field(path(), {
+            expected: "the path of a signature",
+            meaning: "A signature of the module, made by minisign.",
+            example: "providers/local.wasm.minisig",
+          }),
+        )
+        .min(1)
+        .max(16)
+        .optional(),
+      {
+        expected: "a list of 1 to 16 paths",
+        meaning: "The module's signatures, which `trust` asks for.",
+        example: "[providers/local.wasm.minisig]",
+        absent: "`<module>.minisig`, if there is `trust`",
+      },
+    ),
     grants,
     limits,
   }),

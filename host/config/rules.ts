@@ -16,11 +16,12 @@ import {
 } from "./outline.ts";
 import { PROVIDER_NAME } from "./provider-schema.ts";
 import { cut, LONGEST, nearest, type Path, quoted } from "./text.ts";
+import { TRUST_RULES } from "./trust-rules.ts";
 
 /** sun_path holds 108 bytes, and a temporary name beside the socket is bound first. */
 export const LONGEST_SOCKET = 100;
 
-interface Rule {
+export interface Rule {
   /** For the reference. */
   readonly says: string;
   check(outline: Outline): Iterable<ConfigFault>;
@@ -160,6 +161,7 @@ export const RULES: readonly Rule[] = [
       });
     },
   },
+  ...TRUST_RULES,
 ];
 
 /** At most one fault: of a name under grants that is no key of the provider that it is granted to. */

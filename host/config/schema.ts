@@ -6,6 +6,7 @@ import { z } from "zod";
 import { LOG_LEVELS } from "./config.ts";
 import { field, KEY_NAME, keyName, lower, nearestOf, path, quantity } from "./field.ts";
 import { providers } from "./provider-schema.ts";
+import { trust } from "./trust-schema.ts";
 import { duration } from "./units.ts";
 
 const listen = field(
@@ -172,6 +173,7 @@ export const SCHEMA = field(
     }),
     listen,
     keystore,
+    trust,
     providers,
     keys,
     status,

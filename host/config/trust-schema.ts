@@ -1,0 +1,114 @@
+/** The shape of `trust`: whose signatures a module needs beside its digest. trust-rules.ts has what crosses keys. */
+import { z } from "zod";
+import { count, field, KEY_NAME, keyName, lower } from "./field.ts";
+
+/** "Ed", a key id of 8 bytes and an Ed25519 key of 32: 42 bytes are 56 characters without padding, so there is one form. */
+const PUBLIC_KEY = /^RW[QRST][A-Za-z0-9+/]{53}$/;
+/** As minisign prints it. */
+const KEY_ID = /^[0-9A-F]{16}$/;
+/** It is printed to terminals and logs. */
+const WHY = /^[^\p{C}\p{Zl}\p{Zp}]{1,200}$/u;
+
+/** YYYY-MM-DD, a day of the calendar. */
+function isDay(text: string): boolean {
+  const time = /^\d{4}-\d{2}-\d{2}$/.test(text) ? Date.parse(`${text}T00:00:00Z`) : Number.NaN;
+  return !Number.isNaN(time) && new Date(time).toISOString().startsWith(text);
+}
+
+/** The id and the Ed25519 key in a public key, in hex; undefined for what is none. */
+export function partsOfKey(key: unknown): { id: string; ed25519: string } | undefined {
+  if (typeof key !== "string" || !PUBLIC_KEY.test(key)) return undefined;
+  const bytes = Buffer.from(key, "base64");
+  return { id: bytes.toString("hex", 2, 10), ed25519: bytes.toString("hex", 10) };
+}
+
+const key = field(
+  z.strictObject({
+    name: field(keyName(), {
+      expected: KEY_NAME,
+      meaning: "What the key is called in messages.",
+      example: "release-2026",
+      suggest: lower,
+    }),
+    key: field(z.string().regex(PUBLIC_KEY), {
+      expected: "a minisign public key, the line of 56 characters that begins with RW",
+      meaning: "The second line of the key's .pub file.",
+      example: "<the second line of the .pub file>",
+      suggest: (source) => /(?<![A-Za-z0-9+/])RW[QRST][A-Za-z0-9+/]{53}(?![A-Za-z0-9+/=])/.exec(source)?.[0],
+    }),
+    expires: field(z.string().refine(isDay).optional(), {
+      expected: "a day as YYYY-MM-DD",
+      meaning:
+        "The last day, in UTC, on which a signature of this key counts. Looked at when the host starts.",
+      example: "2027-06-30",
+      absent: "it does not expire",
+      suggest: (source) => source.slice(0, 10).replaceAll(/[/.]/g, "-"),
+    }),
+  }),
+  {
+    expected: "a mapping with the keys name and key",
+    meaning: "One key.",
+    example: "{ name: release-2026, key: <the second line of the .pub file> }",
+  },
+);
+
+const revoked = field(
+  z.strictObject({
+    sha256: field(
+      z
+        .string()
+        .regex(/^[0-9a-f]{64}$/)
+        .optional(),
+      {
+        expected: "64 lower-case hex digits",
+        meaning: "A module's SHA-256: it is refused even if it is pinned and signed.",
+        example: '<what "sha256sum" prints for the module>',
+        absent: "`key` is there",
+        suggest: (source) => source.toLowerCase().replace(/^sha256:/, ""),
+      },
+    ),
+    key: field(z.string().regex(KEY_ID).optional(), {
+      expected: "16 upper-case hex digits",
+      meaning: "A key's id, as minisign prints it: no signature of this key counts.",
+      example: "<the id in the first line of the .pub file>",
+      absent: "`sha256` is there",
+      suggest: (source) => source.toUpperCase().replace(/^0X/, "").padStart(16, "0"),
+    }),
+    why: field(z.string().regex(WHY), {
+      expected: "1 to 200 printable characters",
+      meaning: "The reason. It is printed when something is refused for it.",
+      example: "the laptop with the key was lost",
+    }),
+  }),
+  {
+    expected: "a mapping with the keys why and either sha256 or key",
+    meaning: "One module or one key.",
+    example: "{ key: <the id in the first line of the .pub file>, why: the laptop with the key was lost }",
+  },
+);
+
+export const trust = field(
+  z
+    .strictObject({
+      keys: field(z.array(key).min(1).max(16), {
+        expected: "a list of 1 to 16 keys",
+        meaning: "The minisign keys whose signatures count.",
+        example: "[{ name: release-2026, key: <the second line of the .pub file> }]",
+      }),
+      threshold: count(1, 16, 1, "How many different keys must have signed each module."),
+      revoked: field(z.array(revoked).max(1024).prefault([]), {
+        expected: "a list of at most 1024 modules and keys",
+        meaning: "What is refused, whoever signed it.",
+        example:
+          "[{ key: <the id in the first line of the .pub file>, why: the laptop with the key was lost }]",
+        absent: "nothing is revoked",
+      }),
+    })
+    .optional(),
+  {
+    expected: "a mapping with the key keys",
+    meaning: "Whose signatures every module needs, beside its digest.",
+    example: "{ keys: [{ name: release-2026, key: <the second line of the .pub file> }] }",
+    absent: "no signature is looked at",
+  },
+);
