@@ -28,7 +28,7 @@ export interface Host {
   stop(): Promise<void>;
 }
 
-/** @throws KleidiError module-invalid, digest-differs, key-missing, key-file-invalid */
+/** @throws KleidiError module-invalid, digest-differs, module-untrusted, key-missing, key-file-invalid */
 export async function assemble(config: Config, log: Logger): Promise<Host> {
   const modules = new Map(
     config.providers.map((provider) => [provider.name, admitProvider(config, provider)]),
@@ -75,7 +75,7 @@ export async function assemble(config: Config, log: Logger): Promise<Host> {
  */
 export function admitProvider(config: Config, provider: ProviderConfig): Admitted {
   const grantLines = (capability: string) => grantLine(config, provider.name, capability);
-  return admit({ ...provider, grants: { ...provider.grants }, grantLines });
+  return admit({ ...provider, trust: config.trust, grants: { ...provider.grants }, grantLines });
 }
 
 async function broker(config: Config, modules: Map<string, Admitted>, log: Logger): Promise<Gate> {
