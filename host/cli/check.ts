@@ -7,6 +7,7 @@ import { checkStatusReply } from "../kms/check-reply.ts";
 import { seal } from "../kms/seal.ts";
 import { unrequested } from "../sandbox/authority.ts";
 import type { Manifest } from "../sandbox/manifest.ts";
+import { trustLine } from "../sandbox/trust/trust.ts";
 import { createLog } from "../telemetry/log.ts";
 import { admitProvider, assemble } from "./assemble.ts";
 import { type Finding, finding, report } from "./output.ts";
@@ -29,8 +30,8 @@ export async function checkCommand(
 function checkProvider(config: Config, provider: ProviderConfig): Finding[] {
   const what = `provider ${provider.name}`;
   try {
-    const { manifest, sha256 } = admitProvider(config, provider);
-    const module = `${manifest.name} ${manifest.version}, sha256 ${sha256.slice(0, 16)}… as pinned`;
+    const { manifest, sha256, trusted } = admitProvider(config, provider);
+    const module = `${manifest.name} ${manifest.version}, sha256 ${sha256.slice(0, 16)}… as pinned, ${trustLine(trusted)}`;
     return [{ what, ok: true, detail: module }, ...reach(provider, manifest), ...surplus(provider, manifest)];
   } catch (error) {
     return [finding(what, error)];
