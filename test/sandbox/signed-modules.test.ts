@@ -1,0 +1,166 @@
+/**
+ * "Signed modules" of docs/running.md, done as it says there: its minisign commands are run, its configurations are used, and
+ * `kleidi check` and `kleidi serve` say what it promises. Two things are not as on the page: keys have no password (-W), because
+ * nobody is there to type it, and days are so far off that this test does not expire.
+ */
+import assert from "node:assert/strict";
+import { copyFileSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, describe, test } from "node:test";
+import { parse } from "yaml";
+import { requireDebian } from "../support/debian.ts";
+import { Fixture, localConfig, localModule, root, sha256Of } from "../support/fixture.ts";
+import { minisign } from "../support/minisign.ts";
+
+requireDebian(["minisign"]);
+
+const page = readFileSync(join(root, "docs", "running.md"), "utf8");
+const section = page
+  .slice(page.indexOf("## 9. Signed modules"))
+  .replaceAll(/\b20\d\d-(?=\d\d-\d\d)/g, "2999-");
+const [makeAndSign = [], rotate = []] = blocks("sh").map((block) => block.trim().split("\n"));
+const [one, revoking] = blocks("yaml");
+
+function blocks(language: string): string[] {
+  return [...section.matchAll(new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\`$`, "gms"))].map(
+    ([, text]) => text ?? "",
+  );
+}
+
+const fixture = new Fixture();
+after(() => fixture.close());
+const module = join(fixture.folder, "providers", "local.wasm");
+mkdirSync(join(fixture.folder, "providers"));
+copyFileSync(localModule, module);
+fixture.write(localConfig([{ name: "kek", use: "active" }])).keyInit("kek");
+
+/** Runs a line of the page in the fixture's folder. */
+function run(line: string): string {
+  const [program, ...args] = (line.match(/'[^']*'|\S+/g) ?? []).map((word) => word.replaceAll("'", ""));
+  assert.equal(program, "minisign");
+  const { status, said } = minisign(fixture.folder, args[0] === "-G" ? [...args, "-W"] : args);
+  assert.equal(status, 0, `${line}\n${said}`);
+  return said;
+}
+
+/** Lines 1 and 2 of a .pub file: its id and its key. */
+function pub(name: string): { id: string; key: string } {
+  const [comment = "", key = ""] = readFileSync(join(fixture.folder, `${name}.pub`), "utf8").split("\n");
+  return { id: comment.slice(-16), key };
+}
+
+type Trust = {
+  keys: { name: string; key: string }[];
+  revoked?: Record<string, string>[];
+  threshold?: number;
+};
+
+/** The policy of a YAML block, with the keys that were made here. */
+function policy(yaml: string | undefined): Trust {
+  const { trust } = parse(yaml ?? "") as { trust: Trust };
+  for (const key of trust.keys) key.key = pub(key.name).key;
+  return trust;
+}
+
+/** Writes the configuration. */
+function configure(trust: Trust | undefined, signatures?: string[]): void {
+  const local = {
+    module: "providers/local.wasm",
+    sha256: sha256Of(module),
+    grants: { keystore: { keys: ["kek"] } },
+    signatures,
+  };
+  fixture.write(localConfig([{ name: "kek", use: "active" }], { providers: { local }, trust }));
+}
+
+/** What `kleidi check` says of the provider. */
+function check(): { ok: boolean; detail: string } {
+  const { stdout } = fixture.run("check", "--json");
+  const { findings } = JSON.parse(stdout) as { findings: { what: string; ok: boolean; detail: string }[] };
+  const { ok, detail } = findings.find(({ what }) => what === "provider local") ?? assert.fail(stdout);
+  return { ok, detail };
+}
+
+describe("Signed modules of docs/running.md", () => {
+  test("without trust, check says that nothing is signed", () => {
+    configure(undefined);
+    const { ok, detail } = check();
+    assert.ok(ok);
+    assert.match(detail, /as pinned, not signed: no trust in the configuration$/);
+  });
+
+  test("make a key and sign: the commands run, the last one verifies", () => {
+    assert.equal(makeAndSign.length, 3);
+    for (const [i, line] of makeAndSign.entries()) {
+      const said = run(line);
+      if (i === 2) assert.match(said, /Trusted comment: kleidi expires:2999-01-31/);
+    }
+  });
+
+  test("configure: check says who signed and until when, and serve starts", async () => {
+    configure(policy(one));
+    const { id } = pub("release-2026");
+    const { ok, detail } = check();
+    assert.ok(ok, detail);
+    assert.ok(
+      detail.endsWith(`as pinned, signed by release-2026 (${id}) until 2999-01-31, 1 needed`),
+      detail,
+    );
+    assert.equal(await Fixture.stop(await fixture.serve()), 0);
+  });
+
+  test("rotate: the new signature stands beside the old one, and each key may go", () => {
+    assert.equal(rotate.length, 2);
+    for (const line of rotate) run(line);
+    const [, listed = ""] = /`signatures: \[(.*?)\]`/.exec(section) ?? [];
+    const signatures = listed.split(", ");
+    assert.equal(signatures.length, 2);
+
+    const { keys } = policy(revoking);
+    configure({ keys, threshold: 2 }, signatures);
+    assert.match(check().detail, /signed by release-2026 .*, release-2027 .*, 2 needed$/);
+    for (const key of keys) {
+      configure({ keys: [key] }, signatures);
+      const { ok, detail } = check();
+      assert.ok(ok, detail);
+      assert.match(
+        detail,
+        new RegExp(`signed by ${key.name} .*; does not count: .* which is not in trust.keys`),
+      );
+    }
+  });
+
+  test("revoke: a key by its id, then the module by its SHA-256, each with the reason", () => {
+    const trust = policy(revoking);
+    const [byKey, byModule] = trust.revoked ?? [];
+    configure({ ...trust, revoked: [{ ...byKey, key: pub("release-2026").id }] });
+    let { ok, detail } = check();
+    assert.equal(ok, false);
+    assert.match(detail, /0 of 1 count: .* which is revoked: the laptop with the key was lost; /);
+
+    configure({ ...trust, revoked: [{ ...byModule, sha256: sha256Of(module) }] });
+    ({ ok, detail } = check());
+    assert.equal(ok, false);
+    assert.match(detail, /its module, sha256 .*, is revoked: reads more than it needs; /);
+  });
+
+  test("serve does not start with a module that is pinned and not signed", () => {
+    configure(policy(one));
+    renameSync(`${module}.minisig`, `${module}.kept`);
+    const { status, stderr } = fixture.run("serve");
+    assert.equal(status, 1);
+    assert.match(stderr, /Cannot load provider "local": trust asks .* cannot be read \(ENOENT\)/);
+    renameSync(`${module}.kept`, `${module}.minisig`);
+  });
+
+  test("serve does not start with a module that was changed and pinned again", () => {
+    writeFileSync(module, Buffer.concat([readFileSync(module), Buffer.from([0, 2, 1, 0x78])])); // a custom section "x"
+    configure(policy(one));
+    const { status, stderr } = fixture.run("serve");
+    assert.equal(status, 1);
+    assert.match(
+      stderr,
+      /0 of 1 count: .*local\.wasm\.minisig is not what release-2026 .* signed for this module/,
+    );
+  });
+});
