@@ -15,11 +15,14 @@ import { minisign } from "../support/minisign.ts";
 requireDebian(["minisign"]);
 
 const page = readFileSync(join(root, "docs", "running.md"), "utf8");
-const section = page
-  .slice(page.indexOf("## 9. Signed modules"))
-  .replaceAll(/\b20\d\d-(?=\d\d-\d\d)/g, "2999-");
+const sections = far(page).split(/^(?=## )/m);
+const section = sections.find((text) => /^## [\d. ]*Signed modules$/m.test(text)) ?? "";
 const [makeAndSign = [], rotate = []] = blocks("sh").map((block) => block.trim().split("\n"));
 const [one, revoking] = blocks("yaml");
+
+function far(text: string): string {
+  return text.replaceAll(/\b20\d\d-(?=\d\d-\d\d)/g, "2999-");
+}
 
 function blocks(language: string): string[] {
   return [...section.matchAll(new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\`$`, "gms"))].map(
