@@ -31,8 +31,9 @@ function theirs(bytes: Uint8Array) {
   return { algorithm, key, salt, info, length };
 }
 
-/** Whether a field is there twice, in a message that the codec read. */
-function hasRepeated(bytes: Uint8Array): boolean {
+/** Whether a field is there twice, and whether with two wire types, in a message that the codec read. */
+function repetition(bytes: Uint8Array): { repeated: boolean; mixed: boolean } {
+  const keys: number[] = [];
   const numbers: number[] = [];
   let at = 0;
   const varint = () => {
@@ -45,11 +46,13 @@ function hasRepeated(bytes: Uint8Array): boolean {
   };
   while (at < bytes.length) {
     const key = varint();
+    keys.push(key);
     numbers.push(Math.floor(key / 8));
     const value = varint();
     if (key % 8 === 2) at += value;
   }
-  return new Set(numbers).size < numbers.length;
+  const mixed = new Set(keys).size > new Set(numbers).size;
+  return { repeated: new Set(numbers).size < numbers.length, mixed };
 }
 
 /** What it gives, or undefined where it throws what it may throw. */
@@ -80,10 +83,12 @@ export const codec: Target = {
           }
           // Of a field that is there twice the codec looks at the last one only, the library at each.
           if (library === undefined) {
-            assert.ok(hasRepeated(bytes), "the library refuses it, and no field is there twice");
+            assert.ok(repetition(bytes).repeated, "the library refuses it, and no field is there twice");
             seen("only the library refuses it");
             return;
           }
+          // The library does not look at the wire type of a field that it knows, and loses its way in what follows.
+          if (repetition(bytes).mixed) return;
           // A number over its type's range is cut by the library; only its low 32 bits can be compared.
           assert.deepEqual({ ...mine, length: 0 }, { ...library, length: 0 });
           if (mine.length <= 0xffff_ffff) assert.equal(mine.length, library.length);
