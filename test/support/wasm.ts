@@ -18,7 +18,8 @@ export function wasm(wat: string): Uint8Array {
     simd: true,
   });
   try {
-    return parsed.toBinary({ write_debug_names: false }).buffer;
+    // a copy: what the assembler gives lies in its own memory
+    return parsed.toBinary({ write_debug_names: false }).buffer.slice();
   } finally {
     parsed.destroy();
   }

@@ -1,6 +1,6 @@
 /** Writes maxima into a module: the memory and the tables may grow to what the operator allows, and no further. */
 import type { Limits, Module, Section } from "./module.ts";
-import type { Span } from "./types.ts";
+import { MAX_PAGES, type Span } from "./types.ts";
 
 export interface Caps {
   /** Pages of 64 KiB. */
@@ -9,9 +9,6 @@ export interface Caps {
   readonly tableEntries: number;
 }
 
-/** What 32 bits can address, and the engine's own bound. */
-const MAX_PAGES = 65536;
-const MAX_ENTRIES = 10_000_000;
 const TABLE_SECTION = 4;
 const MEMORY_SECTION = 5;
 
@@ -21,8 +18,7 @@ const MEMORY_SECTION = 5;
  */
 export function clampLimits(bytes: Uint8Array, module: Module, caps: Caps): Uint8Array {
   const pages = Math.min(caps.memoryPages, MAX_PAGES);
-  const entries = Math.min(caps.tableEntries, MAX_ENTRIES);
-  const tables = clampAll(module.tables, module.tableLimits, entries, "table", "entries");
+  const tables = clampAll(module.tables, module.tableLimits, caps.tableEntries, "table", "entries");
   const memories = clampAll(module.memories, module.memoryLimits, pages, "memory", "pages of 64 KiB");
   const parts: Uint8Array[] = [];
   let copied = 0;

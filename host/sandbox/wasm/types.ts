@@ -52,6 +52,9 @@ const REFUSED_TYPES = new Map<number, string>([
   ),
 ]);
 
+/** What 32 bits can address. */
+export const MAX_PAGES = 65536;
+
 /** A function of more is refused by the engine too. */
 const MAX_VALUES = 1000;
 
@@ -103,9 +106,16 @@ export function readLimits(reader: Reader, what: "memory" | "table"): Limits {
   if (flags > 7) throw new Error(`${refused}, which are unknown`);
   if (flags & 4) throw new Error(`${refused}: ${MEMORY64}`);
   if (flags & 2) throw new Error(`${refused}: shared, which is of ${THREADS}`);
-  const min = reader.u32();
+  const most = what === "memory" ? MAX_PAGES : 0xffff_ffff;
+  const bound = (name: string, value: number) => {
+    if (value <= most) return value;
+    throw new Error(
+      `the ${what}'s limits at byte ${at} have the ${name} ${value}, at most ${most} is possible`,
+    );
+  };
+  const min = bound("minimum", reader.u32());
   if (flags === 0) return { min, shared: false, is64: false };
-  const max = reader.u32();
+  const max = bound("maximum", reader.u32());
   if (max < min) throw new Error(`the ${what}'s limits at byte ${at} have the maximum ${max} under ${min}`);
   return { min, max, shared: false, is64: false };
 }

@@ -1,0 +1,156 @@
+/** The instructions that are rare enough in a body to pay for a call, and the immediates that are more than one number. */
+import type { CallGraph } from "./graph.ts";
+import { hex, noSuch, type Reader } from "./reader.ts";
+import { MULTI_MEMORY, refusedOpcode } from "./refused.ts";
+import { walkSimd } from "./simd.ts";
+import { badType, isValType, readRefType, readValType } from "./types.ts";
+
+/** How many there are of what a body can refer to. */
+export interface Spaces {
+  readonly types: number;
+  readonly functions: number;
+  readonly tables: number;
+  readonly memories: number;
+  readonly globals: number;
+  readonly elements: number;
+  /** Of the data count section: without it, no body may name a data segment. */
+  readonly data: number;
+}
+
+/** The reader stands behind the opcode. */
+export function walkOther(
+  reader: Reader,
+  opcode: number,
+  depth: number,
+  spaces: Spaces,
+  calls: CallGraph,
+): void {
+  const at = reader.at - 1;
+  switch (opcode) {
+    case 0x0e: // br_table: one label more than the list has, the default
+      for (let left = reader.count(1) + 1; left > 0; left--) reader.index(depth + 1, "label");
+      break;
+    case 0x11: // call_indirect
+    case 0x13: // return_call_indirect
+      reader.index(spaces.types, "type");
+      reader.index(spaces.tables, "table");
+      calls.callIndirect();
+      break;
+    case 0x1c: // select with its type
+      readSelect(reader);
+      break;
+    case 0x25: // table.get
+    case 0x26: // table.set
+      reader.index(spaces.tables, "table");
+      break;
+    case 0x3f: // memory.size
+    case 0x40: // memory.grow
+      reader.index(spaces.memories, "memory");
+      break;
+    case 0x43: // f32.const
+      reader.skip(4);
+      break;
+    case 0x44: // f64.const
+      reader.skip(8);
+      break;
+    case 0xd0: // ref.null
+      readRefType(reader);
+      break;
+    case 0xd1: // ref.is_null
+      break;
+    case 0xd2: {
+      // ref.func: whoever has it can put it into a table
+      const target = reader.index(spaces.functions, "function");
+      calls.inTable[target] = 1;
+      calls.call(target);
+      break;
+    }
+    case 0xfc:
+      walkMisc(reader, at, spaces);
+      break;
+    case 0xfd:
+      walkSimd(reader, at, spaces);
+      break;
+    default:
+      throw refusedOpcode(hex(opcode), opcode, at);
+  }
+}
+
+/** Behind the prefix 0xfc: saturating conversions, bulk memory, tables. */
+function walkMisc(reader: Reader, at: number, spaces: Spaces): void {
+  const opcode = reader.u32();
+  // trunc_sat
+  if (opcode < 8) return;
+  switch (opcode) {
+    case 8: // memory.init
+      reader.index(spaces.data, "counted data segment");
+      reader.index(spaces.memories, "memory");
+      break;
+    case 9: // data.drop
+      reader.index(spaces.data, "counted data segment");
+      break;
+    case 10: // memory.copy
+      reader.index(spaces.memories, "memory");
+      reader.index(spaces.memories, "memory");
+      break;
+    case 11: // memory.fill
+      reader.index(spaces.memories, "memory");
+      break;
+    case 12: // table.init
+      reader.index(spaces.elements, "element segment");
+      reader.index(spaces.tables, "table");
+      break;
+    case 13: // elem.drop
+      reader.index(spaces.elements, "element segment");
+      break;
+    case 14: // table.copy
+      reader.index(spaces.tables, "table");
+      reader.index(spaces.tables, "table");
+      break;
+    case 15: // table.grow
+    case 16: // table.size
+    case 17: // table.fill
+      reader.index(spaces.tables, "table");
+      break;
+    default:
+      throw new Error(`the opcode 0xfc ${hex(opcode)} at byte ${at} is unknown`);
+  }
+}
+
+function readSelect(reader: Reader): void {
+  const at = reader.at;
+  const count = reader.u32();
+  if (count !== 1) throw new Error(`the select at byte ${at - 1} has ${count} types, 1 is allowed`);
+  readValType(reader);
+}
+
+/** Nothing, one value type, or a type's index, which is a signed number of 33 bits. */
+export function readBlockType(reader: Reader, types: number): void {
+  const at = reader.at;
+  const first = reader.byte();
+  if (first === 0x40 || isValType(first)) return;
+  // one byte with its sign bit set: a type, but none of those above
+  if (first > 0x40 && first < 0x80) throw badType(first, at);
+  reader.at = at;
+  const index = reader.u32();
+  // with the sign bit of its last byte the number is negative, and the engine reads a type
+  if ((reader.bytes[reader.at - 1] as number) & 0x40) {
+    throw new Error(`the block type at byte ${at} is a negative number of several bytes`);
+  }
+  if (index >= types) throw noSuch("type", index, types, at);
+}
+
+/** Alignment and offset of a memory access. */
+export function readAddress(reader: Reader, { memories }: Spaces): void {
+  const at = reader.at;
+  if (memories === 0) throw noSuch("memory", 0, 0, at);
+  const alignment = reader.u32();
+  // bit 6 says that a memory's index follows
+  if (alignment >= 64) throw new Error(`the memory access at byte ${at} names a memory: ${MULTI_MEMORY}`);
+  if (alignment > 4) {
+    throw new Error(
+      `the memory access at byte ${at} has the alignment 2^${alignment}, at most 2^4 is possible`,
+    );
+  }
+  reader.u32();
+}

@@ -1,0 +1,45 @@
+/** What follows the opcodes of fixed-width SIMD, which stand behind the prefix 0xfd. */
+import { readAddress, type Spaces } from "./instructions.ts";
+import { hex, noSuch, type Reader } from "./reader.ts";
+import { RELAXED_SIMD } from "./refused.ts";
+
+/** From load to store; behind them come load_lane, store_lane and load_zero. */
+const LAST_ACCESS = 0x0b;
+const CONST = 0x0c;
+const SHUFFLE = 0x0d;
+const FIRST_LOAD_LANE = 0x54;
+const LAST_STORE_LANE = 0x5b;
+const LAST_LOAD_ZERO = 0x5d;
+const LAST = 0xff;
+
+/** Numbers below 0x100 that no instruction has. */
+const UNUSED = new Set([
+  0x9a, 0xa2, 0xa5, 0xa6, 0xaf, 0xb0, 0xb2, 0xb3, 0xb4, 0xbb, 0xc2, 0xc5, 0xc6, 0xcf, 0xd0, 0xd2, 0xd3, 0xd4,
+  0xe2, 0xee,
+]);
+
+/** How many lanes extract_lane and replace_lane, from 0x15 on, have to choose from. */
+const LANES = [16, 16, 16, 8, 8, 8, 4, 4, 2, 2, 4, 4, 2, 2];
+const FIRST_LANE = 0x15;
+
+export function walkSimd(reader: Reader, at: number, spaces: Spaces): void {
+  const opcode = reader.u32();
+  if (opcode > LAST) throw new Error(`the opcode 0xfd ${hex(opcode)} at byte ${at} is of ${RELAXED_SIMD}`);
+  if (UNUSED.has(opcode)) throw new Error(`the opcode 0xfd ${hex(opcode)} at byte ${at} is unknown`);
+  const lanes = LANES[opcode - FIRST_LANE];
+  if (opcode <= LAST_ACCESS) readAddress(reader, spaces);
+  else if (opcode === CONST) reader.skip(16);
+  else if (opcode === SHUFFLE) for (let i = 0; i < 16; i++) readLane(reader, 32);
+  else if (lanes !== undefined) readLane(reader, lanes);
+  else if (opcode >= FIRST_LOAD_LANE && opcode <= LAST_LOAD_ZERO) {
+    readAddress(reader, spaces);
+    // of 8, 16, 32 and 64 bits, twice
+    if (opcode <= LAST_STORE_LANE) readLane(reader, 16 >> (opcode & 3));
+  }
+}
+
+function readLane(reader: Reader, lanes: number): void {
+  const at = reader.at;
+  const lane = reader.byte();
+  if (lane >= lanes) throw noSuch("lane", lane, lanes, at);
+}
