@@ -14,8 +14,11 @@ const IF = 2;
 /** More locals the engine refuses too. */
 const MAX_LOCALS = 50_000;
 
-/** One for all bodies: the blocks that are open. */
-const open: number[] = [];
+/** Far more than a compiler nests. */
+const MAX_DEPTH = 65_536;
+
+/** One for all bodies: what is open, from the outside in. */
+const open = new Uint8Array(MAX_DEPTH + 1);
 
 /**
  * Reads from the reader's position to `end`, where the body must end. This is the one loop that every byte of code goes through,
@@ -69,6 +72,7 @@ export function walkBody(
           at = reader.at;
         }
         depth += 1;
+        if (depth > MAX_DEPTH) throw new Error(`more than ${MAX_DEPTH} blocks are open at byte ${at}`);
         open[depth] = opcode === 0x04 ? IF : BLOCK;
         break;
       case 0x05: // else

@@ -71,6 +71,7 @@ const SECTIONS: readonly SectionReader[] = [
   [11, "data", sections.readData],
 ];
 const TAG_SECTION = 13;
+const MAX_CUSTOM_SECTIONS = 1000;
 
 /** @throws Error saying what is wrong or not allowed, and at which byte */
 export function readModule(bytes: Uint8Array): Module {
@@ -91,6 +92,9 @@ export function readModule(bytes: Uint8Array): Module {
     reader.at = offset;
     reader.end = offset + size;
     if (id === 0) {
+      if (customSections.length === MAX_CUSTOM_SECTIONS) {
+        throw new Error(`more than ${MAX_CUSTOM_SECTIONS} custom sections at byte ${at}`);
+      }
       const name = reader.name();
       customSections.push({ name, bytes: reader.take(reader.left) });
       found.push({ id, name, offset, size });

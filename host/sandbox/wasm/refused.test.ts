@@ -34,6 +34,11 @@ const MEMORY64 = "64-bit addresses are not supported. Compile for wasm32";
 const MULTI_MEMORY = "more than one memory is not supported. Compile with -mno-multimemory";
 
 const FRAME: Vector[] = [
+  [
+    "1,001 custom sections",
+    moduleOf(...Array(1001).fill([0, 1, 0])),
+    "more than 1000 custom sections at byte 3008",
+  ],
   ["no bytes", new Uint8Array(), NO_CORE_MODULE],
   ["a preamble cut short", Uint8Array.from(PREAMBLE.slice(0, 7)), NO_CORE_MODULE],
   ["text", Buffer.from("(module)"), NO_CORE_MODULE],
@@ -115,6 +120,11 @@ const TYPES: Vector[] = [
     "the list at byte 13 has 1001 types, at most 1000 are allowed",
   ],
   [
+    "a type section of 1 MiB and a byte",
+    moduleOf([1, ...leb((1 << 20) + 1), ...Array((1 << 20) + 1).fill(0)]),
+    "the type section at byte 12 has 1048577 bytes, at most 1048576 are allowed",
+  ],
+  [
     "a list that claims more than there is",
     moduleOf(section(1, 2, 0x60, 0, 0)),
     "the list at byte 10 claims 2 entries in 3 bytes",
@@ -157,6 +167,16 @@ const global = (...entry: number[]) => moduleOf(section(6, 1, ...entry));
 const SHARED = `shared, which is of ${THREADS}`;
 
 const DECLARATIONS: Vector[] = [
+  [
+    "100,001 functions",
+    moduleOf(TYPE, [3, ...leb(100_004), ...leb(100_001), ...Array(100_001).fill(0)]),
+    "the list at byte 18 has 100001 functions, at most 100000 are allowed",
+  ],
+  [
+    "100,001 globals",
+    moduleOf([6, ...leb(400_007), ...leb(100_001), ...Array(400_004).fill(0)]),
+    "the list at byte 12 has 100001 globals, at most 100000 are allowed",
+  ],
   [
     "a function of a type that is not there",
     moduleOf(TYPE, section(3, 1, 1), code([0, 0x0b])),
@@ -375,6 +395,19 @@ const REFERENCES: Vector[] = [
 ];
 
 const BODIES: Vector[] = [
+  [
+    "a body of 65,537 blocks in each other",
+    moduleOf(TYPE, FUNCTION, [
+      10,
+      ...leb(131_080),
+      1,
+      ...leb(131_076),
+      0,
+      ...Array(65_537).fill([2, 0x40]).flat(),
+      0x0b,
+    ]),
+    "more than 65536 blocks are open at byte 131101",
+  ],
   [
     "a body that is longer than its section",
     moduleOf(TYPE, FUNCTION, section(10, 1, 9, 0, 0x0b)),

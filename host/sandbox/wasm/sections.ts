@@ -6,8 +6,10 @@ import { hex, type Reader } from "./reader.ts";
 import { EXCEPTIONS, GC, MULTI_MEMORY } from "./refused.ts";
 import { type ExternalKind, readFuncType, readLimits, readRefType, readValType } from "./types.ts";
 
-const MAX_TYPES = 100_000;
-const MAX_FUNCTIONS = 1_000_000;
+// what is kept in memory of each entry is more than its bytes: an analysis must not be made to need gigabytes
+const MAX_TYPE_SECTION = 1 << 20;
+const MAX_FUNCTIONS = 100_000;
+const MAX_GLOBALS = 100_000;
 /** The sets of imports that reach() makes are as wide as there are imports. */
 const MAX_IMPORTS = 256;
 /** Each may grow to the limit that clampLimits writes. */
@@ -15,7 +17,12 @@ const MAX_TABLES = 16;
 const MAX_EXPORTS = 10_000;
 
 export function readTypes(reader: Reader, { types }: Draft): void {
-  for (let left = reader.count(3, MAX_TYPES, "types"); left > 0; left--) types.push(readFuncType(reader));
+  if (reader.left > MAX_TYPE_SECTION) {
+    throw new Error(
+      `the type section at byte ${reader.at} has ${reader.left} bytes, at most ${MAX_TYPE_SECTION} are allowed`,
+    );
+  }
+  for (let left = reader.count(3); left > 0; left--) types.push(readFuncType(reader));
 }
 
 export function readImports(reader: Reader, { imports, functions, types }: Draft): void {
@@ -65,7 +72,7 @@ export function readMemories(reader: Reader, { memories, memoryLimits }: Draft):
 }
 
 export function readGlobals(reader: Reader, draft: Draft): void {
-  for (let left = reader.count(4); left > 0; left--) {
+  for (let left = reader.count(4, MAX_GLOBALS, "globals"); left > 0; left--) {
     const type = readValType(reader);
     const at = reader.at;
     const mutable = reader.byte();
