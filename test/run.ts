@@ -3,11 +3,13 @@
  *
  *     npm test -- kms sandbox
  *
- * Where Go is missing, the end-to-end tests are left out with one line; under CI=true that is a failure.
+ * Debian's packages that tests run are installed where this is root; else it says which are missing. Where Go is missing, the
+ * end-to-end tests are left out with one line; under CI=true that is a failure.
  */
 import { spawnSync } from "node:child_process";
 import { globSync } from "node:fs";
 import { join } from "node:path";
+import { installDebian } from "./support/debian.ts";
 
 const root = join(import.meta.dirname, "..");
 const wanted = process.argv.slice(2);
@@ -41,6 +43,8 @@ if (wanted.length === 0) {
     ".",
   ]);
 }
+const remedy = installDebian();
+if (remedy !== undefined) stop(`Cannot test: ${remedy}`);
 const left =
   files.some((file) => file.startsWith(E2E)) && !buildServers()
     ? files.filter((file) => !file.startsWith(E2E))
