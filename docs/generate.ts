@@ -63,6 +63,8 @@ status:
 log:
   level: info
   file: /var/log/kleidi/kleidi.log
+admin:
+  listen: 127.0.0.1:9464
 `;
 
 /** One row for each key of the file, in the order of the schema. */

@@ -18,6 +18,8 @@ export interface Config {
   readonly keys: readonly KeyConfig[];
   readonly status: StatusConfig;
   readonly log: LogConfig;
+  /** Absent: no metrics and no probes over HTTP. */
+  readonly admin?: AdminConfig;
 }
 
 export interface ListenConfig {
@@ -112,6 +114,12 @@ export interface KeyConfig {
 export interface StatusConfig {
   /** Milliseconds between two probes of every key in the background: 1000 to 60000. */
   readonly intervalMs: number;
+}
+
+export interface AdminConfig {
+  /** An IP address. */
+  readonly host: string;
+  readonly port: number;
 }
 
 export interface LogConfig {

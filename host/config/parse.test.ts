@@ -75,13 +75,13 @@ const cases: readonly Case[] = [
     "an unknown key at the top",
     "log:",
     "logs:",
-    '22:1 logs: expected one of the keys apiVersion, listen, keystore, trust, providers, keys, status, log, found the unknown key "logs"; write: log: …',
+    '22:1 logs: expected one of the keys apiVersion, listen, keystore, trust, providers, keys, status, log, admin, found the unknown key "logs"; write: log: …',
   ],
   [
     "an unknown key that resembles none",
     "status:\n  interval: 30s",
     "password: hunter2",
-    '20:1 password: expected one of the keys apiVersion, listen, keystore, trust, providers, keys, status, log, found the unknown key "password"; remove it',
+    '20:1 password: expected one of the keys apiVersion, listen, keystore, trust, providers, keys, status, log, admin, found the unknown key "password"; remove it',
   ],
   [
     "an unknown key beside the one it resembles",
@@ -357,7 +357,7 @@ const cases: readonly Case[] = [
     "the key __proto__",
     "status:",
     "__proto__: { a: 1 }\nstatus:",
-    '20:1 __proto__: expected one of the keys apiVersion, listen, keystore, trust, providers, keys, status, log, found the unknown key "__proto__"; remove it',
+    '20:1 __proto__: expected one of the keys apiVersion, listen, keystore, trust, providers, keys, status, log, admin, found the unknown key "__proto__"; remove it',
   ],
   [
     "an RPC of a grant that there is not",
@@ -365,7 +365,32 @@ const cases: readonly Case[] = [
     "keys: [kek], rpcs: [Encrypt]",
     '11:47 providers.local.grants.keystore.rpcs[0]: expected status, encrypt or decrypt, found "Encrypt"; write: - encrypt',
   ],
+  [
+    "an admin address without an address",
+    "status:",
+    'admin: { listen: ":9464" }\nstatus:',
+    '20:18 admin.listen: expected an IP address and a port, found ":9464"; write: listen: 127.0.0.1:9464',
+  ],
+  [
+    "an admin address by name",
+    "status:",
+    "admin: { listen: localhost:9464 }\nstatus:",
+    '20:18 admin.listen: expected an IP address and a port, found "localhost:9464"; write: listen: 127.0.0.1:9464',
+  ],
+  [
+    "an admin port over 65535",
+    "status:",
+    "admin: { listen: 127.0.0.1:65536 }\nstatus:",
+    '20:18 admin.listen: expected an IP address and a port, found "127.0.0.1:65536"; write: listen: 127.0.0.1:9464',
+  ],
 ];
+
+test("parseConfig reads an admin address of either kind", () => {
+  const admin = (listen: string) =>
+    parseConfig(VALID.replace("status:", `admin: { listen: "${listen}" }\nstatus:`), "/e/k.yaml").admin;
+  assert.deepEqual(admin("127.0.0.1:9464"), { host: "127.0.0.1", port: 9464 });
+  assert.deepEqual(admin("[::1]:80"), { host: "::1", port: 80 });
+});
 
 for (const [name, from, to, fault] of cases)
   test(`parseConfig refuses ${name}`, () => {

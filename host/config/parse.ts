@@ -81,6 +81,7 @@ function configOf(raw: RawConfig, file: string): Config {
       ...(version === undefined ? {} : { version }),
     })),
     status: { intervalMs: raw.status.interval },
+    ...(raw.admin === undefined ? {} : { admin: raw.admin.listen }),
     log: { level: log.level, ...(log.file === undefined ? {} : { file: absolute(log.file) }) },
   };
 }

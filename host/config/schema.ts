@@ -2,6 +2,7 @@
  * The shape of the configuration file. Every key carries what it means, what may stand there and an example: faults
  * and docs/configuration.md are made from these, so that the three cannot differ. rules.ts has what crosses keys.
  */
+import { isIP } from "node:net";
 import { z } from "zod";
 import { LOG_LEVELS } from "./config.ts";
 import { field, KEY_NAME, keyName, lower, nearestOf, path, quantity } from "./field.ts";
@@ -162,6 +163,37 @@ const log = field(
   },
 );
 
+const admin = field(
+  z
+    .strictObject({
+      listen: field(
+        z.string().transform((text, context) => {
+          const [, host = "", port = ""] = /^\[?([0-9a-fA-F.:]+?)\]?:([1-9][0-9]{0,4})$/.exec(text) ?? [];
+          const bracketed = text.startsWith("[");
+          if (isIP(host) === (bracketed ? 6 : 4) && Number(port) < 65_536)
+            return { host, port: Number(port) };
+          context.issues.push({ code: "custom", input: text });
+          return z.NEVER;
+        }),
+        {
+          expected: "an IP address and a port",
+          meaning:
+            "Where /metrics, /livez, /readyz and /state are answered over HTTP. Whoever reaches it can read them.",
+          example: "127.0.0.1:9464",
+          suggest: (source) =>
+            /^(localhost)?:?[0-9]{1,5}$/.test(source) ? `127.0.0.1:${source.replace(/^.*:/, "")}` : undefined,
+        },
+      ),
+    })
+    .optional(),
+  {
+    expected: "a mapping with the key listen",
+    meaning: "Metrics, probes and state over HTTP, read-only.",
+    example: "{ listen: 127.0.0.1:9464 }",
+    absent: "no HTTP at all",
+  },
+);
+
 /** The whole file. Paths come out as they were written. */
 export const SCHEMA = field(
   z.strictObject({
@@ -178,6 +210,7 @@ export const SCHEMA = field(
     keys,
     status,
     log,
+    admin,
   }),
   {
     expected: "a mapping with the keys apiVersion, listen, providers and keys",
