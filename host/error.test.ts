@@ -31,6 +31,7 @@ test("each code answers with the gRPC code that the facts ask for", () => {
     "digest-differs": 13,
     "module-untrusted": 13,
     "socket-refused": 13,
+    "admin-refused": 13,
     "key-file-invalid": 13,
     "key-exists": 13,
     "key-missing": 13,

@@ -104,6 +104,9 @@ export const ERRORS = {
     hint: "The module is not signed as the configuration's trust asks. Get it and its signatures from where it is published; do not loosen trust to start it.",
   },
   "socket-refused": { hint: "Look at what is at that path before removing anything." },
+  "admin-refused": {
+    hint: 'Look at what listens there already, or choose another address under "admin".',
+  },
   "key-file-invalid": {
     hint: "Mend what is named. A damaged file is restored from its backup: a new key cannot read what the old one encrypted.",
   },

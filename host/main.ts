@@ -56,7 +56,7 @@ command(
   program,
   "serve",
   "Serve KMS v2 on the configured Unix socket until SIGTERM; logs go to stderr or the log file.",
-).action(act<Common>(({ config }) => serveCommand(config)));
+).action(act<Common>(({ config }) => serveCommand(config, manifest.version)));
 command(program, "check", "Look at the configuration, the modules, their digests and grants, and the keys.")
   .option("--live", "also start the providers and do Status, Encrypt and Decrypt through the sandbox", false)
   .action(act<Common & { live: boolean }>(({ config, ...options }) => checkCommand(config, options)));

@@ -3,7 +3,7 @@
  * provider, and the keyset over them. Nothing runs yet.
  */
 import { Crypto as SoftwareCrypto } from "@peculiar/webcrypto";
-import { createGate, type Witness } from "../broker/gate.ts";
+import { createGate, type Decision, type Witness } from "../broker/gate.ts";
 import { KeyDirectory } from "../broker/keystore/directory.ts";
 import { Keystore } from "../broker/keystore/keystore.ts";
 import { createLog as createGuestLog } from "../broker/log/log.ts";
@@ -29,11 +29,15 @@ export interface Host {
 }
 
 /** @throws KleidiError module-invalid, digest-differs, module-untrusted, key-missing, key-file-invalid */
-export async function assemble(config: Config, log: Logger): Promise<Host> {
+export async function assemble(
+  config: Config,
+  log: Logger,
+  onHostCall: (decision: Decision) => void = () => {},
+): Promise<Host> {
   const modules = new Map(
     config.providers.map((provider) => [provider.name, admitProvider(config, provider)]),
   );
-  const gate = await broker(config, modules, log);
+  const gate = await broker(config, modules, log, onHostCall);
   const supervisors = new Map(
     config.providers.map((provider) => [
       provider.name,
@@ -78,7 +82,12 @@ export function admitProvider(config: Config, provider: ProviderConfig): Admitte
   return admit({ ...provider, trust: config.trust, grants: { ...provider.grants }, grantLines });
 }
 
-async function broker(config: Config, modules: Map<string, Admitted>, log: Logger): Promise<Gate> {
+async function broker(
+  config: Config,
+  modules: Map<string, Admitted>,
+  log: Logger,
+  onHostCall: (decision: Decision) => void,
+): Promise<Gate> {
   const keystore = new Keystore(new SoftwareCrypto());
   const granted = new Set(config.providers.flatMap(({ grants }) => grants.keystore?.keys ?? []));
   if (config.keystore !== undefined) {
@@ -100,7 +109,7 @@ async function broker(config: Config, modules: Map<string, Admitted>, log: Logge
         write: (provider, level, line) => log[level]({ provider, guest: true }, line),
       }),
     },
-    witness: logWitness(log),
+    witness: witnessOf(log, onHostCall),
   });
 }
 
@@ -131,10 +140,13 @@ function supervisor(
   });
 }
 
-/** Every host call in the log: denials as warnings, the rest where debug is on. */
-function logWitness(log: Logger): Witness {
+/** Every host call in the log, denials as warnings and the rest where debug is on; and to whoever counts them. */
+function witnessOf(log: Logger, onHostCall: (decision: Decision) => void): Witness {
   return {
-    decided({ call: { provider, rpc, capability, operation }, verdict, why, target }) {
+    decided(decision) {
+      const { verdict, why, target } = decision;
+      const { provider, rpc, capability, operation } = decision.call;
+      onHostCall(decision);
       if (verdict === "denied") log.warn({ provider, rpc, capability, operation }, `denied: ${why}`);
       else if (log.isLevelEnabled("debug"))
         log.debug({ provider, rpc, capability, operation, verdict, why, target }, "host call");

@@ -3,12 +3,14 @@ import { KeyDirectory } from "../broker/keystore/directory.ts";
 import { fingerprint } from "../broker/keystore/key-file.ts";
 import type { Config, ProviderConfig } from "../config/config.ts";
 import { loadConfig } from "../config/load.ts";
+import { KleidiError } from "../error.ts";
 import { checkStatusReply } from "../kms/check-reply.ts";
 import { seal } from "../kms/seal.ts";
 import { unrequested } from "../sandbox/authority.ts";
 import type { Manifest } from "../sandbox/manifest.ts";
 import { trustLine } from "../sandbox/trust/trust.ts";
 import { createLog } from "../telemetry/log.ts";
+import { askState, type HostState } from "./admin.ts";
 import { admitProvider, assemble } from "./assemble.ts";
 import { type Finding, finding, report } from "./output.ts";
 
@@ -21,6 +23,7 @@ export async function checkCommand(
     { what: "configuration", ok: true, detail: `${config.file} is valid, ${config.keys.length} keys` },
     ...config.providers.flatMap((provider) => checkProvider(config, provider)),
     ...checkKeys(config),
+    ...(await checkRunning(config)),
   ];
   if (options.live && findings.every(({ ok }) => ok)) findings.push(...(await checkLive(config)));
   return report(findings, options.json);
@@ -75,6 +78,33 @@ function checkKeys(config: Config): Finding[] {
     } catch (error) {
       return finding(what, error);
     }
+  });
+}
+
+/** What the host that runs with this configuration, if one does, says of its providers. */
+async function checkRunning({ admin }: Config): Promise<Finding[]> {
+  if (admin === undefined) return [];
+  const what = "running host";
+  const where = `${admin.host}:${admin.port}`;
+  let state: HostState | undefined;
+  try {
+    state = await askState(admin);
+  } catch (error) {
+    const detail = `${where} does not answer as a host does: ${(error as Error).message}`;
+    return [{ what, ok: false, detail, hint: "Look at what listens there." }];
+  }
+  if (state === undefined) return [{ what, ok: true, detail: `none answers at ${where}` }];
+  return Object.entries(state.providers).map(([name, { state, quarantine, processes, ends }]): Finding => {
+    const detail = `provider ${name} is ${state}, ${processes} of 2 processes, ${ends} ended by themselves`;
+    if (quarantine === undefined) return { what, ok: true, detail };
+    const until =
+      quarantine.until === undefined ? "the host is restarted" : new Date(quarantine.until).toISOString();
+    return {
+      what,
+      ok: false,
+      detail: `provider ${name} is in quarantine until ${until}: ${quarantine.reason}`,
+      hint: new KleidiError("provider-quarantined", "").hint,
+    };
   });
 }
 

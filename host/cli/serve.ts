@@ -1,22 +1,29 @@
 /** kleidi serve: binds the socket, starts the providers, probes the keys, and serves until SIGTERM or SIGINT. */
 import { flushCompileCache } from "node:module";
+import type { Decision } from "../broker/gate.ts";
 import { loadConfig } from "../config/load.ts";
 import { toKleidiError } from "../error.ts";
 import { type RpcOutcome, serve } from "../grpc/server.ts";
 import { Prober } from "../kms/prober.ts";
 import { KmsService } from "../kms/service.ts";
+import type { Admin } from "../telemetry/admin.ts";
 import { createLog, failureFields, keyIdHash, type Logger } from "../telemetry/log.ts";
+import type { Metrics, ProviderSample } from "../telemetry/metrics.ts";
+import { countHostCall, openAdmin, samples } from "./admin.ts";
 import { assemble, logKeyChange } from "./assemble.ts";
 import { EXIT } from "./output.ts";
 
 // Calls in flight end by themselves within 2.4 s.
 const GRACE_MS = 4_000;
 
-export async function serveCommand(configPath: string): Promise<number> {
+export async function serveCommand(configPath: string, version: string): Promise<number> {
   const config = loadConfig(configPath);
   const log = createLog(config.log);
   const stopped = untilStopped();
-  const host = await assemble(config, log).catch((error) => {
+  const metrics = config.admin && (await startMetrics(version, () => samples(host)));
+  const onHostCall = ({ call, verdict }: Decision) =>
+    metrics && countHostCall(metrics, call.provider, call.capability, verdict);
+  const host = await assemble(config, log, onHostCall).catch((error) => {
     const failure = toKleidiError(error, "serve");
     log.fatal(failureFields(failure), failure.message);
     throw failure;
@@ -26,12 +33,18 @@ export async function serveCommand(configPath: string): Promise<number> {
     onChange: logKeyChange(log, keyIdHash),
   });
   // Bound before the providers are up: the API server is told "not ready yet" instead of finding nobody.
+  const service = new KmsService(host.keyset, prober);
   const server = await serve({
     listen: config.listen,
-    service: new KmsService(host.keyset, prober),
-    onRpc: (outcome) => logRpc(log, outcome),
+    service,
+    onRpc(outcome) {
+      metrics?.rpc(outcome.rpc, outcome.failure?.code ?? "ok", outcome.ms);
+      logRpc(log, outcome);
+    },
   });
+  let admin: Admin | undefined;
   try {
+    if (config.admin && metrics) admin = await openAdmin(config.admin, host, service, metrics);
     // Loading and first probes may take seconds; whoever asks for the end does not wait for them.
     const early = await Promise.race([stopped, host.start().then(() => prober.start())]);
     if (early !== undefined) {
@@ -51,9 +64,16 @@ export async function serveCommand(configPath: string): Promise<number> {
   } finally {
     prober.stop();
     await server.stop(GRACE_MS);
+    await admin?.close();
     await host.stop();
     log.info("stopped");
   }
+}
+
+/** Loaded only where it is configured: it is 10 MB of the process. */
+async function startMetrics(version: string, providers: () => ProviderSample[]): Promise<Metrics> {
+  const { Metrics } = await import("../telemetry/metrics.ts");
+  return new Metrics(version, providers);
 }
 
 function logRpc(log: Logger, { rpc, uid, keyId, ms, failure }: RpcOutcome): void {

@@ -41,8 +41,8 @@ export function installDebian(): string | undefined {
 }
 
 function isInstalled(name: string): boolean {
-  const { stdout } = spawnSync("dpkg-query", ["-W", "-f", "${db:Status-Status}", name], { encoding: "utf8" });
-  return stdout === "installed";
+  const { stdout } = spawnSync("dpkg", ["-s", name], { encoding: "utf8" });
+  return /^Status: install ok installed$/m.test(stdout);
 }
 
 function remedy(missing: readonly string[]): string {

@@ -1,0 +1,114 @@
+import assert from "node:assert/strict";
+import { request } from "node:http";
+import { type TestContext, test } from "node:test";
+import { type AdminOptions, listenAdmin } from "./admin.ts";
+
+async function start(t: TestContext, changes: Partial<AdminOptions> = {}) {
+  const admin = await listenAdmin({
+    host: "127.0.0.1",
+    port: 0,
+    metrics: async () => "kleidi_x 1\n",
+    unready: () => undefined,
+    state: () => ({ providers: {} }),
+    ...changes,
+  });
+  t.after(() => admin.close());
+  return (path: string, { method = "GET", host = `127.0.0.1:${admin.port}` } = {}) =>
+    new Promise<{ status: number | undefined; type: string | undefined; text: string }>((resolve, reject) => {
+      const asking = request(
+        { host: "127.0.0.1", port: admin.port, path, method, headers: { host }, agent: false },
+        (response) => {
+          let text = "";
+          response.setEncoding("utf8").on("data", (part) => {
+            text += part;
+          });
+          response.on("end", () =>
+            resolve({ status: response.statusCode, type: response.headers["content-type"], text }),
+          );
+        },
+      );
+      asking.on("error", reject).end();
+    });
+}
+
+const TEXT = "text/plain; charset=utf-8";
+
+test("livez is ok, whatever readyz says", async (t) => {
+  const get = await start(t, { unready: () => "the key is gone" });
+  assert.deepEqual(await get("/livez"), { status: 200, type: TEXT, text: "ok\n" });
+});
+
+test("readyz is ok when the host is ready", async (t) => {
+  const get = await start(t);
+  assert.deepEqual(await get("/readyz"), { status: 200, type: TEXT, text: "ok\n" });
+});
+
+test("readyz says why the host is not ready", async (t) => {
+  const get = await start(t, { unready: () => "the key is gone" });
+  assert.deepEqual(await get("/readyz"), { status: 503, type: TEXT, text: "the key is gone\n" });
+});
+
+test("metrics are in Prometheus' text", async (t) => {
+  const { status, type, text } = await (await start(t))("/metrics");
+  assert.deepEqual([status, text], [200, "kleidi_x 1\n"]);
+  assert.equal(type, "text/plain; version=0.0.4; charset=utf-8");
+});
+
+test("state is JSON", async (t) => {
+  const { status, type, text } = await (await start(t))("/state");
+  assert.deepEqual([status, type, JSON.parse(text)], [200, "application/json", { providers: {} }]);
+});
+
+test("what is not there is told with what there is", async (t) => {
+  const { status, text } = await (await start(t))("/etc/passwd");
+  assert.deepEqual([status, text], [404, "there are /metrics, /livez, /readyz and /state\n"]);
+});
+
+test("a query makes another path of it", async (t) => {
+  assert.equal((await (await start(t))("/state?x=1")).status, 404);
+});
+
+for (const method of ["POST", "PUT", "DELETE", "OPTIONS", "PATCH"]) {
+  test(`${method} is not answered`, async (t) => {
+    assert.equal((await (await start(t))("/state", { method })).status, 405);
+  });
+}
+
+test("HEAD has no text", async (t) => {
+  assert.deepEqual(await (await start(t))("/livez", { method: "HEAD" }), {
+    status: 200,
+    type: TEXT,
+    text: "",
+  });
+});
+
+for (const host of ["kleidi.example:9464", "localhost.example", "127.0.0.1.example:80"]) {
+  test(`a request for ${host} is refused: a name can be made to resolve to anything`, async (t) => {
+    assert.equal((await (await start(t))("/state", { host })).status, 403);
+  });
+}
+
+for (const host of ["localhost:9464", "127.0.0.1", "[::1]:9464", "10.0.0.7:9464"]) {
+  test(`a request for ${host} is answered`, async (t) => {
+    assert.equal((await (await start(t))("/livez", { host })).status, 200);
+  });
+}
+
+test("what fails inside is told without its text", async (t) => {
+  const get = await start(t, {
+    state: () => {
+      throw new Error("secret");
+    },
+  });
+  assert.deepEqual(await get("/state"), { status: 500, type: TEXT, text: "this could not be answered\n" });
+});
+
+test("a port that is taken is refused with its address", async (t) => {
+  const options = { host: "127.0.0.1", metrics: async () => "", unready: () => undefined, state: () => ({}) };
+  const first = await listenAdmin({ ...options, port: 0 });
+  t.after(() => first.close());
+  await assert.rejects(listenAdmin({ ...options, port: first.port }), {
+    code: "admin-refused",
+    message: `Cannot listen on 127.0.0.1:${first.port} for metrics and probes: the system refuses it (EADDRINUSE)`,
+  });
+});

@@ -1,0 +1,76 @@
+/** A provider whose processes end again and again is given up, and whoever looks at the host sees it: Status, probes, metrics, check. */
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { after, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { KmsClient } from "../../host/grpc/client.ts";
+import { Fixture, localConfig } from "../support/fixture.ts";
+
+const fixture = new Fixture();
+after(() => fixture.close());
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await new Promise((resolve) => server.once("listening", resolve));
+  const { port } = server.address() as { port: number };
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+function children(pid: number): number[] {
+  return readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").split(" ").filter(Boolean).map(Number);
+}
+
+test("quarantine is told by Status, readyz, metrics, state and check, and livez stays ok", async () => {
+  const admin = `127.0.0.1:${await freePort()}`;
+  fixture.write(localConfig([{ name: "kek", use: "active" }], { admin: { listen: admin } })).keyInit("kek");
+  assert.match(fixture.run("check").stdout, /ok {3}running host: none answers at 127\.0\.0\.1/);
+  const host = await fixture.serve();
+  const get = async (path: string) => {
+    const response = await fetch(`http://${admin}${path}`);
+    return { status: response.status, text: await response.text() };
+  };
+  assert.deepEqual(await get("/readyz"), { status: 200, text: "ok\n" });
+  assert.match(
+    fixture.run("check").stdout,
+    /ok {3}running host: provider local is ready, [12] of 2 processes/,
+  );
+  assert.match((await get("/metrics")).text, /^kleidi_provider_state\{provider="local",state="ready"\} 1$/m);
+
+  const client = new KmsClient(fixture.socket);
+  let said = "";
+  while (!said.includes("quarantine")) {
+    for (const pid of children(host.pid ?? 0)) process.kill(pid, "SIGKILL");
+    await sleep(20);
+    said = await client.status().then(
+      () => "",
+      (error) => `${error.code} ${error.details}`,
+    );
+  }
+  client.close();
+  assert.match(
+    said,
+    /^9 Cannot (status|encrypt|decrypt|call the provider): provider "local" is in quarantine, its process ended 10 times in a row, at last: SIGKILL; it is tried again at 2\d{3}-/,
+  );
+
+  assert.equal((await get("/livez")).status, 200);
+  const ready = await get("/readyz");
+  assert.equal(ready.status, 503);
+  assert.match(ready.text, /is in quarantine/);
+  const { text } = await get("/metrics");
+  assert.match(text, /^kleidi_provider_state\{provider="local",state="quarantined"\} 1$/m);
+  assert.match(text, /^kleidi_provider_process_ends_total\{provider="local"\} 10$/m);
+  const state = JSON.parse((await get("/state")).text);
+  assert.equal(state.providers.local.state, "quarantined");
+  assert.match(state.keys[0].failure, /is in quarantine/);
+
+  const check = fixture.run("check");
+  assert.equal(check.status, 1);
+  assert.match(
+    check.stdout,
+    /FAIL running host: provider local is in quarantine until 2\d{3}-.*: its process ended 10 times/,
+  );
+  assert.deepEqual(children(host.pid ?? 0), []);
+  assert.equal(await Fixture.stop(host), 0);
+});
