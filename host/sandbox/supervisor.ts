@@ -143,7 +143,7 @@ export class Supervisor {
   /** Ends the processes; calls in flight fail. */
   async stop(): Promise<void> {
     this.#stopped = true;
-    for (const timer of this.#timers) clearTimeout(timer);
+    this.#forgetPlans();
     this.#sendAway(() => stopping("call the provider"));
     await this.#killAll("the host is stopping");
   }
@@ -209,6 +209,7 @@ export class Supervisor {
 
   #giveUp(quarantine: Quarantine): void {
     this.#quarantine = quarantine;
+    this.#forgetPlans();
     this.#options.onQuarantine(quarantine);
     this.#sendAway(() => this.#quarantined("call the provider", quarantine));
     void this.#killAll("it is in quarantine");
@@ -224,6 +225,12 @@ export class Supervisor {
     const children = [...this.#children];
     for (const child of children) child.kill(reason);
     await Promise.all(children.map(({ ended }) => ended));
+  }
+
+  /** Starts that were still to come. */
+  #forgetPlans(): void {
+    for (const timer of this.#timers) clearTimeout(timer);
+    this.#timers.clear();
   }
 
   #later(ms: number, work: () => void): void {
