@@ -5,6 +5,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { join } from "node:path";
 import { Duplex } from "node:stream";
+import { pathToFileURL } from "node:url";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { HostReplySchema } from "../../proto/provider/v1/provider_pb.ts";
 import { KleidiError } from "../error.ts";
@@ -313,6 +314,13 @@ export function confinement(memoryBytes: number): string[] {
     "--disable-warning=SecurityWarning",
     "--disable-warning=ExperimentalWarning",
     "--disallow-code-generation-from-strings",
+    // The permission model does not guard this module: it writes wherever the user may.
+    "--no-experimental-sqlite",
+    "--no-experimental-ffi",
+    "--no-experimental-webstorage",
+    "--no-addons",
+    "--disable-sigusr1",
+    `--import=${pathToFileURL(join(import.meta.dirname, "guest", "harden.mjs"))}`,
     `--wasm-max-mem-pages=${Math.floor(memoryBytes / PAGE)}`,
     // Explicit bounds checks instead of a guard region of gigabytes around each memory: a fresh instance costs a fifth less.
     "--disable-wasm-trap-handler",
