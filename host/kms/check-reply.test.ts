@@ -12,7 +12,7 @@ function older(count: number): string[] {
 const GOOD_STATUS: [string, KeyVersions][] = [
   ["a version of 1 byte", { version: "1", olderVersions: [] }],
   ["a version of 128 bytes", { version: "v".repeat(128), olderVersions: [] }],
-  ["an older version of 128 bytes in 64 characters", { version: "1", olderVersions: ["é".repeat(64)] }],
+  ["an older version of 128 bytes", { version: "1", olderVersions: ["~".repeat(128)] }],
   ["256 older versions", { version: "1", olderVersions: older(256) }],
 ];
 for (const [what, reply] of GOOD_STATUS) {
@@ -31,6 +31,21 @@ const BAD_STATUS: [string, KeyVersions, string][] = [
     "a version of 130 bytes in 65 characters",
     { version: "é".repeat(65), olderVersions: [] },
     "a version is 130 bytes, at most 128 are allowed",
+  ],
+  [
+    "a version with a space",
+    { version: "v 1", olderVersions: [] },
+    "a version has a character that is no printable ASCII, or a space",
+  ],
+  [
+    "a version with a line end",
+    { version: "1", olderVersions: ["v1\nok"] },
+    "a version has a character that is no printable ASCII, or a space",
+  ],
+  [
+    "a version in other letters",
+    { version: "é", olderVersions: [] },
+    "a version has a character that is no printable ASCII, or a space",
   ],
   [
     "an older version of 129 bytes",

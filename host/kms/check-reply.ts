@@ -23,6 +23,10 @@ export function checkStatusReply(provider: string, reply: KeyVersions): void {
     if (length > MAX_VERSION) {
       throw fault(`${action}: a version is ${length} bytes, at most ${MAX_VERSION} are allowed`);
     }
+    // It is shown in messages and logs, and written into configurations as a pin.
+    if (!/^[\x21-\x7e]*$/.test(version)) {
+      throw fault(`${action}: a version has a character that is no printable ASCII, or a space`);
+    }
   }
   const distinct = new Set([reply.version, ...reply.olderVersions]);
   if (distinct.size !== reply.olderVersions.length + 1) throw fault(`${action}: a version is there twice`);
