@@ -1,0 +1,46 @@
+/** The provider's process compiles a module only if the engine reads its imports as admission did. */
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+import { examine } from "../../host/sandbox/admission.ts";
+import { Child } from "../../host/sandbox/child.ts";
+import { localModule } from "../support/fixture.ts";
+
+const bytes = new Uint8Array(readFileSync(localModule));
+const { imports } = examine("local", bytes).module;
+
+function start(told: readonly { module: string; name: string }[]): Child {
+  return new Child({
+    provider: "local",
+    module: bytes,
+    imports: told,
+    memoryBytes: 16 << 20,
+    hostCalls: 64,
+    outputBytes: 65_536,
+    gate: () => assert.fail("no call was made"),
+    onStderr: () => {},
+  });
+}
+
+test("a process whose engine sees the imports that admission saw loads the module", async () => {
+  const child = start(imports);
+  await child.loaded;
+  child.kill("the test is over");
+  await child.ended;
+});
+
+for (const [what, told] of [
+  ["fewer", imports.slice(1)],
+  ["more", [...imports, { module: "kleidi:log", name: "write" }]],
+  ["others", imports.map(({ module }) => ({ module, name: "x" }))],
+] as const) {
+  test(`a process whose engine sees other imports than admission does not run the module: ${what} were told`, async () => {
+    const child = start(told);
+    await assert.rejects(child.loaded, {
+      code: "module-invalid",
+      cause: "Error: the engine sees other imports in the module than admission did",
+    });
+    child.kill("the test is over");
+    await child.ended;
+  });
+}
