@@ -1,5 +1,5 @@
 /**
- * sh host/kleidi-node bench/admission.ts: what it costs to look at a module before it is run (digest, reading, reach, limits),
+ * npm run bench -- admission: what it costs to look at a module before it is run (digest, reading, reach, limits),
  * beside the engine's compilation of the same bytes in the same run. No guest is run. Takes about ten seconds.
  */
 import { createHash } from "node:crypto";
@@ -8,6 +8,7 @@ import { readModule } from "../host/sandbox/wasm/module.ts";
 import { reach } from "../host/sandbox/wasm/reach.ts";
 import { clampLimits } from "../host/sandbox/wasm/rewrite.ts";
 import { customSection } from "../test/support/wasm.ts";
+import { quantile } from "./figures.ts";
 
 const SIZE = 1 << 20;
 const WARM_UP = 20;
@@ -60,13 +61,12 @@ console.log(
   `${bytes.length} bytes, ${module.functionCount} functions, ${module.exports.length} exports, ${ROUNDS} rounds:`,
 );
 console.table(
-  [...times].map(([step, all]) => ({ step, "p50 ms": quantile(all, 0.5), "p99 ms": quantile(all, 0.99) })),
+  [...times].map(([step, all]) => ({
+    step,
+    "p50 ms": quantile(all, 0.5).toFixed(2),
+    "p99 ms": quantile(all, 0.99).toFixed(2),
+  })),
 );
-
-function quantile(values: readonly number[], q: number): string {
-  const sorted = values.toSorted((a, b) => a - b);
-  return (sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? Number.NaN).toFixed(2);
-}
 
 /** Functions of loops, memory accesses, arithmetic and calls, as a compiler writes them, until the module is large enough. */
 async function generate(): Promise<Uint8Array> {

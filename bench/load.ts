@@ -6,6 +6,7 @@
  * Prints one JSON object: calls, failures, rps, p50 and p99 in milliseconds.
  */
 import { KmsClient } from "../host/grpc/client.ts";
+import { quantile } from "./figures.ts";
 
 const [socket = "", rpc = "", callers = "1", limit = ""] = process.argv.slice(2);
 const forMs = limit.endsWith("ms") ? Number(limit.slice(0, -2)) : Number.POSITIVE_INFINITY;
@@ -41,15 +42,13 @@ await Promise.all(
   }),
 );
 const seconds = (performance.now() - start) / 1000;
-samples.sort((a, b) => a - b);
-const quantile = (q: number) => samples[Math.floor((samples.length - 1) * q)];
 console.log(
   JSON.stringify({
     calls: samples.length,
     failures,
     rps: samples.length / seconds,
-    p50: quantile(0.5),
-    p99: quantile(0.99),
+    p50: quantile(samples, 0.5),
+    p99: quantile(samples, 0.99),
   }),
 );
 client.close();

@@ -1,197 +1,36 @@
 /**
- * npm run bench: what the sandbox costs, beside an echo in the same server and AES-GCM in the same process; cold start; memory;
- * growth over 100,000 calls. Timings are noisy: compare within one run. Takes about three minutes; --quick takes one.
+ * npm run bench [-- NAME …] [--quick]: each subject in a process of its own, one after the other, its tables on stdout. Timings are
+ * noisy: compare within one run.
  */
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { readdirSync, readFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
-import { KmsClient } from "../host/grpc/client.ts";
-import { Fixture, localConfig } from "../test/support/fixture.ts";
 
-const quick = process.argv.includes("--quick");
-const ROUNDS = quick ? 1 : 3;
-const ROUND_MS = quick ? 700 : 1500;
-const STARTS = quick ? 2 : 5;
-const CALLS = quick ? 10_000 : 100_000;
-const CALLERS = [1, 16, 64];
-// As the command host/kleidi has them.
-const HEAP = ["--max-semi-space-size=2", "--max-old-space-size=128"];
-const SUBJECTS = [
-  { name: "echo", rpc: "Decrypt" },
-  { name: "aes", rpc: "Encrypt" },
-  { name: "aes", rpc: "Decrypt" },
-  { name: "local", rpc: "Status" },
-  { name: "local", rpc: "Encrypt" },
-  { name: "local", rpc: "Decrypt" },
+const SUBJECTS = {
+  serving: "what the sandbox costs beside an echo in the same server, cold start, memory (3 minutes)",
+  admission: "hash, read, reach and limit a module of 1 MB, beside compiling it",
+  gate: "what the gate costs for each host call",
+  neighbours: "what an honest provider's callers see of a neighbour that misbehaves (2 minutes)",
+} as const;
+
+const names = process.argv.slice(2).filter((argument) => !argument.startsWith("-"));
+const options = process.argv.slice(2).filter((argument) => argument.startsWith("-"));
+const unknown = [
+  ...names.filter((name) => !Object.hasOwn(SUBJECTS, name)),
+  ...options.filter((option) => option !== "--quick" && option !== "--help"),
 ];
-
-interface Load {
-  calls: number;
-  failures: number;
-  rps: number;
-  p50: number;
-  p99: number;
+if (options.includes("--help") || unknown.length > 0) {
+  if (unknown.length > 0)
+    console.error(`Cannot measure ${unknown.join(", ")}: there is no such subject or option.`);
+  const subjects = Object.entries(SUBJECTS).map(([name, what]) => `  ${name.padEnd(12)} ${what}`);
+  console.log(["Usage: npm run bench [-- NAME …] [--quick]", ...subjects].join("\n"));
+  process.exit(unknown.length > 0 ? 2 : 0);
 }
 
-const fixture = new Fixture();
-try {
-  fixture
-    .write(
-      localConfig([{ name: "bench", use: "active" }], {
-        log: { level: "warn", file: "kleidi.log" },
-        status: { interval: "10s" },
-      }),
-    )
-    .keyInit("bench");
-  await throughput();
-  await coldStart();
-  await growth();
-} finally {
-  await fixture.close();
+let failed = false;
+for (const name of names.length > 0 ? names : Object.keys(SUBJECTS)) {
+  console.log(`\n== ${name}`);
+  const program = join(import.meta.dirname, `${name}.ts`);
+  const { status } = spawnSync(process.execPath, [program, ...options], { stdio: "inherit" });
+  failed ||= status !== 0;
 }
-
-async function throughput(): Promise<void> {
-  const host = node("host.ts", fixture.config, fixture.folder);
-  await line(host);
-  const results = new Map<string, Load[]>();
-  // Round by round over all subjects, so that a slow minute of the machine meets all of them.
-  for (let round = 0; round < ROUNDS; round++) {
-    for (const callers of CALLERS) {
-      for (const { name, rpc } of SUBJECTS) {
-        const key = `${name} ${rpc} ${callers}`;
-        process.stderr.write(`\r\u001b[Kround ${round + 1} of ${ROUNDS}: ${key}`);
-        const load = await run(join(fixture.folder, `${name}.sock`), rpc, callers, `${ROUND_MS}ms`);
-        results.set(key, [...(results.get(key) ?? []), load]);
-      }
-    }
-  }
-  process.stderr.write("\r\u001b[K");
-  const rows = CALLERS.flatMap((callers) => {
-    const echo = summary(results.get(`echo Decrypt ${callers}`) ?? []);
-    return SUBJECTS.map(({ name, rpc }) => {
-      const { rps, p50, p99, failures } = summary(results.get(`${name} ${rpc} ${callers}`) ?? []);
-      return {
-        callers,
-        what: `${name} ${rpc}`,
-        rps: Math.round(rps),
-        "of echo": (rps / echo.rps).toFixed(2),
-        "p50 ms": p50.toFixed(3),
-        "p50 over echo": (p50 - echo.p50).toFixed(3),
-        "p99 ms": p99.toFixed(3),
-        failures,
-      };
-    });
-  });
-  console.log(
-    `Medians of ${ROUNDS} rounds of ${ROUND_MS} ms, 32-byte plaintexts, callers in a second process:`,
-  );
-  console.table(rows);
-  host.kill("SIGKILL");
-}
-
-async function coldStart(): Promise<void> {
-  const starts: number[] = [];
-  for (let i = 0; i < STARTS; i++) {
-    const client = new KmsClient(fixture.socket);
-    const begun = performance.now();
-    const host = fixture.spawn();
-    for (;;) {
-      try {
-        // A short deadline makes a new attempt soon: the client's own back-off is not what is measured.
-        await client.status(50);
-        break;
-      } catch {
-        await sleep(5);
-      }
-    }
-    starts.push(performance.now() - begun);
-    client.close();
-    await Fixture.stop(host);
-  }
-  console.log(`Cold start to the first good Status: median of ${STARTS}: ${Math.round(median(starts))} ms`);
-}
-
-async function growth(): Promise<void> {
-  const host = await fixture.serve();
-  const pid = host.pid ?? 0;
-  await sleep(500);
-  const fresh = measure(pid);
-  await run(fixture.socket, "Decrypt", 16, "5000calls");
-  await run(fixture.socket, "Encrypt", 16, "2000calls");
-  const warm = measure(pid);
-  const load = await run(fixture.socket, "Decrypt", 16, `${CALLS}calls`);
-  const after = measure(pid);
-  console.log(
-    `Host, one provider and its standby, before and after ${CALLS} calls (${load.failures} failed):`,
-  );
-  console.table({ "just started": fresh, "after 7,000 calls": warm, [`after ${CALLS} more`]: after });
-  await Fixture.stop(host);
-}
-
-/** Resident and proportional memory in MB, summed and each; descriptors; processes. */
-function measure(host: number) {
-  const pids = [host, ...children(host)];
-  const rss = pids.map((pid) => memory(pid, "Rss"));
-  return {
-    "RSS MB": sum(rss),
-    each: rss.join(" + "),
-    "PSS MB": sum(pids.map((pid) => memory(pid, "Pss"))),
-    descriptors: sum(pids.map((pid) => readdirSync(`/proc/${pid}/fd`).length)),
-    processes: pids.length,
-  };
-}
-
-function memory(pid: number, field: string): number {
-  const found = new RegExp(`^${field}:\\s+(\\d+)`, "m").exec(
-    readFileSync(`/proc/${pid}/smaps_rollup`, "utf8"),
-  );
-  return Math.round(Number(found?.[1]) / 1024);
-}
-
-function children(parent: number): number[] {
-  const text = execFileSync("ps", ["-o", "pid=", "--ppid", String(parent)], { encoding: "utf8" });
-  return text.split("\n").filter(Boolean).map(Number);
-}
-
-function node(file: string, ...args: string[]): ChildProcess {
-  const program = join(import.meta.dirname, "..", "host", "kleidi-node");
-  return spawn("sh", [program, ...HEAP, join(import.meta.dirname, file), ...args], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-}
-
-async function run(socket: string, rpc: string, callers: number, limit: string): Promise<Load> {
-  return JSON.parse(await line(node("load.ts", socket, rpc, String(callers), limit)));
-}
-
-/** The first line that a process prints. */
-function line(child: ChildProcess): Promise<string> {
-  return new Promise((resolve, reject) => {
-    let text = "";
-    child.stdout?.on("data", (chunk) => {
-      text += chunk;
-      if (text.includes("\n")) resolve(text);
-    });
-    child.once("exit", (code) => reject(new Error(`${child.spawnargs.join(" ")} ended with ${code}`)));
-  });
-}
-
-function summary(loads: Load[]): Load {
-  const of = (field: keyof Load) => median(loads.map((load) => load[field]));
-  return {
-    calls: of("calls"),
-    failures: sum(loads.map(({ failures }) => failures)),
-    rps: of("rps"),
-    p50: of("p50"),
-    p99: of("p99"),
-  };
-}
-
-function median(values: number[]): number {
-  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
-}
-
-function sum(values: number[]): number {
-  return values.reduce((total, value) => total + value, 0);
-}
+process.exit(failed ? 1 : 0);

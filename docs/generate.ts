@@ -46,7 +46,7 @@ providers:
       output: 64KiB
       deadline: 2s
       hostCalls: 64
-      hostCallsPerMinute: 60000
+      hostCallsPerMinute: 600000
       logLines: 64
       concurrentCalls: 64
       queue: 256

@@ -102,7 +102,7 @@ const limits = field(
       hostCallsPerMinute: count(
         0,
         10_000_000,
-        60_000,
+        600_000,
         "Host calls of the provider in a minute, those of `crypto` not counted.",
       ),
       logLines: count(0, 1024, 64, "Log lines in one call of the provider."),
