@@ -31,12 +31,21 @@ export interface SandboxOptions extends Partial<SupervisorOptions> {
   /** What the grant is narrowed to. */
   readonly rpcs?: string[];
   readonly tableEntries?: number;
+  readonly hostCallsPerMinute?: number;
+  /** In place of one of its own: what several providers share. */
+  readonly keystore?: Keystore;
 }
 
 export async function startSandbox(
   name: string,
   module: string,
-  { keys = [], rpcs, ...changes }: SandboxOptions = {},
+  {
+    keys = [],
+    rpcs,
+    hostCallsPerMinute = 1_000_000,
+    keystore = new Keystore(new SoftwareCrypto()),
+    ...changes
+  }: SandboxOptions = {},
 ): Promise<Sandbox> {
   const grants = keys.length > 0 ? { keystore: { keys, ...(rpcs && { rpcs }) } } : {};
   const limits = { memoryBytes: 16 << 20, tableEntries: 16_384, ...changes };
@@ -48,7 +57,6 @@ export async function startSandbox(
     grants,
     grantLines: (capability) => `${capability}: {}`,
   });
-  const keystore = new Keystore(new SoftwareCrypto());
   for (const key of keys) await keystore.add(key, new KeyBytes(crypto.getRandomValues(new Uint8Array(32))));
   const logLines: string[] = [];
   const denials: string[] = [];
@@ -62,7 +70,7 @@ export async function startSandbox(
           requests: admitted.manifest.capabilities,
           grants,
           hostCalls: 64,
-          hostCallsPerMinute: 1_000_000,
+          hostCallsPerMinute,
         },
       ],
     ]),
@@ -98,7 +106,13 @@ export async function startSandbox(
     onQuarantine: ({ reason }) => ends.push(`quarantine: ${reason}`),
     ...changes,
   });
-  await supervisor.start();
+  try {
+    await supervisor.start();
+  } catch (error) {
+    // It would go on trying.
+    await supervisor.stop();
+    throw error;
+  }
   const provider = new SandboxedProvider(name, supervisor);
   return {
     provider,
