@@ -1,0 +1,159 @@
+/**
+ * Where an attack is made: an honest provider lives here through the whole test file, works while the attack goes on, and must
+ * not notice. After each test the attackers are stopped, and the host's process must be what it was before.
+ */
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { after, afterEach, before } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { type ErrorCode, KleidiError } from "../../host/error.ts";
+import { checkStatusReply } from "../../host/kms/check-reply.ts";
+import type { KeyVersion } from "../../host/kms/keyset.ts";
+import type { Sealed } from "../../host/kms/provider.ts";
+import { open, seal } from "../../host/kms/seal.ts";
+import type { Supervisor } from "../../host/sandbox/supervisor.ts";
+import { localModule } from "../support/fixture.ts";
+import { type Sandbox, type SandboxOptions, startSandbox } from "../support/sandbox.ts";
+import { guest } from "./guest.ts";
+
+export const plaintext = Uint8Array.from({ length: 32 }, (_, i) => i + 1);
+/** Long enough for anything that a guest here does when it does not loop, also on a busy machine. */
+const DEADLINE_MS = 1000;
+const SETTLE_MS = 10_000;
+
+export interface Refusal {
+  readonly code: ErrorCode;
+  readonly message: string;
+  /** What only the host's log is told of it. */
+  readonly cause?: string;
+}
+
+export const FAILED = 'Cannot get a reply of provider "hostile": its guest failed';
+export const REPLY = 'Cannot accept the reply of provider "hostile"';
+
+export class Arena {
+  #honest: Sandbox | undefined;
+  #key: KeyVersion | undefined;
+  #sealed: Sealed | undefined;
+  #pids: number[] = [];
+  #before: { descriptors: number; children: number } = { descriptors: 0, children: 0 };
+  readonly #attackers: Sandbox[] = [];
+  readonly #unhandled: unknown[] = [];
+
+  constructor() {
+    const keep = (error: unknown) => this.#unhandled.push(error);
+    before(async () => {
+      process.on("unhandledRejection", keep);
+      this.#honest = await startSandbox("honest", localModule, { keys: ["kek"], deadlineMs: 10_000 });
+      const { version } = await this.#honest.provider.status("kek");
+      this.#key = await this.#honest.key("kek", version);
+      this.#sealed = await seal(this.#key, plaintext);
+      await both(this.#honest.supervisor);
+      this.#pids = this.#honest.supervisor.pids;
+      this.#before = resources();
+    });
+    afterEach(async () => {
+      const attackers = this.#attackers.splice(0);
+      await Promise.all(attackers.map((each) => each.stop()));
+      for (const { faults } of attackers) assert.deepEqual(faults, [], "the host failed in a host call");
+      await this.honestWork();
+      assert.deepEqual(this.#honest?.supervisor.pids, this.#pids, "the honest provider's processes");
+      assert.deepEqual([this.#honest?.ends, this.#honest?.faults, this.#honest?.denials], [[], [], []]);
+      assert.deepEqual(await settled(this.#before), this.#before);
+      assert.deepEqual(this.#unhandled, []);
+    });
+    after(async () => {
+      await this.#honest?.stop();
+      process.off("unhandledRejection", keep);
+    });
+  }
+
+  /** A hostile provider, stopped after the test. */
+  async enter(name: string, options: SandboxOptions = {}): Promise<Sandbox> {
+    return await this.start(guest(name), options);
+  }
+
+  async start(path: string, options: SandboxOptions = {}, name = "hostile"): Promise<Sandbox> {
+    const sandbox = await startSandbox(name, path, { deadlineMs: DEADLINE_MS, ...options });
+    this.#attackers.push(sandbox);
+    return sandbox;
+  }
+
+  /** The honest provider encrypts, reads back, and decrypts what it wrote before. */
+  async honestWork(): Promise<void> {
+    assert.ok(this.#key !== undefined && this.#sealed !== undefined);
+    assert.deepEqual(await open(this.#key, this.#sealed), plaintext);
+    await seal(this.#key, plaintext);
+  }
+
+  /** Makes an attack while the honest provider works; it must be refused in these words. */
+  async refused(attack: () => Promise<unknown>, { code, message, cause }: Refusal): Promise<void> {
+    const [error] = await Promise.all([failure(attack), this.honestWork()]);
+    // where in a module something stands is of no interest here
+    const said = error.message.replace(/at byte \d+/g, "at byte N");
+    assert.deepEqual({ message: said, code: error.code }, { message, code });
+    if (cause !== undefined) assert.equal(String(error.cause), cause);
+  }
+}
+
+/** Both processes of a provider are loaded. */
+export async function both(supervisor: Supervisor): Promise<void> {
+  await until(() => supervisor.pids.length === 2);
+}
+
+export async function until(condition: () => boolean): Promise<void> {
+  for (const end = performance.now() + SETTLE_MS; !condition(); await sleep(5)) {
+    assert.ok(performance.now() < end, `it never came to this: ${condition}`);
+  }
+}
+
+export async function failure(work: () => Promise<unknown>): Promise<KleidiError> {
+  try {
+    await work();
+  } catch (error) {
+    assert.ok(error instanceof KleidiError, `a KleidiError, not ${(error as Error).stack}`);
+    return error;
+  }
+  return assert.fail("it should have been refused");
+}
+
+/** Descriptors and child processes of this process. */
+function resources(): { descriptors: number; children: number } {
+  const children = readFileSync(`/proc/self/task/${process.pid}/children`, "utf8").trim();
+  return {
+    descriptors: readdirSync("/proc/self/fd").length,
+    children: children === "" ? 0 : children.split(" ").length,
+  };
+}
+
+/** What is there when it is as it was before, or else when patience ends. */
+async function settled(before: ReturnType<typeof resources>): Promise<ReturnType<typeof resources>> {
+  const end = performance.now() + SETTLE_MS;
+  for (;;) {
+    const now = resources();
+    if (JSON.stringify(now) === JSON.stringify(before) || performance.now() > end) return now;
+    await sleep(10);
+  }
+}
+
+export type Rpc = "status" | "encrypt" | "decrypt";
+
+/** One call with the key "attack-N", as the host makes it; 0 asks for no attack. */
+export async function call(sandbox: Sandbox, rpc: Rpc, attack: number): Promise<unknown> {
+  const name = attack === 0 ? "good" : `attack-${attack}`;
+  const key = await sandbox.key(name, "v1");
+  if (rpc === "encrypt") return await seal(key, plaintext);
+  if (rpc === "decrypt")
+    return await open(key, { ciphertext: plaintext.map((byte) => byte ^ 0x55), annotations: [] });
+  const reply = await sandbox.provider.status(name);
+  checkStatusReply(sandbox.provider.name, reply);
+  return reply;
+}
+
+/** What a guest tells with $tell: the number in its ciphertext, before any read-back. */
+export async function told(sandbox: Sandbox, attack: number): Promise<number> {
+  const request = { key: `attack-${attack}`, version: "v1", plaintext, associatedData: new Uint8Array() };
+  const { ciphertext } = await sandbox.provider.encrypt(request);
+  assert.equal(ciphertext.length, 4);
+  return Buffer.from(ciphertext).readInt32LE();
+}

@@ -1,0 +1,10 @@
+;; Never comes out of its start section.
+;; Must: be refused when it is not loaded in time.
+(module
+  ;;! honest
+  (memory (export "memory") 4)
+  (start $init)
+  (func $init (loop $forever (br $forever)))
+  (func (export "kleidi_status") (result i32) (call $status))
+  (func (export "kleidi_encrypt") (result i32) (call $encrypt))
+  (func (export "kleidi_decrypt") (result i32) (call $decrypt)))

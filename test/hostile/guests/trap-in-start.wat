@@ -1,0 +1,10 @@
+;; Traps before any call.
+;; Must: be refused when it is loaded.
+(module
+  ;;! honest
+  (memory (export "memory") 4)
+  (start $init)
+  (func $init (unreachable))
+  (func (export "kleidi_status") (result i32) (call $status))
+  (func (export "kleidi_encrypt") (result i32) (call $encrypt))
+  (func (export "kleidi_decrypt") (result i32) (call $decrypt)))
