@@ -49,7 +49,7 @@ export async function createInstance(module, imports, outputBytes) {
   // Extism's own ignores the length, and gives the whole block out.
   /** @param {Context} context @param {bigint} address @param {bigint} length */
   const output_set = (context, address, length) => {
-    const bytes = context.read(address)?.bytes();
+    const bytes = blockAt(context, address);
     if (bytes === undefined || BigInt(bytes.length) !== length) {
       throw new RangeError(`it gave out ${length} bytes of a block of ${bytes?.length ?? "no"} bytes`);
     }
@@ -105,6 +105,18 @@ export async function createInstance(module, imports, outputBytes) {
 
 /** @typedef {Awaited<ReturnType<typeof createInstance>>} Instance */
 
+/** The part of an address that is an offset into its block. */
+const OFFSET = (1n << 48n) - 1n;
+
+/**
+ * A block's bytes, where they lie. Extism would take every address within a block for the block's own.
+ * @param {Context} context
+ * @param {bigint} address
+ */
+function blockAt(context, address) {
+  return (address & OFFSET) === 0n ? context.read(address)?.bytes() : undefined;
+}
+
 /**
  * The bytes of a block, copied before anything else can run.
  * @param {Context} context
@@ -112,7 +124,7 @@ export async function createInstance(module, imports, outputBytes) {
  */
 function read(context, address) {
   try {
-    return context.read(address)?.bytes().slice() ?? NO_REQUEST;
+    return blockAt(context, address)?.slice() ?? NO_REQUEST;
   } catch {
     return NO_REQUEST;
   }

@@ -1,0 +1,15 @@
+;; Takes memory to the end, under a maximum of 4 GiB: page by page (1), all that can be addressed at once (2).
+;; Must: get limits.memory and no page more; the call itself may go on.
+(module
+  ;;! honest
+  (memory (export "memory") 4 65536)
+  (func (export "kleidi_encrypt") (result i32)
+    (if (i32.eq (call $attack) (i32.const 1))
+      (then
+        (loop $more (br_if $more (i32.ne (memory.grow (i32.const 1)) (i32.const -1))))
+        (return (call $tell (memory.size)))))
+    (if (i32.eq (call $attack) (i32.const 2))
+      (then (return (call $tell (memory.grow (i32.const 65535))))))
+    (call $encrypt))
+  (func (export "kleidi_status") (result i32) (call $status))
+  (func (export "kleidi_decrypt") (result i32) (call $decrypt)))

@@ -1,0 +1,161 @@
+/** Guests that take more room than they have: memory, tables, Extism's blocks, an output that is not theirs. */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { Arena, call, FAILED, plaintext, REPLY, told } from "./arena.ts";
+
+const arena = new Arena();
+const PAGES = (16 << 20) / 65_536;
+const ENTRIES = 1000;
+
+describe("a guest that takes memory to the end", () => {
+  for (const name of ["memory", "memory-declared"]) {
+    test(`(${name}) gets its limit and no page more`, async () => {
+      const sandbox = await arena.enter(name);
+      const [pages] = await Promise.all([told(sandbox, 1), arena.honestWork()]);
+      assert.equal(pages, PAGES);
+      assert.equal(await told(sandbox, 2), -1);
+      await call(sandbox, "encrypt", 0);
+      assert.deepEqual(sandbox.ends, []);
+    });
+  }
+
+  test("in 32 calls at once takes no other provider's time or room", async () => {
+    const sandbox = await arena.enter("memory");
+    const calls = Array.from({ length: 32 }, () => told(sandbox, 1));
+    const [pages] = await Promise.all([Promise.all(calls), arena.honestWork()]);
+    assert.deepEqual(new Set(pages), new Set([PAGES]));
+    assert.deepEqual(sandbox.ends, []);
+  });
+
+  test("before it runs is not admitted", async () => {
+    await arena.refused(() => arena.enter("memory-initial"), {
+      code: "module-invalid",
+      message:
+        'Cannot load provider "hostile": the memory at byte N begins with 257 pages of 64 KiB, at most 256 are allowed (limits.memory, limits.tableEntries)',
+    });
+  });
+});
+
+describe("a guest that takes table entries to the end", () => {
+  for (const name of ["table", "table-declared"]) {
+    test(`(${name}) gets its limit and no entry more`, async () => {
+      const sandbox = await arena.enter(name, { tableEntries: ENTRIES });
+      const [entries] = await Promise.all([told(sandbox, 1), arena.honestWork()]);
+      assert.equal(entries, ENTRIES);
+      assert.equal(await told(sandbox, 2), -1);
+      await call(sandbox, "encrypt", 0);
+      assert.deepEqual(sandbox.ends, []);
+    });
+  }
+
+  test("before it runs is not admitted", async () => {
+    await arena.refused(() => arena.enter("table-initial"), {
+      code: "module-invalid",
+      message:
+        'Cannot load provider "hostile": the table at byte N begins with 10000000 entries, at most 16384 are allowed (limits.memory, limits.tableEntries)',
+    });
+  });
+});
+
+describe("a guest that takes Extism's blocks", () => {
+  const BLOCKS: [attack: number, what: string, refused: string][] = [
+    [1, "many small ones", "block 1025 of 1 bytes"],
+    [2, "few large ones", "block 5 of 1048576 bytes"],
+    [3, "one of 2 GiB", "block 1 of 2147483648 bytes"],
+    [4, "one of a negative length", "block 1 of -1 bytes"],
+    [5, "one of no length", "block 1 of 0 bytes"],
+    [6, "one of 2^63 - 1 bytes", "block 1 of 9223372036854775807 bytes"],
+    [7, "one that it frees each time", "block 1025 of 1 bytes"],
+  ];
+  for (const [attack, what, refused] of BLOCKS) {
+    test(`(${what}) fails before it is one too many`, async () => {
+      const sandbox = await arena.enter("blocks");
+      await arena.refused(() => call(sandbox, "encrypt", attack), {
+        code: "provider-fault",
+        message: FAILED,
+        cause: `RangeError: ${refused}: at most 1024 of 1 to 1048576 bytes, 4194304 together, are allowed`,
+      });
+      await call(sandbox, "encrypt", 0);
+      assert.deepEqual(sandbox.ends, []);
+    });
+  }
+});
+
+describe("a guest that gives out", () => {
+  const OUTPUTS: [attack: number, what: string, cause: string][] = [
+    [1, "2 GiB of one byte", "RangeError: it gave out 2147483648 bytes of a block of 1 bytes"],
+    [2, "a block that nobody made", "RangeError: it gave out 10 bytes of a block of no bytes"],
+    [3, "a block that it freed", "RangeError: it gave out 10 bytes of a block of no bytes"],
+    [4, "a negative length", "RangeError: it gave out -1 bytes of a block of 1 bytes"],
+    [7, "nothing", "Error: it returned no output"],
+    [8, "less than its block", "RangeError: it gave out 9 bytes of a block of 10 bytes"],
+    [9, "an address within a block", "RangeError: it gave out 10 bytes of a block of no bytes"],
+  ];
+  for (const [attack, what, cause] of OUTPUTS) {
+    test(`${what} fails`, async () => {
+      const sandbox = await arena.enter("output");
+      const refusal = { code: "provider-fault", message: FAILED, cause } as const;
+      await arena.refused(() => call(sandbox, "encrypt", attack), refusal);
+      await call(sandbox, "encrypt", 0);
+      assert.deepEqual(sandbox.ends, []);
+    });
+  }
+
+  test("Extism's own block has given a byte that is no reply", async () => {
+    const sandbox = await arena.enter("output");
+    await arena.refused(() => call(sandbox, "encrypt", 5), {
+      code: "provider-fault",
+      message: `${REPLY}: it is not a message of kleidi.provider.v1.EncryptReply`,
+    });
+    await call(sandbox, "encrypt", 0);
+  });
+
+  test("its request has given what is no reply", async () => {
+    const sandbox = await arena.enter("output");
+    await arena.refused(() => call(sandbox, "encrypt", 6), {
+      code: "provider-fault",
+      message: `${REPLY}: it is not a message of kleidi.provider.v1.EncryptReply`,
+    });
+    await call(sandbox, "encrypt", 0);
+  });
+
+  test("garbage and then a reply has given the reply", async () => {
+    const sandbox = await arena.enter("output-twice");
+    await call(sandbox, "encrypt", 1);
+  });
+
+  test("a reply and then garbage has given garbage", async () => {
+    const sandbox = await arena.enter("output-twice");
+    await arena.refused(() => call(sandbox, "encrypt", 2), {
+      code: "provider-fault",
+      message: `${REPLY}: it is not a message of kleidi.provider.v1.EncryptReply`,
+    });
+    await call(sandbox, "encrypt", 0);
+  });
+
+  for (const [attack, what] of [
+    [3, "changes"],
+    [4, "frees"],
+  ] as const) {
+    test(`a block and ${what} it then has given what it was`, async () => {
+      const sandbox = await arena.enter("output-twice");
+      const request = { key: `attack-${attack}`, version: "v1", plaintext, associatedData: new Uint8Array() };
+      assert.deepEqual((await sandbox.provider.encrypt(request)).ciphertext, Uint8Array.of(7));
+    });
+  }
+});
+
+test("a guest that frees what is not its own harms itself only", async () => {
+  const sandbox = await arena.enter("free");
+  assert.equal(await told(sandbox, 1), 0, "its request is gone");
+  await call(sandbox, "encrypt", 2);
+  await call(sandbox, "encrypt", 4);
+  // the next block's address would be behind the last one that there is
+  await arena.refused(() => call(sandbox, "encrypt", 3), {
+    code: "provider-fault",
+    message: FAILED,
+    cause: "RangeError: it gave out 3 bytes of a block of no bytes",
+  });
+  await call(sandbox, "encrypt", 0);
+  assert.deepEqual(sandbox.ends, []);
+});
