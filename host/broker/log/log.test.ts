@@ -79,6 +79,9 @@ const CONTROLS: [string, string][] = [
   ["delete", "\u007f"],
   ["next line (C1)", "\u0085"],
   ["control sequence introducer (C1)", "\u009b"],
+  ["line separator", "\u2028"],
+  ["paragraph separator", "\u2029"],
+  ["change of direction", "\u202e"],
 ];
 for (const [what, control] of CONTROLS) {
   test(`a ${what} in a line is replaced`, async () => {

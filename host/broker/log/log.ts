@@ -39,9 +39,12 @@ export function createLog({ linesPerCall, write }: GuestLogOptions): Record<stri
   };
 }
 
-/** At most MAX_LINE bytes, no half of a character, and no control characters: those could forge lines or drive a terminal. */
+/**
+ * At most MAX_LINE bytes, no half of a character, and nothing that is not printed: it could forge lines, turn their direction or
+ * drive a terminal.
+ */
 function cut(line: string): string {
-  const clean = line.replace(/\p{Cc}/gu, "\ufffd");
+  const clean = line.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, "\ufffd");
   const { read } = new TextEncoder().encodeInto(clean, new Uint8Array(MAX_LINE));
   return clean.slice(0, read);
 }
