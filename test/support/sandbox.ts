@@ -34,6 +34,8 @@ export interface SandboxOptions extends Partial<SupervisorOptions> {
   readonly hostCallsPerMinute?: number;
   /** In place of one of its own: what several providers share. */
   readonly keystore?: Keystore;
+  /** Keys of that keystore that it is granted beside its own. */
+  readonly shared?: string[];
 }
 
 export async function startSandbox(
@@ -41,13 +43,15 @@ export async function startSandbox(
   module: string,
   {
     keys = [],
+    shared = [],
     rpcs,
     hostCallsPerMinute = 1_000_000,
     keystore = new Keystore(new SoftwareCrypto()),
     ...changes
   }: SandboxOptions = {},
 ): Promise<Sandbox> {
-  const grants = keys.length > 0 ? { keystore: { keys, ...(rpcs && { rpcs }) } } : {};
+  const granted = [...keys, ...shared];
+  const grants = granted.length > 0 ? { keystore: { keys: granted, ...(rpcs && { rpcs }) } } : {};
   const limits = { memoryBytes: 16 << 20, tableEntries: 16_384, ...changes };
   const admitted = admit({
     name,

@@ -104,9 +104,10 @@ async function run(call, payload) {
  */
 function hostCallsOf(call, budget) {
   let used = 0;
+  const overBudget = encodeReply(6, `at most ${budget} host calls are allowed in a call`, NONE);
   return async (capability, operation, request) => {
     used += 1;
-    if (used > budget) return encodeReply(6, `at most ${budget} host calls are allowed in a call`, NONE);
+    if (used > budget) return overBudget;
     if (request.length > MAX_MESSAGE) {
       return encodeReply(
         2,

@@ -1,0 +1,51 @@
+;; Looks for what an earlier call left: in a global (1), in memory (2), in its table (3), in Extism's blocks by every address that an
+;; earlier call could have had (4). Then leaves something there itself.
+;; Must: find nothing, whatever the order of the calls.
+(module
+  ;;! honest
+  (memory (export "memory") 4)
+  (type $none (func))
+  (table $table 10 funcref)
+  (elem declare func $left)
+  (global $calls (mut i32) (i32.const 0))
+  (func $left)
+  (func $blocks (result i32)
+    (local $i i64) (local $found i32)
+    (loop $next
+      (if (i64.ne (call $block_length (i64.shl (local.get $i) (i64.const 48))) (i64.const 0))
+        (then (local.set $found (i32.add (local.get $found) (i32.const 1)))))
+      (local.set $i (i64.add (local.get $i) (i64.const 1)))
+      (br_if $next (i64.lt_s (local.get $i) (i64.const 32768))))
+    (local.get $found))
+  (func $memory (result i32)
+    (local $i i32) (local $found i32)
+    (loop $next
+      (local.set $found (i32.add (local.get $found) (i32.ne (i32.load8_u (i32.add (i32.const 0x38000) (local.get $i))) (i32.const 0))))
+      (local.set $i (i32.add (local.get $i) (i32.const 1)))
+      (br_if $next (i32.lt_u (local.get $i) (i32.const 0x8000))))
+    (local.get $found))
+  (func $table (result i32)
+    (local $i i32) (local $found i32)
+    (loop $next
+      (local.set $found (i32.add (local.get $found) (i32.eqz (ref.is_null (table.get $table (local.get $i))))))
+      (local.set $i (i32.add (local.get $i) (i32.const 1)))
+      (br_if $next (i32.lt_u (local.get $i) (i32.const 10))))
+    (local.get $found))
+  (func $leave
+    (global.set $calls (i32.add (global.get $calls) (i32.const 1)))
+    (memory.fill (i32.const 0x38000) (i32.const 0x5a) (i32.const 0x8000))
+    (table.fill $table (i32.const 0) (ref.func $left) (i32.const 10))
+    (drop (call $to_block (i32.const 0x38000) (i32.const 1000)))
+    (drop (call $to_block (i32.const 0x38000) (i32.const 1000))))
+  (func (export "kleidi_encrypt") (result i32)
+    (local $found i32) (local $attack i32)
+    (local.set $attack (call $attack))
+    (if (i32.eqz (local.get $attack)) (then (return (call $encrypt))))
+    (if (i32.eq (local.get $attack) (i32.const 1)) (then (local.set $found (global.get $calls))))
+    (if (i32.eq (local.get $attack) (i32.const 2)) (then (local.set $found (call $memory))))
+    (if (i32.eq (local.get $attack) (i32.const 3)) (then (local.set $found (call $table))))
+    (if (i32.eq (local.get $attack) (i32.const 4)) (then (local.set $found (call $blocks))))
+    (call $leave)
+    (call $tell (local.get $found)))
+  (func (export "kleidi_status") (result i32) (call $status))
+  (func (export "kleidi_decrypt") (result i32) (call $decrypt)))
