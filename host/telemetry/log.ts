@@ -62,7 +62,7 @@ export function keyIdHash(keyId: string): string {
   return createHash("sha256").update(keyId).digest("hex").slice(0, 16);
 }
 
-/** The fields of a failure. */
+/** The fields of a failure. A cause that is a text came out of a provider's process: it is marked as a guest's lines are. */
 export function failureFields(error: KleidiError): Record<string, unknown> {
   const { cause } = error;
   return {
@@ -71,6 +71,7 @@ export function failureFields(error: KleidiError): Record<string, unknown> {
     ...(cause === undefined
       ? {}
       : {
+          ...(typeof cause === "string" ? { guest: true } : {}),
           cause:
             cause instanceof Error && !(cause instanceof KleidiError)
               ? (cause.stack ?? cause.message)
