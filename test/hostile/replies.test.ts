@@ -1,0 +1,143 @@
+/** Guests whose replies are not what they were asked for. */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { checkStatusReply } from "../../host/kms/check-reply.ts";
+import { Keyset } from "../../host/kms/keyset.ts";
+import { Arena, call, FAILED, failure, plaintext, REPLY } from "./arena.ts";
+
+const arena = new Arena();
+const text = Buffer.from(plaintext).toString();
+const NO_MESSAGE = `${REPLY}: it is not a message of kleidi.provider.v1.EncryptReply`;
+const STANDS = `${REPLY}: the plaintext stands in what it would store`;
+
+describe("a guest that replies to Encrypt", () => {
+  const REPLIES: [attack: number, what: string, message: string, code?: "read-back-failed"][] = [
+    [1, "with the plaintext as its ciphertext", STANDS],
+    [2, "with the plaintext in an annotation", STANDS],
+    [3, "with a StatusReply", NO_MESSAGE],
+    [
+      4,
+      "with a DecryptReply",
+      'Cannot encrypt: provider "hostile" decrypts what it just encrypted to something else',
+      "read-back-failed",
+    ],
+    [
+      5,
+      "with an annotation of the host's",
+      `${REPLY}: an annotation's name is at or under kleidi.dev, which is the host's`,
+    ],
+    [6, "with an annotation whose name is no UTF-8", NO_MESSAGE],
+    [
+      7,
+      "with 30,000 annotations of nothing",
+      `${REPLY}: an annotation's name is not a domain name of two labels or more`,
+    ],
+    [8, "with groups within groups", NO_MESSAGE],
+    [9, "with a field that claims 2 GiB", NO_MESSAGE],
+  ];
+  for (const [attack, what, message, code = "provider-fault"] of REPLIES) {
+    test(`${what} is refused`, async () => {
+      const sandbox = await arena.enter("encrypt-reply");
+      await arena.refused(() => call(sandbox, "encrypt", attack), { code, message });
+      await call(sandbox, "encrypt", 0);
+      assert.deepEqual(sandbox.ends, []);
+    });
+  }
+});
+
+describe("a guest that replies to Decrypt", () => {
+  const ANOTHER = 'Cannot encrypt: provider "hostile" decrypts what it just encrypted to something else';
+  const NOT = 'Cannot encrypt: provider "hostile" cannot decrypt what it just encrypted';
+
+  test("with another call's plaintext stores nothing", async () => {
+    const sandbox = await arena.enter("decrypt-reply");
+    await arena.refused(() => call(sandbox, "encrypt", 1), { code: "read-back-failed", message: ANOTHER });
+    await call(sandbox, "encrypt", 0);
+  });
+
+  const SIZES: [attack: number, what: string, said: string][] = [
+    [2, "with nothing", "its plaintext is empty"],
+    [3, "with 513 bytes", "its plaintext is 513 bytes, at most 512 are allowed"],
+  ];
+  for (const [attack, what, said] of SIZES) {
+    test(`${what} is refused, and stores nothing`, async () => {
+      const sandbox = await arena.enter("decrypt-reply");
+      const message = `${REPLY}: ${said}`;
+      await arena.refused(() => call(sandbox, "decrypt", attack), { code: "provider-fault", message });
+      await arena.refused(() => call(sandbox, "encrypt", attack), { code: "read-back-failed", message: NOT });
+      await call(sandbox, "decrypt", 0);
+    });
+  }
+
+  test("with a failure in the plaintext's words is quoted to nobody but the log", async () => {
+    const sandbox = await arena.enter("decrypt-reply");
+    for (const rpc of ["decrypt", "encrypt"] as const) {
+      const error = await failure(() => call(sandbox, rpc, 4));
+      const message = 'Cannot decrypt: provider "hostile" says that its KMS does not answer';
+      assert.deepEqual([error.code, error.message, error.cause], ["backend-unreachable", message, text]);
+    }
+    await call(sandbox, "decrypt", 0);
+  });
+
+  test("with an error in the plaintext's words is quoted to nobody but the log", async () => {
+    const sandbox = await arena.enter("decrypt-reply");
+    const error = await failure(() => call(sandbox, "decrypt", 5));
+    assert.deepEqual([error.code, error.message], ["provider-fault", FAILED]);
+    assert.ok(String(error.cause).includes(text), "the log is told");
+    const readBack = await failure(() => call(sandbox, "encrypt", 5));
+    assert.deepEqual([readBack.code, readBack.message], ["read-back-failed", NOT]);
+    assert.ok(!String(readBack.cause).includes(text), "its cause is a sentence of ours");
+    await call(sandbox, "decrypt", 0);
+  });
+});
+
+describe("a guest that names as its version", () => {
+  const STATUS = 'Cannot accept the status of provider "hostile"';
+  const VERSIONS: [attack: number, what: string, message: string][] = [
+    [1, "what is no UTF-8", `${REPLY}: it is not a message of kleidi.provider.v1.StatusReply`],
+    [2, "two lines", `${STATUS}: a version has characters that cannot be printed`],
+    [3, "terminal escapes", `${STATUS}: a version has characters that cannot be printed`],
+    [4, "129 bytes", `${STATUS}: a version is 129 bytes, at most 128 are allowed`],
+    [5, "nothing", `${STATUS}: a version is empty`],
+    [6, "one that is an older one too", `${STATUS}: a version is there twice`],
+    [7, "one of 258", `${STATUS}: it names 257 older versions, at most 256 are allowed`],
+  ];
+  for (const [attack, what, message] of VERSIONS) {
+    test(`${what} is refused`, async () => {
+      const sandbox = await arena.enter("versions");
+      await arena.refused(() => call(sandbox, "status", attack), { code: "provider-fault", message });
+      await call(sandbox, "status", 0);
+    });
+  }
+
+  const DICE: [attack: number, what: string, message: RegExp][] = [
+    [
+      1,
+      "one of two by chance",
+      /^Cannot use key "attack-1": provider "hostile" went back from version [AB] to [AB]$/,
+    ],
+    [
+      2,
+      "another one each time",
+      /^Cannot use key "attack-2": provider "hostile" has named 1025 versions since the start, at most 1024 are allowed$/,
+    ],
+  ];
+  for (const [attack, what, message] of DICE) {
+    test(`${what} is refused in the end`, async () => {
+      const sandbox = await arena.enter("versions-random");
+      const { key } = await sandbox.key(`attack-${attack}`, "");
+      const keyset = new Keyset([key]);
+      const learnForEver = async () => {
+        for (;;) {
+          const reply = await sandbox.provider.status(key.name);
+          checkStatusReply("hostile", reply);
+          keyset.markGood(await keyset.learn(key, reply));
+        }
+      };
+      const [error] = await Promise.all([failure(learnForEver), arena.honestWork()]);
+      assert.equal(error.code, "provider-fault");
+      assert.match(error.message, message);
+      await call(sandbox, "status", 0);
+    });
+  }
+});
