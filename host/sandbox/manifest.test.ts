@@ -82,6 +82,7 @@ const NO_JSON: [string, Uint8Array][] = [
   ["half of a manifest", bytes(JSON.stringify(MANIFEST).slice(0, 40))],
   ["bytes that are no UTF-8", Buffer.concat([bytes(MANIFEST), Uint8Array.of(0xff)])],
   ["two manifests", bytes(JSON.stringify(MANIFEST).repeat(2))],
+  ["a byte order mark and a manifest", bytes(`\ufeff${JSON.stringify(MANIFEST)}`)],
 ];
 for (const [what, content] of NO_JSON) {
   test(`parseManifest refuses ${what}`, () => {

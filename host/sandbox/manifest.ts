@@ -39,7 +39,7 @@ export function parseManifest(provider: string, bytes: Uint8Array): Manifest {
   let text: string;
   let json: unknown;
   try {
-    text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
     json = JSON.parse(text);
   } catch (error) {
     throw invalid(`${action}: its manifest is no JSON`, error);
