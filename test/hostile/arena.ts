@@ -90,7 +90,7 @@ export class Arena {
   async refused(attack: () => Promise<unknown>, { code, message, cause }: Refusal): Promise<void> {
     const [error] = await Promise.all([failure(attack), this.honestWork()]);
     // where in a module something stands is of no interest here
-    const said = error.message.replace(/at byte \d+/g, "at byte N");
+    const said = error.message.replace(/ byte \d+/g, " byte N");
     assert.deepEqual({ message: said, code: error.code }, { message, code });
     if (cause !== undefined) assert.equal(String(error.cause), cause);
   }
