@@ -1,0 +1,84 @@
+/** Guests whose processes end again and again, and a process that is no longer ours. */
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { test } from "node:test";
+import { encodeFrame, Frame } from "../../host/sandbox/wire.mjs";
+import { Arena, both, call, failure, until } from "./arena.ts";
+
+const arena = new Arena();
+const PATIENCE = {
+  firstBackoffMs: 1,
+  lastBackoffMs: 2,
+  goodLifeMs: 600_000,
+  failures: 3,
+  firstQuarantineMs: 1500,
+  lastQuarantineMs: 600_000,
+};
+
+test("a guest that has its process killed three times is in quarantine, with its reason and its end, and is tried again then", async () => {
+  const sandbox = await arena.enter("loop", { patience: PATIENCE, deadlineMs: 300 });
+  for (let i = 1; i <= 3; i++) {
+    await both(sandbox.supervisor);
+    await arena.refused(() => call(sandbox, "encrypt", 1), {
+      code: "deadline",
+      message: 'Cannot encrypt: provider "hostile" ran into its deadline and was stopped',
+    });
+    await until(() => sandbox.ends.length >= i);
+  }
+  const reason = "its process ended 3 times in a row, at last: a call ran into its deadline";
+  const { state, quarantine } = sandbox.supervisor.state();
+  assert.deepEqual([state, quarantine?.reason], ["quarantined", reason]);
+  assert.deepEqual(sandbox.ends.slice(2), [`quarantine: ${reason}`]);
+  const end = new Date(quarantine?.until ?? 0).toISOString();
+  for (const rpc of ["status", "encrypt", "decrypt"] as const) {
+    await arena.refused(() => call(sandbox, rpc, 0), {
+      code: "provider-quarantined",
+      message: `Cannot ${rpc}: provider "hostile" is in quarantine, ${reason}; it is tried again at ${end}`,
+    });
+  }
+  assert.deepEqual(sandbox.supervisor.pids, [], "nothing of it runs");
+  await until(() => sandbox.supervisor.state().state === "ready");
+  assert.ok(Date.now() >= (quarantine?.until ?? Number.POSITIVE_INFINITY));
+  await call(sandbox, "encrypt", 0);
+  // one try, not another series; and longer than before
+  await both(sandbox.supervisor);
+  assert.equal((await failure(() => call(sandbox, "encrypt", 1))).code, "deadline");
+  await until(() => sandbox.supervisor.state().state === "quarantined");
+  const again = sandbox.supervisor.state().quarantine?.until ?? 0;
+  assert.ok(again - Date.now() > PATIENCE.firstQuarantineMs, "it is longer the second time");
+});
+
+/** Says that it is loaded, and then what no guest can say. */
+const TAKEN = `
+  const link = new (require("node:net").Socket)({ fd: 3 });
+  link.write(Buffer.from(process.argv[1], "base64"));
+  link.once("data", () => setTimeout(() => link.write(Buffer.from(process.argv[2], "base64")), 50));
+  link.on("error", () => {});
+`;
+
+test("a process that was taken over is the last one of its provider", async () => {
+  const says = [encodeFrame(Frame.LOADED, 0), encodeFrame(99, 1)].map((frame) => frame.toString("base64"));
+  let spawned = 0;
+  const sandbox = await arena.enter("loop", {
+    patience: { ...PATIENCE, firstQuarantineMs: 1 },
+    spawn: () => {
+      spawned += 1;
+      return spawn(process.execPath, ["-e", TAKEN, ...says], {
+        stdio: ["ignore", "ignore", "ignore", "pipe"],
+      });
+    },
+  });
+  const reason = "its process was taken over: it sent a frame of type 99";
+  await until(() => sandbox.supervisor.state().state === "quarantined");
+  assert.deepEqual(sandbox.ends, [`quarantine: ${reason}`]);
+  assert.equal(sandbox.supervisor.state().quarantine?.until, undefined);
+  const before = spawned;
+  for (const rpc of ["status", "encrypt", "decrypt"] as const) {
+    await arena.refused(() => call(sandbox, rpc, 0), {
+      code: "provider-quarantined",
+      message: `Cannot ${rpc}: provider "hostile" is in quarantine, ${reason}; it is not run again before the host is restarted`,
+    });
+  }
+  await until(() => sandbox.supervisor.state().processes === 0);
+  assert.equal(spawned, before, "none was started since");
+});
