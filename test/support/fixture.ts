@@ -49,8 +49,12 @@ export class Fixture {
   readonly socket = join(this.folder, "kms.sock");
   readonly log = join(this.folder, "kleidi.log");
   readonly #running = new Set<ChildProcess>();
+  readonly #keepOutput: boolean;
+  /** What hosts wrote to stdout and stderr, where it is kept; else stderr is the test's own. */
+  output = "";
 
-  constructor() {
+  constructor({ keepOutput = false }: { readonly keepOutput?: boolean } = {}) {
+    this.#keepOutput = keepOutput;
     mkdirSync(join(this.folder, "keys"), { mode: 0o700 });
   }
 
@@ -74,8 +78,13 @@ export class Fixture {
   /** Starts "kleidi serve" without waiting for it. */
   spawn(): ChildProcess {
     const host = spawn(kleidi, ["serve", "--config", this.config], {
-      stdio: ["ignore", "ignore", "inherit"],
+      stdio: this.#keepOutput ? ["ignore", "pipe", "pipe"] : ["ignore", "ignore", "inherit"],
     });
+    for (const stream of [host.stdout, host.stderr]) {
+      stream?.setEncoding("utf8").on("data", (text: string) => {
+        this.output += text;
+      });
+    }
     this.#running.add(host);
     host.once("exit", () => this.#running.delete(host));
     return host;

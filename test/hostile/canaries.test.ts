@@ -1,0 +1,221 @@
+/**
+ * A whole host with two providers: an honest one, and one that puts what it sees wherever it can. Tagged plaintexts and the keys'
+ * bytes are then looked for in everything that came out of the host.
+ */
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import type { ServiceError } from "@grpc/grpc-js";
+import { Grpc } from "../../host/error.ts";
+import { type DecryptInput, KmsClient } from "../../host/grpc/client.ts";
+import { buildGuests } from "../guests/build.ts";
+import { Fixture, type Key, localConfig, localModule, sha256Of } from "../support/fixture.ts";
+
+const fixture = new Fixture({ keepOutput: true });
+
+/** 32 bytes; the last one says what the gossip does with it. */
+const canary = (where: number) => `CANARY-of-a-seed/+"\\<>-4f9a1c3-${where}`;
+const CANARIES = Array.from({ length: 10 }, (_, where) => canary(where));
+/** The honest provider's. */
+const LOCALS = ['LOCALS-of-a-seed/+"\\<>-77bd02e-0', 'LOCALS-of-a-seed/+"\\<>-77bd02e-1'];
+const bytes = (text: string) => Buffer.from(text);
+
+interface Line {
+  readonly level: number;
+  readonly guest?: boolean;
+  readonly provider?: string;
+  readonly code?: string;
+  readonly msg: string;
+  readonly cause?: string;
+}
+
+/** What callers were told, with the metadata, by the RPC that failed. */
+const refusals: { rpc: string; where: number; error: ServiceError }[] = [];
+/** Replies of the honest provider, and Status. */
+const honestReplies: unknown[] = [];
+let lines: Line[] = [];
+
+before(async () => {
+  for (const text of [...CANARIES, ...LOCALS]) assert.equal(bytes(text).length, 32);
+  const { gossip } = await buildGuests();
+  const config = (active: "kek" | "talk") => {
+    const keys: Key[] = [
+      { name: "kek", provider: "local", use: active === "kek" ? "active" : "decrypt" },
+      { name: "talk", provider: "gossip", use: active === "talk" ? "active" : "decrypt" },
+    ];
+    const provider = (module: string, key: string) => ({
+      module,
+      sha256: sha256Of(module),
+      grants: { keystore: { keys: [key] } },
+    });
+    const providers = { local: provider(localModule, "kek"), gossip: provider(gossip, "talk") };
+    return localConfig(keys, { providers });
+  };
+  fixture.write(config("kek")).keyInit("kek").keyInit("talk");
+  const first = await fixture.serve();
+  const earlier = new KmsClient(fixture.socket);
+  const sealed: DecryptInput[] = [];
+  for (const text of LOCALS) sealed.push(await earlier.encrypt({ plaintext: bytes(text) }));
+  earlier.close();
+  await Fixture.stop(first);
+  honestReplies.push(...sealed);
+
+  fixture.write(config("talk"));
+  const host = await fixture.serve();
+  const client = new KmsClient(fixture.socket);
+  const { keyId } = await client.status();
+  const refused = (rpc: string, where: number) => (error: ServiceError) => {
+    refusals.push({ rpc, where, error });
+  };
+  for (const [where, text] of CANARIES.entries()) {
+    const ciphertext = bytes(text).map((byte) => byte ^ 0x55);
+    const annotations = { "format.kleidi.dev": bytes("1") };
+    const honest = Promise.all(sealed.map((each) => client.decrypt(each)));
+    await Promise.all([
+      client.encrypt({ plaintext: bytes(text), uid: "encrypt" }).catch(refused("encrypt", where)),
+      client.decrypt({ ciphertext, keyId, annotations, uid: "decrypt" }).catch(refused("decrypt", where)),
+    ]);
+    const opened = (await honest).map(({ plaintext }) => Buffer.from(plaintext).toString());
+    assert.deepEqual(opened, LOCALS, "the honest provider works");
+    // every call after it runs in an instance that must know nothing of it
+    await client.encrypt({ plaintext: Buffer.alloc(32, 1) });
+    honestReplies.push(await client.status());
+  }
+  client.close();
+  assert.equal(await Fixture.stop(host), 0);
+  lines = fixture
+    .readLog()
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line) as Line);
+});
+after(() => fixture.close());
+
+const said = (value: unknown) =>
+  JSON.stringify(value, (_, each) =>
+    each instanceof Uint8Array
+      ? `${Buffer.from(each).toString("latin1")} ${Buffer.from(each).toString("hex")}`
+      : each,
+  );
+
+/** Everything that came out of the host and is not a provider's own channel. What is added to the host (metrics, audit) is added here. */
+function sinks(): Record<string, string> {
+  return {
+    "errors and metadata of gRPC": refusals
+      .map(({ error }) => `${error.message} ${error.details} ${said(error.metadata.toJSON())}`)
+      .join("\n"),
+    "the honest provider's replies and Status": honestReplies.map(said).join("\n"),
+    "stdout and stderr": fixture.output,
+    "the host's own lines of the log": lines
+      .filter(({ guest }) => guest !== true)
+      .map(said)
+      .join("\n"),
+  };
+}
+
+/** All the ways in which bytes are written, in lower case. */
+function writings(secret: Uint8Array): string[] {
+  const buffer = Buffer.from(secret);
+  const plain = buffer.toString("latin1");
+  // within something longer, base64 depends on what stands before
+  const base64 = [0, 1, 2].flatMap((shift) => {
+    const whole = Buffer.concat([Buffer.alloc(shift), buffer])
+      .toString("base64")
+      .replace(/=+$/, "");
+    const inner = whole.slice(shift === 0 ? 0 : shift + 1, -2);
+    return [inner, inner.replaceAll("+", "-").replaceAll("/", "_")];
+  });
+  const escaped = JSON.stringify(plain).slice(1, -1);
+  const all = [plain, escaped, JSON.stringify(escaped).slice(1, -1), buffer.toString("hex"), ...base64];
+  return [...all, encodeURIComponent(plain), buffer.join(",")].map((text) => text.toLowerCase());
+}
+
+function assertAbsent(secret: Uint8Array, name: string, everywhere: Record<string, string>): void {
+  for (const [sink, text] of Object.entries(everywhere)) {
+    const haystack = text.toLowerCase();
+    for (const writing of writings(secret)) {
+      assert.ok(!haystack.includes(writing), `${name} is in ${sink}`);
+    }
+  }
+}
+
+test("the search finds a secret however it is written", () => {
+  const secret = Buffer.from(canary(0));
+  const within = Buffer.concat([Buffer.from("ab"), secret, Buffer.from("cd")]);
+  const written = [
+    JSON.stringify({ msg: canary(0) }),
+    JSON.stringify(JSON.stringify({ msg: canary(0) })),
+    secret.toString("hex").toUpperCase(),
+    ...[0, 1, 2].flatMap((at) =>
+      (["base64", "base64url"] as const).map((form) => within.subarray(at).toString(form)),
+    ),
+    encodeURIComponent(canary(0)),
+    said({ ciphertext: new Uint8Array(within) }),
+  ];
+  for (const text of written) {
+    assert.throws(() => assertAbsent(secret, "it", { text }), /it is in text/, text);
+  }
+});
+
+test("each way to gossip ends as it should", () => {
+  const codes = (rpc: string) =>
+    Object.fromEntries(
+      refusals.filter((each) => each.rpc === rpc).map(({ where, error }) => [where, error.code]),
+    );
+  const { UNAVAILABLE, INTERNAL, PERMISSION_DENIED } = Grpc;
+  assert.deepEqual(codes("encrypt"), {
+    1: UNAVAILABLE,
+    2: INTERNAL,
+    3: PERMISSION_DENIED,
+    4: INTERNAL,
+    5: INTERNAL,
+    6: INTERNAL,
+    7: INTERNAL,
+    8: UNAVAILABLE,
+    9: INTERNAL,
+  });
+  assert.deepEqual(codes("decrypt"), { 3: PERMISSION_DENIED, 7: INTERNAL, 8: UNAVAILABLE, 9: INTERNAL });
+});
+
+test("a plaintext is in nothing that came out of the host but what its provider was told to keep", () => {
+  for (const text of [...CANARIES, ...LOCALS]) assertAbsent(bytes(text), text, sinks());
+});
+
+test("a plaintext is in the log only in lines that are marked as a guest's own, by its provider alone", () => {
+  const marked = lines.filter(({ guest }) => guest === true);
+  for (const text of CANARIES) {
+    const levels = marked.filter(({ msg }) => msg === text).map(({ level }) => level);
+    assert.deepEqual(new Set(levels), new Set([20, 40]), "the search finds what is there");
+    assert.ok(marked.some(({ msg }) => msg === bytes(text).toString("hex")));
+    assert.ok(
+      marked.some(({ msg, level }) => level === 50 && msg === `{"level":60,"guest":false,"msg":"${text}"}`),
+    );
+  }
+  assert.ok(
+    marked.some(({ cause }) => cause?.includes(canary(1))),
+    "a failure's words, as its cause",
+  );
+  assert.ok(
+    marked.some(({ cause }) => cause?.includes(canary(2))),
+    "an error's words, as its cause",
+  );
+  for (const { provider, code } of marked) assert.ok(provider === "gossip" || code !== undefined);
+  for (const text of LOCALS)
+    assertAbsent(bytes(text), text, { "the gossip's lines": marked.map(said).join("\n") });
+});
+
+test("no later instance of a provider holds what an earlier one was given", () => {
+  const found = (what: string) => lines.filter(({ msg }) => msg === what).length;
+  assert.ok(found("PRESENT") > 0, "the search finds what is there");
+  assert.equal(found("LEFTOVER"), 0);
+});
+
+test("no byte of a key is in anything that came out of the host, the providers' own lines too", () => {
+  for (const name of ["kek", "talk"]) {
+    const [, , encoded = ""] = readFileSync(join(fixture.folder, "keys", `${name}.key`), "utf8").split(" ");
+    const key = Buffer.from(encoded, "base64url");
+    assert.equal(key.length, 32);
+    assertAbsent(key, name, { ...sinks(), "the whole log": lines.map(said).join("\n") });
+  }
+});
