@@ -327,5 +327,7 @@ export function confinement(memoryBytes: number): string[] {
     // Most of a process's memory is garbage of short life: bounded, it stays at half, and collecting it costs no more than this.
     "--max-semi-space-size=8",
     "--max-old-space-size=64",
+    // Memories of guests lie outside of that bound, and instances that are gone keep theirs until they are collected.
+    "--expose-gc",
   ];
 }

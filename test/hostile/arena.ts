@@ -150,10 +150,33 @@ export async function call(sandbox: Sandbox, rpc: Rpc, attack: number): Promise<
   return reply;
 }
 
-/** What a guest tells with $tell: the number in its ciphertext, before any read-back. */
-export async function told(sandbox: Sandbox, attack: number): Promise<number> {
+/** Encrypt without the host's read-back and checks. */
+export async function encrypt(sandbox: Sandbox, attack: number): Promise<Sealed> {
   const request = { key: `attack-${attack}`, version: "v1", plaintext, associatedData: new Uint8Array() };
-  const { ciphertext } = await sandbox.provider.encrypt(request);
+  return await sandbox.provider.encrypt(request);
+}
+
+/** What a guest tells with $tell: the number in its ciphertext. */
+export async function told(sandbox: Sandbox, attack: number): Promise<number> {
+  const { ciphertext } = await encrypt(sandbox, attack);
   assert.equal(ciphertext.length, 4);
   return Buffer.from(ciphertext).readInt32LE();
+}
+
+/** The most KiB that a process has had resident, read now and then until it is gone. */
+export function watchPeak(pid: number | undefined): () => number {
+  let peak = 0;
+  const timer = setInterval(() => {
+    try {
+      const [, resident] = /VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
+      peak = Math.max(peak, Number(resident ?? 0));
+    } catch {
+      clearInterval(timer);
+    }
+  }, 50);
+  return () => {
+    clearInterval(timer);
+    assert.ok(peak > 0, "it was seen");
+    return peak;
+  };
 }

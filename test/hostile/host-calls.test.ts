@@ -1,6 +1,5 @@
 /** Guests that abuse what the host does for them: too often, with bad requests, under another's grant, past their time. */
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import { Crypto as SoftwareCrypto } from "@peculiar/webcrypto";
 import { Keystore } from "../../host/broker/keystore/keystore.ts";
@@ -8,7 +7,7 @@ import { answer, type Gate, type HostAnswer } from "../../host/host-call.ts";
 import { associatedData } from "../../host/kms/key-id.ts";
 import { open, seal } from "../../host/kms/seal.ts";
 import { localModule } from "../support/fixture.ts";
-import { Arena, both, call, plaintext, told, until } from "./arena.ts";
+import { Arena, both, call, plaintext, told, until, watchPeak } from "./arena.ts";
 import { guest } from "./guest.ts";
 
 const arena = new Arena();
@@ -213,21 +212,3 @@ describe("a guest that looks for what an earlier call left", () => {
     });
   }
 });
-
-/** The most KiB that a process has had resident, read now and then until it is gone. */
-function watchPeak(pid: number | undefined): () => number {
-  let peak = 0;
-  const timer = setInterval(() => {
-    try {
-      const [, resident] = /VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
-      peak = Math.max(peak, Number(resident ?? 0));
-    } catch {
-      clearInterval(timer);
-    }
-  }, 50);
-  return () => {
-    clearInterval(timer);
-    assert.ok(peak > 0, "it was seen");
-    return peak;
-  };
-}

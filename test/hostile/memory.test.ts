@@ -1,7 +1,8 @@
 /** Guests that take more room than they have: memory, tables, Extism's blocks, an output that is not theirs. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { Arena, call, FAILED, plaintext, REPLY, told } from "./arena.ts";
+import type { Gate } from "../../host/host-call.ts";
+import { Arena, both, call, encrypt, FAILED, failure, REPLY, told, watchPeak } from "./arena.ts";
 
 const arena = new Arena();
 const PAGES = (16 << 20) / 65_536;
@@ -24,6 +25,38 @@ describe("a guest that takes memory to the end", () => {
     const calls = Array.from({ length: 32 }, () => told(sandbox, 1));
     const [pages] = await Promise.all([Promise.all(calls), arena.honestWork()]);
     assert.deepEqual(new Set(pages), new Set([PAGES]));
+    assert.deepEqual(sandbox.ends, []);
+  });
+
+  test("and writes it, call after call, leaves no garbage of gigabytes", async () => {
+    const sandbox = await arena.enter("memory-held", { keys: ["mine"], deadlineMs: 10_000 });
+    await both(sandbox.supervisor);
+    const peak = watchPeak(sandbox.supervisor.pids[0]);
+    // 1.6 GiB together; left to itself the collector let nearly all of it lie
+    for (let i = 0; i < 100; i++) await encrypt(sandbox, 2);
+    await arena.honestWork();
+    assert.ok(peak() < 600 << 10, `at most ${peak()} KiB resident`);
+    await call(sandbox, "encrypt", 0);
+    assert.deepEqual(sandbox.ends, []);
+  });
+
+  test("and writes it, and is given up while it waits for the host, leaves no garbage of gigabytes", async () => {
+    const gate: Gate = () => new Promise(() => {});
+    const sandbox = await arena.enter("memory-held", { gate, keys: ["mine"], deadlineMs: 1000 });
+    await both(sandbox.supervisor);
+    const peak = watchPeak(sandbox.supervisor.pids[0]);
+    for (let i = 0; i < 5; i++) {
+      const calls = Array.from({ length: 16 }, () => failure(() => encrypt(sandbox, 1)));
+      for (const { message } of await Promise.all(calls)) {
+        assert.equal(
+          message,
+          'Cannot encrypt: provider "hostile" ran into its deadline while it waited for the host',
+        );
+      }
+    }
+    await arena.honestWork();
+    assert.ok(peak() < 800 << 10, `at most ${peak()} KiB resident`);
+    await call(sandbox, "encrypt", 0);
     assert.deepEqual(sandbox.ends, []);
   });
 
@@ -139,8 +172,7 @@ describe("a guest that gives out", () => {
   ] as const) {
     test(`a block and ${what} it then has given what it was`, async () => {
       const sandbox = await arena.enter("output-twice");
-      const request = { key: `attack-${attack}`, version: "v1", plaintext, associatedData: new Uint8Array() };
-      assert.deepEqual((await sandbox.provider.encrypt(request)).ciphertext, Uint8Array.of(7));
+      assert.deepEqual((await encrypt(sandbox, attack)).ciphertext, Uint8Array.of(7));
     });
   }
 });

@@ -91,7 +91,12 @@ export async function createInstance(module, imports, outputBytes) {
     config: Object.create(null),
   });
 
+  const { exports } = await plugin.getInstance();
+  const memory = /** @type {{ buffer: ArrayBuffer } | undefined} */ (exports.memory);
+
   return {
+    /** Bytes of its memory now. */
+    size: () => memory?.buffer.byteLength ?? 0,
     /**
      * Runs one export, once.
      * @param {string} name

@@ -13,6 +13,8 @@ import { createInstance } from "./instance.mjs";
 // Instances made ahead of need. Encrypt with its read-back takes two.
 const SPARES = 4;
 const MAX_HOST_FRAME = 64 << 20;
+// Memory of instances that are gone and not collected yet. Left to itself the collector lets it come to gigabytes.
+const MAX_GARBAGE = 128 << 20;
 const NONE = new Uint8Array();
 
 const link = new Socket({ fd: 3, readable: true, writable: true });
@@ -31,9 +33,10 @@ let guest;
 /** @type {Instance[]} */
 const spares = [];
 let refilling = false;
+let garbage = 0;
 /**
- * Calls that run, each with what takes the answer to its host call while one is on its way.
- * @type {Map<number, { answer?: (reply: Uint8Array) => void }>}
+ * Calls that run, each with its instance, and with what takes the answer to its host call, or its end, while one is on its way.
+ * @type {Map<number, { instance?: Instance, answer?: (reply: Uint8Array) => void, abandon?: (why: Error) => void }>}
  */
 const calls = new Map();
 
@@ -41,7 +44,11 @@ const reader = new FrameReader(MAX_HOST_FRAME, (type, call, payload) => {
   if (type === Frame.LOAD) void load(payload);
   else if (type === Frame.CALL) void run(call, payload);
   else if (type === Frame.ANSWER) calls.get(call)?.answer?.(new Uint8Array(payload));
-  else if (type === Frame.DROP) calls.delete(call);
+  else if (type === Frame.DROP) {
+    // The engine keeps a suspended stack, and all that it refers to, until it goes on: it goes on to its end.
+    calls.get(call)?.abandon?.(new Error("the call is over"));
+    drop(call);
+  }
 });
 link.on("data", (/** @type {Buffer} */ chunk) => reader.push(chunk));
 link.on("end", () => process.exit(0));
@@ -85,16 +92,28 @@ async function fresh() {
 async function run(call, payload) {
   const rpc = RPCS[payload.readUInt8(0)];
   const input = new Uint8Array(payload.subarray(1));
-  calls.set(call, {});
+  /** @type {{ instance?: Instance }} */
+  const state = {};
+  calls.set(call, state);
   try {
     if (guest === undefined) throw new Error("no module is loaded");
     const instance = spares.pop() ?? (await fresh());
+    state.instance = instance;
     const output = await instance.call(`kleidi_${rpc}`, input, hostCallsOf(call, guest.hostCalls));
-    if (calls.delete(call)) writer.send(Frame.RESULT, call, output);
+    if (drop(call)) writer.send(Frame.RESULT, call, output);
   } catch (error) {
-    if (calls.delete(call)) writer.send(Frame.FAILED, call, text.encode(reason(error)));
+    if (drop(call)) writer.send(Frame.FAILED, call, text.encode(reason(error)));
   }
   setImmediate(refill);
+}
+
+/**
+ * The call is over, and its instance garbage. True where it was not over before.
+ * @param {number} call
+ */
+function drop(call) {
+  garbage += calls.get(call)?.instance?.size() ?? 0;
+  return calls.delete(call);
 }
 
 /**
@@ -117,11 +136,11 @@ function hostCallsOf(call, budget) {
     }
     const computed = capability === "crypto" ? computeReply(operation, request) : undefined;
     if (computed !== undefined) return computed;
-    return await new Promise((resolve) => {
-      // A call that was dropped gets no answer: its instance stays suspended until it is collected.
+    return await new Promise((resolve, reject) => {
       const state = calls.get(call);
-      if (state === undefined) return;
+      if (state === undefined) return reject(new Error("the call is over"));
       state.answer = resolve;
+      state.abandon = reject;
       const names = [capability, operation].flatMap((name) => [name.length, ...text.encode(name)]);
       writer.send(Frame.HOST_CALL, call, Uint8Array.from(names), request);
     });
@@ -143,6 +162,11 @@ function computeReply(operation, request) {
 }
 
 async function refill() {
+  if (garbage > MAX_GARBAGE) {
+    garbage = 0;
+    // There with --expose-gc (../child.ts). It takes some milliseconds.
+    globalThis.gc?.();
+  }
   if (refilling || guest === undefined) return;
   refilling = true;
   try {
