@@ -1,6 +1,6 @@
 /**
  * What the gate costs for each host call, apart from the way to it and from what is performed: an operation that does nothing,
- * called as it is and through decide → witness → perform. 
+ * called as it is and through decide → witness → perform.
  */
 import { createGate, type Operation } from "../host/broker/gate.ts";
 import { answer, type HostAnswer, type HostCall } from "../host/host-call.ts";

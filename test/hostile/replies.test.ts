@@ -95,8 +95,8 @@ describe("a guest that names as its version", () => {
   const STATUS = 'Cannot accept the status of provider "hostile"';
   const VERSIONS: [attack: number, what: string, message: string][] = [
     [1, "what is no UTF-8", `${REPLY}: it is not a message of kleidi.provider.v1.StatusReply`],
-    [2, "two lines", `${STATUS}: a version has characters that cannot be printed`],
-    [3, "terminal escapes", `${STATUS}: a version has characters that cannot be printed`],
+    [2, "two lines", `${STATUS}: a version has a character that is no printable ASCII, or a space`],
+    [3, "terminal escapes", `${STATUS}: a version has a character that is no printable ASCII, or a space`],
     [4, "129 bytes", `${STATUS}: a version is 129 bytes, at most 128 are allowed`],
     [5, "nothing", `${STATUS}: a version is empty`],
     [6, "one that is an older one too", `${STATUS}: a version is there twice`],
