@@ -69,7 +69,8 @@ const revoked = field(
     ),
     key: field(z.string().regex(KEY_ID).optional(), {
       expected: "16 upper-case hex digits",
-      meaning: "A key's id, as minisign prints it, with zeros in front to 16 digits: no signature of this key counts.",
+      meaning:
+        "A key's id, as minisign prints it, with zeros in front to 16 digits: no signature of this key counts.",
       example: "<the id in the first line of the .pub file>",
       absent: "`sha256` is there",
       suggest: (source) => source.toUpperCase().replace(/^0X/, "").padStart(16, "0"),
