@@ -10,7 +10,7 @@ import { buildGuests } from "../guests/build.ts";
 import { localModule } from "../support/fixture.ts";
 import { type Sandbox, startSandbox } from "../support/sandbox.ts";
 
-const DEADLINE_MS = 700;
+const DEADLINE_MS = 2000;
 const FAILED = 'Cannot get a reply of provider "bad": its guest failed';
 const REPLY = 'Cannot accept the reply of provider "bad"';
 const plaintext = new Uint8Array(32).fill(0x5a);
