@@ -3,7 +3,8 @@
  * the broker's gate to the sandbox as a function of this type.
  */
 
-export type Rpc = "status" | "encrypt" | "decrypt";
+/** "provision" is run by "kleidi key init" only, in a process of its own; a serving host never does. */
+export type Rpc = "status" | "encrypt" | "decrypt" | "provision";
 
 /** Every capability and its operations (docs/ABI.md, section 5). What is not here does not exist. */
 export const CAPABILITIES = {
@@ -20,6 +21,8 @@ export const CAPABILITIES = {
   ],
   keystore: ["info", "seal", "open"],
   log: ["write"],
+  tpm: ["enter", "transmit", "leave"],
+  state: ["get", "put"],
 } as const satisfies Record<string, readonly string[]>;
 
 export type Capability = keyof typeof CAPABILITIES;

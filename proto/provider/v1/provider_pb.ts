@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file provider/v1/provider.proto.
  */
 export const file_provider_v1_provider: GenFile = /*@__PURE__*/
-  fileDesc("Chpwcm92aWRlci92MS9wcm92aWRlci5wcm90bxISa2xlaWRpLnByb3ZpZGVyLnYxIhwKDVN0YXR1c1JlcXVlc3QSCwoDa2V5GAEgASgJImQKC1N0YXR1c1JlcGx5EiwKB2ZhaWx1cmUYASABKAsyGy5rbGVpZGkucHJvdmlkZXIudjEuRmFpbHVyZRIPCgd2ZXJzaW9uGAIgASgJEhYKDm9sZGVyX3ZlcnNpb25zGAMgAygJIloKDkVuY3J5cHRSZXF1ZXN0EgsKA2tleRgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJEhEKCXBsYWludGV4dBgDIAEoDBIXCg9hc3NvY2lhdGVkX2RhdGEYBCABKAwihQEKDEVuY3J5cHRSZXBseRIsCgdmYWlsdXJlGAEgASgLMhsua2xlaWRpLnByb3ZpZGVyLnYxLkZhaWx1cmUSEgoKY2lwaGVydGV4dBgCIAEoDBIzCgthbm5vdGF0aW9ucxgDIAMoCzIeLmtsZWlkaS5wcm92aWRlci52MS5Bbm5vdGF0aW9uIpABCg5EZWNyeXB0UmVxdWVzdBILCgNrZXkYASABKAkSDwoHdmVyc2lvbhgCIAEoCRISCgpjaXBoZXJ0ZXh0GAMgASgMEhcKD2Fzc29jaWF0ZWRfZGF0YRgEIAEoDBIzCgthbm5vdGF0aW9ucxgFIAMoCzIeLmtsZWlkaS5wcm92aWRlci52MS5Bbm5vdGF0aW9uIk8KDERlY3J5cHRSZXBseRIsCgdmYWlsdXJlGAEgASgLMhsua2xlaWRpLnByb3ZpZGVyLnYxLkZhaWx1cmUSEQoJcGxhaW50ZXh0GAIgASgMIikKCkFubm90YXRpb24SDAoEbmFtZRgBIAEoCRINCgV2YWx1ZRgCIAEoDCIoCgdGYWlsdXJlEgwKBGNvZGUYASABKA0SDwoHbWVzc2FnZRgCIAEoCSI4CglIb3N0UmVwbHkSDAoEY29kZRgBIAEoDRIPCgdtZXNzYWdlGAIgASgJEgwKBGJvZHkYAyABKAwiMQoPTG9nV3JpdGVSZXF1ZXN0Eg0KBWxldmVsGAEgASgNEg8KB21lc3NhZ2UYAiABKAkiIgoTS2V5c3RvcmVJbmZvUmVxdWVzdBILCgNrZXkYASABKAkiHwoMS2V5c3RvcmVJbmZvEg8KB3ZlcnNpb24YASABKAkiXwoTS2V5c3RvcmVTZWFsUmVxdWVzdBILCgNrZXkYASABKAkSDwoHdmVyc2lvbhgCIAEoCRIRCglwbGFpbnRleHQYAyABKAwSFwoPYXNzb2NpYXRlZF9kYXRhGAQgASgMIlwKE0tleXN0b3JlT3BlblJlcXVlc3QSCwoDa2V5GAEgASgJEg8KB3ZlcnNpb24YAiABKAkSDgoGc2VhbGVkGAMgASgMEhcKD2Fzc29jaWF0ZWRfZGF0YRgEIAEoDCIlChNDcnlwdG9SYW5kb21SZXF1ZXN0Eg4KBmxlbmd0aBgBIAEoDSI2ChNDcnlwdG9EaWdlc3RSZXF1ZXN0EhEKCWFsZ29yaXRobRgBIAEoCRIMCgRkYXRhGAIgASgMIkEKEUNyeXB0b0htYWNSZXF1ZXN0EhEKCWFsZ29yaXRobRgBIAEoCRILCgNrZXkYAiABKAwSDAoEZGF0YRgDIAEoDCJfChFDcnlwdG9Ia2RmUmVxdWVzdBIRCglhbGdvcml0aG0YASABKAkSCwoDa2V5GAIgASgMEgwKBHNhbHQYAyABKAwSDAoEaW5mbxgEIAEoDBIOCgZsZW5ndGgYBSABKA0iVgoRQ3J5cHRvQWVhZFJlcXVlc3QSCwoDa2V5GAEgASgMEg0KBW5vbmNlGAIgASgMEgwKBGRhdGEYAyABKAwSFwoPYXNzb2NpYXRlZF9kYXRhGAQgASgMIjkKEENyeXB0b0NmYlJlcXVlc3QSCwoDa2V5GAEgASgMEgoKAml2GAIgASgMEgwKBGRhdGEYAyABKAwiRQoRQ3J5cHRvRWNkaFJlcXVlc3QSDQoFY3VydmUYASABKAkSEwoLcHJpdmF0ZV9rZXkYAiABKAwSDAoEcGVlchgDIAEoDGIGcHJvdG8z");
+  fileDesc("Chpwcm92aWRlci92MS9wcm92aWRlci5wcm90bxISa2xlaWRpLnByb3ZpZGVyLnYxIhwKDVN0YXR1c1JlcXVlc3QSCwoDa2V5GAEgASgJImQKC1N0YXR1c1JlcGx5EiwKB2ZhaWx1cmUYASABKAsyGy5rbGVpZGkucHJvdmlkZXIudjEuRmFpbHVyZRIPCgd2ZXJzaW9uGAIgASgJEhYKDm9sZGVyX3ZlcnNpb25zGAMgAygJIloKDkVuY3J5cHRSZXF1ZXN0EgsKA2tleRgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJEhEKCXBsYWludGV4dBgDIAEoDBIXCg9hc3NvY2lhdGVkX2RhdGEYBCABKAwihQEKDEVuY3J5cHRSZXBseRIsCgdmYWlsdXJlGAEgASgLMhsua2xlaWRpLnByb3ZpZGVyLnYxLkZhaWx1cmUSEgoKY2lwaGVydGV4dBgCIAEoDBIzCgthbm5vdGF0aW9ucxgDIAMoCzIeLmtsZWlkaS5wcm92aWRlci52MS5Bbm5vdGF0aW9uIpABCg5EZWNyeXB0UmVxdWVzdBILCgNrZXkYASABKAkSDwoHdmVyc2lvbhgCIAEoCRISCgpjaXBoZXJ0ZXh0GAMgASgMEhcKD2Fzc29jaWF0ZWRfZGF0YRgEIAEoDBIzCgthbm5vdGF0aW9ucxgFIAMoCzIeLmtsZWlkaS5wcm92aWRlci52MS5Bbm5vdGF0aW9uIk8KDERlY3J5cHRSZXBseRIsCgdmYWlsdXJlGAEgASgLMhsua2xlaWRpLnByb3ZpZGVyLnYxLkZhaWx1cmUSEQoJcGxhaW50ZXh0GAIgASgMIikKCkFubm90YXRpb24SDAoEbmFtZRgBIAEoCRINCgV2YWx1ZRgCIAEoDCIoCgdGYWlsdXJlEgwKBGNvZGUYASABKA0SDwoHbWVzc2FnZRgCIAEoCSI/ChBQcm92aXNpb25SZXF1ZXN0EgsKA2tleRgBIAEoCRIOCgZzY2hlbWUYAiABKAkSDgoGaW1wb3J0GAMgASgMIk8KDlByb3Zpc2lvblJlcGx5EiwKB2ZhaWx1cmUYASABKAsyGy5rbGVpZGkucHJvdmlkZXIudjEuRmFpbHVyZRIPCgd2ZXJzaW9uGAIgASgJIjgKCUhvc3RSZXBseRIMCgRjb2RlGAEgASgNEg8KB21lc3NhZ2UYAiABKAkSDAoEYm9keRgDIAEoDCIxCg9Mb2dXcml0ZVJlcXVlc3QSDQoFbGV2ZWwYASABKA0SDwoHbWVzc2FnZRgCIAEoCSIiChNLZXlzdG9yZUluZm9SZXF1ZXN0EgsKA2tleRgBIAEoCSIfCgxLZXlzdG9yZUluZm8SDwoHdmVyc2lvbhgBIAEoCSJfChNLZXlzdG9yZVNlYWxSZXF1ZXN0EgsKA2tleRgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJEhEKCXBsYWludGV4dBgDIAEoDBIXCg9hc3NvY2lhdGVkX2RhdGEYBCABKAwiXAoTS2V5c3RvcmVPcGVuUmVxdWVzdBILCgNrZXkYASABKAkSDwoHdmVyc2lvbhgCIAEoCRIOCgZzZWFsZWQYAyABKAwSFwoPYXNzb2NpYXRlZF9kYXRhGAQgASgMIiUKE0NyeXB0b1JhbmRvbVJlcXVlc3QSDgoGbGVuZ3RoGAEgASgNIjYKE0NyeXB0b0RpZ2VzdFJlcXVlc3QSEQoJYWxnb3JpdGhtGAEgASgJEgwKBGRhdGEYAiABKAwiQQoRQ3J5cHRvSG1hY1JlcXVlc3QSEQoJYWxnb3JpdGhtGAEgASgJEgsKA2tleRgCIAEoDBIMCgRkYXRhGAMgASgMIl8KEUNyeXB0b0hrZGZSZXF1ZXN0EhEKCWFsZ29yaXRobRgBIAEoCRILCgNrZXkYAiABKAwSDAoEc2FsdBgDIAEoDBIMCgRpbmZvGAQgASgMEg4KBmxlbmd0aBgFIAEoDSJWChFDcnlwdG9BZWFkUmVxdWVzdBILCgNrZXkYASABKAwSDQoFbm9uY2UYAiABKAwSDAoEZGF0YRgDIAEoDBIXCg9hc3NvY2lhdGVkX2RhdGEYBCABKAwiOQoQQ3J5cHRvQ2ZiUmVxdWVzdBILCgNrZXkYASABKAwSCgoCaXYYAiABKAwSDAoEZGF0YRgDIAEoDCJFChFDcnlwdG9FY2RoUmVxdWVzdBINCgVjdXJ2ZRgBIAEoCRITCgtwcml2YXRlX2tleRgCIAEoDBIMCgRwZWVyGAMgASgMIhEKD1RwbUVudGVyUmVxdWVzdCIcCgpUcG1Db250ZXh0Eg4KBm1lbW9yeRgBIAEoDCIlChJUcG1UcmFuc21pdFJlcXVlc3QSDwoHY29tbWFuZBgBIAEoDCIhCg9UcG1MZWF2ZVJlcXVlc3QSDgoGbWVtb3J5GAEgASgMIh8KD1N0YXRlR2V0UmVxdWVzdBIMCgRuYW1lGAEgASgJIi4KD1N0YXRlUHV0UmVxdWVzdBIMCgRuYW1lGAEgASgJEg0KBXZhbHVlGAIgASgMYgZwcm90bzM");
 
 /**
  * Is this key usable, and which version of it should encrypt?
@@ -250,6 +250,61 @@ export const FailureSchema: GenMessage<Failure> = /*@__PURE__*/
   messageDesc(file_provider_v1_provider, 7);
 
 /**
+ * @generated from message kleidi.provider.v1.ProvisionRequest
+ */
+export type ProvisionRequest = Message<"kleidi.provider.v1.ProvisionRequest"> & {
+  /**
+   * @generated from field: string key = 1;
+   */
+  key: string;
+
+  /**
+   * "" or a scheme that the provider's page names.
+   *
+   * @generated from field: string scheme = 2;
+   */
+  scheme: string;
+
+  /**
+   * Key material from outside, where the key is imported; absent: the provider has its KMS make the key.
+   *
+   * @generated from field: bytes import = 3;
+   */
+  import: Uint8Array;
+};
+
+/**
+ * Describes the message kleidi.provider.v1.ProvisionRequest.
+ * Use `create(ProvisionRequestSchema)` to create a new message.
+ */
+export const ProvisionRequestSchema: GenMessage<ProvisionRequest> = /*@__PURE__*/
+  messageDesc(file_provider_v1_provider, 8);
+
+/**
+ * @generated from message kleidi.provider.v1.ProvisionReply
+ */
+export type ProvisionReply = Message<"kleidi.provider.v1.ProvisionReply"> & {
+  /**
+   * @generated from field: kleidi.provider.v1.Failure failure = 1;
+   */
+  failure?: Failure | undefined;
+
+  /**
+   * The version that Status will report for the key.
+   *
+   * @generated from field: string version = 2;
+   */
+  version: string;
+};
+
+/**
+ * Describes the message kleidi.provider.v1.ProvisionReply.
+ * Use `create(ProvisionReplySchema)` to create a new message.
+ */
+export const ProvisionReplySchema: GenMessage<ProvisionReply> = /*@__PURE__*/
+  messageDesc(file_provider_v1_provider, 9);
+
+/**
  * The answer to every host call.
  *
  * @generated from message kleidi.provider.v1.HostReply
@@ -278,7 +333,7 @@ export type HostReply = Message<"kleidi.provider.v1.HostReply"> & {
  * Use `create(HostReplySchema)` to create a new message.
  */
 export const HostReplySchema: GenMessage<HostReply> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 8);
+  messageDesc(file_provider_v1_provider, 10);
 
 /**
  * @generated from message kleidi.provider.v1.LogWriteRequest
@@ -304,7 +359,7 @@ export type LogWriteRequest = Message<"kleidi.provider.v1.LogWriteRequest"> & {
  * Use `create(LogWriteRequestSchema)` to create a new message.
  */
 export const LogWriteRequestSchema: GenMessage<LogWriteRequest> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 9);
+  messageDesc(file_provider_v1_provider, 11);
 
 /**
  * @generated from message kleidi.provider.v1.KeystoreInfoRequest
@@ -321,7 +376,7 @@ export type KeystoreInfoRequest = Message<"kleidi.provider.v1.KeystoreInfoReques
  * Use `create(KeystoreInfoRequestSchema)` to create a new message.
  */
 export const KeystoreInfoRequestSchema: GenMessage<KeystoreInfoRequest> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 10);
+  messageDesc(file_provider_v1_provider, 12);
 
 /**
  * @generated from message kleidi.provider.v1.KeystoreInfo
@@ -340,7 +395,7 @@ export type KeystoreInfo = Message<"kleidi.provider.v1.KeystoreInfo"> & {
  * Use `create(KeystoreInfoSchema)` to create a new message.
  */
 export const KeystoreInfoSchema: GenMessage<KeystoreInfo> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 11);
+  messageDesc(file_provider_v1_provider, 13);
 
 /**
  * @generated from message kleidi.provider.v1.KeystoreSealRequest
@@ -372,7 +427,7 @@ export type KeystoreSealRequest = Message<"kleidi.provider.v1.KeystoreSealReques
  * Use `create(KeystoreSealRequestSchema)` to create a new message.
  */
 export const KeystoreSealRequestSchema: GenMessage<KeystoreSealRequest> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 12);
+  messageDesc(file_provider_v1_provider, 14);
 
 /**
  * @generated from message kleidi.provider.v1.KeystoreOpenRequest
@@ -406,7 +461,7 @@ export type KeystoreOpenRequest = Message<"kleidi.provider.v1.KeystoreOpenReques
  * Use `create(KeystoreOpenRequestSchema)` to create a new message.
  */
 export const KeystoreOpenRequestSchema: GenMessage<KeystoreOpenRequest> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 13);
+  messageDesc(file_provider_v1_provider, 15);
 
 /**
  * @generated from message kleidi.provider.v1.CryptoRandomRequest
@@ -425,7 +480,7 @@ export type CryptoRandomRequest = Message<"kleidi.provider.v1.CryptoRandomReques
  * Use `create(CryptoRandomRequestSchema)` to create a new message.
  */
 export const CryptoRandomRequestSchema: GenMessage<CryptoRandomRequest> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 14);
+  messageDesc(file_provider_v1_provider, 16);
 
 /**
  * @generated from message kleidi.provider.v1.CryptoDigestRequest
@@ -449,7 +504,7 @@ export type CryptoDigestRequest = Message<"kleidi.provider.v1.CryptoDigestReques
  * Use `create(CryptoDigestRequestSchema)` to create a new message.
  */
 export const CryptoDigestRequestSchema: GenMessage<CryptoDigestRequest> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 15);
+  messageDesc(file_provider_v1_provider, 17);
 
 /**
  * @generated from message kleidi.provider.v1.CryptoHmacRequest
@@ -476,7 +531,7 @@ export type CryptoHmacRequest = Message<"kleidi.provider.v1.CryptoHmacRequest"> 
  * Use `create(CryptoHmacRequestSchema)` to create a new message.
  */
 export const CryptoHmacRequestSchema: GenMessage<CryptoHmacRequest> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 16);
+  messageDesc(file_provider_v1_provider, 18);
 
 /**
  * @generated from message kleidi.provider.v1.CryptoHkdfRequest
@@ -515,7 +570,7 @@ export type CryptoHkdfRequest = Message<"kleidi.provider.v1.CryptoHkdfRequest"> 
  * Use `create(CryptoHkdfRequestSchema)` to create a new message.
  */
 export const CryptoHkdfRequestSchema: GenMessage<CryptoHkdfRequest> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 17);
+  messageDesc(file_provider_v1_provider, 19);
 
 /**
  * aead_seal and aead_open: AES-GCM, the key 16 or 32 bytes, the nonce 12, the tag the last 16 of the sealed data.
@@ -549,7 +604,7 @@ export type CryptoAeadRequest = Message<"kleidi.provider.v1.CryptoAeadRequest"> 
  * Use `create(CryptoAeadRequestSchema)` to create a new message.
  */
 export const CryptoAeadRequestSchema: GenMessage<CryptoAeadRequest> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 18);
+  messageDesc(file_provider_v1_provider, 20);
 
 /**
  * aes_cfb_encrypt and aes_cfb_decrypt: full-block (128 bit) feedback, the key 16 or 32 bytes, the iv 16.
@@ -578,7 +633,7 @@ export type CryptoCfbRequest = Message<"kleidi.provider.v1.CryptoCfbRequest"> & 
  * Use `create(CryptoCfbRequestSchema)` to create a new message.
  */
 export const CryptoCfbRequestSchema: GenMessage<CryptoCfbRequest> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 19);
+  messageDesc(file_provider_v1_provider, 21);
 
 /**
  * ecdh: the x coordinate of private_key * peer. Without peer: the public point of private_key.
@@ -613,5 +668,120 @@ export type CryptoEcdhRequest = Message<"kleidi.provider.v1.CryptoEcdhRequest"> 
  * Use `create(CryptoEcdhRequestSchema)` to create a new message.
  */
 export const CryptoEcdhRequestSchema: GenMessage<CryptoEcdhRequest> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 20);
+  messageDesc(file_provider_v1_provider, 22);
+
+/**
+ * kleidi:tpm. enter waits for this provider's turn at its TPM and gives back what the last leave remembered.
+ *
+ * @generated from message kleidi.provider.v1.TpmEnterRequest
+ */
+export type TpmEnterRequest = Message<"kleidi.provider.v1.TpmEnterRequest"> & {
+};
+
+/**
+ * Describes the message kleidi.provider.v1.TpmEnterRequest.
+ * Use `create(TpmEnterRequestSchema)` to create a new message.
+ */
+export const TpmEnterRequestSchema: GenMessage<TpmEnterRequest> = /*@__PURE__*/
+  messageDesc(file_provider_v1_provider, 23);
+
+/**
+ * @generated from message kleidi.provider.v1.TpmContext
+ */
+export type TpmContext = Message<"kleidi.provider.v1.TpmContext"> & {
+  /**
+   * As leave gave it; empty after the start, and after a call that ended without leave: then nothing of this provider's is in the TPM.
+   *
+   * @generated from field: bytes memory = 1;
+   */
+  memory: Uint8Array;
+};
+
+/**
+ * Describes the message kleidi.provider.v1.TpmContext.
+ * Use `create(TpmContextSchema)` to create a new message.
+ */
+export const TpmContextSchema: GenMessage<TpmContext> = /*@__PURE__*/
+  messageDesc(file_provider_v1_provider, 24);
+
+/**
+ * A command of TPM 2.0 Part 3, header included, at most 4,096 bytes; the body of the reply is the TPM's response.
+ *
+ * @generated from message kleidi.provider.v1.TpmTransmitRequest
+ */
+export type TpmTransmitRequest = Message<"kleidi.provider.v1.TpmTransmitRequest"> & {
+  /**
+   * @generated from field: bytes command = 1;
+   */
+  command: Uint8Array;
+};
+
+/**
+ * Describes the message kleidi.provider.v1.TpmTransmitRequest.
+ * Use `create(TpmTransmitRequestSchema)` to create a new message.
+ */
+export const TpmTransmitRequestSchema: GenMessage<TpmTransmitRequest> = /*@__PURE__*/
+  messageDesc(file_provider_v1_provider, 25);
+
+/**
+ * @generated from message kleidi.provider.v1.TpmLeaveRequest
+ */
+export type TpmLeaveRequest = Message<"kleidi.provider.v1.TpmLeaveRequest"> & {
+  /**
+   * At most 1,024 bytes, kept in the host's memory only.
+   *
+   * @generated from field: bytes memory = 1;
+   */
+  memory: Uint8Array;
+};
+
+/**
+ * Describes the message kleidi.provider.v1.TpmLeaveRequest.
+ * Use `create(TpmLeaveRequestSchema)` to create a new message.
+ */
+export const TpmLeaveRequestSchema: GenMessage<TpmLeaveRequest> = /*@__PURE__*/
+  messageDesc(file_provider_v1_provider, 26);
+
+/**
+ * kleidi:state
+ *
+ * @generated from message kleidi.provider.v1.StateGetRequest
+ */
+export type StateGetRequest = Message<"kleidi.provider.v1.StateGetRequest"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message kleidi.provider.v1.StateGetRequest.
+ * Use `create(StateGetRequestSchema)` to create a new message.
+ */
+export const StateGetRequestSchema: GenMessage<StateGetRequest> = /*@__PURE__*/
+  messageDesc(file_provider_v1_provider, 27);
+
+/**
+ * @generated from message kleidi.provider.v1.StatePutRequest
+ */
+export type StatePutRequest = Message<"kleidi.provider.v1.StatePutRequest"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * 1 to 16,384 bytes.
+   *
+   * @generated from field: bytes value = 2;
+   */
+  value: Uint8Array;
+};
+
+/**
+ * Describes the message kleidi.provider.v1.StatePutRequest.
+ * Use `create(StatePutRequestSchema)` to create a new message.
+ */
+export const StatePutRequestSchema: GenMessage<StatePutRequest> = /*@__PURE__*/
+  messageDesc(file_provider_v1_provider, 28);
 

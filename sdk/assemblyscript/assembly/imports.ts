@@ -79,3 +79,18 @@ export declare function crypto_aes_cfb_decrypt(request: u64): u64;
 
 @external("kleidi:crypto", "ecdh")
 export declare function crypto_ecdh(request: u64): u64;
+
+@external("kleidi:tpm", "enter")
+export declare function tpm_enter(request: u64): u64;
+
+@external("kleidi:tpm", "transmit")
+export declare function tpm_transmit(request: u64): u64;
+
+@external("kleidi:tpm", "leave")
+export declare function tpm_leave(request: u64): u64;
+
+@external("kleidi:state", "get")
+export declare function state_get(request: u64): u64;
+
+@external("kleidi:state", "put")
+export declare function state_put(request: u64): u64;
