@@ -18,7 +18,7 @@ const schema = z.strictObject({
       z.strictObject({
         capability: word,
         operations: z.array(word).min(1).max(32),
-        rpcs: z.array(z.enum(["status", "encrypt", "decrypt"])).min(1),
+        rpcs: z.array(z.enum(["status", "encrypt", "decrypt", "provision"])).min(1),
         why: said,
       }),
     )

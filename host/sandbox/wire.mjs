@@ -28,7 +28,7 @@ export const Frame = /** @type {const} */ ({
 });
 
 /** The exports that serve the RPCs are these names behind "kleidi_". */
-export const RPCS = /** @type {const} */ (["status", "encrypt", "decrypt"]);
+export const RPCS = /** @type {const} */ (["status", "encrypt", "decrypt", "provision"]);
 
 /**
  * @typedef {object} LoadOptions
