@@ -7,6 +7,7 @@ const REQUESTS: Request[] = [
   { capability: "log", operations: ["write"], rpcs: ["status", "encrypt"] },
   { capability: "keystore", operations: ["seal", "info"], rpcs: ["encrypt"] },
   { capability: "keystore", operations: ["open"], rpcs: ["decrypt"] },
+  { capability: "keystore", operations: ["info"], rpcs: ["provision"] },
 ];
 const KEYSTORE: Grants = { keystore: { keys: ["main"] } };
 const NOT_REQUESTED = "its manifest does not request it";
@@ -32,6 +33,9 @@ const TABLE: [HostCall["rpc"], string, string, Grants, string | undefined][] = [
   ["decrypt", "keystore", "open", NARROWED, undefined],
   ["encrypt", "keystore", "seal", NARROWED, "the configuration grants it in decrypt only"],
   ["decrypt", "keystore", "seal", NARROWED, NOT_REQUESTED],
+  ["provision", "keystore", "info", NARROWED, undefined],
+  ["provision", "keystore", "info", {}, NOT_GRANTED],
+  ["provision", "keystore", "open", KEYSTORE, NOT_REQUESTED],
 ];
 
 for (const [rpc, capability, operation, grants, reason] of TABLE) {

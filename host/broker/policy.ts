@@ -17,6 +17,15 @@ export interface Grant {
 /** What the configuration grants to one provider. */
 export interface Grants {
   readonly keystore?: (Grant & { readonly keys: readonly string[] }) | undefined;
+  readonly tpm?:
+    | (Grant & {
+        readonly device: string;
+        readonly hierarchies: readonly string[];
+        readonly persistent: readonly number[];
+        readonly templates: readonly string[];
+      })
+    | undefined;
+  readonly state?: (Grant & { readonly names: readonly string[] }) | undefined;
 }
 
 /** Which line of the configuration allows the call, or why it is denied. */
@@ -47,7 +56,8 @@ export function decide(
   if (grant === undefined) {
     return { allowed: false, reason: `${what}: the configuration does not grant it` };
   }
-  if (grant.rpcs !== undefined && !grant.rpcs.includes(call.rpc)) {
+  // Provisioning is narrowed otherwise: the manifest asks for it, and only an operator's "kleidi key init" runs it.
+  if (call.rpc !== "provision" && grant.rpcs !== undefined && !grant.rpcs.includes(call.rpc)) {
     return {
       allowed: false,
       reason: `${what}: the configuration grants it in ${grant.rpcs.join(", ")} only`,
