@@ -1,4 +1,5 @@
 /** Marshals TPM 2.0 commands for tests, and takes responses apart. */
+import { createHash, createHmac } from "node:crypto";
 import { STORAGE_PRIMARY } from "../../host/broker/tpm/template.ts";
 
 export const OWNER = 0x40000001;
@@ -51,6 +52,20 @@ const sensitive = (userAuth: Uint8Array, data: Uint8Array) => sized(join(sized(u
 
 export const createPrimary = (hierarchy = OWNER, template = STORAGE_PRIMARY) =>
   command(0x131, [hierarchy], [EMPTY_AUTH], sensitive(NONE, NONE), sized(template), u16(0), u32(0));
+
+/** The same, authorized by an HMAC session that is neither salted nor bound, and that ends with it. */
+export function createPrimaryBySession(session: number, nonceTpm: Uint8Array): Uint8Array {
+  const parameters = [sensitive(NONE, NONE), sized(STORAGE_PRIMARY), u16(0), u32(0)];
+  const nonce = new Uint8Array(16);
+  const attributes = 0;
+  // cpHash (Part 1, 16.7): the name of a hierarchy is its handle. The HMAC's key is empty (Part 1, 19.6.5).
+  const cpHash = createHash("sha256")
+    .update(join(u32(0x131), u32(OWNER), ...parameters))
+    .digest();
+  const signed = join(cpHash, nonce, nonceTpm, u8(attributes));
+  const hmac = Uint8Array.from(createHmac("sha256", "").update(signed).digest());
+  return command(0x131, [OWNER], [{ handle: session, nonce, attributes, hmac }], ...parameters);
+}
 
 export const HMAC_KEY = 0x00040472;
 export const SEALED = 0x00000452;

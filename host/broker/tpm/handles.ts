@@ -52,6 +52,7 @@ export class HandleTable implements Owned {
   clear(): number[] {
     const all = [...this.#real.values()];
     this.#real.clear();
+    if (this.#next > LAST) this.#next = FIRST;
     return all;
   }
 

@@ -1,0 +1,136 @@
+/**
+ * One TPM: connected when it is needed, left at the first failure. A late answer would be taken for the next response, so a
+ * connection that timed out is never used again; what may be left in the TPM is flushed on the next one.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import { FLUSHABLE, flushContext, handlesListed, listHandles, startup } from "./housekeeping.ts";
+import { codeOf, faultOf, Rc } from "./response.ts";
+import type { Transport, Where } from "./transport.ts";
+import { TransportError } from "./transport-error.ts";
+
+/** Codes with which a TPM asks for the same command again (TPM 2.0 Part 2, 6.6.3). Never a lockout or an authorization failure. */
+const ASKS_AGAIN: ReadonlySet<number> = new Set([Rc.RETRY, Rc.TESTING, Rc.YIELDED]);
+const RETRIES = 5;
+const FIRST_BACK_OFF_MS = 10;
+export const TIMEOUT_MS = 2000;
+
+export interface DeviceOptions {
+  readonly where: Where;
+  /** For one command. */
+  readonly timeoutMs?: number | undefined;
+  /** Nothing that was loaded is there any more, or can be reached. Told at once, before the failed exchange rejects. */
+  readonly onLost: (why: string) => void;
+}
+
+/** Not to be used by two at once: queue.ts. */
+export class Device {
+  readonly #where: Where;
+  readonly #timeoutMs: number;
+  readonly #onLost: (why: string) => void;
+  #connection: Transport | undefined;
+  /** Something of ours may be in the TPM that nobody knows the handle of. */
+  #orphans = false;
+
+  constructor({ where, timeoutMs = TIMEOUT_MS, onLost }: DeviceOptions) {
+    this.#where = where;
+    this.#timeoutMs = timeoutMs;
+    this.#onLost = onLost;
+  }
+
+  /** @throws TransportError the connection is then given up */
+  async exchange(command: Uint8Array): Promise<Uint8Array> {
+    const connection = this.#connection ?? (await this.#connect());
+    for (let attempt = 0; ; attempt++) {
+      const response = await this.#once(connection, command);
+      const code = codeOf(response);
+      if (code === Rc.INITIALIZE) this.#drop(connection, "the TPM was reset");
+      if (!ASKS_AGAIN.has(code) || attempt === RETRIES) return response;
+      await sleep(FIRST_BACK_OFF_MS << attempt);
+      // The handles in the command were those of a connection that is gone.
+      if (this.#connection !== connection)
+        throw new TransportError("the connection ended between two attempts");
+    }
+  }
+
+  /** The TPM answered something that cannot be: what is in it is not known any more. */
+  abandon(why: string): void {
+    if (this.#connection !== undefined) this.#drop(this.#connection, why);
+  }
+
+  get isConnected(): boolean {
+    return this.#connection !== undefined;
+  }
+
+  async close(): Promise<void> {
+    if (this.#connection === undefined && this.#orphans && !this.#where.managed) {
+      // The only chance to take away what a lost connection left.
+      await this.#connect().catch(() => {});
+    }
+    const connection = this.#connection;
+    this.#connection = undefined;
+    connection?.close();
+  }
+
+  async #connect(): Promise<Transport> {
+    let connection: Transport | undefined;
+    const opening = this.#where.open(() => this.#drop(connection, "the connection ended"));
+    try {
+      connection = await this.#inTime(opening);
+    } catch (error) {
+      opening.then((late) => late.close()).catch(() => {});
+      throw error;
+    }
+    if (!this.#where.managed) await this.#takeOver(connection);
+    this.#connection = connection;
+    return connection;
+  }
+
+  /** Without a resource manager the host is the only client: what is loaded was left by a connection before this one. */
+  async #takeOver(connection: Transport): Promise<void> {
+    const code = codeOf(await this.#once(connection, startup()));
+    if (code !== 0 && code !== Rc.INITIALIZE) {
+      connection.close();
+      throw new TransportError(`Startup gave 0x${code.toString(16)}`);
+    }
+    for (const first of FLUSHABLE) {
+      for (const handle of handlesListed(await this.#once(connection, listHandles(first)))) {
+        await this.#once(connection, flushContext(handle));
+      }
+    }
+    this.#orphans = false;
+  }
+
+  async #once(connection: Transport, command: Uint8Array): Promise<Uint8Array> {
+    try {
+      const response = await this.#inTime(connection.exchange(command));
+      const fault = faultOf(response);
+      if (fault !== undefined) throw new TransportError(fault);
+      return response;
+    } catch (error) {
+      const why = error instanceof Error ? error.message : "it failed";
+      this.#drop(connection, why);
+      throw error instanceof TransportError ? error : new TransportError(why);
+    }
+  }
+
+  #drop(connection: Transport | undefined, why: string): void {
+    connection?.close();
+    this.#orphans = true;
+    if (connection === undefined || this.#connection !== connection) return;
+    this.#connection = undefined;
+    this.#onLost(why);
+  }
+
+  async #inTime<T>(work: Promise<T>): Promise<T> {
+    const late = Promise.withResolvers<never>();
+    const timer = setTimeout(
+      () => late.reject(new TransportError(`no answer in ${this.#timeoutMs} ms`)),
+      this.#timeoutMs,
+    );
+    try {
+      return await Promise.race([work, late.promise]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}

@@ -1,0 +1,46 @@
+/** How a TPM is reached. One connection, one command at a time; after any failure the connection is not used again. */
+import { openMssim, openSwtpm, type SocketAddress } from "./socket.ts";
+import { openTpmrm } from "./tpmrm.ts";
+
+export interface Transport {
+  /** Sends a command and gives the whole response. Rejects with TransportError. */
+  exchange(command: Uint8Array): Promise<Uint8Array>;
+  /** At once; an exchange in the air rejects. */
+  close(): void;
+}
+
+export interface Where {
+  /** As the configuration has it. */
+  readonly name: string;
+  /**
+   * Whether a resource manager stands between, which gives each connection a space of its own and empties it at its end. Where none
+   * does, the host is the TPM's only client, starts it up, and cleans up itself.
+   */
+  readonly managed: boolean;
+  /** @param onClosed told once when the other side ends an idle connection, or says what it was not asked */
+  open(onClosed: () => void): Promise<Transport>;
+}
+
+const LOOPBACK_PORT = /^(127(?:\.\d{1,3}){3}|\[::1\]):(\d{1,5})$/;
+
+/**
+ * @param name "/dev/tpmrm0", "swtpm:/path", "swtpm:127.0.0.1:2321" or "mssim:127.0.0.1:2321"
+ * @throws RangeError for anything else
+ */
+export function whereIs(name: string): Where {
+  if (/^\/dev\/tpmrm\d{1,3}$/.test(name)) return { name, managed: true, open: () => openTpmrm(name) };
+  const [, kind, rest = ""] = /^(swtpm|mssim):(.+)$/.exec(name) ?? [];
+  const [, host, port] = LOOPBACK_PORT.exec(rest) ?? [];
+  const tcp: SocketAddress | undefined =
+    host === undefined ? undefined : { host: host.replace(/[[\]]/g, ""), port: Number(port) };
+  if (kind === "mssim" && tcp !== undefined) {
+    return { name, managed: false, open: (onClosed) => openMssim(tcp, onClosed) };
+  }
+  const address = tcp ?? (rest.startsWith("/") ? { path: rest } : undefined);
+  if (kind === "swtpm" && address !== undefined) {
+    return { name, managed: false, open: (onClosed) => openSwtpm(address, onClosed) };
+  }
+  throw new RangeError(
+    `Cannot open the TPM "${name}": a device is /dev/tpmrm0, swtpm:/path, swtpm:127.0.0.1:2321 or mssim:127.0.0.1:2321`,
+  );
+}

@@ -1,0 +1,141 @@
+/** A virtual TPM of its own for a test: swtpm, with its state in a temporary folder, and tpm2-tools that speak to it. */
+import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { connect, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { promisify } from "node:util";
+import { requireDebian } from "./debian.ts";
+
+const run = promisify(execFile);
+
+export class Swtpm {
+  readonly folder = mkdtempSync(join(tmpdir(), "kleidi-swtpm-"));
+  readonly #port: number | undefined;
+  #process: ChildProcess | undefined;
+
+  private constructor(port: number | undefined) {
+    this.#port = port;
+  }
+
+  /** Starts one that listens on a Unix socket, or on two TCP ports of the loopback address. */
+  static async start(kind: "unix" | "tcp" = "unix"): Promise<Swtpm> {
+    requireDebian(["swtpm", "tpm2-tools"]);
+    const swtpm = new Swtpm(kind === "tcp" ? await freePorts() : undefined);
+    await swtpm.start();
+    return swtpm;
+  }
+
+  get socket(): string {
+    return join(this.folder, "tpm.sock");
+  }
+
+  get port(): number {
+    return this.#port ?? 0;
+  }
+
+  /** What a grant calls this device. */
+  get device(): string {
+    return this.#port === undefined ? `swtpm:${this.socket}` : `swtpm:127.0.0.1:${this.#port}`;
+  }
+
+  /** The value of TPM2TOOLS_TCTI. */
+  get tcti(): string {
+    return this.#port === undefined ? `swtpm:path=${this.socket}` : `swtpm:host=127.0.0.1,port=${this.#port}`;
+  }
+
+  async start(): Promise<void> {
+    const at = (kind: string, suffix: string, add: number) =>
+      this.#port === undefined
+        ? [`--${kind}`, `type=unixio,path=${this.socket}${suffix},mode=0600`]
+        : [`--${kind}`, `type=tcp,port=${this.#port + add},bindaddr=127.0.0.1`];
+    this.#process = spawn(
+      "swtpm",
+      [
+        ...["socket", "--tpm2", "--tpmstate", `dir=${this.folder},mode=0600`],
+        ...at("server", "", 0),
+        ...at("ctrl", ".ctrl", 1),
+        ...["--flags", "not-need-init,startup-clear"],
+      ],
+      { stdio: "ignore" },
+    );
+    await this.#untilListening();
+  }
+
+  signal(name: NodeJS.Signals): void {
+    this.#process?.kill(name);
+  }
+
+  /** Ends it; its state stays, and start() begins again from it. */
+  async kill(name: NodeJS.Signals = "SIGTERM"): Promise<void> {
+    const running = this.#process;
+    this.#process = undefined;
+    if (running === undefined || running.exitCode !== null || running.signalCode !== null) return;
+    const exited = once(running, "exit");
+    running.kill("SIGCONT");
+    running.kill(name);
+    await exited;
+  }
+
+  async stop(): Promise<void> {
+    await this.kill();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  /** Runs one of tpm2-tools in the folder; whoever holds the data connection must have let go of it. */
+  async tool(name: string, ...args: string[]): Promise<string> {
+    const { stdout } = await run(name, args, {
+      cwd: this.folder,
+      env: { ...process.env, TPM2TOOLS_TCTI: this.tcti },
+      timeout: 20_000,
+    });
+    return stdout;
+  }
+
+  /** What is loaded in the TPM: empty when nothing is. */
+  async loaded(): Promise<string> {
+    const kinds = ["handles-transient", "handles-loaded-session", "handles-saved-session"];
+    let all = "";
+    for (const kind of kinds) all += await this.tool("tpm2_getcap", kind);
+    return all;
+  }
+
+  async #untilListening(): Promise<void> {
+    // The control channel: a connection to the other one would count as the TPM's one client.
+    for (let i = 0; i < 500; i++) {
+      const socket =
+        this.#port === undefined ? connect(`${this.socket}.ctrl`) : connect(this.#port + 1, "127.0.0.1");
+      const open = await Promise.race([
+        once(socket, "connect").then(
+          () => true,
+          () => false,
+        ),
+        sleep(1000, false, { ref: false }),
+      ]);
+      socket.destroy();
+      if (open) return;
+      await sleep(5);
+    }
+    throw new Error("swtpm does not listen");
+  }
+}
+
+/** A port that is free, and so is the next one. */
+async function freePorts(): Promise<number> {
+  for (;;) {
+    const first = createServer();
+    await once(first.listen(0, "127.0.0.1"), "listening");
+    const address = first.address();
+    const port = typeof address === "object" ? (address?.port ?? 0) : 0;
+    const second = createServer();
+    const free = await new Promise<boolean>((resolve) => {
+      second.once("error", () => resolve(false));
+      second.listen(port + 1, "127.0.0.1", () => resolve(true));
+    });
+    await new Promise((resolve) => first.close(resolve));
+    await new Promise((resolve) => (free ? second.close(resolve) : resolve(undefined)));
+    if (free) return port;
+  }
+}
