@@ -1,0 +1,32 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { inspect } from "node:util";
+import { Memory } from "./memory.ts";
+
+function withBytes(): Memory {
+  const memory = new Memory();
+  memory.set(Uint8Array.of(0xde, 0xad));
+  return memory;
+}
+
+test("a memory cannot be printed", () => {
+  const memory = withBytes();
+  assert.equal(`${memory}`, "[memory]");
+  assert.equal(JSON.stringify({ memory }), '{"memory":"[memory]"}');
+  assert.doesNotMatch(inspect(memory, { depth: 9, showHidden: true }), /222|173|dead/);
+});
+
+test("a memory is a copy, and is given away once", () => {
+  const bytes = Uint8Array.of(1);
+  const memory = new Memory();
+  memory.set(bytes);
+  bytes.fill(9);
+  assert.deepEqual(memory.take(), Uint8Array.of(1));
+  assert.deepEqual(memory.take(), new Uint8Array());
+});
+
+test("a memory that is wiped is empty", () => {
+  const memory = withBytes();
+  memory.wipe();
+  assert.deepEqual(memory.take(), new Uint8Array());
+});
