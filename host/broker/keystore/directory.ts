@@ -4,20 +4,10 @@
  * it) outlives the key file: it is how a lost key is told from one that never was.
  */
 import { randomBytes } from "node:crypto";
-import {
-  closeSync,
-  fsyncSync,
-  linkSync,
-  lstatSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  type Stats,
-  unlinkSync,
-  writeSync,
-} from "node:fs";
+import { readFileSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { KleidiError } from "../../error.ts";
+import { folderFault, type Invalid, publish, readPrivate, statOf, writeDurably } from "../files.ts";
 import { fingerprint, formatKeyFile, KEY_BYTES, KeyBytes, parseKeyFile } from "./key-file.ts";
 
 export interface KeyRecord {
@@ -45,8 +35,8 @@ export class KeyDirectory {
   load(name: string): KeyBytes {
     const path = this.keyPath(name);
     const action = `Cannot load key "${name}" from ${path}`;
-    const status = statOf(path);
-    if (status === undefined) {
+    const text = readPrivate(path, MAX_FILE, invalid(action));
+    if (text === undefined) {
       const record = this.record(name);
       if (record === undefined) {
         throw new KleidiError(
@@ -59,21 +49,11 @@ export class KeyDirectory {
         `${action}: the file is gone. The key was made on ${record.created} with fingerprint ${record.fingerprint}; restore it from its backup`,
       );
     }
-    if (!status.isFile()) throw new KleidiError("key-file-invalid", `${action}: it is no regular file`);
-    if ((status.mode & 0o077) !== 0) {
-      const mode = (status.mode & 0o777).toString(8).padStart(4, "0");
-      throw new KleidiError(
-        "key-file-invalid",
-        `${action}: its mode is ${mode}, others may have read it; it should be 0600`,
-      );
+    try {
+      return parseKeyFile(name, path, text.toString("utf8"));
+    } finally {
+      text.fill(0);
     }
-    if (status.size > MAX_FILE) {
-      throw new KleidiError(
-        "key-file-invalid",
-        `${action}: it is ${status.size} bytes, at most ${MAX_FILE} are allowed`,
-      );
-    }
-    return parseKeyFile(name, path, readText(path, action));
   }
 
   record(name: string): KeyRecord | undefined {
@@ -97,7 +77,8 @@ export class KeyDirectory {
   create(name: string, pin?: string): KeyRecord {
     const path = this.keyPath(name);
     const action = `Cannot make key "${name}" in ${this.path}`;
-    this.#assertFolder(action);
+    const fault = folderFault(this.path);
+    if (fault !== undefined) throw invalid(action)(fault);
     const staged = join(this.path, `.${name}.key.new`);
     const record = this.record(name);
     if (statOf(path) !== undefined) throw new KleidiError("key-exists", `${action}: ${path} exists already`);
@@ -121,70 +102,22 @@ export class KeyDirectory {
     bytes.wipe();
     writeDurably(join(this.path, `.${name}.json.new`), `${JSON.stringify(made)}\n`);
     renameSync(join(this.path, `.${name}.json.new`), join(this.path, `${name}.json`));
-    this.#publish(staged, path);
+    publish(staged, path);
     return made;
   }
 
   /** A "key init" that was ended between record and link left the whole key: it is finished, not made again. */
   #resume(name: string, staged: string, record: KeyRecord): boolean {
-    if (statOf(staged) === undefined) return false;
-    const bytes = parseKeyFile(name, staged, readText(staged, `Cannot finish making key "${name}"`));
+    const text = readPrivate(staged, MAX_FILE, invalid(`Cannot finish making key "${name}"`));
+    if (text === undefined) return false;
+    const bytes = parseKeyFile(name, staged, text.toString("utf8"));
+    text.fill(0);
     const same = fingerprint(bytes) === record.fingerprint;
     bytes.wipe();
-    if (same) this.#publish(staged, this.keyPath(name));
+    if (same) publish(staged, this.keyPath(name));
     return same;
   }
-
-  #publish(staged: string, path: string): void {
-    syncFolder(this.path);
-    // link, not rename: it fails where a file is, instead of replacing it.
-    linkSync(staged, path);
-    unlinkSync(staged);
-    syncFolder(this.path);
-  }
-
-  /** The folder is never made here: an unmounted volume looks like one that is missing. */
-  #assertFolder(action: string): void {
-    const status = statOf(this.path);
-    if (status?.isDirectory()) return;
-    const actual = status === undefined ? "does not exist" : "is no folder";
-    throw new KleidiError(
-      "key-file-invalid",
-      `${action}: the folder ${actual}. If no volume is missing, make it: install -d -m 0700 ${this.path}`,
-    );
-  }
 }
 
-function statOf(path: string): Stats | undefined {
-  return lstatSync(path, { throwIfNoEntry: false });
-}
-
-function readText(path: string, action: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch (error) {
-    const reason = (error as NodeJS.ErrnoException).code ?? "unknown";
-    throw new KleidiError("key-file-invalid", `${action}: it cannot be read (${reason})`, error);
-  }
-}
-
-function writeDurably(path: string, text: string): void {
-  // What a killed "key init" left unfinished was never linked to a name that counts.
-  if (statOf(path) !== undefined) unlinkSync(path);
-  const file = openSync(path, "wx", 0o600);
-  try {
-    writeSync(file, text);
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
-  }
-}
-
-function syncFolder(path: string): void {
-  const folder = openSync(path, "r");
-  try {
-    fsyncSync(folder);
-  } finally {
-    closeSync(folder);
-  }
-}
+const invalid: (action: string) => Invalid = (action) => (what, cause) =>
+  new KleidiError("key-file-invalid", `${action}: ${what}`, cause);

@@ -1,0 +1,104 @@
+/**
+ * Files that only the host may read, and that are never replaced. Shared by the capabilities that keep some: they are the only ones
+ * of the broker that touch the file system.
+ */
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  fsyncSync,
+  linkSync,
+  lstatSync,
+  openSync,
+  readSync,
+  type Stats,
+  unlinkSync,
+  writeSync,
+} from "node:fs";
+import { dirname } from "node:path";
+
+/** The status of what stands at a path; a link is not followed. */
+export function statOf(path: string): Stats | undefined {
+  return lstatSync(path, { throwIfNoEntry: false });
+}
+
+/** Makes the error for a file that is not as it should be. */
+export type Invalid = (what: string, cause?: unknown) => Error;
+
+/**
+ * Reads a whole file that nobody else could have read or put there by a link.
+ * @param maxBytes more is refused
+ * @returns undefined where nothing stands at the path
+ * @throws what `invalid` makes
+ */
+export function readPrivate(path: string, maxBytes: number, invalid: Invalid): Buffer | undefined {
+  const status = statOf(path);
+  if (status === undefined) return undefined;
+  assertPrivate(status, maxBytes, invalid);
+  let file: number;
+  try {
+    file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+  } catch (error) {
+    throw invalid(`it cannot be read (${(error as NodeJS.ErrnoException).code ?? "unknown"})`, error);
+  }
+  try {
+    // Of the file that is open: another one may stand at the path by now.
+    assertPrivate(fstatSync(file), maxBytes, invalid);
+    const buffer = Buffer.alloc(maxBytes + 1);
+    let length = 0;
+    for (let read = -1; read !== 0 && length < buffer.length; length += read) {
+      read = readSync(file, buffer, length, buffer.length - length, null);
+    }
+    if (length > maxBytes) throw invalid(`it is over ${maxBytes} bytes, at most that are allowed`);
+    return buffer.subarray(0, length);
+  } finally {
+    closeSync(file);
+  }
+}
+
+function assertPrivate(status: Stats, maxBytes: number, invalid: Invalid): void {
+  if (!status.isFile()) throw invalid("it is no regular file");
+  if ((status.mode & 0o077) !== 0) {
+    const mode = (status.mode & 0o777).toString(8).padStart(4, "0");
+    throw invalid(`its mode is ${mode}, others may have read it; it should be 0600`);
+  }
+  if (status.size > maxBytes) throw invalid(`it is ${status.size} bytes, at most ${maxBytes} are allowed`);
+}
+
+/** Writes a whole file of mode 0600, down to the disk. What stands at the path is removed: it must be a name that does not count. */
+export function writeDurably(path: string, content: string | Uint8Array): void {
+  if (statOf(path) !== undefined) unlinkSync(path);
+  const file = openSync(path, "wx", 0o600);
+  try {
+    writeSync(file, Buffer.from(content));
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** Gives a written file its own name. Fails with EEXIST where something stands under that name. */
+export function publish(staged: string, path: string): void {
+  syncFolder(dirname(path));
+  // link, not rename: it fails where a file is, instead of replacing it.
+  linkSync(staged, path);
+  unlinkSync(staged);
+  syncFolder(dirname(path));
+}
+
+function syncFolder(path: string): void {
+  const folder = openSync(path, "r");
+  try {
+    fsyncSync(folder);
+  } finally {
+    closeSync(folder);
+  }
+}
+
+/** What is wrong with a folder that must be there. It is never made by the host: an unmounted volume looks like a missing one. */
+export function folderFault(path: string): string | undefined {
+  const status = statOf(path);
+  if (status?.isDirectory()) return undefined;
+  const actual = status === undefined ? "does not exist" : "is no folder";
+  return `the folder ${actual}. If no volume is missing, make it: install -d -m 0700 ${path}`;
+}
