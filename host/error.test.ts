@@ -35,6 +35,7 @@ test("each code answers with the gRPC code that the facts ask for", () => {
     "key-file-invalid": 13,
     "key-exists": 13,
     "key-missing": 13,
+    "state-invalid": 13,
     "key-not-made": 13,
   });
 });

@@ -117,6 +117,9 @@ export const ERRORS = {
   "key-missing": {
     hint: "Restore the key file from its backup. A new key cannot read what the old one encrypted.",
   },
+  "state-invalid": {
+    hint: "Mend what is named. A damaged record is restored from its backup: without it, what its key encrypted may be lost.",
+  },
 } as const satisfies Record<string, Row>;
 
 export type ErrorCode = keyof typeof ERRORS;
