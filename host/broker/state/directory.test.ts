@@ -1,0 +1,201 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import {
+  chmodSync,
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type TestContext, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { StateDirectory } from "./directory.ts";
+import { formatRecord } from "./record.ts";
+
+function setUp(t: Pick<TestContext, "after">): StateDirectory {
+  const path = mkdtempSync(join(tmpdir(), "kleidi-state-"));
+  t.after(() => rmSync(path, { recursive: true, force: true }));
+  return new StateDirectory(path);
+}
+
+const VALUE = Uint8Array.of(0, 10, 32, 255);
+
+for (const [what, value] of [
+  ["one byte", Uint8Array.of(0)],
+  ["line feeds", new Uint8Array(3).fill(10)],
+  ["16,384 bytes", Uint8Array.from(randomBytes(16_384))],
+] as const) {
+  test(`get gives what put was given: ${what}`, (t) => {
+    const records = setUp(t);
+    assert.equal(records.put("kek", value), true);
+    assert.deepEqual(records.get("kek"), value);
+  });
+}
+
+test("put makes one file of mode 0600, and leaves nothing beside it", (t) => {
+  const records = setUp(t);
+  records.put("kek", VALUE);
+  assert.deepEqual(readdirSync(records.path), ["kek.state"]);
+  assert.equal(statSync(records.recordPath("kek")).mode & 0o7777, 0o600);
+  assert.equal(statSync(records.recordPath("kek")).nlink, 1);
+});
+
+test("a record's file has the form that is documented", (t) => {
+  const records = setUp(t);
+  records.put("kek", Uint8Array.from(Buffer.from("value")));
+  // printf 'kleidi-state-1 kek 5\nvalue' | sha256sum
+  assert.equal(
+    readFileSync(records.recordPath("kek"), "utf8"),
+    "kleidi-state-1 kek 5 731cbed8fe85c89b\nvalue",
+  );
+});
+
+test("get of a record that never was is undefined", (t) => {
+  assert.equal(setUp(t).get("kek"), undefined);
+});
+
+const STANDING: [string, (path: string) => void][] = [
+  ["a record", (path) => writeFileSync(path, formatRecord("kek", VALUE))],
+  ["an empty file", (path) => writeFileSync(path, "")],
+  ["a dangling symbolic link", (path) => symlinkSync("nothing", path)],
+  ["a folder", (path) => mkdirSync(path)],
+];
+for (const [what, place] of STANDING) {
+  test(`put never replaces ${what}`, (t) => {
+    const records = setUp(t);
+    place(records.recordPath("kek"));
+    const before = statSync(records.path).mtimeMs;
+    assert.equal(records.put("kek", Uint8Array.of(9)), false);
+    assert.deepEqual(readdirSync(records.path), ["kek.state"]);
+    assert.equal(statSync(records.path).mtimeMs, before);
+  });
+}
+
+test("put refuses a folder that does not exist, and get does not take it for a record that never was", (t) => {
+  const path = join(setUp(t).path, "missing");
+  const records = new StateDirectory(path);
+  const fault = `the folder does not exist. If no volume is missing, make it: install -d -m 0700 ${path}`;
+  assert.throws(() => records.put("kek", VALUE), {
+    code: "state-invalid",
+    message: `Cannot make record "kek" in ${path}: ${fault}`,
+  });
+  assert.throws(() => records.get("kek"), {
+    code: "state-invalid",
+    message: `Cannot read record "kek" from ${path}/kek.state: ${fault}`,
+  });
+});
+
+const flipped = (file: string, at: number) => {
+  const bytes = readFileSync(file);
+  bytes[at] = (bytes[at] ?? 0) ^ 1;
+  writeFileSync(file, bytes);
+};
+const DAMAGED = "its checksum is wrong, so the file is damaged";
+const SPOILT: [string, (file: string) => void, string][] = [
+  ["an empty file", (file) => writeFileSync(file, ""), "the file is empty"],
+  [
+    "a file of another kind",
+    (file) => writeFileSync(file, "kleidi-key-1 kek\n"),
+    'it does not begin with a line of "kleidi-state-1"',
+  ],
+  [
+    "a line that does not end",
+    (file) => writeFileSync(file, "kleidi-state-1 kek 4"),
+    'it does not begin with a line of "kleidi-state-1"',
+  ],
+  ["a flipped bit of the value", (file) => flipped(file, readFileSync(file).length - 1), DAMAGED],
+  ["a flipped bit of the checksum", (file) => flipped(file, 24), DAMAGED],
+  ["a record cut short", (file) => writeFileSync(file, readFileSync(file).subarray(0, -1)), DAMAGED],
+  ["a byte more", (file) => writeFileSync(file, Buffer.concat([readFileSync(file), VALUE])), DAMAGED],
+  [
+    "another record's file",
+    (file) => writeFileSync(file, formatRecord("other", VALUE)),
+    'the file holds the record "other"',
+  ],
+  [
+    "mode 0640",
+    (file) => chmodSync(file, 0o640),
+    "its mode is 0640, others may have read it; it should be 0600",
+  ],
+  [
+    "a symbolic link to the record",
+    (file) => {
+      renameSync(file, `${file}.real`);
+      symlinkSync("kek.state.real", file);
+    },
+    "it is no regular file",
+  ],
+  [
+    "a folder",
+    (file) => {
+      rmSync(file);
+      mkdirSync(file);
+    },
+    "it is no regular file",
+  ],
+  [
+    "a file of 16,641 bytes",
+    (file) => writeFileSync(file, new Uint8Array(16_641)),
+    "it is 16641 bytes, at most 16640 are allowed",
+  ],
+];
+for (const [what, spoil, said] of SPOILT) {
+  test(`get refuses ${what}`, (t) => {
+    const records = setUp(t);
+    records.put("kek", VALUE);
+    const file = records.recordPath("kek");
+    spoil(file);
+    assert.throws(() => records.get("kek"), {
+      code: "state-invalid",
+      message: `Cannot read record "kek" from ${file}: ${said}`,
+    });
+  });
+}
+
+test("get accepts mode 0400, and a second name of the file", (t) => {
+  const records = setUp(t);
+  records.put("kek", VALUE);
+  chmodSync(records.recordPath("kek"), 0o400);
+  linkSync(records.recordPath("kek"), join(records.path, "backup"));
+  assert.deepEqual(records.get("kek"), VALUE);
+});
+
+const KILLS = 20;
+const WORKER = `
+  const { StateDirectory } = await import(process.argv[1]);
+  const records = new StateDirectory(process.argv[2]);
+  for (let i = 0; ; i++) {
+    records.put("kek-" + i, new Uint8Array(4096).fill(i));
+    if (i === 0) process.stdout.write("begun");
+  }`;
+
+test(`after ${KILLS} SIGKILLs at random moments every record is whole or was never made`, async (t) => {
+  const module = new URL("./directory.ts", import.meta.url).href;
+  for (let kill = 0; kill < KILLS; kill++) {
+    const records = setUp(t);
+    const worker = spawn(process.execPath, ["--input-type=module", "-e", WORKER, module, records.path], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    const exited = once(worker, "exit");
+    await once(worker.stdout, "data");
+    await sleep(Math.random() * 15);
+    worker.kill("SIGKILL");
+    await exited;
+    const files = readdirSync(records.path).length;
+    for (let i = 0; i <= files; i++) {
+      const value = records.get(`kek-${i}`);
+      if (value === undefined) assert.equal(records.put(`kek-${i}`, VALUE), true);
+      else assert.deepEqual(value, new Uint8Array(4096).fill(i));
+    }
+  }
+});
