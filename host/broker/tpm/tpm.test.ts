@@ -696,6 +696,10 @@ for (const device of [
   "swtpm:relative",
   "swtpm:10.0.0.1:2321",
   "swtpm:localhost:2321",
+  "swtpm:127.0.0.1:65536",
+  "swtpm:127.0.0.1:0",
+  "swtpm:127.999.0.1:2321",
+  "swtpm:[::2]:2321",
   "mssim:/path",
   "tcp:127.0.0.1:1",
 ]) {

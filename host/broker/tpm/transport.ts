@@ -1,4 +1,5 @@
 /** How a TPM is reached. One connection, one command at a time; after any failure the connection is not used again. */
+import { isIPv4 } from "node:net";
 import { openMssim, openSwtpm, type SocketAddress } from "./socket.ts";
 import { openTpmrm } from "./tpmrm.ts";
 
@@ -21,7 +22,7 @@ export interface Where {
   open(onClosed: () => void): Promise<Transport>;
 }
 
-const LOOPBACK_PORT = /^(127(?:\.\d{1,3}){3}|\[::1\]):(\d{1,5})$/;
+const LOOPBACK_PORT = /^(127\.[\d.]+|\[::1\]):(\d{1,5})$/;
 
 /**
  * @param name "/dev/tpmrm0", "swtpm:/path", "swtpm:127.0.0.1:2321" or "mssim:127.0.0.1:2321"
@@ -30,9 +31,7 @@ const LOOPBACK_PORT = /^(127(?:\.\d{1,3}){3}|\[::1\]):(\d{1,5})$/;
 export function whereIs(name: string): Where {
   if (/^\/dev\/tpmrm\d{1,3}$/.test(name)) return { name, managed: true, open: () => openTpmrm(name) };
   const [, kind, rest = ""] = /^(swtpm|mssim):(.+)$/.exec(name) ?? [];
-  const [, host, port] = LOOPBACK_PORT.exec(rest) ?? [];
-  const tcp: SocketAddress | undefined =
-    host === undefined ? undefined : { host: host.replace(/[[\]]/g, ""), port: Number(port) };
+  const tcp = loopback(rest);
   if (kind === "mssim" && tcp !== undefined) {
     return { name, managed: false, open: (onClosed) => openMssim(tcp, onClosed) };
   }
@@ -43,4 +42,13 @@ export function whereIs(name: string): Where {
   throw new RangeError(
     `Cannot open the TPM "${name}": a device is /dev/tpmrm0, swtpm:/path, swtpm:127.0.0.1:2321 or mssim:127.0.0.1:2321`,
   );
+}
+
+/** A name would be looked up, and another address would carry what is between host and TPM over a network. */
+function loopback(text: string): SocketAddress | undefined {
+  const [, host = "", digits] = LOOPBACK_PORT.exec(text) ?? [];
+  const port = Number(digits);
+  if (port === 0 || port > 65_535) return undefined;
+  if (host === "[::1]") return { host: "::1", port };
+  return isIPv4(host) ? { host, port } : undefined;
 }
