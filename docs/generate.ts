@@ -30,6 +30,8 @@ trust:
       why: reads more than it needs
     - key: 00000000DEADBEEF
       why: the laptop with the key was lost
+state:
+  directory: /var/lib/kleidi/state
 providers:
   local:
     module: providers/local.wasm
@@ -38,6 +40,15 @@ providers:
     grants:
       keystore:
         keys: [kek-2026, kek-2025]
+        rpcs: [status, encrypt, decrypt]
+      tpm:
+        device: /dev/tpmrm0
+        hierarchies: [owner]
+        persistent: ["0x81000001"]
+        templates: [10f0d8dad1645f2d7380c49974c25d73738921b8789605bb3a6941c87d40f5c1]
+        rpcs: [status, encrypt, decrypt]
+      state:
+        names: [kek-2026]
         rpcs: [status, encrypt, decrypt]
     limits:
       memory: 16MiB

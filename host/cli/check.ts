@@ -48,10 +48,17 @@ function reach(provider: ProviderConfig, manifest: Manifest): Finding[] {
     const grant = provider.grants[capability as keyof typeof provider.grants];
     const allowed = rpcs.filter((rpc) => grant?.rpcs === undefined || grant.rpcs.some((one) => one === rpc));
     const where = allowed.length > 0 ? `in ${allowed.join(", ")}` : "nowhere, as the grant is narrowed";
-    const of = grant === undefined ? " (always granted)" : `, of keys ${grant.keys.join(", ")}`;
+    const of = grant === undefined ? " (always granted)" : `, ${reachOf(grant)}`;
     return { what, ok: true, detail: `${capability} ${operations.join(", ")} ${where}${of}` };
   });
   return rows.length > 0 ? rows : [{ what, ok: true, detail: "nothing" }];
+}
+
+/** What a grant lets its provider reach, for people. */
+function reachOf(grant: NonNullable<ProviderConfig["grants"][keyof ProviderConfig["grants"]]>): string {
+  if ("device" in grant) return `on ${grant.device}, hierarchies ${grant.hierarchies.join(", ")}`;
+  if ("names" in grant) return `of records ${grant.names.join(", ")}`;
+  return `of keys ${grant.keys.join(", ")}`;
 }
 
 /** A grant that nobody asks for does nothing today, and would be there for another module tomorrow. */

@@ -12,6 +12,8 @@ export interface Config {
   readonly keystore?: KeystoreConfig;
   /** Absent: no signatures are looked at. */
   readonly trust?: TrustConfig;
+  /** Absent when no provider is granted a record and none was configured. */
+  readonly state?: StateConfig;
   /** In the order of the file; at least one; each is used by a key. */
   readonly providers: readonly ProviderConfig[];
   /** In the order of the file; 1 to 64; exactly one is active. */
@@ -58,6 +60,11 @@ export type RevokedConfig =
   | { readonly sha256: string; readonly why: string }
   | { readonly key: string; readonly why: string };
 
+export interface StateConfig {
+  /** Absolute path of the folder of records. */
+  readonly directory: string;
+}
+
 export interface ProviderConfig {
   readonly name: string;
   /** Absolute path of the WebAssembly module. */
@@ -74,7 +81,24 @@ export interface ProviderConfig {
 export interface GrantsConfig {
   /** Names of keystore keys; each is also a key of this provider in `keys`. */
   readonly keystore?: { readonly keys: readonly string[]; readonly rpcs?: readonly Rpc[] | undefined };
+  readonly tpm?: TpmGrantConfig;
+  /** Names of records; each is granted to this provider only. */
+  readonly state?: { readonly names: readonly string[]; readonly rpcs?: readonly Rpc[] | undefined };
 }
+
+export interface TpmGrantConfig {
+  /** "/dev/tpmrm0", "swtpm:/path", or "swtpm:" or "mssim:" with a loopback address and port. */
+  readonly device: string;
+  readonly hierarchies: readonly Hierarchy[];
+  /** Handles 0x81000000 to 0x81ffffff. */
+  readonly persistent: readonly number[];
+  /** SHA-256 of public templates, 64 lower-case hex digits each, besides the storage primary's. */
+  readonly templates: readonly string[];
+  readonly rpcs?: readonly Rpc[] | undefined;
+}
+
+export const HIERARCHIES = ["owner", "endorsement", "platform"] as const;
+export type Hierarchy = (typeof HIERARCHIES)[number];
 
 export const RPCS = ["status", "encrypt", "decrypt"] as const;
 export type Rpc = (typeof RPCS)[number];

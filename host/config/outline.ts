@@ -11,6 +11,7 @@ export interface Outline {
   readonly socket: string | undefined;
   readonly keystore: boolean;
   readonly trust: TrustOutline | undefined;
+  readonly state: boolean;
   readonly providers: readonly ProviderOutline[] | undefined;
   readonly keys: readonly KeyOutline[] | undefined;
 }
@@ -21,6 +22,8 @@ export interface ProviderOutline {
   readonly meant: string;
   /** What stands under grants.keystore.keys. */
   readonly granted: readonly unknown[];
+  /** What stands under grants.state.names. */
+  readonly records: readonly unknown[];
   /** Whether it has the key signatures. */
   readonly signed: boolean;
 }
@@ -60,16 +63,25 @@ export function outlineOf(document: Document, folder: string): Outline {
     socket: typeof socket === "string" && socket !== "" ? socket : undefined,
     keystore: root !== undefined && Object.hasOwn(root, "keystore"),
     trust: root !== undefined && Object.hasOwn(root, "trust") ? trustOutline(root.trust) : undefined,
+    state: root !== undefined && Object.hasOwn(root, "state"),
     providers: providers && Object.entries(providers).map(([name, value]) => providerOutline(name, value)),
     keys: isShort(keys) ? keys.map(keyOutline) : undefined,
   };
 }
 
 function providerOutline(name: string, value: unknown): ProviderOutline {
-  const granted = mapping(mapping(mapping(value)?.grants)?.keystore)?.keys;
+  const grants = mapping(mapping(value)?.grants);
+  const granted = mapping(grants?.keystore)?.keys;
+  const records = mapping(grants?.state)?.names;
   const meant = PROVIDER_NAME.test(lower(name)) ? lower(name) : name;
   const signed = Object.hasOwn(mapping(value) ?? {}, "signatures");
-  return { name, meant, granted: isShort(granted) ? granted : [], signed };
+  return {
+    name,
+    meant,
+    granted: isShort(granted) ? granted : [],
+    records: isShort(records) ? records : [],
+    signed,
+  };
 }
 
 function trustOutline(value: unknown): TrustOutline {

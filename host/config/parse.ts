@@ -1,6 +1,6 @@
 /** YAML text → Config, or every fault in it. */
 import { dirname, resolve } from "node:path";
-import type { Config, ProviderConfig, RevokedConfig, TrustConfig } from "./config.ts";
+import type { Config, GrantsConfig, ProviderConfig, RevokedConfig, TrustConfig } from "./config.ts";
 import { ConfigError, type ConfigFault } from "./config-error.ts";
 import { Document } from "./document.ts";
 import { faultsOf } from "./faults.ts";
@@ -45,7 +45,7 @@ function oneAPlace(faults: readonly ConfigFault[]): ConfigFault[] {
 
 function configOf(raw: RawConfig, file: string): Config {
   const absolute = (path: string) => resolve(dirname(file), path);
-  const { listen, keystore, trust, log } = raw;
+  const { listen, keystore, state, trust, log } = raw;
   return {
     file,
     listen: {
@@ -55,16 +55,16 @@ function configOf(raw: RawConfig, file: string): Config {
     },
     ...(keystore === undefined ? {} : { keystore: { directory: absolute(keystore.directory) } }),
     ...(trust === undefined ? {} : { trust: trustOf(trust) }),
+    ...(state === undefined ? {} : { state: { directory: absolute(state.directory) } }),
     providers: Object.entries(raw.providers).map(([name, provider]): ProviderConfig => {
       const { memory, input, output, deadline, ...limits } = provider.limits;
-      const { keystore } = provider.grants;
       const { signatures = [`${provider.module}.minisig`] } = provider;
       return {
         name,
         module: absolute(provider.module),
         sha256: provider.sha256,
         ...(trust === undefined ? {} : { signatures: signatures.map(absolute) }),
-        grants: keystore === undefined ? {} : { keystore },
+        grants: grantsOf(provider.grants),
         limits: {
           memoryBytes: memory,
           inputBytes: input,
@@ -98,6 +98,24 @@ function trustOf({ keys, threshold, revoked }: NonNullable<RawConfig["trust"]>):
     revoked: revoked.map(
       ({ sha256, key = "", why }): RevokedConfig => (sha256 === undefined ? { key, why } : { sha256, why }),
     ),
+  };
+}
+
+/** What is not granted is not there. */
+function grantsOf({ keystore, tpm, state }: RawConfig["providers"][string]["grants"]): GrantsConfig {
+  return {
+    ...(keystore === undefined ? {} : { keystore }),
+    ...(tpm === undefined
+      ? {}
+      : {
+          tpm: {
+            ...tpm,
+            hierarchies: tpm.hierarchies ?? ["owner"],
+            persistent: tpm.persistent ?? [],
+            templates: tpm.templates ?? [],
+          },
+        }),
+    ...(state === undefined ? {} : { state }),
   };
 }
 

@@ -1,11 +1,19 @@
 /** The shape of `providers`: what runs, what it may reach, what it may use up. */
+import { isIPv4 } from "node:net";
 import { z } from "zod";
-import { RPCS } from "./config.ts";
+import { HIERARCHIES, RPCS } from "./config.ts";
 import { count, field, KEY_NAME, keyName, lower, nearestOf, path, quantity } from "./field.ts";
 import { duration, memory } from "./units.ts";
 
 /** Names become parts of log lines and metric labels. */
 export const PROVIDER_NAME = /^[a-z][a-z0-9-]{0,62}$/;
+
+/** What the broker can open: the kernel's resource manager, and virtual TPMs that no network reaches. */
+function isTpmDevice(text: string): boolean {
+  if (/^(\/dev\/tpmrm[0-9]{1,3}|swtpm:\/[^\0]{1,99})$/.test(text)) return true;
+  const [, host = "", port] = /^(?:swtpm|mssim):(127\.[0-9.]+|\[::1\]):([1-9][0-9]{0,4})$/.exec(text) ?? [];
+  return (host === "[::1]" || isIPv4(host)) && Number(port) <= 65_535;
+}
 
 /** Narrows any grant to some RPCs. */
 const rpcs = () =>
@@ -29,6 +37,91 @@ const rpcs = () =>
       absent: "every RPC for which the module's manifest requests it",
     },
   );
+
+const tpm = field(
+  z
+    .strictObject({
+      device: field(z.string().refine(isTpmDevice), {
+        expected:
+          "/dev/tpmrm0, or a virtual TPM: swtpm: and a path, or swtpm: or mssim: and a loopback address and port",
+        meaning:
+          "The TPM. Providers may share one: none sees the others' objects. A virtual TPM must have no other client.",
+        example: "/dev/tpmrm0",
+      }),
+      hierarchies: field(
+        z
+          .array(
+            field(z.enum(HIERARCHIES), {
+              expected: "owner, endorsement or platform",
+              meaning: "A hierarchy.",
+              example: "owner",
+              suggest: nearestOf(HIERARCHIES),
+            }),
+          )
+          .max(HIERARCHIES.length)
+          .optional(),
+        {
+          expected: "a list of owner, endorsement and platform",
+          meaning: "The hierarchies in which the provider may derive primary keys.",
+          example: "[owner]",
+          absent: "`[owner]`",
+        },
+      ),
+      persistent: field(
+        z
+          .array(
+            field(
+              z
+                .string()
+                .regex(/^0x81[0-9a-f]{6}$/)
+                .transform(Number),
+              {
+                expected: "a quoted handle from 0x81000000 to 0x81ffffff",
+                meaning: "A handle. Quoted: without quotes, YAML reads a number.",
+                example: '"0x81000001"',
+                suggest: (source) => source.toLowerCase(),
+              },
+            ),
+          )
+          .max(16)
+          .optional(),
+        {
+          expected: "a list of at most 16 quoted handles",
+          meaning: "Persistent objects under which the provider may load keys.",
+          example: '["0x81000001"]',
+          absent: "none",
+        },
+      ),
+      templates: field(
+        z
+          .array(
+            field(z.string().regex(/^[0-9a-f]{64}$/), {
+              expected: "64 lower-case hex digits",
+              meaning: "The SHA-256 of a public template (TPMT_PUBLIC).",
+              example: "<64 hex digits>",
+              suggest: (source) => source.toLowerCase(),
+            }),
+          )
+          .max(16)
+          .optional(),
+        {
+          expected: "a list of at most 16 SHA-256",
+          meaning:
+            "Templates of primary keys that the provider may derive, besides the storage key (ECC P-256, AES-128).",
+          example: "[<64 hex digits>]",
+          absent: "the storage key only",
+        },
+      ),
+      rpcs: rpcs(),
+    })
+    .optional(),
+  {
+    expected: "a mapping with the key device",
+    meaning: "Lets the provider use a TPM, through a filter of commands.",
+    example: "{ device: /dev/tpmrm0 }",
+    absent: "no TPM",
+  },
+);
 
 const grants = field(
   z
@@ -62,6 +155,38 @@ const grants = field(
           meaning: "Lets the provider use keystore keys. It never sees their bytes.",
           example: "{ keys: [kek-2026] }",
           absent: "no keystore key",
+        },
+      ),
+      tpm,
+      state: field(
+        z
+          .strictObject({
+            names: field(
+              z
+                .array(
+                  field(keyName(), {
+                    expected: KEY_NAME,
+                    meaning: "A record, which no other provider is granted.",
+                    example: "kek-2026",
+                    suggest: lower,
+                  }),
+                )
+                .min(1)
+                .max(64),
+              {
+                expected: "a list of 1 to 64 names of records",
+                meaning: "The records that the provider may read, and make while `kleidi key init` runs.",
+                example: "[kek-2026]",
+              },
+            ),
+            rpcs: rpcs(),
+          })
+          .optional(),
+        {
+          expected: "a mapping with the key names",
+          meaning: "Lets the provider keep small records, such as wrapped keys.",
+          example: "{ names: [kek-2026] }",
+          absent: "no record",
         },
       ),
     })

@@ -162,6 +162,35 @@ export const RULES: readonly Rule[] = [
     },
   },
   ...TRUST_RULES,
+  {
+    says: "A record is granted once, to one provider.",
+    *check({ document, providers = [] }) {
+      const seen = new Map<string, Path>();
+      for (const { name: provider, records } of providers) {
+        for (const [i, name] of records.entries()) {
+          if (typeof name !== "string") continue;
+          const path: Path = ["providers", provider, "grants", "state", "names", i];
+          const first = seen.get(name);
+          if (first === undefined) seen.set(name, path);
+          else
+            yield document.fault(path, {
+              expected: `a record that is granted once (line ${document.lineOf(first)} grants it)`,
+              remedy: "remove it, or give this one another name",
+            });
+        }
+      }
+    },
+  },
+  {
+    says: "`state` is there if a provider is granted a record.",
+    *check({ document, state, providers = [] }) {
+      if (state || !providers.some(({ records }) => records.length > 0)) return;
+      yield document.fault(["state"], {
+        expected: "a folder of records, because a provider is granted some",
+        remedy: "write: state: { directory: /var/lib/kleidi/state }",
+      });
+    },
+  },
 ];
 
 /** At most one fault: of a name under grants that is no key of the provider that it is granted to. */

@@ -75,6 +75,24 @@ const keystore = field(
   },
 );
 
+const state = field(
+  z
+    .strictObject({
+      directory: field(path(), {
+        expected: "the path of a folder",
+        meaning: "The folder of the records.",
+        example: "/var/lib/kleidi/state",
+      }),
+    })
+    .optional(),
+  {
+    expected: "a mapping with the key directory",
+    meaning: "Where the records are that providers keep. Required once one is granted.",
+    example: "{ directory: /var/lib/kleidi/state }",
+    absent: "no records",
+  },
+);
+
 const key = field(
   z.strictObject({
     name: field(keyName(), {
@@ -206,6 +224,7 @@ export const SCHEMA = field(
     listen,
     keystore,
     trust,
+    state,
     providers,
     keys,
     status,
