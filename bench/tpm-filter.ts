@@ -1,0 +1,54 @@
+/**
+ * What the filter of TPM commands costs: microseconds for a decision, by command, and for the worst that a provider can send. No TPM
+ * is involved. Timings are noisy: compare within one run.
+ */
+import { createHash } from "node:crypto";
+import { decideCommand, type Ground } from "../host/broker/tpm/policy.ts";
+import { STORAGE_PRIMARY_SHA256 } from "../host/broker/tpm/template.ts";
+import * as tpm from "../test/support/tpm-commands.ts";
+
+const ROUNDS = 7;
+const CALLS = 20_000;
+const OBJECT = 0x80001000;
+const SESSION = 0x02001001;
+const owned = new Map([
+  [OBJECT, 0x80000001],
+  [SESSION, 0x02000001],
+]);
+const ground: Ground = {
+  rpc: "provision",
+  grant: { hierarchies: ["owner"], persistent: [], templates: [STORAGE_PRIMARY_SHA256] },
+  owned: { real: (handle) => owned.get(handle), objects: 1, sessions: 1 },
+  sha256: (bytes) => createHash("sha256").update(bytes).digest("hex"),
+};
+const session = { handle: SESSION, attributes: 0x61, nonce: new Uint8Array(32), hmac: new Uint8Array(32) };
+const SUBJECTS: Record<string, Uint8Array> = {
+  GetRandom: tpm.getRandom(32),
+  "HMAC, one session": tpm.hmac(OBJECT, new Uint8Array(84), session),
+  StartAuthSession: tpm.startSession(0, { key: OBJECT }),
+  CreatePrimary: tpm.createPrimary(),
+  Create: tpm.create(OBJECT),
+  Load: tpm.load(OBJECT, new Uint8Array(160), new Uint8Array(48)),
+  "HMAC, three sessions, 4 KiB": tpm.command(
+    0x155,
+    [OBJECT],
+    [session, session, session],
+    new Uint8Array(3800),
+  ),
+  "denied: Clear": tpm.command(0x126, [0x4000000c], [tpm.EMPTY_AUTH]),
+  "answered: cut short": tpm.command(0x17b, [], [], tpm.u8(1)),
+};
+
+const rows = Object.entries(SUBJECTS).map(([command, bytes]) => {
+  const rounds = Array.from({ length: ROUNDS }, () => {
+    const begun = performance.now();
+    for (let i = 0; i < CALLS; i++) decideCommand(bytes, ground);
+    return ((performance.now() - begun) * 1000) / CALLS;
+  });
+  rounds.sort((a, b) => a - b);
+  const decision = decideCommand(bytes, ground);
+  const end = "forward" in decision ? "forwarded" : "denied" in decision ? "denied" : "answered";
+  return { command, bytes: bytes.length, end, µs: (rounds[ROUNDS >> 1] ?? 0).toFixed(2) };
+});
+console.log(`The filter: medians of ${ROUNDS} rounds of ${CALLS} decisions:`);
+console.table(rows);
