@@ -7,6 +7,9 @@ import { createGate, type Decision, type Witness } from "../broker/gate.ts";
 import { KeyDirectory } from "../broker/keystore/directory.ts";
 import { Keystore } from "../broker/keystore/keystore.ts";
 import { createLog as createGuestLog } from "../broker/log/log.ts";
+import { StateDirectory } from "../broker/state/directory.ts";
+import { createState } from "../broker/state/state.ts";
+import { createTpm, type Tpm } from "../broker/tpm/tpm.ts";
 import type { Config, ProviderConfig } from "../config/config.ts";
 import { grantLine } from "../config/grant-lines.ts";
 import { KleidiError, toKleidiError } from "../error.ts";
@@ -37,7 +40,8 @@ export async function assemble(
   const modules = new Map(
     config.providers.map((provider) => [provider.name, admitProvider(config, provider)]),
   );
-  const gate = await broker(config, modules, log, onHostCall);
+  const tpm = tpmOf(config, log);
+  const gate = await broker(config, modules, tpm, log, onHostCall);
   const supervisors = new Map(
     config.providers.map((provider) => [
       provider.name,
@@ -69,6 +73,7 @@ export async function assemble(
     },
     async stop() {
       await Promise.all(all.map((each) => each.stop()));
+      await tpm?.close();
     },
   };
 }
@@ -82,9 +87,22 @@ export function admitProvider(config: Config, provider: ProviderConfig): Admitte
   return admit({ ...provider, trust: config.trust, grants: { ...provider.grants }, grantLines });
 }
 
+/** Undefined where no provider is granted a TPM. Nothing is opened before a provider uses it. */
+function tpmOf(config: Config, log: Logger): Tpm | undefined {
+  const granted = config.providers.flatMap(({ name, grants }) =>
+    grants.tpm === undefined ? [] : [[name, grants.tpm] as const],
+  );
+  if (granted.length === 0) return undefined;
+  return createTpm({
+    grants: new Map(granted),
+    warn: (device, why) => log.warn({ device, why }, "the TPM cannot be reached, or was lost"),
+  });
+}
+
 async function broker(
   config: Config,
   modules: Map<string, Admitted>,
+  tpm: Tpm | undefined,
   log: Logger,
   onHostCall: (decision: Decision) => void,
 ): Promise<Gate> {
@@ -104,6 +122,10 @@ async function broker(
     clients,
     capabilities: {
       keystore: keystore.operations,
+      ...(tpm === undefined ? {} : { tpm: tpm.operations }),
+      ...(config.state === undefined
+        ? {}
+        : { state: createState(new StateDirectory(config.state.directory)) }),
       log: createGuestLog({
         linesPerCall: new Map(config.providers.map(({ name, limits }) => [name, limits.logLines])),
         write: (provider, level, line) => log[level]({ provider, guest: true }, line),
