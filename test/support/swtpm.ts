@@ -74,7 +74,8 @@ export class Swtpm {
     this.#process = undefined;
     if (running === undefined || running.exitCode !== null || running.signalCode !== null) return;
     const exited = once(running, "exit");
-    running.kill("SIGCONT");
+    // A stopped process takes no other signal than SIGKILL, and is not to go on before that one.
+    if (name !== "SIGKILL") running.kill("SIGCONT");
     running.kill(name);
     await exited;
   }

@@ -56,7 +56,7 @@ export class ProviderContext {
   /** Whether the response says that an own object or session, which the command named, is not in the TPM. */
   misses(after: After, response: Uint8Array): boolean {
     const gone = goneOf(codeOf(response));
-    const handle = gone === undefined ? undefined : after[gone.area][gone.place];
+    const handle = gone === undefined ? undefined : after[gone.of][gone.place];
     return handle !== undefined && this.owned.real(handle) !== undefined;
   }
 

@@ -68,17 +68,20 @@ export function faultOf(response: Uint8Array): string | undefined {
   return undefined;
 }
 
-/** Which place of the command a code says is not in the TPM: an object or a session that is gone. */
+/** What a code says is not in the TPM: the handle or session at a place of the command, or what it was to end. */
 export function goneOf(
   rc: number,
-): { readonly area: "handles" | "sessions"; readonly place: number } | undefined {
-  if (rc >= Rc.REFERENCE_H0 && rc < Rc.REFERENCE_H0 + 7)
-    return { area: "handles", place: rc - Rc.REFERENCE_H0 };
-  if (rc >= Rc.REFERENCE_S0 && rc < Rc.REFERENCE_S0 + 7) {
-    return { area: "sessions", place: rc - Rc.REFERENCE_S0 };
+): { readonly of: "handles" | "sessions" | "ends"; readonly place: number } | undefined {
+  if (rc >= Rc.REFERENCE_H0 && rc < Rc.REFERENCE_H0 + 7) {
+    return { of: "handles", place: rc - Rc.REFERENCE_H0 };
   }
+  if (rc >= Rc.REFERENCE_S0 && rc < Rc.REFERENCE_S0 + 7) {
+    return { of: "sessions", place: rc - Rc.REFERENCE_S0 };
+  }
+  // The one handle among parameters is FlushContext's.
+  if ((rc & 0xf0ff) === (HANDLE | PARAMETER)) return { of: "ends", place: 0 };
   if ((rc & 0xf0ff) !== HANDLE) return undefined;
   const number = (rc >> 8) & 0xf;
   if (number === 0 || number === 8) return undefined;
-  return number < 8 ? { area: "handles", place: number - 1 } : { area: "sessions", place: number - 9 };
+  return number < 8 ? { of: "handles", place: number - 1 } : { of: "sessions", place: number - 9 };
 }

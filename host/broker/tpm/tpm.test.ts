@@ -709,6 +709,20 @@ for (const rc of [0x910, 0x18b]) {
   });
 }
 
+test("1cb for an object that the provider has, when it is to be flushed: it begins anew", async (t) => {
+  const created = tpm.join(tpm.u16(0x8002), tpm.u32(14), tpm.u32(0), tpm.u32(0x80000000));
+  const port = await scripted(t, (command) => {
+    if (codeIn(command) === 0x165) return plain(0x1cb);
+    return codeIn(command) === 0x131 ? created : connecting(command);
+  });
+  const { Call } = setUp(t, `swtpm:127.0.0.1:${port}`);
+  const call = new Call("a");
+  await call.enter();
+  const object = await primary(call);
+  assert.equal(tpm.rc(await call.send(tpm.flushContext(object))), 0x1cb);
+  assert.equal(tpm.rc(await call.send(tpm.readPublic(object))), 0xb0910);
+});
+
 test("over mssim: commands are framed, to a TPM behind the frames", async (t) => {
   const device = await swtpm(t);
   const behind = connect(device.socket);
