@@ -75,6 +75,14 @@ test("the guest writes any HostReply as protobuf-es does", () => {
   checkSame("HostReply", fc.record({ code, message: text, body: fc.uint8Array({ maxLength: 65_000 }) }));
 });
 
+test("the guest writes the messages of kleidi_provision as protobuf-es does", () => {
+  const text = fc.string({ unit: "binary", maxLength: 100 });
+  checkSame("ProvisionRequest", fc.record({ key: text, scheme: text, import: fc.uint8Array() }));
+  checkSame("ProvisionReply", fc.record({ version: text }));
+  const failure = fc.record({ code: fc.nat(), message: text });
+  checkSame("ProvisionReply", fc.record({ failure }));
+});
+
 test("the guest takes arbitrary bytes only where protobuf-es reads the same from them", () => {
   const type = schema("DecryptRequest");
   fc.assert(

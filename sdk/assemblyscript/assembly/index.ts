@@ -2,6 +2,8 @@
 import * as crypto from "./crypto";
 import * as keystore from "./keystore";
 import * as log from "./log";
+import * as state from "./state";
+import * as tpm from "./tpm";
 
 export { concat, decimal, same, utf8 } from "./bytes";
 export { Failure, FailureCode, fail, failFrom } from "./failure";
@@ -12,8 +14,19 @@ export {
   DecryptRequest,
   EncryptReply,
   EncryptRequest,
+  ProvisionReply,
+  ProvisionRequest,
   StatusReply,
   StatusRequest,
 } from "./messages";
-export { receiveDecrypt, receiveEncrypt, receiveStatus, sendDecrypt, sendEncrypt, sendStatus } from "./serve";
-export { crypto, keystore, log };
+export {
+  receiveDecrypt,
+  receiveEncrypt,
+  receiveProvision,
+  receiveStatus,
+  sendDecrypt,
+  sendEncrypt,
+  sendProvision,
+  sendStatus,
+} from "./serve";
+export { crypto, keystore, log, state, tpm };

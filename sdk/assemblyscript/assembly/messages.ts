@@ -1,5 +1,5 @@
 /**
- * The messages of proto/provider/v1/provider.proto that cross the guest's three exports. Requests are only read and
+ * The messages of proto/provider/v1/provider.proto that cross the guest's exports. Requests are only read and
  * replies only written. `decode` gives null where the bytes are not the message.
  */
 import { utf8 } from "./bytes";
@@ -88,6 +88,25 @@ export class DecryptRequest {
   }
 }
 
+/** `scheme`: "" or one that the provider's page names. `import`, as the contract calls it: key material from outside, or no bytes. */
+export class ProvisionRequest {
+  key: string = "";
+  scheme: string = "";
+  imported: Uint8Array = new Uint8Array(0);
+
+  static decode(bytes: Uint8Array): ProvisionRequest | null {
+    const reader = new Reader(bytes);
+    const it = new ProvisionRequest();
+    while (reader.next()) {
+      if (reader.field === 1) it.key = reader.string();
+      else if (reader.field === 2) it.scheme = reader.string();
+      else if (reader.field === 3) it.imported = reader.bytesValue();
+      else reader.skip();
+    }
+    return reader.ok ? it : null;
+  }
+}
+
 /** `version`: 1 to 128 bytes of UTF-8, never used again for other key material. */
 export class StatusReply {
   failure: Failure | null = null;
@@ -134,5 +153,18 @@ export class DecryptReply {
     const failure = this.failure;
     if (failure) return new Writer().element(1, failure.encode()).finish();
     return new Writer().bytesValue(2, this.plaintext).finish();
+  }
+}
+
+/** `version`: what Status will name for the key. */
+export class ProvisionReply {
+  failure: Failure | null = null;
+
+  constructor(public version: string = "") {}
+
+  encode(): Uint8Array {
+    const failure = this.failure;
+    if (failure) return new Writer().element(1, failure.encode()).finish();
+    return new Writer().string(2, this.version).finish();
   }
 }

@@ -13,6 +13,8 @@ import {
   DecryptRequest,
   EncryptReply,
   EncryptRequest,
+  ProvisionReply,
+  ProvisionRequest,
   StatusReply,
   StatusRequest,
 } from "./messages";
@@ -31,6 +33,10 @@ export function receiveDecrypt(): DecryptRequest {
   return owed<DecryptRequest>(DecryptRequest.decode(readInput()));
 }
 
+export function receiveProvision(): ProvisionRequest {
+  return owed<ProvisionRequest>(ProvisionRequest.decode(readInput()));
+}
+
 export function sendStatus(reply: StatusReply): i32 {
   return send(reply.encode());
 }
@@ -40,6 +46,10 @@ export function sendEncrypt(reply: EncryptReply): i32 {
 }
 
 export function sendDecrypt(reply: DecryptReply): i32 {
+  return send(reply.encode());
+}
+
+export function sendProvision(reply: ProvisionReply): i32 {
   return send(reply.encode());
 }
 

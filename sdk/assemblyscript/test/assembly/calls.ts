@@ -1,5 +1,5 @@
 /** For calls.test.ts: makes every host call that the SDK has a wrapper for, with values that the test knows. */
-import { crypto, decimal, keystore, log, utf8 } from "../../assembly";
+import { crypto, decimal, keystore, log, state, tpm, utf8 } from "../../assembly";
 import { readInput, writeOutput } from "../../assembly/extism";
 
 export function all(): i32 {
@@ -23,6 +23,12 @@ export function all(): i32 {
   crypto.aesCfbEncrypt(a, b, c);
   crypto.aesCfbDecrypt(a, b, c);
   crypto.ecdh("P-256", a, b);
+  tpm.enter();
+  tpm.transmit(a);
+  tpm.leave(b);
+  tpm.leave(new Uint8Array(0));
+  state.get("kek");
+  state.put("kek", a);
   return 0;
 }
 

@@ -10,6 +10,8 @@ import {
   EncryptRequest,
   Failure,
   HostReply,
+  ProvisionReply,
+  ProvisionRequest,
   StatusReply,
   StatusRequest,
 } from "../../assembly";
@@ -35,6 +37,12 @@ export function DecryptRequest_(): i32 {
   writer.bytesValue(4, it.associated_data);
   for (let i = 0; i < it.annotations.length; i++) writer.element(5, it.annotations[i].encode());
   return write(writer.finish());
+}
+
+export function ProvisionRequest_(): i32 {
+  const it = ProvisionRequest.decode(readInput());
+  if (it === null) return 1;
+  return write(new Writer().string(1, it.key).string(2, it.scheme).bytesValue(3, it.imported).finish());
 }
 
 export function HostReply_(): i32 {
@@ -78,6 +86,17 @@ export function DecryptReply_(): i32 {
   while (reader.next()) {
     if (reader.field === 1) it.failure = failure(reader);
     else if (reader.field === 2) it.plaintext = reader.bytesValue();
+    else reader.skip();
+  }
+  return reader.ok ? write(it.encode()) : 1;
+}
+
+export function ProvisionReply_(): i32 {
+  const reader = new Reader(readInput());
+  const it = new ProvisionReply();
+  while (reader.next()) {
+    if (reader.field === 1) it.failure = failure(reader);
+    else if (reader.field === 2) it.version = reader.string();
     else reader.skip();
   }
   return reader.ok ? write(it.encode()) : 1;
