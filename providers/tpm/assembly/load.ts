@@ -1,0 +1,62 @@
+/** From a state record to a key in the TPM that is known to be the right one. */
+import { FailureCode, same } from "../../../sdk/assemblyscript/assembly";
+import { flush } from "./exchange";
+import { derive, idInput } from "./kek";
+import { Key, Lease } from "./lease";
+import { Out } from "./marshal";
+import { Wrapped } from "./pem";
+import { createPrimary, nameOf, Primary } from "./primary";
+import { Record } from "./record";
+import { HMAC_SESSION, LOAD, POLICY_SESSION, run, startSession } from "./session";
+import { trouble } from "./trouble";
+
+/** Loads the key of a record, and starts what sessions it needs. */
+export function load(lease: Lease, label: string, record: Record): Key | null {
+  lease.makeRoom();
+  const primary = createPrimary();
+  if (primary === null) return null;
+  if (!same(primary.name, record.primary)) {
+    trouble(
+      FailureCode.KEY_UNUSABLE,
+      `Cannot use the key "${label}": this TPM's storage primary is not the one that the key was made under; it is another TPM, or it was cleared`,
+    );
+    return null;
+  }
+  if (!startSessions(lease, primary, record.scheme.hasPolicy)) return null;
+  const key = new Key(label, 0, nameOf(record.key.area), record.auth, record.keyId, record.scheme);
+  if (!loadWrapped(lease, primary, key, record.key)) return null;
+  flush(primary.handle);
+  const id = derive(lease, key, idInput(key.scheme));
+  if (id === null) return null;
+  if (!same(id.slice(0, 16), record.keyId)) {
+    trouble(
+      FailureCode.KEY_UNUSABLE,
+      `Cannot use the key "${label}": it is not the KEK that its state record was made for`,
+    );
+    return null;
+  }
+  lease.add(key);
+  return key;
+}
+
+export function startSessions(lease: Lease, primary: Primary, withPolicy: bool): bool {
+  if (lease.session === null) lease.session = startSession(primary, HMAC_SESSION);
+  if (lease.session === null) return false;
+  if (withPolicy && lease.policy === null) lease.policy = startSession(primary, POLICY_SESSION);
+  return !withPolicy || lease.policy !== null;
+}
+
+/** TPM2_Load (Part 3, 12.2); sets the key's handle. */
+export function loadWrapped(lease: Lease, primary: Primary, key: Key, wrapped: Wrapped): bool {
+  const session = lease.session!;
+  const area = new Out().sized(wrapped.area).finish();
+  const action = "load the key into the TPM";
+  const none = new Uint8Array(0);
+  // Nothing to hide: the TPM itself has encrypted the sensitive part, and the answer is the Name.
+  const answer = run(session, LOAD, primary.handle, primary.name, none, wrapped.sensitive, area, 0, action);
+  if (answer === null) return false;
+  key.handle = answer.handle;
+  if (same(answer.first, key.name)) return true;
+  trouble(FailureCode.FAULT, `Cannot ${action}: the TPM loaded another one`);
+  return false;
+}

@@ -1,0 +1,76 @@
+/**
+ * The state record of a key: a text that a person and TPM tools can read.
+ *
+ *     kleidi tpm key 1
+ *     scheme: hmac
+ *     version: 32 hexadecimal digits, what Status says
+ *     primary: Name of the storage primary that wraps the key
+ *     auth: the key's auth value
+ *     -----BEGIN TSS2 PRIVATE KEY-----
+ *
+ * PEM readers skip what stands before BEGIN, so `tpm2_load -r` takes the record as it is. Without this TPM it is worth nothing; with the TPM, it is the key's
+ * password: hence 0600, like the host's other secrets.
+ */
+import { FailureCode, state, utf8 } from "../../../sdk/assemblyscript/assembly";
+import { readPem, Wrapped, writePem } from "./pem";
+import { parseScheme, Scheme } from "./scheme";
+import { hex, unhex } from "./text";
+import { trouble } from "./trouble";
+
+const FIRST = "kleidi tpm key 1\n";
+
+export class Record {
+  constructor(
+    public scheme: Scheme,
+    public keyId: Uint8Array,
+    public primary: Uint8Array,
+    public auth: Uint8Array,
+    public key: Wrapped,
+  ) {}
+
+  encode(): Uint8Array {
+    const head = `${FIRST}scheme: ${this.scheme.text}\nversion: ${hex(this.keyId)}\n`;
+    const secrets = `primary: ${hex(this.primary)}\nauth: ${hex(this.auth)}\n`;
+    return utf8(head + secrets + writePem(this.key));
+  }
+}
+
+/** The record of a key, or the trouble with it. */
+export function readRecord(name: string): Record | null {
+  const found = state.get(name);
+  if (found.ok) {
+    const record = decode(String.UTF8.decodeUnsafe(found.body.dataStart, found.body.length));
+    const message = `Cannot use the key "${name}": its state record is damaged; restore it, it cannot be made again`;
+    if (record === null) trouble(FailureCode.KEY_UNUSABLE, message);
+    return record;
+  }
+  if (found.code === 3) {
+    trouble(
+      FailureCode.KEY_UNUSABLE,
+      `Cannot use the key "${name}": it has no state record; make it with: kleidi key init`,
+    );
+  } else {
+    trouble(FailureCode.FAULT, `Cannot read the state record of "${name}": "${found.message}"`);
+  }
+  return null;
+}
+
+function decode(text: string): Record | null {
+  if (!text.startsWith(FIRST)) return null;
+  const scheme = parseScheme(line(text, "scheme"));
+  const keyId = unhex(line(text, "version"));
+  const primary = unhex(line(text, "primary"));
+  const auth = unhex(line(text, "auth"));
+  const key = readPem(text);
+  if (scheme === null || keyId === null || primary === null || auth === null || key === null) return null;
+  if (keyId.length !== 16 || primary.length !== 34 || auth.length !== 32) return null;
+  return new Record(scheme, keyId, primary, auth, key);
+}
+
+/** What stands after `name: ` in its line; "" where there is no such line. */
+function line(text: string, name: string): string {
+  const start = text.indexOf(`\n${name}: `);
+  if (start < 0) return "";
+  const value = start + name.length + 3;
+  return text.slice(value, text.indexOf("\n", value));
+}

@@ -1,0 +1,68 @@
+/**
+ * What a key is: `hmac` (the TPM computes with it and never gives it out) or `sealed` (for a TPM without TPM2_HMAC: it gives the KEK out, over
+ * the encrypted session), and `pcr=sha256:0,7` where it shall only work while these PCRs are as they were when it was made.
+ */
+import { Out } from "./marshal";
+
+export class Scheme {
+  sealed: bool = false;
+  /** A TPML_PCR_SELECTION, or no bytes. */
+  pcrs: Uint8Array = new Uint8Array(0);
+
+  constructor(
+    /** As it stands in the record. */
+    public text: string,
+  ) {}
+
+  get hasPolicy(): bool {
+    return this.pcrs.length > 0;
+  }
+
+  /** The first byte of a ciphertext. */
+  get format(): u8 {
+    return this.sealed ? 2 : 1;
+  }
+}
+
+/** Reads "", "hmac", "sealed", "hmac pcr=sha256:0,7"; null where it is none of these. */
+export function parseScheme(text: string): Scheme | null {
+  const scheme = new Scheme(text);
+  let rest = text;
+  if (rest.length === 0) {
+    scheme.text = "hmac";
+    return scheme;
+  }
+  if (rest.startsWith("hmac")) rest = rest.slice(4);
+  else if (rest.startsWith("sealed")) {
+    scheme.sealed = true;
+    rest = rest.slice(6);
+  } else return null;
+  if (rest.length === 0) return scheme;
+  if (rest.startsWith(" pcr=sha256:")) return withPcrs(scheme, 0x000b, rest.slice(12));
+  if (rest.startsWith(" pcr=sha384:")) return withPcrs(scheme, 0x000c, rest.slice(12));
+  return null;
+}
+
+/** Numbers from 0 to 23, with commas between them. */
+function withPcrs(scheme: Scheme, bank: u32, list: string): Scheme | null {
+  let bits: u32 = 0;
+  let pcr: u32 = 0;
+  let digits = 0;
+  for (let i = 0; i <= list.length; i++) {
+    // The end is a comma too.
+    const letter = i < list.length ? list.charCodeAt(i) : 44;
+    if (letter === 44) {
+      if (digits === 0 || pcr > 23) return null;
+      bits |= 1 << pcr;
+      pcr = 0;
+      digits = 0;
+    } else if (letter >= 48 && letter <= 57 && digits < 2) {
+      pcr = pcr * 10 + (letter - 48);
+      digits++;
+    } else return null;
+  }
+  // One bank, three bytes of bits, PCR 0 the lowest bit of the first.
+  const out = new Out().u32(1).u16(bank).u8(3);
+  scheme.pcrs = out.u8(bits).u8(bits >> 8).u8(bits >> 16).finish();
+  return scheme;
+}

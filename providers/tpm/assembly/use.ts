@@ -1,0 +1,88 @@
+/**
+ * One use of a key: enter, one command to the TPM, leave. Where nothing is remembered, or what is remembered is gone, everything is made
+ * again from the state record, once.
+ *
+ * Where it fails for good the call ends without `leave`: the host then flushes what is this provider's and forgets it, so a
+ * session that something meddled with is never used again.
+ */
+import { FailureCode, same } from "../../../sdk/assemblyscript/assembly";
+import { derive, idInput, seedInput } from "./kek";
+import { enter, Key, Lease } from "./lease";
+import { load } from "./load";
+import { readRecord } from "./record";
+import { Scheme } from "./scheme";
+import { hex } from "./text";
+import { forgetStale, trouble } from "./trouble";
+
+/** As much of a key as the RPCs need, and 32 bytes that were derived from it. */
+export class Derived {
+  constructor(
+    public scheme: Scheme,
+    public keyId: Uint8Array,
+    public bytes: Uint8Array,
+  ) {}
+}
+
+/** The longest name that two keys leave room for in the memory of 1,024 bytes. */
+const MAX_LABEL = 128;
+
+/** The AES key for one seed. `keyId` is the version that was asked for: another key under the same name is refused. */
+export function deriveSeedKey(label: string, keyId: Uint8Array, nonce: Uint8Array): Derived | null {
+  return use(label, keyId, nonce);
+}
+
+/** The key's id as the TPM computes it now. */
+export function deriveId(label: string): Derived | null {
+  const none = new Uint8Array(0);
+  return use(label, none, none);
+}
+
+function use(label: string, keyId: Uint8Array, nonce: Uint8Array): Derived | null {
+  if (String.UTF8.byteLength(label) > MAX_LABEL) {
+    trouble(FailureCode.KEY_UNUSABLE, "Cannot use the key: its name has more than 128 bytes");
+    return null;
+  }
+  const lease = enter();
+  if (lease === null) return null;
+  let key = lease.find(label);
+  let bytes: Uint8Array | null = null;
+  if (key !== null) {
+    if (!isVersion(lease, key, keyId)) return null;
+    bytes = derive(lease, key, input(key, nonce));
+    if (bytes === null) {
+      if (!forgetStale()) return null;
+      lease.drop();
+      key = null;
+    }
+  }
+  if (key === null) {
+    const record = readRecord(label);
+    if (record === null) {
+      // Nothing is wrong with the TPM: another key that is loaded stays so.
+      lease.leave();
+      return null;
+    }
+    key = load(lease, label, record);
+    if (key === null) return null;
+    if (!isVersion(lease, key, keyId)) return null;
+    // Where only the id is asked for, loading has just compared it.
+    bytes = nonce.length === 0 ? key.keyId : derive(lease, key, input(key, nonce));
+  }
+  if (bytes === null || key === null) return null;
+  lease.leave();
+  return new Derived(key.scheme, key.keyId, bytes);
+}
+
+function input(key: Key, nonce: Uint8Array): Uint8Array {
+  return nonce.length === 0 ? idInput(key.scheme) : seedInput(key.scheme, key.keyId, nonce);
+}
+
+function isVersion(lease: Lease, key: Key, keyId: Uint8Array): bool {
+  if (keyId.length === 0 || same(key.keyId, keyId)) return true;
+  lease.leave();
+  trouble(
+    FailureCode.KEY_UNUSABLE,
+    `Cannot use the version ${hex(keyId)} of "${key.label}": the key in the TPM is ${hex(key.keyId)}`,
+  );
+  return false;
+}
