@@ -33,7 +33,17 @@ export function create(
   const rest = new Out().sized(asked).u16(0).u32(0).finish();
   const none = new Uint8Array(0);
   const action = "have the TPM make the key";
-  const answer = run(session, CREATE, primary.handle, primary.name, none, sensitive, rest, HIDE_COMMAND, action);
+  const answer = run(
+    session,
+    CREATE,
+    primary.handle,
+    primary.name,
+    none,
+    sensitive,
+    rest,
+    HIDE_COMMAND,
+    action,
+  );
   if (answer === null) return null;
   const area = new In(answer.rest).sized();
   if (!isAsked(area, asked)) {

@@ -12,7 +12,12 @@ const HEADER = 10;
 
 /** Sends a command, given without its header, and gives back what follows the header of the response. */
 export function exchange(tag: u32, command: u32, rest: Uint8Array, action: string): In | null {
-  const message = new Out().u16(tag).u32(HEADER + rest.length).u32(command).raw(rest).finish();
+  const message = new Out()
+    .u16(tag)
+    .u32(HEADER + rest.length)
+    .u32(command)
+    .raw(rest)
+    .finish();
   const reply = tpm.transmit(message);
   if (!reply.ok) {
     const away = reply.code === HostCode.UNAVAILABLE;
@@ -42,7 +47,14 @@ export function exchange(tag: u32, command: u32, rest: Uint8Array, action: strin
 /** Lets go of an object or session. It does not matter whether it was still there, so the answer is not looked at. */
 export function flush(handle: u32): void {
   // The handle is a parameter here, and not in the handle area (Part 3, 28.4).
-  tpm.transmit(new Out().u16(NO_SESSIONS).u32(HEADER + 4).u32(FLUSH_CONTEXT).u32(handle).finish());
+  tpm.transmit(
+    new Out()
+      .u16(NO_SESSIONS)
+      .u32(HEADER + 4)
+      .u32(FLUSH_CONTEXT)
+      .u32(handle)
+      .finish(),
+  );
 }
 
 /** Part 2, clause 6.6: what the code says about the key, the session or the TPM. */

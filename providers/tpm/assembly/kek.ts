@@ -45,7 +45,17 @@ export function derive(lease: Lease, key: Key, input: Uint8Array): Uint8Array | 
 
 function compute(session: Session, key: Key, input: Uint8Array): Answer | null {
   const sha256 = new Out().u16(0x000b).finish();
-  return run(session, HMAC, key.handle, key.name, key.auth, input, sha256, HIDE_COMMAND | HIDE_RESPONSE, "compute with the KEK");
+  return run(
+    session,
+    HMAC,
+    key.handle,
+    key.name,
+    key.auth,
+    input,
+    sha256,
+    HIDE_COMMAND | HIDE_RESPONSE,
+    "compute with the KEK",
+  );
 }
 
 function unseal(session: Session, key: Key): Answer | null {

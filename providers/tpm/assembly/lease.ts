@@ -98,7 +98,10 @@ export function enter(): Lease | null {
     if (reader.whole) return lease;
   }
   // The call ends without leave, so the host flushes what the memory named, and forgets it.
-  trouble(FailureCode.FAULT, "Cannot read what the last call remembered of the TPM; the next call begins anew");
+  trouble(
+    FailureCode.FAULT,
+    "Cannot read what the last call remembered of the TPM; the next call begins anew",
+  );
   return null;
 }
 

@@ -44,15 +44,28 @@ export function createPrimary(): Primary | null {
   if (response === null) return null;
   const primary = new Primary();
   primary.handle = response.u32();
-  response.u32();
-  const area = response.sized();
-  if (!response.ok || !readPoint(primary, area)) {
-    trouble(FailureCode.FAULT, `Cannot ${ACTION}: the TPM made another kind of key than was asked for`);
+  const parameters = new In(response.raw(response.u32()));
+  const area = parameters.sized();
+  skipCreation(parameters);
+  // Computed here, and not believed: it is what the record pins.
+  primary.name = nameOf(area);
+  const named = same(parameters.sized(), primary.name);
+  // The password's part of the response: no nonce, attributes, no code.
+  const last = response.u16() === 0 && response.u8() <= 1 && response.u16() === 0;
+  if (!named || !last || !parameters.whole || !response.whole || !readPoint(primary, area)) {
+    trouble(FailureCode.FAULT, `Cannot ${ACTION}: the TPM's answer is not the key that was asked for`);
     return null;
   }
-  // Computed here: the Name in the response is only what the TPM says.
-  primary.name = nameOf(area);
   return primary;
+}
+
+/** The creation data, its hash and its ticket say how the key came about; the Name says enough. */
+function skipCreation(parameters: In): void {
+  parameters.sized();
+  parameters.sized();
+  parameters.u16();
+  parameters.u32();
+  parameters.sized();
 }
 
 /** The Name of an object: its hash algorithm, then the hash of its public area (Part 1, clause 16). */

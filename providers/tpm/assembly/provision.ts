@@ -66,7 +66,10 @@ function make(request: ProvisionRequest, scheme: Scheme): Record | null {
   const id = derive(lease, key, idInput(scheme));
   if (id === null) return null;
   if (material.length > 0 && !same(id, hmac(material, idInput(scheme)))) {
-    trouble(FailureCode.FAULT, "Cannot make the key: the TPM computes with other key material than it was given");
+    trouble(
+      FailureCode.FAULT,
+      "Cannot make the key: the TPM computes with other key material than it was given",
+    );
     return null;
   }
   lease.drop();

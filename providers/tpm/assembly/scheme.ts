@@ -63,6 +63,10 @@ function withPcrs(scheme: Scheme, bank: u32, list: string): Scheme | null {
   }
   // One bank, three bytes of bits, PCR 0 the lowest bit of the first.
   const out = new Out().u32(1).u16(bank).u8(3);
-  scheme.pcrs = out.u8(bits).u8(bits >> 8).u8(bits >> 16).finish();
+  scheme.pcrs = out
+    .u8(bits)
+    .u8(bits >> 8)
+    .u8(bits >> 16)
+    .finish();
   return scheme;
 }

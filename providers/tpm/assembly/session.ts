@@ -57,9 +57,7 @@ export function startSession(primary: Primary, kind: u32): Session | null {
   const x = point.body.slice(1, 33);
   const y = point.body.slice(33);
   // KDFe (Part 1, clause 11.4.10.3).
-  const salt = sha256(
-    new Out().u32(1).raw(shared.body).raw(label("SECRET")).raw(x).raw(primary.x).finish(),
-  );
+  const salt = sha256(new Out().u32(1).raw(shared.body).raw(label("SECRET")).raw(x).raw(primary.x).finish());
   const nonce = random(SIZE);
   const secret = new Out().sized(x).sized(y).finish();
   const body = new Out().u32(primary.handle).u32(RH_NULL).sized(nonce).sized(secret).u8(kind);

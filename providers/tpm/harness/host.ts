@@ -3,8 +3,7 @@
  * place to listen and to meddle.
  */
 import { createCipheriv, createDecipheriv, createECDH, createHash, createHmac } from "node:crypto";
-import { fromBinary, toBinary } from "@bufbuild/protobuf";
-import { create } from "@bufbuild/protobuf";
+import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import * as pb from "../../../proto/provider/v1/provider_pb.ts";
 import { type Answer, type HostCalls, StandIn } from "../../../sdk/assemblyscript/stand-in.ts";
 import { cryptoCalls } from "../../../sdk/assemblyscript/stand-in-crypto.ts";
@@ -56,20 +55,20 @@ export class Host {
     return fromBinary(pb.StatusReplySchema, this.#call("status", toBinary(pb.StatusRequestSchema, request)));
   }
 
-  encrypt(fields: Partial<pb.EncryptRequest>): pb.EncryptReply {
-    const request = create(pb.EncryptRequestSchema, { key: "kek", ...fields } as object);
+  encrypt(fields: MessageInitShape<typeof pb.EncryptRequestSchema>): pb.EncryptReply {
+    const request = create(pb.EncryptRequestSchema, { key: "kek", ...fields });
     const input = toBinary(pb.EncryptRequestSchema, request);
     return fromBinary(pb.EncryptReplySchema, this.#call("encrypt", input));
   }
 
-  decrypt(fields: Partial<pb.DecryptRequest>): pb.DecryptReply {
-    const request = create(pb.DecryptRequestSchema, { key: "kek", ...fields } as object);
+  decrypt(fields: MessageInitShape<typeof pb.DecryptRequestSchema>): pb.DecryptReply {
+    const request = create(pb.DecryptRequestSchema, { key: "kek", ...fields });
     const input = toBinary(pb.DecryptRequestSchema, request);
     return fromBinary(pb.DecryptReplySchema, this.#call("decrypt", input));
   }
 
-  provision(fields: Partial<pb.ProvisionRequest> = {}): pb.ProvisionReply {
-    const request = create(pb.ProvisionRequestSchema, { key: "kek", ...fields } as object);
+  provision(fields: MessageInitShape<typeof pb.ProvisionRequestSchema> = {}): pb.ProvisionReply {
+    const request = create(pb.ProvisionRequestSchema, { key: "kek", ...fields });
     const input = toBinary(pb.ProvisionRequestSchema, request);
     return fromBinary(pb.ProvisionReplySchema, this.#call("provision", input));
   }
@@ -130,11 +129,19 @@ export class Host {
     this.commands.push(name);
     const response = this.tpm.transmit(command);
     this.wire.push(command, response);
-    if (Buffer.from(response).readUInt32BE(6) === 0) {
-      if (GIVE_HANDLES.has(code)) this.handles.add(Buffer.from(response).readUInt32BE(10));
-      if (code === FLUSH) this.handles.delete(Buffer.from(command).readUInt32BE(10));
+    // Whether it was still there or not.
+    if (code === FLUSH) this.handles.delete(Buffer.from(command).readUInt32BE(10));
+    if (GIVE_HANDLES.has(code) && Buffer.from(response).readUInt32BE(6) === 0) {
+      this.handles.add(Buffer.from(response).readUInt32BE(10));
+      this.#checkQuotas();
     }
     return this.meddle(name, new Uint8Array(response));
+  }
+
+  /** The host's quotas: three objects and two sessions. */
+  #checkQuotas(): void {
+    const objects = [...this.handles].filter((handle) => handle >>> 24 === 0x80).length;
+    if (objects > 3 || this.handles.size - objects > 2) throw new Error("The guest went over its quota");
   }
 
   #flush(handle: number): void {

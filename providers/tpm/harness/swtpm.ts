@@ -27,7 +27,7 @@ export class Swtpm {
     const control = `type=unixio,path=${this.#socket}.ctrl,mode=0600`;
     const options = ["socket", "--tpm2", "--tpmstate", `dir=${this.folder},mode=0600`];
     options.push("--server", server, "--ctrl", control, "--flags", "not-need-init,startup-clear");
-    this.#process = spawn("swtpm", options, { stdio: "inherit" });
+    this.#process = spawn("swtpm", options, { stdio: "ignore" });
     while (!existsSync(this.#socket) || !existsSync(`${this.#socket}.ctrl`)) {
       if (this.#process.exitCode !== null) throw new Error("Cannot start swtpm: it ended");
       await sleep(5);
