@@ -157,6 +157,21 @@ test("two keys with the longest names fit in the memory, and a longer name is re
   }
   assert.ok(host.memory.length <= 1024, `the memory is ${host.memory.length} bytes`);
   assertFails(host.status("c".repeat(129)), KEY_UNUSABLE, /128 bytes/);
+  assertFails(host.provision({ key: "c".repeat(129) }), KEY_UNUSABLE, /128 bytes/);
+});
+
+test("a key that is loaded beside a session that is gone has its session made again", async () => {
+  const scheme = "hmac pcr=sha256:0";
+  const versions = ["a", "b", "c"].map((key) => make({ key, scheme }));
+  seal(versions[0] ?? "", "a");
+  seal(versions[1] ?? "", "b");
+  await tpm.stop();
+  await tpm.start();
+  seal(versions[2] ?? "", "c");
+  assert.equal(host.commands.filter((name) => name === "CreatePrimary").length, 2);
+  assert.ok(host.calls.length < HOST_CALLS, `it made ${host.calls.length} host calls`);
+  host.flush();
+  assert.equal(host.handles.size, 0);
 });
 
 test("a session that the TPM has lost, or that is out of step, is replaced within the call", () => {

@@ -28,6 +28,8 @@ export class Lease {
   session: Session | null = null;
   policy: Session | null = null;
   keys: Key[] = [];
+  /** The storage primary's handle while it is needed, else 0. It is never remembered. */
+  primary: u32 = 0;
 
   /** Takes the key to the front, or gives null where it is not loaded. */
   find(label: string): Key | null {
@@ -50,6 +52,11 @@ export class Lease {
     this.keys.unshift(key);
   }
 
+  flushPrimary(): void {
+    if (this.primary !== 0) flush(this.primary);
+    this.primary = 0;
+  }
+
   /** Lets go of everything. Handles that are gone do no harm. */
   drop(): void {
     const session = this.session;
@@ -57,6 +64,7 @@ export class Lease {
     if (session !== null) flush(session.handle);
     if (policy !== null) flush(policy.handle);
     for (let i = 0; i < this.keys.length; i++) flush(this.keys[i].handle);
+    this.flushPrimary();
     this.session = null;
     this.policy = null;
     this.keys = [];

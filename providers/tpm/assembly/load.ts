@@ -1,6 +1,5 @@
 /** From a state record to a key in the TPM that is known to be the right one. */
 import { FailureCode, same } from "../../../sdk/assemblyscript/assembly";
-import { flush } from "./exchange";
 import { derive, idInput } from "./kek";
 import { Key, Lease } from "./lease";
 import { Out } from "./marshal";
@@ -15,6 +14,7 @@ export function load(lease: Lease, label: string, record: Record): Key | null {
   lease.makeRoom();
   const primary = createPrimary();
   if (primary === null) return null;
+  lease.primary = primary.handle;
   if (!same(primary.name, record.primary)) {
     trouble(
       FailureCode.KEY_UNUSABLE,
@@ -25,7 +25,8 @@ export function load(lease: Lease, label: string, record: Record): Key | null {
   if (!startSessions(lease, primary, record.scheme.hasPolicy)) return null;
   const key = new Key(label, 0, nameOf(record.key.area), record.auth, record.keyId, record.scheme);
   if (!loadWrapped(lease, primary, key, record.key)) return null;
-  flush(primary.handle);
+  lease.flushPrimary();
+  lease.add(key);
   const id = derive(lease, key, idInput(key.scheme));
   if (id === null) return null;
   if (!same(id.slice(0, 16), record.keyId)) {
@@ -35,7 +36,6 @@ export function load(lease: Lease, label: string, record: Record): Key | null {
     );
     return null;
   }
-  lease.add(key);
   return key;
 }
 

@@ -9,7 +9,6 @@ import {
   state,
 } from "../../../sdk/assemblyscript/assembly";
 import { create } from "./create";
-import { flush } from "./exchange";
 import { derive, idInput } from "./kek";
 import { enter, Key } from "./lease";
 import { loadWrapped, startSessions } from "./load";
@@ -20,10 +19,12 @@ import { Record } from "./record";
 import { parseScheme, Scheme } from "./scheme";
 import { hex } from "./text";
 import { failed, trouble } from "./trouble";
+import { isLabel } from "./use";
 
 const SIZE = 32;
 
 export function provision(request: ProvisionRequest): ProvisionReply {
+  if (!isLabel(request.key)) return failed<ProvisionReply>();
   const scheme = parseScheme(request.scheme);
   if (scheme === null) return refuse(request, `the scheme "${request.scheme}" is none of: ${SCHEMES}`);
   if (request.imported.length !== 0 && request.imported.length !== SIZE) {
@@ -53,7 +54,9 @@ function make(request: ProvisionRequest, scheme: Scheme): Record | null {
   if (scheme.hasPolicy) policy = policyDigest(scheme.pcrs);
   if (policy === null) return null;
   const primary = createPrimary();
-  if (primary === null || !startSessions(lease, primary, scheme.hasPolicy)) return null;
+  if (primary === null) return null;
+  lease.primary = primary.handle;
+  if (!startSessions(lease, primary, scheme.hasPolicy)) return null;
   const auth = random(SIZE);
   // A sealed KEK is made here, because a TPM seals only what it is given.
   const material = scheme.sealed && request.imported.length === 0 ? random(SIZE) : request.imported;
@@ -61,7 +64,7 @@ function make(request: ProvisionRequest, scheme: Scheme): Record | null {
   if (wrapped === null) return null;
   const key = new Key(request.key, 0, nameOf(wrapped.area), auth, new Uint8Array(0), scheme);
   if (!loadWrapped(lease, primary, key, wrapped)) return null;
-  flush(primary.handle);
+  lease.flushPrimary();
   lease.add(key);
   const id = derive(lease, key, idInput(scheme));
   if (id === null) return null;

@@ -38,39 +38,40 @@ export function deriveId(label: string): Derived | null {
 }
 
 function use(label: string, keyId: Uint8Array, nonce: Uint8Array): Derived | null {
-  if (String.UTF8.byteLength(label) > MAX_LABEL) {
-    trouble(FailureCode.KEY_UNUSABLE, "Cannot use the key: its name has more than 128 bytes");
-    return null;
-  }
+  if (!isLabel(label)) return null;
   const lease = enter();
   if (lease === null) return null;
-  let key = lease.find(label);
-  let bytes: Uint8Array | null = null;
-  if (key !== null) {
-    if (!isVersion(lease, key, keyId)) return null;
-    bytes = derive(lease, key, input(key, nonce));
-    if (bytes === null) {
-      if (!forgetStale()) return null;
-      lease.drop();
-      key = null;
-    }
+  const remembered = lease.session !== null;
+  let derived = attempt(lease, label, keyId, nonce);
+  if (derived === null && remembered && forgetStale()) {
+    lease.drop();
+    derived = attempt(lease, label, keyId, nonce);
   }
+  if (derived !== null) lease.leave();
+  return derived;
+}
+
+/** Whether a name fits in the memory. */
+export function isLabel(label: string): bool {
+  if (String.UTF8.byteLength(label) <= MAX_LABEL) return true;
+  trouble(FailureCode.KEY_UNUSABLE, "Cannot use the key: its name has more than 128 bytes");
+  return false;
+}
+
+function attempt(lease: Lease, label: string, keyId: Uint8Array, nonce: Uint8Array): Derived | null {
+  let key = lease.find(label);
+  const isNew = key === null;
   if (key === null) {
     const record = readRecord(label);
-    if (record === null) {
-      // Nothing is wrong with the TPM: another key that is loaded stays so.
-      lease.leave();
-      return null;
-    }
-    key = load(lease, label, record);
-    if (key === null) return null;
-    if (!isVersion(lease, key, keyId)) return null;
-    // Where only the id is asked for, loading has just compared it.
-    bytes = nonce.length === 0 ? key.keyId : derive(lease, key, input(key, nonce));
+    // Nothing is wrong with the TPM: another key that is loaded stays so.
+    if (record === null) lease.leave();
+    else key = load(lease, label, record);
   }
-  if (bytes === null || key === null) return null;
-  lease.leave();
-  return new Derived(key.scheme, key.keyId, bytes);
+  if (key === null || !isVersion(lease, key, keyId)) return null;
+  // Where only the id is asked for, loading has just compared it.
+  const compared = isNew && nonce.length === 0;
+  const bytes = compared ? key.keyId : derive(lease, key, input(key, nonce));
+  return bytes === null ? null : new Derived(key.scheme, key.keyId, bytes);
 }
 
 function input(key: Key, nonce: Uint8Array): Uint8Array {
