@@ -175,6 +175,10 @@ const moreCrypto: HostCalls = {
     const { privateKey, peer } = fromBinary(pb.CryptoEcdhRequestSchema, bytes);
     const own = createECDH("prime256v1");
     own.setPrivateKey(privateKey);
-    return peer.length === 0 ? own.getPublicKey() : own.computeSecret(peer);
+    try {
+      return peer.length === 0 ? own.getPublicKey() : own.computeSecret(peer);
+    } catch {
+      return 2;
+    }
   },
 };
