@@ -19,7 +19,7 @@ export const CAPABILITIES = {
     "aes_cfb_decrypt",
     "ecdh",
   ],
-  keystore: ["info", "seal", "open"],
+  keystore: ["info", "seal", "open", "s2k"],
   log: ["write"],
   tpm: ["enter", "transmit", "leave"],
   state: ["get", "put"],

@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file provider/v1/provider.proto.
  */
 export const file_provider_v1_provider: GenFile = /*@__PURE__*/
-  fileDesc("Chpwcm92aWRlci92MS9wcm92aWRlci5wcm90bxISa2xlaWRpLnByb3ZpZGVyLnYxIhwKDVN0YXR1c1JlcXVlc3QSCwoDa2V5GAEgASgJImQKC1N0YXR1c1JlcGx5EiwKB2ZhaWx1cmUYASABKAsyGy5rbGVpZGkucHJvdmlkZXIudjEuRmFpbHVyZRIPCgd2ZXJzaW9uGAIgASgJEhYKDm9sZGVyX3ZlcnNpb25zGAMgAygJIloKDkVuY3J5cHRSZXF1ZXN0EgsKA2tleRgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJEhEKCXBsYWludGV4dBgDIAEoDBIXCg9hc3NvY2lhdGVkX2RhdGEYBCABKAwihQEKDEVuY3J5cHRSZXBseRIsCgdmYWlsdXJlGAEgASgLMhsua2xlaWRpLnByb3ZpZGVyLnYxLkZhaWx1cmUSEgoKY2lwaGVydGV4dBgCIAEoDBIzCgthbm5vdGF0aW9ucxgDIAMoCzIeLmtsZWlkaS5wcm92aWRlci52MS5Bbm5vdGF0aW9uIpABCg5EZWNyeXB0UmVxdWVzdBILCgNrZXkYASABKAkSDwoHdmVyc2lvbhgCIAEoCRISCgpjaXBoZXJ0ZXh0GAMgASgMEhcKD2Fzc29jaWF0ZWRfZGF0YRgEIAEoDBIzCgthbm5vdGF0aW9ucxgFIAMoCzIeLmtsZWlkaS5wcm92aWRlci52MS5Bbm5vdGF0aW9uIk8KDERlY3J5cHRSZXBseRIsCgdmYWlsdXJlGAEgASgLMhsua2xlaWRpLnByb3ZpZGVyLnYxLkZhaWx1cmUSEQoJcGxhaW50ZXh0GAIgASgMIikKCkFubm90YXRpb24SDAoEbmFtZRgBIAEoCRINCgV2YWx1ZRgCIAEoDCIoCgdGYWlsdXJlEgwKBGNvZGUYASABKA0SDwoHbWVzc2FnZRgCIAEoCSI/ChBQcm92aXNpb25SZXF1ZXN0EgsKA2tleRgBIAEoCRIOCgZzY2hlbWUYAiABKAkSDgoGaW1wb3J0GAMgASgMIk8KDlByb3Zpc2lvblJlcGx5EiwKB2ZhaWx1cmUYASABKAsyGy5rbGVpZGkucHJvdmlkZXIudjEuRmFpbHVyZRIPCgd2ZXJzaW9uGAIgASgJIjgKCUhvc3RSZXBseRIMCgRjb2RlGAEgASgNEg8KB21lc3NhZ2UYAiABKAkSDAoEYm9keRgDIAEoDCIxCg9Mb2dXcml0ZVJlcXVlc3QSDQoFbGV2ZWwYASABKA0SDwoHbWVzc2FnZRgCIAEoCSIiChNLZXlzdG9yZUluZm9SZXF1ZXN0EgsKA2tleRgBIAEoCSIfCgxLZXlzdG9yZUluZm8SDwoHdmVyc2lvbhgBIAEoCSJfChNLZXlzdG9yZVNlYWxSZXF1ZXN0EgsKA2tleRgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJEhEKCXBsYWludGV4dBgDIAEoDBIXCg9hc3NvY2lhdGVkX2RhdGEYBCABKAwiXAoTS2V5c3RvcmVPcGVuUmVxdWVzdBILCgNrZXkYASABKAkSDwoHdmVyc2lvbhgCIAEoCRIOCgZzZWFsZWQYAyABKAwSFwoPYXNzb2NpYXRlZF9kYXRhGAQgASgMIiUKE0NyeXB0b1JhbmRvbVJlcXVlc3QSDgoGbGVuZ3RoGAEgASgNIjYKE0NyeXB0b0RpZ2VzdFJlcXVlc3QSEQoJYWxnb3JpdGhtGAEgASgJEgwKBGRhdGEYAiABKAwiQQoRQ3J5cHRvSG1hY1JlcXVlc3QSEQoJYWxnb3JpdGhtGAEgASgJEgsKA2tleRgCIAEoDBIMCgRkYXRhGAMgASgMIl8KEUNyeXB0b0hrZGZSZXF1ZXN0EhEKCWFsZ29yaXRobRgBIAEoCRILCgNrZXkYAiABKAwSDAoEc2FsdBgDIAEoDBIMCgRpbmZvGAQgASgMEg4KBmxlbmd0aBgFIAEoDSJWChFDcnlwdG9BZWFkUmVxdWVzdBILCgNrZXkYASABKAwSDQoFbm9uY2UYAiABKAwSDAoEZGF0YRgDIAEoDBIXCg9hc3NvY2lhdGVkX2RhdGEYBCABKAwiOQoQQ3J5cHRvQ2ZiUmVxdWVzdBILCgNrZXkYASABKAwSCgoCaXYYAiABKAwSDAoEZGF0YRgDIAEoDCJFChFDcnlwdG9FY2RoUmVxdWVzdBINCgVjdXJ2ZRgBIAEoCRITCgtwcml2YXRlX2tleRgCIAEoDBIMCgRwZWVyGAMgASgMIhEKD1RwbUVudGVyUmVxdWVzdCIcCgpUcG1Db250ZXh0Eg4KBm1lbW9yeRgBIAEoDCIlChJUcG1UcmFuc21pdFJlcXVlc3QSDwoHY29tbWFuZBgBIAEoDCIhCg9UcG1MZWF2ZVJlcXVlc3QSDgoGbWVtb3J5GAEgASgMIh8KD1N0YXRlR2V0UmVxdWVzdBIMCgRuYW1lGAEgASgJIi4KD1N0YXRlUHV0UmVxdWVzdBIMCgRuYW1lGAEgASgJEg0KBXZhbHVlGAIgASgMYgZwcm90bzM");
+  fileDesc("Chpwcm92aWRlci92MS9wcm92aWRlci5wcm90bxISa2xlaWRpLnByb3ZpZGVyLnYxIhwKDVN0YXR1c1JlcXVlc3QSCwoDa2V5GAEgASgJImQKC1N0YXR1c1JlcGx5EiwKB2ZhaWx1cmUYASABKAsyGy5rbGVpZGkucHJvdmlkZXIudjEuRmFpbHVyZRIPCgd2ZXJzaW9uGAIgASgJEhYKDm9sZGVyX3ZlcnNpb25zGAMgAygJIloKDkVuY3J5cHRSZXF1ZXN0EgsKA2tleRgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJEhEKCXBsYWludGV4dBgDIAEoDBIXCg9hc3NvY2lhdGVkX2RhdGEYBCABKAwihQEKDEVuY3J5cHRSZXBseRIsCgdmYWlsdXJlGAEgASgLMhsua2xlaWRpLnByb3ZpZGVyLnYxLkZhaWx1cmUSEgoKY2lwaGVydGV4dBgCIAEoDBIzCgthbm5vdGF0aW9ucxgDIAMoCzIeLmtsZWlkaS5wcm92aWRlci52MS5Bbm5vdGF0aW9uIpABCg5EZWNyeXB0UmVxdWVzdBILCgNrZXkYASABKAkSDwoHdmVyc2lvbhgCIAEoCRISCgpjaXBoZXJ0ZXh0GAMgASgMEhcKD2Fzc29jaWF0ZWRfZGF0YRgEIAEoDBIzCgthbm5vdGF0aW9ucxgFIAMoCzIeLmtsZWlkaS5wcm92aWRlci52MS5Bbm5vdGF0aW9uIk8KDERlY3J5cHRSZXBseRIsCgdmYWlsdXJlGAEgASgLMhsua2xlaWRpLnByb3ZpZGVyLnYxLkZhaWx1cmUSEQoJcGxhaW50ZXh0GAIgASgMIikKCkFubm90YXRpb24SDAoEbmFtZRgBIAEoCRINCgV2YWx1ZRgCIAEoDCIoCgdGYWlsdXJlEgwKBGNvZGUYASABKA0SDwoHbWVzc2FnZRgCIAEoCSI/ChBQcm92aXNpb25SZXF1ZXN0EgsKA2tleRgBIAEoCRIOCgZzY2hlbWUYAiABKAkSDgoGaW1wb3J0GAMgASgMIk8KDlByb3Zpc2lvblJlcGx5EiwKB2ZhaWx1cmUYASABKAsyGy5rbGVpZGkucHJvdmlkZXIudjEuRmFpbHVyZRIPCgd2ZXJzaW9uGAIgASgJIjgKCUhvc3RSZXBseRIMCgRjb2RlGAEgASgNEg8KB21lc3NhZ2UYAiABKAkSDAoEYm9keRgDIAEoDCIxCg9Mb2dXcml0ZVJlcXVlc3QSDQoFbGV2ZWwYASABKA0SDwoHbWVzc2FnZRgCIAEoCSIiChNLZXlzdG9yZUluZm9SZXF1ZXN0EgsKA2tleRgBIAEoCSIfCgxLZXlzdG9yZUluZm8SDwoHdmVyc2lvbhgBIAEoCSJfChNLZXlzdG9yZVNlYWxSZXF1ZXN0EgsKA2tleRgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJEhEKCXBsYWludGV4dBgDIAEoDBIXCg9hc3NvY2lhdGVkX2RhdGEYBCABKAwiXAoTS2V5c3RvcmVPcGVuUmVxdWVzdBILCgNrZXkYASABKAkSDwoHdmVyc2lvbhgCIAEoCRIOCgZzZWFsZWQYAyABKAwSFwoPYXNzb2NpYXRlZF9kYXRhGAQgASgMIl8KEktleXN0b3JlUzJrUmVxdWVzdBILCgNrZXkYASABKAkSDwoHdmVyc2lvbhgCIAEoCRIMCgRzYWx0GAMgASgMEg0KBWNvdW50GAQgASgNEg4KBmxlbmd0aBgFIAEoDSIlChNDcnlwdG9SYW5kb21SZXF1ZXN0Eg4KBmxlbmd0aBgBIAEoDSI2ChNDcnlwdG9EaWdlc3RSZXF1ZXN0EhEKCWFsZ29yaXRobRgBIAEoCRIMCgRkYXRhGAIgASgMIkEKEUNyeXB0b0htYWNSZXF1ZXN0EhEKCWFsZ29yaXRobRgBIAEoCRILCgNrZXkYAiABKAwSDAoEZGF0YRgDIAEoDCJfChFDcnlwdG9Ia2RmUmVxdWVzdBIRCglhbGdvcml0aG0YASABKAkSCwoDa2V5GAIgASgMEgwKBHNhbHQYAyABKAwSDAoEaW5mbxgEIAEoDBIOCgZsZW5ndGgYBSABKA0iVgoRQ3J5cHRvQWVhZFJlcXVlc3QSCwoDa2V5GAEgASgMEg0KBW5vbmNlGAIgASgMEgwKBGRhdGEYAyABKAwSFwoPYXNzb2NpYXRlZF9kYXRhGAQgASgMIjkKEENyeXB0b0NmYlJlcXVlc3QSCwoDa2V5GAEgASgMEgoKAml2GAIgASgMEgwKBGRhdGEYAyABKAwiRQoRQ3J5cHRvRWNkaFJlcXVlc3QSDQoFY3VydmUYASABKAkSEwoLcHJpdmF0ZV9rZXkYAiABKAwSDAoEcGVlchgDIAEoDCIRCg9UcG1FbnRlclJlcXVlc3QiHAoKVHBtQ29udGV4dBIOCgZtZW1vcnkYASABKAwiJQoSVHBtVHJhbnNtaXRSZXF1ZXN0Eg8KB2NvbW1hbmQYASABKAwiIQoPVHBtTGVhdmVSZXF1ZXN0Eg4KBm1lbW9yeRgBIAEoDCIfCg9TdGF0ZUdldFJlcXVlc3QSDAoEbmFtZRgBIAEoCSIuCg9TdGF0ZVB1dFJlcXVlc3QSDAoEbmFtZRgBIAEoCRINCgV2YWx1ZRgCIAEoDGIGcHJvdG8z");
 
 /**
  * Is this key usable, and which version of it should encrypt?
@@ -464,6 +464,53 @@ export const KeystoreOpenRequestSchema: GenMessage<KeystoreOpenRequest> = /*@__P
   messageDesc(file_provider_v1_provider, 15);
 
 /**
+ * RFC 4880, 3.7.1.3, with SHA-256 over the salt and the passphrase's text.
+ *
+ * @generated from message kleidi.provider.v1.KeystoreS2kRequest
+ */
+export type KeystoreS2kRequest = Message<"kleidi.provider.v1.KeystoreS2kRequest"> & {
+  /**
+   * A name that is granted as a passphrase.
+   *
+   * @generated from field: string key = 1;
+   */
+  key: string;
+
+  /**
+   * @generated from field: string version = 2;
+   */
+  version: string;
+
+  /**
+   * 8 bytes.
+   *
+   * @generated from field: bytes salt = 3;
+   */
+  salt: Uint8Array;
+
+  /**
+   * How many bytes are hashed, decoded from OpenPGP's one byte: 1,024 to 65,011,712.
+   *
+   * @generated from field: uint32 count = 4;
+   */
+  count: number;
+
+  /**
+   * 1 to 32 bytes.
+   *
+   * @generated from field: uint32 length = 5;
+   */
+  length: number;
+};
+
+/**
+ * Describes the message kleidi.provider.v1.KeystoreS2kRequest.
+ * Use `create(KeystoreS2kRequestSchema)` to create a new message.
+ */
+export const KeystoreS2kRequestSchema: GenMessage<KeystoreS2kRequest> = /*@__PURE__*/
+  messageDesc(file_provider_v1_provider, 16);
+
+/**
  * @generated from message kleidi.provider.v1.CryptoRandomRequest
  */
 export type CryptoRandomRequest = Message<"kleidi.provider.v1.CryptoRandomRequest"> & {
@@ -480,7 +527,7 @@ export type CryptoRandomRequest = Message<"kleidi.provider.v1.CryptoRandomReques
  * Use `create(CryptoRandomRequestSchema)` to create a new message.
  */
 export const CryptoRandomRequestSchema: GenMessage<CryptoRandomRequest> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 16);
+  messageDesc(file_provider_v1_provider, 17);
 
 /**
  * @generated from message kleidi.provider.v1.CryptoDigestRequest
@@ -504,7 +551,7 @@ export type CryptoDigestRequest = Message<"kleidi.provider.v1.CryptoDigestReques
  * Use `create(CryptoDigestRequestSchema)` to create a new message.
  */
 export const CryptoDigestRequestSchema: GenMessage<CryptoDigestRequest> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 17);
+  messageDesc(file_provider_v1_provider, 18);
 
 /**
  * @generated from message kleidi.provider.v1.CryptoHmacRequest
@@ -531,7 +578,7 @@ export type CryptoHmacRequest = Message<"kleidi.provider.v1.CryptoHmacRequest"> 
  * Use `create(CryptoHmacRequestSchema)` to create a new message.
  */
 export const CryptoHmacRequestSchema: GenMessage<CryptoHmacRequest> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 18);
+  messageDesc(file_provider_v1_provider, 19);
 
 /**
  * @generated from message kleidi.provider.v1.CryptoHkdfRequest
@@ -570,7 +617,7 @@ export type CryptoHkdfRequest = Message<"kleidi.provider.v1.CryptoHkdfRequest"> 
  * Use `create(CryptoHkdfRequestSchema)` to create a new message.
  */
 export const CryptoHkdfRequestSchema: GenMessage<CryptoHkdfRequest> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 19);
+  messageDesc(file_provider_v1_provider, 20);
 
 /**
  * aead_seal and aead_open: AES-GCM, the key 16 or 32 bytes, the nonce 12, the tag the last 16 of the sealed data.
@@ -604,7 +651,7 @@ export type CryptoAeadRequest = Message<"kleidi.provider.v1.CryptoAeadRequest"> 
  * Use `create(CryptoAeadRequestSchema)` to create a new message.
  */
 export const CryptoAeadRequestSchema: GenMessage<CryptoAeadRequest> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 20);
+  messageDesc(file_provider_v1_provider, 21);
 
 /**
  * aes_cfb_encrypt and aes_cfb_decrypt: full-block (128 bit) feedback, the key 16 or 32 bytes, the iv 16.
@@ -633,7 +680,7 @@ export type CryptoCfbRequest = Message<"kleidi.provider.v1.CryptoCfbRequest"> & 
  * Use `create(CryptoCfbRequestSchema)` to create a new message.
  */
 export const CryptoCfbRequestSchema: GenMessage<CryptoCfbRequest> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 21);
+  messageDesc(file_provider_v1_provider, 22);
 
 /**
  * ecdh: the x coordinate of private_key * peer. Without peer: the public point of private_key.
@@ -668,7 +715,7 @@ export type CryptoEcdhRequest = Message<"kleidi.provider.v1.CryptoEcdhRequest"> 
  * Use `create(CryptoEcdhRequestSchema)` to create a new message.
  */
 export const CryptoEcdhRequestSchema: GenMessage<CryptoEcdhRequest> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 22);
+  messageDesc(file_provider_v1_provider, 23);
 
 /**
  * kleidi:tpm. enter waits for this provider's turn at its TPM and gives back what the last leave remembered.
@@ -683,7 +730,7 @@ export type TpmEnterRequest = Message<"kleidi.provider.v1.TpmEnterRequest"> & {
  * Use `create(TpmEnterRequestSchema)` to create a new message.
  */
 export const TpmEnterRequestSchema: GenMessage<TpmEnterRequest> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 23);
+  messageDesc(file_provider_v1_provider, 24);
 
 /**
  * @generated from message kleidi.provider.v1.TpmContext
@@ -702,7 +749,7 @@ export type TpmContext = Message<"kleidi.provider.v1.TpmContext"> & {
  * Use `create(TpmContextSchema)` to create a new message.
  */
 export const TpmContextSchema: GenMessage<TpmContext> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 24);
+  messageDesc(file_provider_v1_provider, 25);
 
 /**
  * A command of TPM 2.0 Part 3, header included, at most 4,096 bytes; the body of the reply is the TPM's response.
@@ -721,7 +768,7 @@ export type TpmTransmitRequest = Message<"kleidi.provider.v1.TpmTransmitRequest"
  * Use `create(TpmTransmitRequestSchema)` to create a new message.
  */
 export const TpmTransmitRequestSchema: GenMessage<TpmTransmitRequest> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 25);
+  messageDesc(file_provider_v1_provider, 26);
 
 /**
  * @generated from message kleidi.provider.v1.TpmLeaveRequest
@@ -740,7 +787,7 @@ export type TpmLeaveRequest = Message<"kleidi.provider.v1.TpmLeaveRequest"> & {
  * Use `create(TpmLeaveRequestSchema)` to create a new message.
  */
 export const TpmLeaveRequestSchema: GenMessage<TpmLeaveRequest> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 26);
+  messageDesc(file_provider_v1_provider, 27);
 
 /**
  * kleidi:state
@@ -759,7 +806,7 @@ export type StateGetRequest = Message<"kleidi.provider.v1.StateGetRequest"> & {
  * Use `create(StateGetRequestSchema)` to create a new message.
  */
 export const StateGetRequestSchema: GenMessage<StateGetRequest> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 27);
+  messageDesc(file_provider_v1_provider, 28);
 
 /**
  * @generated from message kleidi.provider.v1.StatePutRequest
@@ -783,5 +830,5 @@ export type StatePutRequest = Message<"kleidi.provider.v1.StatePutRequest"> & {
  * Use `create(StatePutRequestSchema)` to create a new message.
  */
 export const StatePutRequestSchema: GenMessage<StatePutRequest> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 28);
+  messageDesc(file_provider_v1_provider, 29);
 

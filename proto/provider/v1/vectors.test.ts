@@ -70,6 +70,14 @@ for (const vector of vectors.keystore_associated_data) {
   });
 }
 
+for (const { name, key, salt, count, length, body } of vectors.keystore_s2k) {
+  test(`s2k ${name}`, () => {
+    const once = Buffer.concat([bytes(salt), Buffer.from(Buffer.from(key, "hex").toString("base64url"))]);
+    const digest = node.createHash("sha256").update(Buffer.alloc(count, once)).digest();
+    assert.equal(hex(digest.subarray(0, length)), body);
+  });
+}
+
 for (const vector of vectors.crypto) {
   test(`crypto ${vector.name}`, () => {
     const type = schema(vector.message);
