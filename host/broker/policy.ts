@@ -16,7 +16,14 @@ export interface Grant {
 
 /** What the configuration grants to one provider. */
 export interface Grants {
-  readonly keystore?: (Grant & { readonly keys: readonly string[] }) | undefined;
+  readonly keystore?:
+    | (Grant & {
+        /** To seal and open with. */
+        readonly keys: readonly string[];
+        /** To derive OpenPGP's keys from; none of them is in `keys`. */
+        readonly passphrases?: readonly string[] | undefined;
+      })
+    | undefined;
   readonly tpm?:
     | (Grant & {
         readonly device: string;

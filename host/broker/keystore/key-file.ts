@@ -13,7 +13,7 @@ import { KleidiError } from "../../error.ts";
 export class KeyBytes {
   readonly #bytes: Uint8Array<ArrayBuffer>;
 
-  /** @param bytes 32 bytes; they are wiped when the key is. */
+  /** @param bytes 32 bytes of key, or the text of a passphrase; they are wiped when the key is. */
   constructor(bytes: Uint8Array<ArrayBuffer>) {
     this.#bytes = bytes;
   }
@@ -35,11 +35,16 @@ export class KeyBytes {
   }
 }
 
+/** The key as a passphrase: its text in the file, which an operator can give to gpg. The holder's bytes are wiped like a key's. */
+export function passphraseOf(key: KeyBytes): KeyBytes {
+  return key.use((bytes) => new KeyBytes(Uint8Array.from(Buffer.from(textOf(bytes)))));
+}
+
 export const KEY_BYTES = 32;
 const FORMAT = "kleidi-key-1";
 
 export function formatKeyFile(name: string, key: KeyBytes): string {
-  const body = key.use((bytes) => `${FORMAT} ${name} ${Buffer.from(bytes).toString("base64url")}`);
+  const body = key.use((bytes) => `${FORMAT} ${name} ${textOf(bytes)}`);
   return `${body} ${checksum(body)}\n`;
 }
 
@@ -70,6 +75,10 @@ export function fingerprint(key: KeyBytes): string {
   return key.use((bytes) =>
     createHmac("sha256", bytes).update("kleidi fingerprint 1").digest("hex").slice(0, 32),
   );
+}
+
+function textOf(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString("base64url");
 }
 
 function checksum(body: string): string {

@@ -1,30 +1,49 @@
 /**
  * kleidi:keystore: AES-256-GCM under keys that never enter a guest. The engine is a WebCrypto that is handed in, so that one over
- * PKCS#11 can stand in for the software one. Keys are imported non-extractable and named by their fingerprint.
+ * PKCS#11 can stand in for the software one. Keys are imported non-extractable and named by their fingerprint. Beside the keys there
+ * are passphrases, for OpenPGP only: what is granted as one cannot be used as the other.
  */
 import { create, type DescMessage, fromBinary, type MessageShape, toBinary } from "@bufbuild/protobuf";
 import {
   KeystoreInfoRequestSchema,
   KeystoreInfoSchema,
   KeystoreOpenRequestSchema,
+  type KeystoreS2kRequest,
+  KeystoreS2kRequestSchema,
   KeystoreSealRequestSchema,
 } from "../../../proto/provider/v1/provider_pb.ts";
 import { answer, type HostAnswer, type HostCall, HostCode, refusal } from "../../host-call.ts";
 import type { Client, Operation, Plan } from "../gate.ts";
-import { fingerprint, type KeyBytes } from "./key-file.ts";
+import type { Grants } from "../policy.ts";
+import { fingerprint, type KeyBytes, passphraseOf } from "./key-file.ts";
+import { MAX_COUNT, MAX_LENGTH, MIN_COUNT, SALT_BYTES, s2k } from "./s2k.ts";
 
 const NONCE = 12;
 const TAG = 16;
 const LABEL = Buffer.from("kleidi keystore 1\0");
 
-interface Key {
+interface Named {
   readonly version: string;
+}
+
+interface Key extends Named {
   readonly handle: CryptoKey;
+}
+
+interface Passphrase extends Named {
+  readonly text: KeyBytes;
+}
+
+/** The names that a grant has for a use, and what is loaded under them. */
+interface Use<Held extends Named> {
+  granted(grant: NonNullable<Grants["keystore"]>): readonly string[];
+  find(name: string): Held | undefined;
 }
 
 export class Keystore {
   readonly #engine: Crypto;
   readonly #keys = new Map<string, Key>();
+  readonly #passphrases = new Map<string, Passphrase>();
 
   constructor(engine: Crypto) {
     this.#engine = engine;
@@ -43,14 +62,33 @@ export class Keystore {
     }
   }
 
+  /** Takes a key as a passphrase and wipes its bytes. The text stays in memory: hashing it needs it, and no engine holds it. */
+  addPassphrase(name: string, bytes: KeyBytes): void {
+    try {
+      this.#passphrases.set(name, { version: fingerprint(bytes), text: passphraseOf(bytes) });
+    } finally {
+      bytes.wipe();
+    }
+  }
+
+  readonly #asKey: Use<Key> = { granted: ({ keys }) => keys, find: (name) => this.#keys.get(name) };
+  readonly #asPassphrase: Use<Passphrase> = {
+    granted: ({ passphrases }) => passphrases ?? [],
+    find: (name) => this.#passphrases.get(name),
+  };
+  readonly #asEither: Use<Named> = {
+    granted: ({ keys, passphrases }) => [...keys, ...(passphrases ?? [])],
+    find: (name) => this.#keys.get(name) ?? this.#passphrases.get(name),
+  };
+
   /** The operations of the capability. */
   readonly operations: Record<string, Operation> = {
     info: (call, client) =>
-      this.#with(call, client, KeystoreInfoRequestSchema, (key) =>
+      this.#with(this.#asEither, call, client, KeystoreInfoRequestSchema, (key) =>
         answer(toBinary(KeystoreInfoSchema, create(KeystoreInfoSchema, { version: key.version }))),
       ),
     seal: (call, client) =>
-      this.#with(call, client, KeystoreSealRequestSchema, async (key, request) => {
+      this.#with(this.#asKey, call, client, KeystoreSealRequestSchema, async (key, request) => {
         const iv = this.#engine.getRandomValues(new Uint8Array(NONCE));
         const additionalData = bind(call.provider, request.key, request.associatedData);
         const sealed = await this.#engine.subtle.encrypt(
@@ -61,7 +99,7 @@ export class Keystore {
         return answer(Buffer.concat([iv, new Uint8Array(sealed)]));
       }),
     open: (call, client) =>
-      this.#with(call, client, KeystoreOpenRequestSchema, async (key, request) => {
+      this.#with(this.#asKey, call, client, KeystoreOpenRequestSchema, async (key, request) => {
         const { sealed } = request;
         if (sealed.length < NONCE + TAG)
           return refusal(HostCode.NOT_AUTHENTIC, "the sealed bytes are cut short");
@@ -82,14 +120,31 @@ export class Keystore {
           );
         }
       }),
+    s2k: (call, client) =>
+      this.#with(
+        this.#asPassphrase,
+        call,
+        client,
+        KeystoreS2kRequestSchema,
+        async ({ text }, request) => {
+          const derived = await text.use((bytes) => s2k(bytes, request, call.signal));
+          return derived === undefined ? refusal(HostCode.UNAVAILABLE, "the call is over") : answer(derived);
+        },
+        outOfBounds,
+      ),
   };
 
   /** Parses, checks the grant and finds the key; what is done with it is left to the plan. */
-  #with<Request extends DescMessage>(
+  #with<Request extends DescMessage, Held extends Named>(
+    use: Use<Held>,
     call: HostCall,
     client: Client,
     schema: Request,
-    perform: (key: Key, request: MessageShape<Request> & { key: string }) => HostAnswer | Promise<HostAnswer>,
+    perform: (
+      held: Held,
+      request: MessageShape<Request> & { key: string },
+    ) => HostAnswer | Promise<HostAnswer>,
+    fault: (request: MessageShape<Request>) => string | undefined = () => undefined,
   ): Plan | HostAnswer {
     let request: MessageShape<Request> & { key: string; version?: string };
     try {
@@ -97,19 +152,32 @@ export class Keystore {
     } catch {
       return refusal(HostCode.INVALID, `the request is no ${schema.name}`);
     }
-    if (!client.grants.keystore?.keys.includes(request.key)) {
+    const granted = client.grants.keystore === undefined ? [] : use.granted(client.grants.keystore);
+    if (!granted.includes(request.key)) {
       return refusal(
         HostCode.DENIED,
-        `kleidi:keystore ${call.operation} in ${call.rpc}: this key is not one of ${client.grants.keystore?.keys.length ?? 0} granted`,
+        `kleidi:keystore ${call.operation} in ${call.rpc}: this key is not one of ${granted.length} granted`,
       );
     }
-    const key = this.#keys.get(request.key);
-    if (key === undefined) return refusal(HostCode.NOT_FOUND, "the key is not loaded");
-    if (request.version !== undefined && request.version !== key.version) {
+    const wrong = fault(request);
+    if (wrong !== undefined) return refusal(HostCode.INVALID, wrong);
+    const held = use.find(request.key);
+    if (held === undefined) return refusal(HostCode.NOT_FOUND, "the key is not loaded");
+    if (request.version !== undefined && request.version !== held.version) {
       return refusal(HostCode.NOT_FOUND, "the key has another version");
     }
-    return { target: request.key, perform: () => perform(key, request) };
+    return { target: request.key, perform: () => perform(held, request) };
   }
+}
+
+/** What is wrong with the numbers of an s2k, or undefined. */
+function outOfBounds({ salt, count, length }: KeystoreS2kRequest): string | undefined {
+  if (salt.length !== SALT_BYTES) return `the salt is ${salt.length} bytes, it should be ${SALT_BYTES}`;
+  if (count < MIN_COUNT || count > MAX_COUNT) {
+    return `the count is ${count}, it should be ${MIN_COUNT} to ${MAX_COUNT}`;
+  }
+  if (length < 1 || length > MAX_LENGTH) return `the length is ${length}, it should be 1 to ${MAX_LENGTH}`;
+  return undefined;
 }
 
 /** Binds more than the guest asked for (docs/ABI.md, kleidi:keystore): what one provider sealed, no other one opens. */

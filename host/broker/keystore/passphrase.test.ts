@@ -1,0 +1,156 @@
+/** Passphrases of the keystore: what s2k gives, and that they are no keys and keys no passphrases. */
+import assert from "node:assert/strict";
+import { createHash, createHmac } from "node:crypto";
+import { test } from "node:test";
+import { inspect } from "node:util";
+import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import * as pb from "../../../proto/provider/v1/provider_pb.ts";
+import type { HostAnswer } from "../../host-call.ts";
+import type { Grants } from "../policy.ts";
+import { KeyBytes, passphraseOf } from "./key-file.ts";
+import { Keystore } from "./keystore.ts";
+
+const NO_BYTES = new Uint8Array();
+const SECRET = Uint8Array.from({ length: 32 }, (_, i) => 255 - 7 * i);
+const TEXT = Buffer.from(SECRET).toString("base64url");
+const VERSION = createHmac("sha256", SECRET).update("kleidi fingerprint 1").digest("hex").slice(0, 32);
+const NUMBERS = { salt: Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8), count: 65_536, length: 32 };
+const GRANTED: Grants = { keystore: { keys: ["key"], passphrases: ["phrase", "absent"] } };
+
+async function keystore(): Promise<Keystore> {
+  const store = new Keystore(crypto);
+  await store.add("key", new KeyBytes(SECRET.slice()));
+  store.addPassphrase("phrase", new KeyBytes(SECRET.slice()));
+  return store;
+}
+
+async function call(
+  store: Keystore,
+  operation: string,
+  request: Uint8Array,
+  grants: Grants = GRANTED,
+  signal = new AbortController().signal,
+): Promise<HostAnswer> {
+  const decide = store.operations[operation] ?? assert.fail(operation);
+  const place = { provider: "gpg", rpc: "encrypt", ordinal: 1, ordinalOfCapability: 1 } as const;
+  const decided = decide(
+    { ...place, capability: "keystore", operation, request, signal },
+    { requests: [], grants, hostCalls: 64, hostCallsPerMinute: 60 },
+  );
+  return "perform" in decided ? await decided.perform() : decided;
+}
+
+function s2kRequest(changes: MessageInitShape<typeof pb.KeystoreS2kRequestSchema> = {}): Uint8Array {
+  const fields = { key: "phrase", version: VERSION, ...NUMBERS, ...changes };
+  return toBinary(pb.KeystoreS2kRequestSchema, create(pb.KeystoreS2kRequestSchema, fields));
+}
+
+test("s2k derives from the text that stands in the key file", async () => {
+  const { code, body } = await call(await keystore(), "s2k", s2kRequest());
+  const hashed = Buffer.alloc(NUMBERS.count, Buffer.concat([NUMBERS.salt, Buffer.from(TEXT)]));
+  assert.deepEqual([code, Buffer.from(body)], [0, createHash("sha256").update(hashed).digest()]);
+});
+
+test("s2k gives as many bytes as were asked for", async () => {
+  const store = await keystore();
+  const { body } = await call(store, "s2k", s2kRequest());
+  for (const length of [1, 16, 31]) {
+    const { body: shorter } = await call(store, "s2k", s2kRequest({ length }));
+    assert.deepEqual(Buffer.from(shorter), Buffer.from(body.subarray(0, length)));
+  }
+});
+
+test("info gives the fingerprint of a passphrase as of a key", async () => {
+  for (const key of ["key", "phrase"]) {
+    const request = toBinary(pb.KeystoreInfoRequestSchema, create(pb.KeystoreInfoRequestSchema, { key }));
+    const { code, body } = await call(await keystore(), "info", request);
+    assert.deepEqual([code, fromBinary(pb.KeystoreInfoSchema, body).version], [0, VERSION]);
+  }
+});
+
+const denied = (operation: string, granted: number) => ({
+  code: 1,
+  message: `kleidi:keystore ${operation} in encrypt: this key is not one of ${granted} granted`,
+  body: NO_BYTES,
+});
+
+test("s2k is denied with a key", async () => {
+  assert.deepEqual(await call(await keystore(), "s2k", s2kRequest({ key: "key" })), denied("s2k", 2));
+});
+
+test("s2k is denied where no passphrase is granted", async () => {
+  const store = await keystore();
+  assert.deepEqual(
+    await call(store, "s2k", s2kRequest(), { keystore: { keys: ["phrase"] } }),
+    denied("s2k", 0),
+  );
+  assert.deepEqual(await call(store, "s2k", s2kRequest(), {}), denied("s2k", 0));
+});
+
+test("seal is denied with a passphrase", async () => {
+  const fields = { key: "phrase", version: VERSION, plaintext: SECRET };
+  const request = toBinary(pb.KeystoreSealRequestSchema, create(pb.KeystoreSealRequestSchema, fields));
+  assert.deepEqual(await call(await keystore(), "seal", request), denied("seal", 1));
+});
+
+test("open is denied with a passphrase", async () => {
+  const fields = { key: "phrase", version: VERSION, sealed: new Uint8Array(60) };
+  const request = toBinary(pb.KeystoreOpenRequestSchema, create(pb.KeystoreOpenRequestSchema, fields));
+  assert.deepEqual(await call(await keystore(), "open", request), denied("open", 1));
+});
+
+test("what was loaded as a key is not found as a passphrase, whatever is granted, and the other way round", async () => {
+  const store = await keystore();
+  const swapped: Grants = { keystore: { keys: ["phrase"], passphrases: ["key"] } };
+  assert.equal((await call(store, "s2k", s2kRequest({ key: "key" }), swapped)).code, 3);
+  const fields = { key: "phrase", version: VERSION, plaintext: SECRET };
+  const request = toBinary(pb.KeystoreSealRequestSchema, create(pb.KeystoreSealRequestSchema, fields));
+  assert.equal((await call(store, "seal", request, swapped)).code, 3);
+});
+
+/** What is changed, and what the host says of it: code and message. */
+const REFUSED: readonly [MessageInitShape<typeof pb.KeystoreS2kRequestSchema>, number, string][] = [
+  [{ version: "1" }, 3, "the key has another version"],
+  [{ key: "absent" }, 3, "the key is not loaded"],
+  [{ salt: NUMBERS.salt.subarray(1) }, 2, "the salt is 7 bytes, it should be 8"],
+  [{ salt: new Uint8Array(9) }, 2, "the salt is 9 bytes, it should be 8"],
+  [{ salt: NO_BYTES }, 2, "the salt is 0 bytes, it should be 8"],
+  [{ count: 1023 }, 2, "the count is 1023, it should be 1024 to 65011712"],
+  [{ count: 65_011_713 }, 2, "the count is 65011713, it should be 1024 to 65011712"],
+  [{ count: 4_294_967_295 }, 2, "the count is 4294967295, it should be 1024 to 65011712"],
+  [{ length: 0 }, 2, "the length is 0, it should be 1 to 32"],
+  [{ length: 33 }, 2, "the length is 33, it should be 1 to 32"],
+];
+for (const [changes, code, message] of REFUSED) {
+  test(`s2k is refused: ${message}`, async () => {
+    const got = await call(await keystore(), "s2k", s2kRequest(changes));
+    assert.deepEqual(got, { code, message, body: NO_BYTES });
+  });
+}
+
+test("s2k refuses a request that is no message", async () => {
+  const got = await call(await keystore(), "s2k", Uint8Array.of(255));
+  assert.deepEqual(got, { code: 2, message: "the request is no KeystoreS2kRequest", body: NO_BYTES });
+});
+
+test("s2k is unavailable when the call is over", async () => {
+  const got = await call(await keystore(), "s2k", s2kRequest(), GRANTED, AbortSignal.abort());
+  assert.deepEqual(got, { code: 5, message: "the call is over", body: NO_BYTES });
+});
+
+test("addPassphrase wipes the bytes of the key", () => {
+  const bytes = SECRET.slice();
+  new Keystore(crypto).addPassphrase("phrase", new KeyBytes(bytes));
+  assert.deepEqual(bytes, new Uint8Array(32));
+});
+
+test("a passphrase cannot be printed", async () => {
+  const phrase = passphraseOf(new KeyBytes(SECRET.slice()));
+  phrase.use((text) => assert.equal(Buffer.from(text).toString(), TEXT));
+  const printed = [`${phrase}`, JSON.stringify({ phrase }), inspect(phrase, { depth: 9, showHidden: true })];
+  printed.push(inspect(await keystore(), { depth: 9, showHidden: true }));
+  for (const text of printed) {
+    assert.ok(!text.includes(TEXT.slice(0, 8)), text);
+    assert.doesNotMatch(text, /Uint8Array/);
+  }
+});

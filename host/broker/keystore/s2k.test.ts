@@ -1,0 +1,66 @@
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { test } from "node:test";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import fc from "fast-check";
+import vectors from "../../../proto/provider/v1/vectors.json" with { type: "json" };
+import { KeyBytes, passphraseOf } from "./key-file.ts";
+import { MAX_COUNT, SLICE, s2k } from "./s2k.ts";
+
+const SALT = Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8);
+const PASSPHRASE = new TextEncoder().encode("correct horse battery staple");
+const largest = { salt: SALT, count: MAX_COUNT, length: 32 };
+const never = () => new AbortController().signal;
+
+for (const { name, key, salt, count, length, body } of vectors.keystore_s2k) {
+  test(`s2k derives what GnuPG does: ${name}`, async () => {
+    const passphrase = passphraseOf(new KeyBytes(Uint8Array.fromHex(key)));
+    const numbers = { salt: Uint8Array.fromHex(salt), count, length };
+    const derived = await passphrase.use((text) => s2k(text, numbers, never()));
+    assert.equal(Buffer.from(derived ?? []).toString("hex"), body);
+  });
+}
+
+test("s2k hashes the repetitions, for any passphrase and count", async () => {
+  const count = fc.oneof(
+    fc.integer({ min: 1024, max: 4096 }),
+    fc.integer({ min: SLICE - 64, max: SLICE + 64 }),
+  );
+  await fc.assert(
+    fc.asyncProperty(fc.uint8Array({ minLength: 1, maxLength: 64 }), count, async (passphrase, count) => {
+      const all = Buffer.alloc(count, Buffer.concat([SALT, passphrase]));
+      const derived = await s2k(passphrase, { salt: SALT, count, length: 32 }, never());
+      assert.deepEqual(derived, createHash("sha256").update(all).digest());
+    }),
+  );
+});
+
+/** How many turns of the event loop others get while `work` is done. */
+async function turnsDuring(work: Promise<unknown>): Promise<number> {
+  let [turns, done] = [0, false];
+  void work.finally(() => {
+    done = true;
+  });
+  for (; !done; turns++) await nextTurn();
+  return turns;
+}
+
+test("s2k gives the event loop a turn after every slice", async () => {
+  const turns = await turnsDuring(s2k(PASSPHRASE, largest, never()));
+  assert.ok(turns >= Math.floor(MAX_COUNT / SLICE), `${turns} turns`);
+});
+
+test("derivations at the same time share the turns, one slice in each", async () => {
+  const all = Promise.all([0, 1, 2].map(() => s2k(PASSPHRASE, largest, never())));
+  const turns = await turnsDuring(all);
+  assert.ok(turns >= 3 * Math.floor(MAX_COUNT / SLICE), `${turns} turns`);
+});
+
+test("s2k stops when the call is over", async () => {
+  const controller = new AbortController();
+  const work = s2k(PASSPHRASE, largest, controller.signal);
+  await nextTurn();
+  controller.abort();
+  assert.ok((await turnsDuring(work)) <= 3);
+  assert.equal(await work, undefined);
+});
