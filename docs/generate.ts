@@ -39,7 +39,8 @@ providers:
     signatures: [providers/local.wasm.minisig]
     grants:
       keystore:
-        keys: [kek-2026, kek-2025]
+        keys: [kek-2026]
+        passphrases: [kek-2025]
         rpcs: [status, encrypt, decrypt]
       tpm:
         device: /dev/tpmrm0

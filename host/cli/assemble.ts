@@ -107,10 +107,13 @@ async function broker(
   onHostCall: (decision: Decision) => void,
 ): Promise<Gate> {
   const keystore = new Keystore(new SoftwareCrypto());
-  const granted = new Set(config.providers.flatMap(({ grants }) => grants.keystore?.keys ?? []));
+  const granted = config.providers.flatMap(({ grants }) => grants.keystore ?? []);
   if (config.keystore !== undefined) {
     const directory = new KeyDirectory(config.keystore.directory);
-    for (const name of granted) await keystore.add(name, directory.load(name));
+    for (const { keys, passphrases = [] } of granted) {
+      for (const name of keys) await keystore.add(name, directory.load(name));
+      for (const name of passphrases) keystore.addPassphrase(name, directory.load(name));
+    }
   }
   const clients = new Map(
     config.providers.map(({ name, grants, limits }) => [

@@ -1,7 +1,7 @@
 /** kleidi check: looks at the configuration, the modules, the grants and the keys; with --live it also uses them. */
 import { KeyDirectory } from "../broker/keystore/directory.ts";
 import { fingerprint } from "../broker/keystore/key-file.ts";
-import type { Config, ProviderConfig } from "../config/config.ts";
+import { type Config, type GrantsConfig, keystoreNames, type ProviderConfig } from "../config/config.ts";
 import { loadConfig } from "../config/load.ts";
 import { KleidiError } from "../error.ts";
 import { checkStatusReply } from "../kms/check-reply.ts";
@@ -58,7 +58,7 @@ function reach(provider: ProviderConfig, manifest: Manifest): Finding[] {
 function reachOf(grant: NonNullable<ProviderConfig["grants"][keyof ProviderConfig["grants"]]>): string {
   if ("device" in grant) return `on ${grant.device}, hierarchies ${grant.hierarchies.join(", ")}`;
   if ("names" in grant) return `of records ${grant.names.join(", ")}`;
-  return `of keys ${grant.keys.join(", ")}`;
+  return `of ${namesOf(grant)}`;
 }
 
 /** A grant that nobody asks for does nothing today, and would be there for another module tomorrow. */
@@ -71,10 +71,17 @@ function surplus(provider: ProviderConfig, manifest: Manifest): Finding[] {
   }));
 }
 
+function namesOf({ keys, passphrases = [] }: NonNullable<GrantsConfig["keystore"]>): string {
+  return [
+    ...(keys.length > 0 ? [`keys ${keys.join(", ")}`] : []),
+    ...(passphrases.length > 0 ? [`passphrases ${passphrases.join(", ")}`] : []),
+  ].join(" and of ");
+}
+
 function checkKeys(config: Config): Finding[] {
   if (config.keystore === undefined) return [];
   const directory = new KeyDirectory(config.keystore.directory);
-  const granted = config.providers.flatMap(({ grants }) => grants.keystore?.keys ?? []);
+  const granted = config.providers.flatMap(({ grants }) => keystoreNames(grants));
   return granted.map((name): Finding => {
     const what = `key ${name}`;
     try {

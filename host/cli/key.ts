@@ -1,7 +1,7 @@
 /** kleidi key init and key list: the software keys of the configured keystore. */
 import { KeyDirectory } from "../broker/keystore/directory.ts";
 import { fingerprint } from "../broker/keystore/key-file.ts";
-import type { Config } from "../config/config.ts";
+import { type Config, keystoreNames } from "../config/config.ts";
 import { loadConfig } from "../config/load.ts";
 import { KleidiError } from "../error.ts";
 import { EXIT, type Finding, finding, print, report } from "./output.ts";
@@ -67,5 +67,5 @@ function keystoreOf(config: Config): KeyDirectory {
 }
 
 function granted(config: Config): string[] {
-  return config.providers.flatMap(({ grants }) => grants.keystore?.keys ?? []);
+  return config.providers.flatMap(({ grants }) => keystoreNames(grants));
 }

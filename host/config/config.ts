@@ -79,11 +79,20 @@ export interface ProviderConfig {
 
 /** What a provider may ask of the broker. What is absent is denied. */
 export interface GrantsConfig {
-  /** Names of keystore keys; each is also a key of this provider in `keys`. */
-  readonly keystore?: { readonly keys: readonly string[]; readonly rpcs?: readonly Rpc[] | undefined };
+  /** Names of keystore keys, at least one; each is also a key of this provider in `keys`, and in one of the two lists only. */
+  readonly keystore?: {
+    readonly keys: readonly string[];
+    readonly passphrases?: readonly string[] | undefined;
+    readonly rpcs?: readonly Rpc[] | undefined;
+  };
   readonly tpm?: TpmGrantConfig;
   /** Names of records; each is granted to this provider only. */
   readonly state?: { readonly names: readonly string[]; readonly rpcs?: readonly Rpc[] | undefined };
+}
+
+/** Every name of a file in the keystore's folder that is granted, whatever for. */
+export function keystoreNames({ keystore }: GrantsConfig): string[] {
+  return keystore === undefined ? [] : [...keystore.keys, ...(keystore.passphrases ?? [])];
 }
 
 export interface TpmGrantConfig {

@@ -2,6 +2,7 @@
 import type { Document } from "./document.ts";
 import { lower } from "./field.ts";
 import { PROVIDER_NAME } from "./provider-schema.ts";
+import type { Path } from "./text.ts";
 
 /** A part is undefined where it cannot be read; a list is empty where it is not there. */
 export interface Outline {
@@ -20,8 +21,8 @@ export interface ProviderOutline {
   readonly name: string;
   /** The valid name that is likely meant by an invalid one; else the name. */
   readonly meant: string;
-  /** What stands under grants.keystore.keys. */
-  readonly granted: readonly unknown[];
+  /** What stands under grants.keystore.keys and grants.keystore.passphrases, in this order. */
+  readonly granted: readonly GrantedOutline[];
   /** What stands under grants.state.names. */
   readonly records: readonly unknown[];
   /** Whether it has the key signatures. */
@@ -33,6 +34,11 @@ export interface TrustOutline {
   readonly keys: readonly { readonly name: unknown; readonly key: unknown }[];
   /** Whether each has the key sha256, and the key key. */
   readonly revoked: readonly { readonly sha256: boolean; readonly key: boolean }[];
+}
+
+export interface GrantedOutline {
+  readonly name: unknown;
+  readonly path: Path;
 }
 
 export interface KeyOutline {
@@ -71,17 +77,15 @@ export function outlineOf(document: Document, folder: string): Outline {
 
 function providerOutline(name: string, value: unknown): ProviderOutline {
   const grants = mapping(mapping(value)?.grants);
-  const granted = mapping(grants?.keystore)?.keys;
   const records = mapping(grants?.state)?.names;
+  const granted = ["keys", "passphrases"].flatMap((use) => {
+    const names = mapping(grants?.keystore)?.[use];
+    const path = ["providers", name, "grants", "keystore", use];
+    return isShort(names) ? names.map((name, i): GrantedOutline => ({ name, path: [...path, i] })) : [];
+  });
   const meant = PROVIDER_NAME.test(lower(name)) ? lower(name) : name;
   const signed = Object.hasOwn(mapping(value) ?? {}, "signatures");
-  return {
-    name,
-    meant,
-    granted: isShort(granted) ? granted : [],
-    records: isShort(records) ? records : [],
-    signed,
-  };
+  return { name, meant, granted, records: isShort(records) ? records : [], signed };
 }
 
 function trustOutline(value: unknown): TrustOutline {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Config } from "./config.ts";
+import { type Config, keystoreNames } from "./config.ts";
 import { ConfigError } from "./config-error.ts";
 import { parseConfig } from "./parse.ts";
 
@@ -196,6 +196,18 @@ const cases: readonly Case[] = [
     "[kek]",
     "[]",
     "11:33 providers.local.grants.keystore.keys: expected a list of 1 to 64 names of keystore keys, found an empty list; write: keys: [kek-2026]",
+  ],
+  [
+    "a grant of keystore keys that names none",
+    "keystore: { keys: [kek] }",
+    "keystore: {}",
+    "11:25 providers.local.grants.keystore: expected a mapping with keys, passphrases or both, found an empty mapping; write: keystore: { keys: [kek-2026] }",
+  ],
+  [
+    "a passphrase whose name is not one",
+    "keys: [kek]",
+    "passphrases: [kek, KEK 2]",
+    '11:46 providers.local.grants.keystore.passphrases[1]: expected a name of a-z, 0-9, "." and "-", at most 63 characters, the first a letter or digit, found "KEK 2"; write: - kek-2',
   ],
   [
     "a grant of a name that is not one",
@@ -428,6 +440,17 @@ test("parseConfig resolves paths and units", () => {
     status: { intervalMs: 30_000 },
     log: { level: "debug" },
   } satisfies Config);
+});
+
+test("parseConfig reads passphrases beside keys, and without any", () => {
+  const grants = (list: string) =>
+    parseConfig(VALID.replace("keys: [kek]", list), "/etc/kleidi/k.yaml").providers[0]?.grants ?? {};
+  const alone = grants("passphrases: [kek], rpcs: [status]");
+  assert.deepEqual(alone, { keystore: { keys: [], passphrases: ["kek"], rpcs: ["status"] } });
+  assert.deepEqual(keystoreNames(alone), ["kek"]);
+  assert.deepEqual(keystoreNames(grants("keys: [kek]")), ["kek"]);
+  assert.deepEqual(keystoreNames({ keystore: { keys: ["a"], passphrases: ["b"] } }), ["a", "b"]);
+  assert.deepEqual(keystoreNames({}), []);
 });
 
 test("parseConfig fills in every default", () => {

@@ -104,7 +104,7 @@ function trustOf({ keys, threshold, revoked }: NonNullable<RawConfig["trust"]>):
 /** What is not granted is not there. */
 function grantsOf({ keystore, tpm, state }: RawConfig["providers"][string]["grants"]): GrantsConfig {
   return {
-    ...(keystore === undefined ? {} : { keystore }),
+    ...(keystore === undefined ? {} : { keystore: { ...keystore, keys: keystore.keys ?? [] } }),
     ...(tpm === undefined
       ? {}
       : {

@@ -122,6 +122,20 @@ const tpm = field(
     absent: "no TPM",
   },
 );
+/** Keystore keys, for one use. */
+const names = () =>
+  z
+    .array(
+      field(keyName(), {
+        expected: KEY_NAME,
+        meaning: "A key of this provider in `keys`.",
+        example: "kek-2026",
+        suggest: lower,
+      }),
+    )
+    .min(1)
+    .max(64)
+    .optional();
 
 const grants = field(
   z
@@ -129,29 +143,25 @@ const grants = field(
       keystore: field(
         z
           .strictObject({
-            keys: field(
-              z
-                .array(
-                  field(keyName(), {
-                    expected: KEY_NAME,
-                    meaning: "A key of this provider in `keys`.",
-                    example: "kek-2026",
-                    suggest: lower,
-                  }),
-                )
-                .min(1)
-                .max(64),
-              {
-                expected: "a list of 1 to 64 names of keystore keys",
-                meaning: "The keystore keys that the provider may seal and open with.",
-                example: "[kek-2026]",
-              },
-            ),
+            keys: field(names(), {
+              expected: "a list of 1 to 64 names of keystore keys",
+              meaning: "The keystore keys that the provider may seal and open with.",
+              example: "[kek-2026]",
+              absent: "no key; then there are `passphrases`",
+            }),
+            passphrases: field(names(), {
+              expected: "a list of 1 to 64 names of keystore keys",
+              meaning:
+                "The keystore keys whose text is a passphrase, from which the provider may have the keys of single OpenPGP messages.",
+              example: "[kek-2026]",
+              absent: "no passphrase",
+            }),
             rpcs: rpcs(),
           })
+          .refine(({ keys, passphrases }) => keys !== undefined || passphrases !== undefined)
           .optional(),
         {
-          expected: "a mapping with the key keys",
+          expected: "a mapping with keys, passphrases or both",
           meaning: "Lets the provider use keystore keys. It never sees their bytes.",
           example: "{ keys: [kek-2026] }",
           absent: "no keystore key",

@@ -107,6 +107,30 @@ const cases: readonly Case[] = [
     '6:135 providers.local.grants.keystore.keys[2]: expected each name once, found "kek-1"; remove the second one',
   ],
   [
+    "a passphrase that is granted twice",
+    "keys: [kek-1, kek-2]",
+    "passphrases: [kek-1, kek-2, kek-1]",
+    '6:142 providers.local.grants.keystore.passphrases[2]: expected each name once, found "kek-1"; remove the second one',
+  ],
+  [
+    "a name that is granted as a key and as a passphrase",
+    "keys: [kek-1, kek-2]",
+    "passphrases: [kek-1], keys: [kek-2, kek-1]",
+    '6:128 providers.local.grants.keystore.passphrases[0]: expected a name that is not also granted as a key (line 6 has it), found "kek-1"; remove one of the two',
+  ],
+  [
+    "a passphrase that is a key of another provider",
+    "keys: [kek-1, kek-2]",
+    "keys: [kek-1], passphrases: [kek-2, kek-3]",
+    "6:150 providers.local.grants.keystore.passphrases[1]: expected a key of this provider, found one of the provider tpm; remove it",
+  ],
+  [
+    "a passphrase that is misspelt",
+    "keys: [kek-1, kek-2]",
+    "keys: [kek-1], passphrases: [kek-22]",
+    '6:143 providers.local.grants.keystore.passphrases[0]: expected a key of this provider: kek-1, kek-2, found "kek-22"; write: - kek-2',
+  ],
+  [
     "a grant of a key that there is not",
     "[kek-1, kek-2]",
     "[kek-1, kek-2, old]",
@@ -143,6 +167,15 @@ test("brokenRules proposes a name with a mark of direction in it as YAML's escap
   const message = faultsIn(VALID.replace("name: kek-2", () => "name: \u202ekek-2"));
   assert.match(message, /found "kek-2"; write: - "\\u202ekek-2"$/m);
   assert.doesNotMatch(message, /\u202e/);
+});
+
+test("brokenRules wants a keystore for a passphrase too", () => {
+  const passphrases = VALID.replace("keys: [kek-1", "passphrases: [kek-1");
+  const message = faultsIn(passphrases.replace("keystore: { directory: keys }\n", ""));
+  assert.match(
+    message,
+    /: 1 fault\n.* keystore: expected a keystore, because a provider is granted keys of it/,
+  );
 });
 
 test("brokenRules accepts a socket path of 100 bytes, resolved", () => {

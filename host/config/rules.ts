@@ -137,15 +137,13 @@ export const RULES: readonly Rule[] = [
     },
   },
   {
-    says: "A keystore key is granted once, to the provider that has it in `keys`: nothing is granted that is not used.",
+    says: "A keystore key is granted once, as a key or as a passphrase, to the provider that has it in `keys`: nothing is granted that is not used.",
     *check({ document, providers = [], keys }) {
       for (const provider of providers) {
-        const { granted } = provider;
-        for (const [i, name] of granted.entries()) {
+        for (const { name, path } of provider.granted) {
           if (typeof name !== "string") continue;
-          const path: Path = ["providers", provider.name, "grants", "keystore", "keys", i];
-          if (granted.indexOf(name) < i)
-            yield document.fault(path, { expected: "each name once", remedy: "remove the second one" });
+          const first = provider.granted.find((one) => one.name === name);
+          if (first !== undefined && first.path !== path) yield twice(document, path, first.path);
           else if (keys !== undefined) yield* ungrantable(document, path, name, provider, providers, keys);
         }
       }
@@ -193,6 +191,16 @@ export const RULES: readonly Rule[] = [
   },
 ];
 
+/** Of a name that is granted a second time. For both uses at once, the guest would hold what the other keeps from it. */
+function twice(document: Document, path: Path, first: Path): ConfigFault {
+  if (path.at(-2) === first.at(-2))
+    return document.fault(path, { expected: "each name once", remedy: "remove the second one" });
+  return document.fault(path, {
+    expected: `a name that is not also granted as a key (line ${document.lineOf(first)} has it)`,
+    remedy: "remove one of the two",
+  });
+}
+
 /** At most one fault: of a name under grants that is no key of the provider that it is granted to. */
 function* ungrantable(
   document: Document,
@@ -221,7 +229,7 @@ function* ungrantable(
   );
   const meant = nearest(
     name,
-    names.filter((key) => !to.granted.includes(key)),
+    names.filter((key) => !to.granted.some((one) => one.name === key)),
   );
   yield document.fault(path, {
     expected:

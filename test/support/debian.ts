@@ -2,7 +2,7 @@
 import { spawnSync } from "node:child_process";
 
 /** Everything that any test asks for. */
-export const PACKAGES = ["gnupg", "minisign", "swtpm", "swtpm-tools", "tpm2-tools"] as const;
+export const PACKAGES = ["gnupg", "minisign", "python3", "swtpm", "swtpm-tools", "tpm2-tools"] as const;
 export type Package = (typeof PACKAGES)[number];
 
 /** Throws with what to install where one is missing. */
