@@ -22,6 +22,11 @@ const EXPECTED: readonly (readonly [string, DescMessage, object])[] = [
   ["keystore.info", pb.KeystoreInfoRequestSchema, { key: "kek" }],
   ["keystore.seal", pb.KeystoreSealRequestSchema, { ...sealed, plaintext: a }],
   ["keystore.open", pb.KeystoreOpenRequestSchema, { ...sealed, sealed: a }],
+  [
+    "keystore.s2k",
+    pb.KeystoreS2kRequestSchema,
+    { key: "kek", version: "v1", salt: c, count: 65_536, length: 32 },
+  ],
   ["crypto.random", pb.CryptoRandomRequestSchema, { length: 256 }],
   ["crypto.digest", pb.CryptoDigestRequestSchema, { algorithm: "sha256", data: a }],
   ["crypto.hmac", pb.CryptoHmacRequestSchema, { algorithm: "sha384", key: a, data: b }],

@@ -1,8 +1,10 @@
 /** `kleidi:crypto` for the stand-in, as far as tests of guests need it: node:crypto, without the contract's limits. */
-import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from "node:crypto";
+import { createCipheriv, createDecipheriv, createHash, hkdfSync, randomBytes } from "node:crypto";
 import { fromBinary } from "@bufbuild/protobuf";
 import {
   CryptoAeadRequestSchema,
+  CryptoCfbRequestSchema,
+  CryptoDigestRequestSchema,
   CryptoHkdfRequestSchema,
   CryptoRandomRequestSchema,
 } from "../../proto/provider/v1/provider_pb.ts";
@@ -12,6 +14,18 @@ const NOT_AUTHENTIC = 4;
 
 export const cryptoCalls: HostCalls = {
   "crypto.random": (bytes) => randomBytes(fromBinary(CryptoRandomRequestSchema, bytes).length),
+  "crypto.digest": (bytes) => {
+    const { algorithm, data } = fromBinary(CryptoDigestRequestSchema, bytes);
+    return createHash(algorithm).update(data).digest();
+  },
+  "crypto.aes_cfb_encrypt": (bytes) => {
+    const { key, iv, data } = fromBinary(CryptoCfbRequestSchema, bytes);
+    return createCipheriv("aes-256-cfb", key, iv).update(data);
+  },
+  "crypto.aes_cfb_decrypt": (bytes) => {
+    const { key, iv, data } = fromBinary(CryptoCfbRequestSchema, bytes);
+    return createDecipheriv("aes-256-cfb", key, iv).update(data);
+  },
   "crypto.hkdf": (bytes) => {
     const { algorithm, key, salt, info, length } = fromBinary(CryptoHkdfRequestSchema, bytes);
     return new Uint8Array(hkdfSync(algorithm, key, salt, info, length));

@@ -53,6 +53,9 @@ export declare function keystore_seal(request: u64): u64;
 @external("kleidi:keystore", "open")
 export declare function keystore_open(request: u64): u64;
 
+@external("kleidi:keystore", "s2k")
+export declare function keystore_s2k(request: u64): u64;
+
 @external("kleidi:crypto", "random")
 export declare function crypto_random(request: u64): u64;
 

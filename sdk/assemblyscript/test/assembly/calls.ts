@@ -14,6 +14,7 @@ export function all(): i32 {
   keystore.info("kek");
   keystore.seal("kek", "v1", a, b);
   keystore.open("kek", "v1", a, b);
+  keystore.s2k("kek", "v1", c, 65_536, 32);
   crypto.random(256);
   crypto.digest("sha256", a);
   crypto.hmac("sha384", a, b);
