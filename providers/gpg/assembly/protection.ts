@@ -1,0 +1,42 @@
+/**
+ * The inside of protected data (RFC 4880, 5.13 and 5.14): 16 random bytes and the last two of them again, the content, and the
+ * modification detection code: D3 14 and the SHA-1 of all that stands before. All of it is under the cipher.
+ */
+import { concat } from "../../../sdk/assemblyscript/assembly";
+import { sha1 } from "./sha1";
+
+/** The cipher's block. */
+export const RANDOM = 16;
+const PREFIX = RANDOM + 2;
+const HASH = 20;
+/** Tag 19 in the new format, and its length. */
+const CODE_HEAD = 2;
+
+export function protect(random: Uint8Array, content: Uint8Array): Uint8Array {
+  const prefix = concat(random, random.slice(RANDOM - 2));
+  const head = new Uint8Array(CODE_HEAD);
+  head[0] = 0xd3;
+  head[1] = HASH as u8;
+  const hashed = concat(concat(prefix, content), head);
+  return concat(hashed, sha1(hashed));
+}
+
+/** Whether nothing was changed and the key is right. Nothing else may look at the bytes before. */
+export function isIntact(data: Uint8Array): bool {
+  if (data.length < PREFIX + CODE_HEAD + HASH) return false;
+  const end = data.length - HASH;
+  const hash = sha1(data.subarray(0, end));
+  // One answer for all, in the same time for all: an answer of its own for the repeated bytes would tell two bytes of plaintext to
+  // who may ask often (RFC 4880, section 14; Mister and Zuccherato, 2005).
+  let differs: u8 = data[end - CODE_HEAD] ^ 0xd3;
+  differs |= data[end - 1] ^ (HASH as u8);
+  differs |= data[RANDOM] ^ data[RANDOM - 2];
+  differs |= data[RANDOM + 1] ^ data[RANDOM - 1];
+  for (let i = 0; i < HASH; i++) differs |= data[end + i] ^ hash[i];
+  return differs === 0;
+}
+
+/** Of intact data. */
+export function contentOf(data: Uint8Array): Uint8Array {
+  return data.slice(PREFIX, data.length - CODE_HEAD - HASH);
+}
