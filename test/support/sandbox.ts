@@ -28,6 +28,8 @@ export interface Sandbox {
 export interface SandboxOptions extends Partial<SupervisorOptions> {
   /** Keystore keys that the provider is granted, made here. */
   readonly keys?: string[];
+  /** Keystore keys that it is granted as passphrases, with their 32 bytes. */
+  readonly passphrases?: Readonly<Record<string, Uint8Array>>;
   /** What the grant is narrowed to. */
   readonly rpcs?: string[];
   readonly tableEntries?: number;
@@ -44,14 +46,18 @@ export async function startSandbox(
   {
     keys = [],
     shared = [],
+    passphrases = {},
     rpcs,
     hostCallsPerMinute = 1_000_000,
     keystore = new Keystore(new SoftwareCrypto()),
     ...changes
   }: SandboxOptions = {},
 ): Promise<Sandbox> {
-  const granted = [...keys, ...shared];
-  const grants = granted.length > 0 ? { keystore: { keys: granted, ...(rpcs && { rpcs }) } } : {};
+  const granted = { keys: [...keys, ...shared], passphrases: Object.keys(passphrases) };
+  const grants =
+    granted.keys.length + granted.passphrases.length > 0
+      ? { keystore: { ...granted, ...(rpcs && { rpcs }) } }
+      : {};
   const limits = { memoryBytes: 16 << 20, tableEntries: 16_384, ...changes };
   const admitted = admit({
     name,
@@ -62,6 +68,9 @@ export async function startSandbox(
     grantLines: (capability) => `${capability}: {}`,
   });
   for (const key of keys) await keystore.add(key, new KeyBytes(crypto.getRandomValues(new Uint8Array(32))));
+  for (const [key, bytes] of Object.entries(passphrases)) {
+    keystore.addPassphrase(key, new KeyBytes(Uint8Array.from(bytes)));
+  }
   const logLines: string[] = [];
   const denials: string[] = [];
   const ends: string[] = [];
