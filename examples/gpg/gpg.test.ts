@@ -43,6 +43,7 @@ test("the page's commands work on what a serving host encrypts, and it decrypts 
   const checked = run(SET_UP);
   assert.match(checked, /keystore s2k in encrypt, decrypt, of passphrases kek-gpg/);
   assert.match(checked, /Status, Encrypt and Decrypt through provider gpg are good/);
+  assert.match(checked, /keystore info in status, of passphrases kek-gpg/);
   assert.match(fixture.run("key", "list").stdout, /kek-gpg.*active, fingerprint [0-9a-f]{32}/);
 
   const host = await fixture.serve();
@@ -72,4 +73,15 @@ test("the page's commands work on what a serving host encrypts, and it decrypts 
     client.close();
     assert.equal(await Fixture.stop(host), 0);
   }
+});
+
+test("check says that a grant as a key is not the one that the module needs", () => {
+  const config = readFileSync(fixture.config, "utf8");
+  fixture.write(config.replace("passphrases: [", "keys: ["));
+  const { status, stdout, stderr } = fixture.run("check");
+  fixture.write(config);
+  assert.equal(status, 1, stderr);
+  assert.match(stdout, /keystore info in status, of keys kek-gpg/);
+  assert.match(stdout, /keystore s2k in encrypt, decrypt is requested and not granted/);
+  assert.match(stdout, /grants: \{ keystore: \{ passphrases: \[…\] \} \}/);
 });

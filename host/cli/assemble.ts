@@ -83,8 +83,12 @@ export async function assemble(
  * @throws KleidiError module-invalid, module-ungranted, digest-differs
  */
 export function admitProvider(config: Config, provider: ProviderConfig): Admitted {
-  const grantLines = (capability: string) => grantLine(config, provider.name, capability);
-  return admit({ ...provider, trust: config.trust, grants: { ...provider.grants }, grantLines });
+  return admit({
+    ...provider,
+    trust: config.trust,
+    grants: { ...provider.grants },
+    grantLine: (...asked) => grantLine(config, provider.name, ...asked),
+  });
 }
 
 /** Undefined where no provider is granted a TPM. Nothing is opened before a provider uses it. */

@@ -407,7 +407,7 @@ function optionsOf(path: string, sha256: string, changes: Partial<AdmitOptions> 
     sha256,
     limits: { memoryBytes: 4 << 20, tableEntries: 100 },
     grants: {},
-    grantLines: (capability) => `${capability}: { names: [x] }`,
+    grantLine: (capability) => `${capability}: { names: [x] }`,
     ...changes,
   };
 }

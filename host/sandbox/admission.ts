@@ -40,8 +40,8 @@ export interface AdmitOptions {
   readonly trust?: TrustPolicy | undefined;
   readonly limits: { readonly memoryBytes: number; readonly tableEntries: number };
   readonly grants: Readonly<Record<string, unknown>>;
-  /** The lines of the configuration that would grant a capability. */
-  readonly grantLines: (capability: string) => string;
+  /** The line of the configuration that would grant these operations of a capability. */
+  readonly grantLine: (capability: string, operations: readonly string[]) => string;
 }
 
 const MAX_MODULE = 32 << 20;
@@ -50,12 +50,12 @@ const PAGE = 65_536;
 
 /** @throws KleidiError module-invalid, module-ungranted, module-untrusted, digest-differs */
 export function admit(options: AdmitOptions): Admitted {
-  const { name, trust, limits, grants, grantLines } = options;
+  const { name, trust, limits, grants, grantLine } = options;
   const { bytes, sha256 } = readPinned(options);
   const trusted = trust && { trusted: trustModule(trust, options, bytes, sha256) };
   const examined = examine(name, bytes);
   const missing = ungranted(examined.manifest, grants);
-  if (missing.length > 0) throw notGranted(name, examined.manifest, missing, grantLines);
+  if (missing.length > 0) throw notGranted(name, examined.manifest, missing, grantLine);
   return { ...examined, bytes: limited(name, bytes, examined.module, limits), sha256, ...trusted };
 }
 
@@ -132,7 +132,7 @@ function notGranted(
   provider: string,
   manifest: Manifest,
   capabilities: readonly string[],
-  grantLines: (capability: string) => string,
+  grantLine: AdmitOptions["grantLine"],
 ): KleidiError {
   const asked = manifest.capabilities
     .filter(({ capability }) => capabilities.includes(capability))
@@ -140,7 +140,10 @@ function notGranted(
       ({ capability, operations, rpcs, why }) =>
         `  ${capability} ${operations.join(", ")} in ${rpcs.join(", ")}: "${why}"`,
     );
-  const lines = capabilities.map((capability) => `      ${grantLines(capability)}`);
+  const lines = capabilities.map((capability) => {
+    const rows = manifest.capabilities.filter((row) => row.capability === capability);
+    return `      ${grantLine(capability, [...new Set(rows.flatMap(({ operations }) => operations))])}`;
+  });
   return new KleidiError(
     "module-ungranted",
     [

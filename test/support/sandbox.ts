@@ -65,7 +65,7 @@ export async function startSandbox(
     sha256: sha256Of(module),
     limits,
     grants,
-    grantLines: (capability) => `${capability}: {}`,
+    grantLine: (capability) => `${capability}: {}`,
   });
   for (const key of keys) await keystore.add(key, new KeyBytes(crypto.getRandomValues(new Uint8Array(32))));
   for (const [key, bytes] of Object.entries(passphrases)) {
