@@ -1,18 +1,17 @@
 /** kleidi check: looks at the configuration, the modules, the grants and the keys; with --live it also uses them. */
 import { KeyDirectory } from "../broker/keystore/directory.ts";
 import { fingerprint } from "../broker/keystore/key-file.ts";
-import { type Config, type GrantsConfig, keystoreNames, type ProviderConfig } from "../config/config.ts";
+import { type Config, keystoreNames, type ProviderConfig } from "../config/config.ts";
 import { loadConfig } from "../config/load.ts";
 import { KleidiError } from "../error.ts";
 import { checkStatusReply } from "../kms/check-reply.ts";
 import { seal } from "../kms/seal.ts";
-import { unrequested } from "../sandbox/authority.ts";
-import type { Manifest } from "../sandbox/manifest.ts";
 import { trustLine } from "../sandbox/trust/trust.ts";
 import { createLog } from "../telemetry/log.ts";
 import { askState, type HostState } from "./admin.ts";
 import { admitProvider, assemble } from "./assemble.ts";
 import { type Finding, finding, report } from "./output.ts";
+import { reach, surplus } from "./reach.ts";
 
 export async function checkCommand(
   configPath: string,
@@ -39,43 +38,6 @@ function checkProvider(config: Config, provider: ProviderConfig): Finding[] {
   } catch (error) {
     return [finding(what, error)];
   }
-}
-
-/** What each RPC can reach; admission saw to it that this is what the code can reach. */
-function reach(provider: ProviderConfig, manifest: Manifest): Finding[] {
-  const what = `provider ${provider.name} can reach`;
-  const rows = manifest.capabilities.map(({ capability, operations, rpcs }): Finding => {
-    const grant = provider.grants[capability as keyof typeof provider.grants];
-    const allowed = rpcs.filter((rpc) => grant?.rpcs === undefined || grant.rpcs.some((one) => one === rpc));
-    const where = allowed.length > 0 ? `in ${allowed.join(", ")}` : "nowhere, as the grant is narrowed";
-    const of = grant === undefined ? " (always granted)" : `, ${reachOf(grant)}`;
-    return { what, ok: true, detail: `${capability} ${operations.join(", ")} ${where}${of}` };
-  });
-  return rows.length > 0 ? rows : [{ what, ok: true, detail: "nothing" }];
-}
-
-/** What a grant lets its provider reach, for people. */
-function reachOf(grant: NonNullable<ProviderConfig["grants"][keyof ProviderConfig["grants"]]>): string {
-  if ("device" in grant) return `on ${grant.device}, hierarchies ${grant.hierarchies.join(", ")}`;
-  if ("names" in grant) return `of records ${grant.names.join(", ")}`;
-  return `of ${namesOf(grant)}`;
-}
-
-/** A grant that nobody asks for does nothing today, and would be there for another module tomorrow. */
-function surplus(provider: ProviderConfig, manifest: Manifest): Finding[] {
-  return unrequested(manifest, { ...provider.grants }).map((capability) => ({
-    what: `provider ${provider.name}`,
-    ok: false,
-    detail: `it is granted ${capability}, which its module does not request`,
-    hint: `Remove providers.${provider.name}.grants.${capability}.`,
-  }));
-}
-
-function namesOf({ keys, passphrases = [] }: NonNullable<GrantsConfig["keystore"]>): string {
-  return [
-    ...(keys.length > 0 ? [`keys ${keys.join(", ")}`] : []),
-    ...(passphrases.length > 0 ? [`passphrases ${passphrases.join(", ")}`] : []),
-  ].join(" and of ");
 }
 
 function checkKeys(config: Config): Finding[] {

@@ -1,0 +1,69 @@
+/** What `kleidi check` says of a provider's reach: requested, granted, and what is granted and not requested. */
+import type { GrantsConfig, ProviderConfig } from "../config/config.ts";
+import { unrequested } from "../sandbox/authority.ts";
+import type { Manifest } from "../sandbox/manifest.ts";
+import type { Finding } from "./output.ts";
+
+type Grant = NonNullable<GrantsConfig[keyof GrantsConfig]>;
+
+/** What each RPC can reach; admission saw to it that this is what the code can reach. */
+export function reach(provider: ProviderConfig, manifest: Manifest): Finding[] {
+  const what = `provider ${provider.name} can reach`;
+  const rows = manifest.capabilities.map(({ capability, operations, rpcs }): Finding => {
+    const grant: Grant | undefined = provider.grants[capability as keyof GrantsConfig];
+    const allowed = rpcs.filter((rpc) => grant?.rpcs === undefined || grant.rpcs.some((one) => one === rpc));
+    const where = allowed.length > 0 ? `in ${allowed.join(", ")}` : "nowhere, as the grant is narrowed";
+    const need = `${capability} ${operations.join(", ")} ${where}`;
+    if (grant === undefined) return { what, ok: true, detail: `${need} (always granted)` };
+    const missing = missingUse(operations, grant);
+    if (missing === undefined) return { what, ok: true, detail: `${need}, ${reachOf(grant, operations)}` };
+    return {
+      what,
+      ok: false,
+      detail: `${need} is requested and not granted`,
+      hint: `If it may have it, write under providers.${provider.name}: grants: { keystore: { ${missing}: […] } }`,
+    };
+  });
+  return rows.length > 0 ? rows : [{ what, ok: true, detail: "nothing" }];
+}
+
+/** A grant that nobody asks for does nothing today, and would be there for another module tomorrow. */
+export function surplus(provider: ProviderConfig, manifest: Manifest): Finding[] {
+  return unrequested(manifest, { ...provider.grants }).map((capability) => ({
+    what: `provider ${provider.name}`,
+    ok: false,
+    detail: `it is granted ${capability}, which its module does not request`,
+    hint: `Remove providers.${provider.name}.grants.${capability}.`,
+  }));
+}
+
+/** What a grant lets its provider reach with these operations, for people. */
+function reachOf(grant: Grant, operations: readonly string[]): string {
+  if ("device" in grant) return `on ${grant.device}, hierarchies ${grant.hierarchies.join(", ")}`;
+  if ("names" in grant) return `of records ${grant.names.join(", ")}`;
+  const uses = usesOf(operations);
+  const lists = (["keys", "passphrases"] as const)
+    .filter((use) => (uses.length === 0 || uses.includes(use)) && namesOf(grant, use).length > 0)
+    .map((use) => `${use} ${namesOf(grant, use).join(", ")}`);
+  return `of ${lists.join(" and ")}`;
+}
+
+/** The lists of a keystore grant: a name in one of them is for that use only. */
+type Use = "keys" | "passphrases";
+
+/** The lists that these operations are used on; info alone is used on either. */
+function usesOf(operations: readonly string[]): Use[] {
+  const uses: Use[] = [];
+  if (operations.includes("seal") || operations.includes("open")) uses.push("keys");
+  if (operations.includes("s2k")) uses.push("passphrases");
+  return uses;
+}
+
+function missingUse(operations: readonly string[], grant: Grant): Use | undefined {
+  if ("device" in grant || "names" in grant) return undefined;
+  return usesOf(operations).find((use) => namesOf(grant, use).length === 0);
+}
+
+function namesOf(grant: NonNullable<GrantsConfig["keystore"]>, use: Use): readonly string[] {
+  return grant[use] ?? [];
+}
