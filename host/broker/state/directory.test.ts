@@ -42,12 +42,40 @@ for (const [what, value] of [
   });
 }
 
-test("put makes one file of mode 0600, and leaves nothing beside it", (t) => {
+test("put makes one file of mode 0600, and a mark beside it", (t) => {
   const records = setUp(t);
   records.put("kek", VALUE);
-  assert.deepEqual(readdirSync(records.path), ["kek.state"]);
+  assert.deepEqual(readdirSync(records.path).sort(), ["kek.made", "kek.state"]);
   assert.equal(statSync(records.recordPath("kek")).mode & 0o7777, 0o600);
   assert.equal(statSync(records.recordPath("kek")).nlink, 1);
+});
+
+test("a record that is gone is no record that never was: get says so, and put makes none", (t) => {
+  const records = setUp(t);
+  records.put("kek", VALUE);
+  rmSync(records.recordPath("kek"));
+  assert.throws(() => records.get("kek"), {
+    code: "state-invalid",
+    message: /: the file is gone, and .*kek\.made says that it was made; restore it from its backup$/,
+  });
+  assert.equal(records.put("kek", VALUE), false);
+});
+
+test("a mark that was not made when its record was is made by the next reader", (t) => {
+  const records = setUp(t);
+  records.put("kek", VALUE);
+  rmSync(join(records.path, "kek.made"));
+  records.get("kek");
+  assert.deepEqual(readdirSync(records.path).sort(), ["kek.made", "kek.state"]);
+});
+
+test("a reader that may not write reads all the same", (t) => {
+  const records = setUp(t);
+  records.put("kek", VALUE);
+  rmSync(join(records.path, "kek.made"));
+  // Root may write anywhere: a folder in the mark's place stands for one that cannot be written.
+  mkdirSync(join(records.path, "kek.made"));
+  assert.deepEqual(records.get("kek"), VALUE);
 });
 
 test("a record's file has the form that is documented", (t) => {

@@ -1,4 +1,7 @@
-/** The folder of records: NAME.state, made once and never changed. */
+/**
+ * The folder of records: NAME.state, made once and never changed, and beside it NAME.made, which outlives it: so a record that was
+ * lost is told from one that never was, and nothing is made over a missing one.
+ */
 import { randomBytes } from "node:crypto";
 import { unlinkSync } from "node:fs";
 import { join } from "node:path";
@@ -29,10 +32,37 @@ export class StateDirectory {
     // Else a volume that is not mounted looks like a record that never was.
     if (fault !== undefined) throw invalid(fault);
     const file = readPrivate(path, MAX_FILE, invalid);
-    if (file === undefined) return undefined;
+    if (file === undefined) {
+      if (statOf(this.#markPath(name)) === undefined) return undefined;
+      throw invalid(
+        `the file is gone, and ${this.#markPath(name)} says that it was made; restore it from its backup`,
+      );
+    }
     const value = parseRecord(name, file);
     if (typeof value === "string") throw invalid(value);
+    this.#mark(name);
     return value;
+  }
+
+  #markPath(name: string): string {
+    return join(this.path, `${name}.made`);
+  }
+
+  /** After the record, so that one that was never whole leaves none; where that was interrupted, the next reader does it. */
+  #mark(name: string): void {
+    const path = this.#markPath(name);
+    if (statOf(path) !== undefined) return;
+    const staged = join(this.path, `.${name}.made.${randomBytes(8).toString("hex")}`);
+    try {
+      writeDurably(
+        staged,
+        `${name}.state was made here. While this file is there, none is made over a missing one.\n`,
+      );
+      publish(staged, path);
+    } catch {
+      // A reader that may not write here, or another one that was first: the record itself is whole.
+      if (statOf(staged) !== undefined) unlinkSync(staged);
+    }
   }
 
   /**
@@ -46,12 +76,13 @@ export class StateDirectory {
     if (fault !== undefined) {
       throw new KleidiError("state-invalid", `Cannot make record "${name}" in ${this.path}: ${fault}`);
     }
-    if (statOf(path) !== undefined) return false;
+    if (statOf(path) !== undefined || statOf(this.#markPath(name)) !== undefined) return false;
     // A name of its own: two that make the same record at once do not write into one file.
     const staged = join(this.path, `.${name}.state.${randomBytes(8).toString("hex")}`);
     try {
       writeDurably(staged, formatRecord(name, value));
       publish(staged, path);
+      this.#mark(name);
       return true;
     } catch (error) {
       if (statOf(staged) !== undefined) unlinkSync(staged);
