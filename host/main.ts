@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { Command, CommanderError, InvalidArgumentError } from "commander";
 import { checkCommand } from "./cli/check.ts";
 import { healthcheckCommand } from "./cli/healthcheck.ts";
-import { keyInitCommand, keyListCommand } from "./cli/key.ts";
+import { type KeyInitOptions, keyInitCommand, keyListCommand } from "./cli/key.ts";
 import { EXIT, fail } from "./cli/output.ts";
 import { serveCommand } from "./cli/serve.ts";
 
@@ -73,8 +73,17 @@ const key = program.command("key").description("Make and list software keys.").a
 command(
   key,
   "init [name]",
-  "Make a keystore key that never was; without a name, the active one. Nothing is ever overwritten.",
-).action(act<Common>(({ config, json }, name) => keyInitCommand(config, name, { json })));
+  "Make a key that never was; without a name, the active one. Nothing is ever overwritten.",
+)
+  .option("--scheme <text>", "for a key that its provider makes: how, as the provider's page says")
+  .option(
+    "--import <file>",
+    "for a key that its provider makes: from 32 bytes, as hexadecimal digits in a file of mode 0600",
+  )
+  .option("--escrow <file>", "as --import, of bytes made now and written to this new file first")
+  .action(
+    act<Common & KeyInitOptions>(({ config, ...options }, name) => keyInitCommand(config, name, options)),
+  );
 command(key, "list", "List the keystore keys with their fingerprints.").action(
   act<Common>(({ config, json }) => keyListCommand(config, { json })),
 );

@@ -20,8 +20,15 @@ import { SandboxedProvider } from "../sandbox/provider.ts";
 import { Supervisor } from "../sandbox/supervisor.ts";
 import { failureFields, type Logger } from "../telemetry/log.ts";
 
+export interface AssembleOptions {
+  readonly onHostCall?: (decision: Decision) => void;
+  /** In place of each provider's own. */
+  readonly deadlineMs?: number;
+}
+
 export interface Host {
   readonly keyset: Keyset;
+  readonly providers: ReadonlyMap<string, SandboxedProvider>;
   readonly supervisors: ReadonlyMap<string, Supervisor>;
   /**
    * Starts every provider. One that cannot be started is told of and tried again, and the others serve; where none can, it rejects
@@ -35,7 +42,7 @@ export interface Host {
 export async function assemble(
   config: Config,
   log: Logger,
-  onHostCall: (decision: Decision) => void = () => {},
+  { onHostCall = () => {}, deadlineMs }: AssembleOptions = {},
 ): Promise<Host> {
   const modules = new Map(
     config.providers.map((provider) => [provider.name, admitProvider(config, provider)]),
@@ -45,7 +52,7 @@ export async function assemble(
   const supervisors = new Map(
     config.providers.map((provider) => [
       provider.name,
-      supervisor(provider, modules.get(provider.name), gate, log),
+      supervisor(withDeadline(provider, deadlineMs), modules.get(provider.name), gate, log),
     ]),
   );
   const providers = new Map(
@@ -61,6 +68,7 @@ export async function assemble(
   const all = [...supervisors.values()];
   return {
     keyset,
+    providers,
     supervisors,
     async start() {
       const ended = await Promise.allSettled(all.map((each) => each.start()));
@@ -76,6 +84,10 @@ export async function assemble(
       await tpm?.close();
     },
   };
+}
+
+function withDeadline(provider: ProviderConfig, deadlineMs: number | undefined): ProviderConfig {
+  return deadlineMs === undefined ? provider : { ...provider, limits: { ...provider.limits, deadlineMs } };
 }
 
 /**

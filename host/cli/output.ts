@@ -36,7 +36,14 @@ export function print(text: string): void {
 /** A failure as a finding. */
 export function finding(what: string, error: unknown): Finding {
   if (!(error instanceof KleidiError)) throw error;
-  return { what, ok: false, detail: error.message, hint: error.hint };
+  return { what, ok: false, detail: error.message, hint: [...wordsOf(error), error.hint].join("\n     ") };
+}
+
+/** What a provider or a system said of a failure: not for the API server, and needed by whoever mends it. */
+function wordsOf({ cause }: KleidiError): string[] {
+  if (typeof cause === "string")
+    return cause === "" ? [] : [`It said: ${cause.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, "\ufffd")}`];
+  return cause instanceof KleidiError ? [cause.message, ...wordsOf(cause)] : [];
 }
 
 /** Prints a failure that ended a command, and gives the exit code. */
@@ -51,6 +58,9 @@ export function fail(error: unknown, json: boolean): number {
         2,
       ),
     );
-  else process.stderr.write(`${known ? `${message}\n${error.hint}` : (error as Error).stack}\n`);
+  else {
+    const lines = known ? [message, ...wordsOf(error), error.hint] : [(error as Error).stack];
+    process.stderr.write(`${lines.join("\n")}\n`);
+  }
   return EXIT.FOUND;
 }

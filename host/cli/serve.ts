@@ -21,9 +21,10 @@ export async function serveCommand(configPath: string, version: string): Promise
   const log = createLog(config.log);
   const stopped = untilStopped();
   const metrics = config.admin && (await startMetrics(version, () => samples(host)));
-  const onHostCall = ({ call, verdict }: Decision) =>
-    metrics && countHostCall(metrics, call.provider, call.capability, verdict);
-  const host = await assemble(config, log, onHostCall).catch((error) => {
+  const onHostCall = ({ call, verdict }: Decision) => {
+    if (metrics) countHostCall(metrics, call.provider, call.capability, verdict);
+  };
+  const host = await assemble(config, log, { onHostCall }).catch((error) => {
     const failure = toKleidiError(error, "serve");
     log.fatal(failureFields(failure), failure.message);
     throw failure;

@@ -6,6 +6,8 @@ import {
   EncryptReplySchema,
   EncryptRequestSchema,
   type Failure,
+  ProvisionReplySchema,
+  ProvisionRequestSchema,
   StatusReplySchema,
   StatusRequestSchema,
 } from "../../proto/provider/v1/provider_pb.ts";
@@ -22,6 +24,12 @@ const FAILURES: Record<number, { code: ErrorCode; said: string }> = {
   4: { code: "credential-refused", said: "its KMS refused the credential" },
 };
 const OWN_FAULT = { code: "provider-fault", said: "it failed by its own account" } as const;
+
+export interface ProvisionInput {
+  readonly key: string;
+  readonly scheme: string;
+  readonly material?: Uint8Array | undefined;
+}
 
 export class SandboxedProvider implements Provider {
   readonly name: string;
@@ -46,6 +54,13 @@ export class SandboxedProvider implements Provider {
     const message = create(DecryptRequestSchema, { ...request, annotations: [...annotations] });
     const reply = await this.#call("decrypt", toBinary(DecryptRequestSchema, message), DecryptReplySchema);
     return reply.plaintext;
+  }
+
+  /** Has a key made that never was; gives its version. Only `kleidi key init` does this. */
+  async provision({ key, scheme, material }: ProvisionInput): Promise<string> {
+    const message = create(ProvisionRequestSchema, { key, scheme, ...(material && { import: material }) });
+    const input = toBinary(ProvisionRequestSchema, message);
+    return (await this.#call("provision", input, ProvisionReplySchema)).version;
   }
 
   async #call<Reply extends DescMessage>(

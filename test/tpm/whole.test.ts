@@ -1,0 +1,252 @@
+/** The TPM provider through a whole host and a real swtpm: keys made and imported, served, and lost with their TPM. */
+import assert from "node:assert/strict";
+import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { KmsClient } from "../../host/grpc/client.ts";
+import { requireDebian } from "../support/debian.ts";
+import { Fixture, root, sha256Of } from "../support/fixture.ts";
+import { Swtpm } from "../support/swtpm.ts";
+
+const tpmModule = join(root, "providers", "tpm.wasm");
+const plaintext = new Uint8Array(32).fill(0x5a);
+
+requireDebian(["swtpm", "tpm2-tools"]);
+
+/** A host's folder whose one key is in this TPM. */
+function nodeOf(tpm: Swtpm, key: Record<string, unknown> = {}): Fixture {
+  const fixture = new Fixture();
+  mkdirSync(join(fixture.folder, "state"), { mode: 0o700 });
+  return fixture.write(
+    JSON.stringify({
+      apiVersion: "kleidi.dev/v1",
+      listen: { socket: "kms.sock" },
+      state: { directory: "state" },
+      providers: {
+        tpm: {
+          module: tpmModule,
+          sha256: sha256Of(tpmModule),
+          grants: { tpm: { device: tpm.device }, state: { names: ["kek"] } },
+        },
+      },
+      keys: [{ name: "kek", provider: "tpm", use: "active", ...key }],
+      status: { interval: "1s" },
+      log: { level: "debug", file: "kleidi.log" },
+    }),
+  );
+}
+
+function versionIn(stdout: string): string {
+  const [, version = ""] = /version ([0-9a-f]{32})\./.exec(stdout) ?? [];
+  assert.notEqual(version, "", stdout);
+  return version;
+}
+
+describe("a key that the TPM makes", () => {
+  let tpm: Swtpm;
+  let fixture: Fixture;
+  before(async () => {
+    tpm = await Swtpm.start("unix");
+    fixture = nodeOf(tpm);
+  });
+  after(async () => {
+    await fixture.close();
+    await tpm.stop();
+  });
+
+  test("before it is made, check --live and key list say so", () => {
+    const list = fixture.run("key", "list");
+    assert.equal(list.status, 1);
+    assert.match(list.stdout, /FAIL key kek: active, its provider never made it: there is no .*kek\.state/);
+    const live = fixture.run("check", "--live");
+    assert.equal(live.status, 1);
+    assert.match(live.stdout, /FAIL live kek: .*\n {5}It said: .*\n/);
+  });
+
+  test("key init makes it once, with its record for its owner only", () => {
+    const made = fixture.run("key", "init");
+    assert.equal(made.status, 0, made.stderr);
+    const version = versionIn(made.stdout);
+    assert.match(made.stdout, new RegExp(`use: active, version: "${version}" \\}`));
+    assert.equal(statSync(join(fixture.folder, "state", "kek.state")).mode & 0o777, 0o600);
+
+    const again = fixture.run("key", "init");
+    assert.equal(again.status, 1);
+    assert.match(again.stderr, /Cannot make key "kek": .*kek\.state exists already/);
+    assert.match(
+      fixture.run("key", "list").stdout,
+      /ok {3}key kek: active, made by its provider, record .*kek\.state/,
+    );
+  });
+
+  test("check --live uses it", () => {
+    const { status, stdout } = fixture.run("check", "--live");
+    assert.equal(status, 0, stdout);
+    assert.match(
+      stdout,
+      /ok {3}provider tpm can reach: tpm enter, transmit, leave in status, encrypt, decrypt, on swtpm:/,
+    );
+    assert.match(stdout, /ok {3}live kek: Status, Encrypt and Decrypt through provider tpm are good/);
+  });
+
+  test("a host serves it, restarts with it, and leaves nothing in the TPM", async () => {
+    const client = new KmsClient(fixture.socket);
+    const first = await fixture.serve();
+    const sealed = await client.encrypt({ plaintext });
+    assert.equal(sealed.ciphertext.length, 97);
+    assert.deepEqual(new Uint8Array((await client.decrypt(sealed)).plaintext), plaintext);
+    assert.equal(await Fixture.stop(first), 0);
+    assert.equal(await tpm.loaded(), "");
+    const second = await fixture.serve();
+    assert.deepEqual(new Uint8Array((await client.decrypt(sealed)).plaintext), plaintext);
+    assert.equal(await Fixture.stop(second), 0);
+    client.close();
+  });
+
+  test("a record that is lost is not made again", () => {
+    const path = join(fixture.folder, "state", "kek.state");
+    const record = readFileSync(path);
+    rmSync(path);
+    const { status, stderr } = fixture.run("key", "init");
+    assert.equal(status, 1);
+    assert.match(
+      stderr,
+      /the file is gone, and .*kek\.made says that it was made; restore it from its backup/,
+    );
+    writeFileSync(path, record, { mode: 0o600 });
+  });
+});
+
+describe("one key on two TPMs", () => {
+  test("bytes that one node escrows make the same version on another one, which opens what the first sealed", async () => {
+    const tpms = [await Swtpm.start("unix"), await Swtpm.start("unix")] as const;
+    const [first, second] = [nodeOf(tpms[0]), nodeOf(tpms[1])];
+    try {
+      const escrow = join(first.folder, "kek.hex");
+      const made = first.run("key", "init", "kek", "--escrow", escrow);
+      assert.equal(made.status, 0, made.stderr);
+      assert.equal(statSync(escrow).mode & 0o777, 0o600);
+      assert.match(readFileSync(escrow, "utf8"), /^[0-9a-f]{64}\n$/);
+      const imported = second.run("key", "init", "kek", "--import", escrow);
+      assert.equal(imported.status, 0, imported.stderr);
+      assert.equal(versionIn(imported.stdout), versionIn(made.stdout));
+
+      const hosts = [await first.serve(), await second.serve()] as const;
+      const clients = [new KmsClient(first.socket), new KmsClient(second.socket)] as const;
+      const sealed = await clients[0].encrypt({ plaintext });
+      assert.deepEqual(new Uint8Array((await clients[1].decrypt(sealed)).plaintext), plaintext);
+      for (const client of clients) client.close();
+      for (const host of hosts) assert.equal(await Fixture.stop(host), 0);
+      const material = readFileSync(escrow, "utf8").trim();
+      for (const { folder } of [first, second]) {
+        const files = ["kleidi.log", "state/kek.state"].map((name) => readFileSync(join(folder, name)));
+        for (const bytes of files) {
+          assert.ok(!bytes.includes(material), "the imported bytes stand in no file");
+          assert.ok(!bytes.includes(Buffer.from(material, "hex")));
+        }
+      }
+    } finally {
+      await first.close();
+      await second.close();
+      for (const tpm of tpms) await tpm.stop();
+    }
+  });
+
+  test("another key's bytes are refused where the configuration pins a version", async () => {
+    const tpm = await Swtpm.start("unix");
+    const fixture = nodeOf(tpm, { version: "0".repeat(32) });
+    try {
+      const without = fixture.run("key", "init");
+      assert.equal(without.status, 1);
+      assert.match(without.stderr, /the configuration pins version 0{32}, so the key was made before/);
+      const { status, stderr } = fixture.run("key", "init", "--escrow", join(fixture.folder, "k.hex"));
+      assert.equal(status, 1);
+      assert.match(
+        stderr,
+        /its version is [0-9a-f]{32}, the configuration pins 0{32}\. These are other bytes/,
+      );
+    } finally {
+      await fixture.close();
+      await tpm.stop();
+    }
+  });
+});
+
+describe("bad input to key init", () => {
+  let tpm: Swtpm;
+  let fixture: Fixture;
+  before(async () => {
+    tpm = await Swtpm.start("unix");
+    fixture = nodeOf(tpm);
+  });
+  after(async () => {
+    await fixture.close();
+    await tpm.stop();
+  });
+
+  const hex = "ab".repeat(32);
+  const files: [what: string, text: string, mode: number, sentence: RegExp][] = [
+    [
+      "a file that others may read",
+      `${hex}\n`,
+      0o644,
+      /its mode is 0644, others may have read it; it should be 0600/,
+    ],
+    ["31 bytes", `${hex.slice(2)}\n`, 0o600, /it should be 64 lower-case hexadecimal digits on one line/],
+    [
+      "no hexadecimal digits",
+      "x".repeat(64),
+      0o600,
+      /it should be 64 lower-case hexadecimal digits on one line/,
+    ],
+    ["two lines", `${hex}\n${hex}\n`, 0o600, /it should be 64 lower-case hexadecimal digits on one line/],
+    ["an empty file", "", 0o600, /it should be 64 lower-case hexadecimal digits on one line/],
+  ];
+  for (const [what, text, mode, sentence] of files) {
+    test(`--import of ${what}`, () => {
+      const path = join(fixture.folder, "import.hex");
+      rmSync(path, { force: true });
+      writeFileSync(path, text, { mode });
+      const { status, stderr } = fixture.run("key", "init", "--import", path);
+      assert.equal(status, 1);
+      assert.match(stderr, sentence);
+    });
+  }
+
+  test("--import of a file that is not there", () => {
+    const { status, stderr } = fixture.run("key", "init", "--import", join(fixture.folder, "nowhere"));
+    assert.equal(status, 1);
+    assert.match(stderr, /it cannot be read \(ENOENT\)/);
+  });
+
+  test("--escrow into a file that is there", () => {
+    const path = join(fixture.folder, "escrow.hex");
+    writeFileSync(path, "precious");
+    const { status, stderr } = fixture.run("key", "init", "--escrow", path);
+    assert.equal(status, 1);
+    assert.match(stderr, /Cannot write the key to .*escrow\.hex: it exists already/);
+    assert.equal(readFileSync(path, "utf8"), "precious");
+  });
+
+  test("--import and --escrow at once", () => {
+    const { status, stderr } = fixture.run("key", "init", "--import", "a", "--escrow", "b");
+    assert.equal(status, 1);
+    assert.match(
+      stderr,
+      /give --import \(bytes that are there\) or --escrow \(a file for new ones\), not both/,
+    );
+  });
+
+  test("a scheme that there is not", () => {
+    const { status, stderr } = fixture.run("key", "init", "--scheme", "rsa");
+    assert.equal(status, 1);
+    assert.match(stderr, /It said: .*scheme/);
+  });
+
+  test("a TPM that does not answer", async () => {
+    await tpm.stop();
+    const { status, stderr } = fixture.run("key", "init");
+    assert.equal(status, 1);
+    assert.match(stderr, /Cannot provision: provider "tpm" says that its KMS does not answer/);
+  });
+});
