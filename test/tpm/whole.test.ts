@@ -1,40 +1,17 @@
 /** The TPM provider through a whole host and a real swtpm: keys made and imported, served, and lost with their TPM. */
 import assert from "node:assert/strict";
-import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { KmsClient } from "../../host/grpc/client.ts";
 import { requireDebian } from "../support/debian.ts";
-import { Fixture, root, sha256Of } from "../support/fixture.ts";
+import { Fixture } from "../support/fixture.ts";
 import { Swtpm } from "../support/swtpm.ts";
+import { tpmNode } from "../support/tpm-node.ts";
 
-const tpmModule = join(root, "providers", "tpm.wasm");
 const plaintext = new Uint8Array(32).fill(0x5a);
 
 requireDebian(["swtpm", "tpm2-tools"]);
-
-/** A host's folder whose one key is in this TPM. */
-function nodeOf(tpm: Swtpm, key: Record<string, unknown> = {}): Fixture {
-  const fixture = new Fixture();
-  mkdirSync(join(fixture.folder, "state"), { mode: 0o700 });
-  return fixture.write(
-    JSON.stringify({
-      apiVersion: "kleidi.dev/v1",
-      listen: { socket: "kms.sock" },
-      state: { directory: "state" },
-      providers: {
-        tpm: {
-          module: tpmModule,
-          sha256: sha256Of(tpmModule),
-          grants: { tpm: { device: tpm.device }, state: { names: ["kek"] } },
-        },
-      },
-      keys: [{ name: "kek", provider: "tpm", use: "active", ...key }],
-      status: { interval: "1s" },
-      log: { level: "debug", file: "kleidi.log" },
-    }),
-  );
-}
 
 function versionIn(stdout: string): string {
   const [, version = ""] = /version ([0-9a-f]{32})\./.exec(stdout) ?? [];
@@ -47,7 +24,7 @@ describe("a key that the TPM makes", () => {
   let fixture: Fixture;
   before(async () => {
     tpm = await Swtpm.start("unix");
-    fixture = nodeOf(tpm);
+    fixture = tpmNode(tpm);
   });
   after(async () => {
     await fixture.close();
@@ -120,7 +97,7 @@ describe("a key that the TPM makes", () => {
 describe("one key on two TPMs", () => {
   test("bytes that one node escrows make the same version on another one, which opens what the first sealed", async () => {
     const tpms = [await Swtpm.start("unix"), await Swtpm.start("unix")] as const;
-    const [first, second] = [nodeOf(tpms[0]), nodeOf(tpms[1])];
+    const [first, second] = [tpmNode(tpms[0]), tpmNode(tpms[1])];
     try {
       const escrow = join(first.folder, "kek.hex");
       const made = first.run("key", "init", "kek", "--escrow", escrow);
@@ -154,7 +131,7 @@ describe("one key on two TPMs", () => {
 
   test("another key's bytes are refused where the configuration pins a version", async () => {
     const tpm = await Swtpm.start("unix");
-    const fixture = nodeOf(tpm, { version: "0".repeat(32) });
+    const fixture = tpmNode(tpm, { version: "0".repeat(32) });
     try {
       const without = fixture.run("key", "init");
       assert.equal(without.status, 1);
@@ -177,7 +154,7 @@ describe("bad input to key init", () => {
   let fixture: Fixture;
   before(async () => {
     tpm = await Swtpm.start("unix");
-    fixture = nodeOf(tpm);
+    fixture = tpmNode(tpm);
   });
   after(async () => {
     await fixture.close();
