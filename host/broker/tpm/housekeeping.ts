@@ -1,13 +1,13 @@
 /** The commands that the host sends by itself, and the answers that it reads. */
+import { CC } from "./commands.ts";
 import { Reader } from "./reader.ts";
 import { HEADER, Tag } from "./response.ts";
 
 const STARTUP = 0x144;
-const GET_CAPABILITY = 0x17a;
-const FLUSH_CONTEXT = 0x165;
 const CAP_HANDLES = 1;
 
-function command(code: number, ...words: readonly number[]): Uint8Array {
+/** A command without sessions, of these u32 parameters and handles. */
+export function command(code: number, ...words: readonly number[]): Uint8Array {
   const bytes = new Uint8Array(HEADER + 4 * words.length);
   const view = new DataView(bytes.buffer);
   view.setUint16(0, Tag.NO_SESSIONS);
@@ -17,7 +17,10 @@ function command(code: number, ...words: readonly number[]): Uint8Array {
   return bytes;
 }
 
-export const flushContext = (handle: number) => command(FLUSH_CONTEXT, handle);
+export const getCapability = (capability: number, first: number, count: number) =>
+  command(CC.GetCapability, capability, first, count);
+
+export const flushContext = (handle: number) => command(CC.FlushContext, handle);
 
 /** TPM_SU_CLEAR, which is a u16 of zero. */
 export function startup(): Uint8Array {
@@ -30,7 +33,7 @@ export function startup(): Uint8Array {
 export const FLUSHABLE: readonly number[] = [0x80000000, 0x02000000, 0x03000000];
 
 /** @param first the range's first handle */
-export const listHandles = (first: number) => command(GET_CAPABILITY, CAP_HANDLES, first, 64);
+export const listHandles = (first: number) => getCapability(CAP_HANDLES, first, 64);
 
 /** TPMS_CAPABILITY_DATA with TPML_HANDLE; none if the TPM gave an error. */
 export function handlesListed(response: Uint8Array): number[] {

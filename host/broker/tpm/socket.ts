@@ -63,7 +63,7 @@ async function open(address: SocketAddress, framing: Framing, onClosed: () => vo
   await new Promise<void>((resolve, reject) => {
     socket.once("connect", resolve);
     socket.once("error", (error: NodeJS.ErrnoException) =>
-      reject(new TransportError(`there is no connection (${error.code ?? "unknown"})`)),
+      reject(new TransportError(`there is no connection (${error.code ?? "unknown"})`, error.code)),
     );
   });
   return new SocketTransport(socket, framing, onClosed);

@@ -19,7 +19,8 @@ export async function openTpmrm(path: string): Promise<Transport> {
   try {
     return new Tpmrm(await openFile(path, constants.O_RDWR | constants.O_NONBLOCK));
   } catch (error) {
-    throw new TransportError(`${path} cannot be opened (${codeOfError(error)})`);
+    const errno = codeOfError(error);
+    throw new TransportError(`${path} cannot be opened (${errno})`, errno);
   }
 }
 

@@ -1,0 +1,64 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ALGORITHMS, COMMAND_CODES, passes, propertiesFrom, readPage } from "./capabilities.ts";
+
+/** A response without sessions: header, then these bytes. */
+function response(hex: string, { rc = 0, tag = 0x8001 }: { rc?: number; tag?: number } = {}): Uint8Array {
+  const body = Buffer.from(hex.replaceAll(" ", ""), "hex");
+  const head = Buffer.alloc(10);
+  head.writeUInt16BE(tag, 0);
+  head.writeUInt32BE(10 + body.length, 2);
+  head.writeUInt32BE(rc, 6);
+  return Uint8Array.from(Buffer.concat([head, body]));
+}
+
+test("readPage reads algorithms and says that there are no more", () => {
+  // no more, TPM_CAP_ALGS, two entries: SHA-256 and ECC with attributes
+  const page = readPage(ALGORITHMS, 0, response("00 00000000 00000002 000b00000004 002300000009"));
+  assert.deepEqual(page, { entries: [0x0b, 0x23] });
+});
+
+test("readPage says from where there are more", () => {
+  const page = readPage(propertiesFrom(0x100), 0x100, response("01 00000006 00000001 00000105 49424d00"));
+  assert.deepEqual(page, { entries: [{ tag: 0x105, value: 0x49424d00 }], next: 0x106 });
+});
+
+test("readPage keeps of a command's attributes its number and the vendor's bit", () => {
+  const page = readPage(COMMAND_CODES, 0, response("00 00000002 00000001 04400155"));
+  assert.deepEqual(page, { entries: [0x155] });
+});
+
+const HOSTILE: [what: string, bytes: Uint8Array, sentence: RegExp][] = [
+  ["no bytes", new Uint8Array(), /./],
+  ["a header cut short", response("").subarray(0, 9), /./],
+  ["another tag", response("00 00000000 00000000", { tag: 0x1234 }), /./],
+  ["an error", response("", { rc: 0x101 }), /^GetCapability\(ALGS\) gave 0x101$/],
+  ["another capability", response("00 00000006 00000000"), /was answered with the capability 6$/],
+  [
+    "four thousand million entries",
+    response("00 00000000 ffffffff"),
+    /lists 4294967295 entries, at most 120 were asked for$/,
+  ],
+  ["fewer entries than it says", response("00 00000000 00000002 000b00000004"), /is cut short/],
+  [
+    "bytes behind the last entry",
+    response("00 00000000 00000001 000b00000004 00"),
+    /has 1 bytes behind its last entry$/,
+  ],
+];
+for (const [what, bytes, sentence] of HOSTILE) {
+  test(`readPage refuses ${what}`, () => {
+    assert.throws(() => readPage(ALGORITHMS, 0, bytes), { message: sentence });
+  });
+}
+
+test("readPage refuses more that begins before what was asked for: the asking would not end", () => {
+  const bytes = response("01 00000000 00000001 000b00000004");
+  assert.throws(() => readPage(ALGORITHMS, 0x20, bytes), { message: /lists 11, which is before 32$/ });
+});
+
+test("passes tells good, bad and not to be asked apart", () => {
+  assert.equal(passes(response("")), true);
+  assert.equal(passes(response("", { rc: 0x2d2 })), false);
+  assert.equal(passes(response("", { rc: 0x143 })), undefined);
+});
