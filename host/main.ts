@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Command, CommanderError, InvalidArgumentError } from "commander";
 import { checkCommand } from "./cli/check.ts";
+import { doctorCommand } from "./cli/doctor.ts";
 import { healthcheckCommand } from "./cli/healthcheck.ts";
 import { type KeyInitOptions, keyInitCommand, keyListCommand } from "./cli/key.ts";
 import { EXIT, fail } from "./cli/output.ts";
@@ -60,6 +61,13 @@ command(
 command(program, "check", "Look at the configuration, the modules, their digests and grants, and the keys.")
   .option("--live", "also start the providers and do Status, Encrypt and Decrypt through the sandbox", false)
   .action(act<Common & { live: boolean }>(({ config, ...options }) => checkCommand(config, options)));
+command(
+  program,
+  "doctor",
+  "Look at all that check looks at, and at what each TPM of the configuration can do and what is missing.",
+)
+  .option("--live", "also start the providers and do Status, Encrypt and Decrypt through the sandbox", false)
+  .action(act<Common & { live: boolean }>(({ config, ...options }) => doctorCommand(config, options)));
 command(program, "healthcheck", "Ask Status over the socket, as the API server does.")
   .option("--socket <path>", "the socket, instead of the configuration's")
   .option("--timeout <ms>", "how long to wait for the answer", milliseconds, 3_000)

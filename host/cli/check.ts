@@ -17,7 +17,10 @@ export async function checkCommand(
   configPath: string,
   options: { live: boolean; json: boolean },
 ): Promise<number> {
-  const config = loadConfig(configPath);
+  return report(await checkAll(loadConfig(configPath), options), options.json);
+}
+
+export async function checkAll(config: Config, options: { live: boolean }): Promise<Finding[]> {
   const findings: Finding[] = [
     { what: "configuration", ok: true, detail: `${config.file} is valid, ${config.keys.length} keys` },
     ...config.providers.flatMap((provider) => checkProvider(config, provider)),
@@ -25,7 +28,7 @@ export async function checkCommand(
     ...(await checkRunning(config)),
   ];
   if (options.live && findings.every(({ ok }) => ok)) findings.push(...(await checkLive(config)));
-  return report(findings, options.json);
+  return findings;
 }
 
 /** The module's digest and outline, and what it can reach: requested, granted, and the difference. */

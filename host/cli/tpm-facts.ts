@@ -1,0 +1,180 @@
+/** What a TPM says of itself, as findings: what it is, what is missing for the TPM provider, and what keeps it from working now. */
+import { CC } from "../broker/tpm/commands.ts";
+import type { TpmFacts } from "../broker/tpm/examine.ts";
+import { QUOTA } from "../broker/tpm/policy.ts";
+import type { Hierarchy } from "../config/config.ts";
+import type { Finding } from "./output.ts";
+
+/** TPM_PT (TPM 2.0 Part 2, 6.13). */
+export const PT = {
+  REVISION: 0x102,
+  MANUFACTURER: 0x105,
+  VENDOR_STRING_1: 0x106,
+  FIRMWARE_VERSION_1: 0x10b,
+  FIRMWARE_VERSION_2: 0x10c,
+  HR_TRANSIENT_MIN: 0x10e,
+  HR_LOADED_MIN: 0x110,
+  ACTIVE_SESSIONS_MAX: 0x111,
+  PERMANENT: 0x200,
+  STARTUP_CLEAR: 0x201,
+  HR_LOADED_AVAIL: 0x204,
+  HR_ACTIVE_AVAIL: 0x206,
+  HR_TRANSIENT_AVAIL: 0x207,
+  LOCKOUT_COUNTER: 0x20e,
+  MAX_AUTH_FAIL: 0x20f,
+  LOCKOUT_INTERVAL: 0x210,
+} as const;
+
+/** TPMA_PERMANENT and TPMA_STARTUP_CLEAR (Part 2, 8.6 and 8.7). */
+export const PERMANENT = { ownerAuthSet: 1, endorsementAuthSet: 2, inLockout: 0x200 } as const;
+export const STARTUP_CLEAR = { platform: 1, owner: 2, endorsement: 4 } as const;
+
+/** TPM_ALG_ID and TPM_ECC_CURVE (Part 2, 6.3 and 6.4). */
+export const ALG = { HMAC: 0x05, AES: 0x06, SHA256: 0x0b, ECC: 0x23, CFB: 0x43 } as const;
+export const P256 = 0x03;
+const HASHES = new Map([
+  [0x04, "sha1"],
+  [0x0b, "sha256"],
+  [0x0c, "sha384"],
+  [0x0d, "sha512"],
+]);
+
+/** Every key needs these. */
+const NEEDED = ["CreatePrimary", "Create", "Load", "ReadPublic", "StartAuthSession", "FlushContext"] as const;
+const FOR_PCRS = ["PolicyPCR", "PolicyAuthValue", "PolicyGetDigest"] as const;
+type Name = keyof typeof CC;
+
+/** @param what how the TPM is called in the report */
+export function findingsOf(what: string, facts: TpmFacts, hierarchies: readonly Hierarchy[]): Finding[] {
+  return [
+    { what, ok: true, detail: identity(facts) },
+    commands(what, facts),
+    algorithms(what, facts),
+    slots(what, facts),
+    banks(what, facts),
+    ...hierarchies.flatMap((each) => hierarchy(what, facts, each)),
+    lockout(what, facts),
+  ];
+}
+
+function identity({ properties }: TpmFacts): string {
+  const of = (tag: number) => properties.get(tag) ?? 0;
+  const maker = printable([of(PT.MANUFACTURER)]);
+  const vendor = printable([0, 1, 2, 3].map((i) => of(PT.VENDOR_STRING_1 + i)));
+  const firmware = [PT.FIRMWARE_VERSION_1, PT.FIRMWARE_VERSION_2].flatMap((tag) => [
+    of(tag) >>> 16,
+    of(tag) & 0xffff,
+  ]);
+  const revision = of(PT.REVISION);
+  const version = `${Math.floor(revision / 100)}.${String(revision % 100).padStart(2, "0")}`;
+  return `${[maker, vendor].filter(Boolean).join(" ")}, firmware ${firmware.join(".")}, TPM 2.0 revision ${version}`;
+}
+
+/** Four characters each; what a TPM says is not trusted to be text. */
+function printable(words: readonly number[]): string {
+  const bytes = words.flatMap((word) => [24, 16, 8, 0].map((shift) => (word >>> shift) & 0xff));
+  return bytes
+    .filter((byte) => byte >= 0x20 && byte < 0x7f)
+    .map((byte) => String.fromCharCode(byte))
+    .join("")
+    .trim()
+    .replaceAll(/ +/g, " ");
+}
+
+function commands(tpm: string, facts: TpmFacts): Finding {
+  const what = `${tpm} commands`;
+  const missing = (names: readonly Name[]) => names.filter((name) => !facts.commands.has(CC[name]));
+  const needed = missing(NEEDED);
+  const schemes = missing(["HMAC", "Unseal"]);
+  if (needed.length > 0 || schemes.length === 2) {
+    const detail = `${listed([...needed, ...(schemes.length === 2 ? schemes : [])])} missing: the TPM provider cannot use this TPM`;
+    return { what, ok: false, detail, hint: "Look for a firmware update, or use another provider." };
+  }
+  if (schemes.includes("HMAC")) {
+    const detail = "TPM2_HMAC is missing: a key of the default scheme, hmac, cannot be made or used";
+    return { what, ok: true, detail, hint: "Make keys with scheme: sealed. They work with this TPM." };
+  }
+  const without = [
+    ...(schemes.length === 0 ? [] : [`${listed(schemes)} missing: no key can have scheme: sealed`]),
+    ...(missing(FOR_PCRS).length === 0 ? [] : [`${listed(missing(FOR_PCRS))} missing: no key can have PCRs`]),
+  ];
+  const detail = without.length === 0 ? "all that the TPM provider sends are there" : without.join("; ");
+  return { what, ok: true, detail };
+}
+
+const listed = (names: readonly Name[]) =>
+  `${names.map((name) => `TPM2_${name}`).join(", ")} ${names.length === 1 ? "is" : "are"}`;
+
+function algorithms(tpm: string, { algorithms, curves, aes128Cfb }: TpmFacts): Finding {
+  const what = `${tpm} algorithms`;
+  const there: Record<string, boolean> = {
+    "ECC P-256": algorithms.has(ALG.ECC) && curves.has(P256),
+    "AES-128-CFB": algorithms.has(ALG.AES) && algorithms.has(ALG.CFB) && aes128Cfb !== false,
+    "SHA-256": algorithms.has(ALG.SHA256),
+    HMAC: algorithms.has(ALG.HMAC),
+  };
+  const missing = Object.keys(there).filter((name) => !there[name]);
+  if (missing.length === 0) return { what, ok: true, detail: `${Object.keys(there).join(", ")} are there` };
+  const hint = "The TPM provider cannot use this TPM. Look for a firmware update, or use another provider.";
+  return { what, ok: false, detail: `without ${missing.join(", ")}`, hint };
+}
+
+function slots(tpm: string, { properties }: TpmFacts): Finding {
+  const what = `${tpm} slots`;
+  const of = (tag: number) => properties.get(tag) ?? 0;
+  const detail =
+    `objects ${of(PT.HR_TRANSIENT_AVAIL)} free of at least ${of(PT.HR_TRANSIENT_MIN)}, ` +
+    `sessions ${of(PT.HR_LOADED_AVAIL)} free of at least ${of(PT.HR_LOADED_MIN)}, ` +
+    `saved sessions ${of(PT.HR_ACTIVE_AVAIL)} free of ${of(PT.ACTIVE_SESSIONS_MAX)}`;
+  if (of(PT.HR_TRANSIENT_MIN) < QUOTA.objects || of(PT.HR_LOADED_MIN) < QUOTA.sessions) {
+    const hint = `A provider needs ${QUOTA.objects} objects and ${QUOTA.sessions} sessions. This TPM cannot be used with kleidí.`;
+    return { what, ok: false, detail, hint };
+  }
+  if (of(PT.HR_ACTIVE_AVAIL) > 0) return { what, ok: true, detail };
+  const hint =
+    "No session can be started. Some program left its own behind: tpm2_getcap handles-saved-session lists them, and tpm2_flushcontext --saved-session removes all.";
+  return { what, ok: false, detail, hint };
+}
+
+function banks(tpm: string, { banks }: TpmFacts): Finding {
+  const what = `${tpm} PCR banks`;
+  const used = banks.filter(({ pcrs }) => pcrs > 0);
+  const name = (hash: number) => HASHES.get(hash) ?? `0x${hash.toString(16)}`;
+  const detail = used.map(({ hash, pcrs }) => `${name(hash)} (${pcrs})`).join(", ") || "none";
+  if (used.some(({ hash }) => ["sha256", "sha384"].includes(name(hash)))) return { what, ok: true, detail };
+  // Nothing is wrong with a key that has no PCRs.
+  const hint = "A key with PCRs needs sha256 or sha384. tpm2_pcrallocate changes the banks at the next boot.";
+  return { what, ok: true, detail, hint };
+}
+
+function hierarchy(tpm: string, { properties }: TpmFacts, name: Hierarchy): Finding[] {
+  const what = `${tpm} hierarchy ${name}`;
+  const permanent = properties.get(PT.PERMANENT) ?? 0;
+  const enabled = properties.get(PT.STARTUP_CLEAR) ?? 0;
+  if ((enabled & STARTUP_CLEAR[name]) === 0) {
+    const hint = "Turn it on in the firmware's settings, or take it out of grants.tpm.hierarchies.";
+    return [{ what, ok: false, detail: "it is disabled until the next boot", hint }];
+  }
+  if (name === "platform") return [{ what, ok: true, detail: "it is enabled" }];
+  if ((permanent & PERMANENT[`${name}AuthSet`]) === 0) {
+    return [{ what, ok: true, detail: "it is enabled and has no password" }];
+  }
+  const hint = `kleidí uses the empty password. Who knows the password takes it away with: tpm2_changeauth -c ${name} -p PASSWORD`;
+  return [
+    { what, ok: false, detail: `it has a password (${name}AuthSet), so no primary key can be made`, hint },
+  ];
+}
+
+function lockout(tpm: string, { properties }: TpmFacts): Finding {
+  const what = `${tpm} lockout`;
+  const of = (tag: number) => properties.get(tag) ?? 0;
+  const failed = `${of(PT.LOCKOUT_COUNTER)} failed authorizations of ${of(PT.MAX_AUTH_FAIL)}`;
+  if ((of(PT.PERMANENT) & PERMANENT.inLockout) === 0) {
+    return { what, ok: true, detail: `not locked, ${failed}` };
+  }
+  const interval = of(PT.LOCKOUT_INTERVAL);
+  const detail = `the TPM is in lockout, ${failed}; it forgets one every ${interval} s. kleidí's own keys are exempt (noDA)`;
+  const hint =
+    "Find out which program sends wrong passwords, then: tpm2_dictionarylockout --clear-lockout (with --auth PASSWORD where the lockout hierarchy has one).";
+  return { what, ok: false, detail, hint };
+}

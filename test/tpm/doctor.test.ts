@@ -1,0 +1,138 @@
+/** kleidi doctor before a real swtpm: well, locked, with a password, busy, gone, and what is no TPM at all. */
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { requireDebian } from "../support/debian.ts";
+import { Fixture } from "../support/fixture.ts";
+import { Swtpm } from "../support/swtpm.ts";
+import { tpmNode } from "../support/tpm-node.ts";
+
+requireDebian(["swtpm", "tpm2-tools"]);
+
+let tpm: Swtpm;
+let fixture: Fixture;
+before(async () => {
+  tpm = await Swtpm.start("unix");
+  fixture = tpmNode(tpm);
+});
+after(async () => {
+  await fixture.close();
+  await tpm.stop();
+});
+
+function doctor(node = fixture): { status: number | null; stdout: string } {
+  return node.run("doctor");
+}
+
+test("a TPM that is well: what it is, and that nothing is missing", async () => {
+  const { status, stdout } = doctor();
+  assert.equal(status, 0, stdout);
+  const said = stdout.replaceAll(`TPM ${tpm.device}`, "TPM x").split("\n");
+  assert.match(stdout, /ok {3}provider tpm: tpm 0\.1\.0, sha256/);
+  assert.ok(said.includes("ok   TPM x commands: all that the TPM provider sends are there"), stdout);
+  assert.ok(said.includes("ok   TPM x algorithms: ECC P-256, AES-128-CFB, SHA-256, HMAC are there"), stdout);
+  assert.ok(said.includes("ok   TPM x hierarchy owner: it is enabled and has no password"), stdout);
+  assert.match(stdout, /ok {3}TPM .* slots: objects 3 free of at least 3, sessions 3 free of at least 3/);
+  assert.match(stdout, /ok {3}TPM .* lockout: not locked, 0 failed authorizations of 3/);
+  assert.match(stdout, /ok {3}TPM .* PCR banks: .*sha256 \(24\)/);
+  assert.equal(await tpm.loaded(), "");
+});
+
+test("--json is one object of findings", () => {
+  const { stdout } = fixture.run("doctor", "--json");
+  const { ok, findings } = JSON.parse(stdout) as { ok: boolean; findings: { what: string }[] };
+  assert.equal(ok, true);
+  assert.ok(findings.some(({ what }) => what === `TPM ${tpm.device} lockout`));
+});
+
+test("a TPM in lockout, with the command that ends it", async () => {
+  await tpm.tool(
+    "tpm2_createprimary",
+    "-C",
+    "o",
+    "-g",
+    "sha256",
+    "-G",
+    "ecc256",
+    "-p",
+    "right",
+    "-c",
+    join(tpm.folder, "p.ctx"),
+  );
+  for (let i = 0; i < 8; i++) {
+    await tpm
+      .tool("tpm2_create", "-C", join(tpm.folder, "p.ctx"), "-P", "wrong", "-G", "ecc256")
+      .catch(() => {});
+    // Without a resource manager, what a tool loaded stays.
+    await tpm.tool("tpm2_flushcontext", "-t").catch(() => {});
+  }
+  await tpm.tool("tpm2_flushcontext", "-t");
+  const { status, stdout } = doctor();
+  assert.equal(status, 1, stdout);
+  assert.match(
+    stdout,
+    /FAIL TPM .* lockout: the TPM is in lockout, \d+ failed authorizations of 3; .*\n {5}.*tpm2_dictionarylockout --clear-lockout/,
+  );
+  await tpm.tool("tpm2_dictionarylockout", "--clear-lockout");
+  assert.equal(doctor().status, 0);
+});
+
+test("an owner hierarchy with a password, with the command that takes it away", async () => {
+  await tpm.tool("tpm2_changeauth", "-c", "owner", "secret");
+  const { status, stdout } = doctor();
+  assert.equal(status, 1);
+  assert.match(
+    stdout,
+    /FAIL TPM .* hierarchy owner: it has a password \(ownerAuthSet\).*\n {5}.*tpm2_changeauth -c owner -p PASSWORD/,
+  );
+  await tpm.tool("tpm2_changeauth", "-c", "owner", "-p", "secret");
+});
+
+test("a virtual TPM whose one client is a host cannot be asked, and says who is in the way", async () => {
+  const made = fixture.run("key", "init");
+  assert.equal(made.status, 0, made.stderr);
+  const host = await fixture.serve();
+  const { status, stdout } = doctor();
+  assert.equal(status, 1);
+  assert.match(
+    stdout,
+    /FAIL TPM .*: it cannot be asked: .*\n {5}A virtual TPM serves one client at a time: stop the host/,
+  );
+  assert.equal(await Fixture.stop(host), 0);
+});
+
+test("a TPM that is not there", async () => {
+  const node = tpmNode({ device: `swtpm:${join(fixture.folder, "nowhere.sock")}` });
+  const { status, stdout } = doctor(node);
+  assert.equal(status, 1);
+  assert.match(
+    stdout,
+    /FAIL TPM .*: it cannot be asked: there is no connection \(ENOENT\)\n {5}Start the virtual TPM, or mend/,
+  );
+  await node.close();
+});
+
+/** Servers in processes of their own: the command is waited for, and they have to answer meanwhile. */
+const IMPOSTORS: [what: string, onData: string, sentence: RegExp][] = [
+  ["rubbish", 's.write(require("crypto").randomBytes(64))', /FAIL TPM .*: it cannot be asked: /],
+  ["nothing", "", /it cannot be asked: it took a command and did not answer in 3000 ms/],
+];
+for (const [what, onData, sentence] of IMPOSTORS) {
+  test(`what answers ${what} is no TPM`, async () => {
+    const path = join(fixture.folder, `${what}.sock`);
+    const program = `require("net").createServer((s) => {
+      s.on("error", () => {});
+      s.on("data", () => { ${onData} });
+    }).listen(${JSON.stringify(path)}, () => console.log("listening"));`;
+    const impostor = spawn(process.execPath, ["--eval", program], { stdio: ["ignore", "pipe", "inherit"] });
+    await once(impostor.stdout, "data");
+    const node = tpmNode({ device: `swtpm:${path}` });
+    const { status, stdout } = doctor(node);
+    impostor.kill();
+    await node.close();
+    assert.equal(status, 1);
+    assert.match(stdout, sentence);
+  });
+}
