@@ -9,6 +9,8 @@ const SUBJECTS = {
   serving: "what the sandbox costs beside an echo in the same server, cold start, memory (3 minutes)",
   admission: "hash, read, reach and limit a module of 1 MB, beside compiling it",
   gate: "what the gate costs for each host call",
+  tpm: "the tpm provider on a real swtpm, beside the local one and bare commands",
+  "tpm-filter": "what the filter of TPM commands costs",
   neighbours: "what an honest provider's callers see of a neighbour that misbehaves (2 minutes)",
 } as const;
 

@@ -103,6 +103,17 @@ export class Swtpm {
     return all;
   }
 
+  /** Wrong passwords for an object of its own, until the TPM refuses all that dictionary-attack protection guards. */
+  async lockOut(): Promise<void> {
+    const made = ["-C", "o", "-g", "sha256", "-G", "ecc256", "-p", "right", "-c", "guarded.ctx"];
+    await this.tool("tpm2_createprimary", ...made);
+    for (let i = 0; i < 8; i++) {
+      await this.tool("tpm2_create", "-C", "guarded.ctx", "-P", "wrong", "-G", "ecc256").catch(() => {});
+      // Without a resource manager, what a tool loaded stays.
+      await this.tool("tpm2_flushcontext", "-t").catch(() => {});
+    }
+  }
+
   async #untilListening(): Promise<void> {
     // The control channel: a connection to the other one would count as the TPM's one client.
     for (let i = 0; i < 500; i++) {

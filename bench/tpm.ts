@@ -1,0 +1,119 @@
+/**
+ * npm run bench -- tpm: the tpm provider on a real swtpm, through the whole path: host, gRPC and callers in processes of their own; beside it the local
+ * provider on the same path, and bare commands (TPM2_GetRandom) on swtpm's socket. Takes about a minute.
+ */
+import { spawn } from "node:child_process";
+import { createConnection } from "node:net";
+import { join } from "node:path";
+import { Fixture, localConfig } from "../test/support/fixture.ts";
+import { Swtpm } from "../test/support/swtpm.ts";
+import { tpmNode } from "../test/support/tpm-node.ts";
+import { median, quantile } from "./figures.ts";
+
+const quick = process.argv.includes("--quick");
+const ROUNDS = quick ? 1 : 3;
+const ROUND_MS = quick ? 1000 : 2000;
+const STARTS = quick ? 2 : 5;
+
+interface Load {
+  readonly rps: number;
+  readonly p50: number;
+  readonly p99: number;
+  readonly failures: number;
+}
+
+const tpm = await Swtpm.start("unix");
+const inTpm = tpmNode(tpm);
+const local = new Fixture();
+try {
+  const bare = await roundTrips();
+  local
+    .write(localConfig([{ name: "kek", use: "active" }], { log: { level: "warn", file: "kleidi.log" } }))
+    .keyInit("kek");
+  const made = inTpm.run("key", "init");
+  if (made.status !== 0) throw new Error(made.stderr);
+  await starts();
+  const hosts = [await inTpm.serve(), await local.serve()];
+  await throughput(bare);
+  for (const host of hosts) await Fixture.stop(host);
+  console.log(`Left in the TPM after the host stopped: ${(await tpm.loaded()) || "nothing"}`);
+} finally {
+  await inTpm.close();
+  await local.close();
+  await tpm.stop();
+}
+
+/** Milliseconds of TPM2_GetRandom(32), one after the other, with nothing of ours in between. */
+async function roundTrips(): Promise<number[]> {
+  const socket = createConnection(tpm.socket);
+  const samples: number[] = [];
+  for (let i = 0; i < 1000; i++) {
+    const begun = performance.now();
+    socket.write(Buffer.from("80010000000c0000017b0020", "hex"));
+    await new Promise((resolve) => socket.once("data", resolve));
+    samples.push(performance.now() - begun);
+  }
+  socket.destroy();
+  return samples;
+}
+
+/** From "kleidi serve" with an empty TPM to the first good Status: process, primary, session, load, and one Encrypt with its read-back. */
+async function starts(): Promise<void> {
+  const cold: number[] = [];
+  const alone: number[] = [];
+  for (let i = 0; i < STARTS; i++) {
+    for (const [fixture, samples] of [
+      [inTpm, cold],
+      [local, alone],
+    ] as const) {
+      const begun = performance.now();
+      const host = await fixture.serve();
+      samples.push(performance.now() - begun);
+      await Fixture.stop(host);
+    }
+  }
+  console.log(
+    `Start to the first good Status, medians of ${STARTS}: tpm ${median(cold).toFixed(0)} ms, local ${median(alone).toFixed(0)} ms; the TPM's part ${(median(cold) - median(alone)).toFixed(0)} ms (to reach: at most 100)`,
+  );
+}
+
+async function throughput(bare: number[]): Promise<void> {
+  const rows: Record<string, object> = {
+    "GetRandom on the bare socket": {
+      "p50 ms": median(bare).toFixed(3),
+      "p99 ms": quantile(bare, 0.99).toFixed(3),
+    },
+  };
+  for (const callers of [1, 16, 64]) {
+    for (const [name, fixture] of [
+      ["tpm", inTpm],
+      ["local", local],
+    ] as const) {
+      for (const rpc of ["Encrypt", "Decrypt"]) {
+        const loads: Load[] = [];
+        for (let round = 0; round < ROUNDS; round++) loads.push(await load(fixture.socket, rpc, callers));
+        const of = (field: keyof Load) => median(loads.map((each) => each[field]));
+        rows[`${name} ${rpc}, ${callers} callers`] = {
+          rps: Math.round(of("rps")),
+          "p50 ms": of("p50").toFixed(3),
+          "p99 ms": of("p99").toFixed(3),
+          failures: loads.reduce((sum, { failures }) => sum + failures, 0),
+        };
+      }
+    }
+  }
+  console.log(
+    `Medians of ${ROUNDS} rounds of ${ROUND_MS} ms (to reach at one caller: p50 at most 2.5 ms; at least 400 Decrypts per second):`,
+  );
+  console.table(rows);
+}
+
+async function load(socket: string, rpc: string, callers: number): Promise<Load> {
+  const program = join(import.meta.dirname, "load.ts");
+  const child = spawn(process.execPath, [program, socket, rpc, String(callers), `${ROUND_MS}ms`], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  let text = "";
+  for await (const chunk of child.stdout) text += chunk;
+  return JSON.parse(text);
+}
