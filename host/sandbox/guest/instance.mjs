@@ -17,7 +17,7 @@ const MAX_BLOCK_BYTES = 4 << 20;
  * @property {<T>() => T} hostContext
  */
 
-/** @typedef {(capability: string, operation: string, request: Uint8Array) => Promise<Uint8Array>} HostCall */
+/** @typedef {(capability: string, operation: string, request: Uint8Array) => Uint8Array | Promise<Uint8Array>} HostCall */
 
 /** A request that is not one: the guest gave an address that is no block of its own. */
 const NO_REQUEST = new Uint8Array([255]);
@@ -65,20 +65,30 @@ export async function createInstance(module, imports, outputBytes) {
   for (const { capability, operation } of imports) {
     const namespace = `kleidi:${capability}`;
     functions[namespace] ??= {};
-    // Extism takes a function for asynchronous only if it is declared async.
-    functions[namespace][operation] = async (
-      /** @type {Context} */ context,
-      /** @type {bigint} */ address,
-    ) => {
+    const ask = (/** @type {Context} */ context, /** @type {bigint} */ address) => {
       /** @type {HostCall | null} */
       const hostCall = context.hostContext();
       // In the start function there is no call yet, hence nobody to answer.
       if (hostCall === null) throw new Error("a host call outside of a call");
-      const reply = await hostCall(capability, operation, read(context, address));
-      // Over its budget a guest is answered with the same bytes each time. A block for each would let a loop fill the heap.
-      if (answered?.reply !== reply) answered = { reply, address: context.store(reply) };
-      return answered.address;
+      return hostCall(capability, operation, read(context, address));
     };
+    // What is computed here is answered at once: suspending and resuming the guest costs more than most of it.
+    functions[namespace][operation] =
+      capability === "crypto"
+        ? (/** @type {Context} */ context, /** @type {bigint} */ address) => {
+            const reply = ask(context, address);
+            if (reply instanceof Promise) throw new Error("an operation of crypto that is not computed here");
+            return answer(context, reply);
+          }
+        : // Extism takes a function for asynchronous only if it is declared async.
+          async (/** @type {Context} */ context, /** @type {bigint} */ address) =>
+            answer(context, await ask(context, address));
+  }
+  /** @param {Context} context @param {Uint8Array} reply */
+  function answer(context, reply) {
+    // Over its budget a guest is answered with the same bytes each time. A block for each would let a loop fill the heap.
+    if (answered?.reply !== reply) answered = { reply, address: context.store(reply) };
+    return answered.address;
   }
   const plugin = await createPlugin(/** @type {any} */ (module), {
     useWasi: false,

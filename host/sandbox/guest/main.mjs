@@ -124,7 +124,7 @@ function drop(call) {
 function hostCallsOf(call, budget) {
   let used = 0;
   const overBudget = encodeReply(6, `at most ${budget} host calls are allowed in a call`, NONE);
-  return async (capability, operation, request) => {
+  return (capability, operation, request) => {
     used += 1;
     if (used > budget) return overBudget;
     if (request.length > MAX_MESSAGE) {
@@ -136,7 +136,7 @@ function hostCallsOf(call, budget) {
     }
     const computed = capability === "crypto" ? computeReply(operation, request) : undefined;
     if (computed !== undefined) return computed;
-    return await new Promise((resolve, reject) => {
+    return new Promise((resolve, reject) => {
       const state = calls.get(call);
       if (state === undefined) return reject(new Error("the call is over"));
       state.answer = resolve;
@@ -148,7 +148,7 @@ function hostCallsOf(call, budget) {
 }
 
 /**
- * Nothing where there is no such operation: then the host denies it.
+ * Nothing where there is no such operation, which admission does not let happen.
  * @param {string} operation
  * @param {Uint8Array} request
  */
