@@ -1,10 +1,11 @@
 /** A host in a folder of its own, driven through its command line as an operator drives it. */
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, execFile, spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { promisify } from "node:util";
 import { KmsClient } from "../../host/grpc/client.ts";
 
 export const root = join(import.meta.dirname, "..", "..");
@@ -66,6 +67,11 @@ export class Fixture {
   /** Runs a command with this configuration. */
   run(...args: string[]): { status: number | null; stdout: string; stderr: string } {
     return spawnSync(kleidi, [...args, "--config", this.config], { encoding: "utf8" });
+  }
+
+  /** The same while the test goes on: for what the command needs of this process. Rejects where the command fails. */
+  async runAside(...args: string[]): Promise<{ stdout: string; stderr: string }> {
+    return await promisify(execFile)(kleidi, [...args, "--config", this.config]);
   }
 
   /** Makes a key, or throws with what the command said. */

@@ -1,12 +1,22 @@
-/** A host's folder whose one key is in a TPM: nothing is made or started yet. */
+/** A host's folder whose keys are in a TPM: nothing is made or started yet. */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { Fixture, root, sha256Of } from "./fixture.ts";
 
 export const tpmModule = join(root, "providers", "tpm.wasm");
 
+export interface TpmNodeOptions {
+  readonly device: string;
+  /** Between two probes of the host's own; long where a test counts what is said to the TPM. */
+  readonly interval?: string;
+  /** Keys for decrypting only, besides "kek". */
+  readonly others?: readonly string[];
+}
+
 /** @param key changes to the key in the configuration */
-export function tpmNode({ device }: { device: string }, key: Record<string, unknown> = {}): Fixture {
+export function tpmNode(options: TpmNodeOptions, key: Record<string, unknown> = {}): Fixture {
+  const { device, interval = "1s", others = [] } = options;
   const fixture = new Fixture();
   mkdirSync(join(fixture.folder, "state"), { mode: 0o700 });
   return fixture.write(
@@ -18,12 +28,27 @@ export function tpmNode({ device }: { device: string }, key: Record<string, unkn
         tpm: {
           module: tpmModule,
           sha256: sha256Of(tpmModule),
-          grants: { tpm: { device }, state: { names: ["kek"] } },
+          grants: { tpm: { device }, state: { names: ["kek", ...others] } },
         },
       },
-      keys: [{ name: "kek", provider: "tpm", use: "active", ...key }],
-      status: { interval: "1s" },
+      keys: [
+        { name: "kek", provider: "tpm", use: "active", ...key },
+        ...others.map((name) => ({ name, provider: "tpm", use: "decrypt" })),
+      ],
+      status: { interval },
       log: { level: "debug", file: "kleidi.log" },
     }),
   );
+}
+
+/** Tries until it is well again, at most for 20 s. */
+export async function untilWell<T>(work: () => Promise<T>): Promise<T> {
+  for (let i = 0; ; i++) {
+    try {
+      return await work();
+    } catch (error) {
+      if (i === 200) throw error;
+      await sleep(100);
+    }
+  }
 }
