@@ -57,6 +57,17 @@ export class Device {
     if (this.#connection !== undefined) this.#drop(this.#connection, why);
   }
 
+  /**
+   * Takes out what is in the TPM and nobody's: a response that was garbled on its way may have named another handle than the TPM gave,
+   * or hidden one. Through a resource manager that is not to be seen: it lists the sessions of its other clients too.
+   * @returns whether there was something
+   */
+  async sweep(isOwned: (handle: number) => boolean): Promise<boolean> {
+    const connection = this.#connection;
+    if (connection === undefined || this.#where.managed) return false;
+    return await this.#flushAll(connection, isOwned);
+  }
+
   get isConnected(): boolean {
     return this.#connection !== undefined;
   }
@@ -92,12 +103,19 @@ export class Device {
       connection.close();
       throw new TransportError(`Startup gave 0x${code.toString(16)}`);
     }
+    await this.#flushAll(connection, () => false);
+    this.#orphans = false;
+  }
+
+  async #flushAll(connection: Transport, except: (handle: number) => boolean): Promise<boolean> {
+    let any = false;
     for (const first of FLUSHABLE) {
       for (const handle of handlesListed(await this.#once(connection, listHandles(first)))) {
-        await this.#once(connection, flushContext(handle));
+        if (except(handle)) continue;
+        any = codeOf(await this.#once(connection, flushContext(handle))) === 0 || any;
       }
     }
-    this.#orphans = false;
+    return any;
   }
 
   async #once(connection: Transport, command: Uint8Array): Promise<Uint8Array> {

@@ -114,16 +114,16 @@ export class SharedDevice {
     return managerAnswer(Rc.REFERENCE_H0);
   }
 
-  /** Where the TPM is full: has one provider that is not at it give up what it has there. */
+  /** Where the TPM is full: takes out what is nobody's, else has one provider that is not at it give up what it has there. */
   async #makeRoom(context: ProviderContext, after: After, response: Uint8Array): Promise<boolean> {
     const code = codeOf(response);
     const full = code === Rc.OBJECT_MEMORY || code === Rc.SESSION_MEMORY || code === Rc.SESSION_HANDLES;
     if (!full) return false;
+    const contexts = [...this.#contexts.values()];
+    if (await this.#device.sweep((handle) => contexts.some(({ owned }) => owned.has(handle)))) return true;
     // A resource manager below says "object" of both.
     const kind = code === Rc.OBJECT_MEMORY && after.creates !== "session" ? "objects" : "sessions";
-    const idle = [...this.#contexts.values()].find(
-      (each) => each !== context && each.isIdle && each.owned[kind] > 0,
-    );
+    const idle = contexts.find((each) => each !== context && each.isIdle && each.owned[kind] > 0);
     if (idle === undefined) return false;
     await this.#flush(idle.empty());
     return true;

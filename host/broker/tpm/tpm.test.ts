@@ -14,8 +14,10 @@ import {
 } from "../../../proto/provider/v1/provider_pb.ts";
 import { Swtpm } from "../../../test/support/swtpm.ts";
 import * as tpm from "../../../test/support/tpm-commands.ts";
+import { TpmProxy } from "../../../test/support/tpm-proxy.ts";
 import { type HostAnswer, HostCode, type Rpc } from "../../host-call.ts";
 import { createGate, type Decision } from "../gate.ts";
+import { CC } from "./commands.ts";
 import { createTpm } from "./tpm.ts";
 
 const NONE = new Uint8Array();
@@ -387,6 +389,30 @@ test("a full TPM takes nothing from a provider that is at it: the TPM's own answ
   await primary(b);
   assert.equal(tpm.rc(await b.send(tpm.createPrimary())), 0x902);
   await a.done(tpm.readPublic(object));
+});
+
+test("a full TPM is rid of what a garbled answer left nobody the handle of, and nobody's own is touched", async (t) => {
+  const device = await swtpm(t);
+  const path = join(device.folder, "proxy.sock");
+  const proxy = await TpmProxy.start(path, device.socket);
+  t.after(() => proxy.close());
+  const { Call } = setUp(t, `swtpm:${path}`);
+  const [a, b] = [new Call("a"), new Call("b")];
+  await a.enter();
+  await b.enter();
+  const kept = tpm.handleIn(await a.done(tpm.createPrimary()));
+  const session = tpm.handleIn(await a.done(tpm.startSession()));
+  for (let i = 0; i < 2; i++) {
+    // The lowest byte of the handle, which the TPM never gave so.
+    proxy.next(CC.CreatePrimary, (response) => Buffer.from(response).fill(0x77, 13, 14));
+    const lost = tpm.handleIn(await b.done(tpm.createPrimary()));
+    assert.notEqual(tpm.rc(await b.send(tpm.readPublic(lost))), 0);
+  }
+  // Three slots: one of a's, two of nobody's.
+  const made = tpm.handleIn(await b.done(tpm.createPrimary()));
+  await b.done(tpm.readPublic(made));
+  await a.done(tpm.readPublic(kept));
+  await a.done(tpm.flushContext(session));
 });
 
 test("a TPM that is killed in the middle of a command: unavailable, and all begins anew when it is back", async (t) => {
