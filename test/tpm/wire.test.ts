@@ -1,0 +1,327 @@
+/** A whole host and a real swtpm, and somebody between them who listens, changes, repeats, delays and cuts. */
+import assert from "node:assert/strict";
+import type { ChildProcess } from "node:child_process";
+import { createHmac, randomBytes } from "node:crypto";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { CC } from "../../host/broker/tpm/commands.ts";
+import { KmsClient } from "../../host/grpc/client.ts";
+import { requireDebian } from "../support/debian.ts";
+import { Fixture } from "../support/fixture.ts";
+import { Swtpm } from "../support/swtpm.ts";
+import { tpmNode, untilWell } from "../support/tpm-node.ts";
+import { type Reaction, TpmProxy } from "../support/tpm-proxy.ts";
+
+requireDebian(["swtpm", "tpm2-tools"]);
+
+const plaintext = Uint8Array.from(Buffer.from("a DEK seed that nobody may hear!"));
+const kek = randomBytes(32);
+const STARTUP = 0x144;
+
+type Sealed = Awaited<ReturnType<KmsClient["encrypt"]>>;
+type Change = (response: Buffer) => Buffer | Reaction;
+
+let tpm: Swtpm;
+let proxy: TpmProxy;
+let fixture: Fixture;
+let client: KmsClient;
+let host: ChildProcess;
+let sealed: Sealed;
+/** Auth values of all keys that were made through the proxy. */
+const auths: Buffer[] = [];
+
+before(async () => {
+  tpm = await Swtpm.start("unix");
+  const path = join(tpm.folder, "proxy.sock");
+  proxy = await TpmProxy.start(path, tpm.socket);
+  const device = `swtpm:${path}`;
+  const generated = tpmNode({ device });
+  await generated.runAside("key", "init");
+  auths.push(authIn(generated, "kek"));
+  await generated.close();
+  // No probe by itself while a test counts what is said.
+  fixture = tpmNode({ device, interval: "60s", others: ["sealed"] });
+  const file = join(fixture.folder, "kek.hex");
+  writeFileSync(file, `${kek.toString("hex")}\n`, { mode: 0o600 });
+  await fixture.runAside("key", "init", "kek", "--import", file);
+  await fixture.runAside("key", "init", "sealed", "--scheme", "sealed", "--import", file);
+  auths.push(authIn(fixture, "kek"), authIn(fixture, "sealed"));
+  host = await fixture.serve();
+  client = new KmsClient(fixture.socket);
+  sealed = await client.encrypt({ plaintext });
+});
+
+after(async () => {
+  client.close();
+  await fixture.close();
+  await proxy.close();
+  await tpm.stop();
+});
+
+function authIn({ folder }: Fixture, key: string): Buffer {
+  const [, auth = ""] =
+    /^auth: ([0-9a-f]{64})$/m.exec(readFileSync(join(folder, "state", `${key}.state`), "utf8")) ?? [];
+  return Buffer.from(auth, "hex");
+}
+
+/** What the imported KEK gives (providers/tpm/README.md, "Formats"). */
+function derived(use: string, context: Uint8Array, bits: number): Buffer {
+  const ends = [Buffer.of(0, 0, 0, 1), Buffer.of(0, 0, bits >>> 8, bits & 0xff)] as const;
+  return createHmac("sha256", kek)
+    .update(Buffer.concat([ends[0], Buffer.from(`${use}\0`), context, ends[1]]))
+    .digest();
+}
+
+async function opens(one: Sealed): Promise<void> {
+  assert.deepEqual(Uint8Array.from((await client.decrypt(one)).plaintext), plaintext);
+}
+
+describe("a listener", () => {
+  test("hears of key init, start, Encrypt and Decrypt no KEK, auth value, AES key, seed or plaintext", async () => {
+    const sealeds = [sealed, await client.encrypt({ plaintext }), await client.encrypt({ plaintext })];
+    for (const one of sealeds) await opens(one);
+    const secrets: [what: string, secret: Uint8Array][] = [
+      ["the imported KEK", kek],
+      ["the plaintext", plaintext],
+      ["the key's id as the TPM gives it", derived("kleidi tpm hmac 1 id", Buffer.alloc(0), 128)],
+      ...auths.map((auth): [string, Uint8Array] => ["an auth value", auth]),
+      ...sealeds.map(({ ciphertext }): [string, Uint8Array] => [
+        "an AES key",
+        derived("kleidi tpm hmac 1 seed", ciphertext.subarray(1, 49), 256),
+      ]),
+    ];
+    // The key of this test is the one that opens: else its absence would say nothing.
+    const { ciphertext } = sealed;
+    const id = derived("kleidi tpm hmac 1 id", Buffer.alloc(0), 128).subarray(0, 16);
+    assert.deepEqual(Buffer.from(ciphertext.subarray(1, 17)), id);
+    const wire = Buffer.concat(proxy.heard.map(({ bytes }) => bytes));
+    for (const code of [CC.CreatePrimary, CC.Create, CC.Load, CC.HMAC, CC.Unseal, CC.StartAuthSession])
+      assert.ok(
+        proxy.heard.some((each) => each.code === code && each.from === "tpm"),
+        `0x${code.toString(16)} was heard`,
+      );
+    assert.equal(auths.length, 3);
+    for (const [what, secret] of secrets) {
+      assert.ok(secret.length >= 32, what);
+      // A part of it is too much too.
+      for (let at = 0; at + 8 <= secret.length; at += 8)
+        assert.ok(!wire.includes(secret.subarray(at, at + 8)), `${what} is on the wire`);
+    }
+  });
+
+  test("hears no RSA key being made, nor on the serving path any key but the storage primary", () => {
+    const made = proxy.heard.filter(
+      ({ code, from }) => from === "host" && (code === CC.CreatePrimary || code === CC.Create),
+    );
+    assert.ok(made.length >= 3 + 3 + 1);
+    for (const { code, bytes } of made) {
+      // Header and handle, the authorizations with their size, then inSensitive and the public area with theirs (Part 3, 12.1, 24.1).
+      const sensitive = 14 + 4 + bytes.readUInt32BE(14);
+      const area = sensitive + 2 + bytes.readUInt16BE(sensitive) + 2;
+      const [rsa, keyedHash, ecc] = [0x0001, 0x0008, 0x0023];
+      const type = bytes.readUInt16BE(area);
+      assert.notEqual(type, rsa);
+      assert.equal(type, code === CC.CreatePrimary ? ecc : keyedHash);
+    }
+  });
+});
+
+/** What a call may end with where the TPM's answers are not to be believed: never that the ciphertext is at fault. */
+const GAVE_UP: Readonly<Record<number, string>> = {
+  4: "DEADLINE_EXCEEDED",
+  9: "FAILED_PRECONDITION",
+  13: "INTERNAL",
+  14: "UNAVAILABLE",
+};
+
+/** "right", or the code's name; anything else is the fault that is looked for. */
+async function outcome(call: Promise<{ plaintext: Uint8Array }>): Promise<string> {
+  try {
+    const { plaintext: back } = await call;
+    assert.deepEqual(Uint8Array.from(back), plaintext, "a wrong plaintext");
+    return "right";
+  } catch (error) {
+    const { code, details } = error as { code?: number; details?: string };
+    if (code === undefined) throw error;
+    assert.ok(code in GAVE_UP, `${code}: ${details}`);
+    // The host's own sentence, and not what gRPC says where the host is gone or too late.
+    assert.match(details ?? "", /^Cannot /);
+    return GAVE_UP[code] ?? "";
+  }
+}
+
+async function encryptAndOpen(): Promise<{ plaintext: Uint8Array }> {
+  const made = await client.encrypt({ plaintext });
+  proxy.honest();
+  // What was handed out can be read, whatever it was made from.
+  return { plaintext: (await untilWell(() => client.decrypt(made))).plaintext };
+}
+
+interface Attack {
+  readonly code: number;
+  readonly change: Change;
+  /** The connection is new: all is loaded again in the call. */
+  readonly anew?: boolean;
+  readonly nth?: number;
+}
+
+/** One call while one response is not what the TPM said; then the host is well again, with no help. */
+async function attack(
+  { code, change, anew = false, nth = 1 }: Attack,
+  call: () => Promise<{ plaintext: Uint8Array }> = () => client.decrypt(sealed, 5000),
+): Promise<string> {
+  await proxy.quiet(50);
+  if (anew) {
+    proxy.cut();
+    await proxy.quiet(50);
+  }
+  const tampering = proxy.next(code, change, nth);
+  const how = await outcome(call());
+  proxy.honest();
+  assert.ok(tampering.done, `no response to 0x${code.toString(16)} was tampered with`);
+  await untilWell(async () => {
+    await client.status();
+    await opens(sealed);
+  });
+  return how;
+}
+
+const flip =
+  (at: number, bit = 0) =>
+  (response: Buffer): Buffer => {
+    // An error is shorter than what was asked for.
+    const place = Math.min(at < 0 ? Math.max(response.length + at, 0) : at, response.length - 1);
+    response.writeUInt8(response.readUInt8(place) ^ (1 << bit), place);
+    return response;
+  };
+
+/** Header, handle or size of the parameters, and what is in them, up to the last bytes, which are those of the HMAC. */
+const PLACES = [0, 1, 5, 6, 7, 8, 9, 10, 13, 14, 17, 20, 30, 47, 60, -40, -34, -33, -17, -1];
+
+describe("who flips one bit of a response", () => {
+  test("to HMAC makes the call fail, and nothing else", async () => {
+    for (const at of PLACES) {
+      const how = await attack({ code: CC.HMAC, change: flip(at) });
+      // A code that says that a handle is gone has all made again.
+      if (at < 6 || at > 9) assert.notEqual(how, "right", `byte ${at}`);
+    }
+  });
+
+  test("to HMAC, in the Encrypt or in its read-back, has nothing stored that cannot be read", async () => {
+    for (const nth of [1, 2])
+      for (const at of [8, 14, 16, 40, -33, -1]) {
+        const how = await attack({ code: CC.HMAC, change: flip(at), nth }, encryptAndOpen);
+        if (at !== 8) assert.notEqual(how, "right", `byte ${at} of the ${nth}. response`);
+      }
+  });
+
+  test("to StartAuthSession, Load or CreatePrimary makes the call fail or has all made again", async () => {
+    for (const code of [CC.StartAuthSession, CC.Load, CC.CreatePrimary])
+      for (const at of [1, 8, 13, 16, 25, 30, 45, -33, -5, -1]) {
+        const how = await attack({ code, change: flip(at), anew: true });
+        // What is said of how the primary came about is not used.
+        if (at !== 8 && code !== CC.CreatePrimary) assert.notEqual(how, "right", `byte ${at}`);
+      }
+  });
+
+  test("to what the host itself says to a new TPM does no harm", async () => {
+    for (const code of [STARTUP, CC.GetCapability])
+      for (const at of [1, 5, 8, 9, -1]) await attack({ code, change: flip(at), anew: true });
+  });
+
+  test("of a handle, again and again, does not fill the TPM with what nobody owns", async () => {
+    for (const code of [CC.CreatePrimary, CC.StartAuthSession, CC.Load]) {
+      await proxy.quiet(50);
+      proxy.cut();
+      await proxy.quiet(50);
+      // Every one of them. A wrong handle may name the same primary from a call before: so it can even be right.
+      proxy.tamper = (each, response) =>
+        each === code && response.length > 13 ? flip(13, 1)(response) : response;
+      for (let i = 0; i < 5; i++) await outcome(client.decrypt(sealed, 5000));
+      proxy.honest();
+      await untilWell(() => opens(sealed));
+    }
+  });
+});
+
+describe("who gives an earlier response in the place of a later one", () => {
+  for (const [name, code] of [
+    ["HMAC", CC.HMAC],
+    ["Load", CC.Load],
+    ["StartAuthSession", CC.StartAuthSession],
+  ] as const) {
+    test(`to ${name} is found out`, async () => {
+      const earlier = proxy.heard.find((each) => each.code === code && each.from === "tpm")?.bytes;
+      assert.ok(earlier);
+      const how = await attack({ code, change: () => Buffer.from(earlier), anew: code !== CC.HMAC });
+      assert.notEqual(how, "right");
+      const [latest] = proxy.heard.filter((each) => each.code === code && each.from === "tpm").slice(-1);
+      assert.ok(latest);
+      const again = await attack({ code, change: () => Buffer.from(latest.bytes), anew: code !== CC.HMAC });
+      assert.notEqual(again, "right");
+    });
+  }
+
+  test("to CreatePrimary has given the same key, so the call is right", async () => {
+    const last = proxy.heard.findLast((each) => each.code === CC.CreatePrimary && each.from === "tpm");
+    assert.ok(last);
+    const how = await attack({ code: CC.CreatePrimary, change: () => Buffer.from(last.bytes), anew: true });
+    assert.equal(how, "right");
+  });
+});
+
+describe("who stands in the way", () => {
+  const kinds = [CC.HMAC, CC.CreatePrimary, CC.StartAuthSession, CC.Load, CC.GetCapability, STARTUP];
+
+  test("and cuts the connection in the middle of a response has the call end as UNAVAILABLE", async () => {
+    for (const code of kinds)
+      for (const length of [0, 3, 10, 13]) {
+        const change: Change = (response) => ({ send: response.subarray(0, length), thenCut: true });
+        // Ten bytes are whole where the response was an error, which none of these is, and Startup's, which has no more.
+        const how = await attack({ code, change, anew: code !== CC.HMAC });
+        if (code === STARTUP && length >= 10) continue;
+        assert.equal(how, "UNAVAILABLE", `0x${code.toString(16)}, ${length} bytes`);
+      }
+  });
+
+  test("and lets a response come too late has the call end in time, and the late one believed by nobody", async () => {
+    const how = await attack({ code: CC.HMAC, change: (response) => ({ send: response, afterMs: 2_600 }) });
+    assert.ok(how === "UNAVAILABLE" || how === "DEADLINE_EXCEEDED", how);
+    await sleep(700);
+    await opens(sealed);
+  });
+
+  test("and answers rubbish gets nothing out, and is forgotten when the TPM is heard again", async () => {
+    const rubbish: Change[] = [
+      () => randomBytes(64),
+      () => randomBytes(5000),
+      (response) => Buffer.concat([response.subarray(0, 10), randomBytes(response.length - 10)]),
+      // Nothing behind a header that says that all went well.
+      () => Buffer.from("80020000000a00000000", "hex"),
+      () => Buffer.from("8001ffffffff00000000", "hex"),
+      (response) => Buffer.concat([response, response]),
+    ];
+    for (const change of rubbish)
+      for (const code of [CC.HMAC, CC.CreatePrimary]) {
+        const how = await attack({ code, change, anew: code !== CC.HMAC });
+        assert.notEqual(how, "right");
+      }
+    // Nothing but rubbish, to everything, for as long as eight calls.
+    proxy.tamper = () => randomBytes(40);
+    for (let i = 0; i < 8; i++) assert.notEqual(await outcome(client.decrypt(sealed, 5000)), "right");
+    proxy.honest();
+    await untilWell(() => opens(sealed));
+  });
+});
+
+test("after all of this the host serves, stops as it should, and has left nothing in the TPM", async () => {
+  await untilWell(async () => {
+    await client.status();
+    await opens(await client.encrypt({ plaintext }));
+    await opens(sealed);
+  });
+  assert.equal(await Fixture.stop(host), 0);
+  assert.equal(await tpm.loaded(), "");
+});
