@@ -46,7 +46,8 @@ export class Swtpm {
     return this.#port === undefined ? `swtpm:path=${this.socket}` : `swtpm:host=127.0.0.1,port=${this.#port}`;
   }
 
-  async start(): Promise<void> {
+  /** @param state its folder; another one is another TPM at the same place */
+  async start(state = this.folder): Promise<void> {
     const at = (kind: string, suffix: string, add: number) =>
       this.#port === undefined
         ? [`--${kind}`, `type=unixio,path=${this.socket}${suffix},mode=0600`]
@@ -54,7 +55,7 @@ export class Swtpm {
     this.#process = spawn(
       "swtpm",
       [
-        ...["socket", "--tpm2", "--tpmstate", `dir=${this.folder},mode=0600`],
+        ...["socket", "--tpm2", "--tpmstate", `dir=${state},mode=0600`],
         ...at("server", "", 0),
         ...at("ctrl", ".ctrl", 1),
         ...["--flags", "not-need-init,startup-clear"],

@@ -1,5 +1,7 @@
 /** A whole host with the tpm provider while its TPM, or the way to it, misbehaves: nothing is told, nothing wrong is handed out, all is well afterwards. */
 import assert from "node:assert/strict";
+import { mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { KmsClient } from "../../host/grpc/client.ts";
@@ -40,32 +42,74 @@ async function opens(client: KmsClient, sealed: Sealed): Promise<void> {
   assert.deepEqual(new Uint8Array(back), plaintext);
 }
 
+/** The host's own sentence under one of these codes, in time: the client's own deadline would give another one. */
+function gaveUp(reason: unknown, codes: readonly number[]): void {
+  const { code, details } = reason as { code?: number; details?: string };
+  assert.ok(code !== undefined && codes.includes(code), String(reason));
+  assert.match(details ?? "", /^Cannot /);
+}
+
+const [DEADLINE_EXCEEDED, FAILED_PRECONDITION, UNAVAILABLE] = [4, 9, 14];
+/** Less than the three seconds of the API server. */
+const PATIENCE_MS = 2_500;
+const ANOTHER_TPM = /this TPM's storage primary is not the one that the key was made under/;
+
+/** Everything that key init and a host wrote of keys. */
+function recordsOf({ folder }: Fixture): string[] {
+  const state = join(folder, "state");
+  return readdirSync(state).map((name) => `${name} ${readFileSync(join(state, name), "hex")}`);
+}
+
 describe("a TPM that is not well", () => {
-  test("killed while calls are in flight: each ends, and when it is back all is well without a restart of the host", () =>
+  test("killed while 16 calls are in flight: each is answered or UNAVAILABLE, and when it is back all is well", () =>
     inWorld(async ({ tpm, fixture, client }) => {
       const host = await fixture.serve();
       const sealed = await client.encrypt({ plaintext });
-      const calls = Array.from({ length: 16 }, () => client.decrypt(sealed));
+      const calls = Array.from({ length: 16 }, () => client.decrypt(sealed, PATIENCE_MS));
+      await Promise.race(calls);
       await tpm.kill("SIGKILL");
       for (const each of await Promise.allSettled(calls)) {
         if (each.status === "fulfilled") assert.deepEqual(new Uint8Array(each.value.plaintext), plaintext);
-        else assert.ok([4, 8, 9, 13, 14].includes(each.reason.code), String(each.reason));
+        else gaveUp(each.reason, [UNAVAILABLE]);
       }
       await tpm.start();
       await untilWell(() => opens(client, sealed));
+      await untilWell(() => client.status());
       assert.equal(await Fixture.stop(host), 0);
       assert.equal(await tpm.loaded(), "");
     }));
 
-  test("stopped for three seconds: calls end at their deadline, and all is well when it goes on", () =>
+  test("started again with its state: Decrypt works on, without a restart of the host", () =>
+    inWorld(async ({ tpm, fixture, client }) => {
+      const host = await fixture.serve();
+      const sealed = await client.encrypt({ plaintext });
+      for (let i = 0; i < 3; i++) {
+        await tpm.kill();
+        await tpm.start();
+        await untilWell(() => opens(client, sealed));
+      }
+      assert.equal(await Fixture.stop(host), 0);
+      assert.equal(await tpm.loaded(), "");
+    }));
+
+  test("stopped for four seconds: each call ends in time, and all is well when it goes on", () =>
     inWorld(async ({ tpm, fixture, client }) => {
       const host = await fixture.serve();
       const sealed = await client.encrypt({ plaintext });
       tpm.signal("SIGSTOP");
-      const late = await client.decrypt(sealed, 5000).catch((error) => error);
-      assert.ok([4, 14].includes(late.code), String(late));
-      await sleep(1000);
-      tpm.signal("SIGCONT");
+      const goesOn = sleep(4_000).then(() => tpm.signal("SIGCONT"));
+      // Those that wait for their turn too, and then one that finds the connection given up.
+      const late = await Promise.allSettled(
+        Array.from({ length: 4 }, () => client.decrypt(sealed, PATIENCE_MS)),
+      );
+      for (const each of late) {
+        assert.equal(each.status, "rejected");
+        gaveUp(each.reason, [DEADLINE_EXCEEDED, UNAVAILABLE]);
+      }
+      const after = await client.decrypt(sealed, PATIENCE_MS).catch((error) => error);
+      // It may have gone on meanwhile.
+      if (after instanceof Error) gaveUp(after, [DEADLINE_EXCEEDED, UNAVAILABLE]);
+      await goesOn;
       await untilWell(() => opens(client, sealed));
       assert.equal(await Fixture.stop(host), 0);
       assert.equal(await tpm.loaded(), "");
@@ -80,29 +124,67 @@ describe("a TPM that is not well", () => {
       const sealed = await client.encrypt({ plaintext });
       await opens(client, sealed);
     }));
+});
+
+describe("a TPM that is not the one", () => {
+  test("another one in its place: nothing is decrypted or made, the log says why; the old one back, all is well", () =>
+    inWorld(async ({ tpm, fixture, client }) => {
+      const records = recordsOf(fixture);
+      const host = await fixture.serve();
+      const sealed = await client.encrypt({ plaintext });
+      await tpm.kill();
+      const other = join(tpm.folder, "other");
+      mkdirSync(other);
+      await tpm.start(other);
+      await untilWell(async () => gaveUp(await failureOf(client.decrypt(sealed)), [FAILED_PRECONDITION]));
+      await untilWell(async () => gaveUp(await failureOf(client.status()), [FAILED_PRECONDITION]));
+      for (let i = 0; i < 3; i++) {
+        gaveUp(await failureOf(client.encrypt({ plaintext })), [FAILED_PRECONDITION]);
+        gaveUp(await failureOf(client.decrypt(sealed)), [FAILED_PRECONDITION]);
+      }
+      assert.match(fixture.readLog(), ANOTHER_TPM);
+      assert.deepEqual(recordsOf(fixture), records);
+      await tpm.kill();
+      await tpm.start();
+      await untilWell(() => opens(client, sealed));
+      await untilWell(async () => opens(client, await client.encrypt({ plaintext })));
+      assert.equal(await Fixture.stop(host), 0);
+      assert.equal(await tpm.loaded(), "");
+      await tpm.kill();
+      await tpm.start(other);
+      assert.equal(await tpm.loaded(), "");
+      assert.equal(await tpm.tool("tpm2_getcap", "handles-persistent"), "");
+    }));
 
   test("cleared: nothing is decrypted, the reason is told, and no key is made over the old one", () =>
     inWorld(async ({ tpm, fixture, client }) => {
+      const records = recordsOf(fixture);
       const first = await fixture.serve();
       const sealed = await client.encrypt({ plaintext });
       assert.equal(await Fixture.stop(first), 0);
-      await tpm.tool("tpm2_clear");
+      await tpm.tool("tpm2_clear", "-c", "lockout");
       const second = fixture.spawn();
-      const failed = await untilWell(async () => {
-        const error = await client.decrypt(sealed).catch((each) => each);
-        if (error.code === 14 && !/provider/.test(error.details)) throw error;
-        return error;
-      });
-      assert.notEqual(failed.code, undefined, "it decrypted");
-      await untilWell(async () => {
-        assert.match(
-          fixture.readLog(),
-          /this TPM's storage primary is not the one that the key was made under/,
-        );
-      });
-      await Fixture.stop(second);
-      const again = fixture.run("key", "init");
-      assert.equal(again.status, 1);
-      assert.match(again.stderr, /exists already/);
+      await untilWell(async () =>
+        gaveUp(await failureOf(client.encrypt({ plaintext })), [FAILED_PRECONDITION]),
+      );
+      // Not NOT_FOUND, although this host never saw the key well.
+      gaveUp(await failureOf(client.decrypt(sealed)), [FAILED_PRECONDITION]);
+      gaveUp(await failureOf(client.status()), [FAILED_PRECONDITION]);
+      assert.match(fixture.readLog(), ANOTHER_TPM);
+      assert.equal(await Fixture.stop(second), 0);
+      for (const more of [[], ["--escrow", join(fixture.folder, "kek.hex")]]) {
+        const again = fixture.run("key", "init", ...more);
+        assert.equal(again.status, 1);
+        assert.match(again.stderr, /exists already/);
+      }
+      assert.deepEqual(recordsOf(fixture), records);
+      assert.equal(await tpm.loaded(), "");
     }));
 });
+
+async function failureOf(call: Promise<unknown>): Promise<unknown> {
+  return await call.then(
+    () => assert.fail("it succeeded"),
+    (error) => error,
+  );
+}
