@@ -32,6 +32,11 @@ export class ProviderContext {
     return !this.lease.isHeld && this.owned.size > 0;
   }
 
+  /** A call is inside, and has something in the TPM. */
+  get isAtIt(): boolean {
+    return this.lease.isHeld && this.owned.size > 0;
+  }
+
   /** @returns what the last leave remembered; undefined if the call was over before its turn */
   async enter(call: AbortSignal): Promise<Uint8Array | undefined> {
     if (!(await this.lease.enter(call))) return undefined;

@@ -2,6 +2,7 @@
  * One device and the providers that share it. All that is sent goes through one queue; which of a provider's handles stand for what in
  * the TPM is looked at and changed in there only, so that nothing comes between a look and what follows from it.
  */
+import { setTimeout as sleep } from "node:timers/promises";
 import { answer, type HostAnswer, HostCode, refusal } from "../../host-call.ts";
 import { ProviderContext } from "./context.ts";
 import { Device } from "./device.ts";
@@ -22,6 +23,10 @@ export interface Forward {
 const OVER = refusal(HostCode.UNAVAILABLE, "the call is over");
 const UNREACHABLE = refusal(HostCode.UNAVAILABLE, "the TPM cannot be reached");
 const STOPPING = refusal(HostCode.UNAVAILABLE, "the host is stopping");
+
+/** For a TPM that is full of what others are using, half a second in all. Two that wait for each other end with one that is told so. */
+const FIRST_WAIT_MS = 4;
+const LAST_WAIT_MS = 256;
 
 export interface SharedDeviceOptions {
   readonly where: Where;
@@ -60,11 +65,15 @@ export class SharedDevice {
   async transmit(context: ProviderContext, command: Forward, call: AbortSignal): Promise<HostAnswer> {
     context.isBusy = true;
     try {
-      return await this.#queue.run(async () => {
-        if (this.#closed) return STOPPING;
-        if (call.aborted) return OVER;
-        return answer(await this.#perform(context, command));
-      });
+      for (let waitMs = FIRST_WAIT_MS; ; waitMs *= 2) {
+        const done = await this.#queue.run(async () => {
+          if (this.#closed) return STOPPING;
+          if (call.aborted) return OVER;
+          return answer(await this.#perform(context, command));
+        });
+        if (waitMs > LAST_WAIT_MS || !this.#isFullOfOthers(context, done)) return done;
+        await sleep(waitMs);
+      }
     } catch (error) {
       if (!(error instanceof TransportError)) throw error;
       this.#warn(error.message);
@@ -81,6 +90,12 @@ export class SharedDevice {
       for (const context of this.#contexts.values()) await this.#flush(context.empty());
       await this.#device.close();
     });
+  }
+
+  /** Others that are at it hold what is missing: most turns are over in a few milliseconds. */
+  #isFullOfOthers(context: ProviderContext, { code, body }: HostAnswer): boolean {
+    if (code !== HostCode.OK || !isFull(body)) return false;
+    return [...this.#contexts.values()].some((each) => each !== context && each.isAtIt);
   }
 
   async #perform(context: ProviderContext, command: Forward): Promise<Uint8Array> {
@@ -116,13 +131,12 @@ export class SharedDevice {
 
   /** Where the TPM is full: takes out what is nobody's, else has one provider that is not at it give up what it has there. */
   async #makeRoom(context: ProviderContext, after: After, response: Uint8Array): Promise<boolean> {
-    const code = codeOf(response);
-    const full = code === Rc.OBJECT_MEMORY || code === Rc.SESSION_MEMORY || code === Rc.SESSION_HANDLES;
-    if (!full) return false;
+    if (!isFull(response)) return false;
     const contexts = [...this.#contexts.values()];
     if (await this.#device.sweep((handle) => contexts.some(({ owned }) => owned.has(handle)))) return true;
     // A resource manager below says "object" of both.
-    const kind = code === Rc.OBJECT_MEMORY && after.creates !== "session" ? "objects" : "sessions";
+    const kind =
+      codeOf(response) === Rc.OBJECT_MEMORY && after.creates !== "session" ? "objects" : "sessions";
     const idle = contexts.find((each) => each !== context && each.isIdle && each.owned[kind] > 0);
     if (idle === undefined) return false;
     await this.#flush(idle.empty());
@@ -146,6 +160,11 @@ export class SharedDevice {
       }
     }
   }
+}
+
+function isFull(response: Uint8Array): boolean {
+  const code = codeOf(response);
+  return code === Rc.OBJECT_MEMORY || code === Rc.SESSION_MEMORY || code === Rc.SESSION_HANDLES;
 }
 
 /** Whether the command has something of the provider's in it, and not just permanent and persistent handles. */

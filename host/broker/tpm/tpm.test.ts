@@ -391,6 +391,23 @@ test("a full TPM takes nothing from a provider that is at it: the TPM's own answ
   await a.done(tpm.readPublic(object));
 });
 
+test("a full TPM is waited for while the one that is at it will end its turn", async (t) => {
+  const { Call } = setUp(t, (await swtpm(t)).device);
+  const [a, b] = [new Call("a"), new Call("b")];
+  await a.enter();
+  await b.enter();
+  await primary(a);
+  const object = await primary(a);
+  const own = await primary(b);
+  const waiting = b.done(tpm.createPrimary());
+  await a.done(tpm.flushContext(object));
+  await waiting;
+  const again = b.done(tpm.createPrimary());
+  await a.leave(Uint8Array.of(1));
+  await again;
+  await b.done(tpm.readPublic(own));
+});
+
 test("a full TPM is rid of what a garbled answer left nobody the handle of, and nobody's own is touched", async (t) => {
   const device = await swtpm(t);
   const path = join(device.folder, "proxy.sock");
