@@ -1,0 +1,69 @@
+/**
+ * Sends to the TPM what a test says, byte for byte. Encrypt's plaintext: "RAW!", one byte of flags, u16 how often, then the
+ * command; anything else is left alone. The ciphertext is the plaintext, its bits inverted, behind its length in a u16; then the host
+ * code of the last transmit in one byte, and the response as far as it fits. Decrypt gives the plaintext back.
+ */
+import {
+  concat,
+  DecryptReply,
+  EncryptReply,
+  HostReply,
+  receiveDecrypt,
+  receiveEncrypt,
+  receiveStatus,
+  StatusReply,
+  sendDecrypt,
+  sendEncrypt,
+  sendStatus,
+  tpm,
+} from "../../../../sdk/assemblyscript/assembly";
+
+/** Ends its turn as it should, with whatever it made left in the TPM for the next one. */
+const LEAVE = 1;
+/** Never ends: the host has to end it. */
+const STAY = 2;
+const HEAD = 7;
+const MAX_CIPHERTEXT = 1023;
+
+export function kleidi_status(): i32 {
+  receiveStatus();
+  return sendStatus(new StatusReply("v1"));
+}
+
+export function kleidi_encrypt(): i32 {
+  const plaintext = receiveEncrypt().plaintext;
+  const length = new Uint8Array(2);
+  length[0] = (plaintext.length >> 8) as u8;
+  length[1] = plaintext.length as u8;
+  const stored = concat(length, inverted(plaintext));
+  if (!isOrder(plaintext)) return sendEncrypt(new EncryptReply(stored));
+  const answered = concat(stored, obey(plaintext));
+  return sendEncrypt(new EncryptReply(answered.slice(0, min(answered.length, MAX_CIPHERTEXT))));
+}
+
+export function kleidi_decrypt(): i32 {
+  const ciphertext = receiveDecrypt().ciphertext;
+  const length = ((ciphertext[0] as i32) << 8) | (ciphertext[1] as i32);
+  return sendDecrypt(new DecryptReply(inverted(ciphertext.slice(2, 2 + length))));
+}
+
+/** R, A, W, ! */
+function isOrder(plaintext: Uint8Array): bool {
+  if (plaintext.length < HEAD) return false;
+  return plaintext[0] === 0x52 && plaintext[1] === 0x41 && plaintext[2] === 0x57 && plaintext[3] === 0x21;
+}
+
+function obey(order: Uint8Array): Uint8Array {
+  const flags = order[4];
+  const times = ((order[5] as i32) << 8) | (order[6] as i32);
+  const command = order.slice(HEAD);
+  let reply: HostReply = tpm.enter();
+  for (let i = 0; i < times; i++) reply = tpm.transmit(command);
+  while ((flags & STAY) !== 0) {}
+  if ((flags & LEAVE) !== 0) tpm.leave(new Uint8Array(0));
+  return concat(new Uint8Array(1).fill(reply.code as u8), reply.body);
+}
+
+function inverted(bytes: Uint8Array): Uint8Array {
+  return bytes.map((byte) => ~byte);
+}
