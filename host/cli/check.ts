@@ -3,7 +3,7 @@ import { KeyDirectory } from "../broker/keystore/directory.ts";
 import { fingerprint } from "../broker/keystore/key-file.ts";
 import { type Config, keystoreNames, type ProviderConfig } from "../config/config.ts";
 import { loadConfig } from "../config/load.ts";
-import { KleidiError } from "../error.ts";
+import { ERRORS } from "../error.ts";
 import { checkStatusReply } from "../kms/check-reply.ts";
 import { seal } from "../kms/seal.ts";
 import { trustLine } from "../sandbox/trust/trust.ts";
@@ -82,7 +82,7 @@ async function checkRunning({ admin }: Config): Promise<Finding[]> {
       what,
       ok: false,
       detail: `provider ${name} is in quarantine until ${until}: ${quarantine.reason}`,
-      hint: new KleidiError("provider-quarantined", "").hint,
+      hint: ERRORS["provider-quarantined"].hint,
     };
   });
 }

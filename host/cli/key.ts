@@ -4,10 +4,10 @@ import { fingerprint } from "../broker/keystore/key-file.ts";
 import { StateDirectory } from "../broker/state/directory.ts";
 import { type Config, type KeyConfig, keystoreNames, type ProviderConfig } from "../config/config.ts";
 import { loadConfig } from "../config/load.ts";
-import { KleidiError } from "../error.ts";
+import { ERRORS, KleidiError } from "../error.ts";
 import { makeMaterial, readMaterial } from "./key-material.ts";
 import { EXIT, type Finding, finding, print, report } from "./output.ts";
-import { isProvisioned, provision } from "./provision.ts";
+import { assertNeverMade, isProvisioned, provision } from "./provision.ts";
 
 export interface KeyInitOptions {
   readonly json: boolean;
@@ -91,6 +91,8 @@ async function provisioned(
       `Cannot make key "${key.name}": give --import (bytes that are there) or --escrow (a file for new ones), not both`,
     );
   }
+  // First: bytes in an escrow file that became no key would be taken for it one day.
+  assertNeverMade(config, provider, key, (from ?? escrow) !== undefined);
   const material =
     from !== undefined ? readMaterial(from) : escrow !== undefined ? makeMaterial(escrow) : undefined;
   let version: string;
@@ -156,7 +158,7 @@ function recordLine({ state }: Config, name: string, use: string): Finding {
     return { what, ok: true, detail: `${use}, made by its provider, record ${records.recordPath(name)}` };
   }
   const detail = `${use}, its provider never made it: there is no ${records.recordPath(name)}`;
-  return { what, ok: false, detail, hint: new KleidiError("key-not-made", "").hint };
+  return { what, ok: false, detail, hint: ERRORS["key-not-made"].hint };
 }
 
 function keystoreOf(config: Config): KeyDirectory {

@@ -25,8 +25,8 @@ export function isProvisioned(config: Config, provider: ProviderConfig): boolean
 }
 
 /**
- * The version of the key that was made.
- * @throws KleidiError key-exists, key-missing, state-invalid, and what the provider failed with
+ * The version of the key that was made. Whether it may be made is for assertNeverMade, before there is any material.
+ * @throws KleidiError what the provider failed with
  */
 export async function provision(
   config: Config,
@@ -34,7 +34,6 @@ export async function provision(
   key: KeyConfig,
   { scheme = "", material }: ProvisionOptions,
 ): Promise<string> {
-  assertNeverMade(config, provider, key, material !== undefined);
   // This provider alone: the others' keys may not even be made yet.
   const alone = {
     ...config,
@@ -54,8 +53,12 @@ export async function provision(
   }
 }
 
-/** The guest looks too; this says it in the operator's words, before anything is started. */
-function assertNeverMade(
+/**
+ * The guest looks too; this says it in the operator's words, before anything is started or written.
+ * @param imported whether its bytes come from outside: then the pinned key can be made again
+ * @throws KleidiError key-exists, key-missing, state-invalid
+ */
+export function assertNeverMade(
   { state }: Config,
   { grants }: ProviderConfig,
   key: KeyConfig,

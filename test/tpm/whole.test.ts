@@ -1,6 +1,6 @@
 /** The TPM provider through a whole host and a real swtpm: keys made and imported, served, and lost with their TPM. */
 import assert from "node:assert/strict";
-import { readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { KmsClient } from "../../host/grpc/client.ts";
@@ -54,6 +54,14 @@ describe("a key that the TPM makes", () => {
       fixture.run("key", "list").stdout,
       /ok {3}key kek: active, made by its provider, record .*kek\.state/,
     );
+  });
+
+  test("key init --escrow of a key that is there leaves no file of bytes that are not its own", () => {
+    const escrow = join(fixture.folder, "late.hex");
+    const { status, stderr } = fixture.run("key", "init", "--escrow", escrow);
+    assert.equal(status, 1);
+    assert.match(stderr, /Cannot make key "kek": .*kek\.state exists already/);
+    assert.ok(!existsSync(escrow));
   });
 
   test("check --live uses it", () => {
@@ -203,6 +211,25 @@ describe("bad input to key init", () => {
     assert.equal(status, 1);
     assert.match(stderr, /Cannot write the key to .*escrow\.hex: it exists already/);
     assert.equal(readFileSync(path, "utf8"), "precious");
+    assert.deepEqual(
+      readdirSync(fixture.folder).filter((name) => name.startsWith(".")),
+      [],
+      "nothing half written is left",
+    );
+  });
+
+  test("--escrow into a folder that is not there", () => {
+    const { status, stderr } = fixture.run("key", "init", "--escrow", join(fixture.folder, "no", "k.hex"));
+    assert.equal(status, 1);
+    assert.match(stderr, /Cannot write the key to .*k\.hex: the system refuses it \(ENOENT\)/);
+  });
+
+  test("--import of a symbolic link", () => {
+    const link = join(fixture.folder, "link.hex");
+    symlinkSync(join(fixture.folder, "import.hex"), link);
+    const { status, stderr } = fixture.run("key", "init", "--import", link);
+    assert.equal(status, 1);
+    assert.match(stderr, /Cannot import the key from .*link\.hex: /);
   });
 
   test("--import and --escrow at once", () => {
