@@ -2,13 +2,14 @@
  * npm run bench -- serving: what the sandbox costs, beside an echo in the same server and AES-GCM in the same process; cold start; memory;
  * growth over 100,000 calls. Timings are noisy: compare within one run. Takes about three minutes; --quick takes one.
  */
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { KmsClient } from "../host/grpc/client.ts";
 import { Fixture, localConfig } from "../test/support/fixture.ts";
-import { median } from "./figures.ts";
+import { type Load, line, node, run, summary } from "./callers.ts";
+import { median, sum } from "./figures.ts";
 
 const quick = process.argv.includes("--quick");
 const ROUNDS = quick ? 1 : 3;
@@ -16,8 +17,6 @@ const ROUND_MS = quick ? 700 : 1500;
 const STARTS = quick ? 2 : 5;
 const CALLS = quick ? 10_000 : 100_000;
 const CALLERS = [1, 16, 64];
-// As the command host/kleidi has them.
-const HEAP = ["--max-semi-space-size=2", "--max-old-space-size=128"];
 const SUBJECTS = [
   { name: "echo", rpc: "Decrypt" },
   { name: "aes", rpc: "Encrypt" },
@@ -26,14 +25,6 @@ const SUBJECTS = [
   { name: "local", rpc: "Encrypt" },
   { name: "local", rpc: "Decrypt" },
 ];
-
-interface Load {
-  calls: number;
-  failures: number;
-  rps: number;
-  p50: number;
-  p99: number;
-}
 
 const fixture = new Fixture();
 try {
@@ -153,42 +144,4 @@ function memory(pid: number, field: string): number {
 function children(parent: number): number[] {
   const text = execFileSync("ps", ["-o", "pid=", "--ppid", String(parent)], { encoding: "utf8" });
   return text.split("\n").filter(Boolean).map(Number);
-}
-
-function node(file: string, ...args: string[]): ChildProcess {
-  const program = join(import.meta.dirname, "..", "host", "kleidi-node");
-  return spawn("sh", [program, ...HEAP, join(import.meta.dirname, file), ...args], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-}
-
-async function run(socket: string, rpc: string, callers: number, limit: string): Promise<Load> {
-  return JSON.parse(await line(node("load.ts", socket, rpc, String(callers), limit)));
-}
-
-/** The first line that a process prints. */
-function line(child: ChildProcess): Promise<string> {
-  return new Promise((resolve, reject) => {
-    let text = "";
-    child.stdout?.on("data", (chunk) => {
-      text += chunk;
-      if (text.includes("\n")) resolve(text);
-    });
-    child.once("exit", (code) => reject(new Error(`${child.spawnargs.join(" ")} ended with ${code}`)));
-  });
-}
-
-function summary(loads: Load[]): Load {
-  const of = (field: keyof Load) => median(loads.map((load) => load[field]));
-  return {
-    calls: of("calls"),
-    failures: sum(loads.map(({ failures }) => failures)),
-    rps: of("rps"),
-    p50: of("p50"),
-    p99: of("p99"),
-  };
-}
-
-function sum(values: number[]): number {
-  return values.reduce((total, value) => total + value, 0);
 }

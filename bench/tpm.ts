@@ -2,25 +2,17 @@
  * npm run bench -- tpm: the tpm provider on a real swtpm, through the whole path: host, gRPC and callers in processes of their own; beside it the local
  * provider on the same path, and bare commands (TPM2_GetRandom) on swtpm's socket. Takes about a minute.
  */
-import { spawn } from "node:child_process";
 import { createConnection } from "node:net";
-import { join } from "node:path";
 import { Fixture, localConfig } from "../test/support/fixture.ts";
 import { Swtpm } from "../test/support/swtpm.ts";
 import { tpmNode } from "../test/support/tpm-node.ts";
+import { type Load, run, summary } from "./callers.ts";
 import { median, quantile } from "./figures.ts";
 
 const quick = process.argv.includes("--quick");
 const ROUNDS = quick ? 1 : 3;
 const ROUND_MS = quick ? 1000 : 2000;
 const STARTS = quick ? 2 : 5;
-
-interface Load {
-  readonly rps: number;
-  readonly p50: number;
-  readonly p99: number;
-  readonly failures: number;
-}
 
 const tpm = await Swtpm.start("unix");
 const inTpm = tpmNode(tpm);
@@ -91,13 +83,14 @@ async function throughput(bare: number[]): Promise<void> {
     ] as const) {
       for (const rpc of ["Encrypt", "Decrypt"]) {
         const loads: Load[] = [];
-        for (let round = 0; round < ROUNDS; round++) loads.push(await load(fixture.socket, rpc, callers));
-        const of = (field: keyof Load) => median(loads.map((each) => each[field]));
+        for (let round = 0; round < ROUNDS; round++)
+          loads.push(await run(fixture.socket, rpc, callers, `${ROUND_MS}ms`));
+        const { rps, p50, p99, failures } = summary(loads);
         rows[`${name} ${rpc}, ${callers} callers`] = {
-          rps: Math.round(of("rps")),
-          "p50 ms": of("p50").toFixed(3),
-          "p99 ms": of("p99").toFixed(3),
-          failures: loads.reduce((sum, { failures }) => sum + failures, 0),
+          rps: Math.round(rps),
+          "p50 ms": p50.toFixed(3),
+          "p99 ms": p99.toFixed(3),
+          failures,
         };
       }
     }
@@ -106,14 +99,4 @@ async function throughput(bare: number[]): Promise<void> {
     `Medians of ${ROUNDS} rounds of ${ROUND_MS} ms (to reach at one caller: p50 at most 2.5 ms; at least 400 Decrypts per second):`,
   );
   console.table(rows);
-}
-
-async function load(socket: string, rpc: string, callers: number): Promise<Load> {
-  const program = join(import.meta.dirname, "load.ts");
-  const child = spawn(process.execPath, [program, socket, rpc, String(callers), `${ROUND_MS}ms`], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  let text = "";
-  for await (const chunk of child.stdout) text += chunk;
-  return JSON.parse(text);
 }
