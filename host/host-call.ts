@@ -23,6 +23,7 @@ export const CAPABILITIES = {
   log: ["write"],
   tpm: ["enter", "transmit", "leave"],
   state: ["get", "put"],
+  net: ["request"],
 } as const satisfies Record<string, readonly string[]>;
 
 export type Capability = keyof typeof CAPABILITIES;

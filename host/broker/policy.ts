@@ -14,6 +14,23 @@ export interface Grant {
   readonly rpcs?: readonly string[] | undefined;
 }
 
+/** What kleidi:net may be used for; how its origin is reached and who is trusted there is the capability's own (net/). */
+export interface NetGrant {
+  /** "https://vault.example:8200": scheme, host and port, no path. */
+  readonly origin: string;
+  readonly allow: readonly AllowedRequest[];
+  /** Lower-case names of headers that the guest may set and, in a response, see. */
+  readonly headers: readonly string[];
+  /** Largest body of a request, in bytes. */
+  readonly requestBytes: number;
+}
+
+export interface AllowedRequest {
+  readonly method: string;
+  /** Ends in "/": everything under it; else exactly this path. */
+  readonly path: string;
+}
+
 /** What the configuration grants to one provider. */
 export interface Grants {
   readonly keystore?:
@@ -33,6 +50,7 @@ export interface Grants {
       })
     | undefined;
   readonly state?: (Grant & { readonly names: readonly string[] }) | undefined;
+  readonly net?: (Grant & NetGrant) | undefined;
 }
 
 /** Which line of the configuration allows the call, or why it is denied. */

@@ -41,6 +41,11 @@ export function surplus(provider: ProviderConfig, manifest: Manifest): Finding[]
 function reachOf(grant: Grant, operations: readonly string[]): string {
   if ("device" in grant) return `on ${grant.device}, hierarchies ${grant.hierarchies.join(", ")}`;
   if ("names" in grant) return `of records ${grant.names.join(", ")}`;
+  if ("origin" in grant) {
+    const lines = grant.allow.map(({ method, path }) => `${method} ${path}`);
+    const who = grant.credential === undefined ? "without a credential" : `as ${grant.credential.kind}`;
+    return `of ${grant.origin} ${who}: ${lines.join(", ")}`;
+  }
   const uses = usesOf(operations);
   const lists = (["keys", "passphrases"] as const)
     .filter((use) => (uses.length === 0 || uses.includes(use)) && namesOf(grant, use).length > 0)
@@ -60,8 +65,12 @@ function usesOf(operations: readonly string[]): Use[] {
 }
 
 function missingUse(operations: readonly string[], grant: Grant): Use | undefined {
-  if ("device" in grant || "names" in grant) return undefined;
+  if (!isKeystore(grant)) return undefined;
   return usesOf(operations).find((use) => namesOf(grant, use).length === 0);
+}
+
+function isKeystore(grant: Grant): grant is NonNullable<GrantsConfig["keystore"]> {
+  return !("device" in grant || "names" in grant || "origin" in grant);
 }
 
 function namesOf(grant: NonNullable<GrantsConfig["keystore"]>, use: Use): readonly string[] {

@@ -88,6 +88,7 @@ export interface GrantsConfig {
   readonly tpm?: TpmGrantConfig;
   /** Names of records; each is granted to this provider only. */
   readonly state?: { readonly names: readonly string[]; readonly rpcs?: readonly Rpc[] | undefined };
+  readonly net?: NetGrantConfig;
 }
 
 /** Every name of a file in the keystore's folder that is granted, whatever for. */
@@ -105,6 +106,73 @@ export interface TpmGrantConfig {
   readonly templates: readonly string[];
   readonly rpcs?: readonly Rpc[] | undefined;
 }
+
+/** One origin and what may be asked of it. */
+export interface NetGrantConfig {
+  /** "https://host:port", the port always there; "http://" only with a loopback address. Host: lower case, or an IP address (IPv6 in brackets). */
+  readonly origin: string;
+  /** 1 to 64. */
+  readonly allow: readonly { readonly method: string; readonly path: string }[];
+  /** Lower-case names, at most 16; by default content-type only. */
+  readonly headers: readonly string[];
+  /** Of a request's body, in bytes: up to 48 KiB. */
+  readonly requestBytes: number;
+  /** Of a response, in bytes: up to 48 KiB. */
+  readonly responseBytes: number;
+  /** For one request, a login and the second try included, in milliseconds: 100 to 2400. */
+  readonly timeoutMs: number;
+  /** Connections at once, 1 to 256. */
+  readonly connections: number;
+  /** CIDR blocks of loopback, private and link-local addresses that the origin may be at; none by default. A literal loopback origin grants itself. */
+  readonly networks: readonly string[];
+  readonly tls: NetTlsConfig;
+  /** Absent: requests carry no credential (but the client certificate, if tls has one). */
+  readonly credential?: CredentialConfig;
+  readonly rpcs?: readonly Rpc[] | undefined;
+}
+
+export interface NetTlsConfig {
+  /** Absolute path of a PEM file; absent: the certificates that Node comes with. */
+  readonly ca?: string;
+  /** The name that the certificate must have; absent: the origin's host. */
+  readonly serverName?: string;
+  /** Absolute paths of PEM files, read again when they change. */
+  readonly client?: { readonly certificate: string; readonly key: string };
+  readonly minimum: "1.2" | "1.3";
+}
+
+/** Who the host is at the origin. Secrets are files, named by their absolute paths, and never in the configuration. */
+export type CredentialConfig =
+  | { readonly kind: "file"; readonly file: string; readonly header: string; readonly scheme?: string }
+  | ({ readonly kind: "login" } & LoginConfig)
+  | ({ readonly kind: "vault" } & VaultLoginConfig);
+
+/** A login as a recipe, for a server that has none ready-made here. */
+export interface LoginConfig {
+  readonly method: "POST" | "PUT";
+  readonly path: string;
+  /** Fields of a JSON object: text, or a secret file's whole content without the newline at its end. */
+  readonly body: Readonly<Record<string, string | { readonly file: string }>>;
+  /** JSON pointers (RFC 6901) into the answer: the token, and its time to live in seconds where the answer has one. */
+  readonly token: string;
+  readonly ttl?: string;
+  /** The header that carries the token, lower case, and what is before it ("Bearer"). */
+  readonly header: string;
+  readonly scheme?: string;
+}
+
+/** Ready-made recipes for HashiCorp Vault and OpenBao; `mount` is where the auth method is mounted, by default its name. */
+export type VaultLoginConfig = { readonly namespace?: string; readonly mount?: string } & (
+  | { readonly auth: "token"; readonly file: string }
+  | {
+      readonly auth: "approle";
+      readonly roleId: string | { readonly file: string };
+      readonly secretId?: { readonly file: string };
+    }
+  | { readonly auth: "kubernetes" | "jwt"; readonly role: string; readonly file: string }
+  | { readonly auth: "userpass"; readonly username: string; readonly file: string }
+  | { readonly auth: "cert"; readonly role?: string }
+);
 
 export const HIERARCHIES = ["owner", "endorsement", "platform"] as const;
 export type Hierarchy = (typeof HIERARCHIES)[number];
@@ -142,6 +210,8 @@ export interface KeyConfig {
   readonly use: "active" | "decrypt";
   /** The version that the provider must report: 1 to 128 printable ASCII characters. */
   readonly version?: string;
+  /** What the provider needs to find the key in its KMS, given to it with every call: at most 16, sorted by name. */
+  readonly settings?: Readonly<Record<string, string>>;
 }
 
 export interface StatusConfig {

@@ -65,7 +65,15 @@ test("the guest writes any DecryptRequest as protobuf-es does", () => {
   const text = fc.string({ unit: "binary", maxLength: 100 });
   const bytes = fc.uint8Array({ maxLength: 2000 });
   const annotations = fc.array(fc.record({ name: text, value: bytes }), { maxLength: 10 });
-  const request = { key: text, version: text, ciphertext: bytes, associatedData: bytes, annotations };
+  const settings = fc.array(fc.record({ name: text, value: text }), { maxLength: 4 });
+  const request = {
+    key: text,
+    version: text,
+    ciphertext: bytes,
+    associatedData: bytes,
+    annotations,
+    settings,
+  };
   checkSame("DecryptRequest", fc.record(request));
 });
 
@@ -77,7 +85,8 @@ test("the guest writes any HostReply as protobuf-es does", () => {
 
 test("the guest writes the messages of kleidi_provision as protobuf-es does", () => {
   const text = fc.string({ unit: "binary", maxLength: 100 });
-  checkSame("ProvisionRequest", fc.record({ key: text, scheme: text, import: fc.uint8Array() }));
+  const settings = fc.array(fc.record({ name: text, value: text }), { maxLength: 4 });
+  checkSame("ProvisionRequest", fc.record({ key: text, scheme: text, import: fc.uint8Array(), settings }));
   checkSame("ProvisionReply", fc.record({ version: text }));
   const failure = fc.record({ code: fc.nat(), message: text });
   checkSame("ProvisionReply", fc.record({ failure }));

@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file provider/v1/provider.proto.
  */
 export const file_provider_v1_provider: GenFile = /*@__PURE__*/
-  fileDesc("Chpwcm92aWRlci92MS9wcm92aWRlci5wcm90bxISa2xlaWRpLnByb3ZpZGVyLnYxIhwKDVN0YXR1c1JlcXVlc3QSCwoDa2V5GAEgASgJImQKC1N0YXR1c1JlcGx5EiwKB2ZhaWx1cmUYASABKAsyGy5rbGVpZGkucHJvdmlkZXIudjEuRmFpbHVyZRIPCgd2ZXJzaW9uGAIgASgJEhYKDm9sZGVyX3ZlcnNpb25zGAMgAygJIloKDkVuY3J5cHRSZXF1ZXN0EgsKA2tleRgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJEhEKCXBsYWludGV4dBgDIAEoDBIXCg9hc3NvY2lhdGVkX2RhdGEYBCABKAwihQEKDEVuY3J5cHRSZXBseRIsCgdmYWlsdXJlGAEgASgLMhsua2xlaWRpLnByb3ZpZGVyLnYxLkZhaWx1cmUSEgoKY2lwaGVydGV4dBgCIAEoDBIzCgthbm5vdGF0aW9ucxgDIAMoCzIeLmtsZWlkaS5wcm92aWRlci52MS5Bbm5vdGF0aW9uIpABCg5EZWNyeXB0UmVxdWVzdBILCgNrZXkYASABKAkSDwoHdmVyc2lvbhgCIAEoCRISCgpjaXBoZXJ0ZXh0GAMgASgMEhcKD2Fzc29jaWF0ZWRfZGF0YRgEIAEoDBIzCgthbm5vdGF0aW9ucxgFIAMoCzIeLmtsZWlkaS5wcm92aWRlci52MS5Bbm5vdGF0aW9uIk8KDERlY3J5cHRSZXBseRIsCgdmYWlsdXJlGAEgASgLMhsua2xlaWRpLnByb3ZpZGVyLnYxLkZhaWx1cmUSEQoJcGxhaW50ZXh0GAIgASgMIikKCkFubm90YXRpb24SDAoEbmFtZRgBIAEoCRINCgV2YWx1ZRgCIAEoDCIoCgdGYWlsdXJlEgwKBGNvZGUYASABKA0SDwoHbWVzc2FnZRgCIAEoCSI/ChBQcm92aXNpb25SZXF1ZXN0EgsKA2tleRgBIAEoCRIOCgZzY2hlbWUYAiABKAkSDgoGaW1wb3J0GAMgASgMIk8KDlByb3Zpc2lvblJlcGx5EiwKB2ZhaWx1cmUYASABKAsyGy5rbGVpZGkucHJvdmlkZXIudjEuRmFpbHVyZRIPCgd2ZXJzaW9uGAIgASgJIjgKCUhvc3RSZXBseRIMCgRjb2RlGAEgASgNEg8KB21lc3NhZ2UYAiABKAkSDAoEYm9keRgDIAEoDCIxCg9Mb2dXcml0ZVJlcXVlc3QSDQoFbGV2ZWwYASABKA0SDwoHbWVzc2FnZRgCIAEoCSIiChNLZXlzdG9yZUluZm9SZXF1ZXN0EgsKA2tleRgBIAEoCSIfCgxLZXlzdG9yZUluZm8SDwoHdmVyc2lvbhgBIAEoCSJfChNLZXlzdG9yZVNlYWxSZXF1ZXN0EgsKA2tleRgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJEhEKCXBsYWludGV4dBgDIAEoDBIXCg9hc3NvY2lhdGVkX2RhdGEYBCABKAwiXAoTS2V5c3RvcmVPcGVuUmVxdWVzdBILCgNrZXkYASABKAkSDwoHdmVyc2lvbhgCIAEoCRIOCgZzZWFsZWQYAyABKAwSFwoPYXNzb2NpYXRlZF9kYXRhGAQgASgMIl8KEktleXN0b3JlUzJrUmVxdWVzdBILCgNrZXkYASABKAkSDwoHdmVyc2lvbhgCIAEoCRIMCgRzYWx0GAMgASgMEg0KBWNvdW50GAQgASgNEg4KBmxlbmd0aBgFIAEoDSIlChNDcnlwdG9SYW5kb21SZXF1ZXN0Eg4KBmxlbmd0aBgBIAEoDSI2ChNDcnlwdG9EaWdlc3RSZXF1ZXN0EhEKCWFsZ29yaXRobRgBIAEoCRIMCgRkYXRhGAIgASgMIkEKEUNyeXB0b0htYWNSZXF1ZXN0EhEKCWFsZ29yaXRobRgBIAEoCRILCgNrZXkYAiABKAwSDAoEZGF0YRgDIAEoDCJfChFDcnlwdG9Ia2RmUmVxdWVzdBIRCglhbGdvcml0aG0YASABKAkSCwoDa2V5GAIgASgMEgwKBHNhbHQYAyABKAwSDAoEaW5mbxgEIAEoDBIOCgZsZW5ndGgYBSABKA0iVgoRQ3J5cHRvQWVhZFJlcXVlc3QSCwoDa2V5GAEgASgMEg0KBW5vbmNlGAIgASgMEgwKBGRhdGEYAyABKAwSFwoPYXNzb2NpYXRlZF9kYXRhGAQgASgMIjkKEENyeXB0b0NmYlJlcXVlc3QSCwoDa2V5GAEgASgMEgoKAml2GAIgASgMEgwKBGRhdGEYAyABKAwiRQoRQ3J5cHRvRWNkaFJlcXVlc3QSDQoFY3VydmUYASABKAkSEwoLcHJpdmF0ZV9rZXkYAiABKAwSDAoEcGVlchgDIAEoDCIRCg9UcG1FbnRlclJlcXVlc3QiHAoKVHBtQ29udGV4dBIOCgZtZW1vcnkYASABKAwiJQoSVHBtVHJhbnNtaXRSZXF1ZXN0Eg8KB2NvbW1hbmQYASABKAwiIQoPVHBtTGVhdmVSZXF1ZXN0Eg4KBm1lbW9yeRgBIAEoDCIfCg9TdGF0ZUdldFJlcXVlc3QSDAoEbmFtZRgBIAEoCSIuCg9TdGF0ZVB1dFJlcXVlc3QSDAoEbmFtZRgBIAEoCRINCgV2YWx1ZRgCIAEoDGIGcHJvdG8z");
+  fileDesc("Chpwcm92aWRlci92MS9wcm92aWRlci5wcm90bxISa2xlaWRpLnByb3ZpZGVyLnYxIksKDVN0YXR1c1JlcXVlc3QSCwoDa2V5GAEgASgJEi0KCHNldHRpbmdzGAIgAygLMhsua2xlaWRpLnByb3ZpZGVyLnYxLlNldHRpbmciJgoHU2V0dGluZxIMCgRuYW1lGAEgASgJEg0KBXZhbHVlGAIgASgJImQKC1N0YXR1c1JlcGx5EiwKB2ZhaWx1cmUYASABKAsyGy5rbGVpZGkucHJvdmlkZXIudjEuRmFpbHVyZRIPCgd2ZXJzaW9uGAIgASgJEhYKDm9sZGVyX3ZlcnNpb25zGAMgAygJIokBCg5FbmNyeXB0UmVxdWVzdBILCgNrZXkYASABKAkSDwoHdmVyc2lvbhgCIAEoCRIRCglwbGFpbnRleHQYAyABKAwSFwoPYXNzb2NpYXRlZF9kYXRhGAQgASgMEi0KCHNldHRpbmdzGAUgAygLMhsua2xlaWRpLnByb3ZpZGVyLnYxLlNldHRpbmcihQEKDEVuY3J5cHRSZXBseRIsCgdmYWlsdXJlGAEgASgLMhsua2xlaWRpLnByb3ZpZGVyLnYxLkZhaWx1cmUSEgoKY2lwaGVydGV4dBgCIAEoDBIzCgthbm5vdGF0aW9ucxgDIAMoCzIeLmtsZWlkaS5wcm92aWRlci52MS5Bbm5vdGF0aW9uIr8BCg5EZWNyeXB0UmVxdWVzdBILCgNrZXkYASABKAkSDwoHdmVyc2lvbhgCIAEoCRISCgpjaXBoZXJ0ZXh0GAMgASgMEhcKD2Fzc29jaWF0ZWRfZGF0YRgEIAEoDBIzCgthbm5vdGF0aW9ucxgFIAMoCzIeLmtsZWlkaS5wcm92aWRlci52MS5Bbm5vdGF0aW9uEi0KCHNldHRpbmdzGAYgAygLMhsua2xlaWRpLnByb3ZpZGVyLnYxLlNldHRpbmciTwoMRGVjcnlwdFJlcGx5EiwKB2ZhaWx1cmUYASABKAsyGy5rbGVpZGkucHJvdmlkZXIudjEuRmFpbHVyZRIRCglwbGFpbnRleHQYAiABKAwiKQoKQW5ub3RhdGlvbhIMCgRuYW1lGAEgASgJEg0KBXZhbHVlGAIgASgMIigKB0ZhaWx1cmUSDAoEY29kZRgBIAEoDRIPCgdtZXNzYWdlGAIgASgJIm4KEFByb3Zpc2lvblJlcXVlc3QSCwoDa2V5GAEgASgJEg4KBnNjaGVtZRgCIAEoCRIOCgZpbXBvcnQYAyABKAwSLQoIc2V0dGluZ3MYBCADKAsyGy5rbGVpZGkucHJvdmlkZXIudjEuU2V0dGluZyJPCg5Qcm92aXNpb25SZXBseRIsCgdmYWlsdXJlGAEgASgLMhsua2xlaWRpLnByb3ZpZGVyLnYxLkZhaWx1cmUSDwoHdmVyc2lvbhgCIAEoCSI4CglIb3N0UmVwbHkSDAoEY29kZRgBIAEoDRIPCgdtZXNzYWdlGAIgASgJEgwKBGJvZHkYAyABKAwiMQoPTG9nV3JpdGVSZXF1ZXN0Eg0KBWxldmVsGAEgASgNEg8KB21lc3NhZ2UYAiABKAkiIgoTS2V5c3RvcmVJbmZvUmVxdWVzdBILCgNrZXkYASABKAkiHwoMS2V5c3RvcmVJbmZvEg8KB3ZlcnNpb24YASABKAkiXwoTS2V5c3RvcmVTZWFsUmVxdWVzdBILCgNrZXkYASABKAkSDwoHdmVyc2lvbhgCIAEoCRIRCglwbGFpbnRleHQYAyABKAwSFwoPYXNzb2NpYXRlZF9kYXRhGAQgASgMIlwKE0tleXN0b3JlT3BlblJlcXVlc3QSCwoDa2V5GAEgASgJEg8KB3ZlcnNpb24YAiABKAkSDgoGc2VhbGVkGAMgASgMEhcKD2Fzc29jaWF0ZWRfZGF0YRgEIAEoDCJfChJLZXlzdG9yZVMya1JlcXVlc3QSCwoDa2V5GAEgASgJEg8KB3ZlcnNpb24YAiABKAkSDAoEc2FsdBgDIAEoDBINCgVjb3VudBgEIAEoDRIOCgZsZW5ndGgYBSABKA0iJQoTQ3J5cHRvUmFuZG9tUmVxdWVzdBIOCgZsZW5ndGgYASABKA0iNgoTQ3J5cHRvRGlnZXN0UmVxdWVzdBIRCglhbGdvcml0aG0YASABKAkSDAoEZGF0YRgCIAEoDCJBChFDcnlwdG9IbWFjUmVxdWVzdBIRCglhbGdvcml0aG0YASABKAkSCwoDa2V5GAIgASgMEgwKBGRhdGEYAyABKAwiXwoRQ3J5cHRvSGtkZlJlcXVlc3QSEQoJYWxnb3JpdGhtGAEgASgJEgsKA2tleRgCIAEoDBIMCgRzYWx0GAMgASgMEgwKBGluZm8YBCABKAwSDgoGbGVuZ3RoGAUgASgNIlYKEUNyeXB0b0FlYWRSZXF1ZXN0EgsKA2tleRgBIAEoDBINCgVub25jZRgCIAEoDBIMCgRkYXRhGAMgASgMEhcKD2Fzc29jaWF0ZWRfZGF0YRgEIAEoDCI5ChBDcnlwdG9DZmJSZXF1ZXN0EgsKA2tleRgBIAEoDBIKCgJpdhgCIAEoDBIMCgRkYXRhGAMgASgMIkUKEUNyeXB0b0VjZGhSZXF1ZXN0Eg0KBWN1cnZlGAEgASgJEhMKC3ByaXZhdGVfa2V5GAIgASgMEgwKBHBlZXIYAyABKAwiEQoPVHBtRW50ZXJSZXF1ZXN0IhwKClRwbUNvbnRleHQSDgoGbWVtb3J5GAEgASgMIiUKElRwbVRyYW5zbWl0UmVxdWVzdBIPCgdjb21tYW5kGAEgASgMIiEKD1RwbUxlYXZlUmVxdWVzdBIOCgZtZW1vcnkYASABKAwiHwoPU3RhdGVHZXRSZXF1ZXN0EgwKBG5hbWUYASABKAkiLgoPU3RhdGVQdXRSZXF1ZXN0EgwKBG5hbWUYASABKAkSDQoFdmFsdWUYAiABKAwiaAoKTmV0UmVxdWVzdBIOCgZtZXRob2QYASABKAkSDAoEcGF0aBgCIAEoCRIuCgdoZWFkZXJzGAMgAygLMh0ua2xlaWRpLnByb3ZpZGVyLnYxLk5ldEhlYWRlchIMCgRib2R5GAQgASgMIigKCU5ldEhlYWRlchIMCgRuYW1lGAEgASgJEg0KBXZhbHVlGAIgASgJIlsKC05ldFJlc3BvbnNlEg4KBnN0YXR1cxgBIAEoDRIuCgdoZWFkZXJzGAIgAygLMh0ua2xlaWRpLnByb3ZpZGVyLnYxLk5ldEhlYWRlchIMCgRib2R5GAMgASgMYgZwcm90bzM");
 
 /**
  * Is this key usable, and which version of it should encrypt?
@@ -29,6 +29,11 @@ export type StatusRequest = Message<"kleidi.provider.v1.StatusRequest"> & {
    * @generated from field: string key = 1;
    */
   key: string;
+
+  /**
+   * @generated from field: repeated kleidi.provider.v1.Setting settings = 2;
+   */
+  settings: Setting[];
 };
 
 /**
@@ -37,6 +42,34 @@ export type StatusRequest = Message<"kleidi.provider.v1.StatusRequest"> & {
  */
 export const StatusRequestSchema: GenMessage<StatusRequest> = /*@__PURE__*/
   messageDesc(file_provider_v1_provider, 0);
+
+/**
+ * What the operator wrote under the key's settings, for the provider to find the key in its KMS. No authority is in it.
+ *
+ * @generated from message kleidi.provider.v1.Setting
+ */
+export type Setting = Message<"kleidi.provider.v1.Setting"> & {
+  /**
+   * 1 to 32 characters of a-z, A-Z and 0-9, the first a letter.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * 1 to 256 printable ASCII characters.
+   *
+   * @generated from field: string value = 2;
+   */
+  value: string;
+};
+
+/**
+ * Describes the message kleidi.provider.v1.Setting.
+ * Use `create(SettingSchema)` to create a new message.
+ */
+export const SettingSchema: GenMessage<Setting> = /*@__PURE__*/
+  messageDesc(file_provider_v1_provider, 1);
 
 /**
  * @generated from message kleidi.provider.v1.StatusReply
@@ -69,7 +102,7 @@ export type StatusReply = Message<"kleidi.provider.v1.StatusReply"> & {
  * Use `create(StatusReplySchema)` to create a new message.
  */
 export const StatusReplySchema: GenMessage<StatusReply> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 1);
+  messageDesc(file_provider_v1_provider, 2);
 
 /**
  * @generated from message kleidi.provider.v1.EncryptRequest
@@ -98,6 +131,11 @@ export type EncryptRequest = Message<"kleidi.provider.v1.EncryptRequest"> & {
    * @generated from field: bytes associated_data = 4;
    */
   associatedData: Uint8Array;
+
+  /**
+   * @generated from field: repeated kleidi.provider.v1.Setting settings = 5;
+   */
+  settings: Setting[];
 };
 
 /**
@@ -105,7 +143,7 @@ export type EncryptRequest = Message<"kleidi.provider.v1.EncryptRequest"> & {
  * Use `create(EncryptRequestSchema)` to create a new message.
  */
 export const EncryptRequestSchema: GenMessage<EncryptRequest> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 2);
+  messageDesc(file_provider_v1_provider, 3);
 
 /**
  * @generated from message kleidi.provider.v1.EncryptReply
@@ -134,7 +172,7 @@ export type EncryptReply = Message<"kleidi.provider.v1.EncryptReply"> & {
  * Use `create(EncryptReplySchema)` to create a new message.
  */
 export const EncryptReplySchema: GenMessage<EncryptReply> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 3);
+  messageDesc(file_provider_v1_provider, 4);
 
 /**
  * @generated from message kleidi.provider.v1.DecryptRequest
@@ -166,6 +204,11 @@ export type DecryptRequest = Message<"kleidi.provider.v1.DecryptRequest"> & {
    * @generated from field: repeated kleidi.provider.v1.Annotation annotations = 5;
    */
   annotations: Annotation[];
+
+  /**
+   * @generated from field: repeated kleidi.provider.v1.Setting settings = 6;
+   */
+  settings: Setting[];
 };
 
 /**
@@ -173,7 +216,7 @@ export type DecryptRequest = Message<"kleidi.provider.v1.DecryptRequest"> & {
  * Use `create(DecryptRequestSchema)` to create a new message.
  */
 export const DecryptRequestSchema: GenMessage<DecryptRequest> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 4);
+  messageDesc(file_provider_v1_provider, 5);
 
 /**
  * @generated from message kleidi.provider.v1.DecryptReply
@@ -195,7 +238,7 @@ export type DecryptReply = Message<"kleidi.provider.v1.DecryptReply"> & {
  * Use `create(DecryptReplySchema)` to create a new message.
  */
 export const DecryptReplySchema: GenMessage<DecryptReply> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 5);
+  messageDesc(file_provider_v1_provider, 6);
 
 /**
  * Kept beside the ciphertext in etcd, in the clear.
@@ -221,7 +264,7 @@ export type Annotation = Message<"kleidi.provider.v1.Annotation"> & {
  * Use `create(AnnotationSchema)` to create a new message.
  */
 export const AnnotationSchema: GenMessage<Annotation> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 6);
+  messageDesc(file_provider_v1_provider, 7);
 
 /**
  * @generated from message kleidi.provider.v1.Failure
@@ -247,7 +290,7 @@ export type Failure = Message<"kleidi.provider.v1.Failure"> & {
  * Use `create(FailureSchema)` to create a new message.
  */
 export const FailureSchema: GenMessage<Failure> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 7);
+  messageDesc(file_provider_v1_provider, 8);
 
 /**
  * @generated from message kleidi.provider.v1.ProvisionRequest
@@ -271,6 +314,11 @@ export type ProvisionRequest = Message<"kleidi.provider.v1.ProvisionRequest"> & 
    * @generated from field: bytes import = 3;
    */
   import: Uint8Array;
+
+  /**
+   * @generated from field: repeated kleidi.provider.v1.Setting settings = 4;
+   */
+  settings: Setting[];
 };
 
 /**
@@ -278,7 +326,7 @@ export type ProvisionRequest = Message<"kleidi.provider.v1.ProvisionRequest"> & 
  * Use `create(ProvisionRequestSchema)` to create a new message.
  */
 export const ProvisionRequestSchema: GenMessage<ProvisionRequest> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 8);
+  messageDesc(file_provider_v1_provider, 9);
 
 /**
  * @generated from message kleidi.provider.v1.ProvisionReply
@@ -302,7 +350,7 @@ export type ProvisionReply = Message<"kleidi.provider.v1.ProvisionReply"> & {
  * Use `create(ProvisionReplySchema)` to create a new message.
  */
 export const ProvisionReplySchema: GenMessage<ProvisionReply> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 9);
+  messageDesc(file_provider_v1_provider, 10);
 
 /**
  * The answer to every host call.
@@ -333,7 +381,7 @@ export type HostReply = Message<"kleidi.provider.v1.HostReply"> & {
  * Use `create(HostReplySchema)` to create a new message.
  */
 export const HostReplySchema: GenMessage<HostReply> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 10);
+  messageDesc(file_provider_v1_provider, 11);
 
 /**
  * @generated from message kleidi.provider.v1.LogWriteRequest
@@ -359,7 +407,7 @@ export type LogWriteRequest = Message<"kleidi.provider.v1.LogWriteRequest"> & {
  * Use `create(LogWriteRequestSchema)` to create a new message.
  */
 export const LogWriteRequestSchema: GenMessage<LogWriteRequest> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 11);
+  messageDesc(file_provider_v1_provider, 12);
 
 /**
  * @generated from message kleidi.provider.v1.KeystoreInfoRequest
@@ -376,7 +424,7 @@ export type KeystoreInfoRequest = Message<"kleidi.provider.v1.KeystoreInfoReques
  * Use `create(KeystoreInfoRequestSchema)` to create a new message.
  */
 export const KeystoreInfoRequestSchema: GenMessage<KeystoreInfoRequest> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 12);
+  messageDesc(file_provider_v1_provider, 13);
 
 /**
  * @generated from message kleidi.provider.v1.KeystoreInfo
@@ -395,7 +443,7 @@ export type KeystoreInfo = Message<"kleidi.provider.v1.KeystoreInfo"> & {
  * Use `create(KeystoreInfoSchema)` to create a new message.
  */
 export const KeystoreInfoSchema: GenMessage<KeystoreInfo> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 13);
+  messageDesc(file_provider_v1_provider, 14);
 
 /**
  * @generated from message kleidi.provider.v1.KeystoreSealRequest
@@ -427,7 +475,7 @@ export type KeystoreSealRequest = Message<"kleidi.provider.v1.KeystoreSealReques
  * Use `create(KeystoreSealRequestSchema)` to create a new message.
  */
 export const KeystoreSealRequestSchema: GenMessage<KeystoreSealRequest> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 14);
+  messageDesc(file_provider_v1_provider, 15);
 
 /**
  * @generated from message kleidi.provider.v1.KeystoreOpenRequest
@@ -461,7 +509,7 @@ export type KeystoreOpenRequest = Message<"kleidi.provider.v1.KeystoreOpenReques
  * Use `create(KeystoreOpenRequestSchema)` to create a new message.
  */
 export const KeystoreOpenRequestSchema: GenMessage<KeystoreOpenRequest> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 15);
+  messageDesc(file_provider_v1_provider, 16);
 
 /**
  * RFC 4880, 3.7.1.3, with SHA-256 over the salt and the passphrase's text.
@@ -508,7 +556,7 @@ export type KeystoreS2kRequest = Message<"kleidi.provider.v1.KeystoreS2kRequest"
  * Use `create(KeystoreS2kRequestSchema)` to create a new message.
  */
 export const KeystoreS2kRequestSchema: GenMessage<KeystoreS2kRequest> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 16);
+  messageDesc(file_provider_v1_provider, 17);
 
 /**
  * @generated from message kleidi.provider.v1.CryptoRandomRequest
@@ -527,7 +575,7 @@ export type CryptoRandomRequest = Message<"kleidi.provider.v1.CryptoRandomReques
  * Use `create(CryptoRandomRequestSchema)` to create a new message.
  */
 export const CryptoRandomRequestSchema: GenMessage<CryptoRandomRequest> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 17);
+  messageDesc(file_provider_v1_provider, 18);
 
 /**
  * @generated from message kleidi.provider.v1.CryptoDigestRequest
@@ -551,7 +599,7 @@ export type CryptoDigestRequest = Message<"kleidi.provider.v1.CryptoDigestReques
  * Use `create(CryptoDigestRequestSchema)` to create a new message.
  */
 export const CryptoDigestRequestSchema: GenMessage<CryptoDigestRequest> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 18);
+  messageDesc(file_provider_v1_provider, 19);
 
 /**
  * @generated from message kleidi.provider.v1.CryptoHmacRequest
@@ -578,7 +626,7 @@ export type CryptoHmacRequest = Message<"kleidi.provider.v1.CryptoHmacRequest"> 
  * Use `create(CryptoHmacRequestSchema)` to create a new message.
  */
 export const CryptoHmacRequestSchema: GenMessage<CryptoHmacRequest> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 19);
+  messageDesc(file_provider_v1_provider, 20);
 
 /**
  * @generated from message kleidi.provider.v1.CryptoHkdfRequest
@@ -617,7 +665,7 @@ export type CryptoHkdfRequest = Message<"kleidi.provider.v1.CryptoHkdfRequest"> 
  * Use `create(CryptoHkdfRequestSchema)` to create a new message.
  */
 export const CryptoHkdfRequestSchema: GenMessage<CryptoHkdfRequest> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 20);
+  messageDesc(file_provider_v1_provider, 21);
 
 /**
  * aead_seal and aead_open: AES-GCM, the key 16 or 32 bytes, the nonce 12, the tag the last 16 of the sealed data.
@@ -651,7 +699,7 @@ export type CryptoAeadRequest = Message<"kleidi.provider.v1.CryptoAeadRequest"> 
  * Use `create(CryptoAeadRequestSchema)` to create a new message.
  */
 export const CryptoAeadRequestSchema: GenMessage<CryptoAeadRequest> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 21);
+  messageDesc(file_provider_v1_provider, 22);
 
 /**
  * aes_cfb_encrypt and aes_cfb_decrypt: full-block (128 bit) feedback, the key 16 or 32 bytes, the iv 16.
@@ -680,7 +728,7 @@ export type CryptoCfbRequest = Message<"kleidi.provider.v1.CryptoCfbRequest"> & 
  * Use `create(CryptoCfbRequestSchema)` to create a new message.
  */
 export const CryptoCfbRequestSchema: GenMessage<CryptoCfbRequest> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 22);
+  messageDesc(file_provider_v1_provider, 23);
 
 /**
  * ecdh: the x coordinate of private_key * peer. Without peer: the public point of private_key.
@@ -715,7 +763,7 @@ export type CryptoEcdhRequest = Message<"kleidi.provider.v1.CryptoEcdhRequest"> 
  * Use `create(CryptoEcdhRequestSchema)` to create a new message.
  */
 export const CryptoEcdhRequestSchema: GenMessage<CryptoEcdhRequest> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 23);
+  messageDesc(file_provider_v1_provider, 24);
 
 /**
  * kleidi:tpm. enter waits for this provider's turn at its TPM and gives back what the last leave remembered.
@@ -730,7 +778,7 @@ export type TpmEnterRequest = Message<"kleidi.provider.v1.TpmEnterRequest"> & {
  * Use `create(TpmEnterRequestSchema)` to create a new message.
  */
 export const TpmEnterRequestSchema: GenMessage<TpmEnterRequest> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 24);
+  messageDesc(file_provider_v1_provider, 25);
 
 /**
  * @generated from message kleidi.provider.v1.TpmContext
@@ -749,7 +797,7 @@ export type TpmContext = Message<"kleidi.provider.v1.TpmContext"> & {
  * Use `create(TpmContextSchema)` to create a new message.
  */
 export const TpmContextSchema: GenMessage<TpmContext> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 25);
+  messageDesc(file_provider_v1_provider, 26);
 
 /**
  * A command of TPM 2.0 Part 3, header included, at most 4,096 bytes; the body of the reply is the TPM's response.
@@ -768,7 +816,7 @@ export type TpmTransmitRequest = Message<"kleidi.provider.v1.TpmTransmitRequest"
  * Use `create(TpmTransmitRequestSchema)` to create a new message.
  */
 export const TpmTransmitRequestSchema: GenMessage<TpmTransmitRequest> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 26);
+  messageDesc(file_provider_v1_provider, 27);
 
 /**
  * @generated from message kleidi.provider.v1.TpmLeaveRequest
@@ -787,7 +835,7 @@ export type TpmLeaveRequest = Message<"kleidi.provider.v1.TpmLeaveRequest"> & {
  * Use `create(TpmLeaveRequestSchema)` to create a new message.
  */
 export const TpmLeaveRequestSchema: GenMessage<TpmLeaveRequest> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 27);
+  messageDesc(file_provider_v1_provider, 28);
 
 /**
  * kleidi:state
@@ -806,7 +854,7 @@ export type StateGetRequest = Message<"kleidi.provider.v1.StateGetRequest"> & {
  * Use `create(StateGetRequestSchema)` to create a new message.
  */
 export const StateGetRequestSchema: GenMessage<StateGetRequest> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 28);
+  messageDesc(file_provider_v1_provider, 29);
 
 /**
  * @generated from message kleidi.provider.v1.StatePutRequest
@@ -830,5 +878,101 @@ export type StatePutRequest = Message<"kleidi.provider.v1.StatePutRequest"> & {
  * Use `create(StatePutRequestSchema)` to create a new message.
  */
 export const StatePutRequestSchema: GenMessage<StatePutRequest> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 29);
+  messageDesc(file_provider_v1_provider, 30);
+
+/**
+ * kleidi:net, to the one origin that is granted.
+ *
+ * @generated from message kleidi.provider.v1.NetRequest
+ */
+export type NetRequest = Message<"kleidi.provider.v1.NetRequest"> & {
+  /**
+   * As the grant lists it: GET, POST, PUT, PATCH, DELETE or HEAD.
+   *
+   * @generated from field: string method = 1;
+   */
+  method: string;
+
+  /**
+   * 1 to 1,024 characters, the first a "/". Segments of A-Z a-z 0-9 - . _ ~ ! $ & ' ( ) * + , ; = : @ between single slashes, none of them
+   * "." or "..". No percent sign, no query, no fragment.
+   *
+   * @generated from field: string path = 2;
+   */
+  path: string;
+
+  /**
+   * At most 16, each name once.
+   *
+   * @generated from field: repeated kleidi.provider.v1.NetHeader headers = 3;
+   */
+  headers: NetHeader[];
+
+  /**
+   * @generated from field: bytes body = 4;
+   */
+  body: Uint8Array;
+};
+
+/**
+ * Describes the message kleidi.provider.v1.NetRequest.
+ * Use `create(NetRequestSchema)` to create a new message.
+ */
+export const NetRequestSchema: GenMessage<NetRequest> = /*@__PURE__*/
+  messageDesc(file_provider_v1_provider, 31);
+
+/**
+ * @generated from message kleidi.provider.v1.NetHeader
+ */
+export type NetHeader = Message<"kleidi.provider.v1.NetHeader"> & {
+  /**
+   * Lower case.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * At most 1,024 printable ASCII characters.
+   *
+   * @generated from field: string value = 2;
+   */
+  value: string;
+};
+
+/**
+ * Describes the message kleidi.provider.v1.NetHeader.
+ * Use `create(NetHeaderSchema)` to create a new message.
+ */
+export const NetHeaderSchema: GenMessage<NetHeader> = /*@__PURE__*/
+  messageDesc(file_provider_v1_provider, 32);
+
+/**
+ * @generated from message kleidi.provider.v1.NetResponse
+ */
+export type NetResponse = Message<"kleidi.provider.v1.NetResponse"> & {
+  /**
+   * 200 to 599. A redirect is a response like any other; the host does not follow it.
+   *
+   * @generated from field: uint32 status = 1;
+   */
+  status: number;
+
+  /**
+   * @generated from field: repeated kleidi.provider.v1.NetHeader headers = 2;
+   */
+  headers: NetHeader[];
+
+  /**
+   * @generated from field: bytes body = 3;
+   */
+  body: Uint8Array;
+};
+
+/**
+ * Describes the message kleidi.provider.v1.NetResponse.
+ * Use `create(NetResponseSchema)` to create a new message.
+ */
+export const NetResponseSchema: GenMessage<NetResponse> = /*@__PURE__*/
+  messageDesc(file_provider_v1_provider, 33);
 

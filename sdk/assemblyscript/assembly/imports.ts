@@ -97,3 +97,6 @@ export declare function state_get(request: u64): u64;
 
 @external("kleidi:state", "put")
 export declare function state_put(request: u64): u64;
+
+@external("kleidi:net", "request")
+export declare function net_request(request: u64): u64;

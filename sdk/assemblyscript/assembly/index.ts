@@ -16,6 +16,7 @@ export {
   EncryptRequest,
   ProvisionReply,
   ProvisionRequest,
+  Setting,
   StatusReply,
   StatusRequest,
 } from "./messages";

@@ -29,14 +29,46 @@ export class Annotation {
   }
 }
 
+/** What the operator wrote under the key's `settings`. */
+export class Setting {
+  constructor(
+    public name: string = "",
+    public value: string = "",
+  ) {}
+
+  static decode(bytes: Uint8Array): Setting | null {
+    const reader = new Reader(bytes);
+    const it = new Setting();
+    while (reader.next()) {
+      if (reader.field === 1) it.name = reader.string();
+      else if (reader.field === 2) it.value = reader.string();
+      else reader.skip();
+    }
+    return reader.ok ? it : null;
+  }
+
+  encode(): Uint8Array {
+    return new Writer().string(1, this.name).string(2, this.value).finish();
+  }
+}
+
+/** Reads one setting of a request; the reader is not ok where it is none. */
+function addSetting(reader: Reader, settings: Setting[]): void {
+  const setting = Setting.decode(reader.bytesValue());
+  if (setting == null) reader.ok = false;
+  else settings.push(setting);
+}
+
 export class StatusRequest {
   key: string = "";
+  settings: Setting[] = [];
 
   static decode(bytes: Uint8Array): StatusRequest | null {
     const reader = new Reader(bytes);
     const it = new StatusRequest();
     while (reader.next()) {
       if (reader.field === 1) it.key = reader.string();
+      else if (reader.field === 2) addSetting(reader, it.settings);
       else reader.skip();
     }
     return reader.ok ? it : null;
@@ -48,6 +80,7 @@ export class EncryptRequest {
   version: string = "";
   plaintext: Uint8Array = new Uint8Array(0);
   associated_data: Uint8Array = new Uint8Array(0);
+  settings: Setting[] = [];
 
   static decode(bytes: Uint8Array): EncryptRequest | null {
     const reader = new Reader(bytes);
@@ -57,6 +90,7 @@ export class EncryptRequest {
       else if (reader.field === 2) it.version = reader.string();
       else if (reader.field === 3) it.plaintext = reader.bytesValue();
       else if (reader.field === 4) it.associated_data = reader.bytesValue();
+      else if (reader.field === 5) addSetting(reader, it.settings);
       else reader.skip();
     }
     return reader.ok ? it : null;
@@ -69,6 +103,7 @@ export class DecryptRequest {
   ciphertext: Uint8Array = new Uint8Array(0);
   associated_data: Uint8Array = new Uint8Array(0);
   annotations: Annotation[] = [];
+  settings: Setting[] = [];
 
   static decode(bytes: Uint8Array): DecryptRequest | null {
     const reader = new Reader(bytes);
@@ -82,7 +117,8 @@ export class DecryptRequest {
         const annotation = Annotation.decode(reader.bytesValue());
         if (annotation == null) reader.ok = false;
         else it.annotations.push(annotation);
-      } else reader.skip();
+      } else if (reader.field === 6) addSetting(reader, it.settings);
+      else reader.skip();
     }
     return reader.ok ? it : null;
   }
@@ -93,6 +129,7 @@ export class ProvisionRequest {
   key: string = "";
   scheme: string = "";
   imported: Uint8Array = new Uint8Array(0);
+  settings: Setting[] = [];
 
   static decode(bytes: Uint8Array): ProvisionRequest | null {
     const reader = new Reader(bytes);
@@ -101,6 +138,7 @@ export class ProvisionRequest {
       if (reader.field === 1) it.key = reader.string();
       else if (reader.field === 2) it.scheme = reader.string();
       else if (reader.field === 3) it.imported = reader.bytesValue();
+      else if (reader.field === 4) addSetting(reader, it.settings);
       else reader.skip();
     }
     return reader.ok ? it : null;

@@ -12,6 +12,7 @@ import {
   HostReply,
   ProvisionReply,
   ProvisionRequest,
+  Setting,
   StatusReply,
   StatusRequest,
 } from "../../assembly";
@@ -20,14 +21,15 @@ import { Reader, Writer } from "../../assembly/protobuf";
 
 export function StatusRequest_(): i32 {
   const it = StatusRequest.decode(readInput());
-  return it === null ? 1 : write(new Writer().string(1, it.key).finish());
+  if (it === null) return 1;
+  return write(settings(new Writer().string(1, it.key), 2, it.settings).finish());
 }
 
 export function EncryptRequest_(): i32 {
   const it = EncryptRequest.decode(readInput());
   if (it === null) return 1;
   const writer = new Writer().string(1, it.key).string(2, it.version).bytesValue(3, it.plaintext);
-  return write(writer.bytesValue(4, it.associated_data).finish());
+  return write(settings(writer.bytesValue(4, it.associated_data), 5, it.settings).finish());
 }
 
 export function DecryptRequest_(): i32 {
@@ -36,13 +38,14 @@ export function DecryptRequest_(): i32 {
   const writer = new Writer().string(1, it.key).string(2, it.version).bytesValue(3, it.ciphertext);
   writer.bytesValue(4, it.associated_data);
   for (let i = 0; i < it.annotations.length; i++) writer.element(5, it.annotations[i].encode());
-  return write(writer.finish());
+  return write(settings(writer, 6, it.settings).finish());
 }
 
 export function ProvisionRequest_(): i32 {
   const it = ProvisionRequest.decode(readInput());
   if (it === null) return 1;
-  return write(new Writer().string(1, it.key).string(2, it.scheme).bytesValue(3, it.imported).finish());
+  const writer = new Writer().string(1, it.key).string(2, it.scheme).bytesValue(3, it.imported);
+  return write(settings(writer, 4, it.settings).finish());
 }
 
 export function HostReply_(): i32 {
@@ -100,6 +103,11 @@ export function ProvisionReply_(): i32 {
     else reader.skip();
   }
   return reader.ok ? write(it.encode()) : 1;
+}
+
+function settings(writer: Writer, field: u32, all: Setting[]): Writer {
+  for (let i = 0; i < all.length; i++) writer.element(field, all[i].encode());
+  return writer;
 }
 
 function failure(outer: Reader): Failure {
