@@ -10,6 +10,7 @@ const SUBJECTS = {
   admission: "hash, read, reach and limit a module of 1 MB, beside compiling it",
   gate: "what the gate costs for each host call",
   tpm: "the tpm provider on a real swtpm, beside the local one and bare commands",
+  vault: "the vault provider on a real OpenBao, beside plain fetch and a Go plugin",
   "tpm-filter": "what the filter of TPM commands costs",
   neighbours: "what an honest provider's callers see of a neighbour that misbehaves (2 minutes)",
 } as const;

@@ -1,0 +1,240 @@
+/** A whole host whose KEK is in a real OpenBao: what it does, and how often it asks. */
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { KmsClient } from "../../host/grpc/client.ts";
+import { Fixture } from "../support/fixture.ts";
+import { OpenBao } from "../support/openbao.ts";
+import { keyRules, Setup } from "../support/openbao-setup.ts";
+import { untilWell } from "../support/tpm-node.ts";
+import { Front } from "../support/vault-front.ts";
+import { allowFor, vaultNode } from "../support/vault-node.ts";
+
+const plaintext = Uint8Array.from(Buffer.from("a DEK seed that nobody may hear!"));
+
+let bao: OpenBao;
+let setup: Setup;
+
+before(async () => {
+  bao = await OpenBao.dev();
+  setup = new Setup(bao);
+  await setup.transit();
+});
+
+after(() => bao.stop());
+
+interface World {
+  readonly fixture: Fixture;
+  readonly front: Front;
+  readonly client: KmsClient;
+}
+
+/** A host with a Transit key of its own. */
+async function inWorld(
+  name: string,
+  work: (world: World) => Promise<void>,
+  options: { interval?: string; rest?: Record<string, unknown> } = {},
+): Promise<void> {
+  await setup.key(name);
+  await setup.policy(name, keyRules(name));
+  const token = await setup.token({ policies: [name] });
+  const front = await Front.start(bao.url);
+  const fixture = vaultNode({
+    origin: front.origin,
+    token,
+    net: { allow: allowFor(name) },
+    key: { settings: { key: name } },
+    ...options,
+  });
+  const client = new KmsClient(fixture.socket);
+  try {
+    await work({ fixture, front, client });
+  } finally {
+    client.close();
+    await fixture.close();
+    await front.stop();
+  }
+}
+
+type Sealed = Awaited<ReturnType<KmsClient["encrypt"]>>;
+
+async function opens(client: KmsClient, sealed: Sealed): Promise<void> {
+  const { plaintext: back } = await client.decrypt(sealed);
+  assert.deepEqual(new Uint8Array(back), plaintext);
+}
+
+function code(expected: number) {
+  return (error: unknown) => {
+    const { code, details } = error as { code?: number; details?: string };
+    assert.equal(code, expected, String(error));
+    assert.match(details ?? "", /^Cannot /);
+    return true;
+  };
+}
+
+const [INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION] = [3, 5, 9];
+
+describe("a host with a KEK in OpenBao", () => {
+  test("what it encrypts it decrypts, and OpenBao keeps the key", () =>
+    inWorld("round", async ({ fixture, client }) => {
+      const host = await fixture.serve();
+      const sealed = await client.encrypt({ plaintext });
+      assert.match(Buffer.from(sealed.ciphertext).toString(), /^vault:v1:/);
+      assert.equal(sealed.keyId, (await client.status()).keyId);
+      await opens(client, sealed);
+      assert.equal(await Fixture.stop(host), 0);
+    }));
+
+  test("Status asks nobody; Encrypt asks once and reads back once; Decrypt asks once", () =>
+    inWorld(
+      "counted",
+      async ({ fixture, front, client }) => {
+        await fixture.serve();
+        const asked = () => ({
+          keys: front.count("/keys/counted"),
+          encrypt: front.count("/encrypt/counted"),
+          decrypt: front.count("/decrypt/counted"),
+          all: front.heard.length,
+        });
+        const start = asked();
+        for (let i = 0; i < 20; i++) await client.status();
+        assert.deepEqual(asked(), start);
+        const sealed = await client.encrypt({ plaintext });
+        assert.deepEqual(asked(), {
+          ...start,
+          encrypt: start.encrypt + 1,
+          decrypt: start.decrypt + 1,
+          all: start.all + 2,
+        });
+        for (let i = 0; i < 5; i++) await opens(client, sealed);
+        assert.deepEqual(asked(), {
+          ...start,
+          encrypt: start.encrypt + 1,
+          decrypt: start.decrypt + 6,
+          all: start.all + 7,
+        });
+      },
+      // The host's own probes must not be counted.
+      { interval: "60s" },
+    ));
+
+  test("a ciphertext that was changed, or of another key_id, is refused", () =>
+    inWorld("bound", async ({ fixture, client }) => {
+      await fixture.serve();
+      const sealed = await client.encrypt({ plaintext });
+      const changed = Uint8Array.from(sealed.ciphertext);
+      changed[changed.length - 3] = (changed[changed.length - 3] as number) ^ 1;
+      await assert.rejects(client.decrypt({ ...sealed, ciphertext: changed }), code(INVALID_ARGUMENT));
+      await assert.rejects(client.decrypt({ ...sealed, keyId: `k1.${"A".repeat(43)}` }), code(NOT_FOUND));
+      // The same ciphertext without its associated data would decrypt: it is bound.
+      const { status } = await bao.api("POST", "transit/decrypt/bound", {
+        ciphertext: Buffer.from(sealed.ciphertext).toString(),
+      });
+      assert.equal(status, 400);
+    }));
+
+  test("rotated under load: no call fails, the key_id moves once, everything decrypts", () =>
+    inWorld("rotated", async ({ fixture, client }) => {
+      await fixture.serve();
+      const first = await client.encrypt({ plaintext });
+      const all: Sealed[] = [];
+      let going = true;
+      const callers = Array.from({ length: 8 }, async () => {
+        while (going) {
+          const sealed = await client.encrypt({ plaintext });
+          all.push(sealed);
+          await opens(client, sealed);
+        }
+      });
+      const ids: string[] = [];
+      const watch = (async () => {
+        while (going) {
+          const { keyId } = await client.status();
+          if (ids.at(-1) !== keyId) ids.push(keyId);
+          await sleep(50);
+        }
+      })();
+      await setup.rotate("rotated");
+      await untilWell(async () => assert.ok(ids.length > 1));
+      await sleep(500);
+      going = false;
+      await Promise.all([...callers, watch]);
+      assert.equal(ids.length, 2);
+      assert.equal(ids[0], first.keyId);
+      const last = await client.encrypt({ plaintext });
+      assert.equal(last.keyId, ids[1]);
+      assert.match(Buffer.from(last.ciphertext).toString(), /^vault:v2:/);
+      // Each ciphertext names the version that its key_id says.
+      for (const { keyId, ciphertext } of all)
+        assert.ok(
+          Buffer.from(ciphertext)
+            .toString()
+            .startsWith(keyId === ids[0] ? "vault:v1:" : "vault:v2:"),
+        );
+      await opens(client, first);
+      await opens(client, last);
+    }));
+
+  test("what was written before min_decryption_version is refused as such, and read again when it is lowered", () =>
+    inWorld("minimum", async ({ fixture, client }) => {
+      await fixture.serve();
+      const old = await client.encrypt({ plaintext });
+      await setup.rotate("minimum");
+      await setup.configure("minimum", { min_decryption_version: 2 });
+      await assert.rejects(client.decrypt(old), code(FAILED_PRECONDITION));
+      assert.match(fixture.readLog(), /min_decryption_version/);
+      await setup.configure("minimum", { min_decryption_version: 1 });
+      await untilWell(() => opens(client, old));
+    }));
+
+  test("deleted and made anew under the same name, it is another key: never the same key_id", () =>
+    inWorld("remade", async ({ fixture, client }) => {
+      const host = await fixture.serve();
+      const old = await client.encrypt({ plaintext });
+      await setup.deleteKey("remade");
+      await untilWell(() => assert.rejects(client.status(), code(FAILED_PRECONDITION)));
+      await assert.rejects(client.encrypt({ plaintext }), code(FAILED_PRECONDITION));
+      // Two seconds, so that the times of creation differ.
+      await sleep(1100);
+      await setup.key("remade");
+      await Fixture.stop(host);
+      await fixture.serve();
+      const { keyId } = await client.status();
+      assert.notEqual(keyId, old.keyId);
+      await assert.rejects(client.decrypt(old), code(NOT_FOUND));
+      await opens(client, await client.encrypt({ plaintext }));
+    }));
+
+  test("a key that is missing is never made by Encrypt", () =>
+    inWorld("never", async ({ fixture, client }) => {
+      await fixture.serve();
+      await setup.deleteKey("never");
+      for (let i = 0; i < 3; i++) await assert.rejects(client.encrypt({ plaintext }));
+      assert.equal((await bao.api("GET", "transit/keys/never")).status, 404);
+    }));
+});
+
+test("a key in a namespace and under another mount", async () => {
+  const team = await setup.namespace("team-a");
+  await team.transit("kms");
+  await team.key("kek", {}, "kms");
+  await team.policy("kek", keyRules("kek", "kms"));
+  const token = await team.token({ policies: ["kek"] });
+  const fixture = vaultNode({
+    origin: bao.url,
+    token,
+    net: {
+      allow: allowFor("kek", "team-a/kms"),
+      credential: { vault: { auth: "token", file: "token", namespace: "team-a" } },
+    },
+    key: { settings: { namespace: "team-a", mount: "kms" } },
+  });
+  const client = new KmsClient(fixture.socket);
+  try {
+    await fixture.serve();
+    await opens(client, await client.encrypt({ plaintext }));
+  } finally {
+    client.close();
+    await fixture.close();
+  }
+});
