@@ -39,10 +39,17 @@ try {
 
 async function latency(fixture: Fixture, token: string): Promise<void> {
   const socket = join(fixture.folder, "peer.sock");
-  const peer = spawn(vaultpeer, ["-socket", socket, "-key", "kek"], {
-    env: { ...process.env, VAULT_ADDR: bao.url, VAULT_TOKEN: token, BAO_ADDR: bao.url, BAO_TOKEN: token },
-    stdio: ["ignore", "inherit", "inherit"],
-  });
+  const options = [
+    "-socket",
+    socket,
+    "-addr",
+    bao.url,
+    "-key",
+    "kek",
+    "-token-file",
+    join(fixture.folder, "token"),
+  ];
+  const peer = spawn(vaultpeer, options, { stdio: ["ignore", "inherit", "inherit"] });
   try {
     await answers(socket);
     const rows: Record<string, object> = {};
@@ -57,7 +64,8 @@ async function latency(fixture: Fixture, token: string): Promise<void> {
       };
       const loads: Record<string, Load[]> = {};
       for (let round = 0; round < ROUNDS; round++)
-        for (const [name, work] of Object.entries(subjects)) (loads[name] ??= []).push(await work());
+        for (const [name, work] of Object.entries(subjects))
+          loads[name] = [...(loads[name] ?? []), await work()];
       const base = summary(loads["fetch, no plugin: Decrypt"] ?? []);
       for (const [name, each] of Object.entries(loads)) {
         const { rps, p50, p99, failures } = summary(each);
