@@ -10,7 +10,7 @@ const OUT = resolve(import.meta.dirname, "../../.tmp/guests");
 const SECTION = "kleidi.provider";
 
 /** Folders with assembly/index.ts and provider.json. */
-const ASSEMBLYSCRIPT = ["misbehave", "crypto", "gossip", "tpm-raw"] as const;
+const ASSEMBLYSCRIPT = ["misbehave", "crypto", "gossip", "net-raw", "tpm-raw"] as const;
 
 /** What a manifest becomes: the manifest sections of the module, given the good one. */
 type Manifests = (good: string) => string[];
