@@ -2,7 +2,15 @@
 import { spawnSync } from "node:child_process";
 
 /** Everything that any test asks for. */
-export const PACKAGES = ["gnupg", "minisign", "python3", "swtpm", "swtpm-tools", "tpm2-tools"] as const;
+export const PACKAGES = [
+  "gnupg",
+  "minisign",
+  "openssl",
+  "python3",
+  "swtpm",
+  "swtpm-tools",
+  "tpm2-tools",
+] as const;
 export type Package = (typeof PACKAGES)[number];
 
 /** Throws with what to install where one is missing. */
