@@ -1,0 +1,95 @@
+/** A certificate authority of a test's own, and what it signs: servers, clients, and servers whose time has passed. */
+import { execFileSync } from "node:child_process";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { requireDebian } from "./debian.ts";
+
+/** Two PEM files. */
+export interface Certificate {
+  readonly cert: string;
+  readonly key: string;
+}
+
+export interface ServerNames {
+  /** beside localhost and 127.0.0.1 */
+  readonly names?: readonly string[];
+  /** it ended yesterday */
+  readonly expired?: boolean;
+}
+
+const DAY_MS = 86_400_000;
+
+/** What `openssl ca` wants to keep book with; the extensions come from a file for each certificate. */
+const BOOK = `[ca]
+default_ca = own
+[own]
+database = index.txt
+new_certs_dir = .
+rand_serial = yes
+unique_subject = no
+default_md = sha256
+policy = any
+[any]
+commonName = supplied
+`;
+
+export class Authority {
+  readonly folder: string;
+
+  /** @param folder is made; whose private keys lie in it */
+  constructor(folder: string, name = "kleidi test CA") {
+    requireDebian(["openssl"]);
+    this.folder = folder;
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    writeFileSync(join(folder, "ca.cnf"), BOOK);
+    writeFileSync(join(folder, "index.txt"), "");
+    this.#openssl("ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", "ca-key.pem");
+    const subject = ["-subj", `/CN=${name}`, "-days", "2"];
+    this.#openssl("req", "-x509", "-new", "-key", "ca-key.pem", ...subject, "-out", "ca.pem");
+  }
+
+  /** The file of the CA's own certificate. */
+  get file(): string {
+    return join(this.folder, "ca.pem");
+  }
+
+  get pem(): string {
+    return readFileSync(this.file, "utf8");
+  }
+
+  /** @param id names the files, and is the common name */
+  server(id: string, { names = [], expired = false }: ServerNames = {}): Certificate {
+    const all = ["DNS:localhost", "IP:127.0.0.1", ...names.map((name) => `DNS:${name}`)];
+    return this.#sign(id, "serverAuth", all, expired ? -DAY_MS : DAY_MS);
+  }
+
+  client(id: string): Certificate {
+    return this.#sign(id, "clientAuth", [`DNS:${id}`], DAY_MS);
+  }
+
+  #sign(id: string, usage: string, names: readonly string[], endsInMs: number): Certificate {
+    const [cert, key, request, extensions] = [`${id}.pem`, `${id}-key.pem`, `${id}.csr`, `${id}.cnf`];
+    writeFileSync(
+      join(this.folder, extensions),
+      `basicConstraints = CA:FALSE\nextendedKeyUsage = ${usage}\nsubjectAltName = ${names.join(",")}\n`,
+    );
+    this.#openssl("ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", key);
+    this.#openssl("req", "-new", "-key", key, "-subj", `/CN=${id}`, "-out", request);
+    const now = Date.now();
+    this.#openssl(
+      ...["ca", "-batch", "-notext", "-config", "ca.cnf", "-cert", "ca.pem", "-keyfile", "ca-key.pem"],
+      ...["-startdate", asn1Time(now - 2 * DAY_MS), "-enddate", asn1Time(now + endsInMs)],
+      ...["-extfile", extensions, "-in", request, "-out", cert],
+    );
+    return { cert: join(this.folder, cert), key: join(this.folder, key) };
+  }
+
+  #openssl(...args: string[]): void {
+    execFileSync("openssl", args, { cwd: this.folder, stdio: "pipe" });
+  }
+}
+
+/** GeneralizedTime of X.509 (RFC 5280, 4.1.2.5.2): 20260131235959Z. */
+function asn1Time(ms: number): string {
+  return `${new Date(ms).toISOString().replace(/[-:T]/g, "").slice(0, 14)}Z`;
+}
