@@ -3,8 +3,8 @@
  *
  *     npm test -- kms sandbox
  *
- * Debian's packages that tests run are installed where this is root; else it says which are missing. Where Go is missing, the
- * end-to-end tests are left out with one line; under CI=true that is a failure.
+ * Debian's packages that tests run are installed where this is root; else it says which are missing. Where Go is missing, the tests
+ * against servers that are built with it are left out with one line each; under CI=true that is a failure.
  */
 import { spawnSync } from "node:child_process";
 import { globSync } from "node:fs";
@@ -14,7 +14,11 @@ import { installDebian } from "./support/debian.ts";
 const root = join(import.meta.dirname, "..");
 const wanted = process.argv.slice(2);
 const ci = process.env.CI === "true";
-const E2E = "test/e2e/";
+/** Real servers that are built before the tests under a folder run. */
+const SERVERS = [
+  { tests: "test/e2e/", what: "a real kube-apiserver and etcd", build: "test/e2e/go/build.sh" },
+  { tests: "test/openbao/", what: "a real OpenBao", build: "test/openbao/build.sh" },
+] as const;
 const files = globSync(
   [
     "host/**/*.test.ts",
@@ -45,21 +49,23 @@ if (wanted.length === 0) {
 }
 const remedy = installDebian();
 if (remedy !== undefined) stop(`Cannot test: ${remedy}`);
-const left =
-  files.some((file) => file.startsWith(E2E)) && !buildServers()
-    ? files.filter((file) => !file.startsWith(E2E))
-    : files;
+const left = SERVERS.reduce(
+  (kept, server) =>
+    kept.some((file) => file.startsWith(server.tests)) && !built(server)
+      ? kept.filter((file) => !file.startsWith(server.tests))
+      : kept,
+  files,
+);
 step("tests", process.execPath, ["--test", "--test-concurrency=2", ...left]);
 
-/** The real kube-apiserver, etcd and envelope client; false where they cannot be had and need not be. */
-function buildServers(): boolean {
-  const found = spawnSync("go", ["version"]).status === 0;
-  if (found) {
-    step("servers for the end-to-end tests", "bash", [join(root, "test/e2e/go/build.sh")]);
+/** False where it cannot be had and need not be. */
+function built({ tests, what, build }: (typeof SERVERS)[number]): boolean {
+  if (spawnSync("go", ["version"]).status === 0) {
+    step(`${what}, for ${tests}`, "bash", [join(root, build)]);
     return true;
   }
-  if (ci) stop("Cannot run the end-to-end tests: Go is missing, and CI=true forbids leaving them out");
-  console.log("Left out: test/e2e (a real kube-apiserver and etcd), because there is no Go on the PATH");
+  if (ci) stop(`Cannot run ${tests}: Go is missing, and CI=true forbids leaving it out`);
+  console.log(`Left out: ${tests} (${what}), because there is no Go on the PATH`);
   return false;
 }
 
