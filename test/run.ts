@@ -14,10 +14,10 @@ import { installDebian } from "./support/debian.ts";
 const root = join(import.meta.dirname, "..");
 const wanted = process.argv.slice(2);
 const ci = process.env.CI === "true";
-/** Real servers that are built before the tests under a folder run. */
+/** Real servers that are built before the tests with such a path run. */
 const SERVERS = [
-  { tests: "test/e2e/", what: "a real kube-apiserver and etcd", build: "test/e2e/go/build.sh" },
-  { tests: "test/openbao/", what: "a real OpenBao", build: "test/openbao/build.sh" },
+  { tests: /^test\/e2e\//, what: "a real kube-apiserver and etcd", build: "test/e2e/go/build.sh" },
+  { tests: /openbao|vault/, what: "a real OpenBao", build: "test/openbao/build.sh" },
 ] as const;
 const files = globSync(
   [
@@ -51,21 +51,21 @@ const remedy = installDebian();
 if (remedy !== undefined) stop(`Cannot test: ${remedy}`);
 const left = SERVERS.reduce(
   (kept, server) =>
-    kept.some((file) => file.startsWith(server.tests)) && !built(server)
-      ? kept.filter((file) => !file.startsWith(server.tests))
+    kept.some((file) => server.tests.test(file)) && !built(server)
+      ? kept.filter((file) => !server.tests.test(file))
       : kept,
   files,
 );
 step("tests", process.execPath, ["--test", "--test-concurrency=2", ...left]);
 
 /** False where it cannot be had and need not be. */
-function built({ tests, what, build }: (typeof SERVERS)[number]): boolean {
+function built({ what, build }: (typeof SERVERS)[number]): boolean {
   if (spawnSync("go", ["version"]).status === 0) {
-    step(`${what}, for ${tests}`, "bash", [join(root, build)]);
+    step(what, "bash", [join(root, build)]);
     return true;
   }
-  if (ci) stop(`Cannot run ${tests}: Go is missing, and CI=true forbids leaving it out`);
-  console.log(`Left out: ${tests} (${what}), because there is no Go on the PATH`);
+  if (ci) stop(`Cannot run the tests with ${what}: Go is missing, and CI=true forbids leaving them out`);
+  console.log(`Left out: the tests with ${what}, because there is no Go on the PATH`);
   return false;
 }
 
