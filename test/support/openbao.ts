@@ -1,93 +1,76 @@
 /**
  * A real OpenBao for a test, on loopback: in dev mode over plain http, or with file storage and TLS, where it can be sealed, killed
- * and started again. Built by test/openbao/build.sh. What a test wants in it is made by openbao-setup.ts.
+ * and started again, or two of them, of which one is the standby. Built by test/openbao/build.sh. What a test wants in it is made by
+ * openbao-setup.ts.
  */
 import { randomBytes } from "node:crypto";
-import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { request as httpRequest, type IncomingHttpHeaders, type OutgoingHttpHeaders } from "node:http";
-import { request as httpsRequest } from "node:https";
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Authority, type Certificate, type ServerNames } from "./certificates.ts";
+import { Authority, type ServerNames } from "./certificates.ts";
+import { type Answer, type Ask, ask, type Body, type Login } from "./openbao-api.ts";
 import { freePort, ServerProcess } from "./openbao-server.ts";
 
-/** What the API answers with; which of them depends on the path. */
-export interface Body {
-  readonly data?: Readonly<Record<string, unknown>> | null;
-  readonly auth?: { readonly client_token: string; readonly policies: readonly string[] } | null;
-  readonly errors?: readonly string[];
-  readonly [field: string]: unknown;
-}
-
-export interface Answer {
-  readonly status: number;
-  readonly headers: IncomingHttpHeaders;
-  /** The body as it came; `body` is {} where that is no JSON object. */
-  readonly text: string;
-  readonly body: Body;
-}
-
-export interface Ask {
-  readonly token?: string | undefined;
-  /** for the auth method "cert" */
-  readonly client?: Certificate | undefined;
-  readonly headers?: OutgoingHttpHeaders;
-}
-
-/** How to log in by one of the auth methods. */
-export interface Login extends Pick<Ask, "client"> {
-  readonly path: string;
-  readonly body: Readonly<Record<string, unknown>>;
-}
+export type { Answer, Ask, Body, Login };
 
 export interface TlsOptions extends ServerNames {
   /** false: leaves it as it is on the first day, without keys and sealed */
   readonly init?: boolean;
+  /** "raft" can have a standby; "file" (the default) starts faster */
+  readonly storage?: "file" | "raft";
 }
 
 export class OpenBao {
   readonly folder = mkdtempSync(join(tmpdir(), "kleidi-openbao-"));
   readonly #server = new ServerProcess(this.folder);
   readonly #authority: Authority | undefined;
+  readonly #storage: "file" | "raft" | undefined;
   #rootToken = `root-${randomBytes(8).toString("hex")}`;
   #unsealKey = "";
   #port = 0;
+  #clusterPort = 0;
 
-  private constructor(tls: boolean) {
-    this.#authority = tls ? new Authority(join(this.folder, "pki")) : undefined;
+  private constructor(storage?: "file" | "raft") {
+    this.#storage = storage;
+    this.#authority = storage === undefined ? undefined : new Authority(join(this.folder, "pki"));
   }
 
   /** In memory, unsealed, over http: what it holds is gone when it ends. */
   static dev(): Promise<OpenBao> {
-    return OpenBao.#make(false, async () => {});
+    return new OpenBao().#first(async () => {});
   }
 
-  /** In files, over TLS by a CA of its own; one unseal key. */
-  static tls({ init = true, ...names }: TlsOptions = {}): Promise<OpenBao> {
-    return OpenBao.#make(
-      true,
-      async (server) => {
-        if (!init) return;
-        await server.init();
-        await server.unseal();
-      },
-      names,
-    );
+  /** On disk, over TLS by a CA of its own; one unseal key. */
+  static tls({ init = true, storage = "file", ...names }: TlsOptions = {}): Promise<OpenBao> {
+    const server = new OpenBao(storage);
+    return server.#first(async () => {
+      if (!init) return;
+      await server.init();
+      await server.unseal();
+    }, names);
   }
 
-  static async #make(
-    tls: boolean,
-    ready: (server: OpenBao) => Promise<void>,
-    names: ServerNames = {},
-  ): Promise<OpenBao> {
-    const server = new OpenBao(tls);
+  /** Two with the same storage; they change places when the active one steps down, is sealed or ends. */
+  static async pair(): Promise<{ active: OpenBao; standby: OpenBao }> {
+    const active = await OpenBao.tls({ storage: "raft" });
+    const standby = new OpenBao("raft");
     try {
-      if (tls) server.serverCertificate(names);
-      await server.#listen();
-      await ready(server);
-      return server;
+      await standby.#first(() => standby.#join(active));
+      return { active, standby };
     } catch (error) {
-      await server.stop();
+      await active.stop();
+      throw error;
+    }
+  }
+
+  async #first(ready: () => Promise<void>, names: ServerNames = {}): Promise<OpenBao> {
+    try {
+      if (this.#authority !== undefined) this.serverCertificate(names);
+      await this.#listen();
+      await ready();
+      return this;
+    } catch (error) {
+      await this.stop();
       throw error;
     }
   }
@@ -119,7 +102,7 @@ export class OpenBao {
     return this.#authority;
   }
 
-  /** Makes the certificate that is presented from the next start, or the next reload(), on. */
+  /** Makes the certificate that is presented from the next start or SIGHUP on. */
   serverCertificate(names: ServerNames): void {
     const made = this.authority.server("server", names);
     copyFileSync(made.cert, join(this.folder, "tls.pem"));
@@ -128,43 +111,8 @@ export class OpenBao {
 
   /** One request, whatever is answered. `path` is what follows /v1/. */
   api(method: string, path: string, body?: unknown, token: string | Ask = this.#rootToken): Promise<Answer> {
-    const ask = typeof token === "string" ? { token } : token;
-    const sent = body === undefined ? undefined : JSON.stringify(body);
-    const options = {
-      method,
-      agent: false as const,
-      headers: {
-        ...(ask.token === undefined ? {} : { "x-vault-token": ask.token }),
-        ...(sent === undefined ? {} : { "content-type": "application/json" }),
-        ...ask.headers,
-      },
-      ...(ask.client === undefined
-        ? {}
-        : { cert: readFileSync(ask.client.cert), key: readFileSync(ask.client.key) }),
-      ...(this.#authority === undefined
-        ? {}
-        : // Whoever asks here set this server up: a certificate that has expired is for others to stumble over.
-          { ca: this.#authority.pem, rejectUnauthorized: false }),
-    };
-    return new Promise((resolve, reject) => {
-      const url = new URL(`/v1/${path}`, this.url);
-      const outgoing = (this.#authority === undefined ? httpRequest : httpsRequest)(
-        url,
-        options,
-        (incoming) => {
-          const chunks: Buffer[] = [];
-          incoming.on("data", (chunk) => chunks.push(chunk));
-          incoming.once("error", reject);
-          incoming.once("end", () => {
-            const text = Buffer.concat(chunks).toString();
-            const { statusCode: status = 0, headers } = incoming;
-            resolve({ status, headers, text, body: parse(text) });
-          });
-        },
-      );
-      outgoing.once("error", reject);
-      outgoing.end(sent);
-    });
+    const by = typeof token === "string" ? { token } : token;
+    return ask(method, new URL(`/v1/${path}`, this.url), body, by);
   }
 
   /** The same where anything but a 2xx is a fault of the test. */
@@ -191,11 +139,15 @@ export class OpenBao {
     await this.must("PUT", "sys/seal");
   }
 
-  /** Resolves when it serves. */
+  /** Resolves when it serves, or stands by. */
   async unseal(): Promise<void> {
     await this.must("PUT", "sys/unseal", { key: this.#unsealKey }, {});
-    const serves = async () => (await this.api("GET", "sys/health", undefined, {})).status === 200;
-    await this.#server.until(serves);
+    await this.#untilHealth(this.#storage === "raft" ? [200, 429] : [200]);
+  }
+
+  /** Gives its place to the standby, and does not want it back for ten seconds. */
+  async stepDown(): Promise<void> {
+    await this.must("PUT", "sys/step-down");
   }
 
   /** Ends it and starts it at the same address: with files it is sealed then, in dev mode it is empty. */
@@ -219,8 +171,9 @@ export class OpenBao {
     this.#server.signal(name);
   }
 
+  /** For good: nothing of it is left, so there is nothing to end well. */
   async stop(): Promise<void> {
-    await this.#server.end();
+    await this.#server.end("SIGKILL");
     rmSync(this.folder, { recursive: true, force: true });
   }
 
@@ -228,6 +181,7 @@ export class OpenBao {
   async #listen(): Promise<void> {
     for (let left = 3; ; left--) {
       this.#port = await freePort();
+      this.#clusterPort = await freePort();
       try {
         await this.#start();
         return;
@@ -247,26 +201,48 @@ export class OpenBao {
       );
       return;
     }
-    const config = join(this.folder, "bao.json");
-    const tcp = {
-      address,
-      tls_cert_file: join(this.folder, "tls.pem"),
-      tls_key_file: join(this.folder, "tls-key.pem"),
+    const path = join(this.folder, "data");
+    mkdirSync(path, { recursive: true });
+    const config = {
+      storage:
+        this.#storage === "file"
+          ? { file: { path } }
+          : { raft: { path, node_id: address, performance_multiplier: "1" } },
+      listener: [
+        {
+          tcp: {
+            address,
+            cluster_address: `127.0.0.1:${this.#clusterPort}`,
+            tls_cert_file: join(this.folder, "tls.pem"),
+            tls_key_file: join(this.folder, "tls-key.pem"),
+          },
+        },
+      ],
+      api_addr: this.url,
+      cluster_addr: `https://127.0.0.1:${this.#clusterPort}`,
     };
-    const storage = { file: { path: join(this.folder, "data") } };
-    writeFileSync(config, JSON.stringify({ storage, listener: [{ tcp }], api_addr: this.url }));
+    const file = join(this.folder, "bao.json");
+    writeFileSync(file, JSON.stringify(config));
     await this.#server.start(
-      ["server", `-config=${config}`],
+      ["server", `-config=${file}`],
       async () => (await this.api("GET", "sys/seal-status", undefined, {})).status === 200,
     );
   }
-}
 
-function parse(text: string): Body {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === "object" && value !== null ? (value as Body) : {};
-  } catch {
-    return {};
+  async #join(active: OpenBao): Promise<void> {
+    this.#rootToken = active.#rootToken;
+    this.#unsealKey = active.#unsealKey;
+    const leader = { leader_api_addr: active.url, leader_ca_cert: active.authority.pem };
+    await this.must("POST", "sys/storage/raft/join", leader, {});
+    await this.must("PUT", "sys/unseal", { key: this.#unsealKey }, {});
+    await this.#untilHealth([429]);
+  }
+
+  /** 200: it serves. 429: it stands by. */
+  async #untilHealth(statuses: readonly number[]): Promise<void> {
+    await this.#server.until(async () => {
+      const { status } = await this.api("GET", "sys/health", undefined, {});
+      return statuses.includes(status);
+    });
   }
 }
