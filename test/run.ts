@@ -56,7 +56,8 @@ const left = SERVERS.reduce(
       : kept,
   files,
 );
-step("tests", process.execPath, ["--test", "--test-concurrency=2", ...left]);
+// Without a file, node would look for tests itself.
+if (left.length > 0) step("tests", process.execPath, ["--test", "--test-concurrency=2", ...left]);
 
 /** False where it cannot be had and need not be. */
 function built({ what, build }: (typeof SERVERS)[number]): boolean {
