@@ -161,6 +161,8 @@ export interface LoginConfig {
   readonly scheme?: string;
 }
 
+export const VAULT_AUTHS = ["token", "approle", "kubernetes", "jwt", "userpass", "cert"] as const;
+
 /** Ready-made recipes for HashiCorp Vault and OpenBao; `mount` is where the auth method is mounted, by default its name. */
 export type VaultLoginConfig = { readonly namespace?: string; readonly mount?: string } & (
   | { readonly auth: "token"; readonly file: string }
@@ -217,6 +219,8 @@ export interface KeyConfig {
 export interface StatusConfig {
   /** Milliseconds between two probes of every key in the background: 1000 to 60000. */
   readonly intervalMs: number;
+  /** Probes in a row that name a new version before it is written with: 1 to 10. */
+  readonly stableProbes: number;
 }
 
 export interface AdminConfig {

@@ -27,6 +27,20 @@ export interface ProviderOutline {
   readonly records: readonly unknown[];
   /** Whether it has the key signatures. */
   readonly signed: boolean;
+  /** What stands under grants.net. */
+  readonly net: NetOutline | undefined;
+}
+
+export interface NetOutline {
+  readonly origin: unknown;
+  /** Whether it has the key tls, and in it the key certificate. */
+  readonly tls: boolean;
+  readonly certificate: boolean;
+  readonly headers: readonly unknown[];
+  /** Of credential.vault. */
+  readonly auth: unknown;
+  /** What stands as header in any credential. */
+  readonly credentialHeaders: readonly unknown[];
 }
 
 export interface TrustOutline {
@@ -85,7 +99,22 @@ function providerOutline(name: string, value: unknown): ProviderOutline {
   });
   const meant = PROVIDER_NAME.test(lower(name)) ? lower(name) : name;
   const signed = Object.hasOwn(mapping(value) ?? {}, "signatures");
-  return { name, meant, granted, records: isShort(records) ? records : [], signed };
+  const net = netOutline(mapping(grants?.net));
+  return { name, meant, granted, records: isShort(records) ? records : [], signed, net };
+}
+
+function netOutline(net: Readonly<Record<string, unknown>> | undefined): NetOutline | undefined {
+  if (net === undefined) return undefined;
+  const { origin, headers } = net;
+  const credential = mapping(net.credential);
+  return {
+    origin,
+    tls: Object.hasOwn(net, "tls"),
+    certificate: Object.hasOwn(mapping(net.tls) ?? {}, "certificate"),
+    headers: isShort(headers) ? headers : [],
+    auth: mapping(credential?.vault)?.auth,
+    credentialHeaders: [mapping(credential?.file)?.header, mapping(credential?.login)?.header],
+  };
 }
 
 function trustOutline(value: unknown): TrustOutline {

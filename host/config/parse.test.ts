@@ -437,7 +437,7 @@ test("parseConfig resolves paths and units", () => {
       },
     ],
     keys: [{ name: "kek", provider: "local", use: "active" }],
-    status: { intervalMs: 30_000 },
+    status: { intervalMs: 30_000, stableProbes: 3 },
     log: { level: "debug" },
   } satisfies Config);
 });
@@ -484,7 +484,7 @@ log: { file: k.log }
       },
     ],
     keys: [{ name: "kek", provider: "local", use: "active", version: "v1" }],
-    status: { intervalMs: 10_000 },
+    status: { intervalMs: 10_000, stableProbes: 3 },
     log: { level: "info", file: "/e/k.log" },
   } satisfies Config);
 });

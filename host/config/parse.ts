@@ -4,6 +4,7 @@ import type { Config, GrantsConfig, ProviderConfig, RevokedConfig, TrustConfig }
 import { ConfigError, type ConfigFault } from "./config-error.ts";
 import { Document } from "./document.ts";
 import { faultsOf } from "./faults.ts";
+import { netOf } from "./net.ts";
 import { brokenRules } from "./rules.ts";
 import { type RawConfig, SCHEMA } from "./schema.ts";
 
@@ -64,7 +65,7 @@ function configOf(raw: RawConfig, file: string): Config {
         module: absolute(provider.module),
         sha256: provider.sha256,
         ...(trust === undefined ? {} : { signatures: signatures.map(absolute) }),
-        grants: grantsOf(provider.grants),
+        grants: grantsOf(provider.grants, absolute),
         limits: {
           memoryBytes: memory,
           inputBytes: input,
@@ -74,13 +75,14 @@ function configOf(raw: RawConfig, file: string): Config {
         },
       };
     }),
-    keys: raw.keys.map(({ name, provider, use, version }) => ({
+    keys: raw.keys.map(({ name, provider, use, version, settings }) => ({
       name,
       provider,
       use,
       ...(version === undefined ? {} : { version }),
+      ...(settings === undefined ? {} : { settings: sorted(settings) }),
     })),
-    status: { intervalMs: raw.status.interval },
+    status: { intervalMs: raw.status.interval, stableProbes: raw.status.stableProbes },
     ...(raw.admin === undefined ? {} : { admin: raw.admin.listen }),
     log: { level: log.level, ...(log.file === undefined ? {} : { file: absolute(log.file) }) },
   };
@@ -102,7 +104,10 @@ function trustOf({ keys, threshold, revoked }: NonNullable<RawConfig["trust"]>):
 }
 
 /** What is not granted is not there. */
-function grantsOf({ keystore, tpm, state }: RawConfig["providers"][string]["grants"]): GrantsConfig {
+function grantsOf(
+  { keystore, tpm, state, net }: RawConfig["providers"][string]["grants"],
+  absolute: (path: string) => string,
+): GrantsConfig {
   return {
     ...(keystore === undefined ? {} : { keystore: { ...keystore, keys: keystore.keys ?? [] } }),
     ...(tpm === undefined
@@ -116,7 +121,13 @@ function grantsOf({ keystore, tpm, state }: RawConfig["providers"][string]["gran
           },
         }),
     ...(state === undefined ? {} : { state }),
+    ...(net === undefined ? {} : { net: netOf(net, absolute) }),
   };
+}
+
+function sorted(settings: Readonly<Record<string, string>>): Record<string, string> {
+  const names = Object.keys(settings).sort();
+  return Object.fromEntries(names.map((name) => [name, settings[name] ?? ""]));
 }
 
 function frozen<T extends object>(value: T): T {

@@ -3,6 +3,7 @@ import { isIPv4 } from "node:net";
 import { z } from "zod";
 import { HIERARCHIES, RPCS } from "./config.ts";
 import { count, field, KEY_NAME, keyName, lower, nearestOf, path, quantity } from "./field.ts";
+import { net } from "./net-schema.ts";
 import { duration, memory } from "./units.ts";
 
 /** Names become parts of log lines and metric labels. */
@@ -16,7 +17,7 @@ function isTpmDevice(text: string): boolean {
 }
 
 /** Narrows any grant to some RPCs. */
-const rpcs = () =>
+export const rpcs = () =>
   field(
     z
       .array(
@@ -199,6 +200,7 @@ const grants = field(
           absent: "no record",
         },
       ),
+      net: net(rpcs()),
     })
     .prefault({}),
   {

@@ -6,6 +6,7 @@ import { resolve } from "node:path";
 import type { ConfigFault } from "./config-error.ts";
 import type { Document } from "./document.ts";
 import { lineFor } from "./faults.ts";
+import { NET_RULES } from "./net-rules.ts";
 import {
   areNamed,
   isCalled,
@@ -160,6 +161,7 @@ export const RULES: readonly Rule[] = [
     },
   },
   ...TRUST_RULES,
+  ...NET_RULES,
   {
     says: "A record is granted once, to one provider.",
     *check({ document, providers = [] }) {

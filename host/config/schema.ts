@@ -5,7 +5,7 @@
 import { isIP } from "node:net";
 import { z } from "zod";
 import { LOG_LEVELS } from "./config.ts";
-import { field, KEY_NAME, keyName, lower, nearestOf, path, quantity } from "./field.ts";
+import { count, field, KEY_NAME, keyName, lower, nearestOf, path, quantity } from "./field.ts";
 import { providers } from "./provider-schema.ts";
 import { trust } from "./trust-schema.ts";
 import { duration } from "./units.ts";
@@ -124,6 +124,27 @@ const key = field(
         absent: "any version",
       },
     ),
+    settings: field(
+      z
+        .record(
+          z.string(),
+          field(z.string().regex(/^[\x20-\x7e]{1,256}$/), {
+            expected: "1 to 256 printable ASCII characters",
+            meaning: "A setting of the provider's own: its page says which there are.",
+            example: "transit",
+          }),
+        )
+        .refine((all) => Object.keys(all).length <= 16)
+        .refine((all) => Object.keys(all).every((name) => /^[A-Za-z][A-Za-z0-9]{0,31}$/.test(name)))
+        .optional(),
+      {
+        expected: "a mapping of at most 16 names of letters and digits to text",
+        meaning:
+          "What the provider needs to find the key in its KMS. It is given to the provider, so no secret belongs here.",
+        example: "{ mount: transit, key: kek }",
+        absent: "none",
+      },
+    ),
   }),
   {
     expected: "a mapping with the keys name, provider and use",
@@ -146,10 +167,16 @@ const status = field(
         meaning: "How often every key is probed in the background. Units: ms, s.",
         example: "10s",
       }),
+      stableProbes: count(
+        1,
+        10,
+        3,
+        "How many probes in a row must name a new version of a key before new objects are written with it.",
+      ),
     })
     .prefault({}),
   {
-    expected: "a mapping with the key interval",
+    expected: "a mapping with the keys interval and stableProbes",
     meaning: "How kleidi watches its keys.",
     example: "{ interval: 10s }",
     absent: "every setting at its default",

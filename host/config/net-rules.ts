@@ -1,0 +1,63 @@
+/** What crosses keys of `grants.net`. */
+import type { ConfigFault } from "./config-error.ts";
+import type { NetOutline, Outline } from "./outline.ts";
+import type { Rule } from "./rules.ts";
+import type { Path } from "./text.ts";
+
+export const NET_RULES: readonly Rule[] = [
+  {
+    says: "A grant of an `http` origin has no `tls`: nothing there would look at it.",
+    *check(outline) {
+      for (const { net, path } of nets(outline)) {
+        if (!net.tls || typeof net.origin !== "string" || !net.origin.startsWith("http:")) continue;
+        yield fault(outline, [...path, "tls"], {
+          expected: "no tls under an http origin",
+          actual: "tls",
+          remedy: "remove the key, or write: origin: https://…",
+        });
+      }
+    },
+  },
+  {
+    says: "`auth: cert` needs the host's own certificate, `tls.certificate`.",
+    *check(outline) {
+      for (const { net, path } of nets(outline)) {
+        if (net.auth !== "cert" || net.certificate) continue;
+        yield fault(outline, [...path, "credential", "vault", "auth"], {
+          expected: "another auth method, or a certificate to log in with",
+          actual: "cert without tls.certificate",
+          remedy: "write: tls: { certificate: /etc/kleidi/client.pem, key: /etc/kleidi/client-key.pem }",
+        });
+      }
+    },
+  },
+  {
+    says: "The header of a credential is not among the `headers` that the provider may set.",
+    *check(outline) {
+      for (const { net, path } of nets(outline)) {
+        for (const [i, header] of net.headers.entries()) {
+          if (typeof header !== "string" || !net.credentialHeaders.includes(header)) continue;
+          yield fault(outline, [...path, "headers", i], {
+            expected: "a header that is not the credential's",
+            actual: "the header that carries the token",
+            remedy: "remove it",
+          });
+        }
+      }
+    },
+  },
+];
+
+function* nets({ providers = [] }: Outline): Iterable<{ net: NetOutline; path: Path }> {
+  for (const { name, net } of providers) {
+    if (net !== undefined) yield { net, path: ["providers", name, "grants", "net"] };
+  }
+}
+
+function fault(
+  { document }: Outline,
+  path: Path,
+  says: { expected: string; actual: string; remedy: string },
+): ConfigFault {
+  return document.fault(path, says);
+}

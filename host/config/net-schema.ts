@@ -1,0 +1,210 @@
+/** The shape of `grants.net`: one origin, what may be asked of it, how it is reached. net-rules.ts has what crosses keys. */
+import { isIP, isIPv4 } from "node:net";
+import { z } from "zod";
+import { credential } from "./credential-schema.ts";
+import { count, field, nearestOf, path, quantity } from "./field.ts";
+import { ALLOWED_PATH, HEADER, METHODS, RESERVED_HEADERS } from "./net-words.ts";
+import { duration, memory } from "./units.ts";
+
+const NAME = /^(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*$/;
+
+function isLoopback(host: string): boolean {
+  return host === "[::1]" || (isIPv4(host) && host.startsWith("127."));
+}
+
+/** With the port written out; undefined for what is no origin, or in the clear to another machine. */
+export function originOf(text: string): string | undefined {
+  const [, scheme = "", host = "", port] =
+    /^(https?):\/\/(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(?::([1-9][0-9]{0,4}))?\/?$/.exec(text) ?? [];
+  const inner = host.replace(/^\[(.*)\]$/, "$1");
+  const isAddress = isIP(inner) === (host.startsWith("[") ? 6 : 4);
+  // a name whose last label is a number is read as an address by some
+  const isName = NAME.test(host) && !/(^|\.)[0-9]+$/.test(host);
+  const number = Number(port ?? (scheme === "https" ? 443 : 80));
+  if (!(isAddress || isName) || number > 65_535) return undefined;
+  if (scheme === "http" && !isLoopback(host)) return undefined;
+  return `${scheme}://${host}:${number}`;
+}
+
+function isNetwork(text: string): boolean {
+  const [, address = "", bits] = /^([0-9a-fA-F.:]+)\/(0|[1-9][0-9]{0,2})$/.exec(text) ?? [];
+  const kind = isIP(address);
+  return kind !== 0 && Number(bits) <= (kind === 4 ? 32 : 128);
+}
+
+const allowed = field(
+  z.string().transform((text, context) => {
+    const [, method = "", path = ""] = /^([A-Z]+) (\S+)$/.exec(text) ?? [];
+    if (METHODS.some((known) => known === method) && ALLOWED_PATH.test(path)) return { method, path };
+    context.issues.push({ code: "custom", input: text });
+    return z.NEVER;
+  }),
+  {
+    expected: `${METHODS.join(", ")}, a space, and a path without query, percent signs and dot segments`,
+    meaning: "One request. A path that ends in a slash allows everything under it.",
+    example: "POST /v1/transit/encrypt/kek-2026",
+    suggest: (source) => {
+      const [, method = "", path = ""] = /^\s*([A-Za-z]+)\s+\/*(\S*)\s*$/.exec(source) ?? [];
+      return `${method.toUpperCase()} /${path.replace(/[?#].*$/, "").replaceAll(/\/{2,}/g, "/")}`;
+    },
+  },
+);
+
+const header = field(
+  z.string().refine((name) => HEADER.test(name) && !RESERVED_HEADERS.has(name)),
+  {
+    expected: "a header's name in lower case, and none that HTTP or the host keeps for itself",
+    meaning: "A header.",
+    example: "content-type",
+    suggest: (source) => source.toLowerCase(),
+  },
+);
+
+const tls = field(
+  z
+    .strictObject({
+      ca: field(path().optional(), {
+        expected: "the path of a PEM file",
+        meaning: "The certificates that the server's must be by. No other one counts then.",
+        example: "/etc/kleidi/vault-ca.pem",
+        absent: "those that Node comes with",
+      }),
+      serverName: field(
+        z
+          .string()
+          .refine((name) => NAME.test(name))
+          .optional(),
+        {
+          expected: "a host name in lower case",
+          meaning: "The name that the server's certificate must have.",
+          example: "vault.internal",
+          absent: "the origin's host",
+          suggest: (source) => source.toLowerCase().replace(/\.$/, ""),
+        },
+      ),
+      certificate: field(path().optional(), {
+        expected: "the path of a PEM file",
+        meaning: "The host's own certificate, and those that lead to the CA's. Needs `key`.",
+        example: "/etc/kleidi/client.pem",
+        absent: "no client certificate",
+      }),
+      key: field(path().optional(), {
+        expected: "the path of a PEM file",
+        meaning: "The key of `certificate`.",
+        example: "/etc/kleidi/client-key.pem",
+        absent: "no client certificate",
+      }),
+      minimum: field(z.enum(["1.2", "1.3"]).prefault("1.2"), {
+        expected: '"1.2" or "1.3"',
+        meaning: "The lowest version of TLS. Quoted: without quotes, YAML reads a number.",
+        example: '"1.3"',
+        suggest: nearestOf(["1.2", "1.3"]),
+      }),
+    })
+    .refine(({ certificate, key }) => (certificate === undefined) === (key === undefined))
+    .prefault({}),
+  {
+    expected: "a mapping with ca, serverName, minimum, or certificate and key together",
+    meaning: "Who the server must be, and what the host shows of itself.",
+    example: "{ ca: /etc/kleidi/vault-ca.pem }",
+    absent: "every setting at its default",
+  },
+);
+
+const limits = field(
+  z
+    .strictObject({
+      request: quantity(memory(1024, 48 * 1024, 1), "48KiB", {
+        expected: "a size from 1KiB to 48KiB",
+        meaning: "The largest body of a request. Units: KiB, MiB.",
+        example: "48KiB",
+      }),
+      response: quantity(memory(1024, 48 * 1024, 1), "48KiB", {
+        expected: "a size from 1KiB to 48KiB",
+        meaning: "The largest body of a response. Units: KiB, MiB.",
+        example: "48KiB",
+      }),
+      timeout: quantity(duration(100, 2400), "1800ms", {
+        expected: "a duration from 100ms to 2400ms",
+        meaning:
+          "How long a request may take, a login and a second try in it. Below the provider's deadline, the server is blamed for what is the server's fault. Units: ms, s.",
+        example: "1800ms",
+      }),
+      connections: count(1, 256, 64, "Connections at once. More requests wait."),
+    })
+    .prefault({}),
+  {
+    expected: "a mapping of limits",
+    meaning: "What requests may use up.",
+    example: "{ timeout: 1s }",
+    absent: "every limit at its default",
+  },
+);
+
+/** @param rpcs a new field for `rpcs`, which every grant has */
+export const net = (rpcs: ReturnType<typeof import("./provider-schema.ts").rpcs>) =>
+  field(
+    z
+      .strictObject({
+        origin: field(
+          z.string().transform((text, context) => {
+            const origin = originOf(text);
+            if (origin !== undefined) return origin;
+            context.issues.push({ code: "custom", input: text });
+            return z.NEVER;
+          }),
+          {
+            expected:
+              "https://, a host in lower case and perhaps a port; http:// only with a loopback address",
+            meaning: "The one server that the provider may ask.",
+            example: "https://vault.example:8200",
+            suggest: (source) =>
+              /^https?:\/\/[^/?#@\s]+/i.exec(source.replace(/^(?!https?:)/i, "https://"))?.[0].toLowerCase(),
+          },
+        ),
+        allow: field(z.array(allowed).min(1).max(64), {
+          expected: "a list of 1 to 64 requests",
+          meaning: "What may be asked. Everything else is denied.",
+          example: "[POST /v1/transit/encrypt/kek-2026]",
+        }),
+        headers: field(z.array(header).max(16).optional(), {
+          expected: "a list of at most 16 headers",
+          meaning:
+            "The headers that the provider may set, and see in responses beside content-type, date and retry-after.",
+          example: "[content-type]",
+          absent: "`[content-type]`",
+        }),
+        networks: field(
+          z
+            .array(
+              field(z.string().refine(isNetwork), {
+                expected: "a network as address/bits",
+                meaning: "A network.",
+                example: "10.20.0.0/16",
+                suggest: (source) =>
+                  isIP(source) === 0 ? undefined : `${source}/${isIP(source) === 4 ? 32 : 128}`,
+              }),
+            )
+            .max(64)
+            .optional(),
+          {
+            expected: "a list of at most 64 networks",
+            meaning:
+              "The private, loopback and link-local networks that the origin's address may be in. A loopback address in the origin itself needs none.",
+            example: "[10.20.0.0/16]",
+            absent: "public addresses only",
+          },
+        ),
+        limits,
+        tls,
+        credential,
+        rpcs,
+      })
+      .optional(),
+    {
+      expected: "a mapping with the keys origin and allow",
+      meaning: "Lets the provider ask one server over HTTP.",
+      example: "{ origin: https://vault.example:8200, allow: [POST /v1/transit/encrypt/kek-2026] }",
+      absent: "no network",
+    },
+  );
