@@ -1,0 +1,124 @@
+/** kleidi:net: requests to the one origin that a provider is granted, with the host's credential, which the provider never sees. */
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import {
+  type NetRequest,
+  NetRequestSchema,
+  NetResponseSchema,
+} from "../../../proto/provider/v1/provider_pb.ts";
+import { answer, type HostAnswer, type HostCall, HostCode, refusal } from "../../host-call.ts";
+import type { Client, Operation, Plan } from "../gate.ts";
+import { type Credential, type Request, type Response, type Send, Unreachable } from "./exchange.ts";
+import { decideRequest } from "./policy.ts";
+
+/** One provider's way to its origin. */
+export interface Route {
+  readonly send: Send;
+  readonly credential?: Credential | undefined;
+  readonly timeoutMs: number;
+}
+
+export interface NetOptions {
+  readonly routes: ReadonlyMap<string, Route>;
+  /** What the operator should know, and no guest may make happen at will. */
+  readonly warn: (provider: string, why: string) => void;
+}
+
+/** What a guest sees of a response, beside what its grant names. */
+const ALWAYS_SEEN: ReadonlySet<string> = new Set(["content-type", "date", "retry-after"]);
+const NEVER_SEEN: ReadonlySet<string> = new Set(["set-cookie", "set-cookie2"]);
+const NO_CREDENTIAL = { headers: {} };
+/** What a HostReply has room for. */
+const MAX_RESPONSE = 65_000;
+
+export function createNet({ routes, warn }: NetOptions): Record<string, Operation> {
+  return {
+    request(call: HostCall, client: Client): Plan | HostAnswer {
+      let asked: NetRequest;
+      try {
+        asked = fromBinary(NetRequestSchema, call.request);
+      } catch {
+        return refusal(HostCode.INVALID, "the request is no NetRequest");
+      }
+      const grant = client.grants.net;
+      const route = routes.get(call.provider);
+      if (grant === undefined || route === undefined)
+        return refusal(HostCode.DENIED, `kleidi:net request in ${call.rpc}: no origin is granted`);
+      const { method, path, headers, body } = asked;
+      const verdict = decideRequest({ method, path, headers, bytes: body.length }, grant);
+      if (!verdict.allowed)
+        return refusal(HostCode.DENIED, `kleidi:net request in ${call.rpc}: ${verdict.reason}`);
+      if (body.length > grant.requestBytes) {
+        return refusal(
+          HostCode.LIMIT,
+          `a body of ${body.length} bytes, at most ${grant.requestBytes} are allowed`,
+        );
+      }
+      const named = Object.fromEntries(headers.map(({ name, value }) => [name, value]));
+      return {
+        target: `${method} ${grant.origin}${path}`,
+        async perform() {
+          try {
+            const response = await exchange(route, { method, path, headers: named, body }, call.signal);
+            if (leaks(route.credential, response)) {
+              warn(
+                call.provider,
+                "the server's answer has the credential in it, and was not handed to the provider",
+              );
+              return refusal(HostCode.UNAVAILABLE, "the server's answer has the credential in it");
+            }
+            return encoded(response, grant.headers);
+          } catch (error) {
+            if (error instanceof Unreachable) return refusal(HostCode.UNAVAILABLE, error.message);
+            throw error;
+          }
+        },
+      };
+    },
+  };
+}
+
+/** All of it within the time-out: a login if there must be one, the request, and once more where a new login may help. */
+async function exchange(
+  { send, credential, timeoutMs }: Route,
+  request: Request,
+  over: AbortSignal,
+): Promise<Response> {
+  const clock = new AbortController();
+  const end = () => clock.abort(new Unreachable("the call is over"));
+  const timer = setTimeout(
+    () => clock.abort(new Unreachable(`the server did not answer within ${timeoutMs} ms`)),
+    timeoutMs,
+  );
+  over.addEventListener("abort", end, { once: true });
+  const { signal } = clock;
+  try {
+    const lease = (await credential?.lease(signal)) ?? NO_CREDENTIAL;
+    // The credential's headers last: nothing that a guest sets stands in their place.
+    const response = await send({ ...request, headers: { ...request.headers, ...lease.headers } }, signal);
+    if ((response.status !== 401 && response.status !== 403) || credential === undefined) return response;
+    if (!(await credential.refused(lease, signal))) return response;
+    const { headers } = await credential.lease(signal);
+    return await send({ ...request, headers: { ...request.headers, ...headers } }, signal);
+  } finally {
+    clearTimeout(timer);
+    over.removeEventListener("abort", end);
+  }
+}
+
+function leaks(credential: Credential | undefined, { headers, body }: Response): boolean {
+  if (credential === undefined) return false;
+  return credential.leaks(body) || credential.leaks(Buffer.from(Object.values(headers).join("\n"), "latin1"));
+}
+
+function encoded({ status, headers, body }: Response, granted: readonly string[]): HostAnswer {
+  const seen = Object.entries(headers)
+    .filter(([name]) => (ALWAYS_SEEN.has(name) || granted.includes(name)) && !NEVER_SEEN.has(name))
+    .map(([name, value]) => ({ name, value: value.replace(/[^\x20-\x7e]/g, "?") }));
+  const bytes = toBinary(NetResponseSchema, create(NetResponseSchema, { status, headers: seen, body }));
+  if (bytes.length > MAX_RESPONSE)
+    return refusal(
+      HostCode.UNAVAILABLE,
+      `the server's answer is ${bytes.length} bytes with its headers, at most ${MAX_RESPONSE} fit`,
+    );
+  return answer(bytes);
+}

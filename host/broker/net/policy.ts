@@ -1,0 +1,71 @@
+/**
+ * Decides on one request of kleidi:net, from its own words and the grant. Pure. There is one way to write each path, so that what
+ * is compared here is what the server reads: nothing is normalised, and what would need it is denied.
+ */
+import type { AllowedRequest, NetGrant } from "../policy.ts";
+
+export interface Asked {
+  readonly method: string;
+  readonly path: string;
+  readonly headers: readonly { readonly name: string; readonly value: string }[];
+  /** Of the body. */
+  readonly bytes: number;
+}
+
+export type Verdict =
+  | { readonly allowed: true; readonly line: AllowedRequest }
+  | { readonly allowed: false; readonly reason: string };
+
+const MAX_PATH = 1024;
+const MAX_HEADERS = 16;
+const SEGMENT = /^[A-Za-z0-9\-._~!$&'()*+,;=:@]+$/;
+const HEADER_VALUE = /^[\x20-\x7e]{0,1024}$/;
+
+export function decideRequest({ method, path, headers }: Asked, grant: NetGrant): Verdict {
+  const fault = pathFault(path);
+  if (fault !== undefined) return denied(`a path ${fault}`);
+  const line = grant.allow.find((allowed) => allowed.method === method && covers(allowed.path, path));
+  if (line === undefined)
+    return denied(`${shown(method)} ${shown(path)} is none of ${grant.allow.length} granted requests`);
+  if (headers.length > MAX_HEADERS)
+    return denied(`${headers.length} headers, at most ${MAX_HEADERS} are allowed`);
+  const seen = new Set<string>();
+  for (const { name, value } of headers) {
+    if (!grant.headers.includes(name))
+      return denied(`the header ${shown(name)} is none of ${grant.headers.length} granted ones`);
+    if (seen.has(name)) return denied(`the header ${shown(name)} is there twice`);
+    if (!HEADER_VALUE.test(value))
+      return denied(`the value of the header ${shown(name)} is not 0 to 1024 printable ASCII characters`);
+    seen.add(name);
+  }
+  return { allowed: true, line };
+}
+
+/** What is wrong with a path, as the end of a sentence; undefined where it is the one way to write what it means. */
+export function pathFault(path: string): string | undefined {
+  if (!path.startsWith("/")) return `that does not begin with a slash: ${shown(path)}`;
+  if (path.length > MAX_PATH) return `of ${path.length} characters, at most ${MAX_PATH} are allowed`;
+  const segments = path.slice(1).split("/");
+  if (segments.at(-1) === "") segments.pop();
+  for (const segment of segments) {
+    if (segment === "") return `with two slashes in a row: ${shown(path)}`;
+    if (segment === "." || segment === "..") return `with a dot segment: ${shown(path)}`;
+    if (!SEGMENT.test(segment)) return `with a character that is not allowed in it: ${shown(path)}`;
+  }
+  return undefined;
+}
+
+/** A granted path that ends in a slash covers what is under it, and not itself; any other one covers itself alone. */
+function covers(granted: string, path: string): boolean {
+  return granted.endsWith("/") ? path.length > granted.length && path.startsWith(granted) : path === granted;
+}
+
+function denied(reason: string): Verdict {
+  return { allowed: false, reason };
+}
+
+/** What a guest wrote, fit for a log line. */
+function shown(text: string): string {
+  const cut = text.length > 80 ? `${text.slice(0, 80)}…` : text;
+  return JSON.stringify(cut.replace(/[^\x20-\x7e…]/g, "?"));
+}

@@ -1,0 +1,129 @@
+/**
+ * Requests to one origin over a few connections that are kept: HTTP/1.1, nothing followed, nothing unpacked, everything bounded.
+ */
+import { Pool } from "undici";
+import { Dialer, type Resolve, type Target, whyNot } from "./dial.ts";
+import { type Request, type Response, type Send, Unreachable } from "./exchange.ts";
+
+export interface TransportOptions extends Target {
+  readonly responseBytes: number;
+  readonly timeoutMs: number;
+  readonly connections: number;
+}
+
+export interface Transport {
+  readonly send: Send;
+  close(): Promise<void>;
+}
+
+const KEPT_MS = 10_000;
+/** A connection is not kept for longer, so that a name that leads elsewhere is followed. */
+const AGE_MS = 60_000;
+const MAX_HEADERS = 16 * 1024;
+/** Of a header that a guest gets. */
+const MAX_VALUE = 1024;
+
+export function createTransport(options: TransportOptions, resolve?: Resolve): Transport {
+  const dialer = new Dialer(options, resolve);
+  const pool = new Pool(options.origin, {
+    connections: options.connections,
+    pipelining: 1,
+    allowH2: false,
+    keepAliveTimeout: KEPT_MS,
+    keepAliveMaxTimeout: KEPT_MS,
+    clientTtl: AGE_MS,
+    headersTimeout: options.timeoutMs,
+    bodyTimeout: options.timeoutMs,
+    maxHeaderSize: MAX_HEADERS,
+    connect: (_, callback) => {
+      dialer.dial(AbortSignal.timeout(options.timeoutMs)).then(
+        (socket) => callback(null, socket),
+        (error) => callback(error, null),
+      );
+    },
+  });
+  const send: Send = async (request, signal) => {
+    try {
+      return await once(request, signal);
+    } catch (error) {
+      // The server had closed a kept connection, or did so when it read the request; nothing of an answer came. The ABI has guests
+      // ask only what is safe to ask twice.
+      if (!isCut(error) || signal.aborted) throw explained(error);
+    }
+    try {
+      return await once(request, signal);
+    } catch (error) {
+      throw explained(error);
+    }
+  };
+  return { send, close: () => pool.destroy() };
+
+  async function once({ method, path, headers, body }: Request, signal: AbortSignal): Promise<Response> {
+    const answer = await pool.request({
+      method,
+      path,
+      headers,
+      body: body.length > 0 ? body : method === "GET" || method === "HEAD" ? null : "",
+      signal,
+    });
+    try {
+      const encoding = answer.headers["content-encoding"] ?? "identity";
+      if (encoding !== "identity") throw new Unreachable("its answer is packed, which was not asked for");
+      const bytes = await bounded(answer.body, options.responseBytes);
+      return { status: answer.statusCode, headers: headersOf(answer.headers), body: bytes };
+    } catch (error) {
+      answer.body.on("error", () => {}).destroy();
+      throw error instanceof Unreachable ? error : new Cut(error);
+    }
+  }
+
+  function explained(error: unknown): Unreachable {
+    if (error instanceof Unreachable) return error;
+    const cause = error instanceof Cut ? error.why : error;
+    if (cause instanceof Unreachable) return cause;
+    const { code = "", name = "" } = cause as NodeJS.ErrnoException;
+    const where = `${dialer.host}:${dialer.port}`;
+    if (name === "TimeoutError" || name === "AbortError" || /TIMEOUT/.test(code))
+      return new Unreachable(`${where} did not answer within ${options.timeoutMs} ms`);
+    if (code === "UND_ERR_HEADERS_OVERFLOW")
+      return new Unreachable(`${where} sends more than ${MAX_HEADERS} bytes of headers`);
+    if (code.startsWith("HPE_")) return new Unreachable(`${where} answers what is no HTTP (${code})`);
+    if (isCut(cause)) return new Unreachable(`${where} closed the connection before its answer`);
+    return new Unreachable(`${where} ${whyNot(cause, dialer.expected)}`);
+  }
+}
+
+/** An answer that broke off: the request was heard, so it is not sent again. */
+class Cut extends Error {
+  readonly why: unknown;
+
+  constructor(why: unknown) {
+    super("the answer broke off");
+    this.why = why;
+  }
+}
+
+function isCut(error: unknown): boolean {
+  return ["UND_ERR_SOCKET", "ECONNRESET", "EPIPE"].includes((error as NodeJS.ErrnoException).code ?? "");
+}
+
+async function bounded(body: AsyncIterable<Buffer>, limit: number): Promise<Uint8Array> {
+  const parts: Buffer[] = [];
+  let length = 0;
+  for await (const part of body) {
+    length += part.length;
+    if (length > limit)
+      throw new Unreachable(`its answer is longer than ${limit} bytes, which is what the grant allows`);
+    parts.push(part);
+  }
+  return parts.length === 1 && parts[0] !== undefined ? parts[0] : Buffer.concat(parts);
+}
+
+function headersOf(all: Record<string, string | string[] | undefined>): Record<string, string> {
+  const headers: Record<string, string> = Object.create(null);
+  for (const [name, value] of Object.entries(all)) {
+    const text = Array.isArray(value) ? value.join(", ") : (value ?? "");
+    if (text.length <= MAX_VALUE) headers[name.toLowerCase()] = text;
+  }
+  return headers;
+}
