@@ -16,7 +16,7 @@ import { KleidiError, toKleidiError } from "../error.ts";
 import type { Gate } from "../host-call.ts";
 import { type KeyConfig, Keyset } from "../kms/keyset.ts";
 import { type Admitted, admit } from "../sandbox/admission.ts";
-import { SandboxedProvider } from "../sandbox/provider.ts";
+import { SandboxedProvider, type Settings } from "../sandbox/provider.ts";
 import { Supervisor } from "../sandbox/supervisor.ts";
 import { failureFields, type Logger } from "../telemetry/log.ts";
 
@@ -56,7 +56,10 @@ export async function assemble(
     ]),
   );
   const providers = new Map(
-    [...supervisors].map(([name, each]) => [name, new SandboxedProvider(name, each)]),
+    [...supervisors].map(([name, each]) => [
+      name,
+      new SandboxedProvider(name, each, settingsOf(config, name)),
+    ]),
   );
   const keyset = new Keyset(
     config.keys.map(({ name, provider, use, version }): KeyConfig => {
@@ -101,6 +104,10 @@ export function admitProvider(config: Config, provider: ProviderConfig): Admitte
     grants: { ...provider.grants },
     grantLine: (...asked) => grantLine(config, provider.name, ...asked),
   });
+}
+
+function settingsOf({ keys }: Config, provider: string): Settings {
+  return new Map(keys.flatMap((key) => (key.provider === provider ? [[key.name, key.settings ?? {}]] : [])));
 }
 
 /** Undefined where no provider is granted a TPM. Nothing is opened before a provider uses it. */

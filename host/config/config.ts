@@ -212,7 +212,7 @@ export interface KeyConfig {
   readonly use: "active" | "decrypt";
   /** The version that the provider must report: 1 to 128 printable ASCII characters. */
   readonly version?: string;
-  /** What the provider needs to find the key in its KMS, given to it with every call: at most 16, sorted by name. */
+  /** What the provider needs to find the key in its KMS, given to it with every call: at most 16. */
   readonly settings?: Readonly<Record<string, string>>;
 }
 

@@ -80,7 +80,7 @@ function configOf(raw: RawConfig, file: string): Config {
       provider,
       use,
       ...(version === undefined ? {} : { version }),
-      ...(settings === undefined ? {} : { settings: sorted(settings) }),
+      ...(settings === undefined ? {} : { settings }),
     })),
     status: { intervalMs: raw.status.interval, stableProbes: raw.status.stableProbes },
     ...(raw.admin === undefined ? {} : { admin: raw.admin.listen }),
@@ -123,11 +123,6 @@ function grantsOf(
     ...(state === undefined ? {} : { state }),
     ...(net === undefined ? {} : { net: netOf(net, absolute) }),
   };
-}
-
-function sorted(settings: Readonly<Record<string, string>>): Record<string, string> {
-  const names = Object.keys(settings).sort();
-  return Object.fromEntries(names.map((name) => [name, settings[name] ?? ""]));
 }
 
 function frozen<T extends object>(value: T): T {

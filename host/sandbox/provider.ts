@@ -31,36 +31,53 @@ export interface ProvisionInput {
   readonly material?: Uint8Array | undefined;
 }
 
+/** By key: what the operator wrote for the provider to find it in its KMS. */
+export type Settings = ReadonlyMap<string, Readonly<Record<string, string>>>;
+
+interface Setting {
+  readonly name: string;
+  readonly value: string;
+}
+
 export class SandboxedProvider implements Provider {
   readonly name: string;
   readonly #supervisor: Supervisor;
+  readonly #settings: ReadonlyMap<string, Setting[]>;
 
-  constructor(name: string, supervisor: Supervisor) {
+  constructor(name: string, supervisor: Supervisor, settings: Settings = new Map()) {
     this.name = name;
     this.#supervisor = supervisor;
+    this.#settings = new Map([...settings].map(([key, values]) => [key, sorted(values)]));
   }
 
   async status(key: string): Promise<KeyVersions> {
-    const request = toBinary(StatusRequestSchema, create(StatusRequestSchema, { key }));
-    return await this.#call("status", request, StatusReplySchema);
+    const message = create(StatusRequestSchema, { key, settings: this.#of(key) });
+    return await this.#call("status", toBinary(StatusRequestSchema, message), StatusReplySchema);
   }
 
   async encrypt(request: EncryptRequest): Promise<Sealed> {
-    const message = create(EncryptRequestSchema, { ...request });
+    const message = create(EncryptRequestSchema, { ...request, settings: this.#of(request.key) });
     return await this.#call("encrypt", toBinary(EncryptRequestSchema, message), EncryptReplySchema);
   }
 
   async decrypt({ annotations, ...request }: DecryptRequest): Promise<Uint8Array> {
-    const message = create(DecryptRequestSchema, { ...request, annotations: [...annotations] });
+    const settings = this.#of(request.key);
+    const message = create(DecryptRequestSchema, { ...request, annotations: [...annotations], settings });
     const reply = await this.#call("decrypt", toBinary(DecryptRequestSchema, message), DecryptReplySchema);
     return reply.plaintext;
   }
 
   /** Has a key made that never was; gives its version. Only `kleidi key init` does this. */
   async provision({ key, scheme, material }: ProvisionInput): Promise<string> {
-    const message = create(ProvisionRequestSchema, { key, scheme, ...(material && { import: material }) });
+    const settings = this.#of(key);
+    const given = { key, scheme, settings, ...(material && { import: material }) };
+    const message = create(ProvisionRequestSchema, given);
     const input = toBinary(ProvisionRequestSchema, message);
     return (await this.#call("provision", input, ProvisionReplySchema)).version;
+  }
+
+  #of(key: string): Setting[] {
+    return this.#settings.get(key) ?? [];
   }
 
   async #call<Reply extends DescMessage>(
@@ -90,6 +107,12 @@ export class SandboxedProvider implements Provider {
       failure.message.slice(0, 512),
     );
   }
+}
+
+/** docs/ABI.md, section 4: each name once, sorted by name. */
+function sorted(settings: Readonly<Record<string, string>>): Setting[] {
+  const names = Object.keys(settings).sort();
+  return names.map((name) => ({ name, value: settings[name] ?? "" }));
 }
 
 /** Fields that no contract knows, so that a guest that does not ignore them is found on its first call. */
