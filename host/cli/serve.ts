@@ -30,7 +30,7 @@ export async function serveCommand(configPath: string, version: string): Promise
     throw failure;
   });
   const prober = new Prober(host.keyset, {
-    intervalMs: config.status.intervalMs,
+    ...config.status,
     onChange: logKeyChange(log, keyIdHash),
   });
   // Bound before the providers are up: the API server is told "not ready yet" instead of finding nobody.

@@ -28,8 +28,12 @@ class FakeProvider implements Provider {
     return { version: this.version, olderVersions: [] };
   }
 
-  async encrypt({ plaintext }: { plaintext: Uint8Array }) {
+  /** A version that it no longer encrypts with. */
+  refuses: string | undefined;
+
+  async encrypt({ plaintext, version }: { plaintext: Uint8Array; version: string }) {
     this.encrypts += 1;
+    if (version === this.refuses) throw refused;
     if (this.encryptFailure !== undefined) throw this.encryptFailure;
     return { ciphertext: flip(plaintext), annotations: [] };
   }
@@ -55,16 +59,17 @@ class CountingKeyset extends Keyset {
 }
 
 /** A keyset of one active key under mock timers, without jitter; time passes in tick() only. */
-function setUp(t: TestContext, use: "active" | "decrypt" = "active") {
+function setUp(t: TestContext, use: "active" | "decrypt" = "active", stableProbes = 1, pin?: string) {
   t.mock.timers.enable({ apis: ["setTimeout"] });
   t.mock.method(Math, "random", () => 0.5);
   let now = 0;
   t.mock.method(performance, "now", () => now);
   const provider = new FakeProvider();
-  const key: KeyConfig = { name: "main", provider, use };
+  const key: KeyConfig = { name: "main", provider, use, pin };
   const keyset = new CountingKeyset([key]);
   const changes: KeyChange[] = [];
-  const prober = new Prober(keyset, { intervalMs: INTERVAL, onChange: (change) => changes.push(change) });
+  const onChange = (change: KeyChange) => changes.push(change);
+  const prober = new Prober(keyset, { intervalMs: INTERVAL, stableProbes, onChange });
   t.after(() => prober.stop());
   return {
     provider,
@@ -395,4 +400,66 @@ test("keys are probed apart: one that hangs holds no other one back", async (t) 
   void prober.start();
   while (keyset.probes < 1) await immediate();
   assert.equal(keyset.encryptWith().version, "1");
+});
+
+test("a new version is written with when three probes in a row have named it, and decrypts before", async (t) => {
+  const { prober, provider, keyset, changes, tick, probes } = setUp(t, "active", 3);
+  await prober.start();
+  provider.version = "2";
+  const next = await deriveKeyId("main", "2");
+  for (const count of [2, 3]) {
+    tick(INTERVAL);
+    await probes(count);
+    assert.equal(keyset.encryptWith().version, "1");
+    assert.equal(keyset.decryptWith(next).version, "2");
+  }
+  tick(INTERVAL);
+  await probes(4);
+  assert.equal(keyset.encryptWith().version, "2");
+  assert.deepEqual(
+    changes.map(({ coming, keyId }) => coming ?? keyId),
+    [await deriveKeyId("main", "1"), "2", next],
+  );
+});
+
+test("an old version that one stale answer names does no harm; named steadily, it fails the key", async (t) => {
+  const { prober, provider, keyset, tick, probes } = setUp(t, "active", 2);
+  await prober.start();
+  provider.version = "2";
+  for (const count of [2, 3]) {
+    tick(INTERVAL);
+    await probes(count);
+  }
+  assert.equal(keyset.encryptWith().version, "2");
+  provider.version = "1";
+  tick(INTERVAL);
+  await probes(4);
+  assert.equal(keyset.encryptWith().version, "2");
+  tick(INTERVAL);
+  await probes(5);
+  assert.throws(() => keyset.encryptWith(), { code: "provider-fault" });
+});
+
+test("where the version that is written with no longer encrypts, the move to the new one takes retries, not intervals", async (t) => {
+  const { prober, provider, keyset, tick, probes } = setUp(t, "active", 3);
+  await prober.start();
+  provider.version = "2";
+  provider.refuses = "1";
+  tick(INTERVAL);
+  await probes(2);
+  assert.throws(() => keyset.encryptWith(), refused);
+  tick(250);
+  await probes(3);
+  tick(500);
+  await probes(4);
+  assert.equal(keyset.encryptWith().version, "2");
+});
+
+test("a pin fails at once where another version is named", async (t) => {
+  const { prober, provider, keyset, tick, probes } = setUp(t, "active", 3, "1");
+  await prober.start();
+  provider.version = "2";
+  tick(INTERVAL);
+  await probes(2);
+  assert.throws(() => keyset.encryptWith(), { code: "key-not-ready" });
 });

@@ -5,11 +5,15 @@
 import { KleidiError, toKleidiError } from "../error.ts";
 import { checkStatusReply } from "./check-reply.ts";
 import type { KeyConfig, Keyset } from "./keyset.ts";
+import type { KeyVersions } from "./provider.ts";
 import { seal } from "./seal.ts";
+import { Steady } from "./steady.ts";
 
 export interface ProberOptions {
   /** Milliseconds between the end of a good probe and the next one. */
   readonly intervalMs: number;
+  /** Probes in a row that must name a new version before it is written with; absent: 1. */
+  readonly stableProbes?: number;
   /** Told of every change from good to failed and back, and of every new version. */
   readonly onChange: (change: KeyChange) => void;
 }
@@ -18,6 +22,8 @@ export interface KeyChange {
   readonly key: KeyConfig;
   readonly keyId?: string | undefined;
   readonly failure?: KleidiError | undefined;
+  /** A version that was named for the first time, and is not written with yet. */
+  readonly coming?: string | undefined;
 }
 
 // After a failure the next probe comes soon, then ever later, up to the interval.
@@ -29,10 +35,12 @@ export class Prober {
   readonly #keyset: Keyset;
   readonly #options: ProberOptions;
   readonly #loops: Loop[];
+  readonly #steady: ReadonlyMap<KeyConfig, Steady>;
 
   constructor(keyset: Keyset, options: ProberOptions) {
     this.#keyset = keyset;
     this.#options = options;
+    this.#steady = new Map(keyset.keys.map((key) => [key, new Steady(options.stableProbes ?? 1)]));
     this.#loops = keyset.keys.map((key) => new Loop(() => this.#probe(key), options.intervalMs));
   }
 
@@ -67,9 +75,7 @@ export class Prober {
   async #probe(key: KeyConfig): Promise<boolean | undefined> {
     const before = this.#keyset.states().find((state) => state.key === key);
     try {
-      const versions = await key.provider.status(key.name);
-      checkStatusReply(key.provider.name, versions);
-      const current = await this.#keyset.learn(key, versions);
+      const current = await this.#keyset.learn(key, await this.#ask(key, before?.current?.version));
       if (key.use === "active") await seal(current, crypto.getRandomValues(new Uint8Array(32)));
       this.#keyset.markGood(current);
       if (before?.failure !== undefined || before?.current?.keyId !== current.keyId) {
@@ -83,6 +89,22 @@ export class Prober {
       this.#keyset.markFailed(key, failure);
       if (before?.failure?.message !== failure.message) this.#options.onChange({ key, failure });
       return false;
+    }
+  }
+
+  /** What the provider says of the key's versions, as far as it is steady. */
+  async #ask(key: KeyConfig, current: string | undefined): Promise<KeyVersions> {
+    const steady = this.#steady.get(key);
+    try {
+      const named = await key.provider.status(key.name);
+      checkStatusReply(key.provider.name, named);
+      // A pin is the operator's word: another version fails at once.
+      const versions = key.pin === undefined ? (steady?.take(named, current) ?? named) : named;
+      if (steady?.coming?.seen === 1) this.#options.onChange({ key, coming: named.version });
+      return versions;
+    } catch (error) {
+      steady?.forget();
+      throw error;
     }
   }
 }
