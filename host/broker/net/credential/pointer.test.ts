@@ -1,0 +1,59 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { parsePointer, valueAt } from "./pointer.ts";
+
+const at = (document: unknown, text: string) => valueAt(document, parsePointer(text));
+
+describe("a JSON pointer", () => {
+  // RFC 6901, section 5
+  const rfc = JSON.parse(
+    '{"foo":["bar","baz"],"":0,"a/b":1,"c%d":2,"e^f":3,"g|h":4,"i\\\\j":5,"k\\"l":6," ":7,"m~n":8}',
+  );
+  const EXAMPLES: Readonly<Record<string, unknown>> = {
+    "": rfc,
+    "/foo": ["bar", "baz"],
+    "/foo/0": "bar",
+    "/": 0,
+    "/a~1b": 1,
+    "/c%d": 2,
+    "/e^f": 3,
+    "/g|h": 4,
+    "/i\\j": 5,
+    '/k"l': 6,
+    "/ ": 7,
+    "/m~0n": 8,
+  };
+  for (const [text, value] of Object.entries(EXAMPLES)) {
+    test(`finds what the RFC's example "${text}" says`, () => assert.deepEqual(at(rfc, text), value));
+  }
+
+  const NOTHING = [
+    "/__proto__/x",
+    "/constructor/name",
+    "/toString",
+    "/foo/length",
+    "/foo/-",
+    "/foo/00",
+    "/foo/2",
+    "/foo/0/0",
+    "/foo/0/length",
+    "/absent/deeper",
+  ];
+  for (const text of NOTHING)
+    test(`finds nothing at "${text}"`, () => assert.equal(at(rfc, text), undefined));
+
+  test("sees a __proto__ that the document itself has as any other key", () => {
+    assert.equal(at(JSON.parse('{"__proto__":{"x":1}}'), "/__proto__/x"), 1);
+  });
+
+  test("takes ~01 for ~1 and not for a slash", () => assert.equal(at({ "~1": 1, "/": 2 }, "/~01"), 1));
+
+  const WRONG = { token: /begin with "\/"/, "/a~2": /"~" should be/, "/a~": /"~" should be/ };
+  for (const [text, message] of Object.entries(WRONG)) {
+    test(`cannot be "${text}"`, () => assert.throws(() => parsePointer(text), { message }));
+  }
+  test("has at most 16 keys", () => {
+    assert.equal(parsePointer("/a".repeat(16)).length, 16);
+    assert.throws(() => parsePointer("/a".repeat(17)), /it has 17 keys, at most 16 are allowed/);
+  });
+});

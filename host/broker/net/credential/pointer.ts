@@ -1,0 +1,29 @@
+/** JSON pointers (RFC 6901) into what JSON.parse made. */
+
+/** The keys on the way, unescaped. */
+export type Pointer = readonly string[];
+
+const MAX_KEYS = 16;
+
+/** @throws Error that says what is wrong with the text; a configuration's pointers are checked before */
+export function parsePointer(text: string): Pointer {
+  const wrong = (what: string) => new Error(`Cannot take ${JSON.stringify(text)} as a JSON pointer: ${what}`);
+  if (text !== "" && !text.startsWith("/")) throw wrong('it should begin with "/"');
+  if (/~(?![01])/.test(text)) throw wrong('"~" should be written "~0"');
+  const keys = text.split("/").slice(1);
+  if (keys.length > MAX_KEYS) throw wrong(`it has ${keys.length} keys, at most ${MAX_KEYS} are allowed`);
+  // ~1 before ~0, or "~01" would become "/" (RFC 6901, section 4).
+  return keys.map((key) => key.replaceAll("~1", "/").replaceAll("~0", "~"));
+}
+
+/** What is there; undefined where nothing is. Own properties and elements only: no answer reaches a prototype or a length. */
+export function valueAt(document: unknown, pointer: Pointer): unknown {
+  let value = document;
+  for (const key of pointer) {
+    if (typeof value !== "object" || value === null) return undefined;
+    if (Array.isArray(value) && !/^(0|[1-9][0-9]{0,8})$/.test(key)) return undefined;
+    if (!Object.hasOwn(value, key)) return undefined;
+    value = (value as Record<string, unknown>)[key];
+  }
+  return value;
+}

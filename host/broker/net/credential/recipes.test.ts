@@ -1,0 +1,89 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import type { VaultLoginConfig } from "./credential-config.ts";
+import { recipeOf } from "./recipes.ts";
+
+const vault = (config: VaultLoginConfig) => recipeOf({ kind: "vault", ...config });
+
+describe("a recipe for Vault", () => {
+  const LOGINS: readonly (readonly [VaultLoginConfig, string, unknown])[] = [
+    [
+      { auth: "approle", roleId: "role", secretId: { file: "/s" } },
+      "/v1/auth/approle/login",
+      { role_id: "role", secret_id: { file: "/s" } },
+    ],
+    [
+      { auth: "approle", roleId: { file: "/r" }, mount: "roles/" },
+      "/v1/auth/roles/login",
+      { role_id: { file: "/r" } },
+    ],
+    [
+      { auth: "kubernetes", role: "kleidi", file: "/t" },
+      "/v1/auth/kubernetes/login",
+      { role: "kleidi", jwt: { file: "/t", projected: true } },
+    ],
+    [
+      { auth: "jwt", role: "kleidi", file: "/t", mount: "oidc/prod", namespace: "team/a" },
+      "/v1/team/a/auth/oidc/prod/login",
+      { role: "kleidi", jwt: { file: "/t", projected: true } },
+    ],
+    [
+      { auth: "userpass", username: "a/b c", file: "/p" },
+      "/v1/auth/userpass/login/a%2Fb%20c",
+      { password: { file: "/p" } },
+    ],
+    [{ auth: "cert" }, "/v1/auth/cert/login", {}],
+    [{ auth: "cert", role: "node" }, "/v1/auth/cert/login", { name: "node" }],
+  ];
+  for (const [config, path, body] of LOGINS) {
+    test(`logs in by ${config.auth} at ${path}`, () => {
+      const recipe = vault(config);
+      assert.equal(recipe.kind, "login");
+      assert.deepEqual(recipe.kind === "login" && [recipe.login, recipe.body], [
+        { method: "POST", path },
+        body,
+      ]);
+    });
+  }
+
+  test("renews and revokes in the namespace of the login", () => {
+    const recipe = vault({ auth: "cert", namespace: "/team/" });
+    assert.deepEqual(recipe.kind === "login" && [recipe.renew, recipe.revoke], [
+      { method: "POST", path: "/v1/team/auth/token/renew-self" },
+      { method: "POST", path: "/v1/team/auth/token/revoke-self" },
+    ]);
+  });
+
+  test("for a token from a file looks it up and renews it", () => {
+    const recipe = vault({ auth: "token", file: "/t" });
+    assert.equal(recipe.kind === "file" && recipe.keep?.lookup.path, "/v1/auth/token/lookup-self");
+  });
+
+  const PARTS: readonly VaultLoginConfig[] = [
+    { auth: "userpass", username: "..", file: "/p" },
+    { auth: "userpass", username: "", file: "/p" },
+    { auth: "cert", mount: "a/../../sys" },
+    { auth: "cert", namespace: "a//b" },
+    { auth: "cert", namespace: "" },
+  ];
+  for (const config of PARTS) {
+    test(`refuses what a URL parser would take away: ${JSON.stringify(config)}`, () => {
+      assert.throws(() => vault(config), /Cannot take ".*" as a part of a path/);
+    });
+  }
+});
+
+test("a recipe of one's own has its pointers parsed, and no renewal", () => {
+  const body = { user: "u", password: { file: "/p" } };
+  const carried = { header: "authorization", scheme: "Bearer" };
+  const at = { method: "PUT", path: "/login", token: "/a~1b/0", ttl: "/ttl" } as const;
+  assert.deepEqual(recipeOf({ kind: "login", ...at, body, ...carried }), {
+    kind: "login",
+    header: { name: "authorization", scheme: "Bearer" },
+    login: { method: "PUT", path: "/login" },
+    body,
+    token: ["a/b", "0"],
+    lifetime: { ttl: ["ttl"] },
+    remedy: "look at the fields of the credential's body and at their files",
+  });
+});

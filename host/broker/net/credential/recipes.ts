@@ -1,0 +1,110 @@
+/** From the configuration to a recipe. Ready-made ones are for HashiCorp Vault and OpenBao, whose APIs are the same here. */
+import type { CredentialConfig, LoginConfig, VaultLoginConfig } from "./credential-config.ts";
+import { parsePointer } from "./pointer.ts";
+import type { Call, LoginRecipe, Recipe, SecretField } from "./recipe.ts";
+
+/** @throws Error where a part of a path or a pointer cannot be one */
+export function recipeOf(config: CredentialConfig): Recipe {
+  switch (config.kind) {
+    case "file":
+      return {
+        kind: "file",
+        header: { name: config.header, scheme: config.scheme },
+        file: config.file,
+      };
+    case "login":
+      return generic(config);
+    case "vault":
+      return vault(config);
+  }
+}
+
+function generic(config: LoginConfig): LoginRecipe {
+  return {
+    kind: "login",
+    header: { name: config.header, scheme: config.scheme },
+    login: { method: config.method, path: config.path },
+    body: config.body,
+    token: parsePointer(config.token),
+    lifetime: { ttl: config.ttl === undefined ? undefined : parsePointer(config.ttl) },
+    remedy: "look at the fields of the credential's body and at their files",
+  };
+}
+
+const HEADER = { name: "x-vault-token" };
+const IN_AUTH = {
+  ttl: parsePointer("/auth/lease_duration"),
+  renewable: parsePointer("/auth/renewable"),
+};
+const IN_DATA = { ttl: parsePointer("/data/ttl"), renewable: parsePointer("/data/renewable") };
+
+function vault(config: VaultLoginConfig): Recipe {
+  // The namespace is part of the path: a header of it would be one more thing that a guest could want to set.
+  const root = `/v1/${config.namespace === undefined ? "" : `${pathOf(config.namespace)}/`}auth`;
+  const self = (method: string, what: string): Call => ({ method, path: `${root}/token/${what}-self` });
+  if (config.auth === "token") {
+    const [lookup, renew] = [self("GET", "lookup"), self("POST", "renew")];
+    const keep = { lookup, lookedUp: IN_DATA, renew, renewed: IN_AUTH };
+    return { kind: "file", header: HEADER, file: config.file, keep };
+  }
+  const { user, body, remedy } = method(config);
+  const at = `${root}/${pathOf(config.mount ?? config.auth)}/login`;
+  return {
+    kind: "login",
+    header: HEADER,
+    login: { method: "POST", path: user === undefined ? at : `${at}/${pathOf(user, 1)}` },
+    body,
+    token: parsePointer("/auth/client_token"),
+    lifetime: IN_AUTH,
+    renew: self("POST", "renew"),
+    revoke: self("POST", "revoke"),
+    remedy,
+  };
+}
+
+/** What an auth method has of its own. */
+interface Method {
+  readonly user?: string;
+  readonly body: Readonly<Record<string, string | SecretField>>;
+  readonly remedy: string;
+}
+
+function method(config: Exclude<VaultLoginConfig, { auth: "token" }>): Method {
+  switch (config.auth) {
+    case "approle":
+      return {
+        body: {
+          role_id: config.roleId,
+          ...(config.secretId === undefined ? {} : { secret_id: config.secretId }),
+        },
+        remedy: "look at the role id and the secret id",
+      };
+    case "kubernetes":
+    case "jwt":
+      return {
+        body: { role: config.role, jwt: { file: config.file, projected: true } },
+        remedy: `look at the role and at the token in ${config.file}: its audience, subject and time`,
+      };
+    case "userpass":
+      return {
+        user: config.username,
+        body: { password: { file: config.file } },
+        remedy: "look at the user and the password",
+      };
+    case "cert":
+      return {
+        body: config.role === undefined ? {} : { name: config.role },
+        remedy: "look at the client certificate (tls.client) and the role",
+      };
+  }
+}
+
+/** Segments of a path, each encoded. None may be one that a URL parser takes away. */
+function pathOf(text: string, most = 16): string {
+  const segments = most === 1 ? [text] : text.replace(/^\/+|\/+$/g, "").split("/");
+  const wrong = segments.find((segment) => ["", ".", ".."].includes(segment));
+  if (wrong !== undefined || segments.length > most) {
+    throw new Error(`Cannot take ${JSON.stringify(text)} as a part of a path: name each of its parts`);
+  }
+  return segments.map(encodeURIComponent).join("/");
+}
