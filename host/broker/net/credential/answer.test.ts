@@ -1,0 +1,101 @@
+/** A server that answers what it should not: a login fails with a sentence that has nothing of the answer in it. */
+import assert from "node:assert/strict";
+import { afterEach, beforeEach, describe, test } from "node:test";
+import { json, patient, Rig } from "../../../../test/support/credential.ts";
+import { Unreachable } from "../exchange.ts";
+
+const CONFIG = {
+  kind: "login",
+  method: "POST",
+  path: "/login",
+  body: { user: "kleidi" },
+  token: "/data/0/token",
+  ttl: "/ttl",
+  header: "authorization",
+  scheme: "Bearer",
+} as const;
+
+let rig: Rig;
+beforeEach(() => {
+  rig = new Rig();
+});
+afterEach(() => rig.remove());
+
+/** What the lease has after an answer with this token and time to live. */
+async function headersAfter(token: unknown, ttl: unknown): Promise<unknown> {
+  rig.answer = () => json({ data: [{ token }], ttl });
+  return (await rig.create(CONFIG).lease(patient)).headers;
+}
+
+async function refuses(document: string | Uint8Array, message: RegExp): Promise<void> {
+  rig.answer = () => ({ status: 200, headers: {}, body: Buffer.from(document) });
+  await assert.rejects(rig.create(CONFIG).lease(patient), (error: Error) => {
+    assert.ok(error instanceof Unreachable);
+    assert.match(error.message, /^the login at POST \/login gave /);
+    assert.match(error.message, message);
+    assert.doesNotMatch(`${error.stack}`, /CANARY/);
+    assert.equal(error.cause, undefined);
+    return true;
+  });
+}
+
+const answer = (token: unknown, ttl: unknown = 60) => JSON.stringify({ data: [{ token }], ttl });
+
+describe("an answer to a login is refused where", () => {
+  const TOKENS: Readonly<Record<string, readonly [unknown, RegExp]>> = {
+    "the token has CR and LF in it": ["CANARY\r\nx-other: 1", /a character in it that no header may have/],
+    "the token has a NUL in it": ["CANARY\0", /a character in it that no header may have/],
+    "the token is no ASCII": ["CANARYé", /a character in it that no header may have/],
+    "the token ends in a blank": ["CANARY ", /has a blank at its beginning or end/],
+    "the token is empty": ["", /it is empty/],
+    "the token is a megabyte": ["CANARY".repeat(200_000), /gave 1200[0-9]+ bytes, at most 65536/],
+    "the token fits into no header": ["CANARY".repeat(3000), /it is 18000 characters, at most 16384/],
+    "the token is a number": [7, /there is no text at \/data\/0\/token/],
+    "the token is an object": [{ CANARY: 1 }, /there is no text at/],
+    "the token is null": [null, /there is no text at/],
+    "the token is absent": [undefined, /there is no text at/],
+  };
+  for (const [name, [token, message]] of Object.entries(TOKENS)) {
+    test(name, () => refuses(answer(token), message));
+  }
+
+  for (const ttl of [-1, 0.5, "CANARY", "", "-5", "1e3", [60], {}, true]) {
+    test(`the time to live is ${JSON.stringify(ttl)}`, () => refuses(answer("token", ttl), /time to live/));
+  }
+  test("the time to live is beyond all numbers", () =>
+    refuses('{"data":[{"token":"token"}],"ttl":1e999}', /no number of seconds/));
+
+  const DOCUMENTS: Readonly<Record<string, readonly [string | Uint8Array, RegExp]>> = {
+    "it is no JSON": ["CANARY", /gave no JSON/],
+    "it is cut short": ['{"data":[{"token":"CANARY', /gave no JSON/],
+    "it is empty": ["", /gave no JSON/],
+    "it is no UTF-8": [Buffer.from([0xff, 0xfe, 0]), /gave no JSON/],
+    "it is null": ["null", /there is no text at/],
+    "it is text": ['"CANARY"', /there is no text at/],
+    "it is deep": [`${"[".repeat(30_000)}${"]".repeat(30_000)}`, /there is no text at/],
+    "it has the token in a prototype": ['{"data":{"__proto__":[{"token":"CANARY"}]}}', /there is no text at/],
+  };
+  for (const [name, [document, message]] of Object.entries(DOCUMENTS)) {
+    test(name, () => refuses(document, message));
+  }
+});
+
+describe("an answer to a login is believed where", () => {
+  const TTLS: Readonly<Record<string, readonly [unknown, number]>> = {
+    "a number": [60, 60],
+    "no whole number": [1.5, 1.5],
+    "a number in text": ["3600", 3600],
+    "longer than ten years": [1e15, 10 * 365 * 86_400],
+  };
+  for (const [name, [ttl, seconds]] of Object.entries(TTLS)) {
+    test(`the time to live is ${name}`, async () => {
+      assert.deepEqual(await headersAfter("token", ttl), { authorization: "Bearer token" });
+      assert.equal(rig.events[0]?.expires, rig.clock.date() + seconds * 1000);
+    });
+  }
+
+  test("a token's characters are those of a JWT or of base64", async () => {
+    const token = "eyJ.a-b_c~d+e/f==";
+    assert.deepEqual(await headersAfter(token, 60), { authorization: `Bearer ${token}` });
+  });
+});

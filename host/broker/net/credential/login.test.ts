@@ -1,0 +1,343 @@
+/** The states of a login, on a clock that the test moves. test/openbao/credential.test.ts does it with a real server. */
+import assert from "node:assert/strict";
+import { afterEach, beforeEach, describe, test } from "node:test";
+import { auth, down, json, patient, Rig, settled } from "../../../../test/support/credential.ts";
+import { type Credential, type Response, Unreachable } from "../exchange.ts";
+
+const LOGIN = "/v1/auth/userpass/login/kleidi";
+const RENEW = "/v1/auth/token/renew-self";
+const REVOKE = "/v1/auth/token/revoke-self";
+
+let rig: Rig;
+let credential: Credential;
+beforeEach(() => {
+  rig = new Rig();
+  const file = rig.secret("password", "correct horse\n");
+  credential = rig.create({ kind: "vault", auth: "userpass", username: "kleidi", file });
+});
+afterEach(() => rig.remove());
+
+/** Logins give token-1, token-2 …; what is asked besides is answered by `other`. */
+function serving(seconds: number, other: (path: string) => Response = () => json({}, 403)): void {
+  let logins = 0;
+  rig.answer = ({ path }) => (path === LOGIN ? auth(`token-${++logins}`, seconds) : other(path));
+}
+
+async function token(): Promise<string | undefined> {
+  return (await credential.lease(patient)).headers["x-vault-token"];
+}
+
+const count = (path: string) => rig.paths().filter((other) => other === path).length;
+
+/** A server whose answers the test gives later. */
+function held() {
+  const answers = [Promise.withResolvers<Response>()];
+  rig.answer = () => (answers[0] as (typeof answers)[0]).promise;
+  return answers[0] as (typeof answers)[0];
+}
+
+describe("a login", () => {
+  test("is one for all who wait for it", async () => {
+    const answer = held();
+    const leases = Array.from({ length: 64 }, () => credential.lease(patient));
+    await settled();
+    answer.resolve(auth("token-1", 60));
+    assert.equal(new Set(await Promise.all(leases)).size, 1);
+    assert.deepEqual(rig.paths(), [LOGIN]);
+    assert.deepEqual(rig.bodies, ['{"password":"correct horse"}']);
+    assert.equal(await token(), "token-1");
+  });
+
+  test("goes on when who began it has gone, and when all have", async () => {
+    const answer = held();
+    const callers = [new AbortController(), new AbortController()] as const;
+    const leases = callers.map(({ signal }) => credential.lease(signal));
+    for (const caller of callers) caller.abort();
+    for (const lease of leases) {
+      await assert.rejects(lease, { name: "Unreachable", message: /^the call was over before/ });
+    }
+    answer.resolve(auth("token-1", 60));
+    await settled();
+    assert.equal(await token(), "token-1");
+    assert.equal(rig.requests.length, 1);
+  });
+
+  test("tells its expiry, and its secrets are wiped from the request when it is over", async () => {
+    serving(60);
+    await token();
+    assert.deepEqual(rig.events, [{ provider: "vault", event: "login", expires: rig.clock.date() + 60_000 }]);
+    assert.ok(rig.requests[0]?.body.every((byte) => byte === 0));
+  });
+
+  test("ends after 5 s where no answer comes, whether or not the transport heeds its signal", async () => {
+    held();
+    const lease = credential.lease(patient);
+    lease.catch(() => {});
+    await rig.clock.pass(5000);
+    await assert.rejects(lease, {
+      name: "Unreachable",
+      message: `the login at POST ${LOGIN} was not answered within 5000 ms`,
+    });
+    assert.equal(rig.clock.timers, 0);
+  });
+
+  test("reads the secret file anew each time", async () => {
+    serving(60);
+    await token();
+    rig.secret("password", "another\n");
+    await rig.clock.pass(11_000);
+    await credential.refused(await credential.lease(patient), patient);
+    assert.equal(rig.bodies.at(-1), '{"password":"another"}');
+  });
+
+  test("is not asked for where a secret file is missing, and the sentence names the file", async () => {
+    const { folder } = rig;
+    rig.remove();
+    const message = `the secret file ${folder}/password cannot be used: it does not exist`;
+    await assert.rejects(credential.lease(patient), { name: "Unreachable", message });
+    assert.equal(rig.requests.length, 0);
+  });
+});
+
+describe("after a login that failed", () => {
+  test("calls fail at once with what failed and when the next try is, and then there is one try", async () => {
+    rig.answer = down;
+    const sentence = `the login at POST ${LOGIN} got no answer: the connection to 127.0.0.1:8200 was refused`;
+    await assert.rejects(credential.lease(patient), { message: sentence });
+    for (let calls = 0; calls < 100; calls++) {
+      await assert.rejects(credential.lease(patient), { message: `${sentence}; the next try is in 0.5 s` });
+    }
+    assert.equal(rig.requests.length, 1);
+    assert.deepEqual(rig.events, [{ provider: "vault", event: "failed", why: sentence }]);
+    await rig.clock.pass(500);
+    serving(60);
+    assert.equal(await token(), "token-1");
+    assert.equal(rig.requests.length, 2);
+  });
+
+  test("pauses grow to half a minute and no further, and begin anew after a success", async () => {
+    rig.answer = down;
+    for (const seconds of [0.5, 1, 2, 4, 8, 16, 30, 30]) {
+      await assert.rejects(credential.lease(patient));
+      await assert.rejects(credential.lease(patient), { message: new RegExp(`is in ${seconds} s$`) });
+      await rig.clock.pass(seconds * 1000);
+    }
+    serving(1);
+    await token();
+    rig.answer = down;
+    // Its refresh failed at 667 ms, and it is no longer used from 900 ms on.
+    await rig.clock.pass(900);
+    await assert.rejects(credential.lease(patient), { message: /is in 0.3 s$/ });
+  });
+
+  const REFUSALS: Readonly<Record<number, RegExp>> = {
+    400: /was refused \(400\): look at the user and the password$/,
+    403: /was refused \(403\): look at the user and the password$/,
+    302: /was refused \(302\): it redirects, which is not followed/,
+    404: /was refused \(404\): nothing is there; look at the path, the mount and the namespace$/,
+    429: /was refused \(429\): there were too many requests$/,
+    500: /was refused \(500\): the server failed/,
+    503: /was refused \(503\): the server is sealed, stands by or is overloaded$/,
+  };
+  for (const [status, message] of Object.entries(REFUSALS)) {
+    test(`the sentence says what to do about ${status}, and nothing of the body`, async () => {
+      rig.answer = ({ body }) => ({ status: Number(status), headers: {}, body: Buffer.from(body) });
+      await assert.rejects(credential.lease(patient), { name: "Unreachable", message });
+      await assert.rejects(credential.lease(patient), (error: Error) => !error.message.includes("horse"));
+    });
+  }
+
+  test("a transport that throws something else is not quoted", async () => {
+    rig.answer = ({ body }) => {
+      throw new TypeError(`Invalid body: ${Buffer.from(body)}`);
+    };
+    await assert.rejects(credential.lease(patient), (error: Error) => {
+      assert.ok(error instanceof Unreachable);
+      assert.equal(error.message, `the login at POST ${LOGIN} got no answer: it failed in an unknown way`);
+      assert.equal(error.cause, undefined);
+      return true;
+    });
+  });
+});
+
+describe("a token's life", () => {
+  test("is renewed at two thirds, and the lease stays the same", async () => {
+    serving(60, (path) => (path === RENEW ? auth("token-1", 60) : json({}, 404)));
+    const lease = await credential.lease(patient);
+    await rig.clock.pass(39_999);
+    assert.equal(count(RENEW), 0);
+    await rig.clock.pass(1);
+    assert.equal(count(RENEW), 1);
+    assert.equal(rig.requests.at(-1)?.headers["x-vault-token"], "token-1");
+    await rig.clock.pass(600_000);
+    assert.equal(await credential.lease(patient), lease);
+    assert.equal(count(LOGIN), 1);
+    assert.equal(count(RENEW), 16);
+    assert.deepEqual(rig.kinds(), ["login", ...Array(16).fill("renewed")]);
+  });
+
+  test("is followed by another login where it cannot be renewed; the old token is given back later", async () => {
+    serving(60);
+    assert.equal(await token(), "token-1");
+    await rig.clock.pass(40_000);
+    assert.equal(await token(), "token-2");
+    assert.equal(count(REVOKE), 0);
+    await rig.clock.pass(10_000);
+    assert.equal(count(REVOKE), 1);
+    assert.equal(rig.requests.at(-1)?.headers["x-vault-token"], "token-1");
+    assert.deepEqual(rig.kinds(), ["login", "login"]);
+  });
+
+  test("is followed by another login where renewals give less and less", async () => {
+    let left = 60;
+    serving(60, (path) => {
+      if (path === RENEW) left /= 2.5;
+      return auth("token-1", left);
+    });
+    await token();
+    await rig.clock.pass(40_000);
+    assert.equal(await token(), "token-2");
+    assert.equal(count(RENEW), 1);
+  });
+
+  test("goes on while the server is away in the middle of it", async () => {
+    serving(60);
+    await token();
+    rig.answer = down;
+    await rig.clock.pass(50_000);
+    assert.equal(await token(), "token-1");
+    assert.ok(rig.kinds().filter((kind) => kind === "failed").length >= 3);
+    serving(60, () => auth("token-1", 60));
+    await rig.clock.pass(8000);
+    assert.equal(count(RENEW) > 0 && (await token()), "token-1");
+    assert.equal(rig.kinds().at(-1), "renewed");
+  });
+
+  test("is over when it is over: an expired token is not used, whatever the server is like", async () => {
+    serving(60);
+    await token();
+    rig.answer = down;
+    await rig.clock.pass(58_999);
+    assert.equal(await token(), "token-1");
+    await rig.clock.pass(1);
+    await assert.rejects(credential.lease(patient), { name: "Unreachable" });
+    // Nobody asks, so the host does not either.
+    await rig.clock.pass(30_000);
+    const asked = rig.requests.length;
+    await rig.clock.pass(3_600_000);
+    assert.equal(rig.requests.length, asked);
+  });
+
+  for (const [name, life] of Object.entries({ "0": 0, absent: undefined, null: null })) {
+    test(`is endless where the time to live is ${name}`, async () => {
+      rig.answer = () => json({ auth: { client_token: "token-1", lease_duration: life } });
+      await token();
+      await rig.clock.pass(20 * 365 * 86_400_000);
+      assert.equal(await token(), "token-1");
+      assert.equal(rig.requests.length, 1);
+      assert.deepEqual(rig.events, [{ provider: "vault", event: "login", expires: undefined }]);
+    });
+  }
+});
+
+describe("a lease that was refused", () => {
+  test("leads to one login for all who had it", async () => {
+    serving(3600);
+    const lease = await credential.lease(patient);
+    await rig.clock.pass(10_000);
+    const again = await Promise.all(Array.from({ length: 64 }, () => credential.refused(lease, patient)));
+    assert.deepEqual(new Set(again), new Set([true]));
+    assert.equal(count(LOGIN), 2);
+    assert.equal(await token(), "token-2");
+    assert.deepEqual(rig.kinds(), ["login", "refused", "login"]);
+  });
+
+  test("leads to none where somebody has logged in meanwhile", async () => {
+    serving(3600);
+    const lease = await credential.lease(patient);
+    await rig.clock.pass(10_000);
+    await credential.refused(lease, patient);
+    assert.equal(await credential.refused(lease, patient), true);
+    assert.equal(count(LOGIN), 2);
+  });
+
+  test("leads to none where it is fresh", async () => {
+    serving(3600);
+    const lease = await credential.lease(patient);
+    await rig.clock.pass(9_999);
+    assert.equal(await credential.refused(lease, patient), false);
+    assert.equal(count(LOGIN), 1);
+  });
+
+  test("a guest that asks for what is forbidden, all the time, makes one login in ten seconds", async () => {
+    serving(3600);
+    for (let calls = 0; calls < 6000; calls++) {
+      const lease = await credential.lease(patient);
+      if (await credential.refused(lease, patient))
+        await credential.refused(await credential.lease(patient), patient);
+      if (calls % 100 === 99) await rig.clock.pass(1000);
+    }
+    assert.equal(count(LOGIN), 6);
+  });
+
+  test("leads to no second try where the login fails, nor in the pause after it", async () => {
+    serving(3600);
+    const lease = await credential.lease(patient);
+    await rig.clock.pass(10_000);
+    rig.answer = down;
+    for (let calls = 0; calls < 100; calls++) assert.equal(await credential.refused(lease, patient), false);
+    assert.equal(rig.requests.length, 2);
+    assert.deepEqual(rig.kinds(), ["login", "refused", "failed"]);
+  });
+});
+
+describe("when the host ends", () => {
+  test("the token is given back, and there is no lease any more", async () => {
+    serving(60);
+    await token();
+    await credential.close();
+    await credential.close();
+    assert.deepEqual(rig.paths(), [LOGIN, REVOKE]);
+    assert.equal(rig.requests[1]?.headers["x-vault-token"], "token-1");
+    assert.equal(rig.clock.timers, 0);
+    await assert.rejects(credential.lease(patient), { name: "Unreachable", message: "the host is stopping" });
+  });
+
+  test("so are the token of a login that is under way, and the one that it follows", async () => {
+    serving(60);
+    await token();
+    await rig.clock.pass(20_000);
+    const answer = held();
+    const again = credential.refused(await credential.lease(patient), patient);
+    await settled();
+    const closed = credential.close();
+    answer.resolve(auth("token-2", 60));
+    await again;
+    rig.answer = () => json({}, 204);
+    await closed;
+    const revoked = rig.requests.filter(({ path }) => path === REVOKE);
+    assert.deepEqual(
+      new Set(revoked.map(({ headers }) => headers["x-vault-token"])),
+      new Set(["token-1", "token-2"]),
+    );
+  });
+
+  test("it waits for one second and no longer", async () => {
+    serving(60);
+    await token();
+    held();
+    let over = false;
+    const closed = credential.close().then(() => {
+      over = true;
+    });
+    await rig.clock.pass(999);
+    assert.equal(over, false);
+    await rig.clock.pass(1);
+    await closed;
+  });
+
+  test("a credential that was never used asks nobody", async () => {
+    await credential.close();
+    assert.equal(rig.requests.length, 0);
+  });
+});

@@ -1,0 +1,130 @@
+/** For tests of credentials: a clock that the test moves, a server that the test answers for, and what a credential told of itself. */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setImmediate as turn } from "node:timers/promises";
+import type { Clock } from "../../host/broker/net/credential/clock.ts";
+import { createCredential } from "../../host/broker/net/credential/credential.ts";
+import type { CredentialConfig } from "../../host/broker/net/credential/credential-config.ts";
+import {
+  type Credential,
+  type CredentialEvent,
+  type Request,
+  type Response,
+  type Send,
+  Unreachable,
+} from "../../host/broker/net/exchange.ts";
+
+export class TestClock implements Clock {
+  #now = 1000;
+  #timers: { readonly at: number; readonly run: () => void }[] = [];
+
+  now(): number {
+    return this.#now;
+  }
+
+  date(): number {
+    return this.#now + 1_800_000_000_000;
+  }
+
+  /** The longest pauses, and renewal at two thirds exactly. */
+  random(): number {
+    return 1;
+  }
+
+  after(ms: number, run: () => void): () => void {
+    const timer = { at: this.#now + ms, run };
+    this.#timers.push(timer);
+    return () => {
+      this.#timers = this.#timers.filter((other) => other !== timer);
+    };
+  }
+
+  get timers(): number {
+    return this.#timers.length;
+  }
+
+  /** Runs what is due on the way, each when its time has come and what was before it has settled. */
+  async pass(ms: number): Promise<void> {
+    const until = this.#now + ms;
+    for (;;) {
+      await settled();
+      const [next] = this.#timers.filter(({ at }) => at <= until).sort((a, b) => a.at - b.at);
+      if (next === undefined) break;
+      this.#timers = this.#timers.filter((timer) => timer !== next);
+      this.#now = Math.max(this.#now, next.at);
+      next.run();
+    }
+    this.#now = until;
+  }
+}
+
+/** Until nothing is left that could go on by itself; files are none of it. */
+export async function settled(): Promise<void> {
+  for (let turns = 0; turns < 5; turns++) await turn();
+}
+
+export type Answer = (request: Request) => Response | Promise<Response>;
+
+/** A credential with its clock, its server and its folder of secret files. */
+export class Rig {
+  readonly folder = mkdtempSync(join(tmpdir(), "kleidi-credential-"));
+  readonly clock = new TestClock();
+  readonly requests: Request[] = [];
+  /** Copies of the bodies, as text: those of `requests` may be wiped. */
+  readonly bodies: string[] = [];
+  readonly events: CredentialEvent[] = [];
+  answer: Answer = () => json({});
+
+  readonly send: Send = async (request) => {
+    this.requests.push(request);
+    this.bodies.push(Buffer.from(request.body).toString());
+    return this.answer(request);
+  };
+
+  create(config: CredentialConfig): Credential {
+    const { send, clock } = this;
+    return createCredential(config, {
+      provider: "vault",
+      send,
+      clock,
+      onEvent: (event) => this.events.push(event),
+    });
+  }
+
+  /** Writes a secret file. @returns its path */
+  secret(name: string, content: string | Uint8Array, mode = 0o600): string {
+    const path = join(this.folder, name);
+    rmSync(path, { force: true });
+    writeFileSync(path, content, { mode });
+    return path;
+  }
+
+  paths(): string[] {
+    return this.requests.map(({ path }) => path);
+  }
+
+  kinds(): string[] {
+    return this.events.map(({ event }) => event);
+  }
+
+  remove(): void {
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+export function json(value: unknown, status = 200): Response {
+  return { status, headers: {}, body: Buffer.from(JSON.stringify(value)) };
+}
+
+/** What Vault answers to a login. */
+export function auth(token: string, seconds: number, renewable = true): Response {
+  return json({ auth: { client_token: token, lease_duration: seconds, renewable } });
+}
+
+export function down(): never {
+  throw new Unreachable("the connection to 127.0.0.1:8200 was refused");
+}
+
+/** For callers that have time. */
+export const patient = new AbortController().signal;
