@@ -1,4 +1,5 @@
 /** A token that the host has: what a request carries of it, and how long it is good. */
+import { inspect } from "node:util";
 import type { Lease } from "../exchange.ts";
 import type { Header } from "./recipe.ts";
 import type { Secret } from "./secret.ts";
@@ -42,7 +43,7 @@ export class Token {
   }
 }
 
-/** `headers` is a getter of the class: neither JSON.stringify nor util.inspect calls it. */
+/** `headers` is a getter of the class: JSON.stringify does not call it. util.inspect would, if it is asked for getters. */
 class HeaderLease implements Lease {
   readonly #secret: Secret;
   readonly #header: Header;
@@ -56,5 +57,9 @@ class HeaderLease implements Lease {
     const { name, scheme } = this.#header;
     const token = this.#secret.text();
     return { [name]: scheme === undefined ? token : `${scheme} ${token}` };
+  }
+
+  [inspect.custom](): string {
+    return "[lease]";
   }
 }
