@@ -1,5 +1,7 @@
 /** Everything that a provider imports: `import { EncryptReply, fail, FailureCode, keystore } from "…/assembly"`. */
+import * as base64 from "./base64";
 import * as crypto from "./crypto";
+import * as json from "./json";
 import * as keystore from "./keystore";
 import * as log from "./log";
 import * as state from "./state";
@@ -8,6 +10,7 @@ import * as tpm from "./tpm";
 export { concat, decimal, same, utf8 } from "./bytes";
 export { Failure, FailureCode, fail, failFrom } from "./failure";
 export { HostCode, HostReply } from "./host";
+export { JsonItems, JsonObject, JsonValue } from "./json";
 export {
   Annotation,
   DecryptReply,
@@ -30,4 +33,4 @@ export {
   sendProvision,
   sendStatus,
 } from "./serve";
-export { crypto, keystore, log, state, tpm };
+export { base64, crypto, json, keystore, log, state, tpm };
