@@ -11,6 +11,10 @@ const text = (level: number) => ({ level, message: `κλειδί ${level}` });
 const [a, b, c, d] = [1, 2, 3, 4].map((number) => new Uint8Array(number).fill(number));
 const sealed = { key: "kek", version: "v1", associatedData: b };
 const aead = { key: a, nonce: b, data: c, associatedData: d };
+const HEADERS = [
+  ["accept", "b"],
+  ["content-type", "c"],
+].map(([name, value]) => ({ $typeName: "kleidi.provider.v1.NetHeader", name, value }));
 const cfb = { key: a, iv: b, data: c };
 
 /** In the order of test/assembly/calls.ts. */
@@ -42,6 +46,12 @@ const EXPECTED: readonly (readonly [string, DescMessage, object])[] = [
   ["tpm.leave", pb.TpmLeaveRequestSchema, { memory: new Uint8Array(0) }],
   ["state.get", pb.StateGetRequestSchema, { name: "kek" }],
   ["state.put", pb.StatePutRequestSchema, { name: "kek", value: a }],
+  [
+    "net.request",
+    pb.NetRequestSchema,
+    { method: "GET", path: "/v1/a", headers: [], body: new Uint8Array(0) },
+  ],
+  ["net.request", pb.NetRequestSchema, { method: "POST", path: "/v1/b", headers: HEADERS, body: d }],
 ];
 
 let module: WebAssembly.Module;

@@ -18,6 +18,8 @@ const MESSAGES = [
   "StatusReply",
   "EncryptReply",
   "DecryptReply",
+  "NetRequest",
+  "NetResponse",
 ];
 
 let module: WebAssembly.Module;
@@ -90,6 +92,13 @@ test("the guest writes the messages of kleidi_provision as protobuf-es does", ()
   checkSame("ProvisionReply", fc.record({ version: text }));
   const failure = fc.record({ code: fc.nat(), message: text });
   checkSame("ProvisionReply", fc.record({ failure }));
+});
+
+test("the guest writes any NetResponse as protobuf-es does", () => {
+  const text = fc.string({ unit: "binary", maxLength: 100 });
+  const headers = fc.array(fc.record({ name: text, value: text }), { maxLength: 16 });
+  const status = fc.integer({ min: 200, max: 599 });
+  checkSame("NetResponse", fc.record({ status, headers, body: fc.uint8Array({ maxLength: 48_000 }) }));
 });
 
 test("the guest takes arbitrary bytes only where protobuf-es reads the same from them", () => {

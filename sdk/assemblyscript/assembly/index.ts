@@ -4,6 +4,7 @@ import * as crypto from "./crypto";
 import * as json from "./json";
 import * as keystore from "./keystore";
 import * as log from "./log";
+import * as net from "./net";
 import * as state from "./state";
 import * as tpm from "./tpm";
 
@@ -23,6 +24,7 @@ export {
   StatusReply,
   StatusRequest,
 } from "./messages";
+export { NetHeader, NetResponse } from "./net";
 export {
   receiveDecrypt,
   receiveEncrypt,
@@ -33,4 +35,4 @@ export {
   sendProvision,
   sendStatus,
 } from "./serve";
-export { base64, crypto, json, keystore, log, state, tpm };
+export { base64, crypto, json, keystore, log, net, state, tpm };

@@ -1,5 +1,5 @@
 /** For calls.test.ts: makes every host call that the SDK has a wrapper for, with values that the test knows. */
-import { crypto, decimal, keystore, log, state, tpm, utf8 } from "../../assembly";
+import { crypto, decimal, keystore, log, NetHeader, net, state, tpm, utf8 } from "../../assembly";
 import { readInput, writeOutput } from "../../assembly/extism";
 
 export function all(): i32 {
@@ -30,6 +30,8 @@ export function all(): i32 {
   tpm.leave(new Uint8Array(0));
   state.get("kek");
   state.put("kek", a);
+  net.request("GET", "/v1/a", [], new Uint8Array(0));
+  net.request("POST", "/v1/b", [new NetHeader("accept", "b"), new NetHeader("content-type", "c")], d);
   return 0;
 }
 

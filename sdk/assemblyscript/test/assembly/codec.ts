@@ -10,6 +10,8 @@ import {
   EncryptRequest,
   Failure,
   HostReply,
+  NetHeader,
+  NetResponse,
   ProvisionReply,
   ProvisionRequest,
   Setting,
@@ -103,6 +105,29 @@ export function ProvisionReply_(): i32 {
     else reader.skip();
   }
   return reader.ok ? write(it.encode()) : 1;
+}
+
+export function NetRequest_(): i32 {
+  const reader = new Reader(readInput());
+  const writer = new Writer();
+  while (reader.next()) {
+    if (reader.field === 3) {
+      const header = NetHeader.decode(reader.bytesValue());
+      if (header === null) reader.ok = false;
+      else writer.element(3, header.encode());
+    } else if (reader.field === 4) writer.bytesValue(4, reader.bytesValue());
+    else if (reader.field < 4) writer.string(reader.field, reader.string());
+    else reader.skip();
+  }
+  return reader.ok ? write(writer.finish()) : 1;
+}
+
+export function NetResponse_(): i32 {
+  const it = NetResponse.decode(readInput());
+  if (it === null) return 1;
+  const writer = new Writer().uint32(1, it.status);
+  for (let i = 0; i < it.headers.length; i++) writer.element(2, it.headers[i].encode());
+  return write(writer.bytesValue(3, it.body).finish());
 }
 
 function settings(writer: Writer, field: u32, all: Setting[]): Writer {
