@@ -1,0 +1,15 @@
+/** Transit's ciphertext as text: `vault:v3:` and base64. What is spelled in another way than Transit's own is none. */
+import { base64 } from "../../../sdk/assemblyscript/assembly";
+import { parseNumber } from "./version";
+
+const PREFIX = "vault:v";
+
+/** The version in it; 0 where it is no ciphertext of Transit's. The server itself takes "v01", "v0", line breaks and stray bits. */
+export function versionIn(text: string): u32 {
+  if (!text.startsWith(PREFIX)) return 0;
+  const colon = text.indexOf(":", PREFIX.length);
+  if (colon < 0) return 0;
+  const sealed = base64.decode(text.slice(colon + 1));
+  if (sealed == null || sealed.length === 0) return 0;
+  return parseNumber(text.slice(PREFIX.length, colon));
+}

@@ -1,0 +1,103 @@
+/** Status: whether Transit's description of a key is one to work with, and the versions in it. */
+import { decimal, FailureCode, fail, JsonValue, StatusReply } from "../../../sdk/assemblyscript/assembly";
+import { integerOf, isFalse, isTrue, textOf } from "./members";
+import { Place } from "./place";
+import { failed } from "./trouble";
+import { idOf, parseNumber, versionText } from "./version";
+
+/** Of the contract. */
+const MAX_OLDER: u32 = 256;
+
+/** `data` is that of `GET keys/KEY`. */
+export function statusOf(data: JsonValue, place: Place): StatusReply {
+  const unusable = whyUnusable(data, place);
+  if (unusable.length > 0) {
+    return fail<StatusReply>(FailureCode.KEY_UNUSABLE, `Cannot use the key ${place.toString()}: ${unusable}`);
+  }
+  const number = integerOf(data, "latest_version");
+  const first = max(
+    max(integerOf(data, "min_decryption_version"), integerOf(data, "min_available_version")),
+    1,
+  );
+  const encryption = integerOf(data, "min_encryption_version");
+  if (
+    number < 1 ||
+    number > (u32.MAX_VALUE as i64) ||
+    first > number ||
+    encryption > number ||
+    encryption < 0
+  ) {
+    return strange(
+      place,
+      `its versions make no sense: "latest_version" and the "min_…_version"s do not fit together`,
+    );
+  }
+  const id = idOf(place);
+  if (id == null) return failed<StatusReply>();
+  return versions(data, place, number as u32, first as u32, id);
+}
+
+/** "" where the key is of the right kind. Absent is what a server says that does not know the member. */
+function whyUnusable(data: JsonValue, place: Place): string {
+  const name = textOf(data, "name");
+  if (name !== place.key) return `the server described another key, "${name.slice(0, 64)}"`;
+  const type = textOf(data, "type");
+  if (
+    type !== "aes256-gcm96" &&
+    type !== "aes128-gcm96" &&
+    type !== "chacha20-poly1305" &&
+    type !== "xchacha20-poly1305"
+  ) {
+    return `its type is "${type.slice(0, 64)}", which binds no associated data; make one of type aes256-gcm96`;
+  }
+  if (isTrue(data, "derived"))
+    return "it is derived, which needs a context for each use; make one that is not";
+  if (isTrue(data, "convergent_encryption"))
+    return "it is convergent: equal plaintexts give equal ciphertexts; make one that is not";
+  if (isTrue(data, "soft_deleted")) return "it is soft-deleted; restore it (keys/KEY/soft-delete-restore)";
+  if (isFalse(data, "supports_encryption")) return "it cannot encrypt (supports_encryption is false)";
+  if (isFalse(data, "supports_decryption")) return "it cannot decrypt (supports_decryption is false)";
+  return "";
+}
+
+/** The latest version, and those below it that Decrypt still takes, the newest first. */
+function versions(data: JsonValue, place: Place, latest: u32, first: u32, id: string): StatusReply {
+  const older = min(latest - first, MAX_OLDER);
+  // The latest one is at 0, those below it follow.
+  const created = new Array<string>(older + 1).fill("");
+  const keys = data.get("keys");
+  if (keys == null) return strange(place, `it has no "keys"`);
+  const items = keys.members();
+  while (items.next()) {
+    const number = parseNumber(items.name);
+    const time = items.value;
+    if (number === 0 || number > latest)
+      return strange(place, `"keys" has what is no version up to ${decimal(latest)}`);
+    const index = latest - number;
+    if (index > older) continue;
+    if (created[index].length > 0) return strange(place, `"keys" has version ${decimal(number)} twice`);
+    const digits = unixTime(time);
+    if (digits.length === 0) return strange(place, `version ${decimal(number)} has no Unix time`);
+    created[index] = digits;
+  }
+  const reply = new StatusReply();
+  for (let index: u32 = 0; index <= older; index++) {
+    if (created[index].length === 0) return strange(place, `"keys" lacks version ${decimal(latest - index)}`);
+    const version = versionText(latest - index, created[index], id);
+    if (index === 0) reply.version = version;
+    else reply.older_versions.push(version);
+  }
+  return reply;
+}
+
+function strange(place: Place, what: string): StatusReply {
+  const message = `Cannot understand the description of the key ${place.toString()}: ${what}; is the grant's origin a Vault or OpenBao?`;
+  return fail<StatusReply>(FailureCode.FAULT, message);
+}
+
+/** Its digits as the server wrote them; "" where it is none. */
+function unixTime(value: JsonValue): string {
+  if (value.integer() < 0) return "";
+  const digits = value.number();
+  return digits == null ? "" : digits;
+}

@@ -1,0 +1,27 @@
+/** Members of an object of the server's, each with what stands for one that is absent or of another type. */
+import { JsonValue } from "../../../sdk/assemblyscript/assembly";
+
+/** 0 where it is absent; past every number where it is no integer. */
+export function integerOf(data: JsonValue, name: string): i64 {
+  const value = data.get(name);
+  if (value == null) return 0;
+  const number = value.integer();
+  return number < 0 ? i64.MAX_VALUE : number;
+}
+
+export function textOf(data: JsonValue, name: string): string {
+  const value = data.get(name);
+  if (value == null) return "";
+  const text = value.text();
+  return text == null ? "" : text;
+}
+
+export function isTrue(data: JsonValue, name: string): bool {
+  const value = data.get(name);
+  return value != null && value.isTrue;
+}
+
+export function isFalse(data: JsonValue, name: string): bool {
+  const value = data.get(name);
+  return value != null && value.isFalse;
+}

@@ -1,0 +1,192 @@
+/** What an answer that is no success means, and what to do about it. The texts are OpenBao's; HashiCorp Vault has the same ones. */
+import { decimal, FailureCode, JsonValue, NetResponse } from "../../../sdk/assemblyscript/assembly";
+import { Place } from "./place";
+import { trouble } from "./trouble";
+
+/** Of the server's own words, in a message: 512 bytes are all that the host logs. */
+const MAX_QUOTE = 160;
+/** Of an answer's errors, as many as are read. */
+const MAX_ERRORS = 8;
+
+/** Status and type: what tells an answer of a proxy from one of the server. */
+export function describe(response: NetResponse): string {
+  const type = response.header("content-type");
+  return `status ${decimal(response.status)}, ${type.length > 0 ? type.slice(0, 80) : "no content-type"}`;
+}
+
+export class Refusal {
+  /** The version that was asked for; 0 where none was. */
+  number: u32 = 0;
+  /** What no message may repeat: the plaintext or the ciphertext of the request. */
+  withheld: string = "";
+
+  constructor(
+    private place: Place,
+    private operation: string,
+  ) {}
+
+  /** Completes "Cannot …". */
+  get action(): string {
+    const verb = this.operation === "keys" ? "read" : this.operation + " with";
+    return `${verb} the key ${this.place.toString()}`;
+  }
+
+  /** Notes the trouble. `document` is the answer's body, null where that is no JSON. */
+  explain(response: NetResponse, document: JsonValue | null): void {
+    const text = document == null ? "" : errorsOf(document);
+    const status = response.status;
+    if (status === 401 || status === 403) this.denied(status);
+    else if (status >= 500 || status === 412 || status === 429 || status === 472 || status === 473) {
+      this.later(response, text);
+    } else if (status === 307 || status === 308) this.standby();
+    else if (status === 400 && this.badRequest(text)) return;
+    else if (status === 404 && document != null) this.notFound(text);
+    else if (status >= 300 && status < 400) {
+      this.note(
+        FailureCode.FAULT,
+        `a redirect (${describe(response)}), which is not followed; write the server's own origin into the grant`,
+      );
+    } else
+      this.note(
+        FailureCode.FAULT,
+        `an answer that this provider does not know (${describe(response)})${this.quote(text)}`,
+      );
+  }
+
+  private denied(status: u32): void {
+    const capability = this.operation === "keys" ? "read" : "update";
+    let what = `permission denied (status ${decimal(status)}): the credential is not valid any more, or its policy lacks path "${this.place.inPolicy(this.operation)}" { capabilities = ["${capability}"] }`;
+    // A token that may only update may not make a key, which is what encrypting with a missing one would do.
+    if (this.operation === "encrypt") what += "; the server says so too where the key is missing";
+    this.note(FailureCode.CREDENTIAL_REFUSED, what);
+  }
+
+  /** The server, or what is before it, cannot answer now. */
+  private later(response: NetResponse, text: string): void {
+    const status = response.status;
+    if (text.includes("sealed")) return this.wait("the server is sealed; unseal it");
+    if (
+      status === 473 ||
+      text.includes("standby") ||
+      text.includes("not active") ||
+      text.includes("no active")
+    ) {
+      return this.standby();
+    }
+    if (status === 472)
+      return this.wait(
+        "the server is a secondary for disaster recovery; write the primary's origin into the grant",
+      );
+    if (text.includes("quota")) {
+      return this.wait(
+        "a quota is exceeded (status 429); raise it under sys/quotas, or let fewer clients share it",
+      );
+    }
+    if (status === 429) return this.wait("too many requests for now (status 429)");
+    if (status === 501) return this.wait("the server is not initialized");
+    if (text.includes("locked")) return this.wait("the namespace is locked; unlock it");
+    this.wait(
+      `the server, or a proxy before it, has a trouble of its own (${describe(response)})${this.quote(text)}`,
+    );
+  }
+
+  private standby(): void {
+    this.wait(
+      "the server is a standby, and the host follows no redirect; write the active one's origin, or a load balancer's that finds it, into the grant",
+    );
+  }
+
+  private notFound(text: string): void {
+    if (text.includes("no handler for route") || text.includes("unsupported path")) {
+      return this.note(
+        FailureCode.KEY_UNUSABLE,
+        'no Transit engine is mounted there; see the settings "mount" and "namespace"',
+      );
+    }
+    this.missing();
+  }
+
+  /** False where the text is not known. */
+  private badRequest(text: string): bool {
+    if (text.includes("encryption key not found")) this.missing();
+    // What Encrypt asks for so that no key is made: a token with "create" gets this instead of a new key.
+    else if (this.operation === "encrypt" && text.includes("unknown key type")) this.missing();
+    else if (text.includes("soft-deleted")) {
+      this.note(
+        FailureCode.KEY_UNUSABLE,
+        "the key is soft-deleted; restore it (keys/KEY/soft-delete-restore)",
+      );
+    } else if (text.includes("too old")) {
+      this.note(
+        FailureCode.KEY_UNUSABLE,
+        `version ${decimal(this.number)} is below the key's min_decryption_version; lower that until everything is encrypted anew`,
+      );
+    } else if (text.includes("less than the minimum")) {
+      this.note(
+        FailureCode.KEY_UNUSABLE,
+        `version ${decimal(this.number)} is below the key's min_encryption_version; this ends when Status names a later version`,
+      );
+    } else if (
+      text.includes("higher than the latest") ||
+      text.includes("too new") ||
+      text.includes("no such key version") ||
+      text.includes("invalid key version")
+    ) {
+      this.note(
+        FailureCode.KEY_UNUSABLE,
+        `it has no version ${decimal(this.number)} now: it was made anew, or restored from an older backup`,
+      );
+    } else if (text.includes("message authentication failed") || text.includes("invalid ciphertext")) {
+      this.note(
+        FailureCode.NOT_OURS,
+        "the ciphertext was not made with this key, version and associated data",
+      );
+    } else if (text.includes("key derivation") || text.includes("not supported for key type")) {
+      this.note(
+        FailureCode.KEY_UNUSABLE,
+        "it is of a kind that cannot be used; make one of type aes256-gcm96, not derived",
+      );
+    } else return false;
+    return true;
+  }
+
+  private missing(): void {
+    this.note(
+      FailureCode.KEY_UNUSABLE,
+      `there is no such key; restore it from a backup, or, if nothing was encrypted with it, make it (bao write -f ${this.place.inPolicy("keys")})`,
+    );
+  }
+
+  private wait(what: string): void {
+    this.note(FailureCode.UNREACHABLE, what);
+  }
+
+  private note(code: FailureCode, what: string): void {
+    trouble(code, `Cannot ${this.action}: ${what}`);
+  }
+
+  /** The server's words, unless they repeat what was sent. */
+  private quote(text: string): string {
+    if (text.length === 0) return "";
+    if (this.withheld.length > 0 && text.includes(this.withheld)) return "; its words repeat the request";
+    let out = "";
+    for (let i = 0; i < text.length && out.length < MAX_QUOTE; i++) {
+      const letter = text.charCodeAt(i);
+      out += letter > 0x20 && letter < 0x7f ? text.charAt(i) : out.endsWith(" ") ? "" : " ";
+    }
+    return `: "${out.trim()}"`;
+  }
+}
+
+/** All errors of an answer: `{"errors":["…"]}`. */
+function errorsOf(document: JsonValue): string {
+  const errors = document.get("errors");
+  if (errors == null) return "";
+  const items = errors.elements();
+  let all = "";
+  for (let left = MAX_ERRORS; left > 0 && items.next(); left--) {
+    const text = items.value.text();
+    if (text != null) all += (all.length > 0 ? "; " : "") + text;
+  }
+  return all;
+}

@@ -1,0 +1,28 @@
+/**
+ * What went wrong in this call. Functions that cannot do their work say so here and return null; AssemblyScript has no exceptions to
+ * catch, and a call is an instance, so one place is enough. Plaintext and ciphertext never get here.
+ */
+import { Failure, FailureCode, fail, failFrom, HostReply } from "../../../sdk/assemblyscript/assembly";
+
+let code: FailureCode = FailureCode.FAULT;
+let text: string = "";
+
+export function trouble(failure: FailureCode, message: string): void {
+  code = failure;
+  text = message;
+}
+
+/** A host call did not succeed. */
+export function hostTrouble(reply: HostReply, action: string): void {
+  const failure = failFrom<Told>(reply, action).failure!;
+  trouble(failure.code as FailureCode, failure.message);
+}
+
+/** The reply that tells it. */
+export function failed<T>(): T {
+  return fail<T>(code, text);
+}
+
+class Told {
+  failure: Failure | null = null;
+}
