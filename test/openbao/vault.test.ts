@@ -1,0 +1,318 @@
+/** The vault provider against a real OpenBao: the guest in the stand-in, its requests made as the host would make them. */
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { failureOf, Guest, type Server } from "../../providers/vault/harness/guest.ts";
+import { OpenBao } from "../support/openbao.ts";
+import { keyRules, Setup } from "../support/openbao-setup.ts";
+import { SyncHttp } from "../support/sync-http.ts";
+
+const PLAINTEXT = new Uint8Array(32).fill(5);
+const AAD = new TextEncoder().encode("kleidi 1");
+
+let bao: OpenBao;
+let setup: Setup;
+let http: SyncHttp;
+let guest: Guest;
+/** Of a token that may do what the README's policy says, and of one that may do everything. */
+let limited: Server;
+let root: Server;
+
+before(async () => {
+  http = new SyncHttp();
+  bao = await OpenBao.dev();
+  setup = new Setup(bao);
+  guest = await Guest.load();
+  await setup.transit();
+  await setup.policy("kek", keyRules("kek"));
+  limited = serverWith(await setup.token({ policies: ["kek"] }));
+  root = serverWith(bao.rootToken);
+});
+
+after(async () => {
+  await http?.close();
+  await bao?.stop();
+});
+
+/** What the host does: the guest's request with the credential, to the granted origin. */
+function serverWith(token: string): Server {
+  return ({ method, path, headers, body }) => {
+    const own = Object.fromEntries(headers.map(({ name, value }) => [name, value]));
+    const all = { ...own, "x-vault-token": token };
+    const response = http.request({ method, url: `${bao.url}${path}`, headers: all, body });
+    return {
+      ...response,
+      headers: Object.entries(response.headers).map(([name, value]) => ({ name, value })),
+    };
+  };
+}
+
+const settings = (all: Record<string, string>) =>
+  Object.entries(all).map(([name, value]) => ({ name, value }));
+const status = (server = limited, key = "kek", where = {}) =>
+  guest.status({ key, settings: settings(where) }, server);
+const encrypt = (version: string, server = limited, key = "kek", where = {}) =>
+  guest.encrypt(
+    { key, version, plaintext: PLAINTEXT, associatedData: AAD, settings: settings(where) },
+    server,
+  );
+const decrypt = (
+  version: string,
+  ciphertext: Uint8Array,
+  { server = limited, key = "kek", aad = AAD, where = {} } = {},
+) => guest.decrypt({ key, version, ciphertext, associatedData: aad, settings: settings(where) }, server);
+
+/** A new key of this name, its version, and a ciphertext of it. */
+async function fresh(name: string, options = {}): Promise<{ version: string; ciphertext: Uint8Array }> {
+  await setup.key(name, options);
+  const { version, failure } = status(root, name);
+  assert.equal(failure, undefined);
+  const { ciphertext } = encrypt(version, root, name);
+  return { version, ciphertext };
+}
+
+test("with the README's policy: status, encrypt and decrypt, over a rotation", async () => {
+  await setup.key("kek");
+  const first = status();
+  assert.deepEqual(failureOf(first), []);
+  assert.match(first.version, /^1\.\d{10}\.[0-9a-f]{16}$/);
+  const old = encrypt(first.version);
+  assert.deepEqual(failureOf(old), []);
+  assert.match(new TextDecoder().decode(old.ciphertext), /^vault:v1:/);
+  assert.deepEqual(decrypt(first.version, old.ciphertext).plaintext, PLAINTEXT);
+
+  await setup.rotate("kek");
+  const second = status();
+  assert.match(second.version, /^2\./);
+  assert.deepEqual(second.olderVersions, [first.version]);
+  // What Status named before is what Encrypt uses, until the host asks for the newer one.
+  assert.match(new TextDecoder().decode(encrypt(first.version).ciphertext), /^vault:v1:/);
+  const { ciphertext } = encrypt(second.version);
+  assert.match(new TextDecoder().decode(ciphertext), /^vault:v2:/);
+  assert.deepEqual(decrypt(second.version, ciphertext).plaintext, PLAINTEXT);
+  assert.deepEqual(decrypt(first.version, old.ciphertext).plaintext, PLAINTEXT);
+  assert.equal(decrypt(second.version, old.ciphertext).failure?.code, 1);
+});
+
+for (const type of ["aes128-gcm96", "aes256-gcm96", "chacha20-poly1305", "xchacha20-poly1305"]) {
+  test(`a key of type ${type} binds the associated data, and finds a changed ciphertext`, async () => {
+    const { version, ciphertext } = await fresh(`bind-${type}`, { type });
+    const key = `bind-${type}`;
+    assert.deepEqual(decrypt(version, ciphertext, { server: root, key }).plaintext, PLAINTEXT);
+    const other = decrypt(version, ciphertext, { server: root, key, aad: new Uint8Array([1]) });
+    const none = decrypt(version, ciphertext, { server: root, key, aad: new Uint8Array(0) });
+    const text = new TextDecoder().decode(ciphertext);
+    const letter = text[20] === "A" ? "B" : "A";
+    const changed = new TextEncoder().encode(`${text.slice(0, 20)}${letter}${text.slice(21)}`);
+    const short = new TextEncoder().encode("vault:v1:AAAA");
+    for (const reply of [
+      other,
+      none,
+      decrypt(version, changed, { server: root, key }),
+      decrypt(version, short, { server: root, key }),
+    ]) {
+      assert.deepEqual(failureOf(reply), [
+        1,
+        `Cannot decrypt with the key "transit/keys/${key}": the ciphertext was not made with this key, version and associated data`,
+      ]);
+    }
+  });
+}
+
+test("seeds of 1 and of 512 bytes come back", async () => {
+  const { version } = await fresh("sizes");
+  for (const length of [1, 512]) {
+    const plaintext = new Uint8Array(length).fill(length);
+    const request = { key: "sizes", version, associatedData: AAD };
+    const { ciphertext } = guest.encrypt({ ...request, plaintext }, root);
+    assert.deepEqual(guest.decrypt({ ...request, ciphertext }, root).plaintext, plaintext);
+  }
+});
+
+test("below min_encryption_version and min_decryption_version it says so, and Status no longer names the version", async () => {
+  const { version, ciphertext } = await fresh("min");
+  await setup.rotate("min");
+  await setup.configure("min", { min_encryption_version: 2 });
+  const [code, said] = failureOf(encrypt(version, root, "min"));
+  assert.equal(code, 2);
+  assert.match(said ?? "", /version 1 is below the key's min_encryption_version/);
+  assert.deepEqual(status(root, "min").olderVersions, [version]);
+  await setup.configure("min", { min_decryption_version: 2 });
+  const [old, oldSaid] = failureOf(decrypt(version, ciphertext, { server: root, key: "min" }));
+  assert.equal(old, 2);
+  assert.match(oldSaid ?? "", /version 1 is below the key's min_decryption_version/);
+  assert.deepEqual(status(root, "min").olderVersions, []);
+});
+
+test("a key that was deleted is missing, is never made by Encrypt, and made anew has another version", async () => {
+  const { version, ciphertext } = await fresh("gone");
+  await setup.deleteKey("gone");
+  // root may make keys, so that it is the guest that keeps Encrypt from it
+  const replies = [
+    status(root, "gone"),
+    encrypt(version, root, "gone"),
+    decrypt(version, ciphertext, { server: root, key: "gone" }),
+    status(root, "gone"),
+  ];
+  for (const reply of replies) {
+    const [code, said] = failureOf(reply);
+    assert.equal(code, 2);
+    assert.match(said ?? "", /there is no such key; restore it from a backup/);
+  }
+  // Creation times are in seconds.
+  await sleep(1100);
+  await setup.key("gone");
+  const again = status(root, "gone");
+  assert.notEqual(again.version, version);
+  assert.deepEqual(again.olderVersions, []);
+  assert.equal(decrypt(version, ciphertext, { server: root, key: "gone" }).failure?.code, 1);
+});
+
+test("with the README's policy, a missing key is a permission that is denied, which the message says", async () => {
+  await setup.policy("nope", keyRules("nope"));
+  const server = serverWith(await setup.token({ policies: ["nope"] }));
+  assert.match(failureOf(status(server, "nope"))[1] ?? "", /there is no such key/);
+  const { version } = await fresh("there");
+  const id = status(root, "there").version;
+  assert.equal(id, version);
+  const path = { key: "nope" };
+  // A version of this place, which no server ever named.
+  const named = guest.status({ key: "x", settings: settings(path) }, () => description("nope")).version;
+  const [code, said] = failureOf(encrypt(named, server, "x", path));
+  assert.equal(code, 4);
+  assert.match(
+    said ?? "",
+    /path "transit\/encrypt\/nope" .* the server says so too where the key is missing/,
+  );
+});
+
+/** A key as a server describes it that has it. */
+function description(name: string) {
+  const key = { name, type: "aes256-gcm96", latest_version: 1, min_decryption_version: 1, keys: { 1: 1 } };
+  return { status: 200, body: new TextEncoder().encode(JSON.stringify({ data: key })) };
+}
+
+test("a version that is not there any more says that the key was made anew or restored", async () => {
+  const { version } = await fresh("back");
+  const later = version.replace("1.", "7.");
+  const ciphertext = new TextEncoder().encode(`vault:v7:${Buffer.alloc(60).toString("base64")}`);
+  for (const reply of [
+    encrypt(later, root, "back"),
+    decrypt(later, ciphertext, { server: root, key: "back" }),
+  ]) {
+    const [code, said] = failureOf(reply);
+    assert.equal(code, 2);
+    assert.match(said ?? "", /it has no version 7 now: it was made anew, or restored from an older backup/);
+  }
+});
+
+test("a soft-deleted key says so, and works again when it is restored", async () => {
+  const { version, ciphertext } = await fresh("soft");
+  await bao.must("DELETE", "transit/keys/soft/soft-delete");
+  for (const reply of [
+    status(root, "soft"),
+    encrypt(version, root, "soft"),
+    decrypt(version, ciphertext, { server: root, key: "soft" }),
+  ]) {
+    const [code, said] = failureOf(reply);
+    assert.equal(code, 2);
+    assert.match(said ?? "", /soft-deleted; restore it/);
+  }
+  await bao.must("POST", "transit/keys/soft/soft-delete-restore");
+  assert.deepEqual(decrypt(version, ciphertext, { server: root, key: "soft" }).plaintext, PLAINTEXT);
+});
+
+test("keys of other kinds are refused, each for what it is", async () => {
+  await setup.key("derived", { derived: true });
+  await setup.key("convergent", { derived: true, convergent_encryption: true });
+  await setup.key("rsa", { type: "rsa-2048" });
+  await setup.key("signing", { type: "ed25519" });
+  const said = (key: string) => failureOf(status(root, key));
+  for (const key of ["derived", "convergent"]) assert.match(said(key)[1] ?? "", /it is derived/);
+  assert.match(said("rsa")[1] ?? "", /its type is "rsa-2048"/);
+  assert.match(said("signing")[1] ?? "", /its type is "ed25519"/);
+  for (const key of ["derived", "convergent", "rsa", "signing"]) assert.equal(said(key)[0], 2);
+});
+
+test("a namespace is a prefix of the path, another mount is another place", async () => {
+  const team = await setup.namespace("team");
+  await team.transit("kms/transit");
+  await team.key("inner", {}, "kms/transit");
+  await team.policy("inner", keyRules("inner", "kms/transit"));
+  const login = await team.appRole({ policies: ["inner"] });
+  const server = serverWith(await bao.login(login));
+  const where = { key: "inner", mount: "kms/transit", namespace: "team" };
+  const { version } = status(server, "kek", where);
+  const { ciphertext, failure } = encrypt(version, server, "kek", where);
+  assert.equal(failure, undefined);
+  assert.deepEqual(decrypt(version, ciphertext, { server, where }).plaintext, PLAINTEXT);
+  const [code, said] = failureOf(status(root, "kek", { ...where, mount: "nowhere" }));
+  assert.equal(code, 2);
+  assert.match(said ?? "", /no Transit engine is mounted there/);
+  assert.equal(status(root, "kek", { ...where, namespace: "nobody" }).failure?.code, 2);
+  assert.equal(status(root, "kek", { mount: "sys" }).failure?.code, 2);
+});
+
+test("a token of another key, a revoked one and none are told which line their policy lacks", async () => {
+  const { version, ciphertext } = await fresh("other");
+  const token = await setup.token({ policies: ["kek"] });
+  await setup.revoke(token);
+  for (const server of [limited, serverWith(token), serverWith("")]) {
+    const replies = [
+      status(server, "other"),
+      encrypt(version, server, "other"),
+      decrypt(version, ciphertext, { server, key: "other" }),
+    ];
+    const lines = [
+      '"transit/keys/other" { capabilities = ["read"] }',
+      '"transit/encrypt/other" {',
+      '"transit/decrypt/other" {',
+    ];
+    for (const [index, reply] of replies.entries()) {
+      const [code, said = ""] = failureOf(reply);
+      assert.equal(code, 4);
+      assert.ok(said.includes(`its policy lacks path ${lines[index]}`), said);
+    }
+  }
+});
+
+test("a rate limit quota is a reason to try later", async () => {
+  const { version, ciphertext } = await fresh("busy");
+  await setup.rateLimit("busy", { path: "transit/", rate: 1, interval: "60s" });
+  try {
+    decrypt(version, ciphertext, { server: root, key: "busy" });
+    const [code, said] = failureOf(decrypt(version, ciphertext, { server: root, key: "busy" }));
+    assert.equal(code, 3);
+    assert.match(said ?? "", /a quota is exceeded \(status 429\); raise it under sys\/quotas/);
+  } finally {
+    await setup.endRateLimit("busy");
+  }
+});
+
+test("a key with 300 versions: the newest 256 older ones are named, and each decrypts what it encrypted", async () => {
+  const { version, ciphertext } = await fresh("many");
+  for (let i = 1; i < 300; i++) await setup.rotate("many");
+  const { version: latest, olderVersions } = status(root, "many");
+  assert.match(latest, /^300\./);
+  assert.deepEqual(
+    olderVersions.map((older) => Number(older.split(".")[0])),
+    Array.from({ length: 256 }, (_, i) => 299 - i),
+  );
+  // It is not named any more, and the key still has it.
+  assert.deepEqual(decrypt(version, ciphertext, { server: root, key: "many" }).plaintext, PLAINTEXT);
+});
+
+// The last one: in dev mode nobody has the key to unseal it.
+test("a sealed server is a reason to try later, and says what to do", async () => {
+  const { version, ciphertext } = await fresh("sealed");
+  await bao.seal();
+  for (const reply of [
+    status(root, "sealed"),
+    encrypt(version, root, "sealed"),
+    decrypt(version, ciphertext, { server: root, key: "sealed" }),
+  ]) {
+    const [code, said] = failureOf(reply);
+    assert.equal(code, 3);
+    assert.match(said ?? "", /the server is sealed; unseal it$/);
+  }
+});
