@@ -1,9 +1,13 @@
 /** The vault provider against a real OpenBao: the guest in the stand-in, its requests made as the host would make them. */
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { readFileSync, writeFileSync } from "node:fs";
+import { delimiter, dirname, join } from "node:path";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { failureOf, Guest, type Server } from "../../providers/vault/harness/guest.ts";
 import { OpenBao } from "../support/openbao.ts";
+import { bao as program } from "../support/openbao-server.ts";
 import { keyRules, Setup } from "../support/openbao-setup.ts";
 import { SyncHttp } from "../support/sync-http.ts";
 
@@ -23,9 +27,8 @@ before(async () => {
   bao = await OpenBao.dev();
   setup = new Setup(bao);
   guest = await Guest.load();
-  await setup.transit();
-  await setup.policy("kek", keyRules("kek"));
-  limited = serverWith(await setup.token({ policies: ["kek"] }));
+  runReadme();
+  limited = serverWith(await setup.token({ policies: ["kleidi-kek"] }));
   root = serverWith(bao.rootToken);
 });
 
@@ -33,6 +36,20 @@ after(async () => {
   await http?.close();
   await bao?.stop();
 });
+
+/** The key and the policy are made with the README's own lines. */
+function runReadme(): void {
+  const page = readFileSync(join(import.meta.dirname, "../../providers/vault/README.md"), "utf8");
+  const all = [...page.matchAll(/^```(\w+)\n(.*?)^```$/gms)];
+  const blocks = (language: string) =>
+    all.filter(([, of]) => of === language).map(([, , block = ""]) => block);
+  const [policy, ...others] = blocks("hcl");
+  assert.deepEqual(others, []);
+  writeFileSync(join(bao.folder, "kleidi-kek.hcl"), policy ?? "");
+  const path = `${dirname(program)}${delimiter}${process.env.PATH}`;
+  const env = { PATH: path, HOME: bao.folder, BAO_ADDR: bao.url, BAO_TOKEN: bao.rootToken };
+  for (const block of blocks("sh")) execFileSync("sh", ["-ec", block], { cwd: bao.folder, env });
+}
 
 /** What the host does: the guest's request with the credential, to the granted origin. */
 function serverWith(token: string): Server {
@@ -72,7 +89,6 @@ async function fresh(name: string, options = {}): Promise<{ version: string; cip
 }
 
 test("with the README's policy: status, encrypt and decrypt, over a rotation", async () => {
-  await setup.key("kek");
   const first = status();
   assert.deepEqual(failureOf(first), []);
   assert.match(first.version, /^1\.\d{10}\.[0-9a-f]{16}$/);
@@ -147,6 +163,10 @@ test("below min_encryption_version and min_decryption_version it says so, and St
 test("a key that was deleted is missing, is never made by Encrypt, and made anew has another version", async () => {
   const { version, ciphertext } = await fresh("gone");
   await setup.deleteKey("gone");
+  // As a server is unless somebody changes it: it makes what is encrypted with and is not there.
+  await bao.must("POST", "transit/config/keys", { disable_upsert: false });
+  await bao.must("POST", "transit/encrypt/made-by-accident", { plaintext: "" });
+  await bao.must("GET", "transit/keys/made-by-accident");
   // root may make keys, so that it is the guest that keeps Encrypt from it
   const replies = [
     status(root, "gone"),
@@ -159,6 +179,8 @@ test("a key that was deleted is missing, is never made by Encrypt, and made anew
     assert.equal(code, 2);
     assert.match(said ?? "", /there is no such key; restore it from a backup/);
   }
+  await bao.must("POST", "transit/config/keys", { disable_upsert: true });
+  assert.match(failureOf(encrypt(version, root, "gone"))[1] ?? "", /there is no such key/);
   // Creation times are in seconds.
   await sleep(1100);
   await setup.key("gone");
@@ -255,7 +277,7 @@ test("a namespace is a prefix of the path, another mount is another place", asyn
 
 test("a token of another key, a revoked one and none are told which line their policy lacks", async () => {
   const { version, ciphertext } = await fresh("other");
-  const token = await setup.token({ policies: ["kek"] });
+  const token = await setup.token({ policies: ["kleidi-kek"] });
   await setup.revoke(token);
   for (const server of [limited, serverWith(token), serverWith("")]) {
     const replies = [

@@ -40,7 +40,7 @@ export class Refusal {
       this.later(response, text);
     } else if (status === 307 || status === 308) this.standby();
     else if (status === 400 && this.badRequest(text)) return;
-    else if (status === 404 && document != null) this.notFound(text);
+    else if (status === 404 && isRefusal(document)) this.notFound(text);
     else if (status >= 300 && status < 400) {
       this.note(
         FailureCode.FAULT,
@@ -92,7 +92,7 @@ export class Refusal {
 
   private standby(): void {
     this.wait(
-      "the server is a standby, and the host follows no redirect; write the active one's origin, or a load balancer's that finds it, into the grant",
+      "the server is a standby (or a proxy redirects), and the host follows no redirect; write the active one's origin, or a load balancer's that finds it, into the grant",
     );
   }
 
@@ -176,6 +176,11 @@ export class Refusal {
     }
     return `: "${out.trim()}"`;
   }
+}
+
+/** Whether the server itself answered: a page or a gateway has no list of errors. */
+function isRefusal(document: JsonValue | null): bool {
+  return document != null && document.get("errors") != null;
 }
 
 /** All errors of an answer: `{"errors":["…"]}`. */

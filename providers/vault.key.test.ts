@@ -1,0 +1,133 @@
+/** The vault provider's Status: which keys it uses, and which versions it names. */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import {
+  CREATED,
+  data,
+  described,
+  encrypt,
+  ID,
+  KEY,
+  SEALED,
+  status,
+  text,
+  VERSION,
+} from "./vault/harness/calls.ts";
+import { failureOf } from "./vault/harness/guest.ts";
+
+describe("a key's description", () => {
+  const UNUSABLE: readonly (readonly [string, object, RegExp])[] = [
+    [
+      "an RSA key",
+      { type: "rsa-2048" },
+      /its type is "rsa-2048", which binds no associated data; make one of type aes256-gcm96/,
+    ],
+    ["no type", { type: undefined }, /its type is ""/],
+    ["a type that is a number", { type: 7 }, /its type is ""/],
+    ["a derived key", { derived: true }, /it is derived/],
+    ["a convergent key", { convergent_encryption: true }, /equal plaintexts give equal ciphertexts/],
+    ["a soft-deleted key", { soft_deleted: true }, /it is soft-deleted; restore it/],
+    ["a key that cannot encrypt", { supports_encryption: false }, /it cannot encrypt/],
+    ["a key that cannot decrypt", { supports_decryption: false }, /it cannot decrypt/],
+    ["another key", { name: "kek2" }, /the server described another key, "kek2"/],
+    ["no name", { name: undefined }, /the server described another key, ""/],
+  ];
+  for (const [name, changes, message] of UNUSABLE) {
+    test(`${name} is not used`, () => {
+      const [code, said = ""] = failureOf(described(changes));
+      assert.equal(code, 2, said);
+      assert.ok(said.startsWith('Cannot use the key "transit/keys/kek": '), said);
+      assert.match(said, message);
+    });
+  }
+
+  for (const type of ["aes128-gcm96", "aes256-gcm96", "chacha20-poly1305", "xchacha20-poly1305"]) {
+    test(`a key of type ${type} is used`, () => assert.equal(described({ type }).version, VERSION));
+  }
+
+  test("a server that does not know soft_deleted and min_available_version is understood", () => {
+    const { soft_deleted, min_available_version, ...older } = KEY;
+    assert.equal(status(() => data(older)).version, VERSION);
+  });
+
+  const STRANGE: readonly (readonly [string, object, RegExp])[] = [
+    ["no latest_version", { latest_version: undefined }, /make no sense/],
+    ["version 0", { latest_version: 0 }, /make no sense/],
+    ["a negative version", { latest_version: -1 }, /make no sense/],
+    ["a version that is no integer", { latest_version: 3.5 }, /make no sense/],
+    ["a version as text", { latest_version: "3" }, /make no sense/],
+    ["a version over 32 bits", { latest_version: 4_294_967_296 }, /make no sense/],
+    ["a huge version", { latest_version: 1e300 }, /make no sense/],
+    ["min_decryption_version past the latest", { min_decryption_version: 4 }, /make no sense/],
+    ["min_encryption_version past the latest", { min_encryption_version: 4 }, /make no sense/],
+    ["a min_available_version as text", { min_available_version: "1" }, /make no sense/],
+    ["no keys", { keys: undefined }, /it has no "keys"/],
+    ["keys as a list", { keys: [1, 2, 3] }, /"keys" lacks version 3/],
+    ["no time for the latest", { keys: { "1": 1, "2": 2 } }, /"keys" lacks version 3/],
+    ["no time for an older one", { keys: { "1": 1, "3": 3 } }, /"keys" lacks version 2/],
+    ["a version past the latest", { keys: { ...KEY.keys, "4": 4 } }, /what is no version up to 3/],
+    ["version 0 in keys", { keys: { ...KEY.keys, "0": 4 } }, /what is no version up to 3/],
+    ["a name with a leading zero", { keys: { ...KEY.keys, "03": 4 } }, /what is no version up to 3/],
+    ["a time as text", { keys: { ...KEY.keys, "3": "2026-11-25T08:40:31Z" } }, /version 3 has no Unix time/],
+    [
+      "a time as an object",
+      { keys: { ...KEY.keys, "3": { creation_time: 1 } } },
+      /version 3 has no Unix time/,
+    ],
+    ["a time before 1970", { keys: { ...KEY.keys, "3": -1 } }, /version 3 has no Unix time/],
+    ["a time with a fraction", { keys: { ...KEY.keys, "3": 1.5 } }, /version 3 has no Unix time/],
+  ];
+  for (const [name, changes, message] of STRANGE) {
+    test(`${name} is not understood`, () => {
+      const [code, said = ""] = failureOf(described(changes));
+      assert.equal(code, 5, said);
+      assert.match(said, message);
+    });
+  }
+
+  test("a version that is there twice is not understood", () => {
+    const body = JSON.stringify({ data: KEY }).replace('"2":', '"3":1,"2":');
+    const [code, said = ""] = failureOf(status(() => text(200, body, "application/json")));
+    assert.equal(code, 5);
+    assert.match(said, /has version 3 twice/);
+  });
+
+  test("older versions end at min_decryption_version and at min_available_version", () => {
+    assert.equal(described({ min_decryption_version: 2 }).olderVersions.length, 1);
+    assert.equal(described({ min_available_version: 2 }).olderVersions.length, 1);
+    assert.equal(
+      described({ min_decryption_version: 3, keys: { "3": CREATED + 3 } }).olderVersions.length,
+      0,
+    );
+  });
+
+  test("of 2,000 versions, Status names the latest and the newest 256 before it", () => {
+    const keys = Object.fromEntries(Array.from({ length: 2000 }, (_, i) => [String(i + 1), CREATED + i]));
+    const reply = described({ latest_version: 2000, keys });
+    assert.equal(reply.version, `2000.${CREATED + 1999}.${ID}`);
+    assert.equal(reply.olderVersions.length, 256);
+    assert.equal(reply.olderVersions[0], `1999.${CREATED + 1998}.${ID}`);
+    assert.equal(reply.olderVersions[255], `1744.${CREATED + 1743}.${ID}`);
+  });
+
+  test("a description of 40 KiB is read", () => {
+    assert.equal(described({ more: "x".repeat(40_000) }).version, VERSION);
+  });
+
+  test("another creation time is another version", () => {
+    const again = described({ latest_version: 1, keys: { "1": CREATED + 9 } }).version;
+    assert.equal(again, `1.${CREATED + 9}.${ID}`);
+  });
+
+  test("a version is printable, at most 128 characters, and what encrypt takes", () => {
+    const keys = { "4294967295": 9_007_199_254_740_991 };
+    const { version } = described({
+      latest_version: 4_294_967_295,
+      min_decryption_version: 4_294_967_295,
+      keys,
+    });
+    assert.match(version, /^[!-~]{1,128}$/);
+    const ciphertext = `vault:v4294967295:${SEALED}`;
+    assert.deepEqual(failureOf(encrypt(() => data({ ciphertext }), version)), []);
+  });
+});
