@@ -7,6 +7,7 @@ import { createGate, type Decision, type Witness } from "../broker/gate.ts";
 import { KeyDirectory } from "../broker/keystore/directory.ts";
 import { Keystore } from "../broker/keystore/keystore.ts";
 import { createLog as createGuestLog } from "../broker/log/log.ts";
+import type { CredentialEvent } from "../broker/net/exchange.ts";
 import { StateDirectory } from "../broker/state/directory.ts";
 import { createState } from "../broker/state/state.ts";
 import { createTpm, type Tpm } from "../broker/tpm/tpm.ts";
@@ -19,9 +20,11 @@ import { type Admitted, admit } from "../sandbox/admission.ts";
 import { SandboxedProvider, type Settings } from "../sandbox/provider.ts";
 import { Supervisor } from "../sandbox/supervisor.ts";
 import { failureFields, type Logger } from "../telemetry/log.ts";
+import { createNetwork, type Network } from "./network.ts";
 
 export interface AssembleOptions {
   readonly onHostCall?: (decision: Decision) => void;
+  readonly onCredential?: (event: CredentialEvent) => void;
   /** In place of each provider's own. */
   readonly deadlineMs?: number;
 }
@@ -42,13 +45,14 @@ export interface Host {
 export async function assemble(
   config: Config,
   log: Logger,
-  { onHostCall = () => {}, deadlineMs }: AssembleOptions = {},
+  { onHostCall = () => {}, onCredential = () => {}, deadlineMs }: AssembleOptions = {},
 ): Promise<Host> {
   const modules = new Map(
     config.providers.map((provider) => [provider.name, admitProvider(config, provider)]),
   );
   const tpm = tpmOf(config, log);
-  const gate = await broker(config, modules, tpm, log, onHostCall);
+  const network = createNetwork(config.providers, log, onCredential);
+  const gate = await broker(config, modules, { tpm, network }, log, onHostCall);
   const supervisors = new Map(
     config.providers.map((provider) => [
       provider.name,
@@ -85,6 +89,7 @@ export async function assemble(
     async stop() {
       await Promise.all(all.map((each) => each.stop()));
       await tpm?.close();
+      await network?.close();
     },
   };
 }
@@ -125,7 +130,7 @@ function tpmOf(config: Config, log: Logger): Tpm | undefined {
 async function broker(
   config: Config,
   modules: Map<string, Admitted>,
-  tpm: Tpm | undefined,
+  { tpm, network }: { tpm: Tpm | undefined; network: Network | undefined },
   log: Logger,
   onHostCall: (decision: Decision) => void,
 ): Promise<Gate> {
@@ -149,6 +154,7 @@ async function broker(
     capabilities: {
       keystore: keystore.operations,
       ...(tpm === undefined ? {} : { tpm: tpm.operations }),
+      ...(network === undefined ? {} : { net: network.operations }),
       ...(config.state === undefined
         ? {}
         : { state: createState(new StateDirectory(config.state.directory)) }),

@@ -1,0 +1,63 @@
+/** Each provider's way to its origin, and who the host is there: transport and credential put together. Nothing is asked yet. */
+import type { Operation } from "../broker/gate.ts";
+import { createCredential } from "../broker/net/credential/credential.ts";
+import type { Credential, CredentialEvent } from "../broker/net/exchange.ts";
+import { createNet, type Route } from "../broker/net/net.ts";
+import { createTransport, type Transport } from "../broker/net/transport.ts";
+import type { ProviderConfig } from "../config/config.ts";
+import type { Logger } from "../telemetry/log.ts";
+
+export interface Network {
+  readonly operations: Record<string, Operation>;
+  /** The tokens that the host logged in for are given back, as far as that goes quickly. */
+  close(): Promise<void>;
+}
+
+interface Way extends Route {
+  readonly transport: Transport;
+  readonly credential?: Credential | undefined;
+}
+
+/** Undefined where no provider is granted an origin. */
+export function createNetwork(
+  providers: readonly ProviderConfig[],
+  log: Logger,
+  onCredential: (event: CredentialEvent) => void,
+): Network | undefined {
+  const onEvent = (event: CredentialEvent) => {
+    logCredential(log, event);
+    onCredential(event);
+  };
+  const routes = new Map<string, Way>();
+  for (const { name, grants } of providers) {
+    if (grants.net === undefined) continue;
+    const { credential: config, timeoutMs } = grants.net;
+    const transport = createTransport(grants.net);
+    const { send } = transport;
+    const credential = config && createCredential(config, { provider: name, send, onEvent });
+    routes.set(name, { transport, send, credential, timeoutMs });
+  }
+  if (routes.size === 0) return undefined;
+  return {
+    operations: createNet({ routes, warn: (provider, why) => log.warn({ provider }, why) }),
+    async close() {
+      await Promise.all(
+        [...routes.values()].map(async ({ credential, transport }) => {
+          await credential?.close();
+          await transport.close();
+        }),
+      );
+    },
+  };
+}
+
+function logCredential(log: Logger, { provider, event, expires, why }: CredentialEvent): void {
+  const fields = {
+    provider,
+    credential: event,
+    ...(expires === undefined ? {} : { expires: new Date(expires).toISOString() }),
+  };
+  if (event === "failed" || event === "refused")
+    log.warn({ ...fields, why }, "the host has trouble with a credential");
+  else log.info(fields, "the host has a credential");
+}
