@@ -11,9 +11,8 @@ export const ALLOWED_PATH = new RegExp(`^(?=.{1,1024}$)(?:/|(?:/${SEGMENT})+/?)$
 /** RFC 9110, 5.1, in lower case and without the odd characters. */
 export const HEADER = /^[a-z0-9][a-z0-9-]{0,63}$/;
 
-/** Headers that HTTP or the host keeps for itself. */
-export const RESERVED_HEADERS: ReadonlySet<string> = new Set([
-  "authorization",
+/** Headers that HTTP keeps for itself: nobody sets them. */
+export const HTTP_HEADERS: ReadonlySet<string> = new Set([
   "connection",
   "content-length",
   "cookie",
@@ -28,5 +27,11 @@ export const RESERVED_HEADERS: ReadonlySet<string> = new Set([
   "trailer",
   "transfer-encoding",
   "upgrade",
+]);
+
+/** Those, and the ones that carry a credential: no provider sets them. */
+export const RESERVED_HEADERS: ReadonlySet<string> = new Set([
+  ...HTTP_HEADERS,
+  "authorization",
   "x-vault-token",
 ]);

@@ -125,6 +125,7 @@ describe("an OpenBao behind something that misbehaves", () => {
   beforeEach(async () => {
     front.interfere = undefined;
     await untilWell(() => opens(client, sealed));
+    await untilWell(() => client.status());
   });
 
   after(async () => {
@@ -252,7 +253,7 @@ describe("an OpenBao behind something that misbehaves", () => {
       const refused = calls.flatMap((each) => (each.status === "rejected" ? [each.reason] : []));
       assert.ok(refused.length > 0);
       for (const each of refused) await givesUp(Promise.reject(each), UNAVAILABLE);
-      assert.match(fixture.readLog(), /rate.limit/i);
+      assert.match(fixture.readLog(), /a quota is exceeded \(status 429\)/);
     } finally {
       await setup.endRateLimit("all");
     }

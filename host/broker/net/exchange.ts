@@ -20,7 +20,12 @@ export type Send = (request: Request, signal: AbortSignal) => Promise<Response>;
 
 /** The origin could not be asked, or not be believed. The sentence names no secret and is fit for a guest. */
 export class Unreachable extends Error {
-  override readonly name = "Unreachable";
+  override readonly name: string = "Unreachable";
+}
+
+/** The origin was asked who the host is, and does not take the host's word for it. */
+export class CredentialRefused extends Unreachable {
+  override readonly name = "CredentialRefused";
 }
 
 /** A credential as one request carries it. Compared by identity: `refused` is told which one was refused. */

@@ -7,7 +7,14 @@ import {
 } from "../../../proto/provider/v1/provider_pb.ts";
 import { answer, type HostAnswer, type HostCall, HostCode, refusal } from "../../host-call.ts";
 import type { Client, Operation, Plan } from "../gate.ts";
-import { type Credential, type Request, type Response, type Send, Unreachable } from "./exchange.ts";
+import {
+  type Credential,
+  CredentialRefused,
+  type Request,
+  type Response,
+  type Send,
+  Unreachable,
+} from "./exchange.ts";
 import { decideRequest } from "./policy.ts";
 
 /** One provider's way to its origin. */
@@ -68,6 +75,7 @@ export function createNet({ routes, warn }: NetOptions): Record<string, Operatio
             }
             return encoded(response, grant.headers);
           } catch (error) {
+            if (error instanceof CredentialRefused) return refusal(HostCode.NOT_AUTHENTIC, error.message);
             if (error instanceof Unreachable) return refusal(HostCode.UNAVAILABLE, error.message);
             throw error;
           }

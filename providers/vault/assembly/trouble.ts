@@ -2,7 +2,14 @@
  * What went wrong in this call. Functions that cannot do their work say so here and return null; AssemblyScript has no exceptions to
  * catch, and a call is an instance, so one place is enough. Plaintext and ciphertext never get here.
  */
-import { Failure, FailureCode, fail, failFrom, HostReply } from "../../../sdk/assemblyscript/assembly";
+import {
+  Failure,
+  FailureCode,
+  fail,
+  failFrom,
+  HostCode,
+  HostReply,
+} from "../../../sdk/assemblyscript/assembly";
 
 let code: FailureCode = FailureCode.FAULT;
 let text: string = "";
@@ -15,7 +22,9 @@ export function trouble(failure: FailureCode, message: string): void {
 /** A host call did not succeed. */
 export function hostTrouble(reply: HostReply, action: string): void {
   const failure = failFrom<Told>(reply, action).failure!;
-  trouble(failure.code as FailureCode, failure.message);
+  // The only sealed thing that is not authentic here is the host's own login (docs/ABI.md, kleidi:net).
+  const refused = reply.code === HostCode.NOT_AUTHENTIC;
+  trouble(refused ? FailureCode.CREDENTIAL_REFUSED : (failure.code as FailureCode), failure.message);
 }
 
 /** The reply that tells it. */

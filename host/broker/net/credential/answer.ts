@@ -2,13 +2,15 @@
  * What the server answered, believed as little as can be. No sentence has a byte of an answer in it: a server may echo what it was
  * sent. For the same reason there are no causes: what JSON.parse throws quotes its input.
  */
-import { type Response, Unreachable } from "../exchange.ts";
+import { CredentialRefused, type Response, Unreachable } from "../exchange.ts";
 import { type Pointer, valueAt } from "./pointer.ts";
 import type { Call, Lifetime } from "./recipe.ts";
 import { Secret } from "./secret.ts";
 import { tokenFault } from "./text.ts";
 
 const MAX_BYTES = 64 * 1024;
+/** Vault answers 400 to a wrong secret id and to a wrong password. */
+const REFUSALS: ReadonlySet<number> = new Set([400, 401, 403]);
 const LONGEST_S = 10 * 365 * 86_400;
 
 export interface Life {
@@ -20,7 +22,8 @@ export interface Life {
 /** The answer's JSON. @throws Unreachable where it is none, or no success */
 export function documentOf(what: string, { status, body }: Response, remedy: string): unknown {
   if (status < 200 || status > 299) {
-    throw new Unreachable(`${what} was refused (${status}): ${reasonOf(status, remedy)}`);
+    const Failure = REFUSALS.has(status) ? CredentialRefused : Unreachable;
+    throw new Failure(`${what} was refused (${status}): ${reasonOf(status, remedy)}`);
   }
   if (body.length > MAX_BYTES) {
     throw new Unreachable(`${what} gave ${body.length} bytes, at most ${MAX_BYTES} are allowed`);

@@ -94,7 +94,10 @@ describe("a login", () => {
     const { folder } = rig;
     rig.remove();
     const message = `the secret file ${folder}/password cannot be used: it does not exist`;
-    await assert.rejects(credential.lease(patient), { name: "Unreachable", message });
+    await assert.rejects(credential.lease(patient), {
+      name: "Unreachable",
+      message,
+    });
     assert.equal(rig.requests.length, 0);
   });
 });
@@ -142,7 +145,10 @@ describe("after a login that failed", () => {
   for (const [status, message] of Object.entries(REFUSALS)) {
     test(`the sentence says what to do about ${status}, and nothing of the body`, async () => {
       rig.answer = ({ body }) => ({ status: Number(status), headers: {}, body: Buffer.from(body) });
-      await assert.rejects(credential.lease(patient), { name: "Unreachable", message });
+      await assert.rejects(credential.lease(patient), {
+        name: [400, 403].includes(Number(status)) ? "CredentialRefused" : "Unreachable",
+        message,
+      });
       await assert.rejects(credential.lease(patient), (error: Error) => !error.message.includes("horse"));
     });
   }
