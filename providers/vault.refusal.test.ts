@@ -15,19 +15,32 @@ import {
 } from "./vault/harness/calls.ts";
 import { failureOf } from "./vault/harness/guest.ts";
 
+const DENIED = errors(403, "1 error occurred:\n\t* permission denied\n\n");
+
 describe("what the server refuses", () => {
   /** Name, answer, code, what the message says; the calls that it is for, all by default. */
   const REFUSALS: readonly (readonly [string, ReturnType<typeof answer>, number, RegExp, string?])[] = [
     ["sealed", errors(503, "Vault is sealed"), 3, /the server is sealed; unseal it/],
     [
-      "a standby that forwards",
+      "a standby that does not forward",
       answer(307, new Uint8Array(0)),
       3,
-      /is a standby .* and the host follows no redirect; write the active one's origin/,
+      /is a standby that hands nothing on, .* write the active node's origin into the grant/,
     ],
     ["a permanent redirect of a standby", answer(308, new Uint8Array(0)), 3, /is a standby/],
-    ["a standby without an active node", errors(503, "no active Vault instance found"), 3, /is a standby/],
-    ["a standby by its text", errors(500, "Vault is in standby mode"), 3, /is a standby/],
+    [
+      "a standby without an active node",
+      errors(503, "no active Vault instance found"),
+      3,
+      /no node of the cluster is active/,
+    ],
+    [
+      "a failover",
+      errors(500, "local node not active but active cluster node not found"),
+      3,
+      /no node of the cluster is active/,
+    ],
+    ["a standby by its text", errors(500, "Vault is in standby mode"), 3, /no node of the cluster is active/],
     ["a performance standby", errors(473, ""), 3, /is a standby/],
     ["a disaster recovery secondary", errors(472, ""), 3, /is a secondary for disaster recovery/],
     ["not initialized", errors(501, "Vault is not initialized"), 3, /is not initialized/],
@@ -63,25 +76,43 @@ describe("what the server refuses", () => {
     ],
     ["a proxy's error page", text(502, "<html>Bad Gateway</html>", "text/html"), 3, /status 502, text\/html/],
     [
-      "permission denied",
-      errors(403, "1 error occurred:\n\t* permission denied\n\n"),
+      "a policy",
+      DENIED,
       4,
-      /or its policy lacks path "transit\/keys\/kek" \{ capabilities = \["read"\] \}$/,
+      /: the credential's policy lacks path "transit\/keys\/kek" \{ capabilities = \["read"\] \}$/,
       "status",
     ],
     [
-      "permission denied",
-      errors(403, "permission denied"),
+      "a policy",
+      DENIED,
       4,
-      /path "transit\/encrypt\/kek" \{ capabilities = \["update"\] \}; the server says so too where the key is missing/,
+      /lacks path "transit\/encrypt\/kek" \{ capabilities = \["update"\] \}; the server says so too where the key is missing$/,
       "encrypt",
     ],
     [
-      "permission denied",
+      "a policy",
+      DENIED,
+      4,
+      /lacks path "transit\/decrypt\/kek" \{ capabilities = \["update"\] \}$/,
+      "decrypt",
+    ],
+    [
+      "a token that is none",
       errors(403, "permission denied"),
       4,
-      /path "transit\/decrypt\/kek" \{ capabilities = \["update"\] \}$/,
-      "decrypt",
+      /: the credential is expired, revoked or of another server; if it is not, its policy lacks path "transit/,
+    ],
+    [
+      "a token that is none, at HashiCorp Vault",
+      errors(403, "2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n"),
+      4,
+      /: the credential is expired/,
+    ],
+    [
+      "associated data for a key that binds none",
+      errors(400, "'[0].associated_data' provided for non-AEAD cipher suite rsa-2048"),
+      2,
+      /make one of type aes256-gcm96/,
     ],
     ["a proxy that wants a login", text(401, "<html>", "text/html"), 4, /permission denied \(status 401\)/],
     [

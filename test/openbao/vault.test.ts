@@ -279,7 +279,11 @@ test("a token of another key, a revoked one and none are told which line their p
   const { version, ciphertext } = await fresh("other");
   const token = await setup.token({ policies: ["kleidi-kek"] });
   await setup.revoke(token);
-  for (const server of [limited, serverWith(token), serverWith("")]) {
+  for (const [server, why] of [
+    [limited, "the credential's policy lacks"],
+    [serverWith(token), "if it is not, its policy lacks"],
+    [serverWith(""), "if it is not, its policy lacks"],
+  ] as const) {
     const replies = [
       status(server, "other"),
       encrypt(version, server, "other"),
@@ -293,7 +297,7 @@ test("a token of another key, a revoked one and none are told which line their p
     for (const [index, reply] of replies.entries()) {
       const [code, said = ""] = failureOf(reply);
       assert.equal(code, 4);
-      assert.ok(said.includes(`its policy lacks path ${lines[index]}`), said);
+      assert.ok(said.includes(`${why} path ${lines[index]}`), said);
     }
   }
 });

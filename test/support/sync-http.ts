@@ -9,6 +9,8 @@ export interface SyncRequest {
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Uint8Array;
+  /** PEM, for https. */
+  readonly ca?: string;
 }
 
 export interface SyncResponse {
@@ -20,21 +22,30 @@ export interface SyncResponse {
 
 const TIMEOUT_MS = 20_000;
 
-/** No redirect is followed: fetch's "manual" gives the answer as it is. */
+/** node:http follows no redirect; over https the server's certificate is held against `ca`. */
 const WORKER = `
 const { workerData } = require("node:worker_threads");
+const modules = { "http:": require("node:http"), "https:": require("node:https") };
 const { port, done } = workerData;
-port.on("message", async ({ method, url, headers, body }) => {
-  try {
-    const sent = body.length > 0 ? { body } : {};
-    const response = await fetch(url, { method, headers, redirect: "manual", ...sent });
-    const bytes = new Uint8Array(await response.arrayBuffer());
-    port.postMessage({ status: response.status, headers: Object.fromEntries(response.headers), body: bytes });
-  } catch (error) {
-    port.postMessage({ error: String(error.cause ?? error) });
-  }
+const answer = (message) => {
+  port.postMessage(message);
   Atomics.store(done, 0, 1);
   Atomics.notify(done, 0);
+};
+port.on("message", ({ method, url, headers, body, ca }) => {
+  const options = { method, headers: { ...headers, "content-length": body.length }, ca, agent: false };
+  const request = modules[new URL(url).protocol].request(url, options, (response) => {
+    const chunks = [];
+    response.on("data", (chunk) => chunks.push(chunk));
+    response.once("error", (error) => answer({ error: String(error) }));
+    response.once("end", () => {
+      const entries = Object.entries(response.headers).map(([name, value]) => [name, String(value)]);
+      const status = response.statusCode;
+      answer({ status, headers: Object.fromEntries(entries), body: new Uint8Array(Buffer.concat(chunks)) });
+    });
+  });
+  request.once("error", (error) => answer({ error: String(error) }));
+  request.end(body);
 });
 `;
 

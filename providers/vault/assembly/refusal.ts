@@ -1,5 +1,6 @@
 /** What an answer that is no success means, and what to do about it. The texts are OpenBao's; HashiCorp Vault has the same ones. */
 import { decimal, FailureCode, JsonValue, NetResponse } from "../../../sdk/assemblyscript/assembly";
+import { isMissing, meaningOf } from "./meaning";
 import { Place } from "./place";
 import { trouble } from "./trouble";
 
@@ -35,11 +36,13 @@ export class Refusal {
   explain(response: NetResponse, document: JsonValue | null): void {
     const text = document == null ? "" : errorsOf(document);
     const status = response.status;
-    if (status === 401 || status === 403) this.denied(status);
+    const meaning = meaningOf(text, this.number);
+    if (status === 401 || status === 403) this.denied(status, text);
     else if (status >= 500 || status === 412 || status === 429 || status === 472 || status === 473) {
       this.later(response, text);
     } else if (status === 307 || status === 308) this.standby();
-    else if (status === 400 && this.badRequest(text)) return;
+    else if (status === 400 && meaning !== null) this.note(meaning.code, meaning.what);
+    else if (status === 400 && isMissing(text, this.operation)) this.missing();
     else if (status === 404 && isRefusal(document)) this.notFound(text);
     else if (status >= 300 && status < 400) {
       this.note(
@@ -53,25 +56,28 @@ export class Refusal {
       );
   }
 
-  private denied(status: u32): void {
+  private denied(status: u32, text: string): void {
     const capability = this.operation === "keys" ? "read" : "update";
-    let what = `permission denied (status ${decimal(status)}): the credential is not valid any more, or its policy lacks path "${this.place.inPolicy(this.operation)}" { capabilities = ["${capability}"] }`;
+    const line = `path "${this.place.inPolicy(this.operation)}" { capabilities = ["${capability}"] }`;
+    // The words for a token that is none; a policy's are "1 error occurred: * permission denied".
+    const known = text !== "permission denied" && !text.includes("invalid token");
+    let what = known
+      ? `the credential's policy lacks ${line}`
+      : `the credential is expired, revoked or of another server; if it is not, its policy lacks ${line}`;
     // A token that may only update may not make a key, which is what encrypting with a missing one would do.
-    if (this.operation === "encrypt") what += "; the server says so too where the key is missing";
-    this.note(FailureCode.CREDENTIAL_REFUSED, what);
+    if (known && this.operation === "encrypt") what += "; the server says so too where the key is missing";
+    this.note(FailureCode.CREDENTIAL_REFUSED, `permission denied (status ${decimal(status)}): ${what}`);
   }
 
   /** The server, or what is before it, cannot answer now. */
   private later(response: NetResponse, text: string): void {
     const status = response.status;
     if (text.includes("sealed")) return this.wait("the server is sealed; unseal it");
-    if (
-      status === 473 ||
-      text.includes("standby") ||
-      text.includes("not active") ||
-      text.includes("no active")
-    ) {
-      return this.standby();
+    if (status === 473) return this.standby();
+    if (text.includes("standby") || text.includes("not active") || text.includes("no active")) {
+      return this.wait(
+        "no node of the cluster is active now; this ends when one is elected, else see to the cluster",
+      );
     }
     if (status === 472)
       return this.wait(
@@ -92,7 +98,7 @@ export class Refusal {
 
   private standby(): void {
     this.wait(
-      "the server is a standby (or a proxy redirects), and the host follows no redirect; write the active one's origin, or a load balancer's that finds it, into the grant",
+      "the server is a standby that hands nothing on, or a proxy redirects, which is not followed; if this lasts longer than a failover, write the active node's origin into the grant",
     );
   }
 
@@ -104,50 +110,6 @@ export class Refusal {
       );
     }
     this.missing();
-  }
-
-  /** False where the text is not known. */
-  private badRequest(text: string): bool {
-    if (text.includes("encryption key not found")) this.missing();
-    // What Encrypt asks for so that no key is made: a token with "create" gets this instead of a new key.
-    else if (this.operation === "encrypt" && text.includes("unknown key type")) this.missing();
-    else if (text.includes("soft-deleted")) {
-      this.note(
-        FailureCode.KEY_UNUSABLE,
-        "the key is soft-deleted; restore it (keys/KEY/soft-delete-restore)",
-      );
-    } else if (text.includes("too old")) {
-      this.note(
-        FailureCode.KEY_UNUSABLE,
-        `version ${decimal(this.number)} is below the key's min_decryption_version; lower that until everything is encrypted anew`,
-      );
-    } else if (text.includes("less than the minimum")) {
-      this.note(
-        FailureCode.KEY_UNUSABLE,
-        `version ${decimal(this.number)} is below the key's min_encryption_version; this ends when Status names a later version`,
-      );
-    } else if (
-      text.includes("higher than the latest") ||
-      text.includes("too new") ||
-      text.includes("no such key version") ||
-      text.includes("invalid key version")
-    ) {
-      this.note(
-        FailureCode.KEY_UNUSABLE,
-        `it has no version ${decimal(this.number)} now: it was made anew, or restored from an older backup`,
-      );
-    } else if (text.includes("message authentication failed") || text.includes("invalid ciphertext")) {
-      this.note(
-        FailureCode.NOT_OURS,
-        "the ciphertext was not made with this key, version and associated data",
-      );
-    } else if (text.includes("key derivation") || text.includes("not supported for key type")) {
-      this.note(
-        FailureCode.KEY_UNUSABLE,
-        "it is of a kind that cannot be used; make one of type aes256-gcm96, not derived",
-      );
-    } else return false;
-    return true;
   }
 
   private missing(): void {
