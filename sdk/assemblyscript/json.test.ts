@@ -183,6 +183,23 @@ test("a member is found behind 48 KiB of others, and in none of them", () => {
   assert.equal(text("memberA", JSON.stringify(object)), "absent");
 });
 
+test("a hundred look-ups in 48 KiB of members fit into the memory", () => {
+  for (const member of ['"a":1', '"\\u0061":1', '"missing\\u0061":1', '"é":[{"missing":1}]', '"":""']) {
+    const size = new TextEncoder().encode(member).length + 1;
+    const document = `{${Array(Math.floor(49_000 / size))
+      .fill(member)
+      .join(",")}}`;
+    assert.equal(text("lookups", document), "0");
+  }
+});
+
+test("48 KiB that must be escaped are written", () => {
+  for (const letter of ['"', "\u0001", "\\"]) {
+    const value = letter.repeat(49_000);
+    assert.deepEqual(JSON.parse(text("rewrite", JSON.stringify(value)) ?? ""), value);
+  }
+});
+
 const MEMBERS: readonly (readonly [string, string])[] = [
   ['{"a":1}', "1"],
   ['{"b":{"a":2},"a":3}', "3"],

@@ -23,6 +23,13 @@ export class Scanner {
     return this.ok && this.at === this.bytes.length;
   }
 
+  /** Where the value that begins at `at`, and white space behind it, end; the document was found to be one before. */
+  behind(at: i32): i32 {
+    this.at = at;
+    this.value(0);
+    return this.at;
+  }
+
   /** White space, a value, white space: `at` is behind it. */
   value(depth: i32): void {
     this.space();

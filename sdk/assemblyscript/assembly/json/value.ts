@@ -1,6 +1,6 @@
 /** Values of a JSON document, read where they stand in its bytes: nothing is built that is not asked for. */
-import { utf8 } from "../bytes";
 import { Scanner } from "./scan";
+import { Units } from "./units";
 
 /** One document; null where the bytes are none, as `Scanner` has it, or it is deeper than 32. */
 export function parse(bytes: Uint8Array): JsonValue | null {
@@ -41,7 +41,10 @@ export class JsonValue {
   number(): string | null {
     const first = this.bytes[this.at];
     if (first !== 0x2d && (first < 0x30 || first > 0x39)) return null;
-    return String.UTF8.decodeUnsafe(this.bytes.dataStart + this.at, this.end() - this.at);
+    return String.UTF8.decodeUnsafe(
+      this.bytes.dataStart + this.at,
+      new Scanner(this.bytes).behind(this.at) - this.at,
+    );
   }
 
   /**
@@ -81,10 +84,6 @@ export class JsonValue {
   elements(): JsonItems {
     return new JsonItems(this.bytes, this.at, 0x5b);
   }
-
-  private end(): i32 {
-    return endOf(this.bytes, this.at);
-  }
 }
 
 /** Goes through an object or an array: `while (items.next())`, then `value`, and `name` in an object. */
@@ -92,12 +91,17 @@ export class JsonItems {
   private next_: i32;
   private nameAt: i32 = -1;
   private valueAt: i32 = 0;
+  // One of each for all items: a guest's memory is not freed during a call.
+  private scanner: Scanner;
+  private units: Units;
 
   constructor(
     private bytes: Uint8Array,
     at: i32,
     private open: u8,
   ) {
+    this.scanner = new Scanner(bytes);
+    this.units = new Units(bytes);
     this.next_ = bytes[at] === open ? at + 1 : -1;
   }
 
@@ -112,10 +116,10 @@ export class JsonItems {
     if (this.open === 0x7b) {
       this.nameAt = at;
       // behind the name, and behind the colon
-      at = skipSpace(this.bytes, endOf(this.bytes, at)) + 1;
+      at = this.scanner.behind(at) + 1;
     }
     this.valueAt = at;
-    const after = endOf(this.bytes, at);
+    const after = this.scanner.behind(at);
     this.next_ = this.bytes[after] === 0x2c ? after + 1 : -1;
     return true;
   }
@@ -130,21 +134,13 @@ export class JsonItems {
   }
 
   isNamed(name: string): bool {
-    return this.nameAt >= 0 && stringAt(this.bytes, this.nameAt) === name;
+    return this.nameAt >= 0 && this.units.same(this.nameAt, name);
   }
 }
 
 function skipSpace(bytes: Uint8Array, at: i32): i32 {
   while (bytes[at] === 0x20 || bytes[at] === 0x0a || bytes[at] === 0x0d || bytes[at] === 0x09) at++;
   return at;
-}
-
-/** Behind the value at `at`, and behind white space. The document was scanned before: there is no fault to find. */
-function endOf(bytes: Uint8Array, at: i32): i32 {
-  const scanner = new Scanner(bytes);
-  scanner.at = at;
-  scanner.value(0);
-  return scanner.at;
 }
 
 function stringAt(bytes: Uint8Array, at: i32): string {
@@ -157,45 +153,11 @@ function stringAt(bytes: Uint8Array, at: i32): string {
     end++;
   }
   if (plain) return String.UTF8.decodeUnsafe(bytes.dataStart + start, end - start);
-  return unescape(bytes, start, end);
-}
-
-/** The text between the quotes, its escapes resolved. It is never longer than it was written. */
-function unescape(bytes: Uint8Array, start: i32, end: i32): string {
-  const out = new Uint8Array(end - start);
+  // There are never more units than bytes.
+  const out = new Uint16Array(end - start);
+  const units = new Units(bytes);
+  units.from(at);
   let size = 0;
-  for (let at = start; at < end; at++) {
-    let byte = bytes[at];
-    if (byte === 0x5c) {
-      byte = bytes[++at];
-      if (byte === 0x75) {
-        let text = String.fromCharCode(unitAt(bytes, at + 1));
-        at += 4;
-        if ((text.charCodeAt(0) & 0xfc00) === 0xd800) {
-          text += String.fromCharCode(unitAt(bytes, at + 3));
-          at += 6;
-        }
-        const encoded = utf8(text);
-        out.set(encoded, size);
-        size += encoded.length;
-        continue;
-      }
-      if (byte === 0x62) byte = 8;
-      else if (byte === 0x66) byte = 12;
-      else if (byte === 0x6e) byte = 10;
-      else if (byte === 0x72) byte = 13;
-      else if (byte === 0x74) byte = 9;
-    }
-    out[size++] = byte;
-  }
-  return String.UTF8.decodeUnsafe(out.dataStart, size);
-}
-
-function unitAt(bytes: Uint8Array, at: i32): i32 {
-  let unit = 0;
-  for (let i = 0; i < 4; i++) {
-    const byte = bytes[at + i];
-    unit = (unit << 4) | (byte <= 0x39 ? byte - 0x30 : (byte | 0x20) - 0x57);
-  }
-  return unit;
+  for (let unit = units.next(); unit >= 0; unit = units.next()) out[size++] = unit as u16;
+  return String.UTF16.decodeUnsafe(out.dataStart, size << 1);
 }

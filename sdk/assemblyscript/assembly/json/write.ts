@@ -33,18 +33,36 @@ export class JsonObject {
 
 /** A string as JSON has it. Only what must be escaped is; a lone surrogate becomes U+FFFD, which `parse` takes. */
 export function quote(text: string): string {
-  let out = '"';
-  let from = 0;
+  let size = text.length + 2;
+  for (let i = 0; i < text.length; i++) size += escapeSize(text.charCodeAt(i));
+  // Filled once: a string that grows is copied with each piece, and nothing is freed.
+  const out = new Uint16Array(size);
+  let at = 0;
+  out[at++] = 0x22;
   for (let i = 0; i < text.length; i++) {
     const letter = text.charCodeAt(i);
-    if (letter >= 0x20 && letter !== 0x22 && letter !== 0x5c) continue;
-    out += text.slice(from, i) + (letter < 0x20 ? "\\u00" + hex2(letter) : "\\" + text.charAt(i));
-    from = i + 1;
+    if (letter < 0x20) {
+      out[at++] = 0x5c;
+      out[at++] = 0x75;
+      out[at++] = 0x30;
+      out[at++] = 0x30;
+      out[at++] = (0x30 + (letter >> 4)) as u16;
+      out[at++] = digit(letter & 15);
+      continue;
+    }
+    if (escapeSize(letter) > 0) out[at++] = 0x5c;
+    out[at++] = letter as u16;
   }
-  return out + text.slice(from) + '"';
+  out[at] = 0x22;
+  return String.UTF16.decodeUnsafe(out.dataStart, size << 1);
 }
 
-function hex2(value: i32): string {
-  const low = value & 15;
-  return String.fromCharCode(48 + (value >> 4)) + String.fromCharCode(low < 10 ? 48 + low : 87 + low);
+/** How much longer a letter becomes. */
+function escapeSize(letter: i32): i32 {
+  if (letter < 0x20) return 5;
+  return letter === 0x22 || letter === 0x5c ? 1 : 0;
+}
+
+function digit(value: i32): u16 {
+  return (value < 10 ? 48 + value : 87 + value) as u16;
 }

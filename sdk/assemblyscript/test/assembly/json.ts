@@ -18,6 +18,15 @@ export function memberA(): i32 {
   return write(text === null ? textOf(member) : `text ${text}`);
 }
 
+/** Looks for a member that is not there a hundred times. */
+export function lookups(): i32 {
+  const document = json.parse(readInput());
+  if (document === null) return 1;
+  let found = 0;
+  for (let i = 0; i < 100; i++) if (document.get("missing") !== null) found++;
+  return write(found.toString());
+}
+
 /** Every reader of the value, of whatever type it is. */
 export function readers(): i32 {
   const value = json.parse(readInput());
