@@ -21,6 +21,7 @@ import {
   sent,
   settingsOf,
   status,
+  text,
   VERSION,
 } from "./vault/harness/calls.ts";
 import { failureOf, unasked } from "./vault/harness/guest.ts";
@@ -253,6 +254,11 @@ describe("decrypt", () => {
   });
 });
 
+/** A key among other members, so that each of its own is looked for. */
+const withMembers = (member: string, count: number) =>
+  `{"data":{${Array(count).fill(member).join(",")},${JSON.stringify(KEY).slice(1)}}`;
+const keysTo = (latest: number) => Object.fromEntries(Array.from({ length: latest }, (_, i) => [i + 1, i]));
+
 describe("no answer makes the guest trap or say what it must not", () => {
   const statuses = fc.constantFrom(200, 204, 301, 307, 400, 403, 404, 429, 500, 503);
   const json = fc.json({ maxDepth: 4, stringUnit: "binary" }).map((it) => new TextEncoder().encode(it));
@@ -291,6 +297,30 @@ describe("no answer makes the guest trap or say what it must not", () => {
         }),
         { numRuns: 1500 },
       );
+    });
+  }
+
+  const HUGE: readonly (readonly [string, string])[] = [
+    ["7,000 members", withMembers('"a":1', 7_000)],
+    ["4,000 members with escaped names", withMembers('"\\u0061":1', 4_000)],
+    ["8,000 empty errors", `{"errors":[${Array(8_000).fill('""').join(",")}]}`],
+    ["one error of 8,000 escapes", `{"errors":["${"\\u0001".repeat(8_000)}"]}`],
+    ["one error of 48,000 spaces", `{"errors":["${" ".repeat(48_000)}"]}`],
+    ["4,000 versions", `{"data":${JSON.stringify({ ...KEY, keys: keysTo(4_000), latest_version: 4_000 })}}`],
+    ["40,000 digits", `{"data":{"name":"kek","type":"aes256-gcm96","latest_version":${"9".repeat(40_000)}}}`],
+    ["a name of 40,000 characters", JSON.stringify({ data: { ...KEY, name: "k".repeat(40_000) } })],
+    [
+      "a ciphertext of 40,000 characters",
+      JSON.stringify({ data: { ciphertext: `vault:v3:${"A".repeat(40_000)}` } }),
+    ],
+    ["a plaintext of 40,000 characters", JSON.stringify({ data: { plaintext: "A".repeat(40_000) } })],
+  ];
+  for (const [name, body] of HUGE) {
+    test(`${name}, at each status`, () => {
+      assert.ok(body.length <= 49_152, `${body.length} bytes`);
+      for (const [, , failure] of everyCall) {
+        for (const code of [200, 400, 403, 404, 500]) failure(() => text(code, body, "application/json"));
+      }
     });
   }
 

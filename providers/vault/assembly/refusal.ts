@@ -131,12 +131,16 @@ export class Refusal {
   private quote(text: string): string {
     if (text.length === 0) return "";
     if (this.withheld.length > 0 && text.includes(this.withheld)) return "; its words repeat the request";
-    let out = "";
-    for (let i = 0; i < text.length && out.length < MAX_QUOTE; i++) {
+    const out = new Uint8Array(MAX_QUOTE);
+    let size = 0;
+    for (let i = 0; i < text.length && size < MAX_QUOTE; i++) {
       const letter = text.charCodeAt(i);
-      out += letter > 0x20 && letter < 0x7f ? text.charAt(i) : out.endsWith(" ") ? "" : " ";
+      // White space, control characters and what is not ASCII become one space.
+      if (letter > 0x20 && letter < 0x7f) out[size++] = letter as u8;
+      else if (size > 0 && out[size - 1] !== 0x20) out[size++] = 0x20;
     }
-    return `: "${out.trim()}"`;
+    if (size > 0 && out[size - 1] === 0x20) size--;
+    return `: "${String.UTF8.decodeUnsafe(out.dataStart, size)}"`;
   }
 }
 
