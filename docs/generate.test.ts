@@ -24,7 +24,20 @@ test("stalePages names a page that was changed, and one that is missing", () => 
 });
 
 test("the example of docs/configuration.md is a valid configuration", () => {
-  assert.equal(parseConfig(example, "/etc/kleidi/config.yaml").keys.length, 2);
+  assert.equal(parseConfig(example, "/etc/kleidi/config.yaml").keys.length, 3);
+});
+
+test("each credential that is a comment in the example is valid in the place of the other one", () => {
+  const [credential = ""] = /^ {10}vault:\n(?: {12}.*\n)+/m.exec(example) ?? [];
+  const commented = [...example.matchAll(/^ {10}# \S.*\n(?: {10}# {3}.*\n)*/gm)].map(([text]) =>
+    text.replaceAll(/^( {10})# /gm, "$1"),
+  );
+  assert.equal(commented.length, 4);
+  for (const other of commented)
+    parseConfig(
+      example.replace(credential, () => other),
+      "/etc/kleidi/config.yaml",
+    );
 });
 
 test("the example of docs/configuration.md shows every key of the table", () => {

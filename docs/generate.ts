@@ -62,6 +62,46 @@ providers:
       logLines: 64
       concurrentCalls: 64
       queue: 256
+  vault:
+    module: providers/vault.wasm
+    sha256: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+    signatures: [providers/vault.wasm.minisig]
+    grants:
+      net:
+        origin: https://vault.example:8200
+        allow:
+          - GET /v1/transit/keys/kek
+          - POST /v1/transit/encrypt/kek
+          - POST /v1/transit/decrypt/kek
+        headers: [content-type]
+        networks: [10.20.0.0/16]
+        limits: { request: 48KiB, response: 48KiB, timeout: 1800ms, connections: 64 }
+        tls:
+          ca: /etc/kleidi/vault-ca.pem
+          serverName: vault.internal
+          certificate: /etc/kleidi/client.pem
+          key: /etc/kleidi/client-key.pem
+          minimum: "1.3"
+        # one of the three: vault, file or login
+        credential:
+          vault:
+            auth: approle
+            mount: approle
+            namespace: team-a
+            roleId: 3f0c2b1e-8a3c-4c57-9d0f-0d6f1b2c9a11
+            secretId: { file: /etc/kleidi/secret-id }
+          # vault: { auth: kubernetes, role: kleidi, file: /var/run/secrets/kubernetes.io/serviceaccount/token }
+          # vault: { auth: userpass, username: kleidi, file: /etc/kleidi/password }
+          # file: { file: /etc/kleidi/token, header: authorization, scheme: Bearer }
+          # login:
+          #   method: POST
+          #   path: /v1/login
+          #   body: { user: { text: kleidi }, password: { file: /etc/kleidi/password } }
+          #   token: /token
+          #   ttl: /expires_in
+          #   header: authorization
+          #   scheme: Bearer
+        rpcs: [status, encrypt, decrypt]
 keys:
   - name: kek-2026
     provider: local
@@ -70,8 +110,13 @@ keys:
   - name: kek-2025
     provider: local
     use: decrypt
+  - name: kek-vault
+    provider: vault
+    use: decrypt
+    settings: { mount: transit, key: kek }
 status:
   interval: 10s
+  stableProbes: 3
 log:
   level: info
   file: /var/log/kleidi/kleidi.log

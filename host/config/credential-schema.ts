@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { VAULT_AUTHS } from "./config.ts";
 import { field, nearestOf, path } from "./field.ts";
-import { HEADER, HTTP_HEADERS, PLAIN_PATH } from "./net-words.ts";
+import { CREDENTIAL_HEADERS, HEADER, PLAIN_PATH, RESERVED_HEADERS } from "./net-words.ts";
 
 const file = (meaning: string, example: string) =>
   field(path(), { expected: "the path of a file", meaning, example });
@@ -42,7 +42,9 @@ const mountOf = (meaning: string, example: string, absent: string) =>
 
 const header = () =>
   field(
-    z.string().refine((name) => HEADER.test(name) && !HTTP_HEADERS.has(name)),
+    z
+      .string()
+      .refine((name) => HEADER.test(name) && (CREDENTIAL_HEADERS.has(name) || !RESERVED_HEADERS.has(name))),
     {
       expected: "a header's name in lower case, and none that HTTP itself needs",
       meaning: "The header that carries the token.",

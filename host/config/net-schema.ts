@@ -8,6 +8,11 @@ import { duration, memory } from "./units.ts";
 
 const NAME = /^(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*$/;
 
+/** A name whose last label is a number is read as an address by some. */
+function isName(text: string): boolean {
+  return NAME.test(text) && !/(^|\.)(?:[0-9]+|0x[0-9a-f]*)$/.test(text);
+}
+
 function isLoopback(host: string): boolean {
   return host === "[::1]" || (isIPv4(host) && host.startsWith("127."));
 }
@@ -18,10 +23,10 @@ export function originOf(text: string): string | undefined {
     /^(https?):\/\/(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(?::([1-9][0-9]{0,4}))?\/?$/.exec(text) ?? [];
   const inner = host.replace(/^\[(.*)\]$/, "$1");
   const isAddress = isIP(inner) === (host.startsWith("[") ? 6 : 4);
-  // a name whose last label is a number is read as an address by some
-  const isName = NAME.test(host) && !/(^|\.)[0-9]+$/.test(host);
   const number = Number(port ?? (scheme === "https" ? 443 : 80));
-  if (!(isAddress || isName) || number > 65_535) return undefined;
+  if (!(isAddress || isName(host)) || number > 65_535) return undefined;
+  // one way to write each: "[0::1]" is another for "[::1]", and no host is in "xn--a"
+  if (!URL.canParse(text) || new URL(text).hostname !== host) return undefined;
   if (scheme === "http" && !isLoopback(host)) return undefined;
   return `${scheme}://${host}:${number}`;
 }
@@ -44,7 +49,8 @@ const allowed = field(
     meaning: "One request. A path that ends in a slash allows everything under it.",
     example: "POST /v1/transit/encrypt/kek-2026",
     suggest: (source) => {
-      const [, method = "", path = ""] = /^\s*([A-Za-z]+)\s+\/*(\S*)\s*$/.exec(source) ?? [];
+      const [, method = "", path = ""] =
+        /^\s*([A-Za-z]+)\s+(?:https?:\/\/[^/]*)?\/*(\S*)\s*$/.exec(source) ?? [];
       return `${method.toUpperCase()} /${path.replace(/[?#].*$/, "").replaceAll(/\/{2,}/g, "/")}`;
     },
   },
@@ -69,19 +75,13 @@ const tls = field(
         example: "/etc/kleidi/vault-ca.pem",
         absent: "those that Node comes with",
       }),
-      serverName: field(
-        z
-          .string()
-          .refine((name) => NAME.test(name))
-          .optional(),
-        {
-          expected: "a host name in lower case",
-          meaning: "The name that the server's certificate must have.",
-          example: "vault.internal",
-          absent: "the origin's host",
-          suggest: (source) => source.toLowerCase().replace(/\.$/, ""),
-        },
-      ),
+      serverName: field(z.string().refine(isName).optional(), {
+        expected: "a host name in lower case",
+        meaning: "The name that the server's certificate must have.",
+        example: "vault.internal",
+        absent: "the origin's host",
+        suggest: (source) => source.toLowerCase().replace(/\.$/, ""),
+      }),
       certificate: field(path().optional(), {
         expected: "the path of a PEM file",
         meaning: "The host's own certificate, and those that lead to the CA's. Needs `key`.",
@@ -159,7 +159,11 @@ export const net = (rpcs: ReturnType<typeof import("./provider-schema.ts").rpcs>
             meaning: "The one server that the provider may ask.",
             example: "https://vault.example:8200",
             suggest: (source) =>
-              /^https?:\/\/[^/?#@\s]+/i.exec(source.replace(/^(?!https?:)/i, "https://"))?.[0].toLowerCase(),
+              /^https?:\/\/[^/?#@\s]+/i
+                .exec(
+                  source.replace(/^(https?:\/\/)?(?:[^/?#]*@)?/i, (_, scheme = "https://") => scheme),
+                )?.[0]
+                .toLowerCase(),
           },
         ),
         allow: field(z.array(allowed).min(1).max(64), {

@@ -2,7 +2,8 @@
 
 export const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"] as const;
 
-const SEGMENT = "(?!\\.{1,2}(?:/|$))[A-Za-z0-9\\-._~!$&'()*+,;=:@]+";
+// What some servers take for a dot segment, "..;x", is none either: they cut a segment at its semicolon.
+const SEGMENT = "(?!\\.{1,2}(?:[/;]|$))[A-Za-z0-9\\-._~!$&'()*+,;=:@]+";
 /** A path without a slash at its end. */
 export const PLAIN_PATH = new RegExp(`^(?=.{1,1024}$)(?:/${SEGMENT})+$`);
 /** One with or without. */
@@ -11,8 +12,9 @@ export const ALLOWED_PATH = new RegExp(`^(?=.{1,1024}$)(?:/|(?:/${SEGMENT})+/?)$
 /** RFC 9110, 5.1, in lower case and without the odd characters. */
 export const HEADER = /^[a-z0-9][a-z0-9-]{0,63}$/;
 
-/** Headers that HTTP keeps for itself: nobody sets them. */
-export const HTTP_HEADERS: ReadonlySet<string> = new Set([
+/** Headers that HTTP or the host keeps for itself; and some by which servers read another method or path than was decided on. */
+export const RESERVED_HEADERS: ReadonlySet<string> = new Set([
+  "authorization",
   "connection",
   "content-length",
   "cookie",
@@ -27,11 +29,13 @@ export const HTTP_HEADERS: ReadonlySet<string> = new Set([
   "trailer",
   "transfer-encoding",
   "upgrade",
-]);
-
-/** Those, and the ones that carry a credential: no provider sets them. */
-export const RESERVED_HEADERS: ReadonlySet<string> = new Set([
-  ...HTTP_HEADERS,
-  "authorization",
+  "x-http-method",
+  "x-http-method-override",
+  "x-method-override",
+  "x-original-url",
+  "x-rewrite-url",
   "x-vault-token",
 ]);
+
+/** The reserved ones that a credential may be in. */
+export const CREDENTIAL_HEADERS: ReadonlySet<string> = new Set(["authorization", "x-vault-token"]);

@@ -189,7 +189,7 @@ const cases: readonly Case[] = [
     "a grant of a capability that there is not",
     "{ keystore: { keys: [kek] } }",
     "{ keystore: { keys: [kek] }, network: { host: a } }",
-    '11:42 providers.local.grants.network: expected one of the keys keystore, tpm, state, found the unknown key "network"; remove it',
+    '11:42 providers.local.grants.network: expected one of the keys keystore, tpm, state, net, found the unknown key "network"; remove it',
   ],
   [
     "a grant of no key",
@@ -516,7 +516,7 @@ test("parseConfig lists all faults at once, in the order of the file", () => {
 /etc/k.yaml:8:3 providers.Local: expected a provider name of a-z, 0-9 and "-", at most 63 characters, the first a letter, found "Local"; write: local:
 /etc/k.yaml:13:15 providers.Local.limits.memory: expected a size from 64KiB to 256MiB in steps of 64KiB, found "32MB"; write: memory: 32MiB
 /etc/k.yaml:19:10 keys[0].use: expected active or decrypt, found "actve"; write: use: active
-/etc/k.yaml:20:5 keys[0].colour: expected one of the keys name, provider, use, version, found the unknown key "colour"; remove it
+/etc/k.yaml:20:5 keys[0].colour: expected one of the keys name, provider, use, version, settings, found the unknown key "colour"; remove it
 /etc/k.yaml:24:13 log.level: expected a value, found an anchor before it; remove the word that begins with "&"`,
   );
 });
