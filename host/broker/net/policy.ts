@@ -19,14 +19,19 @@ export type Verdict =
 const MAX_PATH = 1024;
 const MAX_HEADERS = 16;
 const SEGMENT = /^[A-Za-z0-9\-._~!$&'()*+,;=:@]+$/;
+/** Servers that cut a segment at its semicolon take "..;x" for "..". */
+const DOTS = /^\.{1,2}(?:;|$)/;
+/** What a server makes of a body with one of these is its own affair (RFC 9110, 9.3.1): some leave it for the next request. */
+const BODILESS: ReadonlySet<string> = new Set(["GET", "HEAD", "DELETE"]);
 const HEADER_VALUE = /^[\x20-\x7e]{0,1024}$/;
 
-export function decideRequest({ method, path, headers }: Asked, grant: NetGrant): Verdict {
+export function decideRequest({ method, path, headers, bytes }: Asked, grant: NetGrant): Verdict {
   const fault = pathFault(path);
   if (fault !== undefined) return denied(`a path ${fault}`);
   const line = grant.allow.find((allowed) => allowed.method === method && covers(allowed.path, path));
   if (line === undefined)
     return denied(`${shown(method)} ${shown(path)} is none of ${grant.allow.length} granted requests`);
+  if (bytes > 0 && BODILESS.has(method)) return denied(`${method} with a body of ${bytes} bytes`);
   if (headers.length > MAX_HEADERS)
     return denied(`${headers.length} headers, at most ${MAX_HEADERS} are allowed`);
   const seen = new Set<string>();
@@ -49,7 +54,7 @@ export function pathFault(path: string): string | undefined {
   if (segments.at(-1) === "") segments.pop();
   for (const segment of segments) {
     if (segment === "") return `with two slashes in a row: ${shown(path)}`;
-    if (segment === "." || segment === "..") return `with a dot segment: ${shown(path)}`;
+    if (DOTS.test(segment)) return `with a dot segment: ${shown(path)}`;
     if (!SEGMENT.test(segment)) return `with a character that is not allowed in it: ${shown(path)}`;
   }
   return undefined;
