@@ -30,43 +30,58 @@ const KINDS: readonly Kind[] = [
       "203.0.113.0/24",
       "240.0.0.0/4",
       "100::/64",
+      "100:0:0:1::/64",
       "2001:db8::/32",
       "3fff::/20",
       "5f00::/16",
     ],
   },
-  // An IPv4 address is inside, which would have to be looked at again.
+  // Public by its number; every virtual machine of Azure reaches its own host there.
+  { what: "a cloud's own", networks: ["168.63.129.16/32"] },
+  // Mapped, compatible and translated: the IPv4 address has a spelling of its own, by which it can be granted.
+  { what: "IPv4 in IPv6", networks: ["::ffff:0:0/96", "::/96", "::ffff:0:0:0/96"], never: true },
+  // NAT64, Teredo and 6to4: which machine is behind it is up to another one.
   {
-    what: "IPv4 in IPv6",
-    networks: ["::ffff:0:0/96", "::/96", "64:ff9b::/96", "64:ff9b:1::/48", "2001::/23", "2002::/16"],
+    what: "translated to IPv4",
+    networks: ["64:ff9b::/96", "64:ff9b:1::/48", "2001::/23", "2002::/16"],
   },
 ];
 
-const LISTS = KINDS.map(({ what, networks, never }) => ({ what, never, list: listOf(networks) }));
+/** Networks, each family for itself: a BlockList takes an IPv4 address for the mapped IPv6 one, and the other way round. */
+export class Networks {
+  readonly #lists = { ipv4: new BlockList(), ipv6: new BlockList() };
 
-/** The networks of a grant, as one list. @throws RangeError on what is no network: the configuration has seen to that */
-export function listOf(networks: readonly string[]): BlockList {
-  const list = new BlockList();
-  for (const network of networks) {
-    const [address = "", bits] = network.split("/");
-    list.addSubnet(address, Number(bits), isIP(address) === 6 ? "ipv6" : "ipv4");
+  /** @throws RangeError on what is no network: the configuration has seen to that */
+  constructor(networks: readonly string[]) {
+    for (const network of networks) {
+      const [address = "", bits] = network.split("/");
+      const family = familyOf(address);
+      this.#lists[family].addSubnet(address, Number(bits), family);
+    }
   }
-  return list;
+
+  has(address: string): boolean {
+    const family = familyOf(address);
+    return this.#lists[family].check(address, family);
+  }
+}
+
+const LISTS = KINDS.map(({ what, networks, never }) => ({ what, never, list: new Networks(networks) }));
+
+function familyOf(address: string): "ipv4" | "ipv6" {
+  return isIP(address) === 6 ? "ipv6" : "ipv4";
 }
 
 /** Why an address is not connected to, as the end of a sentence; undefined where it may be. */
-export function addressFault(address: string, granted: BlockList): string | undefined {
-  const family = isIP(address);
-  if (family === 0) return `${JSON.stringify(address.slice(0, 60))} is no address`;
-  const kind = family === 6 ? "ipv6" : "ipv4";
-  // BlockList takes a mapped address for the IPv4 address in it; here it is one of its own.
-  const mapped = family === 6 && /^(0{0,4}:){2,5}ffff:/i.test(address);
-  const found = LISTS.find(({ what, list }) =>
-    mapped ? what === "IPv4 in IPv6" : list.check(address, kind),
-  );
+export function addressFault(address: string, granted: Networks): string | undefined {
+  if (isIP(address) === 0)
+    return `${JSON.stringify(address.slice(0, 60)).replace(/[^\x20-\x7e]/g, "?")} is no address`;
+  // "fe80::1%eth0": which network is meant is not for a resolver to say.
+  if (address.includes("%")) return `${address.slice(0, 60)} has a zone`;
+  const found = LISTS.find(({ list }) => list.has(address));
   if (found === undefined) return undefined;
   if (found.never) return `${address} is ${found.what}`;
-  return granted.check(address, kind) && !mapped
+  return granted.has(address)
     ? undefined
     : `${address} is ${found.what}, and the grant's networks do not list it`;
 }

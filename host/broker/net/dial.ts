@@ -4,9 +4,9 @@
  */
 import { lookup } from "node:dns/promises";
 import { readFileSync, statSync } from "node:fs";
-import { type BlockList, connect as connectPlain, isIP, type Socket } from "node:net";
+import { connect as connectPlain, isIP, type Socket } from "node:net";
 import { type ConnectionOptions, connect as connectTls } from "node:tls";
-import { addressFault, listOf } from "./addresses.ts";
+import { addressFault, Networks } from "./addresses.ts";
 import { Unreachable } from "./exchange.ts";
 
 export interface Target {
@@ -32,7 +32,7 @@ export class Dialer {
   /** What the certificate must be for. */
   readonly expected: string;
   readonly #target: Target;
-  readonly #granted: BlockList;
+  readonly #granted: Networks;
   readonly #resolve: Resolve;
   readonly #files = new Files();
 
@@ -45,7 +45,7 @@ export class Dialer {
     this.#target = target;
     // Who writes a loopback address into the configuration means it.
     const own = /^127\./.test(this.host) ? [`${this.host}/32`] : this.host === "::1" ? ["::1/128"] : [];
-    this.#granted = listOf([...target.networks, ...own]);
+    this.#granted = new Networks([...target.networks, ...own]);
     this.#resolve = resolve;
   }
 
