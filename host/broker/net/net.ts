@@ -7,9 +7,11 @@ import {
 } from "../../../proto/provider/v1/provider_pb.ts";
 import { answer, type HostAnswer, type HostCall, HostCode, refusal } from "../../host-call.ts";
 import type { Client, Operation, Plan } from "../gate.ts";
+import { within } from "./clock.ts";
 import {
   type Credential,
   CredentialRefused,
+  type Lease,
   type Request,
   type Response,
   type Send,
@@ -33,7 +35,6 @@ export interface NetOptions {
 /** What a guest sees of a response, beside what its grant names. */
 const ALWAYS_SEEN: ReadonlySet<string> = new Set(["content-type", "date", "retry-after"]);
 const NEVER_SEEN: ReadonlySet<string> = new Set(["set-cookie", "set-cookie2"]);
-const NO_CREDENTIAL = { headers: {} };
 /** What a HostReply has room for. */
 const MAX_RESPONSE = 65_000;
 
@@ -75,6 +76,7 @@ export function createNet({ routes, warn }: NetOptions): Record<string, Operatio
             }
             return encoded(response, grant.headers);
           } catch (error) {
+            if (call.signal.aborted) return refusal(HostCode.UNAVAILABLE, "the call is over");
             if (error instanceof CredentialRefused) return refusal(HostCode.NOT_AUTHENTIC, error.message);
             if (error instanceof Unreachable) return refusal(HostCode.UNAVAILABLE, error.message);
             throw error;
@@ -86,31 +88,30 @@ export function createNet({ routes, warn }: NetOptions): Record<string, Operatio
 }
 
 /** All of it within the time-out: a login if there must be one, the request, and once more where a new login may help. */
-async function exchange(
+function exchange(
   { send, credential, timeoutMs }: Route,
   request: Request,
   over: AbortSignal,
 ): Promise<Response> {
-  const clock = new AbortController();
-  const end = () => clock.abort(new Unreachable("the call is over"));
-  const timer = setTimeout(
-    () => clock.abort(new Unreachable(`the server did not answer within ${timeoutMs} ms`)),
-    timeoutMs,
-  );
-  over.addEventListener("abort", end, { once: true });
-  const { signal } = clock;
-  try {
-    const lease = (await credential?.lease(signal)) ?? NO_CREDENTIAL;
-    // The credential's headers last: nothing that a guest sets stands in their place.
-    const response = await send({ ...request, headers: { ...request.headers, ...lease.headers } }, signal);
-    if ((response.status !== 401 && response.status !== 403) || credential === undefined) return response;
-    if (!(await credential.refused(lease, signal))) return response;
-    const { headers } = await credential.lease(signal);
-    return await send({ ...request, headers: { ...request.headers, ...headers } }, signal);
-  } finally {
-    clearTimeout(timer);
-    over.removeEventListener("abort", end);
-  }
+  const late = new Unreachable(`the server did not answer within ${timeoutMs} ms`);
+  return within(timeoutMs, over, late, async (signal) => {
+    const lease = await credential?.lease(signal);
+    signal.throwIfAborted();
+    const response = await send(signed(request, lease), signal);
+    if ((response.status !== 401 && response.status !== 403) || lease === undefined) return response;
+    const another = await credential?.refused(lease, signal);
+    signal.throwIfAborted();
+    if (another !== true) return response;
+    const next = await credential?.lease(signal);
+    signal.throwIfAborted();
+    return await send(signed(request, next), signal);
+  });
+}
+
+/** The credential's headers last: nothing that a guest sets stands in their place. */
+function signed(request: Request, lease: Lease | undefined): Request {
+  const own = Object.entries(lease?.headers ?? {}).map(([name, value]) => [name.toLowerCase(), value]);
+  return { ...request, headers: { ...request.headers, ...Object.fromEntries(own) } };
 }
 
 function leaks(credential: Credential | undefined, { headers, body }: Response): boolean {

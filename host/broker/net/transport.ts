@@ -2,8 +2,9 @@
  * Requests to one origin over a few connections that are kept: HTTP/1.1, nothing followed, nothing unpacked, everything bounded.
  */
 import { Pool } from "undici";
-import { Dialer, type Resolve, type Target, whyNot } from "./dial.ts";
+import { Dialer, type Resolve, type Target } from "./dial.ts";
 import { type Request, type Response, type Send, Unreachable } from "./exchange.ts";
+import { codeOf, whyNot } from "./faults.ts";
 
 export interface TransportOptions extends Target {
   readonly responseBytes: number;
@@ -25,6 +26,8 @@ const MAX_VALUE = 1024;
 
 export function createTransport(options: TransportOptions, resolve?: Resolve): Transport {
   const dialer = new Dialer(options, resolve);
+  const { where } = dialer;
+  const closed = new AbortController();
   const pool = new Pool(options.origin, {
     connections: options.connections,
     pipelining: 1,
@@ -36,7 +39,7 @@ export function createTransport(options: TransportOptions, resolve?: Resolve): T
     bodyTimeout: options.timeoutMs,
     maxHeaderSize: MAX_HEADERS,
     connect: (_, callback) => {
-      dialer.dial(AbortSignal.timeout(options.timeoutMs)).then(
+      dialer.dial(options.timeoutMs, closed.signal).then(
         (socket) => callback(null, socket),
         (error) => callback(error, null),
       );
@@ -56,9 +59,16 @@ export function createTransport(options: TransportOptions, resolve?: Resolve): T
       throw explained(error);
     }
   };
-  return { send, close: () => pool.destroy() };
+  return {
+    send,
+    close: () => {
+      closed.abort(new Unreachable("the host is shutting down"));
+      return pool.destroy();
+    },
+  };
 
   async function once({ method, path, headers, body }: Request, signal: AbortSignal): Promise<Response> {
+    signal.throwIfAborted();
     const answer = await pool.request({
       method,
       path,
@@ -67,9 +77,12 @@ export function createTransport(options: TransportOptions, resolve?: Resolve): T
       signal,
     });
     try {
+      if (answer.statusCode > 599)
+        throw new Unreachable(`${where} answers with the status ${answer.statusCode}`);
       const encoding = answer.headers["content-encoding"] ?? "identity";
-      if (encoding !== "identity") throw new Unreachable("its answer is packed, which was not asked for");
-      const bytes = await bounded(answer.body, options.responseBytes);
+      if (encoding !== "identity")
+        throw new Unreachable(`${where} answers in a packed form, which was not asked for`);
+      const bytes = await bounded(answer.body);
       return { status: answer.statusCode, headers: headersOf(answer.headers), body: bytes };
     } catch (error) {
       answer.body.on("error", () => {}).destroy();
@@ -77,18 +90,38 @@ export function createTransport(options: TransportOptions, resolve?: Resolve): T
     }
   }
 
+  async function bounded(body: AsyncIterable<Buffer>): Promise<Uint8Array> {
+    const parts: Buffer[] = [];
+    let length = 0;
+    for await (const part of body) {
+      length += part.length;
+      if (length > options.responseBytes)
+        throw new Unreachable(`${where} answers with more than ${options.responseBytes} bytes`);
+      parts.push(part);
+    }
+    return parts.length === 1 && parts[0] !== undefined ? parts[0] : Buffer.concat(parts);
+  }
+
   function explained(error: unknown): Unreachable {
     if (error instanceof Unreachable) return error;
     const cause = error instanceof Cut ? error.why : error;
     if (cause instanceof Unreachable) return cause;
-    const { code = "", name = "" } = cause as NodeJS.ErrnoException;
-    const where = `${dialer.host}:${dialer.port}`;
-    if (name === "TimeoutError" || name === "AbortError" || /TIMEOUT/.test(code))
+    const code = codeOf(cause);
+    const { name } = cause as Error;
+    if (name === "TimeoutError" || name === "AbortError" || code.includes("TIMEOUT"))
       return new Unreachable(`${where} did not answer within ${options.timeoutMs} ms`);
     if (code === "UND_ERR_HEADERS_OVERFLOW")
       return new Unreachable(`${where} sends more than ${MAX_HEADERS} bytes of headers`);
-    if (code.startsWith("HPE_")) return new Unreachable(`${where} answers what is no HTTP (${code})`);
-    if (isCut(cause)) return new Unreachable(`${where} closed the connection before its answer`);
+    if (code.startsWith("HPE_") || isOdd(cause))
+      return new Unreachable(`${where} answers what is no HTTP (${code})`);
+    if (code === "UND_ERR_RES_CONTENT_LENGTH_MISMATCH")
+      return new Unreachable(`${where} answers with a body of another length than it says`);
+    if (isCut(cause))
+      return new Unreachable(
+        error instanceof Cut
+          ? `${where} broke off its answer`
+          : `${where} closed the connection before its answer`,
+      );
     return new Unreachable(`${where} ${whyNot(cause, dialer.expected)}`);
   }
 }
@@ -104,19 +137,12 @@ class Cut extends Error {
 }
 
 function isCut(error: unknown): boolean {
-  return ["UND_ERR_SOCKET", "ECONNRESET", "EPIPE"].includes((error as NodeJS.ErrnoException).code ?? "");
+  return ["UND_ERR_SOCKET", "ECONNRESET", "EPIPE"].includes(codeOf(error)) && !isOdd(error);
 }
 
-async function bounded(body: AsyncIterable<Buffer>, limit: number): Promise<Uint8Array> {
-  const parts: Buffer[] = [];
-  let length = 0;
-  for await (const part of body) {
-    length += part.length;
-    if (length > limit)
-      throw new Unreachable(`its answer is longer than ${limit} bytes, which is what the grant allows`);
-    parts.push(part);
-  }
-  return parts.length === 1 && parts[0] !== undefined ? parts[0] : Buffer.concat(parts);
+/** An answer did come, which nobody can want: 100 Continue, 101 Switching Protocols. */
+function isOdd(error: unknown): boolean {
+  return codeOf(error) === "UND_ERR_SOCKET" && /^bad /.test((error as Error).message);
 }
 
 function headersOf(all: Record<string, string | string[] | undefined>): Record<string, string> {

@@ -1,0 +1,36 @@
+/** What went wrong between this host and an origin, in words that are fit for a guest: no message of a library, no byte of an answer. */
+
+/** Why a connection was not made, or did not last, as the end of a sentence. */
+export function whyNot(error: unknown, expected: string): string {
+  const code = codeOf(error);
+  switch (code) {
+    case "ECONNREFUSED":
+      return "refuses connections";
+    case "ECONNRESET":
+      return "closes connections";
+    case "CERT_HAS_EXPIRED":
+      return "has a certificate that has expired";
+    case "CERT_NOT_YET_VALID":
+      return "has a certificate that is not valid yet: is the clock right?";
+    case "ERR_TLS_CERT_ALTNAME_INVALID":
+      return `has a certificate that is not for ${expected}`;
+    case "DEPTH_ZERO_SELF_SIGNED_CERT":
+    case "SELF_SIGNED_CERT_IN_CHAIN":
+    case "UNABLE_TO_GET_ISSUER_CERT":
+    case "UNABLE_TO_GET_ISSUER_CERT_LOCALLY":
+    case "UNABLE_TO_VERIFY_LEAF_SIGNATURE":
+      return `has a certificate that is by no CA of tls.ca (${code})`;
+    case "ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED":
+    case "ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE":
+    case "ERR_SSL_SSL/TLS_ALERT_HANDSHAKE_FAILURE":
+      return `does not take this side's TLS, or wants the certificate of tls.certificate (${code})`;
+    default:
+      return /^[A-Z0-9_/]{1,60}$/.test(code) ? `cannot be asked (${code})` : "cannot be asked";
+  }
+}
+
+/** Node's; the code of a DOMException is a number, and says nothing. */
+export function codeOf(error: unknown): string {
+  const { code } = (error ?? {}) as { readonly code?: unknown };
+  return typeof code === "string" ? code : "";
+}

@@ -1,0 +1,69 @@
+/** What a TLS connection is made with, from PEM files that may be exchanged while the host runs. */
+import { readFileSync, statSync } from "node:fs";
+import { createSecureContext, type SecureContext } from "node:tls";
+import { Unreachable } from "./exchange.ts";
+import { codeOf } from "./faults.ts";
+
+export interface TlsTarget {
+  /** Absent: the certificates that Node comes with. */
+  readonly ca?: string | undefined;
+  readonly serverName?: string | undefined;
+  readonly client?: { readonly certificate: string; readonly key: string } | undefined;
+  readonly minimum: "1.2" | "1.3";
+}
+
+export class TlsContext {
+  readonly #tls: TlsTarget;
+  #known: { readonly stamp: string; readonly context: SecureContext } | undefined;
+
+  constructor(tls: TlsTarget) {
+    this.#tls = tls;
+  }
+
+  /** Made anew when one of its files changes. */
+  get(): SecureContext {
+    const { ca, client, minimum } = this.#tls;
+    const named: readonly (readonly ["ca" | "cert" | "key", string, string | undefined])[] = [
+      ["ca", "tls.ca", ca],
+      ["cert", "tls.certificate", client?.certificate],
+      ["key", "tls.key", client?.key],
+    ];
+    const files = named.flatMap(([option, key, path]) =>
+      path === undefined ? [] : [{ option, key, path, stamp: stampOf(key, path) }],
+    );
+    const stamp = JSON.stringify(files);
+    if (this.#known?.stamp === stamp) return this.#known.context;
+    const bytes = files.map(({ option, key, path }) => [option, read(key, path)] as const);
+    try {
+      const context = createSecureContext({
+        minVersion: minimum === "1.3" ? "TLSv1.3" : "TLSv1.2",
+        ...Object.fromEntries(bytes),
+      });
+      this.#known = { stamp, context };
+      return context;
+    } catch (error) {
+      const all = files.map(({ key, path }) => `${key} ${path}`).join(", ");
+      throw new Unreachable(`${all}: PEM that cannot be used (${codeOf(error) || "no reason"})`);
+    }
+  }
+}
+
+// A few small files and a rare connection: no need to be asynchronous.
+function stampOf(key: string, path: string): string {
+  return orUnreadable(key, path, () => {
+    const { mtimeMs, ctimeMs, size, ino } = statSync(path);
+    return `${mtimeMs} ${ctimeMs} ${size} ${ino}`;
+  });
+}
+
+function read(key: string, path: string): Buffer {
+  return orUnreadable(key, path, () => readFileSync(path));
+}
+
+function orUnreadable<T>(key: string, path: string, act: () => T): T {
+  try {
+    return act();
+  } catch (error) {
+    throw new Unreachable(`${key} ${path} cannot be read (${codeOf(error) || "no reason"})`);
+  }
+}
