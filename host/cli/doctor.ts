@@ -1,10 +1,11 @@
-/** kleidi doctor: all that `kleidi check` looks at, and what each TPM of the configuration can do and what is missing. */
+/** kleidi doctor: all that `kleidi check` looks at, what each TPM can do and what is missing, and the way to each origin. */
 import { examine, TpmSilent } from "../broker/tpm/examine.ts";
 import { whereIs } from "../broker/tpm/transport.ts";
 import { TransportError } from "../broker/tpm/transport-error.ts";
 import type { Config, Hierarchy } from "../config/config.ts";
 import { loadConfig } from "../config/load.ts";
 import { checkAll } from "./check.ts";
+import { netFindings } from "./net-facts.ts";
 import { type Finding, report } from "./output.ts";
 import { findingsOf } from "./tpm-facts.ts";
 
@@ -16,7 +17,11 @@ export async function doctorCommand(
   options: { live: boolean; json: boolean },
 ): Promise<number> {
   const config = loadConfig(configPath);
-  const findings = [...(await checkAll(config, options)), ...(await tpms(config))];
+  const findings = [
+    ...(await checkAll(config, options)),
+    ...(await tpms(config)),
+    ...(await netFindings(config)),
+  ];
   return report(findings, options.json);
 }
 

@@ -1,5 +1,6 @@
 /** What `kleidi check` says of a provider's reach: requested, granted, and what is granted and not requested. */
-import type { GrantsConfig, ProviderConfig } from "../config/config.ts";
+import type { GrantsConfig, NetGrantConfig, ProviderConfig } from "../config/config.ts";
+import type { Rpc } from "../host-call.ts";
 import { unrequested } from "../sandbox/authority.ts";
 import type { Manifest } from "../sandbox/manifest.ts";
 import type { Finding } from "./output.ts";
@@ -9,7 +10,7 @@ type Grant = NonNullable<GrantsConfig[keyof GrantsConfig]>;
 /** What each RPC can reach; admission saw to it that this is what the code can reach. */
 export function reach(provider: ProviderConfig, manifest: Manifest): Finding[] {
   const what = `provider ${provider.name} can reach`;
-  const rows = manifest.capabilities.map(({ capability, operations, rpcs }): Finding => {
+  const rows = joined(manifest.capabilities).map(({ capability, operations, rpcs }): Finding => {
     const grant: Grant | undefined = provider.grants[capability as keyof GrantsConfig];
     const allowed = rpcs.filter((rpc) => grant?.rpcs === undefined || grant.rpcs.some((one) => one === rpc));
     const where = allowed.length > 0 ? `in ${allowed.join(", ")}` : "nowhere, as the grant is narrowed";
@@ -43,14 +44,45 @@ function reachOf(grant: Grant, operations: readonly string[]): string {
   if ("names" in grant) return `of records ${grant.names.join(", ")}`;
   if ("origin" in grant) {
     const lines = grant.allow.map(({ method, path }) => `${method} ${path}`);
-    const who = grant.credential === undefined ? "without a credential" : `as ${grant.credential.kind}`;
-    return `of ${grant.origin} ${who}: ${lines.join(", ")}`;
+    const where = grant.networks.length === 0 ? "" : ` in ${grant.networks.join(", ")}`;
+    return `of ${grant.origin}${where}, ${whoOf(grant)}: ${lines.join(", ")}`;
   }
   const uses = usesOf(operations);
   const lists = (["keys", "passphrases"] as const)
     .filter((use) => (uses.length === 0 || uses.includes(use)) && namesOf(grant, use).length > 0)
     .map((use) => `${use} ${namesOf(grant, use).join(", ")}`);
   return `of ${lists.join(" and ")}`;
+}
+
+/** Who the host is at an origin: how, and by which files; nothing of what is in them. */
+function whoOf({ credential, tls }: NetGrantConfig): string {
+  const certificate = tls.client === undefined ? [] : [`with the certificate ${tls.client.certificate}`];
+  const token =
+    credential === undefined
+      ? []
+      : [
+          `with a token ${credential.kind === "vault" ? `of Vault by ${credential.auth}` : `by ${credential.kind}`}`,
+        ];
+  const all = [...token, ...certificate];
+  return all.length === 0 ? "as nobody" : all.join(" and ");
+}
+
+interface Row {
+  readonly capability: string;
+  readonly operations: readonly string[];
+  readonly rpcs: readonly Rpc[];
+}
+
+/** Rows that differ in RPCs and reasons only, as one. */
+function joined(rows: Manifest["capabilities"]): Row[] {
+  const seen = new Map<string, { capability: string; operations: readonly string[]; rpcs: Set<Rpc> }>();
+  for (const { capability, operations, rpcs } of rows) {
+    const key = `${capability} ${operations.join(" ")}`;
+    const row = seen.get(key) ?? { capability, operations, rpcs: new Set() };
+    for (const rpc of rpcs) row.rpcs.add(rpc);
+    seen.set(key, row);
+  }
+  return [...seen.values()].map(({ rpcs, ...row }) => ({ ...row, rpcs: [...rpcs] }));
 }
 
 /** The lists of a keystore grant: a name in one of them is for that use only. */
