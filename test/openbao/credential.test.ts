@@ -1,0 +1,486 @@
+/** Credentials of kleidi:net against a real server, which decides what a token is good for and how long. */
+import assert from "node:assert/strict";
+import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, afterEach, before, beforeEach, describe, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { inspect } from "node:util";
+import { Agent } from "undici";
+import { systemClock } from "../../host/broker/net/credential/clock.ts";
+import { createCredential } from "../../host/broker/net/credential/credential.ts";
+import {
+  type Credential,
+  type CredentialEvent,
+  type Request,
+  type Response,
+  type Send,
+  Unreachable,
+} from "../../host/broker/net/exchange.ts";
+// The configuration's own: the broker has the same shapes without importing them.
+import type { VaultLoginConfig } from "../../host/config/config.ts";
+import type { Certificate } from "../support/certificates.ts";
+import { patient } from "../support/credential.ts";
+import { OpenBao } from "../support/openbao.ts";
+import { keyRules, Setup } from "../support/openbao-setup.ts";
+import { TokenReviewServer } from "../support/token-review.ts";
+
+/** What a token may do to itself; the policy "default" of a fresh server allows it as well. */
+const SELF = {
+  "auth/token/lookup-self": ["read"],
+  "auth/token/renew-self": ["update"],
+  "auth/token/revoke-self": ["update"],
+};
+const HELLO = Buffer.from(JSON.stringify({ plaintext: Buffer.from("hello").toString("base64") }));
+const ACCOUNT = { namespace: "kube-system", name: "kleidi" };
+const SUBJECT = "kleidi@example.test";
+const role = { policies: ["kek", "self"], ttl: "1h" };
+
+let bao: OpenBao;
+let setup: Setup;
+let reviews: TokenReviewServer;
+let folder: string;
+let agents: Agent[];
+let open: Credential[];
+let events: CredentialEvent[];
+/** The host's clock is ahead of ours by this: a fresh token grows old without our sleeping. */
+let aheadMs: number;
+
+before(async () => {
+  bao = await OpenBao.tls();
+  reviews = await TokenReviewServer.start(bao.authority);
+  setup = new Setup(bao);
+  await setup.transit();
+  await setup.key("kek");
+  await setup.policy("kek", keyRules("kek"));
+  await setup.policy("self", SELF);
+});
+after(async () => {
+  await reviews?.stop();
+  await bao?.stop();
+});
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "kleidi-credential-"));
+  agents = [];
+  open = [];
+  events = [];
+  aheadMs = 0;
+});
+afterEach(async () => {
+  for (const credential of open) await credential.close();
+  for (const agent of agents) await agent.destroy();
+  rmSync(folder, { recursive: true });
+});
+
+/** A way to the server; stands in for the transport. */
+function wayTo(client?: Certificate): Send {
+  const agent = new Agent({
+    connect: {
+      ca: bao.authority.pem,
+      ...(client === undefined ? {} : { cert: readFileSync(client.cert), key: readFileSync(client.key) }),
+    },
+  });
+  agents.push(agent);
+  return async ({ method, path, headers, body }, signal) => {
+    try {
+      const options = { origin: bao.url, method: method as "POST", path, headers, body, signal };
+      const answer = await agent.request(options);
+      return {
+        status: answer.statusCode,
+        headers: {},
+        body: new Uint8Array(await answer.body.arrayBuffer()),
+      };
+    } catch (error) {
+      throw new Unreachable(`the connection failed (${(error as NodeJS.ErrnoException).code})`);
+    }
+  };
+}
+
+/** With its way there, for a request of the guest. */
+interface Client {
+  readonly credential: Credential;
+  readonly send: Send;
+}
+
+function clientOf(config: VaultLoginConfig, certificate?: Certificate): Client {
+  const send = wayTo(certificate);
+  const credential = createCredential(
+    { kind: "vault", ...config },
+    {
+      provider: "vault",
+      send,
+      onEvent: (event) => events.push(event),
+      clock: { ...systemClock, now: () => performance.now() + aheadMs },
+    },
+  );
+  open.push(credential);
+  return { credential, send };
+}
+
+/** As the capability does it: one more try after a login. @returns the status */
+async function encrypt({ credential, send }: Client, namespace = ""): Promise<number> {
+  const attempt = async (): Promise<[Response, Awaited<ReturnType<Credential["lease"]>>]> => {
+    const lease = await credential.lease(patient);
+    const path = `/v1/${namespace}transit/encrypt/kek`;
+    const request: Request = { method: "POST", path, headers: lease.headers, body: HELLO };
+    return [await send(request, patient), lease];
+  };
+  const [{ status }, lease] = await attempt();
+  if (status !== 401 && status !== 403) return status;
+  return (await credential.refused(lease, patient)) ? (await attempt())[0].status : status;
+}
+
+async function tokenOf({ credential }: Client): Promise<string> {
+  return String((await credential.lease(patient)).headers["x-vault-token"]);
+}
+
+/** 200 while the token is good. */
+async function looked(token: string): Promise<number> {
+  return (await bao.api("POST", "auth/token/lookup", { token })).status;
+}
+
+function secret(name: string, content: unknown): string {
+  const path = join(folder, name);
+  writeFileSync(`${path}.new`, `${content}\n`, { mode: 0o600 });
+  renameSync(`${path}.new`, path);
+  return path;
+}
+
+const kinds = () => events.map(({ event }) => event);
+const number = (kind: string) => kinds().filter((other) => other === kind).length;
+
+async function until(what: string, done: () => boolean | Promise<boolean>): Promise<void> {
+  for (let left = 400; left > 0; left--) {
+    if (await done()) return;
+    await sleep(50);
+  }
+  assert.fail(`waited in vain for ${what}; ${inspect(events)}`);
+}
+
+/** Each method with a mount of its own, so that tests do not see each other. */
+const METHODS: Readonly<Record<string, (mount: string) => Promise<Client>>> = {
+  approle: async (mount) => {
+    const { body } = await setup.appRole({ ...role, mount });
+    const [roleId, secretId] = [
+      { file: secret("role", body.role_id) },
+      { file: secret("id", body.secret_id) },
+    ];
+    return clientOf({ auth: "approle", mount, roleId, secretId });
+  },
+  userpass: async (mount) => {
+    await setup.userpass("kleidi", "correct horse", { ...role, mount });
+    return clientOf({
+      auth: "userpass",
+      mount,
+      username: "kleidi",
+      file: secret("password", "correct horse"),
+    });
+  },
+  jwt: async (mount) => {
+    const { body } = (await setup.jwt(SUBJECT, { ...role, mount })).login();
+    return clientOf({ auth: "jwt", mount, role: "kleidi", file: secret("jwt", body.jwt) });
+  },
+  kubernetes: async (mount) => {
+    const account = await setup.kubernetes(reviews, ACCOUNT, bao.authority, { ...role, mount });
+    return clientOf({
+      auth: "kubernetes",
+      mount,
+      role: "kleidi",
+      file: secret("account", account.login().body.jwt),
+    });
+  },
+  cert: async (mount) => {
+    const { client } = await setup.cert("node-1", { ...role, mount });
+    return clientOf({ auth: "cert", mount, role: "kleidi" }, client);
+  },
+};
+
+describe("a login at OpenBao by", () => {
+  for (const [auth, make] of Object.entries(METHODS)) {
+    test(`${auth} is good for the policy's rights, and its token is gone when the host is`, async () => {
+      const client = await make(`${auth}-whole`);
+      assert.equal(await encrypt(client), 200);
+      const token = await tokenOf(client);
+      assert.equal(await looked(token), 200);
+      assert.deepEqual(kinds(), ["login"]);
+      const life = Number(events[0]?.expires) - Date.now();
+      assert.ok(life > 3_500_000 && life <= 3_600_000, `${life} ms`);
+      await client.credential.close();
+      assert.equal(await looked(token), 403);
+    });
+
+    test(`${auth} is done again where root revoked the token`, async () => {
+      const client = await make(`${auth}-revoked`);
+      const token = await tokenOf(client);
+      await setup.revoke(token);
+      assert.equal(await encrypt(client), 403);
+      aheadMs = 10_000;
+      assert.equal(await encrypt(client), 200);
+      assert.notEqual(await tokenOf(client), token);
+      assert.deepEqual(kinds(), ["login", "refused", "login"]);
+    });
+  }
+});
+
+describe("a login that OpenBao refuses says what to look at:", () => {
+  const refused = (client: Client, message: RegExp) =>
+    assert.rejects(client.credential.lease(patient), { name: "Unreachable", message });
+
+  test("a wrong secret id", async () => {
+    const { body } = await setup.appRole({ ...role, mount: "r-approle" });
+    const secretId = { file: secret("id", "no such id") };
+    await refused(
+      clientOf({ auth: "approle", mount: "r-approle", roleId: String(body.role_id), secretId }),
+      /^the login at POST \/v1\/auth\/r-approle\/login was refused \(400\): look at the role id and the secret id$/,
+    );
+  });
+  test("a wrong password", async () => {
+    await setup.userpass("kleidi", "correct horse", { ...role, mount: "r-userpass" });
+    const file = secret("password", "wrong");
+    await refused(
+      clientOf({ auth: "userpass", mount: "r-userpass", username: "kleidi", file }),
+      /was refused \(40[03]\): look at the user and the password$/,
+    );
+  });
+  test("a jwt whose time is over", async () => {
+    const { body } = (await setup.jwt(SUBJECT, { ...role, mount: "r-jwt" })).login({ exp: 1 });
+    const file = secret("jwt", body.jwt);
+    await refused(
+      clientOf({ auth: "jwt", mount: "r-jwt", role: "kleidi", file }),
+      /was refused \(40[03]\): look at the role and at the token in \/.*\/jwt: its audience, subject and time$/,
+    );
+  });
+  test("a service account that was deleted", async () => {
+    const account = { ...ACCOUNT, name: "deleted" };
+    const made = await setup.kubernetes(reviews, account, bao.authority, { ...role, mount: "r-kubernetes" });
+    const file = secret("jwt", made.login().body.jwt);
+    reviews.delete(account);
+    await refused(
+      clientOf({ auth: "kubernetes", mount: "r-kubernetes", role: "kleidi", file }),
+      /was refused \(403\): look at the role and at the token in/,
+    );
+  });
+  test("another client's certificate", async () => {
+    await setup.cert("node-1", { ...role, mount: "r-cert" });
+    await refused(
+      clientOf({ auth: "cert", mount: "r-cert" }, bao.authority.client("node-2")),
+      /was refused \(40[03]\): look at the client certificate \(tls.client\) and the role$/,
+    );
+  });
+  test("no such mount", async () => {
+    await refused(
+      clientOf({ auth: "cert", mount: "nowhere" }, bao.authority.client("node-1")),
+      /was refused \(40[34]\): /,
+    );
+  });
+});
+
+describe("a token's life at OpenBao", () => {
+  const short = (policies: readonly string[], mount: string) =>
+    setup.userpass("kleidi", "pass word", { policies, mount, ttl: "2s" });
+  const clientAt = (mount: string) =>
+    clientOf({ auth: "userpass", mount, username: "kleidi", file: secret("password", "pass word") });
+
+  test("of 2 s is renewed, and no request in between is refused", async () => {
+    await short(["kek", "self"], "renewed");
+    const client = clientAt("renewed");
+    const token = await tokenOf(client);
+    await until("three renewals", async () => {
+      assert.equal(await encrypt(client), 200);
+      return number("renewed") >= 3;
+    });
+    assert.equal(await tokenOf(client), token);
+    assert.deepEqual(new Set(kinds()), new Set(["login", "renewed"]));
+  });
+
+  test("of 2 s is followed by another login where the policy allows no renewal", async () => {
+    await short(["kek"], "relogged");
+    const client = clientAt("relogged");
+    await until("three logins", async () => {
+      assert.equal(await encrypt(client), 200);
+      return number("login") >= 3;
+    });
+    assert.deepEqual(new Set(kinds()), new Set(["login"]));
+  });
+
+  test("of 3 s at most, whatever is renewed, is followed by another login in time", async () => {
+    await short(["kek", "self"], "limited");
+    await bao.must("POST", "auth/limited/users/kleidi", { token_max_ttl: "3s" });
+    const client = clientAt("limited");
+    await until("three logins", async () => {
+      assert.equal(await encrypt(client), 200);
+      return number("login") >= 3;
+    });
+    assert.ok(!kinds().includes("failed") && !kinds().includes("refused"));
+  });
+
+  test("in a namespace is begun, renewed and ended there", async () => {
+    const team = await setup.namespace("team");
+    await team.transit();
+    await team.key("kek");
+    await team.policy("kek", keyRules("kek"));
+    await team.policy("self", SELF);
+    await team.userpass("kleidi", "pass word", { policies: ["kek", "self"], ttl: "2s" });
+    const file = secret("password", "pass word");
+    const client = clientOf({ auth: "userpass", namespace: "team", username: "kleidi", file });
+    assert.equal(await encrypt(client, "team/"), 200);
+    const token = await tokenOf(client);
+    await until("a renewal", () => number("renewed") >= 1);
+    assert.equal(await encrypt(client, "team/"), 200);
+    await client.credential.close();
+    const answer = await bao.api("POST", "team/auth/token/lookup", { token });
+    assert.equal(answer.status, 403, answer.text);
+    assert.deepEqual(number("login"), 1);
+  });
+});
+
+describe("a token from a file at OpenBao", () => {
+  const tokenClient = (token: string) => clientOf({ auth: "token", file: secret("token", token) });
+
+  test("is looked up and renewed, and outlives the host", async () => {
+    const token = await setup.token({ policies: ["kek", "self"], ttl: "2s" });
+    const client = tokenClient(token);
+    await until("three renewals", async () => {
+      assert.equal(await encrypt(client), 200);
+      return number("renewed") >= 3;
+    });
+    await client.credential.close();
+    assert.equal(await looked(token), 200);
+  });
+
+  test("is as good where its policies let it neither look nor renew", async () => {
+    const client = tokenClient(await setup.token({ policies: ["kek"], ttl: "1h" }));
+    assert.equal(await encrypt(client), 200);
+    assert.equal(await encrypt(client), 200);
+    assert.deepEqual(kinds(), ["read"]);
+  });
+
+  test("that has no end is used as it is", async () => {
+    const client = tokenClient(bao.rootToken);
+    assert.equal(await encrypt(client), 200);
+    await until("the look-up", () => events.length === 2);
+    assert.deepEqual(
+      events.map(({ event, expires }) => [event, expires]),
+      [
+        ["read", undefined],
+        ["read", undefined],
+      ],
+    );
+  });
+
+  test("that root revoked is refused until another one is in the file, and then the next request is served", async () => {
+    const token = await setup.token({ policies: ["kek"], ttl: "1h" });
+    const client = tokenClient(token);
+    assert.equal(await encrypt(client), 200);
+    await setup.revoke(token);
+    assert.equal(await encrypt(client), 403);
+    secret("token", await setup.token({ policies: ["kek"], ttl: "1h" }));
+    assert.equal(await encrypt(client), 200);
+  });
+
+  test("that cannot be renewed is not sent any more when it has expired", async () => {
+    const client = tokenClient(await setup.token({ policies: ["kek", "self"], ttl: "2s", renewable: false }));
+    assert.equal(await encrypt(client), 200);
+    const expired = /^the token in .* has expired: put another one there$/;
+    await until("the end", () =>
+      client.credential.lease(patient).then(
+        () => false,
+        ({ message }) => expired.test(message),
+      ),
+    );
+    secret("token", await setup.token({ policies: ["kek"], ttl: "1h" }));
+    assert.equal(await encrypt(client), 200);
+  });
+});
+
+describe("a credential and what happens to OpenBao", () => {
+  async function comesBack(client: Client): Promise<void> {
+    await until("a login", () =>
+      encrypt(client).then(
+        (status) => status === 200,
+        () => false,
+      ),
+    );
+  }
+  const fails = (client: Client, message: RegExp) =>
+    assert.rejects(client.credential.lease(patient), { name: "Unreachable", message });
+
+  test("a login at a sealed server fails, and succeeds when it is unsealed", async () => {
+    const client = await METHODS.approle?.("sealed");
+    assert.ok(client);
+    await bao.seal();
+    await fails(client, /was refused \(503\): the server is sealed, stands by or is overloaded$/);
+    await fails(client, /is sealed.*; the next try is in [0-9.]+ s$/);
+    await bao.unseal();
+    await comesBack(client);
+    assert.equal(kinds().at(-1), "login");
+  });
+
+  test("a login at a server that was killed fails, and succeeds when it is back", async () => {
+    const client = await METHODS.approle?.("killed");
+    assert.ok(client);
+    await bao.kill();
+    await fails(client, /^the login at POST .* got no answer: the connection failed \(ECONNREFUSED\)$/);
+    await bao.start();
+    await bao.unseal();
+    await comesBack(client);
+  });
+
+  test("a token that was had before a kill is good after it", async () => {
+    const client = await METHODS.approle?.("kept");
+    assert.ok(client);
+    const token = await tokenOf(client);
+    await bao.kill();
+    await bao.start();
+    await bao.unseal();
+    await comesBack(client);
+    assert.equal(await tokenOf(client), token);
+    assert.deepEqual(kinds(), ["login"]);
+  });
+
+  test("a secret id that was rotated is found at the next login", async () => {
+    const client = await METHODS.approle?.("rotated");
+    assert.ok(client);
+    const first = await tokenOf(client);
+    const old = readFileSync(join(folder, "id"), "utf8").trim();
+    const { data } = await bao.must("POST", "auth/rotated/role/kleidi/secret-id");
+    await bao.must("POST", "auth/rotated/role/kleidi/secret-id/destroy", { secret_id: old });
+    await setup.revoke(first).catch(() => {});
+    aheadMs = 10_000;
+    assert.equal(await encrypt(client), 403);
+    assert.match(String(events.at(-1)?.why), /look at the role id and the secret id$/);
+    secret("id", data?.secret_id);
+    await comesBack(client);
+    assert.notEqual(await tokenOf(client), first);
+  });
+});
+
+test("what OpenBao was sent is in no event, error or print of a credential, and is found in what comes back", async () => {
+  const made = await Promise.all(Object.entries(METHODS).map(([auth, make]) => make(`canary-${auth}`)));
+  const given: unknown[] = [...made.map(({ credential }) => credential), events];
+  const tokens = await Promise.all(made.map(tokenOf));
+  for (const [index, { credential }] of made.entries()) {
+    const token = tokens[index] as string;
+    assert.ok(credential.leaks(Buffer.from(JSON.stringify({ errors: [token] }))));
+    given.push(await credential.lease(patient));
+  }
+  await bao.seal();
+  for (const { credential } of made) {
+    aheadMs += 4_000_000;
+    given.push(await credential.lease(patient).catch((error: unknown) => error));
+  }
+  await bao.unseal();
+  const secrets = ["role", "id", "password", "jwt", "account"].map((name) =>
+    readFileSync(join(folder, name), "utf8").trim(),
+  );
+  const printed = given.map((value) => [
+    inspect(value, { depth: 20, showHidden: true, getters: true }),
+    JSON.stringify(value),
+    value instanceof Error ? value.stack : "",
+  ]);
+  for (const text of printed.flat()) {
+    for (const hidden of [...tokens, ...secrets])
+      assert.ok(!String(text).includes(hidden), "a secret is printed");
+  }
+});
