@@ -1,6 +1,9 @@
 /** One request of the credential's own, with a time limit of its own: who waits for it may go, it goes on. */
-import { type Request, type Response, type Send, Unreachable } from "../exchange.ts";
+import { type CredentialEvent, type Request, type Response, type Send, Unreachable } from "../exchange.ts";
 import type { Clock } from "./clock.ts";
+
+/** What a credential says of itself, without the provider. */
+export type Tell = (event: Omit<CredentialEvent, "provider">) => void;
 
 export interface Ask {
   readonly send: Send;

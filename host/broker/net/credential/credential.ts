@@ -4,9 +4,10 @@
  * A client certificate (`tls.client`) is no credential here: the transport presents it. Vault's cert method logs in over it.
  */
 import type { Credential, CredentialEvent, Send } from "../exchange.ts";
+import type { Tell } from "./ask.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import type { CredentialConfig } from "./credential-config.ts";
-import { Login, type Tell } from "./login.ts";
+import { Login } from "./login.ts";
 import { recipeOf } from "./recipes.ts";
 import { TokenFile } from "./token-file.ts";
 

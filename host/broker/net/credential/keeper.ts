@@ -1,15 +1,19 @@
-/** Keeps a token alive that somebody else made: looks up how long it lives, and renews it where it may be. All in the background. */
+/**
+ * Keeps a token alive that somebody else made: looks up how long it lives, and renews it where it may be. All in the background. Where
+ * the host may not renew it, it looks again: an agent that may does so without touching the file.
+ */
 import type { Response } from "../exchange.ts";
 import { documentOf, lifeIn, nameOf } from "./answer.ts";
-import { type Ask, ask, requestOf } from "./ask.ts";
+import { type Ask, ask, requestOf, type Tell } from "./ask.ts";
 import { Backoff } from "./backoff.ts";
-import type { Tell } from "./login.ts";
 import type { Call, Lifetime, TokenFileRecipe } from "./recipe.ts";
 import type { Token } from "./token.ts";
 
 const LIMIT_MS = 5000;
 /** A life that is shorter than this is not worth a request. */
 const SHORTEST_MS = 1000;
+/** Of these, asking again gives no other. Others are of the moment: sealed, overloaded, a standby. */
+const NEVER: ReadonlySet<number> = new Set([400, 401, 403, 404, 405]);
 
 export class Keeper {
   readonly #recipe: NonNullable<TokenFileRecipe["keep"]>;
@@ -17,6 +21,7 @@ export class Keeper {
   readonly #tell: Tell;
   readonly #backoff: Backoff;
   #token: Token | undefined;
+  #mayRenew = true;
   #cancel = () => {};
 
   constructor(recipe: NonNullable<TokenFileRecipe["keep"]>, asks: Ask, tell: Tell) {
@@ -30,6 +35,7 @@ export class Keeper {
   keep(token: Token): void {
     this.drop();
     this.#token = token;
+    this.#mayRenew = true;
     void this.#lookUp(token);
   }
 
@@ -57,7 +63,7 @@ export class Keeper {
   #renewLater(token: Token): void {
     if (!token.renewable || token.ttlMs < SHORTEST_MS || token.ttlMs === Number.POSITIVE_INFINITY) return;
     const part = (2 * (0.9 + 0.1 * this.#ask.clock.random())) / 3;
-    this.#after(token.ttlMs * part, () => this.#renew(token));
+    this.#after(token.ttlMs * part, () => (this.#mayRenew ? this.#renew(token) : this.#lookUp(token)));
   }
 
   async #renew(token: Token): Promise<void> {
@@ -67,6 +73,9 @@ export class Keeper {
     if (outcome === "done") {
       this.#told("renewed", token);
       this.#renewLater(token);
+    } else if (outcome === "never") {
+      this.#mayRenew = false;
+      await this.#lookUp(token);
     } else if (outcome === "later" && token.usable(this.#ask.clock.now())) {
       this.#after(this.#backoff.leftMs + 1, () => this.#renew(token));
     }
@@ -94,7 +103,7 @@ export class Keeper {
       if (this.#token !== token) return "never";
       const why = (error as Error).message;
       this.#backoff.failed({ name: "Unreachable", message: why });
-      const refused = answer !== undefined && answer.status < 500 && answer.status !== 429;
+      const refused = answer !== undefined && NEVER.has(answer.status);
       // That the look-up is not allowed is usual.
       if (!(refused && kind === "look-up")) this.#tell({ event: "failed", why });
       return refused ? "never" : "later";

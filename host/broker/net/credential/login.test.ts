@@ -234,6 +234,18 @@ describe("a token's life", () => {
     assert.equal(rig.requests.length, asked);
   });
 
+  test("is what is looked for in answers, also while other logins give what cannot be used", async () => {
+    rig.answer = () => auth("a-long-token-1", 36_000);
+    const lease = await credential.lease(patient);
+    rig.answer = () => json({ auth: { client_token: "useless-token", lease_duration: -1 } });
+    await rig.clock.pass(10_000);
+    assert.equal(await credential.refused(lease, patient), false);
+    await rig.clock.pass(600_000);
+    assert.equal(await token(), "a-long-token-1");
+    const leaks = (text: string) => credential.leaks(Buffer.from(text));
+    assert.deepEqual(["a-long-token-1", "useless-token", "correct horse"].map(leaks), [true, true, true]);
+  });
+
   for (const [name, life] of Object.entries({ "0": 0, absent: undefined, null: null })) {
     test(`is endless where the time to live is ${name}`, async () => {
       rig.answer = () => json({ auth: { client_token: "token-1", lease_duration: life } });

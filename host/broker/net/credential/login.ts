@@ -2,30 +2,23 @@
  * A credential that the host logs in for. One login at a time, whoever waits for it; in the pause after a failed one, calls fail at
  * once. At two thirds of its life a token is renewed, or another one is had; one that has expired is never used.
  */
-import { type Credential, type CredentialEvent, type Lease, Unreachable } from "../exchange.ts";
-import { documentOf, lifeIn, nameOf, tokenIn } from "./answer.ts";
-import { type Ask, ask, requestOf, waitFor } from "./ask.ts";
+import { type Credential, type Lease, Unreachable } from "../exchange.ts";
+import { type Ask, type Tell, waitFor } from "./ask.ts";
 import { Backoff } from "./backoff.ts";
 import { Leaks } from "./leaks.ts";
 import type { LoginRecipe } from "./recipe.ts";
 import { Retired } from "./retired.ts";
-import { readSecret } from "./secret-file.ts";
-import { fieldFault } from "./text.ts";
-import { Token } from "./token.ts";
+import { Steps } from "./steps.ts";
+import type { Token } from "./token.ts";
 
-/** Of one login or renewal. A caller may have less; the next one finds what came of it. */
-const LIMIT_MS = 5000;
 /** A token that is refused when it is younger is refused for what was asked, not for what it is. */
 const FRESH_MS = 10_000;
 
-/** What a credential says of itself, without the provider. */
-export type Tell = (event: Omit<CredentialEvent, "provider">) => void;
-
 export class Login implements Credential {
-  readonly #recipe: LoginRecipe;
   readonly #ask: Ask;
   readonly #tell: Tell;
   readonly #leaks: Leaks;
+  readonly #steps: Steps;
   readonly #backoff: Backoff;
   readonly #retired: Retired;
   #token: Token | undefined;
@@ -34,10 +27,10 @@ export class Login implements Credential {
   #closed = false;
 
   constructor(recipe: LoginRecipe, asks: Ask, tell: Tell) {
-    this.#recipe = recipe;
     this.#ask = asks;
     this.#tell = tell;
     this.#leaks = new Leaks(asks.clock);
+    this.#steps = new Steps(recipe, asks, this.#leaks);
     this.#backoff = new Backoff(asks.clock);
     this.#retired = new Retired(recipe.revoke, asks);
   }
@@ -91,7 +84,7 @@ export class Login implements Credential {
 
   async #attempt(): Promise<Token> {
     try {
-      const token = await this.#exchange();
+      const token = await this.#steps.login();
       this.#backoff.succeeded();
       this.#take(token);
       this.#told("login", token);
@@ -104,60 +97,31 @@ export class Login implements Credential {
     }
   }
 
-  async #exchange(): Promise<Token> {
-    const { login, token: pointer, lifetime, header, remedy } = this.#recipe;
-    const what = nameOf("login", login);
-    const asked = this.#ask.clock.now();
-    const request = requestOf(login, {}, this.#fields());
-    let document: unknown;
-    try {
-      document = documentOf(what, await ask(this.#ask, what, request, LIMIT_MS), remedy);
-    } finally {
-      request.body.fill(0);
-    }
-    const token = new Token(tokenIn(what, document, pointer), header, asked);
-    // Even if nothing comes of it: the server has given it.
-    this.#leaks.sent("token", token.secret);
-    const { ttlMs, renewable } = lifeIn(what, document, lifetime);
-    token.lives(asked, ttlMs, renewable);
-    return token;
-  }
-
-  /** The files are read at each login: nothing of them is kept but to find it in answers. */
-  #fields(): Record<string, string> {
-    const fields = Object.entries(this.#recipe.body).map(([name, value]) => {
-      if (typeof value === "string") return [name, value] as const;
-      const secret = readSecret(value, fieldFault);
-      this.#leaks.sent(`field ${name}`, secret);
-      return [name, secret.text()] as const;
-    });
-    return Object.fromEntries(fields);
-  }
-
   #take(token: Token): void {
     const before = this.#token;
     this.#token = token;
     // Some servers give the same token twice.
     if (before !== undefined && !before.secret.equals(token.secret)) this.#retired.add(before);
-    this.#refreshIn(token, token.ttlMs);
+    this.#refreshIn(token);
   }
 
   /** At two thirds of the time, or a little before: hosts that were started together must not come back together. */
-  #refreshIn(token: Token, ttlMs: number): void {
+  #refreshIn(token: Token): void {
     this.#cancelRefresh();
-    if (this.#closed || ttlMs === Number.POSITIVE_INFINITY) return;
+    if (this.#closed || token.ttlMs === Number.POSITIVE_INFINITY) return;
     const { clock } = this.#ask;
-    const afterMs = (ttlMs * 2 * (0.9 + 0.1 * clock.random())) / 3;
+    const afterMs = (token.ttlMs * 2 * (0.9 + 0.1 * clock.random())) / 3;
     this.#cancelRefresh = clock.after(afterMs, () => void this.#refresh(token));
   }
 
   async #refresh(token: Token): Promise<void> {
-    const renewed = await this.#renew(token);
+    const renewed = await this.#steps.renew(token);
     if (this.#closed || this.#token !== token) return;
-    // Less and less: it comes near the longest life that the server allows it.
-    if (renewed && token.ttlMs >= (token.firstTtlMs ?? 0) / 2) {
-      this.#refreshIn(token, token.ttlMs);
-      return;
+    if (renewed) {
+      this.#backoff.succeeded();
+      this.#told("renewed", token);
+      // Less and less would say that it comes near the longest life that the server allows it.
+      if (token.ttlMs >= (token.firstTtlMs ?? 0) / 2) return this.#refreshIn(token);
     }
     await this.#login().catch(() => {
       const { clock } = this.#ask;
@@ -166,24 +130,6 @@ export class Login implements Credential {
       this.#cancelRefresh();
       this.#cancelRefresh = clock.after(this.#backoff.leftMs + 1, () => void this.#refresh(token));
     });
-  }
-
-  /** False where the token was not renewed: there is another way, so that is no event. */
-  async #renew(token: Token): Promise<boolean> {
-    const { renew, lifetime } = this.#recipe;
-    if (renew === undefined || !token.renewable) return false;
-    const what = nameOf("renewal", renew);
-    const asked = this.#ask.clock.now();
-    try {
-      const answer = await ask(this.#ask, what, requestOf(renew, token.lease.headers, {}), LIMIT_MS);
-      const { ttlMs, renewable } = lifeIn(what, documentOf(what, answer, ""), lifetime);
-      token.lives(asked, ttlMs, renewable);
-    } catch {
-      return false;
-    }
-    this.#backoff.succeeded();
-    this.#told("renewed", token);
-    return true;
   }
 
   #told(event: "login" | "renewed" | "refused", token: Token): void {

@@ -217,6 +217,16 @@ describe("a Vault token in a file", () => {
     assert.deepEqual(rig.kinds(), ["read"]);
   });
 
+  test("that the host may not renew is looked up again: an agent may have renewed it", async () => {
+    rig.answer = ({ path }) => (path === LOOKUP ? life(60) : json({}, 403));
+    const credential = vault(rig.secret("token", "hvs.file"));
+    await carried(credential);
+    await rig.clock.pass(200_000);
+    assert.equal(await carried(credential), "hvs.file");
+    assert.deepEqual(rig.paths(), [LOOKUP, RENEW, ...Array(5).fill(LOOKUP)]);
+    assert.equal(rig.kinds().filter((kind) => kind === "failed").length, 1);
+  });
+
   test("is looked up again while the server is away, with growing pauses", async () => {
     rig.answer = down;
     const credential = vault(rig.secret("token", "hvs.file"));

@@ -1,9 +1,8 @@
 /** A credential that somebody else keeps in a file: what is in it now is the token. */
 import { type Credential, type Lease, Unreachable } from "../exchange.ts";
-import { type Ask, waitFor } from "./ask.ts";
+import { type Ask, type Tell, waitFor } from "./ask.ts";
 import { Keeper } from "./keeper.ts";
 import { Leaks } from "./leaks.ts";
-import type { Tell } from "./login.ts";
 import type { TokenFileRecipe } from "./recipe.ts";
 import { markOf, readSecret } from "./secret-file.ts";
 import { tokenFault } from "./text.ts";
