@@ -62,6 +62,12 @@ describe("a login", () => {
     assert.equal(rig.requests.length, 1);
   });
 
+  test("is begun for a caller that has gone already, and not waited for by it", async () => {
+    held();
+    await assert.rejects(credential.lease(AbortSignal.abort()), { message: /^the call was over before/ });
+    assert.equal(rig.requests.length, 1);
+  });
+
   test("tells its expiry, and its secrets are wiped from the request when it is over", async () => {
     serving(60);
     await token();
@@ -192,6 +198,14 @@ describe("a token's life", () => {
     assert.equal(count(REVOKE), 1);
     assert.equal(rig.requests.at(-1)?.headers["x-vault-token"], "token-1");
     assert.deepEqual(rig.kinds(), ["login", "login"]);
+  });
+
+  test("goes on where a login gives the same token again: it is not given back", async () => {
+    rig.answer = ({ path }) => (path === LOGIN ? auth("the same", 60, false) : json({}, 204));
+    await token();
+    await rig.clock.pass(200_000);
+    assert.equal(await token(), "the same");
+    assert.deepEqual(new Set(rig.paths()), new Set([LOGIN]));
   });
 
   test("is followed by another login where renewals give less and less", async () => {
@@ -334,6 +348,7 @@ describe("when the host ends", () => {
     rig.answer = () => json({}, 204);
     await closed;
     const revoked = rig.requests.filter(({ path }) => path === REVOKE);
+    assert.equal(rig.clock.timers, 0);
     assert.deepEqual(
       new Set(revoked.map(({ headers }) => headers["x-vault-token"])),
       new Set(["token-1", "token-2"]),
@@ -352,6 +367,31 @@ describe("when the host ends", () => {
     assert.equal(over, false);
     await rig.clock.pass(1);
     await closed;
+  });
+
+  test("it waits no longer for a login that hangs", async () => {
+    held();
+    credential.lease(patient).catch(() => {});
+    await settled();
+    let over = false;
+    const closed = credential.close().then(() => {
+      over = true;
+    });
+    await rig.clock.pass(999);
+    assert.equal(over, false);
+    await rig.clock.pass(1);
+    await settled();
+    assert.equal(over, true);
+    await closed;
+  });
+
+  test("a token that has expired is not given back", async () => {
+    serving(60);
+    await token();
+    rig.answer = down;
+    await rig.clock.pass(60_000);
+    await credential.close();
+    assert.equal(count(REVOKE), 0);
   });
 
   test("a credential that was never used asks nobody", async () => {

@@ -268,6 +268,22 @@ describe("a Vault token in a file", () => {
     assert.deepEqual(new Set(renewals.map(({ headers }) => headers["x-vault-token"])), new Set(["hvs.next"]));
   });
 
+  test("is kept no longer when its file is gone, and again when it is back", async () => {
+    rig.answer = ({ path }) => (path === LOOKUP ? life(60) : auth("ignored", 60));
+    const file = rig.secret("token", "hvs.file");
+    const credential = vault(file);
+    await carried(credential);
+    rmSync(file);
+    await rig.clock.pass(1000);
+    await assert.rejects(credential.lease(patient));
+    await rig.clock.pass(600_000);
+    assert.deepEqual(rig.paths(), [LOOKUP]);
+    rig.secret("token", "hvs.file");
+    await carried(credential);
+    await rig.clock.pass(40_000);
+    assert.deepEqual(rig.paths(), [LOOKUP, LOOKUP, RENEW]);
+  });
+
   test("is not the host's to revoke, and is not kept alive when the host ends", async () => {
     rig.answer = () => life(60);
     const credential = vault(rig.secret("token", "hvs.file"));
