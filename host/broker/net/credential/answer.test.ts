@@ -1,8 +1,11 @@
 /** A server that answers what it should not: a login fails with a sentence that has nothing of the answer in it. */
 import assert from "node:assert/strict";
+import { validateHeaderValue } from "node:http";
 import { afterEach, beforeEach, describe, test } from "node:test";
+import fc from "fast-check";
 import { json, patient, Rig } from "../../../../test/support/credential.ts";
 import { Unreachable } from "../exchange.ts";
+import { documentOf, lifeIn, tokenIn } from "./answer.ts";
 
 const CONFIG = {
   kind: "login",
@@ -97,5 +100,46 @@ describe("an answer to a login is believed where", () => {
   test("a token's characters are those of a JWT or of base64", async () => {
     const token = "eyJ.a-b_c~d+e/f==";
     assert.deepEqual(await headersAfter(token, 60), { authorization: `Bearer ${token}` });
+  });
+});
+
+describe("whatever a server answers", () => {
+  /** What it comes to, or the Unreachable. */
+  function outcomeOf(body: Uint8Array): { token: string; ttlMs: number } | Unreachable {
+    try {
+      const document = documentOf("the login", { status: 200, headers: {}, body }, "");
+      const token = tokenIn("the login", document, ["token"]).text();
+      return { token, ttlMs: lifeIn("the login", document, { ttl: ["ttl"] }).ttlMs };
+    } catch (error) {
+      if (error instanceof Unreachable) return error;
+      throw error;
+    }
+  }
+
+  test("the host has a token that a header can carry for a time that a clock can count, or a sentence", () => {
+    const part = fc.oneof(
+      fc.string({ unit: "binary" }),
+      fc.string(),
+      fc.jsonValue(),
+      fc.double(),
+      fc.integer(),
+    );
+    let tokens = 0;
+    fc.assert(
+      fc.property(fc.record({ token: part, ttl: part }, { requiredKeys: [] }), (answer) => {
+        const outcome = outcomeOf(Buffer.from(JSON.stringify(answer)));
+        if (outcome instanceof Unreachable) return;
+        tokens++;
+        validateHeaderValue("x-token", outcome.token);
+        assert.equal(outcome.token, outcome.token.trim());
+        assert.ok(outcome.ttlMs >= 1000);
+      }),
+      { numRuns: 2000 },
+    );
+    assert.ok(tokens > 20, `${tokens} tokens`);
+  });
+
+  test("bytes that are no answer at all give a sentence", () => {
+    fc.assert(fc.property(fc.uint8Array(), (body) => outcomeOf(body) instanceof Unreachable));
   });
 });

@@ -3,7 +3,7 @@
  * sent. For the same reason there are no causes: what JSON.parse throws quotes its input.
  */
 import { CredentialRefused, type Response, Unreachable } from "../exchange.ts";
-import { type Pointer, valueAt } from "./pointer.ts";
+import { type Pointer, pointerText, valueAt } from "./pointer.ts";
 import type { Call, Lifetime } from "./recipe.ts";
 import { Secret } from "./secret.ts";
 import { tokenFault } from "./text.ts";
@@ -38,8 +38,9 @@ export function documentOf(what: string, { status, body }: Response, remedy: str
 /** @throws Unreachable where there is no token that a header can carry */
 export function tokenIn(what: string, document: unknown, pointer: Pointer): Secret {
   const value = valueAt(document, pointer);
-  const at = `/${pointer.join("/")}`;
-  if (typeof value !== "string") throw new Unreachable(`${what} gave no token: there is no text at ${at}`);
+  if (typeof value !== "string") {
+    throw new Unreachable(`${what} gave no token: there is no text at ${pointerText(pointer)}`);
+  }
   const fault = tokenFault(value);
   if (fault !== undefined) throw new Unreachable(`${what} gave a token that cannot be used: ${fault}`);
   return Secret.of(value);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { parsePointer, valueAt } from "./pointer.ts";
+import { parsePointer, pointerText, valueAt } from "./pointer.ts";
 
 const at = (document: unknown, text: string) => valueAt(document, parsePointer(text));
 
@@ -44,6 +44,12 @@ describe("a JSON pointer", () => {
 
   test("sees a __proto__ that the document itself has as any other key", () => {
     assert.equal(at(JSON.parse('{"__proto__":{"x":1}}'), "/__proto__/x"), 1);
+  });
+
+  test("is written again as it was", () => {
+    for (const text of ["", "/", "/foo/0", "/a~1b/m~0n/~01"]) {
+      assert.equal(pointerText(parsePointer(text)), text);
+    }
   });
 
   test("takes ~01 for ~1 and not for a slash", () => assert.equal(at({ "~1": 1, "/": 2 }, "/~01"), 1));

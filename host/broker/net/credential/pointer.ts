@@ -16,6 +16,11 @@ export function parsePointer(text: string): Pointer {
   return keys.map((key) => key.replaceAll("~1", "/").replaceAll("~0", "~"));
 }
 
+/** As it is written, for a sentence. */
+export function pointerText(pointer: Pointer): string {
+  return pointer.map((key) => `/${key.replaceAll("~", "~0").replaceAll("/", "~1")}`).join("");
+}
+
 /** What is there; undefined where nothing is. Own properties and elements only: no answer reaches a prototype or a length. */
 export function valueAt(document: unknown, pointer: Pointer): unknown {
   let value = document;
