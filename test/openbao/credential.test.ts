@@ -40,7 +40,7 @@ let bao: OpenBao;
 let setup: Setup;
 let reviews: TokenReviewServer;
 let folder: string;
-let agents: Agent[];
+let pools: Agent[];
 let open: Credential[];
 let events: CredentialEvent[];
 /** The host's clock is ahead of ours by this: a fresh token grows old without our sleeping. */
@@ -62,30 +62,30 @@ after(async () => {
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "kleidi-credential-"));
-  agents = [];
+  pools = [];
   open = [];
   events = [];
   aheadMs = 0;
 });
 afterEach(async () => {
   for (const credential of open) await credential.close();
-  for (const agent of agents) await agent.destroy();
+  for (const pool of pools) await pool.destroy();
   rmSync(folder, { recursive: true });
 });
 
 /** A way to the server; stands in for the transport. */
 function wayTo(client?: Certificate): Send {
-  const agent = new Agent({
+  const pool = new Agent({
     connect: {
       ca: bao.authority.pem,
       ...(client === undefined ? {} : { cert: readFileSync(client.cert), key: readFileSync(client.key) }),
     },
   });
-  agents.push(agent);
+  pools.push(pool);
   return async ({ method, path, headers, body }, signal) => {
     try {
       const options = { origin: bao.url, method: method as "POST", path, headers, body, signal };
-      const answer = await agent.request(options);
+      const answer = await pool.request(options);
       return {
         status: answer.statusCode,
         headers: {},

@@ -1,6 +1,6 @@
 /**
  * Keeps a token alive that somebody else made: looks up how long it lives, and renews it where it may be. All in the background. Where
- * the host may not renew it, it looks again: an agent that may does so without touching the file.
+ * the host may not renew it, it looks again: Vault Agent, which may, does so without touching the file.
  */
 import type { Response } from "../exchange.ts";
 import { documentOf, lifeIn, nameOf } from "./answer.ts";

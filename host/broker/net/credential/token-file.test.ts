@@ -24,7 +24,7 @@ async function carried(credential: Credential): Promise<unknown> {
   return headers.authorization ?? headers["x-vault-token"];
 }
 
-/** As an agent does it: a whole file takes the other one's place. */
+/** As Vault Agent does it: a whole file takes the other one's place. */
 function replace(content: string): void {
   renameSync(rig.secret("next", content), join(rig.folder, "token"));
 }
@@ -217,7 +217,7 @@ describe("a Vault token in a file", () => {
     assert.deepEqual(rig.kinds(), ["read"]);
   });
 
-  test("that the host may not renew is looked up again: an agent may have renewed it", async () => {
+  test("that the host may not renew is looked up again: Vault Agent may have renewed it", async () => {
     rig.answer = ({ path }) => (path === LOOKUP ? life(60) : json({}, 403));
     const credential = vault(rig.secret("token", "hvs.file"));
     await carried(credential);
