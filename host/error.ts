@@ -88,6 +88,10 @@ export const ERRORS = {
     grpc: Grpc.INTERNAL,
     hint: "This is a fault in kleidi itself. Report the log line.",
   },
+  "audit-failed": {
+    grpc: Grpc.UNAVAILABLE,
+    hint: "Nothing is done that cannot be recorded. Mend what is named (a full disk, a lost permission, a closed stdout); the host tries again by itself.",
+  },
   stopping: {
     grpc: Grpc.UNAVAILABLE,
     hint: "The host is stopping; ask again when it is back.",
@@ -102,6 +106,9 @@ export const ERRORS = {
   },
   "module-untrusted": {
     hint: "The module is not signed as the configuration's trust asks. Get it and its signatures from where it is published; do not loosen trust to start it.",
+  },
+  "audit-invalid": {
+    hint: 'Mend what is named. Of a log that was changed, keep the files, find out with "kleidi audit verify" where, and move them away: a new chain begins.',
   },
   "socket-refused": { hint: "Look at what is at that path before removing anything." },
   "admin-refused": {
