@@ -1,0 +1,55 @@
+/**
+ * Checkpoints: a signature over where the chain stands. Without one, whoever can write the file can write the whole chain anew; with
+ * one, not without the key.
+ */
+import { createPublicKey, hash, type KeyObject, sign, verify } from "node:crypto";
+import type { Position } from "./chain.ts";
+import type { Control } from "./record.ts";
+
+/** Ed25519 public keys as SPKI begin with these bytes (RFC 8410, section 10.1); the 32 bytes of the key follow. */
+const SPKI = Buffer.from("302a300506032b6570032100", "hex");
+
+/** What is signed: the chain, the checkpoint's own sequence and time, and the hash of the line before it. */
+function message(at: Position, time: string): Buffer {
+  return Buffer.from(`kleidi audit checkpoint 1\0${at.chain}\n${at.seq + 1}\n${at.hash}\n${time}\n`);
+}
+
+/** 16 hex digits that name a public key. */
+export function keyIdOf(publicKey: KeyObject): string {
+  return hash("sha256", publicKey.export({ type: "spki", format: "der" })).slice(0, 16);
+}
+
+/** The base64 line of a public key: its SPKI. */
+export function publicLine(publicKey: KeyObject): string {
+  return publicKey.export({ type: "spki", format: "der" }).toString("base64");
+}
+
+/** The public key of a base64 line; undefined where it is none. */
+export function parsePublic(line: string): KeyObject | undefined {
+  const bytes = Buffer.from(line.trim(), "base64");
+  if (bytes.length !== SPKI.length + 32 || !bytes.subarray(0, SPKI.length).equals(SPKI)) return undefined;
+  if (bytes.toString("base64") !== line.trim()) return undefined;
+  return createPublicKey({ key: bytes, format: "der", type: "spki" });
+}
+
+export class Signer {
+  readonly key: string;
+  readonly #privateKey: KeyObject;
+
+  constructor(privateKey: KeyObject) {
+    this.#privateKey = privateKey;
+    this.key = keyIdOf(createPublicKey(privateKey));
+  }
+
+  /** The checkpoint that comes next behind a position. */
+  checkpoint(at: Position, time: string): Control {
+    const signature = sign(null, message(at, time), this.#privateKey).toString("base64");
+    return { kind: "checkpoint", key: this.key, signature };
+  }
+}
+
+/** Whether a checkpoint that stands behind `at` is one of this key. */
+export function isSigned(publicKey: KeyObject, at: Position, time: string, signature: unknown): boolean {
+  if (typeof signature !== "string") return false;
+  return verify(null, message(at, time), publicKey, Buffer.from(signature, "base64"));
+}

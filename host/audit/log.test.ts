@@ -1,0 +1,434 @@
+import assert from "node:assert/strict";
+import { generateKeyPairSync, hash, type KeyObject } from "node:crypto";
+import {
+  appendFileSync,
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  unlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { isSigned } from "./checkpoint.ts";
+import { AuditLog, type AuditOptions, type AuditSettings } from "./log.ts";
+import type { Entry } from "./record.ts";
+
+const CALL: Entry = {
+  kind: "host_call",
+  rpc: "decrypt",
+  provider: "vault",
+  capability: "net",
+  operation: "request",
+  target: "https://vault:8200/v1/transit/decrypt/kek",
+  decision: "allowed",
+  rule: "grants.net[0]",
+  ms: 1.5,
+  outcome: "ok",
+};
+
+let folder: string;
+let file: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "kleidi-audit-"));
+  file = join(folder, "audit.jsonl");
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+function open(changes: Partial<AuditSettings> = {}, options: AuditOptions = {}): Promise<AuditLog> {
+  return AuditLog.open(
+    { file, stdout: false, ...changes },
+    { patience: { firstMs: 20, mostMs: 50 }, ...options },
+  );
+}
+
+const linesOf = (path: string) => readFileSync(path, "latin1").split("\n").slice(0, -1);
+const recordsOf = (path: string) => linesOf(path).map((line) => JSON.parse(line));
+const kindsOf = (path: string) => recordsOf(path).map(({ kind }) => kind);
+const filesOf = () => readdirSync(folder).filter((name) => !name.startsWith("."));
+
+/** Each line's prev is the hash of the line before, in these files one after the other. */
+function assertChained(...paths: string[]): void {
+  let prev = "0".repeat(64);
+  let seq = 0;
+  for (const line of paths.flatMap(linesOf)) {
+    const record = JSON.parse(line);
+    assert.equal(record.prev, prev, line);
+    assert.equal(record.seq, seq + 1, line);
+    prev = hash("sha256", line);
+    seq += 1;
+  }
+}
+
+async function written(log: AuditLog, count: number): Promise<void> {
+  for (let i = 0; i < count; i++) log.append(CALL);
+  await log.settled();
+}
+
+function keyFile(): { key: string; publicKey: KeyObject } {
+  const { privateKey, publicKey } = generateKeyPairSync("ed25519");
+  const key = join(folder, "audit.key");
+  writeFileSync(key, privateKey.export({ type: "pkcs8", format: "pem" }), { mode: 0o600 });
+  return { key, publicKey };
+}
+
+describe("AuditLog", () => {
+  test("writes a chain of lines that begins with genesis", async () => {
+    const log = await open();
+    await written(log, 3);
+    assert.deepEqual(kindsOf(file), ["genesis", "host_call", "host_call", "host_call"]);
+    assertChained(file);
+    assert.equal(statSync(file).mode & 0o777, 0o640);
+    await log.close();
+  });
+
+  test("continues the chain of the file that it finds", async () => {
+    for (let i = 0; i < 3; i++) {
+      const log = await open();
+      await written(log, 2);
+      await log.close();
+    }
+    assertChained(file);
+    assert.equal(linesOf(file).length, 7);
+    assert.equal(new Set(recordsOf(file).map(({ chain }) => chain)).size, 1);
+  });
+
+  test("cuts a torn last line off and records its length and hash", async () => {
+    const first = await open();
+    await written(first, 2);
+    await first.close();
+    const torn = '{"v":1,"chain":"00';
+    appendFileSync(file, torn);
+    const log = await open();
+    await written(log, 1);
+    await log.close();
+    assertChained(file);
+    const record = recordsOf(file)[3];
+    assert.equal(record.kind, "torn");
+    assert.equal(record.bytes, torn.length);
+    assert.equal(record.sha256, hash("sha256", torn));
+  });
+
+  test("cuts off zero bytes that a loss of power left at the end", async () => {
+    const first = await open();
+    await written(first, 2);
+    await first.close();
+    appendFileSync(file, Buffer.alloc(300));
+    const log = await open();
+    await log.settled();
+    await log.close();
+    assert.deepEqual(kindsOf(file), ["genesis", "host_call", "host_call", "torn"]);
+    assertChained(file);
+  });
+
+  test("begins a chain and records what was torn where not even the first line is whole", async () => {
+    writeFileSync(file, '{"v":1', { mode: 0o640 });
+    const log = await open();
+    await log.settled();
+    await log.close();
+    assert.deepEqual(kindsOf(file), ["genesis", "torn"]);
+    assertChained(file);
+  });
+
+  const EDITS: Readonly<Record<string, (lines: string[]) => string[]>> = {
+    "whose last line but one was changed": (lines) =>
+      lines.with(-2, (lines.at(-2) ?? "").replace("vault", "local")),
+    "whose last line is no JSON": (lines) => lines.with(-1, (lines.at(-1) ?? "").slice(0, -1)),
+    "with a line cut out near its end": (lines) => lines.toSpliced(-2, 1),
+    "with other text at its end": (lines) => [...lines, "hello"],
+  };
+  for (const [what, edit] of Object.entries(EDITS)) {
+    test(`does not continue a file ${what}, and leaves it as it is`, async () => {
+      const first = await open();
+      await written(first, 5);
+      await first.close();
+      writeFileSync(file, `${edit(linesOf(file)).join("\n")}\n`);
+      const before = readFileSync(file);
+      await assert.rejects(open(), { code: "audit-invalid", message: /kleidi audit verify / });
+      assert.deepEqual(readFileSync(file), before);
+    });
+  }
+
+  test("refuses a file that another log writes to, and takes it once that one is closed", async () => {
+    const first = await open();
+    await assert.rejects(open(), { code: "audit-invalid", message: /another host writes to it/ });
+    await first.close();
+    const second = await open();
+    await second.close();
+    assert.deepEqual(filesOf(), ["audit.jsonl"]);
+    assert.deepEqual(readdirSync(folder), ["audit.jsonl"]);
+  });
+
+  test("refuses a symbolic link, a folder, a file that others may write and a folder that they may", async () => {
+    symlinkSync(join(folder, "elsewhere"), file);
+    await assert.rejects(open(), { message: /it is a symbolic link/ });
+    unlinkSync(file);
+    mkdirSync(file);
+    await assert.rejects(open(), { message: /it is no regular file/ });
+    rmSync(file, { recursive: true });
+    writeFileSync(file, "");
+    chmodSync(file, 0o660);
+    await assert.rejects(open(), { message: /its mode is 0660/ });
+    unlinkSync(file);
+    chmodSync(folder, 0o757);
+    await assert.rejects(open(), { message: /its folder has mode 0757/ });
+    await assert.rejects(open({ file: join(folder, "none", "audit.jsonl") }), { message: /does not exist/ });
+    assert.deepEqual(readdirSync(folder), []);
+  });
+
+  test("records how far the clock went backwards", async () => {
+    let now = Date.parse("2026-01-01T00:00:10.000Z");
+    const log = await open({}, { now: () => now });
+    await written(log, 1);
+    now -= 5_000;
+    await written(log, 2);
+    await log.close();
+    assertChained(file);
+    const [, , clock, ...others] = recordsOf(file);
+    assert.deepEqual([clock.kind, clock.back_ms, clock.time], ["clock", 5_000, "2026-01-01T00:00:05.000Z"]);
+    assert.deepEqual(
+      others.map(({ kind }) => kind),
+      ["host_call", "host_call"],
+    );
+  });
+
+  test("records that the clock stands before the last line of the run before", async () => {
+    const first = await open({}, { now: () => 2_000 });
+    await written(first, 1);
+    await first.close();
+    const log = await open({}, { now: () => 500 });
+    await written(log, 1);
+    await log.close();
+    assert.equal(recordsOf(file)[2].back_ms, 1_500);
+  });
+});
+
+describe("checkpoints", () => {
+  test("are signed after so many lines and at the end", async () => {
+    const { key, publicKey } = keyFile();
+    const log = await open({ checkpoints: { key, lines: 3, intervalMs: 60_000 } });
+    await written(log, 4);
+    await log.close();
+    assert.deepEqual(kindsOf(file), [
+      "genesis",
+      "host_call",
+      "host_call",
+      "checkpoint",
+      "host_call",
+      "host_call",
+      "checkpoint",
+    ]);
+    assertChained(file);
+    for (const { kind, chain, seq, prev, time, signature } of recordsOf(file)) {
+      if (kind !== "checkpoint") continue;
+      assert.ok(isSigned(publicKey, { chain, seq: seq - 1, hash: prev }, time, signature));
+      assert.ok(!isSigned(publicKey, { chain, seq, hash: prev }, time, signature));
+    }
+  });
+
+  test("are signed after some time if there were lines, and not again if there were none", async () => {
+    const { key } = keyFile();
+    const log = await open({ checkpoints: { key, lines: 1000, intervalMs: 20 } });
+    await written(log, 1);
+    while (kindsOf(file).at(-1) !== "checkpoint") await sleep(5);
+    await sleep(100);
+    await log.close();
+    assert.deepEqual(kindsOf(file), ["genesis", "host_call", "checkpoint"]);
+  });
+
+  test("need a key that nobody else can read", async () => {
+    const { key } = keyFile();
+    chmodSync(key, 0o644);
+    await assert.rejects(open({ checkpoints: { key, lines: 3, intervalMs: 1000 } }), {
+      message: /its mode is 0644/,
+    });
+    // nothing holds the lock
+    await (await open()).close();
+  });
+});
+
+describe("rotation", () => {
+  test("by size keeps the chain over files that are named by their sequences", async () => {
+    const log = await open({ rotate: { sizeBytes: 3_000 } });
+    for (let i = 0; i < 30; i++) await written(log, 1);
+    await log.close();
+    const files = filesOf().sort();
+    assert.equal(files[0], "audit.jsonl");
+    assert.ok(files.length > 3, files.join());
+    const rotated = files.slice(1).map((name) => join(folder, name));
+    assertChained(...rotated, file);
+    for (const path of rotated) {
+      const records = recordsOf(path);
+      const [, first, last] = /\.(\d{12})-(\d{12})$/.exec(path) ?? [];
+      assert.deepEqual([Number(first), Number(last)], [records.at(0).seq, records.at(-1).seq]);
+    }
+    for (const path of [...rotated.slice(1), file]) assert.equal(kindsOf(path)[0], "rotate");
+  });
+
+  test("keeps the order of lines that were appended while files changed", async () => {
+    const log = await open({ rotate: { sizeBytes: 3_000 } });
+    await written(log, 200);
+    await log.close();
+    const [, ...rotated] = filesOf().sort();
+    assertChained(...rotated.map((name) => join(folder, name)), file);
+  });
+
+  test("keeps as many rotated files as it is told to", async () => {
+    const log = await open({ rotate: { sizeBytes: 3_000, keep: 2 } });
+    await written(log, 200);
+    await log.close();
+    assert.equal(filesOf().length, 3);
+  });
+
+  test("goes on from the newest rotated file where the host ended between the two names", async () => {
+    const first = await open();
+    await written(first, 2);
+    first.rotate();
+    await written(first, 2);
+    await first.close();
+    const [, rotated = ""] = filesOf().sort();
+    // as if the new file had not been made yet
+    unlinkSync(file);
+    const log = await open();
+    await written(log, 1);
+    await log.close();
+    assertChained(join(folder, rotated), file);
+    assert.equal(recordsOf(file)[0].reason, "resumed");
+  });
+
+  test("goes on in a new file when somebody moves the file away", async () => {
+    const log = await open();
+    await written(log, 2);
+    const moved = join(folder, "audit.jsonl.1");
+    renameSync(file, moved);
+    while (!existsSync(file)) {
+      await written(log, 1);
+      await sleep(20);
+    }
+    await written(log, 2);
+    await log.close();
+    assertChained(moved, file);
+    assert.equal(recordsOf(file)[0].reason, "moved");
+  });
+
+  test("when asked after the file was moved away goes on at once", async () => {
+    const log = await open();
+    await written(log, 2);
+    renameSync(file, join(folder, "audit.jsonl.1"));
+    log.rotate();
+    await written(log, 1);
+    await log.close();
+    assertChained(join(folder, "audit.jsonl.1"), file);
+  });
+});
+
+describe("no audit, no service", () => {
+  async function untilFailed(log: AuditLog): Promise<Error> {
+    for (;;) {
+      try {
+        log.assertReady();
+        log.append(CALL);
+        await log.settled();
+      } catch (error) {
+        return error as Error;
+      }
+      await sleep(20);
+    }
+  }
+  async function untilReady(log: AuditLog): Promise<void> {
+    for (;;) {
+      try {
+        log.assertReady();
+        return;
+      } catch {
+        await sleep(20);
+      }
+    }
+  }
+
+  test("a file that somebody cut fails the log closed", async () => {
+    const log = await open();
+    await written(log, 3);
+    truncateSync(file, 10);
+    const error = await untilFailed(log);
+    assert.match(error.message, /it has [0-9]+ bytes, [0-9]+ were written/);
+    assert.throws(() => log.append(CALL), { code: "audit-failed" });
+    await assert.rejects(log.settled(), { code: "audit-failed" });
+    await log.close();
+  });
+
+  test("a file that somebody else writes to fails the log closed", async () => {
+    const log = await open();
+    await written(log, 3);
+    appendFileSync(file, "x\n");
+    assert.match((await untilFailed(log)).message, /somebody else cut it or writes to it/);
+    await log.close();
+  });
+
+  test("an edited copy in the file's place fails the log closed until it is moved away", async () => {
+    const log = await open();
+    await written(log, 3);
+    writeFileSync(join(folder, "copy"), readFileSync(file), { mode: 0o640 });
+    renameSync(join(folder, "copy"), file);
+    assert.match((await untilFailed(log)).message, /another file stands in its place/);
+    renameSync(file, join(folder, "copy"));
+    await untilReady(log);
+    await written(log, 1);
+    await log.close();
+    const gap = recordsOf(file).find(({ kind }) => kind === "gap");
+    assert.deepEqual([gap.from, gap.error], [1, "the file was removed"]);
+  });
+
+  test("a folder that is removed fails the log closed", async () => {
+    const log = await open();
+    await written(log, 3);
+    rmSync(folder, { recursive: true });
+    assert.match((await untilFailed(log)).message, /audit\.jsonl \(its lock was removed/);
+    await log.close();
+  });
+
+  test("a file that was removed is begun again, and what was in it is declared missing", async () => {
+    const log = await open();
+    await written(log, 3);
+    unlinkSync(file);
+    while (!existsSync(file)) {
+      await written(log, 1);
+      await sleep(20);
+    }
+    await written(log, 1);
+    await log.close();
+    const gap = recordsOf(file).find(({ kind }) => kind === "gap");
+    assert.equal(gap.from, 1);
+    assert.ok(gap.to >= 4);
+  });
+
+  test("more lines than may wait are refused at once", async () => {
+    const log = await open({}, { queueBytes: 2_000 });
+    assert.throws(
+      () => {
+        for (let i = 0; i < 100; i++) log.append(CALL);
+      },
+      { code: "audit-failed", message: /no sink is fast enough/ },
+    );
+    await log.settled();
+    await written(log, 1);
+    await log.close();
+    assertChained(file);
+  });
+
+  test("a log that is closed takes nothing", async () => {
+    const log = await open();
+    await log.close();
+    assert.throws(() => log.append(CALL), { code: "audit-failed", message: /closed/ });
+  });
+});

@@ -1,0 +1,304 @@
+/**
+ * The audit log. Lines are made in memory, in order, when they are appended; they are written in the background, and whoever answers
+ * for what was done waits for `settled`. No audit, no service: where no sink can take lines, nothing is appended and nothing should
+ * be done.
+ */
+import { randomBytes } from "node:crypto";
+import { KleidiError } from "../error.ts";
+import { Chain, NOTHING, type Position } from "./chain.ts";
+import { Signer } from "./checkpoint.ts";
+import { type Failure, Feed, type FeedEvents, type Patience } from "./feed.ts";
+import { loadKey } from "./key-file.ts";
+import { type OpenFile, openLog } from "./open-file.ts";
+import type { Control, Entry } from "./record.ts";
+import { FileOutput } from "./sink/file.ts";
+import { StdoutOutput } from "./sink/stdout.ts";
+import { Waiters } from "./waiters.ts";
+
+/** The part `audit` of the configuration. */
+export interface AuditSettings {
+  /** Absolute path. */
+  readonly file?: string;
+  readonly stdout: boolean;
+  readonly rotate?: { readonly sizeBytes: number; readonly keep?: number };
+  readonly checkpoints?: { readonly key: string; readonly lines: number; readonly intervalMs: number };
+}
+
+export interface AuditOptions {
+  /** Of lines that are not written yet, in each sink. */
+  readonly queueBytes?: number;
+  readonly patience?: Patience;
+  /** Milliseconds since 1970. */
+  readonly now?: () => number;
+  /** Told of a sink that fails or works again. For the host's own log. */
+  readonly onSink?: (sink: string, failure: Failure | undefined) => void;
+}
+
+const QUEUE_BYTES = 4_194_304;
+const PATIENCE: Patience = { firstMs: 250, mostMs: 10_000 };
+/** Without a key, the file still goes down to the disk at this rhythm. */
+const RHYTHM = { lines: 1000, intervalMs: 60_000 };
+const CLOSE_MS = 2_000;
+
+export class AuditLog {
+  readonly #chain: Chain;
+  readonly #feeds: Feed[] = [];
+  readonly #waiters = new Waiters();
+  readonly #now: () => number;
+  readonly #options: AuditOptions;
+  readonly #queueBytes: number;
+  readonly #rotateBytes: number;
+  readonly #signer: Signer | undefined;
+  readonly #rhythm: { readonly lines: number; readonly intervalMs: number };
+  #fileFeed: Feed | undefined;
+  /** Of the present file, once everything is written. */
+  #fileBytes = 0;
+  #sinceCheckpoint = 0;
+  #timer: NodeJS.Timeout | undefined;
+  /** Of the last line. */
+  #time: { readonly ms: number; readonly text: string };
+  #closed = false;
+
+  private constructor(settings: AuditSettings, options: AuditOptions, at: Position) {
+    const { checkpoints, rotate } = settings;
+    this.#chain = new Chain(at);
+    this.#options = options;
+    this.#now = options.now ?? Date.now;
+    this.#queueBytes = options.queueBytes ?? QUEUE_BYTES;
+    this.#rotateBytes = rotate?.sizeBytes ?? Number.POSITIVE_INFINITY;
+    this.#signer = checkpoints && new Signer(loadKey(checkpoints.key));
+    this.#rhythm = checkpoints ?? RHYTHM;
+    this.#time = { ms: at.time === undefined ? 0 : Date.parse(at.time), text: at.time ?? "" };
+  }
+
+  /**
+   * Opens the sinks and continues the chain of the file; where there is none, a new one begins.
+   * @throws KleidiError audit-invalid: the file or the key is not as it should be, or another host writes to the file
+   */
+  static async open(settings: AuditSettings, options: AuditOptions = {}): Promise<AuditLog> {
+    const opened = settings.file === undefined ? undefined : await openLog(settings.file);
+    try {
+      const fresh = { chain: randomBytes(8).toString("hex"), seq: 0, hash: NOTHING };
+      const log = new AuditLog(settings, options, opened?.at ?? fresh);
+      if (opened !== undefined && settings.file !== undefined) log.#addFile(settings, settings.file, opened);
+      if (settings.stdout) log.#add(new StdoutOutput());
+      log.#begin(opened);
+      return log;
+    } catch (error) {
+      opened?.lock.release();
+      throw error;
+    }
+  }
+
+  #addFile({ rotate }: AuditSettings, file: string, { descriptor, end, lock }: OpenFile): void {
+    const output = new FileOutput({
+      file,
+      descriptor,
+      end,
+      lock,
+      keep: rotate?.keep,
+      onMoved: () => this.#turn("moved"),
+      onRemoved: (from, to) => {
+        const since = iso(this.#now());
+        this.#put({ kind: "gap", sink: "file", error: "the file was removed", since, from, to });
+      },
+    });
+    this.#fileFeed = this.#add(output);
+    this.#fileBytes = end.size;
+  }
+
+  #add(output: FileOutput | StdoutOutput): Feed {
+    const feed = new Feed(output, this.#chain.at, this.#events, this.#options.patience ?? PATIENCE);
+    this.#feeds.push(feed);
+    return feed;
+  }
+
+  #begin(opened: OpenFile | undefined): void {
+    this.#waiters.accepted = this.#chain.at.seq;
+    if (this.#chain.at.seq === 0) this.#put({ kind: "genesis" });
+    else if (opened?.resumed) this.#put({ kind: "rotate", reason: "resumed" });
+    if (opened?.end.torn !== undefined) this.#put({ kind: "torn", ...opened.end.torn });
+  }
+
+  /** The chain, and its last line: written or still to be. */
+  get at(): Position {
+    return this.#chain.at;
+  }
+
+  /**
+   * Makes the next line. It is not written yet: `settled` says when it is.
+   * @throws KleidiError audit-failed, it could not be recorded
+   */
+  append(entry: Entry): void {
+    this.assertReady();
+    this.#makeRoom();
+    this.#put(entry);
+    if (this.#sinceCheckpoint >= this.#rhythm.lines) this.#checkpoint();
+    if (this.#fileBytes >= this.#rotateBytes) this.#turn("size");
+  }
+
+  /** @throws KleidiError audit-failed, as `append` would: to be asked before something is done */
+  assertReady(): void {
+    if (this.#closed) throw failed("the audit log is closed");
+    if (!this.#feeds.some(({ usable }) => usable)) throw this.#failure();
+  }
+
+  /**
+   * Resolves when everything that was appended up to now is accepted by a sink.
+   * @throws KleidiError audit-failed, it was not; it may still be later
+   */
+  settled(): Promise<void> {
+    const ready = this.#feeds.some(({ usable }) => usable);
+    return this.#waiters.until(this.#chain.at.seq, ready ? undefined : this.#failure());
+  }
+
+  /** Ends the file and begins another one that continues it; also where somebody has moved the file away. */
+  rotate(): void {
+    this.#turn("asked");
+  }
+
+  /** Signs what is there, writes it, and lets go of the file. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    if (this.#sinceCheckpoint > 0) this.#checkpoint();
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    const written = Promise.all(this.#feeds.map((feed) => feed.settled()));
+    let timer: NodeJS.Timeout | undefined;
+    const tooLong = new Promise((resolve) => {
+      timer = setTimeout(resolve, CLOSE_MS);
+    });
+    await Promise.race([written, tooLong]);
+    clearTimeout(timer);
+    for (const feed of this.#feeds) {
+      if (feed.failure === undefined) await feed.output.sync().catch(() => {});
+      await feed.close();
+    }
+    this.#waiters.reject(Number.POSITIVE_INFINITY, failed("the audit log is closed"));
+  }
+
+  readonly #events: FeedEvents = {
+    taken: (_feed, first, last) => this.#waiters.accept(first, last),
+    failed: (feed) => {
+      this.#options.onSink?.(feed.output.name, feed.failure);
+      if (!this.#feeds.some(({ usable }) => usable))
+        this.#waiters.reject(Number.POSITIVE_INFINITY, this.#failure());
+      this.#forget();
+    },
+    recovered: ({ output, last }, failure) => {
+      this.#options.onSink?.(output.name, undefined);
+      if (this.#closed) return;
+      const { error, since, from } = failure;
+      this.#put({
+        kind: "stalled",
+        sink: output.name,
+        error,
+        since: iso(since),
+        from,
+        to: Math.max(from, last.seq),
+      });
+    },
+    behind: (feed, { error, since }) => {
+      if (this.#closed) return;
+      const { seq, hash } = feed.last;
+      const to = this.#chain.at.seq;
+      feed.rejoin();
+      this.#put({
+        kind: "gap",
+        sink: feed.output.name,
+        error,
+        since: iso(since),
+        from: seq + 1,
+        to,
+        last: hash,
+      });
+    },
+  };
+
+  /** The next line, to all sinks. */
+  #put(record: Entry | Control, how: { turn?: boolean; sync?: boolean } = {}): void {
+    this.#push(this.#chain.next(record, this.#stamp()), how);
+  }
+
+  /** The time of the next line; before it, a line if the clock went backwards. */
+  #stamp(): string {
+    const now = this.#now();
+    const back = this.#time.ms - now;
+    if (back !== 0) this.#time = { ms: now, text: iso(now) };
+    if (back > 0) this.#push(this.#chain.next({ kind: "clock", back_ms: back }, this.#time.text), {});
+    return this.#time.text;
+  }
+
+  #push(line: ReturnType<Chain["next"]>, how: { turn?: boolean; sync?: boolean }): void {
+    for (const feed of this.#feeds) feed.push({ ...line, ...how });
+    this.#fileBytes += line.text.length + 1;
+    this.#sinceCheckpoint += 1;
+    this.#timer ??= setTimeout(() => this.#beat(), this.#rhythm.intervalMs).unref();
+  }
+
+  #beat(): void {
+    this.#timer = undefined;
+    if (this.#closed || this.#sinceCheckpoint === 0) return;
+    if (this.#feeds.some(({ usable }) => usable)) this.#checkpoint();
+    else this.#timer = setTimeout(() => this.#beat(), this.#rhythm.intervalMs).unref();
+  }
+
+  /** What is there so far is signed and goes down to the disk; without a key, only the latter. */
+  #checkpoint(): void {
+    if (this.#signer === undefined) for (const feed of this.#feeds) feed.sync();
+    else {
+      // first: it may make a line, and the signature is over the line before
+      const time = this.#stamp();
+      this.#push(this.#chain.next(this.#signer.checkpoint(this.#chain.at, time), time), { sync: true });
+    }
+    this.#sinceCheckpoint = 0;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  /** Whether the next file will begin. */
+  #turn(reason: "size" | "asked" | "moved"): boolean {
+    const feed = this.#fileFeed;
+    // a file that was moved is seen while its feed tries again
+    if (feed === undefined || this.#closed || !(feed.usable || (reason === "moved" && !feed.behind)))
+      return false;
+    if (this.#signer !== undefined && this.#sinceCheckpoint > 0) this.#checkpoint();
+    this.#fileBytes = 0;
+    this.#put({ kind: "rotate", reason }, { turn: true });
+    return true;
+  }
+
+  /**
+   * A sink without room gives its lines up if another one takes them.
+   * @throws KleidiError audit-failed, no sink has room
+   */
+  #makeRoom(): void {
+    const full = this.#feeds.filter(({ bytes }) => bytes >= this.#queueBytes);
+    if (full.length === 0) return;
+    if (!this.#feeds.some((feed) => feed.usable && !full.includes(feed)))
+      throw failed(`${this.#queueBytes} bytes wait to be written already, and no sink is fast enough`);
+    for (const feed of full) feed.drop(this.#now());
+    this.#forget();
+  }
+
+  /** Lines that no sink holds any more will never be accepted. */
+  #forget(): void {
+    const held = this.#feeds.flatMap(({ pending }) => pending ?? []);
+    this.#waiters.forget(Math.min(...held, this.#chain.at.seq + 1), () => this.#failure());
+  }
+
+  #failure(): KleidiError {
+    const each = this.#feeds.map(
+      ({ output, failure }) => `${output.label} (${failure?.error ?? "too slow"})`,
+    );
+    return failed(`no sink can take a line: ${each.join(", ")}`);
+  }
+}
+
+function iso(ms: number): string {
+  return new Date(ms).toISOString();
+}
+
+function failed(why: string): KleidiError {
+  return new KleidiError("audit-failed", `Cannot audit: ${why}`);
+}

@@ -1,0 +1,133 @@
+/** The kinds of records and what stands in each: the one source of the types, of what is written and of docs/audit.schema.json. */
+import {
+  base64,
+  count,
+  type Field,
+  hex,
+  ms,
+  type Optional,
+  optional,
+  text,
+  time,
+  type ValueOf,
+  word,
+  written,
+} from "./fields.ts";
+
+export const VERSION = 1;
+/** No line is longer, its newline counted: the bounds of the fields give less. */
+export const LONGEST_LINE = 4096;
+
+const rpc = word("status", "encrypt", "decrypt", "provision");
+/** "refused" is no question of authority: a limit, or a request that cannot be read. */
+const decision = word("allowed", "denied", "refused");
+const sink = word("file", "stdout");
+
+/** What the host tells the log. */
+export const ENTRIES = {
+  start: { version: text(64), config: optional(hex(64)), pid: count },
+  stop: { reason: text(64) },
+  rpc: {
+    rpc,
+    uid: optional(text(128)),
+    provider: optional(text(64)),
+    module: optional(hex(64)),
+    key: optional(text(64)),
+    key_id_sha256: optional(hex(64)),
+    decision,
+    rule: optional(text(256)),
+    request_bytes: optional(count),
+    reply_bytes: optional(count),
+    ms,
+    /** "ok", or the code of the error table. */
+    outcome: text(64),
+  },
+  host_call: {
+    rpc,
+    uid: optional(text(128)),
+    provider: text(64),
+    module: optional(hex(64)),
+    ordinal: optional(count),
+    capability: text(64),
+    operation: text(64),
+    /** Origin and path, the name of a TPM command, of a key, of a record. */
+    target: optional(text(512)),
+    decision,
+    rule: text(256),
+    request_bytes: optional(count),
+    reply_bytes: optional(count),
+    ms: optional(ms),
+    outcome: optional(text(64)),
+  },
+  credential: { provider: text(64), event: word("login", "renew", "refused"), expires: optional(time) },
+  provider: {
+    provider: text(64),
+    event: word("started", "ended", "quarantined"),
+    module: optional(hex(64)),
+    reason: optional(text(256)),
+  },
+} as const satisfies Shapes;
+
+/** What the log tells of itself. */
+export const CONTROLS = {
+  /** The first line of a chain. */
+  genesis: {},
+  /** The first line of a file that continues another one. */
+  rotate: { reason: word("size", "asked", "moved", "resumed") },
+  checkpoint: { key: hex(16), signature: base64(88) },
+  /** The end of a file that was no whole line when the host started: it was cut off. */
+  torn: { bytes: count, sha256: hex(64) },
+  /** The clock was set back by so much. */
+  clock: { back_ms: count },
+  /** The lines from…to are missing in this sink; `last` is the hash of the line before them, where that is still there. */
+  gap: { sink, error: text(128), since: time, from: count, to: count, last: optional(hex(64)) },
+  /** No line is missing, but those from…to were late: whoever waited for them was refused. */
+  stalled: { sink, error: text(128), since: time, from: count, to: count },
+} as const satisfies Shapes;
+
+export const RECORDS = { ...ENTRIES, ...CONTROLS } as const;
+
+type Shape = Readonly<Record<string, Field | Optional>>;
+type Shapes = Readonly<Record<string, Shape>>;
+type Required<S extends Shape> = { [K in keyof S as S[K] extends Field ? K : never]: S[K] };
+type Left<S extends Shape> = { [K in keyof S as S[K] extends Optional ? K : never]: S[K] };
+type RecordOf<K, S extends Shape> = { readonly kind: K } & {
+  readonly [F in keyof Required<S>]: S[F] extends Field ? ValueOf<S[F]> : never;
+} & {
+  readonly [F in keyof Left<S>]?: S[F] extends Optional<infer O> ? ValueOf<O> | undefined : never;
+};
+type AnyOf<T extends Shapes> = { [K in keyof T]: RecordOf<K, T[K]> }[keyof T];
+
+export type Kind = keyof typeof RECORDS;
+export type Entry = AnyOf<typeof ENTRIES>;
+export type Control = AnyOf<typeof CONTROLS>;
+
+export function isKind(kind: string): kind is Kind {
+  return Object.hasOwn(RECORDS, kind);
+}
+
+const FIELDS = new Map(
+  Object.entries(RECORDS).map(([kind, shape]) => [
+    kind,
+    Object.entries(shape as Shape).map(([name, field]) =>
+      field.is === "optional" ? { name, field: field.field, needed: false } : { name, field, needed: true },
+    ),
+  ]),
+);
+
+/**
+ * The record as it is written: the fields of its kind in their order and no other ones.
+ * @throws TypeError, a field is not what it should be
+ */
+export function plain(record: Entry | Control): Record<string, string | number> {
+  const fields = FIELDS.get(record.kind);
+  if (fields === undefined) throw new TypeError("an audit record of an unknown kind");
+  const result: Record<string, string | number> = { kind: record.kind };
+  const values = record as unknown as Readonly<Record<string, unknown>>;
+  for (const { name, field, needed } of fields) {
+    const value = values[name];
+    if (value === undefined && !needed) continue;
+    result[name] = written(field, value, name);
+  }
+  return result;
+}

@@ -1,0 +1,189 @@
+/**
+ * Lines to a file. It knows the length that the file has up to the last whole line, so that what a full disk leaves of a line is cut
+ * off before anything else is written, and sees when somebody else moves, removes, cuts or writes the file.
+ */
+import {
+  closeSync,
+  fdatasync,
+  fstat,
+  fstatSync,
+  fsync,
+  ftruncate,
+  lstat,
+  openSync,
+  renameSync,
+  unlink,
+  write,
+} from "node:fs";
+import { dirname } from "node:path";
+import { promisify } from "node:util";
+import type { Line } from "../chain.ts";
+import type { Lock } from "./lock.ts";
+import { rotatedFiles, rotatedName } from "./names.ts";
+import { bytesOf, type Output, type Written, wholeIn } from "./output.ts";
+import { openFile } from "./place.ts";
+import type { End } from "./resume.ts";
+
+const writing = promisify(write);
+const status = promisify(fstat);
+const syncing = promisify(fdatasync);
+const truncating = promisify(ftruncate);
+const standing = promisify(lstat);
+const removing = promisify(unlink);
+
+/** How often it is looked whether the file is still the one at its path. */
+const LOOK_MS = 500;
+
+export interface FileOutputOptions {
+  readonly file: string;
+  readonly descriptor: number;
+  readonly end: End;
+  readonly lock: Lock;
+  /** So many rotated files are kept; undefined: all. */
+  readonly keep?: number | undefined;
+  /** Somebody moved the file away: whether a line will come that begins a new one. */
+  readonly onMoved: () => boolean;
+  /** Somebody removed the file, with the lines first…last in it. */
+  readonly onRemoved: (first: number, last: number) => void;
+}
+
+export class FileOutput implements Output {
+  readonly name = "file";
+  readonly label: string;
+  readonly #options: FileOutputOptions;
+  /** Undefined between two files. */
+  #descriptor: number | undefined;
+  /** Bytes of whole lines. */
+  #size: number;
+  #first: number;
+  #last: number;
+  /** Behind #size, there may be half a line. */
+  #ragged = false;
+  #looked = 0;
+  #moved = false;
+
+  constructor(options: FileOutputOptions) {
+    const { file, descriptor, end } = options;
+    this.#options = options;
+    this.label = `the file ${file}`;
+    this.#descriptor = descriptor;
+    this.#size = end.size;
+    this.#first = end.first;
+    this.#last = end.last?.seq ?? 0;
+  }
+
+  async write(lines: readonly Line[]): Promise<Written> {
+    const bytes = bytesOf(lines);
+    let at = 0;
+    try {
+      await this.#look();
+      const descriptor = this.#open();
+      await this.#mend(descriptor);
+      while (at < bytes.length) at += (await writing(descriptor, bytes, at)).bytesWritten;
+      this.#took(lines, lines.length, bytes.length);
+      return { taken: lines.length };
+    } catch (error) {
+      const { taken, size } = wholeIn(lines, at);
+      this.#took(lines, taken, size);
+      this.#ragged ||= at > size;
+      // at once if it goes: who reads the file now should find whole lines only
+      if (this.#descriptor !== undefined) await this.#mend(this.#descriptor).catch(() => {});
+      // a refused write is a reason to look at what the path leads to
+      this.#looked = 0;
+      return { taken, error: error as Error };
+    }
+  }
+
+  /** Cuts off what is left of a line that was not written whole. */
+  async #mend(descriptor: number): Promise<void> {
+    if (!this.#ragged) return;
+    await truncating(descriptor, this.#size);
+    this.#ragged = false;
+  }
+
+  #took(lines: readonly Line[], taken: number, size: number): void {
+    if (taken === 0) return;
+    if (this.#size === 0) this.#first = lines[0]?.seq ?? 0;
+    this.#last = lines[taken - 1]?.seq ?? this.#last;
+    this.#size += size;
+  }
+
+  /** The open file; a new one where there is none. */
+  #open(): number {
+    if (this.#descriptor !== undefined) return this.#descriptor;
+    const { file } = this.#options;
+    const descriptor = openFile(file);
+    // an edited copy of the file, or what another program made in place of the one that it moved away
+    if (fstatSync(descriptor).size > 0) {
+      closeSync(descriptor);
+      throw new Error("another file stands in its place: move it away");
+    }
+    this.#descriptor = descriptor;
+    this.#size = 0;
+    this.#moved = false;
+    this.#ragged = false;
+    syncFolder(dirname(file));
+    return descriptor;
+  }
+
+  /** @throws where somebody else changed the file */
+  async #look(): Promise<void> {
+    if (this.#descriptor === undefined || performance.now() - this.#looked < LOOK_MS) return;
+    const { file, lock, onMoved, onRemoved } = this.#options;
+    if (!(await lock.isHeld())) throw new Error("its lock was removed: another host may write to it");
+    const { nlink, size } = await status(this.#descriptor);
+    if (nlink === 0) {
+      this.#close();
+      if (this.#size > 0) onRemoved(this.#first, this.#last);
+      return;
+    }
+    if (!this.#ragged && size !== this.#size)
+      throw new Error(
+        `it has ${size} bytes, ${this.#size} were written: somebody else cut it or writes to it`,
+      );
+    if (!this.#moved && !(await this.#isAt(file))) this.#moved = onMoved();
+    this.#looked = performance.now();
+  }
+
+  /** Whether the open file is the one at the path. */
+  async #isAt(file: string): Promise<boolean> {
+    if (this.#descriptor === undefined) return false;
+    const { ino, dev } = await status(this.#descriptor);
+    const there = await standing(file).catch(() => undefined);
+    return there?.ino === ino && there.dev === dev;
+  }
+
+  async turn(): Promise<void> {
+    const { file, keep } = this.#options;
+    if (this.#descriptor !== undefined) {
+      await this.#mend(this.#descriptor);
+      await syncing(this.#descriptor);
+      if (this.#size > 0 && (await this.#isAt(file)))
+        renameSync(file, rotatedName(file, this.#first, this.#last));
+      this.#close();
+    }
+    this.#open();
+    if (keep !== undefined)
+      for (const old of rotatedFiles(file).slice(0, keep === 0 ? undefined : -keep)) await removing(old);
+  }
+
+  async sync(): Promise<void> {
+    if (this.#descriptor !== undefined) await syncing(this.#descriptor);
+  }
+
+  async close(): Promise<void> {
+    this.#close();
+    this.#options.lock.release();
+  }
+
+  #close(): void {
+    if (this.#descriptor !== undefined) closeSync(this.#descriptor);
+    this.#descriptor = undefined;
+  }
+}
+
+/** A new name is there after a crash only once its folder is on the disk. In the background: lines do not wait for it. */
+function syncFolder(path: string): void {
+  const folder = openSync(path, "r");
+  fsync(folder, () => closeSync(folder));
+}

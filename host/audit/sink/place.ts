@@ -1,0 +1,54 @@
+/** What the file of the log and its folder must be, so that nobody but the host and root can have written there. */
+import { constants, fstatSync, lstatSync, openSync, type Stats } from "node:fs";
+import { dirname } from "node:path";
+import { KleidiError } from "../../error.ts";
+
+/** The owner writes, the group may read. */
+const MODE = 0o640;
+
+export function invalid(file: string, why: string, cause?: unknown): KleidiError {
+  return new KleidiError("audit-invalid", `Cannot open the audit log ${file}: ${why}`, cause);
+}
+
+/** @throws KleidiError audit-invalid */
+export function assertFolder(file: string): void {
+  const folder = dirname(file);
+  const status = lstatSync(folder, { throwIfNoEntry: false });
+  // It is never made by the host: an unmounted volume looks like a missing folder.
+  if (!status?.isDirectory()) {
+    const actual = status === undefined ? "does not exist" : "is no folder";
+    throw invalid(
+      file,
+      `${folder} ${actual}. If no volume is missing, make it: install -d -m 0750 ${folder}`,
+    );
+  }
+  // The sticky bit keeps others from removing the file, not from being there first.
+  if ((status.mode & 0o002) !== 0)
+    throw invalid(file, `its folder has mode ${octal(status)}, others can write there; it should be 0750`);
+}
+
+/**
+ * Opens or makes the file, for reading and for appending.
+ * @throws KleidiError audit-invalid for what stands there; the system's error where it refuses
+ */
+export function openFile(file: string): number {
+  const { O_RDWR, O_CREAT, O_APPEND, O_NOFOLLOW, O_NONBLOCK } = constants;
+  let descriptor: number;
+  try {
+    descriptor = openSync(file, O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK, MODE);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ELOOP") throw invalid(file, "it is a symbolic link");
+    if (code === "EISDIR" || code === "ENXIO") throw invalid(file, "it is no regular file");
+    throw error;
+  }
+  const status = fstatSync(descriptor);
+  if (!status.isFile()) throw invalid(file, "it is no regular file");
+  if ((status.mode & 0o027) !== 0)
+    throw invalid(file, `its mode is ${octal(status)}, others may have written to it; it should be 0640`);
+  return descriptor;
+}
+
+function octal({ mode }: Stats): string {
+  return (mode & 0o7777).toString(8).padStart(4, "0");
+}

@@ -1,0 +1,90 @@
+/** Where an existing file ends: what the next line must be chained to, and whether a crash left half a line behind. */
+import { fstatSync, readSync } from "node:fs";
+import { type Head, hashOf, headOf, LONGEST_HEAD, type Position, recordOf } from "../chain.ts";
+import { LONGEST_LINE } from "../record.ts";
+
+/** So much of the end is looked at: always several lines. */
+const WINDOW = 16 * LONGEST_LINE;
+const NEWLINE = 10;
+
+export interface End {
+  /** Bytes of whole lines, or those of the file without what is torn. */
+  readonly size: number;
+  /** Undefined in a file without a whole line. */
+  readonly last?: Position | undefined;
+  /** The sequence of the file's first line. */
+  readonly first: number;
+  readonly torn?: { readonly bytes: number; readonly sha256: string } | undefined;
+}
+
+/** What is wrong with the file's last lines, as a sentence's end. */
+export class Unchained extends Error {}
+
+/** @throws Unchained, the last lines are no chain: somebody changed them, or it is no audit log */
+export function endOf(descriptor: number): End {
+  const { size } = fstatSync(descriptor);
+  const from = Math.max(0, size - WINDOW);
+  const window = read(descriptor, from, size - from);
+  const cut = tornAt(window);
+  const torn = window.subarray(cut);
+  const lines = wholeLines(window.subarray(0, cut), from === 0);
+  const last = lastOf(lines);
+  if (last === undefined && from + cut > 0)
+    throw new Unchained("its last lines are no lines of an audit log");
+  const first = headOf(read(descriptor, 0, Math.min(size, LONGEST_HEAD)).toString("latin1"));
+  if (last !== undefined && first === undefined)
+    throw new Unchained("its first line is no line of an audit log");
+  return {
+    size: from + cut,
+    last,
+    first: first?.seq ?? 0,
+    torn: torn.length === 0 ? undefined : { bytes: torn.length, sha256: hashOf(torn) },
+  };
+}
+
+/**
+ * Where the torn end begins: behind the last newline. After the machine lost its power a file may also end in zero bytes, where its
+ * length reached the disk and its content did not.
+ */
+function tornAt(window: Buffer): number {
+  let end = window.length;
+  while (end > 0 && window[end - 1] === 0) end -= 1;
+  return window.subarray(0, end).lastIndexOf(NEWLINE) + 1;
+}
+
+function wholeLines(bytes: Buffer, fromStart: boolean): string[] {
+  const lines = bytes.toString("latin1").split("\n").slice(0, -1);
+  return fromStart ? lines : lines.slice(1);
+}
+
+function lastOf(lines: readonly string[]): Position | undefined {
+  let before: { head: Head; hash: string } | undefined;
+  for (const line of lines) {
+    const head = headOf(line);
+    if (head === undefined) throw new Unchained("one of its last lines is no line of an audit log");
+    if (before !== undefined && !follows(before, head, line))
+      throw new Unchained(`its line with sequence ${head.seq} does not follow the one before it`);
+    before = { head, hash: hashOf(line) };
+  }
+  if (before === undefined) return undefined;
+  // what a line says is held by the hash in the next one; the last has none
+  if (recordOf(lines.at(-1) ?? "") === undefined) throw new Unchained("its last line is no JSON");
+  const { chain, seq, time } = before.head;
+  return { chain, seq, time, hash: before.hash };
+}
+
+function follows(before: { head: Head; hash: string }, head: Head, line: string): boolean {
+  if (head.chain !== before.head.chain) return false;
+  if (head.prev === before.hash) return head.seq === before.head.seq + 1;
+  // lines that this file missed are declared
+  return recordOf(line)?.last === before.hash && head.kind === "gap";
+}
+
+function read(descriptor: number, position: number, length: number): Buffer {
+  const buffer = Buffer.alloc(length);
+  let at = 0;
+  for (let got = -1; got !== 0 && at < length; at += got) {
+    got = readSync(descriptor, buffer, at, length - at, position + at);
+  }
+  return buffer.subarray(0, at);
+}
