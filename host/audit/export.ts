@@ -1,0 +1,54 @@
+/** Checkpoints alone: small, to be kept where whoever can write the log cannot write. */
+import { hashOf, recordOf } from "./chain.ts";
+import { eachLine, headOfLine, inOrder, textOf } from "./lines.ts";
+
+export interface ExportedCheckpoint {
+  readonly chain: string;
+  readonly seq: number;
+  /** Of the whole line. */
+  readonly hash: string;
+  /** The hash of the line before it. */
+  readonly prev: string;
+  readonly time: string;
+  readonly signature: string;
+}
+
+/** Gives each line of a checkpoint to `write`, and says how many there were. */
+export function exportCheckpoints(files: readonly string[], write: (line: string) => void): number {
+  let count = 0;
+  for (const file of inOrder(files)) {
+    eachLine(file, (line) => {
+      if (line.whole && headOfLine(line)?.kind === "checkpoint") {
+        write(textOf(line));
+        count += 1;
+      }
+      return true;
+    });
+  }
+  return count;
+}
+
+/**
+ * Reads exported checkpoints, by sequence.
+ * @returns the number of the first line that is none, where there is one
+ */
+export function readCheckpoints(
+  files: readonly string[],
+): ExportedCheckpoint[] | { file: string; line: number } {
+  const found = new Map<number, ExportedCheckpoint>();
+  for (const file of files) {
+    let wrong: number | undefined;
+    eachLine(file, (line) => {
+      const text = textOf(line);
+      const record = line.whole ? recordOf(text) : undefined;
+      if (record?.kind !== "checkpoint" || typeof record.signature !== "string") wrong = line.number;
+      else {
+        const { chain, seq, prev, time, signature } = record;
+        found.set(seq, { chain, seq, prev, time, signature: String(signature), hash: hashOf(text) });
+      }
+      return wrong === undefined;
+    });
+    if (wrong !== undefined) return { file, line: wrong };
+  }
+  return [...found.values()].sort((a, b) => a.seq - b.seq);
+}

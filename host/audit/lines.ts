@@ -1,0 +1,92 @@
+/** The lines of files of any size, in constant memory. */
+import { closeSync, openSync, readSync } from "node:fs";
+import { type Head, headOf, LONGEST_HEAD } from "./chain.ts";
+import { LONGEST_LINE } from "./record.ts";
+
+const CHUNK = 1_048_576;
+const NEWLINE = 10;
+
+/** One line in a buffer that is used again after the call. */
+export interface RawLine {
+  readonly buffer: Buffer;
+  readonly start: number;
+  /** Behind its last byte; the newline is not counted. */
+  readonly end: number;
+  /** From 1, in its file. */
+  readonly number: number;
+  /** Whether it has a newline and no more bytes than a line may have; else only its first bytes are here. */
+  readonly whole: boolean;
+  /** Of a line without a newline: the file's last. */
+  readonly open: boolean;
+}
+
+/** Reads a file from an offset on and gives each line to `use`, until that says false. `read` is told of every chunk. */
+export function eachLine(
+  file: string,
+  use: (line: RawLine) => boolean,
+  read: (bytes: number) => void = () => {},
+): void {
+  const descriptor = openSync(file, "r");
+  try {
+    readLines(descriptor, use, read);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+function readLines(descriptor: number, use: (line: RawLine) => boolean, read: (bytes: number) => void): void {
+  const buffer = Buffer.allocUnsafe(CHUNK + LONGEST_LINE + 1);
+  // of a line that is not complete yet, at the front of the buffer
+  let kept = 0;
+  // the line is too long: its first bytes are kept, the rest is passed over
+  let skipping = false;
+  let number = 1;
+  for (;;) {
+    const got = readSync(descriptor, buffer, kept, CHUNK, null);
+    if (got === 0) break;
+    read(got);
+    const filled = kept + got;
+    let start = 0;
+    let from = kept;
+    for (;;) {
+      const end = buffer.indexOf(NEWLINE, from);
+      // what is behind `filled` is left over from before
+      if (end === -1 || end >= filled) break;
+      const whole = !skipping && end - start < LONGEST_LINE;
+      if (!use({ buffer, start, end: Math.min(end, start + LONGEST_LINE), number, whole, open: false }))
+        return;
+      number += 1;
+      skipping = false;
+      start = end + 1;
+      from = start;
+    }
+    kept = Math.min(filled - start, LONGEST_LINE + 1);
+    skipping ||= filled - start > LONGEST_LINE;
+    buffer.copyWithin(0, start, start + kept);
+  }
+  if (kept > 0) use({ buffer, start: 0, end: kept, number, whole: false, open: true });
+}
+
+export function textOf({ buffer, start, end }: RawLine): string {
+  return buffer.toString("latin1", start, end);
+}
+
+export function headOfLine({ buffer, start, end }: RawLine): Head | undefined {
+  return headOf(buffer.toString("latin1", start, Math.min(end, start + LONGEST_HEAD)));
+}
+
+/** The head of the first line of a file that has one; undefined where none has. */
+export function firstHead(file: string): Head | undefined {
+  let head: Head | undefined;
+  eachLine(file, (line) => {
+    head = headOfLine(line);
+    return head === undefined;
+  });
+  return head;
+}
+
+/** The files of a log in the order of their sequences, in whichever they are given; those without a line come last. */
+export function inOrder(files: readonly string[]): string[] {
+  const heads = new Map(files.map((file) => [file, firstHead(file)?.seq ?? Number.POSITIVE_INFINITY]));
+  return [...heads].sort(([, a], [, b]) => (a === b ? 0 : a - b)).map(([file]) => file);
+}

@@ -1,0 +1,308 @@
+import assert from "node:assert/strict";
+import { generateKeyPairSync, type KeyObject } from "node:crypto";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, describe, test } from "node:test";
+import fc from "fast-check";
+import { Chain, hashOf, NOTHING } from "./chain.ts";
+import { Signer } from "./checkpoint.ts";
+import { exportCheckpoints, readCheckpoints } from "./export.ts";
+import type { Control, Entry } from "./record.ts";
+import { type Verdict, type VerifyOptions, verify } from "./verify.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "kleidi-audit-"));
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+const { privateKey, publicKey } = generateKeyPairSync("ed25519");
+const other = generateKeyPairSync("ed25519");
+const TIME = "2026-01-01T00:00:00.000Z";
+const CHAIN = "0123456789abcdef";
+
+const call = (uid: string): Entry => ({
+  kind: "rpc",
+  rpc: "decrypt",
+  uid,
+  decision: "allowed",
+  ms: 1.25,
+  outcome: "ok",
+});
+
+/** A log of so many lines; a checkpoint after every tenth where there is a key. */
+function logOf(count: number, key?: KeyObject, uid = "u"): string[] {
+  const chain = new Chain({ chain: CHAIN, seq: 0, hash: NOTHING });
+  const signer = key && new Signer(key);
+  const next = (record: Entry | Control) => chain.next(record, TIME).text;
+  const lines = [next({ kind: "genesis" })];
+  while (lines.length < count) {
+    const signed = signer !== undefined && lines.length % 10 === 9;
+    lines.push(next(signed ? signer.checkpoint(chain.at, TIME) : call(`${uid}${lines.length}`)));
+  }
+  return lines;
+}
+
+let files = 0;
+function write(lines: readonly string[], end = "\n"): string {
+  const file = join(folder, `${files++}.jsonl`);
+  writeFileSync(file, lines.length === 0 ? "" : `${lines.join("\n")}${end}`);
+  return file;
+}
+
+function check(lines: readonly string[], options: Partial<VerifyOptions> = {}): Verdict {
+  return verify([write(lines)], { keys: [], ...options });
+}
+
+const faultOf = ({ fault }: Verdict) => fault && `${fault.what} ${fault.line}`;
+const swap = (lines: readonly string[], i: number, j: number) =>
+  lines.with(i, lines[j] ?? "").with(j, lines[i] ?? "");
+const changed = (line: string | undefined) => (line ?? "").replace('"allowed"', '"denied"');
+
+const LINES = logOf(30);
+
+describe("verify finds", () => {
+  const EDITS: readonly (readonly [string, readonly string[], string])[] = [
+    ["a line that was changed", LINES.with(12, changed(LINES[12])), "changed 13"],
+    ["the second line changed", LINES.with(1, changed(LINES[1])), "changed 2"],
+    [
+      "a line whose hash of the one before was changed",
+      LINES.with(12, (LINES[12] ?? "").replace(/"prev":"./, '"prev":"_')),
+      "changed 13",
+    ],
+    [
+      "a line whose hash of the one before is another hash",
+      LINES.with(12, (LINES[12] ?? "").replace(/"prev":"[0-9a-f]{64}/, `"prev":"${hashOf("x")}`)),
+      "changed 13",
+    ],
+    [
+      "a line whose sequence was changed",
+      LINES.with(12, (LINES[12] ?? "").replace('"seq":13', '"seq":99')),
+      "changed 13",
+    ],
+    [
+      "a line whose time was changed",
+      LINES.with(12, (LINES[12] ?? "").replace("2026", "2025")),
+      "changed 13",
+    ],
+    ["a line that became other text", LINES.with(12, "hello"), "changed 13"],
+    ["a line that became longer than any", LINES.with(12, "x".repeat(3_000_000)), "changed 13"],
+    ["a line with a space at its end", LINES.with(12, `${LINES[12]} `), "changed 13"],
+    ["a line that was cut", LINES.toSpliced(12, 1), "cut 13"],
+    ["lines that were cut", LINES.toSpliced(12, 9), "cut 13"],
+    ["the first lines cut", LINES.slice(3), "cut 1"],
+    ["other text that was inserted", LINES.toSpliced(12, 0, "hello"), "inserted 13"],
+    [
+      "a line that was inserted and follows the one before",
+      LINES.toSpliced(12, 0, changed(LINES[12])),
+      "inserted 13",
+    ],
+    [
+      "a line that was inserted, and those behind it count on",
+      [
+        ...LINES.slice(0, 12),
+        changed(LINES[12]),
+        ...LINES.slice(12).map((line) =>
+          line.replace(/"seq":([0-9]+)/, (_, seq) => `"seq":${Number(seq) + 1}`),
+        ),
+      ],
+      "inserted 13",
+    ],
+    [
+      "a line of another log that was inserted",
+      LINES.toSpliced(12, 0, logOf(40, undefined, "x")[35] ?? ""),
+      "inserted 13",
+    ],
+    ["an empty line that was inserted", LINES.toSpliced(12, 0, ""), "inserted 13"],
+    ["two lines that changed places", swap(LINES, 12, 13), "reordered 13"],
+    ["two lines far apart that changed places", swap(LINES, 5, 25), "reordered 6"],
+    [
+      "a line that was moved to the front",
+      [...LINES.slice(0, 5), LINES[20] ?? "", ...LINES.slice(5, 20), ...LINES.slice(21)],
+      "reordered 6",
+    ],
+    [
+      "a line that was moved to the back",
+      [...LINES.slice(0, 5), ...LINES.slice(6, 20), LINES[5] ?? "", ...LINES.slice(20)],
+      "reordered 6",
+    ],
+    ["a line that is there twice", LINES.toSpliced(12, 0, LINES[11] ?? ""), "duplicated 13"],
+    ["a line that is there again far behind", LINES.toSpliced(25, 0, LINES[3] ?? ""), "duplicated 26"],
+  ];
+  for (const [what, lines, expected] of EDITS) {
+    test(what, () => assert.equal(faultOf(check(lines)), expected));
+  }
+
+  test("no line intact that no line behind it names", () => {
+    assert.equal(check(LINES.toSpliced(12, 1)).intactTo, 11);
+    assert.equal(check(LINES.toSpliced(12, 0, "hello")).intactTo, 12);
+    assert.equal(check(LINES.with(12, changed(LINES[12]))).intactTo, 12);
+  });
+
+  test("a last line without its end", () => {
+    const verdict = verify([write(LINES, "")], { keys: [] });
+    assert.equal(faultOf(verdict), "torn 30");
+    assert.equal(verdict.intactTo, 29);
+  });
+
+  test("any byte of any line but the last being another one", () => {
+    const bytes = Buffer.from(`${LINES.join("\n")}\n`);
+    const covered = bytes.length - (LINES.at(-1) ?? "").length - 1;
+    fc.assert(
+      fc.property(fc.nat(covered - 1), fc.integer({ min: 1, max: 255 }), (at, flip) => {
+        const edited = Buffer.from(bytes);
+        edited[at] = (edited[at] ?? 0) ^ flip;
+        const file = join(folder, "flipped.jsonl");
+        writeFileSync(file, edited);
+        const { fault, intactTo = 0 } = verify([file], { keys: [] });
+        const line = bytes.subarray(0, at).toString("latin1").split("\n").length;
+        assert.ok(fault !== undefined, `byte ${at}`);
+        assert.ok(intactTo < line, `intact to ${intactTo}, line ${line} was changed`);
+        // a newline that is gone makes one line of two, one that is new two of one
+        assert.ok(fault.line >= line - 1 && fault.line <= line + 1, `line ${line}, said ${fault.line}`);
+      }),
+      { numRuns: 2000 },
+    );
+  });
+});
+
+describe("verify says of a log that it is intact", () => {
+  test("up to its last sequence", () => {
+    const verdict = check(LINES);
+    assert.equal(verdict.fault, undefined);
+    assert.deepEqual([verdict.first, verdict.intactTo, verdict.lines, verdict.chain], [1, 30, 30, CHAIN]);
+  });
+
+  test("in several files in any order", () => {
+    const parts = [LINES.slice(0, 10), LINES.slice(10, 11), LINES.slice(11)].map((lines) => write(lines));
+    const verdict = verify(parts.toReversed(), { keys: [] });
+    assert.deepEqual([verdict.fault, verdict.intactTo], [undefined, 30]);
+  });
+
+  test("and finds a file that is missing between two", () => {
+    const parts = [LINES.slice(0, 10), LINES.slice(20)].map((lines) => write(lines));
+    const verdict = verify(parts.toReversed(), { keys: [] });
+    assert.equal(faultOf(verdict), "cut 1");
+    assert.match(verdict.fault?.why ?? "", /sequences 11 to 20 are missing/);
+    assert.equal(verdict.fault?.file, parts[1]);
+  });
+
+  test("over a chunk's end, wherever it falls", () => {
+    const lines = logOf(9000);
+    assert.deepEqual([faultOf(check(lines)), check(lines).intactTo], [undefined, 9000]);
+    assert.equal(faultOf(check(lines.toSpliced(8000, 1))), "cut 8001");
+  });
+
+  test("where it is empty, and has nothing to say of it", () => {
+    assert.deepEqual([check([]).fault, check([]).intactTo], [undefined, undefined]);
+  });
+});
+
+describe("checkpoints", () => {
+  const signed = logOf(45, privateKey);
+  const checkpointsOf = (lines: readonly string[]) => {
+    const out: string[] = [];
+    exportCheckpoints([write(lines)], (line) => out.push(line));
+    const read = readCheckpoints([write(out)]);
+    assert.ok(Array.isArray(read));
+    return read;
+  };
+
+  test("are checked with the key", () => {
+    const verdict = check(signed, { keys: [publicKey] });
+    assert.deepEqual([verdict.fault, verdict.checkpoints, verdict.checkpoint?.seq], [undefined, 4, 40]);
+  });
+
+  test("of another key are refused", () => {
+    assert.equal(faultOf(check(signed, { keys: [other.publicKey] })), "forged 10");
+  });
+
+  test("whose signature is another one are refused", () => {
+    const own = new Signer(privateKey).key;
+    const forged = logOf(45, other.privateKey).map((line) =>
+      line.replace(/"key":"[0-9a-f]{16}/, `"key":"${own}`),
+    );
+    // the chain over the changed lines is made again, as whoever writes the whole file could
+    const chain = new Chain({ chain: CHAIN, seq: 0, hash: NOTHING });
+    const lines = forged.map((line) => chain.next(JSON.parse(line), TIME).text);
+    assert.equal(faultOf(check(lines)), undefined);
+    assert.equal(faultOf(check(lines, { keys: [publicKey] })), "forged 10");
+  });
+
+  test("kept elsewhere show that the end was cut off", () => {
+    const exported = checkpointsOf(signed);
+    assert.equal(faultOf(check(signed, { exported })), undefined);
+    assert.equal(faultOf(check(signed.slice(0, 35), { exported })), "cut 35");
+    assert.equal(faultOf(check(signed.slice(0, 35))), undefined);
+  });
+
+  test("kept elsewhere show that all was written anew", () => {
+    const exported = checkpointsOf(signed);
+    const anew = logOf(45, other.privateKey, "x");
+    assert.equal(faultOf(check(anew)), undefined);
+    assert.equal(faultOf(check(anew, { exported })), "rewritten 10");
+    assert.equal(faultOf(check(logOf(45, undefined, "x"), { exported })), "rewritten 10");
+    const renamed = anew.map((line) => line.replace(CHAIN, "f".repeat(16)));
+    assert.equal(faultOf(check(renamed, { exported })), "rewritten 1");
+  });
+
+  test("kept elsewhere of files that are not looked at say nothing", () => {
+    const chain = new Chain({ chain: CHAIN, seq: 20, hash: hashOf(signed[19] ?? "") });
+    const lines = [chain.next({ kind: "rotate", reason: "size" }, TIME).text];
+    assert.equal(faultOf(check(lines, { exported: checkpointsOf(signed.slice(0, 20)) })), undefined);
+  });
+
+  test("are read from exported lines only", () => {
+    const file = write(["{}"]);
+    assert.deepEqual(readCheckpoints([file]), { file, line: 1 });
+  });
+});
+
+describe("what the host says of its log itself", () => {
+  const chain = new Chain({ chain: CHAIN, seq: 0, hash: NOTHING });
+  const next = (record: Entry | Control) => chain.next(record, TIME).text;
+  const before = [next({ kind: "genesis" }), next(call("a"))];
+  const last = chain.at.hash;
+  const missed = [next(call("b")), next(call("c"))];
+  const gap: Control = { kind: "gap", sink: "file", error: "ENOSPC", since: TIME, from: 3, to: 4, last };
+  const at = chain.at;
+  const behind = [next(gap), next(call("d"))];
+
+  test("verify takes a declared gap for what it is", () => {
+    const verdict = check([...before, ...behind]);
+    assert.equal(verdict.fault, undefined);
+    assert.deepEqual(
+      verdict.gaps.map(({ line, from, to, error }) => [line, from, to, error]),
+      [[3, 3, 4, "ENOSPC"]],
+    );
+    assert.equal(verdict.intactTo, 6);
+  });
+
+  test("verify finds nothing wrong where the other sink has the lines", () => {
+    assert.deepEqual(check([...before, ...missed, ...behind]).gaps, []);
+  });
+
+  test("verify finds lines that are missing beside a declared gap", () => {
+    assert.equal(faultOf(check([...before.slice(0, 1), ...behind])), "cut 2");
+    const other = new Chain(at);
+    const lines = [
+      { ...gap, to: 3 },
+      { ...gap, last: hashOf("x") },
+    ].map((record) => new Chain(at).next(record, TIME).text);
+    for (const line of lines) assert.equal(faultOf(check([...before, line])), "cut 3");
+    assert.equal(faultOf(check([...before, other.next(gap, TIME).text])), undefined);
+  });
+
+  test("verify tells of a clock that went backwards and of a torn line", () => {
+    const own = new Chain({ chain: CHAIN, seq: 0, hash: NOTHING });
+    const lines = [
+      own.next({ kind: "genesis" }, TIME).text,
+      own.next({ kind: "clock", back_ms: 3_600_000 }, "2025-12-31T23:00:00.000Z").text,
+      own.next({ kind: "torn", bytes: 12, sha256: hashOf("x") }, TIME).text,
+    ];
+    const { fault, notes } = check(lines);
+    assert.equal(fault, undefined);
+    assert.match(
+      notes.join("\n"),
+      /:2: the clock went back by 3600000 ms\.\n.*:3: .*12 bytes of it were cut off/,
+    );
+  });
+});
