@@ -120,6 +120,16 @@ status:
 log:
   level: info
   file: /var/log/kleidi/kleidi.log
+audit:
+  file: /var/log/kleidi/audit.jsonl
+  stdout: false
+  rotate:
+    size: 100MiB
+    keep: 20
+  checkpoints:
+    key: /etc/kleidi/audit.key
+    lines: 1000
+    interval: 60s
 admin:
   listen: 127.0.0.1:9464
 `;

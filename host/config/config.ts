@@ -20,6 +20,8 @@ export interface Config {
   readonly keys: readonly KeyConfig[];
   readonly status: StatusConfig;
   readonly log: LogConfig;
+  /** Absent: no audit log. */
+  readonly audit?: AuditConfig;
   /** Absent: no metrics and no probes over HTTP. */
   readonly admin?: AdminConfig;
 }
@@ -233,6 +235,27 @@ export interface LogConfig {
   readonly level: LogLevel;
   /** Absolute path; absent: stderr. */
   readonly file?: string;
+}
+
+/** Of file and stdout, at least one. */
+export interface AuditConfig {
+  /** Absolute path. */
+  readonly file?: string;
+  readonly stdout: boolean;
+  /** Absent: one file, which grows. */
+  readonly rotate?: {
+    /** 1 MiB to 1 GiB. */
+    readonly sizeBytes: number;
+    /** Of the full files; absent: all. */
+    readonly keep?: number;
+  };
+  /** Absent: nothing is signed. */
+  readonly checkpoints?: {
+    /** Absolute path of a private key. */
+    readonly key: string;
+    readonly lines: number;
+    readonly intervalMs: number;
+  };
 }
 
 export const LOG_LEVELS = ["trace", "debug", "info", "warn", "error"] as const;

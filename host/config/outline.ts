@@ -13,8 +13,16 @@ export interface Outline {
   readonly keystore: boolean;
   readonly trust: TrustOutline | undefined;
   readonly state: boolean;
+  readonly audit: AuditOutline | undefined;
   readonly providers: readonly ProviderOutline[] | undefined;
   readonly keys: readonly KeyOutline[] | undefined;
+}
+
+/** Whether it has the key file, the key stdout with anything but false, and the key rotate. */
+export interface AuditOutline {
+  readonly file: boolean;
+  readonly stdout: boolean;
+  readonly rotate: boolean;
 }
 
 export interface ProviderOutline {
@@ -84,6 +92,7 @@ export function outlineOf(document: Document, folder: string): Outline {
     keystore: root !== undefined && Object.hasOwn(root, "keystore"),
     trust: root !== undefined && Object.hasOwn(root, "trust") ? trustOutline(root.trust) : undefined,
     state: root !== undefined && Object.hasOwn(root, "state"),
+    audit: auditOutline(root?.audit),
     providers: providers && Object.entries(providers).map(([name, value]) => providerOutline(name, value)),
     keys: isShort(keys) ? keys.map(keyOutline) : undefined,
   };
@@ -131,6 +140,14 @@ function trustOutline(value: unknown): TrustOutline {
       return { sha256: Object.hasOwn(known, "sha256"), key: Object.hasOwn(known, "key") };
     }),
   };
+}
+
+/** What is no mapping is left to the schema. */
+function auditOutline(value: unknown): AuditOutline | undefined {
+  const audit = mapping(value);
+  if (audit === undefined) return undefined;
+  const has = (key: string) => Object.hasOwn(audit, key);
+  return { file: has("file"), stdout: has("stdout") && audit.stdout !== false, rotate: has("rotate") };
 }
 
 function keyOutline(value: unknown): KeyOutline {

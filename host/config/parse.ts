@@ -1,6 +1,13 @@
 /** YAML text → Config, or every fault in it. */
 import { dirname, resolve } from "node:path";
-import type { Config, GrantsConfig, ProviderConfig, RevokedConfig, TrustConfig } from "./config.ts";
+import type {
+  AuditConfig,
+  Config,
+  GrantsConfig,
+  ProviderConfig,
+  RevokedConfig,
+  TrustConfig,
+} from "./config.ts";
 import { ConfigError, type ConfigFault } from "./config-error.ts";
 import { Document } from "./document.ts";
 import { faultsOf } from "./faults.ts";
@@ -46,7 +53,7 @@ function oneAPlace(faults: readonly ConfigFault[]): ConfigFault[] {
 
 function configOf(raw: RawConfig, file: string): Config {
   const absolute = (path: string) => resolve(dirname(file), path);
-  const { listen, keystore, state, trust, log } = raw;
+  const { listen, keystore, state, trust, log, audit } = raw;
   return {
     file,
     listen: {
@@ -84,7 +91,35 @@ function configOf(raw: RawConfig, file: string): Config {
     })),
     status: { intervalMs: raw.status.interval, stableProbes: raw.status.stableProbes },
     ...(raw.admin === undefined ? {} : { admin: raw.admin.listen }),
+    ...(audit === undefined ? {} : { audit: auditOf(audit, absolute) }),
     log: { level: log.level, ...(log.file === undefined ? {} : { file: absolute(log.file) }) },
+  };
+}
+
+function auditOf(
+  { file, stdout, rotate, checkpoints }: NonNullable<RawConfig["audit"]>,
+  absolute: (path: string) => string,
+): AuditConfig {
+  return {
+    ...(file === undefined ? {} : { file: absolute(file) }),
+    stdout,
+    ...(rotate === undefined
+      ? {}
+      : {
+          rotate: {
+            sizeBytes: rotate.size,
+            ...(rotate.keep === undefined ? {} : { keep: rotate.keep }),
+          },
+        }),
+    ...(checkpoints === undefined
+      ? {}
+      : {
+          checkpoints: {
+            key: absolute(checkpoints.key),
+            lines: checkpoints.lines,
+            intervalMs: checkpoints.interval,
+          },
+        }),
   };
 }
 

@@ -3,6 +3,7 @@
  * a fault in one place does not hide one in another; what is not there or has the wrong type is left to the schema.
  */
 import { resolve } from "node:path";
+import { AUDIT_RULES } from "./audit-rules.ts";
 import type { ConfigFault } from "./config-error.ts";
 import type { Document } from "./document.ts";
 import { lineFor } from "./faults.ts";
@@ -162,6 +163,7 @@ export const RULES: readonly Rule[] = [
   },
   ...TRUST_RULES,
   ...NET_RULES,
+  ...AUDIT_RULES,
   {
     says: "A record is granted once, to one provider.",
     *check({ document, providers = [] }) {

@@ -1,0 +1,27 @@
+/** What crosses keys of `audit`. */
+import type { Rule } from "./rules.ts";
+
+export const AUDIT_RULES: readonly Rule[] = [
+  {
+    says: "`audit` has a `file`, or `stdout: true`, or both.",
+    *check({ document, audit }) {
+      if (audit === undefined || audit.file || audit.stdout) return;
+      yield document.fault(["audit"], {
+        expected: "a file or stdout for the lines",
+        actual: "neither",
+        remedy: "write: file: /var/log/kleidi/audit.jsonl",
+      });
+    },
+  },
+  {
+    says: "`audit.rotate` is there only if `audit.file` is.",
+    *check({ document, audit }) {
+      if (!audit?.rotate || audit.file) return;
+      yield document.fault(
+        ["audit", "rotate"],
+        { expected: "a file, because it is to be rotated", actual: "no audit.file", remedy: "remove rotate" },
+        "key",
+      );
+    },
+  },
+];
