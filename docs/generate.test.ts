@@ -17,9 +17,9 @@ test("the generated pages are what their sources give", () => {
 test("stalePages names a page that was changed, and one that is missing", () => {
   const folder = mkdtempSync(join(tmpdir(), "kleidi-docs-"));
   writeFileSync(join(folder, "errors.md"), pages().get("errors.md") ?? "");
-  assert.deepEqual(stalePages(folder), ["configuration.md"]);
+  assert.deepEqual(stalePages(folder), ["configuration.md", "audit.schema.json"]);
   writeFileSync(join(folder, "configuration.md"), `${configuration} `);
-  assert.deepEqual(stalePages(folder), ["configuration.md"]);
+  assert.deepEqual(stalePages(folder), ["configuration.md", "audit.schema.json"]);
   rmSync(folder, { recursive: true });
 });
 

@@ -1,10 +1,12 @@
 /**
- * Generates the references: docs/configuration.md from the schema and the rules, docs/errors.md from the error table.
+ * Generates the references: docs/configuration.md from the schema and the rules, docs/errors.md from the error table,
+ * docs/audit.schema.json from the shapes of audit records.
  * With --check, says whether what is there is what they give. Exit 0: written, or equal. Exit 1: a page differs.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { stringify } from "yaml";
+import { jsonSchema } from "../host/audit/json-schema.ts";
 import { RULES } from "../host/config/rules.ts";
 import { SCHEMA } from "../host/config/schema.ts";
 import { defaultOf, entryOf, fieldOf, isOptional, itemOf, keysOf } from "../host/config/shape.ts";
@@ -232,6 +234,7 @@ export function pages(): ReadonlyMap<string, string> {
   return new Map([
     ["configuration.md", configuration()],
     ["errors.md", errors()],
+    ["audit.schema.json", `${JSON.stringify(jsonSchema(), null, 2)}\n`],
   ]);
 }
 

@@ -1,0 +1,84 @@
+/** Follows a log as it is written, from its last lines on and over the change of its files. */
+import { closeSync, fstatSync, openSync, readSync, statSync, watch } from "node:fs";
+import { basename, dirname } from "node:path";
+import { LONGEST_LINE } from "./record.ts";
+
+const CHUNK = 65_536;
+/** A file system that tells nothing of changes is looked at this often. */
+const POLL_MS = 500;
+
+/**
+ * Gives the last `count` lines to `use`, then each new one.
+ * @returns what ends it
+ * @throws the system's error where the file cannot be opened
+ */
+export function follow(file: string, count: number, use: (line: string) => void): () => void {
+  const reader = new Reader(file, use);
+  reader.start(count);
+  // the folder: the file itself is moved away when it is full
+  const watcher = watch(dirname(file), (_event, name) => {
+    if (name === null || name === basename(file)) reader.read();
+  });
+  const timer = setInterval(() => reader.read(), POLL_MS);
+  return () => {
+    watcher.close();
+    clearInterval(timer);
+    reader.close();
+  };
+}
+
+class Reader {
+  readonly #file: string;
+  readonly #use: (line: string) => void;
+  readonly #buffer = Buffer.alloc(CHUNK);
+  #descriptor: number;
+  #at = 0;
+  #rest = "";
+
+  constructor(file: string, use: (line: string) => void) {
+    this.#file = file;
+    this.#use = use;
+    this.#descriptor = openSync(file, "r");
+  }
+
+  start(count: number): void {
+    const { size } = fstatSync(this.#descriptor);
+    const from = Math.max(0, size - Math.min(16 * CHUNK, (count + 1) * LONGEST_LINE));
+    this.#at = from;
+    const lines = this.#newLines();
+    // the first one has lost its beginning
+    if (from > 0) lines.shift();
+    for (const line of count === 0 ? [] : lines.slice(-count)) this.#use(line);
+  }
+
+  /** What is new; at the end of a file that is not at its path any more, the next one from its beginning. */
+  read(): void {
+    for (const line of this.#newLines()) this.#use(line);
+    const there = statSync(this.#file, { throwIfNoEntry: false });
+    const own = fstatSync(this.#descriptor);
+    if (there === undefined || (there.ino === own.ino && there.size >= this.#at)) return;
+    for (const line of this.#newLines()) this.#use(line);
+    closeSync(this.#descriptor);
+    this.#descriptor = openSync(this.#file, "r");
+    this.#at = 0;
+    this.#rest = "";
+    for (const line of this.#newLines()) this.#use(line);
+  }
+
+  close(): void {
+    closeSync(this.#descriptor);
+  }
+
+  #newLines(): string[] {
+    const lines: string[] = [];
+    for (;;) {
+      const got = readSync(this.#descriptor, this.#buffer, 0, CHUNK, this.#at);
+      if (got === 0) return lines;
+      this.#at += got;
+      const parts = (this.#rest + this.#buffer.toString("latin1", 0, got)).split("\n");
+      // what is no line of an audit log has no end: it is given in pieces
+      this.#rest = (parts.pop() ?? "").slice(-LONGEST_LINE);
+      lines.push(...parts);
+    }
+  }
+}

@@ -1,0 +1,27 @@
+/** A record as a line for people. A log may have been written by anybody: nothing of it reaches a terminal as it is. */
+import type { Found } from "./query.ts";
+
+/** Everything but printable ASCII as \uXXXX, which in JSON means the same. */
+export function harmless(text: string): string {
+  return text.replace(
+    /[^ -~]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+}
+
+/** What stands in front of a line, in this order and without its name. */
+const FIRST = ["decision", "rpc", "provider", "capability", "operation", "event", "target"];
+const HEAD = new Set(["v", "chain", "prev", "seq", "time", "kind", ...FIRST]);
+
+/** For example: 2026-01-31T10:00:00.000Z #12 host_call allowed decrypt vault net request https://vault/v1 outcome=ok ms=1.5 */
+export function render(record: Found): string {
+  const words = FIRST.flatMap((name) => (record[name] === undefined ? [] : [String(record[name])]));
+  const others = Object.entries(record)
+    .filter(([name]) => !HEAD.has(name))
+    .map(([name, value]) => `${name}=${shown(value)}`);
+  return harmless([record.time, `#${record.seq}`, record.kind, ...words, ...others].join(" "));
+}
+
+function shown(value: unknown): string {
+  return typeof value === "string" && !value.includes(" ") ? value : JSON.stringify(value);
+}
