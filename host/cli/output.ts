@@ -46,8 +46,16 @@ function wordsOf({ cause }: KleidiError): string[] {
   return cause instanceof KleidiError ? [cause.message, ...wordsOf(cause)] : [];
 }
 
+/** A command that was given what it cannot use. */
+export class Misused extends Error {}
+
 /** Prints a failure that ended a command, and gives the exit code. */
 export function fail(error: unknown, json: boolean): number {
+  if (error instanceof Misused) {
+    if (json) print(JSON.stringify({ ok: false, message: error.message }, null, 2));
+    else process.stderr.write(`${error.message}\n`);
+    return EXIT.USAGE;
+  }
   const known = error instanceof KleidiError;
   const message = error instanceof Error ? error.message : String(error);
   if (json)

@@ -1,0 +1,25 @@
+/** kleidi audit tail: the last records, and each new one, until it is interrupted. */
+import { recordOf } from "../audit/chain.ts";
+import { follow } from "../audit/follow.ts";
+import { harmless, render } from "../audit/render.ts";
+import { readable } from "./audit-files.ts";
+import { EXIT, print } from "./output.ts";
+
+export interface AuditTailOptions {
+  readonly json: boolean;
+  readonly lines: number;
+}
+
+export async function auditTailCommand(file: string, { json, lines }: AuditTailOptions): Promise<number> {
+  const stop = readable(file, () =>
+    follow(file, lines, (line) => {
+      const record = json ? undefined : recordOf(line);
+      print(record === undefined ? harmless(line) : render(record));
+    }),
+  );
+  await new Promise((resolve) => {
+    for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, resolve);
+  });
+  stop();
+  return EXIT.GOOD;
+}

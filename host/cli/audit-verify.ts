@@ -1,0 +1,97 @@
+/** kleidi audit verify: whether a log is what was written, and if not, where it was changed first. */
+import { styleText } from "node:util";
+import { isSigned } from "../audit/checkpoint.ts";
+import { type ExportedCheckpoint, readCheckpoints } from "../audit/export.ts";
+import { harmless } from "../audit/render.ts";
+import { type Verdict, verify } from "../audit/verify.ts";
+import { logFiles, publicKeyOf, readable } from "./audit-files.ts";
+import { EXIT, Misused, print } from "./output.ts";
+import { progress } from "./progress.ts";
+
+export interface AuditVerifyOptions {
+  readonly json: boolean;
+  readonly key: readonly string[];
+  readonly checkpoints: readonly string[];
+}
+
+type Keys = ReturnType<typeof publicKeyOf>[];
+
+export function auditVerifyCommand(given: readonly string[], options: AuditVerifyOptions): number {
+  const { files, bytes } = logFiles(given);
+  const keys = options.key.map(publicKeyOf);
+  const exported = exportedOf(options.checkpoints, keys);
+  const bar = progress(bytes);
+  const verdict = verify(files, { keys, exported, onRead: bar.add });
+  bar.end();
+  const good = verdict.fault === undefined && verdict.gaps.length === 0;
+  const notes = [...verdict.notes, ...unproved(verdict, keys.length > 0, exported.length > 0)];
+  if (options.json) print(JSON.stringify({ ok: good, ...verdict, notes }, null, 2));
+  else {
+    const [first = "", ...others] = linesOf(verdict, notes).map(harmless);
+    print(`${good ? styled("green", "ok  ") : styled("red", "FAIL")} ${first}`);
+    for (const line of others) print(`     ${line}`);
+  }
+  return good ? EXIT.GOOD : EXIT.FOUND;
+}
+
+function exportedOf(files: readonly string[], keys: Keys): ExportedCheckpoint[] {
+  const read = readable(files.join(", "), () => readCheckpoints(files));
+  if (!Array.isArray(read))
+    throw new Misused(`Cannot use ${read.file}: its line ${read.line} is no exported checkpoint`);
+  if (keys.length === 0) return read;
+  const forged = read.find(
+    ({ chain, seq, prev, time, signature }) =>
+      !keys.some((key) => isSigned(key, { chain, seq: seq - 1, hash: prev }, time, signature)),
+  );
+  if (forged !== undefined)
+    throw new Misused(
+      `Cannot use the exported checkpoint with the sequence ${forged.seq}: no key that is given signed it`,
+    );
+  return read;
+}
+
+function linesOf(verdict: Verdict, notes: readonly string[]): string[] {
+  const { fault, gaps, first, intactTo, lines } = verdict;
+  const range = intactTo === undefined ? "no line" : `the sequences ${first} to ${intactTo}`;
+  return [
+    ...(fault === undefined
+      ? [`intact: ${range}, ${lines} lines${checkpointOf(verdict)}`]
+      : [
+          `${fault.what}: ${fault.file}:${fault.line}: ${fault.why}`,
+          `Intact is ${range}${checkpointOf(verdict)}.`,
+        ]),
+    ...gaps.map(
+      ({ file, line, from, to, error }) =>
+        `${file}:${line}: the host could not write the sequences ${from} to ${to} here (${error}); another sink has them.`,
+    ),
+    ...notes,
+  ];
+}
+
+function checkpointOf({ checkpoint }: Verdict): string {
+  return checkpoint === undefined ? "" : `, the last checkpoint at ${checkpoint.seq} (${checkpoint.time})`;
+}
+
+/** What an intact log does not prove. */
+function unproved(verdict: Verdict, withKeys: boolean, withExported: boolean): string[] {
+  const { checkpoint, checkpoints, intactTo, fault } = verdict;
+  if (fault !== undefined || intactTo === undefined) return [];
+  if (checkpoint === undefined)
+    return [
+      "There is no checkpoint: whoever can write the file could have written all of it anew. Configure audit.checkpoints.",
+    ];
+  const unsigned = intactTo - checkpoint.seq;
+  return [
+    ...(withKeys ? [] : [`The signatures of ${checkpoints} checkpoints were not checked: give --key.`]),
+    ...(unsigned === 0 ? [] : [`The last ${unsigned} lines are not signed yet.`]),
+    ...(withExported
+      ? []
+      : [
+          "That lines were cut off at the end shows only with checkpoints that were exported before: --checkpoints.",
+        ]),
+  ];
+}
+
+function styled(colour: "green" | "red", text: string): string {
+  return styleText(colour, text, { stream: process.stdout });
+}
