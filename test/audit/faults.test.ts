@@ -1,0 +1,255 @@
+/** What goes wrong with disks, pipes, permissions and processes, for real, under a process that appends to an audit log. */
+import assert from "node:assert/strict";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import {
+  chmodSync,
+  chownSync,
+  createWriteStream,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { AuditSettings } from "../../host/audit/log.ts";
+import { verify } from "../../host/audit/verify.ts";
+import { root } from "../support/fixture.ts";
+
+const NODE = join(root, "host/kleidi-node");
+const APPENDER = join(root, "test/support/audit-appender.ts");
+const NOBODY = 65_534;
+
+let folder: string;
+let file: string;
+let running: Appender[] = [];
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "kleidi-audit-"));
+  file = join(folder, "audit.jsonl");
+});
+afterEach(async () => {
+  for (const appender of running) await appender.kill();
+  running = [];
+  spawnSync("umount", [folder]);
+  rmSync(folder, { recursive: true, force: true });
+});
+
+interface Says {
+  readonly seq?: number;
+  readonly error?: string;
+}
+
+class Appender {
+  readonly process: ChildProcess;
+  /** The last sequence that it was told is recorded. */
+  acknowledged = 0;
+  said: Says[] = [];
+
+  constructor(settings: AuditSettings, more: object = {}) {
+    this.process = spawn("sh", [NODE, APPENDER, JSON.stringify({ settings, ...more })], {
+      stdio: ["ignore", "pipe", "inherit", "ipc"],
+    });
+    this.process.on("message", (says: Says) => {
+      this.said.push(says);
+      this.acknowledged = says.seq ?? this.acknowledged;
+    });
+    running.push(this);
+  }
+
+  /** Waits until it says such a thing, from now on. */
+  async until(wanted: (says: Says) => boolean): Promise<Says> {
+    this.said = [];
+    for (;;) {
+      const found = this.said.find(wanted);
+      if (found !== undefined) return found;
+      if (this.ended)
+        throw new Error(`the appender ended (${this.process.exitCode ?? this.process.signalCode})`);
+      await sleep(5);
+    }
+  }
+
+  get ended(): boolean {
+    return this.process.exitCode !== null || this.process.signalCode !== null;
+  }
+
+  async stop(): Promise<void> {
+    this.process.send("stop");
+    if (!this.ended) await once(this.process, "exit");
+    assert.equal(this.process.exitCode, 0);
+  }
+
+  async kill(): Promise<void> {
+    if (this.ended) return;
+    const ended = once(this.process, "exit");
+    this.process.kill("SIGKILL");
+    await ended;
+  }
+}
+
+const accepted = ({ seq }: Says) => seq !== undefined;
+const refused = ({ error }: Says) => error !== undefined;
+const filesOf = () =>
+  readdirSync(folder)
+    .filter((name) => name.startsWith("audit.jsonl"))
+    .map((name) => join(folder, name));
+const recordsOf = (path: string) =>
+  readFileSync(path, "utf8")
+    .split("\n")
+    .slice(0, -1)
+    .map((line) => JSON.parse(line));
+
+/** Every line is there and as it was, up to at least this one. */
+function assertIntact(to: number): void {
+  const { fault, gaps, intactTo = 0, first } = verify(filesOf(), { keys: [] });
+  assert.deepEqual([fault, gaps, first], [undefined, [], 1]);
+  assert.ok(intactTo >= to, `${to} was acknowledged, the log is intact to ${intactTo}`);
+}
+
+test("a full disk refuses service, leaves whole lines only, and is recorded once there is room", async () => {
+  mountSmall(folder);
+  const ballast = join(folder, "ballast");
+  writeFileSync(ballast, Buffer.alloc(400_000));
+  const appender = new Appender({ file, stdout: false }, { burst: 20 });
+  const { error } = await appender.until(refused);
+  assert.match(error ?? "", /^Cannot audit: no sink can take a line: the file .*audit\.jsonl \(ENOSPC\)$/);
+  // it goes on trying, and what it leaves is a chain each time
+  for (let i = 0; i < 5; i++) {
+    await appender.until(refused);
+    // a try that is just being made may be seen
+    while (verify([file], { keys: [] }).fault?.what === "torn") await sleep(1);
+    assertIntact(appender.acknowledged);
+  }
+  rmSync(ballast);
+  await appender.until(accepted);
+  await appender.stop();
+  assertIntact(appender.acknowledged);
+  const stalled = recordsOf(file).find(({ kind }) => kind === "stalled");
+  assert.equal(stalled.error, "ENOSPC");
+});
+
+test("a host that is killed at any time loses no line that was acknowledged", async () => {
+  for (let i = 0; i < 5; i++) {
+    const appender = new Appender({ file, stdout: false }, { burst: 50 });
+    await appender.until(accepted);
+    await sleep(Math.random() * 50);
+    await appender.kill();
+    assertIntact(appender.acknowledged);
+  }
+  assert.equal(recordsOf(file).filter(({ kind }) => kind === "start").length, 5);
+});
+
+test("a host that is killed in the middle of a line goes on behind the whole ones and records the rest", async () => {
+  const settings = { file, stdout: false };
+  const torn = await killInTheMiddle(settings);
+  const appender = new Appender(settings);
+  await appender.until(accepted);
+  await appender.stop();
+  assertIntact(appender.acknowledged);
+  assert.ok(recordsOf(file).some(({ kind, bytes }) => kind === "torn" && bytes === torn));
+});
+
+/**
+ * A write of a megabyte is seen while it grows the file, and ends at the next page when its process is killed: most times in the
+ * middle of a line. Gives the length of what is left of one.
+ */
+async function killInTheMiddle(settings: AuditSettings): Promise<number> {
+  for (let i = 0; i < 30; i++) {
+    const dying = new Appender(settings, { burst: 10_000, options: { queueBytes: 16_777_216 } });
+    await dying.until(accepted);
+    const { size } = statSync(file);
+    while (statSync(file).size === size);
+    await dying.kill();
+    assert.ok((verify([file], { keys: [] }).intactTo ?? 0) >= dying.acknowledged);
+    const left = statSync(file).size - readFileSync(file).lastIndexOf("\n") - 1;
+    if (left > 0) return left;
+  }
+  assert.fail("no process ended in the middle of a line");
+}
+
+test("a permission that is lost refuses service until it is given back", async () => {
+  asRoot();
+  chownSync(folder, NOBODY, NOBODY);
+  const appender = new Appender({ file, stdout: false, rotate: { sizeBytes: 5_000 } }, { uid: NOBODY });
+  await appender.until(accepted);
+  chownSync(folder, 0, 0);
+  chmodSync(folder, 0o755);
+  const { error } = await appender.until(refused);
+  assert.match(error ?? "", /\(EACCES\)$/);
+  chownSync(folder, NOBODY, NOBODY);
+  await appender.until(accepted);
+  await appender.stop();
+  assertIntact(appender.acknowledged);
+  assert.ok(filesOf().length > 1);
+});
+
+test("stdout whose reader is gone refuses service where it is the only sink", async () => {
+  const appender = new Appender({ stdout: true });
+  await appender.until(accepted);
+  appender.process.stdout?.destroy();
+  const { error } = await appender.until(refused);
+  assert.match(error ?? "", /stdout \(EPIPE\)$/);
+});
+
+test("stdout whose reader is gone is no loss where there is a file", async () => {
+  const appender = new Appender({ file, stdout: true });
+  await appender.until(accepted);
+  appender.process.stdout?.destroy();
+  const { acknowledged } = appender;
+  await appender.until(({ seq = 0 }) => seq > acknowledged + 100);
+  await appender.stop();
+  assertIntact(appender.acknowledged);
+});
+
+test("a reader of stdout that stands still holds nobody up, and what it missed is declared", async () => {
+  const captured = join(folder, "captured");
+  const settings = { file, stdout: true };
+  const appender = new Appender(settings, { burst: 100, options: { queueBytes: 100_000 } });
+  const { acknowledged } = appender;
+  // more than the pipe and the queue hold together
+  await appender.until(({ seq = 0 }) => seq > acknowledged + 5_000);
+  const stream = createWriteStream(captured);
+  appender.process.stdout?.pipe(stream);
+  const isDeclared = () => recordsOf(file).some(({ kind, sink }) => kind === "gap" && sink === "stdout");
+  while (!isDeclared()) await appender.until(accepted);
+  await appender.stop();
+  if (!stream.writableFinished) await once(stream, "finish");
+  assertIntact(appender.acknowledged);
+  const { fault, gaps, intactTo } = verify([captured], { keys: [] });
+  assert.equal(fault, undefined);
+  assert.ok(gaps.length > 0);
+  assert.equal(intactTo, verify([file], { keys: [] }).intactTo);
+});
+
+test("a file that is rotated again and again is one chain", async () => {
+  const appender = new Appender({ file, stdout: false, rotate: { sizeBytes: 20_000 } }, { burst: 30 });
+  for (let i = 0; i < 10; i++) {
+    await appender.until(accepted);
+    appender.process.send("rotate");
+  }
+  await appender.stop();
+  assertIntact(appender.acknowledged);
+  assert.ok(filesOf().length >= 10);
+});
+
+function mountSmall(path: string): void {
+  asRoot();
+  const { status, stderr } = spawnSync("mount", ["-t", "tmpfs", "-o", "size=1m,mode=0700", "tmpfs", path]);
+  assert.equal(
+    status,
+    0,
+    `Cannot mount a small tmpfs: ${stderr}. Run the tests where root may mount, or leave this file out: npm test -- host`,
+  );
+}
+
+function asRoot(): void {
+  assert.equal(
+    process.getuid?.(),
+    0,
+    "Cannot take a permission away or mount a small disk: run this test as root",
+  );
+}
