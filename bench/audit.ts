@@ -1,0 +1,128 @@
+/**
+ * What the audit log costs: lines through it to a file beside plain pino to a file, and how fast "kleidi audit verify" reads them, with
+ * what memory. With --large, verify reads 1 GB instead of 200 MB.
+ */
+import { closeSync, mkdtempSync, openSync, rmSync, statSync, writeSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import pino from "pino";
+import { Chain, NOTHING } from "../host/audit/chain.ts";
+import { makeKey } from "../host/audit/key-file.ts";
+import { AuditLog } from "../host/audit/log.ts";
+import type { Entry } from "../host/audit/record.ts";
+import { verify } from "../host/audit/verify.ts";
+import { median } from "./figures.ts";
+
+const ROUNDS = process.argv.includes("--quick") ? 5 : 15;
+const LINES = 20_000;
+const CALLERS = 64;
+const BYTES = process.argv.includes("--large") ? 1e9 : 2e8;
+const CALL: Entry = {
+  kind: "host_call",
+  uid: "3f1d2c5e-8f3e-4c55-9d9a-0f9e8d7c6b5a",
+  rpc: "decrypt",
+  provider: "vault",
+  module: "ab".repeat(32),
+  capability: "net",
+  operation: "request",
+  target: "https://vault.example:8200/v1/transit/decrypt/kek",
+  decision: "allowed",
+  rule: "grants.net[0]",
+  request_bytes: 120,
+  reply_bytes: 240,
+  ms: 1.234,
+  outcome: "ok",
+};
+
+const folder = mkdtempSync(join(tmpdir(), "kleidi-bench-"));
+process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
+
+/** µs for each line, in each round. */
+async function measure(work: (lines: number) => Promise<void>): Promise<number[]> {
+  await work(LINES);
+  const rounds: number[] = [];
+  for (let round = 0; round < ROUNDS; round++) {
+    const begun = performance.now();
+    await work(LINES);
+    rounds.push(((performance.now() - begun) * 1000) / LINES);
+  }
+  return rounds;
+}
+
+async function audited(name: string, checkpoints: boolean): Promise<number[]> {
+  const key = join(folder, "key");
+  const log = await AuditLog.open(
+    {
+      file: join(folder, name),
+      stdout: false,
+      ...(checkpoints ? { checkpoints: { key, lines: 1000, intervalMs: 60_000 } } : {}),
+    },
+    { queueBytes: 67_108_864 },
+  );
+  const rounds = await measure(async (lines) => {
+    // as many callers as wait for their line at once
+    for (let i = 0; i < lines; i += CALLERS) {
+      for (let caller = 0; caller < CALLERS; caller++) log.append(CALL);
+      await log.settled();
+    }
+  });
+  await log.close();
+  return rounds;
+}
+
+async function plain(sync: boolean): Promise<number[]> {
+  const destination = pino.destination({ dest: join(folder, `pino-${sync}`), sync });
+  const log = pino({ base: null }, destination);
+  const rounds = await measure(async (lines) => {
+    for (let i = 0; i < lines; i++) log.info(CALL);
+    if (!sync) await new Promise((resolve) => destination.flush(resolve));
+  });
+  destination.end();
+  return rounds;
+}
+
+makeKey(join(folder, "key"));
+const rows: Record<string, object> = {};
+for (const [name, rounds] of [
+  ["pino, a write for each line", await plain(true)],
+  ["pino, written in the background", await plain(false)],
+  ["audit log, 64 callers wait", await audited("plain", false)],
+  ["audit log with checkpoints", await audited("signed", true)],
+] as const) {
+  rows[name] = { "µs for a line": median(rounds).toFixed(2), "lines/s": Math.round(1e6 / median(rounds)) };
+}
+console.log(`Lines to a file, medians of ${ROUNDS} rounds of ${LINES}:`);
+console.table(rows);
+
+const file = join(folder, "large");
+makeLarge(file);
+const before = process.memoryUsage().rss;
+const begun = performance.now();
+const { lines, fault } = verify([file], { keys: [] });
+const seconds = (performance.now() - begun) / 1000;
+if (fault !== undefined) throw new Error(`the log is not intact: ${fault.why}`);
+console.log(
+  `verify of ${Math.round(BYTES / 1e6)} MB (to reach: 200 MB/s or 300,000 lines/s, constant memory):`,
+);
+console.table({
+  verify: {
+    "MB/s": Math.round(BYTES / 1e6 / seconds),
+    "lines/s": Math.round(lines / seconds),
+    "RSS before, MB": before >> 20,
+    "RSS after, MB": process.memoryUsage().rss >> 20,
+  },
+});
+
+/** A real chain of so many bytes. */
+function makeLarge(path: string): void {
+  const chain = new Chain({ chain: "0123456789abcdef", seq: 0, hash: NOTHING });
+  const time = new Date().toISOString();
+  const descriptor = openSync(path, "w");
+  writeSync(descriptor, `${chain.next({ kind: "genesis" }, time).text}\n`);
+  while (statSync(path).size < BYTES) {
+    let text = "";
+    for (let i = 0; i < 5000; i++) text += `${chain.next(CALL, time).text}\n`;
+    writeSync(descriptor, text);
+  }
+  closeSync(descriptor);
+}
