@@ -243,6 +243,17 @@ export class Feed {
     this.#timer = undefined;
     if (this.#gone || this.#running) return;
     if (this.#behind && this.#failure !== undefined) this.#events.behind(this, this.#failure);
-    this.#schedule();
+    if (this.#queue.length > 0) this.#schedule();
+    else void this.#probe();
+  }
+
+  /** Of an output that failed while nothing waits for it: no line may come before it is well again. */
+  async #probe(): Promise<void> {
+    try {
+      await this.output.sync();
+      if (!this.#gone) this.#well();
+    } catch (error) {
+      if (!this.#gone) this.#refused(error as Error);
+    }
   }
 }

@@ -23,6 +23,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { isSigned } from "./checkpoint.ts";
 import { AuditLog, type AuditOptions, type AuditSettings } from "./log.ts";
 import type { Entry } from "./record.ts";
+import { verify } from "./verify.ts";
 
 const CALL: Entry = {
   kind: "host_call",
@@ -304,6 +305,8 @@ describe("rotation", () => {
     await log.close();
     assertChained(join(folder, rotated), file);
     assert.equal(recordsOf(file)[0].reason, "resumed");
+    const { notes } = verify([join(folder, rotated), file], { keys: [] });
+    assert.match(notes.join(), /found no file/);
   });
 
   test("goes on in a new file when somebody moves the file away", async () => {
@@ -319,6 +322,29 @@ describe("rotation", () => {
     await log.close();
     assertChained(moved, file);
     assert.equal(recordsOf(file)[0].reason, "moved");
+  });
+
+  test("never replaces a file that has the name already", async () => {
+    const log = await open();
+    await written(log, 2);
+    const name = join(folder, "audit.jsonl.000000000001-000000000003");
+    writeFileSync(name, "another log's");
+    log.rotate();
+    await assert.rejects(written(log, 1), {
+      code: "audit-failed",
+      message: /is there already: move it away/,
+    });
+    unlinkSync(name);
+    for (;;) {
+      try {
+        await written(log, 1);
+        break;
+      } catch {
+        await sleep(10);
+      }
+    }
+    await log.close();
+    assertChained(name, file);
   });
 
   test("when asked after the file was moved away goes on at once", async () => {

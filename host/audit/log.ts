@@ -59,14 +59,18 @@ export class AuditLog {
   #time: { readonly ms: number; readonly text: string };
   #closed = false;
 
-  private constructor(settings: AuditSettings, options: AuditOptions, at: Position) {
-    const { checkpoints, rotate } = settings;
+  private constructor(
+    { checkpoints, rotate }: AuditSettings,
+    options: AuditOptions,
+    signer: Signer | undefined,
+    at: Position,
+  ) {
     this.#chain = new Chain(at);
     this.#options = options;
     this.#now = options.now ?? Date.now;
     this.#queueBytes = options.queueBytes ?? QUEUE_BYTES;
     this.#rotateBytes = rotate?.sizeBytes ?? Number.POSITIVE_INFINITY;
-    this.#signer = checkpoints && new Signer(loadKey(checkpoints.key));
+    this.#signer = signer;
     this.#rhythm = checkpoints ?? RHYTHM;
     this.#time = { ms: at.time === undefined ? 0 : Date.parse(at.time), text: at.time ?? "" };
   }
@@ -76,18 +80,16 @@ export class AuditLog {
    * @throws KleidiError audit-invalid: the file or the key is not as it should be, or another host writes to the file
    */
   static async open(settings: AuditSettings, options: AuditOptions = {}): Promise<AuditLog> {
-    const opened = settings.file === undefined ? undefined : await openLog(settings.file);
-    try {
-      const fresh = { chain: randomBytes(8).toString("hex"), seq: 0, hash: NOTHING };
-      const log = new AuditLog(settings, options, opened?.at ?? fresh);
-      if (opened !== undefined && settings.file !== undefined) log.#addFile(settings, settings.file, opened);
-      if (settings.stdout) log.#add(new StdoutOutput());
-      log.#begin(opened);
-      return log;
-    } catch (error) {
-      opened?.lock.release();
-      throw error;
-    }
+    const { file, stdout, checkpoints } = settings;
+    // before anything is opened
+    const signer = checkpoints && new Signer(loadKey(checkpoints.key));
+    const opened = file === undefined ? undefined : await openLog(file);
+    const fresh = { chain: randomBytes(8).toString("hex"), seq: 0, hash: NOTHING };
+    const log = new AuditLog(settings, options, signer, opened?.at ?? fresh);
+    if (opened !== undefined && file !== undefined) log.#addFile(settings, file, opened);
+    if (stdout) log.#add(new StdoutOutput());
+    log.#begin(opened);
+    return log;
   }
 
   #addFile({ rotate }: AuditSettings, file: string, { descriptor, end, lock }: OpenFile): void {

@@ -25,19 +25,28 @@ export async function openLog(file: string): Promise<OpenFile> {
   try {
     return await refused(file, () => {
       const descriptor = openFile(file);
-      const end = readEnd(file, descriptor);
-      // What is torn was never acknowledged: a line is, once it is written whole.
-      if (end.torn !== undefined) ftruncateSync(descriptor, end.size);
-      if (end.last !== undefined) return { descriptor, lock, end, at: end.last, resumed: false };
-      // the host may have ended between giving the old file its name and making the new one
-      const before = rotatedFiles(file).at(-1);
-      const at = before === undefined ? undefined : lastOf(before);
-      return { descriptor, lock, end, at, resumed: at !== undefined };
+      try {
+        return { descriptor, lock, ...continued(file, descriptor) };
+      } catch (error) {
+        closeSync(descriptor);
+        throw error;
+      }
     });
   } catch (error) {
     lock.release();
     throw error;
   }
+}
+
+function continued(file: string, descriptor: number): Pick<OpenFile, "end" | "at" | "resumed"> {
+  const end = readEnd(file, descriptor);
+  // What is torn was never acknowledged: a line is, once it is written whole.
+  if (end.torn !== undefined) ftruncateSync(descriptor, end.size);
+  if (end.last !== undefined) return { end, at: end.last, resumed: false };
+  // the host may have ended between giving the old file its name and making the new one
+  const before = rotatedFiles(file).at(-1);
+  const at = before === undefined ? undefined : lastOf(before);
+  return { end, at, resumed: at !== undefined };
 }
 
 async function refused<T>(file: string, work: () => T | Promise<T>): Promise<T> {

@@ -11,7 +11,7 @@ import { Break, type Fault, type Place, type Seen, type What } from "./fault.ts"
 import { eachLine, headOfLine, inOrder, type RawLine, textOf } from "./lines.ts";
 
 /** Of records that may begin a file, or the lines of one run of the host. */
-const BEGINNINGS = new Set(["genesis", "rotate", "start", "torn"]);
+const BEGINNINGS = new Set(["genesis", "rotate", "start", "torn", "clock"]);
 /** Kinds that say nothing of the log, by how they go on behind the time. */
 const ORDINARY = ['rpc"', 'host_call"'];
 const TO_KIND = 24 + '","kind":"'.length;
@@ -239,6 +239,10 @@ class Verifier {
     else if (head.kind === "clock") this.#note(`${at}: the clock went back by ${record.back_ms} ms.`);
     else if (head.kind === "torn")
       this.#note(`${at}: a host ended in the middle of a line; ${record.bytes} bytes of it were cut off.`);
+    else if (head.kind === "rotate" && record.reason === "resumed")
+      this.#note(
+        `${at}: a host that started found no file and went on behind the one before. If there was one, it was removed.`,
+      );
     else if (head.kind === "gap" && record.last === undefined)
       this.#note(`${at}: the file with the sequences ${record.from} to ${record.to} was removed.`);
   }

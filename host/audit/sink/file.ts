@@ -158,13 +158,20 @@ export class FileOutput implements Output {
     if (this.#descriptor !== undefined) {
       await this.#mend(this.#descriptor);
       await syncing(this.#descriptor);
-      if (this.#size > 0 && (await this.#isAt(file)))
-        renameSync(file, rotatedName(file, this.#first, this.#last));
+      if (this.#size > 0 && (await this.#isAt(file))) await this.#rename(file);
       this.#close();
     }
     this.#open();
     if (keep !== undefined)
       for (const old of rotatedFiles(file).slice(0, keep === 0 ? undefined : -keep)) await removing(old);
+  }
+
+  async #rename(file: string): Promise<void> {
+    const name = rotatedName(file, this.#first, this.#last);
+    // of another log that was kept here: it is not replaced
+    if (await standing(name).catch(() => undefined))
+      throw new Error(`${name} is there already: move it away`);
+    renameSync(file, name);
   }
 
   async sync(): Promise<void> {
