@@ -1,0 +1,117 @@
+/** A feed over an output that fails as it is told: of the real ones, a disk that cannot sync cannot be had in a test. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { NOTHING } from "./chain.ts";
+import { Feed, type FeedEvents } from "./feed.ts";
+import { Gone, type Output } from "./sink/output.ts";
+
+class Scripted implements Output {
+  readonly name = "file";
+  readonly label = "the file x";
+  readonly written: number[] = [];
+  failure: Error | undefined;
+  syncFailure: Error | undefined;
+  /** How many lines of the next write are taken before it fails. */
+  takes = 0;
+  blocked: Promise<void> | undefined;
+  async write(lines: readonly { readonly seq: number }[]) {
+    await this.blocked;
+    const taken = this.failure === undefined ? lines.length : Math.min(this.takes, lines.length);
+    this.written.push(...lines.slice(0, taken).map(({ seq }) => seq));
+    return { taken, error: this.failure };
+  }
+  async turn() {}
+  async sync() {
+    if (this.syncFailure !== undefined) throw this.syncFailure;
+  }
+  async close() {}
+}
+
+function setUp() {
+  const told: string[] = [];
+  const events: FeedEvents = {
+    taken: (_feed, first, last) => told.push(`taken ${first}-${last}`),
+    failed: ({ failure }) => told.push(`failed ${failure?.error}`),
+    recovered: (_feed, { error, from }) => told.push(`recovered ${error} from ${from}`),
+    behind: (feed, { error }) => {
+      told.push(`behind ${error} after ${feed.last.seq}`);
+      feed.rejoin();
+      // the log says here what is missing
+      feed.push(line(6));
+    },
+  };
+  const output = new Scripted();
+  const at = { chain: "0".repeat(16), seq: 0, hash: NOTHING };
+  return { told, output, feed: new Feed(output, at, events, { firstMs: 5, mostMs: 10 }) };
+}
+
+const line = (seq: number, how: object = {}) => ({ seq, text: `line ${seq}`, hash: `hash ${seq}`, ...how });
+
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await sleep(1);
+}
+
+test("all lines of one turn of the event loop are one write", async () => {
+  const { told, feed } = setUp();
+  for (let seq = 1; seq <= 5; seq++) feed.push(line(seq));
+  await feed.settled();
+  assert.deepEqual(told, ["taken 1-5"]);
+});
+
+test("lines that a failing output did not take are written once it does, in order and once", async () => {
+  const { told, output, feed } = setUp();
+  output.failure = new Error("EIO");
+  output.takes = 2;
+  for (let seq = 1; seq <= 5; seq++) feed.push(line(seq));
+  await until(() => told.includes("failed EIO"));
+  output.takes = 0;
+  assert.equal(feed.usable, false);
+  output.failure = undefined;
+  await until(() => feed.usable);
+  assert.deepEqual(output.written, [1, 2, 3, 4, 5]);
+  assert.deepEqual(
+    told.filter((what) => !what.startsWith("failed")),
+    ["taken 1-2", "recovered EIO from 3", "taken 3-5"],
+  );
+});
+
+test("a disk that cannot sync is a sink that failed, and is tried again though no line comes", async () => {
+  const { told, output, feed } = setUp();
+  output.syncFailure = new Error("EIO");
+  feed.push(line(1, { sync: true }));
+  await until(() => told.includes("failed EIO"));
+  assert.equal(feed.usable, false);
+  output.syncFailure = undefined;
+  await until(() => feed.usable);
+  assert.equal(told.at(-1), "recovered EIO from 2");
+});
+
+test("an output that is gone is not tried again, and takes nothing", async () => {
+  const { told, output, feed } = setUp();
+  output.failure = new Gone("EPIPE");
+  feed.push(line(1));
+  await until(() => told.includes("failed EPIPE"));
+  output.failure = undefined;
+  feed.push(line(2));
+  await sleep(50);
+  assert.deepEqual([output.written, feed.pending, feed.usable], [[], undefined, false]);
+});
+
+test("what was given up while a write stood still is told of when it ends", async () => {
+  const { told, output, feed } = setUp();
+  const { promise, resolve } = Promise.withResolvers<void>();
+  output.blocked = promise;
+  feed.push(line(1));
+  await sleep(5);
+  for (let seq = 2; seq <= 4; seq++) feed.push(line(seq));
+  feed.drop(0);
+  feed.push(line(5));
+  assert.equal(feed.usable, false);
+  resolve();
+  output.blocked = undefined;
+  await until(() => told.includes("behind too slow after 1"));
+  await until(() => feed.usable);
+  assert.deepEqual(output.written, [1, 6]);
+  assert.deepEqual(told, ["taken 1-1", "behind too slow after 1", "taken 6-6"]);
+});
