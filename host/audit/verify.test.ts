@@ -9,7 +9,8 @@ import { Chain, hashOf, NOTHING } from "./chain.ts";
 import { Signer } from "./checkpoint.ts";
 import { exportCheckpoints, readCheckpoints } from "./export.ts";
 import type { Control, Entry } from "./record.ts";
-import { type Verdict, type VerifyOptions, verify } from "./verify.ts";
+import type { Verdict, VerifyOptions } from "./verdict.ts";
+import { verify } from "./verify.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "kleidi-audit-"));
 after(() => rmSync(folder, { recursive: true, force: true }));

@@ -1,0 +1,76 @@
+import assert from "node:assert/strict";
+import { createPublicKey, generateKeyPairSync, randomBytes } from "node:crypto";
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, describe, test } from "node:test";
+import { keyIdOf, parsePublic, publicLine } from "./checkpoint.ts";
+import { loadKey, makeKey } from "./key-file.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "kleidi-audit-"));
+after(() => rmSync(folder, { recursive: true, force: true }));
+let count = 0;
+const fresh = () => join(folder, `${count++}.key`);
+const invalid = (message: RegExp) => ({ code: "audit-invalid", message });
+
+function write(text: string | Buffer, mode = 0o600): string {
+  const path = fresh();
+  writeFileSync(path, text, { mode });
+  return path;
+}
+
+describe("loadKey", () => {
+  test("loads what makeKey made", () => {
+    const path = fresh();
+    const made = makeKey(path);
+    assert.equal(publicLine(createPublicKey(loadKey(path))), publicLine(made));
+    assert.equal(statSync(path).mode & 0o777, 0o600);
+  });
+
+  test("refuses a key of another kind", () => {
+    const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+    const path = write(privateKey.export({ type: "pkcs8", format: "pem" }).toString());
+    assert.throws(() => loadKey(path), invalid(/it is a key of ec, Ed25519 is needed/));
+  });
+
+  test("refuses a public key, and bytes that are none", () => {
+    const { publicKey } = generateKeyPairSync("ed25519");
+    const path = write(publicKey.export({ type: "spki", format: "pem" }).toString());
+    assert.throws(() => loadKey(path), invalid(/it is no private key in PEM/));
+    assert.throws(() => loadKey(write(randomBytes(100))), invalid(/it is no private key in PEM/));
+  });
+
+  test("refuses a file that others can read, a link, a folder, one that is too large and one that is not there", () => {
+    const path = fresh();
+    makeKey(path);
+    const link = fresh();
+    symlinkSync(path, link);
+    assert.throws(() => loadKey(link), invalid(/it cannot be read \(ELOOP\)/));
+    chmodSync(path, 0o640);
+    assert.throws(() => loadKey(path), invalid(/its mode is 0640, others may have read it/));
+    const place = fresh();
+    mkdirSync(place);
+    assert.throws(() => loadKey(place), invalid(/it is no regular file/));
+    assert.throws(() => loadKey(write(Buffer.alloc(5000))), invalid(/it is 5000 bytes, at most 4096/));
+    assert.throws(() => loadKey(fresh()), invalid(/it cannot be read \(ENOENT\)/));
+  });
+});
+
+describe("parsePublic", () => {
+  const { publicKey } = generateKeyPairSync("ed25519");
+  const line = publicLine(publicKey);
+
+  test("reads the line of a public key, with a newline behind it", () => {
+    assert.equal(keyIdOf(parsePublic(`${line}\n`) ?? assert.fail()), keyIdOf(publicKey));
+  });
+
+  for (const [what, text] of [
+    ["nothing", ""],
+    ["other text", "audit.pub"],
+    ["a line that was cut", line.slice(0, -4)],
+    ["the key of another algorithm", `A${line.slice(1)}`],
+    ["a line with other characters in it", `${line.slice(0, 20)} ${line.slice(20)}`],
+  ] as const) {
+    test(`refuses ${what}`, () => assert.equal(parsePublic(text), undefined));
+  }
+});

@@ -1,0 +1,259 @@
+/**
+ * Holds each line to the one before it, checkpoints to the key, and all to checkpoints that were kept elsewhere. A line costs one hash
+ * and one comparison; its JSON is read only where it says something of the log itself.
+ */
+import type { KeyObject } from "node:crypto";
+import { type Head, hashOf, NOTHING, recordOf } from "./chain.ts";
+import { isSigned, keyIdOf } from "./checkpoint.ts";
+import type { ExportedCheckpoint } from "./export.ts";
+import { Break, type Fault, type Place, type Seen, type What } from "./fault.ts";
+import { headOfLine, type RawLine, textOf } from "./lines.ts";
+import type { Gap, Verdict, VerifyOptions } from "./verdict.ts";
+
+/** Of records that may begin a file, or the lines of one run of the host. */
+const BEGINNINGS = new Set(["genesis", "rotate", "start", "torn", "clock"]);
+/** Kinds that say nothing of the log, by how they go on behind the time. */
+const ORDINARY = ['rpc"', 'host_call"'];
+const TO_KIND = 24 + '","kind":"'.length;
+/** Of gaps and of notes, each: memory stays bounded. */
+const MOST_NOTES = 100;
+
+export class Verifier {
+  readonly #options: VerifyOptions;
+  readonly #keys: ReadonlyMap<string, KeyObject>;
+  readonly #exported: readonly ExportedCheckpoint[];
+  #nextExported = 0;
+  #file = "";
+  #chain: string | undefined;
+  #first: number | undefined;
+  // of the last good line
+  #seq = 0;
+  #hash = NOTHING;
+  #prev = NOTHING;
+  #place: Place = { file: "", line: 0 };
+  #raw: RawLine | undefined;
+  #break: Break | undefined;
+  #fault: Fault | undefined;
+  readonly #gaps: Gap[] = [];
+  readonly #notes: string[] = [];
+  #checkpoints = 0;
+  #checkpoint: Verdict["checkpoint"];
+  #lines = 0;
+  #bytes = 0;
+
+  constructor(options: VerifyOptions) {
+    this.#options = options;
+    this.#keys = new Map(options.keys.map((key) => [keyIdOf(key), key]));
+    this.#exported = options.exported ?? [];
+  }
+
+  begin(file: string): void {
+    this.#file = file;
+    this.#raw = undefined;
+  }
+
+  /** No line names the hash of the last one: that it is a line at all is seen here. Nothing has overwritten its bytes yet. */
+  end(): void {
+    if (this.#raw === undefined || this.#break !== undefined || recordOf(textOf(this.#raw)) !== undefined)
+      return;
+    this.#found("changed", this.#raw, "it is no JSON");
+    this.#seq -= 1;
+  }
+
+  read(bytes: number): void {
+    this.#bytes += bytes;
+    this.#options.onRead?.(bytes);
+  }
+
+  /** Whether to go on. */
+  line(line: RawLine): boolean {
+    if (this.#fault !== undefined) return false;
+    this.#lines += 1;
+    if (this.#break !== undefined) this.#break.see(this.#seen(line));
+    else if (!this.#follows(line)) this.#unexpected(line);
+    return this.#fault === undefined;
+  }
+
+  /** The way of nearly every line: it begins as the line that comes next must. */
+  #follows(line: RawLine): boolean {
+    if (!line.whole || this.#chain === undefined) return false;
+    const seq = this.#seq + 1;
+    const expected = `{"v":1,"chain":"${this.#chain}","prev":"${this.#hash}","seq":${seq},"time":"`;
+    const { buffer, start } = line;
+    if (buffer.toString("latin1", start, start + expected.length) !== expected) return false;
+    // the time's 24 characters, then ","kind":"
+    const kind = start + expected.length + TO_KIND;
+    if (!ORDINARY.some((word) => buffer.toString("latin1", kind, kind + word.length) === word)) {
+      const head = headOfLine(line);
+      if (head === undefined) return false;
+      this.#control(line, head);
+    }
+    this.#accept(line, seq);
+    return true;
+  }
+
+  #accept(line: RawLine, seq: number): void {
+    if (this.#fault !== undefined) return;
+    const hash = hashOf(line.buffer.subarray(line.start, line.end));
+    const exported = this.#exported[this.#nextExported];
+    if (exported !== undefined && seq >= exported.seq) this.#hold(exported, hash, seq, line.number);
+    if (this.#fault !== undefined) return;
+    this.#prev = this.#hash;
+    this.#hash = hash;
+    this.#seq = seq;
+    this.#raw = line;
+    this.#place = { file: this.#file, line: line.number };
+  }
+
+  /** A line that is not the one that comes next: the very first, one behind a declared gap, or where the log was changed. */
+  #unexpected(line: RawLine): void {
+    const seen = this.#seen(line);
+    if (line.open) {
+      const bytes = line.end - line.start;
+      this.#found(
+        "torn",
+        line,
+        `it has no newline after ${bytes} bytes: a host ended in the middle of it or is writing it`,
+      );
+    } else if (this.#chain === undefined) this.#begins(line, seen);
+    else if (!this.#isGap(line, seen))
+      this.#break = new Break({ ...this.#place, seq: this.#seq, hash: this.#hash, prev: this.#prev }, seen);
+  }
+
+  #begins(line: RawLine, { head }: Seen): void {
+    if (head === undefined || !line.whole) {
+      this.#found("changed", line, "it is no line of an audit log");
+      return;
+    }
+    this.#chain = head.chain;
+    this.#first = head.seq;
+    this.#hash = head.prev;
+    this.#seq = head.seq - 1;
+    const other = this.#exported.find(({ chain }) => chain !== head.chain);
+    if (other !== undefined)
+      this.#found(
+        "rewritten",
+        line,
+        `it is of the chain ${head.chain}, and the exported checkpoint with the sequence ${other.seq} of ${other.chain}`,
+      );
+    const isFirst = head.prev === NOTHING;
+    if (isFirst !== (head.seq === 1) || isFirst !== (head.kind === "genesis"))
+      this.#found(
+        "changed",
+        line,
+        "a chain begins with the sequence 1, the kind genesis and a hash of zeros",
+      );
+    else if (!BEGINNINGS.has(head.kind))
+      this.#found(
+        "cut",
+        line,
+        `before it, the lines up to the sequence ${head.seq - 1} are missing, and no file begins with such a line`,
+      );
+    else if (!isFirst)
+      this.#note(`The lines up to the sequence ${head.seq - 1} are in older files, which are not looked at.`);
+    this.#control(line, head);
+    this.#accept(line, head.seq);
+  }
+
+  /** The host missed lines in this sink and said so in the first line that it wrote again. */
+  #isGap(line: RawLine, { head }: Seen): boolean {
+    if (head?.kind !== "gap" || head.chain !== this.#chain || head.seq <= this.#seq + 1) return false;
+    const record = recordOf(textOf(line));
+    const declared =
+      record?.from === this.#seq + 1 && record.to === head.seq - 1 && record.last === this.#hash;
+    if (!declared) return false;
+    const gap = { file: this.#file, line: line.number, from: this.#seq + 1, to: head.seq - 1 };
+    if (this.#gaps.length < MOST_NOTES) this.#gaps.push({ ...gap, error: String(record.error) });
+    this.#hash = head.prev;
+    this.#accept(line, head.seq);
+    return true;
+  }
+
+  /** What a line says of the log itself. */
+  #control(line: RawLine, head: Head): void {
+    const at = `${this.#file}:${line.number}`;
+    const record = recordOf(textOf(line));
+    if (record === undefined) this.#found("changed", line, "it is no JSON");
+    else if (head.kind === "checkpoint") this.#sign(line, head, record);
+    else if (head.kind === "clock") this.#note(`${at}: the clock went back by ${record.back_ms} ms.`);
+    else if (head.kind === "torn")
+      this.#note(`${at}: a host ended in the middle of a line; ${record.bytes} bytes of it were cut off.`);
+    else if (head.kind === "rotate" && record.reason === "resumed")
+      this.#note(
+        `${at}: a host that started found no file and went on behind the one before. If there was one, it was removed.`,
+      );
+    else if (head.kind === "gap" && record.last === undefined)
+      this.#note(`${at}: the file with the sequences ${record.from} to ${record.to} was removed.`);
+  }
+
+  #sign(line: RawLine, head: Head, { key, signature }: Readonly<Record<string, unknown>>): void {
+    const publicKey = this.#keys.get(String(key));
+    if (this.#keys.size > 0) {
+      const before = { chain: head.chain, seq: head.seq - 1, hash: head.prev };
+      if (publicKey === undefined)
+        this.#found(
+          "forged",
+          line,
+          `its checkpoint is signed with the key ${String(key)}, which is not given`,
+        );
+      else if (!isSigned(publicKey, before, head.time, signature))
+        this.#found("forged", line, "its checkpoint's signature is not one of the key");
+      if (this.#fault !== undefined) return;
+    }
+    this.#checkpoints += 1;
+    this.#checkpoint = { seq: head.seq, time: head.time, key: String(key) };
+  }
+
+  /** Holds a line against the checkpoint of its sequence that was kept elsewhere. */
+  #hold(exported: ExportedCheckpoint, hash: string, seq: number, line: number): void {
+    this.#nextExported += 1;
+    if (exported.seq === seq && exported.hash !== hash)
+      this.#found(
+        "rewritten",
+        { number: line },
+        `it is not the exported checkpoint with the sequence ${seq}`,
+      );
+    const next = this.#exported[this.#nextExported];
+    // those before the first line, or in a gap
+    if (exported.seq < seq && next !== undefined && seq >= next.seq) this.#hold(next, hash, seq, line);
+  }
+
+  #found(what: What, { number }: { readonly number: number }, why: string): void {
+    this.#fault ??= { file: this.#file, line: number, what, why };
+  }
+
+  #note(text: string): void {
+    if (this.#notes.length < MOST_NOTES) this.#notes.push(text);
+  }
+
+  #seen(line: RawLine): Seen {
+    const hash = hashOf(line.buffer.subarray(line.start, line.end));
+    return { file: this.#file, line: line.number, hash, head: line.whole ? headOfLine(line) : undefined };
+  }
+
+  verdict(isEarlier: (hash: string, until: Place) => boolean): Verdict {
+    const broken = this.#break;
+    let fault = this.#fault ?? broken?.fault((hash) => isEarlier(hash, broken.at));
+    const missing = this.#exported[this.#nextExported];
+    if (fault === undefined && missing !== undefined)
+      fault = {
+        ...this.#place,
+        what: "cut",
+        why: `behind it, the exported checkpoint with the sequence ${missing.seq} is missing: the end was cut off`,
+      };
+    // what a line says is held by the one behind it: where that one is not there, nothing says that it is as it was
+    const intactTo = broken === undefined || broken.confirms ? this.#seq : this.#seq - 1;
+    return {
+      fault,
+      gaps: this.#gaps,
+      notes: this.#notes,
+      chain: this.#chain,
+      first: this.#first,
+      intactTo: this.#first === undefined || intactTo < this.#first ? undefined : intactTo,
+      checkpoints: this.#checkpoints,
+      checkpoint: this.#checkpoint,
+      lines: this.#lines,
+      bytes: this.#bytes,
+    };
+  }
+}
