@@ -57,9 +57,12 @@ class Reader {
     const there = statSync(this.#file, { throwIfNoEntry: false });
     const own = fstatSync(this.#descriptor);
     if (there === undefined || (there.ino === own.ino && there.size >= this.#at)) return;
+    const next = opened(this.#file);
+    if (next === undefined) return;
+    // what was written between the look and the change
     for (const line of this.#newLines()) this.#use(line);
     closeSync(this.#descriptor);
-    this.#descriptor = openSync(this.#file, "r");
+    this.#descriptor = next;
     this.#at = 0;
     this.#rest = "";
     for (const line of this.#newLines()) this.#use(line);
@@ -80,5 +83,14 @@ class Reader {
       this.#rest = (parts.pop() ?? "").slice(-LONGEST_LINE);
       lines.push(...parts);
     }
+  }
+}
+
+/** Undefined where it cannot be opened now: it is tried again. */
+function opened(file: string): number | undefined {
+  try {
+    return openSync(file, "r");
+  } catch {
+    return undefined;
   }
 }

@@ -390,6 +390,8 @@ describe("no audit, no service", () => {
     assert.match(error.message, /it has [0-9]+ bytes, [0-9]+ were written/);
     assert.throws(() => log.append(CALL), { code: "audit-failed" });
     await assert.rejects(log.settled(), { code: "audit-failed" });
+    const [sink] = log.sinks;
+    assert.match(sink?.failure?.error ?? "", /somebody else cut it/);
     await log.close();
   });
 

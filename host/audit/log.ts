@@ -122,6 +122,11 @@ export class AuditLog {
     if (opened?.end.torn !== undefined) this.#put({ kind: "torn", ...opened.end.torn });
   }
 
+  /** For metrics and the host's state: each sink, why it takes no lines, and how many bytes wait for it. */
+  get sinks(): { readonly name: string; readonly failure: Failure | undefined; readonly waiting: number }[] {
+    return this.#feeds.map(({ output, failure, bytes }) => ({ name: output.name, failure, waiting: bytes }));
+  }
+
   /** The chain, and its last line: written or still to be. */
   get at(): Position {
     return this.#chain.at;

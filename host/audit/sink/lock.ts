@@ -63,8 +63,12 @@ export class Lock {
   }
 
   release(): void {
-    if (inodeOf(this.#path) === this.#inode) unlinkSync(this.#path);
     this.#server.close();
+    try {
+      if (inodeOf(this.#path) === this.#inode) unlinkSync(this.#path);
+    } catch {
+      // the folder may not be ours any more: a socket that nobody listens on is no lock
+    }
   }
 }
 
