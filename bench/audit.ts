@@ -37,19 +37,27 @@ const CALL: Entry = {
 const folder = mkdtempSync(join(tmpdir(), "kleidi-bench-"));
 process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
 
-/** µs for each line, in each round. */
-async function measure(work: (lines: number) => Promise<void>): Promise<number[]> {
-  await work(LINES);
-  const rounds: number[] = [];
-  for (let round = 0; round < ROUNDS; round++) {
-    const begun = performance.now();
-    await work(LINES);
-    rounds.push(((performance.now() - begun) * 1000) / LINES);
-  }
-  return rounds;
+interface Cost {
+  /** µs for each line, in each round: of time, and of the processor's, threads that write included. */
+  readonly time: number[];
+  readonly cpu: number[];
 }
 
-async function audited(name: string, checkpoints: boolean): Promise<number[]> {
+async function measure(work: (lines: number) => Promise<void>): Promise<Cost> {
+  await work(LINES);
+  const cost: Cost = { time: [], cpu: [] };
+  for (let round = 0; round < ROUNDS; round++) {
+    const begun = performance.now();
+    const before = process.cpuUsage();
+    await work(LINES);
+    const { user, system } = process.cpuUsage(before);
+    cost.time.push(((performance.now() - begun) * 1000) / LINES);
+    cost.cpu.push((user + system) / LINES);
+  }
+  return cost;
+}
+
+async function audited(name: string, checkpoints: boolean): Promise<Cost> {
   const key = join(folder, "key");
   const log = await AuditLog.open(
     {
@@ -59,7 +67,7 @@ async function audited(name: string, checkpoints: boolean): Promise<number[]> {
     },
     { queueBytes: 67_108_864 },
   );
-  const rounds = await measure(async (lines) => {
+  const cost = await measure(async (lines) => {
     // as many callers as wait for their line at once
     for (let i = 0; i < lines; i += CALLERS) {
       for (let caller = 0; caller < CALLERS; caller++) log.append(CALL);
@@ -67,29 +75,33 @@ async function audited(name: string, checkpoints: boolean): Promise<number[]> {
     }
   });
   await log.close();
-  return rounds;
+  return cost;
 }
 
-async function plain(sync: boolean): Promise<number[]> {
+async function plain(sync: boolean): Promise<Cost> {
   const destination = pino.destination({ dest: join(folder, `pino-${sync}`), sync });
   const log = pino({ base: null }, destination);
-  const rounds = await measure(async (lines) => {
+  const cost = await measure(async (lines) => {
     for (let i = 0; i < lines; i++) log.info(CALL);
     if (!sync) await new Promise((resolve) => destination.flush(resolve));
   });
   destination.end();
-  return rounds;
+  return cost;
 }
 
 makeKey(join(folder, "key"));
 const rows: Record<string, object> = {};
-for (const [name, rounds] of [
+for (const [name, { time, cpu }] of [
   ["pino, a write for each line", await plain(true)],
   ["pino, written in the background", await plain(false)],
   ["audit log, 64 callers wait", await audited("plain", false)],
   ["audit log with checkpoints", await audited("signed", true)],
 ] as const) {
-  rows[name] = { "µs for a line": median(rounds).toFixed(2), "lines/s": Math.round(1e6 / median(rounds)) };
+  rows[name] = {
+    "µs for a line": median(time).toFixed(2),
+    "of the processor": median(cpu).toFixed(2),
+    "lines/s": Math.round(1e6 / median(time)),
+  };
 }
 console.log(`Lines to a file, medians of ${ROUNDS} rounds of ${LINES}:`);
 console.table(rows);
