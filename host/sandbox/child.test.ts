@@ -1,5 +1,6 @@
 /** A real process in the place of a provider's, which says what our own program never would. */
 import assert from "node:assert/strict";
+import { AsyncLocalStorage } from "node:async_hooks";
 import { spawn } from "node:child_process";
 import { type TestContext, test } from "node:test";
 import { type Gate, type HostCall, HostCode, refusal } from "../host-call.ts";
@@ -150,4 +151,20 @@ test("the second result of a call reaches nobody", async (t) => {
   await child.loaded;
   assert.deepEqual(await encrypt(child), Uint8Array.of(7));
   assert.ok(child.alive);
+});
+
+test("a host call runs in the async context of the call that makes it, not of the one before", async (t) => {
+  const caller = new AsyncLocalStorage<string>();
+  const seen = Promise.withResolvers<string | undefined>();
+  const gate: Gate = async () => {
+    await null;
+    seen.resolve(caller.getStore());
+    return refusal(HostCode.DENIED, "no");
+  };
+  const child = await caller.run("the loading", async () =>
+    start(t, { second: hostCall("log", "write"), gate }),
+  );
+  await caller.run("another caller", () => child.loaded);
+  void caller.run("the caller", () => encrypt(child)).catch(() => {});
+  assert.equal(await seen.promise, "the caller");
 });

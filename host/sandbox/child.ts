@@ -2,6 +2,7 @@
  * One process of one provider. It is started with nothing: no environment, no network, no files but its own code, one descriptor
  * to here. Whatever it says is bounded and checked; when it says what it should not, it is killed.
  */
+import { AsyncLocalStorage } from "node:async_hooks";
 import { type ChildProcess, spawn } from "node:child_process";
 import { join } from "node:path";
 import { Duplex } from "node:stream";
@@ -50,6 +51,8 @@ interface Pending {
   denied?: string;
   /** Aborted when the call is over; made with its first host call. */
   over?: AbortController;
+  /** Runs something in the async context of the call's maker, whose RPC its host calls are a part of. */
+  readonly within: ReturnType<typeof AsyncLocalStorage.snapshot>;
 }
 
 const root = join(import.meta.dirname, "..", "..");
@@ -142,7 +145,15 @@ export class Child {
     if (this.#gone !== undefined) return Promise.reject(new ChildGone(this.#gone));
     const call = this.#nextCall++;
     const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
-    const pending: Pending = { rpc, resolve, reject, hostCalls: 0, perCapability: new Map(), waiting: false };
+    const pending: Pending = {
+      rpc,
+      resolve,
+      reject,
+      hostCalls: 0,
+      perCapability: new Map(),
+      waiting: false,
+      within: AsyncLocalStorage.snapshot(),
+    };
     this.#pending.set(call, pending);
     const timer = setTimeout(() => this.#expire(call, pending), Math.max(0, deadline - performance.now()));
     this.#writer.send(Frame.CALL, call, Uint8Array.of(RPCS.indexOf(rpc)), input);
@@ -261,7 +272,7 @@ export class Child {
     pending.perCapability.set(capability, ofCapability);
     pending.waiting = true;
     pending.over ??= new AbortController();
-    const answer = await this.#options.gate({
+    const answer = await pending.within(this.#options.gate, {
       provider: this.#options.provider,
       rpc: pending.rpc,
       ordinal: pending.hostCalls,
