@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { AsyncLocalStorage } from "node:async_hooks";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { connect as connectHttp2 } from "node:http2";
@@ -58,6 +59,40 @@ test("metadata that is none leaves nothing on stderr", async (t) => {
     );
   } finally {
     session.destroy();
+    await server.stop(100);
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test("each RPC, its work and its outcome run inside of what is set around it", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "kleidi-server-"));
+  const socket = join(folder, "kms.sock");
+  const keyId = await deriveKeyId("k", "1");
+  const rpc = new AsyncLocalStorage<number>();
+  const seen: (number | undefined)[][] = [];
+  let begun = 0;
+  const echo = async (bytes: Uint8Array) => {
+    seen.push([rpc.getStore()]);
+    await new Promise((resolve) => setImmediate(resolve));
+    return { ciphertext: bytes, keyId, annotations: {} };
+  };
+  const service = { status: () => keyId, encrypt: echo, decrypt: () => Promise.reject(new Error("unused")) };
+  const server = await serve({
+    listen: { socket, mode: 0o600 },
+    service,
+    onRpc: () => seen[(rpc.getStore() ?? 0) - 1]?.push(rpc.getStore()),
+    around: (work) => rpc.run(++begun, work),
+  });
+  const client = new KmsClient(socket);
+  try {
+    const plaintext = new Uint8Array(32);
+    await Promise.all([client.encrypt({ plaintext }), client.encrypt({ plaintext })]);
+    assert.deepEqual(seen, [
+      [1, 1],
+      [2, 2],
+    ]);
+  } finally {
+    client.close();
     await server.stop(100);
     rmSync(folder, { recursive: true });
   }

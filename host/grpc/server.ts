@@ -22,6 +22,8 @@ export interface ServeOptions {
   readonly listen: ListenOptions;
   readonly service: Pick<KmsService, "status" | "encrypt" | "decrypt">;
   readonly onRpc: (outcome: RpcOutcome) => void;
+  /** Runs each RPC, onRpc included: it may set an async context. */
+  readonly around?: <T>(rpc: () => T) => T;
 }
 
 export interface RpcOutcome {
@@ -48,7 +50,12 @@ const LAST_WRITES_MS = 20;
 setLogVerbosity(logVerbosity.NONE);
 
 /** @throws KleidiError socket-refused */
-export async function serve({ listen: where, service, onRpc }: ServeOptions): Promise<KmsServer> {
+export async function serve({
+  listen: where,
+  service,
+  onRpc,
+  around = (rpc) => rpc(),
+}: ServeOptions): Promise<KmsServer> {
   const server = new Server({
     "grpc.max_receive_message_length": MAX_MESSAGE,
     "grpc.max_send_message_length": MAX_MESSAGE,
@@ -85,7 +92,7 @@ export async function serve({ listen: where, service, onRpc }: ServeOptions): Pr
   type DecryptCall = { ciphertext: Uint8Array; keyId: string; annotations: Record<string, Uint8Array> };
 
   function unary<In, Out>(rpc: RpcOutcome["rpc"], work: (request: In) => Promise<[Out, string]>) {
-    return async (call: ServerUnaryCall<Unread<In>, Out>, reply: sendUnaryData<Out>) => {
+    const answer = async (call: ServerUnaryCall<Unread<In>, Out>, reply: sendUnaryData<Out>) => {
       const begun = performance.now();
       let uid = "";
       const told = (rest: { keyId?: string; failure?: KleidiError }) =>
@@ -105,6 +112,8 @@ export async function serve({ listen: where, service, onRpc }: ServeOptions): Pr
         inFlight.end();
       }
     };
+    return (call: ServerUnaryCall<Unread<In>, Out>, reply: sendUnaryData<Out>) =>
+      around(() => answer(call, reply));
   }
 }
 
