@@ -68,14 +68,17 @@ function setUp(t: TestContext, use: "active" | "decrypt" = "active", stableProbe
   const key: KeyConfig = { name: "main", provider, use, pin };
   const keyset = new CountingKeyset([key]);
   const changes: KeyChange[] = [];
+  const results: string[] = [];
   const onChange = (change: KeyChange) => changes.push(change);
-  const prober = new Prober(keyset, { intervalMs: INTERVAL, stableProbes, onChange });
+  const onProbe = (_: KeyConfig, result: string) => results.push(result);
+  const prober = new Prober(keyset, { intervalMs: INTERVAL, stableProbes, onChange, onProbe });
   t.after(() => prober.stop());
   return {
     provider,
     key,
     keyset,
     changes,
+    results,
     prober,
     tick(ms: number) {
       now += ms;
@@ -462,4 +465,18 @@ test("a pin fails at once where another version is named", async (t) => {
   tick(INTERVAL);
   await probes(2);
   assert.throws(() => keyset.encryptWith(), { code: "key-not-ready" });
+});
+
+test("every probe's end is told, also where nothing changed and nothing was found out", async (t) => {
+  const { prober, provider, results, tick, probes } = setUp(t);
+  await prober.start();
+  tick(INTERVAL);
+  await probes(2);
+  provider.failure = offline;
+  tick(INTERVAL);
+  await probes(3);
+  provider.failure = new KleidiError("overloaded", "Cannot status: full");
+  tick(250);
+  await probes(3);
+  assert.deepEqual(results, ["good", "good", "failed", "unknown"]);
 });

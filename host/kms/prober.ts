@@ -16,6 +16,8 @@ export interface ProberOptions {
   readonly stableProbes?: number;
   /** Told of every change from good to failed and back, and of every new version. */
   readonly onChange: (change: KeyChange) => void;
+  /** Told of every probe's end. */
+  readonly onProbe?: (key: KeyConfig, result: "good" | "failed" | "unknown") => void;
 }
 
 export interface KeyChange {
@@ -41,7 +43,7 @@ export class Prober {
     this.#keyset = keyset;
     this.#options = options;
     this.#steady = new Map(keyset.keys.map((key) => [key, new Steady(options.stableProbes ?? 1)]));
-    this.#loops = keyset.keys.map((key) => new Loop(() => this.#probe(key), options.intervalMs));
+    this.#loops = keyset.keys.map((key) => new Loop(() => this.#probed(key), options.intervalMs));
   }
 
   /** Begins; resolves when every key was probed once, well or not. */
@@ -69,6 +71,12 @@ export class Prober {
         `Cannot answer Status: the active key's last probe ended ${Math.round(age)} ms ago, at most ${limit} are allowed`,
       );
     }
+  }
+
+  async #probed(key: KeyConfig): Promise<boolean | undefined> {
+    const good = await this.#probe(key);
+    this.#options.onProbe?.(key, good === undefined ? "unknown" : good ? "good" : "failed");
+    return good;
   }
 
   /** True when the key is well; undefined when the probe found nothing out. */
