@@ -3,7 +3,7 @@
  * provider, and the keyset over them. Nothing runs yet.
  */
 import { Crypto as SoftwareCrypto } from "@peculiar/webcrypto";
-import { createGate, type Decision, type Witness } from "../broker/gate.ts";
+import { createGate, type Decision, type Outcome, type Witness } from "../broker/gate.ts";
 import { KeyDirectory } from "../broker/keystore/directory.ts";
 import { Keystore } from "../broker/keystore/keystore.ts";
 import { createLog as createGuestLog } from "../broker/log/log.ts";
@@ -18,13 +18,17 @@ import type { Gate } from "../host-call.ts";
 import { type KeyConfig, Keyset } from "../kms/keyset.ts";
 import { type Admitted, admit } from "../sandbox/admission.ts";
 import { SandboxedProvider, type Settings } from "../sandbox/provider.ts";
-import { Supervisor } from "../sandbox/supervisor.ts";
+import { type Quarantine, Supervisor } from "../sandbox/supervisor.ts";
 import { failureFields, type Logger } from "../telemetry/log.ts";
 import { createNetwork, type Network } from "./network.ts";
 
 export interface AssembleOptions {
   readonly onHostCall?: (decision: Decision) => void;
   readonly onCredential?: (event: CredentialEvent) => void;
+  readonly onPerformed?: (decision: Decision, outcome: Outcome) => void;
+  readonly onQuarantine?: (provider: string, quarantine: Quarantine) => void;
+  /** What stands before the gate, to see how long a host call takes. */
+  readonly aroundGate?: (gate: Gate) => Gate;
   /** In place of each provider's own. */
   readonly deadlineMs?: number;
 }
@@ -33,6 +37,7 @@ export interface Host {
   readonly keyset: Keyset;
   readonly providers: ReadonlyMap<string, SandboxedProvider>;
   readonly supervisors: ReadonlyMap<string, Supervisor>;
+  readonly modules: ReadonlyMap<string, Admitted>;
   /**
    * Starts every provider. One that cannot be started is told of and tried again, and the others serve; where none can, it rejects
    * with the first one's failure.
@@ -42,21 +47,18 @@ export interface Host {
 }
 
 /** @throws KleidiError module-invalid, digest-differs, module-untrusted, key-missing, key-file-invalid */
-export async function assemble(
-  config: Config,
-  log: Logger,
-  { onHostCall = () => {}, onCredential = () => {}, deadlineMs }: AssembleOptions = {},
-): Promise<Host> {
+export async function assemble(config: Config, log: Logger, options: AssembleOptions = {}): Promise<Host> {
   const modules = new Map(
     config.providers.map((provider) => [provider.name, admitProvider(config, provider)]),
   );
   const tpm = tpmOf(config, log);
+  const { deadlineMs, aroundGate = (gate) => gate, onCredential = () => {} } = options;
   const network = createNetwork(config.providers, log, onCredential);
-  const gate = await broker(config, modules, { tpm, network }, log, onHostCall);
+  const gate = aroundGate(await broker(config, modules, { tpm, network }, log, options));
   const supervisors = new Map(
     config.providers.map((provider) => [
       provider.name,
-      supervisor(withDeadline(provider, deadlineMs), modules.get(provider.name), gate, log),
+      supervisor(withDeadline(provider, deadlineMs), modules.get(provider.name), gate, log, options),
     ]),
   );
   const providers = new Map(
@@ -77,6 +79,7 @@ export async function assemble(
     keyset,
     providers,
     supervisors,
+    modules,
     async start() {
       const ended = await Promise.allSettled(all.map((each) => each.start()));
       const failures = ended.flatMap((each) =>
@@ -132,7 +135,7 @@ async function broker(
   modules: Map<string, Admitted>,
   { tpm, network }: { tpm: Tpm | undefined; network: Network | undefined },
   log: Logger,
-  onHostCall: (decision: Decision) => void,
+  options: AssembleOptions,
 ): Promise<Gate> {
   const keystore = new Keystore(new SoftwareCrypto());
   const granted = config.providers.flatMap(({ grants }) => grants.keystore ?? []);
@@ -163,7 +166,7 @@ async function broker(
         write: (provider, level, line) => log[level]({ provider, guest: true }, line),
       }),
     },
-    witness: witnessOf(log, onHostCall),
+    witness: witnessOf(log, options),
   });
 }
 
@@ -172,6 +175,7 @@ function supervisor(
   module: Admitted | undefined,
   gate: Gate,
   log: Logger,
+  { onQuarantine }: AssembleOptions,
 ): Supervisor {
   if (module === undefined)
     throw new KleidiError("host-fault", `Cannot find the module of "${provider.name}"`);
@@ -186,26 +190,29 @@ function supervisor(
       log.warn({ provider: name, text: text.trim() }, "the provider's process wrote to stderr"),
     onEnd: (how, nextInMs) =>
       log.warn({ provider: name, how, nextInMs }, "the provider's process ended; another one is started"),
-    onQuarantine: ({ reason, until }) =>
+    onQuarantine(quarantine) {
+      const { reason, until } = quarantine;
       log.error(
         { provider: name, ...(until === undefined ? {} : { until: new Date(until).toISOString() }) },
         `the provider is in quarantine: ${reason}`,
-      ),
+      );
+      onQuarantine?.(name, quarantine);
+    },
   });
 }
 
 /** Every host call in the log, denials as warnings and the rest where debug is on; and to whoever counts them. */
-function witnessOf(log: Logger, onHostCall: (decision: Decision) => void): Witness {
+function witnessOf(log: Logger, { onHostCall, onPerformed }: AssembleOptions): Witness {
   return {
     decided(decision) {
       const { verdict, why, target } = decision;
       const { provider, rpc, capability, operation } = decision.call;
-      onHostCall(decision);
+      onHostCall?.(decision);
       if (verdict === "denied") log.warn({ provider, rpc, capability, operation }, `denied: ${why}`);
       else if (log.isLevelEnabled("debug"))
         log.debug({ provider, rpc, capability, operation, verdict, why, target }, "host call");
     },
-    performed() {},
+    performed: (decision, outcome) => onPerformed?.(decision, outcome),
     fault: ({ provider, rpc, capability, operation }, error) =>
       log.error(
         { provider, rpc, capability, operation, cause: String(error) },
