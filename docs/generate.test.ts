@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { parseConfig } from "../host/config/parse.ts";
 import { ERRORS } from "../host/error.ts";
+import { LABELS, METRICS } from "../host/telemetry/metric-table.ts";
 import { pages, stalePages } from "./generate.ts";
 
 const configuration = pages().get("configuration.md") ?? "";
@@ -17,6 +18,7 @@ test("the generated pages are what their sources give", () => {
 test("stalePages names a page that was changed, and one that is missing", () => {
   const folder = mkdtempSync(join(tmpdir(), "kleidi-docs-"));
   writeFileSync(join(folder, "errors.md"), pages().get("errors.md") ?? "");
+  writeFileSync(join(folder, "metrics.md"), pages().get("metrics.md") ?? "");
   assert.deepEqual(stalePages(folder), ["configuration.md", "audit.schema.json"]);
   writeFileSync(join(folder, "configuration.md"), `${configuration} `);
   assert.deepEqual(stalePages(folder), ["configuration.md", "audit.schema.json"]);
@@ -55,4 +57,17 @@ test("the example of docs/configuration.md shows every key of the table", () => 
 test("docs/errors.md has a row for every code", () => {
   for (const code of Object.keys(ERRORS))
     assert.match(pages().get("errors.md") ?? "", new RegExp(`^\\| \`${code}\` +\\|`, "m"));
+});
+
+test("docs/metrics.md has a row for every metric and for every label", () => {
+  for (const name of [...Object.keys(METRICS), ...Object.keys(LABELS)])
+    assert.match(pages().get("metrics.md") ?? "", new RegExp(`^\\| \`${name}\` +\\|`, "m"));
+});
+
+test("every label of docs/metrics.md is of a metric", () => {
+  const used = new Set<string>(Object.values(METRICS).flatMap(({ labels }): readonly string[] => labels));
+  assert.deepEqual(
+    Object.keys(LABELS).filter((label) => !used.has(label)),
+    [],
+  );
 });

@@ -2,13 +2,12 @@
 import { request } from "node:http";
 import type { Config } from "../config/config.ts";
 import { KleidiError } from "../error.ts";
-import { operationsOf } from "../host-call.ts";
 import type { KmsService } from "../kms/service.ts";
 import type { ProviderState } from "../sandbox/supervisor.ts";
 import { type Admin, listenAdmin } from "../telemetry/admin.ts";
 import { keyIdHash } from "../telemetry/log.ts";
-import type { Metrics } from "../telemetry/metrics.ts";
 import type { Host } from "./assemble.ts";
+import type { Watch } from "./watch.ts";
 
 export interface HostState {
   readonly providers: Readonly<Record<string, ProviderState>>;
@@ -25,14 +24,14 @@ export interface KeyStateLine {
   readonly failure?: string;
 }
 
-/** Counts one host call, under names of fixed lists only. */
-export function countHostCall(metrics: Metrics, provider: string, capability: string, verdict: string): void {
-  metrics.hostCall(provider, operationsOf(capability).length > 0 ? capability : "unknown", verdict);
-}
-
-/** What metrics read of the providers at each scrape. */
-export function samples(host: Host) {
-  return [...host.supervisors].map(([name, supervisor]) => ({ name, ...supervisor.state() }));
+/** Why the host is not ready: what Status would fail with. */
+export function unready(service: KmsService): string | undefined {
+  try {
+    service.status();
+    return undefined;
+  } catch (error) {
+    return error instanceof KleidiError ? error.message : "Status failed in the host";
+  }
 }
 
 /** @throws KleidiError admin-refused */
@@ -40,19 +39,12 @@ export async function openAdmin(
   admin: NonNullable<Config["admin"]>,
   host: Host,
   service: KmsService,
-  metrics: Metrics,
+  { metrics }: Watch,
 ): Promise<Admin> {
   return await listenAdmin({
     ...admin,
     metrics: () => metrics.registry.metrics(),
-    unready() {
-      try {
-        service.status();
-        return undefined;
-      } catch (error) {
-        return error instanceof KleidiError ? error.message : "Status failed in the host";
-      }
-    },
+    unready: () => unready(service),
     state: () => stateOf(host),
   });
 }

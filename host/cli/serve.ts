@@ -1,6 +1,5 @@
 /** kleidi serve: binds the socket, starts the providers, probes the keys, and serves until SIGTERM or SIGINT. */
 import { flushCompileCache } from "node:module";
-import type { Decision } from "../broker/gate.ts";
 import { loadConfig } from "../config/load.ts";
 import { toKleidiError } from "../error.ts";
 import { type RpcOutcome, serve } from "../grpc/server.ts";
@@ -8,10 +7,10 @@ import { Prober } from "../kms/prober.ts";
 import { KmsService } from "../kms/service.ts";
 import type { Admin } from "../telemetry/admin.ts";
 import { createLog, failureFields, keyIdHash, type Logger } from "../telemetry/log.ts";
-import type { Metrics, ProviderSample } from "../telemetry/metrics.ts";
-import { countHostCall, openAdmin, samples } from "./admin.ts";
+import { openAdmin, unready } from "./admin.ts";
 import { assemble, logKeyChange } from "./assemble.ts";
 import { EXIT } from "./output.ts";
+import { startWatch, type Watched } from "./watch.ts";
 
 // Calls in flight end by themselves within 2.4 s.
 const GRACE_MS = 4_000;
@@ -20,18 +19,21 @@ export async function serveCommand(configPath: string, version: string): Promise
   const config = loadConfig(configPath);
   const log = createLog(config.log);
   const stopped = untilStopped();
-  const metrics = config.admin && (await startMetrics(version, () => samples(host)));
-  const onHostCall = ({ call, verdict }: Decision) => {
-    if (metrics) countHostCall(metrics, call.provider, call.capability, verdict);
-  };
-  const host = await assemble(config, log, { onHostCall }).catch((error) => {
+  const watched: Watched = { host: () => host, unready: () => unready(service) };
+  const watch = config.admin && (await startWatch(config, version, watched));
+  const host = await assemble(config, log, watch?.assembly).catch((error) => {
     const failure = toKleidiError(error, "serve");
     log.fatal(failureFields(failure), failure.message);
     throw failure;
   });
+  const logChange = logKeyChange(log, keyIdHash);
   const prober = new Prober(host.keyset, {
     ...config.status,
-    onChange: logKeyChange(log, keyIdHash),
+    onChange(change) {
+      logChange(change);
+      watch?.onChange(change);
+    },
+    onProbe: (key, result) => watch?.onProbe(key, result),
   });
   // Bound before the providers are up: the API server is told "not ready yet" instead of finding nobody.
   const service = new KmsService(host.keyset, prober);
@@ -39,13 +41,14 @@ export async function serveCommand(configPath: string, version: string): Promise
     listen: config.listen,
     service,
     onRpc(outcome) {
-      metrics?.rpc(outcome.rpc, outcome.failure?.code ?? "ok", outcome.ms);
+      watch?.onRpc(outcome);
       logRpc(log, outcome);
     },
+    ...(watch && { around: watch.around }),
   });
   let admin: Admin | undefined;
   try {
-    if (config.admin && metrics) admin = await openAdmin(config.admin, host, service, metrics);
+    if (config.admin && watch) admin = await openAdmin(config.admin, host, service, watch);
     // Loading and first probes may take seconds; whoever asks for the end does not wait for them.
     const early = await Promise.race([stopped, host.start().then(() => prober.start())]);
     if (early !== undefined) {
@@ -69,12 +72,6 @@ export async function serveCommand(configPath: string, version: string): Promise
     await host.stop();
     log.info("stopped");
   }
-}
-
-/** Loaded only where it is configured: it is 10 MB of the process. */
-async function startMetrics(version: string, providers: () => ProviderSample[]): Promise<Metrics> {
-  const { Metrics } = await import("../telemetry/metrics.ts");
-  return new Metrics(version, providers);
 }
 
 function logRpc(log: Logger, { rpc, uid, keyId, ms, failure }: RpcOutcome): void {

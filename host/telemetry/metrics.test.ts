@@ -1,8 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Metrics, type ProviderSample } from "./metrics.ts";
+import { BUCKETS, METRICS } from "./metric-table.ts";
+import {
+  type AuditSample,
+  type KeySample,
+  Metrics,
+  type MetricsOptions,
+  type ProviderSample,
+} from "./metrics.ts";
 
-const SAMPLE: ProviderSample = {
+const PROVIDER: ProviderSample = {
   name: "local",
   state: "ready",
   processes: 2,
@@ -10,45 +17,171 @@ const SAMPLE: ProviderSample = {
   inFlight: 1,
   waiting: 0,
 };
+const KEY: KeySample = {
+  name: "kek",
+  provider: "local",
+  use: "active",
+  ready: true,
+  keyIdSha256: "aa",
+  goodAgeMs: 2000,
+};
+const OPTIONS: MetricsOptions = {
+  version: "1.2.3",
+  intervalMs: 10_000,
+  providers: [{ name: "local", sha256: "0a", inFlightLimit: 64, waitingLimit: 256, credential: true }],
+  capabilities: ["keystore", "net"],
+  keys: ["kek"],
+  ready: () => true,
+  providerSamples: () => [PROVIDER],
+  keySamples: () => [KEY],
+};
 
 async function scraped(metrics: Metrics): Promise<string[]> {
   return (await metrics.registry.metrics()).split("\n").filter((line) => line.startsWith("kleidi_"));
 }
 
-test("a provider's numbers are those of the moment of the scrape", async () => {
-  let sample = SAMPLE;
-  const metrics = new Metrics("1.2.3", () => [sample]);
-  await scraped(metrics);
-  sample = { ...SAMPLE, state: "quarantined", processes: 0, ends: 10 };
+async function has(metrics: Metrics, expected: readonly string[]): Promise<void> {
   const lines = await scraped(metrics);
-  for (const line of [
+  for (const line of expected) assert.ok(lines.includes(line), `${line} is one of\n${lines.join("\n")}`);
+}
+
+test("a provider's numbers are those of the moment of the scrape", async () => {
+  let sample = PROVIDER;
+  const metrics = new Metrics({ ...OPTIONS, providerSamples: () => [sample] });
+  await scraped(metrics);
+  sample = { ...PROVIDER, state: "quarantined", processes: 0, ends: 10 };
+  await has(metrics, [
     'kleidi_build_info{version="1.2.3"} 1',
+    'kleidi_provider_info{provider="local",sha256="0a"} 1',
     'kleidi_provider_state{provider="local",state="quarantined"} 1',
     'kleidi_provider_state{provider="local",state="ready"} 0',
     'kleidi_provider_processes{provider="local"} 0',
     'kleidi_provider_process_ends_total{provider="local"} 10',
     'kleidi_provider_calls_in_flight{provider="local"} 1',
-  ])
-    assert.ok(lines.includes(line), `${line} is one of\n${lines.join("\n")}`);
+    'kleidi_provider_calls_in_flight_limit{provider="local"} 64',
+    'kleidi_provider_calls_waiting_limit{provider="local"} 256',
+  ]);
 });
 
-test("RPCs are counted by code, and their time by RPC", async () => {
-  const metrics = new Metrics("1", () => []);
-  metrics.rpc("Decrypt", "ok", 0.2);
-  metrics.rpc("Decrypt", "key-unknown", 3);
-  const lines = await scraped(metrics);
-  assert.ok(lines.includes('kleidi_rpcs_total{rpc="Decrypt",code="ok"} 1'));
-  assert.ok(lines.includes('kleidi_rpcs_total{rpc="Decrypt",code="key-unknown"} 1'));
-  assert.ok(lines.includes('kleidi_rpc_duration_seconds_bucket{le="0.00025",rpc="Decrypt"} 1'));
-  assert.ok(lines.includes('kleidi_rpc_duration_seconds_count{rpc="Decrypt"} 2'));
+test("RPCs are counted by code, and their time by RPC, with and without the wait for a backend", async () => {
+  const metrics = new Metrics(OPTIONS);
+  metrics.rpc("Decrypt", "ok", 0.2, 0);
+  metrics.rpc("Decrypt", "key-unknown", 30, 29.5);
+  await has(metrics, [
+    'kleidi_rpcs_total{rpc="Decrypt",code="ok"} 1',
+    'kleidi_rpcs_total{rpc="Decrypt",code="key-unknown"} 1',
+    'kleidi_rpc_duration_seconds_bucket{le="0.00025",rpc="Decrypt"} 1',
+    'kleidi_rpc_duration_seconds_count{rpc="Decrypt"} 2',
+    'kleidi_rpc_overhead_seconds_bucket{le="0.0005",rpc="Decrypt"} 2',
+  ]);
 });
 
-test("host calls are counted by provider, capability and verdict", async () => {
-  const metrics = new Metrics("1", () => []);
+test("what can be counted is there from the start, so that the first one is an increase", async () => {
+  await has(new Metrics(OPTIONS), [
+    'kleidi_rpcs_total{rpc="Encrypt",code="overloaded"} 0',
+    'kleidi_host_calls_total{provider="local",capability="keystore",verdict="denied"} 0',
+    'kleidi_host_calls_total{provider="local",capability="unknown",verdict="denied"} 0',
+    'kleidi_key_version_changes_total{key="kek"} 0',
+    'kleidi_key_probes_total{key="kek",result="failed"} 0',
+    'kleidi_credential_events_total{provider="local",event="failed"} 0',
+    "kleidi_audit_failures_total 0",
+  ]);
+});
+
+test("host calls are counted by provider, capability and verdict, and timed when they are done", async () => {
+  const metrics = new Metrics(OPTIONS);
   metrics.hostCall("local", "keystore", "denied");
+  metrics.hostCallDone("local", "keystore", 3);
+  await has(metrics, [
+    'kleidi_host_calls_total{provider="local",capability="keystore",verdict="denied"} 1',
+    'kleidi_host_call_duration_seconds_bucket{le="0.005",provider="local",capability="keystore"} 1',
+    'kleidi_host_call_duration_seconds_sum{provider="local",capability="keystore"} 0.003',
+  ]);
+});
+
+test("no name that a guest makes up is a series", async () => {
+  const metrics = new Metrics(OPTIONS);
+  metrics.hostCallDone("local", "unknown", 1);
+  const before = (await scraped(metrics)).length;
+  for (let i = 0; i < 1000; i++) {
+    metrics.hostCall("local", `made-up-${i}`, "denied");
+    metrics.hostCall("local", "__proto__", "denied");
+    metrics.hostCallDone("local", `made-up-${i}`, 1);
+  }
+  const lines = await scraped(metrics);
+  assert.equal(lines.length, before);
   assert.ok(
-    (await scraped(metrics)).includes(
-      'kleidi_host_calls_total{provider="local",capability="keystore",verdict="denied"} 1',
-    ),
+    lines.includes('kleidi_host_calls_total{provider="local",capability="unknown",verdict="denied"} 2000'),
+  );
+  assert.ok(!lines.some((line) => line.includes("made-up")));
+});
+
+test("a key's series are those of its current version only", async () => {
+  let sample = KEY;
+  const metrics = new Metrics({ ...OPTIONS, keySamples: () => [sample] });
+  for (let i = 0; i < 100; i++) {
+    sample = { ...KEY, keyIdSha256: `v${i}` };
+    await scraped(metrics);
+  }
+  const lines = (await scraped(metrics)).filter((line) => line.startsWith("kleidi_key_info"));
+  assert.deepEqual(lines, ['kleidi_key_info{key="kek",provider="local",use="active",key_id_sha256="v99"} 1']);
+});
+
+test("Status is as old as the active key's last good probe", async () => {
+  await has(new Metrics(OPTIONS), ["kleidi_status_age_seconds 2", "kleidi_probe_interval_seconds 10"]);
+  const { goodAgeMs: _, ...never } = KEY;
+  const metrics = new Metrics({ ...OPTIONS, keySamples: () => [{ ...never, ready: false }] });
+  const lines = await scraped(metrics);
+  const age = lines.find((line) => line.startsWith("kleidi_status_age_seconds"))?.split(" ")[1];
+  assert.ok(Number(age) > 0, "before the first good probe it is as old as the host");
+  assert.ok(!lines.some((line) => line.startsWith("kleidi_key_last_good_probe")));
+  await has(metrics, ['kleidi_key_ready{key="kek",provider="local",use="active"} 0']);
+});
+
+test("not ready is 0", async () => {
+  await has(new Metrics({ ...OPTIONS, ready: () => false }), ["kleidi_ready 0"]);
+  await has(new Metrics(OPTIONS), ["kleidi_ready 1"]);
+});
+
+test("a credential's end is known when it was told", async () => {
+  const metrics = new Metrics(OPTIONS);
+  assert.ok(!(await scraped(metrics)).some((line) => line.startsWith("kleidi_credential_expiry")));
+  metrics.credential({ provider: "local", event: "login", expires: 1_800_000_000_000 });
+  metrics.credential({ provider: "local", event: "failed" });
+  await has(metrics, [
+    'kleidi_credential_expiry_timestamp_seconds{provider="local"} 1800000000',
+    'kleidi_credential_events_total{provider="local",event="login"} 1',
+    'kleidi_credential_events_total{provider="local",event="failed"} 1',
+  ]);
+});
+
+test("the audit log is asked at each scrape, and says nothing where there is none", async () => {
+  assert.ok(!(await scraped(new Metrics(OPTIONS))).some((line) => line.startsWith("kleidi_audit_lag")));
+  let sample: AuditSample = { lagLines: 1, lagBytes: 100, failures: 1 };
+  const metrics = new Metrics({ ...OPTIONS, audit: () => sample });
+  await scraped(metrics);
+  sample = { lagLines: 2, lagBytes: 200, failures: 5 };
+  await has(metrics, [
+    "kleidi_audit_lag_lines 2",
+    "kleidi_audit_lag_bytes 200",
+    "kleidi_audit_failures_total 5",
+  ]);
+});
+
+test("the registry has the metrics of the table, and Node's own", async () => {
+  const names = new Metrics(OPTIONS).registry.getMetricsAsArray().map(({ name }) => name);
+  assert.deepEqual(names.filter((name) => name.startsWith("kleidi_")).sort(), Object.keys(METRICS).sort());
+  assert.ok(names.includes("nodejs_eventloop_lag_p99_seconds"));
+});
+
+test("each name ends as its type and unit are written in Prometheus", () => {
+  for (const [name, { type, labels }] of Object.entries(METRICS)) {
+    assert.equal(name.endsWith("_total"), type === "counter", name);
+    if (type === "histogram") assert.match(name, /_seconds$/);
+    if (name.endsWith("_info")) assert.ok(labels.length > 0, name);
+  }
+  assert.deepEqual(
+    BUCKETS,
+    BUCKETS.toSorted((a, b) => a - b),
   );
 });

@@ -1,8 +1,21 @@
 /**
  * What is counted, for Prometheus. Labels are names of the configuration or words of a fixed list, so that their number is
- * bounded; what a guest or a caller says is never one.
+ * bounded; what a guest or a caller says is never one. Series are there from the start: the first denial is an increase, too.
  */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import { ERRORS, type ErrorCode } from "../error.ts";
+import {
+  BUCKETS,
+  type CounterName,
+  CREDENTIAL_EVENTS,
+  type GaugeName,
+  type HistogramName,
+  type LabelsOf,
+  METRICS,
+  PROBE_RESULTS,
+  PROVIDER_STATES,
+  VERDICTS,
+} from "./metric-table.ts";
 
 /** What the sandbox says of a provider; read at each scrape. */
 export interface ProviderSample {
@@ -14,98 +27,231 @@ export interface ProviderSample {
   readonly waiting: number;
 }
 
-export const PROVIDER_STATES = ["starting", "ready", "quarantined", "stopped"] as const;
+/** What is known of a key; read at each scrape. */
+export interface KeySample {
+  readonly name: string;
+  readonly provider: string;
+  readonly use: string;
+  readonly ready: boolean;
+  /** Absent until it was learnt. */
+  readonly keyIdSha256?: string | undefined;
+  /** Milliseconds since its last good probe; absent where there was none. */
+  readonly goodAgeMs?: number | undefined;
+}
 
-/** From a tenth of a millisecond to the API server's own deadline of 3 s. */
-const SECONDS = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
+/** What an audit log says of itself; read at each scrape. */
+export interface AuditSample {
+  readonly lagLines: number;
+  readonly lagBytes: number;
+  /** Since the start. */
+  readonly failures: number;
+}
+
+/** What becomes of a provider's credential, as the capability net tells it. */
+export interface CredentialSample {
+  readonly provider: string;
+  readonly event: (typeof CREDENTIAL_EVENTS)[number];
+  /** In milliseconds of Date.now(). */
+  readonly expires?: number | undefined;
+}
+
+export interface MetricsOptions {
+  readonly version: string;
+  readonly intervalMs: number;
+  readonly providers: readonly {
+    readonly name: string;
+    readonly sha256: string;
+    readonly inFlightLimit: number;
+    readonly waitingLimit: number;
+    /** Has a credential, whose events are counted. */
+    readonly credential: boolean;
+  }[];
+  /** Capabilities that a provider can ask the host for. */
+  readonly capabilities: readonly string[];
+  readonly keys: readonly string[];
+  readonly ready: () => boolean;
+  readonly providerSamples: () => readonly ProviderSample[];
+  readonly keySamples: () => readonly KeySample[];
+  readonly audit?: (() => AuditSample) | undefined;
+}
+
+const RPCS = ["Status", "Encrypt", "Decrypt"] as const;
+const UNKNOWN = "unknown";
 
 export class Metrics {
   readonly registry = new Registry();
-  readonly #rpcs: Counter<"rpc" | "code">;
-  readonly #durations: Histogram<"rpc">;
-  readonly #hostCalls: Counter<"provider" | "capability" | "verdict">;
+  readonly #options: MetricsOptions;
+  readonly #capabilities: ReadonlySet<string>;
+  readonly #rpcs = this.#counter("kleidi_rpcs_total");
+  readonly #durations = this.#histogram("kleidi_rpc_duration_seconds");
+  readonly #overheads = this.#histogram("kleidi_rpc_overhead_seconds");
+  readonly #hostCalls = this.#counter("kleidi_host_calls_total");
+  readonly #hostCallDurations = this.#histogram("kleidi_host_call_duration_seconds");
+  readonly #probes = this.#counter("kleidi_key_probes_total");
+  readonly #versions = this.#counter("kleidi_key_version_changes_total");
+  readonly #credentials = this.#counter("kleidi_credential_events_total");
+  readonly #expiries = this.#gauge("kleidi_credential_expiry_timestamp_seconds");
 
-  constructor(version: string, providers: () => readonly ProviderSample[]) {
-    const registers = [this.registry];
+  constructor(options: MetricsOptions) {
+    this.#options = options;
+    this.#capabilities = new Set(options.capabilities);
     collectDefaultMetrics({ register: this.registry });
-    new Gauge({
-      name: "kleidi_build_info",
-      help: "1, with the version of kleidi.",
-      labelNames: ["version"],
-      registers,
-    }).set({ version }, 1);
-    this.#rpcs = new Counter({
-      name: "kleidi_rpcs_total",
-      help: "RPCs of the API server, by the error code of docs/errors.md; ok where there was none.",
-      labelNames: ["rpc", "code"],
-      registers,
-    });
-    this.#durations = new Histogram({
-      name: "kleidi_rpc_duration_seconds",
-      help: "From the request to the answer.",
-      labelNames: ["rpc"],
-      buckets: SECONDS,
-      registers,
-    });
-    this.#hostCalls = new Counter({
-      name: "kleidi_host_calls_total",
-      help: "What providers asked of the host: allowed, denied, or refused for a budget or a bad request.",
-      labelNames: ["provider", "capability", "verdict"],
-      registers,
-    });
-    ofProviders(this.registry, providers);
+    // Gauges whose names end as counters' do; the same numbers are there by type.
+    for (const what of ["handles", "requests", "resources"])
+      this.registry.removeSingleMetric(`nodejs_active_${what}_total`);
+    this.#fixed();
+    this.#ofProviders();
+    this.#ofKeys();
+    this.#ofAudit();
   }
 
-  rpc(rpc: string, code: string, ms: number): void {
+  /** @param waitedMs of these, how long its provider waited for something outside of the host */
+  rpc(rpc: (typeof RPCS)[number], code: ErrorCode | "ok", ms: number, waitedMs: number): void {
     this.#rpcs.inc({ rpc, code });
     this.#durations.observe({ rpc }, ms / 1000);
+    this.#overheads.observe({ rpc }, Math.max(0, ms - waitedMs) / 1000);
   }
 
-  /** @param capability of the fixed list of host-call.ts, or "unknown" */
-  hostCall(provider: string, capability: string, verdict: string): void {
-    this.#hostCalls.inc({ provider, capability, verdict });
+  hostCall(provider: string, capability: string, verdict: (typeof VERDICTS)[number]): void {
+    this.#hostCalls.inc({ provider, capability: this.#known(capability), verdict });
   }
-}
 
-function ofProviders(registry: Registry, providers: () => readonly ProviderSample[]): void {
-  const gauge = (name: string, help: string, value: (sample: ProviderSample) => number) =>
-    new Gauge({
-      name,
-      help,
-      labelNames: ["provider"],
-      registers: [registry],
-      collect() {
-        for (const sample of providers()) this.set({ provider: sample.name }, value(sample));
-      },
+  /** Of an allowed one, when it is done. */
+  hostCallDone(provider: string, capability: string, ms: number): void {
+    this.#hostCallDurations.observe({ provider, capability: this.#known(capability) }, ms / 1000);
+  }
+
+  probe(key: string, result: (typeof PROBE_RESULTS)[number]): void {
+    this.#probes.inc({ key, result });
+  }
+
+  versionChanged(key: string): void {
+    this.#versions.inc({ key });
+  }
+
+  credential({ provider, event, expires }: CredentialSample): void {
+    this.#credentials.inc({ provider, event });
+    if (expires !== undefined) this.#expiries.set({ provider }, expires / 1000);
+  }
+
+  #known(capability: string): string {
+    return this.#capabilities.has(capability) ? capability : UNKNOWN;
+  }
+
+  /** What does not change, and every series that can be counted later. */
+  #fixed(): void {
+    const { version, intervalMs, providers, capabilities, keys } = this.#options;
+    this.#gauge("kleidi_build_info").set({ version }, 1);
+    this.#gauge("kleidi_probe_interval_seconds").set(intervalMs / 1000);
+    const info = this.#gauge("kleidi_provider_info");
+    const inFlight = this.#gauge("kleidi_provider_calls_in_flight_limit");
+    const waiting = this.#gauge("kleidi_provider_calls_waiting_limit");
+    const codes = Object.entries(ERRORS).flatMap(([code, row]) => ("grpc" in row ? [code] : []));
+    for (const rpc of RPCS) for (const code of ["ok", ...codes]) this.#rpcs.inc({ rpc, code }, 0);
+    for (const { name: provider, sha256, inFlightLimit, waitingLimit, credential } of providers) {
+      info.set({ provider, sha256 }, 1);
+      inFlight.set({ provider }, inFlightLimit);
+      waiting.set({ provider }, waitingLimit);
+      for (const capability of [...capabilities, UNKNOWN])
+        for (const verdict of VERDICTS) this.#hostCalls.inc({ provider, capability, verdict }, 0);
+      if (credential) for (const event of CREDENTIAL_EVENTS) this.#credentials.inc({ provider, event }, 0);
+    }
+    for (const key of keys) {
+      this.#versions.inc({ key }, 0);
+      for (const result of PROBE_RESULTS) this.#probes.inc({ key, result }, 0);
+    }
+  }
+
+  #ofProviders(): void {
+    const { providerSamples } = this.#options;
+    const gauge = (
+      name: "kleidi_provider_processes" | "kleidi_provider_calls_in_flight" | "kleidi_provider_calls_waiting",
+      value: (sample: ProviderSample) => number,
+    ) =>
+      this.#gauge(name, (self) => {
+        for (const sample of providerSamples()) self.set({ provider: sample.name }, value(sample));
+      });
+    gauge("kleidi_provider_processes", ({ processes }) => processes);
+    gauge("kleidi_provider_calls_in_flight", ({ inFlight }) => inFlight);
+    gauge("kleidi_provider_calls_waiting", ({ waiting }) => waiting);
+    this.#gauge("kleidi_provider_state", (self) => {
+      for (const { name: provider, state: is } of providerSamples())
+        for (const state of PROVIDER_STATES) self.set({ provider, state }, state === is ? 1 : 0);
     });
-  new Gauge({
-    name: "kleidi_provider_state",
-    help: "1 for the state that the provider is in, 0 for the others.",
-    labelNames: ["provider", "state"],
-    registers: [registry],
-    collect() {
-      for (const sample of providers()) {
-        for (const state of PROVIDER_STATES) {
-          this.set({ provider: sample.name, state }, sample.state === state ? 1 : 0);
-        }
-      }
-    },
-  });
-  gauge(
-    "kleidi_provider_processes",
-    "Processes of the provider that are loaded; 2 when all is well.",
-    ({ processes }) => processes,
-  );
-  gauge("kleidi_provider_calls_in_flight", "Calls in the provider's process.", ({ inFlight }) => inFlight);
-  gauge("kleidi_provider_calls_waiting", "Calls that wait for their turn.", ({ waiting }) => waiting);
-  new Counter({
-    name: "kleidi_provider_process_ends_total",
-    help: "Processes of the provider that ended and were not asked to.",
-    labelNames: ["provider"],
-    registers: [registry],
-    collect() {
-      this.reset();
-      for (const { name, ends } of providers()) this.inc({ provider: name }, ends);
-    },
-  });
+    this.#counter("kleidi_provider_process_ends_total", (self) => {
+      self.reset();
+      for (const { name, ends } of providerSamples()) self.inc({ provider: name }, ends);
+    });
+  }
+
+  #ofKeys(): void {
+    const { ready, keySamples } = this.#options;
+    this.#gauge("kleidi_ready", (self) => self.set(ready() ? 1 : 0));
+    this.#gauge("kleidi_key_ready", (self) => {
+      for (const { name: key, provider, use, ready } of keySamples())
+        self.set({ key, provider, use }, ready ? 1 : 0);
+    });
+    this.#gauge("kleidi_key_info", (self) => {
+      // A version that is gone is gone: what was there before would add up.
+      self.reset();
+      for (const { name: key, provider, use, keyIdSha256 } of keySamples())
+        if (keyIdSha256 !== undefined) self.set({ key, provider, use, key_id_sha256: keyIdSha256 }, 1);
+    });
+    this.#gauge("kleidi_key_last_good_probe_timestamp_seconds", (self) => {
+      for (const { name: key, goodAgeMs } of keySamples())
+        if (goodAgeMs !== undefined) self.set({ key }, (Date.now() - goodAgeMs) / 1000);
+    });
+    this.#gauge("kleidi_status_age_seconds", (self) => {
+      const active = keySamples().find(({ use }) => use === "active");
+      self.set((active?.goodAgeMs ?? performance.now()) / 1000);
+    });
+  }
+
+  #ofAudit(): void {
+    const { audit } = this.#options;
+    const gauge = (
+      name: "kleidi_audit_lag_lines" | "kleidi_audit_lag_bytes",
+      field: "lagLines" | "lagBytes",
+    ) => {
+      const made = this.#gauge(name, (self) => audit && self.set(audit()[field]));
+      if (audit === undefined) made.remove();
+    };
+    gauge("kleidi_audit_lag_lines", "lagLines");
+    gauge("kleidi_audit_lag_bytes", "lagBytes");
+    this.#counter("kleidi_audit_failures_total", (self) => {
+      self.reset();
+      if (audit !== undefined) self.inc(audit().failures);
+    });
+  }
+
+  #counter<Name extends CounterName>(name: Name, collect?: (self: Counter<LabelsOf<Name>>) => void) {
+    return new Counter<LabelsOf<Name>>({
+      ...this.#row<Name>(name),
+      ...(collect && {
+        collect() {
+          collect(this);
+        },
+      }),
+    });
+  }
+
+  #gauge<Name extends GaugeName>(name: Name, collect?: (self: Gauge<LabelsOf<Name>>) => void) {
+    return new Gauge<LabelsOf<Name>>({
+      ...this.#row<Name>(name),
+      ...(collect && {
+        collect() {
+          collect(this);
+        },
+      }),
+    });
+  }
+
+  #histogram<Name extends HistogramName>(name: Name) {
+    return new Histogram<LabelsOf<Name>>({ ...this.#row<Name>(name), buckets: BUCKETS });
+  }
+
+  #row<Name extends CounterName | GaugeName | HistogramName>(name: Name) {
+    const { help, labels } = METRICS[name];
+    return { name, help, labelNames: [...labels] as LabelsOf<Name>[], registers: [this.registry] };
+  }
 }

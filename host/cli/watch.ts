@@ -1,0 +1,110 @@
+/** What a serving host counts and records of itself, and where it learns it from: the hooks of assembly, prober and server. */
+import type { Decision } from "../broker/gate.ts";
+import type { Config } from "../config/config.ts";
+import type { RpcOutcome } from "../grpc/server.ts";
+import { CAPABILITIES, type Gate } from "../host-call.ts";
+import type { KeyChange, ProberOptions } from "../kms/prober.ts";
+import { keyIdHash } from "../telemetry/log.ts";
+import type { KeySample, Metrics, ProviderSample } from "../telemetry/metrics.ts";
+import { RpcClock } from "../telemetry/overhead.ts";
+import { Recorder } from "../telemetry/recorder.ts";
+import type { AssembleOptions, Host } from "./assemble.ts";
+
+/** What waits for something that is not the host: the time is the backend's. */
+const BACKENDS: ReadonlySet<string> = new Set<keyof typeof CAPABILITIES>(["net", "tpm"]);
+
+export interface Watch {
+  readonly metrics: Metrics;
+  readonly recorder: Recorder;
+  readonly assembly: AssembleOptions;
+  readonly onProbe: NonNullable<ProberOptions["onProbe"]>;
+  onChange(change: KeyChange): void;
+  around<T>(rpc: () => T): T;
+  onRpc(outcome: RpcOutcome): void;
+}
+
+export interface Watched {
+  readonly host: () => Host;
+  /** Why the host is not ready; undefined: it is. */
+  readonly unready: () => string | undefined;
+}
+
+/** Prometheus' client is loaded only where it is configured: it is 10 MB of the process. */
+export async function startWatch(config: Config, version: string, watched: Watched): Promise<Watch> {
+  const { Metrics } = await import("../telemetry/metrics.ts");
+  const recorder = new Recorder();
+  const clock = new RpcClock();
+  const versions = new Map<string, string>();
+  const metrics = new Metrics({
+    version,
+    intervalMs: config.status.intervalMs,
+    providers: config.providers.map(({ name, sha256, limits, grants }) => ({
+      name,
+      sha256,
+      inFlightLimit: limits.concurrentCalls,
+      waitingLimit: limits.queue,
+      credential: grants.net?.credential !== undefined,
+    })),
+    // crypto is computed in the provider's process.
+    capabilities: Object.keys(CAPABILITIES).filter((name) => name !== "crypto"),
+    keys: config.keys.map(({ name }) => name),
+    ready: () => watched.unready() === undefined,
+    providerSamples: () => providerSamples(watched.host()),
+    keySamples: () => keySamples(watched.host(), recorder),
+  });
+  return {
+    metrics,
+    recorder,
+    assembly: {
+      onHostCall(decision) {
+        metrics.hostCall(decision.call.provider, decision.call.capability, decision.verdict);
+        recorder.hostCall(noteOf(decision));
+      },
+      onPerformed: ({ call }, { ms }) => metrics.hostCallDone(call.provider, call.capability, ms),
+      onQuarantine: (provider, { reason }) =>
+        recorder.changed(`provider ${provider}`, false, `it is in quarantine, ${reason}`),
+      aroundGate: (gate) => timed(gate, clock),
+    },
+    onProbe(key, result) {
+      metrics.probe(key.name, result);
+      recorder.probe(key.name, result);
+    },
+    onChange({ key, keyId, failure }) {
+      const what = `key ${key.name}`;
+      if (failure !== undefined) return recorder.changed(what, false, `${failure.code}: ${failure.message}`);
+      if (keyId === undefined) return;
+      const before = versions.get(key.name);
+      versions.set(key.name, keyId);
+      const another = before !== undefined && before !== keyId;
+      if (another) metrics.versionChanged(key.name);
+      const how = another ? "it is ready, in another version" : "it is ready";
+      recorder.changed(what, true, `${how}: key_id sha256 ${keyIdHash(keyId)}`);
+    },
+    around: (rpc) => clock.run(rpc),
+    onRpc: ({ rpc, failure, ms }) => metrics.rpc(rpc, failure?.code ?? "ok", ms, clock.waitedMs()),
+  };
+}
+
+function timed(gate: Gate, clock: RpcClock): Gate {
+  return (call) => (BACKENDS.has(call.capability) ? clock.waiting(() => gate(call)) : gate(call));
+}
+
+function noteOf({ call, verdict, why, target }: Decision) {
+  const { provider, rpc, capability, operation } = call;
+  return { provider, rpc, capability, operation, verdict, why, target };
+}
+
+function providerSamples({ supervisors }: Host): ProviderSample[] {
+  return [...supervisors].map(([name, supervisor]) => ({ name, ...supervisor.state() }));
+}
+
+function keySamples({ keyset }: Host, recorder: Recorder): KeySample[] {
+  return keyset.states().map(({ key, current, failure }) => ({
+    name: key.name,
+    provider: key.provider.name,
+    use: key.use,
+    ready: current !== undefined && failure === undefined,
+    keyIdSha256: current && keyIdHash(current.keyId),
+    goodAgeMs: recorder.lastProbe(key.name)?.goodAgeMs,
+  }));
+}

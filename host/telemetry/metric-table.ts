@@ -1,0 +1,189 @@
+/**
+ * Every metric of the host as data: metrics.ts registers them, docs/generate.ts makes docs/metrics.md of them. Names follow the
+ * conventions of Prometheus: base units, and what is counted in the name's end.
+ */
+
+export interface MetricRow {
+  readonly type: "counter" | "gauge" | "histogram";
+  readonly help: string;
+  readonly labels: readonly Label[];
+}
+
+/** What the values of a label can be. No caller and no guest can add one. */
+export const LABELS = {
+  rpc: "Status, Encrypt or Decrypt",
+  code: "ok, or a code of docs/errors.md that an RPC can end with",
+  provider: "a name of `providers` in the configuration",
+  capability: "a capability of docs/ABI.md that reaches the host, or unknown",
+  verdict:
+    "allowed, denied (a question of authority), or refused (a budget is used up, or the request cannot be read)",
+  state: "starting, ready, quarantined or stopped",
+  sha256: "the digest that the configuration pins",
+  key: "a name of `keys` in the configuration, at most 64",
+  use: "active or decrypt",
+  key_id_sha256: "the hash by which the log names a key_id; only those that are current at the scrape",
+  result: "good, failed, or unknown (callers filled the queue, so that the probe found nothing out)",
+  event: "read, login, renewed, refused or failed",
+  version: "the version of kleidí that runs",
+} as const;
+export type Label = keyof typeof LABELS;
+
+/** Seconds, from what a Status takes to the host's own deadline of 2.4 s. */
+export const BUCKETS = [
+  0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25,
+  0.5, 1, 2.5,
+];
+
+export const METRICS = {
+  kleidi_build_info: { type: "gauge", help: "1, with the version of kleidi.", labels: ["version"] },
+  kleidi_ready: {
+    type: "gauge",
+    help: "1 where Status and /readyz are good at the scrape, else 0.",
+    labels: [],
+  },
+
+  kleidi_rpcs_total: {
+    type: "counter",
+    help: "RPCs of the API server, by the error code of docs/errors.md; ok where there was none.",
+    labels: ["rpc", "code"],
+  },
+  kleidi_rpc_duration_seconds: {
+    type: "histogram",
+    help: "RPCs, from the request to the answer.",
+    labels: ["rpc"],
+  },
+  kleidi_rpc_overhead_seconds: {
+    type: "histogram",
+    help: "RPCs, without the time in which a provider waited for its TPM or its KMS: what the host, the sandbox and the guest take, time in the queue counted. An Encrypt is two calls of the guest.",
+    labels: ["rpc"],
+  },
+
+  kleidi_host_calls_total: {
+    type: "counter",
+    help: "What providers asked of the host. kleidi:crypto is not in it: it is computed beside the guest.",
+    labels: ["provider", "capability", "verdict"],
+  },
+  kleidi_host_call_duration_seconds: {
+    type: "histogram",
+    help: "Allowed host calls, from the decision to the answer.",
+    labels: ["provider", "capability"],
+  },
+
+  kleidi_provider_info: {
+    type: "gauge",
+    help: "1, with the digest of the provider's module.",
+    labels: ["provider", "sha256"],
+  },
+  kleidi_provider_state: {
+    type: "gauge",
+    help: "1 for the state that the provider is in, 0 for the others.",
+    labels: ["provider", "state"],
+  },
+  kleidi_provider_processes: {
+    type: "gauge",
+    help: "Processes of the provider that are loaded and have an instance ready; 2 when all is well, one of them stands by. Instances are made ahead in the process, which does not tell how many.",
+    labels: ["provider"],
+  },
+  kleidi_provider_process_ends_total: {
+    type: "counter",
+    help: "Processes of the provider that ended and were not asked to.",
+    labels: ["provider"],
+  },
+  kleidi_provider_calls_in_flight: {
+    type: "gauge",
+    help: "Calls in the provider's process.",
+    labels: ["provider"],
+  },
+  kleidi_provider_calls_in_flight_limit: {
+    type: "gauge",
+    help: "At most so many: limits.concurrentCalls.",
+    labels: ["provider"],
+  },
+  kleidi_provider_calls_waiting: {
+    type: "gauge",
+    help: "Calls that wait for their turn.",
+    labels: ["provider"],
+  },
+  kleidi_provider_calls_waiting_limit: {
+    type: "gauge",
+    help: "At most so many: limits.queue. One more is refused as overloaded.",
+    labels: ["provider"],
+  },
+
+  kleidi_key_ready: {
+    type: "gauge",
+    help: "1 where the key's last probe was good, else 0.",
+    labels: ["key", "provider", "use"],
+  },
+  kleidi_key_info: {
+    type: "gauge",
+    help: "1, with the hash of the key's current key_id: it is the same on every node, and changes with the key's version.",
+    labels: ["key", "provider", "use", "key_id_sha256"],
+  },
+  kleidi_key_version_changes_total: {
+    type: "counter",
+    help: "Times that a key came to another version than it had since the start.",
+    labels: ["key"],
+  },
+  kleidi_key_probes_total: {
+    type: "counter",
+    help: "Probes of the key in the background; one of the active key encrypts and decrypts.",
+    labels: ["key", "result"],
+  },
+  kleidi_key_last_good_probe_timestamp_seconds: {
+    type: "gauge",
+    help: "When the key's last good probe ended; not there before the first.",
+    labels: ["key"],
+  },
+  kleidi_status_age_seconds: {
+    type: "gauge",
+    help: "How old what Status says is: since the active key's last good probe, or since the start where there was none.",
+    labels: [],
+  },
+  kleidi_probe_interval_seconds: {
+    type: "gauge",
+    help: "status.interval: how often a key that is well is probed. Status fails six of them after the last probe.",
+    labels: [],
+  },
+
+  kleidi_credential_expiry_timestamp_seconds: {
+    type: "gauge",
+    help: "When the credential of the provider's grant of kleidi:net ends; not there where nothing is known of it.",
+    labels: ["provider"],
+  },
+  kleidi_credential_events_total: {
+    type: "counter",
+    help: "What became of the provider's credential.",
+    labels: ["provider", "event"],
+  },
+
+  kleidi_audit_lag_lines: {
+    type: "gauge",
+    help: "Records of the audit log that are not written yet; not there without an audit log.",
+    labels: [],
+  },
+  kleidi_audit_lag_bytes: {
+    type: "gauge",
+    help: "Their size; not there without an audit log.",
+    labels: [],
+  },
+  kleidi_audit_failures_total: {
+    type: "counter",
+    help: "Writes of the audit log that failed.",
+    labels: [],
+  },
+} as const satisfies Record<string, MetricRow>;
+
+export type MetricName = keyof typeof METRICS;
+export type LabelsOf<Name extends MetricName> = (typeof METRICS)[Name]["labels"][number];
+type OfType<Type> = {
+  [Name in MetricName]: (typeof METRICS)[Name]["type"] extends Type ? Name : never;
+}[MetricName];
+export type CounterName = OfType<"counter">;
+export type GaugeName = OfType<"gauge">;
+export type HistogramName = OfType<"histogram">;
+
+export const VERDICTS = ["allowed", "denied", "refused"] as const;
+export const PROVIDER_STATES = ["starting", "ready", "quarantined", "stopped"] as const;
+export const PROBE_RESULTS = ["good", "failed", "unknown"] as const;
+export const CREDENTIAL_EVENTS = ["read", "login", "renewed", "refused", "failed"] as const;

@@ -1,0 +1,79 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { RpcClock } from "./overhead.ts";
+
+/** Something outside that answers when it is told to. */
+function backend() {
+  const { promise, resolve } = Promise.withResolvers<string>();
+  return { work: () => promise, answer: () => resolve("done") };
+}
+
+/** Until the clock has gone on. */
+async function pass(ms: number): Promise<void> {
+  for (const end = performance.now() + ms; performance.now() < end; )
+    await new Promise((go) => setImmediate(go));
+}
+
+test("what an RPC waited for is its own, and not another one's", async () => {
+  const clock = new RpcClock();
+  const slow = backend();
+  const [waited, other] = await Promise.all([
+    clock.run(async () => {
+      const waiting = clock.waiting(slow.work);
+      await pass(20);
+      slow.answer();
+      assert.equal(await waiting, "done");
+      return clock.waitedMs();
+    }),
+    clock.run(async () => {
+      await pass(30);
+      return clock.waitedMs();
+    }),
+  ]);
+  assert.ok(waited >= 20, `${waited} ms`);
+  assert.equal(other, 0);
+});
+
+test("time in which an RPC waits twice counts once", async () => {
+  const clock = new RpcClock();
+  await clock.run(async () => {
+    const begun = performance.now();
+    const [one, two] = [backend(), backend()];
+    const waits = [clock.waiting(one.work), clock.waiting(two.work)];
+    await pass(20);
+    one.answer();
+    two.answer();
+    await Promise.all(waits);
+    assert.ok(clock.waitedMs() >= 20 && clock.waitedMs() <= performance.now() - begun);
+  });
+});
+
+test("a wait that goes on when the RPC ends counts until then", async () => {
+  const clock = new RpcClock();
+  const stuck = backend();
+  await clock.run(async () => {
+    void clock.waiting(stuck.work);
+    await pass(10);
+    assert.ok(clock.waitedMs() >= 10);
+  });
+  stuck.answer();
+});
+
+test("a wait that fails ends, and fails", async () => {
+  const clock = new RpcClock();
+  await clock.run(async () => {
+    await assert.rejects(
+      clock.waiting(() => Promise.reject(new Error("gone"))),
+      /gone/,
+    );
+    const waited = clock.waitedMs();
+    await pass(5);
+    assert.equal(clock.waitedMs(), waited);
+  });
+});
+
+test("what no RPC waits for is nobody's", async () => {
+  const clock = new RpcClock();
+  assert.equal(await clock.waiting(async () => 7), 7);
+  assert.equal(clock.waitedMs(), 0);
+});

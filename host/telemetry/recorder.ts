@@ -1,0 +1,163 @@
+/**
+ * What happened in this host since its start, for the admin page: what providers reached, what they were denied, how keys came and
+ * went. Its memory is bounded, whatever happens and however often; texts of guests are cut, and cleaned of what is not printable.
+ */
+
+export interface HostCallNote {
+  readonly provider: string;
+  readonly rpc: string;
+  readonly capability: string;
+  readonly operation: string;
+  readonly verdict: "allowed" | "denied" | "refused";
+  readonly why: string;
+  readonly target?: string | undefined;
+}
+
+/** One operation of a provider. */
+export interface Reached {
+  readonly capability: string;
+  readonly operation: string;
+  readonly allowed: number;
+  readonly denied: number;
+  readonly refused: number;
+  /** The last different ones, the latest first. */
+  readonly targets: readonly string[];
+}
+
+export interface Denial {
+  /** Milliseconds since the epoch. */
+  readonly at: number;
+  readonly provider: string;
+  readonly rpc: string;
+  readonly what: string;
+  readonly why: string;
+}
+
+/** A key, or a provider, is in another state than before. */
+export interface Change {
+  readonly at: number;
+  readonly what: string;
+  readonly good: boolean;
+  readonly detail: string;
+}
+
+export interface ProbeNote {
+  readonly at: number;
+  readonly result: "good" | "failed" | "unknown";
+  /** Milliseconds since the last good one, at the time of asking. */
+  readonly goodAgeMs?: number;
+}
+
+export const BOUNDS = {
+  denials: 50,
+  changes: 50,
+  operations: 32,
+  targets: 5,
+  text: 160,
+  names: 128,
+} as const;
+const OTHER = "other";
+
+interface Counts {
+  allowed: number;
+  denied: number;
+  refused: number;
+  /** In the order of their last use. */
+  readonly targets: Set<string>;
+}
+
+export class Recorder {
+  readonly #reached = new Map<string, Map<string, Counts>>();
+  readonly #denials: Denial[] = [];
+  readonly #changes: Change[] = [];
+  readonly #probes = new Map<
+    string,
+    { at: number; result: ProbeNote["result"]; goodAt?: number | undefined }
+  >();
+
+  hostCall({ provider, rpc, capability, operation, verdict, why, target }: HostCallNote): void {
+    const counts = this.#counts(provider, `${capability} ${operation}`);
+    if (counts !== undefined) {
+      counts[verdict] += 1;
+      if (target !== undefined) remember(counts.targets, target);
+    }
+    if (verdict !== "denied") return;
+    const what = clean(`${capability} ${operation}`);
+    push(this.#denials, BOUNDS.denials, { at: Date.now(), provider, rpc, what, why: clean(why) });
+  }
+
+  changed(what: string, good: boolean, detail: string): void {
+    push(this.#changes, BOUNDS.changes, { at: Date.now(), what: clean(what), good, detail: clean(detail) });
+  }
+
+  probe(key: string, result: ProbeNote["result"]): void {
+    const before = this.#probes.get(key);
+    if (before === undefined && this.#probes.size >= BOUNDS.names) return;
+    const goodAt = result === "good" ? performance.now() : before?.goodAt;
+    this.#probes.set(key, { at: Date.now(), result, goodAt });
+  }
+
+  reached(provider: string): Reached[] {
+    return [...(this.#reached.get(provider) ?? [])].map(([name, { targets, ...counts }]) => {
+      const [capability = OTHER, operation = ""] = name.split(" ");
+      return { capability, operation, ...counts, targets: [...targets].reverse() };
+    });
+  }
+
+  /** The latest first. */
+  denials(): Denial[] {
+    return this.#denials.toReversed();
+  }
+
+  /** The latest first. */
+  changes(): Change[] {
+    return this.#changes.toReversed();
+  }
+
+  lastProbe(key: string): ProbeNote | undefined {
+    const probe = this.#probes.get(key);
+    if (probe === undefined) return undefined;
+    const { at, result, goodAt } = probe;
+    return { at, result, ...(goodAt === undefined ? {} : { goodAgeMs: performance.now() - goodAt }) };
+  }
+
+  /** Operations are those of a fixed list, and providers those of the configuration: the bounds are for whoever calls this wrongly. */
+  #counts(provider: string, operation: string): Counts | undefined {
+    let operations = this.#reached.get(provider);
+    if (operations === undefined) {
+      if (this.#reached.size >= BOUNDS.names) return undefined;
+      operations = new Map();
+      this.#reached.set(provider, operations);
+    }
+    let counts = operations.get(operation);
+    if (counts === undefined) {
+      const name = operations.size >= BOUNDS.operations ? OTHER : clean(operation);
+      counts = operations.get(name) ?? { allowed: 0, denied: 0, refused: 0, targets: new Set() };
+      operations.set(name, counts);
+    }
+    return counts;
+  }
+}
+
+function push<T>(ring: T[], limit: number, entry: T): void {
+  if (ring.length >= limit) ring.shift();
+  ring.push(entry);
+}
+
+function remember(targets: Set<string>, text: string): void {
+  const target = clean(text);
+  targets.delete(target);
+  targets.add(target);
+  if (targets.size > BOUNDS.targets) targets.delete(first(targets));
+}
+
+function first(texts: Set<string>): string {
+  for (const text of texts) return text;
+  return "";
+}
+
+/** Cut first: what is long must not cost. Control and format characters could hide a part of the text or turn it around. */
+export function clean(text: string): string {
+  const cut = text.length > BOUNDS.text ? `${text.slice(0, BOUNDS.text)}…` : text;
+  return cut.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, "\ufffd");
+}
