@@ -1,8 +1,11 @@
 /** Debian's packages that tests run for real. `npm test` installs them where it may; nothing is mocked where they are missing. */
 import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs";
+import { join } from "node:path";
 
 /** Everything that any test asks for. */
 export const PACKAGES = [
+  "chromium",
   "gnupg",
   "minisign",
   "openssl",
@@ -12,6 +15,18 @@ export const PACKAGES = [
   "tpm2-tools",
 ] as const;
 export type Package = (typeof PACKAGES)[number];
+
+/** Of these a program is wanted and no more: to install them would start a service. They are unpacked, not installed. */
+export const PROGRAMS = { prometheus: "usr/bin/promtool" } as const;
+
+const UNPACKED = join(import.meta.dirname, "..", "..", ".tmp", "debian");
+
+/** The path of the program; throws with what to do where it is missing. */
+export function programOf(name: keyof typeof PROGRAMS): string {
+  const path = pathOf(name);
+  if (path === undefined) throw new Error(`Cannot run this test: ${remedyOf(name)}`);
+  return path;
+}
 
 /** Throws with what to install where one is missing. */
 export function requireDebian(packages: readonly Package[]): void {
@@ -25,7 +40,8 @@ export function requireDebian(packages: readonly Package[]): void {
  */
 export function installDebian(): string | undefined {
   const missing = () => PACKAGES.filter((name) => !isInstalled(name));
-  if (missing().length === 0) return undefined;
+  const absent = () => (Object.keys(PROGRAMS) as (keyof typeof PROGRAMS)[]).filter((name) => !pathOf(name));
+  if (missing().length + absent().length === 0) return undefined;
   if (process.getuid?.() === 0) {
     const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
     const apt = (...args: string[]) =>
@@ -33,19 +49,49 @@ export function installDebian(): string | undefined {
         env,
         stdio: ["ignore", "ignore", "inherit"],
       });
-    console.log(`Installing ${missing().join(", ")} …`);
+    console.log(`Installing ${[...missing(), ...absent()].join(", ")} …`);
     // The package lists may be old or not there at all.
-    if (install(apt) !== 0) {
+    if (!install(apt)) {
       apt("update");
       install(apt);
     }
   }
   const still = missing();
-  return still.length === 0 ? undefined : remedy(still);
+  if (still.length > 0) return remedy(still);
+  return absent().map(remedyOf)[0];
 
-  function install(apt: (...args: string[]) => { status: number | null }): number | null {
-    return apt("install", "--no-install-recommends", ...missing()).status;
+  function install(apt: (...args: string[]) => { status: number | null }): boolean {
+    const wanted = missing();
+    const installed =
+      wanted.length === 0 || apt("install", "--no-install-recommends", ...wanted).status === 0;
+    return absent().map(unpack).every(Boolean) && installed;
   }
+}
+
+/** Gets the package and unpacks it, beside what is installed. */
+function unpack(name: string): boolean {
+  mkdirSync(UNPACKED, { recursive: true });
+  const folder = mkdtempSync(join(UNPACKED, "new-"));
+  try {
+    if (spawnSync("apt-get", ["-q", "download", name], { cwd: folder, stdio: "ignore" }).status !== 0)
+      return false;
+    const command = `dpkg-deb -x ./*.deb files`;
+    if (spawnSync("sh", ["-c", command], { cwd: folder, stdio: "ignore" }).status !== 0) return false;
+    rmSync(join(UNPACKED, name), { recursive: true, force: true });
+    renameSync(join(folder, "files"), join(UNPACKED, name));
+    return true;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function pathOf(name: keyof typeof PROGRAMS): string | undefined {
+  return [join("/", PROGRAMS[name]), join(UNPACKED, name, PROGRAMS[name])].find((path) => existsSync(path));
+}
+
+function remedyOf(name: keyof typeof PROGRAMS): string {
+  const folder = join(UNPACKED, name);
+  return `Debian's ${PROGRAMS[name]} must be there: apt-get download ${name}, then dpkg-deb -x ${name}_*.deb ${folder}`;
 }
 
 function isInstalled(name: string): boolean {
