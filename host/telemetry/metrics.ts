@@ -147,7 +147,10 @@ export class Metrics {
     const inFlight = this.#gauge("kleidi_provider_calls_in_flight_limit");
     const waiting = this.#gauge("kleidi_provider_calls_waiting_limit");
     const codes = Object.entries(ERRORS).flatMap(([code, row]) => ("grpc" in row ? [code] : []));
-    for (const rpc of RPCS) for (const code of ["ok", ...codes]) this.#rpcs.inc({ rpc, code }, 0);
+    for (const rpc of RPCS) {
+      for (const code of ["ok", ...codes]) this.#rpcs.inc({ rpc, code }, 0);
+      for (const histogram of [this.#durations, this.#overheads]) histogram.zero({ rpc });
+    }
     for (const { name: provider, sha256, inFlightLimit, waitingLimit, credential } of providers) {
       info.set({ provider, sha256 }, 1);
       inFlight.set({ provider }, inFlightLimit);

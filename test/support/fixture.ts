@@ -118,6 +118,10 @@ export class Fixture {
     }
   }
 
+  readConfig(): string {
+    return readFileSync(this.config, "utf8");
+  }
+
   readLog(): string {
     return readFileSync(this.log, "utf8");
   }
