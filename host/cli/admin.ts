@@ -1,28 +1,17 @@
-/** What the admin listener tells of a host: metrics, probes, and the state that `kleidi check` reads. */
+/** What the admin listener tells of a host: metrics, probes, and what it is and did, which `kleidi check` reads and people see. */
 import { request } from "node:http";
-import type { Config } from "../config/config.ts";
+import type { Config, ProviderConfig } from "../config/config.ts";
 import { KleidiError } from "../error.ts";
+import type { KeyState } from "../kms/keyset.ts";
 import type { KmsService } from "../kms/service.ts";
-import type { ProviderState } from "../sandbox/supervisor.ts";
+import { trustLine } from "../sandbox/trust/trust.ts";
 import { type Admin, listenAdmin } from "../telemetry/admin.ts";
 import { keyIdHash } from "../telemetry/log.ts";
+import type { Recorder } from "../telemetry/recorder.ts";
+import type { HostReport, KeyReport, ProviderReport } from "../telemetry/report.ts";
 import type { Host } from "./assemble.ts";
+import { reach } from "./reach.ts";
 import type { Watch } from "./watch.ts";
-
-export interface HostState {
-  readonly providers: Readonly<Record<string, ProviderState>>;
-  readonly keys: readonly KeyStateLine[];
-}
-
-export interface KeyStateLine {
-  readonly name: string;
-  readonly provider: string;
-  readonly use: string;
-  /** Absent until it was learnt. */
-  readonly key_id_sha256?: string;
-  /** Why it is not well. */
-  readonly failure?: string;
-}
 
 /** Why the host is not ready: what Status would fail with. */
 export function unready(service: KmsService): string | undefined {
@@ -37,40 +26,83 @@ export function unready(service: KmsService): string | undefined {
 /** @throws KleidiError admin-refused */
 export async function openAdmin(
   admin: NonNullable<Config["admin"]>,
+  config: Config,
   host: Host,
   service: KmsService,
-  { metrics }: Watch,
+  watch: Watch,
 ): Promise<Admin> {
   return await listenAdmin({
     ...admin,
-    metrics: () => metrics.registry.metrics(),
+    metrics: () => watch.metrics.registry.metrics(),
     unready: () => unready(service),
-    state: () => stateOf(host),
+    state: () => reportOf(config, host, service, watch),
   });
 }
 
-function stateOf({ supervisors, keyset }: Host): HostState {
+function reportOf(config: Config, host: Host, service: KmsService, { recorder, version }: Watch): HostReport {
+  const why = unready(service);
   return {
-    providers: Object.fromEntries([...supervisors].map(([name, each]) => [name, each.state()])),
-    keys: keyset.states().map(({ key, current, failure }) => ({
-      name: key.name,
-      provider: key.provider.name,
-      use: key.use,
-      ...(current === undefined ? {} : { key_id_sha256: keyIdHash(current.keyId) }),
-      ...(failure === undefined ? {} : { failure: failure.message }),
-    })),
+    version,
+    startedAt: performance.timeOrigin,
+    at: Date.now(),
+    ...(why === undefined ? {} : { unready: why }),
+    providers: Object.fromEntries(
+      config.providers.map((provider) => [provider.name, providerReport(provider, host, recorder)]),
+    ),
+    keys: host.keyset.states().map((state) => keyReport(state, recorder)),
+    denials: recorder.denials(),
+    changes: recorder.changes(),
+  };
+}
+
+function providerReport(provider: ProviderConfig, host: Host, recorder: Recorder): ProviderReport {
+  const { name } = provider;
+  const state = host.supervisors.get(name)?.state();
+  const module = host.modules.get(name);
+  if (state === undefined || module === undefined)
+    throw new KleidiError("host-fault", `Cannot find provider "${name}"`);
+  const { manifest, sha256, trusted } = module;
+  return {
+    ...state,
+    module: {
+      name: manifest.name,
+      version: manifest.version,
+      sha256,
+      trust: trustLine(trusted),
+    },
+    // One line for each capability of the manifest, in its order, or one that there is none.
+    reach: reach(provider, manifest).map(({ ok, detail }, i) => {
+      const why = manifest.capabilities[i]?.why;
+      return { ok, detail, ...(why === undefined ? {} : { why }) };
+    }),
+    reached: recorder.reached(name),
+  };
+}
+
+function keyReport({ key, current, failure }: KeyState, recorder: Recorder): KeyReport {
+  const probe = recorder.lastProbe(key.name);
+  return {
+    name: key.name,
+    provider: key.provider.name,
+    use: key.use,
+    ...(current && { key_id_sha256: keyIdHash(current.keyId), version: current.version }),
+    ...(failure && { failure: failure.message, code: failure.code }),
+    ...(probe && { probe }),
   };
 }
 
 const TIMEOUT_MS = 2000;
-const MAX_BYTES = 1 << 20;
+const MAX_BYTES = 8 << 20;
 
 /**
  * Asks a running host for its state.
  * @returns undefined where nobody listens
  * @throws Error where the answer is none of a host
  */
-export async function askState({ host, port }: NonNullable<Config["admin"]>): Promise<HostState | undefined> {
+export async function askState({
+  host,
+  port,
+}: NonNullable<Config["admin"]>): Promise<HostReport | undefined> {
   let text: string;
   try {
     text = await get(host, port, "/state");
@@ -78,9 +110,9 @@ export async function askState({ host, port }: NonNullable<Config["admin"]>): Pr
     if ((error as NodeJS.ErrnoException).code === "ECONNREFUSED") return undefined;
     throw error;
   }
-  const state: Partial<HostState> | null = JSON.parse(text);
+  const state: Partial<HostReport> | null = JSON.parse(text);
   if (typeof state?.providers !== "object" || !Array.isArray(state.keys)) throw new Error("it is no state");
-  return state as HostState;
+  return state as HostReport;
 }
 
 function get(host: string, port: number, path: string): Promise<string> {

@@ -8,7 +8,8 @@ import { checkStatusReply } from "../kms/check-reply.ts";
 import { seal } from "../kms/seal.ts";
 import { trustLine } from "../sandbox/trust/trust.ts";
 import { createLog } from "../telemetry/log.ts";
-import { askState, type HostState } from "./admin.ts";
+import type { HostReport } from "../telemetry/report.ts";
+import { askState } from "./admin.ts";
 import { admitProvider, assemble } from "./assemble.ts";
 import { type Finding, finding, report } from "./output.ts";
 import { reach, surplus } from "./reach.ts";
@@ -65,7 +66,7 @@ async function checkRunning({ admin }: Config): Promise<Finding[]> {
   if (admin === undefined) return [];
   const what = "running host";
   const where = `${admin.host}:${admin.port}`;
-  let state: HostState | undefined;
+  let state: HostReport | undefined;
   try {
     state = await askState(admin);
   } catch (error) {

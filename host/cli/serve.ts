@@ -48,7 +48,7 @@ export async function serveCommand(configPath: string, version: string): Promise
   });
   let admin: Admin | undefined;
   try {
-    if (config.admin && watch) admin = await openAdmin(config.admin, host, service, watch);
+    if (config.admin && watch) admin = await openAdmin(config.admin, config, host, service, watch);
     // Loading and first probes may take seconds; whoever asks for the end does not wait for them.
     const early = await Promise.race([stopped, host.start().then(() => prober.start())]);
     if (early !== undefined) {

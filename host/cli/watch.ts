@@ -14,6 +14,7 @@ import type { AssembleOptions, Host } from "./assemble.ts";
 const BACKENDS: ReadonlySet<string> = new Set<keyof typeof CAPABILITIES>(["net", "tpm"]);
 
 export interface Watch {
+  readonly version: string;
   readonly metrics: Metrics;
   readonly recorder: Recorder;
   readonly assembly: AssembleOptions;
@@ -53,6 +54,7 @@ export async function startWatch(config: Config, version: string, watched: Watch
     keySamples: () => keySamples(watched.host(), recorder),
   });
   return {
+    version,
     metrics,
     recorder,
     assembly: {

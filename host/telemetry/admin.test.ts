@@ -1,15 +1,32 @@
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { request } from "node:http";
 import { type TestContext, test } from "node:test";
 import { type AdminOptions, listenAdmin } from "./admin.ts";
+import { POLICY, STYLE } from "./page-style.ts";
+import type { HostReport } from "./report.ts";
+
+const REPORT: HostReport = {
+  version: "1.2.3",
+  startedAt: 0,
+  at: 1000,
+  providers: {},
+  keys: [],
+  denials: [],
+  changes: [],
+};
+
+const OPTIONS: Omit<AdminOptions, "port"> = {
+  host: "127.0.0.1",
+  metrics: async () => "kleidi_x 1\n",
+  unready: () => undefined,
+  state: () => REPORT,
+};
 
 async function start(t: TestContext, changes: Partial<AdminOptions> = {}) {
   const admin = await listenAdmin({
-    host: "127.0.0.1",
+    ...OPTIONS,
     port: 0,
-    metrics: async () => "kleidi_x 1\n",
-    unready: () => undefined,
-    state: () => ({ providers: {} }),
     ...changes,
   });
   t.after(() => admin.close());
@@ -56,12 +73,12 @@ test("metrics are in Prometheus' text", async (t) => {
 
 test("state is JSON", async (t) => {
   const { status, type, text } = await (await start(t))("/state");
-  assert.deepEqual([status, type, JSON.parse(text)], [200, "application/json", { providers: {} }]);
+  assert.deepEqual([status, type, JSON.parse(text)], [200, "application/json", REPORT]);
 });
 
 test("what is not there is told with what there is", async (t) => {
   const { status, text } = await (await start(t))("/etc/passwd");
-  assert.deepEqual([status, text], [404, "there are /metrics, /livez, /readyz and /state\n"]);
+  assert.deepEqual([status, text], [404, "there are /, /metrics, /livez, /readyz and /state\n"]);
 });
 
 test("a query makes another path of it", async (t) => {
@@ -104,11 +121,31 @@ test("what fails inside is told without its text", async (t) => {
 });
 
 test("a port that is taken is refused with its address", async (t) => {
-  const options = { host: "127.0.0.1", metrics: async () => "", unready: () => undefined, state: () => ({}) };
-  const first = await listenAdmin({ ...options, port: 0 });
+  const first = await listenAdmin({ ...OPTIONS, port: 0 });
   t.after(() => first.close());
-  await assert.rejects(listenAdmin({ ...options, port: first.port }), {
+  await assert.rejects(listenAdmin({ ...OPTIONS, port: first.port }), {
     code: "admin-refused",
     message: `Cannot listen on 127.0.0.1:${first.port} for metrics and probes: the system refuses it (EADDRINUSE)`,
   });
 });
+
+test("the page may use its own style, and nothing else", async (t) => {
+  const { status, type, text } = await (await start(t))("/");
+  assert.deepEqual([status, type], [200, "text/html; charset=utf-8"]);
+  const [, style = ""] = /<style>(.*?)<\/style>/s.exec(text) ?? [];
+  assert.equal(style, STYLE);
+  assert.ok(POLICY.includes(`style-src 'sha256-${createHash("sha256").update(style).digest("base64")}'`));
+  assert.match(POLICY, /^default-src 'none'; /);
+});
+
+for (const path of ["/", "/metrics", "/livez", "/readyz", "/state", "/nothing"]) {
+  test(`${path} has the policy, and is not stored or guessed at`, async (t) => {
+    const admin = await listenAdmin({ ...OPTIONS, port: 0 });
+    t.after(() => admin.close());
+    const { headers } = await fetch(`http://127.0.0.1:${admin.port}${path}`);
+    assert.equal(headers.get("content-security-policy"), POLICY);
+    assert.equal(headers.get("x-content-type-options"), "nosniff");
+    assert.equal(headers.get("cache-control"), "no-store");
+    assert.equal(headers.get("referrer-policy"), "no-referrer");
+  });
+}

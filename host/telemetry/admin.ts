@@ -1,9 +1,12 @@
 /**
- * The admin listener: read-only HTTP for probes, scrapes and `kleidi check`. It tells nothing that is secret, and changes nothing.
+ * The admin listener: read-only HTTP for probes, scrapes, `kleidi check` and people. It tells nothing that is secret, and changes nothing.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { isIP } from "node:net";
 import { KleidiError } from "../error.ts";
+import { page } from "./page.ts";
+import { POLICY } from "./page-style.ts";
+import type { HostReport } from "./report.ts";
 
 export interface AdminOptions {
   readonly host: string;
@@ -13,8 +16,8 @@ export interface AdminOptions {
   readonly metrics: () => Promise<string>;
   /** Why the host is not ready, in a sentence; undefined: it is. */
   readonly unready: () => string | undefined;
-  /** Becomes JSON. */
-  readonly state: () => unknown;
+  /** Becomes JSON, and the page. */
+  readonly state: () => HostReport;
 }
 
 export interface Admin {
@@ -25,6 +28,7 @@ export interface Admin {
 const TEXT = "text/plain; charset=utf-8";
 const PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8";
 const JSON_TYPE = "application/json";
+const HTML_TYPE = "text/html; charset=utf-8";
 
 /** @throws KleidiError admin-refused */
 export async function listenAdmin(options: AdminOptions): Promise<Admin> {
@@ -53,6 +57,9 @@ async function answer(
       "content-type": type,
       "cache-control": "no-store",
       "x-content-type-options": "nosniff",
+      "content-security-policy": POLICY,
+      "cross-origin-resource-policy": "same-origin",
+      "referrer-policy": "no-referrer",
     });
     response.end(request.method === "HEAD" ? undefined : text);
   };
@@ -61,6 +68,7 @@ async function answer(
       return say(405, TEXT, "only GET is answered\n");
     // A web page that has its own name resolve to this address would be let in by the browser.
     if (!isDirect(request.headers.host)) return say(403, TEXT, "ask by address or as localhost\n");
+    if (request.url === "/") return say(200, HTML_TYPE, page(options.state()));
     if (request.url === "/livez") return say(200, TEXT, "ok\n");
     if (request.url === "/readyz") {
       const why = options.unready();
@@ -68,7 +76,7 @@ async function answer(
     }
     if (request.url === "/metrics") return say(200, PROMETHEUS, await options.metrics());
     if (request.url === "/state") return say(200, JSON_TYPE, `${JSON.stringify(options.state())}\n`);
-    return say(404, TEXT, "there are /metrics, /livez, /readyz and /state\n");
+    return say(404, TEXT, "there are /, /metrics, /livez, /readyz and /state\n");
   } catch {
     say(500, TEXT, "this could not be answered\n");
   }

@@ -1,0 +1,188 @@
+/** The admin page: what the report says, for people. One page, no script, nothing from elsewhere. */
+import { Html, html } from "./html.ts";
+import { STYLE } from "./page-style.ts";
+import { BOUNDS, type Reached } from "./recorder.ts";
+import type { HostReport, KeyReport, ModuleReport, ProviderReport } from "./report.ts";
+
+type Mood = "good" | "mild" | "bad";
+
+export function page(report: HostReport): string {
+  const { version, startedAt, at, unready, providers, keys, denials, changes } = report;
+  const body = html`<header><h1>kleidí ${version}</h1>
+<p class="soft">up for ${span(at - startedAt)}, since ${time(startedAt)} · as of ${time(at)}</p></header>
+<main>
+${
+  unready === undefined
+    ? html`<p class="banner good">Ready: Status answers with the active key.</p>`
+    : html`<p class="banner bad">Not ready, the API server will stop writing: ${unready}</p>`
+}
+<h2 id="keys">Keys</h2>
+${keyTable(keys, at)}
+<h2 id="providers">Providers</h2>
+${Object.entries(providers).map(([name, each]) => providerCard(name, each))}
+<h2 id="denials">Last denials</h2>
+${table(
+  `What providers asked for and may not have, the latest first; at most ${BOUNDS.denials}, since the start.`,
+  ["When", "Provider", "In", "Asked for", "Why it was denied"],
+  denials.map((each) => [time(each.at), each.provider, each.rpc, mono(each.what), each.why]),
+  "None.",
+)}
+<h2 id="history">Status history</h2>
+${table(
+  `How keys and providers came and went, the latest first; at most ${BOUNDS.changes}, since the start.`,
+  ["When", "What", "State", "Detail"],
+  changes.map((each) => [
+    time(each.at),
+    each.what,
+    badge(each.good ? "good" : "failed", each.good ? "good" : "bad"),
+    each.detail,
+  ]),
+  "Nothing yet.",
+)}
+</main>
+<footer><p class="soft">The same as JSON: <a href="/state">/state</a>. For Prometheus: <a href="/metrics">/metrics</a>. Probes: <a href="/livez">/livez</a>, <a href="/readyz">/readyz</a>. This page only reads; reload it for what is new.</p></footer>`;
+  return `<!doctype html>\n${
+    html`<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>${unready === undefined ? "ready" : "NOT READY"} · kleidí</title><style>${new Html(STYLE)}</style></head>
+<body>
+${body}
+</body></html>
+`.text
+  }`;
+}
+
+function keyTable(keys: readonly KeyReport[], at: number): Html {
+  return table(
+    "The active key encrypts; the others only decrypt. The hash is that of the log and of kleidi healthcheck.",
+    ["Key", "Use", "Provider", "State", "key_id sha256", "Version", "Last probe"],
+    keys.map(({ name, use, provider, key_id_sha256, version, failure, code, probe }) => [
+      name,
+      use === "active" ? html`<strong>active</strong>` : "decrypt only",
+      provider,
+      failure === undefined
+        ? key_id_sha256 === undefined
+          ? badge("not probed yet", "mild")
+          : badge("ready", "good")
+        : html`${badge("failed", "bad")} <code>${code}</code> ${failure}`,
+      key_id_sha256 === undefined ? "—" : html`<span class="mono whole">${key_id_sha256}</span>`,
+      version === undefined ? "—" : mono(short(version, 40)),
+      probe === undefined ? "—" : html`${probe.result}, ${span(at - probe.at)} ago${lastGood(probe)}`,
+    ]),
+    "None.",
+  );
+}
+
+function lastGood({ result, goodAgeMs }: { result: string; goodAgeMs?: number }): Html | undefined {
+  if (result === "good") return undefined;
+  return goodAgeMs === undefined ? html`; never good` : html`; good ${span(goodAgeMs)} ago`;
+}
+
+const MOODS: Readonly<Record<ProviderReport["state"], Mood>> = {
+  ready: "good",
+  starting: "mild",
+  stopped: "mild",
+  quarantined: "bad",
+};
+
+function providerCard(name: string, provider: ProviderReport): Html {
+  const { state, quarantine, processes, ends, inFlight, waiting, module, reach, reached } = provider;
+  return html`<section class="card" aria-label="provider ${name}"><h3>${name} ${badge(state, MOODS[state])}</h3>
+${
+  quarantine &&
+  html`<p class="banner bad">In quarantine ${
+    quarantine.until === undefined ? "until the host is started again" : html`until ${time(quarantine.until)}`
+  }: ${quarantine.reason}</p>`
+}
+<dl>${module && moduleFacts(module)}
+<dt>Processes</dt><dd>${processes} of 2 loaded, ${ends} ended by themselves</dd>
+<dt>Calls</dt><dd>${inFlight} in flight, ${waiting} waiting</dd></dl>
+<h4>May reach</h4>
+<ul>${reach.map(
+    ({ ok, detail, why }) =>
+      html`<li>${ok ? "" : badge("not granted", "mild")} ${detail}${why === undefined ? "" : html`<br><span class="soft">it says: “${why}”</span>`}</li>`,
+  )}</ul>
+<h4>Has reached</h4>
+${reachedTable(reached)}</section>
+`;
+}
+
+function moduleFacts({ name, version, sha256, trust }: ModuleReport): Html {
+  return html`<dt>Module</dt><dd>${name} ${version}</dd>
+<dt>SHA-256</dt><dd class="mono">${sha256}</dd>
+<dt>Signatures</dt><dd>${trust}</dd>
+`;
+}
+
+function reachedTable(reached: readonly Reached[]): Html {
+  return table(
+    "Host calls since the start, with the last different things that they were for. What crypto computes beside the guest reaches nothing, and is not counted.",
+    ["Operation", "Allowed", "Denied", "Refused", "Last for"],
+    reached.map(({ capability, operation, allowed, denied, refused, targets }) => [
+      mono(`${capability} ${operation}`),
+      count(allowed),
+      denied > 0 ? html`${badge(String(denied), "bad")}` : count(denied),
+      count(refused),
+      targets.length === 0 ? "—" : mono(targets.join(", ")),
+    ]),
+    "Nothing yet.",
+  );
+}
+
+/** A table whose cells say on a narrow screen what their column is; the roles are kept where the layout is no table's. */
+function table(
+  caption: string,
+  head: readonly string[],
+  rows: readonly (readonly (string | Html)[])[],
+  none: string,
+): Html {
+  if (rows.length === 0) return html`<p class="soft">${none}</p>`;
+  const cells = (row: readonly (string | Html)[]) =>
+    row.map((cell, i) =>
+      i === 0
+        ? html`<th scope="row" role="rowheader">${cell}</th>`
+        : html`<td role="cell" data-label="${head[i]}"><span>${cell}</span></td>`,
+    );
+  return html`<table role="table"><caption>${caption}</caption>
+<thead role="rowgroup"><tr role="row">${head.map((title) => html`<th scope="col" role="columnheader">${title}</th>`)}</tr></thead>
+<tbody role="rowgroup">${rows.map((row) => html`<tr role="row">${cells(row)}</tr>\n`)}</tbody></table>
+`;
+}
+
+function badge(text: string, mood: Mood): Html {
+  return html`<span class="badge ${mood}">${text}</span>`;
+}
+
+function mono(text: string): Html {
+  return html`<span class="mono">${text}</span>`;
+}
+
+function count(number: number): Html {
+  return html`<span class="number">${number}</span>`;
+}
+
+function time(at: number): Html {
+  const iso = new Date(at).toISOString();
+  return html`<time class="whole" datetime="${iso}">${`${iso.slice(0, 10)} ${iso.slice(11, 19)} UTC`}</time>`;
+}
+
+function short(text: string, limit: number): string {
+  return text.length > limit ? `${text.slice(0, limit)}…` : text;
+}
+
+/** "3 d 4 h", "5 min 2 s", "7 s". */
+function span(ms: number): string {
+  const seconds = Math.max(0, Math.floor(ms / 1000));
+  const parts = [
+    [Math.floor(seconds / 86_400), "d"],
+    [Math.floor(seconds / 3600) % 24, "h"],
+    [Math.floor(seconds / 60) % 60, "min"],
+    [seconds % 60, "s"],
+  ] as const;
+  const first = parts.findIndex(([value]) => value > 0);
+  if (first === -1) return "0 s";
+  return parts
+    .slice(first, first + 2)
+    .filter(([value]) => value > 0)
+    .map(([value, unit]) => `${value} ${unit}`)
+    .join(" ");
+}
