@@ -5,7 +5,13 @@ import type { RpcOutcome } from "../grpc/server.ts";
 import { CAPABILITIES, type Gate } from "../host-call.ts";
 import type { KeyChange, ProberOptions } from "../kms/prober.ts";
 import { keyIdHash } from "../telemetry/log.ts";
-import type { KeySample, Metrics, ProviderSample } from "../telemetry/metrics.ts";
+import type {
+  AuditSample,
+  CredentialSample,
+  KeySample,
+  Metrics,
+  ProviderSample,
+} from "../telemetry/metrics.ts";
 import { RpcClock } from "../telemetry/overhead.ts";
 import { Recorder } from "../telemetry/recorder.ts";
 import type { AssembleOptions, Host } from "./assemble.ts";
@@ -22,12 +28,16 @@ export interface Watch {
   onChange(change: KeyChange): void;
   around<T>(rpc: () => T): T;
   onRpc(outcome: RpcOutcome): void;
+  /** As the capability net tells it (CredentialEvent in broker/net). */
+  onCredential(event: CredentialSample & { readonly why?: string | undefined }): void;
 }
 
 export interface Watched {
   readonly host: () => Host;
   /** Why the host is not ready; undefined: it is. */
   readonly unready: () => string | undefined;
+  /** Absent: there is no audit log. */
+  readonly audit?: (() => AuditSample) | undefined;
 }
 
 /** Prometheus' client is loaded only where it is configured: it is 10 MB of the process. */
@@ -52,6 +62,7 @@ export async function startWatch(config: Config, version: string, watched: Watch
     ready: () => watched.unready() === undefined,
     providerSamples: () => providerSamples(watched.host()),
     keySamples: () => keySamples(watched.host(), recorder),
+    audit: watched.audit,
   });
   return {
     version,
@@ -83,6 +94,12 @@ export async function startWatch(config: Config, version: string, watched: Watch
       recorder.changed(what, true, `${how}: key_id sha256 ${keyIdHash(keyId)}`);
     },
     around: (rpc) => clock.run(rpc),
+    onCredential(event) {
+      metrics.credential(event);
+      const { provider, event: what, why } = event;
+      const good = what !== "refused" && what !== "failed";
+      recorder.changed(`credential of ${provider}`, good, why === undefined ? what : `${what}: ${why}`);
+    },
     onRpc: ({ rpc, failure, ms }) => metrics.rpc(rpc, failure?.code ?? "ok", ms, clock.waitedMs()),
   };
 }

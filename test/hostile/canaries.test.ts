@@ -10,6 +10,7 @@ import type { ServiceError } from "@grpc/grpc-js";
 import { Grpc } from "../../host/error.ts";
 import { type DecryptInput, KmsClient } from "../../host/grpc/client.ts";
 import { buildGuests } from "../guests/build.ts";
+import { ask, freePort } from "../support/admin.ts";
 import { Fixture, type Key, localConfig, localModule, sha256Of } from "../support/fixture.ts";
 
 const fixture = new Fixture({ keepOutput: true });
@@ -35,10 +36,13 @@ const refusals: { rpc: string; where: number; error: ServiceError }[] = [];
 /** Replies of the honest provider, and Status. */
 const honestReplies: unknown[] = [];
 let lines: Line[] = [];
+/** What the admin listener said after all of it. */
+const told: Record<string, string> = {};
 
 before(async () => {
   for (const text of [...CANARIES, ...LOCALS]) assert.equal(bytes(text).length, 32);
   const { gossip } = await buildGuests();
+  const admin = `127.0.0.1:${await freePort()}`;
   const config = (active: "kek" | "talk") => {
     const keys: Key[] = [
       { name: "kek", provider: "local", use: active === "kek" ? "active" : "decrypt" },
@@ -50,7 +54,7 @@ before(async () => {
       grants: { keystore: { keys: [key] } },
     });
     const providers = { local: provider(localModule, "kek"), gossip: provider(gossip, "talk") };
-    return localConfig(keys, { providers });
+    return localConfig(keys, { providers, admin: { listen: admin } });
   };
   fixture.write(config("kek")).keyInit("kek").keyInit("talk");
   const first = await fixture.serve();
@@ -83,6 +87,7 @@ before(async () => {
     honestReplies.push(await client.status());
   }
   client.close();
+  for (const path of ["/", "/state", "/metrics", "/readyz"]) told[path] = (await ask(admin, path)).text;
   assert.equal(await Fixture.stop(host), 0);
   lines = fixture
     .readLog()
@@ -99,7 +104,7 @@ const said = (value: unknown) =>
       : each,
   );
 
-/** Everything that came out of the host and is not a provider's own channel. What is added to the host (metrics, audit) is added here. */
+/** Everything that came out of the host and is not a provider's own channel. What is added to the host (audit) is added here. */
 function sinks(): Record<string, string> {
   return {
     "errors and metadata of gRPC": refusals
@@ -111,6 +116,7 @@ function sinks(): Record<string, string> {
       .filter(({ guest }) => guest !== true)
       .map(said)
       .join("\n"),
+    ...told,
   };
 }
 

@@ -1,0 +1,111 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { page } from "./page.ts";
+import type { HostReport } from "./report.ts";
+
+const AT = Date.UTC(2026, 10, 25, 9, 0, 0);
+const REPORT: HostReport = {
+  version: "1.2.3",
+  startedAt: AT - (2 * 86_400 + 3 * 3600 + 5) * 1000,
+  at: AT,
+  providers: {
+    vault: {
+      state: "ready",
+      processes: 2,
+      ends: 1,
+      inFlight: 3,
+      waiting: 4,
+      module: { name: "vault", version: "0.9", sha256: "ab".repeat(32), trust: "signed by release" },
+      reach: [{ ok: true, detail: "net request in status, of https://vault.example:8200", why: "to ask it" }],
+      reached: [
+        {
+          capability: "net",
+          operation: "request",
+          allowed: 7,
+          denied: 1,
+          refused: 2,
+          targets: ["GET /v1/a", "GET /v1/b"],
+        },
+      ],
+    },
+  },
+  keys: [
+    {
+      name: "kek",
+      provider: "vault",
+      use: "active",
+      key_id_sha256: "0123456789abcdef",
+      version: "7",
+      probe: { at: AT - 61_000, result: "good", goodAgeMs: 61_000 },
+    },
+  ],
+  denials: [
+    { at: AT - 1000, provider: "vault", rpc: "encrypt", what: "net request", why: "POST /x is not granted" },
+  ],
+  changes: [{ at: AT, what: "key kek", good: true, detail: "it is ready" }],
+};
+
+/** As a reader sees it: each tag is a space. */
+function textOf(report: HostReport): string {
+  const [, body = ""] = /<body>(.*)<\/body>/s.exec(page(report)) ?? [];
+  return body.replace(/<[^>]*>/g, " ").replace(/\s+/g, " ");
+}
+
+test("the page says what the report does", () => {
+  const text = textOf(REPORT);
+  for (const said of [
+    "kleidí 1.2.3",
+    "up for 2 d 3 h, since 2026-11-23 05:59:55 UTC",
+    "as of 2026-11-25 09:00:00 UTC",
+    "Ready: Status answers with the active key.",
+    "kek active vault ready 0123456789abcdef 7 good, 1 min 1 s ago",
+    "vault ready Module vault 0.9 SHA-256 abab",
+    "Signatures signed by release",
+    "2 of 2 loaded, 1 ended by themselves",
+    "3 in flight, 4 waiting",
+    "net request in status, of https://vault.example:8200 it says: “to ask it”",
+    "net request 7 1 2 GET /v1/a, GET /v1/b",
+    "2026-11-25 08:59:59 UTC vault encrypt net request POST /x is not granted",
+    "key kek good it is ready",
+  ])
+    assert.ok(text.includes(said), `"${said}" is in ${text}`);
+});
+
+test("a host that is not ready says so first, in the title and with the reason", () => {
+  const report = { ...REPORT, unready: "Cannot use key kek" };
+  assert.match(page(report), /<title>NOT READY · kleidí<\/title>/);
+  assert.match(textOf(report), /Not ready, the API server will stop writing: Cannot use key kek/);
+});
+
+test("a provider in quarantine says why and until when, or that only a restart ends it", () => {
+  const { vault } = REPORT.providers;
+  assert.ok(vault);
+  const of = (quarantine: { reason: string; until?: number }) =>
+    textOf({ ...REPORT, providers: { vault: { ...vault, state: "quarantined", quarantine } } });
+  assert.match(
+    of({ reason: "it ended", until: AT }),
+    /In quarantine until 2026-11-25 09:00:00 UTC : it ended/,
+  );
+  assert.match(of({ reason: "it was taken over" }), /until the host is started again: it was taken over/);
+});
+
+test("a key that fails says with what, and when it was good", () => {
+  const key = {
+    name: "old",
+    provider: "vault",
+    use: "decrypt",
+    failure: "Cannot reach it",
+    code: "backend-unreachable",
+  };
+  const probe = { at: AT - 5000, result: "failed" } as const;
+  const text = (goodAgeMs?: number) =>
+    textOf({
+      ...REPORT,
+      keys: [{ ...key, probe: { ...probe, ...(goodAgeMs !== undefined && { goodAgeMs }) } }],
+    });
+  assert.match(
+    text(),
+    /old decrypt only vault failed backend-unreachable Cannot reach it — — failed, 5 s ago; never good/,
+  );
+  assert.match(text(65_000), /failed, 5 s ago; good 1 min 5 s ago/);
+});
