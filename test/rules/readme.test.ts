@@ -7,7 +7,7 @@ import { describe, test } from "node:test";
 import { parseConfig } from "../../host/config/parse.ts";
 
 const root = join(import.meta.dirname, "..", "..");
-const DOCUMENTS = ["README.md", "CONTRIBUTING.md", "SECURITY.md", ...globSync("docs/*.md", { cwd: root })];
+const DOCUMENTS = ["README.md", "CONTRIBUTING.md", "SECURITY.md", ...globSync("docs/**/*.md", { cwd: root })];
 /** These end by themselves and change nothing outside .kleidi/; what else the README shows is not run here. */
 const SAFE = / --once\b| --help\b|\bkleidi (check|key list)\b/;
 const TIMEOUT_MS = 120_000;
@@ -76,7 +76,7 @@ function linksOf(text: string): string[] {
 
 /** What stands in backticks and begins with a folder of the checkout. Built modules come and go. */
 function pathsOf(text: string): string[] {
-  return [...text.matchAll(/`((?:host|test|docs|sdk|proto|examples|bench)\/[\w./*-]*)`/g)]
+  return [...text.matchAll(/`((?:host|test|docs|sdk|proto|examples|bench|deploy)\/[\w./*-]*)`/g)]
     .map(([, path]) => path ?? "")
     .filter((path) => !path.endsWith(".wasm"));
 }
