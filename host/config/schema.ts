@@ -299,7 +299,7 @@ const admin = field(
         {
           expected: "an IP address and a port",
           meaning:
-            "Where /metrics, /livez, /readyz and /state are answered over HTTP. Whoever reaches it can read them.",
+            "Where /, /metrics, /livez, /readyz and /state are answered over HTTP. Whoever reaches it can read them.",
           example: "127.0.0.1:9464",
           suggest: (source) =>
             /^(localhost)?:?[0-9]{1,5}$/.test(source) ? `127.0.0.1:${source.replace(/^.*:/, "")}` : undefined,
@@ -309,7 +309,7 @@ const admin = field(
     .optional(),
   {
     expected: "a mapping with the key listen",
-    meaning: "Metrics, probes and state over HTTP, read-only.",
+    meaning: "Metrics, probes and a page for people over HTTP, read-only.",
     example: "{ listen: 127.0.0.1:9464 }",
     absent: "no HTTP at all",
   },

@@ -1,22 +1,14 @@
 /** A provider whose processes end again and again is given up, and whoever looks at the host sees it: Status, probes, metrics, check. */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { after, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { KmsClient } from "../../host/grpc/client.ts";
+import { ask, freePort } from "../support/admin.ts";
 import { Fixture, localConfig } from "../support/fixture.ts";
 
 const fixture = new Fixture();
 after(() => fixture.close());
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await new Promise((resolve) => server.once("listening", resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 function children(pid: number): number[] {
   return readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").split(" ").filter(Boolean).map(Number);
@@ -27,10 +19,7 @@ test("quarantine is told by Status, readyz, metrics, state and check, and livez 
   fixture.write(localConfig([{ name: "kek", use: "active" }], { admin: { listen: admin } })).keyInit("kek");
   assert.match(fixture.run("check").stdout, /ok {3}running host: none answers at 127\.0\.0\.1/);
   const host = await fixture.serve();
-  const get = async (path: string) => {
-    const response = await fetch(`http://${admin}${path}`);
-    return { status: response.status, text: await response.text() };
-  };
+  const get = (path: string) => ask(admin, path);
   assert.deepEqual(await get("/readyz"), { status: 200, text: "ok\n" });
   assert.match(
     fixture.run("check").stdout,
