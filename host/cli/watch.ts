@@ -46,6 +46,7 @@ export async function startWatch(config: Config, version: string, watched: Watch
   const recorder = new Recorder();
   const clock = new RpcClock();
   const versions = new Map<string, string>();
+  const credentials = new Map<string, string>();
   const metrics = new Metrics({
     version,
     intervalMs: config.status.intervalMs,
@@ -98,6 +99,10 @@ export async function startWatch(config: Config, version: string, watched: Watch
       metrics.credential(event);
       const { provider, event: what, why } = event;
       const good = what !== "refused" && what !== "failed";
+      // Renewals are routine: only what is another state than before is history.
+      const state = good ? "good" : `${what} ${why}`;
+      if (credentials.get(provider) === state) return;
+      credentials.set(provider, state);
       recorder.changed(`credential of ${provider}`, good, why === undefined ? what : `${what}: ${why}`);
     },
     onRpc: ({ rpc, failure, ms }) => metrics.rpc(rpc, failure?.code ?? "ok", ms, clock.waitedMs()),
