@@ -6,11 +6,11 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { KleidiError } from "../error.ts";
 import { type Authority, authorityFaults, authorityOf, ungranted } from "./authority.ts";
-import { contractFault } from "./contract.ts";
-import { MANIFEST_SECTION, type Manifest, parseManifest } from "./manifest.ts";
+import { contractFaults, MAX_MODULE } from "./contract.ts";
+import { type Manifest, manifestSection, parseManifest } from "./manifest.ts";
 import type { TrustPolicy } from "./trust/policy.ts";
 import { type TrustedBy, trustModule } from "./trust/trust.ts";
-import { type Module, type ModuleOutline, readModule } from "./wasm/module.ts";
+import { type Module, readModule } from "./wasm/module.ts";
 import { reach } from "./wasm/reach.ts";
 import { clampLimits } from "./wasm/rewrite.ts";
 import { RPCS } from "./wire.mjs";
@@ -44,7 +44,6 @@ export interface AdmitOptions {
   readonly grantLine: (capability: string, operations: readonly string[]) => string;
 }
 
-const MAX_MODULE = 32 << 20;
 const MAX_SAID = 1200;
 const PAGE = 65_536;
 
@@ -94,23 +93,16 @@ export function examine(provider: string, bytes: Uint8Array): Examined {
   } catch (error) {
     throw invalid(`${action}: its module cannot be read as WebAssembly: ${(error as Error).message}`);
   }
-  const manifest = parseManifest(provider, manifestSection(action, module));
-  const fault = contractFault(module);
-  if (fault !== undefined) throw invalid(`${action}: ${fault}`);
+  const section = manifestSection(module.customSections);
+  if (typeof section === "string") throw invalid(`${action}: ${section}`);
+  const manifest = parseManifest(provider, section);
+  const [fault] = contractFaults(module);
+  if (fault !== undefined) throw invalid(`${action}: ${fault.what}`);
   const reached = reach(module);
   const authority = authorityOf(reached, RPCS);
   const faults = authorityFaults(manifest, reached, authority);
   if (faults.length > 0) throw invalid(`${action}: ${faults.join("; ").slice(0, MAX_SAID)}`);
   return { manifest, module, authority };
-}
-
-function manifestSection(action: string, { customSections }: ModuleOutline): Uint8Array {
-  const [section, ...others] = customSections.filter(({ name }) => name === MANIFEST_SECTION);
-  if (section === undefined)
-    throw invalid(`${action}: its module has no manifest (custom section ${MANIFEST_SECTION})`);
-  if (others.length > 0)
-    throw invalid(`${action}: its module has ${others.length + 1} manifests, 1 is allowed`);
-  return section.bytes;
 }
 
 function limited(

@@ -15,7 +15,7 @@ export interface Authority {
 }
 
 /** Exports that Extism runs when it makes an instance, beside the start section. */
-const RUN_AT_START = ["_initialize", "_start", "hs_init"];
+export const RUN_AT_START = ["_initialize", "_start", "hs_init"];
 
 /** What the code of each RPC can call, as far as it can be known without running it: never less than it can. */
 export function authorityOf({ exports }: Pick<Reach, "exports">, rpcs: readonly Rpc[]): Authority[] {
@@ -26,17 +26,25 @@ export function authorityOf({ exports }: Pick<Reach, "exports">, rpcs: readonly 
   );
 }
 
-/** Where manifest and code differ, each as the second half of a sentence; none if they agree. */
+/** What must not be, each as the second half of a sentence; none if code and manifest agree. */
 export function authorityFaults(manifest: Manifest, reach: Reach, authority: readonly Authority[]): string[] {
-  const faults: string[] = [];
+  return [...startFaults(reach), ...rowFaults(manifest, authority)];
+}
+
+/** What making an instance could already ask the host for. */
+export function startFaults(reach: Reach): string[] {
   const atStart = [...reach.start, ...RUN_AT_START.flatMap((name) => reach.exports.get(name) ?? [])].find(
     ({ module }) => module.startsWith(KLEIDI),
   );
-  if (atStart !== undefined) {
-    faults.push(
-      `its start function can reach ${printable(atStart.module)} ${printable(atStart.name)}; no host call can be made before an export is called`,
-    );
-  }
+  if (atStart === undefined) return [];
+  return [
+    `its start function can reach ${printable(atStart.module)} ${printable(atStart.name)}; no host call can be made before an export is called`,
+  ];
+}
+
+/** Where manifest and code differ. */
+export function rowFaults(manifest: Manifest, authority: readonly Authority[]): string[] {
+  const faults: string[] = [];
   const requested = requestsOf(manifest);
   for (const request of requested) {
     if (!operationsOf(request.capability).includes(request.operation)) {
@@ -73,7 +81,8 @@ function isGranted(grants: Readonly<Record<string, unknown>>, name: string): boo
   return Object.hasOwn(grants, name) && grants[name] !== undefined;
 }
 
-function requestsOf(manifest: Manifest): Authority[] {
+/** One for each operation and RPC that a row lists. */
+export function requestsOf(manifest: Manifest): Authority[] {
   return manifest.capabilities.flatMap(({ capability, operations, rpcs }) =>
     operations.flatMap((operation) => rpcs.map((rpc) => ({ rpc, capability, operation }))),
   );

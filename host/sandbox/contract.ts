@@ -3,8 +3,11 @@ import type { Export, FuncType, Import, ModuleOutline, ValType } from "./wasm/mo
 
 /** In this order; the export of an RPC is "kleidi_" and its name. */
 const EXPORTS = ["kleidi_status", "kleidi_encrypt", "kleidi_decrypt"];
-const EXTISM = "extism:host/env";
+export const EXTISM = "extism:host/env";
 export const KLEIDI = "kleidi:";
+
+/** In bytes. */
+export const MAX_MODULE = 32 << 20;
 
 const type = (params: readonly ValType[], results: readonly ValType[]): FuncType => ({ params, results });
 
@@ -29,21 +32,35 @@ const MEMORY_FUNCTIONS = new Map<string, FuncType>([
   ["error_get", type([], ["i64"])],
 ]);
 
-/** The first thing that is not as the contract has it, as the second half of a sentence. */
-export function contractFault(module: ModuleOutline): string | undefined {
-  for (const entry of module.imports) {
+export type ContractPart = "imports" | "exports" | "tables";
+
+/** One thing that is not as the contract has it. */
+export interface ContractFault {
+  readonly part: ContractPart;
+  /** The second half of a sentence. */
+  readonly what: string;
+}
+
+/** Everything that is not as the contract has it, what is imported first. */
+export function contractFaults(
+  module: Pick<ModuleOutline, "imports" | "exports" | "tables">,
+): ContractFault[] {
+  const faults: ContractFault[] = module.imports.flatMap((entry) => {
     const fault = importFault(entry);
-    if (fault !== undefined) return `it imports ${describe(entry)}${fault}`;
-  }
+    return fault === undefined ? [] : [{ part: "imports", what: `it imports ${describe(entry)}${fault}` }];
+  });
   for (const name of EXPORTS) {
-    const fault = exportFault(name, module.exports);
-    if (fault !== undefined) return fault;
+    const what = exportFault(name, module.exports);
+    if (what !== undefined) faults.push({ part: "exports", what });
   }
   if (!module.exports.some(({ name, kind }) => name === "memory" && kind === "memory")) {
-    return 'its module does not export its memory as "memory"';
+    faults.push({ part: "exports", what: 'its module does not export its memory as "memory"' });
   }
-  if (module.tables.length > 1) return `its module has ${module.tables.length} tables, at most 1 is allowed`;
-  return undefined;
+  if (module.tables.length > 1) {
+    const what = `its module has ${module.tables.length} tables, at most 1 is allowed`;
+    faults.push({ part: "tables", what });
+  }
+  return faults;
 }
 
 function importFault({ module, name, type }: Import): string | undefined {
@@ -68,7 +85,7 @@ function typeFault(actual: FuncType | undefined, wanted: FuncType): string | und
   return said === show(wanted) ? undefined : ` of type ${said}, it should be ${show(wanted)}`;
 }
 
-function show({ params, results }: FuncType): string {
+export function show({ params, results }: FuncType): string {
   return `(${params.slice(0, 8).join(" ")}) → (${results.slice(0, 8).join(" ")})`;
 }
 

@@ -1,6 +1,7 @@
 /** The manifest that a module carries (docs/ABI.md, section 6): what it asks for, for which RPCs, and why. */
 import { z } from "zod";
 import { KleidiError } from "../error.ts";
+import type { CustomSection } from "./wasm/module.ts";
 
 const word = z.string().regex(/^[a-z][a-z0-9_]{0,31}$/, "should be lower-case letters, digits and _");
 
@@ -30,11 +31,27 @@ export type Manifest = z.infer<typeof schema>;
 export const MANIFEST_SECTION = "kleidi.provider";
 const MAX_MANIFEST = 16_384;
 
+/** The one manifest among a module's custom sections; where there is not one, the second half of a sentence. */
+export function manifestSection(sections: readonly CustomSection[]): Uint8Array | string {
+  const [section, ...others] = sections.filter(({ name }) => name === MANIFEST_SECTION);
+  if (section === undefined) return `its module has no manifest (custom section ${MANIFEST_SECTION})`;
+  if (others.length > 0) return `its module has ${others.length + 1} manifests, 1 is allowed`;
+  return section.bytes;
+}
+
 /** @throws KleidiError module-invalid, with every fault */
 export function parseManifest(provider: string, bytes: Uint8Array): Manifest {
-  const action = `Cannot load provider "${provider}"`;
+  const read = readManifest(bytes);
+  if (!("fault" in read)) return read;
+  throw new KleidiError("module-invalid", `Cannot load provider "${provider}": ${read.fault}`, read.cause);
+}
+
+/** A manifest, or all that is wrong with it as the second half of a sentence. */
+export function readManifest(
+  bytes: Uint8Array,
+): Manifest | { readonly fault: string; readonly cause?: unknown } {
   if (bytes.length > MAX_MANIFEST) {
-    throw invalid(`${action}: its manifest is ${bytes.length} bytes, at most ${MAX_MANIFEST} are allowed`);
+    return { fault: `its manifest is ${bytes.length} bytes, at most ${MAX_MANIFEST} are allowed` };
   }
   let text: string;
   let json: unknown;
@@ -42,13 +59,13 @@ export function parseManifest(provider: string, bytes: Uint8Array): Manifest {
     text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
     json = JSON.parse(text);
   } catch (error) {
-    throw invalid(`${action}: its manifest is no JSON`, error);
+    return { fault: "its manifest is no JSON", cause: error };
   }
   // Of a key that is there twice, another reader may take the other value.
   if (JSON.stringify(json) !== text.replace(/("(?:[^"\\]|\\.)*")|\s+/g, "$1")) {
-    throw invalid(
-      `${action}: its manifest has a key twice, or is written otherwise than JSON.stringify would write it`,
-    );
+    return {
+      fault: "its manifest has a key twice, or is written otherwise than JSON.stringify would write it",
+    };
   }
   const parsed = schema.safeParse(json);
   if (parsed.success) return parsed.data;
@@ -58,9 +75,5 @@ export function parseManifest(provider: string, bytes: Uint8Array): Manifest {
     .join("; ")
     .slice(0, 1000)
     .replace(/[^\x20-\x7e]/g, "?");
-  throw invalid(`${action}: its manifest is not as docs/ABI.md says: ${said}`);
-}
-
-function invalid(message: string, cause?: unknown): KleidiError {
-  return new KleidiError("module-invalid", message, cause);
+  return { fault: `its manifest is not as docs/ABI.md says: ${said}` };
 }

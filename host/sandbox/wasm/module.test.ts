@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { customSection, leb, moduleOf, section, text, wasm } from "../../../test/support/wasm.ts";
-import { type ModuleOutline, readModule } from "./module.ts";
+import { type ModuleOutline, readModule, readSoFar } from "./module.ts";
 
 const REAL = wasm(`(module
   (import "extism:host/env" "alloc" (func $alloc (param i64) (result i64)))
@@ -243,4 +243,20 @@ test("readModule reads names of 100,000 bytes and none longer", () => {
   assert.throws(() => readModule(bytes(100_001)), {
     message: "the name at byte 12 has 100001 bytes, at most 100000 are allowed",
   });
+});
+
+test("readSoFar gives what stands before the place where readModule stops, and that place", () => {
+  const broken = Uint8Array.from([...REAL, ...customSection("late", 1), 77, 0]);
+  const { imports, customSections, module, stopped } = readSoFar(broken);
+  assert.deepEqual(imports, readModule(REAL).imports);
+  assert.deepEqual(customSections, [{ name: "late", bytes: Uint8Array.of(1) }]);
+  assert.equal(module, undefined);
+  const at = broken.length - 2;
+  assert.deepEqual(stopped, { at, why: `the section 77 at byte ${at} is unknown` });
+});
+
+test("readSoFar gives the same module as readModule where that reads to the end", () => {
+  const { module, stopped } = readSoFar(REAL);
+  assert.deepEqual(module, readModule(REAL));
+  assert.equal(stopped, undefined);
 });

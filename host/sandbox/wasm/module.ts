@@ -51,6 +51,20 @@ export interface Module extends ModuleOutline {
   readonly tableLimits: readonly Span[];
 }
 
+/** As much of a module as could be read. */
+export interface SoFar {
+  readonly imports: readonly Import[];
+  readonly exports: readonly Export[];
+  readonly memories: readonly Limits[];
+  readonly tables: readonly Table[];
+  readonly sections: readonly Section[];
+  readonly customSections: readonly CustomSection[];
+  /** Only of a module that was read to its end. */
+  readonly module?: Module;
+  /** Where and why reading stopped. */
+  readonly stopped?: { readonly at: number; readonly why: string };
+}
+
 const PREAMBLE = [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0];
 
 type SectionReader = readonly [id: number, name: string, read: (reader: Reader, draft: Draft) => void];
@@ -75,13 +89,38 @@ const MAX_CUSTOM_SECTIONS = 1000;
 
 /** @throws Error saying what is wrong or not allowed, and at which byte */
 export function readModule(bytes: Uint8Array): Module {
+  return readInto(bytes, new Reader(bytes, 0), new Draft(), [], []);
+}
+
+/** The same reading, for whoever wants to see what there is before the place where readModule would throw. */
+export function readSoFar(bytes: Uint8Array): SoFar {
+  const reader = new Reader(bytes, 0);
+  const draft = new Draft();
+  const sections: Section[] = [];
+  const customSections: CustomSection[] = [];
+  const { imports, exports, memories, tables } = draft;
+  const read = { imports, exports, memories, tables, sections, customSections };
+  try {
+    return { ...read, module: readInto(bytes, reader, draft, sections, customSections) };
+  } catch (error) {
+    const why = (error as Error).message;
+    // the walk over a body moves the reader rarely, but names its byte
+    const named = /\bbyte (\d+)/.exec(why)?.[1];
+    return { ...read, stopped: { at: named === undefined ? reader.at : Number(named), why } };
+  }
+}
+
+function readInto(
+  bytes: Uint8Array,
+  reader: Reader,
+  draft: Draft,
+  found: Section[],
+  customSections: CustomSection[],
+): Module {
   if (!PREAMBLE.every((byte, at) => bytes[at] === byte)) {
     throw new Error("it does not begin as a WebAssembly core module does (00 61 73 6d 01 00 00 00)");
   }
-  const reader = new Reader(bytes, PREAMBLE.length);
-  const draft = new Draft();
-  const found: Section[] = [];
-  const customSections: CustomSection[] = [];
+  reader.at = PREAMBLE.length;
   let last = -1;
   while (reader.left > 0) {
     const at = reader.at;

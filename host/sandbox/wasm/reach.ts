@@ -37,7 +37,7 @@ function distinct({ imports }: Module): { refs: ImportRef[]; numbers: number[] }
 }
 
 /** The functions that a call through a table can meet. */
-function tableEntries(module: Module): number[] {
+export function tableEntries(module: Module): number[] {
   const inTable = Uint8Array.from(module.calls.inTable);
   // who is outside has the exported functions, and can hand them in where a reference can pass
   if (handsIn(module)) {
