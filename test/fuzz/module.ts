@@ -3,10 +3,17 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { KleidiError } from "../../host/error.ts";
+import type { Report } from "../../host/inspect/report.ts";
 import { examine } from "../../host/sandbox/admission.ts";
+import { authorityOf } from "../../host/sandbox/authority.ts";
 import { parseManifest } from "../../host/sandbox/manifest.ts";
+import { readModule } from "../../host/sandbox/wasm/module.ts";
+import { reach } from "../../host/sandbox/wasm/reach.ts";
+import { clampLimits } from "../../host/sandbox/wasm/rewrite.ts";
+import { RPCS } from "../../host/sandbox/wire.mjs";
 import { buildGuests } from "../guests/build.ts";
 import { localModule } from "../support/fixture.ts";
+import { found, inspected, LIMITS } from "../support/inspected.ts";
 import { mutated } from "./bytes.ts";
 import { assertSentence } from "./manifest.ts";
 import type { Target } from "./target.ts";
@@ -133,10 +140,42 @@ export const module: Target = {
             }
           }),
         },
+        {
+          name: "a module is inspected whatever it is, and refused exactly where admission refuses it",
+          cases: 2000,
+          reaches: ["not refused", "refused, read", "refused, stopped"],
+          property: fc.property(any, (bytes) => {
+            const report = inspected(bytes);
+            assert.equal(report.verdict === "refuse", !admitted(bytes), found(report).join("\n"));
+            assertReaches(report, bytes);
+            const how = report.module.stopped === null ? "read" : "stopped";
+            seen(report.verdict === "refuse" ? `refused, ${how}` : "not refused");
+          }),
+        },
       ],
     };
   },
 };
+
+function admitted(bytes: Uint8Array): boolean {
+  const { memoryBytes, tableEntries } = LIMITS;
+  try {
+    clampLimits(bytes, examine("p", bytes).module, { memoryPages: memoryBytes / 65_536, tableEntries });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** What is shown of the call graph is what admission computes, by another algorithm. */
+function assertReaches({ rpcs, module: { stopped } }: Report, bytes: Uint8Array): void {
+  if (stopped !== null) return;
+  const shown = rpcs.flatMap(({ rpc, reaches }) => reaches.map((each) => ({ rpc, ...each })));
+  assert.deepEqual(
+    shown.map(({ rpc, capability, operation }) => ({ rpc, capability, operation })),
+    authorityOf(reach(readModule(bytes)), RPCS),
+  );
+}
 
 function assertAgrees(module: WebAssembly.Module, manifest: ReturnType<typeof examine>["manifest"]): void {
   const sections = WebAssembly.Module.customSections(module, SECTION);

@@ -44,6 +44,12 @@ const FORBIDDEN: readonly Case[] = [
   ["host/sandbox/x.ts", "../kms/../broker/gate.ts"],
   ["host/sandbox/x.ts", "../../providers/build.ts"],
   ["host/sandbox/wire.mjs", "../error.ts"],
+  ["host/sandbox/x.ts", "../inspect/report.ts"],
+  ["host/inspect/x.ts", "../sandbox/admission.ts"],
+  ["host/inspect/x.ts", "../sandbox/child.ts"],
+  ["host/inspect/x.ts", "../sandbox/trust/trust.ts"],
+  ["host/inspect/x.ts", "../config/config.ts"],
+  ["host/inspect/x.ts", "../sandbox/wasm/../child.ts"],
   ["host/sandbox/trust/x.ts", "../admission.ts"],
   ["host/sandbox/trust/x.ts", "../../config/config.ts"],
   ["host/broker/x.ts", "../sandbox/child.ts"],
@@ -51,6 +57,8 @@ const FORBIDDEN: readonly Case[] = [
   ["host/broker/keystore/x.ts", "../log/log.ts"],
   ["host/broker/x.ts", "../../sdk/assemblyscript/build.ts"],
   // what is pure
+  ["host/inspect/x.ts", "node:fs"],
+  ["host/inspect/x.ts", "zod"],
   ["host/kms/x.ts", "node:crypto"],
   ["host/kms/x.ts", "fs"],
   ["host/kms/x.ts", "zod"],
@@ -82,6 +90,7 @@ const FORBIDDEN: readonly Case[] = [
   ["host/telemetry/x.test.ts", "../main.ts"],
   ["host/audit/x.test.ts", "../config/load.ts"],
   ["host/cli/x.test.ts", "../../sdk/assemblyscript/build.ts"],
+  ["host/inspect/x.test.ts", "../config/load.ts"],
 ];
 
 const ALLOWED: readonly Case[] = [
@@ -109,6 +118,11 @@ const ALLOWED: readonly Case[] = [
   ["host/sandbox/x.ts", "./trust/trust.ts"],
   ["host/sandbox/trust/x.ts", "../../error.ts"],
   ["host/cli/x.ts", "../sandbox/trust/trust.ts"],
+  ["host/cli/x.ts", "../inspect/report.ts"],
+  ["host/inspect/x.ts", "../sandbox/wasm/module.ts"],
+  ["host/inspect/x.ts", "../sandbox/manifest.ts"],
+  ["host/inspect/x.ts", "node:crypto"],
+  ["host/inspect/x.test.ts", "../sandbox/admission.ts"],
   ["host/sandbox/guest/x.mjs", "../wire.mjs"],
   ["host/sandbox/guest/x.mjs", "node:crypto"],
   ["host/sandbox/guest/x.mjs", "@extism/extism"],

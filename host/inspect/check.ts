@@ -1,0 +1,52 @@
+/** What a check of a module is given, and what it gives back. */
+import type { SoFar } from "../sandbox/wasm/module.ts";
+import type { Reach } from "../sandbox/wasm/reach.ts";
+import type { RpcCalls } from "./calls.ts";
+import type { Frame } from "./frames.ts";
+import type { Producer } from "./producers.ts";
+import type { Around, Report } from "./report.ts";
+
+/** From good to bad. A note is for whoever reads on; a warning should be understood before the module is approved. */
+export const SEVERITIES = ["ok", "note", "warn", "refuse"] as const;
+export type Severity = (typeof SEVERITIES)[number];
+
+export interface Verdict {
+  /** What was looked at: a word that stays the same between versions of the report. */
+  readonly check: string;
+  readonly expectation: string;
+  readonly actual: string;
+  readonly severity: Severity;
+}
+
+export interface Findings {
+  readonly size: number;
+  readonly soFar: SoFar;
+  readonly frames: readonly Frame[];
+  readonly producers: readonly Producer[];
+  readonly manifest: Report["manifest"];
+  /** Of a module that was read to its end. */
+  readonly reached: Reach | undefined;
+  readonly rpcs: readonly RpcCalls[];
+  readonly limits: Around["limits"];
+}
+
+export interface Check {
+  readonly check: string;
+  readonly expectation: string;
+  /** What there is where nothing was found. Undefined where nothing can be said, because reading stopped before it. */
+  readonly good: string | undefined;
+  readonly found: readonly Found[];
+}
+
+export interface Found {
+  readonly severity: Severity;
+  readonly actual: string;
+}
+
+export function refusals(faults: readonly string[]): Found[] {
+  return faults.map((actual) => ({ severity: "refuse", actual }));
+}
+
+export function many(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? "" : "s"}`;
+}

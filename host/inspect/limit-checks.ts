@@ -1,0 +1,57 @@
+/** How a module's memory and table begin, held against what an instance may have. The host writes the maxima. */
+
+import type { Check, Findings } from "./check.ts";
+import { partFaults, wasRead } from "./module-checks.ts";
+
+const TABLE_SECTION = 4;
+const MEMORY_SECTION = 5;
+const PAGE = 65_536;
+
+type Limit = Findings["soFar"]["memories"][number];
+
+export function memory({ soFar, limits }: Findings): Check {
+  const most = Math.floor(limits.memoryBytes / PAGE);
+  const { memories } = soFar;
+  return {
+    check: "memory",
+    expectation: `begins with at most ${most} pages of 64 KiB (limits.memory)`,
+    good: wasRead(soFar, MEMORY_SECTION) ? said(memories, most, "page", "no memory") : undefined,
+    found: tooLarge(memories, most, "page"),
+  };
+}
+
+export function tables({ soFar, limits }: Findings): Check {
+  const most = limits.tableEntries;
+  const { tables } = soFar;
+  const more = partFaults(soFar, "tables");
+  return {
+    check: "table",
+    expectation: `at most one, beginning with at most ${most} entries (limits.tableEntries)`,
+    good: wasRead(soFar, TABLE_SECTION) ? said(tables, most, "entry", "no table") : undefined,
+    found: [...more, ...tooLarge(tables, most, "entry")],
+  };
+}
+
+function said(all: readonly Limit[], most: number, unit: "page" | "entry", none: string): string {
+  if (all.length === 0) return none;
+  return all
+    .map(({ min, max }) => {
+      const declared = max === undefined ? "no maximum declared" : `declares at most ${max}`;
+      return `begins with ${counted(min, unit)}, ${declared}; may grow to ${Math.min(max ?? most, most)}`;
+    })
+    .join("; ");
+}
+
+function tooLarge(all: readonly Limit[], most: number, unit: "page" | "entry"): Check["found"] {
+  return all
+    .filter(({ min }) => min > most)
+    .map(({ min }) => ({
+      severity: "refuse",
+      actual: `begins with ${counted(min, unit)}, at most ${most} are allowed`,
+    }));
+}
+
+function counted(count: number, unit: "page" | "entry"): string {
+  if (count === 1) return `1 ${unit}`;
+  return `${count} ${unit === "page" ? "pages" : "entries"}`;
+}

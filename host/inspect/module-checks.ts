@@ -1,0 +1,103 @@
+/** Whether a module can be read, and is from outside what the contract says. */
+import { operationsOf } from "../host-call.ts";
+import { type ContractPart, contractFaults, KLEIDI, MAX_MODULE } from "../sandbox/contract.ts";
+import { MANIFEST_SECTION } from "../sandbox/manifest.ts";
+import { RPCS } from "../sandbox/wire.mjs";
+import { type Check, type Findings, type Found, many, refusals } from "./check.ts";
+import { name } from "./shown.ts";
+
+const EXPORT_SECTION = 7;
+const IMPORT_SECTION = 2;
+
+export function size({ size }: Findings): Check {
+  const good = `${size} bytes`;
+  return {
+    check: "size",
+    expectation: `at most ${MAX_MODULE} bytes`,
+    good,
+    found: size > MAX_MODULE ? refusals([good]) : [],
+  };
+}
+
+export function format({ soFar: { stopped, sections, module } }: Findings): Check {
+  const found = stopped === undefined ? [] : [`reading stopped at byte ${stopped.at}: ${stopped.why}`];
+  return {
+    check: "format",
+    expectation: "WebAssembly 2.0 with tail calls, read to its last byte",
+    good: `${many(sections.length, "section")}, ${many(module?.functionCount ?? 0, "function")} of its own`,
+    found: refusals(found),
+  };
+}
+
+export function manifested({ manifest }: Findings): Check {
+  const valid = !("fault" in manifest);
+  return {
+    check: "manifest",
+    expectation: `one in ${MANIFEST_SECTION}, of ABI 1, written as JSON.stringify would`,
+    good: valid ? `${manifest.name} ${manifest.version}, ABI ${manifest.abi}` : "",
+    found: valid ? [] : refusals([manifest.fault]),
+  };
+}
+
+export function imported({ soFar, rpcs }: Findings): Check {
+  const { imports, module } = soFar;
+  const reached = new Set(
+    rpcs.flatMap(({ reaches }) => reaches.map((each) => `${each.capability} ${each.operation}`)),
+  );
+  const unknown = imports.flatMap(({ module: namespace, name: operation }): Found[] => {
+    if (!namespace.startsWith(KLEIDI)) return [];
+    const capability = namespace.slice(KLEIDI.length);
+    const what = `it imports ${name(namespace)} ${name(operation)}, which`;
+    if (!operationsOf(capability).includes(operation))
+      return [{ severity: "warn", actual: `${what} this host does not have` }];
+    if (module === undefined || reached.has(`${capability} ${operation}`)) return [];
+    return [{ severity: "note", actual: `${what} no RPC can reach` }];
+  });
+  const calls = imports.filter(({ module }) => module.startsWith(KLEIDI)).length;
+  return {
+    check: "imports",
+    expectation: "only host calls of kleidi:* and the memory functions of extism:host/env, each of its type",
+    good: wasRead(soFar, IMPORT_SECTION)
+      ? `${many(calls, "host call")}, ${many(imports.length - calls, "memory function")}`
+      : undefined,
+    found: [...partFaults(soFar, "imports"), ...unknown],
+  };
+}
+
+const RPC_EXPORTS: readonly string[] = RPCS.map((rpc) => `kleidi_${rpc}`);
+const MAX_SHOWN = 8;
+
+export function exported({ soFar }: Findings): Check {
+  const whole = wasRead(soFar, EXPORT_SECTION);
+  const provision = soFar.exports.some(({ name }) => name === "kleidi_provision");
+  return {
+    check: "exports",
+    expectation: "kleidi_status, kleidi_encrypt and kleidi_decrypt of type () → (i32), and the memory",
+    good: whole ? `all of them${provision ? ", and kleidi_provision, which makes keys" : ""}` : undefined,
+    found: whole ? partFaults(soFar, "exports") : [],
+  };
+}
+
+export function uncalled({ soFar }: Findings): Check {
+  const others = soFar.exports.filter(({ name }) => name !== "memory" && !RPC_EXPORTS.includes(name));
+  const shown = others.slice(0, MAX_SHOWN).map((each) => name(each.name));
+  const actual = `${many(others.length, "other export")}: ${shown.join(", ")}${others.length > MAX_SHOWN ? ", …" : ""}`;
+  return {
+    check: "exports-uncalled",
+    expectation: "nothing exported that the host does not use",
+    good: wasRead(soFar, EXPORT_SECTION) ? "none" : undefined,
+    found: others.length === 0 ? [] : [{ severity: "note", actual }],
+  };
+}
+
+export function partFaults(soFar: Findings["soFar"], part: ContractPart): Check["found"] {
+  return refusals(contractFaults(soFar).flatMap((fault) => (fault.part === part ? [fault.what] : [])));
+}
+
+/** Sections come in this order. */
+const ORDER = [1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 10, 11];
+
+/** Whether all of a section is known: it was read, or one that comes behind it was. */
+export function wasRead({ module, sections }: Findings["soFar"], id: number): boolean {
+  return module !== undefined || sections.some((section) => ORDER.indexOf(section.id) >= ORDER.indexOf(id));
+}
