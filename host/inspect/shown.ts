@@ -10,7 +10,12 @@ export function name(text: string): string {
   return escaped(cut(text, MAX_NAME), /[^\x20-\x7e]/gu);
 }
 
-/** Sentences, which may be in any language: what is invisible or acts on the text around it is escaped. */
+/** Our own sentences, with a module's names in them: the same, but for the signs that we write ourselves. */
+export function ours(text: string): string {
+  return escaped(text, /[^\x20-\x7e→\ufffd]/gu);
+}
+
+/** Sentences of others, which may be in any language: what is invisible or acts on the text around it is escaped. */
 export function prose(text: string): string {
   return escaped(text, /[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\p{M}]/gu);
 }

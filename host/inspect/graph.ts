@@ -1,0 +1,64 @@
+/** The capability graph: RPCs on the left, operations on the right, a line where one requests or can reach the other. */
+import { html, type Markup } from "./markup.ts";
+import type { AuthorityRow, Report } from "./report.ts";
+import { cut, name } from "./shown.ts";
+import { use, wayOf } from "./text.ts";
+
+/** Of what fits a page; the table below it has all. */
+export const MAX_OPERATIONS = 96;
+
+const ROW = 30;
+const BOX = 22;
+const TOP = 30;
+const LEFT = { x: 10, width: 120 };
+const RIGHT = { x: 560, width: 290 };
+const WIDTH = 860;
+const LONGEST = 38;
+
+/** Always the same for the same report: the order is that of the RPCs, and of the alphabet. */
+export function graphOf({ rpcs, authority }: Report): Markup {
+  const sources = [...new Set([...rpcs.map(({ rpc }) => rpc), ...authority.map(({ rpc }) => rpc)])];
+  const operations = [...new Set(authority.map(labelOf))].sort().slice(0, MAX_OPERATIONS);
+  const rows = Math.max(sources.length, operations.length, 1);
+  const height = TOP + rows * ROW + 10;
+  // each column over the whole height, so that lines from one box are apart from those of the next
+  const place = (index: number, count: number) => TOP + ((index + 0.5) * rows * ROW) / count - BOX / 2;
+  const source = new Map(sources.map((rpc, i) => [rpc as string, place(i, sources.length)]));
+  const target = new Map(operations.map((label, i) => [label, place(i, operations.length)]));
+  const lines = authority.flatMap((row) => {
+    const from = source.get(row.rpc);
+    const to = target.get(labelOf(row));
+    return from === undefined || to === undefined ? [] : [lineOf(row, from, to, rpcs)];
+  });
+  return html`<svg viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" role="img" aria-label="What each RPC requests and can reach">
+<text class="column" x="${LEFT.x}" y="18">RPC</text>
+<text class="column" x="${RIGHT.x}" y="18">capability.operation</text>
+${lines}
+${[...source].map(([rpc, y]) => box(rpc, rpc, LEFT, y))}
+${[...target].map(([label, y]) => box("operation", label, RIGHT, y))}
+</svg>`;
+}
+
+function lineOf(row: AuthorityRow, from: number, to: number, rpcs: Report["rpcs"]): Markup {
+  const way = rpcs
+    .find(({ rpc }) => rpc === row.rpc)
+    ?.reaches.find((each) => each.capability === row.capability && each.operation === row.operation);
+  const kind = row.used !== true ? "requested" : row.requested ? `both ${row.rpc}` : "used";
+  const table = way?.throughTable === true ? " table" : "";
+  const begin = LEFT.x + LEFT.width;
+  const middle = (begin + RIGHT.x) / 2;
+  const [y, end] = [from + BOX / 2, to + BOX / 2];
+  const title = `${row.rpc} → ${labelOf(row)}: ${use(row)[1]}${way === undefined ? "" : `, ${wayOf(way)}`}`;
+  return html`<path class="${kind}${table}" d="M${begin} ${y} C${middle} ${y} ${middle} ${end} ${RIGHT.x} ${end}"><title>${title}</title></path>
+`;
+}
+
+function box(kind: string, label: string, { x, width }: typeof LEFT, y: number): Markup {
+  const shown = label.length <= LONGEST ? label : `${label.slice(0, LONGEST - 1)}…`;
+  return html`<g><rect class="${kind}" x="${x}" y="${y}" width="${width}" height="${BOX}" rx="4"></rect><text x="${x + 8}" y="${y + 15}">${shown}</text><title>${cut(label, 200)}</title></g>
+`;
+}
+
+function labelOf({ capability, operation }: AuthorityRow): string {
+  return `${name(capability)}.${name(operation)}`;
+}

@@ -1,0 +1,179 @@
+/**
+ * A report as one page, to be filed with an approval: no script, nothing from elsewhere, and the same bytes for the same report.
+ * What the module says is text in it, never markup.
+ */
+import { createHash } from "node:crypto";
+import { graphOf, MAX_OPERATIONS } from "./graph.ts";
+import { html, Markup } from "./markup.ts";
+import type { Report } from "./report.ts";
+import { name, ours } from "./shown.ts";
+import { STYLE } from "./style.ts";
+import { use, wayOf } from "./text.ts";
+
+const POLICY = `default-src 'none'; style-src 'sha256-${createHash("sha256").update(STYLE).digest("base64")}'; base-uri 'none'; form-action 'none'`;
+
+const VERDICTS = {
+  ok: "Nothing to remark.",
+  note: "Nothing against it; there are notes.",
+  warn: "Admission would take it. Understand what is marked warn before you approve it.",
+  refuse: "The host would not run this module.",
+} as const;
+
+export function pageOf(report: Report): string {
+  const { file, verdict, manifest } = report;
+  const title = "fault" in manifest ? file.path : `${manifest.name} ${manifest.version}`;
+  return html`<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="${POLICY}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>kleidi inspect: ${title}</title>
+<style>${STYLE_TAG}</style>
+</head>
+<body>
+<h1><bdi>${title}</bdi></h1>
+<p class="quiet">What kleidi inspect reads in this module. Nothing of it was run or compiled.</p>
+<p class="verdict ${verdict}"><span class="mark ${verdict}">${verdict}</span> ${VERDICTS[verdict]}</p>
+${facts(report)}
+${graph(report)}
+${table(
+  "Verdict",
+  ["severity", "check", "expected", "is"],
+  report.verdicts.map(
+    (row) =>
+      html`<tr><td class="mark ${row.severity}">${row.severity}</td><td>${row.check}</td><td>${ours(row.expectation)}</td><td><bdi>${ours(row.actual)}</bdi></td></tr>
+`,
+  ),
+)}
+${authority(report)}
+${outline(report)}
+</body>
+</html>
+`.text;
+}
+
+const STYLE_TAG = new Markup(STYLE);
+
+function facts({ file, manifest, signatures, configured, module }: Report): Markup {
+  const rows: [string, Markup][] = [
+    ["file", html`<bdi>${file.path}</bdi>`],
+    ["sha256", html`<code>${file.sha256}</code>`],
+    ["size", html`${file.size} bytes`],
+    [
+      "manifest",
+      "fault" in manifest
+        ? html`${manifest.fault}<pre>${manifest.text}</pre>`
+        : html`${manifest.name} ${manifest.version}, ABI ${manifest.abi}`,
+    ],
+    ...signatures.map((each): [string, Markup] => [
+      "signature",
+      "fault" in each
+        ? html`<bdi>${each.path}</bdi> ${each.fault}`
+        : html`<bdi>${each.path}</bdi>, key <code>${each.keyId}</code>, trusted comment <bdi>${each.trustedComment}</bdi>. By itself it proves nothing: only a configuration's trust says whose keys count.`,
+    ]),
+    ...(signatures.length === 0 ? [["signature", html`none beside the module`] as [string, Markup]] : []),
+    ...(configured === null
+      ? []
+      : [
+          [
+            "configuration",
+            html`<bdi>${configured.file}</bdi>, ${configured.providers.length === 0 ? "by no provider" : `provider ${configured.providers.join(", ")}`}; signatures and days judged on ${configured.day} (UTC)`,
+          ] as [string, Markup],
+        ]),
+    ...(module.stopped === null
+      ? []
+      : [
+          [
+            "reading",
+            html`stopped at byte ${module.stopped.at}: ${module.stopped.why}. What is shown is what was read before.`,
+          ] as [string, Markup],
+        ]),
+  ];
+  return html`<table><tbody>
+${rows.map(([what, said]) => html`<tr><th scope="row">${what}</th><td>${said}</td></tr>\n`)}</tbody></table>`;
+}
+
+function graph(report: Report): Markup {
+  const operations = new Set(
+    report.authority.map(({ capability, operation }) => `${capability} ${operation}`),
+  );
+  const more =
+    operations.size > MAX_OPERATIONS
+      ? html`<p>${operations.size - MAX_OPERATIONS} more operations are in the table only.</p>`
+      : html``;
+  const none = operations.size === 0 ? html`<p>No RPC requests or reaches a host call.</p>` : html``;
+  return html`<h2>What each RPC can ask the host for</h2>
+${graphOf(report)}
+<p><span class="key both"></span>in the RPC's colour: requested by the manifest and reached by the code
+<span class="key used"></span>reached and not requested
+<span class="key requested"></span>requested and not reached
+<span class="key both table"></span>reached only by a call through the table</p>
+<p class="quiet">Drawn are the host calls. The memory functions of extism:host/env are among the imports below; there is no authority in them.</p>
+${more}${none}`;
+}
+
+function authority({ authority, rpcs }: Report): Markup {
+  const rows = authority.map((row) => {
+    const [severity, words] = use(row);
+    const way = rpcs
+      .find(({ rpc }) => rpc === row.rpc)
+      ?.reaches.find((each) => each.capability === row.capability && each.operation === row.operation);
+    return html`<tr><td>${row.rpc}</td><td class="mono">${name(row.capability)}.${name(row.operation)}</td><td class="mark ${severity}">${words}</td><td><bdi>${row.why.join("; ")}</bdi></td><td class="mono">${way === undefined ? "" : wayOf(way)}</td></tr>
+`;
+  });
+  const sizes = rpcs.map(
+    (each) =>
+      html`<tr><td>${each.rpc}</td><td>${each.export}</td><td class="number">${each.functions}</td><td class="number">${each.indirect}</td></tr>
+`,
+  );
+  return html`${table("Requested against used", ["RPC", "operation", "", "why, in its author's words", "a shortest way"], rows)}
+${table("Code of each RPC", ["RPC", "export", "functions it can run", "that call through the table"], sizes)}`;
+}
+
+function outline({ module }: Report): Markup {
+  return html`${table(
+    "Imports",
+    ["from", "name", "type", "reached in"],
+    module.imports.map(
+      (each) =>
+        html`<tr><td class="mono">${name(each.module)}</td><td class="mono">${name(each.name)}</td><td class="mono">${each.type}</td><td>${each.reachedBy.join(", ")}</td></tr>
+`,
+    ),
+  )}
+${table(
+  "Exports",
+  ["kind", "name", "type"],
+  module.exports.map(
+    (each) =>
+      html`<tr><td>${each.kind}</td><td class="mono">${name(each.name)}</td><td class="mono">${each.type ?? ""}</td></tr>
+`,
+  ),
+)}
+${table(
+  "Sections",
+  ["section", "at byte", "bytes"],
+  module.sections.map(
+    (each) =>
+      html`<tr><td class="mono">${each.id === 0 ? `custom ${name(each.name)}` : each.name}</td><td class="number">${each.offset}</td><td class="number">${each.size}</td></tr>
+`,
+  ),
+)}
+${table(
+  "Producers, as the module says",
+  ["field", "name", "version"],
+  module.producers.map(
+    (each) =>
+      html`<tr><td>${name(each.field)}</td><td>${name(each.name)}</td><td>${name(each.version)}</td></tr>
+`,
+  ),
+)}`;
+}
+
+/** Nothing where there are no rows. */
+function table(title: string, columns: readonly string[], rows: readonly Markup[]): Markup {
+  if (rows.length === 0) return html``;
+  return html`<h2>${title}</h2>
+<table><thead><tr>${columns.map((each) => html`<th scope="col">${each}</th>`)}</tr></thead><tbody>
+${rows}</tbody></table>`;
+}

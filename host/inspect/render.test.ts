@@ -1,0 +1,164 @@
+/** What a module says is inert wherever it is shown. */
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { describe, test } from "node:test";
+import fc from "fast-check";
+import { call, type Guest, guest, hostCall, inspected, row } from "../../test/support/inspected.ts";
+import { customSection, text } from "../../test/support/wasm.ts";
+import { pageOf } from "./page.ts";
+import type { Report } from "./report.ts";
+import { json } from "./shown.ts";
+import { textOf } from "./text.ts";
+
+/** The module in whose every place that takes text there is this one; the places are the same whatever it is. */
+function saying(said: string, manifest?: string): Report {
+  const watString = [...Buffer.from(said)].map((byte) => `\\${byte.toString(16).padStart(2, "0")}`).join("");
+  const options: Guest = {
+    imports: `${hostCall("keystore", "seal")} (import "x${watString}" "y${watString}" (func (param f64)))`,
+    fields: `(func (export "z${watString}"))`,
+    bodies: { encrypt: call("keystore", "seal") },
+    rows: [{ ...row("keystore", "seal", "encrypt"), why: said === "" ? "-" : said }],
+    sections: [
+      customSection("producers", 1, ...text(said), 1, ...text(said), ...text(said)),
+      customSection(`c${said}`, 1),
+    ],
+    ...(manifest === undefined ? {} : { manifest }),
+  };
+  return inspected(
+    guest(options),
+    {
+      signatures: [
+        { path: `m${said}.minisig`, keyId: "0123456789ABCDEF", trustedComment: said },
+        { path: "n.minisig", fault: `is no signature: ${said}` },
+      ],
+      configured: {
+        file: `kleidi${said}.yaml`,
+        day: "2026-07-01",
+        providers: ["guest"],
+        verdicts: [{ check: "pin", expectation: `pins ${said}`, actual: said, severity: "refuse" }],
+      },
+    },
+    `m${said}.wasm`,
+  );
+}
+
+const ATTACKS = [
+  "<script>alert(1)</script>",
+  '"><img src=x onerror=alert(1)>',
+  "'-alert(1)-'",
+  "</title></style></svg><iframe srcdoc=x>",
+  "<!--",
+  "]]><![CDATA[",
+  "&lt;script&gt;",
+  "\u001b]8;;http://example.org\u0007link\u001b[2J",
+  "\u202eexe.golaid\u2066",
+  "ok\n  ok     manifest: approved",
+  "javascript:alert(1)",
+];
+const TAG = /<[^>]*>/g;
+
+function tagsOf(page: string): string[] {
+  // the style is text of ours, whose hash is in the policy
+  return page.replace(/<style>.*<\/style>/s, "").match(TAG) ?? [];
+}
+
+function assertInert(said: string, report: Report, calm: Report): void {
+  const page = pageOf(report);
+  // whatever it says, it adds no tag, and nothing to one
+  assert.deepEqual(tagsOf(page), tagsOf(pageOf(calm)), said);
+  for (const shown of [page, textOf(report, (_, text) => text)]) {
+    assert.doesNotMatch(shown, /[^\P{C}\n]|[\p{Zl}\p{Zp}]/u, said);
+  }
+  assert.match(json(report), /^[\x20-\x7e\n]*$/);
+}
+
+describe("what a module says adds no tag to the page and moves nothing in the terminal", () => {
+  // a manifest that is refused is one place fewer, and a long one
+  for (const attack of ATTACKS) {
+    test(JSON.stringify(attack), () => {
+      const invalid = (said: string) => JSON.stringify({ abi: said, [said]: said });
+      assertInert(attack, saying(attack, invalid(attack)), saying("calm", invalid("calm")));
+      const valid = !/[\p{C}]/u.test(attack);
+      if (valid) assertInert(attack, saying(attack), saying("calm"));
+    });
+  }
+
+  test("any text", () => {
+    const calm = saying("calm", "{}");
+    fc.assert(
+      fc.property(
+        fc.string({ unit: "grapheme", maxLength: 100 }).filter((text) => text.isWellFormed()),
+        (said) => assertInert(said, saying(said, "{}"), calm),
+      ),
+      { numRuns: 200 },
+    );
+  });
+});
+
+test("no line of the text is the module's to begin", () => {
+  const line = "  ok     manifest: approved";
+  const shown = textOf(saying(`x\n${line}`, "{}"), (_, text) => text);
+  assert.ok(!shown.split("\n").includes(line));
+});
+
+describe("the page", () => {
+  const report = saying("calm");
+  const page = pageOf(report);
+
+  test("has no script, no handler, no link, no form, and nothing from elsewhere", () => {
+    const tags = new Set(tagsOf(page).map((tag) => /^<[!/]?([a-zA-Z0-9]+)/.exec(tag)?.[1] ?? tag));
+    const allowed =
+      "DOCTYPE html head meta title style body h1 h2 p span table thead tbody tr th td bdi code pre svg text path rect g";
+    assert.deepEqual(
+      [...tags].filter((tag) => !allowed.split(" ").includes(tag)),
+      [],
+    );
+    assert.doesNotMatch(tagsOf(page).join(""), / (on\w+|src|srcdoc|href|xlink:href|style|action)=/);
+  });
+
+  test("allows its own style by its hash, and nothing else", () => {
+    const [, style = ""] = /<style>(.*)<\/style>/s.exec(page) ?? [];
+    const hash = createHash("sha256").update(style).digest("base64");
+    assert.ok(
+      page.includes(
+        `content="default-src &#39;none&#39;; style-src &#39;sha256-${hash}&#39;; base-uri &#39;none&#39;; form-action &#39;none&#39;"`,
+      ),
+    );
+  });
+
+  test("is the same for the same report", () => {
+    assert.equal(pageOf(saying("calm")), page);
+  });
+
+  test("draws a line for each operation of each RPC", () => {
+    assert.match(
+      page,
+      /<path class="both encrypt"[^>]*><title>encrypt → keystore\.seal: requested and used, by functions/,
+    );
+  });
+});
+
+test("the graph has a line of its own kind for what is used and not requested, and the reverse", () => {
+  const report = inspected(
+    guest({
+      imports: hostCall("keystore", "seal"),
+      bodies: { encrypt: call("keystore", "seal") },
+      rows: [row("keystore", "open", "decrypt")],
+    }),
+  );
+  const kinds = [...pageOf(report).matchAll(/<path class="([^"]*)"[^>]*><title>(\S+ → \S+):/g)];
+  assert.deepEqual(
+    kinds.map(([, kind, title]) => [kind, title]),
+    [
+      ["used", "encrypt → keystore.seal"],
+      ["requested", "decrypt → keystore.open"],
+    ],
+  );
+});
+
+test("what a module has thousands of is cut in the text, and told", () => {
+  const exports = Array.from({ length: 100 }, (_, i) => `(func (export "e${i}"))`).join("");
+  const shown = textOf(inspected(guest({ fields: exports })), (_, text) => text);
+  assert.match(shown, /^Exports \(104\)$/m);
+  assert.match(shown, /^ {2}… and 64 more; --json and --html have all$/m);
+});
