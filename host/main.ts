@@ -2,13 +2,10 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Command, CommanderError, InvalidArgumentError } from "commander";
-import { auditExportCommand, auditKeyCommand } from "./cli/audit-key.ts";
-import { type AuditQueryOptions, auditQueryCommand } from "./cli/audit-query.ts";
-import { type AuditTailOptions, auditTailCommand } from "./cli/audit-tail.ts";
-import { type AuditVerifyOptions, auditVerifyCommand } from "./cli/audit-verify.ts";
 import { checkCommand } from "./cli/check.ts";
 import { doctorCommand } from "./cli/doctor.ts";
 import { healthcheckCommand } from "./cli/healthcheck.ts";
+import { type InspectOptions, inspectCommand } from "./cli/inspect.ts";
 import { type KeyInitOptions, keyInitCommand, keyListCommand } from "./cli/key.ts";
 import { EXIT, fail } from "./cli/output.ts";
 import { serveCommand } from "./cli/serve.ts";
@@ -27,31 +24,26 @@ const program = new Command("kleidi")
 
 /** A command with --config and --json, whose action gives the exit code. */
 function command(parent: Command, usage: string, description: string): Command {
-  return parent
-    .command(usage)
-    .description(description)
-    .option("-c, --config <file>", "the configuration", DEFAULT_CONFIG)
-    .option("--json", "print one JSON object instead of text", false)
-    .addHelpText("after", EXITS);
+  const added = parent.command(usage).description(description);
+  return common(added.option("-c, --config <file>", "the configuration", DEFAULT_CONFIG));
 }
 
-/** What a command says that takes no configuration. */
-function plainCommand(parent: Command, usage: string, description: string): Command {
-  return parent
-    .command(usage)
-    .description(description)
-    .option("--json", "print JSON instead of text", false)
-    .addHelpText("after", EXITS);
+/** One that needs no configuration. */
+function bare(parent: Command, usage: string, description: string): Command {
+  return common(parent.command(usage).description(description));
 }
 
-function act<Options extends { json: boolean }, Argument = string | undefined>(
-  work: (options: Options, argument: Argument) => number | Promise<number>,
+function common(command: Command): Command {
+  return command.option("--json", "print one JSON object instead of text", false).addHelpText("after", EXITS);
+}
+
+function act<Options extends { json: boolean }>(
+  work: (options: Options, ...words: (string | undefined)[]) => number | Promise<number>,
 ) {
   return async (...args: unknown[]) => {
     const options = args.at(-2) as Options;
-    const argument = (args.length > 2 ? args[0] : undefined) as Argument;
     try {
-      process.exitCode = await work(options, argument);
+      process.exitCode = await work(options, ...(args.slice(0, -2) as (string | undefined)[]));
     } catch (error) {
       process.exitCode = fail(error, options.json);
     }
@@ -63,14 +55,6 @@ function milliseconds(text: string): number {
   if (Number.isInteger(value) && value >= 1 && value <= 60_000) return value;
   throw new InvalidArgumentError("It should be 1 to 60000, in milliseconds.");
 }
-
-function lineCount(text: string): number {
-  const value = Number(text);
-  if (Number.isInteger(value) && value >= 0 && value <= 10_000) return value;
-  throw new InvalidArgumentError("It should be 0 to 10000.");
-}
-
-const several = (text: string, before: string[]) => [...before, text];
 
 type Common = { config: string; json: boolean };
 
@@ -98,6 +82,15 @@ command(program, "healthcheck", "Ask Status over the socket, as the API server d
     ),
   );
 
+bare(
+  program,
+  "inspect <module>",
+  "Read a module without running it: what it requests, what its code can reach, and what admission would refuse.",
+)
+  .option("--html <file>", "also write the report as one page, to be filed with an approval")
+  .option("-c, --config <file>", "also hold it against this configuration: pin, trust and grants")
+  .action(act<InspectOptions>((options, module = "") => inspectCommand(module, options)));
+
 const key = program.command("key").description("Make and list software keys.").addHelpText("after", EXITS);
 command(
   key,
@@ -116,47 +109,6 @@ command(
 command(key, "list", "List the keystore keys with their fingerprints.").action(
   act<Common>(({ config, json }) => keyListCommand(config, { json })),
 );
-
-const audit = program
-  .command("audit")
-  .description("Look at an audit log (docs/audit.md).")
-  .addHelpText("after", EXITS);
-plainCommand(
-  audit,
-  "verify <file...>",
-  "Say whether a log is what was written, or where it was changed first. All its files, in any order.",
-)
-  .option(
-    "--key <public>",
-    "the public key of checkpoints, or a file that has it; may be repeated",
-    several,
-    [],
-  )
-  .option("--checkpoints <file>", 'what "kleidi audit export" gave before; may be repeated', several, [])
-  .action(act<AuditVerifyOptions, string[]>((options, files) => auditVerifyCommand(files, options)));
-plainCommand(audit, "query <file...>", "Print the records that are asked for, one on a line.")
-  .option("--uid <uid>", "of the API server's request with this uid")
-  .option("--provider <name>", "of this provider")
-  .option("--capability <name>", "of this capability, as net or keystore")
-  .option("--decision <word>", "allowed, denied or refused")
-  .option("--rpc <name>", "status, encrypt or decrypt")
-  .option("--kind <kind>", "of this kind, as rpc or host_call")
-  .option("--since <time>", "not before this time in UTC, as 2026-01-31 or 2026-01-31T10:30")
-  .option("--until <time>", "not after it; a day is in to its end")
-  .action(act<AuditQueryOptions, string[]>((options, files) => auditQueryCommand(files, options)));
-plainCommand(audit, "tail <file>", "Print the last records and follow the log until interrupted.")
-  .option("-n, --lines <count>", "how many of those that are there", lineCount, 10)
-  .action(act<AuditTailOptions, string>((options, file) => auditTailCommand(file, options)));
-plainCommand(
-  audit,
-  "export <file...>",
-  'Print the checkpoints alone, to be kept elsewhere for "kleidi audit verify --checkpoints".',
-).action(act<{ json: boolean }, string[]>((_options, files) => auditExportCommand(files)));
-plainCommand(
-  audit,
-  "key <file>",
-  "Make a key for checkpoints and print its public key. Nothing is ever overwritten.",
-).action(act<{ json: boolean }, string>((options, file) => auditKeyCommand(file, options)));
 
 // "kleidi … | head" ends when its reader does.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {

@@ -49,6 +49,13 @@ function wordsOf({ cause }: KleidiError): string[] {
 /** A command that was given what it cannot use. */
 export class Misused extends Error {}
 
+/** Prints that a command was given what it cannot work on, and gives the exit code. */
+export function misuse(message: string, json: boolean): number {
+  if (json) print(JSON.stringify({ ok: false, code: "used-wrongly", message }, null, 2));
+  else process.stderr.write(`${message}\n`);
+  return EXIT.USAGE;
+}
+
 /** Prints a failure that ended a command, and gives the exit code. */
 export function fail(error: unknown, json: boolean): number {
   if (error instanceof Misused) {

@@ -1,0 +1,130 @@
+/** What a configuration says of a module that is looked at: the pin, the signatures that `trust` asks for, and the grants. */
+import { resolve } from "node:path";
+import type { Config, ProviderConfig } from "../config/config.ts";
+import { grantLine } from "../config/grant-lines.ts";
+import { KleidiError } from "../error.ts";
+import type { Verdict } from "../inspect/check.ts";
+import type { Configured, ModuleFile } from "../inspect/report.ts";
+import { ungranted } from "../sandbox/authority.ts";
+import type { Manifest } from "../sandbox/manifest.ts";
+import { readSignatures } from "../sandbox/trust/files.ts";
+import { checkTrust, trustLine } from "../sandbox/trust/trust.ts";
+import { signaturesBeside } from "./module-file.ts";
+import { reach, surplus } from "./reach.ts";
+
+/** Providers that pin this module; else those that would run it: of its path, or of its manifest's name. */
+export function providersOf(
+  config: Config,
+  file: ModuleFile,
+  manifest: Manifest | undefined,
+): ProviderConfig[] {
+  const { providers } = config;
+  const pinned = providers.filter(({ sha256 }) => sha256 === file.sha256);
+  if (pinned.length > 0) return pinned;
+  return providers.filter(
+    ({ name, module }) => name === manifest?.name || resolve(module) === resolve(file.path),
+  );
+}
+
+export function configuredOf(
+  config: Config,
+  providers: readonly ProviderConfig[],
+  file: ModuleFile,
+  manifest: Manifest | undefined,
+): Configured {
+  const now = new Date();
+  return {
+    file: config.file,
+    day: now.toISOString().slice(0, 10),
+    providers: providers.map(({ name }) => name),
+    verdicts: [
+      ...(providers.length === 0 ? [unused(config)] : []),
+      ...providers.map((provider) => pin(provider, file)),
+      ...trust(config, providers[0], file, now),
+      ...(manifest === undefined ? [] : providers.flatMap((provider) => grants(config, provider, manifest))),
+    ],
+  };
+}
+
+function unused({ file }: Config): Verdict {
+  return {
+    check: "configured",
+    expectation: `a provider of ${file} has this digest, this path or this name`,
+    actual: "none has",
+    severity: "note",
+  };
+}
+
+function pin({ name, sha256 }: ProviderConfig, file: ModuleFile): Verdict {
+  const same = sha256 === file.sha256;
+  return {
+    check: "pin",
+    expectation: `the sha256 that provider ${name} pins`,
+    actual: same ? "as pinned" : `another: ${sha256} is pinned`,
+    severity: same ? "ok" : "refuse",
+  };
+}
+
+/** For a module that a provider runs from elsewhere, the signatures beside this one: it may be the next version. */
+function trust(
+  { trust }: Config,
+  provider: ProviderConfig | undefined,
+  file: ModuleFile,
+  now: Date,
+): Verdict[] {
+  const check = "signature";
+  if (trust === undefined) {
+    const actual = "no trust in the configuration, no signature is looked at";
+    return [
+      { check, expectation: "a configuration that says whose signatures count", actual, severity: "note" },
+    ];
+  }
+  const keys = trust.threshold === 1 ? "1 key" : `${trust.threshold} keys`;
+  const expectation = `signed by ${keys} of trust.keys`;
+  const own = provider !== undefined && resolve(provider.module) === resolve(file.path);
+  const paths = (own ? provider.signatures : undefined) ?? signaturesBeside(file.path);
+  const name = provider?.name ?? "none";
+  try {
+    const trusted = checkTrust(trust, name, file.bytes, file.sha256, readSignatures(paths), now);
+    return [{ check, expectation, actual: trustLine(trusted), severity: "ok" }];
+  } catch (error) {
+    if (!(error instanceof KleidiError)) throw error;
+    return [{ check, expectation, actual: withoutAction(name, error.message), severity: "refuse" }];
+  }
+}
+
+function withoutAction(provider: string, message: string): string {
+  const action = `Cannot load provider "${provider}": `;
+  return message.startsWith(action) ? message.slice(action.length) : message;
+}
+
+/** Requested, granted, and what is granted and not requested. */
+function grants(config: Config, provider: ProviderConfig, manifest: Manifest): Verdict[] {
+  const check = "grants";
+  const expectation = `provider ${provider.name} is granted what the module requests, and nothing else`;
+  const missing = ungranted(manifest, { ...provider.grants });
+  const granted: Manifest = {
+    ...manifest,
+    capabilities: manifest.capabilities.filter(({ capability }) => !missing.includes(capability)),
+  };
+  return [
+    ...missing.map((capability): Verdict => {
+      const rows = manifest.capabilities.filter((row) => row.capability === capability);
+      const operations = [...new Set(rows.flatMap((row) => row.operations))];
+      const line = grantLine(config, provider.name, capability, operations);
+      const actual = `${capability} ${operations.join(", ")} is requested and not granted; if it may have that, write under grants: ${line}`;
+      return { check, expectation, actual, severity: "refuse" };
+    }),
+    ...reach(provider, granted).map(
+      ({ ok, detail }): Verdict => ({ check, expectation, actual: detail, severity: ok ? "ok" : "warn" }),
+    ),
+    ...surplus(provider, manifest).map(
+      ({ detail, hint }): Verdict => ({
+        check,
+        expectation,
+        actual: `${detail}. ${hint ?? ""}`.trim(),
+        severity: "warn",
+      }),
+    ),
+  ];
+}

@@ -1,0 +1,70 @@
+/** kleidi inspect: all that can be said of a module without running it, for whoever is to approve it. */
+import { styleText } from "node:util";
+import { loadConfig } from "../config/load.ts";
+import type { Severity } from "../inspect/check.ts";
+import { pageOf } from "../inspect/page.ts";
+import { type Around, inspect, type ModuleFile, type Report } from "../inspect/report.ts";
+import { json as jsonOf } from "../inspect/shown.ts";
+import { textOf } from "../inspect/text.ts";
+import type { Manifest } from "../sandbox/manifest.ts";
+import { configuredOf, providersOf } from "./configured.ts";
+import { NoFile, readModuleFile, signaturesBeside, signaturesSeen } from "./module-file.ts";
+import { EXIT, misuse, print } from "./output.ts";
+import { writeWhole } from "./write-whole.ts";
+
+export interface InspectOptions {
+  readonly json: boolean;
+  /** Where the page is written. */
+  readonly html?: string;
+  readonly config?: string;
+}
+
+/** What a provider has that no configuration gives other limits. */
+export const DEFAULT_LIMITS = { memoryBytes: 16 << 20, tableEntries: 16_384 };
+
+/** @throws KleidiError config-invalid */
+export function inspectCommand(path: string, { json, html, config }: InspectOptions): number {
+  let file: ModuleFile;
+  try {
+    file = readModuleFile(path);
+  } catch (error) {
+    if (!(error instanceof NoFile)) throw error;
+    return misuse(error.message, json);
+  }
+  const report = reportOf(file, config);
+  if (html !== undefined) {
+    try {
+      writeWhole(html, pageOf(report));
+    } catch (error) {
+      const code = (error as NodeJS.ErrnoException).code;
+      if (code === undefined) throw error;
+      return misuse(`Cannot write the page ${html}: the system refuses it (${code})`, json);
+    }
+  }
+  print(json ? jsonOf(report) : textOf(report, paint).trimEnd());
+  if (html !== undefined && !json) print(`\nWrote ${html}.`);
+  return report.verdict === "refuse" ? EXIT.FOUND : EXIT.GOOD;
+}
+
+function reportOf(file: ModuleFile, configPath: string | undefined): Report {
+  const signatures = signaturesSeen(signaturesBeside(file.path));
+  const alone: Around = { limits: DEFAULT_LIMITS, signatures };
+  const report = inspect(file, alone);
+  if (configPath === undefined) return report;
+  const config = loadConfig(configPath);
+  const manifest: Manifest | undefined = "fault" in report.manifest ? undefined : report.manifest;
+  const providers = providersOf(config, file, manifest);
+  const limits = providers[0]?.limits ?? DEFAULT_LIMITS;
+  return inspect(file, {
+    ...alone,
+    limits,
+    configured: configuredOf(config, providers, file, manifest),
+  });
+}
+
+const COLOURS = { ok: "green", note: "cyan", warn: "yellow", refuse: "red" } as const;
+
+/** Colour only on a terminal, and not under NO_COLOR. */
+export function paint(severity: Severity, text: string): string {
+  return styleText(COLOURS[severity], text, { stream: process.stdout });
+}

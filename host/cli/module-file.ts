@@ -1,0 +1,69 @@
+/** A module's file and the signatures beside it, for whoever looks at a module that no configuration names. */
+import { createHash } from "node:crypto";
+import { closeSync, constants, fstatSync, openSync, readdirSync, readSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import type { ModuleFile, SignatureSeen } from "../inspect/report.ts";
+import { MAX_MODULE } from "../sandbox/contract.ts";
+import { readSignatures } from "../sandbox/trust/files.ts";
+import { MinisignError, parseSignature } from "../sandbox/trust/minisign.ts";
+
+const CHUNK = 1 << 20;
+/** As many as a provider may have. */
+const MAX_SIGNATURES = 16;
+
+/** Why a file is not one that can be looked at: a sentence. */
+export class NoFile extends Error {}
+
+/** The digest is of the whole file, whatever its size; the bytes are what a module may have, and not more. @throws NoFile */
+export function readModuleFile(path: string): ModuleFile {
+  let descriptor: number;
+  try {
+    // a named pipe without a writer would hold the command up for ever
+    descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  } catch (error) {
+    throw new NoFile(`Cannot read ${path}: ${(error as NodeJS.ErrnoException).code ?? "unknown"}`);
+  }
+  try {
+    if (!fstatSync(descriptor).isFile()) throw new NoFile(`Cannot read ${path}: it is no regular file`);
+    const hash = createHash("sha256");
+    const kept: Buffer[] = [];
+    let size = 0;
+    for (;;) {
+      const chunk = Buffer.alloc(CHUNK);
+      const read = readSync(descriptor, chunk, 0, CHUNK, null);
+      if (read === 0) break;
+      const part = chunk.subarray(0, read);
+      hash.update(part);
+      if (size <= MAX_MODULE) kept.push(part);
+      size += read;
+    }
+    const bytes = Buffer.concat(kept).subarray(0, MAX_MODULE + 1);
+    return { path, bytes, size, sha256: hash.digest("hex") };
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/** MODULE.minisig, and MODULE.something.minisig where a module has several. */
+export function signaturesBeside(path: string): string[] {
+  const start = `${basename(path)}.`;
+  return readdirSync(dirname(path))
+    .filter((name) => name.startsWith(start) && name.endsWith(".minisig"))
+    .sort()
+    .slice(0, MAX_SIGNATURES)
+    .map((name) => join(dirname(path), name));
+}
+
+/** What signature files say of themselves. Nothing is verified. */
+export function signaturesSeen(paths: readonly string[]): SignatureSeen[] {
+  return readSignatures(paths).map((file): SignatureSeen => {
+    if ("fault" in file) return file;
+    try {
+      const { keyId, trustedComment } = parseSignature(file.text);
+      return { path: file.path, keyId, trustedComment };
+    } catch (error) {
+      if (!(error instanceof MinisignError)) throw error;
+      return { path: file.path, fault: `is no signature of minisign: it ${error.message}` };
+    }
+  });
+}

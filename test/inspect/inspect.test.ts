@@ -1,0 +1,327 @@
+/** kleidi inspect, as an auditor runs it. */
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, describe, test } from "node:test";
+import { DEFAULT_LIMITS } from "../../host/cli/inspect.ts";
+import { parseConfig } from "../../host/config/parse.ts";
+import type { Report } from "../../host/inspect/report.ts";
+import { buildGuests, type GuestName } from "../guests/build.ts";
+import { kleidi, localConfig, localModule, root, sha256Of } from "../support/fixture.ts";
+import { call, guest, hostCall, row } from "../support/inspected.ts";
+import { newSigner } from "../support/minisign.ts";
+
+// before any test is there: what is asked of the runner behind an await comes too late
+const guests = await buildGuests();
+const folder = mkdtempSync(join(tmpdir(), "kleidi-inspect-"));
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+function run(...args: string[]): { status: number | null; stdout: string; stderr: string } {
+  return spawnSync(kleidi, ["inspect", ...args], { encoding: "utf8", cwd: folder });
+}
+
+function reportOf(...args: string[]): Report & { status: number | null } {
+  const { status, stdout } = run(...args, "--json");
+  return { status, ...JSON.parse(stdout) };
+}
+
+function put(name: string, bytes: Uint8Array | string): string {
+  const path = join(folder, name);
+  writeFileSync(path, bytes);
+  return path;
+}
+
+function rows({ verdicts }: Report, check: string): string[] {
+  return verdicts
+    .filter((row) => row.check === check)
+    .map(({ severity, actual }) => `${severity}: ${actual}`);
+}
+
+describe("the providers", () => {
+  for (const provider of ["local", "gpg", "tpm"]) {
+    test(`${provider}: nothing is refused, and its manifest and digest are told`, () => {
+      const path = join(root, "providers", `${provider}.wasm`);
+      const report = reportOf(path);
+      assert.equal(report.status, 0);
+      assert.equal(report.report, 1);
+      assert.ok(!report.verdicts.some(({ severity }) => severity === "warn" || severity === "refuse"));
+      assert.equal(report.file.sha256, sha256Of(path));
+      const source = join(root, "providers", provider, "provider.json");
+      assert.deepEqual(report.manifest, JSON.parse(readFileSync(source, "utf8")));
+      assert.ok(report.authority.every(({ requested, used }) => requested && used === true));
+    });
+  }
+
+  test("the tpm provider makes records in provision alone", () => {
+    const { authority } = reportOf(join(root, "providers", "tpm.wasm"));
+    const puts = authority.filter(
+      ({ capability, operation }) => capability === "state" && operation === "put",
+    );
+    assert.deepEqual(
+      puts.map(({ rpc }) => rpc),
+      ["provision"],
+    );
+  });
+});
+
+test("the text names what an approval rests on", () => {
+  const { status, stdout } = run(localModule);
+  assert.equal(status, 0);
+  assert.ok(stdout.includes(sha256Of(localModule)));
+  assert.match(stdout, /^ {2}manifest {3}local \d+\.\d+\.\d+, ABI 1$/m);
+  assert.match(stdout, /^ {2}ok {5}authority: the same 3 operations/m);
+  assert.match(stdout, /^ {4}keystore\.seal, requested and used "the KEK stays in the host"$/m);
+  // no colour where there is no terminal
+  assert.ok(!stdout.includes("\u001b"));
+});
+
+const REFUSED: Partial<Record<GuestName, [check: string, said: RegExp]>> = {
+  "start-calls-host": ["start", /its start function can reach kleidi:log write/],
+  "no-exports": ["exports", /does not export the function kleidi_status/],
+  "imports-wasi": ["imports", /only extism:host\/env and kleidi:\* can be imported/],
+  "imports-http": ["imports", /of Extism there are only the memory functions/],
+  "no-manifest": ["manifest", /has no manifest/],
+  "two-manifests": ["manifest", /has 2 manifests/],
+  "bad-manifest": ["manifest", /is no JSON/],
+  "wrong-abi": ["manifest", /abi: should be 1/],
+};
+
+describe("hostile guests", () => {
+  for (const [name, [check, said]] of Object.entries(REFUSED)) {
+    test(`${name} is refused, with the reason in the table`, () => {
+      const report = reportOf(guests[name as GuestName]);
+      assert.equal(report.status, 1);
+      assert.equal(report.verdict, "refuse");
+      assert.ok(
+        rows(report, check).some((row) => row.startsWith("refuse") && said.test(row)),
+        rows(report, check).join("\n"),
+      );
+    });
+  }
+});
+
+describe("files that are no modules", () => {
+  test("a file that is not there is used wrongly", () => {
+    const { status, stderr } = run(join(folder, "none.wasm"));
+    assert.equal(status, 2);
+    assert.equal(stderr, `Cannot read ${join(folder, "none.wasm")}: ENOENT\n`);
+  });
+
+  test("so is a folder, and in JSON it is said in JSON", () => {
+    const { status, stdout } = run(folder, "--json");
+    assert.equal(status, 2);
+    assert.equal(JSON.parse(stdout).code, "used-wrongly");
+  });
+
+  test("and a named pipe that nobody writes does not hold it up", () => {
+    const pipe = join(folder, "pipe.wasm");
+    spawnSync("mkfifo", [pipe]);
+    assert.equal(run(pipe).status, 2);
+  });
+
+  test("a file of text is refused, with its digest", () => {
+    const path = put("script.wasm", "#!/bin/sh\n");
+    const report = reportOf(path);
+    assert.equal(report.status, 1);
+    assert.equal(report.file.sha256, sha256Of(path));
+    assert.match(rows(report, "format")[0] ?? "", /stopped at byte 0: it does not begin as a WebAssembly/);
+  });
+
+  test("a file over 32 MiB is refused unread, with its size and digest", () => {
+    const path = put("large.wasm", guest());
+    truncateSync(path, (32 << 20) + 1);
+    const report = reportOf(path);
+    assert.equal(report.status, 1);
+    assert.equal(report.file.size, (32 << 20) + 1);
+    assert.equal(report.file.sha256, sha256Of(path));
+    assert.deepEqual(rows(report, "size"), ["refuse: 33554433 bytes"]);
+  });
+
+  test("no argument is used wrongly", () => assert.equal(run().status, 2));
+});
+
+describe("--html", () => {
+  test("writes the page, and nothing else, into the folder", () => {
+    const out = join(folder, "pages");
+    mkdirSync(out);
+    const page = join(out, "local.html");
+    const { status, stdout } = run(localModule, "--html", page);
+    assert.equal(status, 0);
+    assert.match(stdout, new RegExp(`^Wrote ${page}\\.$`, "m"));
+    assert.deepEqual(readdirSync(out), ["local.html"]);
+    assert.match(readFileSync(page, "utf8"), /^<!DOCTYPE html>.*<svg .*<\/html>\n$/s);
+    assert.equal(statSync(page).mode & 0o133, 0);
+  });
+
+  test("replaces what is there, a link too, and not what the link leads to", () => {
+    const target = put("target.txt", "mine");
+    const page = join(folder, "link.html");
+    symlinkSync(target, page);
+    assert.equal(run(localModule, "--html", page).status, 0);
+    assert.equal(readFileSync(target, "utf8"), "mine");
+    assert.match(readFileSync(page, "utf8"), /^<!DOCTYPE html>/);
+  });
+
+  test("says where it cannot write, and leaves nothing behind", () => {
+    const taken = join(folder, "taken");
+    mkdirSync(join(taken, "page.html"), { recursive: true });
+    const { status, stderr } = run(localModule, "--html", join(taken, "page.html"));
+    assert.equal(status, 2);
+    assert.match(stderr, /^Cannot write the page .*: the system refuses it \(E[A-Z]+\)\n$/);
+    assert.deepEqual(readdirSync(taken), ["page.html"]);
+  });
+
+  test("is written for a module that is refused too", () => {
+    const page = join(folder, "refused.html");
+    assert.equal(run(put("script2.wasm", "#!/bin/sh\n"), "--html", page).status, 1);
+    assert.match(readFileSync(page, "utf8"), /The host would not run this module/);
+  });
+});
+
+describe("signatures without a configuration", () => {
+  const path = put("signed.wasm", guest());
+  const signer = newSigner();
+
+  test("are absent", () => {
+    assert.deepEqual(reportOf(path).signatures, []);
+    assert.match(run(path).stdout, /^ {2}signature {2}none beside it$/m);
+  });
+
+  test("are told with key and comment, and said not to be verified", () => {
+    // of other bytes: nobody looks
+    put("signed.wasm.minisig", signer.sign(Buffer.from("something else"), { comment: "release 1" }));
+    put("signed.wasm.second.minisig", "no signature\n");
+    const [first, second] = reportOf(path).signatures;
+    assert.deepEqual(first, {
+      path: `${path}.minisig`,
+      keyId: signer.keyId,
+      trustedComment: "release 1",
+    });
+    assert.ok(second !== undefined && "fault" in second);
+    assert.ok(
+      run(path).stdout.includes(`${path}.minisig, not verified here: key ${signer.keyId}, "release 1"`),
+    );
+  });
+});
+
+describe("--config", () => {
+  const signer = newSigner();
+  const module = put("local.wasm", readFileSync(localModule));
+  writeFileSync(`${module}.minisig`, signer.sign(readFileSync(module), { comment: "release 1" }));
+  const provider = (changes: object = {}) => ({
+    providers: {
+      local: {
+        module,
+        sha256: sha256Of(module),
+        grants: { keystore: { keys: ["kek"] } },
+        ...changes,
+      },
+    },
+  });
+  const trust = { trust: { keys: [{ name: "release", key: signer.publicKey }] } };
+  const config = (changes: Record<string, unknown>) =>
+    put("kleidi.yaml", localConfig([{ name: "kek", use: "active" }], changes));
+
+  test("a module that is pinned, signed and granted is ok on all three", () => {
+    const report = reportOf(module, "--config", config({ ...provider(), ...trust }));
+    assert.equal(report.status, 0);
+    assert.deepEqual(rows(report, "pin"), ["ok: as pinned"]);
+    assert.deepEqual(rows(report, "signature"), [`ok: signed by release (${signer.keyId}), 1 needed`]);
+    assert.deepEqual(rows(report, "grants"), [
+      "ok: keystore info in status, of keys kek",
+      "ok: keystore seal in encrypt, of keys kek",
+      "ok: keystore open in decrypt, of keys kek",
+    ]);
+    assert.deepEqual(report.configured?.providers, ["local"]);
+  });
+
+  test("another module of the provider's name has another digest, and is signed by nobody", () => {
+    const next = put("next.wasm", guest({ name: "local", version: "0.2.0" }));
+    const report = reportOf(next, "--config", config({ ...provider(), ...trust }));
+    assert.equal(report.status, 1);
+    assert.deepEqual(rows(report, "pin"), [`refuse: another: ${sha256Of(module)} is pinned`]);
+    assert.match(rows(report, "signature")[0] ?? "", /^refuse: trust asks for signatures/);
+    assert.deepEqual(rows(report, "grants"), [
+      "ok: nothing",
+      "warn: it is granted keystore, which its module does not request. Remove providers.local.grants.keystore.",
+    ]);
+  });
+
+  test("the next version is judged by the signatures beside it", () => {
+    const bytes = guest({ name: "local", version: "0.3.0" });
+    const next = put("signed-next.wasm", bytes);
+    put("signed-next.wasm.minisig", signer.sign(bytes));
+    const report = reportOf(next, "--config", config({ ...provider(), ...trust }));
+    assert.match(rows(report, "signature")[0] ?? "", /^ok: signed by release/);
+  });
+
+  test("what is requested and not granted is refused, with the line to write", () => {
+    const bytes = guest({
+      name: "local",
+      imports: hostCall("state", "get"),
+      bodies: { status: call("state", "get") },
+      rows: [row("state", "get", "status")],
+    });
+    const report = reportOf(put("wants-more.wasm", bytes), "--config", config(provider()));
+    assert.equal(
+      rows(report, "grants")[0],
+      "refuse: state get is requested and not granted; if it may have that, write under grants: state: { names: [kek] }",
+    );
+    assert.deepEqual(rows(report, "signature"), [
+      "note: no trust in the configuration, no signature is looked at",
+    ]);
+  });
+
+  test("the configuration's limits are what memory is held against", () => {
+    const bytes = guest({ name: "local", memory: "20" });
+    const path = put("memory.wasm", bytes);
+    const limits = { limits: { memory: "1MiB" } };
+    const report = reportOf(path, "--config", config(provider(limits)));
+    assert.deepEqual(rows(report, "memory"), ["refuse: begins with 20 pages, at most 16 are allowed"]);
+    assert.match(rows(reportOf(path), "memory")[0] ?? "", /^ok/);
+  });
+
+  test("a module of which the configuration knows nothing is told so", () => {
+    const report = reportOf(
+      put("stranger.wasm", guest({ name: "stranger" })),
+      "--config",
+      config(provider()),
+    );
+    assert.match(rows(report, "configured")[0] ?? "", /^note: none has$/);
+    assert.deepEqual(report.configured?.providers, []);
+  });
+
+  test("a configuration that is not valid is found, and nothing is said of the module", () => {
+    const { status, stdout, stderr } = run(module, "--config", put("bad.yaml", "listen: 1\n"));
+    assert.equal(status, 1);
+    assert.equal(stdout, "");
+    assert.match(stderr, /^Cannot use the configuration/);
+  });
+
+  test("without one, the limits are those that a provider has by default", () => {
+    const text = localConfig([{ name: "kek", use: "active" }], provider());
+    const [parsed] = parseConfig(text, join(folder, "kleidi.yaml")).providers;
+    const { memoryBytes, tableEntries } = parsed?.limits ?? {};
+    assert.deepEqual({ memoryBytes, tableEntries }, DEFAULT_LIMITS);
+  });
+});
+
+test("a module is found by its digest under another name and path", () => {
+  const copy = join(folder, "renamed.bin");
+  copyFileSync(localModule, copy);
+  const config = put("by-digest.yaml", localConfig([{ name: "kek", use: "active" }]));
+  assert.deepEqual(reportOf(copy, "-c", config).configured?.providers, ["local"]);
+});
