@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Command, CommanderError, InvalidArgumentError } from "commander";
 import { checkCommand } from "./cli/check.ts";
+import { diffCommand } from "./cli/diff.ts";
 import { doctorCommand } from "./cli/doctor.ts";
 import { healthcheckCommand } from "./cli/healthcheck.ts";
 import { type InspectOptions, inspectCommand } from "./cli/inspect.ts";
@@ -90,6 +91,12 @@ bare(
   .option("--html <file>", "also write the report as one page, to be filed with an approval")
   .option("-c, --config <file>", "also hold it against this configuration: pin, trust and grants")
   .action(act<InspectOptions>((options, module = "") => inspectCommand(module, options)));
+
+bare(
+  program,
+  "diff <old> <new>",
+  "Say what authority a new module has more or less than an old one; 1 where it has more.",
+).action(act<{ json: boolean }>((options, old = "", now = "") => diffCommand(old, now, options)));
 
 const key = program.command("key").description("Make and list software keys.").addHelpText("after", EXITS);
 command(

@@ -1,0 +1,36 @@
+/** kleidi diff: what authority a new module has more or less than an old one. A gate for releases: 1 where it has more. */
+import { styleText } from "node:util";
+import { type Direction, diff, isReadable, type Readable, unreadable } from "../inspect/diff.ts";
+import { diffTextOf } from "../inspect/diff-text.ts";
+import { inspect } from "../inspect/report.ts";
+import { json as jsonOf, ours } from "../inspect/shown.ts";
+import { NoFile, readModuleFile } from "./module-file.ts";
+import { EXIT, misuse, print } from "./output.ts";
+
+export function diffCommand(old: string, now: string, { json }: { json: boolean }): number {
+  try {
+    const found = diff(read(old), read(now));
+    print(json ? jsonOf(found) : diffTextOf(found, paint).trimEnd());
+    return found.verdict === "widened" || found.verdict === "both" ? EXIT.FOUND : EXIT.GOOD;
+  } catch (error) {
+    if (!(error instanceof NoFile)) throw error;
+    return misuse(error.message, json);
+  }
+}
+
+/** What a configuration may allow is not looked at here: "refused" is what no configuration changes. */
+const NO_LIMITS = { memoryBytes: 2 ** 32, tableEntries: 2 ** 32 };
+
+/** What cannot be read has no authority that could be compared: a gate must not let it through as one that has none. */
+function read(path: string): Readable {
+  const report = inspect(readModuleFile(path), { limits: NO_LIMITS, signatures: [] });
+  if (isReadable(report)) return report;
+  throw new NoFile(`Cannot compare ${path}: ${ours(unreadable(report) ?? "")}`);
+}
+
+const COLOURS = { wider: "red", narrower: "green", neither: "cyan" } as const;
+
+/** Colour only on a terminal, and not under NO_COLOR. */
+function paint(direction: Direction, text: string): string {
+  return styleText(COLOURS[direction], text, { stream: process.stdout });
+}

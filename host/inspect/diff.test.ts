@@ -1,0 +1,196 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import fc from "fast-check";
+import { call, type Guest, guest, hostCall, inspected, row } from "../../test/support/inspected.ts";
+import { CAPABILITIES } from "../host-call.ts";
+import { type Change, type Diff, diff, isReadable, type Readable } from "./diff.ts";
+import { diffTextOf } from "./diff-text.ts";
+
+function readable(options: Guest): Readable {
+  const report = inspected(guest(options));
+  assert.ok(isReadable(report));
+  return report;
+}
+
+function compared(before: Guest, after: Guest): Diff {
+  return diff(readable(before), readable(after));
+}
+
+function lines({ changes }: Diff): string[] {
+  return changes.map((each) => `${each.direction} ${each.change} ${each.of}: ${each.before} → ${each.after}`);
+}
+
+const RPCS = ["status", "encrypt", "decrypt"] as const;
+const OPERATIONS = CAPABILITIES.keystore;
+
+/** A guest that requests and reaches these operations of the keystore, each in an RPC. */
+function using(uses: readonly (readonly [rpc: string, operation: string])[], more: Guest = {}): Guest {
+  const bodies = Object.fromEntries(
+    RPCS.map((rpc) => [
+      rpc,
+      uses
+        .filter(([in_]) => in_ === rpc)
+        .map(([, operation]) => call("keystore", operation))
+        .join(""),
+    ]),
+  );
+  return {
+    imports: OPERATIONS.map((operation) => hostCall("keystore", operation)).join(""),
+    bodies,
+    rows: uses.map(([rpc, operation]) => row("keystore", operation, rpc)),
+    ...more,
+  };
+}
+
+test("a module and itself are the same", () => {
+  const found = compared(using([["encrypt", "seal"]]), using([["encrypt", "seal"]]));
+  assert.equal(found.verdict, "same");
+  assert.deepEqual(found.changes, []);
+});
+
+test("an operation more is wider, one less is narrower, and both are told", () => {
+  const before = using([["encrypt", "seal"]], { imports: hostCall("keystore", "seal") });
+  const after = using([["encrypt", "open"]], { imports: hostCall("keystore", "open") });
+  const found = compared(before, after);
+  assert.equal(found.verdict, "both");
+  assert.deepEqual(lines(found), [
+    "wider operation encrypt: keystore.open: neither requested nor reached → requested and reached",
+    "narrower operation encrypt: keystore.seal: requested and reached → neither requested nor reached",
+  ]);
+});
+
+test("an operation that another RPC had already is wider in this one", () => {
+  const before = using([["encrypt", "seal"]]);
+  const after = using([
+    ["encrypt", "seal"],
+    ["status", "seal"],
+  ]);
+  assert.equal(compared(before, after).verdict, "widened");
+});
+
+test("what the code can reach is wider whatever the manifest says", () => {
+  const quiet = { ...using([["encrypt", "seal"]]), rows: [] };
+  const found = compared({ ...quiet, bodies: {} }, quiet);
+  assert.equal(found.verdict, "widened");
+  assert.equal(found.new.refused, true);
+  assert.ok(
+    lines(found).includes(
+      "wider operation encrypt: keystore.seal: neither requested nor reached → reached and not requested",
+    ),
+  );
+});
+
+test("any two modules: wider is what the new one has and the old one had not, and the reverse is the reverse", () => {
+  const use = fc.tuple(fc.constantFrom(...RPCS), fc.constantFrom(...OPERATIONS));
+  const uses = fc.uniqueArray(use, { selector: String, maxLength: 6 });
+  fc.assert(
+    fc.property(uses, uses, (before, after) => {
+      const keys = (all: readonly (readonly [string, string])[]) =>
+        all.map(([rpc, operation]) => `${rpc}: keystore.${operation}`);
+      const only = (all: string[], others: string[]) => all.filter((key) => !others.includes(key)).sort();
+      const of = (changes: readonly Change[], direction: string) =>
+        changes
+          .filter((each) => each.direction === direction)
+          .map((each) => each.of)
+          .sort();
+      const there = compared(using(before), using(after)).changes;
+      const back = compared(using(after), using(before)).changes;
+      assert.deepEqual(of(there, "wider"), only(keys(after), keys(before)));
+      assert.deepEqual(of(there, "narrower"), only(keys(before), keys(after)));
+      assert.deepEqual(of(back, "wider"), of(there, "narrower"));
+    }),
+    { numRuns: 60 },
+  );
+});
+
+describe("what a module may grow to", () => {
+  const CASES: [what: string, before: Guest, after: Guest, verdict: Diff["verdict"], line: string][] = [
+    [
+      "a larger maximum of memory",
+      { memory: "1 4" },
+      { memory: "1 8" },
+      "widened",
+      "wider memory pages of 64 KiB: 1, at most 4 → 1, at most 8",
+    ],
+    [
+      "a smaller one",
+      { memory: "1 8" },
+      { memory: "1 4" },
+      "narrowed",
+      "narrower memory pages of 64 KiB: 1, at most 8 → 1, at most 4",
+    ],
+    [
+      "no maximum any more",
+      { memory: "1 8" },
+      { memory: "1" },
+      "widened",
+      "wider memory pages of 64 KiB: 1, at most 8 → 1, at most what the host allows",
+    ],
+    [
+      "more to begin with",
+      { memory: "1 8" },
+      { memory: "2 8" },
+      "same",
+      "neither memory pages of 64 KiB: 1, at most 8 → 2, at most 8",
+    ],
+    ["a table", {}, { fields: "(table 1 2 funcref)" }, "widened", "wider table entries: none → 1, at most 2"],
+    [
+      "no table any more",
+      { fields: "(table 1 2 funcref)" },
+      {},
+      "narrowed",
+      "narrower table entries: 1, at most 2 → none",
+    ],
+  ];
+  for (const [what, before, after, verdict, line] of CASES) {
+    test(what, () => {
+      const found = compared(before, after);
+      assert.deepEqual(lines(found), [line]);
+      assert.equal(found.verdict, verdict);
+    });
+  }
+});
+
+test("an export that makes keys is wider", () => {
+  const found = compared({}, { bodies: { provision: "" } });
+  assert.deepEqual(lines(found), ["wider rpc kleidi_provision: not exported → exported"]);
+});
+
+test("name, version, reason, and an import that nothing reaches are told and widen nothing", () => {
+  const before = using([["encrypt", "seal"]], { imports: hostCall("keystore", "seal") });
+  const after = using([["encrypt", "seal"]], {
+    imports: hostCall("keystore", "seal") + hostCall("keystore", "open"),
+    rows: [{ ...row("keystore", "seal", "encrypt"), why: "because" }],
+    name: "other",
+    version: "2.0.0",
+  });
+  const found = compared(before, after);
+  assert.equal(found.verdict, "same");
+  assert.deepEqual(lines(found), [
+    "neither why encrypt: keystore.seal: for a test → because",
+    "neither import kleidi:keystore open: not imported, or reached → imported, and no RPC can reach it",
+    "neither name manifest: guest → other",
+    "neither version manifest: 1.0.0 → 2.0.0",
+  ]);
+});
+
+test("a module that stops or has no manifest cannot be compared", () => {
+  assert.ok(!isReadable(inspected(guest().subarray(0, 40))));
+  assert.ok(!isReadable(inspected(guest({ manifest: "{" }))));
+});
+
+test("the text moves nothing in a terminal, whatever the modules say", () => {
+  const evil = "a\u001b[2J\u202e";
+  const bytes = [...Buffer.from(evil)].map((byte) => `\\${byte.toString(16).padStart(2, "0")}`).join("");
+  const found = compared(
+    {},
+    {
+      imports: `(import "kleidi:${bytes}" "${bytes}" (func $f (param i64) (result i64)))`,
+      bodies: { status: "(drop (call $f (i64.const 0)))" },
+    },
+  );
+  assert.equal(found.verdict, "widened");
+  const shown = diffTextOf({ ...found, old: { ...found.old, path: evil } }, (_, text) => text);
+  assert.doesNotMatch(shown, /[^\P{C}\n]/u);
+  assert.match(shown, /^ {2}\+ operation status: a\\u\{1b\}\[2J\\u\{202e\}\./m);
+});
