@@ -1,13 +1,11 @@
 /** kleidi inspect: all that can be said of a module without running it, for whoever is to approve it. */
 import { styleText } from "node:util";
-import { loadConfig } from "../config/load.ts";
 import type { Severity } from "../inspect/check.ts";
 import { pageOf } from "../inspect/page.ts";
 import { type Around, inspect, type ModuleFile, type Report } from "../inspect/report.ts";
 import { json as jsonOf } from "../inspect/shown.ts";
 import { textOf } from "../inspect/text.ts";
 import type { Manifest } from "../sandbox/manifest.ts";
-import { configuredOf, providersOf } from "./configured.ts";
 import { NoFile, readModuleFile, signaturesBeside, signaturesSeen } from "./module-file.ts";
 import { EXIT, misuse, print } from "./output.ts";
 import { writeWhole } from "./write-whole.ts";
@@ -23,7 +21,7 @@ export interface InspectOptions {
 export const DEFAULT_LIMITS = { memoryBytes: 16 << 20, tableEntries: 16_384 };
 
 /** @throws KleidiError config-invalid */
-export function inspectCommand(path: string, { json, html, config }: InspectOptions): number {
+export async function inspectCommand(path: string, { json, html, config }: InspectOptions): Promise<number> {
   let file: ModuleFile;
   try {
     file = readModuleFile(path);
@@ -31,7 +29,7 @@ export function inspectCommand(path: string, { json, html, config }: InspectOpti
     if (!(error instanceof NoFile)) throw error;
     return misuse(error.message, json);
   }
-  const report = reportOf(file, config);
+  const report = await reportOf(file, config);
   if (html !== undefined) {
     try {
       writeWhole(html, pageOf(report));
@@ -46,11 +44,16 @@ export function inspectCommand(path: string, { json, html, config }: InspectOpti
   return report.verdict === "refuse" ? EXIT.FOUND : EXIT.GOOD;
 }
 
-function reportOf(file: ModuleFile, configPath: string | undefined): Report {
+async function reportOf(file: ModuleFile, configPath: string | undefined): Promise<Report> {
   const signatures = signaturesSeen(signaturesBeside(file.path));
   const alone: Around = { limits: DEFAULT_LIMITS, signatures };
   const report = inspect(file, alone);
   if (configPath === undefined) return report;
+  // the schema is half of the command's start, and most modules are looked at without a configuration
+  const [{ loadConfig }, { configuredOf, providersOf }] = await Promise.all([
+    import("../config/load.ts"),
+    import("./configured.ts"),
+  ]);
   const config = loadConfig(configPath);
   const manifest: Manifest | undefined = "fault" in report.manifest ? undefined : report.manifest;
   const providers = providersOf(config, file, manifest);
