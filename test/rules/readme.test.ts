@@ -9,7 +9,7 @@ import { parseConfig } from "../../host/config/parse.ts";
 const root = join(import.meta.dirname, "..", "..");
 const DOCUMENTS = ["README.md", "CONTRIBUTING.md", "SECURITY.md", ...globSync("docs/**/*.md", { cwd: root })];
 /** These end by themselves and change nothing outside .kleidi/; what else the README shows is not run here. */
-const SAFE = / --once\b| --help\b|\bkleidi (check|key list)\b/;
+const SAFE = / --once\b| --help\b|\bkleidi (check|diff|inspect|key list)\b/;
 const TIMEOUT_MS = 120_000;
 
 describe("the README's commands", () => {
