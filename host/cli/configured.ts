@@ -40,7 +40,7 @@ export function configuredOf(
     verdicts: [
       ...(providers.length === 0 ? [unused(config)] : []),
       ...providers.map((provider) => pin(provider, file)),
-      ...trust(config, providers[0], file, now),
+      ...(providers.length === 0 ? [undefined] : providers).map((each) => trust(config, each, file, now)),
       ...(manifest === undefined ? [] : providers.flatMap((provider) => grants(config, provider, manifest))),
     ],
   };
@@ -71,25 +71,25 @@ function trust(
   provider: ProviderConfig | undefined,
   file: ModuleFile,
   now: Date,
-): Verdict[] {
+): Verdict {
   const check = "signature";
   if (trust === undefined) {
+    const expectation = "a configuration that says whose signatures count";
     const actual = "no trust in the configuration, no signature is looked at";
-    return [
-      { check, expectation: "a configuration that says whose signatures count", actual, severity: "note" },
-    ];
+    return { check, expectation, actual, severity: "note" };
   }
   const keys = trust.threshold === 1 ? "1 key" : `${trust.threshold} keys`;
-  const expectation = `signed by ${keys} of trust.keys`;
+  const by = provider === undefined ? "" : `, for provider ${provider.name}`;
+  const expectation = `signed by ${keys} of trust.keys${by}`;
   const own = provider !== undefined && resolve(provider.module) === resolve(file.path);
   const paths = (own ? provider.signatures : undefined) ?? signaturesBeside(file.path);
   const name = provider?.name ?? "none";
   try {
     const trusted = checkTrust(trust, name, file.bytes, file.sha256, readSignatures(paths), now);
-    return [{ check, expectation, actual: trustLine(trusted), severity: "ok" }];
+    return { check, expectation, actual: trustLine(trusted), severity: "ok" };
   } catch (error) {
     if (!(error instanceof KleidiError)) throw error;
-    return [{ check, expectation, actual: withoutAction(name, error.message), severity: "refuse" }];
+    return { check, expectation, actual: withoutAction(name, error.message), severity: "refuse" };
   }
 }
 

@@ -1,5 +1,7 @@
 /** kleidi inspect: all that can be said of a module without running it, for whoever is to approve it. */
+import { statSync } from "node:fs";
 import { styleText } from "node:util";
+import type { ProviderConfig } from "../config/config.ts";
 import type { Severity } from "../inspect/check.ts";
 import { pageOf } from "../inspect/page.ts";
 import { type Around, inspect, type ModuleFile, type Report } from "../inspect/report.ts";
@@ -31,6 +33,7 @@ export async function inspectCommand(path: string, { json, html, config }: Inspe
   }
   const report = await reportOf(file, config);
   if (html !== undefined) {
+    if (isSame(html, path)) return misuse(`Cannot write the page ${html}: it is the module`, json);
     try {
       writeWhole(html, pageOf(report));
     } catch (error) {
@@ -42,6 +45,11 @@ export async function inspectCommand(path: string, { json, html, config }: Inspe
   print(json ? jsonOf(report) : textOf(report, paint).trimEnd());
   if (html !== undefined && !json) print(`\nWrote ${html}.`);
   return report.verdict === "refuse" ? EXIT.FOUND : EXIT.GOOD;
+}
+
+function isSame(one: string, other: string): boolean {
+  const [a, b] = [one, other].map((path) => statSync(path, { throwIfNoEntry: false }));
+  return a !== undefined && b !== undefined && a.dev === b.dev && a.ino === b.ino;
 }
 
 async function reportOf(file: ModuleFile, configPath: string | undefined): Promise<Report> {
@@ -57,17 +65,24 @@ async function reportOf(file: ModuleFile, configPath: string | undefined): Promi
   const config = loadConfig(configPath);
   const manifest: Manifest | undefined = "fault" in report.manifest ? undefined : report.manifest;
   const providers = providersOf(config, file, manifest);
-  const limits = providers[0]?.limits ?? DEFAULT_LIMITS;
   return inspect(file, {
     ...alone,
-    limits,
+    limits: narrowest(providers),
     configured: configuredOf(config, providers, file, manifest),
   });
+}
+
+/** What every one of them gives. */
+function narrowest(providers: readonly ProviderConfig[]): Around["limits"] {
+  if (providers.length === 0) return DEFAULT_LIMITS;
+  const least = (limit: keyof typeof DEFAULT_LIMITS) =>
+    Math.min(...providers.map(({ limits }) => limits[limit]));
+  return { memoryBytes: least("memoryBytes"), tableEntries: least("tableEntries") };
 }
 
 const COLOURS = { ok: "green", note: "cyan", warn: "yellow", refuse: "red" } as const;
 
 /** Colour only on a terminal, and not under NO_COLOR. */
-export function paint(severity: Severity, text: string): string {
+function paint(severity: Severity, text: string): string {
   return styleText(COLOURS[severity], text, { stream: process.stdout });
 }

@@ -47,7 +47,14 @@ export function readModuleFile(path: string): ModuleFile {
 /** MODULE.minisig, and MODULE.something.minisig where a module has several. */
 export function signaturesBeside(path: string): string[] {
   const start = `${basename(path)}.`;
-  return readdirSync(dirname(path))
+  let names: string[];
+  try {
+    names = readdirSync(dirname(path));
+  } catch {
+    // a folder that may be passed through and not listed: whoever reads this one says what is there
+    return [`${path}.minisig`];
+  }
+  return names
     .filter((name) => name.startsWith(start) && name.endsWith(".minisig"))
     .sort()
     .slice(0, MAX_SIGNATURES)

@@ -41,11 +41,11 @@ export function authority({ manifest, reached }: Findings): Check {
 
 /** A call through a table counts as a call of everything in it, so a little of it can be a lot of authority. */
 export function throughTable({ reached, rpcs }: Findings): Check {
-  const found = rpcs.flatMap(({ rpc, indirect, reaches }): Check["found"] => {
+  const found = rpcs.flatMap(({ rpc, functions, indirect, reaches }): Check["found"] => {
     if (indirect === 0) return [];
     const only = reaches.filter((each) => each.throughTable);
     const adds = only.map(({ capability, operation }) => `${name(capability)}.${name(operation)}`).join(", ");
-    const calls = `in ${rpc}, ${many(indirect, "function")} of ${many(rpcFunctions(rpcs, rpc), "function")} can call through the table`;
+    const calls = `in ${rpc}, ${indirect} of ${many(functions, "function")} can call through the table`;
     return only.length === 0
       ? [{ severity: "note", actual: `${calls}, which adds no host call` }]
       : [{ severity: "warn", actual: `${calls}, and only so it can reach ${adds}` }];
@@ -56,8 +56,4 @@ export function throughTable({ reached, rpcs }: Findings): Check {
     good: reached === undefined ? undefined : "none in what the RPCs can run",
     found,
   };
-}
-
-function rpcFunctions(rpcs: Findings["rpcs"], rpc: string): number {
-  return rpcs.find((each) => each.rpc === rpc)?.functions ?? 0;
 }

@@ -109,7 +109,7 @@ test("a long way is told by its ends and its length", () => {
 test("what only a call through the table reaches is a warning that names it", () => {
   const report = inspected(THROUGH_TABLE);
   assert.deepEqual(found(report), [
-    "warn indirect: in encrypt, 1 function of 6 functions can call through the table, and only so it can reach keystore.open",
+    "warn indirect: in encrypt, 1 of 6 functions can call through the table, and only so it can reach keystore.open",
     NO_PRODUCERS,
   ]);
   const encrypt = report.rpcs.find(({ rpc }) => rpc === "encrypt");
@@ -130,7 +130,7 @@ test("a call through the table that adds nothing is a note", () => {
     }),
   );
   assert.deepEqual(found(report), [
-    "note indirect: in status, 1 function of 2 functions can call through the table, which adds no host call",
+    "note indirect: in status, 1 of 2 functions can call through the table, which adds no host call",
     NO_PRODUCERS,
   ]);
 });

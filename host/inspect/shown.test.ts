@@ -14,7 +14,7 @@ const HARMFUL: [what: string, text: string, escaped: string][] = [
   ["a filler that looks like nothing", "a\u3164b", "a\\u{3164}b"],
   ["a tag character", "a\u{e0041}b", "a\\u{e0041}b"],
   ["half a surrogate pair", "a\ud800b", "a\\u{d800}b"],
-  ["marks upon a letter", "a\u0336\u0489b", "a\\u{336}\\u{489}b"],
+  ["a mark around a letter", "a\u0489b", "a\\u{489}b"],
 ];
 
 for (const [what, text, escaped] of HARMFUL) {
@@ -28,7 +28,12 @@ test("a letter of another alphabet does not pass for one of ours in a name", () 
 });
 
 test("a sentence may be in any language", () => {
-  assert.equal(prose("το κλειδί μένει στον host"), "το κλειδί μένει στον host");
+  for (const text of ["το κλειδί μένει στον host", "चाबी यहीं रहती है", "กุญแจอยู่ที่นี่"])
+    assert.equal(prose(text), text);
+});
+
+test("marks that are piled up come down", () => {
+  assert.equal(prose("a\u0301\u0302\u0303\u0304b"), "a\u0301\u0302\\u{303}\\u{304}b");
 });
 
 test("a long name is cut and its length told", () => {

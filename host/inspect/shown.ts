@@ -15,9 +15,12 @@ export function ours(text: string): string {
   return escaped(text, /[^\x20-\x7e→\ufffd]/gu);
 }
 
-/** Sentences of others, which may be in any language: what is invisible or acts on the text around it is escaped. */
+/**
+ * Sentences of others, which may be in any language: what is invisible or acts on the text around it is escaped, and marks that
+ * are piled up higher than any language does.
+ */
 export function prose(text: string): string {
-  return escaped(text, /[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\p{M}]/gu);
+  return escaped(text, /[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\p{Me}]|(?<=\p{M}{2})\p{M}/gu);
 }
 
 /** At most so many UTF-16 units; what was cut off is told. */

@@ -1,5 +1,5 @@
 /** A report for a terminal. Colour is whoever prints its affair: `paint` is given what has a severity. */
-import type { Severity, Verdict } from "./check.ts";
+import { many, type Severity, type Verdict } from "./check.ts";
 import type { AuthorityRow, Report } from "./report.ts";
 import { name, ours, prose } from "./shown.ts";
 
@@ -82,7 +82,7 @@ function reachLines({ rpcs, authority }: Report, paint: Paint): string[] {
     const size =
       calls === undefined
         ? "its code was not read, or it is not exported"
-        : `can run ${calls.functions} functions, ${calls.indirect} call through the table`;
+        : `can run ${many(calls.functions, "function")}, ${calls.indirect} call through the table`;
     lines.push(`  ${rpc}: ${size}`);
     for (const row of authority.filter((each) => each.rpc === rpc)) {
       const [severity, words] = use(row);

@@ -15,7 +15,7 @@ export interface Authority {
 }
 
 /** Exports that Extism runs when it makes an instance, beside the start section. */
-export const RUN_AT_START = ["_initialize", "_start", "hs_init"];
+const RUN_AT_START = ["_initialize", "_start", "hs_init"];
 
 /** What the code of each RPC can call, as far as it can be known without running it: never less than it can. */
 export function authorityOf({ exports }: Pick<Reach, "exports">, rpcs: readonly Rpc[]): Authority[] {

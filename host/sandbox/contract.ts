@@ -3,7 +3,7 @@ import type { Export, FuncType, Import, ModuleOutline, ValType } from "./wasm/mo
 
 /** In this order; the export of an RPC is "kleidi_" and its name. */
 const EXPORTS = ["kleidi_status", "kleidi_encrypt", "kleidi_decrypt"];
-export const EXTISM = "extism:host/env";
+const EXTISM = "extism:host/env";
 export const KLEIDI = "kleidi:";
 
 /** In bytes. */

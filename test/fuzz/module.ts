@@ -3,7 +3,9 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { KleidiError } from "../../host/error.ts";
+import { pageOf } from "../../host/inspect/page.ts";
 import type { Report } from "../../host/inspect/report.ts";
+import { textOf } from "../../host/inspect/text.ts";
 import { examine } from "../../host/sandbox/admission.ts";
 import { authorityOf } from "../../host/sandbox/authority.ts";
 import { parseManifest } from "../../host/sandbox/manifest.ts";
@@ -148,6 +150,11 @@ export const module: Target = {
             const report = inspected(bytes);
             assert.equal(report.verdict === "refuse", !admitted(bytes), found(report).join("\n"));
             assertReaches(report, bytes);
+            assert.doesNotMatch(
+              textOf(report, (_, text) => text),
+              /[^\P{C}\n]|[\p{Zl}\p{Zp}]/u,
+            );
+            assert.match(pageOf(report), /<\/html>\n$/);
             const how = report.module.stopped === null ? "read" : "stopped";
             seen(report.verdict === "refuse" ? `refused, ${how}` : "not refused");
           }),

@@ -184,6 +184,18 @@ describe("--html", () => {
     assert.deepEqual(readdirSync(taken), ["page.html"]);
   });
 
+  test("does not take the module's place", () => {
+    const module = put("keep.wasm", guest());
+    const link = join(folder, "keep.html");
+    symlinkSync(module, link);
+    for (const page of [module, link]) {
+      const { status, stderr } = run(module, "--html", page);
+      assert.equal(status, 2);
+      assert.equal(stderr, `Cannot write the page ${page}: it is the module\n`);
+    }
+    assert.deepEqual(readFileSync(module), Buffer.from(guest()));
+  });
+
   test("is written for a module that is refused too", () => {
     const page = join(folder, "refused.html");
     assert.equal(run(put("script2.wasm", "#!/bin/sh\n"), "--html", page).status, 1);
@@ -292,6 +304,22 @@ describe("--config", () => {
     const report = reportOf(path, "--config", config(provider(limits)));
     assert.deepEqual(rows(report, "memory"), ["refuse: begins with 20 pages, at most 16 are allowed"]);
     assert.match(rows(reportOf(path), "memory")[0] ?? "", /^ok/);
+  });
+
+  test("two providers of one module are each told, and the narrower limits count", () => {
+    const text = JSON.parse(localConfig([{ name: "kek", use: "active" }], provider()));
+    const { local } = text.providers;
+    text.providers.other = {
+      ...local,
+      limits: { memory: "64KiB" },
+      grants: { keystore: { keys: ["kek-2"] } },
+    };
+    text.keys.push({ name: "kek-2", provider: "other", use: "decrypt" });
+    const report = reportOf(module, "--config", put("two.yaml", JSON.stringify({ ...text, ...trust })));
+    assert.deepEqual(report.configured?.providers, ["local", "other"]);
+    assert.equal(rows(report, "pin").length, 2);
+    assert.equal(rows(report, "signature").length, 2);
+    assert.match(rows(report, "memory")[0] ?? "", /may grow to 1$/);
   });
 
   test("a module of which the configuration knows nothing is told so", () => {
