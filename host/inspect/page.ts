@@ -119,7 +119,7 @@ function authority({ authority, rpcs }: Report): Markup {
     const way = rpcs
       .find(({ rpc }) => rpc === row.rpc)
       ?.reaches.find((each) => each.capability === row.capability && each.operation === row.operation);
-    return html`<tr><td>${row.rpc}</td><td class="mono">${name(row.capability)}.${name(row.operation)}</td><td class="mark ${severity}">${words}</td><td><bdi>${row.why.join("; ")}</bdi></td><td class="mono">${way === undefined ? "" : wayOf(way)}</td></tr>
+    return html`<tr><td>${row.rpc}</td><td class="mono operation">${name(row.capability)}.${name(row.operation)}</td><td class="mark ${severity}">${words}</td><td><bdi>${row.why.join("; ")}</bdi></td><td class="mono">${way === undefined ? "" : wayOf(way)}</td></tr>
 `;
   });
   const sizes = rpcs.map(
@@ -127,7 +127,7 @@ function authority({ authority, rpcs }: Report): Markup {
       html`<tr><td>${each.rpc}</td><td>${each.export}</td><td class="number">${each.functions}</td><td class="number">${each.indirect}</td></tr>
 `,
   );
-  return html`${table("Requested against used", ["RPC", "operation", "", "why, in its author's words", "a shortest way"], rows)}
+  return html`${table("Requested against used", ["RPC", "operation", "manifest and code", "why, in its author's words", "a shortest way"], rows)}
 ${table("Code of each RPC", ["RPC", "export", "functions it can run", "that call through the table"], sizes)}`;
 }
 

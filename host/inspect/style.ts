@@ -21,7 +21,8 @@ tr { break-inside: avoid; }
 code, pre, .mono { font: .86em/1.45 ui-monospace, monospace; }
 pre { background: var(--soft); padding: .6rem; white-space: pre-wrap; overflow-wrap: anywhere; }
 bdi { unicode-bidi: isolate; }
-.number { text-align: right; white-space: nowrap; }
+.number { white-space: nowrap; font-variant-numeric: tabular-nums; }
+.operation { min-width: 11.5rem; }
 .quiet { color: var(--quiet); }
 .mark { font-weight: 700; white-space: nowrap; }
 .mark.ok { color: var(--ok); } .mark.note { color: var(--note); } .mark.warn { color: var(--warn); } .mark.refuse { color: var(--refuse); }
