@@ -2,6 +2,9 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Command, CommanderError, InvalidArgumentError } from "commander";
+import type { AuditQueryOptions } from "./cli/audit-query.ts";
+import type { AuditTailOptions } from "./cli/audit-tail.ts";
+import type { AuditVerifyOptions } from "./cli/audit-verify.ts";
 import type { InspectOptions } from "./cli/inspect.ts";
 import type { KeyInitOptions } from "./cli/key.ts";
 import { EXIT, fail } from "./cli/output.ts";
@@ -33,13 +36,14 @@ function common(command: Command): Command {
   return command.option("--json", "print one JSON object instead of text", false).addHelpText("after", EXITS);
 }
 
-function act<Options extends { json: boolean }>(
-  work: (options: Options, ...words: (string | undefined)[]) => Promise<number>,
+/** @param work gets the options and then the arguments; one that takes several is a list */
+function act<Options extends { json: boolean }, Words extends unknown[] = (string | undefined)[]>(
+  work: (options: Options, ...words: Words) => Promise<number>,
 ) {
   return async (...args: unknown[]) => {
     const options = args.at(-2) as Options;
     try {
-      process.exitCode = await work(options, ...(args.slice(0, -2) as (string | undefined)[]));
+      process.exitCode = await work(options, ...(args.slice(0, -2) as Words));
     } catch (error) {
       process.exitCode = fail(error, options.json);
     }
@@ -51,6 +55,14 @@ function milliseconds(text: string): number {
   if (Number.isInteger(value) && value >= 1 && value <= 60_000) return value;
   throw new InvalidArgumentError("It should be 1 to 60000, in milliseconds.");
 }
+
+function lineCount(text: string): number {
+  const value = Number(text);
+  if (Number.isInteger(value) && value >= 0 && value <= 10_000) return value;
+  throw new InvalidArgumentError("It should be 0 to 10000.");
+}
+
+const several = (text: string, before: string[]) => [...before, text];
 
 type Common = { config: string; json: boolean };
 
@@ -75,7 +87,7 @@ command(program, "check", "Look at the configuration, the modules, their digests
 command(
   program,
   "doctor",
-  "Look at all that check looks at, and at what each TPM of the configuration can do and what is missing.",
+  "Look at all that check looks at, at what each TPM can do and lacks, and at the way to each origin.",
 )
   .option("--live", "also start the providers and do Status, Encrypt and Decrypt through the sandbox", false)
   .action(
@@ -141,6 +153,72 @@ command(key, "list", "List the keystore keys with their fingerprints.").action(
   act<Common>(async ({ config, json }) => {
     const { keyListCommand } = await import("./cli/key.ts");
     return keyListCommand(config, { json });
+  }),
+);
+
+const audit = program
+  .command("audit")
+  .description("Look at an audit log (docs/audit.md).")
+  .addHelpText("after", EXITS);
+bare(
+  audit,
+  "verify <file...>",
+  "Say whether a log is what was written, or where it was changed first. All its files, in any order.",
+)
+  .option(
+    "--key <public>",
+    "the public key of checkpoints, or a file that has it; may be repeated",
+    several,
+    [],
+  )
+  .option("--checkpoints <file>", 'what "kleidi audit export" gave before; may be repeated', several, [])
+  .action(
+    act<AuditVerifyOptions, [string[]]>(async (options, files) => {
+      const { auditVerifyCommand } = await import("./cli/audit-verify.ts");
+      return auditVerifyCommand(files, options);
+    }),
+  );
+bare(audit, "query <file...>", "Print the records that are asked for, one on a line.")
+  .option("--uid <uid>", "of the API server's request with this uid")
+  .option("--provider <name>", "of this provider")
+  .option("--capability <name>", "of this capability, as net or keystore")
+  .option("--decision <word>", "allowed, denied or refused")
+  .option("--rpc <name>", "status, encrypt or decrypt")
+  .option("--kind <kind>", "of this kind, as rpc or host_call")
+  .option("--since <time>", "not before this time in UTC, as 2026-01-31 or 2026-01-31T10:30")
+  .option("--until <time>", "not after it; a day is in to its end")
+  .action(
+    act<AuditQueryOptions, [string[]]>(async (options, files) => {
+      const { auditQueryCommand } = await import("./cli/audit-query.ts");
+      return auditQueryCommand(files, options);
+    }),
+  );
+bare(audit, "tail <file>", "Print the last records and follow the log until interrupted.")
+  .option("-n, --lines <count>", "how many of those that are there", lineCount, 10)
+  .action(
+    act<AuditTailOptions, [string]>(async (options, file) => {
+      const { auditTailCommand } = await import("./cli/audit-tail.ts");
+      return auditTailCommand(file, options);
+    }),
+  );
+bare(
+  audit,
+  "export <file...>",
+  'Print the checkpoints alone, to be kept elsewhere for "kleidi audit verify --checkpoints".',
+).action(
+  act<{ json: boolean }, [string[]]>(async (_options, files) => {
+    const { auditExportCommand } = await import("./cli/audit-key.ts");
+    return auditExportCommand(files);
+  }),
+);
+bare(
+  audit,
+  "key <file>",
+  "Make a key for checkpoints and print its public key. Nothing is ever overwritten.",
+).action(
+  act<{ json: boolean }, [string]>(async (options, file) => {
+    const { auditKeyCommand } = await import("./cli/audit-key.ts");
+    return auditKeyCommand(file, options);
   }),
 );
 
