@@ -127,6 +127,11 @@ export class AuditLog {
     return this.#feeds.map(({ output, failure, bytes }) => ({ name: output.name, failure, waiting: bytes }));
   }
 
+  /** How many lines no sink has accepted yet. */
+  get lag(): number {
+    return this.#chain.at.seq - this.#waiters.accepted;
+  }
+
   /** The chain, and its last line: written or still to be. */
   get at(): Position {
     return this.#chain.at;

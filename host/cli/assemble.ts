@@ -20,9 +20,12 @@ import { type Admitted, admit } from "../sandbox/admission.ts";
 import { SandboxedProvider, type Settings } from "../sandbox/provider.ts";
 import { type Quarantine, Supervisor } from "../sandbox/supervisor.ts";
 import { failureFields, type Logger } from "../telemetry/log.ts";
+import type { AuditTrail } from "./audit-trail.ts";
 import { createNetwork, type Network } from "./network.ts";
 
 export interface AssembleOptions {
+  /** Told before everybody else; where it throws, nothing is done. */
+  readonly audit?: Pick<AuditTrail, "decided" | "performed" | "fault" | "provider" | "credential">;
   readonly onHostCall?: (decision: Decision) => void;
   readonly onCredential?: (event: CredentialEvent) => void;
   readonly onPerformed?: (decision: Decision, outcome: Outcome) => void;
@@ -52,8 +55,11 @@ export async function assemble(config: Config, log: Logger, options: AssembleOpt
     config.providers.map((provider) => [provider.name, admitProvider(config, provider)]),
   );
   const tpm = tpmOf(config, log);
-  const { deadlineMs, aroundGate = (gate) => gate, onCredential = () => {} } = options;
-  const network = createNetwork(config.providers, log, onCredential);
+  const { deadlineMs, aroundGate = (gate) => gate, audit } = options;
+  const network = createNetwork(config.providers, log, (event) => {
+    audit?.credential(event);
+    options.onCredential?.(event);
+  });
   const gate = aroundGate(await broker(config, modules, { tpm, network }, log, options));
   const supervisors = new Map(
     config.providers.map((provider) => [
@@ -88,6 +94,8 @@ export async function assemble(config: Config, log: Logger, options: AssembleOpt
       const [first] = failures;
       if (first !== undefined && failures.length === all.length) throw first;
       for (const failure of failures) log.error(failureFields(failure), failure.message);
+      for (const [i, { name }] of config.providers.entries())
+        if (ended[i]?.status === "fulfilled") audit?.provider(name, "started");
     },
     async stop() {
       await Promise.all(all.map((each) => each.stop()));
@@ -175,7 +183,7 @@ function supervisor(
   module: Admitted | undefined,
   gate: Gate,
   log: Logger,
-  { onQuarantine }: AssembleOptions,
+  { onQuarantine, audit }: AssembleOptions,
 ): Supervisor {
   if (module === undefined)
     throw new KleidiError("host-fault", `Cannot find the module of "${provider.name}"`);
@@ -188,23 +196,27 @@ function supervisor(
     gate,
     onStderr: (text) =>
       log.warn({ provider: name, text: text.trim() }, "the provider's process wrote to stderr"),
-    onEnd: (how, nextInMs) =>
-      log.warn({ provider: name, how, nextInMs }, "the provider's process ended; another one is started"),
+    onEnd(how, nextInMs) {
+      log.warn({ provider: name, how, nextInMs }, "the provider's process ended; another one is started");
+      audit?.provider(name, "ended", how);
+    },
     onQuarantine(quarantine) {
       const { reason, until } = quarantine;
       log.error(
         { provider: name, ...(until === undefined ? {} : { until: new Date(until).toISOString() }) },
         `the provider is in quarantine: ${reason}`,
       );
+      audit?.provider(name, "quarantined", reason);
       onQuarantine?.(name, quarantine);
     },
   });
 }
 
 /** Every host call in the log, denials as warnings and the rest where debug is on; and to whoever counts them. */
-function witnessOf(log: Logger, { onHostCall, onPerformed }: AssembleOptions): Witness {
+function witnessOf(log: Logger, { onHostCall, onPerformed, audit }: AssembleOptions): Witness {
   return {
     decided(decision) {
+      audit?.decided(decision);
       const { verdict, why, target } = decision;
       const { provider, rpc, capability, operation } = decision.call;
       onHostCall?.(decision);
@@ -212,12 +224,18 @@ function witnessOf(log: Logger, { onHostCall, onPerformed }: AssembleOptions): W
       else if (log.isLevelEnabled("debug"))
         log.debug({ provider, rpc, capability, operation, verdict, why, target }, "host call");
     },
-    performed: (decision, outcome) => onPerformed?.(decision, outcome),
-    fault: ({ provider, rpc, capability, operation }, error) =>
+    performed(decision, outcome) {
+      audit?.performed(decision, outcome);
+      onPerformed?.(decision, outcome);
+    },
+    fault(call, error) {
+      const { provider, rpc, capability, operation } = call;
+      audit?.fault(call);
       log.error(
         { provider, rpc, capability, operation, cause: String(error) },
         "a host call failed in the host",
-      ),
+      );
+    },
   };
 }
 

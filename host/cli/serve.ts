@@ -1,5 +1,6 @@
 /** kleidi serve: binds the socket, starts the providers, probes the keys, and serves until SIGTERM or SIGINT. */
 import { flushCompileCache } from "node:module";
+import type { Config } from "../config/config.ts";
 import { loadConfig } from "../config/load.ts";
 import { toKleidiError } from "../error.ts";
 import { type RpcOutcome, serve } from "../grpc/server.ts";
@@ -9,6 +10,7 @@ import type { Admin } from "../telemetry/admin.ts";
 import { createLog, failureFields, keyIdHash, type Logger } from "../telemetry/log.ts";
 import { openAdmin, unready } from "./admin.ts";
 import { assemble, logKeyChange } from "./assemble.ts";
+import type { AuditTrail } from "./audit-trail.ts";
 import { EXIT } from "./output.ts";
 import { startWatch, type Watched } from "./watch.ts";
 
@@ -19,13 +21,19 @@ export async function serveCommand(configPath: string, version: string): Promise
   const config = loadConfig(configPath);
   const log = createLog(config.log);
   const stopped = untilStopped();
-  const watched: Watched = { host: () => host, unready: () => unready(service) };
+  const audit = await openAudit(config, version, log).catch((error) => told(log, error));
+  const watched: Watched = {
+    host: () => host,
+    unready: () => unready(service),
+    audit: audit && (() => audit.sample()),
+  };
   const watch = config.admin && (await startWatch(config, version, watched));
-  const host = await assemble(config, log, watch?.assembly).catch((error) => {
-    const failure = toKleidiError(error, "serve");
-    log.fatal(failureFields(failure), failure.message);
-    throw failure;
+  const assembly = { ...watch?.assembly, ...(audit && { audit }) };
+  const host = await assemble(config, log, assembly).catch(async (error) => {
+    await audit?.close("it could not be assembled");
+    return told(log, error);
   });
+  audit?.knows(host.keyset);
   const logChange = logKeyChange(log, keyIdHash);
   const prober = new Prober(host.keyset, {
     ...config.status,
@@ -37,6 +45,7 @@ export async function serveCommand(configPath: string, version: string): Promise
   });
   // Bound before the providers are up: the API server is told "not ready yet" instead of finding nobody.
   const service = new KmsService(host.keyset, prober);
+  const around = audit?.around ?? ((rpc) => rpc());
   const server = await serve({
     listen: config.listen,
     service,
@@ -44,8 +53,11 @@ export async function serveCommand(configPath: string, version: string): Promise
       watch?.onRpc(outcome);
       logRpc(log, outcome);
     },
-    ...(watch && { around: watch.around }),
+    around: (rpc, uid) => around(() => (watch === undefined ? rpc() : watch.around(rpc)), uid),
+    ...(audit && { record: (outcome) => audit.rpc(outcome) }),
   });
+  const rotate = () => audit?.rotate();
+  process.on("SIGUSR2", rotate);
   let admin: Admin | undefined;
   try {
     if (config.admin && watch) admin = await openAdmin(config.admin, config, host, service, watch);
@@ -62,16 +74,29 @@ export async function serveCommand(configPath: string, version: string): Promise
     log.info({ signal }, "stopping: calls in flight are finished");
     return EXIT.GOOD;
   } catch (error) {
-    const failure = toKleidiError(error, "serve");
-    log.fatal(failureFields(failure), failure.message);
-    throw failure;
+    return told(log, error);
   } finally {
     prober.stop();
     await server.stop(GRACE_MS);
     await admin?.close();
     await host.stop();
+    process.off("SIGUSR2", rotate);
+    await audit?.close("it was asked to stop");
     log.info("stopped");
   }
+}
+
+/** Undefined where none is configured. @throws KleidiError audit-invalid, audit-failed */
+async function openAudit(config: Config, version: string, log: Logger): Promise<AuditTrail | undefined> {
+  if (config.audit === undefined) return undefined;
+  const { AuditTrail } = await import("./audit-trail.ts");
+  return await AuditTrail.open(config, config.audit, version, log);
+}
+
+function told(log: Logger, error: unknown): never {
+  const failure = toKleidiError(error, "serve");
+  log.fatal(failureFields(failure), failure.message);
+  throw failure;
 }
 
 function logRpc(log: Logger, { rpc, uid, keyId, ms, failure }: RpcOutcome): void {

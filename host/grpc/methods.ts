@@ -36,6 +36,8 @@ export const kmsMethods = {
 
 /** A request as it came, and what reads it. */
 export interface Unread<In> {
+  /** How many there are of it. */
+  readonly bytes: number;
   /** @throws Error that it is no such message */
   read(): In;
 }
@@ -45,6 +47,6 @@ export function unread<In, Out>(method: MethodDefinition<In, Out>): MethodDefini
   return {
     ...method,
     requestSerialize: ({ read }) => method.requestSerialize(read()),
-    requestDeserialize: (bytes) => ({ read: () => method.requestDeserialize(bytes) }),
+    requestDeserialize: (bytes) => ({ bytes: bytes.length, read: () => method.requestDeserialize(bytes) }),
   };
 }

@@ -22,15 +22,20 @@ export interface ServeOptions {
   readonly listen: ListenOptions;
   readonly service: Pick<KmsService, "status" | "encrypt" | "decrypt">;
   readonly onRpc: (outcome: RpcOutcome) => void;
-  /** Runs each RPC, onRpc included: it may set an async context. */
-  readonly around?: <T>(rpc: () => T) => T;
+  /** Runs each RPC, `record` and onRpc included: it may set an async context. */
+  readonly around?: <T>(rpc: () => T, uid: string) => T;
+  /** Awaited before the answer leaves. Where it rejects, that is the answer: what is in no record is not handed out. */
+  readonly record?: (outcome: RpcOutcome) => Promise<void>;
 }
 
 export interface RpcOutcome {
   readonly rpc: "Status" | "Encrypt" | "Decrypt";
   /** As the caller named its request; cut to 64 characters, anything but printable ASCII replaced. */
   readonly uid: string;
+  /** Of a Decrypt that failed, as the caller said it. */
   readonly keyId?: string | undefined;
+  /** Of the message as it came. */
+  readonly requestBytes: number;
   readonly ms: number;
   readonly failure?: KleidiError | undefined;
 }
@@ -55,6 +60,7 @@ export async function serve({
   service,
   onRpc,
   around = (rpc) => rpc(),
+  record = () => Promise.resolve(),
 }: ServeOptions): Promise<KmsServer> {
   const server = new Server({
     "grpc.max_receive_message_length": MAX_MESSAGE,
@@ -92,37 +98,63 @@ export async function serve({
   type DecryptCall = { ciphertext: Uint8Array; keyId: string; annotations: Record<string, Uint8Array> };
 
   function unary<In, Out>(rpc: RpcOutcome["rpc"], work: (request: In) => Promise<[Out, string]>) {
-    const answer = async (call: ServerUnaryCall<Unread<In>, Out>, reply: sendUnaryData<Out>) => {
+    const answer = async (asked: Asked<In>, uid: string, reply: sendUnaryData<Out>) => {
       const begun = performance.now();
-      let uid = "";
-      const told = (rest: { keyId?: string; failure?: KleidiError }) =>
-        onRpc({ rpc, uid, ms: performance.now() - begun, ...rest });
+      const outcome = (rest: { keyId?: string | undefined; failure?: KleidiError }): RpcOutcome => {
+        return { rpc, uid, requestBytes: asked.bytes, ms: performance.now() - begun, ...rest };
+      };
       inFlight.begin();
       try {
-        const request = read(rpc, call.request);
-        uid = printable((request as { uid?: string }).uid ?? "");
-        const [response, keyId] = await within(rpc, work(request));
+        if (asked.failure !== undefined) throw asked.failure;
+        const [response, keyId] = await within(rpc, work(asked.request));
+        const good = outcome({ keyId });
+        await record(good);
         reply(null, response);
-        told({ keyId });
+        onRpc(good);
       } catch (error) {
-        const failure = toKleidiError(error, rpc);
+        const failed = outcome({ keyId: keyIdIn(asked), failure: toKleidiError(error, rpc) });
+        const failure = failed.failure?.code === "audit-failed" ? failed.failure : await recorded(failed);
         reply({ code: failure.grpc, details: failure.message });
-        told({ failure });
+        onRpc({ ...failed, failure });
       } finally {
         inFlight.end();
       }
     };
-    return (call: ServerUnaryCall<Unread<In>, Out>, reply: sendUnaryData<Out>) =>
-      around(() => answer(call, reply));
+    return (call: ServerUnaryCall<Unread<In>, Out>, reply: sendUnaryData<Out>) => {
+      const asked = read(rpc, call.request);
+      const uid = printable((asked.request as { uid?: string } | undefined)?.uid ?? "");
+      return around(() => answer(asked, uid, reply), uid);
+    };
+  }
+
+  /** What a failed RPC is answered with: its failure, or that there is no record of it. */
+  async function recorded(failed: RpcOutcome): Promise<KleidiError> {
+    try {
+      await record(failed);
+      return toKleidiError(failed.failure, failed.rpc);
+    } catch (error) {
+      return toKleidiError(error, failed.rpc);
+    }
   }
 }
 
-function read<In>(rpc: string, request: Unread<In>): In {
+type Asked<In> = { readonly bytes: number } & (
+  | { readonly request: In; readonly failure?: undefined }
+  | { readonly failure: KleidiError; readonly request?: undefined }
+);
+
+function keyIdIn({ request }: Asked<unknown>): string | undefined {
+  const { keyId } = (request ?? {}) as { readonly keyId?: string };
+  return keyId === "" ? undefined : keyId;
+}
+
+function read<In>(rpc: string, unread: Unread<In>): Asked<In> {
+  const { bytes } = unread;
   try {
-    return request.read();
+    return { bytes, request: unread.read() };
   } catch (error) {
     const message = `Cannot ${rpc}: the request is no v2.${rpc}Request in protobuf`;
-    throw new KleidiError("request-invalid", message, error);
+    return { bytes, failure: new KleidiError("request-invalid", message, error) };
   }
 }
 

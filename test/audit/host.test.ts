@@ -1,0 +1,255 @@
+/** A whole host with an audit log: what stands in it, that nothing secret does, and that without it there is no service. */
+import assert from "node:assert/strict";
+import { type ChildProcess, execFileSync } from "node:child_process";
+import { chmodSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { z } from "zod";
+import { KmsClient } from "../../host/grpc/client.ts";
+import { Fixture, localConfig, localModule, root, sha256Of } from "../support/fixture.ts";
+import { untilWell } from "../support/tpm-node.ts";
+
+const plaintext = Uint8Array.from(Buffer.from("a DEK seed that nobody may hear!"));
+const UNAVAILABLE = 14;
+
+type Line = Record<string, unknown> & { kind: string };
+
+function linesOf(file: string): Line[] {
+  return readFileSync(file, "utf8")
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+}
+
+function auditedConfig(audit: Record<string, unknown>, changes: Record<string, unknown> = {}): string {
+  return localConfig([{ name: "kek", use: "active" }], { audit, status: { interval: "60s" }, ...changes });
+}
+
+describe("a host with an audit log", () => {
+  const fixture = new Fixture();
+  const file = join(fixture.folder, "audit.jsonl");
+  const client = new KmsClient(fixture.socket);
+  let publicKey: string;
+  let host: ChildProcess;
+
+  before(async () => {
+    const made = fixture.run("audit", "key", join(fixture.folder, "audit.key"));
+    // No configuration is needed for it; it has no such option.
+    assert.equal(made.status, 2);
+    publicKey = execFileSync(join(root, "host/kleidi"), ["audit", "key", join(fixture.folder, "audit.key")], {
+      encoding: "utf8",
+    }).trim();
+    fixture
+      .write(auditedConfig({ file: "audit.jsonl", checkpoints: { key: "audit.key", lines: 100 } }))
+      .keyInit("kek");
+    host = await fixture.serve();
+  });
+
+  after(async () => {
+    client.close();
+    await fixture.close();
+  });
+
+  test("every RPC and every host call of it is a line, with the same uid, before the answer is there", async () => {
+    const sealed = await client.encrypt({ plaintext, uid: "uid-of-this-encrypt" });
+    const lines = linesOf(file).filter(({ uid }) => uid === "uid-of-this-encrypt");
+    const said = lines.map(({ kind, rpc, capability, operation, target, decision, rule, outcome }) => ({
+      kind,
+      rpc,
+      capability,
+      operation,
+      target,
+      decision,
+      rule,
+      outcome,
+    }));
+    const call = {
+      kind: "host_call",
+      capability: "keystore",
+      target: "kek",
+      decision: "allowed",
+      rule: "grants.keystore",
+      outcome: "ok",
+    };
+    assert.deepEqual(said, [
+      { ...call, rpc: "encrypt", operation: "seal" },
+      // The host reads back what it encrypted.
+      { ...call, rpc: "decrypt", operation: "open" },
+      {
+        kind: "rpc",
+        rpc: "encrypt",
+        capability: undefined,
+        operation: undefined,
+        target: undefined,
+        decision: "allowed",
+        rule: undefined,
+        outcome: "ok",
+      },
+    ]);
+    for (const { provider, module } of lines) {
+      assert.equal(provider, "local");
+      assert.equal(module, sha256Of(localModule));
+    }
+    assert.match(String(lines.at(-1)?.key_id_sha256), /^[0-9a-f]{64}$/);
+    assert.equal(lines.at(-1)?.key, "kek");
+    await client.decrypt({ ...sealed, uid: "uid-of-this-decrypt" });
+    const kinds = linesOf(file)
+      .filter(({ uid }) => uid === "uid-of-this-decrypt")
+      .map(({ kind, rpc }) => `${kind} ${rpc}`);
+    assert.deepEqual(kinds, ["host_call decrypt", "rpc decrypt"]);
+  });
+
+  test("uids of calls at the same time are not mixed up", async () => {
+    const sealed = await client.encrypt({ plaintext });
+    const uids = Array.from({ length: 32 }, (_, i) => `at-once-${i}`);
+    await Promise.all(uids.map((uid) => client.decrypt({ ...sealed, uid })));
+    const lines = linesOf(file);
+    for (const uid of uids)
+      assert.deepEqual(
+        lines.filter((line) => line.uid === uid).map(({ kind }) => kind),
+        ["host_call", "rpc"],
+      );
+  });
+
+  test("what fails is a line too, with its code; hostile words of a caller are only hashed", async () => {
+    await assert.rejects(
+      client.decrypt({
+        ciphertext: Uint8Array.of(1),
+        keyId: "k1.\u001b[2J</script>",
+        annotations: {},
+        uid: "hostile",
+      }),
+    );
+    const [line] = linesOf(file).filter(({ uid }) => uid === "hostile");
+    assert.equal(line?.outcome, "key-unknown");
+    assert.equal(line?.decision, "refused");
+    assert.ok(!readFileSync(file, "utf8").includes("script"));
+  });
+
+  test("each line is as docs/audit.schema.json says, and the chain is whole and signed", async () => {
+    const schema = z.fromJSONSchema(JSON.parse(readFileSync(join(root, "docs/audit.schema.json"), "utf8")));
+    for (const line of linesOf(file)) schema.parse(line);
+    const said = execFileSync(join(root, "host/kleidi"), ["audit", "verify", "--key", publicKey, file], {
+      encoding: "utf8",
+    });
+    assert.match(said, /intact/);
+  });
+
+  test("no plaintext, ciphertext or key_id is in it", async () => {
+    const sealed = await client.encrypt({ plaintext, uid: "secret-search" });
+    await client.decrypt(sealed);
+    const text = readFileSync(file, "latin1");
+    for (const bytes of [plaintext, sealed.ciphertext]) {
+      const buffer = Buffer.from(bytes);
+      for (const coding of ["latin1", "hex", "base64"] as const)
+        assert.ok(!text.includes(buffer.toString(coding)));
+    }
+    assert.ok(!text.includes(sealed.keyId));
+  });
+
+  test("SIGUSR2 begins another file, and both together are one chain", async () => {
+    host.kill("SIGUSR2");
+    await untilWell(async () => assert.ok(linesOf(file)[0]?.kind === "rotate"));
+    const all = execFileSync(
+      "sh",
+      ["-c", `"$0" audit verify --key "$1" "$2"*`, join(root, "host/kleidi"), publicKey, file],
+      { encoding: "utf8" },
+    );
+    assert.match(all, /intact/);
+  });
+
+  test("a second host on the same file is refused", () => {
+    const { status, stderr } = fixture.run("serve");
+    assert.equal(status, 1);
+    assert.match(stderr, /another|audit/i);
+  });
+});
+
+describe("no audit, no service", () => {
+  test("the disk of the log is full: calls are refused with what to do, and served again when there is room", async () => {
+    const fixture = new Fixture();
+    const disk = join(fixture.folder, "disk");
+    mkdirSync(disk);
+    execFileSync("mount", ["-t", "tmpfs", "-o", "size=64k,mode=0700", "none", disk]);
+    const client = new KmsClient(fixture.socket);
+    try {
+      fixture.write(auditedConfig({ file: "disk/audit.jsonl" })).keyInit("kek");
+      await fixture.serve();
+      const sealed = await client.encrypt({ plaintext });
+      let refused: { code?: number; details?: string } | undefined;
+      for (let i = 0; i < 2_000 && refused === undefined; i++)
+        await client.decrypt(sealed).catch((error) => {
+          refused = error;
+        });
+      assert.equal(refused?.code, UNAVAILABLE);
+      assert.match(refused?.details ?? "", /^Cannot audit: .*ENOSPC/);
+      await assert.rejects(client.status(), (error: { code?: number }) => error.code === UNAVAILABLE);
+      execFileSync("mount", ["-o", "remount,size=1m", disk]);
+      await untilWell(() => client.status());
+      await untilWell(() => client.decrypt(sealed));
+      const said = execFileSync(join(root, "host/kleidi"), ["audit", "verify", join(disk, "audit.jsonl")], {
+        encoding: "utf8",
+      });
+      assert.match(said, /intact/);
+    } finally {
+      client.close();
+      await fixture.close().catch(() => {});
+      execFileSync("umount", ["-l", disk]);
+      rmSync(fixture.folder, { recursive: true, force: true });
+    }
+  });
+
+  test("a log that was edited while no host ran: the host does not start, and says which command tells where", async () => {
+    const fixture = new Fixture();
+    try {
+      fixture.write(auditedConfig({ file: "audit.jsonl" })).keyInit("kek");
+      const host = await fixture.serve();
+      await Fixture.stop(host);
+      const file = join(fixture.folder, "audit.jsonl");
+      execFileSync("sed", ["-i", "$ s/stop/spot/", file]);
+      const { status, stderr } = fixture.run("serve");
+      assert.equal(status, 1);
+      assert.match(stderr, /audit verify/);
+    } finally {
+      await fixture.close();
+    }
+  });
+
+  test("a folder that others may write to is no place for it", async () => {
+    const fixture = new Fixture();
+    try {
+      mkdirSync(join(fixture.folder, "open"));
+      chmodSync(join(fixture.folder, "open"), 0o777);
+      fixture.write(auditedConfig({ file: "open/audit.jsonl" })).keyInit("kek");
+      const { status, stderr } = fixture.run("serve");
+      assert.equal(status, 1);
+      assert.match(stderr, /open/);
+    } finally {
+      await fixture.close();
+    }
+  });
+
+  test("killed in the middle of its work, it goes on with the same chain", async () => {
+    const fixture = new Fixture();
+    const client = new KmsClient(fixture.socket);
+    try {
+      fixture.write(auditedConfig({ file: "audit.jsonl" })).keyInit("kek");
+      for (let i = 0; i < 3; i++) {
+        const host = await fixture.serve();
+        const sealed = await client.encrypt({ plaintext });
+        const calls = Array.from({ length: 64 }, () => client.decrypt(sealed).catch(() => {}));
+        await sleep(5 + 10 * i);
+        await Fixture.stop(host, "SIGKILL");
+        await Promise.all(calls);
+      }
+      const file = join(fixture.folder, "audit.jsonl");
+      const said = execFileSync(join(root, "host/kleidi"), ["audit", "verify", file], { encoding: "utf8" });
+      assert.match(said, /intact/);
+      assert.equal(linesOf(file).filter(({ kind }) => kind === "start").length, 3);
+    } finally {
+      client.close();
+      await fixture.close();
+    }
+  });
+});
