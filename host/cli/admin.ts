@@ -33,7 +33,7 @@ export async function openAdmin(
 ): Promise<Admin> {
   return await listenAdmin({
     ...admin,
-    metrics: () => watch.metrics.registry.metrics(),
+    metrics: () => watch.metrics.scrape(),
     unready: () => unready(service),
     state: () => reportOf(config, host, service, watch),
   });

@@ -79,7 +79,9 @@ const RPCS = ["Status", "Encrypt", "Decrypt"] as const;
 const UNKNOWN = "unknown";
 
 export class Metrics {
-  readonly registry = new Registry();
+  readonly #registry = new Registry();
+  /** What was read for this scrape, by what reads it. */
+  readonly #read = new Map<() => unknown, unknown>();
   readonly #options: MetricsOptions;
   readonly #capabilities: ReadonlySet<string>;
   readonly #rpcs = this.#counter("kleidi_rpcs_total");
@@ -95,14 +97,20 @@ export class Metrics {
   constructor(options: MetricsOptions) {
     this.#options = options;
     this.#capabilities = new Set(options.capabilities);
-    collectDefaultMetrics({ register: this.registry });
+    collectDefaultMetrics({ register: this.#registry });
     // Gauges whose names end as counters' do; the same numbers are there by type.
     for (const what of ["handles", "requests", "resources"])
-      this.registry.removeSingleMetric(`nodejs_active_${what}_total`);
+      this.#registry.removeSingleMetric(`nodejs_active_${what}_total`);
     this.#fixed();
     this.#ofProviders();
     this.#ofKeys();
     this.#ofAudit();
+  }
+
+  /** The text of Prometheus. Each sample is read once for all metrics of a scrape, so that they agree. */
+  async scrape(): Promise<string> {
+    this.#read.clear();
+    return await this.#registry.metrics();
   }
 
   /** @param waitedMs of these, how long its provider waited for something outside of the host */
@@ -132,6 +140,13 @@ export class Metrics {
   credential({ provider, event, expires }: CredentialSample): void {
     this.#credentials.inc({ provider, event });
     if (expires !== undefined) this.#expiries.set({ provider }, expires / 1000);
+  }
+
+  #once<T>(read: () => T): () => T {
+    return () => {
+      if (!this.#read.has(read)) this.#read.set(read, read());
+      return this.#read.get(read) as T;
+    };
   }
 
   #known(capability: string): string {
@@ -166,7 +181,7 @@ export class Metrics {
   }
 
   #ofProviders(): void {
-    const { providerSamples } = this.#options;
+    const providerSamples = this.#once(this.#options.providerSamples);
     const gauge = (
       name: "kleidi_provider_processes" | "kleidi_provider_calls_in_flight" | "kleidi_provider_calls_waiting",
       value: (sample: ProviderSample) => number,
@@ -188,7 +203,8 @@ export class Metrics {
   }
 
   #ofKeys(): void {
-    const { ready, keySamples } = this.#options;
+    const { ready } = this.#options;
+    const keySamples = this.#once(this.#options.keySamples);
     this.#gauge("kleidi_ready", (self) => self.set(ready() ? 1 : 0));
     this.#gauge("kleidi_key_ready", (self) => {
       for (const { name: key, provider, use, ready } of keySamples())
@@ -211,7 +227,7 @@ export class Metrics {
   }
 
   #ofAudit(): void {
-    const { audit } = this.#options;
+    const audit = this.#options.audit && this.#once(this.#options.audit);
     const gauge = (
       name: "kleidi_audit_lag_lines" | "kleidi_audit_lag_bytes",
       field: "lagLines" | "lagBytes",
@@ -255,6 +271,6 @@ export class Metrics {
 
   #row<Name extends CounterName | GaugeName | HistogramName>(name: Name) {
     const { help, labels } = METRICS[name];
-    return { name, help, labelNames: [...labels] as LabelsOf<Name>[], registers: [this.registry] };
+    return { name, help, labelNames: [...labels] as LabelsOf<Name>[], registers: [this.#registry] };
   }
 }

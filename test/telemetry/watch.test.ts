@@ -28,7 +28,7 @@ async function watching() {
   const lifeless = { ...host, start: async () => {}, stop: async () => {} };
   const audit = () => ({ lagLines: 3, lagBytes: 300, failures: 1 });
   const watch = await startWatch(config, "1", { host: () => lifeless, unready: () => "not yet", audit });
-  return { watch, scrape: async () => samplesOf(await watch.metrics.registry.metrics()) };
+  return { watch, scrape: async () => samplesOf(await watch.metrics.scrape()) };
 }
 
 test("another version of a key is counted, its return from a failure is not", async () => {
