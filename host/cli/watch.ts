@@ -1,17 +1,12 @@
 /** What a serving host counts and records of itself, and where it learns it from: the hooks of assembly, prober and server. */
 import type { Decision } from "../broker/gate.ts";
+import type { CredentialEvent } from "../broker/net/exchange.ts";
 import type { Config } from "../config/config.ts";
 import type { RpcOutcome } from "../grpc/server.ts";
 import { CAPABILITIES, type Gate } from "../host-call.ts";
 import type { KeyChange, ProberOptions } from "../kms/prober.ts";
 import { keyIdHash } from "../telemetry/log.ts";
-import type {
-  AuditSample,
-  CredentialSample,
-  KeySample,
-  Metrics,
-  ProviderSample,
-} from "../telemetry/metrics.ts";
+import type { AuditSample, KeySample, Metrics, ProviderSample } from "../telemetry/metrics.ts";
 import { RpcClock } from "../telemetry/overhead.ts";
 import { Recorder } from "../telemetry/recorder.ts";
 import type { AssembleOptions, Host } from "./assemble.ts";
@@ -28,8 +23,6 @@ export interface Watch {
   onChange(change: KeyChange): void;
   around<T>(rpc: () => T): T;
   onRpc(outcome: RpcOutcome): void;
-  /** As the capability net tells it (CredentialEvent in broker/net). */
-  onCredential(event: CredentialSample & { readonly why?: string | undefined }): void;
 }
 
 export interface Watched {
@@ -65,6 +58,16 @@ export async function startWatch(config: Config, version: string, watched: Watch
     keySamples: () => keySamples(watched.host(), recorder),
     audit: watched.audit,
   });
+  const onCredential = (event: CredentialEvent) => {
+    metrics.credential(event);
+    const { provider, event: what, why } = event;
+    const good = what !== "refused" && what !== "failed";
+    // Renewals are routine: only what is another state than before is history.
+    const state = good ? "good" : `${what} ${why}`;
+    if (credentials.get(provider) === state) return;
+    credentials.set(provider, state);
+    recorder.changed(`credential of ${provider}`, good, why === undefined ? what : `${what}: ${why}`);
+  };
   return {
     version,
     metrics,
@@ -78,6 +81,7 @@ export async function startWatch(config: Config, version: string, watched: Watch
       onQuarantine: (provider, { reason }) =>
         recorder.changed(`provider ${provider}`, false, `it is in quarantine, ${reason}`),
       aroundGate: (gate) => timed(gate, clock),
+      onCredential,
     },
     onProbe(key, result) {
       metrics.probe(key.name, result);
@@ -95,16 +99,6 @@ export async function startWatch(config: Config, version: string, watched: Watch
       recorder.changed(what, true, `${how}: key_id sha256 ${keyIdHash(keyId)}`);
     },
     around: (rpc) => clock.run(rpc),
-    onCredential(event) {
-      metrics.credential(event);
-      const { provider, event: what, why } = event;
-      const good = what !== "refused" && what !== "failed";
-      // Renewals are routine: only what is another state than before is history.
-      const state = good ? "good" : `${what} ${why}`;
-      if (credentials.get(provider) === state) return;
-      credentials.set(provider, state);
-      recorder.changed(`credential of ${provider}`, good, why === undefined ? what : `${what}: ${why}`);
-    },
     onRpc: ({ rpc, failure, ms }) => metrics.rpc(rpc, failure?.code ?? "ok", ms, clock.waitedMs()),
   };
 }

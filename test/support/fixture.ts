@@ -13,6 +13,7 @@ export const kleidi = join(root, "host", "kleidi");
 export const localModule = join(root, "providers", "local.wasm");
 
 const START_MS = 20_000;
+const RUN_MS = 120_000;
 
 export interface Key {
   readonly name: string;
@@ -66,7 +67,8 @@ export class Fixture {
 
   /** Runs a command with this configuration. */
   run(...args: string[]): { status: number | null; stdout: string; stderr: string } {
-    return spawnSync(kleidi, [...args, "--config", this.config], { encoding: "utf8" });
+    // A host that should have refused to start must not keep the test for ever.
+    return spawnSync(kleidi, [...args, "--config", this.config], { encoding: "utf8", timeout: RUN_MS });
   }
 
   /** The same while the test goes on: for what the command needs of this process. Rejects where the command fails. */

@@ -59,7 +59,7 @@ test("a credential's events are counted, its end is known, and what changes is i
     { provider: "local", event: "refused", why: "HTTP 403" },
     { provider: "local", event: "refused", why: "HTTP 403" },
   ];
-  for (const event of events) watch.onCredential(event);
+  for (const event of events) watch.assembly.onCredential?.(event);
   const samples = await scrape();
   assert.equal(total(samples, "kleidi_credential_events_total", { event: "refused" }), 2);
   assert.equal(
