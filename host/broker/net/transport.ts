@@ -112,8 +112,8 @@ export function createTransport(options: TransportOptions, resolve?: Resolve): T
       return new Unreachable(`${where} did not answer within ${options.timeoutMs} ms`);
     if (code === "UND_ERR_HEADERS_OVERFLOW")
       return new Unreachable(`${where} sends more than ${MAX_HEADERS} bytes of headers`);
-    if (code.startsWith("HPE_") || isOdd(cause))
-      return new Unreachable(`${where} answers what is no HTTP (${code})`);
+    if (isOdd(cause))
+      return new Unreachable(`${where} answers what is no HTTP, or none that can be used here`);
     if (code === "UND_ERR_RES_CONTENT_LENGTH_MISMATCH")
       return new Unreachable(`${where} answers with a body of another length than it says`);
     if (isCut(cause))
@@ -140,9 +140,10 @@ function isCut(error: unknown): boolean {
   return ["UND_ERR_SOCKET", "ECONNRESET", "EPIPE"].includes(codeOf(error)) && !isOdd(error);
 }
 
-/** An answer did come, which nobody can want: 100 Continue, 101 Switching Protocols. */
+/** An answer did come, and it is no HTTP; or 100 Continue or 101 Switching Protocols, which nobody asked for. */
 function isOdd(error: unknown): boolean {
-  return codeOf(error) === "UND_ERR_SOCKET" && /^bad /.test((error as Error).message);
+  const { name, message } = error as Error;
+  return name === "HTTPParserError" || (codeOf(error) === "UND_ERR_SOCKET" && message.startsWith("bad "));
 }
 
 function headersOf(all: Record<string, string | string[] | undefined>): Record<string, string> {

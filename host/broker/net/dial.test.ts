@@ -1,0 +1,238 @@
+/** Where a name leads, and who may be there. */
+import assert from "node:assert/strict";
+import { type TestContext, test } from "node:test";
+import { ok, RawServer } from "../../../test/support/raw-server.ts";
+import { Dialer, type Resolve } from "./dial.ts";
+import { Unreachable } from "./exchange.ts";
+import { createTransport } from "./transport.ts";
+
+const NAME = "vault.test";
+const NEVER = new AbortController().signal;
+const GET = { method: "GET", path: "/a", headers: {}, body: new Uint8Array() };
+const TLS = { minimum: "1.2" } as const;
+const at =
+  (...addresses: readonly string[]): Resolve =>
+  async () =>
+    addresses.map((address) => ({ address }));
+
+function dialer(origin: string, resolve: Resolve, networks: readonly string[] = []): Dialer {
+  return new Dialer({ origin, networks, tls: TLS }, resolve);
+}
+
+const named = (server: RawServer, resolve: Resolve, networks: readonly string[] = ["127.0.0.0/8"]) =>
+  dialer(`http://${NAME}:${server.port}`, resolve, networks);
+
+async function rejects(working: Promise<unknown>, message: RegExp | string): Promise<void> {
+  await assert.rejects(working, (error) => {
+    assert.ok(error instanceof Unreachable, `${error}`);
+    if (typeof message === "string") assert.equal(error.message, message);
+    else assert.match(error.message, message);
+    return true;
+  });
+}
+
+/** Over a transport of its own. */
+function transportTo(t: TestContext, server: RawServer, resolve: Resolve, timeoutMs = 2000) {
+  const transport = createTransport(
+    {
+      origin: `http://${NAME}:${server.port}`,
+      networks: ["127.0.0.0/8"],
+      tls: TLS,
+      responseBytes: 1024,
+      timeoutMs,
+      connections: 8,
+    },
+    resolve,
+  );
+  t.after(() => transport.close());
+  return transport;
+}
+
+test("the origin is what a URL says, the usual ports included", () => {
+  const parts = ["https://a.b", "https://a.b:443", "http://127.0.0.1:80", "https://[::1]:8200"].map(
+    (origin) => {
+      const { host, port, secure, where } = dialer(origin, at());
+      return [host, port, secure, where];
+    },
+  );
+  assert.deepEqual(parts, [
+    ["a.b", 443, true, "a.b:443"],
+    ["a.b", 443, true, "a.b:443"],
+    ["127.0.0.1", 80, false, "127.0.0.1:80"],
+    ["::1", 8200, true, "[::1]:8200"],
+  ]);
+});
+
+test("an address in the origin is not resolved", async () => {
+  const resolve: Resolve = () => assert.fail("it was resolved");
+  assert.deepEqual(await dialer("https://1.1.1.1", resolve).addresses(), ["1.1.1.1"]);
+  assert.deepEqual(await dialer("http://127.0.0.7", resolve).addresses(), ["127.0.0.7"]);
+  assert.deepEqual(await dialer("http://[::1]", resolve).addresses(), ["::1"]);
+});
+
+test("a loopback address in the origin grants itself and no other one", async () => {
+  await rejects(
+    dialer("https://10.0.0.1", at()).addresses(),
+    /^10.0.0.1 is at no address .* 10.0.0.1 is private,/,
+  );
+  const lured = new Dialer({ origin: "http://127.0.0.7", networks: [], tls: TLS }, at("127.0.0.1"));
+  assert.deepEqual(await lured.addresses(), ["127.0.0.7"]);
+});
+
+test("a name that leads inside is not followed, and what it leads to is said", async (t) => {
+  const server = await RawServer.start(t, ({ socket }) => socket.write(ok()));
+  for (const address of ["127.0.0.1", "::ffff:127.0.0.1", "169.254.169.254", "10.0.0.1", "fd00:ec2::254"])
+    await rejects(
+      named(server, at(address), ["192.168.0.0/16"]).dial(500, NEVER),
+      new RegExp(
+        `^vault.test is at no address that may be connected to: ${address.replaceAll(".", "\\.")} is `,
+      ),
+    );
+  assert.equal(server.connections, 0);
+});
+
+test("of public and private addresses, the private ones are passed over", async () => {
+  const resolve = at("10.0.0.1", "1.1.1.1", "::1", "2606:4700::1111", "::ffff:1.1.1.1");
+  assert.deepEqual(await dialer("https://vault.test", resolve).addresses(), ["1.1.1.1", "2606:4700::1111"]);
+});
+
+test("a name without an address, or with something else, is at no address", async () => {
+  const resolved = (resolve: Resolve) => dialer("https://vault.test", resolve).addresses();
+  await rejects(resolved(at()), "vault.test is at no address that may be connected to: it has none");
+  await rejects(
+    resolved(at("localhost")),
+    'vault.test is at no address that may be connected to: "localhost" is no address',
+  );
+});
+
+test("a name that cannot be resolved is said to be one, with the code and nothing else", async () => {
+  const resolve: Resolve = async () => {
+    throw Object.assign(new Error("queryA ENOTFOUND secret.internal"), { code: "ENOTFOUND" });
+  };
+  await rejects(
+    dialer("https://vault.test", resolve).dial(500, NEVER),
+    "the name vault.test cannot be resolved (ENOTFOUND)",
+  );
+});
+
+test("the system's resolver is asked unless another one is given", async (t) => {
+  const server = await RawServer.start(t, () => {});
+  const { port } = server;
+  const local = new Dialer({ origin: `http://localhost:${port}`, networks: ["127.0.0.0/8"], tls: TLS });
+  const socket = await local.dial(2000, NEVER);
+  assert.equal(socket.remoteAddress, "127.0.0.1");
+  socket.destroy();
+});
+
+test("what was looked at is what is connected to, however often the name changes", async (t) => {
+  // Of two servers at one port, only the first may be connected to.
+  const inside = await RawServer.start(t, () => {}, undefined, "127.0.0.1");
+  const outside = await RawServer.start(t, () => {}, undefined, "127.0.0.2", inside.port);
+  let asked = 0;
+  const resolve: Resolve = async () => [{ address: asked++ === 0 ? "127.0.0.1" : "127.0.0.2" }];
+  const socket = await named(inside, resolve, ["127.0.0.1/32"]).dial(2000, NEVER);
+  assert.deepEqual([socket.remoteAddress, asked, outside.connections], ["127.0.0.1", 1, 0]);
+  socket.destroy();
+});
+
+test("the next address is tried where one refuses", async (t) => {
+  const server = await RawServer.start(t, () => {}, undefined, "127.0.0.3");
+  const socket = await named(server, at("127.0.0.1", "127.0.0.2", "127.0.0.3")).dial(2000, NEVER);
+  assert.equal(socket.remoteAddress, "127.0.0.3");
+  socket.destroy();
+});
+
+test("four addresses are tried and no more", async (t) => {
+  const server = await RawServer.start(t, () => {}, undefined, "127.0.0.5");
+  const all = ["127.0.0.1", "127.0.0.2", "127.0.0.3", "127.0.0.4", "127.0.0.5"];
+  await rejects(named(server, at(...all)).dial(2000, NEVER), `vault.test:${server.port} refuses connections`);
+  assert.equal(server.connections, 0);
+});
+
+test("a resolver that never answers ends with the time, and is asked once by many", async () => {
+  let asked = 0;
+  const resolve: Resolve = () => {
+    asked += 1;
+    return new Promise(() => {});
+  };
+  const hung = dialer("https://vault.test", resolve);
+  const all = Array.from({ length: 20 }, () =>
+    rejects(hung.dial(50, NEVER), "vault.test:443 is not resolved within 50 ms"),
+  );
+  await Promise.all(all);
+  assert.equal(asked, 1);
+});
+
+test("a resolver is asked again after it has answered, or failed", async () => {
+  let asked = 0;
+  const resolve: Resolve = async () => {
+    asked += 1;
+    if (asked === 1) throw new Error("no");
+    return [{ address: "1.1.1.1" }];
+  };
+  const again = dialer("https://vault.test", resolve);
+  await rejects(again.addresses(), "the name vault.test cannot be resolved (no answer)");
+  for (let i = 0; i < 2; i++) assert.deepEqual(await again.addresses(), ["1.1.1.1"]);
+  assert.equal(asked, 3);
+});
+
+test("an answer of the resolver that comes too late opens no connection", async (t) => {
+  const server = await RawServer.start(t, () => {});
+  const { promise, resolve } = Promise.withResolvers<readonly { address: string }[]>();
+  await rejects(named(server, () => promise).dial(50, NEVER), /is not resolved within 50 ms$/);
+  resolve([{ address: "127.0.0.1" }]);
+  await promise;
+  await new Promise(setImmediate);
+  assert.equal(server.connections, 0);
+});
+
+for (const when of ["before it begins", "while the name is resolved"])
+  test(`a dial that is given up ${when} opens no connection`, async (t) => {
+    const server = await RawServer.start(t, () => {});
+    const over = new AbortController();
+    const reason = new Unreachable("given up");
+    if (when === "before it begins") over.abort(reason);
+    const resolve: Resolve = async () => {
+      over.abort(reason);
+      return [{ address: "127.0.0.1" }];
+    };
+    await rejects(named(server, resolve).dial(2000, over.signal), "given up");
+    await new Promise(setImmediate);
+    assert.equal(server.connections, 0);
+  });
+
+test("a request over a resolver that hangs ends with its own time", async (t) => {
+  const server = await RawServer.start(t, () => {});
+  const transport = transportTo(t, server, () => new Promise(() => {}), 300);
+  await rejects(transport.send(GET, AbortSignal.timeout(100)), /did not answer within 300 ms$/);
+  await rejects(transport.send(GET, NEVER), /is not resolved within 300 ms$/);
+});
+
+test("close() ends a dial whose resolver hangs", async (t) => {
+  const server = await RawServer.start(t, () => {});
+  const transport = transportTo(t, server, () => new Promise(() => {}), 60_000);
+  const asked = rejects(transport.send(GET, NEVER), /./);
+  await new Promise(setImmediate);
+  await transport.close();
+  await asked;
+});
+
+test("a kept connection is given up after a minute, so that a name that leads elsewhere is followed", async (t) => {
+  const first = await RawServer.start(t, ({ socket }) => socket.write(ok("first")), undefined, "127.0.0.1");
+  await RawServer.start(t, ({ socket }) => socket.write(ok("second")), undefined, "127.0.0.2", first.port);
+  let address = "127.0.0.1";
+  const transport = transportTo(t, first, async () => [{ address }]);
+  const ask = async () => {
+    const { body } = await transport.send(GET, NEVER);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    return Buffer.from(body).toString();
+  };
+  // Only the clock is moved, not the timers.
+  t.mock.timers.enable({ apis: ["Date"], now: 1_700_000_000_000 });
+  assert.equal(await ask(), "first");
+  address = "127.0.0.2";
+  t.mock.timers.tick(59_000);
+  assert.equal(await ask(), "first");
+  t.mock.timers.tick(2_000);
+  assert.equal(await ask(), "second");
+});
