@@ -1,0 +1,309 @@
+/** Who the server must be, and what the host shows of itself. */
+import assert from "node:assert/strict";
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { type AddressInfo, connect as connectPlain, createServer, type Server } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, type TestContext, test } from "node:test";
+import type { TLSSocket, TlsOptions } from "node:tls";
+import { Authority, type Certificate } from "../../../test/support/certificates.ts";
+import { ok, RawServer } from "../../../test/support/raw-server.ts";
+import type { Resolve } from "./dial.ts";
+import { Unreachable } from "./exchange.ts";
+import type { TlsTarget } from "./tls-files.ts";
+import { createTransport } from "./transport.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "kleidi-tls-"));
+after(() => rmSync(folder, { recursive: true }));
+const authority = new Authority(join(folder, "ca"));
+const other = new Authority(join(folder, "other"), "another CA");
+const server = authority.server("server", { names: ["vault.test"] });
+const expired = authority.server("expired", { names: ["vault.test"], expired: true });
+const client = authority.client("client");
+const second = authority.client("second");
+
+const GET = { method: "GET", path: "/a", headers: {}, body: new Uint8Array() };
+const loopback: Resolve = async () => [{ address: "127.0.0.1" }];
+const of = ({ cert, key }: Certificate): TlsOptions => ({ cert: readFileSync(cert), key: readFileSync(key) });
+/** A server that demands a certificate of the client. */
+const strict: TlsOptions = { ...of(server), ca: authority.pem, requestCert: true, rejectUnauthorized: true };
+
+const peer: (socket: unknown) => string = (socket) =>
+  String((socket as TLSSocket).getPeerCertificate().subject?.CN ?? "nobody");
+const start = (t: TestContext, tls: TlsOptions) =>
+  RawServer.start(t, ({ socket }) => socket.write(ok(peer(socket))), tls);
+
+function ask(t: TestContext, port: number, tls: Partial<TlsTarget> = {}, host = "vault.test") {
+  const transport = createTransport(
+    {
+      origin: `https://${host}:${port}`,
+      networks: ["127.0.0.0/8"],
+      tls: { ca: authority.file, minimum: "1.2", ...tls },
+      responseBytes: 1024,
+      timeoutMs: 2000,
+      connections: 1,
+    },
+    loopback,
+  );
+  t.after(() => transport.close());
+  return async () => {
+    const { body } = await transport.send(GET, AbortSignal.timeout(5000));
+    return Buffer.from(body).toString();
+  };
+}
+
+async function listening(t: TestContext, listener: Server): Promise<number> {
+  await new Promise<void>((resolve) => listener.listen(0, "127.0.0.1", resolve));
+  t.after(() => listener.close());
+  return (listener.address() as AddressInfo).port;
+}
+
+async function rejects(working: Promise<unknown>, message: RegExp): Promise<void> {
+  await assert.rejects(working, (error) => {
+    assert.ok(error instanceof Unreachable, `${error}`);
+    assert.match(error.message, message);
+    return true;
+  });
+}
+
+test("a server is asked that has a certificate for the name, by the granted CA", async (t) => {
+  const { port } = await start(t, of(server));
+  assert.equal(await ask(t, port)(), "nobody");
+  assert.equal(await ask(t, port, {}, "127.0.0.1")(), "nobody");
+});
+
+test("the name is sent, an address is not", async (t) => {
+  const names: unknown[] = [];
+  const raw = await RawServer.start(
+    t,
+    ({ socket }) => {
+      names.push((socket as TLSSocket).servername);
+      socket.write(ok());
+    },
+    of(server),
+  );
+  await ask(t, raw.port)();
+  await ask(t, raw.port, {}, "127.0.0.1")();
+  await ask(t, raw.port, { serverName: "localhost" }, "127.0.0.1")();
+  assert.deepEqual(names, ["vault.test", false, "localhost"]);
+});
+
+const REFUSED: readonly (readonly [
+  what: string,
+  certificate: Certificate,
+  tls: Partial<TlsTarget>,
+  host: string,
+  fault: RegExp,
+])[] = [
+  [
+    "by another CA",
+    other.server("server", { names: ["vault.test"] }),
+    {},
+    "vault.test",
+    /^vault.test:\d+ has a certificate that is by no CA of tls.ca \(UNABLE_TO_VERIFY_LEAF_SIGNATURE\)$/,
+  ],
+  [
+    "by a CA that is not one of Node's, where none is named",
+    server,
+    { ca: undefined },
+    "vault.test",
+    /that is by no CA of tls.ca/,
+  ],
+  ["that has expired", expired, {}, "vault.test", /^vault.test:\d+ has a certificate that has expired$/],
+  [
+    "for another name",
+    server,
+    {},
+    "other.test",
+    /^other.test:\d+ has a certificate that is not for other.test$/,
+  ],
+  [
+    "for another name than the one that is demanded",
+    server,
+    { serverName: "other.test" },
+    "vault.test",
+    /is not for other.test$/,
+  ],
+  [
+    "for the address, where a name is demanded",
+    server,
+    { serverName: "other.test" },
+    "127.0.0.1",
+    /is not for other.test$/,
+  ],
+  [
+    "for the address that is connected to, where another address is demanded",
+    server,
+    { serverName: "10.0.0.1" },
+    "vault.test",
+    /is not for 10.0.0.1$/,
+  ],
+  ["of a client", client, {}, "vault.test", /is not for servers \(INVALID_PURPOSE\)$/],
+];
+for (const [what, certificate, tls, host, fault] of REFUSED)
+  test(`a server with a certificate ${what} is not sent a request`, async (t) => {
+    const raw = await start(t, of(certificate));
+    await rejects(ask(t, raw.port, tls, host)(), fault);
+    assert.equal(raw.requests.length, 0);
+  });
+
+test("the environment does not turn verification off", async (t) => {
+  const raw = await start(t, of(other.server("environment", { names: ["vault.test"] })));
+  process.env.NODE_TLS_REJECT_UNAUTHORIZED = "0";
+  t.after(() => {
+    delete process.env.NODE_TLS_REJECT_UNAUTHORIZED;
+  });
+  await rejects(ask(t, raw.port)(), /by no CA of tls.ca/);
+  assert.equal(raw.requests.length, 0);
+});
+
+for (const [version, minimum] of [
+  ["TLSv1.1", "1.2"],
+  ["TLSv1.2", "1.3"],
+] as const)
+  test(`a server that speaks at most ${version} is not asked where ${minimum} is the least`, async (t) => {
+    // Old versions need an old idea of security.
+    const raw = await start(t, {
+      ...of(server),
+      minVersion: "TLSv1",
+      maxVersion: version,
+      ciphers: "ALL:@SECLEVEL=0",
+    });
+    await rejects(
+      ask(t, raw.port, { minimum })(),
+      /^vault.test:\d+ does not speak TLS of the version tls.minimum \(ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION\)$/,
+    );
+    assert.equal(raw.requests.length, 0);
+  });
+
+test("a server that speaks no TLS is not asked", async (t) => {
+  const plain = createServer((socket) => socket.end("HTTP/1.1 400 Bad Request\r\n\r\n")).listen(
+    0,
+    "127.0.0.1",
+  );
+  t.after(() => plain.close());
+  await rejects(ask(t, await listening(t, plain))(), /^vault.test:\d+ speaks no TLS \(ERR_SSL_\w+\)$/);
+});
+
+test("a server that closes before its handshake is over closes connections", async (t) => {
+  const plain = createServer((socket) => socket.once("data", () => socket.end()));
+  await rejects(ask(t, await listening(t, plain))(), /^vault.test:\d+ closes connections$/);
+});
+
+for (const version of ["TLSv1.2", "TLSv1.3"] as const) {
+  test(`the client certificate is shown where the server demands one (${version})`, async (t) => {
+    const { port } = await start(t, { ...strict, maxVersion: version });
+    const tls = { client: { certificate: client.cert, key: client.key } };
+    assert.equal(await ask(t, port, tls)(), "client");
+  });
+
+  test(`a server that demands a client certificate gets no request without one (${version})`, async (t) => {
+    const raw = await start(t, { ...strict, maxVersion: version });
+    await rejects(
+      ask(t, raw.port)(),
+      /^vault.test:\d+ (does not take this side's TLS, or wants the certificate|clos)/,
+    );
+    assert.equal(raw.requests.length, 0);
+  });
+}
+
+test("a client certificate that was exchanged is shown at the next connection", async (t) => {
+  const [certificate, key] = [join(folder, "own.pem"), join(folder, "own-key.pem")];
+  const own = (from: Certificate) => {
+    copyFileSync(from.cert, certificate);
+    copyFileSync(from.key, key);
+  };
+  own(client);
+  const raw = await start(t, strict);
+  const asking = ask(t, raw.port, { client: { certificate, key } });
+  const peers = [await asking()];
+  own(second);
+  for (const socket of raw.open) socket.destroy();
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  peers.push(await asking());
+  assert.deepEqual(peers, ["client", "second"]);
+});
+
+test("a CA that was exchanged counts at the next connection", async (t) => {
+  const ca = join(folder, "exchanged.pem");
+  copyFileSync(other.file, ca);
+  const { port } = await start(t, of(server));
+  const asking = ask(t, port, { ca });
+  await rejects(asking(), /by no CA of tls.ca/);
+  copyFileSync(authority.file, ca);
+  assert.equal(await asking(), "nobody");
+});
+
+const FILES: readonly (readonly [what: string, content: string | undefined, fault: RegExp])[] = [
+  ["is missing", undefined, /^tls.ca \/.*\/file.pem cannot be read \(ENOENT\)$/],
+  ["is empty", "", /has a certificate that is by no CA of tls.ca|PEM that cannot be used/],
+  ["is no PEM", "hello", /has a certificate that is by no CA of tls.ca|PEM that cannot be used/],
+];
+for (const [what, content, fault] of FILES)
+  test(`a CA whose file ${what} trusts nobody`, async (t) => {
+    const ca = join(folder, "file.pem");
+    rmSync(ca, { force: true });
+    if (content !== undefined) writeFileSync(ca, content);
+    const raw = await start(t, of(server));
+    await rejects(ask(t, raw.port, { ca })(), fault);
+    assert.equal(raw.requests.length, 0);
+  });
+
+test("a key that is not the certificate's is said to be unusable, and no byte of it is", async (t) => {
+  const raw = await start(t, strict);
+  const tls = { client: { certificate: client.cert, key: second.key } };
+  await rejects(
+    ask(t, raw.port, tls)(),
+    /^tls.ca \/\S+, tls.certificate \/\S+, tls.key \/\S+: PEM that cannot be used \(ERR_OSSL_X509_KEY_VALUES_MISMATCH\)$/,
+  );
+  assert.equal(raw.connections, 0);
+});
+
+test("HTTP/2 is not spoken, even where the server would like to", async (t) => {
+  const protocols: unknown[] = [];
+  const raw = await RawServer.start(
+    t,
+    ({ socket }) => {
+      protocols.push((socket as TLSSocket).alpnProtocol);
+      socket.write(ok());
+    },
+    { ...of(server), ALPNProtocols: ["h2", "http/1.1"] },
+  );
+  await ask(t, raw.port)();
+  assert.deepEqual(protocols, ["http/1.1"]);
+});
+
+test("a session is not resumed: each connection verifies the server anew", async (t) => {
+  const resumed: boolean[] = [];
+  const raw = await RawServer.start(
+    t,
+    ({ socket }) => {
+      resumed.push((socket as TLSSocket).isSessionReused());
+      socket.end(ok("", "connection: close"));
+    },
+    of(server),
+  );
+  const asking = ask(t, raw.port);
+  await asking();
+  await asking();
+  assert.deepEqual(resumed, [false, false]);
+});
+
+test("garbage in the very packet that ends the handshake is a failure, and does not end the host", async (t) => {
+  const raw = await start(t, of(server));
+  // Stands between the two, and puts a broken record behind what the server says first.
+  const between = createServer((near) => {
+    const far = connectPlain(raw.port, "127.0.0.1");
+    for (const socket of [near, far]) socket.on("error", () => {});
+    near.pipe(far);
+    const parts: Buffer[] = [];
+    far.on("data", (part: Buffer) => parts.push(part));
+    setTimeout(
+      () => near.write(Buffer.concat([...parts, Buffer.from("1703030020", "hex"), Buffer.alloc(32, 7)])),
+      50,
+    );
+    near.once("close", () => far.destroy());
+  });
+  await rejects(ask(t, await listening(t, between))(), /^vault.test:\d+ /);
+  assert.equal(raw.requests.length, 0);
+});
