@@ -1,0 +1,414 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { NetRequestSchema, NetResponseSchema } from "../../../proto/provider/v1/provider_pb.ts";
+import type { HostAnswer, HostCall } from "../../host-call.ts";
+import { type Client, createGate, type Decision } from "../gate.ts";
+import {
+  type Credential,
+  type Lease,
+  type Request,
+  type Response,
+  type Send,
+  Unreachable,
+} from "./exchange.ts";
+import { createNet, type Route } from "./net.ts";
+
+const CLIENT: Client = {
+  requests: [{ capability: "net", operations: ["request"], rpcs: ["encrypt"] }],
+  grants: {
+    net: {
+      origin: "https://vault.example:8200",
+      allow: [{ method: "POST", path: "/v1/encrypt/kek" }],
+      headers: ["content-type", "set-cookie", "x-seen"],
+      requestBytes: 16,
+    },
+  },
+  hostCalls: 8,
+  hostCallsPerMinute: 1000,
+};
+const ASKED = {
+  method: "POST",
+  path: "/v1/encrypt/kek",
+  headers: [{ name: "content-type", value: "a/b" }],
+  body: Buffer.from("hello"),
+};
+const RESPONSE: Response = { status: 200, headers: {}, body: Buffer.from("there") };
+
+const requestOf = (asked: Partial<typeof ASKED> = {}) =>
+  toBinary(NetRequestSchema, create(NetRequestSchema, { ...ASKED, ...asked }));
+
+interface Setting {
+  readonly ask: (asked?: Partial<typeof ASKED>, call?: Partial<HostCall>) => Promise<HostAnswer>;
+  readonly sent: Request[];
+  readonly told: string[];
+  readonly decisions: Decision[];
+}
+
+/** A gate with kleidi:net alone, whose origin answers these in turn, the last one for ever. */
+function setUp(
+  answers: readonly (Response | Send)[] = [RESPONSE],
+  route: Partial<Route> = {},
+  client: Client = CLIENT,
+): Setting {
+  const sent: Request[] = [];
+  const told: string[] = [];
+  const decisions: Decision[] = [];
+  const send: Send = async (request, signal) => {
+    sent.push(request);
+    const next = answers[Math.min(sent.length, answers.length) - 1] ?? RESPONSE;
+    return typeof next === "function" ? next(request, signal) : next;
+  };
+  const net = createNet({
+    routes: new Map([["vault", { send, timeoutMs: 1000, ...route }]]),
+    warn: (provider, why) => told.push(`warned of ${provider}: ${why}`),
+  });
+  const gate = createGate({
+    clients: new Map([
+      ["vault", client],
+      ["routeless", client],
+    ]),
+    capabilities: { net },
+    witness: {
+      decided: (decision) => decisions.push(decision),
+      performed: (_, { code }) => told.push(`performed: ${code}`),
+      fault: (_, error) => told.push(`fault: ${error}`),
+    },
+  });
+  const call: HostCall = {
+    provider: "vault",
+    rpc: "encrypt",
+    ordinal: 1,
+    ordinalOfCapability: 1,
+    capability: "net",
+    operation: "request",
+    request: new Uint8Array(),
+    signal: new AbortController().signal,
+  };
+  return {
+    ask: (asked, overrides) => gate({ ...call, request: requestOf(asked), ...overrides }),
+    sent,
+    told,
+    decisions,
+  };
+}
+
+/** What a credential was asked, and what it says. */
+function credentialOf(
+  leases: readonly Lease[],
+  refused: Credential["refused"] = async () => true,
+  secret = "s3cret",
+): Credential & { readonly asked: string[] } {
+  const asked: string[] = [];
+  return {
+    asked,
+    async lease() {
+      asked.push("lease");
+      const lease = leases[Math.min(asked.filter((what) => what === "lease").length, leases.length) - 1];
+      assert.ok(lease);
+      return lease;
+    },
+    refused(lease, signal) {
+      asked.push(`refused ${leases.indexOf(lease)}`);
+      return refused(lease, signal);
+    },
+    leaks: (bytes) => Buffer.from(bytes).includes(secret),
+    close: async () => {},
+  };
+}
+const FIRST: Lease = { headers: { "x-vault-token": "first" } };
+const SECOND: Lease = { headers: { "x-vault-token": "second" } };
+const forbidden: Response = { ...RESPONSE, status: 403 };
+
+const responseOf = ({ code, body }: HostAnswer) => {
+  assert.equal(code, 0);
+  const { status, headers, body: bytes } = fromBinary(NetResponseSchema, body);
+  return {
+    status,
+    headers: Object.fromEntries(headers.map(({ name, value }) => [name, value])),
+    body: Buffer.from(bytes).toString(),
+  };
+};
+
+test("a granted request is sent, and its answer handed on", async () => {
+  const { ask, sent, decisions, told } = setUp();
+  assert.deepEqual(responseOf(await ask()), { status: 200, headers: {}, body: "there" });
+  assert.equal(sent.length, 1);
+  assert.deepEqual(
+    { ...sent[0], body: Buffer.from(sent[0]?.body ?? []).toString() },
+    {
+      method: "POST",
+      path: "/v1/encrypt/kek",
+      headers: { "content-type": "a/b" },
+      body: "hello",
+    },
+  );
+  assert.deepEqual(
+    decisions.map(({ verdict, why, target }) => [verdict, why, target]),
+    [["allowed", "grants.net", "POST https://vault.example:8200/v1/encrypt/kek"]],
+  );
+  assert.deepEqual(told, ["performed: 0"]);
+});
+
+for (const [what, request] of [
+  ["no message", Buffer.from([0xff])],
+  ["a message that is cut off", requestOf().subarray(0, -1)],
+  ["a path that is no UTF-8", Buffer.from([0x12, 0x02, 0x2f, 0xff])],
+] as const)
+  test(`what is ${what} is invalid, and nothing is sent`, async () => {
+    const { ask, sent, decisions } = setUp();
+    const { code, message } = await ask({}, { request });
+    assert.deepEqual([code, message], [2, "the request is no NetRequest"]);
+    assert.deepEqual([sent.length, decisions[0]?.verdict], [0, "refused"]);
+  });
+
+const NET = 'Cannot grant provider "vault" kleidi:net request in encrypt: ';
+const DENIED: readonly (readonly [what: string, asked: Partial<typeof ASKED>, message: string])[] = [
+  ["another path", { path: "/v1/sys/seal" }, '"POST" "/v1/sys/seal" is none of 1 granted requests'],
+  ["another host", { path: "//evil.example/" }, 'a path with two slashes in a row: "//evil.example/"'],
+  [
+    "a header that is not granted",
+    { headers: [{ name: "authorization", value: "a" }] },
+    'the header "authorization" is none of 3 granted ones',
+  ],
+  [
+    "too long a body at another path",
+    { path: "/a", body: Buffer.alloc(17) },
+    '"POST" "/a" is none of 1 granted requests',
+  ],
+];
+for (const [what, asked, message] of DENIED)
+  test(`${what} is denied, and nothing is sent`, async () => {
+    const { ask, sent, decisions } = setUp();
+    const answer = await ask(asked);
+    assert.deepEqual([answer.code, answer.message], [1, NET + message]);
+    assert.deepEqual([sent.length, decisions[0]?.verdict], [0, "denied"]);
+  });
+
+test("a provider without a route to an origin is denied", async () => {
+  const { ask, sent } = setUp();
+  const { code, message } = await ask({}, { provider: "routeless" });
+  assert.deepEqual(
+    [code, message],
+    [1, 'Cannot grant provider "routeless" kleidi:net request in encrypt: no origin is granted'],
+  );
+  assert.equal(sent.length, 0);
+});
+
+test("a body of just the granted size is sent, one byte more is over the limit", async () => {
+  const { ask, sent, decisions } = setUp();
+  assert.equal((await ask({ body: Buffer.alloc(16) })).code, 0);
+  const { code, message } = await ask({ body: Buffer.alloc(17) });
+  assert.deepEqual([code, message], [6, "a body of 17 bytes, at most 16 are allowed"]);
+  assert.deepEqual([sent.length, decisions[1]?.verdict], [1, "refused"]);
+});
+
+test("of an answer's headers, a guest sees three and those that are granted, and never a cookie", async () => {
+  const headers = {
+    "content-type": "a/b",
+    date: "today",
+    "retry-after": "1",
+    "x-seen": "gr\u00fcn\t\x7f",
+    "x-hidden": "1",
+    "set-cookie": "a=1",
+    "set-cookie2": "a=1",
+    location: "https://inside.example/",
+    "www-authenticate": "a",
+  };
+  const { ask } = setUp([{ ...RESPONSE, headers }]);
+  assert.deepEqual(responseOf(await ask()).headers, {
+    "content-type": "a/b",
+    date: "today",
+    "retry-after": "1",
+    "x-seen": "gr?n??",
+  });
+});
+
+for (const status of [302, 401, 403, 404, 500])
+  test(`the status ${status} is an answer like any other where there is no credential`, async () => {
+    const { ask, sent } = setUp([{ ...RESPONSE, status }]);
+    assert.equal(responseOf(await ask()).status, status);
+    assert.equal(sent.length, 1);
+  });
+
+test("the credential's headers stand in the place of the guest's", async () => {
+  const credential = credentialOf([{ headers: { "Content-Type": "own", "x-vault-token": "first" } }]);
+  const { ask, sent } = setUp([RESPONSE], { credential });
+  await ask();
+  assert.deepEqual(sent[0]?.headers, { "content-type": "own", "x-vault-token": "first" });
+});
+
+for (const status of [401, 403]) {
+  test(`after ${status} the request is sent once more with another lease`, async () => {
+    const credential = credentialOf([FIRST, SECOND]);
+    const { ask, sent } = setUp([{ ...RESPONSE, status }, RESPONSE], { credential });
+    assert.equal(responseOf(await ask()).status, 200);
+    assert.deepEqual(
+      sent.map(({ headers }) => headers["x-vault-token"]),
+      ["first", "second"],
+    );
+    assert.deepEqual(credential.asked, ["lease", "refused 0", "lease"]);
+  });
+
+  test(`a second ${status} is the answer`, async () => {
+    const credential = credentialOf([FIRST, SECOND]);
+    const { ask, sent } = setUp([{ ...RESPONSE, status }], { credential });
+    assert.equal(responseOf(await ask()).status, status);
+    assert.equal(sent.length, 2);
+    assert.deepEqual(credential.asked, ["lease", "refused 0", "lease"]);
+  });
+}
+
+test("where no other lease can be had, 403 is the answer", async () => {
+  const credential = credentialOf([FIRST], async () => false);
+  const { ask, sent } = setUp([forbidden], { credential });
+  assert.equal(responseOf(await ask()).status, 403);
+  assert.equal(sent.length, 1);
+});
+
+for (const status of [200, 400, 404, 429, 500, 503])
+  test(`the status ${status} is no reason for another lease`, async () => {
+    const credential = credentialOf([FIRST, SECOND]);
+    const { ask, sent } = setUp([{ ...RESPONSE, status }], { credential });
+    assert.equal(responseOf(await ask()).status, status);
+    assert.deepEqual([sent.length, credential.asked], [1, ["lease"]]);
+  });
+
+const LEAKS: readonly (readonly [where: string, response: Response])[] = [
+  ["its body", { ...RESPONSE, body: Buffer.from("it is s3cret!") }],
+  ["a header that the guest sees", { ...RESPONSE, headers: { "x-seen": "s3cret" } }],
+  ["a header that the guest does not see", { ...RESPONSE, headers: { location: "/?token=s3cret" } }],
+];
+for (const [where, response] of LEAKS)
+  test(`an answer that has the credential in ${where} does not reach the guest, and is warned of`, async () => {
+    const { ask, told } = setUp([response], { credential: credentialOf([FIRST]) });
+    const { code, message, body } = await ask();
+    assert.deepEqual([code, message, body.length], [5, "the server's answer has the credential in it", 0]);
+    assert.deepEqual(told, [
+      "warned of vault: the server's answer has the credential in it, and was not handed to the provider",
+      "performed: 5",
+    ]);
+  });
+
+test("an answer to the second try is looked at for the credential too", async () => {
+  const { ask } = setUp([forbidden, { ...RESPONSE, body: Buffer.from("s3cret") }], {
+    credential: credentialOf([FIRST, SECOND]),
+  });
+  assert.equal((await ask()).code, 5);
+});
+
+test("a server that cannot be reached makes the request unavailable, and the guest reads why", async () => {
+  const { ask, told } = setUp([
+    async () => {
+      throw new Unreachable("vault.example:8200 refuses connections");
+    },
+  ]);
+  const { code, message } = await ask();
+  assert.deepEqual([code, message], [5, "vault.example:8200 refuses connections"]);
+  assert.deepEqual(told, ["performed: 5"]);
+});
+
+test("a fault of the host's own stays in the host", async () => {
+  const { ask, told } = setUp([
+    async () => {
+      throw new TypeError("secret");
+    },
+  ]);
+  const { code, message } = await ask();
+  assert.deepEqual([code, message], [5, "the host could not do it now"]);
+  assert.deepEqual(told, ["fault: TypeError: secret"]);
+});
+
+test("a login that fails makes the request unavailable, and nothing is sent", async () => {
+  const credential = credentialOf([FIRST]);
+  credential.lease = async () => {
+    throw new Unreachable("the login is refused");
+  };
+  const { ask, sent } = setUp([RESPONSE], { credential });
+  const { code, message } = await ask();
+  assert.deepEqual([code, message, sent.length], [5, "the login is refused", 0]);
+});
+
+const never = () => new Promise<never>(() => {});
+const HANGS: readonly (readonly [
+  what: string,
+  answer: Response | Send,
+  credential: Partial<Credential>,
+  sent: number,
+])[] = [
+  ["a server that never answers", never, {}, 1],
+  ["a lease that never comes", RESPONSE, { lease: never }, 0],
+  ["another lease that never comes", forbidden, { refused: never }, 1],
+];
+for (const [what, answer, credential, count] of HANGS) {
+  test(`${what} ends with the time-out`, async () => {
+    const { ask, sent } = setUp([answer], {
+      credential: { ...credentialOf([FIRST]), ...credential },
+      timeoutMs: 50,
+    });
+    const { code, message } = await ask();
+    assert.deepEqual([code, message, sent.length], [5, "the server did not answer within 50 ms", count]);
+  });
+
+  test(`${what} ends with the guest's call`, async () => {
+    const over = new AbortController();
+    const { ask, sent } = setUp([answer], { credential: { ...credentialOf([FIRST]), ...credential } });
+    const asked = ask({}, { signal: over.signal });
+    setTimeout(() => over.abort(), 20);
+    const { code, message } = await asked;
+    assert.deepEqual([code, message, sent.length], [5, "the call is over", count]);
+  });
+}
+
+test("what is sent is told when the guest's call is over", async () => {
+  const over = new AbortController();
+  const { promise, resolve } = Promise.withResolvers<unknown>();
+  const { ask } = setUp([
+    (_, signal) => {
+      signal.addEventListener("abort", () => resolve(signal.reason));
+      return never();
+    },
+  ]);
+  const asked = ask({}, { signal: over.signal });
+  setImmediate(() => over.abort());
+  await asked;
+  assert.ok((await promise) instanceof Error);
+});
+
+test("a lease that comes after the time is over sends nothing", async () => {
+  const { promise, resolve } = Promise.withResolvers<Lease>();
+  const { ask, sent } = setUp([RESPONSE], {
+    credential: { ...credentialOf([FIRST]), lease: () => promise },
+    timeoutMs: 30,
+  });
+  assert.equal((await ask()).code, 5);
+  resolve(FIRST);
+  await promise;
+  await new Promise(setImmediate);
+  assert.equal(sent.length, 0);
+});
+
+test("another lease that comes after the time is over sends nothing", async () => {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const { ask, sent } = setUp([forbidden], {
+    credential: credentialOf([FIRST, SECOND], () => promise),
+    timeoutMs: 30,
+  });
+  assert.equal((await ask()).code, 5);
+  resolve(true);
+  await promise;
+  await new Promise(setImmediate);
+  assert.equal(sent.length, 1);
+});
+
+test("an answer that does not fit with its headers is unavailable, and its size is said", async () => {
+  const headers = { "x-seen": "a".repeat(1000) };
+  const { ask } = setUp([
+    { ...RESPONSE, headers, body: Buffer.alloc(63_900) },
+    { ...RESPONSE, headers, body: Buffer.alloc(64_500) },
+  ]);
+  assert.equal((await ask()).code, 0);
+  const { code, message } = await ask();
+  assert.equal(code, 5);
+  assert.match(message, /^the server's answer is 65\d{3} bytes with its headers, at most 65000 fit$/);
+});
