@@ -1,7 +1,7 @@
 /** Who the server must be, and what the host shows of itself. */
 import assert from "node:assert/strict";
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { type AddressInfo, connect as connectPlain, createServer, type Server } from "node:net";
+import { type AddressInfo, connect as connectPlain, createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, type TestContext, test } from "node:test";
@@ -287,6 +287,96 @@ test("a session is not resumed: each connection verifies the server anew", async
   await asking();
   await asking();
   assert.deepEqual(resumed, [false, false]);
+});
+
+/** A server that takes connections and says nothing, unless there is another one to hand them on to. */
+async function silent(t: TestContext, at = "127.0.0.1", port = 0) {
+  const open = new Set<Socket>();
+  const state: { to: number | undefined; connections: number; open: Set<Socket> } = {
+    to: undefined,
+    connections: 0,
+    open,
+  };
+  const listener = createServer((near) => {
+    state.connections += 1;
+    open.add(near);
+    near.once("close", () => open.delete(near));
+    near.on("error", () => {});
+    if (state.to === undefined) return void near.resume();
+    const far = connectPlain(state.to, "127.0.0.1").on("error", () => {});
+    near.pipe(far).pipe(near);
+    near.once("close", () => far.destroy());
+  });
+  await new Promise<void>((resolve) => listener.listen(port, at, resolve));
+  t.after(() => {
+    listener.close();
+    for (const socket of open) socket.destroy();
+  });
+  return Object.assign(state, { port: (listener.address() as AddressInfo).port });
+}
+
+function transportTo(t: TestContext, port: number, timeoutMs: number, addresses: readonly string[]) {
+  const transport = createTransport(
+    {
+      origin: `https://vault.test:${port}`,
+      networks: ["127.0.0.0/8"],
+      tls: { ca: authority.file, minimum: "1.2" },
+      responseBytes: 1024,
+      timeoutMs,
+      connections: 1,
+    },
+    async () => addresses.map((address) => ({ address })),
+  );
+  t.after(() => transport.close());
+  return transport;
+}
+
+async function until(holds: () => boolean): Promise<void> {
+  while (!holds()) await new Promise((resolve) => setTimeout(resolve, 5));
+}
+
+test("a server that begins no handshake is given up when the time is over, and its connection is closed", async (t) => {
+  const hung = await silent(t);
+  const transport = transportTo(t, hung.port, 200, ["127.0.0.1"]);
+  await rejects(
+    transport.send(GET, new AbortController().signal),
+    /^vault.test:\d+ takes no connection within 200 ms$/,
+  );
+  await until(() => hung.open.size === 0);
+});
+
+test("an address that begins no handshake leaves time for the next one", async (t) => {
+  const raw = await RawServer.start(t, ({ socket }) => socket.write(ok("second")), of(server), "127.0.0.2");
+  const hung = await silent(t, "127.0.0.1", raw.port);
+  const transport = transportTo(t, raw.port, 1000, ["127.0.0.1", "127.0.0.2"]);
+  const { body } = await transport.send(GET, new AbortController().signal);
+  assert.equal(Buffer.from(body).toString(), "second");
+  await until(() => hung.open.size === 0);
+});
+
+test("a connection that is being made for a request that was given up does not hold up the next one", async (t) => {
+  const raw = await start(t, of(server));
+  const hung = await silent(t);
+  const transport = transportTo(t, hung.port, 60_000, ["127.0.0.1"]);
+  const over = new AbortController();
+  const first = transport.send(GET, over.signal);
+  await until(() => hung.connections === 1);
+  over.abort(new Unreachable("given up"));
+  await rejects(first, /^given up$/);
+  await until(() => hung.open.size === 0);
+  hung.to = raw.port;
+  const { body } = await transport.send(GET, new AbortController().signal);
+  assert.equal(Buffer.from(body).toString(), "nobody");
+});
+
+test("close() ends connections that are being made", async (t) => {
+  const hung = await silent(t);
+  const transport = transportTo(t, hung.port, 60_000, ["127.0.0.1"]);
+  const asked = rejects(transport.send(GET, new AbortController().signal), /./);
+  await until(() => hung.connections === 1);
+  await transport.close();
+  await asked;
+  await until(() => hung.open.size === 0);
 });
 
 test("garbage in the very packet that ends the handshake is a failure, and does not end the host", async (t) => {

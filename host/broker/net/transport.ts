@@ -1,6 +1,7 @@
 /**
  * Requests to one origin over a few connections that are kept: HTTP/1.1, nothing followed, nothing unpacked, everything bounded.
  */
+import { Duplex } from "node:stream";
 import { Pool } from "undici";
 import { Dialer, type Resolve, type Target } from "./dial.ts";
 import { type Request, type Response, type Send, Unreachable } from "./exchange.ts";
@@ -27,7 +28,7 @@ const MAX_VALUE = 1024;
 export function createTransport(options: TransportOptions, resolve?: Resolve): Transport {
   const dialer = new Dialer(options, resolve);
   const { where } = dialer;
-  const closed = new AbortController();
+  const dialling = new Set<AbortController>();
   const pool = new Pool(options.origin, {
     connections: options.connections,
     pipelining: 1,
@@ -39,10 +40,22 @@ export function createTransport(options: TransportOptions, resolve?: Resolve): T
     bodyTimeout: options.timeoutMs,
     maxHeaderSize: MAX_HEADERS,
     connect: (_, callback) => {
-      dialer.dial(options.timeoutMs, closed.signal).then(
-        (socket) => callback(null, socket),
-        (error) => callback(error, null),
-      );
+      const over = new AbortController();
+      dialling.add(over);
+      dialer
+        .dial(options.timeoutMs, over.signal)
+        .finally(() => dialling.delete(over))
+        .then(
+          (socket) => callback(null, socket),
+          (error) => callback(error, null),
+        );
+      // For what this returns, the Pool destroys a connection that no request waits for any more. The socket is not there yet.
+      return new Duplex({
+        destroy(_, done) {
+          over.abort(new Unreachable("nobody waits for the connection"));
+          done(null);
+        },
+      });
     },
   });
   const send: Send = async (request, signal) => {
@@ -62,7 +75,7 @@ export function createTransport(options: TransportOptions, resolve?: Resolve): T
   return {
     send,
     close: () => {
-      closed.abort(new Unreachable("the host is shutting down"));
+      for (const over of dialling) over.abort(new Unreachable("the host is shutting down"));
       return pool.destroy();
     },
   };
