@@ -95,6 +95,8 @@ export function createTransport(options: TransportOptions, resolve?: Resolve): T
       const encoding = answer.headers["content-encoding"] ?? "identity";
       if (encoding !== "identity")
         throw new Unreachable(`${where} answers in a packed form, which was not asked for`);
+      if (method !== "HEAD" && !isFramed(answer.statusCode, answer.headers))
+        throw new Unreachable(`${where} does not say where its answer ends`);
       const bytes = await bounded(answer.body);
       return { status: answer.statusCode, headers: headersOf(answer.headers), body: bytes };
     } catch (error) {
@@ -157,6 +159,12 @@ function isCut(error: unknown): boolean {
 function isOdd(error: unknown): boolean {
   const { name, message } = error as Error;
   return name === "HTTPParserError" || (codeOf(error) === "UND_ERR_SOCKET" && message.startsWith("bad "));
+}
+
+/** Whether an answer says where it ends: else who can close the connection, TLS or not, can cut it short unseen (RFC 9112, 8). */
+function isFramed(status: number, headers: Readonly<Record<string, unknown>>): boolean {
+  if (status === 204 || status === 304 || headers["content-length"] !== undefined) return true;
+  return String(headers["transfer-encoding"]).toLowerCase() === "chunked";
 }
 
 function headersOf(all: Record<string, string | string[] | undefined>): Record<string, string> {
