@@ -374,17 +374,21 @@ test("200 callers share the granted connections, and each gets its own answer", 
 });
 
 test("no request is sent over a connection before the one in front of it is answered", async (t) => {
+  const unanswered: number[] = [];
   const { server, send } = await setUp(
     t,
     ({ socket, ordinal }) => {
       setTimeout(() => {
-        assert.equal(server.requests.length, ordinal);
+        unanswered.push(server.requests.length - ordinal);
         socket.write(ok());
       }, 20);
     },
     { connections: 1 },
   );
-  await Promise.all([send(), send(), send()]);
+  await send(GET);
+  // Over a connection that is open, and with a method that may be sent in a row.
+  await Promise.all([send(GET), send(GET), send(GET)]);
+  assert.deepEqual(unanswered, [0, 0, 0, 0]);
 });
 
 test("requests that wait for a connection end with their own time, and are never sent", async (t) => {
