@@ -32,6 +32,21 @@ export const NET_RULES: readonly Rule[] = [
     },
   },
   {
+    says: "No allowed request gives tokens out: none under `/v1/auth/`, and not the path of `credential.login`.",
+    *check(outline) {
+      for (const { net, path } of nets(outline)) {
+        for (const [i, allowed] of net.allow.entries()) {
+          if (!givesTokens(allowed, net.loginPath)) continue;
+          yield fault(outline, [...path, "allow", i], {
+            expected: "a request that gives no token out",
+            actual: "one with which the provider could log in",
+            remedy: "remove it: the host logs in for the provider",
+          });
+        }
+      }
+    },
+  },
+  {
     says: "The header of a credential is not among the `headers` that the provider may set.",
     *check(outline) {
       for (const { net, path } of nets(outline)) {
@@ -47,6 +62,17 @@ export const NET_RULES: readonly Rule[] = [
     },
   },
 ];
+
+/** Where Vault and OpenBao give tokens out, in any namespace. */
+const TOKENS = /(^|\/)v1\/([^/]+\/)*auth\//;
+
+/** Whether an allowed request can be one that gives a token out: a token in an answer would reach the provider. */
+function givesTokens(allowed: unknown, loginPath: unknown): boolean {
+  const [, path = ""] = typeof allowed === "string" ? (/^[A-Z]+ (\S+)$/.exec(allowed) ?? []) : [];
+  if (path === "") return false;
+  const covers = (other: string) => (path.endsWith("/") ? other.startsWith(path) : path === other);
+  return TOKENS.test(path) || covers("/v1/auth/") || (typeof loginPath === "string" && covers(loginPath));
+}
 
 function* nets({ providers = [] }: Outline): Iterable<{ net: NetOutline; path: Path }> {
   for (const { name, net } of providers) {

@@ -34,6 +34,7 @@ export const RESERVED_HEADERS: ReadonlySet<string> = new Set([
   "x-method-override",
   "x-original-url",
   "x-rewrite-url",
+  "x-vault-namespace",
   "x-vault-token",
 ]);
 

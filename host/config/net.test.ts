@@ -115,6 +115,7 @@ for (const [header, write] of [
   ["host", "content-type"],
   ["transfer-encoding", "content-type"],
   ["x-vault-token", "content-type"],
+  ["x-vault-namespace", "content-type"],
   ["x-http-method-override", "content-type"],
   ["x-original-url", "content-type"],
   ["x y", "content-type"],
@@ -432,3 +433,26 @@ test("a path that may be granted is read by others as it is written", () => {
   );
   assert.ok(accepted > 100, `only ${accepted} were accepted`);
 });
+
+const GIVES_TOKENS =
+  "expected a request that gives no token out, found one with which the provider could log in; remove it: the host logs in for the provider";
+for (const allowed of [
+  "POST /v1/auth/approle/login",
+  "POST /v1/team-a/auth/approle/login",
+  "POST /v1/auth/token/create",
+  "POST /v1/auth/",
+  "GET /v1/",
+  "GET /",
+]) {
+  refuses(
+    `an allowed request that gives tokens out: ${allowed}`,
+    VALID.replace("POST /v1/encrypt/kek", allowed),
+    `10:17 ${NET}.allow[0]: ${GIVES_TOKENS}`,
+  );
+}
+
+refuses(
+  "an allowed request that is the host's own login",
+  withLines("credential: { login: { path: /v1/encrypt/kek, body: {}, token: /t, header: x-token } }"),
+  `10:17 ${NET}.allow[0]: ${GIVES_TOKENS}`,
+);

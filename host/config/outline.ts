@@ -45,6 +45,9 @@ export interface NetOutline {
   readonly tls: boolean;
   readonly certificate: boolean;
   readonly headers: readonly unknown[];
+  readonly allow: readonly unknown[];
+  /** Of credential.login. */
+  readonly loginPath: unknown;
   /** Of credential.vault. */
   readonly auth: unknown;
   /** What stands as header in any credential. */
@@ -114,13 +117,15 @@ function providerOutline(name: string, value: unknown): ProviderOutline {
 
 function netOutline(net: Readonly<Record<string, unknown>> | undefined): NetOutline | undefined {
   if (net === undefined) return undefined;
-  const { origin, headers } = net;
+  const { origin, headers, allow } = net;
   const credential = mapping(net.credential);
   return {
     origin,
     tls: Object.hasOwn(net, "tls"),
     certificate: Object.hasOwn(mapping(net.tls) ?? {}, "certificate"),
     headers: isShort(headers) ? headers : [],
+    allow: isShort(allow) ? allow : [],
+    loginPath: mapping(credential?.login)?.path,
     auth: mapping(credential?.vault)?.auth,
     credentialHeaders: [mapping(credential?.file)?.header, mapping(credential?.login)?.header],
   };
