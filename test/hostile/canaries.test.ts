@@ -54,7 +54,7 @@ before(async () => {
       grants: { keystore: { keys: [key] } },
     });
     const providers = { local: provider(localModule, "kek"), gossip: provider(gossip, "talk") };
-    return localConfig(keys, { providers, admin: { listen: admin } });
+    return localConfig(keys, { providers, admin: { listen: admin }, audit: { file: "audit.jsonl" } });
   };
   fixture.write(config("kek")).keyInit("kek").keyInit("talk");
   const first = await fixture.serve();
@@ -116,6 +116,7 @@ function sinks(): Record<string, string> {
       .filter(({ guest }) => guest !== true)
       .map(said)
       .join("\n"),
+    "the audit log": readFileSync(join(fixture.folder, "audit.jsonl"), "latin1"),
     ...told,
   };
 }

@@ -3,7 +3,7 @@
  * token stays in the host.
  */
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, beforeEach, describe, test } from "node:test";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
@@ -14,6 +14,7 @@ import {
   NetResponseSchema,
 } from "../../proto/provider/v1/provider_pb.ts";
 import { buildGuests } from "../guests/build.ts";
+import { freePort } from "../support/admin.ts";
 import { Fixture, sha256Of } from "../support/fixture.ts";
 import { Front } from "../support/vault-front.ts";
 import { vaultConfig } from "../support/vault-node.ts";
@@ -26,12 +27,14 @@ let front: Front;
 let fixture: Fixture;
 let client: KmsClient;
 let keyId: string;
+let admin = "";
 
 before(async () => {
   front = await Front.start("http://127.0.0.1:1");
   fixture = new Fixture();
   writeFileSync(join(fixture.folder, "token"), TOKEN, { mode: 0o600 });
   const module = (await buildGuests())["net-raw"];
+  admin = `127.0.0.1:${await freePort()}`;
   const config = vaultConfig({
     origin: front.origin,
     net: {
@@ -42,6 +45,7 @@ before(async () => {
     },
     provider: { module, sha256: sha256Of(module) },
     interval: "60s",
+    rest: { audit: { file: "audit.jsonl" }, admin: { listen: admin } },
   });
   fixture.write(JSON.stringify(config));
   client = new KmsClient(fixture.socket);
@@ -232,5 +236,25 @@ describe("the token", () => {
 
   test("is in no line of the log", () => {
     assert.ok(!fixture.readLog().includes(TOKEN));
+  });
+
+  test("is in no record of the audit log, which has each request by its origin and granted path", () => {
+    const text = readFileSync(join(fixture.folder, "audit.jsonl"), "utf8");
+    assert.ok(!text.includes(TOKEN));
+    assert.ok(text.includes(`"target":"GET ${front.origin}/v1/here","decision":"allowed"`));
+    // What the guest chose itself, under a granted folder, is a hash.
+    assert.match(
+      text,
+      /"target":"POST http:[^"]*\/v1\/under\/\* \(path sha256 [0-9a-f]{16}\)","decision":"allowed"/,
+    );
+    assert.match(
+      text,
+      /"operation":"request","decision":"denied","rule":"[^"]*is none of 2 granted requests/,
+    );
+  });
+
+  test("is in nothing that the admin listener says", async () => {
+    for (const path of ["/", "/state", "/metrics", "/readyz"])
+      assert.ok(!(await (await fetch(`http://${admin}${path}`)).text()).includes(TOKEN));
   });
 });

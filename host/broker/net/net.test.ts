@@ -164,24 +164,28 @@ for (const [what, request] of [
 
 const NET = 'Cannot grant provider "vault" kleidi:net request in encrypt: ';
 const DENIED: readonly (readonly [what: string, asked: Partial<typeof ASKED>, message: string])[] = [
-  ["another path", { path: "/v1/sys/seal" }, '"POST" "/v1/sys/seal" is none of 1 granted requests'],
-  ["another host", { path: "//evil.example/" }, 'a path with two slashes in a row: "//evil.example/"'],
+  [
+    "another path",
+    { path: "/v1/sys/seal" },
+    "POST with a path of 12 characters is none of 1 granted requests",
+  ],
+  ["another host", { path: "//evil.example/" }, "a path with two slashes in a row"],
   [
     "a header that is not granted",
     { headers: [{ name: "authorization", value: "a" }] },
-    'the header "authorization" is none of 3 granted ones',
+    "a header with a name of 13 characters is none of 3 granted ones",
   ],
   [
     "too long a body at another path",
     { path: "/a", body: Buffer.alloc(17) },
-    '"POST" "/a" is none of 1 granted requests',
+    "POST with a path of 2 characters is none of 1 granted requests",
   ],
 ];
 for (const [what, asked, message] of DENIED)
   test(`${what} is denied, and nothing is sent`, async () => {
     const { ask, sent, decisions } = setUp();
     const answer = await ask(asked);
-    assert.deepEqual([answer.code, answer.message], [1, NET + message]);
+    assert.deepEqual([answer.code, answer.message.replace(/; it is as .*$/, "")], [1, NET + message]);
     assert.deepEqual([sent.length, decisions[0]?.verdict], [0, "denied"]);
   });
 

@@ -1,4 +1,5 @@
 /** kleidi:net: requests to the one origin that a provider is granted, with the host's credential, which the provider never sees. */
+import { hash } from "node:crypto";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import {
   type NetRequest,
@@ -63,7 +64,7 @@ export function createNet({ routes, warn }: NetOptions): Record<string, Operatio
       }
       const named = Object.fromEntries(headers.map(({ name, value }) => [name, value]));
       return {
-        target: `${method} ${grant.origin}${path}`,
+        target: targetOf(method, grant.origin, path, verdict.line.path),
         async perform() {
           try {
             const response = await exchange(route, { method, path, headers: named, body }, call.signal);
@@ -85,6 +86,15 @@ export function createNet({ routes, warn }: NetOptions): Record<string, Operatio
       };
     },
   };
+}
+
+/**
+ * What is recorded of a request. What a guest chose itself, under a granted folder, is there as a hash only: the path of a request is not
+ * the place to look for secrets, but a guest knows some, and no record may have them.
+ */
+function targetOf(method: string, origin: string, path: string, granted: string): string {
+  if (path === granted) return `${method} ${origin}${path}`;
+  return `${method} ${origin}${granted}* (path sha256 ${hash("sha256", path).slice(0, 16)})`;
 }
 
 /** All of it within the time-out: a login if there must be one, the request, and once more where a new login may help. */

@@ -29,18 +29,19 @@ export function decideRequest({ method, path, headers, bytes }: Asked, grant: Ne
   const fault = pathFault(path);
   if (fault !== undefined) return denied(`a path ${fault}`);
   const line = grant.allow.find((allowed) => allowed.method === method && covers(allowed.path, path));
-  if (line === undefined)
-    return denied(`${shown(method)} ${shown(path)} is none of ${grant.allow.length} granted requests`);
+  if (line === undefined) return denied(notGranted(method, path, grant.allow));
   if (bytes > 0 && BODILESS.has(method)) return denied(`${method} with a body of ${bytes} bytes`);
   if (headers.length > MAX_HEADERS)
     return denied(`${headers.length} headers, at most ${MAX_HEADERS} are allowed`);
   const seen = new Set<string>();
   for (const { name, value } of headers) {
     if (!grant.headers.includes(name))
-      return denied(`the header ${shown(name)} is none of ${grant.headers.length} granted ones`);
-    if (seen.has(name)) return denied(`the header ${shown(name)} is there twice`);
+      return denied(
+        `a header with a name of ${name.length} characters is none of ${grant.headers.length} granted ones`,
+      );
+    if (seen.has(name)) return denied(`the header "${name}" is there twice`);
     if (!HEADER_VALUE.test(value))
-      return denied(`the value of the header ${shown(name)} is not 0 to 1024 printable ASCII characters`);
+      return denied(`the value of the header "${name}" is not 0 to 1024 printable ASCII characters`);
     seen.add(name);
   }
   return { allowed: true, line };
@@ -48,14 +49,14 @@ export function decideRequest({ method, path, headers, bytes }: Asked, grant: Ne
 
 /** What is wrong with a path, as the end of a sentence; undefined where it is the one way to write what it means. */
 export function pathFault(path: string): string | undefined {
-  if (!path.startsWith("/")) return `that does not begin with a slash: ${shown(path)}`;
+  if (!path.startsWith("/")) return "that does not begin with a slash";
   if (path.length > MAX_PATH) return `of ${path.length} characters, at most ${MAX_PATH} are allowed`;
   const segments = path.slice(1).split("/");
   if (segments.at(-1) === "") segments.pop();
   for (const segment of segments) {
-    if (segment === "") return `with two slashes in a row: ${shown(path)}`;
-    if (DOTS.test(segment)) return `with a dot segment: ${shown(path)}`;
-    if (!SEGMENT.test(segment)) return `with a character that is not allowed in it: ${shown(path)}`;
+    if (segment === "") return "with two slashes in a row";
+    if (DOTS.test(segment)) return "with a dot segment";
+    if (!SEGMENT.test(segment)) return "with a character that is not allowed in it";
   }
   return undefined;
 }
@@ -69,8 +70,20 @@ function denied(reason: string): Verdict {
   return { allowed: false, reason };
 }
 
-/** What a guest wrote, fit for a log line. */
-function shown(text: string): string {
-  const cut = text.length > 80 ? `${text.slice(0, 80)}…` : text;
-  return JSON.stringify(cut.replace(/[^\x20-\x7e…]/g, "?"));
+/** Names what is granted and lengths, and no word of the guest's: why something is denied is recorded, and a guest knows secrets. */
+function notGranted(method: string, path: string, allow: readonly AllowedRequest[]): string {
+  const lines = allow.filter((line) => line.method === method);
+  const what = `${lines.length > 0 ? method : "a method that is not granted"} with a path of ${path.length} characters`;
+  const nearest = lines.toSorted((a, b) => common(b.path, path) - common(a.path, path))[0];
+  const hint =
+    nearest === undefined
+      ? ""
+      : `; it is as "${method} ${nearest.path}" for ${common(nearest.path, path)} characters`;
+  return `${what} is none of ${allow.length} granted requests${hint}`;
+}
+
+function common(a: string, b: string): number {
+  let length = 0;
+  while (length < a.length && a[length] === b[length]) length++;
+  return length;
 }
