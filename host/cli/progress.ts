@@ -10,7 +10,7 @@ export interface Progress {
 export function progress(total: number, stream: NodeJS.WriteStream = process.stderr): Progress {
   if (!stream.isTTY) return { add() {}, end() {} };
   let done = 0;
-  let drawn = 0;
+  let drawn = Number.NEGATIVE_INFINITY;
   return {
     add(bytes) {
       done += bytes;

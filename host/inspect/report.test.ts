@@ -142,7 +142,7 @@ test("every fault of a module is in the table, not only the first", () => {
       fields: `(table 20000 funcref) (table 1 funcref) (start $s) (func $s ${call("keystore", "seal")})`,
       bodies: { decrypt: call("keystore", "seal") },
       memory: "300",
-      rows: [row("keystore", "open", "decrypt"), row("net", "request", "status")],
+      rows: [row("keystore", "open", "decrypt"), row("clock", "now", "status")],
     }),
   );
   assert.equal(report.verdict, "refuse");
@@ -151,7 +151,7 @@ test("every fault of a module is in the table, not only the first", () => {
     'refuse imports: it imports the function "abort" from "env"; only extism:host/env and kleidi:* can be imported',
     "refuse start: its start function can reach kleidi:keystore seal; no host call can be made before an export is called",
     "refuse authority: its manifest requests kleidi:keystore open in decrypt, which kleidi_decrypt cannot reach; remove it there",
-    "refuse authority: its manifest requests kleidi:net request, which there is not",
+    "refuse authority: its manifest requests kleidi:clock now, which there is not",
     "refuse authority: kleidi_decrypt can reach kleidi:keystore seal, which its manifest does not request in decrypt; add it there",
     "refuse memory: begins with 300 pages, at most 256 are allowed",
     "refuse table: its module has 2 tables, at most 1 is allowed",
@@ -239,10 +239,10 @@ test("a manifest that is none is told as it is, and no row is made of it", () =>
 });
 
 test("an import that this host does not have, or that no RPC reaches, is told", () => {
-  const report = inspected(guest({ imports: SEAL + hostCall("net", "request") }));
+  const report = inspected(guest({ imports: SEAL + hostCall("clock", "now") }));
   assert.deepEqual(found(report).slice(0, 2), [
     "note imports: it imports kleidi:keystore seal, which no RPC can reach",
-    "warn imports: it imports kleidi:net request, which this host does not have",
+    "warn imports: it imports kleidi:clock now, which this host does not have",
   ]);
 });
 
