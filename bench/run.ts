@@ -13,6 +13,7 @@ const SUBJECTS = {
   gate: "what the gate costs for each host call",
   audit: "lines of the audit log beside plain pino, and how fast verify reads them (--large: 1 GB)",
   tpm: "the tpm provider on a real swtpm, beside the local one and bare commands",
+  audited: "what the audit log costs a serving host",
   vault: "the vault provider on a real OpenBao, beside plain fetch and a Go plugin",
   "tpm-filter": "what the filter of TPM commands costs",
   scrape: "a scrape, idle and under 64 callers, beside an empty registry (1 minute)",

@@ -120,6 +120,7 @@ export class AuditTrail {
       key: version?.key.name,
       key_id_sha256: keyId === undefined ? undefined : hashOf(keyId),
       decision: decisionOf(failure?.code),
+      rule: version === undefined ? undefined : `keys.${version.key.name}`,
       request_bytes: requestBytes,
       ms,
       outcome: failure?.code ?? "ok",

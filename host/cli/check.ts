@@ -1,4 +1,6 @@
 /** kleidi check: looks at the configuration, the modules, the grants and the keys; with --live it also uses them. */
+import { Signer } from "../audit/checkpoint.ts";
+import { loadKey } from "../audit/key-file.ts";
 import { KeyDirectory } from "../broker/keystore/directory.ts";
 import { fingerprint } from "../broker/keystore/key-file.ts";
 import { type Config, keystoreNames, type ProviderConfig } from "../config/config.ts";
@@ -26,6 +28,7 @@ export async function checkAll(config: Config, options: { live: boolean }): Prom
     { what: "configuration", ok: true, detail: `${config.file} is valid, ${config.keys.length} keys` },
     ...config.providers.flatMap((provider) => checkProvider(config, provider)),
     ...checkKeys(config),
+    checkAudit(config),
     ...(await checkRunning(config)),
   ];
   if (options.live && findings.every(({ ok }) => ok)) findings.push(...(await checkLive(config)));
@@ -59,6 +62,37 @@ function checkKeys(config: Config): Finding[] {
       return finding(what, error);
     }
   });
+}
+
+/** No audit log is no fault, and something to know; its key is loaded, because a host without it does not start. */
+function checkAudit({ audit }: Config): Finding {
+  const what = "audit";
+  if (audit === undefined) {
+    return {
+      what,
+      ok: true,
+      detail: "there is no audit log: what providers do is recorded nowhere but in the log",
+    };
+  }
+  const { file, stdout, checkpoints } = audit;
+  const sinks = [...(file === undefined ? [] : [file]), ...(stdout ? ["stdout"] : [])].join(" and ");
+  if (checkpoints === undefined) {
+    return {
+      what,
+      ok: true,
+      detail: `to ${sinks}, and nothing is signed: who can write there can write all of it anew`,
+    };
+  }
+  try {
+    const { key: id } = new Signer(loadKey(checkpoints.key));
+    return {
+      what,
+      ok: true,
+      detail: `to ${sinks}, signed with the key ${id} at least every ${checkpoints.intervalMs / 1000} s`,
+    };
+  } catch (error) {
+    return finding(what, error);
+  }
 }
 
 /** What the host that runs with this configuration, if one does, says of its providers. */

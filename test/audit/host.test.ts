@@ -83,7 +83,7 @@ describe("a host with an audit log", () => {
         operation: undefined,
         target: undefined,
         decision: "allowed",
-        rule: undefined,
+        rule: "keys.kek",
         outcome: "ok",
       },
     ]);
@@ -146,6 +146,14 @@ describe("a host with an audit log", () => {
         assert.ok(!text.includes(buffer.toString(coding)));
     }
     assert.ok(!text.includes(sealed.keyId));
+  });
+
+  test("kleidi check says where it goes and who signs it", () => {
+    const { stdout } = fixture.run("check");
+    assert.match(
+      stdout,
+      /^ok {3}audit: to .*audit\.jsonl, signed with the key [0-9a-f]{16} at least every 60 s$/m,
+    );
   });
 
   test("SIGUSR2 begins another file, and both together are one chain", async () => {
