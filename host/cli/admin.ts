@@ -70,10 +70,8 @@ function providerReport(provider: ProviderConfig, host: Host, recorder: Recorder
       sha256,
       trust: trustLine(trusted),
     },
-    // One line for each capability of the manifest, in its order, or one that there is none.
-    reach: reach(provider, manifest).map(({ ok, detail }, i) => {
-      const why = manifest.capabilities[i]?.why;
-      return { ok, detail, ...(why === undefined ? {} : { why }) };
+    reach: reach(provider, manifest).map(({ ok, detail, whys }) => {
+      return { ok, detail, ...(whys.length === 0 ? {} : { why: whys.join("; ") }) };
     }),
     reached: recorder.reached(name),
   };

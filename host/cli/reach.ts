@@ -7,25 +7,32 @@ import type { Finding } from "./output.ts";
 
 type Grant = NonNullable<GrantsConfig[keyof GrantsConfig]>;
 
+/** With the author's reasons. */
+export interface Reached extends Finding {
+  readonly whys: readonly string[];
+}
+
 /** What each RPC can reach; admission saw to it that this is what the code can reach. */
-export function reach(provider: ProviderConfig, manifest: Manifest): Finding[] {
+export function reach(provider: ProviderConfig, manifest: Manifest): Reached[] {
   const what = `provider ${provider.name} can reach`;
-  const rows = joined(manifest.capabilities).map(({ capability, operations, rpcs }): Finding => {
+  const rows = joined(manifest.capabilities).map(({ capability, operations, rpcs, whys }): Reached => {
     const grant: Grant | undefined = provider.grants[capability as keyof GrantsConfig];
     const allowed = rpcs.filter((rpc) => grant?.rpcs === undefined || grant.rpcs.some((one) => one === rpc));
     const where = allowed.length > 0 ? `in ${allowed.join(", ")}` : "nowhere, as the grant is narrowed";
     const need = `${capability} ${operations.join(", ")} ${where}`;
-    if (grant === undefined) return { what, ok: true, detail: `${need} (always granted)` };
+    if (grant === undefined) return { what, ok: true, detail: `${need} (always granted)`, whys };
     const missing = missingUse(operations, grant);
-    if (missing === undefined) return { what, ok: true, detail: `${need}, ${reachOf(grant, operations)}` };
+    if (missing === undefined)
+      return { what, ok: true, detail: `${need}, ${reachOf(grant, operations)}`, whys };
     return {
       what,
       ok: false,
+      whys,
       detail: `${need} is requested and not granted`,
       hint: `If it may have it, write under providers.${provider.name}: grants: { keystore: { ${missing}: […] } }`,
     };
   });
-  return rows.length > 0 ? rows : [{ what, ok: true, detail: "nothing" }];
+  return rows.length > 0 ? rows : [{ what, ok: true, detail: "nothing", whys: [] }];
 }
 
 /** A grant that nobody asks for does nothing today, and would be there for another module tomorrow. */
@@ -71,18 +78,23 @@ interface Row {
   readonly capability: string;
   readonly operations: readonly string[];
   readonly rpcs: readonly Rpc[];
+  readonly whys: readonly string[];
 }
 
 /** Rows that differ in RPCs and reasons only, as one. */
 function joined(rows: Manifest["capabilities"]): Row[] {
-  const seen = new Map<string, { capability: string; operations: readonly string[]; rpcs: Set<Rpc> }>();
-  for (const { capability, operations, rpcs } of rows) {
+  const seen = new Map<
+    string,
+    Pick<Row, "capability" | "operations"> & { rpcs: Set<Rpc>; whys: Set<string> }
+  >();
+  for (const { capability, operations, rpcs, why } of rows) {
     const key = `${capability} ${operations.join(" ")}`;
-    const row = seen.get(key) ?? { capability, operations, rpcs: new Set() };
+    const row = seen.get(key) ?? { capability, operations, rpcs: new Set(), whys: new Set() };
     for (const rpc of rpcs) row.rpcs.add(rpc);
+    row.whys.add(why);
     seen.set(key, row);
   }
-  return [...seen.values()].map(({ rpcs, ...row }) => ({ ...row, rpcs: [...rpcs] }));
+  return [...seen.values()].map(({ rpcs, whys, ...row }) => ({ ...row, rpcs: [...rpcs], whys: [...whys] }));
 }
 
 /** The lists of a keystore grant: a name in one of them is for that use only. */

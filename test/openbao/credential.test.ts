@@ -225,7 +225,7 @@ describe("a login at OpenBao by", () => {
 
 describe("a login that OpenBao refuses says what to look at:", () => {
   const refused = (client: Client, message: RegExp) =>
-    assert.rejects(client.credential.lease(patient), { name: "Unreachable", message });
+    assert.rejects(client.credential.lease(patient), { name: "CredentialRefused", message });
 
   test("a wrong secret id", async () => {
     const { body } = await setup.appRole({ ...role, mount: "r-approle" });

@@ -69,7 +69,7 @@ describe("a key that the TPM makes", () => {
     assert.equal(status, 0, stdout);
     assert.match(
       stdout,
-      /ok {3}provider tpm can reach: tpm enter, transmit, leave in status, encrypt, decrypt, on swtpm:/,
+      /ok {3}provider tpm can reach: tpm enter, transmit, leave in status, encrypt, decrypt, provision, on swtpm:/,
     );
     assert.match(stdout, /ok {3}live kek: Status, Encrypt and Decrypt through provider tpm are good/);
   });
