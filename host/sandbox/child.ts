@@ -55,6 +55,8 @@ interface Pending {
   readonly within: ReturnType<typeof AsyncLocalStorage.snapshot>;
 }
 
+/** Why host calls of a call that is over are given up: one for all, as each would be made with a stack. */
+const OVER = new Error("the call is over");
 const root = join(import.meta.dirname, "..", "..");
 const program = join(import.meta.dirname, "guest", "main.mjs");
 /** All that the process may read. */
@@ -174,7 +176,7 @@ export class Child {
 
   /** The call is over: what the host still does for it is given up. */
   #forget(call: number): void {
-    this.#pending.get(call)?.over?.abort();
+    this.#pending.get(call)?.over?.abort(OVER);
     this.#pending.delete(call);
   }
 

@@ -1,15 +1,15 @@
 /** Work that is given up when its time is over, or something else is. */
 
-/** What `act` comes to within this time. Rejects with `late` after it, with the reason of `over` when that is aborted. */
+/** What `act` comes to within this time. Rejects with what `late` makes after it, with the reason of `over` when that is aborted. */
 export async function within<T>(
   ms: number,
   over: AbortSignal,
-  late: Error,
+  late: () => Error,
   act: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const clock = new AbortController();
   const end = () => clock.abort(over.reason);
-  const timer = setTimeout(() => clock.abort(late), ms);
+  const timer = setTimeout(() => clock.abort(late()), ms);
   over.addEventListener("abort", end, { once: true });
   if (over.aborted) end();
   try {

@@ -82,7 +82,7 @@ export class Dialer {
    */
   async dial(ms: number, over: AbortSignal): Promise<Socket> {
     const begun = performance.now();
-    const late = (what: string) => new Unreachable(`${this.where} ${what} within ${ms} ms`);
+    const late = (what: string) => () => new Unreachable(`${this.where} ${what} within ${ms} ms`);
     const all = await within(ms, over, late("is not resolved"), () => this.addresses());
     const addresses = all.slice(0, MAX_ADDRESSES);
     let last: unknown;

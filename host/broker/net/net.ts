@@ -103,7 +103,7 @@ function exchange(
   request: Request,
   over: AbortSignal,
 ): Promise<Response> {
-  const late = new Unreachable(`the server did not answer within ${timeoutMs} ms`);
+  const late = () => new Unreachable(`the server did not answer within ${timeoutMs} ms`);
   return within(timeoutMs, over, late, async (signal) => {
     const lease = await credential?.lease(signal);
     signal.throwIfAborted();
