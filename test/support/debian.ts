@@ -12,6 +12,7 @@ export const PACKAGES = [
   "python3",
   "swtpm",
   "swtpm-tools",
+  "systemd",
   "tpm2-tools",
 ] as const;
 export type Package = (typeof PACKAGES)[number];
