@@ -1,8 +1,8 @@
 /** A virtual TPM of its own for a test: swtpm, with its state in a temporary folder, and tpm2-tools that speak to it. */
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
-import { connect, createServer } from "node:net";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -115,23 +115,32 @@ export class Swtpm {
     }
   }
 
+  /** Both channels. Nobody connects to see it: that would count as the TPM's one client. */
   async #untilListening(): Promise<void> {
-    // The control channel: a connection to the other one would count as the TPM's one client.
-    for (let i = 0; i < 500; i++) {
-      const socket =
-        this.#port === undefined ? connect(`${this.socket}.ctrl`) : connect(this.#port + 1, "127.0.0.1");
-      const open = await Promise.race([
-        once(socket, "connect").then(
-          () => true,
-          () => false,
-        ),
-        sleep(1000, false, { ref: false }),
-      ]);
-      socket.destroy();
-      if (open) return;
+    for (let i = 0; i < 1000; i++) {
+      if (this.#listens()) return;
       await sleep(5);
     }
     throw new Error("swtpm does not listen");
+  }
+
+  /** As the kernel says it: proc(5), /proc/net/unix and /proc/net/tcp. */
+  #listens(): boolean {
+    if (this.#port === undefined) {
+      const ACCEPTS = "00010000";
+      const listening = readFileSync("/proc/net/unix", "utf8")
+        .split("\n")
+        .map((line) => line.trim().split(/\s+/))
+        .flatMap(([, , , flags, , , , path]) => (flags === ACCEPTS && path !== undefined ? [path] : []));
+      return listening.includes(this.socket) && listening.includes(`${this.socket}.ctrl`);
+    }
+    const LISTEN = "0A";
+    const local = (port: number) => `0100007F:${port.toString(16).toUpperCase().padStart(4, "0")}`;
+    const listening = readFileSync("/proc/net/tcp", "utf8")
+      .split("\n")
+      .map((line) => line.trim().split(/\s+/))
+      .flatMap(([, address, , state]) => (state === LISTEN && address !== undefined ? [address] : []));
+    return listening.includes(local(this.#port)) && listening.includes(local(this.#port + 1));
   }
 }
 
