@@ -32,11 +32,11 @@ export const NET_RULES: readonly Rule[] = [
     },
   },
   {
-    says: "No allowed request gives tokens out: none under `/v1/auth/`, and not the path of `credential.login`.",
+    says: "No allowed request gives tokens out: none under `/v1/auth/`, in the credential's namespace neither, and not the path of `credential.login`.",
     *check(outline) {
       for (const { net, path } of nets(outline)) {
         for (const [i, allowed] of net.allow.entries()) {
-          if (!givesTokens(allowed, net.loginPath)) continue;
+          if (!givesTokens(allowed, net)) continue;
           yield fault(outline, [...path, "allow", i], {
             expected: "a request that gives no token out",
             actual: "one with which the provider could log in",
@@ -67,11 +67,14 @@ export const NET_RULES: readonly Rule[] = [
 const TOKENS = /(^|\/)v1\/([^/]+\/)*auth\//;
 
 /** Whether an allowed request can be one that gives a token out: a token in an answer would reach the provider. */
-function givesTokens(allowed: unknown, loginPath: unknown): boolean {
+function givesTokens(allowed: unknown, { loginPath, namespace }: NetOutline): boolean {
   const [, path = ""] = typeof allowed === "string" ? (/^[A-Z]+ (\S+)$/.exec(allowed) ?? []) : [];
   if (path === "") return false;
   const covers = (other: string) => (path.endsWith("/") ? other.startsWith(path) : path === other);
-  return TOKENS.test(path) || covers("/v1/auth/") || (typeof loginPath === "string" && covers(loginPath));
+  // A folder that is a namespace does not look like one: only the credential says which are.
+  const space = typeof namespace === "string" ? `${namespace.replaceAll(/^\/+|\/+$/g, "")}/` : "";
+  const others = typeof loginPath === "string" ? [loginPath] : [];
+  return TOKENS.test(path) || ["/v1/auth/", `/v1/${space}auth/`, ...others].some(covers);
 }
 
 function* nets({ providers = [] }: Outline): Iterable<{ net: NetOutline; path: Path }> {

@@ -451,6 +451,17 @@ for (const allowed of [
   );
 }
 
+for (const allowed of ["POST /v1/team/", "POST /v1/team/sub/"]) {
+  refuses(
+    `an allowed request that gives tokens out in the credential's namespace: ${allowed}`,
+    withLines("credential: { vault: { auth: token, file: t, namespace: team/sub } }").replace(
+      "POST /v1/encrypt/kek",
+      allowed,
+    ),
+    `10:17 ${NET}.allow[0]: ${GIVES_TOKENS}`,
+  );
+}
+
 refuses(
   "an allowed request that is the host's own login",
   withLines("credential: { login: { path: /v1/encrypt/kek, body: {}, token: /t, header: x-token } }"),

@@ -50,6 +50,7 @@ export interface NetOutline {
   readonly loginPath: unknown;
   /** Of credential.vault. */
   readonly auth: unknown;
+  readonly namespace: unknown;
   /** What stands as header in any credential. */
   readonly credentialHeaders: readonly unknown[];
 }
@@ -127,6 +128,7 @@ function netOutline(net: Readonly<Record<string, unknown>> | undefined): NetOutl
     allow: isShort(allow) ? allow : [],
     loginPath: mapping(credential?.login)?.path,
     auth: mapping(credential?.vault)?.auth,
+    namespace: mapping(credential?.vault)?.namespace,
     credentialHeaders: [mapping(credential?.file)?.header, mapping(credential?.login)?.header],
   };
 }
