@@ -62,9 +62,11 @@ export async function startWatch(config: Config, version: string, watched: Watch
     metrics.credential(event);
     const { provider, event: what, why } = event;
     const good = what !== "refused" && what !== "failed";
-    // Renewals are routine: only what is another state than before is history.
+    // Renewals are routine: only what is another state than before is history. Nor is it that a token is refused between two logins that
+    // fail: both come again with each try, and would push everything else out.
+    const before = credentials.get(provider);
     const state = good ? "good" : `${what} ${why}`;
-    if (credentials.get(provider) === state) return;
+    if (before === state || (what === "refused" && before?.startsWith("failed"))) return;
     credentials.set(provider, state);
     recorder.changed(`credential of ${provider}`, good, why === undefined ? what : `${what}: ${why}`);
   };

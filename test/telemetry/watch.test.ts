@@ -58,10 +58,13 @@ test("a credential's events are counted, its end is known, and what changes is i
     { provider: "local", event: "renewed", expires: 1_800_000_000_000 },
     { provider: "local", event: "refused", why: "HTTP 403" },
     { provider: "local", event: "refused", why: "HTTP 403" },
+    { provider: "local", event: "failed", why: "sealed" },
+    { provider: "local", event: "refused" },
+    { provider: "local", event: "failed", why: "sealed" },
   ];
   for (const event of events) watch.assembly.onCredential?.(event);
   const samples = await scrape();
-  assert.equal(total(samples, "kleidi_credential_events_total", { event: "refused" }), 2);
+  assert.equal(total(samples, "kleidi_credential_events_total", { event: "refused" }), 3);
   assert.equal(
     total(samples, "kleidi_credential_expiry_timestamp_seconds", { provider: "local" }),
     1_800_000_000,
@@ -69,6 +72,7 @@ test("a credential's events are counted, its end is known, and what changes is i
   assert.deepEqual(
     watch.recorder.changes().map(({ what, good, detail }) => [what, good, detail]),
     [
+      ["credential of local", false, "failed: sealed"],
       ["credential of local", false, "refused: HTTP 403"],
       ["credential of local", true, "login"],
     ],
