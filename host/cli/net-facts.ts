@@ -16,6 +16,8 @@ import { policyFindings } from "./vault-policy.ts";
 const TIMEOUT_MS = 5000;
 
 const REMEDIES = {
+  files:
+    "Look at the files that grants.net.tls names: they are PEM, and the user that the host runs as must be able to read them.",
   name: "Look at the name in grants.net.origin and at this machine's resolver; a private address needs its network under grants.net.networks.",
   connection:
     "Look at whether the server is up, at the firewall and in a unit at IPAddressAllow=; a certificate is held against grants.net.tls.",
@@ -77,7 +79,7 @@ async function login(
     const hint =
       error instanceof CredentialRefused
         ? "Look at grants.net.credential: the secret, the role, the mount and the namespace of the auth method."
-        : "Look at the server's log, and at the files of grants.net.credential.";
+        : "Look at the files of grants.net.credential; where the server was asked, also at its log.";
     return [{ what: `${what} login`, ok: false, detail: error.message, hint }];
   } finally {
     await credential.close();

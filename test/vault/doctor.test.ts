@@ -132,6 +132,22 @@ describe("what is wrong on the way", () => {
     await folder.close();
   });
 
+  test("the CA's file is none: told of the file, and not of the server", async () => {
+    const folder = new Fixture();
+    const file = join(folder.folder, "ca.pem");
+    const missing = await doctor({ net: { tls: { ca: file } } });
+    assert.equal(missing.status, 1);
+    assert.match(
+      missing.text,
+      /^FAIL net vault files: tls\.ca .*ca\.pem cannot be read \(ENOENT\)\n {5}.*grants\.net\.tls/m,
+    );
+    writeFileSync(file, "hello");
+    const { text } = await doctor({ net: { tls: { ca: file } } });
+    assert.match(text, /^FAIL net vault files: tls\.ca .*ca\.pem has no PEM certificate in it$/m);
+    assert.doesNotMatch(text, /firewall/);
+    await folder.close();
+  });
+
   test("the token is none", async () => {
     const { status, text } = await doctor({ token: "s.none" });
     assert.equal(status, 1);

@@ -67,6 +67,11 @@ export class Dialer {
     return this.#allowed(found.map(({ address }) => address));
   }
 
+  /** Reads the files that TLS is made with. @throws Unreachable where one cannot be used */
+  assertFiles(): void {
+    if (this.secure) this.#context.get();
+  }
+
   #allowed(addresses: readonly string[]): readonly string[] {
     const faults = addresses.map((address) => addressFault(address, this.#granted));
     const allowed = addresses.filter((_, i) => faults[i] === undefined);

@@ -4,7 +4,7 @@ import { Dialer, type Target } from "./dial.ts";
 import { Unreachable } from "./exchange.ts";
 
 export interface Step {
-  readonly step: "name" | "connection";
+  readonly step: "files" | "name" | "connection";
   readonly ok: boolean;
   readonly detail: string;
 }
@@ -12,24 +12,27 @@ export interface Step {
 /** Of a certificate's life: some live for hours, and are renewed when less is left. */
 const LAST_PART = 0.1;
 
-/** Name, then connection and certificate; ends with the first step that fails. @param ms for all of the connection */
+/** Files of TLS (told only where they fail), name, then connection and certificate; ends with the first step that fails. @param ms for all of the connection */
 export async function examineOrigin(target: Target, ms: number): Promise<Step[]> {
   const dialer = new Dialer(target);
   const steps: Step[] = [];
   const never = new AbortController().signal;
+  let step: Step["step"] = "files";
   try {
+    dialer.assertFiles();
+    step = "name";
     const addresses = await dialer.addresses();
     steps.push({
-      step: "name",
+      step,
       ok: true,
       detail: `${dialer.host} is at ${addresses.slice(0, 4).join(", ")}`,
     });
+    step = "connection";
     const socket = await dialer.dial(ms, never);
-    steps.push({ step: "connection", ...describe(socket instanceof TLSSocket ? socket : undefined, dialer) });
+    steps.push({ step, ...describe(socket instanceof TLSSocket ? socket : undefined, dialer) });
     socket.destroy();
   } catch (error) {
     if (!(error instanceof Unreachable)) throw error;
-    const step = steps.length === 0 ? "name" : "connection";
     steps.push({ step, ok: false, detail: error.message });
   }
   return steps;

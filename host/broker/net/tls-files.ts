@@ -34,6 +34,11 @@ export class TlsContext {
     const stamp = JSON.stringify(files);
     if (this.#known?.stamp === stamp) return this.#known.context;
     const bytes = files.map(({ option, key, path }) => [option, read(key, path)] as const);
+    for (const [i, [option, content]] of bytes.entries()) {
+      // Node takes such a file as a CA that has signed nothing, and who is at fault then seems to be the server.
+      if (option !== "key" && !content.includes("-----BEGIN CERTIFICATE-----"))
+        throw new Unreachable(`${files[i]?.key} ${files[i]?.path} has no PEM certificate in it`);
+    }
     try {
       const context = createSecureContext({
         minVersion: minimum === "1.3" ? "TLSv1.3" : "TLSv1.2",
