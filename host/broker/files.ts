@@ -44,16 +44,21 @@ export function readPrivate(path: string, maxBytes: number, invalid: Invalid): B
   try {
     // Of the file that is open: another one may stand at the path by now.
     assertPrivate(fstatSync(file), maxBytes, invalid);
-    const buffer = Buffer.alloc(maxBytes + 1);
-    let length = 0;
-    for (let read = -1; read !== 0 && length < buffer.length; length += read) {
-      read = readSync(file, buffer, length, buffer.length - length, null);
-    }
-    if (length > maxBytes) throw invalid(`it is over ${maxBytes} bytes, at most that are allowed`);
-    return buffer.subarray(0, length);
+    return readOpen(file, maxBytes, invalid);
   } finally {
     closeSync(file);
   }
+}
+
+/** All that is left of an open file, whatever its status says of its size. */
+export function readOpen(file: number, maxBytes: number, invalid: Invalid): Buffer {
+  const buffer = Buffer.alloc(maxBytes + 1);
+  let length = 0;
+  for (let read = -1; read !== 0 && length < buffer.length; length += read) {
+    read = readSync(file, buffer, length, buffer.length - length, null);
+  }
+  if (length > maxBytes) throw invalid(`it is over ${maxBytes} bytes, at most that are allowed`);
+  return buffer.subarray(0, length);
 }
 
 function assertPrivate(status: Stats, maxBytes: number, invalid: Invalid): void {

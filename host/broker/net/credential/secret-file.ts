@@ -6,9 +6,9 @@
  * configured away. It lives for minutes and is the pod's own, so there a link is followed and others may read it; they may not write it,
  * or they would say who the host is.
  */
-import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
+import { closeSync, constants, fstatSync, openSync } from "node:fs";
 import { lstat, stat } from "node:fs/promises";
-import { readPrivate } from "../../files.ts";
+import { readOpen, readPrivate } from "../../files.ts";
 import { Unreachable } from "../exchange.ts";
 import { Secret } from "./secret.ts";
 
@@ -67,13 +67,7 @@ function readProjected(path: string): Buffer {
       const mode = (status.mode & 0o777).toString(8).padStart(4, "0");
       throw unusable(path, `its mode is ${mode}, others may write it; it should be 0644 or less`);
     }
-    const buffer = Buffer.alloc(MAX_BYTES + 1);
-    let length = 0;
-    for (let read = -1; read !== 0 && length < buffer.length; length += read) {
-      read = readSync(file, buffer, length, buffer.length - length, null);
-    }
-    if (length > MAX_BYTES) throw unusable(path, `it is over ${MAX_BYTES} bytes, at most that are allowed`);
-    return buffer.subarray(0, length);
+    return readOpen(file, MAX_BYTES, (what) => unusable(path, what));
   } finally {
     closeSync(file);
   }
