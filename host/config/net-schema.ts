@@ -90,7 +90,7 @@ const tls = field(
       }),
       key: field(path().optional(), {
         expected: "the path of a PEM file",
-        meaning: "The key of `certificate`.",
+        meaning: "The key of `certificate`, of mode 0600 or, for a group, 0640.",
         example: "/etc/kleidi/client-key.pem",
         absent: "no client certificate",
       }),

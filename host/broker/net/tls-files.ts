@@ -35,8 +35,9 @@ export class TlsContext {
     if (this.#known?.stamp === stamp) return this.#known.context;
     const bytes = files.map(({ option, key, path }) => [option, read(key, path)] as const);
     for (const [i, [option, content]] of bytes.entries()) {
-      // Node takes such a file as a CA that has signed nothing, and who is at fault then seems to be the server.
-      if (option !== "key" && !content.includes("-----BEGIN CERTIFICATE-----"))
+      // Node takes such a file as a CA that has signed nothing, and who is at fault then seems to be the server. Not the whole line:
+      // OpenSSL also reads TRUSTED ones.
+      if (option !== "key" && !content.includes(" CERTIFICATE-----"))
         throw new Unreachable(`${files[i]?.key} ${files[i]?.path} has no PEM certificate in it`);
     }
     try {
@@ -62,7 +63,18 @@ function stampOf(key: string, path: string): string {
 }
 
 function read(key: string, path: string): Buffer {
+  if (key === "tls.key") assertHidden(key, path);
   return orUnreadable(key, path, () => readFileSync(path));
+}
+
+/** Less strict than with other secrets: certificates are exchanged by links, and a group is how a pod's user gets to read them. */
+function assertHidden(key: string, path: string): void {
+  const mode = orUnreadable(key, path, () => statSync(path).mode & 0o777);
+  if ((mode & 0o007) === 0) return;
+  const actual = mode.toString(8).padStart(4, "0");
+  throw new Unreachable(
+    `${key} ${path} has the mode ${actual}, others may have read it; it should be 0600, or 0640`,
+  );
 }
 
 function orUnreadable<T>(key: string, path: string, act: () => T): T {

@@ -1,6 +1,14 @@
 /** Who the server must be, and what the host shows of itself. */
 import assert from "node:assert/strict";
-import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  copyFileSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { type AddressInfo, connect as connectPlain, createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -257,6 +265,22 @@ test("a key that is not the certificate's is said to be unusable, and no byte of
     /^tls.ca \/\S+, tls.certificate \/\S+, tls.key \/\S+: PEM that cannot be used \(ERR_OSSL_X509_KEY_VALUES_MISMATCH\)$/,
   );
   assert.equal(raw.connections, 0);
+});
+
+test("a key that others may read is not used; one that a group may read is, behind a link too", async (t) => {
+  const raw = await start(t, strict);
+  const [key, link] = [join(folder, "shared-key.pem"), join(folder, "linked-key.pem")];
+  copyFileSync(client.key, key);
+  symlinkSync(key, link);
+  const asking = ask(t, raw.port, { client: { certificate: client.cert, key: link } });
+  chmodSync(key, 0o644);
+  await rejects(
+    asking(),
+    /^tls.key \/\S+ has the mode 0644, others may have read it; it should be 0600, or 0640$/,
+  );
+  assert.equal(raw.connections, 0);
+  chmodSync(key, 0o640);
+  assert.equal(await asking(), "client");
 });
 
 test("HTTP/2 is not spoken, even where the server would like to", async (t) => {
