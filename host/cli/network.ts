@@ -51,6 +51,9 @@ export function createNetwork(
   };
 }
 
+/** The event that says no more by itself. */
+const REFUSED = "the server does not take the token (401 or 403), the host logs in anew";
+
 function logCredential(log: Logger, { provider, event, expires, why }: CredentialEvent): void {
   const fields = {
     provider,
@@ -58,6 +61,6 @@ function logCredential(log: Logger, { provider, event, expires, why }: Credentia
     ...(expires === undefined ? {} : { expires: new Date(expires).toISOString() }),
   };
   if (event === "failed" || event === "refused")
-    log.warn({ ...fields, why }, "the host has trouble with a credential");
+    log.warn({ ...fields, why: why ?? REFUSED }, "the host has trouble with a credential");
   else log.info(fields, "the host has a credential");
 }

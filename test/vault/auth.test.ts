@@ -138,7 +138,7 @@ test("all tokens revoked while 8 callers are at work: a new login, and no call f
       },
       secrets: { "secret-id": text(login, "secret_id") },
     },
-    async (client) => {
+    async (client, fixture) => {
       await works(client);
       // A token that was just given is not asked for again: what it may not do is a question of policy.
       await sleep(10_500);
@@ -151,6 +151,10 @@ test("all tokens revoked while 8 callers are at work: a new login, and no call f
       await sleep(1_000);
       going = false;
       await Promise.all(callers);
+      assert.match(
+        fixture.readLog(),
+        /"credential":"refused",.*"why":"the server does not take the token \(401 or 403\), the host logs in anew"/,
+      );
     },
   );
 });
