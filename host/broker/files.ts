@@ -62,6 +62,8 @@ export function readOpen(file: number, maxBytes: number, invalid: Invalid): Buff
 }
 
 function assertPrivate(status: Stats, maxBytes: number, invalid: Invalid): void {
+  // Mounted secrets of Kubernetes are links: who meets this sees a file there.
+  if (status.isSymbolicLink()) throw invalid("it is a link, which is not followed; name a file itself");
   if (!status.isFile()) throw invalid("it is no regular file");
   if ((status.mode & 0o077) !== 0) {
     const mode = (status.mode & 0o777).toString(8).padStart(4, "0");

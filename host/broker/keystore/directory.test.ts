@@ -143,7 +143,7 @@ const SPOILT: [string, (file: string, path: string) => void, string][] = [
       renameSync(file, join(path, "real"));
       symlinkSync("real", file);
     },
-    "it is no regular file",
+    "it is a link, which is not followed; name a file itself",
   ],
   [
     "a symbolic link to nothing",
@@ -151,7 +151,7 @@ const SPOILT: [string, (file: string, path: string) => void, string][] = [
       rmSync(file);
       symlinkSync("nothing", file);
     },
-    "it is no regular file",
+    "it is a link, which is not followed; name a file itself",
   ],
   [
     "a folder",

@@ -161,7 +161,7 @@ const SPOILT: [string, (file: string) => void, string][] = [
       renameSync(file, `${file}.real`);
       symlinkSync("kek.state.real", file);
     },
-    "it is no regular file",
+    "it is a link, which is not followed; name a file itself",
   ],
   [
     "a folder",

@@ -128,7 +128,7 @@ describe("a secret file is refused, by name and without its content, where", () 
     ));
   test("it is a link", () => {
     symlinkSync(rig.secret("target", "CANARY"), join(rig.folder, "token"));
-    return refuses(join(rig.folder, "token"), /: it is no regular file$/);
+    return refuses(join(rig.folder, "token"), /: it is a link, which is not followed; name a file itself$/);
   });
   test("it is a folder", () => refuses(rig.folder, /: it is no regular file$/));
   test("it is not there", () => refuses(join(rig.folder, "CANARY-less"), /: it does not exist$/, /(?!)/));
