@@ -36,6 +36,19 @@ test("a probe that named nothing ends the row", () => {
   assert.deepEqual(run(3, ["1", "2", "2", undefined, "2", "2", "2"]), ["1", "1", "1", "1", "1", "1", "2"]);
 });
 
+test("a version that was left is never written with again, however often it is named", () => {
+  assert.deepEqual(run(1, ["1", "2", "1", "1", "1", "3", "2", "1"]), [
+    "1",
+    "2",
+    "2",
+    "2",
+    "2",
+    "3",
+    "3",
+    "3",
+  ]);
+});
+
 test("with one probe, every version counts at once", () => {
   assert.deepEqual(run(1, ["1", "2", "3"]), ["1", "2", "3"]);
 });
@@ -60,6 +73,8 @@ test("whatever is answered, each move was named as often as asked, in a row, rig
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 5 }), answers, (probes, all) => {
       const after = run(probes, all);
+      const runs = after.filter((now, i) => now !== after[i - 1]);
+      assert.equal(new Set(runs).size, runs.length, "no version comes back");
       for (const [i, now] of after.entries()) {
         const before = i === 0 ? undefined : after[i - 1];
         if (before === undefined || now === before) continue;

@@ -7,6 +7,8 @@ import type { KeyVersions } from "./provider.ts";
 
 export class Steady {
   readonly #probes: number;
+  /** Versions that were written with and are not any more: never again, whoever names them. */
+  readonly #left = new Set<string>();
   #candidate: string | undefined;
   #seen = 0;
 
@@ -21,15 +23,21 @@ export class Steady {
    * @param current the version that is written with; undefined before the first good probe, whose version is taken as it is
    */
   take(named: KeyVersions, current: string | undefined): KeyVersions {
-    const { version, olderVersions } = named;
+    const { version } = named;
     if (current === undefined || version === current) {
       this.forget();
       return named;
     }
+    // It lags behind, or was put back to an earlier state: what is written with goes on as long as it works.
+    if (this.#left.has(version)) {
+      this.forget();
+      return stillWith(current, named);
+    }
     this.#seen = version === this.#candidate ? this.#seen + 1 : 1;
     this.#candidate = version;
-    if (this.#seen >= this.#probes) return named;
-    return { version: current, olderVersions: [version, ...olderVersions.filter((old) => old !== current)] };
+    if (this.#seen < this.#probes) return stillWith(current, named);
+    this.#left.add(current);
+    return named;
   }
 
   /** A probe named nothing: those before it are in no row with the next one. */
@@ -43,4 +51,9 @@ export class Steady {
     const version = this.#candidate;
     return version === undefined || this.#seen >= this.#probes ? undefined : { version, seen: this.#seen };
   }
+}
+
+/** What was named decrypts, beside the others. */
+function stillWith(current: string, { version, olderVersions }: KeyVersions): KeyVersions {
+  return { version: current, olderVersions: [version, ...olderVersions.filter((old) => old !== current)] };
 }
