@@ -1,6 +1,8 @@
 /** kleidi audit query: the records that are asked for. */
 import { type Query, query } from "../audit/query.ts";
+import { RECORDS } from "../audit/record.ts";
 import { harmless, render } from "../audit/render.ts";
+import { CAPABILITIES } from "../host-call.ts";
 import { logFiles } from "./audit-files.ts";
 import { LineWriter } from "./line-writer.ts";
 import { EXIT, Misused } from "./output.ts";
@@ -9,7 +11,17 @@ export interface AuditQueryOptions extends Query {
   readonly json: boolean;
 }
 
+/** What stands in no record is a slip: nothing would be found, which would read as that there was nothing. */
+const WORDS = {
+  kind: Object.keys(RECORDS),
+  decision: RECORDS.host_call.decision.of,
+  rpc: RECORDS.host_call.rpc.of,
+  capability: Object.keys(CAPABILITIES),
+} as const;
+
 export function auditQueryCommand(given: readonly string[], { json, ...asked }: AuditQueryOptions): number {
+  for (const [name, words] of Object.entries(WORDS))
+    assertWord(name, asked[name as keyof typeof WORDS], words);
   assertTime("--since", asked.since);
   assertTime("--until", asked.until);
   const { files } = logFiles(given);
@@ -21,6 +33,11 @@ export function auditQueryCommand(given: readonly string[], { json, ...asked }: 
   if (unreadable > 0)
     process.stderr.write(`${unreadable} lines are no records: see "kleidi audit verify".\n`);
   return unreadable > 0 ? EXIT.FOUND : EXIT.GOOD;
+}
+
+function assertWord(option: string, word: string | undefined, words: readonly string[]): void {
+  if (word === undefined || words.includes(word)) return;
+  throw new Misused(`Cannot use --${option} ${word}: it should be one of ${words.join(", ")}`);
 }
 
 /** The beginning of a time as it stands in a record. */

@@ -233,6 +233,13 @@ describe("kleidi audit query", () => {
   test("ends with 2 for a time that is none", () => {
     assert.equal(run("query", "--since", "yesterday", file).status, 2);
   });
+
+  for (const option of ["decision", "kind", "rpc", "capability"])
+    test(`ends with 2 for a --${option} that no record can have, and says which there are`, () => {
+      const { status, stderr } = run("query", `--${option}`, "deny", file);
+      assert.equal(status, 2);
+      assert.match(stderr, new RegExp(`^Cannot use --${option} deny: it should be one of \\w+, \\w+`));
+    });
 });
 
 describe("kleidi audit tail", () => {
