@@ -8,6 +8,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   renameSync,
   rmSync,
   statSync,
@@ -57,6 +58,15 @@ const linesOf = (path: string) => readFileSync(path, "latin1").split("\n").slice
 const recordsOf = (path: string) => linesOf(path).map((line) => JSON.parse(line));
 const kindsOf = (path: string) => recordsOf(path).map(({ kind }) => kind);
 const filesOf = () => readdirSync(folder).filter((name) => !name.startsWith("."));
+
+/** Where a descriptor leads to; it may be closed meanwhile. */
+function linkOf(descriptor: string): string | undefined {
+  try {
+    return readlinkSync(descriptor);
+  } catch {
+    return undefined;
+  }
+}
 
 /** Each line's prev is the hash of the line before, in these files one after the other. */
 function assertChained(...paths: string[]): void {
@@ -415,6 +425,20 @@ describe("no audit, no service", () => {
     await log.close();
     const gap = recordsOf(file).find(({ kind }) => kind === "gap");
     assert.deepEqual([gap.from, gap.error], [1, "the file was removed"]);
+  });
+
+  test("a file in its place that others may write to is said, and no descriptor of it is kept", async () => {
+    const log = await open();
+    await written(log, 3);
+    renameSync(file, join(folder, "away"));
+    writeFileSync(file, "", { mode: 0o644 });
+    const descriptors = () => readdirSync("/proc/self/fd").map((name) => linkOf(`/proc/self/fd/${name}`));
+    assert.match((await untilFailed(log)).message, /its mode is 0644, others may have written to it/);
+    await sleep(300);
+    assert.ok(!descriptors().includes(file));
+    unlinkSync(file);
+    await untilReady(log);
+    await log.close();
   });
 
   test("a folder that is removed fails the log closed", async () => {

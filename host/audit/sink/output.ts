@@ -1,4 +1,5 @@
 /** What lines are written to. A feed asks for one thing at a time and takes care of everything else. */
+import { KleidiError } from "../../error.ts";
 import type { Line } from "../chain.ts";
 
 export interface Written {
@@ -25,8 +26,9 @@ export interface Output {
 /** An output that is gone for good: trying again is of no use. */
 export class Gone extends Error {}
 
-/** The system's name of a failure. */
+/** The system's name of a failure; where it is our own, its sentence. */
 export function codeOf(error: unknown): string {
+  if (error instanceof KleidiError) return error.message;
   return (error as NodeJS.ErrnoException).code ?? (error as Error).message;
 }
 

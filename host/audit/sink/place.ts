@@ -1,5 +1,5 @@
 /** What the file of the log and its folder must be, so that nobody but the host and root can have written there. */
-import { constants, fstatSync, lstatSync, openSync, type Stats } from "node:fs";
+import { closeSync, constants, fstatSync, lstatSync, openSync, type Stats } from "node:fs";
 import { dirname } from "node:path";
 import { KleidiError } from "../../error.ts";
 
@@ -43,10 +43,18 @@ export function openFile(file: string): number {
     throw error;
   }
   const status = fstatSync(descriptor);
-  if (!status.isFile()) throw invalid(file, "it is no regular file");
+  const fault = faultOf(status);
+  if (fault === undefined) return descriptor;
+  // it is asked for again and again while something else stands there
+  closeSync(descriptor);
+  throw invalid(file, fault);
+}
+
+function faultOf(status: Stats): string | undefined {
+  if (!status.isFile()) return "it is no regular file";
   if ((status.mode & 0o027) !== 0)
-    throw invalid(file, `its mode is ${octal(status)}, others may have written to it; it should be 0640`);
-  return descriptor;
+    return `its mode is ${octal(status)}, others may have written to it; it should be 0640`;
+  return undefined;
 }
 
 function octal({ mode }: Stats): string {
