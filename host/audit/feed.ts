@@ -78,6 +78,11 @@ export class Feed {
     return this.#failure === undefined && !this.#behind;
   }
 
+  /** Whether what is pushed now is not lost: it may have to wait until the output is well again. */
+  get keeps(): boolean {
+    return !this.#gone && !this.#behind;
+  }
+
   /** Whether lines are given up until those that are missing are declared. */
   get behind(): boolean {
     return this.#behind;
@@ -93,7 +98,7 @@ export class Feed {
   }
 
   push(item: Item): void {
-    if (this.#gone || this.#behind) return;
+    if (!this.keeps) return;
     this.#queue.push(item);
     this.#bytes += item.text.length + 1;
     this.#schedule();

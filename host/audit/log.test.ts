@@ -427,6 +427,32 @@ describe("no audit, no service", () => {
     assert.deepEqual([gap.from, gap.error], [1, "the file was removed"]);
   });
 
+  test("what is appended while no sink takes lines is refused, kept, and written when one does again", async () => {
+    const log = await open();
+    await written(log, 3);
+    renameSync(file, join(folder, "away"));
+    writeFileSync(file, "another file\n", { mode: 0o640 });
+    await untilFailed(log);
+    const uids = Array.from({ length: 20 }, (_, i) => `in-vain-${i}`);
+    for (const uid of uids)
+      assert.throws(() => log.append({ ...CALL, uid }), {
+        code: "audit-failed",
+        message: /stands in its place/,
+      });
+    const last = log.at.seq;
+    unlinkSync(file);
+    await untilReady(log);
+    await log.close();
+    assertChained(join(folder, "away"), file);
+    const kept = recordsOf(file);
+    assert.deepEqual(
+      kept.flatMap(({ uid }) => uid ?? []),
+      uids,
+    );
+    const stalled = kept.find(({ kind }) => kind === "stalled");
+    assert.ok(stalled.from <= kept[0].seq && stalled.to >= last, JSON.stringify(stalled));
+  });
+
   test("a file in its place that others may write to is said, and no descriptor of it is kept", async () => {
     const log = await open();
     await written(log, 3);
@@ -437,6 +463,19 @@ describe("no audit, no service", () => {
     await sleep(300);
     assert.ok(!descriptors().includes(file));
     unlinkSync(file);
+    await untilReady(log);
+    await log.close();
+  });
+
+  test("what is kept for a sink that takes no lines has a bound", async () => {
+    const log = await open({}, { queueBytes: 5_000 });
+    await written(log, 3);
+    writeFileSync(join(folder, "copy"), readFileSync(file), { mode: 0o640 });
+    renameSync(join(folder, "copy"), file);
+    await untilFailed(log);
+    for (let i = 0; i < 100; i++) assert.throws(() => log.append(CALL), { code: "audit-failed" });
+    assert.ok((log.sinks[0]?.waiting ?? 0) < 6_000);
+    renameSync(file, join(folder, "copy"));
     await untilReady(log);
     await log.close();
   });

@@ -1,7 +1,7 @@
 /**
  * The audit log. Lines are made in memory, in order, when they are appended; they are written in the background, and whoever answers
- * for what was done waits for `settled`. No audit, no service: where no sink can take lines, nothing is appended and nothing should
- * be done.
+ * for what was done waits for `settled`. No audit, no service: where no sink can take lines, whoever appends is told, and nothing
+ * should be done. What was done a moment before, or asked in vain, waits in memory and is written when a sink takes lines again.
  */
 import { randomBytes } from "node:crypto";
 import { KleidiError } from "../error.ts";
@@ -139,17 +139,19 @@ export class AuditLog {
 
   /**
    * Makes the next line. It is not written yet: `settled` says when it is.
-   * @throws KleidiError audit-failed, it could not be recorded
+   * @throws KleidiError audit-failed, no sink takes lines now. It is kept for one that does again, while there is room for it: what it
+   * tells of may have been done already
    */
   append(entry: Entry): void {
-    this.assertReady();
+    if (this.#closed || !this.#feeds.some(({ keeps }) => keeps)) this.assertReady();
     this.#makeRoom();
     this.#put(entry);
     if (this.#sinceCheckpoint >= this.#rhythm.lines) this.#checkpoint();
     if (this.#fileBytes >= this.#rotateBytes) this.#turn("size");
+    this.assertReady();
   }
 
-  /** @throws KleidiError audit-failed, as `append` would: to be asked before something is done */
+  /** @throws KleidiError audit-failed, no sink takes lines: to be asked before something is done */
   assertReady(): void {
     if (this.#closed) throw failed("the audit log is closed");
     if (!this.#feeds.some(({ usable }) => usable)) throw this.#failure();
@@ -197,7 +199,7 @@ export class AuditLog {
         this.#waiters.reject(Number.POSITIVE_INFINITY, this.#failure());
       this.#forget();
     },
-    recovered: ({ output, last }, failure) => {
+    recovered: ({ output }, failure) => {
       this.#options.onSink?.(output.name, undefined);
       if (this.#closed) return;
       const { error, since, from } = failure;
@@ -207,7 +209,7 @@ export class AuditLog {
         error,
         since: iso(since),
         from,
-        to: Math.max(from, last.seq),
+        to: Math.max(from, this.#chain.at.seq),
       });
     },
     behind: (feed, { error, since }) => {
