@@ -1,4 +1,5 @@
 /** kleidi serve: binds the socket, starts the providers, probes the keys, and serves until SIGTERM or SIGINT. */
+import { AsyncLocalStorage } from "node:async_hooks";
 import { flushCompileCache } from "node:module";
 import type { Config } from "../config/config.ts";
 import { loadConfig } from "../config/load.ts";
@@ -42,6 +43,8 @@ export async function serveCommand(configPath: string, version: string): Promise
       watch?.onChange(change);
     },
     onProbe: (key, result) => watch?.onProbe(key, result),
+    // Taken here, where there is no RPC.
+    outside: AsyncLocalStorage.snapshot(),
   });
   // Bound before the providers are up: the API server is told "not ready yet" instead of finding nobody.
   const service = new KmsService(host.keyset, prober);

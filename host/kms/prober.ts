@@ -18,6 +18,8 @@ export interface ProberOptions {
   readonly onChange: (change: KeyChange) => void;
   /** Told of every probe's end. */
   readonly onProbe?: (key: KeyConfig, result: "good" | "failed" | "unknown") => void;
+  /** Leaves the async context of an RPC: a probe that it asked for, and all that follow, are not a part of it. */
+  readonly outside?: <T>(work: () => T) => T;
 }
 
 export interface KeyChange {
@@ -57,7 +59,8 @@ export class Prober {
 
   /** An RPC failed on this key: look again now instead of at the interval's end. */
   soon(key: KeyConfig): void {
-    this.#loops[this.#keyset.keys.indexOf(key)]?.soon();
+    const { outside = (work) => work() } = this.#options;
+    outside(() => this.#loops[this.#keyset.keys.indexOf(key)]?.soon());
   }
 
   /** @throws KleidiError key-not-ready when the active key's last answer is too old to be repeated */

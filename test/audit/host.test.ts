@@ -193,9 +193,17 @@ describe("no audit, no service", () => {
       assert.equal(refused?.code, UNAVAILABLE);
       assert.match(refused?.details ?? "", /^Cannot audit: .*ENOSPC/);
       await assert.rejects(client.status(), (error: { code?: number }) => error.code === UNAVAILABLE);
+      await assert.rejects(client.decrypt({ ...sealed, uid: "asked-in-vain" }));
       execFileSync("mount", ["-o", "remount,size=1m", disk]);
       await untilWell(() => client.status());
       await untilWell(() => client.decrypt(sealed));
+      const lines = linesOf(join(disk, "audit.jsonl"));
+      const vain = lines.filter(({ uid }) => uid === "asked-in-vain");
+      assert.deepEqual(
+        vain.map(({ kind, outcome }) => `${kind} ${outcome}`),
+        ["host_call fault", "rpc backend-unreachable"],
+        "what was asked in vain is recorded once there is room; the probes that it led to are not its own",
+      );
       const said = execFileSync(join(root, "host/kleidi"), ["audit", "verify", join(disk, "audit.jsonl")], {
         encoding: "utf8",
       });
