@@ -237,7 +237,8 @@ export class Verifier {
     const missing = this.#exported[this.#nextExported];
     if (fault === undefined && missing !== undefined)
       fault = {
-        ...this.#place,
+        file: this.#place.file || this.#file,
+        line: this.#place.line,
         what: "cut",
         why: `behind it, the exported checkpoint with the sequence ${missing.seq} is missing: the end was cut off`,
       };

@@ -24,7 +24,8 @@ export function auditVerifyCommand(given: readonly string[], options: AuditVerif
   const bar = progress(bytes);
   const verdict = verify(files, { keys, exported, onRead: bar.add });
   bar.end();
-  const good = verdict.fault === undefined && verdict.gaps.length === 0;
+  // An emptied file has no fault to be seen in it, and is no proof of anything.
+  const good = verdict.fault === undefined && verdict.gaps.length === 0 && verdict.lines > 0;
   const notes = [...verdict.notes, ...unproved(verdict, keys.length > 0, exported.length > 0)];
   if (options.json) print(JSON.stringify({ ok: good, ...verdict, notes }, null, 2));
   else {
@@ -56,7 +57,11 @@ function linesOf(verdict: Verdict, notes: readonly string[]): string[] {
   const range = intactTo === undefined ? "no line" : `the sequences ${first} to ${intactTo}`;
   return [
     ...(fault === undefined
-      ? [`intact: ${range}, ${lines} lines${checkpointOf(verdict)}`]
+      ? [
+          lines === 0
+            ? "empty: there is no line, and a log begins with one"
+            : `intact: ${range}, ${lines} lines${checkpointOf(verdict)}`,
+        ]
       : [
           `${fault.what}: ${fault.file}:${fault.line}: ${fault.why}`,
           `Intact is ${range}${checkpointOf(verdict)}.`,

@@ -193,6 +193,27 @@ describe("kleidi audit verify", () => {
   });
 });
 
+describe("kleidi audit verify of an emptied log", () => {
+  const empty = join(folder, "empty");
+  before(() => writeFileSync(empty, ""));
+
+  test("does not call it intact", () => {
+    const { status, stdout } = run("verify", empty);
+    assert.equal(status, 1);
+    assert.equal(stdout, "FAIL empty: there is no line, and a log begins with one\n");
+    assert.equal(JSON.parse(run("verify", "--json", empty).stdout).ok, false);
+  });
+
+  test("says with exported checkpoints that it was cut, and which file", () => {
+    const checkpoints = join(folder, "checkpoints-of-emptied");
+    writeFileSync(checkpoints, run("export", ...files()).stdout);
+    assert.match(
+      run("verify", "--checkpoints", checkpoints, empty).stdout,
+      /^FAIL cut: .*\/empty:0: behind it, the exported checkpoint/,
+    );
+  });
+});
+
 describe("kleidi audit query", () => {
   test("finds what was denied, and makes what a guest wrote harmless", () => {
     const { status, stdout } = run("query", "--decision", "denied", ...files());
