@@ -94,8 +94,6 @@ export async function assemble(config: Config, log: Logger, options: AssembleOpt
       const [first] = failures;
       if (first !== undefined && failures.length === all.length) throw first;
       for (const failure of failures) log.error(failureFields(failure), failure.message);
-      for (const [i, { name }] of config.providers.entries())
-        if (ended[i]?.status === "fulfilled") audit?.provider(name, "started");
     },
     async stop() {
       await Promise.all(all.map((each) => each.stop()));
@@ -196,6 +194,7 @@ function supervisor(
     gate,
     onStderr: (text) =>
       log.warn({ provider: name, text: text.trim() }, "the provider's process wrote to stderr"),
+    onLoaded: () => audit?.provider(name, "started"),
     onEnd(how, nextInMs) {
       log.warn({ provider: name, how, nextInMs }, "the provider's process ended; another one is started");
       audit?.provider(name, "ended", how);

@@ -17,6 +17,8 @@ export interface SupervisorOptions extends ChildOptions {
   readonly concurrentCalls: number;
   readonly queue: number;
   readonly patience?: Partial<PatienceOptions>;
+  /** Told of each process that is loaded, the first ones and those that replace others. */
+  readonly onLoaded?: () => void;
   /** Told when a process ended that nobody asked to end. */
   readonly onEnd: (how: string, nextInMs: number) => void;
   readonly onQuarantine: (quarantine: Quarantine) => void;
@@ -176,6 +178,7 @@ export class Supervisor {
       throw error;
     }
     if (!child.alive) return;
+    this.#options.onLoaded?.();
     this.#ready.push(child);
     for (const waiter of this.#waiting.splice(0)) waiter.resolve(child);
   }

@@ -148,6 +148,21 @@ describe("a host with an audit log", () => {
     assert.ok(!text.includes(sealed.keyId));
   });
 
+  test("a provider's process that ended is a line, and so is the one that takes its place", async () => {
+    const events = () =>
+      linesOf(file).flatMap(({ kind, event, provider, reason }) =>
+        kind === "provider" ? `${provider} ${event} ${reason ?? ""}`.trimEnd() : [],
+      );
+    await untilWell(async () => assert.deepEqual(events(), ["local started", "local started"]));
+    const [child] = readFileSync(`/proc/${host.pid}/task/${host.pid}/children`, "utf8").split(" ");
+    process.kill(Number(child), "SIGKILL");
+    await untilWell(async () => {
+      // The line is written at the latest with the RPC's.
+      await client.status();
+      assert.deepEqual(events().slice(2), ["local ended SIGKILL", "local started"]);
+    });
+  });
+
   test("kleidi check says where it goes and who signs it", () => {
     const { stdout } = fixture.run("check");
     assert.match(
