@@ -30,10 +30,11 @@ export async function serveCommand(configPath: string, version: string): Promise
   };
   const watch = config.admin && (await startWatch(config, version, watched));
   const assembly = { ...watch?.assembly, ...(audit && { audit }) };
-  const host = await assemble(config, log, assembly).catch(async (error) => {
-    await audit?.close("it could not be assembled");
+  const failed = async (error: unknown) => {
+    await audit?.close("it could not be started");
     return told(log, error);
-  });
+  };
+  const host = await assemble(config, log, assembly).catch(failed);
   audit?.knows(host.keyset);
   const logChange = logKeyChange(log, keyIdHash);
   const prober = new Prober(host.keyset, {
@@ -58,10 +59,11 @@ export async function serveCommand(configPath: string, version: string): Promise
     },
     around: (rpc, uid) => around(() => (watch === undefined ? rpc() : watch.around(rpc)), uid),
     ...(audit && { record: (outcome) => audit.rpc(outcome) }),
-  });
+  }).catch(failed);
   const rotate = () => audit?.rotate();
   process.on("SIGUSR2", rotate);
   let admin: Admin | undefined;
+  let why = "it was asked to stop";
   try {
     if (config.admin && watch) admin = await openAdmin(config.admin, config, host, service, watch);
     // Loading and first probes may take seconds; whoever asks for the end does not wait for them.
@@ -77,6 +79,7 @@ export async function serveCommand(configPath: string, version: string): Promise
     log.info({ signal }, "stopping: calls in flight are finished");
     return EXIT.GOOD;
   } catch (error) {
+    why = "it could not be started";
     return told(log, error);
   } finally {
     prober.stop();
@@ -84,7 +87,7 @@ export async function serveCommand(configPath: string, version: string): Promise
     await admin?.close();
     await host.stop();
     process.off("SIGUSR2", rotate);
-    await audit?.close("it was asked to stop");
+    await audit?.close(why);
     log.info("stopped");
   }
 }
