@@ -10,13 +10,18 @@ import { keyIdHash } from "../telemetry/log.ts";
 import type { Recorder } from "../telemetry/recorder.ts";
 import type { HostReport, KeyReport, ProviderReport } from "../telemetry/report.ts";
 import type { Host } from "./assemble.ts";
+import type { AuditTrail } from "./audit-trail.ts";
 import { reach } from "./reach.ts";
 import type { Watch } from "./watch.ts";
 
-/** Why the host is not ready: what Status would fail with. */
-export function unready(service: KmsService): string | undefined {
+/** Why the host is not ready: what Status would fail with, of itself or because no record of it can be written. */
+export function unready(
+  service: Pick<KmsService, "status">,
+  audit?: Pick<AuditTrail, "assertReady">,
+): string | undefined {
   try {
     service.status();
+    audit?.assertReady();
     return undefined;
   } catch (error) {
     return error instanceof KleidiError ? error.message : "Status failed in the host";
@@ -28,19 +33,18 @@ export async function openAdmin(
   admin: NonNullable<Config["admin"]>,
   config: Config,
   host: Host,
-  service: KmsService,
   watch: Watch,
 ): Promise<Admin> {
   return await listenAdmin({
     ...admin,
     metrics: () => watch.metrics.scrape(),
-    unready: () => unready(service),
-    state: () => reportOf(config, host, service, watch),
+    unready: watch.unready,
+    state: () => reportOf(config, host, watch),
   });
 }
 
-function reportOf(config: Config, host: Host, service: KmsService, { recorder, version }: Watch): HostReport {
-  const why = unready(service);
+function reportOf(config: Config, host: Host, { recorder, version, unready }: Watch): HostReport {
+  const why = unready();
   return {
     version,
     startedAt: performance.timeOrigin,

@@ -85,6 +85,11 @@ export class AuditTrail {
   /** Runs an RPC: the host calls that are made for it have its uid. */
   readonly around = <T>(rpc: () => T, uid: string): T => this.#uids.run(uid, rpc);
 
+  /** @throws KleidiError audit-failed: no sink takes lines, and no RPC would be answered with anything else */
+  assertReady(): void {
+    this.#log.assertReady();
+  }
+
   /** @throws KleidiError audit-failed: then nothing is done */
   decided(decision: Decision): void {
     // An allowed one is recorded when it is done, with what came of it.

@@ -25,7 +25,7 @@ export async function serveCommand(configPath: string, version: string): Promise
   const audit = await openAudit(config, version, log).catch((error) => told(log, error));
   const watched: Watched = {
     host: () => host,
-    unready: () => unready(service),
+    unready: () => unready(service, audit),
     audit: audit && (() => audit.sample()),
   };
   const watch = config.admin && (await startWatch(config, version, watched));
@@ -65,7 +65,7 @@ export async function serveCommand(configPath: string, version: string): Promise
   let admin: Admin | undefined;
   let why = "it was asked to stop";
   try {
-    if (config.admin && watch) admin = await openAdmin(config.admin, config, host, service, watch);
+    if (config.admin && watch) admin = await openAdmin(config.admin, config, host, watch);
     // Loading and first probes may take seconds; whoever asks for the end does not wait for them.
     const early = await Promise.race([stopped, host.start().then(() => prober.start())]);
     if (early !== undefined) {

@@ -19,6 +19,8 @@ export interface Watch {
   readonly metrics: Metrics;
   readonly recorder: Recorder;
   readonly assembly: AssembleOptions;
+  /** Why the host is not ready; undefined: it is. */
+  readonly unready: () => string | undefined;
   readonly onProbe: NonNullable<ProberOptions["onProbe"]>;
   onChange(change: KeyChange): void;
   around<T>(rpc: () => T): T;
@@ -74,6 +76,7 @@ export async function startWatch(config: Config, version: string, watched: Watch
     version,
     metrics,
     recorder,
+    unready: watched.unready,
     assembly: {
       onHostCall(decision) {
         metrics.hostCall(decision.call.provider, decision.call.capability, decision.verdict);
