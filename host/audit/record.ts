@@ -59,7 +59,11 @@ export const ENTRIES = {
     ms: optional(ms),
     outcome: optional(text(64)),
   },
-  credential: { provider: text(64), event: word("login", "renew", "refused"), expires: optional(time) },
+  credential: {
+    provider: text(64),
+    event: word("login", "renew", "refused", "failed"),
+    expires: optional(time),
+  },
   provider: {
     provider: text(64),
     event: word("started", "ended", "quarantined"),

@@ -39,7 +39,7 @@ const EVENTS = {
   login: "login",
   renewed: "renew",
   refused: "refused",
-  failed: "refused",
+  failed: "failed",
 } as const;
 
 export class AuditTrail {
