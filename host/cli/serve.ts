@@ -23,6 +23,8 @@ export async function serveCommand(configPath: string, version: string): Promise
   const log = createLog(config.log);
   const stopped = untilStopped();
   const audit = await openAudit(config, version, log).catch((error) => told(log, error));
+  // From here on, and to the end: nobody who rotates the log ends the host.
+  process.on("SIGUSR2", () => audit?.rotate());
   const watched: Watched = {
     host: () => host,
     unready: () => unready(service, audit),
@@ -60,8 +62,6 @@ export async function serveCommand(configPath: string, version: string): Promise
     around: (rpc, uid) => around(() => (watch === undefined ? rpc() : watch.around(rpc)), uid),
     ...(audit && { record: (outcome) => audit.rpc(outcome) }),
   }).catch(failed);
-  const rotate = () => audit?.rotate();
-  process.on("SIGUSR2", rotate);
   let admin: Admin | undefined;
   let why = "it was asked to stop";
   try {
@@ -86,7 +86,6 @@ export async function serveCommand(configPath: string, version: string): Promise
     await server.stop(GRACE_MS);
     await admin?.close();
     await host.stop();
-    process.off("SIGUSR2", rotate);
     await audit?.close(why);
     log.info("stopped");
   }

@@ -1,7 +1,7 @@
 /** A whole host with an audit log: what stands in it, that nothing secret does, and that without it there is no service. */
 import assert from "node:assert/strict";
 import { type ChildProcess, execFileSync } from "node:child_process";
-import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -180,6 +180,24 @@ describe("a host with an audit log", () => {
       { encoding: "utf8" },
     );
     assert.match(all, /intact/);
+  });
+
+  test("SIGUSR2 to a host that is still starting does not end it", async () => {
+    const starting = new Fixture();
+    const ready = new KmsClient(starting.socket);
+    try {
+      starting.write(auditedConfig({ file: "audit.jsonl" })).keyInit("kek");
+      const early = starting.spawn();
+      const log = join(starting.folder, "audit.jsonl");
+      while (!existsSync(log) || !readFileSync(log, "utf8").includes('"kind":"start"')) await sleep(1);
+      early.kill("SIGUSR2");
+      await untilWell(() => ready.status());
+      assert.equal(linesOf(log)[0]?.kind, "rotate");
+      assert.equal(await Fixture.stop(early), 0);
+    } finally {
+      ready.close();
+      await starting.close();
+    }
   });
 
   test("a second host on the same file is refused", () => {
