@@ -87,6 +87,8 @@ export async function serveCommand(configPath: string, version: string): Promise
     await admin?.close();
     await host.stop();
     await audit?.close(why);
+    const lost = audit?.sample().lagLines ?? 0;
+    if (lost > 0) log.error({ lines: lost }, "the last records of the audit log could not be written");
     log.info("stopped");
   }
 }

@@ -249,6 +249,31 @@ describe("no audit, no service", () => {
     }
   });
 
+  test("nobody reads stdout: calls are refused, and the host ends all the same and says how many records are lost", async () => {
+    const fixture = new Fixture({ keepOutput: true });
+    const client = new KmsClient(fixture.socket);
+    try {
+      fixture.write(auditedConfig({ stdout: true })).keyInit("kek");
+      const host = await fixture.serve();
+      const sealed = await client.encrypt({ plaintext });
+      host.stdout?.pause();
+      let refused: { details?: string } | undefined;
+      while (refused === undefined)
+        await Promise.all(Array.from({ length: 16 }, () => client.decrypt(sealed))).catch((error) => {
+          refused = error;
+        });
+      assert.match(refused.details ?? "", /^Cannot audit: the record was not written within 400 ms/);
+      assert.equal(await Fixture.stop(host), 0);
+      assert.match(
+        fixture.readLog(),
+        /"lines":\d+,"msg":"the last records of the audit log could not be written"/,
+      );
+    } finally {
+      client.close();
+      await fixture.close();
+    }
+  });
+
   test("a log that was edited while no host ran: the host does not start, and says which command tells where", async () => {
     const fixture = new Fixture();
     try {
