@@ -55,7 +55,7 @@ async function login(
   net: NetGrantConfig,
   config: CredentialConfig,
 ): Promise<Finding[]> {
-  const transport = createTransport(net);
+  const transport = createTransport({ ...net, once: true });
   const { send } = transport;
   let expires: number | undefined;
   const credential = createCredential(config, {

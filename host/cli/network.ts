@@ -15,6 +15,7 @@ export interface Network {
 
 interface Way extends Route {
   readonly transport: Transport;
+  readonly logins: Transport | undefined;
   readonly credential?: Credential | undefined;
 }
 
@@ -34,16 +35,19 @@ export function createNetwork(
     const { credential: config, timeoutMs } = grants.net;
     const transport = createTransport(grants.net);
     const { send } = transport;
-    const credential = config && createCredential(config, { provider: name, send, onEvent });
-    routes.set(name, { transport, send, credential, timeoutMs });
+    // Logins are rare, and some may be done once only.
+    const logins = config && createTransport({ ...grants.net, connections: 2, once: true });
+    const credential = logins && createCredential(config, { provider: name, send: logins.send, onEvent });
+    routes.set(name, { transport, logins, send, credential, timeoutMs });
   }
   if (routes.size === 0) return undefined;
   return {
     operations: createNet({ routes, warn: (provider, why) => log.warn({ provider }, why) }),
     async close() {
       await Promise.all(
-        [...routes.values()].map(async ({ credential, transport }) => {
+        [...routes.values()].map(async ({ credential, logins, transport }) => {
           await credential?.close();
+          await logins?.close();
           await transport.close();
         }),
       );

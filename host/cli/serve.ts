@@ -22,9 +22,10 @@ export async function serveCommand(configPath: string, version: string): Promise
   const config = loadConfig(configPath);
   const log = createLog(config.log);
   const stopped = untilStopped();
-  const audit = await openAudit(config, version, log).catch((error) => told(log, error));
+  let audit: AuditTrail | undefined;
   // From here on, and to the end: nobody who rotates the log ends the host.
   process.on("SIGUSR2", () => audit?.rotate());
+  audit = await openAudit(config, version, log).catch((error) => told(log, error));
   const watched: Watched = {
     host: () => host,
     unready: () => unready(service, audit),

@@ -103,6 +103,7 @@ export async function serve({
       const outcome = (rest: { keyId?: string | undefined; failure?: KleidiError }): RpcOutcome => {
         return { rpc, uid, requestBytes: asked.bytes, ms: performance.now() - begun, ...rest };
       };
+      let told: RpcOutcome;
       inFlight.begin();
       try {
         if (asked.failure !== undefined) throw asked.failure;
@@ -110,15 +111,17 @@ export async function serve({
         const good = outcome({ keyId });
         await record(good);
         reply(null, response);
-        onRpc(good);
+        told = good;
       } catch (error) {
         const failed = outcome({ keyId: keyIdIn(asked), failure: toKleidiError(error, rpc) });
         const failure = failed.failure?.code === "audit-failed" ? failed.failure : await recorded(failed);
         reply({ code: failure.grpc, details: failure.message });
-        onRpc({ ...failed, failure });
+        told = { ...failed, failure };
       } finally {
         inFlight.end();
       }
+      // Once it is answered: what fails here is no reason for another answer.
+      onRpc(told);
     };
     return (call: ServerUnaryCall<Unread<In>, Out>, reply: sendUnaryData<Out>) => {
       const asked = read(rpc, call.request);

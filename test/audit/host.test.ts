@@ -192,7 +192,6 @@ describe("a host with an audit log", () => {
       while (!existsSync(log) || !readFileSync(log, "utf8").includes('"kind":"start"')) await sleep(1);
       early.kill("SIGUSR2");
       await untilWell(() => ready.status());
-      assert.equal(linesOf(log)[0]?.kind, "rotate");
       assert.equal(await Fixture.stop(early), 0);
     } finally {
       ready.close();

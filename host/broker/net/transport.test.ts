@@ -209,6 +209,22 @@ for (const [how, cut] of [
     assert.equal(server.requests.length, 2);
   });
 
+test("what is to be sent once is sent once, whatever becomes of its connection", async (t) => {
+  const { server, send } = await setUp(t, ({ socket }) => socket.resetAndDestroy(), { once: true });
+  await assert.rejects(send(), unreachable(/closed the connection before its answer$/));
+  assert.equal(server.requests.length, 1);
+});
+
+test("what is to be sent once finds no kept connection that the server may have closed", async (t) => {
+  const { server, send } = await setUp(t, ({ socket, ordinal }) => socket.write(ok(`${ordinal}`)), {
+    once: true,
+  });
+  for (const each of ["1", "2", "3"]) assert.equal(text(await send()), each);
+  assert.equal(server.connections, 3);
+  assert.match(server.requests[0]?.head ?? "", /\r\nconnection: close/);
+  await until(() => server.open.size === 0);
+});
+
 for (const [how, onRequest] of [
   ["by its length", ({ socket }) => socket.end("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf")],
   [

@@ -11,6 +11,11 @@ export interface TransportOptions extends Target {
   readonly responseBytes: number;
   readonly timeoutMs: number;
   readonly connections: number;
+  /**
+   * Each request on a connection of its own, and sent once: for what must not be done twice, as a login that uses up its secret. Else
+   * connections are kept, and a request that finds one closed is sent again.
+   */
+  readonly once?: boolean;
 }
 
 export interface Transport {
@@ -31,7 +36,8 @@ export function createTransport(options: TransportOptions, resolve?: Resolve): T
   const dialling = new Set<AbortController>();
   const pool = new Pool(options.origin, {
     connections: options.connections,
-    pipelining: 1,
+    // 0: none is kept.
+    pipelining: options.once === true ? 0 : 1,
     allowH2: false,
     keepAliveTimeout: KEPT_MS,
     keepAliveMaxTimeout: KEPT_MS,
@@ -60,14 +66,14 @@ export function createTransport(options: TransportOptions, resolve?: Resolve): T
   });
   const send: Send = async (request, signal) => {
     try {
-      return await once(request, signal);
+      return await sendOnce(request, signal);
     } catch (error) {
       // The server had closed a kept connection, or did so when it read the request; nothing of an answer came. The ABI has guests
       // ask only what is safe to ask twice.
-      if (!isCut(error) || signal.aborted) throw explained(error);
+      if (!isCut(error) || options.once === true || signal.aborted) throw explained(error);
     }
     try {
-      return await once(request, signal);
+      return await sendOnce(request, signal);
     } catch (error) {
       throw explained(error);
     }
@@ -80,7 +86,7 @@ export function createTransport(options: TransportOptions, resolve?: Resolve): T
     },
   };
 
-  async function once({ method, path, headers, body }: Request, signal: AbortSignal): Promise<Response> {
+  async function sendOnce({ method, path, headers, body }: Request, signal: AbortSignal): Promise<Response> {
     signal.throwIfAborted();
     const answer = await pool.request({
       method,
