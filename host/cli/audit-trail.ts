@@ -13,7 +13,7 @@ import { type ErrorCode, KleidiError } from "../error.ts";
 import type { RpcOutcome } from "../grpc/server.ts";
 import { type HostCall, HostCode } from "../host-call.ts";
 import { parseKeyId } from "../kms/key-id.ts";
-import type { Keyset, KeyVersion } from "../kms/keyset.ts";
+import type { KeyConfig, Keyset } from "../kms/keyset.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { AuditSample } from "../telemetry/metrics.ts";
 
@@ -113,20 +113,21 @@ export class AuditTrail {
 
   /** The RPC's record; resolves when it, and all that was done for it, is written. @throws KleidiError audit-failed */
   async rpc(outcome: RpcOutcome): Promise<void> {
-    const { rpc, uid, keyId, ms, failure, requestBytes } = outcome;
-    const version = keyId === undefined ? undefined : this.#versionOf(keyId);
-    const provider = version?.key.provider.name;
+    const { rpc, uid, keyId, ms, failure, requestBytes, replyBytes } = outcome;
+    const key = this.#keyOf(rpc, keyId);
+    const provider = key?.provider.name;
     this.#log.append({
       kind: "rpc",
       rpc: rpc.toLowerCase() as Lowercase<typeof rpc>,
       uid: uid === "" ? undefined : uid,
       provider,
       module: provider === undefined ? undefined : this.#modules.get(provider),
-      key: version?.key.name,
+      key: key?.name,
       key_id_sha256: keyId === undefined ? undefined : hashOf(keyId),
       decision: decisionOf(failure?.code),
-      rule: version === undefined ? undefined : `keys.${version.key.name}`,
+      rule: key === undefined ? undefined : `keys.${key.name}`,
       request_bytes: requestBytes,
+      reply_bytes: replyBytes,
       ms,
       outcome: failure?.code ?? "ok",
     });
@@ -179,9 +180,11 @@ export class AuditTrail {
     } as const;
   }
 
-  #versionOf(keyId: string): KeyVersion | undefined {
+  /** The key that it is about: of the key_id, or the active one, also where that failed. */
+  #keyOf(rpc: RpcOutcome["rpc"], keyId: string | undefined): KeyConfig | undefined {
+    if (keyId === undefined) return rpc === "Decrypt" ? undefined : this.#keyset?.active.key;
     try {
-      return this.#keyset?.decryptWith(parseKeyId(keyId));
+      return this.#keyset?.decryptWith(parseKeyId(keyId)).key;
     } catch {
       return undefined;
     }

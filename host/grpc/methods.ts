@@ -42,10 +42,15 @@ export interface Unread<In> {
   read(): In;
 }
 
-/** The method as the server takes it: what its deserializer threw, grpc-js would answer itself, in its own words. */
-export function unread<In, Out>(method: MethodDefinition<In, Out>): MethodDefinition<Unread<In>, Out> {
+/**
+ * The method as the server takes it: what its deserializer threw, grpc-js would answer itself, in its own words; and a response that is
+ * written already, so that its size is known before it leaves.
+ */
+export function unread<In, Out>(method: MethodDefinition<In, Out>): MethodDefinition<Unread<In>, Buffer> {
   return {
     ...method,
+    responseSerialize: (bytes) => bytes,
+    responseDeserialize: (bytes) => bytes,
     requestSerialize: ({ read }) => method.requestSerialize(read()),
     requestDeserialize: (bytes) => ({ bytes: bytes.length, read: () => method.requestDeserialize(bytes) }),
   };

@@ -2,6 +2,7 @@
 import { create } from "@bufbuild/protobuf";
 import {
   logVerbosity,
+  type MethodDefinition,
   Server,
   ServerCredentials,
   type ServerUnaryCall,
@@ -36,6 +37,8 @@ export interface RpcOutcome {
   readonly keyId?: string | undefined;
   /** Of the message as it came. */
   readonly requestBytes: number;
+  /** Of the message that answers it; absent where it failed. */
+  readonly replyBytes?: number | undefined;
   readonly ms: number;
   readonly failure?: KleidiError | undefined;
 }
@@ -74,18 +77,18 @@ export async function serve({
     Decrypt: unread(kmsMethods.Decrypt),
   };
   server.addService(methods, {
-    Status: unary("Status", async () => {
+    Status: unary("Status", kmsMethods.Status, async () => {
       const keyId = service.status();
       return [create(StatusResponseSchema, { version: "v2", healthz: "ok", keyId }), keyId];
     }),
-    Encrypt: unary("Encrypt", async (request: { plaintext: Uint8Array }) => {
+    Encrypt: unary("Encrypt", kmsMethods.Encrypt, async (request: { plaintext: Uint8Array }) => {
       const sealed = await service.encrypt(request.plaintext);
       return [
         create(EncryptResponseSchema, { ...sealed, annotations: { ...sealed.annotations } }),
         sealed.keyId,
       ];
     }),
-    Decrypt: unary("Decrypt", async (request: DecryptCall) => {
+    Decrypt: unary("Decrypt", kmsMethods.Decrypt, async (request: DecryptCall) => {
       const plaintext = await service.decrypt(request);
       return [create(DecryptResponseSchema, { plaintext }), request.keyId];
     }),
@@ -97,10 +100,14 @@ export async function serve({
 
   type DecryptCall = { ciphertext: Uint8Array; keyId: string; annotations: Record<string, Uint8Array> };
 
-  function unary<In, Out>(rpc: RpcOutcome["rpc"], work: (request: In) => Promise<[Out, string]>) {
-    const answer = async (asked: Asked<In>, uid: string, reply: sendUnaryData<Out>) => {
+  function unary<In, Out>(
+    rpc: RpcOutcome["rpc"],
+    method: MethodDefinition<In, Out>,
+    work: (request: In) => Promise<[Out, string]>,
+  ) {
+    const answer = async (asked: Asked<In>, uid: string, reply: sendUnaryData<Buffer>) => {
       const begun = performance.now();
-      const outcome = (rest: { keyId?: string | undefined; failure?: KleidiError }): RpcOutcome => {
+      const outcome = (rest: Pick<RpcOutcome, "keyId" | "replyBytes" | "failure">): RpcOutcome => {
         return { rpc, uid, requestBytes: asked.bytes, ms: performance.now() - begun, ...rest };
       };
       let told: RpcOutcome;
@@ -108,9 +115,10 @@ export async function serve({
       try {
         if (asked.failure !== undefined) throw asked.failure;
         const [response, keyId] = await within(rpc, work(asked.request));
-        const good = outcome({ keyId });
+        const bytes = method.responseSerialize(response);
+        const good = outcome({ keyId, replyBytes: bytes.length });
         await record(good);
-        reply(null, response);
+        reply(null, bytes);
         told = good;
       } catch (error) {
         const failed = outcome({ keyId: keyIdIn(asked), failure: toKleidiError(error, rpc) });
@@ -123,7 +131,7 @@ export async function serve({
       // Once it is answered: what fails here is no reason for another answer.
       onRpc(told);
     };
-    return (call: ServerUnaryCall<Unread<In>, Out>, reply: sendUnaryData<Out>) => {
+    return (call: ServerUnaryCall<Unread<In>, Buffer>, reply: sendUnaryData<Buffer>) => {
       const asked = read(rpc, call.request);
       const uid = printable((asked.request as { uid?: string } | undefined)?.uid ?? "");
       return around(() => answer(asked, uid, reply), uid);

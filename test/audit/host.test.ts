@@ -93,6 +93,9 @@ describe("a host with an audit log", () => {
     }
     assert.match(String(lines.at(-1)?.key_id_sha256), /^[0-9a-f]{64}$/);
     assert.equal(lines.at(-1)?.key, "kek");
+    // Of the messages: the plaintext and the uid, and what came back.
+    assert.ok(Number(lines.at(-1)?.request_bytes) > plaintext.length);
+    assert.ok(Number(lines.at(-1)?.reply_bytes) > sealed.ciphertext.length);
     await client.decrypt({ ...sealed, uid: "uid-of-this-decrypt" });
     const kinds = linesOf(file)
       .filter(({ uid }) => uid === "uid-of-this-decrypt")
