@@ -138,10 +138,3 @@ describe("docs/inspect.md", () => {
     assert.deepEqual([...kinds].sort(), listed.filter((kind) => kind !== "abi").sort());
   });
 });
-
-test("what docs/running.md shows of the local provider is what inspect prints of it", () => {
-  const [shown = ""] = blocks("text");
-  assert.match(shown, /keystore\.seal/);
-  const { stdout } = spawnSync(kleidi, ["inspect", localModule], { encoding: "utf8" });
-  assert.ok(stdout.includes(shown), stdout);
-});
