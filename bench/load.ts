@@ -6,7 +6,7 @@
  * Prints one JSON object: calls, failures, rps, p50 and p99 in milliseconds.
  */
 import { KmsClient } from "../host/grpc/client.ts";
-import { quantile } from "./figures.ts";
+import { measure } from "./measure.ts";
 
 const [socket = "", rpc = "", callers = "1", limit = ""] = process.argv.slice(2);
 const forMs = limit.endsWith("ms") ? Number(limit.slice(0, -2)) : Number.POSITIVE_INFINITY;
@@ -21,34 +21,5 @@ const call = {
   Decrypt: () => client.decrypt({ ciphertext, keyId, annotations }),
 }[rpc];
 if (call === undefined) throw new Error(`"${rpc}" is no RPC`);
-for (let i = 0; i < 200; i++) await call();
-
-const samples: number[] = [];
-let failures = 0;
-let begun = 0;
-const start = performance.now();
-await Promise.all(
-  Array.from({ length: Number(callers) }, async () => {
-    while (begun < forCalls && performance.now() - start < forMs) {
-      begun += 1;
-      const at = performance.now();
-      try {
-        await call();
-      } catch {
-        failures += 1;
-      }
-      samples.push(performance.now() - at);
-    }
-  }),
-);
-const seconds = (performance.now() - start) / 1000;
-console.log(
-  JSON.stringify({
-    calls: samples.length,
-    failures,
-    rps: samples.length / seconds,
-    p50: quantile(samples, 0.5),
-    p99: quantile(samples, 0.99),
-  }),
-);
+console.log(JSON.stringify(await measure(Number(callers), { forMs, forCalls }, call)));
 client.close();
