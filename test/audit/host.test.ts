@@ -8,7 +8,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 import { KmsClient } from "../../host/grpc/client.ts";
 import { Fixture, localConfig, localModule, root, sha256Of } from "../support/fixture.ts";
-import { untilWell } from "../support/tpm-node.ts";
+import { untilWell } from "../support/until-well.ts";
 
 const plaintext = Uint8Array.from(Buffer.from("a DEK seed that nobody may hear!"));
 const UNAVAILABLE = 14;

@@ -5,7 +5,7 @@ import { after, before, describe, test } from "node:test";
 import { KmsClient } from "../../host/grpc/client.ts";
 import { Fixture } from "../support/fixture.ts";
 import { OpenBao } from "../support/openbao.ts";
-import { keyRules, Setup } from "../support/openbao-setup.ts";
+import { Setup } from "../support/openbao-setup.ts";
 import { vaultNode } from "../support/vault-node.ts";
 import { ApiServer, Etcd, until } from "./servers.ts";
 
@@ -22,9 +22,7 @@ describe("kube-apiserver with the vault provider", () => {
   before(async () => {
     bao = await OpenBao.tls();
     setup = new Setup(bao);
-    await setup.transit();
-    await setup.key("kek");
-    await setup.policy("kek", keyRules("kek"));
+    await setup.kek();
     fixture = vaultNode({
       origin: bao.url,
       token: await setup.token({ policies: ["kek"] }),

@@ -50,9 +50,7 @@ before(async () => {
   bao = await OpenBao.tls();
   reviews = await TokenReviewServer.start(bao.authority);
   setup = new Setup(bao);
-  await setup.transit();
-  await setup.key("kek");
-  await setup.policy("kek", keyRules("kek"));
+  await setup.kek();
   await setup.policy("self", SELF);
 });
 after(async () => {

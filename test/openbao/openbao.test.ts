@@ -75,9 +75,7 @@ describe("OpenBao with files and TLS", () => {
   before(async () => {
     bao = await OpenBao.tls({ names: ["bao.example.test"] });
     setup = new Setup(bao);
-    await setup.transit();
-    await setup.key("kek");
-    await setup.policy("kek", keyRules("kek"));
+    await setup.kek();
   });
   after(() => bao?.stop());
 

@@ -53,6 +53,13 @@ export class Setup {
     await this.#must("POST", `${mount}/keys/${name}`, { type: "aes256-gcm96", ...options });
   }
 
+  /** Transit, a key, and a policy of the same name for whoever uses it. */
+  async kek(name = "kek"): Promise<void> {
+    await this.transit();
+    await this.key(name);
+    await this.policy(name, keyRules(name));
+  }
+
   async rotate(name: string, mount = "transit"): Promise<void> {
     await this.#must("POST", `${mount}/keys/${name}/rotate`);
   }

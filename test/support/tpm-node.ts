@@ -1,7 +1,6 @@
 /** A host's folder whose keys are in a TPM: nothing is made or started yet. */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { Fixture, root, sha256Of } from "./fixture.ts";
 
 export const tpmModule = join(root, "providers", "tpm.wasm");
@@ -39,16 +38,4 @@ export function tpmNode(options: TpmNodeOptions, key: Record<string, unknown> = 
       log: { level: "debug", file: "kleidi.log" },
     }),
   );
-}
-
-/** Tries until it is well again, at most for 20 s. */
-export async function untilWell<T>(work: () => Promise<T>): Promise<T> {
-  for (let i = 0; ; i++) {
-    try {
-      return await work();
-    } catch (error) {
-      if (i === 200) throw error;
-      await sleep(100);
-    }
-  }
 }

@@ -10,7 +10,7 @@ import { buildGuests } from "../guests/build.ts";
 import { ask, freePort } from "../support/admin.ts";
 import { Chromium, type Tab } from "../support/chromium.ts";
 import { Fixture, localConfig, localModule, root, sha256Of } from "../support/fixture.ts";
-import { untilWell } from "../support/tpm-node.ts";
+import { untilWell } from "../support/until-well.ts";
 
 /** Where what was seen is left, for people. */
 const PICTURES = join(root, ".tmp", "page");

@@ -9,7 +9,8 @@ import { requireDebian } from "../support/debian.ts";
 import { Fixture, localConfig, localModule, sha256Of } from "../support/fixture.ts";
 import { promtool, type Sample, samplesOf, total } from "../support/promtool.ts";
 import { Swtpm } from "../support/swtpm.ts";
-import { tpmNode, untilWell } from "../support/tpm-node.ts";
+import { tpmNode } from "../support/tpm-node.ts";
+import { untilWell } from "../support/until-well.ts";
 
 requireDebian(["swtpm", "tpm2-tools"]);
 const plaintext = new Uint8Array(32).fill(0x5a);

@@ -8,7 +8,8 @@ import { KmsClient } from "../../host/grpc/client.ts";
 import { requireDebian } from "../support/debian.ts";
 import { Fixture } from "../support/fixture.ts";
 import { Swtpm } from "../support/swtpm.ts";
-import { tpmNode, untilWell } from "../support/tpm-node.ts";
+import { tpmNode } from "../support/tpm-node.ts";
+import { untilWell } from "../support/until-well.ts";
 
 requireDebian(["swtpm", "tpm2-tools"]);
 

@@ -10,7 +10,8 @@ import { requireDebian } from "../support/debian.ts";
 import { Fixture, sha256Of } from "../support/fixture.ts";
 import { Swtpm } from "../support/swtpm.ts";
 import * as tpmCommand from "../support/tpm-commands.ts";
-import { tpmModule, untilWell } from "../support/tpm-node.ts";
+import { tpmModule } from "../support/tpm-node.ts";
+import { untilWell } from "../support/until-well.ts";
 
 requireDebian(["swtpm", "tpm2-tools"]);
 

@@ -7,9 +7,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { KmsClient } from "../../host/grpc/client.ts";
 import type { Fixture } from "../support/fixture.ts";
 import { type Login, OpenBao } from "../support/openbao.ts";
-import { keyRules, Setup } from "../support/openbao-setup.ts";
+import { Setup } from "../support/openbao-setup.ts";
 import { TokenReviewServer } from "../support/token-review.ts";
-import { untilWell } from "../support/tpm-node.ts";
+import { untilWell } from "../support/until-well.ts";
 import { vaultNode } from "../support/vault-node.ts";
 
 const plaintext = Uint8Array.from(Buffer.from("a DEK seed that nobody may hear!"));
@@ -21,9 +21,7 @@ let setup: Setup;
 before(async () => {
   bao = await OpenBao.tls();
   setup = new Setup(bao);
-  await setup.transit();
-  await setup.key("kek");
-  await setup.policy("kek", keyRules("kek"));
+  await setup.kek();
 });
 
 after(() => bao.stop());
@@ -161,7 +159,6 @@ test("all tokens revoked while 8 callers are at work: a new login, and no call f
 
 test("a secret that the server refuses: Status says so, and with the right one in the file all is well", async () => {
   const login = await setup.appRole({ policies, mount: "mended" });
-  await setup.policy("kek", keyRules("kek"));
   const fixture = vaultNode({
     origin: bao.url,
     net: {

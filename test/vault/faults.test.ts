@@ -9,8 +9,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { KmsClient } from "../../host/grpc/client.ts";
 import type { Fixture } from "../support/fixture.ts";
 import { OpenBao } from "../support/openbao.ts";
-import { keyRules, Setup } from "../support/openbao-setup.ts";
-import { untilWell } from "../support/tpm-node.ts";
+import { Setup } from "../support/openbao-setup.ts";
+import { untilWell } from "../support/until-well.ts";
 import { Front } from "../support/vault-front.ts";
 import { vaultNode } from "../support/vault-node.ts";
 
@@ -45,9 +45,7 @@ describe("an OpenBao with files and TLS", () => {
   before(async () => {
     bao = await OpenBao.tls();
     setup = new Setup(bao);
-    await setup.transit();
-    await setup.key("kek");
-    await setup.policy("kek", keyRules("kek"));
+    await setup.kek();
     fixture = vaultNode({
       origin: bao.url,
       token: await setup.token({ policies: ["kek"] }),
@@ -112,9 +110,7 @@ describe("an OpenBao behind something that misbehaves", () => {
   before(async () => {
     bao = await OpenBao.dev();
     setup = new Setup(bao);
-    await setup.transit();
-    await setup.key("kek");
-    await setup.policy("kek", keyRules("kek"));
+    await setup.kek();
     front = await Front.start(bao.url);
     fixture = vaultNode({ origin: front.origin, token: await setup.token({ policies: ["kek"] }) });
     client = new KmsClient(fixture.socket);

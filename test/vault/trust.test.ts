@@ -8,8 +8,8 @@ import { KmsClient } from "../../host/grpc/client.ts";
 import { Authority } from "../support/certificates.ts";
 import { Fixture, kleidi } from "../support/fixture.ts";
 import { OpenBao } from "../support/openbao.ts";
-import { keyRules, Setup } from "../support/openbao-setup.ts";
-import { untilWell } from "../support/tpm-node.ts";
+import { Setup } from "../support/openbao-setup.ts";
+import { untilWell } from "../support/until-well.ts";
 import { Front } from "../support/vault-front.ts";
 import { vaultNode } from "../support/vault-node.ts";
 
@@ -24,9 +24,7 @@ const other = new Authority(join(folder.folder, "other"), "another CA");
 before(async () => {
   bao = await OpenBao.dev();
   const setup = new Setup(bao);
-  await setup.transit();
-  await setup.key("kek");
-  await setup.policy("kek", keyRules("kek"));
+  await setup.kek();
   token = await setup.token({ policies: ["kek"] });
 });
 

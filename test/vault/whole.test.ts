@@ -6,7 +6,7 @@ import { KmsClient } from "../../host/grpc/client.ts";
 import { Fixture } from "../support/fixture.ts";
 import { OpenBao } from "../support/openbao.ts";
 import { keyRules, Setup } from "../support/openbao-setup.ts";
-import { untilWell } from "../support/tpm-node.ts";
+import { untilWell } from "../support/until-well.ts";
 import { Front } from "../support/vault-front.ts";
 import { allowFor, vaultNode } from "../support/vault-node.ts";
 
