@@ -106,10 +106,6 @@ export type Kind = keyof typeof RECORDS;
 export type Entry = AnyOf<typeof ENTRIES>;
 export type Control = AnyOf<typeof CONTROLS>;
 
-export function isKind(kind: string): kind is Kind {
-  return Object.hasOwn(RECORDS, kind);
-}
-
 const FIELDS = new Map(
   Object.entries(RECORDS).map(([kind, shape]) => [
     kind,

@@ -21,7 +21,7 @@ import { SandboxedProvider, type Settings } from "../sandbox/provider.ts";
 import { type Quarantine, Supervisor } from "../sandbox/supervisor.ts";
 import { failureFields, type Logger } from "../telemetry/log.ts";
 import type { AuditTrail } from "./audit-trail.ts";
-import { createNetwork, type Network } from "./network.ts";
+import type { Network } from "./network.ts";
 
 export interface AssembleOptions {
   /** Told before everybody else; where it throws, nothing is done. */
@@ -56,7 +56,7 @@ export async function assemble(config: Config, log: Logger, options: AssembleOpt
   );
   const tpm = tpmOf(config, log);
   const { deadlineMs, aroundGate = (gate) => gate, audit } = options;
-  const network = createNetwork(config.providers, log, (event) => {
+  const network = await networkOf(config, log, (event) => {
     audit?.credential(event);
     options.onCredential?.(event);
   });
@@ -118,6 +118,17 @@ export function admitProvider(config: Config, provider: ProviderConfig): Admitte
     grants: { ...provider.grants },
     grantLine: (...asked) => grantLine(config, provider.name, ...asked),
   });
+}
+
+/** Undefined where no provider is granted an origin: the HTTP client is 27 MB of the process, and loaded only where it is. */
+async function networkOf(
+  { providers }: Config,
+  log: Logger,
+  onCredential: (event: CredentialEvent) => void,
+): Promise<Network | undefined> {
+  if (providers.every(({ grants }) => grants.net === undefined)) return undefined;
+  const { createNetwork } = await import("./network.ts");
+  return createNetwork(providers, log, onCredential);
 }
 
 function settingsOf({ keys }: Config, provider: string): Settings {

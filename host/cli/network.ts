@@ -19,12 +19,11 @@ interface Way extends Route {
   readonly credential?: Credential | undefined;
 }
 
-/** Undefined where no provider is granted an origin. */
 export function createNetwork(
   providers: readonly ProviderConfig[],
   log: Logger,
   onCredential: (event: CredentialEvent) => void,
-): Network | undefined {
+): Network {
   const onEvent = (event: CredentialEvent) => {
     logCredential(log, event);
     onCredential(event);
@@ -40,7 +39,6 @@ export function createNetwork(
     const credential = logins && createCredential(config, { provider: name, send: logins.send, onEvent });
     routes.set(name, { transport, logins, send, credential, timeoutMs });
   }
-  if (routes.size === 0) return undefined;
   return {
     operations: createNet({ routes, warn: (provider, why) => log.warn({ provider }, why) }),
     async close() {
