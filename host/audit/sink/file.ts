@@ -169,8 +169,10 @@ export class FileOutput implements Output {
   async #rename(file: string): Promise<void> {
     const name = rotatedName(file, this.#first, this.#last);
     // of another log that was kept here: it is not replaced
-    if (await standing(name).catch(() => undefined))
-      throw new Error(`${name} is there already: move it away`);
+    const there = await standing(name).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== "ENOENT") throw error;
+    });
+    if (there !== undefined) throw new Error(`${name} is there already: move it away`);
     renameSync(file, name);
   }
 
