@@ -33,6 +33,8 @@ export class Front {
   interfere: Interfere | undefined;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
+  /** What `interfere` threw: an assertion of a test, which must not look like a server that hangs up. */
+  readonly #faults: unknown[] = [];
   readonly #tls: boolean;
 
   private constructor(server: Server, tls: boolean) {
@@ -78,6 +80,7 @@ export class Front {
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     this.cut();
     await closed;
+    if (this.#faults.length > 0) throw this.#faults[0];
   }
 
   async #answer(target: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -85,7 +88,8 @@ export class Front {
     this.heard.push({ method, path: url, headers });
     try {
       if (await this.interfere?.(request, response)) return;
-    } catch {
+    } catch (error) {
+      this.#faults.push(error);
       request.socket.destroy();
       return;
     }
