@@ -2,16 +2,15 @@
  * npm run bench -- vault: the vault provider on a real OpenBao, beside a plain fetch loop to the same server and a Go plugin of the
  * usual make (test/openbao/cmd/vaultpeer) with the same callers. Also counts what each RPC asks of the server. Takes about a minute.
  */
-import { spawn, spawnSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { KmsClient } from "../host/grpc/client.ts";
 import type { Fixture } from "../test/support/fixture.ts";
 import { OpenBao } from "../test/support/openbao.ts";
-import { vaultpeer } from "../test/support/openbao-server.ts";
 import { Setup } from "../test/support/openbao-setup.ts";
 import { Front } from "../test/support/vault-front.ts";
 import { vaultNode } from "../test/support/vault-node.ts";
+import { VaultPeer } from "../test/support/vaultpeer.ts";
 import { type Load, line, node, run, summary } from "./callers.ts";
 
 const quick = process.argv.includes("--quick");
@@ -40,20 +39,9 @@ try {
 }
 
 async function latency(fixture: Fixture, token: string): Promise<void> {
-  const socket = join(fixture.folder, "peer.sock");
-  const options = [
-    "-socket",
-    socket,
-    "-addr",
-    bao.url,
-    "-key",
-    "kek",
-    "-token-file",
-    join(fixture.folder, "token"),
-  ];
-  const peer = spawn(vaultpeer, options, { stdio: ["ignore", "inherit", "inherit"] });
+  const peer = await VaultPeer.start(bao, { key: "kek", token });
+  const { socket } = peer;
   try {
-    await answers(socket);
     const rows: Record<string, object> = {};
     for (const callers of [1, 16, 64]) {
       const subjects = {
@@ -86,7 +74,7 @@ async function latency(fixture: Fixture, token: string): Promise<void> {
     );
     console.table(rows);
   } finally {
-    peer.kill();
+    await peer.stop();
   }
 }
 
@@ -116,19 +104,4 @@ async function counts(token: string): Promise<void> {
   });
   client.close();
   await front.stop();
-}
-
-async function answers(socket: string): Promise<void> {
-  for (let left = 100; ; left--) {
-    const client = new KmsClient(socket);
-    try {
-      await client.status();
-      return;
-    } catch (error) {
-      if (left === 0) throw error;
-      await sleep(50);
-    } finally {
-      client.close();
-    }
-  }
 }
