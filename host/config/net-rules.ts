@@ -1,5 +1,4 @@
 /** What crosses keys of `grants.net`. */
-import type { ConfigFault } from "./config-error.ts";
 import type { NetOutline, Outline } from "./outline.ts";
 import type { Rule } from "./rules.ts";
 import type { Path } from "./text.ts";
@@ -10,7 +9,7 @@ export const NET_RULES: readonly Rule[] = [
     *check(outline) {
       for (const { net, path } of nets(outline)) {
         if (!net.tls || typeof net.origin !== "string" || !net.origin.startsWith("http:")) continue;
-        yield fault(outline, [...path, "tls"], {
+        yield outline.document.fault([...path, "tls"], {
           expected: "no tls under an http origin",
           actual: "tls",
           remedy: "remove the key, or write: origin: https://…",
@@ -23,7 +22,7 @@ export const NET_RULES: readonly Rule[] = [
     *check(outline) {
       for (const { net, path } of nets(outline)) {
         if (net.auth !== "cert" || net.certificate) continue;
-        yield fault(outline, [...path, "credential", "vault", "auth"], {
+        yield outline.document.fault([...path, "credential", "vault", "auth"], {
           expected: "another auth method, or a certificate to log in with",
           actual: "cert without tls.certificate",
           remedy: "write: tls: { certificate: /etc/kleidi/client.pem, key: /etc/kleidi/client-key.pem }",
@@ -37,7 +36,7 @@ export const NET_RULES: readonly Rule[] = [
       for (const { net, path } of nets(outline)) {
         for (const [i, allowed] of net.allow.entries()) {
           if (!givesTokens(allowed, net)) continue;
-          yield fault(outline, [...path, "allow", i], {
+          yield outline.document.fault([...path, "allow", i], {
             expected: "a request that gives no token out",
             actual: "one with which the provider could log in",
             remedy: "remove it: the host logs in for the provider",
@@ -52,7 +51,7 @@ export const NET_RULES: readonly Rule[] = [
       for (const { net, path } of nets(outline)) {
         for (const [i, header] of net.headers.entries()) {
           if (typeof header !== "string" || !net.credentialHeaders.includes(header)) continue;
-          yield fault(outline, [...path, "headers", i], {
+          yield outline.document.fault([...path, "headers", i], {
             expected: "a header that is not the credential's",
             actual: "the header that carries the token",
             remedy: "remove it",
@@ -81,12 +80,4 @@ function* nets({ providers = [] }: Outline): Iterable<{ net: NetOutline; path: P
   for (const { name, net } of providers) {
     if (net !== undefined) yield { net, path: ["providers", name, "grants", "net"] };
   }
-}
-
-function fault(
-  { document }: Outline,
-  path: Path,
-  says: { expected: string; actual: string; remedy: string },
-): ConfigFault {
-  return document.fault(path, says);
 }

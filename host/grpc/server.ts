@@ -121,8 +121,9 @@ export async function serve({
         reply(null, bytes);
         told = good;
       } catch (error) {
-        const failed = outcome({ keyId: keyIdIn(asked), failure: toKleidiError(error, rpc) });
-        const failure = failed.failure?.code === "audit-failed" ? failed.failure : await recorded(failed);
+        const cause = toKleidiError(error, rpc);
+        const failed = outcome({ keyId: keyIdIn(asked), failure: cause });
+        const failure = cause.code === "audit-failed" ? cause : await recorded(failed, cause);
         reply({ code: failure.grpc, details: failure.message });
         told = { ...failed, failure };
       } finally {
@@ -139,10 +140,10 @@ export async function serve({
   }
 
   /** What a failed RPC is answered with: its failure, or that there is no record of it. */
-  async function recorded(failed: RpcOutcome): Promise<KleidiError> {
+  async function recorded(failed: RpcOutcome, cause: KleidiError): Promise<KleidiError> {
     try {
       await record(failed);
-      return toKleidiError(failed.failure, failed.rpc);
+      return cause;
     } catch (error) {
       return toKleidiError(error, failed.rpc);
     }
