@@ -1,0 +1,44 @@
+/**
+ * The configuration and the gate each read the path of a request, and neither room may import the other: what one takes, the other takes.
+ */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { pathFault } from "../../host/broker/net/policy.ts";
+import { ALLOWED_PATH } from "../../host/config/net-words.ts";
+
+const pieces = fc.constantFrom(
+  "/",
+  "a",
+  ".",
+  "..",
+  ";",
+  "%2e",
+  "\\",
+  "?",
+  "#",
+  "é",
+  "~!$&'()*+,=:@",
+  "a".repeat(300),
+);
+const paths = fc.array(pieces, { maxLength: 8 }).map((some) => some.join(""));
+
+test("a path can be granted exactly where it can be asked for", () => {
+  let taken = 0;
+  fc.assert(
+    fc.property(
+      fc.oneof(
+        paths,
+        paths.map((path) => `/${path}`),
+        fc.string({ maxLength: 20 }),
+      ),
+      (path) => {
+        const can = pathFault(path) === undefined;
+        if (can) taken += 1;
+        assert.equal(ALLOWED_PATH.test(path), can, JSON.stringify(path));
+      },
+    ),
+    { numRuns: 20_000 },
+  );
+  assert.ok(taken > 500, `only ${taken} were taken`);
+});
