@@ -93,7 +93,8 @@ export function publish(staged: string, path: string): void {
   syncFolder(dirname(path));
 }
 
-function syncFolder(path: string): void {
+/** The names in it are on the disk too. */
+export function syncFolder(path: string): void {
   const folder = openSync(path, "r");
   try {
     fsyncSync(folder);

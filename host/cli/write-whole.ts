@@ -2,6 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
+import { syncFolder } from "../broker/files.ts";
 
 /** What stands at the path is replaced. @throws what the system says */
 export function writeWhole(path: string, text: string): void {
@@ -20,15 +21,5 @@ export function writeWhole(path: string, text: string): void {
     rmSync(staged, { force: true });
     throw error;
   }
-  sync(folder);
-}
-
-/** The name is on the disk too. */
-function sync(folder: string): void {
-  const descriptor = openSync(folder, "r");
-  try {
-    fsyncSync(descriptor);
-  } finally {
-    closeSync(descriptor);
-  }
+  syncFolder(folder);
 }

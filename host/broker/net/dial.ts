@@ -6,10 +6,10 @@ import { lookup } from "node:dns/promises";
 import { connect as connectPlain, isIP, type Socket } from "node:net";
 import { type ConnectionOptions, checkServerIdentity, connect as connectTls } from "node:tls";
 import { addressFault, Networks } from "./addresses.ts";
-import { within } from "./clock.ts";
 import { Unreachable } from "./exchange.ts";
 import { codeOf, whyNot } from "./faults.ts";
 import { TlsContext, type TlsTarget } from "./tls-files.ts";
+import { within } from "./within.ts";
 
 export interface Target {
   /** "https://host:port" or "http://host:port". */

@@ -8,7 +8,6 @@ import {
 } from "../../../proto/provider/v1/provider_pb.ts";
 import { answer, type HostAnswer, type HostCall, HostCode, refusal } from "../../host-call.ts";
 import type { Client, Operation, Plan } from "../gate.ts";
-import { within } from "./clock.ts";
 import {
   type Credential,
   CredentialRefused,
@@ -19,6 +18,7 @@ import {
   Unreachable,
 } from "./exchange.ts";
 import { decideRequest } from "./policy.ts";
+import { within } from "./within.ts";
 
 /** One provider's way to its origin. */
 export interface Route {
