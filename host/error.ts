@@ -101,6 +101,9 @@ export const ERRORS = {
   "module-ungranted": {
     hint: "Read why the module asks for it. If it may have it, write the lines that are shown; else do not run it.",
   },
+  "wall-missing": {
+    hint: "Without a wall, code that gets out of WebAssembly has every right of the host's user. Do what is named above; `sandbox: { wall: none }` in the configuration gives the wall up, and says so in check, /state, metrics and the audit log.",
+  },
   "digest-differs": {
     hint: "The module is not the one that was pinned. Find out who changed it before changing the pin.",
   },

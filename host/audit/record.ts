@@ -25,7 +25,13 @@ const sink = word("file", "stdout");
 
 /** What the host tells the log. */
 export const ENTRIES = {
-  start: { version: text(64), config: optional(hex(64)), pid: count },
+  /** "wall": what keeps the providers' processes from the host (docs/threat-model.md); absent in records of older hosts. */
+  start: {
+    version: text(64),
+    config: optional(hex(64)),
+    wall: optional(word("bubblewrap", "landlock", "none")),
+    pid: count,
+  },
   stop: { reason: text(64) },
   rpc: {
     rpc,

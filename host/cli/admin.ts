@@ -43,10 +43,11 @@ export async function openAdmin(
   });
 }
 
-function reportOf(config: Config, host: Host, { recorder, version, unready }: Watch): HostReport {
+function reportOf(config: Config, host: Host, { recorder, version, wall, unready }: Watch): HostReport {
   const why = unready();
   return {
     version,
+    wall,
     startedAt: performance.timeOrigin,
     at: Date.now(),
     ...(why === undefined ? {} : { unready: why }),

@@ -19,9 +19,11 @@ import { type KeyConfig, Keyset } from "../kms/keyset.ts";
 import { type Admitted, admit } from "../sandbox/admission.ts";
 import { SandboxedProvider, type Settings } from "../sandbox/provider.ts";
 import { type Quarantine, Supervisor } from "../sandbox/supervisor.ts";
+import type { Wall } from "../sandbox/wall/build.ts";
 import { failureFields, type Logger } from "../telemetry/log.ts";
 import type { AuditTrail } from "./audit-trail.ts";
 import type { Network } from "./network.ts";
+import { wallOf } from "./wall.ts";
 
 export interface AssembleOptions {
   /** Told before everybody else; where it throws, nothing is done. */
@@ -34,6 +36,8 @@ export interface AssembleOptions {
   readonly aroundGate?: (gate: Gate) => Gate;
   /** In place of each provider's own. */
   readonly deadlineMs?: number;
+  /** The configuration's, where it is open already. */
+  readonly wall?: Wall;
 }
 
 export interface Host {
@@ -49,13 +53,14 @@ export interface Host {
   stop(): Promise<void>;
 }
 
-/** @throws KleidiError module-invalid, digest-differs, module-untrusted, key-missing, key-file-invalid */
+/** @throws KleidiError module-invalid, digest-differs, module-untrusted, key-missing, key-file-invalid, wall-missing */
 export async function assemble(config: Config, log: Logger, options: AssembleOptions = {}): Promise<Host> {
   const modules = new Map(
     config.providers.map((provider) => [provider.name, admitProvider(config, provider)]),
   );
   const tpm = tpmOf(config, log);
   const { deadlineMs, aroundGate = (gate) => gate, audit } = options;
+  const wall = options.wall ?? (await wallOf(config));
   const network = await networkOf(config, log, (event) => {
     audit?.credential(event);
     options.onCredential?.(event);
@@ -64,7 +69,7 @@ export async function assemble(config: Config, log: Logger, options: AssembleOpt
   const supervisors = new Map(
     config.providers.map((provider) => [
       provider.name,
-      supervisor(withDeadline(provider, deadlineMs), modules.get(provider.name), gate, log, options),
+      supervisor(withDeadline(provider, deadlineMs), modules.get(provider.name), gate, wall, log, options),
     ]),
   );
   const providers = new Map(
@@ -191,6 +196,7 @@ function supervisor(
   provider: ProviderConfig,
   module: Admitted | undefined,
   gate: Gate,
+  wall: Wall,
   log: Logger,
   { onQuarantine, audit }: AssembleOptions,
 ): Supervisor {
@@ -203,11 +209,12 @@ function supervisor(
     imports: module.module.imports,
     ...limits,
     gate,
+    wall,
     onStderr: (text) =>
       log.warn({ provider: name, text: text.trim() }, "the provider's process wrote to stderr"),
     onLoaded: () => audit?.provider(name, "started"),
     onEnd(how, nextInMs) {
-      log.warn({ provider: name, how, nextInMs }, "the provider's process ended; another one is started");
+      log.warn({ provider: name, how, nextInMs }, "provider process exited; starting a replacement");
       audit?.provider(name, "ended", how);
     },
     onQuarantine(quarantine) {

@@ -14,6 +14,7 @@ import type { RpcOutcome } from "../grpc/server.ts";
 import { type HostCall, HostCode } from "../host-call.ts";
 import { parseKeyId } from "../kms/key-id.ts";
 import type { KeyConfig, Keyset } from "../kms/keyset.ts";
+import type { WallName } from "../sandbox/wall/wall.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { AuditSample } from "../telemetry/metrics.ts";
 
@@ -42,6 +43,13 @@ const EVENTS = {
   failed: "failed",
 } as const;
 
+/** What the host's start record says of the host. */
+export interface StartInfo {
+  readonly version: string;
+  /** The wall around providers' processes. */
+  readonly wall: WallName;
+}
+
 export class AuditTrail {
   readonly #log: AuditLog;
   readonly #uids = new AsyncLocalStorage<string>();
@@ -60,7 +68,7 @@ export class AuditTrail {
   static async open(
     config: Config,
     settings: AuditConfig,
-    version: string,
+    { version, wall }: StartInfo,
     log: Logger,
   ): Promise<AuditTrail> {
     const failures = { count: 0 };
@@ -72,7 +80,8 @@ export class AuditTrail {
       },
     });
     const modules = new Map(config.providers.map(({ name, sha256 }) => [name, sha256]));
-    opened.append({ kind: "start", version, config: hashOf(JSON.stringify(config)), pid: process.pid });
+    const digest = hashOf(JSON.stringify(config));
+    opened.append({ kind: "start", version, config: digest, wall, pid: process.pid });
     await opened.settled();
     return new AuditTrail(opened, modules, failures);
   }

@@ -15,6 +15,7 @@ import { askState } from "./admin.ts";
 import { admitProvider, assemble } from "./assemble.ts";
 import { type Finding, finding, report } from "./output.ts";
 import { reach, surplus } from "./reach.ts";
+import { checkWall } from "./wall.ts";
 
 export async function checkCommand(
   configPath: string,
@@ -29,6 +30,7 @@ export async function checkAll(config: Config, options: { live: boolean }): Prom
     ...config.providers.flatMap((provider) => checkProvider(config, provider)),
     ...checkKeys(config),
     checkAudit(config),
+    await checkWall(config),
     ...(await checkRunning(config)),
   ];
   if (options.live && findings.every(({ ok }) => ok)) findings.push(...(await checkLive(config)));
@@ -108,18 +110,22 @@ async function checkRunning({ admin }: Config): Promise<Finding[]> {
     return [{ what, ok: false, detail, hint: "Look at what listens there." }];
   }
   if (state === undefined) return [{ what, ok: true, detail: `none answers at ${where}` }];
-  return Object.entries(state.providers).map(([name, { state, quarantine, processes, ends }]): Finding => {
-    const detail = `provider ${name} is ${state}, ${processes} of 2 processes, ${ends} ended by themselves`;
-    if (quarantine === undefined) return { what, ok: true, detail };
-    const until =
-      quarantine.until === undefined ? "the host is restarted" : new Date(quarantine.until).toISOString();
-    return {
-      what,
-      ok: false,
-      detail: `provider ${name} is in quarantine until ${until}: ${quarantine.reason}`,
-      hint: ERRORS["provider-quarantined"].hint,
-    };
-  });
+  const wall: Finding = { what, ok: true, detail: `the wall in force is ${state.wall}` };
+  const providers = Object.entries(state.providers).map(
+    ([name, { state, quarantine, processes, ends }]): Finding => {
+      const detail = `provider ${name} is ${state}, ${processes} of 2 processes, ${ends} unexpected exits`;
+      if (quarantine === undefined) return { what, ok: true, detail };
+      const until =
+        quarantine.until === undefined ? "the host is restarted" : new Date(quarantine.until).toISOString();
+      return {
+        what,
+        ok: false,
+        detail: `provider ${name} is in quarantine until ${until}: ${quarantine.reason}`,
+        hint: ERRORS["provider-quarantined"].hint,
+      };
+    },
+  );
+  return [wall, ...providers];
 }
 
 /** Status of every key, and Encrypt and Decrypt with the active one, through the sandbox. */

@@ -11,8 +11,9 @@ import type { Admin } from "../telemetry/admin.ts";
 import { createLog, failureFields, keyIdHash, type Logger } from "../telemetry/log.ts";
 import { openAdmin, unready } from "./admin.ts";
 import { assemble, logKeyChange } from "./assemble.ts";
-import type { AuditTrail } from "./audit-trail.ts";
+import type { AuditTrail, StartInfo } from "./audit-trail.ts";
 import { EXIT } from "./output.ts";
+import { wallOf } from "./wall.ts";
 import { startWatch, type Watched } from "./watch.ts";
 
 // Calls in flight end by themselves within 2.4 s.
@@ -22,17 +23,20 @@ export async function serveCommand(configPath: string, version: string): Promise
   const config = loadConfig(configPath);
   const log = createLog(config.log);
   const stopped = untilStopped();
+  const wall = await wallOf(config).catch((error) => told(log, error));
+  log.info({ wall: wall.name }, `the wall around providers' processes is ${wall.detail}`);
   let audit: AuditTrail | undefined;
   // From here on, and to the end: nobody who rotates the log ends the host.
   process.on("SIGUSR2", () => audit?.rotate());
-  audit = await openAudit(config, version, log).catch((error) => told(log, error));
+  audit = await openAudit(config, { version, wall: wall.name }, log).catch((error) => told(log, error));
   const watched: Watched = {
+    wall: wall.name,
     host: () => host,
     unready: () => unready(service, audit),
     audit: audit && (() => audit.sample()),
   };
   const watch = config.admin && (await startWatch(config, version, watched));
-  const assembly = { ...watch?.assembly, ...(audit && { audit }) };
+  const assembly = { wall, ...watch?.assembly, ...(audit && { audit }) };
   const failed = async (error: unknown) => {
     await audit?.close("it could not be started");
     return told(log, error);
@@ -95,10 +99,10 @@ export async function serveCommand(configPath: string, version: string): Promise
 }
 
 /** Undefined where none is configured. @throws KleidiError audit-invalid, audit-failed */
-async function openAudit(config: Config, version: string, log: Logger): Promise<AuditTrail | undefined> {
+async function openAudit(config: Config, about: StartInfo, log: Logger): Promise<AuditTrail | undefined> {
   if (config.audit === undefined) return undefined;
   const { AuditTrail } = await import("./audit-trail.ts");
-  return await AuditTrail.open(config, config.audit, version, log);
+  return await AuditTrail.open(config, config.audit, about, log);
 }
 
 function told(log: Logger, error: unknown): never {

@@ -5,6 +5,7 @@ import type { Config } from "../config/config.ts";
 import type { RpcOutcome } from "../grpc/server.ts";
 import { CAPABILITIES, type Gate } from "../host-call.ts";
 import type { KeyChange, ProberOptions } from "../kms/prober.ts";
+import type { WallName } from "../sandbox/wall/wall.ts";
 import { keyIdHash } from "../telemetry/log.ts";
 import type { AuditSample, KeySample, Metrics, ProviderSample } from "../telemetry/metrics.ts";
 import { RpcClock } from "../telemetry/overhead.ts";
@@ -16,6 +17,7 @@ const BACKENDS: ReadonlySet<string> = new Set<keyof typeof CAPABILITIES>(["net",
 
 export interface Watch {
   readonly version: string;
+  readonly wall: WallName;
   readonly metrics: Metrics;
   readonly recorder: Recorder;
   readonly assembly: AssembleOptions;
@@ -28,6 +30,8 @@ export interface Watch {
 }
 
 export interface Watched {
+  /** The wall around providers' processes. */
+  readonly wall: WallName;
   readonly host: () => Host;
   /** Why the host is not ready; undefined: it is. */
   readonly unready: () => string | undefined;
@@ -44,6 +48,7 @@ export async function startWatch(config: Config, version: string, watched: Watch
   const credentials = new Map<string, string>();
   const metrics = new Metrics({
     version,
+    wall: watched.wall,
     intervalMs: config.status.intervalMs,
     providers: config.providers.map(({ name, sha256, limits, grants }) => ({
       name,
@@ -74,6 +79,7 @@ export async function startWatch(config: Config, version: string, watched: Watch
   };
   return {
     version,
+    wall: watched.wall,
     metrics,
     recorder,
     unready: watched.unready,

@@ -18,6 +18,7 @@ export interface Config {
   readonly providers: readonly ProviderConfig[];
   /** In the order of the file; 1 to 64; exactly one is active. */
   readonly keys: readonly KeyConfig[];
+  readonly sandbox: SandboxConfig;
   readonly status: StatusConfig;
   readonly log: LogConfig;
   /** Absent: no audit log. */
@@ -187,6 +188,8 @@ export type Rpc = (typeof RPCS)[number];
 export interface LimitsConfig {
   /** Linear memory of an instance, in bytes: 64 KiB to 256 MiB, a multiple of 64 KiB. */
   readonly memoryBytes: number;
+  /** What a process of the provider may use, in bytes: at least what all its instances may grow to, and 192 MiB. */
+  readonly processMemoryBytes: number;
   /** Entries of the module's table: 0 to 1,048,576. */
   readonly tableEntries: number;
   /** Of the message that an export is given, in bytes: 1 KiB to 64 KiB. */
@@ -216,6 +219,16 @@ export interface KeyConfig {
   readonly version?: string;
   /** What the provider needs to find the key in its KMS, given to it with every call: at most 16. */
   readonly settings?: Readonly<Record<string, string>>;
+}
+
+export const WALLS = ["auto", "bubblewrap", "landlock", "none"] as const;
+
+/** What keeps a provider's process from everything that is not its own. */
+export interface SandboxConfig {
+  /** "auto": the strongest that works when it is tried. */
+  readonly wall: (typeof WALLS)[number];
+  /** Absolute path of the folder with bwrap, setpriv, prlimit and choom; absent: /usr/bin and /bin. */
+  readonly programs?: string;
 }
 
 export interface StatusConfig {

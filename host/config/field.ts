@@ -34,13 +34,21 @@ export const path = () => z.string().regex(/^[^\0]{1,4095}$/);
 
 /** A quantity with a unit, as a number in its base unit. */
 export function quantity(of: Quantity, byDefault: string, says: Field) {
-  const schema = z.string().transform((text, context) => {
+  return field(parsed(of).prefault(byDefault), { ...says, suggest: of.suggest });
+}
+
+/** The same without a default: `says.absent` tells what holds when it is left out. */
+export function optionalQuantity(of: Quantity, says: Field) {
+  return field(parsed(of).optional(), { ...says, suggest: of.suggest });
+}
+
+function parsed(of: Quantity) {
+  return z.string().transform((text, context) => {
     const value = of.parse(text);
     if (value !== undefined) return value;
     context.issues.push({ code: "custom", input: text });
     return z.NEVER;
   });
-  return field(schema.prefault(byDefault), { ...says, suggest: of.suggest });
 }
 
 /** A whole number with bounds. */

@@ -37,6 +37,8 @@ export interface ProviderOutline {
   readonly signed: boolean;
   /** What stands under grants.net. */
   readonly net: NetOutline | undefined;
+  /** What stands under limits; absent: an empty mapping. */
+  readonly limits: unknown;
 }
 
 export interface NetOutline {
@@ -113,7 +115,8 @@ function providerOutline(name: string, value: unknown): ProviderOutline {
   const meant = PROVIDER_NAME.test(lower(name)) ? lower(name) : name;
   const signed = Object.hasOwn(mapping(value) ?? {}, "signatures");
   const net = netOutline(mapping(grants?.net));
-  return { name, meant, granted, records: isShort(records) ? records : [], signed, net };
+  const limits = mapping(value)?.limits ?? {};
+  return { name, meant, granted, records: isShort(records) ? records : [], signed, net, limits };
 }
 
 function netOutline(net: Readonly<Record<string, unknown>> | undefined): NetOutline | undefined {

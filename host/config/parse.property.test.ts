@@ -51,6 +51,8 @@ const valid = fc
       const own = rows.filter((row) => row.provider === provider).map(({ name }) => name);
       const limits = {
         memory: memory === undefined ? undefined : `${memory}MiB`,
+        // All instances together are bounded: with more memory, fewer calls at once.
+        concurrentCalls: memory === undefined ? undefined : Math.min(64, Math.floor(4096 / memory) - 4),
         deadline: deadline === undefined ? undefined : `${deadline}ms`,
         queue,
       };

@@ -75,13 +75,13 @@ const cases: readonly Case[] = [
     "an unknown key at the top",
     "log:",
     "logs:",
-    '22:1 logs: expected one of the keys apiVersion, listen, keystore, trust, state, providers, keys, status, log, audit, admin, found the unknown key "logs"; write: log: …',
+    '22:1 logs: expected one of the keys apiVersion, listen, keystore, trust, state, providers, keys, sandbox, status, log, audit, admin, found the unknown key "logs"; write: log: …',
   ],
   [
     "an unknown key that resembles none",
     "status:\n  interval: 30s",
     "password: hunter2",
-    '20:1 password: expected one of the keys apiVersion, listen, keystore, trust, state, providers, keys, status, log, audit, admin, found the unknown key "password"; remove it',
+    '20:1 password: expected one of the keys apiVersion, listen, keystore, trust, state, providers, keys, sandbox, status, log, audit, admin, found the unknown key "password"; remove it',
   ],
   [
     "an unknown key beside the one it resembles",
@@ -369,7 +369,7 @@ const cases: readonly Case[] = [
     "the key __proto__",
     "status:",
     "__proto__: { a: 1 }\nstatus:",
-    '20:1 __proto__: expected one of the keys apiVersion, listen, keystore, trust, state, providers, keys, status, log, audit, admin, found the unknown key "__proto__"; remove it',
+    '20:1 __proto__: expected one of the keys apiVersion, listen, keystore, trust, state, providers, keys, sandbox, status, log, audit, admin, found the unknown key "__proto__"; remove it',
   ],
   [
     "an RPC of a grant that there is not",
@@ -424,6 +424,7 @@ test("parseConfig resolves paths and units", () => {
         grants: { keystore: { keys: ["kek"] } },
         limits: {
           memoryBytes: 32 * 1024 * 1024,
+          processMemoryBytes: (68 * 32 + 192) * 1024 * 1024,
           deadlineMs: 1000,
           tableEntries: 16_384,
           inputBytes: 65_536,
@@ -437,6 +438,7 @@ test("parseConfig resolves paths and units", () => {
       },
     ],
     keys: [{ name: "kek", provider: "local", use: "active" }],
+    sandbox: { wall: "auto" },
     status: { intervalMs: 30_000, stableProbes: 3 },
     log: { level: "debug" },
   } satisfies Config);
@@ -471,6 +473,7 @@ log: { file: k.log }
         grants: {},
         limits: {
           memoryBytes: 16 * 1024 * 1024,
+          processMemoryBytes: (68 * 16 + 192) * 1024 * 1024,
           deadlineMs: 2000,
           tableEntries: 16_384,
           inputBytes: 65_536,
@@ -484,6 +487,7 @@ log: { file: k.log }
       },
     ],
     keys: [{ name: "kek", provider: "local", use: "active", version: "v1" }],
+    sandbox: { wall: "auto" },
     status: { intervalMs: 10_000, stableProbes: 3 },
     log: { level: "info", file: "/e/k.log" },
   } satisfies Config);

@@ -12,6 +12,7 @@ import { ConfigError, type ConfigFault } from "./config-error.ts";
 import { Document } from "./document.ts";
 import { faultsOf } from "./faults.ts";
 import { netOf } from "./net.ts";
+import { leastProcessBytes } from "./process-memory.ts";
 import { brokenRules } from "./rules.ts";
 import { type RawConfig, SCHEMA } from "./schema.ts";
 
@@ -65,7 +66,7 @@ function configOf(raw: RawConfig, file: string): Config {
     ...(trust === undefined ? {} : { trust: trustOf(trust) }),
     ...(state === undefined ? {} : { state: { directory: absolute(state.directory) } }),
     providers: Object.entries(raw.providers).map(([name, provider]): ProviderConfig => {
-      const { memory, input, output, deadline, ...limits } = provider.limits;
+      const { memory, processMemory, input, output, deadline, ...limits } = provider.limits;
       const { signatures = [`${provider.module}.minisig`] } = provider;
       return {
         name,
@@ -75,6 +76,7 @@ function configOf(raw: RawConfig, file: string): Config {
         grants: grantsOf(provider.grants, absolute),
         limits: {
           memoryBytes: memory,
+          processMemoryBytes: processMemory ?? leastProcessBytes({ memory, ...limits }),
           inputBytes: input,
           outputBytes: output,
           deadlineMs: deadline,
@@ -89,6 +91,10 @@ function configOf(raw: RawConfig, file: string): Config {
       ...(version === undefined ? {} : { version }),
       ...(settings === undefined ? {} : { settings }),
     })),
+    sandbox: {
+      wall: raw.sandbox.wall,
+      ...(raw.sandbox.programs === undefined ? {} : { programs: absolute(raw.sandbox.programs) }),
+    },
     status: { intervalMs: raw.status.interval, stableProbes: raw.status.stableProbes },
     ...(raw.admin === undefined ? {} : { admin: raw.admin.listen }),
     ...(audit === undefined ? {} : { audit: auditOf(audit, absolute) }),

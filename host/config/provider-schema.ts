@@ -2,9 +2,21 @@
 import { isIPv4 } from "node:net";
 import { z } from "zod";
 import { HIERARCHIES, RPCS } from "./config.ts";
-import { count, field, KEY_NAME, keyName, lower, nearestOf, path, quantity } from "./field.ts";
+import {
+  count,
+  field,
+  KEY_NAME,
+  keyName,
+  lower,
+  nearestOf,
+  optionalQuantity,
+  path,
+  quantity,
+} from "./field.ts";
 import { net } from "./net-schema.ts";
 import { duration, memory } from "./units.ts";
+
+const MiB = 1_048_576;
 
 /** Names become parts of log lines and metric labels. */
 export const PROVIDER_NAME = /^[a-z][a-z0-9-]{0,62}$/;
@@ -211,13 +223,20 @@ const grants = field(
   },
 );
 
-const limits = field(
+export const limits = field(
   z
     .strictObject({
       memory: quantity(memory(64 * 1024, 256 * 1024 * 1024, 64 * 1024), "16MiB", {
         expected: "a size from 64KiB to 256MiB in steps of 64KiB",
         meaning: "The memory that an instance may grow to. Units: KiB, MiB.",
         example: "16MiB",
+      }),
+      processMemory: optionalQuantity(memory(192 * MiB, 8192 * MiB, MiB), {
+        expected: "a size from 192MiB to 8192MiB in steps of 1MiB",
+        meaning:
+          "The memory that a process of the provider may use; there are two, one that serves and one that stands by. Compiling the module counts too. Units: MiB.",
+        example: "512MiB",
+        absent: "what all instances may grow to, `memory` × (`concurrentCalls` + 4), and 192MiB",
       }),
       tableEntries: count(0, 1_048_576, 16_384, "Entries that the module's table may grow to."),
       input: quantity(memory(1024, 64 * 1024, 1), "64KiB", {

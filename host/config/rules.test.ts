@@ -149,6 +149,18 @@ const cases: readonly Case[] = [
     "6:135 providers.local.grants.keystore.keys[2]: expected a key of this provider, found one of the provider tpm; remove it",
   ],
   [
+    "instances of 64MiB for 64 calls at once",
+    "module: b,",
+    "module: b, limits: { memory: 64MiB },",
+    "8:26 providers.tpm.limits: expected at most 4096MiB for all instances together, memory × (concurrentCalls + 4), found 4352MiB; write: concurrentCalls: 60, or a smaller memory",
+  ],
+  [
+    "a processMemory that the instances do not fit into",
+    "module: b,",
+    "module: b, limits: { processMemory: 512MiB },",
+    '8:43 providers.tpm.limits.processMemory: expected at least 1280MiB: all instances, memory × (concurrentCalls + 4), and 192MiB for Node, found "512MiB"; write: processMemory: 1280MiB, or a smaller memory or concurrentCalls',
+  ],
+  [
     "a grant without a keystore",
     "keystore: { directory: keys }\n",
     "",

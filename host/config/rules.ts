@@ -7,6 +7,7 @@ import { AUDIT_RULES } from "./audit-rules.ts";
 import type { ConfigFault } from "./config-error.ts";
 import type { Document } from "./document.ts";
 import { lineFor } from "./faults.ts";
+import { LIMIT_RULES } from "./limit-rules.ts";
 import { NET_RULES } from "./net-rules.ts";
 import {
   areNamed,
@@ -164,6 +165,7 @@ export const RULES: readonly Rule[] = [
   ...TRUST_RULES,
   ...NET_RULES,
   ...AUDIT_RULES,
+  ...LIMIT_RULES,
   {
     says: "A record is granted once, to one provider.",
     *check({ document, providers = [] }) {

@@ -4,7 +4,7 @@
  */
 import { isIP } from "node:net";
 import { z } from "zod";
-import { LOG_LEVELS } from "./config.ts";
+import { LOG_LEVELS, WALLS } from "./config.ts";
 import { count, field, KEY_NAME, keyName, lower, nearestOf, path, quantity } from "./field.ts";
 import { providers } from "./provider-schema.ts";
 import { trust } from "./trust-schema.ts";
@@ -158,6 +158,33 @@ const keys = field(z.array(key).min(1).max(64), {
   meaning: "The keyset: one key that encrypts, and those that older objects still need.",
   example: "[{ name: kek-2026, provider: local, use: active }]",
 });
+
+const sandbox = field(
+  z
+    .strictObject({
+      wall: field(z.enum(WALLS).prefault("auto"), {
+        expected: "auto, bubblewrap, landlock or none",
+        meaning:
+          "What the operating system builds around each provider's process, so that code in there has no files, no network, no other processes and no memory of the host. `auto` takes the strongest that works when it is tried at the start; where none does, the host does not start. With `none`, code that gets out of WebAssembly has every right of the host's user.",
+        example: "auto",
+        suggest: nearestOf(WALLS),
+      }),
+      programs: field(path().optional(), {
+        expected: "the path of a folder",
+        meaning:
+          "The folder with the programs that the wall is made of: bwrap, or setpriv of util-linux 2.41 or later, and prlimit and choom.",
+        example: "/opt/kleidi/bin",
+        absent: "/usr/bin and /bin",
+      }),
+    })
+    .prefault({}),
+  {
+    expected: "a mapping with the keys wall and programs",
+    meaning: "How providers' processes are confined.",
+    example: "{ wall: auto }",
+    absent: "every setting at its default",
+  },
+);
 
 const status = field(
   z
@@ -330,6 +357,7 @@ export const SCHEMA = field(
     state,
     providers,
     keys,
+    sandbox,
     status,
     log,
     audit,

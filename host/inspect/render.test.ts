@@ -47,7 +47,7 @@ const ATTACKS = [
   '"><img src=x onerror=alert(1)>',
   "'-alert(1)-'",
   "</title></style></svg><iframe srcdoc=x>",
-  "<!--",
+  "<!-- a comment",
   "]]><![CDATA[",
   "&lt;script&gt;",
   "\u001b]8;;http://example.org\u0007link\u001b[2J",

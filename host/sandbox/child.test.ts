@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { AsyncLocalStorage } from "node:async_hooks";
 import { spawn } from "node:child_process";
 import { type TestContext, test } from "node:test";
+import { standIn } from "../../test/support/wall.ts";
 import { type Gate, type HostCall, HostCode, refusal } from "../host-call.ts";
 import { Child, ChildGone } from "./child.ts";
 import { encodeFrame, Frame, MAX_CHILD_FRAME, MAX_MESSAGE } from "./wire.mjs";
@@ -20,11 +21,17 @@ const PROGRAM = `
   link.on("data", (chunk) => reader.push(chunk));
   link.on("error", () => {});
 `;
+const STARTED = encodeFrame(Frame.STARTED, 0);
 const LOADED = encodeFrame(Frame.LOADED, 0);
 const never: Gate = () => new Promise(() => {});
 
 function start(t: TestContext, says: { first?: Buffer; second?: Buffer; end?: boolean; gate?: Gate }): Child {
-  const { first = LOADED, second = Buffer.alloc(0), end = false, gate = never } = says;
+  const {
+    first = Buffer.concat([STARTED, LOADED]),
+    second = Buffer.alloc(0),
+    end = false,
+    gate = never,
+  } = says;
   const args = [first.toString("base64"), second.toString("base64"), ...(end ? ["end"] : [])];
   const child = new Child({
     provider: "p",
@@ -35,10 +42,12 @@ function start(t: TestContext, says: { first?: Buffer; second?: Buffer; end?: bo
     outputBytes: MAX_MESSAGE,
     gate,
     onStderr: (text) => t.diagnostic(text),
-    spawn: () =>
+    processMemoryBytes: 256 << 20,
+    wall: standIn(() =>
       spawn(process.execPath, ["--input-type=module", "-e", PROGRAM, ...args], {
         stdio: ["ignore", "ignore", "pipe", "pipe"],
       }),
+    ),
   });
   t.after(async () => {
     child.kill("the test is over");
@@ -62,6 +71,7 @@ const unfit = "it sent a host call that no guest can make";
 const BREACHES: [what: string, said: Buffer, ended: string][] = [
   ["a frame type that there is not", encodeFrame(99, 1), "it sent a frame of type 99"],
   ["a frame that only the host sends", encodeFrame(Frame.CALL, 1), "it sent a frame of type 3"],
+  ["STARTED a second time", STARTED, "it reported its start a second time"],
   ["LOADED a second time", LOADED, "it told of its loading a second time"],
   [
     "that the loading failed, after LOADED",
@@ -115,6 +125,19 @@ const BREACHES: [what: string, said: Buffer, ended: string][] = [
     "it sent what is no frame: a frame claims 66566 bytes, 5 to 66565 are allowed",
   ],
 ];
+const EARLY: [what: string, said: Buffer, ended: string][] = [
+  ["LOADED before STARTED", LOADED, "it sent a frame of type 2 before its start"],
+  ["a result before STARTED", result(1, 7), "it sent a frame of type 4 before its start"],
+  ["STARTED of a call", encodeFrame(Frame.STARTED, 1), "it reported its start a second time"],
+];
+for (const [what, first, ended] of EARLY) {
+  test(`a process that sends ${what} is killed, and is sent no module`, async (t) => {
+    const child = start(t, { first });
+    await assert.rejects(child.loaded, ChildGone);
+    assert.deepEqual(await child.ended, { how: ended, taken: true });
+  });
+}
+
 for (const [what, said, ended] of BREACHES) {
   test(`a process that sends ${what} is killed, and its call fails`, async (t) => {
     const child = start(t, { second: said });
@@ -146,12 +169,24 @@ test("what a process says after its breach is not heard", async (t) => {
   assert.deepEqual(calls, []);
 });
 
-test("the second result of a call reaches nobody", async (t) => {
-  const child = start(t, { second: Buffer.concat([result(1, 7), result(1, 8)]) });
-  await child.loaded;
-  assert.deepEqual(await encrypt(child), Uint8Array.of(7));
-  assert.ok(child.alive);
-});
+for (const [what, frame] of [
+  ["a second result", result(1, 8)],
+  ["a failure", encodeFrame(Frame.FAILED, 1)],
+  ["a host call", hostCall("log", "write")],
+] as const) {
+  test(`a process that sends ${what} of a finished call is killed, and the frame reaches nobody`, async (t) => {
+    const calls: HostCall[] = [];
+    const gate: Gate = async (call) => {
+      calls.push(call);
+      return refusal(HostCode.DENIED, "no");
+    };
+    const child = start(t, { second: Buffer.concat([result(1, 7), frame]), gate });
+    await child.loaded;
+    assert.deepEqual(await encrypt(child), Uint8Array.of(7));
+    assert.deepEqual(await child.ended, { how: "it went on with call 1, which is over", taken: true });
+    assert.deepEqual(calls, []);
+  });
+}
 
 test("a host call runs in the async context of the call that makes it, not of the one before", async (t) => {
   const caller = new AsyncLocalStorage<string>();

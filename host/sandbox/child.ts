@@ -1,16 +1,16 @@
 /**
- * One process of one provider. It is started with nothing: no environment, no network, no files but its own code, one descriptor
- * to here. Whatever it says is bounded and checked; when it says what it should not, it is killed.
+ * One process of one provider. It is started behind a wall with nothing: no environment, no network, no files but its own code, one
+ * descriptor to here. Everything it sends is bounded and checked; when it sends what our program never sends, it is killed.
  */
 import { AsyncLocalStorage } from "node:async_hooks";
-import { type ChildProcess, spawn } from "node:child_process";
-import { join } from "node:path";
+import type { ChildProcess } from "node:child_process";
 import { Duplex } from "node:stream";
-import { pathToFileURL } from "node:url";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { HostReplySchema } from "../../proto/provider/v1/provider_pb.ts";
 import { KleidiError } from "../error.ts";
 import { type Gate, HostCode, operationsOf, type Rpc } from "../host-call.ts";
+import { guestArguments } from "./guest-arguments.ts";
+import type { Wall } from "./wall/build.ts";
 import { Frame, FrameReader, FrameWriter, MAX_CHILD_FRAME, MAX_MESSAGE, RPCS } from "./wire.mjs";
 
 export interface ChildOptions {
@@ -20,14 +20,16 @@ export interface ChildOptions {
   /** The module's imports as admission read them, in order: the engine must see the same ones. */
   readonly imports: readonly { readonly module: string; readonly name: string }[];
   readonly memoryBytes: number;
+  /** What the process may use, all its instances and Node's own heap together, in bytes. */
+  readonly processMemoryBytes: number;
   readonly hostCalls: number;
   /** Largest output of an export, in bytes. */
   readonly outputBytes: number;
   readonly gate: Gate;
-  /** What the process wrote to its stderr: only Node itself writes there. Cut to 4 KiB in all. */
+  /** What the process wrote to its stderr: only Node itself writes there. 4 KiB in all, then it is closed. */
   readonly onStderr: (text: string) => void;
-  /** What is started in place of Node with the guest's program: tests play a process that nobody can trust. */
-  readonly spawn?: () => ChildProcess;
+  /** Starts the process. */
+  readonly wall: Pick<Wall, "start" | "endOf">;
 }
 
 /** The process is gone; the call may be tried once more on another one. */
@@ -57,17 +59,11 @@ interface Pending {
 
 /** Why host calls of a call that is over are given up: one for all, as each would be made with a stack. */
 const OVER = new Error("the call is over");
-const root = join(import.meta.dirname, "..", "..");
-const program = join(import.meta.dirname, "guest", "main.mjs");
-/** All that the process may read. */
-const readable = [
-  join(import.meta.dirname, "guest"),
-  join(import.meta.dirname, "wire.mjs"),
-  join(root, "package.json"),
-  join(root, "node_modules", "@extism", "extism"),
-];
-const PAGE = 65_536;
 const MAX_STDERR = 4096;
+/** Calls that the host gave up and that may still send one frame. Far more than can be on their way at once. */
+const MAX_DROPPED = 4096;
+/** The seccomp filter ended it: it asked the kernel for what Node never asks for. */
+const FILTERED = "SIGSYS";
 // Compiling and a first instance take 50 ms.
 const LOAD_MS = 5_000;
 
@@ -76,16 +72,22 @@ export class Child {
   readonly #process: ChildProcess;
   readonly #writer: FrameWriter;
   readonly #pending = new Map<number, Pending>();
+  /** Calls that the host gave up: each may have sent one frame before it heard of that. */
+  readonly #dropped = new Set<number>();
   readonly #loaded = Promise.withResolvers<void>();
   readonly ended: Promise<End>;
   #nextCall = 1;
+  #started = false;
   #loadingEnded = false;
   #gone: string | undefined;
   #taken = false;
 
   constructor(options: ChildOptions) {
     this.#options = options;
-    this.#process = options.spawn?.() ?? spawnGuest(options.memoryBytes);
+    this.#process = options.wall.start(guestArguments(options.memoryBytes), options.processMemoryBytes);
+    // Without a descriptor left, spawn gives no stdio at all and says why in "error".
+    const stdio = this.#process.stdio as (Duplex | undefined)[] | undefined;
+    const link = stdio?.[3] ?? new Duplex({ read() {}, write: (_chunk, _encoding, done) => done() });
     const ended = Promise.withResolvers<End>();
     this.ended = ended.promise;
     const end = (how: string) => {
@@ -95,13 +97,16 @@ export class Child {
         reject(new ChildGone(this.#gone));
       }
       this.#loaded.reject(new ChildGone(this.#gone));
+      // A wall's own process may end before it has bound Node's life to its own: Node then ends with the link.
+      link.destroy();
       ended.resolve({ how: this.#gone, taken: this.#taken });
     };
-    this.#process.on("exit", (code, signal) => end(signal ?? `exit code ${code}`));
+    this.#process.on("exit", (code, signal) => {
+      const how = options.wall.endOf(code, signal);
+      if (how === FILTERED) this.#taken = true;
+      end(how === FILTERED ? "it made a system call that Node never makes" : how);
+    });
     this.#process.on("error", (error) => end(`it could not be started: ${error.message}`));
-    // Without a descriptor left, spawn gives no stdio at all and says why in "error".
-    const stdio = this.#process.stdio as (Duplex | undefined)[] | undefined;
-    const link = stdio?.[3] ?? new Duplex({ read() {}, write: (_chunk, _encoding, done) => done() });
     this.#writer = new FrameWriter(link);
     const reader = new FrameReader(MAX_CHILD_FRAME, (type, call, payload) => this.#take(type, call, payload));
     link.on("data", (chunk: Buffer) => {
@@ -116,12 +121,6 @@ export class Child {
     this.#forwardStderr();
     const timer = setTimeout(() => this.#lateLoad(), LOAD_MS);
     this.#loaded.promise.catch(() => {}).finally(() => clearTimeout(timer));
-    const { hostCalls, outputBytes } = options;
-    const imports = options.imports.map(({ module, name }) => [module, name]);
-    const text = Buffer.from(JSON.stringify({ hostCalls, outputBytes, imports }));
-    const length = Buffer.alloc(4);
-    length.writeUInt32BE(text.length);
-    this.#writer.send(Frame.LOAD, 0, length, text, options.module);
   }
 
   /** @throws KleidiError module-invalid; ChildGone */
@@ -162,16 +161,30 @@ export class Child {
     return promise.finally(() => clearTimeout(timer));
   }
 
-  /** SIGKILL: a guest that spins hears nothing else. */
+  /** Only to a process that runs: what it is sent before its life is bound to the host's could outlive the host. */
+  #load(): void {
+    const { hostCalls, outputBytes, module } = this.#options;
+    const imports = this.#options.imports.map(({ module, name }) => [module, name]);
+    const text = Buffer.from(JSON.stringify({ hostCalls, outputBytes, imports }));
+    const length = Buffer.alloc(4);
+    length.writeUInt32BE(text.length);
+    this.#writer.send(Frame.LOAD, 0, length, text, module);
+  }
+
+  /**
+   * SIGKILL: a guest that spins hears nothing else. A process that has not started yet gets it when it has, or after LOAD_MS: bubblewrap's
+   * own process, killed while it builds the wall, leaves the one that it made behind, waiting for ever.
+   */
   kill(reason: string): void {
     this.#gone ??= reason;
-    this.#process.kill("SIGKILL");
+    if (this.#started) this.#process.kill("SIGKILL");
   }
 
   /** Ends a process that is no longer ours, and says so. */
   #takenOver(reason: string): void {
     this.#taken = true;
-    this.kill(reason);
+    this.#gone ??= reason;
+    this.#process.kill("SIGKILL");
   }
 
   /** The call is over: what the host still does for it is given up. */
@@ -184,7 +197,8 @@ export class Child {
   #lateLoad(): void {
     const message = `Cannot load provider "${this.#options.provider}": it was not ready within ${LOAD_MS} ms`;
     this.#loaded.reject(new KleidiError("module-invalid", message));
-    this.kill("it was not ready in time");
+    this.#gone ??= "it was not ready in time";
+    this.#process.kill("SIGKILL");
   }
 
   #expire(call: number, pending: Pending): void {
@@ -196,16 +210,29 @@ export class Child {
         `Cannot ${pending.rpc}: provider "${this.#options.provider}" ran into its deadline ${where}`,
       ),
     );
-    if (pending.waiting) this.#writer.send(Frame.DROP, call);
+    if (pending.waiting) this.#drop(call);
     else this.kill("a call ran into its deadline");
+  }
+
+  #drop(call: number): void {
+    this.#dropped.add(call);
+    const [oldest] = this.#dropped;
+    if (this.#dropped.size > MAX_DROPPED && oldest !== undefined) this.#dropped.delete(oldest);
+    this.#writer.send(Frame.DROP, call);
   }
 
   #take(type: number, call: number, payload: Buffer): void {
     // A process that is being killed may have much more to say.
-    if (this.#gone !== undefined) return;
+    if (this.#gone !== undefined) {
+      if (type === Frame.STARTED) this.#process.kill("SIGKILL");
+      return;
+    }
     const fault = this.#faultOf(type, call, payload);
     if (fault !== undefined) {
       this.#takenOver(fault);
+    } else if (type === Frame.STARTED) {
+      this.#started = true;
+      this.#load();
     } else if (type === Frame.LOADED) {
       this.#loadingEnded = true;
       this.#loaded.resolve();
@@ -226,6 +253,10 @@ export class Child {
 
   /** What no guest can make our own program say: the process is no longer ours. */
   #faultOf(type: number, call: number, payload: Buffer): string | undefined {
+    if (type === Frame.STARTED) {
+      return call !== 0 || this.#started ? "it reported its start a second time" : undefined;
+    }
+    if (!this.#started) return `it sent a frame of type ${type} before its start`;
     const ofLoading = type === Frame.LOADED || (type === Frame.FAILED && call === 0);
     if (ofLoading) {
       if (call !== 0 || this.#loadingEnded) return "it told of its loading a second time";
@@ -240,6 +271,9 @@ export class Child {
     if (type === Frame.RESULT && payload.length > limit) {
       return `its reply is ${payload.length} bytes, at most ${limit} are allowed`;
     }
+    // One frame may have crossed the DROP. Without an end, frames of finished calls would be a flood that costs the sender nothing.
+    if (!this.#pending.has(call) && !this.#dropped.delete(call))
+      return `it went on with call ${call}, which is over`;
     // A denial may be on its way: a reply that overtakes it would not be void.
     if (this.#pending.get(call)?.waiting) return "it went on with a call that waits for the host";
     return undefined;
@@ -293,19 +327,12 @@ export class Child {
   #forwardStderr(): void {
     let left = MAX_STDERR;
     this.#process.stderr?.on("data", (chunk: Buffer) => {
-      if (left <= 0) return;
       this.#options.onStderr(chunk.toString("utf8", 0, left));
       left -= chunk.length;
+      // Read on, it would cost the host time for as long as the process likes.
+      if (left <= 0) this.#process.stderr?.destroy();
     });
   }
-}
-
-function spawnGuest(memoryBytes: number): ChildProcess {
-  return spawn(process.execPath, [...confinement(memoryBytes), program], {
-    cwd: "/",
-    env: {},
-    stdio: ["ignore", "ignore", "pipe", "pipe"],
-  });
 }
 
 function splitHostCall(payload: Buffer): { capability: string; operation: string; request: Uint8Array } {
@@ -316,31 +343,4 @@ function splitHostCall(payload: Buffer): { capability: string; operation: string
     operation: payload.toString("utf8", 2 + first, 2 + first + second),
     request: new Uint8Array(payload.subarray(2 + first + second)),
   };
-}
-
-/** The flags that a provider's process is started with, before its program. */
-export function confinement(memoryBytes: number): string[] {
-  return [
-    "--permission",
-    ...readable.map((path) => `--allow-fs-read=${path}`),
-    // The permission model is announced as one layer, not a wall; Node says so on stderr each time.
-    "--disable-warning=SecurityWarning",
-    "--disable-warning=ExperimentalWarning",
-    "--disallow-code-generation-from-strings",
-    // The permission model does not guard this module: it writes wherever the user may.
-    "--no-experimental-sqlite",
-    "--no-experimental-ffi",
-    "--no-experimental-webstorage",
-    "--no-addons",
-    "--disable-sigusr1",
-    `--import=${pathToFileURL(join(import.meta.dirname, "guest", "harden.mjs"))}`,
-    `--wasm-max-mem-pages=${Math.floor(memoryBytes / PAGE)}`,
-    // Explicit bounds checks instead of a guard region of gigabytes around each memory: a fresh instance costs a fifth less.
-    "--disable-wasm-trap-handler",
-    // Most of a process's memory is garbage of short life: bounded, it stays at half, and collecting it costs no more than this.
-    "--max-semi-space-size=8",
-    "--max-old-space-size=64",
-    // Memories of guests lie outside of that bound, and instances that are gone keep theirs until they are collected.
-    "--expose-gc",
-  ];
 }

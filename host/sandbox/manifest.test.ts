@@ -64,6 +64,46 @@ for (const [what, why] of [
   });
 }
 
+const UNREADABLE: [string, string][] = [
+  ["of spaces", "   "],
+  ["of dots", "..."],
+  ["of no-break spaces and a letter", "\u00a0a\u00a0"],
+  ["of the blank of Braille", "\u2800\u2800"],
+  ["with the blank of Braille in it", "reads\u2800keys"],
+  ["of marks alone", "\u0301\u0301"],
+  ["with three marks on a letter", "a\u0301\u0301\u0301"],
+  ["with marks stacked over other lines", `keys${"\u0353".repeat(60)}`],
+];
+for (const [what, why] of UNREADABLE) {
+  test(`parseManifest refuses a reason ${what}`, () => {
+    assert.throws(() => parseManifest("p", bytes({ ...MANIFEST, capabilities: [{ ...ROW, why }] })), {
+      code: "module-invalid",
+      message: `${NOT_AS}capabilities.0.why: should be text that can be read: with letters, no spaces but the ordinary one, at most two marks on a letter`,
+    });
+  });
+}
+for (const why of ["\u115f", "\u3164a", "a\u034fb", "a\u20dd"]) {
+  test(`parseManifest refuses a reason with U+${[...why].map((each) => (each.codePointAt(0) ?? 0).toString(16)).join(" U+")}, which is not printed or encloses others`, () => {
+    assert.throws(() => parseManifest("p", bytes({ ...MANIFEST, capabilities: [{ ...ROW, why }] })), {
+      code: "module-invalid",
+      message: `${NOT_AS}capabilities.0.why: should be 1 to 200 printable characters`,
+    });
+  });
+}
+for (const why of [
+  "der Schlüssel bleibt im Host",
+  "ключ остаётся",
+  "كِتَابٌ",
+  "鍵",
+  "Việt ngữ",
+  "e\u0302\u0301",
+]) {
+  test(`parseManifest accepts the reason ${why}`, () => {
+    const manifest = { ...MANIFEST, capabilities: [{ ...ROW, why }] };
+    assert.deepEqual(parseManifest("p", bytes(manifest)), manifest);
+  });
+}
+
 test("parseManifest accepts 16,384 bytes", () => {
   const text = JSON.stringify(MANIFEST).padEnd(16_384);
   assert.deepEqual(parseManifest("p", bytes(text)), MANIFEST);

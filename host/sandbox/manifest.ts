@@ -6,7 +6,17 @@ import type { CustomSection } from "./wasm/module.ts";
 const word = z.string().regex(/^[a-z][a-z0-9_]{0,31}$/, "should be lower-case letters, digits and _");
 
 /** What is shown to an operator who decides on it: it must not drive the terminal or look like another line. */
-const said = z.string().regex(/^[^\p{C}\p{Zl}\p{Zp}]{1,200}$/u, "should be 1 to 200 printable characters");
+const said = z
+  .string()
+  .regex(/^[^\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\p{Me}]{1,200}$/u, {
+    error: "should be 1 to 200 printable characters",
+    abort: true,
+  })
+  // Other spaces and the blank of Braille look like nothing; marks that are stacked cover the lines around them.
+  .regex(
+    /^(?!.*\p{M}{3})(?!.*[^\P{Zs} ])[^\u2800]*[\p{L}\p{N}][^\u2800]*$/u,
+    "should be text that can be read: with letters, no spaces but the ordinary one, at most two marks on a letter",
+  );
 
 const ABI = 1;
 

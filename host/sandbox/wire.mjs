@@ -9,7 +9,7 @@
 
 /** Frame types. The host sends LOAD, CALL, ANSWER and DROP; the child the others. */
 export const Frame = /** @type {const} */ ({
-  /** Payload: u32 length of a JSON text, the text (LoadOptions), the module's bytes. Once, before anything else. */
+  /** Payload: u32 length of a JSON text, the text (LoadOptions), the module's bytes. Once, after STARTED, before anything else. */
   LOAD: 1,
   /** The module is compiled and a first instance is ready. No payload. */
   LOADED: 2,
@@ -25,6 +25,8 @@ export const Frame = /** @type {const} */ ({
   ANSWER: 7,
   /** The host waits no longer for this call: its instance goes. No payload. */
   DROP: 8,
+  /** The program runs and has no module yet. No payload. Once, before anything else of the child. */
+  STARTED: 9,
 });
 
 /** The exports that serve the RPCs are these names behind "kleidi_". */

@@ -8,6 +8,7 @@ import type { HostReport } from "./report.ts";
 
 const REPORT: HostReport = {
   version: "1.2.3",
+  wall: "bubblewrap",
   startedAt: 0,
   at: 1000,
   providers: {},

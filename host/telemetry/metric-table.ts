@@ -25,6 +25,7 @@ export const LABELS = {
   result: "good, failed, or unknown (callers filled the queue, so that the probe found nothing out)",
   event: "read, login, renewed, refused or failed",
   version: "the version of kleidí that runs",
+  wall: "bubblewrap, landlock or none",
 } as const;
 export type Label = keyof typeof LABELS;
 
@@ -36,6 +37,11 @@ export const BUCKETS = [
 
 export const METRICS = {
   kleidi_build_info: { type: "gauge", help: "1, with the version of kleidi.", labels: ["version"] },
+  kleidi_wall_info: {
+    type: "gauge",
+    help: "1, with the wall that keeps providers' processes from the host; none: nothing but Node's permission model does.",
+    labels: ["wall"],
+  },
   kleidi_ready: {
     type: "gauge",
     help: "1 where Status and /readyz are good at the scrape, else 0.",

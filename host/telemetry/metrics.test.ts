@@ -27,6 +27,7 @@ const KEY: KeySample = {
 };
 const OPTIONS: MetricsOptions = {
   version: "1.2.3",
+  wall: "bubblewrap",
   intervalMs: 10_000,
   providers: [{ name: "local", sha256: "0a", inFlightLimit: 64, waitingLimit: 256, credential: true }],
   capabilities: ["keystore", "net"],

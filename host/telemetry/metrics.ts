@@ -57,6 +57,8 @@ export interface CredentialSample {
 
 export interface MetricsOptions {
   readonly version: string;
+  /** The wall around providers' processes. */
+  readonly wall: string;
   readonly intervalMs: number;
   readonly providers: readonly {
     readonly name: string;
@@ -155,8 +157,9 @@ export class Metrics {
 
   /** What does not change, and every series that can be counted later. */
   #fixed(): void {
-    const { version, intervalMs, providers, capabilities, keys } = this.#options;
+    const { version, wall, intervalMs, providers, capabilities, keys } = this.#options;
     this.#gauge("kleidi_build_info").set({ version }, 1);
+    this.#gauge("kleidi_wall_info").set({ wall }, 1);
     this.#gauge("kleidi_probe_interval_seconds").set(intervalMs / 1000);
     const info = this.#gauge("kleidi_provider_info");
     const inFlight = this.#gauge("kleidi_provider_calls_in_flight_limit");

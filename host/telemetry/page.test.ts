@@ -6,6 +6,7 @@ import type { HostReport } from "./report.ts";
 const AT = Date.UTC(2026, 10, 25, 9, 0, 0);
 const REPORT: HostReport = {
   version: "1.2.3",
+  wall: "bubblewrap",
   startedAt: AT - (2 * 86_400 + 3 * 3600 + 5) * 1000,
   at: AT,
   providers: {

@@ -7,7 +7,7 @@ import type { HostReport, KeyReport, ModuleReport, ProviderReport } from "./repo
 type Mood = "good" | "mild" | "bad";
 
 export function page(report: HostReport): string {
-  const { version, startedAt, at, unready, providers, keys, denials, changes } = report;
+  const { version, wall, startedAt, at, unready, providers, keys, denials, changes } = report;
   const body = html`<header><h1>kleidí ${version}</h1>
 <p class="soft">up for ${span(at - startedAt)}, since ${time(startedAt)} · as of ${time(at)}</p></header>
 <main>
@@ -15,6 +15,11 @@ ${
   unready === undefined
     ? html`<p class="banner good">Ready: Status answers with the active key.</p>`
     : html`<p class="banner bad">Not ready, the API server will stop writing: ${unready}</p>`
+}
+${
+  wall === "none"
+    ? html`<p class="banner bad">No wall: code that gets out of a provider's WebAssembly has every right of the host's user.</p>`
+    : html`<p class="soft">The wall around providers' processes: ${wall}.</p>`
 }
 <h2 id="keys">Keys</h2>
 ${keyTable(keys, at)}

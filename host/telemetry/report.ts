@@ -3,6 +3,8 @@ import type { Change, Denial, ProbeNote, Reached } from "./recorder.ts";
 
 export interface HostReport {
   readonly version: string;
+  /** The wall around providers' processes: bubblewrap, landlock or none. */
+  readonly wall: string;
   /** Milliseconds since the epoch. */
   readonly startedAt: number;
   readonly at: number;

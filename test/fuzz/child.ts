@@ -12,6 +12,7 @@ import { KleidiError } from "../../host/error.ts";
 import { type HostAnswer, type HostCall, HostCode, operationsOf } from "../../host/host-call.ts";
 import { Child, ChildGone } from "../../host/sandbox/child.ts";
 import { encodeFrame, Frame, FrameReader, MAX_CHILD_FRAME, MAX_MESSAGE } from "../../host/sandbox/wire.mjs";
+import { standIn } from "../support/wall.ts";
 import type { Target } from "./target.ts";
 
 const HOST_CALLS = 3;
@@ -169,6 +170,7 @@ class Model {
   /** Host calls that may reach the gate. */
   gateCalls = 0;
   made = 0;
+  #started = false;
   #loaded = false;
 
   made1(): void {
@@ -178,6 +180,11 @@ class Model {
 
   hears(type: number, call: number, payload: Buffer): void {
     if (this.breached) return;
+    if (type === Frame.STARTED || !this.#started) {
+      this.breached = type !== Frame.STARTED || this.#started || call !== 0;
+      this.#started = true;
+      return;
+    }
     if (type === Frame.LOADED || (type === Frame.FAILED && call === 0)) {
       this.breached = this.#loaded || call !== 0;
       this.#loaded = true;
@@ -186,7 +193,9 @@ class Model {
     const known = type === Frame.RESULT || type === Frame.FAILED || type === Frame.HOST_CALL;
     this.breached = !known || call === 0 || call > this.made || this.#waiting.has(call);
     if (type === Frame.RESULT && payload.length > MAX_MESSAGE) this.breached = true;
-    if (this.breached || !this.#open.has(call)) return;
+    // No call of a script is given up while the process lives, so a finished one has nothing left to say.
+    if (!this.#open.has(call)) this.breached = true;
+    if (this.breached) return;
     if (type === Frame.HOST_CALL) this.#hostCall(call, payload);
     else {
       this.#open.delete(call);
@@ -239,7 +248,8 @@ async function play({
     outputBytes: MAX_MESSAGE,
     gate: (call) => new Promise((answer) => gate.push({ call, answer, answered: false })),
     onStderr: () => {},
-    spawn: () => process as unknown as ChildProcess,
+    processMemoryBytes: 256 << 20,
+    wall: standIn(() => process as unknown as ChildProcess),
   });
   const hears = new FrameReader(MAX_CHILD_FRAME, (type, call, payload) => model.hears(type, call, payload));
   const say = (bytes: Buffer, cut: number) => {
@@ -273,6 +283,7 @@ async function play({
       error instanceof ChildGone || (error instanceof KleidiError && error.code === "module-invalid"),
     );
   });
+  say(encodeFrame(Frame.STARTED, 0), 1000);
   if (loads) say(encodeFrame(Frame.LOADED, 0), 1000);
   for (let i = 0; i < CALLS; i++) make();
   await immediate();

@@ -7,11 +7,12 @@ import { answer, type Gate, type HostAnswer } from "../../host/host-call.ts";
 import { associatedData } from "../../host/kms/key-id.ts";
 import { open, seal } from "../../host/kms/seal.ts";
 import { localModule } from "../support/fixture.ts";
-import { Arena, both, call, plaintext, told, until, watchPeak } from "./arena.ts";
+import { Arena, both, call, FAILED, plaintext, told, until, watchPeak } from "./arena.ts";
 import { guest } from "./guest.ts";
 
 const arena = new Arena();
 const INVALID = 2;
+const LIMIT = 6;
 
 describe("a guest that floods the log", () => {
   test("with ten thousand calls in one writes its budget, and may go on", async () => {
@@ -49,6 +50,32 @@ describe("a guest that floods the log", () => {
     for (let i = 0; i < 3; i++) await call(sandbox, "encrypt", 1);
     assert.equal(sandbox.logLines.length, 5);
     await call(sandbox, "encrypt", 0);
+  });
+});
+
+describe("a guest over its budget of host calls that", () => {
+  for (const [attack, what] of [
+    [1, "frees"],
+    [2, "writes over"],
+  ] as const) {
+    test(`${what} each refusal reads a refusal the next time too`, async () => {
+      const sandbox = await arena.enter("refusals");
+      const [code] = await Promise.all([told(sandbox, attack), arena.honestWork()]);
+      assert.equal(code, LIMIT);
+      await call(sandbox, "encrypt", 0);
+      assert.deepEqual(sandbox.ends, []);
+    });
+  }
+
+  test("frees refusals without end is stopped", async () => {
+    const sandbox = await arena.enter("refusals");
+    await arena.refused(() => call(sandbox, "encrypt", 3), {
+      code: "provider-fault",
+      message: FAILED,
+      cause: "RangeError: it freed or changed the same answer 1025 times",
+    });
+    await call(sandbox, "encrypt", 0);
+    assert.deepEqual(sandbox.ends, []);
   });
 });
 

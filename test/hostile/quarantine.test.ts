@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { test } from "node:test";
 import { encodeFrame, Frame } from "../../host/sandbox/wire.mjs";
+import { standIn } from "../support/wall.ts";
 import { Arena, both, call, failure, until } from "./arena.ts";
 
 const arena = new Arena();
@@ -57,16 +58,19 @@ const TAKEN = `
 `;
 
 test("a process that was taken over is the last one of its provider", async () => {
-  const says = [encodeFrame(Frame.LOADED, 0), encodeFrame(99, 1)].map((frame) => frame.toString("base64"));
+  const says = [
+    Buffer.concat([encodeFrame(Frame.STARTED, 0), encodeFrame(Frame.LOADED, 0)]),
+    encodeFrame(99, 1),
+  ].map((frame) => frame.toString("base64"));
   let spawned = 0;
   const sandbox = await arena.enter("loop", {
     patience: { ...PATIENCE, firstQuarantineMs: 1 },
-    spawn: () => {
+    wall: standIn(() => {
       spawned += 1;
       return spawn(process.execPath, ["-e", TAKEN, ...says], {
         stdio: ["ignore", "ignore", "ignore", "pipe"],
       });
-    },
+    }),
   });
   const reason = "its process was taken over: it sent a frame of type 99";
   await until(() => sandbox.supervisor.state().state === "quarantined");

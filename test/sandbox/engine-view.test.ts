@@ -5,9 +5,12 @@ import { test } from "node:test";
 import { examine } from "../../host/sandbox/admission.ts";
 import { Child } from "../../host/sandbox/child.ts";
 import { localModule } from "../support/fixture.ts";
+import { theWall } from "../support/wall.ts";
 
 const bytes = new Uint8Array(readFileSync(localModule));
 const { imports } = examine("local", bytes).module;
+
+const wall = await theWall();
 
 function start(told: readonly { module: string; name: string }[]): Child {
   return new Child({
@@ -15,6 +18,8 @@ function start(told: readonly { module: string; name: string }[]): Child {
     module: bytes,
     imports: told,
     memoryBytes: 16 << 20,
+    processMemoryBytes: 256 << 20,
+    wall,
     hostCalls: 64,
     outputBytes: 65_536,
     gate: () => assert.fail("no call was made"),

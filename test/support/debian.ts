@@ -2,11 +2,14 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { installDebian13 } from "./debian13.ts";
 
 /** Everything that any test asks for. */
 export const PACKAGES = [
+  "bubblewrap",
   "chromium",
   "gnupg",
+  "linux-libc-dev",
   "minisign",
   "openssl",
   "python3",
@@ -18,7 +21,11 @@ export const PACKAGES = [
 export type Package = (typeof PACKAGES)[number];
 
 /** Of these a program is wanted and no more: to install them would start a service. They are unpacked, not installed. */
-export const PROGRAMS = { prometheus: "usr/bin/promtool" } as const;
+export const PROGRAMS = {
+  prometheus: "usr/bin/promtool",
+  // Headers of the other architecture: the numbers of its system calls.
+  "linux-libc-dev-arm64-cross": "usr/aarch64-linux-gnu/include/asm-generic/unistd.h",
+} as const;
 
 const UNPACKED = join(import.meta.dirname, "..", "..", ".tmp", "debian");
 
@@ -40,6 +47,8 @@ export function requireDebian(packages: readonly Package[]): void {
  * @returns what to do where that is not possible; nothing where all is there
  */
 export function installDebian(): string | undefined {
+  const remedy13 = installDebian13();
+  if (remedy13 !== undefined) return remedy13;
   const missing = () => PACKAGES.filter((name) => !isInstalled(name));
   const absent = () => (Object.keys(PROGRAMS) as (keyof typeof PROGRAMS)[]).filter((name) => !pathOf(name));
   if (missing().length + absent().length === 0) return undefined;

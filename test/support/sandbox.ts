@@ -10,6 +10,7 @@ import { admit } from "../../host/sandbox/admission.ts";
 import { SandboxedProvider } from "../../host/sandbox/provider.ts";
 import { Supervisor, type SupervisorOptions } from "../../host/sandbox/supervisor.ts";
 import { sha256Of } from "./fixture.ts";
+import { theWall } from "./wall.ts";
 
 export interface Sandbox {
   readonly provider: SandboxedProvider;
@@ -107,6 +108,8 @@ export async function startSandbox(
     module: admitted.bytes,
     imports: admitted.module.imports,
     memoryBytes: 16 << 20,
+    processMemoryBytes: 1 << 30,
+    wall: await theWall(),
     hostCalls: 64,
     inputBytes: 65_536,
     outputBytes: 65_536,

@@ -37,6 +37,7 @@ function hostileReport(): HostReport {
   const at = Date.UTC(2026, 10, 25, 9, 0, 0);
   return {
     version: "0.1.0",
+    wall: "bubblewrap",
     startedAt: at - 93_784_000,
     at,
     unready: `Cannot use key "kek": ${attack(0)}`,

@@ -27,7 +27,12 @@ async function watching() {
   };
   const lifeless = { ...host, start: async () => {}, stop: async () => {} };
   const audit = () => ({ lagLines: 3, lagBytes: 300, failures: 1 });
-  const watch = await startWatch(config, "1", { host: () => lifeless, unready: () => "not yet", audit });
+  const watch = await startWatch(config, "1", {
+    wall: "bubblewrap",
+    host: () => lifeless,
+    unready: () => "not yet",
+    audit,
+  });
   return { watch, scrape: async () => samplesOf(await watch.metrics.scrape()) };
 }
 

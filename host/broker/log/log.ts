@@ -39,12 +39,15 @@ export function createLog({ linesPerCall, write }: GuestLogOptions): Record<stri
   };
 }
 
+/** What is not printed, or acts on the text around it: marks that are stacked higher than any language does cover other lines. */
+const UNPRINTED = /[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\p{Me}]|(?<=\p{M}{2})\p{M}/gu;
+
 /**
  * At most MAX_LINE bytes, no half of a character, and nothing that is not printed: it could forge lines, turn their direction or
  * drive a terminal.
  */
 function cut(line: string): string {
-  const clean = line.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, "\ufffd");
+  const clean = line.replace(UNPRINTED, "\ufffd");
   const { read } = new TextEncoder().encodeInto(clean, new Uint8Array(MAX_LINE));
   return clean.slice(0, read);
 }

@@ -60,6 +60,7 @@ export async function createInstance(module, imports, outputBytes) {
   };
   /** @type {{ reply: Uint8Array, address: bigint } | undefined} */
   let answered;
+  let storedAgain = 0;
   /** @type {Record<string, Record<string, Function>>} */
   const functions = { "extism:host/env": { alloc, output_set } };
   for (const { capability, operation } of imports) {
@@ -87,7 +88,14 @@ export async function createInstance(module, imports, outputBytes) {
   /** @param {Context} context @param {Uint8Array} reply */
   function answer(context, reply) {
     // Over its budget a guest is answered with the same bytes each time. A block for each would let a loop fill the heap.
-    if (answered?.reply !== reply) answered = { reply, address: context.store(reply) };
+    if (answered?.reply === reply) {
+      if (holds(context, answered.address, reply)) return answered.address;
+      storedAgain += 1;
+      if (storedAgain > MAX_BLOCKS)
+        throw new RangeError(`it freed or changed the same answer ${storedAgain} times`);
+    }
+    // A copy: Extism makes a block of the very array, and the guest could write over what it is answered with the next time.
+    answered = { reply, address: context.store(reply.slice()) };
     return answered.address;
   }
   const plugin = await createPlugin(/** @type {any} */ (module), {
@@ -135,6 +143,17 @@ const OFFSET = (1n << 48n) - 1n;
  */
 function blockAt(context, address) {
   return (address & OFFSET) === 0n ? context.read(address)?.bytes() : undefined;
+}
+
+/**
+ * Whether the block is still what the host stored there: the guest may have freed it, and would then read an empty reply, or written to it.
+ * @param {Context} context
+ * @param {bigint} address
+ * @param {Uint8Array} reply
+ */
+function holds(context, address, reply) {
+  const bytes = blockAt(context, address);
+  return bytes !== undefined && Buffer.compare(bytes, reply) === 0;
 }
 
 /**

@@ -6,6 +6,7 @@ import { Socket } from "node:net";
 import { Frame, FrameReader, FrameWriter, MAX_MESSAGE, RPCS } from "../wire.mjs";
 import { encodeReply } from "./codec.mjs";
 import { compute, NotAuthentic } from "./crypto.mjs";
+import { harden } from "./harden.mjs";
 import { createInstance } from "./instance.mjs";
 
 /** @import { Instance } from "./instance.mjs" */
@@ -53,6 +54,10 @@ const reader = new FrameReader(MAX_HOST_FRAME, (type, call, payload) => {
 link.on("data", (/** @type {Buffer} */ chunk) => reader.push(chunk));
 link.on("end", () => process.exit(0));
 link.on("error", () => process.exit(1));
+
+// Before the first byte of the host is read, let alone of a guest.
+harden();
+writer.send(Frame.STARTED, 0);
 
 // Service managers and terminals signal the whole group: the host ends this process when its calls are done, by its descriptor.
 for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"]) process.on(signal, () => {});

@@ -1,0 +1,47 @@
+/** What crosses keys of `limits`. */
+import { instancesBytes, leastProcessBytes, MAX_INSTANCES, type Promised } from "./process-memory.ts";
+import { limits as LIMITS } from "./provider-schema.ts";
+import type { Rule } from "./rules.ts";
+
+const MiB = 1_048_576;
+
+export const LIMIT_RULES: readonly Rule[] = [
+  {
+    says: `What all instances of a process may grow to together, \`memory\` × (\`concurrentCalls\` + 4), is at most ${MAX_INSTANCES / MiB}MiB.`,
+    *check({ document, providers = [] }) {
+      for (const { name, limits } of providers) {
+        const parsed = LIMITS.safeParse(limits);
+        if (!parsed.success || instancesBytes(parsed.data) <= MAX_INSTANCES) continue;
+        yield document.fault(["providers", name, "limits"], {
+          expected: `at most ${MAX_INSTANCES / MiB}MiB for all instances together, memory × (concurrentCalls + 4)`,
+          actual: `${mebibytes(instancesBytes(parsed.data))}MiB`,
+          remedy: `write: concurrentCalls: ${fitting(parsed.data)}, or a smaller memory`,
+        });
+      }
+    },
+  },
+  {
+    says: "`processMemory` holds all instances, `memory` × (`concurrentCalls` + 4), and 192MiB for Node.",
+    *check({ document, providers = [] }) {
+      for (const { name, limits } of providers) {
+        const parsed = LIMITS.safeParse(limits);
+        if (!parsed.success || parsed.data.processMemory === undefined) continue;
+        const least = leastProcessBytes(parsed.data);
+        if (parsed.data.processMemory >= least || instancesBytes(parsed.data) > MAX_INSTANCES) continue;
+        yield document.fault(["providers", name, "limits", "processMemory"], {
+          expected: `at least ${mebibytes(least)}MiB: all instances, memory × (concurrentCalls + 4), and 192MiB for Node`,
+          remedy: `write: processMemory: ${mebibytes(least)}MiB, or a smaller memory or concurrentCalls`,
+        });
+      }
+    },
+  },
+];
+
+function mebibytes(bytes: number): number {
+  return Math.ceil(bytes / MiB);
+}
+
+/** The most calls at once that this memory allows. */
+function fitting({ memory }: Promised): number {
+  return Math.floor(MAX_INSTANCES / memory) - 4;
+}

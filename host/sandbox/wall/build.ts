@@ -1,0 +1,65 @@
+/** A wall that stands: it starts processes behind it. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { closeSync, openSync } from "node:fs";
+import { constants } from "node:os";
+import { filterPath } from "./filter-file.ts";
+import { limits } from "./limits.ts";
+import { readable } from "./readable.ts";
+import type { Programs, WallKind, WallName } from "./wall.ts";
+
+export interface Wall {
+  readonly name: WallName;
+  /** For people: what it keeps from a provider's process, and which of the limits are missing. */
+  readonly detail: string;
+  /**
+   * Starts Node behind the wall: no environment, working folder `/`, stderr a pipe, descriptor 3 the link to here.
+   * @param nodeArguments Node's flags, the program and its arguments
+   * @param memoryBytes what the process may use beside what Node reserves
+   */
+  start(nodeArguments: readonly string[], memoryBytes: number): ChildProcess;
+  /** How a process behind it ended: the signal, or the exit code. */
+  endOf(code: number | null, signal: NodeJS.Signals | null): string;
+}
+
+/** @param programs those that the kind needs are there */
+export function build(kind: WallKind, programs: Programs): Wall {
+  const filter = filterPath(process.arch === "arm64" ? "arm64" : "x64");
+  const asRoot = process.getuid?.() === 0;
+  const command = kind.command(programs, { readable: readable(), filter, asRoot });
+  return {
+    name: kind.name,
+    detail: detailOf(kind, programs),
+    start(nodeArguments, memoryBytes) {
+      const [file = process.execPath, ...words] = [
+        ...limits(programs, memoryBytes),
+        ...command,
+        process.execPath,
+        ...kind.nodeArguments,
+        ...nodeArguments,
+      ];
+      // Opened for each process: a descriptor that two share has one position, and the second would read nothing.
+      const given = kind.filterDescriptor === undefined ? [] : [openSync(filter, "r")];
+      try {
+        const stdio = ["ignore", "ignore", "pipe", "pipe", ...given] as const;
+        return spawn(file, words, { cwd: "/", env: {}, stdio: [...stdio] });
+      } finally {
+        for (const descriptor of given) closeSync(descriptor);
+      }
+    },
+    endOf: (code, signal) => signal ?? signalOf(code) ?? `exit code ${code}`,
+  };
+}
+
+/** bubblewrap stands between: it ends with 128 and the number of the signal that ended Node. */
+function signalOf(code: number | null): string | undefined {
+  const number = (code ?? 0) - 128;
+  return Object.entries(constants.signals).find(([, value]) => value === number)?.[0];
+}
+
+function detailOf({ name, keeps }: WallKind, { prlimit, choom }: Programs): string {
+  const missing = [
+    ...(prlimit === undefined ? ["prlimit: memory and core dumps are not limited"] : []),
+    ...(choom === undefined ? ["choom: the kernel may end the host before it when memory runs out"] : []),
+  ];
+  return [`${name}: ${keeps}`, ...missing.map((each) => `without ${each}`)].join("; ");
+}

@@ -1,0 +1,30 @@
+/**
+ * setpriv of util-linux 2.41 or later: Landlock keeps the files, the seccomp filter everything else (sockets, signals, other processes).
+ * Needs no namespaces, so it also works in a pod under RuntimeDefault. Metadata of files stays visible: Landlock does not guard stat.
+ */
+import { withoutPrivileges } from "./privileges.ts";
+import type { WallKind } from "./wall.ts";
+
+export const landlock: WallKind = {
+  name: "landlock",
+  needs: ["setpriv"],
+  keeps:
+    "no other files (names and sizes can be seen), no sockets, no signals, no other processes, system calls filtered",
+  // It would end Node that OpenSSL's configuration is there and cannot be read.
+  nodeArguments: ["--openssl-config=/dev/null"],
+  command: ({ setpriv = "setpriv" }, { readable: { executable, files, folders }, filter, asRoot }) => [
+    // Twice: it loads a filter before it takes privileges, and this filter does not let it do that.
+    ...[setpriv, ...withoutPrivileges(asRoot), "--"],
+    setpriv,
+    ...["--landlock-access", "fs"],
+    ...rules("read-file,execute", executable),
+    ...rules("read-file", [...files, "/dev/null"]),
+    ...rules("read-file,read-dir", folders),
+    ...["--seccomp-filter", filter],
+    "--",
+  ],
+};
+
+function rules(access: string, paths: readonly string[]): string[] {
+  return paths.flatMap((path) => ["--landlock-rule", `path-beneath:${access}:${path}`]);
+}

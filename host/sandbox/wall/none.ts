@@ -1,0 +1,12 @@
+/** No wall: Node's permission model, which code that got out of WebAssembly can undo, is all there is. */
+import { withoutPrivileges } from "./privileges.ts";
+import type { WallKind } from "./wall.ts";
+
+export const none: WallKind = {
+  name: "none",
+  needs: [],
+  keeps: "nothing: machine code in a provider's process has the rights of the host's user",
+  nodeArguments: [],
+  command: ({ setpriv }, { asRoot }) =>
+    setpriv === undefined ? [] : [setpriv, ...withoutPrivileges(asRoot), "--"],
+};
