@@ -56,6 +56,7 @@ providers:
         rpcs: [status, encrypt, decrypt]
     limits:
       memory: 16MiB
+      processMemory: 1280MiB
       tableEntries: 16384
       input: 64KiB
       output: 64KiB
@@ -117,6 +118,9 @@ keys:
     provider: vault
     use: decrypt
     settings: { mount: transit, key: kek }
+sandbox:
+  wall: auto
+  programs: /opt/kleidi/bin
 status:
   interval: 10s
   stableProbes: 3

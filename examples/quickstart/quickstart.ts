@@ -8,6 +8,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { KmsClient } from "../../host/grpc/client.ts";
+import { openWall } from "../../host/sandbox/wall/choose.ts";
 
 const root = join(import.meta.dirname, "..", "..");
 const folder = join(root, ".kleidi");
@@ -16,6 +17,7 @@ const socket = join(folder, "kms.sock");
 const log = join(folder, "kleidi.log");
 const kleidi = join(root, "host", "kleidi");
 const START_MS = 10_000;
+const WALL_MEMORY = 1280 << 20;
 
 const once = process.argv.slice(2).includes("--once");
 const unknown = process.argv.slice(2).find((argument) => argument !== "--once");
@@ -27,6 +29,7 @@ if (unknown !== undefined) {
 mkdirSync(join(folder, "keys"), { recursive: true, mode: 0o700 });
 const module = join(root, "providers", "local.wasm");
 const sha256 = createHash("sha256").update(readFileSync(module)).digest("hex");
+const { sandbox, said } = await wallHere();
 writeFileSync(
   config,
   `apiVersion: kleidi.dev/v1
@@ -38,12 +41,14 @@ providers:
     sha256: ${sha256}
     grants:
       keystore: { keys: [quickstart] }
+sandbox: { wall: ${sandbox} }
 keys:
   - { name: quickstart, provider: local, use: active }
 log: { level: debug, file: kleidi.log }
 `,
 );
 say(`Wrote the configuration ${show(config)}.`);
+say(said);
 
 if (existsSync(join(folder, "keys", "quickstart.key"))) {
   say("There is a key from an earlier run; a key is never made twice.");
@@ -86,6 +91,20 @@ if (once) {
 }
 process.exitCode = await ended;
 say("The host has stopped.");
+
+/** The wall that works on this machine. A first look at kleidí must not fail for want of one. */
+async function wallHere(): Promise<{ sandbox: string; said: string }> {
+  try {
+    const { detail } = await openWall({ wall: "auto" }, WALL_MEMORY);
+    return { sandbox: "auto", said: `The wall around the provider's process: ${detail}.` };
+  } catch (error) {
+    const why = `${(error as Error).message}. ${((error as Error).cause as Error | undefined)?.message ?? ""}`;
+    return {
+      sandbox: "none",
+      said: `No wall around the provider's process, in this configuration only. ${why}`,
+    };
+  }
+}
 
 async function firstStatus() {
   const deadline = Date.now() + START_MS;

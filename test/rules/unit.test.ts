@@ -1,0 +1,54 @@
+/** The systemd unit of docs/running.md: systemd takes every line of it, and what it leaves open is little. */
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { requireDebian } from "../support/debian.ts";
+import { root } from "../support/fixture.ts";
+
+requireDebian(["systemd"]);
+const folder = mkdtempSync(join(tmpdir(), "kleidi-unit-"));
+after(() => rmSync(folder, { recursive: true, force: true }));
+const page = readFileSync(join(root, "docs/running.md"), "utf8");
+const [unit = ""] = /^\[Unit\]$.*?(?=^```$)/ms.exec(page) ?? [];
+const file = join(folder, "kleidi.service");
+// verify wants the program and the users to be there.
+writeFileSync(
+  file,
+  unit
+    .replace(/^ExecStart=\S+ .*$/m, "ExecStart=/bin/true")
+    .replace(/^User=.*$/m, "User=daemon")
+    .replace(/^Group=.*$/m, "Group=daemon")
+    .replace(/^SupplementaryGroups=.*\n/m, ""),
+);
+
+test("systemd takes every line of the unit", () => {
+  const { stdout, stderr } = spawnSync("systemd-analyze", ["verify", "--man=no", file], { encoding: "utf8" });
+  const said = `${stdout}${stderr}`
+    .split("\n")
+    .filter((line) => line.includes(file) || line.includes("kleidi.service"));
+  assert.deepEqual(said, []);
+});
+
+test("systemd's own measure of what a unit leaves open is at most 1.5", () => {
+  const { stdout, stderr, status } = spawnSync(
+    "systemd-analyze",
+    ["security", "--offline=true", "--no-pager", "--threshold=15", file],
+    { encoding: "utf8" },
+  );
+  assert.equal(status, 0, `${stdout.split("\n").slice(-3).join("\n")}${stderr}`);
+});
+
+test("the unit relaxes what bubblewrap needs, and no more", () => {
+  const value = (key: string) => new RegExp(`^${key}=(.*)$`, "m").exec(unit)?.[1];
+  assert.equal(value("RestrictNamespaces"), "cgroup ipc mnt net pid user uts");
+  assert.equal(value("RestrictAddressFamilies"), "AF_UNIX AF_NETLINK");
+  assert.equal(
+    value("SystemCallFilter"),
+    "@system-service @mount landlock_create_ruleset landlock_add_rule landlock_restrict_self",
+  );
+  assert.equal(value("NoNewPrivileges"), "yes");
+  assert.equal(value("CapabilityBoundingSet"), "");
+});
