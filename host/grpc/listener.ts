@@ -23,7 +23,10 @@ export interface Listener {
 // sockaddr_un holds 108 bytes with the terminating zero (unix(7)).
 const MAX_PATH = 107;
 
-/** @throws KleidiError socket-refused */
+/**
+ * @param onConnection is given a paused socket
+ * @throws KleidiError socket-refused
+ */
 export async function listen(
   options: ListenOptions,
   onConnection: (socket: Socket) => void,
@@ -61,7 +64,8 @@ async function bind(
   onConnection: (socket: Socket) => void,
 ): Promise<Server> {
   const staged = join(dirname(socket), `.${process.pid}`);
-  const server = createServer(onConnection);
+  // Not read before it is known what becomes of it.
+  const server = createServer({ pauseOnConnect: true }, onConnection);
   // Between bind and chmod nobody but the owner may connect.
   const umask = process.umask(0o177);
   try {
