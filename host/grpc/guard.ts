@@ -100,6 +100,8 @@ export class Guard {
   }
 
   #serve(socket: Socket, inject: () => void): void {
+    // Its end is told later.
+    if (socket.destroyed) return;
     if (this.#connections.size >= LIMITS.connections) this.#close(this.#leastUsed(), "replaced");
     const connection: Connection = new Connection(socket, this.#totals, {
       onGrown: () => this.#bound(),
