@@ -131,9 +131,14 @@ export class Connection {
     const answered = request.ended && stream.headersSent && stream.rstCode === constants.NGHTTP2_NO_ERROR;
     this.#forget(request);
     if (!answered) return;
-    if (this.answeredAt === undefined && this.#session?.destroyed === false) this.#session.settings(PROVEN);
+    if (this.answeredAt === undefined) this.#prove();
     this.answeredAt = performance.now();
     this.#allowance += ALLOWANCE.request + ALLOWANCE.answer;
+  }
+
+  #prove(): void {
+    this.#allowance = Math.max(this.#allowance, ALLOWANCE.proven);
+    if (this.#session?.destroyed === false) this.#session.settings(PROVEN);
   }
 
   #forget(request: OpenRequest): void {

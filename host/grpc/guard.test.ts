@@ -192,6 +192,23 @@ test("one that was answered may have more requests at once than a new one", LIMI
 });
 
 test(
+  "as many requests at once as SETTINGS allows are answered, on a new connection and later",
+  LIMIT,
+  async (t) => {
+    const { session, reasons } = await start(t);
+    const honest = await session();
+    await Promise.all(Array.from({ length: LIMITS.streamsAtFirst }, () => ask(honest)));
+    const second = await session();
+    const changed = once(second, "remoteSettings");
+    await ask(second);
+    await changed;
+    for (let i = 0; i < 3; i++)
+      await Promise.all(Array.from({ length: LIMITS.streamsPerConnection }, () => ask(second)));
+    assert.deepEqual(reasons, []);
+  },
+);
+
+test(
   "a session that fails in what was read together with a request's headers ends itself only",
   LIMIT,
   async (t) => {

@@ -26,11 +26,12 @@ export const LIMITS = {
 } as const;
 
 /**
- * What a connection may cost beside requests that are answered, in bytes: so much at its begin, so much again each second, and never more
- * than so much at once. What costs the host more than its bytes has a price.
+ * What a connection may cost beside requests that are answered, in bytes: so much at its begin, more once a request was answered, so much
+ * again each second, and never more than so much at once. It pays for as many requests as SETTINGS allows. What costs the host more than its bytes has a price.
  */
 export const ALLOWANCE = {
   initial: 160 << 10,
+  proven: 512 << 10,
   burst: 1 << 20,
   perSecond: 64 << 10,
   ping: 1 << 10,
