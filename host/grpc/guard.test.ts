@@ -164,7 +164,7 @@ test("requests are bounded over all connections", LIMIT, async (t) => {
 });
 
 test(
-  "a request without its end and a connection without a preface are given up, and nobody else is",
+  "a request without its end and a connection without a preface are given up, and no other is",
   LIMIT,
   async (t) => {
     const { silent, session, reasons, count } = await start(t);

@@ -1,4 +1,4 @@
-/** A real host whose admin listener is attacked: it serves keys all the time, and the listener answers whoever asks once. */
+/** A real host whose admin listener is attacked: it serves keys all the time, and the listener answers anyone who asks once. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { statSync } from "node:fs";
