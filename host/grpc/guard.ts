@@ -1,8 +1,8 @@
 /**
- * The connections that are served, and which of them goes where a limit is passed. A caller is nobody until one of its requests was
- * answered: such a connection goes first. One that is answered goes only where there is none of them, the longest idle one first, if it
- * is idle for longer than an API server ever is, else the youngest: who was there before a flood of callers that ask like API servers
- * stays, and a new one is let in.
+ * The connections that are served, and which of them is closed where a limit is passed. One of which no request was answered is closed
+ * first. One that was answered is closed only where there is no such connection: first the one that is idle for the longest time, if that
+ * is longer than an API server ever is, else the youngest. So a client that was there before a flood stays, also where the flood asks as
+ * API servers do, and a new client is let in.
  */
 import type { ServerHttp2Session, ServerHttp2Stream } from "node:http2";
 import type { Socket } from "node:net";
