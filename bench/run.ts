@@ -1,5 +1,5 @@
 /**
- * npm run bench [-- NAME …] [--quick] [--large]: each subject in a process of its own, one after the other, its tables on stdout. Timings are
+ * npm run bench [-- NAME …] [--quick] [--large] [--minutes=N]: each subject in a process of its own, one after the other, its tables on stdout. Timings are
  * noisy: compare within one run.
  */
 import { spawnSync } from "node:child_process";
@@ -17,20 +17,26 @@ const SUBJECTS = {
   vault: "the vault provider on a real OpenBao, beside plain fetch and a Go plugin",
   "tpm-filter": "what the filter of TPM commands costs",
   scrape: "a scrape, idle and under 64 callers, beside an empty registry (1 minute)",
+  floods: "what an honest caller and the host's memory see of floods of both listeners (5 minutes)",
   neighbours: "what an honest provider's callers see of a neighbour that misbehaves (2 minutes)",
 } as const;
+/** Only where they are named. */
+const LONG = {
+  soak: "every flood at once for --minutes=20 (else 1), and what the host holds before, during and after",
+} as const;
+const ALL = { ...SUBJECTS, ...LONG };
 
 const names = process.argv.slice(2).filter((argument) => !argument.startsWith("-"));
 const options = process.argv.slice(2).filter((argument) => argument.startsWith("-"));
 const unknown = [
-  ...names.filter((name) => !Object.hasOwn(SUBJECTS, name)),
-  ...options.filter((option) => !["--quick", "--large", "--help"].includes(option)),
+  ...names.filter((name) => !Object.hasOwn(ALL, name)),
+  ...options.filter((option) => !/^--(quick|large|help|minutes=[1-9][0-9]{0,2})$/.test(option)),
 ];
 if (options.includes("--help") || unknown.length > 0) {
   if (unknown.length > 0)
     console.error(`Cannot measure ${unknown.join(", ")}: there is no such subject or option.`);
-  const subjects = Object.entries(SUBJECTS).map(([name, what]) => `  ${name.padEnd(12)} ${what}`);
-  console.log(["Usage: npm run bench [-- NAME …] [--quick] [--large]", ...subjects].join("\n"));
+  const subjects = Object.entries(ALL).map(([name, what]) => `  ${name.padEnd(12)} ${what}`);
+  console.log(["Usage: npm run bench [-- NAME …] [--quick] [--large] [--minutes=N]", ...subjects].join("\n"));
   process.exit(unknown.length > 0 ? 2 : 0);
 }
 

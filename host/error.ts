@@ -115,7 +115,7 @@ export const ERRORS = {
   },
   "socket-refused": { hint: "Look at what is at that path before removing anything." },
   "admin-refused": {
-    hint: 'Look at what listens there already, or choose another address under "admin".',
+    hint: 'Find the program that listens there, or choose another address under "admin". Keys are served; the host tries again until it has the address.',
   },
   "key-file-invalid": {
     hint: "Mend what is named. A damaged file is restored from its backup: a new key cannot read what the old one encrypted.",

@@ -1,16 +1,20 @@
 /** What the admin listener tells of a host: metrics, probes, and what it is and did, which `kleidi check` reads and people see. */
 import { request } from "node:http";
-import type { Config, ProviderConfig } from "../config/config.ts";
-import { KleidiError } from "../error.ts";
+import type { Socket } from "node:net";
+import type { AdminConfig, Config, ProviderConfig } from "../config/config.ts";
+import { KleidiError, toKleidiError } from "../error.ts";
+import { listen } from "../grpc/listener.ts";
 import type { KeyState } from "../kms/keyset.ts";
 import type { KmsService } from "../kms/service.ts";
 import { trustLine } from "../sandbox/trust/trust.ts";
-import { type Admin, listenAdmin } from "../telemetry/admin.ts";
-import { keyIdHash } from "../telemetry/log.ts";
+import { createAdmin, listenOnAddress } from "../telemetry/admin.ts";
+import { failureFields, keyIdHash, type Logger } from "../telemetry/log.ts";
 import type { Recorder } from "../telemetry/recorder.ts";
 import type { HostReport, KeyReport, ProviderReport } from "../telemetry/report.ts";
 import type { Host } from "./assemble.ts";
 import type { AuditTrail } from "./audit-trail.ts";
+import { type Kept, keepOpen } from "./keep-open.ts";
+import type { LimitsLog } from "./limits-log.ts";
 import { reach } from "./reach.ts";
 import type { Watch } from "./watch.ts";
 
@@ -28,19 +32,57 @@ export function unready(
   }
 }
 
-/** @throws KleidiError admin-refused */
+export interface AdminContext {
+  readonly config: Config;
+  readonly host: Host;
+  readonly watch: Watch;
+  readonly log: Logger;
+  readonly limits: LimitsLog;
+}
+
+/** Where it listens, as people write it. */
+export function adminAddress(admin: AdminConfig): string {
+  if ("socket" in admin) return `unix:${admin.socket}`;
+  return admin.host.includes(":") ? `[${admin.host}]:${admin.port}` : `${admin.host}:${admin.port}`;
+}
+
+/**
+ * Keys are served whether or not the address can be had: who took it could else keep the host from starting. It is tried again until it
+ * can.
+ */
 export async function openAdmin(
-  admin: NonNullable<Config["admin"]>,
-  config: Config,
-  host: Host,
-  watch: Watch,
-): Promise<Admin> {
-  return await listenAdmin({
-    ...admin,
+  admin: AdminConfig,
+  { config, host, watch, log, limits }: AdminContext,
+): Promise<Kept> {
+  const answering = createAdmin({
     metrics: () => watch.metrics.scrape(),
     unready: watch.unready,
     state: () => reportOf(config, host, watch),
+    onClosed: (reason) => limits.admin(reason),
   });
+  const accept = (socket: Socket) => answering.accept(socket);
+  const open = () => ("socket" in admin ? listen(admin, accept) : listenOnAddress(admin, accept));
+  const address = adminAddress(admin);
+  let told = "";
+  const kept = await keepOpen(open, {
+    onRefused(error, nextTryMs) {
+      watch.metrics.adminListenFailed();
+      const failure = toKleidiError(error, "admin");
+      // Once, and again where something else is in the way.
+      if (told === failure.message) return;
+      told = failure.message;
+      log.error({ ...failureFields(failure), nextTryMs }, `${failure.message}; keys are served without it`);
+    },
+    onOpened(tries) {
+      if (tries > 1) log.info({ admin: address, tries }, "the admin listener has its address now");
+    },
+  });
+  return {
+    close() {
+      kept.close();
+      answering.close();
+    },
+  };
 }
 
 function reportOf(config: Config, host: Host, { recorder, version, wall, unready }: Watch): HostReport {
@@ -102,15 +144,13 @@ const MAX_BYTES = 8 << 20;
  * @returns undefined where nobody listens
  * @throws Error where the answer is none of a host
  */
-export async function askState({
-  host,
-  port,
-}: NonNullable<Config["admin"]>): Promise<HostReport | undefined> {
+export async function askState(admin: AdminConfig): Promise<HostReport | undefined> {
   let text: string;
   try {
-    text = await get(host, port, "/state");
+    text = await get(admin, "/state");
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ECONNREFUSED") return undefined;
+    const { code = "" } = error as NodeJS.ErrnoException;
+    if (code === "ECONNREFUSED" || ("socket" in admin && code === "ENOENT")) return undefined;
     throw error;
   }
   const state: Partial<HostReport> | null = JSON.parse(text);
@@ -118,9 +158,10 @@ export async function askState({
   return state as HostReport;
 }
 
-function get(host: string, port: number, path: string): Promise<string> {
+function get(admin: AdminConfig, path: string): Promise<string> {
+  const where = "socket" in admin ? { socketPath: admin.socket } : { host: admin.host, port: admin.port };
   return new Promise((resolve, reject) => {
-    const asking = request({ host, port, path, timeout: TIMEOUT_MS, agent: false }, (response) => {
+    const asking = request({ ...where, path, timeout: TIMEOUT_MS, agent: false }, (response) => {
       const chunks: Buffer[] = [];
       let size = 0;
       response.on("data", (chunk: Buffer) => {

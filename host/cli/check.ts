@@ -11,7 +11,7 @@ import { seal } from "../kms/seal.ts";
 import { trustLine } from "../sandbox/trust/trust.ts";
 import { createLog } from "../telemetry/log.ts";
 import type { HostReport } from "../telemetry/report.ts";
-import { askState } from "./admin.ts";
+import { adminAddress, askState } from "./admin.ts";
 import { admitProvider, assemble } from "./assemble.ts";
 import { type Finding, finding, report } from "./output.ts";
 import { reach, surplus } from "./reach.ts";
@@ -101,7 +101,7 @@ function checkAudit({ audit }: Config): Finding {
 async function checkRunning({ admin }: Config): Promise<Finding[]> {
   if (admin === undefined) return [];
   const what = "running host";
-  const where = `${admin.host}:${admin.port}`;
+  const where = adminAddress(admin);
   let state: HostReport | undefined;
   try {
     state = await askState(admin);

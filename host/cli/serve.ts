@@ -7,11 +7,12 @@ import { toKleidiError } from "../error.ts";
 import { type RpcOutcome, serve } from "../grpc/server.ts";
 import { Prober } from "../kms/prober.ts";
 import { KmsService } from "../kms/service.ts";
-import type { Admin } from "../telemetry/admin.ts";
 import { createLog, failureFields, keyIdHash, type Logger } from "../telemetry/log.ts";
 import { openAdmin, unready } from "./admin.ts";
 import { assemble, logKeyChange } from "./assemble.ts";
 import type { AuditTrail, StartInfo } from "./audit-trail.ts";
+import type { Kept } from "./keep-open.ts";
+import { LimitsLog } from "./limits-log.ts";
 import { EXIT } from "./output.ts";
 import { wallOf } from "./wall.ts";
 import { startWatch, type Watched } from "./watch.ts";
@@ -34,9 +35,11 @@ export async function serveCommand(configPath: string, version: string): Promise
     host: () => host,
     unready: () => unready(service, audit),
     audit: audit && (() => audit.sample()),
+    socket: () => server.sample(),
   };
   const watch = config.admin && (await startWatch(config, version, watched));
   const assembly = { wall, ...watch?.assembly, ...(audit && { audit }) };
+  const limits = new LimitsLog(log, watch?.metrics);
   const failed = async (error: unknown) => {
     await audit?.close("it could not be started");
     return told(log, error);
@@ -66,11 +69,12 @@ export async function serveCommand(configPath: string, version: string): Promise
     },
     around: (rpc, uid) => around(() => (watch === undefined ? rpc() : watch.around(rpc)), uid),
     ...(audit && { record: (outcome) => audit.rpc(outcome) }),
+    onClosed: (reason, connections, why) => limits.kms(reason, connections, why),
   }).catch(failed);
-  let admin: Admin | undefined;
+  let admin: Kept | undefined;
   let why = "it was asked to stop";
   try {
-    if (config.admin && watch) admin = await openAdmin(config.admin, config, host, watch);
+    if (config.admin && watch) admin = await openAdmin(config.admin, { config, host, watch, log, limits });
     // Loading and first probes may take seconds; whoever asks for the end does not wait for them.
     const early = await Promise.race([stopped, host.start().then(() => prober.start())]);
     if (early !== undefined) {
@@ -89,7 +93,7 @@ export async function serveCommand(configPath: string, version: string): Promise
   } finally {
     prober.stop();
     await server.stop(GRACE_MS);
-    await admin?.close();
+    admin?.close();
     await host.stop();
     await audit?.close(why);
     const lost = audit?.sample().lagLines ?? 0;

@@ -7,7 +7,7 @@ import { CAPABILITIES, type Gate } from "../host-call.ts";
 import type { KeyChange, ProberOptions } from "../kms/prober.ts";
 import type { WallName } from "../sandbox/wall/wall.ts";
 import { keyIdHash } from "../telemetry/log.ts";
-import type { AuditSample, KeySample, Metrics, ProviderSample } from "../telemetry/metrics.ts";
+import type { AuditSample, KeySample, Metrics, ProviderSample, SocketSample } from "../telemetry/metrics.ts";
 import { RpcClock } from "../telemetry/overhead.ts";
 import { Recorder } from "../telemetry/recorder.ts";
 import type { AssembleOptions, Host } from "./assemble.ts";
@@ -37,6 +37,7 @@ export interface Watched {
   readonly unready: () => string | undefined;
   /** Absent: there is no audit log. */
   readonly audit?: (() => AuditSample) | undefined;
+  readonly socket?: (() => SocketSample) | undefined;
 }
 
 /** Prometheus' client is loaded only where it is configured: it is 10 MB of the process. */
@@ -64,6 +65,7 @@ export async function startWatch(config: Config, version: string, watched: Watch
     providerSamples: () => providerSamples(watched.host()),
     keySamples: () => keySamples(watched.host(), recorder),
     audit: watched.audit,
+    socket: watched.socket,
   });
   const onCredential = (event: CredentialEvent) => {
     metrics.credential(event);

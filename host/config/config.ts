@@ -238,7 +238,9 @@ export interface StatusConfig {
   readonly stableProbes: number;
 }
 
-export interface AdminConfig {
+export type AdminConfig = AdminAddress | ListenConfig;
+
+export interface AdminAddress {
   /** An IP address. */
   readonly host: string;
   readonly port: number;

@@ -14,6 +14,7 @@ export interface Outline {
   readonly trust: TrustOutline | undefined;
   readonly state: boolean;
   readonly audit: AuditOutline | undefined;
+  readonly admin: AdminOutline | undefined;
   readonly providers: readonly ProviderOutline[] | undefined;
   readonly keys: readonly KeyOutline[] | undefined;
 }
@@ -23,6 +24,13 @@ export interface AuditOutline {
   readonly file: boolean;
   readonly stdout: boolean;
   readonly rotate: boolean;
+}
+
+/** What stands under listen; whether it has the keys mode and group. */
+export interface AdminOutline {
+  readonly listen: unknown;
+  readonly mode: boolean;
+  readonly group: boolean;
 }
 
 export interface ProviderOutline {
@@ -99,9 +107,15 @@ export function outlineOf(document: Document, folder: string): Outline {
     trust: root !== undefined && Object.hasOwn(root, "trust") ? trustOutline(root.trust) : undefined,
     state: root !== undefined && Object.hasOwn(root, "state"),
     audit: auditOutline(root?.audit),
+    admin: adminOutline(mapping(root?.admin)),
     providers: providers && Object.entries(providers).map(([name, value]) => providerOutline(name, value)),
     keys: isShort(keys) ? keys.map(keyOutline) : undefined,
   };
+}
+
+function adminOutline(admin: Readonly<Record<string, unknown>> | undefined): AdminOutline | undefined {
+  if (admin === undefined) return undefined;
+  return { listen: admin.listen, mode: Object.hasOwn(admin, "mode"), group: Object.hasOwn(admin, "group") };
 }
 
 function providerOutline(name: string, value: unknown): ProviderOutline {

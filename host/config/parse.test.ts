@@ -381,19 +381,43 @@ const cases: readonly Case[] = [
     "an admin address without an address",
     "status:",
     'admin: { listen: ":9464" }\nstatus:',
-    '20:18 admin.listen: expected an IP address and a port, found ":9464"; write: listen: 127.0.0.1:9464',
+    '20:18 admin.listen: expected an IP address and a port, or unix: and the path of a socket, found ":9464"; write: listen: 127.0.0.1:9464',
   ],
   [
     "an admin address by name",
     "status:",
     "admin: { listen: localhost:9464 }\nstatus:",
-    '20:18 admin.listen: expected an IP address and a port, found "localhost:9464"; write: listen: 127.0.0.1:9464',
+    '20:18 admin.listen: expected an IP address and a port, or unix: and the path of a socket, found "localhost:9464"; write: listen: 127.0.0.1:9464',
+  ],
+  [
+    "an admin socket that others could reach",
+    "status:",
+    'admin: { listen: unix:/run/a.sock, mode: "0666" }\nstatus:',
+    '20:42 admin.mode: expected a quoted file mode that lets the owner read and write and others nothing, found "0666"; write: mode: "0660"',
+  ],
+  [
+    "an admin address with a mode",
+    "status:",
+    'admin: { listen: 127.0.0.1:9464, mode: "0600" }\nstatus:',
+    "20:34 admin.mode: expected a socket, because an address has no file, found an address; remove mode",
+  ],
+  [
+    "an admin socket that is the API server's",
+    "status:",
+    "admin: { listen: unix:/run/kms.sock }\nstatus:",
+    "20:18 admin.listen: expected another socket than the API server's, found listen.socket; write: listen: unix:/run/kleidi/admin.sock",
+  ],
+  [
+    "an admin socket without a path",
+    "status:",
+    'admin: { listen: "unix:" }\nstatus:',
+    '20:18 admin.listen: expected an IP address and a port, or unix: and the path of a socket, found "unix:"; write: listen: 127.0.0.1:9464',
   ],
   [
     "an admin port over 65535",
     "status:",
     "admin: { listen: 127.0.0.1:65536 }\nstatus:",
-    '20:18 admin.listen: expected an IP address and a port, found "127.0.0.1:65536"; write: listen: 127.0.0.1:9464',
+    '20:18 admin.listen: expected an IP address and a port, or unix: and the path of a socket, found "127.0.0.1:65536"; write: listen: 127.0.0.1:9464',
   ],
 ];
 
@@ -402,6 +426,17 @@ test("parseConfig reads an admin address of either kind", () => {
     parseConfig(VALID.replace("status:", `admin: { listen: "${listen}" }\nstatus:`), "/e/k.yaml").admin;
   assert.deepEqual(admin("127.0.0.1:9464"), { host: "127.0.0.1", port: 9464 });
   assert.deepEqual(admin("[::1]:80"), { host: "::1", port: 80 });
+});
+
+test("parseConfig reads an admin socket, its path resolved, its mode 0600 where none is given", () => {
+  const admin = (text: string) =>
+    parseConfig(VALID.replace("status:", `admin: { ${text} }\nstatus:`), "/e/k.yaml").admin;
+  assert.deepEqual(admin("listen: unix:admin.sock"), { socket: "/e/admin.sock", mode: 0o600 });
+  assert.deepEqual(admin('listen: unix:/run/a.sock, mode: "0660", group: 12'), {
+    socket: "/run/a.sock",
+    mode: 0o660,
+    group: 12,
+  });
 });
 
 for (const [name, from, to, fault] of cases)

@@ -1,6 +1,7 @@
 /** YAML text → Config, or every fault in it. */
 import { dirname, resolve } from "node:path";
 import type {
+  AdminConfig,
   AuditConfig,
   Config,
   GrantsConfig,
@@ -96,10 +97,18 @@ function configOf(raw: RawConfig, file: string): Config {
       ...(raw.sandbox.programs === undefined ? {} : { programs: absolute(raw.sandbox.programs) }),
     },
     status: { intervalMs: raw.status.interval, stableProbes: raw.status.stableProbes },
-    ...(raw.admin === undefined ? {} : { admin: raw.admin.listen }),
+    ...(raw.admin === undefined ? {} : { admin: adminOf(raw.admin, absolute) }),
     ...(audit === undefined ? {} : { audit: auditOf(audit, absolute) }),
     log: { level: log.level, ...(log.file === undefined ? {} : { file: absolute(log.file) }) },
   };
+}
+
+function adminOf(
+  { listen, mode = 0o600, group }: NonNullable<RawConfig["admin"]>,
+  absolute: (path: string) => string,
+): AdminConfig {
+  if (!("socket" in listen)) return listen;
+  return { socket: absolute(listen.socket), mode, ...(group === undefined ? {} : { group }) };
 }
 
 function auditOf(

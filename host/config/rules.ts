@@ -3,6 +3,7 @@
  * a fault in one place does not hide one in another; what is not there or has the wrong type is left to the schema.
  */
 import { resolve } from "node:path";
+import { ADMIN_RULES } from "./admin-rules.ts";
 import { AUDIT_RULES } from "./audit-rules.ts";
 import type { ConfigFault } from "./config-error.ts";
 import type { Document } from "./document.ts";
@@ -18,11 +19,9 @@ import {
   type ProviderOutline,
 } from "./outline.ts";
 import { PROVIDER_NAME } from "./provider-schema.ts";
+import { LONGEST_SOCKET } from "./socket-path.ts";
 import { cut, LONGEST, nearest, type Path, quoted } from "./text.ts";
 import { TRUST_RULES } from "./trust-rules.ts";
-
-/** sun_path holds 108 bytes, and a temporary name beside the socket is bound first. */
-export const LONGEST_SOCKET = 100;
 
 export interface Rule {
   /** For the reference. */
@@ -166,6 +165,7 @@ export const RULES: readonly Rule[] = [
   ...NET_RULES,
   ...AUDIT_RULES,
   ...LIMIT_RULES,
+  ...ADMIN_RULES,
   {
     says: "A record is granted once, to one provider.",
     *check({ document, providers = [] }) {

@@ -10,6 +10,30 @@ import { providers } from "./provider-schema.ts";
 import { trust } from "./trust-schema.ts";
 import { duration, memory } from "./units.ts";
 
+// 0[67]: the owner must reach the socket; no set-uid or sticky bit means anything on one
+const socketMode = () =>
+  z
+    .string()
+    .regex(/^0[67][0-7]0$/)
+    .transform((text) => Number.parseInt(text, 8));
+const MODE = {
+  expected: "a quoted file mode that lets the owner read and write and others nothing",
+  example: '"0660"',
+  suggest: (source: string) => `${source.replace(/^0o/, "").padStart(4, "0").slice(0, 3)}0`,
+};
+const socketGroup = () =>
+  z
+    .union([
+      z.int().min(0).max(0xffff_fffe),
+      z.string().regex(/^[A-Za-z_][A-Za-z0-9_.-]{0,31}$/),
+      z
+        .string()
+        .regex(/^(0|[1-9][0-9]{0,8})$/)
+        .transform(Number),
+    ])
+    .optional();
+const GROUP = { expected: "a group's name or its gid", absent: "the group of the process" };
+
 const listen = field(
   z.strictObject({
     socket: field(path(), {
@@ -17,38 +41,15 @@ const listen = field(
       meaning: "The Unix socket that the API server connects to.",
       example: "/run/kleidi/kms.sock",
     }),
-    // 0[67]: the owner must reach the socket; no set-uid or sticky bit means anything on one
-    mode: field(
-      z
-        .string()
-        .regex(/^0[67][0-7]0$/)
-        .transform((text) => Number.parseInt(text, 8))
-        .prefault("0600"),
-      {
-        expected: "a quoted file mode that lets the owner read and write and others nothing",
-        meaning: "The file mode of the socket. Quoted: without quotes, YAML reads a decimal number.",
-        example: '"0660"',
-        suggest: (source) => `${source.replace(/^0o/, "").padStart(4, "0").slice(0, 3)}0`,
-      },
-    ),
-    group: field(
-      z
-        .union([
-          z.int().min(0).max(0xffff_fffe),
-          z.string().regex(/^[A-Za-z_][A-Za-z0-9_.-]{0,31}$/),
-          z
-            .string()
-            .regex(/^(0|[1-9][0-9]{0,8})$/)
-            .transform(Number),
-        ])
-        .optional(),
-      {
-        expected: "a group's name or its gid",
-        meaning: "The group that the socket is given to.",
-        example: "kleidi-socket",
-        absent: "the group of the process",
-      },
-    ),
+    mode: field(socketMode().prefault("0600"), {
+      ...MODE,
+      meaning: "The file mode of the socket. Quoted: without quotes, YAML reads a decimal number.",
+    }),
+    group: field(socketGroup(), {
+      ...GROUP,
+      meaning: "The group that the socket is given to.",
+      example: "kleidi-socket",
+    }),
   }),
   {
     expected: "a mapping with the key socket",
@@ -316,6 +317,9 @@ const admin = field(
     .strictObject({
       listen: field(
         z.string().transform((text, context) => {
+          // a NUL byte would end the path early in the system call
+          const [, socket] = /^unix:([^\0]{1,4095})$/.exec(text) ?? [];
+          if (socket !== undefined) return { socket };
           const [, host = "", port = ""] = /^\[?([0-9a-fA-F.:]+?)\]?:([1-9][0-9]{0,4})$/.exec(text) ?? [];
           const bracketed = text.startsWith("[");
           if (isIP(host) === (bracketed ? 6 : 4) && Number(port) < 65_536)
@@ -324,14 +328,24 @@ const admin = field(
           return z.NEVER;
         }),
         {
-          expected: "an IP address and a port",
+          expected: "an IP address and a port, or unix: and the path of a socket",
           meaning:
-            "Where /, /metrics, /livez, /readyz and /state are answered over HTTP. Whoever reaches it can read them.",
+            "Where /, /metrics, /livez, /readyz and /state are answered over HTTP: `127.0.0.1:9464`, which any user of the machine reaches, or `unix:/run/kleidi/admin.sock`, which its mode protects.",
           example: "127.0.0.1:9464",
           suggest: (source) =>
             /^(localhost)?:?[0-9]{1,5}$/.test(source) ? `127.0.0.1:${source.replace(/^.*:/, "")}` : undefined,
         },
       ),
+      mode: field(socketMode().optional(), {
+        ...MODE,
+        meaning: "The file mode of the admin socket.",
+        absent: '`"0600"`',
+      }),
+      group: field(socketGroup(), {
+        ...GROUP,
+        meaning: "The group that the admin socket is given to.",
+        example: "kleidi-admin",
+      }),
     })
     .optional(),
   {

@@ -20,6 +20,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { type ListenOptions, listen } from "./listener.ts";
+import { lockOf } from "./socket-lock.ts";
 
 const root = process.getuid?.() === 0;
 
@@ -77,10 +78,11 @@ for (const mode of [0o600, 0o660, 0o666]) {
   });
 }
 
-test("nothing but the socket is left in the folder", async (t) => {
+test("nothing but the socket and its empty lock is left in the folder", async (t) => {
   const { folder, socket } = place(t);
   await start(t, socket);
-  assert.deepEqual(readdirSync(folder), ["kms.sock"]);
+  assert.deepEqual(readdirSync(folder), [".kms.sock.lock", "kms.sock"]);
+  assert.equal(statSync(lockOf(socket)).size, 0);
 });
 
 test("the process's umask is as before", async (t) => {
@@ -98,7 +100,7 @@ test("the socket is closed to others until it has its mode, and has its mode bef
   for (const step of ["chmodSync", "renameSync"] as const) {
     const real = fs[step] as (...args: unknown[]) => void;
     t.mock.method(fs, step, (...args: unknown[]) => {
-      const staged = readdirSync(folder).filter((name) => name !== "kms.sock")[0] ?? "";
+      const staged = readdirSync(folder).find((name) => /^\.\d+$/.test(name)) ?? "";
       seen.push([step, (statSync(join(folder, staged)).mode & 0o777).toString(8), existsSync(socket)]);
       real(...args);
     });
@@ -161,7 +163,7 @@ test("what a killed process of the same id staged is replaced", async (t) => {
   const { folder, socket } = place(t);
   await leaveDead(join(folder, `.${process.pid}`));
   await start(t, socket);
-  assert.deepEqual(readdirSync(folder), ["kms.sock"]);
+  assert.deepEqual(readdirSync(folder), [".kms.sock.lock", "kms.sock"]);
 });
 
 const IN_THE_WAY: [string, (socket: string, folder: string) => void, string][] = [
@@ -255,14 +257,14 @@ test("an unknown group's name is refused", async (t) => {
     start(t, socket, { group: "no-such-group" }),
     refused(socket, 'the group "no-such-group" is not in /etc/group; write its number instead'),
   );
-  assert.deepEqual(readdirSync(folder), []);
+  assert.deepEqual(readdirSync(folder), [".kms.sock.lock"]);
 });
 
 test("an unknown group leaves a dead socket as it was", async (t) => {
   const { folder, socket } = place(t);
   await leaveDead(socket);
   await start(t, socket, { group: "no-such-group" }).catch(() => {});
-  assert.deepEqual(readdirSync(folder), ["kms.sock"]);
+  assert.deepEqual(readdirSync(folder), [".kms.sock.lock", "kms.sock"]);
 });
 
 test("an unknown group restores the process's umask", async (t) => {
@@ -274,7 +276,7 @@ test("an unknown group restores the process's umask", async (t) => {
 test("close removes the socket", async (t) => {
   const { folder, socket } = place(t);
   (await start(t, socket)).close();
-  assert.deepEqual(readdirSync(folder), []);
+  assert.deepEqual(readdirSync(folder), [".kms.sock.lock"]);
 });
 
 test("close twice does no harm", async (t) => {

@@ -6,6 +6,7 @@ import { chmodSync, chownSync, lstatSync, readFileSync, renameSync, statSync, un
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { dirname, join } from "node:path";
 import { KleidiError } from "../error.ts";
+import { lockSocket } from "./socket-lock.ts";
 
 export interface ListenOptions {
   readonly socket: string;
@@ -21,10 +22,11 @@ export interface Listener {
 
 // sockaddr_un holds 108 bytes with the terminating zero (unix(7)).
 const MAX_PATH = 107;
-// An API server has one.
-const MAX_CONNECTIONS = 256;
 
-/** @throws KleidiError socket-refused */
+/**
+ * @param onConnection is given a paused socket
+ * @throws KleidiError socket-refused
+ */
 export async function listen(
   options: ListenOptions,
   onConnection: (socket: Socket) => void,
@@ -35,10 +37,35 @@ export async function listen(
   if (length > MAX_PATH) {
     throw refused(`${action}: its path is ${length} bytes, at most ${MAX_PATH} are allowed`);
   }
-  await assertFree(socket, action);
+  assertFolder(socket, action);
+  // Two hosts that start at once would both find the socket dead, and each replace it.
+  const unlock = lockSocket(socket, action);
+  try {
+    await assertFree(socket, action);
+    const server = await bind(options, action, onConnection);
+    const { ino } = lstatSync(socket);
+    return {
+      server,
+      close() {
+        server.close();
+        if (lstatSync(socket, { throwIfNoEntry: false })?.ino === ino) unlinkSync(socket);
+        unlock();
+      },
+    };
+  } catch (error) {
+    unlock();
+    throw error;
+  }
+}
+
+async function bind(
+  { socket, mode, group }: ListenOptions,
+  action: string,
+  onConnection: (socket: Socket) => void,
+): Promise<Server> {
   const staged = join(dirname(socket), `.${process.pid}`);
-  const server = createServer(onConnection);
-  server.maxConnections = MAX_CONNECTIONS;
+  // Not read before it is known what becomes of it.
+  const server = createServer({ pauseOnConnect: true }, onConnection);
   // Between bind and chmod nobody but the owner may connect.
   const umask = process.umask(0o177);
   try {
@@ -47,8 +74,8 @@ export async function listen(
       server.once("error", reject);
       server.listen(staged, resolve);
     });
-    if (options.group !== undefined) chownSync(staged, -1, groupId(options.group, action));
-    chmodSync(staged, options.mode);
+    if (group !== undefined) chownSync(staged, -1, groupId(group, action));
+    chmodSync(staged, mode);
     renameSync(staged, socket);
   } catch (error) {
     server.close();
@@ -61,18 +88,10 @@ export async function listen(
   }
   // Out of descriptors for a moment: the connection is lost, the host is not.
   server.on("error", () => {});
-  const { ino } = lstatSync(socket);
-  return {
-    server,
-    close() {
-      server.close();
-      if (lstatSync(socket, { throwIfNoEntry: false })?.ino === ino) unlinkSync(socket);
-    },
-  };
+  return server;
 }
 
-/** Only a dead socket of our own may be replaced. */
-async function assertFree(path: string, action: string): Promise<void> {
+function assertFolder(path: string, action: string): void {
   const folder = lstatSync(dirname(path), { throwIfNoEntry: false });
   if (folder === undefined) {
     throw refused(
@@ -81,6 +100,10 @@ async function assertFree(path: string, action: string): Promise<void> {
   }
   // stat, not lstat: /var/run is a link on most systems.
   if (!statSync(dirname(path)).isDirectory()) throw refused(`${action}: ${dirname(path)} is no folder`);
+}
+
+/** Only a dead socket of our own may be replaced. */
+async function assertFree(path: string, action: string): Promise<void> {
   const found = lstatSync(path, { throwIfNoEntry: false });
   if (found === undefined) return;
   if (found.isSymbolicLink()) throw refused(`${action}: a symbolic link is there`);

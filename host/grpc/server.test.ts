@@ -6,10 +6,11 @@ import { connect as connectHttp2 } from "node:http2";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { test } from "node:test";
+import { type TestContext, test } from "node:test";
+import { KleidiError } from "../error.ts";
 import { deriveKeyId } from "../kms/key-id.ts";
 import { KmsClient } from "./client.ts";
-import { serve } from "./server.ts";
+import { type RpcOutcome, type ServeOptions, serve } from "./server.ts";
 
 test("a call that does not end is answered DEADLINE_EXCEEDED with our sentence, and the server goes on", async () => {
   const folder = mkdtempSync(join(tmpdir(), "kleidi-server-"));
@@ -97,3 +98,126 @@ test("each RPC, its work and its outcome run inside of what is set around it", a
     rmSync(folder, { recursive: true });
   }
 });
+
+// What is waited for comes at once, or never.
+const LIMIT = { timeout: 60_000 };
+
+/** A server of which each Encrypt is held until its gate is opened, and what it told. */
+async function held(t: TestContext, options: Partial<ServeOptions> = {}) {
+  const folder = mkdtempSync(join(tmpdir(), "kleidi-server-"));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  const socket = join(folder, "kms.sock");
+  const keyId = await deriveKeyId("k", "1");
+  const gates: (() => void)[] = [];
+  const told: RpcOutcome[] = [];
+  const encrypt = async (ciphertext: Uint8Array) => {
+    await new Promise<void>((resolve) => gates.push(resolve));
+    return { ciphertext, keyId, annotations: {} };
+  };
+  const decrypt = () => Promise.reject(new KleidiError("key-unknown", "Cannot decrypt: none has it"));
+  const server = await serve({
+    listen: { socket, mode: 0o600 },
+    service: { status: () => keyId, encrypt, decrypt },
+    onRpc: (outcome) => told.push(outcome),
+    ...options,
+  });
+  const client = new KmsClient(socket);
+  t.after(() => client.close());
+  const inFlight = async (count: number) => {
+    while (gates.length < count) await new Promise((resolve) => setImmediate(resolve));
+  };
+  return { server, client, told, gates, keyId, inFlight };
+}
+
+/** Whether it has ended once everything that was ready has run. */
+async function isSettled(promise: Promise<unknown>): Promise<boolean> {
+  let settled = false;
+  void promise.finally(() => {
+    settled = true;
+  });
+  for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve));
+  return settled;
+}
+
+test("stop waits for each call in flight, and each is answered", LIMIT, async (t) => {
+  const { server, client, gates, inFlight } = await held(t);
+  const replies = [7, 8].map((fill) => client.encrypt({ plaintext: new Uint8Array(32).fill(fill) }));
+  await inFlight(2);
+  const stopped = server.stop(600_000);
+  gates[0]?.();
+  await Promise.race(replies);
+  assert.equal(await isSettled(stopped), false);
+  gates[1]?.();
+  const first = (await Promise.all(replies)).map(({ ciphertext }) => ciphertext[0]);
+  assert.deepEqual(first.toSorted(), [7, 8]);
+  await stopped;
+});
+
+test("stop waits no longer than its grace for a call that does not end", LIMIT, async (t) => {
+  const { server, client, inFlight } = await held(t);
+  const reply = client.encrypt({ plaintext: new Uint8Array(32) }, 60_000);
+  const failed = assert.rejects(reply, { code: 1 });
+  await inFlight(1);
+  await server.stop(1);
+  await failed;
+});
+
+test("stop without a call in flight does not wait for its grace", LIMIT, async (t) => {
+  const { server, client } = await held(t);
+  await client.status();
+  // Longer than the test runner waits.
+  await server.stop(2 ** 31 - 1);
+});
+
+test("an RPC that fails is told with its failure and the key_id that it asked for", LIMIT, async (t) => {
+  const { server, client, told, keyId } = await held(t);
+  t.after(() => server.stop(1));
+  const request = { ciphertext: new Uint8Array(9), keyId, annotations: {}, uid: "u 1" };
+  await assert.rejects(client.decrypt(request), { code: 5, details: "Cannot decrypt: none has it" });
+  const [outcome] = told;
+  assert.deepEqual(
+    [outcome?.rpc, outcome?.uid, outcome?.keyId, outcome?.failure?.code, outcome?.replyBytes],
+    ["Decrypt", "u?1", keyId, "key-unknown", undefined],
+  );
+  await assert.rejects(client.decrypt({ ...request, keyId: "" }));
+  assert.equal(told[1]?.keyId, undefined);
+});
+
+test(
+  "an RPC of which there is no record is answered and told as such, whether it was good or failed",
+  LIMIT,
+  async (t) => {
+    const record = () => Promise.reject(new KleidiError("audit-failed", "Cannot audit: the disk is full"));
+    const { server, client, told, keyId } = await held(t, { record });
+    t.after(() => server.stop(1));
+    const refused = { code: 14, details: "Cannot audit: the disk is full" };
+    await assert.rejects(client.status(), refused);
+    await assert.rejects(client.decrypt({ ciphertext: new Uint8Array(9), keyId, annotations: {} }), refused);
+    assert.deepEqual(
+      told.map(({ rpc, failure }) => [rpc, failure?.code]),
+      [
+        ["Status", "audit-failed"],
+        ["Decrypt", "audit-failed"],
+      ],
+    );
+  },
+);
+
+test(
+  "a good RPC whose record was refused is recorded once: there is nothing else to say of it",
+  LIMIT,
+  async (t) => {
+    const outcomes: RpcOutcome[] = [];
+    const record = async (outcome: RpcOutcome) => {
+      outcomes.push(outcome);
+      throw new KleidiError("audit-failed", "Cannot audit: the disk is full");
+    };
+    const { server, client } = await held(t, { record });
+    t.after(() => server.stop(1));
+    await assert.rejects(client.status());
+    assert.deepEqual(
+      outcomes.map(({ failure }) => failure),
+      [undefined],
+    );
+  },
+);

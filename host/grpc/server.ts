@@ -1,4 +1,5 @@
 /** The gRPC server: protobuf to kms and back, a deadline for each call, and our own sentence with each error. */
+import type { Http2Server, ServerHttp2Stream } from "node:http2";
 import { create } from "@bufbuild/protobuf";
 import {
   logVerbosity,
@@ -16,6 +17,8 @@ import {
 } from "../../proto/kms/v2/kms_pb.ts";
 import { KleidiError, toKleidiError } from "../error.ts";
 import type { KmsService } from "../kms/service.ts";
+import { Guard, type GuardSample, type OnClosed } from "./guard.ts";
+import { LIMITS } from "./limits.ts";
 import { type Listener, type ListenOptions, listen } from "./listener.ts";
 import { kmsMethods, type Unread, unread } from "./methods.ts";
 
@@ -27,6 +30,8 @@ export interface ServeOptions {
   readonly around?: <T>(rpc: () => T, uid: string) => T;
   /** Awaited before the answer leaves. Where it rejects, that is the answer: what is in no record is not handed out. */
   readonly record?: (outcome: RpcOutcome) => Promise<void>;
+  /** A connection was closed because of a limit. As often as callers like. */
+  readonly onClosed?: OnClosed;
 }
 
 export interface RpcOutcome {
@@ -46,12 +51,14 @@ export interface RpcOutcome {
 export interface KmsServer {
   /** Accepts no new calls, waits for those in flight, at most this many milliseconds, and removes the socket. */
   stop(graceMs: number): Promise<void>;
+  sample(): GuardSample;
 }
 
 // The API server waits 3 s; it should hear our sentence, not its own deadline.
 const DEADLINE_MS = 2_400;
 // The largest legal request is a Decrypt: a ciphertext, a key_id and 32 KiB of annotations.
 const MAX_MESSAGE = 64 * 1024;
+const MAX_METADATA = 8192;
 const LAST_WRITES_MS = 20;
 
 // grpc-js writes to stderr what a caller's metadata says, as often as the caller likes.
@@ -64,12 +71,14 @@ export async function serve({
   onRpc,
   around = (rpc) => rpc(),
   record = () => Promise.resolve(),
+  onClosed = () => {},
 }: ServeOptions): Promise<KmsServer> {
   const server = new Server({
     "grpc.max_receive_message_length": MAX_MESSAGE,
     "grpc.max_send_message_length": MAX_MESSAGE,
-    "grpc.max_concurrent_streams": 1024,
-    "grpc.max_metadata_size": 8192,
+    "grpc.max_concurrent_streams": LIMITS.streamsAtFirst,
+    // Keeps books of each connection and stream, which nobody reads.
+    "grpc.enable_channelz": 0,
   });
   const methods = {
     Status: unread(kmsMethods.Status),
@@ -95,8 +104,29 @@ export async function serve({
   });
   const inFlight = new InFlight();
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
-  const listener = await listen(where, (socket) => injector.injectConnection(socket));
-  return { stop: (graceMs) => stop(server, injector, listener, inFlight, graceMs) };
+  const guard = new Guard(onClosed);
+  const http2 = http2ServerOf(server);
+  http2.updateSettings({ initialWindowSize: LIMITS.windowBytes, maxHeaderListSize: MAX_METADATA });
+  http2.on("session", (session) => guard.session(session));
+  const toGrpc = http2.listeners("stream");
+  http2.removeAllListeners("stream");
+  http2.on("stream", (stream, headers, flags, ...rest) => {
+    if (guard.stream(stream as ServerHttp2Stream, flags))
+      for (const to of toGrpc) to.call(http2, stream, headers, flags, ...rest);
+  });
+  const listener = await listen(where, (socket) => {
+    guard.accept(socket, () => injector.injectConnection(socket));
+  }).catch((error) => {
+    guard.stop();
+    throw error;
+  });
+  return {
+    sample: () => guard.sample(),
+    async stop(graceMs) {
+      await stop(server, injector, listener, inFlight, graceMs);
+      guard.stop();
+    },
+  };
 
   type DecryptCall = { ciphertext: Uint8Array; keyId: string; annotations: Record<string, Uint8Array> };
 
@@ -148,6 +178,15 @@ export async function serve({
       return toKleidiError(error, failed.rpc);
     }
   }
+}
+
+/** grpc-js has no public way to the server that it makes for injected connections, and none to its sessions. */
+function http2ServerOf(server: Server): Http2Server {
+  const { http2Servers } = server as unknown as { readonly http2Servers?: Map<Http2Server, unknown> };
+  const [found] = http2Servers?.keys() ?? [];
+  if (found === undefined)
+    throw new KleidiError("host-fault", "Cannot guard the socket: grpc-js has no HTTP/2 server where it was");
+  return found;
 }
 
 type Asked<In> = { readonly bytes: number } & (

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { request } from "node:http";
 import { type TestContext, test } from "node:test";
-import { type AdminOptions, listenAdmin } from "./admin.ts";
+import { type AdminOptions, createAdmin, listenOnAddress } from "./admin.ts";
 import { POLICY, STYLE } from "./page-style.ts";
 import type { HostReport } from "./report.ts";
 
@@ -17,24 +17,29 @@ const REPORT: HostReport = {
   changes: [],
 };
 
-const OPTIONS: Omit<AdminOptions, "port"> = {
-  host: "127.0.0.1",
+const ADDRESS = { host: "127.0.0.1", port: 0 };
+const OPTIONS: AdminOptions = {
   metrics: async () => "kleidi_x 1\n",
   unready: () => undefined,
   state: () => REPORT,
 };
 
-async function start(t: TestContext, changes: Partial<AdminOptions> = {}) {
-  const admin = await listenAdmin({
-    ...OPTIONS,
-    port: 0,
-    ...changes,
+async function listening(t: TestContext, changes: Partial<AdminOptions> = {}) {
+  const admin = createAdmin({ ...OPTIONS, ...changes });
+  const listener = await listenOnAddress(ADDRESS, (socket) => admin.accept(socket));
+  t.after(() => {
+    listener.close();
+    admin.close();
   });
-  t.after(() => admin.close());
-  return (path: string, { method = "GET", host = `127.0.0.1:${admin.port}` } = {}) =>
+  return listener;
+}
+
+async function start(t: TestContext, changes: Partial<AdminOptions> = {}) {
+  const { port } = await listening(t, changes);
+  return (path: string, { method = "GET", host = `127.0.0.1:${port}` } = {}) =>
     new Promise<{ status: number | undefined; type: string | undefined; text: string }>((resolve, reject) => {
       const asking = request(
-        { host: "127.0.0.1", port: admin.port, path, method, headers: { host }, agent: false },
+        { host: "127.0.0.1", port, path, method, headers: { host }, agent: false },
         (response) => {
           let text = "";
           response.setEncoding("utf8").on("data", (part) => {
@@ -122,12 +127,14 @@ test("what fails inside is told without its text", async (t) => {
 });
 
 test("a port that is taken is refused with its address", async (t) => {
-  const first = await listenAdmin({ ...OPTIONS, port: 0 });
-  t.after(() => first.close());
-  await assert.rejects(listenAdmin({ ...OPTIONS, port: first.port }), {
-    code: "admin-refused",
-    message: `Cannot listen on 127.0.0.1:${first.port} for metrics and probes: the system refuses it (EADDRINUSE)`,
-  });
+  const { port } = await listening(t);
+  await assert.rejects(
+    listenOnAddress({ ...ADDRESS, port }, () => {}),
+    {
+      code: "admin-refused",
+      message: `Cannot listen on 127.0.0.1:${port} for metrics and probes: the system refuses it (EADDRINUSE)`,
+    },
+  );
 });
 
 test("the page may use its own style, and nothing else", async (t) => {
@@ -141,12 +148,25 @@ test("the page may use its own style, and nothing else", async (t) => {
 
 for (const path of ["/", "/metrics", "/livez", "/readyz", "/state", "/nothing"]) {
   test(`${path} has the policy, and is not stored or guessed at`, async (t) => {
-    const admin = await listenAdmin({ ...OPTIONS, port: 0 });
-    t.after(() => admin.close());
-    const { headers } = await fetch(`http://127.0.0.1:${admin.port}${path}`);
+    const { port } = await listening(t);
+    const { headers } = await fetch(`http://127.0.0.1:${port}${path}`);
     assert.equal(headers.get("content-security-policy"), POLICY);
     assert.equal(headers.get("x-content-type-options"), "nosniff");
     assert.equal(headers.get("cache-control"), "no-store");
     assert.equal(headers.get("referrer-policy"), "no-referrer");
   });
 }
+
+test("however many ask at once, metrics, state and page are made once", async (t) => {
+  const made = { metrics: 0, state: 0 };
+  const get = await start(t, {
+    metrics: async () => `kleidi_x ${++made.metrics}\n`,
+    state: () => ({ ...REPORT, at: ++made.state }),
+  });
+  const answers = await Promise.all(
+    Array.from({ length: 90 }, (_, i) => get(["/metrics", "/state", "/"][i % 3] ?? "")),
+  );
+  assert.deepEqual(made, { metrics: 1, state: 1 });
+  assert.ok(answers.every(({ status }) => status === 200));
+  assert.equal(answers[0]?.text, "kleidi_x 1\n");
+});

@@ -1,42 +1,80 @@
 /**
  * The admin listener: read-only HTTP for probes, scrapes, `kleidi check` and people. It tells nothing that is secret, and changes nothing.
  */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import { isIP } from "node:net";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { createServer as createNetServer, isIP, type Socket } from "node:net";
 import { KleidiError } from "../error.ts";
+import { type AdminCloseReason, AdminConnections } from "./admin-connections.ts";
 import { page } from "./page.ts";
 import { POLICY } from "./page-style.ts";
 import type { HostReport } from "./report.ts";
+import { Pace, sharedFor } from "./shared.ts";
 
 export interface AdminOptions {
-  readonly host: string;
-  /** 0: any free one. */
-  readonly port: number;
   /** The text of Prometheus. */
   readonly metrics: () => Promise<string>;
   /** Why the host is not ready, in a sentence; undefined: it is. */
   readonly unready: () => string | undefined;
   /** Becomes JSON, and the page. */
   readonly state: () => HostReport;
+  /** As often as callers like. */
+  readonly onClosed?: (reason: AdminCloseReason) => void;
 }
 
+/** Answers on connections, wherever they come from. */
 export interface Admin {
-  readonly port: number;
-  close(): Promise<void>;
+  accept(socket: Socket): void;
+  close(): void;
 }
+
+/** An address that is listened on. */
+export interface AdminListener {
+  close(): void;
+}
+
+// One rendering for all who ask: it takes milliseconds in which no RPC is answered.
+const SHARED_MS = 1_000;
+// Milliseconds between two answers. 128 connections are answered in 0.7 s, and leave the processor to the RPCs.
+const PACE_MS = 5;
 
 const TEXT = "text/plain; charset=utf-8";
 const PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8";
 const JSON_TYPE = "application/json";
 const HTML_TYPE = "text/html; charset=utf-8";
 
-/** @throws KleidiError admin-refused */
-export async function listenAdmin(options: AdminOptions): Promise<Admin> {
-  const { host, port } = options;
-  const server = createServer({ maxHeaderSize: 8192, requestTimeout: 5000 }, (request, response) => {
-    void answer(options, request, response);
+export function createAdmin({ metrics, unready, state, onClosed = () => {} }: AdminOptions): Admin {
+  const report = sharedFor(SHARED_MS, state);
+  const bytes = (make: () => string) => sharedFor(SHARED_MS, () => Buffer.from(make()));
+  const content: Content = {
+    unready,
+    metrics: sharedFor(SHARED_MS, async () => Buffer.from(await metrics())),
+    page: bytes(() => page(report())),
+    state: bytes(() => `${JSON.stringify(report())}\n`),
+  };
+  const pace = new Pace(PACE_MS);
+  const http = createServer(async (request, response) => {
+    // What comes after the request is not read.
+    request.socket.pause();
+    response.shouldKeepAlive = false;
+    await pace.turn();
+    await answer(content, request, response);
   });
-  server.maxConnections = 64;
+  const connections = new AdminConnections((socket) => http.emit("connection", socket), onClosed);
+  return {
+    accept: (socket) => connections.accept(socket),
+    close: () => connections.closeAll(),
+  };
+}
+
+/**
+ * @param port 0: any free one
+ * @throws KleidiError admin-refused
+ */
+export async function listenOnAddress(
+  { host, port }: { readonly host: string; readonly port: number },
+  onConnection: (socket: Socket) => void,
+): Promise<AdminListener & { readonly port: number }> {
+  const server = createNetServer({ pauseOnConnect: true }, onConnection);
   await new Promise<void>((resolve, reject) => {
     server.once("error", (error: NodeJS.ErrnoException) => {
       const message = `Cannot listen on ${host}:${port} for metrics and probes: the system refuses it (${error.code})`;
@@ -44,15 +82,20 @@ export async function listenAdmin(options: AdminOptions): Promise<Admin> {
     });
     server.listen(port, host, resolve);
   });
-  return { port: (server.address() as { port: number }).port, close: () => close(server) };
+  // Out of descriptors for a moment: the connection is lost, the host is not.
+  server.on("error", () => {});
+  return { port: (server.address() as { port: number }).port, close: () => void server.close() };
 }
 
-async function answer(
-  options: AdminOptions,
-  request: IncomingMessage,
-  response: ServerResponse,
-): Promise<void> {
-  const say = (status: number, type: string, text: string) => {
+interface Content {
+  readonly metrics: () => Promise<Buffer>;
+  readonly unready: AdminOptions["unready"];
+  readonly page: () => Buffer;
+  readonly state: () => Buffer;
+}
+
+async function answer(content: Content, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const say = (status: number, type: string, text: string | Buffer) => {
     response.writeHead(status, {
       "content-type": type,
       "cache-control": "no-store",
@@ -68,27 +111,21 @@ async function answer(
       return say(405, TEXT, "only GET is answered\n");
     // A web page that has its own name resolve to this address would be let in by the browser.
     if (!isDirect(request.headers.host)) return say(403, TEXT, "ask by address or as localhost\n");
-    if (request.url === "/") return say(200, HTML_TYPE, page(options.state()));
+    if (request.url === "/") return say(200, HTML_TYPE, content.page());
     if (request.url === "/livez") return say(200, TEXT, "ok\n");
     if (request.url === "/readyz") {
-      const why = options.unready();
+      const why = content.unready();
       return why === undefined ? say(200, TEXT, "ok\n") : say(503, TEXT, `${why}\n`);
     }
-    if (request.url === "/metrics") return say(200, PROMETHEUS, await options.metrics());
-    if (request.url === "/state") return say(200, JSON_TYPE, `${JSON.stringify(options.state())}\n`);
+    if (request.url === "/metrics") return say(200, PROMETHEUS, await content.metrics());
+    if (request.url === "/state") return say(200, JSON_TYPE, content.state());
     return say(404, TEXT, "there are /, /metrics, /livez, /readyz and /state\n");
   } catch {
-    say(500, TEXT, "this could not be answered\n");
+    if (!response.headersSent) say(500, TEXT, "this could not be answered\n");
   }
 }
 
 function isDirect(header: string | undefined): boolean {
   const name = (header ?? "").replace(/:\d+$/, "").replace(/^\[(.*)\]$/, "$1");
   return name === "localhost" || isIP(name) !== 0;
-}
-
-async function close(server: Server): Promise<void> {
-  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-  server.closeAllConnections();
-  await closed;
 }

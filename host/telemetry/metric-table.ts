@@ -24,6 +24,9 @@ export const LABELS = {
   key_id_sha256: "the hash by which the log names a key_id; only those that are current at the scrape",
   result: "good, failed, or unknown (callers filled the queue, so that the probe found nothing out)",
   event: "read, login, renewed, refused or failed",
+  listener: "kms (the socket of the API server) or admin",
+  reason:
+    "of kms: replaced, waiting, silent, unfinished, unread, bytes, streams, resets, pings, settings, waste or protocol; of admin: replaced, waiting, late, head or pipelined",
   version: "the version of kleidí that runs",
   wall: "bubblewrap, landlock or none",
 } as const;
@@ -163,6 +166,32 @@ export const METRICS = {
     labels: ["provider", "event"],
   },
 
+  kleidi_connections: {
+    type: "gauge",
+    help: "Connections on the socket of the API server; it has one.",
+    labels: [],
+  },
+  kleidi_requests_open: {
+    type: "gauge",
+    help: "Requests on the socket that are arriving, worked on, or whose answers are not taken yet.",
+    labels: [],
+  },
+  kleidi_requests_arriving_bytes: {
+    type: "gauge",
+    help: "Held of requests whose end is not there yet.",
+    labels: [],
+  },
+  kleidi_connections_closed_total: {
+    type: "counter",
+    help: "Connections that passed a limit. The host closed them, but for pipelined: the rest of what was sent is not read.",
+    labels: ["listener", "reason"],
+  },
+  kleidi_admin_listen_failures_total: {
+    type: "counter",
+    help: "Times that the admin listener could not have its address. It is tried again; until then nothing can be scraped.",
+    labels: [],
+  },
+
   kleidi_audit_lag_lines: {
     type: "gauge",
     help: "Records of the audit log that are not written yet; not there without an audit log.",
@@ -192,4 +221,21 @@ export type HistogramName = OfType<"histogram">;
 export const VERDICTS = ["allowed", "denied", "refused"] as const;
 export const PROVIDER_STATES = ["starting", "ready", "quarantined", "stopped"] as const;
 export const PROBE_RESULTS = ["good", "failed", "unknown"] as const;
+export const CLOSE_REASONS = {
+  kms: [
+    "replaced",
+    "waiting",
+    "silent",
+    "unfinished",
+    "unread",
+    "bytes",
+    "streams",
+    "resets",
+    "pings",
+    "settings",
+    "waste",
+    "protocol",
+  ],
+  admin: ["replaced", "waiting", "late", "head", "pipelined"],
+} as const;
 export const CREDENTIAL_EVENTS = ["read", "login", "renewed", "refused", "failed"] as const;

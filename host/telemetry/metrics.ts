@@ -6,6 +6,7 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom
 import { ERRORS, type ErrorCode } from "../error.ts";
 import {
   BUCKETS,
+  CLOSE_REASONS,
   type CounterName,
   CREDENTIAL_EVENTS,
   type GaugeName,
@@ -47,6 +48,13 @@ export interface AuditSample {
   readonly failures: number;
 }
 
+/** What the socket says of itself; read at each scrape. */
+export interface SocketSample {
+  readonly connections: number;
+  readonly requests: number;
+  readonly arrivingBytes: number;
+}
+
 /** What becomes of a provider's credential, as the capability net tells it. */
 export interface CredentialSample {
   readonly provider: string;
@@ -75,6 +83,7 @@ export interface MetricsOptions {
   readonly providerSamples: () => readonly ProviderSample[];
   readonly keySamples: () => readonly KeySample[];
   readonly audit?: (() => AuditSample) | undefined;
+  readonly socket?: (() => SocketSample) | undefined;
 }
 
 const RPCS = ["Status", "Encrypt", "Decrypt"] as const;
@@ -94,6 +103,8 @@ export class Metrics {
   readonly #probes = this.#counter("kleidi_key_probes_total");
   readonly #versions = this.#counter("kleidi_key_version_changes_total");
   readonly #credentials = this.#counter("kleidi_credential_events_total");
+  readonly #closes = this.#counter("kleidi_connections_closed_total");
+  readonly #adminFailures = this.#counter("kleidi_admin_listen_failures_total");
   readonly #expiries = this.#gauge("kleidi_credential_expiry_timestamp_seconds");
 
   constructor(options: MetricsOptions) {
@@ -107,6 +118,7 @@ export class Metrics {
     this.#ofProviders();
     this.#ofKeys();
     this.#ofAudit();
+    this.#ofSocket();
   }
 
   /** The text of Prometheus. Each sample is read once for all metrics of a scrape, so that they agree. */
@@ -137,6 +149,18 @@ export class Metrics {
 
   versionChanged(key: string): void {
     this.#versions.inc({ key });
+  }
+
+  /** A connection passed a limit. */
+  connectionClosed<Listener extends keyof typeof CLOSE_REASONS>(
+    listener: Listener,
+    reason: (typeof CLOSE_REASONS)[Listener][number],
+  ): void {
+    this.#closes.inc({ listener, reason });
+  }
+
+  adminListenFailed(): void {
+    this.#adminFailures.inc();
   }
 
   credential({ provider, event, expires }: CredentialSample): void {
@@ -244,6 +268,19 @@ export class Metrics {
       self.reset();
       if (audit !== undefined) self.inc(audit().failures);
     });
+  }
+
+  #ofSocket(): void {
+    const socket = this.#options.socket && this.#once(this.#options.socket);
+    const gauge = (
+      name: "kleidi_connections" | "kleidi_requests_open" | "kleidi_requests_arriving_bytes",
+      field: keyof SocketSample,
+    ) => this.#gauge(name, (self) => socket && self.set(socket()[field]));
+    gauge("kleidi_connections", "connections");
+    gauge("kleidi_requests_open", "requests");
+    gauge("kleidi_requests_arriving_bytes", "arrivingBytes");
+    for (const [listener, reasons] of Object.entries(CLOSE_REASONS))
+      for (const reason of reasons) this.#closes.inc({ listener, reason }, 0);
   }
 
   #counter<Name extends CounterName>(name: Name, collect?: (self: Counter<LabelsOf<Name>>) => void) {

@@ -4,7 +4,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { KmsClient } from "../../host/grpc/client.ts";
-import { type Admin, listenAdmin } from "../../host/telemetry/admin.ts";
+import { createAdmin, listenOnAddress } from "../../host/telemetry/admin.ts";
 import type { HostReport } from "../../host/telemetry/report.ts";
 import { buildGuests } from "../guests/build.ts";
 import { ask, freePort } from "../support/admin.ts";
@@ -156,14 +156,18 @@ describe("the admin page in Chromium", () => {
   }
 
   describe("with hostile text wherever there is text", () => {
-    let admin: Admin;
+    const options = { metrics: async () => "", unready: () => undefined, state: hostileReport };
+    const admin = createAdmin(options);
+    let listener: Awaited<ReturnType<typeof listenOnAddress>>;
     let url = "";
     before(async () => {
-      const options = { metrics: async () => "", unready: () => undefined, state: hostileReport };
-      admin = await listenAdmin({ host: "127.0.0.1", port: 0, ...options });
-      url = `http://127.0.0.1:${admin.port}/`;
+      listener = await listenOnAddress({ host: "127.0.0.1", port: 0 }, (socket) => admin.accept(socket));
+      url = `http://127.0.0.1:${listener.port}/`;
     });
-    after(() => admin.close());
+    after(() => {
+      listener.close();
+      admin.close();
+    });
 
     test("shows it, asks for nothing, runs nothing, and can be read", async () => {
       await look(url, "hostile");

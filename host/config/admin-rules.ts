@@ -1,0 +1,44 @@
+/** What crosses keys of `admin`. */
+import { resolve } from "node:path";
+import type { Rule } from "./rules.ts";
+import { LONGEST_SOCKET, UNIX_PREFIX } from "./socket-path.ts";
+
+function socketIn(listen: unknown): string | undefined {
+  if (typeof listen !== "string" || !listen.startsWith(UNIX_PREFIX)) return undefined;
+  return listen.slice(UNIX_PREFIX.length);
+}
+
+export const ADMIN_RULES: readonly Rule[] = [
+  {
+    says: `The path of an admin socket is at most ${LONGEST_SOCKET} bytes long once it is resolved, and not that of \`listen.socket\`.`,
+    *check({ document, folder, socket, admin }) {
+      const path = socketIn(admin?.listen);
+      if (path === undefined) return;
+      const resolved = resolve(folder, path);
+      const bytes = Buffer.byteLength(resolved);
+      const remedy = "write: listen: unix:/run/kleidi/admin.sock";
+      if (bytes > LONGEST_SOCKET) {
+        const expected = `a path of at most ${LONGEST_SOCKET} bytes once resolved`;
+        yield document.fault(["admin", "listen"], { expected, actual: `one of ${bytes} bytes`, remedy });
+      } else if (socket !== undefined && resolve(folder, socket) === resolved) {
+        const expected = "another socket than the API server's";
+        yield document.fault(["admin", "listen"], { expected, actual: "listen.socket", remedy });
+      }
+    },
+  },
+  {
+    says: "`admin.mode` and `admin.group` are there only if `admin.listen` is a socket.",
+    *check({ document, admin }) {
+      if (typeof admin?.listen !== "string" || socketIn(admin.listen) !== undefined) return;
+      for (const name of ["mode", "group"] as const) {
+        if (!admin[name]) continue;
+        const says = {
+          expected: "a socket, because an address has no file",
+          actual: "an address",
+          remedy: `remove ${name}`,
+        };
+        yield document.fault(["admin", name], says, "key");
+      }
+    },
+  },
+];

@@ -1,0 +1,231 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { type ClientHttp2Session, connect as connectHttp2 } from "node:http2";
+import { connect, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type TestContext, test } from "node:test";
+import { deriveKeyId } from "../kms/key-id.ts";
+import { LIMITS } from "./limits.ts";
+import { serve } from "./server.ts";
+
+const HEADERS = {
+  ":method": "POST",
+  ":path": "/v2.KeyManagementService/Status",
+  "content-type": "application/grpc",
+  te: "trailers",
+};
+const EMPTY = Buffer.alloc(5);
+
+async function start(t: TestContext) {
+  const folder = mkdtempSync(join(tmpdir(), "kleidi-guard-"));
+  const path = join(folder, "kms.sock");
+  const keyId = await deriveKeyId("k", "1");
+  const never = new Promise<never>(() => {});
+  const service = { status: () => keyId, encrypt: () => never, decrypt: () => never };
+  const reasons: string[] = [];
+  const server = await serve({
+    listen: { socket: path, mode: 0o600 },
+    service,
+    onRpc: () => {},
+    onClosed: (reason) => reasons.push(reason),
+  });
+  const open: { destroy(): void }[] = [];
+  t.after(async () => {
+    for (const one of open) one.destroy();
+    await server.stop(100);
+    rmSync(folder, { recursive: true });
+  });
+  const count = async (connections: number) => {
+    while (server.sample().connections !== connections) await new Promise((resolve) => setImmediate(resolve));
+  };
+  return {
+    reasons,
+    sample: () => server.sample(),
+    count,
+    /** Resolves when the host has it. */
+    async silent(): Promise<Socket> {
+      const before = server.sample().connections;
+      const socket = connect(path);
+      socket.on("error", () => {});
+      open.push(socket.resume());
+      if (before < LIMITS.connections) await count(before + 1);
+      return socket;
+    },
+    async session(): Promise<ClientHttp2Session> {
+      const session = connectHttp2("http://localhost", { createConnection: () => connect(path) });
+      session.on("error", () => {});
+      open.push(session);
+      await once(session, "remoteSettings");
+      return session;
+    },
+  };
+}
+
+// What is waited for comes at once, or never.
+const LIMIT = { timeout: 60_000 };
+
+/** A Status; resolves when it is answered. */
+async function ask(session: ClientHttp2Session): Promise<void> {
+  const stream = session.request(HEADERS);
+  stream.resume().end(EMPTY);
+  const [headers] = await once(stream, "response");
+  assert.equal(headers[":status"], 200);
+  if (!stream.closed) await once(stream, "close");
+}
+
+test(
+  "a new connection takes the place of the oldest silent one; who was answered stays",
+  LIMIT,
+  async (t) => {
+    const { silent, session, reasons, sample } = await start(t);
+    const honest = await session();
+    await ask(honest);
+    const oldest = await silent();
+    const closed = once(oldest, "close");
+    let younger: Socket | undefined;
+    while (sample().connections < LIMITS.connections) younger = await silent();
+    const late = await session();
+    await ask(late);
+    await closed;
+    await ask(honest);
+    assert.deepEqual([reasons, younger?.destroyed, honest.destroyed], [["replaced"], false, false]);
+  },
+);
+
+test(
+  "where all were answered, the youngest goes: who was there before them stays, and a new one is let in",
+  LIMIT,
+  async (t) => {
+    const { session, reasons, sample } = await start(t);
+    const honest = await session();
+    await ask(honest);
+    let youngest = honest;
+    while (sample().connections < LIMITS.connections) {
+      youngest = await session();
+      await ask(youngest);
+    }
+    const closed = once(youngest, "close");
+    await ask(await session());
+    await closed;
+    await ask(honest);
+    assert.deepEqual(reasons, ["replaced"]);
+  },
+);
+
+test(
+  "requests that do not end hold a bounded number of bytes together, and the longest waited for go first",
+  LIMIT,
+  async (t) => {
+    const { session, reasons, sample } = await start(t);
+    const honest = await session();
+    await ask(honest);
+    let most = 0;
+    const begun = Buffer.alloc(60_000);
+    begun.writeUInt32BE(65_000, 1);
+    while (reasons.length === 0) {
+      const attacker = await session();
+      const streams = Array.from({ length: 30 }, () => attacker.request(HEADERS));
+      for (const stream of streams) stream.on("error", () => {}).write(begun);
+      await Promise.race([
+        once(attacker, "close"),
+        (async () => {
+          const before = sample().arrivingBytes;
+          while (sample().arrivingBytes < before + 1_500_000 && reasons.length === 0)
+            await new Promise((resolve) => setImmediate(resolve));
+        })(),
+      ]);
+      most = Math.max(most, sample().arrivingBytes);
+    }
+    assert.equal(reasons[0], "bytes");
+    assert.ok(most <= LIMITS.arrivingBytes, `${most} bytes`);
+    await ask(honest);
+  },
+);
+
+test("requests are bounded over all connections", LIMIT, async (t) => {
+  const { session, reasons, sample } = await start(t);
+  const honest = await session();
+  await ask(honest);
+  let most = 0;
+  while (reasons.length === 0) {
+    const attacker = await session();
+    for (let i = 0; i < LIMITS.streamsAtFirst; i++) attacker.request(HEADERS).on("error", () => {});
+    const before = sample().requests;
+    while (sample().requests < before + LIMITS.streamsAtFirst && reasons.length === 0) {
+      most = Math.max(most, sample().requests);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+  assert.equal(reasons[0], "streams");
+  assert.ok(most <= LIMITS.streams, `${most} requests`);
+  await ask(honest);
+});
+
+test(
+  "a request without its end and a connection without a preface are given up, and no other is",
+  LIMIT,
+  async (t) => {
+    const { silent, session, reasons, count } = await start(t);
+    const honest = await session();
+    await ask(honest);
+    const mute = await silent();
+    const attacker = await session();
+    const closed = [once(mute, "close"), once(attacker, "close")];
+    attacker.request(HEADERS).on("error", () => {});
+    await Promise.all(closed);
+    await count(1);
+    assert.deepEqual(reasons.toSorted(), ["silent", "unfinished"]);
+    await ask(honest);
+  },
+);
+
+test("one that was answered may have more requests at once than a new one", LIMIT, async (t) => {
+  const { session } = await start(t);
+  const honest = await session();
+  assert.equal(honest.remoteSettings.maxConcurrentStreams, LIMITS.streamsAtFirst);
+  const changed = once(honest, "remoteSettings");
+  await ask(honest);
+  const [settings] = await changed;
+  assert.equal(settings.maxConcurrentStreams, LIMITS.streamsPerConnection);
+});
+
+test(
+  "as many requests at once as SETTINGS allows are answered, on a new connection and later",
+  LIMIT,
+  async (t) => {
+    const { session, reasons } = await start(t);
+    const honest = await session();
+    await Promise.all(Array.from({ length: LIMITS.streamsAtFirst }, () => ask(honest)));
+    const second = await session();
+    const changed = once(second, "remoteSettings");
+    await ask(second);
+    await changed;
+    for (let i = 0; i < 3; i++)
+      await Promise.all(Array.from({ length: LIMITS.streamsPerConnection }, () => ask(second)));
+    assert.deepEqual(reasons, []);
+  },
+);
+
+test(
+  "a session that fails in what was read together with a request's headers ends itself only",
+  LIMIT,
+  async (t) => {
+    const { session, silent, reasons } = await start(t);
+    const attacker = await silent();
+    const closed = once(attacker, "close");
+    const frame = (type: number, flags: number, stream: number, payload = "") =>
+      `${(payload.length / 2).toString(16).padStart(6, "0")}0${type}0${flags}${stream.toString(16).padStart(8, "0")}${payload}`;
+    const block = "838604012f010161";
+    // More than it may, so that some are not given to grpc-js, which would hear of their failure.
+    const requests = Array.from({ length: 100 }, (_, i) => frame(1, 4, 2 * i + 1, block)).join("");
+    const frames = frame(4, 0, 0) + requests + frame(0, 0, 1).repeat(2000);
+    attacker.write(
+      Buffer.concat([Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), Buffer.from(frames, "hex")]),
+    );
+    await closed;
+    await ask(await session());
+    assert.equal(reasons.length, 1);
+  },
+);
