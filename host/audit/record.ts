@@ -22,10 +22,12 @@ const rpc = word("status", "encrypt", "decrypt", "provision");
 /** "refused" is no question of authority: a limit, or a request that cannot be read. */
 const decision = word("allowed", "denied", "refused");
 const sink = word("file", "stdout");
+/** Of a host that signs: a checkpoint comes after so many lines or so long, whichever is first (rhythm.ts). */
+const rhythm = { checkpoint_lines: optional(count), checkpoint_interval_ms: optional(count) };
 
 /** What the host tells the log. */
 export const ENTRIES = {
-  start: { version: text(64), config: optional(hex(64)), pid: count },
+  start: { version: text(64), config: optional(hex(64)), pid: count, ...rhythm },
   stop: { reason: text(64) },
   rpc: {
     rpc,
@@ -74,10 +76,10 @@ export const ENTRIES = {
 
 /** What the log tells of itself. */
 export const CONTROLS = {
-  /** The first line of a chain. */
-  genesis: {},
+  /** The first line of a chain. Where it begins beside a file that was not trusted: its name now, why, and its last line's hash. */
+  genesis: { aside: optional(text(256)), why: optional(text(256)), last: optional(hex(64)) },
   /** The first line of a file that continues another one. */
-  rotate: { reason: word("size", "asked", "moved", "resumed") },
+  rotate: { reason: word("size", "asked", "moved", "resumed"), ...rhythm },
   checkpoint: { key: hex(16), signature: base64(88) },
   /** The end of a file that was no whole line when the host started: it was cut off. */
   torn: { bytes: count, sha256: hex(64) },

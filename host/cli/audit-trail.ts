@@ -70,6 +70,11 @@ export class AuditTrail {
         failures.count += 1;
         log.error({ sink, why: failure.error }, "a sink of the audit log takes no lines");
       },
+      onAside: (aside) =>
+        log.error(
+          { ...aside },
+          "the audit log is not the one that this host left: it was set aside, and a new chain begins",
+        ),
     });
     const modules = new Map(config.providers.map(({ name, sha256 }) => [name, sha256]));
     opened.append({ kind: "start", version, config: hashOf(JSON.stringify(config)), pid: process.pid });
@@ -150,7 +155,8 @@ export class AuditTrail {
   sample(): AuditSample {
     const { sinks } = this.#log;
     const lagBytes = Math.max(0, ...sinks.map(({ waiting }) => waiting));
-    return { lagLines: this.#log.lag, lagBytes, failures: this.#failures.count };
+    const { lag: lagLines, untrusted } = this.#log;
+    return { lagLines, lagBytes, failures: this.#failures.count, untrusted };
   }
 
   rotate(): void {

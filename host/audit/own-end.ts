@@ -1,0 +1,157 @@
+/**
+ * Whether a log ends as a host with this key left it: with a checkpoint of its own, and behind that no more than it leaves unsigned.
+ * Whoever can write the file and has no key can write all of it again; a host that went on behind that would sign it.
+ */
+import type { KeyObject } from "node:crypto";
+import { isCanonical } from "./canonical.ts";
+import { type Head, hashOf, headOf, prefixOf, recordOf } from "./chain.ts";
+import { isSigned, keyIdOf } from "./checkpoint.ts";
+import {
+  claimOf,
+  DEFAULT_RHYTHM,
+  LONGEST_RHYTHM,
+  OWN_LINES,
+  type Rhythm,
+  SHORTEST_RHYTHM,
+  Unsigned,
+} from "./rhythm.ts";
+
+/** What is looked for in front of the checkpoint, the rhythm that the host claimed, is given up after so many bytes. */
+const SEARCHED = 33_554_432;
+
+export interface OwnEnd {
+  /** Undefined: it is the host's own. */
+  readonly why: string | undefined;
+  /** How many lines are behind the last checkpoint. */
+  readonly unsigned: number;
+  /** The hash of the last line. */
+  readonly last?: string | undefined;
+}
+
+/**
+ * @param lines of all its files, the last one first
+ * @param rhythm of the host that asks: believed where the log names none
+ */
+export function ownEnd(lines: Iterable<string>, publicKey: KeyObject, rhythm: Rhythm): OwnEnd {
+  const reader = new Reader(publicKey);
+  for (const line of lines) if (!reader.line(line)) break;
+  return { why: reader.why(rhythm), unsigned: reader.unsigned, last: reader.last };
+}
+
+type Found = Head & Readonly<Record<string, unknown>>;
+
+class Reader {
+  readonly #publicKey: KeyObject;
+  readonly #key: string;
+  /** Those behind the checkpoint, the last one first. */
+  readonly #tail: {
+    readonly kind: string;
+    readonly ms: number;
+    readonly backMs: number;
+    readonly jumps: boolean;
+  }[] = [];
+  #next: { readonly head: Head; readonly text: string } | undefined;
+  #signed = false;
+  #bytes = 0;
+  #claim: Rhythm | undefined;
+  #why: string | undefined;
+  last: string | undefined;
+
+  constructor(publicKey: KeyObject) {
+    this.#publicKey = publicKey;
+    this.#key = keyIdOf(publicKey);
+  }
+
+  get unsigned(): number {
+    return this.#tail.length;
+  }
+
+  why(rhythm: Rhythm): string | undefined {
+    if (this.#why !== undefined) return this.#why;
+    if (!this.#signed) return `it has no checkpoint, and ${this.#tail.length} lines`;
+    const most = this.#claim ?? {
+      lines: Math.max(rhythm.lines, DEFAULT_RHYTHM.lines),
+      intervalMs: Math.max(rhythm.intervalMs, DEFAULT_RHYTHM.intervalMs),
+    };
+    return this.#exceeds(most) ? this.#tooMany() : undefined;
+  }
+
+  /** Whether to go on. */
+  line(text: string): boolean {
+    this.#bytes += text.length + 1;
+    const head = headOf(text);
+    if (head === undefined) return this.#stop("one of its lines is not a line of an audit log");
+    const hash = hashOf(text);
+    this.last ??= hash;
+    if (this.#next !== undefined && !precedes(head, hash, this.#next))
+      return this.#stop(`its line with sequence ${this.#next?.head.seq} does not follow the one before it`);
+    this.#next = { head, text };
+    if (this.#signed) return this.#search(head, text);
+    return head.kind === "checkpoint" ? this.#checkpoint(head, text) : this.#unsignedLine(head, text);
+  }
+
+  #stop(why: string): false {
+    this.#why = why;
+    return false;
+  }
+
+  #unsignedLine(head: Head, text: string): boolean {
+    const { kind, time } = head;
+    const record = kind === "clock" || kind === "gap" ? recordOf(text) : undefined;
+    const backMs = kind === "clock" ? Number(record?.back_ms) : 0;
+    const jumps = kind === "gap" && record?.last !== undefined;
+    this.#tail.push({ kind, ms: Date.parse(time), backMs, jumps });
+    if (this.#tail.length > LONGEST_RHYTHM.lines + OWN_LINES) return this.#stop(this.#tooMany());
+    if (head.seq > 1) return true;
+    // the beginning: a host that signs and ended so early that it had signed nothing
+    this.#signed = this.#tail.length <= OWN_LINES;
+    return false;
+  }
+
+  #checkpoint(head: Head, text: string): boolean {
+    const record = recordOf(text);
+    const { chain, seq, prev: hash, time } = head;
+    const at = { chain, seq: seq - 1, hash };
+    if (record?.key !== this.#key)
+      return this.#stop(
+        `its last checkpoint is signed with the key ${String(record?.key)}, not with this host's, ${this.#key}`,
+      );
+    const written = isCanonical(text, "checkpoint", prefixOf(at).length);
+    if (!written || !isSigned(this.#publicKey, at, time, record.signature))
+      return this.#stop(
+        `the signature of its last checkpoint, with sequence ${seq}, is not one of this host's key`,
+      );
+    this.#signed = true;
+    // what keeps the shortest rhythm keeps every other one
+    return this.#exceeds(SHORTEST_RHYTHM);
+  }
+
+  /** The last claim that the checkpoint covers. */
+  #search({ kind }: Head, text: string): boolean {
+    if (kind === "start" || kind === "rotate") this.#claim = claimOf(recordOf(text) as Found | undefined);
+    return this.#claim === undefined && this.#bytes < SEARCHED;
+  }
+
+  #exceeds(rhythm: Rhythm): boolean {
+    const unsigned = new Unsigned();
+    for (const { kind, ms, backMs, jumps } of this.#tail.toReversed()) {
+      // a checkpoint may be among the lines that the file missed
+      if (jumps) unsigned.signed();
+      unsigned.add(kind, ms, backMs);
+      if (unsigned.exceeds(rhythm)) return true;
+    }
+    return false;
+  }
+
+  #tooMany(): string {
+    return `its last ${this.#tail.length} lines have no checkpoint, and this host does not leave so many, or for so long`;
+  }
+}
+
+/** Whether a line stands in front of the next one, or in front of those that the next one declares missing. */
+function precedes(head: Head, hash: string, next: { readonly head: Head; readonly text: string }): boolean {
+  if (next.head.chain !== head.chain) return false;
+  const ahead = next.head.seq - head.seq;
+  if (next.head.prev === hash) return ahead === 1;
+  return next.head.kind === "gap" && ahead > 1 && recordOf(next.text)?.last === hash;
+}
