@@ -131,12 +131,7 @@ describe("without a checkpoint, verify takes", () => {
 
   test("the first line of a file whenever it comes, and not the next one", () => {
     const log = () => new Pen().put(start(50, 60_000)).sign().calls(1).wait(86_400);
-    const rotate: Control = {
-      kind: "rotate",
-      reason: "resumed",
-      checkpoint_lines: 50,
-      checkpoint_interval_ms: 60_000,
-    };
+    const rotate: Control = { kind: "rotate", reason: "resumed" };
     assertGood(log().put(rotate).sign().calls(1));
     assertUnsigned(log().put(rotate).calls(1), 4, /^from here on 3 lines over 86400 s/);
   });
@@ -172,12 +167,13 @@ describe("a claim of the rhythm", () => {
     const log = new Pen();
     log.lines.length = 0;
     log.chain = new Chain(at);
-    log.put({ kind: "rotate", reason: "size", checkpoint_lines: 30, checkpoint_interval_ms: 60_000 }).sign();
+    log.put({ kind: "rotate", reason: "size" });
+    log.put({ kind: "rhythm", checkpoint_lines: 30, checkpoint_interval_ms: 60_000 }).sign();
     assertGood(log.run(30, 3).calls(46));
     const { fault } = log.calls(1).verdict();
     assert.match(
       `${fault?.what} ${fault?.line}: ${fault?.why}`,
-      /^unsigned 96: from here on 47 lines .* after 30 lines/,
+      /^unsigned 97: from here on 47 lines .* after 30 lines/,
     );
   });
 

@@ -7,6 +7,7 @@ import { randomBytes } from "node:crypto";
 import { KleidiError } from "../error.ts";
 import { Chain, NOTHING, type Position } from "./chain.ts";
 import { Signer } from "./checkpoint.ts";
+import { closeWithin } from "./close.ts";
 import { type Failure, Feed, type FeedEvents, type Patience } from "./feed.ts";
 import { loadKey } from "./key-file.ts";
 import { type OpenFile, openLog } from "./open-file.ts";
@@ -29,6 +30,8 @@ export interface AuditSettings {
 export interface AuditOptions {
   /** Of lines that are not written yet, in each sink. */
   readonly queueBytes?: number;
+  /** How long `close` waits. */
+  readonly closeMs?: number;
   readonly patience?: Patience;
   /** Milliseconds since 1970. */
   readonly now?: () => number;
@@ -38,10 +41,15 @@ export interface AuditOptions {
   readonly onAside?: (aside: Aside) => void;
 }
 
+interface Claim {
+  readonly checkpoint_lines: number;
+  readonly checkpoint_interval_ms: number;
+}
+
 const QUEUE_BYTES = 4_194_304;
 const PATIENCE: Patience = { firstMs: 250, mostMs: 10_000 };
 /** Records that say at which rhythm is signed. That is signed at once: what is not is not believed. */
-const CLAIMS: ReadonlySet<string> = new Set<(Entry | Control)["kind"]>(["start", "rotate"]);
+const CLAIMS: ReadonlySet<string> = new Set<(Entry | Control)["kind"]>(["start", "rhythm"]);
 const CLOSE_MS = 2_000;
 
 export class AuditLog {
@@ -54,7 +62,8 @@ export class AuditLog {
   readonly #rotateBytes: number;
   readonly #signer: Signer | undefined;
   readonly #rhythm: Rhythm;
-  readonly #claim: { readonly checkpoint_lines?: number; readonly checkpoint_interval_ms?: number };
+  /** The rhythm of its checkpoints, for the record of the kind start; nothing without a key. */
+  readonly claim: Partial<Claim>;
   readonly #unsigned = new Unsigned();
   #fileFeed: Feed | undefined;
   /** Of the present file, once everything is written. */
@@ -80,7 +89,7 @@ export class AuditLog {
     this.#signer = signer;
     // without a key, the file still goes down to the disk at this rhythm
     this.#rhythm = checkpoints ?? DEFAULT_RHYTHM;
-    this.#claim = checkpoints
+    this.claim = checkpoints
       ? { checkpoint_lines: checkpoints.lines, checkpoint_interval_ms: checkpoints.intervalMs }
       : {};
     this.#time = { ms: at.time === undefined ? 0 : Date.parse(at.time), text: at.time ?? "" };
@@ -134,9 +143,10 @@ export class AuditLog {
   #begin(opened: OpenFile | undefined): void {
     this.#waiters.accepted = this.#chain.at.seq;
     if (this.#chain.at.seq === 0) this.#put({ kind: "genesis", ...opened?.aside });
-    else if (opened?.resumed) this.#put({ kind: "rotate", reason: "resumed", ...this.#claim });
+    else if (opened?.resumed) this.#put({ kind: "rotate", reason: "resumed" });
     // what a host that was killed left unsigned; its rhythm may have been another one
-    else if (this.#signer !== undefined && (opened?.unsigned ?? 0) > 0) this.#checkpoint();
+    if (opened !== undefined && opened.unsigned > 0) this.#checkpoint();
+    if (opened?.resumed) this.#claimAgain();
     if (opened?.end.torn !== undefined) this.#put({ kind: "torn", ...opened.end.torn });
   }
 
@@ -163,7 +173,7 @@ export class AuditLog {
   append(entry: Entry): void {
     if (this.#closed || !this.#feeds.some(({ keeps }) => keeps)) this.assertReady();
     this.#makeRoom();
-    this.#put(entry.kind === "start" ? { ...entry, ...this.#claim } : entry);
+    this.#put(entry);
     if (this.#fileBytes >= this.#rotateBytes) this.#turn("size");
     this.assertReady();
   }
@@ -188,24 +198,18 @@ export class AuditLog {
     this.#turn("asked");
   }
 
-  /** Signs what is there, writes it, and lets go of the file. */
-  async close(): Promise<void> {
-    if (this.#closed) return;
+  /**
+   * Signs what is there, writes it, and lets go of the file; within 2 s.
+   * @returns the sinks that were not done by then: their last lines may be missing, and what they do holds the process
+   */
+  async close(): Promise<readonly string[]> {
+    if (this.#closed) return [];
     if (this.#unsigned.count > 0) this.#checkpoint();
     this.#closed = true;
     clearTimeout(this.#timer);
-    const written = Promise.all(this.#feeds.map((feed) => feed.settled()));
-    let timer: NodeJS.Timeout | undefined;
-    const tooLong = new Promise((resolve) => {
-      timer = setTimeout(resolve, CLOSE_MS);
-    });
-    await Promise.race([written, tooLong]);
-    clearTimeout(timer);
-    for (const feed of this.#feeds) {
-      if (feed.failure === undefined) await feed.output.sync().catch(() => {});
-      await feed.close();
-    }
+    const late = await closeWithin(this.#feeds, this.#options.closeMs ?? CLOSE_MS);
     this.#waiters.reject(Number.POSITIVE_INFINITY, failed("the audit log is closed"));
+    return late;
   }
 
   readonly #events: FeedEvents = {
@@ -304,8 +308,15 @@ export class AuditLog {
       return false;
     if (this.#signer !== undefined && this.#unsigned.count > 0) this.#checkpoint();
     this.#fileBytes = 0;
-    this.#put({ kind: "rotate", reason, ...this.#claim }, { turn: true });
+    this.#put({ kind: "rotate", reason }, { turn: true });
+    this.#claimAgain();
     return true;
+  }
+
+  #claimAgain(): void {
+    const { lines, intervalMs } = this.#rhythm;
+    if (this.#signer !== undefined)
+      this.#put({ kind: "rhythm", checkpoint_lines: lines, checkpoint_interval_ms: intervalMs });
   }
 
   /**

@@ -68,7 +68,11 @@ class Reader {
 
   why(rhythm: Rhythm): string | undefined {
     if (this.#why !== undefined) return this.#why;
-    if (!this.#signed) return `it has no checkpoint, and ${this.#tail.length} lines`;
+    // a host may end before it signed anything, in its first file or in a new one whose older ones were moved away
+    if (!this.#signed)
+      return this.#tail.length > OWN_LINES
+        ? `it has no checkpoint, and ${this.#tail.length} lines`
+        : undefined;
     const most = this.#claim ?? {
       lines: Math.max(rhythm.lines, DEFAULT_RHYTHM.lines),
       intervalMs: Math.max(rhythm.intervalMs, DEFAULT_RHYTHM.intervalMs),
@@ -102,10 +106,7 @@ class Reader {
     const jumps = kind === "gap" && record?.last !== undefined;
     this.#tail.push({ kind, ms: Date.parse(time), backMs, jumps });
     if (this.#tail.length > LONGEST_RHYTHM.lines + OWN_LINES) return this.#stop(this.#tooMany());
-    if (head.seq > 1) return true;
-    // the beginning: a host that signs and ended so early that it had signed nothing
-    this.#signed = this.#tail.length <= OWN_LINES;
-    return false;
+    return head.seq > 1;
   }
 
   #checkpoint(head: Head, text: string): boolean {
@@ -128,7 +129,7 @@ class Reader {
 
   /** The last claim that the checkpoint covers. */
   #search({ kind }: Head, text: string): boolean {
-    if (kind === "start" || kind === "rotate") this.#claim = claimOf(recordOf(text) as Found | undefined);
+    if (kind === "start" || kind === "rhythm") this.#claim = claimOf(recordOf(text) as Found | undefined);
     return this.#claim === undefined && this.#bytes < SEARCHED;
   }
 

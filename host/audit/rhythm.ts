@@ -62,9 +62,9 @@ export class Unsigned {
   }
 }
 
-/** The rhythm that a record of the kind start or rotate claims; undefined where it claims none, or one that no host can have. */
+/** The rhythm that a record of the kind start or rhythm claims; undefined where it claims none, or one that no host can have. */
 export function claimOf(record: (Head & Readonly<Record<string, unknown>>) | undefined): Rhythm | undefined {
-  if (record?.kind !== "start" && record?.kind !== "rotate") return undefined;
+  if (record?.kind !== "start" && record?.kind !== "rhythm") return undefined;
   const { checkpoint_lines: lines, checkpoint_interval_ms: intervalMs } = record;
   if (typeof lines !== "number" || typeof intervalMs !== "number") return undefined;
   return {

@@ -24,7 +24,7 @@ import type { Aside } from "./sink/aside.ts";
 import { verify } from "./verify.ts";
 
 const START = Date.parse("2026-01-01T00:00:00.000Z");
-const START_RECORD: Entry = { kind: "start", version: "1.2.3", pid: 1 };
+const start = ({ claim }: AuditLog): Entry => ({ kind: "start", version: "1.2.3", pid: 1, ...claim });
 const CALL: Entry = { kind: "rpc", rpc: "decrypt", decision: "allowed", ms: 1, outcome: "ok" };
 
 let folder: string;
@@ -60,7 +60,7 @@ async function host(
   const onAside = (aside: Aside) => asides.push(aside);
   const log = await AuditLog.open({ ...settings, ...changes }, { now: () => now, onAside, ...options });
   open.push(log);
-  log.append(START_RECORD);
+  log.append(start(log));
   await write(log, lines);
   return log;
 }
@@ -129,7 +129,7 @@ describe("a host goes on with its own log", () => {
     assert.deepEqual([checkpoint_lines, checkpoint_interval_ms], [20, 10_000]);
     const other = join(folder, "other.jsonl");
     const log = await AuditLog.open({ file: other, stdout: false });
-    log.append(START_RECORD);
+    log.append(start(log));
     await stop(log);
     assert.deepEqual(Object.keys(recordsOf(other)[1]).slice(5), ["kind", "version", "pid"]);
   });
@@ -208,6 +208,16 @@ describe("a host goes on with its own log", () => {
     const { fault, first = 0 } = verdictOf();
     assert.equal(fault, undefined);
     assert.ok(first > 1);
+  });
+
+  test("whose file was moved away, and that was killed behind the first line of the next one", async () => {
+    const log = await host(30);
+    log.rotate();
+    await kill(log);
+    for (const path of filesOf(/^audit\.jsonl\./)) unlinkSync(path);
+    writeFileSync(file, `${linesOf(file)[0]}\n`, { mode: 0o640 });
+    await host(3);
+    assert.deepEqual([asides, filesOf(/^untrusted-/), verdictOf().fault], [[], [], undefined]);
   });
 
   test("that begins with a line that was not written whole", async () => {

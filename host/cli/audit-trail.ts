@@ -16,9 +16,12 @@ import { parseKeyId } from "../kms/key-id.ts";
 import type { KeyConfig, Keyset } from "../kms/keyset.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { AuditSample } from "../telemetry/metrics.ts";
+import { endAnyway } from "./end-anyway.ts";
 
 /** The API server waits 3 s, and 2.4 of them may be gone. */
 const SETTLED_MS = 400;
+/** For a host that has nothing more to do, and whose disk hangs. */
+const END_MS = 1_000;
 
 /** Answers to a host call, by code (docs/ABI.md, section 5). */
 const OUTCOMES = new Map<number, string>(
@@ -48,10 +51,17 @@ export class AuditTrail {
   /** Provider → its module's SHA-256: the pin, which admission has held the bytes against. */
   readonly #modules: ReadonlyMap<string, string>;
   readonly #failures: { count: number };
+  readonly #logger: Logger;
   #keyset: Keyset | undefined;
 
-  private constructor(log: AuditLog, modules: ReadonlyMap<string, string>, failures: { count: number }) {
+  private constructor(
+    log: AuditLog,
+    modules: ReadonlyMap<string, string>,
+    failures: { count: number },
+    logger: Logger,
+  ) {
     this.#log = log;
+    this.#logger = logger;
     this.#modules = modules;
     this.#failures = failures;
   }
@@ -77,9 +87,16 @@ export class AuditTrail {
         ),
     });
     const modules = new Map(config.providers.map(({ name, sha256 }) => [name, sha256]));
-    opened.append({ kind: "start", version, config: hashOf(JSON.stringify(config)), pid: process.pid });
+    const { pid } = process;
+    opened.append({
+      kind: "start",
+      version,
+      config: hashOf(JSON.stringify(config)),
+      pid,
+      ...opened.claim,
+    });
     await opened.settled();
-    return new AuditTrail(opened, modules, failures);
+    return new AuditTrail(opened, modules, failures, log);
   }
 
   /** For the names of keys; before it is told, RPCs have none. */
@@ -163,9 +180,13 @@ export class AuditTrail {
     this.#log.rotate();
   }
 
+  /** Ends the log, within 2 s. Where a sink hangs, that is told, and the process ends in spite of it. */
   async close(reason: string): Promise<void> {
     this.#quietly({ kind: "stop", reason });
-    await this.#log.close();
+    const late = await this.#log.close();
+    if (late.length === 0) return;
+    this.#logger.error({ sinks: late }, "a sink of the audit log did not end: its last lines may be missing");
+    endAnyway(END_MS);
   }
 
   #hostCall({ call, verdict, why, target }: Decision) {
