@@ -11,6 +11,7 @@ import { Coverage } from "./coverage.ts";
 import type { ExportedCheckpoint } from "./export.ts";
 import { Break, type Fault, type Place, type Seen, type What } from "./fault.ts";
 import { headOfLine, type RawLine, textOf } from "./lines.ts";
+import { TreeHeads } from "./tree-heads.ts";
 import type { Gap, Verdict, VerifyOptions } from "./verdict.ts";
 
 /** Of records that may begin a file, or the lines of one run of the host. */
@@ -39,6 +40,8 @@ export class Verifier {
   readonly #gaps: Gap[] = [];
   readonly #notes: string[] = [];
   readonly #coverage = new Coverage();
+  /** Undefined where nobody asks for the tree. */
+  readonly #heads: TreeHeads | undefined;
   #checkpoints = 0;
   #checkpoint: Verdict["checkpoint"];
   #lines = 0;
@@ -48,6 +51,8 @@ export class Verifier {
     this.#options = options;
     this.#keys = new Map(options.keys.map((key) => [keyIdOf(key), key]));
     this.#exported = options.exported ?? [];
+    const { notes = [], tree = false } = options;
+    this.#heads = tree || notes.length > 0 ? new TreeHeads(notes) : undefined;
   }
 
   begin(file: string): void {
@@ -85,7 +90,7 @@ export class Verifier {
       this.#found("changed", line, "it is not written as a host writes a line of its kind");
     else if (!ORDINARY.has(kind)) this.#control(line, text);
     if (this.#keys.size > 0 && kind !== "checkpoint") this.#count(line, text, kind, time);
-    this.#accept(line, this.#seq + 1);
+    this.#accept(line, this.#seq + 1, kind);
   }
 
   /** Lines that no checkpoint covers: a host leaves only so many. */
@@ -94,11 +99,14 @@ export class Verifier {
     this.#fault ??= this.#coverage.fault();
   }
 
-  #accept(line: RawLine, seq: number): void {
+  #accept(line: RawLine, seq: number, kind: string): void {
     if (this.#fault !== undefined) return;
-    const hash = hashOf(line.buffer.subarray(line.start, line.end));
+    const bytes = line.buffer.subarray(line.start, line.end);
+    const hash = hashOf(bytes);
     const exported = this.#exported[this.#nextExported];
     if (exported !== undefined && seq >= exported.seq) this.#hold(exported, hash, seq, line.number);
+    const wrong = this.#heads?.line(bytes, kind);
+    if (wrong !== undefined) this.#found("rewritten", line, wrong);
     if (this.#fault !== undefined) return;
     this.#prev = this.#hash;
     this.#hash = hash;
@@ -129,6 +137,7 @@ export class Verifier {
     this.#chain = head.chain;
     this.#first = head.seq;
     this.#seq = head.seq - 1;
+    if (head.seq > 1) this.#heads?.lack();
     const other = this.#exported.find(({ chain }) => chain !== head.chain);
     if (other !== undefined)
       this.#found(
@@ -172,6 +181,7 @@ export class Verifier {
     if (this.#gaps.length < MOST_NOTES) this.#gaps.push({ ...gap, error: String(record.error) });
     // the checkpoints of those lines are missing with them
     this.#coverage.gap();
+    this.#heads?.lack();
     this.#takeAt(line, head);
     return true;
   }
@@ -259,6 +269,15 @@ export class Verifier {
         what: "cut",
         why: `behind it, the exported checkpoint with the sequence ${missing.seq} is missing: the end was cut off`,
       };
+    const open = this.#heads?.open ?? [];
+    const cut = open.find(({ isCut }) => isCut);
+    if (cut !== undefined)
+      fault ??= {
+        file: this.#place.file || this.#file,
+        line: this.#place.line,
+        what: "cut",
+        why: `behind it, the lines up to the ${cut.size} of a note are missing: the end was cut off`,
+      };
     // where lines are missing, their checkpoints are: that is told, and is not the work of somebody without the key
     if (this.#keys.size > 0 && this.#gaps.length === 0) fault ??= this.#coverage.fault("end");
     const intactTo = this.#intactTo(fault);
@@ -273,6 +292,8 @@ export class Verifier {
       checkpoint: this.#checkpoint,
       lines: this.#lines,
       bytes: this.#bytes,
+      tree: this.#heads?.signed,
+      unheld: open.filter(({ isCut }) => !isCut).length,
     };
   }
 
