@@ -30,8 +30,6 @@ export interface AuditSettings {
 export interface AuditOptions {
   /** Of lines that are not written yet, in each sink. */
   readonly queueBytes?: number;
-  /** How long `close` waits. */
-  readonly closeMs?: number;
   readonly patience?: Patience;
   /** Milliseconds since 1970. */
   readonly now?: () => number;
@@ -207,7 +205,7 @@ export class AuditLog {
     if (this.#unsigned.count > 0) this.#checkpoint();
     this.#closed = true;
     clearTimeout(this.#timer);
-    const late = await closeWithin(this.#feeds, this.#options.closeMs ?? CLOSE_MS);
+    const late = await closeWithin(this.#feeds, CLOSE_MS);
     this.#waiters.reject(Number.POSITIVE_INFINITY, failed("the audit log is closed"));
     return late;
   }

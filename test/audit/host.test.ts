@@ -283,6 +283,10 @@ describe("no audit, no service", () => {
         fixture.readLog(),
         /"lines":\d+,"msg":"the last records of the audit log could not be written"/,
       );
+      assert.match(
+        fixture.readLog(),
+        /"sinks":\["stdout"\],"msg":"a sink of the audit log did not end: its last lines may be missing"/,
+      );
     } finally {
       client.close();
       await fixture.close();
