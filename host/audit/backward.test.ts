@@ -34,16 +34,12 @@ test("lines come from the last one to the first one, wherever a chunk ends", () 
     }),
     { numRuns: 100 },
   );
-  // a newline as the last and as the first byte of a chunk
-  for (const length of [262_142, 262_143, 262_144, 262_145, 524_287, 524_288]) {
-    const lines = [...Array.from({ length: 70 }, () => "y".repeat(4_000)), "z".repeat(length % 4_000), "end"];
-    const text = textOf(lines);
-    const padded = [
-      ...lines.slice(0, 70),
-      "z".repeat((length % 4_000) + ((262_144 - (text.length % 262_144)) % 4_000)),
-      "end",
-    ];
-    assert.deepEqual(backward(textOf(padded)), padded.toReversed());
+  // where a line begins a byte before, with, and behind a chunk
+  for (const more of [-2, -1, 0, 1, 2]) {
+    const full = Array.from({ length: 65 }, (_, i) => `${i}`.padEnd(4_000, "y"));
+    const lines = ["first", "z".repeat(262_144 + more - 65 * 4_001 - 1), ...full];
+    assert.equal(textOf(lines.slice(1)).length, 262_144 + more);
+    assert.deepEqual(backward(textOf(lines)), lines.toReversed());
   }
 });
 
