@@ -70,8 +70,7 @@ export class AuditLog {
   /** Of the last line. */
   #time: { readonly ms: number; readonly text: string };
   #closed = false;
-  /** How many files lie beside the log because a host did not trust them; counted when it is opened. */
-  untrusted = 0;
+  #untrusted = 0;
 
   private constructor(
     { checkpoints, rotate }: AuditSettings,
@@ -107,7 +106,7 @@ export class AuditLog {
     const log = new AuditLog(settings, options, signer, opened?.at ?? fresh);
     if (opened !== undefined && file !== undefined) {
       if (opened.aside !== undefined) options.onAside?.(opened.aside);
-      log.untrusted = countAside(file);
+      log.#untrusted = countAside(file);
       log.#addFile(settings, file, opened);
     }
     if (stdout) log.#feed(new StdoutOutput());
@@ -156,6 +155,11 @@ export class AuditLog {
   /** How many lines no sink has accepted yet. */
   get lag(): number {
     return this.#chain.at.seq - this.#waiters.accepted;
+  }
+
+  /** How many files lie beside the log because a host did not trust them; counted when it was opened. */
+  get untrusted(): number {
+    return this.#untrusted;
   }
 
   /** The chain, and its last line: written or still to be. */

@@ -45,11 +45,13 @@ class Reader {
   readonly #key: string;
   /** Those behind the checkpoint, the last one first. */
   readonly #tail: {
+    readonly seq: number;
     readonly kind: string;
     readonly ms: number;
     readonly backMs: number;
-    readonly jumps: boolean;
   }[] = [];
+  /** The sequences of records in front of which lines are missing. */
+  readonly #missedFrom = new Set<number>();
   #next: { readonly head: Head; readonly text: string } | undefined;
   #signed = false;
   #bytes = 0;
@@ -89,6 +91,9 @@ class Reader {
     this.last ??= hash;
     if (this.#next !== undefined && !precedes(head, hash, this.#next))
       return this.#stop(`its line with sequence ${this.#next?.head.seq} does not follow the one before it`);
+    // lines that the file missed lie behind this one
+    if (this.#next !== undefined && this.#next.head.seq > head.seq + 1)
+      this.#missedFrom.add(this.#next.head.seq);
     this.#next = { head, text };
     if (this.#signed) return this.#search(head, text);
     return head.kind === "checkpoint" ? this.#checkpoint(head, text) : this.#unsignedLine(head, text);
@@ -100,13 +105,13 @@ class Reader {
   }
 
   #unsignedLine(head: Head, text: string): boolean {
-    const { kind, time } = head;
-    const record = kind === "clock" || kind === "gap" ? recordOf(text) : undefined;
-    const backMs = kind === "clock" ? Number(record?.back_ms) : 0;
-    const jumps = kind === "gap" && record?.last !== undefined;
-    this.#tail.push({ kind, ms: Date.parse(time), backMs, jumps });
+    const { kind, time, seq } = head;
+    if (!isWritten(head, text))
+      return this.#stop(`its line with sequence ${seq} is not written as a host writes it`);
+    const backMs = kind === "clock" ? Number(recordOf(text)?.back_ms) : 0;
+    this.#tail.push({ seq, kind, ms: Date.parse(time), backMs });
     if (this.#tail.length > LONGEST_RHYTHM.lines + OWN_LINES) return this.#stop(this.#tooMany());
-    return head.seq > 1;
+    return seq > 1;
   }
 
   #checkpoint(head: Head, text: string): boolean {
@@ -117,8 +122,7 @@ class Reader {
       return this.#stop(
         `its last checkpoint is signed with the key ${String(record?.key)}, not with this host's, ${this.#key}`,
       );
-    const written = isCanonical(text, "checkpoint", prefixOf(at).length);
-    if (!written || !isSigned(this.#publicKey, at, time, record.signature))
+    if (!isWritten(head, text) || !isSigned(this.#publicKey, at, time, record.signature))
       return this.#stop(
         `the signature of its last checkpoint, with sequence ${seq}, is not one of this host's key`,
       );
@@ -135,9 +139,9 @@ class Reader {
 
   #exceeds(rhythm: Rhythm): boolean {
     const unsigned = new Unsigned();
-    for (const { kind, ms, backMs, jumps } of this.#tail.toReversed()) {
+    for (const { seq, kind, ms, backMs } of this.#tail.toReversed()) {
       // a checkpoint may be among the lines that the file missed
-      if (jumps) unsigned.signed();
+      if (this.#missedFrom.has(seq)) unsigned.signed();
       unsigned.add(kind, ms, backMs);
       if (unsigned.exceeds(rhythm)) return true;
     }
@@ -155,4 +159,8 @@ function precedes(head: Head, hash: string, next: { readonly head: Head; readonl
   const ahead = next.head.seq - head.seq;
   if (next.head.prev === hash) return ahead === 1;
   return next.head.kind === "gap" && ahead > 1 && recordOf(next.text)?.last === hash;
+}
+
+function isWritten({ chain, seq, prev: hash, kind }: Head, text: string): boolean {
+  return isCanonical(text, kind, prefixOf({ chain, seq: seq - 1, hash }).length);
 }

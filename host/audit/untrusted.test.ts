@@ -308,6 +308,27 @@ describe("a host sets aside what it did not leave, keeps it, and begins a new ch
     await assertSetAside(/^its last \d+ lines have no checkpoint/);
   });
 
+  test("records of lines that another sink missed do not stand for a checkpoint", async () => {
+    await stop(await host(100));
+    const gap =
+      '"kind":"gap","sink":"stdout","error":"x","since":"2026-01-01T00:00:00.000Z","from":1,"to":2,"last":"';
+    forge(file, (lines) => [
+      ...lines.slice(0, 3),
+      ...withoutCheckpoints(lines.slice(3)).map((line, i) =>
+        i % 10 === 0 ? line.replace('"kind":"rpc"', `${gap}${"0".repeat(64)}"`) : line,
+      ),
+    ]);
+    assert.ok(recordsOf(file).some(({ kind }) => kind === "gap"));
+    await assertSetAside(/^its last \d+ lines have no checkpoint/);
+  });
+
+  test("a line behind its last checkpoint that no host writes so", async () => {
+    await kill(await host(3));
+    const text = readFileSync(file, "latin1");
+    writeFileSync(file, text.replace(/"time":"[^"]+"(?=[^\n]*\n$)/, '"time":"2026-13-01T00:00:00.000Z"'));
+    await assertSetAside(/^its line with sequence 6 is not written as a host writes it$/);
+  });
+
   test("a checkpoint that the key did not sign", async () => {
     await stop(await host(5));
     forge(file, (lines) => lines.toSpliced(4, 1));
