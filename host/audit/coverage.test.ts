@@ -111,7 +111,9 @@ describe("without a checkpoint, verify takes", () => {
 
   test("lines for as long as the rhythm, and the checkpoint that covers them however late", () => {
     const log = () => new Pen().put(start(50, 60_000)).sign().calls(1).sign();
-    assertGood(log().calls(1).wait(64).calls(1));
+    assertGood(log().calls(1).wait(65).calls(1));
+    assertUnsigned(log().calls(1).wait(65.001).calls(1), 6, /^from here on 2 lines over 66 s/);
+    assertUnsigned(log().wait(0.999).calls(1).wait(65.111).calls(1), 6, /^from here on 2 lines over 66 s/);
     assertGood(log().calls(1).wait(86_400).sign().calls(1));
     assertGood(log().wait(86_400).calls(1));
     assertUnsigned(log().calls(1).wait(66).calls(1), 6, /^from here on 2 lines over 66 s have no checkpoint/);
