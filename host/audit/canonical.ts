@@ -7,7 +7,7 @@ import { RECORDS } from "./record.ts";
 
 /** Printable ASCII; of what JSON must escape there is the quotation mark and the backslash. */
 const CHARACTER = String.raw`(?:[ !#-\[\]-~]|\\["\\])`;
-/** One that a clock shows: what is no time is neither early nor late. */
+/** Only a time that a clock can show: another text would be neither early nor late. */
 const TIME = String.raw`[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\.[0-9]{3}Z`;
 
 function patternOf(field: Field): string {

@@ -17,7 +17,7 @@ export class Coverage {
   readonly #clock = new Clock();
   #backMs = 0;
 
-  /** What a record that is no RPC and no host call says of the rhythm. */
+  /** What a record says about the rhythm; of any kind but RPCs and host calls, which say nothing. */
   claim(record: Head & Readonly<Record<string, unknown>>): void {
     const claimed = claimOf(record);
     if (claimed !== undefined) this.#claimed = claimed;
@@ -26,7 +26,7 @@ export class Coverage {
     if (record.kind === "clock") this.#backMs = Number(record.back_ms);
   }
 
-  /** A line that is no checkpoint. @param time where the digits of its time begin */
+  /** A line other than a checkpoint. @param time where the digits of its time begin */
   line(file: string, line: number, text: string, kind: string, time: number): void {
     if (this.#unsigned.count === 0) this.#from = { file, line };
     this.#unsigned.add(kind, this.#clock.ms(text, time), kind === "clock" ? this.#backMs : 0);

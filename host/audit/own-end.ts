@@ -1,6 +1,6 @@
 /**
  * Whether a log ends as a host with this key left it: with a checkpoint of its own, and behind that no more than it leaves unsigned.
- * Whoever can write the file and has no key can write all of it again; a host that went on behind that would sign it.
+ * An attacker who can write the file and has no key can rewrite all of it; a host that went on behind that would sign it.
  */
 import type { KeyObject } from "node:crypto";
 import { isCanonical } from "./canonical.ts";

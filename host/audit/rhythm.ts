@@ -1,5 +1,5 @@
 /**
- * How many lines, and for how long, a host writes without signing. The host that writes and whoever verifies count in the same way, by
+ * How many lines, and for how long, a host writes without signing. The host that writes and the verifier count in the same way, by
  * what stands in the lines alone: so a host that was killed, suspended or started again, or whose clock was set, keeps the rhythm.
  */
 import type { Head } from "./chain.ts";
@@ -35,7 +35,7 @@ export class Unsigned {
     return this.#last - this.#since;
   }
 
-  /** A line that is no checkpoint. */
+  /** A line other than a checkpoint. */
   add(kind: string, ms: number, backMs = 0): void {
     if (this.#count === 0) this.#since = ms;
     // what was written before a clock went back would seem to lie ahead

@@ -1,4 +1,4 @@
-/** kleidi audit export: checkpoints, to be kept where whoever can write the log cannot write. */
+/** kleidi audit export: checkpoints, to be kept where those who can write the log cannot write. */
 import { createPublicKey, type KeyObject } from "node:crypto";
 import { exportCheckpoints } from "../audit/export.ts";
 import { loadKey } from "../audit/key-file.ts";

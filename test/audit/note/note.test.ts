@@ -213,10 +213,10 @@ describe("no note is signed over", () => {
   test("a log that does not go on from the note before", () => {
     const own = lines().map((line) => JSON.parse(line));
     const { chain, prev } = own[0];
-    const anew = new Chain({ chain, seq: 0, hash: prev });
-    const again = own.slice(0, 5).map((record) => anew.next({ ...record, ms: 9 }, record.time).text);
+    const other = new Chain({ chain, seq: 0, hash: prev });
+    const again = own.slice(0, 5).map((record) => other.next({ ...record, ms: 9 }, record.time).text);
     assert.match(
-      refused(written("anew", again), "--after", noteFile),
+      refused(written("rewritten", again), "--after", noteFile),
       /^1 Cannot sign the log: (cut|rewritten): /,
     );
     assert.match(
