@@ -1,0 +1,51 @@
+/** The end of a file that missed lines, as another sink had them; what a real host leaves otherwise is in untrusted.test.ts. */
+import assert from "node:assert/strict";
+import { generateKeyPairSync } from "node:crypto";
+import { test } from "node:test";
+import { Chain, NOTHING } from "./chain.ts";
+import { Signer } from "./checkpoint.ts";
+import { ownEnd } from "./own-end.ts";
+import type { Control, Entry } from "./record.ts";
+import { DEFAULT_RHYTHM, OWN_LINES } from "./rhythm.ts";
+
+const { privateKey, publicKey } = generateKeyPairSync("ed25519");
+const signer = new Signer(privateKey);
+const TIME = "2026-01-01T00:00:00.000Z";
+const CALL: Entry = { kind: "rpc", rpc: "decrypt", decision: "allowed", ms: 1, outcome: "ok" };
+const START: Entry = {
+  kind: "start",
+  version: "1",
+  pid: 1,
+  checkpoint_lines: 100,
+  checkpoint_interval_ms: 60_000,
+};
+
+/** So many lines behind a checkpoint, then a record of missing ones, then so many again. */
+function withGap(before: number, behind: number, change: Partial<Extract<Control, { kind: "gap" }>> = {}) {
+  const chain = new Chain({ chain: "0123456789abcdef", seq: 0, hash: NOTHING });
+  const lines: string[] = [];
+  const put = (record: Entry | Control) => lines.push(chain.next(record, TIME).text);
+  put({ kind: "genesis" });
+  put(START);
+  put(signer.checkpoint(chain.at, TIME));
+  for (let i = 0; i < before; i++) put(CALL);
+  const { seq, hash: last } = chain.at;
+  for (let i = 0; i < 50; i++) chain.next(CALL, TIME);
+  put({ kind: "gap", sink: "file", error: "x", since: TIME, from: seq + 1, to: seq + 50, last, ...change });
+  for (let i = 0; i < behind; i++) put(CALL);
+  return ownEnd(lines.toReversed(), publicKey, DEFAULT_RHYTHM);
+}
+
+test("lines that the file missed may have been signed: it counts from behind them", () => {
+  assert.equal(withGap(100, 99).why, undefined);
+  assert.equal(withGap(100 + OWN_LINES, 99 + OWN_LINES).why, undefined);
+  const tooMany = /^its last \d+ lines have no checkpoint/;
+  assert.match(withGap(101 + OWN_LINES, 0).why ?? "", tooMany);
+  assert.match(withGap(0, 100 + OWN_LINES).why ?? "", tooMany);
+});
+
+test("lines that are missing are declared, by the hash of the line in front of them", () => {
+  const { why } = withGap(5, 5, { last: "0".repeat(64) });
+  assert.equal(why, "its line with sequence 59 does not follow the one before it");
+  assert.equal(withGap(5, 5, { last: undefined }).why, why);
+});
