@@ -15,7 +15,7 @@ after(() => rmSync(folder, { recursive: true, force: true }));
 async function endOf(work: string): Promise<unknown[]> {
   const program = `import { endAnyway } from ${JSON.stringify(join(root, "host/cli/end-anyway.ts"))};
     import { open } from "node:fs";
-    endAnyway(300);
+    endAnyway(1000);
     ${work}`;
   const child = spawn("sh", [join(root, "host/kleidi-node"), "--input-type=module", "-e", program], {
     stdio: "inherit",
