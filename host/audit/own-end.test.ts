@@ -49,3 +49,35 @@ test("lines that are missing are declared, by the hash of the line in front of t
   assert.equal(why, "its line with sequence 59 does not follow the one before it");
   assert.equal(withGap(5, 5, { last: undefined }).why, why);
 });
+
+/** So many lines behind a checkpoint of a host that claims nothing, behind what else is there. */
+function withoutClaim(lines: number, before: (put: (record: Entry | Control) => void) => void): string[] {
+  const chain = new Chain({ chain: "0123456789abcdef", seq: 0, hash: NOTHING });
+  const written: string[] = [];
+  const put = (record: Entry | Control) => written.push(chain.next(record, TIME).text);
+  put({ kind: "genesis" });
+  before(put);
+  put({ kind: "start", version: "0.9", pid: 1 });
+  put(signer.checkpoint(chain.at, TIME));
+  for (let i = 0; i < lines; i++) put(CALL);
+  return written;
+}
+
+test("a start that claims nothing ends the search: what an earlier run claimed does not count for it", () => {
+  const claimed = (lines: number) => withoutClaim(lines, (put) => put({ ...START, checkpoint_lines: 1 }));
+  assert.equal(ownEnd(claimed(900).toReversed(), publicKey, DEFAULT_RHYTHM).why, undefined);
+  const most = DEFAULT_RHYTHM.lines + OWN_LINES;
+  assert.equal(ownEnd(claimed(most).toReversed(), publicKey, DEFAULT_RHYTHM).why, undefined);
+  assert.match(
+    ownEnd(claimed(most + 1).toReversed(), publicKey, DEFAULT_RHYTHM).why ?? "",
+    /have no checkpoint/,
+  );
+});
+
+test("what stands in front of its checkpoint may be another log's, or no longer there in part", () => {
+  const other = new Chain({ chain: "f".repeat(16), seq: 0, hash: NOTHING });
+  const stale = [other.next({ kind: "genesis" }, TIME).text, other.next(CALL, TIME).text];
+  const lines = withoutClaim(900, () => {}).filter((line) => !line.includes('"kind":"start"'));
+  for (const front of [stale, ["hello"]])
+    assert.equal(ownEnd([...front, ...lines].toReversed(), publicKey, DEFAULT_RHYTHM).why, undefined);
+});

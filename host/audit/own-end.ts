@@ -86,10 +86,13 @@ class Reader {
   line(text: string): boolean {
     this.#bytes += text.length + 1;
     const head = headOf(text);
-    if (head === undefined) return this.#stop("one of its lines is not a line of an audit log");
     const hash = hashOf(text);
     this.last ??= hash;
-    if (this.#next !== undefined && !precedes(head, hash, this.#next))
+    const follows = head !== undefined && (this.#next === undefined || precedes(head, hash, this.#next));
+    // only a claim is looked for there: what is in front of the host's checkpoint is verify's to judge, and may be another log's file
+    if (!follows && this.#signed) return false;
+    if (head === undefined) return this.#stop("one of its lines is not a line of an audit log");
+    if (!follows)
       return this.#stop(`its line with sequence ${this.#next?.head.seq} does not follow the one before it`);
     // lines that the file missed lie behind this one
     if (this.#next !== undefined && this.#next.head.seq > head.seq + 1)
@@ -133,8 +136,12 @@ class Reader {
 
   /** The last claim that the checkpoint covers. */
   #search({ kind }: Head, text: string): boolean {
-    if (kind === "start" || kind === "rhythm") this.#claim = claimOf(recordOf(text) as Found | undefined);
-    return this.#claim === undefined && this.#bytes < SEARCHED;
+    if (kind === "start" || kind === "rhythm") {
+      this.#claim = claimOf(recordOf(text) as Found | undefined);
+      // also where it names none: those in front of it are of another run
+      return false;
+    }
+    return this.#bytes < SEARCHED;
   }
 
   #exceeds(rhythm: Rhythm): boolean {
