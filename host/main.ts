@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Command, CommanderError, InvalidArgumentError } from "commander";
+import type { AuditExportOptions } from "./cli/audit-export.ts";
 import type { AuditQueryOptions } from "./cli/audit-query.ts";
 import type { AuditTailOptions } from "./cli/audit-tail.ts";
 import type { AuditVerifyOptions } from "./cli/audit-verify.ts";
@@ -156,6 +157,15 @@ command(key, "list", "List the keystore keys with their fingerprints.").action(
   }),
 );
 
+const VERIFY_EXAMPLES = `
+Examples:
+  kleidi audit verify --key audit.pub /var/log/kleidi/audit.jsonl*
+  kleidi audit verify --key audit.pub --checkpoints kept.jsonl --json /var/log/kleidi/audit.jsonl*`;
+const EXPORT_EXAMPLES = `
+Examples:
+  kleidi audit export /var/log/kleidi/audit.jsonl* > kept.jsonl
+  kleidi audit export --format c2sp --origin example.com/kleidi/node-1 --sign audit.key /var/log/kleidi/audit.jsonl* > kept.note`;
+
 const audit = program
   .command("audit")
   .description("Look at an audit log (docs/audit.md).")
@@ -172,6 +182,9 @@ bare(
     [],
   )
   .option("--checkpoints <file>", 'what "kleidi audit export" gave before; may be repeated', several, [])
+  .option("--note <file>", "a signed note over the log, with the format c2sp; may be repeated", several, [])
+  .option("--note-key <public>", "the public key of notes, if it is not one of --key", several, [])
+  .addHelpText("after", VERIFY_EXAMPLES)
   .action(
     act<AuditVerifyOptions, [string[]]>(async (options, files) => {
       const { auditVerifyCommand } = await import("./cli/audit-verify.ts");
@@ -204,13 +217,20 @@ bare(audit, "tail <file>", "Print the last records and follow the log until inte
 bare(
   audit,
   "export <file...>",
-  'Print the checkpoints alone, to be kept elsewhere for "kleidi audit verify --checkpoints".',
-).action(
-  act<{ json: boolean }, [string[]]>(async (_options, files) => {
-    const { auditExportCommand } = await import("./cli/audit-key.ts");
-    return auditExportCommand(files);
-  }),
-);
+  'Print the checkpoints alone, or a signed note over the log, to be kept elsewhere for "kleidi audit verify".',
+)
+  .option("--format <name>", "lines, c2sp (a signed note) or c2sp-witness (a request to a witness)", "lines")
+  .option("--origin <name>", "for a note: the log's name in all the world, as example.com/kleidi/node-1")
+  .option("--sign <file>", "for a note: the private key that signs it")
+  .option("--key <public>", "for a note: the public key of checkpoints, if it is not the same", several, [])
+  .option("--after <note>", "for a note: the one before, from which the log must go on")
+  .addHelpText("after", EXPORT_EXAMPLES)
+  .action(
+    act<AuditExportOptions & { json: boolean }, [string[]]>(async (options, files) => {
+      const { auditExportCommand } = await import("./cli/audit-export.ts");
+      return auditExportCommand(files, options);
+    }),
+  );
 bare(
   audit,
   "key <file>",

@@ -17,6 +17,11 @@ const ci = process.env.CI === "true";
 /** Real servers that are built before the tests with such a path run. */
 const SERVERS = [
   { tests: /^test\/e2e\//, what: "a real kube-apiserver and etcd", build: "test/e2e/go/build.sh" },
+  {
+    tests: /^test\/audit\/note\//,
+    what: "Go's own reader of signed notes",
+    build: "test/audit/note/build.sh",
+  },
   { tests: /openbao|vault/, what: "a real OpenBao", build: "test/openbao/build.sh" },
 ] as const;
 const files = globSync(

@@ -95,6 +95,30 @@ export function headOf(text: string): Head | undefined {
   return Number.isSafeInteger(seq) && TIME.test(time) ? { chain, prev, seq, time, kind } : undefined;
 }
 
+/** What a line begins with, up to its time's digits, behind a position. */
+export function prefixOf({ chain, seq, hash: prev }: Position): string {
+  return `{"v":${VERSION},"chain":"${chain}","prev":"${prev}","seq":${seq + 1},"time":"`;
+}
+
+const START = `{"v":${VERSION},"chain":"`;
+const BETWEEN = '","prev":"';
+const CHAIN_AT = START.length;
+const PREV_AT = CHAIN_AT + 16 + BETWEEN.length;
+const SEQ_AT = PREV_AT + NOTHING.length;
+
+/** Where the digits of a line's time begin, if it begins as the line behind a position must; undefined where it does not. */
+export function timeOf(text: string, { chain, seq, hash: prev }: Position): number | undefined {
+  // part by part: one text of all of them would be made for each line
+  const behind = `","seq":${seq + 1},"time":"`;
+  const follows =
+    text.startsWith(prev, PREV_AT) &&
+    text.startsWith(behind, SEQ_AT) &&
+    text.startsWith(chain, CHAIN_AT) &&
+    text.startsWith(START) &&
+    text.startsWith(BETWEEN, CHAIN_AT + chain.length);
+  return follows ? SEQ_AT + behind.length : undefined;
+}
+
 /** The record of a line; undefined where it cannot be read. */
 export function recordOf(text: string): (Head & Readonly<Record<string, unknown>>) | undefined {
   try {

@@ -34,11 +34,13 @@ export function parsePublic(line: string): KeyObject | undefined {
 
 export class Signer {
   readonly key: string;
+  readonly publicKey: KeyObject;
   readonly #privateKey: KeyObject;
 
   constructor(privateKey: KeyObject) {
     this.#privateKey = privateKey;
-    this.key = keyIdOf(createPublicKey(privateKey));
+    this.publicKey = createPublicKey(privateKey);
+    this.key = keyIdOf(this.publicKey);
   }
 
   /** The checkpoint that comes next behind a position. */
@@ -48,8 +50,9 @@ export class Signer {
   }
 }
 
-/** Whether a checkpoint that stands behind `at` is one of this key. */
+/** Whether a checkpoint that stands behind `at` is one of this key, in the one form that a signature has in base64. */
 export function isSigned(publicKey: KeyObject, at: Position, time: string, signature: unknown): boolean {
   if (typeof signature !== "string") return false;
-  return verify(null, message(at, time), publicKey, Buffer.from(signature, "base64"));
+  const bytes = Buffer.from(signature, "base64");
+  return bytes.toString("base64") === signature && verify(null, message(at, time), publicKey, bytes);
 }

@@ -1,5 +1,6 @@
 /** Checkpoints alone: small, to be kept where whoever can write the log cannot write. */
-import { hashOf, recordOf } from "./chain.ts";
+import { isCanonical } from "./canonical.ts";
+import { hashOf, headOf, prefixOf, recordOf } from "./chain.ts";
 import { eachLine, headOfLine, inOrder, textOf } from "./lines.ts";
 
 export interface ExportedCheckpoint {
@@ -40,8 +41,8 @@ export function readCheckpoints(
     let wrong: number | undefined;
     eachLine(file, (line) => {
       const text = textOf(line);
-      const record = line.whole ? recordOf(text) : undefined;
-      if (record?.kind !== "checkpoint" || typeof record.signature !== "string") wrong = line.number;
+      const record = line.whole && isCheckpoint(text) ? recordOf(text) : undefined;
+      if (record === undefined) wrong = line.number;
       else {
         const { chain, seq, prev, time, signature } = record;
         found.set(seq, { chain, seq, prev, time, signature: String(signature), hash: hashOf(text) });
@@ -51,4 +52,11 @@ export function readCheckpoints(
     if (wrong !== undefined) return { file, line: wrong };
   }
   return [...found.values()].sort((a, b) => a.seq - b.seq);
+}
+
+function isCheckpoint(text: string): boolean {
+  const head = headOf(text);
+  if (head?.kind !== "checkpoint") return false;
+  const { chain, seq, prev: hash } = head;
+  return isCanonical(text, "checkpoint", prefixOf({ chain, seq: seq - 1, hash }).length);
 }

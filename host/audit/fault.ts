@@ -15,7 +15,9 @@ export type What =
   /** It is not what exported checkpoints say. */
   | "rewritten"
   /** A checkpoint's signature is none of the key. */
-  | "forged";
+  | "forged"
+  /** More lines than a host leaves without a checkpoint. */
+  | "unsigned";
 
 export interface Place {
   readonly file: string;

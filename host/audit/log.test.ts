@@ -23,7 +23,9 @@ import { afterEach, beforeEach, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { isSigned } from "./checkpoint.ts";
 import { AuditLog, type AuditOptions, type AuditSettings } from "./log.ts";
+import { openLog } from "./open-file.ts";
 import type { Entry } from "./record.ts";
+import { FileOutput } from "./sink/file.ts";
 import { verify } from "./verify.ts";
 
 const CALL: Entry = {
@@ -255,6 +257,54 @@ describe("checkpoints", () => {
     await sleep(100);
     await log.close();
     assert.deepEqual(kindsOf(file), ["genesis", "host_call", "checkpoint"]);
+  });
+
+  test("stand at the end of each file and behind its first lines: each is signed by itself", async () => {
+    const { key, publicKey } = keyFile();
+    const checkpoints = { key, lines: 1000, intervalMs: 60_000 };
+    const log = await open({ checkpoints, rotate: { sizeBytes: 3_000 } });
+    await written(log, 20);
+    log.rotate();
+    // nothing to sign: a checkpoint is not made twice
+    log.rotate();
+    await written(log, 1);
+    await log.close();
+    const [, ...rotated] = filesOf()
+      .filter((name) => name.startsWith("audit.jsonl"))
+      .sort();
+    assert.ok(rotated.length > 3, rotated.join());
+    for (const name of rotated) {
+      const path = join(folder, name);
+      assert.equal(kindsOf(path).at(-1), "checkpoint", name);
+      assert.deepEqual(
+        [verify([path], { keys: [publicKey] }).fault, verify([path], { keys: [publicKey] }).notes.length],
+        [undefined, rotated[0] === name ? 0 : 1],
+      );
+      if (rotated[0] !== name)
+        assert.deepEqual(kindsOf(path).slice(0, 3), ["rotate", "rhythm", "checkpoint"]);
+    }
+    assert.deepEqual(kindsOf(join(folder, rotated.at(-1) ?? "")), ["rotate", "rhythm", "checkpoint"]);
+  });
+
+  test("come before a line that is late, though no timer was", async () => {
+    const { key, publicKey } = keyFile();
+    let now = 1_000;
+    const log = await open({ checkpoints: { key, lines: 1000, intervalMs: 60_000 } }, { now: () => now });
+    await written(log, 1);
+    now += 59_999;
+    await written(log, 1);
+    now += 1;
+    await written(log, 1);
+    await log.close();
+    assert.deepEqual(kindsOf(file), [
+      "genesis",
+      "host_call",
+      "host_call",
+      "checkpoint",
+      "host_call",
+      "checkpoint",
+    ]);
+    assert.equal(verify([file], { keys: [publicKey] }).fault, undefined);
   });
 
   test("need a key that nobody else can read", async () => {
@@ -521,5 +571,19 @@ describe("no audit, no service", () => {
     const log = await open();
     await log.close();
     assert.throws(() => log.append(CALL), { code: "audit-failed", message: /closed/ });
+  });
+
+  test("a file is closed, and its lock given up, only when the disk has answered", async () => {
+    const { descriptor, lock, end } = await openLog(file);
+    const output = new FileOutput({ file, descriptor, lock, end, onMoved: () => false, onRemoved() {} });
+    let answered = 0;
+    const asked = [output.write([{ seq: 1, text: "x", hash: "" }]), output.sync()].map((work) =>
+      work.then(() => {
+        answered += 1;
+      }),
+    );
+    await output.close();
+    assert.equal(answered, 2);
+    await Promise.all(asked);
   });
 });

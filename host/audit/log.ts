@@ -7,10 +7,13 @@ import { randomBytes } from "node:crypto";
 import { KleidiError } from "../error.ts";
 import { Chain, NOTHING, type Position } from "./chain.ts";
 import { Signer } from "./checkpoint.ts";
+import { closeWithin } from "./close.ts";
 import { type Failure, Feed, type FeedEvents, type Patience } from "./feed.ts";
 import { loadKey } from "./key-file.ts";
 import { type OpenFile, openLog } from "./open-file.ts";
 import type { Control, Entry } from "./record.ts";
+import { DEFAULT_RHYTHM, type Rhythm, Unsigned } from "./rhythm.ts";
+import { type Aside, countAside } from "./sink/aside.ts";
 import { FileOutput } from "./sink/file.ts";
 import { StdoutOutput } from "./sink/stdout.ts";
 import { Waiters } from "./waiters.ts";
@@ -21,7 +24,7 @@ export interface AuditSettings {
   readonly file?: string;
   readonly stdout: boolean;
   readonly rotate?: { readonly sizeBytes: number; readonly keep?: number };
-  readonly checkpoints?: { readonly key: string; readonly lines: number; readonly intervalMs: number };
+  readonly checkpoints?: { readonly key: string } & Rhythm;
 }
 
 export interface AuditOptions {
@@ -32,12 +35,19 @@ export interface AuditOptions {
   readonly now?: () => number;
   /** Told of a sink that fails or works again. For the host's own log. */
   readonly onSink?: (sink: string, failure: Failure | undefined) => void;
+  /** Told of the file that was there and was not trusted; a new chain begins. For the host's own log. */
+  readonly onAside?: (aside: Aside) => void;
+}
+
+interface Claim {
+  readonly checkpoint_lines: number;
+  readonly checkpoint_interval_ms: number;
 }
 
 const QUEUE_BYTES = 4_194_304;
 const PATIENCE: Patience = { firstMs: 250, mostMs: 10_000 };
-/** Without a key, the file still goes down to the disk at this rhythm. */
-const RHYTHM = { lines: 1000, intervalMs: 60_000 };
+/** Records that say at which rhythm is signed. That is signed at once: what is not is not believed. */
+const CLAIMS: ReadonlySet<string> = new Set<(Entry | Control)["kind"]>(["start", "rhythm"]);
 const CLOSE_MS = 2_000;
 
 export class AuditLog {
@@ -49,15 +59,18 @@ export class AuditLog {
   readonly #queueBytes: number;
   readonly #rotateBytes: number;
   readonly #signer: Signer | undefined;
-  readonly #rhythm: { readonly lines: number; readonly intervalMs: number };
+  readonly #rhythm: Rhythm;
+  /** The rhythm of its checkpoints, for the record of the kind start; nothing without a key. */
+  readonly claim: Partial<Claim>;
+  readonly #unsigned = new Unsigned();
   #fileFeed: Feed | undefined;
   /** Of the present file, once everything is written. */
   #fileBytes = 0;
-  #sinceCheckpoint = 0;
   #timer: NodeJS.Timeout | undefined;
   /** Of the last line. */
   #time: { readonly ms: number; readonly text: string };
   #closed = false;
+  #untrusted = 0;
 
   private constructor(
     { checkpoints, rotate }: AuditSettings,
@@ -71,23 +84,32 @@ export class AuditLog {
     this.#queueBytes = options.queueBytes ?? QUEUE_BYTES;
     this.#rotateBytes = rotate?.sizeBytes ?? Number.POSITIVE_INFINITY;
     this.#signer = signer;
-    this.#rhythm = checkpoints ?? RHYTHM;
+    // without a key, the file still goes down to the disk at this rhythm
+    this.#rhythm = checkpoints ?? DEFAULT_RHYTHM;
+    this.claim = checkpoints
+      ? { checkpoint_lines: checkpoints.lines, checkpoint_interval_ms: checkpoints.intervalMs }
+      : {};
     this.#time = { ms: at.time === undefined ? 0 : Date.parse(at.time), text: at.time ?? "" };
   }
 
   /**
-   * Opens the sinks and continues the chain of the file; where there is none, a new one begins.
+   * Opens the sinks and continues the chain of the file; where there is none, a new one begins. With a key, also where the file is not
+   * one that a host with this key left behind: that one is set aside.
    * @throws KleidiError audit-invalid: the file or the key is not as it should be, or another host writes to the file
    */
   static async open(settings: AuditSettings, options: AuditOptions = {}): Promise<AuditLog> {
     const { file, stdout, checkpoints } = settings;
     // before anything is opened
     const signer = checkpoints && new Signer(loadKey(checkpoints.key));
-    const opened = file === undefined ? undefined : await openLog(file);
+    const opened = file === undefined ? undefined : await openLog(file, signer, checkpoints);
     const fresh = { chain: randomBytes(8).toString("hex"), seq: 0, hash: NOTHING };
     const log = new AuditLog(settings, options, signer, opened?.at ?? fresh);
-    if (opened !== undefined && file !== undefined) log.#addFile(settings, file, opened);
-    if (stdout) log.#add(new StdoutOutput());
+    if (opened !== undefined && file !== undefined) {
+      if (opened.aside !== undefined) options.onAside?.(opened.aside);
+      log.#untrusted = countAside(file);
+      log.#addFile(settings, file, opened);
+    }
+    if (stdout) log.#feed(new StdoutOutput());
     log.#begin(opened);
     return log;
   }
@@ -105,11 +127,11 @@ export class AuditLog {
         this.#put({ kind: "gap", sink: "file", error: "the file was removed", since, from, to });
       },
     });
-    this.#fileFeed = this.#add(output);
+    this.#fileFeed = this.#feed(output);
     this.#fileBytes = end.size;
   }
 
-  #add(output: FileOutput | StdoutOutput): Feed {
+  #feed(output: FileOutput | StdoutOutput): Feed {
     const feed = new Feed(output, this.#chain.at, this.#events, this.#options.patience ?? PATIENCE);
     this.#feeds.push(feed);
     return feed;
@@ -117,8 +139,11 @@ export class AuditLog {
 
   #begin(opened: OpenFile | undefined): void {
     this.#waiters.accepted = this.#chain.at.seq;
-    if (this.#chain.at.seq === 0) this.#put({ kind: "genesis" });
+    if (this.#chain.at.seq === 0) this.#put({ kind: "genesis", ...opened?.aside });
     else if (opened?.resumed) this.#put({ kind: "rotate", reason: "resumed" });
+    // what a host that was killed left unsigned; its rhythm may have been another one
+    if (opened !== undefined && opened.unsigned > 0) this.#checkpoint();
+    if (opened?.resumed) this.#claimAgain();
     if (opened?.end.torn !== undefined) this.#put({ kind: "torn", ...opened.end.torn });
   }
 
@@ -130,6 +155,11 @@ export class AuditLog {
   /** How many lines no sink has accepted yet. */
   get lag(): number {
     return this.#chain.at.seq - this.#waiters.accepted;
+  }
+
+  /** How many files lie beside the log because a host did not trust them; counted when it was opened. */
+  get untrusted(): number {
+    return this.#untrusted;
   }
 
   /** The chain, and its last line: written or still to be. */
@@ -146,7 +176,6 @@ export class AuditLog {
     if (this.#closed || !this.#feeds.some(({ keeps }) => keeps)) this.assertReady();
     this.#makeRoom();
     this.#put(entry);
-    if (this.#sinceCheckpoint >= this.#rhythm.lines) this.#checkpoint();
     if (this.#fileBytes >= this.#rotateBytes) this.#turn("size");
     this.assertReady();
   }
@@ -171,24 +200,18 @@ export class AuditLog {
     this.#turn("asked");
   }
 
-  /** Signs what is there, writes it, and lets go of the file. */
-  async close(): Promise<void> {
-    if (this.#closed) return;
-    if (this.#sinceCheckpoint > 0) this.#checkpoint();
+  /**
+   * Signs what is there, writes it, and lets go of the file; within 2 s.
+   * @returns the sinks that were not done by then: their last lines may be missing, and what they do holds the process
+   */
+  async close(): Promise<readonly string[]> {
+    if (this.#closed) return [];
+    if (this.#unsigned.count > 0) this.#checkpoint();
     this.#closed = true;
     clearTimeout(this.#timer);
-    const written = Promise.all(this.#feeds.map((feed) => feed.settled()));
-    let timer: NodeJS.Timeout | undefined;
-    const tooLong = new Promise((resolve) => {
-      timer = setTimeout(resolve, CLOSE_MS);
-    });
-    await Promise.race([written, tooLong]);
-    clearTimeout(timer);
-    for (const feed of this.#feeds) {
-      if (feed.failure === undefined) await feed.output.sync().catch(() => {});
-      await feed.close();
-    }
+    const late = await closeWithin(this.#feeds, CLOSE_MS);
     this.#waiters.reject(Number.POSITIVE_INFINITY, failed("the audit log is closed"));
+    return late;
   }
 
   readonly #events: FeedEvents = {
@@ -215,23 +238,30 @@ export class AuditLog {
     behind: (feed, { error, since }) => {
       if (this.#closed) return;
       const { seq, hash } = feed.last;
+      // first: it may make lines, which this sink is to miss too
+      const time = this.#readied();
       const to = this.#chain.at.seq;
       feed.rejoin();
-      this.#put({
-        kind: "gap",
-        sink: feed.output.name,
-        error,
-        since: iso(since),
-        from: seq + 1,
-        to,
-        last: hash,
-      });
+      const missing = { error, since: iso(since), from: seq + 1, to, last: hash };
+      this.#add({ kind: "gap", sink: feed.output.name, ...missing }, time);
     },
   };
 
-  /** The next line, to all sinks. */
-  #put(record: Entry | Control, how: { turn?: boolean; sync?: boolean } = {}): void {
-    this.#push(this.#chain.next(record, this.#stamp()), how);
+  /** The next line, to all sinks; in front of it or behind it a checkpoint, where the rhythm asks for one. */
+  #put(record: Entry | Control, how: { turn?: boolean } = {}): void {
+    this.#add(record, this.#readied(), how);
+  }
+
+  /** Gives the time of the next line. After a clock was set or a machine slept, a checkpoint may be late: it comes first. */
+  #readied(): string {
+    if (this.#unsigned.isDue(this.#rhythm, this.#now())) this.#checkpoint();
+    return this.#stamp();
+  }
+
+  #add(record: Entry | Control, time: string, how: { turn?: boolean } = {}): void {
+    this.#push(record, time, how);
+    if (this.#unsigned.count >= this.#rhythm.lines) this.#checkpoint();
+    else if (this.#signer !== undefined && CLAIMS.has(record.kind)) this.#checkpoint();
   }
 
   /** The time of the next line; before it, a line if the clock went backwards. */
@@ -239,20 +269,22 @@ export class AuditLog {
     const now = this.#now();
     const back = this.#time.ms - now;
     if (back !== 0) this.#time = { ms: now, text: iso(now) };
-    if (back > 0) this.#push(this.#chain.next({ kind: "clock", back_ms: back }, this.#time.text), {});
+    if (back > 0) this.#push({ kind: "clock", back_ms: back }, this.#time.text);
     return this.#time.text;
   }
 
-  #push(line: ReturnType<Chain["next"]>, how: { turn?: boolean; sync?: boolean }): void {
+  #push(record: Entry | Control, time: string, how: { turn?: boolean; sync?: boolean } = {}): void {
+    const line = this.#chain.next(record, time);
     for (const feed of this.#feeds) feed.push({ ...line, ...how });
     this.#fileBytes += line.text.length + 1;
-    this.#sinceCheckpoint += 1;
+    if (record.kind !== "checkpoint")
+      this.#unsigned.add(record.kind, this.#time.ms, record.kind === "clock" ? record.back_ms : 0);
     this.#timer ??= setTimeout(() => this.#beat(), this.#rhythm.intervalMs).unref();
   }
 
   #beat(): void {
     this.#timer = undefined;
-    if (this.#closed || this.#sinceCheckpoint === 0) return;
+    if (this.#closed || this.#unsigned.count === 0) return;
     if (this.#feeds.some(({ usable }) => usable)) this.#checkpoint();
     else this.#timer = setTimeout(() => this.#beat(), this.#rhythm.intervalMs).unref();
   }
@@ -263,9 +295,9 @@ export class AuditLog {
     else {
       // first: it may make a line, and the signature is over the line before
       const time = this.#stamp();
-      this.#push(this.#chain.next(this.#signer.checkpoint(this.#chain.at, time), time), { sync: true });
+      this.#push(this.#signer.checkpoint(this.#chain.at, time), time, { sync: true });
     }
-    this.#sinceCheckpoint = 0;
+    this.#unsigned.signed();
     clearTimeout(this.#timer);
     this.#timer = undefined;
   }
@@ -276,10 +308,17 @@ export class AuditLog {
     // a file that was moved is seen while its feed tries again
     if (feed === undefined || this.#closed || !(feed.usable || (reason === "moved" && !feed.behind)))
       return false;
-    if (this.#signer !== undefined && this.#sinceCheckpoint > 0) this.#checkpoint();
+    if (this.#signer !== undefined && this.#unsigned.count > 0) this.#checkpoint();
     this.#fileBytes = 0;
     this.#put({ kind: "rotate", reason }, { turn: true });
+    this.#claimAgain();
     return true;
+  }
+
+  #claimAgain(): void {
+    const { lines, intervalMs } = this.#rhythm;
+    if (this.#signer !== undefined)
+      this.#put({ kind: "rhythm", checkpoint_lines: lines, checkpoint_interval_ms: intervalMs });
   }
 
   /**

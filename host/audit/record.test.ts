@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import { z } from "zod";
-import { Chain, hashOf, headOf, LONGEST_HEAD, NOTHING, recordOf } from "./chain.ts";
+import { isCanonical } from "./canonical.ts";
+import { Chain, hashOf, headOf, LONGEST_HEAD, NOTHING, prefixOf, recordOf } from "./chain.ts";
 import { bounded } from "./fields.ts";
 import { type Control, type Entry, LONGEST_LINE, RECORDS } from "./record.ts";
 import { render } from "./render.ts";
@@ -71,6 +72,9 @@ describe("every line", () => {
           assert.ok(line.length < LONGEST_LINE, `${line.length} bytes`);
           assert.ok(SCHEMA.safeParse(JSON.parse(line)).success, line);
           assert.deepEqual(headOf(line.slice(0, LONGEST_HEAD))?.kind, kind);
+          const at = { chain: "0123456789abcdef", seq, hash: NOTHING };
+          assert.ok(line.startsWith(prefixOf(at)), line);
+          assert.ok(isCanonical(line, kind, prefixOf(at).length), line);
           assert.match(render(recordOf(line) ?? assert.fail()), /^[ -~]*$/);
         }),
         { numRuns: 200 },

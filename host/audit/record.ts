@@ -22,6 +22,8 @@ const rpc = word("status", "encrypt", "decrypt", "provision");
 /** "refused" is no question of authority: a limit, or a request that cannot be read. */
 const decision = word("allowed", "denied", "refused");
 const sink = word("file", "stdout");
+/** Of a host that signs: a checkpoint comes after so many lines or so long, whichever is first (rhythm.ts). */
+const rhythm = { checkpoint_lines: optional(count), checkpoint_interval_ms: optional(count) };
 
 /** What the host tells the log. */
 export const ENTRIES = {
@@ -31,6 +33,7 @@ export const ENTRIES = {
     config: optional(hex(64)),
     wall: optional(word("bubblewrap", "landlock", "none")),
     pid: count,
+    ...rhythm,
   },
   stop: { reason: text(64) },
   rpc: {
@@ -80,10 +83,12 @@ export const ENTRIES = {
 
 /** What the log tells of itself. */
 export const CONTROLS = {
-  /** The first line of a chain. */
-  genesis: {},
+  /** The first line of a chain. Where it begins beside a file that was not trusted: its name now, why, and its last line's hash. */
+  genesis: { aside: optional(text(256)), why: optional(text(256)), last: optional(hex(64)) },
   /** The first line of a file that continues another one. */
   rotate: { reason: word("size", "asked", "moved", "resumed") },
+  /** Behind it, of a host that signs: the file may come to be the oldest one that is left, without the start. */
+  rhythm: { checkpoint_lines: count, checkpoint_interval_ms: count },
   checkpoint: { key: hex(16), signature: base64(88) },
   /** The end of a file that was no whole line when the host started: it was cut off. */
   torn: { bytes: count, sha256: hex(64) },

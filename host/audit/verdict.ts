@@ -2,12 +2,17 @@
 import type { KeyObject } from "node:crypto";
 import type { ExportedCheckpoint } from "./export.ts";
 import type { Fault, Place } from "./fault.ts";
+import type { TreeHead } from "./note.ts";
 
 export interface VerifyOptions {
   /** Of the keys that checkpoints may be signed with; empty: signatures are not looked at. */
   readonly keys: readonly KeyObject[];
   /** Kept elsewhere, by sequence, ascending. */
   readonly exported?: readonly ExportedCheckpoint[];
+  /** Of notes that were kept elsewhere. */
+  readonly notes?: readonly TreeHead[];
+  /** Whether the tree up to the last checkpoint is asked for. */
+  readonly tree?: boolean;
   /** Told how many more bytes were read. */
   readonly onRead?: (bytes: number) => void;
 }
@@ -33,4 +38,8 @@ export interface Verdict {
   readonly checkpoint: { readonly seq: number; readonly time: string; readonly key: string } | undefined;
   readonly lines: number;
   readonly bytes: number;
+  /** Over all lines up to the last checkpoint, and that one; where it was asked for and no line before it is missing. */
+  readonly tree?: { readonly size: number; readonly root: Buffer } | undefined;
+  /** How many notes could not be held against the log: lines are missing in front of theirs, as it is where older files were removed. */
+  readonly unheld: number;
 }

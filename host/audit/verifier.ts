@@ -1,19 +1,23 @@
 /**
- * Holds each line to the one before it, checkpoints to the key, and all to checkpoints that were kept elsewhere. A line costs one hash
- * and one comparison; its JSON is read only where it says something of the log itself.
+ * Holds each line to the one before it and to the form that a host writes, checkpoints to the key and to their rhythm, and all to
+ * checkpoints that were kept elsewhere. A line costs one hash and one comparison; its JSON is read only where it says something about
+ * the log itself.
  */
 import type { KeyObject } from "node:crypto";
-import { type Head, hashOf, NOTHING, recordOf } from "./chain.ts";
+import { isCanonical } from "./canonical.ts";
+import { type Head, hashOf, NOTHING, prefixOf, recordOf, timeOf } from "./chain.ts";
 import { isSigned, keyIdOf } from "./checkpoint.ts";
+import { Coverage } from "./coverage.ts";
 import type { ExportedCheckpoint } from "./export.ts";
 import { Break, type Fault, type Place, type Seen, type What } from "./fault.ts";
 import { headOfLine, type RawLine, textOf } from "./lines.ts";
+import { TreeHeads } from "./tree-heads.ts";
 import type { Gap, Verdict, VerifyOptions } from "./verdict.ts";
 
 /** Of records that may begin a file, or the lines of one run of the host. */
 const BEGINNINGS = new Set(["genesis", "rotate", "start", "torn", "clock"]);
-/** Kinds that say nothing of the log, by how they go on behind the time. */
-const ORDINARY = ['rpc"', 'host_call"'];
+/** Kinds that say nothing of the log. */
+const ORDINARY = new Set(["rpc", "host_call"]);
 const TO_KIND = 24 + '","kind":"'.length;
 /** Of gaps and of notes, each: memory stays bounded. */
 const MOST_NOTES = 100;
@@ -31,11 +35,13 @@ export class Verifier {
   #hash = NOTHING;
   #prev = NOTHING;
   #place: Place = { file: "", line: 0 };
-  #raw: RawLine | undefined;
   #break: Break | undefined;
   #fault: Fault | undefined;
   readonly #gaps: Gap[] = [];
   readonly #notes: string[] = [];
+  readonly #coverage = new Coverage();
+  /** Undefined where nobody asks for the tree. */
+  readonly #heads: TreeHeads | undefined;
   #checkpoints = 0;
   #checkpoint: Verdict["checkpoint"];
   #lines = 0;
@@ -45,19 +51,12 @@ export class Verifier {
     this.#options = options;
     this.#keys = new Map(options.keys.map((key) => [keyIdOf(key), key]));
     this.#exported = options.exported ?? [];
+    const { notes = [], tree = false } = options;
+    this.#heads = tree || notes.length > 0 ? new TreeHeads(notes) : undefined;
   }
 
   begin(file: string): void {
     this.#file = file;
-    this.#raw = undefined;
-  }
-
-  /** No line names the hash of the last one: that it is a line at all is seen here. Nothing has overwritten its bytes yet. */
-  end(): void {
-    if (this.#raw === undefined || this.#break !== undefined || recordOf(textOf(this.#raw)) !== undefined)
-      return;
-    this.#found("changed", this.#raw, "it is no JSON");
-    this.#seq -= 1;
   }
 
   read(bytes: number): void {
@@ -77,31 +76,41 @@ export class Verifier {
   /** The way of nearly every line: it begins as the line that comes next must. */
   #follows(line: RawLine): boolean {
     if (!line.whole || this.#chain === undefined) return false;
-    const seq = this.#seq + 1;
-    const expected = `{"v":1,"chain":"${this.#chain}","prev":"${this.#hash}","seq":${seq},"time":"`;
-    const { buffer, start } = line;
-    if (buffer.toString("latin1", start, start + expected.length) !== expected) return false;
-    // the time's 24 characters, then ","kind":"
-    const kind = start + expected.length + TO_KIND;
-    if (!ORDINARY.some((word) => buffer.toString("latin1", kind, kind + word.length) === word)) {
-      const head = headOfLine(line);
-      if (head === undefined) return false;
-      this.#control(line, head);
-    }
-    this.#accept(line, seq);
+    const text = textOf(line);
+    const time = timeOf(text, { chain: this.#chain, seq: this.#seq, hash: this.#hash });
+    if (time === undefined) return false;
+    const kind = time + TO_KIND;
+    this.#take(line, text, text.slice(kind, text.indexOf('"', kind)), time);
     return true;
   }
 
-  #accept(line: RawLine, seq: number): void {
+  /** A line that stands where it should. @param time where the digits of its time begin */
+  #take(line: RawLine, text: string, kind: string, time: number): void {
+    if (!isCanonical(text, kind, time))
+      this.#found("changed", line, "it is not written as a host writes a line of its kind");
+    else if (!ORDINARY.has(kind)) this.#control(line, text);
+    if (this.#keys.size > 0 && kind !== "checkpoint") this.#count(line, text, kind, time);
+    this.#accept(line, this.#seq + 1, kind);
+  }
+
+  /** Lines that no checkpoint covers: a host leaves only so many. */
+  #count(line: RawLine, text: string, kind: string, time: number): void {
+    this.#coverage.line(this.#file, line.number, text, kind, time);
+    this.#fault ??= this.#coverage.fault();
+  }
+
+  #accept(line: RawLine, seq: number, kind: string): void {
     if (this.#fault !== undefined) return;
-    const hash = hashOf(line.buffer.subarray(line.start, line.end));
+    const bytes = line.buffer.subarray(line.start, line.end);
+    const hash = hashOf(bytes);
     const exported = this.#exported[this.#nextExported];
     if (exported !== undefined && seq >= exported.seq) this.#hold(exported, hash, seq, line.number);
+    const wrong = this.#heads?.line(bytes, kind);
+    if (wrong !== undefined) this.#found("rewritten", line, wrong);
     if (this.#fault !== undefined) return;
     this.#prev = this.#hash;
     this.#hash = hash;
     this.#seq = seq;
-    this.#raw = line;
     this.#place = { file: this.#file, line: line.number };
   }
 
@@ -127,8 +136,8 @@ export class Verifier {
     }
     this.#chain = head.chain;
     this.#first = head.seq;
-    this.#hash = head.prev;
     this.#seq = head.seq - 1;
+    if (head.seq > 1) this.#heads?.lack();
     const other = this.#exported.find(({ chain }) => chain !== head.chain);
     if (other !== undefined)
       this.#found(
@@ -151,8 +160,14 @@ export class Verifier {
       );
     else if (!isFirst)
       this.#note(`The lines up to the sequence ${head.seq - 1} are in older files, which are not looked at.`);
-    this.#control(line, head);
-    this.#accept(line, head.seq);
+    this.#takeAt(line, head);
+  }
+
+  /** A line whose place in the chain is its own word. */
+  #takeAt(line: RawLine, { chain, seq, prev, kind }: Head): void {
+    this.#hash = prev;
+    this.#seq = seq - 1;
+    this.#take(line, textOf(line), kind, prefixOf({ chain, seq: seq - 1, hash: prev }).length);
   }
 
   /** The host missed lines in this sink and said so in the first line that it wrote again. */
@@ -164,25 +179,36 @@ export class Verifier {
     if (!declared) return false;
     const gap = { file: this.#file, line: line.number, from: this.#seq + 1, to: head.seq - 1 };
     if (this.#gaps.length < MOST_NOTES) this.#gaps.push({ ...gap, error: String(record.error) });
-    this.#hash = head.prev;
-    this.#accept(line, head.seq);
+    // the checkpoints of those lines are missing with them
+    this.#coverage.gap();
+    this.#heads?.lack();
+    this.#takeAt(line, head);
     return true;
   }
 
   /** What a line says of the log itself. */
-  #control(line: RawLine, head: Head): void {
+  #control(line: RawLine, text: string): void {
     const at = `${this.#file}:${line.number}`;
-    const record = recordOf(textOf(line));
-    if (record === undefined) this.#found("changed", line, "it is no JSON");
-    else if (head.kind === "checkpoint") this.#sign(line, head, record);
-    else if (head.kind === "clock") this.#note(`${at}: the clock went back by ${record.back_ms} ms.`);
-    else if (head.kind === "torn")
+    const record = recordOf(text);
+    if (record === undefined) {
+      this.#found("changed", line, "it is not JSON");
+      return;
+    }
+    const { kind } = record;
+    this.#coverage.claim(record);
+    if (kind === "checkpoint") this.#sign(line, record, record);
+    else if (kind === "genesis" && record.aside !== undefined)
+      this.#note(
+        `${at}: the host began this log beside one that it did not trust, ${record.aside}: ${record.why}.`,
+      );
+    else if (kind === "clock") this.#note(`${at}: the clock went back by ${record.back_ms} ms.`);
+    else if (kind === "torn")
       this.#note(`${at}: a host ended in the middle of a line; ${record.bytes} bytes of it were cut off.`);
-    else if (head.kind === "rotate" && record.reason === "resumed")
+    else if (kind === "rotate" && record.reason === "resumed")
       this.#note(
         `${at}: a host that started found no file and went on behind the one before. If there was one, it was removed.`,
       );
-    else if (head.kind === "gap" && record.last === undefined)
+    else if (kind === "gap" && record.last === undefined)
       this.#note(`${at}: the file with the sequences ${record.from} to ${record.to} was removed.`);
   }
 
@@ -199,6 +225,7 @@ export class Verifier {
       else if (!isSigned(publicKey, before, head.time, signature))
         this.#found("forged", line, "its checkpoint's signature is not one of the key");
       if (this.#fault !== undefined) return;
+      this.#coverage.signed();
     }
     this.#checkpoints += 1;
     this.#checkpoint = { seq: head.seq, time: head.time, key: String(key) };
@@ -242,8 +269,18 @@ export class Verifier {
         what: "cut",
         why: `behind it, the exported checkpoint with the sequence ${missing.seq} is missing: the end was cut off`,
       };
-    // what a line says is held by the one behind it: where that one is not there, nothing says that it is as it was
-    const intactTo = broken === undefined || broken.confirms ? this.#seq : this.#seq - 1;
+    const open = this.#heads?.open ?? [];
+    const cut = open.find(({ isCut }) => isCut);
+    if (cut !== undefined)
+      fault ??= {
+        file: this.#place.file || this.#file,
+        line: this.#place.line,
+        what: "cut",
+        why: `behind it, the lines up to the ${cut.size} of a note are missing: the end was cut off`,
+      };
+    // where lines are missing, their checkpoints are: that is told, and is not the work of somebody without the key
+    if (this.#keys.size > 0 && this.#gaps.length === 0) fault ??= this.#coverage.fault("end");
+    const intactTo = this.#intactTo(fault);
     return {
       fault,
       gaps: this.#gaps,
@@ -255,6 +292,15 @@ export class Verifier {
       checkpoint: this.#checkpoint,
       lines: this.#lines,
       bytes: this.#bytes,
+      tree: this.#heads?.signed,
+      unheld: open.filter(({ isCut }) => !isCut).length,
     };
+  }
+
+  #intactTo(fault: Fault | undefined): number {
+    if (fault?.what === "unsigned") return this.#checkpoint?.seq ?? 0;
+    const broken = this.#break;
+    // what a line says is held by the one behind it: where that one is not there, nothing says that it is as it was
+    return broken === undefined || broken.confirms ? this.#seq : this.#seq - 1;
   }
 }

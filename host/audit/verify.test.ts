@@ -277,6 +277,21 @@ describe("what the host says of its log itself", () => {
     assert.equal(verdict.intactTo, 6);
   });
 
+  test("verify takes a declared gap of one line for what it is, and none that is not declared", () => {
+    const own = new Chain({ chain: CHAIN, seq: 0, hash: NOTHING });
+    const lines = [own.next({ kind: "genesis" }, TIME).text, own.next(call("a"), TIME).text];
+    const last = own.at.hash;
+    own.next(call("missed"), TIME);
+    const { seq } = own.at;
+    const declared = { kind: "gap", sink: "file", error: "EIO", since: TIME, from: 3, to: 3, last } as const;
+    const gap = new Chain(own.at).next(declared, TIME).text;
+    const { fault, gaps } = check([...lines, gap]);
+    assert.deepEqual([fault, gaps.map(({ from, to }) => [from, to])], [undefined, [[3, 3]]]);
+    // of no line at all: it stands where the line that is missing would
+    const none = new Chain({ ...own.at, seq: seq - 1 }).next({ ...declared, to: 2 }, TIME).text;
+    assert.equal(faultOf(check([...lines, none])), "changed 2");
+  });
+
   test("verify finds nothing wrong where the other sink has the lines", () => {
     assert.deepEqual(check([...before, ...missed, ...behind]).gaps, []);
   });

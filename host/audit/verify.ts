@@ -16,7 +16,6 @@ export function verify(files: readonly string[], options: VerifyOptions): Verdic
       (line) => verifier.line(line),
       (bytes) => verifier.read(bytes),
     );
-    verifier.end();
   }
   return verifier.verdict((hash, until) => isIn(ordered, hash, until));
 }

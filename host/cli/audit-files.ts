@@ -1,7 +1,9 @@
 /** What the commands under "kleidi audit" share: the files that they are given. */
+import type { KeyObject } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
 import { parsePublic } from "../audit/checkpoint.ts";
 import { firstHead } from "../audit/lines.ts";
+import { NoteFault, openNote, type TreeHead } from "../audit/note.ts";
 import { Misused } from "./output.ts";
 
 /**
@@ -34,4 +36,15 @@ export function publicKeyOf(text: string): ReturnType<typeof parsePublic> & obje
   if (key === undefined)
     throw new Misused(`Cannot use the key ${text}: it is not the line that "kleidi audit key" printed`);
   return key;
+}
+
+/** @throws Misused, none of the keys signed it in the name of its origin, or it is not a note */
+export function noteOf(file: string, keys: readonly KeyObject[]): TreeHead {
+  const bytes = readable(file, () => readFileSync(file));
+  try {
+    return openNote(bytes, keys);
+  } catch (error) {
+    if (!(error instanceof NoteFault)) throw error;
+    throw new Misused(`Cannot use the note ${file}: ${error.message}`, { cause: error });
+  }
 }

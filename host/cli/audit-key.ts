@@ -1,10 +1,6 @@
-/** kleidi audit key and kleidi audit export: what makes a log that was written anew tell from the one that was. */
+/** kleidi audit key: makes the key without which nobody can write the log again. */
 import { keyIdOf, publicLine } from "../audit/checkpoint.ts";
-import { exportCheckpoints } from "../audit/export.ts";
 import { makeKey } from "../audit/key-file.ts";
-import { harmless } from "../audit/render.ts";
-import { logFiles } from "./audit-files.ts";
-import { LineWriter } from "./line-writer.ts";
 import { EXIT, print } from "./output.ts";
 
 export function auditKeyCommand(file: string, { json }: { readonly json: boolean }): number {
@@ -16,13 +12,4 @@ export function auditKeyCommand(file: string, { json }: { readonly json: boolean
       `Made ${file}, the key ${made.id}. The line is its public key: keep it where the log is not, for "kleidi audit verify --key".\n`,
     );
   return EXIT.GOOD;
-}
-
-export function auditExportCommand(given: readonly string[]): number {
-  const { files } = logFiles(given);
-  const out = new LineWriter();
-  const count = exportCheckpoints(files, (line) => out.write(harmless(line)));
-  out.flush();
-  process.stderr.write(`${count} checkpoints\n`);
-  return count > 0 ? EXIT.GOOD : EXIT.FOUND;
 }

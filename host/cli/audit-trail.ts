@@ -17,9 +17,12 @@ import type { KeyConfig, Keyset } from "../kms/keyset.ts";
 import type { WallName } from "../sandbox/wall/wall.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { AuditSample } from "../telemetry/metrics.ts";
+import { endAnyway } from "./end-anyway.ts";
 
 /** The API server waits 3 s, and 2.4 of them may be gone. */
 const SETTLED_MS = 400;
+/** For a host that has nothing more to do, and whose disk hangs. */
+const END_MS = 1_000;
 
 /** Answers to a host call, by code (docs/ABI.md, section 5). */
 const OUTCOMES = new Map<number, string>(
@@ -56,10 +59,17 @@ export class AuditTrail {
   /** Provider → its module's SHA-256: the pin, which admission has held the bytes against. */
   readonly #modules: ReadonlyMap<string, string>;
   readonly #failures: { count: number };
+  readonly #logger: Logger;
   #keyset: Keyset | undefined;
 
-  private constructor(log: AuditLog, modules: ReadonlyMap<string, string>, failures: { count: number }) {
+  private constructor(
+    log: AuditLog,
+    modules: ReadonlyMap<string, string>,
+    failures: { count: number },
+    logger: Logger,
+  ) {
     this.#log = log;
+    this.#logger = logger;
     this.#modules = modules;
     this.#failures = failures;
   }
@@ -78,12 +88,18 @@ export class AuditTrail {
         failures.count += 1;
         log.error({ sink, why: failure.error }, "a sink of the audit log takes no lines");
       },
+      onAside: (aside) =>
+        log.error(
+          { ...aside },
+          "the audit log is not the one that this host left: it was set aside, and a new chain begins",
+        ),
     });
     const modules = new Map(config.providers.map(({ name, sha256 }) => [name, sha256]));
     const digest = hashOf(JSON.stringify(config));
-    opened.append({ kind: "start", version, config: digest, wall, pid: process.pid });
+    const { pid } = process;
+    opened.append({ kind: "start", version, config: digest, wall, pid, ...opened.claim });
     await opened.settled();
-    return new AuditTrail(opened, modules, failures);
+    return new AuditTrail(opened, modules, failures, log);
   }
 
   /** For the names of keys; before it is told, RPCs have none. */
@@ -159,16 +175,21 @@ export class AuditTrail {
   sample(): AuditSample {
     const { sinks } = this.#log;
     const lagBytes = Math.max(0, ...sinks.map(({ waiting }) => waiting));
-    return { lagLines: this.#log.lag, lagBytes, failures: this.#failures.count };
+    const { lag: lagLines, untrusted } = this.#log;
+    return { lagLines, lagBytes, failures: this.#failures.count, untrusted };
   }
 
   rotate(): void {
     this.#log.rotate();
   }
 
+  /** Ends the log, within 2 s. Where a sink hangs, that is told, and the process ends in spite of it. */
   async close(reason: string): Promise<void> {
     this.#quietly({ kind: "stop", reason });
-    await this.#log.close();
+    const late = await this.#log.close();
+    if (late.length === 0) return;
+    this.#logger.error({ sinks: late }, "a sink of the audit log did not end: its last lines may be missing");
+    endAnyway(END_MS);
   }
 
   #hostCall({ call, verdict, why, target }: Decision) {

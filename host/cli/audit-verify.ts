@@ -2,10 +2,11 @@
 import { styleText } from "node:util";
 import { isSigned } from "../audit/checkpoint.ts";
 import { type ExportedCheckpoint, readCheckpoints } from "../audit/export.ts";
+import type { TreeHead } from "../audit/note.ts";
 import { harmless } from "../audit/render.ts";
 import type { Verdict } from "../audit/verdict.ts";
 import { verify } from "../audit/verify.ts";
-import { logFiles, publicKeyOf, readable } from "./audit-files.ts";
+import { logFiles, noteOf, publicKeyOf, readable } from "./audit-files.ts";
 import { EXIT, Misused, print } from "./output.ts";
 import { progress } from "./progress.ts";
 
@@ -13,6 +14,8 @@ export interface AuditVerifyOptions {
   readonly json: boolean;
   readonly key: readonly string[];
   readonly checkpoints: readonly string[];
+  readonly note: readonly string[];
+  readonly noteKey: readonly string[];
 }
 
 type Keys = ReturnType<typeof publicKeyOf>[];
@@ -21,15 +24,20 @@ export function auditVerifyCommand(given: readonly string[], options: AuditVerif
   const { files, bytes } = logFiles(given);
   const keys = options.key.map(publicKeyOf);
   const exported = exportedOf(options.checkpoints, keys);
+  const notes = notesOf(options, keys);
   const bar = progress(bytes);
-  const verdict = verify(files, { keys, exported, onRead: bar.add });
+  const { tree: _, unheld, ...verdict } = verify(files, { keys, exported, notes, onRead: bar.add });
   bar.end();
+  if (verdict.fault === undefined && unheld > 0)
+    throw new Misused(
+      `Cannot hold the log against ${unheld} of the notes: a note is over all lines from the sequence 1 on, and some are missing in the files that are given`,
+    );
   // An emptied file has no fault to be seen in it, and is no proof of anything.
   const good = verdict.fault === undefined && verdict.gaps.length === 0 && verdict.lines > 0;
-  const notes = [...verdict.notes, ...unproved(verdict, keys.length > 0, exported.length > 0)];
-  if (options.json) print(JSON.stringify({ ok: good, ...verdict, notes }, null, 2));
+  const said = [...verdict.notes, ...unproved(verdict, keys.length > 0, exported.length + notes.length > 0)];
+  if (options.json) print(JSON.stringify({ ok: good, ...verdict, notes: said }, null, 2));
   else {
-    const [first = "", ...others] = linesOf(verdict, notes).map(harmless);
+    const [first = "", ...others] = linesOf(verdict, said).map(harmless);
     print(`${good ? styled("green", "ok  ") : styled("red", "FAIL")} ${first}`);
     for (const line of others) print(`     ${line}`);
   }
@@ -52,7 +60,19 @@ function exportedOf(files: readonly string[], keys: Keys): ExportedCheckpoint[] 
   return read;
 }
 
-function linesOf(verdict: Verdict, notes: readonly string[]): string[] {
+/** A note says nothing before one of its signatures was verified. */
+function notesOf({ note, noteKey }: AuditVerifyOptions, keys: Keys): TreeHead[] {
+  const own = noteKey.length === 0 ? keys : noteKey.map(publicKeyOf);
+  if (note.length > 0 && own.length === 0)
+    throw new Misused(
+      "Cannot use --note without the key that signed it: give --note-key, or --key if it is the same",
+    );
+  return note.map((file) => noteOf(file, own));
+}
+
+type Said = Omit<Verdict, "tree" | "unheld">;
+
+function linesOf(verdict: Said, notes: readonly string[]): string[] {
   const { fault, gaps, first, intactTo, lines } = verdict;
   const range = intactTo === undefined ? "no line" : `the sequences ${first} to ${intactTo}`;
   return [
@@ -74,12 +94,12 @@ function linesOf(verdict: Verdict, notes: readonly string[]): string[] {
   ];
 }
 
-function checkpointOf({ checkpoint }: Verdict): string {
+function checkpointOf({ checkpoint }: Said): string {
   return checkpoint === undefined ? "" : `, the last checkpoint at ${checkpoint.seq} (${checkpoint.time})`;
 }
 
 /** What an intact log does not prove. */
-function unproved(verdict: Verdict, withKeys: boolean, withExported: boolean): string[] {
+function unproved(verdict: Said, withKeys: boolean, withExported: boolean): string[] {
   const { checkpoint, checkpoints, intactTo, fault } = verdict;
   if (fault !== undefined || intactTo === undefined) return [];
   if (checkpoint === undefined)
@@ -93,7 +113,7 @@ function unproved(verdict: Verdict, withKeys: boolean, withExported: boolean): s
     ...(withExported
       ? []
       : [
-          "That lines were cut off at the end shows only with checkpoints that were exported before: --checkpoints.",
+          "That lines were cut off at the end shows only with checkpoints that were exported before: --checkpoints, --note.",
         ]),
   ];
 }

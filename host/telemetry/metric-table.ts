@@ -207,6 +207,11 @@ export const METRICS = {
     help: "Writes of the audit log that failed.",
     labels: [],
   },
+  kleidi_audit_untrusted_files: {
+    type: "gauge",
+    help: "Files beside the audit log that a host set aside because it did not trust them, counted at the start; not there without an audit log.",
+    labels: [],
+  },
 } as const satisfies Record<string, MetricRow>;
 
 export type MetricName = keyof typeof METRICS;

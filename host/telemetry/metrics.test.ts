@@ -157,15 +157,18 @@ test("a credential's end is known when it was told", async () => {
 });
 
 test("the audit log is asked at each scrape, and says nothing where there is none", async () => {
-  assert.ok(!(await scraped(new Metrics(OPTIONS))).some((line) => line.startsWith("kleidi_audit_lag")));
-  let sample: AuditSample = { lagLines: 1, lagBytes: 100, failures: 1 };
+  assert.ok(
+    !(await scraped(new Metrics(OPTIONS))).some((line) => /^kleidi_audit_(lag|untrusted)/.test(line)),
+  );
+  let sample: AuditSample = { lagLines: 1, lagBytes: 100, failures: 1, untrusted: 0 };
   const metrics = new Metrics({ ...OPTIONS, audit: () => sample });
   await scraped(metrics);
-  sample = { lagLines: 2, lagBytes: 200, failures: 5 };
+  sample = { lagLines: 2, lagBytes: 200, failures: 5, untrusted: 2 };
   await has(metrics, [
     "kleidi_audit_lag_lines 2",
     "kleidi_audit_lag_bytes 200",
     "kleidi_audit_failures_total 5",
+    "kleidi_audit_untrusted_files 2",
   ]);
 });
 

@@ -46,6 +46,8 @@ export interface AuditSample {
   readonly lagBytes: number;
   /** Since the start. */
   readonly failures: number;
+  /** Files that lay beside the log at the start because a host did not trust them. */
+  readonly untrusted: number;
 }
 
 /** What the socket says of itself; read at each scrape. */
@@ -256,14 +258,15 @@ export class Metrics {
   #ofAudit(): void {
     const audit = this.#options.audit && this.#once(this.#options.audit);
     const gauge = (
-      name: "kleidi_audit_lag_lines" | "kleidi_audit_lag_bytes",
-      field: "lagLines" | "lagBytes",
+      name: "kleidi_audit_lag_lines" | "kleidi_audit_lag_bytes" | "kleidi_audit_untrusted_files",
+      field: "lagLines" | "lagBytes" | "untrusted",
     ) => {
       const made = this.#gauge(name, (self) => audit && self.set(audit()[field]));
       if (audit === undefined) made.remove();
     };
     gauge("kleidi_audit_lag_lines", "lagLines");
     gauge("kleidi_audit_lag_bytes", "lagBytes");
+    gauge("kleidi_audit_untrusted_files", "untrusted");
     this.#counter("kleidi_audit_failures_total", (self) => {
       self.reset();
       if (audit !== undefined) self.inc(audit().failures);

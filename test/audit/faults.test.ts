@@ -1,6 +1,7 @@
 /** What goes wrong with disks, pipes, permissions and processes, for real, under a process that appends to an audit log. */
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { generateKeyPairSync, type KeyObject } from "node:crypto";
 import { once } from "node:events";
 import {
   chmodSync,
@@ -229,6 +230,66 @@ test("a reader of stdout that stands still holds nobody up, and what it missed i
   assert.equal(fault, undefined);
   assert.ok(gaps.length > 0);
   assert.equal(intactTo, verify([file], { keys: [] }).intactTo);
+});
+
+/** With a key that signs after so few lines that what goes wrong meets checkpoints. */
+function signed(settings: AuditSettings): { settings: AuditSettings; publicKey: KeyObject } {
+  const { privateKey, publicKey } = generateKeyPairSync("ed25519");
+  const key = join(folder, "signing.key");
+  writeFileSync(key, privateKey.export({ type: "pkcs8", format: "pem" }), { mode: 0o600 });
+  return { settings: { ...settings, checkpoints: { key, lines: 20, intervalMs: 1_000 } }, publicKey };
+}
+
+const setAside = () => readdirSync(folder).filter((name) => name.startsWith("untrusted-"));
+
+test("a host with a key that is killed at any time, while files change, is never taken for a forger", async () => {
+  const { settings, publicKey } = signed({ file, stdout: false, rotate: { sizeBytes: 20_000 } });
+  for (let i = 0; i < 12; i++) {
+    const appender = new Appender(settings, { burst: 30 });
+    await appender.until(accepted);
+    if (i % 3 === 0) appender.process.send("rotate");
+    await sleep(Math.random() * 50);
+    await appender.kill();
+    const { fault, gaps, intactTo = 0 } = verify(filesOf(), { keys: [publicKey] });
+    if (fault?.what !== "torn") assert.deepEqual([fault, gaps], [undefined, []]);
+    assert.ok(intactTo >= appender.acknowledged);
+    assert.deepEqual(setAside(), []);
+  }
+});
+
+test("a full disk and its end leave a log that is signed as its host signs", async () => {
+  mountSmall(folder);
+  const { settings, publicKey } = signed({ file, stdout: false });
+  const ballast = join(folder, "ballast");
+  writeFileSync(ballast, Buffer.alloc(400_000));
+  const appender = new Appender(settings, { burst: 30 });
+  await appender.until(refused);
+  for (let i = 0; i < 5; i++) await appender.until(refused);
+  rmSync(ballast);
+  await appender.until(accepted);
+  await appender.kill();
+  const again = new Appender(settings, { burst: 30 });
+  await again.until(accepted);
+  await again.stop();
+  assert.deepEqual(verify(filesOf(), { keys: [publicKey] }).fault, undefined);
+  assert.deepEqual(setAside(), []);
+});
+
+test("a sink that missed lines has a gap with a key too, and no forgery", async () => {
+  const captured = join(folder, "captured");
+  const { settings, publicKey } = signed({ file, stdout: true });
+  const appender = new Appender(settings, { burst: 100, options: { queueBytes: 100_000 } });
+  await appender.until(({ seq = 0 }) => seq > 5_000);
+  const stream = createWriteStream(captured);
+  appender.process.stdout?.pipe(stream);
+  const isDeclared = () => recordsOf(file).some(({ kind, sink }) => kind === "gap" && sink === "stdout");
+  while (!isDeclared()) await appender.until(accepted);
+  await appender.stop();
+  if (!stream.writableFinished) await once(stream, "finish");
+  const { fault, gaps } = verify([captured], { keys: [publicKey] });
+  assert.equal(fault, undefined);
+  assert.ok(gaps.length > 0);
+  assert.deepEqual(verify(filesOf(), { keys: [publicKey] }).fault, undefined);
 });
 
 test("a file that is rotated again and again is one chain", async () => {

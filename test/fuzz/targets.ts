@@ -1,5 +1,6 @@
 /** Every target, in the order in which they are run. */
 
+import { audit } from "./audit.ts";
 import { child } from "./child.ts";
 import { codec } from "./codec.ts";
 import { config } from "./config.ts";
@@ -9,4 +10,4 @@ import { rpc } from "./rpc.ts";
 import type { Target } from "./target.ts";
 import { wire } from "./wire.ts";
 
-export const TARGETS: readonly Target[] = [wire, child, manifest, module, config, rpc, codec];
+export const TARGETS: readonly Target[] = [wire, child, manifest, module, config, rpc, codec, audit];

@@ -16,7 +16,7 @@ process.on("message", (message) => {
   if (message === "rotate") log.rotate();
   else running = false;
 });
-log.append({ kind: "start", version: "0.0.0", pid: process.pid });
+log.append({ kind: "start", version: "0.0.0", pid: process.pid, ...log.claim });
 while (running) {
   try {
     for (let i = 0; i < burst; i++) {

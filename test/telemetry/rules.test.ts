@@ -126,8 +126,9 @@ test("each alert has a page, and each page an alert", () => {
 
 /** "kleidi key init", of main.ts. */
 const main = readFileSync(join(root, "host", "main.ts"), "utf8");
-const COMMANDS = [...main.matchAll(/command\(\s*(\w+),\s*"([^"]+)"/g)].map(([, parent, usage = ""]) =>
-  [parent === "key" ? "key " : "", usage.replace(/ .*/, "")].join(""),
+const COMMANDS = [...main.matchAll(/(?:command|bare)\(\s*(\w+),\s*"([^"]+)"/g)].map(
+  ([, parent = "", usage = ""]) =>
+    [/^(key|audit)$/.test(parent) ? `${parent} ` : "", usage.replace(/ .*/, "")].join(""),
 );
 
 for (const { alert } of rules) {
@@ -142,7 +143,7 @@ for (const { alert } of rules) {
 
   test(`what the page of ${alert} names is there: commands, metrics, codes`, () => {
     for (const quoted of code) {
-      const [, command] = /^kleidi ((?:key )?[a-z]+)/.exec(quoted) ?? [];
+      const [, command] = /^kleidi ((?:(?:key|audit) )?[a-z]+)/.exec(quoted) ?? [];
       if (command !== undefined) assert.ok(COMMANDS.includes(command), `${quoted} is a command`);
       for (const [name] of quoted.matchAll(/\bkleidi_\w+/g))
         assert.ok(Object.hasOwn(METRICS, bare(name)), name);

@@ -1,6 +1,7 @@
 /** What a real host says to Prometheus: the conventions, the bounds of its labels, and what it counts while it is used. */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
+import { Grpc } from "../../host/error.ts";
 import { KmsClient } from "../../host/grpc/client.ts";
 import { METRICS, type MetricName } from "../../host/telemetry/metric-table.ts";
 import { buildGuests } from "../guests/build.ts";
@@ -84,7 +85,12 @@ describe("a host with a hostile provider", () => {
   test("denials are counted, and whatever it does, it adds no series", async () => {
     const before = await scrape();
     const denied = { provider: "hostile", capability: "keystore", verdict: "denied" };
-    for (let i = 0; i < 20; i++) await assert.rejects(client.encrypt({ plaintext, uid: `uid-${i}` }));
+    const denial = {
+      code: Grpc.PERMISSION_DENIED,
+      details:
+        'Cannot grant provider "hostile" kleidi:keystore seal in encrypt: the configuration grants it in decrypt only',
+    };
+    for (let i = 0; i < 20; i++) await assert.rejects(client.encrypt({ plaintext, uid: `uid-${i}` }), denial);
     await untilWell(async () => {
       const more = total(await scrape(), "kleidi_host_calls_total", denied);
       assert.ok(more > total(before, "kleidi_host_calls_total", denied));
@@ -104,9 +110,12 @@ describe("a host with a hostile provider", () => {
       samples.filter(({ name }) => name === "kleidi_key_info").map(({ labels }) => labels.key),
       ["kek"],
     );
-    const before = total(samples, "kleidi_rpcs_total", { rpc: "Decrypt", code: "key-unknown" });
+    const before = total(samples, "kleidi_rpcs_total", { rpc: "Decrypt", code: "key-not-ready" });
     const strange = { ciphertext: plaintext, keyId: `v1.${"A".repeat(43)}`, annotations: {} };
-    await assert.rejects(client.decrypt(strange));
+    await assert.rejects(client.decrypt(strange), {
+      code: Grpc.FAILED_PRECONDITION,
+      details: 'Cannot decrypt: no key that is ready has this key_id, and "undeclared" has never answered',
+    });
     // A scrape is shared for a second.
     await untilWell(async () => {
       const decrypts = (await scrape()).filter(({ labels }) => labels.rpc === "Decrypt");
@@ -114,7 +123,7 @@ describe("a host with a hostile provider", () => {
         total(decrypts, "kleidi_rpc_duration_seconds_count"),
         total(decrypts, "kleidi_rpcs_total"),
       );
-      assert.ok(total(decrypts, "kleidi_rpcs_total") > before);
+      assert.equal(total(decrypts, "kleidi_rpcs_total", { code: "key-not-ready" }), before + 1);
     });
   });
 

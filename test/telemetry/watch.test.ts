@@ -26,7 +26,7 @@ async function watching() {
     modules: new Map(),
   };
   const lifeless = { ...host, start: async () => {}, stop: async () => {} };
-  const audit = () => ({ lagLines: 3, lagBytes: 300, failures: 1 });
+  const audit = () => ({ lagLines: 3, lagBytes: 300, failures: 1, untrusted: 0 });
   const watch = await startWatch(config, "1", {
     wall: "bubblewrap",
     host: () => lifeless,

@@ -61,6 +61,9 @@ export class FileOutput implements Output {
   #ragged = false;
   #looked = 0;
   #moved = false;
+  /** What the system was asked and did not answer yet. */
+  #busy: Promise<unknown> = Promise.resolve();
+  #closed: Promise<void> | undefined;
 
   constructor(options: FileOutputOptions) {
     const { file, descriptor, end } = options;
@@ -72,7 +75,11 @@ export class FileOutput implements Output {
     this.#last = end.last?.seq ?? 0;
   }
 
-  async write(lines: readonly Line[]): Promise<Written> {
+  write(lines: readonly Line[]): Promise<Written> {
+    return this.#during(this.#write(lines));
+  }
+
+  async #write(lines: readonly Line[]): Promise<Written> {
     const bytes = bytesOf(lines);
     let at = 0;
     try {
@@ -153,7 +160,11 @@ export class FileOutput implements Output {
     return there?.ino === ino && there.dev === dev;
   }
 
-  async turn(): Promise<void> {
+  turn(): Promise<void> {
+    return this.#during(this.#turn());
+  }
+
+  async #turn(): Promise<void> {
     const { file, keep } = this.#options;
     if (this.#descriptor !== undefined) {
       await this.#mend(this.#descriptor);
@@ -177,12 +188,21 @@ export class FileOutput implements Output {
   }
 
   async sync(): Promise<void> {
-    if (this.#descriptor !== undefined) await syncing(this.#descriptor);
+    if (this.#descriptor !== undefined) await this.#during(syncing(this.#descriptor));
   }
 
-  async close(): Promise<void> {
-    this.#close();
-    this.#options.lock.release();
+  #during<T>(work: Promise<T>): Promise<T> {
+    this.#busy = Promise.allSettled([this.#busy, work]);
+    return work;
+  }
+
+  /** A write that a disk holds comes late: until then no other host may have the file, nor another file the descriptor's number. */
+  close(): Promise<void> {
+    this.#closed ??= this.#busy.then(() => {
+      this.#close();
+      this.#options.lock.release();
+    });
+    return this.#closed;
   }
 
   #close(): void {

@@ -1,0 +1,175 @@
+import assert from "node:assert/strict";
+import { generateKeyPairSync } from "node:crypto";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, describe, test } from "node:test";
+import { Chain, headOf, NOTHING, prefixOf, recordOf } from "./chain.ts";
+import { Signer } from "./checkpoint.ts";
+import { readCheckpoints } from "./export.ts";
+import type { Control, Entry } from "./record.ts";
+import { verify } from "./verify.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "kleidi-audit-"));
+after(() => rmSync(folder, { recursive: true, force: true }));
+const file = join(folder, "audit.jsonl");
+const { privateKey, publicKey } = generateKeyPairSync("ed25519");
+const signer = new Signer(privateKey);
+const CHAIN = "0123456789abcdef";
+const TIME = "2026-01-01T00:00:00.000Z";
+
+const CALL: Entry = {
+  kind: "host_call",
+  rpc: "decrypt",
+  uid: 'a "quoted" \\ uid',
+  provider: "vault",
+  capability: "net",
+  operation: "request",
+  decision: "allowed",
+  rule: "grants.net[0]",
+  ms: 1.5,
+};
+
+function faultOf(lines: readonly string[]): string | undefined {
+  writeFileSync(file, `${lines.join("\n")}\n`);
+  const { fault } = verify([file], { keys: [publicKey] });
+  return fault && `${fault.what} ${fault.line}: ${fault.why}`;
+}
+
+/** Two lines, and a third one whose bytes were changed. */
+function logWith(record: (chain: Chain) => Entry | Control, change: (line: string) => string): string[] {
+  const chain = new Chain({ chain: CHAIN, seq: 0, hash: NOTHING });
+  const lines = [chain.next({ kind: "genesis" }, TIME).text, chain.next(CALL, TIME).text];
+  const own = chain.next(record(chain), TIME).text;
+  const changed = change(own);
+  return [...lines, changed];
+}
+
+/** Each means the same to a reader of JSON, or has something that no host writes. */
+const CHANGES: Readonly<Record<string, (line: string) => string>> = {
+  "an escape in the name of a field": (line) =>
+    line.replace(
+      /,"(key|rpc)":/,
+      (_, name: string) => `,"\\u00${name.charCodeAt(0).toString(16)}${name.slice(1)}":`,
+    ),
+  "an escaped slash or letter in a value": (line) =>
+    line.replace(/"([^"]*)"\}$|"ms":/, (all) =>
+      all === '"ms":' ? '"\\u006ds":' : `"\\u00${all.charCodeAt(1).toString(16)}${all.slice(2)}`,
+    ),
+  "a field more": (line) => `${line.slice(0, -1)},"note":"x"}`,
+  "a field twice": (line) => line.replace(/("(?:key|rpc)":"[^"]*")/, "$1,$1"),
+  "a field less": (line) => line.replace(/,"(key|provider)":"[^"]*"/, ""),
+  "two fields in another order": (line) =>
+    line.replace(/("(?:key|provider)":"[^"]*"),("[a-z]+":"[^"]*")/, "$2,$1"),
+  "a space between two fields": (line) => line.replace(/,"(key|rpc)"/, ', "$1"'),
+  "a space behind a colon": (line) => line.replace(/"(key|rpc)":/, '"$1": '),
+  "a space at its end": (line) => `${line} `,
+  "a carriage return at its end": (line) => `${line}\r`,
+  "a control character": (line) => line.replace(/"(key|rpc)":"/, '"$1":"\u0000'),
+  "a byte beyond ASCII": (line) => line.replace(/"(key|rpc)":"/, '"$1":"\u00e9'),
+  "another kind": (line) => line.replace(/"kind":"[a-z_]+"/, '"kind":"other"'),
+  "a time that no clock shows": (line) => line.replace(TIME, "2026-13-01T00:00:00.000Z"),
+};
+
+describe("verify takes no checkpoint", () => {
+  const checkpoint = (chain: Chain) => signer.checkpoint(chain.at, TIME);
+  test("but the one that was signed", () =>
+    assert.equal(faultOf(logWith(checkpoint, (line) => line)), undefined));
+
+  for (const [what, change] of Object.entries(CHANGES))
+    test(`with ${what}`, () => {
+      const [first = "", second = "", changed = ""] = logWith(checkpoint, change);
+      assert.notEqual(changed, logWith(checkpoint, (line) => line)[2]);
+      assert.equal(
+        faultOf([first, second, changed]),
+        "changed 3: it is not written as a host writes a line of its kind",
+      );
+      // nor as an exported one
+      writeFileSync(join(folder, "exported"), `${changed}\n`);
+      assert.deepEqual(readCheckpoints([join(folder, "exported")]), {
+        file: join(folder, "exported"),
+        line: 1,
+      });
+    });
+
+  test("whose signature has another form of the same bytes", () => {
+    // of the last of 86 characters only four bits count
+    const digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    const lines = logWith(checkpoint, (line) =>
+      line.replace(/(.)=="\}$/, (_, last: string) => `${digits[digits.indexOf(last) + 1]}=="}`),
+    );
+    assert.equal(faultOf(lines), "forged 3: its checkpoint's signature is not one of the key");
+  });
+});
+
+describe("verify takes no other line", () => {
+  test("but the one that a host writes", () =>
+    assert.equal(
+      faultOf(
+        logWith(
+          () => CALL,
+          (line) => line,
+        ),
+      ),
+      undefined,
+    ));
+
+  for (const [what, change] of Object.entries(CHANGES))
+    test(`with ${what}`, () => {
+      const lines = logWith(() => CALL, change);
+      assert.notEqual(
+        lines[2],
+        logWith(
+          () => CALL,
+          (line) => line,
+        )[2],
+      );
+      assert.equal(faultOf(lines), "changed 3: it is not written as a host writes a line of its kind");
+    });
+
+  for (const [what, from, to] of [
+    ["a number with an exponent", '"ms":1.5', '"ms":15e-1'],
+    ["a number with zeros behind it", '"ms":1.5', '"ms":1.50'],
+    ["a number with a zero in front", '"ms":1.5', '"ms":01.5'],
+    ["a word that it does not have", '"allowed"', '"perhaps"'],
+    ["a text longer than it writes", '"vault"', `"${"v".repeat(65)}"`],
+    ["a number in place of a text", '"vault"', "1"],
+  ] as const)
+    test(`with ${what}`, () => {
+      const lines = logWith(
+        () => CALL,
+        (line) => line.replace(from, to),
+      );
+      assert.equal(faultOf(lines), "changed 3: it is not written as a host writes a line of its kind");
+    });
+});
+
+describe("the head of a line", () => {
+  const chain = new Chain({ chain: CHAIN, seq: 0, hash: NOTHING });
+  const { text } = chain.next({ kind: "genesis" }, TIME);
+
+  test("is read at its beginning only", () => {
+    assert.equal(headOf(text)?.seq, 1);
+    for (const front of [" ", "x", "{", text])
+      assert.equal(headOf(`${front}${text}`)?.seq, front === text ? 1 : undefined);
+  });
+
+  test("has a sequence that is a safe integer, and a time", () => {
+    assert.equal(headOf(text.replace('"seq":1', '"seq":9007199254740991'))?.seq, 9007199254740991);
+    assert.equal(headOf(text.replace('"seq":1', '"seq":9007199254740992')), undefined);
+    assert.equal(headOf(text.replace(TIME, "2026-01-01T00:00:00:000Z")), undefined);
+  });
+
+  test("stands at the beginning of what is read as a record", () => {
+    assert.equal(recordOf(text)?.kind, "genesis");
+    for (const other of ['{"kind":"genesis"}', "null", "1", `[${text}]`, text.slice(0, -1)])
+      assert.equal(recordOf(other), undefined, other);
+  });
+
+  test("is what comes next behind a position", () => {
+    const next = chain.next(CALL, TIME);
+    const at = { chain: CHAIN, seq: 1, hash: headOf(next.text)?.prev ?? "" };
+    assert.equal(next.text.slice(0, prefixOf(at).length), prefixOf(at));
+    assert.equal(next.text.slice(prefixOf(at).length, prefixOf(at).length + TIME.length), TIME);
+  });
+});

@@ -1,0 +1,262 @@
+/** verify --key: how many lines, and for how long, may be without a checkpoint; by logs that somebody without the key wrote. */
+import assert from "node:assert/strict";
+import { generateKeyPairSync } from "node:crypto";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, describe, test } from "node:test";
+import { Chain, NOTHING } from "./chain.ts";
+import { Signer } from "./checkpoint.ts";
+import type { Control, Entry } from "./record.ts";
+import { DEFAULT_RHYTHM, LONGEST_RHYTHM, OWN_LINES } from "./rhythm.ts";
+import type { Verdict } from "./verdict.ts";
+import { verify } from "./verify.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "kleidi-audit-"));
+after(() => rmSync(folder, { recursive: true, force: true }));
+const file = join(folder, "audit.jsonl");
+const { privateKey, publicKey } = generateKeyPairSync("ed25519");
+
+const call: Entry = { kind: "rpc", rpc: "decrypt", decision: "allowed", ms: 1, outcome: "ok" };
+const start = (lines?: number, ms?: number): Entry => ({
+  kind: "start",
+  version: "1",
+  pid: 1,
+  checkpoint_lines: lines,
+  checkpoint_interval_ms: ms,
+});
+
+/** Writes lines as it is told to, at a time that goes on as it is told to. */
+class Pen {
+  readonly lines: string[] = [];
+  chain = new Chain({ chain: "0123456789abcdef", seq: 0, hash: NOTHING });
+  #ms = Date.parse("2026-01-01T00:00:00.000Z");
+  readonly #signer: Signer;
+
+  constructor(key = privateKey) {
+    this.#signer = new Signer(key);
+    this.put({ kind: "genesis" });
+  }
+
+  wait(seconds: number): this {
+    this.#ms += seconds * 1000;
+    return this;
+  }
+
+  put(...records: (Entry | Control)[]): this {
+    const time = new Date(this.#ms).toISOString();
+    for (const record of records) this.lines.push(this.chain.next(record, time).text);
+    return this;
+  }
+
+  calls(count: number): this {
+    for (let i = 0; i < count; i++) this.put(call);
+    return this;
+  }
+
+  sign(): this {
+    const time = new Date(this.#ms).toISOString();
+    return this.put(this.#signer.checkpoint(this.chain.at, time));
+  }
+
+  /** What is signed after so many lines, again and again. */
+  run(lines: number, times: number): this {
+    for (let i = 0; i < times; i++) this.calls(lines).sign();
+    return this;
+  }
+
+  verdict(keys = [publicKey]): Verdict {
+    writeFileSync(file, `${this.lines.join("\n")}\n`);
+    return verify([file], { keys });
+  }
+}
+
+function assertGood(pen: Pen): void {
+  assert.equal(pen.verdict().fault, undefined);
+}
+
+/** @param line the first one that is not covered */
+function assertUnsigned(pen: Pen, line: number, why: RegExp): void {
+  const { fault, intactTo } = pen.verdict();
+  assert.deepEqual([fault?.what, fault?.file, fault?.line], ["unsigned", file, line]);
+  assert.match(fault?.why ?? "", why);
+  assert.equal(intactTo, line === 1 ? undefined : line - 1);
+  assert.equal(pen.verdict([]).fault, undefined);
+}
+
+describe("without a checkpoint, verify takes", () => {
+  test("as many lines as the rhythm that the host claimed, and a few of its own", () => {
+    const log = () => new Pen().put(start(50, 60_000)).sign().run(50, 3);
+    assertGood(log().calls(50 + OWN_LINES));
+    assertGood(
+      log()
+        .calls(50 + OWN_LINES)
+        .sign()
+        .run(50, 2),
+    );
+    const why =
+      /^from here on 67 lines over 0 s have no checkpoint, and the host signs after 50 lines or 60 s: they were written without the key, or their checkpoints were removed$/;
+    const first = log().lines.length + 1;
+    assertUnsigned(log().calls(51 + OWN_LINES), first, why);
+    // a later checkpoint makes no difference: no host writes that
+    assertUnsigned(
+      log()
+        .calls(51 + OWN_LINES)
+        .sign()
+        .run(50, 2),
+      first,
+      why,
+    );
+  });
+
+  test("lines for as long as the rhythm, and the checkpoint that covers them however late", () => {
+    const log = () => new Pen().put(start(50, 60_000)).sign().calls(1).sign();
+    assertGood(log().calls(1).wait(65).calls(1));
+    assertUnsigned(log().calls(1).wait(65.001).calls(1), 6, /^from here on 2 lines over 66 s/);
+    assertUnsigned(log().wait(0.999).calls(1).wait(65.111).calls(1), 6, /^from here on 2 lines over 66 s/);
+    assertGood(log().calls(1).wait(86_400).sign().calls(1));
+    assertGood(log().wait(86_400).calls(1));
+    assertUnsigned(log().calls(1).wait(66).calls(1), 6, /^from here on 2 lines over 66 s have no checkpoint/);
+    assertUnsigned(log().calls(1).wait(66).calls(1).sign(), 6, /^from here on 2 lines over 66 s/);
+  });
+
+  test("no longer time where a record says that the clock went back", () => {
+    const log = () => new Pen().put(start(50, 60_000)).sign();
+    const back: Control = { kind: "clock", back_ms: 40_000 };
+    assertGood(log().calls(1).wait(-40).put(back).wait(60).calls(1));
+    assertUnsigned(
+      log().calls(1).wait(30).wait(-40).put(back).wait(40).calls(1),
+      4,
+      /^from here on 3 lines over 70 s/,
+    );
+  });
+
+  test("the first line of a file whenever it comes, and not the next one", () => {
+    const log = () => new Pen().put(start(50, 60_000)).sign().calls(1).wait(86_400);
+    const rotate: Control = { kind: "rotate", reason: "resumed" };
+    assertGood(log().put(rotate).sign().calls(1));
+    assertUnsigned(log().put(rotate).calls(1), 4, /^from here on 3 lines over 86400 s/);
+  });
+});
+
+describe("a claim of the rhythm", () => {
+  test("counts once a checkpoint covers it", () => {
+    const log = () => new Pen().put(start(10, 60_000)).sign().put(start(500, 60_000));
+    assertGood(log().sign().run(500, 2));
+    assertUnsigned(log().calls(500), 4, /^from here on 27 lines .* after 10 lines or 60 s/);
+    assertUnsigned(log().calls(500).sign(), 4, /^from here on 27 lines .* after 10 lines or 60 s/);
+    // nor does one that comes again and again
+    const again = new Pen().put(start(10, 60_000)).sign();
+    for (let i = 0; i < 30; i++) again.put(start(500, 60_000));
+    assertUnsigned(again, 4, /^from here on 27 lines .* after 10 lines or 60 s/);
+  });
+
+  test("is not believed beyond what the configuration allows", () => {
+    const log = (seconds: number) => new Pen().put(start(1e9, 1e12)).sign().calls(1).wait(seconds).calls(1);
+    assertGood(log(LONGEST_RHYTHM.intervalMs / 1000));
+    assertUnsigned(log(LONGEST_RHYTHM.intervalMs / 1000 + 6), 4, /after 100000 lines or 3600 s/);
+    const many = new Pen()
+      .put(start(1e9, 1e12))
+      .sign()
+      .calls(LONGEST_RHYTHM.lines + OWN_LINES);
+    assertGood(many);
+    assertUnsigned(many.calls(1), 4, /^from here on 100017 lines .* after 100000 lines or 3600 s/);
+  });
+
+  test("of a file that continues another one counts too, as the start is in a file that is gone", () => {
+    const whole = new Pen();
+    const { at } = whole.calls(10).sign().chain;
+    const log = new Pen();
+    log.lines.length = 0;
+    log.chain = new Chain(at);
+    log.put({ kind: "rotate", reason: "size" });
+    log.put({ kind: "rhythm", checkpoint_lines: 30, checkpoint_interval_ms: 60_000 }).sign();
+    assertGood(log.run(30, 3).calls(46));
+    const { fault } = log.calls(1).verdict();
+    assert.match(
+      `${fault?.what} ${fault?.line}: ${fault?.why}`,
+      /^unsigned 97: from here on 47 lines .* after 30 lines/,
+    );
+  });
+
+  test("that was never made: what is signed may have been signed late, and what is not counts by the default", () => {
+    const log = () => new Pen().put(start());
+    assertGood(log().calls(5_000).sign());
+    assertGood(
+      log()
+        .sign()
+        .calls(DEFAULT_RHYTHM.lines + OWN_LINES),
+    );
+    assertUnsigned(
+      log()
+        .sign()
+        .calls(DEFAULT_RHYTHM.lines + OWN_LINES + 1),
+      4,
+      /after 1000 lines or 60 s/,
+    );
+    // one run of the host claimed, the next one did not
+    assertGood(new Pen().put(start(10, 60_000)).sign().put(start()).sign().calls(500));
+  });
+});
+
+describe("a log without any checkpoint", () => {
+  test("is as short as what a host writes before it signs first", () => {
+    assertGood(new Pen().put(start(50, 60_000)).calls(OWN_LINES - 2));
+    assertUnsigned(
+      new Pen().put(start(50, 60_000)).calls(OWN_LINES - 1),
+      1,
+      /^from here on 17 lines have no checkpoint, and there is none before them: nothing here is signed$/,
+    );
+    assertUnsigned(new Pen().put(start(100_000, 3_600_000)).calls(99_000), 1, /^from here on 99002 lines/);
+  });
+
+  test("is told from one whose checkpoints were removed by nothing: the lines behind the first one that stays count", () => {
+    const log = new Pen().put(start(50, 60_000)).sign().run(50, 20);
+    const forged = new Pen();
+    forged.lines.length = 0;
+    forged.chain = new Chain({ chain: "0123456789abcdef", seq: 0, hash: NOTHING });
+    const own = log.lines.map((line) => JSON.parse(line));
+    // the first checkpoints can stay; a call is left out behind them, and with it every checkpoint
+    const kept = own.slice(0, 105);
+    const others = own.slice(106).filter(({ kind }) => kind !== "checkpoint");
+    for (const { kind, time, ...fields } of [...kept, ...others])
+      forged.lines.push(forged.chain.next({ kind, ...fields } as Entry, time).text);
+    assertUnsigned(forged, 106, /^from here on 67 lines/);
+  });
+});
+
+describe("lines that the host itself says are missing", () => {
+  /** A log of which the sink has what is in front of `missing` lines and what is behind them. */
+  function withGap(before: number, missing: number, behind: number): Pen {
+    const log = new Pen().put(start(50, 60_000)).sign().calls(before);
+    const { seq, hash } = log.chain.at;
+    const { length } = log.lines;
+    for (let i = 1; i <= missing; i++)
+      if (i % 50 === 0) log.sign();
+      else log.calls(1);
+    log.lines.length = length;
+    const error = "too slow";
+    const since = "2026-01-01T00:00:00.000Z";
+    return log
+      .put({ kind: "gap", sink: "file", error, since, from: seq + 1, to: log.chain.at.seq, last: hash })
+      .calls(behind);
+  }
+
+  test("are a gap and no forgery: their checkpoints are missing with them", () => {
+    for (const log of [withGap(40, 500, 40), withGap(40, 500, 40).sign().run(50, 2)]) {
+      const { fault, gaps } = log.verdict();
+      assert.deepEqual([fault, gaps.length], [undefined, 1]);
+    }
+  });
+
+  test("do not hide lines without a checkpoint behind them", () => {
+    const { fault, gaps } = withGap(40, 500, 66).verdict();
+    assert.deepEqual([fault?.what, fault?.line, gaps.length], ["unsigned", 44, 1]);
+  });
+});
+
+test("a checkpoint of a key that is not given covers nothing", () => {
+  const { privateKey: other } = generateKeyPairSync("ed25519");
+  const { fault } = new Pen(other).put(start(50, 60_000)).sign().verdict();
+  assert.deepEqual([fault?.what, fault?.line], ["forged", 3]);
+});

@@ -1,0 +1,115 @@
+import assert from "node:assert/strict";
+import { createPublicKey, generateKeyPairSync, hash, sign } from "node:crypto";
+import { describe, test } from "node:test";
+import { NoteFault, openNote, signNote, verifierKey } from "./note.ts";
+
+const { privateKey, publicKey } = generateKeyPairSync("ed25519");
+const other = generateKeyPairSync("ed25519");
+const origin = "example.com/kleidi/node-1";
+const root = hash("sha256", "x", "buffer");
+const head = { origin, size: 20852163, root };
+const note = signNote(head, privateKey);
+
+function whyNot(text: string | Buffer, keys = [publicKey]): string {
+  try {
+    openNote(Buffer.from(text), keys);
+  } catch (error) {
+    assert.ok(error instanceof NoteFault, String(error));
+    return error.message;
+  }
+  return "it is one";
+}
+
+/** Any text, signed. */
+function signed(text: string, { name = origin, key = privateKey } = {}): string {
+  const raw = createPublicKey(key).export({ type: "spki", format: "der" }).subarray(-32);
+  const id = hash("sha256", Buffer.concat([Buffer.from(`${name}\n\u0001`), raw]), "buffer").subarray(0, 4);
+  const line = Buffer.concat([id, sign(null, Buffer.from(text), key)]).toString("base64");
+  return `${text}\n\u2014 ${name} ${line}\n`;
+}
+
+test("a key has the id and the text that the format's first implementation shows for its example", () => {
+  const known = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW";
+  const x = Buffer.from(known.split("+").slice(2).join("+"), "base64").subarray(1).toString("base64url");
+  const key = createPublicKey({ key: { kty: "OKP", crv: "Ed25519", x }, format: "jwk" });
+  assert.equal(verifierKey("PeterNeumann", key), known);
+});
+
+describe("a signed note", () => {
+  test("is three lines, an empty one, and a line with the key's name, id and signature", () => {
+    const [first, second, third, empty, signature = "", end] = note.split("\n");
+    assert.deepEqual(
+      [first, second, third, empty, end],
+      [origin, "20852163", root.toString("base64"), "", ""],
+    );
+    assert.match(signature, /^\u2014 example\.com\/kleidi\/node-1 [A-Za-z0-9+/]{90,91}={0,2}$/);
+    assert.equal(Buffer.from(signature.split(" ")[2] ?? "", "base64").length, 4 + 64);
+    assert.equal(note, signed(note.slice(0, note.indexOf("\n\n") + 1)));
+  });
+
+  test("is opened with the key, also beside signatures of others and with lines more", () => {
+    assert.deepEqual(openNote(Buffer.from(note), [other.publicKey, publicKey]), head);
+    const witness = signed(note.slice(0, note.indexOf("\n\n") + 1), {
+      name: "witness.example/w1",
+      key: other.privateKey,
+    });
+    const both = `${note}${witness.slice(witness.lastIndexOf("\u2014"))}`;
+    assert.deepEqual(openNote(Buffer.from(both), [publicKey]), head);
+    const more = signed(`${origin}\n0\n${root.toString("base64")}\nmore\n`);
+    assert.deepEqual(openNote(Buffer.from(more), [publicKey]), { ...head, size: 0 });
+  });
+
+  const base64 = root.toString("base64");
+  const NO_CHECKPOINT = "its text is not the checkpoint of a log: an origin, a size and a root";
+  const NO_SIGNATURE = "it is not a signed note: one of its last lines is not a signature";
+  for (const [what, text, why] of [
+    ["another size", note.replace("20852163", "20852164"), "its signature is not one of the key"],
+    [
+      "a signature of another key",
+      signNote(head, other.privateKey),
+      "no key that is given signed it in the name of its origin",
+    ],
+    [
+      "a signature in another name",
+      signed(`${origin}\n1\n${base64}\n`, { name: "example.com/other" }),
+      "no key that is given signed it in the name of its origin",
+    ],
+    ["nothing", "", "it is not a signed note"],
+    ["no signature", note.slice(0, note.indexOf("\n\n") + 2), "it is not a signed note"],
+    ["no end", note.slice(0, -1), "it is not a signed note"],
+    ["another dash", note.replace("\u2014", "-"), NO_SIGNATURE],
+    ["an empty signature", `${note}\u2014 x AAAA\n`, NO_SIGNATURE],
+    ["base64 of another form", note.replace(/=*\n$/, "\n"), NO_SIGNATURE],
+    [
+      "a control character",
+      note.replace("example", "exam\u0007ple"),
+      "it is not a signed note: it is not UTF-8 without control characters",
+    ],
+    [
+      "a carriage return",
+      note.replaceAll("\n", "\r\n"),
+      "it is not a signed note: it is not UTF-8 without control characters",
+    ],
+    ["two lines", signed(`${origin}\n1\n`), NO_CHECKPOINT],
+    ["a size with a zero in front", signed(`${origin}\n01\n${base64}\n`), NO_CHECKPOINT],
+    ["a size that no number can be", signed(`${origin}\n9007199254740992\n${base64}\n`), NO_CHECKPOINT],
+    ["a root that is shorter", signed(`${origin}\n1\n${base64.slice(4)}\n`), NO_CHECKPOINT],
+    ["an empty line behind the root", signed(`${origin}\n1\n${base64}\n\nx\n`), NO_CHECKPOINT],
+    [
+      "more signatures than are looked at",
+      note + "\u2014 x AAAAAAAA\n".repeat(100),
+      "it has 101 signatures, at most 100 are allowed",
+    ],
+    [
+      "more bytes than are looked at",
+      "x".repeat(1_048_577),
+      "it is 1048577 bytes, at most 1048576 are allowed",
+    ],
+  ] as const)
+    test(`is not one with ${what}`, () => assert.equal(whyNot(text), why));
+
+  test("is not one in bytes that are not UTF-8", () => {
+    const bytes = Buffer.from(note.replace("example", "exampl\u00ff"), "latin1");
+    assert.equal(whyNot(bytes), "it is not a signed note: it is not UTF-8 without control characters");
+  });
+});

@@ -1,0 +1,83 @@
+/** The end of a file that missed lines, as another sink had them; what a real host leaves otherwise is in untrusted.test.ts. */
+import assert from "node:assert/strict";
+import { generateKeyPairSync } from "node:crypto";
+import { test } from "node:test";
+import { Chain, NOTHING } from "./chain.ts";
+import { Signer } from "./checkpoint.ts";
+import { ownEnd } from "./own-end.ts";
+import type { Control, Entry } from "./record.ts";
+import { DEFAULT_RHYTHM, OWN_LINES } from "./rhythm.ts";
+
+const { privateKey, publicKey } = generateKeyPairSync("ed25519");
+const signer = new Signer(privateKey);
+const TIME = "2026-01-01T00:00:00.000Z";
+const CALL: Entry = { kind: "rpc", rpc: "decrypt", decision: "allowed", ms: 1, outcome: "ok" };
+const START: Entry = {
+  kind: "start",
+  version: "1",
+  pid: 1,
+  checkpoint_lines: 100,
+  checkpoint_interval_ms: 60_000,
+};
+
+/** So many lines behind a checkpoint, then a record of missing ones, then so many again. */
+function withGap(before: number, behind: number, change: Partial<Extract<Control, { kind: "gap" }>> = {}) {
+  const chain = new Chain({ chain: "0123456789abcdef", seq: 0, hash: NOTHING });
+  const lines: string[] = [];
+  const put = (record: Entry | Control) => lines.push(chain.next(record, TIME).text);
+  put({ kind: "genesis" });
+  put(START);
+  put(signer.checkpoint(chain.at, TIME));
+  for (let i = 0; i < before; i++) put(CALL);
+  const { seq, hash: last } = chain.at;
+  for (let i = 0; i < 50; i++) chain.next(CALL, TIME);
+  put({ kind: "gap", sink: "file", error: "x", since: TIME, from: seq + 1, to: seq + 50, last, ...change });
+  for (let i = 0; i < behind; i++) put(CALL);
+  return ownEnd(lines.toReversed(), publicKey, DEFAULT_RHYTHM);
+}
+
+test("lines that the file missed may have been signed: it counts from behind them", () => {
+  assert.equal(withGap(100, 99).why, undefined);
+  assert.equal(withGap(100 + OWN_LINES, 99 + OWN_LINES).why, undefined);
+  const tooMany = /^its last \d+ lines have no checkpoint/;
+  assert.match(withGap(101 + OWN_LINES, 0).why ?? "", tooMany);
+  assert.match(withGap(0, 100 + OWN_LINES).why ?? "", tooMany);
+});
+
+test("lines that are missing are declared, by the hash of the line in front of them", () => {
+  const { why } = withGap(5, 5, { last: "0".repeat(64) });
+  assert.equal(why, "its line with sequence 59 does not follow the one before it");
+  assert.equal(withGap(5, 5, { last: undefined }).why, why);
+});
+
+/** So many lines behind a checkpoint of a host that claims nothing, behind what else is there. */
+function withoutClaim(lines: number, before: (put: (record: Entry | Control) => void) => void): string[] {
+  const chain = new Chain({ chain: "0123456789abcdef", seq: 0, hash: NOTHING });
+  const written: string[] = [];
+  const put = (record: Entry | Control) => written.push(chain.next(record, TIME).text);
+  put({ kind: "genesis" });
+  before(put);
+  put({ kind: "start", version: "0.9", pid: 1 });
+  put(signer.checkpoint(chain.at, TIME));
+  for (let i = 0; i < lines; i++) put(CALL);
+  return written;
+}
+
+test("a start that claims nothing ends the search: what an earlier run claimed does not count for it", () => {
+  const claimed = (lines: number) => withoutClaim(lines, (put) => put({ ...START, checkpoint_lines: 1 }));
+  assert.equal(ownEnd(claimed(900).toReversed(), publicKey, DEFAULT_RHYTHM).why, undefined);
+  const most = DEFAULT_RHYTHM.lines + OWN_LINES;
+  assert.equal(ownEnd(claimed(most).toReversed(), publicKey, DEFAULT_RHYTHM).why, undefined);
+  assert.match(
+    ownEnd(claimed(most + 1).toReversed(), publicKey, DEFAULT_RHYTHM).why ?? "",
+    /have no checkpoint/,
+  );
+});
+
+test("what stands in front of its checkpoint may be another log's, or no longer there in part", () => {
+  const other = new Chain({ chain: "f".repeat(16), seq: 0, hash: NOTHING });
+  const stale = [other.next({ kind: "genesis" }, TIME).text, other.next(CALL, TIME).text];
+  const lines = withoutClaim(900, () => {}).filter((line) => !line.includes('"kind":"start"'));
+  for (const front of [stale, ["hello"]])
+    assert.equal(ownEnd([...front, ...lines].toReversed(), publicKey, DEFAULT_RHYTHM).why, undefined);
+});

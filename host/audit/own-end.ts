@@ -1,0 +1,173 @@
+/**
+ * Whether a log ends as a host with this key left it: with a checkpoint of its own, and behind that no more than it leaves unsigned.
+ * An attacker who can write the file and has no key can rewrite all of it; a host that went on behind that would sign it.
+ */
+import type { KeyObject } from "node:crypto";
+import { isCanonical } from "./canonical.ts";
+import { type Head, hashOf, headOf, prefixOf, recordOf } from "./chain.ts";
+import { isSigned, keyIdOf } from "./checkpoint.ts";
+import {
+  claimOf,
+  DEFAULT_RHYTHM,
+  LONGEST_RHYTHM,
+  OWN_LINES,
+  type Rhythm,
+  SHORTEST_RHYTHM,
+  Unsigned,
+} from "./rhythm.ts";
+
+/** What is looked for in front of the checkpoint, the rhythm that the host claimed, is given up after so many bytes. */
+const SEARCHED = 33_554_432;
+
+export interface OwnEnd {
+  /** Undefined: it is the host's own. */
+  readonly why: string | undefined;
+  /** How many lines are behind the last checkpoint. */
+  readonly unsigned: number;
+  /** The hash of the last line. */
+  readonly last?: string | undefined;
+}
+
+/**
+ * @param lines of all its files, the last one first
+ * @param rhythm of the host that asks: believed where the log names none
+ */
+export function ownEnd(lines: Iterable<string>, publicKey: KeyObject, rhythm: Rhythm): OwnEnd {
+  const reader = new Reader(publicKey);
+  for (const line of lines) if (!reader.line(line)) break;
+  return { why: reader.why(rhythm), unsigned: reader.unsigned, last: reader.last };
+}
+
+type Found = Head & Readonly<Record<string, unknown>>;
+
+class Reader {
+  readonly #publicKey: KeyObject;
+  readonly #key: string;
+  /** Those behind the checkpoint, the last one first. */
+  readonly #tail: {
+    readonly seq: number;
+    readonly kind: string;
+    readonly ms: number;
+    readonly backMs: number;
+  }[] = [];
+  /** The sequences of records in front of which lines are missing. */
+  readonly #missedFrom = new Set<number>();
+  #next: { readonly head: Head; readonly text: string } | undefined;
+  #signed = false;
+  #bytes = 0;
+  #claim: Rhythm | undefined;
+  #why: string | undefined;
+  last: string | undefined;
+
+  constructor(publicKey: KeyObject) {
+    this.#publicKey = publicKey;
+    this.#key = keyIdOf(publicKey);
+  }
+
+  get unsigned(): number {
+    return this.#tail.length;
+  }
+
+  why(rhythm: Rhythm): string | undefined {
+    if (this.#why !== undefined) return this.#why;
+    // a host may end before it signed anything, in its first file or in a new one whose older ones were moved away
+    if (!this.#signed)
+      return this.#tail.length > OWN_LINES
+        ? `it has no checkpoint, and ${this.#tail.length} lines`
+        : undefined;
+    const most = this.#claim ?? {
+      lines: Math.max(rhythm.lines, DEFAULT_RHYTHM.lines),
+      intervalMs: Math.max(rhythm.intervalMs, DEFAULT_RHYTHM.intervalMs),
+    };
+    return this.#exceeds(most) ? this.#tooMany() : undefined;
+  }
+
+  /** Whether to go on. */
+  line(text: string): boolean {
+    this.#bytes += text.length + 1;
+    const head = headOf(text);
+    const hash = hashOf(text);
+    this.last ??= hash;
+    const follows = head !== undefined && (this.#next === undefined || precedes(head, hash, this.#next));
+    // only a claim is looked for there: what is in front of the host's checkpoint is verify's to judge, and may be another log's file
+    if (!follows && this.#signed) return false;
+    if (head === undefined) return this.#stop("one of its lines is not a line of an audit log");
+    if (!follows)
+      return this.#stop(`its line with sequence ${this.#next?.head.seq} does not follow the one before it`);
+    // lines that the file missed lie behind this one
+    if (this.#next !== undefined && this.#next.head.seq > head.seq + 1)
+      this.#missedFrom.add(this.#next.head.seq);
+    this.#next = { head, text };
+    if (this.#signed) return this.#search(head, text);
+    return head.kind === "checkpoint" ? this.#checkpoint(head, text) : this.#unsignedLine(head, text);
+  }
+
+  #stop(why: string): false {
+    this.#why = why;
+    return false;
+  }
+
+  #unsignedLine(head: Head, text: string): boolean {
+    const { kind, time, seq } = head;
+    if (!isWritten(head, text))
+      return this.#stop(`its line with sequence ${seq} is not written as a host writes it`);
+    const backMs = kind === "clock" ? Number(recordOf(text)?.back_ms) : 0;
+    this.#tail.push({ seq, kind, ms: Date.parse(time), backMs });
+    if (this.#tail.length > LONGEST_RHYTHM.lines + OWN_LINES) return this.#stop(this.#tooMany());
+    return seq > 1;
+  }
+
+  #checkpoint(head: Head, text: string): boolean {
+    const record = recordOf(text);
+    const { chain, seq, prev: hash, time } = head;
+    const at = { chain, seq: seq - 1, hash };
+    if (record?.key !== this.#key)
+      return this.#stop(
+        `its last checkpoint is signed with the key ${String(record?.key)}, not with this host's, ${this.#key}`,
+      );
+    if (!isWritten(head, text) || !isSigned(this.#publicKey, at, time, record.signature))
+      return this.#stop(
+        `the signature of its last checkpoint, with sequence ${seq}, is not one of this host's key`,
+      );
+    this.#signed = true;
+    // what keeps the shortest rhythm keeps every other one
+    return this.#exceeds(SHORTEST_RHYTHM);
+  }
+
+  /** The last claim that the checkpoint covers. */
+  #search({ kind }: Head, text: string): boolean {
+    if (kind === "start" || kind === "rhythm") {
+      this.#claim = claimOf(recordOf(text) as Found | undefined);
+      // also where it names none: those in front of it are of another run
+      return false;
+    }
+    return this.#bytes < SEARCHED;
+  }
+
+  #exceeds(rhythm: Rhythm): boolean {
+    const unsigned = new Unsigned();
+    for (const { seq, kind, ms, backMs } of this.#tail.toReversed()) {
+      // a checkpoint may be among the lines that the file missed
+      if (this.#missedFrom.has(seq)) unsigned.signed();
+      unsigned.add(kind, ms, backMs);
+      if (unsigned.exceeds(rhythm)) return true;
+    }
+    return false;
+  }
+
+  #tooMany(): string {
+    return `its last ${this.#tail.length} lines have no checkpoint, and this host does not leave so many, or for so long`;
+  }
+}
+
+/** Whether a line stands in front of the next one, or in front of those that the next one declares missing. */
+function precedes(head: Head, hash: string, next: { readonly head: Head; readonly text: string }): boolean {
+  if (next.head.chain !== head.chain) return false;
+  const ahead = next.head.seq - head.seq;
+  if (next.head.prev === hash) return ahead === 1;
+  return next.head.kind === "gap" && ahead > 1 && recordOf(next.text)?.last === hash;
+}
+
+function isWritten({ chain, seq, prev: hash, kind }: Head, text: string): boolean {
+  return isCanonical(text, kind, prefixOf({ chain, seq: seq - 1, hash }).length);
+}

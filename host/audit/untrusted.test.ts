@@ -1,0 +1,407 @@
+/** What a host with a key takes for its own log when it starts, by the real writer: what it left, however it ended, and nothing else. */
+import assert from "node:assert/strict";
+import { createPublicKey, generateKeyPairSync, type KeyObject } from "node:crypto";
+import {
+  appendFileSync,
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, test } from "node:test";
+import { Chain, hashOf, NOTHING } from "./chain.ts";
+import { AuditLog, type AuditOptions, type AuditSettings } from "./log.ts";
+import type { Entry } from "./record.ts";
+import type { Aside } from "./sink/aside.ts";
+import { verify } from "./verify.ts";
+
+const START = Date.parse("2026-01-01T00:00:00.000Z");
+const start = ({ claim }: AuditLog): Entry => ({ kind: "start", version: "1.2.3", pid: 1, ...claim });
+const CALL: Entry = { kind: "rpc", rpc: "decrypt", decision: "allowed", ms: 1, outcome: "ok" };
+
+let folder: string;
+let file: string;
+let publicKey: KeyObject;
+let settings: AuditSettings & { readonly checkpoints: { readonly key: string } };
+let now: number;
+let asides: Aside[];
+const open: AuditLog[] = [];
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "kleidi-audit-"));
+  file = join(folder, "audit.jsonl");
+  const pair = generateKeyPairSync("ed25519");
+  publicKey = pair.publicKey;
+  const key = join(folder, "audit.key");
+  writeFileSync(key, pair.privateKey.export({ type: "pkcs8", format: "pem" }), { mode: 0o600 });
+  settings = { file, stdout: false, checkpoints: { key, lines: 20, intervalMs: 600_000 } };
+  now = START;
+  asides = [];
+});
+afterEach(async () => {
+  for (const log of open.splice(0)) await log.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** Opens it as a host does, and writes this many lines. */
+async function host(
+  lines: number,
+  changes: Partial<AuditSettings> = {},
+  options: AuditOptions = {},
+): Promise<AuditLog> {
+  const onAside = (aside: Aside) => asides.push(aside);
+  const log = await AuditLog.open({ ...settings, ...changes }, { now: () => now, onAside, ...options });
+  open.push(log);
+  log.append(start(log));
+  await write(log, lines);
+  return log;
+}
+
+async function write(log: AuditLog, lines: number): Promise<void> {
+  for (let i = 0; i < lines; i++) log.append(CALL);
+  await log.settled();
+}
+
+/** As a SIGKILL leaves it: nothing more is written. A copy, because the log of this process goes on. */
+async function kill(log: AuditLog): Promise<void> {
+  const left = mkdtempSync(join(tmpdir(), "kleidi-audit-"));
+  const names = readdirSync(folder).filter((name) => !name.startsWith("."));
+  for (const name of names) cpSync(join(folder, name), join(left, name));
+  await log.close();
+  open.splice(open.indexOf(log), 1);
+  for (const name of readdirSync(folder)) rmSync(join(folder, name));
+  for (const name of names) renameSync(join(left, name), join(folder, name));
+  rmSync(left, { recursive: true });
+}
+
+async function stop(log: AuditLog): Promise<void> {
+  await log.close();
+  open.splice(open.indexOf(log), 1);
+}
+
+const linesOf = (path: string) => readFileSync(path, "latin1").split("\n").slice(0, -1);
+const recordsOf = (path: string) => linesOf(path).map((line) => JSON.parse(line));
+const filesOf = (pattern = /^audit\.jsonl/) =>
+  readdirSync(folder)
+    .filter((name) => pattern.test(name))
+    .map((name) => join(folder, name));
+const verdictOf = (files = filesOf()) => verify(files, { keys: [publicKey] });
+
+/** The log that somebody without the key would have it be. */
+function forge(path: string, edit: (lines: string[]) => string[]): void {
+  const [first = ""] = linesOf(path);
+  const { chain, prev, seq } = JSON.parse(first);
+  const forged = new Chain({ chain, seq: seq - 1, hash: prev });
+  const lines = edit(linesOf(path)).map((line) => forged.next(JSON.parse(line), JSON.parse(line).time).text);
+  writeFileSync(path, `${lines.join("\n")}\n`, { mode: 0o640 });
+}
+const withoutCheckpoints = (lines: string[]) => lines.filter((line) => !line.includes('"kind":"checkpoint"'));
+
+/** What is there is one chain, all of it is the host's, and nothing was set aside. */
+function assertOwn(): void {
+  assert.deepEqual(asides, []);
+  assert.deepEqual(filesOf(/^untrusted-/), []);
+  const { fault, gaps, first } = verdictOf();
+  assert.deepEqual([fault, gaps, first], [undefined, [], 1]);
+}
+
+describe("a host goes on with its own log", () => {
+  test("after it was stopped, and signs what it says at its start at once", async () => {
+    await stop(await host(3));
+    await host(3);
+    assertOwn();
+    const kinds = recordsOf(file).map(({ kind }) => kind);
+    const run = ["start", "checkpoint", "rpc", "rpc", "rpc"];
+    assert.deepEqual(kinds, ["genesis", ...run, "checkpoint", ...run]);
+  });
+
+  test("the start record names the rhythm of checkpoints, and a log without a key names none", async () => {
+    await host(0);
+    const { checkpoint_lines, checkpoint_interval_ms } = recordsOf(file)[1];
+    assert.deepEqual([checkpoint_lines, checkpoint_interval_ms], [20, 600_000]);
+    const other = join(folder, "other.jsonl");
+    const log = await AuditLog.open({ file: other, stdout: false });
+    log.append(start(log));
+    await stop(log);
+    assert.deepEqual(Object.keys(recordsOf(other)[1]).slice(5), ["kind", "version", "pid"]);
+  });
+
+  for (const lines of [0, 1, 17, 18, 19, 20, 37, 38, 39, 40])
+    test(`after it was killed behind ${lines} lines, and signs first what it had not signed`, async () => {
+      await kill(await host(lines));
+      now += 86_400_000;
+      const log = await host(2);
+      assertOwn();
+      await stop(log);
+      assertOwn();
+    });
+
+  test("after it was killed again and again before its next checkpoint", async () => {
+    for (let i = 0; i < 30; i++) {
+      now += 3_600_000;
+      await kill(await host(7));
+    }
+    await host(1);
+    assertOwn();
+  });
+
+  test("after it was killed in the middle of a line", async () => {
+    await kill(await host(7));
+    appendFileSync(file, '{"v":1,"chain":"00');
+    await host(1);
+    assertOwn();
+  });
+
+  test("whose rhythm was another one", async () => {
+    const longer = { checkpoints: { ...settings.checkpoints, lines: 5_000, intervalMs: 3_600_000 } };
+    const shorter = { checkpoints: { ...settings.checkpoints, lines: 1, intervalMs: 1_000 } };
+    for (const rhythm of [longer, shorter, {}, shorter, longer]) {
+      const log = await host(0, rhythm, { queueBytes: 1e7 });
+      now += 100_000;
+      await write(log, rhythm === longer ? 4_900 : 30);
+      await kill(log);
+    }
+    await host(1);
+    assertOwn();
+  });
+
+  test("whose clock was set forward and back", async () => {
+    const log = await host(3);
+    for (const step of [86_400_000, -172_800_000, 5_000, 86_400_000, -1, 599_999, 1]) {
+      now += step;
+      await write(log, 3);
+    }
+    await kill(log);
+    now -= 1_000_000;
+    await host(3);
+    assertOwn();
+  });
+
+  test("over its rotated files, and where it was killed between two of them", async () => {
+    for (let i = 0; i < 3; i++) await kill(await host(40, { rotate: { sizeBytes: 3_000 } }));
+    const log = await host(3);
+    log.rotate();
+    await stop(log);
+    unlinkSync(file);
+    await host(3);
+    assertOwn();
+    assert.ok(filesOf().length > 3);
+  });
+
+  test("where the older files were removed, and the file begins in the middle", async () => {
+    const slow = { checkpoints: { ...settings.checkpoints, lines: 5_000, intervalMs: 3_600_000 } };
+    const log = await host(30, { ...slow, rotate: { sizeBytes: 1_000_000, keep: 1 } });
+    log.rotate();
+    log.rotate();
+    await write(log, 3_000);
+    await kill(log);
+    await host(1, slow);
+    assert.deepEqual(asides, []);
+    const { fault, first = 0 } = verdictOf();
+    assert.equal(fault, undefined);
+    assert.ok(first > 1);
+  });
+
+  test("whose file was moved away, and that was killed behind the first line of the next one", async () => {
+    const log = await host(30);
+    log.rotate();
+    await kill(log);
+    for (const path of filesOf(/^audit\.jsonl\./)) unlinkSync(path);
+    writeFileSync(file, `${linesOf(file)[0]}\n`, { mode: 0o640 });
+    await host(3);
+    assert.deepEqual([asides, filesOf(/^untrusted-/), verdictOf().fault], [[], [], undefined]);
+  });
+
+  test("that begins with a line that was not written whole", async () => {
+    writeFileSync(file, '{"v":1', { mode: 0o640 });
+    await host(1);
+    assertOwn();
+  });
+});
+
+describe("a host sets aside what it did not leave, keeps it, and begins a new chain", () => {
+  /** Gives the new file's first record, after it held everything that must be so. */
+  async function assertSetAside(why: RegExp): Promise<Record<string, unknown>> {
+    const before = filesOf().map((path) => [path, readFileSync(path)] as const);
+    const last = linesOf(file).at(-1) ?? "";
+    const log = await host(3);
+    assert.equal(asides.length, 1);
+    const [{ aside = "", why: said } = {}] = asides;
+    assert.match(said ?? "", why);
+    // byte for byte under another name
+    const kept = filesOf(/^untrusted-/).map((path) => readFileSync(path));
+    for (const [path, bytes] of before)
+      assert.ok(
+        kept.some((other) => other.equals(bytes)),
+        `${path} is kept`,
+      );
+    assert.equal(kept.length, before.length);
+    assert.equal(log.untrusted, before.length);
+    assert.match(aside, /^untrusted-\d{8}T\d{6}Z-[0-9a-f]{8}-audit\.jsonl$/);
+    const [first, ...others] = recordsOf(file);
+    assert.deepEqual([first.kind, first.seq, first.prev, first.aside], ["genesis", 1, NOTHING, aside]);
+    assert.equal(first.why, said);
+    if (first.last !== undefined) assert.equal(first.last, hashOf(last));
+    assert.deepEqual(
+      others.map(({ kind }) => kind),
+      ["start", "checkpoint", "rpc", "rpc", "rpc"],
+    );
+    const { fault, notes } = verdictOf();
+    assert.equal(fault, undefined);
+    assert.match(
+      notes.join("\n"),
+      /audit\.jsonl:1: the host began this log beside one that it did not trust/,
+    );
+    await stop(log);
+    // once: the new one is its own
+    await stop(await host(1));
+    assert.equal(asides.length, 1);
+    return first;
+  }
+
+  test("all of it without checkpoints", async () => {
+    await stop(await host(100));
+    forge(file, (lines) => withoutCheckpoints(lines).toSpliced(50, 2));
+    const { last } = await assertSetAside(/^it has no checkpoint, and \d+ lines$/);
+    assert.ok(last !== undefined);
+  });
+
+  test("the lines behind its last checkpoint, more than it leaves unsigned", async () => {
+    await stop(await host(100));
+    // the signature of a checkpoint in the middle is still good there
+    forge(file, (lines) => [...lines.slice(0, 22), ...withoutCheckpoints(lines.slice(22)).slice(1)]);
+    await assertSetAside(
+      /^its last \d+ lines have no checkpoint, and this host does not leave so many, or for so long$/,
+    );
+  });
+
+  test("few lines over a longer time than it leaves unsigned", async () => {
+    const log = await host(1);
+    for (let i = 0; i < 3; i++) {
+      now += 1_800_000;
+      await write(log, 1);
+    }
+    await stop(log);
+    forge(file, (lines) => [...lines.slice(0, 3), ...withoutCheckpoints(lines.slice(3))]);
+    await assertSetAside(/^its last 4 lines have no checkpoint/);
+  });
+
+  test("a claim of a longer rhythm that no checkpoint covers is not believed", async () => {
+    await stop(await host(100));
+    forge(file, (lines) => [
+      ...lines.slice(0, 3),
+      ...withoutCheckpoints(lines.slice(3)).map((line) =>
+        line.replace(
+          '"kind":"rpc"',
+          '"kind":"start","version":"1","pid":1,"checkpoint_lines":100000,"checkpoint_interval_ms":3600000',
+        ),
+      ),
+    ]);
+    await assertSetAside(/^its last \d+ lines have no checkpoint/);
+  });
+
+  test("records of lines that another sink missed do not stand for a checkpoint", async () => {
+    await stop(await host(100));
+    const gap =
+      '"kind":"gap","sink":"stdout","error":"x","since":"2026-01-01T00:00:00.000Z","from":1,"to":2,"last":"';
+    forge(file, (lines) => [
+      ...lines.slice(0, 3),
+      ...withoutCheckpoints(lines.slice(3)).map((line, i) =>
+        i % 10 === 0 ? line.replace('"kind":"rpc"', `${gap}${"0".repeat(64)}"`) : line,
+      ),
+    ]);
+    assert.ok(recordsOf(file).some(({ kind }) => kind === "gap"));
+    await assertSetAside(/^its last \d+ lines have no checkpoint/);
+  });
+
+  test("a line behind its last checkpoint that no host writes so", async () => {
+    await kill(await host(3));
+    const text = readFileSync(file, "latin1");
+    writeFileSync(file, text.replace(/"time":"[^"]+"(?=[^\n]*\n$)/, '"time":"2026-13-01T00:00:00.000Z"'));
+    await assertSetAside(/^its line with sequence 6 is not written as a host writes it$/);
+  });
+
+  test("a checkpoint that the key did not sign", async () => {
+    await stop(await host(5));
+    forge(file, (lines) => lines.toSpliced(4, 1));
+    await assertSetAside(
+      /^the signature of its last checkpoint, with sequence \d+, is not one of this host's key$/,
+    );
+  });
+
+  test("a checkpoint that is not written as a host writes it", async () => {
+    await stop(await host(5));
+    const text = readFileSync(file, "latin1");
+    writeFileSync(file, `${text.slice(0, -2)},"note":"x"}\n`);
+    await assertSetAside(/^the signature of its last checkpoint/);
+  });
+
+  test("a checkpoint of another key", async () => {
+    await stop(await host(5));
+    const { privateKey } = generateKeyPairSync("ed25519");
+    writeFileSync(settings.checkpoints.key, privateKey.export({ type: "pkcs8", format: "pem" }));
+    publicKey = createPublicKey(privateKey);
+    await assertSetAside(
+      /^its last checkpoint is signed with the key [0-9a-f]{16}, not with this host's, [0-9a-f]{16}$/,
+    );
+  });
+
+  test("lines that contradict each other", async () => {
+    await stop(await host(5));
+    writeFileSync(file, readFileSync(file, "latin1").replace('"ms":1,', '"ms":2,'));
+    await assertSetAside(/^its line with sequence \d+ does not follow the one before it$/);
+  });
+
+  test("lines that contradict each other further in front than a start looks without a key", async () => {
+    const slow = { checkpoints: { ...settings.checkpoints, lines: 5_000, intervalMs: 3_600_000 } };
+    await kill(await host(4_000, slow, { queueBytes: 1e7 }));
+    writeFileSync(file, readFileSync(file, "latin1").replace('"ms":1,', '"ms":2,'));
+    await assertSetAside(/^its line with sequence \d+ does not follow the one before it$/);
+  });
+
+  test("with its rotated files, so that the new one is never continued from them or rotated onto them", async () => {
+    const log = await host(3);
+    log.rotate();
+    await write(log, 3);
+    await stop(log);
+    forge(file, withoutCheckpoints);
+    const [rotated = ""] = filesOf(/^audit\.jsonl\.\d/);
+    forge(rotated, withoutCheckpoints);
+    await assertSetAside(/./);
+    assert.deepEqual(filesOf(), [file]);
+  });
+
+  test("also where the file is gone and only something with the name of a rotated one is there", async () => {
+    await stop(await host(30));
+    forge(file, withoutCheckpoints);
+    renameSync(file, join(folder, "audit.jsonl.000000000001-000000000005"));
+    const log = await host(1);
+    assert.equal(asides.length, 1);
+    assert.equal(recordsOf(file)[0].kind, "genesis");
+    await stop(log);
+    symlinkSync("/dev/zero", join(folder, "audit.jsonl.000000000001-000000000009"));
+    unlinkSync(file);
+    await host(1);
+    assert.match(asides[1]?.why ?? "", /000000000009 cannot be read \(ELOOP\)$/);
+  });
+
+  test("and one without a key has nothing to tell by, and goes on", async () => {
+    const { checkpoints: _, ...keyless } = settings;
+    const log = await AuditLog.open(keyless);
+    await write(log, 3_000);
+    await stop(log);
+    const again = await AuditLog.open(keyless, { onAside: (aside) => asides.push(aside) });
+    await write(again, 1);
+    await stop(again);
+    assert.deepEqual([asides, filesOf(/^untrusted/)], [[], []]);
+    assert.ok(existsSync(file));
+  });
+});

@@ -1,0 +1,32 @@
+/** What a witness is sent (https://c2sp.org/tlog-witness): the note, and the proof that its tree begins with the one that it saw last. */
+import { eachLine, inOrder } from "./lines.ts";
+import type { TreeHead } from "./note.ts";
+import { consistencyRanges, Tree } from "./tree.ts";
+
+/**
+ * The body of an add-checkpoint request.
+ * @param files all files of the log, which was verified
+ * @param old the size of the tree that the witness has signed last; 0: none
+ */
+export function witnessRequest(
+  files: readonly string[],
+  old: number,
+  { size }: TreeHead,
+  note: string,
+): string {
+  const proof = consistencyProof(files, old, size).map((root) => `${root.toString("base64")}\n`);
+  return `old ${old}\n${proof.join("")}\n${note}`;
+}
+
+export function consistencyProof(files: readonly string[], old: number, size: number): Buffer[] {
+  const parts = consistencyRanges(old, size).map((range) => ({ ...range, tree: new Tree() }));
+  let index = 0;
+  for (const file of inOrder(files))
+    eachLine(file, ({ buffer, start, end }) => {
+      for (const { from, to, tree } of parts)
+        if (from <= index && index < to) tree.add(buffer.subarray(start, end));
+      index += 1;
+      return index < size;
+    });
+  return parts.map(({ tree }) => tree.root());
+}
