@@ -1,8 +1,12 @@
 /** What the commands under "kleidi audit" share: the files that they are given. */
-import { readFileSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { parsePublic } from "../audit/checkpoint.ts";
 import { firstHead } from "../audit/lines.ts";
+import { FileFault, readRegular, withRegular } from "../lib/files.ts";
 import { Misused } from "./output.ts";
+
+/** A public key is a line of 44 characters. */
+const MAX_KEY = 4096;
 
 /**
  * The files of one log, and their bytes.
@@ -10,11 +14,18 @@ import { Misused } from "./output.ts";
  */
 export function logFiles(files: readonly string[]): { files: string[]; bytes: number } {
   const unique = [...new Set(files)];
+  for (const file of unique) assertRegular(file);
   const heads = unique.map((file) => readable(file, () => firstHead(file)));
   const chains = [...new Set(heads.flatMap((head) => head?.chain ?? []))];
   if (chains.length > 1)
     throw new Misused(`Cannot read the files as one log: they are of the chains ${chains.join(" and ")}`);
   return { files: unique, bytes: unique.reduce((sum, file) => sum + statSync(file).size, 0) };
+}
+
+/** A log is read more than once, so it is not a stream. @throws Misused */
+export function assertRegular(file: string): void {
+  const fault = withRegular(file, {}, () => undefined);
+  if (fault !== undefined) throw new Misused(`Cannot read ${file}: it ${fault.text}`);
 }
 
 /** @throws Misused for what the system refuses */
@@ -30,8 +41,14 @@ export function readable<T>(file: string, work: () => T): T {
 
 /** The public key of a base64 line, or of a file that has one. */
 export function publicKeyOf(text: string): ReturnType<typeof parsePublic> & object {
-  const key = parsePublic(text) ?? parsePublic(readable(text, () => readFileSync(text, "utf8")));
+  const key = parsePublic(text) ?? parsePublic(keyFile(text));
   if (key === undefined)
     throw new Misused(`Cannot use the key ${text}: it is not the line that "kleidi audit key" printed`);
   return key;
+}
+
+function keyFile(path: string): string {
+  const content = readRegular(path, MAX_KEY);
+  if (content instanceof FileFault) throw new Misused(`Cannot read the key ${path}: it ${content.text}`);
+  return content.toString("utf8");
 }

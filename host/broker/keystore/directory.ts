@@ -4,9 +4,10 @@
  * it) outlives the key file: it is how a lost key is told from one that never was.
  */
 import { randomBytes } from "node:crypto";
-import { readFileSync, renameSync } from "node:fs";
+import { renameSync } from "node:fs";
 import { join } from "node:path";
 import { KleidiError } from "../../error.ts";
+import { FileFault, readRegular } from "../../lib/files.ts";
 import { folderFault, type Invalid, publish, readPrivate, statOf, writeDurably } from "../files.ts";
 import { fingerprint, formatKeyFile, KEY_BYTES, KeyBytes, parseKeyFile } from "./key-file.ts";
 
@@ -59,8 +60,9 @@ export class KeyDirectory {
   record(name: string): KeyRecord | undefined {
     const path = join(this.path, `${name}.json`);
     if (statOf(path) === undefined) return undefined;
+    const text = readRegular(path, MAX_FILE);
     try {
-      const { fingerprint, created } = JSON.parse(readFileSync(path, "utf8"));
+      const { fingerprint, created } = JSON.parse(text instanceof FileFault ? "" : text.toString("utf8"));
       if (typeof fingerprint === "string" && typeof created === "string")
         return { name, fingerprint, created };
     } catch {

@@ -1,6 +1,8 @@
 /** What a TLS connection is made with, from PEM files that may be exchanged while the host runs. */
-import { readFileSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { createSecureContext, type SecureContext } from "node:tls";
+import { FileFault, readRegular, systemFault } from "../../lib/files.ts";
+import { readSecretFile } from "../../lib/secret-files.ts";
 import { Unreachable } from "./exchange.ts";
 import { codeOf } from "./faults.ts";
 
@@ -11,6 +13,9 @@ export interface TlsTarget {
   readonly client?: { readonly certificate: string; readonly key: string } | undefined;
   readonly minimum: "1.2" | "1.3";
 }
+
+/** A bundle of every public CA is a quarter of this. */
+const MAX_BYTES = 1 << 20;
 
 export class TlsContext {
   readonly #tls: TlsTarget;
@@ -56,31 +61,16 @@ export class TlsContext {
 
 // A few small files and a rare connection: no need to be asynchronous.
 function stampOf(key: string, path: string): string {
-  return orUnreadable(key, path, () => {
+  try {
     const { mtimeMs, ctimeMs, size, ino } = statSync(path);
     return `${mtimeMs} ${ctimeMs} ${size} ${ino}`;
-  });
+  } catch (error) {
+    throw new Unreachable(`${key} ${path} ${systemFault(path, error).text}`);
+  }
 }
 
 function read(key: string, path: string): Buffer {
-  if (key === "tls.key") assertHidden(key, path);
-  return orUnreadable(key, path, () => readFileSync(path));
-}
-
-/** Less strict than with other secrets: certificates are exchanged by links, and a group is how a pod's user gets to read them. */
-function assertHidden(key: string, path: string): void {
-  const mode = orUnreadable(key, path, () => statSync(path).mode & 0o777);
-  if ((mode & 0o007) === 0) return;
-  const actual = mode.toString(8).padStart(4, "0");
-  throw new Unreachable(
-    `${key} ${path} has the mode ${actual}, others may have read it; it should be 0600, or 0640`,
-  );
-}
-
-function orUnreadable<T>(key: string, path: string, act: () => T): T {
-  try {
-    return act();
-  } catch (error) {
-    throw new Unreachable(`${key} ${path} cannot be read (${codeOf(error) || "no reason"})`);
-  }
+  const content = key === "tls.key" ? readSecretFile(path, MAX_BYTES, "given") : readRegular(path, MAX_BYTES);
+  if (content instanceof FileFault) throw new Unreachable(`${key} ${path} ${content.text}`);
+  return content;
 }

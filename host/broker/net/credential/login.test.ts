@@ -99,7 +99,7 @@ describe("a login", () => {
   test("is not asked for where a secret file is missing, and the sentence names the file", async () => {
     const { folder } = rig;
     rig.remove();
-    const message = `the secret file ${folder}/password cannot be used: it does not exist`;
+    const message = `the secret file ${folder}/password cannot be used: it cannot be read (ENOENT); put the file there, or correct the path`;
     await assert.rejects(credential.lease(patient), {
       name: "Unreachable",
       message,
