@@ -41,13 +41,21 @@ export function readPrivate(path: string, maxBytes: number, invalid: Invalid): B
 export function writeDurably(path: string, content: string | Uint8Array): void {
   if (statOf(path) !== undefined) unlinkSync(path);
   const file = openSync(path, "wx", 0o600);
+  const bytes = typeof content === "string" ? bytesOf(content) : content;
   try {
-    const bytes = typeof content === "string" ? Buffer.from(content) : content;
     for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at);
     fsyncSync(file);
   } finally {
+    if (typeof content === "string") bytes.fill(0);
     closeSync(file);
   }
+}
+
+/** In memory of its own: Buffer.from(text) would leave a secret in Node's pool. */
+function bytesOf(text: string): Uint8Array {
+  const bytes = new Uint8Array(Buffer.byteLength(text));
+  new TextEncoder().encodeInto(text, bytes);
+  return bytes;
 }
 
 /** Gives a written file its own name. Fails with EEXIST where something stands under that name. */

@@ -404,3 +404,18 @@ test(`after ${KILLS} SIGKILLs at random moments every key loads, or is finished 
   }
   t.diagnostic(`${unfinished} of ${KILLS} kills left a key unfinished`);
 });
+
+test("no copy of a new key is left in the memory that Node shares among Buffers", (t) => {
+  const path = mkdtempSync(join(tmpdir(), "kleidi-keys-"));
+  t.after(() => rmSync(path, { recursive: true }));
+  const pool = () => Buffer.from(Buffer.from("pool").buffer);
+  const before = pool();
+  const directory = new KeyDirectory(path);
+  directory.create("main");
+  const key = directory.load("main");
+  key.use((bytes) => {
+    const encoded = new TextEncoder().encode(bytes.toBase64({ alphabet: "base64url", omitPadding: true }));
+    for (const shared of [before, pool()])
+      for (const secret of [bytes, encoded]) assert.equal(shared.includes(secret), false);
+  });
+});

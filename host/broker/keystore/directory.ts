@@ -3,7 +3,7 @@
  * then a record that it was made, then a link to its own name, which fails if there is one. The record (NAME.json, no secret in
  * it) outlives the key file: it is how a lost key is told from one that never was.
  */
-import { randomBytes } from "node:crypto";
+import { getRandomValues } from "node:crypto";
 import { renameSync } from "node:fs";
 import { join } from "node:path";
 import { KleidiError } from "../../error.ts";
@@ -98,7 +98,8 @@ export class KeyDirectory {
         `${action}: the configuration pins version ${pin}, so the key was made before, and its file is gone; ciphertexts may exist that only that file opens`,
       );
     }
-    const bytes = new KeyBytes(Uint8Array.from(randomBytes(KEY_BYTES)));
+    // Filled in its own memory, which wipe() clears: there is no other copy.
+    const bytes = new KeyBytes(getRandomValues(new Uint8Array(KEY_BYTES)));
     const made = { name, fingerprint: fingerprint(bytes), created: new Date().toISOString() };
     writeDurably(staged, formatKeyFile(name, bytes));
     bytes.wipe();
