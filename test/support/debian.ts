@@ -7,6 +7,7 @@ import { join } from "node:path";
 export const PACKAGES = [
   "chromium",
   "gnupg",
+  "iproute2",
   "minisign",
   "openssl",
   "python3",

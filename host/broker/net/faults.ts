@@ -37,6 +37,20 @@ export function whyNot(error: unknown, expected: string): string {
   }
 }
 
+/** Why a name was not resolved, as the end of a sentence about the resolver. */
+export function whyUnresolved(code: string): string {
+  switch (code) {
+    case "ENOTFOUND":
+      return "knows no such name (ENOTFOUND); look at grants.net.origin and at its DNS server";
+    case "EAI_AGAIN":
+      return "has no answer now (EAI_AGAIN); look at /etc/resolv.conf and at the DNS servers in it";
+    case "ETIMEOUT":
+      return "hangs (ETIMEOUT); look at /etc/resolv.conf and at the DNS servers in it";
+    default:
+      return `failed (${/^[A-Z_]{1,32}$/.test(code) ? code : "no reason"})`;
+  }
+}
+
 /** Node's; the code of a DOMException is a number, and says nothing. */
 export function codeOf(error: unknown): string {
   const { code } = (error ?? {}) as { readonly code?: unknown };

@@ -16,8 +16,8 @@ import { after, type TestContext, test } from "node:test";
 import type { TLSSocket, TlsOptions } from "node:tls";
 import { Authority, type Certificate } from "../../../test/support/certificates.ts";
 import { ok, RawServer } from "../../../test/support/raw-server.ts";
-import type { Resolve } from "./dial.ts";
 import { Unreachable } from "./exchange.ts";
+import type { Resolve } from "./resolver.ts";
 import type { TlsTarget } from "./tls-files.ts";
 import { createTransport } from "./transport.ts";
 
