@@ -38,10 +38,13 @@ export function createNetwork(
   for (const { name, grants } of providers) {
     if (grants.net === undefined) continue;
     const { credential: config, timeoutMs } = grants.net;
-    const transport = createTransport(grants.net, resolver.resolve);
+    const warn = (why: string) =>
+      log.warn({ provider: name, why }, "the host has trouble with the files of tls");
+    const target = { ...grants.net, warn };
+    const transport = createTransport(target, resolver.resolve);
     const { send } = transport;
     // Logins are rare, and some may be done once only.
-    const logins = config && createTransport({ ...grants.net, connections: 2, once: true }, resolver.resolve);
+    const logins = config && createTransport({ ...target, connections: 2, once: true }, resolver.resolve);
     const credential = logins && createCredential(config, { provider: name, send: logins.send, onEvent });
     routes.set(name, { transport, logins, send, credential, timeoutMs });
   }

@@ -3,11 +3,12 @@
  * that address, so that nothing can lead it elsewhere afterwards. What the certificate must say is the name.
  */
 import { connect as connectPlain, isIP, type Socket } from "node:net";
-import { type ConnectionOptions, checkServerIdentity, connect as connectTls } from "node:tls";
+import { type ConnectionOptions, connect as connectTls } from "node:tls";
 import { addressFault, Networks } from "./addresses.ts";
 import { Unreachable } from "./exchange.ts";
 import { codeOf, whyNot, whyUnresolved } from "./faults.ts";
 import { type Resolve, systemResolve } from "./resolver.ts";
+import { identityFault } from "./server-identity.ts";
 import { TlsContext, type TlsTarget } from "./tls-files.ts";
 import { within } from "./within.ts";
 
@@ -16,6 +17,8 @@ export interface Target {
   readonly origin: string;
   readonly networks: readonly string[];
   readonly tls: TlsTarget;
+  /** Is told what the operator should know of the files of `tls`. */
+  readonly warn?: (why: string) => void;
 }
 
 const MAX_ADDRESSES = 4;
@@ -41,7 +44,7 @@ export class Dialer {
     this.port = Number(url.port || (this.secure ? 443 : 80));
     this.where = `${url.hostname}:${this.port}`;
     this.expected = target.tls.serverName ?? this.host;
-    this.#context = new TlsContext(target.tls);
+    this.#context = new TlsContext(target.tls, target.warn);
     // Who writes a loopback address into the configuration means it.
     const own = /^127\./.test(this.host) ? [`${this.host}/32`] : this.host === "::1" ? ["::1/128"] : [];
     this.#granted = new Networks([...target.networks, ...own]);
@@ -133,7 +136,7 @@ export class Dialer {
       // A name for SNI; an address is none (RFC 6066, 3).
       ...(isIP(this.expected) === 0 ? { servername: this.expected } : {}),
       // Of what is expected, whatever is connected to: without SNI, Node would compare the address.
-      checkServerIdentity: (_, certificate) => checkServerIdentity(this.expected, certificate),
+      checkServerIdentity: (_, certificate) => identityFault(this.expected, certificate),
       // Not left to the environment: NODE_TLS_REJECT_UNAUTHORIZED.
       rejectUnauthorized: true,
       ALPNProtocols: ["http/1.1"],

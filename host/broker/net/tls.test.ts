@@ -266,7 +266,7 @@ test("a key that is not the certificate's is said to be unusable, and no byte of
   const tls = { client: { certificate: client.cert, key: second.key } };
   await rejects(
     ask(t, raw.port, tls)(),
-    /^tls.ca \/\S+, tls.certificate \/\S+, tls.key \/\S+: PEM that cannot be used \(ERR_OSSL_X509_KEY_VALUES_MISMATCH\)$/,
+    /^tls.certificate \/\S+, tls.key \/\S+: the key is not the certificate's \(ERR_OSSL_X509_KEY_VALUES_MISMATCH\)$/,
   );
   assert.equal(raw.connections, 0);
 });
