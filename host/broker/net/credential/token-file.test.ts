@@ -288,7 +288,10 @@ describe("a Vault token in a file", () => {
     await carried(credential);
     rmSync(file);
     await rig.clock.pass(1000);
-    await assert.rejects(credential.lease(patient));
+    await assert.rejects(credential.lease(patient), {
+      name: "Unreachable",
+      message: `the secret file ${file} cannot be used: it cannot be read (ENOENT); put the file there, or correct the path`,
+    });
     await rig.clock.pass(600_000);
     assert.deepEqual(rig.paths(), [LOOKUP]);
     rig.secret("token", "hvs.file");
