@@ -50,10 +50,10 @@ function open(file: string): number {
   const { O_WRONLY, O_APPEND, O_CREAT, O_NONBLOCK, O_NOCTTY } = constants;
   try {
     const before = statSync(file, { throwIfNoEntry: false });
-    if (before !== undefined) assertRegular(action, before);
+    if (before !== undefined) assertNoPipe(action, before);
     // Not blocking: a named pipe that took its place would hold the start for ever.
     const descriptor = openSync(file, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY, 0o640);
-    assertRegular(action, fstatSync(descriptor));
+    assertNoPipe(action, fstatSync(descriptor));
     return descriptor;
   } catch (error) {
     if (error instanceof KleidiError) throw error;
@@ -62,9 +62,9 @@ function open(file: string): number {
   }
 }
 
-/** A host that cannot open its log ends: a descriptor is not closed here. */
-function assertRegular(action: string, status: Stats): void {
-  const fault = typeFault(status);
+/** A pipe waits for its reader; a device takes what it is given. A host that cannot open its log ends: nothing is closed here. */
+function assertNoPipe(action: string, status: Stats): void {
+  const fault = status.isCharacterDevice() ? undefined : typeFault(status);
   if (fault === undefined) return;
   const remedy = "name a regular file, or leave log.file out for stderr";
   throw new KleidiError("config-invalid", `${action}: it ${fault.what}; ${remedy}`);

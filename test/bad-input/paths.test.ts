@@ -69,8 +69,12 @@ const CASES: Readonly<Record<string, Case>> = {
   "providers.<name>.grants.net.credential.vault.secretId.file": { file: "bad-secret-id", by: "check" },
   "providers.<name>.grants.net.credential.file.file": { file: "bad-token", by: "check" },
   "providers.<name>.grants.net.credential.login.body.<name>.file": { file: "bad-password", by: "check" },
-  // Appended to: a large one is as good as any, and one that is not there is made.
-  "log.file": { file: "bad.log", by: "serve", fine: ["a huge file", "a link to nothing"] },
+  // Appended to: a large one is as good as any, one that is not there is made, and a device takes what it is given.
+  "log.file": {
+    file: "bad.log",
+    by: "serve",
+    fine: ["a huge file", "a link to nothing", "an empty device", "a device without an end"],
+  },
   "audit.file": { file: "bad.jsonl", by: "serve", fine: ["a huge file"] },
   "audit.checkpoints.key": { file: "bad-audit.key", by: "check" },
 };
