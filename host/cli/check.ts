@@ -13,6 +13,7 @@ import { createLog } from "../telemetry/log.ts";
 import type { HostReport } from "../telemetry/report.ts";
 import { askState } from "./admin.ts";
 import { admitProvider, assemble } from "./assemble.ts";
+import { descriptorFindings } from "./descriptors.ts";
 import { netFileFindings } from "./net-files.ts";
 import { type Finding, finding, report } from "./output.ts";
 import { reach, surplus } from "./reach.ts";
@@ -35,6 +36,7 @@ export async function checkAll(
     ...checkKeys(config),
     ...(options.files === false ? [] : netFileFindings(config)),
     checkAudit(config),
+    ...descriptorFindings(config),
     ...(await checkRunning(config)),
   ];
   if (options.live && findings.every(({ ok }) => ok)) findings.push(...(await checkLive(config)));

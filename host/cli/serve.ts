@@ -12,6 +12,7 @@ import { createLog, failureFields, keyIdHash, type Logger } from "../telemetry/l
 import { openAdmin, unready } from "./admin.ts";
 import { assemble, logKeyChange } from "./assemble.ts";
 import type { AuditTrail } from "./audit-trail.ts";
+import { descriptorFindings } from "./descriptors.ts";
 import { EXIT } from "./output.ts";
 import { startWatch, type Watched } from "./watch.ts";
 
@@ -21,6 +22,7 @@ const GRACE_MS = 4_000;
 export async function serveCommand(configPath: string, version: string): Promise<number> {
   const config = loadConfig(configPath);
   const log = createLog(config.log);
+  for (const { detail, hint } of descriptorFindings(config)) log.warn({ hint }, detail);
   const stopped = untilStopped();
   let audit: AuditTrail | undefined;
   // From here on, and to the end: nobody who rotates the log ends the host.
