@@ -142,7 +142,7 @@ test("wipe leaves zeros", () => {
   assert.deepEqual(bytes, new Uint8Array(32));
 });
 
-/** The memory that Node takes small Buffers from, and gives to whoever asks for one next. */
+/** The memory that Node takes small Buffers from, and gives to the next one that asks. */
 const pool = () => Buffer.from(Buffer.from("pool").buffer);
 
 test("no copy of a key or of its text is left in the memory that Node shares among Buffers", () => {

@@ -12,7 +12,7 @@ import { join } from "node:path";
 
 /** libuv keeps half of its threads free of lookups, so this is 128 names at once. A thread costs 10 kB. */
 const THREADS = 256;
-/** Three name servers, two tries of five seconds each, for two domains: longer is no resolver that will answer. */
+/** Three name servers, two tries of five seconds each, for two domains: a resolver that takes longer will not answer. */
 const HUNG_MS = 60_000;
 /** What a name may lead to: more is not a server. */
 const MAX_ADDRESSES = 64;
@@ -73,8 +73,10 @@ export class ResolverProcess {
     clearTimeout(asked.timer);
     asked.timer = setTimeout(() => this.#giveUp(name), this.#hungMs).unref();
     this.#child ??= this.#start();
-    // What cannot be sent is told by the end of the process.
-    this.#child.send(name, () => {});
+    const child = this.#child;
+    // Out of descriptors, there is not even a channel. What cannot be sent else is told by the end of the process.
+    if (child.connected) child.send(name, () => {});
+    else this.#ended(child);
   }
 
   #start(): ChildProcess {
@@ -93,7 +95,11 @@ export class ResolverProcess {
     const kill = () => child.kill("SIGKILL");
     process.once("exit", kill);
     child.on("message", (message) => this.#answer(message));
-    child.on("error", () => {});
+    // It could not be started: then there is no end to be told of.
+    child.on("error", () => {
+      kill();
+      this.#ended(child);
+    });
     child.once("close", () => {
       process.off("exit", kill);
       this.#ended(child);

@@ -101,6 +101,21 @@ test("the process reads /etc/hosts, and says of a name that is in none that ther
   await assert.rejects(resolver.ask(`${"a".repeat(64)}.invalid`), { code: "ENOTFOUND" });
 });
 
+test("a process that cannot be started fails what it was asked, and is tried again", async (t) => {
+  const resolver = new ResolverProcess();
+  t.after(() => resolver.close());
+  const timer = setInterval(() => {}, 1000);
+  t.after(() => clearInterval(timer));
+  const { execPath } = process;
+  process.execPath = "/nowhere/node";
+  try {
+    await assert.rejects(resolver.ask("localhost"), { code: "ERESOLVER" });
+  } finally {
+    process.execPath = execPath;
+  }
+  assert.ok((await resolver.ask("localhost")).includes("127.0.0.1"));
+});
+
 test("a process that ends fails what it was asked, and another one answers the next question", async (t) => {
   const resolver = new ResolverProcess();
   t.after(() => resolver.close());

@@ -1,5 +1,5 @@
 /**
- * Names to addresses, for the whole host: one lookup of a name at a time, whoever asks, and none that keeps another name waiting. While
+ * Names to addresses, for the whole host: one lookup of a name at a time for all providers, and none that keeps another name waiting. While
  * a new answer is on its way for longer than usual, or the resolver has none now, the last good addresses are used: that they may be
  * connected to is decided by who uses them, each time, and who is there by TLS.
  */
