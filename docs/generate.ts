@@ -82,6 +82,7 @@ providers:
         limits: { request: 48KiB, response: 48KiB, timeout: 1800ms, connections: 64 }
         tls:
           ca: /etc/kleidi/vault-ca.pem
+          crl: /etc/kleidi/vault-crl.pem
           serverName: vault.internal
           certificate: /etc/kleidi/client.pem
           key: /etc/kleidi/client-key.pem

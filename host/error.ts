@@ -50,7 +50,7 @@ export const ERRORS = {
   },
   "backend-unreachable": {
     grpc: Grpc.UNAVAILABLE,
-    hint: "The KMS behind the provider does not answer. Look at the KMS and the way to it; the host tries again by itself.",
+    hint: "The KMS behind the provider cannot be asked. The cause says which step failed: a file, the name (look at the resolver), the connection, TLS, or the KMS itself; the host tries again by itself.",
   },
   "provider-unavailable": {
     grpc: Grpc.UNAVAILABLE,

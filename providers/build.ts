@@ -1,6 +1,9 @@
-/** Builds every provider here: providers/<name>/ with a provider.json becomes providers/<name>.wasm, which git ignores. */
+/**
+ * Builds every provider here: providers/<name>/ with a provider.json becomes providers/<name>.wasm, which git ignores. Their digests
+ * are in providers/SHA256SUMS, which git has: who builds the same sources elsewhere compares. With --digests that file is written.
+ */
 import { createHash } from "node:crypto";
-import { access, readdir, readFile } from "node:fs/promises";
+import { access, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { buildProvider } from "../sdk/assemblyscript/build.ts";
 import { isFresh } from "../sdk/assemblyscript/fresh.ts";
@@ -40,8 +43,21 @@ async function exists(path: string): Promise<boolean> {
   );
 }
 
+/** As sha256sum writes it and "sha256sum -c" reads it, in the folder of the providers. */
+export const DIGESTS = join(import.meta.dirname, "SHA256SUMS");
+
+export function digestsOf(built: readonly Pick<Built, "name" | "sha256">[]): string {
+  return built.map(({ name, sha256 }) => `${sha256}  ${name}.wasm\n`).join("");
+}
+
 if (import.meta.main) {
-  for (const { name, size, sha256 } of await buildAll()) {
+  const built = await buildAll();
+  for (const { name, size, sha256 } of built) {
     console.log(`${name.padEnd(12)} ${String(size).padStart(7)} bytes  sha256 ${sha256}`);
   }
+  if (process.argv.includes("--digests")) await writeFile(DIGESTS, digestsOf(built));
+  else if ((await readFile(DIGESTS, "utf8")) !== digestsOf(built))
+    console.error(
+      "These are not the modules of providers/SHA256SUMS. After a change of a provider: npm run build -- --digests",
+    );
 }

@@ -6,23 +6,13 @@ import {
   type KeyObject,
   randomBytes,
 } from "node:crypto";
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  fsyncSync,
-  linkSync,
-  openSync,
-  readSync,
-  unlinkSync,
-  writeSync,
-} from "node:fs";
+import { closeSync, fsyncSync, linkSync, openSync, unlinkSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
 import { KleidiError } from "../error.ts";
+import { FileFault } from "../lib/files.ts";
+import { readSecretFile } from "../lib/secret-files.ts";
 
 const LARGEST = 4096;
-/** Where systemd puts credentials: of mode 0440, because the access of the service's user is in an ACL, which shows as the group's. */
-const CREDENTIALS = "/run/credentials/";
 
 /** @throws KleidiError audit-invalid */
 export function loadKey(path: string): KeyObject {
@@ -31,7 +21,9 @@ export function loadKey(path: string): KeyObject {
   try {
     key = createPrivateKey(text);
   } catch (error) {
-    throw invalid(path, "it is no private key in PEM", error);
+    throw invalid(path, "it is not a private key in PEM", error);
+  } finally {
+    text.fill(0);
   }
   if (key.asymmetricKeyType !== "ed25519")
     throw invalid(path, `it is a key of ${key.asymmetricKeyType}, Ed25519 is needed`);
@@ -70,27 +62,9 @@ export function makeKey(path: string): KeyObject {
 }
 
 function read(path: string): Buffer {
-  let file: number;
-  try {
-    file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-  } catch (error) {
-    throw invalid(path, `it cannot be read (${(error as NodeJS.ErrnoException).code ?? "unknown"})`, error);
-  }
-  try {
-    const status = fstatSync(file);
-    if (!status.isFile()) throw invalid(path, "it is no regular file");
-    const others = path.startsWith(CREDENTIALS) ? 0o037 : 0o077;
-    if ((status.mode & others) !== 0) {
-      const mode = (status.mode & 0o777).toString(8).padStart(4, "0");
-      throw invalid(path, `its mode is ${mode}, others may have read it; it should be 0600`);
-    }
-    if (status.size > LARGEST)
-      throw invalid(path, `it is ${status.size} bytes, at most ${LARGEST} are allowed`);
-    const buffer = Buffer.alloc(LARGEST);
-    return buffer.subarray(0, readSync(file, buffer, 0, LARGEST, 0));
-  } finally {
-    closeSync(file);
-  }
+  const content = readSecretFile(path, LARGEST, "given");
+  if (content instanceof FileFault) throw invalid(path, `it ${content.text}`, content.cause);
+  return content;
 }
 
 function invalid(path: string, why: string, cause?: unknown): KleidiError {

@@ -4,18 +4,17 @@
  */
 import {
   closeSync,
-  constants,
-  fstatSync,
   fsyncSync,
   linkSync,
   lstatSync,
   openSync,
-  readSync,
   type Stats,
   unlinkSync,
   writeSync,
 } from "node:fs";
 import { dirname } from "node:path";
+import { FileFault } from "../lib/files.ts";
+import { readSecretFile } from "../lib/secret-files.ts";
 
 /** The status of what stands at a path; a link is not followed. */
 export function statOf(path: string): Stats | undefined {
@@ -26,62 +25,37 @@ export function statOf(path: string): Stats | undefined {
 export type Invalid = (what: string, cause?: unknown) => Error;
 
 /**
- * Reads a whole file that nobody else could have read or put there by a link.
+ * Reads a whole file that the host made for itself: of mode 0600, not a link, in folders where nobody else can replace it.
  * @param maxBytes more is refused
- * @returns undefined where nothing stands at the path
+ * @returns undefined where nothing stands at the path; else bytes for the caller to fill with zeros
  * @throws what `invalid` makes
  */
 export function readPrivate(path: string, maxBytes: number, invalid: Invalid): Buffer | undefined {
-  const status = statOf(path);
-  if (status === undefined) return undefined;
-  assertPrivate(status, maxBytes, invalid);
-  let file: number;
-  try {
-    file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
-  } catch (error) {
-    throw invalid(`it cannot be read (${(error as NodeJS.ErrnoException).code ?? "unknown"})`, error);
-  }
-  try {
-    // Of the file that is open: another one may stand at the path by now.
-    assertPrivate(fstatSync(file), maxBytes, invalid);
-    return readOpen(file, maxBytes, invalid);
-  } finally {
-    closeSync(file);
-  }
-}
-
-/** All that is left of an open file, whatever its status says of its size. */
-export function readOpen(file: number, maxBytes: number, invalid: Invalid): Buffer {
-  const buffer = Buffer.alloc(maxBytes + 1);
-  let length = 0;
-  for (let read = -1; read !== 0 && length < buffer.length; length += read) {
-    read = readSync(file, buffer, length, buffer.length - length, null);
-  }
-  if (length > maxBytes) throw invalid(`it is over ${maxBytes} bytes, at most that are allowed`);
-  return buffer.subarray(0, length);
-}
-
-function assertPrivate(status: Stats, maxBytes: number, invalid: Invalid): void {
-  // Mounted secrets of Kubernetes are links: who meets this sees a file there.
-  if (status.isSymbolicLink()) throw invalid("it is a link, which is not followed; name a file itself");
-  if (!status.isFile()) throw invalid("it is no regular file");
-  if ((status.mode & 0o077) !== 0) {
-    const mode = (status.mode & 0o777).toString(8).padStart(4, "0");
-    throw invalid(`its mode is ${mode}, others may have read it; it should be 0600`);
-  }
-  if (status.size > maxBytes) throw invalid(`it is ${status.size} bytes, at most ${maxBytes} are allowed`);
+  const content = readSecretFile(path, maxBytes, "own");
+  if (!(content instanceof FileFault)) return content;
+  if (content.kind === "missing") return undefined;
+  throw invalid(`it ${content.text}`, content.cause);
 }
 
 /** Writes a whole file of mode 0600, down to the disk. What stands at the path is removed: it must be a name that does not count. */
 export function writeDurably(path: string, content: string | Uint8Array): void {
   if (statOf(path) !== undefined) unlinkSync(path);
   const file = openSync(path, "wx", 0o600);
+  const bytes = typeof content === "string" ? bytesOf(content) : content;
   try {
-    writeSync(file, Buffer.from(content));
+    for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at);
     fsyncSync(file);
   } finally {
+    if (typeof content === "string") bytes.fill(0);
     closeSync(file);
   }
+}
+
+/** In memory of its own: Buffer.from(text) would leave a secret in Node's pool. */
+function bytesOf(text: string): Uint8Array {
+  const bytes = new Uint8Array(Buffer.byteLength(text));
+  new TextEncoder().encodeInto(text, bytes);
+  return bytes;
 }
 
 /** Gives a written file its own name. Fails with EEXIST where something stands under that name. */

@@ -1,10 +1,16 @@
 /** What the commands under "kleidi audit" share: the files that they are given. */
 import type { KeyObject } from "node:crypto";
-import { readFileSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { parsePublic } from "../audit/checkpoint.ts";
 import { firstHead } from "../audit/lines.ts";
 import { NoteFault, openNote, type TreeHead } from "../audit/note.ts";
+import { FileFault, readRegular, withRegular } from "../lib/files.ts";
 import { Misused } from "./output.ts";
+
+/** A public key is a line of 44 characters. */
+const MAX_KEY = 4096;
+/** A note has five lines and one for each signature. */
+const MAX_NOTE = 65_536;
 
 /**
  * The files of one log, and their bytes.
@@ -12,11 +18,18 @@ import { Misused } from "./output.ts";
  */
 export function logFiles(files: readonly string[]): { files: string[]; bytes: number } {
   const unique = [...new Set(files)];
+  for (const file of unique) assertRegular(file);
   const heads = unique.map((file) => readable(file, () => firstHead(file)));
   const chains = [...new Set(heads.flatMap((head) => head?.chain ?? []))];
   if (chains.length > 1)
     throw new Misused(`Cannot read the files as one log: they are of the chains ${chains.join(" and ")}`);
   return { files: unique, bytes: unique.reduce((sum, file) => sum + statSync(file).size, 0) };
+}
+
+/** A log is read more than once, so it is not a stream. @throws Misused */
+export function assertRegular(file: string): void {
+  const fault = withRegular(file, {}, () => undefined);
+  if (fault !== undefined) throw new Misused(`Cannot read ${file}: it ${fault.text}`);
 }
 
 /** @throws Misused for what the system refuses */
@@ -32,7 +45,7 @@ export function readable<T>(file: string, work: () => T): T {
 
 /** The public key of a base64 line, or of a file that has one. */
 export function publicKeyOf(text: string): ReturnType<typeof parsePublic> & object {
-  const key = parsePublic(text) ?? parsePublic(readable(text, () => readFileSync(text, "utf8")));
+  const key = parsePublic(text) ?? parsePublic(keyFile(text));
   if (key === undefined)
     throw new Misused(`Cannot use the key ${text}: it is not the line that "kleidi audit key" printed`);
   return key;
@@ -40,11 +53,18 @@ export function publicKeyOf(text: string): ReturnType<typeof parsePublic> & obje
 
 /** @throws Misused, none of the keys signed it in the name of its origin, or it is not a note */
 export function noteOf(file: string, keys: readonly KeyObject[]): TreeHead {
-  const bytes = readable(file, () => readFileSync(file));
+  const bytes = readRegular(file, MAX_NOTE);
+  if (bytes instanceof FileFault) throw new Misused(`Cannot read the note ${file}: it ${bytes.text}`);
   try {
     return openNote(bytes, keys);
   } catch (error) {
     if (!(error instanceof NoteFault)) throw error;
     throw new Misused(`Cannot use the note ${file}: ${error.message}`, { cause: error });
   }
+}
+
+function keyFile(path: string): string {
+  const content = readRegular(path, MAX_KEY);
+  if (content instanceof FileFault) throw new Misused(`Cannot read the key ${path}: it ${content.text}`);
+  return content.toString("utf8");
 }

@@ -2,7 +2,7 @@
 import { recordOf } from "../audit/chain.ts";
 import { follow } from "../audit/follow.ts";
 import { harmless, render } from "../audit/render.ts";
-import { readable } from "./audit-files.ts";
+import { assertRegular, readable } from "./audit-files.ts";
 import { EXIT, print } from "./output.ts";
 
 export interface AuditTailOptions {
@@ -11,6 +11,7 @@ export interface AuditTailOptions {
 }
 
 export async function auditTailCommand(file: string, { json, lines }: AuditTailOptions): Promise<number> {
+  assertRegular(file);
   const stop = readable(file, () =>
     follow(file, lines, (line) => {
       const record = json ? undefined : recordOf(line);

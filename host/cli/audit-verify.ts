@@ -6,7 +6,7 @@ import type { TreeHead } from "../audit/note.ts";
 import { harmless } from "../audit/render.ts";
 import type { Verdict } from "../audit/verdict.ts";
 import { verify } from "../audit/verify.ts";
-import { logFiles, noteOf, publicKeyOf, readable } from "./audit-files.ts";
+import { assertRegular, logFiles, noteOf, publicKeyOf, readable } from "./audit-files.ts";
 import { EXIT, Misused, print } from "./output.ts";
 import { progress } from "./progress.ts";
 
@@ -45,6 +45,7 @@ export function auditVerifyCommand(given: readonly string[], options: AuditVerif
 }
 
 function exportedOf(files: readonly string[], keys: Keys): ExportedCheckpoint[] {
+  for (const file of files) assertRegular(file);
   const read = readable(files.join(", "), () => readCheckpoints(files));
   if (!Array.isArray(read))
     throw new Misused(`Cannot use ${read.file}: its line ${read.line} is no exported checkpoint`);

@@ -13,6 +13,8 @@ import { createLog } from "../telemetry/log.ts";
 import type { HostReport } from "../telemetry/report.ts";
 import { adminAddress, askState } from "./admin.ts";
 import { admitProvider, assemble } from "./assemble.ts";
+import { descriptorFindings } from "./descriptors.ts";
+import { netFileFindings } from "./net-files.ts";
 import { type Finding, finding, report } from "./output.ts";
 import { reach, surplus } from "./reach.ts";
 import { checkWall } from "./wall.ts";
@@ -24,13 +26,19 @@ export async function checkCommand(
   return report(await checkAll(loadConfig(configPath), options), options.json);
 }
 
-export async function checkAll(config: Config, options: { live: boolean }): Promise<Finding[]> {
+/** @param options.files whether the files of each origin are looked at: who goes on to use them says more of them */
+export async function checkAll(
+  config: Config,
+  options: { live: boolean; files?: boolean },
+): Promise<Finding[]> {
   const findings: Finding[] = [
     { what: "configuration", ok: true, detail: `${config.file} is valid, ${config.keys.length} keys` },
     ...config.providers.flatMap((provider) => checkProvider(config, provider)),
     ...checkKeys(config),
+    ...(options.files === false ? [] : netFileFindings(config)),
     checkAudit(config),
     await checkWall(config),
+    ...descriptorFindings(config),
     ...(await checkRunning(config)),
   ];
   if (options.live && findings.every(({ ok }) => ok)) findings.push(...(await checkLive(config)));

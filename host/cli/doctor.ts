@@ -18,7 +18,7 @@ export async function doctorCommand(
 ): Promise<number> {
   const config = loadConfig(configPath);
   const findings = [
-    ...(await checkAll(config, options)),
+    ...(await checkAll(config, { ...options, files: false })),
     ...(await tpms(config)),
     ...(await netFindings(config)),
   ];

@@ -1,5 +1,5 @@
 /** Key material on its way into or out of a file: 32 bytes as 64 hexadecimal digits on one line, for their owner only. */
-import { randomBytes } from "node:crypto";
+import { getRandomValues, randomBytes } from "node:crypto";
 import { unlinkSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { publish, readPrivate, statOf, writeDurably } from "../broker/files.ts";
@@ -19,7 +19,10 @@ export function readMaterial(path: string): Uint8Array {
   const text = file.toString("latin1");
   file.fill(0);
   if (!LINE.test(text)) throw invalid(`it should be ${BYTES * 2} lower-case hexadecimal digits on one line`);
-  return Uint8Array.from(Buffer.from(text.trimEnd(), "hex"));
+  // Not Buffer.from(text): that would leave a copy in Node's pool.
+  const material = new Uint8Array(BYTES);
+  Buffer.from(material.buffer).write(text.trimEnd(), "hex");
+  return material;
 }
 
 /**
@@ -29,10 +32,10 @@ export function readMaterial(path: string): Uint8Array {
  */
 export function makeMaterial(path: string): Uint8Array {
   const action = `Cannot write the key to ${path}`;
-  const material = Uint8Array.from(randomBytes(BYTES));
+  const material = getRandomValues(new Uint8Array(BYTES));
   const staged = join(dirname(path), `.${basename(path)}.${randomBytes(8).toString("hex")}`);
   try {
-    writeDurably(staged, `${Buffer.from(material).toString("hex")}\n`);
+    writeDurably(staged, `${Buffer.from(material.buffer).toString("hex")}\n`);
     publish(staged, path);
   } catch (error) {
     if (statOf(staged) !== undefined) unlinkSync(staged);

@@ -1,8 +1,9 @@
 /** A module's file and the signatures beside it, for whoever looks at a module that no configuration names. */
 import { createHash } from "node:crypto";
-import { closeSync, constants, fstatSync, openSync, readdirSync, readSync } from "node:fs";
+import { readdirSync, readSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import type { ModuleFile, SignatureSeen } from "../inspect/report.ts";
+import { FileFault, withRegular } from "../lib/files.ts";
 import { MAX_MODULE } from "../sandbox/contract.ts";
 import { readSignatures } from "../sandbox/trust/files.ts";
 import { MinisignError, parseSignature } from "../sandbox/trust/minisign.ts";
@@ -16,15 +17,7 @@ export class NoFile extends Error {}
 
 /** The digest is of the whole file, whatever its size; the bytes are what a module may have, and not more. @throws NoFile */
 export function readModuleFile(path: string): ModuleFile {
-  let descriptor: number;
-  try {
-    // a named pipe without a writer would hold the command up for ever
-    descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
-  } catch (error) {
-    throw new NoFile(`Cannot read ${path}: ${(error as NodeJS.ErrnoException).code ?? "unknown"}`);
-  }
-  try {
-    if (!fstatSync(descriptor).isFile()) throw new NoFile(`Cannot read ${path}: it is no regular file`);
+  const file = withRegular(path, {}, (descriptor) => {
     const hash = createHash("sha256");
     const kept: Buffer[] = [];
     let size = 0;
@@ -39,9 +32,9 @@ export function readModuleFile(path: string): ModuleFile {
     }
     const bytes = Buffer.concat(kept).subarray(0, MAX_MODULE + 1);
     return { path, bytes, size, sha256: hash.digest("hex") };
-  } finally {
-    closeSync(descriptor);
-  }
+  });
+  if (file instanceof FileFault) throw new NoFile(`Cannot read ${path}: it ${file.text}`);
+  return file;
 }
 
 /** MODULE.minisig, and MODULE.something.minisig where a module has several. */

@@ -3,6 +3,7 @@ import type { Operation } from "../broker/gate.ts";
 import { createCredential } from "../broker/net/credential/credential.ts";
 import type { Credential, CredentialEvent } from "../broker/net/exchange.ts";
 import { createNet, type Route } from "../broker/net/net.ts";
+import { Resolver } from "../broker/net/resolver.ts";
 import { createTransport, type Transport } from "../broker/net/transport.ts";
 import type { ProviderConfig } from "../config/config.ts";
 import type { Logger } from "../telemetry/log.ts";
@@ -28,14 +29,22 @@ export function createNetwork(
     logCredential(log, event);
     onCredential(event);
   };
+  // One for all providers: no name is asked for twice at once, and none waits for another one.
+  const resolver = new Resolver({
+    onStale: (name, why) =>
+      log.warn({ name, why }, "the resolver of this machine is in trouble: the last good addresses are used"),
+  });
   const routes = new Map<string, Way>();
   for (const { name, grants } of providers) {
     if (grants.net === undefined) continue;
     const { credential: config, timeoutMs } = grants.net;
-    const transport = createTransport(grants.net);
+    const warn = (why: string) =>
+      log.warn({ provider: name, why }, "the host has trouble with the files of tls");
+    const target = { ...grants.net, warn };
+    const transport = createTransport(target, resolver.resolve);
     const { send } = transport;
     // Logins are rare, and some may be done once only.
-    const logins = config && createTransport({ ...grants.net, connections: 2, once: true });
+    const logins = config && createTransport({ ...target, connections: 2, once: true }, resolver.resolve);
     const credential = logins && createCredential(config, { provider: name, send: logins.send, onEvent });
     routes.set(name, { transport, logins, send, credential, timeoutMs });
   }
@@ -49,6 +58,7 @@ export function createNetwork(
           await transport.close();
         }),
       );
+      resolver.close();
     },
   };
 }

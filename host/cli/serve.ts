@@ -11,6 +11,7 @@ import { createLog, failureFields, keyIdHash, type Logger } from "../telemetry/l
 import { openAdmin, unready } from "./admin.ts";
 import { assemble, logKeyChange } from "./assemble.ts";
 import type { AuditTrail, StartInfo } from "./audit-trail.ts";
+import { descriptorFindings } from "./descriptors.ts";
 import type { Kept } from "./keep-open.ts";
 import { LimitsLog } from "./limits-log.ts";
 import { EXIT } from "./output.ts";
@@ -23,6 +24,7 @@ const GRACE_MS = 4_000;
 export async function serveCommand(configPath: string, version: string): Promise<number> {
   const config = loadConfig(configPath);
   const log = createLog(config.log);
+  for (const { detail, hint } of descriptorFindings(config)) log.warn({ hint }, detail);
   const stopped = untilStopped();
   const wall = await wallOf(config).catch((error) => told(log, error));
   log.info({ wall: wall.name }, `the wall around providers' processes is ${wall.detail}`);

@@ -137,6 +137,8 @@ export interface NetGrantConfig {
 export interface NetTlsConfig {
   /** Absolute path of a PEM file; absent: the certificates that Node comes with. */
   readonly ca?: string;
+  /** Absolute path of a PEM file with revocation lists; absent: nothing is looked up as revoked. */
+  readonly crl?: string;
   /** The name that the certificate must have; absent: the origin's host. */
   readonly serverName?: string;
   /** Absolute paths of PEM files, read again when they change. */

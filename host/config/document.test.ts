@@ -58,6 +58,56 @@ const cases: readonly Case[] = [
     '1:4: expected plain values, found a YAML tag; remove what begins with "!", or put the value in double quotes',
   ],
   [
+    "a tag that YAML knows",
+    "a: !!str 1\n",
+    '1:4: expected plain values, found a YAML tag; remove what begins with "!", or put the value in double quotes',
+  ],
+  [
+    "a tag in full",
+    "a: !<tag:yaml.org,2002:str> 1\n",
+    '1:4: expected plain values, found a YAML tag; remove what begins with "!", or put the value in double quotes',
+  ],
+  [
+    "a tag without a name",
+    "a: ! 1\n",
+    '1:4: expected plain values, found a YAML tag; remove what begins with "!", or put the value in double quotes',
+  ],
+  [
+    "a tag that YAML knows on a mapping",
+    "a: !!map { b: 1 }\n",
+    '1:4: expected plain values, found a YAML tag; remove what begins with "!", or put the value in double quotes',
+  ],
+  [
+    "a tag that YAML knows on a list",
+    "a:\n  - !!int 1\n",
+    '2:5: expected plain values, found a YAML tag; remove what begins with "!", or put the value in double quotes',
+  ],
+  [
+    "a tag that YAML knows on a key",
+    "!!str a: 1\n",
+    '1:1: expected plain values, found a YAML tag; remove what begins with "!", or put the value in double quotes',
+  ],
+  [
+    "a tag on the whole document",
+    "!!map\na: 1\n",
+    '1:1: expected plain values, found a YAML tag; remove what begins with "!", or put the value in double quotes',
+  ],
+  [
+    "a tag on nothing",
+    "a: !!null\nb: 1\n",
+    '1:4: expected plain values, found a YAML tag; remove what begins with "!", or put the value in double quotes',
+  ],
+  [
+    "a directive for tags",
+    "%TAG ! tag:x,2000:\n---\na: 1\n",
+    '1:1: expected no directive, found a line that begins with "%"; remove it',
+  ],
+  [
+    "a directive that changes nothing, under a comment",
+    "# comment\n\n%TAG !! tag:yaml.org,2002:\n---\na: 1\n",
+    '3:1: expected no directive, found a line that begins with "%"; remove it',
+  ],
+  [
     "another version of YAML",
     "%YAML 1.1\n---\na: 0660\n",
     '1:1: expected no directive, found a line that begins with "%"; remove it',

@@ -3,12 +3,14 @@
  * takes at face value is accepted: no anchors, aliases, tags, directives or second document, and no key twice.
  */
 import {
+  type ErrorCode,
   isAlias,
   isMap,
   isScalar,
   isSeq,
   LineCounter,
   parseDocument,
+  visit,
   type Document as YamlDocument,
 } from "yaml";
 import type { ConfigFault } from "./config-error.ts";
@@ -18,6 +20,11 @@ import { type Path, pathText } from "./text.ts";
 
 /** The schema is 6 deep. */
 const DEEPEST = 16;
+
+/** A line that begins with "%" before the document: nothing but comments and empty lines can stand above it. */
+const DIRECTIVE = /^\ufeff?(?:[ \t]*(?:#[^\n]*)?\r?\n)*%/;
+/** What stands before a value that has a tag: the tag, and perhaps an anchor and a line end. */
+const TAG = /!\S*(?:\s|&\S+)*$/;
 
 /** What is at a path. */
 export interface Place {
@@ -39,10 +46,12 @@ export class Document {
   /** What a fault here was already found for: nothing more is to be said of these and what is in them. */
   readonly #refused: Node[] = [];
   readonly #lines = new LineCounter();
+  readonly #text: string;
   readonly #yaml: YamlDocument;
   readonly #indexes = new WeakMap<Mapping, ReadonlyMap<string, KeyValue>>();
 
   constructor(text: string) {
+    this.#text = text;
     this.#yaml = parseDocument(text, {
       lineCounter: this.#lines,
       prettyErrors: false, // a pretty error quotes the line, and there may be a secret in it
@@ -135,15 +144,31 @@ export class Document {
   /** Whether there are any. One a line: the parser stumbles over the same place several times. */
   #syntaxFaults(): boolean {
     const lines = new Set<number>();
-    for (const error of [...this.#yaml.errors, ...this.#yaml.warnings]) {
-      const fault = this.#fault(error.pos[0], [], saysOfSyntax(error.code));
+    const add = (offset: number, code: ErrorCode) => {
+      const fault = this.#fault(offset, [], saysOfSyntax(code));
       if (!lines.has(fault.line)) this.faults.push(fault);
       lines.add(fault.line);
-    }
-    // a directive changes how the rest is read: under %YAML 1.1, 0660 is octal
-    if (lines.size === 0 && this.#yaml.directives?.yaml.explicit)
-      this.faults.push(this.#fault(0, [], saysOfSyntax("BAD_DIRECTIVE")));
+    };
+    for (const error of [...this.#yaml.errors, ...this.#yaml.warnings]) add(error.pos[0], error.code);
+    // The parser faults only tags that it does not know: "!!str 1" would be text where a number stands.
+    if (lines.size === 0) for (const offset of this.#tags()) add(offset, "TAG_RESOLVE_FAILED");
+    // a directive changes how the rest is read: under %YAML 1.1, 0660 is octal; under %TAG, a tag means another one
+    const directive = lines.size === 0 ? DIRECTIVE.exec(this.#text) : null;
+    if (directive !== null)
+      this.faults.push(this.#fault(directive[0].length - 1, [], saysOfSyntax("BAD_DIRECTIVE")));
     return this.faults.length > 0;
+  }
+
+  /** Where there is a tag, known or not. */
+  #tags(): number[] {
+    const offsets: number[] = [];
+    visit(this.#yaml, {
+      Node: (_, { tag, range }) => {
+        const offset = range?.[0] ?? 0;
+        if (tag !== undefined) offsets.push(TAG.exec(this.#text.slice(0, offset))?.index ?? offset);
+      },
+    });
+    return offsets;
   }
 
   #refuse(node: Node, offset: number, path: Path, says: Says): undefined {

@@ -28,9 +28,18 @@ export function field<T extends z.core.$ZodType>(schema: T, says: Field): T {
   return schema;
 }
 
+const PATHS = new WeakSet<z.core.$ZodType>();
+
 /** A path as it was written. */
-// a NUL byte would end the path early in the system call
-export const path = () => z.string().regex(/^[^\0]{1,4095}$/);
+export const path = () => {
+  // a NUL byte would end the path early in the system call
+  const schema = z.string().regex(/^[^\0]{1,4095}$/);
+  PATHS.add(schema);
+  return schema;
+};
+
+/** Whether a schema is one that `path` made. */
+export const isPath = (schema: z.core.$ZodType) => PATHS.has(schema);
 
 /** A quantity with a unit, as a number in its base unit. */
 export function quantity(of: Quantity, byDefault: string, says: Field) {

@@ -31,7 +31,7 @@ const cases: readonly (readonly [
   [
     "a pipe, without waiting for its writer",
     (path) => assert.equal(spawnSync("mkfifo", [path]).status, 0),
-    "expected a file, found a device, pipe or socket; give the path of a regular file",
+    "expected a file, found a named pipe; give the path of a regular file",
   ],
   [
     "a file of 1 MiB and a byte",

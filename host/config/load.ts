@@ -1,5 +1,6 @@
 /** The configuration file, read once. */
-import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
+
+import { FileFault, readRegular } from "../lib/files.ts";
 import type { Config } from "./config.ts";
 import { ConfigError } from "./config-error.ts";
 import { parseConfig } from "./parse.ts";
@@ -12,38 +13,20 @@ export function loadConfig(path: string): Config {
   return parseConfig(decoded(path, read(path)), path);
 }
 
-/** The file's bytes; at most one more than may be read, so that a file that is too large shows. */
 function read(path: string): Buffer {
-  let descriptor: number;
-  try {
-    // a named pipe without a writer would hold the start up for ever
-    descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
-  } catch (error) {
-    throw unreadable(path, error);
-  }
-  try {
-    const stat = fstatSync(descriptor);
-    if (stat.isDirectory()) throw refused(path, "a file", "a folder", "give the path of the file in it");
-    if (!stat.isFile())
-      throw refused(path, "a file", "a device, pipe or socket", "give the path of a regular file");
-    const buffer = Buffer.alloc(LARGEST + 1);
-    let size = 0;
-    // a read may give less than was asked for
-    for (let got = -1; got !== 0 && size < buffer.length; size += got)
-      got = readSync(descriptor, buffer, size, buffer.length - size, null);
-    if (size > LARGEST)
-      throw refused(
-        path,
-        "at most 1 MiB",
-        `${Math.max(size, stat.size)} bytes`,
-        "give the path of the configuration",
-      );
-    return buffer.subarray(0, size);
-  } catch (error) {
-    throw error instanceof ConfigError ? error : unreadable(path, error);
-  } finally {
-    closeSync(descriptor);
-  }
+  const bytes = readRegular(path, LARGEST);
+  if (!(bytes instanceof FileFault)) return bytes;
+  const { kind, what, remedy, cause } = bytes;
+  if (kind === "folder") throw refused(path, "a file", "a folder", "give the path of the file in it");
+  if (kind === "special") throw refused(path, "a file", what.replace(/^is /, ""), remedy);
+  if (kind === "large")
+    throw refused(
+      path,
+      "at most 1 MiB",
+      `${/[0-9]+/.exec(what)} bytes`,
+      "give the path of the configuration",
+    );
+  throw unreadable(path, cause);
 }
 
 function decoded(path: string, bytes: Buffer): string {

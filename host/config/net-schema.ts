@@ -75,6 +75,13 @@ const tls = field(
         example: "/etc/kleidi/vault-ca.pem",
         absent: "those that Node comes with",
       }),
+      crl: field(path().optional(), {
+        expected: "the path of a PEM file",
+        meaning:
+          "The revocation lists of the CAs in `ca`, one for every CA of the server's chain, read again when it changes. Needs `ca`. A list that has expired lets nobody in.",
+        example: "/etc/kleidi/vault-crl.pem",
+        absent: "nothing is looked up as revoked",
+      }),
       serverName: field(z.string().refine(isName).optional(), {
         expected: "a host name in lower case",
         meaning: "The name that the server's certificate must have.",
@@ -102,9 +109,10 @@ const tls = field(
       }),
     })
     .refine(({ certificate, key }) => (certificate === undefined) === (key === undefined))
+    .refine(({ ca, crl }) => crl === undefined || ca !== undefined)
     .prefault({}),
   {
-    expected: "a mapping with ca, serverName, minimum, or certificate and key together",
+    expected: "a mapping with ca, crl beside it, serverName, minimum, or certificate and key together",
     meaning: "Who the server must be, and what the host shows of itself.",
     example: "{ ca: /etc/kleidi/vault-ca.pem }",
     absent: "every setting at its default",

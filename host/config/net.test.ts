@@ -147,7 +147,7 @@ const FAULTS: readonly (readonly [name: string, line: string, fault: string])[] 
   [
     "a client certificate without its key",
     "tls: { certificate: c.pem }",
-    `11:14 ${NET}.tls: expected a mapping with ca, serverName, minimum, or certificate and key together, found a mapping of 1 key; write: tls: { ca: /etc/kleidi/vault-ca.pem }`,
+    `11:14 ${NET}.tls: expected a mapping with ca, crl beside it, serverName, minimum, or certificate and key together, found a mapping of 1 key; write: tls: { ca: /etc/kleidi/vault-ca.pem }`,
   ],
   [
     "a server's name that is an address",
@@ -167,7 +167,7 @@ const FAULTS: readonly (readonly [name: string, line: string, fault: string])[] 
   [
     "a switch that would turn verification off",
     "tls: { insecure: true }",
-    `11:16 ${NET}.tls.insecure: expected one of the keys ca, serverName, certificate, key, minimum, found the unknown key "insecure"; remove it`,
+    `11:16 ${NET}.tls.insecure: expected one of the keys ca, crl, serverName, certificate, key, minimum, found the unknown key "insecure"; remove it`,
   ],
   [
     "a time-out that ends after the API server's",

@@ -8,7 +8,7 @@ type Absolute = (path: string) => string;
 
 export function netOf(raw: RawNet, absolute: Absolute): NetGrantConfig {
   const { origin, allow, headers = ["content-type"], networks = [], limits, tls, credential, rpcs } = raw;
-  const { ca, serverName, certificate, key, minimum } = tls;
+  const { ca, crl, serverName, certificate, key, minimum } = tls;
   return {
     origin,
     allow,
@@ -21,6 +21,7 @@ export function netOf(raw: RawNet, absolute: Absolute): NetGrantConfig {
     tls: {
       minimum,
       ...(ca === undefined ? {} : { ca: absolute(ca) }),
+      ...(crl === undefined ? {} : { crl: absolute(crl) }),
       ...(serverName === undefined ? {} : { serverName }),
       ...(certificate === undefined || key === undefined
         ? {}

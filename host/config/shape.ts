@@ -1,6 +1,6 @@
 /** Walks the schema as a document is walked: from a path to the schema that stands there, and down through all keys. */
 import { z } from "zod";
-import { FIELDS, type Field } from "./field.ts";
+import { FIELDS, type Field, isPath } from "./field.ts";
 import { SCHEMA } from "./schema.ts";
 import type { Path } from "./text.ts";
 
@@ -61,4 +61,18 @@ export function defaultOf(schema: Schema): string | number | undefined {
 /** Whether the key may be left out. */
 export function isOptional(schema: Schema): boolean {
   return schema instanceof z.ZodOptional || schema instanceof z.ZodPrefault;
+}
+
+/** Every key whose value is a path, as "providers.<name>.signatures[]". */
+export function pathKeys(schema: Schema = SCHEMA, at = ""): string[] {
+  if (isPath(unwrapped(schema))) return [at];
+  const below: readonly [string, Schema | undefined][] = [
+    ...Object.entries(keysOf(schema)).map(([key, each]): [string, Schema] => [
+      at === "" ? key : `${at}.${key}`,
+      each,
+    ]),
+    [`${at}.<name>`, entryOf(schema)],
+    [`${at}[]`, itemOf(schema)],
+  ];
+  return below.flatMap(([path, each]) => (each === undefined ? [] : pathKeys(each, path)));
 }

@@ -498,7 +498,7 @@ test("admit refuses a file that is not there", (t) => {
   const path = join(file(t, new Uint8Array()).folder, "missing.wasm");
   assert.throws(() => admit(optionsOf(path, "")), {
     code: "module-invalid",
-    message: `Cannot load provider "p": ${path} cannot be read (ENOENT)`,
+    message: `Cannot load provider "p": ${path} cannot be read (ENOENT); put the file there, or correct the path`,
   });
 });
 
@@ -507,7 +507,7 @@ test("admit refuses a folder", (t) => {
   mkdirSync(path);
   assert.throws(() => admit(optionsOf(path, "")), {
     code: "module-invalid",
-    message: `Cannot load provider "p": ${path} cannot be read (EISDIR)`,
+    message: `Cannot load provider "p": ${path} is a folder; give the path of the file in it`,
   });
 });
 

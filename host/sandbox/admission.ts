@@ -3,8 +3,8 @@
  * held against manifest and grants, given their limits, and handed on.
  */
 import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
 import { KleidiError } from "../error.ts";
+import { FileFault, readRegular } from "../lib/files.ts";
 import { type Authority, authorityFaults, authorityOf, ungranted } from "./authority.ts";
 import { contractFaults, MAX_MODULE } from "./contract.ts";
 import { type Manifest, manifestSection, parseManifest } from "./manifest.ts";
@@ -61,13 +61,9 @@ export function admit(options: AdmitOptions): Admitted {
 /** @throws KleidiError module-invalid, digest-differs */
 function readPinned({ name, module, sha256: pinned }: AdmitOptions): { bytes: Uint8Array; sha256: string } {
   const action = `Cannot load provider "${name}"`;
-  let bytes: Uint8Array;
-  try {
-    bytes = readFileSync(module);
-  } catch (error) {
-    const reason = (error as NodeJS.ErrnoException).code ?? "unknown";
-    throw new KleidiError("module-invalid", `${action}: ${module} cannot be read (${reason})`, error);
-  }
+  const bytes = readRegular(module, MAX_MODULE);
+  if (bytes instanceof FileFault)
+    throw new KleidiError("module-invalid", `${action}: ${module} ${bytes.text}`, bytes.cause);
   const sha256 = createHash("sha256").update(bytes).digest("hex");
   if (sha256 !== pinned) {
     throw new KleidiError(

@@ -1,8 +1,9 @@
 /** The host's log: JSON lines through pino. Causes are written here and nowhere else. */
 import { createHash } from "node:crypto";
-import { openSync, writeSync } from "node:fs";
+import { constants, fstatSync, openSync, type Stats, statSync, writeSync } from "node:fs";
 import pino, { type Logger } from "pino";
 import { KleidiError } from "../error.ts";
+import { typeFault } from "../lib/files.ts";
 
 export type { Logger };
 
@@ -45,16 +46,28 @@ export function lossy(write: (text: string) => void): { write(line: string): voi
 }
 
 function open(file: string): number {
+  const action = `Cannot open the log ${file}`;
+  const { O_WRONLY, O_APPEND, O_CREAT, O_NONBLOCK, O_NOCTTY } = constants;
   try {
-    return openSync(file, "a", 0o640);
+    const before = statSync(file, { throwIfNoEntry: false });
+    if (before !== undefined) assertNoPipe(action, before);
+    // Not blocking: a named pipe that took its place would hold the start for ever.
+    const descriptor = openSync(file, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY, 0o640);
+    assertNoPipe(action, fstatSync(descriptor));
+    return descriptor;
   } catch (error) {
+    if (error instanceof KleidiError) throw error;
     const reason = (error as NodeJS.ErrnoException).code ?? "unknown";
-    throw new KleidiError(
-      "config-invalid",
-      `Cannot open the log ${file}: the system refuses it (${reason})`,
-      error,
-    );
+    throw new KleidiError("config-invalid", `${action}: the system refuses it (${reason})`, error);
   }
+}
+
+/** A pipe waits for its reader; a device takes what it is given. A host that cannot open its log ends: nothing is closed here. */
+function assertNoPipe(action: string, status: Stats): void {
+  const fault = status.isCharacterDevice() ? undefined : typeFault(status);
+  if (fault === undefined) return;
+  const remedy = "name a regular file, or leave log.file out for stderr";
+  throw new KleidiError("config-invalid", `${action}: it ${fault.what}; ${remedy}`);
 }
 
 /** How a log names a key: the id itself is what an attacker with etcd would look for. */

@@ -169,9 +169,18 @@ describe("kleidi audit verify", () => {
     [
       "a file that is not there",
       ["/nowhere/audit.jsonl"],
-      /Cannot read \/nowhere\/audit\.jsonl: the system refuses it \(ENOENT\)/,
+      /Cannot read \/nowhere\/audit\.jsonl: it cannot be read \(ENOENT\); put the file there/,
     ],
-    ["a key that is none", ["--key", "/dev/null", file], /Cannot use the key \/dev\/null/],
+    [
+      "a key that is a device",
+      ["--key", "/dev/null", file],
+      /Cannot read the key \/dev\/null: it is a device; give the path of a regular file/,
+    ],
+    [
+      "a key that is none",
+      ["--key", "/etc/hostname", file],
+      /Cannot use the key \/etc\/hostname: it is not the line that "kleidi audit key" printed/,
+    ],
     [
       "exported checkpoints that are none",
       ["--checkpoints", key, file],

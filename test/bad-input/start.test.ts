@@ -159,7 +159,7 @@ describe("key file", () => {
     [
       "of mode 0640",
       () => chmodSync(keyFile, 0o640),
-      /its mode is 0640, others may have read it; it should be 0600/,
+      /it has the mode 0640, others may have read it; it should be 0600/,
     ],
     ["cut short", () => truncateSync(keyFile, 40), /its line does not end, so it is cut short/],
   ];

@@ -71,7 +71,11 @@ test("JSON has the verdict, both digests and the changes", () => {
 for (const [what, path, said] of [
   ["no module", put("script.wasm", "#!/bin/sh\n"), /^Cannot compare .*: reading stops at byte 0: /],
   ["no manifest that can be read", put("bad.wasm", guest({ manifest: "{" })), /: its manifest is no JSON\n$/],
-  ["no file", join(folder, "none.wasm"), /^Cannot read .*: ENOENT\n$/],
+  [
+    "no file",
+    join(folder, "none.wasm"),
+    /^Cannot read .*: it cannot be read \(ENOENT\); put the file there, or correct the path\n$/,
+  ],
 ] as const) {
   test(`${what} on either side ends with 2: it does not pass for one without authority`, () => {
     for (const sides of [

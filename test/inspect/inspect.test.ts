@@ -117,7 +117,11 @@ describe("files that are no modules", () => {
   test("a file that is not there is used wrongly", () => {
     const { status, stderr } = run(join(folder, "none.wasm"));
     assert.equal(status, 2);
-    assert.equal(stderr, `Cannot read ${join(folder, "none.wasm")}: ENOENT\n`);
+    const none = join(folder, "none.wasm");
+    assert.equal(
+      stderr,
+      `Cannot read ${none}: it cannot be read (ENOENT); put the file there, or correct the path\n`,
+    );
   });
 
   test("so is a folder, and in JSON it is said in JSON", () => {

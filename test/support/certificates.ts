@@ -15,6 +15,28 @@ export interface ServerNames {
   readonly names?: readonly string[];
   /** it ended yesterday */
   readonly expired?: boolean;
+  /** no subjectAltName at all */
+  readonly nameless?: boolean;
+  /** lines of openssl's extensions */
+  readonly extensions?: readonly string[];
+  /** bits of an RSA key, in place of one on P-256 */
+  readonly rsa?: number;
+  /** in place of sha256 */
+  readonly digest?: string;
+}
+
+export interface AuthorityOptions {
+  readonly name?: string;
+  /** lines of openssl's extensions */
+  readonly extensions?: readonly string[];
+  readonly rsa?: number;
+}
+
+export interface RevocationList {
+  /** the certificates in it */
+  readonly revoked?: readonly Certificate[];
+  /** it ended yesterday */
+  readonly expired?: boolean;
 }
 
 const DAY_MS = 86_400_000;
@@ -37,14 +59,25 @@ export class Authority {
   readonly folder: string;
 
   /** @param folder is made; whose private keys lie in it */
-  constructor(folder: string, name = "kleidi test CA") {
+  constructor(folder: string, options: string | AuthorityOptions = {}) {
+    const {
+      name = "kleidi test CA",
+      extensions = [],
+      rsa,
+    } = typeof options === "string" ? { name: options } : options;
     requireDebian(["openssl"]);
     this.folder = folder;
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     writeFileSync(join(folder, "ca.cnf"), BOOK);
     writeFileSync(join(folder, "index.txt"), "");
-    this.#openssl("ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", "ca-key.pem");
-    const subject = ["-subj", `/CN=${name}`, "-days", "2"];
+    this.#key("ca-key.pem", rsa);
+    const subject = [
+      "-subj",
+      `/CN=${name}`,
+      "-days",
+      "2",
+      ...extensions.flatMap((line) => ["-addext", line]),
+    ];
     this.#openssl("req", "-x509", "-new", "-key", "ca-key.pem", ...subject, "-out", "ca.pem");
   }
 
@@ -58,28 +91,61 @@ export class Authority {
   }
 
   /** @param id names the files, and is the common name */
-  server(id: string, { names = [], expired = false }: ServerNames = {}): Certificate {
+  server(id: string, options: ServerNames = {}): Certificate {
+    const { names = [], expired = false, nameless = false } = options;
     const all = ["DNS:localhost", "IP:127.0.0.1", ...names.map((name) => `DNS:${name}`)];
-    return this.#sign(id, "serverAuth", all, expired ? -DAY_MS : DAY_MS);
+    return this.#sign(id, "serverAuth", nameless ? [] : all, expired ? -DAY_MS : DAY_MS, options);
   }
 
   client(id: string): Certificate {
     return this.#sign(id, "clientAuth", [`DNS:${id}`], DAY_MS);
   }
 
-  #sign(id: string, usage: string, names: readonly string[], endsInMs: number): Certificate {
+  /** A file with a list of what is revoked, signed now. */
+  revocations(id: string, { revoked = [], expired = false }: RevocationList = {}): string {
+    const own = ["-config", "ca.cnf", "-cert", "ca.pem", "-keyfile", "ca-key.pem"];
+    for (const { cert } of revoked) this.#openssl("ca", ...own, "-revoke", cert);
+    const now = Date.now();
+    const times = [
+      "-crl_lastupdate",
+      asn1Time(now - 2 * DAY_MS),
+      "-crl_nextupdate",
+      asn1Time(now + (expired ? -DAY_MS : DAY_MS)),
+    ];
+    this.#openssl("ca", "-gencrl", ...own, ...times, "-out", `${id}.crl.pem`);
+    return join(this.folder, `${id}.crl.pem`);
+  }
+
+  #key(file: string, rsa: number | undefined): void {
+    if (rsa === undefined) this.#openssl("ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", file);
+    else this.#openssl("genrsa", "-out", file, `${rsa}`);
+  }
+
+  #sign(
+    id: string,
+    usage: string,
+    names: readonly string[],
+    endsInMs: number,
+    { rsa, digest = "sha256", extensions: more = [] }: ServerNames = {},
+  ): Certificate {
     const [cert, key, request, extensions] = [`${id}.pem`, `${id}-key.pem`, `${id}.csr`, `${id}.cnf`];
     writeFileSync(
       join(this.folder, extensions),
-      `basicConstraints = CA:FALSE\nextendedKeyUsage = ${usage}\nsubjectAltName = ${names.join(",")}\n`,
+      [
+        "basicConstraints = CA:FALSE",
+        `extendedKeyUsage = ${usage}`,
+        ...(names.length === 0 ? [] : [`subjectAltName = ${names.join(",")}`]),
+        ...more,
+        "",
+      ].join("\n"),
     );
-    this.#openssl("ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", key);
+    this.#key(key, rsa);
     this.#openssl("req", "-new", "-key", key, "-subj", `/CN=${id}`, "-out", request);
     const now = Date.now();
     this.#openssl(
       ...["ca", "-batch", "-notext", "-config", "ca.cnf", "-cert", "ca.pem", "-keyfile", "ca-key.pem"],
       ...["-startdate", asn1Time(now - 2 * DAY_MS), "-enddate", asn1Time(now + endsInMs)],
-      ...["-extfile", extensions, "-in", request, "-out", cert],
+      ...["-md", digest, "-extfile", extensions, "-in", request, "-out", cert],
     );
     return { cert: join(this.folder, cert), key: join(this.folder, key) };
   }

@@ -9,6 +9,7 @@ export const PACKAGES = [
   "bubblewrap",
   "chromium",
   "gnupg",
+  "iproute2",
   "linux-libc-dev",
   "minisign",
   "openssl",

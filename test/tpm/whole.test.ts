@@ -175,7 +175,7 @@ describe("bad input to key init", () => {
       "a file that others may read",
       `${hex}\n`,
       0o644,
-      /its mode is 0644, others may have read it; it should be 0600/,
+      /it has the mode 0644, others may have read it; it should be 0600/,
     ],
     ["31 bytes", `${hex.slice(2)}\n`, 0o600, /it should be 64 lower-case hexadecimal digits on one line/],
     [

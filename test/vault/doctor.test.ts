@@ -139,7 +139,7 @@ describe("what is wrong on the way", () => {
     assert.equal(missing.status, 1);
     assert.match(
       missing.text,
-      /^FAIL net vault files: tls\.ca .*ca\.pem cannot be read \(ENOENT\)\n {5}.*grants\.net\.tls/m,
+      /^FAIL net vault files: tls\.ca .*ca\.pem cannot be read \(ENOENT\); put the file there, or correct the path\n {5}.*grants\.net\.tls/m,
     );
     writeFileSync(file, "hello");
     const { text } = await doctor({ net: { tls: { ca: file } } });

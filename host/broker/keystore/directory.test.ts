@@ -115,7 +115,7 @@ const SPOILT: [string, (file: string, path: string) => void, string][] = [
   [
     "a file of 4,097 bytes",
     (file) => writeFileSync(file, "x".repeat(4097)),
-    "it is 4097 bytes, at most 4096 are allowed",
+    "it is 4097 bytes, at most 4096 are allowed; give the path of the file that is meant",
   ],
   [
     "a file of 4,096 bytes that is no key",
@@ -125,17 +125,17 @@ const SPOILT: [string, (file: string, path: string) => void, string][] = [
   [
     "mode 0644",
     (file) => chmodSync(file, 0o644),
-    "its mode is 0644, others may have read it; it should be 0600",
+    "it has the mode 0644, others may have read it; it should be 0600",
   ],
   [
     "mode 0640",
     (file) => chmodSync(file, 0o640),
-    "its mode is 0640, others may have read it; it should be 0600",
+    "it has the mode 0640, others may have read it; it should be 0600",
   ],
   [
     "mode 0602",
     (file) => chmodSync(file, 0o602),
-    "its mode is 0602, others may have read it; it should be 0600",
+    "it has the mode 0602, others may have read it; it should be 0600",
   ],
   [
     "a symbolic link to the key",
@@ -143,7 +143,7 @@ const SPOILT: [string, (file: string, path: string) => void, string][] = [
       renameSync(file, join(path, "real"));
       symlinkSync("real", file);
     },
-    "it is a link, which is not followed; name a file itself",
+    "it is a link, which is not followed here; name the file itself",
   ],
   [
     "a symbolic link to nothing",
@@ -151,7 +151,7 @@ const SPOILT: [string, (file: string, path: string) => void, string][] = [
       rmSync(file);
       symlinkSync("nothing", file);
     },
-    "it is a link, which is not followed; name a file itself",
+    "it is a link, which is not followed here; name the file itself",
   ],
   [
     "a folder",
@@ -159,7 +159,7 @@ const SPOILT: [string, (file: string, path: string) => void, string][] = [
       rmSync(file);
       mkdirSync(file);
     },
-    "it is no regular file",
+    "it is a folder; give the path of the file in it",
   ],
   [
     "another key's file",
@@ -403,4 +403,19 @@ test(`after ${KILLS} SIGKILLs at random moments every key loads, or is finished 
     }
   }
   t.diagnostic(`${unfinished} of ${KILLS} kills left a key unfinished`);
+});
+
+test("no copy of a new key is left in the memory that Node shares among Buffers", (t) => {
+  const path = mkdtempSync(join(tmpdir(), "kleidi-keys-"));
+  t.after(() => rmSync(path, { recursive: true }));
+  const pool = () => Buffer.from(Buffer.from("pool").buffer);
+  const before = pool();
+  const directory = new KeyDirectory(path);
+  directory.create("main");
+  const key = directory.load("main");
+  key.use((bytes) => {
+    const encoded = new TextEncoder().encode(bytes.toBase64({ alphabet: "base64url", omitPadding: true }));
+    for (const shared of [before, pool()])
+      for (const secret of [bytes, encoded]) assert.equal(shared.includes(secret), false);
+  });
 });

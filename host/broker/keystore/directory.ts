@@ -3,10 +3,11 @@
  * then a record that it was made, then a link to its own name, which fails if there is one. The record (NAME.json, no secret in
  * it) outlives the key file: it is how a lost key is told from one that never was.
  */
-import { randomBytes } from "node:crypto";
-import { readFileSync, renameSync } from "node:fs";
+import { getRandomValues } from "node:crypto";
+import { renameSync } from "node:fs";
 import { join } from "node:path";
 import { KleidiError } from "../../error.ts";
+import { FileFault, readRegular } from "../../lib/files.ts";
 import { folderFault, type Invalid, publish, readPrivate, statOf, writeDurably } from "../files.ts";
 import { fingerprint, formatKeyFile, KEY_BYTES, KeyBytes, parseKeyFile } from "./key-file.ts";
 
@@ -59,8 +60,9 @@ export class KeyDirectory {
   record(name: string): KeyRecord | undefined {
     const path = join(this.path, `${name}.json`);
     if (statOf(path) === undefined) return undefined;
+    const text = readRegular(path, MAX_FILE);
     try {
-      const { fingerprint, created } = JSON.parse(readFileSync(path, "utf8"));
+      const { fingerprint, created } = JSON.parse(text instanceof FileFault ? "" : text.toString("utf8"));
       if (typeof fingerprint === "string" && typeof created === "string")
         return { name, fingerprint, created };
     } catch {
@@ -96,7 +98,8 @@ export class KeyDirectory {
         `${action}: the configuration pins version ${pin}, so the key was made before, and its file is gone; ciphertexts may exist that only that file opens`,
       );
     }
-    const bytes = new KeyBytes(Uint8Array.from(randomBytes(KEY_BYTES)));
+    // Filled in its own memory, which wipe() clears: there is no other copy.
+    const bytes = new KeyBytes(getRandomValues(new Uint8Array(KEY_BYTES)));
     const made = { name, fingerprint: fingerprint(bytes), created: new Date().toISOString() };
     writeDurably(staged, formatKeyFile(name, bytes));
     bytes.wipe();

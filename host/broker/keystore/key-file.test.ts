@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { test } from "node:test";
 import { inspect } from "node:util";
 import fc from "fast-check";
-import { fingerprint, formatKeyFile, KeyBytes, parseKeyFile } from "./key-file.ts";
+import { fingerprint, formatKeyFile, KeyBytes, parseKeyFile, passphraseOf } from "./key-file.ts";
 
 const BYTES = Uint8Array.from({ length: 32 }, (_, i) => i);
 const BASE64URL = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
@@ -140,4 +140,21 @@ test("wipe leaves zeros", () => {
   const bytes = BYTES.slice();
   new KeyBytes(bytes).wipe();
   assert.deepEqual(bytes, new Uint8Array(32));
+});
+
+/** The memory that Node takes small Buffers from, and gives to the next one that asks. */
+const pool = () => Buffer.from(Buffer.from("pool").buffer);
+
+test("no copy of a key or of its text is left in the memory that Node shares among Buffers", () => {
+  const bytes = crypto.getRandomValues(new Uint8Array(32));
+  const encoded = new TextEncoder().encode(bytes.toBase64({ alphabet: "base64url", omitPadding: true }));
+  const text = formatKeyFile("main", new KeyBytes(bytes.slice()));
+  const before = pool();
+  const passphrase = passphraseOf(parse(text));
+  assert.equal(
+    passphrase.use((own) => Buffer.compare(own, encoded)),
+    0,
+  );
+  for (const shared of [before, pool()])
+    for (const secret of [bytes, encoded]) assert.equal(shared.includes(secret), false);
 });

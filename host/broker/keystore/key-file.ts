@@ -37,7 +37,13 @@ export class KeyBytes {
 
 /** The key as a passphrase: its text in the file, which an operator can give to gpg. The holder's bytes are wiped like a key's. */
 export function passphraseOf(key: KeyBytes): KeyBytes {
-  return key.use((bytes) => new KeyBytes(Uint8Array.from(Buffer.from(textOf(bytes)))));
+  return key.use((bytes) => {
+    const text = textOf(bytes);
+    // Buffer.from(text) would leave a copy in Node's pool.
+    const own = new Uint8Array(Buffer.byteLength(text));
+    new TextEncoder().encodeInto(text, own);
+    return new KeyBytes(own);
+  });
 }
 
 export const KEY_BYTES = 32;
@@ -63,9 +69,11 @@ export function parseKeyFile(name: string, path: string, text: string): KeyBytes
     throw invalid(`${action}: its checksum is wrong, so the file is damaged`);
   }
   if (inside !== name) throw invalid(`${action}: the file holds the key "${inside}"`);
-  const bytes = Uint8Array.from(Buffer.from(encoded, "base64url"));
-  if (bytes.length !== KEY_BYTES) {
-    throw invalid(`${action}: its key is ${bytes.length} bytes, it should be ${KEY_BYTES}`);
+  // Its own memory, which the holder wipes: Buffer.from(encoded) would leave a copy in Node's pool.
+  const bytes = new Uint8Array(Buffer.byteLength(encoded, "base64url"));
+  const length = Buffer.from(bytes.buffer).write(encoded, "base64url");
+  if (length !== KEY_BYTES || bytes.length !== KEY_BYTES) {
+    throw invalid(`${action}: its key is ${length} bytes, it should be ${KEY_BYTES}`);
   }
   return new KeyBytes(bytes);
 }
@@ -78,7 +86,7 @@ export function fingerprint(key: KeyBytes): string {
 }
 
 function textOf(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString("base64url");
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("base64url");
 }
 
 function checksum(body: string): string {

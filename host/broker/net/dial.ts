@@ -2,12 +2,13 @@
  * One connection to an origin: the name is resolved once, an address that may be connected to is taken, and the connection goes to
  * that address, so that nothing can lead it elsewhere afterwards. What the certificate must say is the name.
  */
-import { lookup } from "node:dns/promises";
 import { connect as connectPlain, isIP, type Socket } from "node:net";
-import { type ConnectionOptions, checkServerIdentity, connect as connectTls } from "node:tls";
+import { type ConnectionOptions, connect as connectTls } from "node:tls";
 import { addressFault, Networks } from "./addresses.ts";
 import { Unreachable } from "./exchange.ts";
-import { codeOf, whyNot } from "./faults.ts";
+import { codeOf, whyNot, whyUnresolved } from "./faults.ts";
+import { type Resolve, systemResolve } from "./resolver.ts";
+import { identityFault } from "./server-identity.ts";
 import { TlsContext, type TlsTarget } from "./tls-files.ts";
 import { within } from "./within.ts";
 
@@ -16,13 +17,13 @@ export interface Target {
   readonly origin: string;
   readonly networks: readonly string[];
   readonly tls: TlsTarget;
+  /** Is told what the operator should know of the files of `tls`. */
+  readonly warn?: (why: string) => void;
 }
 
-export type Resolve = (name: string) => Promise<readonly { readonly address: string }[]>;
-
 const MAX_ADDRESSES = 4;
-
-const systemResolve: Resolve = (name) => lookup(name, { all: true, verbatim: true });
+/** Of the time for a connection. Who waits for both must hear that it was the name. */
+const RESOLVING = 0.75;
 
 export class Dialer {
   readonly host: string;
@@ -35,7 +36,6 @@ export class Dialer {
   readonly #context: TlsContext;
   readonly #granted: Networks;
   readonly #resolve: Resolve;
-  #resolving: ReturnType<Resolve> | undefined;
 
   constructor(target: Target, resolve: Resolve = systemResolve) {
     const url = new URL(target.origin);
@@ -44,27 +44,33 @@ export class Dialer {
     this.port = Number(url.port || (this.secure ? 443 : 80));
     this.where = `${url.hostname}:${this.port}`;
     this.expected = target.tls.serverName ?? this.host;
-    this.#context = new TlsContext(target.tls);
+    this.#context = new TlsContext(target.tls, target.warn);
     // Who writes a loopback address into the configuration means it.
     const own = /^127\./.test(this.host) ? [`${this.host}/32`] : this.host === "::1" ? ["::1/128"] : [];
     this.#granted = new Networks([...target.networks, ...own]);
     this.#resolve = resolve;
   }
 
-  /** The addresses that may be connected to, in the order of the resolver. Rejects with an Unreachable where there is none. */
-  async addresses(): Promise<readonly string[]> {
+  /**
+   * The addresses that may be connected to, in the order of the resolver. Rejects with an Unreachable where there is none, or none
+   * within this time.
+   */
+  async addresses(ms: number, over: AbortSignal): Promise<readonly string[]> {
     if (isIP(this.host) !== 0) return this.#allowed([this.host]);
-    // One question at a time: a resolver that hangs holds a thread of the few that files and keys are read with.
-    this.#resolving ??= this.#resolve(this.host).finally(() => {
-      this.#resolving = undefined;
+    const late = () => this.#unresolved(`did not answer within ${Math.round(ms)} ms`);
+    const found = await within(ms, over, late, async () => {
+      try {
+        return await this.#resolve(this.host);
+      } catch (error) {
+        throw this.#unresolved(whyUnresolved(codeOf(error)));
+      }
     });
-    let found: readonly { readonly address: string }[];
-    try {
-      found = await this.#resolving;
-    } catch (error) {
-      throw new Unreachable(`the name ${this.host} cannot be resolved (${codeOf(error) || "no answer"})`);
-    }
     return this.#allowed(found.map(({ address }) => address));
+  }
+
+  /** Of the resolver and not of the server: who reads it looks at the right machine. */
+  #unresolved(why: string): Unreachable {
+    return new Unreachable(`the name ${this.host} cannot be resolved: the resolver of this machine ${why}`);
   }
 
   /** Reads the files that TLS is made with. @throws Unreachable where one cannot be used */
@@ -87,16 +93,14 @@ export class Dialer {
    */
   async dial(ms: number, over: AbortSignal): Promise<Socket> {
     const begun = performance.now();
-    const late = (what: string) => () => new Unreachable(`${this.where} ${what} within ${ms} ms`);
-    const all = await within(ms, over, late("is not resolved"), () => this.addresses());
+    const late = () => new Unreachable(`${this.where} takes no connection within ${ms} ms`);
+    const all = await this.addresses(ms * RESOLVING, over);
     const addresses = all.slice(0, MAX_ADDRESSES);
     let last: unknown;
     for (const [i, address] of addresses.entries()) {
       const share = (ms - (performance.now() - begun)) / (addresses.length - i);
       try {
-        return await within(share, over, late("takes no connection"), (signal) =>
-          this.#connect(address, signal),
-        );
+        return await within(share, over, late, (signal) => this.#connect(address, signal));
       } catch (error) {
         last = error;
         if (over.aborted) break;
@@ -132,7 +136,7 @@ export class Dialer {
       // A name for SNI; an address is none (RFC 6066, 3).
       ...(isIP(this.expected) === 0 ? { servername: this.expected } : {}),
       // Of what is expected, whatever is connected to: without SNI, Node would compare the address.
-      checkServerIdentity: (_, certificate) => checkServerIdentity(this.expected, certificate),
+      checkServerIdentity: (_, certificate) => identityFault(this.expected, certificate),
       // Not left to the environment: NODE_TLS_REJECT_UNAUTHORIZED.
       rejectUnauthorized: true,
       ALPNProtocols: ["http/1.1"],

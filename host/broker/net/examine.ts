@@ -21,7 +21,7 @@ export async function examineOrigin(target: Target, ms: number): Promise<Step[]>
   try {
     dialer.assertFiles();
     step = "name";
-    const addresses = await dialer.addresses();
+    const addresses = await dialer.addresses(ms, never);
     steps.push({
       step,
       ok: true,

@@ -32,8 +32,70 @@ export function whyNot(error: unknown, expected: string): string {
     case "ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE":
     case "ERR_SSL_SSL/TLS_ALERT_HANDSHAKE_FAILURE":
       return `does not take this side's TLS, or wants the certificate of tls.certificate (${code})`;
+    case "KLEIDI_NO_HOST_NAME":
+      return `has a certificate without a host name in its subjectAltName, the common name does not count; issue one with DNS:${expected} or its address`;
+    case "KLEIDI_MUST_STAPLE":
+      return "has a certificate that demands a stapled OCSP answer (Must-Staple), which is not looked at here; issue one without it, and use tls.crl";
+    case "CERT_REVOKED":
+      return `has a certificate that its CA has revoked (${code})`;
+    case "UNABLE_TO_GET_CRL":
+      return `has a certificate by a CA whose revocation list is not in tls.crl; add the list of every CA of the chain (${code})`;
+    case "CRL_HAS_EXPIRED":
+      return `cannot be verified: a revocation list in tls.crl has expired; put the CA's newest one there (${code})`;
+    case "CRL_NOT_YET_VALID":
+      return `cannot be verified: a revocation list in tls.crl is not valid yet: is the clock right? (${code})`;
+    case "CRL_SIGNATURE_FAILURE":
+      return `cannot be verified: a revocation list in tls.crl is not signed by its CA (${code})`;
+    case "UNSPECIFIED":
+      return unspecified(error);
     default:
       return /^[A-Z0-9_/]{1,60}$/.test(code) ? `cannot be asked (${code})` : "cannot be asked";
+  }
+}
+
+/** OpenSSL's sentences for what Node has no code for (X509_verify_cert_error_string), and ours. */
+const UNSPECIFIED: readonly (readonly [theirs: string, ours: string])[] = [
+  [
+    "CA signature digest algorithm too weak",
+    "has a certificate in its chain that is signed with a digest that is too weak, as SHA-1; issue it with SHA-256",
+  ],
+  [
+    "EE certificate key too weak",
+    "has a certificate with a key that is too weak, as RSA 1024; issue one with RSA 2048 or more, or ECDSA",
+  ],
+  [
+    "CA certificate key too weak",
+    "has a certificate by a CA whose key is too weak, as RSA 1024; use a CA with RSA 2048 or more, or ECDSA",
+  ],
+  [
+    "permitted subtree violation",
+    "has a certificate for a name that its CA is not permitted to sign (name constraints); issue it by another CA",
+  ],
+  [
+    "excluded subtree violation",
+    "has a certificate for a name that its CA is excluded from (name constraints); issue it by another CA",
+  ],
+];
+
+function unspecified(error: unknown): string {
+  const message = error instanceof Error ? error.message : "";
+  return (
+    UNSPECIFIED.find(([theirs]) => message.includes(theirs))?.[1] ??
+    "has a certificate that OpenSSL does not accept"
+  );
+}
+
+/** Why a name was not resolved, as the end of a sentence about the resolver. */
+export function whyUnresolved(code: string): string {
+  switch (code) {
+    case "ENOTFOUND":
+      return "knows no such name (ENOTFOUND); look at grants.net.origin and at its DNS server";
+    case "EAI_AGAIN":
+      return "has no answer now (EAI_AGAIN); look at /etc/resolv.conf and at the DNS servers in it";
+    case "ETIMEOUT":
+      return "hangs (ETIMEOUT); look at /etc/resolv.conf and at the DNS servers in it";
+    default:
+      return `failed (${/^[A-Z_]{1,32}$/.test(code) ? code : "no reason"})`;
   }
 }
 

@@ -1,86 +1,156 @@
 /** What a TLS connection is made with, from PEM files that may be exchanged while the host runs. */
-import { readFileSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { createSecureContext, type SecureContext } from "node:tls";
+import { FileFault, readRegular, systemFault } from "../../lib/files.ts";
+import { readSecretFile } from "../../lib/secret-files.ts";
 import { Unreachable } from "./exchange.ts";
 import { codeOf } from "./faults.ts";
 
 export interface TlsTarget {
   /** Absent: the certificates that Node comes with. */
   readonly ca?: string | undefined;
+  /** Absent: nothing is looked up as revoked. */
+  readonly crl?: string | undefined;
   readonly serverName?: string | undefined;
   readonly client?: { readonly certificate: string; readonly key: string } | undefined;
   readonly minimum: "1.2" | "1.3";
 }
 
+/** A bundle of every public CA is a quarter of this. */
+const MAX_BYTES = 1 << 20;
+/** A list has about 40 bytes for each certificate that was revoked. */
+const MAX_CRL = 8 << 20;
+const CRL = /-----BEGIN X509 CRL-----[^-]+-----END X509 CRL-----/g;
+
+interface Pair {
+  readonly stamp: string;
+  readonly cert: Buffer;
+  readonly key: Buffer;
+}
+
 export class TlsContext {
   readonly #tls: TlsTarget;
+  readonly #warn: (why: string) => void;
   #known: { readonly stamp: string; readonly context: SecureContext } | undefined;
+  #pair: Pair | undefined;
+  #told: string | undefined;
 
-  constructor(tls: TlsTarget) {
+  /** @param warn is told once of a certificate and a key that are no longer a pair, while the pair before them is used */
+  constructor(tls: TlsTarget, warn: (why: string) => void = () => {}) {
     this.#tls = tls;
+    this.#warn = warn;
   }
 
-  /** Made anew when one of its files changes. */
+  /** Made again when one of its files changes. @throws Unreachable where one cannot be used */
   get(): SecureContext {
-    const { ca, client, minimum } = this.#tls;
-    const named: readonly (readonly ["ca" | "cert" | "key", string, string | undefined])[] = [
-      ["ca", "tls.ca", ca],
-      ["cert", "tls.certificate", client?.certificate],
-      ["key", "tls.key", client?.key],
-    ];
-    const files = named.flatMap(([option, key, path]) =>
-      path === undefined ? [] : [{ option, key, path, stamp: stampOf(key, path) }],
-    );
-    const stamp = JSON.stringify(files);
+    const { ca, crl, minimum } = this.#tls;
+    const pair = this.#currentPair();
+    const stamp = JSON.stringify([
+      ca === undefined ? "" : stampOf("tls.ca", ca),
+      crl === undefined ? "" : stampOf("tls.crl", crl),
+      pair?.stamp,
+    ]);
     if (this.#known?.stamp === stamp) return this.#known.context;
-    const bytes = files.map(({ option, key, path }) => [option, read(key, path)] as const);
-    for (const [i, [option, content]] of bytes.entries()) {
-      // Node takes such a file as a CA that has signed nothing, and who is at fault then seems to be the server. Not the whole line:
-      // OpenSSL also reads TRUSTED ones.
-      if (option !== "key" && !content.includes(" CERTIFICATE-----"))
-        throw new Unreachable(`${files[i]?.key} ${files[i]?.path} has no PEM certificate in it`);
-    }
+    const trusted = {
+      ...(ca === undefined ? {} : { ca: certificatesOf("tls.ca", ca) }),
+      ...(crl === undefined ? {} : { crl: listsOf(crl) }),
+    };
+    const own = pair && { cert: pair.cert, key: pair.key };
+    const minVersion = minimum === "1.3" ? "TLSv1.3" : "TLSv1.2";
+    const what = [ca && `tls.ca ${ca}`, crl && `tls.crl ${crl}`].filter(Boolean).join(", ");
+    const context = usable(what, () => createSecureContext({ minVersion, ...trusted, ...own }));
+    this.#known = { stamp, context };
+    return context;
+  }
+
+  /**
+   * Certificate and key are two files, and are replaced one after the other: until they are a pair again, the last pair is used. One
+   * that others may read is used no longer.
+   */
+  #currentPair(): Pair | undefined {
+    const { client } = this.#tls;
+    if (client === undefined) return undefined;
     try {
-      const context = createSecureContext({
-        minVersion: minimum === "1.3" ? "TLSv1.3" : "TLSv1.2",
-        ...Object.fromEntries(bytes),
-      });
-      this.#known = { stamp, context };
-      return context;
+      const stamp = `${stampOf("tls.certificate", client.certificate)}, ${stampOf("tls.key", client.key)}`;
+      if (this.#pair?.stamp !== stamp) {
+        const pair = readPair(client, stamp);
+        this.#pair?.key.fill(0);
+        this.#pair = pair;
+      }
+      this.#told = undefined;
     } catch (error) {
-      const all = files.map(({ key, path }) => `${key} ${path}`).join(", ");
-      throw new Unreachable(`${all}: PEM that cannot be used (${codeOf(error) || "no reason"})`);
+      if (this.#pair === undefined || !(error instanceof Unreachable) || error instanceof Exposed)
+        throw error;
+      if (this.#told !== error.message)
+        this.#warn(
+          `${error.message}; the last certificate and key that were a pair are used until there is another`,
+        );
+      this.#told = error.message;
     }
+    return this.#pair;
+  }
+}
+
+/** A secret that is not one any more. */
+class Exposed extends Unreachable {}
+
+function readPair({ certificate, key }: NonNullable<TlsTarget["client"]>, stamp: string): Pair {
+  const pair = { stamp, cert: certificatesOf("tls.certificate", certificate), key: readKey(key) };
+  const what = `tls.certificate ${certificate}, tls.key ${key}`;
+  usable(what, () => createSecureContext({ cert: pair.cert, key: pair.key }));
+  return pair;
+}
+
+function usable<T>(what: string, make: () => T): T {
+  try {
+    return make();
+  } catch (error) {
+    const code = codeOf(error) || "no reason";
+    const why =
+      code === "ERR_OSSL_X509_KEY_VALUES_MISMATCH"
+        ? `the key is not the certificate's (${code})`
+        : /_(EE_KEY|CA_KEY|CA_MD)_TOO_(SMALL|WEAK)$/.test(code)
+          ? `a key or a signature that is too weak to be used; issue it with RSA 2048 or more, or ECDSA, and SHA-256 (${code})`
+          : `PEM that cannot be used (${code})`;
+    throw new Unreachable(`${what}: ${why}`);
   }
 }
 
 // A few small files and a rare connection: no need to be asynchronous.
 function stampOf(key: string, path: string): string {
-  return orUnreadable(key, path, () => {
+  try {
     const { mtimeMs, ctimeMs, size, ino } = statSync(path);
     return `${mtimeMs} ${ctimeMs} ${size} ${ino}`;
-  });
-}
-
-function read(key: string, path: string): Buffer {
-  if (key === "tls.key") assertHidden(key, path);
-  return orUnreadable(key, path, () => readFileSync(path));
-}
-
-/** Less strict than with other secrets: certificates are exchanged by links, and a group is how a pod's user gets to read them. */
-function assertHidden(key: string, path: string): void {
-  const mode = orUnreadable(key, path, () => statSync(path).mode & 0o777);
-  if ((mode & 0o007) === 0) return;
-  const actual = mode.toString(8).padStart(4, "0");
-  throw new Unreachable(
-    `${key} ${path} has the mode ${actual}, others may have read it; it should be 0600, or 0640`,
-  );
-}
-
-function orUnreadable<T>(key: string, path: string, act: () => T): T {
-  try {
-    return act();
   } catch (error) {
-    throw new Unreachable(`${key} ${path} cannot be read (${codeOf(error) || "no reason"})`);
+    throw new Unreachable(`${key} ${path} ${systemFault(path, error).text}`);
   }
+}
+
+function certificatesOf(key: string, path: string): Buffer {
+  const content = read(key, path, MAX_BYTES);
+  // Node takes such a file as a CA that has signed nothing, and who is at fault then seems to be the server. Not the whole line:
+  // OpenSSL also reads TRUSTED ones.
+  if (content.includes(" CERTIFICATE-----")) return content;
+  throw new Unreachable(`${key} ${path} has no PEM certificate in it`);
+}
+
+/** Node reads the first list of a text and no other one. */
+function listsOf(path: string): string[] {
+  const lists = read("tls.crl", path, MAX_CRL).toString("latin1").match(CRL);
+  if (lists !== null) return lists;
+  const remedy = "put the lists of the CAs there as PEM: openssl crl -inform der -in FILE";
+  throw new Unreachable(`tls.crl ${path} has no PEM revocation list in it; ${remedy}`);
+}
+
+function read(key: string, path: string, maxBytes: number): Buffer {
+  const content = readRegular(path, maxBytes);
+  if (content instanceof FileFault) throw new Unreachable(`${key} ${path} ${content.text}`);
+  return content;
+}
+
+function readKey(path: string): Buffer {
+  const content = readSecretFile(path, MAX_BYTES, "given");
+  if (!(content instanceof FileFault)) return content;
+  const message = `tls.key ${path} ${content.text}`;
+  throw content.kind === "exposed" ? new Exposed(message) : new Unreachable(message);
 }

@@ -3,9 +3,10 @@
  */
 import { Duplex } from "node:stream";
 import { Pool } from "undici";
-import { Dialer, type Resolve, type Target } from "./dial.ts";
+import { Dialer, type Target } from "./dial.ts";
 import { type Request, type Response, type Send, Unreachable } from "./exchange.ts";
 import { codeOf, whyNot } from "./faults.ts";
+import type { Resolve } from "./resolver.ts";
 
 export interface TransportOptions extends Target {
   readonly responseBytes: number;

@@ -153,7 +153,7 @@ const SPOILT: [string, (file: string) => void, string][] = [
   [
     "mode 0640",
     (file) => chmodSync(file, 0o640),
-    "its mode is 0640, others may have read it; it should be 0600",
+    "it has the mode 0640, others may have read it; it should be 0600",
   ],
   [
     "a symbolic link to the record",
@@ -161,7 +161,7 @@ const SPOILT: [string, (file: string) => void, string][] = [
       renameSync(file, `${file}.real`);
       symlinkSync("kek.state.real", file);
     },
-    "it is a link, which is not followed; name a file itself",
+    "it is a link, which is not followed here; name the file itself",
   ],
   [
     "a folder",
@@ -169,12 +169,12 @@ const SPOILT: [string, (file: string) => void, string][] = [
       rmSync(file);
       mkdirSync(file);
     },
-    "it is no regular file",
+    "it is a folder; give the path of the file in it",
   ],
   [
     "a file of 16,641 bytes",
     (file) => writeFileSync(file, new Uint8Array(16_641)),
-    "it is 16641 bytes, at most 16640 are allowed",
+    "it is 16641 bytes, at most 16640 are allowed; give the path of the file that is meant",
   ],
 ];
 for (const [what, spoil, said] of SPOILT) {

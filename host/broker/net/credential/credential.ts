@@ -3,12 +3,15 @@
  *
  * A client certificate (`tls.client`) is no credential here: the transport presents it. Vault's cert method logs in over it.
  */
-import type { Credential, CredentialEvent, Send } from "../exchange.ts";
+import { type Credential, type CredentialEvent, type Send, Unreachable } from "../exchange.ts";
 import type { Tell } from "./ask.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import type { CredentialConfig } from "./credential-config.ts";
 import { Login } from "./login.ts";
+import type { Recipe } from "./recipe.ts";
 import { recipeOf } from "./recipes.ts";
+import { readSecret, type SecretPath } from "./secret-file.ts";
+import { fieldFault, tokenFault } from "./text.ts";
 import { TokenFile } from "./token-file.ts";
 
 export interface CredentialOptions {
@@ -31,4 +34,24 @@ export function createCredential(config: CredentialConfig, options: CredentialOp
   return recipe.kind === "file"
     ? new TokenFile(recipe, { send, clock }, tell)
     : new Login(recipe, { send, clock }, tell);
+}
+
+/** What is wrong with the secret files of a credential, a sentence for each that cannot be used. Asks nobody, keeps nothing. */
+export function secretFileFaults(config: CredentialConfig): string[] {
+  const recipe = recipeOf(config);
+  const faultOf = recipe.kind === "file" ? tokenFault : fieldFault;
+  return secretPaths(recipe).flatMap((path) => {
+    try {
+      readSecret(path, faultOf).wipe();
+      return [];
+    } catch (error) {
+      if (error instanceof Unreachable) return [error.message];
+      throw error;
+    }
+  });
+}
+
+function secretPaths(recipe: Recipe): SecretPath[] {
+  if (recipe.kind === "file") return [recipe];
+  return Object.values(recipe.body).filter((value) => typeof value !== "string");
 }

@@ -99,7 +99,7 @@ describe("a login", () => {
   test("is not asked for where a secret file is missing, and the sentence names the file", async () => {
     const { folder } = rig;
     rig.remove();
-    const message = `the secret file ${folder}/password cannot be used: it does not exist`;
+    const message = `the secret file ${folder}/password cannot be used: it cannot be read (ENOENT); put the file there, or correct the path`;
     await assert.rejects(credential.lease(patient), {
       name: "Unreachable",
       message,
@@ -127,8 +127,12 @@ describe("after a login that failed", () => {
   test("pauses grow to half a minute and no further, and begin anew after a success", async () => {
     rig.answer = down;
     for (const seconds of [0.5, 1, 2, 4, 8, 16, 30, 30]) {
-      await assert.rejects(credential.lease(patient));
-      await assert.rejects(credential.lease(patient), { message: new RegExp(`is in ${seconds} s$`) });
+      const message = `the login at POST ${LOGIN} got no answer: the connection to 127.0.0.1:8200 was refused`;
+      await assert.rejects(credential.lease(patient), { name: "Unreachable", message });
+      await assert.rejects(credential.lease(patient), {
+        name: "Unreachable",
+        message: `${message}; the next try is in ${seconds} s`,
+      });
       await rig.clock.pass(seconds * 1000);
     }
     serving(1);
@@ -233,6 +237,44 @@ describe("a token's life", () => {
     assert.equal(rig.kinds().at(-1), "renewed");
   });
 
+  for (const [how, answer] of [
+    ["well", auth("token-1", 60)],
+    ["badly", json({}, 403)],
+  ] as const)
+    test(`is not the next token's: a renewal that ends ${how} after its token was replaced changes nothing`, async () => {
+      const renewal = Promise.withResolvers<Response>();
+      let logins = 0;
+      rig.answer = ({ path }) => {
+        if (path === RENEW) return renewal.promise;
+        return path === LOGIN ? auth(`token-${++logins}`, 60) : json({}, 204);
+      };
+      const lease = await credential.lease(patient);
+      await rig.clock.pass(40_000);
+      assert.equal(count(RENEW), 1);
+      assert.equal(await credential.refused(lease, patient), true);
+      const timers = rig.clock.timers;
+      renewal.resolve(answer);
+      await settled();
+      // One fewer: the renewal's own limit is over. The refresh of token-2 stays as it was.
+      assert.equal(rig.clock.timers, timers - 1);
+      assert.equal(await token(), "token-2");
+      assert.deepEqual(rig.kinds(), ["login", "refused", "login"]);
+      assert.equal(count(LOGIN), 2);
+    });
+
+  test("is not gone on with after the end: a renewal that ends then is not told", async () => {
+    const renewal = Promise.withResolvers<Response>();
+    rig.answer = ({ path }) => (path === RENEW ? renewal.promise : auth("token-1", 60));
+    await token();
+    await rig.clock.pass(40_000);
+    await credential.close();
+    renewal.resolve(auth("token-1", 60));
+    await settled();
+    assert.deepEqual(rig.kinds(), ["login"]);
+    assert.equal(count(LOGIN), 1);
+    assert.equal(rig.clock.timers, 0);
+  });
+
   test("is over when it is over: an expired token is not used, whatever the server is like", async () => {
     serving(60);
     await token();
@@ -240,7 +282,10 @@ describe("a token's life", () => {
     await rig.clock.pass(58_999);
     assert.equal(await token(), "token-1");
     await rig.clock.pass(1);
-    await assert.rejects(credential.lease(patient), { name: "Unreachable" });
+    await assert.rejects(credential.lease(patient), {
+      name: "Unreachable",
+      message: /^the login at POST \S+ got no answer: the connection to 127\.0\.0\.1:8200 was refused/,
+    });
     // Nobody asks, so the host does not either.
     await rig.clock.pass(30_000);
     const asked = rig.requests.length;

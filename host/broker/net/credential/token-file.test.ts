@@ -86,7 +86,10 @@ describe("a token in a file", () => {
     rmSync(file);
     for (let seconds = 0; seconds < 5; seconds++) {
       await rig.clock.pass(1000);
-      await assert.rejects(credential.lease(patient), /it does not exist$/);
+      await assert.rejects(credential.lease(patient), {
+        name: "Unreachable",
+        message: `the secret file ${file} cannot be used: it cannot be read (ENOENT); put the file there, or correct the path`,
+      });
     }
     assert.equal(await credential.refused(lease, patient), false);
     rig.secret("token", "first");
@@ -116,26 +119,34 @@ describe("a secret file is refused, by name and without its content, where", () 
     "it is not printable": [Buffer.from("CANARY\u0007"), /no header may have$/],
     "it is not ASCII": ["CANARYé", /no header may have$/],
     "it is too long for a header": ["CANARY".repeat(3000), /: it is 18000 characters, at most 16384 fit/],
-    "it is over 64 KiB": ["CANARY".repeat(11_000), /: it is 66000 bytes, at most 65536 are allowed$/],
+    "it is over 64 KiB": [
+      "CANARY".repeat(11_000),
+      /: it is 66000 bytes, at most 65536 are allowed; give the path of the file that is meant$/,
+    ],
   };
   for (const [name, [content, message]] of Object.entries(CONTENTS)) {
     test(name, () => refuses(rig.secret("token", content), message));
   }
   test("others may read it", () =>
     refuses(
-      rig.secret("token", "CANARY", 0o640),
-      /: its mode is 0640, others may have read it; it should be 0600$/,
+      rig.secret("token", "CANARY", 0o644),
+      /: it has the mode 0644, others may have read it; it should be 0600, 0640 or 0440$/,
     ));
-  test("it is a link", () => {
-    symlinkSync(rig.secret("target", "CANARY"), join(rig.folder, "token"));
-    return refuses(join(rig.folder, "token"), /: it is a link, which is not followed; name a file itself$/);
+  test("it is a link to nothing", () => {
+    symlinkSync(join(rig.folder, "target"), join(rig.folder, "token"));
+    return refuses(join(rig.folder, "token"), /: it cannot be read \(ENOENT\): it is a link to nothing; put/);
   });
-  test("it is a folder", () => refuses(rig.folder, /: it is no regular file$/));
-  test("it is not there", () => refuses(join(rig.folder, "CANARY-less"), /: it does not exist$/, /(?!)/));
+  test("it is a folder", () => refuses(rig.folder, /: it is a folder; give the path of the file in it$/));
+  test("it is not there", () =>
+    refuses(
+      join(rig.folder, "CANARY-less"),
+      /: it cannot be read \(ENOENT\); put the file there, or correct the path$/,
+      /(?!)/,
+    ));
   test("its folder is a file", () =>
     refuses(
       join(rig.secret("token", "CANARY"), "deeper"),
-      /: it (does not exist|cannot be read \(ENOTDIR\))$/,
+      /: it cannot be read \(ENOTDIR\); look at the path and at the disk that it is on$/,
     ));
 
   async function refuses(file: string, message: RegExp, canary = /CANARY/): Promise<void> {
@@ -182,14 +193,16 @@ describe("a service account's token", () => {
   test("is refused where others may write it", async () => {
     await assert.rejects(kubernetes(project("jwt", 0o664)).lease(patient), {
       name: "Unreachable",
-      message: /its mode is 0664, others may write it; it should be 0644 or less$/,
+      message: /: it has the mode 0664, others may write it; it should be 0644 or less$/,
     });
   });
 
   test("is not waited for where a pipe is in its place", async () => {
     const pipe = join(rig.folder, "pipe");
     execFileSync("mkfifo", [pipe]);
-    await assert.rejects(kubernetes(pipe).lease(patient), { message: /it is no regular file$/ });
+    await assert.rejects(kubernetes(pipe).lease(patient), {
+      message: /: it is a named pipe; give the path of a regular file$/,
+    });
   });
 });
 
@@ -275,7 +288,10 @@ describe("a Vault token in a file", () => {
     await carried(credential);
     rmSync(file);
     await rig.clock.pass(1000);
-    await assert.rejects(credential.lease(patient));
+    await assert.rejects(credential.lease(patient), {
+      name: "Unreachable",
+      message: `the secret file ${file} cannot be used: it cannot be read (ENOENT); put the file there, or correct the path`,
+    });
     await rig.clock.pass(600_000);
     assert.deepEqual(rig.paths(), [LOOKUP]);
     rig.secret("token", "hvs.file");

@@ -1,0 +1,165 @@
+/** Names for the whole host: asked for once at a time, answered from what is known, and given up with a process. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Resolver } from "./resolver.ts";
+import { LookupFailed, ResolverProcess } from "./resolver-process.ts";
+
+/** A resolver whose every lookup the test answers, and what was told of it. */
+function held() {
+  const asked: {
+    name: string;
+    answer: (addresses: readonly string[]) => void;
+    fail: (code: string) => void;
+  }[] = [];
+  const told: string[] = [];
+  const resolver = new Resolver({
+    onStale: (name, why) => told.push(`${name}: ${why}`),
+    lookUp: (name) => {
+      const { promise, resolve, reject } = Promise.withResolvers<readonly string[]>();
+      asked.push({ name, answer: resolve, fail: (code) => reject(new LookupFailed(code)) });
+      return promise;
+    },
+  });
+  const addresses = async (name: string) => (await resolver.resolve(name)).map(({ address }) => address);
+  return { asked, told, addresses };
+}
+
+test("many who want one name ask once, and another name does not wait for it", async () => {
+  const { asked, addresses } = held();
+  const all = Array.from({ length: 20 }, () => addresses("a.test"));
+  const other = addresses("b.test");
+  assert.deepEqual(
+    asked.map(({ name }) => name),
+    ["a.test", "b.test"],
+  );
+  asked[1]?.answer(["1.1.1.2"]);
+  assert.deepEqual(await other, ["1.1.1.2"]);
+  asked[0]?.answer(["1.1.1.1"]);
+  for (const each of await Promise.all(all)) assert.deepEqual(each, ["1.1.1.1"]);
+});
+
+test("an answer counts at once, and what came before it is forgotten", async () => {
+  const { asked, addresses } = held();
+  for (const address of ["1.1.1.1", "1.1.1.2"]) {
+    const found = addresses("a.test");
+    asked.at(-1)?.answer([address]);
+    assert.deepEqual(await found, [address]);
+  }
+  assert.equal(asked.length, 2);
+});
+
+test("while there is no new answer the last good one is used, told once, and a new one counts again", async () => {
+  const { asked, told, addresses } = held();
+  const first = addresses("a.test");
+  asked[0]?.answer(["1.1.1.1"]);
+  await first;
+  for (let i = 0; i < 3; i++) assert.deepEqual(await addresses("a.test"), ["1.1.1.1"]);
+  assert.equal(asked.length, 2);
+  assert.deepEqual(told, ["a.test: it does not answer"]);
+  asked[1]?.fail("EAI_AGAIN");
+  const third = addresses("a.test");
+  assert.deepEqual(await third, ["1.1.1.1"]);
+  const again = addresses("a.test");
+  asked.at(-1)?.answer(["1.1.1.2"]);
+  await again;
+  const last = addresses("a.test");
+  asked.at(-1)?.answer(["1.1.1.2"]);
+  assert.deepEqual(await last, ["1.1.1.2"]);
+});
+
+test("a resolver that says there is no such name is believed, and one that cannot say it now is not", async () => {
+  const { asked, told, addresses } = held();
+  const first = addresses("a.test");
+  asked[0]?.answer(["1.1.1.1"]);
+  await first;
+  const second = addresses("a.test");
+  asked[1]?.fail("EAI_AGAIN");
+  assert.deepEqual(await second, ["1.1.1.1"]);
+  assert.deepEqual(told, ["a.test: it has no answer (EAI_AGAIN)"]);
+  const third = addresses("a.test");
+  asked[2]?.fail("ENOTFOUND");
+  await assert.rejects(third, { code: "ENOTFOUND" });
+  const fourth = addresses("a.test");
+  asked[3]?.fail("EAI_AGAIN");
+  await assert.rejects(fourth, { code: "EAI_AGAIN" });
+});
+
+test("a name that was never resolved fails with the resolver's code", async () => {
+  const { asked, addresses } = held();
+  const found = addresses("a.test");
+  asked[0]?.fail("EAI_AGAIN");
+  await assert.rejects(found, { code: "EAI_AGAIN" });
+});
+
+test("the process reads /etc/hosts, and says of a name that is in none that there is none", async (t) => {
+  const resolver = new ResolverProcess();
+  t.after(() => resolver.close());
+  // The look-up needs no timer of its own to hold the test: this one does.
+  const timer = setInterval(() => {}, 1000);
+  t.after(() => clearInterval(timer));
+  assert.ok((await resolver.ask("localhost")).includes("127.0.0.1"));
+  await assert.rejects(resolver.ask(`${"a".repeat(64)}.invalid`), { code: "ENOTFOUND" });
+});
+
+test("a process that cannot be started fails what it was asked, and is tried again", async (t) => {
+  const resolver = new ResolverProcess();
+  t.after(() => resolver.close());
+  const timer = setInterval(() => {}, 1000);
+  t.after(() => clearInterval(timer));
+  const { execPath } = process;
+  process.execPath = "/nowhere/node";
+  try {
+    await assert.rejects(resolver.ask("localhost"), { code: "ERESOLVER" });
+  } finally {
+    process.execPath = execPath;
+  }
+  assert.ok((await resolver.ask("localhost")).includes("127.0.0.1"));
+});
+
+test("a process that ends fails what it was asked, and another one answers the next question", async (t) => {
+  const resolver = new ResolverProcess();
+  t.after(() => resolver.close());
+  const timer = setInterval(() => {}, 1000);
+  t.after(() => clearInterval(timer));
+  await resolver.ask("localhost");
+  const { pid } = resolver;
+  assert.ok(pid !== undefined);
+  process.kill(pid, "SIGSTOP");
+  const asked = assert.rejects(resolver.ask("localhost"), { code: "ERESOLVER" });
+  process.kill(pid, "SIGKILL");
+  await asked;
+  assert.ok((await resolver.ask("localhost")).includes("127.0.0.1"));
+  assert.notEqual(resolver.pid, pid);
+});
+
+test("a process that hangs for longer than any resolver takes is killed, and other names are asked again", async (t) => {
+  const resolver = new ResolverProcess(5000);
+  t.after(() => resolver.close());
+  const timer = setInterval(() => {}, 1000);
+  t.after(() => clearInterval(timer));
+  await resolver.ask("localhost");
+  const { pid } = resolver;
+  assert.ok(pid !== undefined);
+  process.kill(pid, "SIGSTOP");
+  const hung = assert.rejects(resolver.ask("localhost"), { code: "ETIMEOUT" });
+  const other = resolver.ask("ip6-localhost");
+  await hung;
+  await other.then(
+    (addresses) => assert.ok(addresses.length > 0),
+    (error) => assert.equal(error.code, "ENOTFOUND"),
+  );
+  assert.notEqual(resolver.pid, pid);
+});
+
+test("close() ends the process and what it was asked at once, whatever hangs", async () => {
+  const resolver = new ResolverProcess();
+  const first = resolver.ask("localhost");
+  const timer = setInterval(() => {}, 1000);
+  await first;
+  process.kill(resolver.pid ?? 0, "SIGSTOP");
+  const hung = assert.rejects(resolver.ask("localhost"), { code: "ECANCELLED" });
+  resolver.close();
+  await hung;
+  await assert.rejects(resolver.ask("localhost"), { code: "ECANCELLED" });
+  clearInterval(timer);
+});

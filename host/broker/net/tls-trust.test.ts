@@ -1,0 +1,237 @@
+/** Certificates that a CA stands for and that are not believed all the same, lists of revoked ones, and pairs that are exchanged. */
+import assert from "node:assert/strict";
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, type TestContext, test } from "node:test";
+import type { TLSSocket, TlsOptions } from "node:tls";
+import { Authority, type Certificate } from "../../../test/support/certificates.ts";
+import { ok, RawServer } from "../../../test/support/raw-server.ts";
+import { Unreachable } from "./exchange.ts";
+import type { TlsTarget } from "./tls-files.ts";
+import { createTransport } from "./transport.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "kleidi-tls-trust-"));
+after(() => rmSync(folder, { recursive: true }));
+const authority = new Authority(join(folder, "ca"));
+const names = ["vault.test"];
+const server = authority.server("server", { names });
+
+const GET = { method: "GET", path: "/a", headers: {}, body: new Uint8Array() };
+/** A server may have what a client refuses. */
+const LAX = { ciphers: "DEFAULT:@SECLEVEL=0" };
+const of = ({ cert, key }: Certificate): TlsOptions => ({
+  ...LAX,
+  cert: readFileSync(cert),
+  key: readFileSync(key),
+});
+
+function ask(
+  t: TestContext,
+  port: number,
+  tls: Partial<TlsTarget> = {},
+  warn: (why: string) => void = () => {},
+) {
+  const transport = createTransport(
+    {
+      origin: `https://vault.test:${port}`,
+      networks: ["127.0.0.0/8"],
+      tls: { ca: authority.file, minimum: "1.2", ...tls },
+      responseBytes: 1024,
+      timeoutMs: 5000,
+      connections: 1,
+      once: true,
+      warn,
+    },
+    async () => [{ address: "127.0.0.1" }],
+  );
+  t.after(() => transport.close());
+  return async () => Buffer.from((await transport.send(GET, new AbortController().signal)).body).toString();
+}
+
+const serving = (t: TestContext, tls: TlsOptions) =>
+  RawServer.start(
+    t,
+    ({ socket }) =>
+      socket.write(ok(String((socket as TLSSocket).getPeerCertificate().subject?.CN ?? "nobody"))),
+    tls,
+  );
+
+async function refuses(asking: () => Promise<unknown>, port: number, sentence: string): Promise<void> {
+  await assert.rejects(asking(), (error) => {
+    assert.ok(error instanceof Unreachable, `${error}`);
+    assert.equal(error.message, `vault.test:${port} ${sentence}`);
+    return true;
+  });
+}
+
+const weakCa = () => new Authority(join(folder, "weak"), { name: "weak CA", rsa: 1024 });
+const narrowCa = () =>
+  new Authority(join(folder, "narrow"), {
+    name: "narrow CA",
+    extensions: ["nameConstraints=permitted;DNS:other.test"],
+  });
+const excludingCa = () =>
+  new Authority(join(folder, "excluding"), {
+    name: "excluding CA",
+    extensions: ["nameConstraints=excluded;DNS:vault.test"],
+  });
+
+const REFUSED: readonly (readonly [
+  what: string,
+  make: () => readonly [Certificate, string],
+  sentence: string,
+])[] = [
+  [
+    "without any name but its common name",
+    () => [authority.server("vault.test", { nameless: true }), authority.file],
+    "has a certificate without a host name in its subjectAltName, the common name does not count; issue one with DNS:vault.test or its address",
+  ],
+  [
+    "whose only name is a URI, beside a common name",
+    () => [
+      authority.server("vault.test", {
+        nameless: true,
+        extensions: ["subjectAltName = URI:https://vault.test/"],
+      }),
+      authority.file,
+    ],
+    "has a certificate without a host name in its subjectAltName, the common name does not count; issue one with DNS:vault.test or its address",
+  ],
+  [
+    "that must be stapled",
+    () => [
+      authority.server("stapled", { names, extensions: ["tlsfeature = status_request"] }),
+      authority.file,
+    ],
+    "has a certificate that demands a stapled OCSP answer (Must-Staple), which is not looked at here; issue one without it, and use tls.crl",
+  ],
+  [
+    "signed with SHA-1",
+    () => [authority.server("sha1", { names, digest: "sha1" }), authority.file],
+    "has a certificate in its chain that is signed with a digest that is too weak, as SHA-1; issue it with SHA-256",
+  ],
+  [
+    "with RSA 1024",
+    () => [authority.server("rsa1024", { names, rsa: 1024 }), authority.file],
+    "has a certificate with a key that is too weak, as RSA 1024; issue one with RSA 2048 or more, or ECDSA",
+  ],
+  [
+    "by a CA with RSA 1024",
+    () => {
+      const ca = weakCa();
+      return [ca.server("by-weak", { names }), ca.file];
+    },
+    "has a certificate by a CA whose key is too weak, as RSA 1024; use a CA with RSA 2048 or more, or ECDSA",
+  ],
+  [
+    "by a CA that may not sign its name",
+    () => {
+      const ca = narrowCa();
+      return [ca.server("by-narrow", { names }), ca.file];
+    },
+    "has a certificate for a name that its CA is not permitted to sign (name constraints); issue it by another CA",
+  ],
+  [
+    "by a CA that excludes its name",
+    () => {
+      const ca = excludingCa();
+      return [ca.server("by-excluding", { names }), ca.file];
+    },
+    "has a certificate for a name that its CA is excluded from (name constraints); issue it by another CA",
+  ],
+];
+for (const [what, make, sentence] of REFUSED)
+  test(`a server with a certificate ${what} is not sent a request, and told as that`, async (t) => {
+    const [certificate, ca] = make();
+    const raw = await serving(t, of(certificate));
+    await refuses(ask(t, raw.port, { ca }), raw.port, sentence);
+    assert.equal(raw.requests.length, 0);
+  });
+
+test("a certificate that is in a list of revoked ones is refused from the next connection on, another one is not", async (t) => {
+  const gone = authority.server("gone", { names });
+  const raw = await serving(t, of(gone));
+  const stays = await serving(t, of(server));
+  const crl = join(folder, "current.pem");
+  copyFileSync(authority.revocations("empty"), crl);
+  const asking = ask(t, raw.port, { crl });
+  assert.equal(await asking(), "nobody");
+  copyFileSync(authority.revocations("with-gone", { revoked: [gone] }), crl);
+  await refuses(asking, raw.port, "has a certificate that its CA has revoked (CERT_REVOKED)");
+  assert.equal(await ask(t, stays.port, { crl })(), "nobody");
+  assert.equal(raw.requests.length, 1);
+});
+
+test("a list that has expired, or of another CA, lets nobody in; each of several lists in one file counts", async (t) => {
+  const raw = await serving(t, of(server));
+  const other = new Authority(join(folder, "other"), "another CA");
+  const EXPIRED =
+    "cannot be verified: a revocation list in tls.crl has expired; put the CA's newest one there (CRL_HAS_EXPIRED)";
+  await refuses(
+    ask(t, raw.port, { crl: authority.revocations("expired", { expired: true }) }),
+    raw.port,
+    EXPIRED,
+  );
+  const foreign = other.revocations("foreign");
+  await refuses(
+    ask(t, raw.port, { crl: foreign }),
+    raw.port,
+    "has a certificate by a CA whose revocation list is not in tls.crl; add the list of every CA of the chain (UNABLE_TO_GET_CRL)",
+  );
+  const both = join(folder, "both.pem");
+  writeFileSync(both, `${readFileSync(foreign)}${readFileSync(authority.revocations("good"))}`);
+  assert.equal(await ask(t, raw.port, { crl: both })(), "nobody");
+  assert.equal(raw.requests.length, 1);
+});
+
+test("a list that is not PEM is said to be none, and lets nobody in", async (t) => {
+  const raw = await serving(t, of(server));
+  await assert.rejects(ask(t, raw.port, { crl: authority.file })(), {
+    name: "Unreachable",
+    message: `tls.crl ${authority.file} has no PEM revocation list in it; put the lists of the CAs there as PEM: openssl crl -inform der -in FILE`,
+  });
+  assert.equal(raw.connections, 0);
+});
+
+test("a certificate and a key that are replaced one after the other: the last pair is shown until they are one again", async (t) => {
+  const [first, second] = [authority.client("first"), authority.client("second")];
+  const [certificate, key] = [join(folder, "pair.pem"), join(folder, "pair-key.pem")];
+  copyFileSync(first.cert, certificate);
+  copyFileSync(first.key, key);
+  const strict = { ...of(server), ca: authority.pem, requestCert: true, rejectUnauthorized: true };
+  const raw = await serving(t, strict);
+  const told: string[] = [];
+  const asking = ask(t, raw.port, { client: { certificate, key } }, (why) => told.push(why));
+  assert.equal(await asking(), "first");
+  copyFileSync(second.cert, certificate);
+  for (let i = 0; i < 3; i++) assert.equal(await asking(), "first");
+  const LAST = "the last certificate and key that were a pair are used until there is another";
+  assert.deepEqual(told, [
+    `tls.certificate ${certificate}, tls.key ${key}: the key is not the certificate's (ERR_OSSL_X509_KEY_VALUES_MISMATCH); ${LAST}`,
+  ]);
+  rmSync(key);
+  assert.equal(await asking(), "first");
+  writeFileSync(key, readFileSync(second.key).subarray(0, 40), { mode: 0o600 });
+  assert.equal(await asking(), "first");
+  assert.equal(told.length, 3);
+  copyFileSync(second.key, key);
+  assert.equal(await asking(), "second");
+  assert.equal(told.length, 3);
+});
+
+test("a key that others may read by now is used no longer, though there was a good pair", async (t) => {
+  const client = authority.client("exposed");
+  const raw = await serving(t, { ...of(server), ca: authority.pem, requestCert: true });
+  const asking = ask(t, raw.port, { client: { certificate: client.cert, key: client.key } });
+  assert.equal(await asking(), "exposed");
+  rmSync(client.key);
+  copyFileSync(authority.client("fresh").key, client.key);
+  writeFileSync(`${client.key}.open`, readFileSync(client.key), { mode: 0o644 });
+  rmSync(client.key);
+  copyFileSync(`${client.key}.open`, client.key);
+  await assert.rejects(asking(), {
+    name: "Unreachable",
+    message: `tls.key ${client.key} has the mode 0644, others may have read it; it should be 0600, 0640 or 0440`,
+  });
+});

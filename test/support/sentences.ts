@@ -1,0 +1,29 @@
+/** What the host answers with, by gRPC code, where a provider's KMS is the cause: one sentence for each, and nothing of the KMS's own. */
+import assert from "node:assert/strict";
+
+const RPC = "Cannot (?:status|encrypt|decrypt): ";
+const SAYS = `${RPC}provider "vault" says that `;
+
+const SENTENCES: Readonly<Record<number, RegExp>> = {
+  3: new RegExp(`^${SAYS}this ciphertext is not its own, or was changed$`),
+  4: new RegExp(
+    `^${RPC}(?:provider "vault" ran into its deadline (?:while it waited for the host|and was stopped)|it took longer than \\d+ ms)$`,
+  ),
+  5: new RegExp(`^${RPC}none of \\d+ keys has this key_id$`),
+  9: new RegExp(`^${SAYS}the key is missing, disabled or not usable$`),
+  13: new RegExp(
+    `^(?:${SAYS}it failed by its own account|${RPC}provider "vault" decrypts what it just encrypted to something else)$`,
+  ),
+  14: new RegExp(`^${SAYS}its KMS does not answer$`),
+  16: new RegExp(`^${SAYS}its KMS refused the credential$`),
+};
+
+/** An error of a gRPC client with one of these codes, and the host's own sentence for it: for assert.rejects. */
+export function saying(...codes: readonly number[]): (error: unknown) => true {
+  return (error) => {
+    const { code, details } = error as { code?: number; details?: string };
+    assert.ok(code !== undefined && codes.includes(code), String(error));
+    assert.match(details ?? "", SENTENCES[code] ?? /(?!)/);
+    return true;
+  };
+}
