@@ -30,6 +30,7 @@ export class TpmProxy {
   tamper: Tamper = honest;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
+  readonly #hosts = new Set<Socket>();
 
   private constructor(server: Server) {
     this.#server = server;
@@ -53,6 +54,11 @@ export class TpmProxy {
       return change(response);
     };
     return state;
+  }
+
+  /** Of hosts, that none of them has ended. */
+  get connections(): number {
+    return this.#hosts.size;
   }
 
   honest(): void {
@@ -79,6 +85,8 @@ export class TpmProxy {
 
   #join(host: Socket, tpm: Socket): void {
     let code = 0;
+    this.#hosts.add(host);
+    host.on("close", () => this.#hosts.delete(host));
     this.#messages(host, tpm, (bytes) => {
       code = bytes.readUInt32BE(6);
       this.heard.push({ code, from: "host", bytes });
