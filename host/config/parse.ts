@@ -153,6 +153,7 @@ function grantsOf(
             hierarchies: tpm.hierarchies ?? ["owner"],
             persistent: tpm.persistent ?? [],
             templates: tpm.templates ?? [],
+            unseal: tpm.unseal ?? false,
           },
         }),
     ...(state === undefined ? {} : { state }),

@@ -43,7 +43,7 @@ before(async () => {
   auths.push(authIn(generated, "kek"));
   await generated.close();
   // No probe by itself while a test counts what is said.
-  fixture = tpmNode({ device, interval: "60s", others: ["sealed"] });
+  fixture = tpmNode({ device, interval: "60s", others: ["sealed"], unseal: true });
   const file = join(fixture.folder, "kek.hex");
   writeFileSync(file, `${kek.toString("hex")}\n`, { mode: 0o600 });
   await fixture.runAside("key", "init", "kek", "--import", file);
