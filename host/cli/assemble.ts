@@ -22,6 +22,7 @@ import { type Quarantine, Supervisor } from "../sandbox/supervisor.ts";
 import { failureFields, type Logger } from "../telemetry/log.ts";
 import type { AuditTrail } from "./audit-trail.ts";
 import type { Network } from "./network.ts";
+import { tidyUp } from "./tidy-up.ts";
 
 export interface AssembleOptions {
   /** Told before everybody else; where it throws, nothing is done. */
@@ -154,6 +155,7 @@ async function broker(
   log: Logger,
   options: AssembleOptions,
 ): Promise<Gate> {
+  tidyUp(config, log);
   const keystore = new Keystore(new SoftwareCrypto());
   const granted = config.providers.flatMap(({ grants }) => grants.keystore ?? []);
   if (config.keystore !== undefined) {

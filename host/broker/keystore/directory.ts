@@ -1,13 +1,24 @@
 /**
  * The folder of key files. A key is made in three steps, each of which survives a SIGKILL: the complete file under another name,
  * then a record that it was made, then a link to its own name, which fails if there is one. The record (NAME.json, no secret in
- * it) outlives the key file: it is how a lost key is told from one that never was.
+ * it) outlives the key file: it is how a lost key is told from one that never was. One process at a time makes a key; what one that
+ * was killed left is finished or removed by the next one, and by a host that starts.
  */
 import { randomBytes } from "node:crypto";
 import { readFileSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { KleidiError } from "../../error.ts";
-import { folderFault, type Invalid, publish, readPrivate, statOf, writeDurably } from "../files.ts";
+import {
+  folderFault,
+  type Invalid,
+  lockFolder,
+  publish,
+  readPrivate,
+  removeLeftovers,
+  statOf,
+  tidy,
+  writeDurably,
+} from "../files.ts";
 import { fingerprint, formatKeyFile, KEY_BYTES, KeyBytes, parseKeyFile } from "./key-file.ts";
 
 export interface KeyRecord {
@@ -35,7 +46,7 @@ export class KeyDirectory {
   load(name: string): KeyBytes {
     const path = this.keyPath(name);
     const action = `Cannot load key "${name}" from ${path}`;
-    const text = readPrivate(path, MAX_FILE, invalid(action));
+    const text = this.#read(path, action, name);
     if (text === undefined) {
       const record = this.record(name);
       if (record === undefined) {
@@ -75,10 +86,35 @@ export class KeyDirectory {
    * @throws KleidiError key-exists, key-missing, key-file-invalid
    */
   create(name: string, pin?: string): KeyRecord {
-    const path = this.keyPath(name);
     const action = `Cannot make key "${name}" in ${this.path}`;
     const fault = folderFault(this.path);
     if (fault !== undefined) throw invalid(action)(fault);
+    const release = lockFolder(this.path, action, invalid(action));
+    try {
+      return this.#make(name, action, pin);
+    } finally {
+      release();
+    }
+  }
+
+  /** Removes what a killed process left of keys under these names; what a key can be finished from stays. @returns see files.ts, tidy */
+  tidy(names: readonly string[]): unknown {
+    return tidy(this.path, () => {
+      for (const name of names) this.#tidy(name);
+    });
+  }
+
+  /** The whole folder is locked. */
+  #tidy(name: string): void {
+    const hasRecord = statOf(join(this.path, `${name}.json`)) !== undefined;
+    const isFinished = statOf(this.keyPath(name)) !== undefined || !hasRecord;
+    const leftovers = [`.${name}.json.new`, ...(isFinished ? [`.${name}.key.new`] : [])];
+    removeLeftovers(this.path, (each) => leftovers.includes(each));
+  }
+
+  #make(name: string, action: string, pin: string | undefined): KeyRecord {
+    this.#tidy(name);
+    const path = this.keyPath(name);
     const staged = join(this.path, `.${name}.key.new`);
     const record = this.record(name);
     if (statOf(path) !== undefined) throw new KleidiError("key-exists", `${action}: ${path} exists already`);
@@ -104,6 +140,19 @@ export class KeyDirectory {
     renameSync(join(this.path, `.${name}.json.new`), join(this.path, `${name}.json`));
     publish(staged, path);
     return made;
+  }
+
+  /** A key whose record is there and whose file is not may be in the making: it is waited for. */
+  #read(path: string, action: string, name: string): Buffer | undefined {
+    const read = () => readPrivate(path, MAX_FILE, invalid(action));
+    const text = read();
+    if (text !== undefined || statOf(join(this.path, `${name}.json`)) === undefined) return text;
+    try {
+      lockFolder(this.path, action, invalid(action))();
+    } catch {
+      // Who may not lock here may read here: what is read now is told.
+    }
+    return read();
   }
 
   /** A "key init" that was ended between record and link left the whole key: it is finished, not made again. */
