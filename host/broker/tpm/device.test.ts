@@ -126,7 +126,7 @@ for (const [what, code, nth] of [
     const { device, proxy } = await setUp(t, 300);
     // Something that a connection before this one left, so that there is what to flush.
     await device.exchange(tpm.createPrimary());
-    proxy.cut();
+    await proxy.cut();
     await untilWell(async () => assert.equal(device.isConnected, false));
     const held = proxy.next(code, () => Buffer.alloc(0), nth);
     await assert.rejects(works(device), { message: "no answer in 300 ms" });
