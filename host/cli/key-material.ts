@@ -31,7 +31,7 @@ export function readMaterial(path: string): Uint8Array {
  */
 export function makeMaterial(path: string): Uint8Array {
   const action = `Cannot write the key to ${path}`;
-  const material = Uint8Array.from(randomBytes(BYTES));
+  const material = crypto.getRandomValues(new Uint8Array(BYTES));
   const stem = `.${basename(path)}.`;
   const staged = join(dirname(path), `${stem}${randomBytes(8).toString("hex")}`);
   try {

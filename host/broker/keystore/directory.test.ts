@@ -57,6 +57,21 @@ test("create makes another key each time", (t) => {
   assert.notEqual(keys.create("other").fingerprint, record.fingerprint);
 });
 
+test("the memory that a key was made in is wiped, also where it cannot be written", (t) => {
+  const made: Uint8Array[] = [];
+  const real = crypto.getRandomValues.bind(crypto);
+  t.mock.method(crypto, "getRandomValues", (bytes: Uint8Array<ArrayBuffer>) => {
+    made.push(bytes);
+    return real(bytes);
+  });
+  const path = folder(t);
+  new KeyDirectory(path).create("main");
+  // A folder stands where the key would be staged.
+  mkdirSync(join(path, ".other.key.new"));
+  assert.throws(() => new KeyDirectory(path).create("other"));
+  assert.deepEqual(made, [new Uint8Array(32), new Uint8Array(32)]);
+});
+
 test("the record says name, fingerprint and day", (t) => {
   const { path, record } = withKey(t);
   assert.deepEqual(JSON.parse(readFileSync(join(path, "main.json"), "utf8")), record);

@@ -4,7 +4,6 @@
  * it) outlives the key file: it is how a lost key is told from one that never was. One process at a time makes a key; what one that
  * was killed left is finished or removed by the next one, and by a host that starts.
  */
-import { randomBytes } from "node:crypto";
 import { readFileSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { KleidiError } from "../../error.ts";
@@ -132,10 +131,14 @@ export class KeyDirectory {
         `${action}: the configuration pins version ${pin}, so the key was made before, and its file is gone; ciphertexts may exist that only that file opens`,
       );
     }
-    const bytes = new KeyBytes(Uint8Array.from(randomBytes(KEY_BYTES)));
+    // Into memory of their own: what is wiped is the only copy.
+    const bytes = new KeyBytes(crypto.getRandomValues(new Uint8Array(KEY_BYTES)));
     const made = { name, fingerprint: fingerprint(bytes), created: new Date().toISOString() };
-    writeDurably(staged, formatKeyFile(name, bytes));
-    bytes.wipe();
+    try {
+      writeDurably(staged, formatKeyFile(name, bytes));
+    } finally {
+      bytes.wipe();
+    }
     writeDurably(join(this.path, `.${name}.json.new`), `${JSON.stringify(made)}\n`);
     renameSync(join(this.path, `.${name}.json.new`), join(this.path, `${name}.json`));
     publish(staged, path);

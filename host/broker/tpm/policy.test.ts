@@ -49,8 +49,8 @@ const session = (handle: number, attributes = 1): tpm.Session => ({
   nonce: new Uint8Array(16),
   hmac: new Uint8Array(32),
 });
-const code = (number: number) => tpm.command(number, [], []);
 const NONE = new Uint8Array();
+const code = (number: number) => tpm.command(number, [], []);
 
 /** What a TPM adds to a template when it makes the object. */
 const unique = new Uint8Array(32).fill(7);
@@ -124,6 +124,11 @@ const ALLOWED: [string, Rpc, (object: number, hmac: number, policy: number) => U
   ],
   ["StartAuthSession, trial", "provision", () => tpm.startSession(3)],
   ["GetRandom", "encrypt", () => tpm.getRandom(64)],
+  [
+    "HMAC of 4,096 bytes in all",
+    "encrypt",
+    (object) => tpm.hmac(object, new Uint8Array(4096 - tpm.hmac(object, NONE).length)),
+  ],
   ["GetRandom with a session", "encrypt", (_, hmac) => tpm.getRandom(64, [session(hmac, 0x41)])],
   ...[0, 2, 5, 6, 8].map((capability): (typeof ALLOWED)[number] => [
     `GetCapability ${capability}`,
