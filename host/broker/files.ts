@@ -139,11 +139,13 @@ export function lockFolder(folder: string, action: string, invalid: Invalid): ()
 /**
  * Tidies up behind what was killed while it made something, unless somebody makes something there now, or this process may not write
  * there: what is left is looked at again at the next start.
+ * @param isLeftover of a name in the folder; where there is none, nothing is locked or changed
  * @returns what else kept it from doing so
  */
-export function tidy(folder: string, work: () => void): unknown {
+export function tidy(folder: string, isLeftover: (name: string) => boolean, work: () => void): unknown {
   let release: (() => void) | undefined;
   try {
+    if (!readdirSync(folder).some(isLeftover)) return undefined;
     release = takeLock(join(folder, FOLDER_LOCK));
     work();
     return undefined;
@@ -156,11 +158,13 @@ export function tidy(folder: string, work: () => void): unknown {
 }
 
 /** The folder may be read only, or is not there: who needs it says so. */
-const NOT_OURS: ReadonlySet<string> = new Set(["EACCES", "EPERM", "EROFS", "ENOENT"]);
+const NOT_OURS: ReadonlySet<string> = new Set(["EACCES", "EPERM", "EROFS", "ENOENT", "ENOTDIR"]);
 
 /** Removes files that a killed process left under names that do not count, and has that on the disk. */
 export function removeLeftovers(folder: string, isLeftover: (name: string) => boolean): void {
-  const leftovers = readdirSync(folder).filter(isLeftover);
+  // A folder under such a name is nobody's leftover.
+  const isFile = (name: string) => statOf(join(folder, name))?.isDirectory() === false;
+  const leftovers = readdirSync(folder).filter((name) => isLeftover(name) && isFile(name));
   for (const each of leftovers) unlinkSync(join(folder, each));
   if (leftovers.length > 0) syncFolder(folder);
 }

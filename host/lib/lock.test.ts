@@ -154,7 +154,7 @@ if (process.getuid?.() === 0)
     });
     await once(child, "close");
     assert.deepEqual(said.trimEnd().split("\n"), [
-      "belongs to the uid 0, this process has the uid 54321; remove it while no kleidi runs false",
+      "belongs to the uid 0, this process has the uid 54321; remove it while no kleidi runs true",
       "cannot be taken (unable to open database file) true",
     ]);
   });

@@ -14,7 +14,7 @@ export const FOLDER_LOCK = ".kleidi.lock";
 export class LockFault extends Error {
   /** Another process has it; else something is wrong with the file or the folder. */
   readonly isBusy: boolean;
-  /** Of the system, where it refused to open the file: EACCES, EROFS … */
+  /** The file is another user's, or the system refused to open it: this process may not make anything there. */
   readonly isDenied: boolean;
 
   constructor(
@@ -80,6 +80,7 @@ function assertOurs(path: string): void {
   if (found.uid !== uid && uid !== 0) {
     throw new LockFault(
       `belongs to the uid ${found.uid}, this process has the uid ${uid}; remove it while no kleidi runs`,
+      { isDenied: true },
     );
   }
   if ((found.mode & 0o077) !== 0) {

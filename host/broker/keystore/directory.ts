@@ -98,23 +98,29 @@ export class KeyDirectory {
 
   /** Removes what a killed process left of keys under these names; what a key can be finished from stays. @returns see files.ts, tidy */
   tidy(names: readonly string[]): unknown {
-    return tidy(this.path, () => {
-      for (const name of names) this.#tidy(name);
-    });
+    const staged = new Set(names.flatMap(stagedNames));
+    return tidy(
+      this.path,
+      (each) => staged.has(each),
+      () => {
+        for (const name of names) this.#tidy(name);
+      },
+    );
   }
 
   /** The whole folder is locked. */
   #tidy(name: string): void {
     const hasRecord = statOf(join(this.path, `${name}.json`)) !== undefined;
     const isFinished = statOf(this.keyPath(name)) !== undefined || !hasRecord;
-    const leftovers = [`.${name}.json.new`, ...(isFinished ? [`.${name}.key.new`] : [])];
-    removeLeftovers(this.path, (each) => leftovers.includes(each));
+    const [key, record] = stagedNames(name);
+    removeLeftovers(this.path, (each) => each === record || (isFinished && each === key));
   }
 
   #make(name: string, action: string, pin: string | undefined): KeyRecord {
     this.#tidy(name);
     const path = this.keyPath(name);
-    const staged = join(this.path, `.${name}.key.new`);
+    const [stagedKey, stagedRecord] = stagedNames(name);
+    const staged = join(this.path, stagedKey);
     const record = this.record(name);
     if (statOf(path) !== undefined) throw new KleidiError("key-exists", `${action}: ${path} exists already`);
     if (record !== undefined) {
@@ -139,8 +145,8 @@ export class KeyDirectory {
     } finally {
       bytes.wipe();
     }
-    writeDurably(join(this.path, `.${name}.json.new`), `${JSON.stringify(made)}\n`);
-    renameSync(join(this.path, `.${name}.json.new`), join(this.path, `${name}.json`));
+    writeDurably(join(this.path, stagedRecord), `${JSON.stringify(made)}\n`);
+    renameSync(join(this.path, stagedRecord), join(this.path, `${name}.json`));
     publish(staged, path);
     return made;
   }
@@ -170,6 +176,12 @@ export class KeyDirectory {
     return same;
   }
 }
+
+/** The names that do not count, of a key that is not finished and of its record. */
+const stagedNames = (name: string): [key: string, record: string] => [
+  `.${name}.key.new`,
+  `.${name}.json.new`,
+];
 
 const invalid: (action: string) => Invalid = (action) => (what, cause) =>
   new KleidiError("key-file-invalid", `${action}: ${what}`, cause);

@@ -22,6 +22,11 @@ import { formatRecord, MAX_FILE, parseRecord } from "./record.ts";
 const staging = () => randomBytes(8).toString("hex");
 const STAGED = /^[0-9a-f]{16}$/;
 
+function isStagedFor(names: readonly string[]): (file: string) => boolean {
+  const stems = names.flatMap((name) => [`.${name}.state.`, `.${name}.made.`]);
+  return (file) => stems.some((stem) => file.startsWith(stem) && STAGED.test(file.slice(stem.length)));
+}
+
 export class StateDirectory {
   readonly path: string;
 
@@ -49,15 +54,12 @@ export class StateDirectory {
 
   /** Removes what a killed process left of records under these names. Not while lock() is held: see clear. @returns see files.ts, tidy */
   tidy(names: readonly string[]): unknown {
-    return tidy(this.path, () => this.clear(names));
+    return tidy(this.path, isStagedFor(names), () => this.clear(names));
   }
 
   /** The same, by who holds the lock. A reader that marks a record now does without: the next one marks it. */
   clear(names: readonly string[]): void {
-    const stems = names.flatMap((name) => [`.${name}.state.`, `.${name}.made.`]);
-    removeLeftovers(this.path, (each) =>
-      stems.some((stem) => each.startsWith(stem) && STAGED.test(each.slice(stem.length))),
-    );
+    removeLeftovers(this.path, isStagedFor(names));
   }
 
   /**
