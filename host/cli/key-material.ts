@@ -9,7 +9,7 @@ const BYTES = 32;
 const LINE = /^[0-9a-f]{64}\n?$/;
 /** More than a line has, so that what is no line is told by its form. */
 const MAX_FILE = 256;
-/** The end of a name that does not count: what a killed process left there is no key's, as it was never imported. */
+/** The end of a name that does not count: what a killed process left there was never imported, so it belongs to no key. */
 const STAGED = /^[0-9a-f]{16}$/;
 
 /** @throws KleidiError key-file-invalid */

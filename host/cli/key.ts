@@ -5,9 +5,9 @@ import { StateDirectory } from "../broker/state/directory.ts";
 import { type Config, type KeyConfig, keystoreNames, type ProviderConfig } from "../config/config.ts";
 import { loadConfig } from "../config/load.ts";
 import { ERRORS, KleidiError } from "../error.ts";
-import { makeMaterial, readMaterial, removeMaterial } from "./key-material.ts";
 import { EXIT, type Finding, finding, print, report } from "./output.ts";
-import { assertNeverMade, isProvisioned, provision, wasNotMade } from "./provision.ts";
+import { isProvisioned } from "./provision.ts";
+import { makeProvisioned } from "./provisioned-key.ts";
 
 export interface KeyInitOptions {
   readonly json: boolean;
@@ -92,9 +92,7 @@ async function provisioned(
       `Cannot make key "${key.name}": give --import (bytes that are there) or --escrow (a file for new ones), not both`,
     );
   }
-  const { version, imported } = await whileLocked(config, provider, key, () =>
-    make(config, provider, key, options),
-  );
+  const { version, imported } = await makeProvisioned(config, provider, key, options);
   if (key.version !== undefined && key.version !== version) {
     throw new KleidiError(
       "key-not-ready",
@@ -119,48 +117,6 @@ async function provisioned(
     ],
     fields: { name: key.name, provider: provider.name, version, ...(escrow === undefined ? {} : { escrow }) },
   };
-}
-
-/** Two that make one key at once would each write a file of bytes, of which one would be no key's. */
-async function whileLocked<T>(
-  { state }: Config,
-  { grants }: ProviderConfig,
-  key: KeyConfig,
-  work: () => Promise<T>,
-): Promise<T> {
-  // Without a record here, the KMS alone says whether there is a key.
-  if (state === undefined || !grants.state?.names.includes(key.name)) return await work();
-  const records = new StateDirectory(state.directory);
-  const release = records.lock(`Cannot make key "${key.name}"`);
-  try {
-    records.clear([key.name]);
-    return await work();
-  } finally {
-    release();
-  }
-}
-
-async function make(
-  config: Config,
-  provider: ProviderConfig,
-  key: KeyConfig,
-  { scheme, import: from, escrow }: Omit<KeyInitOptions, "json">,
-): Promise<{ version: string; imported: boolean }> {
-  // First: bytes in an escrow file that became no key would be taken for it one day.
-  assertNeverMade(config, provider, key, (from ?? escrow) !== undefined);
-  const material =
-    from !== undefined ? readMaterial(from) : escrow !== undefined ? makeMaterial(escrow) : undefined;
-  try {
-    return {
-      version: await provision(config, provider, key, { scheme, material }),
-      imported: material !== undefined,
-    };
-  } catch (error) {
-    if (escrow !== undefined && wasNotMade(config, provider, key)) removeMaterial(escrow);
-    throw error;
-  } finally {
-    material?.fill(0);
-  }
 }
 
 export function keyListCommand(configPath: string, options: { json: boolean }): number {

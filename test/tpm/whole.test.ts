@@ -157,7 +157,7 @@ describe("one key on two TPMs", () => {
   });
 });
 
-test("of two key inits at once one makes the key, and the other leaves no file of bytes that are no key's", async () => {
+test("of two key inits at once one makes the key, and the other leaves no file of bytes that belong to no key", async () => {
   const tpm = await Swtpm.start("unix");
   const fixture = tpmNode(tpm);
   try {

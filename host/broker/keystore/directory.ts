@@ -1,7 +1,7 @@
 /**
  * The folder of key files. A key is made in three steps, each of which survives a SIGKILL: the complete file under another name,
  * then a record that it was made, then a link to its own name, which fails if there is one. The record (NAME.json, no secret in
- * it) outlives the key file: it is how a lost key is told from one that never was. One process at a time makes a key; what one that
+ * it) outlives the key file: it distinguishes a lost key from one that was never made. One process at a time makes a key; what one that
  * was killed left is finished or removed by the next one, and by a host that starts.
  */
 import { readFileSync, renameSync } from "node:fs";

@@ -50,7 +50,7 @@ export function readSessions(
 }
 
 /**
- * What only a policy guards (PCRs, say) was made by another program, or may have been: whoever uses an object gives its authorization
+ * What only a policy guards (PCRs, say) was made by another program, or may have been: who uses an object gives its authorization
  * value too, in a policy by PolicyAuthValue.
  */
 function assertAuthValue({ name }: Command, [first]: readonly Session[], owned: Owned): void {

@@ -40,7 +40,7 @@ export function checkParameters(
         `${name}: the template is neither of a key for HMAC-SHA256 nor of sealed data that stay in this TPM`,
       );
     case CC.Load:
-      reader.sized(); // inPrivate, possibly encrypted; the public area, which is no first parameter, never is
+      reader.sized(); // inPrivate, possibly encrypted; the public area is not the first parameter, so it never is
       if (isLoadable(reader.sized())) return undefined;
       throw denied(
         `${name}: the object is neither a key for HMAC-SHA256 nor sealed data as TPM2_Create may make them here`,
