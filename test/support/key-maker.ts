@@ -10,7 +10,7 @@ import { createInterface } from "node:readline";
 export interface Order {
   readonly at?: number;
   readonly kill?: number;
-  readonly what: "key" | "record" | "escrow";
+  readonly what: "key" | "record" | "escrow" | "audit key";
   readonly path: string;
   readonly name: string;
 }
@@ -29,10 +29,13 @@ for (const step of CHANGING) {
 syncBuiltinESMExports();
 const { KeyDirectory } = await import("../../host/broker/keystore/directory.ts");
 const { StateDirectory } = await import("../../host/broker/state/directory.ts");
+const { publicLine } = await import("../../host/audit/checkpoint.ts");
+const { makeAuditKey } = await import("../../host/cli/make-audit-key.ts");
 const { makeMaterial } = await import("../../host/cli/key-material.ts");
 
 function make({ what, path, name }: Order): string {
   if (what === "key") return new KeyDirectory(path).create(name).fingerprint;
+  if (what === "audit key") return publicLine(makeAuditKey(path));
   if (what === "escrow") return Buffer.from(makeMaterial(path)).toString("hex");
   const value = Buffer.from(`${process.pid} made this`);
   return new StateDirectory(path).put(name, value) ? value.toString() : "there is one";

@@ -171,7 +171,9 @@ test("of two key inits at once one makes the key, and the other leaves no file o
     const refused = ended.flatMap((each) =>
       each.status === "rejected" ? [JSON.parse(each.reason.stdout)] : [],
     );
-    assert.deepEqual([made.length, refused[0]?.code], [1, "key-exists"]);
+    assert.equal(made.length, 1);
+    // The second one waits for five seconds, and a busy machine may need longer for the first.
+    assert.ok(["key-exists", "key-locked"].includes(refused[0]?.code), refused[0]?.message);
     assert.deepEqual(
       files.filter((file) => existsSync(file)),
       [made[0].escrow],
