@@ -17,8 +17,8 @@ const owned = new Map([
 ]);
 const ground: Ground = {
   rpc: "provision",
-  grant: { hierarchies: ["owner"], persistent: [], templates: [STORAGE_PRIMARY_SHA256] },
-  owned: { real: (handle) => owned.get(handle), objects: 1, sessions: 1 },
+  grant: { hierarchies: ["owner"], persistent: [], templates: [STORAGE_PRIMARY_SHA256], unseal: false },
+  owned: { real: (handle) => owned.get(handle), objects: 1, sessions: 1, statesAuthValue: () => true },
   sha256: (bytes) => createHash("sha256").update(bytes).digest("hex"),
 };
 const session = { handle: SESSION, attributes: 0x61, nonce: new Uint8Array(32), hmac: new Uint8Array(32) };
@@ -28,7 +28,7 @@ const SUBJECTS: Record<string, Uint8Array> = {
   StartAuthSession: tpm.startSession(0, { key: OBJECT }),
   CreatePrimary: tpm.createPrimary(),
   Create: tpm.create(OBJECT),
-  Load: tpm.load(OBJECT, new Uint8Array(160), new Uint8Array(48)),
+  Load: tpm.load(OBJECT, new Uint8Array(160), tpm.loadable()),
   "HMAC, three sessions, 4 KiB": tpm.command(
     0x155,
     [OBJECT],

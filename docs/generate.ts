@@ -50,6 +50,7 @@ providers:
         hierarchies: [owner]
         persistent: ["0x81000001"]
         templates: [10f0d8dad1645f2d7380c49974c25d73738921b8789605bb3a6941c87d40f5c1]
+        unseal: true
         rpcs: [status, encrypt, decrypt]
       state:
         names: [kek-2026]

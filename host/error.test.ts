@@ -36,6 +36,7 @@ test("each code answers with the gRPC code that the facts ask for", () => {
     "audit-invalid": 13,
     "key-file-invalid": 13,
     "key-exists": 13,
+    "key-locked": 13,
     "key-missing": 13,
     "state-invalid": 13,
     "key-not-made": 13,

@@ -124,6 +124,9 @@ export const ERRORS = {
     hint: 'If the key was made on another node, copy its .key and .json file here; else run "kleidi key init".',
   },
   "key-exists": { hint: "Nothing was written. To rotate, choose a new key name." },
+  "key-locked": {
+    hint: "Another kleidi is making a key there. Wait until it has ended, then run the command again; a lock ends with its process.",
+  },
   "key-missing": {
     hint: "Restore the key file from its backup. A new key cannot read what the old one encrypted.",
   },

@@ -8,12 +8,16 @@ import {
   linkSync,
   lstatSync,
   openSync,
+  readdirSync,
+  readSync,
   type Stats,
   unlinkSync,
   writeSync,
 } from "node:fs";
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
+import { KleidiError } from "../error.ts";
 import { FileFault } from "../lib/files.ts";
+import { FOLDER_LOCK, LockFault, takeLock } from "../lib/lock.ts";
 import { readSecretFile } from "../lib/secret-files.ts";
 
 /** The status of what stands at a path; a link is not followed. */
@@ -83,4 +87,59 @@ export function folderFault(path: string): string | undefined {
   if (status?.isDirectory()) return undefined;
   const actual = status === undefined ? "does not exist" : "is no folder";
   return `the folder ${actual}. If no volume is missing, make it: install -d -m 0700 ${path}`;
+}
+
+/** Making a key takes milliseconds, unless a KMS makes it. */
+const LOCK_WAIT_MS = 5_000;
+
+/**
+ * From before it is looked for what is there until it is made: two that make the same key at once would else mix up their files.
+ * @param action the beginning of the failure's sentence
+ * @returns ends it
+ * @throws KleidiError key-locked; what `invalid` makes
+ */
+export function lockFolder(folder: string, action: string, invalid: Invalid): () => void {
+  const path = join(folder, FOLDER_LOCK);
+  try {
+    return takeLock(path, LOCK_WAIT_MS);
+  } catch (error) {
+    if (!(error instanceof LockFault)) throw error;
+    const why = `${action}: its lock ${path} ${error.message}`;
+    throw error.isBusy
+      ? new KleidiError("key-locked", why, error)
+      : invalid(`its lock ${path} ${error.message}`, error);
+  }
+}
+
+/**
+ * Tidies up behind what was killed while it made something, unless somebody makes something there now, or this process may not write
+ * there: what is left is looked at again at the next start.
+ * @param isLeftover of a name in the folder; where there is none, nothing is locked or changed
+ * @returns what else kept it from doing so
+ */
+export function tidy(folder: string, isLeftover: (name: string) => boolean, work: () => void): unknown {
+  let release: (() => void) | undefined;
+  try {
+    if (!readdirSync(folder).some(isLeftover)) return undefined;
+    release = takeLock(join(folder, FOLDER_LOCK));
+    work();
+    return undefined;
+  } catch (error) {
+    if (error instanceof LockFault && (error.isBusy || error.isDenied)) return undefined;
+    return NOT_OURS.has((error as NodeJS.ErrnoException).code ?? "") ? undefined : error;
+  } finally {
+    release?.();
+  }
+}
+
+/** The folder may be read only, or is not there: who needs it says so. */
+const NOT_OURS: ReadonlySet<string> = new Set(["EACCES", "EPERM", "EROFS", "ENOENT", "ENOTDIR"]);
+
+/** Removes files that a killed process left under names that do not count, and has that on the disk. */
+export function removeLeftovers(folder: string, isLeftover: (name: string) => boolean): void {
+  // A folder under such a name is nobody's leftover.
+  const isFile = (name: string) => statOf(join(folder, name))?.isDirectory() === false;
+  const leftovers = readdirSync(folder).filter((name) => isLeftover(name) && isFile(name));
+  for (const each of leftovers) unlinkSync(join(folder, each));
+  if (leftovers.length > 0) syncFolder(folder);
 }

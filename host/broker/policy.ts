@@ -47,6 +47,8 @@ export interface Grants {
         readonly hierarchies: readonly string[];
         readonly persistent: readonly number[];
         readonly templates: readonly string[];
+        /** Whether sealed data may be had from the TPM. */
+        readonly unseal: boolean;
       })
     | undefined;
   readonly state?: (Grant & { readonly names: readonly string[] }) | undefined;

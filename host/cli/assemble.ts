@@ -23,6 +23,7 @@ import type { Wall } from "../sandbox/wall/build.ts";
 import { failureFields, type Logger } from "../telemetry/log.ts";
 import type { AuditTrail } from "./audit-trail.ts";
 import type { Network } from "./network.ts";
+import { tidyUp } from "./tidy-up.ts";
 import { wallOf } from "./wall.ts";
 
 export interface AssembleOptions {
@@ -159,6 +160,7 @@ async function broker(
   log: Logger,
   options: AssembleOptions,
 ): Promise<Gate> {
+  tidyUp(config, log);
   const keystore = new Keystore(new SoftwareCrypto());
   const granted = config.providers.flatMap(({ grants }) => grants.keystore ?? []);
   if (config.keystore !== undefined) {

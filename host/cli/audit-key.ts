@@ -1,10 +1,10 @@
 /** kleidi audit key: makes the key without which nobody can write the log again. */
 import { keyIdOf, publicLine } from "../audit/checkpoint.ts";
-import { makeKey } from "../audit/key-file.ts";
+import { makeAuditKey } from "./make-audit-key.ts";
 import { EXIT, print } from "./output.ts";
 
 export function auditKeyCommand(file: string, { json }: { readonly json: boolean }): number {
-  const publicKey = makeKey(file);
+  const publicKey = makeAuditKey(file);
   const made = { file, id: keyIdOf(publicKey), public: publicLine(publicKey) };
   print(json ? JSON.stringify({ ok: true, ...made }, null, 2) : made.public);
   if (!json)

@@ -2,13 +2,15 @@
 import { getRandomValues, randomBytes } from "node:crypto";
 import { unlinkSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { publish, readPrivate, statOf, writeDurably } from "../broker/files.ts";
+import { publish, readPrivate, removeLeftovers, statOf, syncFolder, writeDurably } from "../broker/files.ts";
 import { KleidiError } from "../error.ts";
 
 const BYTES = 32;
 const LINE = /^[0-9a-f]{64}\n?$/;
 /** More than a line has, so that what is no line is told by its form. */
 const MAX_FILE = 256;
+/** The end of a name that does not count: what a killed process left there was never imported, so it belongs to no key. */
+const STAGED = /^[0-9a-f]{16}$/;
 
 /** @throws KleidiError key-file-invalid */
 export function readMaterial(path: string): Uint8Array {
@@ -32,10 +34,12 @@ export function readMaterial(path: string): Uint8Array {
  */
 export function makeMaterial(path: string): Uint8Array {
   const action = `Cannot write the key to ${path}`;
-  const material = getRandomValues(new Uint8Array(BYTES));
-  const staged = join(dirname(path), `.${basename(path)}.${randomBytes(8).toString("hex")}`);
+  const material = crypto.getRandomValues(new Uint8Array(BYTES));
+  const stem = `.${basename(path)}.`;
+  const staged = join(dirname(path), `${stem}${randomBytes(8).toString("hex")}`);
   try {
-    writeDurably(staged, `${Buffer.from(material.buffer).toString("hex")}\n`);
+    removeLeftovers(dirname(path), (each) => each.startsWith(stem) && STAGED.test(each.slice(stem.length)));
+    writeDurably(staged, `${Buffer.from(material).toString("hex")}\n`);
     publish(staged, path);
   } catch (error) {
     if (statOf(staged) !== undefined) unlinkSync(staged);
@@ -44,4 +48,10 @@ export function makeMaterial(path: string): Uint8Array {
     throw new KleidiError("key-file-invalid", `${action}: the system refuses it (${code})`, error);
   }
   return material;
+}
+
+/** Removes material that became no key: it would be taken for one's one day. */
+export function removeMaterial(path: string): void {
+  unlinkSync(path);
+  syncFolder(dirname(path));
 }

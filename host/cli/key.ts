@@ -5,9 +5,9 @@ import { StateDirectory } from "../broker/state/directory.ts";
 import { type Config, type KeyConfig, keystoreNames, type ProviderConfig } from "../config/config.ts";
 import { loadConfig } from "../config/load.ts";
 import { ERRORS, KleidiError } from "../error.ts";
-import { makeMaterial, readMaterial } from "./key-material.ts";
 import { EXIT, type Finding, finding, print, report } from "./output.ts";
-import { assertNeverMade, isProvisioned, provision } from "./provision.ts";
+import { isProvisioned } from "./provision.ts";
+import { makeProvisioned } from "./provisioned-key.ts";
 
 export interface KeyInitOptions {
   readonly json: boolean;
@@ -83,31 +83,23 @@ async function provisioned(
   config: Config,
   provider: ProviderConfig,
   key: KeyConfig,
-  { scheme, import: from, escrow }: KeyInitOptions,
+  options: KeyInitOptions,
 ): Promise<Made> {
+  const { import: from, escrow } = options;
   if (from !== undefined && escrow !== undefined) {
     throw new KleidiError(
       "config-invalid",
       `Cannot make key "${key.name}": give --import (bytes that are there) or --escrow (a file for new ones), not both`,
     );
   }
-  // First: bytes in an escrow file that became no key would be taken for it one day.
-  assertNeverMade(config, provider, key, (from ?? escrow) !== undefined);
-  const material =
-    from !== undefined ? readMaterial(from) : escrow !== undefined ? makeMaterial(escrow) : undefined;
-  let version: string;
-  try {
-    version = await provision(config, provider, key, { scheme, material });
-  } finally {
-    material?.fill(0);
-  }
+  const { version, imported } = await makeProvisioned(config, provider, key, options);
   if (key.version !== undefined && key.version !== version) {
     throw new KleidiError(
       "key-not-ready",
       `Cannot use key "${key.name}" that was just imported: its version is ${version}, the configuration pins ${key.version}. These are other bytes than the pinned key's, or another scheme`,
     );
   }
-  const origin = material === undefined ? "made" : "imported";
+  const origin = imported ? "imported" : "made";
   return {
     version,
     said: [
@@ -117,7 +109,7 @@ async function provisioned(
         : [
             `Its bytes are in ${escrow} (mode 0600), and nowhere else outside the provider. Bring the file to each control-plane node for --import, keep a copy offline or none, then destroy it here.`,
           ]),
-      ...(material === undefined
+      ...(!imported
         ? [
             "It works with this KMS only: what it encrypts is lost with it. For several control planes use --escrow and --import.",
           ]

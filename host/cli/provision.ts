@@ -79,3 +79,13 @@ export function assertNeverMade(
     );
   }
 }
+
+/** Whether there is surely no key of this name after a provision that failed; where its record is not here, nobody can say. */
+export function wasNotMade({ state }: Config, { grants }: ProviderConfig, { name }: KeyConfig): boolean {
+  if (state === undefined || !grants.state?.names.includes(name)) return false;
+  try {
+    return new StateDirectory(state.directory).get(name) === undefined;
+  } catch {
+    return false;
+  }
+}

@@ -92,7 +92,12 @@ function commands(tpm: string, facts: TpmFacts): Finding {
   }
   if (schemes.includes("HMAC")) {
     const detail = "TPM2_HMAC is missing: a key of the default scheme, hmac, cannot be made or used";
-    return { what, ok: true, detail, hint: "Make keys with scheme: sealed. They work with this TPM." };
+    return {
+      what,
+      ok: true,
+      detail,
+      hint: 'Make keys with "--scheme sealed", and grant tpm: { unseal: true }. They work with this TPM.',
+    };
   }
   const without = [
     ...(schemes.length === 0 ? [] : [`${listed(schemes)} missing: no key can have scheme: sealed`]),

@@ -107,6 +107,8 @@ export interface TpmGrantConfig {
   readonly persistent: readonly number[];
   /** SHA-256 of public templates, 64 lower-case hex digits each, besides the storage primary's. */
   readonly templates: readonly string[];
+  /** Whether TPM2_Unseal is allowed. */
+  readonly unseal: boolean;
   readonly rpcs?: readonly Rpc[] | undefined;
 }
 

@@ -134,7 +134,7 @@ const grantsIn = (text: string) => parseConfig(text, "/etc/k.yaml").providers[0]
 
 test("a TPM's grant has the owner hierarchy and nothing else unless it says so", () => {
   assert.deepEqual(grantsIn(VALID), {
-    tpm: { device: "/dev/tpmrm0", hierarchies: ["owner"], persistent: [], templates: [] },
+    tpm: { device: "/dev/tpmrm0", hierarchies: ["owner"], persistent: [], templates: [], unseal: false },
     state: { names: ["kek-1"] },
   });
 });
@@ -144,12 +144,14 @@ test("a TPM's grant is what it says", () => {
         hierarchies: []
         persistent: ["0x81000001"]
         templates: [${SHA}]
+        unseal: true
         rpcs: [encrypt]`;
   assert.deepEqual(grantsIn(VALID.replace("/dev/tpmrm0", grant))?.tpm, {
     device: "/dev/tpmrm0",
     hierarchies: [],
     persistent: [0x81000001],
     templates: [SHA],
+    unseal: true,
     rpcs: ["encrypt"],
   });
 });

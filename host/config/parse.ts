@@ -168,6 +168,7 @@ function grantsOf(
             hierarchies: tpm.hierarchies ?? ["owner"],
             persistent: tpm.persistent ?? [],
             templates: tpm.templates ?? [],
+            unseal: tpm.unseal ?? false,
           },
         }),
     ...(state === undefined ? {} : { state }),

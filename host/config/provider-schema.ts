@@ -100,7 +100,8 @@ const tpm = field(
           .optional(),
         {
           expected: "a list of at most 16 quoted handles",
-          meaning: "Persistent objects under which the provider may load keys.",
+          meaning:
+            "Persistent objects under which the provider may load keys. Give none without noDA: wrong authorizations of it would lock the TPM.",
           example: '["0x81000001"]',
           absent: "none",
         },
@@ -125,6 +126,13 @@ const tpm = field(
           absent: "the storage key only",
         },
       ),
+      unseal: field(z.boolean().optional(), {
+        expected: "true or false",
+        meaning:
+          'Whether the provider may have sealed data from the TPM (TPM2_Unseal). The tpm provider needs it for keys with the scheme "sealed", and for no others.',
+        example: "true",
+        absent: "false",
+      }),
       rpcs: rpcs(),
     })
     .optional(),

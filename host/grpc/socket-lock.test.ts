@@ -61,7 +61,7 @@ for (const mode of [0o620, 0o640, 0o604, 0o602]) {
     const { socket, lock } = place(t);
     writeFileSync(lock, "");
     chmodSync(lock, mode);
-    const said = `its lock ${lock} has mode ${text}, others could hold it; remove it`;
+    const said = `its lock ${lock} has the mode ${text}, others could hold it; remove it while no kleidi runs`;
     assert.throws(() => take(t, socket), refused(said));
   });
 }
@@ -94,6 +94,6 @@ test("the lock of another user is refused", (t) => {
   const { socket, lock } = place(t);
   writeFileSync(lock, "", { mode: 0o600 });
   chownSync(lock, 65534, 65534);
-  const said = `its lock ${lock} belongs to uid 65534, this process is uid 0`;
+  const said = `its lock ${lock} belongs to the uid 65534, this process has the uid 0; remove it while no kleidi runs`;
   assert.throws(() => take(t, socket), refused(said));
 });

@@ -44,3 +44,21 @@ test("closing sends away all who wait, and keeps those who are in", async () => 
   );
   assert.equal(turns.taken, 1);
 });
+
+test("the deadline is a time of the clock, and not a time from now, on a host that is up for two months too", async (t) => {
+  const now = 60 * 24 * 3_600_000;
+  t.mock.method(performance, "now", () => now);
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const turns = new Turns({ atOnce: 1, waiting: 2 });
+  await turns.enter(now + 2_000, full, late);
+  const served = turns.enter(now + 2_000, full, late);
+  const missed = turns.enter(now + 1_000, full, late);
+  t.mock.timers.tick(999);
+  assert.equal(turns.waiting, 2);
+  t.mock.timers.tick(1);
+  assert.equal(turns.waiting, 1);
+  await assert.rejects(missed, late());
+  t.mock.timers.tick(999);
+  turns.leave();
+  await served;
+});

@@ -71,10 +71,16 @@ export const HMAC_KEY = 0x00040472;
 export const SEALED = 0x00000452;
 
 /** TPMT_PUBLIC of a keyed-hash object. */
-export function keyedHash(attributes: number, { hmac = true, policy = NONE } = {}): Uint8Array {
+export function keyedHash(
+  attributes: number,
+  { hmac = true, policy = NONE, unique = NONE } = {},
+): Uint8Array {
   const scheme = hmac ? join(u16(0x0005), u16(0x000b)) : u16(0x0010);
-  return join(u16(0x0008), u16(0x000b), u32(attributes), sized(policy), scheme, sized(NONE));
+  return join(u16(0x0008), u16(0x000b), u32(attributes), sized(policy), scheme, sized(unique));
 }
+
+/** The public area of an HMAC key, as a TPM gives it back. */
+export const loadable = () => keyedHash(HMAC_KEY, { unique: new Uint8Array(32) });
 
 export const create = (
   parent: number,

@@ -11,11 +11,13 @@ export interface TpmNodeOptions {
   readonly interval?: string;
   /** Keys for decrypting only, besides "kek". */
   readonly others?: readonly string[];
+  /** Whether the provider may have sealed data from the TPM. */
+  readonly unseal?: boolean;
 }
 
 /** @param key changes to the key in the configuration */
 export function tpmNode(options: TpmNodeOptions, key: Record<string, unknown> = {}): Fixture {
-  const { device, interval = "1s", others = [] } = options;
+  const { device, interval = "1s", others = [], unseal = false } = options;
   const fixture = new Fixture();
   mkdirSync(join(fixture.folder, "state"), { mode: 0o700 });
   return fixture.write(
@@ -27,7 +29,7 @@ export function tpmNode(options: TpmNodeOptions, key: Record<string, unknown> = 
         tpm: {
           module: tpmModule,
           sha256: sha256Of(tpmModule),
-          grants: { tpm: { device }, state: { names: ["kek", ...others] } },
+          grants: { tpm: { device, unseal }, state: { names: ["kek", ...others] } },
         },
       },
       keys: [

@@ -2,6 +2,7 @@
  * A man in the middle between a host and swtpm: it hears every command and response, and may change, cut, delay or replace what comes
  * back. Where a message ends, its own size field says.
  */
+import { once } from "node:events";
 import { createConnection, createServer, type Server, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 
@@ -30,6 +31,8 @@ export class TpmProxy {
   tamper: Tamper = honest;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
+  readonly #hosts = new Set<Socket>();
+  readonly #late: Promise<void>[] = [];
 
   private constructor(server: Server) {
     this.#server = server;
@@ -43,42 +46,67 @@ export class TpmProxy {
     return proxy;
   }
 
-  /** Tampers with the next response to this command, or with the how-manieth of them from 1, and with no other. */
+  /** Tampers with the next response to this command, or with the nth of them from 1, and with no other. */
   next(code: number, change: (response: Buffer) => Buffer | Reaction, nth = 1): { readonly done: boolean } {
+    return this.#tamperWith(code, change, (count) => count === nth);
+  }
+
+  /**
+   * Tampers with every response to this command, from the nth on. Where the host uses the TPM by itself too, this is what is sure to hit
+   * the call that a test makes.
+   */
+  every(code: number, change: (response: Buffer) => Buffer | Reaction, nth = 1): { readonly done: boolean } {
+    return this.#tamperWith(code, change, (count) => count >= nth);
+  }
+
+  #tamperWith(
+    code: number,
+    change: (response: Buffer) => Buffer | Reaction,
+    isMeant: (count: number) => boolean,
+  ): { readonly done: boolean } {
     const state = { done: false };
-    let left = nth;
+    let count = 0;
     this.tamper = (each, response) => {
-      if (each !== code || state.done || --left > 0) return response;
+      if (each !== code || !isMeant(++count)) return response;
       state.done = true;
       return change(response);
     };
     return state;
   }
 
+  /** Until every response that was held back has been given, or its connection was gone. */
+  async allGiven(): Promise<void> {
+    while (this.#late.length > 0) await this.#late.shift();
+  }
+
+  /** Of hosts, that none of them has ended. */
+  get connections(): number {
+    return this.#hosts.size;
+  }
+
   honest(): void {
     this.tamper = honest;
   }
 
-  /** Ends what connections there are: the host makes another one when it needs it, and begins anew in the TPM. */
-  cut(): void {
-    for (const socket of this.#sockets) socket.destroy();
-  }
-
-  /** Until nothing was said for so long: nobody but the test is about to use the TPM. */
-  async quiet(forMs = 100): Promise<void> {
-    for (let before = -1; before !== this.heard.length; ) {
-      before = this.heard.length;
-      await sleep(forMs);
-    }
+  /**
+   * Ends what connections there are, and resolves when the host has ended its side of them: it makes another one when it needs it, and
+   * begins again in the TPM.
+   */
+  async cut(): Promise<void> {
+    const closed = [...this.#hosts].map((host) => once(host, "close"));
+    for (const host of this.#hosts) host.end();
+    await Promise.all(closed);
   }
 
   async close(): Promise<void> {
-    this.cut();
+    for (const socket of this.#sockets) socket.destroy();
     await new Promise((resolve) => this.#server.close(resolve));
   }
 
   #join(host: Socket, tpm: Socket): void {
     let code = 0;
+    this.#hosts.add(host);
+    host.on("close", () => this.#hosts.delete(host));
     this.#messages(host, tpm, (bytes) => {
       code = bytes.readUInt32BE(6);
       this.heard.push({ code, from: "host", bytes });
@@ -92,10 +120,14 @@ export class TpmProxy {
         afterMs = 0,
         thenCut = false,
       } = Buffer.isBuffer(reaction) ? { send: reaction } : reaction;
-      const deliver = () => (thenCut ? host.end(send) : host.write(send));
+      const deliver = () => {
+        // The connection was cut, or a host that does not wait so long has ended it.
+        if (host.writableEnded || host.destroyed) return;
+        if (thenCut) host.end(send);
+        else host.write(send);
+      };
       if (afterMs === 0) deliver();
-      // A host that does not wait so long has ended the connection.
-      else setTimeout(() => host.destroyed || deliver(), afterMs);
+      else this.#late.push(sleep(afterMs).then(deliver));
     });
   }
 

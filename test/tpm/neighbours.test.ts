@@ -204,8 +204,9 @@ describe("a hostile third one, while the two decrypt", () => {
 
   test("may have ten thousand random numbers", () =>
     meanwhile(async () => {
-      for (let i = 0; i < 20; i++) {
-        const response = await respond(tpmCommand.getRandom(32), { times: 500 });
+      // So few in one call that a busy machine does them long before its deadline.
+      for (let i = 0; i < 200; i++) {
+        const response = await respond(tpmCommand.getRandom(32), { times: 50 });
         assert.equal(tpmCommand.rc(response), 0);
         assert.equal(response.length, 10 + 2 + 32);
       }

@@ -157,6 +157,40 @@ describe("one key on two TPMs", () => {
   });
 });
 
+test("of two key inits at once one makes the key, and the other leaves no file of bytes that belong to no key", async () => {
+  const tpm = await Swtpm.start("unix");
+  const fixture = tpmNode(tpm);
+  try {
+    const files = ["one", "two"].map((name) => join(fixture.folder, `${name}.hex`));
+    const ended = await Promise.allSettled(
+      files.map((file) => fixture.runAside("key", "init", "--json", "--escrow", file)),
+    );
+    const made = ended.flatMap((each) =>
+      each.status === "fulfilled" ? [JSON.parse(each.value.stdout)] : [],
+    );
+    const refused = ended.flatMap((each) =>
+      each.status === "rejected" ? [JSON.parse(each.reason.stdout)] : [],
+    );
+    assert.equal(made.length, 1);
+    // The second one waits for five seconds, and a busy machine may need longer for the first.
+    assert.ok(["key-exists", "key-locked"].includes(refused[0]?.code), refused[0]?.message);
+    assert.deepEqual(
+      files.filter((file) => existsSync(file)),
+      [made[0].escrow],
+    );
+    assert.deepEqual(readdirSync(join(fixture.folder, "state")).sort(), [
+      ".kleidi.lock",
+      "kek.made",
+      "kek.state",
+    ]);
+    const record = readFileSync(join(fixture.folder, "state", "kek.state"), "utf8");
+    assert.match(record, new RegExp(`^version: ${made[0].version}$`, "m"));
+  } finally {
+    await fixture.close();
+    await tpm.stop();
+  }
+});
+
 describe("bad input to key init", () => {
   let tpm: Swtpm;
   let fixture: Fixture;
@@ -249,8 +283,10 @@ describe("bad input to key init", () => {
 
   test("a TPM that does not answer", async () => {
     await tpm.stop();
-    const { status, stderr } = fixture.run("key", "init");
+    const escrow = join(fixture.folder, "of-no-key.hex");
+    const { status, stderr } = fixture.run("key", "init", "--escrow", escrow);
     assert.equal(status, 1);
     assert.match(stderr, /Cannot provision: provider "tpm" says that its KMS does not answer/);
+    assert.equal(existsSync(escrow), false, "bytes that became no key are not kept");
   });
 });

@@ -18,6 +18,7 @@ import { syncBuiltinESMExports } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
+import { FOLDER_LOCK } from "../../lib/lock.ts";
 import { KeyDirectory } from "./directory.ts";
 import { fingerprint } from "./key-file.ts";
 
@@ -45,14 +46,30 @@ test("create makes a file of mode 0600", (t) => {
   assert.equal(statSync(file).mode & 0o7777, 0o600);
 });
 
-test("create leaves key and record in the folder, and nothing else", (t) => {
+test("create leaves key, record and the empty lock in the folder, and nothing else", (t) => {
   const { path } = withKey(t);
-  assert.deepEqual(readdirSync(path).sort(), ["main.json", "main.key"]);
+  assert.deepEqual(readdirSync(path).sort(), [FOLDER_LOCK, "main.json", "main.key"]);
+  assert.equal(statSync(join(path, FOLDER_LOCK)).size, 0);
 });
 
 test("create makes another key each time", (t) => {
   const { keys, record } = withKey(t);
   assert.notEqual(keys.create("other").fingerprint, record.fingerprint);
+});
+
+test("the memory that a key was made in is wiped, also where it cannot be written", (t) => {
+  const made: Uint8Array[] = [];
+  const real = crypto.getRandomValues.bind(crypto);
+  t.mock.method(crypto, "getRandomValues", (bytes: Uint8Array<ArrayBuffer>) => {
+    made.push(bytes);
+    return real(bytes);
+  });
+  const path = folder(t);
+  new KeyDirectory(path).create("main");
+  // A folder stands where the key would be staged.
+  mkdirSync(join(path, ".other.key.new"));
+  assert.throws(() => new KeyDirectory(path).create("other"));
+  assert.deepEqual(made, [new Uint8Array(32), new Uint8Array(32)]);
 });
 
 test("the record says name, fingerprint and day", (t) => {
@@ -246,7 +263,7 @@ test("create refuses a key that the configuration pins", (t) => {
     code: "key-missing",
     message: `Cannot make key "main" in ${path}: the configuration pins version abcd, so the key was made before, and its file is gone; ciphertexts may exist that only that file opens`,
   });
-  assert.deepEqual(readdirSync(path), []);
+  assert.deepEqual(readdirSync(path), [FOLDER_LOCK]);
 });
 
 test("create refuses a folder that does not exist", (t) => {
@@ -378,7 +395,8 @@ async function killedAfter(path: string, ms: number): Promise<void> {
 
 /** Every name of which anything is in the folder. */
 function namesIn(path: string): string[] {
-  const names = readdirSync(path).map((file) => /^\.?(key-\d+)\.(key|json)(\.new)?$/.exec(file)?.[1] ?? file);
+  const files = readdirSync(path).filter((file) => file !== FOLDER_LOCK);
+  const names = files.map((file) => /^\.?(key-\d+)\.(key|json)(\.new)?$/.exec(file)?.[1] ?? file);
   return [...new Set(names)];
 }
 

@@ -1,14 +1,25 @@
 /**
  * The folder of key files. A key is made in three steps, each of which survives a SIGKILL: the complete file under another name,
  * then a record that it was made, then a link to its own name, which fails if there is one. The record (NAME.json, no secret in
- * it) outlives the key file: it is how a lost key is told from one that never was.
+ * it) outlives the key file: it distinguishes a lost key from one that was never made. One process at a time makes a key; what one that
+ * was killed left is finished or removed by the next one, and by a host that starts.
  */
 import { getRandomValues } from "node:crypto";
 import { renameSync } from "node:fs";
 import { join } from "node:path";
 import { KleidiError } from "../../error.ts";
 import { FileFault, readRegular } from "../../lib/files.ts";
-import { folderFault, type Invalid, publish, readPrivate, statOf, writeDurably } from "../files.ts";
+import {
+  folderFault,
+  type Invalid,
+  lockFolder,
+  publish,
+  readPrivate,
+  removeLeftovers,
+  statOf,
+  tidy,
+  writeDurably,
+} from "../files.ts";
 import { fingerprint, formatKeyFile, KEY_BYTES, KeyBytes, parseKeyFile } from "./key-file.ts";
 
 export interface KeyRecord {
@@ -36,7 +47,7 @@ export class KeyDirectory {
   load(name: string): KeyBytes {
     const path = this.keyPath(name);
     const action = `Cannot load key "${name}" from ${path}`;
-    const text = readPrivate(path, MAX_FILE, invalid(action));
+    const text = this.#read(path, action, name);
     if (text === undefined) {
       const record = this.record(name);
       if (record === undefined) {
@@ -77,11 +88,42 @@ export class KeyDirectory {
    * @throws KleidiError key-exists, key-missing, key-file-invalid
    */
   create(name: string, pin?: string): KeyRecord {
-    const path = this.keyPath(name);
     const action = `Cannot make key "${name}" in ${this.path}`;
     const fault = folderFault(this.path);
     if (fault !== undefined) throw invalid(action)(fault);
-    const staged = join(this.path, `.${name}.key.new`);
+    const release = lockFolder(this.path, action, invalid(action));
+    try {
+      return this.#make(name, action, pin);
+    } finally {
+      release();
+    }
+  }
+
+  /** Removes what a killed process left of keys under these names; what a key can be finished from stays. @returns see files.ts, tidy */
+  tidy(names: readonly string[]): unknown {
+    const staged = new Set(names.flatMap(stagedNames));
+    return tidy(
+      this.path,
+      (each) => staged.has(each),
+      () => {
+        for (const name of names) this.#tidy(name);
+      },
+    );
+  }
+
+  /** The whole folder is locked. */
+  #tidy(name: string): void {
+    const hasRecord = statOf(join(this.path, `${name}.json`)) !== undefined;
+    const isFinished = statOf(this.keyPath(name)) !== undefined || !hasRecord;
+    const [key, record] = stagedNames(name);
+    removeLeftovers(this.path, (each) => each === record || (isFinished && each === key));
+  }
+
+  #make(name: string, action: string, pin: string | undefined): KeyRecord {
+    this.#tidy(name);
+    const path = this.keyPath(name);
+    const [stagedKey, stagedRecord] = stagedNames(name);
+    const staged = join(this.path, stagedKey);
     const record = this.record(name);
     if (statOf(path) !== undefined) throw new KleidiError("key-exists", `${action}: ${path} exists already`);
     if (record !== undefined) {
@@ -101,12 +143,28 @@ export class KeyDirectory {
     // Filled in its own memory, which wipe() clears: there is no other copy.
     const bytes = new KeyBytes(getRandomValues(new Uint8Array(KEY_BYTES)));
     const made = { name, fingerprint: fingerprint(bytes), created: new Date().toISOString() };
-    writeDurably(staged, formatKeyFile(name, bytes));
-    bytes.wipe();
-    writeDurably(join(this.path, `.${name}.json.new`), `${JSON.stringify(made)}\n`);
-    renameSync(join(this.path, `.${name}.json.new`), join(this.path, `${name}.json`));
+    try {
+      writeDurably(staged, formatKeyFile(name, bytes));
+    } finally {
+      bytes.wipe();
+    }
+    writeDurably(join(this.path, stagedRecord), `${JSON.stringify(made)}\n`);
+    renameSync(join(this.path, stagedRecord), join(this.path, `${name}.json`));
     publish(staged, path);
     return made;
+  }
+
+  /** A key whose record is there and whose file is not may be in the making: it is waited for. */
+  #read(path: string, action: string, name: string): Buffer | undefined {
+    const read = () => readPrivate(path, MAX_FILE, invalid(action));
+    const text = read();
+    if (text !== undefined || statOf(join(this.path, `${name}.json`)) === undefined) return text;
+    try {
+      lockFolder(this.path, action, invalid(action))();
+    } catch {
+      // Who may not lock here may read here: what is read now is told.
+    }
+    return read();
   }
 
   /** A "key init" that was ended between record and link left the whole key: it is finished, not made again. */
@@ -121,6 +179,12 @@ export class KeyDirectory {
     return same;
   }
 }
+
+/** The names that do not count, of a key that is not finished and of its record. */
+const stagedNames = (name: string): [key: string, record: string] => [
+  `.${name}.key.new`,
+  `.${name}.json.new`,
+];
 
 const invalid: (action: string) => Invalid = (action) => (what, cause) =>
   new KleidiError("key-file-invalid", `${action}: ${what}`, cause);

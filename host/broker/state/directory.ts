@@ -6,8 +6,26 @@ import { randomBytes } from "node:crypto";
 import { unlinkSync } from "node:fs";
 import { join } from "node:path";
 import { KleidiError } from "../../error.ts";
-import { folderFault, publish, readPrivate, statOf, writeDurably } from "../files.ts";
+import {
+  folderFault,
+  lockFolder,
+  publish,
+  readPrivate,
+  removeLeftovers,
+  statOf,
+  tidy,
+  writeDurably,
+} from "../files.ts";
 import { formatRecord, MAX_FILE, parseRecord } from "./record.ts";
+
+/** The end of a name that does not count: two that make the same record at once do not write into one file. */
+const staging = () => randomBytes(8).toString("hex");
+const STAGED = /^[0-9a-f]{16}$/;
+
+function isStagedFor(names: readonly string[]): (file: string) => boolean {
+  const stems = names.flatMap((name) => [`.${name}.state.`, `.${name}.made.`]);
+  return (file) => stems.some((stem) => file.startsWith(stem) && STAGED.test(file.slice(stem.length)));
+}
 
 export class StateDirectory {
   readonly path: string;
@@ -18,6 +36,30 @@ export class StateDirectory {
 
   recordPath(name: string): string {
     return join(this.path, `${name}.state`);
+  }
+
+  /**
+   * Keeps others from making a record here, from before it is looked for one until it is made.
+   * @param action the beginning of the failure's sentence
+   * @returns ends it
+   * @throws KleidiError key-locked, state-invalid
+   */
+  lock(action: string): () => void {
+    const invalid = (what: string, cause?: unknown) =>
+      new KleidiError("state-invalid", `${action}: ${what}`, cause);
+    const fault = folderFault(this.path);
+    if (fault !== undefined) throw invalid(fault);
+    return lockFolder(this.path, action, invalid);
+  }
+
+  /** Removes what a killed process left of records under these names. Not while lock() is held: see clear. @returns see files.ts, tidy */
+  tidy(names: readonly string[]): unknown {
+    return tidy(this.path, isStagedFor(names), () => this.clear(names));
+  }
+
+  /** The same, by who holds the lock. A reader that marks a record now does without: the next one marks it. */
+  clear(names: readonly string[]): void {
+    removeLeftovers(this.path, isStagedFor(names));
   }
 
   /**
@@ -52,7 +94,7 @@ export class StateDirectory {
   #mark(name: string): void {
     const path = this.#markPath(name);
     if (statOf(path) !== undefined) return;
-    const staged = join(this.path, `.${name}.made.${randomBytes(8).toString("hex")}`);
+    const staged = join(this.path, `.${name}.made.${staging()}`);
     try {
       writeDurably(
         staged,
@@ -77,8 +119,7 @@ export class StateDirectory {
       throw new KleidiError("state-invalid", `Cannot make record "${name}" in ${this.path}: ${fault}`);
     }
     if (statOf(path) !== undefined || statOf(this.#markPath(name)) !== undefined) return false;
-    // A name of its own: two that make the same record at once do not write into one file.
-    const staged = join(this.path, `.${name}.state.${randomBytes(8).toString("hex")}`);
+    const staged = join(this.path, `.${name}.state.${staging()}`);
     try {
       writeDurably(staged, formatRecord(name, value));
       publish(staged, path);

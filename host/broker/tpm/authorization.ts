@@ -2,7 +2,7 @@
 import type { Command } from "./commands.ts";
 import { type Ground, HT, type Owned, typeOf } from "./ground.ts";
 import { Reader } from "./reader.ts";
-import { answered } from "./refused.ts";
+import { answered, denied } from "./refused.ts";
 import { Rc, rcOf, Tag } from "./response.ts";
 
 const RS_PW = 0x40000009;
@@ -45,7 +45,20 @@ export function readSessions(
   if (sessions.length === 0) throw answered(Rc.AUTHSIZE);
   if (sessions.length < command.auths) throw answered(Rc.AUTH_MISSING);
   reader.raw(size);
+  if (command.usesObject) assertAuthValue(command, sessions, owned);
   return sessions;
+}
+
+/**
+ * What only a policy guards (PCRs, say) was made by another program, or may have been: who uses an object gives its authorization
+ * value too, in a policy by PolicyAuthValue.
+ */
+function assertAuthValue({ name }: Command, [first]: readonly Session[], owned: Owned): void {
+  if (first === undefined || typeOf(first.handle) !== HT.POLICY_SESSION) return;
+  if (owned.statesAuthValue(first.handle)) return;
+  throw denied(
+    `${name}: its policy session does not state the object's authorization value; send TPM2_PolicyAuthValue before each use`,
+  );
 }
 
 function readSession(area: Reader, view: DataView, place: number, owned: Owned): Session {

@@ -25,6 +25,8 @@ export interface Command {
   /** What the response's handle is. */
   readonly creates?: "object" | "session";
   readonly provisioningOnly?: true;
+  /** Uses an object, and not just what is public of it: a policy alone is not enough. */
+  readonly usesObject?: true;
 }
 
 export const CC = {
@@ -49,8 +51,8 @@ const LIST: readonly Command[] = [
   command("CreatePrimary", ["hierarchy"], { auths: 1, sessions: true, creates: "object" }),
   command("Create", ["parent"], { auths: 1, sessions: true, provisioningOnly: true }),
   command("Load", ["parent"], { auths: 1, sessions: true, creates: "object" }),
-  command("HMAC", ["object"], { auths: 1, sessions: true }),
-  command("Unseal", ["object"], { auths: 1, sessions: true }),
+  command("HMAC", ["object"], { auths: 1, sessions: true, usesObject: true }),
+  command("Unseal", ["object"], { auths: 1, sessions: true, usesObject: true }),
   command("ReadPublic", ["parent"], { sessions: true }),
   command("StartAuthSession", ["key or null", "key or null"], { creates: "session" }),
   command("GetRandom", [], { sessions: true }),
@@ -67,7 +69,7 @@ const LIST: readonly Command[] = [
 function command(
   name: keyof typeof CC,
   handles: readonly HandleRule[],
-  more: Partial<Pick<Command, "auths" | "sessions" | "creates" | "provisioningOnly">> = {},
+  more: Partial<Pick<Command, "auths" | "sessions" | "creates" | "provisioningOnly" | "usesObject">> = {},
 ): Command {
   return { code: CC[name], name: `TPM2_${name}`, handles, auths: 0, sessions: false, ...more };
 }

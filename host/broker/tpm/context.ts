@@ -71,6 +71,8 @@ export class ProviderContext {
    * @returns undefined when all numbers were given
    */
   learn(after: After, response: Uint8Array, real: number | undefined): Uint8Array | undefined {
+    // The TPM begins a policy again once its session has authorized something (Part 1, 19.7.4).
+    this.owned.state(after.states, after.unstates);
     for (const handle of after.ends) this.owned.drop(handle);
     if (real === undefined) return response;
     const handle = this.owned.add(real);

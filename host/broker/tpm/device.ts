@@ -3,7 +3,8 @@
  * connection that timed out is never used again; what may be left in the TPM is flushed on the next one.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import { FLUSHABLE, flushContext, handlesListed, listHandles, startup } from "./housekeeping.ts";
+import { FLUSHABLE, handlesListed, listHandles } from "./handle-list.ts";
+import { flushContext, startup } from "./housekeeping.ts";
 import { codeOf, faultOf, Rc } from "./response.ts";
 import type { Transport, Where } from "./transport.ts";
 import { TransportError } from "./transport-error.ts";
@@ -13,6 +14,8 @@ const ASKS_AGAIN: ReadonlySet<number> = new Set([Rc.RETRY, Rc.TESTING, Rc.YIELDE
 const RETRIES = 5;
 const FIRST_BACK_OFF_MS = 10;
 export const TIMEOUT_MS = 2000;
+/** For connecting and taking over, in time-outs of one command: a TPM that is slow at each of many commands must not hold the queue. */
+const CONNECT_TIMEOUTS = 4;
 
 export interface DeviceOptions {
   readonly where: Where;
@@ -83,26 +86,37 @@ export class Device {
   }
 
   async #connect(): Promise<Transport> {
-    let connection: Transport | undefined;
-    const opening = this.#where.open(() => this.#drop(connection, "the connection ended"));
+    const connection = await this.#open();
     try {
-      connection = await this.#inTime(opening);
+      if (!this.#where.managed) {
+        await this.#inTime(this.#takeOver(connection), CONNECT_TIMEOUTS * this.#timeoutMs);
+      }
     } catch (error) {
-      opening.then((late) => late.close()).catch(() => {});
-      throw error;
+      // Whatever it was: a virtual TPM has one client, and nobody else would close this one.
+      throw this.#failed(connection, error);
     }
-    if (!this.#where.managed) await this.#takeOver(connection);
     this.#connection = connection;
     return connection;
   }
 
+  async #open(): Promise<Transport> {
+    const given = new AbortController();
+    let connection: Transport | undefined;
+    const opening = this.#where.open(() => this.#drop(connection, "the connection ended"), given.signal);
+    try {
+      connection = await this.#inTime(opening);
+      return connection;
+    } catch (error) {
+      given.abort();
+      opening.then((late) => late.close()).catch(() => {});
+      throw error;
+    }
+  }
+
   /** Without a resource manager the host is the only client: what is loaded was left by a connection before this one. */
   async #takeOver(connection: Transport): Promise<void> {
-    const code = codeOf(await this.#once(connection, startup()));
-    if (code !== 0 && code !== Rc.INITIALIZE) {
-      connection.close();
-      throw new TransportError(`Startup gave 0x${code.toString(16)}`);
-    }
+    const code = await this.#ask(connection, startup(), codeOf);
+    if (code !== 0 && code !== Rc.INITIALIZE) throw new TransportError(`Startup gave 0x${code.toString(16)}`);
     await this.#flushAll(connection, () => false);
     this.#orphans = false;
   }
@@ -110,25 +124,38 @@ export class Device {
   async #flushAll(connection: Transport, except: (handle: number) => boolean): Promise<boolean> {
     let any = false;
     for (const first of FLUSHABLE) {
-      for (const handle of handlesListed(await this.#once(connection, listHandles(first)))) {
+      const handles = await this.#ask(connection, listHandles(first), (response) =>
+        handlesListed(first, response),
+      );
+      for (const handle of handles) {
         if (except(handle)) continue;
-        any = codeOf(await this.#once(connection, flushContext(handle))) === 0 || any;
+        any = (await this.#ask(connection, flushContext(handle), codeOf)) === 0 || any;
       }
     }
     return any;
   }
 
-  async #once(connection: Transport, command: Uint8Array): Promise<Uint8Array> {
+  #once(connection: Transport, command: Uint8Array): Promise<Uint8Array> {
+    return this.#ask(connection, command, (response) => response);
+  }
+
+  /** One command. An answer that cannot be read ends the connection, as no answer does. @throws TransportError */
+  async #ask<T>(connection: Transport, command: Uint8Array, read: (response: Uint8Array) => T): Promise<T> {
     try {
       const response = await this.#inTime(connection.exchange(command));
       const fault = faultOf(response);
       if (fault !== undefined) throw new TransportError(fault);
-      return response;
+      return read(response);
     } catch (error) {
-      const why = error instanceof Error ? error.message : "it failed";
-      this.#drop(connection, why);
-      throw error instanceof TransportError ? error : new TransportError(why);
+      throw this.#failed(connection, error);
     }
+  }
+
+  /** Gives the connection up. @returns what to throw */
+  #failed(connection: Transport, error: unknown): TransportError {
+    const why = error instanceof Error ? error.message : "it failed";
+    this.#drop(connection, why);
+    return error instanceof TransportError ? error : new TransportError(why);
   }
 
   #drop(connection: Transport | undefined, why: string): void {
@@ -139,12 +166,9 @@ export class Device {
     this.#onLost(why);
   }
 
-  async #inTime<T>(work: Promise<T>): Promise<T> {
+  async #inTime<T>(work: Promise<T>, ms = this.#timeoutMs): Promise<T> {
     const late = Promise.withResolvers<never>();
-    const timer = setTimeout(
-      () => late.reject(new TransportError(`no answer in ${this.#timeoutMs} ms`)),
-      this.#timeoutMs,
-    );
+    const timer = setTimeout(() => late.reject(new TransportError(`no answer in ${ms} ms`)), ms);
     try {
       return await Promise.race([work, late.promise]);
     } finally {

@@ -102,10 +102,12 @@ async function start(exchange: Exchange): Promise<void> {
 }
 
 async function openInTime(where: Where, timeoutMs: number): Promise<Transport> {
-  const opening = where.open(() => {});
+  const given = new AbortController();
+  const opening = where.open(() => {}, given.signal);
   try {
     return await inTime(opening, timeoutMs, "it did not take the connection");
   } catch (error) {
+    given.abort();
     opening.then((late) => late.close()).catch(() => {});
     throw error;
   }

@@ -8,6 +8,8 @@ export interface TpmGrant {
   readonly persistent: readonly number[];
   /** SHA-256, in hex, of public templates of primaries. */
   readonly templates: readonly string[];
+  /** Whether sealed data may be had from the TPM. */
+  readonly unseal: boolean;
 }
 
 /** What a provider has in the TPM, under its own numbers. */
@@ -16,6 +18,8 @@ export interface Owned {
   real(handle: number): number | undefined;
   readonly objects: number;
   readonly sessions: number;
+  /** Whether a policy session has stated that the object's authorization value will be given (TPM2_PolicyAuthValue). */
+  statesAuthValue(session: number): boolean;
 }
 
 export interface Ground {

@@ -13,10 +13,21 @@ const isObject = (handle: number) => handle >>> 24 === 0x80;
 
 export class HandleTable implements Owned {
   readonly #real = new Map<number, number>();
+  readonly #stating = new Set<number>();
   #next = FIRST;
 
   real(handle: number): number | undefined {
     return this.#real.get(handle);
+  }
+
+  statesAuthValue(session: number): boolean {
+    return this.#stating.has(session);
+  }
+
+  /** @param unstates of these a TPM has begun the policy again */
+  state(states: number | undefined, unstates: readonly number[]): void {
+    for (const session of unstates) this.#stating.delete(session);
+    if (states !== undefined) this.#stating.add(states);
   }
 
   get objects(): number {
@@ -42,6 +53,7 @@ export class HandleTable implements Owned {
 
   drop(handle: number): void {
     this.#real.delete(handle);
+    this.#stating.delete(handle);
   }
 
   has(real: number): boolean {
@@ -52,6 +64,7 @@ export class HandleTable implements Owned {
   clear(): number[] {
     const all = [...this.#real.values()];
     this.#real.clear();
+    this.#stating.clear();
     if (this.#next > LAST) this.#next = FIRST;
     return all;
   }

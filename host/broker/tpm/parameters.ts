@@ -5,7 +5,7 @@ import type { Ground } from "./ground.ts";
 import type { Reader } from "./reader.ts";
 import { answered, denied } from "./refused.ts";
 import { rcOf } from "./response.ts";
-import { isCreatable } from "./template.ts";
+import { isCreatable, isLoadable } from "./template.ts";
 
 export const MAX_RANDOM = 64;
 
@@ -38,6 +38,12 @@ export function checkParameters(
       if (isCreatable(reader.sized())) return undefined;
       throw denied(
         `${name}: the template is neither of a key for HMAC-SHA256 nor of sealed data that stay in this TPM`,
+      );
+    case CC.Load:
+      reader.sized(); // inPrivate, possibly encrypted; the public area is not the first parameter, so it never is
+      if (isLoadable(reader.sized())) return undefined;
+      throw denied(
+        `${name}: the object is neither a key for HMAC-SHA256 nor sealed data as TPM2_Create may make them here`,
       );
     case CC.StartAuthSession:
       checkSessionType(reader, ground.rpc);

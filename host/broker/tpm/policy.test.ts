@@ -14,6 +14,7 @@ const GRANT: TpmGrant = {
   hierarchies: ["owner"],
   persistent: [PERSISTENT],
   templates: [STORAGE_PRIMARY_SHA256],
+  unseal: true,
 };
 /** The provider's numbers, and the TPM's. */
 const OBJECT = 0x80001000;
@@ -24,7 +25,12 @@ const REAL = new Map([
   [HMAC_SESSION, 0x02000001],
   [POLICY_SESSION, 0x03000002],
 ]);
-const OWNED: Owned = { real: (handle) => REAL.get(handle), objects: 1, sessions: 1 };
+const OWNED: Owned = {
+  real: (handle) => REAL.get(handle),
+  objects: 1,
+  sessions: 1,
+  statesAuthValue: (session) => session === POLICY_SESSION,
+};
 
 function decide(bytes: Uint8Array, rpc: Rpc = "encrypt", owned = OWNED, grant = GRANT) {
   return decideCommand(bytes, { rpc, grant, owned, sha256 });
@@ -43,8 +49,20 @@ const session = (handle: number, attributes = 1): tpm.Session => ({
   nonce: new Uint8Array(16),
   hmac: new Uint8Array(32),
 });
-const code = (number: number) => tpm.command(number, [], []);
 const NONE = new Uint8Array();
+const code = (number: number) => tpm.command(number, [], []);
+
+/** What a TPM adds to a template when it makes the object. */
+const unique = new Uint8Array(32).fill(7);
+const policy = new Uint8Array(32).fill(9);
+/** The public areas of the tpm provider's keys: its two kinds, of given bytes or not, with and without PCRs. */
+const LOADABLE: [string, Uint8Array][] = [
+  ["an imported key", tpm.keyedHash(0x00040452, { unique })],
+  ["a generated key under a policy", tpm.keyedHash(0x00040432, { unique, policy })],
+  ["an imported key under a policy", tpm.keyedHash(0x00040412, { unique, policy })],
+  ["sealed data", tpm.keyedHash(0x00000452, { unique, hmac: false })],
+  ["sealed data under a policy", tpm.keyedHash(0x00000412, { unique, policy, hmac: false })],
+];
 
 /** Each allowed command, with what it has become at the TPM. */
 const ALLOWED: [string, Rpc, (object: number, hmac: number, policy: number) => Uint8Array][] = [
@@ -73,8 +91,13 @@ const ALLOWED: [string, Rpc, (object: number, hmac: number, policy: number) => U
     (object, hmac) => tpm.create(object, { sessions: [session(hmac, 0x61)] }),
   ],
   ["Create under a persistent parent", "provision", () => tpm.create(PERSISTENT)],
-  ["Load", "status", (object) => tpm.load(object, NONE, NONE)],
-  ["Load under a persistent parent", "status", () => tpm.load(PERSISTENT, NONE, NONE)],
+  ["Load of a key", "status", (object) => tpm.load(object, new Uint8Array(90), tpm.loadable())],
+  ["Load under a persistent parent", "status", () => tpm.load(PERSISTENT, NONE, tpm.loadable())],
+  ...LOADABLE.map(([what, area]): (typeof ALLOWED)[number] => [
+    `Load of ${what}`,
+    "encrypt",
+    (object) => tpm.load(object, NONE, area),
+  ]),
   ["HMAC with a password", "encrypt", (object) => tpm.hmac(object, NONE)],
   ["HMAC with an HMAC session", "encrypt", (object, hmac) => tpm.hmac(object, NONE, session(hmac, 0x61))],
   ["HMAC with a policy session", "decrypt", (object, _, policy) => tpm.hmac(object, NONE, session(policy))],
@@ -101,6 +124,11 @@ const ALLOWED: [string, Rpc, (object: number, hmac: number, policy: number) => U
   ],
   ["StartAuthSession, trial", "provision", () => tpm.startSession(3)],
   ["GetRandom", "encrypt", () => tpm.getRandom(64)],
+  [
+    "HMAC of 4,096 bytes in all",
+    "encrypt",
+    (object) => tpm.hmac(object, new Uint8Array(4096 - tpm.hmac(object, NONE).length)),
+  ],
   ["GetRandom with a session", "encrypt", (_, hmac) => tpm.getRandom(64, [session(hmac, 0x41)])],
   ...[0, 2, 5, 6, 8].map((capability): (typeof ALLOWED)[number] => [
     `GetCapability ${capability}`,
@@ -168,6 +196,10 @@ function longer(bytes: Uint8Array, length: number): Uint8Array {
 }
 
 const NOT_A_TEMPLATE = "the SHA-256 of the public template is not one of those granted";
+const NOT_LOADABLE =
+  "TPM2_Load: the object is neither a key for HMAC-SHA256 nor sealed data as TPM2_Create may make them here";
+const NOT_STATED =
+  "its policy session does not state the object's authorization value; send TPM2_PolicyAuthValue before each use";
 const NOT_CREATABLE =
   "TPM2_Create: the template is neither of a key for HMAC-SHA256 nor of sealed data that stay in this TPM";
 const FOR_PROVISIONING = 'for making keys, with "kleidi key init", only';
@@ -262,7 +294,12 @@ const REFUSED: [string, Uint8Array, string, { rpc?: Rpc; owned?: Owned; grant?: 
     "answered b009a",
   ],
   ["a fourth object by CreatePrimary", tpm.createPrimary(), "answered b0902", { owned: FULL_OF_OBJECTS }],
-  ["a fourth object by Load", tpm.load(OBJECT, NONE, NONE), "answered b0902", { owned: FULL_OF_OBJECTS }],
+  [
+    "a fourth object by Load",
+    tpm.load(OBJECT, NONE, tpm.loadable()),
+    "answered b0902",
+    { owned: FULL_OF_OBJECTS },
+  ],
   ["a third session", tpm.startSession(), "answered b0903", { owned: FULL_OF_SESSIONS }],
   ["a trial session in encrypt", tpm.startSession(3), `denied: a trial session is ${FOR_PROVISIONING}`],
   ["a session of an unknown type", tpm.startSession(4), "answered b03c4"],
@@ -356,6 +393,8 @@ const REFUSED: [string, Uint8Array, string, { rpc?: Rpc; owned?: Owned; grant?: 
       ["with a unique field", tpm.join(tpm.keyedHash(tpm.HMAC_KEY).slice(0, -2), tpm.sized(tpm.u8(1)))],
       ["cut short", tpm.keyedHash(tpm.HMAC_KEY).slice(0, -1)],
       ["of no bytes", NONE],
+      ["with administration by policy", tpm.keyedHash(0x000404f2)],
+      ["with a policy beside the authorization value", tpm.keyedHash(0x00040472, { policy })],
       ["of sealed data that sign", tpm.keyedHash(0x00040452, { hmac: false })],
       ["of sealed data that the TPM makes up", tpm.keyedHash(0x00000472, { hmac: false })],
     ] as const
@@ -364,6 +403,62 @@ const REFUSED: [string, Uint8Array, string, { rpc?: Rpc; owned?: Owned; grant?: 
     created(template),
     `denied: ${NOT_CREATABLE}`,
     { rpc: "provision" },
+  ]),
+  ...(
+    [
+      ["of a key without fixedTPM", tpm.keyedHash(0x00040470, { unique })],
+      ["of a key without fixedParent", tpm.keyedHash(0x00040462, { unique })],
+      ["of a key whose failures lock the TPM", tpm.keyedHash(0x00040072, { unique })],
+      ["of a key that decrypts", tpm.keyedHash(0x00060472, { unique })],
+      ["of a key that is restricted", tpm.keyedHash(0x00050472, { unique })],
+      ["of a key that can be duplicated", tpm.keyedHash(0x00040c72, { unique })],
+      ["of a key with a second way to use it", tpm.keyedHash(0x00040472, { unique, policy })],
+      ["of a key with administration by policy", tpm.keyedHash(0x000404f2, { unique })],
+      [
+        "of a key with a policy of another hash",
+        tpm.keyedHash(0x00040432, { unique, policy: new Uint8Array(48) }),
+      ],
+      ["of what tpm2_create seals with a PIN", tpm.keyedHash(0x00000052, { unique, hmac: false })],
+      ["of what tpm2_create seals to PCRs", tpm.keyedHash(0x00000012, { unique, policy, hmac: false })],
+      ["of what clevis seals", tpm.keyedHash(0x00000492, { unique, policy, hmac: false })],
+      ["of a template, which has no unique field yet", tpm.keyedHash(tpm.HMAC_KEY)],
+      [
+        "of a key with a unique field of 31 bytes",
+        tpm.keyedHash(tpm.HMAC_KEY, { unique: new Uint8Array(31) }),
+      ],
+      [
+        "of a key with a unique field of 48 bytes",
+        tpm.keyedHash(tpm.HMAC_KEY, { unique: new Uint8Array(48) }),
+      ],
+      ["of a key with SHA-1 names", changed(tpm.loadable(), 3, 0x04)],
+      ["of a storage key", STORAGE_PRIMARY],
+      ["of a key with a byte more", tpm.join(tpm.loadable(), tpm.u8(0))],
+      ["of a key cut short", tpm.loadable().slice(0, -1)],
+      ["of no public area", NONE],
+    ] as const
+  ).map(([how, area]): (typeof REFUSED)[number] => [
+    `Load ${how}`,
+    tpm.load(OBJECT, new Uint8Array(90), area),
+    `denied: ${NOT_LOADABLE}`,
+  ]),
+  [
+    "Load without a public area",
+    tpm.command(0x157, [OBJECT], [tpm.EMPTY_AUTH], tpm.sized(unique)),
+    "answered b009a",
+  ],
+  [
+    "Unseal where it is not granted",
+    tpm.unseal(OBJECT),
+    "denied: TPM2_Unseal gives sealed data out of the TPM; to grant it, write under tpm: unseal: true",
+    { grant: { ...GRANT, unseal: false } },
+  ],
+  ...(["HMAC", "Unseal"] as const).map((name): (typeof REFUSED)[number] => [
+    `${name} by a policy that says nothing of the authorization value`,
+    name === "HMAC"
+      ? tpm.hmac(OBJECT, NONE, session(POLICY_SESSION))
+      : tpm.unseal(OBJECT, session(POLICY_SESSION)),
+    `denied: TPM2_${name}: ${NOT_STATED}`,
+    { owned: { ...OWNED, statesAuthValue: () => false } },
   ]),
 ];
 
@@ -387,7 +482,12 @@ test("the commands of every refusal differ from one that is forwarded in one thi
 
 test("a further hierarchy, template and persistent object are forwarded when they are granted", () => {
   const template = changed(STORAGE_PRIMARY, 6, 0x00);
-  const grant = { hierarchies: ["endorsement"], persistent: [0x81000002], templates: [sha256(template)] };
+  const grant = {
+    hierarchies: ["endorsement"],
+    persistent: [0x81000002],
+    templates: [sha256(template)],
+    unseal: false,
+  };
   assert.equal(verdict(tpm.createPrimary(0x4000000b, template), "encrypt", OWNED, grant), "forwarded");
   assert.equal(verdict(tpm.readPublic(0x81000002), "encrypt", OWNED, grant), "forwarded");
 });
@@ -406,7 +506,13 @@ test("what a response will mean: a session without continueSession ends, a flush
     ends: [HMAC_SESSION],
     handles: [OBJECT],
     sessions: [HMAC_SESSION],
+    states: undefined,
+    unstates: [HMAC_SESSION],
   });
+  assert.equal(after(tpm.policyAuthValue(POLICY_SESSION))?.states, POLICY_SESSION);
+  assert.deepEqual(after(tpm.policyAuthValue(POLICY_SESSION))?.unstates, []);
+  assert.deepEqual(after(tpm.policyRestart(POLICY_SESSION))?.unstates, [POLICY_SESSION]);
+  assert.deepEqual(after(tpm.hmac(OBJECT, NONE, session(POLICY_SESSION)))?.unstates, [POLICY_SESSION]);
   assert.deepEqual(after(tpm.hmac(OBJECT, NONE, session(HMAC_SESSION, 0x61)))?.ends, []);
   assert.deepEqual(after(tpm.flushContext(OBJECT))?.ends, [OBJECT]);
   assert.equal(after(tpm.createPrimary())?.creates, "object");

@@ -6,7 +6,7 @@
  * would, where it is malformed, names what is not the provider's, or goes over a quota.
  */
 import { readSessions } from "./authorization.ts";
-import { COMMANDS, type Command, type HandleRule } from "./commands.ts";
+import { CC, COMMANDS, type Command, type HandleRule } from "./commands.ts";
 import { type Ground, HT, typeOf } from "./ground.ts";
 import { checkParameters } from "./parameters.ts";
 import { Reader, Short } from "./reader.ts";
@@ -24,6 +24,10 @@ export interface After {
   /** As they stand in the command, so that an error that names a place can be understood. */
   readonly handles: readonly number[];
   readonly sessions: readonly number[];
+  /** A success has this policy session state the authorization value. */
+  readonly states: number | undefined;
+  /** A success leaves these policy sessions without what they stated: it was used up, or is begun again. */
+  readonly unstates: readonly number[];
 }
 
 export type TpmDecision =
@@ -50,6 +54,9 @@ export function decideCommand(bytes: Uint8Array, ground: Ground): TpmDecision {
     if (command === undefined) throw denied(`${name} is not one of the commands that a provider may send`);
     if (command.provisioningOnly && ground.rpc !== "provision") {
       throw denied(`${name} is for making keys, with "kleidi key init", only`);
+    }
+    if (code === CC.Unseal && !ground.grant.unseal) {
+      throw denied(`${name} gives sealed data out of the TPM; to grant it, write under tpm: unseal: true`);
     }
     return { name, ...readCommand(bytes, command, ground) };
   } catch (error) {
@@ -89,6 +96,7 @@ function readCommand(
   if (command.creates === "session" && ground.owned.sessions >= QUOTA.sessions)
     throw answered(Rc.SESSION_MEMORY);
   const ended = sessions.flatMap(({ handle, goesOn }) => (goesOn ? [] : [handle]));
+  const [subject] = handles;
   return {
     forward,
     after: {
@@ -96,6 +104,8 @@ function readCommand(
       ends: flushed === undefined ? ended : [...ended, flushed],
       handles,
       sessions: sessions.map(({ handle }) => handle),
+      states: command.code === CC.PolicyAuthValue ? subject : undefined,
+      unstates: command.code === CC.PolicyRestart ? handles : sessions.map(({ handle }) => handle),
     },
   };
 }

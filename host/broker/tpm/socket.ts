@@ -40,8 +40,11 @@ const MSSIM: Framing = {
   },
 };
 
-export const openSwtpm = (address: SocketAddress, onClosed: () => void) => open(address, BARE, onClosed);
-export const openMssim = (address: SocketAddress, onClosed: () => void) => open(address, MSSIM, onClosed);
+/** See transport.ts, Where.open. */
+type How = [onClosed: () => void, givenUp: AbortSignal];
+
+export const openSwtpm = (address: SocketAddress, ...how: How) => open(address, BARE, ...how);
+export const openMssim = (address: SocketAddress, ...how: How) => open(address, MSSIM, ...how);
 
 function bounded(size: number): number {
   if (size >= HEADER && size <= MAX_SIZE) return size;
@@ -58,14 +61,23 @@ function exactly(received: Buffer, total: number, at: number, size: number): Uin
   return Uint8Array.from(received.subarray(at, at + size));
 }
 
-async function open(address: SocketAddress, framing: Framing, onClosed: () => void): Promise<Transport> {
+async function open(
+  address: SocketAddress,
+  framing: Framing,
+  onClosed: () => void,
+  givenUp: AbortSignal,
+): Promise<Transport> {
   const socket = connect({ ...address, noDelay: true });
+  // Else one that is never taken would stay for as long as the system tries.
+  const giveUp = () => socket.destroy(Object.assign(new Error("given up"), { code: "ETIMEDOUT" }));
+  givenUp.addEventListener("abort", giveUp, { once: true });
   await new Promise<void>((resolve, reject) => {
     socket.once("connect", resolve);
     socket.once("error", (error: NodeJS.ErrnoException) =>
       reject(new TransportError(`there is no connection (${error.code ?? "unknown"})`, error.code)),
     );
   });
+  givenUp.removeEventListener("abort", giveUp);
   return new SocketTransport(socket, framing, onClosed);
 }
 

@@ -5,125 +5,17 @@ import { connect, createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import {
-  TpmContextSchema,
-  TpmEnterRequestSchema,
-  TpmLeaveRequestSchema,
-  TpmTransmitRequestSchema,
-} from "../../../proto/provider/v1/provider_pb.ts";
 import { Swtpm } from "../../../test/support/swtpm.ts";
+import { setUp } from "../../../test/support/tpm-calls.ts";
 import * as tpm from "../../../test/support/tpm-commands.ts";
 import { TpmProxy } from "../../../test/support/tpm-proxy.ts";
-import { type HostAnswer, HostCode, type Rpc } from "../../host-call.ts";
-import { createGate, type Decision } from "../gate.ts";
+import { HostCode } from "../../host-call.ts";
 import { CC } from "./commands.ts";
-import { createTpm } from "./tpm.ts";
 
 const NONE = new Uint8Array();
-const EVERY = ["status", "encrypt", "decrypt", "provision"];
 /** Where a time-out is what is tried; far more than a virtual TPM takes on a busy machine. */
 const TIMEOUT_MS = 400;
 const NO_ANSWER = `no answer in ${TIMEOUT_MS} ms`;
-const REQUESTS = [{ capability: "tpm", operations: ["enter", "transmit", "leave"], rpcs: EVERY }];
-
-/** Providers "a" and "b" (or more) at one device, behind the real gate. */
-function setUp(t: TestContext, device: string, { providers = ["a", "b"], timeoutMs = 2000 } = {}) {
-  const grant = { device, hierarchies: ["owner"], persistent: [], templates: [] };
-  const warnings: string[] = [];
-  const capability = createTpm({
-    grants: new Map(providers.map((name) => [name, grant])),
-    timeoutMs,
-    warn: (_device, why) => warnings.push(why),
-  });
-  t.after(() => capability.close());
-  const decisions: Decision[] = [];
-  const gate = createGate({
-    clients: new Map(
-      providers.map((name) => [
-        name,
-        { requests: REQUESTS, grants: { tpm: grant }, hostCalls: 10_000, hostCallsPerMinute: 1_000_000 },
-      ]),
-    ),
-    capabilities: { tpm: capability.operations },
-    witness: {
-      decided: (decision) => decisions.push(decision),
-      performed() {},
-      fault(_call, error) {
-        throw error;
-      },
-    },
-  });
-
-  /** One call of a provider's guest. */
-  class Call {
-    readonly #provider: string;
-    readonly #rpc: Rpc;
-    readonly #over = new AbortController();
-
-    constructor(provider: string, rpc: Rpc = "encrypt") {
-      this.#provider = provider;
-      this.#rpc = rpc;
-    }
-
-    ask(operation: string, request: Uint8Array): Promise<HostAnswer> {
-      const { signal } = this.#over;
-      const counts = { ordinal: 1, ordinalOfCapability: 1 };
-      return gate({
-        provider: this.#provider,
-        rpc: this.#rpc,
-        ...counts,
-        capability: "tpm",
-        operation,
-        request,
-        signal,
-      });
-    }
-
-    /** The memory. */
-    async enter(): Promise<Uint8Array> {
-      const { code, body, message } = await this.ask(
-        "enter",
-        toBinary(TpmEnterRequestSchema, create(TpmEnterRequestSchema)),
-      );
-      assert.equal(code, 0, message);
-      return fromBinary(TpmContextSchema, body).memory;
-    }
-
-    transmit(command: Uint8Array): Promise<HostAnswer> {
-      return this.ask(
-        "transmit",
-        toBinary(TpmTransmitRequestSchema, create(TpmTransmitRequestSchema, { command })),
-      );
-    }
-
-    /** The response to a command that reaches the TPM, or a manager's answer. */
-    async send(command: Uint8Array): Promise<Uint8Array> {
-      const { code, body, message } = await this.transmit(command);
-      assert.equal(code, 0, message);
-      return body;
-    }
-
-    /** The response to a command that the TPM does. */
-    async done(command: Uint8Array): Promise<Uint8Array> {
-      const response = await this.send(command);
-      assert.equal(tpm.rc(response), 0, `0x${tpm.rc(response).toString(16)}`);
-      return response;
-    }
-
-    leave(memory: Uint8Array = NONE): Promise<HostAnswer> {
-      return this.ask("leave", toBinary(TpmLeaveRequestSchema, create(TpmLeaveRequestSchema, { memory })));
-    }
-
-    /** As the sandbox says it: the call is over, however it ended. */
-    end(): void {
-      this.#over.abort();
-    }
-  }
-
-  return { Call, capability, decisions, warnings };
-}
-
 async function swtpm(t: TestContext, kind: "unix" | "tcp" = "unix"): Promise<Swtpm> {
   const running = await Swtpm.start(kind);
   t.after(() => running.stop());

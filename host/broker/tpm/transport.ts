@@ -18,8 +18,11 @@ export interface Where {
    * does, the host is the TPM's only client, starts it up, and cleans up itself.
    */
   readonly managed: boolean;
-  /** @param onClosed told once when the other side ends an idle connection, or says what it was not asked */
-  open(onClosed: () => void): Promise<Transport>;
+  /**
+   * @param onClosed told once when the other side ends an idle connection, or says what it was not asked
+   * @param givenUp nobody waits for the connection any more
+   */
+  open(onClosed: () => void, givenUp: AbortSignal): Promise<Transport>;
 }
 
 const LOOPBACK_PORT = /^(127\.[\d.]+|\[::1\]):(\d{1,5})$/;
@@ -33,11 +36,11 @@ export function whereIs(name: string): Where {
   const [, kind, rest = ""] = /^(swtpm|mssim):(.+)$/.exec(name) ?? [];
   const tcp = loopback(rest);
   if (kind === "mssim" && tcp !== undefined) {
-    return { name, managed: false, open: (onClosed) => openMssim(tcp, onClosed) };
+    return { name, managed: false, open: (...how) => openMssim(tcp, ...how) };
   }
   const address = tcp ?? (rest.startsWith("/") ? { path: rest } : undefined);
   if (kind === "swtpm" && address !== undefined) {
-    return { name, managed: false, open: (onClosed) => openSwtpm(address, onClosed) };
+    return { name, managed: false, open: (...how) => openSwtpm(address, ...how) };
   }
   throw new RangeError(
     `Cannot open the TPM "${name}": a device is /dev/tpmrm0, swtpm:/path, swtpm:127.0.0.1:2321 or mssim:127.0.0.1:2321`,

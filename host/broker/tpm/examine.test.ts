@@ -1,0 +1,94 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { type TestContext, test } from "node:test";
+import { Swtpm } from "../../../test/support/swtpm.ts";
+import * as tpm from "../../../test/support/tpm-commands.ts";
+import { TpmProxy } from "../../../test/support/tpm-proxy.ts";
+import { TpmRefusal } from "./capabilities.ts";
+import { examine, TpmSilent } from "./examine.ts";
+import { Rc } from "./response.ts";
+import { whereIs } from "./transport.ts";
+import { TransportError } from "./transport-error.ts";
+
+const STARTUP = 0x144;
+const plain = (code: number) => tpm.join(tpm.u16(0x8001), tpm.u32(10), tpm.u32(code));
+
+/** A TPM that answers each command code in one way, else that it was not started. */
+async function scripted(t: TestContext, answers: ReadonlyMap<number, Uint8Array | undefined>) {
+  const asked: number[] = [];
+  const server = createServer((socket) => {
+    t.after(() => socket.destroy());
+    socket.on("error", () => {});
+    socket.on("data", (command: Buffer) => {
+      const code = command.readUInt32BE(6);
+      asked.push(code);
+      const answer = answers.has(code) ? answers.get(code) : plain(Rc.INITIALIZE);
+      if (answer !== undefined) socket.write(answer);
+    });
+  });
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  t.after(() => server.close());
+  const address = server.address();
+  const port = typeof address === "object" ? address?.port : 0;
+  return { where: whereIs(`swtpm:127.0.0.1:${port}`), asked };
+}
+
+test("a virtual TPM that nobody has started is started, and says what it is", async (t) => {
+  const swtpm = await Swtpm.start();
+  t.after(() => swtpm.stop());
+  await swtpm.tool("swtpm_ioctl", "--unix", join(swtpm.folder, "tpm.sock.ctrl"), "-i");
+  const path = join(swtpm.folder, "proxy.sock");
+  const proxy = await TpmProxy.start(path, swtpm.socket);
+  t.after(() => proxy.close());
+  const facts = await examine(whereIs(`swtpm:${path}`));
+  assert.ok(facts.commands.has(STARTUP));
+  assert.equal(facts.aes128Cfb, true);
+  assert.equal(proxy.heard.filter(({ code, from }) => code === STARTUP && from === "host").length, 1);
+  // The second time there is nothing to start.
+  await examine(whereIs(`swtpm:${path}`));
+  assert.equal(proxy.heard.filter(({ code, from }) => code === STARTUP && from === "host").length, 1);
+});
+
+test("a TPM that refuses Startup is told as that, and asked nothing more", async (t) => {
+  const { where, asked } = await scripted(t, new Map([[STARTUP, plain(Rc.FAILURE)]]));
+  await assert.rejects(examine(where), (error) => {
+    assert.ok(error instanceof TpmRefusal);
+    assert.equal(error.message, "Startup gave 0x101");
+    assert.equal(error.rc, Rc.FAILURE);
+    return true;
+  });
+  assert.equal(asked.at(-1), STARTUP);
+});
+
+test("a Startup that is answered with rubbish is told as that", async (t) => {
+  const { where } = await scripted(
+    t,
+    new Map([[STARTUP, tpm.join(tpm.u16(0x00c4), tpm.u32(10), tpm.u32(0))]]),
+  );
+  await assert.rejects(examine(where), { message: "a response with the tag 0xc4" });
+});
+
+test("a TPM that says after Startup that it was not started is not started again and again", async (t) => {
+  const { where, asked } = await scripted(t, new Map([[STARTUP, plain(0)]]));
+  await assert.rejects(examine(where), { message: "GetCapability(TPM_PROPERTIES) gave 0x100" });
+  assert.equal(asked.filter((code) => code === STARTUP).length, 1);
+});
+
+test("a kernel's TPM that was not started is not started by the host", async (t) => {
+  const { where, asked } = await scripted(t, new Map());
+  await assert.rejects(examine({ ...where, managed: true }), {
+    message: "GetCapability(TPM_PROPERTIES) gave 0x100",
+  });
+  assert.ok(!asked.includes(STARTUP));
+});
+
+test("a TPM that does not answer is silent, and that is told with the time", async (t) => {
+  const { where } = await scripted(t, new Map([[0x17a, undefined]]));
+  await assert.rejects(examine(where, 50), (error) => {
+    assert.ok(error instanceof TpmSilent && error instanceof TransportError);
+    assert.equal(error.message, "it took a command and did not answer in 50 ms");
+    return true;
+  });
+});

@@ -1,0 +1,60 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type TestContext, test } from "node:test";
+import { KeyMaker, race } from "../../test/support/key-makers.ts";
+import { makeMaterial, removeMaterial } from "./key-material.ts";
+
+function place(t: Pick<TestContext, "after">): { folder: string; path: string } {
+  const folder = mkdtempSync(join(tmpdir(), "kleidi-material-"));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  return { folder, path: join(folder, "kek.hex") };
+}
+
+test("made material is in its file, for its owner only, and removed material is not", (t) => {
+  const { folder, path } = place(t);
+  const material = makeMaterial(path);
+  assert.equal(readFileSync(path, "utf8"), `${Buffer.from(material).toString("hex")}\n`);
+  assert.equal(statSync(path).mode & 0o7777, 0o600);
+  removeMaterial(path);
+  assert.deepEqual(readdirSync(folder), []);
+});
+
+/** Steps that change something; one more, and it ends by itself. */
+const STEPS = 9;
+
+for (let kill = 0; kill <= STEPS; kill++)
+  test(`a process that is killed before step ${kill} leaves no bytes under a name that does not count, once the next one was there`, async (t) => {
+    const { folder, path } = place(t);
+    const maker = await KeyMaker.start();
+    const said = await maker.make({ what: "escrow", path, name: "", kill });
+    await maker.end();
+    assert.equal(said !== undefined, kill === STEPS, `it said ${said}`);
+    const isMade = readdirSync(folder).includes("kek.hex");
+    if (isMade) assert.throws(() => makeMaterial(path), { code: "key-exists" });
+    else makeMaterial(path);
+    assert.deepEqual(readdirSync(folder), ["kek.hex"]);
+    assert.match(readFileSync(path, "utf8"), /^[0-9a-f]{64}\n$/);
+    assert.equal(statSync(path).nlink, 1);
+  });
+
+test("of two that write to one file at once, at most one does, and never the other's bytes", async (t) => {
+  const makers = [await KeyMaker.start(), await KeyMaker.start()];
+  t.after(() => Promise.all(makers.map((maker) => maker.end())));
+  for (let i = 0; i < 20; i++) {
+    const { path } = place(t);
+    const said = await race(makers, { what: "escrow", path, name: "" });
+    const made = said.filter((each) => /^[0-9a-f]{64}$/.test(each ?? ""));
+    assert.ok(made.length <= 1, String(said));
+    if (made.length === 1) assert.equal(readFileSync(path, "utf8"), `${made[0]}\n`);
+  }
+});
+
+test("other files beside it are left as they are", (t) => {
+  const { folder, path } = place(t);
+  const kept = [".kek.hex.0123456789abcde", ".kek.hex.bak", ".other.hex.0123456789abcdef"];
+  for (const name of [...kept, ".kek.hex.0123456789abcdef"]) writeFileSync(join(folder, name), "");
+  makeMaterial(path);
+  assert.deepEqual(readdirSync(folder).sort(), [...kept, "kek.hex"].sort());
+});
