@@ -9,7 +9,6 @@ import {
   lstatSync,
   openSync,
   readdirSync,
-  readSync,
   type Stats,
   unlinkSync,
   writeSync,

@@ -1,5 +1,5 @@
 /** Key material on its way into or out of a file: 32 bytes as 64 hexadecimal digits on one line, for their owner only. */
-import { getRandomValues, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { unlinkSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { publish, readPrivate, removeLeftovers, statOf, syncFolder, writeDurably } from "../broker/files.ts";
