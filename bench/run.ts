@@ -10,6 +10,7 @@ const SUBJECTS = {
   admission: "hash, read, reach and limit a module of 1 MB, beside compiling it",
   inspect:
     "kleidi inspect of a module of 5 MB, as a function and as a command, beside compiling it (1 minute)",
+  wall: "what the wall around a provider costs: calls, start and memory, behind each wall and without one (2 minutes)",
   gate: "what the gate costs for each host call",
   audit: "lines of the audit log beside plain pino, and how fast verify reads them (--large: 1 GB)",
   tpm: "the tpm provider on a real swtpm, beside the local one and bare commands",

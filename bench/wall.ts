@@ -1,0 +1,139 @@
+/**
+ * npm run bench -- wall: what the wall costs. Three hosts that differ in nothing but their wall, asked in turn; the start of a provider's
+ * process behind each wall; its memory. Timings are noisy: compare within one run. Takes two minutes; --quick takes one.
+ */
+import { readdirSync, readFileSync } from "node:fs";
+import { examine } from "../host/sandbox/admission.ts";
+import { Child } from "../host/sandbox/child.ts";
+import { openWall } from "../host/sandbox/wall/choose.ts";
+import { wallPrograms } from "../test/support/debian13.ts";
+import { Fixture, localConfig, localModule } from "../test/support/fixture.ts";
+import { type Load, run, summary } from "./callers.ts";
+import { median } from "./figures.ts";
+
+const quick = process.argv.includes("--quick");
+const ROUNDS = quick ? 5 : 15;
+const ROUND_MS = quick ? 700 : 1500;
+const STARTS = quick ? 7 : 21;
+const MEMORY = 16 << 20;
+const PROCESS = 1280 << 20;
+const WALLS = ["none", "bubblewrap", "landlock"] as const;
+type Name = (typeof WALLS)[number];
+
+const programs = wallPrograms();
+const settings = (wall: Name) => ({ wall, ...(programs !== undefined && { programs }) });
+
+await calls();
+await starts();
+
+/** One host for each wall; each round asks all of them. */
+async function calls(): Promise<void> {
+  const fixtures = new Map<Name, Fixture>();
+  const results = new Map<string, Load[]>();
+  try {
+    for (const wall of WALLS) {
+      const changes = {
+        sandbox: settings(wall),
+        log: { level: "warn", file: "kleidi.log" },
+        status: { interval: "10s" },
+      };
+      const fixture = new Fixture();
+      fixtures.set(wall, fixture);
+      fixture.write(localConfig([{ name: "bench", use: "active" }], changes)).keyInit("bench");
+      await fixture.serve();
+    }
+    for (let round = 0; round < ROUNDS; round++) {
+      for (const callers of [1, 64]) {
+        for (const wall of WALLS) {
+          process.stderr.write(`\r\u001b[Kround ${round + 1} of ${ROUNDS}: ${wall}, ${callers} callers`);
+          const load = await run(fixtures.get(wall)?.socket ?? "", "Decrypt", callers, `${ROUND_MS}ms`);
+          const key = `${wall} ${callers}`;
+          results.set(key, [...(results.get(key) ?? []), load]);
+        }
+      }
+    }
+  } finally {
+    process.stderr.write("\r\u001b[K");
+    for (const fixture of fixtures.values()) await fixture.close();
+  }
+  console.log(`Decrypt with the local provider, medians of ${ROUNDS} rounds of ${ROUND_MS} ms:`);
+  console.table(
+    [1, 64].flatMap((callers) =>
+      WALLS.map((wall) => {
+        const loads = results.get(`${wall} ${callers}`) ?? [];
+        const { rps, p50, p99, failures } = summary(loads);
+        // Round by round: the machine's speed changes from one to the next.
+        const ratios = loads.map(
+          (load, i) => load.p50 / (results.get(`none ${callers}`)?.[i]?.p50 ?? Number.NaN),
+        );
+        return {
+          callers,
+          wall,
+          rps: Math.round(rps),
+          "p50 ms": p50.toFixed(3),
+          "p50 of none": median(ratios).toFixed(3),
+          "p99 ms": p99.toFixed(2),
+          failures,
+        };
+      }),
+    ),
+  );
+}
+
+/** From the start of a process until its module is loaded, and what it and the wall's own process hold then. */
+async function starts(): Promise<void> {
+  const module = new Uint8Array(readFileSync(localModule));
+  const { imports } = examine("local", module).module;
+  const times = new Map<Name, number[]>();
+  const pss = new Map<Name, number[]>();
+  const walls = new Map(
+    await Promise.all(WALLS.map(async (name) => [name, await openWall(settings(name), PROCESS)] as const)),
+  );
+  for (let i = 0; i < STARTS; i++) {
+    for (const name of WALLS) {
+      const wall = walls.get(name);
+      if (wall === undefined) continue;
+      const before = performance.now();
+      const child = new Child({
+        provider: "local",
+        module,
+        imports,
+        memoryBytes: MEMORY,
+        processMemoryBytes: PROCESS,
+        hostCalls: 64,
+        outputBytes: 65_536,
+        gate: () => Promise.reject(new Error("no call is made")),
+        onStderr: () => {},
+        wall,
+      });
+      await child.loaded;
+      times.set(name, [...(times.get(name) ?? []), performance.now() - before]);
+      pss.set(name, [...(pss.get(name) ?? []), pssOf(child.pid ?? 0)]);
+      child.kill("measured");
+      await child.ended;
+    }
+  }
+  const base = { ms: median(times.get("none") ?? []), kib: median(pss.get("none") ?? []) };
+  console.log(`A provider's process, medians of ${STARTS} starts:`);
+  console.table(
+    WALLS.map((name) => {
+      const [ms, kib] = [median(times.get(name) ?? []), median(pss.get(name) ?? [])];
+      return {
+        wall: name,
+        "loaded after ms": ms.toFixed(1),
+        "over none ms": (ms - base.ms).toFixed(1),
+        "PSS MiB": (kib / 1024).toFixed(1),
+        "over none MiB": ((kib - base.kib) / 1024).toFixed(1),
+      };
+    }),
+  );
+}
+
+/** KiB of a process and its children. */
+function pssOf(pid: number): number {
+  const [, own = "0"] = /^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, "utf8")) ?? [];
+  const children = readdirSync(`/proc/${pid}/task`).flatMap((task) =>
+    readFileSync(`/proc/${pid}/task/${task}/children`, "utf8").split(" ").filter(Boolean),
+  );
+  return Number(own) + children.reduce((sum, child) => sum + pssOf(Number(child)), 0);
+}
