@@ -39,6 +39,7 @@ test("each code answers with the gRPC code that the facts ask for", () => {
     "key-locked": 13,
     "key-missing": 13,
     "state-invalid": 13,
+    "wall-missing": 13,
     "key-not-made": 13,
   });
 });

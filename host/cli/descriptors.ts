@@ -3,11 +3,13 @@
  * may hold at once must fit into what the system gives this process.
  */
 import type { Config } from "../config/config.ts";
+import { LIMITS } from "../grpc/limits.ts";
 import { FileFault, readRegular } from "../lib/files.ts";
+import { ADMIN_LIMITS } from "../telemetry/admin-connections.ts";
 import type { Finding } from "./output.ts";
 
-/** Sockets of callers, and of the admin page. */
-const CALLERS = 256 + 64;
+/** Sockets of callers and of the admin listener, those that wait for their turn too. */
+const CALLERS = LIMITS.connections + LIMITS.waiting + ADMIN_LIMITS.connections + ADMIN_LIMITS.waiting;
 /** Files, pipes and timers of the host itself, and what is opened for a moment. */
 const OWN = 64;
 /** Two processes and the one that takes over, each with two pipes, and what its capabilities hold. */

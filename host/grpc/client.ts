@@ -15,6 +15,8 @@ export class KmsClient {
     this.#client = new Client(`unix:${socket}`, credentials.createInsecure(), {
       "grpc.default_authority": "localhost",
       "grpc.max_send_message_length": -1,
+      // A connection of its own, as each API server has one: clients of one process would share it, and with it its streams.
+      "grpc.use_local_subchannel_pool": 1,
       // Milliseconds. The default of a second would hide when a host that is starting becomes ready.
       "grpc.initial_reconnect_backoff_ms": 20,
       "grpc.min_reconnect_backoff_ms": 20,

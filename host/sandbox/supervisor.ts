@@ -159,10 +159,13 @@ export class Supervisor {
     const { promise, resolve, reject } = Promise.withResolvers<Child>();
     const waiter = { resolve, reject };
     this.#waiting.push(waiter);
-    const timer = setTimeout(() => {
-      this.#waiting = this.#waiting.filter((other) => other !== waiter);
-      reject(this.#unavailable(undefined));
-    }, deadline - performance.now());
+    const timer = setTimeout(
+      () => {
+        this.#waiting = this.#waiting.filter((other) => other !== waiter);
+        reject(this.#unavailable(undefined));
+      },
+      Math.max(0, deadline - performance.now()),
+    );
     return promise.finally(() => clearTimeout(timer));
   }
 

@@ -36,10 +36,13 @@ export class Turns {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const turn = { resolve, reject };
     this.#queue.push(turn);
-    const timer = setTimeout(() => {
-      this.#queue = this.#queue.filter((other) => other !== turn);
-      reject(late());
-    }, deadline - performance.now());
+    const timer = setTimeout(
+      () => {
+        this.#queue = this.#queue.filter((other) => other !== turn);
+        reject(late());
+      },
+      Math.max(0, deadline - performance.now()),
+    );
     await promise.finally(() => clearTimeout(timer));
   }
 

@@ -69,6 +69,7 @@ const CASES: Readonly<Record<string, Case>> = {
   "providers.<name>.grants.net.credential.vault.secretId.file": { file: "bad-secret-id", by: "check" },
   "providers.<name>.grants.net.credential.file.file": { file: "bad-token", by: "check" },
   "providers.<name>.grants.net.credential.login.body.<name>.file": { file: "bad-password", by: "check" },
+  "sandbox.programs": { file: "bad-programs", by: "check", fine: FOLDER },
   // Appended to: a large one is as good as any, one that is not there is made, and a device takes what it is given.
   "log.file": {
     file: "bad.log",
@@ -143,6 +144,7 @@ function configWith(bad: readonly string[], withVaults: boolean): string {
       { name: "kek-state", provider: "local", use: "decrypt" },
       ...Object.keys(more).map((provider) => ({ name: provider, provider, use: "decrypt" })),
     ],
+    sandbox: bad.includes("bad-programs") ? { programs: "bad-programs" } : {},
     log: { file: pick("bad.log", "kleidi.log") },
     audit: {
       file: pick("bad.jsonl", "audit.jsonl"),

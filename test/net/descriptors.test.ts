@@ -14,7 +14,7 @@ test("check names a limit of open files under which one provider could take anot
   try {
     fixture.write(JSON.stringify(vaultConfig({ origin: "https://127.0.0.1:1", net: GRANT })));
     const needed = descriptorsOf(loadConfig(fixture.config));
-    assert.equal(needed, 256 + 64 + 64 + 8 + 256 + 2);
+    assert.equal(needed, 256 + 1024 + 128 + 512 + 64 + 8 + 256 + 2);
     const check = (limit: number) =>
       spawnSync(
         "sh",
@@ -34,7 +34,7 @@ test("check names a limit of open files under which one provider could take anot
       ).stdout;
     assert.match(
       check(needed - 1),
-      /^FAIL open files: this process may have 649 files open, and the providers may need 650 at once: one could take another's\n {5}Raise the limit \(in a unit: LimitNOFILE=650\), or lower grants\.net\.limits\.connections\.$/m,
+      /^FAIL open files: this process may have 2249 files open, and the providers may need 2250 at once: one could take another's\n {5}Raise the limit \(in a unit: LimitNOFILE=2250\), or lower grants\.net\.limits\.connections\.$/m,
     );
     assert.doesNotMatch(check(needed), /open files/);
   } finally {

@@ -136,7 +136,7 @@ test("where no wall can be built, the host does not start and says how to get on
     assert.equal(status, 1);
     assert.match(
       stderr,
-      /Cannot confine the providers' processes: bubblewrap: bwrap is not installed; landlock: setpriv is not installed/,
+      /Cannot confine the providers' processes: bubblewrap: bwrap cannot be run in sandbox\.programs, .* \(ENOENT\); landlock: setpriv cannot be run in /,
     );
     assert.match(stderr, /apt-get install bubblewrap/);
     const check = fixture.run("check");

@@ -6,7 +6,7 @@ import { closeInherited } from "./descriptors.ts";
 import { landlock } from "./landlock.ts";
 import { none } from "./none.ts";
 import { probe } from "./probe.ts";
-import { findPrograms } from "./programs.ts";
+import { findPrograms, whyMissing } from "./programs.ts";
 import { remedyOf } from "./remedies.ts";
 import type { Programs, WallKind, WallName } from "./wall.ts";
 
@@ -36,18 +36,24 @@ export async function openWall({ wall, programs: folder }: WallSettings, memoryB
   if (wall === "none") return build(none, programs);
   const refused: Refused[] = [];
   for (const kind of KINDS.filter(({ name }) => wall === "auto" || name === wall)) {
-    const tried = await tryKind(kind, programs, memoryBytes);
+    const tried = await tryKind(kind, { programs, folder, memoryBytes });
     if ("start" in tried) return tried;
     refused.push(tried);
   }
   throw missing(refused);
 }
 
-async function tryKind(kind: WallKind, programs: Programs, memoryBytes: number): Promise<Wall | Refused> {
+interface Means {
+  readonly programs: Programs;
+  readonly folder: string | undefined;
+  readonly memoryBytes: number;
+}
+
+async function tryKind(kind: WallKind, { programs, folder, memoryBytes }: Means): Promise<Wall | Refused> {
   const { name, needs } = kind;
-  const absent = needs.filter((program) => programs[program] === undefined);
+  const [absent] = needs.filter((program) => programs[program] === undefined);
   const wall = build(kind, programs);
-  const why = absent.length > 0 ? `${absent.join(", ")} is not installed` : await probe(wall, memoryBytes);
+  const why = absent === undefined ? await probe(wall, memoryBytes) : whyMissing(absent, folder);
   return why === undefined ? wall : { name, why, remedy: remedyOf(name, why) };
 }
 

@@ -1,7 +1,7 @@
 /** Finds the programs that walls are made of. */
 import { accessSync, constants } from "node:fs";
 import { join } from "node:path";
-import { PROGRAMS, type Programs } from "./wall.ts";
+import { PROGRAMS, type Program, type Programs } from "./wall.ts";
 
 /** Where distributions have them. Not PATH: what runs is not for the environment to say. */
 const FOLDERS = ["/usr/bin", "/bin"];
@@ -17,11 +17,22 @@ export function findPrograms(folder?: string): Programs {
   );
 }
 
+/** @returns why a program is not among those that were found, as the second half of a sentence */
+export function whyMissing(program: Program, folder?: string): string {
+  if (folder === undefined) return `${program} is not installed`;
+  return `${program} cannot be run in sandbox.programs, ${folder} (${faultOf(join(folder, program))})`;
+}
+
 function isExecutable(path: string): boolean {
+  return faultOf(path) === undefined;
+}
+
+/** Undefined: it can be run. */
+function faultOf(path: string): string | undefined {
   try {
     accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
+    return undefined;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code ?? "unknown";
   }
 }

@@ -10,7 +10,7 @@ interface Remedy {
 const REMEDIES: readonly Remedy[] = [
   {
     wall: "bubblewrap",
-    said: /not installed/,
+    said: /not installed|cannot be run/,
     remedy: "Install bubblewrap: apt-get install bubblewrap, dnf install bubblewrap.",
   },
   {
@@ -27,7 +27,7 @@ const REMEDIES: readonly Remedy[] = [
   },
   {
     wall: "landlock",
-    said: /not installed/,
+    said: /not installed|cannot be run/,
     remedy: "Install util-linux 2.41 or later (Debian 13, Fedora 42), which has setpriv.",
   },
   {
