@@ -5,7 +5,7 @@ import type { WallKind } from "./wall.ts";
 export const none: WallKind = {
   name: "none",
   needs: [],
-  keeps: "nothing: machine code in a provider's process has the rights of the host's user",
+  keeps: "nothing is kept from a provider's process: machine code in it has every right of the host's user",
   nodeArguments: [],
   command: ({ setpriv }, { asRoot }) =>
     setpriv === undefined ? [] : [setpriv, ...withoutPrivileges(asRoot), "--"],
