@@ -9,7 +9,7 @@ import { deriveKeyId } from "../kms/key-id.ts";
 import { unready } from "./admin.ts";
 
 const keyId = await deriveKeyId("kek", "1");
-const good = { status: () => keyId };
+const good = { activeKeyId: () => keyId };
 
 test("a host whose audit log takes no lines is not ready, however well its keys are", async () => {
   const folder = mkdtempSync(join(tmpdir(), "kleidi-admin-"));
@@ -26,7 +26,7 @@ test("a host whose audit log takes no lines is not ready, however well its keys 
 
 test("a host is not ready where Status fails, and says what Status says", () => {
   const failing = {
-    status() {
+    activeKeyId() {
       throw new KleidiError("key-not-ready", "Cannot answer Status: not yet");
     },
   };

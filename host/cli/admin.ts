@@ -20,11 +20,11 @@ import type { Watch } from "./watch.ts";
 
 /** Why the host is not ready: what Status would fail with, of itself or because no record of it can be written. */
 export function unready(
-  service: Pick<KmsService, "status">,
+  service: Pick<KmsService, "activeKeyId">,
   audit?: Pick<AuditTrail, "assertReady">,
 ): string | undefined {
   try {
-    service.status();
+    service.activeKeyId();
     audit?.assertReady();
     return undefined;
   } catch (error) {

@@ -16,6 +16,7 @@ import {
   StatusResponseSchema,
 } from "../../proto/kms/v2/kms_pb.ts";
 import { KleidiError, toKleidiError } from "../error.ts";
+import type { KeyId } from "../kms/key-id.ts";
 import type { KmsService } from "../kms/service.ts";
 import { Guard, type GuardSample, type OnClosed } from "./guard.ts";
 import { LIMITS } from "./limits.ts";
@@ -24,7 +25,7 @@ import { kmsMethods, type Unread, unread } from "./methods.ts";
 
 export interface ServeOptions {
   readonly listen: ListenOptions;
-  readonly service: Pick<KmsService, "status" | "encrypt" | "decrypt">;
+  readonly service: { status(): KeyId | Promise<KeyId> } & Pick<KmsService, "encrypt" | "decrypt">;
   readonly onRpc: (outcome: RpcOutcome) => void;
   /** Runs each RPC, `record` and onRpc included: it may set an async context. */
   readonly around?: <T>(rpc: () => T, uid: string) => T;
@@ -87,7 +88,7 @@ export async function serve({
   };
   server.addService(methods, {
     Status: unary("Status", kmsMethods.Status, async () => {
-      const keyId = service.status();
+      const keyId = await service.status();
       return [create(StatusResponseSchema, { version: "v2", healthz: "ok", keyId }), keyId];
     }),
     Encrypt: unary("Encrypt", kmsMethods.Encrypt, async (request: { plaintext: Uint8Array }) => {

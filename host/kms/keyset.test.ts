@@ -35,7 +35,7 @@ test("active of a keyset without one is a fault of the host", () => {
 test("encryptWith fails before the first probe has ended", () => {
   assert.throws(() => new Keyset([keyConfig("main")]).encryptWith(), {
     code: "key-not-ready",
-    message: 'Cannot use key "main": its first probe has not ended yet',
+    message: 'Cannot use key "main": its first health probe is still running',
   });
 });
 

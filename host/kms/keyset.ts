@@ -61,10 +61,15 @@ export class Keyset {
     if (current === undefined) {
       throw new KleidiError(
         "key-not-ready",
-        `Cannot use key "${key.name}": its first probe has not ended yet`,
+        `Cannot use key "${key.name}": its first health probe is still running`,
       );
     }
     return current;
+  }
+
+  /** Whether a key is known to have this key_id. */
+  knows(keyId: KeyId): boolean {
+    return this.#routes.has(keyId);
   }
 
   /**

@@ -40,11 +40,14 @@ export class Prober {
   readonly #options: ProberOptions;
   readonly #loops: Loop[];
   readonly #steady: ReadonlyMap<KeyConfig, Steady>;
+  /** Keys whose first probe has not ended. */
+  readonly #unprobed: Map<KeyConfig, PromiseWithResolvers<void>>;
 
   constructor(keyset: Keyset, options: ProberOptions) {
     this.#keyset = keyset;
     this.#options = options;
     this.#steady = new Map(keyset.keys.map((key) => [key, new Steady(options.stableProbes ?? 1)]));
+    this.#unprobed = new Map(keyset.keys.map((key) => [key, Promise.withResolvers<void>()]));
     this.#loops = keyset.keys.map((key) => new Loop(() => this.#probed(key), options.intervalMs));
   }
 
@@ -53,8 +56,15 @@ export class Prober {
     await Promise.all(this.#loops.map((loop) => loop.start()));
   }
 
+  /** Whoever waits for a first probe waits no longer. */
   stop(): void {
     for (const loop of this.#loops) loop.stop();
+    for (const { resolve } of this.#unprobed.values()) resolve();
+  }
+
+  /** Resolves when the first probe of a key has ended, well or not; undefined: it has. */
+  firstProbe(key: KeyConfig): Promise<void> | undefined {
+    return this.#unprobed.get(key)?.promise;
   }
 
   /** An RPC failed on this key: look again now instead of at the interval's end. */
@@ -78,6 +88,8 @@ export class Prober {
 
   async #probed(key: KeyConfig): Promise<boolean | undefined> {
     const good = await this.#probe(key);
+    this.#unprobed.get(key)?.resolve();
+    this.#unprobed.delete(key);
     this.#options.onProbe?.(key, good === undefined ? "unknown" : good ? "good" : "failed");
     return good;
   }

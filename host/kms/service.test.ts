@@ -63,12 +63,12 @@ async function setUp(t: Pick<TestContext, "mock" | "after">) {
 
 test("Status answers with the active key's key_id", async (t) => {
   const { service } = await setUp(t);
-  assert.equal(service.status(), await deriveKeyId("main", "1"));
+  assert.equal(service.activeKeyId(), await deriveKeyId("main", "1"));
 });
 
 test("Status asks no provider", async (t) => {
   const { service, main, old } = await setUp(t);
-  service.status();
+  service.activeKeyId();
   assert.deepEqual([...main.asked, ...old.asked], []);
 });
 
@@ -76,25 +76,25 @@ test("Status throws what the active key failed with", async (t) => {
   const { service, keyset } = await setUp(t);
   const failure = new KleidiError("credential-refused", "Cannot status: refused");
   keyset.markFailed(keyset.active.key, failure);
-  assert.throws(() => service.status(), failure);
+  assert.throws(() => service.activeKeyId(), failure);
 });
 
 test("Status does not mind a decrypt-only key that failed", async (t) => {
   const { service, keyset } = await setUp(t);
   keyset.markFailed(keyset.keys[0] as KeyConfig, new KleidiError("backend-unreachable", "x"));
-  assert.equal(service.status(), await deriveKeyId("main", "1"));
+  assert.equal(service.activeKeyId(), await deriveKeyId("main", "1"));
 });
 
 test("Status fails when the last probe is too old", async (t) => {
   const { service } = await setUp(t);
   const now = performance.now();
   t.mock.method(performance, "now", () => now + 100_000);
-  assert.throws(() => service.status(), { code: "key-not-ready", message: /^Cannot answer Status: / });
+  assert.throws(() => service.activeKeyId(), { code: "key-not-ready", message: /^Cannot answer Status: / });
 });
 
 test("Encrypt's key_id is the one of Status", async (t) => {
   const { service } = await setUp(t);
-  assert.equal((await service.encrypt(PLAINTEXT)).keyId, service.status());
+  assert.equal((await service.encrypt(PLAINTEXT)).keyId, service.activeKeyId());
 });
 
 test("Encrypt gives the provider's ciphertext and annotations and the format", async (t) => {
@@ -191,7 +191,7 @@ test("Decrypt goes on while the key's last probe failed", async (t) => {
 for (const length of [1, 512]) {
   test(`Decrypt accepts a ciphertext of ${length} bytes`, async (t) => {
     const { service } = await setUp(t);
-    const keyId = service.status();
+    const keyId = service.activeKeyId();
     const ciphertext = new Uint8Array(length);
     assert.equal((await service.decrypt({ ciphertext, keyId, annotations: FORMAT })).length, length);
   });
@@ -200,7 +200,7 @@ for (const length of [1, 512]) {
 test("Decrypt hands a ciphertext of 1023 bytes to the provider", async (t) => {
   const { service, main } = await setUp(t);
   t.mock.method(main, "decrypt", async () => PLAINTEXT);
-  const keyId = service.status();
+  const keyId = service.activeKeyId();
   const ciphertext = new Uint8Array(1023);
   assert.equal(await service.decrypt({ ciphertext, keyId, annotations: FORMAT }), PLAINTEXT);
 });
@@ -330,4 +330,80 @@ test("Decrypt of arbitrary input throws nothing but a KleidiError", async (t) =>
     }),
     { numRuns: 300 },
   );
+});
+
+/** A service whose keys are not probed before the test lets them be. */
+function early(t: TestContext) {
+  const main = new FakeProvider("vault");
+  const old = new FakeProvider("local");
+  const gates = [Promise.withResolvers<void>(), Promise.withResolvers<void>()] as const;
+  for (const [i, provider] of [main, old].entries()) {
+    const status = provider.status.bind(provider);
+    provider.status = async () => {
+      await gates[i === 0 ? 0 : 1].promise;
+      return await status();
+    };
+  }
+  const keyset = new Keyset([
+    { name: "main", provider: main, use: "active" },
+    { name: "old", provider: old, use: "decrypt" },
+  ]);
+  const prober = new Prober(keyset, { intervalMs: 10_000, onChange: () => {} });
+  t.after(() => prober.stop());
+  const service = new KmsService(keyset, prober);
+  return { service, prober, main, letMain: gates[0].resolve, letOld: gates[1].resolve };
+}
+
+test("what is asked before the first probe ended waits for it", async (t) => {
+  const { service, prober, letMain } = early(t);
+  const asked = [service.status(), service.encrypt(PLAINTEXT).then(({ keyId }) => keyId)];
+  void prober.start();
+  assert.equal(
+    await Promise.race([...asked, new Promise((resolve) => setTimeout(resolve, 30, "waits"))]),
+    "waits",
+  );
+  letMain();
+  assert.deepEqual(await Promise.all(asked), Array(2).fill(await deriveKeyId("main", "1")));
+});
+
+test("a Decrypt waits only while no key that was probed has its key_id", async (t) => {
+  const { service, prober, letMain, letOld } = early(t);
+  const ofOld = service.decrypt({
+    ciphertext: flip(PLAINTEXT),
+    keyId: await deriveKeyId("old", "1"),
+    annotations: FORMAT,
+  });
+  void prober.start();
+  letMain();
+  const { keyId } = await service.encrypt(PLAINTEXT);
+  assert.deepEqual(
+    await service.decrypt({ ciphertext: flip(PLAINTEXT), keyId, annotations: FORMAT }),
+    PLAINTEXT,
+  );
+  letOld();
+  assert.deepEqual(await ofOld, PLAINTEXT);
+});
+
+test("who waits for a first probe is told its failure, and that it still runs when time is up", async (t) => {
+  const { service, prober, main, letMain } = early(t);
+  const early1 = assert.rejects(service.status(), { code: "backend-unreachable" });
+  main.failure = new KleidiError("backend-unreachable", "Cannot status: its KMS does not answer");
+  void prober.start();
+  letMain();
+  await early1;
+  const late = early(t);
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const waiting = assert.rejects(late.service.encrypt(PLAINTEXT), {
+    code: "key-not-ready",
+    message: 'Cannot use key "main": its first health probe is still running',
+  });
+  t.mock.timers.tick(2_000);
+  await waiting;
+});
+
+test("a host that stops keeps nobody waiting for a first probe", async (t) => {
+  const { service, prober } = early(t);
+  const waiting = assert.rejects(service.status(), { code: "key-not-ready" });
+  prober.stop();
+  await waiting;
 });

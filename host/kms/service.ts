@@ -22,6 +22,12 @@ export interface DecryptInput {
   readonly annotations: Readonly<Record<string, Uint8Array>>;
 }
 
+/**
+ * How long an RPC waits for a first probe, in milliseconds. An API server that finds the socket asks at once, and a failure in the first
+ * second makes its own first probe fail; it waits 3 s, and the host ends each RPC after 2.4.
+ */
+const FIRST_PROBE_MS = 2_000;
+
 export class KmsService {
   readonly #keyset: Keyset;
   readonly #prober: Prober;
@@ -35,10 +41,16 @@ export class KmsService {
    * The active key_id, from what the last probe saw. A key that is not well is an error, not an unhealthy answer: only an error
    * stops writes (kubernetes/kubernetes#138950).
    */
-  status(): KeyId {
+  activeKeyId(): KeyId {
     const { keyId } = this.#keyset.encryptWith();
     this.#prober.assertFresh();
     return keyId;
+  }
+
+  /** The same, once the active key was probed. */
+  async status(): Promise<KeyId> {
+    await this.#probed([this.#keyset.active.key]);
+    return this.activeKeyId();
   }
 
   async encrypt(plaintext: Uint8Array): Promise<Encrypted> {
@@ -51,6 +63,7 @@ export class KmsService {
         `Cannot encrypt: the plaintext is ${plaintext.length} bytes, at most ${MAX_PLAINTEXT} are allowed`,
       );
     }
+    await this.#probed([this.#keyset.active.key]);
     const target = this.#keyset.encryptWith();
     const sealed = await this.#watched(target.key, () => seal(target, plaintext));
     return {
@@ -61,7 +74,10 @@ export class KmsService {
   }
 
   async decrypt({ ciphertext, keyId, annotations }: DecryptInput): Promise<Uint8Array> {
-    const target = this.#keyset.decryptWith(parseKeyId(keyId));
+    const wanted = parseKeyId(keyId);
+    // Which key has it is known when all were probed.
+    if (!this.#keyset.knows(wanted)) await this.#probed(this.#keyset.keys);
+    const target = this.#keyset.decryptWith(wanted);
     if (ciphertext.length === 0 || ciphertext.length > MAX_CIPHERTEXT) {
       throw new KleidiError(
         "ciphertext-invalid",
@@ -70,6 +86,16 @@ export class KmsService {
     }
     const sealed = { ciphertext, annotations: withoutFormat(annotations) };
     return await this.#watched(target.key, () => open(target, sealed));
+  }
+
+  /** Resolves when the keys were probed once, well or not, or when it is time to say that they were not. */
+  async #probed(keys: readonly KeyConfig[]): Promise<void> {
+    const waits = keys.flatMap((key) => this.#prober.firstProbe(key) ?? []);
+    if (waits.length === 0) return;
+    const { promise: late, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, FIRST_PROBE_MS);
+    await Promise.race([Promise.all(waits), late]);
+    clearTimeout(timer);
   }
 
   /** A failure that is not the caller's makes the key be probed again at once. */

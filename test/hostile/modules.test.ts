@@ -481,9 +481,10 @@ describe("a module that is refused for its manifest:", () => {
 test("a module with 32 MiB of padding and a byte is refused, and one of 31 MiB is served", async () => {
   const whole = (bytes: number) => withManifest(Buffer.concat([good, ...padding(bytes)]), plain);
   const over = whole(32 << 20);
-  await arena.refused(() => arena.start(write("module", over)), {
+  const path = write("module", over);
+  await arena.refused(() => arena.start(path), {
     code: "module-invalid",
-    message: `${CANNOT}its module is ${over.length} bytes, at most 33554432 are allowed`,
+    message: `${CANNOT}${path} is ${over.length} bytes, at most 33554432 are allowed; give the path of the file that is meant`,
   });
   const [sandbox] = await Promise.all([arena.start(write("module", whole(31 << 20))), arena.honestWork()]);
   await call(sandbox, "encrypt", 0);
