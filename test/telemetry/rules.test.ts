@@ -8,6 +8,7 @@ import { basename, join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { parse } from "yaml";
 import { ERRORS } from "../../host/error.ts";
+import { WALLS } from "../../host/sandbox/wall/wall.ts";
 import { CREDENTIAL_EVENTS, LABELS, METRICS, type MetricName } from "../../host/telemetry/metric-table.ts";
 import { ask, freePort } from "../support/admin.ts";
 import { Fixture, localConfig, root } from "../support/fixture.ts";
@@ -175,6 +176,8 @@ describe("against a real host's scrape", () => {
     }
     // No series before the first credential: this host has none.
     values.set("event", new Set(CREDENTIAL_EVENTS));
+    // This host has one of them.
+    values.set("wall", new Set(WALLS));
   });
   after(() => fixture.close());
 
