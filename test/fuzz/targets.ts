@@ -1,9 +1,11 @@
 /** Every target, in the order in which they are run. */
 
+import { audit } from "./audit.ts";
 import { child } from "./child.ts";
 import { codec } from "./codec.ts";
 import { config } from "./config.ts";
 import { gate } from "./gate.ts";
+import { login } from "./login.ts";
 import { manifest } from "./manifest.ts";
 import { minisign } from "./minisign.ts";
 import { module } from "./module.ts";
@@ -23,4 +25,6 @@ export const TARGETS: readonly Target[] = [
   minisign,
   tpmFilter,
   gate,
+  login,
+  audit,
 ];
