@@ -64,3 +64,12 @@ test("s2k stops when the call is over", async () => {
   assert.ok((await turnsDuring(work)) <= 3);
   assert.equal(await work, undefined);
 });
+
+test("s2k hashes a part of a passphrase that is longer than a slice", { timeout: 60_000 }, async () => {
+  const passphrase = Uint8Array.from({ length: SLICE + 10 }, (_, i) => i % 251);
+  for (const count of [1024, SLICE + 5, 2 * SLICE + 40]) {
+    const all = Buffer.alloc(count, Buffer.concat([SALT, passphrase]));
+    const derived = await s2k(passphrase, { salt: SALT, count, length: 32 }, never());
+    assert.deepEqual(derived, createHash("sha256").update(all).digest(), `${count} bytes`);
+  }
+});
