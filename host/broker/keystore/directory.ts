@@ -3,7 +3,6 @@
  * then a record that it was made, then a link to its own name, which fails if there is one. The record (NAME.json, no secret in
  * it) outlives the key file: it is how a lost key is told from one that never was.
  */
-import { randomBytes } from "node:crypto";
 import { readFileSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { KleidiError } from "../../error.ts";
@@ -96,7 +95,8 @@ export class KeyDirectory {
         `${action}: the configuration pins version ${pin}, so the key was made before, and its file is gone; ciphertexts may exist that only that file opens`,
       );
     }
-    const bytes = new KeyBytes(Uint8Array.from(randomBytes(KEY_BYTES)));
+    // no copy of it is left behind: these are the bytes that are wiped
+    const bytes = new KeyBytes(crypto.getRandomValues(new Uint8Array(KEY_BYTES)));
     const made = { name, fingerprint: fingerprint(bytes), created: new Date().toISOString() };
     writeDurably(staged, formatKeyFile(name, bytes));
     bytes.wipe();
