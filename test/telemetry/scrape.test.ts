@@ -84,7 +84,13 @@ describe("a host with a hostile provider", () => {
   test("denials are counted, and whatever it does, it adds no series", async () => {
     const before = await scrape();
     const denied = { provider: "hostile", capability: "keystore", verdict: "denied" };
-    for (let i = 0; i < 20; i++) await assert.rejects(client.encrypt({ plaintext, uid: `uid-${i}` }));
+    for (let i = 0; i < 20; i++) {
+      await assert.rejects(client.encrypt({ plaintext, uid: `uid-${i}` }), {
+        code: 7,
+        details:
+          'Cannot grant provider "hostile" kleidi:keystore seal in encrypt: the configuration grants it in decrypt only',
+      });
+    }
     await untilWell(async () => {
       const more = total(await scrape(), "kleidi_host_calls_total", denied);
       assert.ok(more > total(before, "kleidi_host_calls_total", denied));
@@ -106,7 +112,10 @@ describe("a host with a hostile provider", () => {
     );
     const before = total(samples, "kleidi_rpcs_total", { rpc: "Decrypt", code: "key-unknown" });
     const strange = { ciphertext: plaintext, keyId: `v1.${"A".repeat(43)}`, annotations: {} };
-    await assert.rejects(client.decrypt(strange));
+    await assert.rejects(client.decrypt(strange), {
+      code: 9,
+      details: 'Cannot decrypt: no key that is ready has this key_id, and "undeclared" has never answered',
+    });
     const decrypts = (await scrape()).filter(({ labels }) => labels.rpc === "Decrypt");
     assert.equal(total(decrypts, "kleidi_rpc_duration_seconds_count"), total(decrypts, "kleidi_rpcs_total"));
     assert.ok(total(decrypts, "kleidi_rpcs_total") > before);
