@@ -165,3 +165,11 @@ for (const length of [127, 128, 16_383, 16_384, 65_536]) {
     assert.deepEqual([body.length, body[length - 1]], [length, 7]);
   });
 }
+
+test("encodeReply writes each length in its shortest form, as the library does", () => {
+  for (const length of [0, 1, 127, 128, 16_383, 16_384, 65_536]) {
+    const body = new Uint8Array(length).fill(7);
+    const expected = toBinary(HostReplySchema, create(HostReplySchema, { code: 3, message: "m", body }));
+    assert.deepEqual(Buffer.from(encodeReply(3, "m", body)), Buffer.from(expected), `${length} bytes`);
+  }
+});
