@@ -1,4 +1,4 @@
-/** npm run mutate: how strong the tests of a file are. HELP in options.ts says how; no part of npm test or of CI. */
+/** npm run mutate: how strong the tests of a file are. HELP in options.ts says how; not part of npm test or of CI. */
 import { join } from "node:path";
 import { draw } from "./changes.ts";
 import { TreeCopy } from "./copy.ts";
