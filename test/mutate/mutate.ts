@@ -52,12 +52,16 @@ async function mutate(options: Options, tree: string): Promise<number> {
     const missing = [...options.files, ...options.also].find((file) => !copy.has(file));
     if (missing !== undefined) throw new UsageError(`there is no file "${missing}" in this folder`);
     const laboratory = new Laboratory(copy, TSC, options.limitMs, stop.signal);
-    for (const file of options.files)
+    for (const file of options.files) {
+      if (stop.signal.aborted) break;
       reports.push(await mutateFile(file, options, copy, laboratory, stop.signal));
+    }
   } finally {
     clearTimeout(timer);
     copy.remove();
   }
+  const left = options.files.length - reports.length;
+  if (left > 0) console.error(`${left} files not looked at: the time was over`);
   if (options.json) process.stdout.write(`${JSON.stringify({ files: reports }, undefined, 2)}\n`);
   else console.log(summary(reports));
   return reports.every(isCovered) ? EXIT.SUCCESS : EXIT.FOUND;
