@@ -1,30 +1,39 @@
 /** Which tests are near a file: found over the imports of the tree. */
 import { globSync, readFileSync } from "node:fs";
-import { basename, dirname, join, relative, resolve } from "node:path";
+import { dirname, join, relative, resolve } from "node:path";
 
 const SOURCES = "{host,proto,sdk,providers,test}/**/*.{ts,mjs}";
 const isTest = (name: string) => name.endsWith(".test.ts");
 
 /**
- * The tests that reach a file, the nearest first: those with its name, those of its folder, then others by how many imports they are away.
+ * The tests that reach a file, the nearest first: those with its name, those of its folder, by how much of the name is the same, then
+ * others by how many imports they are away.
  * @param depth others that are further away are left out
  */
 export function nearestTests(root: string, file: string, depth: number): string[] {
   const imports = importsIn(root);
   const all = [...imports.keys()].sort();
-  const stem = `${dirname(file)}/${basename(file).replace(/\.m?[tj]s$/, "")}.`;
-  const tests = new Set(all.filter((name) => name.startsWith(stem) && isTest(name)));
   const seen = new Set([file]);
+  const beside: string[] = [];
   const others: string[] = [];
   for (let ring = [file], step = 0; ring.length > 0; step++) {
     ring = all.filter((name) => !seen.has(name) && ring.some((to) => imports.get(name)?.has(to)));
     for (const name of ring) seen.add(name);
     for (const name of ring.filter(isTest)) {
-      if (dirname(name) === dirname(file)) tests.add(name);
+      if (dirname(name) === dirname(file)) beside.push(name);
       else if (step < depth) others.push(name);
     }
   }
-  return [...new Set([...tests, ...others])];
+  const stem = file.replace(/m?[tj]s$/, "");
+  const named = all.filter((name) => name.startsWith(stem) && isTest(name));
+  beside.sort((a, b) => common(b, stem) - common(a, stem));
+  return [...new Set([...named, ...beside, ...others])];
+}
+
+function common(a: string, b: string): number {
+  let length = 0;
+  while (length < a.length && a[length] === b[length]) length++;
+  return length;
 }
 
 /** By file, what it imports. */
