@@ -211,7 +211,7 @@ test("sixteen levels are read, and of a seventeenth only the first key is named"
   assert.deepEqual(new Document(nested(16)).faults, []);
   const { faults } = new Document(nested(17));
   assert.deepEqual(
-    faults.map(({ line, column, path }) => `${line}:${column} ${path}`),
-    ["1:20 a"],
+    faults.map(({ line, column, path, expected, actual }) => [`${line}:${column} ${path}`, expected, actual]),
+    [["1:20 a", "at most 16 levels of nesting", "more of them"]],
   );
 });
