@@ -20,6 +20,10 @@ const TREE: Readonly<Record<string, readonly string[]>> = {
   "host/a/stranger.test.ts": [],
   "host/b/b.ts": ["../a/parse.ts"],
   "host/b/b.test.ts": ["./b.ts"],
+  "host/c/far.ts": [],
+  "host/c/between.ts": ["./far.ts"],
+  "test/far.test.ts": ["../host/c/between.ts"],
+  "test/far-too.test.ts": ["../host/c/between.ts"],
   "test/direct.test.ts": ["../host/a/trust-rules.ts"],
 };
 for (const [name, imports] of Object.entries(TREE)) {
@@ -37,4 +41,8 @@ test("the file's own tests are first, then those of its folder with a name like 
   ];
   assert.deepEqual(nearestTests(root, "host/a/trust-rules.ts", 1), near);
   assert.deepEqual(nearestTests(root, "host/a/trust-rules.ts", 3), [...near, "host/b/b.test.ts"]);
+});
+
+test("where no test is as near as that, the nearest ones are run", () => {
+  assert.deepEqual(nearestTests(root, "host/c/far.ts", 1), ["test/far-too.test.ts", "test/far.test.ts"]);
 });

@@ -8,7 +8,7 @@ const isTest = (name: string) => name.endsWith(".test.ts");
 /**
  * The tests that reach a file, the nearest first: those with its name, those of its folder, by how much of the name is the same, then
  * others by how many imports they are away.
- * @param depth others that are further away are left out
+ * @param depth others that are further away are left out, unless there is none that is nearer
  */
 export function nearestTests(root: string, file: string, depth: number): string[] {
   const imports = importsIn(root);
@@ -19,9 +19,10 @@ export function nearestTests(root: string, file: string, depth: number): string[
   for (let ring = [file], step = 0; ring.length > 0; step++) {
     ring = all.filter((name) => !seen.has(name) && ring.some((to) => imports.get(name)?.has(to)));
     for (const name of ring) seen.add(name);
+    const isFirst = beside.length + others.length === 0;
     for (const name of ring.filter(isTest)) {
       if (dirname(name) === dirname(file)) beside.push(name);
-      else if (step < depth) others.push(name);
+      else if (step < depth || isFirst) others.push(name);
     }
   }
   const stem = file.replace(/m?[tj]s$/, "");
