@@ -68,6 +68,8 @@ const ROWS: readonly (readonly [string, string, readonly (readonly [string, stri
   ],
   ["a durable call", "fsync(a);", [["durable", ";"]]],
   ["arguments", "const a = f(b, c);", [["swap", "const a = f(c, b);"]]],
+  ["arguments without an order", "const a = Math.max(b, c);", []],
+  ["arguments that are the same", "const a = f(b, b);", []],
   ["a copy", "const a = b.slice();", [["copy", "const a = b;"]]],
   [
     "a list",

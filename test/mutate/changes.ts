@@ -116,7 +116,7 @@ export function changesTo(source: SourceFile): Change[] {
       const given: Node[] = [...(node.arguments ?? [])];
       given.forEach((one, i) => {
         const next = given[i + 1];
-        if (next && !COMMUTATIVE.test(text(node.expression)))
+        if (next && text(next) !== text(one) && !COMMUTATIVE.test(text(node.expression)))
           add("swap", begin(one), next.end, `${text(next)}, ${text(one)}`);
       });
       if (given[0] && COPIES.test(text(node.expression))) put("copy", node, text(given[0]));
