@@ -215,3 +215,11 @@ test("sixteen levels are read, and of a seventeenth only the first key is named"
     [["1:20 a", "at most 16 levels of nesting", "more of them"]],
   );
 });
+
+test("an anchor before a key is a fault of that key", () => {
+  const { faults } = new Document("a: { &x b: 1 }\n");
+  assert.deepEqual(
+    faults.map(({ path, actual }) => `${path}: ${actual}`),
+    ["a.b: an anchor before it"],
+  );
+});

@@ -31,8 +31,10 @@ function faultsOf(text: string): string[] {
 test("the text has no fault as it is", () => assert.deepEqual(faultsOf(TEXT), []));
 
 test("a number that was written as text is offered as the number", () => {
-  const [fault = ""] = faultsOf(TEXT.replace("hostCalls: 8", 'hostCalls: "8"'));
-  assert.match(fault, /^providers\.local\.limits\.hostCalls: expected .*; write: hostCalls: 8$/);
+  const [fault = ""] = faultsOf(TEXT.replace("hostCalls: 8", 'hostCalls: "17"'));
+  assert.match(fault, /^providers\.local\.limits\.hostCalls: expected .*; write: hostCalls: 17$/);
+  const [other = ""] = faultsOf(`${TEXT}audit: { file: /a.jsonl, rotate: { size: 16MiB, keep: "5" } }\n`);
+  assert.match(other, /^audit\.rotate\.keep: expected .*; write: keep: 5$/);
 });
 
 test("an unknown key where there is one is told the key, where there are more, the keys", () => {
