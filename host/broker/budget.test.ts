@@ -49,3 +49,12 @@ test("a budget of none gives nothing", () => {
   clock.ms += 120_000;
   assert.equal(takeAll(), 0);
 });
+
+test("one in a minute comes back when the minute is over, and not before", () => {
+  const { clock, budget } = setUp(1);
+  assert.equal(budget.take(), true);
+  clock.ms += 59_999;
+  assert.equal(budget.take(), false);
+  clock.ms += 1;
+  assert.equal(budget.take(), true);
+});

@@ -272,3 +272,18 @@ test("a host call ends when its guest's call does, and what comes late is lost",
   await promise;
   assert.deepEqual(told, ["allowed main: grants.keystore", "performed: 5, 0 bytes"]);
 });
+
+test("a host call ends also when its own plan ended the guest's call", { timeout: 60_000 }, async () => {
+  const over = new AbortController();
+  const { gate } = setUp(
+    doing(() => {
+      over.abort();
+      return new Promise<never>(() => {});
+    }),
+  );
+  assert.deepEqual(await gate({ ...CALL, signal: over.signal }), {
+    code: 5,
+    message: "the call is over",
+    body: NO_BYTES,
+  });
+});

@@ -150,6 +150,8 @@ function untilAborted(signal: AbortSignal, working: Promise<HostAnswer>): Promis
   return new Promise((resolve, reject) => {
     const onAbort = () => resolve(ABORTED);
     signal.addEventListener("abort", onAbort, { once: true });
+    // the plan itself may have ended the call: no event tells of that any more
+    if (signal.aborted) onAbort();
     working.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
   });
 }

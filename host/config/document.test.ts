@@ -235,3 +235,41 @@ for (const [name, text] of [
   test(`Document ends on ${name}`, { timeout: 60_000 }, () => {
     assert.throws(() => parseConfig(text ?? "", "/etc/k.yaml"), { code: "config-invalid" });
   });
+
+const SAYS = { expected: "another value", remedy: "write it" };
+const PLACES: readonly (readonly [
+  what: string,
+  text: string,
+  path: readonly (string | number)[],
+  says: string,
+])[] = [
+  ["nothing", "", [], "1:1 : nothing"],
+  ["a lone line, which may be a secret", "hunter2", [], "1:1 : text"],
+  ["a value", "a: hello\n", ["a"], '1:4 a: "hello"'],
+  ["a value in a list", "a:\n  - 1\n  - hello\n", ["a", 1], '3:5 a[1]: "hello"'],
+  ["a mapping", "a: { b: 1 }\n", ["a"], "1:4 a: a mapping of 1 key"],
+];
+for (const [what, text, path, says] of PLACES) {
+  test(`a fault says where ${what} is and what it is`, () => {
+    const { line, column, path: where, actual } = new Document(text).fault(path, SAYS);
+    assert.equal(`${line}:${column} ${where}: ${actual}`, says);
+  });
+}
+
+test("sixteen levels are read, and of a seventeenth only the first key is named", () => {
+  const nested = (levels: number) => `a: ${"[".repeat(levels - 1)}1${"]".repeat(levels - 1)}\n`;
+  assert.deepEqual(new Document(nested(16)).faults, []);
+  const { faults } = new Document(nested(17));
+  assert.deepEqual(
+    faults.map(({ line, column, path, expected, actual }) => [`${line}:${column} ${path}`, expected, actual]),
+    [["1:20 a", "at most 16 levels of nesting", "more of them"]],
+  );
+});
+
+test("an anchor before a key is a fault of that key", () => {
+  const { faults } = new Document("a: { &x b: 1 }\n");
+  assert.deepEqual(
+    faults.map(({ path, actual }) => `${path}: ${actual}`),
+    ["a.b: an anchor before it"],
+  );
+});

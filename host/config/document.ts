@@ -181,8 +181,7 @@ export class Document {
     const offset = node?.range?.[0] ?? 0;
     if (isAlias(node)) return this.#refuse(node, offset, path, ALIAS);
     if (node?.anchor !== undefined) this.faults.push(this.#fault(offset, path, ANCHOR));
-    if (path.length > DEEPEST)
-      return this.#refuse(node, offset, path.slice(0, 1), saysOfSyntax("RESOURCE_EXHAUSTION"));
+    if (path.length > DEEPEST) return this.#refuse(node, offset, path.slice(0, 1), TOO_DEEP);
     if (isMap(node)) return this.#mapping(node as Mapping, path);
     if (isSeq(node)) return node.items.map((item, i) => this.#plain(item as Node, [...path, i]));
     return isScalar(node) ? node.value : undefined;
@@ -218,6 +217,11 @@ const ALIAS: Says = {
   expected: "a value",
   actual: "an alias of another one",
   remedy: "write the value itself",
+};
+const TOO_DEEP: Says = {
+  expected: `at most ${DEEPEST} levels of nesting`,
+  actual: "more of them",
+  remedy: "remove what is not configuration",
 };
 const ANCHOR: Says = {
   expected: "a value",

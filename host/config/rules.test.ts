@@ -47,6 +47,12 @@ const cases: readonly Case[] = [
     '8:3 providers.my_tpm: expected a provider name of a-z, 0-9 and "-", at most 63 characters, the first a letter, found "my_tpm"; write: my-tpm:',
   ],
   [
+    "a provider name that is as long in the right form as the remedy may be",
+    "  tpm:\n",
+    `  tpm: { module: b, sha256: 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef }\n  ${"a".repeat(59)}_:\n`,
+    `8:3 providers.${"a".repeat(59)}_: expected a provider name of a-z, 0-9 and "-", at most 63 characters, the first a letter, found "${"a".repeat(59)}_"; write: ${"a".repeat(59)}-:`,
+  ],
+  [
     "a provider name in other letters",
     "  tpm:\n",
     "  ключ:\n",

@@ -12,6 +12,10 @@ for (const [word, known, meant] of [
   ["", ["socket"], undefined],
   ["x".repeat(100_000), ["socket"], undefined],
   ["kek-2", ["kek-1", "kek-3"], "kek-1"],
+  ["a".repeat(64), ["a".repeat(63)], "a".repeat(63)],
+  ["a".repeat(65), ["a".repeat(64)], undefined],
+  ["xxx".padEnd(30, "a"), ["yyy".padEnd(30, "a")], "yyy".padEnd(30, "a")],
+  ["xxxx".padEnd(30, "a"), ["yyyy".padEnd(30, "a")], undefined],
 ] as const)
   test(`nearest takes ${JSON.stringify(word.slice(0, 20))} for ${meant}`, () =>
     assert.equal(nearest(word, known), meant));

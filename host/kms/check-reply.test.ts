@@ -161,3 +161,10 @@ for (const [what, a, b, equal] of PAIRS) {
 function one(): Uint8Array {
   return Uint8Array.of(1);
 }
+
+test("equalBytes says false of other bytes and of other lengths", () => {
+  assert.equal(equalBytes(Uint8Array.of(1, 2), Uint8Array.of(1, 2)), true);
+  assert.equal(equalBytes(Uint8Array.of(1, 2), Uint8Array.of(1, 3)), false);
+  assert.equal(equalBytes(Uint8Array.of(1, 2), Uint8Array.of(1)), false);
+  assert.equal(equalBytes(Uint8Array.of(), Uint8Array.of(0)), false);
+});

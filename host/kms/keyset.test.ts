@@ -227,3 +227,25 @@ test("states tell of each key in the configuration's order", async () => {
     { key: keys[2], failure: offline },
   ]);
 });
+
+test("a provider may name 1024 versions, the same ones again, and no other one", async () => {
+  const key = keyConfig("main");
+  const keyset = new Keyset([key]);
+  const versions = Array.from({ length: 1024 }, (_, i) => `v${i}`);
+  await learnt(keyset, key, "v0", ...versions.slice(1, 1023));
+  await learnt(keyset, key, "v0", ...versions.slice(1));
+  await learnt(keyset, key, "v0", ...versions.slice(1));
+  await assert.rejects(keyset.learn(key, only("v0", "v1", "another")), {
+    code: "provider-fault",
+    message:
+      'Cannot use key "main": provider "vault" has named 1025 versions since the start, at most 1024 are allowed',
+  });
+});
+
+test("versions of another key of the same provider do not count", async () => {
+  const [key, other] = [keyConfig("main"), keyConfig("other", "decrypt")];
+  const keyset = new Keyset([key, other]);
+  const versions = Array.from({ length: 1023 }, (_, i) => `v${i}`);
+  await learnt(keyset, key, "a", ...versions);
+  assert.equal((await learnt(keyset, other, "a", ...versions)).key, other);
+});

@@ -84,3 +84,8 @@ test("whatever is answered, each move was named as often as asked, in a row, rig
     }),
   );
 });
+
+test("a version that was left ends the row of a new one", () => {
+  const answers = ["1", "2", "2", "2", "3", "3", "1", "3", "3", "3"];
+  assert.deepEqual(run(3, answers), ["1", "1", "1", "2", "2", "2", "2", "2", "2", "3"]);
+});

@@ -537,3 +537,15 @@ test("admit says of a signed module with another digest that the digest differs"
     code: "digest-differs",
   });
 });
+
+test("a module of 32 MiB is read, and one byte more is not", () => {
+  const most = 32 << 20;
+  assert.throws(() => examine("p", new Uint8Array(most)), {
+    code: "module-invalid",
+    message: /^Cannot load provider "p": its module cannot be read as WebAssembly: /,
+  });
+  assert.throws(() => examine("p", new Uint8Array(most + 1)), {
+    code: "module-invalid",
+    message: 'Cannot load provider "p": its module is 33554433 bytes, at most 33554432 are allowed',
+  });
+});

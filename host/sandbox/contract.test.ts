@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { wasm } from "../../test/support/wasm.ts";
-import { contractFaults } from "./contract.ts";
+import { contractFaults, printable } from "./contract.ts";
 import { readModule } from "./wasm/module.ts";
 
 test("contractFaults names everything that is not as the contract has it, not only the first", () => {
@@ -30,4 +30,10 @@ test("contractFaults names everything that is not as the contract has it, not on
     { part: "exports", what: 'its module does not export its memory as "memory"' },
     { part: "tables", what: "its module has 2 tables, at most 1 is allowed" },
   ]);
+});
+
+test("printable has the first 64 characters, and none that a terminal acts on", () => {
+  assert.equal(printable("x".repeat(64)), "x".repeat(64));
+  assert.equal(printable(`${"x".repeat(64)}y`), "x".repeat(64));
+  assert.equal(printable("a\u001b[2J\u009b\u202e\u2028b"), "a\ufffd[2J\ufffd\ufffd\ufffdb");
 });

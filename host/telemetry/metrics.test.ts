@@ -203,3 +203,14 @@ test("each sample is read once for a scrape", async () => {
   await metrics.scrape();
   assert.equal(reads, 2);
 });
+
+test("an RPC's time is in seconds, and its overhead is what it did not wait for", async () => {
+  const metrics = new Metrics(OPTIONS);
+  metrics.rpc("Decrypt", "ok", 2000, 500);
+  metrics.rpc("Decrypt", "ok", 3000, 4000);
+  const sums = (await scraped(metrics)).filter((line) => /_sum\{rpc="Decrypt"\}/.test(line)).sort();
+  assert.deepEqual(sums, [
+    'kleidi_rpc_duration_seconds_sum{rpc="Decrypt"} 5',
+    'kleidi_rpc_overhead_seconds_sum{rpc="Decrypt"} 1.5',
+  ]);
+});

@@ -77,3 +77,28 @@ test("what no RPC waits for is nobody's", async () => {
   assert.equal(await clock.waiting(async () => 7), 7);
   assert.equal(clock.waitedMs(), 0);
 });
+
+test("waits are measured from when they begin until they end, or until now", async (t) => {
+  let now = 1000;
+  t.mock.method(performance, "now", () => now);
+  const clock = new RpcClock();
+  await clock.run(async () => {
+    now = 1100;
+    const [one, two] = [backend(), backend()];
+    const first = clock.waiting(one.work);
+    now = 1110;
+    const second = clock.waiting(two.work);
+    now = 1130;
+    assert.equal(clock.waitedMs(), 30);
+    one.answer();
+    await first;
+    now = 1150;
+    two.answer();
+    await second;
+    now = 1200;
+    assert.equal(clock.waitedMs(), 50);
+    void clock.waiting(() => new Promise(() => {}));
+    now = 1207;
+    assert.equal(clock.waitedMs(), 57);
+  });
+});

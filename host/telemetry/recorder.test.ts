@@ -105,3 +105,27 @@ test("a million calls of a provider that makes up everything take no more than t
   const most = BOUNDS.names * (BOUNDS.operations + 1) * ((BOUNDS.targets + 1) * (BOUNDS.text + 50)) + 100_000;
   assert.ok(size < most, `${size} characters`);
 });
+
+test("the probes of 128 keys are kept, and no more", () => {
+  const recorder = new Recorder();
+  for (let i = 0; i < 130; i++) recorder.probe(`key ${i}`, "good");
+  recorder.probe("key 127", "failed");
+  assert.equal(recorder.lastProbe("key 127")?.result, "failed");
+  assert.equal(recorder.lastProbe("key 128"), undefined);
+});
+
+test("how long ago a key's last good probe was, is told", (t) => {
+  let now = 1000;
+  t.mock.method(performance, "now", () => now);
+  const recorder = new Recorder();
+  recorder.probe("kek", "failed");
+  assert.equal(recorder.lastProbe("kek")?.goodAgeMs, undefined);
+  recorder.probe("kek", "good");
+  now = 1250;
+  recorder.probe("kek", "failed");
+  now = 1300;
+  assert.deepEqual(
+    [recorder.lastProbe("kek")?.result, recorder.lastProbe("kek")?.goodAgeMs],
+    ["failed", 300],
+  );
+});

@@ -2,7 +2,7 @@
 import fc from "fast-check";
 
 /** `at` is where, as a part of the length. */
-type Change =
+export type Change =
   | { readonly kind: "set"; readonly at: number; readonly byte: number }
   | { readonly kind: "flip"; readonly at: number; readonly bit: number }
   | { readonly kind: "insert"; readonly at: number; readonly bytes: Uint8Array }
@@ -14,7 +14,7 @@ type Change =
 const at = fc.nat({ max: 999_999 }).map((millionths) => millionths / 1_000_000);
 /** Ends of ranges, LEB128 that goes on, and what types and sections begin with. */
 const byte = fc.oneof(fc.constantFrom(0, 1, 2, 5, 0x7f, 0x80, 0xff), fc.integer({ min: 0, max: 255 }));
-const change: fc.Arbitrary<Change> = fc.oneof(
+export const change: fc.Arbitrary<Change> = fc.oneof(
   { weight: 4, arbitrary: fc.record({ kind: fc.constant("set" as const), at, byte }) },
   {
     weight: 4,
@@ -47,10 +47,10 @@ const change: fc.Arbitrary<Change> = fc.oneof(
 export function mutated(source: fc.Arbitrary<Uint8Array>, max = 6): fc.Arbitrary<Uint8Array> {
   return fc
     .tuple(source, fc.array(change, { maxLength: max }))
-    .map(([bytes, changes]) => changes.reduce(apply, bytes));
+    .map(([bytes, changes]) => changes.reduce(changedBytes, bytes));
 }
 
-function apply(bytes: Uint8Array, change: Change): Uint8Array {
+export function changedBytes(bytes: Uint8Array, change: Change): Uint8Array {
   const at = Math.floor(change.at * bytes.length);
   const before = bytes.subarray(0, at);
   if (change.kind === "cut") return before;

@@ -356,6 +356,7 @@ export const child: Target = {
           name: "each call ends with its own reply or a failure, and a process that breaks the rules is killed",
           cases: 800,
           reaches: ["killed", "not killed", "result", "gone", "answered", ...CODES],
+          timed: true,
           property: fc.asyncProperty(script, async (script) => {
             for (const outcome of await play(script)) seen(outcome);
             assert.deepEqual(unhandled.splice(0), []);

@@ -1,6 +1,7 @@
 /** What is printed of a failure: enough to replay it exactly, and bounded. */
 import { inspect } from "node:util";
 import type fc from "fast-check";
+import type { Entry } from "./corpus.ts";
 import type { Property } from "./target.ts";
 
 const MAX_BYTES = 4096;
@@ -21,6 +22,12 @@ export function describeFailure(
     cut(String(error)),
     `Replay: ${replay}`,
   ].join("\n");
+}
+
+/** Of an input of the corpus. */
+export function describeKept({ file, property }: Entry, error: unknown): string {
+  const said = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  return `It does not hold that ${property}\ninput: test/fuzz/corpus/${file}\n${cut(said)}`;
 }
 
 /** Bytes as hexadecimal where they are few, else as base64. */

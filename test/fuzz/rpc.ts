@@ -255,6 +255,7 @@ export const rpc: Target = {
           name: "each request is answered with a code of ours, and a good one after it is well",
           cases: 400,
           reaches: ["code 0", "code 3", "code 5", "code 12", "http 415", "said by us"],
+          timed: true,
           property: fc.asyncProperty(requests(sealed.keyId, sealed.annotations), async (request) => {
             told.length = 0;
             const { http, code, sentence, reset } = await send(connected(), request);

@@ -11,13 +11,14 @@ function fuzz(...args: string[]) {
   return { status, stdout, stderr };
 }
 
-const MISUSES: [string, string[], string][] = [
+const ERRORS: [string, string[], string][] = [
   ["no time", ["--minutes", "0"], '--minutes is "0", a number over 0 is expected'],
   ["an unknown target", ["--target", "x"], 'there is no target "x"'],
   ["a seed that is no integer", ["--seed", "1.5"], '--seed is "1.5", an integer of 32 bits is expected'],
+  ["no inputs", ["--inputs", "0"], '--inputs is "0", an integer over 0 is expected'],
   ["a path without a seed", ["--path", "1:2"], "--path is of no use without --target and --seed"],
 ];
-for (const [what, args, said] of MISUSES) {
+for (const [what, args, said] of ERRORS) {
   test(`npm run fuzz with ${what} says so and ends with 2`, () => {
     const { status, stderr } = fuzz(...args);
     assert.equal(status, 2);
@@ -28,7 +29,17 @@ for (const [what, args, said] of MISUSES) {
 test("npm run fuzz runs one target for as long as it is told, and ends with 0", () => {
   const { status, stdout } = fuzz("--target", "wire", "--minutes", "0.005", "--seed", "5");
   assert.equal(status, 0);
-  assert.match(stdout, /^Fuzzing for 0\.005 minutes from seed 5\nwire: [1-9]\d* cases, 0 failures \(/);
+  assert.match(
+    stdout,
+    /^Fuzzing for 0\.005 minutes from seed 5\nwire: [1-9]\d* inputs, 0 failures \(.*\)\nIn all: [1-9]\d* inputs\n$/,
+  );
+});
+
+test("npm run fuzz ends once so many inputs were run, and with 0", () => {
+  const { status, stdout } = fuzz("--target", "codec", "--inputs", "2000", "--seed", "5");
+  assert.equal(status, 0);
+  const [, count] = /^In all: (\d+) inputs$/m.exec(stdout) ?? [];
+  assert.ok(Number(count) >= 2000 && Number(count) < 2200, stdout);
 });
 
 test("npm run fuzz on SIGINT tells what it did and ends with 0", async () => {
@@ -42,5 +53,5 @@ test("npm run fuzz on SIGINT tells what it did and ends with 0", async () => {
   });
   const [status] = await once(child, "close");
   assert.equal(status, 0);
-  assert.match(said, /wire: \d+ cases, 0 failures/);
+  assert.match(said, /wire: \d+ inputs, 0 failures/);
 });

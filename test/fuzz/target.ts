@@ -19,5 +19,7 @@ export interface Property {
   readonly cases: number;
   /** Outcomes that so many cases cannot miss: without them the property would hold of nothing much. */
   readonly reaches: readonly string[];
+  /** What an input comes to depends on time or chance: of the corpus's, only that the property holds is compared. */
+  readonly timed?: true;
   readonly property: fc.IRawProperty<unknown>;
 }

@@ -7,6 +7,7 @@ import { Arena, both, call, encrypt, FAILED, failure, REPLY, told, watchPeak } f
 const arena = new Arena();
 const PAGES = (16 << 20) / 65_536;
 const ENTRIES = 1000;
+const GIVEN_UP = 'Cannot encrypt: provider "hostile" ran into its deadline while it waited for the host';
 
 describe("a guest that takes memory to the end", () => {
   for (const name of ["memory", "memory-declared"]) {
@@ -41,23 +42,30 @@ describe("a guest that takes memory to the end", () => {
   });
 
   test("and writes it, and is given up while it waits for the host, leaves no garbage of gigabytes", async () => {
-    const gate: Gate = () => new Promise(() => {});
-    const sandbox = await arena.enter("memory-held", { gate, keys: ["mine"], deadlineMs: 3000 });
-    await both(sandbox.supervisor);
-    const peak = watchPeak(sandbox.supervisor.pids[0]);
-    for (let i = 0; i < 4; i++) {
-      const calls = Array.from({ length: 16 }, () => failure(() => encrypt(sandbox, 1)));
-      for (const { message } of await Promise.all(calls)) {
-        assert.equal(
-          message,
-          'Cannot encrypt: provider "hostile" ran into its deadline while it waited for the host',
-        );
+    let waiting = 0;
+    const gate: Gate = () => {
+      waiting += 1;
+      return new Promise(() => {});
+    };
+    // where a machine is too slow to have all of them wait at their deadline, they get more time
+    for (let deadlineMs = 3000; ; deadlineMs *= 2) {
+      const sandbox = await arena.enter("memory-held", { gate, keys: ["mine"], deadlineMs });
+      await both(sandbox.supervisor);
+      const peak = watchPeak(sandbox.supervisor.pids[0]);
+      const messages: string[] = [];
+      waiting = 0;
+      for (let i = 0; i < 4; i++) {
+        const calls = Array.from({ length: 16 }, () => failure(() => encrypt(sandbox, 1)));
+        messages.push(...(await Promise.all(calls)).map(({ message }) => message));
       }
+      if (waiting < messages.length && deadlineMs < 60_000) continue;
+      assert.deepEqual(new Set(messages), new Set([GIVEN_UP]));
+      await arena.honestWork();
+      assert.ok(peak() < 800 << 10, `at most ${peak()} KiB resident`);
+      await call(sandbox, "encrypt", 0);
+      assert.deepEqual(sandbox.ends, []);
+      return;
     }
-    await arena.honestWork();
-    assert.ok(peak() < 800 << 10, `at most ${peak()} KiB resident`);
-    await call(sandbox, "encrypt", 0);
-    assert.deepEqual(sandbox.ends, []);
   });
 
   test("before it runs is not admitted", async () => {

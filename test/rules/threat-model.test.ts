@@ -54,7 +54,7 @@ for (const { says, enforcedBy, triedBy } of claims) {
     assert.ok(tries.length > 0, "a test that tries it is named");
     for (const path of [...paths(enforcedBy), ...tries])
       assert.ok(existsSync(join(root, path)), `${path} is there`);
-    for (const path of tries) assert.match(path, /\.test\.ts$|^test\/fuzz\/\w+\.ts$/);
+    for (const path of tries) assert.match(path, /\.test\.ts$|^test\/fuzz\/[\w-]+\.ts$/);
     for (const [path, name] of testsOf(triedBy)) {
       assert.ok(readFileSync(join(root, path), "utf8").includes(name), `${path} has the test "${name}"`);
     }

@@ -1,6 +1,17 @@
 /** Signatures of minisign for tests: made here with node:crypto, and by the real program. */
 import { spawnSync } from "node:child_process";
-import { createHash, generateKeyPairSync, randomBytes, sign } from "node:crypto";
+import {
+  createHash,
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  hash,
+  randomBytes,
+  sign,
+} from "node:crypto";
+
+/** What PKCS #8 has before the 32 bytes of an Ed25519 private key (RFC 8410, section 7). */
+const PKCS8 = Buffer.from("302e020100300506032b657004220420", "hex");
 
 /** A minisign key pair. */
 export interface Signer {
@@ -15,9 +26,10 @@ export interface Signer {
   ): string;
 }
 
-export function newSigner(id: Uint8Array = randomBytes(8)): Signer {
-  const { publicKey, privateKey } = generateKeyPairSync("ed25519");
-  const raw = Buffer.from(publicKey.export({ format: "jwk" }).x ?? "", "base64url");
+/** @param seed for the same key each time; random where it is absent */
+export function newSigner(id: Uint8Array = randomBytes(8), seed?: string): Signer {
+  const privateKey = seed === undefined ? generateKeyPairSync("ed25519").privateKey : keyOf(seed);
+  const raw = Buffer.from(createPublicKey(privateKey).export({ format: "jwk" }).x ?? "", "base64url");
   return {
     publicKey: Buffer.concat([Buffer.from("Ed"), id, raw]).toString("base64"),
     keyId: Buffer.from(id.toReversed()).toString("hex").toUpperCase(),
@@ -35,6 +47,11 @@ export function newSigner(id: Uint8Array = randomBytes(8)): Signer {
       ].join("\n");
     },
   };
+}
+
+function keyOf(seed: string) {
+  const key = Buffer.concat([PKCS8, hash("sha256", seed, "buffer")]);
+  return createPrivateKey({ key, format: "der", type: "pkcs8" });
 }
 
 /** Runs the real minisign in a folder. */

@@ -41,6 +41,18 @@ test("create makes a key that load loads", (t) => {
   assert.equal(fingerprint(keys.load("main")), record.fingerprint);
 });
 
+test("create leaves no key in memory: the random bytes themselves are wiped", (t) => {
+  const real = crypto.getRandomValues.bind(crypto);
+  const drawn: Uint8Array[] = [];
+  t.mock.method(crypto, "getRandomValues", (bytes: Uint8Array<ArrayBuffer>) => {
+    drawn.push(bytes);
+    return real(bytes);
+  });
+  const { keys, record } = withKey(t);
+  assert.equal(fingerprint(keys.load("main")), record.fingerprint);
+  assert.deepEqual(drawn, [new Uint8Array(32)]);
+});
+
 test("create makes a file of mode 0600", (t) => {
   const { file } = withKey(t);
   assert.equal(statSync(file).mode & 0o7777, 0o600);

@@ -64,3 +64,28 @@ test("s2k stops when the call is over", async () => {
   assert.ok((await turnsDuring(work)) <= 3);
   assert.equal(await work, undefined);
 });
+
+test("s2k hashes a part of a passphrase that is longer than a slice", { timeout: 60_000 }, async () => {
+  const passphrase = Uint8Array.from({ length: SLICE + 10 }, (_, i) => i % 251);
+  for (const count of [1024, SLICE + 5, 2 * SLICE + 40]) {
+    const all = Buffer.alloc(count, Buffer.concat([SALT, passphrase]));
+    const derived = await s2k(passphrase, { salt: SALT, count, length: 32 }, never());
+    assert.deepEqual(derived, createHash("sha256").update(all).digest(), `${count} bytes`);
+  }
+});
+
+test("s2k leaves nothing of the passphrase in memory, done or given up", async (t) => {
+  const kept: Buffer[] = [];
+  const keep = (bytes: Buffer) => {
+    kept.push(bytes);
+    return bytes;
+  };
+  const { alloc, concat } = Buffer;
+  t.mock.method(Buffer, "alloc", (...given: Parameters<typeof alloc>) => keep(alloc(...given)));
+  t.mock.method(Buffer, "concat", (...given: Parameters<typeof concat>) => keep(concat(...given)));
+  const numbers = { salt: SALT, count: 5000, length: 32 };
+  assert.ok(await s2k(PASSPHRASE, numbers, never()));
+  assert.equal(await s2k(PASSPHRASE, numbers, AbortSignal.abort()), undefined);
+  assert.equal(kept.length, 4);
+  for (const bytes of kept) assert.ok(bytes.length > 0 && bytes.every((byte) => byte === 0));
+});

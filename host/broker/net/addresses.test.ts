@@ -193,3 +193,8 @@ test("an IPv4 address in the clothes of an IPv6 address is never connected to", 
     }),
   );
 });
+
+test("of what is not an address, 60 characters are shown", () => {
+  assert.equal(addressFault("x".repeat(61), NOTHING), `"${"x".repeat(60)}" is no address`);
+  assert.equal(addressFault("x".repeat(60), NOTHING), `"${"x".repeat(60)}" is no address`);
+});

@@ -294,3 +294,17 @@ test("why a request is denied is one short line of printable characters", () => 
     { numRuns: 3000 },
   );
 });
+
+test("what is denied is told which granted line of its method is nearest, and how far they are the same", () => {
+  const allow = ["/v1/sys/seal", "/v1/transit/encrypt/kek", "/v2/"].map((path) => ({ method: "POST", path }));
+  const why = (path: string) => {
+    const verdict = decideRequest({ ...ASKED, path }, { ...GRANT, allow });
+    return verdict.allowed ? "allowed" : verdict.reason;
+  };
+  const none = "POST with a path of 23 characters is none of 3 granted requests";
+  assert.equal(
+    why("/v1/transit/encrypt/kex"),
+    `${none}; it is as "POST /v1/transit/encrypt/kek" for 22 characters`,
+  );
+  assert.equal(why(`/v1/sys/x${"x".repeat(14)}`), `${none}; it is as "POST /v1/sys/seal" for 8 characters`);
+});

@@ -1,6 +1,17 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ALGORITHMS, COMMAND_CODES, passes, propertiesFrom, readPage } from "./capabilities.ts";
+import * as tpm from "../../../test/support/tpm-commands.ts";
+import {
+  ALGORITHMS,
+  ask,
+  BANKS,
+  COMMAND_CODES,
+  CURVES,
+  passes,
+  propertiesFrom,
+  readPage,
+  testAes128Cfb,
+} from "./capabilities.ts";
 
 /** A response without sessions: header, then these bytes. */
 function response(hex: string, { rc = 0, tag = 0x8001 }: { rc?: number; tag?: number } = {}): Uint8Array {
@@ -61,4 +72,50 @@ test("passes tells good, bad and not to be asked apart", () => {
   assert.equal(passes(response("")), true);
   assert.equal(passes(response("", { rc: 0x2d2 })), false);
   assert.equal(passes(response("", { rc: 0x143 })), undefined);
+});
+
+test("readPage counts the PCRs of each bank", () => {
+  const page = readPage(BANKS, 0, response("00 00000005 00000003 000b03ffffff 000403000180 000c0400000000"));
+  const entries = [
+    { hash: 0x0b, pcrs: 24 },
+    { hash: 0x04, pcrs: 2 },
+    { hash: 0x0c, pcrs: 0 },
+  ];
+  assert.deepEqual(page, { entries });
+});
+
+test("readPage reads curves, and of a vendor's command that it is one", () => {
+  assert.deepEqual(readPage(CURVES, 0, response("00 00000008 00000002 0003 0004")), { entries: [3, 4] });
+  assert.deepEqual(readPage(COMMAND_CODES, 0, response("00 00000002 00000001 22000001")), {
+    entries: [0x20000001],
+  });
+});
+
+test("readPage goes on behind an entry that is the one that was asked for", () => {
+  const page = readPage(ALGORITHMS, 0x0b, response("01 00000000 00000001 000b00000004"));
+  assert.deepEqual(page, { entries: [0x0b], next: 0x0c });
+});
+
+test("each list is asked for from its beginning, in as many entries as fit into an answer", () => {
+  const properties = propertiesFrom(0x200);
+  assert.deepEqual(
+    [
+      ask(ALGORITHMS, ALGORITHMS.first),
+      ask(COMMAND_CODES, COMMAND_CODES.first),
+      ask(CURVES, CURVES.first),
+      ask(BANKS, BANKS.first),
+      ask(properties, properties.first),
+    ],
+    [
+      tpm.getCapability(0, 0, 120),
+      tpm.getCapability(2, 0, 120),
+      tpm.getCapability(8, 0, 120),
+      tpm.getCapability(5, 0, 16),
+      tpm.getCapability(6, 0x200, 120),
+    ],
+  );
+});
+
+test("testAes128Cfb asks for AES with 128 bits in CFB", () => {
+  assert.equal(Buffer.from(testAes128Cfb()).toString("hex"), "8001000000120000018a0025000600800043");
 });

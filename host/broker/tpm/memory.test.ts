@@ -30,3 +30,19 @@ test("a memory that is wiped is empty", () => {
   memory.wipe();
   assert.deepEqual(memory.take(), new Uint8Array());
 });
+
+test("what is replaced or wiped leaves no copy of its bytes", (t) => {
+  const copies: Uint8Array[] = [];
+  const from = Uint8Array.from.bind(Uint8Array);
+  t.mock.method(Uint8Array, "from", (bytes: Uint8Array) => {
+    const copy = from(bytes);
+    copies.push(copy);
+    return copy;
+  });
+  const memory = new Memory();
+  memory.set(new Uint8Array([1, 2, 3]));
+  memory.set(new Uint8Array([4, 5]));
+  assert.deepEqual(copies, [new Uint8Array(3), new Uint8Array([4, 5])]);
+  memory.wipe();
+  assert.deepEqual(copies, [new Uint8Array(3), new Uint8Array(2)]);
+});

@@ -526,6 +526,16 @@ test("the provider's bytes are not changed", () => {
   assert.deepEqual(bytes, before);
 });
 
+test("a command with a password ends nothing; a session ends that is not to go on", () => {
+  const endsOf = (bytes: Uint8Array) => {
+    const decision = decide(bytes);
+    return "forward" in decision ? decision.after.ends : assert.fail(verdict(bytes));
+  };
+  assert.deepEqual(endsOf(tpm.hmac(OBJECT, NONE)), []);
+  assert.deepEqual(endsOf(tpm.hmac(OBJECT, NONE, session(HMAC_SESSION, 1))), []);
+  assert.deepEqual(endsOf(tpm.hmac(OBJECT, NONE, session(HMAC_SESSION, 0))), [HMAC_SESSION]);
+});
+
 // ---- fuzzing ----
 
 const RUNS = 20_000;

@@ -165,3 +165,20 @@ for (const length of [127, 128, 16_383, 16_384, 65_536]) {
     assert.deepEqual([body.length, body[length - 1]], [length, 7]);
   });
 }
+
+test("encodeReply writes each length in its shortest form, as the library does", () => {
+  for (const length of [0, 1, 127, 128, 16_383, 16_384, 65_536]) {
+    const body = new Uint8Array(length).fill(7);
+    const expected = toBinary(HostReplySchema, create(HostReplySchema, { code: 3, message: "m", body }));
+    assert.deepEqual(Buffer.from(encodeReply(3, "m", body)), Buffer.from(expected), `${length} bytes`);
+  }
+});
+
+test("decode reads lengths and numbers at the end of a byte as the library does", () => {
+  for (const length of [0, 126, 127, 128, 16_383, 16_384]) {
+    const key = new Uint8Array(length % 300).fill(7);
+    const message = create(CryptoHkdfRequestSchema, { algorithm: "sha256", key, length });
+    const fields = readHkdf(toBinary(CryptoHkdfRequestSchema, message));
+    assert.deepEqual([fields.length, fields.key], [length, Buffer.from(key)]);
+  }
+});

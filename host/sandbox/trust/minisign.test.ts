@@ -177,6 +177,11 @@ const MALFORMED: readonly [string, string, RegExp][] = [
     newSigner().sign(MODULE, { algorithm: "Sc" }),
     /^has the signature algorithm "Sc"; only "Ed" and "ED" are known$/,
   ],
+  [
+    "an algorithm of a control character",
+    newSigner().sign(MODULE, { algorithm: "\u009b" }),
+    /^has the signature algorithm 0xc29b; only "Ed" and "ED" are known$/,
+  ],
 ];
 for (const [name, text, said] of MALFORMED) {
   test(`parseSignature refuses ${name}`, () => {

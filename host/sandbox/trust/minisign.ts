@@ -55,9 +55,7 @@ export function parseSignature(text: string): Signature {
   const bytes = decoded(first, 2 + 8 + 64, "line 2");
   const algorithm = bytes.toString("latin1", 0, 2);
   if (algorithm !== "Ed" && algorithm !== "ED") {
-    throw new MinisignError(
-      `has the signature algorithm ${JSON.stringify(algorithm)}; only "Ed" and "ED" are known`,
-    );
+    throw new MinisignError(`has the signature algorithm ${shown(algorithm)}; only "Ed" and "ED" are known`);
   }
   return {
     prehashed: algorithm === "ED",
@@ -98,6 +96,13 @@ function comment(line: string, prefix: string, number: number): string {
     throw new MinisignError(`has a control character in the comment of line ${number}`);
   }
   return line.slice(prefix.length);
+}
+
+/** Two bytes of the file, fit for a terminal: JSON leaves the control characters behind ASCII as they are. */
+function shown(latin1: string): string {
+  return /^[ -~]*$/.test(latin1)
+    ? JSON.stringify(latin1)
+    : `0x${Buffer.from(latin1, "latin1").toString("hex")}`;
 }
 
 /** Base64 in its one canonical form: Buffer skips over what it does not know. */

@@ -280,3 +280,11 @@ test("trustModule reads the signature beside the module, unless others are named
     message: `Cannot load provider "p": ${NONE_OF_ONE}${elsewhere} cannot be read (ENOENT); get the signature from the publisher, or make it with "minisign -S", and put it there`,
   });
 });
+
+test("checkTrust refuses in its own words where a key of the policy is not one", () => {
+  const policy = { ...ONE, keys: [{ name: "alice", key: "RWQ" }] };
+  assert.equal(
+    refusal(policy, files(alice.sign(MODULE))),
+    `${NONE_OF_ONE}a cannot be looked at: of alice in trust.keys, has no canonical base64 at the key; replace that key`,
+  );
+});

@@ -1,0 +1,43 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { codeOf, faultOf, goneOf, managerAnswer, Rc } from "./response.ts";
+
+/** Every code for which something is gone (TPM 2.0 Part 2, 6.6): the warnings REFERENCE_H0 and S0, and TPM_RC_HANDLE with a number. */
+const GONE = new Map<number, string>([
+  ...Array.from({ length: 7 }, (_, i) => [0x910 + i, `handles ${i}`] as const),
+  ...Array.from({ length: 7 }, (_, i) => [0x918 + i, `sessions ${i}`] as const),
+  ...Array.from({ length: 7 }, (_, i) => [0x18b + 0x100 * i, `handles ${i}`] as const),
+  ...Array.from({ length: 7 }, (_, i) => [0x98b + 0x100 * i, `sessions ${i}`] as const),
+  // the parameter of FlushContext, whatever its number
+  ...Array.from({ length: 16 }, (_, i) => [0x0cb + 0x100 * i, "ends 0"] as const),
+]);
+
+test("goneOf knows each code that says that something is not in the TPM, and no other one", () => {
+  for (let rc = 0; rc <= 0xffff; rc++) {
+    const gone = goneOf(rc);
+    const said = gone === undefined ? undefined : `${gone.of} ${gone.place}`;
+    assert.equal(said, GONE.get(rc), `0x${rc.toString(16)}`);
+  }
+});
+
+test("managerAnswer is a whole response whose code says that the resource manager gives it", () => {
+  const answer = managerAnswer(Rc.OBJECT_MEMORY);
+  assert.equal(Buffer.from(answer).toString("hex"), "80010000000a000b0902");
+  assert.equal(faultOf(answer), undefined);
+  assert.equal(codeOf(answer), Rc.OBJECT_MEMORY);
+});
+
+const FAULTS: readonly (readonly [string, string, string])[] = [
+  ["no bytes", "", "a response of 0 bytes, at least 10 are needed"],
+  ["a byte too few", "80010000000a000000", "a response of 9 bytes, at least 10 are needed"],
+  ["a size that is too large", "80010000000b00000000", "a response of 10 bytes that says it has 11"],
+  ["a size that is too small", "80010000000a0000000000", "a response of 11 bytes that says it has 10"],
+  ["the tag of a command that does not exist", "80030000000a00000000", "a response with the tag 0x8003"],
+];
+for (const [what, hex, fault] of FAULTS) {
+  test(`faultOf names ${what}`, () => assert.equal(faultOf(Buffer.from(hex, "hex")), fault));
+}
+
+test("faultOf finds nothing in a response with sessions", () => {
+  assert.equal(faultOf(Buffer.from("80020000000a00000000", "hex")), undefined);
+});

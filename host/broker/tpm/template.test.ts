@@ -1,0 +1,51 @@
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { test } from "node:test";
+import * as tpm from "../../../test/support/tpm-commands.ts";
+import { isCreatable, STORAGE_PRIMARY, STORAGE_PRIMARY_SHA256 } from "./template.ts";
+
+/** TPMA_OBJECT (Part 2, 8.3), by bit: fixedTPM, fixedParent, sensitiveDataOrigin, userWithAuth, adminWithPolicy, noDA, sign. */
+const [FIXED_TPM, FIXED_PARENT, ORIGIN, USER, ADMIN, NO_DA, SIGN] = [1, 4, 5, 6, 7, 10, 18];
+const BITS = Array.from({ length: 32 }, (_, bit) => bit);
+const POLICY = new Uint8Array(32);
+
+/** The bits without which this is not creatable, or with which it is not, each by itself. */
+const decisive = (attributes: number, more: Parameters<typeof tpm.keyedHash>[1]) =>
+  BITS.filter((bit) => !isCreatable(tpm.keyedHash((attributes ^ (2 ** bit)) >>> 0, more)));
+const free = (...bits: (number | undefined)[]) => BITS.filter((bit) => !bits.includes(bit));
+
+test("a key for HMAC may be generated or not, and be under a policy; no other attribute can be another", () => {
+  assert.ok(isCreatable(tpm.keyedHash(tpm.HMAC_KEY)));
+  assert.deepEqual(decisive(tpm.HMAC_KEY, {}), free(ORIGIN, ADMIN));
+  assert.deepEqual(decisive(tpm.HMAC_KEY, { policy: POLICY }), free(ORIGIN, USER, ADMIN));
+});
+
+test("sealed data are never generated; no attribute but those of their authorization can be another", () => {
+  assert.ok(isCreatable(tpm.keyedHash(tpm.SEALED, { hmac: false })));
+  assert.deepEqual(decisive(tpm.SEALED, { hmac: false }), free(ADMIN));
+  assert.deepEqual(decisive(tpm.SEALED, { hmac: false, policy: POLICY }), free(USER, ADMIN));
+});
+
+test("the attributes of the two are what they should be", () => {
+  const sum = (...bits: (number | undefined)[]) => bits.reduce<number>((all, bit = 0) => all + 2 ** bit, 0);
+  assert.equal(tpm.HMAC_KEY, sum(FIXED_TPM, FIXED_PARENT, ORIGIN, USER, NO_DA, SIGN));
+  assert.equal(tpm.SEALED, sum(FIXED_TPM, FIXED_PARENT, USER, NO_DA));
+});
+
+test("a policy has 32 bytes or none", () => {
+  for (const length of [1, 20, 31, 33, 48])
+    assert.equal(isCreatable(tpm.keyedHash(tpm.HMAC_KEY, { policy: new Uint8Array(length) })), false);
+});
+
+test("a template that is cut short anywhere, or goes on, is not creatable", () => {
+  for (const template of [tpm.keyedHash(tpm.HMAC_KEY), tpm.keyedHash(tpm.SEALED, { hmac: false })]) {
+    for (let end = 0; end < template.length; end++)
+      assert.equal(isCreatable(template.subarray(0, end)), false);
+    assert.equal(isCreatable(tpm.join(template, tpm.u8(0))), false);
+  }
+});
+
+test("the storage primary is not creatable, and its hash is the one in the table", () => {
+  assert.equal(isCreatable(STORAGE_PRIMARY), false);
+  assert.equal(createHash("sha256").update(STORAGE_PRIMARY).digest("hex"), STORAGE_PRIMARY_SHA256);
+});

@@ -1,0 +1,37 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { requestsOf, ungranted, unrequested } from "./authority.ts";
+import type { Manifest } from "./manifest.ts";
+
+const MANIFEST: Manifest = {
+  abi: 1,
+  name: "p",
+  version: "1",
+  capabilities: [
+    { capability: "log", operations: ["write"], rpcs: ["status"], why: "to log" },
+    { capability: "tpm", operations: ["enter", "leave"], rpcs: ["encrypt", "decrypt"], why: "to use a TPM" },
+    { capability: "constructor", operations: ["call"], rpcs: ["status"], why: "to see what happens" },
+  ],
+};
+
+test("ungranted names what the manifest requests and nobody grants; what is always granted is not among it", () => {
+  assert.deepEqual(ungranted(MANIFEST, {}), ["tpm", "constructor"]);
+  assert.deepEqual(ungranted(MANIFEST, { tpm: {}, constructor: {} }), []);
+  assert.deepEqual(ungranted(MANIFEST, { tpm: undefined }), ["tpm", "constructor"]);
+});
+
+test("unrequested names what is granted and the manifest does not request", () => {
+  assert.deepEqual(unrequested(MANIFEST, { tpm: {}, net: {}, state: {} }), ["net", "state"]);
+  assert.deepEqual(unrequested(MANIFEST, { tpm: {}, net: undefined }), []);
+});
+
+test("requestsOf has one for each operation and RPC of a row", () => {
+  assert.deepEqual(
+    requestsOf(MANIFEST).map(({ rpc, capability, operation }) => `${rpc} ${capability} ${operation}`),
+    [
+      "status log write",
+      ...["encrypt tpm enter", "decrypt tpm enter", "encrypt tpm leave", "decrypt tpm leave"],
+      "status constructor call",
+    ],
+  );
+});

@@ -1,0 +1,125 @@
+/** What a server may answer to a login and to a renewal: host/broker/net/credential. */
+import assert from "node:assert/strict";
+import { validateHeaderValue } from "node:http";
+import fc from "fast-check";
+import { type Lease, Unreachable } from "../../host/broker/net/exchange.ts";
+import { patient, Rig } from "../support/credential.ts";
+import { type Answer, CONFIGS, ECHO, LONGEST_MS, respond, type Script, script } from "./login-answers.ts";
+import { assertSentence } from "./manifest.ts";
+import type { Target } from "./target.ts";
+
+/** The lease, or undefined where there is none; time passes until one or the other is so. */
+async function leaseOf(rig: Rig, asked: Promise<Lease>): Promise<Lease | undefined> {
+  let over = false;
+  const result = asked.then(
+    (lease) => lease,
+    (error: Error) => {
+      assert.ok(error instanceof Unreachable, String(error));
+      assertSentence(error.message);
+      assert.ok(!error.message.includes(ECHO) && error.cause === undefined, error.message);
+      return undefined;
+    },
+  );
+  result.finally(() => {
+    over = true;
+  });
+  for (let turns = 0; !over; turns++) {
+    assert.ok(turns < 20, "it neither comes nor fails");
+    await rig.clock.pass(turns === 0 ? 0 : 5000);
+  }
+  return result;
+}
+
+async function play(rig: Rig, { config, answers, pauses, refused }: Script, seen: (outcome: string) => void) {
+  let asked = 0;
+  rig.requests.length = rig.bodies.length = rig.events.length = 0;
+  rig.answer = () => respond(answers[asked++ % answers.length] as Answer);
+  const credential = rig.create(CONFIGS[config]);
+  const begun = rig.clock.now();
+  const header = config === "vault" ? "x-vault-token" : "authorization";
+  try {
+    for (const [i, pause] of pauses.entries()) {
+      const before = asked;
+      const lease = await leaseOf(rig, credential.lease(patient));
+      if (lease === undefined) seen(asked === before ? "paused" : "no lease");
+      else {
+        const value = lease.headers[header];
+        assert.deepEqual(Object.keys(lease.headers), [header]);
+        assert.ok(value !== undefined && value.length <= 16_384 + "Bearer ".length && value.trim() === value);
+        validateHeaderValue(header, value);
+        assert.ok(!JSON.stringify(lease).includes(value), "a lease can be printed");
+        if (value.length >= 16)
+          assert.ok(credential.leaks(Buffer.from(`<${value.replace(/^Bearer /, "")}>`)));
+        seen(asked === before ? "the same lease" : "a new lease");
+        if (refused[i % refused.length]) {
+          const again = credential.refused(lease, patient);
+          seen(
+            (await leaseOf(
+              rig,
+              again.then(() => lease),
+            )) === lease && (await again)
+              ? "refused, another one"
+              : "refused, no other",
+          );
+        }
+      }
+      await rig.clock.pass(pause);
+    }
+    for (const { event, expires, why = "" } of rig.events) {
+      assert.ok(!why.includes(ECHO));
+      if (expires !== undefined)
+        assert.ok(expires <= rig.clock.date() + LONGEST_MS && Number.isSafeInteger(expires));
+      seen(event);
+    }
+    // whatever the answers: the shortest life is a second, and a token is renewed at two thirds of it
+    const passed = rig.clock.now() - begun;
+    assert.ok(asked <= 3 * pauses.length + passed / 250, `${asked} requests in ${passed} ms`);
+    assert.ok(rig.clock.timers <= TIMERS, `${rig.clock.timers} timers`);
+  } finally {
+    const closing = credential.close();
+    await leaseOf(
+      rig,
+      closing.then(() => ({ headers: {} })),
+    );
+  }
+}
+
+/** Of the token's refresh and of requests; and a replaced token waits 10 s to be given back: with a life of a second there is one each 600 ms. */
+const TIMERS = 4 + Math.ceil(10_000 / 600);
+
+export const login: Target = {
+  name: "login",
+  async open(seen) {
+    const rig = new Rig();
+    const unhandled: unknown[] = [];
+    const keep = (error: unknown) => unhandled.push(error);
+    process.on("unhandledRejection", keep);
+    return {
+      properties: [
+        {
+          name: "whatever a server answers, a login gives a lease that a header can carry, or fails with a sentence that has nothing of the answer in it",
+          cases: 400,
+          reaches: [
+            ...[
+              "a new lease",
+              "the same lease",
+              "no lease",
+              "paused",
+              "refused, another one",
+              "refused, no other",
+            ],
+            ...["login", "renewed", "refused", "failed"],
+          ],
+          property: fc.asyncProperty(script, async (script) => {
+            await play(rig, script, seen);
+            assert.deepEqual(unhandled.splice(0), []);
+          }),
+        },
+      ],
+      async close() {
+        process.off("unhandledRejection", keep);
+        rig.remove();
+      },
+    };
+  },
+};

@@ -1,0 +1,52 @@
+/** Which tests are near a file: found over the imports of the tree. */
+import { globSync, readFileSync } from "node:fs";
+import { dirname, join, relative, resolve } from "node:path";
+
+const SOURCES = "{host,proto,sdk,providers,test}/**/*.{ts,mjs}";
+const isTest = (name: string) => name.endsWith(".test.ts");
+
+/**
+ * The tests that reach a file, the nearest first: those with its name, those of its folder, by how much of the name is the same, then
+ * others by how many imports they are away.
+ * @param depth others that are further away are left out, unless there is none that is nearer
+ */
+export function nearestTests(root: string, file: string, depth: number): string[] {
+  const imports = importsIn(root);
+  const all = [...imports.keys()].sort();
+  const seen = new Set([file]);
+  const beside: string[] = [];
+  const others: string[] = [];
+  for (let ring = [file], step = 0; ring.length > 0; step++) {
+    ring = all.filter((name) => !seen.has(name) && ring.some((to) => imports.get(name)?.has(to)));
+    for (const name of ring) seen.add(name);
+    const isFirst = beside.length + others.length === 0;
+    for (const name of ring.filter(isTest)) {
+      if (dirname(name) === dirname(file)) beside.push(name);
+      else if (step < depth || isFirst) others.push(name);
+    }
+  }
+  const stem = file.replace(/m?[tj]s$/, "");
+  const named = all.filter((name) => name.startsWith(stem) && isTest(name));
+  beside.sort((a, b) => common(b, stem) - common(a, stem));
+  return [...new Set([...named, ...beside, ...others])];
+}
+
+function common(a: string, b: string): number {
+  let length = 0;
+  while (length < a.length && a[length] === b[length]) length++;
+  return length;
+}
+
+/** By file, what it imports. */
+function importsIn(root: string): Map<string, ReadonlySet<string>> {
+  const pattern = /(?:from|import) "(\.[^"]+)"/g;
+  return new Map(
+    globSync(SOURCES, { cwd: root }).map((name) => {
+      const found = readFileSync(join(root, name), "utf8").matchAll(pattern);
+      return [
+        name,
+        new Set([...found].map(([, to]) => relative(root, resolve(root, dirname(name), `${to}`)))),
+      ];
+    }),
+  );
+}
