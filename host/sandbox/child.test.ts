@@ -203,3 +203,31 @@ test("a host call runs in the async context of the call that makes it, not of th
   void caller.run("the caller", () => encrypt(child)).catch(() => {});
   assert.equal(await seen.promise, "the caller");
 });
+
+test("whoever inherited a process's stderr does not keep it open here", async (t) => {
+  // The shell ends at once; what it started lives on with its descriptors.
+  const shell = spawn("sh", ["-c", "sleep 60 & echo $! >&2"], {
+    stdio: ["ignore", "ignore", "pipe", "pipe"],
+  });
+  let said = "";
+  const child = new Child({
+    provider: "p",
+    module: new Uint8Array(),
+    memoryBytes: 16 << 20,
+    processMemoryBytes: 256 << 20,
+    imports: [],
+    hostCalls: 3,
+    outputBytes: MAX_MESSAGE,
+    gate: never,
+    onStderr: (text) => {
+      said += text;
+    },
+    wall: standIn(() => shell),
+  });
+  child.loaded.catch(() => {});
+  assert.deepEqual(await child.ended, { how: "exit code 0", taken: false });
+  await new Promise((resolve) => shell.stderr?.once("close", resolve));
+  assert.match(said, /^\d+\n$/, "its last words were read");
+  process.kill(Number(said), "SIGKILL");
+  t.diagnostic(said);
+});

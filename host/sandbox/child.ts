@@ -4,6 +4,7 @@
  */
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { ChildProcess } from "node:child_process";
+import type { Socket } from "node:net";
 import { Duplex } from "node:stream";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { HostReplySchema } from "../../proto/provider/v1/provider_pb.ts";
@@ -60,6 +61,8 @@ interface Pending {
 /** Why host calls of a call that is over are given up: one for all, as each would be made with a stack. */
 const OVER = new Error("the call is over");
 const MAX_STDERR = 4096;
+/** For what a process wrote to stderr before it ended. */
+const LAST_WORDS_MS = 1000;
 /** Calls that the host gave up and that may still send one frame. Far more than can be on their way at once. */
 const MAX_DROPPED = 4096;
 /** The seccomp filter ended it: it asked the kernel for what Node never asks for. */
@@ -326,11 +329,17 @@ export class Child {
 
   #forwardStderr(): void {
     let left = MAX_STDERR;
-    this.#process.stderr?.on("data", (chunk: Buffer) => {
+    const stderr = this.#process.stderr as Socket | null;
+    // What it wrote last is still to be read. But somebody may have inherited the pipe from it, and must not hold the end of the host.
+    this.#process.once("exit", () => {
+      stderr?.unref();
+      setTimeout(() => stderr?.destroy(), LAST_WORDS_MS).unref();
+    });
+    stderr?.on("data", (chunk: Buffer) => {
       this.#options.onStderr(chunk.toString("utf8", 0, left));
       left -= chunk.length;
       // Read on, it would cost the host time for as long as the process likes.
-      if (left <= 0) this.#process.stderr?.destroy();
+      if (left <= 0) stderr?.destroy();
     });
   }
 }
