@@ -6,6 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { KmsClient } from "../../host/grpc/client.ts";
 import { ask, freePort } from "../support/admin.ts";
 import { Fixture, localConfig } from "../support/fixture.ts";
+import { untilWell } from "../support/until-well.ts";
 
 const fixture = new Fixture();
 after(() => fixture.close());
@@ -65,12 +66,15 @@ test("quarantine is told by Status, readyz, metrics, state and check, and livez 
   const ready = await get("/readyz");
   assert.equal(ready.status, 503);
   assert.match(ready.text, /is in quarantine/);
-  const { text } = await get("/metrics");
-  assert.match(text, /^kleidi_provider_state\{provider="local",state="quarantined"\} 1$/m);
-  assert.match(text, /^kleidi_provider_process_ends_total\{provider="local"\} 10$/m);
-  const state = JSON.parse((await get("/state")).text);
-  assert.equal(state.providers.local.state, "quarantined");
-  assert.match(state.keys[0].failure, /is in quarantine/);
+  // What costs time is made once a second.
+  await untilWell(async () => {
+    const { text } = await get("/metrics");
+    assert.match(text, /^kleidi_provider_state\{provider="local",state="quarantined"\} 1$/m);
+    assert.match(text, /^kleidi_provider_process_ends_total\{provider="local"\} 10$/m);
+    const state = JSON.parse((await get("/state")).text);
+    assert.equal(state.providers.local.state, "quarantined");
+    assert.match(state.keys[0].failure, /is in quarantine/);
+  });
 
   const check = fixture.run("check");
   assert.equal(check.status, 1);
