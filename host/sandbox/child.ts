@@ -61,6 +61,10 @@ interface Pending {
 /** Why host calls of a call that is over are given up: one for all, as each would be made with a stack. */
 const OVER = new Error("the call is over");
 const MAX_STDERR = 4096;
+/** What may wait to be read by a process that goes on asking: all calls at once with the largest messages are less. */
+const MAX_UNREAD = 80 << 20;
+/** For a process whose link ended to end itself. */
+const LINK_MS = 1000;
 /** For what a process wrote to stderr before it ended. */
 const LAST_WORDS_MS = 1000;
 /** Calls that the host gave up and that may still send one frame. Far more than can be on their way at once. */
@@ -73,6 +77,7 @@ const LOAD_MS = 5_000;
 export class Child {
   readonly #options: ChildOptions;
   readonly #process: ChildProcess;
+  readonly #link: Duplex;
   readonly #writer: FrameWriter;
   readonly #pending = new Map<number, Pending>();
   /** Calls that the host gave up: each may have sent one frame before it heard of that. */
@@ -91,6 +96,14 @@ export class Child {
     // Without a descriptor left, spawn gives no stdio at all and says why in "error".
     const stdio = this.#process.stdio as (Duplex | undefined)[] | undefined;
     const link = stdio?.[3] ?? new Duplex({ read() {}, write: (_chunk, _encoding, done) => done() });
+    this.#link = link;
+    link.once("end", () => {
+      // A process that ends closes its link too, and its end is told a moment later.
+      setTimeout(
+        () => this.#gone === undefined && this.#takenOver("it closed its link and lives on"),
+        LINK_MS,
+      ).unref();
+    });
     const ended = Promise.withResolvers<End>();
     this.ended = ended.promise;
     const end = (how: string) => {
@@ -324,6 +337,10 @@ export class Child {
     pending.waiting = false;
     if (answer.code === HostCode.DENIED) pending.denied ??= answer.message;
     if (this.#pending.get(call) !== pending) return;
+    if (this.#link.writableLength > MAX_UNREAD) {
+      this.#takenOver(`it asks and does not read: over ${MAX_UNREAD} bytes wait for it`);
+      return;
+    }
     this.#writer.send(Frame.ANSWER, call, toBinary(HostReplySchema, create(HostReplySchema, answer)));
   }
 

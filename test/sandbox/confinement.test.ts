@@ -15,7 +15,7 @@ import { wallPrograms } from "../support/debian13.ts";
 import { localModule, root } from "../support/fixture.ts";
 import { startSandbox } from "../support/sandbox.ts";
 import { nodePid } from "../support/wall.ts";
-import { ATTEMPTS, FATAL, programOf } from "./machine-code.ts";
+import { ATTEMPTS, FATAL, PRELUDE, programOf } from "./machine-code.ts";
 import { UNPRIVILEGED, Walled } from "./walled.ts";
 
 const WALLS = ["bubblewrap", "landlock"] as const;
@@ -157,6 +157,21 @@ for (const name of WALLS) {
     const pid = nodePid(Number(await new Promise((resolve) => host.stdout.once("data", resolve))));
     assert.ok(existsSync(`/proc/${pid}`));
     await killed(host);
+    await until(() => !isAlive(pid));
+  });
+
+  test(`behind ${name} a process that makes its first thread another program ends when it is killed`, async () => {
+    // The thread that calls execve becomes the process, and has no parent-death signal: what ends it must not hang on that.
+    const thread = `${PRELUDE}
+      const words = [process.execPath, "--eval", "require('fs').writeSync(2, 'up'); setInterval(() => {}, 1000)"];
+      const argv = new BigUint64Array([...words.map((word) => BigInt(text(word))), 0n]);
+      for (const fd of [0, 1, 2, 3]) sys(NR.fcntl, fd, 2, 0);
+      sys(NR.execve, text(process.execPath), pointer(Buffer.from(argv.buffer)), 0);`;
+    const source = `new (require("node:worker_threads").Worker)(${JSON.stringify(thread)}, { eval: true });`;
+    const started = wall.start(["--no-warnings", "--experimental-ffi", "--eval", source], MEMORY);
+    await new Promise((resolve) => started.stderr?.once("data", resolve));
+    const pid = nodePid(started.pid ?? 0);
+    await killed(started);
     await until(() => !isAlive(pid));
   });
 

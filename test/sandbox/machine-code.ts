@@ -68,6 +68,11 @@ const NR = {
   inotify_init1: 294,
   unlinkat: 263,
   openat: 257,
+  mmap: 9,
+  eventfd2: 290,
+  clock_gettime: 228,
+  getsockopt: 55,
+  landlock_add_rule: 445,
   unshare: 272,
   splice: 275,
   tee: 276,
@@ -111,7 +116,7 @@ const NR = {
 } as const;
 
 /** Puts `sys(number, …arguments)` there, which throws an error with the code that the kernel gave, and `text(string)`, a C string. */
-const PRELUDE = `
+export const PRELUDE = `
 const fs = require("node:fs");
 const ffi = require("node:ffi");
 const { errno: ERRNO } = require("node:os").constants;
@@ -238,6 +243,19 @@ export const ATTEMPTS: readonly Attempt[] = [
   attempt("turn on accounting", "sys(NR.acct, 0)"),
   attempt("get signals as data", "sys(NR.signalfd4, -1, buffer(8), 8, 0)"),
   attempt("set a timer", "sys(NR.timer_create, 0, 0, buffer(8))"),
+  attempt("share memory with whoever maps the same", "sys(NR.mmap, 0, 4096, 3, 0x21, -1, 0)"),
+  attempt("map memory that grows past the limit on data", "sys(NR.mmap, 0, 4096, 3, 0x122, -1, 0)"),
+  attempt(
+    "open more descriptors than its share",
+    "(() => { for (let i = 0; i < 100; i++) sys(NR.eventfd2, 0, 0); })()",
+    "EMFILE",
+  ),
+  attempt("read the processor time of the host", "sys(NR.clock_gettime, (~HOST << 3) | 2, buffer(16))"),
+  attempt(
+    "have a descriptor of the host from its link",
+    "sys(NR.getsockopt, 3, 1, 77, buffer(4), pointer(Buffer.from([4, 0, 0, 0])))",
+  ),
+  attempt("add rules about ports to Landlock's", "sys(NR.landlock_add_rule, 3, 2, buffer(16), 0)"),
 ];
 
 /** What ends the process: nothing in Node is known to ask for it. */

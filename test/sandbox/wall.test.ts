@@ -1,6 +1,6 @@
 /** Which wall is taken, what is said where none can be, and where the one in force can be seen. */
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -52,11 +52,37 @@ test("auto takes landlock where bubblewrap may not make namespaces", async () =>
   assert.equal((await openWall({ wall: "auto", programs: folder }, MEMORY)).name, "landlock");
 });
 
-test("without prlimit and choom a wall says what is not limited", async () => {
-  const { detail } = await openWall(
-    { wall: "bubblewrap", programs: programs({}, ["/usr/bin/bwrap"]) },
-    MEMORY,
+for (const [missing, links] of [
+  ["prlimit", ["/usr/bin/bwrap", "/usr/bin/choom"]],
+  ["choom", ["/usr/bin/bwrap", "/usr/bin/prlimit"]],
+] as const) {
+  test(`a wall without ${missing} is not taken: its limits are a part of it`, async () => {
+    const [message, remedies] = await refused({ wall: "bubblewrap", programs: programs({}, links) });
+    assert.match(message, new RegExp(`: bubblewrap: ${missing} cannot be run in sandbox\\.programs`));
+    assert.match(remedies, /^Install util-linux/);
+  });
+}
+
+test("bubblewrap that leaves the filter out is not taken", async () => {
+  const bwrap =
+    '[ "$1" ] && set -- "$@"; args=; skip=; for each; do if [ "$skip" ]; then skip=; elif [ "$each" = --seccomp ]; then skip=1; else args="$args \'$each\'"; fi; done; eval exec /usr/bin/bwrap $args';
+  const [message] = await refused({ wall: "bubblewrap", programs: programs({ bwrap }, LIMITS) });
+  assert.equal(
+    message,
+    "Cannot confine the providers' processes: bubblewrap: a process behind it could make a socket",
   );
+});
+
+test("a folder of programs that others can write to is not used", async () => {
+  const folder = programs({}, ["/usr/bin/bwrap", ...LIMITS]);
+  chmodSync(folder, 0o777);
+  const [message, remedies] = await refused({ wall: "bubblewrap", programs: folder });
+  assert.match(message, /sandbox\.programs, .*, can be written by others \(uid \d+, mode 0777\)$/);
+  assert.match(remedies, /chmod go-w/);
+});
+
+test("without prlimit and choom and a wall, what is not limited is told", async () => {
+  const { detail } = await openWall({ wall: "none", programs: programs({}) }, MEMORY);
   assert.match(detail, /; without prlimit: memory and core dumps are not limited; without choom: /);
 });
 

@@ -17,8 +17,8 @@ export function standIn(start: () => ChildProcess): Pick<Wall, "start" | "endOf"
   return { start, endOf: (code, signal) => signal ?? `exit code ${code}` };
 }
 
-/** Of a process that a wall started: Node's own number. bubblewrap stands before it as its parent. */
+/** Of a process that a wall started: Node's own number. Two processes of bubblewrap stand before it. */
 export function nodePid(pid: number): number {
   if (readFileSync(`/proc/${pid}/comm`, "utf8") !== "bwrap\n") return pid;
-  return Number(readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim());
+  return nodePid(Number(readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim()));
 }

@@ -3,7 +3,7 @@
  * came of it from descriptor 3: a JSON object with, for each attempt, "reached" or the error's code.
  */
 import { closeSync, openSync, readSync, unlinkSync, writeSync } from "node:fs";
-import { connect } from "node:net";
+import { connect, createServer } from "node:net";
 
 /** @type {{ file: string, folder: string, pid: number, socket: string }} */
 const canary = JSON.parse(process.argv[2] ?? "{}");
@@ -19,6 +19,13 @@ const attempts = {
   },
   "signal the host": () => process.kill(canary.pid, 0),
   "read the host's memory": () => closeSync(openSync(`/proc/${canary.pid}/mem`, "r")),
+  // Without the filter this works, also in a network of its own.
+  "make a socket": () =>
+    new Promise((resolve, reject) =>
+      createServer()
+        .on("error", reject)
+        .listen(0, "127.0.0.1", () => resolve(0)),
+    ),
   "connect to a socket of the host": () =>
     new Promise((resolve, reject) =>
       connect({ path: canary.socket }).on("connect", resolve).on("error", reject),

@@ -1,6 +1,7 @@
 /**
  * bubblewrap: namespaces of its own for everything, and a file system that holds Node, its libraries and the guest's program, read-only.
- * Needs user namespaces. It mounts no /proc and no /dev: containers forbid the first, and Node does without either.
+ * Its process 1 waits for Node: when the host or bubblewrap's own process ends, so does it, and with it every process in there, whatever
+ * Node did to its own parent-death signal (a thread that calls execve has none). Needs user namespaces. It mounts no /proc and no /dev: containers forbid the first, and Node does without either.
  */
 import type { WallKind } from "./wall.ts";
 
@@ -8,7 +9,7 @@ const FILTER = 4;
 
 export const bubblewrap: WallKind = {
   name: "bubblewrap",
-  needs: ["bwrap"],
+  needs: ["bwrap", "prlimit", "choom"],
   keeps: "no other files, no network, no other processes, system calls filtered",
   nodeArguments: [],
   filterDescriptor: FILTER,
@@ -19,8 +20,6 @@ export const bubblewrap: WallKind = {
     "--new-session",
     "--clearenv",
     ...["--cap-drop", "ALL"],
-    // Without a reaper of its own as process 1: the filter would end it, and it is 2 MB.
-    "--as-pid-1",
     ...["--seccomp", String(FILTER)],
     ...[...executable, ...files, ...folders].flatMap((path) => ["--ro-bind", path, path]),
     ...["--remount-ro", "/"],

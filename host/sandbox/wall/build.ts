@@ -1,6 +1,6 @@
 /** A wall that stands: it starts processes behind it. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, openSync } from "node:fs";
+import { closeSync, openSync, readFileSync } from "node:fs";
 import { constants } from "node:os";
 import { filterPath } from "./filter-file.ts";
 import { limits } from "./limits.ts";
@@ -24,8 +24,7 @@ export interface Wall {
 /** @param programs those that the kind needs are there */
 export function build(kind: WallKind, programs: Programs): Wall {
   const filter = filterPath(process.arch === "arm64" ? "arm64" : "x64");
-  const asRoot = process.getuid?.() === 0;
-  const command = kind.command(programs, { readable: readable(), filter, asRoot });
+  const command = kind.command(programs, { readable: readable(), filter, mayDropBounds: hasSetpcap() });
   return {
     name: kind.name,
     detail: detailOf(kind, programs),
@@ -48,6 +47,12 @@ export function build(kind: WallKind, programs: Programs): Wall {
     },
     endOf: (code, signal) => signal ?? signalOf(code) ?? `exit code ${code}`,
   };
+}
+
+/** capabilities(7): bit 8. Root in a container may be without it. */
+function hasSetpcap(): boolean {
+  const [, effective = "0"] = /^CapEff:\t([0-9a-f]+)$/m.exec(readFileSync("/proc/self/status", "utf8")) ?? [];
+  return (BigInt(`0x${effective}`) & (1n << 8n)) !== 0n;
 }
 
 /** bubblewrap stands between: it ends with 128 and the number of the signal that ended Node. */

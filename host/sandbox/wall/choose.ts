@@ -6,7 +6,7 @@ import { closeInherited } from "./descriptors.ts";
 import { landlock } from "./landlock.ts";
 import { none } from "./none.ts";
 import { probe } from "./probe.ts";
-import { findPrograms, whyMissing } from "./programs.ts";
+import { findPrograms, folderFault, whyMissing } from "./programs.ts";
 import { remedyOf } from "./remedies.ts";
 import type { Programs, WallKind, WallName } from "./wall.ts";
 
@@ -53,7 +53,9 @@ async function tryKind(kind: WallKind, { programs, folder, memoryBytes }: Means)
   const { name, needs } = kind;
   const [absent] = needs.filter((program) => programs[program] === undefined);
   const wall = build(kind, programs);
-  const why = absent === undefined ? await probe(wall, memoryBytes) : whyMissing(absent, folder);
+  const why =
+    (folder === undefined ? undefined : folderFault(folder)) ??
+    (absent === undefined ? await probe(wall, memoryBytes) : whyMissing(absent, folder));
   return why === undefined ? wall : { name, why, remedy: remedyOf(name, why) };
 }
 

@@ -7,14 +7,14 @@ import type { WallKind } from "./wall.ts";
 
 export const landlock: WallKind = {
   name: "landlock",
-  needs: ["setpriv"],
+  needs: ["setpriv", "prlimit", "choom"],
   keeps:
     "no other files (names and sizes can be seen), no sockets, no signals, no other processes, system calls filtered",
   // It would end Node that OpenSSL's configuration is there and cannot be read.
   nodeArguments: ["--openssl-config=/dev/null"],
-  command: ({ setpriv = "setpriv" }, { readable: { executable, files, folders }, filter, asRoot }) => [
+  command: ({ setpriv = "setpriv" }, { readable: { executable, files, folders }, filter, mayDropBounds }) => [
     // Twice: it loads a filter before it takes privileges, and this filter does not let it do that.
-    ...[setpriv, ...withoutPrivileges(asRoot), "--"],
+    ...[setpriv, ...withoutPrivileges(mayDropBounds), "--"],
     setpriv,
     ...["--landlock-access", "fs"],
     ...rules("read-file,execute", executable),

@@ -8,6 +8,12 @@ import type { Programs } from "./wall.ts";
 export const NODE_RESERVES = 640 << 20;
 
 /**
+ * Node has 22 of its own. Each can stand for memory of the kernel that no other limit counts, and for a share of what all processes of a
+ * user may have together (watches of epoll): with thousands, a process could make the host's next socket fail.
+ */
+const DESCRIPTORS = 64;
+
+/**
  * @param memoryBytes what the process may use beside what Node reserves
  * @returns the words before the wall's; without the programs, none
  */
@@ -16,6 +22,15 @@ export function limits({ prlimit, choom }: Programs, memoryBytes: number): strin
   return [
     // Of all processes of the host the kernel ends these first when memory runs out.
     ...(choom === undefined ? [] : [choom, "-n", "1000", "--"]),
-    ...(prlimit === undefined ? [] : [prlimit, "--core=0:0", "--fsize=0:0", `--data=${data}:${data}`, "--"]),
+    ...(prlimit === undefined
+      ? []
+      : [
+          prlimit,
+          "--core=0:0",
+          "--fsize=0:0",
+          `--nofile=${DESCRIPTORS}:${DESCRIPTORS}`,
+          `--data=${data}:${data}`,
+          "--",
+        ]),
   ];
 }

@@ -7,6 +7,6 @@ export const none: WallKind = {
   needs: [],
   keeps: "nothing is kept from a provider's process: machine code in it has every right of the host's user",
   nodeArguments: [],
-  command: ({ setpriv }, { asRoot }) =>
-    setpriv === undefined ? [] : [setpriv, ...withoutPrivileges(asRoot), "--"],
+  command: ({ setpriv }, { mayDropBounds }) =>
+    setpriv === undefined ? [] : [setpriv, ...withoutPrivileges(mayDropBounds), "--"],
 };

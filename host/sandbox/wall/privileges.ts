@@ -1,10 +1,12 @@
 /** What setpriv takes from a process whatever the wall. */
 
-/** @param asRoot as root a program gets every capability of the bounding set; only root can empty that */
-export function withoutPrivileges(asRoot: boolean): string[] {
+/** @param mayDropBounds a program of root gets every capability of the bounding set; who has CAP_SETPCAP can empty that */
+export function withoutPrivileges(mayDropBounds: boolean): string[] {
   return [
     "--no-new-privs",
     ...["--pdeathsig", "KILL"],
-    ...(asRoot ? ["--bounding-set=-all", "--inh-caps=-all"] : []),
+    // A unit may have given the host capabilities that are inherited.
+    ...["--inh-caps=-all", "--ambient-caps=-all"],
+    ...(mayDropBounds ? ["--bounding-set=-all"] : []),
   ];
 }

@@ -9,7 +9,7 @@ import { PROBE_PROGRAM } from "./readable.ts";
 /** Starting Node takes 50 ms, on a busy machine some hundred. */
 const TIMEOUT_MS = 10_000;
 const MAX_BYTES = 4096;
-const ATTEMPTS = 6;
+const ATTEMPTS = 7;
 
 /**
  * @param memoryBytes what the process may use: with too little, Node does not start

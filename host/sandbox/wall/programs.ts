@@ -1,5 +1,5 @@
 /** Finds the programs that walls are made of. */
-import { accessSync, constants } from "node:fs";
+import { accessSync, constants, statSync } from "node:fs";
 import { join } from "node:path";
 import { PROGRAMS, type Program, type Programs } from "./wall.ts";
 
@@ -15,6 +15,16 @@ export function findPrograms(folder?: string): Programs {
       return path === undefined ? [] : [[program, path]];
     }),
   );
+}
+
+/** @returns what is wrong with a folder that was named for programs, as the second half of a sentence; undefined: nothing */
+export function folderFault(folder: string): string | undefined {
+  const found = statSync(folder, { throwIfNoEntry: false });
+  if (found === undefined) return undefined;
+  const isOurs = found.uid === 0 || found.uid === process.geteuid?.();
+  if (isOurs && (found.mode & 0o022) === 0) return undefined;
+  const mode = (found.mode & 0o777).toString(8).padStart(4, "0");
+  return `sandbox.programs, ${folder}, can be written by others (uid ${found.uid}, mode ${mode})`;
 }
 
 /** @returns why a program is not among those that were found, as the second half of a sentence */

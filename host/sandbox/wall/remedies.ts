@@ -2,12 +2,26 @@
 import type { WallName } from "./wall.ts";
 
 interface Remedy {
-  readonly wall: WallName;
+  /** Absent: of either. */
+  readonly wall?: WallName;
   readonly said: RegExp;
   readonly remedy: string;
 }
 
 const REMEDIES: readonly Remedy[] = [
+  {
+    said: /(prlimit|choom) (is not installed|cannot be run)/,
+    remedy: "Install util-linux, which has prlimit and choom.",
+  },
+  {
+    said: /^(prlimit|choom): /,
+    remedy:
+      "The host's own limits are below what a provider's process needs: in a unit, LimitDATA= and LimitNOFILE= must allow limits.processMemory and 640 MiB, and 64 files.",
+  },
+  {
+    said: /can be written by others/,
+    remedy: "Make the folder and its programs root's, and writable by their owner only: chmod go-w.",
+  },
   {
     wall: "bubblewrap",
     said: /not installed|cannot be run/,
@@ -47,7 +61,7 @@ const REMEDIES: readonly Remedy[] = [
 /** @param why as the probe tells it */
 export function remedyOf(wall: WallName, why: string): string {
   return (
-    REMEDIES.find((each) => each.wall === wall && each.said.test(why))?.remedy ??
+    REMEDIES.find((each) => (each.wall ?? wall) === wall && each.said.test(why))?.remedy ??
     `${wall} was tried and does not work here: see "The wall" in docs/running.md.`
   );
 }

@@ -30,6 +30,14 @@ const CLONE_NAMESPACES = 0x7e02_0080;
 const OPEN_TO_WRITE = 0o1 | 0o2 | 0o100 | 0o1000 | 0o2000 | 0o10000000 | 0o20000000;
 // F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD_CLOEXEC: none makes signals (F_SETOWN) or leases
 const FCNTL = [1, 2, 3, 4, 1030];
+// asm-generic/mman: MAP_TYPE | MAP_GROWSDOWN, and what a private mapping that does not grow has of these
+const MAP_KINDS = 0x10f;
+const MAP_PRIVATE = 0x2;
+// linux/time.h: clocks of the system and of the process itself; those of other processes are negative
+const CLOCKS = Array.from({ length: 12 }, (_, clock) => clock);
+// SO_TYPE; among the others is one that gives a descriptor of the host
+const SOCKET_OPTIONS = [3];
+const LANDLOCK_RULE_PATH_BENEATH = 1;
 // TCGETS, FIONBIO, FIOCLEX
 const IOCTL = [0x5401, 0x5421, 0x5451];
 const PR_SET_KEEPCAPS = 8;
@@ -51,7 +59,13 @@ const row = (
 
 export const SYSCALLS: readonly Syscall[] = [
   // Memory: V8's heap, compiled code and the memories of guests.
-  row("mmap", 9, 222, "allow", "memory of the heap, of code and of guests; the shared libraries"),
+  row(
+    "mmap",
+    9,
+    222,
+    { arg: 3, mask: MAP_KINDS, equals: MAP_PRIVATE },
+    "memory of the heap, of code and of guests; the shared libraries. Shared and growing mappings pass the limit on data",
+  ),
   row("munmap", 11, 215, "allow", "memory that is given back"),
   row("mprotect", 10, 226, "allow", "guests' memories that grow; compiled code"),
   row("madvise", 28, 233, "allow", "pages that V8 gives back"),
@@ -77,6 +91,13 @@ export const SYSCALLS: readonly Syscall[] = [
   row("set_tid_address", 218, 96, "allow", "the first thread"),
   row("rseq", 334, 293, "allow", "each new thread"),
   row("membarrier", 324, 283, "allow", "V8, where code that was compiled is patched"),
+  row(
+    "wait4",
+    61,
+    260,
+    "allow",
+    "bubblewrap's process 1, which waits for Node and ends with it; a process here has no other children",
+  ),
   row("gettid", 186, 178, "allow", "each new thread"),
   row("sched_yield", 24, 124, "allow", "locks of V8"),
   row("sched_getaffinity", 204, 123, "allow", "the number of processors"),
@@ -116,7 +137,7 @@ export const SYSCALLS: readonly Syscall[] = [
   ),
   row("shutdown", 48, 210, "allow", "the link to the host, when it ends"),
   row("getsockname", 51, 204, "allow", "libuv, for the kind of descriptor 3"),
-  row("getsockopt", 55, 209, "allow", "libuv, for the kind of descriptor 3"),
+  row("getsockopt", 55, 209, { arg: 2, oneOf: SOCKET_OPTIONS }, "libuv, for the kind of descriptor 3"),
   row("pipe2", 293, 59, "allow", "libuv: wake-ups"),
   row("eventfd2", 290, 19, "allow", "libuv: wake-ups"),
   row("epoll_create1", 291, 20, "allow", "libuv: the event loop"),
@@ -149,9 +170,9 @@ export const SYSCALLS: readonly Syscall[] = [
     "setpriv or bubblewrap starts Node; a filter cannot count. What it can start is Node, behind the same wall",
   ),
   // What it may know.
-  row("clock_gettime", 228, 113, "allow", "the time"),
-  row("clock_getres", 229, 114, "allow", "the time"),
-  row("clock_nanosleep", 230, 115, "allow", "V8's worker threads"),
+  row("clock_gettime", 228, 113, { arg: 0, oneOf: CLOCKS }, "the time, not that of another process"),
+  row("clock_getres", 229, 114, { arg: 0, oneOf: CLOCKS }, "the time, not that of another process"),
+  row("clock_nanosleep", 230, 115, { arg: 0, oneOf: CLOCKS }, "V8's worker threads"),
   row("nanosleep", 35, 101, "allow", "V8's worker threads"),
   row("gettimeofday", 96, 169, "allow", "the time"),
   row("getrandom", 318, 278, "allow", "random numbers"),
@@ -167,7 +188,13 @@ export const SYSCALLS: readonly Syscall[] = [
   // setpriv loads this filter before its last steps. They only take rights away.
   row("capset", 126, 91, "allow", "setpriv drops capabilities; no process can add any to its own"),
   row("landlock_create_ruleset", 444, 444, "allow", "setpriv; rules only ever add up"),
-  row("landlock_add_rule", 445, 445, "allow", "setpriv; rules only ever add up"),
+  row(
+    "landlock_add_rule",
+    445,
+    445,
+    { arg: 1, oneOf: [LANDLOCK_RULE_PATH_BENEATH] },
+    "setpriv; rules only ever add up",
+  ),
   row("landlock_restrict_self", 446, 446, "allow", "setpriv; rules only ever add up"),
   // Ways out that nothing in Node is known to use: whoever asks for one runs code of their own.
   row("ptrace", 101, 117, "kill", "another process's memory and registers"),

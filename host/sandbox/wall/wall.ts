@@ -40,6 +40,6 @@ export interface WallContext {
   readonly readable: Readable;
   /** Path of the seccomp filter. */
   readonly filter: string;
-  /** The host runs as root, whose capabilities the process must not have. */
-  readonly asRoot: boolean;
+  /** The host has CAP_SETPCAP. */
+  readonly mayDropBounds: boolean;
 }
