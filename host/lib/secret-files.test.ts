@@ -113,13 +113,21 @@ describe("a folder on the way to a secret", () => {
       assert.equal(read(join(place, "file"), secrecy), exposed(place, "0777"));
   });
 
-  test("is not one that a group may write, but root's and the user's own", () => {
+  test("is not one that a group may write, root's neither: an ACL shows as the group", () => {
     const place = folder(0o775);
     const file = secret(join(place, "file"), 0o600);
     if (isRoot) chownSync(place, 0, OTHER);
     assert.equal(read(file, "given", { ...OWN, gid: OTHER + 1 }), exposed(place, "0775"));
     if (isRoot) chownSync(place, 0, 0);
-    assert.equal(read(file), isRoot || uid === gid ? "CANARY" : exposed(place, "0775"));
+    assert.equal(read(file), !isRoot && uid === gid ? "CANARY" : exposed(place, "0775"));
+  });
+
+  test("may be one that the user's own group may write, which nobody else is in", () => {
+    const place = folder(0o775);
+    const file = secret(join(place, "file"), 0o600);
+    if (isRoot) for (const path of [place, file]) chownSync(path, OTHER, OTHER);
+    const self = isRoot ? { uid: OTHER, gid: OTHER, groups: [] } : OWN;
+    assert.equal(read(file, "given", self), isRoot || uid === gid ? "CANARY" : exposed(place, "0775"));
   });
 
   test("may be one of all users, if none but the owner may replace what is in it", () => {

@@ -148,7 +148,10 @@ function isOwnGroup(gid: number, { gid: own, groups }: Identity): boolean {
   return gid === 0 || gid === own || groups.includes(gid);
 }
 
-/** Root's, or the group that many systems make for each user, with the same number and nobody else in it. */
+/**
+ * The group that many systems make for each user, with the same number and nobody else in it. Not root's: where a folder has an ACL, the
+ * group's bits are its mask, and a folder root:root that says 0775 may be anybody's to write.
+ */
 function isPrivateGroup(gid: number, self: Identity): boolean {
-  return gid === 0 || (gid === self.uid && gid === self.gid);
+  return gid !== 0 && gid === self.uid && gid === self.gid;
 }
