@@ -52,6 +52,13 @@ export class Connection {
     return this.#open.size;
   }
 
+  /** Requests whose answer was sent and not taken. */
+  get untaken(): number {
+    let count = 0;
+    for (const [{ headersSent }, { ended }] of this.#open) if (ended && headersSent) count += 1;
+    return count;
+  }
+
   /** Since when, in milliseconds of performance.now(), the end of a request is waited for; undefined: of none. */
   get unfinishedSince(): number | undefined {
     for (const { since, ended } of this.#open.values()) if (!ended) return since;

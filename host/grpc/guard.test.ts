@@ -163,6 +163,46 @@ test("requests are bounded over all connections", LIMIT, async (t) => {
   await ask(honest);
 });
 
+/** Four requests on each connection; resolves when that shows. */
+async function fill(sessions: ClientHttp2Session[], path: string, until: () => boolean): Promise<void> {
+  for (const session of sessions)
+    for (let i = 0; i < 4; i++)
+      session
+        .request({ ...HEADERS, ":path": path })
+        .on("error", () => {})
+        .end(EMPTY);
+  while (!until()) await new Promise((resolve) => setImmediate(resolve));
+}
+
+const ENCRYPT = "/v2.KeyManagementService/Encrypt";
+
+for (const [what, path, window] of [
+  ["answers that are not taken", HEADERS[":path"], 0],
+  ["requests on connections that were not answered before", ENCRYPT, undefined],
+] as const) {
+  test(`where ${what} use up the limit of requests, a busy client keeps its connection`, LIMIT, async (t) => {
+    const { session, reasons, sample } = await start(t);
+    const honest = await session();
+    await ask(honest);
+    const attackers: ClientHttp2Session[] = [];
+    while (sample().connections < LIMITS.connections) {
+      const attacker = await session();
+      attackers.push(attacker);
+      if (window === undefined) continue;
+      await ask(attacker);
+      attacker.settings({ initialWindowSize: window });
+      await once(attacker, "localSettings");
+    }
+    const held = attackers.length * 4;
+    await fill(attackers, path, () => sample().requests === held);
+    await fill([honest], ENCRYPT, () => sample().requests === held + 4);
+    await fill([honest], ENCRYPT, () => reasons.length > 0);
+    assert.deepEqual([reasons.every((reason) => reason === "streams"), honest.destroyed], [true, false]);
+    await ask(honest);
+    assert.equal(honest.destroyed, false);
+  });
+}
+
 test(
   "a request without its end and a connection without a preface are given up, and no other is",
   LIMIT,

@@ -133,7 +133,7 @@ export class Guard {
 
   #bound(): void {
     const { streams, arrivingBytes } = this.#totals;
-    if (streams > LIMITS.streams) this.#close(this.#unfinished() ?? this.#busiest(), "streams");
+    if (streams > LIMITS.streams) this.#close(this.#greediest(), "streams");
     if (arrivingBytes > LIMITS.arrivingBytes) this.#close(this.#unfinished(), "bytes");
   }
 
@@ -154,8 +154,20 @@ export class Guard {
     });
   }
 
-  #busiest(): Connection | undefined {
-    return least(this.#connections, ({ requests }) => [0, -requests]);
+  /**
+   * Of those that have their share of all requests or more: first the one that leaves the most answers, then the one that leaves a
+   * request without its end for the longest, then the busiest, one of which no request was answered before the others. It is called
+   * where a request was opened: that one's end can be on its way.
+   */
+  #greediest(): Connection | undefined {
+    const share = Math.floor(this.#totals.streams / this.#connections.size);
+    const late = performance.now() - CHECK_MS;
+    return least(this.#connections, ({ requests, untaken, unfinishedSince, answeredAt, since }) => {
+      if (requests < share) return NEVER;
+      if (untaken > 0) return [0, -untaken, -since];
+      if (unfinishedSince !== undefined && unfinishedSince < late) return [1, unfinishedSince, -since];
+      return [answeredAt === undefined ? 2 : 3, -requests, -since];
+    });
   }
 
   #leastUsed(): Connection | undefined {
@@ -167,7 +179,7 @@ export class Guard {
   }
 }
 
-type Rank = readonly [tier: number, order: number];
+type Rank = readonly [tier: number, order: number, tie?: number];
 const NEVER: Rank = [Number.POSITIVE_INFINITY, 0];
 
 /** The one of the lowest rank; none whose rank is NEVER. */
@@ -175,10 +187,15 @@ function least<T>(all: Iterable<T>, rank: (one: T) => Rank): T | undefined {
   let found: T | undefined;
   let lowest = NEVER;
   for (const one of all) {
-    const [tier, order] = rank(one);
-    if (tier > lowest[0] || (tier === lowest[0] && order >= lowest[1])) continue;
-    lowest = [tier, order];
+    const its = rank(one);
+    if (!isLower(its, lowest)) continue;
+    lowest = its;
     found = one;
   }
   return found;
+}
+
+function isLower([tier, order, tie = 0]: Rank, [lowTier, lowOrder, lowTie = 0]: Rank): boolean {
+  if (tier !== lowTier) return tier < lowTier;
+  return order === lowOrder ? tie < lowTie : order < lowOrder;
 }

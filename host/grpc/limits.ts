@@ -55,7 +55,7 @@ export const CLOSE_REASONS = {
   unfinished: `a request's end was not there within ${LIMITS.requestMs} ms`,
   unread: `an answer was not taken within ${LIMITS.streamMs} ms`,
   bytes: `requests that had not ended held over ${LIMITS.arrivingBytes} bytes together, and one of its was waited for the longest`,
-  streams: `over ${LIMITS.streams} requests were open together, and it had those that were waited for the longest, or the most`,
+  streams: `over ${LIMITS.streams} requests were open together, and it had its share of them or more: the most answers that were not taken, the ones that were waited for the longest, or the most`,
   resets: "it opened more requests that were not answered than it may",
   pings: "it sent more PINGs than it may",
   settings: "it sent more SETTINGS than it may",

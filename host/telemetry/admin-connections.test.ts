@@ -74,6 +74,19 @@ test("a head that is too long closes the connection, also where it has no end", 
   assert.deepEqual(reasons, ["head", "head"]);
 });
 
+for (const first of ["\r\n\r\n", "\r", "\n"]) {
+  test(`a request that begins with ${JSON.stringify(first)} is not shown`, LIMIT, async (t) => {
+    const { caller, reasons } = await start(t);
+    const socket = await caller(first + REQUEST);
+    let shown = "";
+    socket.on("data", (chunk) => {
+      shown += chunk;
+    });
+    await once(socket, "close");
+    assert.deepEqual([shown, reasons], ["", ["empty"]]);
+  });
+}
+
 for (const [what, bytes] of [
   ["says nothing", ""],
   ["does not end its head", "GET /livez HTTP/1.1\r\n"],

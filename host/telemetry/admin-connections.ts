@@ -28,11 +28,14 @@ export const ADMIN_CLOSE_REASONS = {
   replaced: `at most ${ADMIN_LIMITS.connections} are served at once, and a new one took its place`,
   late: `its request or the reading of its answer took longer than ${ADMIN_LIMITS.lifetimeMs} ms`,
   head: `the head of its request is over ${ADMIN_LIMITS.headBytes} bytes`,
+  empty: "its request begins with an empty line, after which more than one request would be read",
   pipelined: "it sent more than one request, of which only the first is answered",
 } as const;
 export type AdminCloseReason = keyof typeof ADMIN_CLOSE_REASONS;
 
 const HEAD_END = "\r\n\r\n";
+const CR = 0x0d;
+const LF = 0x0a;
 
 export class AdminConnections {
   readonly #onRequest: (socket: Socket) => void;
@@ -86,8 +89,11 @@ export class AdminConnections {
     const more = (chunk: Buffer) => {
       head = Buffer.concat([head, chunk]);
       const end = head.indexOf(HEAD_END);
-      if (end < 0 && head.length <= this.#limits.headBytes) return;
+      // Node's parser skips it, and would take what comes after this head for the first request.
+      const empty = head[0] === CR || head[0] === LF;
+      if (end < 0 && head.length <= this.#limits.headBytes && !empty) return;
       socket.off("data", more).pause();
+      if (empty) return this.#close(socket, "empty");
       if (end < 0 || end > this.#limits.headBytes) return this.#close(socket, "head");
       if (head.length > end + HEAD_END.length) this.#onClosed("pipelined");
       this.#open.set(socket, true);

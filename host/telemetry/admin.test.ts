@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
+import { once } from "node:events";
 import { request } from "node:http";
+import { connect } from "node:net";
 import { type TestContext, test } from "node:test";
 import { type AdminOptions, createAdmin, listenOnAddress } from "./admin.ts";
 import { POLICY, STYLE } from "./page-style.ts";
@@ -169,4 +171,43 @@ test("however many ask at once, metrics, state and page are made once", async (t
   assert.deepEqual(made, { metrics: 1, state: 1 });
   assert.ok(answers.every(({ status }) => status === 200));
   assert.equal(answers[0]?.text, "kleidi_x 1\n");
+});
+
+/** Resolves with all that was heard when the connection has its end. */
+async function tell(port: number, ...parts: string[]): Promise<string> {
+  const socket = connect(port, "127.0.0.1");
+  socket.on("error", () => {});
+  let text = "";
+  socket.setEncoding("utf8").on("data", (part) => {
+    text += part;
+  });
+  const closed = once(socket, "close");
+  for (const part of parts) {
+    if (!socket.destroyed) socket.write(part);
+    // A read of its own for each part: otherwise the first one ends at the limit of requests already.
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  await closed;
+  return text;
+}
+
+const LIVEZ = "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n";
+
+test("an empty head is not followed by 1,500 requests, and another one is answered", {
+  timeout: 60_000,
+}, async (t) => {
+  const reasons: string[] = [];
+  const { port } = await listening(t, { onClosed: (reason) => reasons.push(reason) });
+  const [flood, honest] = await Promise.all([tell(port, "\r\n\r\n", LIVEZ.repeat(1_500)), tell(port, LIVEZ)]);
+  assert.equal(flood, "");
+  assert.match(honest, /^HTTP\/1.1 200 OK\r\n/);
+  assert.deepEqual(reasons, ["empty"]);
+});
+
+test("a request with an expectation that is not known is the only one of its connection", {
+  timeout: 60_000,
+}, async (t) => {
+  const { port } = await listening(t);
+  const text = await tell(port, LIVEZ.replace("Host", "Expect: more\r\nHost"), LIVEZ.repeat(1_500));
+  assert.equal(text.match(/HTTP\/1.1 /g)?.length, 1);
 });

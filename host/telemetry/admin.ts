@@ -52,13 +52,20 @@ export function createAdmin({ metrics, unready, state, onClosed = () => {} }: Ad
     state: bytes(() => `${JSON.stringify(report())}\n`),
   };
   const pace = new Pace(PACE_MS);
-  const http = createServer(async (request, response) => {
+  const asked = new WeakSet<Socket>();
+  const onRequest = (request: IncomingMessage, response: ServerResponse) => {
+    const { socket } = request;
+    if (asked.has(socket)) return void socket.destroy();
+    asked.add(socket);
     // What comes after the request is not read.
-    request.socket.pause();
+    socket.pause();
     response.shouldKeepAlive = false;
-    await pace.turn();
-    await answer(content, request, response);
-  });
+    const giveUp = pace.turn(() => void answer(content, request, response));
+    socket.once("close", giveUp);
+  };
+  const http = createServer(onRequest);
+  // Node answers it by itself otherwise, and reads on.
+  http.on("checkExpectation", onRequest);
   const connections = new AdminConnections((socket) => http.emit("connection", socket), onClosed);
   return {
     accept: (socket) => connections.accept(socket),

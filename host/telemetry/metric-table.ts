@@ -26,7 +26,7 @@ export const LABELS = {
   event: "read, login, renewed, refused or failed",
   listener: "kms (the socket of the API server) or admin",
   reason:
-    "of kms: replaced, waiting, silent, unfinished, unread, bytes, streams, resets, pings, settings, waste or protocol; of admin: replaced, waiting, late, head or pipelined",
+    "of kms: replaced, waiting, silent, unfinished, unread, bytes, streams, resets, pings, settings, waste or protocol; of admin: replaced, waiting, late, head, empty or pipelined",
   version: "the version of kleidí that runs",
   wall: "bubblewrap, landlock or none",
 } as const;
@@ -241,6 +241,6 @@ export const CLOSE_REASONS = {
     "waste",
     "protocol",
   ],
-  admin: ["replaced", "waiting", "late", "head", "pipelined"],
+  admin: ["replaced", "waiting", "late", "head", "empty", "pipelined"],
 } as const;
 export const CREDENTIAL_EVENTS = ["read", "login", "renewed", "refused", "failed"] as const;

@@ -26,20 +26,30 @@ test("what could not be made is made again by the next who asks", () => {
   assert.equal(get(), 2);
 });
 
-test("turns come in their order, none before its time", async (t) => {
+test("turns come in their order, none before its time", (t) => {
   t.mock.timers.enable({ apis: ["setTimeout"] });
   t.mock.method(performance, "now", () => 0);
   const pace = new Pace(5);
   const order: number[] = [];
-  const turns = [0, 1, 2].map((i) => pace.turn().then(() => order.push(i)));
-  await turns[0];
+  for (const i of [0, 1, 2]) pace.turn(() => order.push(i));
   assert.deepEqual(order, [0]);
   t.mock.timers.tick(5);
-  await turns[1];
   assert.deepEqual(order, [0, 1]);
   t.mock.timers.tick(5);
-  await turns[2];
   assert.deepEqual(order, [0, 1, 2]);
+});
+
+test("turns that were given up take no time of the one after them", (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  t.mock.method(performance, "now", () => 0);
+  const pace = new Pace(5);
+  const order: number[] = [];
+  pace.turn(() => order.push(0));
+  const given = Array.from({ length: 1_500 }, () => pace.turn(() => order.push(1)));
+  pace.turn(() => order.push(2));
+  for (const giveUp of given) giveUp();
+  t.mock.timers.tick(5);
+  assert.deepEqual(order, [0, 2]);
 });
 
 test("what happens often is told at once, and then with its count once a minute, each kind apart", () => {

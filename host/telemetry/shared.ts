@@ -8,19 +8,44 @@ export function sharedFor<T>(ms: number, make: () => T): () => T {
   };
 }
 
-/** Turns of one after the other, at least so many milliseconds apart. */
+/** Turns of one after the other, at least so many milliseconds apart. A turn that was given up takes no time of the others. */
 export class Pace {
   readonly #ms: number;
+  /** In the order in which they came. */
+  readonly #waiting = new Set<() => void>();
   #next = 0;
+  #timer: NodeJS.Timeout | undefined;
 
   constructor(ms: number) {
     this.#ms = ms;
   }
 
-  async turn(): Promise<void> {
-    const now = performance.now();
-    const at = Math.max(now, this.#next);
-    this.#next = at + this.#ms;
-    if (at > now) await new Promise((resolve) => setTimeout(resolve, at - now));
+  /** @returns what gives the turn up; the caller bounds how many wait */
+  turn(take: () => void): () => void {
+    this.#waiting.add(take);
+    this.#schedule();
+    return () => void this.#waiting.delete(take);
+  }
+
+  #schedule(): void {
+    if (this.#timer !== undefined) return;
+    const left = this.#next - performance.now();
+    if (left <= 0) {
+      this.#take();
+      return;
+    }
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      this.#take();
+    }, left);
+  }
+
+  #take(): void {
+    const [first] = this.#waiting;
+    if (first === undefined) return;
+    this.#waiting.delete(first);
+    this.#next = performance.now() + this.#ms;
+    if (this.#waiting.size > 0) this.#schedule();
+    first();
   }
 }
