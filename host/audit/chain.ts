@@ -4,10 +4,17 @@
  */
 import { hash } from "node:crypto";
 import pino from "pino";
+import { KleidiError } from "../error.ts";
 import { TIME } from "./fields.ts";
 import { type Control, type Entry, plain, VERSION } from "./record.ts";
 
 export const NOTHING = "0".repeat(64);
+/** No line has a higher sequence: near 2^53 adding one to a number no longer changes it. */
+export const MOST_SEQ = 2 ** 52;
+/** A host goes on behind no higher one: what somebody else wrote must not leave it without numbers. */
+export const MOST_RESUMED = MOST_SEQ / 2;
+/** So many lines may be missing in one gap; a host that writes 10000 lines a second takes three years for them. */
+export const MOST_MISSING = 1e12;
 
 /** Where a chain stands: behind this line. */
 export interface Position {
@@ -68,10 +75,19 @@ export class Chain {
     return this.#at;
   }
 
-  /** @throws TypeError, a field of the record is not what it should be; the chain stays where it is */
+  /**
+   * The chain stays where it is when it throws.
+   * @throws TypeError, a field of the record is not what it should be
+   * @throws KleidiError audit-failed, there is no sequence left
+   */
   next(record: Entry | Control, time: string): Line {
     const fields = plain(record);
     const { chain, seq, hash: prev } = this.#at;
+    if (seq >= MOST_SEQ)
+      throw new KleidiError(
+        "audit-failed",
+        `Cannot audit: the last line has the sequence ${seq}, at most ${MOST_SEQ} are written. Move the log's files away and start the host again`,
+      );
     this.#head = `,"chain":"${chain}","prev":"${prev}","seq":${seq + 1},"time":"${time}"`;
     this.#pino.info(fields);
     const text = this.#line.slice(0, -1);

@@ -4,7 +4,7 @@
  */
 import type { KeyObject } from "node:crypto";
 import { isCanonical } from "./canonical.ts";
-import { type Head, hashOf, headOf, prefixOf, recordOf } from "./chain.ts";
+import { type Head, hashOf, headOf, MOST_MISSING, prefixOf, recordOf } from "./chain.ts";
 import { isSigned, keyIdOf } from "./checkpoint.ts";
 import {
   claimOf,
@@ -165,6 +165,7 @@ function precedes(head: Head, hash: string, next: { readonly head: Head; readonl
   if (next.head.chain !== head.chain) return false;
   const ahead = next.head.seq - head.seq;
   if (next.head.prev === hash) return ahead === 1;
+  if (ahead - 1 > MOST_MISSING) return false;
   return next.head.kind === "gap" && ahead > 1 && recordOf(next.text)?.last === hash;
 }
 

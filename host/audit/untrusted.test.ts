@@ -367,6 +367,34 @@ describe("a host sets aside what it did not leave, keeps it, and begins a new ch
     await assertSetAside(/^its line with sequence \d+ does not follow the one before it$/);
   });
 
+  test("a line whose sequence leaves no room for others", async () => {
+    await stop(await host(5));
+    for (const seq of [Number.MAX_SAFE_INTEGER - 2, 2 ** 51 + 1]) {
+      const chain = new Chain({ chain: "0123456789abcdef", seq: 1, hash: "a".repeat(64) });
+      const { text } = chain.next({ kind: "rotate", reason: "size" }, new Date(START).toISOString());
+      writeFileSync(file, `${text.replace('"seq":2', `"seq":${seq}`)}\n`, { mode: 0o640 });
+      asides = [];
+      for (const path of filesOf(/^untrusted-/)) unlinkSync(path);
+      const first = await assertSetAside(
+        /^its last line has the sequence \d+, a host goes on behind at most/,
+      );
+      assert.equal(first.seq, 1);
+    }
+  });
+
+  test("a gap to the end of the numbers, behind its own checkpoint", async () => {
+    await stop(await host(5));
+    const text = linesOf(file).at(-1) ?? "";
+    const { chain, seq, time } = JSON.parse(text);
+    const to = Number.MAX_SAFE_INTEGER - 8;
+    const forged = new Chain({ chain, seq: 1, hash: NOTHING });
+    const gap = { kind: "gap", sink: "file", error: "x", since: time, from: seq + 1, to } as const;
+    const line = forged.next({ ...gap, last: hashOf(text) }, time).text;
+    appendFileSync(file, `${line.replace('"seq":2', `"seq":${to + 1}`)}\n`);
+    assert.equal(verdictOf().fault?.what, "cut");
+    await assertSetAside(/^its line with sequence 9007199254740984 does not follow the one before it$/);
+  });
+
   test("with its rotated files, so that the new one is never continued from them or rotated onto them", async () => {
     const log = await host(3);
     log.rotate();

@@ -5,7 +5,7 @@
  */
 import type { KeyObject } from "node:crypto";
 import { isCanonical } from "./canonical.ts";
-import { type Head, hashOf, NOTHING, prefixOf, recordOf, timeOf } from "./chain.ts";
+import { type Head, hashOf, MOST_MISSING, MOST_SEQ, NOTHING, prefixOf, recordOf, timeOf } from "./chain.ts";
 import { isSigned, keyIdOf } from "./checkpoint.ts";
 import { Coverage } from "./coverage.ts";
 import type { ExportedCheckpoint } from "./export.ts";
@@ -86,7 +86,13 @@ export class Verifier {
 
   /** A line that stands where it should. @param time where the digits of its time begin */
   #take(line: RawLine, text: string, kind: string, time: number): void {
-    if (!isCanonical(text, kind, time))
+    if (this.#seq >= MOST_SEQ)
+      this.#found(
+        "changed",
+        line,
+        `its sequence is ${this.#seq + 1}, and a host writes at most ${MOST_SEQ} of them`,
+      );
+    else if (!isCanonical(text, kind, time))
       this.#found("changed", line, "it is not written as a host writes a line of its kind");
     else if (!ORDINARY.has(kind)) this.#control(line, text);
     if (this.#keys.size > 0 && kind !== "checkpoint") this.#count(line, text, kind, time);
@@ -173,6 +179,7 @@ export class Verifier {
   /** The host missed lines in this sink and said so in the first line that it wrote again. */
   #isGap(line: RawLine, { head }: Seen): boolean {
     if (head?.kind !== "gap" || head.chain !== this.#chain || head.seq <= this.#seq + 1) return false;
+    if (head.seq - this.#seq - 1 > MOST_MISSING) return false;
     const record = recordOf(textOf(line));
     const declared =
       record?.from === this.#seq + 1 && record.to === head.seq - 1 && record.last === this.#hash;

@@ -322,3 +322,28 @@ describe("what the host says of its log itself", () => {
     );
   });
 });
+
+test("verify names a sequence that no host writes", () => {
+  const at = { chain: CHAIN, hash: hashOf("x") };
+  const line = (seq: number) =>
+    new Chain({ ...at, seq: 1 })
+      .next({ kind: "rotate", reason: "size" }, TIME)
+      .text.replace('"seq":2', `"seq":${seq}`);
+  assert.equal(check([line(2 ** 52)]).fault, undefined);
+  for (const seq of [2 ** 52 + 1, 9007199254740989]) {
+    const { fault } = check([line(seq)]);
+    assert.equal(fault?.what, "changed");
+    assert.equal(fault?.why, `its sequence is ${seq}, and a host writes at most ${2 ** 52} of them`);
+  }
+});
+
+test("a chain without a sequence left takes no line, and says so", () => {
+  const chain = new Chain({ chain: CHAIN, seq: 2 ** 52 - 1, hash: NOTHING });
+  chain.next({ kind: "rotate", reason: "size" }, TIME);
+  const { at } = chain;
+  assert.throws(() => chain.next({ kind: "rotate", reason: "size" }, TIME), {
+    code: "audit-failed",
+    message: /the last line has the sequence 4503599627370496, at most 4503599627370496 are written/,
+  });
+  assert.equal(chain.at, at);
+});

@@ -1,6 +1,15 @@
 /** Where an existing file ends: what the next line must be chained to, and whether a crash left half a line behind. */
 import { fstatSync, readSync } from "node:fs";
-import { type Head, hashOf, headOf, LONGEST_HEAD, type Position, recordOf } from "../chain.ts";
+import {
+  type Head,
+  hashOf,
+  headOf,
+  LONGEST_HEAD,
+  MOST_MISSING,
+  MOST_RESUMED,
+  type Position,
+  recordOf,
+} from "../chain.ts";
 import { LONGEST_LINE } from "../record.ts";
 
 /** So much of the end is looked at: always several lines. */
@@ -70,6 +79,10 @@ function lastOf(lines: readonly string[]): Position | undefined {
   // what a line says is held by the hash in the next one; the last has none
   if (recordOf(lines.at(-1) ?? "") === undefined) throw new Unchained("its last line is no JSON");
   const { chain, seq, time } = before.head;
+  if (seq > MOST_RESUMED)
+    throw new Unchained(
+      `its last line has the sequence ${seq}, a host goes on behind at most ${MOST_RESUMED}`,
+    );
   return { chain, seq, time, hash: before.hash };
 }
 
@@ -77,7 +90,8 @@ function follows(before: { head: Head; hash: string }, head: Head, line: string)
   if (head.chain !== before.head.chain) return false;
   if (head.prev === before.hash) return head.seq === before.head.seq + 1;
   // lines that this file missed are declared
-  return recordOf(line)?.last === before.hash && head.kind === "gap";
+  const isBounded = head.seq - before.head.seq - 1 <= MOST_MISSING;
+  return isBounded && recordOf(line)?.last === before.hash && head.kind === "gap";
 }
 
 function read(descriptor: number, position: number, length: number): Buffer {
