@@ -239,6 +239,7 @@ describe("lines that the host itself says are missing", () => {
     const since = "2026-01-01T00:00:00.000Z";
     return log
       .put({ kind: "gap", sink: "file", error, since, from: seq + 1, to: log.chain.at.seq, last: hash })
+      .sign()
       .calls(behind);
   }
 
@@ -250,8 +251,26 @@ describe("lines that the host itself says are missing", () => {
   });
 
   test("do not hide lines without a checkpoint behind them", () => {
-    const { fault, gaps } = withGap(40, 500, 66).verdict();
-    assert.deepEqual([fault?.what, fault?.line, gaps.length], ["unsigned", 44, 1]);
+    const { fault, gaps } = withGap(40, 500, 67).verdict();
+    assert.deepEqual([fault?.what, fault?.line, gaps.length], ["unsigned", 46, 1]);
+  });
+
+  test("cannot be declared by whoever has no key, so that lines of any number pass", () => {
+    const log = new Pen().put(start(50, 60_000)).sign();
+    for (let i = 0; i < 10; i++) {
+      log.calls(20);
+      const { seq, hash } = log.chain.at;
+      const { length } = log.lines;
+      log.calls(1);
+      log.lines.length = length;
+      const since = "2026-01-01T00:00:00.000Z";
+      log.put({ kind: "gap", sink: "file", error: "x", since, from: seq + 1, to: seq + 1, last: hash });
+    }
+    // A checkpoint that comes later, as a host that was deceived would write it, heals nothing.
+    for (const each of [log, log.sign()]) {
+      const { fault } = each.verdict();
+      assert.deepEqual([fault?.what, fault?.line], ["unsigned", 4]);
+    }
   });
 });
 

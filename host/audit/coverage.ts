@@ -42,7 +42,7 @@ export class Coverage {
 
   /** Lines are missing here, and whatever checkpoints were among them. */
   gap(): void {
-    this.#unsigned.signed();
+    this.#unsigned.missed();
   }
 
   /** @param at "end": no line follows, and so nothing will cover those that are not covered */

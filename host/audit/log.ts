@@ -46,8 +46,8 @@ interface Claim {
 
 const QUEUE_BYTES = 4_194_304;
 const PATIENCE: Patience = { firstMs: 250, mostMs: 10_000 };
-/** Records that say at which rhythm is signed. That is signed at once: what is not is not believed. */
-const CLAIMS: ReadonlySet<string> = new Set<(Entry | Control)["kind"]>(["start", "rhythm"]);
+/** Records that say at which rhythm is signed, or that lines are missing. They are signed at once: what is not is not believed. */
+const CLAIMS: ReadonlySet<string> = new Set<(Entry | Control)["kind"]>(["start", "rhythm", "gap"]);
 const CLOSE_MS = 2_000;
 
 export class AuditLog {

@@ -36,9 +36,10 @@ function withGap(before: number, behind: number, change: Partial<Extract<Control
   return ownEnd(lines.toReversed(), publicKey, DEFAULT_RHYTHM);
 }
 
-test("lines that the file missed may have been signed: it counts from behind them", () => {
-  assert.equal(withGap(100, 99).why, undefined);
-  assert.equal(withGap(100 + OWN_LINES, 99 + OWN_LINES).why, undefined);
+test("lines that the file missed begin no new count: whoever has no key can declare some missing", () => {
+  assert.equal(withGap(50, 49).why, undefined);
+  assert.equal(withGap(50, 49 + OWN_LINES).why, undefined);
+  assert.match(withGap(50, 50 + OWN_LINES).why ?? "", /^its last \d+ lines have no checkpoint/);
   const tooMany = /^its last \d+ lines have no checkpoint/;
   assert.match(withGap(101 + OWN_LINES, 0).why ?? "", tooMany);
   assert.match(withGap(0, 100 + OWN_LINES).why ?? "", tooMany);

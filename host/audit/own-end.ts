@@ -147,8 +147,7 @@ class Reader {
   #exceeds(rhythm: Rhythm): boolean {
     const unsigned = new Unsigned();
     for (const { seq, kind, ms, backMs } of this.#tail.toReversed()) {
-      // a checkpoint may be among the lines that the file missed
-      if (this.#missedFrom.has(seq)) unsigned.signed();
+      if (this.#missedFrom.has(seq)) unsigned.missed();
       unsigned.add(kind, ms, backMs);
       if (unsigned.exceeds(rhythm)) return true;
     }

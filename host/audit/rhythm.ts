@@ -25,6 +25,7 @@ export class Unsigned {
   /** Of the first one, in milliseconds since 1970, moved with the clock. */
   #since = 0;
   #last = 0;
+  #isMissed = false;
 
   get count(): number {
     return this.#count;
@@ -37,15 +38,25 @@ export class Unsigned {
 
   /** A line other than a checkpoint. */
   add(kind: string, ms: number, backMs = 0): void {
-    if (this.#count === 0) this.#since = ms;
+    if (this.#count === 0 || this.#isMissed) this.#since = ms;
     // what was written before a clock went back would seem to lie ahead
     else this.#since -= backMs;
+    this.#isMissed = false;
     this.#count += 1;
     // the first line of a file stands there before it can be signed
     if (kind !== "rotate" || this.#count === 1) this.#last = ms;
   }
 
+  /**
+   * Lines are missing here, with whatever checkpoints were among them: they may have taken any time. Those in front of them go on counting:
+   * who has no key can declare lines missing too, and a host signs as soon as it has.
+   */
+  missed(): void {
+    this.#isMissed = true;
+  }
+
   signed(): void {
+    this.#isMissed = false;
     this.#count = 0;
     this.#since = 0;
     this.#last = 0;
