@@ -20,7 +20,8 @@ export function findPrograms(folder?: string): Programs {
 /** @returns what is wrong with a folder that was named for programs, as the second half of a sentence; undefined: nothing */
 export function folderFault(folder: string): string | undefined {
   const found = statSync(folder, { throwIfNoEntry: false });
-  if (found === undefined) return undefined;
+  // What is not a folder has no programs in it, which is told as that.
+  if (found === undefined || !found.isDirectory()) return undefined;
   const isOurs = found.uid === 0 || found.uid === process.geteuid?.();
   if (isOurs && (found.mode & 0o022) === 0) return undefined;
   const mode = (found.mode & 0o777).toString(8).padStart(4, "0");
