@@ -98,7 +98,7 @@ export const login: Target = {
       properties: [
         {
           name: "whatever a server answers, a login gives a lease that a header can carry, or fails with a sentence that has nothing of the answer in it",
-          cases: 400,
+          cases: 2500,
           reaches: [
             ...[
               "a new lease",
