@@ -231,3 +231,28 @@ test("whoever inherited a process's stderr does not keep it open here", async (t
   process.kill(Number(said), "SIGKILL");
   t.diagnostic(said);
 });
+
+test("a process that closes its link and lives on is killed, and taken for taken over", async () => {
+  const says = Buffer.concat([STARTED, LOADED]).toString("base64");
+  const program = `
+    const link = new (require("node:net").Socket)({ fd: 3 });
+    link.end(Buffer.from("${says}", "base64"));
+    setInterval(() => {}, 1000);`;
+  const child = new Child({
+    provider: "p",
+    module: new Uint8Array(),
+    memoryBytes: 16 << 20,
+    processMemoryBytes: 256 << 20,
+    imports: [],
+    hostCalls: 3,
+    outputBytes: MAX_MESSAGE,
+    gate: never,
+    onStderr: () => {},
+    wall: standIn(() =>
+      spawn(process.execPath, ["-e", program], { stdio: ["ignore", "ignore", "pipe", "pipe"] }),
+    ),
+  });
+  await child.loaded;
+  await assert.rejects(encrypt(child), ChildGone);
+  assert.deepEqual(await child.ended, { how: "it closed its link and lives on", taken: true });
+});

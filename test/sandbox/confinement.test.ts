@@ -9,6 +9,7 @@ import { dirname, join } from "node:path";
 import { after, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { openWall } from "../../host/sandbox/wall/choose.ts";
+import { landlock } from "../../host/sandbox/wall/landlock.ts";
 import { NODE_RESERVES } from "../../host/sandbox/wall/limits.ts";
 import { encodeFrame, Frame } from "../../host/sandbox/wire.mjs";
 import { wallPrograms } from "../support/debian13.ts";
@@ -163,13 +164,17 @@ for (const name of WALLS) {
   test(`behind ${name} a process that makes its first thread another program ends when it is killed`, async () => {
     // The thread that calls execve becomes the process, and has no parent-death signal: what ends it must not hang on that.
     const thread = `${PRELUDE}
-      const words = [process.execPath, "--eval", "require('fs').writeSync(2, 'up'); setInterval(() => {}, 1000)"];
+      const words = [process.execPath, ...${JSON.stringify(name === "landlock" ? landlock.nodeArguments : [])}, "--eval", "require('fs').writeSync(2, 'up'); setInterval(() => {}, 1000)"];
       const argv = new BigUint64Array([...words.map((word) => BigInt(text(word))), 0n]);
       for (const fd of [0, 1, 2, 3]) sys(NR.fcntl, fd, 2, 0);
       sys(NR.execve, text(process.execPath), pointer(Buffer.from(argv.buffer)), 0);`;
     const source = `new (require("node:worker_threads").Worker)(${JSON.stringify(thread)}, { eval: true });`;
-    const started = wall.start(["--no-warnings", "--experimental-ffi", "--eval", source], MEMORY);
-    await new Promise((resolve) => started.stderr?.once("data", resolve));
+    // A thread with JavaScript of its own reserves as much again as Node.
+    const started = wall.start(["--no-warnings", "--experimental-ffi", "--eval", source], 8 * MEMORY);
+    const said = await new Promise((resolve) =>
+      started.stderr?.once("data", (chunk) => resolve(String(chunk))),
+    );
+    assert.equal(said, "up", "the thread has become the process");
     const pid = nodePid(started.pid ?? 0);
     await killed(started);
     await until(() => !isAlive(pid));
