@@ -8,6 +8,8 @@ interface OpenRequest {
   /** Of the request as far as it is there. */
   bytes: number;
   ended: boolean;
+  /** When a check first saw that its answer was sent. */
+  sentAt?: number;
 }
 
 /** What all connections hold together. */
@@ -19,6 +21,8 @@ export interface Totals {
 export interface ConnectionEvents {
   /** Something was added to the totals. */
   onGrown(): void;
+  /** Its first request was answered. */
+  onAnswered(): void;
   onBroken(reason: CloseReason, why: string): void;
 }
 
@@ -29,6 +33,8 @@ export class Connection {
   readonly since = performance.now();
   /** When the last request was answered; undefined: none was. */
   answeredAt: number | undefined;
+  /** When the first request was answered; undefined: none was. */
+  provenAt: number | undefined;
   /** It was told why it is closed. */
   isTold = false;
   readonly #totals: Totals;
@@ -38,6 +44,7 @@ export class Connection {
   #spoke = false;
   #allowance: number = ALLOWANCE.initial;
   #paidAt = this.since;
+  #checkedAt = this.since;
   /** Of the bytes that were read: those of requests' messages, and those that were charged already. */
   #accounted = 0;
 
@@ -52,10 +59,18 @@ export class Connection {
     return this.#open.size;
   }
 
-  /** Requests whose answer was sent and not taken. */
+  /** Requests that are complete and that the host has not answered. */
+  get working(): number {
+    let count = 0;
+    for (const [{ headersSent }, { ended }] of this.#open) if (ended && !headersSent) count += 1;
+    return count;
+  }
+
+  /** Requests whose answer was sent before the last check or earlier, and not taken: an honest client takes it at once. */
   get untaken(): number {
     let count = 0;
-    for (const [{ headersSent }, { ended }] of this.#open) if (ended && headersSent) count += 1;
+    for (const { sentAt } of this.#open.values())
+      if (sentAt !== undefined && sentAt < this.#checkedAt) count += 1;
     return count;
   }
 
@@ -86,11 +101,12 @@ export class Connection {
     this.#allowance = Math.min(ALLOWANCE.burst, this.#allowance) - unpaid;
     if (this.#allowance < 0) return "waste";
     if (!this.#spoke && now - this.since > LIMITS.prefaceMs) return "silent";
-    for (const { since, ended } of this.#open.values()) {
+    this.#checkedAt = now;
+    for (const [{ headersSent }, request] of this.#open) {
+      const { since, ended } = request;
       if (now - since > LIMITS.streamMs) return "unread";
       if (!ended && now - since > LIMITS.requestMs) return "unfinished";
-      // In the order in which they were opened.
-      if (now - since <= LIMITS.requestMs) break;
+      if (ended && headersSent) request.sentAt ??= now;
     }
     return undefined;
   }
@@ -111,7 +127,7 @@ export class Connection {
       return false;
     }
     const ended = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0;
-    const request = { since: performance.now(), bytes: 0, ended };
+    const request: OpenRequest = { since: performance.now(), bytes: 0, ended };
     this.#open.set(stream, request);
     this.#totals.streams += 1;
     stream.on("data", ({ length }: Buffer) => {
@@ -138,12 +154,14 @@ export class Connection {
     const answered = request.ended && stream.headersSent && stream.rstCode === constants.NGHTTP2_NO_ERROR;
     this.#forget(request);
     if (!answered) return;
-    if (this.answeredAt === undefined) this.#prove();
     this.answeredAt = performance.now();
+    if (this.provenAt === undefined) this.#prove(this.answeredAt);
     this.#allowance += ALLOWANCE.request + ALLOWANCE.answer;
   }
 
-  #prove(): void {
+  #prove(now: number): void {
+    this.provenAt = now;
+    this.#events.onAnswered();
     this.#allowance = Math.max(this.#allowance, ALLOWANCE.proven);
     if (this.#session?.destroyed === false) this.#session.settings(PROVEN);
   }

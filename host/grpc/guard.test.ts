@@ -5,7 +5,7 @@ import { type ClientHttp2Session, connect as connectHttp2 } from "node:http2";
 import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type TestContext, test } from "node:test";
+import { describe, type TestContext, test } from "node:test";
 import { deriveKeyId } from "../kms/key-id.ts";
 import { LIMITS } from "./limits.ts";
 import { serve } from "./server.ts";
@@ -94,25 +94,88 @@ test(
   },
 );
 
-test(
-  "where all were answered, the youngest goes: who was there before them stays, and a new one is let in",
-  LIMIT,
-  async (t) => {
-    const { session, reasons, sample } = await start(t);
-    const honest = await session();
-    await ask(honest);
-    let youngest = honest;
-    while (sample().connections < LIMITS.connections) {
-      youngest = await session();
-      await ask(youngest);
-    }
-    const closed = once(youngest, "close");
-    await ask(await session());
-    await closed;
-    await ask(honest);
-    assert.deepEqual(reasons, ["replaced"]);
-  },
-);
+/** So many connections that were answered; resolves to them in that order. */
+async function answered(
+  session: () => Promise<ClientHttp2Session>,
+  count: number,
+): Promise<ClientHttp2Session[]> {
+  const sessions: ClientHttp2Session[] = [];
+  while (sessions.length < count) {
+    const one = await session();
+    await ask(one);
+    sessions.push(one);
+  }
+  return sessions;
+}
+
+describe("where every place is held by a client that was answered", () => {
+  test(
+    "who was answered first stays, and a new one takes the place of the first after these",
+    LIMIT,
+    async (t) => {
+      const { session, reasons } = await start(t);
+      const held = await answered(session, LIMITS.connections);
+      const first = held[LIMITS.kept];
+      assert.ok(first);
+      const closed = once(first, "close");
+      await ask(await session());
+      await closed;
+      assert.deepEqual(reasons, ["replaced"]);
+      assert.deepEqual(
+        held.filter(({ destroyed }) => destroyed),
+        [first],
+      );
+    },
+  );
+
+  test(
+    "a new client is served for as long as all the other new ones, and for the whole of a call",
+    LIMIT,
+    async (t) => {
+      const { session } = await start(t);
+      await answered(session, LIMITS.connections);
+      const [honest] = await answered(session, 1);
+      assert.ok(honest);
+      const others = LIMITS.connections - LIMITS.kept - 1;
+      await answered(session, others);
+      assert.equal(honest.destroyed, false);
+      const call = honest.request({ ...HEADERS, ":path": ENCRYPT });
+      call.on("error", () => {}).end(EMPTY);
+      await ask(honest);
+      await answered(session, 20);
+      assert.equal(honest.destroyed, false);
+      // Its call has ended: it is the next one to go.
+      call.close();
+      await once(call, "close");
+      await ask(honest);
+      await Promise.all([once(honest, "close"), answered(session, 1)]);
+    },
+  );
+
+  test(
+    "those that say nothing take turns among themselves: a new client has the time to be answered",
+    LIMIT,
+    async (t) => {
+      const { session, silent, count, reasons } = await start(t);
+      const kept = await answered(session, LIMITS.connections - 1);
+      const honest = await session();
+      await count(LIMITS.connections);
+      const silentOnes: Socket[] = [];
+      while (silentOnes.length < LIMITS.unanswered - 1) silentOnes.push(await silent());
+      while (reasons.length < LIMITS.unanswered - 1) await new Promise((resolve) => setImmediate(resolve));
+      assert.equal(honest.destroyed, false);
+      await ask(honest);
+      const closed = silentOnes.map((socket) => once(socket, "close"));
+      for (let i = 0; i < LIMITS.unanswered + 1; i++) await silent();
+      await Promise.all(closed.slice(0, 1));
+      assert.equal(honest.destroyed, false);
+      assert.deepEqual(
+        kept.slice(0, LIMITS.kept).filter(({ destroyed }) => destroyed),
+        [],
+      );
+    },
+  );
+});
 
 test(
   "requests that do not end hold a bounded number of bytes together, and the longest waited for go first",
@@ -202,6 +265,30 @@ for (const [what, path, window] of [
     assert.equal(honest.destroyed, false);
   });
 }
+
+test(
+  "where clients that were answered use up the limit of requests, the one answered first may be the busiest",
+  LIMIT,
+  async (t) => {
+    const { session, reasons, sample } = await start(t);
+    const [honest, ...attackers] = await answered(session, 21);
+    assert.ok(honest);
+    const open = async (one: ClientHttp2Session, requests: number) => {
+      const before = sample().requests;
+      for (let i = 0; i < requests; i++)
+        one
+          .request({ ...HEADERS, ":path": ENCRYPT })
+          .on("error", () => {})
+          .end(EMPTY);
+      while (sample().requests < before + requests && reasons.length === 0)
+        await new Promise((resolve) => setImmediate(resolve));
+    };
+    await open(honest, LIMITS.streamsPerConnection - 1);
+    for (const attacker of attackers) await open(attacker, 48);
+    assert.deepEqual([reasons[0], honest.destroyed], ["streams", false]);
+    await ask(honest);
+  },
+);
 
 test(
   "a request without its end and a connection without a preface are given up, and no other is",

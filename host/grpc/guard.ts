@@ -1,8 +1,13 @@
 /**
- * The connections that are served, and which of them is closed where a limit is passed. One of which no request was answered is closed
- * first. One that was answered is closed only where there is no such connection: first the one that is idle for the longest time, if that
- * is longer than an API server ever is, else the youngest. So a client that was there before a flood stays, also where the flood asks as
- * API servers do, and a new client is let in.
+ * The connections that are served, and which one is closed when a limit is passed. When a new one needs a place, these are tried in turn:
+ *
+ * 1. while more than `LIMITS.unanswered` connections have had no answer yet: the oldest of those;
+ * 2. a connection that has been idle for longer than an API server ever is: the one idle for longest;
+ * 3. the connections after the first `LIMITS.kept` that were answered: one without a call in the host before one with a call, the one that
+ *    was answered first before the others.
+ *
+ * So a client that was there before a flood keeps its connection, and a new client gets a place, an answer, and the time for a call, even
+ * when the flood calls as API servers do and holds every place.
  */
 import type { ServerHttp2Session, ServerHttp2Stream } from "node:http2";
 import type { Socket } from "node:net";
@@ -25,6 +30,8 @@ export class Guard {
   readonly #totals: Totals = { streams: 0, arrivingBytes: 0 };
   /** In the order in which they came. */
   readonly #connections = new Set<Connection>();
+  /** Those that had an answer, in the order of their first one. */
+  readonly #answered = new Set<Connection>();
   readonly #timer: NodeJS.Timeout;
   readonly #bySession = new WeakMap<ServerHttp2Session, Connection>();
   /** In the order in which they came. */
@@ -105,10 +112,11 @@ export class Guard {
     if (this.#connections.size >= LIMITS.connections) this.#close(this.#leastUsed(), "replaced");
     const connection: Connection = new Connection(socket, this.#totals, {
       onGrown: () => this.#bound(),
+      onAnswered: () => this.#answered.add(connection),
       onBroken: (reason, why) => this.#close(connection, reason, why),
     });
     this.#connections.add(connection);
-    socket.once("close", () => this.#connections.delete(connection));
+    socket.once("close", () => this.#forget(connection));
     this.#accepting = connection;
     inject();
     this.#accepting = undefined;
@@ -140,11 +148,16 @@ export class Guard {
   #close(connection: Connection | undefined, reason: CloseReason, why = ""): void {
     if (connection === undefined || connection.isTold) return;
     connection.isTold = true;
-    this.#connections.delete(connection);
+    this.#forget(connection);
     connection.destroy();
     if (reason !== "replaced" && reason !== "silent")
       this.#turns = Math.max(-TURNS.debt, this.#turns - TURNS.perMisuse);
     this.#onClosed(reason, this.#connections.size, why);
+  }
+
+  #forget(connection: Connection): void {
+    this.#connections.delete(connection);
+    this.#answered.delete(connection);
   }
 
   /** An API server's request is there in one piece: what waits for an end is a flood's, above all what waits for long. */
@@ -155,27 +168,35 @@ export class Guard {
   }
 
   /**
-   * Of those that have their share of all requests or more: first the one that leaves the most answers, then the one that leaves a
-   * request without its end for the longest, then the busiest, one of which no request was answered before the others. It is called
-   * where a request was opened: that one's end can be on its way.
+   * Among the connections that have at least half of the average number of requests: first the one that has left the most answers unread,
+   * then the one that has kept the host waiting for the end of a request for longest, then one that was never answered (the one with the
+   * most requests), then the one whose first answer is the most recent. This runs when a request was opened: its end can be on its way.
    */
   #greediest(): Connection | undefined {
-    const share = Math.floor(this.#totals.streams / this.#connections.size);
+    const few = this.#totals.streams / this.#connections.size / 2;
     const late = performance.now() - CHECK_MS;
-    return least(this.#connections, ({ requests, untaken, unfinishedSince, answeredAt, since }) => {
-      if (requests < share) return NEVER;
+    return least(this.#connections, ({ requests, untaken, unfinishedSince, provenAt, since }) => {
+      if (requests < few) return NEVER;
       if (untaken > 0) return [0, -untaken, -since];
       if (unfinishedSince !== undefined && unfinishedSince < late) return [1, unfinishedSince, -since];
-      return [answeredAt === undefined ? 2 : 3, -requests, -since];
+      return provenAt === undefined ? [2, -requests, -since] : [3, -provenAt];
     });
   }
 
   #leastUsed(): Connection | undefined {
+    const silent = this.#connections.size - this.#answered.size;
+    if (silent > LIMITS.unanswered) return this.#oldestSilent();
     const idle = performance.now() - LIMITS.idleMs;
-    return least(this.#connections, ({ answeredAt, since }) => {
-      if (answeredAt === undefined) return [0, since];
-      return answeredAt < idle ? [1, answeredAt] : [2, -since];
+    const newcomers = new Set([...this.#answered].slice(LIMITS.kept));
+    return least(this.#answered, (connection) => {
+      const { answeredAt = 0, provenAt = 0, working } = connection;
+      if (answeredAt < idle) return [0, answeredAt];
+      return newcomers.has(connection) ? [working > 0 ? 2 : 1, provenAt] : NEVER;
     });
+  }
+
+  #oldestSilent(): Connection | undefined {
+    return [...this.#connections].find(({ answeredAt }) => answeredAt === undefined);
   }
 }
 

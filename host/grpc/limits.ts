@@ -5,6 +5,10 @@
 export const LIMITS = {
   /** At once. An API server has one; more are accepted, each in the place of another one. */
   connections: 256,
+  /** Of these, how many keep their place whoever comes: the ones that were answered first. */
+  kept: 128,
+  /** Of these, how many can wait for their first answer before the oldest of them makes way for a new one. */
+  unanswered: 64,
   /** Beside them, not read yet: they wait for their turn. */
   waiting: 1_024,
   /** Milliseconds until a client's HTTP/2 preface is there. */
@@ -49,7 +53,7 @@ export const TURNS = { burst: 16, everyMs: 10, perMisuse: 8, debt: 50 } as const
 
 /** Why the host closed a connection, for the log. */
 export const CLOSE_REASONS = {
-  replaced: `at most ${LIMITS.connections} are served at once, and a new one took the place of the one that was least used`,
+  replaced: `at most ${LIMITS.connections} are served at once, and a new one took its place`,
   waiting: `${LIMITS.waiting} connections wait for their turn, and it waited for the longest`,
   silent: `its HTTP/2 preface was not there within ${LIMITS.prefaceMs} ms`,
   unfinished: `a request's end was not there within ${LIMITS.requestMs} ms`,
