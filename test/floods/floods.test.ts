@@ -60,6 +60,21 @@ for (const [name, flood] of Object.entries(FLOODS)) {
   });
 }
 
+test("a client that comes while answered callers hold every place is served, call after call", async () => {
+  const end = new AbortController();
+  const flooding = FLOODS["answered callers"]({ socket: fixture.socket, port }, end.signal);
+  await untilWell(async () => {
+    const samples = samplesOf((await ask(admin, "/metrics")).text);
+    assert.ok(total(samples, "kleidi_connections_closed_total", { reason: "replaced" }) >= 256);
+  });
+  const late = new KmsClient(fixture.socket);
+  // Its connection is closed now and then: it connects again, as an API server does.
+  for (let i = 0; i < 50; i++) await untilWell(() => late.encrypt({ plaintext: new Uint8Array(32) }, 3_000));
+  late.close();
+  end.abort();
+  await flooding;
+});
+
 test("each kind of it is in the log once", async () => {
   const samples = samplesOf((await ask(admin, "/metrics")).text);
   const closes = samples.filter(({ name, value }) => name === "kleidi_connections_closed_total" && value > 0);

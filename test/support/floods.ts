@@ -57,6 +57,12 @@ export const FLOODS = {
       requests(socket, signal, 256, settings, (stream) => stream.end(STATUS), "Status"),
     );
   },
+  // More than there are places for: each that is closed connects again.
+  "answered callers": ({ socket }, signal) =>
+    each(300, signal, () =>
+      // One that leaves its answer unread does not see its end either.
+      requests(socket, signal, 1, {}, (stream) => stream.resume().end(STATUS), "Status"),
+    ),
   "admin: pipelined": ({ port }, signal) =>
     each(4, signal, () => wait(connect(port, "127.0.0.1"), signal, pipelined(1400), false)),
   "admin: silent": ({ port }, signal) => each(256, signal, () => wait(connect(port, "127.0.0.1"), signal)),
