@@ -9,7 +9,8 @@ import { verify } from "../audit/verify.ts";
 import { witnessRequest } from "../audit/witness.ts";
 import { logFiles, noteOf, publicKeyOf } from "./audit-files.ts";
 import { LineWriter } from "./line-writer.ts";
-import { EXIT, Misused } from "./output.ts";
+import { EXIT } from "./output.ts";
+import { UsageError } from "./usage-error.ts";
 
 const FORMATS = ["lines", "c2sp", "c2sp-witness"] as const;
 
@@ -24,7 +25,7 @@ export interface AuditExportOptions {
 export function auditExportCommand(given: readonly string[], options: AuditExportOptions): number {
   const { format } = options;
   if (!(FORMATS as readonly string[]).includes(format))
-    throw new Misused(`Cannot use --format ${format}: it should be one of ${FORMATS.join(", ")}`);
+    throw new UsageError(`Cannot use --format ${format}: it should be one of ${FORMATS.join(", ")}`);
   const { files } = logFiles(given);
   return format === "lines" ? exportLines(files) : exportNote(files, options);
 }
@@ -41,7 +42,7 @@ function exportLines(files: readonly string[]): number {
 function exportNote(files: readonly string[], options: AuditExportOptions): number {
   const { format, origin = "", sign = "" } = options;
   if (!isOrigin(origin) || sign === "")
-    throw new Misused(
+    throw new UsageError(
       `Cannot use --format ${format}: give --origin, as example.com/kleidi/node-1 (1 to 255 printable ASCII characters without spaces and plus signs), and --sign, the file of the private key`,
     );
   const privateKey = loadKey(sign);
@@ -68,7 +69,7 @@ function exportNote(files: readonly string[], options: AuditExportOptions): numb
 function noteBefore(file: string, origin: string, publicKey: KeyObject): TreeHead {
   const head = noteOf(file, [publicKey]);
   if (head.origin !== origin)
-    throw new Misused(`Cannot go on from the note ${file}: its origin is ${head.origin}, not ${origin}`);
+    throw new UsageError(`Cannot go on from the note ${file}: its origin is ${head.origin}, not ${origin}`);
   return head;
 }
 

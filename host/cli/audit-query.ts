@@ -5,7 +5,8 @@ import { harmless, render } from "../audit/render.ts";
 import { CAPABILITIES } from "../host-call.ts";
 import { logFiles } from "./audit-files.ts";
 import { LineWriter } from "./line-writer.ts";
-import { EXIT, Misused } from "./output.ts";
+import { EXIT } from "./output.ts";
+import { UsageError } from "./usage-error.ts";
 
 export interface AuditQueryOptions extends Query {
   readonly json: boolean;
@@ -37,7 +38,7 @@ export function auditQueryCommand(given: readonly string[], { json, ...asked }: 
 
 function assertWord(option: string, word: string | undefined, words: readonly string[]): void {
   if (word === undefined || words.includes(word)) return;
-  throw new Misused(`Cannot use --${option} ${word}: it should be one of ${words.join(", ")}`);
+  throw new UsageError(`Cannot use --${option} ${word}: it should be one of ${words.join(", ")}`);
 }
 
 /** The beginning of a time as it stands in a record. */
@@ -45,7 +46,7 @@ function assertTime(option: string, time: string | undefined): void {
   const whole = "0000-01-01T00:00:00.000Z";
   if (time === undefined || (time.length >= 4 && !Number.isNaN(Date.parse(time + whole.slice(time.length)))))
     return;
-  throw new Misused(
+  throw new UsageError(
     `Cannot use ${option} ${time}: it should be a time in UTC, as 2026-01-31 or 2026-01-31T10:30`,
   );
 }

@@ -4,18 +4,15 @@ import { type Direction, diff, isReadable, type Readable, unreadable } from "../
 import { diffTextOf } from "../inspect/diff-text.ts";
 import { inspect } from "../inspect/report.ts";
 import { json as jsonOf, ours } from "../inspect/shown.ts";
-import { NoFile, readModuleFile } from "./module-file.ts";
-import { EXIT, misuse, print } from "./output.ts";
+import { readModuleFile } from "./module-file.ts";
+import { EXIT, print } from "./output.ts";
+import { UsageError } from "./usage-error.ts";
 
+/** @throws UsageError, a file cannot be read or has no authority that could be compared */
 export function diffCommand(old: string, now: string, { json }: { json: boolean }): number {
-  try {
-    const found = diff(read(old), read(now));
-    print(json ? jsonOf(found) : diffTextOf(found, paint).trimEnd());
-    return found.verdict === "widened" || found.verdict === "both" ? EXIT.FOUND : EXIT.GOOD;
-  } catch (error) {
-    if (!(error instanceof NoFile)) throw error;
-    return misuse(error.message, json);
-  }
+  const found = diff(read(old), read(now));
+  print(json ? jsonOf(found) : diffTextOf(found, paint).trimEnd());
+  return found.verdict === "widened" || found.verdict === "both" ? EXIT.FOUND : EXIT.GOOD;
 }
 
 /** What a configuration may allow is not looked at here: "refused" is what no configuration changes. */
@@ -25,7 +22,7 @@ const NO_LIMITS = { memoryBytes: 2 ** 32, tableEntries: 2 ** 32 };
 function read(path: string): Readable {
   const report = inspect(readModuleFile(path), { limits: NO_LIMITS, signatures: [] });
   if (isReadable(report)) return report;
-  throw new NoFile(`Cannot compare ${path}: ${ours(unreadable(report) ?? "")}`);
+  throw new UsageError(`Cannot compare ${path}: ${ours(unreadable(report) ?? "")}`);
 }
 
 const COLOURS = { wider: "red", narrower: "green", neither: "cyan" } as const;

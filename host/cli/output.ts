@@ -1,6 +1,7 @@
-/** What commands print, and how they end: 0 good, 1 found something, 2 used wrongly. */
+/** What commands print, and their exit codes: 0 success, 1 problems found, 2 usage error. */
 import { styleText } from "node:util";
 import { KleidiError } from "../error.ts";
+import { UsageError } from "./usage-error.ts";
 
 export const EXIT = { GOOD: 0, FOUND: 1, USAGE: 2 } as const;
 
@@ -46,21 +47,12 @@ function wordsOf({ cause }: KleidiError): string[] {
   return cause instanceof KleidiError ? [cause.message, ...wordsOf(cause)] : [];
 }
 
-/** A command that was given what it cannot use. */
-export class Misused extends Error {}
-
-/** Prints that a command was given what it cannot work on, and gives the exit code. */
-export function misuse(message: string, json: boolean): number {
-  if (json) print(JSON.stringify({ ok: false, code: "used-wrongly", message }, null, 2));
-  else process.stderr.write(`${message}\n`);
-  return EXIT.USAGE;
-}
-
 /** Prints a failure that ended a command, and gives the exit code. */
 export function fail(error: unknown, json: boolean): number {
-  if (error instanceof Misused) {
-    if (json) print(JSON.stringify({ ok: false, message: error.message }, null, 2));
-    else process.stderr.write(`${error.message}\n`);
+  if (error instanceof UsageError) {
+    const { message } = error;
+    if (json) print(JSON.stringify({ ok: false, code: "usage-error", message }, null, 2));
+    else process.stderr.write(`${message}\n`);
     return EXIT.USAGE;
   }
   const known = error instanceof KleidiError;

@@ -1,5 +1,6 @@
 /** What npm run mutate is asked. */
 import { parseArgs } from "node:util";
+import { UsageError } from "../../host/cli/usage-error.ts";
 
 export const HELP = `Usage: npm run mutate -- FILE... [options]
 
@@ -41,8 +42,6 @@ export interface Options {
 }
 
 /** How it was called is a usage error; the message says why. */
-export class UsageError extends Error {}
-
 /** @returns "help" where that is asked. @throws UsageError */
 export function parseOptions(args: readonly string[]): Options | "help" {
   const { values, positionals } = parsed(args);
