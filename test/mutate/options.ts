@@ -41,8 +41,7 @@ export interface Options {
   readonly json: boolean;
 }
 
-/** How it was called is a usage error; the message says why. */
-/** @returns "help" where that is asked. @throws UsageError */
+/** @returns "help" where that is asked. @throws UsageError, whose message says why */
 export function parseOptions(args: readonly string[]): Options | "help" {
   const { values, positionals } = parsed(args);
   if (values.help === true) return "help";
