@@ -35,7 +35,7 @@ function exportLines(files: readonly string[]): number {
   const count = exportCheckpoints(files, (line) => out.write(harmless(line)));
   out.flush();
   process.stderr.write(`${count} checkpoints\n`);
-  return count > 0 ? EXIT.GOOD : EXIT.FOUND;
+  return count > 0 ? EXIT.SUCCESS : EXIT.PROBLEMS;
 }
 
 /** Signs the tree up to the last checkpoint; only of a log that verify says is good, and that goes on from the note before. */
@@ -54,7 +54,7 @@ function exportNote(files: readonly string[], options: AuditExportOptions): numb
   const why = whyNot(verdict);
   if (why !== undefined || tree === undefined) {
     process.stderr.write(`${harmless(`Cannot sign the log: ${why ?? "it has no checkpoint yet"}`)}\n`);
-    return EXIT.FOUND;
+    return EXIT.PROBLEMS;
   }
   const head = { origin, ...tree };
   const note = signNote(head, privateKey);
@@ -63,7 +63,7 @@ function exportNote(files: readonly string[], options: AuditExportOptions): numb
   process.stderr.write(
     `Signed the first ${head.size} lines. The verifier key is ${verifierKey(origin, publicKey)}\n`,
   );
-  return EXIT.GOOD;
+  return EXIT.SUCCESS;
 }
 
 function noteBefore(file: string, origin: string, publicKey: KeyObject): TreeHead {

@@ -11,5 +11,5 @@ export function auditKeyCommand(file: string, { json }: { readonly json: boolean
     process.stderr.write(
       `Made ${file}, the key ${made.id}. The line is its public key: keep it where the log is not, for "kleidi audit verify --key".\n`,
     );
-  return EXIT.GOOD;
+  return EXIT.SUCCESS;
 }

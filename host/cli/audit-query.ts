@@ -33,7 +33,7 @@ export function auditQueryCommand(given: readonly string[], { json, ...asked }: 
   out.flush();
   if (unreadable > 0)
     process.stderr.write(`${unreadable} lines are no records: see "kleidi audit verify".\n`);
-  return unreadable > 0 ? EXIT.FOUND : EXIT.GOOD;
+  return unreadable > 0 ? EXIT.PROBLEMS : EXIT.SUCCESS;
 }
 
 function assertWord(option: string, word: string | undefined, words: readonly string[]): void {

@@ -42,7 +42,7 @@ export function auditVerifyCommand(given: readonly string[], options: AuditVerif
     print(`${good ? styled("green", "ok  ") : styled("red", "FAIL")} ${first}`);
     for (const line of others) print(`     ${line}`);
   }
-  return good ? EXIT.GOOD : EXIT.FOUND;
+  return good ? EXIT.SUCCESS : EXIT.PROBLEMS;
 }
 
 function exportedOf(files: readonly string[], keys: Keys): ExportedCheckpoint[] {

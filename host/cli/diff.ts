@@ -12,7 +12,7 @@ import { UsageError } from "./usage-error.ts";
 export function diffCommand(old: string, now: string, { json }: { json: boolean }): number {
   const found = diff(read(old), read(now));
   print(json ? jsonOf(found) : diffTextOf(found, paint).trimEnd());
-  return found.verdict === "widened" || found.verdict === "both" ? EXIT.FOUND : EXIT.GOOD;
+  return found.verdict === "widened" || found.verdict === "both" ? EXIT.PROBLEMS : EXIT.SUCCESS;
 }
 
 /** What a configuration may allow is not looked at here: "refused" is what no configuration changes. */

@@ -29,7 +29,7 @@ export async function inspectCommand(path: string, { json, html, config }: Inspe
   if (html !== undefined) writePage(html, path, report);
   print(json ? jsonOf(report) : textOf(report, paint).trimEnd());
   if (html !== undefined && !json) print(`\nWrote ${html}.`);
-  return report.verdict === "refuse" ? EXIT.FOUND : EXIT.GOOD;
+  return report.verdict === "refuse" ? EXIT.PROBLEMS : EXIT.SUCCESS;
 }
 
 function writePage(html: string, module: string, report: Report): void {

@@ -44,7 +44,7 @@ export async function keyInitCommand(
     print("To have kleidi refuse any other key under this name, write into the configuration:");
     print(`  - { name: ${wanted}, provider: ${key?.provider}, use: ${key?.use}, version: "${version}" }`);
   }
-  return EXIT.GOOD;
+  return EXIT.SUCCESS;
 }
 
 function inKeystore(

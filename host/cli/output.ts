@@ -3,7 +3,7 @@ import { styleText } from "node:util";
 import { KleidiError } from "../error.ts";
 import { UsageError } from "./usage-error.ts";
 
-export const EXIT = { GOOD: 0, FOUND: 1, USAGE: 2 } as const;
+export const EXIT = { SUCCESS: 0, PROBLEMS: 1, USAGE: 2 } as const;
 
 /** One line of a report: a thing that was looked at, and what was found. */
 export interface Finding {
@@ -19,7 +19,7 @@ export function report(findings: readonly Finding[], json: boolean): number {
   const ok = findings.every((finding) => finding.ok);
   if (json) print(JSON.stringify({ ok, findings }, null, 2));
   else for (const finding of findings) print(line(finding));
-  return ok ? EXIT.GOOD : EXIT.FOUND;
+  return ok ? EXIT.SUCCESS : EXIT.PROBLEMS;
 }
 
 function line({ what, ok, detail, hint }: Finding): string {
@@ -69,5 +69,5 @@ export function fail(error: unknown, json: boolean): number {
     const lines = known ? [message, ...wordsOf(error), error.hint] : [(error as Error).stack];
     process.stderr.write(`${lines.join("\n")}\n`);
   }
-  return EXIT.FOUND;
+  return EXIT.PROBLEMS;
 }

@@ -81,14 +81,14 @@ export async function serveCommand(configPath: string, version: string): Promise
     const early = await Promise.race([stopped, host.start().then(() => prober.start())]);
     if (early !== undefined) {
       log.info({ signal: early }, "stopping before every provider was started");
-      return EXIT.GOOD;
+      return EXIT.SUCCESS;
     }
     log.info({ socket: config.listen.socket, keys: config.keys.length }, "serving");
     // The parsed sources are kept for the next start.
     flushCompileCache();
     const signal = await stopped;
     log.info({ signal }, "stopping: calls in flight are finished");
-    return EXIT.GOOD;
+    return EXIT.SUCCESS;
   } catch (error) {
     why = "it could not be started";
     return told(log, error);
