@@ -68,7 +68,8 @@ function badValue(document: Document, path: Path): ConfigFault {
   if (isOptional(schema) && source === undefined && actual === "nothing")
     remedy = `remove the key, or ${remedy}`;
   // too long to be repeated, and right but for the quotes: a digest of digits alone
-  if (source !== undefined && source.length > LONGEST && z.safeParse(schema, source).success)
+  const isText = actual.startsWith('"');
+  if (source !== undefined && !isText && source.length > LONGEST && z.safeParse(schema, source).success)
     remedy = "put the value in double quotes";
   return document.fault(path, { expected, remedy });
 }

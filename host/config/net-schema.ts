@@ -66,36 +66,42 @@ const header = field(
   },
 );
 
+/** Absolute paths of PEM files, read again when they change. */
+interface ClientCertificate {
+  certificate: string;
+  key: string;
+}
+
 const tls = field(
   z
     .strictObject({
-      ca: field(path().optional(), {
+      ca: field(path().exactOptional(), {
         expected: "the path of a PEM file",
         meaning: "The certificates that the server's must be by. No other one counts then.",
         example: "/etc/kleidi/vault-ca.pem",
         absent: "those that Node comes with",
       }),
-      crl: field(path().optional(), {
+      crl: field(path().exactOptional(), {
         expected: "the path of a PEM file",
         meaning:
           "The revocation lists of the CAs in `ca`, one for every CA of the server's chain, read again when it changes. Needs `ca`. A list that has expired lets nobody in.",
         example: "/etc/kleidi/vault-crl.pem",
         absent: "nothing is looked up as revoked",
       }),
-      serverName: field(z.string().refine(isName).optional(), {
+      serverName: field(z.string().refine(isName).exactOptional(), {
         expected: "a host name in lower case",
         meaning: "The name that the server's certificate must have.",
         example: "vault.internal",
         absent: "the origin's host",
         suggest: (source) => source.toLowerCase().replace(/\.$/, ""),
       }),
-      certificate: field(path().optional(), {
+      certificate: field(path().exactOptional(), {
         expected: "the path of a PEM file",
         meaning: "The host's own certificate, and those that lead to the CA's. Needs `key`.",
         example: "/etc/kleidi/client.pem",
         absent: "no client certificate",
       }),
-      key: field(path().optional(), {
+      key: field(path().exactOptional(), {
         expected: "the path of a PEM file",
         meaning: "The key of `certificate`, of mode 0600 or, for a group, 0640.",
         example: "/etc/kleidi/client-key.pem",
@@ -110,6 +116,9 @@ const tls = field(
     })
     .refine(({ certificate, key }) => (certificate === undefined) === (key === undefined))
     .refine(({ ca, crl }) => crl === undefined || ca !== undefined)
+    .transform(({ certificate, key, ...tls }): typeof tls & { client?: ClientCertificate } =>
+      certificate === undefined || key === undefined ? tls : { ...tls, client: { certificate, key } },
+    )
     .prefault({}),
   {
     expected: "a mapping with ca, crl beside it, serverName, minimum, or certificate and key together",
@@ -140,6 +149,12 @@ const limits = field(
       }),
       connections: count(1, 256, 64, "Connections at once. More requests wait."),
     })
+    .transform(({ request, response, timeout, connections }) => ({
+      requestBytes: request,
+      responseBytes: response,
+      timeoutMs: timeout,
+      connections,
+    }))
     .prefault({}),
   {
     expected: "a mapping of limits",
@@ -179,7 +194,7 @@ export const net = (rpcs: ReturnType<typeof import("./provider-schema.ts").rpcs>
           meaning: "What may be asked. Everything else is denied.",
           example: "[POST /v1/transit/encrypt/kek-2026]",
         }),
-        headers: field(z.array(header).max(16).optional(), {
+        headers: field(z.array(header).max(16).exactOptional(), {
           expected: "a list of at most 16 headers",
           meaning:
             "The headers that the provider may set, and see in responses beside content-type, date and retry-after.",
@@ -198,7 +213,7 @@ export const net = (rpcs: ReturnType<typeof import("./provider-schema.ts").rpcs>
               }),
             )
             .max(64)
-            .optional(),
+            .exactOptional(),
           {
             expected: "a list of at most 64 networks",
             meaning:
@@ -212,7 +227,13 @@ export const net = (rpcs: ReturnType<typeof import("./provider-schema.ts").rpcs>
         credential,
         rpcs,
       })
-      .optional(),
+      .transform(({ headers = ["content-type"], networks = [], limits, ...net }) => ({
+        ...net,
+        headers,
+        networks,
+        ...limits,
+      }))
+      .exactOptional(),
     {
       expected: "a mapping with the keys origin and allow",
       meaning: "Lets the provider ask one server over HTTP.",

@@ -1,7 +1,6 @@
 /** The shape of `providers`: what runs, what it may reach, what it may use up. */
 import { isIPv4 } from "node:net";
 import { z } from "zod";
-import { HIERARCHIES, RPCS } from "./config.ts";
 import {
   count,
   field,
@@ -14,9 +13,13 @@ import {
   quantity,
 } from "./field.ts";
 import { net } from "./net-schema.ts";
+import { leastProcessBytes } from "./process-memory.ts";
 import { duration, memory } from "./units.ts";
 
 const MiB = 1_048_576;
+
+const HIERARCHIES = ["owner", "endorsement", "platform"] as const;
+const RPCS = ["status", "encrypt", "decrypt"] as const;
 
 /** Names become parts of log lines and metric labels. */
 export const PROVIDER_NAME = /^[a-z][a-z0-9-]{0,62}$/;
@@ -42,7 +45,7 @@ export const rpcs = () =>
       )
       .min(1)
       .max(RPCS.length)
-      .optional(),
+      .exactOptional(),
     {
       expected: "a list of status, encrypt and decrypt",
       meaning: "The RPCs in which the provider may use the grant.",
@@ -72,7 +75,7 @@ const tpm = field(
             }),
           )
           .max(HIERARCHIES.length)
-          .optional(),
+          .exactOptional(),
         {
           expected: "a list of owner, endorsement and platform",
           meaning: "The hierarchies in which the provider may derive primary keys.",
@@ -97,7 +100,7 @@ const tpm = field(
             ),
           )
           .max(16)
-          .optional(),
+          .exactOptional(),
         {
           expected: "a list of at most 16 quoted handles",
           meaning:
@@ -117,7 +120,7 @@ const tpm = field(
             }),
           )
           .max(16)
-          .optional(),
+          .exactOptional(),
         {
           expected: "a list of at most 16 SHA-256",
           meaning:
@@ -126,7 +129,7 @@ const tpm = field(
           absent: "the storage key only",
         },
       ),
-      unseal: field(z.boolean().optional(), {
+      unseal: field(z.boolean().exactOptional(), {
         expected: "true or false",
         meaning:
           'Whether the provider may have sealed data from the TPM (TPM2_Unseal). The tpm provider needs it for keys with the scheme "sealed", and for no others.',
@@ -135,7 +138,14 @@ const tpm = field(
       }),
       rpcs: rpcs(),
     })
-    .optional(),
+    .transform(({ hierarchies = ["owner"], persistent = [], templates = [], unseal = false, ...tpm }) => ({
+      ...tpm,
+      hierarchies,
+      persistent,
+      templates,
+      unseal,
+    }))
+    .exactOptional(),
   {
     expected: "a mapping with the key device",
     meaning: "Lets the provider use a TPM, through a filter of commands.",
@@ -156,7 +166,7 @@ const names = () =>
     )
     .min(1)
     .max(64)
-    .optional();
+    .exactOptional();
 
 const grants = field(
   z
@@ -180,7 +190,8 @@ const grants = field(
             rpcs: rpcs(),
           })
           .refine(({ keys, passphrases }) => keys !== undefined || passphrases !== undefined)
-          .optional(),
+          .transform(({ keys = [], ...keystore }) => ({ ...keystore, keys }))
+          .exactOptional(),
         {
           expected: "a mapping with keys, passphrases or both",
           meaning: "Lets the provider use keystore keys. It never sees their bytes.",
@@ -212,7 +223,7 @@ const grants = field(
             ),
             rpcs: rpcs(),
           })
-          .optional(),
+          .exactOptional(),
         {
           expected: "a mapping with the key names",
           meaning: "Lets the provider keep small records, such as wrapped keys.",
@@ -273,6 +284,17 @@ export const limits = field(
       concurrentCalls: count(1, 1024, 64, "Calls in the provider's process at once."),
       queue: count(0, 4096, 256, "Calls that wait for their turn. More are refused at once."),
     })
+    .transform(({ memory, processMemory, input, output, deadline, ...counts }) => {
+      const { concurrentCalls } = counts;
+      return {
+        memoryBytes: memory,
+        processMemoryBytes: processMemory ?? leastProcessBytes({ memoryBytes: memory, concurrentCalls }),
+        inputBytes: input,
+        outputBytes: output,
+        deadlineMs: deadline,
+        ...counts,
+      };
+    })
     .prefault({}),
   {
     expected: "a mapping of limits",
@@ -306,7 +328,7 @@ const provider = field(
         )
         .min(1)
         .max(16)
-        .optional(),
+        .exactOptional(),
       {
         expected: "a list of 1 to 16 paths",
         meaning: "The module's signatures, which `trust` asks for.",
@@ -326,7 +348,10 @@ const provider = field(
 
 export const providers = field(
   // names are left to rules.ts: under a name that zod refuses, it looks at nothing
-  z.record(z.string(), provider).refine((record) => Object.keys(record).length > 0),
+  z
+    .record(z.string(), provider)
+    .refine((record) => Object.keys(record).length > 0)
+    .transform((record) => Object.entries(record).map(([name, provider]) => ({ name, ...provider }))),
   {
     expected: "a mapping with at least one provider",
     meaning: "The providers, by name.",

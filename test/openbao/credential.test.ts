@@ -9,6 +9,7 @@ import { inspect } from "node:util";
 import { Agent } from "undici";
 import { systemClock } from "../../host/broker/net/credential/clock.ts";
 import { createCredential } from "../../host/broker/net/credential/credential.ts";
+import type { VaultLoginConfig } from "../../host/broker/net/credential/credential-config.ts";
 import {
   type Credential,
   type CredentialEvent,
@@ -17,8 +18,6 @@ import {
   type Send,
   Unreachable,
 } from "../../host/broker/net/exchange.ts";
-// The configuration's own: the broker has the same shapes without importing them.
-import type { VaultLoginConfig } from "../../host/config/config.ts";
 import type { Certificate } from "../support/certificates.ts";
 import { patient } from "../support/credential.ts";
 import { OpenBao } from "../support/openbao.ts";
