@@ -1,7 +1,7 @@
 /** The shape of `providers`: what runs, what it may reach, what it may use up. */
 import { isIPv4 } from "node:net";
 import { z } from "zod";
-import { HIERARCHIES, RPCS } from "./config.ts";
+import { HIERARCHIES } from "./config.ts";
 import {
   count,
   field,
@@ -14,6 +14,7 @@ import {
   quantity,
 } from "./field.ts";
 import { net } from "./net-schema.ts";
+import { rpcs } from "./rpcs-schema.ts";
 import { duration, memory } from "./units.ts";
 
 const MiB = 1_048_576;
@@ -27,29 +28,6 @@ function isTpmDevice(text: string): boolean {
   const [, host = "", port] = /^(?:swtpm|mssim):(127\.[0-9.]+|\[::1\]):([1-9][0-9]{0,4})$/.exec(text) ?? [];
   return (host === "[::1]" || isIPv4(host)) && Number(port) <= 65_535;
 }
-
-/** Narrows any grant to some RPCs. */
-export const rpcs = () =>
-  field(
-    z
-      .array(
-        field(z.enum(RPCS), {
-          expected: "status, encrypt or decrypt",
-          meaning: "An RPC.",
-          example: "encrypt",
-          suggest: nearestOf(RPCS),
-        }),
-      )
-      .min(1)
-      .max(RPCS.length)
-      .optional(),
-    {
-      expected: "a list of status, encrypt and decrypt",
-      meaning: "The RPCs in which the provider may use the grant.",
-      example: "[encrypt, decrypt]",
-      absent: "every RPC for which the module's manifest requests it",
-    },
-  );
 
 const tpm = field(
   z
@@ -220,7 +198,7 @@ const grants = field(
           absent: "no record",
         },
       ),
-      net: net(rpcs()),
+      net,
     })
     .prefault({}),
   {
