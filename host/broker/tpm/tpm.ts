@@ -17,7 +17,7 @@ import { MAX_MEMORY } from "./memory.ts";
 import { decideCommand, type TpmGrant } from "./policy.ts";
 import { SharedDevice } from "./shared-device.ts";
 import { STORAGE_PRIMARY_SHA256 } from "./template.ts";
-import { whereIs } from "./transport.ts";
+import { whereIs } from "./where.ts";
 
 export const REQUESTS = {
   enter: TpmEnterRequestSchema,
