@@ -6,15 +6,15 @@ import { Crypto as SoftwareCrypto } from "@peculiar/webcrypto";
 import { createGate, type Decision, type Outcome, type Witness } from "../broker/gate.ts";
 import { KeyDirectory } from "../broker/keystore/directory.ts";
 import { Keystore } from "../broker/keystore/keystore.ts";
-import { createLog as createGuestLog } from "../broker/log/log.ts";
+import { openLog } from "../broker/log/log.ts";
 import type { CredentialEvent } from "../broker/net/exchange.ts";
 import { StateDirectory } from "../broker/state/directory.ts";
-import { createState } from "../broker/state/state.ts";
-import { createTpm, type Tpm } from "../broker/tpm/tpm.ts";
+import { openState } from "../broker/state/state.ts";
+import { openTpm, type Tpm } from "../broker/tpm/tpm.ts";
 import type { Config, ProviderConfig } from "../config/config.ts";
 import { grantLine } from "../config/grant-lines.ts";
 import { KleidiError, toKleidiError } from "../error.ts";
-import type { Gate } from "../host-call.ts";
+import { ALWAYS_GRANTED, type Gate } from "../host-call.ts";
 import { type KeyConfig, Keyset } from "../kms/keyset.ts";
 import { type Admitted, admit } from "../sandbox/admission.ts";
 import { SandboxedProvider, type Settings } from "../sandbox/provider.ts";
@@ -147,7 +147,7 @@ function tpmOf(config: Config, log: Logger): Tpm | undefined {
     grants.tpm === undefined ? [] : [[name, grants.tpm] as const],
   );
   if (granted.length === 0) return undefined;
-  return createTpm({
+  return openTpm({
     grants: new Map(granted),
     warn: (device, why) => log.warn({ device, why }, "the TPM cannot be reached, or was lost"),
   });
@@ -173,23 +173,22 @@ async function broker(
   const clients = new Map(
     config.providers.map(({ name, grants, limits }) => [
       name,
-      { requests: modules.get(name)?.manifest.capabilities ?? [], grants, ...limits },
+      { requests: modules.get(name)?.manifest.capabilities ?? [], grants: { ...grants }, ...limits },
     ]),
   );
   return createGate({
     clients,
     capabilities: {
-      keystore: keystore.operations,
-      ...(tpm === undefined ? {} : { tpm: tpm.operations }),
-      ...(network === undefined ? {} : { net: network.operations }),
-      ...(config.state === undefined
-        ? {}
-        : { state: createState(new StateDirectory(config.state.directory)) }),
-      log: createGuestLog({
+      keystore: keystore.opened(),
+      ...(tpm === undefined ? {} : { tpm }),
+      ...(network === undefined ? {} : { net: network }),
+      ...(config.state === undefined ? {} : { state: openState(new StateDirectory(config.state.directory)) }),
+      log: openLog({
         linesPerCall: new Map(config.providers.map(({ name, limits }) => [name, limits.logLines])),
         write: (provider, level, line) => log[level]({ provider, guest: true }, line),
       }),
     },
+    alwaysGranted: ALWAYS_GRANTED,
     witness: witnessOf(log, options),
   });
 }

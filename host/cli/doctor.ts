@@ -1,7 +1,7 @@
 /** kleidi doctor: all that `kleidi check` looks at, what each TPM can do and what is missing, and the way to each origin. */
 import { examine, TpmSilent } from "../broker/tpm/examine.ts";
-import { whereIs } from "../broker/tpm/transport.ts";
 import { TransportError } from "../broker/tpm/transport-error.ts";
+import { whereIs } from "../broker/tpm/where.ts";
 import type { Config, Hierarchy } from "../config/config.ts";
 import { loadConfig } from "../config/load.ts";
 import { checkAll } from "./check.ts";

@@ -1,15 +1,15 @@
 /** Each provider's way to its origin, and who the host is there: transport and credential put together. Nothing is asked yet. */
-import type { Operation } from "../broker/gate.ts";
+import type { Opened } from "../broker/capability.ts";
 import { createCredential } from "../broker/net/credential/credential.ts";
 import type { Credential, CredentialEvent } from "../broker/net/exchange.ts";
-import { createNet, type Route } from "../broker/net/net.ts";
+import { openNet, type REQUESTS, type Route } from "../broker/net/net.ts";
+import type { NetGrant } from "../broker/net/policy.ts";
 import { Resolver } from "../broker/net/resolver.ts";
 import { createTransport, type Transport } from "../broker/net/transport.ts";
 import type { ProviderConfig } from "../config/config.ts";
 import type { Logger } from "../telemetry/log.ts";
 
-export interface Network {
-  readonly operations: Record<string, Operation>;
+export interface Network extends Opened<typeof REQUESTS, NetGrant> {
   /** The tokens that the host logged in for are given back, as far as that goes quickly. */
   close(): Promise<void>;
 }
@@ -49,7 +49,7 @@ export function createNetwork(
     routes.set(name, { transport, logins, send, credential, timeoutMs });
   }
   return {
-    operations: createNet({ routes, warn: (provider, why) => log.warn({ provider }, why) }),
+    ...openNet({ routes, warn: (provider, why) => log.warn({ provider }, why) }),
     async close() {
       await Promise.all(
         [...routes.values()].map(async ({ credential, logins, transport }) => {

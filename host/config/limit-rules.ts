@@ -1,7 +1,7 @@
 /** What crosses keys of `limits`. */
 import { instancesBytes, leastProcessBytes, MAX_INSTANCES, type Promised } from "./process-memory.ts";
 import { limits as LIMITS } from "./provider-schema.ts";
-import type { Rule } from "./rules.ts";
+import type { Rule } from "./rule.ts";
 
 const MiB = 1_048_576;
 

@@ -1,6 +1,6 @@
 /** What crosses keys of `grants.net`. */
 import type { NetOutline, Outline } from "./outline.ts";
-import type { Rule } from "./rules.ts";
+import type { Rule } from "./rule.ts";
 import type { Path } from "./text.ts";
 
 export const NET_RULES: readonly Rule[] = [

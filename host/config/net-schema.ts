@@ -4,6 +4,7 @@ import { z } from "zod";
 import { credential } from "./credential-schema.ts";
 import { count, field, nearestOf, path, quantity } from "./field.ts";
 import { ALLOWED_PATH, HEADER, METHODS, RESERVED_HEADERS } from "./net-words.ts";
+import { rpcs } from "./rpcs-schema.ts";
 import { duration, memory } from "./units.ts";
 
 const NAME = /^(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*$/;
@@ -164,80 +165,75 @@ const limits = field(
   },
 );
 
-/** @param rpcs a new field for `rpcs`, which every grant has */
-export const net = (rpcs: ReturnType<typeof import("./provider-schema.ts").rpcs>) =>
-  field(
-    z
-      .strictObject({
-        origin: field(
-          z.string().transform((text, context) => {
-            const origin = originOf(text);
-            if (origin !== undefined) return origin;
-            context.issues.push({ code: "custom", input: text });
-            return z.NEVER;
-          }),
-          {
-            expected:
-              "https://, a host in lower case and perhaps a port; http:// only with a loopback address",
-            meaning: "The one server that the provider may ask.",
-            example: "https://vault.example:8200",
-            suggest: (source) =>
-              /^https?:\/\/[^/?#@\s]+/i
-                .exec(
-                  source.replace(/^(https?:\/\/)?(?:[^/?#]*@)?/i, (_, scheme = "https://") => scheme),
-                )?.[0]
-                .toLowerCase(),
-          },
-        ),
-        allow: field(z.array(allowed).min(1).max(64), {
-          expected: "a list of 1 to 64 requests",
-          meaning: "What may be asked. Everything else is denied.",
-          example: "[POST /v1/transit/encrypt/kek-2026]",
+export const net = field(
+  z
+    .strictObject({
+      origin: field(
+        z.string().transform((text, context) => {
+          const origin = originOf(text);
+          if (origin !== undefined) return origin;
+          context.issues.push({ code: "custom", input: text });
+          return z.NEVER;
         }),
-        headers: field(z.array(header).max(16).exactOptional(), {
-          expected: "a list of at most 16 headers",
+        {
+          expected: "https://, a host in lower case and perhaps a port; http:// only with a loopback address",
+          meaning: "The one server that the provider may ask.",
+          example: "https://vault.example:8200",
+          suggest: (source) =>
+            /^https?:\/\/[^/?#@\s]+/i
+              .exec(source.replace(/^(https?:\/\/)?(?:[^/?#]*@)?/i, (_, scheme = "https://") => scheme))?.[0]
+              .toLowerCase(),
+        },
+      ),
+      allow: field(z.array(allowed).min(1).max(64), {
+        expected: "a list of 1 to 64 requests",
+        meaning: "What may be asked. Everything else is denied.",
+        example: "[POST /v1/transit/encrypt/kek-2026]",
+      }),
+      headers: field(z.array(header).max(16).exactOptional(), {
+        expected: "a list of at most 16 headers",
+        meaning:
+          "The headers that the provider may set, and see in responses beside content-type, date and retry-after.",
+        example: "[content-type]",
+        absent: "`[content-type]`",
+      }),
+      networks: field(
+        z
+          .array(
+            field(z.string().refine(isNetwork), {
+              expected: "a network as address/bits",
+              meaning: "A network.",
+              example: "10.20.0.0/16",
+              suggest: (source) =>
+                isIP(source) === 0 ? undefined : `${source}/${isIP(source) === 4 ? 32 : 128}`,
+            }),
+          )
+          .max(64)
+          .exactOptional(),
+        {
+          expected: "a list of at most 64 networks",
           meaning:
-            "The headers that the provider may set, and see in responses beside content-type, date and retry-after.",
-          example: "[content-type]",
-          absent: "`[content-type]`",
-        }),
-        networks: field(
-          z
-            .array(
-              field(z.string().refine(isNetwork), {
-                expected: "a network as address/bits",
-                meaning: "A network.",
-                example: "10.20.0.0/16",
-                suggest: (source) =>
-                  isIP(source) === 0 ? undefined : `${source}/${isIP(source) === 4 ? 32 : 128}`,
-              }),
-            )
-            .max(64)
-            .exactOptional(),
-          {
-            expected: "a list of at most 64 networks",
-            meaning:
-              "The private, loopback and link-local networks that the origin's address may be in. A loopback address in the origin itself needs none.",
-            example: "[10.20.0.0/16]",
-            absent: "public addresses only",
-          },
-        ),
-        limits,
-        tls,
-        credential,
-        rpcs,
-      })
-      .transform(({ headers = ["content-type"], networks = [], limits, ...net }) => ({
-        ...net,
-        headers,
-        networks,
-        ...limits,
-      }))
-      .exactOptional(),
-    {
-      expected: "a mapping with the keys origin and allow",
-      meaning: "Lets the provider ask one server over HTTP.",
-      example: "{ origin: https://vault.example:8200, allow: [POST /v1/transit/encrypt/kek-2026] }",
-      absent: "no network",
-    },
-  );
+            "The private, loopback and link-local networks that the origin's address may be in. A loopback address in the origin itself needs none.",
+          example: "[10.20.0.0/16]",
+          absent: "public addresses only",
+        },
+      ),
+      limits,
+      tls,
+      credential,
+      rpcs: rpcs(),
+    })
+    .transform(({ headers = ["content-type"], networks = [], limits, ...net }) => ({
+      ...net,
+      headers,
+      networks,
+      ...limits,
+    }))
+    .exactOptional(),
+  {
+    expected: "a mapping with the keys origin and allow",
+    meaning: "Lets the provider ask one server over HTTP.",
+    example: "{ origin: https://vault.example:8200, allow: [POST /v1/transit/encrypt/kek-2026] }",
+    absent: "no network",
+  },
+);

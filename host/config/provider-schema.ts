@@ -14,12 +14,12 @@ import {
 } from "./field.ts";
 import { net } from "./net-schema.ts";
 import { leastProcessBytes } from "./process-memory.ts";
+import { rpcs } from "./rpcs-schema.ts";
 import { duration, memory } from "./units.ts";
 
 const MiB = 1_048_576;
 
 const HIERARCHIES = ["owner", "endorsement", "platform"] as const;
-const RPCS = ["status", "encrypt", "decrypt"] as const;
 
 /** Names become parts of log lines and metric labels. */
 export const PROVIDER_NAME = /^[a-z][a-z0-9-]{0,62}$/;
@@ -30,29 +30,6 @@ function isTpmDevice(text: string): boolean {
   const [, host = "", port] = /^(?:swtpm|mssim):(127\.[0-9.]+|\[::1\]):([1-9][0-9]{0,4})$/.exec(text) ?? [];
   return (host === "[::1]" || isIPv4(host)) && Number(port) <= 65_535;
 }
-
-/** Narrows any grant to some RPCs. */
-export const rpcs = () =>
-  field(
-    z
-      .array(
-        field(z.enum(RPCS), {
-          expected: "status, encrypt or decrypt",
-          meaning: "An RPC.",
-          example: "encrypt",
-          suggest: nearestOf(RPCS),
-        }),
-      )
-      .min(1)
-      .max(RPCS.length)
-      .exactOptional(),
-    {
-      expected: "a list of status, encrypt and decrypt",
-      meaning: "The RPCs in which the provider may use the grant.",
-      example: "[encrypt, decrypt]",
-      absent: "every RPC for which the module's manifest requests it",
-    },
-  );
 
 const tpm = field(
   z
@@ -231,7 +208,7 @@ const grants = field(
           absent: "no record",
         },
       ),
-      net: net(rpcs()),
+      net,
     })
     .prefault({}),
   {

@@ -10,24 +10,12 @@ import type { Document } from "./document.ts";
 import { lineFor } from "./faults.ts";
 import { LIMIT_RULES } from "./limit-rules.ts";
 import { NET_RULES } from "./net-rules.ts";
-import {
-  areNamed,
-  isCalled,
-  type KeyOutline,
-  type Outline,
-  outlineOf,
-  type ProviderOutline,
-} from "./outline.ts";
+import { areNamed, isCalled, type KeyOutline, outlineOf, type ProviderOutline } from "./outline.ts";
 import { PROVIDER_NAME } from "./provider-schema.ts";
+import type { Rule } from "./rule.ts";
 import { LONGEST_SOCKET } from "./socket-path.ts";
 import { cut, LONGEST, nearest, type Path, quoted } from "./text.ts";
 import { TRUST_RULES } from "./trust-rules.ts";
-
-export interface Rule {
-  /** For the reference. */
-  readonly says: string;
-  check(outline: Outline): Iterable<ConfigFault>;
-}
 
 export const RULES: readonly Rule[] = [
   {
