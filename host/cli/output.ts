@@ -1,18 +1,10 @@
 /** What commands print, and their exit codes: 0 success, 1 problems found, 2 usage error. */
 import { styleText } from "node:util";
 import { KleidiError } from "../error.ts";
+import { causesOf, type Finding } from "../finding.ts";
 import { UsageError } from "./usage-error.ts";
 
 export const EXIT = { SUCCESS: 0, PROBLEMS: 1, USAGE: 2 } as const;
-
-/** One line of a report: a thing that was looked at, and what was found. */
-export interface Finding {
-  readonly what: string;
-  readonly ok: boolean;
-  readonly detail: string;
-  /** What to do, where it is not ok. */
-  readonly hint?: string | undefined;
-}
 
 /** Prints a report, for people or as one JSON object, and gives the exit code. */
 export function report(findings: readonly Finding[], json: boolean): number {
@@ -34,19 +26,6 @@ export function print(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
-/** A failure as a finding. */
-export function finding(what: string, error: unknown): Finding {
-  if (!(error instanceof KleidiError)) throw error;
-  return { what, ok: false, detail: error.message, hint: [...wordsOf(error), error.hint].join("\n     ") };
-}
-
-/** What a provider or a system said of a failure: not for the API server, and needed by whoever mends it. */
-function wordsOf({ cause }: KleidiError): string[] {
-  if (typeof cause === "string")
-    return cause === "" ? [] : [`It said: ${cause.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, "\ufffd")}`];
-  return cause instanceof KleidiError ? [cause.message, ...wordsOf(cause)] : [];
-}
-
 /** Prints a failure that ended a command, and gives the exit code. */
 export function fail(error: unknown, json: boolean): number {
   if (error instanceof UsageError) {
@@ -66,7 +45,7 @@ export function fail(error: unknown, json: boolean): number {
       ),
     );
   else {
-    const lines = known ? [message, ...wordsOf(error), error.hint] : [(error as Error).stack];
+    const lines = known ? [message, ...causesOf(error), error.hint] : [(error as Error).stack];
     process.stderr.write(`${lines.join("\n")}\n`);
   }
   return EXIT.PROBLEMS;

@@ -19,9 +19,6 @@ export type AuditConfig = NonNullable<Config["audit"]>;
 export type ProviderConfig = Config["providers"][number];
 /** What a provider may ask of the broker. What is absent is denied. */
 export type GrantsConfig = ProviderConfig["grants"];
-export type NetGrantConfig = NonNullable<GrantsConfig["net"]>;
-export type CredentialConfig = NonNullable<NetGrantConfig["credential"]>;
-export type Hierarchy = NonNullable<GrantsConfig["tpm"]>["hierarchies"][number];
 
 /** Every name of a file in the keystore's folder that is granted, whatever for. */
 export function keystoreNames({ keystore }: GrantsConfig): string[] {

@@ -21,6 +21,11 @@ export interface Field {
 /** Schema → what is said of it. */
 export const FIELDS = new WeakMap<z.core.$ZodType, Field>();
 
+/** What to write under a schema that has a field. */
+export function exampleOf(schema: z.core.$ZodType): string {
+  return FIELDS.get(schema)?.example ?? "{}";
+}
+
 /** Attaches what is said of it to a schema. */
 export function field<T extends z.core.$ZodType>(schema: T, says: Field): T {
   // a schema that stands in two places would say of one what is meant of the other
@@ -92,3 +97,6 @@ export const KEY_NAME = 'a name of a-z, 0-9, "." and "-", at most 63 characters,
 export const keyName = () => z.string().regex(/^[a-z0-9][a-z0-9.-]{0,62}$/);
 /** A name that is likely meant by one in the wrong case, or with the wrong separators. */
 export const lower = (source: string) => source.toLowerCase().replaceAll(/[ _]/g, "-");
+
+/** The name of a provider. Names become parts of log lines and metric labels. */
+export const PROVIDER_NAME = /^[a-z][a-z0-9-]{0,62}$/;

@@ -81,13 +81,13 @@ const cases: readonly Case[] = [
     "an unknown key at the top",
     "log:",
     "logs:",
-    '22:1 logs: expected one of the keys apiVersion, listen, keystore, trust, state, providers, keys, sandbox, status, log, audit, admin, found the unknown key "logs"; write: log: …',
+    '22:1 logs: expected one of the keys apiVersion, listen, keystore, state, trust, providers, keys, sandbox, status, log, audit, admin, found the unknown key "logs"; write: log: …',
   ],
   [
     "an unknown key that resembles none",
     "status:\n  interval: 30s",
     "password: hunter2",
-    '20:1 password: expected one of the keys apiVersion, listen, keystore, trust, state, providers, keys, sandbox, status, log, audit, admin, found the unknown key "password"; remove it',
+    '20:1 password: expected one of the keys apiVersion, listen, keystore, state, trust, providers, keys, sandbox, status, log, audit, admin, found the unknown key "password"; remove it',
   ],
   [
     "an unknown key beside the one it resembles",
@@ -375,7 +375,7 @@ const cases: readonly Case[] = [
     "the key __proto__",
     "status:",
     "__proto__: { a: 1 }\nstatus:",
-    '20:1 __proto__: expected one of the keys apiVersion, listen, keystore, trust, state, providers, keys, sandbox, status, log, audit, admin, found the unknown key "__proto__"; remove it',
+    '20:1 __proto__: expected one of the keys apiVersion, listen, keystore, state, trust, providers, keys, sandbox, status, log, audit, admin, found the unknown key "__proto__"; remove it',
   ],
   [
     "an RPC of a grant that there is not",

@@ -1,6 +1,6 @@
 /** The shape of `providers`: what runs, what it may reach, what it may use up. */
-import { isIPv4 } from "node:net";
 import { z } from "zod";
+import { GRANTS } from "../broker/registry.ts";
 import {
   count,
   field,
@@ -12,212 +12,17 @@ import {
   path,
   quantity,
 } from "./field.ts";
-import { net } from "./net-schema.ts";
 import { leastProcessBytes } from "./process-memory.ts";
-import { rpcs } from "./rpcs-schema.ts";
 import { duration, memory } from "./units.ts";
 
 const MiB = 1_048_576;
 
-const HIERARCHIES = ["owner", "endorsement", "platform"] as const;
-
-/** Names become parts of log lines and metric labels. */
-export const PROVIDER_NAME = /^[a-z][a-z0-9-]{0,62}$/;
-
-/** What the broker can open: the kernel's resource manager, and virtual TPMs that no network reaches. */
-function isTpmDevice(text: string): boolean {
-  if (/^(\/dev\/tpmrm[0-9]{1,3}|swtpm:\/[^\0]{1,99})$/.test(text)) return true;
-  const [, host = "", port] = /^(?:swtpm|mssim):(127\.[0-9.]+|\[::1\]):([1-9][0-9]{0,4})$/.exec(text) ?? [];
-  return (host === "[::1]" || isIPv4(host)) && Number(port) <= 65_535;
-}
-
-const tpm = field(
-  z
-    .strictObject({
-      device: field(z.string().refine(isTpmDevice), {
-        expected:
-          "/dev/tpmrm0, or a virtual TPM: swtpm: and a path, or swtpm: or mssim: and a loopback address and port",
-        meaning:
-          "The TPM. Providers may share one: none sees the others' objects. A virtual TPM must have no other client.",
-        example: "/dev/tpmrm0",
-      }),
-      hierarchies: field(
-        z
-          .array(
-            field(z.enum(HIERARCHIES), {
-              expected: "owner, endorsement or platform",
-              meaning: "A hierarchy.",
-              example: "owner",
-              suggest: nearestOf(HIERARCHIES),
-            }),
-          )
-          .max(HIERARCHIES.length)
-          .exactOptional(),
-        {
-          expected: "a list of owner, endorsement and platform",
-          meaning: "The hierarchies in which the provider may derive primary keys.",
-          example: "[owner]",
-          absent: "`[owner]`",
-        },
-      ),
-      persistent: field(
-        z
-          .array(
-            field(
-              z
-                .string()
-                .regex(/^0x81[0-9a-f]{6}$/)
-                .transform(Number),
-              {
-                expected: "a quoted handle from 0x81000000 to 0x81ffffff",
-                meaning: "A handle. Quoted: without quotes, YAML reads a number.",
-                example: '"0x81000001"',
-                suggest: (source) => source.toLowerCase(),
-              },
-            ),
-          )
-          .max(16)
-          .exactOptional(),
-        {
-          expected: "a list of at most 16 quoted handles",
-          meaning:
-            "Persistent objects under which the provider may load keys. Give none without noDA: wrong authorizations of it would lock the TPM.",
-          example: '["0x81000001"]',
-          absent: "none",
-        },
-      ),
-      templates: field(
-        z
-          .array(
-            field(z.string().regex(/^[0-9a-f]{64}$/), {
-              expected: "64 lower-case hex digits",
-              meaning: "The SHA-256 of a public template (TPMT_PUBLIC).",
-              example: "<64 hex digits>",
-              suggest: (source) => source.toLowerCase(),
-            }),
-          )
-          .max(16)
-          .exactOptional(),
-        {
-          expected: "a list of at most 16 SHA-256",
-          meaning:
-            "Templates of primary keys that the provider may derive, besides the storage key (ECC P-256, AES-128).",
-          example: "[<64 hex digits>]",
-          absent: "the storage key only",
-        },
-      ),
-      unseal: field(z.boolean().exactOptional(), {
-        expected: "true or false",
-        meaning:
-          'Whether the provider may have sealed data from the TPM (TPM2_Unseal). The tpm provider needs it for keys with the scheme "sealed", and for no others.',
-        example: "true",
-        absent: "false",
-      }),
-      rpcs: rpcs(),
-    })
-    .transform(({ hierarchies = ["owner"], persistent = [], templates = [], unseal = false, ...tpm }) => ({
-      ...tpm,
-      hierarchies,
-      persistent,
-      templates,
-      unseal,
-    }))
-    .exactOptional(),
-  {
-    expected: "a mapping with the key device",
-    meaning: "Lets the provider use a TPM, through a filter of commands.",
-    example: "{ device: /dev/tpmrm0 }",
-    absent: "no TPM",
-  },
-);
-/** Keystore keys, for one use. */
-const names = () =>
-  z
-    .array(
-      field(keyName(), {
-        expected: KEY_NAME,
-        meaning: "A key of this provider in `keys`.",
-        example: "kek-2026",
-        suggest: lower,
-      }),
-    )
-    .min(1)
-    .max(64)
-    .exactOptional();
-
-const grants = field(
-  z
-    .strictObject({
-      keystore: field(
-        z
-          .strictObject({
-            keys: field(names(), {
-              expected: "a list of 1 to 64 names of keystore keys",
-              meaning: "The keystore keys that the provider may seal and open with.",
-              example: "[kek-2026]",
-              absent: "no key; then there are `passphrases`",
-            }),
-            passphrases: field(names(), {
-              expected: "a list of 1 to 64 names of keystore keys",
-              meaning:
-                "The keystore keys whose text is a passphrase, from which the provider may have the keys of single OpenPGP messages.",
-              example: "[kek-2026]",
-              absent: "no passphrase",
-            }),
-            rpcs: rpcs(),
-          })
-          .refine(({ keys, passphrases }) => keys !== undefined || passphrases !== undefined)
-          .transform(({ keys = [], ...keystore }) => ({ ...keystore, keys }))
-          .exactOptional(),
-        {
-          expected: "a mapping with keys, passphrases or both",
-          meaning: "Lets the provider use keystore keys. It never sees their bytes.",
-          example: "{ keys: [kek-2026] }",
-          absent: "no keystore key",
-        },
-      ),
-      tpm,
-      state: field(
-        z
-          .strictObject({
-            names: field(
-              z
-                .array(
-                  field(keyName(), {
-                    expected: KEY_NAME,
-                    meaning: "A record, which no other provider is granted.",
-                    example: "kek-2026",
-                    suggest: lower,
-                  }),
-                )
-                .min(1)
-                .max(64),
-              {
-                expected: "a list of 1 to 64 names of records",
-                meaning: "The records that the provider may read, and make while `kleidi key init` runs.",
-                example: "[kek-2026]",
-              },
-            ),
-            rpcs: rpcs(),
-          })
-          .exactOptional(),
-        {
-          expected: "a mapping with the key names",
-          meaning: "Lets the provider keep small records, such as wrapped keys.",
-          example: "{ names: [kek-2026] }",
-          absent: "no record",
-        },
-      ),
-      net,
-    })
-    .prefault({}),
-  {
-    expected: "a mapping of capabilities",
-    meaning: "What the provider may reach. What is not listed is denied.",
-    example: "{ keystore: { keys: [kek-2026] } }",
-    absent: "nothing is granted",
-  },
-);
+const grants = field(z.strictObject(GRANTS).prefault({}), {
+  expected: "a mapping of capabilities",
+  meaning: "What the provider may reach. What is not listed is denied.",
+  example: "{ keystore: { keys: [kek-2026] } }",
+  absent: "nothing is granted",
+});
 
 export const limits = field(
   z

@@ -4,6 +4,7 @@
  */
 import { isIP } from "node:net";
 import { z } from "zod";
+import { SECTIONS } from "../broker/registry.ts";
 import { count, field, KEY_NAME, keyName, lower, nearestOf, path, pathAfter, quantity } from "./field.ts";
 import { providers } from "./provider-schema.ts";
 import { UNIX_PREFIX } from "./socket-path.ts";
@@ -57,42 +58,6 @@ const listen = field(
     expected: "a mapping with the key socket",
     meaning: "Where the API server finds kleidi.",
     example: "{ socket: /run/kleidi/kms.sock }",
-  },
-);
-
-const keystore = field(
-  z
-    .strictObject({
-      directory: field(path(), {
-        expected: "the path of a folder",
-        meaning: "The folder of the key files.",
-        example: "/var/lib/kleidi/keys",
-      }),
-    })
-    .exactOptional(),
-  {
-    expected: "a mapping with the key directory",
-    meaning: "Where the keys are that providers use by name and never see. Required once one is granted.",
-    example: "{ directory: /var/lib/kleidi/keys }",
-    absent: "no keystore",
-  },
-);
-
-const state = field(
-  z
-    .strictObject({
-      directory: field(path(), {
-        expected: "the path of a folder",
-        meaning: "The folder of the records.",
-        example: "/var/lib/kleidi/state",
-      }),
-    })
-    .exactOptional(),
-  {
-    expected: "a mapping with the key directory",
-    meaning: "Where the records are that providers keep. Required once one is granted.",
-    example: "{ directory: /var/lib/kleidi/state }",
-    absent: "no records",
   },
 );
 
@@ -380,9 +345,8 @@ export const SCHEMA = field(
         suggest: () => "kleidi.dev/v1",
       }),
       listen,
-      keystore,
+      ...SECTIONS,
       trust,
-      state,
       providers,
       keys,
       sandbox,

@@ -16,6 +16,7 @@ import {
 } from "../../../proto/provider/v1/provider_pb.ts";
 import { answer, type HostAnswer, type HostCall, HostCode, refusal } from "../../host-call.ts";
 import { denied, type Opened, type Plan } from "../capability.ts";
+import { type KeystoreGrant, namesOf } from "./grant.ts";
 import { fingerprint, type KeyBytes, passphraseOf } from "./key-file.ts";
 import { MAX_COUNT, MAX_LENGTH, MIN_COUNT, SALT_BYTES, s2k } from "./s2k.ts";
 
@@ -25,13 +26,6 @@ export const REQUESTS = {
   open: KeystoreOpenRequestSchema,
   s2k: KeystoreS2kRequestSchema,
 };
-
-export interface KeystoreGrant {
-  /** Names of keys to seal and open with. */
-  readonly keys: readonly string[];
-  /** Names of keys to derive OpenPGP's keys from; none of them is in `keys`. */
-  readonly passphrases?: readonly string[] | undefined;
-}
 
 const NONCE = 12;
 const TAG = 16;
@@ -92,7 +86,7 @@ export class Keystore {
     find: (name) => this.#passphrases.get(name),
   };
   readonly #asEither: Use<Named> = {
-    granted: ({ keys, passphrases }) => [...keys, ...(passphrases ?? [])],
+    granted: namesOf,
     find: (name) => this.#keys.get(name) ?? this.#passphrases.get(name),
   };
 

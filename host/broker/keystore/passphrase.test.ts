@@ -7,8 +7,9 @@ import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/p
 import * as pb from "../../../proto/provider/v1/provider_pb.ts";
 import type { HostAnswer } from "../../host-call.ts";
 import { decideOn } from "../capability.ts";
+import type { KeystoreGrant } from "./grant.ts";
 import { KeyBytes, passphraseOf } from "./key-file.ts";
-import { Keystore, type KeystoreGrant } from "./keystore.ts";
+import { Keystore } from "./keystore.ts";
 
 const NO_BYTES = new Uint8Array();
 const SECRET = Uint8Array.from({ length: 32 }, (_, i) => 255 - 7 * i);

@@ -1,11 +1,7 @@
 /** kleidi:net: requests to the one origin that a provider is granted, with the host's credential, which the provider never sees. */
 import { hash } from "node:crypto";
 import { create, toBinary } from "@bufbuild/protobuf";
-import {
-  type NetRequest,
-  NetRequestSchema,
-  NetResponseSchema,
-} from "../../../proto/provider/v1/provider_pb.ts";
+import { type NetRequest, NetResponseSchema } from "../../../proto/provider/v1/provider_pb.ts";
 import { answer, type HostAnswer, type HostCall, HostCode, refusal } from "../../host-call.ts";
 import { denied, type Opened, type Plan } from "../capability.ts";
 import {
@@ -18,9 +14,8 @@ import {
   Unreachable,
 } from "./exchange.ts";
 import { decideRequest, type NetGrant } from "./policy.ts";
+import { REQUESTS } from "./requests.ts";
 import { within } from "./within.ts";
-
-export const REQUESTS = { request: NetRequestSchema };
 
 /** One provider's way to its origin. */
 export interface Route {

@@ -3,14 +3,10 @@ import { StateGetRequestSchema, StatePutRequestSchema } from "../../../proto/pro
 import { answer, type HostAnswer, type HostCall, HostCode, refusal } from "../../host-call.ts";
 import { denied, type Opened, type Plan } from "../capability.ts";
 import type { StateDirectory } from "./directory.ts";
+import type { StateGrant } from "./grant.ts";
 import { MAX_VALUE } from "./record.ts";
 
 export const REQUESTS = { get: StateGetRequestSchema, put: StatePutRequestSchema };
-
-export interface StateGrant {
-  /** Names of records. */
-  readonly names: readonly string[];
-}
 
 const DONE = answer(new Uint8Array());
 const NEVER_MADE = refusal(HostCode.NOT_FOUND, "the record was never made");

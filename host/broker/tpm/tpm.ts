@@ -3,27 +3,21 @@
  * command through the filter (policy.ts) to the device that the grant names, which providers may share without seeing each other.
  */
 import { createHash } from "node:crypto";
-import { create, type MessageShape, toBinary } from "@bufbuild/protobuf";
+import { create, toBinary } from "@bufbuild/protobuf";
 import {
   TpmContextSchema,
-  TpmEnterRequestSchema,
-  TpmLeaveRequestSchema,
-  TpmTransmitRequestSchema,
+  type TpmLeaveRequest,
+  type TpmTransmitRequest,
 } from "../../../proto/provider/v1/provider_pb.ts";
 import { answer, type HostAnswer, type HostCall, HostCode, refusal } from "../../host-call.ts";
 import { denied, type Opened, type Plan } from "../capability.ts";
 import type { ProviderContext } from "./context.ts";
 import { MAX_MEMORY } from "./memory.ts";
 import { decideCommand, type TpmGrant } from "./policy.ts";
+import { REQUESTS } from "./requests.ts";
 import { SharedDevice } from "./shared-device.ts";
 import { STORAGE_PRIMARY_SHA256 } from "./template.ts";
 import { whereIs } from "./where.ts";
-
-export const REQUESTS = {
-  enter: TpmEnterRequestSchema,
-  transmit: TpmTransmitRequestSchema,
-  leave: TpmLeaveRequestSchema,
-};
 
 export interface TpmProviderGrant extends TpmGrant {
   /** See transport.ts, whereIs. */
@@ -40,7 +34,7 @@ export interface TpmOptions {
 }
 
 /** What is opened; `close` takes out of every TPM what is a provider's, and lets go of it. */
-export interface Tpm extends Opened<typeof REQUESTS, unknown> {
+export interface Tpm extends Opened<typeof REQUESTS> {
   close(): Promise<void>;
 }
 
@@ -100,7 +94,7 @@ function enter({ signal }: HostCall, { context }: Client): Plan | HostAnswer {
 function transmit(
   call: HostCall,
   { context, device, grant }: Client,
-  { command }: MessageShape<typeof TpmTransmitRequestSchema>,
+  { command }: TpmTransmitRequest,
 ): Plan | HostAnswer {
   const { signal, rpc } = call;
   if (!context.lease.holds(signal)) return NOT_INSIDE;
@@ -113,11 +107,7 @@ function transmit(
   return { target, perform: () => device.transmit(context, { ...decision, generation }, signal) };
 }
 
-function leave(
-  { signal }: HostCall,
-  { context }: Client,
-  { memory }: MessageShape<typeof TpmLeaveRequestSchema>,
-): Plan | HostAnswer {
+function leave({ signal }: HostCall, { context }: Client, { memory }: TpmLeaveRequest): Plan | HostAnswer {
   if (!context.lease.holds(signal)) return NOT_INSIDE;
   if (context.isBusy) return refusal(HostCode.INVALID, "a command of this call is being performed");
   if (memory.length > MAX_MEMORY) {

@@ -1,11 +1,11 @@
-/** The shape of `grants.net`: one origin, what may be asked of it, how it is reached. net-rules.ts has what crosses keys. */
+/** The shape of `grants.net`: one origin, what may be asked of it, how it is reached. rules.ts has what crosses keys. */
 import { isIP, isIPv4 } from "node:net";
 import { z } from "zod";
-import { credential } from "./credential-schema.ts";
-import { count, field, nearestOf, path, quantity } from "./field.ts";
-import { ALLOWED_PATH, HEADER, METHODS, RESERVED_HEADERS } from "./net-words.ts";
-import { rpcs } from "./rpcs-schema.ts";
-import { duration, memory } from "./units.ts";
+import { count, field, nearestOf, path, quantity } from "../../config/field.ts";
+import { rpcs } from "../../config/rpcs-schema.ts";
+import { duration, memory } from "../../config/units.ts";
+import { credential } from "./credential/grant.ts";
+import { ALLOWED_PATH, HEADER, METHODS, RESERVED_HEADERS } from "./words.ts";
 
 const NAME = /^(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*$/;
 
@@ -165,7 +165,7 @@ const limits = field(
   },
 );
 
-export const net = field(
+export const GRANT = field(
   z
     .strictObject({
       origin: field(
@@ -237,3 +237,9 @@ export const net = field(
     absent: "no network",
   },
 );
+
+/** One origin, what may be asked of it, and how it is reached. */
+export type NetConfig = NonNullable<z.output<typeof GRANT>>;
+
+/** Connections for logins, which are rare, beside those of the grant. */
+export const LOGIN_CONNECTIONS = 2;

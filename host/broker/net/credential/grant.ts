@@ -1,7 +1,7 @@
 /** The shape of `credential`: who the host is at an origin. Secrets are files, named by their paths. */
 import { z } from "zod";
-import { field, nearestOf, path } from "./field.ts";
-import { CREDENTIAL_HEADERS, HEADER, PLAIN_PATH, RESERVED_HEADERS } from "./net-words.ts";
+import { field, nearestOf, path } from "../../../config/field.ts";
+import { CREDENTIAL_HEADERS, HEADER, PLAIN_PATH, RESERVED_HEADERS } from "../words.ts";
 
 const file = (meaning: string, example: string) =>
   field(path(), { expected: "the path of a file", meaning, example });
@@ -257,3 +257,6 @@ export const credential = field(
     absent: "no credential, but the certificate of `tls` if it has one",
   },
 );
+
+export type CredentialConfig = NonNullable<z.output<typeof credential>>;
+export type LoginConfig = Extract<CredentialConfig, { kind: "login" }>;
