@@ -5,9 +5,9 @@
  */
 import { type DescMessage, fromBinary, type Message, type MessageShape } from "@bufbuild/protobuf";
 import type { z } from "zod";
-import type { Rule } from "../config/rule.ts";
 import type { Finding } from "../finding.ts";
 import { type HostAnswer, type HostCall, HostCode, refusal } from "../host-call.ts";
+import type { Rule } from "../schema/rule.ts";
 
 export interface Capability {
   /** The part of the import's namespace after "kleidi:", and the key under `grants`. */

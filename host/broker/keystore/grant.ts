@@ -1,7 +1,7 @@
 /** The shape of `grants.keystore`, and of the section `keystore`. */
 import { z } from "zod";
-import { field, KEY_NAME, keyName, lower, path } from "../../config/field.ts";
-import { rpcs } from "../../config/rpcs-schema.ts";
+import { field, KEY_NAME, keyName, lower, path } from "../../schema/field.ts";
+import { rpcs } from "../../schema/rpcs.ts";
 
 /** Keystore keys, for one use. */
 const names = () =>

@@ -1,10 +1,9 @@
 /** What crosses keys of `grants.keystore`, of the section `keystore`, and of `keys`. */
-import type { ConfigFault } from "../../config/config-error.ts";
-import type { Document } from "../../config/document.ts";
-import { isCalled, isShort, type KeyOutline, type ProviderOutline } from "../../config/outline.ts";
-import type { Rule } from "../../config/rule.ts";
-import { cut, list, nearest, type Path } from "../../config/text.ts";
-import { lineFor } from "../../config/yaml-line.ts";
+import type { Fault, Places } from "../../schema/fault.ts";
+import { lineFor } from "../../schema/line.ts";
+import { isCalled, isShort, type KeyOutline, type ProviderOutline } from "../../schema/outline.ts";
+import type { Rule } from "../../schema/rule.ts";
+import { cut, list, nearest, type Path } from "../../schema/text.ts";
 
 export const RULES: readonly Rule[] = [
   {
@@ -43,7 +42,7 @@ function grantedTo({ name: provider, grants }: ProviderOutline): { name: unknown
 }
 
 /** Of a name that is granted a second time. For both uses at once, the guest would hold what the other keeps from it. */
-function twice(document: Document, path: Path, first: Path): ConfigFault {
+function twice(document: Places, path: Path, first: Path): Fault {
   if (path.at(-2) === first.at(-2))
     return document.fault(path, { expected: "each name once", remedy: "remove the second one" });
   return document.fault(path, {
@@ -54,13 +53,13 @@ function twice(document: Document, path: Path, first: Path): ConfigFault {
 
 /** At most one fault: of a name under grants that is no key of the provider that it is granted to. */
 function* ungrantable(
-  document: Document,
+  document: Places,
   path: Path,
   name: string,
   to: ProviderOutline,
   providers: readonly ProviderOutline[],
   keys: readonly KeyOutline[],
-): Iterable<ConfigFault> {
+): Iterable<Fault> {
   const key = keys.find((key) => key.name === name);
   if (key !== undefined) {
     const owner = providers.find((provider) => isCalled(provider, key.provider));

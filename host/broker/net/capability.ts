@@ -1,5 +1,5 @@
 /** kleidi:net: requests to the one origin that a provider is granted, with a credential of the host. */
-import { exampleOf } from "../../config/field.ts";
+import { exampleOf } from "../../schema/field.ts";
 import type { Capability, GrantContext, OpenContext } from "../capability.ts";
 import { checkFiles } from "./check.ts";
 import { GRANT, LOGIN_CONNECTIONS, type NetConfig } from "./grant.ts";

@@ -1,9 +1,9 @@
 /** The shape of `grants.net`: one origin, what may be asked of it, how it is reached. rules.ts has what crosses keys. */
 import { isIP, isIPv4 } from "node:net";
 import { z } from "zod";
-import { count, field, nearestOf, path, quantity } from "../../config/field.ts";
-import { rpcs } from "../../config/rpcs-schema.ts";
-import { duration, memory } from "../../config/units.ts";
+import { count, field, nearestOf, path, quantity } from "../../schema/field.ts";
+import { rpcs } from "../../schema/rpcs.ts";
+import { duration, memory } from "../../schema/units.ts";
 import { credential } from "./credential/grant.ts";
 import { ALLOWED_PATH, HEADER, METHODS, RESERVED_HEADERS } from "./words.ts";
 

@@ -1,7 +1,7 @@
 /** What crosses keys of `grants.net`. */
-import { isShort, mapping, type Outline } from "../../config/outline.ts";
-import type { Rule } from "../../config/rule.ts";
-import type { Path } from "../../config/text.ts";
+import { isShort, mapping, type Outline } from "../../schema/outline.ts";
+import type { Rule } from "../../schema/rule.ts";
+import type { Path } from "../../schema/text.ts";
 
 export const RULES: readonly Rule[] = [
   {

@@ -1,7 +1,7 @@
 /** The shape of `grants.state`, and of the section `state`. */
 import { z } from "zod";
-import { field, KEY_NAME, keyName, lower, path } from "../../config/field.ts";
-import { rpcs } from "../../config/rpcs-schema.ts";
+import { field, KEY_NAME, keyName, lower, path } from "../../schema/field.ts";
+import { rpcs } from "../../schema/rpcs.ts";
 
 export const GRANT = field(
   z

@@ -1,5 +1,5 @@
 /** kleidi:tpm: commands to one TPM, through a filter. */
-import { exampleOf } from "../../config/field.ts";
+import { exampleOf } from "../../schema/field.ts";
 import type { Capability, GrantContext, OpenContext } from "../capability.ts";
 import { GRANT, type TpmConfig } from "./grant.ts";
 import { REQUESTS } from "./requests.ts";

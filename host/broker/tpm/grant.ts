@@ -1,8 +1,8 @@
 /** The shape of `grants.tpm`: one device, and what may be done there. */
 import { isIPv4 } from "node:net";
 import { z } from "zod";
-import { field, nearestOf } from "../../config/field.ts";
-import { rpcs } from "../../config/rpcs-schema.ts";
+import { field, nearestOf } from "../../schema/field.ts";
+import { rpcs } from "../../schema/rpcs.ts";
 
 const HIERARCHIES = ["owner", "endorsement", "platform"] as const;
 export type Hierarchy = (typeof HIERARCHIES)[number];

@@ -1,6 +1,6 @@
 /** The shape of `credential`: who the host is at an origin. Secrets are files, named by their paths. */
 import { z } from "zod";
-import { field, nearestOf, path } from "../../../config/field.ts";
+import { field, nearestOf, path } from "../../../schema/field.ts";
 import { CREDENTIAL_HEADERS, HEADER, PLAIN_PATH, RESERVED_HEADERS } from "../words.ts";
 
 const file = (meaning: string, example: string) =>

@@ -1,4 +1,4 @@
-/** What the schema is built of: a zod schema and, attached to it, what faults and the reference say of the key. */
+/** What a schema is built of: a zod schema and, attached to it, what faults and the reference say of the key. */
 import { resolve } from "node:path";
 import { z } from "zod";
 import { nearest } from "./text.ts";

@@ -1,7 +1,6 @@
-/** Walks the schema as a document is walked: from a path to the schema that stands there, and down through all keys. */
+/** Walks a schema as a document is walked: from a path to the schema that stands there, and down through all keys. */
 import { z } from "zod";
 import { absolute, FIELDS, type Field, isPath } from "./field.ts";
-import { SCHEMA } from "./schema.ts";
 import type { Path } from "./text.ts";
 
 type Schema = z.core.$ZodType;
@@ -33,8 +32,8 @@ export function itemOf(schema: Schema): Schema | undefined {
 }
 
 /** The schema at a path; undefined where the schema has no such place. */
-export function schemaAt(path: Path): Schema | undefined {
-  let schema: Schema | undefined = SCHEMA;
+export function schemaAt(root: Schema, path: Path): Schema | undefined {
+  let schema: Schema | undefined = root;
   for (const step of path) {
     if (schema === undefined) return undefined;
     schema = typeof step === "number" ? itemOf(schema) : under(schema, step);
@@ -69,7 +68,7 @@ export function isOptional(schema: Schema): boolean {
  * A document's value as the schema takes it: with every path resolved against a folder, and without the optional keys
  * that stand there with nothing.
  */
-export function resolved(value: unknown, folder: string, schema: Schema | undefined = SCHEMA): unknown {
+export function resolved(value: unknown, folder: string, schema: Schema | undefined): unknown {
   if (schema === undefined) return value;
   if (typeof value === "string") return absolute(unwrapped(schema), value, folder);
   if (typeof value !== "object" || value === null) return value;
@@ -86,7 +85,7 @@ export function resolved(value: unknown, folder: string, schema: Schema | undefi
 }
 
 /** Every key whose value is a path, as "providers.<name>.signatures[]". */
-export function pathKeys(schema: Schema = SCHEMA, at = ""): string[] {
+export function pathKeys(schema: Schema, at = ""): string[] {
   if (isPath(unwrapped(schema))) return [at];
   const below: readonly [string, Schema | undefined][] = [
     ...Object.entries(keysOf(schema)).map(([key, each]): [string, Schema] => [
