@@ -1,0 +1,214 @@
+/**
+ * Who may import whom. What is not written here is forbidden, and what is written and not used is a fault (walls.test.ts). A room is a folder
+ * without the folders in it, or some files of a folder that may import less than the rest of it. A room's files import each other.
+ */
+
+export interface Wall {
+  /** A folder, or files. */
+  readonly room: string | readonly string[];
+  /** Rooms, files of rooms, and folders outside of host/. */
+  readonly may?: readonly string[];
+  /** Of Node and of packages. */
+  readonly outside?: readonly string[];
+  /** The same, for types only. */
+  readonly types?: readonly string[];
+  /** What the room's tests may import besides, and besides all of Node. */
+  readonly tests?: { readonly may?: readonly string[]; readonly outside?: readonly string[] };
+}
+
+const ERROR = "host/error.ts";
+const HOST_CALL = "host/host-call.ts";
+const LIB = "host/lib";
+const WIRE = "host/sandbox/wire.mjs";
+const PROVIDER = "proto/provider/v1";
+const PROTOBUF = "@bufbuild/protobuf";
+
+/** What a capability is made with. */
+const GATE = ["host/broker/gate.ts", "host/broker/policy.ts"];
+const FUZZED = { outside: ["fast-check"] };
+const SUPPORTED = { may: ["test"] };
+const BOTH = { ...SUPPORTED, ...FUZZED };
+
+export const WALLS: readonly Wall[] = [
+  { room: [ERROR] },
+  { room: [HOST_CALL] },
+  { room: LIB, outside: ["node:fs", "node:path", "node:sqlite"] },
+  { room: ["host/main.ts"], may: ["host/cli"], outside: ["node:fs", "node:path", "commander"] },
+  {
+    room: "host/cli",
+    may: [
+      ERROR,
+      HOST_CALL,
+      LIB,
+      "host/audit",
+      "host/broker",
+      "host/broker/keystore",
+      "host/broker/log",
+      "host/broker/net",
+      "host/broker/net/credential/credential.ts",
+      "host/broker/state",
+      "host/broker/tpm",
+      "host/config",
+      "host/grpc",
+      "host/inspect",
+      "host/kms",
+      "host/sandbox",
+      "host/sandbox/trust",
+      "host/sandbox/wall",
+      "host/telemetry",
+    ],
+    outside: [
+      "node:async_hooks",
+      "node:crypto",
+      "node:fs",
+      "node:http",
+      "node:module",
+      "node:path",
+      "node:util",
+      "@peculiar/webcrypto",
+    ],
+    types: ["node:net", "@grpc/grpc-js"],
+    tests: SUPPORTED,
+  },
+  {
+    room: "host/grpc",
+    may: [ERROR, LIB, "host/kms", "proto/kms/v2"],
+    outside: ["node:fs", "node:http2", "node:net", "node:path", PROTOBUF, "@grpc/grpc-js"],
+  },
+  {
+    room: "host/sandbox",
+    may: [
+      ERROR,
+      HOST_CALL,
+      LIB,
+      "host/kms",
+      "host/sandbox/trust",
+      "host/sandbox/wall",
+      "host/sandbox/wasm",
+      PROVIDER,
+    ],
+    outside: ["node:async_hooks", "node:crypto", "node:stream", PROTOBUF, "zod"],
+    types: ["node:child_process", "node:net"],
+    tests: { ...SUPPORTED, outside: ["fast-check", "wabt"] },
+  },
+  // run by both sides
+  { room: [WIRE], types: ["node:stream"] },
+  { room: "host/sandbox/trust", may: [ERROR, LIB], outside: ["node:crypto"], tests: SUPPORTED },
+  {
+    room: "host/sandbox/wall",
+    may: [ERROR],
+    outside: ["node:child_process", "node:crypto", "node:fs", "node:net", "node:os", "node:path"],
+    types: ["node:stream"],
+    tests: SUPPORTED,
+  },
+  {
+    room: "host/sandbox/guest",
+    may: [WIRE],
+    outside: ["node:crypto", "node:fs", "node:module", "node:net", "@extism/extism"],
+    tests: { may: [PROVIDER], outside: ["fast-check", PROTOBUF] },
+  },
+  { room: "host/sandbox/wasm", tests: BOTH },
+  {
+    room: "host/inspect",
+    may: [
+      HOST_CALL,
+      "host/sandbox/authority.ts",
+      "host/sandbox/contract.ts",
+      "host/sandbox/manifest.ts",
+      "host/sandbox/wasm",
+      WIRE,
+    ],
+    outside: ["node:crypto"],
+    tests: BOTH,
+  },
+  { room: "host/broker", may: [ERROR, HOST_CALL, LIB], outside: ["node:fs", "node:path"] },
+  {
+    room: "host/broker/keystore",
+    may: [ERROR, HOST_CALL, LIB, ...GATE, "host/broker/files.ts", PROVIDER],
+    outside: ["node:crypto", "node:fs", "node:path", "node:timers/promises", PROTOBUF],
+    tests: BOTH,
+  },
+  { room: "host/broker/log", may: [HOST_CALL, "host/broker/gate.ts", PROVIDER], outside: [PROTOBUF] },
+  {
+    room: "host/broker/net",
+    may: [HOST_CALL, LIB, "host/broker/gate.ts", PROVIDER],
+    outside: [
+      "node:child_process",
+      "node:crypto",
+      "node:dns/promises",
+      "node:fs",
+      "node:net",
+      "node:path",
+      "node:stream",
+      "node:tls",
+      PROTOBUF,
+      "undici",
+    ],
+    tests: { ...BOTH, may: ["host/broker/policy.ts", "test"] },
+  },
+  {
+    // not the transport, which it is handed as a function
+    room: "host/broker/net/credential",
+    may: [LIB, "host/broker/net/exchange.ts"],
+    outside: ["node:fs/promises", "node:util"],
+    tests: BOTH,
+  },
+  {
+    room: "host/broker/state",
+    may: [ERROR, HOST_CALL, "host/broker/gate.ts", "host/broker/files.ts", PROVIDER],
+    outside: ["node:crypto", "node:fs", "node:path", PROTOBUF],
+    tests: { may: [LIB, "host/broker/policy.ts", "test"] },
+  },
+  {
+    room: "host/broker/tpm",
+    may: [HOST_CALL, "host/broker/gate.ts", PROVIDER],
+    outside: ["node:crypto", "node:fs", "node:net", "node:timers/promises", "node:util", PROTOBUF],
+    tests: BOTH,
+  },
+  // what decides is pure
+  { room: ["host/broker/policy.ts"], may: [HOST_CALL] },
+  { room: ["host/broker/net/policy.ts"], may: ["host/broker/policy.ts"] },
+  {
+    room: ["pointer", "recipe", "recipes"].map((name) => `host/broker/net/credential/${name}.ts`),
+    may: ["host/broker/net/credential/credential-config.ts"],
+  },
+  {
+    room: [
+      "authorization",
+      "commands",
+      "ground",
+      "handles",
+      "parameters",
+      "policy",
+      "reader",
+      "refused",
+      "response",
+      "template",
+    ].map((name) => `host/broker/tpm/${name}.ts`),
+    may: [HOST_CALL],
+  },
+  {
+    room: "host/audit",
+    may: [ERROR, LIB, "host/audit/sink"],
+    outside: ["node:crypto", "node:fs", "node:path", "pino"],
+    tests: { outside: ["fast-check", "zod"] },
+  },
+  {
+    room: "host/audit/sink",
+    may: [ERROR, "host/audit"],
+    outside: ["node:crypto", "node:fs", "node:net", "node:path", "node:timers/promises", "node:util"],
+  },
+  {
+    room: "host/telemetry",
+    may: [ERROR, LIB],
+    outside: ["node:async_hooks", "node:crypto", "node:fs", "node:http", "node:net", "pino", "prom-client"],
+    tests: FUZZED,
+  },
+  {
+    room: "host/config",
+    may: [ERROR, LIB],
+    outside: ["node:net", "node:path", "yaml", "zod"],
+    tests: FUZZED,
+  },
+  { room: "host/kms", may: [ERROR], tests: FUZZED },
+];
