@@ -4,7 +4,8 @@
  */
 
 /** "provision" is run by "kleidi key init" only, in a process of its own; a serving host never does. */
-export type Rpc = "status" | "encrypt" | "decrypt" | "provision";
+export const RPCS = ["status", "encrypt", "decrypt", "provision"] as const;
+export type Rpc = (typeof RPCS)[number];
 
 /** Every capability and its operations (docs/ABI.md, section 5). What is not here does not exist. */
 export const CAPABILITIES = {

@@ -116,7 +116,6 @@ export const WALLS: readonly Wall[] = [
       "host/sandbox/contract.ts",
       "host/sandbox/manifest.ts",
       "host/sandbox/wasm",
-      WIRE,
     ],
     outside: ["node:crypto"],
     tests: BOTH,
