@@ -8,6 +8,7 @@ import { loadConfig } from "../config/load.ts";
 import { ERRORS } from "../error.ts";
 import { checkStatusReply } from "../kms/check-reply.ts";
 import { seal } from "../kms/seal.ts";
+import { type Finding, finding } from "../runtime/finding.ts";
 import { trustLine } from "../sandbox/trust/trust.ts";
 import { createLog } from "../telemetry/log.ts";
 import type { HostReport } from "../telemetry/report.ts";
@@ -15,7 +16,7 @@ import { adminAddress, askState } from "./admin.ts";
 import { admitProvider, assemble } from "./assemble.ts";
 import { descriptorFindings } from "./descriptors.ts";
 import { netFileFindings } from "./net-files.ts";
-import { type Finding, finding, report } from "./output.ts";
+import { report } from "./output.ts";
 import { reach, surplus } from "./reach.ts";
 import { checkWall } from "./wall.ts";
 

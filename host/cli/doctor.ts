@@ -4,9 +4,10 @@ import { TransportError } from "../broker/tpm/transport-error.ts";
 import { whereIs } from "../broker/tpm/where.ts";
 import type { Config, Hierarchy } from "../config/config.ts";
 import { loadConfig } from "../config/load.ts";
+import type { Finding } from "../runtime/finding.ts";
 import { checkAll } from "./check.ts";
 import { netFindings } from "./net-facts.ts";
-import { type Finding, report } from "./output.ts";
+import { report } from "./output.ts";
 import { findingsOf } from "./tpm-facts.ts";
 
 /** For the connection and for each answer: a TPM that is busy for longer is one that nobody can use. */

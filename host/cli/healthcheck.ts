@@ -2,8 +2,9 @@
 import type { ServiceError } from "@grpc/grpc-js";
 import { loadConfig } from "../config/load.ts";
 import { KmsClient } from "../grpc/client.ts";
+import type { Finding } from "../runtime/finding.ts";
 import { keyIdHash } from "../telemetry/log.ts";
-import { type Finding, report } from "./output.ts";
+import { report } from "./output.ts";
 
 export async function healthcheckCommand(
   configPath: string,

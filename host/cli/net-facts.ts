@@ -8,9 +8,9 @@ import { CredentialRefused, Unreachable } from "../broker/net/exchange.ts";
 import { createTransport } from "../broker/net/transport.ts";
 import type { Config, CredentialConfig, NetGrantConfig, ProviderConfig } from "../config/config.ts";
 import { checkStatusReply } from "../kms/check-reply.ts";
+import { type Finding, finding } from "../runtime/finding.ts";
 import { createLog } from "../telemetry/log.ts";
 import { assemble } from "./assemble.ts";
-import { type Finding, finding } from "./output.ts";
 import { policyFindings } from "./vault-policy.ts";
 
 const TIMEOUT_MS = 5000;

@@ -3,7 +3,7 @@ import { secretFileFaults } from "../broker/net/credential/credential.ts";
 import { Dialer } from "../broker/net/dial.ts";
 import { Unreachable } from "../broker/net/exchange.ts";
 import type { Config, NetGrantConfig } from "../config/config.ts";
-import type { Finding } from "./output.ts";
+import type { Finding } from "../runtime/finding.ts";
 
 const HINT =
   "The user that the host runs as must be able to read the files, and nobody else those with secrets (docs/running.md).";

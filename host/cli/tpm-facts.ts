@@ -3,7 +3,7 @@ import { CC } from "../broker/tpm/commands.ts";
 import type { TpmFacts } from "../broker/tpm/examine.ts";
 import { QUOTA } from "../broker/tpm/policy.ts";
 import type { Hierarchy } from "../config/config.ts";
-import type { Finding } from "./output.ts";
+import type { Finding } from "../runtime/finding.ts";
 
 /** TPM_PT (TPM 2.0 Part 2, 6.13). */
 export const PT = {

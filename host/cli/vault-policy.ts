@@ -4,7 +4,7 @@
  */
 import type { Lease, Send } from "../broker/net/exchange.ts";
 import type { NetGrantConfig } from "../config/config.ts";
-import type { Finding } from "./output.ts";
+import type { Finding } from "../runtime/finding.ts";
 
 /** What each method is called in a policy. */
 const CAPABILITY: Readonly<Record<string, string>> = {

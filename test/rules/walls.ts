@@ -52,6 +52,7 @@ export const WALLS: readonly Wall[] = [
       "host/grpc",
       "host/inspect",
       "host/kms",
+      "host/runtime",
       "host/sandbox",
       "host/sandbox/trust",
       "host/sandbox/wall",
@@ -70,6 +71,7 @@ export const WALLS: readonly Wall[] = [
     types: ["node:net", "@grpc/grpc-js"],
     tests: SUPPORTED,
   },
+  { room: "host/runtime", may: [ERROR] },
   {
     room: "host/grpc",
     may: [ERROR, LIB, "host/kms", "proto/kms/v2"],
