@@ -2,7 +2,7 @@
  * What the gate costs for each host call, apart from the way to it and from what is performed: an operation that does nothing,
  * called as it is and through decide → witness → perform.
  */
-import { createGate, type Operation } from "../host/broker/gate.ts";
+import { createGate, type Operation } from "../host/capabilities/gate.ts";
 import { answer, type HostAnswer, type HostCall } from "../host/host-call.ts";
 import { median, quantile } from "./figures.ts";
 

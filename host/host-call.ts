@@ -1,6 +1,6 @@
 /**
- * What a guest asks of the host, on its way from the sandbox to the broker. The two rooms do not know each other: main hands
- * the broker's gate to the sandbox as a function of this type.
+ * What a guest asks of the host, on its way from the sandbox to the capabilities. The two rooms do not know each other: main hands
+ * their gate to the sandbox as a function of this type.
  */
 
 /** "provision" is run by "kleidi key init" only, in a process of its own; a serving host never does. */

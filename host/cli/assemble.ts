@@ -1,16 +1,16 @@
 /**
- * Puts a host together from a configuration: modules admitted, keys loaded, the broker's gate, a supervised sandbox for each
+ * Puts a host together from a configuration: modules admitted, keys loaded, the gate for host calls, a supervised sandbox for each
  * provider, and the keyset over them. Nothing runs yet.
  */
 import { Crypto as SoftwareCrypto } from "@peculiar/webcrypto";
-import { createGate, type Decision, type Outcome, type Witness } from "../broker/gate.ts";
-import { KeyDirectory } from "../broker/keystore/directory.ts";
-import { Keystore } from "../broker/keystore/keystore.ts";
-import { createLog as createGuestLog } from "../broker/log/log.ts";
-import type { CredentialEvent } from "../broker/net/exchange.ts";
-import { StateDirectory } from "../broker/state/directory.ts";
-import { createState } from "../broker/state/state.ts";
-import { createTpm, type Tpm } from "../broker/tpm/tpm.ts";
+import { createGate, type Decision, type Outcome, type Witness } from "../capabilities/gate.ts";
+import { KeyDirectory } from "../capabilities/keystore/directory.ts";
+import { Keystore } from "../capabilities/keystore/keystore.ts";
+import { createLog as createGuestLog } from "../capabilities/log/log.ts";
+import type { CredentialEvent } from "../capabilities/net/exchange.ts";
+import { StateDirectory } from "../capabilities/state/directory.ts";
+import { createState } from "../capabilities/state/state.ts";
+import { createTpm, type Tpm } from "../capabilities/tpm/tpm.ts";
 import type { Config, ProviderConfig } from "../config/config.ts";
 import { grantLine } from "../config/grant-lines.ts";
 import { KleidiError, toKleidiError } from "../error.ts";
@@ -66,7 +66,7 @@ export async function assemble(config: Config, log: Logger, options: AssembleOpt
     audit?.credential(event);
     options.onCredential?.(event);
   });
-  const gate = aroundGate(await broker(config, modules, { tpm, network }, log, options));
+  const gate = aroundGate(await openGate(config, modules, { tpm, network }, log, options));
   const supervisors = new Map(
     config.providers.map((provider) => [
       provider.name,
@@ -153,7 +153,7 @@ function tpmOf(config: Config, log: Logger): Tpm | undefined {
   });
 }
 
-async function broker(
+async function openGate(
   config: Config,
   modules: Map<string, Admitted>,
   { tpm, network }: { tpm: Tpm | undefined; network: Network | undefined },

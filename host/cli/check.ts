@@ -1,8 +1,8 @@
 /** kleidi check: looks at the configuration, the modules, the grants and the keys; with --live it also uses them. */
 import { Signer } from "../audit/checkpoint.ts";
 import { loadKey } from "../audit/key-file.ts";
-import { KeyDirectory } from "../broker/keystore/directory.ts";
-import { fingerprint } from "../broker/keystore/key-file.ts";
+import { KeyDirectory } from "../capabilities/keystore/directory.ts";
+import { fingerprint } from "../capabilities/keystore/key-file.ts";
 import { type Config, keystoreNames, type ProviderConfig } from "../config/config.ts";
 import { loadConfig } from "../config/load.ts";
 import { ERRORS } from "../error.ts";

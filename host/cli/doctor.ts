@@ -1,7 +1,7 @@
 /** kleidi doctor: all that `kleidi check` looks at, what each TPM can do and what is missing, and the way to each origin. */
-import { examine, TpmSilent } from "../broker/tpm/examine.ts";
-import { TransportError } from "../broker/tpm/transport-error.ts";
-import { whereIs } from "../broker/tpm/where.ts";
+import { examine, TpmSilent } from "../capabilities/tpm/examine.ts";
+import { TransportError } from "../capabilities/tpm/transport-error.ts";
+import { whereIs } from "../capabilities/tpm/where.ts";
 import type { Config, Hierarchy } from "../config/config.ts";
 import { loadConfig } from "../config/load.ts";
 import type { Finding } from "../runtime/finding.ts";

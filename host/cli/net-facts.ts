@@ -2,10 +2,11 @@
  * What `kleidi doctor` says of each origin that a provider is granted: name, connection, login, policy; and of each key of that
  * provider, as the provider itself sees it. A step that fails ends the row, so that the first line in red is the one to mend.
  */
-import { createCredential } from "../broker/net/credential/credential.ts";
-import { examineOrigin } from "../broker/net/examine.ts";
-import { CredentialRefused, Unreachable } from "../broker/net/exchange.ts";
-import { createTransport } from "../broker/net/transport.ts";
+
+import { examineOrigin } from "../capabilities/net/examine.ts";
+import { CredentialRefused, Unreachable } from "../capabilities/net/exchange.ts";
+import { createCredential } from "../capabilities/net/login/credential.ts";
+import { createTransport } from "../capabilities/net/transport.ts";
 import type { Config, CredentialConfig, NetGrantConfig, ProviderConfig } from "../config/config.ts";
 import { checkStatusReply } from "../kms/check-reply.ts";
 import { type Finding, finding } from "../runtime/finding.ts";

@@ -1,7 +1,8 @@
 /** What `kleidi check` says of the files that a grant of an origin names: TLS and secrets. Nothing is asked. */
-import { secretFileFaults } from "../broker/net/credential/credential.ts";
-import { Dialer } from "../broker/net/dial.ts";
-import { Unreachable } from "../broker/net/exchange.ts";
+
+import { Dialer } from "../capabilities/net/dial.ts";
+import { Unreachable } from "../capabilities/net/exchange.ts";
+import { secretFileFaults } from "../capabilities/net/login/credential.ts";
 import type { Config, NetGrantConfig } from "../config/config.ts";
 import type { Finding } from "../runtime/finding.ts";
 

@@ -1,10 +1,10 @@
 /** Each provider's way to its origin, and who the host is there: transport and credential put together. Nothing is asked yet. */
-import type { Operation } from "../broker/gate.ts";
-import { createCredential } from "../broker/net/credential/credential.ts";
-import type { Credential, CredentialEvent } from "../broker/net/exchange.ts";
-import { createNet, type Route } from "../broker/net/net.ts";
-import { Resolver } from "../broker/net/resolver.ts";
-import { createTransport, type Transport } from "../broker/net/transport.ts";
+import type { Operation } from "../capabilities/gate.ts";
+import type { Credential, CredentialEvent } from "../capabilities/net/exchange.ts";
+import { createCredential } from "../capabilities/net/login/credential.ts";
+import { createNet, type Route } from "../capabilities/net/net.ts";
+import { Resolver } from "../capabilities/net/resolver.ts";
+import { createTransport, type Transport } from "../capabilities/net/transport.ts";
 import type { ProviderConfig } from "../config/config.ts";
 import type { Logger } from "../telemetry/log.ts";
 

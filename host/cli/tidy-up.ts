@@ -1,6 +1,6 @@
 /** At the start of a host: what a "kleidi key init" that was killed left of a key, under names that do not count. */
-import { KeyDirectory } from "../broker/keystore/directory.ts";
-import { StateDirectory } from "../broker/state/directory.ts";
+import { KeyDirectory } from "../capabilities/keystore/directory.ts";
+import { StateDirectory } from "../capabilities/state/directory.ts";
 import { type Config, keystoreNames } from "../config/config.ts";
 import type { Logger } from "../telemetry/log.ts";
 

@@ -1,7 +1,7 @@
 /** What a TPM says of itself, as findings: what it is, what is missing for the TPM provider, and what keeps it from working now. */
-import { CC } from "../broker/tpm/commands.ts";
-import type { TpmFacts } from "../broker/tpm/examine.ts";
-import { QUOTA } from "../broker/tpm/policy.ts";
+import { CC } from "../capabilities/tpm/commands.ts";
+import type { TpmFacts } from "../capabilities/tpm/examine.ts";
+import { QUOTA } from "../capabilities/tpm/policy.ts";
 import type { Hierarchy } from "../config/config.ts";
 import type { Finding } from "../runtime/finding.ts";
 

@@ -2,7 +2,7 @@
  * Whether the policy of a token of Vault or OpenBao allows what a grant allows: asked of the server itself (sys/capabilities-self). What is
  * missing comes back as the stanza to write.
  */
-import type { Lease, Send } from "../broker/net/exchange.ts";
+import type { Lease, Send } from "../capabilities/net/exchange.ts";
 import type { NetGrantConfig } from "../config/config.ts";
 import type { Finding } from "../runtime/finding.ts";
 

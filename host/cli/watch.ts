@@ -1,6 +1,6 @@
 /** What a serving host counts and records of itself, and where it learns it from: the hooks of assembly, prober and server. */
-import type { Decision } from "../broker/gate.ts";
-import type { CredentialEvent } from "../broker/net/exchange.ts";
+import type { Decision } from "../capabilities/gate.ts";
+import type { CredentialEvent } from "../capabilities/net/exchange.ts";
 import type { Config } from "../config/config.ts";
 import type { RpcOutcome } from "../grpc/server.ts";
 import { CAPABILITIES, type Gate } from "../host-call.ts";

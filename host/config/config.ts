@@ -80,7 +80,7 @@ export interface ProviderConfig {
   readonly limits: LimitsConfig;
 }
 
-/** What a provider may ask of the broker. What is absent is denied. */
+/** What a provider may ask of the host. What is absent is denied. */
 export interface GrantsConfig {
   /** Names of keystore keys, at least one; each is also a key of this provider in `keys`, and in one of the two lists only. */
   readonly keystore?: {

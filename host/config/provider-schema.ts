@@ -22,7 +22,7 @@ const MiB = 1_048_576;
 /** Names become parts of log lines and metric labels. */
 export const PROVIDER_NAME = /^[a-z][a-z0-9-]{0,62}$/;
 
-/** What the broker can open: the kernel's resource manager, and virtual TPMs that no network reaches. */
+/** What the host can open: the kernel's resource manager, and virtual TPMs that no network reaches. */
 function isTpmDevice(text: string): boolean {
   if (/^(\/dev\/tpmrm[0-9]{1,3}|swtpm:\/[^\0]{1,99})$/.test(text)) return true;
   const [, host = "", port] = /^(?:swtpm|mssim):(127\.[0-9.]+|\[::1\]):([1-9][0-9]{0,4})$/.exec(text) ?? [];

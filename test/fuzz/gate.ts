@@ -1,8 +1,8 @@
-/** Host calls of providers that ask for anything, in any order, of operations that do anything: host/broker/gate.ts. */
+/** Host calls of providers that ask for anything, in any order, of operations that do anything: host/capabilities/gate.ts. */
 import assert from "node:assert/strict";
 import { setImmediate as turn } from "node:timers/promises";
 import fc from "fast-check";
-import { type Client, createGate, type Decision, type Operation } from "../../host/broker/gate.ts";
+import { type Client, createGate, type Decision, type Operation } from "../../host/capabilities/gate.ts";
 import { answer, type HostAnswer, HostCode, refusal } from "../../host/host-call.ts";
 import { type Asked, type Behaviour, isAllowed, MAX_BODY, script } from "./gate-script.ts";
 import type { Target } from "./target.ts";

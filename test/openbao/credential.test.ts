@@ -7,8 +7,6 @@ import { after, afterEach, before, beforeEach, describe, test } from "node:test"
 import { setTimeout as sleep } from "node:timers/promises";
 import { inspect } from "node:util";
 import { Agent } from "undici";
-import { systemClock } from "../../host/broker/net/credential/clock.ts";
-import { createCredential } from "../../host/broker/net/credential/credential.ts";
 import {
   type Credential,
   type CredentialEvent,
@@ -16,8 +14,10 @@ import {
   type Response,
   type Send,
   Unreachable,
-} from "../../host/broker/net/exchange.ts";
-// The configuration's own: the broker has the same shapes without importing them.
+} from "../../host/capabilities/net/exchange.ts";
+import { systemClock } from "../../host/capabilities/net/login/clock.ts";
+import { createCredential } from "../../host/capabilities/net/login/credential.ts";
+// The configuration's own: the capability has the same shapes without importing them.
 import type { VaultLoginConfig } from "../../host/config/config.ts";
 import type { Certificate } from "../support/certificates.ts";
 import { patient } from "../support/credential.ts";

@@ -24,7 +24,7 @@ const PROVIDER = "proto/provider/v1";
 const PROTOBUF = "@bufbuild/protobuf";
 
 /** What a capability is made with. */
-const GATE = ["host/broker/gate.ts", "host/broker/policy.ts"];
+const GATE = ["host/capabilities/gate.ts", "host/capabilities/policy.ts"];
 const FUZZED = { outside: ["fast-check"] };
 const SUPPORTED = { may: ["test"] };
 const BOTH = { ...SUPPORTED, ...FUZZED };
@@ -41,13 +41,13 @@ export const WALLS: readonly Wall[] = [
       HOST_CALL,
       LIB,
       "host/audit",
-      "host/broker",
-      "host/broker/keystore",
-      "host/broker/log",
-      "host/broker/net",
-      "host/broker/net/credential/credential.ts",
-      "host/broker/state",
-      "host/broker/tpm",
+      "host/capabilities",
+      "host/capabilities/keystore",
+      "host/capabilities/log",
+      "host/capabilities/net",
+      "host/capabilities/net/login/credential.ts",
+      "host/capabilities/state",
+      "host/capabilities/tpm",
       "host/config",
       "host/grpc",
       "host/inspect",
@@ -122,17 +122,21 @@ export const WALLS: readonly Wall[] = [
     outside: ["node:crypto"],
     tests: BOTH,
   },
-  { room: "host/broker", may: [ERROR, HOST_CALL, LIB], outside: ["node:fs", "node:path"] },
+  { room: "host/capabilities", may: [ERROR, HOST_CALL, LIB], outside: ["node:fs", "node:path"] },
   {
-    room: "host/broker/keystore",
-    may: [ERROR, HOST_CALL, LIB, ...GATE, "host/broker/files.ts", PROVIDER],
+    room: "host/capabilities/keystore",
+    may: [ERROR, HOST_CALL, LIB, ...GATE, "host/capabilities/files.ts", PROVIDER],
     outside: ["node:crypto", "node:fs", "node:path", "node:timers/promises", PROTOBUF],
     tests: BOTH,
   },
-  { room: "host/broker/log", may: [HOST_CALL, "host/broker/gate.ts", PROVIDER], outside: [PROTOBUF] },
   {
-    room: "host/broker/net",
-    may: [HOST_CALL, LIB, "host/broker/gate.ts", PROVIDER],
+    room: "host/capabilities/log",
+    may: [HOST_CALL, "host/capabilities/gate.ts", PROVIDER],
+    outside: [PROTOBUF],
+  },
+  {
+    room: "host/capabilities/net",
+    may: [HOST_CALL, LIB, "host/capabilities/gate.ts", PROVIDER],
     outside: [
       "node:child_process",
       "node:crypto",
@@ -145,33 +149,33 @@ export const WALLS: readonly Wall[] = [
       PROTOBUF,
       "undici",
     ],
-    tests: { ...BOTH, may: ["host/broker/policy.ts", "test"] },
+    tests: { ...BOTH, may: ["host/capabilities/policy.ts", "test"] },
   },
   {
     // not the transport, which it is handed as a function
-    room: "host/broker/net/credential",
-    may: [LIB, "host/broker/net/exchange.ts"],
+    room: "host/capabilities/net/login",
+    may: [LIB, "host/capabilities/net/exchange.ts"],
     outside: ["node:fs/promises", "node:util"],
     tests: BOTH,
   },
   {
-    room: "host/broker/state",
-    may: [ERROR, HOST_CALL, "host/broker/gate.ts", "host/broker/files.ts", PROVIDER],
+    room: "host/capabilities/state",
+    may: [ERROR, HOST_CALL, "host/capabilities/gate.ts", "host/capabilities/files.ts", PROVIDER],
     outside: ["node:crypto", "node:fs", "node:path", PROTOBUF],
-    tests: { may: [LIB, "host/broker/policy.ts", "test"] },
+    tests: { may: [LIB, "host/capabilities/policy.ts", "test"] },
   },
   {
-    room: "host/broker/tpm",
-    may: [HOST_CALL, "host/broker/gate.ts", PROVIDER],
+    room: "host/capabilities/tpm",
+    may: [HOST_CALL, "host/capabilities/gate.ts", PROVIDER],
     outside: ["node:crypto", "node:fs", "node:net", "node:timers/promises", "node:util", PROTOBUF],
     tests: BOTH,
   },
   // what decides is pure
-  { room: ["host/broker/policy.ts"], may: [HOST_CALL] },
-  { room: ["host/broker/net/policy.ts"], may: ["host/broker/policy.ts"] },
+  { room: ["host/capabilities/policy.ts"], may: [HOST_CALL] },
+  { room: ["host/capabilities/net/policy.ts"], may: ["host/capabilities/policy.ts"] },
   {
-    room: ["pointer", "recipe", "recipes"].map((name) => `host/broker/net/credential/${name}.ts`),
-    may: ["host/broker/net/credential/credential-config.ts"],
+    room: ["pointer", "recipe", "recipes"].map((name) => `host/capabilities/net/login/${name}.ts`),
+    may: ["host/capabilities/net/login/credential-config.ts"],
   },
   {
     room: [
@@ -185,7 +189,7 @@ export const WALLS: readonly Wall[] = [
       "refused",
       "response",
       "template",
-    ].map((name) => `host/broker/tpm/${name}.ts`),
+    ].map((name) => `host/capabilities/tpm/${name}.ts`),
     may: [HOST_CALL],
   },
   {

@@ -3,9 +3,6 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setImmediate as turn } from "node:timers/promises";
-import type { Clock } from "../../host/broker/net/credential/clock.ts";
-import { createCredential } from "../../host/broker/net/credential/credential.ts";
-import type { CredentialConfig } from "../../host/broker/net/credential/credential-config.ts";
 import {
   type Credential,
   type CredentialEvent,
@@ -13,7 +10,10 @@ import {
   type Response,
   type Send,
   Unreachable,
-} from "../../host/broker/net/exchange.ts";
+} from "../../host/capabilities/net/exchange.ts";
+import type { Clock } from "../../host/capabilities/net/login/clock.ts";
+import { createCredential } from "../../host/capabilities/net/login/credential.ts";
+import type { CredentialConfig } from "../../host/capabilities/net/login/credential-config.ts";
 
 export class TestClock implements Clock {
   #now = 1000;

@@ -27,8 +27,8 @@ for (const step of CHANGING) {
   });
 }
 syncBuiltinESMExports();
-const { KeyDirectory } = await import("../../host/broker/keystore/directory.ts");
-const { StateDirectory } = await import("../../host/broker/state/directory.ts");
+const { KeyDirectory } = await import("../../host/capabilities/keystore/directory.ts");
+const { StateDirectory } = await import("../../host/capabilities/state/directory.ts");
 const { publicLine } = await import("../../host/audit/checkpoint.ts");
 const { makeAuditKey } = await import("../../host/cli/make-audit-key.ts");
 const { makeMaterial } = await import("../../host/cli/key-material.ts");
