@@ -16,7 +16,7 @@ import { grantLine } from "../config/grant-lines.ts";
 import { KleidiError, toKleidiError } from "../error.ts";
 import type { Gate } from "../host-call.ts";
 import { type KeyConfig, Keyset } from "../kms/keyset.ts";
-import { type Admitted, admit } from "../sandbox/admission.ts";
+import { type Admitted, admit } from "../module/admission.ts";
 import { SandboxedProvider, type Settings } from "../sandbox/provider.ts";
 import { type Quarantine, Supervisor } from "../sandbox/supervisor.ts";
 import type { Wall } from "../sandbox/wall/build.ts";

@@ -5,10 +5,10 @@ import { grantLine } from "../config/grant-lines.ts";
 import { KleidiError } from "../error.ts";
 import type { Verdict } from "../inspect/check.ts";
 import type { Configured, ModuleFile } from "../inspect/report.ts";
-import { ungranted } from "../sandbox/authority.ts";
-import type { Manifest } from "../sandbox/manifest.ts";
-import { readSignatures } from "../sandbox/trust/files.ts";
-import { checkTrust, trustLine } from "../sandbox/trust/trust.ts";
+import { ungranted } from "../module/authority.ts";
+import type { Manifest } from "../module/manifest.ts";
+import { readSignatures } from "../module/trust/files.ts";
+import { checkTrust, trustLine } from "../module/trust/trust.ts";
 import { signaturesBeside } from "./module-file.ts";
 import { reach, surplus } from "./reach.ts";
 

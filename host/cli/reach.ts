@@ -1,9 +1,9 @@
 /** What `kleidi check` says of a provider's reach: requested, granted, and what is granted and not requested. */
 import type { GrantsConfig, NetGrantConfig, ProviderConfig } from "../config/config.ts";
 import type { Rpc } from "../host-call.ts";
+import { unrequested } from "../module/authority.ts";
+import type { Manifest } from "../module/manifest.ts";
 import type { Finding } from "../runtime/finding.ts";
-import { unrequested } from "../sandbox/authority.ts";
-import type { Manifest } from "../sandbox/manifest.ts";
 
 type Grant = NonNullable<GrantsConfig[keyof GrantsConfig]>;
 

@@ -3,9 +3,9 @@
  * call through the table. What counts for admission is `reach`; this says why.
  */
 import { RPCS, type Rpc } from "../host-call.ts";
-import { KLEIDI } from "../sandbox/contract.ts";
-import type { Module } from "../sandbox/wasm/module.ts";
-import { tableEntries } from "../sandbox/wasm/reach.ts";
+import { KLEIDI } from "../module/contract.ts";
+import type { Module } from "../module/wasm/module.ts";
+import { tableEntries } from "../module/wasm/reach.ts";
 
 export interface RpcCalls {
   readonly rpc: Rpc;

@@ -6,7 +6,7 @@ import { Keystore } from "../../host/capabilities/keystore/keystore.ts";
 import { createLog } from "../../host/capabilities/log/log.ts";
 import { deriveKeyId } from "../../host/kms/key-id.ts";
 import type { KeyVersion } from "../../host/kms/keyset.ts";
-import { admit } from "../../host/sandbox/admission.ts";
+import { admit } from "../../host/module/admission.ts";
 import { SandboxedProvider } from "../../host/sandbox/provider.ts";
 import { Supervisor, type SupervisorOptions } from "../../host/sandbox/supervisor.ts";
 import { sha256Of } from "./fixture.ts";
