@@ -9,16 +9,16 @@ import { ERRORS } from "../error.ts";
 import { checkStatusReply } from "../kms/check-reply.ts";
 import { seal } from "../kms/seal.ts";
 import { trustLine } from "../module/trust/trust.ts";
+import { adminAddress, askState } from "../runtime/admin.ts";
+import { admitProvider, assemble } from "../runtime/assemble.ts";
+import { descriptorFindings } from "../runtime/descriptors.ts";
 import { type Finding, finding } from "../runtime/finding.ts";
+import { netFileFindings } from "../runtime/net-files.ts";
+import { reach, surplus } from "../runtime/reach.ts";
+import { checkWall } from "../runtime/wall.ts";
 import { createLog } from "../telemetry/log.ts";
 import type { HostReport } from "../telemetry/report.ts";
-import { adminAddress, askState } from "./admin.ts";
-import { admitProvider, assemble } from "./assemble.ts";
-import { descriptorFindings } from "./descriptors.ts";
-import { netFileFindings } from "./net-files.ts";
 import { report } from "./output.ts";
-import { reach, surplus } from "./reach.ts";
-import { checkWall } from "./wall.ts";
 
 export async function checkCommand(
   configPath: string,

@@ -9,8 +9,8 @@ import { ungranted } from "../module/authority.ts";
 import type { Manifest } from "../module/manifest.ts";
 import { readSignatures } from "../module/trust/files.ts";
 import { checkTrust, trustLine } from "../module/trust/trust.ts";
+import { reach, surplus } from "../runtime/reach.ts";
 import { signaturesBeside } from "./module-file.ts";
-import { reach, surplus } from "./reach.ts";
 
 /** Providers that pin this module; else those that would run it: of its path, or of its manifest's name. */
 export function providersOf(

@@ -6,9 +6,9 @@ import { type Config, type KeyConfig, keystoreNames, type ProviderConfig } from 
 import { loadConfig } from "../config/load.ts";
 import { ERRORS, KleidiError } from "../error.ts";
 import { type Finding, finding } from "../runtime/finding.ts";
+import { isProvisioned } from "../runtime/provision.ts";
+import { makeProvisioned } from "../runtime/provisioned-key.ts";
 import { EXIT, print, report } from "./output.ts";
-import { isProvisioned } from "./provision.ts";
-import { makeProvisioned } from "./provisioned-key.ts";
 
 export interface KeyInitOptions {
   readonly json: boolean;

@@ -9,9 +9,9 @@ import { createCredential } from "../capabilities/net/login/credential.ts";
 import { createTransport } from "../capabilities/net/transport.ts";
 import type { Config, CredentialConfig, NetGrantConfig, ProviderConfig } from "../config/config.ts";
 import { checkStatusReply } from "../kms/check-reply.ts";
+import { assemble } from "../runtime/assemble.ts";
 import { type Finding, finding } from "../runtime/finding.ts";
 import { createLog } from "../telemetry/log.ts";
-import { assemble } from "./assemble.ts";
 import { policyFindings } from "./vault-policy.ts";
 
 const TIMEOUT_MS = 5000;

@@ -2,11 +2,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { CredentialEvent } from "../../host/capabilities/net/exchange.ts";
-import { startWatch } from "../../host/cli/watch.ts";
 import { parseConfig } from "../../host/config/parse.ts";
 import { KleidiError } from "../../host/error.ts";
 import { deriveKeyId } from "../../host/kms/key-id.ts";
 import { type KeyConfig, Keyset } from "../../host/kms/keyset.ts";
+import { startWatch } from "../../host/runtime/watch.ts";
 import { localConfig } from "../support/fixture.ts";
 import { samplesOf, total } from "../support/promtool.ts";
 

@@ -3,7 +3,7 @@ import type { GrantsConfig, NetGrantConfig, ProviderConfig } from "../config/con
 import type { Rpc } from "../host-call.ts";
 import { unrequested } from "../module/authority.ts";
 import type { Manifest } from "../module/manifest.ts";
-import type { Finding } from "../runtime/finding.ts";
+import type { Finding } from "./finding.ts";
 
 type Grant = NonNullable<GrantsConfig[keyof GrantsConfig]>;
 

@@ -4,7 +4,7 @@ import { Dialer } from "../capabilities/net/dial.ts";
 import { Unreachable } from "../capabilities/net/exchange.ts";
 import { secretFileFaults } from "../capabilities/net/login/credential.ts";
 import type { Config, NetGrantConfig } from "../config/config.ts";
-import type { Finding } from "../runtime/finding.ts";
+import type { Finding } from "./finding.ts";
 
 const HINT =
   "The user that the host runs as must be able to read the files, and nobody else those with secrets (docs/running.md).";

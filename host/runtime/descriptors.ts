@@ -5,8 +5,8 @@
 import type { Config } from "../config/config.ts";
 import { LIMITS } from "../grpc/limits.ts";
 import { FileFault, readRegular } from "../lib/files.ts";
-import type { Finding } from "../runtime/finding.ts";
 import { ADMIN_LIMITS } from "../telemetry/admin-connections.ts";
+import type { Finding } from "./finding.ts";
 
 /** Sockets of callers and of the admin listener, those that wait for their turn too. */
 const CALLERS = LIMITS.connections + LIMITS.waiting + ADMIN_LIMITS.connections + ADMIN_LIMITS.waiting;
