@@ -7,7 +7,7 @@ import { pageOf } from "../inspect/page.ts";
 import { type Around, inspect, type ModuleFile, type Report } from "../inspect/report.ts";
 import { json as jsonOf } from "../inspect/shown.ts";
 import { textOf } from "../inspect/text.ts";
-import type { Manifest } from "../sandbox/manifest.ts";
+import type { Manifest } from "../module/manifest.ts";
 import { NoFile, readModuleFile, signaturesBeside, signaturesSeen } from "./module-file.ts";
 import { EXIT, misuse, print } from "./output.ts";
 import { writeWhole } from "./write-whole.ts";

@@ -2,7 +2,7 @@
  * Open files are the host's, and not a provider's: one whose server does not answer holds all its connections. So what all providers
  * may hold at once must fit into what the system gives this process.
  */
-import { CAPABILITIES } from "../broker/registry.ts";
+import { CAPABILITIES } from "../capabilities/registry.ts";
 import type { Config } from "../config/config.ts";
 import type { Finding } from "../finding.ts";
 import { LIMITS } from "../grpc/limits.ts";

@@ -6,7 +6,7 @@ import { KleidiError, toKleidiError } from "../error.ts";
 import { listen } from "../grpc/listener.ts";
 import type { KeyState } from "../kms/keyset.ts";
 import type { KmsService } from "../kms/service.ts";
-import { trustLine } from "../sandbox/trust/trust.ts";
+import { trustLine } from "../module/trust/trust.ts";
 import { createAdmin, listenOnAddress } from "../telemetry/admin.ts";
 import { failureFields, keyIdHash, type Logger } from "../telemetry/log.ts";
 import type { Recorder } from "../telemetry/recorder.ts";

@@ -1,6 +1,6 @@
 /**
  * Files that only the host may read, and that are never replaced. Shared by the capabilities that keep some: they are the only ones
- * of the broker that touch the file system.
+ * of the capabilities that touch the file system.
  */
 import {
   closeSync,

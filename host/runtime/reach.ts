@@ -1,10 +1,10 @@
 /** What `kleidi check` says of a provider's reach: requested, granted, and what is granted and not requested. */
-import { capabilityOf } from "../broker/registry.ts";
+import { capabilityOf } from "../capabilities/registry.ts";
 import type { ProviderConfig } from "../config/config.ts";
 import type { Finding } from "../finding.ts";
 import type { Rpc } from "../host-call.ts";
-import { unrequested } from "../sandbox/authority.ts";
-import type { Manifest } from "../sandbox/manifest.ts";
+import { unrequested } from "../module/authority.ts";
+import type { Manifest } from "../module/manifest.ts";
 
 /** With the author's reasons. */
 export interface Reached extends Finding {

@@ -1,5 +1,5 @@
 /** The part of a configuration that one capability needs. */
-import type { Capability, GrantContext } from "../broker/capability.ts";
+import type { Capability, GrantContext } from "../capabilities/capability.ts";
 import type { Config } from "../config/config.ts";
 
 /** The grants of one capability, by provider, and its own section of the configuration. */

@@ -1,8 +1,8 @@
 /** Opens kleidi:net: the way of each provider to its origin, with its credential. Nothing is asked yet. */
 import type { CredentialEvent, OpenContext, Opened } from "../capability.ts";
-import { createCredential } from "./credential/credential.ts";
 import type { Credential } from "./exchange.ts";
 import { LOGIN_CONNECTIONS, type NetConfig } from "./grant.ts";
+import { createCredential } from "./login/credential.ts";
 import { openNet, type Route } from "./net.ts";
 import { Resolver } from "./resolver.ts";
 import { createTransport, type Transport } from "./transport.ts";

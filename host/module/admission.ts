@@ -2,8 +2,10 @@
  * Decides whether a module may be run at all, from the same bytes that are run: they are read once, hashed, read as a module,
  * held against manifest and grants, given their limits, and handed on.
  */
+
 import { createHash } from "node:crypto";
 import { KleidiError } from "../error.ts";
+import { RPCS } from "../host-call.ts";
 import { FileFault, readRegular } from "../lib/files.ts";
 import { type Authority, authorityFaults, authorityOf, ungranted } from "./authority.ts";
 import { contractFaults, MAX_MODULE } from "./contract.ts";
@@ -13,7 +15,6 @@ import { type TrustedBy, trustModule } from "./trust/trust.ts";
 import { type Module, readModule } from "./wasm/module.ts";
 import { reach } from "./wasm/reach.ts";
 import { clampLimits } from "./wasm/rewrite.ts";
-import { RPCS } from "./wire.mjs";
 
 export interface Examined {
   readonly manifest: Manifest;

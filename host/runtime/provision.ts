@@ -2,7 +2,7 @@
  * Has a provider make a key: its module's kleidi_provision, in a process of its own, under the grants of its configuration and
  * with what only provisioning may do. A serving host never calls it.
  */
-import { StateDirectory } from "../broker/state/directory.ts";
+import { StateDirectory } from "../capabilities/state/directory.ts";
 import type { Config, KeyConfig, ProviderConfig } from "../config/config.ts";
 import { KleidiError } from "../error.ts";
 import { checkStatusReply } from "../kms/check-reply.ts";

@@ -4,7 +4,7 @@ import { z } from "zod";
 import { count, field, nearestOf, path, quantity } from "../../config/field.ts";
 import { rpcs } from "../../config/rpcs-schema.ts";
 import { duration, memory } from "../../config/units.ts";
-import { credential } from "./credential/grant.ts";
+import { credential } from "./login/grant.ts";
 import { ALLOWED_PATH, HEADER, METHODS, RESERVED_HEADERS } from "./words.ts";
 
 const NAME = /^(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*$/;

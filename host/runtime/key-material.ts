@@ -2,7 +2,14 @@
 import { randomBytes } from "node:crypto";
 import { unlinkSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { publish, readPrivate, removeLeftovers, statOf, syncFolder, writeDurably } from "../broker/files.ts";
+import {
+  publish,
+  readPrivate,
+  removeLeftovers,
+  statOf,
+  syncFolder,
+  writeDurably,
+} from "../capabilities/files.ts";
 import { KleidiError } from "../error.ts";
 
 const BYTES = 32;

@@ -1,10 +1,10 @@
 /** What `kleidi check` says of the files that a grant of an origin names: TLS and secrets. Nothing is asked. */
 import type { Finding } from "../../finding.ts";
 import type { GrantContext } from "../capability.ts";
-import { secretFileFaults } from "./credential/credential.ts";
 import { Dialer } from "./dial.ts";
 import { Unreachable } from "./exchange.ts";
 import type { NetConfig } from "./grant.ts";
+import { secretFileFaults } from "./login/credential.ts";
 
 const HINT =
   "The user that the host runs as must be able to read the files, and nobody else those with secrets (docs/running.md).";

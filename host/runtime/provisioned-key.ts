@@ -1,5 +1,5 @@
 /** Makes a key that its provider makes itself, and its bytes' way in or out: one process at a time, and nothing is left where it fails. */
-import { StateDirectory } from "../broker/state/directory.ts";
+import { StateDirectory } from "../capabilities/state/directory.ts";
 import type { Config, KeyConfig, ProviderConfig } from "../config/config.ts";
 import { makeMaterial, readMaterial, removeMaterial } from "./key-material.ts";
 import { assertNeverMade, provision, wasNotMade } from "./provision.ts";

@@ -1,8 +1,8 @@
 /** What a serving host counts and records of itself, and where it learns it from: the hooks of assembly, prober and server. */
 
-import type { CredentialEvent } from "../broker/capability.ts";
-import type { Decision } from "../broker/gate.ts";
-import { CAPABILITIES } from "../broker/registry.ts";
+import type { CredentialEvent } from "../capabilities/capability.ts";
+import type { Decision } from "../capabilities/gate.ts";
+import { CAPABILITIES } from "../capabilities/registry.ts";
 import type { Config } from "../config/config.ts";
 import type { RpcOutcome } from "../grpc/server.ts";
 import type { Gate } from "../host-call.ts";

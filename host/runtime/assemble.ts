@@ -2,15 +2,15 @@
  * Puts a host together from a configuration: modules admitted, keys loaded, the broker's gate, a supervised sandbox for each
  * provider, and the keyset over them. Nothing runs yet.
  */
-import type { CredentialEvent, Opened } from "../broker/capability.ts";
-import { createGate, type Decision, type Outcome, type Witness } from "../broker/gate.ts";
-import { ALWAYS_GRANTED, CAPABILITIES } from "../broker/registry.ts";
+import type { CredentialEvent, Opened } from "../capabilities/capability.ts";
+import { createGate, type Decision, type Outcome, type Witness } from "../capabilities/gate.ts";
+import { ALWAYS_GRANTED, CAPABILITIES } from "../capabilities/registry.ts";
 import type { Config, ProviderConfig } from "../config/config.ts";
 import { grantLine } from "../config/grant-lines.ts";
 import { KleidiError, toKleidiError } from "../error.ts";
 import type { Gate } from "../host-call.ts";
 import { type KeyConfig, Keyset } from "../kms/keyset.ts";
-import { type Admitted, admit } from "../sandbox/admission.ts";
+import { type Admitted, admit } from "../module/admission.ts";
 import { SandboxedProvider, type Settings } from "../sandbox/provider.ts";
 import { type Quarantine, Supervisor } from "../sandbox/supervisor.ts";
 import type { Wall } from "../sandbox/wall/build.ts";

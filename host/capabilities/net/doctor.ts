@@ -4,12 +4,12 @@
  */
 import type { Finding } from "../../finding.ts";
 import type { Examined, GrantContext } from "../capability.ts";
-import { createCredential } from "./credential/credential.ts";
-import type { CredentialConfig } from "./credential/grant.ts";
-import { policyFindings } from "./credential/vault-policy.ts";
 import { examineOrigin } from "./examine.ts";
 import { CredentialRefused, Unreachable } from "./exchange.ts";
 import type { NetConfig } from "./grant.ts";
+import { createCredential } from "./login/credential.ts";
+import type { CredentialConfig } from "./login/grant.ts";
+import { policyFindings } from "./login/vault-policy.ts";
 import { createTransport } from "./transport.ts";
 
 const TIMEOUT_MS = 5000;
