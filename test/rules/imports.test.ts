@@ -10,7 +10,7 @@ import { dirname, join } from "node:path";
 import { describe, test } from "node:test";
 
 const root = join(import.meta.dirname, "..", "..");
-const biome = join(root, "node_modules", "@biomejs", "cli-linux-x64", "biome");
+const biome = join(root, "node_modules", "@biomejs", `cli-linux-${process.arch}`, "biome");
 
 /** File, then what it imports. */
 type Case = readonly [string, string];
