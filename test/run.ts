@@ -36,6 +36,7 @@ const files = globSync(
     "docs/**/*.test.ts",
     "test/**/*.test.ts",
     "bench/**/*.test.ts",
+    ".ci/**/*.test.ts",
   ],
   {
     cwd: root,
