@@ -56,6 +56,21 @@ describe("every path of this project that a document names is there", () => {
   }
 });
 
+describe("every script of npm that a document names is in package.json", () => {
+  const { scripts }: { scripts: Record<string, string> } = JSON.parse(textOf("package.json"));
+  for (const document of DOCUMENTS) {
+    test(document, () => {
+      const named = [...textOf(document).matchAll(/\bnpm run (?:--silent )?([a-z]+)/g)].map(
+        ([, name]) => name ?? "",
+      );
+      assert.deepEqual(
+        named.filter((name) => !Object.hasOwn(scripts, name)),
+        [],
+      );
+    });
+  }
+});
+
 function textOf(document: string): string {
   return readFileSync(join(root, document), "utf8");
 }
