@@ -1,8 +1,8 @@
-/** What of a checkout is in a release: all that the host, its operator and a provider author use, and nothing that only the project uses. */
+/** The files of a checkout that a release has: for the host, its operator and provider authors, and none that only the project uses. */
 
 const FOLDERS = ["deploy", "docs", "examples", "host", "proto", "providers", "sdk"];
 const FILES = ["LICENSE", "package-lock.json", "package.json", ".npmrc"];
-/** Tests, and what generates or compares files of the checkout with packages that a release does not install. */
+/** Tests, and programs that generate or compare files of the checkout with packages that a release does not install. */
 const LEFT_OUT = [
   /\.test\.(ts|yaml)$/,
   /\/(test|harness)\//,

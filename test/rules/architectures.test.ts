@@ -1,4 +1,4 @@
-/** What sets a checkout up and starts the host works on x64 and on arm64; a machine is one or the other, so the other is stood in for. */
+/** A checkout is set up and the host is started on x64 and on arm64. A test machine is one of the two, so the other is simulated. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import {
