@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import fc from "fast-check";
 import { KleidiError } from "../error.ts";
-import { parseManifest } from "./manifest.ts";
+import { parseManifest, readManifest } from "./manifest.ts";
 
 const ROW = {
   capability: "keystore",
@@ -132,6 +133,16 @@ for (const [what, content] of NO_JSON) {
     });
   });
 }
+
+test("a manifest of a later ABI is refused for its number first, in the words of docs/ABI.md", () => {
+  const later = { ...MANIFEST, abi: 2, limits: {}, capabilities: [{ ...ROW, scope: "kek" }] };
+  const page = readFileSync(new URL("../../docs/ABI.md", import.meta.url), "utf8");
+  const [, sentence = ""] = /^\| another `abi` \|.*`(abi: .*)` \|$/m.exec(page) ?? [];
+  const said = readManifest(bytes(later));
+  assert.ok("fault" in said);
+  assert.ok(said.fault.startsWith(`its manifest is not as docs/ABI.md says: ${sentence}; `), said.fault);
+  assert.match(sentence, /^abi: should be 1\b/);
+});
 
 const { abi: _abi, ...withoutAbi } = MANIFEST;
 const { why: _why, ...rowWithoutWhy } = ROW;
