@@ -12,7 +12,7 @@ import { pageOf } from "../host/inspect/page.ts";
 import { inspect } from "../host/inspect/report.ts";
 import { json } from "../host/inspect/shown.ts";
 import { textOf } from "../host/inspect/text.ts";
-import { readModule } from "../host/sandbox/wasm/module.ts";
+import { readModule } from "../host/module/wasm/module.ts";
 import { customSection } from "../test/support/wasm.ts";
 import { quantile } from "./figures.ts";
 import { generate } from "./generated.ts";

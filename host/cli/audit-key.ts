@@ -1,6 +1,6 @@
 /** kleidi audit key: makes the key without which nobody can write the log again. */
 import { keyIdOf, publicLine } from "../audit/checkpoint.ts";
-import { makeAuditKey } from "./make-audit-key.ts";
+import { makeAuditKey } from "../runtime/make-audit-key.ts";
 import { EXIT, print } from "./output.ts";
 
 export function auditKeyCommand(file: string, { json }: { readonly json: boolean }): number {

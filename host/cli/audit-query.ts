@@ -2,7 +2,7 @@
 import { type Query, query } from "../audit/query.ts";
 import { RECORDS } from "../audit/record.ts";
 import { harmless, render } from "../audit/render.ts";
-import { CAPABILITIES } from "../broker/registry.ts";
+import { CAPABILITIES } from "../capabilities/registry.ts";
 import { logFiles } from "./audit-files.ts";
 import { LineWriter } from "./line-writer.ts";
 import { EXIT } from "./output.ts";

@@ -7,7 +7,7 @@ import { pageOf } from "../inspect/page.ts";
 import { type Around, inspect, type ModuleFile, type Report } from "../inspect/report.ts";
 import { json as jsonOf } from "../inspect/shown.ts";
 import { textOf } from "../inspect/text.ts";
-import type { Manifest } from "../sandbox/manifest.ts";
+import type { Manifest } from "../module/manifest.ts";
 import { readModuleFile, signaturesBeside, signaturesSeen } from "./module-file.ts";
 import { EXIT, print } from "./output.ts";
 import { UsageError } from "./usage-error.ts";

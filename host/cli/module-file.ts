@@ -4,9 +4,9 @@ import { readdirSync, readSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import type { ModuleFile, SignatureSeen } from "../inspect/report.ts";
 import { FileFault, withRegular } from "../lib/files.ts";
-import { MAX_MODULE } from "../sandbox/contract.ts";
-import { readSignatures } from "../sandbox/trust/files.ts";
-import { MinisignError, parseSignature } from "../sandbox/trust/minisign.ts";
+import { MAX_MODULE } from "../module/contract.ts";
+import { readSignatures } from "../module/trust/files.ts";
+import { MinisignError, parseSignature } from "../module/trust/minisign.ts";
 import { UsageError } from "./usage-error.ts";
 
 const CHUNK = 1 << 20;

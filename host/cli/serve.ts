@@ -7,16 +7,16 @@ import { toKleidiError } from "../error.ts";
 import { type RpcOutcome, serve } from "../grpc/server.ts";
 import { Prober } from "../kms/prober.ts";
 import { KmsService } from "../kms/service.ts";
+import { openAdmin, unready } from "../runtime/admin.ts";
+import { assemble, logKeyChange } from "../runtime/assemble.ts";
+import type { AuditTrail, StartInfo } from "../runtime/audit-trail.ts";
+import { descriptorFindings } from "../runtime/descriptors.ts";
+import type { Kept } from "../runtime/keep-open.ts";
+import { LimitsLog } from "../runtime/limits-log.ts";
+import { wallOf } from "../runtime/wall.ts";
+import { startWatch, type Watched } from "../runtime/watch.ts";
 import { createLog, failureFields, keyIdHash, type Logger } from "../telemetry/log.ts";
-import { openAdmin, unready } from "./admin.ts";
-import { assemble, logKeyChange } from "./assemble.ts";
-import type { AuditTrail, StartInfo } from "./audit-trail.ts";
-import { descriptorFindings } from "./descriptors.ts";
-import type { Kept } from "./keep-open.ts";
-import { LimitsLog } from "./limits-log.ts";
 import { EXIT } from "./output.ts";
-import { wallOf } from "./wall.ts";
-import { startWatch, type Watched } from "./watch.ts";
 
 // Calls in flight end by themselves within 2.4 s.
 const GRACE_MS = 4_000;
@@ -107,7 +107,7 @@ export async function serveCommand(configPath: string, version: string): Promise
 /** Undefined where none is configured. @throws KleidiError audit-invalid, audit-failed */
 async function openAudit(config: Config, about: StartInfo, log: Logger): Promise<AuditTrail | undefined> {
   if (config.audit === undefined) return undefined;
-  const { AuditTrail } = await import("./audit-trail.ts");
+  const { AuditTrail } = await import("../runtime/audit-trail.ts");
   return await AuditTrail.open(config, config.audit, about, log);
 }
 

@@ -1,6 +1,6 @@
 /** The shape of `providers`: what runs, what it may reach, what it may use up. */
 import { z } from "zod";
-import { GRANTS } from "../broker/registry.ts";
+import { GRANTS } from "../capabilities/registry.ts";
 import { count, field, optionalQuantity, path, quantity } from "../schema/field.ts";
 import { duration, memory } from "../schema/units.ts";
 import { leastProcessBytes } from "./process-memory.ts";

@@ -3,8 +3,8 @@
  * a fault in one place does not hide one in another; what is not there or has the wrong type is left to the schema.
  */
 import { resolve } from "node:path";
-import type { Capability } from "../broker/capability.ts";
-import { CAPABILITIES } from "../broker/registry.ts";
+import type { Capability } from "../capabilities/capability.ts";
+import { CAPABILITIES } from "../capabilities/registry.ts";
 import type { Fault } from "../schema/fault.ts";
 import { PROVIDER_NAME } from "../schema/field.ts";
 import { lineFor } from "../schema/line.ts";

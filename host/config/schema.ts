@@ -4,7 +4,7 @@
  */
 import { isIP } from "node:net";
 import { z } from "zod";
-import { SECTIONS } from "../broker/registry.ts";
+import { SECTIONS } from "../capabilities/registry.ts";
 import {
   count,
   field,

@@ -1,6 +1,6 @@
 /** What a module can ask for: its manifest and its code held against each other, and what makes its code hard to tell. */
-import { authorityOf, rowFaults, startFaults } from "../sandbox/authority.ts";
-import { RPCS } from "../sandbox/wire.mjs";
+import { RPCS } from "../host-call.ts";
+import { authorityOf, rowFaults, startFaults } from "../module/authority.ts";
 import { type Check, type Findings, many, refusals } from "./check.ts";
 import { name } from "./shown.ts";
 

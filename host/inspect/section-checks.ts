@@ -1,5 +1,5 @@
 /** What a module carries beside its code and its manifest. Nothing of it is run; it may say what the module was made of. */
-import { MANIFEST_SECTION } from "../sandbox/manifest.ts";
+import { MANIFEST_SECTION } from "../module/manifest.ts";
 import { type Check, type Findings, many } from "./check.ts";
 import { name } from "./shown.ts";
 

@@ -22,7 +22,7 @@ as long as they fit into the limit.
 
 Examples:
   npm run mutate -- host/kms/seal.ts
-  npm run mutate -- host/broker/gate.ts host/broker/policy.ts --count 40 --seed 7
+  npm run mutate -- host/capabilities/gate.ts host/capabilities/policy.ts --count 40 --seed 7
   npm run mutate -- host/grpc/server.ts --kind number --kind operator --also test/bad-input/rpc.test.ts
   npm run mutate -- host/audit/*.ts --minutes 60 --json > survivors.json
 

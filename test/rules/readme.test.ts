@@ -7,7 +7,7 @@ import { describe, test } from "node:test";
 import { parseConfig } from "../../host/config/parse.ts";
 
 const root = join(import.meta.dirname, "..", "..");
-const DOCUMENTS = ["README.md", "CONTRIBUTING.md", "SECURITY.md", ...globSync("docs/**/*.md", { cwd: root })];
+const DOCUMENTS = globSync(["*.md", ".github/**/*.md", "docs/**/*.md"], { cwd: root }).sort();
 /** These end by themselves and change nothing outside .kleidi/; what else the README shows is not run here. */
 const SAFE = / --once\b| --help\b|\bkleidi (check|diff|inspect|key list)\b/;
 const TIMEOUT_MS = 120_000;
@@ -52,6 +52,21 @@ describe("every path of this project that a document names is there", () => {
     test(document, () => {
       const missing = pathsOf(textOf(document)).filter((path) => globSync(path, { cwd: root }).length === 0);
       assert.deepEqual(missing, []);
+    });
+  }
+});
+
+describe("every script of npm that a document names is in package.json", () => {
+  const { scripts }: { scripts: Record<string, string> } = JSON.parse(textOf("package.json"));
+  for (const document of DOCUMENTS) {
+    test(document, () => {
+      const named = [...textOf(document).matchAll(/\bnpm run (?:--silent )?([a-z]+)/g)].map(
+        ([, name]) => name ?? "",
+      );
+      assert.deepEqual(
+        named.filter((name) => !Object.hasOwn(scripts, name)),
+        [],
+      );
     });
   }
 });
