@@ -140,10 +140,8 @@ export class AuditLog {
   #begin(opened: OpenFile | undefined): void {
     this.#waiters.accepted = this.#chain.at.seq;
     if (this.#chain.at.seq === 0) this.#put({ kind: "genesis", ...opened?.aside });
-    else if (opened?.resumed) this.#put({ kind: "rotate", reason: "resumed" });
     // what a host that was killed left unsigned; its rhythm may have been another one
     if (opened !== undefined && opened.unsigned > 0) this.#checkpoint();
-    if (opened?.resumed) this.#claimAgain();
     if (opened?.end.torn !== undefined) this.#put({ kind: "torn", ...opened.end.torn });
   }
 
