@@ -287,6 +287,65 @@ describe("checkpoints", () => {
     assert.deepEqual(kindsOf(join(folder, rotated.at(-1) ?? "")), ["rotate", "rhythm", "checkpoint"]);
   });
 
+  test("that cannot be made when a timer asks end no host: the log takes nothing more, and says so once", async () => {
+    const { key } = keyFile();
+    let now = 1_000;
+    const told = Promise.withResolvers<Error>();
+    let count = 0;
+    const onFault = (fault: Error) => {
+      count += 1;
+      told.resolve(fault);
+    };
+    const log = await open(
+      { checkpoints: { key, lines: 1000, intervalMs: 20 } },
+      { now: () => now, onFault },
+    );
+    await written(log, 1);
+    // no time has this number: no line can be made
+    now = Number.NaN;
+    const alive = setInterval(() => {}, 1_000);
+    const { message } = await told.promise;
+    clearInterval(alive);
+    assert.match(message, /^Cannot audit: the log cannot go on: .+\. Start the host again$/);
+    now = 2_000;
+    assert.throws(() => log.append(CALL), { code: "audit-failed", message });
+    assert.throws(() => log.assertReady(), { code: "audit-failed", message });
+    await log.settled();
+    log.rotate();
+    assert.deepEqual(await log.close(), []);
+    assert.deepEqual([kindsOf(file), count], [["genesis", "host_call"], 1]);
+  });
+
+  test("that cannot be made at the end keep no file open and no lock", async () => {
+    let now = 1_000;
+    const faults: Error[] = [];
+    const onFault = (fault: Error) => faults.push(fault);
+    const checkpoints = { key: keyFile().key, lines: 1000, intervalMs: 60_000 };
+    const log = await open({ checkpoints }, { now: () => now, onFault });
+    await written(log, 1);
+    now = Number.NaN;
+    assert.deepEqual(await log.close(), []);
+    assert.equal(faults.length, 1);
+    await (await open({ checkpoints })).close();
+  });
+
+  test("and what a sink that is well again asks for end no host either", async () => {
+    let now = 1_000;
+    const told = Promise.withResolvers<Error>();
+    const log = await open({}, { now: () => now, onFault: told.resolve });
+    await written(log, 1);
+    // in the way of the next file
+    const obstacle = join(folder, ".audit.jsonl.next");
+    mkdirSync(obstacle);
+    log.rotate();
+    await assert.rejects(log.settled(), { code: "audit-failed" });
+    now = Number.NaN;
+    rmSync(obstacle, { recursive: true });
+    assert.match((await told.promise).message, /the log cannot go on/);
+    assert.throws(() => log.assertReady(), { code: "audit-failed" });
+    await log.close();
+  });
+
   test("come before a line that is late, though no timer was", async () => {
     const { key, publicKey } = keyFile();
     let now = 1_000;
