@@ -1,6 +1,7 @@
 /** How a provider says that it cannot do what was asked (docs/ABI.md, section 4, "Failure codes"). */
 import { decimal } from "./bytes";
 import { HostCode, HostReply } from "./host";
+import { DecryptReply } from "./messages";
 import { Writer } from "./protobuf";
 
 /** What is wrong; the host turns each into a gRPC code of its own. */
@@ -48,4 +49,8 @@ export function failFrom<T>(reply: HostReply, action: string): T {
   if (reply.code === HostCode.NOT_FOUND) return fail<T>(FailureCode.KEY_UNUSABLE, text);
   if (reply.code === HostCode.UNAVAILABLE) return fail<T>(FailureCode.UNREACHABLE, text);
   return fail<T>(FailureCode.FAULT, text);
+}
+
+export function refuse(why: string): DecryptReply {
+  return fail<DecryptReply>(FailureCode.NOT_OURS, `Cannot decrypt the ciphertext: ${why}`);
 }

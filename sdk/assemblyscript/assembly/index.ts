@@ -9,7 +9,7 @@ import * as state from "./state";
 import * as tpm from "./tpm";
 
 export { concat, decimal, same, utf8 } from "./bytes";
-export { Failure, FailureCode, fail, failFrom } from "./failure";
+export { Failure, FailureCode, fail, failFrom, refuse } from "./failure";
 export { HostCode, HostReply } from "./host";
 export { JsonItems, JsonObject, JsonValue } from "./json";
 export {
@@ -26,13 +26,11 @@ export {
 } from "./messages";
 export { NetHeader, NetResponse } from "./net";
 export {
-  receiveDecrypt,
-  receiveEncrypt,
-  receiveProvision,
-  receiveStatus,
-  sendDecrypt,
-  sendEncrypt,
-  sendProvision,
-  sendStatus,
+  kleidi_decrypt,
+  kleidi_encrypt,
+  kleidi_provision,
+  kleidi_status,
+  Provider,
+  serve,
 } from "./serve";
 export { base64, crypto, json, keystore, log, net, state, tpm };
