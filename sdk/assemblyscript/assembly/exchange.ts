@@ -15,7 +15,7 @@ import {
   StatusRequest,
 } from "./messages";
 
-// Each traps on an input that is not the message: the host wrote it, so there is nobody to explain it to.
+// Each traps on a malformed message: the host wrote it, so nobody would read an explanation.
 
 export function receiveStatus(): StatusRequest {
   return owed<StatusRequest>(StatusRequest.decode(readInput()));
@@ -49,7 +49,7 @@ export function sendProvision(reply: ProvisionReply): i32 {
   return send(reply.encode());
 }
 
-/** 0 is the only value that an export may return; a failure is a message and not a return code. */
+/** Every export returns 0: a failure is in the reply, not in the return code. */
 function send(bytes: Uint8Array): i32 {
   writeOutput(bytes);
   return 0;

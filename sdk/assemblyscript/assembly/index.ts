@@ -1,10 +1,11 @@
-/** Everything that a provider imports: `import { EncryptReply, fail, FailureCode, keystore } from "…/assembly"`. */
+/** The public API for providers. test/rules/sdk.test.ts checks that each export is documented and that its example compiles. */
 import * as base64 from "./base64";
 import * as crypto from "./crypto";
 import * as json from "./json";
 import * as keystore from "./keystore";
 import * as log from "./log";
 import * as net from "./net";
+import * as protobuf from "./protobuf";
 import * as state from "./state";
 import * as tpm from "./tpm";
 
@@ -33,4 +34,4 @@ export {
   Provider,
   serve,
 } from "./serve";
-export { base64, crypto, json, keystore, log, net, state, tpm };
+export { base64, crypto, json, keystore, log, net, protobuf, state, tpm };
