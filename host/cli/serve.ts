@@ -4,7 +4,7 @@ import { flushCompileCache } from "node:module";
 import type { Config } from "../config/config.ts";
 import { loadConfig } from "../config/load.ts";
 import { toKleidiError } from "../error.ts";
-import { type RpcOutcome, serve } from "../grpc/server.ts";
+import { serve } from "../grpc/server.ts";
 import { Prober } from "../kms/prober.ts";
 import { KmsService } from "../kms/service.ts";
 import { openAdmin, unready } from "../runtime/admin.ts";
@@ -13,6 +13,7 @@ import type { AuditTrail, StartInfo } from "../runtime/audit-trail.ts";
 import { descriptorFindings } from "../runtime/descriptors.ts";
 import type { Kept } from "../runtime/keep-open.ts";
 import { LimitsLog } from "../runtime/limits-log.ts";
+import { RpcLog } from "../runtime/rpc-log.ts";
 import { wallOf } from "../runtime/wall.ts";
 import { startWatch, type Watched } from "../runtime/watch.ts";
 import { createLog, failureFields, keyIdHash, type Logger } from "../telemetry/log.ts";
@@ -42,6 +43,7 @@ export async function serveCommand(configPath: string, version: string): Promise
   const watch = config.admin && (await startWatch(config, version, watched));
   const assembly = { wall, ...watch?.assembly, ...(audit && { audit }) };
   const limits = new LimitsLog(log, watch?.metrics);
+  const rpcLog = new RpcLog(log);
   const failed = async (error: unknown) => {
     await audit?.close("it could not be started");
     return told(log, error);
@@ -67,7 +69,7 @@ export async function serveCommand(configPath: string, version: string): Promise
     service,
     onRpc(outcome) {
       watch?.onRpc(outcome);
-      logRpc(log, outcome);
+      rpcLog.ended(outcome);
     },
     around: (rpc, uid) => around(() => (watch === undefined ? rpc() : watch.around(rpc)), uid),
     ...(audit && { record: (outcome) => audit.rpc(outcome) }),
@@ -115,14 +117,6 @@ function told(log: Logger, error: unknown): never {
   const failure = toKleidiError(error, "serve");
   log.fatal(failureFields(failure), failure.message);
   throw failure;
-}
-
-function logRpc(log: Logger, { rpc, uid, keyId, ms, failure }: RpcOutcome): void {
-  const fields = { rpc, uid, ms: Math.round(ms * 1000) / 1000 };
-  if (failure !== undefined) log.warn({ ...fields, ...failureFields(failure) }, failure.message);
-  else if (log.isLevelEnabled("debug")) {
-    log.debug({ ...fields, key_id_sha256: keyId === undefined ? undefined : keyIdHash(keyId) }, "done");
-  }
 }
 
 function untilStopped(): Promise<string> {

@@ -88,6 +88,10 @@ export class AuditTrail {
         failures.count += 1;
         log.error({ sink, why: failure.error }, "a sink of the audit log takes no lines");
       },
+      onFault(fault) {
+        failures.count += 1;
+        log.error({ why: fault.message }, "the audit log cannot go on: nothing is served until a new start");
+      },
       onAside: (aside) =>
         log.error(
           { ...aside },

@@ -47,14 +47,14 @@ test("of two that make it at the same time one does, and prints what is in the f
   }
 });
 
-test("other files beside it are left as they are, and a lock that another process holds is told", (t) => {
+test("other files beside it are left as they are, and a lock that is held is told", (t) => {
   const { folder, path } = place(t);
   const kept = ["audit.key.0123456789.new", "audit.key.new", "other.key.0123456789ab.new"];
   for (const name of [...kept, "audit.key.0123456789ab.new"]) writeFileSync(join(folder, name), "");
   const release = takeLock(join(folder, FOLDER_LOCK));
   assert.throws(() => makeAuditKey(path), {
     code: "key-locked",
-    message: `Cannot make the audit key ${path}: its lock ${join(folder, FOLDER_LOCK)} is held by another process`,
+    message: `Cannot make the audit key ${path}: its lock ${join(folder, FOLDER_LOCK)} is held by this process`,
   });
   release();
   makeAuditKey(path);

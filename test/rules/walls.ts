@@ -17,14 +17,14 @@ export interface Wall {
 }
 
 const ERROR = "host/error.ts";
+const FINDING = "host/finding.ts";
 const HOST_CALL = "host/host-call.ts";
 const LIB = "host/lib";
 const WIRE = "host/sandbox/wire.mjs";
 const PROVIDER = "proto/provider/v1";
 const PROTOBUF = "@bufbuild/protobuf";
 
-/** What a capability is made with. */
-const GATE = ["host/capabilities/gate.ts", "host/capabilities/policy.ts"];
+const CAPABILITY = "host/capabilities/capability.ts";
 const FUZZED = { outside: ["fast-check"] };
 const SUPPORTED = { may: ["test"] };
 const BOTH = { ...SUPPORTED, ...FUZZED };
@@ -32,6 +32,7 @@ const BOTH = { ...SUPPORTED, ...FUZZED };
 export const WALLS: readonly Wall[] = [
   { room: [ERROR] },
   { room: [HOST_CALL] },
+  { room: [FINDING], may: [ERROR] },
   { room: LIB, outside: ["node:fs", "node:path", "node:sqlite"] },
   { room: ["host/main.ts"], may: ["host/cli"], outside: ["node:fs", "node:path", "commander"] },
   {

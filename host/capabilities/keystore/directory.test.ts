@@ -84,6 +84,58 @@ test("the memory that a key was made in is wiped, also where it cannot be writte
   assert.deepEqual(made, [new Uint8Array(32), new Uint8Array(32)]);
 });
 
+/** All memory that files are read into from now on. */
+function readInto(t: TestContext): Buffer[] {
+  const real = Buffer.alloc.bind(Buffer);
+  const buffers: Buffer[] = [];
+  t.mock.method(Buffer, "alloc", (size: number) => {
+    const buffer = real(size);
+    buffers.push(buffer);
+    return buffer;
+  });
+  return buffers;
+}
+
+/** How many of them hold something of a key's file still; at least one was read. */
+function holding(buffers: readonly Buffer[], text: string): number {
+  assert.ok(buffers.some(({ length }) => length >= text.length));
+  return buffers.filter((buffer) => buffer.includes(text.slice(-40))).length;
+}
+
+test("load leaves nothing of the file in the memory that it was read into", (t) => {
+  const { keys, file } = withKey(t);
+  const text = readFileSync(file, "latin1");
+  const buffers = readInto(t);
+  keys.load("main");
+  assert.equal(holding(buffers, text), 0);
+  assert.ok(buffers.some((buffer) => buffer.length >= text.length && buffer.every((byte) => byte === 0)));
+});
+
+test("load leaves nothing of a file that it refuses in memory either", (t) => {
+  const { keys, file } = withKey(t);
+  const text = `${readFileSync(file, "latin1")}x`;
+  writeFileSync(file, text);
+  const buffers = readInto(t);
+  assert.throws(() => keys.load("main"), { code: "key-file-invalid" });
+  assert.equal(holding(buffers, text), 0);
+});
+
+for (const [what, spoil] of [
+  ["finishes", ""],
+  ["refuses", "x"],
+] as const)
+  test(`create leaves nothing in memory of a half-made key that it ${what}`, (t) => {
+    const { path, keys, file } = withKey(t);
+    const text = `${readFileSync(file, "latin1")}${spoil}`;
+    rmSync(file);
+    writeFileSync(join(path, ".main.key.new"), text, { mode: 0o600 });
+    const buffers = readInto(t);
+    if (spoil === "") keys.create("main");
+    else assert.throws(() => keys.create("main"), { code: "key-file-invalid" });
+    assert.equal(existsSync(file), spoil === "");
+    assert.equal(holding(buffers, text), 0);
+  });
+
 test("the record says name, fingerprint and day", (t) => {
   const { path, record } = withKey(t);
   assert.deepEqual(JSON.parse(readFileSync(join(path, "main.json"), "utf8")), record);

@@ -171,8 +171,12 @@ export class KeyDirectory {
   #resume(name: string, staged: string, record: KeyRecord): boolean {
     const text = readPrivate(staged, MAX_FILE, invalid(`Cannot finish making key "${name}"`));
     if (text === undefined) return false;
-    const bytes = parseKeyFile(name, staged, text.toString("utf8"));
-    text.fill(0);
+    let bytes: KeyBytes;
+    try {
+      bytes = parseKeyFile(name, staged, text.toString("utf8"));
+    } finally {
+      text.fill(0);
+    }
     const same = fingerprint(bytes) === record.fingerprint;
     bytes.wipe();
     if (same) publish(staged, this.keyPath(name));

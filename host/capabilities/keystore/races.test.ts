@@ -63,7 +63,7 @@ test("a lock that is held for too long is told, with the folder, and nothing is 
   const release = takeLock(join(path, FOLDER_LOCK));
   assert.throws(() => new KeyDirectory(path).create("main"), {
     code: "key-locked",
-    message: `Cannot make key "main" in ${path}: its lock ${join(path, FOLDER_LOCK)} is held by another process`,
+    message: `Cannot make key "main" in ${path}: its lock ${join(path, FOLDER_LOCK)} is held by this process`,
   });
   release();
   assert.deepEqual(readdirSync(path), [FOLDER_LOCK]);

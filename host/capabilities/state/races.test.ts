@@ -101,7 +101,7 @@ test("while somebody makes a record nothing is removed, and who wants to make on
   assert.deepEqual(readdirSync(records.path).sort(), [FOLDER_LOCK, ".kek.state.0123456789abcdef"].sort());
   assert.throws(() => new StateDirectory(records.path).lock("Cannot make it"), {
     code: "key-locked",
-    message: `Cannot make it: its lock ${join(records.path, FOLDER_LOCK)} is held by another process`,
+    message: `Cannot make it: its lock ${join(records.path, FOLDER_LOCK)} is held by this process`,
   });
   release();
   new StateDirectory(records.path).lock("Cannot make it")();
