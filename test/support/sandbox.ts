@@ -4,7 +4,7 @@ import { createGate } from "../../host/capabilities/gate.ts";
 import { KeyBytes } from "../../host/capabilities/keystore/key-file.ts";
 import { Keystore } from "../../host/capabilities/keystore/keystore.ts";
 import { openLog } from "../../host/capabilities/log/log.ts";
-import { ALWAYS_GRANTED } from "../../host/host-call.ts";
+import { ALWAYS_GRANTED, KNOWN } from "../../host/capabilities/registry.ts";
 import { deriveKeyId } from "../../host/kms/key-id.ts";
 import type { KeyVersion } from "../../host/kms/keyset.ts";
 import { admit } from "../../host/module/admission.ts";
@@ -67,6 +67,7 @@ export async function startSandbox(
     sha256: sha256Of(module),
     limits,
     grants,
+    known: KNOWN,
     grantLine: (capability) => `${capability}: {}`,
   });
   for (const key of keys) await keystore.add(key, new KeyBytes(crypto.getRandomValues(new Uint8Array(32))));
