@@ -3,14 +3,14 @@ import { styleText } from "node:util";
 import { type Direction, diff, isReadable, type Readable, unreadable } from "../inspect/diff.ts";
 import { diffTextOf } from "../inspect/diff-text.ts";
 import { inspect } from "../inspect/report.ts";
-import { json as jsonOf, ours } from "../inspect/shown.ts";
+import { escapeOwnText, stringifyAscii } from "../lib/text.ts";
 import { NoFile, readModuleFile } from "./module-file.ts";
 import { EXIT, misuse, print } from "./output.ts";
 
 export function diffCommand(old: string, now: string, { json }: { json: boolean }): number {
   try {
     const found = diff(read(old), read(now));
-    print(json ? jsonOf(found) : diffTextOf(found, paint).trimEnd());
+    print(json ? stringifyAscii(found) : diffTextOf(found, paint).trimEnd());
     return found.verdict === "widened" || found.verdict === "both" ? EXIT.FOUND : EXIT.GOOD;
   } catch (error) {
     if (!(error instanceof NoFile)) throw error;
@@ -25,7 +25,7 @@ const NO_LIMITS = { memoryBytes: 2 ** 32, tableEntries: 2 ** 32 };
 function read(path: string): Readable {
   const report = inspect(readModuleFile(path), { limits: NO_LIMITS, signatures: [] });
   if (isReadable(report)) return report;
-  throw new NoFile(`Cannot compare ${path}: ${ours(unreadable(report) ?? "")}`);
+  throw new NoFile(`Cannot compare ${path}: ${escapeOwnText(unreadable(report) ?? "")}`);
 }
 
 const COLOURS = { wider: "red", narrower: "green", neither: "cyan" } as const;

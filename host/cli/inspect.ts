@@ -5,8 +5,8 @@ import type { ProviderConfig } from "../config/config.ts";
 import type { Severity } from "../inspect/check.ts";
 import { pageOf } from "../inspect/page.ts";
 import { type Around, inspect, type ModuleFile, type Report } from "../inspect/report.ts";
-import { json as jsonOf } from "../inspect/shown.ts";
 import { textOf } from "../inspect/text.ts";
+import { stringifyAscii } from "../lib/text.ts";
 import type { Manifest } from "../sandbox/manifest.ts";
 import { NoFile, readModuleFile, signaturesBeside, signaturesSeen } from "./module-file.ts";
 import { EXIT, misuse, print } from "./output.ts";
@@ -42,7 +42,7 @@ export async function inspectCommand(path: string, { json, html, config }: Inspe
       return misuse(`Cannot write the page ${html}: the system refuses it (${code})`, json);
     }
   }
-  print(json ? jsonOf(report) : textOf(report, paint).trimEnd());
+  print(json ? stringifyAscii(report) : textOf(report, paint).trimEnd());
   if (html !== undefined && !json) print(`\nWrote ${html}.`);
   return report.verdict === "refuse" ? EXIT.FOUND : EXIT.GOOD;
 }
