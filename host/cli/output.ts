@@ -1,6 +1,7 @@
 /** What commands print, and how they end: 0 good, 1 found something, 2 used wrongly. */
 import { styleText } from "node:util";
 import { KleidiError } from "../error.ts";
+import { replaceControls } from "../lib/text.ts";
 
 export const EXIT = { GOOD: 0, FOUND: 1, USAGE: 2 } as const;
 
@@ -41,8 +42,7 @@ export function finding(what: string, error: unknown): Finding {
 
 /** What a provider or a system said of a failure: not for the API server, and needed by whoever mends it. */
 function wordsOf({ cause }: KleidiError): string[] {
-  if (typeof cause === "string")
-    return cause === "" ? [] : [`It said: ${cause.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, "\ufffd")}`];
+  if (typeof cause === "string") return cause === "" ? [] : [`It said: ${replaceControls(cause)}`];
   return cause instanceof KleidiError ? [cause.message, ...wordsOf(cause)] : [];
 }
 

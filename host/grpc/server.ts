@@ -18,6 +18,7 @@ import {
 import { KleidiError, toKleidiError } from "../error.ts";
 import type { KeyId } from "../kms/key-id.ts";
 import type { KmsService } from "../kms/service.ts";
+import { replaceNonAscii } from "../lib/text.ts";
 import { Guard, type GuardSample, type OnClosed } from "./guard.ts";
 import { LIMITS } from "./limits.ts";
 import { type Listener, type ListenOptions, listen } from "./listener.ts";
@@ -165,7 +166,8 @@ export async function serve({
     };
     return (call: ServerUnaryCall<Unread<In>, Buffer>, reply: sendUnaryData<Buffer>) => {
       const asked = read(rpc, call.request);
-      const uid = printable((asked.request as { uid?: string } | undefined)?.uid ?? "");
+      const said = (asked.request as { uid?: string } | undefined)?.uid ?? "";
+      const uid = replaceNonAscii(said.slice(0, 64)).replaceAll(" ", "?");
       return around(() => answer(asked, uid, reply), uid);
     };
   }
@@ -263,8 +265,4 @@ async function stop(
   await new Promise((resolve) => setTimeout(resolve, LAST_WRITES_MS));
   server.forceShutdown();
   injector.destroy();
-}
-
-function printable(text: string): string {
-  return text.slice(0, 64).replace(/[^\x21-\x7e]/g, "?");
 }
