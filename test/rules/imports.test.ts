@@ -124,6 +124,7 @@ const ALLOWED: readonly Case[] = [
   ["host/audit/x.ts", "./sink/file.ts"],
   ["host/audit/x.ts", "pino"],
   ["host/audit/sink/x.ts", "../chain.ts"],
+  ["host/audit/sink/x.ts", "../../lib/files.ts"],
   ["host/audit/sink/x.ts", "../../error.ts"],
   ["host/cli/x.ts", "../audit/log.ts"],
   ["host/config/x.ts", "../error.ts"],
