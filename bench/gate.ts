@@ -2,13 +2,17 @@
  * What the gate costs for each host call, apart from the way to it and from what is performed: an operation that does nothing,
  * called as it is and through decide → witness → perform.
  */
-import { createGate, type Operation } from "../host/broker/gate.ts";
+import { create, toBinary } from "@bufbuild/protobuf";
+import type { Decide } from "../host/broker/capability.ts";
+import { createGate } from "../host/broker/gate.ts";
 import { answer, type HostAnswer, type HostCall } from "../host/host-call.ts";
+import { KeystoreOpenRequestSchema } from "../proto/provider/v1/provider_pb.ts";
 import { median, quantile } from "./figures.ts";
 
 const ROUNDS = 200;
 const CALLS = 1000;
 const reply = answer(new Uint8Array(32));
+type Operation = Decide<typeof KeystoreOpenRequestSchema, unknown>;
 const nothing: Operation = () => ({ target: "kek", perform: () => reply });
 const later: Operation = () => ({ target: "kek", perform: async () => reply });
 const client = {
@@ -29,14 +33,20 @@ const call: HostCall = {
   ordinalOfCapability: 1,
   capability: "keystore",
   operation: "open",
-  request: new Uint8Array(64),
+  request: toBinary(
+    KeystoreOpenRequestSchema,
+    create(KeystoreOpenRequestSchema, { key: "kek", version: "1", sealed: new Uint8Array(60) }),
+  ),
   signal: new AbortController().signal,
 };
 
 function gateOf(operation: Operation) {
   return createGate({
     clients: new Map([["local", client]]),
-    capabilities: { keystore: { open: operation } },
+    capabilities: {
+      keystore: { requests: { open: KeystoreOpenRequestSchema }, decide: { open: operation } },
+    },
+    alwaysGranted: new Set(),
     witness: {
       decided() {},
       performed() {},
@@ -48,7 +58,7 @@ function gateOf(operation: Operation) {
 }
 
 async function bare(operation: Operation): Promise<HostAnswer> {
-  const plan = operation(call, client);
+  const plan = operation(create(KeystoreOpenRequestSchema), call, client.grants.keystore);
   return "perform" in plan ? await plan.perform() : plan;
 }
 

@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { create } from "@bufbuild/protobuf";
+import { KeystoreSealRequestSchema } from "../../proto/provider/v1/provider_pb.ts";
 import { answer, type HostAnswer, type HostCall, refusal } from "../host-call.ts";
-import { type Capabilities, type Client, createGate, type Decision, type Operation } from "./gate.ts";
+import type { Decide } from "./capability.ts";
+import { type Capabilities, type Client, createGate, type Decision } from "./gate.ts";
 
 const NO_BYTES = new Uint8Array();
 const REPLY = Uint8Array.of(1, 2, 3);
@@ -26,6 +29,9 @@ const CALL: HostCall = {
   signal: new AbortController().signal,
 };
 
+const requests = { seal: KeystoreSealRequestSchema };
+type Operation = Decide<typeof KeystoreSealRequestSchema, unknown>;
+
 /** An operation that does this to the key "main". */
 function doing(perform: () => HostAnswer | Promise<HostAnswer>): Operation {
   return () => ({ target: "main", perform });
@@ -35,10 +41,11 @@ function doing(perform: () => HostAnswer | Promise<HostAnswer>): Operation {
 function setUp(operation: Operation = doing(() => answer(REPLY)), client: Client = CLIENT) {
   const told: string[] = [];
   const decisions: Decision[] = [];
-  const capabilities: Capabilities = { keystore: { seal: operation } };
+  const capabilities: Capabilities = { keystore: { requests, decide: { seal: operation } } };
   const gate = createGate({
     clients: new Map([["local", client]]),
     capabilities,
+    alwaysGranted: new Set(),
     witness: {
       decided(decision) {
         decisions.push(decision);
@@ -57,14 +64,14 @@ test("a requested and granted call gets the operation's answer, and its rule and
   assert.deepEqual(told, ["allowed main: grants.keystore", "performed: 0, 3 bytes"]);
 });
 
-test("the operation sees the call and its client", async () => {
+test("the operation sees the parsed request, the call and what its provider is granted", async () => {
   let seen: unknown;
   const { gate } = setUp((...args) => {
     seen = args;
     return answer(REPLY);
   });
   await gate(CALL);
-  assert.deepEqual(seen, [CALL, CLIENT]);
+  assert.deepEqual(seen, [create(KeystoreSealRequestSchema), CALL, CLIENT.grants.keystore]);
 });
 
 test("a decision is witnessed before anything is performed", async () => {
@@ -86,12 +93,16 @@ test("what cannot be witnessed is not performed", async () => {
     clients: new Map([["local", CLIENT]]),
     capabilities: {
       keystore: {
-        seal: doing(() => {
-          performed = true;
-          return answer(REPLY);
-        }),
+        requests,
+        decide: {
+          seal: doing(() => {
+            performed = true;
+            return answer(REPLY);
+          }),
+        },
       },
     },
+    alwaysGranted: new Set(),
     witness: {
       decided() {
         throw new Error("the disk is full");
@@ -286,4 +297,33 @@ test("a host call ends also when its own plan ended the guest's call", { timeout
     message: "the call is over",
     body: NO_BYTES,
   });
+});
+
+test("a request that is not a valid message is refused, and the operation does not see it", async () => {
+  const { gate, decisions } = setUp(() => assert.fail("it was parsed"));
+  const why = "the request is not a valid KeystoreSealRequest";
+  assert.deepEqual(await gate({ ...CALL, request: Uint8Array.of(0xff) }), refusal(2, why));
+  assert.deepEqual([decisions[0]?.verdict, decisions[0]?.why], ["refused", why]);
+});
+
+test("a capability that is always granted needs no grant, and is handed none", async () => {
+  let seen: unknown = "nothing";
+  const gate = createGate({
+    clients: new Map([["local", { ...CLIENT, grants: {} }]]),
+    capabilities: {
+      keystore: {
+        requests,
+        decide: {
+          seal(_request, _call, grant) {
+            seen = grant;
+            return answer(REPLY);
+          },
+        },
+      },
+    },
+    alwaysGranted: new Set(["keystore"]),
+    witness: { decided() {}, performed() {}, fault: (_call, error) => assert.fail(String(error)) },
+  });
+  assert.equal((await gate(CALL)).code, 0);
+  assert.equal(seen, undefined);
 });

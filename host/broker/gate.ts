@@ -1,17 +1,11 @@
 /**
- * The one function through which every host call passes: decide → witness → perform. An operation decides and gives back a plan;
+ * The one function through which every host call passes: parse → decide → witness → perform. A capability decides and returns a plan;
  * only the gate performs plans, after the decision was witnessed. What is not requested, not granted or unknown is denied, and a
  * denial voids the guest's whole call.
  */
-import {
-  ALWAYS_GRANTED,
-  type Gate,
-  type HostAnswer,
-  type HostCall,
-  HostCode,
-  refusal,
-} from "../host-call.ts";
+import { type Gate, type HostAnswer, type HostCall, HostCode, refusal } from "../host-call.ts";
 import { Budget } from "./budget.ts";
+import { decideOn, type Opened, type Plan } from "./capability.ts";
 import { decide, type Grants, type Request } from "./policy.ts";
 
 export interface Client {
@@ -22,21 +16,8 @@ export interface Client {
   readonly hostCallsPerMinute: number;
 }
 
-/** What an operation would do: decided on, and not done. */
-export interface Plan {
-  /** What it is done to, fit for a log: a key's name, a command, a path. */
-  readonly target: string;
-  perform(): HostAnswer | Promise<HostAnswer>;
-}
-
-/**
- * Decides on one operation, from the request and the client's grants, and touches nothing. What it throws, like what a plan
- * throws, is a fault of the host.
- */
-export type Operation = (call: HostCall, client: Client) => Plan | HostAnswer;
-
-/** Capability, then operation. */
-export type Capabilities = Readonly<Record<string, Readonly<Record<string, Operation>>>>;
+/** By name. */
+export type Capabilities = Readonly<Record<string, Opened>>;
 
 export interface Decision {
   readonly call: HostCall;
@@ -68,6 +49,8 @@ export interface GateOptions {
   /** By the provider's name in the configuration. */
   readonly clients: ReadonlyMap<string, Client>;
   readonly capabilities: Capabilities;
+  /** Names of the capabilities that need no grant. */
+  readonly alwaysGranted: ReadonlySet<string>;
   readonly witness: Witness;
 }
 
@@ -76,7 +59,7 @@ const MAX_BODY = 65_536;
 const NOT_NOW = refusal(HostCode.UNAVAILABLE, "the host could not do it now");
 const ABORTED = refusal(HostCode.UNAVAILABLE, "the call is over");
 
-export function createGate({ clients, capabilities, witness }: GateOptions): Gate {
+export function createGate({ clients, capabilities, alwaysGranted, witness }: GateOptions): Gate {
   const budgets = new Map(
     [...clients].map(([name, { hostCallsPerMinute }]) => [name, new Budget(hostCallsPerMinute)]),
   );
@@ -99,14 +82,14 @@ export function createGate({ clients, capabilities, witness }: GateOptions): Gat
   /** The decision, and the plan or, where there is none, the answer. */
   function judge(call: HostCall): [Decision, Plan | HostAnswer] {
     const client = clients.get(call.provider);
-    const operation = find(capabilities, call);
-    if (client === undefined || operation === undefined) {
+    const opened = find(capabilities, call);
+    if (client === undefined || opened === undefined) {
       return deny(call, `kleidi:${call.capability} ${call.operation}: there is no such operation`);
     }
-    const verdict = decide(call, client.requests, client.grants, ALWAYS_GRANTED);
+    const verdict = decide(call, client.requests, client.grants, alwaysGranted);
     if (!verdict.allowed) return deny(call, verdict.reason);
     const spent = overBudget(call, client, budgets.get(call.provider));
-    const next = spent ?? operation(call, client);
+    const next = spent ?? decideOn(opened, call, client.grants[call.capability]);
     if ("perform" in next) {
       return [{ call, verdict: "allowed", why: verdict.rule, target: next.target }, next];
     }
@@ -115,9 +98,10 @@ export function createGate({ clients, capabilities, witness }: GateOptions): Gat
   }
 }
 
-function find(capabilities: Capabilities, { capability, operation }: HostCall): Operation | undefined {
-  const operations = Object.hasOwn(capabilities, capability) ? capabilities[capability] : undefined;
-  return operations !== undefined && Object.hasOwn(operations, operation) ? operations[operation] : undefined;
+/** The capability, where it has this operation. */
+function find(capabilities: Capabilities, { capability, operation }: HostCall): Opened | undefined {
+  const opened = Object.hasOwn(capabilities, capability) ? capabilities[capability] : undefined;
+  return opened !== undefined && Object.hasOwn(opened.decide, operation) ? opened : undefined;
 }
 
 function deny(call: HostCall, reason: string): [Decision, HostAnswer] {

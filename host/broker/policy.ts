@@ -14,46 +14,8 @@ export interface Grant {
   readonly rpcs?: readonly string[] | undefined;
 }
 
-/** What kleidi:net may be used for; how its origin is reached and who is trusted there is the capability's own (net/). */
-export interface NetGrant {
-  /** "https://vault.example:8200": scheme, host and port, no path. */
-  readonly origin: string;
-  readonly allow: readonly AllowedRequest[];
-  /** Lower-case names of headers that the guest may set and, in a response, see. */
-  readonly headers: readonly string[];
-  /** Largest body of a request, in bytes. */
-  readonly requestBytes: number;
-}
-
-export interface AllowedRequest {
-  readonly method: string;
-  /** Ends in "/": everything under it; else exactly this path. */
-  readonly path: string;
-}
-
-/** What the configuration grants to one provider. */
-export interface Grants {
-  readonly keystore?:
-    | (Grant & {
-        /** To seal and open with. */
-        readonly keys: readonly string[];
-        /** To derive OpenPGP's keys from; none of them is in `keys`. */
-        readonly passphrases?: readonly string[] | undefined;
-      })
-    | undefined;
-  readonly tpm?:
-    | (Grant & {
-        readonly device: string;
-        readonly hierarchies: readonly string[];
-        readonly persistent: readonly number[];
-        readonly templates: readonly string[];
-        /** Whether sealed data may be had from the TPM. */
-        readonly unseal: boolean;
-      })
-    | undefined;
-  readonly state?: (Grant & { readonly names: readonly string[] }) | undefined;
-  readonly net?: (Grant & NetGrant) | undefined;
-}
+/** By the name of the capability. */
+export type Grants = Readonly<Record<string, object | undefined>>;
 
 /** Which line of the configuration allows the call, or why it is denied. */
 export type Verdict =
@@ -77,8 +39,8 @@ export function decide(
   if (!requested) return { allowed: false, reason: `${what}: its manifest does not request it` };
   if (alwaysGranted.has(call.capability)) return { allowed: true, rule: "always granted" };
   const rule = `grants.${call.capability}`;
-  const grant: Grant | undefined = Object.hasOwn(grants, call.capability)
-    ? grants[call.capability as keyof Grants]
+  const grant = Object.hasOwn(grants, call.capability)
+    ? (grants[call.capability] as Grant | undefined)
     : undefined;
   if (grant === undefined) {
     return { allowed: false, reason: `${what}: the configuration does not grant it` };

@@ -2,15 +2,9 @@
  * Puts a host together from a configuration: modules admitted, keys loaded, the broker's gate, a supervised sandbox for each
  * provider, and the keyset over them. Nothing runs yet.
  */
-import { Crypto as SoftwareCrypto } from "@peculiar/webcrypto";
+import type { CredentialEvent, Opened } from "../broker/capability.ts";
 import { createGate, type Decision, type Outcome, type Witness } from "../broker/gate.ts";
-import { KeyDirectory } from "../broker/keystore/directory.ts";
-import { Keystore } from "../broker/keystore/keystore.ts";
-import { createLog as createGuestLog } from "../broker/log/log.ts";
-import type { CredentialEvent } from "../broker/net/exchange.ts";
-import { StateDirectory } from "../broker/state/directory.ts";
-import { createState } from "../broker/state/state.ts";
-import { createTpm, type Tpm } from "../broker/tpm/tpm.ts";
+import { ALWAYS_GRANTED, CAPABILITIES } from "../broker/registry.ts";
 import type { Config, ProviderConfig } from "../config/config.ts";
 import { grantLine } from "../config/grant-lines.ts";
 import { KleidiError, toKleidiError } from "../error.ts";
@@ -22,8 +16,7 @@ import { type Quarantine, Supervisor } from "../sandbox/supervisor.ts";
 import type { Wall } from "../sandbox/wall/build.ts";
 import { failureFields, type Logger } from "../telemetry/log.ts";
 import type { AuditTrail } from "./audit-trail.ts";
-import type { Network } from "./network.ts";
-import { tidyUp } from "./tidy-up.ts";
+import { grantsOf } from "./grants.ts";
 import { wallOf } from "./wall.ts";
 
 export interface AssembleOptions {
@@ -59,14 +52,13 @@ export async function assemble(config: Config, log: Logger, options: AssembleOpt
   const modules = new Map(
     config.providers.map((provider) => [provider.name, admitProvider(config, provider)]),
   );
-  const tpm = tpmOf(config, log);
   const { deadlineMs, aroundGate = (gate) => gate, audit } = options;
   const wall = options.wall ?? (await wallOf(config));
-  const network = await networkOf(config, log, (event) => {
+  const capabilities = await openCapabilities(config, log, (event) => {
     audit?.credential(event);
     options.onCredential?.(event);
   });
-  const gate = aroundGate(await broker(config, modules, { tpm, network }, log, options));
+  const gate = aroundGate(gateOf(config, modules, capabilities, log, options));
   const supervisors = new Map(
     config.providers.map((provider) => [
       provider.name,
@@ -103,8 +95,7 @@ export async function assemble(config: Config, log: Logger, options: AssembleOpt
     },
     async stop() {
       await Promise.all(all.map((each) => each.stop()));
-      await tpm?.close();
-      await network?.close();
+      await closeAll(capabilities);
     },
   };
 }
@@ -126,72 +117,56 @@ export function admitProvider(config: Config, provider: ProviderConfig): Admitte
   });
 }
 
-/** Undefined where no provider is granted an origin: the HTTP client is 27 MB of the process, and loaded only where it is. */
-async function networkOf(
-  { providers }: Config,
-  log: Logger,
-  onCredential: (event: CredentialEvent) => void,
-): Promise<Network | undefined> {
-  if (providers.every(({ grants }) => grants.net === undefined)) return undefined;
-  const { createNetwork } = await import("./network.ts");
-  return createNetwork(providers, log, onCredential);
-}
-
 function settingsOf({ keys }: Config, provider: string): Settings {
   return new Map(keys.flatMap((key) => (key.provider === provider ? [[key.name, key.settings ?? {}]] : [])));
 }
 
-/** Undefined where no provider is granted a TPM. Nothing is opened before a provider uses it. */
-function tpmOf(config: Config, log: Logger): Tpm | undefined {
-  const granted = config.providers.flatMap(({ name, grants }) =>
-    grants.tpm === undefined ? [] : [[name, grants.tpm] as const],
-  );
-  if (granted.length === 0) return undefined;
-  return createTpm({
-    grants: new Map(granted),
-    warn: (device, why) => log.warn({ device, why }, "the TPM cannot be reached, or was lost"),
-  });
+/** Every capability that a provider has. @throws KleidiError as its files are missing or not intact */
+async function openCapabilities(
+  config: Config,
+  log: Logger,
+  onCredential: (event: CredentialEvent) => void,
+): Promise<Record<string, Opened>> {
+  const linesPerCall = new Map(config.providers.map(({ name, limits }) => [name, limits.logLines]));
+  const opened: Record<string, Opened> = {};
+  try {
+    for (const capability of CAPABILITIES) {
+      const granted = grantsOf(config, capability);
+      if (capability.open === undefined || (capability.grant !== undefined && granted.grants.size === 0))
+        continue;
+      opened[capability.name] = await capability.open({
+        ...granted,
+        linesPerCall,
+        log: (level, fields, message) => log[level](fields, message),
+        onCredential,
+      });
+    }
+    return opened;
+  } catch (error) {
+    await closeAll(opened);
+    throw error;
+  }
 }
 
-async function broker(
+async function closeAll(opened: Readonly<Record<string, Opened>>): Promise<void> {
+  await Promise.all(Object.values(opened).map((each) => each.close?.()));
+}
+
+function gateOf(
   config: Config,
-  modules: Map<string, Admitted>,
-  { tpm, network }: { tpm: Tpm | undefined; network: Network | undefined },
+  modules: ReadonlyMap<string, Admitted>,
+  capabilities: Readonly<Record<string, Opened>>,
   log: Logger,
   options: AssembleOptions,
-): Promise<Gate> {
-  tidyUp(config, log);
-  const keystore = new Keystore(new SoftwareCrypto());
-  const granted = config.providers.flatMap(({ grants }) => grants.keystore ?? []);
-  if (config.keystore !== undefined) {
-    const directory = new KeyDirectory(config.keystore.directory);
-    for (const { keys, passphrases = [] } of granted) {
-      for (const name of keys) await keystore.add(name, directory.load(name));
-      for (const name of passphrases) keystore.addPassphrase(name, directory.load(name));
-    }
-  }
+): Gate {
   const clients = new Map(
     config.providers.map(({ name, grants, limits }) => [
       name,
-      { requests: modules.get(name)?.manifest.capabilities ?? [], grants, ...limits },
+      { requests: modules.get(name)?.manifest.capabilities ?? [], grants: { ...grants }, ...limits },
     ]),
   );
-  return createGate({
-    clients,
-    capabilities: {
-      keystore: keystore.operations,
-      ...(tpm === undefined ? {} : { tpm: tpm.operations }),
-      ...(network === undefined ? {} : { net: network.operations }),
-      ...(config.state === undefined
-        ? {}
-        : { state: createState(new StateDirectory(config.state.directory)) }),
-      log: createGuestLog({
-        linesPerCall: new Map(config.providers.map(({ name, limits }) => [name, limits.logLines])),
-        write: (provider, level, line) => log[level]({ provider, guest: true }, line),
-      }),
-    },
-    witness: witnessOf(log, options),
-  });
+  const witness = witnessOf(log, options);
+  return createGate({ clients, capabilities, alwaysGranted: ALWAYS_GRANTED, witness });
 }
 
 function supervisor(

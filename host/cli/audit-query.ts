@@ -2,7 +2,7 @@
 import { type Query, query } from "../audit/query.ts";
 import { RECORDS } from "../audit/record.ts";
 import { render } from "../audit/render.ts";
-import { CAPABILITIES } from "../host-call.ts";
+import { CAPABILITIES } from "../broker/registry.ts";
 import { escapeForTerminal } from "../lib/text.ts";
 import { logFiles } from "./audit-files.ts";
 import { LineWriter } from "./line-writer.ts";
@@ -17,7 +17,7 @@ const WORDS = {
   kind: Object.keys(RECORDS),
   decision: RECORDS.host_call.decision.of,
   rpc: RECORDS.host_call.rpc.of,
-  capability: Object.keys(CAPABILITIES),
+  capability: CAPABILITIES.map(({ name }) => name),
 } as const;
 
 export function auditQueryCommand(given: readonly string[], { json, ...asked }: AuditQueryOptions): number {

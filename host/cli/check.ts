@@ -1,11 +1,12 @@
 /** kleidi check: looks at the configuration, the modules, the grants and the keys; with --live it also uses them. */
 import { Signer } from "../audit/checkpoint.ts";
 import { loadKey } from "../audit/key-file.ts";
-import { KeyDirectory } from "../broker/keystore/directory.ts";
-import { fingerprint } from "../broker/keystore/key-file.ts";
-import { type Config, keystoreNames, type ProviderConfig } from "../config/config.ts";
+import type { Capability } from "../broker/capability.ts";
+import { CAPABILITIES } from "../broker/registry.ts";
+import type { Config, ProviderConfig } from "../config/config.ts";
 import { loadConfig } from "../config/load.ts";
 import { ERRORS } from "../error.ts";
+import { type Finding, finding } from "../finding.ts";
 import { checkStatusReply } from "../kms/check-reply.ts";
 import { seal } from "../kms/seal.ts";
 import { trustLine } from "../sandbox/trust/trust.ts";
@@ -14,8 +15,8 @@ import type { HostReport } from "../telemetry/report.ts";
 import { adminAddress, askState } from "./admin.ts";
 import { admitProvider, assemble } from "./assemble.ts";
 import { descriptorFindings } from "./descriptors.ts";
-import { netFileFindings } from "./net-files.ts";
-import { type Finding, finding, report } from "./output.ts";
+import { grantsOf } from "./grants.ts";
+import { report } from "./output.ts";
 import { reach, surplus } from "./reach.ts";
 import { checkWall } from "./wall.ts";
 
@@ -26,16 +27,17 @@ export async function checkCommand(
   return report(await checkAll(loadConfig(configPath), options), options.json);
 }
 
-/** @param options.files whether the files of each origin are looked at: who goes on to use them says more of them */
+/** @param options.examined capabilities that are examined next: that says more of the same files */
 export async function checkAll(
   config: Config,
-  options: { live: boolean; files?: boolean },
+  options: { live: boolean; examined?: ReadonlySet<Capability> },
 ): Promise<Finding[]> {
   const findings: Finding[] = [
     { what: "configuration", ok: true, detail: `${config.file} is valid, ${config.keys.length} keys` },
     ...config.providers.flatMap((provider) => checkProvider(config, provider)),
-    ...checkKeys(config),
-    ...(options.files === false ? [] : netFileFindings(config)),
+    ...CAPABILITIES.filter((capability) => !options.examined?.has(capability)).flatMap(
+      (capability) => capability.check?.(grantsOf(config, capability)) ?? [],
+    ),
     checkAudit(config),
     await checkWall(config),
     ...descriptorFindings(config),
@@ -55,23 +57,6 @@ function checkProvider(config: Config, provider: ProviderConfig): Finding[] {
   } catch (error) {
     return [finding(what, error)];
   }
-}
-
-function checkKeys(config: Config): Finding[] {
-  if (config.keystore === undefined) return [];
-  const directory = new KeyDirectory(config.keystore.directory);
-  const granted = config.providers.flatMap(({ grants }) => keystoreNames(grants));
-  return granted.map((name): Finding => {
-    const what = `key ${name}`;
-    try {
-      const bytes = directory.load(name);
-      const version = fingerprint(bytes);
-      bytes.wipe();
-      return { what, ok: true, detail: `${directory.keyPath(name)} is whole, fingerprint ${version}` };
-    } catch (error) {
-      return finding(what, error);
-    }
-  });
 }
 
 /** No audit log is no fault, and something to know; its key is loaded, because a host without it does not start. */

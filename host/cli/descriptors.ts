@@ -2,11 +2,13 @@
  * Open files are the host's, and not a provider's: one whose server does not answer holds all its connections. So what all providers
  * may hold at once must fit into what the system gives this process.
  */
+import { CAPABILITIES } from "../broker/registry.ts";
 import type { Config } from "../config/config.ts";
+import type { Finding } from "../finding.ts";
 import { LIMITS } from "../grpc/limits.ts";
 import { FileFault, readRegular } from "../lib/files.ts";
 import { ADMIN_LIMITS } from "../telemetry/admin-connections.ts";
-import type { Finding } from "./output.ts";
+import { grantsOf } from "./grants.ts";
 
 /** Sockets of callers and of the admin listener, those that wait for their turn too. */
 const CALLERS = LIMITS.connections + LIMITS.waiting + ADMIN_LIMITS.connections + ADMIN_LIMITS.waiting;
@@ -14,15 +16,12 @@ const CALLERS = LIMITS.connections + LIMITS.waiting + ADMIN_LIMITS.connections +
 const OWN = 64;
 /** Two processes and the one that takes over, each with two pipes, and what its capabilities hold. */
 const PROVIDER = 8;
-/** Connections for logins. */
-const LOGINS = 2;
-
 /** What all of the configuration may hold open at once. */
-export function descriptorsOf({ providers }: Config): number {
-  return providers.reduce(
-    (sum, { grants: { net } }) => sum + PROVIDER + (net === undefined ? 0 : net.connections + LOGINS),
-    CALLERS + OWN,
+export function descriptorsOf(config: Config): number {
+  const held = CAPABILITIES.flatMap((capability) =>
+    [...grantsOf(config, capability).grants.values()].map((grant) => capability.descriptors?.(grant) ?? 0),
   );
+  return held.reduce((sum, each) => sum + each, CALLERS + OWN + PROVIDER * config.providers.length);
 }
 
 /** Nothing where there is enough, or nobody can say. */

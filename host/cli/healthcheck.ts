@@ -1,9 +1,10 @@
 /** kleidi healthcheck: asks Status over the socket, as the API server does; for exec probes and for people. */
 import type { ServiceError } from "@grpc/grpc-js";
 import { loadConfig } from "../config/load.ts";
+import type { Finding } from "../finding.ts";
 import { KmsClient } from "../grpc/client.ts";
 import { keyIdHash } from "../telemetry/log.ts";
-import { type Finding, report } from "./output.ts";
+import { report } from "./output.ts";
 
 export async function healthcheckCommand(
   configPath: string,

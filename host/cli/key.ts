@@ -5,7 +5,8 @@ import { StateDirectory } from "../broker/state/directory.ts";
 import { type Config, type KeyConfig, keystoreNames, type ProviderConfig } from "../config/config.ts";
 import { loadConfig } from "../config/load.ts";
 import { ERRORS, KleidiError } from "../error.ts";
-import { EXIT, type Finding, finding, print, report } from "./output.ts";
+import { type Finding, finding } from "../finding.ts";
+import { EXIT, print, report } from "./output.ts";
 import { isProvisioned } from "./provision.ts";
 import { makeProvisioned } from "./provisioned-key.ts";
 

@@ -1,11 +1,10 @@
 /** What `kleidi check` says of a provider's reach: requested, granted, and what is granted and not requested. */
-import type { GrantsConfig, NetGrantConfig, ProviderConfig } from "../config/config.ts";
+import { capabilityOf } from "../broker/registry.ts";
+import type { ProviderConfig } from "../config/config.ts";
+import type { Finding } from "../finding.ts";
 import type { Rpc } from "../host-call.ts";
 import { unrequested } from "../sandbox/authority.ts";
 import type { Manifest } from "../sandbox/manifest.ts";
-import type { Finding } from "./output.ts";
-
-type Grant = NonNullable<GrantsConfig[keyof GrantsConfig]>;
 
 /** With the author's reasons. */
 export interface Reached extends Finding {
@@ -16,20 +15,23 @@ export interface Reached extends Finding {
 export function reach(provider: ProviderConfig, manifest: Manifest): Reached[] {
   const what = `provider ${provider.name} can reach`;
   const rows = joined(manifest.capabilities).map(({ capability, operations, rpcs, whys }): Reached => {
-    const grant: Grant | undefined = provider.grants[capability as keyof GrantsConfig];
+    const form = capabilityOf(capability)?.grant;
+    const grant: { rpcs?: readonly string[] } | undefined = Object.entries(provider.grants).find(
+      ([name]) => name === capability,
+    )?.[1];
     const allowed = rpcs.filter((rpc) => grant?.rpcs === undefined || grant.rpcs.some((one) => one === rpc));
     const where = allowed.length > 0 ? `in ${allowed.join(", ")}` : "nowhere, as the grant is narrowed";
     const need = `${capability} ${operations.join(", ")} ${where}`;
-    if (grant === undefined) return { what, ok: true, detail: `${need} (always granted)`, whys };
-    const missing = missingUse(operations, grant);
+    if (form === undefined) return { what, ok: true, detail: `${need} (always granted)`, whys };
+    const missing = form.missing?.(grant, operations);
     if (missing === undefined)
-      return { what, ok: true, detail: `${need}, ${reachOf(grant, operations)}`, whys };
+      return { what, ok: true, detail: `${need}, ${form.reach(grant, operations)}`, whys };
     return {
       what,
       ok: false,
       whys,
       detail: `${need} is requested and not granted`,
-      hint: `If it may have it, write under providers.${provider.name}: grants: { keystore: { ${missing}: […] } }`,
+      hint: `If it may have it, write under providers.${provider.name}: grants: { ${missing} }`,
     };
   });
   return rows.length > 0 ? rows : [{ what, ok: true, detail: "nothing", whys: [] }];
@@ -43,35 +45,6 @@ export function surplus(provider: ProviderConfig, manifest: Manifest): Finding[]
     detail: `it is granted ${capability}, which its module does not request`,
     hint: `Remove providers.${provider.name}.grants.${capability}.`,
   }));
-}
-
-/** What a grant lets its provider reach with these operations, for people. */
-function reachOf(grant: Grant, operations: readonly string[]): string {
-  if ("device" in grant) return `on ${grant.device}, hierarchies ${grant.hierarchies.join(", ")}`;
-  if ("names" in grant) return `of records ${grant.names.join(", ")}`;
-  if ("origin" in grant) {
-    const lines = grant.allow.map(({ method, path }) => `${method} ${path}`);
-    const where = grant.networks.length === 0 ? "" : ` in ${grant.networks.join(", ")}`;
-    return `of ${grant.origin}${where}, ${whoOf(grant)}: ${lines.join(", ")}`;
-  }
-  const uses = usesOf(operations);
-  const lists = (["keys", "passphrases"] as const)
-    .filter((use) => (uses.length === 0 || uses.includes(use)) && namesOf(grant, use).length > 0)
-    .map((use) => `${use} ${namesOf(grant, use).join(", ")}`);
-  return `of ${lists.join(" and ")}`;
-}
-
-/** Who the host is at an origin: how, and by which files; nothing of what is in them. */
-function whoOf({ credential, tls }: NetGrantConfig): string {
-  const certificate = tls.client === undefined ? [] : [`with the certificate ${tls.client.certificate}`];
-  const token =
-    credential === undefined
-      ? []
-      : [
-          `with a token ${credential.kind === "vault" ? `of Vault by ${credential.auth}` : `by ${credential.kind}`}`,
-        ];
-  const all = [...token, ...certificate];
-  return all.length === 0 ? "as nobody" : all.join(" and ");
 }
 
 interface Row {
@@ -95,28 +68,4 @@ function joined(rows: Manifest["capabilities"]): Row[] {
     seen.set(key, row);
   }
   return [...seen.values()].map(({ rpcs, whys, ...row }) => ({ ...row, rpcs: [...rpcs], whys: [...whys] }));
-}
-
-/** The lists of a keystore grant: a name in one of them is for that use only. */
-type Use = "keys" | "passphrases";
-
-/** The lists that these operations are used on; info alone is used on either. */
-function usesOf(operations: readonly string[]): Use[] {
-  const uses: Use[] = [];
-  if (operations.includes("seal") || operations.includes("open")) uses.push("keys");
-  if (operations.includes("s2k")) uses.push("passphrases");
-  return uses;
-}
-
-function missingUse(operations: readonly string[], grant: Grant): Use | undefined {
-  if (!isKeystore(grant)) return undefined;
-  return usesOf(operations).find((use) => namesOf(grant, use).length === 0);
-}
-
-function isKeystore(grant: Grant): grant is NonNullable<GrantsConfig["keystore"]> {
-  return !("device" in grant || "names" in grant || "origin" in grant);
-}
-
-function namesOf(grant: NonNullable<GrantsConfig["keystore"]>, use: Use): readonly string[] {
-  return grant[use] ?? [];
 }

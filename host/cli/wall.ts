@@ -1,8 +1,8 @@
 /** The wall of a configuration: opened for whatever starts providers' processes, and as `kleidi check` tells of it. */
 import type { Config } from "../config/config.ts";
+import { type Finding, finding } from "../finding.ts";
 import type { Wall } from "../sandbox/wall/build.ts";
 import { openWall } from "../sandbox/wall/choose.ts";
-import { type Finding, finding } from "./output.ts";
 
 /**
  * Builds the wall that the configuration asks for, and tries it.

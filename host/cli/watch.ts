@@ -1,9 +1,11 @@
 /** What a serving host counts and records of itself, and where it learns it from: the hooks of assembly, prober and server. */
+
+import type { CredentialEvent } from "../broker/capability.ts";
 import type { Decision } from "../broker/gate.ts";
-import type { CredentialEvent } from "../broker/net/exchange.ts";
+import { CAPABILITIES } from "../broker/registry.ts";
 import type { Config } from "../config/config.ts";
 import type { RpcOutcome } from "../grpc/server.ts";
-import { CAPABILITIES, type Gate } from "../host-call.ts";
+import type { Gate } from "../host-call.ts";
 import type { KeyChange, ProberOptions } from "../kms/prober.ts";
 import type { WallName } from "../sandbox/wall/wall.ts";
 import { keyIdHash } from "../telemetry/log.ts";
@@ -12,8 +14,10 @@ import { RpcClock } from "../telemetry/overhead.ts";
 import { Recorder } from "../telemetry/recorder.ts";
 import type { AssembleOptions, Host } from "./assemble.ts";
 
-/** What waits for something that is not the host: the time is the backend's. */
-const BACKENDS: ReadonlySet<string> = new Set<keyof typeof CAPABILITIES>(["net", "tpm"]);
+/** Host calls of these wait for a TPM or a KMS: the time is not the host's own. */
+const WAITING: ReadonlySet<string> = new Set(
+  CAPABILITIES.filter(({ waits }) => waits).map(({ name }) => name),
+);
 
 export interface Watch {
   readonly version: string;
@@ -58,8 +62,8 @@ export async function startWatch(config: Config, version: string, watched: Watch
       waitingLimit: limits.queue,
       credential: grants.net?.credential !== undefined,
     })),
-    // crypto is computed in the provider's process.
-    capabilities: Object.keys(CAPABILITIES).filter((name) => name !== "crypto"),
+    // The others are computed in the provider's process.
+    capabilities: CAPABILITIES.filter(({ open }) => open !== undefined).map(({ name }) => name),
     keys: config.keys.map(({ name }) => name),
     ready: () => watched.unready() === undefined,
     providerSamples: () => providerSamples(watched.host()),
@@ -117,7 +121,7 @@ export async function startWatch(config: Config, version: string, watched: Watch
 }
 
 function timed(gate: Gate, clock: RpcClock): Gate {
-  return (call) => (BACKENDS.has(call.capability) ? clock.waiting(() => gate(call)) : gate(call));
+  return (call) => (WAITING.has(call.capability) ? clock.waiting(() => gate(call)) : gate(call));
 }
 
 function noteOf({ call, verdict, why, target }: Decision) {

@@ -1,6 +1,6 @@
 /** What crosses keys of `admin`. */
 import { resolve } from "node:path";
-import type { Rule } from "./rules.ts";
+import type { Rule } from "./rule.ts";
 import { LONGEST_SOCKET, UNIX_PREFIX } from "./socket-path.ts";
 
 function socketIn(listen: unknown): string | undefined {

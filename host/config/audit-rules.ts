@@ -1,5 +1,5 @@
 /** What crosses keys of `audit`. */
-import type { Rule } from "./rules.ts";
+import type { Rule } from "./rule.ts";
 
 export const AUDIT_RULES: readonly Rule[] = [
   {

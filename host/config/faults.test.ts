@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parse } from "yaml";
 import { ConfigError } from "./config-error.ts";
-import { lineFor } from "./faults.ts";
 import { parseConfig } from "./parse.ts";
+import { lineFor } from "./yaml-line.ts";
 
 const TEXT = `apiVersion: kleidi.dev/v1
 listen: { socket: /run/kleidi/kms.sock }

@@ -5,6 +5,7 @@ import type { ConfigFault } from "./config-error.ts";
 import type { Document } from "./document.ts";
 import { defaultOf, fieldOf, isOptional, keysOf, schemaAt } from "./shape.ts";
 import { cut, LONGEST, nearest, type Path, pathText, quoted } from "./text.ts";
+import { lineFor } from "./yaml-line.ts";
 
 type Issue = z.core.$ZodIssue;
 
@@ -68,7 +69,8 @@ function badValue(document: Document, path: Path): ConfigFault {
   if (isOptional(schema) && source === undefined && actual === "nothing")
     remedy = `remove the key, or ${remedy}`;
   // too long to be repeated, and right but for the quotes: a digest of digits alone
-  if (source !== undefined && source.length > LONGEST && z.safeParse(schema, source).success)
+  const isText = actual.startsWith('"');
+  if (source !== undefined && !isText && source.length > LONGEST && z.safeParse(schema, source).success)
     remedy = "put the value in double quotes";
   return document.fault(path, { expected, remedy });
 }
@@ -80,22 +82,4 @@ function suggestion(schema: z.core.$ZodType, source: string): unknown {
   return candidates.find(
     (value) => value !== undefined && String(value).length <= LONGEST && z.safeParse(schema, value).success,
   );
-}
-
-/** The line of YAML that gives a path's last step a value, or its text as YAML. */
-export function lineFor(path: Path, content: { value: unknown } | { text: string }): string {
-  const key = path.at(-1);
-  const text = "text" in content ? content.text : cut(written(content.value));
-  if (key === undefined) return text;
-  return typeof key === "number" ? `- ${text}` : `${key}: ${text}`;
-}
-
-/** A value as YAML on one line; what a terminal would act on as an escape sequence of YAML's double quotes. */
-function written(value: unknown): string {
-  const text = stringify(value, { lineWidth: 0 }).trim();
-  if (!/[\p{C}\p{Zl}\p{Zp}]/u.test(text)) return text;
-  return JSON.stringify(value).replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (character) => {
-    const hex = (character.codePointAt(0) ?? 0).toString(16);
-    return hex.length > 4 ? `\\U${hex.padStart(8, "0")}` : `\\u${hex.padStart(4, "0")}`;
-  });
 }

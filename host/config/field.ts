@@ -1,4 +1,5 @@
 /** What the schema is built of: a zod schema and, attached to it, what faults and the reference say of the key. */
+import { resolve } from "node:path";
 import { z } from "zod";
 import { nearest } from "./text.ts";
 import type { Quantity } from "./units.ts";
@@ -20,6 +21,11 @@ export interface Field {
 /** Schema → what is said of it. */
 export const FIELDS = new WeakMap<z.core.$ZodType, Field>();
 
+/** What to write under a schema that has a field. */
+export function exampleOf(schema: z.core.$ZodType): string {
+  return FIELDS.get(schema)?.example ?? "{}";
+}
+
 /** Attaches what is said of it to a schema. */
 export function field<T extends z.core.$ZodType>(schema: T, says: Field): T {
   // a schema that stands in two places would say of one what is meant of the other
@@ -28,18 +34,31 @@ export function field<T extends z.core.$ZodType>(schema: T, says: Field): T {
   return schema;
 }
 
-const PATHS = new WeakSet<z.core.$ZodType>();
+/** Schema of a path → what stands before the path. */
+const PREFIXES = new WeakMap<z.core.$ZodType, string>();
 
-/** A path as it was written. */
-export const path = () => {
-  // a NUL byte would end the path early in the system call
-  const schema = z.string().regex(/^[^\0]{1,4095}$/);
-  PATHS.add(schema);
+// a NUL byte would end the path early in the system call
+const PATH = /^[^\0]{1,4095}$/;
+
+/** A path. It is absolute in what the schema gives: shape.ts resolves it before it is checked. */
+export const path = () => pathAfter("", z.string().regex(PATH));
+
+/** Text that is a path after this prefix. */
+export function pathAfter<T extends z.core.$ZodType>(prefix: string, schema: T): T {
+  PREFIXES.set(schema, prefix);
   return schema;
-};
+}
 
 /** Whether a schema is one that `path` made. */
-export const isPath = (schema: z.core.$ZodType) => PATHS.has(schema);
+export const isPath = (schema: z.core.$ZodType) => PREFIXES.get(schema) === "";
+
+/** The text of a schema with the path in it resolved against a folder; unchanged where there is none. */
+export function absolute(schema: z.core.$ZodType, text: string, folder: string): string {
+  const prefix = PREFIXES.get(schema);
+  if (prefix === undefined || !text.startsWith(prefix)) return text;
+  const written = text.slice(prefix.length);
+  return PATH.test(written) ? `${prefix}${resolve(folder, written)}` : text;
+}
 
 /** A quantity with a unit, as a number in its base unit. */
 export function quantity(of: Quantity, byDefault: string, says: Field) {
@@ -48,7 +67,7 @@ export function quantity(of: Quantity, byDefault: string, says: Field) {
 
 /** The same without a default: `says.absent` tells what holds when it is left out. */
 export function optionalQuantity(of: Quantity, says: Field) {
-  return field(parsed(of).optional(), { ...says, suggest: of.suggest });
+  return field(parsed(of).exactOptional(), { ...says, suggest: of.suggest });
 }
 
 function parsed(of: Quantity) {
@@ -78,3 +97,6 @@ export const KEY_NAME = 'a name of a-z, 0-9, "." and "-", at most 63 characters,
 export const keyName = () => z.string().regex(/^[a-z0-9][a-z0-9.-]{0,62}$/);
 /** A name that is likely meant by one in the wrong case, or with the wrong separators. */
 export const lower = (source: string) => source.toLowerCase().replaceAll(/[ _]/g, "-");
+
+/** The name of a provider. Names become parts of log lines and metric labels. */
+export const PROVIDER_NAME = /^[a-z][a-z0-9-]{0,62}$/;

@@ -1,7 +1,7 @@
 /** What crosses keys of `limits`. */
 import { instancesBytes, leastProcessBytes, MAX_INSTANCES, type Promised } from "./process-memory.ts";
 import { limits as LIMITS } from "./provider-schema.ts";
-import type { Rule } from "./rules.ts";
+import type { Rule } from "./rule.ts";
 
 const MiB = 1_048_576;
 
@@ -25,9 +25,9 @@ export const LIMIT_RULES: readonly Rule[] = [
     *check({ document, providers = [] }) {
       for (const { name, limits } of providers) {
         const parsed = LIMITS.safeParse(limits);
-        if (!parsed.success || parsed.data.processMemory === undefined) continue;
+        if (!parsed.success) continue;
         const least = leastProcessBytes(parsed.data);
-        if (parsed.data.processMemory >= least || instancesBytes(parsed.data) > MAX_INSTANCES) continue;
+        if (parsed.data.processMemoryBytes >= least || instancesBytes(parsed.data) > MAX_INSTANCES) continue;
         yield document.fault(["providers", name, "limits", "processMemory"], {
           expected: `at least ${mebibytes(least)}MiB: all instances, memory × (concurrentCalls + 4), and 192MiB for Node`,
           remedy: `write: processMemory: ${mebibytes(least)}MiB, or a smaller memory or concurrentCalls`,
@@ -42,6 +42,6 @@ function mebibytes(bytes: number): number {
 }
 
 /** The most calls at once that this memory allows. */
-function fitting({ memory }: Promised): number {
-  return Math.floor(MAX_INSTANCES / memory) - 4;
+function fitting({ memoryBytes }: Promised): number {
+  return Math.floor(MAX_INSTANCES / memoryBytes) - 4;
 }

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { originOf } from "../broker/net/grant.ts";
+import { ALLOWED_PATH } from "../broker/net/words.ts";
 import { ConfigError } from "./config-error.ts";
-import { originOf } from "./net-schema.ts";
-import { ALLOWED_PATH } from "./net-words.ts";
 import { parseConfig } from "./parse.ts";
 
 const VALID = `apiVersion: kleidi.dev/v1

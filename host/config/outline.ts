@@ -1,8 +1,9 @@
 /** What the rules look at: the parts of a document that refer to each other, as far as they can be read. */
 import type { Document } from "./document.ts";
-import { lower } from "./field.ts";
-import { PROVIDER_NAME } from "./provider-schema.ts";
+import { lower, PROVIDER_NAME } from "./field.ts";
 import type { Path } from "./text.ts";
+
+export type Mapping = Readonly<Record<string, unknown>>;
 
 /** A part is undefined where it cannot be read; a list is empty where it is not there. */
 export interface Outline {
@@ -10,9 +11,9 @@ export interface Outline {
   /** Absolute. */
   readonly folder: string;
   readonly socket: string | undefined;
-  readonly keystore: boolean;
+  /** Whether the document has this key at its top. */
+  has(key: string): boolean;
   readonly trust: TrustOutline | undefined;
-  readonly state: boolean;
   readonly audit: AuditOutline | undefined;
   readonly admin: AdminOutline | undefined;
   readonly providers: readonly ProviderOutline[] | undefined;
@@ -37,32 +38,12 @@ export interface ProviderOutline {
   readonly name: string;
   /** The valid name that is likely meant by an invalid one; else the name. */
   readonly meant: string;
-  /** What stands under grants.keystore.keys and grants.keystore.passphrases, in this order. */
-  readonly granted: readonly GrantedOutline[];
-  /** What stands under grants.state.names. */
-  readonly records: readonly unknown[];
+  /** What stands under grants, by the name of the capability; what is not a mapping is absent. */
+  readonly grants: Readonly<Record<string, Mapping>>;
   /** Whether it has the key signatures. */
   readonly signed: boolean;
-  /** What stands under grants.net. */
-  readonly net: NetOutline | undefined;
   /** What stands under limits; absent: an empty mapping. */
   readonly limits: unknown;
-}
-
-export interface NetOutline {
-  readonly origin: unknown;
-  /** Whether it has the key tls, and in it the key certificate. */
-  readonly tls: boolean;
-  readonly certificate: boolean;
-  readonly headers: readonly unknown[];
-  readonly allow: readonly unknown[];
-  /** Of credential.login. */
-  readonly loginPath: unknown;
-  /** Of credential.vault. */
-  readonly auth: unknown;
-  readonly namespace: unknown;
-  /** What stands as header in any credential. */
-  readonly credentialHeaders: readonly unknown[];
 }
 
 export interface TrustOutline {
@@ -70,11 +51,6 @@ export interface TrustOutline {
   readonly keys: readonly { readonly name: unknown; readonly key: unknown }[];
   /** Whether each has the key sha256, and the key key. */
   readonly revoked: readonly { readonly sha256: boolean; readonly key: boolean }[];
-}
-
-export interface GrantedOutline {
-  readonly name: unknown;
-  readonly path: Path;
 }
 
 export interface KeyOutline {
@@ -103,9 +79,8 @@ export function outlineOf(document: Document, folder: string): Outline {
     document,
     folder,
     socket: typeof socket === "string" && socket !== "" ? socket : undefined,
-    keystore: root !== undefined && Object.hasOwn(root, "keystore"),
+    has: (key) => root !== undefined && Object.hasOwn(root, key),
     trust: root !== undefined && Object.hasOwn(root, "trust") ? trustOutline(root.trust) : undefined,
-    state: root !== undefined && Object.hasOwn(root, "state"),
     audit: auditOutline(root?.audit),
     admin: adminOutline(mapping(root?.admin)),
     providers: providers && Object.entries(providers).map(([name, value]) => providerOutline(name, value)),
@@ -119,35 +94,14 @@ function adminOutline(admin: Readonly<Record<string, unknown>> | undefined): Adm
 }
 
 function providerOutline(name: string, value: unknown): ProviderOutline {
-  const grants = mapping(mapping(value)?.grants);
-  const records = mapping(grants?.state)?.names;
-  const granted = ["keys", "passphrases"].flatMap((use) => {
-    const names = mapping(grants?.keystore)?.[use];
-    const path = ["providers", name, "grants", "keystore", use];
-    return isShort(names) ? names.map((name, i): GrantedOutline => ({ name, path: [...path, i] })) : [];
+  const grants = Object.entries(mapping(mapping(value)?.grants) ?? {}).flatMap(([capability, grant]) => {
+    const keys = mapping(grant);
+    return keys === undefined ? [] : [[capability, keys] as const];
   });
   const meant = PROVIDER_NAME.test(lower(name)) ? lower(name) : name;
   const signed = Object.hasOwn(mapping(value) ?? {}, "signatures");
-  const net = netOutline(mapping(grants?.net));
   const limits = mapping(value)?.limits ?? {};
-  return { name, meant, granted, records: isShort(records) ? records : [], signed, net, limits };
-}
-
-function netOutline(net: Readonly<Record<string, unknown>> | undefined): NetOutline | undefined {
-  if (net === undefined) return undefined;
-  const { origin, headers, allow } = net;
-  const credential = mapping(net.credential);
-  return {
-    origin,
-    tls: Object.hasOwn(net, "tls"),
-    certificate: Object.hasOwn(mapping(net.tls) ?? {}, "certificate"),
-    headers: isShort(headers) ? headers : [],
-    allow: isShort(allow) ? allow : [],
-    loginPath: mapping(credential?.login)?.path,
-    auth: mapping(credential?.vault)?.auth,
-    namespace: mapping(credential?.vault)?.namespace,
-    credentialHeaders: [mapping(credential?.file)?.header, mapping(credential?.login)?.header],
-  };
+  return { name, meant, grants: Object.fromEntries(grants), signed, limits };
 }
 
 function trustOutline(value: unknown): TrustOutline {
@@ -180,11 +134,11 @@ function keyOutline(value: unknown): KeyOutline {
 }
 
 /** The schema refuses a longer list, and the rules compare each with each. */
-function isShort(value: unknown): value is readonly unknown[] {
+export function isShort(value: unknown): value is readonly unknown[] {
   return Array.isArray(value) && value.length <= 64;
 }
 
-function mapping(value: unknown): Readonly<Record<string, unknown>> | undefined {
+export function mapping(value: unknown): Mapping | undefined {
   const isMapping = typeof value === "object" && value !== null && !Array.isArray(value);
   return isMapping ? (value as Record<string, unknown>) : undefined;
 }

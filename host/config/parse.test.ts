@@ -48,6 +48,12 @@ type Case = readonly [name: string, from: string, to: string, fault: string];
 
 const cases: readonly Case[] = [
   [
+    "a path that no system call takes once it is resolved",
+    "module: local.wasm",
+    `module: ${"a".repeat(4095)}`,
+    `9:13 providers.local.module: expected the path of a WebAssembly module, found "${"a".repeat(59)}…"; write: module: providers/local.wasm`,
+  ],
+  [
     "a digest that YAML read as a number",
     SHA,
     "0".repeat(64),
@@ -75,13 +81,13 @@ const cases: readonly Case[] = [
     "an unknown key at the top",
     "log:",
     "logs:",
-    '22:1 logs: expected one of the keys apiVersion, listen, keystore, trust, state, providers, keys, sandbox, status, log, audit, admin, found the unknown key "logs"; write: log: …',
+    '22:1 logs: expected one of the keys apiVersion, listen, keystore, state, trust, providers, keys, sandbox, status, log, audit, admin, found the unknown key "logs"; write: log: …',
   ],
   [
     "an unknown key that resembles none",
     "status:\n  interval: 30s",
     "password: hunter2",
-    '20:1 password: expected one of the keys apiVersion, listen, keystore, trust, state, providers, keys, sandbox, status, log, audit, admin, found the unknown key "password"; remove it',
+    '20:1 password: expected one of the keys apiVersion, listen, keystore, state, trust, providers, keys, sandbox, status, log, audit, admin, found the unknown key "password"; remove it',
   ],
   [
     "an unknown key beside the one it resembles",
@@ -369,7 +375,7 @@ const cases: readonly Case[] = [
     "the key __proto__",
     "status:",
     "__proto__: { a: 1 }\nstatus:",
-    '20:1 __proto__: expected one of the keys apiVersion, listen, keystore, trust, state, providers, keys, sandbox, status, log, audit, admin, found the unknown key "__proto__"; remove it',
+    '20:1 __proto__: expected one of the keys apiVersion, listen, keystore, state, trust, providers, keys, sandbox, status, log, audit, admin, found the unknown key "__proto__"; remove it',
   ],
   [
     "an RPC of a grant that there is not",
@@ -488,6 +494,18 @@ test("parseConfig reads passphrases beside keys, and without any", () => {
   assert.deepEqual(keystoreNames(grants("keys: [kek]")), ["kek"]);
   assert.deepEqual(keystoreNames({ keystore: { keys: ["a"], passphrases: ["b"] } }), ["a", "b"]);
   assert.deepEqual(keystoreNames({}), []);
+});
+
+test("parseConfig takes an optional key with nothing after it for one that is left out", () => {
+  const { log, keys } = parseConfig(
+    VALID.replace("log:\n  level: debug", "log: { level, file }").replace(
+      "use: active",
+      "use: active\n    ? version",
+    ),
+    "/etc/k.yaml",
+  );
+  assert.deepEqual(log, { level: "info" });
+  assert.deepEqual(keys, [{ name: "kek", provider: "local", use: "active" }]);
 });
 
 test("parseConfig fills in every default", () => {

@@ -9,14 +9,14 @@ const NODE = 192 << 20;
 export const MAX_INSTANCES = 4096 * 1_048_576;
 
 export interface Promised {
-  /** Of one instance, in bytes. */
-  readonly memory: number;
+  /** Of one instance. */
+  readonly memoryBytes: number;
   readonly concurrentCalls: number;
 }
 
 /** @returns bytes that all instances of a process may grow to together */
-export function instancesBytes({ memory, concurrentCalls }: Promised): number {
-  return memory * (concurrentCalls + SPARES);
+export function instancesBytes({ memoryBytes, concurrentCalls }: Promised): number {
+  return memoryBytes * (concurrentCalls + SPARES);
 }
 
 /** @returns bytes that the process needs so that no instance within its limit can end it */

@@ -1,7 +1,6 @@
 /** The shape of `providers`: what runs, what it may reach, what it may use up. */
-import { isIPv4 } from "node:net";
 import { z } from "zod";
-import { HIERARCHIES, RPCS } from "./config.ts";
+import { GRANTS } from "../broker/registry.ts";
 import {
   count,
   field,
@@ -13,223 +12,17 @@ import {
   path,
   quantity,
 } from "./field.ts";
-import { net } from "./net-schema.ts";
+import { leastProcessBytes } from "./process-memory.ts";
 import { duration, memory } from "./units.ts";
 
 const MiB = 1_048_576;
 
-/** Names become parts of log lines and metric labels. */
-export const PROVIDER_NAME = /^[a-z][a-z0-9-]{0,62}$/;
-
-/** What the broker can open: the kernel's resource manager, and virtual TPMs that no network reaches. */
-function isTpmDevice(text: string): boolean {
-  if (/^(\/dev\/tpmrm[0-9]{1,3}|swtpm:\/[^\0]{1,99})$/.test(text)) return true;
-  const [, host = "", port] = /^(?:swtpm|mssim):(127\.[0-9.]+|\[::1\]):([1-9][0-9]{0,4})$/.exec(text) ?? [];
-  return (host === "[::1]" || isIPv4(host)) && Number(port) <= 65_535;
-}
-
-/** Narrows any grant to some RPCs. */
-export const rpcs = () =>
-  field(
-    z
-      .array(
-        field(z.enum(RPCS), {
-          expected: "status, encrypt or decrypt",
-          meaning: "An RPC.",
-          example: "encrypt",
-          suggest: nearestOf(RPCS),
-        }),
-      )
-      .min(1)
-      .max(RPCS.length)
-      .optional(),
-    {
-      expected: "a list of status, encrypt and decrypt",
-      meaning: "The RPCs in which the provider may use the grant.",
-      example: "[encrypt, decrypt]",
-      absent: "every RPC for which the module's manifest requests it",
-    },
-  );
-
-const tpm = field(
-  z
-    .strictObject({
-      device: field(z.string().refine(isTpmDevice), {
-        expected:
-          "/dev/tpmrm0, or a virtual TPM: swtpm: and a path, or swtpm: or mssim: and a loopback address and port",
-        meaning:
-          "The TPM. Providers may share one: none sees the others' objects. A virtual TPM must have no other client.",
-        example: "/dev/tpmrm0",
-      }),
-      hierarchies: field(
-        z
-          .array(
-            field(z.enum(HIERARCHIES), {
-              expected: "owner, endorsement or platform",
-              meaning: "A hierarchy.",
-              example: "owner",
-              suggest: nearestOf(HIERARCHIES),
-            }),
-          )
-          .max(HIERARCHIES.length)
-          .optional(),
-        {
-          expected: "a list of owner, endorsement and platform",
-          meaning: "The hierarchies in which the provider may derive primary keys.",
-          example: "[owner]",
-          absent: "`[owner]`",
-        },
-      ),
-      persistent: field(
-        z
-          .array(
-            field(
-              z
-                .string()
-                .regex(/^0x81[0-9a-f]{6}$/)
-                .transform(Number),
-              {
-                expected: "a quoted handle from 0x81000000 to 0x81ffffff",
-                meaning: "A handle. Quoted: without quotes, YAML reads a number.",
-                example: '"0x81000001"',
-                suggest: (source) => source.toLowerCase(),
-              },
-            ),
-          )
-          .max(16)
-          .optional(),
-        {
-          expected: "a list of at most 16 quoted handles",
-          meaning:
-            "Persistent objects under which the provider may load keys. Give none without noDA: wrong authorizations of it would lock the TPM.",
-          example: '["0x81000001"]',
-          absent: "none",
-        },
-      ),
-      templates: field(
-        z
-          .array(
-            field(z.string().regex(/^[0-9a-f]{64}$/), {
-              expected: "64 lower-case hex digits",
-              meaning: "The SHA-256 of a public template (TPMT_PUBLIC).",
-              example: "<64 hex digits>",
-              suggest: (source) => source.toLowerCase(),
-            }),
-          )
-          .max(16)
-          .optional(),
-        {
-          expected: "a list of at most 16 SHA-256",
-          meaning:
-            "Templates of primary keys that the provider may derive, besides the storage key (ECC P-256, AES-128).",
-          example: "[<64 hex digits>]",
-          absent: "the storage key only",
-        },
-      ),
-      unseal: field(z.boolean().optional(), {
-        expected: "true or false",
-        meaning:
-          'Whether the provider may have sealed data from the TPM (TPM2_Unseal). The tpm provider needs it for keys with the scheme "sealed", and for no others.',
-        example: "true",
-        absent: "false",
-      }),
-      rpcs: rpcs(),
-    })
-    .optional(),
-  {
-    expected: "a mapping with the key device",
-    meaning: "Lets the provider use a TPM, through a filter of commands.",
-    example: "{ device: /dev/tpmrm0 }",
-    absent: "no TPM",
-  },
-);
-/** Keystore keys, for one use. */
-const names = () =>
-  z
-    .array(
-      field(keyName(), {
-        expected: KEY_NAME,
-        meaning: "A key of this provider in `keys`.",
-        example: "kek-2026",
-        suggest: lower,
-      }),
-    )
-    .min(1)
-    .max(64)
-    .optional();
-
-const grants = field(
-  z
-    .strictObject({
-      keystore: field(
-        z
-          .strictObject({
-            keys: field(names(), {
-              expected: "a list of 1 to 64 names of keystore keys",
-              meaning: "The keystore keys that the provider may seal and open with.",
-              example: "[kek-2026]",
-              absent: "no key; then there are `passphrases`",
-            }),
-            passphrases: field(names(), {
-              expected: "a list of 1 to 64 names of keystore keys",
-              meaning:
-                "The keystore keys whose text is a passphrase, from which the provider may have the keys of single OpenPGP messages.",
-              example: "[kek-2026]",
-              absent: "no passphrase",
-            }),
-            rpcs: rpcs(),
-          })
-          .refine(({ keys, passphrases }) => keys !== undefined || passphrases !== undefined)
-          .optional(),
-        {
-          expected: "a mapping with keys, passphrases or both",
-          meaning: "Lets the provider use keystore keys. It never sees their bytes.",
-          example: "{ keys: [kek-2026] }",
-          absent: "no keystore key",
-        },
-      ),
-      tpm,
-      state: field(
-        z
-          .strictObject({
-            names: field(
-              z
-                .array(
-                  field(keyName(), {
-                    expected: KEY_NAME,
-                    meaning: "A record, which no other provider is granted.",
-                    example: "kek-2026",
-                    suggest: lower,
-                  }),
-                )
-                .min(1)
-                .max(64),
-              {
-                expected: "a list of 1 to 64 names of records",
-                meaning: "The records that the provider may read, and make while `kleidi key init` runs.",
-                example: "[kek-2026]",
-              },
-            ),
-            rpcs: rpcs(),
-          })
-          .optional(),
-        {
-          expected: "a mapping with the key names",
-          meaning: "Lets the provider keep small records, such as wrapped keys.",
-          example: "{ names: [kek-2026] }",
-          absent: "no record",
-        },
-      ),
-      net: net(rpcs()),
-    })
-    .prefault({}),
-  {
-    expected: "a mapping of capabilities",
-    meaning: "What the provider may reach. What is not listed is denied.",
-    example: "{ keystore: { keys: [kek-2026] } }",
-    absent: "nothing is granted",
-  },
-);
+const grants = field(z.strictObject(GRANTS).prefault({}), {
+  expected: "a mapping of capabilities",
+  meaning: "What the provider may reach. What is not listed is denied.",
+  example: "{ keystore: { keys: [kek-2026] } }",
+  absent: "nothing is granted",
+});
 
 export const limits = field(
   z
@@ -273,6 +66,17 @@ export const limits = field(
       concurrentCalls: count(1, 1024, 64, "Calls in the provider's process at once."),
       queue: count(0, 4096, 256, "Calls that wait for their turn. More are refused at once."),
     })
+    .transform(({ memory, processMemory, input, output, deadline, ...counts }) => {
+      const { concurrentCalls } = counts;
+      return {
+        memoryBytes: memory,
+        processMemoryBytes: processMemory ?? leastProcessBytes({ memoryBytes: memory, concurrentCalls }),
+        inputBytes: input,
+        outputBytes: output,
+        deadlineMs: deadline,
+        ...counts,
+      };
+    })
     .prefault({}),
   {
     expected: "a mapping of limits",
@@ -306,7 +110,7 @@ const provider = field(
         )
         .min(1)
         .max(16)
-        .optional(),
+        .exactOptional(),
       {
         expected: "a list of 1 to 16 paths",
         meaning: "The module's signatures, which `trust` asks for.",
@@ -326,7 +130,10 @@ const provider = field(
 
 export const providers = field(
   // names are left to rules.ts: under a name that zod refuses, it looks at nothing
-  z.record(z.string(), provider).refine((record) => Object.keys(record).length > 0),
+  z
+    .record(z.string(), provider)
+    .refine((record) => Object.keys(record).length > 0)
+    .transform((record) => Object.entries(record).map(([name, provider]) => ({ name, ...provider }))),
   {
     expected: "a mapping with at least one provider",
     meaning: "The providers, by name.",

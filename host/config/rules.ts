@@ -3,31 +3,20 @@
  * a fault in one place does not hide one in another; what is not there or has the wrong type is left to the schema.
  */
 import { resolve } from "node:path";
+import type { Capability } from "../broker/capability.ts";
+import { CAPABILITIES } from "../broker/registry.ts";
 import { ADMIN_RULES } from "./admin-rules.ts";
 import { AUDIT_RULES } from "./audit-rules.ts";
 import type { ConfigFault } from "./config-error.ts";
 import type { Document } from "./document.ts";
-import { lineFor } from "./faults.ts";
+import { PROVIDER_NAME } from "./field.ts";
 import { LIMIT_RULES } from "./limit-rules.ts";
-import { NET_RULES } from "./net-rules.ts";
-import {
-  areNamed,
-  isCalled,
-  type KeyOutline,
-  type Outline,
-  outlineOf,
-  type ProviderOutline,
-} from "./outline.ts";
-import { PROVIDER_NAME } from "./provider-schema.ts";
+import { areNamed, isCalled, outlineOf } from "./outline.ts";
+import type { Rule } from "./rule.ts";
 import { LONGEST_SOCKET } from "./socket-path.ts";
-import { cut, LONGEST, nearest, type Path, quoted } from "./text.ts";
+import { cut, LONGEST, list, nearest, type Path, quoted } from "./text.ts";
 import { TRUST_RULES } from "./trust-rules.ts";
-
-export interface Rule {
-  /** For the reference. */
-  readonly says: string;
-  check(outline: Outline): Iterable<ConfigFault>;
-}
+import { lineFor } from "./yaml-line.ts";
 
 export const RULES: readonly Rule[] = [
   {
@@ -138,120 +127,12 @@ export const RULES: readonly Rule[] = [
       }
     },
   },
-  {
-    says: "A keystore key is granted once, as a key or as a passphrase, to the provider that has it in `keys`: nothing is granted that is not used.",
-    *check({ document, providers = [], keys }) {
-      for (const provider of providers) {
-        for (const { name, path } of provider.granted) {
-          if (typeof name !== "string") continue;
-          const first = provider.granted.find((one) => one.name === name);
-          if (first !== undefined && first.path !== path) yield twice(document, path, first.path);
-          else if (keys !== undefined) yield* ungrantable(document, path, name, provider, providers, keys);
-        }
-      }
-    },
-  },
-  {
-    says: "`keystore` is there if a provider is granted a keystore key.",
-    *check({ document, keystore, providers = [] }) {
-      if (keystore || !providers.some(({ granted }) => granted.length > 0)) return;
-      yield document.fault(["keystore"], {
-        expected: "a keystore, because a provider is granted keys of it",
-        remedy: "write: keystore: { directory: /var/lib/kleidi/keys }",
-      });
-    },
-  },
   ...TRUST_RULES,
-  ...NET_RULES,
+  ...CAPABILITIES.flatMap((capability: Capability) => capability.rules ?? []),
   ...AUDIT_RULES,
   ...LIMIT_RULES,
   ...ADMIN_RULES,
-  {
-    says: "A record is granted once, to one provider.",
-    *check({ document, providers = [] }) {
-      const seen = new Map<string, Path>();
-      for (const { name: provider, records } of providers) {
-        for (const [i, name] of records.entries()) {
-          if (typeof name !== "string") continue;
-          const path: Path = ["providers", provider, "grants", "state", "names", i];
-          const first = seen.get(name);
-          if (first === undefined) seen.set(name, path);
-          else
-            yield document.fault(path, {
-              expected: `a record that is granted once (line ${document.lineOf(first)} grants it)`,
-              remedy: "remove it, or give this one another name",
-            });
-        }
-      }
-    },
-  },
-  {
-    says: "`state` is there if a provider is granted a record.",
-    *check({ document, state, providers = [] }) {
-      if (state || !providers.some(({ records }) => records.length > 0)) return;
-      yield document.fault(["state"], {
-        expected: "a folder of records, because a provider is granted some",
-        remedy: "write: state: { directory: /var/lib/kleidi/state }",
-      });
-    },
-  },
 ];
-
-/** Of a name that is granted a second time. For both uses at once, the guest would hold what the other keeps from it. */
-function twice(document: Document, path: Path, first: Path): ConfigFault {
-  if (path.at(-2) === first.at(-2))
-    return document.fault(path, { expected: "each name once", remedy: "remove the second one" });
-  return document.fault(path, {
-    expected: `a name that is not also granted as a key (line ${document.lineOf(first)} has it)`,
-    remedy: "remove one of the two",
-  });
-}
-
-/** At most one fault: of a name under grants that is no key of the provider that it is granted to. */
-function* ungrantable(
-  document: Document,
-  path: Path,
-  name: string,
-  to: ProviderOutline,
-  providers: readonly ProviderOutline[],
-  keys: readonly KeyOutline[],
-): Iterable<ConfigFault> {
-  const key = keys.find((key) => key.name === name);
-  if (key !== undefined) {
-    const owner = providers.find((provider) => isCalled(provider, key.provider));
-    // the key's provider is misspelt: that fault comes first
-    if (owner === undefined || owner === to) return;
-    yield document.fault(path, {
-      expected: "a key of this provider",
-      actual: `one of the provider ${cut(owner.meant)}`,
-      remedy: "remove it",
-    });
-    return;
-  }
-  // it may be the name that cannot be read
-  if (keys.some(({ name }) => typeof name !== "string")) return;
-  const names = keys.flatMap((key) =>
-    isCalled(to, key.provider) && typeof key.name === "string" ? [key.name] : [],
-  );
-  const meant = nearest(
-    name,
-    names.filter((key) => !to.granted.some((one) => one.name === key)),
-  );
-  yield document.fault(path, {
-    expected:
-      names.length === 0 ? "a key of this provider in keys" : `a key of this provider: ${list(names)}`,
-    remedy:
-      meant === undefined ? "remove it, or add the key to keys" : `write: ${lineFor(path, { value: meant })}`,
-  });
-}
-
-function list(all: readonly string[]): string {
-  const names = [...new Set(all)];
-  const shown = names.slice(0, 5).map((name) => quoted(name).slice(1, -1));
-  return names.length > shown.length
-    ? `${shown.join(", ")} and ${names.length - shown.length} more`
-    : shown.join(", ");
-}
 
 /** Every rule's faults. Relative paths are resolved against `folder`, which is absolute. */
 export function brokenRules(document: Document, folder: string): ConfigFault[] {

@@ -4,12 +4,14 @@
  */
 import { isIP } from "node:net";
 import { z } from "zod";
-import { LOG_LEVELS, WALLS } from "./config.ts";
-import { count, field, KEY_NAME, keyName, lower, nearestOf, path, quantity } from "./field.ts";
+import { SECTIONS } from "../broker/registry.ts";
+import { count, field, KEY_NAME, keyName, lower, nearestOf, path, pathAfter, quantity } from "./field.ts";
 import { providers } from "./provider-schema.ts";
+import { UNIX_PREFIX } from "./socket-path.ts";
 import { trust } from "./trust-schema.ts";
 import { duration, memory } from "./units.ts";
 
+/** In the file in quotes, in octal; in the configuration as a number. */
 // 0[67]: the owner must reach the socket; no set-uid or sticky bit means anything on one
 const socketMode = () =>
   z
@@ -21,6 +23,7 @@ const MODE = {
   example: '"0660"',
   suggest: (source: string) => `${source.replace(/^0o/, "").padStart(4, "0").slice(0, 3)}0`,
 };
+/** A name as text, a gid as a number, also where it is quoted. */
 const socketGroup = () =>
   z
     .union([
@@ -31,7 +34,7 @@ const socketGroup = () =>
         .regex(/^(0|[1-9][0-9]{0,8})$/)
         .transform(Number),
     ])
-    .optional();
+    .exactOptional();
 const GROUP = { expected: "a group's name or its gid", absent: "the group of the process" };
 
 const listen = field(
@@ -58,42 +61,6 @@ const listen = field(
   },
 );
 
-const keystore = field(
-  z
-    .strictObject({
-      directory: field(path(), {
-        expected: "the path of a folder",
-        meaning: "The folder of the key files.",
-        example: "/var/lib/kleidi/keys",
-      }),
-    })
-    .optional(),
-  {
-    expected: "a mapping with the key directory",
-    meaning: "Where the keys are that providers use by name and never see. Required once one is granted.",
-    example: "{ directory: /var/lib/kleidi/keys }",
-    absent: "no keystore",
-  },
-);
-
-const state = field(
-  z
-    .strictObject({
-      directory: field(path(), {
-        expected: "the path of a folder",
-        meaning: "The folder of the records.",
-        example: "/var/lib/kleidi/state",
-      }),
-    })
-    .optional(),
-  {
-    expected: "a mapping with the key directory",
-    meaning: "Where the records are that providers keep. Required once one is granted.",
-    example: "{ directory: /var/lib/kleidi/state }",
-    absent: "no records",
-  },
-);
-
 const key = field(
   z.strictObject({
     name: field(keyName(), {
@@ -117,7 +84,7 @@ const key = field(
       z
         .string()
         .regex(/^[\x21-\x7e]{1,128}$/)
-        .optional(),
+        .exactOptional(),
       {
         expected: "1 to 128 printable ASCII characters without a space",
         meaning: "A pin: the version that the provider must report for the key.",
@@ -137,7 +104,7 @@ const key = field(
         )
         .refine((all) => Object.keys(all).length <= 16)
         .refine((all) => Object.keys(all).every((name) => /^[A-Za-z][A-Za-z0-9]{0,31}$/.test(name)))
-        .optional(),
+        .exactOptional(),
       {
         expected: "a mapping of at most 16 names of letters and digits to text",
         meaning:
@@ -160,6 +127,7 @@ const keys = field(z.array(key).min(1).max(64), {
   example: "[{ name: kek-2026, provider: local, use: active }]",
 });
 
+const WALLS = ["auto", "bubblewrap", "landlock", "none"] as const;
 const sandbox = field(
   z
     .strictObject({
@@ -170,7 +138,7 @@ const sandbox = field(
         example: "auto",
         suggest: nearestOf(WALLS),
       }),
-      programs: field(path().optional(), {
+      programs: field(path().exactOptional(), {
         expected: "the path of a folder",
         meaning:
           "The folder with the programs that the wall is made of: bwrap, or setpriv of util-linux 2.41 or later, and prlimit and choom.",
@@ -202,6 +170,7 @@ const status = field(
         "How many probes in a row must name a new version of a key before new objects are written with it.",
       ),
     })
+    .transform(({ interval, stableProbes }) => ({ intervalMs: interval, stableProbes }))
     .prefault({}),
   {
     expected: "a mapping with the keys interval and stableProbes",
@@ -211,6 +180,7 @@ const status = field(
   },
 );
 
+const LOG_LEVELS = ["trace", "debug", "info", "warn", "error"] as const;
 const log = field(
   z
     .strictObject({
@@ -220,7 +190,7 @@ const log = field(
         example: "info",
         suggest: nearestOf(LOG_LEVELS),
       }),
-      file: field(path().optional(), {
+      file: field(path().exactOptional(), {
         expected: "the path of a file",
         meaning: "The file that records are appended to.",
         example: "kleidi.log",
@@ -240,7 +210,7 @@ const MiB = 1_048_576;
 const audit = field(
   z
     .strictObject({
-      file: field(path().optional(), {
+      file: field(path().exactOptional(), {
         expected: "the path of a file",
         meaning:
           "The file that lines are appended to. Its folder must be there and not be writable by others.",
@@ -261,14 +231,15 @@ const audit = field(
               meaning: "The file's size at which a new one continues it. Units: KiB, MiB.",
               example: "100MiB",
             }),
-            keep: field(z.int().min(1).max(10_000).optional(), {
+            keep: field(z.int().min(1).max(10_000).exactOptional(), {
               expected: "a whole number from 1 to 10000",
               meaning: "How many of the full files are kept; older ones are removed.",
               example: "20",
               absent: "all are kept",
             }),
           })
-          .optional(),
+          .transform(({ size, ...rotate }) => ({ sizeBytes: size, ...rotate }))
+          .exactOptional(),
         {
           expected: "a mapping with the keys size and keep",
           meaning: "When the file is continued by a new one.",
@@ -292,7 +263,8 @@ const audit = field(
               example: "60s",
             }),
           })
-          .optional(),
+          .transform(({ interval, ...checkpoints }) => ({ intervalMs: interval, ...checkpoints }))
+          .exactOptional(),
         {
           expected: "a mapping with the key key",
           meaning:
@@ -302,7 +274,7 @@ const audit = field(
         },
       ),
     })
-    .optional(),
+    .exactOptional(),
   {
     expected: "a mapping with the keys file, stdout, rotate and checkpoints",
     meaning:
@@ -316,17 +288,19 @@ const admin = field(
   z
     .strictObject({
       listen: field(
-        z.string().transform((text, context) => {
-          // a NUL byte would end the path early in the system call
-          const [, socket] = /^unix:([^\0]{1,4095})$/.exec(text) ?? [];
-          if (socket !== undefined) return { socket };
-          const [, host = "", port = ""] = /^\[?([0-9a-fA-F.:]+?)\]?:([1-9][0-9]{0,4})$/.exec(text) ?? [];
-          const bracketed = text.startsWith("[");
-          if (isIP(host) === (bracketed ? 6 : 4) && Number(port) < 65_536)
-            return { host, port: Number(port) };
-          context.issues.push({ code: "custom", input: text });
-          return z.NEVER;
-        }),
+        pathAfter(UNIX_PREFIX, z.string()).transform(
+          (text, context): { socket: string } | { host: string; port: number } => {
+            // a NUL byte would end the path early in the system call
+            const [, socket] = /^unix:([^\0]{1,4095})$/.exec(text) ?? [];
+            if (socket !== undefined) return { socket };
+            const [, host = "", port = ""] = /^\[?([0-9a-fA-F.:]+?)\]?:([1-9][0-9]{0,4})$/.exec(text) ?? [];
+            const bracketed = text.startsWith("[");
+            if (isIP(host) === (bracketed ? 6 : 4) && Number(port) < 65_536)
+              return { host, port: Number(port) };
+            context.issues.push({ code: "custom", input: text });
+            return z.NEVER;
+          },
+        ),
         {
           expected: "an IP address and a port, or unix: and the path of a socket",
           meaning:
@@ -336,7 +310,7 @@ const admin = field(
             /^(localhost)?:?[0-9]{1,5}$/.test(source) ? `127.0.0.1:${source.replace(/^.*:/, "")}` : undefined,
         },
       ),
-      mode: field(socketMode().optional(), {
+      mode: field(socketMode().exactOptional(), {
         ...MODE,
         meaning: "The file mode of the admin socket.",
         absent: '`"0600"`',
@@ -347,7 +321,11 @@ const admin = field(
         example: "kleidi-admin",
       }),
     })
-    .optional(),
+    .transform(({ listen, mode = 0o600, group }) => {
+      if (!("socket" in listen)) return listen;
+      return { socket: listen.socket, mode, ...(group === undefined ? {} : { group }) };
+    })
+    .exactOptional(),
   {
     expected: "a mapping with the key listen",
     meaning: "Metrics, probes and a page for people over HTTP, read-only.",
@@ -356,27 +334,31 @@ const admin = field(
   },
 );
 
-/** The whole file. Paths come out as they were written. */
+/** The whole file, and what the host makes of it: units resolved, defaults filled in. */
 export const SCHEMA = field(
-  z.strictObject({
-    apiVersion: field(z.literal("kleidi.dev/v1"), {
-      expected: "kleidi.dev/v1",
-      meaning: "The version of this format.",
-      example: "kleidi.dev/v1",
-      suggest: () => "kleidi.dev/v1",
-    }),
-    listen,
-    keystore,
-    trust,
-    state,
-    providers,
-    keys,
-    sandbox,
-    status,
-    log,
-    audit,
-    admin,
-  }),
+  z
+    .strictObject({
+      apiVersion: field(z.literal("kleidi.dev/v1"), {
+        expected: "kleidi.dev/v1",
+        meaning: "The version of this format.",
+        example: "kleidi.dev/v1",
+        suggest: () => "kleidi.dev/v1",
+      }),
+      listen,
+      ...SECTIONS,
+      trust,
+      providers,
+      keys,
+      sandbox,
+      status,
+      log,
+      audit,
+      admin,
+    })
+    .transform(({ apiVersion: _, ...config }) => ({
+      ...config,
+      providers: config.trust === undefined ? config.providers : config.providers.map(signed),
+    })),
   {
     expected: "a mapping with the keys apiVersion, listen, providers and keys",
     meaning: "The configuration file.",
@@ -384,4 +366,7 @@ export const SCHEMA = field(
   },
 );
 
-export type RawConfig = z.output<typeof SCHEMA>;
+/** A provider's signature is beside its module unless the file says otherwise. */
+function signed<P extends { module: string; signatures?: string[] }>(provider: P): P {
+  return { signatures: [`${provider.module}.minisig`], ...provider };
+}

@@ -1,16 +1,17 @@
 /** Walks the schema as a document is walked: from a path to the schema that stands there, and down through all keys. */
 import { z } from "zod";
-import { FIELDS, type Field, isPath } from "./field.ts";
+import { absolute, FIELDS, type Field, isPath } from "./field.ts";
 import { SCHEMA } from "./schema.ts";
 import type { Path } from "./text.ts";
 
 type Schema = z.core.$ZodType;
 
-/** A schema without the wrappers that only say what holds when the key is left out. */
+/** A schema of what is written: without what holds when the key is left out, and without what is made of the value. */
 function unwrapped(schema: Schema): Schema {
-  let inner = schema;
-  while (inner instanceof z.ZodOptional || inner instanceof z.ZodPrefault) inner = inner.def.innerType;
-  return inner;
+  if (schema instanceof z.ZodPipe) return unwrapped(schema.def.in);
+  return schema instanceof z.ZodExactOptional || schema instanceof z.ZodPrefault
+    ? unwrapped(schema.def.innerType)
+    : schema;
 }
 
 /** The keys of a mapping with fixed keys; empty for anything else. */
@@ -36,13 +37,14 @@ export function schemaAt(path: Path): Schema | undefined {
   let schema: Schema | undefined = SCHEMA;
   for (const step of path) {
     if (schema === undefined) return undefined;
-    if (typeof step === "number") schema = itemOf(schema);
-    else {
-      const keys: Readonly<Record<string, Schema>> = keysOf(schema);
-      schema = Object.hasOwn(keys, step) ? keys[step] : entryOf(schema);
-    }
+    schema = typeof step === "number" ? itemOf(schema) : under(schema, step);
   }
   return schema;
+}
+
+function under(schema: Schema, name: string): Schema | undefined {
+  const keys = keysOf(schema);
+  return Object.hasOwn(keys, name) ? keys[name] : entryOf(schema);
 }
 
 /** What is said of a schema. Every schema that a path leads to has been given it by `field`. */
@@ -60,7 +62,27 @@ export function defaultOf(schema: Schema): string | number | undefined {
 
 /** Whether the key may be left out. */
 export function isOptional(schema: Schema): boolean {
-  return schema instanceof z.ZodOptional || schema instanceof z.ZodPrefault;
+  return schema instanceof z.ZodExactOptional || schema instanceof z.ZodPrefault;
+}
+
+/**
+ * A document's value as the schema takes it: with every path resolved against a folder, and without the optional keys
+ * that stand there with nothing.
+ */
+export function resolved(value: unknown, folder: string, schema: Schema | undefined = SCHEMA): unknown {
+  if (schema === undefined) return value;
+  if (typeof value === "string") return absolute(unwrapped(schema), value, folder);
+  if (typeof value !== "object" || value === null) return value;
+  if (Array.isArray(value)) {
+    const item = itemOf(schema);
+    return item === undefined ? value : value.map((each) => resolved(each, folder, item));
+  }
+  const entries = Object.entries(value).flatMap(([name, each]) => {
+    const schemaOfKey = under(schema, name);
+    if (schemaOfKey === undefined) return [[name, each]];
+    return each === undefined && isOptional(schemaOfKey) ? [] : [[name, resolved(each, folder, schemaOfKey)]];
+  });
+  return Object.fromEntries(entries);
 }
 
 /** Every key whose value is a path, as "providers.<name>.signatures[]". */

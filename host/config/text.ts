@@ -59,3 +59,12 @@ function editDistance(a: string, b: string): number {
   }
   return last[b.length] ?? 0;
 }
+
+/** At most five of them, each once, as they are shown to people. */
+export function list(all: readonly string[]): string {
+  const names = [...new Set(all)];
+  const shown = names.slice(0, 5).map((name) => quoted(name).slice(1, -1));
+  return names.length > shown.length
+    ? `${shown.join(", ")} and ${names.length - shown.length} more`
+    : shown.join(", ");
+}

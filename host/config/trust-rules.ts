@@ -1,7 +1,7 @@
 /** What crosses keys of `trust`, and what it asks of providers. */
 import type { ConfigFault } from "./config-error.ts";
 import type { Outline } from "./outline.ts";
-import type { Rule } from "./rules.ts";
+import type { Rule } from "./rule.ts";
 import { type Path, quoted } from "./text.ts";
 import { partsOfKey } from "./trust-schema.ts";
 

@@ -36,7 +36,7 @@ const key = field(
       example: "<the second line of the .pub file>",
       suggest: (source) => /(?<![A-Za-z0-9+/])RW[QRST][A-Za-z0-9+/]{53}(?![A-Za-z0-9+/=])/.exec(source)?.[0],
     }),
-    expires: field(z.string().refine(isDay).optional(), {
+    expires: field(z.string().refine(isDay).exactOptional(), {
       expected: "a day as YYYY-MM-DD",
       meaning:
         "The last day, in UTC, on which a signature of this key counts. Looked at when the host starts.",
@@ -53,34 +53,37 @@ const key = field(
 );
 
 const revoked = field(
-  z.strictObject({
-    sha256: field(
-      z
-        .string()
-        .regex(/^[0-9a-f]{64}$/)
-        .optional(),
-      {
-        expected: "64 lower-case hex digits",
-        meaning: "A module's SHA-256: it is refused even if it is pinned and signed.",
-        example: '<what "sha256sum" prints for the module>',
-        absent: "`key` is there",
-        suggest: (source) => source.toLowerCase().replace(/^sha256:/, ""),
-      },
-    ),
-    key: field(z.string().regex(KEY_ID).optional(), {
-      expected: "16 upper-case hex digits",
-      meaning:
-        "A key's id, as minisign prints it, with zeros in front to 16 digits: no signature of this key counts.",
-      example: "<the id in the first line of the .pub file>",
-      absent: "`sha256` is there",
-      suggest: (source) => source.toUpperCase().replace(/^0X/, "").padStart(16, "0"),
-    }),
-    why: field(z.string().regex(WHY), {
-      expected: "1 to 200 printable characters",
-      meaning: "The reason. It is printed when something is refused for it.",
-      example: "the laptop with the key was lost",
-    }),
-  }),
+  z
+    .strictObject({
+      sha256: field(
+        z
+          .string()
+          .regex(/^[0-9a-f]{64}$/)
+          .exactOptional(),
+        {
+          expected: "64 lower-case hex digits",
+          meaning: "A module's SHA-256: it is refused even if it is pinned and signed.",
+          example: '<what "sha256sum" prints for the module>',
+          absent: "`key` is there",
+          suggest: (source) => source.toLowerCase().replace(/^sha256:/, ""),
+        },
+      ),
+      key: field(z.string().regex(KEY_ID).exactOptional(), {
+        expected: "16 upper-case hex digits",
+        meaning:
+          "A key's id, as minisign prints it, with zeros in front to 16 digits: no signature of this key counts.",
+        example: "<the id in the first line of the .pub file>",
+        absent: "`sha256` is there",
+        suggest: (source) => source.toUpperCase().replace(/^0X/, "").padStart(16, "0"),
+      }),
+      why: field(z.string().regex(WHY), {
+        expected: "1 to 200 printable characters",
+        meaning: "The reason. It is printed when something is refused for it.",
+        example: "the laptop with the key was lost",
+      }),
+    })
+    // a rule has seen that each has one of the two
+    .transform(({ sha256, key = "", why }) => (sha256 === undefined ? { key, why } : { sha256, why })),
   {
     expected: "a mapping with the keys why and either sha256 or key",
     meaning: "One module or one key.",
@@ -105,7 +108,7 @@ export const trust = field(
         absent: "nothing is revoked",
       }),
     })
-    .optional(),
+    .exactOptional(),
   {
     expected: "a mapping with the key keys",
     meaning: "Whose signatures every module needs, beside its digest.",

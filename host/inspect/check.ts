@@ -1,10 +1,10 @@
 /** What a check of a module is given, and what it gives back. */
+import type { Manifest } from "../sandbox/manifest.ts";
 import type { SoFar } from "../sandbox/wasm/module.ts";
 import type { Reach } from "../sandbox/wasm/reach.ts";
 import type { RpcCalls } from "./calls.ts";
 import type { Frame } from "./frames.ts";
 import type { Producer } from "./producers.ts";
-import type { Around, Report } from "./report.ts";
 
 /** From good to bad. A note is for whoever reads on; a warning should be understood before the module is approved. */
 export const SEVERITIES = ["ok", "note", "warn", "refuse"] as const;
@@ -18,16 +18,25 @@ export interface Verdict {
   readonly severity: Severity;
 }
 
+/** `text` is the section as it is, where it is no manifest. */
+export type ManifestSeen = Manifest | { readonly fault: string; readonly text: string };
+
+/** What an instance may grow to: the configuration's, or its defaults. */
+export interface InstanceLimits {
+  readonly memoryBytes: number;
+  readonly tableEntries: number;
+}
+
 export interface Findings {
   readonly size: number;
   readonly soFar: SoFar;
   readonly frames: readonly Frame[];
   readonly producers: readonly Producer[];
-  readonly manifest: Report["manifest"];
+  readonly manifest: ManifestSeen;
   /** Of a module that was read to its end. */
   readonly reached: Reach | undefined;
   readonly rpcs: readonly RpcCalls[];
-  readonly limits: Around["limits"];
+  readonly limits: InstanceLimits;
 }
 
 export interface Check {

@@ -6,12 +6,12 @@ import type { Rpc } from "../host-call.ts";
 import { cutWithLength } from "../lib/text.ts";
 import { type Authority, authorityOf, requestsOf } from "../sandbox/authority.ts";
 import { MAX_MODULE, show } from "../sandbox/contract.ts";
-import { type Manifest, manifestSection, readManifest } from "../sandbox/manifest.ts";
+import { manifestSection, readManifest } from "../sandbox/manifest.ts";
 import { readSoFar, type SoFar } from "../sandbox/wasm/module.ts";
 import { type Reach, reach } from "../sandbox/wasm/reach.ts";
 import { RPCS } from "../sandbox/wire.mjs";
 import { callsOf, type RpcCalls } from "./calls.ts";
-import type { Severity, Verdict } from "./check.ts";
+import type { InstanceLimits, ManifestSeen, Severity, Verdict } from "./check.ts";
 import { type Frame, framesOf } from "./frames.ts";
 import { type Producer, producersOf } from "./producers.ts";
 import { verdictsOf, worst } from "./verdicts.ts";
@@ -33,8 +33,7 @@ export type SignatureSeen =
 
 /** What is known beside the bytes. */
 export interface Around {
-  /** What an instance may grow to: the configuration's, or its defaults. */
-  readonly limits: { readonly memoryBytes: number; readonly tableEntries: number };
+  readonly limits: InstanceLimits;
   readonly signatures: readonly SignatureSeen[];
   readonly configured?: Configured;
 }
@@ -58,8 +57,7 @@ export interface Report {
   readonly signatures: readonly SignatureSeen[];
   readonly configured: Omit<Configured, "verdicts"> | null;
   readonly verdicts: readonly Verdict[];
-  /** `text` is the section as it is, where it is no manifest. */
-  readonly manifest: Manifest | { readonly fault: string; readonly text: string };
+  readonly manifest: ManifestSeen;
   /** For each RPC that is exported; empty where the code could not be read. */
   readonly rpcs: readonly RpcCalls[];
   readonly authority: readonly AuthorityRow[];
@@ -146,7 +144,7 @@ function withoutVerdicts({ file, day, providers }: Configured): Omit<Configured,
   return { file, day, providers };
 }
 
-function manifestOf(section: Uint8Array | string): Report["manifest"] {
+function manifestOf(section: Uint8Array | string): ManifestSeen {
   if (typeof section === "string") return { fault: section, text: "" };
   const read = readManifest(section);
   if (!("fault" in read)) return read;
@@ -157,7 +155,7 @@ function manifestOf(section: Uint8Array | string): Report["manifest"] {
 }
 
 /** What is requested and what is used, in the order of the RPCs, then of the manifest and the imports. */
-function authorityRows(manifest: Report["manifest"], reached: Reach | undefined): AuthorityRow[] {
+function authorityRows(manifest: ManifestSeen, reached: Reach | undefined): AuthorityRow[] {
   const requested = "fault" in manifest ? [] : requestsOf(manifest);
   const used = reached === undefined ? [] : authorityOf(reached, RPCS);
   const usedKeys = new Set(used.map(keyOf));

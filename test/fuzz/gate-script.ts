@@ -160,7 +160,8 @@ export function isAllowed(call: Asked, client: Client | undefined): boolean {
   );
   if (!requested) return false;
   if (call.capability === "log") return true;
-  const grant = call.capability === "keystore" ? client.grants.keystore : client.grants.state;
+  const grant: { readonly rpcs?: readonly string[] } | undefined =
+    call.capability === "keystore" ? client.grants.keystore : client.grants.state;
   if (grant === undefined) return false;
   return call.rpc === "provision" || grant.rpcs === undefined || grant.rpcs.includes(call.rpc);
 }

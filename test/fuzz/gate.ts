@@ -2,8 +2,10 @@
 import assert from "node:assert/strict";
 import { setImmediate as turn } from "node:timers/promises";
 import fc from "fast-check";
-import { type Client, createGate, type Decision, type Operation } from "../../host/broker/gate.ts";
+import type { Decide } from "../../host/broker/capability.ts";
+import { type Client, createGate, type Decision } from "../../host/broker/gate.ts";
 import { answer, type HostAnswer, HostCode, refusal } from "../../host/host-call.ts";
+import { StateGetRequestSchema } from "../../proto/provider/v1/provider_pb.ts";
 import { type Asked, type Behaviour, isAllowed, MAX_BODY, script } from "./gate-script.ts";
 import type { Target } from "./target.ts";
 
@@ -19,7 +21,7 @@ async function play(
   let over = new AbortController();
   const events: string[] = [];
   let decision: Decision | undefined;
-  const perform: Operation = () => {
+  const perform: Decide<typeof StateGetRequestSchema, unknown> = () => {
     const { does } = now as Asked;
     if (does.kind === "throws") throw new Error("the operation");
     if (does.kind === "answers") return refusal(does.code, "the operation says so");
@@ -41,7 +43,12 @@ async function play(
   };
   const gate = createGate({
     clients,
-    capabilities: { keystore: { seal: perform }, state: { get: perform }, log: { write: perform } },
+    capabilities: {
+      keystore: { requests: { seal: StateGetRequestSchema }, decide: { seal: perform } },
+      state: { requests: { get: StateGetRequestSchema }, decide: { get: perform } },
+      log: { requests: { write: StateGetRequestSchema }, decide: { write: perform } },
+    },
+    alwaysGranted: new Set(["log"]),
     witness: {
       decided(told) {
         events.push(`decided ${told.verdict}`);

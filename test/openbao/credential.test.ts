@@ -7,18 +7,17 @@ import { after, afterEach, before, beforeEach, describe, test } from "node:test"
 import { setTimeout as sleep } from "node:timers/promises";
 import { inspect } from "node:util";
 import { Agent } from "undici";
+import type { CredentialEvent } from "../../host/broker/capability.ts";
 import { systemClock } from "../../host/broker/net/credential/clock.ts";
 import { createCredential } from "../../host/broker/net/credential/credential.ts";
+import type { VaultLogin } from "../../host/broker/net/credential/grant.ts";
 import {
   type Credential,
-  type CredentialEvent,
   type Request,
   type Response,
   type Send,
   Unreachable,
 } from "../../host/broker/net/exchange.ts";
-// The configuration's own: the broker has the same shapes without importing them.
-import type { VaultLoginConfig } from "../../host/config/config.ts";
 import type { Certificate } from "../support/certificates.ts";
 import { patient } from "../support/credential.ts";
 import { OpenBao } from "../support/openbao.ts";
@@ -101,7 +100,7 @@ interface Client {
   readonly send: Send;
 }
 
-function clientOf(config: VaultLoginConfig, certificate?: Certificate): Client {
+function clientOf(config: VaultLogin, certificate?: Certificate): Client {
   const send = wayTo(certificate);
   const credential = createCredential(
     { kind: "vault", ...config },
@@ -160,11 +159,8 @@ async function until(what: string, done: () => boolean | Promise<boolean>): Prom
 const METHODS: Readonly<Record<string, (mount: string) => Promise<Client>>> = {
   approle: async (mount) => {
     const { body } = await setup.appRole({ ...role, mount });
-    const [roleId, secretId] = [
-      { file: secret("role", body.role_id) },
-      { file: secret("id", body.secret_id) },
-    ];
-    return clientOf({ auth: "approle", mount, roleId, secretId });
+    const secretId = { file: secret("id", body.secret_id) };
+    return clientOf({ auth: "approle", mount, roleId: String(body.role_id), secretId });
   },
   userpass: async (mount) => {
     await setup.userpass("kleidi", "correct horse", { ...role, mount });

@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { pathFault } from "../../host/broker/net/policy.ts";
-import { ALLOWED_PATH } from "../../host/config/net-words.ts";
+import { ALLOWED_PATH } from "../../host/broker/net/words.ts";
 
 const pieces = fc.constantFrom(
   "/",

@@ -3,12 +3,12 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setImmediate as turn } from "node:timers/promises";
+import type { CredentialEvent } from "../../host/broker/capability.ts";
 import type { Clock } from "../../host/broker/net/credential/clock.ts";
 import { createCredential } from "../../host/broker/net/credential/credential.ts";
-import type { CredentialConfig } from "../../host/broker/net/credential/credential-config.ts";
+import type { CredentialConfig } from "../../host/broker/net/credential/grant.ts";
 import {
   type Credential,
-  type CredentialEvent,
   type Request,
   type Response,
   type Send,

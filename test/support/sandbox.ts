@@ -3,7 +3,8 @@ import { Crypto as SoftwareCrypto } from "@peculiar/webcrypto";
 import { createGate } from "../../host/broker/gate.ts";
 import { KeyBytes } from "../../host/broker/keystore/key-file.ts";
 import { Keystore } from "../../host/broker/keystore/keystore.ts";
-import { createLog } from "../../host/broker/log/log.ts";
+import { openLog } from "../../host/broker/log/log.ts";
+import { ALWAYS_GRANTED } from "../../host/host-call.ts";
 import { deriveKeyId } from "../../host/kms/key-id.ts";
 import type { KeyVersion } from "../../host/kms/keyset.ts";
 import { admit } from "../../host/sandbox/admission.ts";
@@ -89,12 +90,13 @@ export async function startSandbox(
       ],
     ]),
     capabilities: {
-      keystore: keystore.operations,
-      log: createLog({
+      keystore: keystore.opened(),
+      log: openLog({
         linesPerCall: new Map([[name, 64]]),
         write: (_name, _level, line) => logLines.push(line),
       }),
     },
+    alwaysGranted: ALWAYS_GRANTED,
     witness: {
       decided({ verdict, why }) {
         if (verdict === "denied") denials.push(why);

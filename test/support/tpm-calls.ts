@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { createGate, type Decision } from "../../host/broker/gate.ts";
-import { createTpm } from "../../host/broker/tpm/tpm.ts";
+import { openTpm } from "../../host/broker/tpm/tpm.ts";
 import type { HostAnswer, Rpc } from "../../host/host-call.ts";
 import {
   TpmContextSchema,
@@ -25,7 +25,7 @@ export function setUp(
 ) {
   const grant = { device, hierarchies: ["owner"], persistent: [], templates: [], unseal };
   const warnings: string[] = [];
-  const capability = createTpm({
+  const capability = openTpm({
     grants: new Map(providers.map((name) => [name, grant])),
     timeoutMs,
     warn: (_device, why) => warnings.push(why),
@@ -39,7 +39,8 @@ export function setUp(
         { requests: REQUESTS, grants: { tpm: grant }, hostCalls: 10_000, hostCallsPerMinute: 1_000_000 },
       ]),
     ),
-    capabilities: { tpm: capability.operations },
+    capabilities: { tpm: capability },
+    alwaysGranted: new Set(),
     witness: {
       decided: (decision) => decisions.push(decision),
       performed() {},

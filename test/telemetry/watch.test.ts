@@ -1,7 +1,7 @@
 /** What happens in a host, told through the hooks that its rooms have, is in the metrics and in the report. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { CredentialEvent } from "../../host/broker/net/exchange.ts";
+import type { CredentialEvent } from "../../host/broker/capability.ts";
 import { startWatch } from "../../host/cli/watch.ts";
 import { parseConfig } from "../../host/config/parse.ts";
 import { KleidiError } from "../../host/error.ts";

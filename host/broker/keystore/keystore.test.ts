@@ -10,6 +10,7 @@ import {
   KeystoreSealRequestSchema,
 } from "../../../proto/provider/v1/provider_pb.ts";
 import type { HostAnswer } from "../../host-call.ts";
+import { decideOn } from "../capability.ts";
 import { KeyBytes } from "./key-file.ts";
 import { Keystore } from "./keystore.ts";
 
@@ -43,9 +44,8 @@ async function call(
   request: Uint8Array,
   { provider = "local", keys = GRANTED }: As = {},
 ): Promise<HostAnswer> {
-  const decide = store.operations[operation];
-  assert.ok(decide);
-  const decided = decide(
+  const decided = decideOn(
+    store.opened(),
     {
       provider,
       rpc: "encrypt",
@@ -56,7 +56,7 @@ async function call(
       request,
       signal: new AbortController().signal,
     },
-    { requests: [], grants: { keystore: { keys } }, hostCalls: 64, hostCallsPerMinute: 60 },
+    { keys },
   );
   return "perform" in decided ? await decided.perform() : decided;
 }
@@ -243,7 +243,7 @@ for (const [operation, request] of Object.entries(OPERATIONS)) {
   test(`${operation} refuses a request that is no message`, async () => {
     assert.deepEqual(await call(await keystore(), name, Uint8Array.of(255)), {
       code: 2,
-      message: `the request is no Keystore${operation[0]?.toUpperCase()}${operation.slice(1)}Request`,
+      message: `the request is not a valid Keystore${operation[0]?.toUpperCase()}${operation.slice(1)}Request`,
       body: NO_BYTES,
     });
   });

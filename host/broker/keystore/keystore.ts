@@ -3,20 +3,29 @@
  * PKCS#11 can stand in for the software one. Keys are imported non-extractable and named by their fingerprint. Beside the keys there
  * are passphrases, for OpenPGP only: what is granted as one cannot be used as the other.
  */
-import { create, type DescMessage, fromBinary, type MessageShape, toBinary } from "@bufbuild/protobuf";
+import { create, toBinary } from "@bufbuild/protobuf";
 import {
   KeystoreInfoRequestSchema,
   KeystoreInfoSchema,
+  type KeystoreOpenRequest,
   KeystoreOpenRequestSchema,
   type KeystoreS2kRequest,
   KeystoreS2kRequestSchema,
+  type KeystoreSealRequest,
   KeystoreSealRequestSchema,
 } from "../../../proto/provider/v1/provider_pb.ts";
 import { answer, type HostAnswer, type HostCall, HostCode, refusal } from "../../host-call.ts";
-import type { Client, Operation, Plan } from "../gate.ts";
-import type { Grants } from "../policy.ts";
+import { denied, type Opened, type Plan } from "../capability.ts";
+import { type KeystoreGrant, namesOf } from "./grant.ts";
 import { fingerprint, type KeyBytes, passphraseOf } from "./key-file.ts";
 import { MAX_COUNT, MAX_LENGTH, MIN_COUNT, SALT_BYTES, s2k } from "./s2k.ts";
+
+export const REQUESTS = {
+  info: KeystoreInfoRequestSchema,
+  seal: KeystoreSealRequestSchema,
+  open: KeystoreOpenRequestSchema,
+  s2k: KeystoreS2kRequestSchema,
+};
 
 const NONCE = 12;
 const TAG = 16;
@@ -36,7 +45,7 @@ interface Passphrase extends Named {
 
 /** The names that a grant has for a use, and what is loaded under them. */
 interface Use<Held extends Named> {
-  granted(grant: NonNullable<Grants["keystore"]>): readonly string[];
+  granted(grant: KeystoreGrant): readonly string[];
   find(name: string): Held | undefined;
 }
 
@@ -77,96 +86,91 @@ export class Keystore {
     find: (name) => this.#passphrases.get(name),
   };
   readonly #asEither: Use<Named> = {
-    granted: ({ keys, passphrases }) => [...keys, ...(passphrases ?? [])],
+    granted: namesOf,
     find: (name) => this.#keys.get(name) ?? this.#passphrases.get(name),
   };
 
-  /** The operations of the capability. */
-  readonly operations: Record<string, Operation> = {
-    info: (call, client) =>
-      this.#with(this.#asEither, call, client, KeystoreInfoRequestSchema, (key) =>
-        answer(toBinary(KeystoreInfoSchema, create(KeystoreInfoSchema, { version: key.version }))),
-      ),
-    seal: (call, client) =>
-      this.#with(this.#asKey, call, client, KeystoreSealRequestSchema, async (key, request) => {
-        const iv = this.#engine.getRandomValues(new Uint8Array(NONCE));
-        const additionalData = bind(call.provider, request.key, request.associatedData);
-        const sealed = await this.#engine.subtle.encrypt(
-          { name: "AES-GCM", iv, additionalData },
-          key.handle,
-          new Uint8Array(request.plaintext),
-        );
-        return answer(Buffer.concat([iv, new Uint8Array(sealed)]));
-      }),
-    open: (call, client) =>
-      this.#with(this.#asKey, call, client, KeystoreOpenRequestSchema, async (key, request) => {
-        const { sealed } = request;
-        if (sealed.length < NONCE + TAG)
-          return refusal(HostCode.NOT_AUTHENTIC, "the sealed bytes are cut short");
-        const iv = new Uint8Array(sealed.subarray(0, NONCE));
-        const additionalData = bind(call.provider, request.key, request.associatedData);
-        try {
-          const plaintext = await this.#engine.subtle.decrypt(
-            { name: "AES-GCM", iv, additionalData },
-            key.handle,
-            new Uint8Array(sealed.subarray(NONCE)),
-          );
-          return answer(new Uint8Array(plaintext));
-        } catch {
-          // The software engine fails for no other reason, and names no error of its own for this one.
-          return refusal(
-            HostCode.NOT_AUTHENTIC,
-            "they were not sealed by this key, provider and associated data",
-          );
-        }
-      }),
-    s2k: (call, client) =>
-      this.#with(
-        this.#asPassphrase,
-        call,
-        client,
-        KeystoreS2kRequestSchema,
-        async ({ text }, request) => {
-          const derived = await text.use((bytes) => s2k(bytes, request, call.signal));
-          return derived === undefined ? refusal(HostCode.UNAVAILABLE, "the call is over") : answer(derived);
-        },
-        outOfBounds,
-      ),
-  };
+  /** The capability over the keys that were added. */
+  opened(): Opened<typeof REQUESTS, KeystoreGrant> {
+    return {
+      requests: REQUESTS,
+      decide: {
+        info: ({ key }, call, grant) =>
+          this.#with(this.#asEither, { key }, call, grant, ({ version }) =>
+            answer(toBinary(KeystoreInfoSchema, create(KeystoreInfoSchema, { version }))),
+          ),
+        seal: (request, call, grant) =>
+          this.#with(this.#asKey, request, call, grant, (key) => this.#seal(key, request, call)),
+        open: (request, call, grant) =>
+          this.#with(this.#asKey, request, call, grant, (key) => this.#open(key, request, call)),
+        s2k: (request, call, grant) =>
+          this.#with(
+            this.#asPassphrase,
+            request,
+            call,
+            grant,
+            async ({ text }) => {
+              const derived = await text.use((bytes) => s2k(bytes, request, call.signal));
+              return derived === undefined
+                ? refusal(HostCode.UNAVAILABLE, "the call is over")
+                : answer(derived);
+            },
+            outOfBounds(request),
+          ),
+      },
+    };
+  }
 
-  /** Parses, checks the grant and finds the key; what is done with it is left to the plan. */
-  #with<Request extends DescMessage, Held extends Named>(
-    use: Use<Held>,
-    call: HostCall,
-    client: Client,
-    schema: Request,
-    perform: (
-      held: Held,
-      request: MessageShape<Request> & { key: string },
-    ) => HostAnswer | Promise<HostAnswer>,
-    fault: (request: MessageShape<Request>) => string | undefined = () => undefined,
-  ): Plan | HostAnswer {
-    let request: MessageShape<Request> & { key: string; version?: string };
+  async #seal(
+    { handle }: Key,
+    { key, plaintext, associatedData }: KeystoreSealRequest,
+    { provider }: HostCall,
+  ): Promise<HostAnswer> {
+    const iv = this.#engine.getRandomValues(new Uint8Array(NONCE));
+    const additionalData = bind(provider, key, associatedData);
+    const algorithm = { name: "AES-GCM", iv, additionalData };
+    const sealed = await this.#engine.subtle.encrypt(algorithm, handle, new Uint8Array(plaintext));
+    return answer(Buffer.concat([iv, new Uint8Array(sealed)]));
+  }
+
+  async #open(
+    { handle }: Key,
+    { key, sealed, associatedData }: KeystoreOpenRequest,
+    { provider }: HostCall,
+  ): Promise<HostAnswer> {
+    if (sealed.length < NONCE + TAG) return refusal(HostCode.NOT_AUTHENTIC, "the sealed bytes are cut short");
+    const iv = new Uint8Array(sealed.subarray(0, NONCE));
+    const additionalData = bind(provider, key, associatedData);
+    const algorithm = { name: "AES-GCM", iv, additionalData };
     try {
-      request = fromBinary(schema, call.request) as typeof request;
+      const data = new Uint8Array(sealed.subarray(NONCE));
+      return answer(new Uint8Array(await this.#engine.subtle.decrypt(algorithm, handle, data)));
     } catch {
-      return refusal(HostCode.INVALID, `the request is no ${schema.name}`);
-    }
-    const granted = client.grants.keystore === undefined ? [] : use.granted(client.grants.keystore);
-    if (!granted.includes(request.key)) {
+      // The software engine fails for no other reason, and names no error of its own for this one.
       return refusal(
-        HostCode.DENIED,
-        `kleidi:keystore ${call.operation} in ${call.rpc}: this key is not one of ${granted.length} granted`,
+        HostCode.NOT_AUTHENTIC,
+        "they were not sealed by this key, provider and associated data",
       );
     }
-    const wrong = fault(request);
-    if (wrong !== undefined) return refusal(HostCode.INVALID, wrong);
-    const held = use.find(request.key);
+  }
+
+  /** Checks the grant and finds the key; its use is left to the plan. */
+  #with<Held extends Named>(
+    use: Use<Held>,
+    { key, version }: { readonly key: string; readonly version?: string },
+    call: HostCall,
+    grant: KeystoreGrant,
+    perform: (held: Held) => HostAnswer | Promise<HostAnswer>,
+    fault?: string,
+  ): Plan | HostAnswer {
+    const granted = use.granted(grant);
+    if (!granted.includes(key)) return denied(call, `this key is not one of ${granted.length} granted`);
+    if (fault !== undefined) return refusal(HostCode.INVALID, fault);
+    const held = use.find(key);
     if (held === undefined) return refusal(HostCode.NOT_FOUND, "the key is not loaded");
-    if (request.version !== undefined && request.version !== held.version) {
+    if (version !== undefined && version !== held.version)
       return refusal(HostCode.NOT_FOUND, "the key has another version");
-    }
-    return { target: request.key, perform: () => perform(held, request) };
+    return { target: key, perform: () => perform(held) };
   }
 }
 

@@ -6,7 +6,8 @@ import { inspect } from "node:util";
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import * as pb from "../../../proto/provider/v1/provider_pb.ts";
 import type { HostAnswer } from "../../host-call.ts";
-import type { Grants } from "../policy.ts";
+import { decideOn } from "../capability.ts";
+import type { KeystoreGrant } from "./grant.ts";
 import { KeyBytes, passphraseOf } from "./key-file.ts";
 import { Keystore } from "./keystore.ts";
 
@@ -15,7 +16,7 @@ const SECRET = Uint8Array.from({ length: 32 }, (_, i) => 255 - 7 * i);
 const TEXT = Buffer.from(SECRET).toString("base64url");
 const VERSION = createHmac("sha256", SECRET).update("kleidi fingerprint 1").digest("hex").slice(0, 32);
 const NUMBERS = { salt: Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8), count: 65_536, length: 32 };
-const GRANTED: Grants = { keystore: { keys: ["key"], passphrases: ["phrase", "absent"] } };
+const GRANTED: KeystoreGrant = { keys: ["key"], passphrases: ["phrase", "absent"] };
 
 async function keystore(): Promise<Keystore> {
   const store = new Keystore(crypto);
@@ -28,14 +29,14 @@ async function call(
   store: Keystore,
   operation: string,
   request: Uint8Array,
-  grants: Grants = GRANTED,
+  grants = GRANTED,
   signal = new AbortController().signal,
 ): Promise<HostAnswer> {
-  const decide = store.operations[operation] ?? assert.fail(operation);
   const place = { provider: "gpg", rpc: "encrypt", ordinal: 1, ordinalOfCapability: 1 } as const;
-  const decided = decide(
+  const decided = decideOn(
+    store.opened(),
     { ...place, capability: "keystore", operation, request, signal },
-    { requests: [], grants, hostCalls: 64, hostCallsPerMinute: 60 },
+    grants,
   );
   return "perform" in decided ? await decided.perform() : decided;
 }
@@ -80,11 +81,8 @@ test("s2k is denied with a key", async () => {
 
 test("s2k is denied where no passphrase is granted", async () => {
   const store = await keystore();
-  assert.deepEqual(
-    await call(store, "s2k", s2kRequest(), { keystore: { keys: ["phrase"] } }),
-    denied("s2k", 0),
-  );
-  assert.deepEqual(await call(store, "s2k", s2kRequest(), {}), denied("s2k", 0));
+  assert.deepEqual(await call(store, "s2k", s2kRequest(), { keys: ["phrase"] }), denied("s2k", 0));
+  assert.deepEqual(await call(store, "s2k", s2kRequest(), { keys: [] }), denied("s2k", 0));
 });
 
 test("seal is denied with a passphrase", async () => {
@@ -101,7 +99,7 @@ test("open is denied with a passphrase", async () => {
 
 test("what was loaded as a key is not found as a passphrase, whatever is granted, and the other way round", async () => {
   const store = await keystore();
-  const swapped: Grants = { keystore: { keys: ["phrase"], passphrases: ["key"] } };
+  const swapped: KeystoreGrant = { keys: ["phrase"], passphrases: ["key"] };
   assert.equal((await call(store, "s2k", s2kRequest({ key: "key" }), swapped)).code, 3);
   const fields = { key: "phrase", version: VERSION, plaintext: SECRET };
   const request = toBinary(pb.KeystoreSealRequestSchema, create(pb.KeystoreSealRequestSchema, fields));
@@ -130,7 +128,11 @@ for (const [changes, code, message] of REFUSED) {
 
 test("s2k refuses a request that is no message", async () => {
   const got = await call(await keystore(), "s2k", Uint8Array.of(255));
-  assert.deepEqual(got, { code: 2, message: "the request is no KeystoreS2kRequest", body: NO_BYTES });
+  assert.deepEqual(got, {
+    code: 2,
+    message: "the request is not a valid KeystoreS2kRequest",
+    body: NO_BYTES,
+  });
 });
 
 test("s2k is unavailable when the call is over", async () => {

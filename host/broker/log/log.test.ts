@@ -3,14 +3,14 @@ import { test } from "node:test";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { LogWriteRequestSchema } from "../../../proto/provider/v1/provider_pb.ts";
 import type { HostAnswer } from "../../host-call.ts";
-import { createLog } from "./log.ts";
+import { decideOn } from "../capability.ts";
+import { openLog } from "./log.ts";
 
 const NO_BYTES = new Uint8Array();
-const CLIENT = { requests: [], grants: {}, hostCalls: 64, hostCallsPerMinute: 60 };
 
 async function write(request: Uint8Array, ordinal = 1, provider = "local") {
   const lines: [string, string, string][] = [];
-  const operations = createLog({
+  const log = openLog({
     linesPerCall: new Map([["local", 5]]),
     write: (...line) => lines.push(line),
   });
@@ -24,8 +24,7 @@ async function write(request: Uint8Array, ordinal = 1, provider = "local") {
     request,
     signal: new AbortController().signal,
   };
-  const decided = operations.write?.(call, CLIENT);
-  assert.ok(decided);
+  const decided = decideOn(log, call, undefined);
   const untouched = lines.length;
   const reply: HostAnswer = "perform" in decided ? await decided.perform() : decided;
   return { reply, lines, untouched };
@@ -61,7 +60,11 @@ const GARBAGE: [string, Uint8Array][] = [
 for (const [what, request] of GARBAGE) {
   test(`${what} is refused`, async () => {
     const { reply, lines } = await write(request);
-    assert.deepEqual(reply, { code: 2, message: "the request is no LogWriteRequest", body: NO_BYTES });
+    assert.deepEqual(reply, {
+      code: 2,
+      message: "the request is not a valid LogWriteRequest",
+      body: NO_BYTES,
+    });
     assert.deepEqual(lines, []);
   });
 }

@@ -1,8 +1,9 @@
 /** kleidi:log: a guest's lines in the host's log, bounded in length and in number for each call. */
-import { fromBinary } from "@bufbuild/protobuf";
 import { LogWriteRequestSchema } from "../../../proto/provider/v1/provider_pb.ts";
 import { answer, HostCode, refusal } from "../../host-call.ts";
-import type { Operation } from "../gate.ts";
+import type { Opened } from "../capability.ts";
+
+export const REQUESTS = { write: LogWriteRequestSchema };
 
 const MAX_LINE = 1024;
 const LEVELS = ["debug", "info", "warn", "error"] as const;
@@ -14,27 +15,24 @@ export interface GuestLogOptions {
   readonly write: (provider: string, level: GuestLogLevel, line: string) => void;
 }
 
-export function createLog({ linesPerCall, write }: GuestLogOptions): Record<string, Operation> {
+export function openLog({ linesPerCall, write }: GuestLogOptions): Opened<typeof REQUESTS, undefined> {
   return {
-    write(call) {
-      const limit = linesPerCall.get(call.provider) ?? 0;
-      if (call.ordinalOfCapability > limit)
-        return refusal(HostCode.LIMIT, `at most ${limit} log lines are allowed in a call`);
-      let request: { level: number; message: string };
-      try {
-        request = fromBinary(LogWriteRequestSchema, call.request);
-      } catch {
-        return refusal(HostCode.INVALID, "the request is no LogWriteRequest");
-      }
-      const level = LEVELS[request.level];
-      if (level === undefined) return refusal(HostCode.INVALID, `level ${request.level} is not 0 to 3`);
-      return {
-        target: level,
-        perform() {
-          write(call.provider, level, cut(request.message));
-          return answer(new Uint8Array());
-        },
-      };
+    requests: REQUESTS,
+    decide: {
+      write(request, call) {
+        const limit = linesPerCall.get(call.provider) ?? 0;
+        if (call.ordinalOfCapability > limit)
+          return refusal(HostCode.LIMIT, `at most ${limit} log lines are allowed in a call`);
+        const level = LEVELS[request.level];
+        if (level === undefined) return refusal(HostCode.INVALID, `level ${request.level} is not 0 to 3`);
+        return {
+          target: level,
+          perform() {
+            write(call.provider, level, cut(request.message));
+            return answer(new Uint8Array());
+          },
+        };
+      },
     },
   };
 }

@@ -43,12 +43,3 @@ export interface Credential {
   leaks(bytes: Uint8Array): boolean;
   close(): Promise<void>;
 }
-
-/** Of a credential's life, for the log, the audit log and the metrics. No secret is in it. */
-export interface CredentialEvent {
-  readonly provider: string;
-  readonly event: "read" | "login" | "renewed" | "refused" | "failed";
-  /** In milliseconds of Date.now(); absent where nothing is known of it. */
-  readonly expires?: number | undefined;
-  readonly why?: string | undefined;
-}

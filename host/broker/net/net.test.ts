@@ -12,7 +12,7 @@ import {
   type Send,
   Unreachable,
 } from "./exchange.ts";
-import { createNet, type Route } from "./net.ts";
+import { openNet, type Route } from "./net.ts";
 
 const CLIENT: Client = {
   requests: [{ capability: "net", operations: ["request"], rpcs: ["encrypt"] }],
@@ -59,7 +59,7 @@ function setUp(
     const next = answers[Math.min(sent.length, answers.length) - 1] ?? RESPONSE;
     return typeof next === "function" ? next(request, signal) : next;
   };
-  const net = createNet({
+  const net = openNet({
     routes: new Map([["vault", { send, timeoutMs: 1000, ...route }]]),
     warn: (provider, why) => told.push(`warned of ${provider}: ${why}`),
   });
@@ -69,6 +69,7 @@ function setUp(
       ["routeless", client],
     ]),
     capabilities: { net },
+    alwaysGranted: new Set(),
     witness: {
       decided: (decision) => decisions.push(decision),
       performed: (_, { code }) => told.push(`performed: ${code}`),
@@ -158,7 +159,7 @@ for (const [what, request] of [
   test(`what is ${what} is invalid, and nothing is sent`, async () => {
     const { ask, sent, decisions } = setUp();
     const { code, message } = await ask({}, { request });
-    assert.deepEqual([code, message], [2, "the request is no NetRequest"]);
+    assert.deepEqual([code, message], [2, "the request is not a valid NetRequest"]);
     assert.deepEqual([sent.length, decisions[0]?.verdict], [0, "refused"]);
   });
 

@@ -1,13 +1,9 @@
 /** kleidi:net: requests to the one origin that a provider is granted, with the host's credential, which the provider never sees. */
 import { hash } from "node:crypto";
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import {
-  type NetRequest,
-  NetRequestSchema,
-  NetResponseSchema,
-} from "../../../proto/provider/v1/provider_pb.ts";
+import { create, toBinary } from "@bufbuild/protobuf";
+import { type NetRequest, NetResponseSchema } from "../../../proto/provider/v1/provider_pb.ts";
 import { answer, type HostAnswer, type HostCall, HostCode, refusal } from "../../host-call.ts";
-import type { Client, Operation, Plan } from "../gate.ts";
+import { denied, type Opened, type Plan } from "../capability.ts";
 import {
   type Credential,
   CredentialRefused,
@@ -17,7 +13,8 @@ import {
   type Send,
   Unreachable,
 } from "./exchange.ts";
-import { decideRequest } from "./policy.ts";
+import { decideRequest, type NetGrant } from "./policy.ts";
+import { REQUESTS } from "./requests.ts";
 import { within } from "./within.ts";
 
 /** One provider's way to its origin. */
@@ -39,53 +36,47 @@ const NEVER_SEEN: ReadonlySet<string> = new Set(["set-cookie", "set-cookie2"]);
 /** What a HostReply has room for. */
 const MAX_RESPONSE = 65_000;
 
-export function createNet({ routes, warn }: NetOptions): Record<string, Operation> {
-  return {
-    request(call: HostCall, client: Client): Plan | HostAnswer {
-      let asked: NetRequest;
-      try {
-        asked = fromBinary(NetRequestSchema, call.request);
-      } catch {
-        return refusal(HostCode.INVALID, "the request is no NetRequest");
-      }
-      const grant = client.grants.net;
-      const route = routes.get(call.provider);
-      if (grant === undefined || route === undefined)
-        return refusal(HostCode.DENIED, `kleidi:net request in ${call.rpc}: no origin is granted`);
-      const { method, path, headers, body } = asked;
-      const verdict = decideRequest({ method, path, headers, bytes: body.length }, grant);
-      if (!verdict.allowed)
-        return refusal(HostCode.DENIED, `kleidi:net request in ${call.rpc}: ${verdict.reason}`);
-      if (body.length > grant.requestBytes) {
-        return refusal(
-          HostCode.LIMIT,
-          `a body of ${body.length} bytes, at most ${grant.requestBytes} are allowed`,
-        );
-      }
-      const named = Object.fromEntries(headers.map(({ name, value }) => [name, value]));
-      return {
-        target: targetOf(method, grant.origin, path, verdict.line.path),
-        async perform() {
-          try {
-            const response = await exchange(route, { method, path, headers: named, body }, call.signal);
-            if (leaks(route.credential, response)) {
-              warn(
-                call.provider,
-                "the server's answer has the credential in it, and was not handed to the provider",
-              );
-              return refusal(HostCode.UNAVAILABLE, "the server's answer has the credential in it");
-            }
-            return encoded(response, grant.headers);
-          } catch (error) {
-            if (call.signal.aborted) return refusal(HostCode.UNAVAILABLE, "the call is over");
-            if (error instanceof CredentialRefused) return refusal(HostCode.NOT_AUTHENTIC, error.message);
-            if (error instanceof Unreachable) return refusal(HostCode.UNAVAILABLE, error.message);
-            throw error;
+export function openNet({ routes, warn }: NetOptions): Opened<typeof REQUESTS, NetGrant> {
+  return { requests: REQUESTS, decide: { request: decide } };
+
+  function decide(
+    { method, path, headers, body }: NetRequest,
+    call: HostCall,
+    grant: NetGrant,
+  ): Plan | HostAnswer {
+    const route = routes.get(call.provider);
+    if (route === undefined) return denied(call, "no origin is granted");
+    const verdict = decideRequest({ method, path, headers, bytes: body.length }, grant);
+    if (!verdict.allowed) return denied(call, verdict.reason);
+    if (body.length > grant.requestBytes) {
+      return refusal(
+        HostCode.LIMIT,
+        `a body of ${body.length} bytes, at most ${grant.requestBytes} are allowed`,
+      );
+    }
+    const named = Object.fromEntries(headers.map(({ name, value }) => [name, value]));
+    return {
+      target: targetOf(method, grant.origin, path, verdict.line.path),
+      async perform() {
+        try {
+          const response = await exchange(route, { method, path, headers: named, body }, call.signal);
+          if (leaks(route.credential, response)) {
+            warn(
+              call.provider,
+              "the server's answer has the credential in it, and was not handed to the provider",
+            );
+            return refusal(HostCode.UNAVAILABLE, "the server's answer has the credential in it");
           }
-        },
-      };
-    },
-  };
+          return encoded(response, grant.headers);
+        } catch (error) {
+          if (call.signal.aborted) return refusal(HostCode.UNAVAILABLE, "the call is over");
+          if (error instanceof CredentialRefused) return refusal(HostCode.NOT_AUTHENTIC, error.message);
+          if (error instanceof Unreachable) return refusal(HostCode.UNAVAILABLE, error.message);
+          throw error;
+        }
+      },
+    };
+  }
 }
 
 /**

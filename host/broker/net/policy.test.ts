@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import type { NetGrant } from "../policy.ts";
+import type { NetGrant } from "./policy.ts";
 import { type Asked, decideRequest } from "./policy.ts";
 
 const GRANT: NetGrant = {

@@ -2,7 +2,23 @@
  * Decides on one request of kleidi:net, from its own words and the grant. Pure. There is one way to write each path, so that what
  * is compared here is what the server reads: nothing is normalised, and what would need it is denied.
  */
-import type { AllowedRequest, NetGrant } from "../policy.ts";
+
+/** How the origin is reached and who is trusted there is not decided here. */
+export interface NetGrant {
+  /** "https://vault.example:8200": scheme, host and port, no path. */
+  readonly origin: string;
+  readonly allow: readonly AllowedRequest[];
+  /** Lower-case names of headers that the guest may set and, in a response, see. */
+  readonly headers: readonly string[];
+  /** Largest body of a request, in bytes. */
+  readonly requestBytes: number;
+}
+
+export interface AllowedRequest {
+  readonly method: string;
+  /** Ends in "/": everything under it; else exactly this path. */
+  readonly path: string;
+}
 
 export interface Asked {
   readonly method: string;

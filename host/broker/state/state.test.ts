@@ -9,7 +9,7 @@ import { HostCode, type Rpc } from "../../host-call.ts";
 import { createGate } from "../gate.ts";
 import type { Grants } from "../policy.ts";
 import { StateDirectory } from "./directory.ts";
-import { createState } from "./state.ts";
+import { openState } from "./state.ts";
 
 const EVERY = ["status", "encrypt", "decrypt", "provision"];
 const VALUE = Uint8Array.of(1, 2, 3);
@@ -31,7 +31,8 @@ function setUp(t: TestContext, grants: Grants = { state: { names: ["kek"] } }) {
         },
       ],
     ]),
-    capabilities: { state: createState(new StateDirectory(path)) },
+    capabilities: { state: openState(new StateDirectory(path)) },
+    alwaysGranted: new Set(),
     witness: { decided() {}, performed() {}, fault: (_call, error) => faults.push(String(error)) },
   });
   const ask = (operation: string, rpc: Rpc, request: Uint8Array) =>

@@ -10,8 +10,8 @@ import { TpmProxy } from "../../../test/support/tpm-proxy.ts";
 import { untilWell } from "../../../test/support/until-well.ts";
 import { CC } from "./commands.ts";
 import { Device } from "./device.ts";
-import { whereIs } from "./transport.ts";
 import { TransportError } from "./transport-error.ts";
+import { whereIs } from "./where.ts";
 
 const LISTS = ["objects", "loaded sessions", "saved sessions"];
 const plain = tpm.join(tpm.u16(0x8001), tpm.u32(10), tpm.u32(0));

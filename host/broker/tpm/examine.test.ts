@@ -9,8 +9,8 @@ import { TpmProxy } from "../../../test/support/tpm-proxy.ts";
 import { TpmRefusal } from "./capabilities.ts";
 import { examine, TpmSilent } from "./examine.ts";
 import { Rc } from "./response.ts";
-import { whereIs } from "./transport.ts";
 import { TransportError } from "./transport-error.ts";
+import { whereIs } from "./where.ts";
 
 const STARTUP = 0x144;
 const plain = (code: number) => tpm.join(tpm.u16(0x8001), tpm.u32(10), tpm.u32(code));

@@ -3,21 +3,21 @@
  * command through the filter (policy.ts) to the device that the grant names, which providers may share without seeing each other.
  */
 import { createHash } from "node:crypto";
-import { create, type DescMessage, fromBinary, type MessageShape, toBinary } from "@bufbuild/protobuf";
+import { create, toBinary } from "@bufbuild/protobuf";
 import {
   TpmContextSchema,
-  TpmEnterRequestSchema,
-  TpmLeaveRequestSchema,
-  TpmTransmitRequestSchema,
+  type TpmLeaveRequest,
+  type TpmTransmitRequest,
 } from "../../../proto/provider/v1/provider_pb.ts";
 import { answer, type HostAnswer, type HostCall, HostCode, refusal } from "../../host-call.ts";
-import type { Operation, Plan } from "../gate.ts";
+import { denied, type Opened, type Plan } from "../capability.ts";
 import type { ProviderContext } from "./context.ts";
 import { MAX_MEMORY } from "./memory.ts";
 import { decideCommand, type TpmGrant } from "./policy.ts";
+import { REQUESTS } from "./requests.ts";
 import { SharedDevice } from "./shared-device.ts";
 import { STORAGE_PRIMARY_SHA256 } from "./template.ts";
-import { whereIs } from "./transport.ts";
+import { whereIs } from "./where.ts";
 
 export interface TpmProviderGrant extends TpmGrant {
   /** See transport.ts, whereIs. */
@@ -33,9 +33,8 @@ export interface TpmOptions {
   readonly timeoutMs?: number;
 }
 
-export interface Tpm {
-  readonly operations: Record<string, Operation>;
-  /** Takes out of every TPM what is a provider's, and lets go of it. Nothing is sent afterwards. */
+/** What is opened; `close` takes out of every TPM what is a provider's, and lets go of it. */
+export interface Tpm extends Opened<typeof REQUESTS> {
   close(): Promise<void>;
 }
 
@@ -49,7 +48,7 @@ const NOT_INSIDE = refusal(HostCode.INVALID, "the call is not between enter and 
 const DONE = answer(new Uint8Array());
 
 /** @throws RangeError for a device that there cannot be */
-export function createTpm({ grants, timeoutMs, warn = () => {} }: TpmOptions): Tpm {
+export function openTpm({ grants, timeoutMs, warn = () => {} }: TpmOptions): Tpm {
   const devices = new Map<string, SharedDevice>();
   const clients = new Map<string, Client>();
   for (const [provider, grant] of grants) {
@@ -60,33 +59,22 @@ export function createTpm({ grants, timeoutMs, warn = () => {} }: TpmOptions): T
     clients.set(provider, { grant: { ...grant, templates }, device, context: device.context(provider) });
   }
 
+  /** For a provider that is granted a TPM. */
+  const withClient = (call: HostCall, decide: (client: Client) => Plan | HostAnswer): Plan | HostAnswer => {
+    const client = clients.get(call.provider);
+    return client === undefined ? denied(call, "no TPM is granted") : decide(client);
+  };
   return {
-    operations: {
-      enter: (call) => withClient(call, TpmEnterRequestSchema, enter),
-      transmit: (call) => withClient(call, TpmTransmitRequestSchema, transmit),
-      leave: (call) => withClient(call, TpmLeaveRequestSchema, leave),
+    requests: REQUESTS,
+    decide: {
+      enter: (_request, call) => withClient(call, (client) => enter(call, client)),
+      transmit: (request, call) => withClient(call, (client) => transmit(call, client, request)),
+      leave: (request, call) => withClient(call, (client) => leave(call, client, request)),
     },
     async close() {
       await Promise.all([...devices.values()].map((device) => device.close()));
     },
   };
-
-  function withClient<Request extends DescMessage>(
-    call: HostCall,
-    schema: Request,
-    decide: (call: HostCall, client: Client, request: MessageShape<Request>) => Plan | HostAnswer,
-  ): Plan | HostAnswer {
-    const client = clients.get(call.provider);
-    if (client === undefined)
-      return refusal(HostCode.DENIED, `kleidi:tpm ${call.operation}: no TPM is granted`);
-    let request: MessageShape<Request>;
-    try {
-      request = fromBinary(schema, call.request);
-    } catch {
-      return refusal(HostCode.INVALID, `the request is no ${schema.name}`);
-    }
-    return decide(call, client, request);
-  }
 }
 
 function enter({ signal }: HostCall, { context }: Client): Plan | HostAnswer {
@@ -104,27 +92,22 @@ function enter({ signal }: HostCall, { context }: Client): Plan | HostAnswer {
 }
 
 function transmit(
-  { signal, rpc, operation }: HostCall,
+  call: HostCall,
   { context, device, grant }: Client,
-  { command }: MessageShape<typeof TpmTransmitRequestSchema>,
+  { command }: TpmTransmitRequest,
 ): Plan | HostAnswer {
+  const { signal, rpc } = call;
   if (!context.lease.holds(signal)) return NOT_INSIDE;
   if (context.isBusy) return refusal(HostCode.INVALID, "a command of this call is being performed");
   const { owned, generation } = context;
   const decision = decideCommand(command, { rpc, grant, owned, sha256 });
   const target = decision.name;
-  if ("denied" in decision) {
-    return refusal(HostCode.DENIED, `kleidi:tpm ${operation} in ${rpc}: ${decision.denied}`);
-  }
+  if ("denied" in decision) return denied(call, decision.denied);
   if ("answer" in decision) return { target, perform: () => answer(decision.answer) };
   return { target, perform: () => device.transmit(context, { ...decision, generation }, signal) };
 }
 
-function leave(
-  { signal }: HostCall,
-  { context }: Client,
-  { memory }: MessageShape<typeof TpmLeaveRequestSchema>,
-): Plan | HostAnswer {
+function leave({ signal }: HostCall, { context }: Client, { memory }: TpmLeaveRequest): Plan | HostAnswer {
   if (!context.lease.holds(signal)) return NOT_INSIDE;
   if (context.isBusy) return refusal(HostCode.INVALID, "a command of this call is being performed");
   if (memory.length > MAX_MEMORY) {

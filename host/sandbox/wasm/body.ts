@@ -3,8 +3,9 @@
  * are the engine's business; what counts here is that the engine cannot read another instruction than we do.
  */
 import type { CallGraph } from "./graph.ts";
-import { readAddress, readBlockType, type Spaces, walkOther } from "./instructions.ts";
+import { readBlockType, walkOther } from "./instructions.ts";
 import { noSuch, type Reader } from "./reader.ts";
+import { readAddress, type Spaces } from "./spaces.ts";
 import { readValType } from "./types.ts";
 
 /** What can be open at a place of a body; an else belongs to the second only. */

@@ -1,21 +1,10 @@
 /** The instructions that are rare enough in a body to pay for a call, and the immediates that are more than one number. */
 import type { CallGraph } from "./graph.ts";
 import { hex, noSuch, type Reader } from "./reader.ts";
-import { MULTI_MEMORY, refusedOpcode } from "./refused.ts";
+import { refusedOpcode } from "./refused.ts";
 import { walkSimd } from "./simd.ts";
+import type { Spaces } from "./spaces.ts";
 import { badType, isValType, readRefType, readValType } from "./types.ts";
-
-/** How many there are of what a body can refer to. */
-export interface Spaces {
-  readonly types: number;
-  readonly functions: number;
-  readonly tables: number;
-  readonly memories: number;
-  readonly globals: number;
-  readonly elements: number;
-  /** Of the data count section: without it, no body may name a data segment. */
-  readonly data: number;
-}
 
 /** The reader stands behind the opcode. */
 export function walkOther(
@@ -138,19 +127,4 @@ export function readBlockType(reader: Reader, types: number): void {
     throw new Error(`the block type at byte ${at} is a negative number of several bytes`);
   }
   if (index >= types) throw noSuch("type", index, types, at);
-}
-
-/** Alignment and offset of a memory access. */
-export function readAddress(reader: Reader, { memories }: Spaces): void {
-  const at = reader.at;
-  if (memories === 0) throw noSuch("memory", 0, 0, at);
-  const alignment = reader.u32();
-  // bit 6 says that a memory's index follows
-  if (alignment >= 64) throw new Error(`the memory access at byte ${at} names a memory: ${MULTI_MEMORY}`);
-  if (alignment > 4) {
-    throw new Error(
-      `the memory access at byte ${at} has the alignment 2^${alignment}, at most 2^4 is possible`,
-    );
-  }
-  reader.u32();
 }

@@ -1,7 +1,7 @@
 /** What follows the opcodes of fixed-width SIMD, which stand behind the prefix 0xfd. */
-import { readAddress, type Spaces } from "./instructions.ts";
 import { hex, noSuch, type Reader } from "./reader.ts";
 import { RELAXED_SIMD } from "./refused.ts";
+import { readAddress, type Spaces } from "./spaces.ts";
 
 /** From load to store; behind them come load_lane, store_lane and load_zero. */
 const LAST_ACCESS = 0x0b;

@@ -1,5 +1,6 @@
 /** One request of the credential's own, with a time limit of its own: who waits for it may go, it goes on. */
-import { type CredentialEvent, type Request, type Response, type Send, Unreachable } from "../exchange.ts";
+import type { CredentialEvent } from "../../capability.ts";
+import { type Request, type Response, type Send, Unreachable } from "../exchange.ts";
 import type { Clock } from "./clock.ts";
 
 /** What a credential says of itself, without the provider. */

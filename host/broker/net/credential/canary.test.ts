@@ -8,7 +8,7 @@ import { inspect } from "node:util";
 import { serialize } from "node:v8";
 import { type Answer, auth, down, json, patient, Rig } from "../../../../test/support/credential.ts";
 import type { Credential } from "../exchange.ts";
-import type { CredentialConfig } from "./credential-config.ts";
+import type { CredentialConfig } from "./grant.ts";
 import { Secret } from "./secret.ts";
 
 let rig: Rig;
@@ -34,7 +34,7 @@ const CONFIGS: Readonly<Record<string, (rig: Rig) => CredentialConfig>> = {
   "vault approle": () => ({
     kind: "vault",
     auth: "approle",
-    roleId: { file: rig.secret("role", "CANARY-role") },
+    roleId: "role",
     secretId: { file: rig.secret("secret", "CANARY-secret") },
   }),
   "vault jwt": () => ({

@@ -3,10 +3,11 @@
  *
  * A client certificate (`tls.client`) is no credential here: the transport presents it. Vault's cert method logs in over it.
  */
-import { type Credential, type CredentialEvent, type Send, Unreachable } from "../exchange.ts";
+import type { CredentialEvent } from "../../capability.ts";
+import { type Credential, type Send, Unreachable } from "../exchange.ts";
 import type { Tell } from "./ask.ts";
 import { type Clock, systemClock } from "./clock.ts";
-import type { CredentialConfig } from "./credential-config.ts";
+import type { CredentialConfig } from "./grant.ts";
 import { Login } from "./login.ts";
 import type { Recipe } from "./recipe.ts";
 import { recipeOf } from "./recipes.ts";

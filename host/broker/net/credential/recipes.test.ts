@@ -1,22 +1,18 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import type { VaultLoginConfig } from "./credential-config.ts";
+import type { VaultLogin } from "./grant.ts";
 import { recipeOf } from "./recipes.ts";
 
-const vault = (config: VaultLoginConfig) => recipeOf({ kind: "vault", ...config });
+const vault = (config: VaultLogin) => recipeOf({ kind: "vault", ...config });
 
 describe("a recipe for Vault", () => {
-  const LOGINS: readonly (readonly [VaultLoginConfig, string, unknown])[] = [
+  const LOGINS: readonly (readonly [VaultLogin, string, unknown])[] = [
     [
       { auth: "approle", roleId: "role", secretId: { file: "/s" } },
       "/v1/auth/approle/login",
       { role_id: "role", secret_id: { file: "/s" } },
     ],
-    [
-      { auth: "approle", roleId: { file: "/r" }, mount: "roles/" },
-      "/v1/auth/roles/login",
-      { role_id: { file: "/r" } },
-    ],
+    [{ auth: "approle", roleId: "role", mount: "roles/" }, "/v1/auth/roles/login", { role_id: "role" }],
     [
       { auth: "kubernetes", role: "kleidi", file: "/t" },
       "/v1/auth/kubernetes/login",
@@ -59,7 +55,7 @@ describe("a recipe for Vault", () => {
     assert.equal(recipe.kind === "file" && recipe.keep?.lookup.path, "/v1/auth/token/lookup-self");
   });
 
-  const PARTS: readonly VaultLoginConfig[] = [
+  const PARTS: readonly VaultLogin[] = [
     { auth: "userpass", username: "..", file: "/p" },
     { auth: "userpass", username: "", file: "/p" },
     { auth: "cert", mount: "a/../../sys" },

@@ -1,5 +1,5 @@
 /** From the configuration to a recipe. Ready-made ones are for HashiCorp Vault and OpenBao, whose APIs are the same here. */
-import type { CredentialConfig, LoginConfig, VaultLoginConfig } from "./credential-config.ts";
+import type { CredentialConfig, LoginConfig, VaultLogin } from "./grant.ts";
 import { parsePointer } from "./pointer.ts";
 import type { Call, LoginRecipe, Recipe, SecretField } from "./recipe.ts";
 
@@ -38,7 +38,7 @@ const IN_AUTH = {
 };
 const IN_DATA = { ttl: parsePointer("/data/ttl"), renewable: parsePointer("/data/renewable") };
 
-function vault(config: VaultLoginConfig): Recipe {
+function vault(config: VaultLogin): Recipe {
   // The namespace is part of the path: a header of it would be one more thing that a guest could want to set.
   const root = `/v1/${config.namespace === undefined ? "" : `${pathOf(config.namespace)}/`}auth`;
   const self = (method: string, what: string): Call => ({ method, path: `${root}/token/${what}-self` });
@@ -69,7 +69,7 @@ interface Method {
   readonly remedy: string;
 }
 
-function method(config: Exclude<VaultLoginConfig, { auth: "token" }>): Method {
+function method(config: Exclude<VaultLogin, { auth: "token" }>): Method {
   switch (config.auth) {
     case "approle":
       return {

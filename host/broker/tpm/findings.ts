@@ -1,9 +1,9 @@
 /** What a TPM says of itself, as findings: what it is, what is missing for the TPM provider, and what keeps it from working now. */
-import { CC } from "../broker/tpm/commands.ts";
-import type { TpmFacts } from "../broker/tpm/examine.ts";
-import { QUOTA } from "../broker/tpm/policy.ts";
-import type { Hierarchy } from "../config/config.ts";
-import type { Finding } from "./output.ts";
+import type { Finding } from "../../finding.ts";
+import { CC } from "./commands.ts";
+import type { TpmFacts } from "./examine.ts";
+import type { Hierarchy } from "./grant.ts";
+import { QUOTA } from "./policy.ts";
 
 /** TPM_PT (TPM 2.0 Part 2, 6.13). */
 export const PT = {

@@ -1,10 +1,11 @@
-/** The shape of `grants.net`: one origin, what may be asked of it, how it is reached. net-rules.ts has what crosses keys. */
+/** The shape of `grants.net`: one origin, what may be asked of it, how it is reached. rules.ts has what crosses keys. */
 import { isIP, isIPv4 } from "node:net";
 import { z } from "zod";
-import { credential } from "./credential-schema.ts";
-import { count, field, nearestOf, path, quantity } from "./field.ts";
-import { ALLOWED_PATH, HEADER, METHODS, RESERVED_HEADERS } from "./net-words.ts";
-import { duration, memory } from "./units.ts";
+import { count, field, nearestOf, path, quantity } from "../../config/field.ts";
+import { rpcs } from "../../config/rpcs-schema.ts";
+import { duration, memory } from "../../config/units.ts";
+import { credential } from "./credential/grant.ts";
+import { ALLOWED_PATH, HEADER, METHODS, RESERVED_HEADERS } from "./words.ts";
 
 const NAME = /^(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*$/;
 
@@ -66,36 +67,42 @@ const header = field(
   },
 );
 
+/** Absolute paths of PEM files, read again when they change. */
+interface ClientCertificate {
+  certificate: string;
+  key: string;
+}
+
 const tls = field(
   z
     .strictObject({
-      ca: field(path().optional(), {
+      ca: field(path().exactOptional(), {
         expected: "the path of a PEM file",
         meaning: "The certificates that the server's must be by. No other one counts then.",
         example: "/etc/kleidi/vault-ca.pem",
         absent: "those that Node comes with",
       }),
-      crl: field(path().optional(), {
+      crl: field(path().exactOptional(), {
         expected: "the path of a PEM file",
         meaning:
           "The revocation lists of the CAs in `ca`, one for every CA of the server's chain, read again when it changes. Needs `ca`. A list that has expired lets nobody in.",
         example: "/etc/kleidi/vault-crl.pem",
         absent: "nothing is looked up as revoked",
       }),
-      serverName: field(z.string().refine(isName).optional(), {
+      serverName: field(z.string().refine(isName).exactOptional(), {
         expected: "a host name in lower case",
         meaning: "The name that the server's certificate must have.",
         example: "vault.internal",
         absent: "the origin's host",
         suggest: (source) => source.toLowerCase().replace(/\.$/, ""),
       }),
-      certificate: field(path().optional(), {
+      certificate: field(path().exactOptional(), {
         expected: "the path of a PEM file",
         meaning: "The host's own certificate, and those that lead to the CA's. Needs `key`.",
         example: "/etc/kleidi/client.pem",
         absent: "no client certificate",
       }),
-      key: field(path().optional(), {
+      key: field(path().exactOptional(), {
         expected: "the path of a PEM file",
         meaning: "The key of `certificate`, of mode 0600 or, for a group, 0640.",
         example: "/etc/kleidi/client-key.pem",
@@ -110,6 +117,9 @@ const tls = field(
     })
     .refine(({ certificate, key }) => (certificate === undefined) === (key === undefined))
     .refine(({ ca, crl }) => crl === undefined || ca !== undefined)
+    .transform(({ certificate, key, ...tls }): typeof tls & { client?: ClientCertificate } =>
+      certificate === undefined || key === undefined ? tls : { ...tls, client: { certificate, key } },
+    )
     .prefault({}),
   {
     expected: "a mapping with ca, crl beside it, serverName, minimum, or certificate and key together",
@@ -140,6 +150,12 @@ const limits = field(
       }),
       connections: count(1, 256, 64, "Connections at once. More requests wait."),
     })
+    .transform(({ request, response, timeout, connections }) => ({
+      requestBytes: request,
+      responseBytes: response,
+      timeoutMs: timeout,
+      connections,
+    }))
     .prefault({}),
   {
     expected: "a mapping of limits",
@@ -149,74 +165,81 @@ const limits = field(
   },
 );
 
-/** @param rpcs a new field for `rpcs`, which every grant has */
-export const net = (rpcs: ReturnType<typeof import("./provider-schema.ts").rpcs>) =>
-  field(
-    z
-      .strictObject({
-        origin: field(
-          z.string().transform((text, context) => {
-            const origin = originOf(text);
-            if (origin !== undefined) return origin;
-            context.issues.push({ code: "custom", input: text });
-            return z.NEVER;
-          }),
-          {
-            expected:
-              "https://, a host in lower case and perhaps a port; http:// only with a loopback address",
-            meaning: "The one server that the provider may ask.",
-            example: "https://vault.example:8200",
-            suggest: (source) =>
-              /^https?:\/\/[^/?#@\s]+/i
-                .exec(
-                  source.replace(/^(https?:\/\/)?(?:[^/?#]*@)?/i, (_, scheme = "https://") => scheme),
-                )?.[0]
-                .toLowerCase(),
-          },
-        ),
-        allow: field(z.array(allowed).min(1).max(64), {
-          expected: "a list of 1 to 64 requests",
-          meaning: "What may be asked. Everything else is denied.",
-          example: "[POST /v1/transit/encrypt/kek-2026]",
+export const GRANT = field(
+  z
+    .strictObject({
+      origin: field(
+        z.string().transform((text, context) => {
+          const origin = originOf(text);
+          if (origin !== undefined) return origin;
+          context.issues.push({ code: "custom", input: text });
+          return z.NEVER;
         }),
-        headers: field(z.array(header).max(16).optional(), {
-          expected: "a list of at most 16 headers",
+        {
+          expected: "https://, a host in lower case and perhaps a port; http:// only with a loopback address",
+          meaning: "The one server that the provider may ask.",
+          example: "https://vault.example:8200",
+          suggest: (source) =>
+            /^https?:\/\/[^/?#@\s]+/i
+              .exec(source.replace(/^(https?:\/\/)?(?:[^/?#]*@)?/i, (_, scheme = "https://") => scheme))?.[0]
+              .toLowerCase(),
+        },
+      ),
+      allow: field(z.array(allowed).min(1).max(64), {
+        expected: "a list of 1 to 64 requests",
+        meaning: "What may be asked. Everything else is denied.",
+        example: "[POST /v1/transit/encrypt/kek-2026]",
+      }),
+      headers: field(z.array(header).max(16).exactOptional(), {
+        expected: "a list of at most 16 headers",
+        meaning:
+          "The headers that the provider may set, and see in responses beside content-type, date and retry-after.",
+        example: "[content-type]",
+        absent: "`[content-type]`",
+      }),
+      networks: field(
+        z
+          .array(
+            field(z.string().refine(isNetwork), {
+              expected: "a network as address/bits",
+              meaning: "A network.",
+              example: "10.20.0.0/16",
+              suggest: (source) =>
+                isIP(source) === 0 ? undefined : `${source}/${isIP(source) === 4 ? 32 : 128}`,
+            }),
+          )
+          .max(64)
+          .exactOptional(),
+        {
+          expected: "a list of at most 64 networks",
           meaning:
-            "The headers that the provider may set, and see in responses beside content-type, date and retry-after.",
-          example: "[content-type]",
-          absent: "`[content-type]`",
-        }),
-        networks: field(
-          z
-            .array(
-              field(z.string().refine(isNetwork), {
-                expected: "a network as address/bits",
-                meaning: "A network.",
-                example: "10.20.0.0/16",
-                suggest: (source) =>
-                  isIP(source) === 0 ? undefined : `${source}/${isIP(source) === 4 ? 32 : 128}`,
-              }),
-            )
-            .max(64)
-            .optional(),
-          {
-            expected: "a list of at most 64 networks",
-            meaning:
-              "The private, loopback and link-local networks that the origin's address may be in. A loopback address in the origin itself needs none.",
-            example: "[10.20.0.0/16]",
-            absent: "public addresses only",
-          },
-        ),
-        limits,
-        tls,
-        credential,
-        rpcs,
-      })
-      .optional(),
-    {
-      expected: "a mapping with the keys origin and allow",
-      meaning: "Lets the provider ask one server over HTTP.",
-      example: "{ origin: https://vault.example:8200, allow: [POST /v1/transit/encrypt/kek-2026] }",
-      absent: "no network",
-    },
-  );
+            "The private, loopback and link-local networks that the origin's address may be in. A loopback address in the origin itself needs none.",
+          example: "[10.20.0.0/16]",
+          absent: "public addresses only",
+        },
+      ),
+      limits,
+      tls,
+      credential,
+      rpcs: rpcs(),
+    })
+    .transform(({ headers = ["content-type"], networks = [], limits, ...net }) => ({
+      ...net,
+      headers,
+      networks,
+      ...limits,
+    }))
+    .exactOptional(),
+  {
+    expected: "a mapping with the keys origin and allow",
+    meaning: "Lets the provider ask one server over HTTP.",
+    example: "{ origin: https://vault.example:8200, allow: [POST /v1/transit/encrypt/kek-2026] }",
+    absent: "no network",
+  },
+);
+
+/** One origin, what may be asked of it, and how it is reached. */
+export type NetConfig = NonNullable<z.output<typeof GRANT>>;
+
+/** Connections for logins, which are rare, beside those of the grant. */
+export const LOGIN_CONNECTIONS = 2;

@@ -1,16 +1,16 @@
 /** What `kleidi check` says of the files that a grant of an origin names: TLS and secrets. Nothing is asked. */
-import { secretFileFaults } from "../broker/net/credential/credential.ts";
-import { Dialer } from "../broker/net/dial.ts";
-import { Unreachable } from "../broker/net/exchange.ts";
-import type { Config, NetGrantConfig } from "../config/config.ts";
-import type { Finding } from "./output.ts";
+import type { Finding } from "../../finding.ts";
+import type { GrantContext } from "../capability.ts";
+import { secretFileFaults } from "./credential/credential.ts";
+import { Dialer } from "./dial.ts";
+import { Unreachable } from "./exchange.ts";
+import type { NetConfig } from "./grant.ts";
 
 const HINT =
   "The user that the host runs as must be able to read the files, and nobody else those with secrets (docs/running.md).";
 
-export function netFileFindings({ providers }: Config): Finding[] {
-  return providers.flatMap(({ name, grants: { net } }) => {
-    if (net === undefined) return [];
+export function checkFiles({ grants }: GrantContext<NetConfig>): Finding[] {
+  return [...grants].flatMap(([name, net]) => {
     const what = `net ${name} files`;
     const faults = [...tlsFaults(net), ...(net.credential ? secretFileFaults(net.credential) : [])];
     if (faults.length === 0)
@@ -19,7 +19,7 @@ export function netFileFindings({ providers }: Config): Finding[] {
   });
 }
 
-function tlsFaults(net: NetGrantConfig): string[] {
+function tlsFaults(net: NetConfig): string[] {
   try {
     new Dialer(net).assertFiles();
     return [];

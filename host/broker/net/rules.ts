@@ -1,9 +1,9 @@
 /** What crosses keys of `grants.net`. */
-import type { NetOutline, Outline } from "./outline.ts";
-import type { Rule } from "./rules.ts";
-import type { Path } from "./text.ts";
+import { isShort, mapping, type Outline } from "../../config/outline.ts";
+import type { Rule } from "../../config/rule.ts";
+import type { Path } from "../../config/text.ts";
 
-export const NET_RULES: readonly Rule[] = [
+export const RULES: readonly Rule[] = [
   {
     says: "A grant of an `http` origin has no `tls`: nothing there would look at it.",
     *check(outline) {
@@ -76,8 +76,42 @@ function givesTokens(allowed: unknown, { loginPath, namespace }: NetOutline): bo
   return TOKENS.test(path) || ["/v1/auth/", `/v1/${space}auth/`, ...others].some(covers);
 }
 
+/** What the rules look at in a grant; a list is empty where it cannot be read. */
+interface NetOutline {
+  readonly origin: unknown;
+  /** Whether it has the key tls, and in it the key certificate. */
+  readonly tls: boolean;
+  readonly certificate: boolean;
+  readonly headers: readonly unknown[];
+  readonly allow: readonly unknown[];
+  /** Of credential.login. */
+  readonly loginPath: unknown;
+  /** Of credential.vault. */
+  readonly auth: unknown;
+  readonly namespace: unknown;
+  /** What stands as header in any credential. */
+  readonly credentialHeaders: readonly unknown[];
+}
+
 function* nets({ providers = [] }: Outline): Iterable<{ net: NetOutline; path: Path }> {
-  for (const { name, net } of providers) {
-    if (net !== undefined) yield { net, path: ["providers", name, "grants", "net"] };
+  for (const { name, grants } of providers) {
+    if (grants.net !== undefined)
+      yield { net: netOutline(grants.net), path: ["providers", name, "grants", "net"] };
   }
+}
+
+function netOutline(net: Readonly<Record<string, unknown>>): NetOutline {
+  const { origin, headers, allow } = net;
+  const credential = mapping(net.credential);
+  return {
+    origin,
+    tls: Object.hasOwn(net, "tls"),
+    certificate: Object.hasOwn(mapping(net.tls) ?? {}, "certificate"),
+    headers: isShort(headers) ? headers : [],
+    allow: isShort(allow) ? allow : [],
+    loginPath: mapping(credential?.login)?.path,
+    auth: mapping(credential?.vault)?.auth,
+    namespace: mapping(credential?.vault)?.namespace,
+    credentialHeaders: [mapping(credential?.file)?.header, mapping(credential?.login)?.header],
+  };
 }

@@ -2,9 +2,9 @@
  * Whether the policy of a token of Vault or OpenBao allows what a grant allows: asked of the server itself (sys/capabilities-self). What is
  * missing comes back as the stanza to write.
  */
-import type { Lease, Send } from "../broker/net/exchange.ts";
-import type { NetGrantConfig } from "../config/config.ts";
-import type { Finding } from "./output.ts";
+import type { Finding } from "../../../finding.ts";
+import type { Lease, Send } from "../exchange.ts";
+import type { AllowedRequest } from "../policy.ts";
 
 /** What each method is called in a policy. */
 const CAPABILITY: Readonly<Record<string, string>> = {
@@ -19,7 +19,7 @@ const CAPABILITY: Readonly<Record<string, string>> = {
 /** @param namespace of the token; paths in its policy are without it */
 export async function policyFindings(
   what: string,
-  { allow }: NetGrantConfig,
+  { allow }: { readonly allow: readonly AllowedRequest[] },
   { send, lease, namespace }: { send: Send; lease: Lease; namespace: string | undefined },
   signal: AbortSignal,
 ): Promise<Finding[]> {

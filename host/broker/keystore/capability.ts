@@ -1,0 +1,67 @@
+/** kleidi:keystore: seals and opens under keys that no guest sees. */
+import { Crypto } from "@peculiar/webcrypto";
+import { type Finding, finding } from "../../finding.ts";
+import type { Capability, GrantContext, OpenContext } from "../capability.ts";
+import { KeyDirectory } from "./directory.ts";
+import { GRANT, type KeystoreGrant, type KeystoreSection, namesOf, SECTION, usesOf } from "./grant.ts";
+import { fingerprint } from "./key-file.ts";
+import { Keystore, REQUESTS } from "./keystore.ts";
+import { RULES } from "./rules.ts";
+
+const LISTS = ["keys", "passphrases"] as const;
+
+export const keystore = {
+  name: "keystore",
+  requests: REQUESTS,
+  grant: {
+    schema: GRANT,
+    line: (names, operations) =>
+      // A name is granted for one use only.
+      `keystore: { ${operations.includes("s2k") ? "passphrases" : "keys"}: [${names.join(", ")}] }`,
+    reach(grant: KeystoreGrant, operations) {
+      const uses = usesOf(operations);
+      const lists = LISTS.filter((use) => uses.length === 0 || uses.includes(use)).flatMap((use) => {
+        const names = grant[use] ?? [];
+        return names.length === 0 ? [] : [`${use} ${names.join(", ")}`];
+      });
+      return `of ${lists.join(" and ")}`;
+    },
+    missing(grant: KeystoreGrant, operations) {
+      const use = usesOf(operations).find((use) => (grant[use] ?? []).length === 0);
+      return use && `keystore: { ${use}: […] }`;
+    },
+  },
+  section: SECTION,
+  rules: RULES,
+  async open({ grants, section, log }: OpenContext<KeystoreGrant, KeystoreSection>) {
+    if (section === undefined) throw new TypeError("a key is granted, and there is no folder of key files");
+    const directory = new KeyDirectory(section.directory);
+    const all = [...grants.values()];
+    const fault = directory.tidy(all.flatMap(namesOf));
+    if (fault !== undefined)
+      log("warn", { err: fault }, "what a killed key init left behind cannot be removed");
+    const keystore = new Keystore(new Crypto());
+    for (const { keys, passphrases = [] } of all) {
+      for (const name of keys) await keystore.add(name, directory.load(name));
+      for (const name of passphrases) keystore.addPassphrase(name, directory.load(name));
+    }
+    return keystore.opened();
+  },
+  check({ grants, section }: GrantContext<KeystoreGrant, KeystoreSection>) {
+    if (section === undefined) return [];
+    const directory = new KeyDirectory(section.directory);
+    return [...grants.values()].flatMap(namesOf).map((name) => checkKey(directory, name));
+  },
+} as const satisfies Capability;
+
+function checkKey(directory: KeyDirectory, name: string): Finding {
+  const what = `key ${name}`;
+  try {
+    const bytes = directory.load(name);
+    const version = fingerprint(bytes);
+    bytes.wipe();
+    return { what, ok: true, detail: `${directory.keyPath(name)} is whole, fingerprint ${version}` };
+  } catch (error) {
+    return finding(what, error);
+  }
+}

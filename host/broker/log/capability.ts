@@ -1,0 +1,10 @@
+/** kleidi:log: a guest's lines in the host's log. */
+import type { Capability, OpenContext } from "../capability.ts";
+import { openLog, REQUESTS } from "./log.ts";
+
+export const log = {
+  name: "log",
+  requests: REQUESTS,
+  open: ({ linesPerCall, log }: OpenContext) =>
+    openLog({ linesPerCall, write: (provider, level, line) => log(level, { provider, guest: true }, line) }),
+} as const satisfies Capability;
