@@ -1,6 +1,6 @@
 /**
- * Makes a checkout ready: installs the packages of the lockfile (and with them Node 26) and builds the providers. Needs node 20 or
- * later and npm; does nothing that is done already.
+ * Makes a checkout ready: installs the packages of the lockfile (and with them Node 26) and builds the providers. Needs Linux on x64
+ * or arm64, node 20 or later and npm; does nothing that is done already.
  */
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -10,12 +10,16 @@ import { fileURLToPath } from "node:url";
 
 const root = join(fileURLToPath(import.meta.url), "..", "..");
 const stamp = join(root, "node_modules", ".kleidi-lock");
+/** The machines that the lockfile has a Node for: process.arch. */
+const ARCHITECTURES = ["x64", "arm64"];
 
 if (Number(process.versions.node.split(".")[0]) < 20) {
   stop(`Cannot set up: node is ${process.versions.node}, 20 or later is needed`);
 }
-if (process.platform !== "linux" || process.arch !== "x64") {
-  stop(`Cannot set up: this is ${process.platform} ${process.arch}; the pinned Node is for linux x64`);
+if (process.platform !== "linux" || !ARCHITECTURES.includes(process.arch)) {
+  stop(
+    `Cannot set up: this is ${process.platform} ${process.arch}; the pinned Node is for linux ${ARCHITECTURES.join(" and ")}`,
+  );
 }
 
 const lock = createHash("sha256")
@@ -23,7 +27,10 @@ const lock = createHash("sha256")
   .digest("hex");
 if (!existsSync(stamp) || readFileSync(stamp, "utf8") !== lock) {
   console.log("Installing the packages of package-lock.json …");
-  run("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]);
+  run("npm", ["ci", "--ignore-scripts", "--include=optional", "--no-audit", "--no-fund", "--loglevel=error"]);
+  // npm does not fail where a package of one architecture cannot be had.
+  const node = join("node_modules", `node-linux-${process.arch}`, "bin", "node");
+  if (!existsSync(join(root, node))) stop(`Cannot set up: npm did not install ${node}: run it again`);
   writeFileSync(stamp, lock);
 }
 run("sh", [join(root, "host", "kleidi-node"), join(root, "providers", "build.ts")]);

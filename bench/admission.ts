@@ -3,9 +3,9 @@
  * beside the engine's compilation of the same bytes in the same run. No guest is run. Takes about ten seconds.
  */
 import { createHash } from "node:crypto";
-import { readModule } from "../host/sandbox/wasm/module.ts";
-import { reach } from "../host/sandbox/wasm/reach.ts";
-import { clampLimits } from "../host/sandbox/wasm/rewrite.ts";
+import { readModule } from "../host/module/wasm/module.ts";
+import { reach } from "../host/module/wasm/reach.ts";
+import { clampLimits } from "../host/module/wasm/rewrite.ts";
 import { customSection } from "../test/support/wasm.ts";
 import { quantile } from "./figures.ts";
 import { generate } from "./generated.ts";

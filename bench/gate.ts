@@ -3,8 +3,8 @@
  * called as it is and through decide → witness → perform.
  */
 import { create, toBinary } from "@bufbuild/protobuf";
-import type { Decide } from "../host/broker/capability.ts";
-import { createGate } from "../host/broker/gate.ts";
+import type { Decide } from "../host/capabilities/capability.ts";
+import { createGate } from "../host/capabilities/gate.ts";
 import { answer, type HostAnswer, type HostCall } from "../host/host-call.ts";
 import { KeystoreOpenRequestSchema } from "../proto/provider/v1/provider_pb.ts";
 import { median, quantile } from "./figures.ts";

@@ -6,13 +6,13 @@
  */
 import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
 import { join } from "node:path";
-import { assemble } from "../host/cli/assemble.ts";
 import { loadConfig } from "../host/config/load.ts";
 import { serve } from "../host/grpc/server.ts";
 import { withFormat } from "../host/kms/annotations.ts";
 import { deriveKeyId } from "../host/kms/key-id.ts";
 import { Prober } from "../host/kms/prober.ts";
 import { type DecryptInput, KmsService } from "../host/kms/service.ts";
+import { assemble } from "../host/runtime/assemble.ts";
 import { createLog } from "../host/telemetry/log.ts";
 
 const [file = "", folder = ""] = process.argv.slice(2);

@@ -3,6 +3,7 @@
  * its page written down to the disk), beside the engine's compilation of the same bytes in the same run. No guest is run. Must
  * reach: the command in at most 1 s.
  */
+
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -12,7 +13,7 @@ import { pageOf } from "../host/inspect/page.ts";
 import { inspect } from "../host/inspect/report.ts";
 import { textOf } from "../host/inspect/text.ts";
 import { stringifyAscii } from "../host/lib/text.ts";
-import { readModule } from "../host/sandbox/wasm/module.ts";
+import { readModule } from "../host/module/wasm/module.ts";
 import { customSection } from "../test/support/wasm.ts";
 import { quantile } from "./figures.ts";
 import { generate } from "./generated.ts";

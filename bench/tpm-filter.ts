@@ -3,8 +3,8 @@
  * is involved. Timings are noisy: compare within one run.
  */
 import { createHash } from "node:crypto";
-import { decideCommand, type Ground } from "../host/broker/tpm/policy.ts";
-import { STORAGE_PRIMARY_SHA256 } from "../host/broker/tpm/template.ts";
+import { decideCommand, type Ground } from "../host/capabilities/tpm/policy.ts";
+import { STORAGE_PRIMARY_SHA256 } from "../host/capabilities/tpm/template.ts";
 import * as tpm from "../test/support/tpm-commands.ts";
 
 const ROUNDS = 7;

@@ -3,7 +3,7 @@
  * process behind each wall; its memory. Timings are noisy: compare within one run. Takes two minutes; --quick takes one.
  */
 import { readdirSync, readFileSync } from "node:fs";
-import { examine } from "../host/sandbox/admission.ts";
+import { examine } from "../host/module/admission.ts";
 import { Child } from "../host/sandbox/child.ts";
 import { openWall } from "../host/sandbox/wall/choose.ts";
 import { wallPrograms } from "../test/support/debian13.ts";

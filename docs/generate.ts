@@ -9,8 +9,8 @@ import { stringify } from "yaml";
 import { jsonSchema } from "../host/audit/json-schema.ts";
 import { RULES } from "../host/config/rules.ts";
 import { SCHEMA } from "../host/config/schema.ts";
-import { defaultOf, entryOf, fieldOf, isOptional, itemOf, keysOf } from "../host/config/shape.ts";
 import { ERRORS, Grpc } from "../host/error.ts";
+import { defaultOf, entryOf, fieldOf, isOptional, itemOf, keysOf } from "../host/schema/shape.ts";
 import { BUCKETS, LABELS, METRICS } from "../host/telemetry/metric-table.ts";
 
 type Schema = Parameters<typeof fieldOf>[0];

@@ -1,10 +1,11 @@
 /**
- * What a guest asks of the host, on its way from the sandbox to the broker. The two rooms do not know each other: main hands
- * the broker's gate to the sandbox as a function of this type.
+ * What a guest asks of the host, on its way from the sandbox to the capabilities. The two rooms do not know each other: main hands
+ * their gate to the sandbox as a function of this type.
  */
 
 /** "provision" is run by "kleidi key init" only, in a process of its own; a serving host never does. */
-export type Rpc = "status" | "encrypt" | "decrypt" | "provision";
+export const RPCS = ["status", "encrypt", "decrypt", "provision"] as const;
+export type Rpc = (typeof RPCS)[number];
 
 /** Every capability and its operations (docs/ABI.md, section 5). What is not here does not exist. */
 export const CAPABILITIES = {

@@ -17,15 +17,11 @@ function generate(out: string): void {
     version: "v2",
     plugins: [{ local: "protoc-gen-es", out, opt: ["target=ts", "import_extension=ts"] }],
   };
-  const run = spawnSync(
-    join(root, "node_modules/@bufbuild/buf-linux-x64/bin/buf"),
-    ["generate", "--template", JSON.stringify(template)],
-    {
-      cwd: root,
-      env: { ...process.env, PATH: `${bin}${delimiter}${process.env.PATH}` },
-      encoding: "utf8",
-    },
-  );
+  const run = spawnSync(join(bin, "buf"), ["generate", "--template", JSON.stringify(template)], {
+    cwd: root,
+    env: { ...process.env, PATH: `${bin}${delimiter}${process.env.PATH}` },
+    encoding: "utf8",
+  });
   if (run.status !== 0) {
     console.error(`Cannot generate the messages: buf ended with ${run.status}\n${run.stderr}`);
     process.exit(1);

@@ -118,8 +118,8 @@ const GOOD = packet(11, literal(NAME, PLAINTEXT));
 function refusal(ciphertext: Uint8Array): string {
   const [code, text = ""] = failureOf(decrypt(ciphertext));
   assert.equal(code, 1, text);
-  assert.match(text, /^Cannot decrypt the message: /);
-  return text.slice("Cannot decrypt the message: ".length);
+  assert.match(text, /^Cannot decrypt the ciphertext: /);
+  return text.slice("Cannot decrypt the ciphertext: ".length);
 }
 
 // ---- the tests ----
@@ -352,13 +352,13 @@ test("decrypt gives the same answer for another passphrase", () => {
   const other = { ...hostCalls, "keystore.s2k": () => new Uint8Array(32) };
   assert.deepEqual(failureOf(decrypt(message(GOOD), {}, other)), [
     1,
-    `Cannot decrypt the message: ${CHANGED}`,
+    `Cannot decrypt the ciphertext: ${CHANGED}`,
   ]);
 });
 
 test("decrypt refuses our message for other associated data", () => {
   const { ciphertext } = encrypt();
-  const says = "Cannot decrypt the message: it belongs to other associated data";
+  const says = "Cannot decrypt the ciphertext: it belongs to other associated data";
   assert.deepEqual(failureOf(decrypt(ciphertext, { associatedData: AAD.subarray(1) })), [1, says]);
 });
 

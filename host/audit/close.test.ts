@@ -27,7 +27,6 @@ class Held implements Output {
     this.did.push(`write ${lines.length}`);
     return { taken: lines.length };
   }
-  async turn() {}
   async sync() {
     this.asked.push("sync");
     await this.held.sync;

@@ -39,6 +39,7 @@ export interface Seen extends Place {
 
 /** The last good line. */
 export interface Good extends Place {
+  readonly chain: string | undefined;
   readonly seq: number;
   readonly hash: string;
   /** The hash of the line before it. */
@@ -92,6 +93,11 @@ export class Break {
       return say("duplicated", `it is the line with sequence ${head.seq} once more`);
     if (head.prev === before.hash)
       return say("changed", `its sequence is ${head.seq}, the line before it has ${before.seq}`);
+    if (head.chain !== before.chain)
+      return say(
+        "inserted",
+        `it is of another log, whose chain is ${head.chain}, and the line before it of the chain ${before.chain}: verify the files of each chain by themselves`,
+      );
     if (this.#wanted) {
       if (this.#predecessor)
         return say("reordered", `its sequence is ${head.seq}; the line with ${seq} comes only behind it`);

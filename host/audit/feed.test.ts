@@ -21,7 +21,6 @@ class Scripted implements Output {
     this.written.push(...lines.slice(0, taken).map(({ seq }) => seq));
     return { taken, error: this.failure };
   }
-  async turn() {}
   async sync() {
     if (this.syncFailure !== undefined) throw this.syncFailure;
   }

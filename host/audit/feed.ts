@@ -3,17 +3,15 @@
  * time, of all that is there; and pauses that grow, with chance in them, while the output refuses.
  */
 import { type BackOff, backOffMs, jitterMs } from "../lib/back-off.ts";
-import type { Line, Position } from "./chain.ts";
-import { codeOf, Gone, type Output } from "./sink/output.ts";
+import type { Position } from "./chain.ts";
+import { codeOf, Gone, type Output, type OutputLine } from "./sink/output.ts";
 
 /** Of one write. */
 const BATCH_BYTES = 1_048_576;
 /** The parts of a pause between which chance chooses. */
 const JITTER = [0.75, 1.25] as const;
 
-export interface Item extends Line {
-  /** A new file begins with this line. */
-  turn?: boolean;
+export interface Item extends OutputLine {
   /** When it is written, everything up to it goes down to the disk. */
   sync?: boolean;
 }
@@ -152,7 +150,7 @@ export class Feed {
   async #batch(): Promise<boolean> {
     const items = this.#next();
     this.#inFlight = items.length;
-    const error = (await this.#turned(items[0])) ?? (await this.#written(items));
+    const error = await this.#written(items);
     if (error === undefined) return true;
     this.#refused(error);
     return false;
@@ -168,17 +166,6 @@ export class Feed {
       items.push(item);
     }
     return items;
-  }
-
-  async #turned(item: Item | undefined): Promise<Error | undefined> {
-    if (!item?.turn) return undefined;
-    try {
-      await this.output.turn();
-      item.turn = false;
-      return undefined;
-    } catch (error) {
-      return error as Error;
-    }
   }
 
   async #written(items: readonly Item[]): Promise<Error | undefined> {

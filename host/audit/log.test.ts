@@ -4,6 +4,7 @@ import {
   appendFileSync,
   chmodSync,
   existsSync,
+  linkSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -286,6 +287,65 @@ describe("checkpoints", () => {
     assert.deepEqual(kindsOf(join(folder, rotated.at(-1) ?? "")), ["rotate", "rhythm", "checkpoint"]);
   });
 
+  test("that cannot be made when a timer asks end no host: the log takes nothing more, and says so once", async () => {
+    const { key } = keyFile();
+    let now = 1_000;
+    const told = Promise.withResolvers<Error>();
+    let count = 0;
+    const onFault = (fault: Error) => {
+      count += 1;
+      told.resolve(fault);
+    };
+    const log = await open(
+      { checkpoints: { key, lines: 1000, intervalMs: 20 } },
+      { now: () => now, onFault },
+    );
+    await written(log, 1);
+    // no time has this number: no line can be made
+    now = Number.NaN;
+    const alive = setInterval(() => {}, 1_000);
+    const { message } = await told.promise;
+    clearInterval(alive);
+    assert.match(message, /^Cannot audit: the log cannot go on: .+\. Start the host again$/);
+    now = 2_000;
+    assert.throws(() => log.append(CALL), { code: "audit-failed", message });
+    assert.throws(() => log.assertReady(), { code: "audit-failed", message });
+    await log.settled();
+    log.rotate();
+    assert.deepEqual(await log.close(), []);
+    assert.deepEqual([kindsOf(file), count], [["genesis", "host_call"], 1]);
+  });
+
+  test("that cannot be made at the end keep no file open and no lock", async () => {
+    let now = 1_000;
+    const faults: Error[] = [];
+    const onFault = (fault: Error) => faults.push(fault);
+    const checkpoints = { key: keyFile().key, lines: 1000, intervalMs: 60_000 };
+    const log = await open({ checkpoints }, { now: () => now, onFault });
+    await written(log, 1);
+    now = Number.NaN;
+    assert.deepEqual(await log.close(), []);
+    assert.equal(faults.length, 1);
+    await (await open({ checkpoints })).close();
+  });
+
+  test("and what a sink that is well again asks for end no host either", async () => {
+    let now = 1_000;
+    const told = Promise.withResolvers<Error>();
+    const log = await open({}, { now: () => now, onFault: told.resolve });
+    await written(log, 1);
+    // in the way of the next file
+    const obstacle = join(folder, ".audit.jsonl.next");
+    mkdirSync(obstacle);
+    log.rotate();
+    await assert.rejects(log.settled(), { code: "audit-failed" });
+    now = Number.NaN;
+    rmSync(obstacle, { recursive: true });
+    assert.match((await told.promise).message, /the log cannot go on/);
+    assert.throws(() => log.assertReady(), { code: "audit-failed" });
+    await log.close();
+  });
+
   test("come before a line that is late, though no timer was", async () => {
     const { key, publicKey } = keyFile();
     let now = 1_000;
@@ -351,23 +411,93 @@ describe("rotation", () => {
     assert.equal(filesOf().length, 3);
   });
 
-  test("goes on from the newest rotated file where the host ended between the two names", async () => {
-    const first = await open();
-    await written(first, 2);
-    first.rotate();
-    await written(first, 2);
-    await first.close();
-    const [, rotated = ""] = filesOf().sort();
-    // as if the new file had not been made yet
-    unlinkSync(file);
-    const log = await open();
+  /** The steps of a rotation, as a SIGKILL between them leaves the folder. */
+  const STEPS: [where: string, leave: (rotated: string) => void][] = [
+    ["before the next file has its line", () => writeFileSync(next(), "", { mode: 0o640 })],
+    ["before the old file has its second name", () => writeFileSync(next(), "x\n", { mode: 0o640 })],
+    [
+      "before the next file has its name",
+      (rotated) => {
+        writeFileSync(next(), "x\n", { mode: 0o640 });
+        linkSync(file, rotated);
+      },
+    ],
+  ];
+  const next = () => join(folder, ".audit.jsonl.next");
+  for (const [where, leave] of STEPS)
+    test(`of a host that was killed ${where} is begun again`, async () => {
+      const first = await open();
+      await written(first, 2);
+      first.rotate();
+      await written(first, 2);
+      await first.close();
+      const half = join(folder, "audit.jsonl.000000000004-000000000006");
+      leave(half);
+      const log = await open();
+      assert.deepEqual([existsSync(next()), existsSync(half)], [false, false]);
+      await written(log, 1);
+      log.rotate();
+      await written(log, 1);
+      await log.close();
+      assert.deepEqual(filesOf().sort(), [
+        "audit.jsonl",
+        "audit.jsonl.000000000001-000000000003",
+        "audit.jsonl.000000000004-000000000007",
+      ]);
+      assertChained(
+        ...filesOf()
+          .sort()
+          .slice(1)
+          .map((name) => join(folder, name)),
+        file,
+      );
+    });
+
+  test("never leaves the path without a line, whoever looks and whenever", async () => {
+    const log = await open({ rotate: { sizeBytes: 1_000, keep: 3 } });
     await written(log, 1);
+    let looks = 0;
+    let done = false;
+    const looking = (async () => {
+      for (; !done; looks++) {
+        assert.ok(statSync(file).size > 0);
+        await new Promise(setImmediate);
+      }
+    })();
+    for (let i = 0; i < 200; i++) await written(log, 1);
+    done = true;
+    await looking;
+    assert.ok(looks > 50);
+    assert.equal(filesOf().length, 4);
     await log.close();
-    assertChained(join(folder, rotated), file);
-    assert.equal(recordsOf(file)[0].reason, "resumed");
-    const { notes } = verify([join(folder, rotated), file], { keys: [] });
-    assert.match(notes.join(), /found no file/);
   });
+
+  for (const keep of [0, 1, 2])
+    test(`keeps ${keep} rotated files, also when it is asked again after it failed`, async () => {
+      const log = await open({ rotate: { sizeBytes: 1_000_000, keep } });
+      for (let i = 0; i < 4; i++) {
+        await written(log, 1);
+        log.rotate();
+        await log.settled();
+        assert.equal(filesOf().length, 1 + Math.min(keep, i + 1));
+      }
+      // in the way of the next file
+      mkdirSync(next());
+      log.rotate();
+      await assert.rejects(log.settled(), { code: "audit-failed" });
+      rmSync(next(), { recursive: true });
+      for (;;) {
+        try {
+          await written(log, 1);
+          break;
+        } catch {
+          await sleep(10);
+        }
+      }
+      await log.close();
+      assert.equal(filesOf().length, 1 + keep);
+      assert.equal(kindsOf(file)[0], "rotate");
+    });
 
   test("goes on in a new file when somebody moves the file away", async () => {
     const log = await open();

@@ -16,6 +16,7 @@ import type { Control, Entry } from "./record.ts";
 import { DEFAULT_RHYTHM, type Rhythm, Unsigned } from "./rhythm.ts";
 import { type Aside, countAside } from "./sink/aside.ts";
 import { FileOutput } from "./sink/file.ts";
+import { codeOf } from "./sink/output.ts";
 import { StdoutOutput } from "./sink/stdout.ts";
 import { Waiters } from "./waiters.ts";
 
@@ -37,6 +38,8 @@ export interface AuditOptions {
   readonly now?: () => number;
   /** Told of a sink that fails or works again. For the host's own log. */
   readonly onSink?: (sink: string, failure: Failure | undefined) => void;
+  /** Told once that the log cannot make a line that nobody asked for, and takes none from then on. For the host's own log. */
+  readonly onFault?: (fault: KleidiError) => void;
   /** Told of the file that was there and was not trusted; a new chain begins. For the host's own log. */
   readonly onAside?: (aside: Aside) => void;
 }
@@ -72,6 +75,8 @@ export class AuditLog {
   /** Of the last line. */
   #time: { readonly ms: number; readonly text: string };
   #closed = false;
+  /** Why it takes no lines any more. */
+  #fault: KleidiError | undefined;
   #untrusted = 0;
 
   private constructor(
@@ -142,10 +147,8 @@ export class AuditLog {
   #begin(opened: OpenFile | undefined): void {
     this.#waiters.accepted = this.#chain.at.seq;
     if (this.#chain.at.seq === 0) this.#put({ kind: "genesis", ...opened?.aside });
-    else if (opened?.resumed) this.#put({ kind: "rotate", reason: "resumed" });
     // what a host that was killed left unsigned; its rhythm may have been another one
     if (opened !== undefined && opened.unsigned > 0) this.#checkpoint();
-    if (opened?.resumed) this.#claimAgain();
     if (opened?.end.torn !== undefined) this.#put({ kind: "torn", ...opened.end.torn });
   }
 
@@ -175,7 +178,8 @@ export class AuditLog {
    * tells of may have been done already
    */
   append(entry: Entry): void {
-    if (this.#closed || !this.#feeds.some(({ keeps }) => keeps)) this.assertReady();
+    if (this.#closed || this.#fault !== undefined || !this.#feeds.some(({ keeps }) => keeps))
+      this.assertReady();
     this.#makeRoom();
     this.#put(entry);
     if (this.#fileBytes >= this.#rotateBytes) this.#turn("size");
@@ -185,6 +189,7 @@ export class AuditLog {
   /** @throws KleidiError audit-failed, no sink takes lines: to be asked before something is done */
   assertReady(): void {
     if (this.#closed) throw failed("the audit log is closed");
+    if (this.#fault !== undefined) throw this.#fault;
     if (!this.#feeds.some(({ usable }) => usable)) throw this.#failure();
   }
 
@@ -194,7 +199,7 @@ export class AuditLog {
    */
   settled(): Promise<void> {
     const ready = this.#feeds.some(({ usable }) => usable);
-    return this.#waiters.until(this.#chain.at.seq, ready ? undefined : this.#failure());
+    return this.#waiters.until(this.#chain.at.seq, this.#fault ?? (ready ? undefined : this.#failure()));
   }
 
   /** Ends the file and begins another one that continues it; also where somebody has moved the file away. */
@@ -208,7 +213,7 @@ export class AuditLog {
    */
   async close(): Promise<readonly string[]> {
     if (this.#closed) return [];
-    if (this.#unsigned.count > 0) this.#checkpoint();
+    if (this.#unsigned.count > 0) this.#unasked(() => this.#checkpoint());
     this.#closed = true;
     clearTimeout(this.#timer);
     const late = await closeWithin(this.#feeds, CLOSE_MS);
@@ -228,26 +233,37 @@ export class AuditLog {
       this.#options.onSink?.(output.name, undefined);
       if (this.#closed) return;
       const { error, since, from } = failure;
-      this.#put({
-        kind: "stalled",
-        sink: output.name,
-        error,
-        since: iso(since),
-        from,
-        to: Math.max(from, this.#chain.at.seq),
-      });
+      const to = Math.max(from, this.#chain.at.seq);
+      const late = { sink: output.name, error, since: iso(since), from, to };
+      this.#unasked(() => this.#put({ kind: "stalled", ...late }));
     },
-    behind: (feed, { error, since }) => {
-      if (this.#closed) return;
-      const { seq, hash } = feed.last;
-      // first: it may make lines, which this sink is to miss too
-      const time = this.#readied();
-      const to = this.#chain.at.seq;
-      feed.rejoin();
-      const missing = { error, since: iso(since), from: seq + 1, to, last: hash };
-      this.#add({ kind: "gap", sink: feed.output.name, ...missing }, time);
+    behind: (feed, failure) => {
+      if (!this.#closed) this.#unasked(() => this.#declareMissing(feed, failure));
     },
   };
+
+  #declareMissing(feed: Feed, { error, since }: Failure): void {
+    const { seq, hash } = feed.last;
+    // first: it may make lines, which this sink is to miss too
+    const time = this.#readied();
+    const to = this.#chain.at.seq;
+    feed.rejoin();
+    const missing = { error, since: iso(since), from: seq + 1, to, last: hash };
+    this.#add({ kind: "gap", sink: feed.output.name, ...missing }, time);
+  }
+
+  /** Makes lines that no caller waits for: a timer or an output asks for them, and what they throw would end the host. */
+  #unasked(work: () => void): void {
+    if (this.#fault !== undefined) return;
+    try {
+      work();
+    } catch (error) {
+      this.#fault = failed(`the log cannot go on: ${codeOf(error)}. Start the host again`, error);
+      clearTimeout(this.#timer);
+      this.#waiters.reject(Number.POSITIVE_INFINITY, this.#fault);
+      this.#options.onFault?.(this.#fault);
+    }
+  }
 
   /** The next line, to all sinks; in front of it or behind it a checkpoint, where the rhythm asks for one. */
   #put(record: Entry | Control, how: { turn?: boolean } = {}): void {
@@ -287,7 +303,7 @@ export class AuditLog {
   #beat(): void {
     this.#timer = undefined;
     if (this.#closed || this.#unsigned.count === 0) return;
-    if (this.#feeds.some(({ usable }) => usable)) this.#checkpoint();
+    if (this.#feeds.some(({ usable }) => usable)) this.#unasked(() => this.#checkpoint());
     else this.#timer = setTimeout(() => this.#beat(), this.#rhythm.intervalMs).unref();
   }
 
@@ -308,7 +324,12 @@ export class AuditLog {
   #turn(reason: "size" | "asked" | "moved"): boolean {
     const feed = this.#fileFeed;
     // a file that was moved is seen while its feed tries again
-    if (feed === undefined || this.#closed || !(feed.usable || (reason === "moved" && !feed.behind)))
+    if (
+      feed === undefined ||
+      this.#closed ||
+      this.#fault !== undefined ||
+      !(feed.usable || (reason === "moved" && !feed.behind))
+    )
       return false;
     if (this.#signer !== undefined && this.#unsigned.count > 0) this.#checkpoint();
     this.#fileBytes = 0;
@@ -354,6 +375,6 @@ function iso(ms: number): string {
   return new Date(ms).toISOString();
 }
 
-function failed(why: string): KleidiError {
-  return new KleidiError("audit-failed", `Cannot audit: ${why}`);
+function failed(why: string, cause?: unknown): KleidiError {
+  return new KleidiError("audit-failed", `Cannot audit: ${why}`, cause);
 }

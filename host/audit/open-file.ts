@@ -1,8 +1,9 @@
-/** The file of a log and where its chain goes on: in the file, in the newest rotated one, or nowhere yet. */
+/** The file of a log and where its chain goes on: in the file, or nowhere yet. */
 import { closeSync, constants, fstatSync, ftruncateSync, openSync } from "node:fs";
+import { basename } from "node:path";
 import { KleidiError } from "../error.ts";
 import { linesBackward } from "./backward.ts";
-import type { Position } from "./chain.ts";
+import { hashOf, type Position } from "./chain.ts";
 import type { Signer } from "./checkpoint.ts";
 import { type OwnEnd, ownEnd } from "./own-end.ts";
 import { DEFAULT_RHYTHM, type Rhythm } from "./rhythm.ts";
@@ -12,6 +13,7 @@ import { rotatedFiles } from "./sink/names.ts";
 import { codeOf } from "./sink/output.ts";
 import { assertFolder, invalid, openFile } from "./sink/place.ts";
 import { type End, endOf, Unchained } from "./sink/resume.ts";
+import { undoRotation } from "./sink/rotation.ts";
 
 export interface OpenFile {
   readonly descriptor: number;
@@ -19,8 +21,6 @@ export interface OpenFile {
   readonly end: End;
   /** Undefined where a new chain begins. */
   readonly at?: Position | undefined;
-  /** Whether the file begins again and continues a rotated one. */
-  readonly resumed: boolean;
   /** How many lines are behind the last checkpoint; 0 without a key. */
   readonly unsigned: number;
   /** What was there and was not trusted. */
@@ -28,7 +28,8 @@ export interface OpenFile {
 }
 
 /**
- * With a signer, a log that does not end as a host with its key left it is set aside; without one there is nothing to tell by.
+ * A log whose newest lines are somewhere else is set aside: a chain that went on behind the older ones would have two lines of each
+ * sequence. With a signer, also one that does not end as a host with its key left it; without one there is nothing to tell that by.
  * @throws KleidiError audit-invalid, what is there cannot be continued
  */
 export async function openLog(
@@ -50,11 +51,12 @@ type Opened = Omit<OpenFile, "lock">;
 const UNJUDGED: OwnEnd = { why: undefined, unsigned: 0 };
 
 function opened(file: string, signer: Signer | undefined, rhythm: Rhythm): Opened {
+  undoRotation(file);
   const descriptor = openFile(file);
   let judged: OwnEnd;
   let isEmpty: boolean;
   try {
-    judged = signer === undefined ? UNJUDGED : judge(file, descriptor, signer, rhythm);
+    judged = movedAway(file, descriptor) ?? judge(file, descriptor, signer, rhythm);
     if (judged.why === undefined)
       return { descriptor, ...continued(file, descriptor), unsigned: judged.unsigned };
     isEmpty = fstatSync(descriptor).size === 0;
@@ -64,26 +66,43 @@ function opened(file: string, signer: Signer | undefined, rhythm: Rhythm): Opene
   }
   closeSync(descriptor);
   const aside = { aside: setAside(file, isEmpty), why: judged.why, last: judged.last };
-  return { descriptor: openFile(file), end: { size: 0, first: 0 }, resumed: false, unsigned: 0, aside };
+  return { descriptor: openFile(file), end: { size: 0, first: 0 }, unsigned: 0, aside };
 }
 
-function continued(file: string, descriptor: number): Pick<OpenFile, "end" | "at" | "resumed"> {
+function continued(file: string, descriptor: number): Pick<OpenFile, "end" | "at"> {
   const end = readEnd(file, descriptor);
   // What is torn was never acknowledged: a line is, once it is written whole.
   if (end.torn !== undefined) ftruncateSync(descriptor, end.size);
-  if (end.last !== undefined) return { end, at: end.last, resumed: false };
-  // the host may have ended between giving the old file its name and making the new one
-  const before = rotatedFiles(file).at(-1);
-  const at = before === undefined ? undefined : lastOf(before);
-  return { end, at, resumed: at !== undefined };
+  return { end, at: end.last };
 }
 
-function judge(file: string, descriptor: number, { publicKey }: Signer, rhythm: Rhythm): OwnEnd {
+/** A host leaves no rotated file beside one without a line (sink/rotation.ts): then the newest lines are not here. */
+function movedAway(file: string, descriptor: number): OwnEnd | undefined {
+  const older = rotatedFiles(file).toReversed();
+  const [newest] = older;
+  if (newest === undefined) return undefined;
+  try {
+    if (endOf(descriptor).last !== undefined) return undefined;
+  } catch (error) {
+    if (error instanceof Unchained) return undefined;
+    throw error;
+  }
+  const why = `it is missing or has no line, and ${basename(newest)} is there: its lines were moved away or removed`;
+  try {
+    const [line] = linesOf(descriptor, older);
+    return { why, unsigned: 0, last: line === undefined ? undefined : hashOf(line) };
+  } catch (error) {
+    if (!(error instanceof Unchained)) throw error;
+    return { why: `${why}; ${error.message}`, unsigned: 0 };
+  }
+}
+
+function judge(file: string, descriptor: number, signer: Signer | undefined, rhythm: Rhythm): OwnEnd {
+  if (signer === undefined) return UNJUDGED;
   const older = rotatedFiles(file).toReversed();
   try {
-    const { last } = endOf(descriptor);
-    if (last === undefined && older.length === 0) return UNJUDGED;
-    return ownEnd(linesOf(descriptor, older), publicKey, rhythm);
+    if (endOf(descriptor).last === undefined) return UNJUDGED;
+    return ownEnd(linesOf(descriptor, older), signer.publicKey, rhythm);
   } catch (error) {
     if (!(error instanceof Unchained)) throw error;
     return { why: error.message, unsigned: 0 };
@@ -134,17 +153,5 @@ function readEnd(file: string, descriptor: number): End {
   } catch (error) {
     if (!(error instanceof Unchained)) throw error;
     throw invalid(file, `${error.message}. Find out who changed it: kleidi audit verify ${file}`);
-  }
-}
-
-function lastOf(file: string): Position {
-  const descriptor = openRotated(file);
-  try {
-    const { last } = readEnd(file, descriptor);
-    if (last === undefined)
-      throw invalid(file, "it is empty, and its name says that the log goes on from it");
-    return last;
-  } finally {
-    closeSync(descriptor);
   }
 }

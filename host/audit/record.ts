@@ -85,7 +85,7 @@ export const ENTRIES = {
 export const CONTROLS = {
   /** The first line of a chain. Where it begins beside a file that was not trusted: its name now, why, and its last line's hash. */
   genesis: { aside: optional(text(256)), why: optional(text(256)), last: optional(hex(64)) },
-  /** The first line of a file that continues another one. */
+  /** The first line of a file that continues another one; "resumed" of older hosts, where a start found no file. */
   rotate: { reason: word("size", "asked", "moved", "resumed") },
   /** Behind it, of a host that signs: the file may come to be the oldest one that is left, without the start. */
   rhythm: { checkpoint_lines: count, checkpoint_interval_ms: count },

@@ -5,6 +5,8 @@ import {
   appendFileSync,
   cpSync,
   existsSync,
+  linkSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -21,10 +23,13 @@ import { Chain, hashOf, NOTHING } from "./chain.ts";
 import { AuditLog, type AuditOptions, type AuditSettings } from "./log.ts";
 import type { Entry } from "./record.ts";
 import type { Aside } from "./sink/aside.ts";
+import { rotatedName } from "./sink/names.ts";
 import { verify } from "./verify.ts";
 
 const START = Date.parse("2026-01-01T00:00:00.000Z");
 const start = ({ claim }: AuditLog): Entry => ({ kind: "start", version: "1.2.3", pid: 1, ...claim });
+/** For what a start might do without an end: count to 2^53, read a device. */
+const OWN_TIME = { timeout: 30_000 };
 const CALL: Entry = { kind: "rpc", rpc: "decrypt", decision: "allowed", ms: 1, outcome: "ok" };
 
 let folder: string;
@@ -190,7 +195,10 @@ describe("a host goes on with its own log", () => {
     const log = await host(3);
     log.rotate();
     await stop(log);
-    unlinkSync(file);
+    const [{ seq: first }, { seq: last }] = [recordsOf(file)[0], recordsOf(file).at(-1)];
+    // as a kill leaves it behind the second name of the old file and before the first line of the next one
+    linkSync(file, rotatedName(file, first, last));
+    writeFileSync(join(folder, ".audit.jsonl.next"), "", { mode: 0o640 });
     await host(3);
     assertOwn();
     assert.ok(filesOf().length > 3);
@@ -367,7 +375,7 @@ describe("a host sets aside what it did not leave, keeps it, and begins a new ch
     await assertSetAside(/^its line with sequence \d+ does not follow the one before it$/);
   });
 
-  test("a line whose sequence leaves no room for others", async () => {
+  test("a line whose sequence leaves no room for others", OWN_TIME, async () => {
     await stop(await host(5));
     for (const seq of [Number.MAX_SAFE_INTEGER - 2, 2 ** 51 + 1]) {
       const chain = new Chain({ chain: "0123456789abcdef", seq: 1, hash: "a".repeat(64) });
@@ -382,7 +390,7 @@ describe("a host sets aside what it did not leave, keeps it, and begins a new ch
     }
   });
 
-  test("a gap to the end of the numbers, behind its own checkpoint", async () => {
+  test("a gap to the end of the numbers, behind its own checkpoint", OWN_TIME, async () => {
     await stop(await host(5));
     const text = linesOf(file).at(-1) ?? "";
     const { chain, seq, time } = JSON.parse(text);
@@ -407,19 +415,23 @@ describe("a host sets aside what it did not leave, keeps it, and begins a new ch
     assert.deepEqual(filesOf(), [file]);
   });
 
-  test("also where the file is gone and only something with the name of a rotated one is there", async () => {
-    await stop(await host(30));
-    forge(file, withoutCheckpoints);
-    renameSync(file, join(folder, "audit.jsonl.000000000001-000000000005"));
-    const log = await host(1);
-    assert.equal(asides.length, 1);
-    assert.equal(recordsOf(file)[0].kind, "genesis");
-    await stop(log);
-    symlinkSync("/dev/zero", join(folder, "audit.jsonl.000000000001-000000000009"));
-    unlinkSync(file);
-    await host(1);
-    assert.match(asides[1]?.why ?? "", /000000000009 cannot be read \(ELOOP\)$/);
-  });
+  test(
+    "also where the file is gone and only something with the name of a rotated one is there",
+    OWN_TIME,
+    async () => {
+      await stop(await host(30));
+      forge(file, withoutCheckpoints);
+      renameSync(file, join(folder, "audit.jsonl.000000000001-000000000005"));
+      const log = await host(1);
+      assert.equal(asides.length, 1);
+      assert.equal(recordsOf(file)[0].kind, "genesis");
+      await stop(log);
+      symlinkSync("/dev/zero", join(folder, "audit.jsonl.000000000001-000000000009"));
+      unlinkSync(file);
+      await host(1);
+      assert.match(asides[1]?.why ?? "", /000000000009 cannot be read \(ELOOP\)$/);
+    },
+  );
 
   test("and one without a key has nothing to tell by, and goes on", async () => {
     const { checkpoints: _, ...keyless } = settings;
@@ -432,4 +444,103 @@ describe("a host sets aside what it did not leave, keeps it, and begins a new ch
     assert.deepEqual([asides, filesOf(/^untrusted/)], [[], []]);
     assert.ok(existsSync(file));
   });
+});
+
+describe("a host whose newest lines were moved away while it did not run", () => {
+  const keyed = () => settings;
+  const keyless = (): AuditSettings => ({ file, stdout: false });
+  /** Where somebody puts the file: the first two are found by the pattern for the log's own files. */
+  const PLACES: [where: string, move: () => void][] = [
+    ["to audit.jsonl.1", () => renameSync(file, `${file}.1`)],
+    ["to a dated name", () => renameSync(file, `${file}-20260101`)],
+    ["to another folder", () => renameSync(file, join(elsewhere, "audit.jsonl"))],
+    [
+      "by a program that makes an empty one in its place",
+      () => {
+        renameSync(file, `${file}.1`);
+        writeFileSync(file, "", { mode: 0o640 });
+      },
+    ],
+    [
+      "with the newest rotated one",
+      () => {
+        renameSync(file, join(elsewhere, "audit.jsonl"));
+        const [newest = ""] = filesOf(/^audit\.jsonl\.\d{12}/).toReversed();
+        renameSync(newest, join(elsewhere, "rotated"));
+      },
+    ],
+  ];
+  let elsewhere: string;
+  beforeEach(() => {
+    elsewhere = mkdtempSync(join(tmpdir(), "kleidi-audit-"));
+  });
+  afterEach(() => rmSync(elsewhere, { recursive: true, force: true }));
+
+  for (const [how, settingsOf] of [
+    ["with a key", keyed],
+    ["without a key", keyless],
+  ] as const)
+    for (const [where, move] of PLACES)
+      test(`${how}: ${where} begins a new chain, and writes no sequence of the old one twice`, async () => {
+        const log = await host(3, settingsOf(), {});
+        for (let i = 0; i < 2; i++) {
+          log.rotate();
+          await write(log, 3);
+        }
+        await stop(log);
+        const old = filesOf().flatMap(linesOf);
+        const { chain } = JSON.parse(old[0] ?? "");
+        move();
+        const [newest = ""] = filesOf(/^audit\.jsonl\.\d{12}/).toReversed();
+        const last = hashOf(linesOf(newest).at(-1) ?? "");
+        await stop(await host(3, settingsOf(), {}));
+        const present = recordsOf(file);
+        assert.ok(present.every((line) => line.chain !== chain));
+        assert.deepEqual([present[0].kind, present[0].seq], ["genesis", 1]);
+        assert.match(present[0].why, /^it is missing or has no line, and audit\.jsonl\.\d+-\d+ is there: /);
+        assert.equal(present[0].last, last);
+        assert.equal(asides.length, 1);
+        // verify: the new log is intact and says beside which one it began
+        assert.equal(verify([file], { keys: how === "with a key" ? [publicKey] : [] }).fault, undefined);
+        assert.match(
+          verify([file], { keys: [] }).notes.join(),
+          /began this log beside one that it did not trust/,
+        );
+        // and the old one is, with the files from both places
+        const aside = filesOf(/^untrusted-/);
+        const moved = [...filesOf(/^audit\.jsonl[.-]/), ...filesIn(elsewhere)];
+        const whole = verify([...aside, ...moved], { keys: [] });
+        assert.deepEqual([whole.fault, whole.first, whole.lines], [undefined, 1, old.length]);
+        // one with the other is told as that, and not as lines that are missing
+        const both = verify([...filesOf(), ...aside, ...filesIn(elsewhere)], { keys: [] });
+        assert.equal(both.fault?.what, "inserted");
+        assert.match(both.fault.why, /^it is of another log, whose chain is [0-9a-f]{16}, /);
+        // once
+        await stop(await host(1, settingsOf(), {}));
+        assert.equal(asides.length, 1);
+      });
+
+  const filesIn = (path: string) => readdirSync(path).map((name) => join(path, name));
+
+  for (const [how, settingsOf] of [
+    ["with a key", keyed],
+    ["without a key", keyless],
+  ] as const)
+    test(`${how}: nothing but an empty file, a folder or a pipe with the name of a rotated one does not keep it from its start`, async () => {
+      const name = `${file}.${"9".repeat(12)}-${"9".repeat(16)}`;
+      for (const make of [
+        () => writeFileSync(name, "", { mode: 0o640 }),
+        () => mkdirSync(name),
+        () => symlinkSync("/nowhere", name),
+        () => writeFileSync(name, "not a line\n"),
+      ]) {
+        rmSync(file, { force: true });
+        asides = [];
+        make();
+        await stop(await host(2, settingsOf()));
+        assert.equal(asides.length, 1);
+        assert.equal(recordsOf(file)[0].kind, "genesis");
+        assert.equal(existsSync(name), false);
+      }
+    });
 });

@@ -132,7 +132,10 @@ export class Verifier {
       );
     } else if (this.#chain === undefined) this.#begins(line, seen);
     else if (!this.#isGap(line, seen))
-      this.#break = new Break({ ...this.#place, seq: this.#seq, hash: this.#hash, prev: this.#prev }, seen);
+      this.#break = new Break(
+        { ...this.#place, chain: this.#chain, seq: this.#seq, hash: this.#hash, prev: this.#prev },
+        seen,
+      );
   }
 
   #begins(line: RawLine, { head }: Seen): void {

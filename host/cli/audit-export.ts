@@ -9,7 +9,8 @@ import { witnessRequest } from "../audit/witness.ts";
 import { escapeForTerminal } from "../lib/text.ts";
 import { logFiles, noteOf, publicKeyOf } from "./audit-files.ts";
 import { LineWriter } from "./line-writer.ts";
-import { EXIT, Misused } from "./output.ts";
+import { EXIT } from "./output.ts";
+import { UsageError } from "./usage-error.ts";
 
 const FORMATS = ["lines", "c2sp", "c2sp-witness"] as const;
 
@@ -24,7 +25,7 @@ export interface AuditExportOptions {
 export function auditExportCommand(given: readonly string[], options: AuditExportOptions): number {
   const { format } = options;
   if (!(FORMATS as readonly string[]).includes(format))
-    throw new Misused(`Cannot use --format ${format}: it should be one of ${FORMATS.join(", ")}`);
+    throw new UsageError(`Cannot use --format ${format}: it should be one of ${FORMATS.join(", ")}`);
   const { files } = logFiles(given);
   return format === "lines" ? exportLines(files) : exportNote(files, options);
 }
@@ -34,14 +35,14 @@ function exportLines(files: readonly string[]): number {
   const count = exportCheckpoints(files, (line) => out.write(escapeForTerminal(line)));
   out.flush();
   process.stderr.write(`${count} checkpoints\n`);
-  return count > 0 ? EXIT.GOOD : EXIT.FOUND;
+  return count > 0 ? EXIT.SUCCESS : EXIT.PROBLEMS;
 }
 
 /** Signs the tree up to the last checkpoint; only of a log that verify says is good, and that goes on from the note before. */
 function exportNote(files: readonly string[], options: AuditExportOptions): number {
   const { format, origin = "", sign = "" } = options;
   if (!isOrigin(origin) || sign === "")
-    throw new Misused(
+    throw new UsageError(
       `Cannot use --format ${format}: give --origin, as example.com/kleidi/node-1 (1 to 255 printable ASCII characters without spaces and plus signs), and --sign, the file of the private key`,
     );
   const privateKey = loadKey(sign);
@@ -55,7 +56,7 @@ function exportNote(files: readonly string[], options: AuditExportOptions): numb
     process.stderr.write(
       `${escapeForTerminal(`Cannot sign the log: ${why ?? "it has no checkpoint yet"}`)}\n`,
     );
-    return EXIT.FOUND;
+    return EXIT.PROBLEMS;
   }
   const head = { origin, ...tree };
   const note = signNote(head, privateKey);
@@ -64,13 +65,13 @@ function exportNote(files: readonly string[], options: AuditExportOptions): numb
   process.stderr.write(
     `Signed the first ${head.size} lines. The verifier key is ${verifierKey(origin, publicKey)}\n`,
   );
-  return EXIT.GOOD;
+  return EXIT.SUCCESS;
 }
 
 function noteBefore(file: string, origin: string, publicKey: KeyObject): TreeHead {
   const head = noteOf(file, [publicKey]);
   if (head.origin !== origin)
-    throw new Misused(`Cannot go on from the note ${file}: its origin is ${head.origin}, not ${origin}`);
+    throw new UsageError(`Cannot go on from the note ${file}: its origin is ${head.origin}, not ${origin}`);
   return head;
 }
 

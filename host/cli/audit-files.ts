@@ -5,7 +5,7 @@ import { parsePublic } from "../audit/checkpoint.ts";
 import { firstHead } from "../audit/lines.ts";
 import { NoteFault, openNote, type TreeHead } from "../audit/note.ts";
 import { FileFault, readRegular, withRegular } from "../lib/files.ts";
-import { Misused } from "./output.ts";
+import { UsageError } from "./usage-error.ts";
 
 /** A public key is a line of 44 characters. */
 const MAX_KEY = 4096;
@@ -14,7 +14,7 @@ const MAX_NOTE = 65_536;
 
 /**
  * The files of one log, and their bytes.
- * @throws Misused, a file cannot be read, or they are of two logs
+ * @throws UsageError, a file cannot be read, or they are of two logs
  */
 export function logFiles(files: readonly string[]): { files: string[]; bytes: number } {
   const unique = [...new Set(files)];
@@ -22,24 +22,24 @@ export function logFiles(files: readonly string[]): { files: string[]; bytes: nu
   const heads = unique.map((file) => readable(file, () => firstHead(file)));
   const chains = [...new Set(heads.flatMap((head) => head?.chain ?? []))];
   if (chains.length > 1)
-    throw new Misused(`Cannot read the files as one log: they are of the chains ${chains.join(" and ")}`);
+    throw new UsageError(`Cannot read the files as one log: they are of the chains ${chains.join(" and ")}`);
   return { files: unique, bytes: unique.reduce((sum, file) => sum + statSync(file).size, 0) };
 }
 
-/** A log is read more than once, so it is not a stream. @throws Misused */
+/** A log is read more than once, so it is not a stream. @throws UsageError */
 export function assertRegular(file: string): void {
   const fault = withRegular(file, {}, () => undefined);
-  if (fault !== undefined) throw new Misused(`Cannot read ${file}: it ${fault.text}`);
+  if (fault !== undefined) throw new UsageError(`Cannot read ${file}: it ${fault.text}`);
 }
 
-/** @throws Misused for what the system refuses */
+/** @throws UsageError for what the system refuses */
 export function readable<T>(file: string, work: () => T): T {
   try {
     return work();
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === undefined) throw error;
-    throw new Misused(`Cannot read ${file}: the system refuses it (${code})`, { cause: error });
+    throw new UsageError(`Cannot read ${file}: the system refuses it (${code})`, { cause: error });
   }
 }
 
@@ -47,24 +47,24 @@ export function readable<T>(file: string, work: () => T): T {
 export function publicKeyOf(text: string): ReturnType<typeof parsePublic> & object {
   const key = parsePublic(text) ?? parsePublic(keyFile(text));
   if (key === undefined)
-    throw new Misused(`Cannot use the key ${text}: it is not the line that "kleidi audit key" printed`);
+    throw new UsageError(`Cannot use the key ${text}: it is not the line that "kleidi audit key" printed`);
   return key;
 }
 
-/** @throws Misused, none of the keys signed it in the name of its origin, or it is not a note */
+/** @throws UsageError, none of the keys signed it in the name of its origin, or it is not a note */
 export function noteOf(file: string, keys: readonly KeyObject[]): TreeHead {
   const bytes = readRegular(file, MAX_NOTE);
-  if (bytes instanceof FileFault) throw new Misused(`Cannot read the note ${file}: it ${bytes.text}`);
+  if (bytes instanceof FileFault) throw new UsageError(`Cannot read the note ${file}: it ${bytes.text}`);
   try {
     return openNote(bytes, keys);
   } catch (error) {
     if (!(error instanceof NoteFault)) throw error;
-    throw new Misused(`Cannot use the note ${file}: ${error.message}`, { cause: error });
+    throw new UsageError(`Cannot use the note ${file}: ${error.message}`, { cause: error });
   }
 }
 
 function keyFile(path: string): string {
   const content = readRegular(path, MAX_KEY);
-  if (content instanceof FileFault) throw new Misused(`Cannot read the key ${path}: it ${content.text}`);
+  if (content instanceof FileFault) throw new UsageError(`Cannot read the key ${path}: it ${content.text}`);
   return content.toString("utf8");
 }

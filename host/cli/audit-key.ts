@@ -1,6 +1,6 @@
 /** kleidi audit key: makes the key without which nobody can write the log again. */
 import { keyIdOf, publicLine } from "../audit/checkpoint.ts";
-import { makeAuditKey } from "./make-audit-key.ts";
+import { makeAuditKey } from "../runtime/make-audit-key.ts";
 import { EXIT, print } from "./output.ts";
 
 export function auditKeyCommand(file: string, { json }: { readonly json: boolean }): number {
@@ -11,5 +11,5 @@ export function auditKeyCommand(file: string, { json }: { readonly json: boolean
     process.stderr.write(
       `Made ${file}, the key ${made.id}. The line is its public key: keep it where the log is not, for "kleidi audit verify --key".\n`,
     );
-  return EXIT.GOOD;
+  return EXIT.SUCCESS;
 }

@@ -1,12 +1,14 @@
 /** kleidi audit query: the records that are asked for. */
+
 import { type Query, query } from "../audit/query.ts";
 import { RECORDS } from "../audit/record.ts";
 import { render } from "../audit/render.ts";
-import { CAPABILITIES } from "../broker/registry.ts";
+import { CAPABILITIES } from "../capabilities/registry.ts";
 import { escapeForTerminal } from "../lib/text.ts";
 import { logFiles } from "./audit-files.ts";
 import { LineWriter } from "./line-writer.ts";
-import { EXIT, Misused } from "./output.ts";
+import { EXIT } from "./output.ts";
+import { UsageError } from "./usage-error.ts";
 
 export interface AuditQueryOptions extends Query {
   readonly json: boolean;
@@ -33,12 +35,12 @@ export function auditQueryCommand(given: readonly string[], { json, ...asked }: 
   out.flush();
   if (unreadable > 0)
     process.stderr.write(`${unreadable} lines are no records: see "kleidi audit verify".\n`);
-  return unreadable > 0 ? EXIT.FOUND : EXIT.GOOD;
+  return unreadable > 0 ? EXIT.PROBLEMS : EXIT.SUCCESS;
 }
 
 function assertWord(option: string, word: string | undefined, words: readonly string[]): void {
   if (word === undefined || words.includes(word)) return;
-  throw new Misused(`Cannot use --${option} ${word}: it should be one of ${words.join(", ")}`);
+  throw new UsageError(`Cannot use --${option} ${word}: it should be one of ${words.join(", ")}`);
 }
 
 /** The beginning of a time as it stands in a record. */
@@ -46,7 +48,7 @@ function assertTime(option: string, time: string | undefined): void {
   const whole = "0000-01-01T00:00:00.000Z";
   if (time === undefined || (time.length >= 4 && !Number.isNaN(Date.parse(time + whole.slice(time.length)))))
     return;
-  throw new Misused(
+  throw new UsageError(
     `Cannot use ${option} ${time}: it should be a time in UTC, as 2026-01-31 or 2026-01-31T10:30`,
   );
 }

@@ -23,5 +23,5 @@ export async function auditTailCommand(file: string, { json, lines }: AuditTailO
     for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, resolve);
   });
   stop();
-  return EXIT.GOOD;
+  return EXIT.SUCCESS;
 }

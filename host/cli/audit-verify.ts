@@ -7,8 +7,9 @@ import type { Verdict } from "../audit/verdict.ts";
 import { verify } from "../audit/verify.ts";
 import { escapeForTerminal } from "../lib/text.ts";
 import { assertRegular, logFiles, noteOf, publicKeyOf, readable } from "./audit-files.ts";
-import { EXIT, Misused, print } from "./output.ts";
+import { EXIT, print } from "./output.ts";
 import { progress } from "./progress.ts";
+import { UsageError } from "./usage-error.ts";
 
 export interface AuditVerifyOptions {
   readonly json: boolean;
@@ -29,7 +30,7 @@ export function auditVerifyCommand(given: readonly string[], options: AuditVerif
   const { tree: _, unheld, ...verdict } = verify(files, { keys, exported, notes, onRead: bar.add });
   bar.end();
   if (verdict.fault === undefined && unheld > 0)
-    throw new Misused(
+    throw new UsageError(
       `Cannot hold the log against ${unheld} of the notes: a note is over all lines from the sequence 1 on, and some are missing in the files that are given`,
     );
   // An emptied file has no fault to be seen in it, and is no proof of anything.
@@ -41,21 +42,21 @@ export function auditVerifyCommand(given: readonly string[], options: AuditVerif
     print(`${good ? styled("green", "ok  ") : styled("red", "FAIL")} ${first}`);
     for (const line of others) print(`     ${line}`);
   }
-  return good ? EXIT.GOOD : EXIT.FOUND;
+  return good ? EXIT.SUCCESS : EXIT.PROBLEMS;
 }
 
 function exportedOf(files: readonly string[], keys: Keys): ExportedCheckpoint[] {
   for (const file of files) assertRegular(file);
   const read = readable(files.join(", "), () => readCheckpoints(files));
   if (!Array.isArray(read))
-    throw new Misused(`Cannot use ${read.file}: its line ${read.line} is no exported checkpoint`);
+    throw new UsageError(`Cannot use ${read.file}: its line ${read.line} is no exported checkpoint`);
   if (keys.length === 0) return read;
   const forged = read.find(
     ({ chain, seq, prev, time, signature }) =>
       !keys.some((key) => isSigned(key, { chain, seq: seq - 1, hash: prev }, time, signature)),
   );
   if (forged !== undefined)
-    throw new Misused(
+    throw new UsageError(
       `Cannot use the exported checkpoint with the sequence ${forged.seq}: no key that is given signed it`,
     );
   return read;
@@ -65,7 +66,7 @@ function exportedOf(files: readonly string[], keys: Keys): ExportedCheckpoint[] 
 function notesOf({ note, noteKey }: AuditVerifyOptions, keys: Keys): TreeHead[] {
   const own = noteKey.length === 0 ? keys : noteKey.map(publicKeyOf);
   if (note.length > 0 && own.length === 0)
-    throw new Misused(
+    throw new UsageError(
       "Cannot use --note without the key that signed it: give --note-key, or --key if it is the same",
     );
   return note.map((file) => noteOf(file, own));

@@ -1,24 +1,24 @@
 /** kleidi check: looks at the configuration, the modules, the grants and the keys; with --live it also uses them. */
 import { Signer } from "../audit/checkpoint.ts";
 import { loadKey } from "../audit/key-file.ts";
-import type { Capability } from "../broker/capability.ts";
-import { CAPABILITIES } from "../broker/registry.ts";
+import type { Capability } from "../capabilities/capability.ts";
+import { CAPABILITIES } from "../capabilities/registry.ts";
 import type { Config, ProviderConfig } from "../config/config.ts";
 import { loadConfig } from "../config/load.ts";
 import { ERRORS } from "../error.ts";
 import { type Finding, finding } from "../finding.ts";
 import { checkStatusReply } from "../kms/check-reply.ts";
 import { seal } from "../kms/seal.ts";
-import { trustLine } from "../sandbox/trust/trust.ts";
+import { trustLine } from "../module/trust/trust.ts";
+import { adminAddress, askState } from "../runtime/admin.ts";
+import { admitProvider, assemble } from "../runtime/assemble.ts";
+import { descriptorFindings } from "../runtime/descriptors.ts";
+import { grantsOf } from "../runtime/grants.ts";
+import { reach, surplus } from "../runtime/reach.ts";
+import { checkWall } from "../runtime/wall.ts";
 import { createLog } from "../telemetry/log.ts";
 import type { HostReport } from "../telemetry/report.ts";
-import { adminAddress, askState } from "./admin.ts";
-import { admitProvider, assemble } from "./assemble.ts";
-import { descriptorFindings } from "./descriptors.ts";
-import { grantsOf } from "./grants.ts";
 import { report } from "./output.ts";
-import { reach, surplus } from "./reach.ts";
-import { checkWall } from "./wall.ts";
 
 export async function checkCommand(
   configPath: string,

@@ -5,12 +5,12 @@ import { grantLine } from "../config/grant-lines.ts";
 import { KleidiError } from "../error.ts";
 import type { Verdict } from "../inspect/check.ts";
 import type { Configured, ModuleFile } from "../inspect/report.ts";
-import { ungranted } from "../sandbox/authority.ts";
-import type { Manifest } from "../sandbox/manifest.ts";
-import { readSignatures } from "../sandbox/trust/files.ts";
-import { checkTrust, trustLine } from "../sandbox/trust/trust.ts";
+import { ungranted } from "../module/authority.ts";
+import type { Manifest } from "../module/manifest.ts";
+import { readSignatures } from "../module/trust/files.ts";
+import { checkTrust, trustLine } from "../module/trust/trust.ts";
+import { reach, surplus } from "../runtime/reach.ts";
 import { signaturesBeside } from "./module-file.ts";
-import { reach, surplus } from "./reach.ts";
 
 /** Providers that pin this module; else those that would run it: of its path, or of its manifest's name. */
 export function providersOf(

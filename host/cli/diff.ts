@@ -1,21 +1,19 @@
 /** kleidi diff: what authority a new module has more or less than an old one. A gate for releases: 1 where it has more. */
+
 import { styleText } from "node:util";
 import { type Direction, diff, isReadable, type Readable, unreadable } from "../inspect/diff.ts";
 import { diffTextOf } from "../inspect/diff-text.ts";
 import { inspect } from "../inspect/report.ts";
 import { escapeOwnText, stringifyAscii } from "../lib/text.ts";
-import { NoFile, readModuleFile } from "./module-file.ts";
-import { EXIT, misuse, print } from "./output.ts";
+import { readModuleFile } from "./module-file.ts";
+import { EXIT, print } from "./output.ts";
+import { UsageError } from "./usage-error.ts";
 
+/** @throws UsageError, a file cannot be read or has no authority that could be compared */
 export function diffCommand(old: string, now: string, { json }: { json: boolean }): number {
-  try {
-    const found = diff(read(old), read(now));
-    print(json ? stringifyAscii(found) : diffTextOf(found, paint).trimEnd());
-    return found.verdict === "widened" || found.verdict === "both" ? EXIT.FOUND : EXIT.GOOD;
-  } catch (error) {
-    if (!(error instanceof NoFile)) throw error;
-    return misuse(error.message, json);
-  }
+  const found = diff(read(old), read(now));
+  print(json ? stringifyAscii(found) : diffTextOf(found, paint).trimEnd());
+  return found.verdict === "widened" || found.verdict === "both" ? EXIT.PROBLEMS : EXIT.SUCCESS;
 }
 
 /** What a configuration may allow is not looked at here: "refused" is what no configuration changes. */
@@ -25,7 +23,7 @@ const NO_LIMITS = { memoryBytes: 2 ** 32, tableEntries: 2 ** 32 };
 function read(path: string): Readable {
   const report = inspect(readModuleFile(path), { limits: NO_LIMITS, signatures: [] });
   if (isReadable(report)) return report;
-  throw new NoFile(`Cannot compare ${path}: ${escapeOwnText(unreadable(report) ?? "")}`);
+  throw new UsageError(`Cannot compare ${path}: ${escapeOwnText(unreadable(report) ?? "")}`);
 }
 
 const COLOURS = { wider: "red", narrower: "green", neither: "cyan" } as const;

@@ -1,13 +1,13 @@
 /** kleidi doctor: everything that `kleidi check` looks at, what each TPM can do and lacks, and the way to each origin. */
-import { CAPABILITIES } from "../broker/registry.ts";
+import { CAPABILITIES } from "../capabilities/registry.ts";
 import type { Config, ProviderConfig } from "../config/config.ts";
 import { loadConfig } from "../config/load.ts";
 import { type Finding, finding } from "../finding.ts";
 import { checkStatusReply } from "../kms/check-reply.ts";
+import { assemble } from "../runtime/assemble.ts";
+import { grantsOf } from "../runtime/grants.ts";
 import { createLog } from "../telemetry/log.ts";
-import { assemble } from "./assemble.ts";
 import { checkAll } from "./check.ts";
-import { grantsOf } from "./grants.ts";
 import { report } from "./output.ts";
 
 export async function doctorCommand(

@@ -1,4 +1,5 @@
 /** kleidi inspect: all that can be said of a module without running it, for whoever is to approve it. */
+
 import { statSync } from "node:fs";
 import { styleText } from "node:util";
 import type { ProviderConfig } from "../config/config.ts";
@@ -7,9 +8,10 @@ import { pageOf } from "../inspect/page.ts";
 import { type Around, inspect, type ModuleFile, type Report } from "../inspect/report.ts";
 import { textOf } from "../inspect/text.ts";
 import { stringifyAscii } from "../lib/text.ts";
-import type { Manifest } from "../sandbox/manifest.ts";
-import { NoFile, readModuleFile, signaturesBeside, signaturesSeen } from "./module-file.ts";
-import { EXIT, misuse, print } from "./output.ts";
+import type { Manifest } from "../module/manifest.ts";
+import { readModuleFile, signaturesBeside, signaturesSeen } from "./module-file.ts";
+import { EXIT, print } from "./output.ts";
+import { UsageError } from "./usage-error.ts";
 import { writeWhole } from "./write-whole.ts";
 
 export interface InspectOptions {
@@ -22,29 +24,24 @@ export interface InspectOptions {
 /** What a provider has that no configuration gives other limits. */
 export const DEFAULT_LIMITS = { memoryBytes: 16 << 20, tableEntries: 16_384 };
 
-/** @throws KleidiError config-invalid */
+/** @throws UsageError, the module cannot be read or the page not be written; KleidiError config-invalid */
 export async function inspectCommand(path: string, { json, html, config }: InspectOptions): Promise<number> {
-  let file: ModuleFile;
-  try {
-    file = readModuleFile(path);
-  } catch (error) {
-    if (!(error instanceof NoFile)) throw error;
-    return misuse(error.message, json);
-  }
-  const report = await reportOf(file, config);
-  if (html !== undefined) {
-    if (isSame(html, path)) return misuse(`Cannot write the page ${html}: it is the module`, json);
-    try {
-      writeWhole(html, pageOf(report));
-    } catch (error) {
-      const code = (error as NodeJS.ErrnoException).code;
-      if (code === undefined) throw error;
-      return misuse(`Cannot write the page ${html}: the system refuses it (${code})`, json);
-    }
-  }
+  const report = await reportOf(readModuleFile(path), config);
+  if (html !== undefined) writePage(html, path, report);
   print(json ? stringifyAscii(report) : textOf(report, paint).trimEnd());
   if (html !== undefined && !json) print(`\nWrote ${html}.`);
-  return report.verdict === "refuse" ? EXIT.FOUND : EXIT.GOOD;
+  return report.verdict === "refuse" ? EXIT.PROBLEMS : EXIT.SUCCESS;
+}
+
+function writePage(html: string, module: string, report: Report): void {
+  if (isSame(html, module)) throw new UsageError(`Cannot write the page ${html}: it is the module`);
+  try {
+    writeWhole(html, pageOf(report));
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    if (code === undefined) throw error;
+    throw new UsageError(`Cannot write the page ${html}: the system refuses it (${code})`, { cause: error });
+  }
 }
 
 function isSame(one: string, other: string): boolean {

@@ -1,14 +1,14 @@
 /** kleidi key init and key list: the keys of the configured keystore, and those that providers make themselves. */
-import { KeyDirectory } from "../broker/keystore/directory.ts";
-import { fingerprint } from "../broker/keystore/key-file.ts";
-import { StateDirectory } from "../broker/state/directory.ts";
+import { KeyDirectory } from "../capabilities/keystore/directory.ts";
+import { fingerprint } from "../capabilities/keystore/key-file.ts";
+import { StateDirectory } from "../capabilities/state/directory.ts";
 import { type Config, type KeyConfig, keystoreNames, type ProviderConfig } from "../config/config.ts";
 import { loadConfig } from "../config/load.ts";
 import { ERRORS, KleidiError } from "../error.ts";
 import { type Finding, finding } from "../finding.ts";
+import { isProvisioned } from "../runtime/provision.ts";
+import { makeProvisioned } from "../runtime/provisioned-key.ts";
 import { EXIT, print, report } from "./output.ts";
-import { isProvisioned } from "./provision.ts";
-import { makeProvisioned } from "./provisioned-key.ts";
 
 export interface KeyInitOptions {
   readonly json: boolean;
@@ -45,7 +45,7 @@ export async function keyInitCommand(
     print("To have kleidi refuse any other key under this name, write into the configuration:");
     print(`  - { name: ${wanted}, provider: ${key?.provider}, use: ${key?.use}, version: "${version}" }`);
   }
-  return EXIT.GOOD;
+  return EXIT.SUCCESS;
 }
 
 function inKeystore(

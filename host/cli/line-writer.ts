@@ -28,7 +28,7 @@ function some(bytes: Buffer): number {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     // "kleidi … | head" ends when its reader does
-    if (code === "EPIPE") process.exit(EXIT.GOOD);
+    if (code === "EPIPE") process.exit(EXIT.SUCCESS);
     if (code !== "EAGAIN") throw error;
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, FULL_MS);
     return 0;

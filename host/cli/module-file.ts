@@ -4,18 +4,16 @@ import { readdirSync, readSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import type { ModuleFile, SignatureSeen } from "../inspect/report.ts";
 import { FileFault, withRegular } from "../lib/files.ts";
-import { MAX_MODULE } from "../sandbox/contract.ts";
-import { readSignatures } from "../sandbox/trust/files.ts";
-import { MinisignError, parseSignature } from "../sandbox/trust/minisign.ts";
+import { MAX_MODULE } from "../module/contract.ts";
+import { readSignatures } from "../module/trust/files.ts";
+import { MinisignError, parseSignature } from "../module/trust/minisign.ts";
+import { UsageError } from "./usage-error.ts";
 
 const CHUNK = 1 << 20;
 /** As many as a provider may have. */
 const MAX_SIGNATURES = 16;
 
-/** Why a file is not one that can be looked at: a sentence. */
-export class NoFile extends Error {}
-
-/** The digest is of the whole file, whatever its size; the bytes are what a module may have, and not more. @throws NoFile */
+/** The digest is of the whole file, whatever its size; the bytes are what a module may have, and not more. @throws UsageError */
 export function readModuleFile(path: string): ModuleFile {
   const file = withRegular(path, {}, (descriptor) => {
     const hash = createHash("sha256");
@@ -33,7 +31,7 @@ export function readModuleFile(path: string): ModuleFile {
     const bytes = Buffer.concat(kept).subarray(0, MAX_MODULE + 1);
     return { path, bytes, size, sha256: hash.digest("hex") };
   });
-  if (file instanceof FileFault) throw new NoFile(`Cannot read ${path}: it ${file.text}`);
+  if (file instanceof FileFault) throw new UsageError(`Cannot read ${path}: it ${file.text}`);
   return file;
 }
 

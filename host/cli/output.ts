@@ -1,16 +1,17 @@
-/** What commands print, and how they end: 0 good, 1 found something, 2 used wrongly. */
+/** What commands print, and their exit codes: 0 success, 1 problems found, 2 usage error. */
 import { styleText } from "node:util";
 import { KleidiError } from "../error.ts";
 import { causesOf, type Finding } from "../finding.ts";
+import { UsageError } from "./usage-error.ts";
 
-export const EXIT = { GOOD: 0, FOUND: 1, USAGE: 2 } as const;
+export const EXIT = { SUCCESS: 0, PROBLEMS: 1, USAGE: 2 } as const;
 
 /** Prints a report, for people or as one JSON object, and gives the exit code. */
 export function report(findings: readonly Finding[], json: boolean): number {
   const ok = findings.every((finding) => finding.ok);
   if (json) print(JSON.stringify({ ok, findings }, null, 2));
   else for (const finding of findings) print(line(finding));
-  return ok ? EXIT.GOOD : EXIT.FOUND;
+  return ok ? EXIT.SUCCESS : EXIT.PROBLEMS;
 }
 
 function line({ what, ok, detail, hint }: Finding): string {
@@ -25,21 +26,12 @@ export function print(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
-/** A command that was given what it cannot use. */
-export class Misused extends Error {}
-
-/** Prints that a command was given what it cannot work on, and gives the exit code. */
-export function misuse(message: string, json: boolean): number {
-  if (json) print(JSON.stringify({ ok: false, code: "used-wrongly", message }, null, 2));
-  else process.stderr.write(`${message}\n`);
-  return EXIT.USAGE;
-}
-
 /** Prints a failure that ended a command, and gives the exit code. */
 export function fail(error: unknown, json: boolean): number {
-  if (error instanceof Misused) {
-    if (json) print(JSON.stringify({ ok: false, message: error.message }, null, 2));
-    else process.stderr.write(`${error.message}\n`);
+  if (error instanceof UsageError) {
+    const { message } = error;
+    if (json) print(JSON.stringify({ ok: false, code: "usage-error", message }, null, 2));
+    else process.stderr.write(`${message}\n`);
     return EXIT.USAGE;
   }
   const known = error instanceof KleidiError;
@@ -56,5 +48,5 @@ export function fail(error: unknown, json: boolean): number {
     const lines = known ? [message, ...causesOf(error), error.hint] : [(error as Error).stack];
     process.stderr.write(`${lines.join("\n")}\n`);
   }
-  return EXIT.FOUND;
+  return EXIT.PROBLEMS;
 }

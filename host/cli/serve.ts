@@ -4,19 +4,20 @@ import { flushCompileCache } from "node:module";
 import type { Config } from "../config/config.ts";
 import { loadConfig } from "../config/load.ts";
 import { toKleidiError } from "../error.ts";
-import { type RpcOutcome, serve } from "../grpc/server.ts";
+import { serve } from "../grpc/server.ts";
 import { Prober } from "../kms/prober.ts";
 import { KmsService } from "../kms/service.ts";
+import { openAdmin, unready } from "../runtime/admin.ts";
+import { assemble, logKeyChange } from "../runtime/assemble.ts";
+import type { AuditTrail, StartInfo } from "../runtime/audit-trail.ts";
+import { descriptorFindings } from "../runtime/descriptors.ts";
+import type { Kept } from "../runtime/keep-open.ts";
+import { LimitsLog } from "../runtime/limits-log.ts";
+import { RpcLog } from "../runtime/rpc-log.ts";
+import { wallOf } from "../runtime/wall.ts";
+import { startWatch, type Watched } from "../runtime/watch.ts";
 import { createLog, failureFields, keyIdHash, type Logger } from "../telemetry/log.ts";
-import { openAdmin, unready } from "./admin.ts";
-import { assemble, logKeyChange } from "./assemble.ts";
-import type { AuditTrail, StartInfo } from "./audit-trail.ts";
-import { descriptorFindings } from "./descriptors.ts";
-import type { Kept } from "./keep-open.ts";
-import { LimitsLog } from "./limits-log.ts";
 import { EXIT } from "./output.ts";
-import { wallOf } from "./wall.ts";
-import { startWatch, type Watched } from "./watch.ts";
 
 // Calls in flight end by themselves within 2.4 s.
 const GRACE_MS = 4_000;
@@ -42,6 +43,7 @@ export async function serveCommand(configPath: string, version: string): Promise
   const watch = config.admin && (await startWatch(config, version, watched));
   const assembly = { wall, ...watch?.assembly, ...(audit && { audit }) };
   const limits = new LimitsLog(log, watch?.metrics);
+  const rpcLog = new RpcLog(log);
   const failed = async (error: unknown) => {
     await audit?.close("it could not be started");
     return told(log, error);
@@ -67,7 +69,7 @@ export async function serveCommand(configPath: string, version: string): Promise
     service,
     onRpc(outcome) {
       watch?.onRpc(outcome);
-      logRpc(log, outcome);
+      rpcLog.ended(outcome);
     },
     around: (rpc, uid) => around(() => (watch === undefined ? rpc() : watch.around(rpc)), uid),
     ...(audit && { record: (outcome) => audit.rpc(outcome) }),
@@ -81,14 +83,14 @@ export async function serveCommand(configPath: string, version: string): Promise
     const early = await Promise.race([stopped, host.start().then(() => prober.start())]);
     if (early !== undefined) {
       log.info({ signal: early }, "stopping before every provider was started");
-      return EXIT.GOOD;
+      return EXIT.SUCCESS;
     }
     log.info({ socket: config.listen.socket, keys: config.keys.length }, "serving");
     // The parsed sources are kept for the next start.
     flushCompileCache();
     const signal = await stopped;
     log.info({ signal }, "stopping: calls in flight are finished");
-    return EXIT.GOOD;
+    return EXIT.SUCCESS;
   } catch (error) {
     why = "it could not be started";
     return told(log, error);
@@ -107,7 +109,7 @@ export async function serveCommand(configPath: string, version: string): Promise
 /** Undefined where none is configured. @throws KleidiError audit-invalid, audit-failed */
 async function openAudit(config: Config, about: StartInfo, log: Logger): Promise<AuditTrail | undefined> {
   if (config.audit === undefined) return undefined;
-  const { AuditTrail } = await import("./audit-trail.ts");
+  const { AuditTrail } = await import("../runtime/audit-trail.ts");
   return await AuditTrail.open(config, config.audit, about, log);
 }
 
@@ -115,14 +117,6 @@ function told(log: Logger, error: unknown): never {
   const failure = toKleidiError(error, "serve");
   log.fatal(failureFields(failure), failure.message);
   throw failure;
-}
-
-function logRpc(log: Logger, { rpc, uid, keyId, ms, failure }: RpcOutcome): void {
-  const fields = { rpc, uid, ms: Math.round(ms * 1000) / 1000 };
-  if (failure !== undefined) log.warn({ ...fields, ...failureFields(failure) }, failure.message);
-  else if (log.isLevelEnabled("debug")) {
-    log.debug({ ...fields, key_id_sha256: keyId === undefined ? undefined : keyIdHash(keyId) }, "done");
-  }
 }
 
 function untilStopped(): Promise<string> {

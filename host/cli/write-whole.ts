@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { syncFolder } from "../broker/files.ts";
+import { syncFolder } from "../capabilities/files.ts";
 
 /** What stands at the path is replaced. @throws what the system says */
 export function writeWhole(path: string, text: string): void {

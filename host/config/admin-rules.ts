@@ -1,6 +1,7 @@
 /** What crosses keys of `admin`. */
 import { resolve } from "node:path";
-import type { Rule } from "./rule.ts";
+import type { Rule } from "../schema/rule.ts";
+import type { ConfigOutline } from "./outline.ts";
 import { LONGEST_SOCKET, UNIX_PREFIX } from "./socket-path.ts";
 
 function socketIn(listen: unknown): string | undefined {
@@ -8,7 +9,7 @@ function socketIn(listen: unknown): string | undefined {
   return listen.slice(UNIX_PREFIX.length);
 }
 
-export const ADMIN_RULES: readonly Rule[] = [
+export const ADMIN_RULES: readonly Rule<ConfigOutline>[] = [
   {
     says: `The path of an admin socket is at most ${LONGEST_SOCKET} bytes long once it is resolved, and not that of \`listen.socket\`.`,
     *check({ document, folder, socket, admin }) {

@@ -1,7 +1,9 @@
 /** What crosses keys of `audit`. */
-import type { Rule } from "./rule.ts";
 
-export const AUDIT_RULES: readonly Rule[] = [
+import type { Rule } from "../schema/rule.ts";
+import type { ConfigOutline } from "./outline.ts";
+
+export const AUDIT_RULES: readonly Rule<ConfigOutline>[] = [
   {
     says: "`audit` has a `file`, or `stdout: true`, or both.",
     *check({ document, audit }) {

@@ -13,10 +13,10 @@ import {
   visit,
   type Document as YamlDocument,
 } from "yaml";
-import type { ConfigFault } from "./config-error.ts";
+import type { Fault, Places, Says } from "../schema/fault.ts";
+import { type Path, pathText } from "../schema/text.ts";
 import { describe, type KeyValue, keyText, type Mapping, type Node } from "./nodes.ts";
-import { type Says, saysOfSyntax } from "./syntax.ts";
-import { type Path, pathText } from "./text.ts";
+import { saysOfSyntax } from "./syntax.ts";
 
 /** The schema is 6 deep. */
 const DEEPEST = 16;
@@ -40,8 +40,8 @@ export interface Place {
 }
 
 /** A parsed text. `value` is undefined when the text is empty or has a syntax fault. */
-export class Document {
-  readonly faults: ConfigFault[] = [];
+export class Document implements Places {
+  readonly faults: Fault[] = [];
   readonly value: unknown;
   /** What a fault here was already found for: nothing more is to be said of these and what is in them. */
   readonly #refused: Node[] = [];
@@ -64,11 +64,7 @@ export class Document {
   }
 
   /** Says something of a place; of its key with `at` "key". `actual` says what is there when that is not its value. */
-  fault(
-    path: Path,
-    says: Omit<Says, "actual"> & { actual?: string },
-    at: "key" | "value" = "value",
-  ): ConfigFault {
+  fault(path: Path, says: Omit<Says, "actual"> & { actual?: string }, at: "key" | "value" = "value"): Fault {
     const place = this.locate(path);
     const actual = says.actual ?? place.actual;
     return this.#fault(at === "key" ? place.keyOffset : place.offset, path, { ...says, actual });
@@ -127,7 +123,7 @@ export class Document {
     return index;
   }
 
-  #fault(offset: number, path: Path, says: Says): ConfigFault {
+  #fault(offset: number, path: Path, says: Says): Fault {
     const { line, col } = this.#lines.linePos(offset);
     const { expected, actual, remedy } = says;
     // an empty text has no line

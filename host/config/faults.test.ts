@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parse } from "yaml";
+import { lineFor } from "../schema/line.ts";
 import { ConfigError } from "./config-error.ts";
 import { parseConfig } from "./parse.ts";
-import { lineFor } from "./yaml-line.ts";
 
 const TEXT = `apiVersion: kleidi.dev/v1
 listen: { socket: /run/kleidi/kms.sock }

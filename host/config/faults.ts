@@ -1,17 +1,17 @@
 /** What the schema says of a document, turned into faults that say what to write. */
-import { stringify } from "yaml";
 import { z } from "zod";
-import type { ConfigFault } from "./config-error.ts";
+import type { Fault } from "../schema/fault.ts";
+import { lineFor } from "../schema/line.ts";
+import { defaultOf, fieldOf, isOptional, keysOf, schemaAt } from "../schema/shape.ts";
+import { LONGEST, nearest, type Path, pathText, quoted } from "../schema/text.ts";
 import type { Document } from "./document.ts";
-import { defaultOf, fieldOf, isOptional, keysOf, schemaAt } from "./shape.ts";
-import { cut, LONGEST, nearest, type Path, pathText, quoted } from "./text.ts";
-import { lineFor } from "./yaml-line.ts";
+import { SCHEMA } from "./schema.ts";
 
 type Issue = z.core.$ZodIssue;
 
 /** One fault for each key that is unknown and each place that is not as it should be. */
-export function faultsOf(issues: readonly Issue[], document: Document): ConfigFault[] {
-  const faults: ConfigFault[] = [];
+export function faultsOf(issues: readonly Issue[], document: Document): Fault[] {
+  const faults: Fault[] = [];
   const renamed = new Set<string>();
   for (const issue of issues) {
     if (issue.code !== "unrecognized_keys") continue;
@@ -41,7 +41,7 @@ function steps(path: readonly PropertyKey[]): Path {
 
 /** Says the key and never its value: a secret may have been pasted there. */
 function unknownKey(document: Document, parent: Path, key: string) {
-  const schema = schemaAt(parent);
+  const schema = schemaAt(SCHEMA, parent);
   const known = schema === undefined ? [] : Object.keys(keysOf(schema));
   const free = known.filter((name) => document.locate([...parent, name]).missing);
   const meant = nearest(key, free);
@@ -57,8 +57,8 @@ function unknownKey(document: Document, parent: Path, key: string) {
   return { fault, meant };
 }
 
-function badValue(document: Document, path: Path): ConfigFault {
-  const schema = schemaAt(path);
+function badValue(document: Document, path: Path): Fault {
+  const schema = schemaAt(SCHEMA, path);
   // every path of an issue is a path of the schema
   if (schema === undefined) throw new Error(`no schema at ${pathText(path)}`);
   const { expected, example } = fieldOf(schema);

@@ -1,5 +1,5 @@
 /** What to write to grant a capability, for errors that say so. */
-import { capabilityOf } from "../broker/registry.ts";
+import { capabilityOf } from "../capabilities/registry.ts";
 import type { Config } from "./config.ts";
 
 /** One line of YAML under `grants:` of this provider, with the names of its own keys where names are granted. */

@@ -1,11 +1,13 @@
 /** What crosses keys of `limits`. */
+
+import type { Rule } from "../schema/rule.ts";
+import type { ConfigOutline } from "./outline.ts";
 import { instancesBytes, leastProcessBytes, MAX_INSTANCES, type Promised } from "./process-memory.ts";
 import { limits as LIMITS } from "./provider-schema.ts";
-import type { Rule } from "./rule.ts";
 
 const MiB = 1_048_576;
 
-export const LIMIT_RULES: readonly Rule[] = [
+export const LIMIT_RULES: readonly Rule<ConfigOutline>[] = [
   {
     says: `What all instances of a process may grow to together, \`memory\` × (\`concurrentCalls\` + 4), is at most ${MAX_INSTANCES / MiB}MiB.`,
     *check({ document, providers = [] }) {

@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
+import type { FileFault } from "../lib/files.ts";
+import { readSecretFile } from "../lib/secret-files.ts";
 import { ConfigError } from "./config-error.ts";
 import { loadConfig } from "./load.ts";
 
@@ -87,3 +89,38 @@ test("loadConfig accepts a file of 1 MiB", () => {
   writeFileSync(path, `${VALID}#`.padEnd(1024 * 1024, "x"));
   assert.equal(loadConfig(path).keys.length, 1);
 });
+
+/** Root may give a file to any group; others have their own. */
+const gid = process.getuid?.() === 0 ? 4242 : (process.getgid?.() ?? 0);
+const SOCKETS: readonly (readonly [what: string, listen: string, more: string, isRefused: boolean])[] = [
+  ["that may connect to the socket", `{ socket: kms.sock, mode: "0660", group: ${gid} }`, "", true],
+  ["of a socket of mode 0600", `{ socket: kms.sock, mode: "0600", group: ${gid} }`, "", false],
+  ["other than the socket's", `{ socket: kms.sock, mode: "0660", group: ${gid + 1} }`, "", false],
+  [
+    "that may connect to the admin socket",
+    "{ socket: kms.sock }",
+    `admin: { listen: "unix:admin.sock", mode: "0660", group: ${gid} }\n`,
+    true,
+  ],
+];
+for (const [what, listen, more, isRefused] of SOCKETS)
+  test(`once a configuration is read, a secret of a group ${what} is ${isRefused ? "refused" : "read"}`, () => {
+    const secret = join(folder, "secret");
+    writeFileSync(secret, "CANARY");
+    chmodSync(secret, 0o640);
+    if (process.getuid?.() === 0) chownSync(secret, 0, gid);
+    const config = join(folder, "sockets.yaml");
+    writeFileSync(config, VALID.replace("{ socket: kms.sock }", listen) + more);
+    const setgroups = process.setgroups?.bind(process);
+    const groups = process.getgroups?.() ?? [];
+    if (process.getuid?.() === 0) setgroups?.([...groups, gid]);
+    try {
+      loadConfig(config);
+      const content = readSecretFile(secret, 100, "given");
+      if (isRefused)
+        assert.match(String((content as FileFault).what), /and may call the host on its socket$/);
+      else assert.equal(String(content), "CANARY");
+    } finally {
+      if (process.getuid?.() === 0) setgroups?.(groups);
+    }
+  });

@@ -1,6 +1,7 @@
 /** The configuration file, read once. */
 
 import { FileFault, readRegular } from "../lib/files.ts";
+import { denyCallersSecrets } from "../lib/secret-files.ts";
 import type { Config } from "./config.ts";
 import { ConfigError } from "./config-error.ts";
 import { parseConfig } from "./parse.ts";
@@ -8,9 +9,15 @@ import { parseConfig } from "./parse.ts";
 /** In bytes. 64 keys and 64 providers come to about 30 KiB. */
 const LARGEST = 1024 * 1024;
 
-/** Reads and parses the file at `path`. Throws ConfigError. */
+/**
+ * Reads and parses the file at `path`. From then on the process reads no secret that the group of one of its sockets may read.
+ * @throws ConfigError
+ */
 export function loadConfig(path: string): Config {
-  return parseConfig(decoded(path, read(path)), path);
+  const config = parseConfig(decoded(path, read(path)), path);
+  const { admin } = config;
+  denyCallersSecrets([config.listen, ...(admin !== undefined && "socket" in admin ? [admin] : [])]);
+  return config;
 }
 
 function read(path: string): Buffer {

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { originOf } from "../broker/net/grant.ts";
-import { ALLOWED_PATH } from "../broker/net/words.ts";
+import { originOf } from "../capabilities/net/grant.ts";
+import { ALLOWED_PATH } from "../capabilities/net/words.ts";
 import { ConfigError } from "./config-error.ts";
 import { parseConfig } from "./parse.ts";
 

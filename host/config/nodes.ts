@@ -1,6 +1,6 @@
 /** The parser's nodes: how a key is read and how a value is named to a reader. */
 import { isMap, isScalar, isSeq, type Pair, type YAMLMap, type Node as YamlNode } from "yaml";
-import { cut, quoted } from "./text.ts";
+import { cut, quoted } from "../schema/text.ts";
 
 export type Node = YamlNode | null | undefined;
 export type Mapping = YAMLMap<YamlNode, Node>;

@@ -1,23 +1,25 @@
 /** What the rules look at: the parts of a document that refer to each other, as far as they can be read. */
-import type { Document } from "./document.ts";
-import { lower, PROVIDER_NAME } from "./field.ts";
-import type { Path } from "./text.ts";
 
-export type Mapping = Readonly<Record<string, unknown>>;
+import { lower, PROVIDER_NAME } from "../schema/field.ts";
+import {
+  isShort,
+  type KeyOutline,
+  type Mapping,
+  mapping,
+  type Outline,
+  type ProviderOutline,
+} from "../schema/outline.ts";
+import type { Document } from "./document.ts";
 
 /** A part is undefined where it cannot be read; a list is empty where it is not there. */
-export interface Outline {
-  readonly document: Document;
+export interface ConfigOutline extends Outline {
   /** Absolute. */
   readonly folder: string;
   readonly socket: string | undefined;
-  /** Whether the document has this key at its top. */
-  has(key: string): boolean;
   readonly trust: TrustOutline | undefined;
   readonly audit: AuditOutline | undefined;
   readonly admin: AdminOutline | undefined;
-  readonly providers: readonly ProviderOutline[] | undefined;
-  readonly keys: readonly KeyOutline[] | undefined;
+  readonly providers: readonly ConfiguredOutline[] | undefined;
 }
 
 /** Whether it has the key file, the key stdout with anything but false, and the key rotate. */
@@ -34,12 +36,7 @@ export interface AdminOutline {
   readonly group: boolean;
 }
 
-export interface ProviderOutline {
-  readonly name: string;
-  /** The valid name that is likely meant by an invalid one; else the name. */
-  readonly meant: string;
-  /** What stands under grants, by the name of the capability; what is not a mapping is absent. */
-  readonly grants: Readonly<Record<string, Mapping>>;
+export interface ConfiguredOutline extends ProviderOutline {
   /** Whether it has the key signatures. */
   readonly signed: boolean;
   /** What stands under limits; absent: an empty mapping. */
@@ -53,24 +50,13 @@ export interface TrustOutline {
   readonly revoked: readonly { readonly sha256: boolean; readonly key: boolean }[];
 }
 
-export interface KeyOutline {
-  readonly name: unknown;
-  readonly provider: unknown;
-  readonly use: unknown;
-}
-
-/** Whether a key that says this of its provider says this one. */
-export function isCalled({ name, meant }: ProviderOutline, said: unknown): boolean {
-  return said === name || said === meant;
-}
-
 /** Whether it can be told which provider a key means: not while one has a name that nothing valid resembles. */
 export function areNamed(providers: readonly ProviderOutline[]): boolean {
   return providers.every(({ meant }) => PROVIDER_NAME.test(meant));
 }
 
 /** Reads the outline. Nothing in the document needs to be valid. */
-export function outlineOf(document: Document, folder: string): Outline {
+export function outlineOf(document: Document, folder: string): ConfigOutline {
   const root = mapping(document.value);
   const socket = mapping(root?.listen)?.socket;
   const providers = mapping(root?.providers);
@@ -88,12 +74,12 @@ export function outlineOf(document: Document, folder: string): Outline {
   };
 }
 
-function adminOutline(admin: Readonly<Record<string, unknown>> | undefined): AdminOutline | undefined {
+function adminOutline(admin: Mapping | undefined): AdminOutline | undefined {
   if (admin === undefined) return undefined;
   return { listen: admin.listen, mode: Object.hasOwn(admin, "mode"), group: Object.hasOwn(admin, "group") };
 }
 
-function providerOutline(name: string, value: unknown): ProviderOutline {
+function providerOutline(name: string, value: unknown): ConfiguredOutline {
   const grants = Object.entries(mapping(mapping(value)?.grants) ?? {}).flatMap(([capability, grant]) => {
     const keys = mapping(grant);
     return keys === undefined ? [] : [[capability, keys] as const];
@@ -131,14 +117,4 @@ function auditOutline(value: unknown): AuditOutline | undefined {
 function keyOutline(value: unknown): KeyOutline {
   const { name, provider, use } = mapping(value) ?? {};
   return { name, provider, use };
-}
-
-/** The schema refuses a longer list, and the rules compare each with each. */
-export function isShort(value: unknown): value is readonly unknown[] {
-  return Array.isArray(value) && value.length <= 64;
-}
-
-export function mapping(value: unknown): Mapping | undefined {
-  const isMapping = typeof value === "object" && value !== null && !Array.isArray(value);
-  return isMapping ? (value as Record<string, unknown>) : undefined;
 }

@@ -1,12 +1,13 @@
 /** YAML text → Config, or every fault in it. */
 import { dirname, resolve } from "node:path";
+import type { Fault } from "../schema/fault.ts";
+import { resolved } from "../schema/shape.ts";
 import type { Config } from "./config.ts";
-import { ConfigError, type ConfigFault } from "./config-error.ts";
+import { ConfigError } from "./config-error.ts";
 import { Document } from "./document.ts";
 import { faultsOf } from "./faults.ts";
 import { brokenRules } from "./rules.ts";
 import { SCHEMA } from "./schema.ts";
-import { resolved } from "./shape.ts";
 
 /**
  * Parses the text of a configuration file; reads and writes nothing.
@@ -20,7 +21,7 @@ export function parseConfig(text: string, file: string): Config {
 
   const path = resolve(file);
   const folder = dirname(path);
-  const parsed = SCHEMA.safeParse(resolved(document.value, folder));
+  const parsed = SCHEMA.safeParse(resolved(document.value, folder, SCHEMA));
   const faults = [
     ...document.faults,
     ...faultsOf(parsed.error?.issues ?? [], document),
@@ -30,7 +31,7 @@ export function parseConfig(text: string, file: string): Config {
   return frozen({ file: path, ...parsed.data });
 }
 
-function empty(document: Document): ConfigFault {
+function empty(document: Document): Fault {
   return document.fault([], {
     expected: "a configuration",
     actual: "an empty file",
@@ -39,8 +40,8 @@ function empty(document: Document): ConfigFault {
 }
 
 /** Keeps the first fault of a place: what the schema says comes before what a rule says. */
-function oneAPlace(faults: readonly ConfigFault[]): ConfigFault[] {
-  const places = new Map<string, ConfigFault>();
+function oneAPlace(faults: readonly Fault[]): Fault[] {
+  const places = new Map<string, Fault>();
   for (const fault of faults.toReversed()) places.set(`${fault.line}:${fault.column} ${fault.path}`, fault);
   return [...places.values()].toReversed();
 }

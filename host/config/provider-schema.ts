@@ -1,19 +1,9 @@
 /** The shape of `providers`: what runs, what it may reach, what it may use up. */
 import { z } from "zod";
-import { GRANTS } from "../broker/registry.ts";
-import {
-  count,
-  field,
-  KEY_NAME,
-  keyName,
-  lower,
-  nearestOf,
-  optionalQuantity,
-  path,
-  quantity,
-} from "./field.ts";
+import { GRANTS } from "../capabilities/registry.ts";
+import { count, field, optionalQuantity, path, quantity } from "../schema/field.ts";
+import { duration, memory } from "../schema/units.ts";
 import { leastProcessBytes } from "./process-memory.ts";
-import { duration, memory } from "./units.ts";
 
 const MiB = 1_048_576;
 

@@ -3,22 +3,23 @@
  * a fault in one place does not hide one in another; what is not there or has the wrong type is left to the schema.
  */
 import { resolve } from "node:path";
-import type { Capability } from "../broker/capability.ts";
-import { CAPABILITIES } from "../broker/registry.ts";
+import type { Capability } from "../capabilities/capability.ts";
+import { CAPABILITIES } from "../capabilities/registry.ts";
+import type { Fault } from "../schema/fault.ts";
+import { PROVIDER_NAME } from "../schema/field.ts";
+import { lineFor } from "../schema/line.ts";
+import { isCalled } from "../schema/outline.ts";
+import type { Rule } from "../schema/rule.ts";
+import { cut, LONGEST, list, nearest, type Path, quoted } from "../schema/text.ts";
 import { ADMIN_RULES } from "./admin-rules.ts";
 import { AUDIT_RULES } from "./audit-rules.ts";
-import type { ConfigFault } from "./config-error.ts";
 import type { Document } from "./document.ts";
-import { PROVIDER_NAME } from "./field.ts";
 import { LIMIT_RULES } from "./limit-rules.ts";
-import { areNamed, isCalled, outlineOf } from "./outline.ts";
-import type { Rule } from "./rule.ts";
+import { areNamed, type ConfigOutline, outlineOf } from "./outline.ts";
 import { LONGEST_SOCKET } from "./socket-path.ts";
-import { cut, LONGEST, list, nearest, type Path, quoted } from "./text.ts";
 import { TRUST_RULES } from "./trust-rules.ts";
-import { lineFor } from "./yaml-line.ts";
 
-export const RULES: readonly Rule[] = [
+export const RULES: readonly Rule<ConfigOutline>[] = [
   {
     says: `The path of the socket is at most ${LONGEST_SOCKET} bytes long once it is resolved.`,
     *check({ document, folder, socket }) {
@@ -135,7 +136,7 @@ export const RULES: readonly Rule[] = [
 ];
 
 /** Every rule's faults. Relative paths are resolved against `folder`, which is absolute. */
-export function brokenRules(document: Document, folder: string): ConfigFault[] {
+export function brokenRules(document: Document, folder: string): Fault[] {
   const outline = outlineOf(document, folder);
   return RULES.flatMap(({ check }) => [...check(outline)]);
 }

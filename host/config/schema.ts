@@ -4,12 +4,22 @@
  */
 import { isIP } from "node:net";
 import { z } from "zod";
-import { SECTIONS } from "../broker/registry.ts";
-import { count, field, KEY_NAME, keyName, lower, nearestOf, path, pathAfter, quantity } from "./field.ts";
+import { SECTIONS } from "../capabilities/registry.ts";
+import {
+  count,
+  field,
+  KEY_NAME,
+  keyName,
+  lower,
+  nearestOf,
+  path,
+  pathAfter,
+  quantity,
+} from "../schema/field.ts";
+import { duration, memory } from "../schema/units.ts";
 import { providers } from "./provider-schema.ts";
 import { UNIX_PREFIX } from "./socket-path.ts";
 import { trust } from "./trust-schema.ts";
-import { duration, memory } from "./units.ts";
 
 /** In the file in quotes, in octal; in the configuration as a number. */
 // 0[67]: the owner must reach the socket; no set-uid or sticky bit means anything on one

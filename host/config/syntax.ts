@@ -1,11 +1,6 @@
 /** What is said of text that is not the YAML that kleidi reads. The parser's own sentences quote the text; ours do not. */
 import type { ErrorCode } from "yaml";
-
-export interface Says {
-  readonly expected: string;
-  readonly actual: string;
-  readonly remedy: string;
-}
+import type { Says } from "../schema/fault.ts";
 
 const MARKER: Says = {
   expected: "every quote and bracket to be closed, and a space after : , and -",

@@ -1,11 +1,11 @@
 /** What crosses keys of `trust`, and what it asks of providers. */
-import type { ConfigFault } from "./config-error.ts";
-import type { Outline } from "./outline.ts";
-import type { Rule } from "./rule.ts";
-import { type Path, quoted } from "./text.ts";
+import type { Fault } from "../schema/fault.ts";
+import type { Rule } from "../schema/rule.ts";
+import { type Path, quoted } from "../schema/text.ts";
+import type { ConfigOutline } from "./outline.ts";
 import { partsOfKey } from "./trust-schema.ts";
 
-export const TRUST_RULES: readonly Rule[] = [
+export const TRUST_RULES: readonly Rule<ConfigOutline>[] = [
   {
     says: "`trust.threshold` is at most the number of `trust.keys`.",
     *check({ document, trust }) {
@@ -74,11 +74,11 @@ type TrustKey = { readonly name: unknown; readonly key: unknown };
 
 /** A fault for each trust key that has what an earlier one has. */
 function* twice(
-  { document, trust }: Outline,
+  { document, trust }: ConfigOutline,
   at: "name" | "key",
   of: (key: TrustKey) => string | undefined,
   { what, remedy }: { what: string; remedy: string },
-): Iterable<ConfigFault> {
+): Iterable<Fault> {
   const values = (trust?.keys ?? []).map(of);
   for (const [i, value] of values.entries()) {
     const first = values.indexOf(value);

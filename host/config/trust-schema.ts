@@ -1,6 +1,6 @@
 /** The shape of `trust`: whose signatures a module needs beside its digest. trust-rules.ts has what crosses keys. */
 import { z } from "zod";
-import { count, field, KEY_NAME, keyName, lower } from "./field.ts";
+import { count, field, KEY_NAME, keyName, lower } from "../schema/field.ts";
 
 /** "Ed", a key id of 8 bytes and an Ed25519 key of 32: 42 bytes are 56 characters without padding, so there is one form. */
 const PUBLIC_KEY = /^RW[QRST][A-Za-z0-9+/]{53}$/;

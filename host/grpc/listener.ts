@@ -2,10 +2,11 @@
  * The Unix socket. It is bound under another name, given its mode and group, and only then renamed to its own: there is no moment
  * at which it can be reached with the wrong mode, or at which a dead one was removed and no new one is there.
  */
-import { chmodSync, chownSync, lstatSync, readFileSync, renameSync, statSync, unlinkSync } from "node:fs";
+import { chmodSync, chownSync, lstatSync, renameSync, statSync, unlinkSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { dirname, join } from "node:path";
 import { KleidiError } from "../error.ts";
+import { groupIdOf } from "../lib/groups.ts";
 import { lockSocket } from "./socket-lock.ts";
 
 export interface ListenOptions {
@@ -130,13 +131,9 @@ function answers(path: string): Promise<boolean> {
   });
 }
 
-/** Node has no getgrnam; groups of a directory service are given by their number. */
 function groupId(group: string | number, action: string): number {
-  if (typeof group === "number") return group;
-  for (const line of readFileSync("/etc/group", "utf8").split("\n")) {
-    const [name, , id] = line.split(":");
-    if (name === group && id !== undefined) return Number(id);
-  }
+  const id = groupIdOf(group);
+  if (id !== undefined) return id;
   throw refused(`${action}: the group "${group}" is not in /etc/group; write its number instead`);
 }
 

@@ -82,7 +82,12 @@ for (const [what, put] of IN_THE_WAY) {
 test("a file with content in the lock's place is refused and left as it is", (t) => {
   const { socket, lock } = place(t);
   writeFileSync(lock, "precious".repeat(1000), { mode: 0o600 });
-  assert.throws(() => take(t, socket), refused(`its lock ${lock} cannot be taken (file is not a database)`));
+  assert.throws(
+    () => take(t, socket),
+    refused(
+      `its lock ${lock} is not empty, so it is not a lock; look who wrote it, then remove it while no kleidi runs`,
+    ),
+  );
   assert.equal(statSync(lock).size, 8000);
 });
 

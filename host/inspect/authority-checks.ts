@@ -1,8 +1,8 @@
 /** What a module can ask for: its manifest and its code held against each other, and what makes its code hard to tell. */
 
+import { RPCS } from "../host-call.ts";
 import { escapeName } from "../lib/text.ts";
-import { authorityOf, rowFaults, startFaults } from "../sandbox/authority.ts";
-import { RPCS } from "../sandbox/wire.mjs";
+import { authorityOf, rowFaults, startFaults } from "../module/authority.ts";
 import { type Check, type Findings, many, refusals } from "./check.ts";
 
 export function start({ soFar: { module }, reached }: Findings): Check {

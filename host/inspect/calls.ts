@@ -2,11 +2,10 @@
  * The evidence for what an RPC can reach: how many functions, a shortest way to each host call, and whether it is there without a
  * call through the table. What counts for admission is `reach`; this says why.
  */
-import type { Rpc } from "../host-call.ts";
-import { KLEIDI } from "../sandbox/contract.ts";
-import type { Module } from "../sandbox/wasm/module.ts";
-import { tableEntries } from "../sandbox/wasm/reach.ts";
-import { RPCS } from "../sandbox/wire.mjs";
+import { RPCS, type Rpc } from "../host-call.ts";
+import { KLEIDI } from "../module/contract.ts";
+import type { Module } from "../module/wasm/module.ts";
+import { tableEntries } from "../module/wasm/reach.ts";
 
 export interface RpcCalls {
   readonly rpc: Rpc;

@@ -1,7 +1,7 @@
 /** What a check of a module is given, and what it gives back. */
-import type { Manifest } from "../sandbox/manifest.ts";
-import type { SoFar } from "../sandbox/wasm/module.ts";
-import type { Reach } from "../sandbox/wasm/reach.ts";
+import type { Manifest } from "../module/manifest.ts";
+import type { SoFar } from "../module/wasm/module.ts";
+import type { Reach } from "../module/wasm/reach.ts";
 import type { RpcCalls } from "./calls.ts";
 import type { Frame } from "./frames.ts";
 import type { Producer } from "./producers.ts";

@@ -2,7 +2,7 @@
  * What authority a new module has more or less than an old one: what its code can reach, what its manifest requests, what its
  * instance may grow to. Pure. Wider is what an approval of the old one does not cover.
  */
-import { KLEIDI } from "../sandbox/contract.ts";
+import { KLEIDI } from "../module/contract.ts";
 import type { AuthorityRow, Report } from "./report.ts";
 
 export type Direction = "wider" | "narrower" | "neither";

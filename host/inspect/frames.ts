@@ -2,8 +2,8 @@
  * Where a module's sections are, by their heads alone: also of a module that strict reading refuses, and behind the place where it
  * stopped. Never throws; what it gives decides nothing.
  */
-import type { CustomSection } from "../sandbox/wasm/module.ts";
-import { Reader } from "../sandbox/wasm/reader.ts";
+import type { CustomSection } from "../module/wasm/module.ts";
+import { Reader } from "../module/wasm/reader.ts";
 
 export interface Frame {
   readonly id: number;

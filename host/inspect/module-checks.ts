@@ -1,9 +1,9 @@
 /** Whether a module can be read, and is from outside what the contract says. */
-import { operationsOf } from "../host-call.ts";
+
+import { operationsOf, RPCS } from "../host-call.ts";
 import { escapeName } from "../lib/text.ts";
-import { type ContractPart, contractFaults, KLEIDI, MAX_MODULE } from "../sandbox/contract.ts";
-import { MANIFEST_SECTION } from "../sandbox/manifest.ts";
-import { RPCS } from "../sandbox/wire.mjs";
+import { type ContractPart, contractFaults, KLEIDI, MAX_MODULE } from "../module/contract.ts";
+import { MANIFEST_SECTION } from "../module/manifest.ts";
 import { type Check, type Findings, type Found, many, refusals } from "./check.ts";
 
 const EXPORT_SECTION = 7;

@@ -1,6 +1,6 @@
 /** The custom section "producers" (WebAssembly tool conventions): what a module says it was built with. Nothing vouches for it. */
-import type { CustomSection } from "../sandbox/wasm/module.ts";
-import { Reader } from "../sandbox/wasm/reader.ts";
+import type { CustomSection } from "../module/wasm/module.ts";
+import { Reader } from "../module/wasm/reader.ts";
 
 export interface Producer {
   /** "language", "processed-by" or "sdk" by convention. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { call, found, guest, hostCall, inspected, row } from "../../test/support/inspected.ts";
 import { customSection, text } from "../../test/support/wasm.ts";
-import { MAX_MODULE } from "../sandbox/contract.ts";
+import { MAX_MODULE } from "../module/contract.ts";
 import { inspect } from "./report.ts";
 
 const SEAL = hostCall("keystore", "seal");

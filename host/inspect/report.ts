@@ -2,14 +2,14 @@
  * All that can be said of a module without running or compiling it. Pure: bytes in, report out, and it never throws, whatever the
  * bytes are. Text in it is the module's own, bounded but raw: what renders it escapes it.
  */
-import type { Rpc } from "../host-call.ts";
+
+import { RPCS, type Rpc } from "../host-call.ts";
 import { cutWithLength } from "../lib/text.ts";
-import { type Authority, authorityOf, requestsOf } from "../sandbox/authority.ts";
-import { MAX_MODULE, show } from "../sandbox/contract.ts";
-import { manifestSection, readManifest } from "../sandbox/manifest.ts";
-import { readSoFar, type SoFar } from "../sandbox/wasm/module.ts";
-import { type Reach, reach } from "../sandbox/wasm/reach.ts";
-import { RPCS } from "../sandbox/wire.mjs";
+import { type Authority, authorityOf, requestsOf } from "../module/authority.ts";
+import { MAX_MODULE, show } from "../module/contract.ts";
+import { manifestSection, readManifest } from "../module/manifest.ts";
+import { readSoFar, type SoFar } from "../module/wasm/module.ts";
+import { type Reach, reach } from "../module/wasm/reach.ts";
 import { callsOf, type RpcCalls } from "./calls.ts";
 import type { InstanceLimits, ManifestSeen, Severity, Verdict } from "./check.ts";
 import { type Frame, framesOf } from "./frames.ts";

@@ -1,7 +1,6 @@
 /** What a module carries beside its code and its manifest. Nothing of it is run; it may say what the module was made of. */
-
 import { escapeName } from "../lib/text.ts";
-import { MANIFEST_SECTION } from "../sandbox/manifest.ts";
+import { MANIFEST_SECTION } from "../module/manifest.ts";
 import { type Check, type Findings, many } from "./check.ts";
 
 /** Whose meaning is written down: the specification's, and the tool conventions'. */

@@ -188,6 +188,35 @@ test("onChange tells of a failure that became another one", async (t) => {
   assert.deepEqual(changes.at(-1), { key, failure: refused });
 });
 
+test("onChange tells of a failure whose cause became another one, and not of one whose cause is the same", async (t) => {
+  const { prober, provider, changes, tick, probes } = setUp(t);
+  const withCause = (cause: unknown) =>
+    new KleidiError("backend-unreachable", "Cannot status: no answer", cause);
+  const loop = new Error("round");
+  loop.cause = loop;
+  const causes = [
+    () => new Error("ECONNREFUSED"),
+    () => new Error("certificate has expired"),
+    () => new Error("certificate has expired", { cause: new Error("by a day") }),
+    () => "a text of the provider",
+    () => loop,
+    () => undefined,
+  ];
+  provider.failure = withCause(causes[0]?.());
+  await prober.start();
+  let count = 1;
+  for (const cause of [...causes, ...causes.slice(-1)].flatMap((each) => [each, each])) {
+    provider.failure = withCause(cause());
+    tick(INTERVAL);
+    count += 1;
+    await probes(count);
+  }
+  assert.deepEqual(
+    changes.map(({ failure }) => String(failure?.cause)),
+    causes.map((cause) => String(cause())),
+  );
+});
+
 test("onChange tells of the recovery", async (t) => {
   const { prober, provider, changes, key, tick, probes } = setUp(t);
   provider.failure = offline;

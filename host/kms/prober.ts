@@ -14,7 +14,7 @@ export interface ProberOptions {
   readonly intervalMs: number;
   /** Probes in a row that must name a new version before it is written with; absent: 1. */
   readonly stableProbes?: number;
-  /** Told of every change from good to failed and back, and of every new version. */
+  /** Told of every change from good to failed and back, of every failure with another sentence or cause, and of every new version. */
   readonly onChange: (change: KeyChange) => void;
   /** Told of every probe's end. */
   readonly onProbe?: (key: KeyConfig, result: "good" | "failed" | "unknown") => void;
@@ -110,7 +110,8 @@ export class Prober {
       // Callers filled the queue: that says nothing of the key, and must not be a way to stop writes.
       if (failure.code === "overloaded") return undefined;
       this.#keyset.markFailed(key, failure);
-      if (before?.failure?.message !== failure.message) this.#options.onChange({ key, failure });
+      if (before?.failure === undefined || reasonOf(before.failure) !== reasonOf(failure))
+        this.#options.onChange({ key, failure });
       return false;
     }
   }
@@ -130,6 +131,16 @@ export class Prober {
       throw error;
     }
   }
+}
+
+/** As deep as causes are looked at; they may go round. */
+const DEPTH = 8;
+
+/** All that a failure says, down to its first cause: a sentence may stay the same while the reason becomes another one. */
+function reasonOf(error: unknown, depth = DEPTH): string {
+  if (!(error instanceof Error)) return String(error);
+  const own = `${error.name}: ${error.message}`;
+  return error.cause === undefined || depth === 0 ? own : `${own} <- ${reasonOf(error.cause, depth - 1)}`;
 }
 
 /** Runs a probe again and again, never twice at once. */

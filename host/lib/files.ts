@@ -12,6 +12,7 @@ import {
   type Stats,
   statSync,
 } from "node:fs";
+import { isHeldLock } from "./held-locks.ts";
 
 export type FaultKind = "missing" | "denied" | "folder" | "special" | "link" | "large" | "exposed" | "system";
 
@@ -35,6 +36,8 @@ export class FileFault {
     return `${this.what}; ${this.remedy}`;
   }
 }
+
+const LOCKED = new FileFault("special", "is a lock of this host", "give the path of the file that is meant");
 
 export interface ReadOptions {
   /** Links are followed, unless this is false. */
@@ -64,7 +67,9 @@ export function withRegular<T>(
   let file: number | undefined;
   try {
     // Before it is opened: opening a device can do something already, as a watchdog's starts it.
-    const before = typeFault(followLinks ? statSync(path) : lstatSync(path));
+    const there = followLinks ? statSync(path) : lstatSync(path);
+    // To close it would release the lock.
+    const before = typeFault(there) ?? (isHeldLock(there) ? LOCKED : undefined);
     if (before !== undefined) return before;
     file = openSync(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | (followLinks ? 0 : O_NOFOLLOW));
     // Of the file that is open: another one may stand at the path by now.

@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import {
   chmodSync,
+  linkSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -13,8 +14,11 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { type TestContext, test } from "node:test";
+import { FileFault, readRegular } from "./files.ts";
 import { LockFault, takeLock } from "./lock.ts";
+import { readSecretFile } from "./secret-files.ts";
 
 function place(t: TestContext): string {
   const folder = mkdtempSync(join(tmpdir(), "kleidi-lock-"));
@@ -44,12 +48,51 @@ test("a lock is taken, excludes this process too, and is taken again once it is 
   assert.throws(() => takeLock(path), {
     name: "LockFault",
     isBusy: true,
-    message: "is held by another process",
+    message: "is held by this process",
   });
+  // at once: nobody could release it meanwhile
+  assert.throws(() => takeLock(path, 3_600_000), { isBusy: true });
   release();
   release();
   takeLock(path)();
 });
+
+test("a lock is not lost when this process is told to read its file, whatever leads to it", async (t) => {
+  const path = place(t);
+  const release = takeLock(path);
+  const link = `${path}.link`;
+  const hardLink = `${path}.hard`;
+  symlinkSync(path, link);
+  linkSync(path, hardLink);
+  for (const each of [path, link, hardLink]) {
+    const fault = readRegular(each, 100);
+    assert.ok(fault instanceof FileFault);
+    assert.equal(fault.text, "is a lock of this host; give the path of the file that is meant");
+    assert.ok(readSecretFile(each, 100, "given") instanceof FileFault);
+    assert.throws(() => takeLock(each), LockFault);
+  }
+  assert.equal(await triedElsewhere(path), "is held by another process");
+  release();
+  assert.equal(await triedElsewhere(path), "taken");
+  assert.deepEqual(readRegular(path, 100), Buffer.alloc(0));
+});
+
+/** What another process finds that takes the lock. */
+async function triedElsewhere(path: string): Promise<string> {
+  const program = `
+    const { takeLock } = await import(process.argv[1]);
+    try { takeLock(process.argv[2]); console.log("taken"); } catch ({ message }) { console.log(message); }`;
+  const module = new URL("./lock.ts", import.meta.url).href;
+  const child = spawn(process.execPath, ["--input-type=module", "-e", program, module, path], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  let said = "";
+  child.stdout.setEncoding("utf8").on("data", (text: string) => {
+    said += text;
+  });
+  await once(child, "close");
+  return said.trimEnd();
+}
 
 test("its file is empty, of mode 0600, and the only one that is made", (t) => {
   const path = place(t);
@@ -106,7 +149,17 @@ const SPOILT: [what: string, spoil: (path: string) => void, message: RegExp][] =
   [
     "with something else in it",
     (path) => writeFileSync(path, "x".repeat(4096), { mode: 0o600 }),
-    /^cannot be taken \(file is not a database\)$/,
+    /^is not empty, so it is not a lock; look who wrote it, then remove it while no kleidi runs$/,
+  ],
+  [
+    "that is a database of somebody",
+    (path) => {
+      const database = new DatabaseSync(path);
+      database.exec("CREATE TABLE x (y)");
+      database.close();
+      chmodSync(path, 0o600);
+    },
+    /^is not empty, so it is not a lock; /,
   ],
   [
     "in a folder that is not there",

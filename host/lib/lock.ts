@@ -6,13 +6,14 @@
  */
 import { lstatSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
+import { addHeldLock, isHeldLock } from "./held-locks.ts";
 
 /** Of a lock that guards what is made in a folder. */
 export const FOLDER_LOCK = ".kleidi.lock";
 
 /** The lock cannot be taken. `message` follows the name of its file. */
 export class LockFault extends Error {
-  /** Another process has it; else something is wrong with the file or the folder. */
+  /** Another process has it, or this one; else something is wrong with the file or the folder. */
   readonly isBusy: boolean;
   /** The file is another user's, or the system refused to open it: this process may not make anything there. */
   readonly isDenied: boolean;
@@ -29,14 +30,15 @@ export class LockFault extends Error {
 }
 
 // https://sqlite.org/rescode.html
-const Sqlite = { PERM: 3, BUSY: 5, READONLY: 8, CANTOPEN: 14 } as const;
+const Sqlite = { PERM: 3, BUSY: 5, READONLY: 8, CANTOPEN: 14, NOTADB: 26 } as const;
+const NOT_EMPTY = "is not empty, so it is not a lock; look who wrote it, then remove it while no kleidi runs";
 
 /** What is garbage is closed, and its lock released. */
 const held = new Set<DatabaseSync>();
 
 /**
  * @param path of the lock's file, which is made where there is none; the folder must be there
- * @param waitMs for another process that holds it; the whole process waits
+ * @param waitMs for another process that holds it; the whole process waits. Where this one holds it, that would be in vain
  * @param mayTakeOthers whether root may take the lock of another user: it makes keys in a folder of the user that the host runs as
  * @returns releases it; twice does no harm
  * @throws LockFault
@@ -57,9 +59,12 @@ export function takeLock(path: string, waitMs = 0, mayTakeOthers = true): () => 
     process.umask(umask);
   }
   const lock = file;
+  const forget = addHeldLock(lstatSync(path));
   held.add(lock);
   return () => {
-    if (held.delete(lock)) lock.close();
+    if (!held.delete(lock)) return;
+    lock.close();
+    forget();
   };
 }
 
@@ -67,6 +72,7 @@ function faultOf(error: unknown): LockFault {
   const code = ((error as { errcode?: number }).errcode ?? 0) & 0xff;
   if (code === Sqlite.BUSY)
     return new LockFault("is held by another process", { isBusy: true, cause: error });
+  if (code === Sqlite.NOTADB) return new LockFault(NOT_EMPTY, { cause: error });
   const isDenied = code === Sqlite.PERM || code === Sqlite.READONLY || code === Sqlite.CANTOPEN;
   const why = error instanceof Error ? error.message : "unknown";
   return new LockFault(`cannot be taken (${why})`, { isDenied, cause: error });
@@ -76,6 +82,7 @@ function assertOurs(path: string, mayTakeOthers: boolean): void {
   const found = lstatSync(path, { throwIfNoEntry: false });
   if (found === undefined) return;
   if (!found.isFile()) throw new LockFault("is not a regular file; remove it");
+  if (isHeldLock(found)) throw new LockFault("is held by this process", { isBusy: true });
   const uid = process.geteuid?.() ?? 0;
   if (found.uid !== uid && !(uid === 0 && mayTakeOthers)) {
     throw new LockFault(
@@ -87,4 +94,5 @@ function assertOurs(path: string, mayTakeOthers: boolean): void {
     const mode = (found.mode & 0o777).toString(8).padStart(4, "0");
     throw new LockFault(`has the mode ${mode}, others could hold it; remove it while no kleidi runs`);
   }
+  if (found.size > 0) throw new LockFault(NOT_EMPTY);
 }

@@ -75,6 +75,28 @@ describe("a secret file", () => {
     assert.equal(read(file, "given", { ...self, groups: [of] }), "CANARY");
   });
 
+  test("of a group that may call the host is not read, though the process is in it", () => {
+    const file = secret(join(folder(), "file"), 0o640);
+    if (isRoot) chownSync(file, 0, OTHER);
+    const of = isRoot ? OTHER : gid;
+    const self = { uid, gid: OTHER + 1, groups: [of] };
+    assert.equal(read(file, "given", { ...self, callers: [OTHER + 1] }), "CANARY");
+    const callers = { ...self, callers: [OTHER + 1, of] };
+    for (const mode of ["0640", "0440"]) {
+      chmodSync(file, Number.parseInt(mode, 8));
+      assert.equal(
+        read(file, "given", callers),
+        `has the mode ${mode}, the group ${of} may read it, and may call the host on its socket; it should be 0600 or 0400, or of another group that only the host is in`,
+      );
+    }
+    chmodSync(file, 0o600);
+    assert.equal(read(file, "given", callers), "CANARY");
+    // systemd's credentials
+    if (isRoot) chownSync(file, 0, 0);
+    chmodSync(file, 0o440);
+    if (isRoot) assert.equal(read(file, "given", { ...callers, callers: [0] }), "CANARY");
+  });
+
   test("of another user is not read, whatever its mode", () => {
     const file = secret(join(folder(), "file"));
     if (isRoot) chownSync(file, OTHER, gid);
@@ -128,6 +150,9 @@ describe("a folder on the way to a secret", () => {
     if (isRoot) for (const path of [place, file]) chownSync(path, OTHER, OTHER);
     const self = isRoot ? { uid: OTHER, gid: OTHER, groups: [] } : OWN;
     assert.equal(read(file, "given", self), isRoot || uid === gid ? "CANARY" : exposed(place, "0775"));
+    // the same group, where it may call the host
+    const callers = [isRoot ? OTHER : gid];
+    assert.equal(read(file, "given", { ...self, callers }), exposed(place, "0775"));
   });
 
   test("may be one of all users, if none but the owner may replace what is in it", () => {

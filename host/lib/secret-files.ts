@@ -6,10 +6,12 @@
  *   Secret) passes, because there nobody replaces what belongs to root or to this user.
  * - Users outside of the file's group may not read it. The group may, where it is root's or one that this process is in: so come
  *   systemd's credentials (0440, the ACL shows as the group), a Kubernetes Secret with fsGroup, and Vault Agent's sinks (0640).
+ * - A group whose members may call the host, because a socket is theirs, reads no secrets: who may ask for a key does not have it.
  */
 import { lstatSync, readlinkSync, type Stats } from "node:fs";
 import { join, resolve, sep } from "node:path";
 import { FileFault, readRegular, systemFault } from "./files.ts";
+import { groupIdOf } from "./groups.ts";
 
 /**
  * "own": the host made it itself, so it is a file of mode 0600 and not a link. "given": the rule. "public": others may read it, as a
@@ -22,6 +24,27 @@ export interface Identity {
   readonly uid: number;
   readonly gid: number;
   readonly groups: readonly number[];
+  /** Groups that may connect to a socket of the host. */
+  readonly callers?: readonly number[];
+}
+
+/** A Unix socket that the host listens on. */
+export interface CallerSocket {
+  readonly mode: number;
+  readonly group?: string | number | undefined;
+}
+
+/** Of the whole process, as its user is: whoever reads a secret is held to them. */
+let callers: readonly number[] = [];
+
+/** Says which sockets a group may call the host on: no secret may be that group's to read from then on. */
+export function denyCallersSecrets(sockets: readonly CallerSocket[]): void {
+  callers = sockets.flatMap(({ mode, group }) => {
+    // connect(2) needs the right to write
+    if ((mode & 0o020) === 0) return [];
+    const id = group === undefined ? process.getegid?.() : groupIdOf(group);
+    return id === undefined ? [] : [id];
+  });
 }
 
 /** As the kernel does (path_resolution(7)). */
@@ -59,6 +82,7 @@ function ownIdentity(): Identity {
     uid: process.geteuid?.() ?? 0,
     gid: process.getegid?.() ?? 0,
     groups: process.getgroups?.() ?? [],
+    callers,
   };
 }
 
@@ -84,6 +108,11 @@ function modeFault({ mode, gid }: Stats, secrecy: Secrecy, self: Identity): File
   if (bits & 0o037) return fault("others may have read it", "it should be 0600, 0640 or 0440");
   if (bits & 0o040 && !isOwnGroup(gid, self))
     return fault(`the group ${gid} may read it, which is not the host's`, "it should be 0600 or 0400");
+  if (bits & 0o040 && isCallers(gid, self))
+    return fault(
+      `the group ${gid} may read it, and may call the host on its socket`,
+      "it should be 0600 or 0400, or of another group that only the host is in",
+    );
   return undefined;
 }
 
@@ -144,14 +173,19 @@ function isTrusted(uid: number, self: Identity): boolean {
   return uid === 0 || uid === self.uid;
 }
 
+/** Not root's: systemd's credentials are its, and a folder that only the unit reaches keeps them. */
+function isCallers(gid: number, { callers = [] }: Identity): boolean {
+  return gid !== 0 && callers.includes(gid);
+}
+
 function isOwnGroup(gid: number, { gid: own, groups }: Identity): boolean {
   return gid === 0 || gid === own || groups.includes(gid);
 }
 
 /**
- * The group that many systems make for each user, with the same number and nobody else in it. Not root's: where a folder has an ACL, the
+ * The group that many systems make for each user, with the same number and nobody else in it, unless it is let call the host. Not root's: where a folder has an ACL, the
  * group's bits are its mask, and a folder root:root that says 0775 may be anybody's to write.
  */
 function isPrivateGroup(gid: number, self: Identity): boolean {
-  return gid !== 0 && gid === self.uid && gid === self.gid;
+  return gid !== 0 && gid === self.uid && gid === self.gid && !isCallers(gid, self);
 }

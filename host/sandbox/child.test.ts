@@ -25,7 +25,16 @@ const STARTED = encodeFrame(Frame.STARTED, 0);
 const LOADED = encodeFrame(Frame.LOADED, 0);
 const never: Gate = () => new Promise(() => {});
 
-function start(t: TestContext, says: { first?: Buffer; second?: Buffer; end?: boolean; gate?: Gate }): Child {
+interface Says {
+  readonly first?: Buffer;
+  readonly second?: Buffer;
+  readonly end?: boolean;
+  readonly gate?: Gate;
+  /** In place of PROGRAM, with its arguments. */
+  readonly program?: readonly string[];
+}
+
+function start(t: TestContext, says: Says): Child {
   const {
     first = Buffer.concat([STARTED, LOADED]),
     second = Buffer.alloc(0),
@@ -33,6 +42,7 @@ function start(t: TestContext, says: { first?: Buffer; second?: Buffer; end?: bo
     gate = never,
   } = says;
   const args = [first.toString("base64"), second.toString("base64"), ...(end ? ["end"] : [])];
+  const program = says.program ?? [PROGRAM, ...args];
   const child = new Child({
     provider: "p",
     module: new Uint8Array(),
@@ -44,7 +54,7 @@ function start(t: TestContext, says: { first?: Buffer; second?: Buffer; end?: bo
     onStderr: (text) => t.diagnostic(text),
     processMemoryBytes: 256 << 20,
     wall: standIn(() =>
-      spawn(process.execPath, ["--input-type=module", "-e", PROGRAM, ...args], {
+      spawn(process.execPath, ["--input-type=module", "-e", ...program], {
         stdio: ["ignore", "ignore", "pipe", "pipe"],
       }),
     ),
@@ -255,4 +265,76 @@ test("a process that closes its link and lives on is killed, and taken for taken
   await child.loaded;
   await assert.rejects(encrypt(child), ChildGone);
   assert.deepEqual(await child.ended, { how: "it closed its link and lives on", taken: true });
+});
+
+/**
+ * Asks once for each of so many calls and reads nothing of what it is told, until it gets SIGUSR2; then it ends each call that it has
+ * the answer of.
+ */
+const DEAF = `
+  import { Socket } from "node:net";
+  import { encodeFrame, Frame, FrameReader } from ${JSON.stringify(new URL("./wire.mjs", import.meta.url).href)};
+  const link = new Socket({ fd: 3 });
+  const calls = Number(process.argv[1]);
+  const ask = Buffer.from(process.argv[2], "base64");
+  link.write(Buffer.from(process.argv[3], "base64"));
+  // a link that is not read keeps no process alive
+  const alive = setInterval(() => {}, 1000);
+  process.on("SIGUSR2", () => link.resume());
+  let asked = false;
+  const reader = new FrameReader(1 << 20, (type, call) => {
+    if (type === Frame.ANSWER) link.write(encodeFrame(Frame.RESULT, call));
+    if (type !== Frame.CALL || asked) return;
+    asked = true;
+    link.pause();
+    const frames = [];
+    for (let i = 1; i <= calls; i++) {
+      const frame = Buffer.from(ask);
+      frame.writeUInt32BE(i, 5);
+      frames.push(frame);
+    }
+    link.write(Buffer.concat(frames));
+  });
+  link.on("data", (chunk) => reader.push(chunk));
+  link.on("error", () => {});
+`;
+const LARGEST_ANSWER = { code: HostCode.OK, message: "", body: new Uint8Array(MAX_MESSAGE) };
+const MAX_UNREAD = 80 << 20;
+
+/** @returns the child, and its calls when as many host calls as there are calls were answered, or it has ended */
+async function deaf(t: TestContext, calls: number) {
+  let asked = 0;
+  const all = Promise.withResolvers<void>();
+  const gate: Gate = async () => {
+    asked += 1;
+    if (asked === calls) setImmediate(all.resolve);
+    return LARGEST_ANSWER;
+  };
+  const args = [`${calls}`, hostCall("net", "request").toString("base64")];
+  const says = Buffer.concat([STARTED, LOADED]).toString("base64");
+  const child = start(t, { gate, program: [DEAF, ...args, says] });
+  await child.loaded;
+  const ended = Array.from({ length: calls }, () =>
+    child.call("encrypt", new Uint8Array(), performance.now() + 60_000),
+  );
+  const settled = Promise.allSettled(ended);
+  await Promise.race([all.promise, child.ended]);
+  return { child, settled };
+}
+
+test("a process that asks and does not read is ended when 80 MiB wait for it, also within one turn", async (t) => {
+  const { child, settled } = await deaf(t, MAX_UNREAD / MAX_MESSAGE + 40);
+  const { how, taken } = await child.ended;
+  assert.deepEqual([how, taken], [`it asks and does not read: over ${MAX_UNREAD} bytes wait for it`, true]);
+  for (const each of await settled)
+    assert.ok(each.status === "rejected" && each.reason instanceof ChildGone, each.status);
+});
+
+test("a process that reads late gets up to 80 MiB, and lives", async (t) => {
+  const calls = MAX_UNREAD / MAX_MESSAGE - 40;
+  const { child, settled } = await deaf(t, calls);
+  assert.ok(child.alive);
+  process.kill(child.pid ?? 0, "SIGUSR2");
+  const good = (await settled).filter(({ status }) => status === "fulfilled");
+  assert.equal(good.length, calls);
 });

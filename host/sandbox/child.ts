@@ -9,7 +9,7 @@ import { Duplex } from "node:stream";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { HostReplySchema } from "../../proto/provider/v1/provider_pb.ts";
 import { KleidiError } from "../error.ts";
-import { type Gate, HostCode, operationsOf, type Rpc } from "../host-call.ts";
+import { type Gate, type HostAnswer, HostCode, operationsOf, type Rpc } from "../host-call.ts";
 import { guestArguments } from "./guest-arguments.ts";
 import type { Wall } from "./wall/build.ts";
 import { Frame, FrameReader, FrameWriter, MAX_CHILD_FRAME, MAX_MESSAGE, RPCS } from "./wire.mjs";
@@ -60,6 +60,7 @@ interface Pending {
 
 /** Why host calls of a call that is over are given up: one for all, as each would be made with a stack. */
 const OVER = new Error("the call is over");
+const NO_BODY = new Uint8Array();
 const MAX_STDERR = 4096;
 /** What may wait to be read by a process that goes on asking: all calls at once with the largest messages are less. */
 const MAX_UNREAD = 80 << 20;
@@ -77,7 +78,6 @@ const LOAD_MS = 5_000;
 export class Child {
   readonly #options: ChildOptions;
   readonly #process: ChildProcess;
-  readonly #link: Duplex;
   readonly #writer: FrameWriter;
   readonly #pending = new Map<number, Pending>();
   /** Calls that the host gave up: each may have sent one frame before it heard of that. */
@@ -96,7 +96,6 @@ export class Child {
     // Without a descriptor left, spawn gives no stdio at all and says why in "error".
     const stdio = this.#process.stdio as (Duplex | undefined)[] | undefined;
     const link = stdio?.[3] ?? new Duplex({ read() {}, write: (_chunk, _encoding, done) => done() });
-    this.#link = link;
     link.once("end", () => {
       // A process that ends closes its link too, and its end is told a moment later.
       setTimeout(
@@ -316,8 +315,7 @@ export class Child {
       return;
     }
     if (pending.denied !== undefined) {
-      const again = create(HostReplySchema, { code: HostCode.DENIED, message: pending.denied });
-      this.#writer.send(Frame.ANSWER, call, toBinary(HostReplySchema, again));
+      this.#answer(call, { code: HostCode.DENIED, message: pending.denied, body: NO_BODY });
       return;
     }
     const ofCapability = (pending.perCapability.get(capability) ?? 0) + 1;
@@ -336,12 +334,14 @@ export class Child {
     });
     pending.waiting = false;
     if (answer.code === HostCode.DENIED) pending.denied ??= answer.message;
-    if (this.#pending.get(call) !== pending) return;
-    if (this.#link.writableLength > MAX_UNREAD) {
+    if (this.#pending.get(call) === pending) this.#answer(call, answer);
+  }
+
+  #answer(call: number, answer: HostAnswer): void {
+    // Answers of one turn of the event loop wait in the writer: the socket alone does not know them.
+    if (this.#writer.unreadBytes > MAX_UNREAD)
       this.#takenOver(`it asks and does not read: over ${MAX_UNREAD} bytes wait for it`);
-      return;
-    }
-    this.#writer.send(Frame.ANSWER, call, toBinary(HostReplySchema, create(HostReplySchema, answer)));
+    else this.#writer.send(Frame.ANSWER, call, toBinary(HostReplySchema, create(HostReplySchema, answer)));
   }
 
   #forwardStderr(): void {

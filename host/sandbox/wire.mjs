@@ -161,6 +161,7 @@ export class FrameWriter {
   #stream;
   /** @type {Buffer[]} */
   #waiting = [];
+  #waitingBytes = 0;
 
   /** @param {import("node:stream").Writable} stream */
   constructor(stream) {
@@ -173,13 +174,21 @@ export class FrameWriter {
    * @param {...Uint8Array} parts
    */
   send(type, call, ...parts) {
-    this.#waiting.push(encodeFrame(type, call, ...parts));
+    const frame = encodeFrame(type, call, ...parts);
+    this.#waiting.push(frame);
+    this.#waitingBytes += frame.length;
     if (this.#waiting.length === 1) queueMicrotask(() => this.#flush());
+  }
+
+  /** Bytes that the other side's socket did not take yet, those of this turn included. */
+  get unreadBytes() {
+    return this.#waitingBytes + this.#stream.writableLength;
   }
 
   #flush() {
     const frames = this.#waiting;
     this.#waiting = [];
+    this.#waitingBytes = 0;
     if (!this.#stream.writable) return;
     const [first] = frames;
     this.#stream.write(frames.length === 1 && first !== undefined ? first : Buffer.concat(frames));

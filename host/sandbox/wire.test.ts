@@ -3,7 +3,8 @@ import { Writable } from "node:stream";
 import { test } from "node:test";
 import { setImmediate as immediate } from "node:timers/promises";
 import fc from "fast-check";
-import { encodeFrame, Frame, FrameReader, FrameWriter } from "./wire.mjs";
+import * as hostCall from "../host-call.ts";
+import { encodeFrame, Frame, FrameReader, FrameWriter, RPCS } from "./wire.mjs";
 
 const MAX = 1000;
 
@@ -217,3 +218,5 @@ test("FrameWriter sends nothing to a stream that ended", async () => {
   await immediate();
   assert.deepEqual(writes, []);
 });
+
+test("the RPCs of the wire are those of the host", () => assert.deepEqual(RPCS, hostCall.RPCS));

@@ -195,6 +195,12 @@ describe("kleidi audit verify", () => {
     });
   }
 
+  test("names a usage error by its code in JSON", () => {
+    const { status, stdout } = run("verify", "--json", "/nowhere/audit.jsonl");
+    assert.equal(status, 2);
+    assert.equal(JSON.parse(stdout).code, "usage-error");
+  });
+
   test("ends with 2 for the files of two logs", async () => {
     const second = join(folder, "second.jsonl");
     await append({ file: second, stdout: false }, () => {});

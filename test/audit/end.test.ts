@@ -13,7 +13,7 @@ after(() => rmSync(folder, { recursive: true, force: true }));
 
 /** How a process ends that calls endAnyway and then has only this to do. */
 async function endOf(work: string): Promise<unknown[]> {
-  const program = `import { endAnyway } from ${JSON.stringify(join(root, "host/cli/end-anyway.ts"))};
+  const program = `import { endAnyway } from ${JSON.stringify(join(root, "host/runtime/end-anyway.ts"))};
     import { open } from "node:fs";
     endAnyway(1000);
     ${work}`;

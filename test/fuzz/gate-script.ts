@@ -1,7 +1,7 @@
 /** What providers may ask of the gate, and how operations and the witness behave, as a script. */
 import fc from "fast-check";
-import type { Client } from "../../host/broker/gate.ts";
-import type { Grants } from "../../host/broker/policy.ts";
+import type { Client } from "../../host/capabilities/gate.ts";
+import type { Grants } from "../../host/capabilities/policy.ts";
 import { HostCode, type Rpc } from "../../host/host-call.ts";
 
 /** The two that follow are in each object's prototype. */

@@ -1,9 +1,9 @@
-/** Host calls of providers that ask for anything, in any order, of operations that do anything: host/broker/gate.ts. */
+/** Host calls of providers that ask for anything, in any order, of operations that do anything: host/capabilities/gate.ts. */
 import assert from "node:assert/strict";
 import { setImmediate as turn } from "node:timers/promises";
 import fc from "fast-check";
-import type { Decide } from "../../host/broker/capability.ts";
-import { type Client, createGate, type Decision } from "../../host/broker/gate.ts";
+import type { Decide } from "../../host/capabilities/capability.ts";
+import { type Client, createGate, type Decision } from "../../host/capabilities/gate.ts";
 import { answer, type HostAnswer, HostCode, refusal } from "../../host/host-call.ts";
 import { StateGetRequestSchema } from "../../proto/provider/v1/provider_pb.ts";
 import { type Asked, type Behaviour, isAllowed, MAX_BODY, script } from "./gate-script.ts";

@@ -1,6 +1,6 @@
 /** What a server may answer to a login and to a renewal, as a script. */
 import fc from "fast-check";
-import { type Response, Unreachable } from "../../host/broker/net/exchange.ts";
+import { type Response, Unreachable } from "../../host/capabilities/net/exchange.ts";
 import { mutated } from "./bytes.ts";
 
 /** In each answer, wherever text stands in it: no sentence may have it. */

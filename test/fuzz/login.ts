@@ -1,8 +1,8 @@
-/** What a server may answer to a login and to a renewal: host/broker/net/credential. */
+/** What a server may answer to a login and to a renewal: host/capabilities/net/login. */
 import assert from "node:assert/strict";
 import { validateHeaderValue } from "node:http";
 import fc from "fast-check";
-import { type Lease, Unreachable } from "../../host/broker/net/exchange.ts";
+import { type Lease, Unreachable } from "../../host/capabilities/net/exchange.ts";
 import { patient, Rig } from "../support/credential.ts";
 import { type Answer, CONFIGS, ECHO, LONGEST_MS, respond, type Script, script } from "./login-answers.ts";
 import { assertSentence } from "./manifest.ts";

@@ -1,8 +1,8 @@
-/** Manifests that a module may carry: host/sandbox/manifest.ts. */
+/** Manifests that a module may carry: host/module/manifest.ts. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { KleidiError } from "../../host/error.ts";
-import { type Manifest, parseManifest } from "../../host/sandbox/manifest.ts";
+import { type Manifest, parseManifest } from "../../host/module/manifest.ts";
 import { mutated } from "./bytes.ts";
 import type { Target } from "./target.ts";
 

@@ -1,4 +1,4 @@
-/** Signature files that nobody vouches for: host/sandbox/trust/minisign.ts, and what the policy `trust` makes of them. */
+/** Signature files that nobody vouches for: host/module/trust/minisign.ts, and what the policy `trust` makes of them. */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import fc from "fast-check";
@@ -9,8 +9,8 @@ import {
   parseSignature,
   verifiesComment,
   verifiesFile,
-} from "../../host/sandbox/trust/minisign.ts";
-import { checkTrust } from "../../host/sandbox/trust/trust.ts";
+} from "../../host/module/trust/minisign.ts";
+import { checkTrust } from "../../host/module/trust/trust.ts";
 import { newSigner } from "../support/minisign.ts";
 import { mutated } from "./bytes.ts";
 import { assertSentence } from "./manifest.ts";

@@ -1,6 +1,7 @@
 /** What npm run fuzz is asked. */
 import { randomInt } from "node:crypto";
 import { parseArgs } from "node:util";
+import { UsageError } from "../../host/cli/usage-error.ts";
 import { TARGETS } from "./targets.ts";
 
 const NAMES = TARGETS.map(({ name }) => name);
@@ -37,10 +38,7 @@ export interface Options {
   readonly property: string | undefined;
 }
 
-/** The message is what follows "Cannot fuzz: ". */
-export class UsageError extends Error {}
-
-/** @returns "help" where that is asked. @throws UsageError */
+/** @returns "help" where that is asked. @throws UsageError, whose message follows "Cannot fuzz: " */
 export function parseOptions(args: readonly string[]): Options | "help" {
   const values = parsed(args);
   if (values.help) return "help";

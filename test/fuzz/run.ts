@@ -1,6 +1,7 @@
 /** npm run fuzz: all targets for as long as one likes, in turns; HELP in options.ts says how. */
 import type fc from "fast-check";
-import { HELP, type Options, parseOptions, UsageError } from "./options.ts";
+import { UsageError } from "../../host/cli/usage-error.ts";
+import { HELP, type Options, parseOptions } from "./options.ts";
 import { type Runner, RunningTarget } from "./runner.ts";
 import { TARGETS } from "./targets.ts";
 

@@ -1,9 +1,9 @@
-/** TPM commands of a provider that nobody trusts: the filter of host/broker/tpm, and what the host remembers of its answers. */
+/** TPM commands of a provider that nobody trusts: the filter of host/capabilities/tpm, and what the host remembers of its answers. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { ProviderContext } from "../../host/broker/tpm/context.ts";
-import { decideCommand, QUOTA } from "../../host/broker/tpm/policy.ts";
-import { faultOf, managerAnswer } from "../../host/broker/tpm/response.ts";
+import { ProviderContext } from "../../host/capabilities/tpm/context.ts";
+import { decideCommand, QUOTA } from "../../host/capabilities/tpm/policy.ts";
+import { faultOf, managerAnswer } from "../../host/capabilities/tpm/response.ts";
 import * as tpm from "../support/tpm-commands.ts";
 import { assertSentence } from "./manifest.ts";
 import type { Target } from "./target.ts";

@@ -1,8 +1,8 @@
 /** What two providers that nobody trusts send to one TPM, as a script. */
 import { createHash } from "node:crypto";
 import fc from "fast-check";
-import type { TpmGrant } from "../../host/broker/tpm/policy.ts";
-import { STORAGE_PRIMARY, STORAGE_PRIMARY_SHA256 } from "../../host/broker/tpm/template.ts";
+import type { TpmGrant } from "../../host/capabilities/tpm/policy.ts";
+import { STORAGE_PRIMARY, STORAGE_PRIMARY_SHA256 } from "../../host/capabilities/tpm/template.ts";
 import type { Rpc } from "../../host/host-call.ts";
 import * as tpm from "../support/tpm-commands.ts";
 import { mutated } from "./bytes.ts";

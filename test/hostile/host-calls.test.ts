@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Crypto as SoftwareCrypto } from "@peculiar/webcrypto";
-import { Keystore } from "../../host/broker/keystore/keystore.ts";
+import { Keystore } from "../../host/capabilities/keystore/keystore.ts";
 import { answer, type Gate, type HostAnswer } from "../../host/host-call.ts";
 import { associatedData } from "../../host/kms/key-id.ts";
 import { open, seal } from "../../host/kms/seal.ts";

@@ -90,4 +90,4 @@ for (const [what, path, said] of [
   });
 }
 
-test("one argument is used wrongly", () => assert.equal(run(less).status, 2));
+test("one argument is a usage error", () => assert.equal(run(less).status, 2));

@@ -114,7 +114,7 @@ describe("hostile guests", () => {
 });
 
 describe("files that are no modules", () => {
-  test("a file that is not there is used wrongly", () => {
+  test("a file that is not there is a usage error", () => {
     const { status, stderr } = run(join(folder, "none.wasm"));
     assert.equal(status, 2);
     const none = join(folder, "none.wasm");
@@ -127,7 +127,7 @@ describe("files that are no modules", () => {
   test("so is a folder, and in JSON it is said in JSON", () => {
     const { status, stdout } = run(folder, "--json");
     assert.equal(status, 2);
-    assert.equal(JSON.parse(stdout).code, "used-wrongly");
+    assert.equal(JSON.parse(stdout).code, "usage-error");
   });
 
   test("and a named pipe that nobody writes does not hold it up", () => {
@@ -154,7 +154,7 @@ describe("files that are no modules", () => {
     assert.deepEqual(rows(report, "size"), ["refuse: 33554433 bytes"]);
   });
 
-  test("no argument is used wrongly", () => assert.equal(run().status, 2));
+  test("no argument is a usage error", () => assert.equal(run().status, 2));
 });
 
 describe("--html", () => {

@@ -1,10 +1,11 @@
 /** npm run mutate: how strong the tests of a file are. HELP in options.ts says how; not part of npm test or of CI. */
 import { join } from "node:path";
+import { UsageError } from "../../host/cli/usage-error.ts";
 import { draw } from "./changes.ts";
 import { TreeCopy } from "./copy.ts";
 import { changesOf, Laboratory, type Tested } from "./mutant.ts";
 import { nearestTests } from "./nearest.ts";
-import { HELP, type Options, parseOptions, UsageError } from "./options.ts";
+import { HELP, type Options, parseOptions } from "./options.ts";
 
 const EXIT = { SUCCESS: 0, FOUND: 1, USAGE: 2 } as const;
 const TSC = join(import.meta.dirname, "../../node_modules/typescript/bin/tsc");

@@ -1,5 +1,6 @@
 /** What npm run mutate is asked. */
 import { parseArgs } from "node:util";
+import { UsageError } from "../../host/cli/usage-error.ts";
 
 export const HELP = `Usage: npm run mutate -- FILE... [options]
 
@@ -21,7 +22,7 @@ as long as they fit into the limit.
 
 Examples:
   npm run mutate -- host/kms/seal.ts
-  npm run mutate -- host/broker/gate.ts host/broker/policy.ts --count 40 --seed 7
+  npm run mutate -- host/capabilities/gate.ts host/capabilities/policy.ts --count 40 --seed 7
   npm run mutate -- host/grpc/server.ts --kind number --kind operator --also test/bad-input/rpc.test.ts
   npm run mutate -- host/audit/*.ts --minutes 60 --json > survivors.json
 
@@ -40,10 +41,7 @@ export interface Options {
   readonly json: boolean;
 }
 
-/** How it was called is a usage error; the message says why. */
-export class UsageError extends Error {}
-
-/** @returns "help" where that is asked. @throws UsageError */
+/** @returns "help" where that is asked. @throws UsageError, whose message says why */
 export function parseOptions(args: readonly string[]): Options | "help" {
   const { values, positionals } = parsed(args);
   if (values.help === true) return "help";

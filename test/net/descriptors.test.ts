@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { test } from "node:test";
-import { descriptorsOf } from "../../host/cli/descriptors.ts";
 import { loadConfig } from "../../host/config/load.ts";
+import { descriptorsOf } from "../../host/runtime/descriptors.ts";
 import { Fixture, kleidi } from "../support/fixture.ts";
 import { vaultConfig } from "../support/vault-node.ts";
 

@@ -7,17 +7,17 @@ import { after, afterEach, before, beforeEach, describe, test } from "node:test"
 import { setTimeout as sleep } from "node:timers/promises";
 import { inspect } from "node:util";
 import { Agent } from "undici";
-import type { CredentialEvent } from "../../host/broker/capability.ts";
-import { systemClock } from "../../host/broker/net/credential/clock.ts";
-import { createCredential } from "../../host/broker/net/credential/credential.ts";
-import type { VaultLogin } from "../../host/broker/net/credential/grant.ts";
+import type { CredentialEvent } from "../../host/capabilities/capability.ts";
 import {
   type Credential,
   type Request,
   type Response,
   type Send,
   Unreachable,
-} from "../../host/broker/net/exchange.ts";
+} from "../../host/capabilities/net/exchange.ts";
+import { systemClock } from "../../host/capabilities/net/login/clock.ts";
+import { createCredential } from "../../host/capabilities/net/login/credential.ts";
+import type { VaultLogin } from "../../host/capabilities/net/login/grant.ts";
 import type { Certificate } from "../support/certificates.ts";
 import { patient } from "../support/credential.ts";
 import { OpenBao } from "../support/openbao.ts";

@@ -4,8 +4,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { pathFault } from "../../host/broker/net/policy.ts";
-import { ALLOWED_PATH } from "../../host/broker/net/words.ts";
+import { pathFault } from "../../host/capabilities/net/policy.ts";
+import { ALLOWED_PATH } from "../../host/capabilities/net/words.ts";
 
 const pieces = fc.constantFrom(
   "/",

@@ -7,7 +7,9 @@ import { describe, test } from "node:test";
 import { parseConfig } from "../../host/config/parse.ts";
 
 const root = join(import.meta.dirname, "..", "..");
-const DOCUMENTS = ["README.md", "CONTRIBUTING.md", "SECURITY.md", ...globSync("docs/**/*.md", { cwd: root })];
+const DOCUMENTS = globSync(["*.md", ".github/**/*.md", "{docs,examples,providers,sdk}/**/*.md"], {
+  cwd: root,
+}).sort();
 /** These end by themselves and change nothing outside .kleidi/; what else the README shows is not run here. */
 const SAFE = / --once\b| --help\b|\bkleidi (check|diff|inspect|key list)\b/;
 const TIMEOUT_MS = 120_000;
@@ -36,15 +38,27 @@ test("the configuration of docs/running.md is one", () => {
   assert.equal(listen.mode, 0o660);
 });
 
-describe("every link leads to a file", () => {
+describe("every link leads to a file, and to a heading in it", () => {
   for (const document of DOCUMENTS) {
     test(document, () => {
-      const missing = linksOf(textOf(document)).filter(
-        (link) => !existsSync(join(root, dirname(document), link)),
-      );
-      assert.deepEqual(missing, []);
+      const broken = linksOf(textOf(document)).filter(({ path, anchor }) => {
+        const target = path === "" ? document : join(dirname(document), path);
+        if (!existsSync(join(root, target))) return true;
+        return anchor !== "" && !anchorsOf(textOf(target)).includes(anchor);
+      });
+      assert.deepEqual(broken, []);
     });
   }
+
+  test("the README links to the front page, and that one to every page beside it", () => {
+    assert.ok(linksOf(textOf("README.md")).some(({ path }) => path === "docs/README.md"));
+    const linked = linksOf(textOf("docs/README.md")).map(({ path }) => path);
+    const pages = globSync("*.md", { cwd: join(root, "docs") }).filter((page) => page !== "README.md");
+    assert.deepEqual(
+      pages.filter((page) => !linked.includes(page)),
+      [],
+    );
+  });
 });
 
 describe("every path of this project that a document names is there", () => {
@@ -52,6 +66,21 @@ describe("every path of this project that a document names is there", () => {
     test(document, () => {
       const missing = pathsOf(textOf(document)).filter((path) => globSync(path, { cwd: root }).length === 0);
       assert.deepEqual(missing, []);
+    });
+  }
+});
+
+describe("every script of npm that a document names is in package.json", () => {
+  const { scripts }: { scripts: Record<string, string> } = JSON.parse(textOf("package.json"));
+  for (const document of DOCUMENTS) {
+    test(document, () => {
+      const named = [...textOf(document).matchAll(/\bnpm run (?:--silent )?([a-z]+)/g)].map(
+        ([, name]) => name ?? "",
+      );
+      assert.deepEqual(
+        named.filter((name) => !Object.hasOwn(scripts, name)),
+        [],
+      );
     });
   }
 });
@@ -67,11 +96,30 @@ function commandsOf(text: string): string[] {
     .filter((line) => SAFE.test(line));
 }
 
-/** Links inside the project, without their anchors. */
-function linksOf(text: string): string[] {
-  return [...text.matchAll(/\]\(([^)#\s]+)(#[^)]*)?\)/g)]
-    .map(([, link]) => link ?? "")
-    .filter((link) => !/^[a-z]+:/.test(link));
+/** Links inside the project: the path, "" for the same document, and the anchor, "" for none. */
+function linksOf(text: string): { path: string; anchor: string }[] {
+  return [...withoutCode(text).matchAll(/\]\(([^)#\s]*)(?:#([^)\s]*))?\)/g)]
+    .map(([, path = "", anchor = ""]) => ({ path, anchor }))
+    .filter(({ path }) => !/^[a-z]+:/.test(path));
+}
+
+/** The anchors that GitHub makes of a page's headings. */
+function anchorsOf(text: string): string[] {
+  const seen = new Map<string, number>();
+  return [...withoutCode(text).matchAll(/^#{1,6} (.+)$/gm)].map(([, heading = ""]) => {
+    const words = heading
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N}\s_-]/gu, "")
+      .replaceAll(" ", "-");
+    const count = seen.get(words) ?? 0;
+    seen.set(words, count + 1);
+    return count === 0 ? words : `${words}-${count}`;
+  });
+}
+
+/** Comments in a block of code are not headings. */
+function withoutCode(text: string): string {
+  return text.replaceAll(/^```.*?^```$/gms, "");
 }
 
 /** What stands in backticks and begins with a folder of the checkout. Built modules come and go. */

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { examine } from "../../host/sandbox/admission.ts";
+import { examine } from "../../host/module/admission.ts";
 import { Child } from "../../host/sandbox/child.ts";
 import { localModule } from "../support/fixture.ts";
 import { theWall } from "../support/wall.ts";

@@ -3,17 +3,17 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setImmediate as turn } from "node:timers/promises";
-import type { CredentialEvent } from "../../host/broker/capability.ts";
-import type { Clock } from "../../host/broker/net/credential/clock.ts";
-import { createCredential } from "../../host/broker/net/credential/credential.ts";
-import type { CredentialConfig } from "../../host/broker/net/credential/grant.ts";
+import type { CredentialEvent } from "../../host/capabilities/capability.ts";
 import {
   type Credential,
   type Request,
   type Response,
   type Send,
   Unreachable,
-} from "../../host/broker/net/exchange.ts";
+} from "../../host/capabilities/net/exchange.ts";
+import type { Clock } from "../../host/capabilities/net/login/clock.ts";
+import { createCredential } from "../../host/capabilities/net/login/credential.ts";
+import type { CredentialConfig } from "../../host/capabilities/net/login/grant.ts";
 
 export class TestClock implements Clock {
   #now = 1000;

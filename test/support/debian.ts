@@ -10,7 +10,6 @@ export const PACKAGES = [
   "chromium",
   "gnupg",
   "iproute2",
-  "linux-libc-dev",
   "minisign",
   "openssl",
   "python3",
@@ -24,7 +23,8 @@ export type Package = (typeof PACKAGES)[number];
 /** Of these a program is wanted and no more: to install them would start a service. They are unpacked, not installed. */
 export const PROGRAMS = {
   prometheus: "usr/bin/promtool",
-  // Headers of the other architecture: the numbers of its system calls.
+  // Headers of both architectures: the numbers of their system calls.
+  "linux-libc-dev-amd64-cross": "usr/x86_64-linux-gnu/include/asm/unistd_64.h",
   "linux-libc-dev-arm64-cross": "usr/aarch64-linux-gnu/include/asm-generic/unistd.h",
 } as const;
 

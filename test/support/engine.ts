@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { ModuleOutline } from "../../host/sandbox/wasm/module.ts";
+import type { ModuleOutline } from "../../host/module/wasm/module.ts";
 
 /** Imports, exports and custom sections are the same for the engine and for us. */
 export function assertEngineAgrees(bytes: Uint8Array, module: ModuleOutline): void {

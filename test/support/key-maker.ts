@@ -27,11 +27,11 @@ for (const step of CHANGING) {
   });
 }
 syncBuiltinESMExports();
-const { KeyDirectory } = await import("../../host/broker/keystore/directory.ts");
-const { StateDirectory } = await import("../../host/broker/state/directory.ts");
+const { KeyDirectory } = await import("../../host/capabilities/keystore/directory.ts");
+const { StateDirectory } = await import("../../host/capabilities/state/directory.ts");
 const { publicLine } = await import("../../host/audit/checkpoint.ts");
-const { makeAuditKey } = await import("../../host/cli/make-audit-key.ts");
-const { makeMaterial } = await import("../../host/cli/key-material.ts");
+const { makeAuditKey } = await import("../../host/runtime/make-audit-key.ts");
+const { makeMaterial } = await import("../../host/runtime/key-material.ts");
 
 function make({ what, path, name }: Order): string {
   if (what === "key") return new KeyDirectory(path).create(name).fingerprint;

@@ -1,13 +1,13 @@
 /** A provider in its sandbox without a socket, for tests that look closely at one guest. */
 import { Crypto as SoftwareCrypto } from "@peculiar/webcrypto";
-import { createGate } from "../../host/broker/gate.ts";
-import { KeyBytes } from "../../host/broker/keystore/key-file.ts";
-import { Keystore } from "../../host/broker/keystore/keystore.ts";
-import { openLog } from "../../host/broker/log/log.ts";
+import { createGate } from "../../host/capabilities/gate.ts";
+import { KeyBytes } from "../../host/capabilities/keystore/key-file.ts";
+import { Keystore } from "../../host/capabilities/keystore/keystore.ts";
+import { openLog } from "../../host/capabilities/log/log.ts";
 import { ALWAYS_GRANTED } from "../../host/host-call.ts";
 import { deriveKeyId } from "../../host/kms/key-id.ts";
 import type { KeyVersion } from "../../host/kms/keyset.ts";
-import { admit } from "../../host/sandbox/admission.ts";
+import { admit } from "../../host/module/admission.ts";
 import { SandboxedProvider } from "../../host/sandbox/provider.ts";
 import { Supervisor, type SupervisorOptions } from "../../host/sandbox/supervisor.ts";
 import { sha256Of } from "./fixture.ts";

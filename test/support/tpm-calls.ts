@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import { createGate, type Decision } from "../../host/broker/gate.ts";
-import { openTpm } from "../../host/broker/tpm/tpm.ts";
+import { createGate, type Decision } from "../../host/capabilities/gate.ts";
+import { openTpm } from "../../host/capabilities/tpm/tpm.ts";
 import type { HostAnswer, Rpc } from "../../host/host-call.ts";
 import {
   TpmContextSchema,

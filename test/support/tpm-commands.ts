@@ -1,6 +1,6 @@
 /** Marshals TPM 2.0 commands for tests, and takes responses apart. */
 import { createHash, createHmac } from "node:crypto";
-import { STORAGE_PRIMARY } from "../../host/broker/tpm/template.ts";
+import { STORAGE_PRIMARY } from "../../host/capabilities/tpm/template.ts";
 
 export const OWNER = 0x40000001;
 export const NULL_HIERARCHY = 0x40000007;

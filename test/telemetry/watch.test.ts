@@ -1,12 +1,12 @@
 /** What happens in a host, told through the hooks that its rooms have, is in the metrics and in the report. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { CredentialEvent } from "../../host/broker/capability.ts";
-import { startWatch } from "../../host/cli/watch.ts";
+import type { CredentialEvent } from "../../host/capabilities/capability.ts";
 import { parseConfig } from "../../host/config/parse.ts";
 import { KleidiError } from "../../host/error.ts";
 import { deriveKeyId } from "../../host/kms/key-id.ts";
 import { type KeyConfig, Keyset } from "../../host/kms/keyset.ts";
+import { startWatch } from "../../host/runtime/watch.ts";
 import { localConfig } from "../support/fixture.ts";
 import { samplesOf, total } from "../support/promtool.ts";
 

@@ -5,7 +5,7 @@ import { createHmac, randomBytes } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { CC } from "../../host/broker/tpm/commands.ts";
+import { CC } from "../../host/capabilities/tpm/commands.ts";
 import { KmsClient } from "../../host/grpc/client.ts";
 import { requireDebian } from "../support/debian.ts";
 import { Fixture } from "../support/fixture.ts";

@@ -5,9 +5,9 @@
 import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
 import { after, before, test } from "node:test";
-import { descriptorsOf } from "../../host/cli/descriptors.ts";
 import { loadConfig } from "../../host/config/load.ts";
 import { KmsClient } from "../../host/grpc/client.ts";
+import { descriptorsOf } from "../../host/runtime/descriptors.ts";
 import { localModule, sha256Of } from "../support/fixture.ts";
 import { OpenBao } from "../support/openbao.ts";
 import { keyRules, Setup } from "../support/openbao-setup.ts";

@@ -16,80 +16,67 @@ import {
   fail,
   failFrom,
   HostReply,
-  receiveDecrypt,
-  receiveEncrypt,
-  receiveStatus,
+  Provider,
+  refuse,
   StatusReply,
   StatusRequest,
-  sendDecrypt,
-  sendEncrypt,
-  sendStatus,
+  serve,
   utf8,
 } from "../../../sdk/assemblyscript/assembly";
+
+export { kleidi_decrypt, kleidi_encrypt, kleidi_status } from "../../../sdk/assemblyscript/assembly";
 
 const VERSION = "1";
 const NONCE = 12;
 /** Nonce, one byte of plaintext, tag. */
 const MIN_CIPHERTEXT = NONCE + 1 + 16;
 
-export function kleidi_status(): i32 {
-  return sendStatus(status(receiveStatus()));
-}
-
-export function kleidi_encrypt(): i32 {
-  return sendEncrypt(encrypt(receiveEncrypt()));
-}
-
-export function kleidi_decrypt(): i32 {
-  return sendDecrypt(decrypt(receiveDecrypt()));
-}
-
-/** Which version is Encrypt to use? Here it never changes. */
-function status(_request: StatusRequest): StatusReply {
-  return new StatusReply(VERSION);
-}
-
-function encrypt(request: EncryptRequest): EncryptReply {
-  if (request.version !== VERSION) {
-    return fail<EncryptReply>(
-      FailureCode.KEY_UNUSABLE,
-      `Cannot encrypt: there is no version ${request.version}`,
-    );
+class FirstProvider extends Provider {
+  /** Which version is Encrypt to use? Here it never changes. */
+  status(_request: StatusRequest): StatusReply {
+    return new StatusReply(VERSION);
   }
-  const key = teachingKey(request.key);
-  if (!key.ok) return failFrom<EncryptReply>(key, "derive the key");
-  const nonce = crypto.random(NONCE);
-  if (!nonce.ok) return failFrom<EncryptReply>(nonce, "make a nonce");
-  const sealed = crypto.aeadSeal(key.body, nonce.body, request.plaintext, request.associated_data);
-  if (!sealed.ok) return failFrom<EncryptReply>(sealed, "seal the plaintext");
-  return new EncryptReply(concat(nonce.body, sealed.body));
-}
 
-function decrypt(request: DecryptRequest): DecryptReply {
-  if (request.version !== VERSION) {
-    return fail<DecryptReply>(
-      FailureCode.KEY_UNUSABLE,
-      `Cannot decrypt: there is no version ${request.version}`,
-    );
+  encrypt(request: EncryptRequest): EncryptReply {
+    if (request.version !== VERSION) {
+      return fail<EncryptReply>(
+        FailureCode.KEY_UNUSABLE,
+        `Cannot encrypt: there is no version ${request.version}`,
+      );
+    }
+    const key = teachingKey(request.key);
+    if (!key.ok) return failFrom<EncryptReply>(key, "derive the key");
+    const nonce = crypto.random(NONCE);
+    if (!nonce.ok) return failFrom<EncryptReply>(nonce, "make a nonce");
+    const sealed = crypto.aeadSeal(key.body, nonce.body, request.plaintext, request.associated_data);
+    if (!sealed.ok) return failFrom<EncryptReply>(sealed, "seal the plaintext");
+    return new EncryptReply(concat(nonce.body, sealed.body));
   }
-  const size = request.ciphertext.length;
-  if (size < MIN_CIPHERTEXT || request.annotations.length > 0) {
-    const what = `${decimal(size)} bytes with ${decimal(request.annotations.length)} annotations`;
-    return fail<DecryptReply>(
-      FailureCode.NOT_OURS,
-      `Cannot decrypt ${what}: this provider did not write that`,
-    );
+
+  decrypt(request: DecryptRequest): DecryptReply {
+    if (request.version !== VERSION) {
+      return fail<DecryptReply>(
+        FailureCode.KEY_UNUSABLE,
+        `Cannot decrypt: there is no version ${request.version}`,
+      );
+    }
+    const size = request.ciphertext.length;
+    if (size < MIN_CIPHERTEXT) {
+      return refuse(`it is ${decimal(size)} bytes, at least ${decimal(MIN_CIPHERTEXT)} are needed`);
+    }
+    const key = teachingKey(request.key);
+    if (!key.ok) return failFrom<DecryptReply>(key, "derive the key");
+    const nonce = request.ciphertext.slice(0, NONCE);
+    const sealed = request.ciphertext.slice(NONCE);
+    const opened = crypto.aeadOpen(key.body, nonce, sealed, request.associated_data);
+    if (!opened.ok) return failFrom<DecryptReply>(opened, "open the ciphertext");
+    return new DecryptReply(opened.body);
   }
-  const key = teachingKey(request.key);
-  if (!key.ok) return failFrom<DecryptReply>(key, "derive the key");
-  const nonce = request.ciphertext.slice(0, NONCE);
-  const sealed = request.ciphertext.slice(NONCE);
-  const opened = crypto.aeadOpen(key.body, nonce, sealed, request.associated_data);
-  if (!opened.ok) return failFrom<DecryptReply>(opened, "open the ciphertext");
-  return new DecryptReply(opened.body);
 }
 
 /** Everybody who knows the key's name can compute it. */
 function teachingKey(name: string): HostReply {
   return crypto.hkdf("sha256", utf8(name), utf8("kleidi first-provider"), utf8("for teaching only"), 32);
 }
+
+serve(new FirstProvider());

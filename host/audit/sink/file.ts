@@ -11,18 +11,18 @@ import {
   ftruncate,
   lstat,
   openSync,
-  renameSync,
+  rename,
   unlink,
   write,
 } from "node:fs";
 import { dirname } from "node:path";
 import { promisify } from "node:util";
-import type { Line } from "../chain.ts";
 import type { Lock } from "./lock.ts";
-import { rotatedFiles, rotatedName } from "./names.ts";
-import { bytesOf, type Output, type Written, wholeIn } from "./output.ts";
-import { openFile } from "./place.ts";
+import { nextName, rotatedFiles, rotatedName } from "./names.ts";
+import { bytesOf, type Output, type OutputLine, type Written, wholeIn } from "./output.ts";
+import { makeFile, openFile } from "./place.ts";
 import type { End } from "./resume.ts";
+import { isSameFile, linkOld } from "./rotation.ts";
 
 const writing = promisify(write);
 const status = promisify(fstat);
@@ -30,6 +30,7 @@ const syncing = promisify(fdatasync);
 const truncating = promisify(ftruncate);
 const standing = promisify(lstat);
 const removing = promisify(unlink);
+const renaming = promisify(rename);
 
 /** How often it is looked whether the file is still the one at its path. */
 const LOOK_MS = 500;
@@ -75,15 +76,17 @@ export class FileOutput implements Output {
     this.#last = end.last?.seq ?? 0;
   }
 
-  write(lines: readonly Line[]): Promise<Written> {
+  write(lines: readonly OutputLine[]): Promise<Written> {
     return this.#during(this.#write(lines));
   }
 
-  async #write(lines: readonly Line[]): Promise<Written> {
+  async #write(lines: readonly OutputLine[]): Promise<Written> {
     const bytes = bytesOf(lines);
     let at = 0;
     try {
       await this.#look();
+      const [first] = lines;
+      if (first?.turn) at = await this.#turn(first);
       const descriptor = this.#open();
       await this.#mend(descriptor);
       while (at < bytes.length) at += (await writing(descriptor, bytes, at)).bytesWritten;
@@ -108,7 +111,7 @@ export class FileOutput implements Output {
     this.#ragged = false;
   }
 
-  #took(lines: readonly Line[], taken: number, size: number): void {
+  #took(lines: readonly OutputLine[], taken: number, size: number): void {
     if (taken === 0) return;
     if (this.#size === 0) this.#first = lines[0]?.seq ?? 0;
     this.#last = lines[taken - 1]?.seq ?? this.#last;
@@ -125,11 +128,17 @@ export class FileOutput implements Output {
       closeSync(descriptor);
       throw new Error("another file stands in its place: move it away");
     }
+    return this.#begin(descriptor);
+  }
+
+  /** Writes to another file from now on. */
+  #begin(descriptor: number): number {
+    this.#close();
     this.#descriptor = descriptor;
     this.#size = 0;
     this.#moved = false;
     this.#ragged = false;
-    syncFolder(dirname(file));
+    syncFolder(dirname(this.#options.file));
     return descriptor;
   }
 
@@ -155,36 +164,47 @@ export class FileOutput implements Output {
   /** Whether the open file is the one at the path. */
   async #isAt(file: string): Promise<boolean> {
     if (this.#descriptor === undefined) return false;
-    const { ino, dev } = await status(this.#descriptor);
     const there = await standing(file).catch(() => undefined);
-    return there?.ino === ino && there.dev === dev;
+    return there !== undefined && isSameFile(there, await status(this.#descriptor));
   }
 
-  turn(): Promise<void> {
-    return this.#during(this.#turn());
-  }
-
-  async #turn(): Promise<void> {
+  /**
+   * Ends the file, and begins another one with a line. Safe to ask again after it failed.
+   * @returns how many bytes of the line are written already
+   */
+  async #turn(first: OutputLine): Promise<number> {
     const { file, keep } = this.#options;
     if (this.#descriptor !== undefined) {
       await this.#mend(this.#descriptor);
       await syncing(this.#descriptor);
-      if (this.#size > 0 && (await this.#isAt(file))) await this.#rename(file);
-      this.#close();
     }
-    this.#open();
-    if (keep !== undefined)
-      for (const old of rotatedFiles(file).slice(0, keep === 0 ? undefined : -keep)) await removing(old);
+    const isRenamed = this.#size > 0 && (await this.#isAt(file));
+    const others = keep === undefined ? undefined : Math.max(0, keep - (isRenamed ? 1 : 0));
+    if (others !== undefined)
+      for (const old of rotatedFiles(file).slice(0, others === 0 ? undefined : -others)) await removing(old);
+    if (isRenamed) return this.#replace(first);
+    this.#close();
+    return 0;
   }
 
-  async #rename(file: string): Promise<void> {
-    const name = rotatedName(file, this.#first, this.#last);
-    // of another log that was kept here: it is not replaced
-    const there = await standing(name).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== "ENOENT") throw error;
-    });
-    if (there !== undefined) throw new Error(`${name} is there already: move it away`);
-    renameSync(file, name);
+  /** The path always leads to a file with a line in it: one that is missing or empty was moved away by somebody else. */
+  async #replace(line: OutputLine): Promise<number> {
+    const { file, keep } = this.#options;
+    const next = nextName(file);
+    const bytes = bytesOf([line]);
+    const descriptor = makeFile(next);
+    try {
+      for (let at = 0; at < bytes.length; ) at += (await writing(descriptor, bytes, at)).bytesWritten;
+      await syncing(descriptor);
+      if (keep !== 0) await linkOld(file, rotatedName(file, this.#first, this.#last));
+      await renaming(next, file);
+    } catch (error) {
+      closeSync(descriptor);
+      await removing(next).catch(() => {});
+      throw error;
+    }
+    this.#begin(descriptor);
+    return bytes.length;
   }
 
   async sync(): Promise<void> {

@@ -9,6 +9,11 @@ export function rotatedName(file: string, first: number, last: number): string {
   return `${file}.${pad(first)}-${pad(last)}`;
 }
 
+/** The file that a rotation makes, until it has its first line; no pattern for the log's own files finds it. */
+export function nextName(file: string): string {
+  return join(dirname(file), `.${basename(file)}.next`);
+}
+
 /** The rotated files of a log, oldest first. */
 export function rotatedFiles(file: string): string[] {
   const prefix = `${basename(file)}.`;

@@ -9,15 +9,19 @@ export interface Written {
   readonly error?: Error | undefined;
 }
 
+/** A line for an output. */
+export interface OutputLine extends Line {
+  /** A new file begins with this line. */
+  readonly turn?: boolean;
+}
+
 export interface Output {
   /** Its name in records. */
   readonly name: "file" | "stdout";
   /** Its name in errors. */
   readonly label: string;
-  /** Never rejects. */
-  write(lines: readonly Line[]): Promise<Written>;
-  /** Begins a new file with the line that is written next. Safe to ask again after it failed. */
-  turn(): Promise<void>;
+  /** Never rejects. Only the first line may begin a new file. */
+  write(lines: readonly OutputLine[]): Promise<Written>;
   /** Down to the disk. */
   sync(): Promise<void>;
   close(): Promise<void>;

@@ -1,5 +1,5 @@
 /** What the file of the log and its folder must be, so that nobody but the host and root can have written there. */
-import { closeSync, constants, fstatSync, lstatSync, openSync, type Stats } from "node:fs";
+import { closeSync, constants, fstatSync, lstatSync, openSync, rmSync, type Stats } from "node:fs";
 import { dirname } from "node:path";
 import { KleidiError } from "../../error.ts";
 
@@ -25,6 +25,16 @@ export function assertFolder(file: string): void {
   // The sticky bit keeps others from removing the file, not from being there first.
   if ((status.mode & 0o002) !== 0)
     throw invalid(file, `its folder has mode ${octal(status)}, others can write there; it should be 0750`);
+}
+
+/**
+ * Makes a file that is written in full before it gets the name of the log; one that a killed host left there is removed.
+ * @throws the system's error where it refuses
+ */
+export function makeFile(path: string): number {
+  const { O_RDWR, O_CREAT, O_EXCL, O_APPEND, O_NOFOLLOW } = constants;
+  rmSync(path, { force: true });
+  return openSync(path, O_RDWR | O_CREAT | O_EXCL | O_APPEND | O_NOFOLLOW, MODE);
 }
 
 /**

@@ -50,8 +50,6 @@ export class StdoutOutput implements Output {
     }
   }
 
-  async turn(): Promise<void> {}
-
   async sync(): Promise<void> {}
 
   async close(): Promise<void> {

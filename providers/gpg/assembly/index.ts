@@ -9,92 +9,74 @@ import {
   decimal,
   EncryptReply,
   EncryptRequest,
-  FailureCode,
-  fail,
   failFrom,
   keystore,
-  receiveDecrypt,
-  receiveEncrypt,
-  receiveStatus,
+  Provider,
+  refuse,
   StatusReply,
   StatusRequest,
   same,
-  sendDecrypt,
-  sendEncrypt,
-  sendStatus,
+  serve,
 } from "../../../sdk/assemblyscript/assembly";
 import { COUNT, KEY, readEnvelope, SALT, writeEnvelope } from "./envelope";
 import { isOurs, nameFor, readLiteral, writeLiteral } from "./literal";
 import { contentOf, isIntact, protect, RANDOM } from "./protection";
+
+export { kleidi_decrypt, kleidi_encrypt, kleidi_status } from "../../../sdk/assemblyscript/assembly";
 
 /** Of the contract. */
 const MAX_PLAINTEXT = 512;
 /** Of OpenPGP's CFB: zeros, because the random prefix stands for it (RFC 4880, 5.13). */
 const IV = 16;
 
-export function kleidi_status(): i32 {
-  return sendStatus(status(receiveStatus()));
-}
-
-export function kleidi_encrypt(): i32 {
-  return sendEncrypt(encrypt(receiveEncrypt()));
-}
-
-export function kleidi_decrypt(): i32 {
-  return sendDecrypt(decrypt(receiveDecrypt()));
-}
-
-function status(request: StatusRequest): StatusReply {
-  const found = keystore.info(request.key);
-  if (!found.ok) return failFrom<StatusReply>(found, "read the passphrase's version");
-  return new StatusReply(keystore.versionOf(found));
-}
-
-function encrypt(request: EncryptRequest): EncryptReply {
-  const random = crypto.random(SALT + RANDOM);
-  if (!random.ok) return failFrom<EncryptReply>(random, "make a salt");
-  const digest = crypto.digest("sha256", request.associated_data);
-  if (!digest.ok) return failFrom<EncryptReply>(digest, "hash the associated data");
-  const salt = random.body.slice(0, SALT);
-  const key = keystore.s2k(request.key, request.version, salt, COUNT, KEY);
-  if (!key.ok) return failFrom<EncryptReply>(key, "derive the message's key");
-  const content = writeLiteral(nameFor(digest.body), request.plaintext);
-  const encrypted = crypto.aesCfbEncrypt(
-    key.body,
-    new Uint8Array(IV),
-    protect(random.body.slice(SALT), content),
-  );
-  if (!encrypted.ok) return failFrom<EncryptReply>(encrypted, "encrypt the message");
-  return new EncryptReply(writeEnvelope(salt, encrypted.body));
-}
-
-function decrypt(request: DecryptRequest): DecryptReply {
-  if (request.annotations.length > 0) {
-    return refuse("it has annotations, and this provider writes none");
+class Gpg extends Provider {
+  status(request: StatusRequest): StatusReply {
+    const found = keystore.info(request.key);
+    if (!found.ok) return failFrom<StatusReply>(found, "read the passphrase's version");
+    return new StatusReply(keystore.versionOf(found));
   }
-  const envelope = readEnvelope(request.ciphertext);
-  if (envelope.fault.length > 0) return refuse(envelope.fault);
-  const key = keystore.s2k(request.key, request.version, envelope.salt, envelope.count, KEY);
-  if (!key.ok) return failFrom<DecryptReply>(key, "derive the message's key");
-  const decrypted = crypto.aesCfbDecrypt(key.body, new Uint8Array(IV), envelope.encrypted);
-  if (!decrypted.ok) return failFrom<DecryptReply>(decrypted, "decrypt the message");
-  if (!isIntact(decrypted.body)) return refuse("it was changed, or is of another passphrase");
-  // From here on it is what somebody made who has the passphrase.
-  const literal = readLiteral(contentOf(decrypted.body));
-  if (literal.fault.length > 0) return refuse(literal.fault);
-  const size = literal.data.length;
-  if (size < 1 || size > MAX_PLAINTEXT) {
-    return refuse(`its content is ${decimal(size)} bytes, 1 to ${decimal(MAX_PLAINTEXT)} are allowed`);
+
+  encrypt(request: EncryptRequest): EncryptReply {
+    const random = crypto.random(SALT + RANDOM);
+    if (!random.ok) return failFrom<EncryptReply>(random, "make a salt");
+    const digest = crypto.digest("sha256", request.associated_data);
+    if (!digest.ok) return failFrom<EncryptReply>(digest, "hash the associated data");
+    const salt = random.body.slice(0, SALT);
+    const key = keystore.s2k(request.key, request.version, salt, COUNT, KEY);
+    if (!key.ok) return failFrom<EncryptReply>(key, "derive the message's key");
+    const content = writeLiteral(nameFor(digest.body), request.plaintext);
+    const encrypted = crypto.aesCfbEncrypt(
+      key.body,
+      new Uint8Array(IV),
+      protect(random.body.slice(SALT), content),
+    );
+    if (!encrypted.ok) return failFrom<EncryptReply>(encrypted, "encrypt the message");
+    return new EncryptReply(writeEnvelope(salt, encrypted.body));
   }
-  const digest = crypto.digest("sha256", request.associated_data);
-  if (!digest.ok) return failFrom<DecryptReply>(digest, "hash the associated data");
-  // gpg writes the name of the file that it read: such a message belongs to nothing but the passphrase.
-  if (isOurs(literal.name) && !same(literal.name, nameFor(digest.body))) {
-    return refuse("it belongs to other associated data");
+
+  decrypt(request: DecryptRequest): DecryptReply {
+    const envelope = readEnvelope(request.ciphertext);
+    if (envelope.fault.length > 0) return refuse(envelope.fault);
+    const key = keystore.s2k(request.key, request.version, envelope.salt, envelope.count, KEY);
+    if (!key.ok) return failFrom<DecryptReply>(key, "derive the message's key");
+    const decrypted = crypto.aesCfbDecrypt(key.body, new Uint8Array(IV), envelope.encrypted);
+    if (!decrypted.ok) return failFrom<DecryptReply>(decrypted, "decrypt the message");
+    if (!isIntact(decrypted.body)) return refuse("it was changed, or is of another passphrase");
+    // From here on it is what somebody made who has the passphrase.
+    const literal = readLiteral(contentOf(decrypted.body));
+    if (literal.fault.length > 0) return refuse(literal.fault);
+    const size = literal.data.length;
+    if (size < 1 || size > MAX_PLAINTEXT) {
+      return refuse(`its content is ${decimal(size)} bytes, 1 to ${decimal(MAX_PLAINTEXT)} are allowed`);
+    }
+    const digest = crypto.digest("sha256", request.associated_data);
+    if (!digest.ok) return failFrom<DecryptReply>(digest, "hash the associated data");
+    // gpg writes the name of the file that it read: such a message belongs to nothing but the passphrase.
+    if (isOurs(literal.name) && !same(literal.name, nameFor(digest.body))) {
+      return refuse("it belongs to other associated data");
+    }
+    return new DecryptReply(literal.data);
   }
-  return new DecryptReply(literal.data);
 }
 
-function refuse(why: string): DecryptReply {
-  return fail<DecryptReply>(FailureCode.NOT_OURS, `Cannot decrypt the message: ${why}`);
-}
+serve(new Gpg());

@@ -9,69 +9,51 @@ import {
   decimal,
   EncryptReply,
   EncryptRequest,
-  FailureCode,
-  fail,
   failFrom,
   keystore,
-  receiveDecrypt,
-  receiveEncrypt,
-  receiveStatus,
+  Provider,
+  refuse,
   StatusReply,
   StatusRequest,
-  sendDecrypt,
-  sendEncrypt,
-  sendStatus,
+  serve,
 } from "../../../sdk/assemblyscript/assembly";
+
+export { kleidi_decrypt, kleidi_encrypt, kleidi_status } from "../../../sdk/assemblyscript/assembly";
 
 const FORMAT: u8 = 1;
 /** Format, nonce, one byte of plaintext, tag. */
 const MIN_CIPHERTEXT = 1 + 12 + 1 + 16;
 
-export function kleidi_status(): i32 {
-  return sendStatus(status(receiveStatus()));
-}
-
-export function kleidi_encrypt(): i32 {
-  return sendEncrypt(encrypt(receiveEncrypt()));
-}
-
-export function kleidi_decrypt(): i32 {
-  return sendDecrypt(decrypt(receiveDecrypt()));
-}
-
-function status(request: StatusRequest): StatusReply {
-  const found = keystore.info(request.key);
-  if (!found.ok) return failFrom<StatusReply>(found, "read the key's version");
-  return new StatusReply(keystore.versionOf(found));
-}
-
-function encrypt(request: EncryptRequest): EncryptReply {
-  const sealed = keystore.seal(request.key, request.version, request.plaintext, request.associated_data);
-  if (!sealed.ok) return failFrom<EncryptReply>(sealed, "seal with the key");
-  const ciphertext = new Uint8Array(1 + sealed.body.length);
-  ciphertext[0] = FORMAT;
-  ciphertext.set(sealed.body, 1);
-  return new EncryptReply(ciphertext);
-}
-
-function decrypt(request: DecryptRequest): DecryptReply {
-  const ciphertext = request.ciphertext;
-  if (request.annotations.length > 0) {
-    return refuse("it has annotations, and this provider writes none");
+class Local extends Provider {
+  status(request: StatusRequest): StatusReply {
+    const found = keystore.info(request.key);
+    if (!found.ok) return failFrom<StatusReply>(found, "read the key's version");
+    return new StatusReply(keystore.versionOf(found));
   }
-  if (ciphertext.length < MIN_CIPHERTEXT) {
-    return refuse(
-      `it is ${decimal(ciphertext.length)} bytes, at least ${decimal(MIN_CIPHERTEXT)} are needed`,
-    );
+
+  encrypt(request: EncryptRequest): EncryptReply {
+    const sealed = keystore.seal(request.key, request.version, request.plaintext, request.associated_data);
+    if (!sealed.ok) return failFrom<EncryptReply>(sealed, "seal with the key");
+    const ciphertext = new Uint8Array(1 + sealed.body.length);
+    ciphertext[0] = FORMAT;
+    ciphertext.set(sealed.body, 1);
+    return new EncryptReply(ciphertext);
   }
-  if (ciphertext[0] !== FORMAT) {
-    return refuse(`its format is ${decimal(ciphertext[0])}, only ${decimal(FORMAT)} is known`);
+
+  decrypt(request: DecryptRequest): DecryptReply {
+    const ciphertext = request.ciphertext;
+    if (ciphertext.length < MIN_CIPHERTEXT) {
+      return refuse(
+        `it is ${decimal(ciphertext.length)} bytes, at least ${decimal(MIN_CIPHERTEXT)} are needed`,
+      );
+    }
+    if (ciphertext[0] !== FORMAT) {
+      return refuse(`its format is ${decimal(ciphertext[0])}, only ${decimal(FORMAT)} is known`);
+    }
+    const opened = keystore.open(request.key, request.version, ciphertext.slice(1), request.associated_data);
+    if (!opened.ok) return failFrom<DecryptReply>(opened, "open with the key");
+    return new DecryptReply(opened.body);
   }
-  const opened = keystore.open(request.key, request.version, ciphertext.slice(1), request.associated_data);
-  if (!opened.ok) return failFrom<DecryptReply>(opened, "open with the key");
-  return new DecryptReply(opened.body);
 }
 
-function refuse(why: string): DecryptReply {
-  return fail<DecryptReply>(FailureCode.NOT_OURS, `Cannot decrypt the ciphertext: ${why}`);
-}
+serve(new Local());

@@ -11,17 +11,14 @@ import {
   FailureCode,
   fail,
   failFrom,
-  receiveDecrypt,
-  receiveEncrypt,
-  receiveProvision,
-  receiveStatus,
+  Provider,
+  ProvisionReply,
+  ProvisionRequest,
+  refuse,
   StatusReply,
   StatusRequest,
   same,
-  sendDecrypt,
-  sendEncrypt,
-  sendProvision,
-  sendStatus,
+  serve,
 } from "../../../sdk/assemblyscript/assembly";
 import { keyIdOf, MIN_CIPHERTEXT, NONCE, nonceOf, open, seal } from "./blob";
 import { random } from "./primitives";
@@ -30,72 +27,65 @@ import { hex, unhex } from "./text";
 import { failed } from "./trouble";
 import { deriveId, deriveSeedKey } from "./use";
 
-export function kleidi_status(): i32 {
-  return sendStatus(status(receiveStatus()));
-}
+export {
+  kleidi_decrypt,
+  kleidi_encrypt,
+  kleidi_provision,
+  kleidi_status,
+} from "../../../sdk/assemblyscript/assembly";
 
-export function kleidi_encrypt(): i32 {
-  return sendEncrypt(encrypt(receiveEncrypt()));
-}
-
-export function kleidi_decrypt(): i32 {
-  return sendDecrypt(decrypt(receiveDecrypt()));
-}
-
-export function kleidi_provision(): i32 {
-  return sendProvision(provision(receiveProvision()));
-}
-
-/** The version is the key's id, which the TPM computes each time: one command, and the proof that the key works. */
-function status(request: StatusRequest): StatusReply {
-  const derived = deriveId(request.key);
-  if (derived === null) return failed<StatusReply>();
-  if (!same(derived.bytes.slice(0, 16), derived.keyId)) {
-    const message = `Cannot use the key "${request.key}": the TPM computes with another KEK than before`;
-    return fail<StatusReply>(FailureCode.KEY_UNUSABLE, message);
+class Tpm extends Provider {
+  /** The version is the key's id, which the TPM computes each time: one command, and the proof that the key works. */
+  status(request: StatusRequest): StatusReply {
+    const derived = deriveId(request.key);
+    if (derived === null) return failed<StatusReply>();
+    if (!same(derived.bytes.slice(0, 16), derived.keyId)) {
+      const message = `Cannot use the key "${request.key}": the TPM computes with another KEK than before`;
+      return fail<StatusReply>(FailureCode.KEY_UNUSABLE, message);
+    }
+    return new StatusReply(hex(derived.keyId));
   }
-  return new StatusReply(hex(derived.keyId));
+
+  encrypt(request: EncryptRequest): EncryptReply {
+    const keyId = unhex(request.version);
+    if (keyId === null || keyId.length !== 16) {
+      const message = "Cannot encrypt: the version that was asked for is not one of this provider";
+      return fail<EncryptReply>(FailureCode.KEY_UNUSABLE, message);
+    }
+    const nonce = random(NONCE);
+    const derived = deriveSeedKey(request.key, keyId, nonce);
+    if (derived === null) return failed<EncryptReply>();
+    const format = derived.scheme.format;
+    const sealed = seal(format, keyId, nonce, derived.bytes, request.plaintext, request.associated_data);
+    if (!sealed.ok) return failFrom<EncryptReply>(sealed, "seal the seed");
+    return new EncryptReply(sealed.body);
+  }
+
+  decrypt(request: DecryptRequest): DecryptReply {
+    const ciphertext = request.ciphertext;
+    if (ciphertext.length < MIN_CIPHERTEXT) {
+      return refuse(
+        `it is ${decimal(ciphertext.length)} bytes, at least ${decimal(MIN_CIPHERTEXT)} are needed`,
+      );
+    }
+    const format = ciphertext[0];
+    if (format !== 1 && format !== 2) {
+      return refuse(`its format is ${decimal(format)}, only 1 and 2 are known`);
+    }
+    const keyId = keyIdOf(ciphertext);
+    if (hex(keyId) !== request.version) return refuse(`it was made with the version ${hex(keyId)}`);
+    const derived = deriveSeedKey(request.key, keyId, nonceOf(ciphertext));
+    if (derived === null) return failed<DecryptReply>();
+    if (format !== derived.scheme.format)
+      return refuse("its format is that of another scheme than the key's");
+    const opened = open(ciphertext, derived.bytes, request.associated_data);
+    if (!opened.ok) return failFrom<DecryptReply>(opened, "open the ciphertext");
+    return new DecryptReply(opened.body);
+  }
+
+  provision(request: ProvisionRequest): ProvisionReply {
+    return provision(request);
+  }
 }
 
-function encrypt(request: EncryptRequest): EncryptReply {
-  const keyId = unhex(request.version);
-  if (keyId === null || keyId.length !== 16) {
-    const message = "Cannot encrypt: the version that was asked for is not one of this provider";
-    return fail<EncryptReply>(FailureCode.KEY_UNUSABLE, message);
-  }
-  const nonce = random(NONCE);
-  const derived = deriveSeedKey(request.key, keyId, nonce);
-  if (derived === null) return failed<EncryptReply>();
-  const format = derived.scheme.format;
-  const sealed = seal(format, keyId, nonce, derived.bytes, request.plaintext, request.associated_data);
-  if (!sealed.ok) return failFrom<EncryptReply>(sealed, "seal the seed");
-  return new EncryptReply(sealed.body);
-}
-
-function decrypt(request: DecryptRequest): DecryptReply {
-  const ciphertext = request.ciphertext;
-  if (request.annotations.length > 0) {
-    return refuse("it has annotations, and this provider writes none");
-  }
-  if (ciphertext.length < MIN_CIPHERTEXT) {
-    return refuse(
-      `it is ${decimal(ciphertext.length)} bytes, at least ${decimal(MIN_CIPHERTEXT)} are needed`,
-    );
-  }
-  const format = ciphertext[0];
-  if (format !== 1 && format !== 2) {
-    return refuse(`its format is ${decimal(format)}, only 1 and 2 are known`);
-  }
-  const keyId = keyIdOf(ciphertext);
-  if (hex(keyId) !== request.version) return refuse(`it was made with the version ${hex(keyId)}`);
-  const derived = deriveSeedKey(request.key, keyId, nonceOf(ciphertext));
-  if (derived === null) return failed<DecryptReply>();
-  if (format !== derived.scheme.format) return refuse("its format is that of another scheme than the key's");
-  const opened = open(ciphertext, derived.bytes, request.associated_data);
-  if (!opened.ok) return failFrom<DecryptReply>(opened, "open the ciphertext");
-  return new DecryptReply(opened.body);
-}
-
-function refuse(why: string): DecryptReply {
-  return fail<DecryptReply>(FailureCode.NOT_OURS, `Cannot decrypt the ciphertext: ${why}`);
-}
+serve(new Tpm());

@@ -12,14 +12,11 @@ import {
   FailureCode,
   fail,
   JsonObject,
-  receiveDecrypt,
-  receiveEncrypt,
-  receiveStatus,
+  Provider,
+  refuse,
   StatusReply,
   StatusRequest,
-  sendDecrypt,
-  sendEncrypt,
-  sendStatus,
+  serve,
   utf8,
 } from "../../../sdk/assemblyscript/assembly";
 import { readKey, useKey } from "./ask";
@@ -30,6 +27,8 @@ import { Place, placeOf } from "./place";
 import { failed } from "./trouble";
 import { numberOf } from "./version";
 
+export { kleidi_decrypt, kleidi_encrypt, kleidi_status } from "../../../sdk/assemblyscript/assembly";
+
 /** Of the contract. */
 const MAX_PLAINTEXT = 512;
 const MAX_CIPHERTEXT = 1023;
@@ -39,82 +38,69 @@ const MAX_CIPHERTEXT = 1023;
  */
 const NO_TYPE = "make-no-key";
 
-export function kleidi_status(): i32 {
-  return sendStatus(status(receiveStatus()));
-}
-
-export function kleidi_encrypt(): i32 {
-  return sendEncrypt(encrypt(receiveEncrypt()));
-}
-
-export function kleidi_decrypt(): i32 {
-  return sendDecrypt(decrypt(receiveDecrypt()));
-}
-
-function status(request: StatusRequest): StatusReply {
-  const place = placeOf(request.key, request.settings);
-  if (place.fault.length > 0) return misplaced<StatusReply>(request.key, place);
-  const data = readKey(place);
-  if (data == null) return failed<StatusReply>();
-  return statusOf(data, place);
-}
-
-function encrypt(request: EncryptRequest): EncryptReply {
-  const place = placeOf(request.key, request.settings);
-  if (place.fault.length > 0) return misplaced<EncryptReply>(request.key, place);
-  const number = numberOf(request.version, place);
-  if (number === 0) return failed<EncryptReply>();
-  const plaintext = base64.encode(request.plaintext);
-  const body = new JsonObject()
-    .text("plaintext", plaintext)
-    .text("associated_data", base64.encode(request.associated_data))
-    .integer("key_version", number)
-    .text("type", NO_TYPE);
-  const data = useKey(place, "encrypt", number, body, plaintext);
-  if (data == null) return failed<EncryptReply>();
-  const ciphertext = textOf(data, "ciphertext");
-  if (ciphertext.length > MAX_CIPHERTEXT || versionIn(ciphertext) !== number) {
-    const message = `Cannot encrypt with the key ${place.toString()}: the server answered what is no ciphertext of version ${decimal(number)}, of at most ${decimal(MAX_CIPHERTEXT)} characters, as was asked for`;
-    return fail<EncryptReply>(FailureCode.FAULT, message);
+class Vault extends Provider {
+  status(request: StatusRequest): StatusReply {
+    const place = placeOf(request.key, request.settings);
+    if (place.fault.length > 0) return misplaced<StatusReply>(request.key, place);
+    const data = readKey(place);
+    if (data == null) return failed<StatusReply>();
+    return statusOf(data, place);
   }
-  return new EncryptReply(utf8(ciphertext));
-}
 
-function decrypt(request: DecryptRequest): DecryptReply {
-  const place = placeOf(request.key, request.settings);
-  if (place.fault.length > 0) return misplaced<DecryptReply>(request.key, place);
-  if (request.annotations.length > 0) return refuse("it has annotations, and this provider writes none");
-  const bytes = request.ciphertext;
-  const ciphertext = String.UTF8.decodeUnsafe(bytes.dataStart, bytes.length);
-  const found = versionIn(ciphertext);
-  if (found === 0) return refuse("it is none of Transit's");
-  const number = numberOf(request.version, place);
-  if (number === 0) return failed<DecryptReply>();
-  if (found !== number) {
-    return refuse(`it was made with version ${decimal(found)} of the key, not with ${decimal(number)}`);
+  encrypt(request: EncryptRequest): EncryptReply {
+    const place = placeOf(request.key, request.settings);
+    if (place.fault.length > 0) return misplaced<EncryptReply>(request.key, place);
+    const number = numberOf(request.version, place);
+    if (number === 0) return failed<EncryptReply>();
+    const plaintext = base64.encode(request.plaintext);
+    const body = new JsonObject()
+      .text("plaintext", plaintext)
+      .text("associated_data", base64.encode(request.associated_data))
+      .integer("key_version", number)
+      .text("type", NO_TYPE);
+    const data = useKey(place, "encrypt", number, body, plaintext);
+    if (data == null) return failed<EncryptReply>();
+    const ciphertext = textOf(data, "ciphertext");
+    if (ciphertext.length > MAX_CIPHERTEXT || versionIn(ciphertext) !== number) {
+      const message = `Cannot encrypt with the key ${place.toString()}: the server answered what is no ciphertext of version ${decimal(number)}, of at most ${decimal(MAX_CIPHERTEXT)} characters, as was asked for`;
+      return fail<EncryptReply>(FailureCode.FAULT, message);
+    }
+    return new EncryptReply(utf8(ciphertext));
   }
-  const body = new JsonObject()
-    .text("ciphertext", ciphertext)
-    .text("associated_data", base64.encode(request.associated_data));
-  const data = useKey(place, "decrypt", number, body, ciphertext);
-  if (data == null) return failed<DecryptReply>();
-  const plaintext = base64.decode(textOf(data, "plaintext"));
-  if (plaintext == null) {
-    const message = `Cannot decrypt with the key ${place.toString()}: the server's plaintext is not in base64`;
-    return fail<DecryptReply>(FailureCode.FAULT, message);
+
+  decrypt(request: DecryptRequest): DecryptReply {
+    const place = placeOf(request.key, request.settings);
+    if (place.fault.length > 0) return misplaced<DecryptReply>(request.key, place);
+    const bytes = request.ciphertext;
+    const ciphertext = String.UTF8.decodeUnsafe(bytes.dataStart, bytes.length);
+    const found = versionIn(ciphertext);
+    if (found === 0) return refuse("it is none of Transit's");
+    const number = numberOf(request.version, place);
+    if (number === 0) return failed<DecryptReply>();
+    if (found !== number) {
+      return refuse(`it was made with version ${decimal(found)} of the key, not with ${decimal(number)}`);
+    }
+    const body = new JsonObject()
+      .text("ciphertext", ciphertext)
+      .text("associated_data", base64.encode(request.associated_data));
+    const data = useKey(place, "decrypt", number, body, ciphertext);
+    if (data == null) return failed<DecryptReply>();
+    const plaintext = base64.decode(textOf(data, "plaintext"));
+    if (plaintext == null) {
+      const message = `Cannot decrypt with the key ${place.toString()}: the server's plaintext is not in base64`;
+      return fail<DecryptReply>(FailureCode.FAULT, message);
+    }
+    if (plaintext.length < 1 || plaintext.length > MAX_PLAINTEXT) {
+      return refuse(
+        `its content is ${decimal(plaintext.length)} bytes, 1 to ${decimal(MAX_PLAINTEXT)} are allowed`,
+      );
+    }
+    return new DecryptReply(plaintext);
   }
-  if (plaintext.length < 1 || plaintext.length > MAX_PLAINTEXT) {
-    return refuse(
-      `its content is ${decimal(plaintext.length)} bytes, 1 to ${decimal(MAX_PLAINTEXT)} are allowed`,
-    );
-  }
-  return new DecryptReply(plaintext);
 }
 
 function misplaced<T>(key: string, place: Place): T {
   return fail<T>(FailureCode.KEY_UNUSABLE, `Cannot find the key "${key}" in the server: ${place.fault}`);
 }
 
-function refuse(why: string): DecryptReply {
-  return fail<DecryptReply>(FailureCode.NOT_OURS, `Cannot decrypt the ciphertext: ${why}`);
-}
+serve(new Vault());

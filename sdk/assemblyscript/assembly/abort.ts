@@ -1,13 +1,12 @@
 /**
- * What the compiler calls where a check fails: an index out of range, a null, a failed assert. The call is lost with the
- * instance, which is the contract's answer to a fault (docs/ABI.md, section 2). It is not in the entry file, because
- * everything exported there becomes an export of the module.
+ * Called by the compiler's code if a check fails: an index out of range, a null, a failed assert. The call ends, and its instance with
+ * it (docs/ABI.md, section 2). This function is not in the entry file, because every export there becomes an export of the module.
  */
 export function trap(_message: string | null, _file: string | null, _line: u32, _column: u32): void {
   unreachable();
 }
 
-/** The value, or the end of the call. For what the host owes by its own contract: there is nobody to explain a fault to. */
+/** Returns the value, or traps if it is null. For what the host guarantees by contract: nobody reads an explanation of that fault. */
 export function owed<T>(value: T | null): T {
   if (value == null) unreachable();
   return value!;

@@ -1,8 +1,18 @@
-/** Base64 with the alphabet and padding of RFC 4648, section 4. Bytes have one spelling: what is not the encoder's is refused. */
+/** Base64 with the alphabet and padding of RFC 4648, section 4. Bytes have one spelling; `decode` refuses every other one. */
 
 const PAD: u32 = 61;
 
-/** 4 characters for each 3 bytes that are begun. */
+/**
+ * Encodes bytes as base64 with padding.
+ *
+ * @param bytes any length
+ * @returns 4 characters for every 3 bytes, rounded up
+ * @throws Traps if the memory of 4 MiB is used up.
+ * @example
+ * ```ts
+ * const text = base64.encode(utf8("seed")); // "c2VlZA=="
+ * ```
+ */
 export function encode(bytes: Uint8Array): string {
   const size = bytes.length;
   const text = new Uint8Array(((size + 2) / 3) * 4);
@@ -21,7 +31,18 @@ export function encode(bytes: Uint8Array): string {
   return String.UTF8.decodeUnsafe(text.dataStart, text.length);
 }
 
-/** The bytes; null where the text is not exactly what `encode` makes of some bytes: no line breaks, no missing padding, no stray bits. */
+/**
+ * Decodes base64 exactly as `encode` writes it: no line breaks, no missing padding, no stray bits.
+ *
+ * @param text any string
+ * @returns the bytes; null if `encode` does not write this text
+ * @throws Nothing.
+ * @example
+ * ```ts
+ * const bytes = base64.decode("c2VlZA==");
+ * if (bytes == null) log.warn("the KMS answered invalid base64");
+ * ```
+ */
 export function decode(text: string): Uint8Array | null {
   const length = text.length;
   if (length % 4 !== 0) return null;
@@ -45,7 +66,7 @@ export function decode(text: string): Uint8Array | null {
   return (group & ((1 << bits) - 1)) === 0 ? bytes : null;
 }
 
-/** No table: an instance is made for every call, and its memory with it. */
+/** Computed without a table: every call gets a new instance, with a new memory to fill. */
 function letter(value: u32): u32 {
   if (value < 26) return value + 65;
   if (value < 52) return value + 71;

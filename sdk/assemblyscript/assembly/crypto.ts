@@ -1,28 +1,76 @@
-/** `kleidi:crypto`: computations on bytes that the guest has already. Sizes and results: docs/ABI.md, section 5. */
+/** `kleidi:crypto`: computations on bytes that the guest already has. They carry no authority (docs/ABI.md, section 5). */
 import { toBlock } from "./extism";
 import { finish, HostReply } from "./host";
 import * as env from "./imports";
 import { Writer } from "./protobuf";
 
-/** 1 to 256 random bytes. */
+/**
+ * Returns random bytes from the host.
+ *
+ * @param length 1 to 256 bytes
+ * @returns a reply; `body` has `length` bytes
+ * @throws Nothing. The reply's `code` tells a failure: INVALID for a size or name that is not allowed, LIMIT if the budget of host calls is used up.
+ * @example
+ * ```ts
+ * const nonce = crypto.random(12);
+ * if (nonce.ok) log.debug("nonce of 12 bytes");
+ * ```
+ */
 export function random(length: u32): HostReply {
   const request = toBlock(new Writer().uint32(1, length).finish());
   return finish(request, env.crypto_random(request));
 }
 
-/** `algorithm`: "sha256", "sha384" or "sha512". */
+/**
+ * Hashes bytes (FIPS 180-4).
+ *
+ * @param algorithm "sha256", "sha384" or "sha512"
+ * @param data the bytes to hash
+ * @returns a reply; `body` is the digest of 32, 48 or 64 bytes
+ * @throws Nothing. The reply's `code` tells a failure: INVALID for a size or name that is not allowed, LIMIT if the budget of host calls is used up.
+ * @example
+ * ```ts
+ * const digest = crypto.digest("sha256", utf8("context"));
+ * ```
+ */
 export function digest(algorithm: string, data: Uint8Array): HostReply {
   const request = toBlock(new Writer().string(1, algorithm).bytesValue(2, data).finish());
   return finish(request, env.crypto_digest(request));
 }
 
-/** RFC 2104. */
+/**
+ * Computes an authentication code (RFC 2104).
+ *
+ * @param algorithm "sha256", "sha384" or "sha512"
+ * @param key the key
+ * @param data the bytes to authenticate
+ * @returns a reply; `body` is the code of 32, 48 or 64 bytes
+ * @throws Nothing. The reply's `code` tells a failure: INVALID for a size or name that is not allowed, LIMIT if the budget of host calls is used up.
+ * @example
+ * ```ts
+ * const tag = crypto.hmac("sha256", new Uint8Array(32), utf8("message"));
+ * ```
+ */
 export function hmac(algorithm: string, key: Uint8Array, data: Uint8Array): HostReply {
   const request = toBlock(three(algorithm, key, data));
   return finish(request, env.crypto_hmac(request));
 }
 
-/** RFC 5869, extract and expand; 1 to 256 bytes. */
+/**
+ * Derives a key, extract and expand (RFC 5869).
+ *
+ * @param algorithm "sha256", "sha384" or "sha512"
+ * @param key the input key material
+ * @param salt may be empty
+ * @param info binds the key to its use
+ * @param length 1 to 256 bytes
+ * @returns a reply; `body` has `length` bytes
+ * @throws Nothing. The reply's `code` tells a failure: INVALID for a size or name that is not allowed, LIMIT if the budget of host calls is used up.
+ * @example
+ * ```ts
+ * const key = crypto.hkdf("sha256", new Uint8Array(32), new Uint8Array(0), utf8("mine v1"), 32);
+ * ```
+ */
 export function hkdf(
   algorithm: string,
   key: Uint8Array,
@@ -39,7 +87,20 @@ export function hkdf(
   return finish(request, env.crypto_hkdf(request));
 }
 
-/** AES-GCM, the key 16 or 32 bytes, the nonce 12 and never used twice. Body: ciphertext, then 16 bytes of tag. */
+/**
+ * Encrypts and authenticates with AES-GCM (NIST SP 800-38D).
+ *
+ * @param key 16 or 32 bytes
+ * @param nonce 12 bytes, never used twice with this key
+ * @param plaintext the bytes to encrypt
+ * @param associated_data authenticated, not encrypted
+ * @returns a reply; `body` is the ciphertext, then 16 bytes of tag
+ * @throws Nothing. The reply's `code` tells a failure: INVALID for a size or name that is not allowed, LIMIT if the budget of host calls is used up.
+ * @example
+ * ```ts
+ * const sealed = crypto.aeadSeal(new Uint8Array(32), new Uint8Array(12), utf8("seed"), utf8("context"));
+ * ```
+ */
 export function aeadSeal(
   key: Uint8Array,
   nonce: Uint8Array,
@@ -50,7 +111,21 @@ export function aeadSeal(
   return finish(request, env.crypto_aead_seal(request));
 }
 
-/** The reverse of `aeadSeal`; code NOT_AUTHENTIC where the tag is wrong. */
+/**
+ * Decrypts what `aeadSeal` returned.
+ *
+ * @param key 16 or 32 bytes
+ * @param nonce the 12 bytes that it was sealed with
+ * @param sealed the ciphertext, then 16 bytes of tag
+ * @param associated_data the same as for `aeadSeal`
+ * @returns a reply; `body` is the plaintext
+ * @throws Nothing. The reply's `code` tells a failure: NOT_AUTHENTIC if the tag is wrong, INVALID for a size that is not allowed.
+ * @example
+ * ```ts
+ * const opened = crypto.aeadOpen(new Uint8Array(32), new Uint8Array(12), new Uint8Array(20), utf8("context"));
+ * if (opened.code === HostCode.NOT_AUTHENTIC) refuse("its tag is wrong");
+ * ```
+ */
 export function aeadOpen(
   key: Uint8Array,
   nonce: Uint8Array,
@@ -61,19 +136,56 @@ export function aeadOpen(
   return finish(request, env.crypto_aead_open(request));
 }
 
-/** AES-CFB128, the key 16 or 32 bytes, the iv 16. It authenticates nothing: for OpenPGP and TPM formats only. */
+/**
+ * Encrypts with AES-CFB128 (NIST SP 800-38A). It authenticates nothing: only for OpenPGP and TPM formats.
+ *
+ * @param key 16 or 32 bytes
+ * @param iv 16 bytes
+ * @param data the bytes to encrypt
+ * @returns a reply; `body` has as many bytes as `data`
+ * @throws Nothing. The reply's `code` tells a failure: INVALID for a size or name that is not allowed, LIMIT if the budget of host calls is used up.
+ * @example
+ * ```ts
+ * const encrypted = crypto.aesCfbEncrypt(new Uint8Array(32), new Uint8Array(16), utf8("message"));
+ * ```
+ */
 export function aesCfbEncrypt(key: Uint8Array, iv: Uint8Array, data: Uint8Array): HostReply {
   const request = toBlock(new Writer().bytesValue(1, key).bytesValue(2, iv).bytesValue(3, data).finish());
   return finish(request, env.crypto_aes_cfb_encrypt(request));
 }
 
-/** The reverse of `aesCfbEncrypt`. */
+/**
+ * Decrypts what `aesCfbEncrypt` returned.
+ *
+ * @param key 16 or 32 bytes
+ * @param iv 16 bytes
+ * @param data the bytes to decrypt
+ * @returns a reply; `body` has as many bytes as `data`
+ * @throws Nothing. The reply's `code` tells a failure: INVALID for a size or name that is not allowed, LIMIT if the budget of host calls is used up.
+ * @example
+ * ```ts
+ * const decrypted = crypto.aesCfbDecrypt(new Uint8Array(32), new Uint8Array(16), new Uint8Array(7));
+ * ```
+ */
 export function aesCfbDecrypt(key: Uint8Array, iv: Uint8Array, data: Uint8Array): HostReply {
   const request = toBlock(new Writer().bytesValue(1, key).bytesValue(2, iv).bytesValue(3, data).finish());
   return finish(request, env.crypto_aes_cfb_decrypt(request));
 }
 
-/** `curve`: "P-256" or "P-384". Body: the shared x coordinate, or the public point where `peer` is empty. */
+/**
+ * Computes a shared secret, or the public point of a private key.
+ *
+ * @param curve "P-256" or "P-384"
+ * @param private_key the scalar, big-endian, 32 or 48 bytes
+ * @param peer the uncompressed point 04 ‖ x ‖ y; empty to get the public point of `private_key`
+ * @returns a reply; `body` is the shared x coordinate, or the uncompressed public point if `peer` is empty
+ * @throws Nothing. The reply's `code` tells a failure: INVALID for a size or name that is not allowed, LIMIT if the budget of host calls is used up.
+ * @example
+ * ```ts
+ * const scalar = crypto.random(32);
+ * const point = crypto.ecdh("P-256", scalar.body, new Uint8Array(0)); // 65 bytes
+ * ```
+ */
 export function ecdh(curve: string, private_key: Uint8Array, peer: Uint8Array): HostReply {
   const request = toBlock(three(curve, private_key, peer));
   return finish(request, env.crypto_ecdh(request));

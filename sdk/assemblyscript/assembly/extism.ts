@@ -1,10 +1,10 @@
 /**
- * Bytes in and out of the guest through Extism's blocks (docs/ABI.md, section 3). Eight bytes a call where that many are
- * left: each load or store crosses into the host.
+ * Moves bytes into and out of the guest through Extism's blocks (docs/ABI.md, section 3). Each load or store is a call into the host,
+ * so it moves eight bytes at a time where possible.
  */
 import * as env from "./imports";
 
-/** The whole input of this call. */
+/** Reads the input of this call. */
 export function readInput(): Uint8Array {
   const length = env.input_length() as i32;
   const bytes = new Uint8Array(length);
@@ -15,7 +15,7 @@ export function readInput(): Uint8Array {
   return bytes;
 }
 
-/** A new block that holds these bytes; address 0, which names no block, where there are none. */
+/** Copies bytes into a new block; returns its address, or 0, which is never the address of a block, for no bytes. */
 export function toBlock(bytes: Uint8Array): u64 {
   const length = bytes.length;
   if (length === 0) return 0;
@@ -27,7 +27,7 @@ export function toBlock(bytes: Uint8Array): u64 {
   return address;
 }
 
-/** The bytes of a block. */
+/** Reads the bytes of a block. */
 export function fromBlock(address: u64): Uint8Array {
   const length = env.length(address) as i32;
   const bytes = new Uint8Array(length);
@@ -38,12 +38,12 @@ export function fromBlock(address: u64): Uint8Array {
   return bytes;
 }
 
-/** Makes these bytes the reply of this call. Without bytes there is no reply, and the host says so. */
+/** Sets the reply of this call. Without bytes there is no reply, and the host reports that. */
 export function writeOutput(bytes: Uint8Array): void {
   if (bytes.length > 0) env.output_set(toBlock(bytes), bytes.length as u64);
 }
 
-/** Gives a block back, so that its bytes count no longer against the 4 MiB of a call. */
+/** Frees a block: its bytes no longer count against the 4 MiB of a call. */
 export function freeBlock(address: u64): void {
   if (address !== 0) env.free(address);
 }

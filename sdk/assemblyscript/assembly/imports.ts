@@ -1,8 +1,8 @@
 /**
- * Every function that a guest may import, exactly as docs/ABI.md, sections 3 and 5, names it. asc drops what is not
- * called, so a module imports only what it uses. Addresses are the host's and mean nothing inside the guest's memory.
+ * Every function that a guest may import, exactly as docs/ABI.md, sections 3 and 5, names it. asc drops imports that are not called, so
+ * a module imports only what it uses. Addresses are the host's and mean nothing inside the guest's memory.
  *
- * The one file here that is not also TypeScript syntax (decorators on functions); formatters and linters leave it out.
+ * The only file here that is not also valid TypeScript (it has decorators on functions); formatters and linters skip it.
  */
 
 @external("extism:host/env", "input_length")

@@ -1,18 +1,30 @@
 /**
- * The messages of proto/provider/v1/provider.proto that cross the guest's exports. Requests are only read and
- * replies only written. `decode` gives null where the bytes are not the message.
+ * The messages of proto/provider/v1/provider.proto at the guest's exports. The SDK only reads requests and only writes replies.
  */
 import { utf8 } from "./bytes";
 import { Failure } from "./failure";
 import { Reader, Writer } from "./protobuf";
 
-/** Public bytes that are kept beside a ciphertext. The name is a domain name that the provider's author owns. */
+/**
+ * Public bytes that etcd keeps beside a ciphertext, in the clear.
+ *
+ * @param name a domain name of two labels or more that the provider's author owns; not at or under kleidi.dev
+ * @param value any bytes
+ * @example
+ * ```ts
+ * const reply = new EncryptReply(utf8("ciphertext"));
+ * reply.annotations.push(new Annotation("nonce.mine.example.com", new Uint8Array(12)));
+ * ```
+ */
 export class Annotation {
   constructor(
+    /** A domain name of two labels or more. */
     public name: string = "",
+    /** Any bytes; names and values together stay below 32,000 bytes. */
     public value: Uint8Array = new Uint8Array(0),
   ) {}
 
+  /** @internal Reads the message `Annotation`; null if it is malformed. */
   static decode(bytes: Uint8Array): Annotation | null {
     const reader = new Reader(bytes);
     const it = new Annotation();
@@ -24,18 +36,32 @@ export class Annotation {
     return reader.ok ? it : null;
   }
 
+  /** @internal The message `Annotation`. */
   encode(): Uint8Array {
     return new Writer().string(1, this.name).bytesValue(2, this.value).finish();
   }
 }
 
-/** What the operator wrote under the key's `settings`. */
+/**
+ * One of the key's `settings` in the configuration. It tells the provider where the key is in its KMS, and carries no authority.
+ *
+ * @param name 1 to 32 characters of a-z, A-Z and 0-9, the first a letter
+ * @param value 1 to 256 printable ASCII characters
+ * @example
+ * ```ts
+ * const setting = new Setting("mount", "transit");
+ * if (setting.name !== "mount") log.warn("unknown setting");
+ * ```
+ */
 export class Setting {
   constructor(
+    /** 1 to 32 characters. */
     public name: string = "",
+    /** 1 to 256 printable ASCII characters. */
     public value: string = "",
   ) {}
 
+  /** @internal Reads the message `Setting`; null if it is malformed. */
   static decode(bytes: Uint8Array): Setting | null {
     const reader = new Reader(bytes);
     const it = new Setting();
@@ -47,22 +73,35 @@ export class Setting {
     return reader.ok ? it : null;
   }
 
+  /** @internal The message `Setting`. */
   encode(): Uint8Array {
     return new Writer().string(1, this.name).string(2, this.value).finish();
   }
 }
 
-/** Reads one setting of a request; the reader is not ok where it is none. */
+/** Reads one setting of a request; a malformed one clears `reader.ok`. */
 function addSetting(reader: Reader, settings: Setting[]): void {
   const setting = Setting.decode(reader.bytesValue());
   if (setting == null) reader.ok = false;
   else settings.push(setting);
 }
 
+/**
+ * The input of Status.
+ *
+ * @example
+ * ```ts
+ * const request = new StatusRequest();
+ * const info = keystore.info(request.key);
+ * ```
+ */
 export class StatusRequest {
+  /** The key's name in the configuration. */
   key: string = "";
+  /** At most 16, sorted by name, each name once. Fail with KEY_UNUSABLE on a name that the provider does not know. */
   settings: Setting[] = [];
 
+  /** @internal Reads the message `StatusRequest`; null if it is malformed. */
   static decode(bytes: Uint8Array): StatusRequest | null {
     const reader = new Reader(bytes);
     const it = new StatusRequest();
@@ -75,13 +114,28 @@ export class StatusRequest {
   }
 }
 
+/**
+ * The input of Encrypt.
+ *
+ * @example
+ * ```ts
+ * const request = new EncryptRequest();
+ * const sealed = keystore.seal(request.key, request.version, request.plaintext, request.associated_data);
+ * ```
+ */
 export class EncryptRequest {
+  /** The key's name in the configuration. */
   key: string = "";
+  /** The version that Status named, 1 to 128 characters. Use exactly this one, or fail. */
   version: string = "";
+  /** 1 to 512 bytes. Never log them. */
   plaintext: Uint8Array = new Uint8Array(0);
+  /** Bind it to the ciphertext if the KMS can (docs/ABI.md, section 7). */
   associated_data: Uint8Array = new Uint8Array(0);
+  /** At most 16, sorted by name, each name once. Fail with KEY_UNUSABLE on a name that the provider does not know. */
   settings: Setting[] = [];
 
+  /** @internal Reads the message `EncryptRequest`; null if it is malformed. */
   static decode(bytes: Uint8Array): EncryptRequest | null {
     const reader = new Reader(bytes);
     const it = new EncryptRequest();
@@ -97,14 +151,30 @@ export class EncryptRequest {
   }
 }
 
+/**
+ * The input of Decrypt.
+ *
+ * @example
+ * ```ts
+ * const request = new DecryptRequest();
+ * if (request.ciphertext.length < 30) refuse(`it is ${decimal(request.ciphertext.length)} bytes, at least 30 are needed`);
+ * ```
+ */
 export class DecryptRequest {
+  /** The key's name in the configuration. */
   key: string = "";
+  /** The version that Status named, 1 to 128 characters. Use exactly this one, or fail. */
   version: string = "";
+  /** 1 to 1,023 bytes, from etcd: anybody may have changed them. */
   ciphertext: Uint8Array = new Uint8Array(0);
+  /** Bind it to the ciphertext if the KMS can (docs/ABI.md, section 7). */
   associated_data: Uint8Array = new Uint8Array(0);
+  /** As Encrypt returned them. Empty unless the provider overrides `writesAnnotations`. */
   annotations: Annotation[] = [];
+  /** At most 16, sorted by name, each name once. Fail with KEY_UNUSABLE on a name that the provider does not know. */
   settings: Setting[] = [];
 
+  /** @internal Reads the message `DecryptRequest`; null if it is malformed. */
   static decode(bytes: Uint8Array): DecryptRequest | null {
     const reader = new Reader(bytes);
     const it = new DecryptRequest();
@@ -124,13 +194,26 @@ export class DecryptRequest {
   }
 }
 
-/** `scheme`: "" or one that the provider's page names. `import`, as the contract calls it: key material from outside, or no bytes. */
+/**
+ * The input of Provision.
+ *
+ * @example
+ * ```ts
+ * const request = new ProvisionRequest();
+ * const imports = request.imported.length > 0;
+ * ```
+ */
 export class ProvisionRequest {
+  /** The key's name in the configuration. */
   key: string = "";
+  /** The kind of key, as the provider's page names it; "" for the default. */
   scheme: string = "";
+  /** Key material to import (the field `import` of the contract); empty if the KMS is to make the key. Never log it. */
   imported: Uint8Array = new Uint8Array(0);
+  /** At most 16, sorted by name, each name once. Fail with KEY_UNUSABLE on a name that the provider does not know. */
   settings: Setting[] = [];
 
+  /** @internal Reads the message `ProvisionRequest`; null if it is malformed. */
   static decode(bytes: Uint8Array): ProvisionRequest | null {
     const reader = new Reader(bytes);
     const it = new ProvisionRequest();
@@ -145,13 +228,28 @@ export class ProvisionRequest {
   }
 }
 
-/** `version`: 1 to 128 bytes of UTF-8, never used again for other key material. */
+/**
+ * The reply to Status.
+ *
+ * @param version the version to encrypt with: 1 to 128 printable ASCII characters without a space, never used again for other key material
+ * @example
+ * ```ts
+ * const reply = new StatusReply("v7");
+ * reply.older_versions.push("v6");
+ * ```
+ */
 export class StatusReply {
+  /** Set by `fail`, `failFrom` and `refuse`; the other fields are ignored then. */
   failure: Failure | null = null;
+  /** At most 256 versions that Decrypt still accepts. */
   older_versions: string[] = [];
 
-  constructor(public version: string = "") {}
+  constructor(
+    /** 1 to 128 printable ASCII characters without a space. */
+    public version: string = "",
+  ) {}
 
+  /** @internal The message `StatusReply`. */
   encode(): Uint8Array {
     const writer = new Writer();
     const failure = this.failure;
@@ -164,13 +262,27 @@ export class StatusReply {
   }
 }
 
-/** `ciphertext`: 1 to 1,023 bytes. */
+/**
+ * The reply to Encrypt.
+ *
+ * @param ciphertext 1 to 1,023 bytes
+ * @example
+ * ```ts
+ * const reply = new EncryptReply(utf8("ciphertext"));
+ * ```
+ */
 export class EncryptReply {
+  /** Set by `fail`, `failFrom` and `refuse`; the other fields are ignored then. */
   failure: Failure | null = null;
+  /** Public bytes to keep beside the ciphertext. Needs `writesAnnotations`. */
   annotations: Annotation[] = [];
 
-  constructor(public ciphertext: Uint8Array = new Uint8Array(0)) {}
+  constructor(
+    /** 1 to 1,023 bytes. */
+    public ciphertext: Uint8Array = new Uint8Array(0),
+  ) {}
 
+  /** @internal The message `EncryptReply`. */
   encode(): Uint8Array {
     const writer = new Writer();
     const failure = this.failure;
@@ -181,12 +293,25 @@ export class EncryptReply {
   }
 }
 
-/** `plaintext`: 1 to 512 bytes. */
+/**
+ * The reply to Decrypt.
+ *
+ * @param plaintext 1 to 512 bytes
+ * @example
+ * ```ts
+ * const reply = new DecryptReply(utf8("seed"));
+ * ```
+ */
 export class DecryptReply {
+  /** Set by `fail`, `failFrom` and `refuse`; the other fields are ignored then. */
   failure: Failure | null = null;
 
-  constructor(public plaintext: Uint8Array = new Uint8Array(0)) {}
+  constructor(
+    /** 1 to 512 bytes. */
+    public plaintext: Uint8Array = new Uint8Array(0),
+  ) {}
 
+  /** @internal The message `DecryptReply`. */
   encode(): Uint8Array {
     const failure = this.failure;
     if (failure) return new Writer().element(1, failure.encode()).finish();
@@ -194,12 +319,25 @@ export class DecryptReply {
   }
 }
 
-/** `version`: what Status will name for the key. */
+/**
+ * The reply to Provision.
+ *
+ * @param version the version that Status will name for the key
+ * @example
+ * ```ts
+ * const reply = new ProvisionReply("v1");
+ * ```
+ */
 export class ProvisionReply {
+  /** Set by `fail`, `failFrom` and `refuse`; the other fields are ignored then. */
   failure: Failure | null = null;
 
-  constructor(public version: string = "") {}
+  constructor(
+    /** 1 to 128 printable ASCII characters without a space. */
+    public version: string = "",
+  ) {}
 
+  /** @internal The message `ProvisionReply`. */
   encode(): Uint8Array {
     const failure = this.failure;
     if (failure) return new Writer().element(1, failure.encode()).finish();

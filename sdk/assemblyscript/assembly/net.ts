@@ -4,13 +4,25 @@ import { finish, HostReply } from "./host";
 import { net_request } from "./imports";
 import { Reader, Writer } from "./protobuf";
 
+/**
+ * A header of a request or a response.
+ *
+ * @param name lower case
+ * @param value at most 1,024 printable ASCII characters
+ * @example
+ * ```ts
+ * const accept = new NetHeader("accept", "application/json");
+ * ```
+ */
 export class NetHeader {
-  /** `name` in lower case. */
   constructor(
+    /** Lower case. */
     public name: string = "",
+    /** At most 1,024 printable ASCII characters. */
     public value: string = "",
   ) {}
 
+  /** @internal Reads the message `NetHeader`; null if it is malformed. */
   static decode(bytes: Uint8Array): NetHeader | null {
     const reader = new Reader(bytes);
     const it = new NetHeader();
@@ -22,18 +34,35 @@ export class NetHeader {
     return reader.ok ? it : null;
   }
 
+  /** @internal The message `NetHeader`. */
   encode(): Uint8Array {
     return new Writer().string(1, this.name).string(2, this.value).finish();
   }
 }
 
+/**
+ * A server's response. A redirect is a response like any other.
+ *
+ * @example
+ * ```ts
+ * const response = net.responseOf(net.request("GET", "/v1/health", [], new Uint8Array(0)));
+ * if (response != null && response.status === 200) log.info(response.header("date"));
+ * ```
+ */
 export class NetResponse {
   /** 200 to 599. */
   status: u32 = 0;
+  /** `content-type`, `date`, `retry-after` and the headers that the grant names. */
   headers: NetHeader[] = [];
+  /** At most as many bytes as the grant allows. */
   body: Uint8Array = new Uint8Array(0);
 
-  /** The value of a header, its name in lower case; "" where the response, or the grant, has none of that name. */
+  /**
+   * Returns the value of a header.
+   *
+   * @param name lower case
+   * @returns the value; "" if the response or the grant has no such header
+   */
   header(name: string): string {
     for (let i = 0; i < this.headers.length; i++) {
       if (this.headers[i].name === name) return this.headers[i].value;
@@ -41,6 +70,7 @@ export class NetResponse {
     return "";
   }
 
+  /** @internal Reads the message `NetResponse`; null if it is malformed. */
   static decode(bytes: Uint8Array): NetResponse | null {
     const reader = new Reader(bytes);
     const it = new NetResponse();
@@ -58,8 +88,19 @@ export class NetResponse {
 }
 
 /**
- * One request, which SHOULD be safe to make twice: after a 401 or 403 the host may log in anew and send it again. Whatever the
- * server answers is a success; `responseOf` reads it. Code UNAVAILABLE where there is no answer that can be had or believed.
+ * Sends one request to the granted origin. It should be safe to send twice: after a 401 or 403 the host may log in again and repeat it.
+ *
+ * @param method "GET", "POST", "PUT", "PATCH", "DELETE" or "HEAD", as the grant lists it
+ * @param path 1 to 1,024 characters from "/"; no percent sign, query or fragment
+ * @param headers at most 16, each name once
+ * @param body empty for GET, HEAD and DELETE
+ * @returns a reply, `ok` for every response that the server sent; `responseOf` reads it
+ * @throws Nothing. The reply's `code` tells a failure: UNAVAILABLE if no response came or the host does not accept it, NOT_AUTHENTIC if the server refused the host's login, LIMIT for a body over the grant's limit. DENIED, for a request that the grant does not allow, voids the call.
+ * @example
+ * ```ts
+ * const reply = net.request("POST", "/v1/transit/encrypt/kek", [], new JsonObject().text("plaintext", "c2VlZA==").finish());
+ * if (!reply.ok) failFrom<EncryptReply>(reply, "ask the KMS");
+ * ```
  */
 export function request(method: string, path: string, headers: NetHeader[], body: Uint8Array): HostReply {
   const message = new Writer().string(1, method).string(2, path);
@@ -68,7 +109,18 @@ export function request(method: string, path: string, headers: NetHeader[], body
   return finish(block, net_request(block));
 }
 
-/** The response in the reply of `request`; null where there is none. */
+/**
+ * Reads the response from the reply of `request`.
+ *
+ * @param reply a reply of `request`
+ * @returns the response; null if the reply has none
+ * @throws Nothing.
+ * @example
+ * ```ts
+ * const response = net.responseOf(net.request("GET", "/v1/keys/kek", [], new Uint8Array(0)));
+ * if (response == null) log.warn("no response");
+ * ```
+ */
 export function responseOf(reply: HostReply): NetResponse | null {
   return reply.ok ? NetResponse.decode(reply.body) : null;
 }

@@ -1,6 +1,6 @@
 /**
- * Protobuf, as far as docs/ABI.md, section 4, uses it: fields are VARINT or LEN. The reader steps over any field that it
- * is not asked for, whatever its wire type, and stops for good at the first fault.
+ * Protobuf as docs/ABI.md, section 4, uses it: fields are VARINT or LEN. The reader skips any other field, whatever its wire type, and
+ * stops at the first fault.
  */
 import { same, utf8 } from "./bytes";
 
@@ -12,21 +12,38 @@ const GROUP_END: u32 = 4;
 const FIXED32: u32 = 5;
 
 const MAX_FIELD: u64 = 0x1fffffff;
-/** Groups inside groups inside an unknown field. The stack is the guest's own, so a bound is enough. */
+/** Levels of groups inside an unknown field. The call stack is the guest's own, so a bound is enough. */
 const MAX_DEPTH: i32 = 16;
 
-/** Reads one message: `while (reader.next())`, then one typed read, or `skip`, for `reader.field`. */
+/**
+ * Reads one message: call `next`, then one typed read, or `skip`, for `field`. Check `ok` after the last field.
+ *
+ * @param bytes the message; copied by every read
+ * @example
+ * ```ts
+ * const reader = new protobuf.Reader(new Uint8Array(0));
+ * let version = "";
+ * while (reader.next()) {
+ *   if (reader.field === 1) version = reader.string();
+ *   else reader.skip();
+ * }
+ * if (!reader.ok) log.warn("malformed message");
+ * ```
+ */
 export class Reader {
-  /** Number of the field that `next` found. */
+  /** The number of the field that `next` found. */
   field: u32 = 0;
-  /** False from the first fault on: a value that is cut off, a varint over 10 bytes, a wrong wire type, bad UTF-8. */
+  /** False after the first fault: a truncated value, a varint over 10 bytes, a wrong wire type, invalid UTF-8. */
   ok: bool = true;
   private at: i32 = 0;
   private wire: u32 = 0;
 
   constructor(private bytes: Uint8Array) {}
 
-  /** Goes to the next field; false at the end of the message and after a fault. */
+  /**
+   * Goes to the next field.
+   * @returns false at the end of the message and after a fault
+   */
   next(): bool {
     if (!this.ok || this.at === this.bytes.length) return false;
     const tag = this.varint();
@@ -36,29 +53,38 @@ export class Reader {
     return this.ok;
   }
 
-  /** A uint32; higher bits are dropped, as every protobuf reader does. */
+  /**
+   * Reads a uint32; drops higher bits, as every protobuf reader does.
+   * @returns the value; 0 after a fault
+   */
   uint32(): u32 {
     if (this.wire !== VARINT) this.ok = false;
     return this.varint() as u32;
   }
 
-  /** A copy of a LEN field's bytes. */
+  /**
+   * Reads a LEN field.
+   * @returns a copy of its bytes; empty after a fault
+   */
   bytesValue(): Uint8Array {
     const length = this.length();
     this.at += length;
     return this.bytes.slice(this.at - length, this.at);
   }
 
-  /** A LEN field as text. */
+  /**
+   * Reads a LEN field as UTF-8.
+   * @returns the text; invalid UTF-8 clears `ok`
+   */
   string(): string {
     const bytes = this.bytesValue();
     const text = String.UTF8.decodeUnsafe(bytes.dataStart, bytes.length);
-    // The decoder of the standard library is lenient; only well-formed UTF-8 comes back as the same bytes.
+    // The standard library's decoder is lenient; only well-formed UTF-8 encodes to the same bytes again.
     if (!same(bytes, utf8(text))) this.ok = false;
     return text;
   }
 
-  /** Steps over the field. */
+  /** Skips the field. */
   skip(): void {
     this.skipValue(0);
   }
@@ -85,7 +111,7 @@ export class Reader {
     this.ok = false;
   }
 
-  /** The length of a LEN value, of which all bytes are there; 0 after a fault. */
+  /** The length of a LEN value that is in the message to its last byte; 0 after a fault. */
   private length(): i32 {
     if (this.wire !== LEN) this.ok = false;
     const length = this.varint();
@@ -113,11 +139,24 @@ export class Reader {
   }
 }
 
-/** Writes one message. Fields with their default value are left out, as proto3 does; `element` keeps an empty one. */
+/**
+ * Writes one message. Fields with their default value are left out, as in proto3; `element` writes an empty one too.
+ *
+ * @example
+ * ```ts
+ * const message = new protobuf.Writer().string(1, "kek").bytesValue(2, utf8("seed")).finish();
+ * ```
+ */
 export class Writer {
   private bytes: Uint8Array = new Uint8Array(256);
   private at: i32 = 0;
 
+  /**
+   * Writes a uint32; nothing for 0.
+   * @param field the field number, 1 to 536,870,911
+   * @param value 0 to 4,294,967,295
+   * @returns this writer
+   */
   uint32(field: u32, value: u32): this {
     if (value === 0) return this;
     this.varint((field << 3) | VARINT);
@@ -125,15 +164,32 @@ export class Writer {
     return this;
   }
 
+  /**
+   * Writes bytes; nothing for no bytes.
+   * @param field the field number, 1 to 536,870,911
+   * @param value any length
+   * @returns this writer
+   */
   bytesValue(field: u32, value: Uint8Array): this {
     return value.length === 0 ? this : this.element(field, value);
   }
 
+  /**
+   * Writes text; nothing for "".
+   * @param field the field number, 1 to 536,870,911
+   * @param value any string
+   * @returns this writer
+   */
   string(field: u32, value: string): this {
     return this.bytesValue(field, utf8(value));
   }
 
-  /** One element of a repeated field, or a message inside this one. */
+  /**
+   * Writes one element of a repeated field, or a nested message.
+   * @param field the field number, 1 to 536,870,911
+   * @param value its bytes, which may be empty
+   * @returns this writer
+   */
   element(field: u32, value: Uint8Array): this {
     this.varint((field << 3) | LEN);
     this.varint(value.length);
@@ -143,7 +199,10 @@ export class Writer {
     return this;
   }
 
-  /** The message so far. */
+  /**
+   * Returns the message so far.
+   * @returns a copy of its bytes
+   */
   finish(): Uint8Array {
     return this.bytes.slice(0, this.at);
   }

@@ -1,3 +1,3 @@
-/** JSON for guests: a strict reader that no input makes trap, and a writer. No transform of the compiler, no function pointers. */
+/** JSON for guests: a strict reader, which no input makes trap, and a writer. Without compiler transforms and function pointers. */
 export { JsonItems, JsonValue, parse } from "./value";
 export { JsonObject, quote } from "./write";

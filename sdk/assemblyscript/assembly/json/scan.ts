@@ -1,36 +1,36 @@
 /**
- * Whether bytes are one JSON document (RFC 8259) of the kind that every reader understands alike (I-JSON, RFC 7493): UTF-8 without
- * a byte order mark, no lone surrogates. Nothing is kept: values are read later where they stand. No input makes it trap.
+ * Checks that bytes are one JSON document (RFC 8259) of the kind that every reader understands alike (I-JSON, RFC 7493): UTF-8 without
+ * a byte order mark, no lone surrogates. It stores no values: they are read later in place. No input makes it trap.
  */
 
-/** Arrays and objects inside each other. The stack is the guest's own, so a bound is enough. */
+/** Levels of arrays and objects. The call stack is the guest's own, so a bound is enough. */
 const MAX_DEPTH: i32 = 32;
 
 const QUOTE: u8 = 0x22;
 const BACKSLASH: u8 = 0x5c;
 
-/** Steps over one document; `ok` is false from the first fault on. */
+/** Scans one document; `ok` is false after the first fault. */
 export class Scanner {
   ok: bool = true;
   at: i32 = 0;
 
   constructor(private bytes: Uint8Array) {}
 
-  /** True where the bytes are one document and nothing else. */
+  /** True if the bytes are one document and nothing else. */
   document(): bool {
     this.value(0);
     this.space();
     return this.ok && this.at === this.bytes.length;
   }
 
-  /** Where the value that begins at `at`, and white space behind it, end; the document was found to be one before. */
+  /** Returns the end of the value at `at` and of the white space after it, in a document that is known to be valid. */
   behind(at: i32): i32 {
     this.at = at;
     this.value(0);
     return this.at;
   }
 
-  /** White space, a value, white space: `at` is behind it. */
+  /** Steps over white space, a value and white space. */
   value(depth: i32): void {
     this.space();
     const first = this.peek();
@@ -70,7 +70,7 @@ export class Scanner {
       if (byte === QUOTE) return;
       if (byte === BACKSLASH) this.escape();
       else if (byte >= 0x80) this.utf8(byte);
-      // Also where the document ended: `next` gives 0 then.
+      // Also at the document's end: `next` returns 0 there.
       else if (byte < 0x20) this.ok = false;
     }
   }
@@ -93,7 +93,7 @@ export class Scanner {
     }
     const unit = this.hex4();
     if (unit < 0xd800 || unit > 0xdfff) return;
-    // A high surrogate, and a low one right behind it.
+    // A high surrogate must be followed by a low one.
     this.need(BACKSLASH);
     this.need(0x75);
     const low = this.hex4();
@@ -112,7 +112,7 @@ export class Scanner {
     return unit;
   }
 
-  /** The rest of a character of two bytes or more (RFC 3629, section 4): the first byte narrows the second. */
+  /** Checks the rest of a character of two bytes or more (RFC 3629, section 4): the first byte limits the second. */
   private utf8(first: u8): void {
     let low: u8 = 0x80;
     let high: u8 = 0xbf;
@@ -142,7 +142,7 @@ export class Scanner {
     }
   }
 
-  /** One or more. */
+  /** One or more digits. */
   private digits(): void {
     const start = this.at;
     while (this.peek() >= 0x30 && this.peek() <= 0x39) this.at++;
@@ -171,7 +171,7 @@ export class Scanner {
     return true;
   }
 
-  /** 0 at the end; no value begins with that. */
+  /** The next byte; 0 at the end, which no value begins with. */
   private peek(): u8 {
     return this.at < this.bytes.length ? this.bytes[this.at] : 0;
   }

@@ -1,19 +1,19 @@
-/** The text of a string where it stands in a scanned document, one UTF-16 unit after the other: nothing is allocated for one that is only compared. */
+/** Reads a string of a scanned document in place, one UTF-16 unit at a time, so that comparing it allocates nothing. */
 
 export class Units {
   private at: i32 = 0;
-  /** The low surrogate of the character that was begun; -1 where there is none. */
+  /** The pending low surrogate; -1 if there is none. */
   private low: i32 = -1;
 
   constructor(private bytes: Uint8Array) {}
 
-  /** Goes to the string whose first quote is at `at`. */
+  /** Starts at the string whose opening quote is at `at`. */
   from(at: i32): void {
     this.at = at + 1;
     this.low = -1;
   }
 
-  /** The next unit; -1 at the string's end. */
+  /** Returns the next unit; -1 at the string's end. */
   next(): i32 {
     if (this.low >= 0) {
       const unit = this.low;
@@ -32,7 +32,7 @@ export class Units {
     return 0xd800 | (above >> 10);
   }
 
-  /** Whether the string that begins at `at` is `text`. */
+  /** Compares the string at `at` with `text`. */
   same(at: i32, text: string): bool {
     this.from(at);
     for (let i = 0; i < text.length; i++) {

@@ -1,17 +1,39 @@
-/** Values of a JSON document, read where they stand in its bytes: nothing is built that is not asked for. */
+/** Values of a JSON document, read in place from its bytes: only the values that the caller asks for are built. */
 import { Scanner } from "./scan";
 import { Units } from "./units";
 
-/** One document; null where the bytes are none, as `Scanner` has it, or it is deeper than 32. */
+/**
+ * Parses one JSON document (I-JSON, RFC 7493): UTF-8 without a byte order mark, no lone surrogates, at most 32 levels deep.
+ *
+ * @param bytes the document, with nothing after it but white space
+ * @returns its value; null if the bytes are not such a document
+ * @throws Nothing.
+ * @example
+ * ```ts
+ * const document = json.parse(utf8('{"key_version":3}'));
+ * if (document == null) fail<EncryptReply>(FailureCode.FAULT, "Cannot encrypt: the KMS answered invalid JSON");
+ * ```
+ */
 export function parse(bytes: Uint8Array): JsonValue | null {
   return new Scanner(bytes).document() ? new JsonValue(bytes, 0) : null;
 }
 
-/** A value. Each reader gives null, or what its comment says, where the value is of another type: no need to ask before. */
+/**
+ * A value of a document. Each reader returns null if the value has another type, so no type check is needed before it.
+ *
+ * @example
+ * ```ts
+ * const document = json.parse(utf8('{"ciphertext":"vault:v1:abc"}'));
+ * if (document != null) {
+ *   const ciphertext = document.get("ciphertext");
+ *   if (ciphertext == null || ciphertext.text() == null) log.warn("no ciphertext");
+ * }
+ * ```
+ */
 export class JsonValue {
   private at: i32;
 
-  /** For `parse` and this file: the bytes are a document, and a value is at `at`, or white space before one. */
+  /** @internal Only for `parse` and this file: `bytes` is a document, and `at` a value or white space before one. */
   constructor(
     private bytes: Uint8Array,
     at: i32,
@@ -20,24 +42,33 @@ export class JsonValue {
     this.at = at;
   }
 
+  /** True for null. */
   get isNull(): bool {
     return this.bytes[this.at] === 0x6e;
   }
 
+  /** True for true. */
   get isTrue(): bool {
     return this.bytes[this.at] === 0x74;
   }
 
+  /** True for false. */
   get isFalse(): bool {
     return this.bytes[this.at] === 0x66;
   }
 
-  /** A string's text. */
+  /**
+   * Reads a string.
+   * @returns the text; null if this is not a string
+   */
   text(): string | null {
     return this.bytes[this.at] === 0x22 ? stringAt(this.bytes, this.at) : null;
   }
 
-  /** A number as it is written. */
+  /**
+   * Reads a number as the document writes it.
+   * @returns its characters; null if this is not a number
+   */
   number(): string | null {
     const first = this.bytes[this.at];
     if (first !== 0x2d && (first < 0x30 || first > 0x39)) return null;
@@ -48,8 +79,8 @@ export class JsonValue {
   }
 
   /**
-   * A number that is written as an integer from 0 to 2^53 - 1, so that every reader has the same one (RFC 7493, 2.2); else -1.
-   * 1.0 and 1e3 are none.
+   * Reads an integer that every reader understands alike (RFC 7493, 2.2). 1.0 and 1e3 are not integers here.
+   * @returns 0 to 2^53 - 1; -1 if this is anything else
    */
   integer(): i64 {
     const text = this.number();
@@ -63,7 +94,11 @@ export class JsonValue {
     return value > 9007199254740991 ? -1 : value;
   }
 
-  /** An object's member. A name that is there twice names nothing: readers differ in which one they take. */
+  /**
+   * Finds a member of an object. A name that occurs twice is not found: readers differ in which one they take.
+   * @param name the member's name, unescaped
+   * @returns its value; null if there is no such member, or this is not an object
+   */
   get(name: string): JsonValue | null {
     const members = new JsonItems(this.bytes, this.at, 0x7b);
     let found: JsonValue | null = null;
@@ -75,26 +110,44 @@ export class JsonValue {
     return found;
   }
 
-  /** An object's members in order, twice named ones twice; none where this is no object. */
+  /**
+   * Lists the members of an object in order, with duplicates.
+   * @returns an iterator; empty if this is not an object
+   */
   members(): JsonItems {
     return new JsonItems(this.bytes, this.at, 0x7b);
   }
 
-  /** An array's elements in order; none where this is no array. */
+  /**
+   * Lists the elements of an array in order.
+   * @returns an iterator; empty if this is not an array
+   */
   elements(): JsonItems {
     return new JsonItems(this.bytes, this.at, 0x5b);
   }
 }
 
-/** Goes through an object or an array: `while (items.next())`, then `value`, and `name` in an object. */
+/**
+ * Iterates over an object or an array: call `next`, then read `value`, and `name` in an object.
+ *
+ * @example
+ * ```ts
+ * const document = json.parse(utf8('{"a":1,"b":2}'));
+ * if (document != null) {
+ *   const items = document.members();
+ *   while (items.next()) log.debug(items.name);
+ * }
+ * ```
+ */
 export class JsonItems {
   private next_: i32;
   private nameAt: i32 = -1;
   private valueAt: i32 = 0;
-  // One of each for all items: a guest's memory is not freed during a call.
+  // One of each for all items: memory is not freed during a call.
   private scanner: Scanner;
   private units: Units;
 
+  /** @internal Only for `JsonValue`. */
   constructor(
     private bytes: Uint8Array,
     at: i32,
@@ -105,10 +158,14 @@ export class JsonItems {
     this.next_ = bytes[at] === open ? at + 1 : -1;
   }
 
+  /**
+   * Goes to the next item.
+   * @returns false at the end
+   */
   next(): bool {
     if (this.next_ < 0) return false;
     let at = skipSpace(this.bytes, this.next_);
-    // } or ]: the end of an empty one, because a comma is stepped over with the value before it.
+    // } or ]: only of an empty object or array, because a comma is consumed with the value before it.
     if ((this.bytes[at] | 0x20) === 0x7d) {
       this.next_ = -1;
       return false;
@@ -124,15 +181,21 @@ export class JsonItems {
     return true;
   }
 
+  /** The current item's value. */
   get value(): JsonValue {
     return new JsonValue(this.bytes, this.valueAt);
   }
 
-  /** Of a member; "" in an array. */
+  /** The current member's name; "" in an array. */
   get name(): string {
     return this.nameAt < 0 ? "" : stringAt(this.bytes, this.nameAt);
   }
 
+  /**
+   * Compares the current member's name without building it.
+   * @param name the name to compare with, unescaped
+   * @returns true if they are equal; false in an array
+   */
   isNamed(name: string): bool {
     return this.nameAt >= 0 && this.units.same(this.nameAt, name);
   }

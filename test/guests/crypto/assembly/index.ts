@@ -6,34 +6,36 @@
 import {
   concat,
   DecryptReply,
+  DecryptRequest,
   EncryptReply,
+  EncryptRequest,
   HostReply,
-  receiveDecrypt,
-  receiveEncrypt,
-  receiveStatus,
+  Provider,
   StatusReply,
-  sendDecrypt,
-  sendEncrypt,
-  sendStatus,
+  StatusRequest,
+  serve,
 } from "../../../../sdk/assemblyscript/assembly";
 import { toBlock } from "../../../../sdk/assemblyscript/assembly/extism";
 import { finish } from "../../../../sdk/assemblyscript/assembly/host";
 import * as env from "../../../../sdk/assemblyscript/assembly/imports";
 
-export function kleidi_status(): i32 {
-  receiveStatus();
-  return sendStatus(new StatusReply("v1"));
-}
+export { kleidi_decrypt, kleidi_encrypt, kleidi_status } from "../../../../sdk/assemblyscript/assembly";
 
-export function kleidi_encrypt(): i32 {
-  const plaintext = receiveEncrypt().plaintext;
-  const reply = call(plaintext[0], toBlock(plaintext.slice(1)));
-  const code = new Uint8Array(1).fill(reply.code as u8);
-  return sendEncrypt(new EncryptReply(concat(code, reply.body)));
-}
+class Crypto extends Provider {
+  status(_request: StatusRequest): StatusReply {
+    return new StatusReply("v1");
+  }
 
-export function kleidi_decrypt(): i32 {
-  return sendDecrypt(new DecryptReply(receiveDecrypt().ciphertext));
+  encrypt(request: EncryptRequest): EncryptReply {
+    const plaintext = request.plaintext;
+    const reply = call(plaintext[0], toBlock(plaintext.slice(1)));
+    const code = new Uint8Array(1).fill(reply.code as u8);
+    return new EncryptReply(concat(code, reply.body));
+  }
+
+  decrypt(request: DecryptRequest): DecryptReply {
+    return new DecryptReply(request.ciphertext);
+  }
 }
 
 function call(operation: u8, request: u64): HostReply {
@@ -60,3 +62,5 @@ function call(operation: u8, request: u64): HostReply {
       throw new Error("no such operation");
   }
 }
+
+serve(new Crypto());

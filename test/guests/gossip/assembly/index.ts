@@ -10,15 +10,17 @@ import {
   fail,
   keystore,
   log,
+  StatusReply,
+  utf8,
+} from "../../../../sdk/assemblyscript/assembly";
+import {
   receiveDecrypt,
   receiveEncrypt,
   receiveStatus,
-  StatusReply,
   sendDecrypt,
   sendEncrypt,
   sendStatus,
-  utf8,
-} from "../../../../sdk/assemblyscript/assembly";
+} from "../../../../sdk/assemblyscript/assembly/exchange";
 import { toBlock, writeOutput } from "../../../../sdk/assemblyscript/assembly/extism";
 import * as env from "../../../../sdk/assemblyscript/assembly/imports";
 

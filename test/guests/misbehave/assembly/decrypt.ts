@@ -6,8 +6,8 @@ import {
   FailureCode,
   fail,
   failFrom,
-  sendDecrypt,
 } from "../../../../sdk/assemblyscript/assembly";
+import { sendDecrypt } from "../../../../sdk/assemblyscript/assembly/exchange";
 import { writeOutput } from "../../../../sdk/assemblyscript/assembly/extism";
 import { Writer } from "../../../../sdk/assemblyscript/assembly/protobuf";
 import * as harm from "./harm";

@@ -10,8 +10,8 @@ import {
   fail,
   keystore,
   log,
-  sendEncrypt,
 } from "../../../../sdk/assemblyscript/assembly";
+import { sendEncrypt } from "../../../../sdk/assemblyscript/assembly/exchange";
 import * as harm from "./harm";
 import { leftovers } from "./leak";
 import * as toy from "./toy";

@@ -2,7 +2,11 @@
  * A provider that works, except that a key's name tells it how to misbehave: tests name the fault in the configuration.
  * Every name is a case in status.ts, encrypt.ts or decrypt.ts; any other name is served well.
  */
-import { receiveDecrypt, receiveEncrypt, receiveStatus } from "../../../../sdk/assemblyscript/assembly";
+import {
+  receiveDecrypt,
+  receiveEncrypt,
+  receiveStatus,
+} from "../../../../sdk/assemblyscript/assembly/exchange";
 import { decrypt } from "./decrypt";
 import { encrypt } from "./encrypt";
 import { status } from "./status";

@@ -1,11 +1,6 @@
 /** Status: the version is always "v1", unless the key's name asks for a fault. */
-import {
-  FailureCode,
-  fail,
-  StatusReply,
-  StatusRequest,
-  sendStatus,
-} from "../../../../sdk/assemblyscript/assembly";
+import { FailureCode, fail, StatusReply, StatusRequest } from "../../../../sdk/assemblyscript/assembly";
+import { sendStatus } from "../../../../sdk/assemblyscript/assembly/exchange";
 import * as harm from "./harm";
 
 export function status(request: StatusRequest): i32 {

@@ -6,39 +6,43 @@
 import {
   concat,
   DecryptReply,
+  DecryptRequest,
   EncryptReply,
-  receiveDecrypt,
-  receiveEncrypt,
-  receiveStatus,
+  EncryptRequest,
+  Provider,
   StatusReply,
-  sendDecrypt,
-  sendEncrypt,
-  sendStatus,
+  StatusRequest,
+  serve,
 } from "../../../../sdk/assemblyscript/assembly";
 import { toBlock } from "../../../../sdk/assemblyscript/assembly/extism";
 import { finish } from "../../../../sdk/assemblyscript/assembly/host";
 import { net_request } from "../../../../sdk/assemblyscript/assembly/imports";
 
+export { kleidi_decrypt, kleidi_encrypt, kleidi_status } from "../../../../sdk/assemblyscript/assembly";
+
 const MAX_PLAINTEXT = 512;
 
-export function kleidi_status(): i32 {
-  receiveStatus();
-  return sendStatus(new StatusReply("v1"));
-}
+class NetRaw extends Provider {
+  status(_request: StatusRequest): StatusReply {
+    return new StatusReply("v1");
+  }
 
-export function kleidi_encrypt(): i32 {
-  return sendEncrypt(new EncryptReply(concat(new Uint8Array(1), inverted(receiveEncrypt().plaintext))));
-}
+  encrypt(request: EncryptRequest): EncryptReply {
+    return new EncryptReply(concat(new Uint8Array(1), inverted(request.plaintext)));
+  }
 
-export function kleidi_decrypt(): i32 {
-  const ciphertext = receiveDecrypt().ciphertext;
-  if (ciphertext[0] === 0) return sendDecrypt(new DecryptReply(inverted(ciphertext.slice(1))));
-  const request = toBlock(ciphertext.slice(1));
-  const reply = finish(request, net_request(request));
-  const said = concat(new Uint8Array(1).fill(reply.code as u8), reply.body);
-  return sendDecrypt(new DecryptReply(said.slice(0, min(said.length, MAX_PLAINTEXT))));
+  decrypt(request: DecryptRequest): DecryptReply {
+    const ciphertext = request.ciphertext;
+    if (ciphertext[0] === 0) return new DecryptReply(inverted(ciphertext.slice(1)));
+    const block = toBlock(ciphertext.slice(1));
+    const reply = finish(block, net_request(block));
+    const said = concat(new Uint8Array(1).fill(reply.code as u8), reply.body);
+    return new DecryptReply(said.slice(0, min(said.length, MAX_PLAINTEXT)));
+  }
 }
 
 function inverted(bytes: Uint8Array): Uint8Array {
   return bytes.map((byte) => ~byte);
 }
+
+serve(new NetRaw());

@@ -6,17 +6,18 @@
 import {
   concat,
   DecryptReply,
+  DecryptRequest,
   EncryptReply,
+  EncryptRequest,
   HostReply,
-  receiveDecrypt,
-  receiveEncrypt,
-  receiveStatus,
+  Provider,
   StatusReply,
-  sendDecrypt,
-  sendEncrypt,
-  sendStatus,
+  StatusRequest,
+  serve,
   tpm,
 } from "../../../../sdk/assemblyscript/assembly";
+
+export { kleidi_decrypt, kleidi_encrypt, kleidi_status } from "../../../../sdk/assemblyscript/assembly";
 
 /** Ends its turn as it should, with whatever it made left in the TPM for the next one. */
 const LEAVE = 1;
@@ -25,26 +26,27 @@ const STAY = 2;
 const HEAD = 7;
 const MAX_CIPHERTEXT = 1023;
 
-export function kleidi_status(): i32 {
-  receiveStatus();
-  return sendStatus(new StatusReply("v1"));
-}
+class TpmRaw extends Provider {
+  status(_request: StatusRequest): StatusReply {
+    return new StatusReply("v1");
+  }
 
-export function kleidi_encrypt(): i32 {
-  const plaintext = receiveEncrypt().plaintext;
-  const length = new Uint8Array(2);
-  length[0] = (plaintext.length >> 8) as u8;
-  length[1] = plaintext.length as u8;
-  const stored = concat(length, inverted(plaintext));
-  if (!isOrder(plaintext)) return sendEncrypt(new EncryptReply(stored));
-  const answered = concat(stored, obey(plaintext));
-  return sendEncrypt(new EncryptReply(answered.slice(0, min(answered.length, MAX_CIPHERTEXT))));
-}
+  encrypt(request: EncryptRequest): EncryptReply {
+    const plaintext = request.plaintext;
+    const length = new Uint8Array(2);
+    length[0] = (plaintext.length >> 8) as u8;
+    length[1] = plaintext.length as u8;
+    const stored = concat(length, inverted(plaintext));
+    if (!isOrder(plaintext)) return new EncryptReply(stored);
+    const answered = concat(stored, obey(plaintext));
+    return new EncryptReply(answered.slice(0, min(answered.length, MAX_CIPHERTEXT)));
+  }
 
-export function kleidi_decrypt(): i32 {
-  const ciphertext = receiveDecrypt().ciphertext;
-  const length = ((ciphertext[0] as i32) << 8) | (ciphertext[1] as i32);
-  return sendDecrypt(new DecryptReply(inverted(ciphertext.slice(2, 2 + length))));
+  decrypt(request: DecryptRequest): DecryptReply {
+    const ciphertext = request.ciphertext;
+    const length = ((ciphertext[0] as i32) << 8) | (ciphertext[1] as i32);
+    return new DecryptReply(inverted(ciphertext.slice(2, 2 + length)));
+  }
 }
 
 /** R, A, W, ! */
@@ -67,3 +69,5 @@ function obey(order: Uint8Array): Uint8Array {
 function inverted(bytes: Uint8Array): Uint8Array {
   return bytes.map((byte) => ~byte);
 }
+
+serve(new TpmRaw());

@@ -1,0 +1,75 @@
+/** The commit that a release is made of: read through git, whatever the configuration of the user and of the machine. */
+import { spawnSync } from "node:child_process";
+import { ReleaseFault } from "./fault.ts";
+
+export interface Commit {
+  /** 40 hexadecimal digits. */
+  readonly id: string;
+  /** When it was committed: seconds since 1970. */
+  readonly time: number;
+  /** The tags that point at it. */
+  readonly tags: readonly string[];
+  /** Every file in it, sorted. */
+  readonly files: readonly string[];
+  /** @throws ReleaseFault where the commit does not have the file */
+  read(path: string): Buffer;
+  /**
+   * @param folder the one folder that everything is in
+   * @param files of this commit
+   * @param added absolute paths of files that the commit does not have, put in `into`
+   * @returns a tar: owner root, modes 0644 and 0755, the time of the commit, its id in the first header
+   */
+  archive(folder: string, files: readonly string[], added: readonly string[], into: string): Buffer;
+}
+
+/** Each of these could change a byte of the archive. */
+const FIXED = ["tar.umask=0022", "core.attributesFile=/dev/null", "core.autocrlf=false", "core.eol=lf"];
+const MAX_BYTES = 256 << 20;
+
+/**
+ * @param checkout a folder of git
+ * @throws ReleaseFault where it has changes that are not committed, or is not a checkout
+ */
+export function readCommit(checkout: string): Commit {
+  const text = (...args: string[]) => git(checkout, args).toString();
+  const changes = text("status", "--porcelain", "--untracked-files=normal").trimEnd();
+  if (changes !== "") {
+    throw new ReleaseFault(
+      `the checkout has changes that are in no commit; commit, stash or remove them:\n${changes}`,
+    );
+  }
+  const id = text("rev-parse", "HEAD").trimEnd();
+  return {
+    id,
+    time: Number(text("show", "--no-patch", "--format=%ct", id)),
+    tags: lines(text("tag", "--points-at", id)),
+    files: text("ls-tree", "-r", "-z", "--name-only", id).split("\0").slice(0, -1).sort(),
+    read: (path) => git(checkout, ["cat-file", "blob", `${id}:${path}`]),
+    archive: (folder, files, added, into) => {
+      const others = [`--prefix=${folder}/${into}/`, ...added.map((path) => `--add-file=${path}`)];
+      return git(checkout, [
+        "archive",
+        "--format=tar",
+        ...others,
+        `--prefix=${folder}/`,
+        id,
+        "--",
+        ...files.map((file) => `:(literal)${file}`),
+      ]);
+    },
+  };
+}
+
+function git(cwd: string, args: readonly string[]): Buffer {
+  const env = { ...process.env, GIT_ATTR_NOSYSTEM: "1", GIT_NO_REPLACE_OBJECTS: "1", LC_ALL: "C" };
+  const options = FIXED.flatMap((each) => ["-c", each]);
+  const { status, stdout, stderr, error } = spawnSync("git", [...options, ...args], {
+    cwd,
+    env,
+    maxBuffer: MAX_BYTES,
+  });
+  if (status === 0) return stdout;
+  throw new ReleaseFault(`git ${args[0]} failed: ${(error?.message ?? stderr.toString()).trim()}`);
+}
+
+const lines = (text: string) => text.split("\n").filter((line) => line !== "");

@@ -1,0 +1,23 @@
+/** The files of a checkout that a release has: for the host, its operator and provider authors, and none that only the project uses. */
+
+const FOLDERS = ["deploy", "docs", "examples", "host", "proto", "providers", "sdk"];
+const FILES = ["LICENSE", "package-lock.json", "package.json", ".npmrc"];
+/** Tests, and programs that generate or compare files of the checkout with packages that a release does not install. */
+const LEFT_OUT = [
+  /\.test\.(ts|yaml)$/,
+  /\/(test|harness)\//,
+  /^docs\/.*\.ts$/,
+  /^examples\/quickstart\//,
+  /^proto\/(baseline\.binpb|breaking\.ts|generate\.ts)$/,
+];
+
+/**
+ * @param path of a file that git has, relative to the root of the checkout
+ * @returns whether the release has it
+ * @example isReleased("host/main.ts") // true
+ */
+export function isReleased(path: string): boolean {
+  const [folder = ""] = path.split("/");
+  const inside = path.includes("/") ? FOLDERS.includes(folder) : FILES.includes(path) || path.endsWith(".md");
+  return inside && !LEFT_OUT.some((pattern) => pattern.test(path));
+}

@@ -1,0 +1,131 @@
+/**
+ * The software bill of materials: CycloneDX 1.5 in JSON, made from the lockfile alone. npm's own ("npm sbom") has a random number and the
+ * time in it, and its form follows the version of npm, which nothing pins; a test compares the two.
+ */
+import { createHash } from "node:crypto";
+import { ReleaseFault } from "./fault.ts";
+
+/** A package of package-lock.json, version 3. */
+interface Locked {
+  readonly version: string;
+  readonly integrity?: string;
+  readonly license?: string;
+  readonly dev?: boolean;
+  readonly optional?: boolean;
+  readonly dependencies?: Readonly<Record<string, string>>;
+  readonly optionalDependencies?: Readonly<Record<string, string>>;
+}
+
+export interface Lockfile {
+  readonly packages: Readonly<Record<string, Locked>>;
+}
+
+export interface Module {
+  /** The file's name. */
+  readonly name: string;
+  /** 64 hexadecimal digits. */
+  readonly sha256: string;
+}
+
+export interface Release {
+  readonly version: string;
+  readonly license: string;
+  /** 40 hexadecimal digits. */
+  readonly commit: string;
+  /** Seconds since 1970. */
+  readonly time: number;
+}
+
+const FOLDER = "node_modules/";
+
+/**
+ * @param modules the providers, which are files of the release and no packages
+ * @returns the document's text; the same for the same arguments
+ * @throws ReleaseFault where the lockfile does not have the digest of a package
+ */
+export function sbomOf(release: Release, lock: Lockfile, modules: readonly Module[]): string {
+  const paths = Object.keys(lock.packages)
+    .filter((path) => path !== "" && lock.packages[path]?.dev !== true)
+    .sort();
+  const own = refOf("kleidi", release.version);
+  const compiler = lock.packages[`${FOLDER}assemblyscript`]?.version;
+  const document = {
+    $schema: "http://cyclonedx.org/schema/bom-1.5.schema.json",
+    bomFormat: "CycloneDX",
+    specVersion: "1.5",
+    serialNumber: `urn:uuid:${uuidOf(`kleidi sbom ${release.version} ${release.commit}`)}`,
+    version: 1,
+    metadata: {
+      timestamp: new Date(release.time * 1000).toISOString(),
+      component: {
+        "bom-ref": own,
+        type: "application",
+        name: "kleidi",
+        version: release.version,
+        licenses: [{ expression: release.license }],
+        properties: [{ name: "kleidi:commit", value: release.commit }],
+      },
+    },
+    components: [
+      ...paths.map((path) => componentOf(path, lock.packages[path] as Locked)),
+      ...modules.map(({ name, sha256 }) => ({
+        "bom-ref": name,
+        type: "file",
+        name: `providers/${name}`,
+        hashes: [{ alg: "SHA-256", content: sha256 }],
+        licenses: [{ expression: release.license }],
+        // The module has the compiler's runtime in it.
+        properties: [{ name: "kleidi:compiled-with", value: `pkg:npm/assemblyscript@${compiler}` }],
+      })),
+    ],
+    dependencies: [
+      {
+        ref: own,
+        dependsOn: [...dependenciesOf("", lock), ...modules.map(({ name }) => name)],
+      },
+      ...paths.map((path) => ({ ref: refAt(path, lock), dependsOn: dependenciesOf(path, lock) })),
+    ],
+  };
+  return `${JSON.stringify(document, null, 2)}\n`;
+}
+
+function componentOf(path: string, { version, integrity = "", license, optional }: Locked) {
+  const name = nameAt(path);
+  const [, sha512] = /^sha512-(\S+)$/.exec(integrity) ?? [];
+  if (sha512 === undefined) throw new ReleaseFault(`package-lock.json has no SHA-512 of ${name}`);
+  return {
+    "bom-ref": refOf(name, version),
+    type: "library",
+    name,
+    version,
+    scope: optional === true ? "optional" : "required",
+    purl: `pkg:npm/${name.replace("@", "%40")}@${version}`,
+    hashes: [{ alg: "SHA-512", content: Buffer.from(sha512, "base64").toString("hex") }],
+    ...(license !== undefined && { licenses: [{ expression: license }] }),
+  };
+}
+
+/** The packages that Node finds from this one: in its own folder, else in one further up. */
+function dependenciesOf(path: string, lock: Lockfile): string[] {
+  const { dependencies = {}, optionalDependencies = {} } = lock.packages[path] ?? {};
+  const found = Object.keys({ ...dependencies, ...optionalDependencies }).flatMap((name) => {
+    for (let from = path; ; from = from.slice(0, Math.max(0, from.lastIndexOf(`/${FOLDER}`)))) {
+      const there = `${from === "" ? "" : `${from}/`}${FOLDER}${name}`;
+      if (lock.packages[there] !== undefined) return [refAt(there, lock)];
+      if (from === "") return [];
+    }
+  });
+  return found.sort();
+}
+
+const nameAt = (path: string) => path.slice(path.lastIndexOf(FOLDER) + FOLDER.length);
+const refOf = (name: string, version: string) => `${name}@${version}`;
+const refAt = (path: string, lock: Lockfile) => refOf(nameAt(path), lock.packages[path]?.version ?? "");
+
+/** A UUID of version 8 (RFC 9562, section 5.8). */
+function uuidOf(text: string): string {
+  const bytes = createHash("sha256").update(text).digest().subarray(0, 16);
+  bytes.writeUInt8((bytes.readUInt8(6) & 0x0f) | 0x80, 6);
+  bytes.writeUInt8((bytes.readUInt8(8) & 0x3f) | 0x80, 8);
+  return bytes.toString("hex").replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
+}

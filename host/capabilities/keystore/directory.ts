@@ -1,0 +1,194 @@
+/**
+ * The folder of key files. A key is made in three steps, each of which survives a SIGKILL: the complete file under another name,
+ * then a record that it was made, then a link to its own name, which fails if there is one. The record (NAME.json, no secret in
+ * it) outlives the key file: it distinguishes a lost key from one that was never made. One process at a time makes a key; what one that
+ * was killed left is finished or removed by the next one, and by a host that starts.
+ */
+import { getRandomValues } from "node:crypto";
+import { renameSync } from "node:fs";
+import { join } from "node:path";
+import { KleidiError } from "../../error.ts";
+import { FileFault, readRegular } from "../../lib/files.ts";
+import {
+  folderFault,
+  type Invalid,
+  lockFolder,
+  publish,
+  readPrivate,
+  removeLeftovers,
+  statOf,
+  tidy,
+  writeDurably,
+} from "../files.ts";
+import { fingerprint, formatKeyFile, KEY_BYTES, KeyBytes, parseKeyFile } from "./key-file.ts";
+
+export interface KeyRecord {
+  readonly name: string;
+  readonly fingerprint: string;
+  /** ISO 8601, UTC. */
+  readonly created: string;
+}
+
+// A key file is under 200 bytes.
+const MAX_FILE = 4096;
+
+export class KeyDirectory {
+  readonly path: string;
+
+  constructor(path: string) {
+    this.path = path;
+  }
+
+  keyPath(name: string): string {
+    return join(this.path, `${name}.key`);
+  }
+
+  /** @throws KleidiError key-not-made, key-missing, key-file-invalid */
+  load(name: string): KeyBytes {
+    const path = this.keyPath(name);
+    const action = `Cannot load key "${name}" from ${path}`;
+    const text = this.#read(path, action, name);
+    if (text === undefined) {
+      const record = this.record(name);
+      if (record === undefined) {
+        throw new KleidiError(
+          "key-not-made",
+          `${action}: there is no such file, and no record that the key was made`,
+        );
+      }
+      throw new KleidiError(
+        "key-missing",
+        `${action}: the file is gone. The key was made on ${record.created} with fingerprint ${record.fingerprint}; restore it from its backup`,
+      );
+    }
+    try {
+      return parseKeyFile(name, path, text.toString("utf8"));
+    } finally {
+      text.fill(0);
+    }
+  }
+
+  record(name: string): KeyRecord | undefined {
+    const path = join(this.path, `${name}.json`);
+    if (statOf(path) === undefined) return undefined;
+    const text = readRegular(path, MAX_FILE);
+    try {
+      const { fingerprint, created } = JSON.parse(text instanceof FileFault ? "" : text.toString("utf8"));
+      if (typeof fingerprint === "string" && typeof created === "string")
+        return { name, fingerprint, created };
+    } catch {
+      // Told below: whatever stands there, it means that a key may have been made.
+    }
+    return { name, fingerprint: "unknown", created: "an unknown day" };
+  }
+
+  /**
+   * Makes a key that never was.
+   * @param pin the fingerprint that the configuration expects: then ciphertexts may exist, and a new key cannot have it
+   * @throws KleidiError key-exists, key-missing, key-file-invalid
+   */
+  create(name: string, pin?: string): KeyRecord {
+    const action = `Cannot make key "${name}" in ${this.path}`;
+    const fault = folderFault(this.path);
+    if (fault !== undefined) throw invalid(action)(fault);
+    const release = lockFolder(this.path, action, invalid(action));
+    try {
+      return this.#make(name, action, pin);
+    } finally {
+      release();
+    }
+  }
+
+  /** Removes what a killed process left of keys under these names; what a key can be finished from stays. @returns see files.ts, tidy */
+  tidy(names: readonly string[]): unknown {
+    const staged = new Set(names.flatMap(stagedNames));
+    return tidy(
+      this.path,
+      (each) => staged.has(each),
+      () => {
+        for (const name of names) this.#tidy(name);
+      },
+    );
+  }
+
+  /** The whole folder is locked. */
+  #tidy(name: string): void {
+    const hasRecord = statOf(join(this.path, `${name}.json`)) !== undefined;
+    const isFinished = statOf(this.keyPath(name)) !== undefined || !hasRecord;
+    const [key, record] = stagedNames(name);
+    removeLeftovers(this.path, (each) => each === record || (isFinished && each === key));
+  }
+
+  #make(name: string, action: string, pin: string | undefined): KeyRecord {
+    this.#tidy(name);
+    const path = this.keyPath(name);
+    const [stagedKey, stagedRecord] = stagedNames(name);
+    const staged = join(this.path, stagedKey);
+    const record = this.record(name);
+    if (statOf(path) !== undefined) throw new KleidiError("key-exists", `${action}: ${path} exists already`);
+    if (record !== undefined) {
+      const resumed = this.#resume(name, staged, record);
+      if (resumed) return record;
+      throw new KleidiError(
+        "key-missing",
+        `${action}: it was made on ${record.created} with fingerprint ${record.fingerprint}, and its file is gone; ciphertexts may exist that only that file opens`,
+      );
+    }
+    if (pin !== undefined) {
+      throw new KleidiError(
+        "key-missing",
+        `${action}: the configuration pins version ${pin}, so the key was made before, and its file is gone; ciphertexts may exist that only that file opens`,
+      );
+    }
+    // Filled in its own memory, which wipe() clears: there is no other copy.
+    const bytes = new KeyBytes(getRandomValues(new Uint8Array(KEY_BYTES)));
+    const made = { name, fingerprint: fingerprint(bytes), created: new Date().toISOString() };
+    try {
+      writeDurably(staged, formatKeyFile(name, bytes));
+    } finally {
+      bytes.wipe();
+    }
+    writeDurably(join(this.path, stagedRecord), `${JSON.stringify(made)}\n`);
+    renameSync(join(this.path, stagedRecord), join(this.path, `${name}.json`));
+    publish(staged, path);
+    return made;
+  }
+
+  /** A key whose record is there and whose file is not may be in the making: it is waited for. */
+  #read(path: string, action: string, name: string): Buffer | undefined {
+    const read = () => readPrivate(path, MAX_FILE, invalid(action));
+    const text = read();
+    if (text !== undefined || statOf(join(this.path, `${name}.json`)) === undefined) return text;
+    try {
+      lockFolder(this.path, action, invalid(action))();
+    } catch {
+      // Who may not lock here may read here: what is read now is told.
+    }
+    return read();
+  }
+
+  /** A "key init" that was ended between record and link left the whole key: it is finished, not made again. */
+  #resume(name: string, staged: string, record: KeyRecord): boolean {
+    const text = readPrivate(staged, MAX_FILE, invalid(`Cannot finish making key "${name}"`));
+    if (text === undefined) return false;
+    let bytes: KeyBytes;
+    try {
+      bytes = parseKeyFile(name, staged, text.toString("utf8"));
+    } finally {
+      text.fill(0);
+    }
+    const same = fingerprint(bytes) === record.fingerprint;
+    bytes.wipe();
+    if (same) publish(staged, this.keyPath(name));
+    return same;
+  }
+}
+
+/** The names that do not count, of a key that is not finished and of its record. */
+const stagedNames = (name: string): [key: string, record: string] => [
+  `.${name}.key.new`,
+  `.${name}.json.new`,
+];
+
+const invalid: (action: string) => Invalid = (action) => (what, cause) =>
+  new KleidiError("key-file-invalid", `${action}: ${what}`, cause);

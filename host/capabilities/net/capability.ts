@@ -1,0 +1,48 @@
+/** kleidi:net: requests to the one origin that a provider is granted, with a credential of the host. */
+import { exampleOf } from "../../schema/field.ts";
+import type { Capability, GrantContext, OpenContext } from "../capability.ts";
+import { checkFiles } from "./check.ts";
+import { GRANT, LOGIN_CONNECTIONS, type NetConfig } from "./grant.ts";
+import { REQUESTS } from "./requests.ts";
+import { RULES } from "./rules.ts";
+
+export const net = {
+  name: "net",
+  requests: REQUESTS,
+  waits: true,
+  grant: {
+    schema: GRANT,
+    line: () => `net: ${exampleOf(GRANT)}`,
+    reach(grant: NetConfig) {
+      const { origin, allow, networks } = grant;
+      const lines = allow.map(({ method, path }) => `${method} ${path}`);
+      const where = networks.length === 0 ? "" : ` in ${networks.join(", ")}`;
+      return `of ${origin}${where}, ${identityOf(grant)}: ${lines.join(", ")}`;
+    },
+  },
+  rules: RULES,
+  // The HTTP client is 27 MB of the process.
+  async open(context: OpenContext<NetConfig>) {
+    const { open } = await import("./open.ts");
+    return open(context);
+  },
+  descriptors: ({ connections }: NetConfig) => connections + LOGIN_CONNECTIONS,
+  check: (context: GrantContext<NetConfig>) => checkFiles(context),
+  async examine(context: GrantContext<NetConfig>) {
+    const { examineOrigins } = await import("./doctor.ts");
+    return examineOrigins(context);
+  },
+} as const satisfies Capability;
+
+/** The credentials that the host uses at an origin: how, and from which files; nothing of their content. */
+function identityOf({ credential, tls }: NetConfig): string {
+  const certificate = tls.client === undefined ? [] : [`with the certificate ${tls.client.certificate}`];
+  const token =
+    credential === undefined
+      ? []
+      : [
+          `with a token ${credential.kind === "vault" ? `of Vault by ${credential.auth}` : `by ${credential.kind}`}`,
+        ];
+  const all = [...token, ...certificate];
+  return all.length === 0 ? "without credentials" : all.join(" and ");
+}

@@ -1,0 +1,82 @@
+/**
+ * What `kleidi doctor` finds of each origin that a provider is granted: name, connection, login, policy. A step that fails ends the row, so
+ * that the first line in red is the one to fix.
+ */
+import type { Finding } from "../../finding.ts";
+import type { Examined, GrantContext } from "../capability.ts";
+import { examineOrigin } from "./examine.ts";
+import { CredentialRefused, Unreachable } from "./exchange.ts";
+import type { NetConfig } from "./grant.ts";
+import { createCredential } from "./login/credential.ts";
+import type { CredentialConfig } from "./login/grant.ts";
+import { policyFindings } from "./login/vault-policy.ts";
+import { createTransport } from "./transport.ts";
+
+const TIMEOUT_MS = 5000;
+
+const REMEDIES = {
+  files:
+    "Look at the files that grants.net.tls names: they are PEM, and the user that the host runs as must be able to read them.",
+  name: "Look at the name in grants.net.origin and at this machine's resolver; a private address needs its network under grants.net.networks.",
+  connection:
+    "Look at whether the server is up, at the firewall and in a unit at IPAddressAllow=; a certificate is held against grants.net.tls.",
+} as const;
+
+export async function examineOrigins({ grants }: GrantContext<NetConfig>): Promise<Examined[]> {
+  const all: Examined[] = [];
+  for (const [provider, net] of grants)
+    all.push({ provider, findings: await wayTo(`net ${provider}`, provider, net) });
+  return all;
+}
+
+async function wayTo(what: string, provider: string, net: NetConfig): Promise<Finding[]> {
+  const steps = await examineOrigin(net, TIMEOUT_MS);
+  const findings = steps.map(
+    ({ step, ok, detail }): Finding => ({
+      what: `${what} ${step}`,
+      ok,
+      detail,
+      ...(ok ? {} : { hint: REMEDIES[step] }),
+    }),
+  );
+  if (net.credential === undefined || findings.some(({ ok }) => !ok)) return findings;
+  return [...findings, ...(await login(what, provider, net, net.credential))];
+}
+
+async function login(
+  what: string,
+  provider: string,
+  net: NetConfig,
+  config: CredentialConfig,
+): Promise<Finding[]> {
+  const transport = createTransport({ ...net, once: true });
+  const { send } = transport;
+  let expires: number | undefined;
+  const credential = createCredential(config, {
+    provider,
+    send,
+    onEvent: (event) => {
+      expires = event.expires ?? expires;
+    },
+  });
+  try {
+    const signal = AbortSignal.timeout(TIMEOUT_MS);
+    const lease = await credential.lease(signal);
+    const until = expires === undefined ? "" : `, until ${new Date(expires).toISOString()}`;
+    const how = config.kind === "vault" ? `by ${config.auth}` : `by ${config.kind}`;
+    const said: Finding = { what: `${what} login`, ok: true, detail: `the host has a token ${how}${until}` };
+    if (config.kind !== "vault") return [said];
+    const { namespace } = config;
+    return [said, ...(await policyFindings(`${what} policy`, net, { send, lease, namespace }, signal))];
+  } catch (error) {
+    if (!(error instanceof Unreachable)) throw error;
+    const hint =
+      error instanceof CredentialRefused
+        ? "Look at grants.net.credential: the secret, the role, the mount and the namespace of the auth method."
+        : "Look at the files of grants.net.credential; where the server was asked, also at its log.";
+    return [{ what: `${what} login`, ok: false, detail: error.message, hint }];
+  } finally {
+    await credential.close();
+    await transport.close();
+  }
+}

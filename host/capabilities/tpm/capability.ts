@@ -1,0 +1,26 @@
+/** kleidi:tpm: commands to one TPM, through a filter. */
+import { exampleOf } from "../../schema/field.ts";
+import type { Capability, GrantContext, OpenContext } from "../capability.ts";
+import { GRANT, type TpmConfig } from "./grant.ts";
+import { REQUESTS } from "./requests.ts";
+
+export const tpm = {
+  name: "tpm",
+  requests: REQUESTS,
+  waits: true,
+  grant: {
+    schema: GRANT,
+    line: () => `tpm: ${exampleOf(GRANT)}`,
+    reach: ({ device, hierarchies }: TpmConfig) => `on ${device}, hierarchies ${hierarchies.join(", ")}`,
+  },
+  async open({ grants, log }: OpenContext<TpmConfig>) {
+    const { openTpm } = await import("./tpm.ts");
+    const warn = (device: string, why: string) =>
+      log("warn", { device, why }, "the TPM cannot be reached, or was lost");
+    return openTpm({ grants, warn });
+  },
+  async examine(context: GrantContext<TpmConfig>) {
+    const { examineTpms } = await import("./doctor.ts");
+    return examineTpms(context);
+  },
+} as const satisfies Capability;

@@ -1,0 +1,63 @@
+/** argv → exit code, by a table of commands. */
+import { CommanderError, Command as Node, type OutputConfiguration } from "commander";
+import { addCommand, type Command, EXIT_CODES } from "./command.ts";
+import { EXIT, fail } from "./output.ts";
+
+/** All commands. */
+export interface Program {
+  readonly version: string;
+  /** Word → what the commands under it are for. */
+  readonly groups: Readonly<Record<string, string>>;
+  readonly commands: readonly Command[];
+}
+
+/**
+ * Parses what stands after "kleidi" and runs the command.
+ * @param output where help and usage errors go instead of stdout and stderr
+ * @returns the exit code: the command's own, or 2 where no command takes the arguments
+ */
+export async function execute(
+  program: Program,
+  argv: readonly string[],
+  output: OutputConfiguration = {},
+): Promise<number> {
+  let code: number = EXIT.SUCCESS;
+  const tree = treeOf(program, output, async (command, options, words) => {
+    code = await codeOf(command, options, words);
+  });
+  try {
+    await tree.parseAsync(argv, { from: "user" });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    return error.exitCode === 0 ? EXIT.SUCCESS : EXIT.USAGE;
+  }
+  return code;
+}
+
+type Run = (command: Command, options: object, words: unknown[]) => Promise<void>;
+
+function treeOf({ version, groups, commands }: Program, output: OutputConfiguration, run: Run): Node {
+  const root = new Node("kleidi")
+    .description("A KMS v2 plugin for Kubernetes whose providers are sandboxed WebAssembly guests.")
+    .version(version)
+    .exitOverride()
+    .configureOutput(output)
+    .addHelpText("after", EXIT_CODES);
+  const parents = new Map<string, Node>();
+  for (const command of commands) {
+    const [word = ""] = command.name.split(" ");
+    const summary = groups[word];
+    if (summary !== undefined && !parents.has(word))
+      parents.set(word, root.command(word).description(summary).addHelpText("after", EXIT_CODES));
+    addCommand(parents.get(word) ?? root, command, (options, words) => run(command, options, words));
+  }
+  return root;
+}
+
+async function codeOf(command: Command, options: object, words: unknown[]): Promise<number> {
+  try {
+    return await command.run(options, ...words);
+  } catch (error) {
+    return fail(error, "json" in options && options.json === true);
+  }
+}

@@ -1,0 +1,47 @@
+/**
+ * Open files are the host's, and not a provider's: one whose server does not answer holds all its connections. So what all providers
+ * may hold at once must fit into what the system gives this process.
+ */
+import { CAPABILITIES } from "../capabilities/registry.ts";
+import type { Config } from "../config/config.ts";
+import type { Finding } from "../finding.ts";
+import { LIMITS } from "../grpc/limits.ts";
+import { FileFault, readRegular } from "../lib/files.ts";
+import { ADMIN_LIMITS } from "../telemetry/admin-connections.ts";
+import { grantsOf } from "./grants.ts";
+
+/** Sockets of callers and of the admin listener, those that wait for their turn too. */
+const CALLERS = LIMITS.connections + LIMITS.waiting + ADMIN_LIMITS.connections + ADMIN_LIMITS.waiting;
+/** Files, pipes and timers of the host itself, and what is opened for a moment. */
+const OWN = 64;
+/** Two processes and the one that takes over, each with two pipes, and what its capabilities hold. */
+const PROVIDER = 8;
+/** What all of the configuration may hold open at once. */
+export function descriptorsOf(config: Config): number {
+  const held = CAPABILITIES.flatMap((capability) =>
+    [...grantsOf(config, capability).grants.values()].map((grant) => capability.descriptors?.(grant) ?? 0),
+  );
+  return held.reduce((sum, each) => sum + each, CALLERS + OWN + PROVIDER * config.providers.length);
+}
+
+/** Nothing where there is enough, or nobody can say. */
+export function descriptorFindings(config: Config, limit = openFileLimit()): Finding[] {
+  const needed = descriptorsOf(config);
+  if (limit === undefined || needed <= limit) return [];
+  return [
+    {
+      what: "open files",
+      ok: false,
+      detail: `this process may have ${limit} files open, and the providers may need ${needed} at once: one could take another's`,
+      hint: `Raise the limit (in a unit: LimitNOFILE=${needed}), or lower grants.net.limits.connections.`,
+    },
+  ];
+}
+
+/** The hard one: Node raises its own to it when it starts. */
+function openFileLimit(): number | undefined {
+  const limits = readRegular("/proc/self/limits", 16_384);
+  if (limits instanceof FileFault) return undefined;
+  const [, hard] = /^Max open files +\S+ +(\d+) /m.exec(limits.toString("latin1")) ?? [];
+  return hard === undefined ? undefined : Number(hard);
+}

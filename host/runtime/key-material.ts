@@ -1,0 +1,64 @@
+/** Key material on its way into or out of a file: 32 bytes as 64 hexadecimal digits on one line, for their owner only. */
+import { randomBytes } from "node:crypto";
+import { unlinkSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import {
+  publish,
+  readPrivate,
+  removeLeftovers,
+  statOf,
+  syncFolder,
+  writeDurably,
+} from "../capabilities/files.ts";
+import { KleidiError } from "../error.ts";
+
+const BYTES = 32;
+const LINE = /^[0-9a-f]{64}\n?$/;
+/** More than a line has, so that what is no line is told by its form. */
+const MAX_FILE = 256;
+/** The end of a name that does not count: what a killed process left there was never imported, so it belongs to no key. */
+const STAGED = /^[0-9a-f]{16}$/;
+
+/** @throws KleidiError key-file-invalid */
+export function readMaterial(path: string): Uint8Array {
+  const invalid = (what: string, cause?: unknown) =>
+    new KleidiError("key-file-invalid", `Cannot import the key from ${path}: ${what}`, cause);
+  const file = readPrivate(path, MAX_FILE, invalid);
+  if (file === undefined) throw invalid("it cannot be read (ENOENT)");
+  const text = file.toString("latin1");
+  file.fill(0);
+  if (!LINE.test(text)) throw invalid(`it should be ${BYTES * 2} lower-case hexadecimal digits on one line`);
+  // Not Buffer.from(text): that would leave a copy in Node's pool.
+  const material = new Uint8Array(BYTES);
+  Buffer.from(material.buffer).write(text.trimEnd(), "hex");
+  return material;
+}
+
+/**
+ * Makes key material and has it in a new file, down to the disk, before anybody uses it: what is lost on the way is never the only
+ * copy.
+ * @throws KleidiError key-exists, key-file-invalid
+ */
+export function makeMaterial(path: string): Uint8Array {
+  const action = `Cannot write the key to ${path}`;
+  const material = crypto.getRandomValues(new Uint8Array(BYTES));
+  const stem = `.${basename(path)}.`;
+  const staged = join(dirname(path), `${stem}${randomBytes(8).toString("hex")}`);
+  try {
+    removeLeftovers(dirname(path), (each) => each.startsWith(stem) && STAGED.test(each.slice(stem.length)));
+    writeDurably(staged, `${Buffer.from(material).toString("hex")}\n`);
+    publish(staged, path);
+  } catch (error) {
+    if (statOf(staged) !== undefined) unlinkSync(staged);
+    const code = (error as NodeJS.ErrnoException).code ?? "unknown";
+    if (code === "EEXIST") throw new KleidiError("key-exists", `${action}: it exists already`);
+    throw new KleidiError("key-file-invalid", `${action}: the system refuses it (${code})`, error);
+  }
+  return material;
+}
+
+/** Removes material that became no key: it would be taken for one's one day. */
+export function removeMaterial(path: string): void {
+  unlinkSync(path);
+  syncFolder(dirname(path));
+}

@@ -1,0 +1,71 @@
+/** What `kleidi check` says of a provider's reach: requested, granted, and what is granted and not requested. */
+import { capabilityOf } from "../capabilities/registry.ts";
+import type { ProviderConfig } from "../config/config.ts";
+import type { Finding } from "../finding.ts";
+import type { Rpc } from "../host-call.ts";
+import { unrequested } from "../module/authority.ts";
+import type { Manifest } from "../module/manifest.ts";
+
+/** With the author's reasons. */
+export interface Reached extends Finding {
+  readonly whys: readonly string[];
+}
+
+/** What each RPC can reach; admission saw to it that this is what the code can reach. */
+export function reach(provider: ProviderConfig, manifest: Manifest): Reached[] {
+  const what = `provider ${provider.name} can reach`;
+  const rows = joined(manifest.capabilities).map(({ capability, operations, rpcs, whys }): Reached => {
+    const form = capabilityOf(capability)?.grant;
+    const grant: { rpcs?: readonly string[] } | undefined = Object.entries(provider.grants).find(
+      ([name]) => name === capability,
+    )?.[1];
+    const allowed = rpcs.filter((rpc) => grant?.rpcs === undefined || grant.rpcs.some((one) => one === rpc));
+    const where = allowed.length > 0 ? `in ${allowed.join(", ")}` : "nowhere, as the grant is narrowed";
+    const need = `${capability} ${operations.join(", ")} ${where}`;
+    if (form === undefined) return { what, ok: true, detail: `${need} (always granted)`, whys };
+    const missing = form.missing?.(grant, operations);
+    if (missing === undefined)
+      return { what, ok: true, detail: `${need}, ${form.reach(grant, operations)}`, whys };
+    return {
+      what,
+      ok: false,
+      whys,
+      detail: `${need} is requested and not granted`,
+      hint: `If it may have it, write under providers.${provider.name}: grants: { ${missing} }`,
+    };
+  });
+  return rows.length > 0 ? rows : [{ what, ok: true, detail: "nothing", whys: [] }];
+}
+
+/** A grant that nobody asks for does nothing today, and would be there for another module tomorrow. */
+export function surplus(provider: ProviderConfig, manifest: Manifest): Finding[] {
+  return unrequested(manifest, { ...provider.grants }).map((capability) => ({
+    what: `provider ${provider.name}`,
+    ok: false,
+    detail: `it is granted ${capability}, which its module does not request`,
+    hint: `Remove providers.${provider.name}.grants.${capability}.`,
+  }));
+}
+
+interface Row {
+  readonly capability: string;
+  readonly operations: readonly string[];
+  readonly rpcs: readonly Rpc[];
+  readonly whys: readonly string[];
+}
+
+/** Rows that differ in RPCs and reasons only, as one. */
+function joined(rows: Manifest["capabilities"]): Row[] {
+  const seen = new Map<
+    string,
+    Pick<Row, "capability" | "operations"> & { rpcs: Set<Rpc>; whys: Set<string> }
+  >();
+  for (const { capability, operations, rpcs, why } of rows) {
+    const key = `${capability} ${operations.join(" ")}`;
+    const row = seen.get(key) ?? { capability, operations, rpcs: new Set(), whys: new Set() };
+    for (const rpc of rpcs) row.rpcs.add(rpc);
+    row.whys.add(why);
+    seen.set(key, row);
+  }
+  return [...seen.values()].map(({ rpcs, whys, ...row }) => ({ ...row, rpcs: [...rpcs], whys: [...whys] }));
+}

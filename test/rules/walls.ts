@@ -1,0 +1,231 @@
+/**
+ * Who may import whom. What is not written here is forbidden, and what is written and not used is a fault (walls.test.ts). A room is a folder
+ * without the folders in it, or some files of a folder that may import less than the rest of it. A room's files import each other.
+ */
+
+export interface Wall {
+  /** A folder, or files. */
+  readonly room: string | readonly string[];
+  /** Rooms, files of rooms, and folders outside of host/. */
+  readonly may?: readonly string[];
+  /** Of Node and of packages. */
+  readonly outside?: readonly string[];
+  /** The same, for types only. */
+  readonly types?: readonly string[];
+  /** What the room's tests may import besides, and besides all of Node. */
+  readonly tests?: { readonly may?: readonly string[]; readonly outside?: readonly string[] };
+}
+
+const ERROR = "host/error.ts";
+const FINDING = "host/finding.ts";
+const HOST_CALL = "host/host-call.ts";
+const LIB = "host/lib";
+const WIRE = "host/sandbox/wire.mjs";
+const PROVIDER = "proto/provider/v1";
+const PROTOBUF = "@bufbuild/protobuf";
+
+const CAPABILITY = "host/capabilities/capability.ts";
+const FUZZED = { outside: ["fast-check"] };
+const SUPPORTED = { may: ["test"] };
+const BOTH = { ...SUPPORTED, ...FUZZED };
+
+export const WALLS: readonly Wall[] = [
+  { room: [ERROR] },
+  { room: [HOST_CALL] },
+  { room: [FINDING], may: [ERROR] },
+  { room: LIB, outside: ["node:fs", "node:path", "node:sqlite"] },
+  { room: ["host/main.ts"], may: ["host/cli"], outside: ["node:fs", "node:path", "commander"] },
+  {
+    room: "host/cli",
+    may: [
+      ERROR,
+      HOST_CALL,
+      LIB,
+      "host/audit",
+      "host/capabilities",
+      "host/capabilities/keystore",
+      "host/capabilities/net",
+      "host/capabilities/net/login/credential.ts",
+      "host/capabilities/state",
+      "host/capabilities/tpm",
+      "host/config",
+      "host/grpc",
+      "host/inspect",
+      "host/kms",
+      "host/module",
+      "host/module/trust",
+      "host/runtime",
+      "host/telemetry",
+    ],
+    outside: ["node:async_hooks", "node:crypto", "node:fs", "node:module", "node:path", "node:util"],
+    types: ["@grpc/grpc-js"],
+  },
+  {
+    room: "host/runtime",
+    may: [
+      ERROR,
+      HOST_CALL,
+      LIB,
+      "host/audit",
+      "host/capabilities",
+      "host/capabilities/keystore",
+      "host/capabilities/log",
+      "host/capabilities/net",
+      "host/capabilities/net/login/credential.ts",
+      "host/capabilities/state",
+      "host/capabilities/tpm",
+      "host/config",
+      "host/grpc",
+      "host/kms",
+      "host/module",
+      "host/module/trust",
+      "host/sandbox",
+      "host/sandbox/wall",
+      "host/telemetry",
+    ],
+    outside: ["node:async_hooks", "node:crypto", "node:fs", "node:http", "node:path", "@peculiar/webcrypto"],
+    types: ["node:net"],
+    tests: SUPPORTED,
+  },
+  {
+    room: "host/grpc",
+    may: [ERROR, LIB, "host/kms", "proto/kms/v2"],
+    outside: ["node:fs", "node:http2", "node:net", "node:path", PROTOBUF, "@grpc/grpc-js"],
+  },
+  {
+    room: "host/sandbox",
+    may: [ERROR, HOST_CALL, "host/kms", "host/sandbox/wall", PROVIDER],
+    outside: ["node:async_hooks", "node:stream", PROTOBUF],
+    types: ["node:child_process", "node:net"],
+    tests: BOTH,
+  },
+  // run by both sides
+  { room: [WIRE], types: ["node:stream"] },
+  {
+    room: "host/sandbox/wall",
+    may: [ERROR],
+    outside: ["node:child_process", "node:crypto", "node:fs", "node:net", "node:os", "node:path"],
+    types: ["node:stream"],
+    tests: SUPPORTED,
+  },
+  {
+    room: "host/sandbox/guest",
+    may: [WIRE],
+    outside: ["node:crypto", "node:fs", "node:module", "node:net", "@extism/extism"],
+    tests: { may: [PROVIDER], outside: ["fast-check", PROTOBUF] },
+  },
+  {
+    room: "host/module",
+    may: [ERROR, HOST_CALL, LIB, "host/module/trust", "host/module/wasm"],
+    outside: ["node:crypto", "zod"],
+    tests: { ...SUPPORTED, outside: ["fast-check", "wabt"] },
+  },
+  { room: "host/module/trust", may: [ERROR, LIB], outside: ["node:crypto"], tests: SUPPORTED },
+  { room: "host/module/wasm", tests: BOTH },
+  {
+    room: "host/inspect",
+    may: [
+      HOST_CALL,
+      "host/module/authority.ts",
+      "host/module/contract.ts",
+      "host/module/manifest.ts",
+      "host/module/wasm",
+    ],
+    outside: ["node:crypto"],
+    tests: BOTH,
+  },
+  { room: "host/capabilities", may: [ERROR, HOST_CALL, LIB], outside: ["node:fs", "node:path"] },
+  {
+    room: "host/capabilities/keystore",
+    may: [ERROR, HOST_CALL, LIB, ...GATE, "host/capabilities/files.ts", PROVIDER],
+    outside: ["node:crypto", "node:fs", "node:path", "node:timers/promises", PROTOBUF],
+    tests: BOTH,
+  },
+  {
+    room: "host/capabilities/log",
+    may: [HOST_CALL, "host/capabilities/gate.ts", PROVIDER],
+    outside: [PROTOBUF],
+  },
+  {
+    room: "host/capabilities/net",
+    may: [HOST_CALL, LIB, "host/capabilities/gate.ts", PROVIDER],
+    outside: [
+      "node:child_process",
+      "node:crypto",
+      "node:dns/promises",
+      "node:fs",
+      "node:net",
+      "node:path",
+      "node:stream",
+      "node:tls",
+      PROTOBUF,
+      "undici",
+    ],
+    tests: { ...BOTH, may: ["host/capabilities/policy.ts", "test"] },
+  },
+  {
+    // not the transport, which it is handed as a function
+    room: "host/capabilities/net/login",
+    may: [LIB, "host/capabilities/net/exchange.ts"],
+    outside: ["node:fs/promises", "node:util"],
+    tests: BOTH,
+  },
+  {
+    room: "host/capabilities/state",
+    may: [ERROR, HOST_CALL, "host/capabilities/gate.ts", "host/capabilities/files.ts", PROVIDER],
+    outside: ["node:crypto", "node:fs", "node:path", PROTOBUF],
+    tests: { may: [LIB, "host/capabilities/policy.ts", "test"] },
+  },
+  {
+    room: "host/capabilities/tpm",
+    may: [HOST_CALL, "host/capabilities/gate.ts", PROVIDER],
+    outside: ["node:crypto", "node:fs", "node:net", "node:timers/promises", "node:util", PROTOBUF],
+    tests: BOTH,
+  },
+  // what decides is pure
+  { room: ["host/capabilities/policy.ts"], may: [HOST_CALL] },
+  { room: ["host/capabilities/net/policy.ts"], may: ["host/capabilities/policy.ts"] },
+  {
+    room: ["pointer", "recipe", "recipes"].map((name) => `host/capabilities/net/login/${name}.ts`),
+    may: ["host/capabilities/net/login/credential-config.ts"],
+  },
+  {
+    room: [
+      "authorization",
+      "commands",
+      "ground",
+      "handles",
+      "parameters",
+      "policy",
+      "reader",
+      "refused",
+      "response",
+      "template",
+    ].map((name) => `host/capabilities/tpm/${name}.ts`),
+    may: [HOST_CALL],
+  },
+  {
+    room: "host/audit",
+    may: [ERROR, LIB, "host/audit/sink"],
+    outside: ["node:crypto", "node:fs", "node:path", "pino"],
+    tests: { outside: ["fast-check", "zod"] },
+  },
+  {
+    room: "host/audit/sink",
+    may: [ERROR, "host/audit"],
+    outside: ["node:crypto", "node:fs", "node:net", "node:path", "node:timers/promises", "node:util"],
+  },
+  {
+    room: "host/telemetry",
+    may: [ERROR, LIB],
+    outside: ["node:async_hooks", "node:crypto", "node:fs", "node:http", "node:net", "pino", "prom-client"],
+    tests: FUZZED,
+  },
+  {
+    room: "host/config",
+    may: [ERROR, LIB],
+    outside: ["node:net", "node:path", "yaml", "zod"],
+    tests: FUZZED,
+  },
+  { room: "host/kms", may: [ERROR], tests: FUZZED },
+];
