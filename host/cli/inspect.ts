@@ -8,11 +8,11 @@ import { pageOf } from "../inspect/page.ts";
 import { type Around, inspect, type ModuleFile, type Report } from "../inspect/report.ts";
 import { textOf } from "../inspect/text.ts";
 import { stringifyAscii } from "../lib/text.ts";
+import { replaceFile } from "../lib/write-files.ts";
 import type { Manifest } from "../module/manifest.ts";
 import { readModuleFile, signaturesBeside, signaturesSeen } from "./module-file.ts";
 import { EXIT, print } from "./output.ts";
 import { UsageError } from "./usage-error.ts";
-import { writeWhole } from "./write-whole.ts";
 
 export interface InspectOptions {
   readonly json: boolean;
@@ -36,7 +36,7 @@ export async function inspectCommand(path: string, { json, html, config }: Inspe
 function writePage(html: string, module: string, report: Report): void {
   if (isSame(html, module)) throw new UsageError(`Cannot write the page ${html}: it is the module`);
   try {
-    writeWhole(html, pageOf(report));
+    replaceFile(html, pageOf(report));
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
     if (code === undefined) throw error;

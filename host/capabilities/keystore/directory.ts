@@ -11,17 +11,8 @@ import { join } from "node:path";
 import { KleidiError } from "../../error.ts";
 import { FileFault, readRegular } from "../../lib/files.ts";
 import { Secret } from "../../lib/secret.ts";
-import {
-  folderFault,
-  type Invalid,
-  lockFolder,
-  publish,
-  readPrivate,
-  removeLeftovers,
-  statOf,
-  tidy,
-  writeDurably,
-} from "../files.ts";
+import { publish, removeLeftovers, statOf, writePrivate } from "../../lib/write-files.ts";
+import { folderFault, type Invalid, lockFolder, readPrivate, tidy } from "../files.ts";
 import { fingerprint, formatKeyFile, KEY_BYTES, type KeyBytes, parseKeyFile } from "./key-file.ts";
 
 export interface KeyRecord {
@@ -146,11 +137,11 @@ export class KeyDirectory {
     const bytes = new Secret(getRandomValues(new Uint8Array(KEY_BYTES)));
     const made = { name, fingerprint: fingerprint(bytes), created: new Date().toISOString() };
     try {
-      writeDurably(staged, formatKeyFile(name, bytes));
+      writePrivate(staged, formatKeyFile(name, bytes));
     } finally {
       bytes.wipe();
     }
-    writeDurably(join(this.path, stagedRecord), `${JSON.stringify(made)}\n`);
+    writePrivate(join(this.path, stagedRecord), `${JSON.stringify(made)}\n`);
     renameSync(join(this.path, stagedRecord), join(this.path, `${name}.json`));
     publish(staged, path);
     return made;
