@@ -9,6 +9,7 @@ import { createHash } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { KNOWN } from "../host/capabilities/registry.ts";
 import { pageOf } from "../host/inspect/page.ts";
 import { inspect } from "../host/inspect/report.ts";
 import { textOf } from "../host/inspect/text.ts";
@@ -32,7 +33,7 @@ const bytes = await generate(SIZE);
 writeFileSync(path, bytes);
 const { functionCount } = readModule(bytes);
 
-const around = { limits: { memoryBytes: 16 << 20, tableEntries: 16_384 }, signatures: [] };
+const around = { known: KNOWN, limits: { memoryBytes: 16 << 20, tableEntries: 16_384 }, signatures: [] };
 const look = () => {
   const sha256 = createHash("sha256").update(bytes).digest("hex");
   return inspect({ path, bytes, size: bytes.length, sha256 }, around);

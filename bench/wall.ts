@@ -2,7 +2,9 @@
  * npm run bench -- wall: what the wall costs. Three hosts that differ in nothing but their wall, asked in turn; the start of a provider's
  * process behind each wall; its memory. Timings are noisy: compare within one run. Takes two minutes; --quick takes one.
  */
+
 import { readdirSync, readFileSync } from "node:fs";
+import { KNOWN } from "../host/capabilities/registry.ts";
 import { examine } from "../host/module/admission.ts";
 import { Child } from "../host/sandbox/child.ts";
 import { openWall } from "../host/sandbox/wall/choose.ts";
@@ -83,7 +85,7 @@ async function calls(): Promise<void> {
 /** From the start of a process until its module is loaded, and what it and the wall's own process hold then. */
 async function starts(): Promise<void> {
   const module = new Uint8Array(readFileSync(localModule));
-  const { imports } = examine("local", module).module;
+  const { imports } = examine("local", module, KNOWN).module;
   const times = new Map<Name, number[]>();
   const pss = new Map<Name, number[]>();
   const walls = new Map(

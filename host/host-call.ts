@@ -7,35 +7,15 @@
 export const RPCS = ["status", "encrypt", "decrypt", "provision"] as const;
 export type Rpc = (typeof RPCS)[number];
 
-/** Every capability and its operations (docs/ABI.md, section 5). What is not here does not exist. */
-export const CAPABILITIES = {
-  crypto: [
-    "random",
-    "digest",
-    "hmac",
-    "hkdf",
-    "aead_seal",
-    "aead_open",
-    "aes_cfb_encrypt",
-    "aes_cfb_decrypt",
-    "ecdh",
-  ],
-  keystore: ["info", "seal", "open", "s2k"],
-  log: ["write"],
-  tpm: ["enter", "transmit", "leave"],
-  state: ["get", "put"],
-  net: ["request"],
-} as const satisfies Record<string, readonly string[]>;
-
-export type Capability = keyof typeof CAPABILITIES;
-
-/** There is no authority in these: crypto computes on what the guest has, log is bounded. Every provider has them. */
-export const ALWAYS_GRANTED: ReadonlySet<string> = new Set<Capability>(["crypto", "log"]);
-
-/** The operations of a capability; none where there is no such capability. */
-export function operationsOf(capability: string): readonly string[] {
-  return Object.hasOwn(CAPABILITIES, capability) ? CAPABILITIES[capability as Capability] : [];
+/** A capability of the host, as the rooms know it that read modules. */
+export interface KnownCapability {
+  readonly operations: readonly string[];
+  /** There is no authority in it: every provider has it without a grant. */
+  readonly alwaysGranted: boolean;
 }
+
+/** Every capability, by the part of the import's namespace after "kleidi:". What is not here does not exist. */
+export type KnownCapabilities = ReadonlyMap<string, KnownCapability>;
 
 export interface HostCall {
   /** The provider's name in the configuration. */

@@ -1,6 +1,15 @@
 /** For tests: checkouts of this working tree with a commit that is always the same one. */
 import { spawnSync } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, utimesSync } from "node:fs";
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 
@@ -31,14 +40,8 @@ export class Checkout {
       if (each.endsWith(".wasm")) utimesSync(join(this.path, "providers", each), new Date(), new Date());
     this.git("init", "--quiet", "--template=");
     mkdirSync(join(this.path, ".git", "info"));
-    this.exclude("node_modules");
+    writeFileSync(join(this.path, ".git", "info", "exclude"), "node_modules\n");
     this.commit();
-  }
-
-  /** Has git take no notice of a path. */
-  exclude(path: string): void {
-    this.git("config", "core.excludesFile", join(this.path, ".git", "info", "exclude"));
-    spawnSync("sh", ["-c", `echo "${path}" >> .git/info/exclude`], { cwd: this.path });
   }
 
   commit(): void {

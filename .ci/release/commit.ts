@@ -32,6 +32,12 @@ const MAX_BYTES = 256 << 20;
  */
 export function readCommit(checkout: string): Commit {
   const text = (...args: string[]) => git(checkout, args).toString();
+  const prefix = text("rev-parse", "--show-prefix").trimEnd();
+  if (prefix !== "") {
+    throw new ReleaseFault(
+      `${checkout} is no checkout of its own, but ${prefix} in another one; clone the repository`,
+    );
+  }
   const changes = text("status", "--porcelain", "--untracked-files=normal").trimEnd();
   if (changes !== "") {
     throw new ReleaseFault(

@@ -11,7 +11,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import { after, describe, test } from "node:test";
+import { after, afterEach, describe, test } from "node:test";
 import { Checkout } from "./checkout.ts";
 import { isReleased } from "./contents.ts";
 
@@ -118,18 +118,64 @@ test("what a release has is decided by its path alone", () => {
     assert.equal(isReleased(path), false, path);
 });
 
-test("a tag of the version makes a release, once the changelog has it", (t) => {
-  checkout.git("tag", `v${version}`);
-  t.after(() => checkout.git("tag", "--delete", `v${version}`));
-  const without = checkout.release(["--out", checkout.beside("tagged")]);
-  assert.deepEqual([without.status, existsSync(checkout.beside("tagged"))], [1, false]);
-  assert.match(without.stderr, /CHANGELOG\.md has no section "## \[\d+\.\d+\.\d+\] - DATE" for the tag v/);
-  appendFileSync(join(checkout.path, "CHANGELOG.md"), `\n## [${version}] - 2026-06-01\n`);
-  checkout.commit();
-  t.after(() => checkout.git("reset", "--quiet", "--hard", id));
-  checkout.git("tag", "--force", `v${version}`);
-  const tagged = checkout.release(["--out", checkout.beside("tagged"), "--json"]);
-  assert.equal(JSON.parse(tagged.stdout).name, `kleidi-${version}`);
+describe("a tag of the version", () => {
+  const tagged = checkout.beside("tagged");
+  /** Tags a commit with these changes, and makes the release. */
+  const release = (change: () => void) => {
+    change();
+    checkout.commit();
+    checkout.git("tag", "--force", `v${version}`);
+    return checkout.release(["--out", tagged, "--json"]);
+  };
+  const addSection = () =>
+    appendFileSync(join(checkout.path, "CHANGELOG.md"), `\n## [${version}] - 2026-06-01\n`);
+  const addMessage = () =>
+    appendFileSync(join(checkout.path, "proto/provider/v1/provider.proto"), "\nmessage Added {}\n");
+  const renew = () => {
+    const { status } = spawnSync(process.execPath, ["proto/breaking.ts", "--renew"], { cwd: checkout.path });
+    assert.equal(status, 0);
+  };
+  afterEach(() => {
+    checkout.git("reset", "--quiet", "--hard", id);
+    checkout.git("tag", "--delete", `v${version}`);
+    rmSync(tagged, { recursive: true, force: true });
+  });
+
+  test("makes a release", () => {
+    const { stdout } = release(addSection);
+    assert.equal(JSON.parse(stdout).name, `kleidi-${version}`);
+  });
+
+  test("makes a release with contracts that were added to, once the baseline is renewed", () => {
+    const { stdout } = release(() => {
+      addSection();
+      addMessage();
+      renew();
+    });
+    assert.equal(JSON.parse(stdout).name, `kleidi-${version}`);
+  });
+
+  const refused: Readonly<Record<string, readonly [change: () => void, says: RegExp]>> = {
+    "without a section of the changelog": [
+      addMessage,
+      /CHANGELOG\.md has no section "## \[\d+\.\d+\.\d+\] - DATE"/,
+    ],
+    "with a baseline of the release before": [
+      () => {
+        addSection();
+        addMessage();
+      },
+      /proto\/baseline\.binpb does not have the contracts of this release/,
+    ],
+  };
+  for (const [what, [change, says]] of Object.entries(refused)) {
+    test(`makes none ${what}`, () => {
+      const { status, stdout } = release(change);
+      assert.equal(status, 1);
+      assert.match(JSON.parse(stdout).message, says);
+      assert.equal(existsSync(tagged), false);
+    });
+  }
 });
 
 describe("no release is made", () => {
@@ -172,6 +218,21 @@ describe("no release is made", () => {
     checkout.commit();
     t.after(() => checkout.git("reset", "--quiet", "--hard", id));
     refuses(/the modules that were built are not those of providers\/SHA256SUMS/);
+  });
+
+  test("of a folder of another checkout, as an unpacked release can be", (t) => {
+    const outer = new Checkout("outer");
+    t.after(() => outer.remove());
+    outer.git("clone", "--quiet", checkout.path, "inner");
+    rmSync(join(outer.path, "inner", ".git"), { recursive: true });
+    outer.git("add", "--all");
+    const args = [".ci/release/main.ts", "--out", outer.beside("refused")];
+    const { status, stderr } = spawnSync(process.execPath, args, {
+      cwd: join(outer.path, "inner"),
+      encoding: "utf8",
+    });
+    assert.equal(status, 1);
+    assert.match(stderr, /is no checkout of its own, but inner\/ in another one/);
   });
 
   test("over a folder that exists", () => {

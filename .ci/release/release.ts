@@ -17,6 +17,7 @@ import { isReleased } from "./contents.ts";
 import { ReleaseFault } from "./fault.ts";
 import { readSecretKey, type SecretKey, signatureOf } from "./minisign.ts";
 import { sbomOf } from "./sbom.ts";
+import { checkTagged } from "./tagged.ts";
 
 export interface ReleaseOptions {
   /** The root of the checkout. */
@@ -52,7 +53,7 @@ export async function makeRelease({ checkout, out, key }: ReleaseOptions): Promi
   const commit = readCommit(checkout);
   const modules = await buildModules(commit);
   const manifest: { version: string; license: string } = json(commit, "package.json");
-  const name = nameOf(manifest.version, commit);
+  const name = nameOf(checkout, manifest.version, commit);
   const files = new Map<string, Uint8Array>();
   for (const { path } of modules) files.set(basename(path), readFileSync(path));
   const released = commit.files.filter(isReleased);
@@ -98,10 +99,9 @@ async function buildModules(commit: Commit) {
 }
 
 /** A release has the tag of its version; everything else has the commit in its name, and passes for no release. */
-function nameOf(version: string, { id, tags, read }: Commit): string {
-  if (!tags.includes(`v${version}`)) return `kleidi-${version}+g${id.slice(0, 12)}`;
-  if (!read("CHANGELOG.md").includes(`\n## [${version}] - `))
-    throw new ReleaseFault(`CHANGELOG.md has no section "## [${version}] - DATE" for the tag v${version}`);
+function nameOf(checkout: string, version: string, commit: Commit): string {
+  if (!commit.tags.includes(`v${version}`)) return `kleidi-${version}+g${commit.id.slice(0, 12)}`;
+  checkTagged(checkout, version, commit);
   return `kleidi-${version}`;
 }
 

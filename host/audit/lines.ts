@@ -1,5 +1,5 @@
 /** The lines of files of any size, in constant memory. */
-import { closeSync, openSync, readSync } from "node:fs";
+import { closeSync, openSync, readSync, statSync } from "node:fs";
 import { type Head, headOf, LONGEST_HEAD } from "./chain.ts";
 import { LONGEST_LINE } from "./record.ts";
 
@@ -85,8 +85,21 @@ export function firstHead(file: string): Head | undefined {
   return head;
 }
 
-/** The files of a log in the order of their sequences, in whichever they are given; those without a line come last. */
+/**
+ * The files of a log in the order of their sequences, in whichever they are given; those without a line come last. A file with two names
+ * is one: a host that was killed while it rotated leaves such a file (sink/rotation.ts).
+ */
 export function inOrder(files: readonly string[]): string[] {
-  const heads = new Map(files.map((file) => [file, firstHead(file)?.seq ?? Number.POSITIVE_INFINITY]));
+  const different = new Map(files.toReversed().map((file) => [identityOf(file), file]));
+  const heads = new Map(
+    [...different.values()]
+      .toReversed()
+      .map((file) => [file, firstHead(file)?.seq ?? Number.POSITIVE_INFINITY]),
+  );
   return [...heads].sort(([, a], [, b]) => (a === b ? 0 : a - b)).map(([file]) => file);
+}
+
+function identityOf(file: string): string {
+  const { dev, ino } = statSync(file);
+  return `${dev}:${ino}`;
 }

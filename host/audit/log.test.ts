@@ -433,6 +433,10 @@ describe("rotation", () => {
       await first.close();
       const half = join(folder, "audit.jsonl.000000000004-000000000006");
       leave(half);
+      // also before the next start
+      const paths = filesOf().map((name) => join(folder, name));
+      const { fault, lines } = verify(paths, { keys: [] });
+      assert.deepEqual([fault, lines], [undefined, 6]);
       const log = await open();
       assert.deepEqual([existsSync(next()), existsSync(half)], [false, false]);
       await written(log, 1);

@@ -1,4 +1,5 @@
 /** Every capability. To add one, write its folder and add it here (CONTRIBUTING.md). */
+import type { KnownCapabilities } from "../host-call.ts";
 import type { Capability } from "./capability.ts";
 import { crypto } from "./crypto/capability.ts";
 import { keystore } from "./keystore/capability.ts";
@@ -39,14 +40,17 @@ export const SECTIONS = Object.fromEntries(
     : never;
 };
 
+/** What a module can request. */
+export const KNOWN: KnownCapabilities = new Map(
+  CAPABILITIES.map(({ name, requests, grant }) => [
+    name,
+    { operations: Object.keys(requests), alwaysGranted: grant === undefined },
+  ]),
+);
+
 /** Names of the capabilities without authority: every provider has them. */
 export const ALWAYS_GRANTED: ReadonlySet<string> = new Set(
   CAPABILITIES.filter(({ grant }) => grant === undefined).map(({ name }) => name),
-);
-
-/** The operations of each capability. What is not here does not exist. */
-export const OPERATIONS: ReadonlyMap<string, readonly string[]> = new Map(
-  CAPABILITIES.map(({ name, requests }) => [name, Object.keys(requests)]),
 );
 
 /** The capability of this name; undefined: there is none. */

@@ -1,5 +1,6 @@
 /** What a configuration says of a module that is looked at: the pin, the signatures that `trust` asks for, and the grants. */
 import { resolve } from "node:path";
+import { KNOWN } from "../capabilities/registry.ts";
 import type { Config, ProviderConfig } from "../config/config.ts";
 import { grantLine } from "../config/grant-lines.ts";
 import { KleidiError } from "../error.ts";
@@ -102,7 +103,7 @@ function withoutAction(provider: string, message: string): string {
 function grants(config: Config, provider: ProviderConfig, manifest: Manifest): Verdict[] {
   const check = "grants";
   const expectation = `provider ${provider.name} is granted what the module requests, and nothing else`;
-  const missing = ungranted(manifest, { ...provider.grants });
+  const missing = ungranted(manifest, { ...provider.grants }, KNOWN);
   const granted: Manifest = {
     ...manifest,
     capabilities: manifest.capabilities.filter(({ capability }) => !missing.includes(capability)),

@@ -1,6 +1,7 @@
 /** kleidi diff: what authority a new module has more or less than an old one. A gate for releases: 1 where it has more. */
 
 import { styleText } from "node:util";
+import { KNOWN } from "../capabilities/registry.ts";
 import { type Direction, diff, isReadable, type Readable, unreadable } from "../inspect/diff.ts";
 import { diffTextOf } from "../inspect/diff-text.ts";
 import { inspect } from "../inspect/report.ts";
@@ -21,7 +22,7 @@ const NO_LIMITS = { memoryBytes: 2 ** 32, tableEntries: 2 ** 32 };
 
 /** What cannot be read has no authority that could be compared: a gate must not let it through as one that has none. */
 function read(path: string): Readable {
-  const report = inspect(readModuleFile(path), { limits: NO_LIMITS, signatures: [] });
+  const report = inspect(readModuleFile(path), { known: KNOWN, limits: NO_LIMITS, signatures: [] });
   if (isReadable(report)) return report;
   throw new UsageError(`Cannot compare ${path}: ${escapeOwnText(unreadable(report) ?? "")}`);
 }

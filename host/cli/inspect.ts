@@ -2,6 +2,7 @@
 
 import { statSync } from "node:fs";
 import { styleText } from "node:util";
+import { KNOWN } from "../capabilities/registry.ts";
 import type { ProviderConfig } from "../config/config.ts";
 import type { Severity } from "../inspect/check.ts";
 import { pageOf } from "../inspect/page.ts";
@@ -51,7 +52,7 @@ function isSame(one: string, other: string): boolean {
 
 async function reportOf(file: ModuleFile, configPath: string | undefined): Promise<Report> {
   const signatures = signaturesSeen(signaturesBeside(file.path));
-  const alone: Around = { limits: DEFAULT_LIMITS, signatures };
+  const alone: Around = { known: KNOWN, limits: DEFAULT_LIMITS, signatures };
   const report = inspect(file, alone);
   if (configPath === undefined) return report;
   // the schema is half of the command's start, and most modules are looked at without a configuration

@@ -20,7 +20,7 @@ export function start({ soFar: { module }, reached }: Findings): Check {
   };
 }
 
-export function authority({ manifest, reached }: Findings): Check {
+export function authority({ manifest, reached, known }: Findings): Check {
   const check = "authority";
   const expectation = "its manifest requests what its code can reach in each RPC, no more and no less";
   if (reached === undefined) return { check, expectation, good: undefined, found: [] };
@@ -36,7 +36,7 @@ export function authority({ manifest, reached }: Findings): Check {
       used.length === 0
         ? "nothing is requested or used"
         : `the same ${many(used.length, "operation")}, each RPC counted`,
-    found: refusals(rowFaults(manifest, used)),
+    found: refusals(rowFaults(manifest, used, known)),
   };
 }
 

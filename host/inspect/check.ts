@@ -1,4 +1,5 @@
 /** What a check of a module is given, and what it gives back. */
+import type { KnownCapabilities } from "../host-call.ts";
 import type { Manifest } from "../module/manifest.ts";
 import type { SoFar } from "../module/wasm/module.ts";
 import type { Reach } from "../module/wasm/reach.ts";
@@ -37,6 +38,8 @@ export interface Findings {
   readonly reached: Reach | undefined;
   readonly rpcs: readonly RpcCalls[];
   readonly limits: InstanceLimits;
+  /** The capabilities of this host. */
+  readonly known: KnownCapabilities;
 }
 
 export interface Check {

@@ -1,6 +1,5 @@
 /** Whether a module can be read, and is from outside what the contract says. */
-
-import { operationsOf, RPCS } from "../host-call.ts";
+import { RPCS } from "../host-call.ts";
 import { escapeName } from "../lib/text.ts";
 import { type ContractPart, contractFaults, KLEIDI, MAX_MODULE } from "../module/contract.ts";
 import { MANIFEST_SECTION } from "../module/manifest.ts";
@@ -39,7 +38,7 @@ export function manifested({ manifest }: Findings): Check {
   };
 }
 
-export function imported({ soFar, rpcs }: Findings): Check {
+export function imported({ soFar, rpcs, known }: Findings): Check {
   const { imports, module } = soFar;
   const reached = new Set(
     rpcs.flatMap(({ reaches }) => reaches.map((each) => `${each.capability} ${each.operation}`)),
@@ -48,7 +47,7 @@ export function imported({ soFar, rpcs }: Findings): Check {
     if (!namespace.startsWith(KLEIDI)) return [];
     const capability = namespace.slice(KLEIDI.length);
     const what = `it imports ${escapeName(namespace)} ${escapeName(operation)}, which`;
-    if (!operationsOf(capability).includes(operation))
+    if (known.get(capability)?.operations.includes(operation) !== true)
       return [{ severity: "warn", actual: `${what} this host does not have` }];
     if (module === undefined || reached.has(`${capability} ${operation}`)) return [];
     return [{ severity: "note", actual: `${what} no RPC can reach` }];

@@ -151,7 +151,7 @@ test("every fault of a module is in the table, not only the first", () => {
     'refuse imports: it imports the function "abort" from "env"; only extism:host/env and kleidi:* can be imported',
     "refuse start: its start function can reach kleidi:keystore seal; no host call can be made before an export is called",
     "refuse authority: its manifest requests kleidi:keystore open in decrypt, which kleidi_decrypt cannot reach; remove it there",
-    "refuse authority: its manifest requests kleidi:clock now, which there is not",
+    "refuse authority: its manifest requests kleidi:clock now, which does not exist",
     "refuse authority: kleidi_decrypt can reach kleidi:keystore seal, which its manifest does not request in decrypt; add it there",
     "refuse memory: begins with 300 pages, at most 256 are allowed",
     "refuse table: its module has 2 tables, at most 1 is allowed",
@@ -224,7 +224,11 @@ for (const [what, bytes] of Object.entries({
 
 test("a file over the limit is refused unread", () => {
   const file = { path: "large.wasm", bytes: guest(), size: MAX_MODULE + 1, sha256: "0".repeat(64) };
-  const report = inspect(file, { limits: { memoryBytes: 16 << 20, tableEntries: 16 }, signatures: [] });
+  const report = inspect(file, {
+    known: new Map(),
+    limits: { memoryBytes: 16 << 20, tableEntries: 16 },
+    signatures: [],
+  });
   assert.equal(report.verdict, "refuse");
   assert.equal(report.verdicts[0]?.severity, "refuse");
   assert.deepEqual(report.module.sections, []);

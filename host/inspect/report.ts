@@ -2,8 +2,7 @@
  * All that can be said of a module without running or compiling it. Pure: bytes in, report out, and it never throws, whatever the
  * bytes are. Text in it is the module's own, bounded but raw: what renders it escapes it.
  */
-
-import { RPCS, type Rpc } from "../host-call.ts";
+import { type KnownCapabilities, RPCS, type Rpc } from "../host-call.ts";
 import { cutWithLength } from "../lib/text.ts";
 import { type Authority, authorityOf, requestsOf } from "../module/authority.ts";
 import { MAX_MODULE, show } from "../module/contract.ts";
@@ -33,6 +32,8 @@ export type SignatureSeen =
 
 /** What is known beside the bytes. */
 export interface Around {
+  /** The capabilities of this host. */
+  readonly known: KnownCapabilities;
   readonly limits: InstanceLimits;
   readonly signatures: readonly SignatureSeen[];
   readonly configured?: Configured;
@@ -113,7 +114,17 @@ export function inspect({ path, bytes, size, sha256 }: ModuleFile, around: Aroun
   const rpcs = module === undefined ? [] : callsOf(module);
   const producers = producersOf(customSections);
   const verdicts = [
-    ...verdictsOf({ size, soFar, frames, producers, manifest, reached, rpcs, limits: around.limits }),
+    ...verdictsOf({
+      size,
+      soFar,
+      frames,
+      producers,
+      manifest,
+      reached,
+      rpcs,
+      limits: around.limits,
+      known: around.known,
+    }),
     ...(around.configured?.verdicts ?? []),
   ];
   return {

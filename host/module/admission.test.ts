@@ -8,9 +8,20 @@ import fc from "fast-check";
 import wabt from "wabt";
 import { newSigner } from "../../test/support/minisign.ts";
 import { KleidiError } from "../error.ts";
-import { type AdmitOptions, admit, examine } from "./admission.ts";
+import type { KnownCapabilities } from "../host-call.ts";
+import { type AdmitOptions, admit, examine as examineModule } from "./admission.ts";
 
 const { parseWat } = await wabt();
+
+const KNOWN: KnownCapabilities = new Map([
+  ["keystore", { operations: ["info", "seal", "open", "s2k"], alwaysGranted: false }],
+  ["state", { operations: ["get", "put"], alwaysGranted: false }],
+  ["tpm", { operations: ["enter", "transmit", "leave"], alwaysGranted: false }],
+  ["net", { operations: ["request"], alwaysGranted: false }],
+  ["log", { operations: ["write"], alwaysGranted: true }],
+  ["crypto", { operations: ["random", "digest", "hmac"], alwaysGranted: true }],
+]);
+const examine = (provider: string, bytes: Uint8Array) => examineModule(provider, bytes, KNOWN);
 
 type Row = { capability: string; operations: string[]; rpcs: string[]; why: string };
 
@@ -340,19 +351,19 @@ const FAULTS: [string, unknown, Use, string][] = [
     "a capability that there is not",
     manifest(row("http", "get", "encrypt")),
     {},
-    "its manifest requests kleidi:http get, which there is not",
+    "its manifest requests kleidi:http get, which does not exist",
   ],
   [
     "an operation that there is not",
     manifest(row("keystore", "export", "encrypt")),
     {},
-    "its manifest requests kleidi:keystore export, which there is not",
+    "its manifest requests kleidi:keystore export, which does not exist",
   ],
   [
     "a capability named like a property of every object",
     manifest(row("constructor", "name", "encrypt")),
     {},
-    "its manifest requests kleidi:constructor name, which there is not",
+    "its manifest requests kleidi:constructor name, which does not exist",
   ],
 ];
 for (const [what, value, use, fault] of FAULTS) {
@@ -407,6 +418,7 @@ function optionsOf(path: string, sha256: string, changes: Partial<AdmitOptions> 
     sha256,
     limits: { memoryBytes: 4 << 20, tableEntries: 100 },
     grants: {},
+    known: KNOWN,
     grantLine: (capability) => `${capability}: { names: [x] }`,
     ...changes,
   };

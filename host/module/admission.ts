@@ -5,7 +5,7 @@
 
 import { createHash } from "node:crypto";
 import { KleidiError } from "../error.ts";
-import { RPCS } from "../host-call.ts";
+import { type KnownCapabilities, RPCS } from "../host-call.ts";
 import { FileFault, readRegular } from "../lib/files.ts";
 import { type Authority, authorityFaults, authorityOf, ungranted } from "./authority.ts";
 import { contractFaults, MAX_MODULE } from "./contract.ts";
@@ -41,6 +41,7 @@ export interface AdmitOptions {
   readonly trust?: TrustPolicy | undefined;
   readonly limits: { readonly memoryBytes: number; readonly tableEntries: number };
   readonly grants: Readonly<Record<string, unknown>>;
+  readonly known: KnownCapabilities;
   /** The line of the configuration that would grant these operations of a capability. */
   readonly grantLine: (capability: string, operations: readonly string[]) => string;
 }
@@ -50,11 +51,11 @@ const PAGE = 65_536;
 
 /** @throws KleidiError module-invalid, module-ungranted, module-untrusted, digest-differs */
 export function admit(options: AdmitOptions): Admitted {
-  const { name, trust, limits, grants, grantLine } = options;
+  const { name, trust, limits, grants, known, grantLine } = options;
   const { bytes, sha256 } = readPinned(options);
   const trusted = trust && { trusted: trustModule(trust, options, bytes, sha256) };
-  const examined = examine(name, bytes);
-  const missing = ungranted(examined.manifest, grants);
+  const examined = examine(name, bytes, known);
+  const missing = ungranted(examined.manifest, grants, known);
   if (missing.length > 0) throw notGranted(name, examined.manifest, missing, grantLine);
   return { ...examined, bytes: limited(name, bytes, examined.module, limits), sha256, ...trusted };
 }
@@ -77,9 +78,10 @@ function readPinned({ name, module, sha256: pinned }: AdmitOptions): { bytes: Ui
 
 /**
  * All that can be known of a module without running it and without a configuration.
+ * @param known the capabilities of this host
  * @throws KleidiError module-invalid
  */
-export function examine(provider: string, bytes: Uint8Array): Examined {
+export function examine(provider: string, bytes: Uint8Array, known: KnownCapabilities): Examined {
   const action = `Cannot load provider "${provider}"`;
   if (bytes.length > MAX_MODULE) {
     throw invalid(`${action}: its module is ${bytes.length} bytes, at most ${MAX_MODULE} are allowed`);
@@ -97,7 +99,7 @@ export function examine(provider: string, bytes: Uint8Array): Examined {
   if (fault !== undefined) throw invalid(`${action}: ${fault.what}`);
   const reached = reach(module);
   const authority = authorityOf(reached, RPCS);
-  const faults = authorityFaults(manifest, reached, authority);
+  const faults = authorityFaults(manifest, reached, authority, known);
   if (faults.length > 0) throw invalid(`${action}: ${faults.join("; ").slice(0, MAX_SAID)}`);
   return { manifest, module, authority };
 }

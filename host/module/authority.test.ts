@@ -1,8 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { KnownCapabilities } from "../host-call.ts";
 import { requestsOf, ungranted, unrequested } from "./authority.ts";
 import type { Manifest } from "./manifest.ts";
 
+const KNOWN: KnownCapabilities = new Map([
+  ["log", { operations: ["write"], alwaysGranted: true }],
+  ["tpm", { operations: ["enter", "transmit", "leave"], alwaysGranted: false }],
+]);
 const MANIFEST: Manifest = {
   abi: 1,
   name: "p",
@@ -15,9 +20,9 @@ const MANIFEST: Manifest = {
 };
 
 test("ungranted names what the manifest requests and nobody grants; what is always granted is not among it", () => {
-  assert.deepEqual(ungranted(MANIFEST, {}), ["tpm", "constructor"]);
-  assert.deepEqual(ungranted(MANIFEST, { tpm: {}, constructor: {} }), []);
-  assert.deepEqual(ungranted(MANIFEST, { tpm: undefined }), ["tpm", "constructor"]);
+  assert.deepEqual(ungranted(MANIFEST, {}, KNOWN), ["tpm", "constructor"]);
+  assert.deepEqual(ungranted(MANIFEST, { tpm: {}, constructor: {} }, KNOWN), []);
+  assert.deepEqual(ungranted(MANIFEST, { tpm: undefined }, KNOWN), ["tpm", "constructor"]);
 });
 
 test("unrequested names what is granted and the manifest does not request", () => {

@@ -2,7 +2,7 @@
  * What a module can ask for: its manifest says it, its code shows it, the operator grants it, and the three are held against each
  * other before it runs. Pure.
  */
-import { ALWAYS_GRANTED, operationsOf, type Rpc } from "../host-call.ts";
+import type { KnownCapabilities, Rpc } from "../host-call.ts";
 import { KLEIDI, printable } from "./contract.ts";
 import type { Manifest } from "./manifest.ts";
 import type { Reach } from "./wasm/reach.ts";
@@ -27,8 +27,13 @@ export function authorityOf({ exports }: Pick<Reach, "exports">, rpcs: readonly 
 }
 
 /** What must not be, each as the second half of a sentence; none if code and manifest agree. */
-export function authorityFaults(manifest: Manifest, reach: Reach, authority: readonly Authority[]): string[] {
-  return [...startFaults(reach), ...rowFaults(manifest, authority)];
+export function authorityFaults(
+  manifest: Manifest,
+  reach: Reach,
+  authority: readonly Authority[],
+  known: KnownCapabilities,
+): string[] {
+  return [...startFaults(reach), ...rowFaults(manifest, authority, known)];
 }
 
 /** What making an instance could already ask the host for. */
@@ -43,12 +48,16 @@ export function startFaults(reach: Reach): string[] {
 }
 
 /** Where manifest and code differ. */
-export function rowFaults(manifest: Manifest, authority: readonly Authority[]): string[] {
+export function rowFaults(
+  manifest: Manifest,
+  authority: readonly Authority[],
+  known: KnownCapabilities,
+): string[] {
   const faults: string[] = [];
   const requested = requestsOf(manifest);
   for (const request of requested) {
-    if (!operationsOf(request.capability).includes(request.operation)) {
-      faults.push(`its manifest requests ${named(request)}, which there is not`);
+    if (known.get(request.capability)?.operations.includes(request.operation) !== true) {
+      faults.push(`its manifest requests ${named(request)}, which does not exist`);
     } else if (!has(authority, request)) {
       faults.push(
         `its manifest requests ${named(request)} in ${request.rpc}, which kleidi_${request.rpc} cannot reach; remove it there`,
@@ -66,9 +75,13 @@ export function rowFaults(manifest: Manifest, authority: readonly Authority[]): 
 }
 
 /** Capabilities that the manifest requests and the configuration does not grant. */
-export function ungranted(manifest: Manifest, grants: Readonly<Record<string, unknown>>): string[] {
+export function ungranted(
+  manifest: Manifest,
+  grants: Readonly<Record<string, unknown>>,
+  known: KnownCapabilities,
+): string[] {
   const names = new Set(manifest.capabilities.map(({ capability }) => capability));
-  return [...names].filter((name) => !ALWAYS_GRANTED.has(name) && !isGranted(grants, name));
+  return [...names].filter((name) => known.get(name)?.alwaysGranted !== true && !isGranted(grants, name));
 }
 
 /** Capabilities that the configuration grants and the manifest does not request. */

@@ -4,7 +4,7 @@
  */
 import type { CredentialEvent, Opened } from "../capabilities/capability.ts";
 import { createGate, type Decision, type Outcome, type Witness } from "../capabilities/gate.ts";
-import { ALWAYS_GRANTED, CAPABILITIES } from "../capabilities/registry.ts";
+import { ALWAYS_GRANTED, CAPABILITIES, KNOWN } from "../capabilities/registry.ts";
 import type { Config, ProviderConfig } from "../config/config.ts";
 import { grantLine } from "../config/grant-lines.ts";
 import { KleidiError, toKleidiError } from "../error.ts";
@@ -113,6 +113,7 @@ export function admitProvider(config: Config, provider: ProviderConfig): Admitte
     ...provider,
     trust: config.trust,
     grants: { ...provider.grants },
+    known: KNOWN,
     grantLine: (...asked) => grantLine(config, provider.name, ...asked),
   });
 }

@@ -47,7 +47,7 @@ function start(t: TestContext, says: Says): Child {
     provider: "p",
     module: new Uint8Array(),
     memoryBytes: 16 << 20,
-    imports: [],
+    imports: IMPORTS,
     hostCalls: 3,
     outputBytes: MAX_MESSAGE,
     gate,
@@ -69,6 +69,11 @@ function start(t: TestContext, says: Says): Child {
 function encrypt(child: Child): Promise<Uint8Array> {
   return child.call("encrypt", new Uint8Array(), performance.now() + 10_000);
 }
+
+const IMPORTS = [
+  { module: "kleidi:log", name: "write" },
+  { module: "kleidi:net", name: "request" },
+];
 
 function hostCall(capability: string, operation: string, request = new Uint8Array(), call = 1): Buffer {
   const names = [capability, operation].flatMap((name) => [name.length, ...Buffer.from(name)]);
@@ -112,6 +117,7 @@ const BREACHES: [what: string, said: Buffer, ended: string][] = [
     unfit,
   ],
   ["a host call of a capability with a garbage name", hostCall("../log", "write"), unfit],
+  ["a host call that the module does not import", hostCall("keystore", "seal"), unfit],
   ["a host call of an operation with a garbage name", hostCall("log", "wri\nte"), unfit],
   ["a host call without names", encodeFrame(Frame.HOST_CALL, 1), unfit],
   [
@@ -225,7 +231,7 @@ test("whoever inherited a process's stderr does not keep it open here", async (t
     module: new Uint8Array(),
     memoryBytes: 16 << 20,
     processMemoryBytes: 256 << 20,
-    imports: [],
+    imports: IMPORTS,
     hostCalls: 3,
     outputBytes: MAX_MESSAGE,
     gate: never,
@@ -253,7 +259,7 @@ test("a process that closes its link and lives on is killed, and taken for taken
     module: new Uint8Array(),
     memoryBytes: 16 << 20,
     processMemoryBytes: 256 << 20,
-    imports: [],
+    imports: IMPORTS,
     hostCalls: 3,
     outputBytes: MAX_MESSAGE,
     gate: never,

@@ -9,7 +9,7 @@ import { Duplex } from "node:stream";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { HostReplySchema } from "../../proto/provider/v1/provider_pb.ts";
 import { KleidiError } from "../error.ts";
-import { type Gate, type HostAnswer, HostCode, operationsOf, type Rpc } from "../host-call.ts";
+import { type Gate, type HostAnswer, HostCode, type Rpc } from "../host-call.ts";
 import { guestArguments } from "./guest-arguments.ts";
 import type { Wall } from "./wall/build.ts";
 import { Frame, FrameReader, FrameWriter, MAX_CHILD_FRAME, MAX_MESSAGE, RPCS } from "./wire.mjs";
@@ -79,6 +79,8 @@ export class Child {
   readonly #options: ChildOptions;
   readonly #process: ChildProcess;
   readonly #writer: FrameWriter;
+  /** "kleidi:log write" of each import. */
+  readonly #imported: ReadonlySet<string>;
   readonly #pending = new Map<number, Pending>();
   /** Calls that the host gave up: each may have sent one frame before it heard of that. */
   readonly #dropped = new Set<number>();
@@ -92,6 +94,7 @@ export class Child {
 
   constructor(options: ChildOptions) {
     this.#options = options;
+    this.#imported = new Set(options.imports.map(({ module, name }) => `${module} ${name}`));
     this.#process = options.wall.start(guestArguments(options.memoryBytes), options.processMemoryBytes);
     // Without a descriptor left, spawn gives no stdio at all and says why in "error".
     const stdio = this.#process.stdio as (Duplex | undefined)[] | undefined;
@@ -308,9 +311,9 @@ export class Child {
     if (pending === undefined) return;
     const { capability, operation, request } = splitHostCall(payload);
     pending.hostCalls += 1;
-    // Its imports passed admission, and the budget is kept beside the guest: only a process that is no longer ours does this.
+    // Only its imports can be called, and the budget is kept beside the guest: only a process that is no longer ours does this.
     const over = pending.hostCalls > this.#options.hostCalls || request.length > MAX_MESSAGE;
-    if (over || !operationsOf(capability).includes(operation)) {
+    if (over || !this.#imported.has(`kleidi:${capability} ${operation}`)) {
       this.#takenOver("it sent a host call that no guest can make");
       return;
     }

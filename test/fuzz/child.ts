@@ -9,13 +9,17 @@ import { Duplex } from "node:stream";
 import { setImmediate as immediate } from "node:timers/promises";
 import fc from "fast-check";
 import { KleidiError } from "../../host/error.ts";
-import { type HostAnswer, type HostCall, HostCode, operationsOf } from "../../host/host-call.ts";
+import { type HostAnswer, type HostCall, HostCode } from "../../host/host-call.ts";
 import { Child, ChildGone } from "../../host/sandbox/child.ts";
 import { encodeFrame, Frame, FrameReader, MAX_CHILD_FRAME, MAX_MESSAGE } from "../../host/sandbox/wire.mjs";
 import { standIn } from "../support/wall.ts";
 import type { Target } from "./target.ts";
 
 const HOST_CALLS = 3;
+const IMPORTS = [
+  { module: "kleidi:log", name: "write" },
+  { module: "kleidi:keystore", name: "seal" },
+];
 const CODES = ["provider-fault", "capability-denied", "deadline"];
 const CALLS = 3;
 
@@ -210,7 +214,7 @@ class Model {
     const operation = payload.toString("utf8", 2 + first, 2 + first + second);
     const used = (this.#used.get(call) ?? 0) + 1;
     this.#used.set(call, used);
-    const fit = operationsOf(capability).includes(operation);
+    const fit = IMPORTS.some(({ module, name }) => module === `kleidi:${capability}` && name === operation);
     this.breached = !fit || used > HOST_CALLS || payload.length - 2 - first - second > MAX_MESSAGE;
     if (this.breached || this.denied.has(call)) return;
     this.gateCalls += 1;
@@ -242,7 +246,7 @@ async function play({
   const child = new Child({
     provider: "p",
     module: new Uint8Array(),
-    imports: [],
+    imports: IMPORTS,
     memoryBytes: 16 << 20,
     hostCalls: HOST_CALLS,
     outputBytes: MAX_MESSAGE,

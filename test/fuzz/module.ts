@@ -1,7 +1,9 @@
 /** Modules that were changed: admission reads in them what the engine reads in them, or refuses them. */
+
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
+import { KNOWN } from "../../host/capabilities/registry.ts";
 import { KleidiError } from "../../host/error.ts";
 import { pageOf } from "../../host/inspect/page.ts";
 import type { Report } from "../../host/inspect/report.ts";
@@ -131,7 +133,7 @@ export const module: Target = {
             const compiled = compile(bytes);
             const valid = compiled !== undefined;
             try {
-              const { manifest } = examine("p", bytes);
+              const { manifest } = examine("p", bytes, KNOWN);
               if (compiled !== undefined) assertAgrees(compiled, manifest);
               seen(valid ? "admitted, valid" : "admitted, not valid");
             } catch (error) {
@@ -167,7 +169,10 @@ export const module: Target = {
 function admitted(bytes: Uint8Array): boolean {
   const { memoryBytes, tableEntries } = LIMITS;
   try {
-    clampLimits(bytes, examine("p", bytes).module, { memoryPages: memoryBytes / 65_536, tableEntries });
+    clampLimits(bytes, examine("p", bytes, KNOWN).module, {
+      memoryPages: memoryBytes / 65_536,
+      tableEntries,
+    });
     return true;
   } catch {
     return false;

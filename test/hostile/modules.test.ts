@@ -414,7 +414,7 @@ const MANIFESTS: [what: string, module: () => Uint8Array, said: string][] = [
     "a capability of JavaScript's prototype",
     () =>
       withManifest(sealing(), manifest([row(), row({ capability: "constructor", operations: ["name"] })])),
-    "its manifest requests kleidi:constructor name, which there is not",
+    "its manifest requests kleidi:constructor name, which does not exist",
   ],
   [
     "less than its code calls",
@@ -434,7 +434,7 @@ const MANIFESTS: [what: string, module: () => Uint8Array, said: string][] = [
   [
     "an operation that there is not",
     () => withManifest(sealing(), manifest([row({ operations: ["seal", "export_key"] })])),
-    "its manifest requests kleidi:keystore export_key, which there is not",
+    "its manifest requests kleidi:keystore export_key, which does not exist",
   ],
 ];
 

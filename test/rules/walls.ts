@@ -20,6 +20,9 @@ const ERROR = "host/error.ts";
 const FINDING = "host/finding.ts";
 const HOST_CALL = "host/host-call.ts";
 const LIB = "host/lib";
+/** Pure. */
+const TEXT = "host/lib/text.ts";
+const SCHEMA = "host/schema";
 const WIRE = "host/sandbox/wire.mjs";
 const PROVIDER = "proto/provider/v1";
 const PROTOBUF = "@bufbuild/protobuf";
@@ -32,22 +35,19 @@ const BOTH = { ...SUPPORTED, ...FUZZED };
 export const WALLS: readonly Wall[] = [
   { room: [ERROR] },
   { room: [HOST_CALL] },
-  { room: [FINDING], may: [ERROR] },
-  { room: LIB, outside: ["node:fs", "node:path", "node:sqlite"] },
-  { room: ["host/main.ts"], may: ["host/cli"], outside: ["node:fs", "node:path", "commander"] },
+  { room: [FINDING], may: [ERROR, TEXT] },
+  { room: LIB, outside: ["node:crypto", "node:fs", "node:path", "node:sqlite", "node:util"], tests: FUZZED },
+  { room: ["host/main.ts"], may: ["host/cli"], outside: ["node:fs", "node:path"] },
   {
     room: "host/cli",
     may: [
       ERROR,
-      HOST_CALL,
+      FINDING,
       LIB,
       "host/audit",
       "host/capabilities",
       "host/capabilities/keystore",
-      "host/capabilities/net",
-      "host/capabilities/net/login/credential.ts",
       "host/capabilities/state",
-      "host/capabilities/tpm",
       "host/config",
       "host/grpc",
       "host/inspect",
@@ -57,23 +57,27 @@ export const WALLS: readonly Wall[] = [
       "host/runtime",
       "host/telemetry",
     ],
-    outside: ["node:async_hooks", "node:crypto", "node:fs", "node:module", "node:path", "node:util"],
+    outside: [
+      "node:async_hooks",
+      "node:crypto",
+      "node:fs",
+      "node:module",
+      "node:path",
+      "node:util",
+      "commander",
+    ],
     types: ["@grpc/grpc-js"],
   },
   {
     room: "host/runtime",
     may: [
       ERROR,
+      FINDING,
       HOST_CALL,
       LIB,
       "host/audit",
       "host/capabilities",
-      "host/capabilities/keystore",
-      "host/capabilities/log",
-      "host/capabilities/net",
-      "host/capabilities/net/login/credential.ts",
       "host/capabilities/state",
-      "host/capabilities/tpm",
       "host/config",
       "host/grpc",
       "host/kms",
@@ -83,7 +87,7 @@ export const WALLS: readonly Wall[] = [
       "host/sandbox/wall",
       "host/telemetry",
     ],
-    outside: ["node:async_hooks", "node:crypto", "node:fs", "node:http", "node:path", "@peculiar/webcrypto"],
+    outside: ["node:async_hooks", "node:crypto", "node:fs", "node:http", "node:path"],
     types: ["node:net"],
     tests: SUPPORTED,
   },
@@ -94,7 +98,7 @@ export const WALLS: readonly Wall[] = [
   },
   {
     room: "host/sandbox",
-    may: [ERROR, HOST_CALL, "host/kms", "host/sandbox/wall", PROVIDER],
+    may: [ERROR, HOST_CALL, "host/lib/back-off.ts", "host/kms", "host/sandbox/wall", PROVIDER],
     outside: ["node:async_hooks", "node:stream", PROTOBUF],
     types: ["node:child_process", "node:net"],
     tests: BOTH,
@@ -118,7 +122,7 @@ export const WALLS: readonly Wall[] = [
     room: "host/module",
     may: [ERROR, HOST_CALL, LIB, "host/module/trust", "host/module/wasm"],
     outside: ["node:crypto", "zod"],
-    tests: { ...SUPPORTED, outside: ["fast-check", "wabt"] },
+    tests: { may: ["docs", "test"], outside: ["fast-check", "wabt"] },
   },
   { room: "host/module/trust", may: [ERROR, LIB], outside: ["node:crypto"], tests: SUPPORTED },
   { room: "host/module/wasm", tests: BOTH },
@@ -126,6 +130,8 @@ export const WALLS: readonly Wall[] = [
     room: "host/inspect",
     may: [
       HOST_CALL,
+      "host/lib/html.ts",
+      TEXT,
       "host/module/authority.ts",
       "host/module/contract.ts",
       "host/module/manifest.ts",
@@ -134,21 +140,41 @@ export const WALLS: readonly Wall[] = [
     outside: ["node:crypto"],
     tests: BOTH,
   },
-  { room: "host/capabilities", may: [ERROR, HOST_CALL, LIB], outside: ["node:fs", "node:path"] },
+  {
+    room: "host/capabilities",
+    may: [
+      ERROR,
+      FINDING,
+      HOST_CALL,
+      LIB,
+      SCHEMA,
+      ...["crypto", "keystore", "log", "net", "state", "tpm"].map(
+        (name) => `host/capabilities/${name}/capability.ts`,
+      ),
+    ],
+    outside: ["node:fs", "node:path", PROTOBUF],
+    types: ["zod"],
+    tests: { may: [PROVIDER] },
+  },
+  { room: "host/capabilities/crypto", may: [CAPABILITY, PROVIDER] },
   {
     room: "host/capabilities/keystore",
-    may: [ERROR, HOST_CALL, LIB, ...GATE, "host/capabilities/files.ts", PROVIDER],
-    outside: ["node:crypto", "node:fs", "node:path", "node:timers/promises", PROTOBUF],
+    may: [ERROR, FINDING, HOST_CALL, LIB, SCHEMA, CAPABILITY, "host/capabilities/files.ts", PROVIDER],
+    outside: [
+      "node:crypto",
+      "node:fs",
+      "node:path",
+      "node:timers/promises",
+      PROTOBUF,
+      "@peculiar/webcrypto",
+      "zod",
+    ],
     tests: BOTH,
   },
-  {
-    room: "host/capabilities/log",
-    may: [HOST_CALL, "host/capabilities/gate.ts", PROVIDER],
-    outside: [PROTOBUF],
-  },
+  { room: "host/capabilities/log", may: [HOST_CALL, CAPABILITY, PROVIDER], outside: [PROTOBUF] },
   {
     room: "host/capabilities/net",
-    may: [HOST_CALL, LIB, "host/capabilities/gate.ts", PROVIDER],
+    may: [HOST_CALL, LIB, SCHEMA, CAPABILITY, PROVIDER],
     outside: [
       "node:child_process",
       "node:crypto",
@@ -161,33 +187,55 @@ export const WALLS: readonly Wall[] = [
       PROTOBUF,
       "undici",
     ],
-    tests: { ...BOTH, may: ["host/capabilities/policy.ts", "test"] },
+    tests: { ...BOTH, may: ["host/capabilities/gate.ts", "test"] },
+  },
+  {
+    // what hands the login its way, and says what is configured of it
+    room: ["check", "doctor", "grant", "open"].map((name) => `host/capabilities/net/${name}.ts`),
+    may: [
+      FINDING,
+      SCHEMA,
+      CAPABILITY,
+      "host/capabilities/net",
+      "host/capabilities/net/login/credential.ts",
+      "host/capabilities/net/login/grant.ts",
+      "host/capabilities/net/login/vault-policy.ts",
+    ],
+    outside: ["node:net", "zod"],
   },
   {
     // not the transport, which it is handed as a function
     room: "host/capabilities/net/login",
-    may: [LIB, "host/capabilities/net/exchange.ts"],
-    outside: ["node:fs/promises", "node:util"],
+    may: [
+      FINDING,
+      LIB,
+      SCHEMA,
+      CAPABILITY,
+      "host/capabilities/net/exchange.ts",
+      "host/capabilities/net/policy.ts",
+      "host/capabilities/net/words.ts",
+    ],
+    outside: ["node:fs/promises", "node:util", "zod"],
     tests: BOTH,
   },
   {
     room: "host/capabilities/state",
-    may: [ERROR, HOST_CALL, "host/capabilities/gate.ts", "host/capabilities/files.ts", PROVIDER],
-    outside: ["node:crypto", "node:fs", "node:path", PROTOBUF],
-    tests: { may: [LIB, "host/capabilities/policy.ts", "test"] },
+    may: [ERROR, HOST_CALL, LIB, SCHEMA, CAPABILITY, "host/capabilities/files.ts", PROVIDER],
+    outside: ["node:crypto", "node:fs", "node:path", PROTOBUF, "zod"],
+    tests: { may: ["host/capabilities/gate.ts", "host/capabilities/policy.ts", "test"] },
   },
   {
     room: "host/capabilities/tpm",
-    may: [HOST_CALL, "host/capabilities/gate.ts", PROVIDER],
-    outside: ["node:crypto", "node:fs", "node:net", "node:timers/promises", "node:util", PROTOBUF],
+    may: [FINDING, HOST_CALL, LIB, SCHEMA, CAPABILITY, PROVIDER],
+    outside: ["node:crypto", "node:fs", "node:net", "node:timers/promises", "node:util", PROTOBUF, "zod"],
     tests: BOTH,
   },
   // what decides is pure
   { room: ["host/capabilities/policy.ts"], may: [HOST_CALL] },
-  { room: ["host/capabilities/net/policy.ts"], may: ["host/capabilities/policy.ts"] },
+  { room: ["host/capabilities/net/policy.ts"] },
   {
     room: ["pointer", "recipe", "recipes"].map((name) => `host/capabilities/net/login/${name}.ts`),
-    may: ["host/capabilities/net/login/credential-config.ts"],
+    may: ["host/capabilities/net/login/grant.ts"],
   },
   {
     room: [
@@ -212,20 +260,20 @@ export const WALLS: readonly Wall[] = [
   },
   {
     room: "host/audit/sink",
-    may: [ERROR, "host/audit"],
+    may: [ERROR, LIB, "host/audit"],
     outside: ["node:crypto", "node:fs", "node:net", "node:path", "node:timers/promises", "node:util"],
   },
   {
     room: "host/telemetry",
     may: [ERROR, LIB],
     outside: ["node:async_hooks", "node:crypto", "node:fs", "node:http", "node:net", "pino", "prom-client"],
-    tests: FUZZED,
   },
   {
     room: "host/config",
-    may: [ERROR, LIB],
+    may: [ERROR, LIB, SCHEMA, CAPABILITY, "host/capabilities/registry.ts"],
     outside: ["node:net", "node:path", "yaml", "zod"],
-    tests: FUZZED,
+    tests: { may: ["host/capabilities/net"], ...FUZZED },
   },
+  { room: SCHEMA, may: [TEXT], outside: ["node:path", "yaml", "zod"] },
   { room: "host/kms", may: [ERROR], tests: FUZZED },
 ];

@@ -1,14 +1,16 @@
 /** The provider's process compiles a module only if the engine reads its imports as admission did. */
+
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
+import { KNOWN } from "../../host/capabilities/registry.ts";
 import { examine } from "../../host/module/admission.ts";
 import { Child } from "../../host/sandbox/child.ts";
 import { localModule } from "../support/fixture.ts";
 import { theWall } from "../support/wall.ts";
 
 const bytes = new Uint8Array(readFileSync(localModule));
-const { imports } = examine("local", bytes).module;
+const { imports } = examine("local", bytes, KNOWN).module;
 
 const wall = await theWall();
 

@@ -1,5 +1,7 @@
 /** Modules for tests of inspect and diff: honest from outside, with what a test wants inside. */
+
 import { createHash } from "node:crypto";
+import { KNOWN } from "../../host/capabilities/registry.ts";
 import { type Around, inspect, type Report } from "../../host/inspect/report.ts";
 import { customSection, wasm } from "./wasm.ts";
 
@@ -59,7 +61,10 @@ export const LIMITS = { memoryBytes: 16 << 20, tableEntries: 16_384 };
 
 export function inspected(bytes: Uint8Array, around: Partial<Around> = {}, path = "guest.wasm"): Report {
   const sha256 = createHash("sha256").update(bytes).digest("hex");
-  return inspect({ path, bytes, size: bytes.length, sha256 }, { limits: LIMITS, signatures: [], ...around });
+  return inspect(
+    { path, bytes, size: bytes.length, sha256 },
+    { known: KNOWN, limits: LIMITS, signatures: [], ...around },
+  );
 }
 
 /** The rows of the table that are not good: check and what was found. */

@@ -4,7 +4,7 @@ import { Crypto as SoftwareCrypto } from "@peculiar/webcrypto";
 import { createGate } from "../../host/capabilities/gate.ts";
 import { Keystore } from "../../host/capabilities/keystore/keystore.ts";
 import { openLog } from "../../host/capabilities/log/log.ts";
-import { ALWAYS_GRANTED } from "../../host/host-call.ts";
+import { ALWAYS_GRANTED, KNOWN } from "../../host/capabilities/registry.ts";
 import { deriveKeyId } from "../../host/kms/key-id.ts";
 import type { KeyVersion } from "../../host/kms/keyset.ts";
 import { Secret } from "../../host/lib/secret.ts";
@@ -68,6 +68,7 @@ export async function startSandbox(
     sha256: sha256Of(module),
     limits,
     grants,
+    known: KNOWN,
     grantLine: (capability) => `${capability}: {}`,
   });
   for (const key of keys) await keystore.add(key, new Secret(crypto.getRandomValues(new Uint8Array(32))));
