@@ -12,8 +12,8 @@ import { join } from "node:path";
 import { KNOWN } from "../host/capabilities/registry.ts";
 import { pageOf } from "../host/inspect/page.ts";
 import { inspect } from "../host/inspect/report.ts";
-import { json } from "../host/inspect/shown.ts";
 import { textOf } from "../host/inspect/text.ts";
+import { stringifyAscii } from "../host/lib/text.ts";
 import { readModule } from "../host/module/wasm/module.ts";
 import { customSection } from "../test/support/wasm.ts";
 import { quantile } from "./figures.ts";
@@ -55,7 +55,7 @@ const command =
 const STEPS: Record<string, { rounds: number; step: () => unknown }> = {
   "inspect, digest included": { rounds: ROUNDS, step: look },
   "the report as text": { rounds: ROUNDS, step: () => textOf(report, (_, text) => text) },
-  "the report as JSON": { rounds: ROUNDS, step: () => json(report) },
+  "the report as JSON": { rounds: ROUNDS, step: () => stringifyAscii(report) },
   "the report as a page": { rounds: ROUNDS, step: () => pageOf(report) },
   // bytes that the engine has not seen: it keeps what it has compiled
   "new WebAssembly.Module": { rounds: ROUNDS, step: () => new WebAssembly.Module(fresh) },

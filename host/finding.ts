@@ -1,5 +1,6 @@
 /** One line of the report of a command that looks at things: `check`, `doctor`, `key list`. */
 import { KleidiError } from "./error.ts";
+import { replaceControls } from "./lib/text.ts";
 
 export interface Finding {
   /** The object that was looked at. */
@@ -18,7 +19,6 @@ export function finding(what: string, error: unknown): Finding {
 
 /** What a provider or a system said of a failure: not for the API server, and needed by whoever fixes it. */
 export function causesOf({ cause }: KleidiError): string[] {
-  if (typeof cause === "string")
-    return cause === "" ? [] : [`It said: ${cause.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, "\ufffd")}`];
+  if (typeof cause === "string") return cause === "" ? [] : [`It said: ${replaceControls(cause)}`];
   return cause instanceof KleidiError ? [cause.message, ...causesOf(cause)] : [];
 }

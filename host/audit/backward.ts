@@ -1,5 +1,5 @@
 /** The lines of a file from its end to its beginning, in constant memory. */
-import { readSync } from "node:fs";
+import { readAt } from "../lib/files.ts";
 import { LONGEST_LINE } from "./record.ts";
 
 const CHUNK = 262_144;
@@ -15,7 +15,7 @@ export function* linesBackward(descriptor: number, size: number): Generator<stri
   let kept = Buffer.alloc(0);
   while (end > 0) {
     const start = Math.max(0, end - CHUNK);
-    const chunk = Buffer.concat([read(descriptor, start, end - start), kept]);
+    const chunk = Buffer.concat([readAt(descriptor, start, end - start), kept]);
     // the newline of the last line in the chunk
     let to = chunk.length - 1;
     for (;;) {
@@ -32,13 +32,4 @@ export function* linesBackward(descriptor: number, size: number): Generator<stri
     kept = chunk.subarray(0, to + 1);
     end = start;
   }
-}
-
-function read(descriptor: number, position: number, length: number): Buffer {
-  const buffer = Buffer.alloc(length);
-  let at = 0;
-  for (let got = -1; got !== 0 && at < length; at += got) {
-    got = readSync(descriptor, buffer, at, length - at, position + at);
-  }
-  return buffer.subarray(0, at);
 }

@@ -3,11 +3,10 @@
  * one, not without the key.
  */
 import { createPublicKey, hash, type KeyObject, sign, verify } from "node:crypto";
+import { decodeBase64 } from "../lib/base64.ts";
+import { ed25519FromSpki, spkiOf } from "../lib/ed25519.ts";
 import type { Position } from "./chain.ts";
 import type { Control } from "./record.ts";
-
-/** Ed25519 public keys as SPKI begin with these bytes (RFC 8410, section 10.1); the 32 bytes of the key follow. */
-const SPKI = Buffer.from("302a300506032b6570032100", "hex");
 
 /** What is signed: the chain, the checkpoint's own sequence and time, and the hash of the line before it. */
 function message(at: Position, time: string): Buffer {
@@ -16,20 +15,18 @@ function message(at: Position, time: string): Buffer {
 
 /** 16 hex digits that name a public key. */
 export function keyIdOf(publicKey: KeyObject): string {
-  return hash("sha256", publicKey.export({ type: "spki", format: "der" })).slice(0, 16);
+  return hash("sha256", spkiOf(publicKey)).slice(0, 16);
 }
 
 /** The base64 line of a public key: its SPKI. */
 export function publicLine(publicKey: KeyObject): string {
-  return publicKey.export({ type: "spki", format: "der" }).toString("base64");
+  return spkiOf(publicKey).toString("base64");
 }
 
 /** The public key of a base64 line; undefined where it is none. */
 export function parsePublic(line: string): KeyObject | undefined {
-  const bytes = Buffer.from(line.trim(), "base64");
-  if (bytes.length !== SPKI.length + 32 || !bytes.subarray(0, SPKI.length).equals(SPKI)) return undefined;
-  if (bytes.toString("base64") !== line.trim()) return undefined;
-  return createPublicKey({ key: bytes, format: "der", type: "spki" });
+  const spki = decodeBase64(line.trim());
+  return spki && ed25519FromSpki(spki);
 }
 
 export class Signer {
@@ -53,6 +50,6 @@ export class Signer {
 /** Whether a checkpoint that stands behind `at` is one of this key, in the one form that a signature has in base64. */
 export function isSigned(publicKey: KeyObject, at: Position, time: string, signature: unknown): boolean {
   if (typeof signature !== "string") return false;
-  const bytes = Buffer.from(signature, "base64");
-  return bytes.toString("base64") === signature && verify(null, message(at, time), publicKey, bytes);
+  const bytes = decodeBase64(signature);
+  return bytes !== undefined && verify(null, message(at, time), publicKey, bytes);
 }

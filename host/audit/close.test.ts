@@ -42,7 +42,7 @@ class Held implements Output {
 function feedOf(output: Output): Feed {
   const events = { taken() {}, failed() {}, recovered() {}, behind() {} };
   const at = { chain: "0".repeat(16), seq: 0, hash: NOTHING };
-  const feed = new Feed(output, at, events, { firstMs: 5, mostMs: 10 });
+  const feed = new Feed(output, at, events, { firstMs: 5, longestMs: 10 });
   feed.push({ seq: 1, text: "line 1", hash: "hash 1" });
   return feed;
 }

@@ -1,4 +1,5 @@
 /** The end of a log's sinks, within a time: a disk that hangs must not hold the end of the host. */
+import { isDoneWithin } from "../lib/deadline.ts";
 import type { Feed } from "./feed.ts";
 
 /**
@@ -14,12 +15,7 @@ export async function closeWithin(feeds: readonly Feed[], ms: number): Promise<s
       open.delete(feed);
     }),
   );
-  let timer: NodeJS.Timeout | undefined;
-  const tooLong = new Promise((resolve) => {
-    timer = setTimeout(resolve, ms);
-  });
-  await Promise.race([closed, tooLong]);
-  clearTimeout(timer);
+  await isDoneWithin(ms, closed);
   for (const feed of open) void feed.close();
   return [...open].map(({ output }) => output.label);
 }

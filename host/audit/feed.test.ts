@@ -42,7 +42,7 @@ function setUp() {
   };
   const output = new Scripted();
   const at = { chain: "0".repeat(16), seq: 0, hash: NOTHING };
-  return { told, output, feed: new Feed(output, at, events, { firstMs: 5, mostMs: 10 }) };
+  return { told, output, feed: new Feed(output, at, events, { firstMs: 5, longestMs: 10 }) };
 }
 
 const line = (seq: number, how: object = {}) => ({ seq, text: `line ${seq}`, hash: `hash ${seq}`, ...how });

@@ -2,11 +2,14 @@
  * What stands between the chain and one output: the lines that are not written yet, in order and bounded in bytes; one write at a
  * time, of all that is there; and pauses that grow, with chance in them, while the output refuses.
  */
+import { type BackOff, backOffMs, jitterMs } from "../lib/back-off.ts";
 import type { Position } from "./chain.ts";
 import { codeOf, Gone, type Output, type OutputLine } from "./sink/output.ts";
 
 /** Of one write. */
 const BATCH_BYTES = 1_048_576;
+/** The parts of a pause between which chance chooses. */
+const JITTER = [0.75, 1.25] as const;
 
 export interface Item extends OutputLine {
   /** When it is written, everything up to it goes down to the disk. */
@@ -33,15 +36,10 @@ export interface FeedEvents {
   behind(feed: Feed, failure: Failure): void;
 }
 
-export interface Patience {
-  readonly firstMs: number;
-  readonly mostMs: number;
-}
-
 export class Feed {
   readonly output: Output;
   readonly #events: FeedEvents;
-  readonly #patience: Patience;
+  readonly #backOff: BackOff;
   #queue: Item[] = [];
   #bytes = 0;
   #inFlight = 0;
@@ -56,10 +54,10 @@ export class Feed {
   #last: { readonly seq: number; readonly hash: string };
   #idle: (() => void)[] = [];
 
-  constructor(output: Output, at: Position, events: FeedEvents, patience: Patience) {
+  constructor(output: Output, at: Position, events: FeedEvents, backOff: BackOff) {
     this.output = output;
     this.#events = events;
-    this.#patience = patience;
+    this.#backOff = backOff;
     this.#last = at;
   }
 
@@ -224,9 +222,8 @@ export class Feed {
 
   #retryLater(): void {
     clearTimeout(this.#timer);
-    const { firstMs, mostMs } = this.#patience;
-    const pause = Math.min(mostMs, firstMs * 2 ** this.#attempts) * (0.75 + Math.random() / 2);
     this.#attempts += 1;
+    const pause = jitterMs(backOffMs(this.#backOff, this.#attempts), JITTER, Math.random());
     this.#timer = setTimeout(() => this.#again(), pause);
     this.#timer.unref();
   }

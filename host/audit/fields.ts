@@ -2,6 +2,7 @@
  * What may stand in a record: every value is a bounded text, a number or a fixed word. There is no kind of field that takes bytes, so
  * that no plaintext, ciphertext or token can be put into one by mistake.
  */
+import { characterEscape } from "../lib/text.ts";
 
 export interface Text {
   readonly is: "text";
@@ -58,7 +59,7 @@ export function bounded(value: string, max: number): string {
   if (value.length <= max && PLAIN.test(value)) return value;
   let result = "";
   for (const character of value) {
-    const next = PLAIN.test(character) ? character : `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`;
+    const next = PLAIN.test(character) ? character : characterEscape(character);
     if (result.length + next.length > max - CUT.length) return result + CUT;
     result += next;
   }

@@ -6,11 +6,10 @@ import {
   type KeyObject,
   randomBytes,
 } from "node:crypto";
-import { closeSync, fsyncSync, linkSync, openSync, unlinkSync, writeSync } from "node:fs";
-import { dirname } from "node:path";
 import { KleidiError } from "../error.ts";
 import { FileFault } from "../lib/files.ts";
 import { readSecretFile } from "../lib/secret-files.ts";
+import { createPrivate } from "../lib/write-files.ts";
 
 const LARGEST = 4096;
 
@@ -39,20 +38,7 @@ export function makeKey(path: string): KeyObject {
   const { privateKey } = generateKeyPairSync("ed25519");
   const staged = `${path}.${randomBytes(6).toString("hex")}.new`;
   try {
-    const file = openSync(staged, "wx", 0o600);
-    try {
-      writeSync(file, privateKey.export({ type: "pkcs8", format: "pem" }) as string);
-      fsyncSync(file);
-    } finally {
-      closeSync(file);
-    }
-    try {
-      // link, not rename: it fails where a file is, instead of replacing it
-      linkSync(staged, path);
-    } finally {
-      unlinkSync(staged);
-    }
-    syncFolder(dirname(path));
+    createPrivate(path, privateKey.export({ type: "pkcs8", format: "pem" }) as string, staged);
   } catch (error) {
     const { code = "unknown" } = error as NodeJS.ErrnoException;
     const why = code === "EEXIST" ? "something stands there already" : `the system refuses it (${code})`;
@@ -69,13 +55,4 @@ function read(path: string): Buffer {
 
 function invalid(path: string, why: string, cause?: unknown): KleidiError {
   return new KleidiError("audit-invalid", `Cannot use the audit key ${path}: ${why}`, cause);
-}
-
-function syncFolder(path: string): void {
-  const folder = openSync(path, "r");
-  try {
-    fsyncSync(folder);
-  } finally {
-    closeSync(folder);
-  }
 }

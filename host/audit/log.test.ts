@@ -53,7 +53,7 @@ afterEach(() => rmSync(folder, { recursive: true, force: true }));
 function open(changes: Partial<AuditSettings> = {}, options: AuditOptions = {}): Promise<AuditLog> {
   return AuditLog.open(
     { file, stdout: false, ...changes },
-    { patience: { firstMs: 20, mostMs: 50 }, ...options },
+    { backOff: { firstMs: 20, longestMs: 50 }, ...options },
   );
 }
 

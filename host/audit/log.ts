@@ -5,10 +5,11 @@
  */
 import { randomBytes } from "node:crypto";
 import { KleidiError } from "../error.ts";
+import type { BackOff } from "../lib/back-off.ts";
 import { Chain, NOTHING, type Position } from "./chain.ts";
 import { Signer } from "./checkpoint.ts";
 import { closeWithin } from "./close.ts";
-import { type Failure, Feed, type FeedEvents, type Patience } from "./feed.ts";
+import { type Failure, Feed, type FeedEvents } from "./feed.ts";
 import { loadKey } from "./key-file.ts";
 import { type OpenFile, openLog } from "./open-file.ts";
 import type { Control, Entry } from "./record.ts";
@@ -31,7 +32,8 @@ export interface AuditSettings {
 export interface AuditOptions {
   /** Of lines that are not written yet, in each sink. */
   readonly queueBytes?: number;
-  readonly patience?: Patience;
+  /** Between tries of an output that refuses. */
+  readonly backOff?: BackOff;
   /** Milliseconds since 1970. */
   readonly now?: () => number;
   /** Told of a sink that fails or works again. For the host's own log. */
@@ -48,7 +50,7 @@ interface Claim {
 }
 
 const QUEUE_BYTES = 4_194_304;
-const PATIENCE: Patience = { firstMs: 250, mostMs: 10_000 };
+const BACK_OFF: BackOff = { firstMs: 250, longestMs: 10_000 };
 /** Records that say at which rhythm is signed, or that lines are missing. They are signed at once: what is not is not believed. */
 const CLAIMS: ReadonlySet<string> = new Set<(Entry | Control)["kind"]>(["start", "rhythm", "gap"]);
 const CLOSE_MS = 2_000;
@@ -137,7 +139,7 @@ export class AuditLog {
   }
 
   #feed(output: FileOutput | StdoutOutput): Feed {
-    const feed = new Feed(output, this.#chain.at, this.#events, this.#options.patience ?? PATIENCE);
+    const feed = new Feed(output, this.#chain.at, this.#events, this.#options.backOff ?? BACK_OFF);
     this.#feeds.push(feed);
     return feed;
   }

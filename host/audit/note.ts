@@ -4,10 +4,11 @@
  * has one (checkpoint.ts).
  */
 import { createPublicKey, hash, type KeyObject, sign, verify } from "node:crypto";
+import { decodeBase64 } from "../lib/base64.ts";
+import { rawOf } from "../lib/ed25519.ts";
 
 /** The byte for Ed25519. */
 const ED25519 = 1;
-const KEY_BYTES = 32;
 /** Of a whole note, with the signatures of many witnesses. */
 const LARGEST = 1_048_576;
 const MOST_SIGNATURES = 100;
@@ -96,22 +97,21 @@ function utf8(bytes: Buffer): string {
 
 function signatureOf(line: string): Signature {
   const [, name = "", base64 = ""] = /^\u2014 ([^\s+]+) ([A-Za-z0-9+/]+={0,2})$/u.exec(line) ?? [];
-  const bytes = Buffer.from(base64, "base64");
-  if (bytes.length < 5 || bytes.toString("base64") !== base64)
+  const bytes = decodeBase64(base64);
+  if (bytes === undefined || bytes.length < 5)
     throw new NoteFault("it is not a signed note: one of its last lines is not a signature");
   return { name, bytes };
 }
 
 function headOf(text: string): TreeHead {
   const [origin = "", digits = "", base64 = "", ...others] = text.slice(0, -1).split("\n");
-  const root = Buffer.from(base64, "base64");
+  const root = decodeBase64(base64);
   const size = Number(digits);
   const good =
     isOrigin(origin) &&
     /^(0|[1-9][0-9]{0,15})$/.test(digits) &&
     Number.isSafeInteger(size) &&
-    root.length === 32 &&
-    root.toString("base64") === base64 &&
+    root?.length === 32 &&
     others.every((line) => line !== "");
   if (!good) throw new NoteFault("its text is not the checkpoint of a log: an origin, a size and a root");
   return { origin, size, root };
@@ -123,9 +123,4 @@ function keyId(name: string, publicKey: KeyObject): Buffer {
     Buffer.concat([Buffer.from(`${name}\n`), Buffer.of(ED25519), rawOf(publicKey)]),
     "buffer",
   ).subarray(0, 4);
-}
-
-/** The key's own bytes are the last ones of its SPKI (RFC 8410). */
-function rawOf(publicKey: KeyObject): Buffer {
-  return publicKey.export({ type: "spki", format: "der" }).subarray(-KEY_BYTES);
 }

@@ -1,13 +1,6 @@
 /** A record as a line for people. A log may have been written by anybody: nothing of it reaches a terminal as it is. */
+import { escapeForTerminal } from "../lib/text.ts";
 import type { Found } from "./query.ts";
-
-/** Everything but printable ASCII as \uXXXX, which in JSON means the same. */
-export function harmless(text: string): string {
-  return text.replace(
-    /[^ -~]/g,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
-  );
-}
 
 /** What stands in front of a line, in this order and without its name. */
 const FIRST = ["decision", "rpc", "provider", "capability", "operation", "event", "target"];
@@ -19,7 +12,7 @@ export function render(record: Found): string {
   const others = Object.entries(record)
     .filter(([name]) => !HEAD.has(name))
     .map(([name, value]) => `${name}=${shown(value)}`);
-  return harmless([record.time, `#${record.seq}`, record.kind, ...words, ...others].join(" "));
+  return escapeForTerminal([record.time, `#${record.seq}`, record.kind, ...words, ...others].join(" "));
 }
 
 function shown(value: unknown): string {

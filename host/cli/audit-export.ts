@@ -3,10 +3,10 @@ import { createPublicKey, type KeyObject } from "node:crypto";
 import { exportCheckpoints } from "../audit/export.ts";
 import { loadKey } from "../audit/key-file.ts";
 import { isOrigin, signNote, type TreeHead, verifierKey } from "../audit/note.ts";
-import { harmless } from "../audit/render.ts";
 import type { Verdict } from "../audit/verdict.ts";
 import { verify } from "../audit/verify.ts";
 import { witnessRequest } from "../audit/witness.ts";
+import { escapeForTerminal } from "../lib/text.ts";
 import { logFiles, noteOf, publicKeyOf } from "./audit-files.ts";
 import { LineWriter } from "./line-writer.ts";
 import { EXIT } from "./output.ts";
@@ -32,7 +32,7 @@ export function auditExportCommand(given: readonly string[], options: AuditExpor
 
 function exportLines(files: readonly string[]): number {
   const out = new LineWriter();
-  const count = exportCheckpoints(files, (line) => out.write(harmless(line)));
+  const count = exportCheckpoints(files, (line) => out.write(escapeForTerminal(line)));
   out.flush();
   process.stderr.write(`${count} checkpoints\n`);
   return count > 0 ? EXIT.SUCCESS : EXIT.PROBLEMS;
@@ -53,7 +53,9 @@ function exportNote(files: readonly string[], options: AuditExportOptions): numb
   const { tree, ...verdict } = verify(files, { keys, tree: true, notes });
   const why = whyNot(verdict);
   if (why !== undefined || tree === undefined) {
-    process.stderr.write(`${harmless(`Cannot sign the log: ${why ?? "it has no checkpoint yet"}`)}\n`);
+    process.stderr.write(
+      `${escapeForTerminal(`Cannot sign the log: ${why ?? "it has no checkpoint yet"}`)}\n`,
+    );
     return EXIT.PROBLEMS;
   }
   const head = { origin, ...tree };

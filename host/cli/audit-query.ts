@@ -1,8 +1,10 @@
 /** kleidi audit query: the records that are asked for. */
+
 import { type Query, query } from "../audit/query.ts";
 import { RECORDS } from "../audit/record.ts";
-import { harmless, render } from "../audit/render.ts";
+import { render } from "../audit/render.ts";
 import { CAPABILITIES } from "../capabilities/registry.ts";
+import { escapeForTerminal } from "../lib/text.ts";
 import { logFiles } from "./audit-files.ts";
 import { LineWriter } from "./line-writer.ts";
 import { EXIT } from "./output.ts";
@@ -28,7 +30,7 @@ export function auditQueryCommand(given: readonly string[], { json, ...asked }: 
   const { files } = logFiles(given);
   const out = new LineWriter();
   const { unreadable } = query(files, asked, (line, record) =>
-    out.write(json ? harmless(line) : render(record)),
+    out.write(json ? escapeForTerminal(line) : render(record)),
   );
   out.flush();
   if (unreadable > 0)

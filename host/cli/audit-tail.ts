@@ -1,7 +1,8 @@
 /** kleidi audit tail: the last records, and each new one, until it is interrupted. */
 import { recordOf } from "../audit/chain.ts";
 import { follow } from "../audit/follow.ts";
-import { harmless, render } from "../audit/render.ts";
+import { render } from "../audit/render.ts";
+import { escapeForTerminal } from "../lib/text.ts";
 import { assertRegular, readable } from "./audit-files.ts";
 import { EXIT, print } from "./output.ts";
 
@@ -15,7 +16,7 @@ export async function auditTailCommand(file: string, { json, lines }: AuditTailO
   const stop = readable(file, () =>
     follow(file, lines, (line) => {
       const record = json ? undefined : recordOf(line);
-      print(record === undefined ? harmless(line) : render(record));
+      print(record === undefined ? escapeForTerminal(line) : render(record));
     }),
   );
   await new Promise((resolve) => {

@@ -3,9 +3,9 @@ import { styleText } from "node:util";
 import { isSigned } from "../audit/checkpoint.ts";
 import { type ExportedCheckpoint, readCheckpoints } from "../audit/export.ts";
 import type { TreeHead } from "../audit/note.ts";
-import { harmless } from "../audit/render.ts";
 import type { Verdict } from "../audit/verdict.ts";
 import { verify } from "../audit/verify.ts";
+import { escapeForTerminal } from "../lib/text.ts";
 import { assertRegular, logFiles, noteOf, publicKeyOf, readable } from "./audit-files.ts";
 import { EXIT, print } from "./output.ts";
 import { progress } from "./progress.ts";
@@ -38,7 +38,7 @@ export function auditVerifyCommand(given: readonly string[], options: AuditVerif
   const said = [...verdict.notes, ...unproved(verdict, keys.length > 0, exported.length + notes.length > 0)];
   if (options.json) print(JSON.stringify({ ok: good, ...verdict, notes: said }, null, 2));
   else {
-    const [first = "", ...others] = linesOf(verdict, said).map(harmless);
+    const [first = "", ...others] = linesOf(verdict, said).map(escapeForTerminal);
     print(`${good ? styled("green", "ok  ") : styled("red", "FAIL")} ${first}`);
     for (const line of others) print(`     ${line}`);
   }

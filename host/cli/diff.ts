@@ -5,7 +5,7 @@ import { KNOWN } from "../capabilities/registry.ts";
 import { type Direction, diff, isReadable, type Readable, unreadable } from "../inspect/diff.ts";
 import { diffTextOf } from "../inspect/diff-text.ts";
 import { inspect } from "../inspect/report.ts";
-import { json as jsonOf, ours } from "../inspect/shown.ts";
+import { escapeOwnText, stringifyAscii } from "../lib/text.ts";
 import { readModuleFile } from "./module-file.ts";
 import { EXIT, print } from "./output.ts";
 import { UsageError } from "./usage-error.ts";
@@ -13,7 +13,7 @@ import { UsageError } from "./usage-error.ts";
 /** @throws UsageError, a file cannot be read or has no authority that could be compared */
 export function diffCommand(old: string, now: string, { json }: { json: boolean }): number {
   const found = diff(read(old), read(now));
-  print(json ? jsonOf(found) : diffTextOf(found, paint).trimEnd());
+  print(json ? stringifyAscii(found) : diffTextOf(found, paint).trimEnd());
   return found.verdict === "widened" || found.verdict === "both" ? EXIT.PROBLEMS : EXIT.SUCCESS;
 }
 
@@ -24,7 +24,7 @@ const NO_LIMITS = { memoryBytes: 2 ** 32, tableEntries: 2 ** 32 };
 function read(path: string): Readable {
   const report = inspect(readModuleFile(path), { known: KNOWN, limits: NO_LIMITS, signatures: [] });
   if (isReadable(report)) return report;
-  throw new UsageError(`Cannot compare ${path}: ${ours(unreadable(report) ?? "")}`);
+  throw new UsageError(`Cannot compare ${path}: ${escapeOwnText(unreadable(report) ?? "")}`);
 }
 
 const COLOURS = { wider: "red", narrower: "green", neither: "cyan" } as const;

@@ -7,13 +7,13 @@ import type { ProviderConfig } from "../config/config.ts";
 import type { Severity } from "../inspect/check.ts";
 import { pageOf } from "../inspect/page.ts";
 import { type Around, inspect, type ModuleFile, type Report } from "../inspect/report.ts";
-import { json as jsonOf } from "../inspect/shown.ts";
 import { textOf } from "../inspect/text.ts";
+import { stringifyAscii } from "../lib/text.ts";
+import { replaceFile } from "../lib/write-files.ts";
 import type { Manifest } from "../module/manifest.ts";
 import { readModuleFile, signaturesBeside, signaturesSeen } from "./module-file.ts";
 import { EXIT, print } from "./output.ts";
 import { UsageError } from "./usage-error.ts";
-import { writeWhole } from "./write-whole.ts";
 
 export interface InspectOptions {
   readonly json: boolean;
@@ -29,7 +29,7 @@ export const DEFAULT_LIMITS = { memoryBytes: 16 << 20, tableEntries: 16_384 };
 export async function inspectCommand(path: string, { json, html, config }: InspectOptions): Promise<number> {
   const report = await reportOf(readModuleFile(path), config);
   if (html !== undefined) writePage(html, path, report);
-  print(json ? jsonOf(report) : textOf(report, paint).trimEnd());
+  print(json ? stringifyAscii(report) : textOf(report, paint).trimEnd());
   if (html !== undefined && !json) print(`\nWrote ${html}.`);
   return report.verdict === "refuse" ? EXIT.PROBLEMS : EXIT.SUCCESS;
 }
@@ -37,7 +37,7 @@ export async function inspectCommand(path: string, { json, html, config }: Inspe
 function writePage(html: string, module: string, report: Report): void {
   if (isSame(html, module)) throw new UsageError(`Cannot write the page ${html}: it is the module`);
   try {
-    writeWhole(html, pageOf(report));
+    replaceFile(html, pageOf(report));
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
     if (code === undefined) throw error;

@@ -1,4 +1,5 @@
 /** The gRPC server: protobuf to kms and back, a deadline for each call, and our own sentence with each error. */
+
 import type { Http2Server, ServerHttp2Stream } from "node:http2";
 import { create } from "@bufbuild/protobuf";
 import {
@@ -18,6 +19,8 @@ import {
 import { KleidiError, toKleidiError } from "../error.ts";
 import type { KeyId } from "../kms/key-id.ts";
 import type { KmsService } from "../kms/service.ts";
+import { within } from "../lib/deadline.ts";
+import { replaceNonAscii } from "../lib/text.ts";
 import { Guard, type GuardSample, type OnClosed } from "./guard.ts";
 import { LIMITS } from "./limits.ts";
 import { type Listener, type ListenOptions, listen } from "./listener.ts";
@@ -145,7 +148,7 @@ export async function serve({
       inFlight.begin();
       try {
         if (asked.failure !== undefined) throw asked.failure;
-        const [response, keyId] = await within(rpc, work(asked.request));
+        const [response, keyId] = await within(DEADLINE_MS, work(asked.request), () => tooLate(rpc));
         const bytes = method.responseSerialize(response);
         const good = outcome({ keyId, replyBytes: bytes.length });
         await record(good);
@@ -165,7 +168,8 @@ export async function serve({
     };
     return (call: ServerUnaryCall<Unread<In>, Buffer>, reply: sendUnaryData<Buffer>) => {
       const asked = read(rpc, call.request);
-      const uid = printable((asked.request as { uid?: string } | undefined)?.uid ?? "");
+      const said = (asked.request as { uid?: string } | undefined)?.uid ?? "";
+      const uid = replaceNonAscii(said.slice(0, 64)).replaceAll(" ", "?");
       return around(() => answer(asked, uid, reply), uid);
     };
   }
@@ -200,6 +204,11 @@ function keyIdIn({ request }: Asked<unknown>): string | undefined {
   return keyId === "" ? undefined : keyId;
 }
 
+/** What the caller does not wait for any longer runs on to its own, bounded end. */
+function tooLate(rpc: string): KleidiError {
+  return new KleidiError("deadline", `Cannot ${rpc}: it took longer than ${DEADLINE_MS} ms`);
+}
+
 function read<In>(rpc: string, unread: Unread<In>): Asked<In> {
   const { bytes } = unread;
   try {
@@ -208,17 +217,6 @@ function read<In>(rpc: string, unread: Unread<In>): Asked<In> {
     const message = `Cannot ${rpc}: the request is no v2.${rpc}Request in protobuf`;
     return { bytes, failure: new KleidiError("request-invalid", message, error) };
   }
-}
-
-/** What the caller does not wait for any longer runs on to its own, bounded end. */
-function within<T>(rpc: string, work: Promise<T>): Promise<T> {
-  const { promise, resolve, reject } = Promise.withResolvers<T>();
-  const timer = setTimeout(
-    () => reject(new KleidiError("deadline", `Cannot ${rpc}: it took longer than ${DEADLINE_MS} ms`)),
-    DEADLINE_MS,
-  );
-  work.then(resolve, reject).finally(() => clearTimeout(timer));
-  return promise;
 }
 
 /** Calls that have begun and not ended; grpc-js does not wait for those of injected connections. */
@@ -263,8 +261,4 @@ async function stop(
   await new Promise((resolve) => setTimeout(resolve, LAST_WRITES_MS));
   server.forceShutdown();
   injector.destroy();
-}
-
-function printable(text: string): string {
-  return text.slice(0, 64).replace(/[^\x21-\x7e]/g, "?");
 }

@@ -1,8 +1,9 @@
 /** What a module can ask for: its manifest and its code held against each other, and what makes its code hard to tell. */
+
 import { RPCS } from "../host-call.ts";
+import { escapeName } from "../lib/text.ts";
 import { authorityOf, rowFaults, startFaults } from "../module/authority.ts";
 import { type Check, type Findings, many, refusals } from "./check.ts";
-import { name } from "./shown.ts";
 
 export function start({ soFar: { module }, reached }: Findings): Check {
   const index = module?.start;
@@ -44,7 +45,9 @@ export function throughTable({ reached, rpcs }: Findings): Check {
   const found = rpcs.flatMap(({ rpc, functions, indirect, reaches }): Check["found"] => {
     if (indirect === 0) return [];
     const only = reaches.filter((each) => each.throughTable);
-    const adds = only.map(({ capability, operation }) => `${name(capability)}.${name(operation)}`).join(", ");
+    const adds = only
+      .map(({ capability, operation }) => `${escapeName(capability)}.${escapeName(operation)}`)
+      .join(", ");
     const calls = `in ${rpc}, ${indirect} of ${many(functions, "function")} can call through the table`;
     return only.length === 0
       ? [{ severity: "note", actual: `${calls}, which adds no host call` }]

@@ -1,6 +1,7 @@
 /** A diff for a terminal. */
+
+import { escapeName, escapeProse } from "../lib/text.ts";
 import type { Change, Diff, Direction, Side } from "./diff.ts";
-import { name, prose } from "./shown.ts";
 
 const VERDICTS = {
   same: "same: the new module has the authority of the old one",
@@ -33,10 +34,10 @@ export function diffTextOf(
 
 function sideOf({ path, name, version, sha256, refused }: Side): string {
   const not = refused ? "; the host would not run it: kleidi inspect says why" : "";
-  return `${prose(path)}: ${name} ${version}, sha256 ${sha256}${not}`;
+  return `${escapeProse(path)}: ${name} ${version}, sha256 ${sha256}${not}`;
 }
 
 function lineOf({ direction, change, of, before, after }: Change): string {
-  const quote = (text: string) => (change === "why" ? `"${prose(text)}"` : name(text));
-  return `  ${SIGNS[direction]} ${change} ${name(of)}: ${quote(before)} → ${quote(after)}`;
+  const quote = (text: string) => (change === "why" ? `"${escapeProse(text)}"` : escapeName(text));
+  return `  ${SIGNS[direction]} ${change} ${escapeName(of)}: ${quote(before)} → ${quote(after)}`;
 }

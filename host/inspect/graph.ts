@@ -1,7 +1,8 @@
 /** The capability graph: RPCs on the left, operations on the right, a line where one requests or can reach the other. */
-import { html, type Markup } from "./markup.ts";
+import type { Html } from "../lib/html.ts";
+import { cut, cutWithLength, escapeName } from "../lib/text.ts";
+import { html } from "./markup.ts";
 import type { AuthorityRow, Report } from "./report.ts";
-import { cut, name } from "./shown.ts";
 import { use, wayOf } from "./text.ts";
 
 /** Of what fits a page; the table below it has all. */
@@ -16,7 +17,7 @@ const WIDTH = 860;
 const LONGEST = 38;
 
 /** Always the same for the same report: the order is that of the RPCs, and of the alphabet. */
-export function graphOf({ rpcs, authority }: Report): Markup {
+export function graphOf({ rpcs, authority }: Report): Html {
   const sources = [...new Set([...rpcs.map(({ rpc }) => rpc), ...authority.map(({ rpc }) => rpc)])];
   const operations = [...new Set(authority.map(labelOf))].sort().slice(0, MAX_OPERATIONS);
   const rows = Math.max(sources.length, operations.length, 1);
@@ -39,7 +40,7 @@ ${[...target].map(([label, y]) => box("operation", label, RIGHT, y))}
 </svg>`;
 }
 
-function lineOf(row: AuthorityRow, from: number, to: number, rpcs: Report["rpcs"]): Markup {
+function lineOf(row: AuthorityRow, from: number, to: number, rpcs: Report["rpcs"]): Html {
   const way = rpcs
     .find(({ rpc }) => rpc === row.rpc)
     ?.reaches.find((each) => each.capability === row.capability && each.operation === row.operation);
@@ -53,12 +54,11 @@ function lineOf(row: AuthorityRow, from: number, to: number, rpcs: Report["rpcs"
 `;
 }
 
-function box(kind: string, label: string, { x, width }: typeof LEFT, y: number): Markup {
-  const shown = label.length <= LONGEST ? label : `${label.slice(0, LONGEST - 1)}…`;
-  return html`<g><rect class="${kind}" x="${x}" y="${y}" width="${width}" height="${BOX}" rx="4"></rect><text x="${x + 8}" y="${y + 15}">${shown}</text><title>${cut(label, 200)}</title></g>
+function box(kind: string, label: string, { x, width }: typeof LEFT, y: number): Html {
+  return html`<g><rect class="${kind}" x="${x}" y="${y}" width="${width}" height="${BOX}" rx="4"></rect><text x="${x + 8}" y="${y + 15}">${cut(label, LONGEST)}</text><title>${cutWithLength(label, 200)}</title></g>
 `;
 }
 
 function labelOf({ capability, operation }: AuthorityRow): string {
-  return `${name(capability)}.${name(operation)}`;
+  return `${escapeName(capability)}.${escapeName(operation)}`;
 }

@@ -1,9 +1,9 @@
 /** Whether a module can be read, and is from outside what the contract says. */
 import { RPCS } from "../host-call.ts";
+import { escapeName } from "../lib/text.ts";
 import { type ContractPart, contractFaults, KLEIDI, MAX_MODULE } from "../module/contract.ts";
 import { MANIFEST_SECTION } from "../module/manifest.ts";
 import { type Check, type Findings, type Found, many, refusals } from "./check.ts";
-import { name } from "./shown.ts";
 
 const EXPORT_SECTION = 7;
 const IMPORT_SECTION = 2;
@@ -46,7 +46,7 @@ export function imported({ soFar, rpcs, known }: Findings): Check {
   const unknown = imports.flatMap(({ module: namespace, name: operation }): Found[] => {
     if (!namespace.startsWith(KLEIDI)) return [];
     const capability = namespace.slice(KLEIDI.length);
-    const what = `it imports ${name(namespace)} ${name(operation)}, which`;
+    const what = `it imports ${escapeName(namespace)} ${escapeName(operation)}, which`;
     if (known.get(capability)?.operations.includes(operation) !== true)
       return [{ severity: "warn", actual: `${what} this host does not have` }];
     if (module === undefined || reached.has(`${capability} ${operation}`)) return [];
@@ -79,7 +79,7 @@ export function exported({ soFar }: Findings): Check {
 
 export function uncalled({ soFar }: Findings): Check {
   const others = soFar.exports.filter(({ name }) => name !== "memory" && !RPC_EXPORTS.includes(name));
-  const shown = others.slice(0, MAX_SHOWN).map((each) => name(each.name));
+  const shown = others.slice(0, MAX_SHOWN).map((each) => escapeName(each.name));
   const actual = `${many(others.length, "other export")}: ${shown.join(", ")}${others.length > MAX_SHOWN ? ", …" : ""}`;
   return {
     check: "exports-uncalled",

@@ -2,15 +2,13 @@
  * A report as one page, to be filed with an approval: no script, nothing from elsewhere, and the same bytes for the same report.
  * What the module says is text in it, never markup.
  */
-import { createHash } from "node:crypto";
+import type { Html } from "../lib/html.ts";
+import { escapeName, escapeOwnText } from "../lib/text.ts";
 import { graphOf, MAX_OPERATIONS } from "./graph.ts";
-import { html, Markup } from "./markup.ts";
+import { html } from "./markup.ts";
 import type { Report } from "./report.ts";
-import { name, ours } from "./shown.ts";
 import { STYLE } from "./style.ts";
 import { use, wayOf } from "./text.ts";
-
-const POLICY = `default-src 'none'; style-src 'sha256-${createHash("sha256").update(STYLE).digest("base64")}'; base-uri 'none'; form-action 'none'`;
 
 const VERDICTS = {
   ok: "Nothing to remark.",
@@ -26,10 +24,10 @@ export function pageOf(report: Report): string {
 <html lang="en">
 <head>
 <meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="${POLICY}">
+<meta http-equiv="Content-Security-Policy" content="${STYLE.policy}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>kleidi inspect: ${title}</title>
-<style>${STYLE_TAG}</style>
+${STYLE.element}
 </head>
 <body>
 <h1><bdi>${title}</bdi></h1>
@@ -42,7 +40,7 @@ ${table(
   ["severity", "check", "expected", "is"],
   report.verdicts.map(
     (row) =>
-      html`<tr><td class="mark ${row.severity}">${row.severity}</td><td>${row.check}</td><td>${ours(row.expectation)}</td><td><bdi>${ours(row.actual)}</bdi></td></tr>
+      html`<tr><td class="mark ${row.severity}">${row.severity}</td><td>${row.check}</td><td>${escapeOwnText(row.expectation)}</td><td><bdi>${escapeOwnText(row.actual)}</bdi></td></tr>
 `,
   ),
 )}
@@ -53,10 +51,8 @@ ${outline(report)}
 `.text;
 }
 
-const STYLE_TAG = new Markup(STYLE);
-
-function facts({ file, manifest, signatures, configured, module }: Report): Markup {
-  const rows: [string, Markup][] = [
+function facts({ file, manifest, signatures, configured, module }: Report): Html {
+  const rows: [string, Html][] = [
     ["file", html`<bdi>${file.path}</bdi>`],
     ["sha256", html`<code>${file.sha256}</code>`],
     ["size", html`${file.size} bytes`],
@@ -66,20 +62,20 @@ function facts({ file, manifest, signatures, configured, module }: Report): Mark
         ? html`${manifest.fault}<pre>${manifest.text}</pre>`
         : html`${manifest.name} ${manifest.version}, ABI ${manifest.abi}`,
     ],
-    ...signatures.map((each): [string, Markup] => [
+    ...signatures.map((each): [string, Html] => [
       "signature",
       "fault" in each
         ? html`<bdi>${each.path}</bdi> ${each.fault}`
         : html`<bdi>${each.path}</bdi>, key <code>${each.keyId}</code>, trusted comment <bdi>${each.trustedComment}</bdi>. By itself it proves nothing: only a configuration's trust says whose keys count.`,
     ]),
-    ...(signatures.length === 0 ? [["signature", html`none beside the module`] as [string, Markup]] : []),
+    ...(signatures.length === 0 ? [["signature", html`none beside the module`] as [string, Html]] : []),
     ...(configured === null
       ? []
       : [
           [
             "configuration",
             html`<bdi>${configured.file}</bdi>, ${configured.providers.length === 0 ? "by no provider" : `provider ${configured.providers.join(", ")}`}; signatures and days judged on ${configured.day} (UTC)`,
-          ] as [string, Markup],
+          ] as [string, Html],
         ]),
     ...(module.stopped === null
       ? []
@@ -87,14 +83,14 @@ function facts({ file, manifest, signatures, configured, module }: Report): Mark
           [
             "reading",
             html`stopped at byte ${module.stopped.at}: ${module.stopped.why}. What is shown is what was read before.`,
-          ] as [string, Markup],
+          ] as [string, Html],
         ]),
   ];
   return html`<table><tbody>
 ${rows.map(([what, said]) => html`<tr><th scope="row">${what}</th><td>${said}</td></tr>\n`)}</tbody></table>`;
 }
 
-function graph(report: Report): Markup {
+function graph(report: Report): Html {
   const operations = new Set(
     report.authority.map(({ capability, operation }) => `${capability} ${operation}`),
   );
@@ -113,13 +109,13 @@ ${graphOf(report)}
 ${more}${none}`;
 }
 
-function authority({ authority, rpcs }: Report): Markup {
+function authority({ authority, rpcs }: Report): Html {
   const rows = authority.map((row) => {
     const [severity, words] = use(row);
     const way = rpcs
       .find(({ rpc }) => rpc === row.rpc)
       ?.reaches.find((each) => each.capability === row.capability && each.operation === row.operation);
-    return html`<tr><td>${row.rpc}</td><td class="mono operation">${name(row.capability)}.${name(row.operation)}</td><td class="mark ${severity}">${words}</td><td><bdi>${row.why.join("; ")}</bdi></td><td class="mono">${way === undefined ? "" : wayOf(way)}</td></tr>
+    return html`<tr><td>${row.rpc}</td><td class="mono operation">${escapeName(row.capability)}.${escapeName(row.operation)}</td><td class="mark ${severity}">${words}</td><td><bdi>${row.why.join("; ")}</bdi></td><td class="mono">${way === undefined ? "" : wayOf(way)}</td></tr>
 `;
   });
   const sizes = rpcs.map(
@@ -131,13 +127,13 @@ function authority({ authority, rpcs }: Report): Markup {
 ${table("Code of each RPC", ["RPC", "export", "functions it can run", "that call through the table"], sizes)}`;
 }
 
-function outline({ module }: Report): Markup {
+function outline({ module }: Report): Html {
   return html`${table(
     "Imports",
     ["from", "name", "type", "reached in"],
     module.imports.map(
       (each) =>
-        html`<tr><td class="mono">${name(each.module)}</td><td class="mono">${name(each.name)}</td><td class="mono">${each.type}</td><td>${each.reachedBy.join(", ")}</td></tr>
+        html`<tr><td class="mono">${escapeName(each.module)}</td><td class="mono">${escapeName(each.name)}</td><td class="mono">${each.type}</td><td>${each.reachedBy.join(", ")}</td></tr>
 `,
     ),
   )}
@@ -146,7 +142,7 @@ ${table(
   ["kind", "name", "type"],
   module.exports.map(
     (each) =>
-      html`<tr><td>${each.kind}</td><td class="mono">${name(each.name)}</td><td class="mono">${each.type ?? ""}</td></tr>
+      html`<tr><td>${each.kind}</td><td class="mono">${escapeName(each.name)}</td><td class="mono">${each.type ?? ""}</td></tr>
 `,
   ),
 )}
@@ -155,7 +151,7 @@ ${table(
   ["section", "at byte", "bytes"],
   module.sections.map(
     (each) =>
-      html`<tr><td class="mono">${each.id === 0 ? `custom ${name(each.name)}` : each.name}</td><td class="number">${each.offset}</td><td class="number">${each.size}</td></tr>
+      html`<tr><td class="mono">${each.id === 0 ? `custom ${escapeName(each.name)}` : each.name}</td><td class="number">${each.offset}</td><td class="number">${each.size}</td></tr>
 `,
   ),
 )}
@@ -164,14 +160,14 @@ ${table(
   ["field", "name", "version"],
   module.producers.map(
     (each) =>
-      html`<tr><td>${name(each.field)}</td><td>${name(each.name)}</td><td>${name(each.version)}</td></tr>
+      html`<tr><td>${escapeName(each.field)}</td><td>${escapeName(each.name)}</td><td>${escapeName(each.version)}</td></tr>
 `,
   ),
 )}`;
 }
 
 /** Nothing where there are no rows. */
-function table(title: string, columns: readonly string[], rows: readonly Markup[]): Markup {
+function table(title: string, columns: readonly string[], rows: readonly Html[]): Html {
   if (rows.length === 0) return html``;
   return html`<h2>${title}</h2>
 <table><thead><tr>${columns.map((each) => html`<th scope="col">${each}</th>`)}</tr></thead><tbody>

@@ -5,9 +5,9 @@ import { describe, test } from "node:test";
 import fc from "fast-check";
 import { call, type Guest, guest, hostCall, inspected, row } from "../../test/support/inspected.ts";
 import { customSection, text } from "../../test/support/wasm.ts";
+import { stringifyAscii } from "../lib/text.ts";
 import { pageOf } from "./page.ts";
 import type { Report } from "./report.ts";
-import { json } from "./shown.ts";
 import { textOf } from "./text.ts";
 
 /** The module in whose every place that takes text there is this one; the places are the same whatever it is. */
@@ -69,7 +69,7 @@ function assertInert(said: string, report: Report, calm: Report): void {
   for (const shown of [page, textOf(report, (_, text) => text)]) {
     assert.doesNotMatch(shown, /[^\P{C}\n]|[\p{Zl}\p{Zp}]/u, said);
   }
-  assert.match(json(report), /^[\x20-\x7e\n]*$/);
+  assert.match(stringifyAscii(report), /^[\x20-\x7e\n]*$/);
 }
 
 describe("what a module says adds no tag to the page and moves nothing in the terminal", () => {

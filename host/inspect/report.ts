@@ -3,6 +3,7 @@
  * bytes are. Text in it is the module's own, bounded but raw: what renders it escapes it.
  */
 import { type KnownCapabilities, RPCS, type Rpc } from "../host-call.ts";
+import { cutWithLength } from "../lib/text.ts";
 import { type Authority, authorityOf, requestsOf } from "../module/authority.ts";
 import { MAX_MODULE, show } from "../module/contract.ts";
 import { manifestSection, readManifest } from "../module/manifest.ts";
@@ -12,7 +13,6 @@ import { callsOf, type RpcCalls } from "./calls.ts";
 import type { InstanceLimits, ManifestSeen, Severity, Verdict } from "./check.ts";
 import { type Frame, framesOf } from "./frames.ts";
 import { type Producer, producersOf } from "./producers.ts";
-import { cut } from "./shown.ts";
 import { verdictsOf, worst } from "./verdicts.ts";
 
 /** A module's file. */
@@ -159,7 +159,10 @@ function manifestOf(section: Uint8Array | string): ManifestSeen {
   if (typeof section === "string") return { fault: section, text: "" };
   const read = readManifest(section);
   if (!("fault" in read)) return read;
-  return { fault: read.fault, text: cut(new TextDecoder().decode(section.subarray(0, 16_384)), MAX_TEXT) };
+  return {
+    fault: read.fault,
+    text: cutWithLength(new TextDecoder().decode(section.subarray(0, 16_384)), MAX_TEXT),
+  };
 }
 
 /** What is requested and what is used, in the order of the RPCs, then of the manifest and the imports. */
@@ -177,8 +180,8 @@ function authorityRows(manifest: ManifestSeen, reached: Reach | undefined): Auth
       const key = keyOf({ rpc, capability, operation });
       const row = {
         rpc,
-        capability: cut(capability, MAX_NAME),
-        operation: cut(operation, MAX_NAME),
+        capability: cutWithLength(capability, MAX_NAME),
+        operation: cutWithLength(operation, MAX_NAME),
         requested: whys.has(key),
         used: reached === undefined ? null : usedKeys.has(key),
         why: [...(whys.get(key) ?? [])],
@@ -209,19 +212,19 @@ function outlineOf(
     functions: module?.functionCount ?? null,
     start: module?.start ?? null,
     imports: imports.map(({ module: namespace, name, type }) => ({
-      module: cut(namespace, MAX_NAME),
-      name: cut(name, MAX_NAME),
+      module: cutWithLength(namespace, MAX_NAME),
+      name: cutWithLength(name, MAX_NAME),
       type: show(type),
       reachedBy: reachedBy(namespace, name),
     })),
     exports: exports.map(({ name, kind, type }) => ({
-      name: cut(name, MAX_NAME),
+      name: cutWithLength(name, MAX_NAME),
       kind,
       type: type === undefined ? null : show(type),
     })),
     memories: memories.map(range),
     tables: tables.map(range),
-    sections: sections.map((frame) => ({ ...frame, name: cut(frame.name, MAX_NAME) })),
+    sections: sections.map((frame) => ({ ...frame, name: cutWithLength(frame.name, MAX_NAME) })),
     producers,
   };
 }

@@ -1,5 +1,7 @@
 /** How the page looks. It is in the page, whose content security policy allows this text and nothing else. */
-export const STYLE = `
+import { pageStyle } from "../lib/html.ts";
+
+export const STYLE = pageStyle(`
 :root { color-scheme: light dark; --ink: #1c1f23; --paper: #fff; --rule: #d5d9de; --soft: #f4f6f8; --quiet: #59626d;
   --ok: #1a7f37; --note: #2458a6; --warn: #9a6700; --refuse: #c1121f;
   --status: #1a7f37; --encrypt: #2458a6; --decrypt: #8250df; --provision: #9a6700; }
@@ -42,4 +44,4 @@ svg path.table { stroke-dasharray: 5 4; }
 .key { display: inline-block; width: 1.6rem; border-top: 3px solid; vertical-align: middle; margin-right: .3rem; }
 .key.both { border-color: var(--ink); } .key.used { border-color: var(--refuse); } .key.requested { border-color: var(--quiet); border-top-style: dotted; } .key.table { border-top-style: dashed; }
 @media print { body { margin: 0; max-width: none; font-size: 11px; } h2 { break-after: avoid; } }
-`;
+`);

@@ -1,7 +1,8 @@
 /** A report for a terminal. Colour is whoever prints its affair: `paint` is given what has a severity. */
+
+import { escapeName, escapeOwnText, escapeProse } from "../lib/text.ts";
 import { many, type Severity, type Verdict } from "./check.ts";
 import type { AuthorityRow, Report } from "./report.ts";
-import { name, ours, prose } from "./shown.ts";
 
 export type Paint = (severity: Severity, text: string) => string;
 
@@ -17,17 +18,17 @@ export function textOf(report: Report, paint: Paint): string {
     ...reachLines(report, paint),
     ...list("Imports", report.module.imports, (each) => {
       const where = each.reachedBy.length > 0 ? `, reached in ${each.reachedBy.join(", ")}` : "";
-      return `${name(each.module)} ${name(each.name)} ${each.type}${where}`;
+      return `${escapeName(each.module)} ${escapeName(each.name)} ${each.type}${where}`;
     }),
     ...list("Exports", report.module.exports, (each) =>
-      `${each.kind} ${name(each.name)} ${each.type ?? ""}`.trimEnd(),
+      `${each.kind} ${escapeName(each.name)} ${each.type ?? ""}`.trimEnd(),
     ),
     ...list("Sections", report.module.sections, (each) => {
       const what = each.id === 0 ? `custom ${quoted(each.name)}` : each.name;
       return `${what}, ${each.size} bytes from byte ${each.offset}`;
     }),
     ...list("Producers", report.module.producers, (each) =>
-      `${name(each.field)}: ${name(each.name)} ${name(each.version)}`.trimEnd(),
+      `${escapeName(each.field)}: ${escapeName(each.name)} ${escapeName(each.version)}`.trimEnd(),
     ),
     "",
   ].join("\n");
@@ -42,23 +43,23 @@ function head({ file, verdict, manifest, signatures, configured, module }: Repor
   };
   const named =
     "fault" in manifest
-      ? `none: ${prose(manifest.fault)}${manifest.text === "" ? "" : `; it reads ${quoted(manifest.text)}`}`
+      ? `none: ${escapeProse(manifest.fault)}${manifest.text === "" ? "" : `; it reads ${quoted(manifest.text)}`}`
       : `${manifest.name} ${manifest.version}, ABI ${manifest.abi}`;
   return [
-    `${prose(file.path)}: ${paint(verdict, verdict)}, ${said[verdict]}`,
+    `${escapeProse(file.path)}: ${paint(verdict, verdict)}, ${said[verdict]}`,
     `  sha256     ${file.sha256}`,
     `  size       ${file.size} bytes, ${module.functions ?? "an unknown number of"} functions`,
     `  manifest   ${named}`,
     ...(signatures.length === 0 ? ["  signature  none beside it"] : []),
     ...signatures.map((each) =>
       "fault" in each
-        ? `  signature  ${prose(each.path)} ${prose(each.fault)}`
-        : `  signature  ${prose(each.path)}, not verified here: key ${each.keyId}, ${quoted(each.trustedComment)}`,
+        ? `  signature  ${escapeProse(each.path)} ${escapeProse(each.fault)}`
+        : `  signature  ${escapeProse(each.path)}, not verified here: key ${each.keyId}, ${quoted(each.trustedComment)}`,
     ),
     ...(configured === null
       ? []
       : [
-          `  configured ${prose(configured.file)}, ${
+          `  configured ${escapeProse(configured.file)}, ${
             configured.providers.length === 0
               ? "by no provider"
               : `provider ${configured.providers.join(", ")}`
@@ -69,8 +70,8 @@ function head({ file, verdict, manifest, signatures, configured, module }: Repor
 
 function verdictLines({ check, expectation, actual, severity }: Verdict, paint: Paint): string[] {
   return [
-    `  ${paint(severity, severity.padEnd(6))} ${check}: ${ours(actual)}`,
-    `         expected: ${ours(expectation)}`,
+    `  ${paint(severity, severity.padEnd(6))} ${check}: ${escapeOwnText(actual)}`,
+    `         expected: ${escapeOwnText(expectation)}`,
   ];
 }
 
@@ -87,7 +88,9 @@ function reachLines({ rpcs, authority }: Report, paint: Paint): string[] {
     for (const row of authority.filter((each) => each.rpc === rpc)) {
       const [severity, words] = use(row);
       const why = row.why.map((each) => ` ${quoted(each)}`).join("");
-      lines.push(`    ${name(row.capability)}.${name(row.operation)}, ${paint(severity, words)}${why}`);
+      lines.push(
+        `    ${escapeName(row.capability)}.${escapeName(row.operation)}, ${paint(severity, words)}${why}`,
+      );
       const way = calls?.reaches.find(
         (each) => each.capability === row.capability && each.operation === row.operation,
       );
@@ -124,5 +127,5 @@ function list<T>(title: string, all: readonly T[], line: (each: T) => string): s
 }
 
 function quoted(text: string): string {
-  return `"${prose(text)}"`;
+  return `"${escapeProse(text)}"`;
 }

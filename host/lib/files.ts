@@ -82,6 +82,21 @@ export function withRegular<T>(
   }
 }
 
+/**
+ * Reads a part of an open file.
+ * @param position of the first byte
+ * @param length in bytes
+ * @returns fewer bytes where the file ends
+ */
+export function readAt(descriptor: number, position: number, length: number): Buffer {
+  const buffer = Buffer.alloc(length);
+  let at = 0;
+  for (let got = -1; got !== 0 && at < length; at += got) {
+    got = readSync(descriptor, buffer, at, length - at, position + at);
+  }
+  return buffer.subarray(0, at);
+}
+
 /** Whatever its status says of its size: it may grow while it is read, and files of /proc have none. */
 function readOpen(file: number, expected: number, maxBytes: number): Buffer | FileFault {
   let buffer = Buffer.alloc(expected + 1);

@@ -1,4 +1,5 @@
 /** What a provider's module must look like from outside (docs/ABI.md, sections 1, 3 and 5): exports, imports, and their types. */
+import { replaceControls } from "../lib/text.ts";
 import type { Export, FuncType, Import, ModuleOutline, ValType } from "./wasm/module.ts";
 
 /** In this order; the export of an RPC is "kleidi_" and its name. */
@@ -95,5 +96,5 @@ function describe({ module, name, kind }: Import): string {
 
 /** What a module says of itself, fit for a terminal and a log line. */
 export function printable(text: string): string {
-  return text.slice(0, 64).replace(/[\p{C}\p{Zl}\p{Zp}]/gu, "\ufffd");
+  return replaceControls(text.slice(0, 64));
 }

@@ -1,6 +1,8 @@
 /** The manifest that a module carries (docs/ABI.md, section 6): what it asks for, for which RPCs, and why. */
+
 import { z } from "zod";
 import { KleidiError } from "../error.ts";
+import { replaceNonAscii } from "../lib/text.ts";
 import type { CustomSection } from "./wasm/module.ts";
 
 const word = z.string().regex(/^[a-z][a-z0-9_]{0,31}$/, "should be lower-case letters, digits and _");
@@ -81,9 +83,6 @@ export function readManifest(
   if (parsed.success) return parsed.data;
   const faults = parsed.error.issues.map((issue) => `${issue.path.join(".") || "it"}: ${issue.message}`);
   // Keys are quoted in it: a module must not write lines of its own into a log or a terminal.
-  const said = faults
-    .join("; ")
-    .slice(0, 1000)
-    .replace(/[^\x20-\x7e]/g, "?");
+  const said = replaceNonAscii(faults.join("; ").slice(0, 1000));
   return { fault: `its manifest is not as docs/ABI.md says: ${said}` };
 }

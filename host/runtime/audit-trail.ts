@@ -2,6 +2,7 @@
  * What a serving host puts into the audit log, and where it learns it from: the gate's witness, the server, the supervisors and the
  * credentials. Which uid a host call belongs to is known by the async context of its RPC; a probe's has none.
  */
+
 import { AsyncLocalStorage } from "node:async_hooks";
 import { hashOf } from "../audit/chain.ts";
 import { AuditLog } from "../audit/log.ts";
@@ -14,6 +15,7 @@ import type { RpcOutcome } from "../grpc/server.ts";
 import { type HostCall, HostCode } from "../host-call.ts";
 import { parseKeyId } from "../kms/key-id.ts";
 import type { KeyConfig, Keyset } from "../kms/keyset.ts";
+import { within } from "../lib/deadline.ts";
 import type { WallName } from "../sandbox/wall/wall.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { AuditSample } from "../telemetry/metrics.ts";
@@ -160,7 +162,7 @@ export class AuditTrail {
       ms,
       outcome: failure?.code ?? "ok",
     });
-    await within(this.#log.settled());
+    await within(SETTLED_MS, this.#log.settled(), tooLate);
   }
 
   credential({ provider, event, expires }: CredentialEvent): void {
@@ -240,15 +242,6 @@ function decisionOf(code: ErrorCode | undefined): "allowed" | "denied" | "refuse
 }
 
 /** A disk that hangs must not make an RPC that is done look as if the provider were slow. */
-function within(settled: Promise<void>): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const timer = setTimeout(
-    () =>
-      reject(
-        new KleidiError("audit-failed", `Cannot audit: the record was not written within ${SETTLED_MS} ms`),
-      ),
-    SETTLED_MS,
-  );
-  settled.then(resolve, reject).finally(() => clearTimeout(timer));
-  return promise;
+function tooLate(): KleidiError {
+  return new KleidiError("audit-failed", `Cannot audit: the record was not written within ${SETTLED_MS} ms`);
 }

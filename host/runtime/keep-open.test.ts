@@ -16,7 +16,7 @@ test("what cannot be opened is tried again with growing, bounded pauses, until i
       return { close: () => closes++ };
     },
     {
-      pauses: { first: 100, longest: 400 },
+      pauses: { firstMs: 100, longestMs: 400 },
       onRefused: (_, nextTryMs) => pauses.push(nextTryMs),
       onOpened: (tries) => opened.push(tries),
     },

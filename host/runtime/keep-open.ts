@@ -1,4 +1,5 @@
 /** Something that is opened when it can be: tried again, with growing pauses, for as long as the host runs. */
+import { type BackOff, backOffMs } from "../lib/back-off.ts";
 
 export interface Openable {
   close(): void;
@@ -9,13 +10,12 @@ export interface Kept {
 }
 
 export interface KeepOpenOptions {
-  /** Of the first pause and of the longest, in milliseconds. */
-  readonly pauses?: { readonly first: number; readonly longest: number };
+  readonly pauses?: BackOff;
   readonly onRefused: (error: unknown, nextTryMs: number) => void;
   readonly onOpened: (tries: number) => void;
 }
 
-const PAUSES = { first: 1_000, longest: 60_000 };
+const PAUSES: BackOff = { firstMs: 1_000, longestMs: 60_000 };
 
 /** Resolves after the first try, whatever came of it. */
 export async function keepOpen(
@@ -36,7 +36,7 @@ export async function keepOpen(
       onOpened(tries);
     } catch (error) {
       if (closed) return;
-      const pause = Math.min(pauses.longest, pauses.first * 2 ** (tries - 1));
+      const pause = backOffMs(pauses, tries);
       timer = setTimeout(attempt, pause);
       onRefused(error, pause);
     }

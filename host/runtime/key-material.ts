@@ -1,23 +1,14 @@
 /** Key material on its way into or out of a file: 32 bytes as 64 hexadecimal digits on one line, for their owner only. */
-import { randomBytes } from "node:crypto";
 import { unlinkSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
-import {
-  publish,
-  readPrivate,
-  removeLeftovers,
-  statOf,
-  syncFolder,
-  writeDurably,
-} from "../capabilities/files.ts";
+import { basename, dirname } from "node:path";
+import { readPrivate } from "../capabilities/files.ts";
 import { KleidiError } from "../error.ts";
+import { createPrivate, isStagingOf, removeLeftovers, syncFolder } from "../lib/write-files.ts";
 
 const BYTES = 32;
 const LINE = /^[0-9a-f]{64}\n?$/;
 /** More than a line has, so that what is no line is told by its form. */
 const MAX_FILE = 256;
-/** The end of a name that does not count: what a killed process left there was never imported, so it belongs to no key. */
-const STAGED = /^[0-9a-f]{16}$/;
 
 /** @throws KleidiError key-file-invalid */
 export function readMaterial(path: string): Uint8Array {
@@ -42,14 +33,11 @@ export function readMaterial(path: string): Uint8Array {
 export function makeMaterial(path: string): Uint8Array {
   const action = `Cannot write the key to ${path}`;
   const material = crypto.getRandomValues(new Uint8Array(BYTES));
-  const stem = `.${basename(path)}.`;
-  const staged = join(dirname(path), `${stem}${randomBytes(8).toString("hex")}`);
   try {
-    removeLeftovers(dirname(path), (each) => each.startsWith(stem) && STAGED.test(each.slice(stem.length)));
-    writeDurably(staged, `${Buffer.from(material).toString("hex")}\n`);
-    publish(staged, path);
+    // What a killed process left there was never imported, so it belongs to no key.
+    removeLeftovers(dirname(path), isStagingOf([basename(path)]));
+    createPrivate(path, `${Buffer.from(material).toString("hex")}\n`);
   } catch (error) {
-    if (statOf(staged) !== undefined) unlinkSync(staged);
     const code = (error as NodeJS.ErrnoException).code ?? "unknown";
     if (code === "EEXIST") throw new KleidiError("key-exists", `${action}: it exists already`);
     throw new KleidiError("key-file-invalid", `${action}: the system refuses it (${code})`, error);

@@ -19,7 +19,7 @@ function place(t: Pick<TestContext, "after">): { folder: string; path: string } 
 const publicOf = (path: string) => publicLine(createPublicKey(loadKey(path)));
 
 /** Steps that change something; one more, and it ends by itself. */
-const STEPS = 7;
+const STEPS = 9;
 
 for (let kill = 0; kill <= STEPS; kill++)
   test(`a process that is killed before step ${kill} leaves a key or none, and no other one once the next was there`, async (t) => {

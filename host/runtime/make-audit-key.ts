@@ -2,8 +2,9 @@
 import type { KeyObject } from "node:crypto";
 import { basename, dirname } from "node:path";
 import { makeKey } from "../audit/key-file.ts";
-import { folderFault, lockFolder, removeLeftovers } from "../capabilities/files.ts";
+import { folderFault, lockFolder } from "../capabilities/files.ts";
 import { KleidiError } from "../error.ts";
+import { removeLeftovers } from "../lib/write-files.ts";
 
 const STAGED = /^[0-9a-f]{12}\.new$/;
 

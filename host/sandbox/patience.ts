@@ -2,6 +2,7 @@
  * How long a provider's process that ends by itself is put up with: the first end costs nothing, later ones ever longer pauses,
  * and a series of them, or a single sign that the process was taken over, quarantine. Pure: time is handed in.
  */
+import { backOffMs } from "../lib/back-off.ts";
 
 export interface PatienceOptions {
   readonly firstBackoffMs: number;
@@ -52,15 +53,15 @@ export class Patience {
     // After a quarantine there is one try, not another series.
     if (this.#failures >= failures || this.#quarantines > 0) return this.#quarantine();
     // The first one is replaced at once: the standby serves, and a standby should be there again.
-    const inMs =
-      this.#failures === 1 ? 0 : Math.min(firstBackoffMs * 2 ** (this.#failures - 2), lastBackoffMs);
+    const pauses = { firstMs: firstBackoffMs, longestMs: lastBackoffMs };
+    const inMs = this.#failures === 1 ? 0 : backOffMs(pauses, this.#failures - 1);
     return { what: "start", inMs };
   }
 
   #quarantine(): Next {
     const { firstQuarantineMs, lastQuarantineMs } = this.#options;
-    const forMs = Math.min(firstQuarantineMs * 2 ** this.#quarantines, lastQuarantineMs);
     this.#quarantines += 1;
+    const forMs = backOffMs({ firstMs: firstQuarantineMs, longestMs: lastQuarantineMs }, this.#quarantines);
     return { what: "quarantine", forMs };
   }
 }

@@ -1,19 +1,17 @@
 /** Text of the file made fit to be printed: bounded, on one line, nothing that a terminal would act on. */
+import { cut as cutAt, quote } from "../lib/text.ts";
 
 /** A longer value may be a secret that was pasted into the wrong place. */
 export const LONGEST = 60;
 
 /** At most 60 characters; what was cut off is shown as "…". */
 export function cut(text: string): string {
-  return text.length <= LONGEST ? text : `${text.slice(0, LONGEST - 1)}…`;
+  return cutAt(text, LONGEST);
 }
 
 /** In double quotes, cut, with control and bidirectional characters escaped. */
 export function quoted(text: string): string {
-  return JSON.stringify(cut(text)).replace(
-    /[\p{C}\p{Zl}\p{Zp}]/gu,
-    (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`,
-  );
+  return quote(cut(text));
 }
 
 /** `keys[0].name`; a name that is not plain is quoted: `providers["A b"].module`. */

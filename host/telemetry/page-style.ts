@@ -1,7 +1,7 @@
 /** The admin page's style, and the policy that lets the browser use it and nothing else. */
-import { createHash } from "node:crypto";
+import { pageStyle } from "../lib/html.ts";
 
-export const STYLE = `
+export const STYLE = pageStyle(`
 :root { color-scheme: light dark; --ink: #1b1f24; --soft: #505a66; --paper: #ffffff; --panel: #f4f6f8; --line: #cfd6dd;
   --good: #14602f; --good-paper: #dcf3e3; --bad: #8f1420; --bad-paper: #fde3e5; --mild: #6b4a00; --mild-paper: #fdf0cf; }
 @media (prefers-color-scheme: dark) {
@@ -48,13 +48,7 @@ dd { margin: 0; }
   dl { grid-template-columns: 1fr; gap: 0; }
   dd { margin-bottom: .35rem; }
 }
-`;
+`);
 
-/** No script, no picture, no font, no frame, no form: this style and the text. */
-export const POLICY = [
-  "default-src 'none'",
-  `style-src 'sha256-${createHash("sha256").update(STYLE).digest("base64")}'`,
-  "base-uri 'none'",
-  "form-action 'none'",
-  "frame-ancestors 'none'",
-].join("; ");
+/** Of the answer that carries the page; a page cannot say itself who may frame it. */
+export const POLICY = `${STYLE.policy}; frame-ancestors 'none'`;

@@ -1,8 +1,11 @@
 /** The admin page: what the report says, for people. One page, no script, nothing from elsewhere. */
-import { Html, html } from "./html.ts";
+import { type Html, htmlTemplate } from "../lib/html.ts";
+import { replaceControlsInLines } from "../lib/text.ts";
 import { STYLE } from "./page-style.ts";
 import { BOUNDS, type Reached } from "./recorder.ts";
 import type { HostReport, KeyReport, ModuleReport, ProviderReport } from "./report.ts";
+
+const html = htmlTemplate(replaceControlsInLines);
 
 type Mood = "good" | "mild" | "bad";
 
@@ -48,7 +51,7 @@ ${table(
 <footer><p class="soft">The same as JSON: <a href="/state">/state</a>. For Prometheus: <a href="/metrics">/metrics</a>. Probes: <a href="/livez">/livez</a>, <a href="/readyz">/readyz</a>. This page only reads; reload it for what is new.</p></footer>`;
   return `<!doctype html>\n${
     html`<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${unready === undefined ? "ready" : "NOT READY"} · kleidí</title><style>${new Html(STYLE)}</style></head>
+<title>${unready === undefined ? "ready" : "NOT READY"} · kleidí</title>${STYLE.element}</head>
 <body>
 ${body}
 </body></html>

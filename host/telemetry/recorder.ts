@@ -2,6 +2,7 @@
  * What happened in this host since its start, for the admin page: what providers reached, what they were denied, how keys came and
  * went. Its memory is bounded, whatever happens and however often; texts of guests are cut, and cleaned of what is not printable.
  */
+import { replaceControls } from "../lib/text.ts";
 
 export interface HostCallNote {
   readonly provider: string;
@@ -159,5 +160,5 @@ function first(texts: Set<string>): string {
 /** Cut first: what is long must not cost. Control and format characters could hide a part of the text or turn it around. */
 export function clean(text: string): string {
   const cut = text.length > BOUNDS.text ? `${text.slice(0, BOUNDS.text)}…` : text;
-  return cut.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, "\ufffd");
+  return replaceControls(cut);
 }

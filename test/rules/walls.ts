@@ -20,6 +20,8 @@ const ERROR = "host/error.ts";
 const FINDING = "host/finding.ts";
 const HOST_CALL = "host/host-call.ts";
 const LIB = "host/lib";
+/** Pure. */
+const TEXT = "host/lib/text.ts";
 const SCHEMA = "host/schema";
 const WIRE = "host/sandbox/wire.mjs";
 const PROVIDER = "proto/provider/v1";
@@ -33,8 +35,8 @@ const BOTH = { ...SUPPORTED, ...FUZZED };
 export const WALLS: readonly Wall[] = [
   { room: [ERROR] },
   { room: [HOST_CALL] },
-  { room: [FINDING], may: [ERROR] },
-  { room: LIB, outside: ["node:fs", "node:path", "node:sqlite"] },
+  { room: [FINDING], may: [ERROR, TEXT] },
+  { room: LIB, outside: ["node:crypto", "node:fs", "node:path", "node:sqlite", "node:util"], tests: FUZZED },
   { room: ["host/main.ts"], may: ["host/cli"], outside: ["node:fs", "node:path"] },
   {
     room: "host/cli",
@@ -96,7 +98,7 @@ export const WALLS: readonly Wall[] = [
   },
   {
     room: "host/sandbox",
-    may: [ERROR, HOST_CALL, "host/kms", "host/sandbox/wall", PROVIDER],
+    may: [ERROR, HOST_CALL, "host/lib/back-off.ts", "host/kms", "host/sandbox/wall", PROVIDER],
     outside: ["node:async_hooks", "node:stream", PROTOBUF],
     types: ["node:child_process", "node:net"],
     tests: BOTH,
@@ -128,6 +130,8 @@ export const WALLS: readonly Wall[] = [
     room: "host/inspect",
     may: [
       HOST_CALL,
+      "host/lib/html.ts",
+      TEXT,
       "host/module/authority.ts",
       "host/module/contract.ts",
       "host/module/manifest.ts",
@@ -216,13 +220,13 @@ export const WALLS: readonly Wall[] = [
   },
   {
     room: "host/capabilities/state",
-    may: [ERROR, HOST_CALL, SCHEMA, CAPABILITY, "host/capabilities/files.ts", PROVIDER],
+    may: [ERROR, HOST_CALL, LIB, SCHEMA, CAPABILITY, "host/capabilities/files.ts", PROVIDER],
     outside: ["node:crypto", "node:fs", "node:path", PROTOBUF, "zod"],
-    tests: { may: [LIB, "host/capabilities/gate.ts", "host/capabilities/policy.ts", "test"] },
+    tests: { may: ["host/capabilities/gate.ts", "host/capabilities/policy.ts", "test"] },
   },
   {
     room: "host/capabilities/tpm",
-    may: [FINDING, HOST_CALL, SCHEMA, CAPABILITY, PROVIDER],
+    may: [FINDING, HOST_CALL, LIB, SCHEMA, CAPABILITY, PROVIDER],
     outside: ["node:crypto", "node:fs", "node:net", "node:timers/promises", "node:util", PROTOBUF, "zod"],
     tests: BOTH,
   },
@@ -256,14 +260,13 @@ export const WALLS: readonly Wall[] = [
   },
   {
     room: "host/audit/sink",
-    may: [ERROR, "host/audit"],
+    may: [ERROR, LIB, "host/audit"],
     outside: ["node:crypto", "node:fs", "node:net", "node:path", "node:timers/promises", "node:util"],
   },
   {
     room: "host/telemetry",
     may: [ERROR, LIB],
     outside: ["node:async_hooks", "node:crypto", "node:fs", "node:http", "node:net", "pino", "prom-client"],
-    tests: FUZZED,
   },
   {
     room: "host/config",
@@ -271,6 +274,6 @@ export const WALLS: readonly Wall[] = [
     outside: ["node:net", "node:path", "yaml", "zod"],
     tests: { may: ["host/capabilities/net"], ...FUZZED },
   },
-  { room: SCHEMA, outside: ["node:path", "yaml", "zod"] },
+  { room: SCHEMA, may: [TEXT], outside: ["node:path", "yaml", "zod"] },
   { room: "host/kms", may: [ERROR], tests: FUZZED },
 ];

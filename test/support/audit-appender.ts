@@ -10,7 +10,7 @@ if (uid !== undefined) {
   process.setgid?.(uid);
   process.setuid?.(uid);
 }
-const log = await AuditLog.open(settings, { patience: { firstMs: 20, mostMs: 50 }, ...options });
+const log = await AuditLog.open(settings, { backOff: { firstMs: 20, longestMs: 50 }, ...options });
 let running = true;
 process.on("message", (message) => {
   if (message === "rotate") log.rotate();

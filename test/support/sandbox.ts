@@ -1,12 +1,13 @@
 /** A provider in its sandbox without a socket, for tests that look closely at one guest. */
+
 import { Crypto as SoftwareCrypto } from "@peculiar/webcrypto";
 import { createGate } from "../../host/capabilities/gate.ts";
-import { KeyBytes } from "../../host/capabilities/keystore/key-file.ts";
 import { Keystore } from "../../host/capabilities/keystore/keystore.ts";
 import { openLog } from "../../host/capabilities/log/log.ts";
 import { ALWAYS_GRANTED, KNOWN } from "../../host/capabilities/registry.ts";
 import { deriveKeyId } from "../../host/kms/key-id.ts";
 import type { KeyVersion } from "../../host/kms/keyset.ts";
+import { Secret } from "../../host/lib/secret.ts";
 import { admit } from "../../host/module/admission.ts";
 import { SandboxedProvider } from "../../host/sandbox/provider.ts";
 import { Supervisor, type SupervisorOptions } from "../../host/sandbox/supervisor.ts";
@@ -70,9 +71,9 @@ export async function startSandbox(
     known: KNOWN,
     grantLine: (capability) => `${capability}: {}`,
   });
-  for (const key of keys) await keystore.add(key, new KeyBytes(crypto.getRandomValues(new Uint8Array(32))));
+  for (const key of keys) await keystore.add(key, new Secret(crypto.getRandomValues(new Uint8Array(32))));
   for (const [key, bytes] of Object.entries(passphrases)) {
-    keystore.addPassphrase(key, new KeyBytes(Uint8Array.from(bytes)));
+    keystore.addPassphrase(key, new Secret(Uint8Array.from(bytes)));
   }
   const logLines: string[] = [];
   const denials: string[] = [];

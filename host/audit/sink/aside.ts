@@ -1,7 +1,8 @@
 /** What is not trusted is kept: under another name in the same folder, which no pattern for the log's own files finds. */
 import { randomBytes } from "node:crypto";
-import { closeSync, fsyncSync, lstatSync, openSync, readdirSync, renameSync } from "node:fs";
+import { readdirSync, renameSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
+import { statOf, syncFolder } from "../../lib/write-files.ts";
 import { rotatedFiles } from "./names.ts";
 import { invalid } from "./place.ts";
 
@@ -27,7 +28,7 @@ export function setAside(file: string, isEmpty: boolean): string {
   for (const path of [...rotatedFiles(file), ...(isEmpty ? [] : [file])]) {
     name = `${prefix}${basename(path)}`;
     const to = join(dirname(file), name);
-    if (lstatSync(to, { throwIfNoEntry: false }) !== undefined) throw invalid(file, `${to} is there already`);
+    if (statOf(to) !== undefined) throw invalid(file, `${to} is there already`);
     renameSync(path, to);
   }
   syncFolder(dirname(file));
@@ -40,13 +41,4 @@ export function countAside(file: string): number {
   return readdirSync(dirname(file)).filter(
     (other) => /^untrusted-[^-]+-[^-]+-/.test(other) && other.includes(`-${name}`),
   ).length;
-}
-
-function syncFolder(path: string): void {
-  const folder = openSync(path, "r");
-  try {
-    fsyncSync(folder);
-  } finally {
-    closeSync(folder);
-  }
 }

@@ -1,5 +1,6 @@
 /** Where an existing file ends: what the next line must be chained to, and whether a crash left half a line behind. */
-import { fstatSync, readSync } from "node:fs";
+import { fstatSync } from "node:fs";
+import { readAt } from "../../lib/files.ts";
 import {
   type Head,
   hashOf,
@@ -33,14 +34,14 @@ export class Unchained extends Error {}
 export function endOf(descriptor: number): End {
   const { size } = fstatSync(descriptor);
   const from = Math.max(0, size - WINDOW);
-  const window = read(descriptor, from, size - from);
+  const window = readAt(descriptor, from, size - from);
   const cut = tornAt(window);
   const torn = window.subarray(cut);
   const lines = wholeLines(window.subarray(0, cut), from === 0);
   const last = lastOf(lines);
   if (last === undefined && from + cut > 0)
     throw new Unchained("its last lines are no lines of an audit log");
-  const first = headOf(read(descriptor, 0, Math.min(size, LONGEST_HEAD)).toString("latin1"));
+  const first = headOf(readAt(descriptor, 0, Math.min(size, LONGEST_HEAD)).toString("latin1"));
   if (last !== undefined && first === undefined)
     throw new Unchained("its first line is no line of an audit log");
   return {
@@ -92,13 +93,4 @@ function follows(before: { head: Head; hash: string }, head: Head, line: string)
   // lines that this file missed are declared
   const isBounded = head.seq - before.head.seq - 1 <= MOST_MISSING;
   return isBounded && recordOf(line)?.last === before.hash && head.kind === "gap";
-}
-
-function read(descriptor: number, position: number, length: number): Buffer {
-  const buffer = Buffer.alloc(length);
-  let at = 0;
-  for (let got = -1; got !== 0 && at < length; at += got) {
-    got = readSync(descriptor, buffer, at, length - at, position + at);
-  }
-  return buffer.subarray(0, at);
 }

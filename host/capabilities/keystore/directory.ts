@@ -4,23 +4,16 @@
  * it) outlives the key file: it distinguishes a lost key from one that was never made. One process at a time makes a key; what one that
  * was killed left is finished or removed by the next one, and by a host that starts.
  */
+
 import { getRandomValues } from "node:crypto";
 import { renameSync } from "node:fs";
 import { join } from "node:path";
 import { KleidiError } from "../../error.ts";
 import { FileFault, readRegular } from "../../lib/files.ts";
-import {
-  folderFault,
-  type Invalid,
-  lockFolder,
-  publish,
-  readPrivate,
-  removeLeftovers,
-  statOf,
-  tidy,
-  writeDurably,
-} from "../files.ts";
-import { fingerprint, formatKeyFile, KEY_BYTES, KeyBytes, parseKeyFile } from "./key-file.ts";
+import { Secret } from "../../lib/secret.ts";
+import { publish, removeLeftovers, statOf, writePrivate } from "../../lib/write-files.ts";
+import { folderFault, type Invalid, lockFolder, readPrivate, tidy } from "../files.ts";
+import { fingerprint, formatKeyFile, KEY_BYTES, type KeyBytes, parseKeyFile } from "./key-file.ts";
 
 export interface KeyRecord {
   readonly name: string;
@@ -141,14 +134,14 @@ export class KeyDirectory {
       );
     }
     // Filled in its own memory, which wipe() clears: there is no other copy.
-    const bytes = new KeyBytes(getRandomValues(new Uint8Array(KEY_BYTES)));
+    const bytes = new Secret(getRandomValues(new Uint8Array(KEY_BYTES)));
     const made = { name, fingerprint: fingerprint(bytes), created: new Date().toISOString() };
     try {
-      writeDurably(staged, formatKeyFile(name, bytes));
+      writePrivate(staged, formatKeyFile(name, bytes));
     } finally {
       bytes.wipe();
     }
-    writeDurably(join(this.path, stagedRecord), `${JSON.stringify(made)}\n`);
+    writePrivate(join(this.path, stagedRecord), `${JSON.stringify(made)}\n`);
     renameSync(join(this.path, stagedRecord), join(this.path, `${name}.json`));
     publish(staged, path);
     return made;

@@ -3,11 +3,12 @@ import { createHash } from "node:crypto";
 import { test } from "node:test";
 import { inspect } from "node:util";
 import fc from "fast-check";
-import { fingerprint, formatKeyFile, KeyBytes, parseKeyFile, passphraseOf } from "./key-file.ts";
+import { Secret } from "../../lib/secret.ts";
+import { fingerprint, formatKeyFile, type KeyBytes, parseKeyFile, passphraseOf } from "./key-file.ts";
 
 const BYTES = Uint8Array.from({ length: 32 }, (_, i) => i);
 const BASE64URL = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
-const TEXT = formatKeyFile("main", new KeyBytes(BYTES.slice()));
+const TEXT = formatKeyFile("main", new Secret(BYTES.slice()));
 const ACTION = 'Cannot load key "main" from /keys/main.key';
 const DAMAGED = "its checksum is wrong, so the file is damaged";
 const CUT = "its line does not end, so it is cut short";
@@ -36,7 +37,7 @@ test("parseKeyFile gives back the key that formatKeyFile wrote", () => {
 test("parseKeyFile gives back any key", () => {
   fc.assert(
     fc.property(fc.uint8Array({ minLength: 32, maxLength: 32 }), (bytes) => {
-      const text = formatKeyFile("a.b-1", new KeyBytes(Uint8Array.from(bytes)));
+      const text = formatKeyFile("a.b-1", new Secret(Uint8Array.from(bytes)));
       const back = parseKeyFile("a.b-1", "x", text).use((read) => Buffer.from(read));
       assert.deepEqual(back, Buffer.from(bytes));
     }),
@@ -114,7 +115,7 @@ test("no message of parseKeyFile tells of the key", () => {
 });
 
 test("the fingerprint is an HMAC under the key", () => {
-  assert.equal(fingerprint(new KeyBytes(BYTES.slice())), "f2f35f4f629c35da7155e85355c9e6a0");
+  assert.equal(fingerprint(new Secret(BYTES.slice())), "f2f35f4f629c35da7155e85355c9e6a0");
 });
 
 const PRINTERS: [string, (key: KeyBytes) => string][] = [
@@ -131,14 +132,14 @@ const PRINTERS: [string, (key: KeyBytes) => string][] = [
 ];
 for (const [what, print] of PRINTERS) {
   test(`KeyBytes is not printed by ${what}`, () => {
-    const text = print(new KeyBytes(new Uint8Array(32).fill(0xa7)));
+    const text = print(new Secret(new Uint8Array(32).fill(0xa7)));
     assert.doesNotMatch(text, /a7|167|p6en|\xa7/i);
   });
 }
 
 test("wipe leaves zeros", () => {
   const bytes = BYTES.slice();
-  new KeyBytes(bytes).wipe();
+  new Secret(bytes).wipe();
   assert.deepEqual(bytes, new Uint8Array(32));
 });
 
@@ -148,7 +149,7 @@ const pool = () => Buffer.from(Buffer.from("pool").buffer);
 test("no copy of a key or of its text is left in the memory that Node shares among Buffers", () => {
   const bytes = crypto.getRandomValues(new Uint8Array(32));
   const encoded = new TextEncoder().encode(bytes.toBase64({ alphabet: "base64url", omitPadding: true }));
-  const text = formatKeyFile("main", new KeyBytes(bytes.slice()));
+  const text = formatKeyFile("main", new Secret(bytes.slice()));
   const before = pool();
   const passphrase = passphraseOf(parse(text));
   assert.equal(

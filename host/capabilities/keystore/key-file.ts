@@ -6,44 +6,17 @@
  * CHECKSUM is the first 16 hexadecimal digits of the SHA-256 of all that stands before it. The name inside stops a file from being
  * taken for another key's; the checksum tells a damaged file from a wrong key.
  */
+
 import { createHash, createHmac } from "node:crypto";
 import { KleidiError } from "../../error.ts";
+import { Secret } from "../../lib/secret.ts";
 
-/** A key's bytes, without a way to print them. */
-export class KeyBytes {
-  readonly #bytes: Uint8Array<ArrayBuffer>;
-
-  /** @param bytes 32 bytes of key, or the text of a passphrase; they are wiped when the key is. */
-  constructor(bytes: Uint8Array<ArrayBuffer>) {
-    this.#bytes = bytes;
-  }
-
-  use<T>(work: (bytes: Uint8Array<ArrayBuffer>) => T): T {
-    return work(this.#bytes);
-  }
-
-  wipe(): void {
-    this.#bytes.fill(0);
-  }
-
-  toJSON(): string {
-    return "[key]";
-  }
-
-  toString(): string {
-    return "[key]";
-  }
-}
+/** A key's 32 bytes, or the text of a passphrase. */
+export type KeyBytes = Secret<Uint8Array<ArrayBuffer>>;
 
 /** The key as a passphrase: its text in the file, which an operator can give to gpg. The holder's bytes are wiped like a key's. */
 export function passphraseOf(key: KeyBytes): KeyBytes {
-  return key.use((bytes) => {
-    const text = textOf(bytes);
-    // Buffer.from(text) would leave a copy in Node's pool.
-    const own = new Uint8Array(Buffer.byteLength(text));
-    new TextEncoder().encodeInto(text, own);
-    return new KeyBytes(own);
-  });
+  return key.use((bytes) => Secret.of(textOf(bytes)));
 }
 
 export const KEY_BYTES = 32;
@@ -75,7 +48,7 @@ export function parseKeyFile(name: string, path: string, text: string): KeyBytes
   if (length !== KEY_BYTES || bytes.length !== KEY_BYTES) {
     throw invalid(`${action}: its key is ${length} bytes, it should be ${KEY_BYTES}`);
   }
-  return new KeyBytes(bytes);
+  return new Secret(bytes);
 }
 
 /** Names the key material without telling it: 32 hexadecimal digits of an HMAC under the key. */

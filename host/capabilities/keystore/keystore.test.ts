@@ -10,8 +10,8 @@ import {
   KeystoreSealRequestSchema,
 } from "../../../proto/provider/v1/provider_pb.ts";
 import type { HostAnswer } from "../../host-call.ts";
+import { Secret } from "../../lib/secret.ts";
 import { decideOn } from "../capability.ts";
-import { KeyBytes } from "./key-file.ts";
 import { Keystore } from "./keystore.ts";
 
 const NO_BYTES = new Uint8Array();
@@ -28,8 +28,8 @@ function versionOf(key: Uint8Array): string {
 
 async function keystore(engine: Crypto = crypto): Promise<Keystore> {
   const store = new Keystore(engine);
-  await store.add("main", new KeyBytes(MAIN.slice()));
-  await store.add("other", new KeyBytes(OTHER.slice()));
+  await store.add("main", new Secret(MAIN.slice()));
+  await store.add("other", new Secret(OTHER.slice()));
   return store;
 }
 
@@ -150,8 +150,8 @@ test("open refuses what another provider sealed under a key that both have", asy
 
 test("open refuses what a provider sealed whose name and key read the same together", async () => {
   const store = new Keystore(crypto);
-  await store.add("bc", new KeyBytes(MAIN.slice()));
-  await store.add("c", new KeyBytes(MAIN.slice()));
+  await store.add("bc", new Secret(MAIN.slice()));
+  await store.add("c", new Secret(MAIN.slice()));
   const as = { keys: ["bc", "c"] };
   const sealed = await call(store, "seal", sealRequest({ key: "bc" }), { ...as, provider: "a" });
   const opened = await call(store, "open", openRequest(sealed.body, { key: "c" }), { ...as, provider: "ab" });
@@ -303,13 +303,13 @@ test("a key's handle encrypts and decrypts, and wraps nothing", async () => {
 
 test("add wipes the bytes of the key", async () => {
   const bytes = MAIN.slice();
-  await new Keystore(crypto).add("main", new KeyBytes(bytes));
+  await new Keystore(crypto).add("main", new Secret(bytes));
   assert.deepEqual(bytes, new Uint8Array(32));
 });
 
 test("add wipes the bytes of a key that the engine refuses", async () => {
   const bytes = MAIN.slice();
   const engine = { subtle: { importKey: () => Promise.reject(new Error("full")) } } as unknown as Crypto;
-  await assert.rejects(new Keystore(engine).add("main", new KeyBytes(bytes)), new Error("full"));
+  await assert.rejects(new Keystore(engine).add("main", new Secret(bytes)), new Error("full"));
   assert.deepEqual(bytes, new Uint8Array(32));
 });

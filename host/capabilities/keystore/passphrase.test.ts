@@ -1,4 +1,5 @@
 /** Passphrases of the keystore: what s2k gives, and that they are no keys and keys no passphrases. */
+
 import assert from "node:assert/strict";
 import { createHash, createHmac } from "node:crypto";
 import { test } from "node:test";
@@ -6,9 +7,10 @@ import { inspect } from "node:util";
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import * as pb from "../../../proto/provider/v1/provider_pb.ts";
 import type { HostAnswer } from "../../host-call.ts";
+import { Secret } from "../../lib/secret.ts";
 import { decideOn } from "../capability.ts";
 import type { KeystoreGrant } from "./grant.ts";
-import { KeyBytes, passphraseOf } from "./key-file.ts";
+import { passphraseOf } from "./key-file.ts";
 import { Keystore } from "./keystore.ts";
 
 const NO_BYTES = new Uint8Array();
@@ -20,8 +22,8 @@ const GRANTED: KeystoreGrant = { keys: ["key"], passphrases: ["phrase", "absent"
 
 async function keystore(): Promise<Keystore> {
   const store = new Keystore(crypto);
-  await store.add("key", new KeyBytes(SECRET.slice()));
-  store.addPassphrase("phrase", new KeyBytes(SECRET.slice()));
+  await store.add("key", new Secret(SECRET.slice()));
+  store.addPassphrase("phrase", new Secret(SECRET.slice()));
   return store;
 }
 
@@ -142,12 +144,12 @@ test("s2k is unavailable when the call is over", async () => {
 
 test("addPassphrase wipes the bytes of the key", () => {
   const bytes = SECRET.slice();
-  new Keystore(crypto).addPassphrase("phrase", new KeyBytes(bytes));
+  new Keystore(crypto).addPassphrase("phrase", new Secret(bytes));
   assert.deepEqual(bytes, new Uint8Array(32));
 });
 
 test("a passphrase cannot be printed", async () => {
-  const phrase = passphraseOf(new KeyBytes(SECRET.slice()));
+  const phrase = passphraseOf(new Secret(SECRET.slice()));
   phrase.use((text) => assert.equal(Buffer.from(text).toString(), TEXT));
   const printed = [`${phrase}`, JSON.stringify({ phrase }), inspect(phrase, { depth: 9, showHidden: true })];
   printed.push(inspect(await keystore(), { depth: 9, showHidden: true }));

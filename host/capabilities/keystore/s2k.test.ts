@@ -4,7 +4,8 @@ import { test } from "node:test";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import fc from "fast-check";
 import vectors from "../../../proto/provider/v1/vectors.json" with { type: "json" };
-import { KeyBytes, passphraseOf } from "./key-file.ts";
+import { Secret } from "../../lib/secret.ts";
+import { passphraseOf } from "./key-file.ts";
 import { MAX_COUNT, SLICE, s2k } from "./s2k.ts";
 
 const SALT = Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8);
@@ -14,7 +15,7 @@ const never = () => new AbortController().signal;
 
 for (const { name, key, salt, count, length, body } of vectors.keystore_s2k) {
   test(`s2k derives what GnuPG does: ${name}`, async () => {
-    const passphrase = passphraseOf(new KeyBytes(Uint8Array.fromHex(key)));
+    const passphrase = passphraseOf(new Secret(Uint8Array.fromHex(key)));
     const numbers = { salt: Uint8Array.fromHex(salt), count, length };
     const derived = await passphrase.use((text) => s2k(text, numbers, never()));
     assert.equal(Buffer.from(derived ?? []).toString("hex"), body);

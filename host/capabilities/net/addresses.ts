@@ -2,7 +2,9 @@
  * Which addresses an origin's name may lead to: public ones always, others only where the grant lists their network. So a name that
  * somebody else controls leads to no machine inside, and to no metadata service of a cloud (RFC 6890's special-purpose addresses).
  */
+
 import { BlockList, isIP } from "node:net";
+import { replaceNonAscii } from "../../lib/text.ts";
 
 interface Kind {
   readonly what: string;
@@ -74,8 +76,7 @@ function familyOf(address: string): "ipv4" | "ipv6" {
 
 /** Why an address is not connected to, as the end of a sentence; undefined where it may be. */
 export function addressFault(address: string, granted: Networks): string | undefined {
-  if (isIP(address) === 0)
-    return `${JSON.stringify(address.slice(0, 60)).replace(/[^\x20-\x7e]/g, "?")} is no address`;
+  if (isIP(address) === 0) return `${replaceNonAscii(JSON.stringify(address.slice(0, 60)))} is no address`;
   // "fe80::1%eth0": which network is meant is not for a resolver to say.
   if (address.includes("%")) return `${address.slice(0, 60)} has a zone`;
   const found = LISTS.find(({ list }) => list.has(address));

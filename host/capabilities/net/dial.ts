@@ -4,13 +4,13 @@
  */
 import { connect as connectPlain, isIP, type Socket } from "node:net";
 import { type ConnectionOptions, connect as connectTls } from "node:tls";
+import { withDeadline } from "../../lib/deadline.ts";
 import { addressFault, Networks } from "./addresses.ts";
 import { Unreachable } from "./exchange.ts";
 import { codeOf, whyNot, whyUnresolved } from "./faults.ts";
 import { type Resolve, systemResolve } from "./resolver.ts";
 import { identityFault } from "./server-identity.ts";
 import { TlsContext, type TlsTarget } from "./tls-files.ts";
-import { within } from "./within.ts";
 
 export interface Target {
   /** "https://host:port" or "http://host:port". */
@@ -58,7 +58,7 @@ export class Dialer {
   async addresses(ms: number, over: AbortSignal): Promise<readonly string[]> {
     if (isIP(this.host) !== 0) return this.#allowed([this.host]);
     const late = () => this.#unresolved(`did not answer within ${Math.round(ms)} ms`);
-    const found = await within(ms, over, late, async () => {
+    const found = await withDeadline(ms, over, late, async () => {
       try {
         return await this.#resolve(this.host);
       } catch (error) {
@@ -100,7 +100,7 @@ export class Dialer {
     for (const [i, address] of addresses.entries()) {
       const share = (ms - (performance.now() - begun)) / (addresses.length - i);
       try {
-        return await within(share, over, late, (signal) => this.#connect(address, signal));
+        return await withDeadline(share, over, late, (signal) => this.#connect(address, signal));
       } catch (error) {
         last = error;
         if (over.aborted) break;

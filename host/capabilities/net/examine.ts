@@ -1,5 +1,7 @@
 /** Looks at the way to an origin, step by step, for `kleidi doctor`. Nothing is sent but a TLS handshake. */
+
 import { TLSSocket } from "node:tls";
+import { replaceNonAscii } from "../../lib/text.ts";
 import { Dialer, type Target } from "./dial.ts";
 import { Unreachable } from "./exchange.ts";
 
@@ -53,5 +55,5 @@ function describe(socket: TLSSocket | undefined, { where }: Dialer): { ok: boole
 /** What a certificate says is not trusted to be text. */
 function nameOf(name: unknown): string {
   const { CN } = (name ?? {}) as { readonly CN?: unknown };
-  return typeof CN === "string" ? CN.slice(0, 64).replace(/[^\x20-\x7e]/g, "?") : "no common name";
+  return typeof CN === "string" ? replaceNonAscii(CN.slice(0, 64)) : "no common name";
 }

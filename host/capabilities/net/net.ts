@@ -3,6 +3,7 @@ import { hash } from "node:crypto";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { type NetRequest, NetResponseSchema } from "../../../proto/provider/v1/provider_pb.ts";
 import { answer, type HostAnswer, type HostCall, HostCode, refusal } from "../../host-call.ts";
+import { withDeadline as within } from "../../lib/deadline.ts";
 import { denied, type Opened, type Plan } from "../capability.ts";
 import {
   type Credential,
@@ -15,7 +16,6 @@ import {
 } from "./exchange.ts";
 import { decideRequest, type NetGrant } from "./policy.ts";
 import { REQUESTS } from "./requests.ts";
-import { within } from "./within.ts";
 
 /** One provider's way to its origin. */
 export interface Route {

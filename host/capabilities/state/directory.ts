@@ -2,30 +2,15 @@
  * The folder of records: NAME.state, made once and never changed, and beside it NAME.made, which outlives it: so a record that was
  * lost is told from one that never was, and nothing is made over a missing one.
  */
-import { randomBytes } from "node:crypto";
-import { unlinkSync } from "node:fs";
 import { join } from "node:path";
 import { KleidiError } from "../../error.ts";
-import {
-  folderFault,
-  lockFolder,
-  publish,
-  readPrivate,
-  removeLeftovers,
-  statOf,
-  tidy,
-  writeDurably,
-} from "../files.ts";
+import { createPrivate, isStagingOf, removeLeftovers, statOf } from "../../lib/write-files.ts";
+import { folderFault, lockFolder, readPrivate, tidy } from "../files.ts";
 import { formatRecord, MAX_FILE, parseRecord } from "./record.ts";
 
-/** The end of a name that does not count: two that make the same record at once do not write into one file. */
-const staging = () => randomBytes(8).toString("hex");
-const STAGED = /^[0-9a-f]{16}$/;
-
-function isStagedFor(names: readonly string[]): (file: string) => boolean {
-  const stems = names.flatMap((name) => [`.${name}.state.`, `.${name}.made.`]);
-  return (file) => stems.some((stem) => file.startsWith(stem) && STAGED.test(file.slice(stem.length)));
-}
+/** Of files that are not finished: two that make the same record at once do not write into one file. */
+const isStagedFor = (names: readonly string[]) =>
+  isStagingOf(names.flatMap((name) => [`${name}.state`, `${name}.made`]));
 
 export class StateDirectory {
   readonly path: string;
@@ -94,16 +79,13 @@ export class StateDirectory {
   #mark(name: string): void {
     const path = this.#markPath(name);
     if (statOf(path) !== undefined) return;
-    const staged = join(this.path, `.${name}.made.${staging()}`);
     try {
-      writeDurably(
-        staged,
+      createPrivate(
+        path,
         `${name}.state was made here. While this file is there, none is made over a missing one.\n`,
       );
-      publish(staged, path);
     } catch {
       // A reader that may not write here, or another one that was first: the record itself is whole.
-      if (statOf(staged) !== undefined) unlinkSync(staged);
     }
   }
 
@@ -119,16 +101,13 @@ export class StateDirectory {
       throw new KleidiError("state-invalid", `Cannot make record "${name}" in ${this.path}: ${fault}`);
     }
     if (statOf(path) !== undefined || statOf(this.#markPath(name)) !== undefined) return false;
-    const staged = join(this.path, `.${name}.state.${staging()}`);
     try {
-      writeDurably(staged, formatRecord(name, value));
-      publish(staged, path);
-      this.#mark(name);
-      return true;
+      createPrivate(path, formatRecord(name, value));
     } catch (error) {
-      if (statOf(staged) !== undefined) unlinkSync(staged);
       if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
       throw error;
     }
+    this.#mark(name);
+    return true;
   }
 }

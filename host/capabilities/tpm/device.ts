@@ -2,7 +2,10 @@
  * One TPM: connected when it is needed, left at the first failure. A late answer would be taken for the next response, so a
  * connection that timed out is never used again; what may be left in the TPM is flushed on the next one.
  */
+
 import { setTimeout as sleep } from "node:timers/promises";
+import { type BackOff, backOffMs } from "../../lib/back-off.ts";
+import { within } from "../../lib/deadline.ts";
 import { FLUSHABLE, handlesListed, listHandles } from "./handle-list.ts";
 import { flushContext, startup } from "./housekeeping.ts";
 import { codeOf, faultOf, Rc } from "./response.ts";
@@ -12,7 +15,7 @@ import { TransportError } from "./transport-error.ts";
 /** Codes with which a TPM asks for the same command again (TPM 2.0 Part 2, 6.6.3). Never a lockout or an authorization failure. */
 const ASKS_AGAIN: ReadonlySet<number> = new Set([Rc.RETRY, Rc.TESTING, Rc.YIELDED]);
 const RETRIES = 5;
-const FIRST_BACK_OFF_MS = 10;
+const BACK_OFF: BackOff = { firstMs: 10, longestMs: 320 };
 export const TIMEOUT_MS = 2000;
 /** For connecting and taking over, in time-outs of one command: a TPM that is slow at each of many commands must not hold the queue. */
 const CONNECT_TIMEOUTS = 4;
@@ -48,7 +51,7 @@ export class Device {
       const code = codeOf(response);
       if (code === Rc.INITIALIZE) this.#drop(connection, "the TPM was reset");
       if (!ASKS_AGAIN.has(code) || attempt === RETRIES) return response;
-      await sleep(FIRST_BACK_OFF_MS << attempt);
+      await sleep(backOffMs(BACK_OFF, attempt + 1));
       // The handles in the command were those of a connection that is gone.
       if (this.#connection !== connection)
         throw new TransportError("the connection ended between two attempts");
@@ -166,13 +169,7 @@ export class Device {
     this.#onLost(why);
   }
 
-  async #inTime<T>(work: Promise<T>, ms = this.#timeoutMs): Promise<T> {
-    const late = Promise.withResolvers<never>();
-    const timer = setTimeout(() => late.reject(new TransportError(`no answer in ${ms} ms`)), ms);
-    try {
-      return await Promise.race([work, late.promise]);
-    } finally {
-      clearTimeout(timer);
-    }
+  #inTime<T>(work: Promise<T>, ms = this.#timeoutMs): Promise<T> {
+    return within(ms, work, () => new TransportError(`no answer in ${ms} ms`));
   }
 }

@@ -2,6 +2,7 @@
  * Asks a TPM what it can do and how it is. Nothing is made in it and nothing flushed: what is there may be another program's. The kernel's
  * resource manager gives this connection a space of its own; a virtual TPM has one client, so it can be asked only while no host runs.
  */
+import { within } from "../../lib/deadline.ts";
 import {
   ALGORITHMS,
   ask,
@@ -117,14 +118,7 @@ function exchangeInTime(connection: Transport, command: Uint8Array, timeoutMs: n
   return inTime(connection.exchange(command), timeoutMs, "it took a command and did not answer");
 }
 
-async function inTime<T>(work: Promise<T>, timeoutMs: number, what: string): Promise<T> {
-  const late = Promise.withResolvers<never>();
-  const timer = setTimeout(() => late.reject(new TpmSilent(`${what} in ${timeoutMs} ms`)), timeoutMs);
-  try {
-    return await Promise.race([work, late.promise]);
-  } finally {
-    clearTimeout(timer);
-    // Closing the connection rejects what is still in the air.
-    work.catch(() => {});
-  }
+/** Closing the connection rejects what is still in the air. */
+function inTime<T>(work: Promise<T>, timeoutMs: number, what: string): Promise<T> {
+  return within(timeoutMs, work, () => new TpmSilent(`${what} in ${timeoutMs} ms`));
 }

@@ -59,8 +59,8 @@ export function findingsOf(what: string, facts: TpmFacts, hierarchies: readonly 
 
 function identity({ properties }: TpmFacts): string {
   const of = (tag: number) => properties.get(tag) ?? 0;
-  const maker = printable([of(PT.MANUFACTURER)]);
-  const vendor = printable([0, 1, 2, 3].map((i) => of(PT.VENDOR_STRING_1 + i)));
+  const maker = textIn([of(PT.MANUFACTURER)]);
+  const vendor = textIn([0, 1, 2, 3].map((i) => of(PT.VENDOR_STRING_1 + i)));
   const firmware = [PT.FIRMWARE_VERSION_1, PT.FIRMWARE_VERSION_2].flatMap((tag) => [
     of(tag) >>> 16,
     of(tag) & 0xffff,
@@ -71,7 +71,7 @@ function identity({ properties }: TpmFacts): string {
 }
 
 /** Four characters each; what a TPM says is not trusted to be text. */
-function printable(words: readonly number[]): string {
+function textIn(words: readonly number[]): string {
   const bytes = words.flatMap((word) => [24, 16, 8, 0].map((shift) => (word >>> shift) & 0xff));
   return bytes
     .filter((byte) => byte >= 0x20 && byte < 0x7f)

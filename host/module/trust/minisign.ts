@@ -9,7 +9,9 @@
  *
  * "Ed" signs the file (`minisign -S -l`), "ED" the BLAKE2b-512 of the file (the default since minisign 0.10).
  */
-import { createHash, createPublicKey, verify } from "node:crypto";
+import { createHash, verify } from "node:crypto";
+import { decodeBase64 } from "../../lib/base64.ts";
+import { ed25519FromRaw } from "../../lib/ed25519.ts";
 
 export interface PublicKey {
   /** As minisign prints it: 16 upper-case hex digits, the number in little-endian order. */
@@ -34,8 +36,7 @@ export class MinisignError extends Error {}
 
 const UNTRUSTED = "untrusted comment: ";
 const TRUSTED = "trusted comment: ";
-/** What DER has before the 32 bytes of an Ed25519 public key (RFC 8410, section 4). */
-const SPKI = Buffer.from("302a300506032b6570032100", "hex");
+
 /** @throws MinisignError */
 export function parsePublicKey(line: string): PublicKey {
   const bytes = decoded(line, 2 + 8 + 32, "the key");
@@ -81,8 +82,7 @@ export function verifiesComment(
 }
 
 function verifies({ bytes }: PublicKey, message: Uint8Array, signature: Uint8Array): boolean {
-  const key = createPublicKey({ key: Buffer.concat([SPKI, bytes]), format: "der", type: "spki" });
-  return verify(null, message, key, signature);
+  return verify(null, message, ed25519FromRaw(bytes), signature);
 }
 
 function keyId(bytes: Uint8Array): string {
@@ -105,10 +105,9 @@ function shown(latin1: string): string {
     : `0x${Buffer.from(latin1, "latin1").toString("hex")}`;
 }
 
-/** Base64 in its one canonical form: Buffer skips over what it does not know. */
 function decoded(text: string, size: number, what: string): Buffer {
-  const bytes = Buffer.from(text, "base64");
-  if (bytes.toString("base64") !== text) throw new MinisignError(`has no canonical base64 at ${what}`);
+  const bytes = decodeBase64(text);
+  if (bytes === undefined) throw new MinisignError(`has no canonical base64 at ${what}`);
   if (bytes.length !== size) {
     throw new MinisignError(`has ${bytes.length} bytes at ${what}, ${size} are needed`);
   }

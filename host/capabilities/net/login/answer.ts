@@ -2,10 +2,11 @@
  * What the server answered, believed as little as can be. No sentence has a byte of an answer in it: a server may echo what it was
  * sent. For the same reason there are no causes: what JSON.parse throws quotes its input.
  */
+
+import { Secret } from "../../../lib/secret.ts";
 import { CredentialRefused, type Response, Unreachable } from "../exchange.ts";
 import { type Pointer, pointerText, valueAt } from "./pointer.ts";
 import type { Call, Lifetime } from "./recipe.ts";
-import { Secret } from "./secret.ts";
 import { tokenFault } from "./text.ts";
 
 const MAX_BYTES = 64 * 1024;

@@ -1,4 +1,5 @@
 /** One request of the credential's own, with a time limit of its own: who waits for it may go, it goes on. */
+import { untilAborted } from "../../../lib/deadline.ts";
 import type { CredentialEvent } from "../../capability.ts";
 import { type Request, type Response, type Send, Unreachable } from "../exchange.ts";
 import type { Clock } from "./clock.ts";
@@ -40,12 +41,7 @@ export async function ask(
 
 /** Waits as long as the caller does. The work goes on without it. */
 export function waitFor<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  const { promise, resolve, reject } = Promise.withResolvers<T>();
-  const over = () => reject(new Unreachable("the call was over before there was a credential"));
-  if (signal.aborted) over();
-  signal.addEventListener("abort", over, { once: true });
-  work.then(resolve, reject).finally(() => signal.removeEventListener("abort", over));
-  return promise;
+  return untilAborted(signal, work, () => new Unreachable("the call was over before there was a credential"));
 }
 
 /** A request whose body, if any, is a JSON object. */

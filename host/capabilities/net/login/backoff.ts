@@ -1,9 +1,11 @@
 /** Growing pauses after failures. What is asked for in a pause fails at once with what failed last. */
+import { type BackOff, backOffMs, jitterMs } from "../../../lib/back-off.ts";
 import { CredentialRefused, Unreachable } from "../exchange.ts";
 import type { Clock } from "./clock.ts";
 
-const FIRST_MS = 500;
-const LONGEST_MS = 30_000;
+const PAUSES: BackOff = { firstMs: 500, longestMs: 30_000 };
+/** Half of it is chance. */
+const JITTER = [0.5, 1] as const;
 
 export class Backoff {
   readonly #clock: Clock;
@@ -16,10 +18,9 @@ export class Backoff {
   }
 
   failed(error: Unreachable): void {
-    const longest = Math.min(FIRST_MS * 2 ** this.#failures, LONGEST_MS);
     this.#failures++;
-    // Half of it is chance: hosts that failed together must not try again together.
-    this.#until = this.#clock.now() + longest * (0.5 + 0.5 * this.#clock.random());
+    const pause = jitterMs(backOffMs(PAUSES, this.#failures), JITTER, this.#clock.random());
+    this.#until = this.#clock.now() + pause;
     this.#last = error;
   }
 

@@ -7,9 +7,9 @@ import { afterEach, beforeEach, describe, test } from "node:test";
 import { inspect } from "node:util";
 import { serialize } from "node:v8";
 import { type Answer, auth, down, json, patient, Rig } from "../../../../test/support/credential.ts";
+import { Secret } from "../../../lib/secret.ts";
 import type { Credential } from "../exchange.ts";
 import type { CredentialConfig } from "./grant.ts";
-import { Secret } from "./secret.ts";
 
 let rig: Rig;
 beforeEach(() => {

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { TestClock } from "../../../../test/support/credential.ts";
+import { Secret } from "../../../lib/secret.ts";
 import { Leaks } from "./leaks.ts";
-import { Secret } from "./secret.ts";
 
 const MINUTE = 60_000;
 

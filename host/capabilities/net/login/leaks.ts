@@ -2,8 +2,9 @@
  * Finds the secrets that were sent lately in what came back: a server that echoes a token must not hand it to a guest. Verbatim, and
  * as JSON writes them; what a server encodes otherwise is not found.
  */
+
+import { Secret } from "../../../lib/secret.ts";
 import type { Clock } from "./clock.ts";
-import { Secret } from "./secret.ts";
 
 /** How long a secret is looked for after another one took its place: longer than any request is under way. */
 const LATELY_MS = 5 * 60_000;

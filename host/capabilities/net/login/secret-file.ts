@@ -1,9 +1,9 @@
 /** Files with one secret in them, which somebody else puts there. A newline at the end is not a part of it. */
 import { stat } from "node:fs/promises";
 import { FileFault } from "../../../lib/files.ts";
+import { Secret } from "../../../lib/secret.ts";
 import { readSecretFile } from "../../../lib/secret-files.ts";
 import { Unreachable } from "../exchange.ts";
-import { Secret } from "./secret.ts";
 
 const MAX_BYTES = 64 * 1024;
 

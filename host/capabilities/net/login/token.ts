@@ -1,8 +1,8 @@
 /** A token that the host has: what a request carries of it, and how long it is good. */
 import { inspect } from "node:util";
+import type { Secret } from "../../../lib/secret.ts";
 import type { Lease } from "../exchange.ts";
 import type { Header } from "./recipe.ts";
-import type { Secret } from "./secret.ts";
 
 /** Longer than a request may be under way; of a short life, a part. */
 const MARGIN_MS = 1000;

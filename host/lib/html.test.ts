@@ -1,7 +1,11 @@
 import assert from "node:assert/strict";
+import { hash } from "node:crypto";
 import { test } from "node:test";
 import fc from "fast-check";
-import { Html, html } from "./html.ts";
+import { Html, htmlTemplate, pageStyle } from "./html.ts";
+import { escapeProse, replaceControlsInLines } from "./text.ts";
+
+const html = htmlTemplate(replaceControlsInLines);
 
 test("what is put into a template is text", () => {
   const hostile = `<script>alert("1")</script>&'`;
@@ -30,5 +34,19 @@ test("no text has a sign that ends a tag, an attribute or an entity", () => {
       assert.ok(written instanceof Html);
       assert.doesNotMatch(written.text, /[<>"']|&(?!(amp|lt|gt|quot|#39);)/);
     }),
+  );
+});
+
+test("each page cleans its text in its own way", () => {
+  const escaping = htmlTemplate(escapeProse);
+  assert.equal(escaping`<p>${"a\u202e\n<"}</p>`.text, "<p>a\\u{202e}\\u{a}&lt;</p>");
+});
+
+test("pageStyle makes an element and the policy that allows this element's text", () => {
+  const { element, policy } = pageStyle("p { margin: 0; }");
+  assert.equal(html`<head>${element}</head>`.text, "<head><style>p { margin: 0; }</style></head>");
+  assert.equal(
+    policy,
+    `default-src 'none'; style-src 'sha256-${hash("sha256", "p { margin: 0; }", "base64")}'; base-uri 'none'; form-action 'none'`,
   );
 });

@@ -1,0 +1,125 @@
+import assert from "node:assert/strict";
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type TestContext, test } from "node:test";
+import {
+  createPrivate,
+  isStagingOf,
+  publish,
+  removeLeftovers,
+  replaceFile,
+  statOf,
+  writePrivate,
+} from "./write-files.ts";
+
+const STAGED = ".a.0123456789abcdef";
+
+function folderOf(t: TestContext): string {
+  const folder = mkdtempSync(join(tmpdir(), "kleidi-write-"));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+for (const content of ["κλειδί\n", Uint8Array.of(0, 255), new Uint8Array(1 << 20)])
+  test(`createPrivate makes a file of ${content.length} ${typeof content === "string" ? "characters" : "bytes"} for its owner only`, (t) => {
+    const folder = folderOf(t);
+    createPrivate(join(folder, "a"), content);
+    assert.deepEqual(readFileSync(join(folder, "a")), Buffer.from(content as string));
+    assert.equal(statSync(join(folder, "a")).mode & 0o777, 0o600);
+    assert.deepEqual(readdirSync(folder), ["a"]);
+  });
+
+test("createPrivate replaces neither a file, nor a link to nothing, nor a folder, and leaves nothing behind", (t) => {
+  const folder = folderOf(t);
+  writeFileSync(join(folder, "file"), "old");
+  symlinkSync(join(folder, "nothing"), join(folder, "link"));
+  mkdirSync(join(folder, "folder"));
+  for (const name of ["file", "link", "folder"])
+    assert.throws(() => createPrivate(join(folder, name), "new"), { code: "EEXIST" });
+  assert.equal(readFileSync(join(folder, "file"), "utf8"), "old");
+  assert.deepEqual(readdirSync(folder).sort(), ["file", "folder", "link"]);
+});
+
+test("createPrivate fails with the system's error where there is no folder", (t) => {
+  assert.throws(() => createPrivate(join(folderOf(t), "missing", "a"), ""), { code: "ENOENT" });
+});
+
+test("replaceFile replaces a file, and a link instead of what it names", (t) => {
+  const folder = folderOf(t);
+  writeFileSync(join(folder, "other"), "other");
+  symlinkSync("other", join(folder, "a"));
+  replaceFile(join(folder, "a"), "one");
+  replaceFile(join(folder, "a"), "two");
+  assert.equal(readFileSync(join(folder, "a"), "utf8"), "two");
+  assert.equal(readFileSync(join(folder, "other"), "utf8"), "other");
+  assert.equal(statSync(join(folder, "a")).mode & 0o777, 0o644 & ~process.umask());
+  assert.deepEqual(readdirSync(folder).sort(), ["a", "other"]);
+});
+
+test("replaceFile leaves nothing behind where it fails", (t) => {
+  const folder = folderOf(t);
+  mkdirSync(join(folder, "a"));
+  assert.throws(() => replaceFile(join(folder, "a"), "text"), { code: "EISDIR" });
+  assert.deepEqual(readdirSync(folder), ["a"]);
+});
+
+test("writePrivate writes over what a killed process left, not through a link", (t) => {
+  const folder = folderOf(t);
+  writeFileSync(join(folder, "other"), "other");
+  symlinkSync("other", join(folder, "a"));
+  writePrivate(join(folder, "a"), "new");
+  assert.equal(readFileSync(join(folder, "other"), "utf8"), "other");
+  writeFileSync(join(folder, "left"), "much longer than the new one");
+  chmodSync(join(folder, "left"), 0o644);
+  writePrivate(join(folder, "left"), "new");
+  assert.equal(readFileSync(join(folder, "left"), "utf8"), "new");
+  assert.equal(statSync(join(folder, "left")).mode & 0o777, 0o600);
+});
+
+test("publish gives a file its name once, and keeps the staged one where the name is taken", (t) => {
+  const folder = folderOf(t);
+  writePrivate(join(folder, STAGED), "one");
+  publish(join(folder, STAGED), join(folder, "a"));
+  assert.deepEqual(readdirSync(folder), ["a"]);
+  writePrivate(join(folder, STAGED), "two");
+  assert.throws(() => publish(join(folder, STAGED), join(folder, "a")), { code: "EEXIST" });
+  assert.equal(readFileSync(join(folder, "a"), "utf8"), "one");
+  assert.equal(readFileSync(join(folder, STAGED), "utf8"), "two");
+});
+
+test("isStagingOf knows the staging names of its files, and no other name", () => {
+  const isStaging = isStagingOf(["a", "b.state"]);
+  assert.ok(isStaging(STAGED));
+  assert.ok(isStaging(".b.state.0123456789abcdef"));
+  for (const name of [
+    "a",
+    ".a",
+    ".a.",
+    `${STAGED}0`,
+    ".a.0123456789ABCDEF",
+    "a.0123456789abcdef",
+    ".c.0123456789abcdef",
+  ])
+    assert.ok(!isStaging(name), name);
+});
+
+test("removeLeftovers removes files and links, and leaves folders and what is no leftover", (t) => {
+  const folder = folderOf(t);
+  for (const name of [STAGED, "a"]) writeFileSync(join(folder, name), "");
+  symlinkSync("a", join(folder, ".a.aaaaaaaaaaaaaaaa"));
+  mkdirSync(join(folder, ".a.bbbbbbbbbbbbbbbb"));
+  removeLeftovers(folder, isStagingOf(["a"]));
+  assert.deepEqual(readdirSync(folder).sort(), [".a.bbbbbbbbbbbbbbbb", "a"]);
+  assert.equal(statOf(join(folder, STAGED)), undefined);
+});
