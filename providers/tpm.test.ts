@@ -1,4 +1,4 @@
-/** The TPM provider on a virtual TPM: what each RPC does, what it costs, and how it comes back after a loss. */
+/** The TPM provider on a virtual TPM: each RPC, its cost, and recovery after a loss. */
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { after, before, beforeEach, test } from "node:test";
@@ -38,7 +38,7 @@ beforeEach(() => {
   host = new Host(module, tpm);
 });
 
-/** Makes a key and gives back its version. */
+/** Creates a key and returns its version. */
 function make(fields: { key?: string; scheme?: string; import?: Uint8Array } = {}, on = host): string {
   const { version, failure } = on.provision(fields);
   assert.equal(failure, undefined, failure?.message ?? "");
@@ -278,7 +278,7 @@ test("encrypt uses exactly the version that was asked for", () => {
   for (let times = 0; times < 2; times++) {
     assertFails(host.encrypt({ version: other, plaintext: SEED }), KEY_UNUSABLE, /Cannot use the version/);
   }
-  assertFails(host.encrypt({ version: "v1", plaintext: SEED }), KEY_UNUSABLE, /not one of this provider/);
+  assertFails(host.encrypt({ version: "v1", plaintext: SEED }), KEY_UNUSABLE, /not a version of this provider/);
   assertFails(
     host.encrypt({ version: version.toUpperCase().padStart(33, "A"), plaintext: SEED }),
     KEY_UNUSABLE,

@@ -76,7 +76,7 @@ describe("what is asked", () => {
     assert.equal(reply.version, `3.${CREATED + 3}.${idOf(path)}`);
     const [code, message] = failureOf(encrypt(unasked, VERSION, settings));
     assert.equal(code, 2);
-    assert.match(message ?? "", /is that of a key at another place; undo the change of the key's settings/);
+    assert.match(message ?? "", /belongs to a key at another place; undo the change of the key's settings/);
     const denied = failureOf(encrypt(() => errors(403, "permission denied"), reply.version, settings));
     assert.match(denied[1] ?? "", /"kms\/transit\/keys\/Kek_2.a-b" in the namespace "team\/sub"/);
     assert.match(denied[1] ?? "", /path "kms\/transit\/encrypt\/Kek_2.a-b"/);
@@ -170,7 +170,7 @@ describe("encrypt", () => {
     test(`a ciphertext with ${name} is refused`, () => {
       const [code, said = ""] = failureOf(encrypt(() => data({ ciphertext, key_version: 3 })));
       assert.equal(code, 5, said);
-      assert.match(said, /is no ciphertext of version 3, of at most 1023 characters/);
+      assert.match(said, /is not a ciphertext of version 3 with at most 1023 characters/);
     });
   }
 
@@ -197,22 +197,22 @@ describe("encrypt", () => {
     test(`the version "${version}" is none, and nothing is asked`, () => {
       const [code, said = ""] = failureOf(encrypt(unasked, version));
       assert.equal(code, 2);
-      assert.match(said, /is no version of this provider$/);
+      assert.match(said, /is not a version of this provider$/);
     });
   }
 });
 
 describe("decrypt", () => {
   const REFUSED: readonly (readonly [string, string | Uint8Array, RegExp])[] = [
-    ["nothing", "", /it is none of Transit's/],
-    ["bytes", new Uint8Array(60).fill(255), /it is none of Transit's/],
-    ["NUL bytes", new Uint8Array(60), /it is none of Transit's/],
-    ["a NUL behind it", `vault:v3:${SEALED}\0`, /it is none of Transit's/],
-    ["a line break behind it", `vault:v3:${SEALED}\n`, /it is none of Transit's/],
-    ["version 0, which the server takes for 1", `vault:v0:${SEALED}`, /it is none of Transit's/],
-    ["version 03, which the server takes for 3", `vault:v03:${SEALED}`, /it is none of Transit's/],
-    ["a version over 32 bits", `vault:v4294967299:${SEALED}`, /it is none of Transit's/],
-    ["stray bits at its end", "vault:v3:AB==", /it is none of Transit's/],
+    ["nothing", "", /it is not a ciphertext of Transit/],
+    ["bytes", new Uint8Array(60).fill(255), /it is not a ciphertext of Transit/],
+    ["NUL bytes", new Uint8Array(60), /it is not a ciphertext of Transit/],
+    ["a NUL behind it", `vault:v3:${SEALED}\0`, /it is not a ciphertext of Transit/],
+    ["a line break behind it", `vault:v3:${SEALED}\n`, /it is not a ciphertext of Transit/],
+    ["version 0, which the server takes for 1", `vault:v0:${SEALED}`, /it is not a ciphertext of Transit/],
+    ["version 03, which the server takes for 3", `vault:v03:${SEALED}`, /it is not a ciphertext of Transit/],
+    ["a version over 32 bits", `vault:v4294967299:${SEALED}`, /it is not a ciphertext of Transit/],
+    ["stray bits at its end", "vault:v3:AB==", /it is not a ciphertext of Transit/],
     ["another version", `vault:v2:${SEALED}`, /it was made with version 2 of the key, not with 3/],
   ];
   for (const [name, ciphertext, message] of REFUSED) {

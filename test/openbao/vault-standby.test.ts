@@ -55,7 +55,7 @@ test("a standby serves as the active one does; after a failover the same ciphert
   assert.match(said ?? "", /no node of the cluster is active now/);
   const [other, otherSaid] = failureOf(decrypt(standby));
   assert.equal(other, 3);
-  assert.match(otherSaid ?? "", /a standby that hands nothing on, .* if this lasts longer than a failover/);
+  assert.match(otherSaid ?? "", /a standby without forwarding, .* if this lasts longer than a failover/);
 
   for (const node of [active, standby]) {
     let reply = decrypt(node);
