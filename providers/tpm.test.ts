@@ -278,7 +278,11 @@ test("encrypt uses exactly the version that was asked for", () => {
   for (let times = 0; times < 2; times++) {
     assertFails(host.encrypt({ version: other, plaintext: SEED }), KEY_UNUSABLE, /Cannot use the version/);
   }
-  assertFails(host.encrypt({ version: "v1", plaintext: SEED }), KEY_UNUSABLE, /not a version of this provider/);
+  assertFails(
+    host.encrypt({ version: "v1", plaintext: SEED }),
+    KEY_UNUSABLE,
+    /not a version of this provider/,
+  );
   assertFails(
     host.encrypt({ version: version.toUpperCase().padStart(33, "A"), plaintext: SEED }),
     KEY_UNUSABLE,

@@ -146,7 +146,7 @@ describe("what the server refuses", () => {
       "a version below min_decryption_version",
       errors(400, "ciphertext or signature version is disallowed by policy (too old)"),
       2,
-      /version 3 is below the key's min_decryption_version; lower that until everything is encrypted anew/,
+      /version 3 is below the key's min_decryption_version; lower that until everything is encrypted again/,
       "decrypt",
     ],
     [
@@ -160,7 +160,7 @@ describe("what the server refuses", () => {
       "a version that is not there yet",
       errors(400, "requested version for encryption is higher than the latest key version"),
       2,
-      /it has no version 3 now: it was made anew, or restored from an older backup/,
+      /it has no version 3 now: it was created again, or restored from an older backup/,
       "encrypt",
     ],
     [

@@ -120,7 +120,7 @@ const REFUSED: readonly [options: readonly string[], says: RegExp][] = [
   [["--s2k-digest-algo", "SHA256", "--compress-algo", "bzip2"], /compressed; make it with/],
   [[...READABLE, "--cipher-algo", "AES128"], /its cipher is 7, only 9 is read \(--cipher-algo AES256\)/],
   [[...READABLE, "--s2k-mode", "1"], /its S2K is 1, only 3 is read \(--s2k-mode 3\)/],
-  [[...READABLE, "--armor"], /armored messages are not read/],
+  [[...READABLE, "--armor"], /armored messages are not supported/],
   [[...READABLE, "--textmode"], /its content is text/],
   [[...READABLE, "--set-filename", "kleidi:"], /it is bound to other associated data/],
 ];

@@ -1,5 +1,5 @@
 /**
- * The storage primary: an ECC P-256 key of the shape that TCG calls H-2, with a unique of size zero, made anew from the owner
+ * The storage primary: an ECC P-256 key of the shape that TCG calls H-2, with a unique of size zero, derived again from the owner
  * hierarchy's seed each time. The same TPM always derives the same key, and another TPM never does, so its Name is pinned.
  */
 import { concat, FailureCode, same } from "../../../sdk/assemblyscript/assembly";

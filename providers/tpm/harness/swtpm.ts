@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from "node:worker_threads";
 
-/** What wire.ts is given. */
+/** The data that wire.ts gets. */
 export interface Wire {
   readonly path: string;
   readonly port: MessagePort;

@@ -23,7 +23,7 @@ export function meaningOf(text: string, number: u32): Meaning | null {
   }
   if (text.includes("too old")) {
     return unusable(
-      `${version} is below the key's min_decryption_version; lower that until everything is encrypted anew`,
+      `${version} is below the key's min_decryption_version; lower that until everything is encrypted again`,
     );
   }
   if (text.includes("less than the minimum")) {
@@ -37,7 +37,7 @@ export function meaningOf(text: string, number: u32): Meaning | null {
     text.includes("no such key version") ||
     text.includes("invalid key version")
   ) {
-    return unusable(`it has no ${version} now: it was made anew, or restored from an older backup`);
+    return unusable(`it has no ${version} now: it was created again, or restored from an older backup`);
   }
   if (text.includes("message authentication failed") || text.includes("invalid ciphertext")) {
     return new Meaning(

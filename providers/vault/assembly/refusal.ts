@@ -91,9 +91,7 @@ export class Refusal {
     if (status === 429) return this.wait("too many requests for now (status 429)");
     if (status === 501) return this.wait("the server is not initialized");
     if (text.includes("locked")) return this.wait("the namespace is locked; unlock it");
-    this.wait(
-      `the server, or a proxy before it, has a trouble of its own (${describe(response)})${this.quote(text)}`,
-    );
+    this.wait(`the server, or a proxy before it, failed (${describe(response)})${this.quote(text)}`);
   }
 
   private standby(): void {
