@@ -376,7 +376,7 @@ test("decrypt refuses annotations without asking the host", () => {
   assert.equal(reply.failure?.code, 1);
 });
 
-test("decrypt asks the host nothing about a message that is none", () => {
+test("decrypt makes no host call for a malformed message", () => {
   assert.equal(decrypt(message(GOOD, keyPacket([4, 9, 3, 2])), {}, {}).failure?.code, 1);
 });
 

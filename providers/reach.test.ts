@@ -14,7 +14,7 @@ before(async () => {
   built = await buildAll();
 });
 
-test("every provider is looked at", () => {
+test("every provider is tested", () => {
   assert.deepEqual(
     built.map(({ name }) => name),
     PROVIDERS,

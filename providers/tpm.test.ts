@@ -272,7 +272,7 @@ test("a state record with another auth value, version, wrapped key or form is re
   assertFails(damage(/-----BEGIN/, "-----BEGUN"), KEY_UNUSABLE, /damaged/);
 });
 
-test("encrypt uses exactly the version that was asked for", () => {
+test("encrypt uses exactly the requested version", () => {
   const version = make();
   const other = version.replace(/^./, (digit) => (digit === "0" ? "1" : "0"));
   for (let times = 0; times < 2; times++) {
@@ -291,7 +291,7 @@ test("encrypt uses exactly the version that was asked for", () => {
   seal(version);
 });
 
-test("decrypt refuses what has not its form, without asking the host for anything", () => {
+test("decrypt refuses a malformed ciphertext without a host call", () => {
   const version = make();
   const ciphertext = seal(version);
   const refuse = (bytes: Uint8Array, text: RegExp, more = {}) => {
@@ -318,7 +318,7 @@ test("a ciphertext with any bit changed, or with other associated data, is not o
   assertOpens(version, ciphertext);
 });
 
-test("provisioning never goes over a record, and says what it cannot take", () => {
+test("provisioning never overwrites a record, and names the reason of a refusal", () => {
   make();
   const record = host.state.get("kek");
   assertFails(host.provision(), KEY_UNUSABLE, /exists already/);

@@ -17,7 +17,7 @@ import { failureOf } from "./vault/harness/guest.ts";
 
 const DENIED = errors(403, "1 error occurred:\n\t* permission denied\n\n");
 
-describe("what the server refuses", () => {
+describe("error answers", () => {
   /** Name, answer, code, what the message says; the calls that it is for, all by default. */
   const REFUSALS: readonly (readonly [string, ReturnType<typeof answer>, number, RegExp, string?])[] = [
     ["sealed", errors(503, "Vault is sealed"), 3, /the server is sealed; unseal it/],
@@ -97,13 +97,13 @@ describe("what the server refuses", () => {
       "decrypt",
     ],
     [
-      "a token that is none",
+      "an invalid token",
       errors(403, "permission denied"),
       4,
       /: the credential is expired, revoked or of another server; if it is not, its policy lacks path "transit/,
     ],
     [
-      "a token that is none, at HashiCorp Vault",
+      "an invalid token, at HashiCorp Vault",
       errors(403, "2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n"),
       4,
       /: the credential is expired/,

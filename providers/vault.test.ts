@@ -26,7 +26,7 @@ import {
 } from "./vault/harness/calls.ts";
 import { failureOf, unasked } from "./vault/harness/guest.ts";
 
-describe("what is asked", () => {
+describe("requests", () => {
   test("status reads the key and names its latest version, and those before it, the newest first", () => {
     const reply = status((request) => {
       assert.deepEqual(sent(request), ["GET", "/v1/transit/keys/kek", [], ""]);
@@ -108,7 +108,7 @@ describe("settings", () => {
   ] as const;
 
   for (const [name, value] of BAD) {
-    test(`${name} "${value}" is refused before anything is asked, with its name and value`, () => {
+    test(`${name} "${value}" is refused without a request, with its name and value`, () => {
       for (const reply of [
         status(unasked, { [name]: value }),
         encrypt(unasked, VERSION, { [name]: value }),
@@ -194,7 +194,7 @@ describe("encrypt", () => {
     "3.1.",
     "3.1.0123",
   ]) {
-    test(`the version "${version}" is none, and nothing is asked`, () => {
+    test(`the version "${version}" is refused without a request`, () => {
       const [code, said = ""] = failureOf(encrypt(unasked, version));
       assert.equal(code, 2);
       assert.match(said, /is not a version of this provider$/);
@@ -216,14 +216,14 @@ describe("decrypt", () => {
     ["another version", `vault:v2:${SEALED}`, /it was made with version 2 of the key, not with 3/],
   ];
   for (const [name, ciphertext, message] of REFUSED) {
-    test(`a ciphertext of ${name} is refused, and nothing is asked`, () => {
+    test(`a ciphertext of ${name} is refused without a request`, () => {
       const [code, said = ""] = failureOf(decrypt(unasked, ciphertext));
       assert.equal(code, 1, said);
       assert.match(said, message);
     });
   }
 
-  test("annotations are refused, and nothing is asked", () => {
+  test("annotations are refused without a request", () => {
     const annotations = [{ name: "note.example.com" }];
     const request = {
       key: "kek",
@@ -259,7 +259,7 @@ const withMembers = (member: string, count: number) =>
   `{"data":{${Array(count).fill(member).join(",")},${JSON.stringify(KEY).slice(1)}}`;
 const keysTo = (latest: number) => Object.fromEntries(Array.from({ length: latest }, (_, i) => [i + 1, i]));
 
-describe("no answer makes the guest trap or say what it must not", () => {
+describe("no answer makes the guest trap or leak a secret", () => {
   const statuses = fc.constantFrom(200, 204, 301, 307, 400, 403, 404, 429, 500, 503);
   const json = fc.json({ maxDepth: 4, stringUnit: "binary" }).map((it) => new TextEncoder().encode(it));
   const member = fc.constantFrom(

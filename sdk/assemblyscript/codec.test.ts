@@ -101,7 +101,7 @@ test("the guest writes any NetResponse as protobuf-es does", () => {
   checkSame("NetResponse", fc.record({ status, headers, body: fc.uint8Array({ maxLength: 48_000 }) }));
 });
 
-test("the guest takes arbitrary bytes only where protobuf-es reads the same from them", () => {
+test("the guest accepts arbitrary bytes only if protobuf-es reads the same message", () => {
   const type = schema("DecryptRequest");
   fc.assert(
     fc.property(fc.array(fragment(), { maxLength: 6 }), (parts) => {
