@@ -1,6 +1,6 @@
 /**
  * Builds every provider here: providers/<name>/ with a provider.json becomes providers/<name>.wasm, which git ignores. Their digests
- * are in providers/SHA256SUMS, which git has: who builds the same sources elsewhere compares. With --digests that file is written.
+ * are in providers/SHA256SUMS, which git tracks: anyone can build the same sources and compare. With --digests this script writes that file.
  */
 import { createHash } from "node:crypto";
 import { access, readdir, readFile, writeFile } from "node:fs/promises";
@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { buildProvider } from "../sdk/assemblyscript/build.ts";
 import { isFresh } from "../sdk/assemblyscript/fresh.ts";
 
-/** A module that is ready to be named in a configuration. */
+/** A built module, ready for a configuration. */
 interface Built {
   readonly name: string;
   /** Absolute path of the .wasm file. */
@@ -18,7 +18,7 @@ interface Built {
   readonly sha256: string;
 }
 
-/** Builds what is older than its sources, the SDK or the lockfile, and describes all, sorted by name. */
+/** Builds each module that is older than its sources, the SDK or the lockfile; returns all modules, sorted by name. */
 export async function buildAll(): Promise<Built[]> {
   const built: Built[] = [];
   for (const name of (await readdir(import.meta.dirname)).sort()) {
@@ -43,7 +43,7 @@ async function exists(path: string): Promise<boolean> {
   );
 }
 
-/** As sha256sum writes it and "sha256sum -c" reads it, in the folder of the providers. */
+/** In the format of sha256sum; check it with "sha256sum -c" in the folder of the providers. */
 export const DIGESTS = join(import.meta.dirname, "SHA256SUMS");
 
 export function digestsOf(built: readonly Pick<Built, "name" | "sha256">[]): string {
@@ -58,6 +58,6 @@ if (import.meta.main) {
   if (process.argv.includes("--digests")) await writeFile(DIGESTS, digestsOf(built));
   else if ((await readFile(DIGESTS, "utf8")) !== digestsOf(built))
     console.error(
-      "These are not the modules of providers/SHA256SUMS. After a change of a provider: npm run build -- --digests",
+      "The modules differ from providers/SHA256SUMS. After a change of a provider, run: npm run build -- --digests",
     );
 }

@@ -1,4 +1,4 @@
-/** The digests that are published are of what anybody builds from these sources, wherever and however that is done. */
+/** The published digests match a build of these sources, in any folder and environment. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";

@@ -27,7 +27,7 @@ before(async () => {
   module = new WebAssembly.Module(await readFile(gpg.path));
 });
 
-/** RFC 4880, 3.7.1.3, at once. */
+/** RFC 4880, 3.7.1.3, in one piece. */
 function derive(salt: Uint8Array, count: number): Buffer {
   return createHash("sha256")
     .update(Buffer.alloc(count, Buffer.concat([salt, Buffer.from(PASSPHRASE)])))
@@ -78,7 +78,7 @@ function failureOf(reply: { failure?: pb.Failure | undefined }): [number | undef
   return [reply.failure?.code, reply.failure?.message];
 }
 
-// ---- messages made here, so that each is wrong in one thing ----
+// ---- messages made here, each with one fault ----
 
 const sha1 = (data: Uint8Array) => createHash("sha1").update(data).digest();
 const packet = (tag: number, body: Uint8Array) =>
@@ -102,7 +102,7 @@ const literal = (name: string, data: Uint8Array, format = "b") =>
     data,
   ]);
 
-/** Protected data around a content. `spoil` changes what stands under the cipher, the code included. */
+/** Protects a content. `spoil` changes the bytes under the cipher, the code included. */
 function sealed(content: Uint8Array, spoil: (inside: Buffer) => void = () => {}): Buffer {
   const hashed = Buffer.concat([Buffer.alloc(16, 7), Buffer.of(7, 7), content, Buffer.of(0xd3, 20)]);
   const inside = Buffer.concat([hashed, sha1(hashed)]);
@@ -114,7 +114,7 @@ function sealed(content: Uint8Array, spoil: (inside: Buffer) => void = () => {})
 const message = (content: Uint8Array, key = keyPacket()) => Buffer.concat([key, packet(18, sealed(content))]);
 const GOOD = packet(11, literal(NAME, PLAINTEXT));
 
-/** What decrypt says of a message that it refuses; every one is not ours. */
+/** Returns the reason of a refusal; its code is always NOT_OURS. */
 function refusal(ciphertext: Uint8Array): string {
   const [code, text = ""] = failureOf(decrypt(ciphertext));
   assert.equal(code, 1, text);
@@ -238,18 +238,18 @@ const inner = (content: Uint8Array) => message(content);
 const body = literal(NAME, PLAINTEXT);
 const outer = packet(18, sealed(GOOD));
 
-/** What is wrong, and what is said of it. */
+/** A fault, and the message for it. */
 const REFUSED: readonly [message: () => Uint8Array, says: string][] = [
   [() => Buffer.of(), "it ends where a packet should begin"],
   [() => keyPacket(), "it ends where a packet should begin"],
   [
     () => Buffer.from("-----BEGIN PGP MESSAGE-----"),
-    "a packet does not begin as one; armored messages are not read",
+    "a packet has no valid first byte; armored messages are not supported",
   ],
   [() => Buffer.of(0x8f, 4, 9, 3, 8), "a packet has no length"],
-  [() => message(GOOD).subarray(0, -1), "a packet is cut short"],
-  [() => Buffer.of(0xc3, 255, 255, 255, 255, 255), "a packet is cut short"],
-  [() => Buffer.of(0x8e, 255, 255, 255, 255), "a packet is cut short"],
+  [() => message(GOOD).subarray(0, -1), "a packet is truncated"],
+  [() => Buffer.of(0xc3, 255, 255, 255, 255, 255), "a packet is truncated"],
+  [() => Buffer.of(0x8e, 255, 255, 255, 255), "a packet is truncated"],
   [() => outer, "its packet is 18, only 3 is read (a key from a passphrase)"],
   [
     () => Buffer.concat([keyPacket(), GOOD]),
@@ -263,7 +263,7 @@ const REFUSED: readonly [message: () => Uint8Array, says: string][] = [
     () => Buffer.concat([keyPacket(), keyPacket(), outer]),
     "its data packet is 3, only 18 is read (data with modification detection)",
   ],
-  [() => Buffer.concat([message(GOOD), Buffer.of(0)]), "something follows its data"],
+  [() => Buffer.concat([message(GOOD), Buffer.of(0)]), "it has bytes after its data"],
   [
     () => message(GOOD, keyPacket([5, 9, 3, 8])),
     "its key packet's version is 5, only 4 is read (that of RFC 4880)",
@@ -278,7 +278,7 @@ const REFUSED: readonly [message: () => Uint8Array, says: string][] = [
     () => message(GOOD, keyPacket([4, 9, 3, 8], [1, 2, 3])),
     "its key is not the one from the passphrase: it carries another one",
   ],
-  [() => Buffer.concat([packet(3, Buffer.of(4, 9, 3, 8, 1)), outer]), "its key packet is cut short"],
+  [() => Buffer.concat([packet(3, Buffer.of(4, 9, 3, 8, 1)), outer]), "its key packet is truncated"],
   [
     () => Buffer.concat([keyPacket(), packet(18, Buffer.of(2, ...sealed(GOOD).subarray(1)))]),
     "its data packet's version is 2, only 1 is read (that of RFC 4880)",
@@ -295,23 +295,23 @@ const REFUSED: readonly [message: () => Uint8Array, says: string][] = [
   [() => inner(Buffer.of(0xa3, 1, 2, 3)), "its content is compressed; make it with --compress-algo none"],
   [() => inner(packet(1, body)), "its content is a packet of tag 1, only 11 is read"],
   [() => inner(packet(11, literal(NAME, PLAINTEXT, "t"))), "its content is text; make it without --textmode"],
-  [() => inner(packet(11, body.subarray(0, 20))), "its content is cut short"],
-  [() => inner(packet(11, Buffer.of())), "its content is cut short"],
+  [() => inner(packet(11, body.subarray(0, 20))), "its content is truncated"],
+  [() => inner(packet(11, Buffer.of())), "its content is truncated"],
   [() => inner(Buffer.of()), "it ends where a packet should begin"],
-  [() => inner(Buffer.concat([GOOD, GOOD])), "something follows its content"],
+  [() => inner(Buffer.concat([GOOD, GOOD])), "it has bytes after its content"],
   [() => inner(packet(11, literal(NAME, Buffer.of()))), "its content is 0 bytes, 1 to 512 are allowed"],
   [
     () => inner(packet(11, literal(NAME, Buffer.alloc(513)))),
     "its content is 513 bytes, 1 to 512 are allowed",
   ],
-  [() => inner(packet(11, literal(`${NAME}0`, PLAINTEXT))), "it belongs to other associated data"],
-  [() => inner(packet(11, literal("kleidi:", PLAINTEXT))), "it belongs to other associated data"],
+  [() => inner(packet(11, literal(`${NAME}0`, PLAINTEXT))), "it is bound to other associated data"],
+  [() => inner(packet(11, literal("kleidi:", PLAINTEXT))), "it is bound to other associated data"],
 ];
 for (const [index, [make, says]] of REFUSED.entries()) {
   test(`decrypt refuses message ${index}: ${says}`, () => assert.equal(refusal(make()), says));
 }
 
-const CHANGED = "it was changed, or is of another passphrase";
+const CHANGED = "it was modified, or encrypted with another passphrase";
 
 /** Each changes one thing under the cipher; the last ones with a code that fits, so that only that thing is wrong. */
 const SPOILED: readonly [string, (inside: Buffer) => void][] = [
@@ -358,7 +358,7 @@ test("decrypt gives the same answer for another passphrase", () => {
 
 test("decrypt refuses our message for other associated data", () => {
   const { ciphertext } = encrypt();
-  const says = "Cannot decrypt the ciphertext: it belongs to other associated data";
+  const says = "Cannot decrypt the ciphertext: it is bound to other associated data";
   assert.deepEqual(failureOf(decrypt(ciphertext, { associatedData: AAD.subarray(1) })), [1, says]);
 });
 
@@ -376,7 +376,7 @@ test("decrypt refuses annotations without asking the host", () => {
   assert.equal(reply.failure?.code, 1);
 });
 
-test("decrypt asks the host nothing about a message that is none", () => {
+test("decrypt makes no host call for a malformed message", () => {
   assert.equal(decrypt(message(GOOD, keyPacket([4, 9, 3, 2])), {}, {}).failure?.code, 1);
 });
 

@@ -1,4 +1,4 @@
-/** The local provider's own branches, with a stand-in for the keystore. The way through the sandbox is tested elsewhere. */
+/** The local provider's own branches, with a stand-in for the keystore. Other tests run it in the sandbox. */
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { before, test } from "node:test";

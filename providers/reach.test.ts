@@ -1,4 +1,4 @@
-/** The manifest of each provider says exactly which host calls each RPC can reach, as the call graph of the module has it. */
+/** The manifest of each provider lists exactly the host calls that each RPC reaches in the module's call graph. */
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { before, test } from "node:test";
@@ -14,7 +14,7 @@ before(async () => {
   built = await buildAll();
 });
 
-test("every provider is looked at", () => {
+test("every provider is tested", () => {
   assert.deepEqual(
     built.map(({ name }) => name),
     PROVIDERS,
@@ -40,7 +40,7 @@ for (const provider of PROVIDERS) {
   });
 }
 
-/** Host calls that an export can reach, by the text of a module. */
+/** Returns the host calls that an export reaches, from the text of a module. */
 function reached(text: string, name: string): Set<string> {
   const imports = new Map<string, string>();
   for (const [, namespace, operation, id] of text.matchAll(
@@ -52,7 +52,7 @@ function reached(text: string, name: string): Set<string> {
   for (const part of text.split("\n  (func ").slice(1))
     bodies.set(/^\(;(\d+);\)/.exec(part)?.[1] ?? "", part);
   const start = new RegExp(`\\(export "${name}" \\(func (\\d+)\\)\\)`).exec(text)?.[1];
-  // An RPC that the provider does not have, which no row may name then.
+  // The provider does not have this RPC, so no row may name it.
   if (start === undefined) return new Set();
   const seen = new Set<string>([start]);
   for (const id of seen) {

@@ -1,4 +1,4 @@
-/** What the TPM provider does with bytes that nobody should have written: it says so, and never traps. */
+/** The TPM provider on malformed bytes: it reports them and never traps. */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";

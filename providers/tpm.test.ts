@@ -1,4 +1,4 @@
-/** The TPM provider on a virtual TPM: what each RPC does, what it costs, and how it comes back after a loss. */
+/** The TPM provider on a virtual TPM: each RPC, its cost, and recovery after a loss. */
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { after, before, beforeEach, test } from "node:test";
@@ -38,7 +38,7 @@ beforeEach(() => {
   host = new Host(module, tpm);
 });
 
-/** Makes a key and gives back its version. */
+/** Creates a key and returns its version. */
 function make(fields: { key?: string; scheme?: string; import?: Uint8Array } = {}, on = host): string {
   const { version, failure } = on.provision(fields);
   assert.equal(failure, undefined, failure?.message ?? "");
@@ -272,13 +272,17 @@ test("a state record with another auth value, version, wrapped key or form is re
   assertFails(damage(/-----BEGIN/, "-----BEGUN"), KEY_UNUSABLE, /damaged/);
 });
 
-test("encrypt uses exactly the version that was asked for", () => {
+test("encrypt uses exactly the requested version", () => {
   const version = make();
   const other = version.replace(/^./, (digit) => (digit === "0" ? "1" : "0"));
   for (let times = 0; times < 2; times++) {
     assertFails(host.encrypt({ version: other, plaintext: SEED }), KEY_UNUSABLE, /Cannot use the version/);
   }
-  assertFails(host.encrypt({ version: "v1", plaintext: SEED }), KEY_UNUSABLE, /not one of this provider/);
+  assertFails(
+    host.encrypt({ version: "v1", plaintext: SEED }),
+    KEY_UNUSABLE,
+    /not a version of this provider/,
+  );
   assertFails(
     host.encrypt({ version: version.toUpperCase().padStart(33, "A"), plaintext: SEED }),
     KEY_UNUSABLE,
@@ -287,7 +291,7 @@ test("encrypt uses exactly the version that was asked for", () => {
   seal(version);
 });
 
-test("decrypt refuses what has not its form, without asking the host for anything", () => {
+test("decrypt refuses a malformed ciphertext without a host call", () => {
   const version = make();
   const ciphertext = seal(version);
   const refuse = (bytes: Uint8Array, text: RegExp, more = {}) => {
@@ -314,7 +318,7 @@ test("a ciphertext with any bit changed, or with other associated data, is not o
   assertOpens(version, ciphertext);
 });
 
-test("provisioning never goes over a record, and says what it cannot take", () => {
+test("provisioning never overwrites a record, and names the reason of a refusal", () => {
   make();
   const record = host.state.get("kek");
   assertFails(host.provision(), KEY_UNUSABLE, /exists already/);

@@ -1,4 +1,4 @@
-/** tpm2-tools and node:crypto as witnesses: they read the record, open our ciphertexts, and find the key as closed as we say. */
+/** tpm2-tools and node:crypto check our claims: they read the record, open our ciphertexts, and cannot extract the key. */
 import assert from "node:assert/strict";
 import { createDecipheriv, createHmac } from "node:crypto";
 import { readFile, writeFile } from "node:fs/promises";

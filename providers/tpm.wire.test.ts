@@ -1,4 +1,4 @@
-/** What somebody between the host and the TPM can learn and do: nothing, and nothing unnoticed. */
+/** An attacker between the host and the TPM learns no secret, and every change is detected. */
 import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
 import { readFile } from "node:fs/promises";

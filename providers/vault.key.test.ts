@@ -20,7 +20,7 @@ describe("a key's description", () => {
     [
       "an RSA key",
       { type: "rsa-2048" },
-      /its type is "rsa-2048", which binds no associated data; make one of type aes256-gcm96/,
+      /its type is "rsa-2048", which binds no associated data; create a key of type aes256-gcm96/,
     ],
     ["no type", { type: undefined }, /its type is ""/],
     ["a type that is a number", { type: 7 }, /its type is ""/],

@@ -1,4 +1,4 @@
-/** The vault provider on answers that are no success: what each means, and what its message says to do. The texts are OpenBao 2.4.0's. */
+/** The vault provider on error answers: the failure of each, and the remedy in its message. The texts are OpenBao 2.4.0's. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import {
@@ -17,7 +17,7 @@ import { failureOf } from "./vault/harness/guest.ts";
 
 const DENIED = errors(403, "1 error occurred:\n\t* permission denied\n\n");
 
-describe("what the server refuses", () => {
+describe("error answers", () => {
   /** Name, answer, code, what the message says; the calls that it is for, all by default. */
   const REFUSALS: readonly (readonly [string, ReturnType<typeof answer>, number, RegExp, string?])[] = [
     ["sealed", errors(503, "Vault is sealed"), 3, /the server is sealed; unseal it/],
@@ -25,7 +25,7 @@ describe("what the server refuses", () => {
       "a standby that does not forward",
       answer(307, new Uint8Array(0)),
       3,
-      /is a standby that hands nothing on, .* write the active node's origin into the grant/,
+      /is a standby without forwarding, .* write the active node's origin into the grant/,
     ],
     ["a permanent redirect of a standby", answer(308, new Uint8Array(0)), 3, /is a standby/],
     [
@@ -97,13 +97,13 @@ describe("what the server refuses", () => {
       "decrypt",
     ],
     [
-      "a token that is none",
+      "an invalid token",
       errors(403, "permission denied"),
       4,
       /: the credential is expired, revoked or of another server; if it is not, its policy lacks path "transit/,
     ],
     [
-      "a token that is none, at HashiCorp Vault",
+      "an invalid token, at HashiCorp Vault",
       errors(403, "2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n"),
       4,
       /: the credential is expired/,
@@ -112,7 +112,7 @@ describe("what the server refuses", () => {
       "associated data for a key that binds none",
       errors(400, "'[0].associated_data' provided for non-AEAD cipher suite rsa-2048"),
       2,
-      /make one of type aes256-gcm96/,
+      /create a key of type aes256-gcm96/,
     ],
     ["a proxy that wants a login", text(401, "<html>", "text/html"), 4, /permission denied \(status 401\)/],
     [
@@ -146,7 +146,7 @@ describe("what the server refuses", () => {
       "a version below min_decryption_version",
       errors(400, "ciphertext or signature version is disallowed by policy (too old)"),
       2,
-      /version 3 is below the key's min_decryption_version; lower that until everything is encrypted anew/,
+      /version 3 is below the key's min_decryption_version; lower that until everything is encrypted again/,
       "decrypt",
     ],
     [
@@ -160,7 +160,7 @@ describe("what the server refuses", () => {
       "a version that is not there yet",
       errors(400, "requested version for encryption is higher than the latest key version"),
       2,
-      /it has no version 3 now: it was made anew, or restored from an older backup/,
+      /it has no version 3 now: it was created again, or restored from an older backup/,
       "encrypt",
     ],
     [
@@ -189,13 +189,13 @@ describe("what the server refuses", () => {
       "a derived key",
       errors(400, "missing 'context' for key derivation; the key was created using a derived key"),
       2,
-      /make one of type aes256-gcm96, not derived/,
+      /create a key of type aes256-gcm96, not derived/,
     ],
     [
       "a key that cannot encrypt",
       errors(400, "message encryption not supported for key type ed25519"),
       2,
-      /make one of type aes256-gcm96/,
+      /create a key of type aes256-gcm96/,
     ],
     [
       "an unknown fault of the request",
@@ -226,13 +226,13 @@ describe("what the server refuses", () => {
       "a page instead of JSON",
       text(200, "<html>hello</html>", "text/html"),
       5,
-      /\(status 200, text\/html\) is no JSON; is the grant's origin a Vault or OpenBao\?/,
+      /\(status 200, text\/html\) is not JSON; is the grant's origin a Vault or OpenBao\?/,
     ],
     [
       "nothing",
       { status: 204, headers: [], body: new Uint8Array(0) },
       5,
-      /\(status 204, no content-type\) is no JSON/,
+      /\(status 204, no content-type\) is not JSON/,
     ],
     ["JSON without data", answer(200, { ok: true }), 5, /is JSON without "data"/],
     ["data that is null", answer(200, { data: null }), 5, /is JSON without "data"/],
@@ -246,9 +246,9 @@ describe("what the server refuses", () => {
       "JSON that is cut off",
       text(200, '{"data":{"ciphertext":"vault:v3:', "application/json"),
       5,
-      /is no JSON/,
+      /is not JSON/,
     ],
-    ["NUL bytes", answer(200, new Uint8Array(48_000)), 5, /is no JSON/],
+    ["NUL bytes", answer(200, new Uint8Array(48_000)), 5, /is not JSON/],
     ["48 KiB of open brackets", text(400, "[".repeat(49_000), "application/json"), 5, /status 400/],
   ];
 

@@ -26,7 +26,7 @@ import {
 } from "./vault/harness/calls.ts";
 import { failureOf, unasked } from "./vault/harness/guest.ts";
 
-describe("what is asked", () => {
+describe("requests", () => {
   test("status reads the key and names its latest version, and those before it, the newest first", () => {
     const reply = status((request) => {
       assert.deepEqual(sent(request), ["GET", "/v1/transit/keys/kek", [], ""]);
@@ -76,7 +76,7 @@ describe("what is asked", () => {
     assert.equal(reply.version, `3.${CREATED + 3}.${idOf(path)}`);
     const [code, message] = failureOf(encrypt(unasked, VERSION, settings));
     assert.equal(code, 2);
-    assert.match(message ?? "", /is that of a key at another place; undo the change of the key's settings/);
+    assert.match(message ?? "", /belongs to a key at another place; undo the change of the key's settings/);
     const denied = failureOf(encrypt(() => errors(403, "permission denied"), reply.version, settings));
     assert.match(denied[1] ?? "", /"kms\/transit\/keys\/Kek_2.a-b" in the namespace "team\/sub"/);
     assert.match(denied[1] ?? "", /path "kms\/transit\/encrypt\/Kek_2.a-b"/);
@@ -108,7 +108,7 @@ describe("settings", () => {
   ] as const;
 
   for (const [name, value] of BAD) {
-    test(`${name} "${value}" is refused before anything is asked, with its name and value`, () => {
+    test(`${name} "${value}" is refused without a request, with its name and value`, () => {
       for (const reply of [
         status(unasked, { [name]: value }),
         encrypt(unasked, VERSION, { [name]: value }),
@@ -170,7 +170,7 @@ describe("encrypt", () => {
     test(`a ciphertext with ${name} is refused`, () => {
       const [code, said = ""] = failureOf(encrypt(() => data({ ciphertext, key_version: 3 })));
       assert.equal(code, 5, said);
-      assert.match(said, /is no ciphertext of version 3, of at most 1023 characters/);
+      assert.match(said, /is not a ciphertext of version 3 with at most 1023 characters/);
     });
   }
 
@@ -194,36 +194,36 @@ describe("encrypt", () => {
     "3.1.",
     "3.1.0123",
   ]) {
-    test(`the version "${version}" is none, and nothing is asked`, () => {
+    test(`the version "${version}" is refused without a request`, () => {
       const [code, said = ""] = failureOf(encrypt(unasked, version));
       assert.equal(code, 2);
-      assert.match(said, /is no version of this provider$/);
+      assert.match(said, /is not a version of this provider$/);
     });
   }
 });
 
 describe("decrypt", () => {
   const REFUSED: readonly (readonly [string, string | Uint8Array, RegExp])[] = [
-    ["nothing", "", /it is none of Transit's/],
-    ["bytes", new Uint8Array(60).fill(255), /it is none of Transit's/],
-    ["NUL bytes", new Uint8Array(60), /it is none of Transit's/],
-    ["a NUL behind it", `vault:v3:${SEALED}\0`, /it is none of Transit's/],
-    ["a line break behind it", `vault:v3:${SEALED}\n`, /it is none of Transit's/],
-    ["version 0, which the server takes for 1", `vault:v0:${SEALED}`, /it is none of Transit's/],
-    ["version 03, which the server takes for 3", `vault:v03:${SEALED}`, /it is none of Transit's/],
-    ["a version over 32 bits", `vault:v4294967299:${SEALED}`, /it is none of Transit's/],
-    ["stray bits at its end", "vault:v3:AB==", /it is none of Transit's/],
+    ["nothing", "", /it is not a ciphertext of Transit/],
+    ["bytes", new Uint8Array(60).fill(255), /it is not a ciphertext of Transit/],
+    ["NUL bytes", new Uint8Array(60), /it is not a ciphertext of Transit/],
+    ["a NUL behind it", `vault:v3:${SEALED}\0`, /it is not a ciphertext of Transit/],
+    ["a line break behind it", `vault:v3:${SEALED}\n`, /it is not a ciphertext of Transit/],
+    ["version 0, which the server takes for 1", `vault:v0:${SEALED}`, /it is not a ciphertext of Transit/],
+    ["version 03, which the server takes for 3", `vault:v03:${SEALED}`, /it is not a ciphertext of Transit/],
+    ["a version over 32 bits", `vault:v4294967299:${SEALED}`, /it is not a ciphertext of Transit/],
+    ["stray bits at its end", "vault:v3:AB==", /it is not a ciphertext of Transit/],
     ["another version", `vault:v2:${SEALED}`, /it was made with version 2 of the key, not with 3/],
   ];
   for (const [name, ciphertext, message] of REFUSED) {
-    test(`a ciphertext of ${name} is refused, and nothing is asked`, () => {
+    test(`a ciphertext of ${name} is refused without a request`, () => {
       const [code, said = ""] = failureOf(decrypt(unasked, ciphertext));
       assert.equal(code, 1, said);
       assert.match(said, message);
     });
   }
 
-  test("annotations are refused, and nothing is asked", () => {
+  test("annotations are refused without a request", () => {
     const annotations = [{ name: "note.example.com" }];
     const request = {
       key: "kek",
@@ -259,7 +259,7 @@ const withMembers = (member: string, count: number) =>
   `{"data":{${Array(count).fill(member).join(",")},${JSON.stringify(KEY).slice(1)}}`;
 const keysTo = (latest: number) => Object.fromEntries(Array.from({ length: latest }, (_, i) => [i + 1, i]));
 
-describe("no answer makes the guest trap or say what it must not", () => {
+describe("no answer makes the guest trap or leak a secret", () => {
   const statuses = fc.constantFrom(200, 204, 301, 307, 400, 403, 404, 429, 500, 503);
   const json = fc.json({ maxDepth: 4, stringUnit: "binary" }).map((it) => new TextEncoder().encode(it));
   const member = fc.constantFrom(

@@ -75,7 +75,7 @@ test("the page's commands work on what a serving host encrypts, and it decrypts 
   }
 });
 
-test("check says that a grant as a key is not the one that the module needs", () => {
+test("check reports a name that is granted as a key instead of a passphrase", () => {
   const config = readFileSync(fixture.config, "utf8");
   fixture.write(config.replace("passphrases: [", "keys: ["));
   const { status, stdout, stderr } = fixture.run("check");

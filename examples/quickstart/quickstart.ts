@@ -1,6 +1,6 @@
 /**
- * The whole way once, on this machine: a key, a host with the local provider, and this program in the API server's place. All
- * that it makes lies in .kleidi/ of the checkout; with --once it stops after the round trip.
+ * A complete run on this machine: a key, a host with the local provider, and this program in place of the API server. All
+ * its files are in .kleidi/ of the checkout; with --once it stops after the round trip.
  */
 import { spawn, spawnSync } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
@@ -51,10 +51,10 @@ say(`Wrote the configuration ${show(config)}.`);
 say(said);
 
 if (existsSync(join(folder, "keys", "quickstart.key"))) {
-  say("There is a key from an earlier run; a key is never made twice.");
+  say("The key exists from an earlier run; a key is never created twice.");
 } else {
   const made = spawnSync(kleidi, ["key", "init", "--config", config], { encoding: "utf8" });
-  if (made.status !== 0) stop(`Cannot make the key: ${made.stderr}`);
+  if (made.status !== 0) stop(`Cannot create the key: ${made.stderr}`);
   say(`Made the KEK, which stays in the host: ${show(join(folder, "keys", "quickstart.key"))}.`);
 }
 
@@ -92,7 +92,7 @@ if (once) {
 process.exitCode = await ended;
 say("The host has stopped.");
 
-/** The wall that works on this machine. A first look at kleidí must not fail for want of one. */
+/** Returns a wall that works on this machine, or none: the quickstart must not fail without one. */
 async function wallHere(): Promise<{ sandbox: string; said: string }> {
   try {
     const { detail } = await openWall({ wall: "auto" }, WALL_MEMORY);

@@ -1,4 +1,4 @@
-# Never "create": Encrypt with a key that is missing would make one.
+# Never "create": Encrypt with a missing key would create it.
 path "transit/keys/kek-2026" {
   capabilities = ["read"]
 }

@@ -1,4 +1,4 @@
-/** buildProvider: what is in the module, that it is the same each time, and what it says of what it cannot build. */
+/** buildProvider: the module's content, reproducible bytes, and the errors. */
 import assert from "node:assert/strict";
 import { mkdtemp, readdir, readFile, rm, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";

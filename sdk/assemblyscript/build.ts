@@ -1,9 +1,9 @@
-/** Builds a provider written in AssemblyScript: compile, add the manifest, write. The same sources give the same bytes. */
+/** Builds a provider written in AssemblyScript: compiles it, adds the manifest, writes the module. The same sources give the same bytes. */
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { dirname, join, relative, resolve } from "node:path";
 import { withSection } from "./section.ts";
 
-/** Paths are all relative to this folder, so that no path of the machine comes into a module. */
+/** All paths are relative to this folder, so that a module contains no path of the machine. */
 const ROOT = resolve(import.meta.dirname, "../..");
 
 /** docs/ABI.md, section 6. */
@@ -19,11 +19,11 @@ interface BuildOptions {
   readonly entry: string;
   /** provider.json. */
   readonly manifest: string;
-  /** The .wasm file to write; its folder is made. */
+  /** The .wasm file to write; its folder is created if it is missing. */
   readonly out: string;
 }
 
-/** What is used of asc's programmatic interface. Its own declarations put i32 and its like into every file's globals. */
+/** The part of asc's programmatic interface that we use. Its own declarations would add i32 and the like to the globals of every file. */
 interface Compiler {
   main(
     argv: string[],
@@ -31,13 +31,13 @@ interface Compiler {
   ): Promise<{ error: Error | null; stderr: { toString(): string } }>;
 }
 
-/** Compiles `entry`, appends `manifest` and writes `out` at once or not at all. Throws with asc's own diagnostics. */
+/** Compiles `entry`, appends `manifest` and writes `out` atomically. Throws with asc's own diagnostics. */
 export async function buildProvider(options: BuildOptions): Promise<void> {
   const manifest = await readManifest(options.manifest);
   await writeModule(options.out, withSection(await compile(options.entry), SECTION, manifest));
 }
 
-/** An AssemblyScript entry as a module without a manifest. */
+/** Compiles an AssemblyScript entry to a module without a manifest. Throws with asc's own diagnostics. */
 export async function compile(entry: string): Promise<Uint8Array> {
   const compiler: string = "assemblyscript/asc";
   const asc = (await import(compiler)) as Compiler;
@@ -54,7 +54,7 @@ export async function compile(entry: string): Promise<Uint8Array> {
   return module;
 }
 
-/** The manifest as it goes into the module: compact JSON. The host checks its content; here it only has to be JSON. */
+/** Reads a manifest as compact JSON, the form that the module carries. The host checks its content; here it only has to be JSON. */
 export async function readManifest(path: string): Promise<Uint8Array> {
   const text = await readFile(path, "utf8");
   let value: unknown;
@@ -72,7 +72,7 @@ export async function readManifest(path: string): Promise<Uint8Array> {
   return bytes;
 }
 
-/** Writes beside and renames: whoever builds the same module at the same time sees a whole file or none. */
+/** Writes a temporary file and renames it: a parallel build of the same module sees a complete file or none. */
 export async function writeModule(path: string, module: Uint8Array): Promise<void> {
   await mkdir(dirname(path), { recursive: true });
   const temporary = join(dirname(path), `.${process.pid}-${Math.random().toString(36).slice(2)}.tmp`);

@@ -1,4 +1,4 @@
-/** The SDK's wrappers: each host call carries the message that the contract names, and its reply is understood. */
+/** The SDK's wrappers: each host call sends the message that the contract names. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { before, test } from "node:test";

@@ -1,4 +1,4 @@
-/** The guest's codec against the vectors, against protobuf-es on made-up messages, and on arbitrary bytes. */
+/** Compares the guest's codec with the vectors, with protobuf-es on generated messages, and on arbitrary bytes. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { before, test } from "node:test";
@@ -28,7 +28,7 @@ before(async () => {
   module = new WebAssembly.Module(await compile(join(import.meta.dirname, "test/assembly/codec.ts")));
 });
 
-/** What the guest read, written again; undefined where it refused. */
+/** Has the guest read a message and write it again; undefined if it refused. */
 function recode(message: string, input: Uint8Array): Uint8Array | undefined {
   const { returned, output } = new StandIn(module).call(`${message}_`, input);
   if (returned === 1) return undefined;
@@ -101,7 +101,7 @@ test("the guest writes any NetResponse as protobuf-es does", () => {
   checkSame("NetResponse", fc.record({ status, headers, body: fc.uint8Array({ maxLength: 48_000 }) }));
 });
 
-test("the guest takes arbitrary bytes only where protobuf-es reads the same from them", () => {
+test("the guest accepts arbitrary bytes only if protobuf-es reads the same message", () => {
   const type = schema("DecryptRequest");
   fc.assert(
     fc.property(fc.array(fragment(), { maxLength: 6 }), (parts) => {
@@ -115,7 +115,7 @@ test("the guest takes arbitrary bytes only where protobuf-es reads the same from
   );
 });
 
-/** Bytes that are likely to be nearly a field: a tag of a low field, a small length, some content. */
+/** Bytes that often resemble a field: a tag of a low field, a small length, some content. */
 function fragment(): fc.Arbitrary<Uint8Array> {
   const field = fc.tuple(fc.nat({ max: 63 }), fc.nat({ max: 4 }), fc.uint8Array({ maxLength: 4 }));
   return fc.oneof(

@@ -1,4 +1,4 @@
-/** The guest's JSON and base64 against JavaScript's, on documents that are made up, damaged, or written to do harm. */
+/** Compares the guest's JSON and base64 with JavaScript's, on generated, damaged and hostile documents. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { before, test } from "node:test";
@@ -12,7 +12,7 @@ before(async () => {
   module = new WebAssembly.Module(await compile(join(import.meta.dirname, "test/assembly/json.ts")));
 });
 
-/** What an export wrote; undefined where it refused. A trap throws. */
+/** Calls an export and returns its output; undefined if it refused. A trap throws. */
 function call(name: string, input: string | Uint8Array): Uint8Array | undefined {
   const bytes = typeof input === "string" ? new TextEncoder().encode(input) : input;
   const { returned, output } = new StandIn(module).call(name, bytes);
@@ -24,7 +24,7 @@ function text(name: string, input: string | Uint8Array): string | undefined {
   return output && new TextDecoder().decode(output).slice(1);
 }
 
-/** As the test module writes values: {} as []. */
+/** Converts a value to the form that the test module writes: {} becomes []. */
 function flat(value: unknown): unknown {
   if (typeof value !== "object" || value === null) return value;
   if (Array.isArray(value)) return value.map(flat);
@@ -32,7 +32,7 @@ function flat(value: unknown): unknown {
   return entries.length === 0 ? [] : Object.fromEntries(entries);
 }
 
-/** What JavaScript reads, where the document is one for both. */
+/** Reads a document with JavaScript, if both readers accept it. */
 function parsed(input: Uint8Array): unknown {
   try {
     return JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(input));
@@ -46,7 +46,7 @@ test("any document is read as JavaScript reads it", () => {
   fc.assert(
     fc.property(fc.json({ stringUnit: "binary", maxDepth: 6 }), space, (document, indent) => {
       const value = JSON.parse(document);
-      // __proto__ as a name is JavaScript's own affair, and lone surrogates are no UTF-8.
+      // __proto__ as a name is special in JavaScript, and lone surrogates are not valid UTF-8.
       fc.pre(document.isWellFormed() && !document.includes("__proto__"));
       const again = text("rewrite", ` ${JSON.stringify(value, undefined, indent)}\n`);
       assert.deepEqual(JSON.parse(again ?? assert.fail(document)), flat(value));
@@ -55,7 +55,7 @@ test("any document is read as JavaScript reads it", () => {
   );
 });
 
-test("damaged documents are taken only where JavaScript takes them, and read the same", () => {
+test("damaged documents are accepted only if JavaScript accepts them, and read the same", () => {
   const damage = fc.array(fc.tuple(fc.nat(), fc.nat({ max: 255 })), { minLength: 1, maxLength: 3 });
   const documents = fc.oneof(
     fc.json({ maxDepth: 3 }),
@@ -68,7 +68,7 @@ test("damaged documents are taken only where JavaScript takes them, and read the
       const again = text("rewrite", bytes);
       const value = parsed(bytes);
       if (again === undefined) {
-        // The one thing that JavaScript takes and the guest does not.
+        // The only input that JavaScript accepts and the guest refuses.
         if (value !== undefined) assert.equal(JSON.stringify(value).includes("\\ud"), true, document);
       } else {
         assert.notEqual(value, undefined, document);
@@ -108,7 +108,7 @@ test("no bytes make the readers trap", () => {
   );
 });
 
-test("a document that is cut off anywhere is refused", () => {
+test("a truncated document is refused", () => {
   const whole = '{"a":[1.5e3,"é\\u00e9\\ud834\\udd30",true,null]}';
   assert.ok(text("rewrite", whole));
   const bytes = new TextEncoder().encode(whole);
@@ -274,7 +274,7 @@ test("base64 is written and read as node writes it", () => {
   );
 });
 
-test("base64 is read only where it is spelled as it is written", () => {
+test("base64 is accepted only in the spelling of the encoder", () => {
   const alphabet = fc.constantFrom(..."AQgw/+=-_ \n");
   fc.assert(
     fc.property(fc.array(alphabet, { maxLength: 9 }), (letters) => {

@@ -1,4 +1,4 @@
-/** The provider in README.md is built and answers, so the page cannot drift from the SDK. */
+/** Builds and calls the provider of README.md, so that the page cannot drift from the SDK. */
 import assert from "node:assert/strict";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
@@ -8,7 +8,7 @@ import * as pb from "../../proto/provider/v1/provider_pb.ts";
 import { buildProvider } from "./build.ts";
 import { StandIn } from "./stand-in.ts";
 
-/** As deep as providers/mine, so that the page's import path is right here too. */
+/** As deep as providers/mine, so that the page's import path is valid here too. */
 const FOLDER = resolve(import.meta.dirname, "../../.tmp/readme");
 
 test("the README's provider is built and reads what it wrote", async () => {

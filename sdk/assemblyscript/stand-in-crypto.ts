@@ -1,4 +1,4 @@
-/** `kleidi:crypto` for the stand-in, as far as tests of guests need it: node:crypto, without the contract's limits. */
+/** `kleidi:crypto` for the stand-in, the part that tests of guests need: node:crypto, without the contract's limits. */
 import { createCipheriv, createDecipheriv, createHash, hkdfSync, randomBytes } from "node:crypto";
 import { fromBinary } from "@bufbuild/protobuf";
 import {

@@ -1,26 +1,26 @@
 /**
  * A stand-in for the host, for unit tests of guests: Extism's blocks in plain arrays, and host calls as plain functions.
- * It is no sandbox. Where the real host would void a call, it throws, so that a test sees the first fault.
+ * It is not a sandbox. If the real host would void a call, the stand-in throws, so that a test sees the first fault.
  */
 import { create, toBinary } from "@bufbuild/protobuf";
 import { HostReplySchema } from "../../proto/provider/v1/provider_pb.ts";
 
-/** What a host call answers: a body, or a host code other than 0. */
+/** The answer to a host call: a body, or a host code other than 0. */
 export type Answer = Uint8Array | number;
 
 /** Host calls by "capability.operation", e.g. "keystore.seal". */
 export type HostCalls = Readonly<Record<string, (request: Uint8Array) => Answer>>;
 
 interface Result {
-  /** What the export returned. */
+  /** The return value of the export. */
   readonly returned: number;
-  /** The reply, or undefined where the guest set none. */
+  /** The reply; undefined if the guest set none. */
   readonly output: Uint8Array | undefined;
   /** Names and requests of the host calls, in order. */
   readonly calls: { readonly name: string; readonly request: Uint8Array }[];
 }
 
-/** A guest in one instance. Call it once, as the host would; more often only to show what an instance keeps. */
+/** A guest in one instance. Call it once, as the host would; call it again only to test what an instance keeps. */
 export class StandIn {
   readonly #exports: WebAssembly.Exports;
   readonly #hostCalls: HostCalls;
@@ -41,7 +41,7 @@ export class StandIn {
     this.#exports = new WebAssembly.Instance(module, imports as WebAssembly.Imports).exports;
   }
 
-  /** Calls an export. Throws where the guest traps or breaks the contract of the blocks. */
+  /** Calls an export. Throws if the guest traps or breaks the contract of the blocks. */
   call(name: string, input: Uint8Array): Result {
     this.#input = new Uint8Array(input);
     this.#output = undefined;
@@ -55,7 +55,8 @@ export class StandIn {
     const request = new Uint8Array(this.#block(address));
     this.#calls.push({ name, request });
     const handler = this.#hostCalls[name];
-    if (handler === undefined) throw new Error(`The guest called ${name}, and the test has no answer`);
+    if (handler === undefined)
+      throw new Error(`The guest called ${name}, but the test defines no answer for it`);
     const answer = handler(request);
     const fields =
       typeof answer === "number" ? { code: answer, message: `code ${answer}` } : { body: answer };
@@ -82,7 +83,8 @@ export class StandIn {
         view(this.#block(address)).setBigUint64(at(address), value, true),
       output_set: (address: bigint, length: bigint) => {
         const block = this.#block(address);
-        if (BigInt(block.length) !== length) throw new Error("The guest's output is not the whole block");
+        if (BigInt(block.length) !== length)
+          throw new Error("The guest's output does not have the length of its block");
         this.#output = new Uint8Array(block);
       },
       error_set: (address: bigint) => {

@@ -1,4 +1,4 @@
-/** What tests use of the WebAssembly API besides what host/sandbox/guest/webassembly.d.ts declares. */
+/** The part of the WebAssembly API that tests use and host/sandbox/guest/webassembly.d.ts does not declare. */
 declare namespace WebAssembly {
   class RuntimeError extends Error {}
   namespace Module {

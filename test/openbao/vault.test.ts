@@ -224,7 +224,10 @@ test("a version that is not there any more says that the key was made anew or re
   ]) {
     const [code, said] = failureOf(reply);
     assert.equal(code, 2);
-    assert.match(said ?? "", /it has no version 7 now: it was made anew, or restored from an older backup/);
+    assert.match(
+      said ?? "",
+      /it has no version 7 now: it was created again, or restored from an older backup/,
+    );
   }
 });
 

@@ -7,7 +7,7 @@ import { compile } from "../../sdk/assemblyscript/build.ts";
 
 const root = join(import.meta.dirname, "..", "..");
 const ENTRY = join(root, "sdk/assemblyscript/assembly/index.ts");
-/** As deep as a provider, so that the import path of an example is right here too. */
+/** As deep as a provider, so that the import path of an example is valid here too. */
 const EXAMPLES = join(root, ".tmp/rules/assembly/sdk-examples.ts");
 const SDK = "../../../sdk/assemblyscript/assembly";
 

@@ -120,9 +120,9 @@ const REFUSED: readonly [options: readonly string[], says: RegExp][] = [
   [["--s2k-digest-algo", "SHA256", "--compress-algo", "bzip2"], /compressed; make it with/],
   [[...READABLE, "--cipher-algo", "AES128"], /its cipher is 7, only 9 is read \(--cipher-algo AES256\)/],
   [[...READABLE, "--s2k-mode", "1"], /its S2K is 1, only 3 is read \(--s2k-mode 3\)/],
-  [[...READABLE, "--armor"], /armored messages are not read/],
+  [[...READABLE, "--armor"], /armored messages are not supported/],
   [[...READABLE, "--textmode"], /its content is text/],
-  [[...READABLE, "--set-filename", "kleidi:"], /it belongs to other associated data/],
+  [[...READABLE, "--set-filename", "kleidi:"], /it is bound to other associated data/],
 ];
 for (const [options, says] of REFUSED) {
   test(`what gpg --symmetric makes is refused: ${options.join(" ")}`, async () => {
@@ -157,13 +157,13 @@ test("every beginning of a message, and a message with more behind it, is refuse
 
 test("a message is refused with another key's associated data, and one of gpg's is not", async () => {
   const message = await encrypt(PLAINTEXT);
-  assert.match(await refusal(decrypt(message, Uint8Array.of(1, 2))), /it belongs to other associated data/);
+  assert.match(await refusal(decrypt(message, Uint8Array.of(1, 2))), /it is bound to other associated data/);
   const foreign = gpg.symmetric(PASSPHRASE, PLAINTEXT, READABLE);
   assert.deepEqual(await decrypt(foreign, Uint8Array.of(1, 2)), PLAINTEXT);
 });
 
 test("a message of another passphrase is refused", async () => {
-  const says = /it was changed, or is of another passphrase/;
+  const says = /it was modified, or encrypted with another passphrase/;
   const foreign = gpg.symmetric(SECRETS.other.toString("base64url"), PLAINTEXT, READABLE);
   assert.match(await refusal(decrypt(foreign)), says);
   const { version } = await sandbox.provider.status("other");

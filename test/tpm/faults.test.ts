@@ -53,7 +53,7 @@ function gaveUp(reason: unknown, codes: readonly number[]): void {
 const [DEADLINE_EXCEEDED, FAILED_PRECONDITION, UNAVAILABLE] = [4, 9, 14];
 /** Less than the three seconds of the API server. */
 const PATIENCE_MS = 2_500;
-const ANOTHER_TPM = /this TPM's storage primary is not the one that the key was made under/;
+const ANOTHER_TPM = /this TPM's storage primary is not the parent of the key/;
 
 /** Everything that key init and a host wrote of keys. */
 function recordsOf({ folder }: Fixture): string[] {

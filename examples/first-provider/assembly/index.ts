@@ -1,6 +1,6 @@
 /**
- * A whole provider, to learn from. DO NOT ENCRYPT ANYTHING WITH IT: its key is derived from the key's name, which is no
- * secret. A provider for use asks a KMS, or `kleidi:keystore`, instead of `teachingKey`.
+ * A complete provider, to learn from. DO NOT ENCRYPT ANYTHING WITH IT: its key is derived from the key's name, which is not a
+ * secret. A real provider calls a KMS, or `kleidi:keystore`, instead of `teachingKey`.
  *
  * Ciphertext: 12 bytes of nonce, as many as the plaintext, 16 of tag.
  */
@@ -32,7 +32,7 @@ const NONCE = 12;
 const MIN_CIPHERTEXT = NONCE + 1 + 16;
 
 class FirstProvider extends Provider {
-  /** Which version is Encrypt to use? Here it never changes. */
+  /** Names the version to encrypt with. Here it never changes. */
   status(_request: StatusRequest): StatusReply {
     return new StatusReply(VERSION);
   }
@@ -74,7 +74,7 @@ class FirstProvider extends Provider {
   }
 }
 
-/** Everybody who knows the key's name can compute it. */
+/** Anyone who knows the key's name can compute it. */
 function teachingKey(name: string): HostReply {
   return crypto.hkdf("sha256", utf8(name), utf8("kleidi first-provider"), utf8("for teaching only"), 32);
 }

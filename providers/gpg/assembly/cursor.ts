@@ -1,6 +1,6 @@
-/** Reads bytes in order and never past their end. */
+/** Reads bytes in order, never past their end. */
 export class Cursor {
-  /** False once something was read that is not there; what was read then is 0, or no bytes. */
+  /** False after a read past the end; such a read returns 0, or no bytes. */
   ok: bool = true;
   at: i32 = 0;
 
@@ -10,7 +10,7 @@ export class Cursor {
     return this.bytes.length - this.at;
   }
 
-  /** A big-endian number of 1, 2 or 4 bytes (RFC 4880, 3.1). */
+  /** Reads a big-endian number of 1, 2 or 4 bytes (RFC 4880, 3.1). */
   number(size: i32): u32 {
     if (size > this.left) return this.fail();
     let value: u32 = 0;
@@ -18,7 +18,7 @@ export class Cursor {
     return value;
   }
 
-  /** The next bytes. The length comes from the message: it is compared before it counts as a signed number. */
+  /** Reads the next bytes. The length comes from the message, so it is compared while unsigned. */
   take(length: u32): Uint8Array {
     if (length > (this.left as u32)) return new Uint8Array(this.fail());
     this.at += length as i32;

@@ -1,6 +1,6 @@
 /**
- * A message's outside, which needs no key to be read: how the key comes from the passphrase (tag 3, RFC 4880, 5.3), then the
- * encrypted and protected data (tag 18, 5.13). Every number that it may have is one value here; gpg can be told to write them.
+ * The outer part of a message, readable without a key: the derivation of the key from the passphrase (tag 3, RFC 4880, 5.3), then the
+ * encrypted and protected data (tag 18, 5.13). Each field may have only one value here; gpg has options to write these values.
  */
 import { concat, decimal } from "../../../sdk/assemblyscript/assembly";
 import { Cursor } from "./cursor";
@@ -15,20 +15,20 @@ export const SALT = 8;
 export const KEY = 32;
 
 /**
- * What a new message has for a count: 65,536 bytes. Iterations make guessing dear, and here is nothing to guess: the passphrase is 256
- * random bits. A small count keeps Encrypt and Decrypt quick, and gpg opens it all the same. This is the least that gpg itself ever
+ * The count of a new message: 65,536 bytes. Iterations make guessing expensive, but nothing can be guessed: the passphrase is 256
+ * random bits. A small count keeps Encrypt and Decrypt fast, and gpg accepts it. It is the smallest count that gpg itself
  * chooses.
  */
 const CODED_COUNT: u8 = 0x60;
 export const COUNT: u32 = countOf(CODED_COUNT);
 
 export class Envelope {
-  /** Why it cannot be read; "" if it can. */
+  /** The reason why it cannot be read; "" if it can. */
   fault: string = "";
   salt: Uint8Array = new Uint8Array(0);
-  /** Bytes that are hashed for the key. */
+  /** The number of bytes to hash for the key. */
   count: u32 = 0;
-  /** Of the protected data, behind its version. */
+  /** The protected data without its version. */
   encrypted: Uint8Array = new Uint8Array(0);
 }
 
@@ -49,7 +49,7 @@ export function writeEnvelope(salt: Uint8Array, encrypted: Uint8Array): Uint8Arr
   return concat(packet(Tag.SYMMETRIC_KEY, key), packet(Tag.PROTECTED, concat(version, encrypted)));
 }
 
-/** The message is these two packets and nothing behind them. */
+/** Reads a message: these two packets and nothing after them. */
 export function readEnvelope(message: Uint8Array): Envelope {
   const envelope = new Envelope();
   const from = new Cursor(message);
@@ -58,11 +58,11 @@ export function readEnvelope(message: Uint8Array): Envelope {
   if (envelope.fault.length > 0) return envelope;
   const data = readPacket(from);
   envelope.fault = data.fault.length > 0 ? data.fault : readData(data, envelope);
-  if (envelope.fault.length === 0 && from.left > 0) envelope.fault = "something follows its data";
+  if (envelope.fault.length === 0 && from.left > 0) envelope.fault = "it has bytes after its data";
   return envelope;
 }
 
-/** Gives what is wrong, or "". */
+/** Returns the fault, or "". */
 function readKey(packet: Packet, to: Envelope): string {
   if (packet.tag !== Tag.SYMMETRIC_KEY) {
     return expected("packet", packet.tag, Tag.SYMMETRIC_KEY, "a key from a passphrase");
@@ -77,15 +77,15 @@ function readKey(packet: Packet, to: Envelope): string {
   if (version !== 4) return expected("key packet's version", version, 4, "that of RFC 4880");
   if (cipher !== AES_256) return expected("cipher", cipher, AES_256, "--cipher-algo AES256");
   if (kind !== ITERATED_AND_SALTED) return expected("S2K", kind, ITERATED_AND_SALTED, "--s2k-mode 3");
-  // SHA-1 (2) too, which gpg has by default
+  // This refuses SHA-1 (2) too, gpg's default.
   if (digest !== SHA_256) return expected("S2K digest", digest, SHA_256, "--s2k-digest-algo SHA256");
-  if (!from.ok) return "its key packet is cut short";
+  if (!from.ok) return "its key packet is truncated";
   return from.left > 0 ? "its key is not the one from the passphrase: it carries another one" : "";
 }
 
-/** Gives what is wrong, or "". */
+/** Returns the fault, or "". */
 function readData(packet: Packet, to: Envelope): string {
-  // tag 9 is data without protection: reading it would let anybody take the protection away
+  // Tag 9 is data without protection: accepting it would let an attacker strip the protection.
   if (packet.tag !== Tag.PROTECTED) {
     return expected("data packet", packet.tag, Tag.PROTECTED, "data with modification detection");
   }

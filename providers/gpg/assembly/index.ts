@@ -1,6 +1,6 @@
 /**
  * The teaching provider: the ciphertext is a binary OpenPGP message under a passphrase, as gpg --symmetric makes one and
- * gpg --decrypt opens one. The passphrase stays in the host; what comes here is the key of one message. README.md has its limits.
+ * gpg --decrypt opens one. The passphrase stays in the host; the module gets only the key of one message. README.md lists the limits.
  */
 import {
   crypto,
@@ -24,9 +24,9 @@ import { contentOf, isIntact, protect, RANDOM } from "./protection";
 
 export { kleidi_decrypt, kleidi_encrypt, kleidi_status } from "../../../sdk/assemblyscript/assembly";
 
-/** Of the contract. */
+/** Limits of the contract (docs/ABI.md, section 4). */
 const MAX_PLAINTEXT = 512;
-/** Of OpenPGP's CFB: zeros, because the random prefix stands for it (RFC 4880, 5.13). */
+/** Length of OpenPGP's IV, which is zeros: the random prefix takes its place (RFC 4880, 5.13). */
 const IV = 16;
 
 class Gpg extends Provider {
@@ -61,8 +61,8 @@ class Gpg extends Provider {
     if (!key.ok) return failFrom<DecryptReply>(key, "derive the message's key");
     const decrypted = crypto.aesCfbDecrypt(key.body, new Uint8Array(IV), envelope.encrypted);
     if (!decrypted.ok) return failFrom<DecryptReply>(decrypted, "decrypt the message");
-    if (!isIntact(decrypted.body)) return refuse("it was changed, or is of another passphrase");
-    // From here on it is what somebody made who has the passphrase.
+    if (!isIntact(decrypted.body)) return refuse("it was modified, or encrypted with another passphrase");
+    // From here on the content is from a holder of the passphrase.
     const literal = readLiteral(contentOf(decrypted.body));
     if (literal.fault.length > 0) return refuse(literal.fault);
     const size = literal.data.length;
@@ -71,9 +71,9 @@ class Gpg extends Provider {
     }
     const digest = crypto.digest("sha256", request.associated_data);
     if (!digest.ok) return failFrom<DecryptReply>(digest, "hash the associated data");
-    // gpg writes the name of the file that it read: such a message belongs to nothing but the passphrase.
+    // gpg writes the name of the file that it read: such a message is bound to the passphrase only.
     if (isOurs(literal.name) && !same(literal.name, nameFor(digest.body))) {
-      return refuse("it belongs to other associated data");
+      return refuse("it is bound to other associated data");
     }
     return new DecryptReply(literal.data);
   }

@@ -1,4 +1,4 @@
-/** The content: one literal data packet (RFC 4880, 5.9), a file with a name. The name has what the message belongs to. */
+/** The content: one literal data packet (RFC 4880, 5.9), a file with a name. The name binds the message to its associated data. */
 import { concat, decimal, same, utf8 } from "../../../sdk/assemblyscript/assembly";
 import { Cursor } from "./cursor";
 import { packet, readPacket, Tag } from "./packet";
@@ -7,17 +7,17 @@ import { packet, readPacket, Tag } from "./packet";
 const BINARY: u8 = 0x62;
 const DATE = 4;
 const OURS = "kleidi:";
-/** 128 bits of the hash: nobody chooses associated data so that it collides. */
+/** 128 bits of the hash: an attacker cannot choose associated data, so collisions are no concern. */
 const NAMED = 16;
 
 export class Literal {
-  /** Why it cannot be read; "" if it can. */
+  /** The reason why it cannot be read; "" if it can. */
   fault: string = "";
   name: Uint8Array = new Uint8Array(0);
   data: Uint8Array = new Uint8Array(0);
 }
 
-/** The file name of a message that belongs to associated data with this SHA-256. */
+/** Returns the file name of a message that is bound to associated data with this SHA-256. */
 export function nameFor(digest: Uint8Array): Uint8Array {
   const name = new Uint8Array(OURS.length + 2 * NAMED);
   name.set(utf8(OURS));
@@ -28,12 +28,12 @@ export function nameFor(digest: Uint8Array): Uint8Array {
   return name;
 }
 
-/** Whether a name says what it belongs to: then it must be right. */
+/** Checks if the name binds the message to associated data; then it must match. */
 export function isOurs(name: Uint8Array): bool {
   return name.length >= OURS.length && same(name.subarray(0, OURS.length), utf8(OURS));
 }
 
-/** The date is 0, which means none: a guest has no clock. */
+/** Writes the packet. Its date is 0, which means none: a guest has no clock. */
 export function writeLiteral(name: Uint8Array, data: Uint8Array): Uint8Array {
   const head = new Uint8Array(2 + name.length + DATE);
   head[0] = BINARY;
@@ -60,9 +60,9 @@ export function readLiteral(content: Uint8Array): Literal {
   literal.name = from.take(from.number(1));
   from.take(DATE);
   literal.data = from.take(from.left);
-  if (!from.ok) literal.fault = "its content is cut short";
+  if (!from.ok) literal.fault = "its content is truncated";
   else if (format !== BINARY) literal.fault = "its content is text; make it without --textmode";
-  else if (outer.left > 0) literal.fault = "something follows its content";
+  else if (outer.left > 0) literal.fault = "it has bytes after its content";
   return literal;
 }
 

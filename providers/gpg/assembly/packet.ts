@@ -10,18 +10,18 @@ export const enum Tag {
   PROTECTED = 18,
 }
 
-/** A body's first part is this long at least, and only packets of data come in parts (RFC 4880, 4.2.2.4). */
+/** Minimum size of the first part of a body; only data packets may have parts (RFC 4880, 4.2.2.4). */
 const MIN_FIRST_PART: u32 = 512;
 
 export class Packet {
-  /** Why it cannot be read; "" if it can. */
+  /** The reason why it cannot be read; "" if it can. */
   fault: string = "";
   tag: i32 = 0;
-  /** Whole: its parts are joined. */
+  /** The complete body: its parts are joined. */
   body: Uint8Array = new Uint8Array(0);
 }
 
-/** A packet in the new format, its length as short as it can be. */
+/** Writes a packet in the new format, with the shortest length. */
 export function packet(tag: Tag, body: Uint8Array): Uint8Array {
   const length = body.length;
   const short = length < 192;
@@ -29,27 +29,27 @@ export function packet(tag: Tag, body: Uint8Array): Uint8Array {
   head[0] = 0xc0 | (tag as u8);
   if (short) head[1] = length as u8;
   else {
-    // A message of the contract is far below the 8,384 bytes at which two bytes end.
+    // A message of the contract is far below 8,384 bytes, the limit of a two-byte length.
     head[1] = (192 + ((length - 192) >> 8)) as u8;
     head[2] = (length - 192) as u8;
   }
   return concat(head, body);
 }
 
-/** The next packet, in either format. */
+/** Reads the next packet, in either format. */
 export function readPacket(from: Cursor): Packet {
   const packet = new Packet();
   const first = from.number(1);
   if (!from.ok) packet.fault = "it ends where a packet should begin";
   else if ((first & 0x80) === 0)
-    packet.fault = "a packet does not begin as one; armored messages are not read";
+    packet.fault = "a packet has no valid first byte; armored messages are not supported";
   else if ((first & 0x40) === 0) readOld(packet, first, from);
   else readNew(packet, first, from);
-  if (packet.fault.length === 0 && !from.ok) packet.fault = "a packet is cut short";
+  if (packet.fault.length === 0 && !from.ok) packet.fault = "a packet is truncated";
   return packet;
 }
 
-/** RFC 4880, 4.2.1: the kind of length is in the first byte. */
+/** The old format (RFC 4880, 4.2.1): the first byte has the type of the length. */
 function readOld(packet: Packet, first: u32, from: Cursor): void {
   packet.tag = ((first >> 2) & 0x0f) as i32;
   const kind = first & 3;
@@ -57,7 +57,7 @@ function readOld(packet: Packet, first: u32, from: Cursor): void {
   else packet.body = from.take(from.number(1 << (kind as i32)));
 }
 
-/** RFC 4880, 4.2.2: a length, or parts and then a length. */
+/** The new format (RFC 4880, 4.2.2): a length, or parts and then a length. */
 function readNew(packet: Packet, first: u32, from: Cursor): void {
   packet.tag = (first & 0x3f) as i32;
   let parts = 0;

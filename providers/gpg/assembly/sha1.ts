@@ -1,6 +1,6 @@
 /**
- * SHA-1 (FIPS 180-4, 6.1). OpenPGP's modification detection code is made of it and of nothing else (RFC 4880, 5.14). The host's
- * contract has no SHA-1, so that no provider takes it for something that protects: what needs it for an old format brings its own.
+ * SHA-1 (FIPS 180-4, 6.1). OpenPGP's modification detection code requires it (RFC 4880, 5.14). The host's
+ * contract has no SHA-1, so that no provider relies on it for protection; a provider that needs it for an old format brings its own.
  */
 
 const BLOCK = 64;
@@ -21,7 +21,7 @@ export function sha1(data: Uint8Array): Uint8Array {
   return digest;
 }
 
-/** 5.1.1: one bit, zeros, and the length in bits as the last eight bytes. */
+/** Pads the message (5.1.1): one bit, zeros, and the length in bits as the last eight bytes. */
 function pad(data: Uint8Array): Uint8Array {
   const blocks = (data.length + 1 + 8 + BLOCK - 1) / BLOCK;
   const padded = new Uint8Array(blocks * BLOCK);

@@ -1,4 +1,4 @@
-/** TPM2_Create (Part 3, 12.1) for the KEK: what its public area says is what a TPM enforces about it for ever. */
+/** TPM2_Create (Part 3, 12.1) for the KEK. The TPM enforces the attributes of the public area for the life of the key. */
 import { FailureCode } from "../../../sdk/assemblyscript/assembly";
 import { Lease } from "./lease";
 import { In, Out } from "./marshal";
@@ -10,14 +10,14 @@ import { trouble } from "./trouble";
 
 const CREATE: u32 = 0x153;
 
-/** fixedTPM and fixedParent: it cannot be duplicated. noDA: a wrong auth value, of 256 random bits, locks nobody out. */
+/** fixedTPM and fixedParent: it cannot be duplicated. noDA: a wrong auth value locks out no one; it has 256 random bits, so guessing is hopeless. */
 const FIXED: u32 = 0x00000412;
 const SENSITIVE_DATA_ORIGIN: u32 = 0x00000020;
-/** Without a policy the auth value is enough; with one it is needed beside the PCRs. */
+/** Without a policy the auth value suffices; with one the PCRs must match too. */
 const USER_WITH_AUTH: u32 = 0x00000040;
 const SIGN: u32 = 0x00040000;
 
-/** `policy`: its digest, or no bytes. `material`: the KEK, or no bytes where the TPM is to make it. */
+/** `policy`: its digest, or no bytes. `material`: the KEK, or no bytes if the TPM creates it. */
 export function create(
   lease: Lease,
   primary: Primary,
@@ -32,7 +32,7 @@ export function create(
   // No outside information, no PCRs in the creation data.
   const rest = new Out().sized(asked).u16(0).u32(0).finish();
   const none = new Uint8Array(0);
-  const action = "have the TPM make the key";
+  const action = "create the key in the TPM";
   const answer = run(
     session,
     CREATE,
@@ -47,7 +47,7 @@ export function create(
   if (answer === null) return null;
   const area = new In(answer.rest).sized();
   if (!isAsked(area, asked)) {
-    trouble(FailureCode.FAULT, `Cannot ${action}: the TPM made another kind of key than was asked for`);
+    trouble(FailureCode.FAULT, `Cannot ${action}: the TPM created another kind of key than requested`);
     return null;
   }
   return new Wrapped(area, answer.first);
@@ -65,7 +65,7 @@ function template(scheme: Scheme, policy: Uint8Array, generated: bool): Uint8Arr
   return area.u16(0).finish();
 }
 
-/** The TPM fills in the unique, which is the last field; all before it stays. */
+/** The TPM sets `unique`, the last field, and leaves every other field unchanged. */
 function isAsked(area: Uint8Array, asked: Uint8Array): bool {
   const fixed = asked.length - 2;
   if (area.length !== fixed + 34) return false;

@@ -1,4 +1,4 @@
-/** One command and its response (TPM 2.0 Part 1, clause 18), and what a response code means for the key. */
+/** One command and its response (TPM 2.0 Part 1, clause 18), and the failure that each response code means. */
 import { FailureCode, HostCode, tpm } from "../../../sdk/assemblyscript/assembly";
 import { In, Out } from "./marshal";
 import { code } from "./text";
@@ -10,7 +10,7 @@ export const SESSIONS: u32 = 0x8002;
 const FLUSH_CONTEXT: u32 = 0x165;
 const HEADER = 10;
 
-/** Sends a command, given without its header, and gives back what follows the header of the response. */
+/** Sends a command, given without its header; returns the response without its header. */
 export function exchange(tag: u32, command: u32, rest: Uint8Array, action: string): In | null {
   const message = new Out()
     .u16(tag)
@@ -30,7 +30,7 @@ export function exchange(tag: u32, command: u32, rest: Uint8Array, action: strin
   const size = response.u32();
   const result = response.u32();
   if (!response.ok || size !== (reply.body.length as u32)) {
-    trouble(FailureCode.FAULT, `Cannot ${action}: the TPM's response is cut off or has a wrong size`);
+    trouble(FailureCode.FAULT, `Cannot ${action}: the TPM's response is truncated or has a wrong size`);
     return null;
   }
   if (result !== 0) {
@@ -44,7 +44,7 @@ export function exchange(tag: u32, command: u32, rest: Uint8Array, action: strin
   return response;
 }
 
-/** Lets go of an object or session. It does not matter whether it was still there, so the answer is not looked at. */
+/** Flushes an object or session. It may be gone already, so the response is ignored. */
 export function flush(handle: u32): void {
   // The handle is a parameter here, and not in the handle area (Part 3, 28.4).
   tpm.transmit(
@@ -57,7 +57,7 @@ export function flush(handle: u32): void {
   );
 }
 
-/** Part 2, clause 6.6: what the code says about the key, the session or the TPM. */
+/** Maps a response code (Part 2, clause 6.6) to a failure of the key, the session or the TPM. */
 function judge(result: u32, action: string): void {
   const told = `Cannot ${action}: the TPM answered ${code(result)}`;
   // The resource manager's layer (0xB0000) uses the TPM's own codes.
@@ -89,18 +89,18 @@ function judge(result: u32, action: string): void {
 }
 
 /**
- * A handle that names nothing (0x910 to 0x916 objects, 0x918 to 0x91e sessions), a handle or session that is not acceptable where it stands
- * (0x18b HANDLE, 0x184 VALUE, 0x98f NONCE), PCRs that moved under a policy (0x128), a TPM that was reset (0x100).
+ * A handle that names nothing (0x910 to 0x916 objects, 0x918 to 0x91e sessions), a handle or session that is not acceptable in its place
+ * (0x18b HANDLE, 0x184 VALUE, 0x98f NONCE), PCRs that changed under a policy (0x128), a TPM that was reset (0x100).
  */
 function isGone(rc: u32, base: u32): bool {
   if (rc >= 0x910 && rc <= 0x91e) return true;
-  // Bit 6 says "parameter": a handle or session is meant only where it is not set.
+  // Bit 6 means "parameter": the code is about a handle or session only if it is not set.
   const area = (rc & 0x80) !== 0 && (rc & 0x40) === 0;
   if (area && (base === 0x8b || base === 0x84 || base === 0x8f)) return true;
   return rc === 0x128 || rc === 0x100;
 }
 
-/** RETRY, YIELDED, TESTING, and the three kinds of full memory. The host has repeated what can be repeated. */
+/** RETRY, YIELDED, TESTING, and the three codes for full memory. The host has already retried. */
 function isBusy(rc: u32): bool {
   return rc === 0x922 || rc === 0x908 || rc === 0x90a || (rc >= 0x901 && rc <= 0x905);
 }

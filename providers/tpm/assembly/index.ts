@@ -1,6 +1,6 @@
 /**
- * The TPM provider: the KEK is an HMAC key that a TPM 2.0 made, or was given, and never lets out. The TPM derives an AES key for each seed;
- * providers/tpm/README.md says what that is worth.
+ * The TPM provider: the KEK is an HMAC key that a TPM 2.0 created or imported and never releases. The TPM derives an AES key for each seed;
+ * providers/tpm/README.md describes the protection and its limits.
  */
 import {
   DecryptReply,
@@ -35,12 +35,12 @@ export {
 } from "../../../sdk/assemblyscript/assembly";
 
 class Tpm extends Provider {
-  /** The version is the key's id, which the TPM computes each time: one command, and the proof that the key works. */
+  /** The version is the key's id. The TPM computes it each time: one command proves that the key works. */
   status(request: StatusRequest): StatusReply {
     const derived = deriveId(request.key);
     if (derived === null) return failed<StatusReply>();
     if (!same(derived.bytes.slice(0, 16), derived.keyId)) {
-      const message = `Cannot use the key "${request.key}": the TPM computes with another KEK than before`;
+      const message = `Cannot use the key "${request.key}": the TPM has another KEK than before`;
       return fail<StatusReply>(FailureCode.KEY_UNUSABLE, message);
     }
     return new StatusReply(hex(derived.keyId));
@@ -49,7 +49,7 @@ class Tpm extends Provider {
   encrypt(request: EncryptRequest): EncryptReply {
     const keyId = unhex(request.version);
     if (keyId === null || keyId.length !== 16) {
-      const message = "Cannot encrypt: the version that was asked for is not one of this provider";
+      const message = "Cannot encrypt: the requested version is not a version of this provider";
       return fail<EncryptReply>(FailureCode.KEY_UNUSABLE, message);
     }
     const nonce = random(NONCE);
@@ -77,7 +77,7 @@ class Tpm extends Provider {
     const derived = deriveSeedKey(request.key, keyId, nonceOf(ciphertext));
     if (derived === null) return failed<DecryptReply>();
     if (format !== derived.scheme.format)
-      return refuse("its format is that of another scheme than the key's");
+      return refuse("its format belongs to another scheme than the key's");
     const opened = open(ciphertext, derived.bytes, request.associated_data);
     if (!opened.ok) return failFrom<DecryptReply>(opened, "open the ciphertext");
     return new DecryptReply(opened.body);

@@ -14,14 +14,14 @@ import { trouble } from "./trouble";
 const HMAC: u32 = 0x155;
 const UNSEAL: u32 = 0x15e;
 
-/** What the key that seals one seed is derived from. */
+/** The KDF input of the key that seals one seed. */
 export function seedInput(scheme: Scheme, keyId: Uint8Array, nonce: Uint8Array): Uint8Array {
   const use = scheme.sealed ? "kleidi tpm sealed 1 seed" : "kleidi tpm hmac 1 seed";
   return new Out().u32(1).raw(label(use)).raw(keyId).raw(nonce).u32(256).finish();
 }
 
 /**
- * What the key's id is derived from: a fingerprint of the KEK itself. The Name would not do, because a TPM blinds it with
+ * The KDF input of the key's id, a fingerprint of the KEK itself. The Name is not usable, because a TPM blinds it with
  * a random value: the same KEK imported into the TPMs of several control planes has another Name in each.
  */
 export function idInput(scheme: Scheme): Uint8Array {
@@ -29,9 +29,9 @@ export function idInput(scheme: Scheme): Uint8Array {
   return new Out().u32(1).raw(label(use)).u32(128).finish();
 }
 
-/** 32 bytes, or the trouble. */
+/** Returns 32 bytes; null if a trouble was noted. */
 export function derive(lease: Lease, key: Key, input: Uint8Array): Uint8Array | null {
-  // A key is loaded only with the sessions that it needs.
+  // A loaded key has the sessions that it needs.
   const session = (key.scheme.hasPolicy ? lease.policy : lease.session)!;
   if (key.scheme.hasPolicy && !satisfy(session.handle, key.scheme.pcrs)) return null;
   const answer = key.scheme.sealed ? unseal(session, key) : compute(session, key, input);

@@ -1,6 +1,6 @@
 /**
- * This provider's turn at the TPM, and what it remembers from one turn to the next in the host's memory: the sessions, and at most two loaded
- * keys, the last one used first. Two keys, a primary while one is loaded, and two sessions are the host's quota.
+ * This provider's turn at the TPM, and its memory between turns, which the host keeps: the sessions, and at most two loaded
+ * keys, the most recently used first. The host's quota is two keys, a primary during a load, and two sessions.
  */
 import { FailureCode, HostCode, tpm } from "../../../sdk/assemblyscript/assembly";
 import { flush } from "./exchange";
@@ -28,10 +28,10 @@ export class Lease {
   session: Session | null = null;
   policy: Session | null = null;
   keys: Key[] = [];
-  /** The storage primary's handle while it is needed, else 0. It is never remembered. */
+  /** The storage primary's handle while it is needed, else 0. It is never kept between turns. */
   primary: u32 = 0;
 
-  /** Takes the key to the front, or gives null where it is not loaded. */
+  /** Moves the key to the front; null if it is not loaded. */
   find(label: string): Key | null {
     for (let i = 0; i < this.keys.length; i++) {
       const key = this.keys[i];
@@ -43,7 +43,7 @@ export class Lease {
     return null;
   }
 
-  /** Makes room for one more, before it is loaded. */
+  /** Makes room for one more key before it is loaded. */
   makeRoom(): void {
     while (this.keys.length >= MAX_KEYS) flush(this.keys.pop().handle);
   }
@@ -57,7 +57,7 @@ export class Lease {
     this.primary = 0;
   }
 
-  /** Lets go of everything. Handles that are gone do no harm. */
+  /** Flushes everything. Handles that are gone already do no harm. */
   drop(): void {
     const session = this.session;
     const policy = this.policy;
@@ -70,7 +70,7 @@ export class Lease {
     this.keys = [];
   }
 
-  /** Ends the turn, everything kept. An answer other than ok means that the host forgets; the next turn finds out. */
+  /** Ends the turn and keeps everything. On a failure the host forgets the memory, and the next turn starts without it. */
   leave(): void {
     const out = new Out().u8(FORMAT);
     writeSession(out, this.session);
@@ -86,13 +86,13 @@ export class Lease {
   }
 }
 
-/** Begins the turn. */
+/** Starts the turn. */
 export function enter(): Lease | null {
   const reply = tpm.enter();
   if (!reply.ok) {
     const away = reply.code === HostCode.UNAVAILABLE;
     const failure = away ? FailureCode.UNREACHABLE : FailureCode.FAULT;
-    trouble(failure, `Cannot have a turn at the TPM: "${reply.message}"`);
+    trouble(failure, `Cannot start a turn at the TPM: "${reply.message}"`);
     return null;
   }
   const memory = tpm.memoryOf(reply);
@@ -105,11 +105,8 @@ export function enter(): Lease | null {
     for (let left = reader.u8(); left > 0 && reader.ok; left--) lease.keys.push(readKey(reader));
     if (reader.whole) return lease;
   }
-  // The call ends without leave, so the host flushes what the memory named, and forgets it.
-  trouble(
-    FailureCode.FAULT,
-    "Cannot read what the last call remembered of the TPM; the next call begins anew",
-  );
+  // The call ends without leave, so the host flushes the objects of this memory and forgets it.
+  trouble(FailureCode.FAULT, "Cannot read the memory of the last call; the next call starts without it");
   return null;
 }
 

@@ -1,4 +1,4 @@
-/** From a state record to a key in the TPM that is known to be the right one. */
+/** Loads a key from its state record and proves that it is the right one. */
 import { FailureCode, same } from "../../../sdk/assemblyscript/assembly";
 import { derive, idInput } from "./kek";
 import { Key, Lease } from "./lease";
@@ -9,7 +9,7 @@ import { Record } from "./record";
 import { HMAC_SESSION, LOAD, POLICY_SESSION, run, startSession } from "./session";
 import { trouble } from "./trouble";
 
-/** Loads the key of a record, and starts what sessions it needs. */
+/** Loads the key of a record, and starts the sessions that it needs. */
 export function load(lease: Lease, label: string, record: Record): Key | null {
   lease.makeRoom();
   const primary = createPrimary();
@@ -18,7 +18,7 @@ export function load(lease: Lease, label: string, record: Record): Key | null {
   if (!same(primary.name, record.primary)) {
     trouble(
       FailureCode.KEY_UNUSABLE,
-      `Cannot use the key "${label}": this TPM's storage primary is not the one that the key was made under; it is another TPM, or it was cleared`,
+      `Cannot use the key "${label}": this TPM's storage primary is not the parent of the key; it is another TPM, or it was cleared`,
     );
     return null;
   }
@@ -30,10 +30,7 @@ export function load(lease: Lease, label: string, record: Record): Key | null {
   const id = derive(lease, key, idInput(key.scheme));
   if (id === null) return null;
   if (!same(id.slice(0, 16), record.keyId)) {
-    trouble(
-      FailureCode.KEY_UNUSABLE,
-      `Cannot use the key "${label}": it is not the KEK that its state record was made for`,
-    );
+    trouble(FailureCode.KEY_UNUSABLE, `Cannot use the key "${label}": it is not the KEK of its state record`);
     return null;
   }
   return key;
@@ -52,11 +49,11 @@ export function loadWrapped(lease: Lease, primary: Primary, key: Key, wrapped: W
   const area = new Out().sized(wrapped.area).finish();
   const action = "load the key into the TPM";
   const none = new Uint8Array(0);
-  // Nothing to hide: the TPM itself has encrypted the sensitive part, and the answer is the Name.
+  // Nothing to hide: the sensitive part is encrypted by the TPM itself, and the response is the Name.
   const answer = run(session, LOAD, primary.handle, primary.name, none, wrapped.sensitive, area, 0, action);
   if (answer === null) return false;
   key.handle = answer.handle;
   if (same(answer.first, key.name)) return true;
-  trouble(FailureCode.FAULT, `Cannot ${action}: the TPM loaded another one`);
+  trouble(FailureCode.FAULT, `Cannot ${action}: the TPM loaded another key`);
   return false;
 }

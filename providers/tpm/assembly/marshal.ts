@@ -43,14 +43,14 @@ export class Out {
   }
 }
 
-/** Reads what a TPM, or this provider itself, wrote. After the first fault `ok` is false, and everything reads as nothing. */
+/** Reads the encoding of a TPM or of this provider. After the first fault `ok` is false, and every read returns 0 or no bytes. */
 export class In {
   ok: bool = true;
   private at: i32 = 0;
 
   constructor(private bytes: Uint8Array) {}
 
-  /** Whether everything was there and nothing is left over. */
+  /** True if every read succeeded and no bytes are left. */
   get whole(): bool {
     return this.ok && this.at === this.bytes.length;
   }
@@ -86,7 +86,7 @@ export class In {
   }
 
   private has(count: u32): bool {
-    // Compared unsigned: a length near 2^32 must not pass as a negative one.
+    // Compared unsigned: a length near 2^32 must not pass as a negative number.
     if (!this.ok || count > ((this.bytes.length - this.at) as u32)) this.ok = false;
     return this.ok;
   }

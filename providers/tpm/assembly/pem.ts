@@ -3,7 +3,7 @@
  *
  *     TPMKey ::= SEQUENCE { type OID 2.23.133.10.1.3, emptyAuth [0] EXPLICIT BOOLEAN, parent INTEGER, pubkey OCTET STRING, privkey OCTET STRING }
  *
- * with a TPM2B_PUBLIC and a TPM2B_PRIVATE. Only what this provider writes is read.
+ * with a TPM2B_PUBLIC and a TPM2B_PRIVATE. It reads only the form that this provider writes.
  */
 import { same } from "../../../sdk/assemblyscript/assembly";
 import { In, Out } from "./marshal";
@@ -35,7 +35,7 @@ export function writePem(key: Wrapped): string {
   return lines + END;
 }
 
-/** Reads the block in a text; null where there is none, or another one. */
+/** Reads the block in a text; null if it is missing or has another form. */
 export function readPem(text: string): Wrapped | null {
   const begin = text.indexOf(BEGIN);
   const end = text.indexOf(END);

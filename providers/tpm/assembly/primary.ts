@@ -1,6 +1,6 @@
 /**
- * The storage primary: an ECC P-256 key of the shape that TCG calls H-2, with a unique of size zero, made anew from the owner
- * hierarchy's seed each time. The same TPM gives the same key, another one never does; so its Name is pinned.
+ * The storage primary: an ECC P-256 key of the shape that TCG calls H-2, with a unique of size zero, derived again from the owner
+ * hierarchy's seed each time. The same TPM always derives the same key, and another TPM never does, so its Name is pinned.
  */
 import { concat, FailureCode, same } from "../../../sdk/assemblyscript/assembly";
 import { exchange, SESSIONS } from "./exchange";
@@ -11,7 +11,7 @@ import { trouble } from "./trouble";
 const CREATE_PRIMARY: u32 = 0x131;
 export const RH_OWNER: u32 = 0x40000001;
 const RS_PW: u32 = 0x40000009;
-const ACTION = "make the storage primary";
+const ACTION = "create the storage primary";
 
 /** fixedTPM, fixedParent, sensitiveDataOrigin, userWithAuth, noDA, restricted, decrypt. */
 const ATTRIBUTES: u32 = 0x00030472;
@@ -19,11 +19,11 @@ const ATTRIBUTES: u32 = 0x00030472;
 export class Primary {
   handle: u32 = 0;
   name: Uint8Array = new Uint8Array(0);
-  /** As the TPM wrote them: KDFe hashes x as it is. */
+  /** As the TPM wrote them: KDFe hashes these bytes of x. */
   x: Uint8Array = new Uint8Array(0);
   y: Uint8Array = new Uint8Array(0);
 
-  /** The uncompressed point. A TPM may leave leading zeros out. */
+  /** The uncompressed point. A TPM may omit leading zeros. */
   point(): Uint8Array {
     const point = new Uint8Array(65);
     point[0] = 4;
@@ -36,7 +36,7 @@ export class Primary {
 export function createPrimary(): Primary | null {
   const empty = new Uint8Array(0);
   const body = new Out().u32(RH_OWNER);
-  // The owner hierarchy's password is empty: the empty password authorizes.
+  // The owner hierarchy's password is empty.
   body.u32(9).u32(RS_PW).u16(0).u8(0).u16(0);
   // No auth value, no data; the template; no outside information, no PCRs in the creation data.
   body.u16(4).u32(0).sized(new Out().raw(template()).sized(empty).sized(empty).finish()).u16(0).u32(0);
@@ -47,19 +47,19 @@ export function createPrimary(): Primary | null {
   const parameters = new In(response.raw(response.u32()));
   const area = parameters.sized();
   skipCreation(parameters);
-  // Computed here, and not believed: it is what the record pins.
+  // Computed here instead of trusting the response: the record pins it.
   primary.name = nameOf(area);
   const named = same(parameters.sized(), primary.name);
   // The password's part of the response: no nonce, attributes, no code.
   const last = response.u16() === 0 && response.u8() <= 1 && response.u16() === 0;
   if (!named || !last || !parameters.whole || !response.whole || !readPoint(primary, area)) {
-    trouble(FailureCode.FAULT, `Cannot ${ACTION}: the TPM's answer is not the key that was asked for`);
+    trouble(FailureCode.FAULT, `Cannot ${ACTION}: the TPM's response is not the requested key`);
     return null;
   }
   return primary;
 }
 
-/** The creation data, its hash and its ticket say how the key came about; the Name says enough. */
+/** Skips the creation data, its hash and its ticket: the Name suffices. */
 function skipCreation(parameters: In): void {
   parameters.sized();
   parameters.sized();

@@ -1,10 +1,10 @@
 /**
- * `kleidi:crypto` as this provider uses it: one hash, one cipher, results instead of replies. These computations fail only where the
- * call's budget of host calls is used up; the call ends then, because going on without a MAC would be worse than any message.
+ * `kleidi:crypto` as this provider uses it: one hash, one cipher, results instead of replies. These computations fail only if the
+ * call's budget of host calls is used up; then the call traps, because continuing without a MAC would be worse than a missing message.
  */
 import { concat, crypto, HostReply, utf8 } from "../../../sdk/assemblyscript/assembly";
 
-/** Random bytes of this call that nobody has taken yet: one host call of 256 is enough for nearly every call. */
+/** Unused random bytes of this call: one host call for 256 bytes suffices for nearly every call. */
 let pool = new Uint8Array(0);
 
 export function random(length: i32): Uint8Array {
@@ -22,7 +22,7 @@ export function hmac(key: Uint8Array, data: Uint8Array): Uint8Array {
   return sure(crypto.hmac("sha256", key, data));
 }
 
-/** `keyAndIv`: 16 bytes of AES key, 16 of iv, as KDFa gives them. */
+/** `keyAndIv`: 16 bytes of AES key and 16 of iv, the output of KDFa. */
 export function cfbEncrypt(keyAndIv: Uint8Array, data: Uint8Array): Uint8Array {
   return sure(crypto.aesCfbEncrypt(keyAndIv.slice(0, 16), keyAndIv.slice(16), data));
 }
@@ -31,7 +31,7 @@ export function cfbDecrypt(keyAndIv: Uint8Array, data: Uint8Array): Uint8Array {
   return sure(crypto.aesCfbDecrypt(keyAndIv.slice(0, 16), keyAndIv.slice(16), data));
 }
 
-/** Whether two codes are equal, in a time that does not tell where they differ. */
+/** Compares two codes in constant time. */
 export function equalCodes(a: Uint8Array, b: Uint8Array): bool {
   if (a.length !== b.length) return false;
   let difference: u8 = 0;

@@ -1,4 +1,4 @@
-/** kleidi_provision: makes or imports the KEK, proves that it works, and writes its state record. It never runs while serving. */
+/** kleidi_provision: creates or imports the KEK, proves that it works, and writes its state record. It never runs while serving. */
 import {
   FailureCode,
   fail,
@@ -31,9 +31,9 @@ export function provision(request: ProvisionRequest): ProvisionReply {
     return refuse(request, "the key material to import is not 32 bytes long");
   }
   const found = state.get(request.key);
-  if (found.ok) return refuse(request, "its state record exists already, and is never overwritten");
+  if (found.ok) return refuse(request, "its state record exists already and is never overwritten");
   if (found.code !== HostCode.NOT_FOUND) {
-    return refuse(request, `its state record cannot be looked for: "${found.message}"`);
+    return refuse(request, `its state record cannot be read: "${found.message}"`);
   }
   const record = make(request, scheme);
   if (record === null) return failed<ProvisionReply>();
@@ -44,12 +44,12 @@ export function provision(request: ProvisionRequest): ProvisionReply {
 
 const SCHEMES = '"hmac", "sealed", either with " pcr=sha256:0,7"';
 
-/** Leaves nothing in the TPM: where it succeeds by flushing, where it fails by ending without `leave`. */
+/** Leaves nothing in the TPM: it flushes on success, and ends without `leave` on failure. */
 function make(request: ProvisionRequest, scheme: Scheme): Record | null {
   const lease = enter();
   if (lease === null) return null;
   lease.drop();
-  // First, because its trial session counts against the quota of two.
+  // The policy first, because its trial session counts against the quota of two.
   let policy: Uint8Array | null = new Uint8Array(0);
   if (scheme.hasPolicy) policy = policyDigest(scheme.pcrs);
   if (policy === null) return null;
@@ -58,7 +58,7 @@ function make(request: ProvisionRequest, scheme: Scheme): Record | null {
   lease.primary = primary.handle;
   if (!startSessions(lease, primary, scheme.hasPolicy)) return null;
   const auth = random(SIZE);
-  // A sealed KEK is made here, because a TPM seals only what it is given.
+  // A sealed KEK is created here, because a TPM only seals data that it gets.
   const material = scheme.sealed && request.imported.length === 0 ? random(SIZE) : request.imported;
   const wrapped = create(lease, primary, scheme, policy, auth, material);
   if (wrapped === null) return null;
@@ -69,10 +69,7 @@ function make(request: ProvisionRequest, scheme: Scheme): Record | null {
   const id = derive(lease, key, idInput(scheme));
   if (id === null) return null;
   if (material.length > 0 && !same(id, hmac(material, idInput(scheme)))) {
-    trouble(
-      FailureCode.FAULT,
-      "Cannot make the key: the TPM computes with other key material than it was given",
-    );
+    trouble(FailureCode.FAULT, "Cannot create the key: the TPM uses other key material than it got");
     return null;
   }
   lease.drop();
@@ -81,5 +78,5 @@ function make(request: ProvisionRequest, scheme: Scheme): Record | null {
 }
 
 function refuse(request: ProvisionRequest, why: string): ProvisionReply {
-  return fail<ProvisionReply>(FailureCode.KEY_UNUSABLE, `Cannot make the key "${request.key}": ${why}`);
+  return fail<ProvisionReply>(FailureCode.KEY_UNUSABLE, `Cannot create the key "${request.key}": ${why}`);
 }

@@ -1,14 +1,14 @@
 /**
- * The state record of a key: a text that a person and TPM tools can read.
+ * The state record of a key: a text for people and TPM tools.
  *
  *     kleidi tpm key 1
  *     scheme: hmac
- *     version: 32 hexadecimal digits, what Status says
+ *     version: 32 hexadecimal digits, the version that Status reports
  *     primary: Name of the storage primary that wraps the key
  *     auth: the key's auth value
  *     -----BEGIN TSS2 PRIVATE KEY-----
  *
- * PEM readers skip what stands before BEGIN, so `tpm2_load -r` takes the record as it is. Without this TPM it is worth nothing; with the TPM, it is the key's
+ * PEM readers skip the lines before BEGIN, so `tpm2_load -r` reads the record as it is. It is useless without this TPM; with the TPM, it is the key's
  * password: hence 0600, like the host's other secrets.
  */
 import { FailureCode, state, utf8 } from "../../../sdk/assemblyscript/assembly";
@@ -35,19 +35,19 @@ export class Record {
   }
 }
 
-/** The record of a key, or the trouble with it. */
+/** Reads the record of a key; null if a trouble was noted. */
 export function readRecord(name: string): Record | null {
   const found = state.get(name);
   if (found.ok) {
     const record = decode(String.UTF8.decodeUnsafe(found.body.dataStart, found.body.length));
-    const message = `Cannot use the key "${name}": its state record is damaged; restore it, it cannot be made again`;
+    const message = `Cannot use the key "${name}": its state record is damaged; restore it from a backup, it cannot be created again`;
     if (record === null) trouble(FailureCode.KEY_UNUSABLE, message);
     return record;
   }
   if (found.code === 3) {
     trouble(
       FailureCode.KEY_UNUSABLE,
-      `Cannot use the key "${name}": it has no state record; make it with: kleidi key init`,
+      `Cannot use the key "${name}": it has no state record; create it with: kleidi key init`,
     );
   } else {
     trouble(FailureCode.FAULT, `Cannot read the state record of "${name}": "${found.message}"`);
@@ -67,7 +67,7 @@ function decode(text: string): Record | null {
   return new Record(scheme, keyId, primary, auth, key);
 }
 
-/** What stands after `name: ` in its line; "" where there is no such line. */
+/** Returns the value of the line `name: `; "" if there is no such line. */
 function line(text: string, name: string): string {
   const start = text.indexOf(`\n${name}: `);
   if (start < 0) return "";

@@ -1,6 +1,6 @@
 /**
- * What a key is: `hmac` (the TPM computes with it and never gives it out) or `sealed` (for a TPM without TPM2_HMAC: it gives the KEK out, over
- * the encrypted session), and `pcr=sha256:0,7` where it shall only work while these PCRs are as they were when it was made.
+ * The scheme of a key: `hmac` (the TPM computes with it and never releases it) or `sealed` (for a TPM without TPM2_HMAC: it releases the KEK over
+ * the encrypted session). With `pcr=sha256:0,7` it works only while these PCRs have the values of its creation.
  */
 import { Out } from "./marshal";
 
@@ -10,7 +10,7 @@ export class Scheme {
   pcrs: Uint8Array = new Uint8Array(0);
 
   constructor(
-    /** As it stands in the record. */
+    /** The text in the record. */
     public text: string,
   ) {}
 
@@ -24,7 +24,7 @@ export class Scheme {
   }
 }
 
-/** Reads "", "hmac", "sealed", "hmac pcr=sha256:0,7"; null where it is none of these. */
+/** Parses "", "hmac", "sealed", "hmac pcr=sha256:0,7"; null for anything else. */
 export function parseScheme(text: string): Scheme | null {
   const scheme = new Scheme(text);
   let rest = text;
@@ -43,7 +43,7 @@ export function parseScheme(text: string): Scheme | null {
   return null;
 }
 
-/** Numbers from 0 to 23, with commas between them. */
+/** Parses numbers from 0 to 23, separated by commas. */
 function withPcrs(scheme: Scheme, bank: u32, list: string): Scheme | null {
   let bits: u32 = 0;
   let pcr: u32 = 0;

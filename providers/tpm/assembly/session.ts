@@ -1,6 +1,6 @@
 /**
- * Salted sessions with parameter encryption both ways (TPM 2.0 Part 1, clauses 19 and 21), bound to no object. Whoever
- * listens or meddles between here and the TPM learns no secret, and what he changes or repeats is found.
+ * Salted sessions with parameter encryption both ways (TPM 2.0 Part 1, clauses 19 and 21), bound to no object. An attacker
+ * on the way to the TPM learns no secret, and changed or repeated messages are detected.
  */
 import { concat, crypto, FailureCode } from "../../../sdk/assemblyscript/assembly";
 import { exchange, NO_SESSIONS, SESSIONS } from "./exchange";
@@ -17,9 +17,9 @@ export const LOAD: u32 = 0x157;
 const START_AUTH_SESSION: u32 = 0x176;
 const RH_NULL: u32 = 0x40000007;
 const CONTINUE: u32 = 0x01;
-/** The first parameter of the command goes encrypted (the TPM's word for it is decrypt: it does). */
+/** The first parameter of the command is encrypted (the TPM calls this attribute "decrypt", because it decrypts). */
 export const HIDE_COMMAND: u32 = 0x20;
-/** The first parameter of the response comes encrypted. */
+/** The first parameter of the response is encrypted. */
 export const HIDE_RESPONSE: u32 = 0x40;
 /** Nonces, keys and codes are all as long as a SHA-256. */
 const SIZE = 32;
@@ -28,12 +28,12 @@ export class Session {
   constructor(
     public handle: u32,
     public key: Uint8Array,
-    /** The TPM's last nonce; each answer brings a new one. */
+    /** The TPM's last nonce; each response has a new one. */
     public nonceTpm: Uint8Array,
   ) {}
 }
 
-/** The handle that an answer brought (Load), or 0; the content of its first parameter, decrypted; the other parameters. */
+/** A response: its handle (Load) or 0, the decrypted content of its first parameter, and the other parameters. */
 export class Answer {
   constructor(
     public handle: u32,
@@ -42,11 +42,11 @@ export class Answer {
   ) {}
 }
 
-/** Starts a session whose salt only the holder of the primary's private key can read. */
+/** Starts a session with a salt that only the holder of the primary's private key can read. */
 export function startSession(primary: Primary, kind: u32): Session | null {
   const action = "start a session with the TPM";
   const ephemeral = random(SIZE);
-  // Below the order of P-256 whatever the rest is; it costs one bit.
+  // This makes the scalar smaller than the order of P-256, at the cost of one bit.
   ephemeral[0] &= 0x7f;
   const point = crypto.ecdh("P-256", ephemeral, new Uint8Array(0));
   const shared = crypto.ecdh("P-256", ephemeral, primary.point());
@@ -69,7 +69,7 @@ export function startSession(primary: Primary, kind: u32): Session | null {
   return new Session(handle, kdfa(salt, "ATH", nonceTpm, nonce), nonceTpm);
 }
 
-/** A session that computes a policy's digest and can authorize nothing: it needs no salt. Its handle, or 0. */
+/** Starts a trial session, which computes a policy's digest and authorizes nothing, so it needs no salt. Returns its handle, or 0. */
 export function startTrial(): u32 {
   const action = "start a trial session";
   const body = new Out().u32(RH_NULL).u32(RH_NULL).sized(random(SIZE)).u16(0).u8(TRIAL_SESSION);
@@ -79,7 +79,7 @@ export function startTrial(): u32 {
 
 /**
  * Runs a command on one object under the session, which authorizes it. `first` is the content of the first parameter, a TPM2B; a command
- * without parameters has null there. `auth` is the object's auth value. `hide` says what is secret; everything is authenticated.
+ * without parameters has null there. `auth` is the object's auth value. `hide` selects the parameters to encrypt; everything is authenticated.
  */
 export function run(
   session: Session,
@@ -92,7 +92,7 @@ export function run(
   hide: u32,
   action: string,
 ): Answer | null {
-  // The TPM drops trailing zeros of an auth value. HMAC pads its key with zeros, so it makes no difference here.
+  // The TPM drops trailing zeros of an auth value. HMAC pads its key with zeros, so the result is the same.
   const key = concat(session.key, auth);
   const nonce = random(SIZE);
   const attributes = CONTINUE | hide;
@@ -111,7 +111,7 @@ export function run(
   return check(session, command, key, nonce, attributes, response, action);
 }
 
-/** Checks an answer's code before anything in it is used, and takes over the new nonce. */
+/** Checks a response's HMAC before any other use of it, and stores the new nonce. */
 function check(
   session: Session,
   command: u32,
@@ -131,7 +131,7 @@ function check(
   if (answered !== attributes || !equalCodes(sign, code(key, hashed, nonceTpm, nonce, answered))) {
     trouble(
       FailureCode.FAULT,
-      `Cannot ${action}: the response's HMAC is wrong; something between here and the TPM changed or repeated it`,
+      `Cannot ${action}: the response's HMAC is wrong; it was changed or repeated on its way from the TPM`,
     );
     return null;
   }
@@ -143,12 +143,12 @@ function check(
   return new Answer(handle, first, received.rest());
 }
 
-/** Key and iv for one parameter in one direction (Part 1, clause 21.3). */
+/** Computes key and iv for one parameter in one direction (Part 1, clause 21.3). */
 function mask(key: Uint8Array, newer: Uint8Array, older: Uint8Array): Uint8Array {
   return kdfa(key, "CFB", newer, older);
 }
 
-/** The code of a command or response (Part 1, clause 19.6.5). */
+/** Computes the HMAC of a command or response (Part 1, clause 19.6.5). */
 function code(
   key: Uint8Array,
   hashed: Uint8Array,
@@ -170,6 +170,6 @@ function withAlgorithms(body: Out): Uint8Array {
 }
 
 function garbled<T>(action: string): T | null {
-  trouble(FailureCode.FAULT, `Cannot ${action}: the TPM's response is not as Part 3 describes it`);
+  trouble(FailureCode.FAULT, `Cannot ${action}: the TPM's response does not have the form of Part 3`);
   return null;
 }

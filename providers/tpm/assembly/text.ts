@@ -1,4 +1,4 @@
-/** Bytes as text and back: hexadecimal for versions and records, base64 for PEM. The readers give null on anything unexpected. */
+/** Bytes as text and back: hexadecimal for versions and records, base64 for PEM. The readers return null for any other text. */
 
 const DIGITS = "0123456789abcdef";
 const BASE64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -23,7 +23,7 @@ export function unhex(text: string): Uint8Array | null {
   return bytes;
 }
 
-/** A number without sign as `0x98e`, the way TPM response codes are looked up. */
+/** Writes an unsigned number as `0x98e`, the form of TPM response codes in documentation. */
 export function code(value: u32): string {
   let text = "";
   do {

@@ -1,6 +1,6 @@
 /**
- * What went wrong in this call. Functions that cannot do their work say so here and return null or false; AssemblyScript has no
- * exceptions to catch, and a call is an instance, so one place is enough.
+ * The failure of this call. A function that fails notes its reason here and returns null or false; AssemblyScript has no
+ * exceptions to catch, and each call has its own instance, so one place suffices.
  */
 import { FailureCode, fail } from "../../../sdk/assemblyscript/assembly";
 
@@ -9,7 +9,7 @@ let stale: bool = false;
 let failure: FailureCode = FailureCode.FAULT;
 let text: string = "";
 
-/** Notes a trouble that doing everything again would not mend. The first one stays: what follows is mostly its consequence. */
+/** Notes a trouble that a retry would not fix. The first one is kept: later ones are mostly its consequence. */
 export function trouble(code: FailureCode, message: string): void {
   if (found) return;
   found = true;
@@ -24,7 +24,7 @@ export function staleTrouble(code: FailureCode, message: string): void {
   stale = true;
 }
 
-/** Whether the trouble may be gone with a new session and a newly loaded key. Where it is, it is forgotten. */
+/** Returns true, and forgets the trouble, if a new session and a newly loaded key may fix it. */
 export function forgetStale(): bool {
   const was = stale;
   if (was) found = false;
@@ -32,7 +32,7 @@ export function forgetStale(): bool {
   return was;
 }
 
-/** The reply that tells it. */
+/** Makes the reply that reports the trouble. */
 export function failed<T>(): T {
   return fail<T>(failure, text);
 }

@@ -1,9 +1,9 @@
 /**
- * One use of a key: enter, one command to the TPM, leave. Where nothing is remembered, or what is remembered is gone, everything is made
+ * One use of a key: enter, one command to the TPM, leave. If the memory is empty or stale, sessions and key are created
  * again from the state record, once.
  *
- * Where it fails for good the call ends without `leave`: the host then flushes what is this provider's and forgets it, so a
- * session that something meddled with is never used again.
+ * If that fails too, the call ends without `leave`: the host then flushes everything of this provider and forgets it, so a
+ * session that an attacker touched is never used again.
  */
 import { FailureCode, same } from "../../../sdk/assemblyscript/assembly";
 import { derive, idInput, seedInput } from "./kek";
@@ -14,7 +14,7 @@ import { Scheme } from "./scheme";
 import { hex } from "./text";
 import { forgetStale, trouble } from "./trouble";
 
-/** As much of a key as the RPCs need, and 32 bytes that were derived from it. */
+/** The properties of a key that the RPCs need, and 32 bytes derived from it. */
 export class Derived {
   constructor(
     public scheme: Scheme,
@@ -23,15 +23,15 @@ export class Derived {
   ) {}
 }
 
-/** The longest name that two keys leave room for in the memory of 1,024 bytes. */
+/** Maximum length of a name: two keys must fit into the memory of 1,024 bytes. */
 const MAX_LABEL = 128;
 
-/** The AES key for one seed. `keyId` is the version that was asked for: another key under the same name is refused. */
+/** Derives the AES key for one seed. `keyId` is the requested version: another key under the same name is refused. */
 export function deriveSeedKey(label: string, keyId: Uint8Array, nonce: Uint8Array): Derived | null {
   return use(label, keyId, nonce);
 }
 
-/** The key's id as the TPM computes it now. */
+/** Has the TPM compute the key's id. */
 export function deriveId(label: string): Derived | null {
   const none = new Uint8Array(0);
   return use(label, none, none);
@@ -51,7 +51,7 @@ function use(label: string, keyId: Uint8Array, nonce: Uint8Array): Derived | nul
   return derived;
 }
 
-/** Whether a name fits in the memory. */
+/** Checks that a name fits into the memory. */
 export function isLabel(label: string): bool {
   if (String.UTF8.byteLength(label) <= MAX_LABEL) return true;
   trouble(FailureCode.KEY_UNUSABLE, "Cannot use the key: its name has more than 128 bytes");
@@ -63,12 +63,12 @@ function attempt(lease: Lease, label: string, keyId: Uint8Array, nonce: Uint8Arr
   const isNew = key === null;
   if (key === null) {
     const record = readRecord(label);
-    // Nothing is wrong with the TPM: another key that is loaded stays so.
+    // The TPM is fine: another loaded key stays loaded.
     if (record === null) lease.leave();
     else key = load(lease, label, record);
   }
   if (key === null || !isVersion(lease, key, keyId)) return null;
-  // Where only the id is asked for, loading has just compared it.
+  // If only the id is needed, the load has just compared it.
   const compared = isNew && nonce.length === 0;
   const bytes = compared ? key.keyId : derive(lease, key, input(key, nonce));
   return bytes === null ? null : new Derived(key.scheme, key.keyId, bytes);

@@ -34,7 +34,7 @@ export class Host {
   /** Undefined: the host has no device. */
   tpm: { transmit(command: Uint8Array): Uint8Array } | undefined;
   memory = new Uint8Array(0);
-  /** Everything that went to the TPM and came back, as a listener on the bus has it. */
+  /** All traffic with the TPM, as a listener on the bus sees it. */
   readonly wire: Uint8Array[] = [];
   /** The commands of the last call, and all its host calls. */
   commands: string[] = [];
@@ -73,7 +73,7 @@ export class Host {
     return fromBinary(pb.ProvisionReplySchema, this.#call("provision", input));
   }
 
-  /** What the host does when it stops, or after a call that did not leave. */
+  /** Flushes everything, as the host does when it stops, or after a call without `leave`. */
   flush(): void {
     for (const handle of this.handles) this.#flush(handle);
     this.handles.clear();
@@ -129,7 +129,7 @@ export class Host {
     this.commands.push(name);
     const response = this.tpm.transmit(command);
     this.wire.push(command, response);
-    // Whether it was still there or not.
+    // Even if it is gone already.
     if (code === FLUSH) this.handles.delete(Buffer.from(command).readUInt32BE(10));
     if (GIVE_HANDLES.has(code) && Buffer.from(response).readUInt32BE(6) === 0) {
       this.handles.add(Buffer.from(response).readUInt32BE(10));

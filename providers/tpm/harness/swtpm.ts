@@ -1,4 +1,4 @@
-/** A virtual TPM of its own for a test, spoken to synchronously, and tpm2-tools on the same TPM as an independent witness. */
+/** A virtual TPM for one test, with synchronous commands, and tpm2-tools on the same TPM as an independent check. */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from "node:worker_threads";
 
-/** What wire.ts is given. */
+/** The data that wire.ts gets. */
 export interface Wire {
   readonly path: string;
   readonly port: MessagePort;
@@ -56,7 +56,7 @@ export class Swtpm {
     return this.#ask(command);
   }
 
-  /** Lets go of the connection: swtpm serves one client at a time. */
+  /** Closes the connection: swtpm serves one client at a time. */
   async release(): Promise<void> {
     if (this.#wire === undefined) return;
     this.#ask(null);
@@ -64,7 +64,7 @@ export class Swtpm {
     this.#wire = undefined;
   }
 
-  /** Runs one of tpm2-tools here and gives back its exit code, what it printed and what it complained of. */
+  /** Runs one of tpm2-tools and returns its exit code, stdout and stderr. */
   async tool(name: string, ...options: string[]): Promise<{ code: number; out: string; err: string }> {
     await this.release();
     const env = { ...process.env, TPM2TOOLS_TCTI: `swtpm:path=${this.#socket}` };

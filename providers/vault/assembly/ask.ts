@@ -1,4 +1,4 @@
-/** One request to Transit, and what its answer has under "data". Null always means that a trouble was noted. */
+/** One request to Transit, and the "data" of its answer. Null always means that a trouble was noted. */
 import {
   FailureCode,
   HostReply,
@@ -18,7 +18,7 @@ export function readKey(place: Place): JsonValue | null {
   return dataOf(reply, new Refusal(place, "keys"));
 }
 
-/** `operation`: "encrypt" or "decrypt", with the version `number`. `withheld` is the text that no message may repeat. */
+/** `operation`: "encrypt" or "decrypt", with the version `number`. No message may repeat the text `withheld`. */
 export function useKey(
   place: Place,
   operation: string,
@@ -41,7 +41,7 @@ function dataOf(reply: HostReply, refusal: Refusal): JsonValue | null {
   }
   const response = net.responseOf(reply);
   if (response == null) {
-    trouble(FailureCode.FAULT, `Cannot ${refusal.action}: the host's answer is no response`);
+    trouble(FailureCode.FAULT, `Cannot ${refusal.action}: the host's answer is not a valid response`);
     return null;
   }
   const document = json.parse(response.body);
@@ -53,7 +53,7 @@ function dataOf(reply: HostReply, refusal: Refusal): JsonValue | null {
     const data = document.get("data");
     if (data != null && data.members().next()) return data;
   }
-  const what = document == null ? "no JSON" : `JSON without "data"`;
+  const what = document == null ? "not JSON" : `JSON without "data"`;
   const message = `Cannot ${refusal.action}: the answer (${describe(response)}) is ${what}; is the grant's origin a Vault or OpenBao?`;
   trouble(FailureCode.FAULT, message);
   return null;

@@ -1,10 +1,10 @@
-/** Transit's ciphertext as text: `vault:v3:` and base64. What is spelled in another way than Transit's own is none. */
+/** Transit's ciphertext as text: `vault:v3:` and base64. Only Transit's own spelling is accepted. */
 import { base64 } from "../../../sdk/assemblyscript/assembly";
 import { parseNumber } from "./version";
 
 const PREFIX = "vault:v";
 
-/** The version in it; 0 where it is no ciphertext of Transit's. The server itself takes "v01", "v0", line breaks and stray bits. */
+/** Returns the version; 0 if this is not a ciphertext of Transit. The server itself also accepts "v01", "v0", line breaks and stray bits. */
 export function versionIn(text: string): u32 {
   if (!text.startsWith(PREFIX)) return 0;
   const colon = text.indexOf(":", PREFIX.length);

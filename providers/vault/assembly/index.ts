@@ -29,12 +29,12 @@ import { numberOf } from "./version";
 
 export { kleidi_decrypt, kleidi_encrypt, kleidi_status } from "../../../sdk/assemblyscript/assembly";
 
-/** Of the contract. */
+/** Limits of the contract (docs/ABI.md, section 4). */
 const MAX_PLAINTEXT = 512;
 const MAX_CIPHERTEXT = 1023;
 /**
- * No type that there is. A server that would make the missing key of an Encrypt, because the token may, refuses this one; for a key that
- * is there it reads no type.
+ * A type that does not exist. A server that would create a missing key on Encrypt, because the token may, refuses it; for a key that
+ * exists it ignores the type.
  */
 const NO_TYPE = "make-no-key";
 
@@ -62,7 +62,7 @@ class Vault extends Provider {
     if (data == null) return failed<EncryptReply>();
     const ciphertext = textOf(data, "ciphertext");
     if (ciphertext.length > MAX_CIPHERTEXT || versionIn(ciphertext) !== number) {
-      const message = `Cannot encrypt with the key ${place.toString()}: the server answered what is no ciphertext of version ${decimal(number)}, of at most ${decimal(MAX_CIPHERTEXT)} characters, as was asked for`;
+      const message = `Cannot encrypt with the key ${place.toString()}: the server's answer is not a ciphertext of version ${decimal(number)} with at most ${decimal(MAX_CIPHERTEXT)} characters`;
       return fail<EncryptReply>(FailureCode.FAULT, message);
     }
     return new EncryptReply(utf8(ciphertext));
@@ -74,7 +74,7 @@ class Vault extends Provider {
     const bytes = request.ciphertext;
     const ciphertext = String.UTF8.decodeUnsafe(bytes.dataStart, bytes.length);
     const found = versionIn(ciphertext);
-    if (found === 0) return refuse("it is none of Transit's");
+    if (found === 0) return refuse("it is not a ciphertext of Transit");
     const number = numberOf(request.version, place);
     if (number === 0) return failed<DecryptReply>();
     if (found !== number) {
@@ -87,7 +87,7 @@ class Vault extends Provider {
     if (data == null) return failed<DecryptReply>();
     const plaintext = base64.decode(textOf(data, "plaintext"));
     if (plaintext == null) {
-      const message = `Cannot decrypt with the key ${place.toString()}: the server's plaintext is not in base64`;
+      const message = `Cannot decrypt with the key ${place.toString()}: the server's plaintext is not valid base64`;
       return fail<DecryptReply>(FailureCode.FAULT, message);
     }
     if (plaintext.length < 1 || plaintext.length > MAX_PLAINTEXT) {

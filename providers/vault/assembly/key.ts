@@ -1,11 +1,11 @@
-/** Status: whether Transit's description of a key is one to work with, and the versions in it. */
+/** Status: checks Transit's description of a key, and reads the versions from it. */
 import { decimal, FailureCode, fail, JsonValue, StatusReply } from "../../../sdk/assemblyscript/assembly";
 import { integerOf, isFalse, isTrue, textOf } from "./members";
 import { Place } from "./place";
 import { failed } from "./trouble";
 import { idOf, parseNumber, versionText } from "./version";
 
-/** Of the contract. */
+/** Limits of the contract (docs/ABI.md, section 4). */
 const MAX_OLDER: u32 = 256;
 
 /** `data` is that of `GET keys/KEY`. */
@@ -37,7 +37,7 @@ export function statusOf(data: JsonValue, place: Place): StatusReply {
   return versions(data, place, number as u32, first as u32, id);
 }
 
-/** "" where the key is of the right kind. Absent is what a server says that does not know the member. */
+/** Returns "" if the key is of a usable kind, else the reason. A member is absent if the server does not know it. */
 function whyUnusable(data: JsonValue, place: Place): string {
   const name = textOf(data, "name");
   if (name !== place.key) return `the server described another key, "${name.slice(0, 64)}"`;
@@ -48,22 +48,22 @@ function whyUnusable(data: JsonValue, place: Place): string {
     type !== "chacha20-poly1305" &&
     type !== "xchacha20-poly1305"
   ) {
-    return `its type is "${type.slice(0, 64)}", which binds no associated data; make one of type aes256-gcm96`;
+    return `its type is "${type.slice(0, 64)}", which binds no associated data; create a key of type aes256-gcm96`;
   }
   if (isTrue(data, "derived"))
-    return "it is derived, which needs a context for each use; make one that is not";
+    return "it is derived, which needs a context for each use; create a key that is not derived";
   if (isTrue(data, "convergent_encryption"))
-    return "it is convergent: equal plaintexts give equal ciphertexts; make one that is not";
+    return "it is convergent: equal plaintexts give equal ciphertexts; create a key that is not convergent";
   if (isTrue(data, "soft_deleted")) return "it is soft-deleted; restore it (keys/KEY/soft-delete-restore)";
   if (isFalse(data, "supports_encryption")) return "it cannot encrypt (supports_encryption is false)";
   if (isFalse(data, "supports_decryption")) return "it cannot decrypt (supports_decryption is false)";
   return "";
 }
 
-/** The latest version, and those below it that Decrypt still takes, the newest first. */
+/** Returns the latest version, and the older ones that Decrypt still accepts, the newest first. */
 function versions(data: JsonValue, place: Place, latest: u32, first: u32, id: string): StatusReply {
   const older = min(latest - first, MAX_OLDER);
-  // The latest one is at 0, those below it follow.
+  // The latest version is at 0; older ones follow.
   const created = new Array<string>(older + 1).fill("");
   const keys = data.get("keys");
   if (keys == null) return strange(place, `it has no "keys"`);
@@ -95,7 +95,7 @@ function strange(place: Place, what: string): StatusReply {
   return fail<StatusReply>(FailureCode.FAULT, message);
 }
 
-/** Its digits as the server wrote them; "" where it is none. */
+/** Returns its digits as the server wrote them; "" if it is not a number. */
 function unixTime(value: JsonValue): string {
   if (value.integer() < 0) return "";
   const digits = value.number();

@@ -1,4 +1,4 @@
-/** What the texts of a 400 mean. They are OpenBao's; HashiCorp Vault has the same ones. */
+/** Maps the error texts of a 400 to failures. They are OpenBao's; HashiCorp Vault has the same ones. */
 import { decimal, FailureCode } from "../../../sdk/assemblyscript/assembly";
 
 export class Meaning {
@@ -8,14 +8,14 @@ export class Meaning {
   ) {}
 }
 
-/** Whether the key that an operation named is not there. */
+/** Checks if the text reports a missing key. */
 export function isMissing(text: string, operation: string): bool {
   if (text.includes("encryption key not found")) return true;
-  // What Encrypt asks for so that no key is made: a token with "create" gets this instead of a new key.
+  // The answer to the type that Encrypt sends: a token with "create" gets this instead of a new key.
   return operation === "encrypt" && text.includes("unknown key type");
 }
 
-/** `number`: the version that was asked for. Null where the text is not known. */
+/** `number`: the requested version. Null if the text is unknown. */
 export function meaningOf(text: string, number: u32): Meaning | null {
   const version = `version ${decimal(number)}`;
   if (text.includes("soft-deleted")) {
@@ -23,7 +23,7 @@ export function meaningOf(text: string, number: u32): Meaning | null {
   }
   if (text.includes("too old")) {
     return unusable(
-      `${version} is below the key's min_decryption_version; lower that until everything is encrypted anew`,
+      `${version} is below the key's min_decryption_version; lower that until everything is encrypted again`,
     );
   }
   if (text.includes("less than the minimum")) {
@@ -37,7 +37,7 @@ export function meaningOf(text: string, number: u32): Meaning | null {
     text.includes("no such key version") ||
     text.includes("invalid key version")
   ) {
-    return unusable(`it has no ${version} now: it was made anew, or restored from an older backup`);
+    return unusable(`it has no ${version} now: it was created again, or restored from an older backup`);
   }
   if (text.includes("message authentication failed") || text.includes("invalid ciphertext")) {
     return new Meaning(
@@ -50,7 +50,7 @@ export function meaningOf(text: string, number: u32): Meaning | null {
     text.includes("not supported for key type") ||
     text.includes("non-AEAD")
   ) {
-    return unusable("it is of a kind that cannot be used; make one of type aes256-gcm96, not derived");
+    return unusable("its type cannot be used; create a key of type aes256-gcm96, not derived");
   }
   return null;
 }

@@ -1,7 +1,7 @@
-/** Members of an object of the server's, each with what stands for one that is absent or of another type. */
+/** Readers of members of a server's object, each with a default for a member that is absent or of another type. */
 import { JsonValue } from "../../../sdk/assemblyscript/assembly";
 
-/** 0 where it is absent; past every number where it is no integer. */
+/** Returns 0 if the member is absent, and more than any number if it is not an integer. */
 export function integerOf(data: JsonValue, name: string): i64 {
   const value = data.get(name);
   if (value == null) return 0;

@@ -1,33 +1,33 @@
-/** Where a key is in the server: namespace, mount and name, as the operator wrote them under the key's settings. */
+/** The location of a key in the server: namespace, mount and name, from the key's settings. */
 import { Setting } from "../../../sdk/assemblyscript/assembly";
 
 export class Place {
   namespace: string = "";
   mount: string = "transit";
-  /** Why this is no place, and how to write one; "" where it is one. */
+  /** The fault in the settings with its remedy; "" if there is none. */
   fault: string = "";
 
   constructor(public key: string) {}
 
-  /** The path of a request: `operation` is "keys", "encrypt" or "decrypt". A namespace is a prefix of it, at every server. */
+  /** The path of a request: `operation` is "keys", "encrypt" or "decrypt". A namespace is a prefix of the path, in every server. */
   path(operation: string): string {
     const prefix = this.namespace.length > 0 ? this.namespace + "/" : "";
     return "/v1/" + prefix + this.inPolicy(operation);
   }
 
-  /** The same path as a policy has it: without the namespace that the policy is in. */
+  /** The path for a policy: without the namespace, which contains the policy. */
   inPolicy(operation: string): string {
     return this.mount + "/" + operation + "/" + this.key;
   }
 
-  /** The key as a sentence names it. */
+  /** The key's name for a message. */
   toString(): string {
     const where = this.namespace.length > 0 ? ` in the namespace "${this.namespace}"` : "";
     return `"${this.inPolicy("keys")}"${where}`;
   }
 }
 
-/** Strict, so that one place has one spelling, and a typo is told here and not by a denial that voids the call. */
+/** Strict, so that each place has one spelling, and a typo is reported here and not by a denial that voids the call. */
 export function placeOf(key: string, settings: Setting[]): Place {
   const place = new Place(key);
   for (let i = 0; i < settings.length; i++) {
@@ -48,7 +48,7 @@ export function placeOf(key: string, settings: Setting[]): Place {
   return place;
 }
 
-/** Segments between single slashes, none "." or "..", of what a path of kleidi:net may have and nobody needs to escape. */
+/** Segments between single slashes, none "." or "..", of characters that a path of kleidi:net may have unescaped. */
 function isPath(text: string): bool {
   let start = 0;
   for (let i = 0; i <= text.length; i++) {
@@ -63,7 +63,7 @@ function isPath(text: string): bool {
   return true;
 }
 
-/** As Transit's own paths take it: word characters, inside also - and . */
+/** A name that Transit accepts in its paths: word characters, inside also - and . */
 function isKeyName(text: string): bool {
   const last = text.length - 1;
   if (last < 0 || !isWord(text.charCodeAt(0)) || !isWord(text.charCodeAt(last))) return false;

@@ -1,24 +1,24 @@
-/** What an answer that is no success means, and what to do about it. The texts are OpenBao's; HashiCorp Vault has the same ones. */
+/** Maps an error answer to a failure with its remedy. The texts are OpenBao's; HashiCorp Vault has the same ones. */
 import { decimal, FailureCode, JsonValue, NetResponse } from "../../../sdk/assemblyscript/assembly";
 import { isMissing, meaningOf } from "./meaning";
 import { Place } from "./place";
 import { trouble } from "./trouble";
 
-/** Of the server's own words, in a message: 512 bytes are all that the host logs. */
+/** Maximum length of the server's text in a message: the host logs only 512 bytes. */
 const MAX_QUOTE = 160;
-/** Of an answer's errors, as many as are read. */
+/** Maximum number of errors to read from an answer. */
 const MAX_ERRORS = 8;
 
-/** Status and type: what tells an answer of a proxy from one of the server. */
+/** Describes an answer by status and type, which distinguish a proxy from the server. */
 export function describe(response: NetResponse): string {
   const type = response.header("content-type");
   return `status ${decimal(response.status)}, ${type.length > 0 ? type.slice(0, 80) : "no content-type"}`;
 }
 
 export class Refusal {
-  /** The version that was asked for; 0 where none was. */
+  /** The requested version; 0 if none. */
   number: u32 = 0;
-  /** What no message may repeat: the plaintext or the ciphertext of the request. */
+  /** The plaintext or ciphertext of the request, which no message may repeat. */
   withheld: string = "";
 
   constructor(
@@ -32,7 +32,7 @@ export class Refusal {
     return `${verb} the key ${this.place.toString()}`;
   }
 
-  /** Notes the trouble. `document` is the answer's body, null where that is no JSON. */
+  /** Notes the trouble. `document` is the answer's body, null if it is not JSON. */
   explain(response: NetResponse, document: JsonValue | null): void {
     const text = document == null ? "" : errorsOf(document);
     const status = response.status;
@@ -59,24 +59,24 @@ export class Refusal {
   private denied(status: u32, text: string): void {
     const capability = this.operation === "keys" ? "read" : "update";
     const line = `path "${this.place.inPolicy(this.operation)}" { capabilities = ["${capability}"] }`;
-    // The words for a token that is none; a policy's are "1 error occurred: * permission denied".
+    // The text for an invalid token; a policy's is "1 error occurred: * permission denied".
     const known = text !== "permission denied" && !text.includes("invalid token");
     let what = known
       ? `the credential's policy lacks ${line}`
       : `the credential is expired, revoked or of another server; if it is not, its policy lacks ${line}`;
-    // A token that may only update may not make a key, which is what encrypting with a missing one would do.
+    // A token with only "update" may not create a key, and encrypting with a missing key would create one.
     if (known && this.operation === "encrypt") what += "; the server says so too where the key is missing";
     this.note(FailureCode.CREDENTIAL_REFUSED, `permission denied (status ${decimal(status)}): ${what}`);
   }
 
-  /** The server, or what is before it, cannot answer now. */
+  /** The server, or a proxy before it, cannot answer now. */
   private later(response: NetResponse, text: string): void {
     const status = response.status;
     if (text.includes("sealed")) return this.wait("the server is sealed; unseal it");
     if (status === 473) return this.standby();
     if (text.includes("standby") || text.includes("not active") || text.includes("no active")) {
       return this.wait(
-        "no node of the cluster is active now; this ends when one is elected, else see to the cluster",
+        "no node of the cluster is active; this ends with an election, else repair the cluster",
       );
     }
     if (status === 472)
@@ -85,20 +85,18 @@ export class Refusal {
       );
     if (text.includes("quota")) {
       return this.wait(
-        "a quota is exceeded (status 429); raise it under sys/quotas, or let fewer clients share it",
+        "a quota is exceeded (status 429); raise it under sys/quotas, or share it with fewer clients",
       );
     }
     if (status === 429) return this.wait("too many requests for now (status 429)");
     if (status === 501) return this.wait("the server is not initialized");
     if (text.includes("locked")) return this.wait("the namespace is locked; unlock it");
-    this.wait(
-      `the server, or a proxy before it, has a trouble of its own (${describe(response)})${this.quote(text)}`,
-    );
+    this.wait(`the server, or a proxy before it, failed (${describe(response)})${this.quote(text)}`);
   }
 
   private standby(): void {
     this.wait(
-      "the server is a standby that hands nothing on, or a proxy redirects, which is not followed; if this lasts longer than a failover, write the active node's origin into the grant",
+      "the server is a standby without forwarding, or a proxy redirects, which the host does not follow; if this lasts longer than a failover, write the active node's origin into the grant",
     );
   }
 
@@ -127,7 +125,7 @@ export class Refusal {
     trouble(code, `Cannot ${this.action}: ${what}`);
   }
 
-  /** The server's words, unless they repeat what was sent. */
+  /** Returns the server's text, unless it repeats data of the request. */
   private quote(text: string): string {
     if (text.length === 0) return "";
     if (this.withheld.length > 0 && text.includes(this.withheld)) return "; its words repeat the request";
@@ -135,7 +133,7 @@ export class Refusal {
     let size = 0;
     for (let i = 0; i < text.length && size < MAX_QUOTE; i++) {
       const letter = text.charCodeAt(i);
-      // White space, control characters and what is not ASCII become one space.
+      // White space, control characters and non-ASCII characters become one space.
       if (letter > 0x20 && letter < 0x7f) out[size++] = letter as u8;
       else if (size > 0 && out[size - 1] !== 0x20) out[size++] = 0x20;
     }
@@ -144,12 +142,12 @@ export class Refusal {
   }
 }
 
-/** Whether the server itself answered: a page or a gateway has no list of errors. */
+/** Checks if the server itself answered: a proxy's page has no list of errors. */
 function isRefusal(document: JsonValue | null): bool {
   return document != null && document.get("errors") != null;
 }
 
-/** All errors of an answer: `{"errors":["…"]}`. */
+/** Returns all errors of an answer: `{"errors":["…"]}`. */
 function errorsOf(document: JsonValue): string {
   const errors = document.get("errors");
   if (errors == null) return "";

@@ -1,6 +1,6 @@
 /**
- * What went wrong in this call. Functions that cannot do their work say so here and return null; AssemblyScript has no exceptions to
- * catch, and a call is an instance, so one place is enough. Plaintext and ciphertext never get here.
+ * The failure of this call. A function that fails notes its reason here and returns null; AssemblyScript has no exceptions to
+ * catch, and each call has its own instance, so one place suffices. It never stores plaintext or ciphertext.
  */
 import {
   Failure,
@@ -19,15 +19,15 @@ export function trouble(failure: FailureCode, message: string): void {
   text = message;
 }
 
-/** A host call did not succeed. */
+/** Notes the trouble of a failed host call. */
 export function hostTrouble(reply: HostReply, action: string): void {
   const failure = failFrom<Told>(reply, action).failure!;
-  // The only sealed thing that is not authentic here is the host's own login (docs/ABI.md, kleidi:net).
+  // NOT_AUTHENTIC means here that the server refused the host's own login (docs/ABI.md, kleidi:net).
   const refused = reply.code === HostCode.NOT_AUTHENTIC;
   trouble(refused ? FailureCode.CREDENTIAL_REFUSED : (failure.code as FailureCode), failure.message);
 }
 
-/** The reply that tells it. */
+/** Makes the reply that reports the trouble. */
 export function failed<T>(): T {
   return fail<T>(code, text);
 }

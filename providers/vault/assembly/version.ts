@@ -1,21 +1,21 @@
 /**
- * A version names exactly one key material: `3.1756412535.9f2c5d0a11e3b478` is the third version of the key, made at that Unix time,
- * at the place of which the SHA-256 begins so. A key that was deleted and made anew has another time; settings that lead to another key
+ * A version names exactly one key material: `3.1756412535.9f2c5d0a11e3b478` is the third version of the key, created at that Unix time,
+ * at the place whose SHA-256 begins with these digits. A key that was deleted and created again has another time; settings of another key
  * have another hash.
  */
 import { crypto, decimal, FailureCode, utf8 } from "../../../sdk/assemblyscript/assembly";
 import { Place } from "./place";
 import { hostTrouble, trouble } from "./trouble";
 
-/** Of the place's hash, in hexadecimal digits. */
+/** Length of the place's hash, in hexadecimal digits. */
 const ID = 16;
 
-/** `created`: as many digits as the server wrote, at most 16. `id`: the place's. */
+/** `created`: the digits that the server wrote, at most 16. `id`: the place's. */
 export function versionText(number: u32, created: string, id: string): string {
   return decimal(number) + "." + created + "." + id;
 }
 
-/** The path is the place: it is what the server finds the key by. Null: a trouble was noted. */
+/** Hashes the path, by which the server finds the key. Null: a trouble was noted. */
 export function idOf(place: Place): string | null {
   const hash = crypto.digest("sha256", utf8(place.path("keys")));
   if (!hash.ok) {
@@ -27,7 +27,7 @@ export function idOf(place: Place): string | null {
   return id;
 }
 
-/** The number in a version that Status named for this place; 0: a trouble was noted. */
+/** Returns the number in a version that Status named for this place; 0: a trouble was noted. */
 export function numberOf(version: string, place: Place): u32 {
   const id = idOf(place);
   if (id == null) return 0;
@@ -37,17 +37,17 @@ export function numberOf(version: string, place: Place): u32 {
   if (number === 0 || last <= first + 1 || version.length - last - 1 !== ID) {
     trouble(
       FailureCode.KEY_UNUSABLE,
-      `Cannot use the key ${place.toString()}: "${version}" is no version of this provider`,
+      `Cannot use the key ${place.toString()}: "${version}" is not a version of this provider`,
     );
     return 0;
   }
   if (version.slice(last + 1) === id) return number;
-  const message = `Cannot use the key ${place.toString()}: the version ${version} is that of a key at another place; undo the change of the key's settings, or give the other place a key of its own in the configuration`;
+  const message = `Cannot use the key ${place.toString()}: the version ${version} belongs to a key at another place; undo the change of the key's settings, or add another key for the other place to the configuration`;
   trouble(FailureCode.KEY_UNUSABLE, message);
   return 0;
 }
 
-/** 1 to 4,294,967,295, written in the one way; else 0. */
+/** Parses 1 to 4,294,967,295 in its only spelling; else 0. */
 export function parseNumber(text: string): u32 {
   if (text.length < 1 || text.length > 10) return 0;
   let value: u64 = 0;

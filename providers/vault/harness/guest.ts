@@ -41,7 +41,7 @@ export class Guest {
     return fromBinary(pb.DecryptReplySchema, this.#call("kleidi_decrypt", input, server));
   }
 
-  /** In a new instance, as the host does it. Throws where the guest traps or asks the server twice. */
+  /** Calls a new instance, as the host does. Throws if the guest traps or calls the server twice. */
   #call(name: string, input: Uint8Array, server: Server): Uint8Array {
     let asked = 0;
     const request = (bytes: Uint8Array): Uint8Array | number => {
@@ -57,7 +57,7 @@ export class Guest {
   }
 }
 
-/** The reply's failure as code and message; [] where it is none. */
+/** Returns the reply's failure as code and message; [] if it has none. */
 export function failureOf(reply: { failure?: pb.Failure | undefined }): [] | [number, string] {
   return reply.failure === undefined ? [] : [reply.failure.code, reply.failure.message];
 }
