@@ -17,7 +17,7 @@ import {
 } from "../../host/capabilities/net/exchange.ts";
 import { systemClock } from "../../host/capabilities/net/login/clock.ts";
 import { createCredential } from "../../host/capabilities/net/login/credential.ts";
-import type { VaultLogin } from "../../host/capabilities/net/login/grant.ts";
+import type { VaultLogin } from "../../host/capabilities/net/login/vault/grant.ts";
 import type { Certificate } from "../support/certificates.ts";
 import { headersOf, patient } from "../support/credential.ts";
 import { OpenBao } from "../support/openbao.ts";

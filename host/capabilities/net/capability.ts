@@ -3,6 +3,7 @@ import { exampleOf } from "../../schema/field.ts";
 import type { Capability, GrantContext, OpenContext } from "../capability.ts";
 import { checkFiles } from "./check.ts";
 import { GRANT, LOGIN_CONNECTIONS, type NetConfig } from "./grant.ts";
+import { methodOf } from "./login/methods.ts";
 import { REQUESTS } from "./requests.ts";
 import { RULES } from "./rules.ts";
 import { lineText } from "./words.ts";
@@ -38,12 +39,7 @@ export const net = {
 /** The credentials that the host uses at an origin: how, and from which files; nothing of their content. */
 function identityOf({ credential, tls }: NetConfig): string {
   const certificate = tls.client === undefined ? [] : [`with the certificate ${tls.client.certificate}`];
-  const token =
-    credential === undefined
-      ? []
-      : [
-          `with a token ${credential.kind === "vault" ? `of Vault by ${credential.auth}` : `by ${credential.kind}`}`,
-        ];
+  const token = credential === undefined ? [] : [`with a token ${methodOf(credential).source(credential)}`];
   const all = [...token, ...certificate];
   return all.length === 0 ? "without credentials" : all.join(" and ");
 }

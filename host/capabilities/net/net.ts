@@ -8,7 +8,6 @@ import { denied, type Opened, type Plan } from "../capability.ts";
 import {
   type Credential,
   CredentialRefused,
-  type Lease,
   type Request,
   type Response,
   type Send,

@@ -103,7 +103,9 @@ export function pathFault(path: string): string | undefined {
  * a line that fixes headers: there the header says what is done.
  */
 function covers({ path: granted, headers }: AllowedRequest, path: string): boolean {
-  return granted.endsWith("/") && headers === undefined ? path.length > granted.length && path.startsWith(granted) : path === granted;
+  return granted.endsWith("/") && headers === undefined
+    ? path.length > granted.length && path.startsWith(granted)
+    : path === granted;
 }
 
 function denied(reason: string): Verdict {

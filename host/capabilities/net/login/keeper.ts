@@ -6,8 +6,8 @@ import type { Response } from "../exchange.ts";
 import { documentOf, lifeIn, nameOf } from "./answer.ts";
 import { type Ask, ask, requestOf, type Tell } from "./ask.ts";
 import { Backoff } from "./backoff.ts";
-import type { Call, Lifetime, TokenFileRecipe } from "./recipe.ts";
 import type { Token } from "./token.ts";
+import type { Call, Lifetime, TokenFileRecipe } from "./token-recipe.ts";
 
 const LIMIT_MS = 5000;
 /** A life that is shorter than this is not worth a request. */

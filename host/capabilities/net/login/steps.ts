@@ -2,10 +2,10 @@
 import { documentOf, lifeIn, nameOf, tokenIn } from "./answer.ts";
 import { type Ask, ask, requestOf } from "./ask.ts";
 import type { Leaks } from "./leaks.ts";
-import type { LoginRecipe } from "./recipe.ts";
 import { readSecret } from "./secret-file.ts";
 import { fieldFault } from "./text.ts";
 import { Token } from "./token.ts";
+import type { LoginRecipe } from "./token-recipe.ts";
 
 /** Of one request. A caller may have less; the next one finds what came of it. */
 const LIMIT_MS = 5000;

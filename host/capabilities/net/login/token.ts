@@ -2,7 +2,7 @@
 import { inspect } from "node:util";
 import type { Secret } from "../../../lib/secret.ts";
 import type { Lease, Request } from "../exchange.ts";
-import type { Header } from "./recipe.ts";
+import type { Header } from "./token-recipe.ts";
 
 /** Longer than a request may be under way; of a short life, a part. */
 const MARGIN_MS = 1000;
