@@ -60,7 +60,7 @@ const scheme = () =>
       .exactOptional(),
     {
       expected: "a word",
-      meaning: "What stands before the token, and a space.",
+      meaning: "The word before the token; a space follows it.",
       example: "Bearer",
       absent: "the token alone",
     },
@@ -96,7 +96,7 @@ const vaultKeys = z.strictObject({
     example: "approle",
     suggest: nearestOf(VAULT_AUTHS),
   }),
-  mount: mountOf("Where the auth method is mounted.", "approle", "the method's name"),
+  mount: mountOf("The mount path of the auth method.", "approle", "the method's name"),
   namespace: mountOf("The namespace of the auth method.", "team-a", "the root namespace"),
   file: optionalFile("The token, the JSON Web Token or the password.", "/etc/kleidi/vault-token"),
   roleId: text(
@@ -141,7 +141,7 @@ const vault = field(
     .transform((login): VaultLogin => login)
     .exactOptional(),
   {
-    expected: `a mapping with auth and just what it needs: ${[
+    expected: `a mapping with auth and exactly the keys that it needs: ${[
       "token: file",
       "approle: roleId, secretId",
       "kubernetes, jwt: role, file",
@@ -217,12 +217,12 @@ const login = field(
       ),
       token: field(pointer(), {
         expected: "a JSON pointer, of names after slashes",
-        meaning: "Where the token is in the answer.",
+        meaning: "The place of the token in the answer.",
         example: "/auth/client_token",
       }),
       ttl: field(pointer().exactOptional(), {
         expected: "a JSON pointer, of names after slashes",
-        meaning: "Where the answer has the token's time to live, in seconds.",
+        meaning: "The place of the token's time to live, in seconds, in the answer.",
         example: "/auth/lease_duration",
         absent: "the token is used until it is refused",
       }),
@@ -252,7 +252,7 @@ export const credential = field(
     .exactOptional(),
   {
     expected: "a mapping with one of the keys vault, file and login",
-    meaning: "Who the host is at the origin. The provider never sees it.",
+    meaning: "The host's identity at the origin. The provider never sees it.",
     example: "{ vault: { auth: token, file: /etc/kleidi/vault-token } }",
     absent: "no credential, but the certificate of `tls` if it has one",
   },
