@@ -212,7 +212,6 @@ export const WALLS: readonly Wall[] = [
       SCHEMA,
       CAPABILITY,
       "host/capabilities/net/exchange.ts",
-      "host/capabilities/net/policy.ts",
       "host/capabilities/net/words.ts",
     ],
     outside: ["node:fs/promises", "node:util", "zod"],
@@ -232,7 +231,8 @@ export const WALLS: readonly Wall[] = [
   },
   // what decides is pure
   { room: ["host/capabilities/policy.ts"], may: [HOST_CALL] },
-  { room: ["host/capabilities/net/policy.ts"] },
+  { room: ["host/capabilities/net/policy.ts"], may: ["host/capabilities/net/words.ts"] },
+  { room: ["host/capabilities/net/words.ts"] },
   {
     room: ["pointer", "recipe", "recipes"].map((name) => `host/capabilities/net/login/${name}.ts`),
     may: ["host/capabilities/net/login/grant.ts"],

@@ -5,6 +5,7 @@ import { checkFiles } from "./check.ts";
 import { GRANT, LOGIN_CONNECTIONS, type NetConfig } from "./grant.ts";
 import { REQUESTS } from "./requests.ts";
 import { RULES } from "./rules.ts";
+import { lineText } from "./words.ts";
 
 export const net = {
   name: "net",
@@ -15,7 +16,7 @@ export const net = {
     line: () => `net: ${exampleOf(GRANT)}`,
     reach(grant: NetConfig) {
       const { origin, allow, networks } = grant;
-      const lines = allow.map(({ method, path }) => `${method} ${path}`);
+      const lines = allow.map(lineText);
       const where = networks.length === 0 ? "" : ` in ${networks.join(", ")}`;
       return `of ${origin}${where}, ${identityOf(grant)}: ${lines.join(", ")}`;
     },

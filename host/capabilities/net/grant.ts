@@ -5,7 +5,7 @@ import { count, field, nearestOf, path, quantity } from "../../schema/field.ts";
 import { rpcs } from "../../schema/rpcs.ts";
 import { duration, memory } from "../../schema/units.ts";
 import { credential } from "./login/grant.ts";
-import { ALLOWED_PATH, HEADER, METHODS, RESERVED_HEADERS } from "./words.ts";
+import { HEADER, METHODS, parseLine, RESERVED_HEADERS } from "./words.ts";
 
 const NAME = /^(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*$/;
 
@@ -40,19 +40,22 @@ function isNetwork(text: string): boolean {
 
 const allowed = field(
   z.string().transform((text, context) => {
-    const [, method = "", path = ""] = /^([A-Z]+) (\S+)$/.exec(text) ?? [];
-    if (METHODS.some((known) => known === method) && ALLOWED_PATH.test(path)) return { method, path };
+    const line = parseLine(text);
+    if (line !== undefined) return line;
     context.issues.push({ code: "custom", input: text });
     return z.NEVER;
   }),
   {
-    expected: `${METHODS.join(", ")}, a space, and a path without query, percent signs and dot segments`,
-    meaning: "One request. A path that ends in a slash allows everything under it.",
+    expected: `${METHODS.join(", ")}, a space, and a path without percent signs and dot segments; then perhaps ?query, and name=value for each header that is fixed`,
+    meaning:
+      "One request. A path that ends in a slash allows everything under it. A query after the path, and headers after that (`POST / x-amz-target=TrentService.Encrypt`), are compared as written: a request must have them, and no other query.",
     example: "POST /v1/transit/encrypt/kek-2026",
     suggest: (source) => {
       const [, method = "", path = ""] =
         /^\s*([A-Za-z]+)\s+(?:https?:\/\/[^/]*)?\/*(\S*)\s*$/.exec(source) ?? [];
-      return `${method.toUpperCase()} /${path.replace(/[?#].*$/, "").replaceAll(/\/{2,}/g, "/")}`;
+      const [, plain = "", query = ""] = /^([^?#]*)(\?[^#]*)?/.exec(path) ?? [];
+      const line = `${method.toUpperCase()} /${plain.replaceAll(/\/{2,}/g, "/")}`;
+      return parseLine(line + query) === undefined ? line : line + query;
     },
   },
 );

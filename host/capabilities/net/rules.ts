@@ -2,6 +2,7 @@
 import { isShort, mapping, type Outline } from "../../schema/outline.ts";
 import type { Rule } from "../../schema/rule.ts";
 import type { Path } from "../../schema/text.ts";
+import { parseLine } from "./words.ts";
 
 export const RULES: readonly Rule[] = [
   {
@@ -46,9 +47,18 @@ export const RULES: readonly Rule[] = [
     },
   },
   {
-    says: "The header of a credential is not among the `headers` that the provider may set.",
+    says: "The header of a credential is not among the `headers` that the provider may set, nor in a line of `allow`.",
     *check(outline) {
       for (const { net, path } of nets(outline)) {
+        for (const [i, allowed] of net.allow.entries()) {
+          const fixed = typeof allowed === "string" ? parseLine(allowed)?.headers : undefined;
+          if (!net.credentialHeaders.some((name) => Object.hasOwn(fixed ?? {}, String(name)))) continue;
+          yield outline.document.fault([...path, "allow", i], {
+            expected: "a request without the credential's header",
+            actual: "one with the header that carries the token",
+            remedy: "remove the header: the host adds it",
+          });
+        }
         for (const [i, header] of net.headers.entries()) {
           if (typeof header !== "string" || !net.credentialHeaders.includes(header)) continue;
           yield outline.document.fault([...path, "headers", i], {
@@ -67,8 +77,9 @@ const TOKENS = /(^|\/)v1\/([^/]+\/)*auth\//;
 
 /** Whether an allowed request can be one that gives a token out: a token in an answer would reach the provider. */
 function givesTokens(allowed: unknown, { loginPath, namespace }: NetOutline): boolean {
-  const [, path = ""] = typeof allowed === "string" ? (/^[A-Z]+ (\S+)$/.exec(allowed) ?? []) : [];
-  if (path === "") return false;
+  const line = typeof allowed === "string" ? parseLine(allowed) : undefined;
+  if (line === undefined) return false;
+  const { path } = line;
   const covers = (other: string) => (path.endsWith("/") ? other.startsWith(path) : path === other);
   // A folder that is a namespace does not look like one: only the credential says which are.
   const space = typeof namespace === "string" ? `${namespace.replaceAll(/^\/+|\/+$/g, "")}/` : "";

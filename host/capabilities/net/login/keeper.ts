@@ -93,7 +93,7 @@ export class Keeper {
     const asked = this.#ask.clock.now();
     let answer: Response | undefined;
     try {
-      answer = await ask(this.#ask, what, requestOf(call, token.lease.headers, fields), LIMIT_MS);
+      answer = await ask(this.#ask, what, token.lease.sign(requestOf(call, fields)), LIMIT_MS);
       const document = documentOf(what, answer, "the token is not good, or its policies do not allow this");
       const { ttlMs, renewable } = lifeIn(what, document, lifetime);
       if (this.#token === token) token.lives(asked, ttlMs, renewable);

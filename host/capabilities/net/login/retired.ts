@@ -48,7 +48,7 @@ export class Retired {
 
   async #giveBack(token: Token, limitMs: number): Promise<void> {
     if (this.#revoke === undefined || !token.usable(this.#ask.clock.now())) return;
-    const request = requestOf(this.#revoke, token.lease.headers, {});
+    const request = token.lease.sign(requestOf(this.#revoke, {}));
     // What fails here ends by itself, at the end of the token's life.
     await ask(this.#ask, "the revocation", request, limitMs).catch(() => {});
   }

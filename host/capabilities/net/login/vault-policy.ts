@@ -4,7 +4,7 @@
  */
 import type { Finding } from "../../../finding.ts";
 import type { Lease, Send } from "../exchange.ts";
-import type { AllowedRequest } from "../policy.ts";
+import type { AllowedRequest } from "../words.ts";
 
 /** What each method is called in a policy. */
 const CAPABILITY: Readonly<Record<string, string>> = {
@@ -29,9 +29,9 @@ export async function policyFindings(
   );
   if (lines.length === 0) return [];
   const body = Buffer.from(JSON.stringify({ paths: [...new Set(lines.map(({ path }) => path))] }));
-  const headers = { ...lease.headers, "content-type": "application/json" };
+  const headers = { "content-type": "application/json" };
   const path = `${prefix}sys/capabilities-self`;
-  const response = await send({ method: "POST", path, headers, body }, signal);
+  const response = await send(lease.sign({ method: "POST", path, headers, body }), signal);
   const given = response.status === 200 ? capabilitiesOf(response.body) : undefined;
   if (given === undefined) {
     const why = `the server does not tell (status ${response.status} at sys/capabilities-self); what the provider says of its keys has to do`;
