@@ -43,7 +43,7 @@ const REQUEST =
 const HEADER = "a header's name in lower case, and none that HTTP or the host keeps for itself";
 const KINDS = "a mapping with one of the keys vault, file and login";
 const VAULT =
-  "a mapping with auth and just what it needs: token: file; approle: roleId, secretId; kubernetes, jwt: role, file; userpass: username, file; cert: role, if any";
+  "a mapping with auth and exactly the keys that it needs: token: file; approle: roleId, secretId; kubernetes, jwt: role, file; userpass: username, file; cert: role, if any";
 
 function refuses(name: string, text: string, fault: string): void {
   test(`parseConfig refuses ${name}`, () => {

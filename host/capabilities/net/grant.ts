@@ -126,7 +126,7 @@ const tls = field(
     .prefault({}),
   {
     expected: "a mapping with ca, crl beside it, serverName, minimum, or certificate and key together",
-    meaning: "Who the server must be, and what the host shows of itself.",
+    meaning: "The server's required identity, and the host's own certificate.",
     example: "{ ca: /etc/kleidi/vault-ca.pem }",
     absent: "every setting at its default",
   },
@@ -148,7 +148,7 @@ const limits = field(
       timeout: quantity(duration(100, 2400), "1800ms", {
         expected: "a duration from 100ms to 2400ms",
         meaning:
-          "How long a request may take, a login and a second try in it. Below the provider's deadline, the server is blamed for what is the server's fault. Units: ms, s.",
+          "How long a request may take, a login and a second try in it. If it is below the provider's deadline, an error names the slow server and not the provider. Units: ms, s.",
         example: "1800ms",
       }),
       connections: count(1, 256, 64, "Connections at once. More requests wait."),
@@ -162,7 +162,7 @@ const limits = field(
     .prefault({}),
   {
     expected: "a mapping of limits",
-    meaning: "What requests may use up.",
+    meaning: "Limits of the requests.",
     example: "{ timeout: 1s }",
     absent: "every limit at its default",
   },
@@ -190,7 +190,7 @@ export const GRANT = field(
       ),
       allow: field(z.array(allowed).min(1).max(64), {
         expected: "a list of 1 to 64 requests",
-        meaning: "What may be asked. Everything else is denied.",
+        meaning: "The requests that are allowed. Everything else is denied.",
         example: "[POST /v1/transit/encrypt/kek-2026]",
       }),
       headers: field(z.array(header).max(16).exactOptional(), {

@@ -60,7 +60,7 @@ export const scheme = () =>
       .exactOptional(),
     {
       expected: "a word",
-      meaning: "What stands before the token, and a space.",
+      meaning: "The word before the token; a space follows it.",
       example: "Bearer",
       absent: "the token alone",
     },

@@ -23,7 +23,7 @@ export const credential = field(
     .exactOptional(),
   {
     expected: "a mapping with one of the keys vault, file and login",
-    meaning: "Who the host is at the origin. The provider never sees it.",
+    meaning: "The host's identity at the origin. The provider never sees it.",
     example: "{ vault: { auth: token, file: /etc/kleidi/vault-token } }",
     absent: "no credential, but the certificate of `tls` if it has one",
   },

@@ -54,12 +54,12 @@ export const SCHEMA = field(
       ),
       token: field(pointer(), {
         expected: "a JSON pointer, of names after slashes",
-        meaning: "Where the token is in the answer.",
+        meaning: "The place of the token in the answer.",
         example: "/auth/client_token",
       }),
       ttl: field(pointer().exactOptional(), {
         expected: "a JSON pointer, of names after slashes",
-        meaning: "Where the answer has the token's time to live, in seconds.",
+        meaning: "The place of the token's time to live, in seconds, in the answer.",
         example: "/auth/lease_duration",
         absent: "the token is used until it is refused",
       }),

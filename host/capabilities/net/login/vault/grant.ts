@@ -30,7 +30,7 @@ const vaultKeys = z.strictObject({
     example: "approle",
     suggest: nearestOf(VAULT_AUTHS),
   }),
-  mount: mountOf("Where the auth method is mounted.", "approle", "the method's name"),
+  mount: mountOf("The mount path of the auth method.", "approle", "the method's name"),
   namespace: mountOf("The namespace of the auth method.", "team-a", "the root namespace"),
   file: optionalFile("The token, the JSON Web Token or the password.", "/etc/kleidi/vault-token"),
   roleId: text(
@@ -75,7 +75,7 @@ export const SCHEMA = field(
     .transform((login): VaultLogin => login)
     .exactOptional(),
   {
-    expected: `a mapping with auth and just what it needs: ${[
+    expected: `a mapping with auth and exactly the keys that it needs: ${[
       "token: file",
       "approle: roleId, secretId",
       "kubernetes, jwt: role, file",
