@@ -3,7 +3,7 @@
  * action, the limit and the actual value, and a cause that stays in the log.
  */
 
-/** gRPC status codes that kleidi answers with (facts: KMS v2, "gRPC codes to answer with"). */
+/** The gRPC status codes that kleidi answers with, by name. */
 export const Grpc = {
   INVALID_ARGUMENT: 3,
   DEADLINE_EXCEEDED: 4,
