@@ -61,7 +61,7 @@ export function signaturesSeen(paths: readonly string[]): SignatureSeen[] {
       return { path: file.path, keyId, trustedComment };
     } catch (error) {
       if (!(error instanceof MinisignError)) throw error;
-      return { path: file.path, fault: `is no signature of minisign: it ${error.message}` };
+      return { path: file.path, fault: `is not a minisign signature: it ${error.message}` };
     }
   });
 }

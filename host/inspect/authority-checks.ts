@@ -2,10 +2,10 @@
 
 import { RPCS } from "../host-call.ts";
 import { escapeName } from "../lib/text.ts";
-import { authorityOf, rowFaults, startFaults } from "../module/authority.ts";
+import { authorityOf, manifestFaults, startFaults } from "../module/authority.ts";
 import { type Check, type Findings, many, refusals } from "./check.ts";
 
-export function start({ soFar: { module }, reached }: Findings): Check {
+export function start({ partial: { module }, reached }: Findings): Check {
   const index = module?.start;
   return {
     check: "start",
@@ -36,7 +36,7 @@ export function authority({ manifest, reached, known }: Findings): Check {
       used.length === 0
         ? "nothing is requested or used"
         : `the same ${many(used.length, "operation")}, each RPC counted`,
-    found: refusals(rowFaults(manifest, used, known)),
+    found: refusals(manifestFaults(manifest, used, known)),
   };
 }
 

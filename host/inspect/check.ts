@@ -1,7 +1,7 @@
 /** What a check of a module is given, and what it gives back. */
 import type { KnownCapabilities } from "../host-call.ts";
 import type { Manifest } from "../module/manifest.ts";
-import type { SoFar } from "../module/wasm/module.ts";
+import type { PartialModule } from "../module/wasm/module.ts";
 import type { Reach } from "../module/wasm/reach.ts";
 import type { RpcCalls } from "./calls.ts";
 import type { Frame } from "./frames.ts";
@@ -30,7 +30,7 @@ export interface InstanceLimits {
 
 export interface Findings {
   readonly size: number;
-  readonly soFar: SoFar;
+  readonly partial: PartialModule;
   readonly frames: readonly Frame[];
   readonly producers: readonly Producer[];
   readonly manifest: ManifestSeen;

@@ -7,27 +7,27 @@ const TABLE_SECTION = 4;
 const MEMORY_SECTION = 5;
 const PAGE = 65_536;
 
-type Limit = Findings["soFar"]["memories"][number];
+type Limit = Findings["partial"]["memories"][number];
 
-export function memory({ soFar, limits }: Findings): Check {
+export function memory({ partial, limits }: Findings): Check {
   const most = Math.floor(limits.memoryBytes / PAGE);
-  const { memories } = soFar;
+  const { memories } = partial;
   return {
     check: "memory",
     expectation: `begins with at most ${most} pages of 64 KiB (limits.memory)`,
-    good: wasRead(soFar, MEMORY_SECTION) ? said(memories, most, "page", "no memory") : undefined,
+    good: wasRead(partial, MEMORY_SECTION) ? said(memories, most, "page", "no memory") : undefined,
     found: tooLarge(memories, most, "page"),
   };
 }
 
-export function tables({ soFar, limits }: Findings): Check {
+export function tables({ partial, limits }: Findings): Check {
   const most = limits.tableEntries;
-  const { tables } = soFar;
-  const more = partFaults(soFar, "tables");
+  const { tables } = partial;
+  const more = partFaults(partial, "tables");
   return {
     check: "table",
     expectation: `at most one, beginning with at most ${most} entries (limits.tableEntries)`,
-    good: wasRead(soFar, TABLE_SECTION) ? said(tables, most, "entry", "no table") : undefined,
+    good: wasRead(partial, TABLE_SECTION) ? said(tables, most, "entry", "no table") : undefined,
     found: [...more, ...tooLarge(tables, most, "entry")],
   };
 }
@@ -37,7 +37,7 @@ function said(all: readonly Limit[], most: number, unit: "page" | "entry", none:
   return all
     .map(({ min, max }) => {
       const declared = max === undefined ? "no maximum declared" : `declares at most ${max}`;
-      return `begins with ${counted(min, unit)}, ${declared}; may grow to ${Math.min(max ?? most, most)}`;
+      return `has an initial size of ${counted(min, unit)}, ${declared}; may grow to ${Math.min(max ?? most, most)}`;
     })
     .join("; ");
 }
@@ -47,7 +47,7 @@ function tooLarge(all: readonly Limit[], most: number, unit: "page" | "entry"): 
     .filter(({ min }) => min > most)
     .map(({ min }) => ({
       severity: "refuse",
-      actual: `begins with ${counted(min, unit)}, at most ${most} are allowed`,
+      actual: `has an initial size of ${counted(min, unit)}, at most ${most} are allowed`,
     }));
 }
 

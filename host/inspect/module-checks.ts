@@ -18,7 +18,7 @@ export function size({ size }: Findings): Check {
   };
 }
 
-export function format({ soFar: { stopped, sections, module } }: Findings): Check {
+export function format({ partial: { stopped, sections, module } }: Findings): Check {
   const found = stopped === undefined ? [] : [`reading stopped at byte ${stopped.at}: ${stopped.why}`];
   return {
     check: "format",
@@ -38,8 +38,8 @@ export function manifested({ manifest }: Findings): Check {
   };
 }
 
-export function imported({ soFar, rpcs, known }: Findings): Check {
-  const { imports, module } = soFar;
+export function imported({ partial, rpcs, known }: Findings): Check {
+  const { imports, module } = partial;
   const reached = new Set(
     rpcs.flatMap(({ reaches }) => reaches.map((each) => `${each.capability} ${each.operation}`)),
   );
@@ -56,47 +56,47 @@ export function imported({ soFar, rpcs, known }: Findings): Check {
   return {
     check: "imports",
     expectation: "only host calls of kleidi:* and the memory functions of extism:host/env, each of its type",
-    good: wasRead(soFar, IMPORT_SECTION)
+    good: wasRead(partial, IMPORT_SECTION)
       ? `${many(calls, "host call")}, ${many(imports.length - calls, "memory function")}`
       : undefined,
-    found: [...partFaults(soFar, "imports"), ...unknown],
+    found: [...partFaults(partial, "imports"), ...unknown],
   };
 }
 
 const RPC_EXPORTS: readonly string[] = RPCS.map((rpc) => `kleidi_${rpc}`);
 const MAX_SHOWN = 8;
 
-export function exported({ soFar }: Findings): Check {
-  const whole = wasRead(soFar, EXPORT_SECTION);
-  const provision = soFar.exports.some(({ name }) => name === "kleidi_provision");
+export function exported({ partial }: Findings): Check {
+  const whole = wasRead(partial, EXPORT_SECTION);
+  const provision = partial.exports.some(({ name }) => name === "kleidi_provision");
   return {
     check: "exports",
     expectation: "kleidi_status, kleidi_encrypt and kleidi_decrypt of type () → (i32), and the memory",
     good: whole ? `all of them${provision ? ", and kleidi_provision, which makes keys" : ""}` : undefined,
-    found: whole ? partFaults(soFar, "exports") : [],
+    found: whole ? partFaults(partial, "exports") : [],
   };
 }
 
-export function uncalled({ soFar }: Findings): Check {
-  const others = soFar.exports.filter(({ name }) => name !== "memory" && !RPC_EXPORTS.includes(name));
+export function uncalled({ partial }: Findings): Check {
+  const others = partial.exports.filter(({ name }) => name !== "memory" && !RPC_EXPORTS.includes(name));
   const shown = others.slice(0, MAX_SHOWN).map((each) => escapeName(each.name));
   const actual = `${many(others.length, "other export")}: ${shown.join(", ")}${others.length > MAX_SHOWN ? ", …" : ""}`;
   return {
     check: "exports-uncalled",
     expectation: "nothing exported that the host does not use",
-    good: wasRead(soFar, EXPORT_SECTION) ? "none" : undefined,
+    good: wasRead(partial, EXPORT_SECTION) ? "none" : undefined,
     found: others.length === 0 ? [] : [{ severity: "note", actual }],
   };
 }
 
-export function partFaults(soFar: Findings["soFar"], part: ContractPart): Check["found"] {
-  return refusals(contractFaults(soFar).flatMap((fault) => (fault.part === part ? [fault.what] : [])));
+export function partFaults(partial: Findings["partial"], part: ContractPart): Check["found"] {
+  return refusals(contractFaults(partial).flatMap((fault) => (fault.part === part ? [fault.message] : [])));
 }
 
 /** Sections come in this order. */
 const ORDER = [1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 10, 11];
 
 /** Whether all of a section is known: it was read, or one that comes behind it was. */
-export function wasRead({ module, sections }: Findings["soFar"], id: number): boolean {
+export function wasRead({ module, sections }: Findings["partial"], id: number): boolean {
   return module !== undefined || sections.some((section) => ORDER.indexOf(section.id) >= ORDER.indexOf(id));
 }

@@ -149,13 +149,13 @@ test("every fault of a module is in the table, not only the first", () => {
   assert.deepEqual(found(report), [
     'refuse imports: it imports the function "fd_write" from "wasi_snapshot_preview1"; only extism:host/env and kleidi:* can be imported',
     'refuse imports: it imports the function "abort" from "env"; only extism:host/env and kleidi:* can be imported',
-    "refuse start: its start function can reach kleidi:keystore seal; no host call can be made before an export is called",
+    "refuse start: its start function can reach kleidi:keystore seal; a module must not make host calls before an export is called",
     "refuse authority: its manifest requests kleidi:keystore open in decrypt, which kleidi_decrypt cannot reach; remove it there",
     "refuse authority: its manifest requests kleidi:clock now, which does not exist",
     "refuse authority: kleidi_decrypt can reach kleidi:keystore seal, which its manifest does not request in decrypt; add it there",
-    "refuse memory: begins with 300 pages, at most 256 are allowed",
+    "refuse memory: has an initial size of 300 pages, at most 256 are allowed",
     "refuse table: its module has 2 tables, at most 1 is allowed",
-    "refuse table: begins with 20000 entries, at most 16384 are allowed",
+    "refuse table: has an initial size of 20000 entries, at most 16384 are allowed",
     NO_PRODUCERS,
   ]);
 });

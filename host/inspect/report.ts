@@ -5,9 +5,9 @@
 import { type KnownCapabilities, RPCS, type Rpc } from "../host-call.ts";
 import { cutWithLength } from "../lib/text.ts";
 import { type Authority, authorityOf, requestsOf } from "../module/authority.ts";
-import { MAX_MODULE, show } from "../module/contract.ts";
+import { formatType, MAX_MODULE } from "../module/contract.ts";
 import { manifestSection, readManifest } from "../module/manifest.ts";
-import { readSoFar, type SoFar } from "../module/wasm/module.ts";
+import { type PartialModule, readPartialModule } from "../module/wasm/module.ts";
 import { type Reach, reach } from "../module/wasm/reach.ts";
 import { callsOf, type RpcCalls } from "./calls.ts";
 import type { InstanceLimits, ManifestSeen, Severity, Verdict } from "./check.ts";
@@ -106,9 +106,9 @@ const MAX_TEXT = 2000;
 
 export function inspect({ path, bytes, size, sha256 }: ModuleFile, around: Around): Report {
   const tooLarge = size > MAX_MODULE;
-  const soFar: SoFar = tooLarge ? UNREAD : readSoFar(bytes);
+  const partial: PartialModule = tooLarge ? UNREAD : readPartialModule(bytes);
   const { frames, customSections } = framesOf(tooLarge ? new Uint8Array() : bytes);
-  const { module } = soFar;
+  const { module } = partial;
   const reached = module && reach(module);
   const manifest = manifestOf(manifestSection(customSections));
   const rpcs = module === undefined ? [] : callsOf(module);
@@ -116,7 +116,7 @@ export function inspect({ path, bytes, size, sha256 }: ModuleFile, around: Aroun
   const verdicts = [
     ...verdictsOf({
       size,
-      soFar,
+      partial,
       frames,
       producers,
       manifest,
@@ -137,11 +137,11 @@ export function inspect({ path, bytes, size, sha256 }: ModuleFile, around: Aroun
     manifest,
     rpcs,
     authority: authorityRows(manifest, reached),
-    module: outlineOf(soFar, reached, frames, producers),
+    module: outlineOf(partial, reached, frames, producers),
   };
 }
 
-const UNREAD: SoFar = {
+const UNREAD: PartialModule = {
   imports: [],
   exports: [],
   memories: [],
@@ -197,7 +197,7 @@ function keyOf({ rpc, capability, operation }: Authority): string {
 }
 
 function outlineOf(
-  { imports, exports, memories, tables, module, stopped }: SoFar,
+  { imports, exports, memories, tables, module, stopped }: PartialModule,
   reached: Reach | undefined,
   sections: readonly Frame[],
   producers: readonly Producer[],
@@ -214,13 +214,13 @@ function outlineOf(
     imports: imports.map(({ module: namespace, name, type }) => ({
       module: cutWithLength(namespace, MAX_NAME),
       name: cutWithLength(name, MAX_NAME),
-      type: show(type),
+      type: formatType(type),
       reachedBy: reachedBy(namespace, name),
     })),
     exports: exports.map(({ name, kind, type }) => ({
       name: cutWithLength(name, MAX_NAME),
       kind,
-      type: type === undefined ? null : show(type),
+      type: type === undefined ? null : formatType(type),
     })),
     memories: memories.map(range),
     tables: tables.map(range),
