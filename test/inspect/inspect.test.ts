@@ -82,7 +82,7 @@ test("the text names what an approval rests on", () => {
   assert.equal(status, 0);
   assert.ok(stdout.includes(sha256Of(localModule)));
   assert.match(stdout, /^ {2}manifest {3}local \d+\.\d+\.\d+, ABI 1$/m);
-  assert.match(stdout, /^ {2}ok {5}authority: the same 3 operations/m);
+  assert.match(stdout, /^ {2}ok {5}authority: 3 operations requested and used/m);
   assert.match(stdout, /^ {4}keystore\.seal, requested and used "the KEK stays in the host"$/m);
   // no colour where there is no terminal
   assert.ok(!stdout.includes("\u001b"));
@@ -141,10 +141,7 @@ describe("files that are no modules", () => {
     const report = reportOf(path);
     assert.equal(report.status, 1);
     assert.equal(report.file.sha256, sha256Of(path));
-    assert.match(
-      rows(report, "format")[0] ?? "",
-      /stopped at byte 0: it does not start with the header of a WebAssembly/,
-    );
+    assert.match(rows(report, "format")[0] ?? "", /stopped at byte 0: it does not start with the header of a WebAssembly/);
   });
 
   test("a file over 32 MiB is refused unread, with its size and digest", () => {
@@ -206,7 +203,7 @@ describe("--html", () => {
   test("is written for a module that is refused too", () => {
     const page = join(folder, "refused.html");
     assert.equal(run(put("script2.wasm", "#!/bin/sh\n"), "--html", page).status, 1);
-    assert.match(readFileSync(page, "utf8"), /The host would not run this module/);
+    assert.match(readFileSync(page, "utf8"), /The host would refuse this module/);
   });
 });
 
@@ -216,7 +213,7 @@ describe("signatures without a configuration", () => {
 
   test("are absent", () => {
     assert.deepEqual(reportOf(path).signatures, []);
-    assert.match(run(path).stdout, /^ {2}signature {2}none beside it$/m);
+    assert.match(run(path).stdout, /^ {2}signature {2}none beside the module$/m);
   });
 
   test("are told with key and comment, and said not to be verified", () => {
