@@ -141,7 +141,10 @@ describe("files that are no modules", () => {
     const report = reportOf(path);
     assert.equal(report.status, 1);
     assert.equal(report.file.sha256, sha256Of(path));
-    assert.match(rows(report, "format")[0] ?? "", /stopped at byte 0: it does not start with the header of a WebAssembly/);
+    assert.match(
+      rows(report, "format")[0] ?? "",
+      /stopped at byte 0: it does not start with the header of a WebAssembly/,
+    );
   });
 
   test("a file over 32 MiB is refused unread, with its size and digest", () => {
