@@ -1,6 +1,6 @@
 /** The schema of `keys`: the keyset. */
 import { z } from "zod";
-import { field, KEY_NAME, keyName, lower, nearestOf } from "../schema/field.ts";
+import { field, KEY_NAME, keyName, nearestOf, normalizeName } from "../schema/field.ts";
 
 const key = field(
   z.strictObject({
@@ -8,7 +8,7 @@ const key = field(
       expected: KEY_NAME,
       meaning: "The key's name. The key_id that Kubernetes stores is made from it: never use a name again.",
       example: "kek-2026",
-      suggest: lower,
+      suggest: normalizeName,
     }),
     provider: field(z.string(), {
       expected: "the name of a provider",
