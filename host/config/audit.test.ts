@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { testRefusals } from "../../test/support/config-faults.ts";
 import { parseConfig } from "./parse.ts";
 
-/** A valid configuration with this as its part audit. */
+/** A valid configuration with this text as its `audit`. */
 const withAudit = (audit: string) => `apiVersion: kleidi.dev/v1
 listen: { socket: /run/kms.sock }
 providers: { local: { module: a, sha256: ${"0123456789abcdef".repeat(4)} } }
@@ -12,18 +12,18 @@ ${audit}
 `;
 const auditOf = (audit: string) => parseConfig(withAudit(audit), "/etc/kleidi/k.yaml").audit;
 
-test("there is no audit log where none is configured", () => {
+test("without audit there is no audit log", () => {
   assert.equal(auditOf(""), undefined);
 });
 
-test("a file alone has its defaults, and its path is resolved", () => {
+test("audit with a file alone has defaults and an absolute path", () => {
   assert.deepEqual(auditOf("audit: { file: audit.jsonl }"), {
     file: "/etc/kleidi/audit.jsonl",
     stdout: false,
   });
 });
 
-test("every key is read in its unit", () => {
+test("every key of audit is converted to its unit", () => {
   assert.deepEqual(
     auditOf(
       "audit: { file: /a, stdout: true, rotate: { size: 2MiB, keep: 3 }, checkpoints: { key: k, lines: 5, interval: 2s } }",

@@ -51,22 +51,22 @@ testRefusals(
   cases.map(([name, text, place]) => ({ name, text, place })),
 );
 
-test("Document reports duplicate keys, anchors and aliases together and reads on", () => {
+test("Document reports duplicate keys, anchors and aliases together and reads the rest", () => {
   const document = new Document("a: &x 1\na: 2\nb: *x\nc: [*x, { d: 1, d: 2 }]\n");
   assert.deepEqual(
     document.faults.map(({ line, column, path, actual }) => [line, column, path, actual]),
     [
       [1, 7, "a", "an anchor before it"],
       [2, 1, "a", "the key a second time, after line 1"],
-      [3, 4, "b", "an alias of another one"],
-      [4, 5, "c[0]", "an alias of another one"],
+      [3, 4, "b", "an alias of another value"],
+      [4, 5, "c[0]", "an alias of another value"],
       [4, 17, "c[1].d", "the key a second time, after line 4"],
     ],
   );
   assert.deepEqual(document.value, { a: 1, b: undefined, c: [undefined, { d: 1 }] });
 });
 
-test("Document takes an alias for what it is and does not also call it a wrong value", () => {
+test("Document reports an alias once and not also as a wrong value", () => {
   const document = new Document("a: *x\n");
   assert.equal(document.isRefused(["a"]), true);
   assert.equal(document.isRefused(["a", "b"]), true);
@@ -81,7 +81,7 @@ test("Document reads keys as text and leaves __proto__ an ordinary key", () => {
   assert.equal("polluted" in value, false);
 });
 
-test("Document leads from a path to its line", () => {
+test("Document finds the place of a path", () => {
   const document = new Document('a:\n  b: [x, "y"]\n  c:\n');
   assert.deepEqual(
     [["a", "b", 1], ["a", "c"], ["a", "d"], ["e", 0], []].map((path) => {
@@ -104,12 +104,12 @@ for (const [name, text] of [
     assert.throws(() => parseConfig(text ?? "", "/etc/k.yaml"), { code: "config-invalid" });
   });
 
-const SAYS = { expected: "another value", remedy: "write it" };
+const TEXT = { expected: "another value", remedy: "write it" };
 const PLACES: readonly (readonly [
   what: string,
   text: string,
   path: readonly (string | number)[],
-  says: string,
+  described: string,
 ])[] = [
   ["nothing", "", [], "1:1 : nothing"],
   ["a lone line, which may be a secret", "hunter2", [], "1:1 : text"],
@@ -117,20 +117,20 @@ const PLACES: readonly (readonly [
   ["a value in a list", "a:\n  - 1\n  - hello\n", ["a", 1], '3:5 a[1]: "hello"'],
   ["a mapping", "a: { b: 1 }\n", ["a"], "1:4 a: a mapping of 1 key"],
 ];
-for (const [what, text, path, says] of PLACES) {
-  test(`a fault says where ${what} is and what it is`, () => {
-    const { line, column, path: where, actual } = new Document(text).fault(path, SAYS);
-    assert.equal(`${line}:${column} ${where}: ${actual}`, says);
+for (const [what, text, path, described] of PLACES) {
+  test(`a fault has the place and the description of ${what}`, () => {
+    const { line, column, path: where, actual } = new Document(text).fault(path, TEXT);
+    assert.equal(`${line}:${column} ${where}: ${actual}`, described);
   });
 }
 
-test("sixteen levels are read, and of a seventeenth only the first key is named", () => {
+test("16 levels are read; a fault of a 17th names the first key only", () => {
   const nested = (levels: number) => `a: ${"[".repeat(levels - 1)}1${"]".repeat(levels - 1)}\n`;
   assert.deepEqual(new Document(nested(16)).faults, []);
   const { faults } = new Document(nested(17));
   assert.deepEqual(
     faults.map(({ line, column, path, expected, actual }) => [`${line}:${column} ${path}`, expected, actual]),
-    [["1:20 a", "at most 16 levels of nesting", "more of them"]],
+    [["1:20 a", "at most 16 levels of nesting", "deeper nesting"]],
   );
 });
 

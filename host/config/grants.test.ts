@@ -43,7 +43,7 @@ const cases: readonly (readonly [name: string, from: string, to: string, place: 
     `9:7 ${OF_TPM}.device`,
   ],
   [
-    "a hierarchy that is none",
+    "an unknown hierarchy",
     "/dev/tpmrm0",
     "/dev/tpmrm0\n        hierarchies: [owner, lockout]",
     `11:30 ${OF_TPM}.hierarchies[1]`,
@@ -61,7 +61,7 @@ const cases: readonly (readonly [name: string, from: string, to: string, place: 
     `11:22 ${OF_TPM}.persistent[0]`,
   ],
   [
-    "a template that is no hash",
+    "a template that is not a hash",
     "/dev/tpmrm0",
     "/dev/tpmrm0\n        templates: [abc]",
     `11:21 ${OF_TPM}.templates[0]`,
@@ -73,7 +73,7 @@ const cases: readonly (readonly [name: string, from: string, to: string, place: 
     `11:16 ${OF_TPM}.rpcs[0]`,
   ],
   [
-    "a record whose name leads elsewhere",
+    "a record whose name is a path",
     "names: [kek-1]",
     "names: [../kek-1]",
     "11:24 providers.one.grants.state.names[0]",
@@ -103,14 +103,14 @@ testRefusals(
 
 const grantsIn = (text: string) => parseConfig(text, "/etc/k.yaml").providers[0]?.grants;
 
-test("a TPM's grant has the owner hierarchy and nothing else unless it says so", () => {
+test("a grant of a TPM has the owner hierarchy and nothing else by default", () => {
   assert.deepEqual(grantsIn(VALID), {
     tpm: { device: "/dev/tpmrm0", hierarchies: ["owner"], persistent: [], templates: [], unseal: false },
     state: { names: ["kek-1"] },
   });
 });
 
-test("a TPM's grant is what it says", () => {
+test("a grant of a TPM has the configured values", () => {
   const grant = `/dev/tpmrm0
         hierarchies: []
         persistent: ["0x81000001"]
@@ -134,6 +134,6 @@ for (const device of ["/dev/tpmrm1", "swtpm:/run/tpm.sock", "swtpm:127.0.0.1:232
   });
 }
 
-test("the folder of records is resolved against the file's", () => {
+test("the folder of records is resolved against the folder of the file", () => {
   assert.deepEqual(parseConfig(VALID, "/etc/k.yaml").state, { directory: "/etc/state" });
 });

@@ -22,7 +22,7 @@ keys: [{ name: kek, provider: local, use: active }]
 const cases: readonly (readonly [name: string, content: string | Buffer | ((path: string) => void)])[] = [
   ["a file that is not there", () => {}],
   ["a folder", (path) => mkdirSync(path)],
-  ["a pipe, without waiting for its writer", (path) => assert.equal(spawnSync("mkfifo", [path]).status, 0)],
+  ["a pipe, without waiting for a writer", (path) => assert.equal(spawnSync("mkfifo", [path]).status, 0)],
   ["a file of 1 MiB and a byte", "#".repeat(1024 * 1024 + 1)],
   ["bytes that are not UTF-8", Buffer.from([0x61, 0xff])],
 ];
@@ -83,7 +83,7 @@ test("loadConfig accepts a file of 1 MiB", () => {
   assert.equal(loadConfig(path).keys.length, 1);
 });
 
-/** Root may give a file to any group; others have their own. */
+/** Root can give a file to any group; another user only to its own. */
 const gid = process.getuid?.() === 0 ? 4242 : (process.getgid?.() ?? 0);
 const SOCKETS: readonly (readonly [what: string, listen: string, more: string, isRefused: boolean])[] = [
   ["that may connect to the socket", `{ socket: kms.sock, mode: "0660", group: ${gid} }`, "", true],

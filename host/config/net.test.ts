@@ -21,7 +21,7 @@ keys:
   - { name: kek-1, provider: one, use: active }
 `;
 
-/** With these lines under net. */
+/** VALID with these lines under net. */
 const withLines = (...lines: string[]) =>
   VALID.replace("        # more", `        ${lines.join("\n        ")}`);
 const grantIn = (text: string) => parseConfig(text, "/etc/k.yaml").providers[0]?.grants.net;
@@ -141,9 +141,9 @@ const FAULTS: readonly (readonly [name: string, line: string, place: string])[] 
   ["a server's name that is an address", "tls: { serverName: 10.0.0.1 }", `11:28 ${NET}.tls.serverName`],
   ["an old version of TLS", 'tls: { minimum: "1.1" }', `11:25 ${NET}.tls.minimum`],
   ["a version of TLS without quotes", "tls: { minimum: 1.3 }", `11:25 ${NET}.tls.minimum`],
-  ["a switch that would turn verification off", "tls: { insecure: true }", `11:16 ${NET}.tls.insecure`],
+  ["a key that would turn verification off", "tls: { insecure: true }", `11:16 ${NET}.tls.insecure`],
   ["a time-out that ends after the API server's", "limits: { timeout: 3s }", `11:28 ${NET}.limits.timeout`],
-  ["a response that does not fit", "limits: { response: 64KiB }", `11:29 ${NET}.limits.response`],
+  ["a response that exceeds the buffer", "limits: { response: 64KiB }", `11:29 ${NET}.limits.response`],
   ["no connection at all", "limits: { connections: 0 }", `11:32 ${NET}.limits.connections`],
   ["a credential of no kind", "credential: {}", `11:21 ${NET}.credential`],
   [
@@ -185,7 +185,7 @@ const FAULTS: readonly (readonly [name: string, line: string, place: string])[] 
     `11:53 ${NET}.credential.login.body.a`,
   ],
   [
-    "a login's path that leads elsewhere",
+    "a login path with dot segments",
     "credential: { login: { path: /a/../l, body: { a: { text: b } }, token: /t, header: authorization } }",
     `11:38 ${NET}.credential.login.path`,
   ],
@@ -214,7 +214,7 @@ refuses(
 );
 refuses("a grant of no request", VALID.replace("[POST /v1/encrypt/kek]", "[]"), `10:16 ${NET}.allow`);
 
-test("a grant of kleidi:net has tight defaults", () => {
+test("a grant of kleidi:net has restrictive defaults", () => {
   assert.deepEqual(grantIn(VALID), {
     origin: "https://vault.example:8200",
     allow: [{ method: "POST", path: "/v1/encrypt/kek" }],
@@ -228,7 +228,7 @@ test("a grant of kleidi:net has tight defaults", () => {
   });
 });
 
-test("a grant of kleidi:net is what it says, its files resolved", () => {
+test("a grant of kleidi:net has the configured values and absolute paths", () => {
   const text = withLines(
     "headers: []",
     'networks: [10.0.0.0/8, "fd00::/8"]',
@@ -301,7 +301,7 @@ for (const origin of ["http://127.0.0.1:8200", "http://[::1]", "https://10.0.0.1
     );
   });
 
-/** Of what a URL is made, right and wrong, so that many a one is nearly right. */
+/** Parts of URLs, valid and invalid, so that many texts are nearly valid. */
 const pieces = (...all: string[]) =>
   fc.array(fc.constantFrom(...all), { maxLength: 8 }).map((some) => some.join(""));
 const hosts = fc.oneof(
@@ -329,7 +329,7 @@ const hosts = fc.oneof(
   fc.domain(),
 );
 
-test("an origin that is accepted is read by others as it is written", () => {
+test("URL reads an accepted origin as it is written", () => {
   let accepted = 0;
   const scheme = fc.constantFrom("https://", "http://", "https:", "https:///", "https:\\\\");
   const port = fc.constantFrom("", ":", ":1", ":443", ":80", ":8200", ":65535", ":65536", ":0", ":08", ":1 ");
@@ -351,7 +351,7 @@ test("an origin that is accepted is read by others as it is written", () => {
   assert.ok(accepted > 30, `only ${accepted} were accepted`);
 });
 
-test("a path that may be granted is read by others as it is written", () => {
+test("URL reads a path that may be granted as it is written", () => {
   let accepted = 0;
   const path = pieces(
     "/",

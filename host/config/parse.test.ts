@@ -37,7 +37,7 @@ type Case = readonly [name: string, from: string, to: string, place: string];
 
 const cases: readonly Case[] = [
   [
-    "a path that no system call takes once it is resolved",
+    "a path that is too long for any system call once it is resolved",
     "module: local.wasm",
     `module: ${"a".repeat(4095)}`,
     `9:13 providers.local.module`,
@@ -57,8 +57,8 @@ const cases: readonly Case[] = [
   ["a misspelt required key, once", "  socket:", "  sokcet:", "3:3 listen.sokcet"],
   ["a mode that YAML read as a number", '"0660"', "0660", "4:9 listen.mode"],
   ["a mode in octal notation", '"0660"', "0o660", "4:9 listen.mode"],
-  ["a mode that lets others in", '"0660"', '"0666"', "4:9 listen.mode"],
-  ["a mode that keeps the owner out", '"0660"', '"0460"', "4:9 listen.mode"],
+  ["a mode that gives others access", '"0660"', '"0666"', "4:9 listen.mode"],
+  ["a mode that gives the owner no write access", '"0660"', '"0460"', "4:9 listen.mode"],
   ["a group that is neither a name nor a gid", 'mode: "0660"', "group: -1", "4:10 listen.group"],
   ["an empty path", "/run/kms.sock", '""', "3:11 listen.socket"],
   ["a path with a NUL byte", "/run/kms.sock", '"/run/a\\0b"', "3:11 listen.socket"],
@@ -86,7 +86,7 @@ const cases: readonly Case[] = [
     "10:13 providers.local.sha256",
   ],
   [
-    "a grant of a capability that there is not",
+    "a grant of an unknown capability",
     "{ keystore: { keys: [kek] } }",
     "{ keystore: { keys: [kek] }, network: { host: a } }",
     "11:42 providers.local.grants.network",
@@ -99,17 +99,12 @@ const cases: readonly Case[] = [
     "11:25 providers.local.grants.keystore",
   ],
   [
-    "a passphrase whose name is not one",
+    "a passphrase with an invalid name",
     "keys: [kek]",
     "passphrases: [kek, KEK 2]",
     "11:46 providers.local.grants.keystore.passphrases[1]",
   ],
-  [
-    "a grant of a name that is not one",
-    "[kek]",
-    "[kek, KEK 2]",
-    "11:39 providers.local.grants.keystore.keys[1]",
-  ],
+  ["a grant of an invalid name", "[kek]", "[kek, KEK 2]", "11:39 providers.local.grants.keystore.keys[1]"],
   ["memory in another unit", "32MiB", "32MB", "13:15 providers.local.limits.memory"],
   ["memory as a number", "32MiB", "16777216", "13:15 providers.local.limits.memory"],
   ["memory above the limit", "32MiB", "1GiB", "13:15 providers.local.limits.memory"],
@@ -158,11 +153,11 @@ const cases: readonly Case[] = [
   ],
   ["an interval below the limit", "30s", "500ms", "21:13 status.interval"],
   ["an interval above the limit", "30s", "5m", "21:13 status.interval"],
-  ["a log level that there is not", "debug", "warning", "23:10 log.level"],
+  ["an unknown log level", "debug", "warning", "23:10 log.level"],
   ["a log level that is a boolean", "debug", "true", "23:10 log.level"],
   ["the key __proto__", "status:", "__proto__: { a: 1 }\nstatus:", "20:1 __proto__"],
   [
-    "an RPC of a grant that there is not",
+    "an unknown RPC of a grant",
     "keys: [kek]",
     "keys: [kek], rpcs: [Encrypt]",
     "11:47 providers.local.grants.keystore.rpcs[0]",
@@ -201,14 +196,14 @@ const cases: readonly Case[] = [
   ],
 ];
 
-test("parseConfig reads an admin address of either kind", () => {
+test("parseConfig reads IPv4 and IPv6 addresses of admin", () => {
   const admin = (listen: string) =>
     parseConfig(VALID.replace("status:", `admin: { listen: "${listen}" }\nstatus:`), "/e/k.yaml").admin;
   assert.deepEqual(admin("127.0.0.1:9464"), { host: "127.0.0.1", port: 9464 });
   assert.deepEqual(admin("[::1]:80"), { host: "::1", port: 80 });
 });
 
-test("parseConfig reads an admin socket, its path resolved, its mode 0600 where none is given", () => {
+test("parseConfig resolves the path of an admin socket; its default mode is 0600", () => {
   const admin = (text: string) =>
     parseConfig(VALID.replace("status:", `admin: { ${text} }\nstatus:`), "/e/k.yaml").admin;
   assert.deepEqual(admin("listen: unix:admin.sock"), { socket: "/e/admin.sock", mode: 0o600 });
@@ -260,7 +255,7 @@ test("parseConfig resolves paths and units", () => {
   } satisfies Config);
 });
 
-test("parseConfig reads passphrases beside keys, and without any", () => {
+test("parseConfig reads passphrases with and without keys", () => {
   const grants = (list: string) =>
     parseConfig(VALID.replace("keys: [kek]", list), "/etc/kleidi/k.yaml").providers[0]?.grants ?? {};
   const alone = grants("passphrases: [kek], rpcs: [status]");
@@ -271,7 +266,7 @@ test("parseConfig reads passphrases beside keys, and without any", () => {
   assert.deepEqual(keystoreNames({}), []);
 });
 
-test("parseConfig takes an optional key with nothing after it for one that is left out", () => {
+test("parseConfig treats an optional key without a value as left out", () => {
   const { log, keys } = parseConfig(
     VALID.replace("log:\n  level: debug", "log: { level, file }").replace(
       "use: active",
@@ -321,7 +316,7 @@ log: { file: k.log }
   } satisfies Config);
 });
 
-test("parseConfig freezes what it returns", () => {
+test("parseConfig returns a frozen configuration", () => {
   const config = parseConfig(VALID, "/e/k.yaml");
   const parts: unknown[] = [
     config,

@@ -37,7 +37,7 @@ const cases: readonly Case[] = [
     "8:3 providers.my_tpm",
   ],
   [
-    "a provider name that is as long in the right form as the remedy may be",
+    "a provider name whose correction has the longest length that is shown",
     "  tpm:\n",
     `  tpm: { module: b, sha256: 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef }\n  ${"a".repeat(59)}_:\n`,
     `8:3 providers.${"a".repeat(59)}_`,
@@ -55,7 +55,7 @@ const cases: readonly Case[] = [
   ["no active key", "use: active", "use: decrypt", "9:1 keys"],
   ["a key of a provider that is misspelt", "provider: tpm", "provider: tmp", "12:30 keys[2].provider"],
   [
-    "a key of a provider that there is not",
+    "a key of an unknown provider",
     "kek-2, provider: local",
     "kek-2, provider: hashicorp",
     "11:30 keys[1].provider",
@@ -97,7 +97,7 @@ const cases: readonly Case[] = [
     "6:143 providers.local.grants.keystore.passphrases[0]",
   ],
   [
-    "a grant of a key that there is not",
+    "a grant of an unknown key",
     "[kek-1, kek-2]",
     "[kek-1, kek-2, old]",
     "6:135 providers.local.grants.keystore.keys[2]",
@@ -137,13 +137,13 @@ testRefusals(
   }),
 );
 
-test("brokenRules proposes a name with a mark of direction in it as YAML's escape sequence", () => {
+test("brokenRules suggests a name with a bidirectional character as an escape sequence of YAML", () => {
   const message = refusal(VALID.replace("name: kek-2", () => "name: \u202ekek-2")).message;
   assert.match(message, /found "kek-2"; write: - "\\u202ekek-2"$/m);
   assert.doesNotMatch(message, /\u202e/);
 });
 
-test("brokenRules wants a keystore for a passphrase too", () => {
+test("brokenRules requires a keystore for a passphrase too", () => {
   const passphrases = VALID.replace("keys: [kek-1", "passphrases: [kek-1");
   const message = refusal(passphrases.replace("keystore: { directory: keys }\n", "")).message;
   assert.match(
@@ -160,16 +160,16 @@ test("brokenRules accepts a socket path of 100 bytes, resolved", () => {
 test("brokenRules counts the bytes of the resolved path", () => {
   assert.match(
     refusal(VALID.replace("/run/kms.sock", "é".repeat(48))).message,
-    /found one of 101 bytes; write: socket: \/run\/kleidi\/kms\.sock$/,
+    /found a path of 101 bytes; write: socket: \/run\/kleidi\/kms\.sock$/,
   );
 });
 
-test("brokenRules looks at a document that the schema refuses", () => {
+test("brokenRules checks a document that the schema refuses", () => {
   const message = refusal(VALID.replace("/run/kms.sock", "5").replace("use: active", "use: decrypt")).message;
   assert.match(message, /: 2 faults\n.*listen\.socket: .*\n.* keys: expected one key with use: active/);
 });
 
-test("brokenRules leaves to the schema what has the wrong type", () => {
+test("brokenRules leaves wrong types to the schema", () => {
   for (const [keys, faults] of [
     ["keys: 5", 1],
     ["keys: [5, [6], { name: [7], provider: { a: 1 }, use: 8 }]", 5],

@@ -33,7 +33,7 @@ keys:
   - { name: old, provider: other, use: decrypt }
 `;
 
-test("parseConfig gives the policy of trust and absolute paths of signatures, by default the one beside the module", () => {
+test("parseConfig returns the trust policy and absolute paths of signatures; the default is the file beside the module", () => {
   const { trust, providers } = parseConfig(VALID, "/etc/k.yaml");
   assert.deepEqual(trust, {
     keys: [
@@ -53,13 +53,13 @@ test("parseConfig gives the policy of trust and absolute paths of signatures, by
   );
 });
 
-test("parseConfig asks for one signature and revokes nothing, if only keys are given", () => {
+test("trust with keys alone requires one signature and revokes nothing", () => {
   const [head, tail] = [VALID.indexOf("  threshold"), VALID.indexOf("listen")];
   const { trust } = parseConfig(VALID.slice(0, head) + VALID.slice(tail), "/etc/k.yaml");
   assert.deepEqual({ threshold: trust?.threshold, revoked: trust?.revoked }, { threshold: 1, revoked: [] });
 });
 
-test("parseConfig gives no signatures without trust", () => {
+test("without trust a provider has no signatures", () => {
   const text = VALID.slice(0, VALID.indexOf("trust")) + VALID.slice(VALID.indexOf("listen"));
   const { trust, providers } = parseConfig(text.replace(", signatures: [sigs/a, /b]", ""), "/etc/k.yaml");
   assert.equal(trust, undefined);
@@ -71,7 +71,7 @@ const cases: readonly (readonly [name: string, from: string, to: string, place: 
   ["a key that is cut short", A, A.slice(0, -1), `4:34 trust.keys[0].key`],
   ["a key of another algorithm", A, `RU${A.slice(2)}`, `4:34 trust.keys[0].key`],
   [
-    "a .pub file pasted whole",
+    "an entire .pub file",
     A,
     `"untrusted comment: minisign public key D139A01AA35FA08F\\n${A}\\n"`,
     `4:34 trust.keys[0].key`,
@@ -79,14 +79,14 @@ const cases: readonly (readonly [name: string, from: string, to: string, place: 
   ["a day that is not in the calendar", "2027-06-30", "2027-06-31", "4:101 trust.keys[0].expires"],
   ["a day with slashes", "2027-06-30", "2027/06/30", "4:101 trust.keys[0].expires"],
   ["a day with a time", "2027-06-30", "2027-06-30T12:00:00Z", "4:101 trust.keys[0].expires"],
-  ["a threshold of nobody", "threshold: 2", "threshold: 0", "6:14 trust.threshold"],
+  ["a threshold of 0", "threshold: 2", "threshold: 0", "6:14 trust.threshold"],
   ["a threshold above the number of keys", "threshold: 2", "threshold: 3", "6:14 trust.threshold"],
   ["two keys of one name", "release-2027", "release-2026", "5:15 trust.keys[1].name"],
   ["the same key twice", B, A, "5:34 trust.keys[1].key"],
   ["two keys of one id", B, line("D139A01AA35FA08F", 3), "5:34 trust.keys[1].key"],
   ["the same key under two ids", B, line("0000000000000B0B", 1), "5:34 trust.keys[1].key"],
   [
-    "the id of a revoked key in small letters",
+    "the id of a revoked key in lower case",
     "key: D139A01AA35FA08F",
     "key: d139a01aa35fa08f",
     "9:14 trust.revoked[1].key",
@@ -111,7 +111,12 @@ const cases: readonly (readonly [name: string, from: string, to: string, place: 
     "9:7 trust.revoked[1]",
   ],
   ["a revocation without a reason", ", why: the laptop was lost", "", "9:7 trust.revoked[1].why"],
-  ["a reason that a terminal would act on", "the laptop was lost", '"\\e[2J"', "9:37 trust.revoked[1].why"],
+  [
+    "a reason with an escape sequence of terminals",
+    "the laptop was lost",
+    '"\\e[2J"',
+    "9:37 trust.revoked[1].why",
+  ],
   ["an empty list of signatures", "[sigs/a, /b]", "[]", "12:114 providers.local.signatures"],
   ["a misspelt key of trust", "  threshold: 2", "  treshold: 2", "6:3 trust.treshold"],
 ];
@@ -124,7 +129,7 @@ testRefusals("trust", [
   { name: "signatures without trust", text: withoutTrust, place: "4:102 providers.local.signatures" },
 ]);
 
-test("parseConfig refuses trust in nobody: an empty policy is not the same as none", () => {
+test("parseConfig refuses an empty trust policy, which is not the same as none", () => {
   const rest = VALID.slice(VALID.indexOf("listen"));
   for (const [trust, fault] of [
     ["trust:", "trust: expected a mapping with the key keys, found nothing"],
@@ -136,7 +141,7 @@ test("parseConfig refuses trust in nobody: an empty policy is not the same as no
 });
 
 test("parseConfig refuses a secret key in place of the public one, and prints no secret of it", () => {
-  // "Ed", "Sc", "B2", salt and limits of scrypt: 54 bytes of what is no secret; then the key
+  // "Ed", "Sc", "B2", salt and limits of scrypt: 54 bytes that are not secret; then the key
   const secret = Buffer.concat([Buffer.from("EdScB2"), Buffer.alloc(48, 1), Buffer.alloc(104, 0xaa)]);
   const message = refusal(VALID.replace(A, secret.toString("base64"))).message;
   assert.match(message, /trust\.keys\[0\]\.key: expected a minisign public key/);
