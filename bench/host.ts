@@ -7,7 +7,7 @@
 import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { loadConfig } from "../host/config/load.ts";
-import { serve } from "../host/grpc/server.ts";
+import { KmsServer } from "../host/grpc/server.ts";
 import { withFormat } from "../host/kms/annotations.ts";
 import { deriveKeyId } from "../host/kms/key-id.ts";
 import { Prober } from "../host/kms/prober.ts";
@@ -43,7 +43,7 @@ const aes = {
 };
 const local = new KmsService(host.keyset, prober);
 for (const [name, service] of Object.entries({ echo, aes, local })) {
-  await serve({ listen: { socket: join(folder, `${name}.sock`), mode: 0o600 }, service, onRpc: () => {} });
+  await new KmsServer({ service }).listen({ socket: join(folder, `${name}.sock`), mode: 0o600 });
 }
 await host.start();
 await prober.start();

@@ -4,7 +4,7 @@ import { flushCompileCache } from "node:module";
 import type { Config } from "../config/config.ts";
 import { loadConfig } from "../config/load.ts";
 import { toKleidiError } from "../error.ts";
-import { serve } from "../grpc/server.ts";
+import { KmsServer } from "../grpc/server.ts";
 import { Prober } from "../kms/prober.ts";
 import { KmsService } from "../kms/service.ts";
 import { openAdmin, unready } from "../runtime/admin.ts";
@@ -63,18 +63,13 @@ export async function serveCommand(configPath: string, version: string): Promise
   });
   // Bound before the providers are up: the API server is told "not ready yet" instead of finding nobody.
   const service = new KmsService(host.keyset, prober);
-  const around = audit?.around ?? ((rpc) => rpc());
-  const server = await serve({
-    listen: config.listen,
+  const server = new KmsServer({
     service,
-    onRpc(outcome) {
-      watch?.onRpc(outcome);
-      rpcLog.ended(outcome);
-    },
-    around: (rpc, uid) => around(() => (watch === undefined ? rpc() : watch.around(rpc)), uid),
-    ...(audit && { record: (outcome) => audit.rpc(outcome) }),
+    // The audit log is the innermost: the others see what is sent.
+    interceptors: [rpcLog, watch, audit].flatMap((each) => each?.intercept ?? []),
     onClosed: (reason, connections, why) => limits.kms(reason, connections, why),
-  }).catch(failed);
+  });
+  await server.listen(config.listen).catch(failed);
   let admin: Kept | undefined;
   let why = "it was asked to stop";
   try {

@@ -11,7 +11,7 @@ import type { CredentialEvent } from "../capabilities/capability.ts";
 import type { Decision, Outcome } from "../capabilities/gate.ts";
 import type { AuditConfig, Config } from "../config/config.ts";
 import { type ErrorCode, KleidiError } from "../error.ts";
-import type { RpcOutcome } from "../grpc/server.ts";
+import type { Interceptor, RpcContext, RpcReply } from "../grpc/interceptor.ts";
 import { type HostCall, HostCode } from "../host-call.ts";
 import { parseKeyId } from "../kms/key-id.ts";
 import type { KeyConfig, Keyset } from "../kms/keyset.ts";
@@ -113,8 +113,13 @@ export class AuditTrail {
     this.#keyset = keyset;
   }
 
-  /** Runs an RPC: the host calls that are made for it have its uid. */
-  readonly around = <T>(rpc: () => T, uid: string): T => this.#uids.run(uid, rpc);
+  /** Writes the RPC's record before its reply is sent. The host calls that are made for it have its uid. */
+  readonly intercept: Interceptor = (call, next) =>
+    this.#uids.run(call.uid, async () => {
+      const reply = await next();
+      await this.#rpc(call, reply);
+      return reply;
+    });
 
   /** @throws KleidiError audit-failed: no sink takes lines, and no RPC would be answered with anything else */
   assertReady(): void {
@@ -143,8 +148,10 @@ export class AuditTrail {
   }
 
   /** The RPC's record; resolves when it, and all that was done for it, is written. @throws KleidiError audit-failed */
-  async rpc(outcome: RpcOutcome): Promise<void> {
-    const { rpc, uid, keyId, ms, failure, requestBytes, replyBytes } = outcome;
+  async #rpc(
+    { rpc, uid, requestBytes }: RpcContext,
+    { keyId, ms, failure, message }: RpcReply,
+  ): Promise<void> {
     const key = this.#keyOf(rpc, keyId);
     const provider = key?.provider.name;
     this.#log.append({
@@ -158,7 +165,7 @@ export class AuditTrail {
       decision: decisionOf(failure?.code),
       rule: key === undefined ? undefined : `keys.${key.name}`,
       request_bytes: requestBytes,
-      reply_bytes: replyBytes,
+      reply_bytes: message?.length,
       ms,
       outcome: failure?.code ?? "ok",
     });
@@ -217,7 +224,7 @@ export class AuditTrail {
   }
 
   /** The key that it is about: of the key_id, or the active one, also where that failed. */
-  #keyOf(rpc: RpcOutcome["rpc"], keyId: string | undefined): KeyConfig | undefined {
+  #keyOf(rpc: RpcContext["rpc"], keyId: string | undefined): KeyConfig | undefined {
     if (keyId === undefined) return rpc === "Decrypt" ? undefined : this.#keyset?.active.key;
     try {
       return this.#keyset?.decryptWith(parseKeyId(keyId)).key;

@@ -4,7 +4,7 @@ import type { CredentialEvent } from "../capabilities/capability.ts";
 import type { Decision } from "../capabilities/gate.ts";
 import { CAPABILITIES } from "../capabilities/registry.ts";
 import type { Config } from "../config/config.ts";
-import type { RpcOutcome } from "../grpc/server.ts";
+import type { Interceptor } from "../grpc/interceptor.ts";
 import type { Gate } from "../host-call.ts";
 import type { KeyChange, ProberOptions } from "../kms/prober.ts";
 import type { WallName } from "../sandbox/wall/wall.ts";
@@ -29,8 +29,7 @@ export interface Watch {
   readonly unready: () => string | undefined;
   readonly onProbe: NonNullable<ProberOptions["onProbe"]>;
   onChange(change: KeyChange): void;
-  around<T>(rpc: () => T): T;
-  onRpc(outcome: RpcOutcome): void;
+  readonly intercept: Interceptor;
 }
 
 export interface Watched {
@@ -115,8 +114,12 @@ export async function startWatch(config: Config, version: string, watched: Watch
       const how = another ? "it is ready, in another version" : "it is ready";
       recorder.changed(what, true, `${how}: key_id sha256 ${keyIdHash(keyId)}`);
     },
-    around: (rpc) => clock.run(rpc),
-    onRpc: ({ rpc, failure, ms }) => metrics.rpc(rpc, failure?.code ?? "ok", ms, clock.waitedMs()),
+    intercept: ({ rpc }, next) =>
+      clock.run(async () => {
+        const reply = await next();
+        metrics.rpc(rpc, reply.failure?.code ?? "ok", reply.ms, clock.waitedMs());
+        return reply;
+      }),
   };
 }
 
