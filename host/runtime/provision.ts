@@ -7,7 +7,7 @@ import type { Config, KeyConfig, ProviderConfig } from "../config/config.ts";
 import { KleidiError } from "../error.ts";
 import { checkStatusReply } from "../kms/check-reply.ts";
 import { createLog } from "../telemetry/log.ts";
-import { admitProvider, assemble } from "./assemble.ts";
+import { admitProvider, Providers } from "./providers.ts";
 
 export interface ProvisionOptions {
   readonly scheme?: string | undefined;
@@ -40,16 +40,15 @@ export async function provision(
     providers: [provider],
     keys: config.keys.filter((each) => each.provider === provider.name),
   };
-  const host = await assemble(alone, createLog({ level: "warn" }), { deadlineMs: DEADLINE_MS });
+  const providers = await Providers.open(alone, createLog({ level: "warn" }), { deadlineMs: DEADLINE_MS });
   try {
-    await host.start();
-    const made = host.providers.get(provider.name);
-    if (made === undefined) throw new KleidiError("host-fault", `Cannot find provider "${provider.name}"`);
-    const version = await made.provision({ key: key.name, scheme, material });
+    await providers.start();
+    const sandboxed = providers.get(provider.name).provider;
+    const version = await sandboxed.provision({ key: key.name, scheme, material });
     checkStatusReply(provider.name, { version, olderVersions: [] });
     return version;
   } finally {
-    await host.stop();
+    await providers.close();
   }
 }
 
