@@ -3,7 +3,7 @@
  * action, the limit and the actual value, and a cause that stays in the log.
  */
 
-/** gRPC status codes that kleidi answers with (facts: KMS v2, "gRPC codes to answer with"). */
+/** The gRPC status codes that kleidi answers with, by name. */
 export const Grpc = {
   INVALID_ARGUMENT: 3,
   DEADLINE_EXCEEDED: 4,
@@ -26,11 +26,11 @@ interface Row {
 export const ERRORS = {
   "request-invalid": {
     grpc: Grpc.INVALID_ARGUMENT,
-    hint: "The caller sent something that no API server sends. Look at what else uses the socket.",
+    hint: "The caller sent something that no API server sends. Find the other program that uses the socket.",
   },
   "request-too-large": {
     grpc: Grpc.RESOURCE_EXHAUSTED,
-    hint: "KMS v2 sends DEK seeds of 32 bytes; kleidi encrypts up to 512. Look at what else uses the socket.",
+    hint: "KMS v2 sends DEK seeds of 32 bytes; kleidi encrypts up to 512. Find the other program that uses the socket.",
   },
   "ciphertext-invalid": {
     grpc: Grpc.INVALID_ARGUMENT,
@@ -58,7 +58,7 @@ export const ERRORS = {
   },
   "provider-quarantined": {
     grpc: Grpc.FAILED_PRECONDITION,
-    hint: "The provider's processes end again and again, or one did what no guest can do. Read its log lines; if its process was taken over, treat the module as hostile: replace it, look at what it was granted, and restart the host.",
+    hint: "The provider's processes end again and again, or one did something that no guest can do. Read its log lines; if its process was taken over, treat the module as hostile: replace it, review its grants, and restart the host.",
   },
   "credential-refused": {
     grpc: Grpc.UNAUTHENTICATED,
@@ -82,7 +82,7 @@ export const ERRORS = {
   },
   "read-back-failed": {
     grpc: Grpc.INTERNAL,
-    hint: "The provider cannot read what it wrote, so nothing was stored. Do not use this provider until that is understood.",
+    hint: "The provider cannot read its own ciphertext, so nothing was stored. Do not use this provider until that is understood.",
   },
   "host-fault": {
     grpc: Grpc.INTERNAL,
@@ -90,35 +90,35 @@ export const ERRORS = {
   },
   "audit-failed": {
     grpc: Grpc.UNAVAILABLE,
-    hint: "Nothing is done that cannot be recorded. Mend what is named (a full disk, a lost permission, a closed stdout); the host tries again by itself.",
+    hint: "An operation that cannot be recorded is refused. Fix the problem named above (a full disk, a lost permission, a closed stdout); the host tries again by itself.",
   },
   stopping: {
     grpc: Grpc.UNAVAILABLE,
     hint: "The host is stopping; ask again when it is back.",
   },
-  "config-invalid": { hint: "Mend the lines that are named, then run the command again." },
-  "module-invalid": { hint: "Build the provider again, or get it again from where it is published." },
+  "config-invalid": { hint: "Correct the named lines, then run the command again." },
+  "module-invalid": { hint: "Build the provider again, or get it again from its publisher." },
   "module-ungranted": {
-    hint: "Read why the module asks for it. If it may have it, write the lines that are shown; else do not run it.",
+    hint: "Read the module's reason. If it may have the authority, add the printed lines to the configuration; otherwise do not run it.",
   },
   "wall-missing": {
-    hint: "Without a wall, code that gets out of WebAssembly has every right of the host's user. Do what is named above; `sandbox: { wall: none }` in the configuration gives the wall up, and says so in check, /state, metrics and the audit log.",
+    hint: "Without a wall, code that gets out of WebAssembly has every right of the host's user. Follow the instructions above; `sandbox: { wall: none }` in the configuration gives the wall up, which is shown in check, /state, metrics and the audit log.",
   },
   "digest-differs": {
-    hint: "The module is not the one that was pinned. Find out who changed it before changing the pin.",
+    hint: "The module is not the one that was pinned. Find the person or program that changed it before you change the pin.",
   },
   "module-untrusted": {
-    hint: "The module is not signed as the configuration's trust asks. Get it and its signatures from where it is published; do not loosen trust to start it.",
+    hint: "The module is not signed as the configuration's trust asks. Get it and its signatures from its publisher; do not loosen trust to start it.",
   },
   "audit-invalid": {
-    hint: 'Mend what is named. Of a log that was changed, keep the files, find out with "kleidi audit verify" where, and move them away: a new chain begins.',
+    hint: 'Fix the problem named above. If a log was changed, keep its files, find the place with "kleidi audit verify", and move them away: a new chain begins.',
   },
-  "socket-refused": { hint: "Look at what is at that path before removing anything." },
+  "socket-refused": { hint: "Examine the file at that path before you remove anything." },
   "admin-refused": {
     hint: 'Find the program that listens there, or choose another address under "admin". Keys are served; the host tries again until it has the address.',
   },
   "key-file-invalid": {
-    hint: "Mend what is named. A damaged file is restored from its backup: a new key cannot read what the old one encrypted.",
+    hint: "Fix the problem named above. Restore a damaged file from its backup: a new key cannot decrypt the old key's ciphertexts.",
   },
   "key-not-made": {
     hint: 'If the key was made on another node, copy its .key and .json file here; else run "kleidi key init".',
@@ -128,10 +128,10 @@ export const ERRORS = {
     hint: "Another kleidi is making a key there. Wait until it has ended, then run the command again; a lock ends with its process.",
   },
   "key-missing": {
-    hint: "Restore the key file from its backup. A new key cannot read what the old one encrypted.",
+    hint: "Restore the key file from its backup. A new key cannot decrypt the old key's ciphertexts.",
   },
   "state-invalid": {
-    hint: "Mend what is named. A damaged record is restored from its backup: without it, what its key encrypted may be lost.",
+    hint: "Fix the problem named above. Restore a damaged record from its backup: without it, the data that its key encrypted may be lost.",
   },
 } as const satisfies Record<string, Row>;
 

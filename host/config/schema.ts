@@ -66,7 +66,7 @@ const listen = field(
   }),
   {
     expected: "a mapping with the key socket",
-    meaning: "Where the API server finds kleidi.",
+    meaning: "The socket for the API server.",
     example: "{ socket: /run/kleidi/kms.sock }",
   },
 );
@@ -118,7 +118,7 @@ const key = field(
       {
         expected: "a mapping of at most 16 names of letters and digits to text",
         meaning:
-          "What the provider needs to find the key in its KMS. It is given to the provider, so no secret belongs here.",
+          "The provider's settings to find the key in its KMS. They are given to the provider, so no secret belongs here.",
         example: "{ mount: transit, key: kek }",
         absent: "none",
       },
@@ -144,7 +144,7 @@ const sandbox = field(
       wall: field(z.enum(WALLS).prefault("auto"), {
         expected: "auto, bubblewrap, landlock or none",
         meaning:
-          "What the operating system builds around each provider's process, so that code in there has no files, no network, no other processes and no memory of the host. `auto` takes the strongest that works when it is tried at the start; where none does, the host does not start. With `none`, code that gets out of WebAssembly has every right of the host's user.",
+          "The wall that the operating system builds around each provider's process, so that code in there has no files, no network, no other processes and no memory of the host. `auto` takes the strongest that works when it is tried at the start; where none does, the host does not start. With `none`, code that gets out of WebAssembly has every right of the host's user.",
         example: "auto",
         suggest: nearestOf(WALLS),
       }),
@@ -159,7 +159,7 @@ const sandbox = field(
     .prefault({}),
   {
     expected: "a mapping with the keys wall and programs",
-    meaning: "How providers' processes are confined.",
+    meaning: "The confinement of providers' processes.",
     example: "{ wall: auto }",
     absent: "every setting at its default",
   },
@@ -184,7 +184,7 @@ const status = field(
     .prefault({}),
   {
     expected: "a mapping with the keys interval and stableProbes",
-    meaning: "How kleidi watches its keys.",
+    meaning: "The background probes of the keys.",
     example: "{ interval: 10s }",
     absent: "every setting at its default",
   },
@@ -210,7 +210,7 @@ const log = field(
     .prefault({}),
   {
     expected: "a mapping with the keys level and file",
-    meaning: "What kleidi writes of its own work.",
+    meaning: "The log of kleidi's own work.",
     example: "{ level: info }",
     absent: "every setting at its default",
   },
@@ -229,7 +229,7 @@ const audit = field(
       }),
       stdout: field(z.boolean().prefault(false), {
         expected: "true or false",
-        meaning: "Whether the lines go to stdout too, or only there if there is no file.",
+        meaning: "`true`: the lines go to stdout too, and only there if there is no file.",
         example: "true",
         suggest: (source) => /^(yes|on|1|"?true"?)$/i.test(source),
       }),
@@ -252,7 +252,7 @@ const audit = field(
           .exactOptional(),
         {
           expected: "a mapping with the keys size and keep",
-          meaning: "When the file is continued by a new one.",
+          meaning: "Rotation of the file.",
           example: "{ size: 100MiB }",
           absent: "one file, which grows",
         },
@@ -278,7 +278,7 @@ const audit = field(
         {
           expected: "a mapping with the key key",
           meaning:
-            "Signatures in the log. Without them, whoever can write the file can write all of it anew.",
+            "Signatures in the log. Without them, anyone who can write the file can rewrite the whole log.",
           example: "{ key: /etc/kleidi/audit.key }",
           absent: "no signatures",
         },
@@ -288,7 +288,7 @@ const audit = field(
   {
     expected: "a mapping with the keys file, stdout, rotate and checkpoints",
     meaning:
-      "The record of every RPC and every host call (docs/audit.md). What cannot be recorded is not done.",
+      "The record of every RPC and every host call (docs/audit.md). An operation that cannot be recorded is refused.",
     example: "{ file: /var/log/kleidi/audit.jsonl }",
     absent: "no audit log",
   },
@@ -314,7 +314,7 @@ const admin = field(
         {
           expected: "an IP address and a port, or unix: and the path of a socket",
           meaning:
-            "Where /, /metrics, /livez, /readyz and /state are answered over HTTP: `127.0.0.1:9464`, which any user of the machine reaches, or `unix:/run/kleidi/admin.sock`, which its mode protects.",
+            "The address at which /, /metrics, /livez, /readyz and /state are answered over HTTP: `127.0.0.1:9464`, which any user of the machine reaches, or `unix:/run/kleidi/admin.sock`, which its mode protects.",
           example: "127.0.0.1:9464",
           suggest: (source) =>
             /^(localhost)?:?[0-9]{1,5}$/.test(source) ? `127.0.0.1:${source.replace(/^.*:/, "")}` : undefined,

@@ -26,7 +26,7 @@ const key = field(
   z.strictObject({
     name: field(keyName(), {
       expected: KEY_NAME,
-      meaning: "What the key is called in messages.",
+      meaning: "The key's name in messages.",
       example: "release-2026",
       suggest: lower,
     }),
@@ -102,7 +102,7 @@ export const trust = field(
       threshold: count(1, 16, 1, "How many different keys must have signed each module."),
       revoked: field(z.array(revoked).max(1024).prefault([]), {
         expected: "a list of at most 1024 modules and keys",
-        meaning: "What is refused, whoever signed it.",
+        meaning: "Modules and keys that are refused, regardless of signatures.",
         example:
           "[{ key: <the id in the first line of the .pub file>, why: the laptop with the key was lost }]",
         absent: "nothing is revoked",
@@ -111,7 +111,7 @@ export const trust = field(
     .exactOptional(),
   {
     expected: "a mapping with the key keys",
-    meaning: "Whose signatures every module needs, beside its digest.",
+    meaning: "The signatures that every module needs, beside its digest.",
     example: "{ keys: [{ name: release-2026, key: <the second line of the .pub file> }] }",
     absent: "no signature is looked at",
   },

@@ -59,7 +59,7 @@ export const SECTION = field(
     .exactOptional(),
   {
     expected: "a mapping with the key directory",
-    meaning: "Where the keys are that providers use by name and never see. Required once one is granted.",
+    meaning: "The keys that providers use by name and never see. Required if one is granted.",
     example: "{ directory: /var/lib/kleidi/keys }",
     absent: "no keystore",
   },

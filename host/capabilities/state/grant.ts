@@ -47,7 +47,7 @@ export const SECTION = field(
     .exactOptional(),
   {
     expected: "a mapping with the key directory",
-    meaning: "Where the records are that providers keep. Required once one is granted.",
+    meaning: "The records that providers keep. Required if one is granted.",
     example: "{ directory: /var/lib/kleidi/state }",
     absent: "no records",
   },
