@@ -1,4 +1,4 @@
-/** kleidi check: looks at the configuration, the modules, the grants and the keys; with --live it also uses them. */
+/** kleidi check: checks the configuration, the modules, the grants and the keys; with --live it also uses them. */
 import { Signer } from "../audit/checkpoint.ts";
 import { loadKey } from "../audit/key-file.ts";
 import type { Capability } from "../capabilities/capability.ts";
@@ -28,7 +28,7 @@ export async function checkCommand(
   return report(await checkAll(loadConfig(configPath), options), options.json);
 }
 
-/** @param options.examined capabilities that are examined next: that says more of the same files */
+/** @param options.examined capabilities that `kleidi doctor` examines next, with more detail on the same files */
 export async function checkAll(
   config: Config,
   options: { live: boolean; examined?: ReadonlySet<Capability> },
@@ -48,7 +48,7 @@ export async function checkAll(
   return findings;
 }
 
-/** The module's digest and outline, and what it can reach: requested, granted, and the difference. */
+/** The module's digest and version, and its reach: requested, granted, and the difference. */
 function checkProvider(config: Config, provider: ProviderConfig): Finding[] {
   const what = `provider ${provider.name}`;
   try {
@@ -60,7 +60,7 @@ function checkProvider(config: Config, provider: ProviderConfig): Finding[] {
   }
 }
 
-/** No audit log is no fault, and something to know; its key is loaded, because a host without it does not start. */
+/** A missing audit log is not a problem, but it is reported. The key is loaded, because a host without it does not start. */
 function checkAudit({ audit }: Config): Finding {
   const what = "audit";
   if (audit === undefined) {
@@ -76,7 +76,7 @@ function checkAudit({ audit }: Config): Finding {
     return {
       what,
       ok: true,
-      detail: `to ${sinks}, and nothing is signed: who can write there can write all of it anew`,
+      detail: `to ${sinks}, not signed: anyone who can write there can rewrite the whole log`,
     };
   }
   try {
@@ -91,7 +91,7 @@ function checkAudit({ audit }: Config): Finding {
   }
 }
 
-/** What the host that runs with this configuration, if one does, says of its providers. */
+/** The state of the providers in the host that runs with this configuration, if there is one. */
 async function checkRunning({ admin }: Config): Promise<Finding[]> {
   if (admin === undefined) return [];
   const what = "running host";
@@ -100,8 +100,8 @@ async function checkRunning({ admin }: Config): Promise<Finding[]> {
   try {
     state = await fetchStateReport(admin);
   } catch (error) {
-    const detail = `${where} does not answer as a host does: ${(error as Error).message}`;
-    return [{ what, ok: false, detail, hint: "Look at what listens there." }];
+    const detail = `the process at ${where} does not answer as a kleidi host: ${(error as Error).message}`;
+    return [{ what, ok: false, detail, hint: "Find out which process listens there." }];
   }
   if (state === undefined) return [{ what, ok: true, detail: `none answers at ${where}` }];
   const wall: Finding = { what, ok: true, detail: `the wall in force is ${state.wall}` };
