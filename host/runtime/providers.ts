@@ -9,7 +9,7 @@ import { grantLine } from "../config/grant-lines.ts";
 import { KleidiError, toKleidiError } from "../error.ts";
 import type { Gate } from "../host-call.ts";
 import { type KeyConfig, Keyset } from "../kms/keyset.ts";
-import { type Admitted, admit } from "../module/admission.ts";
+import { type AdmittedModule, admit } from "../module/admission.ts";
 import { SandboxedProvider, type Settings } from "../sandbox/provider.ts";
 import { Supervisor } from "../sandbox/supervisor.ts";
 import type { Wall } from "../sandbox/wall/build.ts";
@@ -33,7 +33,7 @@ export interface ProvidersOptions {
 /** A provider of the configuration, and the parts that run it. */
 export interface RunnableProvider {
   readonly config: ProviderConfig;
-  readonly module: Admitted;
+  readonly module: AdmittedModule;
   readonly supervisor: Supervisor;
   readonly provider: SandboxedProvider;
 }
@@ -111,7 +111,7 @@ export class Providers {
  * Checks a provider's module against its configuration.
  * @throws KleidiError module-invalid, module-ungranted, module-untrusted, digest-differs
  */
-export function admitProvider(config: Config, provider: ProviderConfig): Admitted {
+export function admitProvider(config: Config, provider: ProviderConfig): AdmittedModule {
   return admit({
     ...provider,
     trust: config.trust,
