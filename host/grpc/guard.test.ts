@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { describe, type TestContext, test } from "node:test";
 import { deriveKeyId } from "../kms/key-id.ts";
 import { LIMITS } from "./limits.ts";
-import { serve } from "./server.ts";
+import { KmsServer } from "./server.ts";
 
 const HEADERS = {
   ":method": "POST",
@@ -25,12 +25,8 @@ async function start(t: TestContext) {
   const never = new Promise<never>(() => {});
   const service = { status: () => keyId, encrypt: () => never, decrypt: () => never };
   const reasons: string[] = [];
-  const server = await serve({
-    listen: { socket: path, mode: 0o600 },
-    service,
-    onRpc: () => {},
-    onClosed: (reason) => reasons.push(reason),
-  });
+  const server = new KmsServer({ service, onClosed: (reason) => reasons.push(reason) });
+  await server.listen({ socket: path, mode: 0o600 });
   const open: { destroy(): void }[] = [];
   t.after(async () => {
     for (const one of open) one.destroy();

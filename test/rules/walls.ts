@@ -60,15 +60,7 @@ export const WALLS: readonly Wall[] = [
       "host/runtime",
       "host/telemetry",
     ],
-    outside: [
-      "node:async_hooks",
-      "node:crypto",
-      "node:fs",
-      "node:module",
-      "node:path",
-      "node:util",
-      "commander",
-    ],
+    outside: ["node:crypto", "node:fs", "node:module", "node:path", "node:util", "commander"],
     types: ["@grpc/grpc-js"],
   },
   {

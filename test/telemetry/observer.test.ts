@@ -1,4 +1,4 @@
-/** What happens in a host, told through the hooks that its rooms have, is in the metrics and in the report. */
+/** The events of a host are in the metrics and in the state report. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { CredentialEvent } from "../../host/capabilities/capability.ts";
@@ -6,7 +6,8 @@ import { parseConfig } from "../../host/config/parse.ts";
 import { KleidiError } from "../../host/error.ts";
 import { deriveKeyId } from "../../host/kms/key-id.ts";
 import { type KeyConfig, Keyset } from "../../host/kms/keyset.ts";
-import { startWatch } from "../../host/runtime/watch.ts";
+import { metricSamples } from "../../host/runtime/host-view.ts";
+import { Telemetry } from "../../host/runtime/telemetry.ts";
 import { localConfig } from "../support/fixture.ts";
 import { samplesOf, total } from "../support/promtool.ts";
 
@@ -18,34 +19,35 @@ const key: KeyConfig = {
   use: "active",
 };
 
-async function watching() {
-  const host = {
-    keyset: new Keyset([key]),
-    providers: new Map(),
-    supervisors: new Map(),
-    modules: new Map(),
+async function open() {
+  const identity = { version: "1", wall: "bubblewrap" } as const;
+  const telemetry = await Telemetry.open(config, identity);
+  const keyset = new Keyset([key]);
+  const view = {
+    identity,
+    providers: { all: [] },
+    keyset,
+    service: { activeKeyId: () => keyset.encryptWith().keyId },
+    server: { sample: () => ({ connections: 5, requests: 4, arrivingBytes: 2 }) },
+    audit: {
+      assertReady: () => {},
+      sample: () => ({ lagLines: 3, lagBytes: 300, failures: 1, untrusted: 0 }),
+    },
+    recorder: telemetry.recorder,
   };
-  const lifeless = { ...host, start: async () => {}, stop: async () => {} };
-  const audit = () => ({ lagLines: 3, lagBytes: 300, failures: 1, untrusted: 0 });
-  const watch = await startWatch(config, "1", {
-    wall: "bubblewrap",
-    host: () => lifeless,
-    unready: () => "not yet",
-    audit,
-  });
-  return { watch, scrape: async () => samplesOf(await watch.metrics.scrape()) };
+  return { telemetry, scrape: async () => samplesOf(await telemetry.metrics.scrape(metricSamples(view))) };
 }
 
 test("another version of a key is counted, its return from a failure is not", async () => {
-  const { watch, scrape } = await watching();
+  const { telemetry, scrape } = await open();
   const [one, two] = [await deriveKeyId("kek", "1"), await deriveKeyId("kek", "2")];
-  watch.onChange({ key, keyId: one });
-  watch.onChange({ key, failure: new KleidiError("backend-unreachable", "Cannot status: offline") });
-  watch.onChange({ key, keyId: one });
+  telemetry.keyChanged({ key, keyId: one });
+  telemetry.keyChanged({ key, failure: new KleidiError("backend-unreachable", "Cannot status: offline") });
+  telemetry.keyChanged({ key, keyId: one });
   assert.equal(total(await scrape(), "kleidi_key_version_changes_total"), 0);
-  watch.onChange({ key, keyId: two });
+  telemetry.keyChanged({ key, keyId: two });
   assert.equal(total(await scrape(), "kleidi_key_version_changes_total", { key: "kek" }), 1);
-  const details = watch.recorder
+  const details = telemetry.recorder
     .changes()
     .map(({ good, detail }) => `${good} ${detail.replace(/ [0-9a-f]{16}$/, " …")}`);
   assert.deepEqual(details, [
@@ -57,7 +59,7 @@ test("another version of a key is counted, its return from a failure is not", as
 });
 
 test("a credential's events are counted, its end is known, and what changes is in the history", async () => {
-  const { watch, scrape } = await watching();
+  const { telemetry, scrape } = await open();
   const events: CredentialEvent[] = [
     { provider: "local", event: "login", expires: 1_800_000_000_000 },
     { provider: "local", event: "renewed", expires: 1_800_000_000_000 },
@@ -67,7 +69,7 @@ test("a credential's events are counted, its end is known, and what changes is i
     { provider: "local", event: "refused" },
     { provider: "local", event: "failed", why: "sealed" },
   ];
-  for (const event of events) watch.assembly.onCredential?.(event);
+  for (const event of events) telemetry.credentialChanged(event);
   const samples = await scrape();
   assert.equal(total(samples, "kleidi_credential_events_total", { event: "refused" }), 3);
   assert.equal(
@@ -75,7 +77,7 @@ test("a credential's events are counted, its end is known, and what changes is i
     1_800_000_000,
   );
   assert.deepEqual(
-    watch.recorder.changes().map(({ what, good, detail }) => [what, good, detail]),
+    telemetry.recorder.changes().map(({ what, good, detail }) => [what, good, detail]),
     [
       ["credential of local", false, "failed: sealed"],
       ["credential of local", false, "refused: HTTP 403"],
@@ -84,18 +86,25 @@ test("a credential's events are counted, its end is known, and what changes is i
   );
 });
 
-test("the audit log's state is in the scrape", async () => {
-  const samples = await (await watching()).scrape();
+test("the state of the audit log and of the socket is in the scrape, and the host is not ready before a probe", async () => {
+  const samples = await (await open()).scrape();
   assert.deepEqual(
     ["lag_lines", "lag_bytes", "failures_total"].map((name) => total(samples, `kleidi_audit_${name}`)),
     [3, 300, 1],
   );
+  assert.deepEqual(
+    ["connections", "requests_open", "requests_arriving_bytes"].map((name) =>
+      total(samples, `kleidi_${name}`),
+    ),
+    [5, 4, 2],
+  );
+  assert.equal(total(samples, "kleidi_ready"), 0);
 });
 
 test("a provider's quarantine is in the history", async () => {
-  const { watch } = await watching();
-  watch.assembly.onQuarantine?.("local", { reason: "its process was taken over" });
-  const [change] = watch.recorder.changes();
+  const { telemetry } = await open();
+  telemetry.providerChanged("local", { type: "quarantined", reason: "its process was taken over" });
+  const [change] = telemetry.recorder.changes();
   assert.deepEqual([change?.what, change?.good], ["provider local", false]);
   assert.match(change?.detail ?? "", /taken over/);
 });

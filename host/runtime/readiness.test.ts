@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { AuditLog } from "../audit/log.ts";
 import { KleidiError } from "../error.ts";
 import { deriveKeyId } from "../kms/key-id.ts";
-import { unready } from "./admin.ts";
+import { notReadyReason } from "./readiness.ts";
 
 const keyId = await deriveKeyId("kek", "1");
 const good = { activeKeyId: () => keyId };
@@ -16,9 +16,9 @@ test("a host whose audit log takes no lines is not ready, however well its keys 
   try {
     const log = await AuditLog.open({ file: join(folder, "audit.jsonl"), stdout: false });
     await log.settled();
-    assert.equal(unready(good, log), undefined);
+    assert.equal(notReadyReason(good, log), undefined);
     await log.close();
-    assert.equal(unready(good, log), "Cannot audit: the audit log is closed");
+    assert.equal(notReadyReason(good, log), "Cannot audit: the audit log is closed");
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -30,6 +30,6 @@ test("a host is not ready where Status fails, and says what Status says", () => 
       throw new KleidiError("key-not-ready", "Cannot answer Status: not yet");
     },
   };
-  assert.equal(unready(failing), "Cannot answer Status: not yet");
-  assert.equal(unready(good), undefined);
+  assert.equal(notReadyReason(failing), "Cannot answer Status: not yet");
+  assert.equal(notReadyReason(good), undefined);
 });
