@@ -240,17 +240,17 @@ export function logKeyChange(log: Logger, hash: (keyId: string) => string) {
     key,
     keyId,
     failure,
-    coming,
+    pendingVersion,
   }: {
     key: KeyConfig;
     keyId?: string | undefined;
     failure?: KleidiError | undefined;
-    coming?: string | undefined;
+    pendingVersion?: string | undefined;
   }) => {
     const fields = { key: key.name, provider: key.provider.name, use: key.use };
     if (failure !== undefined) log.error({ ...fields, ...failureFields(failure) }, failure.message);
     else if (keyId !== undefined) log.info({ ...fields, key_id_sha256: hash(keyId) }, "the key is ready");
-    else if (coming !== undefined)
+    else if (pendingVersion !== undefined)
       log.info(fields, "the provider names a new version, which is used once it was named often enough");
   };
 }

@@ -95,7 +95,7 @@ describe("refused, each with its code and sentence", () => {
       "an unknown key_id",
       () => client.decrypt({ ...sealed, keyId: "k1.unknown" }),
       Grpc.NOT_FOUND,
-      /^Cannot decrypt: none of 2 keys has this key_id$/,
+      /^Cannot decrypt: none of the 2 configured keys has this key_id$/,
     ],
     [
       "an empty key_id",
@@ -137,13 +137,13 @@ describe("refused, each with its code and sentence", () => {
       "no annotations",
       () => client.decrypt({ ...sealed, annotations: {} }),
       Grpc.INVALID_ARGUMENT,
-      /format\.kleidi\.dev should be "1", it is missing$/,
+      /format\.kleidi\.dev must be "1", it is missing$/,
     ],
     [
       "a wrong annotation",
       () => client.decrypt({ ...sealed, annotations: { "format.kleidi.dev": Buffer.from("2") } }),
       Grpc.INVALID_ARGUMENT,
-      /format\.kleidi\.dev should be "1", it is another value$/,
+      /format\.kleidi\.dev must be "1", it has another value$/,
     ],
     [
       "an annotation that nobody wrote",

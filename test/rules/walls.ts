@@ -275,5 +275,5 @@ export const WALLS: readonly Wall[] = [
     tests: { may: ["host/capabilities/net"], ...FUZZED },
   },
   { room: SCHEMA, may: [TEXT], outside: ["node:path", "yaml", "zod"] },
-  { room: "host/kms", may: [ERROR], tests: FUZZED },
+  { room: "host/kms", may: [ERROR], tests: BOTH },
 ];

@@ -75,23 +75,23 @@ const encrypts: [key: string, code: ErrorCode, message: string][] = [
   [
     "bad-annotation",
     "provider-fault",
-    `${REPLY}: an annotation's name is not a domain name of two labels or more`,
+    `${REPLY}: an annotation's name is not a domain name of at least two labels`,
   ],
   [
     "own-annotation",
     "provider-fault",
-    `${REPLY}: an annotation's name is at or under kleidi.dev, which is the host's`,
+    `${REPLY}: an annotation's name is at or under kleidi.dev, which is reserved for the host`,
   ],
-  ["twice-annotation", "provider-fault", `${REPLY}: an annotation is there twice`],
+  ["twice-annotation", "provider-fault", `${REPLY}: an annotation is listed twice`],
   [
     "wrong-readback",
     "read-back-failed",
-    'Cannot encrypt: provider "bad" decrypts what it just encrypted to something else',
+    'Cannot encrypt: provider "bad" decrypted its new ciphertext to a different plaintext',
   ],
   [
     "failing-readback",
     "read-back-failed",
-    'Cannot encrypt: provider "bad" cannot decrypt what it just encrypted',
+    'Cannot encrypt: provider "bad" cannot decrypt its new ciphertext',
   ],
   [
     "undeclared",
@@ -111,18 +111,10 @@ const encrypts: [key: string, code: ErrorCode, message: string][] = [
   ["fail-3", "backend-unreachable", 'Cannot encrypt: provider "bad" says that its KMS does not answer'],
   ["fail-4", "credential-refused", 'Cannot encrypt: provider "bad" says that its KMS refused the credential'],
   ["fail-5", "provider-fault", 'Cannot encrypt: provider "bad" says that it failed by its own account'],
-  [
-    "decrypt-trap",
-    "read-back-failed",
-    'Cannot encrypt: provider "bad" cannot decrypt what it just encrypted',
-  ],
+  ["decrypt-trap", "read-back-failed", 'Cannot encrypt: provider "bad" cannot decrypt its new ciphertext'],
   ["decrypt-loop", "deadline", 'Cannot decrypt: provider "bad" ran into its deadline and was stopped'],
-  [
-    "decrypt-empty",
-    "read-back-failed",
-    'Cannot encrypt: provider "bad" cannot decrypt what it just encrypted',
-  ],
-  ["decrypt-big", "read-back-failed", 'Cannot encrypt: provider "bad" cannot decrypt what it just encrypted'],
+  ["decrypt-empty", "read-back-failed", 'Cannot encrypt: provider "bad" cannot decrypt its new ciphertext'],
+  ["decrypt-big", "read-back-failed", 'Cannot encrypt: provider "bad" cannot decrypt its new ciphertext'],
 ];
 
 describe("a guest that misbehaves in Encrypt or its read-back", () => {

@@ -9,10 +9,10 @@ const SENTENCES: Readonly<Record<number, RegExp>> = {
   4: new RegExp(
     `^${RPC}(?:provider "vault" ran into its deadline (?:while it waited for the host|and was stopped)|it took longer than \\d+ ms)$`,
   ),
-  5: new RegExp(`^${RPC}none of \\d+ keys has this key_id$`),
+  5: new RegExp(`^${RPC}none of the \\d+ configured keys has this key_id$`),
   9: new RegExp(`^${SAYS}the key is missing, disabled or not usable$`),
   13: new RegExp(
-    `^(?:${SAYS}it failed by its own account|${RPC}provider "vault" decrypts what it just encrypted to something else)$`,
+    `^(?:${SAYS}it failed by its own account|${RPC}provider "vault" decrypted its new ciphertext to a different plaintext)$`,
   ),
   14: new RegExp(`^${SAYS}its KMS does not answer$`),
   16: new RegExp(`^${SAYS}its KMS refused the credential$`),
