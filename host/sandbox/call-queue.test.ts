@@ -1,64 +1,64 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Turns } from "./turns.ts";
+import { CallQueue } from "./call-queue.ts";
 
 const full = () => new Error("full");
 const late = () => new Error("late");
 const soon = () => performance.now() + 5;
 const never = () => performance.now() + 60_000;
 
-test("as many as are allowed enter at once, the next one waits for its turn", async () => {
-  const turns = new Turns({ atOnce: 2, waiting: 1 });
-  await turns.enter(never(), full, late);
-  await turns.enter(never(), full, late);
-  const third = turns.enter(never(), full, late);
-  assert.deepEqual([turns.taken, turns.waiting], [2, 1]);
-  turns.leave();
+test("concurrentCalls calls run at once, and the next one waits", async () => {
+  const queue = new CallQueue({ concurrentCalls: 2, waitingCalls: 1 });
+  await queue.enter(never(), full, late);
+  await queue.enter(never(), full, late);
+  const third = queue.enter(never(), full, late);
+  assert.deepEqual([queue.running, queue.waiting], [2, 1]);
+  queue.leave();
   await third;
-  assert.deepEqual([turns.taken, turns.waiting], [2, 0]);
+  assert.deepEqual([queue.running, queue.waiting], [2, 0]);
 });
 
-test("one more than may wait is sent away at once", async () => {
-  const turns = new Turns({ atOnce: 1, waiting: 0 });
-  await turns.enter(never(), full, late);
-  await assert.rejects(turns.enter(never(), full, late), full());
+test("a call beyond waitingCalls is rejected at once", async () => {
+  const queue = new CallQueue({ concurrentCalls: 1, waitingCalls: 0 });
+  await queue.enter(never(), full, late);
+  await assert.rejects(queue.enter(never(), full, late), full());
 });
 
-test("who waits beyond the deadline is sent away and takes no turn", async () => {
-  const turns = new Turns({ atOnce: 1, waiting: 1 });
-  await turns.enter(never(), full, late);
-  await assert.rejects(turns.enter(soon(), full, late), late());
-  turns.leave();
-  assert.deepEqual([turns.taken, turns.waiting], [0, 0]);
+test("a call that waits past its deadline is rejected and never runs", async () => {
+  const queue = new CallQueue({ concurrentCalls: 1, waitingCalls: 1 });
+  await queue.enter(never(), full, late);
+  await assert.rejects(queue.enter(soon(), full, late), late());
+  queue.leave();
+  assert.deepEqual([queue.running, queue.waiting], [0, 0]);
 });
 
-test("closing sends away all who wait, and keeps those who are in", async () => {
-  const turns = new Turns({ atOnce: 1, waiting: 2 });
-  await turns.enter(never(), full, late);
-  const waiting = [turns.enter(never(), full, late), turns.enter(never(), full, late)];
-  turns.close(() => new Error("closed"));
+test("rejectWaiting rejects the calls that wait, and not those that run", async () => {
+  const queue = new CallQueue({ concurrentCalls: 1, waitingCalls: 2 });
+  await queue.enter(never(), full, late);
+  const waiting = [queue.enter(never(), full, late), queue.enter(never(), full, late)];
+  queue.rejectWaiting(() => new Error("closed"));
   const ended = await Promise.allSettled(waiting);
   assert.deepEqual(
     ended.map((each) => each.status === "rejected" && each.reason.message),
     ["closed", "closed"],
   );
-  assert.equal(turns.taken, 1);
+  assert.equal(queue.running, 1);
 });
 
-test("the deadline is a time of the clock, and not a time from now, on a host that is up for two months too", async (t) => {
+test("the deadline is absolute, also after two months of uptime", async (t) => {
   const now = 60 * 24 * 3_600_000;
   t.mock.method(performance, "now", () => now);
   t.mock.timers.enable({ apis: ["setTimeout"] });
-  const turns = new Turns({ atOnce: 1, waiting: 2 });
-  await turns.enter(now + 2_000, full, late);
-  const served = turns.enter(now + 2_000, full, late);
-  const missed = turns.enter(now + 1_000, full, late);
+  const queue = new CallQueue({ concurrentCalls: 1, waitingCalls: 2 });
+  await queue.enter(now + 2_000, full, late);
+  const served = queue.enter(now + 2_000, full, late);
+  const missed = queue.enter(now + 1_000, full, late);
   t.mock.timers.tick(999);
-  assert.equal(turns.waiting, 2);
+  assert.equal(queue.waiting, 2);
   t.mock.timers.tick(1);
-  assert.equal(turns.waiting, 1);
+  assert.equal(queue.waiting, 1);
   await assert.rejects(missed, late());
   t.mock.timers.tick(999);
-  turns.leave();
+  queue.leave();
   await served;
 });

@@ -1,44 +1,49 @@
-/** So many at once, so many waiting, and no more: a bound that is told of at once, not by a queue that never ends. */
+/** Limits how many calls run at once and how many wait. A call beyond both limits fails at once instead of waiting. */
 
-export interface TurnsOptions {
-  readonly atOnce: number;
-  readonly waiting: number;
+export interface CallQueueOptions {
+  /** The most calls that run at once. */
+  readonly concurrentCalls: number;
+  /** The most calls that wait. */
+  readonly waitingCalls: number;
 }
 
-export class Turns {
-  readonly #options: TurnsOptions;
-  #taken = 0;
-  #queue: { readonly resolve: () => void; readonly reject: (error: Error) => void }[] = [];
+export class CallQueue {
+  readonly #options: CallQueueOptions;
+  #running = 0;
+  #waiting: { readonly resolve: () => void; readonly reject: (error: Error) => void }[] = [];
 
-  constructor(options: TurnsOptions) {
+  constructor(options: CallQueueOptions) {
     this.#options = options;
   }
 
-  get taken(): number {
-    return this.#taken;
+  /** The number of calls that run. */
+  get running(): number {
+    return this.#running;
   }
 
+  /** The number of calls that wait. */
   get waiting(): number {
-    return this.#queue.length;
+    return this.#waiting.length;
   }
 
   /**
-   * Resolves when it is one's turn; give it back with leave().
-   * @param deadline on the clock of performance.now()
-   * @param full made where nobody may wait any more; late, where the deadline came first
+   * Resolves when the call may run. Call leave() at its end.
+   * @param deadline on the clock of performance.now(), in milliseconds
+   * @param full makes the error for a full queue
+   * @param late makes the error for a call whose deadline passes while it waits
    */
   async enter(deadline: number, full: () => Error, late: () => Error): Promise<void> {
-    if (this.#taken < this.#options.atOnce) {
-      this.#taken += 1;
+    if (this.#running < this.#options.concurrentCalls) {
+      this.#running += 1;
       return;
     }
-    if (this.#queue.length >= this.#options.waiting) throw full();
+    if (this.#waiting.length >= this.#options.waitingCalls) throw full();
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const turn = { resolve, reject };
-    this.#queue.push(turn);
+    const waiter = { resolve, reject };
+    this.#waiting.push(waiter);
     const timer = setTimeout(
       () => {
-        this.#queue = this.#queue.filter((other) => other !== turn);
+        this.#waiting = this.#waiting.filter((other) => other !== waiter);
         reject(late());
       },
       Math.max(0, deadline - performance.now()),
@@ -46,15 +51,15 @@ export class Turns {
     await promise.finally(() => clearTimeout(timer));
   }
 
-  /** Hands the turn on to the next in the queue, or gives it back. */
+  /** Ends a call: the next one that waits runs. */
   leave(): void {
-    const next = this.#queue.shift();
-    if (next === undefined) this.#taken -= 1;
+    const next = this.#waiting.shift();
+    if (next === undefined) this.#running -= 1;
     else next.resolve();
   }
 
-  /** Sends away all who wait. */
-  close(error: () => Error): void {
-    for (const { reject } of this.#queue.splice(0)) reject(error());
+  /** Rejects all calls that wait. Those that run go on. */
+  rejectWaiting(error: () => Error): void {
+    for (const { reject } of this.#waiting.splice(0)) reject(error());
   }
 }

@@ -1,46 +1,46 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { PATIENCE, Patience } from "./patience.ts";
+import { DEFAULT_RESTART_POLICY, RestartPolicy } from "./restart-policy.ts";
 
 const SHORT = 10;
-const GOOD = PATIENCE.goodLifeMs;
+const GOOD = DEFAULT_RESTART_POLICY.goodLifeMs;
 
-test("the first end is replaced at once, later ones after ever longer pauses, the tenth by quarantine", () => {
-  const patience = new Patience();
-  const told = Array.from({ length: 10 }, () => patience.ended(SHORT));
+test("the first exit is replaced at once, later ones after growing delays; the tenth leads to quarantine", () => {
+  const policy = new RestartPolicy();
+  const decisions = Array.from({ length: 10 }, () => policy.onExit(SHORT));
   assert.deepEqual(
-    told.map((next) => (next.what === "start" ? next.inMs : next.what)),
+    decisions.map((next) => (next.action === "start" ? next.inMs : next.action)),
     [0, 100, 200, 400, 800, 1600, 3200, 6400, 10_000, "quarantine"],
   );
 });
 
-test("a process that lived long ends the series", () => {
-  const patience = new Patience();
-  for (let i = 0; i < 9; i++) patience.ended(SHORT);
-  assert.deepEqual(patience.ended(GOOD), { what: "start", inMs: 0 });
-  assert.equal(patience.failures, 1);
+test("a long life ends the series", () => {
+  const policy = new RestartPolicy();
+  for (let i = 0; i < 9; i++) policy.onExit(SHORT);
+  assert.deepEqual(policy.onExit(GOOD), { action: "start", inMs: 0 });
+  assert.equal(policy.failures, 1);
 });
 
-test("each quarantine without a good life in between is twice as long, up to an hour", () => {
-  const patience = new Patience({ failures: 1 });
+test("each quarantine without a long life in between lasts twice as long, up to an hour", () => {
+  const policy = new RestartPolicy({ failures: 1 });
   const minutes = Array.from({ length: 6 }, () => {
-    const next = patience.ended(SHORT);
-    return next.what === "quarantine" ? next.forMs / 60_000 : next.what;
+    const next = policy.onExit(SHORT);
+    return next.action === "quarantine" ? next.forMs / 60_000 : next.action;
   });
   assert.deepEqual(minutes, [5, 10, 20, 40, 60, 60]);
 });
 
-test("after a quarantine one failure is enough for the next", () => {
-  const patience = new Patience({ failures: 3 });
-  for (let i = 0; i < 3; i++) patience.ended(SHORT);
-  assert.equal(patience.ended(SHORT).what, "quarantine");
+test("after a quarantine, one exit leads to the next", () => {
+  const policy = new RestartPolicy({ failures: 3 });
+  for (let i = 0; i < 3; i++) policy.onExit(SHORT);
+  assert.equal(policy.onExit(SHORT).action, "quarantine");
 });
 
-test("a good life after a quarantine gives the whole patience back", () => {
-  const patience = new Patience({ failures: 2 });
-  patience.ended(SHORT);
-  assert.equal(patience.ended(SHORT).what, "quarantine");
-  assert.equal(patience.ended(GOOD).what, "start");
-  const next = patience.ended(SHORT);
-  assert.deepEqual(next, { what: "quarantine", forMs: PATIENCE.firstQuarantineMs });
+test("a long life after a quarantine resets the policy", () => {
+  const policy = new RestartPolicy({ failures: 2 });
+  policy.onExit(SHORT);
+  assert.equal(policy.onExit(SHORT).action, "quarantine");
+  assert.equal(policy.onExit(GOOD).action, "start");
+  const next = policy.onExit(SHORT);
+  assert.deepEqual(next, { action: "quarantine", forMs: DEFAULT_RESTART_POLICY.firstQuarantineMs });
 });

@@ -1,21 +1,21 @@
 /**
- * How long a provider's process that ends by itself is put up with: the first end costs nothing, later ones ever longer pauses,
- * and a series of them, or a single sign that the process was taken over, quarantine. Pure: time is handed in.
+ * Decides when to replace a provider's process that exited unexpectedly. The first exit is replaced at once, later ones after growing
+ * delays, and a series of exits puts the provider in quarantine. Pure: the caller passes the times in.
  */
 import { backOffMs } from "../lib/back-off.ts";
 
-export interface PatienceOptions {
+export interface RestartPolicyOptions {
   readonly firstBackoffMs: number;
   readonly lastBackoffMs: number;
-  /** A process that lived this long is no part of a series. */
+  /** A process that lived at least this long ends a series. */
   readonly goodLifeMs: number;
-  /** Ends in a series until quarantine. */
+  /** The number of exits in a series that leads to quarantine. */
   readonly failures: number;
   readonly firstQuarantineMs: number;
   readonly lastQuarantineMs: number;
 }
 
-export const PATIENCE: PatienceOptions = {
+export const DEFAULT_RESTART_POLICY: RestartPolicyOptions = {
   firstBackoffMs: 100,
   lastBackoffMs: 10_000,
   goodLifeMs: 30_000,
@@ -24,44 +24,49 @@ export const PATIENCE: PatienceOptions = {
   lastQuarantineMs: 60 * 60_000,
 };
 
-export type Next =
-  | { readonly what: "start"; readonly inMs: number }
-  | { readonly what: "quarantine"; readonly forMs: number };
+export type RestartDecision =
+  | { readonly action: "start"; readonly inMs: number }
+  | { readonly action: "quarantine"; readonly forMs: number };
 
-export class Patience {
-  readonly #options: PatienceOptions;
+export class RestartPolicy {
+  readonly #options: RestartPolicyOptions;
   #failures = 0;
   #quarantines = 0;
 
-  constructor(options: Partial<PatienceOptions> = {}) {
-    this.#options = { ...PATIENCE, ...options };
+  constructor(options: Partial<RestartPolicyOptions> = {}) {
+    this.#options = { ...DEFAULT_RESTART_POLICY, ...options };
   }
 
-  /** Ends in the series that goes on. */
+  /** The number of exits in the current series. */
   get failures(): number {
     return this.#failures;
   }
 
-  /** What to do now that a process ended which nobody asked to end. */
-  ended(lifeMs: number): Next {
+  /**
+   * Records an unexpected exit.
+   * @param lifeMs how long the process lived, in milliseconds
+   * @returns when to start the replacement, or how long to keep the provider in quarantine
+   * @example new RestartPolicy().onExit(10) // { action: "start", inMs: 0 }
+   */
+  onExit(lifeMs: number): RestartDecision {
     const { goodLifeMs, failures, firstBackoffMs, lastBackoffMs } = this.#options;
     if (lifeMs >= goodLifeMs) {
       this.#failures = 0;
       this.#quarantines = 0;
     }
     this.#failures += 1;
-    // After a quarantine there is one try, not another series.
+    // After a quarantine there is one attempt, not another series.
     if (this.#failures >= failures || this.#quarantines > 0) return this.#quarantine();
-    // The first one is replaced at once: the standby serves, and a standby should be there again.
-    const pauses = { firstMs: firstBackoffMs, longestMs: lastBackoffMs };
-    const inMs = this.#failures === 1 ? 0 : backOffMs(pauses, this.#failures - 1);
-    return { what: "start", inMs };
+    // The first one is replaced at once: the standby process serves, and needs a new standby.
+    const backOff = { firstMs: firstBackoffMs, longestMs: lastBackoffMs };
+    const inMs = this.#failures === 1 ? 0 : backOffMs(backOff, this.#failures - 1);
+    return { action: "start", inMs };
   }
 
-  #quarantine(): Next {
+  #quarantine(): RestartDecision {
     const { firstQuarantineMs, lastQuarantineMs } = this.#options;
     this.#quarantines += 1;
     const forMs = backOffMs({ firstMs: firstQuarantineMs, longestMs: lastQuarantineMs }, this.#quarantines);
-    return { what: "quarantine", forMs };
+    return { action: "quarantine", forMs };
   }
 }

@@ -71,7 +71,7 @@ describe("refused, each with its code and sentence", () => {
     ciphertext[20] = (ciphertext[20] ?? 0) ^ 1;
     return ciphertext;
   };
-  const notMine = /says that this ciphertext is not its own, or was changed$/;
+  const notMine = /reports that this ciphertext is not its own or was modified$/;
   const cases: [what: string, work: () => Promise<unknown>, code: number, sentence: RegExp][] = [
     [
       "an empty plaintext",

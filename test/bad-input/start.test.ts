@@ -108,7 +108,7 @@ describe("module", () => {
     bytes[bytes.indexOf(0x6a, codeSection(bytes))] = 0x7c;
     writeFileSync(broken, bytes);
     fixture.write(localConfig(KEY, provider(broken)));
-    assertRefused(/its module cannot be compiled or made ready/);
+    assertRefused(/its module cannot be compiled or instantiated/);
     assert.equal(fixture.run("check", "--live").status, 1);
   });
 

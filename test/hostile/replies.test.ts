@@ -73,7 +73,7 @@ describe("a guest that replies to Decrypt", () => {
     const sandbox = await arena.enter("decrypt-reply");
     for (const rpc of ["decrypt", "encrypt"] as const) {
       const error = await failure(() => call(sandbox, rpc, 4));
-      const message = 'Cannot decrypt: provider "hostile" says that its KMS does not answer';
+      const message = 'Cannot decrypt: provider "hostile" reports that its KMS does not answer';
       assert.deepEqual([error.code, error.message, error.cause], ["backend-unreachable", message, text]);
     }
     await call(sandbox, "decrypt", 0);

@@ -116,7 +116,7 @@ export const WALLS: readonly Wall[] = [
     room: "host/sandbox/guest",
     may: [WIRE],
     outside: ["node:crypto", "node:fs", "node:module", "node:net", "@extism/extism"],
-    tests: { may: [PROVIDER], outside: ["fast-check", PROTOBUF] },
+    tests: { may: [PROVIDER, "test"], outside: ["fast-check", PROTOBUF] },
   },
   {
     room: "host/module",

@@ -9,10 +9,16 @@ import { type ErrorCode, KleidiError } from "../../host/error.ts";
  * @throws AssertionError if the work succeeds or fails with another error
  */
 export async function failureOf(work: () => unknown): Promise<KleidiError> {
+  const error = await errorOf(work);
+  assert.ok(error instanceof KleidiError, String(error));
+  return error;
+}
+
+async function errorOf(work: () => unknown): Promise<Error> {
   try {
     await work();
   } catch (error) {
-    assert.ok(error instanceof KleidiError, String(error));
+    assert.ok(error instanceof Error, String(error));
     return error;
   }
   return assert.fail("the work did not fail");
@@ -34,12 +40,12 @@ export async function assertFailure(
 
 /**
  * The messages of a table of cases, for one snapshot.
- * @param cases each a name and work that fails
- * @returns by name, the message of the failure
+ * @param cases each a name, and work that throws or rejects with an Error
+ * @returns by name, the message of the error
  */
 export async function messagesOf(
   cases: readonly (readonly [name: string, work: () => unknown])[],
 ): Promise<Readonly<Record<string, string>>> {
-  const messages = cases.map(async ([name, work]) => [name, (await failureOf(work)).message] as const);
+  const messages = cases.map(async ([name, work]) => [name, (await errorOf(work)).message] as const);
   return Object.fromEntries(await Promise.all(messages));
 }
