@@ -190,7 +190,7 @@ function http2ServerOf(server: Server): Http2Server {
   const { http2Servers } = server as unknown as { readonly http2Servers?: Map<Http2Server, unknown> };
   const [found] = http2Servers?.keys() ?? [];
   if (found === undefined)
-    throw new KleidiError("host-fault", "Cannot guard the socket: grpc-js has no HTTP/2 server where it was");
+    throw new KleidiError("host-fault", "Cannot guard the socket: grpc-js does not expose its HTTP/2 server");
   return found;
 }
 
@@ -214,7 +214,7 @@ function read<In>(rpc: string, unread: Unread<In>): Asked<In> {
   try {
     return { bytes, request: unread.read() };
   } catch (error) {
-    const message = `Cannot ${rpc}: the request is no v2.${rpc}Request in protobuf`;
+    const message = `Cannot ${rpc}: the request is not a valid v2.${rpc}Request message`;
     return { bytes, failure: new KleidiError("request-invalid", message, error) };
   }
 }

@@ -223,7 +223,7 @@ describe("a caller that misbehaves", () => {
   for (const rpc of ["Status", "Encrypt", "Decrypt"]) {
     test(`a request of ${rpc} that is no protobuf is INVALID_ARGUMENT in our words, and is logged`, async () => {
       const { code, details } = await refused(send(rpc, Buffer.from([0x0a, 0xff])));
-      const sentence = `Cannot ${rpc}: the request is no v2.${rpc}Request in protobuf`;
+      const sentence = `Cannot ${rpc}: the request is not a valid v2.${rpc}Request message`;
       assert.deepEqual([code, details], [Grpc.INVALID_ARGUMENT, sentence]);
       const lines = fixture
         .readLog()

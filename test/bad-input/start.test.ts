@@ -195,7 +195,7 @@ describe("key file", () => {
 
 describe("socket path", () => {
   const cases: [what: string, place: () => void, sentence: RegExp][] = [
-    ["a regular file", () => writeFileSync(fixture.socket, "x"), /a file that is no socket is there/],
+    ["a regular file", () => writeFileSync(fixture.socket, "x"), /a file that is not a socket is there/],
     ["a symbolic link", () => symlinkSync("/nowhere", fixture.socket), /a symbolic link is there/],
     ["a folder", () => mkdirSync(fixture.socket), /a folder is there/],
   ];
@@ -208,7 +208,7 @@ describe("socket path", () => {
 
   test("a folder that is missing", () => {
     fixture.write(localConfig(KEY, { listen: { socket: "none/kms.sock" } }));
-    assertRefused(/the folder .*none does not exist; make it: install -d/);
+    assertRefused(/the folder .*none does not exist; create it: install -d/);
   });
 
   test("a live socket", async () => {

@@ -95,6 +95,7 @@ export const WALLS: readonly Wall[] = [
     room: "host/grpc",
     may: [ERROR, LIB, "host/kms", "proto/kms/v2"],
     outside: ["node:fs", "node:http2", "node:net", "node:path", PROTOBUF, "@grpc/grpc-js"],
+    tests: SUPPORTED,
   },
   {
     room: "host/sandbox",
