@@ -2,7 +2,13 @@
 
 import { styleText } from "node:util";
 import { KNOWN } from "../capabilities/registry.ts";
-import { type Direction, diff, isReadable, type Readable, unreadable } from "../inspect/diff.ts";
+import {
+  type ComparableReport,
+  type Direction,
+  diff,
+  incomparableReason,
+  isComparable,
+} from "../inspect/diff.ts";
 import { diffTextOf } from "../inspect/diff-text.ts";
 import { inspect } from "../inspect/report.ts";
 import { escapeOwnText, stringifyAscii } from "../lib/text.ts";
@@ -21,10 +27,10 @@ export function diffCommand(old: string, now: string, { json }: { json: boolean 
 const NO_LIMITS = { memoryBytes: 2 ** 32, tableEntries: 2 ** 32 };
 
 /** What cannot be read has no authority that could be compared: a gate must not let it through as one that has none. */
-function read(path: string): Readable {
+function read(path: string): ComparableReport {
   const report = inspect(readModuleFile(path), { known: KNOWN, limits: NO_LIMITS, signatures: [] });
-  if (isReadable(report)) return report;
-  throw new UsageError(`Cannot compare ${path}: ${escapeOwnText(unreadable(report) ?? "")}`);
+  if (isComparable(report)) return report;
+  throw new UsageError(`Cannot compare ${path}: ${escapeOwnText(incomparableReason(report) ?? "")}`);
 }
 
 const COLOURS = { wider: "red", narrower: "green", neither: "cyan" } as const;

@@ -6,7 +6,7 @@ import { KNOWN } from "../capabilities/registry.ts";
 import type { ProviderConfig } from "../config/config.ts";
 import type { Severity } from "../inspect/check.ts";
 import { pageOf } from "../inspect/page.ts";
-import { type Around, inspect, type ModuleFile, type Report } from "../inspect/report.ts";
+import { type InspectContext, inspect, type ModuleFile, type Report } from "../inspect/report.ts";
 import { textOf } from "../inspect/text.ts";
 import { stringifyAscii } from "../lib/text.ts";
 import { replaceFile } from "../lib/write-files.ts";
@@ -52,7 +52,7 @@ function isSame(one: string, other: string): boolean {
 
 async function reportOf(file: ModuleFile, configPath: string | undefined): Promise<Report> {
   const signatures = signaturesSeen(signaturesBeside(file.path));
-  const alone: Around = { known: KNOWN, limits: DEFAULT_LIMITS, signatures };
+  const alone: InspectContext = { known: KNOWN, limits: DEFAULT_LIMITS, signatures };
   const report = inspect(file, alone);
   if (configPath === undefined) return report;
   // the schema is half of the command's start, and most modules are looked at without a configuration
@@ -71,7 +71,7 @@ async function reportOf(file: ModuleFile, configPath: string | undefined): Promi
 }
 
 /** What every one of them gives. */
-function narrowest(providers: readonly ProviderConfig[]): Around["limits"] {
+function narrowest(providers: readonly ProviderConfig[]): InspectContext["limits"] {
   if (providers.length === 0) return DEFAULT_LIMITS;
   const least = (limit: keyof typeof DEFAULT_LIMITS) =>
     Math.min(...providers.map(({ limits }) => limits[limit]));

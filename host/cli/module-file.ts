@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { readdirSync, readSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import type { ModuleFile, SignatureSeen } from "../inspect/report.ts";
+import type { ModuleFile, UnverifiedSignature } from "../inspect/report.ts";
 import { FileFault, withRegular } from "../lib/files.ts";
 import { MAX_MODULE } from "../module/contract.ts";
 import { readSignatures } from "../module/trust/files.ts";
@@ -53,15 +53,15 @@ export function signaturesBeside(path: string): string[] {
 }
 
 /** What signature files say of themselves. Nothing is verified. */
-export function signaturesSeen(paths: readonly string[]): SignatureSeen[] {
-  return readSignatures(paths).map((file): SignatureSeen => {
+export function signaturesSeen(paths: readonly string[]): UnverifiedSignature[] {
+  return readSignatures(paths).map((file): UnverifiedSignature => {
     if ("fault" in file) return file;
     try {
       const { keyId, trustedComment } = parseSignature(file.text);
       return { path: file.path, keyId, trustedComment };
     } catch (error) {
       if (!(error instanceof MinisignError)) throw error;
-      return { path: file.path, fault: `is no signature of minisign: it ${error.message}` };
+      return { path: file.path, fault: `is not a minisign signature: it ${error.message}` };
     }
   });
 }

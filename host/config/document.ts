@@ -13,7 +13,7 @@ import {
   visit,
   type Document as YamlDocument,
 } from "yaml";
-import type { Fault, Places, Says } from "../schema/fault.ts";
+import type { Fault, FaultLocator, FaultText } from "../schema/fault.ts";
 import { type Path, pathText } from "../schema/text.ts";
 import { describe, type KeyValue, keyText, type Mapping, type Node } from "./nodes.ts";
 import { saysOfSyntax } from "./syntax.ts";
@@ -40,7 +40,7 @@ export interface Place {
 }
 
 /** A parsed text. `value` is undefined when the text is empty or has a syntax fault. */
-export class Document implements Places {
+export class Document implements FaultLocator {
   readonly faults: Fault[] = [];
   readonly value: unknown;
   /** What a fault here was already found for: nothing more is to be said of these and what is in them. */
@@ -63,8 +63,12 @@ export class Document implements Places {
     this.value = this.#syntaxFaults() ? undefined : this.#plain(this.#yaml.contents, []);
   }
 
-  /** Says something of a place; of its key with `at` "key". `actual` says what is there when that is not its value. */
-  fault(path: Path, says: Omit<Says, "actual"> & { actual?: string }, at: "key" | "value" = "value"): Fault {
+  /** FaultText something of a place; of its key with `at` "key". `actual` says what is there when that is not its value. */
+  fault(
+    path: Path,
+    says: Omit<FaultText, "actual"> & { actual?: string },
+    at: "key" | "value" = "value",
+  ): Fault {
     const place = this.locate(path);
     const actual = says.actual ?? place.actual;
     return this.#fault(at === "key" ? place.keyOffset : place.offset, path, { ...says, actual });
@@ -123,7 +127,7 @@ export class Document implements Places {
     return index;
   }
 
-  #fault(offset: number, path: Path, says: Says): Fault {
+  #fault(offset: number, path: Path, says: FaultText): Fault {
     const { line, col } = this.#lines.linePos(offset);
     const { expected, actual, remedy } = says;
     // an empty text has no line
@@ -167,7 +171,7 @@ export class Document implements Places {
     return offsets;
   }
 
-  #refuse(node: Node, offset: number, path: Path, says: Says): undefined {
+  #refuse(node: Node, offset: number, path: Path, says: FaultText): undefined {
     this.faults.push(this.#fault(offset, path, says));
     this.#refused.push(node);
     return undefined;
@@ -209,17 +213,17 @@ export class Document implements Places {
   }
 }
 
-const ALIAS: Says = {
+const ALIAS: FaultText = {
   expected: "a value",
   actual: "an alias of another one",
   remedy: "write the value itself",
 };
-const TOO_DEEP: Says = {
+const TOO_DEEP: FaultText = {
   expected: `at most ${DEEPEST} levels of nesting`,
   actual: "more of them",
   remedy: "remove what is not configuration",
 };
-const ANCHOR: Says = {
+const ANCHOR: FaultText = {
   expected: "a value",
   actual: "an anchor before it",
   remedy: 'remove the word that begins with "&"',

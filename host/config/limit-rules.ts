@@ -9,7 +9,7 @@ const MiB = 1_048_576;
 
 export const LIMIT_RULES: readonly Rule<ConfigOutline>[] = [
   {
-    says: `What all instances of a process may grow to together, \`memory\` × (\`concurrentCalls\` + 4), is at most ${MAX_INSTANCES / MiB}MiB.`,
+    says: `The largest size of all instances of a process together, \`memory\` × (\`concurrentCalls\` + 4), is at most ${MAX_INSTANCES / MiB}MiB.`,
     *check({ document, providers = [] }) {
       for (const { name, limits } of providers) {
         const parsed = LIMITS.safeParse(limits);

@@ -39,11 +39,11 @@ const grantIn = (text: string) => parseConfig(text, "/etc/k.yaml").providers[0]?
 const NET = "providers.one.grants.net";
 const ORIGIN = "https://, a host in lower case and perhaps a port; http:// only with a loopback address";
 const REQUEST =
-  "GET, POST, PUT, PATCH, DELETE, HEAD, a space, and a path without query, percent signs and dot segments";
+  "GET, POST, PUT, PATCH, DELETE, HEAD, a space, and a path without percent signs and dot segments; then perhaps ?query, and name=value for each header that is fixed";
 const HEADER = "a header's name in lower case, and none that HTTP or the host keeps for itself";
 const KINDS = "a mapping with one of the keys vault, file and login";
 const VAULT =
-  "a mapping with auth and just what it needs: token: file; approle: roleId, secretId; kubernetes, jwt: role, file; userpass: username, file; cert: role, if any";
+  "a mapping with auth and exactly the keys that it needs: token: file; approle: roleId, secretId; kubernetes, jwt: role, file; userpass: username, file; cert: role, if any";
 
 function refuses(name: string, text: string, fault: string): void {
   test(`parseConfig refuses ${name}`, () => {
@@ -88,7 +88,7 @@ const REQUESTS: readonly (readonly [request: string, write: string])[] = [
   ["post /v1/a", "POST /v1/a"],
   ["POST v1/a", "POST /v1/a"],
   ["POST  //v1//a", "POST /v1/a"],
-  ["GET /v1/a?list=true", "GET /v1/a"],
+  ["GET /v1/a?list=%31", "GET /v1/a"],
   ["GET /v1/a#b", "GET /v1/a"],
   ["GET /v1/../a", "POST /v1/transit/encrypt/kek-2026"],
   ["GET /v1/.", "POST /v1/transit/encrypt/kek-2026"],
@@ -107,6 +107,25 @@ for (const [request, write] of REQUESTS)
     VALID.replace("POST /v1/encrypt/kek", `"${request}"`),
     `10:17 ${NET}.allow[0]: expected ${REQUEST}, found "${request}"; write: - ${write}`,
   );
+
+test("parseConfig reads the query and the headers that a line fixes", () => {
+  const line = "POST /keys/kek?api-version=7.4 x-op=wrap";
+  const { grants } =
+    parseConfig(VALID.replace("POST /v1/encrypt/kek", line), "/etc/k.yaml").providers[0] ?? assert.fail();
+  const headers = { "x-op": "wrap" };
+  assert.deepEqual(grants.net?.allow, [
+    { method: "POST", path: "/keys/kek", query: "api-version=7.4", headers },
+  ]);
+});
+
+refuses(
+  "a line that fixes the credential's header",
+  withLines("credential: { file: { file: /t, header: x-token } }").replace(
+    "POST /v1/encrypt/kek",
+    "POST /v1/encrypt/kek x-token=a",
+  ),
+  `10:17 ${NET}.allow[0]: expected a request without the credential's header, found one with the header that carries the token; remove the header: the host adds it`,
+);
 
 for (const [header, write] of [
   ["Content-Type", "content-type"],

@@ -1,6 +1,6 @@
 /** What the rules look at: the parts of a document that refer to each other, as far as they can be read. */
 
-import { lower, PROVIDER_NAME } from "../schema/field.ts";
+import { normalizeName, PROVIDER_NAME } from "../schema/field.ts";
 import {
   isShort,
   type KeyOutline,
@@ -84,7 +84,7 @@ function providerOutline(name: string, value: unknown): ConfiguredOutline {
     const keys = mapping(grant);
     return keys === undefined ? [] : [[capability, keys] as const];
   });
-  const meant = PROVIDER_NAME.test(lower(name)) ? lower(name) : name;
+  const meant = PROVIDER_NAME.test(normalizeName(name)) ? normalizeName(name) : name;
   const signed = Object.hasOwn(mapping(value) ?? {}, "signatures");
   const limits = mapping(value)?.limits ?? {};
   return { name, meant, grants: Object.fromEntries(grants), signed, limits };

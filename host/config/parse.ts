@@ -1,7 +1,7 @@
 /** YAML text → Config, or every fault in it. */
 import { dirname, resolve } from "node:path";
 import type { Fault } from "../schema/fault.ts";
-import { resolved } from "../schema/shape.ts";
+import { resolvePaths } from "../schema/shape.ts";
 import type { Config } from "./config.ts";
 import { ConfigError } from "./config-error.ts";
 import { Document } from "./document.ts";
@@ -11,7 +11,7 @@ import { SCHEMA } from "./schema.ts";
 
 /**
  * Parses the text of a configuration file; reads and writes nothing.
- * `file` is the path that faults name, and relative paths in the text are resolved against its folder.
+ * `file` is the path that faults name, and relative paths in the text are resolvePaths against its folder.
  * Throws ConfigError, with every fault at once; after a syntax fault, with the syntax faults only.
  */
 export function parseConfig(text: string, file: string): Config {
@@ -21,7 +21,7 @@ export function parseConfig(text: string, file: string): Config {
 
   const path = resolve(file);
   const folder = dirname(path);
-  const parsed = SCHEMA.safeParse(resolved(document.value, folder, SCHEMA));
+  const parsed = SCHEMA.safeParse(resolvePaths(document.value, folder, SCHEMA));
   const faults = [
     ...document.faults,
     ...faultsOf(parsed.error?.issues ?? [], document),

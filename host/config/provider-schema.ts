@@ -9,7 +9,7 @@ const MiB = 1_048_576;
 
 const grants = field(z.strictObject(GRANTS).prefault({}), {
   expected: "a mapping of capabilities",
-  meaning: "What the provider may reach. What is not listed is denied.",
+  meaning: "The capabilities that the provider may use. Everything that is not listed is denied.",
   example: "{ keystore: { keys: [kek-2026] } }",
   absent: "nothing is granted",
 });
@@ -27,7 +27,7 @@ export const limits = field(
         meaning:
           "The memory that a process of the provider may use; there are two, one that serves and one that stands by. Compiling the module counts too. Units: MiB.",
         example: "512MiB",
-        absent: "what all instances may grow to, `memory` × (`concurrentCalls` + 4), and 192MiB",
+        absent: "the largest size of all instances, `memory` × (`concurrentCalls` + 4), and 192MiB",
       }),
       tableEntries: count(0, 1_048_576, 16_384, "Entries that the module's table may grow to."),
       input: quantity(memory(1024, 64 * 1024, 1), "64KiB", {
@@ -70,7 +70,7 @@ export const limits = field(
     .prefault({}),
   {
     expected: "a mapping of limits",
-    meaning: "What the provider may use up.",
+    meaning: "Limits of the provider.",
     example: "{ memory: 16MiB, deadline: 2s }",
     absent: "every limit at its default",
   },

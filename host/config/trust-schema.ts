@@ -1,6 +1,6 @@
 /** The shape of `trust`: whose signatures a module needs beside its digest. trust-rules.ts has what crosses keys. */
 import { z } from "zod";
-import { count, field, KEY_NAME, keyName, lower } from "../schema/field.ts";
+import { count, field, KEY_NAME, keyName, normalizeName } from "../schema/field.ts";
 
 /** "Ed", a key id of 8 bytes and an Ed25519 key of 32: 42 bytes are 56 characters without padding, so there is one form. */
 const PUBLIC_KEY = /^RW[QRST][A-Za-z0-9+/]{53}$/;
@@ -26,9 +26,9 @@ const key = field(
   z.strictObject({
     name: field(keyName(), {
       expected: KEY_NAME,
-      meaning: "What the key is called in messages.",
+      meaning: "The key's name in messages.",
       example: "release-2026",
-      suggest: lower,
+      suggest: normalizeName,
     }),
     key: field(z.string().regex(PUBLIC_KEY), {
       expected: "a minisign public key, the line of 56 characters that begins with RW",
@@ -61,7 +61,7 @@ const revoked = field(
           .regex(/^[0-9a-f]{64}$/)
           .exactOptional(),
         {
-          expected: "64 lower-case hex digits",
+          expected: "64 normalizeName-case hex digits",
           meaning: "A module's SHA-256: it is refused even if it is pinned and signed.",
           example: '<what "sha256sum" prints for the module>',
           absent: "`key` is there",
@@ -102,7 +102,7 @@ export const trust = field(
       threshold: count(1, 16, 1, "How many different keys must have signed each module."),
       revoked: field(z.array(revoked).max(1024).prefault([]), {
         expected: "a list of at most 1024 modules and keys",
-        meaning: "What is refused, whoever signed it.",
+        meaning: "Modules and keys that are refused, regardless of signatures.",
         example:
           "[{ key: <the id in the first line of the .pub file>, why: the laptop with the key was lost }]",
         absent: "nothing is revoked",
@@ -111,7 +111,7 @@ export const trust = field(
     .exactOptional(),
   {
     expected: "a mapping with the key keys",
-    meaning: "Whose signatures every module needs, beside its digest.",
+    meaning: "The signatures that every module needs, beside its digest.",
     example: "{ keys: [{ name: release-2026, key: <the second line of the .pub file> }] }",
     absent: "no signature is looked at",
   },

@@ -85,7 +85,7 @@ test("a file with content in place of the lock is refused and left unchanged", (
   assert.throws(
     () => take(t, socket),
     refused(
-      `its lock ${lock} is not empty, so it is not a lock; look who wrote it, then remove it while no kleidi runs`,
+      `its lock ${lock} is not empty, so it is not a lock; find out who wrote it, then remove it while no kleidi runs`,
     ),
   );
   assert.equal(statSync(lock).size, 8000);

@@ -1,4 +1,4 @@
-/** What a module says is inert wherever it is shown. */
+/** Text from a module is inert wherever it is shown. */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { describe, test } from "node:test";
@@ -10,7 +10,7 @@ import { pageOf } from "./page.ts";
 import type { Report } from "./report.ts";
 import { textOf } from "./text.ts";
 
-/** The module in whose every place that takes text there is this one; the places are the same whatever it is. */
+/** A module with this text in every place that takes text. The structure does not depend on the text. */
 function saying(said: string, manifest?: string): Report {
   const watString = [...Buffer.from(said)].map((byte) => `\\${byte.toString(16).padStart(2, "0")}`).join("");
   const options: Guest = {
@@ -58,13 +58,13 @@ const ATTACKS = [
 const TAG = /<[^>]*>/g;
 
 function tagsOf(page: string): string[] {
-  // the style is text of ours, whose hash is in the policy
+  // the style is our own text; its hash is in the policy
   return page.replace(/<style>.*<\/style>/s, "").match(TAG) ?? [];
 }
 
 function assertInert(said: string, report: Report, calm: Report): void {
   const page = pageOf(report);
-  // whatever it says, it adds no tag, and nothing to one
+  // the text adds no tag, and changes none
   assert.deepEqual(tagsOf(page), tagsOf(pageOf(calm)), said);
   for (const shown of [page, textOf(report, (_, text) => text)]) {
     assert.doesNotMatch(shown, /[^\P{C}\n]|[\p{Zl}\p{Zp}]/u, said);
@@ -72,8 +72,8 @@ function assertInert(said: string, report: Report, calm: Report): void {
   assert.match(stringifyAscii(report), /^[\x20-\x7e\n]*$/);
 }
 
-describe("what a module says adds no tag to the page and moves nothing in the terminal", () => {
-  // a manifest that is refused is one place fewer, and a long one
+describe("text from a module adds no tag to the page and no control character to the terminal", () => {
+  // an invalid manifest has one place fewer, and a long one
   for (const attack of ATTACKS) {
     test(JSON.stringify(attack), () => {
       const invalid = (said: string) => JSON.stringify({ abi: said, [said]: said });
@@ -95,7 +95,7 @@ describe("what a module says adds no tag to the page and moves nothing in the te
   });
 });
 
-test("no line of the text is the module's to begin", () => {
+test("text from a module never begins a line", () => {
   const line = "  ok     manifest: approved";
   const shown = textOf(saying(`x\n${line}`, "{}"), (_, text) => text);
   assert.ok(!shown.split("\n").includes(line));
@@ -133,12 +133,12 @@ describe("the page", () => {
   test("draws a line for each operation of each RPC", () => {
     assert.match(
       page,
-      /<path class="both encrypt"[^>]*><title>encrypt → keystore\.seal: requested and used, by functions/,
+      /<path class="both encrypt"[^>]*><title>encrypt → keystore\.seal: requested and used, through functions/,
     );
   });
 });
 
-test("the graph has a line of its own kind for what is used and not requested, and the reverse", () => {
+test("the graph marks operations that are used but not requested, and requested but not used", () => {
   const report = inspected(
     guest({
       imports: hostCall("keystore", "seal"),
@@ -156,7 +156,7 @@ test("the graph has a line of its own kind for what is used and not requested, a
   );
 });
 
-test("what a module has thousands of is cut in the text, and told", () => {
+test("long lists are cut in the text, with the number of the rest", () => {
   const exports = Array.from({ length: 100 }, (_, i) => `(func (export "e${i}"))`).join("");
   const shown = textOf(inspected(guest({ fields: exports })), (_, text) => text);
   assert.match(shown, /^Exports \(104\)$/m);

@@ -10,7 +10,7 @@ import { grantLine } from "../config/grant-lines.ts";
 import { KleidiError, toKleidiError } from "../error.ts";
 import type { Gate } from "../host-call.ts";
 import { type KeyConfig, Keyset } from "../kms/keyset.ts";
-import { type Admitted, admit } from "../module/admission.ts";
+import { type AdmittedModule, admit } from "../module/admission.ts";
 import { SandboxedProvider, type Settings } from "../sandbox/provider.ts";
 import { type Quarantine, Supervisor } from "../sandbox/supervisor.ts";
 import type { Wall } from "../sandbox/wall/build.ts";
@@ -38,7 +38,7 @@ export interface Host {
   readonly keyset: Keyset;
   readonly providers: ReadonlyMap<string, SandboxedProvider>;
   readonly supervisors: ReadonlyMap<string, Supervisor>;
-  readonly modules: ReadonlyMap<string, Admitted>;
+  readonly modules: ReadonlyMap<string, AdmittedModule>;
   /**
    * Starts every provider. One that cannot be started is told of and tried again, and the others serve; where none can, it rejects
    * with the first one's failure.
@@ -108,7 +108,7 @@ function withDeadline(provider: ProviderConfig, deadlineMs: number | undefined):
  * A provider's module, held against its configuration.
  * @throws KleidiError module-invalid, module-ungranted, digest-differs
  */
-export function admitProvider(config: Config, provider: ProviderConfig): Admitted {
+export function admitProvider(config: Config, provider: ProviderConfig): AdmittedModule {
   return admit({
     ...provider,
     trust: config.trust,
@@ -155,7 +155,7 @@ async function closeAll(opened: Readonly<Record<string, Opened>>): Promise<void>
 
 function gateOf(
   config: Config,
-  modules: ReadonlyMap<string, Admitted>,
+  modules: ReadonlyMap<string, AdmittedModule>,
   capabilities: Readonly<Record<string, Opened>>,
   log: Logger,
   options: AssembleOptions,
@@ -172,7 +172,7 @@ function gateOf(
 
 function supervisor(
   provider: ProviderConfig,
-  module: Admitted | undefined,
+  module: AdmittedModule | undefined,
   gate: Gate,
   wall: Wall,
   log: Logger,

@@ -22,7 +22,7 @@ export const LABELS = {
   key: "a name of `keys` in the configuration, at most 64",
   use: "active or decrypt",
   key_id_sha256: "the hash by which the log names a key_id; only those that are current at the scrape",
-  result: "good, failed, or unknown (callers filled the queue, so that the probe found nothing out)",
+  result: "good, failed, or unknown (callers filled the queue, so the probe had no result)",
   event: "read, login, renewed, refused or failed",
   listener: "kms (the socket of the API server) or admin",
   reason:
@@ -42,18 +42,18 @@ export const METRICS = {
   kleidi_build_info: { type: "gauge", help: "1, with the version of kleidi.", labels: ["version"] },
   kleidi_wall_info: {
     type: "gauge",
-    help: "1, with the wall that keeps providers' processes from the host; none: nothing but Node's permission model does.",
+    help: "1, with the wall that keeps providers' processes from the host; none: only Node's permission model does.",
     labels: ["wall"],
   },
   kleidi_ready: {
     type: "gauge",
-    help: "1 where Status and /readyz are good at the scrape, else 0.",
+    help: "1 if Status and /readyz are good at the scrape, else 0.",
     labels: [],
   },
 
   kleidi_rpcs_total: {
     type: "counter",
-    help: "RPCs of the API server, by the error code of docs/errors.md; ok where there was none.",
+    help: "RPCs of the API server, by the error code of docs/errors.md; ok if there was no error.",
     labels: ["rpc", "code"],
   },
   kleidi_rpc_duration_seconds: {
@@ -63,13 +63,13 @@ export const METRICS = {
   },
   kleidi_rpc_overhead_seconds: {
     type: "histogram",
-    help: "RPCs, without the time in which a provider waited for its TPM or its KMS: what the host, the sandbox and the guest take, time in the queue counted. An Encrypt is two calls of the guest.",
+    help: "RPCs, without the time in which a provider waited for its TPM or its KMS: the time of the host, the sandbox and the guest, and the time in the queue. An Encrypt is two calls of the guest.",
     labels: ["rpc"],
   },
 
   kleidi_host_calls_total: {
     type: "counter",
-    help: "What providers asked of the host. kleidi:crypto is not in it: it is computed beside the guest.",
+    help: "Host calls of providers. kleidi:crypto is not counted: it is computed beside the guest.",
     labels: ["provider", "capability", "verdict"],
   },
   kleidi_host_call_duration_seconds: {
@@ -95,7 +95,7 @@ export const METRICS = {
   },
   kleidi_provider_process_ends_total: {
     type: "counter",
-    help: "Processes of the provider that ended and were not asked to.",
+    help: "Unexpected exits of the provider's processes.",
     labels: ["provider"],
   },
   kleidi_provider_calls_in_flight: {
@@ -105,7 +105,7 @@ export const METRICS = {
   },
   kleidi_provider_calls_in_flight_limit: {
     type: "gauge",
-    help: "At most so many: limits.concurrentCalls.",
+    help: "Limit of kleidi_provider_calls_in_flight: limits.concurrentCalls.",
     labels: ["provider"],
   },
   kleidi_provider_calls_waiting: {
@@ -115,13 +115,13 @@ export const METRICS = {
   },
   kleidi_provider_calls_waiting_limit: {
     type: "gauge",
-    help: "At most so many: limits.queue. One more is refused as overloaded.",
+    help: "Limit of kleidi_provider_calls_waiting: limits.queue. One more is refused as overloaded.",
     labels: ["provider"],
   },
 
   kleidi_key_ready: {
     type: "gauge",
-    help: "1 where the key's last probe was good, else 0.",
+    help: "1 if the key's last probe was good, else 0.",
     labels: ["key", "provider", "use"],
   },
   kleidi_key_info: {
@@ -131,7 +131,7 @@ export const METRICS = {
   },
   kleidi_key_version_changes_total: {
     type: "counter",
-    help: "Times that a key came to another version than it had since the start.",
+    help: "Changes of the key's version since the start.",
     labels: ["key"],
   },
   kleidi_key_probes_total: {
@@ -141,12 +141,12 @@ export const METRICS = {
   },
   kleidi_key_last_good_probe_timestamp_seconds: {
     type: "gauge",
-    help: "When the key's last good probe ended; not there before the first.",
+    help: "The time at which the key's last good probe ended; absent before the first.",
     labels: ["key"],
   },
   kleidi_status_age_seconds: {
     type: "gauge",
-    help: "How old what Status says is: since the active key's last good probe, or since the start where there was none.",
+    help: "Age of the answer of Status: the time since the active key's last good probe, or since the start if there was none.",
     labels: [],
   },
   kleidi_probe_interval_seconds: {
@@ -157,12 +157,12 @@ export const METRICS = {
 
   kleidi_credential_expiry_timestamp_seconds: {
     type: "gauge",
-    help: "When the credential of the provider's grant of kleidi:net ends; not there where nothing is known of it.",
+    help: "The time at which the credential of the provider's grant of kleidi:net ends; absent if it is unknown.",
     labels: ["provider"],
   },
   kleidi_credential_events_total: {
     type: "counter",
-    help: "What became of the provider's credential.",
+    help: "Events of the provider's credential.",
     labels: ["provider", "event"],
   },
 
@@ -178,28 +178,28 @@ export const METRICS = {
   },
   kleidi_requests_arriving_bytes: {
     type: "gauge",
-    help: "Held of requests whose end is not there yet.",
+    help: "Bytes held for requests that are not complete yet.",
     labels: [],
   },
   kleidi_connections_closed_total: {
     type: "counter",
-    help: "Connections that passed a limit. The host closed them, but for pipelined: the rest of what was sent is not read.",
+    help: "Connections that passed a limit. The host closed them, except for pipelined: then the rest of the sent data is not read.",
     labels: ["listener", "reason"],
   },
   kleidi_admin_listen_failures_total: {
     type: "counter",
-    help: "Times that the admin listener could not have its address. It is tried again; until then nothing can be scraped.",
+    help: "Failures of the admin listener to bind its address. The host tries again; until then nothing can be scraped.",
     labels: [],
   },
 
   kleidi_audit_lag_lines: {
     type: "gauge",
-    help: "Records of the audit log that are not written yet; not there without an audit log.",
+    help: "Records of the audit log that are not written yet; absent without an audit log.",
     labels: [],
   },
   kleidi_audit_lag_bytes: {
     type: "gauge",
-    help: "Their size; not there without an audit log.",
+    help: "Size of the records of the audit log that are not written yet; absent without an audit log.",
     labels: [],
   },
   kleidi_audit_failures_total: {
@@ -209,7 +209,7 @@ export const METRICS = {
   },
   kleidi_audit_untrusted_files: {
     type: "gauge",
-    help: "Files beside the audit log that a host set aside because it did not trust them, counted at the start; not there without an audit log.",
+    help: "Files beside the audit log that a host set aside because it did not trust them, counted at the start; absent without an audit log.",
     labels: [],
   },
 } as const satisfies Record<string, MetricRow>;

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { validateHeaderValue } from "node:http";
 import fc from "fast-check";
 import { type Lease, Unreachable } from "../../host/capabilities/net/exchange.ts";
-import { patient, Rig } from "../support/credential.ts";
+import { headersOf, leaseWith, patient, Rig } from "../support/credential.ts";
 import { type Answer, CONFIGS, ECHO, LONGEST_MS, respond, type Script, script } from "./login-answers.ts";
 import { assertSentence } from "./manifest.ts";
 import type { Target } from "./target.ts";
@@ -43,8 +43,9 @@ async function play(rig: Rig, { config, answers, pauses, refused }: Script, seen
       const lease = await leaseOf(rig, credential.lease(patient));
       if (lease === undefined) seen(asked === before ? "paused" : "no lease");
       else {
-        const value = lease.headers[header];
-        assert.deepEqual(Object.keys(lease.headers), [header]);
+        const headers = headersOf(lease);
+        const value = headers[header];
+        assert.deepEqual(Object.keys(headers), [header]);
         assert.ok(value !== undefined && value.length <= 16_384 + "Bearer ".length && value.trim() === value);
         validateHeaderValue(header, value);
         assert.ok(!JSON.stringify(lease).includes(value), "a lease can be printed");
@@ -79,7 +80,7 @@ async function play(rig: Rig, { config, answers, pauses, refused }: Script, seen
     const closing = credential.close();
     await leaseOf(
       rig,
-      closing.then(() => ({ headers: {} })),
+      closing.then(() => leaseWith({})),
     );
   }
 }

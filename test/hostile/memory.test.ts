@@ -72,7 +72,7 @@ describe("a guest that takes memory to the end", () => {
     await arena.refused(() => arena.enter("memory-initial"), {
       code: "module-invalid",
       message:
-        'Cannot load provider "hostile": the memory at byte N begins with 257 pages of 64 KiB, at most 256 are allowed (limits.memory, limits.tableEntries)',
+        'Cannot load provider "hostile": the memory at byte N has an initial size of 257 pages of 64 KiB, at most 256 are allowed (limits.memory, limits.tableEntries)',
     });
   });
 });
@@ -93,7 +93,7 @@ describe("a guest that takes table entries to the end", () => {
     await arena.refused(() => arena.enter("table-initial"), {
       code: "module-invalid",
       message:
-        'Cannot load provider "hostile": the table at byte N begins with 10000000 entries, at most 16384 are allowed (limits.memory, limits.tableEntries)',
+        'Cannot load provider "hostile": the table at byte N has an initial size of 10000000 entries, at most 16384 are allowed (limits.memory, limits.tableEntries)',
     });
   });
 });

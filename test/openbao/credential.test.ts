@@ -17,9 +17,9 @@ import {
 } from "../../host/capabilities/net/exchange.ts";
 import { systemClock } from "../../host/capabilities/net/login/clock.ts";
 import { createCredential } from "../../host/capabilities/net/login/credential.ts";
-import type { VaultLogin } from "../../host/capabilities/net/login/grant.ts";
+import type { VaultLogin } from "../../host/capabilities/net/login/vault/grant.ts";
 import type { Certificate } from "../support/certificates.ts";
-import { patient } from "../support/credential.ts";
+import { headersOf, patient } from "../support/credential.ts";
 import { OpenBao } from "../support/openbao.ts";
 import { keyRules, Setup } from "../support/openbao-setup.ts";
 import { TokenReviewServer } from "../support/token-review.ts";
@@ -120,7 +120,7 @@ async function encrypt({ credential, send }: Client, namespace = ""): Promise<nu
   const attempt = async (): Promise<[Response, Awaited<ReturnType<Credential["lease"]>>]> => {
     const lease = await credential.lease(patient);
     const path = `/v1/${namespace}transit/encrypt/kek`;
-    const request: Request = { method: "POST", path, headers: lease.headers, body: HELLO };
+    const request: Request = { method: "POST", path, headers: headersOf(lease), body: HELLO };
     return [await send(request, patient), lease];
   };
   const [{ status }, lease] = await attempt();
@@ -129,7 +129,7 @@ async function encrypt({ credential, send }: Client, namespace = ""): Promise<nu
 }
 
 async function tokenOf({ credential }: Client): Promise<string> {
-  return String((await credential.lease(patient)).headers["x-vault-token"]);
+  return String(headersOf(await credential.lease(patient))["x-vault-token"]);
 }
 
 /** 200 while the token is good. */

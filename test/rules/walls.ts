@@ -28,6 +28,9 @@ const PROVIDER = "proto/provider/v1";
 const PROTOBUF = "@bufbuild/protobuf";
 
 const CAPABILITY = "host/capabilities/capability.ts";
+/** The words of a way of logging in. */
+const POINTER = "host/capabilities/net/login/pointer.ts";
+const LOGIN = ["fields", "method", "token-recipe"].map((name) => `host/capabilities/net/login/${name}.ts`);
 const FUZZED = { outside: ["fast-check"] };
 const SUPPORTED = { may: ["test"] };
 const BOTH = { ...SUPPORTED, ...FUZZED };
@@ -175,7 +178,7 @@ export const WALLS: readonly Wall[] = [
   { room: "host/capabilities/log", may: [HOST_CALL, CAPABILITY, PROVIDER], outside: [PROTOBUF] },
   {
     room: "host/capabilities/net",
-    may: [HOST_CALL, LIB, SCHEMA, CAPABILITY, PROVIDER],
+    may: [HOST_CALL, LIB, CAPABILITY, PROVIDER],
     outside: [
       "node:child_process",
       "node:crypto",
@@ -192,7 +195,9 @@ export const WALLS: readonly Wall[] = [
   },
   {
     // what hands the login its way, and says what is configured of it
-    room: ["check", "doctor", "grant", "open"].map((name) => `host/capabilities/net/${name}.ts`),
+    room: ["capability", "check", "doctor", "grant", "open", "rules"].map(
+      (name) => `host/capabilities/net/${name}.ts`,
+    ),
     may: [
       FINDING,
       SCHEMA,
@@ -200,7 +205,8 @@ export const WALLS: readonly Wall[] = [
       "host/capabilities/net",
       "host/capabilities/net/login/credential.ts",
       "host/capabilities/net/login/grant.ts",
-      "host/capabilities/net/login/vault-policy.ts",
+      "host/capabilities/net/login/method.ts",
+      "host/capabilities/net/login/methods.ts",
     ],
     outside: ["node:net", "zod"],
   },
@@ -213,12 +219,22 @@ export const WALLS: readonly Wall[] = [
       SCHEMA,
       CAPABILITY,
       "host/capabilities/net/exchange.ts",
-      "host/capabilities/net/policy.ts",
+      "host/capabilities/net/login/file",
+      "host/capabilities/net/login/recipe",
+      "host/capabilities/net/login/vault",
       "host/capabilities/net/words.ts",
     ],
     outside: ["node:fs/promises", "node:util", "zod"],
     tests: BOTH,
   },
+  // one folder for each way of logging in
+  { room: "host/capabilities/net/login/file", may: [SCHEMA, ...LOGIN], outside: ["zod"] },
+  {
+    room: "host/capabilities/net/login/recipe",
+    may: [SCHEMA, ...LOGIN, POINTER, "host/capabilities/net/words.ts"],
+    outside: ["zod"],
+  },
+  { room: "host/capabilities/net/login/vault", may: [FINDING, SCHEMA, ...LOGIN, POINTER], outside: ["zod"] },
   {
     room: "host/capabilities/state",
     may: [ERROR, HOST_CALL, LIB, SCHEMA, CAPABILITY, "host/capabilities/files.ts", PROVIDER],
@@ -233,11 +249,9 @@ export const WALLS: readonly Wall[] = [
   },
   // what decides is pure
   { room: ["host/capabilities/policy.ts"], may: [HOST_CALL] },
-  { room: ["host/capabilities/net/policy.ts"] },
-  {
-    room: ["pointer", "recipe", "recipes"].map((name) => `host/capabilities/net/login/${name}.ts`),
-    may: ["host/capabilities/net/login/grant.ts"],
-  },
+  { room: ["host/capabilities/net/policy.ts"], may: ["host/capabilities/net/words.ts"] },
+  { room: ["host/capabilities/net/words.ts"] },
+  { room: ["pointer", "token-recipe"].map((name) => `host/capabilities/net/login/${name}.ts`) },
   {
     room: [
       "authorization",

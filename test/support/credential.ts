@@ -6,6 +6,7 @@ import { setImmediate as turn } from "node:timers/promises";
 import type { CredentialEvent } from "../../host/capabilities/capability.ts";
 import {
   type Credential,
+  type Lease,
   type Request,
   type Response,
   type Send,
@@ -14,6 +15,16 @@ import {
 import type { Clock } from "../../host/capabilities/net/login/clock.ts";
 import { createCredential } from "../../host/capabilities/net/login/credential.ts";
 import type { CredentialConfig } from "../../host/capabilities/net/login/grant.ts";
+
+/** The headers that a lease adds to a request that has none. */
+export function headersOf(lease: Lease): Readonly<Record<string, string>> {
+  return lease.sign({ method: "GET", path: "/", headers: {}, body: new Uint8Array() }).headers;
+}
+
+/** A lease that adds these headers. */
+export function leaseWith(headers: Readonly<Record<string, string>>): Lease {
+  return { sign: (request) => ({ ...request, headers: { ...request.headers, ...headers } }) };
+}
 
 export class TestClock implements Clock {
   #now = 1000;

@@ -37,7 +37,7 @@ describe("a key that the TPM makes", () => {
     assert.match(list.stdout, /FAIL key kek: active, its provider never made it: there is no .*kek\.state/);
     const live = fixture.run("check", "--live");
     assert.equal(live.status, 1);
-    assert.match(live.stdout, /FAIL live kek: .*\n {5}It said: .*\n/);
+    assert.match(live.stdout, /FAIL live kek: .*\n {5}Cause: .*\n/);
   });
 
   test("key init makes it once, with its record for its owner only", () => {
@@ -278,7 +278,7 @@ describe("bad input to key init", () => {
   test("a scheme that there is not", () => {
     const { status, stderr } = fixture.run("key", "init", "--scheme", "rsa");
     assert.equal(status, 1);
-    assert.match(stderr, /It said: .*scheme/);
+    assert.match(stderr, /Cause: .*scheme/);
   });
 
   test("a TPM that does not answer", async () => {

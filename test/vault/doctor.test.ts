@@ -61,7 +61,7 @@ test("well: name, connection, login, policy and key", async () => {
     text,
     /^ok {3}net vault connection: 127\.0\.0\.1:\d+ takes connections over TLSv1\.3; its certificate: server, by kleidi test CA, until /m,
   );
-  assert.match(text, /^ok {3}net vault login: the host has a token by token/m);
+  assert.match(text, /^ok {3}net vault login: the host has a token of Vault by token/m);
   assert.match(text, /^ok {3}net vault policy: the token may do what is granted/m);
   assert.match(text, /^ok {3}net vault key kek: version 1\.\d+\.[0-9a-f]+, and 0 older ones$/m);
   assert.ok(!text.includes(token));

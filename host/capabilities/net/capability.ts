@@ -3,8 +3,10 @@ import { exampleOf } from "../../schema/field.ts";
 import type { Capability, GrantContext, OpenContext } from "../capability.ts";
 import { checkFiles } from "./check.ts";
 import { GRANT, LOGIN_CONNECTIONS, type NetConfig } from "./grant.ts";
+import { methodOf } from "./login/methods.ts";
 import { REQUESTS } from "./requests.ts";
 import { RULES } from "./rules.ts";
+import { lineText } from "./words.ts";
 
 export const net = {
   name: "net",
@@ -15,7 +17,7 @@ export const net = {
     line: () => `net: ${exampleOf(GRANT)}`,
     reach(grant: NetConfig) {
       const { origin, allow, networks } = grant;
-      const lines = allow.map(({ method, path }) => `${method} ${path}`);
+      const lines = allow.map(lineText);
       const where = networks.length === 0 ? "" : ` in ${networks.join(", ")}`;
       return `of ${origin}${where}, ${identityOf(grant)}: ${lines.join(", ")}`;
     },
@@ -37,12 +39,7 @@ export const net = {
 /** The credentials that the host uses at an origin: how, and from which files; nothing of their content. */
 function identityOf({ credential, tls }: NetConfig): string {
   const certificate = tls.client === undefined ? [] : [`with the certificate ${tls.client.certificate}`];
-  const token =
-    credential === undefined
-      ? []
-      : [
-          `with a token ${credential.kind === "vault" ? `of Vault by ${credential.auth}` : `by ${credential.kind}`}`,
-        ];
+  const token = credential === undefined ? [] : [`with a token ${methodOf(credential).source(credential)}`];
   const all = [...token, ...certificate];
   return all.length === 0 ? "without credentials" : all.join(" and ");
 }

@@ -9,7 +9,7 @@ import { CredentialRefused, Unreachable } from "./exchange.ts";
 import type { NetConfig } from "./grant.ts";
 import { createCredential } from "./login/credential.ts";
 import type { CredentialConfig } from "./login/grant.ts";
-import { policyFindings } from "./login/vault-policy.ts";
+import { methodOf } from "./login/methods.ts";
 import { createTransport } from "./transport.ts";
 
 const TIMEOUT_MS = 5000;
@@ -63,11 +63,13 @@ async function login(
     const signal = AbortSignal.timeout(TIMEOUT_MS);
     const lease = await credential.lease(signal);
     const until = expires === undefined ? "" : `, until ${new Date(expires).toISOString()}`;
-    const how = config.kind === "vault" ? `by ${config.auth}` : `by ${config.kind}`;
-    const said: Finding = { what: `${what} login`, ok: true, detail: `the host has a token ${how}${until}` };
-    if (config.kind !== "vault") return [said];
-    const { namespace } = config;
-    return [said, ...(await policyFindings(`${what} policy`, net, { send, lease, namespace }, signal))];
+    const method = methodOf(config);
+    const detail = `the host has a token ${method.source(config)}${until}`;
+    const use = { allow: net.allow, send, lease };
+    return [
+      { what: `${what} login`, ok: true, detail },
+      ...((await method.checkPolicy?.(`${what} policy`, config, use, signal)) ?? []),
+    ];
   } catch (error) {
     if (!(error instanceof Unreachable)) throw error;
     const hint =

@@ -30,7 +30,11 @@ export class CredentialRefused extends Unreachable {
 
 /** A credential as one request carries it. Compared by identity: `refused` is told which one was refused. */
 export interface Lease {
-  readonly headers: Readonly<Record<string, string>>;
+  /**
+   * The request as the host sends it: with its token, or with a signature over the request. The credential's own headers stand in place of
+   * the request's.
+   */
+  sign(request: Request): Request;
 }
 
 /** Who the host is at the origin, for one provider. */

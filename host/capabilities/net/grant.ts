@@ -5,7 +5,7 @@ import { count, field, nearestOf, path, quantity } from "../../schema/field.ts";
 import { rpcs } from "../../schema/rpcs.ts";
 import { duration, memory } from "../../schema/units.ts";
 import { credential } from "./login/grant.ts";
-import { ALLOWED_PATH, HEADER, METHODS, RESERVED_HEADERS } from "./words.ts";
+import { HEADER, METHODS, parseLine, RESERVED_HEADERS } from "./words.ts";
 
 const NAME = /^(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*$/;
 
@@ -40,19 +40,22 @@ function isNetwork(text: string): boolean {
 
 const allowed = field(
   z.string().transform((text, context) => {
-    const [, method = "", path = ""] = /^([A-Z]+) (\S+)$/.exec(text) ?? [];
-    if (METHODS.some((known) => known === method) && ALLOWED_PATH.test(path)) return { method, path };
+    const line = parseLine(text);
+    if (line !== undefined) return line;
     context.issues.push({ code: "custom", input: text });
     return z.NEVER;
   }),
   {
-    expected: `${METHODS.join(", ")}, a space, and a path without query, percent signs and dot segments`,
-    meaning: "One request. A path that ends in a slash allows everything under it.",
+    expected: `${METHODS.join(", ")}, a space, and a path without percent signs and dot segments; then perhaps ?query, and name=value for each header that is fixed`,
+    meaning:
+      "One request. A path that ends in a slash allows everything under it. A query after the path, and headers after that (`POST / x-amz-target=TrentService.Encrypt`), are compared as written: a request must have them, and no other query.",
     example: "POST /v1/transit/encrypt/kek-2026",
     suggest: (source) => {
       const [, method = "", path = ""] =
         /^\s*([A-Za-z]+)\s+(?:https?:\/\/[^/]*)?\/*(\S*)\s*$/.exec(source) ?? [];
-      return `${method.toUpperCase()} /${path.replace(/[?#].*$/, "").replaceAll(/\/{2,}/g, "/")}`;
+      const [, plain = "", query = ""] = /^([^?#]*)(\?[^#]*)?/.exec(path) ?? [];
+      const line = `${method.toUpperCase()} /${plain.replaceAll(/\/{2,}/g, "/")}`;
+      return parseLine(line + query) === undefined ? line : line + query;
     },
   },
 );
@@ -123,7 +126,7 @@ const tls = field(
     .prefault({}),
   {
     expected: "a mapping with ca, crl beside it, serverName, minimum, or certificate and key together",
-    meaning: "Who the server must be, and what the host shows of itself.",
+    meaning: "The server's required identity, and the host's own certificate.",
     example: "{ ca: /etc/kleidi/vault-ca.pem }",
     absent: "every setting at its default",
   },
@@ -145,7 +148,7 @@ const limits = field(
       timeout: quantity(duration(100, 2400), "1800ms", {
         expected: "a duration from 100ms to 2400ms",
         meaning:
-          "How long a request may take, a login and a second try in it. Below the provider's deadline, the server is blamed for what is the server's fault. Units: ms, s.",
+          "How long a request may take, a login and a second try in it. If it is below the provider's deadline, an error names the slow server and not the provider. Units: ms, s.",
         example: "1800ms",
       }),
       connections: count(1, 256, 64, "Connections at once. More requests wait."),
@@ -159,7 +162,7 @@ const limits = field(
     .prefault({}),
   {
     expected: "a mapping of limits",
-    meaning: "What requests may use up.",
+    meaning: "Limits of the requests.",
     example: "{ timeout: 1s }",
     absent: "every limit at its default",
   },
@@ -187,7 +190,7 @@ export const GRANT = field(
       ),
       allow: field(z.array(allowed).min(1).max(64), {
         expected: "a list of 1 to 64 requests",
-        meaning: "What may be asked. Everything else is denied.",
+        meaning: "The requests that are allowed. Everything else is denied.",
         example: "[POST /v1/transit/encrypt/kek-2026]",
       }),
       headers: field(z.array(header).max(16).exactOptional(), {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { NetRequestSchema, NetResponseSchema } from "../../../proto/provider/v1/provider_pb.ts";
+import { leaseWith } from "../../../test/support/credential.ts";
 import type { HostAnswer, HostCall } from "../../host-call.ts";
 import { type Client, createGate, type Decision } from "../gate.ts";
 import {
@@ -117,8 +118,8 @@ function credentialOf(
     close: async () => {},
   };
 }
-const FIRST: Lease = { headers: { "x-vault-token": "first" } };
-const SECOND: Lease = { headers: { "x-vault-token": "second" } };
+const FIRST = leaseWith({ "x-vault-token": "first" });
+const SECOND = leaseWith({ "x-vault-token": "second" });
 const forbidden: Response = { ...RESPONSE, status: 403 };
 
 const responseOf = ({ code, body }: HostAnswer) => {
@@ -237,7 +238,7 @@ for (const status of [302, 401, 403, 404, 500])
   });
 
 test("the credential's headers stand in the place of the guest's", async () => {
-  const credential = credentialOf([{ headers: { "Content-Type": "own", "x-vault-token": "first" } }]);
+  const credential = credentialOf([leaseWith({ "content-type": "own", "x-vault-token": "first" })]);
   const { ask, sent } = setUp([RESPONSE], { credential });
   await ask();
   assert.deepEqual(sent[0]?.headers, { "content-type": "own", "x-vault-token": "first" });
@@ -416,4 +417,41 @@ test("an answer that does not fit with its headers is unavailable, and its size 
   const { code, message } = await ask();
   assert.equal(code, 5);
   assert.match(message, /^the server's answer is 65\d{3} bytes with its headers, at most 65000 fit$/);
+});
+
+test("a request that its line fixes a query and a header of is sent with them, and recorded as the line is written", async () => {
+  const line = {
+    method: "POST",
+    path: "/keys/kek/wrapkey",
+    query: "api-version=7.4",
+    headers: { "x-op": "wrap" },
+  };
+  const grant = { ...CLIENT.grants.net, allow: [line] };
+  const { ask, sent, decisions } = setUp([RESPONSE], {}, { ...CLIENT, grants: { net: grant } });
+  const headers = [{ name: "x-op", value: "wrap" }];
+  await ask({ path: "/keys/kek/wrapkey?api-version=7.4", headers });
+  assert.deepEqual(sent[0]?.path, "/keys/kek/wrapkey?api-version=7.4");
+  assert.deepEqual(sent[0]?.headers, { "x-op": "wrap" });
+  const target = "POST https://vault.example:8200/keys/kek/wrapkey?api-version=7.4 x-op=wrap";
+  assert.equal(decisions[0]?.target, target);
+});
+
+test("a credential signs the whole request as it is sent", async () => {
+  const seen: Request[] = [];
+  const signing: Lease = {
+    sign(request) {
+      seen.push(request);
+      return {
+        ...request,
+        headers: { ...request.headers, authorization: `signature of ${request.body.length} bytes` },
+      };
+    },
+  };
+  const { ask, sent } = setUp([RESPONSE], { credential: credentialOf([signing]) });
+  await ask();
+  assert.deepEqual(
+    [seen[0]?.method, seen[0]?.path, Buffer.from(seen[0]?.body ?? "").toString()],
+    ["POST", "/v1/encrypt/kek", "hello"],
+  );
+  assert.equal(sent[0]?.headers.authorization, "signature of 5 bytes");
 });

@@ -8,14 +8,14 @@ import { denied, type Opened, type Plan } from "../capability.ts";
 import {
   type Credential,
   CredentialRefused,
-  type Lease,
   type Request,
   type Response,
   type Send,
   Unreachable,
 } from "./exchange.ts";
-import { decideRequest, type NetGrant } from "./policy.ts";
+import { decideRequest, type NetGrant, splitQuery } from "./policy.ts";
 import { REQUESTS } from "./requests.ts";
+import { type AllowedRequest, lineText } from "./words.ts";
 
 /** One provider's way to its origin. */
 export interface Route {
@@ -56,7 +56,7 @@ export function openNet({ routes, warn }: NetOptions): Opened<typeof REQUESTS, N
     }
     const named = Object.fromEntries(headers.map(({ name, value }) => [name, value]));
     return {
-      target: targetOf(method, grant.origin, path, verdict.line.path),
+      target: targetOf(grant.origin, path, verdict.line),
       async perform() {
         try {
           const response = await exchange(route, { method, path, headers: named, body }, call.signal);
@@ -83,9 +83,10 @@ export function openNet({ routes, warn }: NetOptions): Opened<typeof REQUESTS, N
  * What is recorded of a request. What a guest chose itself, under a granted folder, is there as a hash only: the path of a request is not
  * the place to look for secrets, but a guest knows some, and no record may have them.
  */
-function targetOf(method: string, origin: string, path: string, granted: string): string {
-  if (path === granted) return `${method} ${origin}${path}`;
-  return `${method} ${origin}${granted}* (path sha256 ${hash("sha256", path).slice(0, 16)})`;
+function targetOf(origin: string, target: string, line: AllowedRequest): string {
+  const { path } = splitQuery(target);
+  if (path === line.path) return lineText({ ...line, path: `${origin}${path}` });
+  return `${line.method} ${origin}${line.path}* (path sha256 ${hash("sha256", path).slice(0, 16)})`;
 }
 
 /** All of it within the time-out: a login if there must be one, the request, and once more where a new login may help. */
@@ -98,21 +99,15 @@ function exchange(
   return within(timeoutMs, over, late, async (signal) => {
     const lease = await credential?.lease(signal);
     signal.throwIfAborted();
-    const response = await send(signed(request, lease), signal);
+    const response = await send(lease?.sign(request) ?? request, signal);
     if ((response.status !== 401 && response.status !== 403) || lease === undefined) return response;
     const another = await credential?.refused(lease, signal);
     signal.throwIfAborted();
     if (another !== true) return response;
     const next = await credential?.lease(signal);
     signal.throwIfAborted();
-    return await send(signed(request, next), signal);
+    return await send(next?.sign(request) ?? request, signal);
   });
-}
-
-/** The credential's headers last: nothing that a guest sets stands in their place. */
-function signed(request: Request, lease: Lease | undefined): Request {
-  const own = Object.entries(lease?.headers ?? {}).map(([name, value]) => [name.toLowerCase(), value]);
-  return { ...request, headers: { ...request.headers, ...Object.fromEntries(own) } };
 }
 
 function leaks(credential: Credential | undefined, { headers, body }: Response): boolean {

@@ -3,6 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import type { NetGrant } from "./policy.ts";
 import { type Asked, decideRequest } from "./policy.ts";
+import { lineText, parseLine } from "./words.ts";
 
 const GRANT: NetGrant = {
   origin: "https://vault.example:8200",
@@ -61,8 +62,16 @@ const DENIED: readonly (readonly [what: string, asked: Partial<Asked>, reason: s
   ["a letter that is encoded", { path: "/v1/encrypt/%6bek" }, CHARACTER],
   ["a backslash", { ...GET, path: "/v1/keys\\..\\sys" }, CHARACTER],
   ["a backslash in front", { path: "/\\evil.example/" }, CHARACTER],
-  ["a query", { path: "/v1/encrypt/kek?x=1" }, CHARACTER],
-  ["an empty query", { path: "/v1/encrypt/kek?" }, CHARACTER],
+  [
+    "a query",
+    { path: "/v1/encrypt/kek?x=1" },
+    'a query of 3 characters, where the grant has "POST /v1/encrypt/kek"',
+  ],
+  [
+    "an empty query",
+    { path: "/v1/encrypt/kek?" },
+    'a query of 0 characters, where the grant has "POST /v1/encrypt/kek"',
+  ],
   ["a fragment", { path: "/v1/encrypt/kek#x" }, CHARACTER],
   ["a second request in the path", { path: "/v1/encrypt/kek HTTP/1.1\r\nhost: evil\r\n\r\n" }, CHARACTER],
   ["a line feed at the end", { path: "/v1/encrypt/kek\n" }, CHARACTER],
@@ -307,4 +316,122 @@ test("what is denied is told which granted line of its method is nearest, and ho
     `${none}; it is as "POST /v1/transit/encrypt/kek" for 22 characters`,
   );
   assert.equal(why(`/v1/sys/x${"x".repeat(14)}`), `${none}; it is as "POST /v1/sys/seal" for 8 characters`);
+});
+
+const FIXED: NetGrant = {
+  ...GRANT,
+  allow: [
+    { method: "POST", path: "/", headers: { "x-amz-target": "TrentService.Encrypt" } },
+    { method: "POST", path: "/", headers: { "x-amz-target": "TrentService.Decrypt" } },
+    { method: "POST", path: "/keys/", query: "api-version=7.4" },
+    { method: "POST", path: "/keys/kek", query: "a=1", headers: { "x-op": "wrap", "x-id": "1" } },
+  ],
+};
+const QUERY = 'where the grant has "POST /keys/?api-version=7.4"';
+const HEADERS =
+  'a request without the headers that are granted: "POST / x-amz-target=TrentService.Encrypt" or "POST / x-amz-target=TrentService.Decrypt"';
+const target = (value: string, ...more: Asked["headers"]) => ({
+  path: "/",
+  headers: [{ name: "x-amz-target", value }, ...more],
+});
+const OF_FIXED: readonly (readonly [what: string, asked: Partial<Asked>, reason: string | undefined])[] = [
+  ["the header of a line", target("TrentService.Encrypt"), undefined],
+  ["the header of another line", target("TrentService.Decrypt"), undefined],
+  [
+    "a granted header beside it",
+    target("TrentService.Encrypt", { name: "x-request-id", value: "1" }),
+    undefined,
+  ],
+  ["another value of it", target("TrentService.ScheduleKeyDeletion"), HEADERS],
+  ["the value in another case", target("trentservice.encrypt"), HEADERS],
+  ["the value with a space behind it", target("TrentService.Encrypt "), HEADERS],
+  ["no such header", { path: "/" }, HEADERS],
+  [
+    "the header twice",
+    target("TrentService.Encrypt", { name: "x-amz-target", value: "TrentService.Decrypt" }),
+    'the header "x-amz-target" is there twice',
+  ],
+  [
+    "a header that only another line fixes",
+    target("TrentService.Encrypt", { name: "x-op", value: "wrap" }),
+    noHeader("x-op"),
+  ],
+  ["the query of a line", { path: "/keys/a/wrapkey?api-version=7.4" }, undefined],
+  ["another query", { path: "/keys/a/wrapkey?api-version=7.5" }, `a query of 15 characters, ${QUERY}`],
+  [
+    "more behind the query",
+    { path: "/keys/a/wrapkey?api-version=7.4&x=1" },
+    `a query of 19 characters, ${QUERY}`,
+  ],
+  [
+    "the query twice",
+    { path: "/keys/a/wrapkey?api-version=7.4?api-version=7.4" },
+    `a query of 31 characters, ${QUERY}`,
+  ],
+  ["no query", { path: "/keys/a/wrapkey" }, `a request without a query, ${QUERY}`],
+  ["the query encoded", { path: "/keys/a/wrapkey?api%2dversion=7.4" }, `a query of 17 characters, ${QUERY}`],
+  [
+    "a fragment behind the query",
+    { path: "/keys/a/wrapkey?api-version=7.4#" },
+    `a query of 16 characters, ${QUERY}`,
+  ],
+  [
+    "a question mark in a segment that is encoded",
+    { path: "/keys/a%3fx/wrapkey?api-version=7.4" },
+    CHARACTER,
+  ],
+  [
+    "query and headers of a line",
+    {
+      path: "/keys/kek?a=1",
+      headers: [
+        { name: "x-id", value: "1" },
+        { name: "x-op", value: "wrap" },
+      ],
+    },
+    undefined,
+  ],
+];
+for (const [what, asked, reason] of OF_FIXED) {
+  test(`where a line fixes a query or headers, ${what}: ${reason ?? "allowed"}`, () => {
+    const verdict = decideRequest({ ...ASKED, ...asked }, FIXED);
+    if (reason === undefined) assert.ok(verdict.allowed, JSON.stringify(verdict));
+    else assert.deepEqual(verdict, { allowed: false, reason });
+  });
+}
+
+test("a line is written as it was read, and none is read of what HTTP keeps for itself", () => {
+  for (const line of [
+    "POST /",
+    "GET /v1/keys/",
+    "POST /keys/kek/wrapkey?api-version=7.4",
+    "POST / x-amz-target=TrentService.Encrypt",
+    "POST /a?b=c&d x-a=1 x-b=y=z",
+  ])
+    assert.equal(lineText(parseLine(line) ?? assert.fail(line)), line);
+  for (const line of [
+    "",
+    "POST",
+    "POST  /",
+    "post /",
+    "POST /a ",
+    "POST /a?",
+    "POST /a?b c",
+    "POST /a#b",
+    "POST /a?b#c",
+    "POST /a?%20",
+    "POST /a x-a",
+    "POST /a x-a=",
+    "POST /a =b",
+    "POST /a X-A=b",
+    "POST /a x-a=b x-a=c",
+    "POST /a authorization=Bearer",
+    "POST /a x-vault-token=t",
+    "POST /a host=evil.example",
+    "POST /a transfer-encoding=chunked",
+    "POST /a x-a=é",
+    "POST /a x-a=b\r\nhost:evil",
+    "POST /../a?b=c",
+  ])
+    assert.equal(parseLine(line), undefined, line);
 });

@@ -2,6 +2,7 @@
  * Decides on one request of kleidi:net, from its own words and the grant. Pure. There is one way to write each path, so that what
  * is compared here is what the server reads: nothing is normalised, and what would need it is denied.
  */
+import { type AllowedRequest, lineText } from "./words.ts";
 
 /** How the origin is reached and who is trusted there is not decided here. */
 export interface NetGrant {
@@ -14,14 +15,9 @@ export interface NetGrant {
   readonly requestBytes: number;
 }
 
-export interface AllowedRequest {
-  readonly method: string;
-  /** Ends in "/": everything under it; else exactly this path. */
-  readonly path: string;
-}
-
 export interface Asked {
   readonly method: string;
+  /** With its query, if it has one. */
   readonly path: string;
   readonly headers: readonly { readonly name: string; readonly value: string }[];
   /** Of the body. */
@@ -41,17 +37,21 @@ const DOTS = /^\.{1,2}(?:;|$)/;
 const BODILESS: ReadonlySet<string> = new Set(["GET", "HEAD", "DELETE"]);
 const HEADER_VALUE = /^[\x20-\x7e]{0,1024}$/;
 
-export function decideRequest({ method, path, headers, bytes }: Asked, grant: NetGrant): Verdict {
+export function decideRequest(asked: Asked, grant: NetGrant): Verdict {
+  const { method, headers, bytes } = asked;
+  const { path, query } = splitQuery(asked.path);
   const fault = pathFault(path);
   if (fault !== undefined) return denied(`a path ${fault}`);
-  const line = grant.allow.find((allowed) => allowed.method === method && covers(allowed.path, path));
-  if (line === undefined) return denied(notGranted(method, path, grant.allow));
+  const near = grant.allow.filter((allowed) => allowed.method === method && covers(allowed, path));
+  const line = near.find((allowed) => allowed.query === query && hasFixed(allowed, headers));
+  if (line === undefined)
+    return denied(near.length > 0 ? anotherRequest(near, query) : notGranted(method, path, grant.allow));
   if (bytes > 0 && BODILESS.has(method)) return denied(`${method} with a body of ${bytes} bytes`);
   if (headers.length > MAX_HEADERS)
     return denied(`${headers.length} headers, at most ${MAX_HEADERS} are allowed`);
   const seen = new Set<string>();
   for (const { name, value } of headers) {
-    if (!grant.headers.includes(name))
+    if (!grant.headers.includes(name) && !Object.hasOwn(line.headers ?? {}, name))
       return denied(
         `a header with a name of ${name.length} characters is none of ${grant.headers.length} granted ones`,
       );
@@ -61,6 +61,27 @@ export function decideRequest({ method, path, headers, bytes }: Asked, grant: Ne
     seen.add(name);
   }
   return { allowed: true, line };
+}
+
+/** A path at its first "?". A query is only ever compared with the one that a line fixes. */
+export function splitQuery(target: string): { path: string; query?: string } {
+  const at = target.indexOf("?");
+  return at === -1 ? { path: target } : { path: target.slice(0, at), query: target.slice(at + 1) };
+}
+
+/** Each header of the line is there with its value. That none is there twice is looked at for all headers. */
+function hasFixed({ headers = {} }: AllowedRequest, asked: Asked["headers"]): boolean {
+  return Object.entries(headers).every(([name, value]) =>
+    asked.some((header) => header.name === name && header.value === value),
+  );
+}
+
+/** Why none of the lines with this method and path allows it. */
+function anotherRequest(near: readonly AllowedRequest[], query: string | undefined): string {
+  const lines = near.map((line) => `"${lineText(line)}"`).join(" or ");
+  if (near.some((line) => line.query === query))
+    return `a request without the headers that are granted: ${lines}`;
+  return `${query === undefined ? "a request without a query" : `a query of ${query.length} characters`}, where the grant has ${lines}`;
 }
 
 /** What is wrong with a path, as the end of a sentence; undefined where it is the one way to write what it means. */
@@ -77,9 +98,14 @@ export function pathFault(path: string): string | undefined {
   return undefined;
 }
 
-/** A granted path that ends in a slash covers what is under it, and not itself; any other one covers itself alone. */
-function covers(granted: string, path: string): boolean {
-  return granted.endsWith("/") ? path.length > granted.length && path.startsWith(granted) : path === granted;
+/**
+ * A granted path that ends in a slash covers what is under it, and not itself; any other one covers itself alone, and so does each path of
+ * a line that fixes headers: there the header says what is done.
+ */
+function covers({ path: granted, headers }: AllowedRequest, path: string): boolean {
+  return granted.endsWith("/") && headers === undefined
+    ? path.length > granted.length && path.startsWith(granted)
+    : path === granted;
 }
 
 function denied(reason: string): Verdict {
@@ -94,7 +120,7 @@ function notGranted(method: string, path: string, allow: readonly AllowedRequest
   const hint =
     nearest === undefined
       ? ""
-      : `; it is as "${method} ${nearest.path}" for ${common(nearest.path, path)} characters`;
+      : `; it is as "${lineText(nearest)}" for ${common(nearest.path, path)} characters`;
   return `${what} is none of ${allow.length} granted requests${hint}`;
 }
 

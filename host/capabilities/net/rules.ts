@@ -1,7 +1,10 @@
 /** What crosses keys of `grants.net`. */
-import { isShort, mapping, type Outline } from "../../schema/outline.ts";
+import { isShort, type Mapping, mapping, type Outline } from "../../schema/outline.ts";
 import type { Rule } from "../../schema/rule.ts";
 import type { Path } from "../../schema/text.ts";
+import type { LoginMethod } from "./login/method.ts";
+import { METHODS } from "./login/methods.ts";
+import { parseLine } from "./words.ts";
 
 export const RULES: readonly Rule[] = [
   {
@@ -13,19 +16,6 @@ export const RULES: readonly Rule[] = [
           expected: "no tls under an http origin",
           actual: "tls",
           remedy: "remove the key, or write: origin: https://…",
-        });
-      }
-    },
-  },
-  {
-    says: "`auth: cert` needs the host's own certificate, `tls.certificate`.",
-    *check(outline) {
-      for (const { net, path } of nets(outline)) {
-        if (net.auth !== "cert" || net.certificate) continue;
-        yield outline.document.fault([...path, "credential", "vault", "auth"], {
-          expected: "another auth method, or a certificate to log in with",
-          actual: "cert without tls.certificate",
-          remedy: "write: tls: { certificate: /etc/kleidi/client.pem, key: /etc/kleidi/client-key.pem }",
         });
       }
     },
@@ -46,9 +36,18 @@ export const RULES: readonly Rule[] = [
     },
   },
   {
-    says: "The header of a credential is not among the `headers` that the provider may set.",
+    says: "The header of a credential is not among the `headers` that the provider may set, nor in a line of `allow`.",
     *check(outline) {
       for (const { net, path } of nets(outline)) {
+        for (const [i, allowed] of net.allow.entries()) {
+          const fixed = typeof allowed === "string" ? parseLine(allowed)?.headers : undefined;
+          if (!net.credentialHeaders.some((name) => Object.hasOwn(fixed ?? {}, String(name)))) continue;
+          yield outline.document.fault([...path, "allow", i], {
+            expected: "a request without the credential's header",
+            actual: "one with the header that carries the token",
+            remedy: "remove the header: the host adds it",
+          });
+        }
         for (const [i, header] of net.headers.entries()) {
           if (typeof header !== "string" || !net.credentialHeaders.includes(header)) continue;
           yield outline.document.fault([...path, "headers", i], {
@@ -60,35 +59,25 @@ export const RULES: readonly Rule[] = [
       }
     },
   },
+  ...METHODS.flatMap((method: LoginMethod) => method.rules ?? []),
 ];
 
-/** Where Vault and OpenBao give tokens out, in any namespace. */
-const TOKENS = /(^|\/)v1\/([^/]+\/)*auth\//;
-
 /** Whether an allowed request can be one that gives a token out: a token in an answer would reach the provider. */
-function givesTokens(allowed: unknown, { loginPath, namespace }: NetOutline): boolean {
-  const [, path = ""] = typeof allowed === "string" ? (/^[A-Z]+ (\S+)$/.exec(allowed) ?? []) : [];
-  if (path === "") return false;
-  const covers = (other: string) => (path.endsWith("/") ? other.startsWith(path) : path === other);
-  // A folder that is a namespace does not look like one: only the credential says which are.
-  const space = typeof namespace === "string" ? `${namespace.replaceAll(/^\/+|\/+$/g, "")}/` : "";
-  const others = typeof loginPath === "string" ? [loginPath] : [];
-  return TOKENS.test(path) || ["/v1/auth/", `/v1/${space}auth/`, ...others].some(covers);
+function givesTokens(allowed: unknown, { credential }: NetOutline): boolean {
+  const line = typeof allowed === "string" ? parseLine(allowed) : undefined;
+  if (line === undefined) return false;
+  return METHODS.some((method: LoginMethod) =>
+    method.givesTokens?.(line, mapping(credential?.[method.kind])),
+  );
 }
 
 /** What the rules look at in a grant; a list is empty where it cannot be read. */
 interface NetOutline {
   readonly origin: unknown;
-  /** Whether it has the key tls, and in it the key certificate. */
   readonly tls: boolean;
-  readonly certificate: boolean;
   readonly headers: readonly unknown[];
   readonly allow: readonly unknown[];
-  /** Of credential.login. */
-  readonly loginPath: unknown;
-  /** Of credential.vault. */
-  readonly auth: unknown;
-  readonly namespace: unknown;
+  readonly credential: Mapping | undefined;
   /** What stands as header in any credential. */
   readonly credentialHeaders: readonly unknown[];
 }
@@ -106,12 +95,9 @@ function netOutline(net: Readonly<Record<string, unknown>>): NetOutline {
   return {
     origin,
     tls: Object.hasOwn(net, "tls"),
-    certificate: Object.hasOwn(mapping(net.tls) ?? {}, "certificate"),
     headers: isShort(headers) ? headers : [],
     allow: isShort(allow) ? allow : [],
-    loginPath: mapping(credential?.login)?.path,
-    auth: mapping(credential?.vault)?.auth,
-    namespace: mapping(credential?.vault)?.namespace,
-    credentialHeaders: [mapping(credential?.file)?.header, mapping(credential?.login)?.header],
+    credential,
+    credentialHeaders: METHODS.map(({ kind }) => mapping(credential?.[kind])?.header),
   };
 }

@@ -1,4 +1,4 @@
-/** Who the server must be, and what the host shows of itself. */
+/** The server's required identity, and the host's own certificate. */
 import assert from "node:assert/strict";
 import {
   chmodSync,

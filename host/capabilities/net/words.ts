@@ -9,6 +9,11 @@ export const PLAIN_PATH = new RegExp(`^(?=.{1,1024}$)(?:/${SEGMENT})+$`);
 /** One with or without. */
 export const ALLOWED_PATH = new RegExp(`^(?=.{1,1024}$)(?:/|(?:/${SEGMENT})+/?)$`);
 
+/** A query that a line of a grant may fix. Nothing is encoded in it: it is compared as written. */
+const QUERY = /^[A-Za-z0-9\-._~!$'()*+,;=:@/&]{1,512}$/;
+/** A value of a header that a line of a grant may fix. */
+const FIXED_VALUE = /^[\x21-\x7e]{1,256}$/;
+
 /** RFC 9110, 5.1, in lower case and without the odd characters. */
 export const HEADER = /^[a-z0-9][a-z0-9-]{0,63}$/;
 
@@ -40,3 +45,44 @@ export const RESERVED_HEADERS: ReadonlySet<string> = new Set([
 
 /** The reserved ones that a credential may be in. */
 export const CREDENTIAL_HEADERS: ReadonlySet<string> = new Set(["authorization", "x-vault-token"]);
+
+/** One request of a grant. */
+export interface AllowedRequest {
+  readonly method: string;
+  /** Ends in "/": everything under it; otherwise exactly this path. */
+  readonly path: string;
+  /** The query that a request must have, without its "?"; absent: a request must have none. */
+  readonly query?: string;
+  /** Headers that a request must have, by their names in lower case. */
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/**
+ * Reads a line of a grant: `POST /keys/kek/wrapkey?api-version=7.4`, `POST / x-amz-target=TrentService.Encrypt`.
+ *
+ * @returns undefined where it is not a valid line
+ */
+export function parseLine(text: string): AllowedRequest | undefined {
+  const [method = "", target = "", ...fixed] = text.split(" ");
+  const at = target.indexOf("?");
+  const path = at === -1 ? target : target.slice(0, at);
+  const query = at === -1 ? undefined : target.slice(at + 1);
+  if (!METHODS.some((known) => known === method) || !ALLOWED_PATH.test(path)) return undefined;
+  if (query !== undefined && !QUERY.test(query)) return undefined;
+  const headers = new Map(fixed.map((pair) => [pair.split("=", 1)[0] ?? "", pair.replace(/^[^=]*=/, "")]));
+  if (headers.size !== fixed.length || fixed.some((pair) => !pair.includes("="))) return undefined;
+  for (const [name, value] of headers)
+    if (!HEADER.test(name) || RESERVED_HEADERS.has(name) || !FIXED_VALUE.test(value)) return undefined;
+  return {
+    method,
+    path,
+    ...(query === undefined ? {} : { query }),
+    ...(headers.size === 0 ? {} : { headers: Object.fromEntries(headers) }),
+  };
+}
+
+/** The line as the configuration has it. */
+export function lineText({ method, path, query, headers = {} }: AllowedRequest): string {
+  const target = query === undefined ? path : `${path}?${query}`;
+  return [method, target, ...Object.entries(headers).map(([name, value]) => `${name}=${value}`)].join(" ");
+}

@@ -1,6 +1,6 @@
 /** The shape of `grants.state`, and of the section `state`. */
 import { z } from "zod";
-import { field, KEY_NAME, keyName, lower, path } from "../../schema/field.ts";
+import { field, KEY_NAME, keyName, normalizeName, path } from "../../schema/field.ts";
 import { rpcs } from "../../schema/rpcs.ts";
 
 export const GRANT = field(
@@ -13,7 +13,7 @@ export const GRANT = field(
               expected: KEY_NAME,
               meaning: "A record, which no other provider is granted.",
               example: "kek-2026",
-              suggest: lower,
+              suggest: normalizeName,
             }),
           )
           .min(1)
@@ -47,7 +47,7 @@ export const SECTION = field(
     .exactOptional(),
   {
     expected: "a mapping with the key directory",
-    meaning: "Where the records are that providers keep. Required once one is granted.",
+    meaning: "The records that providers keep. Required if one is granted.",
     example: "{ directory: /var/lib/kleidi/state }",
     absent: "no records",
   },

@@ -92,7 +92,7 @@ export const GRANT = field(
       unseal: field(z.boolean().exactOptional(), {
         expected: "true or false",
         meaning:
-          'Whether the provider may have sealed data from the TPM (TPM2_Unseal). The tpm provider needs it for keys with the scheme "sealed", and for no others.',
+          '`true`: the provider may get sealed data from the TPM (TPM2_Unseal). The tpm provider needs it for keys with the scheme "sealed", and for no others.',
         example: "true",
         absent: "false",
       }),

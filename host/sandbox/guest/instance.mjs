@@ -1,6 +1,6 @@
 /**
- * One instance of the guest for one call. Only this file uses Extism, and it closes what its SDK would leave open: no worker, no
- * fetch, no config, no vars; memory blocks have a quota.
+ * One instance of the guest for one call: the only file that uses Extism. It turns off the parts of Extism's SDK that a guest must not
+ * have: no worker, no fetch, no config, no vars; and it puts blocks under a quota.
  */
 import createPlugin from "@extism/extism";
 

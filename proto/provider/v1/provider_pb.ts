@@ -895,7 +895,7 @@ export type NetRequest = Message<"kleidi.provider.v1.NetRequest"> & {
 
   /**
    * 1 to 1,024 characters, the first a "/". Segments of A-Z a-z 0-9 - . _ ~ ! $ & ' ( ) * + , ; = : @ between single slashes, none of them
-   * "." or "..". No percent sign, no query, no fragment.
+   * "." or "..". No percent sign, no fragment. Where the grant's line fixes a query: "?" and this query after it, as the line has it.
    *
    * @generated from field: string path = 2;
    */

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { validateHeaderValue } from "node:http";
 import { afterEach, beforeEach, describe, test } from "node:test";
 import fc from "fast-check";
-import { json, patient, Rig } from "../../../../test/support/credential.ts";
+import { headersOf, json, patient, Rig } from "../../../../test/support/credential.ts";
 import { Unreachable } from "../exchange.ts";
 import { documentOf, lifeIn, tokenIn } from "./answer.ts";
 
@@ -27,7 +27,7 @@ afterEach(() => rig.remove());
 /** What the lease has after an answer with this token and time to live. */
 async function headersAfter(token: unknown, ttl: unknown): Promise<unknown> {
   rig.answer = () => json({ data: [{ token }], ttl });
-  return (await rig.create(CONFIG).lease(patient)).headers;
+  return headersOf(await rig.create(CONFIG).lease(patient));
 }
 
 async function refuses(document: string | Uint8Array, message: RegExp): Promise<void> {

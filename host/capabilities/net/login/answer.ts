@@ -6,8 +6,8 @@
 import { Secret } from "../../../lib/secret.ts";
 import { CredentialRefused, type Response, Unreachable } from "../exchange.ts";
 import { type Pointer, pointerText, valueAt } from "./pointer.ts";
-import type { Call, Lifetime } from "./recipe.ts";
 import { tokenFault } from "./text.ts";
+import type { Call, Lifetime } from "./token-recipe.ts";
 
 const MAX_BYTES = 64 * 1024;
 /** Vault answers 400 to a wrong secret id and to a wrong password. */

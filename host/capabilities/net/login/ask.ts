@@ -47,11 +47,10 @@ export function waitFor<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
 /** A request whose body, if any, is a JSON object. */
 export function requestOf(
   call: { readonly method: string; readonly path: string },
-  headers: Readonly<Record<string, string>>,
   fields?: Readonly<Record<string, unknown>>,
 ): Request {
   const { method, path } = call;
-  if (fields === undefined) return { method, path, headers, body: new Uint8Array() };
+  if (fields === undefined) return { method, path, headers: {}, body: new Uint8Array() };
   const body = Buffer.from(JSON.stringify(fields));
-  return { method, path, headers: { ...headers, "content-type": "application/json" }, body };
+  return { method, path, headers: { "content-type": "application/json" }, body };
 }

@@ -9,11 +9,11 @@ import type { Tell } from "./ask.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import type { CredentialConfig } from "./grant.ts";
 import { Login } from "./login.ts";
-import type { Recipe } from "./recipe.ts";
-import { recipeOf } from "./recipes.ts";
+import { methodOf } from "./methods.ts";
 import { readSecret, type SecretPath } from "./secret-file.ts";
 import { fieldFault, tokenFault } from "./text.ts";
 import { TokenFile } from "./token-file.ts";
+import type { Recipe } from "./token-recipe.ts";
 
 export interface CredentialOptions {
   /** The provider's name, for the events. */
@@ -31,7 +31,7 @@ export interface CredentialOptions {
 export function createCredential(config: CredentialConfig, options: CredentialOptions): Credential {
   const { provider, send, onEvent, clock = systemClock } = options;
   const tell: Tell = (event) => onEvent({ provider, ...event });
-  const recipe = recipeOf(config);
+  const recipe = methodOf(config).recipe(config);
   return recipe.kind === "file"
     ? new TokenFile(recipe, { send, clock }, tell)
     : new Login(recipe, { send, clock }, tell);
@@ -39,7 +39,7 @@ export function createCredential(config: CredentialConfig, options: CredentialOp
 
 /** What is wrong with the secret files of a credential, a sentence for each that cannot be used. Asks nobody, keeps nothing. */
 export function secretFileFaults(config: CredentialConfig): string[] {
-  const recipe = recipeOf(config);
+  const recipe = methodOf(config).recipe(config);
   const faultOf = recipe.kind === "file" ? tokenFault : fieldFault;
   return secretPaths(recipe).flatMap((path) => {
     try {

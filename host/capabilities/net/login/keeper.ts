@@ -6,8 +6,8 @@ import type { Response } from "../exchange.ts";
 import { documentOf, lifeIn, nameOf } from "./answer.ts";
 import { type Ask, ask, requestOf, type Tell } from "./ask.ts";
 import { Backoff } from "./backoff.ts";
-import type { Call, Lifetime, TokenFileRecipe } from "./recipe.ts";
 import type { Token } from "./token.ts";
+import type { Call, Lifetime, TokenFileRecipe } from "./token-recipe.ts";
 
 const LIMIT_MS = 5000;
 /** A life that is shorter than this is not worth a request. */
@@ -93,7 +93,7 @@ export class Keeper {
     const asked = this.#ask.clock.now();
     let answer: Response | undefined;
     try {
-      answer = await ask(this.#ask, what, requestOf(call, token.lease.headers, fields), LIMIT_MS);
+      answer = await ask(this.#ask, what, token.lease.sign(requestOf(call, fields)), LIMIT_MS);
       const document = documentOf(what, answer, "the token is not good, or its policies do not allow this");
       const { ttlMs, renewable } = lifeIn(what, document, lifetime);
       if (this.#token === token) token.lives(asked, ttlMs, renewable);

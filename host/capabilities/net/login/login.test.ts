@@ -1,7 +1,7 @@
 /** The states of a login, on a clock that the test moves. test/openbao/credential.test.ts does it with a real server. */
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, test } from "node:test";
-import { auth, down, json, patient, Rig, settled } from "../../../../test/support/credential.ts";
+import { auth, down, headersOf, json, patient, Rig, settled } from "../../../../test/support/credential.ts";
 import { type Credential, type Response, Unreachable } from "../exchange.ts";
 
 const LOGIN = "/v1/auth/userpass/login/kleidi";
@@ -24,7 +24,7 @@ function serving(seconds: number, other: (path: string) => Response = () => json
 }
 
 async function token(): Promise<string | undefined> {
-  return (await credential.lease(patient)).headers["x-vault-token"];
+  return headersOf(await credential.lease(patient))["x-vault-token"];
 }
 
 const count = (path: string) => rig.paths().filter((other) => other === path).length;

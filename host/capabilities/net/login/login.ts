@@ -6,10 +6,10 @@ import { type Credential, type Lease, Unreachable } from "../exchange.ts";
 import { type Ask, type Tell, waitFor } from "./ask.ts";
 import { Backoff } from "./backoff.ts";
 import { Leaks } from "./leaks.ts";
-import type { LoginRecipe } from "./recipe.ts";
 import { Retired } from "./retired.ts";
 import { Steps } from "./steps.ts";
 import type { Token } from "./token.ts";
+import type { LoginRecipe } from "./token-recipe.ts";
 
 /** A token that is refused when it is younger is refused for what was asked, not for what it is. */
 const FRESH_MS = 10_000;

@@ -1,7 +1,7 @@
 /** Tokens that the host got by logging in and no longer needs. They are given back, best effort, so that none piles up at the server. */
 import { type Ask, ask, requestOf } from "./ask.ts";
-import type { Call } from "./recipe.ts";
 import type { Token } from "./token.ts";
+import type { Call } from "./token-recipe.ts";
 
 /** Until then a request may be under way with it. */
 const AFTER_MS = 10_000;
@@ -48,7 +48,7 @@ export class Retired {
 
   async #giveBack(token: Token, limitMs: number): Promise<void> {
     if (this.#revoke === undefined || !token.usable(this.#ask.clock.now())) return;
-    const request = requestOf(this.#revoke, token.lease.headers, {});
+    const request = token.lease.sign(requestOf(this.#revoke, {}));
     // What fails here ends by itself, at the end of the token's life.
     await ask(this.#ask, "the revocation", request, limitMs).catch(() => {});
   }

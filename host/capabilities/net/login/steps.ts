@@ -2,10 +2,10 @@
 import { documentOf, lifeIn, nameOf, tokenIn } from "./answer.ts";
 import { type Ask, ask, requestOf } from "./ask.ts";
 import type { Leaks } from "./leaks.ts";
-import type { LoginRecipe } from "./recipe.ts";
 import { readSecret } from "./secret-file.ts";
 import { fieldFault } from "./text.ts";
 import { Token } from "./token.ts";
+import type { LoginRecipe } from "./token-recipe.ts";
 
 /** Of one request. A caller may have less; the next one finds what came of it. */
 const LIMIT_MS = 5000;
@@ -27,7 +27,7 @@ export class Steps {
     const { login, token: pointer, lifetime, header, remedy } = this.#recipe;
     const what = nameOf("login", login);
     const asked = this.#ask.clock.now();
-    const request = requestOf(login, {}, this.#fields());
+    const request = requestOf(login, this.#fields());
     let document: unknown;
     try {
       document = documentOf(what, await ask(this.#ask, what, request, LIMIT_MS), remedy);
@@ -54,7 +54,7 @@ export class Steps {
     const what = nameOf("renewal", renew);
     const asked = this.#ask.clock.now();
     try {
-      const answer = await ask(this.#ask, what, requestOf(renew, token.lease.headers, {}), LIMIT_MS);
+      const answer = await ask(this.#ask, what, token.lease.sign(requestOf(renew, {})), LIMIT_MS);
       const { ttlMs, renewable } = lifeIn(what, documentOf(what, answer, ""), lifetime);
       token.lives(asked, ttlMs, renewable);
       return true;

@@ -4,7 +4,7 @@ import { execFileSync } from "node:child_process";
 import { chmodSync, mkdirSync, renameSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, test } from "node:test";
-import { auth, down, json, patient, Rig, settled } from "../../../../test/support/credential.ts";
+import { auth, down, headersOf, json, patient, Rig, settled } from "../../../../test/support/credential.ts";
 import { type Credential, Unreachable } from "../exchange.ts";
 
 const LOOKUP = "/v1/auth/token/lookup-self";
@@ -20,7 +20,7 @@ const plain = (file: string) => rig.create({ kind: "file", file, header: "author
 const vault = (file: string) => rig.create({ kind: "vault", auth: "token", file });
 
 async function carried(credential: Credential): Promise<unknown> {
-  const { headers } = await credential.lease(patient);
+  const headers = headersOf(await credential.lease(patient));
   return headers.authorization ?? headers["x-vault-token"];
 }
 
@@ -33,7 +33,7 @@ describe("a token in a file", () => {
   test("is carried without the newline at its end, and the same lease is given while it is the same", async () => {
     const credential = plain(rig.secret("token", "first\n"));
     const lease = await credential.lease(patient);
-    assert.deepEqual(lease.headers, { authorization: "Bearer first" });
+    assert.deepEqual(headersOf(lease), { authorization: "Bearer first" });
     await rig.clock.pass(5000);
     assert.equal(await credential.lease(patient), lease);
     assert.deepEqual(rig.events, [{ provider: "vault", event: "read" }]);

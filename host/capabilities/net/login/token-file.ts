@@ -3,10 +3,10 @@ import { type Credential, type Lease, Unreachable } from "../exchange.ts";
 import { type Ask, type Tell, waitFor } from "./ask.ts";
 import { Keeper } from "./keeper.ts";
 import { Leaks } from "./leaks.ts";
-import type { TokenFileRecipe } from "./recipe.ts";
 import { markOf, readSecret } from "./secret-file.ts";
 import { tokenFault } from "./text.ts";
 import { Token } from "./token.ts";
+import type { TokenFileRecipe } from "./token-recipe.ts";
 
 /** A change is seen after so long, at the latest. */
 const LOOK_MS = 1000;

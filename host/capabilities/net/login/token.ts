@@ -1,8 +1,8 @@
 /** A token that the host has: what a request carries of it, and how long it is good. */
 import { inspect } from "node:util";
 import type { Secret } from "../../../lib/secret.ts";
-import type { Lease } from "../exchange.ts";
-import type { Header } from "./recipe.ts";
+import type { Lease, Request } from "../exchange.ts";
+import type { Header } from "./token-recipe.ts";
 
 /** Longer than a request may be under way; of a short life, a part. */
 const MARGIN_MS = 1000;
@@ -43,7 +43,7 @@ export class Token {
   }
 }
 
-/** `headers` is a getter of the class: JSON.stringify does not call it. util.inspect would, if it is asked for getters. */
+/** Carries the token in a header, in place of one of that name that the request has. */
 class HeaderLease implements Lease {
   readonly #secret: Secret;
   readonly #header: Header;
@@ -53,10 +53,11 @@ class HeaderLease implements Lease {
     this.#header = header;
   }
 
-  get headers(): Readonly<Record<string, string>> {
+  sign(request: Request): Request {
     const { name, scheme } = this.#header;
     const token = this.#secret.text();
-    return { [name]: scheme === undefined ? token : `${scheme} ${token}` };
+    const value = scheme === undefined ? token : `${scheme} ${token}`;
+    return { ...request, headers: { ...request.headers, [name]: value } };
   }
 
   [inspect.custom](): string {

@@ -1,9 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { VaultLogin } from "./grant.ts";
-import { recipeOf } from "./recipes.ts";
-
-const vault = (config: VaultLogin) => recipeOf({ kind: "vault", ...config });
+import { vaultRecipe as vault } from "./recipe.ts";
 
 describe("a recipe for Vault", () => {
   const LOGINS: readonly (readonly [VaultLogin, string, unknown])[] = [
@@ -67,19 +65,4 @@ describe("a recipe for Vault", () => {
       assert.throws(() => vault(config), /Cannot take ".*" as a part of a path/);
     });
   }
-});
-
-test("a recipe of one's own has its pointers parsed, and no renewal", () => {
-  const body = { user: "u", password: { file: "/p" } };
-  const carried = { header: "authorization", scheme: "Bearer" };
-  const at = { method: "PUT", path: "/login", token: "/a~1b/0", ttl: "/ttl" } as const;
-  assert.deepEqual(recipeOf({ kind: "login", ...at, body, ...carried }), {
-    kind: "login",
-    header: { name: "authorization", scheme: "Bearer" },
-    login: { method: "PUT", path: "/login" },
-    body,
-    token: ["a/b", "0"],
-    lifetime: { ttl: ["ttl"] },
-    remedy: "look at the fields of the credential's body and at their files",
-  });
 });

@@ -1,35 +1,7 @@
-/** From the configuration to a recipe. Ready-made ones are for HashiCorp Vault and OpenBao, whose APIs are the same here. */
-import type { CredentialConfig, LoginConfig, VaultLogin } from "./grant.ts";
-import { parsePointer } from "./pointer.ts";
-import type { Call, LoginRecipe, Recipe, SecretField } from "./recipe.ts";
-
-/** @throws Error where a part of a path or a pointer cannot be one */
-export function recipeOf(config: CredentialConfig): Recipe {
-  switch (config.kind) {
-    case "file":
-      return {
-        kind: "file",
-        header: { name: config.header, scheme: config.scheme },
-        file: config.file,
-      };
-    case "login":
-      return generic(config);
-    case "vault":
-      return vault(config);
-  }
-}
-
-function generic(config: LoginConfig): LoginRecipe {
-  return {
-    kind: "login",
-    header: { name: config.header, scheme: config.scheme },
-    login: { method: config.method, path: config.path },
-    body: config.body,
-    token: parsePointer(config.token),
-    lifetime: { ttl: config.ttl === undefined ? undefined : parsePointer(config.ttl) },
-    remedy: "look at the fields of the credential's body and at their files",
-  };
-}
+/** From `credential.vault` to a recipe. The APIs of HashiCorp Vault and OpenBao are the same here. */
+import { parsePointer } from "../pointer.ts";
+import type { Call, Recipe, SecretField } from "../token-recipe.ts";
+import type { VaultLogin } from "./grant.ts";
 
 const HEADER = { name: "x-vault-token" };
 const IN_AUTH = {
@@ -38,7 +10,7 @@ const IN_AUTH = {
 };
 const IN_DATA = { ttl: parsePointer("/data/ttl"), renewable: parsePointer("/data/renewable") };
 
-function vault(config: VaultLogin): Recipe {
+export function vaultRecipe(config: VaultLogin): Recipe {
   // The namespace is part of the path: a header of it would be one more thing that a guest could want to set.
   const root = `/v1/${config.namespace === undefined ? "" : `${pathOf(config.namespace)}/`}auth`;
   const self = (method: string, what: string): Call => ({ method, path: `${root}/token/${what}-self` });

@@ -2,9 +2,8 @@
  * Whether the policy of a token of Vault or OpenBao allows what a grant allows: asked of the server itself (sys/capabilities-self). What is
  * missing comes back as the stanza to write.
  */
-import type { Finding } from "../../../finding.ts";
-import type { Lease, Send } from "../exchange.ts";
-import type { AllowedRequest } from "../policy.ts";
+import type { Finding } from "../../../../finding.ts";
+import type { LeaseUse } from "../method.ts";
 
 /** What each method is called in a policy. */
 const CAPABILITY: Readonly<Record<string, string>> = {
@@ -19,8 +18,8 @@ const CAPABILITY: Readonly<Record<string, string>> = {
 /** @param namespace of the token; paths in its policy are without it */
 export async function policyFindings(
   what: string,
-  { allow }: { readonly allow: readonly AllowedRequest[] },
-  { send, lease, namespace }: { send: Send; lease: Lease; namespace: string | undefined },
+  { allow, send, lease }: LeaseUse,
+  namespace: string | undefined,
   signal: AbortSignal,
 ): Promise<Finding[]> {
   const prefix = namespace === undefined ? "/v1/" : `/v1/${namespace}/`;
@@ -29,9 +28,9 @@ export async function policyFindings(
   );
   if (lines.length === 0) return [];
   const body = Buffer.from(JSON.stringify({ paths: [...new Set(lines.map(({ path }) => path))] }));
-  const headers = { ...lease.headers, "content-type": "application/json" };
+  const headers = { "content-type": "application/json" };
   const path = `${prefix}sys/capabilities-self`;
-  const response = await send({ method: "POST", path, headers, body }, signal);
+  const response = await send(lease.sign({ method: "POST", path, headers, body }), signal);
   const given = response.status === 200 ? capabilitiesOf(response.body) : undefined;
   if (given === undefined) {
     const why = `the server does not tell (status ${response.status} at sys/capabilities-self); what the provider says of its keys has to do`;

@@ -1,0 +1,67 @@
+/** The words in which the ways of logging in are declared. */
+import { z } from "zod";
+import { field, path } from "../../../schema/field.ts";
+import { CREDENTIAL_HEADERS, HEADER, PLAIN_PATH, RESERVED_HEADERS } from "../words.ts";
+
+export const file = (meaning: string, example: string) =>
+  field(path(), { expected: "the path of a file", meaning, example });
+
+export const optionalFile = (meaning: string, example: string) =>
+  field(path().exactOptional(), {
+    expected: "the path of a file",
+    meaning,
+    example,
+    absent: "the method needs none",
+  });
+
+export const text = (meaning: string, example: string, absent: string) =>
+  field(
+    z
+      .string()
+      .regex(/^[\x20-\x7e]{1,256}$/)
+      .exactOptional(),
+    { expected: "1 to 256 printable ASCII characters", meaning, example, absent },
+  );
+
+/** A path without a slash at its end, in front or behind: "approle", "team-a/ldap". */
+export const mountOf = (meaning: string, example: string, absent: string) =>
+  field(
+    z
+      .string()
+      .refine((value) => PLAIN_PATH.test(`/${value}`))
+      .exactOptional(),
+    {
+      expected: "names of A-Z, a-z, 0-9 and -._~!$&'()*+,;=:@ with single slashes in between",
+      meaning,
+      example,
+      absent,
+      suggest: (source) => source.replaceAll(/^\/+|\/+$/g, ""),
+    },
+  );
+
+export const header = () =>
+  field(
+    z
+      .string()
+      .refine((name) => HEADER.test(name) && (CREDENTIAL_HEADERS.has(name) || !RESERVED_HEADERS.has(name))),
+    {
+      expected: "a header's name in lower case, and none that HTTP itself needs",
+      meaning: "The header that carries the token.",
+      example: "x-vault-token",
+      suggest: (source) => source.toLowerCase(),
+    },
+  );
+
+export const scheme = () =>
+  field(
+    z
+      .string()
+      .regex(/^[A-Za-z][A-Za-z0-9-]{0,31}$/)
+      .exactOptional(),
+    {
+      expected: "a word",
+      meaning: "The word before the token; a space follows it.",
+      example: "Bearer",
+      absent: "the token alone",
+    },
+  );

@@ -1,0 +1,28 @@
+/** A login at HashiCorp Vault or OpenBao by one of its auth methods. */
+import { allowsPath, type LeaseUse, type LoginMethod } from "../method.ts";
+import { SCHEMA, type VaultLogin } from "./grant.ts";
+import { vaultRecipe } from "./recipe.ts";
+import { RULES } from "./rules.ts";
+
+/** Where Vault and OpenBao give tokens out, in any namespace. */
+const TOKENS = /(^|\/)v1\/([^/]+\/)*auth\//;
+
+export const vault = {
+  kind: "vault",
+  schema: SCHEMA,
+  rules: RULES,
+  recipe: (config: VaultLogin) => vaultRecipe(config),
+  source: ({ auth }: VaultLogin) => `of Vault by ${auth}`,
+  givesTokens(allowed, own) {
+    // A folder that is a namespace does not look like one: only the credential says which are.
+    const space = typeof own?.namespace === "string" ? `${own.namespace.replaceAll(/^\/+|\/+$/g, "")}/` : "";
+    return (
+      TOKENS.test(allowed.path) ||
+      ["/v1/auth/", `/v1/${space}auth/`].some((path) => allowsPath(allowed, path))
+    );
+  },
+  async checkPolicy(what: string, { namespace }: VaultLogin, use: LeaseUse, signal: AbortSignal) {
+    const { policyFindings } = await import("./policy.ts");
+    return policyFindings(what, use, namespace, signal);
+  },
+} as const satisfies LoginMethod;
