@@ -80,7 +80,7 @@ test("quarantine is told by Status, readyz, metrics, state and check, and livez 
   assert.equal(check.status, 1);
   assert.match(
     check.stdout,
-    /FAIL running host: provider local is in quarantine until 2\d{3}-.*: its process ended 10 times/,
+    /FAIL running host: provider local is in quarantine until 2\d{3}-.*: its process exited 10 times/,
   );
   assert.deepEqual(children(host.pid ?? 0), []);
   assert.equal(await Fixture.stop(host), 0);
