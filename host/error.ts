@@ -106,7 +106,7 @@ export const ERRORS = {
     hint: "Without a wall, code that escapes WebAssembly has all rights of the host's user. Follow the steps named above. `sandbox: { wall: none }` in the configuration runs without a wall; check, /state, metrics and the audit log report that.",
   },
   "digest-differs": {
-    hint: "The module differs from the pinned one. Find out who changed it before you change the pin.",
+    hint: "The module differs from the pinned one. Find the person or program that changed it before you change the pin.",
   },
   "module-untrusted": {
     hint: "The module's signatures do not satisfy `trust` in the configuration. Download the module and its signatures from its publisher; do not weaken `trust` to start it.",
@@ -114,12 +114,12 @@ export const ERRORS = {
   "audit-invalid": {
     hint: 'Fix the problem named above. If a log was changed, keep its files, find the changed record with "kleidi audit verify", and move the files away; the host then starts a new chain.',
   },
-  "socket-refused": { hint: "Check what is at that path before you remove anything." },
+  "socket-refused": { hint: "Examine the file at that path before you remove anything." },
   "admin-refused": {
     hint: 'Find the program that listens there, or choose another address under "admin". Keys are served meanwhile; the host retries until it can listen.',
   },
   "key-file-invalid": {
-    hint: "Fix the problem named above. Restore a damaged file from its backup: a new key cannot decrypt what the old one encrypted.",
+    hint: "Fix the problem named above. Restore a damaged file from its backup: a new key cannot decrypt the old key's ciphertexts.",
   },
   "key-not-made": {
     hint: 'If the key was created on another node, copy its .key and .json file here; otherwise run "kleidi key init".',
@@ -129,7 +129,7 @@ export const ERRORS = {
     hint: "Another kleidi process is creating a key there. Wait until it exits, then run the command again; the lock ends with its process.",
   },
   "key-missing": {
-    hint: "Restore the key file from its backup. A new key cannot decrypt what the old one encrypted.",
+    hint: "Restore the key file from its backup. A new key cannot decrypt the old key's ciphertexts.",
   },
   "state-invalid": {
     hint: "Fix the problem named above. Restore a damaged record from its backup: without it, data encrypted with its key may be lost.",

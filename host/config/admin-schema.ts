@@ -25,7 +25,7 @@ export const admin = field(
         {
           expected: "an IP address and a port, or unix: and the path of a socket",
           meaning:
-            "The address at which /, /metrics, /livez, /readyz and /state are answered over HTTP: `127.0.0.1:9464`, which any user of the machine reaches, or `unix:/run/kleidi/admin.sock`, which its mode protects.",
+            "The address of /, /metrics, /livez, /readyz and /state over HTTP: `127.0.0.1:9464`, which every user of the machine can reach, or `unix:/run/kleidi/admin.sock`, which its mode protects.",
           example: "127.0.0.1:9464",
           suggest: (source) =>
             /^(localhost)?:?[0-9]{1,5}$/.test(source) ? `127.0.0.1:${source.replace(/^.*:/, "")}` : undefined,
@@ -38,7 +38,7 @@ export const admin = field(
       }),
       group: field(socketGroup(), {
         ...GROUP,
-        meaning: "The group that the admin socket is given to.",
+        meaning: "The group of the admin socket.",
         example: "kleidi-admin",
       }),
     })
@@ -51,6 +51,6 @@ export const admin = field(
     expected: "a mapping with the key listen",
     meaning: "Metrics, probes and a page for people over HTTP, read-only.",
     example: "{ listen: 127.0.0.1:9464 }",
-    absent: "no HTTP at all",
+    absent: "no HTTP server",
   },
 );

@@ -10,13 +10,13 @@ export const audit = field(
       file: field(path().exactOptional(), {
         expected: "the path of a file",
         meaning:
-          "The file that lines are appended to. Its folder must be there and not be writable by others.",
+          "The file to which records are appended. Its folder must exist and not be writable by others.",
         example: "/var/log/kleidi/audit.jsonl",
         absent: "no file",
       }),
       stdout: field(z.boolean().prefault(false), {
         expected: "true or false",
-        meaning: "`true`: the lines go to stdout too, and only there if there is no file.",
+        meaning: "`true`: records go to stdout; also to the file, if one is set.",
         example: "true",
         suggest: (source) => /^(yes|on|1|"?true"?)$/i.test(source),
       }),
@@ -25,14 +25,14 @@ export const audit = field(
           .strictObject({
             size: quantity(memory(MiB, 1024 * MiB, 1), "100MiB", {
               expected: "an amount of memory from 1MiB to 1024MiB",
-              meaning: "The file's size at which a new one continues it. Units: KiB, MiB.",
+              meaning: "The size at which the file is rotated. Units: KiB, MiB.",
               example: "100MiB",
             }),
             keep: field(z.int().min(1).max(10_000).exactOptional(), {
               expected: "a whole number from 1 to 10000",
-              meaning: "How many of the full files are kept; older ones are removed.",
+              meaning: "The number of full files that are kept; older ones are removed.",
               example: "20",
-              absent: "all are kept",
+              absent: "all files are kept",
             }),
           })
           .transform(({ size, ...rotate }) => ({ sizeBytes: size, ...rotate }))
@@ -41,7 +41,7 @@ export const audit = field(
           expected: "a mapping with the keys size and keep",
           meaning: "Rotation of the file.",
           example: "{ size: 100MiB }",
-          absent: "one file, which grows",
+          absent: "one file, which grows without limit",
         },
       ),
       checkpoints: field(
@@ -50,13 +50,13 @@ export const audit = field(
             key: field(path(), {
               expected: "the path of a private key",
               meaning:
-                "The Ed25519 key that signs, as `kleidi audit key` makes one; mode 0600, or a systemd credential.",
+                "The Ed25519 key that signs, created by `kleidi audit key`; mode 0600, or a systemd credential.",
               example: "/etc/kleidi/audit.key",
             }),
-            lines: count(1, 100_000, 1000, "After how many lines a checkpoint is signed."),
+            lines: count(1, 100_000, 1000, "The number of lines after which a checkpoint is signed."),
             interval: quantity(duration(1000, 3_600_000), "60s", {
               expected: "a duration from 1s to 3600s",
-              meaning: "After how long a checkpoint is signed if there were lines. Units: ms, s.",
+              meaning: "The time after which a checkpoint is signed, if there are new lines. Units: ms, s.",
               example: "60s",
             }),
           })
@@ -75,7 +75,7 @@ export const audit = field(
   {
     expected: "a mapping with the keys file, stdout, rotate and checkpoints",
     meaning:
-      "The record of every RPC and every host call (docs/audit.md). An operation that cannot be recorded is refused.",
+      "The audit log, which records every RPC and every host call (docs/audit.md). An operation that cannot be recorded is refused.",
     example: "{ file: /var/log/kleidi/audit.jsonl }",
     absent: "no audit log",
   },

@@ -10,14 +10,14 @@ export const sandbox = field(
       wall: field(z.enum(WALLS).prefault("auto"), {
         expected: "auto, bubblewrap, landlock or none",
         meaning:
-          "The wall that the operating system builds around each provider's process, so that code in there has no files, no network, no other processes and no memory of the host. `auto` takes the strongest that works when it is tried at the start; where none does, the host does not start. With `none`, code that gets out of WebAssembly has every right of the host's user.",
+          "The wall that the operating system builds around each provider's process. Code inside it has no access to files, the network, other processes and the memory of the host. `auto` takes the strongest wall that works in a test at the start; if none works, the host does not start. With `none`, code that escapes from WebAssembly has every right of the host's user.",
         example: "auto",
         suggest: nearestOf(WALLS),
       }),
       programs: field(path().exactOptional(), {
         expected: "the path of a folder",
         meaning:
-          "The folder with the programs that the wall is made of: bwrap, or setpriv of util-linux 2.41 or later, and prlimit and choom.",
+          "The folder with the programs that build the wall: bwrap, or setpriv of util-linux 2.41 or later, and prlimit and choom.",
         example: "/opt/kleidi/bin",
         absent: "/usr/bin and /bin",
       }),
@@ -36,14 +36,14 @@ export const status = field(
     .strictObject({
       interval: quantity(duration(1000, 60_000), "10s", {
         expected: "a duration from 1s to 60s",
-        meaning: "How often every key is probed in the background. Units: ms, s.",
+        meaning: "The interval between background probes of every key. Units: ms, s.",
         example: "10s",
       }),
       stableProbes: count(
         1,
         10,
         3,
-        "How many probes in a row must name a new version of a key before new objects are written with it.",
+        "The number of consecutive probes that must report a new version of a key before it encrypts new objects.",
       ),
     })
     .transform(({ interval, stableProbes }) => ({ intervalMs: interval, stableProbes }))
@@ -76,7 +76,7 @@ export const log = field(
     .prefault({}),
   {
     expected: "a mapping with the keys level and file",
-    meaning: "The log of kleidi's own work.",
+    meaning: "The operational log.",
     example: "{ level: info }",
     absent: "every setting at its default",
   },

@@ -6,7 +6,7 @@ const key = field(
   z.strictObject({
     name: field(keyName(), {
       expected: KEY_NAME,
-      meaning: "The key's name. The key_id that Kubernetes stores is made from it: never use a name again.",
+      meaning: "The key's name. The key_id that Kubernetes stores is derived from it: never reuse a name.",
       example: "kek-2026",
       suggest: normalizeName,
     }),
@@ -39,7 +39,7 @@ const key = field(
           z.string(),
           field(z.string().regex(/^[\x20-\x7e]{1,256}$/), {
             expected: "1 to 256 printable ASCII characters",
-            meaning: "A setting of the provider's own: its page says which there are.",
+            meaning: "A setting of the provider. Its page lists them.",
             example: "transit",
           }),
         )
@@ -49,7 +49,7 @@ const key = field(
       {
         expected: "a mapping of at most 16 names of letters and digits to text",
         meaning:
-          "The provider's settings to find the key in its KMS. They are given to the provider, so no secret belongs here.",
+          "The provider's settings that locate the key in its KMS. They are passed to the provider: never put a secret here.",
         example: "{ mount: transit, key: kek }",
         absent: "none",
       },
@@ -64,6 +64,6 @@ const key = field(
 
 export const keys = field(z.array(key).min(1).max(64), {
   expected: "a list of 1 to 64 keys",
-  meaning: "The keyset: one key that encrypts, and those that older objects still need.",
+  meaning: "The keyset: one key that encrypts, and the keys that older objects still need.",
   example: "[{ name: kek-2026, provider: local, use: active }]",
 });

@@ -16,7 +16,7 @@ export const listen = field(
     }),
     group: field(socketGroup(), {
       ...GROUP,
-      meaning: "The group that the socket is given to.",
+      meaning: "The group of the socket.",
       example: "kleidi-socket",
     }),
   }),

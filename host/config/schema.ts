@@ -13,7 +13,7 @@ import { listen } from "./listen-schema.ts";
 import { providers } from "./provider-schema.ts";
 import { trust } from "./trust-schema.ts";
 
-/** The whole file, and what the host makes of it: units resolved, defaults filled in. */
+/** The schema of the whole file. Its output has units converted and defaults filled in. */
 export const SCHEMA = field(
   z
     .strictObject({
@@ -36,7 +36,7 @@ export const SCHEMA = field(
     })
     .transform(({ apiVersion: _, ...config }) => ({
       ...config,
-      providers: config.trust === undefined ? config.providers : config.providers.map(signed),
+      providers: config.trust === undefined ? config.providers : config.providers.map(withSignatures),
     })),
   {
     expected: "a mapping with the keys apiVersion, listen, providers and keys",
@@ -45,7 +45,7 @@ export const SCHEMA = field(
   },
 );
 
-/** A provider's signature is beside its module unless the file says otherwise. */
-function signed<P extends { module: string; signatures?: string[] }>(provider: P): P {
+/** Fills in the default of `signatures`: one file beside the module. */
+function withSignatures<P extends { module: string; signatures?: string[] }>(provider: P): P {
   return { signatures: [`${provider.module}.minisig`], ...provider };
 }

@@ -42,7 +42,7 @@ const RPCS = ["kleidi_status", "kleidi_encrypt", "kleidi_decrypt"].map(
   (name) => `(func (export "${name}") (result i32) (i32.const 0))`,
 );
 
-/** A module of these WAT fields with these manifests behind it. */
+/** A module of these WAT fields followed by these manifests. */
 function module(
   imports: string,
   exports = `${MEMORY} ${RPCS.join(" ")}`,

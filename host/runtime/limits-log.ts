@@ -2,13 +2,13 @@
 import { CLOSE_REASONS, type CloseReason } from "../grpc/limits.ts";
 import { ADMIN_CLOSE_REASONS, type AdminCloseReason } from "../telemetry/admin-connections.ts";
 import type { Logger } from "../telemetry/log.ts";
-import { Rarely } from "../telemetry/rarely.ts";
+import { LogThrottle } from "../telemetry/log-throttle.ts";
 import type { Watch } from "./watch.ts";
 
 export class LimitsLog {
   readonly #log: Logger;
   readonly #metrics: Watch["metrics"] | undefined;
-  readonly #rarely = new Rarely();
+  readonly #throttle = new LogThrottle();
 
   constructor(log: Logger, metrics: Watch["metrics"] | undefined) {
     this.#log = log;
@@ -18,7 +18,7 @@ export class LimitsLog {
   /** @param why in the words of Node, where it has any */
   kms(reason: CloseReason, connections: number, why: string): void {
     this.#metrics?.connectionClosed("kms", reason);
-    const count = this.#rarely.count(`kms ${reason} ${why}`);
+    const count = this.#throttle.count(`kms ${reason} ${why}`);
     if (count === undefined) return;
     const fields = { listener: "kms", reason, count, connections, ...(why === "" ? {} : { why }) };
     this.#log.warn(fields, `a connection to the socket was closed: ${CLOSE_REASONS[reason]}`);
@@ -26,7 +26,7 @@ export class LimitsLog {
 
   admin(reason: AdminCloseReason): void {
     this.#metrics?.connectionClosed("admin", reason);
-    const count = this.#rarely.count(`admin ${reason}`);
+    const count = this.#throttle.count(`admin ${reason}`);
     if (count === undefined) return;
     const fields = { listener: "admin", reason, count };
     this.#log.warn(

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { type ErrorCode, KleidiError } from "../error.ts";
 import type { RpcOutcome } from "../grpc/server.ts";
 import type { Logger } from "../telemetry/log.ts";
-import { Rarely } from "../telemetry/rarely.ts";
+import { LogThrottle } from "../telemetry/log-throttle.ts";
 import { RpcLog } from "./rpc-log.ts";
 
 function setUp(level: "info" | "debug" = "info") {
@@ -13,7 +13,7 @@ function setUp(level: "info" | "debug" = "info") {
   };
   const log = { warn: at("warn"), debug: at("debug"), isLevelEnabled: (asked: string) => asked === level };
   const clock = { ms: 0 };
-  return { lines, clock, log: new RpcLog(log as unknown as Logger, new Rarely(() => clock.ms)) };
+  return { lines, clock, log: new RpcLog(log as unknown as Logger, new LogThrottle(() => clock.ms)) };
 }
 
 const outcome = (code?: ErrorCode, message = "no", rpc: RpcOutcome["rpc"] = "Decrypt"): RpcOutcome => ({

@@ -4,15 +4,15 @@
  */
 import type { RpcOutcome } from "../grpc/server.ts";
 import { failureFields, keyIdHash, type Logger } from "../telemetry/log.ts";
-import { Rarely } from "../telemetry/rarely.ts";
+import { LogThrottle } from "../telemetry/log-throttle.ts";
 
 export class RpcLog {
   readonly #log: Logger;
-  readonly #rarely: Rarely;
+  readonly #throttle: LogThrottle;
 
-  constructor(log: Logger, rarely = new Rarely()) {
+  constructor(log: Logger, throttle = new LogThrottle()) {
     this.#log = log;
-    this.#rarely = rarely;
+    this.#throttle = throttle;
   }
 
   ended({ rpc, uid, keyId, ms, failure }: RpcOutcome): void {
@@ -26,7 +26,7 @@ export class RpcLog {
       return;
     }
     // Not its sentence: a caller chooses parts of it, and each would be another kind.
-    const count = this.#rarely.count(`${rpc} ${failure.code}`);
+    const count = this.#throttle.count(`${rpc} ${failure.code}`);
     if (count !== undefined) this.#log.warn({ ...fields, count, ...failureFields(failure) }, failure.message);
     else if (this.#log.isLevelEnabled("debug"))
       this.#log.debug({ ...fields, ...failureFields(failure) }, failure.message);

@@ -46,7 +46,7 @@ async function has(metrics: Metrics, expected: readonly string[]): Promise<void>
   for (const line of expected) assert.ok(lines.includes(line), `${line} is one of\n${lines.join("\n")}`);
 }
 
-test("a provider's numbers are those of the moment of the scrape", async () => {
+test("the numbers of a provider are read at the scrape", async () => {
   let sample = PROVIDER;
   const metrics = new Metrics({ ...OPTIONS, providerSamples: () => [sample] });
   await scraped(metrics);
@@ -64,7 +64,7 @@ test("a provider's numbers are those of the moment of the scrape", async () => {
   ]);
 });
 
-test("RPCs are counted by code, and their time by RPC, with and without the wait for a backend", async () => {
+test("RPCs are counted by code, and timed with and without the wait for a backend", async () => {
   const metrics = new Metrics(OPTIONS);
   metrics.rpc("Decrypt", "ok", 0.2, 0);
   metrics.rpc("Decrypt", "key-unknown", 30, 29.5);
@@ -77,7 +77,7 @@ test("RPCs are counted by code, and their time by RPC, with and without the wait
   ]);
 });
 
-test("what can be counted is there from the start, so that the first one is an increase", async () => {
+test("all series exist from the start, so that the first event counts as an increase", async () => {
   await has(new Metrics(OPTIONS), [
     'kleidi_rpcs_total{rpc="Encrypt",code="overloaded"} 0',
     'kleidi_host_calls_total{provider="local",capability="keystore",verdict="denied"} 0',
@@ -100,7 +100,7 @@ test("host calls are counted by provider, capability and verdict, and timed when
   ]);
 });
 
-test("no name that a guest makes up is a series", async () => {
+test("a name that a guest invents does not create a series", async () => {
   const metrics = new Metrics(OPTIONS);
   metrics.hostCallDone("local", "unknown", 1);
   const before = (await scraped(metrics)).length;
@@ -117,7 +117,7 @@ test("no name that a guest makes up is a series", async () => {
   assert.ok(!lines.some((line) => line.includes("made-up")));
 });
 
-test("a key's series are those of its current version only", async () => {
+test("a key has series only for its current version", async () => {
   let sample = KEY;
   const metrics = new Metrics({ ...OPTIONS, keySamples: () => [sample] });
   for (let i = 0; i < 100; i++) {
@@ -128,23 +128,23 @@ test("a key's series are those of its current version only", async () => {
   assert.deepEqual(lines, ['kleidi_key_info{key="kek",provider="local",use="active",key_id_sha256="v99"} 1']);
 });
 
-test("Status is as old as the active key's last good probe", async () => {
+test("the age of Status is that of the active key's last good probe", async () => {
   await has(new Metrics(OPTIONS), ["kleidi_status_age_seconds 2", "kleidi_probe_interval_seconds 10"]);
   const { goodAgeMs: _, ...never } = KEY;
   const metrics = new Metrics({ ...OPTIONS, keySamples: () => [{ ...never, ready: false }] });
   const lines = await scraped(metrics);
   const age = lines.find((line) => line.startsWith("kleidi_status_age_seconds"))?.split(" ")[1];
-  assert.ok(Number(age) > 0, "before the first good probe it is as old as the host");
+  assert.ok(Number(age) > 0, "before the first good probe it is the age of the host");
   assert.ok(!lines.some((line) => line.startsWith("kleidi_key_last_good_probe")));
   await has(metrics, ['kleidi_key_ready{key="kek",provider="local",use="active"} 0']);
 });
 
-test("not ready is 0", async () => {
+test("kleidi_ready is 0 if the host is not ready", async () => {
   await has(new Metrics({ ...OPTIONS, ready: () => false }), ["kleidi_ready 0"]);
   await has(new Metrics(OPTIONS), ["kleidi_ready 1"]);
 });
 
-test("a credential's end is known when it was told", async () => {
+test("the expiry of a credential exists once it is known", async () => {
   const metrics = new Metrics(OPTIONS);
   assert.ok(!(await scraped(metrics)).some((line) => line.startsWith("kleidi_credential_expiry")));
   metrics.credential({ provider: "local", event: "login", expires: 1_800_000_000_000 });
@@ -156,7 +156,7 @@ test("a credential's end is known when it was told", async () => {
   ]);
 });
 
-test("the audit log is asked at each scrape, and says nothing where there is none", async () => {
+test("the audit log is read at each scrape, and has no gauges if there is none", async () => {
   assert.ok(
     !(await scraped(new Metrics(OPTIONS))).some((line) => /^kleidi_audit_(lag|untrusted)/.test(line)),
   );
@@ -172,14 +172,14 @@ test("the audit log is asked at each scrape, and says nothing where there is non
   ]);
 });
 
-test("the registry has the metrics of the table, and Node's own", async () => {
+test("the registry has the metrics of the table and those of Node", async () => {
   const text = await new Metrics(OPTIONS).scrape();
   const names = [...text.matchAll(/^# TYPE (\S+)/gm)].map(([, name = ""]) => name);
   assert.deepEqual(names.filter((name) => name.startsWith("kleidi_")).sort(), Object.keys(METRICS).sort());
   assert.ok(names.includes("nodejs_eventloop_lag_p99_seconds"));
 });
 
-test("each name ends as its type and unit are written in Prometheus", () => {
+test("each name has the Prometheus suffix of its type and unit", () => {
   for (const [name, { type, labels }] of Object.entries(METRICS)) {
     assert.equal(name.endsWith("_total"), type === "counter", name);
     if (type === "histogram") assert.match(name, /_seconds$/);
@@ -191,7 +191,7 @@ test("each name ends as its type and unit are written in Prometheus", () => {
   );
 });
 
-test("each sample is read once for a scrape", async () => {
+test("each sample is read once per scrape", async () => {
   let reads = 0;
   const keySamples = () => {
     reads += 1;
@@ -204,7 +204,7 @@ test("each sample is read once for a scrape", async () => {
   assert.equal(reads, 2);
 });
 
-test("an RPC's time is in seconds, and its overhead is what it did not wait for", async () => {
+test("the duration of an RPC is in seconds, and its overhead excludes waits", async () => {
   const metrics = new Metrics(OPTIONS);
   metrics.rpc("Decrypt", "ok", 2000, 500);
   metrics.rpc("Decrypt", "ok", 3000, 4000);

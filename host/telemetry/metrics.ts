@@ -1,6 +1,6 @@
 /**
- * What is counted, for Prometheus. Labels are names of the configuration or words of a fixed list, so that their number is
- * bounded; what a guest or a caller says is never one. Series are there from the start: the first denial is an increase, too.
+ * The Prometheus metrics. Label values are names from the configuration or words of a fixed list, so their number is bounded; text of a
+ * guest or a caller is never a label. All series exist from the start, so that the first event counts as an increase.
  */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import { ERRORS, type ErrorCode } from "../error.ts";
@@ -18,7 +18,7 @@ import {
   VERDICTS,
 } from "./metric-table.ts";
 
-/** What the sandbox says of a provider; read at each scrape. */
+/** The sandbox's numbers for a provider; read at each scrape. */
 export interface ProviderSample {
   readonly name: string;
   readonly state: string;
@@ -28,40 +28,40 @@ export interface ProviderSample {
   readonly waiting: number;
 }
 
-/** What is known of a key; read at each scrape. */
+/** The state of a key; read at each scrape. */
 export interface KeySample {
   readonly name: string;
   readonly provider: string;
   readonly use: string;
   readonly ready: boolean;
-  /** Absent until it was learnt. */
+  /** Absent before the first successful probe. */
   readonly keyIdSha256?: string | undefined;
-  /** Milliseconds since its last good probe; absent where there was none. */
+  /** Milliseconds since the last good probe; absent if there was none. */
   readonly goodAgeMs?: number | undefined;
 }
 
-/** What an audit log says of itself; read at each scrape. */
+/** The numbers of the audit log; read at each scrape. */
 export interface AuditSample {
   readonly lagLines: number;
   readonly lagBytes: number;
   /** Since the start. */
   readonly failures: number;
-  /** Files that lay beside the log at the start because a host did not trust them. */
+  /** Files beside the log that a host set aside because it did not trust them; counted at the start. */
   readonly untrusted: number;
 }
 
-/** What the socket says of itself; read at each scrape. */
+/** The numbers of the KMS socket; read at each scrape. */
 export interface SocketSample {
   readonly connections: number;
   readonly requests: number;
   readonly arrivingBytes: number;
 }
 
-/** What becomes of a provider's credential, as the capability net tells it. */
+/** An event of a provider's credential, reported by the capability net. */
 export interface CredentialSample {
   readonly provider: string;
   readonly event: (typeof CREDENTIAL_EVENTS)[number];
-  /** In milliseconds of Date.now(). */
+  /** When the credential expires, in milliseconds since 1970. */
   readonly expires?: number | undefined;
 }
 
@@ -75,7 +75,7 @@ export interface MetricsOptions {
     readonly sha256: string;
     readonly inFlightLimit: number;
     readonly waitingLimit: number;
-    /** Has a credential, whose events are counted. */
+    /** True if the provider has a credential, whose events are counted. */
     readonly credential: boolean;
   }[];
   /** Capabilities that a provider can ask the host for. */
@@ -93,7 +93,7 @@ const UNKNOWN = "unknown";
 
 export class Metrics {
   readonly #registry = new Registry();
-  /** What was read for this scrape, by what reads it. */
+  /** The samples of the current scrape, by the function that reads them. */
   readonly #read = new Map<() => unknown, unknown>();
   readonly #options: MetricsOptions;
   readonly #capabilities: ReadonlySet<string>;
@@ -113,23 +113,27 @@ export class Metrics {
     this.#options = options;
     this.#capabilities = new Set(options.capabilities);
     collectDefaultMetrics({ register: this.#registry });
-    // Gauges whose names end as counters' do; the same numbers are there by type.
-    for (const what of ["handles", "requests", "resources"])
-      this.#registry.removeSingleMetric(`nodejs_active_${what}_total`);
-    this.#fixed();
-    this.#ofProviders();
-    this.#ofKeys();
-    this.#ofAudit();
-    this.#ofSocket();
+    // Gauges with the suffix of a counter; the same numbers exist by type.
+    for (const name of ["handles", "requests", "resources"])
+      this.#registry.removeSingleMetric(`nodejs_active_${name}_total`);
+    this.#addConstants();
+    this.#addProviders();
+    this.#addKeys();
+    this.#addAudit();
+    this.#addSocket();
   }
 
-  /** The text of Prometheus. Each sample is read once for all metrics of a scrape, so that they agree. */
+  /** Returns the Prometheus text format. Each sample is read once per scrape, so that the metrics are consistent. */
   async scrape(): Promise<string> {
     this.#read.clear();
     return await this.#registry.metrics();
   }
 
-  /** @param waitedMs of these, how long its provider waited for something outside of the host */
+  /**
+   * Records an RPC.
+   * @param ms its duration in milliseconds
+   * @param waitedMs the part of `ms` in which its provider waited for its TPM or KMS
+   */
   rpc(rpc: (typeof RPCS)[number], code: ErrorCode | "ok", ms: number, waitedMs: number): void {
     this.#rpcs.inc({ rpc, code });
     this.#durations.observe({ rpc }, ms / 1000);
@@ -140,7 +144,7 @@ export class Metrics {
     this.#hostCalls.inc({ provider, capability: this.#known(capability), verdict });
   }
 
-  /** Of an allowed one, when it is done. */
+  /** Records the duration of an allowed host call, in milliseconds. */
   hostCallDone(provider: string, capability: string, ms: number): void {
     this.#hostCallDurations.observe({ provider, capability: this.#known(capability) }, ms / 1000);
   }
@@ -153,7 +157,7 @@ export class Metrics {
     this.#versions.inc({ key });
   }
 
-  /** A connection passed a limit. */
+  /** Counts a connection that exceeded a limit. */
   connectionClosed<Listener extends keyof typeof CLOSE_REASONS>(
     listener: Listener,
     reason: (typeof CLOSE_REASONS)[Listener][number],
@@ -181,8 +185,8 @@ export class Metrics {
     return this.#capabilities.has(capability) ? capability : UNKNOWN;
   }
 
-  /** What does not change, and every series that can be counted later. */
-  #fixed(): void {
+  /** Sets the constant metrics, and creates the series that are counted later. */
+  #addConstants(): void {
     const { version, wall, intervalMs, providers, capabilities, keys } = this.#options;
     this.#gauge("kleidi_build_info").set({ version }, 1);
     this.#gauge("kleidi_wall_info").set({ wall }, 1);
@@ -209,7 +213,7 @@ export class Metrics {
     }
   }
 
-  #ofProviders(): void {
+  #addProviders(): void {
     const providerSamples = this.#once(this.#options.providerSamples);
     const gauge = (
       name: "kleidi_provider_processes" | "kleidi_provider_calls_in_flight" | "kleidi_provider_calls_waiting",
@@ -222,8 +226,8 @@ export class Metrics {
     gauge("kleidi_provider_calls_in_flight", ({ inFlight }) => inFlight);
     gauge("kleidi_provider_calls_waiting", ({ waiting }) => waiting);
     this.#gauge("kleidi_provider_state", (self) => {
-      for (const { name: provider, state: is } of providerSamples())
-        for (const state of PROVIDER_STATES) self.set({ provider, state }, state === is ? 1 : 0);
+      for (const { name: provider, state: current } of providerSamples())
+        for (const state of PROVIDER_STATES) self.set({ provider, state }, state === current ? 1 : 0);
     });
     this.#counter("kleidi_provider_process_ends_total", (self) => {
       self.reset();
@@ -231,7 +235,7 @@ export class Metrics {
     });
   }
 
-  #ofKeys(): void {
+  #addKeys(): void {
     const { ready } = this.#options;
     const keySamples = this.#once(this.#options.keySamples);
     this.#gauge("kleidi_ready", (self) => self.set(ready() ? 1 : 0));
@@ -240,7 +244,7 @@ export class Metrics {
         self.set({ key, provider, use }, ready ? 1 : 0);
     });
     this.#gauge("kleidi_key_info", (self) => {
-      // A version that is gone is gone: what was there before would add up.
+      // Series of earlier versions would accumulate.
       self.reset();
       for (const { name: key, provider, use, keyIdSha256 } of keySamples())
         if (keyIdSha256 !== undefined) self.set({ key, provider, use, key_id_sha256: keyIdSha256 }, 1);
@@ -255,7 +259,7 @@ export class Metrics {
     });
   }
 
-  #ofAudit(): void {
+  #addAudit(): void {
     const audit = this.#options.audit && this.#once(this.#options.audit);
     const gauge = (
       name: "kleidi_audit_lag_lines" | "kleidi_audit_lag_bytes" | "kleidi_audit_untrusted_files",
@@ -273,7 +277,7 @@ export class Metrics {
     });
   }
 
-  #ofSocket(): void {
+  #addSocket(): void {
     const socket = this.#options.socket && this.#once(this.#options.socket);
     const gauge = (
       name: "kleidi_connections" | "kleidi_requests_open" | "kleidi_requests_arriving_bytes",

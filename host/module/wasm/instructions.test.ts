@@ -46,8 +46,8 @@ function lengths(...opcode: readonly number[]): [ours: number[], engines: number
 
 /** The same with bytes 0xff, which are not an instruction, followed by `unreachable`: for constants of a fixed length. */
 function constantLengths(...opcode: readonly number[]): [ours: number[], engines: number[]] {
-  const behind = Array(MOST).fill(UNREACHABLE);
-  return compare((length) => withBody(...opcode, ...Array(length).fill(0xff), ...behind));
+  const after = Array(MOST).fill(UNREACHABLE);
+  return compare((length) => withBody(...opcode, ...Array(length).fill(0xff), ...after));
 }
 
 function compare(make: (length: number) => Uint8Array): [ours: number[], engines: number[]] {

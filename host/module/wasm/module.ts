@@ -112,7 +112,7 @@ export function readPartialModule(bytes: Uint8Array): PartialModule {
     return { ...read, module: readInto(bytes, reader, draft, sections, customSections) };
   } catch (error) {
     const why = (error as Error).message;
-    // within a body the reader's position can be behind; the message names the byte
+    // within a body the reader's position can lag; the message names the byte
     const offset = /\bbyte (\d+)/.exec(why)?.[1];
     return { ...read, stopped: { at: offset === undefined ? reader.at : Number(offset), why } };
   }

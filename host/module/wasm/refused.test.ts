@@ -141,7 +141,7 @@ const REFERENCES: Vector[] = [
   ["an export of a global that does not exist", exported(1, 1, 0x61, 3, 0), 25],
   [
     "10,001 exports",
-    // the list alone: its entries are not looked at
+    // the list alone: its entries are not read
     moduleOf([7, ...leb(30_005), ...leb(10_001), ...Array(30_003).fill(0)]),
     12,
   ],

@@ -75,18 +75,18 @@ test("clampLimits makes a table that can grow to the cap and no further", () => 
 test("clampLimits changes nothing but the limits and their sections' sizes", () => {
   const before = [...customSection("a", 1), ...section(1, 1, 0x60, 0, 0), ...section(3, 1, 0)];
   const between = customSection("b", 2);
-  const behind = [...section(10, 1, 2, 0, 0x0b), ...customSection("c", 3)];
+  const after = [...section(10, 1, 2, 0, 0x0b), ...customSection("c", 3)];
   // with a length, a count and a minimum that are padded
   const table = [4, 0x86, 0x80, 0x00, 0x81, 0x00, 0x70, 0, 0x81, 0x00];
   const memory = section(5, 1, 1, 0x81, 0x00, 0x80, 0x80, 0x04);
   assert.deepEqual(
-    clamp(moduleOf(before, table, between, memory, behind), 300, 1000),
+    clamp(moduleOf(before, table, between, memory, after), 300, 1000),
     moduleOf(
       before,
       section(4, 0x81, 0x00, 0x70, 1, 1, 0xe8, 0x07),
       between,
       section(5, 1, 1, 1, 0xac, 0x02),
-      behind,
+      after,
     ),
   );
 });
