@@ -134,7 +134,7 @@ async function checkLive(config: Config): Promise<Finding[]> {
       try {
         const versions = await key.provider.status(key.name);
         checkStatusReply(key.provider.name, versions);
-        const current = await keyset.learn(key, versions);
+        const current = await keyset.addVersions(key, versions);
         if (key.use === "active") await seal(current, crypto.getRandomValues(new Uint8Array(32)));
         const done = key.use === "active" ? "Status, Encrypt and Decrypt" : "Status";
         findings.push({ what, ok: true, detail: `${done} through provider ${key.provider.name} are good` });

@@ -133,6 +133,6 @@ function http2ServerOf(server: Server): Http2Server {
   const { http2Servers } = server as unknown as { readonly http2Servers?: Map<Http2Server, unknown> };
   const [found] = http2Servers?.keys() ?? [];
   if (found === undefined)
-    throw new KleidiError("host-fault", "Cannot guard the socket: grpc-js has no HTTP/2 server where it was");
+    throw new KleidiError("host-fault", "Cannot guard the socket: grpc-js does not expose its HTTP/2 server");
   return found;
 }

@@ -39,12 +39,12 @@ export class EventLog implements Partial<HostObserver> {
     this.#log.error(fields, `the provider is in quarantine: ${reason}`);
   }
 
-  keyChanged({ key, keyId, failure, coming }: KeyChange): void {
+  keyChanged({ key, keyId, failure, pendingVersion }: KeyChange): void {
     const fields = { key: key.name, provider: key.provider.name, use: key.use };
     if (failure !== undefined) this.#log.error({ ...fields, ...failureFields(failure) }, failure.message);
     else if (keyId !== undefined)
       this.#log.info({ ...fields, key_id_sha256: keyIdHash(keyId) }, "the key is ready");
-    else if (coming !== undefined)
+    else if (pendingVersion !== undefined)
       this.#log.info(
         fields,
         "the provider reports a new version, which is used once it was reported often enough",

@@ -110,7 +110,7 @@ describe("module", () => {
     bytes[bytes.indexOf(0x6a, codeSection(bytes))] = 0x7c;
     writeFileSync(broken, bytes);
     fixture.write(localConfig(KEY, provider(broken)));
-    assertRefused(/its module cannot be compiled or made ready/);
+    assertRefused(/its module cannot be compiled or instantiated/);
     assert.equal(fixture.run("check", "--live").status, 1);
   });
 
@@ -200,7 +200,7 @@ describe("key file", () => {
 
 describe("socket path", () => {
   const cases: [what: string, place: () => void, sentence: RegExp][] = [
-    ["a regular file", () => writeFileSync(fixture.socket, "x"), /a file that is no socket is there/],
+    ["a regular file", () => writeFileSync(fixture.socket, "x"), /a file that is not a socket is there/],
     ["a symbolic link", () => symlinkSync("/nowhere", fixture.socket), /a symbolic link is there/],
     ["a folder", () => mkdirSync(fixture.socket), /a folder is there/],
   ];
@@ -213,7 +213,7 @@ describe("socket path", () => {
 
   test("a folder that is missing", () => {
     fixture.write(localConfig(KEY, { listen: { socket: "none/kms.sock" } }));
-    assertRefused(/the folder .*none does not exist; make it: install -d/);
+    assertRefused(/the folder .*none does not exist; create it: install -d/);
   });
 
   test("a live socket", async () => {

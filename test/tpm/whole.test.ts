@@ -286,7 +286,7 @@ describe("bad input to key init", () => {
     const escrow = join(fixture.folder, "of-no-key.hex");
     const { status, stderr } = fixture.run("key", "init", "--escrow", escrow);
     assert.equal(status, 1);
-    assert.match(stderr, /Cannot provision: provider "tpm" says that its KMS does not answer/);
+    assert.match(stderr, /Cannot provision: provider "tpm" reports that its KMS does not answer/);
     assert.equal(existsSync(escrow), false, "bytes that became no key are not kept");
   });
 });
