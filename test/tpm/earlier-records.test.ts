@@ -100,7 +100,7 @@ test("without it, the keys that compute in the TPM do, and a sealed one says whi
         await assert.rejects(provider.status(name), {
           code: "capability-denied",
           message:
-            /TPM2_Unseal gives sealed data out of the TPM; to grant it, write under tpm: unseal: true$/,
+            /TPM2_Unseal releases sealed data from the TPM; to grant it, write under tpm: unseal: true$/,
         });
     }
   });

@@ -1,16 +1,17 @@
-/** Which TPM a name of the configuration means, and by which way it is reached. */
+/** Parses the name of a TPM device in the configuration. */
 import { isIPv4 } from "node:net";
 import { openMssim, openSwtpm, type SocketAddress } from "./socket.ts";
 import { openTpmrm } from "./tpmrm.ts";
-import type { Where } from "./transport.ts";
+import type { TpmEndpoint } from "./transport.ts";
 
 const LOOPBACK_PORT = /^(127\.[\d.]+|\[::1\]):(\d{1,5})$/;
 
 /**
- * @param name "/dev/tpmrm0", "swtpm:/path", "swtpm:127.0.0.1:2321" or "mssim:127.0.0.1:2321"
- * @throws RangeError for anything else
+ * @param name a device of `grants.tpm`: "/dev/tpmrm0", "swtpm:/path", "swtpm:127.0.0.1:2321" or "mssim:127.0.0.1:2321"
+ * @returns how to connect to that TPM; nothing is opened yet
+ * @throws RangeError any other name
  */
-export function whereIs(name: string): Where {
+export function parseTpmDevice(name: string): TpmEndpoint {
   if (/^\/dev\/tpmrm\d{1,3}$/.test(name)) return { name, managed: true, open: () => openTpmrm(name) };
   const [, kind, rest = ""] = /^(swtpm|mssim):(.+)$/.exec(name) ?? [];
   const tcp = loopback(rest);
@@ -26,7 +27,7 @@ export function whereIs(name: string): Where {
   );
 }
 
-/** A name would be looked up, and another address would carry what is between host and TPM over a network. */
+/** Accepts loopback addresses only: a host name would be resolved, and any other address would put TPM traffic on a network. */
 function loopback(text: string): SocketAddress | undefined {
   const [, host = "", digits] = LOOPBACK_PORT.exec(text) ?? [];
   const port = Number(digits);

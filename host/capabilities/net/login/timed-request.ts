@@ -1,23 +1,26 @@
-/** One request of the credential's own, with a time limit of its own: who waits for it may go, it goes on. */
+/** Requests of the host for its own credential. Each has its own time limit, and goes on if its caller no longer waits. */
 import { untilAborted } from "../../../lib/deadline.ts";
 import type { CredentialEvent } from "../../capability.ts";
 import { type Request, type Response, type Send, Unreachable } from "../exchange.ts";
 import type { Clock } from "./clock.ts";
 
-/** What a credential says of itself, without the provider. */
-export type Tell = (event: Omit<CredentialEvent, "provider">) => void;
+/** Emits an event of a credential; the receiver adds the provider. */
+export type EmitEvent = (event: Omit<CredentialEvent, "provider">) => void;
 
-export interface Ask {
+/** The transport and the clock of a credential. */
+export interface RequestContext {
   readonly send: Send;
   readonly clock: Clock;
 }
 
 /**
- * @param what begins the sentence: "the login at POST /v1/auth/approle/login"
- * @throws Unreachable and nothing else. Of what else was thrown nothing is told, as the request may be in it.
+ * Sends one request with a time limit.
+ * @param what begins the error message: "the login at POST /v1/auth/approle/login"
+ * @param limitMs milliseconds
+ * @throws Unreachable and nothing else. Other errors are not quoted, because they may contain the request.
  */
-export async function ask(
-  { send, clock }: Ask,
+export async function timedRequest(
+  { send, clock }: RequestContext,
   what: string,
   request: Request,
   limitMs: number,
@@ -32,19 +35,19 @@ export async function ask(
   try {
     return await Promise.race([send(request, controller.signal), late.promise]);
   } catch (error) {
-    const why = error instanceof Unreachable ? error.message : "it failed in an unknown way";
+    const why = error instanceof Unreachable ? error.message : "it failed for an unknown reason";
     throw new Unreachable(why.startsWith(what) ? why : `${what} got no answer: ${why}`);
   } finally {
     cancel();
   }
 }
 
-/** Waits as long as the caller does. The work goes on without it. */
+/** Waits for shared work until the caller's signal is aborted. The work goes on. */
 export function waitFor<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  return untilAborted(signal, work, () => new Unreachable("the call was over before there was a credential"));
+  return untilAborted(signal, work, () => new Unreachable("the call ended before the credential was ready"));
 }
 
-/** A request whose body, if any, is a JSON object. */
+/** Builds a request. @param fields the JSON object of the body; absent: no body */
 export function requestOf(
   call: { readonly method: string; readonly path: string },
   fields?: Readonly<Record<string, unknown>>,

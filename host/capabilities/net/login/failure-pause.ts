@@ -1,13 +1,13 @@
-/** Growing pauses after failures. What is asked for in a pause fails at once with what failed last. */
+/** Growing pauses after failures. During a pause, requests fail at once with the last failure. */
 import { type BackOff, backOffMs, jitterMs } from "../../../lib/back-off.ts";
 import { CredentialRefused, Unreachable } from "../exchange.ts";
 import type { Clock } from "./clock.ts";
 
 const PAUSES: BackOff = { firstMs: 500, longestMs: 30_000 };
-/** Half of it is chance. */
+/** A random half to full pause. */
 const JITTER = [0.5, 1] as const;
 
-export class Backoff {
+export class FailurePause {
   readonly #clock: Clock;
   #failures = 0;
   #until = Number.NEGATIVE_INFINITY;
@@ -17,14 +17,14 @@ export class Backoff {
     this.#clock = clock;
   }
 
-  failed(error: Unreachable): void {
+  recordFailure(error: Unreachable): void {
     this.#failures++;
     const pause = jitterMs(backOffMs(PAUSES, this.#failures), JITTER, this.#clock.random());
     this.#until = this.#clock.now() + pause;
     this.#last = error;
   }
 
-  succeeded(): void {
+  reset(): void {
     this.#failures = 0;
     this.#until = Number.NEGATIVE_INFINITY;
   }
@@ -33,8 +33,8 @@ export class Backoff {
     return Math.max(0, this.#until - this.#clock.now());
   }
 
-  /** Undefined where there is no pause. */
-  refusal(): Unreachable | undefined {
+  /** The error for a request during a pause; undefined if there is no pause. */
+  currentFailure(): Unreachable | undefined {
     const left = this.leftMs;
     if (left === 0 || this.#last === undefined) return undefined;
     const Failure = this.#last instanceof CredentialRefused ? CredentialRefused : Unreachable;

@@ -1,10 +1,10 @@
-/** The commands that the host sends by itself. */
+/** The commands that the host itself sends. */
 import { CC } from "./commands.ts";
 import { HEADER, Tag } from "./response.ts";
 
 const STARTUP = 0x144;
 
-/** A command without sessions, of these u32 parameters and handles. */
+/** Builds a command without sessions from u32 handles and parameters. */
 export function command(code: number, ...words: readonly number[]): Uint8Array {
   const bytes = new Uint8Array(HEADER + 4 * words.length);
   const view = new DataView(bytes.buffer);
@@ -20,7 +20,7 @@ export const getCapability = (capability: number, first: number, count: number) 
 
 export const flushContext = (handle: number) => command(CC.FlushContext, handle);
 
-/** TPM_SU_CLEAR, which is a u16 of zero. */
+/** TPM2_Startup(TPM_SU_CLEAR), whose parameter is a u16 of zero. */
 export function startup(): Uint8Array {
   const bytes = command(STARTUP, 0).slice(0, HEADER + 2);
   new DataView(bytes.buffer).setUint32(2, bytes.length);

@@ -1,16 +1,19 @@
-/** Whose turn it is at a provider's TPM: one call of the provider, known by its signal; the others wait, first come first served. */
+/**
+ * Lets one call of a provider at a time use the TPM. A call is identified by its abort signal. The others wait, first come first
+ * served.
+ */
 interface Waiter {
   readonly call: AbortSignal;
   readonly resolve: (entered: boolean) => void;
   readonly onOver: () => void;
 }
 
-export class Lease {
+export class CallLock {
   readonly #waiting: Waiter[] = [];
   readonly #onAbandoned: () => Promise<void>;
   #holder: Waiter | undefined;
 
-  /** @param onAbandoned a call ended inside; the next one enters when it resolves */
+  /** @param onAbandoned called when the holder's call ends without `leave`; the next call enters when it resolves */
   constructor(onAbandoned: () => Promise<void>) {
     this.#onAbandoned = onAbandoned;
   }
@@ -19,16 +22,19 @@ export class Lease {
     return this.#holder !== undefined;
   }
 
-  holds(call: AbortSignal): boolean {
+  isHeldBy(call: AbortSignal): boolean {
     return this.#holder?.call === call && !call.aborted;
   }
 
-  /** Whether the call is inside or waits to be. */
-  knows(call: AbortSignal): boolean {
+  /** Whether the call holds the lock or waits for it. */
+  isHeldOrAwaitedBy(call: AbortSignal): boolean {
     return this.#holder?.call === call || this.#waiting.some((each) => each.call === call);
   }
 
-  /** Resolves when it is the call's turn; with false if the call is over before. */
+  /**
+   * Waits for the lock.
+   * @returns whether the call has it; false if the call ended first
+   */
   enter(call: AbortSignal): Promise<boolean> {
     if (call.aborted) return Promise.resolve(false);
     return new Promise((resolve) => {
