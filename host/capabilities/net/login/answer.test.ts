@@ -46,10 +46,7 @@ const answer = (token: unknown, ttl: unknown = 60) => JSON.stringify({ data: [{ 
 
 describe("an answer to a login is refused where", () => {
   const TOKENS: Readonly<Record<string, readonly [unknown, RegExp]>> = {
-    "the token has CR and LF in it": [
-      "CANARY\r\nx-other: 1",
-      /a character that a header cannot carry/,
-    ],
+    "the token has CR and LF in it": ["CANARY\r\nx-other: 1", /a character that a header cannot carry/],
     "the token has a NUL in it": ["CANARY\0", /a character that a header cannot carry/],
     "the token is not ASCII": ["CANARYé", /a character that a header cannot carry/],
     "the token ends in a blank": ["CANARY ", /has a blank at its beginning or end/],
