@@ -10,10 +10,11 @@ import { type Finding, finding } from "../finding.ts";
 import { checkStatusReply } from "../kms/check-reply.ts";
 import { seal } from "../kms/seal.ts";
 import { trustLine } from "../module/trust/trust.ts";
-import { adminAddress, askState } from "../runtime/admin.ts";
-import { admitProvider, assemble } from "../runtime/assemble.ts";
+import { adminAddress } from "../runtime/admin-address.ts";
 import { descriptorFindings } from "../runtime/descriptors.ts";
+import { fetchStateReport } from "../runtime/fetch-state.ts";
 import { grantsOf } from "../runtime/grants.ts";
+import { admitProvider, keysetOf, Providers } from "../runtime/providers.ts";
 import { reach, surplus } from "../runtime/reach.ts";
 import { checkWall } from "../runtime/wall.ts";
 import { createLog } from "../telemetry/log.ts";
@@ -79,7 +80,7 @@ function checkAudit({ audit }: Config): Finding {
     return {
       what,
       ok: true,
-      detail: `written to ${sinks}, not signed: anyone who can write the file can rewrite the whole log`,
+      detail: `written to ${sinks}, not signed: anyone who can write there can rewrite the whole log`,
     };
   }
   try {
@@ -101,10 +102,10 @@ async function checkRunning({ admin }: Config): Promise<Finding[]> {
   const where = adminAddress(admin);
   let state: HostReport | undefined;
   try {
-    state = await askState(admin);
+    state = await fetchStateReport(admin);
   } catch (error) {
-    const detail = `${where} does not answer as a kleidi host: ${(error as Error).message}`;
-    return [{ what, ok: false, detail, hint: "Find the program that listens there." }];
+    const detail = `the process at ${where} does not answer as a kleidi host: ${(error as Error).message}`;
+    return [{ what, ok: false, detail, hint: "Find out which process listens there." }];
   }
   if (state === undefined) return [{ what, ok: true, detail: `no host answers at ${where}` }];
   const wall: Finding = { what, ok: true, detail: `the wall in force is ${state.wall}` };
@@ -127,16 +128,17 @@ async function checkRunning({ admin }: Config): Promise<Finding[]> {
 
 /** Runs Status for every key, and Encrypt and Decrypt with the active one, through the sandbox. */
 async function checkLive(config: Config): Promise<Finding[]> {
-  const host = await assemble(config, createLog({ level: "error" }));
+  const providers = await Providers.open(config, createLog({ level: "error" }));
+  const keyset = keysetOf(config, providers);
   const findings: Finding[] = [];
   try {
-    await host.start();
-    for (const key of host.keyset.keys) {
+    await providers.start();
+    for (const key of keyset.keys) {
       const what = `live ${key.name}`;
       try {
         const versions = await key.provider.status(key.name);
         checkStatusReply(key.provider.name, versions);
-        const current = await host.keyset.learn(key, versions);
+        const current = await keyset.addVersions(key, versions);
         if (key.use === "active") await seal(current, crypto.getRandomValues(new Uint8Array(32)));
         const done = key.use === "active" ? "Status, Encrypt and Decrypt" : "Status";
         findings.push({ what, ok: true, detail: `${done} through provider ${key.provider.name} succeeded` });
@@ -147,7 +149,7 @@ async function checkLive(config: Config): Promise<Finding[]> {
   } catch (error) {
     findings.push(finding("live", error));
   } finally {
-    await host.stop();
+    await providers.close();
   }
   return findings;
 }

@@ -1,7 +1,13 @@
 /** kleidi diff: compares the authority of two modules. A gate for releases: exit code 1 if the new module has more. */
 import { styleText } from "node:util";
 import { KNOWN } from "../capabilities/registry.ts";
-import { type Direction, diff, isReadable, type Readable, unreadable } from "../inspect/diff.ts";
+import {
+  type ComparableReport,
+  type Direction,
+  diff,
+  incomparableReason,
+  isComparable,
+} from "../inspect/diff.ts";
 import { diffTextOf } from "../inspect/diff-text.ts";
 import { inspect } from "../inspect/report.ts";
 import { escapeOwnText, stringifyAscii } from "../lib/text.ts";
@@ -20,10 +26,10 @@ export function diffCommand(oldPath: string, newPath: string, { json }: { json: 
 const NO_LIMITS = { memoryBytes: 2 ** 32, tableEntries: 2 ** 32 };
 
 /** Reads the authority of a module. Refuses a malformed module: a gate must not treat it as a module without authority. */
-function read(path: string): Readable {
+function read(path: string): ComparableReport {
   const report = inspect(readModuleFile(path), { known: KNOWN, limits: NO_LIMITS, signatures: [] });
-  if (isReadable(report)) return report;
-  throw new UsageError(`Cannot compare ${path}: ${escapeOwnText(unreadable(report) ?? "")}`);
+  if (isComparable(report)) return report;
+  throw new UsageError(`Cannot compare ${path}: ${escapeOwnText(incomparableReason(report) ?? "")}`);
 }
 
 const COLOURS = { wider: "red", narrower: "green", neither: "cyan" } as const;

@@ -4,8 +4,8 @@ import type { Config, ProviderConfig } from "../config/config.ts";
 import { loadConfig } from "../config/load.ts";
 import { type Finding, finding } from "../finding.ts";
 import { checkStatusReply } from "../kms/check-reply.ts";
-import { assemble } from "../runtime/assemble.ts";
 import { grantsOf } from "../runtime/grants.ts";
+import { keysetOf, Providers } from "../runtime/providers.ts";
 import { createLog } from "../telemetry/log.ts";
 import { checkAll } from "./check.ts";
 import { report } from "./output.ts";
@@ -35,10 +35,10 @@ async function keysOf(config: Config, provider: ProviderConfig, where: string): 
   const alone = { ...config, providers: [provider], keys };
   const findings: Finding[] = [];
   try {
-    const host = await assemble(alone, createLog({ level: "error" }));
+    const providers = await Providers.open(alone, createLog({ level: "error" }));
     try {
-      await host.start();
-      for (const key of host.keyset.keys) {
+      await providers.start();
+      for (const key of keysetOf(alone, providers).keys) {
         const what = `${where} key ${key.name}`;
         try {
           const versions = await key.provider.status(key.name);
@@ -50,7 +50,7 @@ async function keysOf(config: Config, provider: ProviderConfig, where: string): 
         }
       }
     } finally {
-      await host.stop();
+      await providers.close();
     }
   } catch (error) {
     findings.push(finding(where, error));

@@ -5,7 +5,7 @@ import { KNOWN } from "../capabilities/registry.ts";
 import type { ProviderConfig } from "../config/config.ts";
 import type { Severity } from "../inspect/check.ts";
 import { pageOf } from "../inspect/page.ts";
-import { type Around, inspect, type ModuleFile, type Report } from "../inspect/report.ts";
+import { type InspectContext, inspect, type ModuleFile, type Report } from "../inspect/report.ts";
 import { textOf } from "../inspect/text.ts";
 import { stringifyAscii } from "../lib/text.ts";
 import { replaceFile } from "../lib/write-files.ts";
@@ -54,7 +54,7 @@ function isSameFile(one: string, other: string): boolean {
 
 async function reportOf(file: ModuleFile, configPath: string | undefined): Promise<Report> {
   const signatures = signaturesSeen(signaturesBeside(file.path));
-  const alone: Around = { known: KNOWN, limits: DEFAULT_LIMITS, signatures };
+  const alone: InspectContext = { known: KNOWN, limits: DEFAULT_LIMITS, signatures };
   const report = inspect(file, alone);
   if (configPath === undefined) return report;
   // loading the schema takes half of the start, and most modules are inspected without a configuration
@@ -73,7 +73,7 @@ async function reportOf(file: ModuleFile, configPath: string | undefined): Promi
 }
 
 /** @returns the smallest limits among the providers */
-function smallestLimits(providers: readonly ProviderConfig[]): Around["limits"] {
+function smallestLimits(providers: readonly ProviderConfig[]): InspectContext["limits"] {
   if (providers.length === 0) return DEFAULT_LIMITS;
   const smallest = (limit: keyof typeof DEFAULT_LIMITS) =>
     Math.min(...providers.map(({ limits }) => limits[limit]));

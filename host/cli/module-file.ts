@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { readdirSync, readSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import type { ModuleFile, SignatureSeen } from "../inspect/report.ts";
+import type { ModuleFile, UnverifiedSignature } from "../inspect/report.ts";
 import { FileFault, withRegular } from "../lib/files.ts";
 import { MAX_MODULE } from "../module/contract.ts";
 import { readSignatures } from "../module/trust/files.ts";
@@ -57,8 +57,8 @@ export function signaturesBeside(path: string): string[] {
 }
 
 /** Reads the key id and the trusted comment of signature files. Verifies nothing. */
-export function signaturesSeen(paths: readonly string[]): SignatureSeen[] {
-  return readSignatures(paths).map((file): SignatureSeen => {
+export function signaturesSeen(paths: readonly string[]): UnverifiedSignature[] {
+  return readSignatures(paths).map((file): UnverifiedSignature => {
     if ("fault" in file) return file;
     try {
       const { keyId, trustedComment } = parseSignature(file.text);

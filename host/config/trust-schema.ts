@@ -60,7 +60,7 @@ const revoked = field(
           .regex(/^[0-9a-f]{64}$/)
           .exactOptional(),
         {
-          expected: "64 normalizeName-case hex digits",
+          expected: "64 lower-case hex digits",
           meaning: "A module's SHA-256. The module is refused even if it is pinned and signed.",
           example: '<what "sha256sum" prints for the module>',
           absent: "`key` is set",

@@ -15,7 +15,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { AuditLog, type AuditSettings } from "../../host/audit/log.ts";
+import { AuditLog } from "../../host/audit/log.ts";
+import type { AuditSettings } from "../../host/audit/options.ts";
 import type { Entry } from "../../host/audit/record.ts";
 import { kleidi, root } from "../support/fixture.ts";
 

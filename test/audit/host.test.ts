@@ -141,7 +141,7 @@ describe("a host with an audit log", () => {
         annotations: {},
         uid: "hostile",
       }),
-      { code: NOT_FOUND, details: "Cannot decrypt: none of 1 keys has this key_id" },
+      { code: NOT_FOUND, details: "Cannot decrypt: none of the 1 configured keys has this key_id" },
     );
     const [line] = linesOf(file).filter(({ uid }) => uid === "hostile");
     assert.equal(line?.outcome, "key-unknown");

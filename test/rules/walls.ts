@@ -60,15 +60,7 @@ export const WALLS: readonly Wall[] = [
       "host/runtime",
       "host/telemetry",
     ],
-    outside: [
-      "node:async_hooks",
-      "node:crypto",
-      "node:fs",
-      "node:module",
-      "node:path",
-      "node:util",
-      "commander",
-    ],
+    outside: ["node:crypto", "node:fs", "node:module", "node:path", "node:util", "commander"],
     types: ["@grpc/grpc-js"],
   },
   {
@@ -98,6 +90,7 @@ export const WALLS: readonly Wall[] = [
     room: "host/grpc",
     may: [ERROR, LIB, "host/kms", "proto/kms/v2"],
     outside: ["node:fs", "node:http2", "node:net", "node:path", PROTOBUF, "@grpc/grpc-js"],
+    tests: SUPPORTED,
   },
   {
     room: "host/sandbox",
@@ -119,7 +112,7 @@ export const WALLS: readonly Wall[] = [
     room: "host/sandbox/guest",
     may: [WIRE],
     outside: ["node:crypto", "node:fs", "node:module", "node:net", "@extism/extism"],
-    tests: { may: [PROVIDER], outside: ["fast-check", PROTOBUF] },
+    tests: { may: [PROVIDER, "test"], outside: ["fast-check", PROTOBUF] },
   },
   {
     room: "host/module",
@@ -255,12 +248,12 @@ export const WALLS: readonly Wall[] = [
     room: [
       "authorization",
       "commands",
-      "ground",
+      "command-context",
       "handles",
       "parameters",
       "policy",
       "reader",
-      "refused",
+      "command-refusal",
       "response",
       "template",
     ].map((name) => `host/capabilities/tpm/${name}.ts`),
@@ -289,5 +282,5 @@ export const WALLS: readonly Wall[] = [
     tests: { may: ["host/capabilities/net", "test"], ...FUZZED },
   },
   { room: SCHEMA, may: [TEXT], outside: ["node:path", "yaml", "zod"] },
-  { room: "host/kms", may: [ERROR], tests: FUZZED },
+  { room: "host/kms", may: [ERROR], tests: BOTH },
 ];

@@ -40,7 +40,7 @@ describe("a key that the TPM makes", () => {
     );
     const live = fixture.run("check", "--live");
     assert.equal(live.status, 1);
-    assert.match(live.stdout, /FAIL live kek: .*\n {5}It said: .*\n/);
+    assert.match(live.stdout, /FAIL live kek: .*\n {5}Cause: .*\n/);
   });
 
   test("key init makes it once, with its record for its owner only", () => {
@@ -278,7 +278,7 @@ describe("bad input to key init", () => {
   test("a scheme that there is not", () => {
     const { status, stderr } = fixture.run("key", "init", "--scheme", "rsa");
     assert.equal(status, 1);
-    assert.match(stderr, /It said: .*scheme/);
+    assert.match(stderr, /Cause: .*scheme/);
   });
 
   test("a TPM that does not answer", async () => {
@@ -286,7 +286,7 @@ describe("bad input to key init", () => {
     const escrow = join(fixture.folder, "of-no-key.hex");
     const { status, stderr } = fixture.run("key", "init", "--escrow", escrow);
     assert.equal(status, 1);
-    assert.match(stderr, /Cannot provision: provider "tpm" says that its KMS does not answer/);
+    assert.match(stderr, /Cannot provision: provider "tpm" reports that its KMS does not answer/);
     assert.equal(existsSync(escrow), false, "bytes that became no key are not kept");
   });
 });

@@ -1,4 +1,4 @@
-/** kleidi:tpm: commands to one TPM, through a filter. */
+/** kleidi:tpm: lets a provider send TPM commands to one TPM, through a filter. */
 import { exampleOf } from "../../schema/field.ts";
 import type { Capability, GrantContext, OpenContext } from "../capability.ts";
 import { GRANT, type TpmConfig } from "./grant.ts";

@@ -1,4 +1,4 @@
-/** What a TPM says of itself, as findings: what it is, what is missing for the TPM provider, and what keeps it from working now. */
+/** Turns the facts about a TPM into findings: its identity, features that the TPM provider lacks, and faults that block it now. */
 import type { Finding } from "../../finding.ts";
 import { CC } from "./commands.ts";
 import type { TpmFacts } from "./examine.ts";
@@ -44,7 +44,7 @@ const NEEDED = ["CreatePrimary", "Create", "Load", "ReadPublic", "StartAuthSessi
 const FOR_PCRS = ["PolicyPCR", "PolicyAuthValue", "PolicyGetDigest"] as const;
 type Name = keyof typeof CC;
 
-/** @param what how the TPM is called in the report */
+/** @param what the TPM's name in the report */
 export function findingsOf(what: string, facts: TpmFacts, hierarchies: readonly Hierarchy[]): Finding[] {
   return [
     { what, ok: true, detail: identity(facts) },
@@ -70,7 +70,7 @@ function identity({ properties }: TpmFacts): string {
   return `${[maker, vendor].filter(Boolean).join(" ")}, firmware ${firmware.join(".")}, TPM 2.0 revision ${version}`;
 }
 
-/** Four characters each; what a TPM says is not trusted to be text. */
+/** Decodes four characters per word; a TPM's strings are not trusted to be text. */
 function textIn(words: readonly number[]): string {
   const bytes = words.flatMap((word) => [24, 16, 8, 0].map((shift) => (word >>> shift) & 0xff));
   return bytes
@@ -103,7 +103,7 @@ function commands(tpm: string, facts: TpmFacts): Finding {
     ...(schemes.length === 0 ? [] : [`${listed(schemes)} missing: no key can have scheme: sealed`]),
     ...(missing(FOR_PCRS).length === 0 ? [] : [`${listed(missing(FOR_PCRS))} missing: no key can have PCRs`]),
   ];
-  const detail = without.length === 0 ? "all that the TPM provider sends are there" : without.join("; ");
+  const detail = without.length === 0 ? "all commands of the TPM provider are supported" : without.join("; ");
   return { what, ok: true, detail };
 }
 
@@ -119,9 +119,10 @@ function algorithms(tpm: string, { algorithms, curves, aes128Cfb }: TpmFacts): F
     HMAC: algorithms.has(ALG.HMAC),
   };
   const missing = Object.keys(there).filter((name) => !there[name]);
-  if (missing.length === 0) return { what, ok: true, detail: `${Object.keys(there).join(", ")} are there` };
+  if (missing.length === 0)
+    return { what, ok: true, detail: `${Object.keys(there).join(", ")} are supported` };
   const hint = "The TPM provider cannot use this TPM. Look for a firmware update, or use another provider.";
-  return { what, ok: false, detail: `without ${missing.join(", ")}`, hint };
+  return { what, ok: false, detail: `${missing.join(", ")} not supported`, hint };
 }
 
 function slots(tpm: string, { properties }: TpmFacts): Finding {
@@ -137,7 +138,7 @@ function slots(tpm: string, { properties }: TpmFacts): Finding {
   }
   if (of(PT.HR_ACTIVE_AVAIL) > 0) return { what, ok: true, detail };
   const hint =
-    "No session can be started. Some program left its own behind: tpm2_getcap handles-saved-session lists them, and tpm2_flushcontext --saved-session removes all.";
+    "No session can be started, because a program left its saved sessions behind: tpm2_getcap handles-saved-session lists them, and tpm2_flushcontext --saved-session removes all.";
   return { what, ok: false, detail, hint };
 }
 
@@ -147,7 +148,7 @@ function banks(tpm: string, { banks }: TpmFacts): Finding {
   const name = (hash: number) => HASHES.get(hash) ?? `0x${hash.toString(16)}`;
   const detail = used.map(({ hash, pcrs }) => `${name(hash)} (${pcrs})`).join(", ") || "none";
   if (used.some(({ hash }) => ["sha256", "sha384"].includes(name(hash)))) return { what, ok: true, detail };
-  // Nothing is wrong with a key that has no PCRs.
+  // Not a fault: a key without PCRs works.
   const hint = "A key with PCRs needs sha256 or sha384. tpm2_pcrallocate changes the banks at the next boot.";
   return { what, ok: true, detail, hint };
 }
@@ -157,14 +158,14 @@ function hierarchy(tpm: string, { properties }: TpmFacts, name: Hierarchy): Find
   const permanent = properties.get(PT.PERMANENT) ?? 0;
   const enabled = properties.get(PT.STARTUP_CLEAR) ?? 0;
   if ((enabled & STARTUP_CLEAR[name]) === 0) {
-    const hint = "Turn it on in the firmware's settings, or take it out of grants.tpm.hierarchies.";
+    const hint = "Turn it on in the firmware's settings, or remove it from grants.tpm.hierarchies.";
     return [{ what, ok: false, detail: "it is disabled until the next boot", hint }];
   }
   if (name === "platform") return [{ what, ok: true, detail: "it is enabled" }];
   if ((permanent & PERMANENT[`${name}AuthSet`]) === 0) {
     return [{ what, ok: true, detail: "it is enabled and has no password" }];
   }
-  const hint = `kleidí uses the empty password. Who knows the password takes it away with: tpm2_changeauth -c ${name} -p PASSWORD`;
+  const hint = `kleidí uses the empty password. Remove the password with: tpm2_changeauth -c ${name} -p PASSWORD`;
   return [
     { what, ok: false, detail: `it has a password (${name}AuthSet), so no primary key can be made`, hint },
   ];

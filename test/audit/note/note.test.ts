@@ -6,7 +6,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { Chain } from "../../../host/audit/chain.ts";
-import { AuditLog, type AuditSettings } from "../../../host/audit/log.ts";
+import { AuditLog } from "../../../host/audit/log.ts";
+import type { AuditSettings } from "../../../host/audit/options.ts";
 import { kleidi } from "../../support/fixture.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "kleidi-note-"));
