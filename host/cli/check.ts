@@ -21,6 +21,7 @@ import { createLog } from "../telemetry/log.ts";
 import type { HostReport } from "../telemetry/report.ts";
 import { report } from "./output.ts";
 
+/** @param options.live also start the providers and use the keys @throws KleidiError config-invalid */
 export async function checkCommand(
   configPath: string,
   options: { live: boolean; json: boolean },
@@ -28,7 +29,10 @@ export async function checkCommand(
   return report(await checkAll(loadConfig(configPath), options), options.json);
 }
 
-/** @param options.examined capabilities that `kleidi doctor` examines next, with more detail on the same files */
+/**
+ * Runs all checks.
+ * @param options.examined capabilities that the caller examines itself: an examination covers the same files in more detail
+ */
 export async function checkAll(
   config: Config,
   options: { live: boolean; examined?: ReadonlySet<Capability> },
@@ -48,7 +52,7 @@ export async function checkAll(
   return findings;
 }
 
-/** The module's digest and version, and its reach: requested, granted, and the difference. */
+/** Checks the module of a provider, its reach (requested and granted) and its surplus (granted and not requested). */
 function checkProvider(config: Config, provider: ProviderConfig): Finding[] {
   const what = `provider ${provider.name}`;
   try {
@@ -60,14 +64,14 @@ function checkProvider(config: Config, provider: ProviderConfig): Finding[] {
   }
 }
 
-/** A missing audit log is not a problem, but it is reported. The key is loaded, because a host without it does not start. */
+/** Reports on the audit log, which is optional. Loads its key: a host without it does not start. */
 function checkAudit({ audit }: Config): Finding {
   const what = "audit";
   if (audit === undefined) {
     return {
       what,
       ok: true,
-      detail: "there is no audit log: what providers do is recorded nowhere but in the log",
+      detail: "no audit log is configured: only the operational log records the actions of providers",
     };
   }
   const { file, stdout, checkpoints } = audit;
@@ -76,7 +80,7 @@ function checkAudit({ audit }: Config): Finding {
     return {
       what,
       ok: true,
-      detail: `to ${sinks}, not signed: anyone who can write there can rewrite the whole log`,
+      detail: `written to ${sinks}, not signed: anyone who can write there can rewrite the whole log`,
     };
   }
   try {
@@ -84,14 +88,14 @@ function checkAudit({ audit }: Config): Finding {
     return {
       what,
       ok: true,
-      detail: `to ${sinks}, signed with the key ${id} at least every ${checkpoints.intervalMs / 1000} s`,
+      detail: `written to ${sinks}, signed with key ${id} at least every ${checkpoints.intervalMs / 1000} s`,
     };
   } catch (error) {
     return finding(what, error);
   }
 }
 
-/** The state of the providers in the host that runs with this configuration, if there is one. */
+/** Asks the host that runs with this configuration, if there is one, for the state of its providers. */
 async function checkRunning({ admin }: Config): Promise<Finding[]> {
   if (admin === undefined) return [];
   const what = "running host";
@@ -103,7 +107,7 @@ async function checkRunning({ admin }: Config): Promise<Finding[]> {
     const detail = `the process at ${where} does not answer as a kleidi host: ${(error as Error).message}`;
     return [{ what, ok: false, detail, hint: "Find out which process listens there." }];
   }
-  if (state === undefined) return [{ what, ok: true, detail: `none answers at ${where}` }];
+  if (state === undefined) return [{ what, ok: true, detail: `no host answers at ${where}` }];
   const wall: Finding = { what, ok: true, detail: `the wall in force is ${state.wall}` };
   const providers = Object.entries(state.providers).map(
     ([name, { state, quarantine, processes, ends }]): Finding => {
@@ -122,7 +126,7 @@ async function checkRunning({ admin }: Config): Promise<Finding[]> {
   return [wall, ...providers];
 }
 
-/** Status of every key, and Encrypt and Decrypt with the active one, through the sandbox. */
+/** Runs Status for every key, and Encrypt and Decrypt with the active one, through the sandbox. */
 async function checkLive(config: Config): Promise<Finding[]> {
   const providers = await Providers.open(config, createLog({ level: "error" }));
   const keyset = keysetOf(config, providers);
@@ -137,7 +141,7 @@ async function checkLive(config: Config): Promise<Finding[]> {
         const current = await keyset.addVersions(key, versions);
         if (key.use === "active") await seal(current, crypto.getRandomValues(new Uint8Array(32)));
         const done = key.use === "active" ? "Status, Encrypt and Decrypt" : "Status";
-        findings.push({ what, ok: true, detail: `${done} through provider ${key.provider.name} are good` });
+        findings.push({ what, ok: true, detail: `${done} through provider ${key.provider.name} succeeded` });
       } catch (error) {
         findings.push(finding(what, error));
       }

@@ -1,4 +1,4 @@
-/** kleidi doctor: everything that `kleidi check` looks at, what each TPM can do and lacks, and the way to each origin. */
+/** kleidi doctor: runs the checks of `kleidi check`, then examines each TPM and the path to each origin. */
 import type { Capability, ExamineContext } from "../capabilities/capability.ts";
 import { CAPABILITIES } from "../capabilities/registry.ts";
 import type { Config, ProviderConfig } from "../config/config.ts";
@@ -12,6 +12,7 @@ import { createLog } from "../telemetry/log.ts";
 import { checkAll } from "./check.ts";
 import { report } from "./output.ts";
 
+/** @param options.live also start the providers and use the keys @throws KleidiError config-invalid */
 export async function doctorCommand(
   configPath: string,
   options: { live: boolean; json: boolean },
@@ -34,7 +35,7 @@ function contextOf(config: Config, capability: Capability): ExamineContext {
   return { ...grantsOf(config, capability), needs: needsOf(config, capability) };
 }
 
-/** What the provider itself says of its keys, in a sandbox of its own. */
+/** Asks a provider for the status of its keys, in a sandbox of its own. */
 async function keysOf(config: Config, provider: ProviderConfig, where: string): Promise<Finding[]> {
   const keys = config.keys.filter((key) => key.provider === provider.name);
   const alone = { ...config, providers: [provider], keys };
@@ -49,7 +50,7 @@ async function keysOf(config: Config, provider: ProviderConfig, where: string): 
           const versions = await key.provider.status(key.name);
           checkStatusReply(provider.name, versions);
           const older = versions.olderVersions.length;
-          findings.push({ what, ok: true, detail: `version ${versions.version}, and ${older} older ones` });
+          findings.push({ what, ok: true, detail: `version ${versions.version}, ${older} older versions` });
         } catch (error) {
           findings.push(finding(what, error));
         }

@@ -186,7 +186,7 @@ describe("a host with an audit log", () => {
     const { stdout } = fixture.run("check");
     assert.match(
       stdout,
-      /^ok {3}audit: to .*audit\.jsonl, signed with the key [0-9a-f]{16} at least every 60 s$/m,
+      /^ok {3}audit: written to .*audit\.jsonl, signed with key [0-9a-f]{16} at least every 60 s$/m,
     );
   });
 

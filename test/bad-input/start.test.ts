@@ -194,7 +194,7 @@ describe("key file", () => {
   test("key init makes only what the configuration names", () => {
     const { status, stderr } = fixture.run("key", "init", "other");
     assert.equal(status, 1);
-    assert.match(stderr, /it is not a keystore key of .*; those are: kek/);
+    assert.match(stderr, /it is not a keystore key of .*; its keystore keys are: kek/);
   });
 });
 

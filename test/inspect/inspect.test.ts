@@ -271,7 +271,7 @@ describe("--config", () => {
     const next = put("next.wasm", guest({ name: "local", version: "0.2.0" }));
     const report = reportOf(next, "--config", config({ ...provider(), ...trust }));
     assert.equal(report.status, 1);
-    assert.deepEqual(rows(report, "pin"), [`refuse: another: ${sha256Of(module)} is pinned`]);
+    assert.deepEqual(rows(report, "pin"), [`refuse: another digest is pinned: ${sha256Of(module)}`]);
     assert.match(rows(report, "signature")[0] ?? "", /^refuse: trust requires signatures/);
     assert.deepEqual(rows(report, "grants"), [
       "ok: nothing",
@@ -297,10 +297,10 @@ describe("--config", () => {
     const report = reportOf(put("wants-more.wasm", bytes), "--config", config(provider()));
     assert.equal(
       rows(report, "grants")[0],
-      "refuse: state get is requested and not granted; if it may have that, write under grants: state: { names: [kek] }",
+      "refuse: state get is requested and not granted; to allow it, write under grants: state: { names: [kek] }",
     );
     assert.deepEqual(rows(report, "signature"), [
-      "note: no trust in the configuration, no signature is looked at",
+      "note: no trust in the configuration: signatures are not checked",
     ]);
   });
 
@@ -337,7 +337,7 @@ describe("--config", () => {
       "--config",
       config(provider()),
     );
-    assert.match(rows(report, "configured")[0] ?? "", /^note: none has$/);
+    assert.match(rows(report, "configured")[0] ?? "", /^note: no provider has$/);
     assert.deepEqual(report.configured?.providers, []);
   });
 

@@ -32,7 +32,7 @@ function end(pid: number): void {
 test("quarantine is told by Status, readyz, metrics, state and check, and livez stays ok", async () => {
   const admin = `127.0.0.1:${await freePort()}`;
   fixture.write(localConfig([{ name: "kek", use: "active" }], { admin: { listen: admin } })).keyInit("kek");
-  assert.match(fixture.run("check").stdout, /ok {3}running host: none answers at 127\.0\.0\.1/);
+  assert.match(fixture.run("check").stdout, /ok {3}running host: no host answers at 127\.0\.0\.1/);
   const host = await fixture.serve();
   const get = (path: string) => ask(admin, path);
   assert.deepEqual(await get("/readyz"), { status: 200, text: "ok\n" });
