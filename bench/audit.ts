@@ -6,7 +6,7 @@ import { closeSync, mkdtempSync, openSync, rmSync, statSync, writeSync } from "n
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pino from "pino";
-import { Chain, NOTHING } from "../host/audit/chain.ts";
+import { Chain, ZERO_HASH } from "../host/audit/chain.ts";
 import { makeKey } from "../host/audit/key-file.ts";
 import { AuditLog } from "../host/audit/log.ts";
 import type { Entry } from "../host/audit/record.ts";
@@ -127,7 +127,7 @@ console.table({
 
 /** A real chain of so many bytes. */
 function makeLarge(path: string): void {
-  const chain = new Chain({ chain: "0123456789abcdef", seq: 0, hash: NOTHING });
+  const chain = new Chain({ chain: "0123456789abcdef", seq: 0, hash: ZERO_HASH });
   const time = new Date().toISOString();
   const descriptor = openSync(path, "w");
   writeSync(descriptor, `${chain.next({ kind: "genesis" }, time).text}\n`);

@@ -4,7 +4,7 @@ import { ERRORS, type ErrorCode, KleidiError, toKleidiError } from "./error.ts";
 
 const codes = Object.keys(ERRORS) as ErrorCode[];
 
-test("each code answers with the gRPC code that the facts ask for", () => {
+test("each error code has its gRPC code", () => {
   const actual = Object.fromEntries(codes.map((code) => [code, new KleidiError(code, "x").grpc]));
   assert.deepEqual(actual, {
     "request-invalid": 3,

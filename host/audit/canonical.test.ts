@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
-import { Chain, headOf, NOTHING, prefixOf, recordOf } from "./chain.ts";
+import { Chain, headOf, prefixOf, recordOf, ZERO_HASH } from "./chain.ts";
 import { Signer } from "./checkpoint.ts";
 import { readCheckpoints } from "./export.ts";
 import type { Control, Entry } from "./record.ts";
@@ -38,7 +38,7 @@ function faultOf(lines: readonly string[]): string | undefined {
 
 /** Two lines, and a third one whose bytes were changed. */
 function logWith(record: (chain: Chain) => Entry | Control, change: (line: string) => string): string[] {
-  const chain = new Chain({ chain: CHAIN, seq: 0, hash: NOTHING });
+  const chain = new Chain({ chain: CHAIN, seq: 0, hash: ZERO_HASH });
   const lines = [chain.next({ kind: "genesis" }, TIME).text, chain.next(CALL, TIME).text];
   const own = chain.next(record(chain), TIME).text;
   const changed = change(own);
@@ -145,7 +145,7 @@ describe("verify takes no other line", () => {
 });
 
 describe("the head of a line", () => {
-  const chain = new Chain({ chain: CHAIN, seq: 0, hash: NOTHING });
+  const chain = new Chain({ chain: CHAIN, seq: 0, hash: ZERO_HASH });
   const { text } = chain.next({ kind: "genesis" }, TIME);
 
   test("is read at its beginning only", () => {

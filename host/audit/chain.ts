@@ -6,9 +6,9 @@ import { hash } from "node:crypto";
 import pino from "pino";
 import { KleidiError } from "../error.ts";
 import { TIME } from "./fields.ts";
-import { type Control, type Entry, plain, VERSION } from "./record.ts";
+import { type Control, type Entry, encodeRecord, VERSION } from "./record.ts";
 
-export const NOTHING = "0".repeat(64);
+export const ZERO_HASH = "0".repeat(64);
 /** No line has a higher sequence: near 2^53 adding one to a number no longer changes it. */
 export const MOST_SEQ = 2 ** 52;
 /** A host goes on behind no higher one: what somebody else wrote must not leave it without numbers. */
@@ -81,7 +81,7 @@ export class Chain {
    * @throws KleidiError audit-failed, there is no sequence left
    */
   next(record: Entry | Control, time: string): Line {
-    const fields = plain(record);
+    const fields = encodeRecord(record);
     const { chain, seq, hash: prev } = this.#at;
     if (seq >= MOST_SEQ)
       throw new KleidiError(
@@ -120,7 +120,7 @@ const START = `{"v":${VERSION},"chain":"`;
 const BETWEEN = '","prev":"';
 const CHAIN_AT = START.length;
 const PREV_AT = CHAIN_AT + 16 + BETWEEN.length;
-const SEQ_AT = PREV_AT + NOTHING.length;
+const SEQ_AT = PREV_AT + ZERO_HASH.length;
 
 /** Where the digits of a line's time begin, if it begins as the line behind a position must; undefined where it does not. */
 export function timeOf(text: string, { chain, seq, hash: prev }: Position): number | undefined {

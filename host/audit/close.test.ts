@@ -1,7 +1,7 @@
 /** The end over outputs that are held: of the real ones, a disk that hangs cannot be had in a test. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { NOTHING } from "./chain.ts";
+import { ZERO_HASH } from "./chain.ts";
 import { closeWithin } from "./close.ts";
 import { Feed } from "./feed.ts";
 import type { Output } from "./sink/output.ts";
@@ -41,7 +41,7 @@ class Held implements Output {
 
 function feedOf(output: Output): Feed {
   const events = { taken() {}, failed() {}, recovered() {}, behind() {} };
-  const at = { chain: "0".repeat(16), seq: 0, hash: NOTHING };
+  const at = { chain: "0".repeat(16), seq: 0, hash: ZERO_HASH };
   const feed = new Feed(output, at, events, { firstMs: 5, longestMs: 10 });
   feed.push({ seq: 1, text: "line 1", hash: "hash 1" });
   return feed;

@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
-import { Chain, NOTHING } from "./chain.ts";
+import { Chain, ZERO_HASH } from "./chain.ts";
 import { Signer } from "./checkpoint.ts";
 import type { Control, Entry } from "./record.ts";
 import { DEFAULT_RHYTHM, LONGEST_RHYTHM, OWN_LINES } from "./rhythm.ts";
@@ -29,7 +29,7 @@ const start = (lines?: number, ms?: number): Entry => ({
 /** Writes lines as it is told to, at a time that goes on as it is told to. */
 class Pen {
   readonly lines: string[] = [];
-  chain = new Chain({ chain: "0123456789abcdef", seq: 0, hash: NOTHING });
+  chain = new Chain({ chain: "0123456789abcdef", seq: 0, hash: ZERO_HASH });
   #ms = Date.parse("2026-01-01T00:00:00.000Z");
   readonly #signer: Signer;
 
@@ -214,7 +214,7 @@ describe("a log without any checkpoint", () => {
     const log = new Pen().put(start(50, 60_000)).sign().run(50, 20);
     const forged = new Pen();
     forged.lines.length = 0;
-    forged.chain = new Chain({ chain: "0123456789abcdef", seq: 0, hash: NOTHING });
+    forged.chain = new Chain({ chain: "0123456789abcdef", seq: 0, hash: ZERO_HASH });
     const own = log.lines.map((line) => JSON.parse(line));
     // the first checkpoints can stay; a call is left out behind them, and with it every checkpoint
     const kept = own.slice(0, 105);

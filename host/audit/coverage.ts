@@ -4,10 +4,10 @@
  */
 import type { Head } from "./chain.ts";
 import type { Fault, Place } from "./fault.ts";
-import { claimOf, DEFAULT_RHYTHM, LONGEST_RHYTHM, OWN_LINES, type Rhythm, Unsigned } from "./rhythm.ts";
+import { claimOf, DEFAULT_RHYTHM, LONGEST_RHYTHM, OWN_LINES, type Rhythm, UnsignedLines } from "./rhythm.ts";
 
 export class Coverage {
-  readonly #unsigned = new Unsigned();
+  readonly #unsigned = new UnsignedLines();
   /** Of the first line that is not covered. */
   #from: Place = { file: "", line: 0 };
   /** Undefined: no claim is covered, as in the log of a host that made none. */

@@ -1,7 +1,7 @@
 /** Checkpoints alone: small, to be kept where whoever can write the log cannot write. */
 import { isCanonical } from "./canonical.ts";
 import { hashOf, headOf, prefixOf, recordOf } from "./chain.ts";
-import { eachLine, headOfLine, inOrder, textOf } from "./lines.ts";
+import { eachLine, headOfLine, sortBySequence, textOf } from "./lines.ts";
 
 export interface ExportedCheckpoint {
   readonly chain: string;
@@ -17,9 +17,9 @@ export interface ExportedCheckpoint {
 /** Gives each line of a checkpoint to `write`, and says how many there were. */
 export function exportCheckpoints(files: readonly string[], write: (line: string) => void): number {
   let count = 0;
-  for (const file of inOrder(files)) {
+  for (const file of sortBySequence(files)) {
     eachLine(file, (line) => {
-      if (line.whole && headOfLine(line)?.kind === "checkpoint") {
+      if (line.isComplete && headOfLine(line)?.kind === "checkpoint") {
         write(textOf(line));
         count += 1;
       }
@@ -41,7 +41,7 @@ export function readCheckpoints(
     let wrong: number | undefined;
     eachLine(file, (line) => {
       const text = textOf(line);
-      const record = line.whole && isCheckpoint(text) ? recordOf(text) : undefined;
+      const record = line.isComplete && isCheckpoint(text) ? recordOf(text) : undefined;
       if (record === undefined) wrong = line.number;
       else {
         const { chain, seq, prev, time, signature } = record;

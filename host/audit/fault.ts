@@ -1,10 +1,10 @@
 /**
- * What was done to a log, told from where its chain breaks and from what is behind the break. Everything is kept in constant memory:
+ * TamperKind was done to a log, told from where its chain breaks and from what is behind the break. Everything is kept in constant memory:
  * two lines before the break, the one at it, and what was looked for behind it.
  */
 import type { Head } from "./chain.ts";
 
-export type What =
+export type TamperKind =
   | "changed"
   | "cut"
   | "inserted"
@@ -26,19 +26,19 @@ export interface Place {
 }
 
 export interface Fault extends Place {
-  readonly what: What;
+  readonly what: TamperKind;
   /** A sentence's end: what is wrong there. */
   readonly why: string;
 }
 
 /** A line that is read: its place, its hash, and its head where it has one. */
-export interface Seen extends Place {
+export interface SeenLine extends Place {
   readonly hash: string;
   readonly head: Head | undefined;
 }
 
 /** The last good line. */
-export interface Good extends Place {
+export interface LastGoodLine extends Place {
   readonly chain: string | undefined;
   readonly seq: number;
   readonly hash: string;
@@ -47,22 +47,22 @@ export interface Good extends Place {
 }
 
 /** The chain breaks between two lines. */
-export class Break {
-  readonly before: Good;
-  readonly at: Seen;
+export class ChainBreak {
+  readonly before: LastGoodLine;
+  readonly at: SeenLine;
   /** Whether the line that should stand at the break stands further behind. */
   #wanted = false;
   /** Whether the line that stands before the one at the break should, stands further behind. */
   #predecessor = false;
-  #next: Seen | undefined;
+  #next: SeenLine | undefined;
 
-  constructor(before: Good, at: Seen) {
+  constructor(before: LastGoodLine, at: SeenLine) {
     this.before = before;
     this.at = at;
   }
 
   /** A line behind the break. */
-  see(line: Seen): void {
+  see(line: SeenLine): void {
     this.#next ??= line;
     const { before, at } = this;
     if (line.head?.prev === before.hash && line.head.seq === before.seq + 1) this.#wanted = true;
@@ -78,7 +78,7 @@ export class Break {
   fault(isEarlier: (hash: string) => boolean): Fault {
     const { before, at } = this;
     const seq = before.seq + 1;
-    const say = (what: What, why: string, place: Place = at): Fault => ({
+    const say = (what: TamperKind, why: string, place: Place = at): Fault => ({
       file: place.file,
       line: place.line,
       what,

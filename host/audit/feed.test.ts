@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { NOTHING } from "./chain.ts";
+import { ZERO_HASH } from "./chain.ts";
 import { Feed, type FeedEvents } from "./feed.ts";
-import { Gone, type Output } from "./sink/output.ts";
+import { ClosedOutputError, type Output } from "./sink/output.ts";
 
 class Scripted implements Output {
   readonly name = "file";
@@ -41,7 +41,7 @@ function setUp() {
     },
   };
   const output = new Scripted();
-  const at = { chain: "0".repeat(16), seq: 0, hash: NOTHING };
+  const at = { chain: "0".repeat(16), seq: 0, hash: ZERO_HASH };
   return { told, output, feed: new Feed(output, at, events, { firstMs: 5, longestMs: 10 }) };
 }
 
@@ -65,9 +65,9 @@ test("lines that a failing output did not take are written once it does, in orde
   for (let seq = 1; seq <= 5; seq++) feed.push(line(seq));
   await until(() => told.includes("failed EIO"));
   output.takes = 0;
-  assert.equal(feed.usable, false);
+  assert.equal(feed.isUsable, false);
   output.failure = undefined;
-  await until(() => feed.usable);
+  await until(() => feed.isUsable);
   assert.deepEqual(output.written, [1, 2, 3, 4, 5]);
   assert.deepEqual(
     told.filter((what) => !what.startsWith("failed")),
@@ -80,21 +80,21 @@ test("a disk that cannot sync is a sink that failed, and is tried again though n
   output.syncFailure = new Error("EIO");
   feed.push(line(1, { sync: true }));
   await until(() => told.includes("failed EIO"));
-  assert.equal(feed.usable, false);
+  assert.equal(feed.isUsable, false);
   output.syncFailure = undefined;
-  await until(() => feed.usable);
+  await until(() => feed.isUsable);
   assert.equal(told.at(-1), "recovered EIO from 2");
 });
 
 test("an output that is gone is not tried again, and takes nothing", async () => {
   const { told, output, feed } = setUp();
-  output.failure = new Gone("EPIPE");
+  output.failure = new ClosedOutputError("EPIPE");
   feed.push(line(1));
   await until(() => told.includes("failed EPIPE"));
   output.failure = undefined;
   feed.push(line(2));
   await sleep(50);
-  assert.deepEqual([output.written, feed.pending, feed.usable], [[], undefined, false]);
+  assert.deepEqual([output.written, feed.pending, feed.isUsable], [[], undefined, false]);
 });
 
 test("what was given up while a write stood still is told of when it ends", async () => {
@@ -106,11 +106,11 @@ test("what was given up while a write stood still is told of when it ends", asyn
   for (let seq = 2; seq <= 4; seq++) feed.push(line(seq));
   feed.drop(0);
   feed.push(line(5));
-  assert.equal(feed.usable, false);
+  assert.equal(feed.isUsable, false);
   resolve();
   output.blocked = undefined;
   await until(() => told.includes("behind too slow after 1"));
-  await until(() => feed.usable);
+  await until(() => feed.isUsable);
   assert.deepEqual(output.written, [1, 6]);
   assert.deepEqual(told, ["taken 1-1", "behind too slow after 1", "taken 6-6"]);
 });

@@ -4,14 +4,14 @@
  */
 import { type BackOff, backOffMs, jitterMs } from "../lib/back-off.ts";
 import type { Position } from "./chain.ts";
-import { codeOf, Gone, type Output, type OutputLine } from "./sink/output.ts";
+import { ClosedOutputError, codeOf, type Output, type OutputLine } from "./sink/output.ts";
 
 /** Of one write. */
 const BATCH_BYTES = 1_048_576;
 /** The parts of a pause between which chance chooses. */
 const JITTER = [0.75, 1.25] as const;
 
-export interface Item extends OutputLine {
+export interface QueuedLine extends OutputLine {
   /** When it is written, everything up to it goes down to the disk. */
   sync?: boolean;
 }
@@ -40,7 +40,7 @@ export class Feed {
   readonly output: Output;
   readonly #events: FeedEvents;
   readonly #backOff: BackOff;
-  #queue: Item[] = [];
+  #queue: QueuedLine[] = [];
   #bytes = 0;
   #inFlight = 0;
   #running = false;
@@ -70,17 +70,17 @@ export class Feed {
   }
 
   /** Whether what is pushed now can be expected to be written. */
-  get usable(): boolean {
+  get isUsable(): boolean {
     return this.#failure === undefined && !this.#behind;
   }
 
   /** Whether what is pushed now is not lost: it may have to wait until the output is well again. */
-  get keeps(): boolean {
+  get keepsLines(): boolean {
     return !this.#gone && !this.#behind;
   }
 
   /** Whether lines are given up until those that are missing are declared. */
-  get behind(): boolean {
+  get isBehind(): boolean {
     return this.#behind;
   }
 
@@ -93,8 +93,8 @@ export class Feed {
     return this.#queue[0]?.seq;
   }
 
-  push(item: Item): void {
-    if (!this.keeps) return;
+  push(item: QueuedLine): void {
+    if (!this.keepsLines) return;
     this.#queue.push(item);
     this.#bytes += item.text.length + 1;
     this.#schedule();
@@ -156,19 +156,19 @@ export class Feed {
     return false;
   }
 
-  #next(): Item[] {
+  #next(): QueuedLine[] {
     const [first, ...others] = this.#queue;
     const items = first === undefined ? [] : [first];
     let size = 0;
     for (const item of others) {
       size += item.text.length + 1;
-      if (item.turn || size > BATCH_BYTES) break;
+      if (item.startsFile || size > BATCH_BYTES) break;
       items.push(item);
     }
     return items;
   }
 
-  async #written(items: readonly Item[]): Promise<Error | undefined> {
+  async #written(items: readonly QueuedLine[]): Promise<Error | undefined> {
     const { taken, error } = await this.output.write(items);
     const last = items[taken - 1];
     this.#keep(this.#queue.slice(taken));
@@ -182,7 +182,7 @@ export class Feed {
     return error;
   }
 
-  #keep(items: Item[]): void {
+  #keep(items: QueuedLine[]): void {
     this.#queue = items;
     this.#bytes = items.reduce((sum, { text }) => sum + text.length + 1, 0);
   }
@@ -213,7 +213,7 @@ export class Feed {
     const since = this.#failure?.since ?? Date.now();
     const from = this.#failure?.from ?? this.#last.seq + 1;
     this.#failure = { declared: false, ...this.#failure, error: codeOf(error), since, from };
-    if (error instanceof Gone) {
+    if (error instanceof ClosedOutputError) {
       this.#gone = true;
       this.#keep([]);
     } else this.#retryLater();

@@ -75,7 +75,7 @@ export const TIME = /^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-
  * A value as it is written.
  * @throws TypeError where it is not what the field is: a fault of the host, since everything that others choose is a text
  */
-export function written(field: Field, value: unknown, name: string): string | number {
+export function encodeField(field: Field, value: unknown, name: string): string | number {
   switch (field.is) {
     case "text":
       if (typeof value === "string") return bounded(value, field.max);

@@ -15,9 +15,9 @@ export interface RawLine {
   /** From 1, in its file. */
   readonly number: number;
   /** Whether it has a newline and no more bytes than a line may have; else only its first bytes are here. */
-  readonly whole: boolean;
+  readonly isComplete: boolean;
   /** Of a line without a newline: the file's last. */
-  readonly open: boolean;
+  readonly isUnterminated: boolean;
 }
 
 /** Reads a file from an offset on and gives each line to `use`, until that says false. `read` is told of every chunk. */
@@ -52,8 +52,17 @@ function readLines(descriptor: number, use: (line: RawLine) => boolean, read: (b
       const end = buffer.indexOf(NEWLINE, from);
       // what is behind `filled` is left over from before
       if (end === -1 || end >= filled) break;
-      const whole = !skipping && end - start < LONGEST_LINE;
-      if (!use({ buffer, start, end: Math.min(end, start + LONGEST_LINE), number, whole, open: false }))
+      const isComplete = !skipping && end - start < LONGEST_LINE;
+      if (
+        !use({
+          buffer,
+          start,
+          end: Math.min(end, start + LONGEST_LINE),
+          number,
+          isComplete,
+          isUnterminated: false,
+        })
+      )
         return;
       number += 1;
       skipping = false;
@@ -64,7 +73,7 @@ function readLines(descriptor: number, use: (line: RawLine) => boolean, read: (b
     skipping ||= filled - start > LONGEST_LINE;
     buffer.copyWithin(0, start, start + kept);
   }
-  if (kept > 0) use({ buffer, start: 0, end: kept, number, whole: false, open: true });
+  if (kept > 0) use({ buffer, start: 0, end: kept, number, isComplete: false, isUnterminated: true });
 }
 
 export function textOf({ buffer, start, end }: RawLine): string {
@@ -89,7 +98,7 @@ export function firstHead(file: string): Head | undefined {
  * The files of a log in the order of their sequences, in whichever they are given; those without a line come last. A file with two names
  * is one: a host that was killed while it rotated leaves such a file (sink/rotation.ts).
  */
-export function inOrder(files: readonly string[]): string[] {
+export function sortBySequence(files: readonly string[]): string[] {
   const different = new Map(files.toReversed().map((file) => [identityOf(file), file]));
   const heads = new Map(
     [...different.values()]

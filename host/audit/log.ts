@@ -1,49 +1,26 @@
 /**
- * The audit log. Lines are made in memory, in order, when they are appended; they are written in the background, and whoever answers
- * for what was done waits for `settled`. No audit, no service: where no sink can take lines, whoever appends is told, and nothing
- * should be done. What was done a moment before, or asked in vain, waits in memory and is written when a sink takes lines again.
+ * The audit log. `append` creates a line in memory, in order; lines are written in the background, and the caller waits for `settled`
+ * before it reports success. No audit, no service: while no sink accepts lines, `append` and `assertReady` throw and the caller must
+ * refuse the operation. Lines of operations that were already performed or refused wait in memory until a sink recovers.
  */
 import { randomBytes } from "node:crypto";
-import { KleidiError } from "../error.ts";
+import type { KleidiError } from "../error.ts";
 import type { BackOff } from "../lib/back-off.ts";
-import { Chain, NOTHING, type Position } from "./chain.ts";
+import { Chain, type Position, ZERO_HASH } from "./chain.ts";
 import { Signer } from "./checkpoint.ts";
-import { closeWithin } from "./close.ts";
-import { type Failure, Feed, type FeedEvents } from "./feed.ts";
+import type { Failure, Feed } from "./feed.ts";
 import { loadKey } from "./key-file.ts";
 import { type OpenFile, openLog } from "./open-file.ts";
+import type { AuditOptions, AuditSettings } from "./options.ts";
 import type { Control, Entry } from "./record.ts";
-import { DEFAULT_RHYTHM, type Rhythm, Unsigned } from "./rhythm.ts";
-import { type Aside, countAside } from "./sink/aside.ts";
+import { DEFAULT_RHYTHM, type Rhythm, UnsignedLines } from "./rhythm.ts";
+import { countAside } from "./sink/aside.ts";
 import { FileOutput } from "./sink/file.ts";
 import { codeOf } from "./sink/output.ts";
 import { StdoutOutput } from "./sink/stdout.ts";
-import { Waiters } from "./waiters.ts";
+import { auditFailed, Sinks } from "./sinks.ts";
 
-/** The part `audit` of the configuration. */
-export interface AuditSettings {
-  /** Absolute path. */
-  readonly file?: string;
-  readonly stdout: boolean;
-  readonly rotate?: { readonly sizeBytes: number; readonly keep?: number };
-  readonly checkpoints?: { readonly key: string } & Rhythm;
-}
-
-export interface AuditOptions {
-  /** Of lines that are not written yet, in each sink. */
-  readonly queueBytes?: number;
-  /** Between tries of an output that refuses. */
-  readonly backOff?: BackOff;
-  /** Milliseconds since 1970. */
-  readonly now?: () => number;
-  /** Told of a sink that fails or works again. For the host's own log. */
-  readonly onSink?: (sink: string, failure: Failure | undefined) => void;
-  /** Told once that the log cannot make a line that nobody asked for, and takes none from then on. For the host's own log. */
-  readonly onFault?: (fault: KleidiError) => void;
-  /** Told of the file that was there and was not trusted; a new chain begins. For the host's own log. */
-  readonly onAside?: (aside: Aside) => void;
-}
-
+/** The rhythm of checkpoints, as the record of the kind start names it. */
 interface Claim {
   readonly checkpoint_lines: number;
   readonly checkpoint_interval_ms: number;
@@ -51,31 +28,29 @@ interface Claim {
 
 const QUEUE_BYTES = 4_194_304;
 const BACK_OFF: BackOff = { firstMs: 250, longestMs: 10_000 };
-/** Records that say at which rhythm is signed, or that lines are missing. They are signed at once: what is not is not believed. */
+/** Records that claim the rhythm or declare missing lines. They are signed at once: an unsigned claim is not trusted. */
 const CLAIMS: ReadonlySet<string> = new Set<(Entry | Control)["kind"]>(["start", "rhythm", "gap"]);
 const CLOSE_MS = 2_000;
 
 export class AuditLog {
   readonly #chain: Chain;
-  readonly #feeds: Feed[] = [];
-  readonly #waiters = new Waiters();
+  readonly #sinks: Sinks;
   readonly #now: () => number;
   readonly #options: AuditOptions;
-  readonly #queueBytes: number;
   readonly #rotateBytes: number;
   readonly #signer: Signer | undefined;
   readonly #rhythm: Rhythm;
-  /** The rhythm of its checkpoints, for the record of the kind start; nothing without a key. */
+  /** The rhythm of its checkpoints, for the record of the kind start; empty without a key. */
   readonly claim: Partial<Claim>;
-  readonly #unsigned = new Unsigned();
+  readonly #unsigned = new UnsignedLines();
   #fileFeed: Feed | undefined;
-  /** Of the present file, once everything is written. */
+  /** The size of the current file, once all lines are written. */
   #fileBytes = 0;
   #timer: NodeJS.Timeout | undefined;
-  /** Of the last line. */
+  /** The time of the last line. */
   #time: { readonly ms: number; readonly text: string };
-  #closed = false;
-  /** Why it takes no lines any more. */
+  #isClosed = false;
+  /** Set once the log accepts no more lines. */
   #fault: KleidiError | undefined;
   #untrusted = 0;
 
@@ -88,35 +63,49 @@ export class AuditLog {
     this.#chain = new Chain(at);
     this.#options = options;
     this.#now = options.now ?? Date.now;
-    this.#queueBytes = options.queueBytes ?? QUEUE_BYTES;
     this.#rotateBytes = rotate?.sizeBytes ?? Number.POSITIVE_INFINITY;
     this.#signer = signer;
-    // without a key, the file still goes down to the disk at this rhythm
+    // without a key, the file is still synced to the disk at this rhythm
     this.#rhythm = checkpoints ?? DEFAULT_RHYTHM;
     this.claim = checkpoints
       ? { checkpoint_lines: checkpoints.lines, checkpoint_interval_ms: checkpoints.intervalMs }
       : {};
     this.#time = { ms: at.time === undefined ? 0 : Date.parse(at.time), text: at.time ?? "" };
+    this.#sinks = new Sinks({
+      queueBytes: options.queueBytes ?? QUEUE_BYTES,
+      backOff: options.backOff ?? BACK_OFF,
+      lastSeq: () => this.#chain.at.seq,
+      onFailed: ({ output, failure }) => options.onSink?.(output.name, failure),
+      onRecovered: (feed, failure) => this.#recovered(feed, failure),
+      onMissed: (feed, failure) => {
+        if (!this.#isClosed) this.#inBackground(() => this.#declareMissing(feed, failure));
+      },
+    });
   }
 
   /**
-   * Opens the sinks and continues the chain of the file; where there is none, a new one begins. With a key, also where the file is not
-   * one that a host with this key left behind: that one is set aside.
-   * @throws KleidiError audit-invalid: the file or the key is not as it should be, or another host writes to the file
+   * Opens the sinks and continues the chain of the file, or begins a new chain. With a key, a file that a host with this key did not
+   * leave behind is set aside, and a new chain begins.
+   * @returns the open log; the caller appends the record of the kind start
+   * @throws KleidiError audit-invalid if the file or the key is not safe to use, or another host writes to the file
+   * @example
+   *     const log = await AuditLog.open({ file: "/var/log/kleidi/audit.jsonl", stdout: false });
+   *     log.append({ kind: "start", version, pid: process.pid, ...log.claim });
+   *     await log.settled();
    */
   static async open(settings: AuditSettings, options: AuditOptions = {}): Promise<AuditLog> {
     const { file, stdout, checkpoints } = settings;
-    // before anything is opened
+    // the key first: before anything is opened
     const signer = checkpoints && new Signer(loadKey(checkpoints.key));
     const opened = file === undefined ? undefined : await openLog(file, signer, checkpoints);
-    const fresh = { chain: randomBytes(8).toString("hex"), seq: 0, hash: NOTHING };
+    const fresh = { chain: randomBytes(8).toString("hex"), seq: 0, hash: ZERO_HASH };
     const log = new AuditLog(settings, options, signer, opened?.at ?? fresh);
     if (opened !== undefined && file !== undefined) {
       if (opened.aside !== undefined) options.onAside?.(opened.aside);
       log.#untrusted = countAside(file);
       log.#addFile(settings, file, opened);
     }
-    if (stdout) log.#feed(new StdoutOutput());
+    if (stdout) log.#sinks.add(new StdoutOutput(), log.#chain.at);
     log.#begin(opened);
     return log;
   }
@@ -128,161 +117,144 @@ export class AuditLog {
       end,
       lock,
       keep: rotate?.keep,
-      onMoved: () => this.#turn("moved"),
+      onMoved: () => this.#rotateFile("moved"),
       onRemoved: (from, to) => {
         const since = iso(this.#now());
         this.#put({ kind: "gap", sink: "file", error: "the file was removed", since, from, to });
       },
     });
-    this.#fileFeed = this.#feed(output);
+    this.#fileFeed = this.#sinks.add(output, this.#chain.at);
     this.#fileBytes = end.size;
   }
 
-  #feed(output: FileOutput | StdoutOutput): Feed {
-    const feed = new Feed(output, this.#chain.at, this.#events, this.#options.backOff ?? BACK_OFF);
-    this.#feeds.push(feed);
-    return feed;
-  }
-
   #begin(opened: OpenFile | undefined): void {
-    this.#waiters.accepted = this.#chain.at.seq;
+    this.#sinks.accepted = this.#chain.at.seq;
     if (this.#chain.at.seq === 0) this.#put({ kind: "genesis", ...opened?.aside });
-    // what a host that was killed left unsigned; its rhythm may have been another one
+    // lines that a killed host left unsigned; it may have had another rhythm
     if (opened !== undefined && opened.unsigned > 0) this.#checkpoint();
     if (opened?.end.torn !== undefined) this.#put({ kind: "torn", ...opened.end.torn });
   }
 
-  /** For metrics and the host's state: each sink, why it takes no lines, and how many bytes wait for it. */
+  /** For metrics and the state of the host: each sink, its failure if it accepts no lines, and the bytes that wait for it. */
   get sinks(): { readonly name: string; readonly failure: Failure | undefined; readonly waiting: number }[] {
-    return this.#feeds.map(({ output, failure, bytes }) => ({ name: output.name, failure, waiting: bytes }));
+    return this.#sinks.states;
   }
 
-  /** How many lines no sink has accepted yet. */
+  /** The number of lines that no sink has accepted yet. */
   get lag(): number {
-    return this.#chain.at.seq - this.#waiters.accepted;
+    return this.#chain.at.seq - this.#sinks.accepted;
   }
 
-  /** How many files lie beside the log because a host did not trust them; counted when it was opened. */
+  /** The number of files beside the log that a host did not trust; counted when the log was opened. */
   get untrusted(): number {
     return this.#untrusted;
   }
 
-  /** The chain, and its last line: written or still to be. */
+  /** The position of the last line, which may not be written yet. */
   get at(): Position {
     return this.#chain.at;
   }
 
   /**
-   * Makes the next line. It is not written yet: `settled` says when it is.
-   * @throws KleidiError audit-failed, no sink takes lines now. It is kept for one that does again, while there is room for it: what it
-   * tells of may have been done already
+   * Creates the next line. It is not written yet: wait for `settled`.
+   * @throws KleidiError audit-failed if no sink accepts lines now. The line is still kept for a sink that recovers, while there is room:
+   * its operation may already have been performed
    */
   append(entry: Entry): void {
-    if (this.#closed || this.#fault !== undefined || !this.#feeds.some(({ keeps }) => keeps))
-      this.assertReady();
-    this.#makeRoom();
+    if (this.#isClosed || this.#fault !== undefined || !this.#sinks.keepsLines) this.assertReady();
+    this.#sinks.makeRoom(this.#now());
     this.#put(entry);
-    if (this.#fileBytes >= this.#rotateBytes) this.#turn("size");
+    if (this.#fileBytes >= this.#rotateBytes) this.#rotateFile("size");
     this.assertReady();
   }
 
-  /** @throws KleidiError audit-failed, no sink takes lines: to be asked before something is done */
+  /**
+   * Checks that a sink accepts lines; call it before an operation that must be recorded.
+   * @throws KleidiError audit-failed
+   */
   assertReady(): void {
-    if (this.#closed) throw failed("the audit log is closed");
+    if (this.#isClosed) throw auditFailed("the audit log is closed");
     if (this.#fault !== undefined) throw this.#fault;
-    if (!this.#feeds.some(({ usable }) => usable)) throw this.#failure();
+    if (!this.#sinks.isUsable) throw this.#sinks.failure();
   }
 
   /**
-   * Resolves when everything that was appended up to now is accepted by a sink.
-   * @throws KleidiError audit-failed, it was not; it may still be later
+   * Resolves when a sink has accepted all lines that were appended up to now.
+   * @throws KleidiError audit-failed if no sink did; one may still accept them later
    */
   settled(): Promise<void> {
-    const ready = this.#feeds.some(({ usable }) => usable);
-    return this.#waiters.until(this.#chain.at.seq, this.#fault ?? (ready ? undefined : this.#failure()));
+    return this.#sinks.settled(this.#fault);
   }
 
-  /** Ends the file and begins another one that continues it; also where somebody has moved the file away. */
+  /** Ends the file and begins a new one that continues the chain, also if somebody has moved the file away. */
   rotate(): void {
-    this.#turn("asked");
+    this.#rotateFile("asked");
   }
 
   /**
-   * Signs what is there, writes it, and lets go of the file; within 2 s.
-   * @returns the sinks that were not done by then: their last lines may be missing, and what they do holds the process
+   * Signs and writes all lines, and closes the file, within 2 s.
+   * @returns the labels of the sinks that were not done by then: their last lines may be missing, and their pending writes keep the
+   * process alive
    */
   async close(): Promise<readonly string[]> {
-    if (this.#closed) return [];
-    if (this.#unsigned.count > 0) this.#unasked(() => this.#checkpoint());
-    this.#closed = true;
+    if (this.#isClosed) return [];
+    if (this.#unsigned.count > 0) this.#inBackground(() => this.#checkpoint());
+    this.#isClosed = true;
     clearTimeout(this.#timer);
-    const late = await closeWithin(this.#feeds, CLOSE_MS);
-    this.#waiters.reject(Number.POSITIVE_INFINITY, failed("the audit log is closed"));
+    const late = await this.#sinks.close(CLOSE_MS);
+    this.#sinks.rejectAll(auditFailed("the audit log is closed"));
     return late;
   }
 
-  readonly #events: FeedEvents = {
-    taken: (_feed, first, last) => this.#waiters.accept(first, last),
-    failed: (feed) => {
-      this.#options.onSink?.(feed.output.name, feed.failure);
-      if (!this.#feeds.some(({ usable }) => usable))
-        this.#waiters.reject(Number.POSITIVE_INFINITY, this.#failure());
-      this.#forget();
-    },
-    recovered: ({ output }, failure) => {
-      this.#options.onSink?.(output.name, undefined);
-      if (this.#closed) return;
-      const { error, since, from } = failure;
-      const to = Math.max(from, this.#chain.at.seq);
-      const late = { sink: output.name, error, since: iso(since), from, to };
-      this.#unasked(() => this.#put({ kind: "stalled", ...late }));
-    },
-    behind: (feed, failure) => {
-      if (!this.#closed) this.#unasked(() => this.#declareMissing(feed, failure));
-    },
-  };
+  #recovered({ output }: Feed, { error, since, from }: Failure): void {
+    this.#options.onSink?.(output.name, undefined);
+    if (this.#isClosed) return;
+    const to = Math.max(from, this.#chain.at.seq);
+    const late = { sink: output.name, error, since: iso(since), from, to };
+    this.#inBackground(() => this.#put({ kind: "stalled", ...late }));
+  }
 
   #declareMissing(feed: Feed, { error, since }: Failure): void {
     const { seq, hash } = feed.last;
-    // first: it may make lines, which this sink is to miss too
-    const time = this.#readied();
+    // first: it may add lines, which this sink must miss too
+    const time = this.#prepareTime();
     const to = this.#chain.at.seq;
     feed.rejoin();
     const missing = { error, since: iso(since), from: seq + 1, to, last: hash };
     this.#add({ kind: "gap", sink: feed.output.name, ...missing }, time);
   }
 
-  /** Makes lines that no caller waits for: a timer or an output asks for them, and what they throw would end the host. */
-  #unasked(work: () => void): void {
+  /** Adds lines for a timer or a sink. No caller could catch an error, which would end the host: it becomes the fault of the log. */
+  #inBackground(work: () => void): void {
     if (this.#fault !== undefined) return;
     try {
       work();
     } catch (error) {
-      this.#fault = failed(`the log cannot go on: ${codeOf(error)}. Start the host again`, error);
+      this.#fault = auditFailed(`the log cannot go on: ${codeOf(error)}. Restart the host`, error);
       clearTimeout(this.#timer);
-      this.#waiters.reject(Number.POSITIVE_INFINITY, this.#fault);
+      this.#sinks.rejectAll(this.#fault);
       this.#options.onFault?.(this.#fault);
     }
   }
 
-  /** The next line, to all sinks; in front of it or behind it a checkpoint, where the rhythm asks for one. */
-  #put(record: Entry | Control, how: { turn?: boolean } = {}): void {
-    this.#add(record, this.#readied(), how);
+  /** Adds a line, with a checkpoint before or after it if the rhythm requires one. */
+  #put(record: Entry | Control, how: { startsFile?: boolean } = {}): void {
+    this.#add(record, this.#prepareTime(), how);
   }
 
-  /** Gives the time of the next line. After a clock was set or a machine slept, a checkpoint may be late: it comes first. */
-  #readied(): string {
+  /** Returns the time of the next line. A checkpoint that is overdue (the clock was set, the machine slept) is added first. */
+  #prepareTime(): string {
     if (this.#unsigned.isDue(this.#rhythm, this.#now())) this.#checkpoint();
     return this.#stamp();
   }
 
-  #add(record: Entry | Control, time: string, how: { turn?: boolean } = {}): void {
+  #add(record: Entry | Control, time: string, how: { startsFile?: boolean } = {}): void {
     this.#push(record, time, how);
     if (this.#unsigned.count >= this.#rhythm.lines) this.#checkpoint();
     else if (this.#signer !== undefined && CLAIMS.has(record.kind)) this.#checkpoint();
   }
 
-  /** The time of the next line; before it, a line if the clock went backwards. */
+  /** Returns the time of the next line, and adds a record first if the clock went backwards. */
   #stamp(): string {
     const now = this.#now();
     const back = this.#time.ms - now;
@@ -291,27 +263,27 @@ export class AuditLog {
     return this.#time.text;
   }
 
-  #push(record: Entry | Control, time: string, how: { turn?: boolean; sync?: boolean } = {}): void {
+  #push(record: Entry | Control, time: string, how: { startsFile?: boolean; sync?: boolean } = {}): void {
     const line = this.#chain.next(record, time);
-    for (const feed of this.#feeds) feed.push({ ...line, ...how });
+    this.#sinks.push({ ...line, ...how });
     this.#fileBytes += line.text.length + 1;
     if (record.kind !== "checkpoint")
       this.#unsigned.add(record.kind, this.#time.ms, record.kind === "clock" ? record.back_ms : 0);
-    this.#timer ??= setTimeout(() => this.#beat(), this.#rhythm.intervalMs).unref();
+    this.#timer ??= setTimeout(() => this.#onTimer(), this.#rhythm.intervalMs).unref();
   }
 
-  #beat(): void {
+  #onTimer(): void {
     this.#timer = undefined;
-    if (this.#closed || this.#unsigned.count === 0) return;
-    if (this.#feeds.some(({ usable }) => usable)) this.#unasked(() => this.#checkpoint());
-    else this.#timer = setTimeout(() => this.#beat(), this.#rhythm.intervalMs).unref();
+    if (this.#isClosed || this.#unsigned.count === 0) return;
+    if (this.#sinks.isUsable) this.#inBackground(() => this.#checkpoint());
+    else this.#timer = setTimeout(() => this.#onTimer(), this.#rhythm.intervalMs).unref();
   }
 
-  /** What is there so far is signed and goes down to the disk; without a key, only the latter. */
+  /** Signs all lines and syncs them to the disk; without a key, only syncs. */
   #checkpoint(): void {
-    if (this.#signer === undefined) for (const feed of this.#feeds) feed.sync();
+    if (this.#signer === undefined) this.#sinks.sync();
     else {
-      // first: it may make a line, and the signature is over the line before
+      // first: it may add a line, and the signature covers the line before
       const time = this.#stamp();
       this.#push(this.#signer.checkpoint(this.#chain.at, time), time, { sync: true });
     }
@@ -320,61 +292,31 @@ export class AuditLog {
     this.#timer = undefined;
   }
 
-  /** Whether the next file will begin. */
-  #turn(reason: "size" | "asked" | "moved"): boolean {
+  /** Begins the next file. @returns false if it cannot begin now */
+  #rotateFile(reason: "size" | "asked" | "moved"): boolean {
     const feed = this.#fileFeed;
-    // a file that was moved is seen while its feed tries again
+    // a moved file is noticed while its feed retries
     if (
       feed === undefined ||
-      this.#closed ||
+      this.#isClosed ||
       this.#fault !== undefined ||
-      !(feed.usable || (reason === "moved" && !feed.behind))
+      !(feed.isUsable || (reason === "moved" && !feed.isBehind))
     )
       return false;
     if (this.#signer !== undefined && this.#unsigned.count > 0) this.#checkpoint();
     this.#fileBytes = 0;
-    this.#put({ kind: "rotate", reason }, { turn: true });
-    this.#claimAgain();
+    this.#put({ kind: "rotate", reason }, { startsFile: true });
+    this.#repeatClaim();
     return true;
   }
 
-  #claimAgain(): void {
+  #repeatClaim(): void {
     const { lines, intervalMs } = this.#rhythm;
     if (this.#signer !== undefined)
       this.#put({ kind: "rhythm", checkpoint_lines: lines, checkpoint_interval_ms: intervalMs });
-  }
-
-  /**
-   * A sink without room gives its lines up if another one takes them.
-   * @throws KleidiError audit-failed, no sink has room
-   */
-  #makeRoom(): void {
-    const full = this.#feeds.filter(({ bytes }) => bytes >= this.#queueBytes);
-    if (full.length === 0) return;
-    if (!this.#feeds.some((feed) => feed.usable && !full.includes(feed)))
-      throw failed(`${this.#queueBytes} bytes wait to be written already, and no sink is fast enough`);
-    for (const feed of full) feed.drop(this.#now());
-    this.#forget();
-  }
-
-  /** Lines that no sink holds any more will never be accepted. */
-  #forget(): void {
-    const held = this.#feeds.flatMap(({ pending }) => pending ?? []);
-    this.#waiters.forget(Math.min(...held, this.#chain.at.seq + 1), () => this.#failure());
-  }
-
-  #failure(): KleidiError {
-    const each = this.#feeds.map(
-      ({ output, failure }) => `${output.label} (${failure?.error ?? "too slow"})`,
-    );
-    return failed(`no sink can take a line: ${each.join(", ")}`);
   }
 }
 
 function iso(ms: number): string {
   return new Date(ms).toISOString();
-}
-
-function failed(why: string, cause?: unknown): KleidiError {
-  return new KleidiError("audit-failed", `Cannot audit: ${why}`, cause);
 }

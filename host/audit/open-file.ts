@@ -5,14 +5,14 @@ import { KleidiError } from "../error.ts";
 import { linesBackward } from "./backward.ts";
 import { hashOf, type Position } from "./chain.ts";
 import type { Signer } from "./checkpoint.ts";
-import { type OwnEnd, ownEnd } from "./own-end.ts";
+import { checkEnd, type EndCheck } from "./own-end.ts";
 import { DEFAULT_RHYTHM, type Rhythm } from "./rhythm.ts";
-import { type Aside, setAside } from "./sink/aside.ts";
+import { type AsideFile, setAside } from "./sink/aside.ts";
 import { Lock } from "./sink/lock.ts";
 import { rotatedFiles } from "./sink/names.ts";
 import { codeOf } from "./sink/output.ts";
 import { assertFolder, invalid, openFile } from "./sink/place.ts";
-import { type End, endOf, Unchained } from "./sink/resume.ts";
+import { ChainFault, type End, endOf } from "./sink/resume.ts";
 import { undoRotation } from "./sink/rotation.ts";
 
 export interface OpenFile {
@@ -24,7 +24,7 @@ export interface OpenFile {
   /** How many lines are behind the last checkpoint; 0 without a key. */
   readonly unsigned: number;
   /** What was there and was not trusted. */
-  readonly aside?: Aside | undefined;
+  readonly aside?: AsideFile | undefined;
 }
 
 /**
@@ -48,12 +48,12 @@ export async function openLog(
 }
 
 type Opened = Omit<OpenFile, "lock">;
-const UNJUDGED: OwnEnd = { why: undefined, unsigned: 0 };
+const UNJUDGED: EndCheck = { why: undefined, unsigned: 0 };
 
 function opened(file: string, signer: Signer | undefined, rhythm: Rhythm): Opened {
   undoRotation(file);
   const descriptor = openFile(file);
-  let judged: OwnEnd;
+  let judged: EndCheck;
   let isEmpty: boolean;
   try {
     judged = movedAway(file, descriptor) ?? judge(file, descriptor, signer, rhythm);
@@ -77,14 +77,14 @@ function continued(file: string, descriptor: number): Pick<OpenFile, "end" | "at
 }
 
 /** A host leaves no rotated file beside one without a line (sink/rotation.ts): then the newest lines are not here. */
-function movedAway(file: string, descriptor: number): OwnEnd | undefined {
+function movedAway(file: string, descriptor: number): EndCheck | undefined {
   const older = rotatedFiles(file).toReversed();
   const [newest] = older;
   if (newest === undefined) return undefined;
   try {
     if (endOf(descriptor).last !== undefined) return undefined;
   } catch (error) {
-    if (error instanceof Unchained) return undefined;
+    if (error instanceof ChainFault) return undefined;
     throw error;
   }
   const why = `it is missing or has no line, and ${basename(newest)} is there: its lines were moved away or removed`;
@@ -92,24 +92,24 @@ function movedAway(file: string, descriptor: number): OwnEnd | undefined {
     const [line] = linesOf(descriptor, older);
     return { why, unsigned: 0, last: line === undefined ? undefined : hashOf(line) };
   } catch (error) {
-    if (!(error instanceof Unchained)) throw error;
+    if (!(error instanceof ChainFault)) throw error;
     return { why: `${why}; ${error.message}`, unsigned: 0 };
   }
 }
 
-function judge(file: string, descriptor: number, signer: Signer | undefined, rhythm: Rhythm): OwnEnd {
+function judge(file: string, descriptor: number, signer: Signer | undefined, rhythm: Rhythm): EndCheck {
   if (signer === undefined) return UNJUDGED;
   const older = rotatedFiles(file).toReversed();
   try {
     if (endOf(descriptor).last === undefined) return UNJUDGED;
-    return ownEnd(linesOf(descriptor, older), signer.publicKey, rhythm);
+    return checkEnd(linesOf(descriptor, older), signer.publicKey, rhythm);
   } catch (error) {
-    if (!(error instanceof Unchained)) throw error;
+    if (!(error instanceof ChainFault)) throw error;
     return { why: error.message, unsigned: 0 };
   }
 }
 
-/** @throws Unchained */
+/** @throws ChainFault */
 function* linesOf(descriptor: number, older: readonly string[]): Generator<string> {
   yield* linesBackward(descriptor, endOf(descriptor).size);
   for (const file of older) {
@@ -122,18 +122,18 @@ function* linesOf(descriptor: number, older: readonly string[]): Generator<strin
   }
 }
 
-/** Anything may have the name of a rotated file: a pipe must not hold the host, nor a link lead it elsewhere. @throws Unchained */
+/** Anything may have the name of a rotated file: a pipe must not hold the host, nor a link lead it elsewhere. @throws ChainFault */
 function openRotated(file: string): number {
   const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants;
   let descriptor: number;
   try {
     descriptor = openSync(file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
   } catch (error) {
-    throw new Unchained(`${file} cannot be read (${codeOf(error)})`);
+    throw new ChainFault(`${file} cannot be read (${codeOf(error)})`);
   }
   if (fstatSync(descriptor).isFile()) return descriptor;
   closeSync(descriptor);
-  throw new Unchained(`${file} is not a regular file`);
+  throw new ChainFault(`${file} is not a regular file`);
 }
 
 async function refused<T>(file: string, work: () => T | Promise<T>): Promise<T> {
@@ -141,7 +141,7 @@ async function refused<T>(file: string, work: () => T | Promise<T>): Promise<T> 
     return await work();
   } catch (error) {
     if (error instanceof KleidiError) throw error;
-    if (error instanceof Unchained) throw invalid(file, error.message);
+    if (error instanceof ChainFault) throw invalid(file, error.message);
     throw invalid(file, `the system refuses it (${codeOf(error)})`, error);
   }
 }
@@ -151,7 +151,7 @@ function readEnd(file: string, descriptor: number): End {
   try {
     return endOf(descriptor);
   } catch (error) {
-    if (!(error instanceof Unchained)) throw error;
+    if (!(error instanceof ChainFault)) throw error;
     throw invalid(file, `${error.message}. Find out who changed it: kleidi audit verify ${file}`);
   }
 }

@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
 import { test } from "node:test";
-import { Chain, NOTHING } from "./chain.ts";
+import { Chain, ZERO_HASH } from "./chain.ts";
 import { Signer } from "./checkpoint.ts";
-import { ownEnd } from "./own-end.ts";
+import { checkEnd } from "./own-end.ts";
 import type { Control, Entry } from "./record.ts";
 import { DEFAULT_RHYTHM, OWN_LINES } from "./rhythm.ts";
 
@@ -22,7 +22,7 @@ const START: Entry = {
 
 /** So many lines behind a checkpoint, then a record of missing ones, then so many again. */
 function withGap(before: number, behind: number, change: Partial<Extract<Control, { kind: "gap" }>> = {}) {
-  const chain = new Chain({ chain: "0123456789abcdef", seq: 0, hash: NOTHING });
+  const chain = new Chain({ chain: "0123456789abcdef", seq: 0, hash: ZERO_HASH });
   const lines: string[] = [];
   const put = (record: Entry | Control) => lines.push(chain.next(record, TIME).text);
   put({ kind: "genesis" });
@@ -33,7 +33,7 @@ function withGap(before: number, behind: number, change: Partial<Extract<Control
   for (let i = 0; i < 50; i++) chain.next(CALL, TIME);
   put({ kind: "gap", sink: "file", error: "x", since: TIME, from: seq + 1, to: seq + 50, last, ...change });
   for (let i = 0; i < behind; i++) put(CALL);
-  return ownEnd(lines.toReversed(), publicKey, DEFAULT_RHYTHM);
+  return checkEnd(lines.toReversed(), publicKey, DEFAULT_RHYTHM);
 }
 
 test("lines that the file missed begin no new count: whoever has no key can declare some missing", () => {
@@ -53,7 +53,7 @@ test("lines that are missing are declared, by the hash of the line in front of t
 
 /** So many lines behind a checkpoint of a host that claims nothing, behind what else is there. */
 function withoutClaim(lines: number, before: (put: (record: Entry | Control) => void) => void): string[] {
-  const chain = new Chain({ chain: "0123456789abcdef", seq: 0, hash: NOTHING });
+  const chain = new Chain({ chain: "0123456789abcdef", seq: 0, hash: ZERO_HASH });
   const written: string[] = [];
   const put = (record: Entry | Control) => written.push(chain.next(record, TIME).text);
   put({ kind: "genesis" });
@@ -66,19 +66,19 @@ function withoutClaim(lines: number, before: (put: (record: Entry | Control) => 
 
 test("a start that claims nothing ends the search: what an earlier run claimed does not count for it", () => {
   const claimed = (lines: number) => withoutClaim(lines, (put) => put({ ...START, checkpoint_lines: 1 }));
-  assert.equal(ownEnd(claimed(900).toReversed(), publicKey, DEFAULT_RHYTHM).why, undefined);
+  assert.equal(checkEnd(claimed(900).toReversed(), publicKey, DEFAULT_RHYTHM).why, undefined);
   const most = DEFAULT_RHYTHM.lines + OWN_LINES;
-  assert.equal(ownEnd(claimed(most).toReversed(), publicKey, DEFAULT_RHYTHM).why, undefined);
+  assert.equal(checkEnd(claimed(most).toReversed(), publicKey, DEFAULT_RHYTHM).why, undefined);
   assert.match(
-    ownEnd(claimed(most + 1).toReversed(), publicKey, DEFAULT_RHYTHM).why ?? "",
+    checkEnd(claimed(most + 1).toReversed(), publicKey, DEFAULT_RHYTHM).why ?? "",
     /have no checkpoint/,
   );
 });
 
 test("what stands in front of its checkpoint may be another log's, or no longer there in part", () => {
-  const other = new Chain({ chain: "f".repeat(16), seq: 0, hash: NOTHING });
+  const other = new Chain({ chain: "f".repeat(16), seq: 0, hash: ZERO_HASH });
   const stale = [other.next({ kind: "genesis" }, TIME).text, other.next(CALL, TIME).text];
   const lines = withoutClaim(900, () => {}).filter((line) => !line.includes('"kind":"start"'));
   for (const front of [stale, ["hello"]])
-    assert.equal(ownEnd([...front, ...lines].toReversed(), publicKey, DEFAULT_RHYTHM).why, undefined);
+    assert.equal(checkEnd([...front, ...lines].toReversed(), publicKey, DEFAULT_RHYTHM).why, undefined);
 });

@@ -13,13 +13,13 @@ import {
   OWN_LINES,
   type Rhythm,
   SHORTEST_RHYTHM,
-  Unsigned,
+  UnsignedLines,
 } from "./rhythm.ts";
 
 /** What is looked for in front of the checkpoint, the rhythm that the host claimed, is given up after so many bytes. */
 const SEARCHED = 33_554_432;
 
-export interface OwnEnd {
+export interface EndCheck {
   /** Undefined: it is the host's own. */
   readonly why: string | undefined;
   /** How many lines are behind the last checkpoint. */
@@ -32,13 +32,13 @@ export interface OwnEnd {
  * @param lines of all its files, the last one first
  * @param rhythm of the host that asks: believed where the log names none
  */
-export function ownEnd(lines: Iterable<string>, publicKey: KeyObject, rhythm: Rhythm): OwnEnd {
+export function checkEnd(lines: Iterable<string>, publicKey: KeyObject, rhythm: Rhythm): EndCheck {
   const reader = new Reader(publicKey);
   for (const line of lines) if (!reader.line(line)) break;
   return { why: reader.why(rhythm), unsigned: reader.unsigned, last: reader.last };
 }
 
-type Found = Head & Readonly<Record<string, unknown>>;
+type LogRecord = Head & Readonly<Record<string, unknown>>;
 
 class Reader {
   readonly #publicKey: KeyObject;
@@ -137,7 +137,7 @@ class Reader {
   /** The last claim that the checkpoint covers. */
   #search({ kind }: Head, text: string): boolean {
     if (kind === "start" || kind === "rhythm") {
-      this.#claim = claimOf(recordOf(text) as Found | undefined);
+      this.#claim = claimOf(recordOf(text) as LogRecord | undefined);
       // also where it names none: those in front of it are of another run
       return false;
     }
@@ -145,7 +145,7 @@ class Reader {
   }
 
   #exceeds(rhythm: Rhythm): boolean {
-    const unsigned = new Unsigned();
+    const unsigned = new UnsignedLines();
     for (const { seq, kind, ms, backMs } of this.#tail.toReversed()) {
       if (this.#missedFrom.has(seq)) unsigned.missed();
       unsigned.add(kind, ms, backMs);

@@ -1,8 +1,8 @@
 /** Which records are asked for. */
 import { type Head, recordOf } from "./chain.ts";
-import { eachLine, headOfLine, inOrder, textOf } from "./lines.ts";
+import { eachLine, headOfLine, sortBySequence, textOf } from "./lines.ts";
 
-export type Found = Head & Readonly<Record<string, unknown>>;
+export type LogRecord = Head & Readonly<Record<string, unknown>>;
 
 export interface Query {
   readonly kind?: string | undefined;
@@ -23,15 +23,15 @@ const EQUAL = ["uid", "provider", "capability", "decision", "rpc"] as const;
 export function query(
   files: readonly string[],
   asked: Query,
-  use: (line: string, record: Found) => void,
+  use: (line: string, record: LogRecord) => void,
 ): { readonly found: number; readonly unreadable: number } {
   const matches = matcher(asked);
   let found = 0;
   let unreadable = 0;
-  for (const file of inOrder(files)) {
+  for (const file of sortBySequence(files)) {
     eachLine(file, (line) => {
       const head = headOfLine(line);
-      if (head === undefined || !line.whole) {
+      if (head === undefined || !line.isComplete) {
         unreadable += 1;
         return true;
       }
@@ -56,6 +56,6 @@ function matcher({ kind, since, until }: Query): (head: Head) => boolean {
     (until === undefined || head.time.slice(0, until.length) <= until);
 }
 
-function has(record: Found, asked: Query): boolean {
+function has(record: LogRecord, asked: Query): boolean {
   return EQUAL.every((name) => asked[name] === undefined || record[name] === asked[name]);
 }

@@ -5,7 +5,7 @@ import { describe, test } from "node:test";
 import fc from "fast-check";
 import { z } from "zod";
 import { isCanonical } from "./canonical.ts";
-import { Chain, hashOf, headOf, LONGEST_HEAD, MOST_SEQ, NOTHING, prefixOf, recordOf } from "./chain.ts";
+import { Chain, hashOf, headOf, LONGEST_HEAD, MOST_SEQ, prefixOf, recordOf, ZERO_HASH } from "./chain.ts";
 import { bounded } from "./fields.ts";
 import { type Control, type Entry, LONGEST_LINE, RECORDS } from "./record.ts";
 import { render } from "./render.ts";
@@ -15,7 +15,7 @@ const SCHEMA = z.fromJSONSchema(
 );
 const TIME = "2026-01-01T00:00:00.000Z";
 const lineOf = (record: Entry | Control, seq = 0) =>
-  new Chain({ chain: "0123456789abcdef", seq, hash: NOTHING }).next(record, TIME).text;
+  new Chain({ chain: "0123456789abcdef", seq, hash: ZERO_HASH }).next(record, TIME).text;
 
 type Field = {
   is: string;
@@ -72,7 +72,7 @@ describe("every line", () => {
           assert.ok(line.length < LONGEST_LINE, `${line.length} bytes`);
           assert.ok(SCHEMA.safeParse(JSON.parse(line)).success, line);
           assert.deepEqual(headOf(line.slice(0, LONGEST_HEAD))?.kind, kind);
-          const at = { chain: "0123456789abcdef", seq, hash: NOTHING };
+          const at = { chain: "0123456789abcdef", seq, hash: ZERO_HASH };
           assert.ok(line.startsWith(prefixOf(at)), line);
           assert.ok(isCanonical(line, kind, prefixOf(at).length), line);
           assert.match(render(recordOf(line) ?? assert.fail()), /^[ -~]*$/);
@@ -120,7 +120,7 @@ describe("every line", () => {
   });
 
   test("that cannot be made leaves the chain where it is", () => {
-    const chain = new Chain({ chain: "0123456789abcdef", seq: 0, hash: NOTHING });
+    const chain = new Chain({ chain: "0123456789abcdef", seq: 0, hash: ZERO_HASH });
     chain.next({ kind: "genesis" }, TIME);
     const { hash } = chain.at;
     assert.throws(() => chain.next({ ...CALL, module: "no" }, TIME), TypeError);
@@ -129,7 +129,7 @@ describe("every line", () => {
   });
 
   test("names the SHA-256 of the whole line before it", () => {
-    const chain = new Chain({ chain: "0123456789abcdef", seq: 0, hash: NOTHING });
+    const chain = new Chain({ chain: "0123456789abcdef", seq: 0, hash: ZERO_HASH });
     const first = chain.next({ kind: "genesis" }, TIME);
     assert.equal(headOf(chain.next(CALL, TIME).text)?.prev, hashOf(Buffer.from(first.text)));
   });

@@ -2,6 +2,7 @@
 import {
   base64,
   count,
+  encodeField,
   type Field,
   hex,
   ms,
@@ -11,7 +12,6 @@ import {
   time,
   type ValueOf,
   word,
-  written,
 } from "./fields.ts";
 
 export const VERSION = 1;
@@ -104,12 +104,12 @@ export const RECORDS = { ...ENTRIES, ...CONTROLS } as const;
 
 type Shape = Readonly<Record<string, Field | Optional>>;
 type Shapes = Readonly<Record<string, Shape>>;
-type Required<S extends Shape> = { [K in keyof S as S[K] extends Field ? K : never]: S[K] };
-type Left<S extends Shape> = { [K in keyof S as S[K] extends Optional ? K : never]: S[K] };
+type RequiredFields<S extends Shape> = { [K in keyof S as S[K] extends Field ? K : never]: S[K] };
+type OptionalFields<S extends Shape> = { [K in keyof S as S[K] extends Optional ? K : never]: S[K] };
 type RecordOf<K, S extends Shape> = { readonly kind: K } & {
-  readonly [F in keyof Required<S>]: S[F] extends Field ? ValueOf<S[F]> : never;
+  readonly [F in keyof RequiredFields<S>]: S[F] extends Field ? ValueOf<S[F]> : never;
 } & {
-  readonly [F in keyof Left<S>]?: S[F] extends Optional<infer O> ? ValueOf<O> | undefined : never;
+  readonly [F in keyof OptionalFields<S>]?: S[F] extends Optional<infer O> ? ValueOf<O> | undefined : never;
 };
 type AnyOf<T extends Shapes> = { [K in keyof T]: RecordOf<K, T[K]> }[keyof T];
 
@@ -130,7 +130,7 @@ const FIELDS = new Map(
  * The record as it is written: the fields of its kind in their order and no other ones.
  * @throws TypeError, a field is not what it should be
  */
-export function plain(record: Entry | Control): Record<string, string | number> {
+export function encodeRecord(record: Entry | Control): Record<string, string | number> {
   const fields = FIELDS.get(record.kind);
   if (fields === undefined) throw new TypeError("an audit record of an unknown kind");
   const result: Record<string, string | number> = { kind: record.kind };
@@ -138,7 +138,7 @@ export function plain(record: Entry | Control): Record<string, string | number> 
   for (const { name, field, needed } of fields) {
     const value = values[name];
     if (value === undefined && !needed) continue;
-    result[name] = written(field, value, name);
+    result[name] = encodeField(field, value, name);
   }
   return result;
 }

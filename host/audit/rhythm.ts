@@ -20,7 +20,7 @@ export const OWN_LINES = 16;
 const OWN_MS = 5_000;
 
 /** The lines since the last checkpoint. */
-export class Unsigned {
+export class UnsignedLines {
   #count = 0;
   /** Of the first one, in milliseconds since 1970, moved with the clock. */
   #since = 0;

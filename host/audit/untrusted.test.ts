@@ -19,10 +19,11 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, test } from "node:test";
-import { Chain, hashOf, NOTHING } from "./chain.ts";
-import { AuditLog, type AuditOptions, type AuditSettings } from "./log.ts";
+import { Chain, hashOf, ZERO_HASH } from "./chain.ts";
+import { AuditLog } from "./log.ts";
+import type { AuditOptions, AuditSettings } from "./options.ts";
 import type { Entry } from "./record.ts";
-import type { Aside } from "./sink/aside.ts";
+import type { AsideFile } from "./sink/aside.ts";
 import { rotatedName } from "./sink/names.ts";
 import { verify } from "./verify.ts";
 
@@ -37,7 +38,7 @@ let file: string;
 let publicKey: KeyObject;
 let settings: AuditSettings & { readonly checkpoints: { readonly key: string } };
 let now: number;
-let asides: Aside[];
+let asides: AsideFile[];
 const open: AuditLog[] = [];
 
 beforeEach(() => {
@@ -62,7 +63,7 @@ async function host(
   changes: Partial<AuditSettings> = {},
   options: AuditOptions = {},
 ): Promise<AuditLog> {
-  const onAside = (aside: Aside) => asides.push(aside);
+  const onAside = (aside: AsideFile) => asides.push(aside);
   const log = await AuditLog.open({ ...settings, ...changes }, { now: () => now, onAside, ...options });
   open.push(log);
   log.append(start(log));
@@ -255,7 +256,7 @@ describe("a host sets aside what it did not leave, keeps it, and begins a new ch
     assert.equal(log.untrusted, before.length);
     assert.match(aside, /^untrusted-\d{8}T\d{6}Z-[0-9a-f]{8}-audit\.jsonl$/);
     const [first, ...others] = recordsOf(file);
-    assert.deepEqual([first.kind, first.seq, first.prev, first.aside], ["genesis", 1, NOTHING, aside]);
+    assert.deepEqual([first.kind, first.seq, first.prev, first.aside], ["genesis", 1, ZERO_HASH, aside]);
     assert.equal(first.why, said);
     if (first.last !== undefined) assert.equal(first.last, hashOf(last));
     assert.deepEqual(
@@ -395,7 +396,7 @@ describe("a host sets aside what it did not leave, keeps it, and begins a new ch
     const text = linesOf(file).at(-1) ?? "";
     const { chain, seq, time } = JSON.parse(text);
     const to = Number.MAX_SAFE_INTEGER - 8;
-    const forged = new Chain({ chain, seq: 1, hash: NOTHING });
+    const forged = new Chain({ chain, seq: 1, hash: ZERO_HASH });
     const gap = { kind: "gap", sink: "file", error: "x", since: time, from: seq + 1, to } as const;
     const line = forged.next({ ...gap, last: hashOf(text) }, time).text;
     appendFileSync(file, `${line.replace('"seq":2', `"seq":${to + 1}`)}\n`);

@@ -5,11 +5,11 @@
  */
 import type { KeyObject } from "node:crypto";
 import { isCanonical } from "./canonical.ts";
-import { type Head, hashOf, MOST_MISSING, MOST_SEQ, NOTHING, prefixOf, recordOf, timeOf } from "./chain.ts";
+import { type Head, hashOf, MOST_MISSING, MOST_SEQ, prefixOf, recordOf, timeOf, ZERO_HASH } from "./chain.ts";
 import { isSigned, keyIdOf } from "./checkpoint.ts";
 import { Coverage } from "./coverage.ts";
 import type { ExportedCheckpoint } from "./export.ts";
-import { Break, type Fault, type Place, type Seen, type What } from "./fault.ts";
+import { ChainBreak, type Fault, type Place, type SeenLine, type TamperKind } from "./fault.ts";
 import { headOfLine, type RawLine, textOf } from "./lines.ts";
 import { TreeHeads } from "./tree-heads.ts";
 import type { Gap, Verdict, VerifyOptions } from "./verdict.ts";
@@ -32,10 +32,10 @@ export class Verifier {
   #first: number | undefined;
   // of the last good line
   #seq = 0;
-  #hash = NOTHING;
-  #prev = NOTHING;
+  #hash = ZERO_HASH;
+  #prev = ZERO_HASH;
   #place: Place = { file: "", line: 0 };
-  #break: Break | undefined;
+  #break: ChainBreak | undefined;
   #fault: Fault | undefined;
   readonly #gaps: Gap[] = [];
   readonly #notes: string[] = [];
@@ -75,7 +75,7 @@ export class Verifier {
 
   /** The way of nearly every line: it begins as the line that comes next must. */
   #follows(line: RawLine): boolean {
-    if (!line.whole || this.#chain === undefined) return false;
+    if (!line.isComplete || this.#chain === undefined) return false;
     const text = textOf(line);
     const time = timeOf(text, { chain: this.#chain, seq: this.#seq, hash: this.#hash });
     if (time === undefined) return false;
@@ -123,7 +123,7 @@ export class Verifier {
   /** A line that is not the one that comes next: the very first, one behind a declared gap, or where the log was changed. */
   #unexpected(line: RawLine): void {
     const seen = this.#seen(line);
-    if (line.open) {
+    if (line.isUnterminated) {
       const bytes = line.end - line.start;
       this.#found(
         "torn",
@@ -132,14 +132,14 @@ export class Verifier {
       );
     } else if (this.#chain === undefined) this.#begins(line, seen);
     else if (!this.#isGap(line, seen))
-      this.#break = new Break(
+      this.#break = new ChainBreak(
         { ...this.#place, chain: this.#chain, seq: this.#seq, hash: this.#hash, prev: this.#prev },
         seen,
       );
   }
 
-  #begins(line: RawLine, { head }: Seen): void {
-    if (head === undefined || !line.whole) {
+  #begins(line: RawLine, { head }: SeenLine): void {
+    if (head === undefined || !line.isComplete) {
       this.#found("changed", line, "it is no line of an audit log");
       return;
     }
@@ -154,7 +154,7 @@ export class Verifier {
         line,
         `it is of the chain ${head.chain}, and the exported checkpoint with the sequence ${other.seq} of ${other.chain}`,
       );
-    const isFirst = head.prev === NOTHING;
+    const isFirst = head.prev === ZERO_HASH;
     if (isFirst !== (head.seq === 1) || isFirst !== (head.kind === "genesis"))
       this.#found(
         "changed",
@@ -180,7 +180,7 @@ export class Verifier {
   }
 
   /** The host missed lines in this sink and said so in the first line that it wrote again. */
-  #isGap(line: RawLine, { head }: Seen): boolean {
+  #isGap(line: RawLine, { head }: SeenLine): boolean {
     if (head?.kind !== "gap" || head.chain !== this.#chain || head.seq <= this.#seq + 1) return false;
     if (head.seq - this.#seq - 1 > MOST_MISSING) return false;
     const record = recordOf(textOf(line));
@@ -196,7 +196,7 @@ export class Verifier {
     return true;
   }
 
-  /** What a line says of the log itself. */
+  /** TamperKind a line says of the log itself. */
   #control(line: RawLine, text: string): void {
     const at = `${this.#file}:${line.number}`;
     const record = recordOf(text);
@@ -255,7 +255,7 @@ export class Verifier {
     if (exported.seq < seq && next !== undefined && seq >= next.seq) this.#hold(next, hash, seq, line);
   }
 
-  #found(what: What, { number }: { readonly number: number }, why: string): void {
+  #found(what: TamperKind, { number }: { readonly number: number }, why: string): void {
     this.#fault ??= { file: this.#file, line: number, what, why };
   }
 
@@ -263,9 +263,14 @@ export class Verifier {
     if (this.#notes.length < MOST_NOTES) this.#notes.push(text);
   }
 
-  #seen(line: RawLine): Seen {
+  #seen(line: RawLine): SeenLine {
     const hash = hashOf(line.buffer.subarray(line.start, line.end));
-    return { file: this.#file, line: line.number, hash, head: line.whole ? headOfLine(line) : undefined };
+    return {
+      file: this.#file,
+      line: line.number,
+      hash,
+      head: line.isComplete ? headOfLine(line) : undefined,
+    };
   }
 
   verdict(isEarlier: (hash: string, until: Place) => boolean): Verdict {

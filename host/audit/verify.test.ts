@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import fc from "fast-check";
-import { Chain, hashOf, NOTHING } from "./chain.ts";
+import { Chain, hashOf, ZERO_HASH } from "./chain.ts";
 import { Signer } from "./checkpoint.ts";
 import { exportCheckpoints, readCheckpoints } from "./export.ts";
 import type { Control, Entry } from "./record.ts";
@@ -31,7 +31,7 @@ const call = (uid: string): Entry => ({
 
 /** A log of so many lines; a checkpoint after every tenth where there is a key. */
 function logOf(count: number, key?: KeyObject, uid = "u"): string[] {
-  const chain = new Chain({ chain: CHAIN, seq: 0, hash: NOTHING });
+  const chain = new Chain({ chain: CHAIN, seq: 0, hash: ZERO_HASH });
   const signer = key && new Signer(key);
   const next = (record: Entry | Control) => chain.next(record, TIME).text;
   const lines = [next({ kind: "genesis" })];
@@ -222,7 +222,7 @@ describe("checkpoints", () => {
       line.replace(/"key":"[0-9a-f]{16}/, `"key":"${own}`),
     );
     // the chain over the changed lines is made again, as whoever writes the whole file could
-    const chain = new Chain({ chain: CHAIN, seq: 0, hash: NOTHING });
+    const chain = new Chain({ chain: CHAIN, seq: 0, hash: ZERO_HASH });
     const lines = forged.map((line) => chain.next(JSON.parse(line), TIME).text);
     assert.equal(faultOf(check(lines)), undefined);
     assert.equal(faultOf(check(lines, { keys: [publicKey] })), "forged 10");
@@ -258,7 +258,7 @@ describe("checkpoints", () => {
 });
 
 describe("what the host says of its log itself", () => {
-  const chain = new Chain({ chain: CHAIN, seq: 0, hash: NOTHING });
+  const chain = new Chain({ chain: CHAIN, seq: 0, hash: ZERO_HASH });
   const next = (record: Entry | Control) => chain.next(record, TIME).text;
   const before = [next({ kind: "genesis" }), next(call("a"))];
   const last = chain.at.hash;
@@ -278,7 +278,7 @@ describe("what the host says of its log itself", () => {
   });
 
   test("verify takes a declared gap of one line for what it is, and none that is not declared", () => {
-    const own = new Chain({ chain: CHAIN, seq: 0, hash: NOTHING });
+    const own = new Chain({ chain: CHAIN, seq: 0, hash: ZERO_HASH });
     const lines = [own.next({ kind: "genesis" }, TIME).text, own.next(call("a"), TIME).text];
     const last = own.at.hash;
     own.next(call("missed"), TIME);
@@ -308,7 +308,7 @@ describe("what the host says of its log itself", () => {
   });
 
   test("verify tells of a clock that went backwards and of a torn line", () => {
-    const own = new Chain({ chain: CHAIN, seq: 0, hash: NOTHING });
+    const own = new Chain({ chain: CHAIN, seq: 0, hash: ZERO_HASH });
     const lines = [
       own.next({ kind: "genesis" }, TIME).text,
       own.next({ kind: "clock", back_ms: 3_600_000 }, "2025-12-31T23:00:00.000Z").text,
@@ -338,7 +338,7 @@ test("verify names a sequence that no host writes", () => {
 });
 
 test("a chain without a sequence left takes no line, and says so", () => {
-  const chain = new Chain({ chain: CHAIN, seq: 2 ** 52 - 1, hash: NOTHING });
+  const chain = new Chain({ chain: CHAIN, seq: 2 ** 52 - 1, hash: ZERO_HASH });
   chain.next({ kind: "rotate", reason: "size" }, TIME);
   const { at } = chain;
   assert.throws(() => chain.next({ kind: "rotate", reason: "size" }, TIME), {

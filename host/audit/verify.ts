@@ -1,13 +1,13 @@
 /** Whether a log is what was written: its files, in the order of their sequences, read once, line by line. */
 import { hashOf } from "./chain.ts";
 import type { Place } from "./fault.ts";
-import { eachLine, inOrder } from "./lines.ts";
+import { eachLine, sortBySequence } from "./lines.ts";
 import type { Verdict, VerifyOptions } from "./verdict.ts";
 import { Verifier } from "./verifier.ts";
 
 /** @throws the system's error where a file cannot be read */
 export function verify(files: readonly string[], options: VerifyOptions): Verdict {
-  const ordered = inOrder(files);
+  const ordered = sortBySequence(files);
   const verifier = new Verifier(options);
   for (const file of ordered) {
     verifier.begin(file);
@@ -17,11 +17,11 @@ export function verify(files: readonly string[], options: VerifyOptions): Verdic
       (bytes) => verifier.read(bytes),
     );
   }
-  return verifier.verdict((hash, until) => isIn(ordered, hash, until));
+  return verifier.verdict((hash, until) => containsBefore(ordered, hash, until));
 }
 
 /** Whether a line with this hash stands before a place. */
-function isIn(files: readonly string[], hash: string, until: Place): boolean {
+function containsBefore(files: readonly string[], hash: string, until: Place): boolean {
   let found = false;
   for (const file of files) {
     eachLine(file, (line) => {

@@ -1,5 +1,5 @@
 /** What a witness is sent (https://c2sp.org/tlog-witness): the note, and the proof that its tree begins with the one that it saw last. */
-import { eachLine, inOrder } from "./lines.ts";
+import { eachLine, sortBySequence } from "./lines.ts";
 import type { TreeHead } from "./note.ts";
 import { consistencyRanges, Tree } from "./tree.ts";
 
@@ -21,7 +21,7 @@ export function witnessRequest(
 export function consistencyProof(files: readonly string[], old: number, size: number): Buffer[] {
   const parts = consistencyRanges(old, size).map((range) => ({ ...range, tree: new Tree() }));
   let index = 0;
-  for (const file of inOrder(files))
+  for (const file of sortBySequence(files))
     eachLine(file, ({ buffer, start, end }) => {
       for (const { from, to, tree } of parts)
         if (from <= index && index < to) tree.add(buffer.subarray(start, end));

@@ -7,11 +7,11 @@ test("pauses double up to the longest one", () => {
   assert.deepEqual(pauses, [100, 200, 400, 800, 900, 900]);
 });
 
-test("a pause stays the longest one, however many failures there were", () => {
+test("the pause never exceeds the longest one, after any number of failures", () => {
   assert.equal(backOffMs({ firstMs: 100, longestMs: 900 }, 100_000), 900);
 });
 
-test("jitter lies between two parts of the pause", () => {
+test("a pause with jitter lies between two fractions of the pause", () => {
   assert.deepEqual(
     [0, 0.25, 1].map((random) => jitterMs(1_000, [0.75, 1.25], random)),
     [750, 875, 1_250],

@@ -1,15 +1,15 @@
-/** Pauses between tries that double. Pure: chance is handed in. */
+/** Exponential backoff with jitter. Pure: the caller passes the random number. */
 
 export interface BackOff {
   /** The pause after the first failure, in milliseconds. */
   readonly firstMs: number;
-  /** No pause is longer, in milliseconds. */
+  /** The longest pause, in milliseconds. */
   readonly longestMs: number;
 }
 
 /**
- * The pause after failures in a row.
- * @param failures 1 or more
+ * Returns the pause before the next attempt; it doubles with each failure.
+ * @param failures consecutive failures, 1 or more
  * @returns milliseconds
  * @example backOffMs({ firstMs: 100, longestMs: 1_000 }, 3) === 400
  */
@@ -18,9 +18,9 @@ export function backOffMs({ firstMs, longestMs }: BackOff, failures: number): nu
 }
 
 /**
- * A pause by chance, so that hosts that failed together do not try again together.
+ * Randomizes a pause, so that hosts that failed at the same time do not retry at the same time.
  * @param ms milliseconds
- * @param part the shortest and the longest pause, as parts of `ms`
+ * @param range the shortest and the longest pause, as fractions of `ms`
  * @param random 0 to 1
  * @returns milliseconds
  * @example jitterMs(1_000, [0.5, 1], 0.5) === 750

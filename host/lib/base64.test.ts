@@ -3,7 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { decodeBase64 } from "./base64.ts";
 
-test("bytes come back from their base64", () => {
+test("decoding an encoded value returns the same bytes", () => {
   fc.assert(
     fc.property(fc.uint8Array(), (bytes) => {
       const decoded = decodeBase64(Buffer.from(bytes).toString("base64"));
@@ -14,10 +14,10 @@ test("bytes come back from their base64", () => {
 
 for (const [what, text] of [
   ["without padding", "AQI"],
-  ["with bits behind the last byte", "AQJ="],
+  ["with nonzero bits after the last byte", "AQJ="],
   ["of the alphabet for URLs", "_-8="],
   ["with a line end", "AQI=\n"],
   ["with a space in it", "AQ I="],
-  ["with a second value behind the padding", "AQI=AQI="],
+  ["with a second value after the padding", "AQI=AQI="],
 ] as const)
   test(`base64 ${what} is refused`, () => assert.equal(decodeBase64(text), undefined));

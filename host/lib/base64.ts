@@ -1,9 +1,12 @@
-/** Base64 in its one canonical form (RFC 4648, section 4): Buffer passes over what it does not know, and takes several forms of one value. */
+/**
+ * Canonical base64 (RFC 4648, section 4). Buffer ignores unknown characters and accepts several encodings of one value; this decoder
+ * accepts exactly one.
+ */
 
 /**
  * Decodes base64.
  * @param text in the standard alphabet, with padding
- * @returns undefined if the text is not what the bytes encode to
+ * @returns the bytes; undefined if the text is not their canonical encoding
  * @example decodeBase64("AQI=") // <Buffer 01 02>
  * @example decodeBase64("AQI") // undefined
  */

@@ -12,12 +12,12 @@ beforeEach(() => {
   mock.timers.enable({ apis: ["setTimeout"] });
 });
 
-test("within gives what the work comes to", async () => {
+test("within returns the result of the work", async () => {
   assert.equal(await within(MS, Promise.resolve("done"), late), "done");
   await assert.rejects(within(MS, Promise.reject(new Error("failed")), late), /^Error: failed$/);
 });
 
-test("within fails when its time is over, and not a millisecond before", async () => {
+test("within fails at its deadline, and not a millisecond before", async () => {
   const failures: unknown[] = [];
   const waiting = within(MS, never(), late).catch((error) => failures.push(error.message));
   mock.timers.tick(MS - 1);
@@ -28,7 +28,7 @@ test("within fails when its time is over, and not a millisecond before", async (
   assert.deepEqual(failures, ["late"]);
 });
 
-test("within drops what the work fails with after its time", async () => {
+test("within ignores a failure of the work after its deadline", async () => {
   const { promise, reject } = Promise.withResolvers<never>();
   const waiting = within(MS, promise, late);
   mock.timers.tick(MS);
@@ -38,7 +38,7 @@ test("within drops what the work fails with after its time", async () => {
   await settled();
 });
 
-test("isDoneWithin tells whether the work was done in time", async () => {
+test("isDoneWithin returns true for work that finishes in time, and false for other work", async () => {
   assert.equal(await isDoneWithin(MS, Promise.resolve()), true);
   const waiting = isDoneWithin(MS, never());
   mock.timers.tick(MS);
@@ -57,27 +57,27 @@ test("untilAborted fails with the signal's reason, and leaves no listener", asyn
   assert.deepEqual(getEventListeners(other.signal, "abort"), []);
 });
 
-test("untilAborted fails with an error of its own where there is one, also for a signal that was aborted before", async () => {
+test("untilAborted fails with the error that its caller creates, also for a signal that is already aborted", async () => {
   await assert.rejects(
     untilAborted(AbortSignal.abort(), never(), () => new Error("own")),
     /^Error: own$/,
   );
 });
 
-test("withDeadline tells the work by the signal that its time is over", async () => {
+test("withDeadline aborts the signal of the work at its deadline", async () => {
   const over = new AbortController();
-  let told: AbortSignal | undefined;
+  let received: AbortSignal | undefined;
   const waiting = withDeadline(MS, over.signal, late, (signal) => {
-    told = signal;
+    received = signal;
     return never();
   });
   mock.timers.tick(MS);
   await assert.rejects(waiting, /^Error: late$/);
-  assert.equal(told?.reason.message, "late");
+  assert.equal(received?.reason.message, "late");
   assert.deepEqual(getEventListeners(over.signal, "abort"), []);
 });
 
-test("withDeadline ends with the signal that it is given", async () => {
+test("withDeadline fails when the signal of its caller is aborted", async () => {
   const over = new AbortController();
   const waiting = withDeadline(MS, over.signal, late, never);
   over.abort(new Error("over"));

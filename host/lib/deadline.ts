@@ -1,11 +1,11 @@
-/** Work that is not waited for any longer when its time is over, or when a signal says so. The work itself runs on to its own end. */
+/** Deadlines for promises. When the time is over or a signal is aborted, the caller stops waiting; the work itself continues. */
 
 /**
- * Waits for work, at most for a time.
- * @param ms milliseconds
- * @param late makes the error after that time
- * @returns what the work comes to. A failure of the work after that time is dropped.
- * @throws what `late` makes
+ * Waits for work until a deadline.
+ * @param ms the time limit in milliseconds
+ * @param late creates the error for a missed deadline
+ * @returns the result of the work. A failure of the work after the deadline is ignored.
+ * @throws the error of the work, or the error that `late` creates
  * @example await within(2_000, connection.exchange(command), () => new TransportError("no answer in 2000 ms"));
  */
 export function within<T>(ms: number, work: Promise<T>, late: () => Error): Promise<T> {
@@ -16,10 +16,10 @@ export function within<T>(ms: number, work: Promise<T>, late: () => Error): Prom
 }
 
 /**
- * Waits for work, at most for a time, where it is no error that the time is over.
- * @param ms milliseconds
- * @returns whether the work was done in that time
- * @throws what the work fails with in that time
+ * Waits for work until a deadline. A missed deadline is not an error.
+ * @param ms the time limit in milliseconds
+ * @returns true if the work finished before the deadline
+ * @throws the error of the work, if it fails before the deadline
  */
 export function isDoneWithin(ms: number, work: Promise<unknown>): Promise<boolean> {
   const { promise, resolve, reject } = Promise.withResolvers<boolean>();
@@ -29,10 +29,10 @@ export function isDoneWithin(ms: number, work: Promise<unknown>): Promise<boolea
 }
 
 /**
- * Waits for work until a signal is aborted. The work need not heed the signal: what it comes to later is dropped.
- * @param aborted gives the reason to fail with then
- * @returns what the work comes to
- * @throws the signal's own reason, or what `aborted` gives
+ * Waits for work until a signal is aborted. The work may ignore the signal: its later result is ignored.
+ * @param aborted creates the error for an aborted signal; by default the signal's own reason
+ * @returns the result of the work
+ * @throws the error of the work, or the error that `aborted` creates
  */
 export function untilAborted<T>(
   signal: AbortSignal,
@@ -42,20 +42,20 @@ export function untilAborted<T>(
   const { promise, resolve, reject } = Promise.withResolvers<T>();
   const onAbort = () => reject(aborted());
   signal.addEventListener("abort", onAbort, { once: true });
-  // no event tells of an abort that was before
+  // a signal that is already aborted emits no event
   if (signal.aborted) onAbort();
   work.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
   return promise;
 }
 
 /**
- * Does work that is told by a signal when its time is over, or when another signal is aborted.
- * @param ms milliseconds
+ * Runs work with a signal that is aborted at a deadline, or when another signal is aborted.
+ * @param ms the time limit in milliseconds
  * @param over ends the work early
- * @param late makes the error after that time
- * @param act is given the signal
- * @returns what the work comes to
- * @throws what `late` makes; the reason of `over`
+ * @param late creates the error for a missed deadline
+ * @param act the work; receives the signal
+ * @returns the result of the work
+ * @throws the error of the work, the error that `late` creates, or the reason of `over`
  * @example await withDeadline(500, call.signal, () => new Unreachable("no answer"), (signal) => dialer.dial(signal));
  */
 export async function withDeadline<T>(

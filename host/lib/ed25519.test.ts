@@ -5,7 +5,7 @@ import { ed25519FromRaw, ed25519FromSpki, rawOf, spkiOf } from "./ed25519.ts";
 
 const { publicKey } = generateKeyPairSync("ed25519");
 
-test("a public key is the same from its own bytes and from its SPKI", () => {
+test("raw bytes and SPKI decode to the same public key", () => {
   assert.equal(rawOf(publicKey).length, 32);
   assert.ok(publicKey.equals(ed25519FromRaw(rawOf(publicKey))));
   assert.ok(ed25519FromSpki(spkiOf(publicKey))?.equals(publicKey));

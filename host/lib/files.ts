@@ -1,6 +1,6 @@
 /**
- * The one reader of files at paths that somebody else chose: an operator, a command line, a folder that others may write. It never
- * waits (a named pipe without a writer would hold the host for ever), looks at the size before it reads, and reads up to a bound.
+ * Reads files at untrusted paths: from an operator, a command line, or a folder that others may write. It never blocks (a named pipe
+ * without a writer would block the host forever), checks the size before it reads, and reads up to a limit.
  */
 import {
   closeSync,
@@ -16,12 +16,12 @@ import { isHeldLock } from "./held-locks.ts";
 
 export type FaultKind = "missing" | "denied" | "folder" | "special" | "link" | "large" | "exposed" | "system";
 
-/** Why a file is not read. `what` follows the path or "it"; `remedy` is what to do about it. */
+/** The reason why a file is not read. `what` continues a sentence after the path or "it"; `remedy` tells the operator how to fix it. */
 export class FileFault {
   readonly kind: FaultKind;
   readonly what: string;
   readonly remedy: string;
-  /** The system's error, where there is one. */
+  /** The system's error, if there is one. */
   readonly cause: unknown;
 
   constructor(kind: FaultKind, what: string, remedy: string, cause?: unknown) {
@@ -31,7 +31,7 @@ export class FileFault {
     this.cause = cause;
   }
 
-  /** Both, as the end of a sentence. */
+  /** The fault and its remedy, as the end of a sentence. */
   get text(): string {
     return `${this.what}; ${this.remedy}`;
   }
@@ -40,16 +40,19 @@ export class FileFault {
 const LOCKED = new FileFault("special", "is a lock of this host", "give the path of the file that is meant");
 
 export interface ReadOptions {
-  /** Links are followed, unless this is false. */
+  /** Whether symbolic links are followed; by default true. */
   readonly followLinks?: boolean;
-  /** Looks at the status of the file that is open. */
+  /** Checks the status of the open file; undefined: no fault. */
   readonly faultOf?: (status: Stats) => FileFault | undefined;
 }
 
 /**
- * All bytes of a regular file.
- * @param maxBytes a larger file is not read
- * @returns bytes in memory of their own: who fills them with zeros leaves no copy
+ * Reads a whole regular file.
+ * @param maxBytes the size limit; a larger file is not read
+ * @returns bytes in memory of their own, so that filling them with zeros leaves no copy; a FileFault if the file cannot be read
+ * @example
+ *     const content = readRegular(path, 65_536);
+ *     if (content instanceof FileFault) throw new Error(`${path} ${content.text}`);
  */
 export function readRegular(path: string, maxBytes: number, options: ReadOptions = {}): Buffer | FileFault {
   return withRegular(path, options, (file, { size }) =>
@@ -57,7 +60,12 @@ export function readRegular(path: string, maxBytes: number, options: ReadOptions
   );
 }
 
-/** Opens a regular file, gives it to `use` with its status, and closes it. */
+/**
+ * Opens a regular file, passes it to `use`, and closes it.
+ * @param use receives the descriptor and the status of the open file
+ * @returns the result of `use`; a FileFault if the file cannot be opened
+ * @throws the error of `use`, unless it is an error of the system
+ */
 export function withRegular<T>(
   path: string,
   { followLinks = true, faultOf }: ReadOptions,
@@ -66,13 +74,13 @@ export function withRegular<T>(
   const { O_RDONLY, O_NONBLOCK, O_NOCTTY, O_NOFOLLOW } = constants;
   let file: number | undefined;
   try {
-    // Before it is opened: opening a device can do something already, as a watchdog's starts it.
+    // Checked before opening: opening a device can have effects (opening a watchdog starts it).
     const there = followLinks ? statSync(path) : lstatSync(path);
-    // To close it would release the lock.
+    // Closing the file would release the lock.
     const before = typeFault(there) ?? (isHeldLock(there) ? LOCKED : undefined);
     if (before !== undefined) return before;
     file = openSync(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | (followLinks ? 0 : O_NOFOLLOW));
-    // Of the file that is open: another one may stand at the path by now.
+    // Checked again on the open file: the path may lead to another one by now.
     const status = fstatSync(file);
     return typeFault(status) ?? faultOf?.(status) ?? use(file, status);
   } catch (error) {
@@ -84,9 +92,9 @@ export function withRegular<T>(
 
 /**
  * Reads a part of an open file.
- * @param position of the first byte
- * @param length in bytes
- * @returns fewer bytes where the file ends
+ * @param position the offset of the first byte
+ * @param length the number of bytes
+ * @returns the bytes; fewer than `length` at the end of the file
  */
 export function readAt(descriptor: number, position: number, length: number): Buffer {
   const buffer = Buffer.alloc(length);
@@ -97,7 +105,7 @@ export function readAt(descriptor: number, position: number, length: number): Bu
   return buffer.subarray(0, at);
 }
 
-/** Whatever its status says of its size: it may grow while it is read, and files of /proc have none. */
+/** Reads to the end of the file, not to the size in its status: the file may grow meanwhile, and files in /proc report size 0. */
 function readOpen(file: number, expected: number, maxBytes: number): Buffer | FileFault {
   let buffer = Buffer.alloc(expected + 1);
   let size = 0;
@@ -117,7 +125,7 @@ function readOpen(file: number, expected: number, maxBytes: number): Buffer | Fi
   }
 }
 
-/** What stands there where it is not a regular file. */
+/** Returns a fault that names the file type; undefined for a regular file. */
 export function typeFault(status: Stats): FileFault | undefined {
   if (status.isFile()) return undefined;
   if (status.isDirectory()) return new FileFault("folder", "is a folder", "give the path of the file in it");
@@ -132,7 +140,11 @@ function tooLarge(size: number, maxBytes: number): FileFault {
   return new FileFault("large", what, "give the path of the file that is meant");
 }
 
-/** What the system refused, and why where that can be seen. */
+/**
+ * Turns an error of the system into a fault.
+ * @param error thrown by node:fs
+ * @throws `error` itself, if it is not an error of the system
+ */
 export function systemFault(path: string, error: unknown): FileFault {
   const { code, syscall } = error as NodeJS.ErrnoException;
   if (code === undefined || syscall === undefined) throw error;

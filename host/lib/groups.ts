@@ -1,9 +1,10 @@
-/** Groups of this machine. */
+/** Local user groups. */
 import { readFileSync } from "node:fs";
 
 /**
- * The number of a group. Node has no getgrnam: groups of a directory service are known by their number alone.
- * @returns undefined where /etc/group does not have the name
+ * Resolves a group name to its id. Node has no getgrnam, so a group of a directory service must be given by its id.
+ * @param group a name in /etc/group, or an id, which is returned unchanged
+ * @returns the id; undefined if /etc/group does not have the name
  */
 export function groupIdOf(group: string | number): number | undefined {
   if (typeof group === "number") return group;

@@ -7,7 +7,7 @@ import { escapeProse, replaceControlsInLines } from "./text.ts";
 
 const html = htmlTemplate(replaceControlsInLines);
 
-test("what is put into a template is text", () => {
+test("a value in a template is escaped as text", () => {
   const hostile = `<script>alert("1")</script>&'`;
   assert.equal(
     html`<p title="${hostile}">${hostile}</p>`.text,
@@ -15,19 +15,19 @@ test("what is put into a template is text", () => {
   );
 });
 
-test("what was made as HTML, and lists of it, stay HTML; nothing is nothing", () => {
+test("HTML and lists of HTML are not escaped; undefined produces nothing", () => {
   const rows = ["a", "<b>"].map((text) => html`<li>${text}</li>`);
   assert.equal(html`<ul>${rows}</ul>${undefined}${0}`.text, "<ul><li>a</li><li>&lt;b&gt;</li></ul>0");
 });
 
-test("what turns, hides or breaks text is replaced", () => {
+test("characters that reverse, hide or break text are replaced", () => {
   assert.equal(
     html`${"a\u202eb\u0000c\u2028d\ud800\u200be\tf"}`.text,
     "a\ufffdb\ufffdc\ufffdd\ufffd\ufffde\tf",
   );
 });
 
-test("no text has a sign that ends a tag, an attribute or an entity", () => {
+test("no value contains a character that ends a tag, an attribute or an entity", () => {
   fc.assert(
     fc.property(fc.string({ unit: "binary" }), (text) => {
       const written = html`${text}`;
@@ -37,12 +37,12 @@ test("no text has a sign that ends a tag, an attribute or an entity", () => {
   );
 });
 
-test("each page cleans its text in its own way", () => {
+test("each page chooses how it cleans its text", () => {
   const escaping = htmlTemplate(escapeProse);
   assert.equal(escaping`<p>${"a\u202e\n<"}</p>`.text, "<p>a\\u{202e}\\u{a}&lt;</p>");
 });
 
-test("pageStyle makes an element and the policy that allows this element's text", () => {
+test("pageStyle creates an element and the policy that allows its text", () => {
   const { element, policy } = pageStyle("p { margin: 0; }");
   assert.equal(html`<head>${element}</head>`.text, "<head><style>p { margin: 0; }</style></head>");
   assert.equal(

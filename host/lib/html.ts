@@ -1,38 +1,38 @@
-/** HTML that nothing in it can break out of: a value of a template is text, unless a template made it. */
+/** Escaping HTML templates: every value is escaped as text, unless it is HTML that a template created. */
 import { createHash } from "node:crypto";
 
-/** HTML that a template or `pageStyle` made. */
+/** HTML that a template or `pageStyle` created. */
 export class Html {
   readonly text: string;
 
-  /** @param text is trusted: call this for constants of the program only */
+  /** @param text trusted HTML: pass only constants of the program */
   constructor(text: string) {
     this.text = text;
   }
 }
 
-/** A list is written one after the other; `false` and `undefined` as nothing. */
+/** A value of a template. The items of a list are concatenated; `false` and `undefined` produce nothing. */
 export type HtmlValue = string | number | Html | readonly Html[] | false | undefined;
 
-/** A template tag. Values stand between tags, or in attributes with double quotes; nowhere else is text inert. */
+/** A template tag. Put values only between tags or in double-quoted attributes: elsewhere, escaping does not protect. */
 export type HtmlTemplate = (parts: TemplateStringsArray, ...values: readonly HtmlValue[]) => Html;
 
 /**
- * Makes the template tag of a page.
- * @param clean removes from each text the characters that act on the text around them (lib/text.ts)
+ * Creates the template tag of a page.
+ * @param clean replaces or escapes the characters of a text that affect the text around them (lib/text.ts)
  * @example
  *     const html = htmlTemplate(escapeProse);
  *     html`<p title="${title}">${text}</p>`.text;
  */
 export function htmlTemplate(clean: (text: string) => string): HtmlTemplate {
-  const written = (value: HtmlValue): string => {
+  const toHtml = (value: HtmlValue): string => {
     if (value === undefined || value === false) return "";
     if (value instanceof Html) return value.text;
     if (typeof value === "object") return value.map(({ text }) => text).join("");
     return clean(String(value)).replace(/[&<>"']/g, (sign) => ENTITIES[sign] ?? "");
   };
   return (parts, ...values) =>
-    new Html(parts.reduce((text, part, i) => `${text}${written(values[i - 1])}${part}`));
+    new Html(parts.reduce((text, part, i) => `${text}${toHtml(values[i - 1])}${part}`));
 }
 
 const ENTITIES: Readonly<Record<string, string>> = {
@@ -43,16 +43,16 @@ const ENTITIES: Readonly<Record<string, string>> = {
   "'": "&#39;",
 };
 
-/** The only style of a page, and the policy under which a browser uses it. */
+/** The style element of a page and the matching Content-Security-Policy. */
 export interface PageStyle {
   readonly element: Html;
-  /** For Content-Security-Policy: no script, picture, font, frame or form; this style and the text. */
+  /** The value of Content-Security-Policy. It allows text and this style; no script, image, font, frame or form. */
   readonly policy: string;
 }
 
 /**
- * Makes the style element of a page that loads nothing.
- * @param css a constant of the program
+ * Creates the style element of a page that loads no resources.
+ * @param css a constant of the program; not escaped
  */
 export function pageStyle(css: string): PageStyle {
   const digest = createHash("sha256").update(css).digest("base64");

@@ -1,21 +1,20 @@
 /**
- * A lock between processes that ends with the process that holds it, however that ends. Node has no flock, so it is the lock that
- * SQLite takes on an empty file (fcntl, F_SETLK): the kernel releases it, no process id has to be believed, and processes in other
- * containers are seen too. Only who may open the file can take it, and that is one user. The file stays when the lock is released: a lock
- * on a file that was removed excludes nobody.
+ * A lock between processes that the kernel releases when the holder exits, however it exits. Node has no flock, so this uses the lock
+ * that SQLite takes on an empty file (fcntl, F_SETLK): it trusts no process id and works across containers. The file is readable by one
+ * user, so only that user can take the lock. The file stays when the lock is released: a lock on a removed file excludes nobody.
  */
 import { lstatSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { addHeldLock, isHeldLock } from "./held-locks.ts";
 
-/** Of a lock that guards what is made in a folder. */
+/** The file name of the lock that guards a folder while files are created in it. */
 export const FOLDER_LOCK = ".kleidi.lock";
 
-/** The lock cannot be taken. `message` follows the name of its file. */
+/** The lock cannot be taken. `message` continues a sentence after the path of the lock file. */
 export class LockFault extends Error {
-  /** Another process has it, or this one; else something is wrong with the file or the folder. */
+  /** True if a process holds the lock, this one included; false if the file or the folder has a fault. */
   readonly isBusy: boolean;
-  /** The file is another user's, or the system refused to open it: this process may not make anything there. */
+  /** True if the file belongs to another user or the system refused to open it: this process may not create files there. */
   readonly isDenied: boolean;
 
   constructor(
@@ -31,26 +30,31 @@ export class LockFault extends Error {
 
 // https://sqlite.org/rescode.html
 const Sqlite = { PERM: 3, BUSY: 5, READONLY: 8, CANTOPEN: 14, NOTADB: 26 } as const;
-const NOT_EMPTY = "is not empty, so it is not a lock; look who wrote it, then remove it while no kleidi runs";
+const NOT_EMPTY =
+  "is not empty, so it is not a lock; find out who wrote it, then remove it while no kleidi runs";
 
-/** What is garbage is closed, and its lock released. */
+/** Keeps the databases reachable: a garbage-collected one is closed, which releases its lock. */
 const held = new Set<DatabaseSync>();
 
 /**
- * @param path of the lock's file, which is made where there is none; the folder must be there
- * @param waitMs for another process that holds it; the whole process waits. Where this one holds it, that would be in vain
- * @param mayTakeOthers whether root may take the lock of another user: it makes keys in a folder of the user that the host runs as
- * @returns releases it; twice does no harm
+ * Takes a lock.
+ * @param path of the lock file; created if it does not exist. The folder must exist.
+ * @param waitMs how long to wait for another process, in milliseconds; blocks the event loop. A lock that this process holds fails at once.
+ * @param mayTakeOthers true: root may take the lock of another user, to create keys in the folder of the user that the host runs as
+ * @returns a function that releases the lock; further calls have no effect
  * @throws LockFault
+ * @example
+ *     const release = takeLock(join(folder, FOLDER_LOCK), 5_000);
+ *     try { createKey(folder); } finally { release(); }
  */
 export function takeLock(path: string, waitMs = 0, mayTakeOthers = true): () => void {
-  assertOurs(path, mayTakeOthers);
-  // Others could hold a lock on what they can read.
+  assertUsable(path, mayTakeOthers);
+  // A user who can read the file could hold its lock.
   const umask = process.umask(0o177);
   let file: DatabaseSync | undefined;
   try {
     file = new DatabaseSync(path, { timeout: waitMs });
-    // A journal in memory: no other file is made. Not EXCLUSIVE: that is taken in steps, and two could keep each other from the last.
+    // A journal in memory creates no other file. Not EXCLUSIVE: SQLite takes that in steps, and two processes could deadlock.
     file.exec("PRAGMA journal_mode = MEMORY; BEGIN IMMEDIATE");
   } catch (error) {
     file?.close();
@@ -78,7 +82,7 @@ function faultOf(error: unknown): LockFault {
   return new LockFault(`cannot be taken (${why})`, { isDenied, cause: error });
 }
 
-function assertOurs(path: string, mayTakeOthers: boolean): void {
+function assertUsable(path: string, mayTakeOthers: boolean): void {
   const found = lstatSync(path, { throwIfNoEntry: false });
   if (found === undefined) return;
   if (!found.isFile()) throw new LockFault("is not a regular file; remove it");

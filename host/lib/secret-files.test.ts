@@ -20,7 +20,7 @@ const root = mkdtempSync(join(tmpdir(), "kleidi-secrets-"));
 after(() => rmSync(root, { recursive: true, force: true }));
 const [uid, gid] = [process.getuid?.() ?? 0, process.getgid?.() ?? 0];
 const OWN: Identity = { uid, gid, groups: [gid] };
-/** Somebody else than who made the files; as root, the files are given away instead. */
+/** A user other than the owner of the files; as root, the test changes the owner instead. */
 const OTHER = 4242;
 const isRoot = uid === 0;
 
@@ -45,7 +45,7 @@ function read(path: string, secrecy: Secrecy = "given", self = OWN): string {
 }
 
 describe("a secret file", () => {
-  for (const [mode, secrecy, said] of [
+  for (const [mode, secrecy, result] of [
     [0o600, "given", "CANARY"],
     [0o400, "given", "CANARY"],
     [0o640, "given", "CANARY"],
@@ -59,8 +59,8 @@ describe("a secret file", () => {
     [0o664, "public", "has the mode 0664, others may write it; it should be 0644 or less"],
     [0o646, "public", "has the mode 0646, others may write it; it should be 0644 or less"],
   ] as const)
-    test(`of mode ${mode.toString(8)} (${secrecy}): ${said}`, () => {
-      assert.equal(read(secret(join(folder(), "file"), mode), secrecy), said);
+    test(`of mode ${mode.toString(8)} (${secrecy}): ${result}`, () => {
+      assert.equal(read(secret(join(folder(), "file"), mode), secrecy), result);
     });
 
   test("of a group that the process is not in is not read", () => {
@@ -97,7 +97,7 @@ describe("a secret file", () => {
     if (isRoot) assert.equal(read(file, "given", { ...callers, callers: [0] }), "CANARY");
   });
 
-  test("of another user is not read, whatever its mode", () => {
+  test("of another user is not read with any mode", () => {
     const file = secret(join(folder(), "file"));
     if (isRoot) chownSync(file, OTHER, gid);
     const owner = isRoot ? OTHER : uid;
@@ -109,7 +109,7 @@ describe("a secret file", () => {
       );
   });
 
-  test("is read through links, and not where the host has made it itself", () => {
+  test("is read through links, unless the host created it", () => {
     const place = folder();
     secret(join(place, "target"));
     symlinkSync("target", join(place, "one"));
@@ -126,7 +126,7 @@ describe("a folder on the way to a secret", () => {
   const exposed = (path: string, mode: string) =>
     `is in ${path}, whose mode is ${mode}, so others may replace it; chmod go-w ${path}`;
 
-  test("is not one that others may write", () => {
+  test("must not be writable by others", () => {
     const place = folder(0o777);
     assert.equal(read(secret(join(place, "file"))), exposed(place, "0777"));
     mkdirSync(join(place, "deep"));
@@ -150,37 +150,40 @@ describe("a folder on the way to a secret", () => {
     if (isRoot) for (const path of [place, file]) chownSync(path, OTHER, OTHER);
     const self = isRoot ? { uid: OTHER, gid: OTHER, groups: [] } : OWN;
     assert.equal(read(file, "given", self), isRoot || uid === gid ? "CANARY" : exposed(place, "0775"));
-    // the same group, where it may call the host
+    // the same group, when it may call the host
     const callers = [isRoot ? OTHER : gid];
     assert.equal(read(file, "given", { ...self, callers }), exposed(place, "0775"));
   });
 
-  test("may be one of all users, if none but the owner may replace what is in it", () => {
+  test("may be writable by all users, if only the owner of a file may replace it", () => {
     const place = folder(0o1777);
     assert.equal(read(secret(join(place, "file"))), "CANARY");
   });
 
-  test("is looked at where a link leads", () => {
+  test("is checked at the target of a link", () => {
     const [good, bad] = [folder(), folder(0o777)];
     secret(join(bad, "file"));
     symlinkSync(join(bad, "file"), join(good, "link"));
     assert.equal(read(join(good, "link")), exposed(bad, "0777"));
     symlinkSync(bad, join(good, "way"));
     assert.equal(read(join(good, "way", "file")), exposed(bad, "0777"));
-    // The kernel follows the link before "..": what is read and what is looked at must be the same.
+    // The kernel follows the link before "..": the same path must be read and checked.
     secret(join(good, "file"));
     assert.equal(read(`${good}/way/../file`), "CANARY");
   });
 
-  test("of all users does not have a link of another user in it", () => {
+  test("that all users may write must not hold a link of another user", () => {
     const place = folder(0o1777);
     const good = folder();
     secret(join(good, "file"));
     symlinkSync(join(good, "file"), join(place, "link"));
     if (isRoot) lchownSync(join(place, "link"), OTHER, gid);
     const self = isRoot ? OWN : { ...OWN, uid: OTHER };
-    const said = read(join(place, "link"), "given", self);
-    assert.match(said, isRoot ? /whose mode is 1777, so others may replace it/ : /^belongs to the user with/);
+    const result = read(join(place, "link"), "given", self);
+    assert.match(
+      result,
+      isRoot ? /whose mode is 1777, so others may replace it/ : /^belongs to the user with/,
+    );
   });
 });
 

@@ -1,12 +1,12 @@
 /**
- * The one rule for files that hold secrets (docs/running.md, "Files that hold secrets"):
+ * Checks files that hold secrets (docs/running.md, "Files that hold secrets"):
  *
- * - The file, the links that lead to it and every folder on the way belong to root or to the user of this process, and nobody else may
- *   write them: who writes a secret says who the host is. A folder of all users with the sticky bit (/tmp, the mount of a Kubernetes
- *   Secret) passes, because there nobody replaces what belongs to root or to this user.
- * - Users outside of the file's group may not read it. The group may, where it is root's or one that this process is in: so come
+ * - The file, the links that lead to it and every folder on the path belong to root or to the user of this process, and nobody else may
+ *   write them: anyone who can write a secret can change the identity of the host. A world-writable folder with the sticky bit (/tmp,
+ *   the mount of a Kubernetes Secret) is allowed, because other users cannot replace files of root or of this user in it.
+ * - Users outside the file's group may not read it. The group may read it if it is root's group or a group of this process. This allows
  *   systemd's credentials (0440, the ACL shows as the group), a Kubernetes Secret with fsGroup, and Vault Agent's sinks (0640).
- * - A group whose members may call the host, because a socket is theirs, reads no secrets: who may ask for a key does not have it.
+ * - A group whose members may call the host on a socket may not read secrets: a caller uses a key but must not have it.
  */
 import { lstatSync, readlinkSync, type Stats } from "node:fs";
 import { join, resolve, sep } from "node:path";
@@ -14,12 +14,14 @@ import { FileFault, readRegular, systemFault } from "./files.ts";
 import { groupIdOf } from "./groups.ts";
 
 /**
- * "own": the host made it itself, so it is a file of mode 0600 and not a link. "given": the rule. "public": others may read it, as a
- * service account's token, which the kubelet projects with mode 0644; it lives for minutes, and is the pod's own.
+ * - "own": the host created the file, so it must have mode 0600 and must not be a link.
+ * - "given": the rule above.
+ * - "public": others may read the file. For a service account token, which the kubelet projects with mode 0644; it is valid for minutes
+ *   and belongs to the pod.
  */
 export type Secrecy = "own" | "given" | "public";
 
-/** Whose the process is. */
+/** The user and the groups of a process. */
 export interface Identity {
   readonly uid: number;
   readonly gid: number;
@@ -34,26 +36,35 @@ export interface CallerSocket {
   readonly group?: string | number | undefined;
 }
 
-/** Of the whole process, as its user is: whoever reads a secret is held to them. */
+/** Process-wide, like the user id: applies to every secret that is read. */
 let callers: readonly number[] = [];
 
-/** Says which sockets a group may call the host on: no secret may be that group's to read from then on. */
+/**
+ * Registers the host's sockets. From then on, a secret that a group with access to one of them may read is refused.
+ * @param sockets replaces the sockets of an earlier call
+ */
 export function denyCallersSecrets(sockets: readonly CallerSocket[]): void {
   callers = sockets.flatMap(({ mode, group }) => {
-    // connect(2) needs the right to write
+    // connect(2) needs write permission
     if ((mode & 0o020) === 0) return [];
     const id = group === undefined ? process.getegid?.() : groupIdOf(group);
     return id === undefined ? [] : [id];
   });
 }
 
-/** As the kernel does (path_resolution(7)). */
+/** The kernel's own limit (path_resolution(7)). */
 const MAX_LINKS = 40;
 const STICKY = 0o1000;
 
 /**
  * Reads a whole file that holds a secret.
- * @returns bytes in memory of their own, for the caller to fill with zeros
+ * @param maxBytes the size limit; a larger file is not read
+ * @param secrecy the permissions that the file may have
+ * @param self the user and groups to check against; by default those of this process
+ * @returns bytes in memory of their own, which the caller fills with zeros; a FileFault if the file is unsafe or cannot be read
+ * @example
+ *     const token = readSecretFile("/run/credentials/kleidi/token", 4096, "given");
+ *     if (token instanceof FileFault) throw new Error(`the token ${token.text}`);
  */
 export function readSecretFile(
   path: string,
@@ -62,22 +73,22 @@ export function readSecretFile(
   self = ownIdentity(),
 ): Buffer | FileFault {
   const followLinks = secrecy !== "own";
-  // Node takes "a/link/.." for "a", the kernel does not: what is read is what is looked at.
+  // Node resolves "a/link/.." to "a", the kernel does not: the same path must be read and checked.
   const absolute = resolve(path);
-  // First: a file that cannot be read at all is told as that.
+  // Read first: for an unreadable file, that is the fault to report.
   const content = readRegular(absolute, maxBytes, {
     followLinks,
     faultOf: (status) => ownerFault(status, self) ?? modeFault(status, secrecy, self),
   });
   if (content instanceof FileFault) return content;
-  const fault = wayFault(absolute, self);
+  const fault = pathFault(absolute, self);
   if (fault === undefined) return content;
   content.fill(0);
   return fault;
 }
 
 function ownIdentity(): Identity {
-  // Linux has all three.
+  // Linux has all three functions.
   return {
     uid: process.geteuid?.() ?? 0,
     gid: process.getegid?.() ?? 0,
@@ -99,8 +110,8 @@ function ownerFault({ uid }: Stats, self: Identity): FileFault | undefined {
 function modeFault({ mode, gid }: Stats, secrecy: Secrecy, self: Identity): FileFault | undefined {
   const bits = mode & 0o777;
   const actual = bits.toString(8).padStart(4, "0");
-  const fault = (said: string, remedy: string) =>
-    new FileFault("exposed", `has the mode ${actual}, ${said}`, remedy);
+  const fault = (exposure: string, remedy: string) =>
+    new FileFault("exposed", `has the mode ${actual}, ${exposure}`, remedy);
   if (secrecy === "public")
     return bits & 0o022 ? fault("others may write it", "it should be 0644 or less") : undefined;
   if (secrecy === "own")
@@ -108,7 +119,7 @@ function modeFault({ mode, gid }: Stats, secrecy: Secrecy, self: Identity): File
   if (bits & 0o037) return fault("others may have read it", "it should be 0600, 0640 or 0440");
   if (bits & 0o040 && !isOwnGroup(gid, self))
     return fault(`the group ${gid} may read it, which is not the host's`, "it should be 0600 or 0400");
-  if (bits & 0o040 && isCallers(gid, self))
+  if (bits & 0o040 && isCallerGroup(gid, self))
     return fault(
       `the group ${gid} may read it, and may call the host on its socket`,
       "it should be 0600 or 0400, or of another group that only the host is in",
@@ -116,8 +127,8 @@ function modeFault({ mode, gid }: Stats, secrecy: Secrecy, self: Identity): File
   return undefined;
 }
 
-/** Walks to the file as the kernel does, and looks at every folder and link on the way. */
-function wayFault(path: string, self: Identity): FileFault | undefined {
+/** Resolves the path as the kernel does, and checks every folder and link on it. */
+function pathFault(path: string, self: Identity): FileFault | undefined {
   const left = partsOf(path);
   let at = "/";
   let links = 0;
@@ -146,7 +157,7 @@ function wayFault(path: string, self: Identity): FileFault | undefined {
   }
 }
 
-/** Whether somebody else may replace what stands in this folder. */
+/** Checks that no other user can replace `entry` in this folder. */
 function folderFault(folder: string, status: Stats, entry: Stats, self: Identity): FileFault | undefined {
   const { uid, gid, mode } = status;
   if (!isTrusted(uid, self))
@@ -173,8 +184,8 @@ function isTrusted(uid: number, self: Identity): boolean {
   return uid === 0 || uid === self.uid;
 }
 
-/** Not root's: systemd's credentials are its, and a folder that only the unit reaches keeps them. */
-function isCallers(gid: number, { callers = [] }: Identity): boolean {
+/** False for root's group: systemd's credentials belong to it, in a folder that only the unit can enter. */
+function isCallerGroup(gid: number, { callers = [] }: Identity): boolean {
   return gid !== 0 && callers.includes(gid);
 }
 
@@ -183,9 +194,9 @@ function isOwnGroup(gid: number, { gid: own, groups }: Identity): boolean {
 }
 
 /**
- * The group that many systems make for each user, with the same number and nobody else in it, unless it is let call the host. Not root's: where a folder has an ACL, the
- * group's bits are its mask, and a folder root:root that says 0775 may be anybody's to write.
+ * True for the private group that many systems create for each user (same id, no other members), unless it may call the host. False for
+ * root's group: the group bits of a folder with an ACL are its mask, so anybody may be able to write to a folder root:root of mode 0775.
  */
 function isPrivateGroup(gid: number, self: Identity): boolean {
-  return gid !== 0 && gid === self.uid && gid === self.gid && !isCallers(gid, self);
+  return gid !== 0 && gid === self.uid && gid === self.gid && !isCallerGroup(gid, self);
 }

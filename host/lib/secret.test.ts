@@ -12,7 +12,7 @@ const PRINTERS: Readonly<Record<string, (secret: Secret) => string>> = {
   "JSON.stringify": (secret) => JSON.stringify(secret),
   "JSON.stringify of its holder": (secret) => JSON.stringify({ secret, list: [secret] }),
   inspect: (secret) => inspect(secret),
-  "inspect of all there is": (secret) => inspect(secret, { depth: null, showHidden: true, getters: true }),
+  "inspect with all options": (secret) => inspect(secret, { depth: null, showHidden: true, getters: true }),
   "inspect of its holder": (secret) =>
     inspect({ secret, map: new Map([["secret", secret]]) }, { depth: null }),
   "a message to a thread": (secret) =>
@@ -22,12 +22,12 @@ const PRINTERS: Readonly<Record<string, (secret: Secret) => string>> = {
 for (const [what, print] of Object.entries(PRINTERS))
   test(`${what} does not show a secret`, () => assert.doesNotMatch(print(Secret.of(TEXT)), /CANARY|67, ?65/));
 
-test("a secret shows that it is one", () => {
+test("a secret prints as [secret]", () => {
   const secret = Secret.of(TEXT);
   assert.equal(`${secret} ${JSON.stringify(secret)} ${inspect(secret)}`, '[secret] "[secret]" [secret]');
 });
 
-test("use and text give a secret out", () => {
+test("use and text reveal a secret", () => {
   const secret = Secret.of(TEXT);
   assert.equal(secret.text(), TEXT);
   assert.equal(
@@ -37,21 +37,21 @@ test("use and text give a secret out", () => {
   assert.equal(secret.length, Buffer.byteLength(TEXT));
 });
 
-test("text gives its own part of a larger buffer", () => {
+test("text decodes only its own part of a larger buffer", () => {
   assert.equal(new Secret(Buffer.from("abcdef").subarray(2, 4)).text(), "cd");
 });
 
-test("wipe fills the bytes that were given with zeros", () => {
+test("wipe fills the original bytes with zeros", () => {
   const bytes = Uint8Array.of(1, 2, 3);
   new Secret(bytes).wipe();
   assert.deepEqual(bytes, Uint8Array.of(0, 0, 0));
 });
 
-test("secrets are equal when their bytes are", () => {
+test("secrets with equal bytes are equal", () => {
   assert.ok(Secret.of(TEXT).equals(new Secret(Buffer.from(TEXT))));
   assert.ok(!Secret.of(TEXT).equals(Secret.of(`${TEXT}x`)));
 });
 
-test("ownBytes shares its memory with nothing", () => {
+test("ownBytes does not share its memory", () => {
   assert.equal(ownBytes(TEXT).buffer.byteLength, Buffer.byteLength(TEXT));
 });

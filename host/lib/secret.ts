@@ -1,10 +1,10 @@
-/** The one holder of bytes that must not be printed: tokens, keys, and what is in secret files. */
+/** A holder of bytes that must not be printed: tokens, keys, and the content of secret files. */
 import { inspect } from "node:util";
 
 const SHOWN = "[secret]";
 
 /**
- * Bytes without a way to print them: templates, JSON and util.inspect show "[secret]". Only `use` and `text` give them out.
+ * Secret bytes. Templates, JSON and util.inspect show "[secret]"; only `use` and `text` reveal the bytes.
  * @example
  *     const token = Secret.of("s.abc");
  *     `${token}` === "[secret]";
@@ -14,30 +14,30 @@ const SHOWN = "[secret]";
 export class Secret<Bytes extends Uint8Array = Uint8Array> {
   readonly #bytes: Bytes;
 
-  /** @param bytes are kept, not copied; `wipe` fills them with zeros */
+  /** @param bytes kept, not copied; `wipe` fills them with zeros */
   constructor(bytes: Bytes) {
     this.#bytes = bytes;
   }
 
-  /** @param text is copied as UTF-8, into memory of its own; the text itself cannot be wiped */
+  /** @param text copied as UTF-8 into memory of its own; the text itself cannot be wiped */
   static of(text: string): Secret<Uint8Array<ArrayBuffer>> {
     return new Secret(ownBytes(text));
   }
 
-  /** In bytes. */
+  /** Length in bytes. */
   get length(): number {
     return this.#bytes.length;
   }
 
   /**
-   * Gives the bytes to who works with them. A copy that leaves `work` is not wiped with the secret.
-   * @returns what `work` returns
+   * Passes the bytes to `work`. A copy that leaves `work` is not wiped with the secret.
+   * @returns the result of `work`
    */
   use<T>(work: (bytes: Bytes) => T): T {
     return work(this.#bytes);
   }
 
-  /** For a header or a body that is sent at once: text cannot be wiped. */
+  /** Decodes the bytes as UTF-8. Only for a header or a body that is sent at once: text cannot be wiped. */
   text(): string {
     const { buffer, byteOffset, length } = this.#bytes;
     return Buffer.from(buffer, byteOffset, length).toString();
@@ -66,8 +66,8 @@ export class Secret<Bytes extends Uint8Array = Uint8Array> {
 }
 
 /**
- * A text as UTF-8, in memory of its own: Buffer.from(text) would leave a copy in Node's pool.
- * @returns bytes for the caller to fill with zeros
+ * Encodes a text as UTF-8 in memory of its own: Buffer.from(text) would leave a copy in Node's pool.
+ * @returns bytes, which the caller fills with zeros
  */
 export function ownBytes(text: string): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(Buffer.byteLength(text));

@@ -24,14 +24,14 @@ const HARMFUL: [what: string, text: string, escaped: string][] = [
   ["an isolate", "a\u2066b\u2069", "a\\u{2066}b\\u{2069}"],
   ["a line separator", "a\u2028b", "a\\u{2028}b"],
   ["a zero-width space", "a\u200bb", "a\\u{200b}b"],
-  ["a filler that looks like nothing", "a\u3164b", "a\\u{3164}b"],
+  ["an invisible filler", "a\u3164b", "a\\u{3164}b"],
   ["a tag character", "a\u{e0041}b", "a\\u{e0041}b"],
-  ["half a surrogate pair", "a\ud800b", "a\\u{d800}b"],
-  ["a mark around a letter", "a\u0489b", "a\\u{489}b"],
+  ["a lone surrogate", "a\ud800b", "a\\u{d800}b"],
+  ["an enclosing mark", "a\u0489b", "a\\u{489}b"],
 ];
 
 for (const [what, text, escaped] of HARMFUL) {
-  test(`${what} is shown by its number`, () => {
+  test(`${what} is escaped as its code point`, () => {
     for (const show of [escapeName, escapeOwnText, escapeProse]) assert.equal(show(text), escaped);
   });
 
@@ -46,7 +46,7 @@ for (const [what, text, escaped] of HARMFUL) {
   });
 }
 
-test("a letter of another alphabet does not pass for one of ours in a name", () => {
+test("a look-alike letter of another alphabet is escaped in a name", () => {
   assert.equal(escapeName("kleidi:k\u0435ystore"), "kleidi:k\\u{435}ystore");
 });
 
@@ -55,15 +55,15 @@ test("a sentence may be in any language", () => {
     assert.equal(escapeProse(text), text);
 });
 
-test("marks that are piled up come down", () => {
+test("stacked marks are escaped", () => {
   assert.equal(escapeProse("a\u0301\u0302\u0303\u0304b"), "a\u0301\u0302\\u{303}\\u{304}b");
 });
 
-test("a long name is cut and its length told", () => {
+test("a long name is cut and shows its length", () => {
   assert.equal(escapeName("x".repeat(121)), `${"x".repeat(120)}… (121 characters)`);
 });
 
-test("JSON is ASCII, and the same value to whoever parses it", () => {
+test("JSON is ASCII and parses to the same value", () => {
   fc.assert(
     fc.property(fc.jsonValue(), fc.string({ unit: "binary" }), (value, text) => {
       const written = stringifyAscii({ value, text });
@@ -83,38 +83,38 @@ test("a line of JSON is the same value after escapeForTerminal", () => {
   );
 });
 
-test("our own signs stay in our own sentences", () => {
+test("escapeOwnText keeps the signs of the host", () => {
   assert.equal(escapeOwnText("a → b… \ufffd é"), "a → b… \ufffd \\u{e9}");
 });
 
-test("control characters are replaced, and other invisible ones are kept", () => {
+test("replaceControls replaces control characters and keeps other invisible characters", () => {
   assert.equal(
     replaceControls("a\u202eb\nc\td\u2028e\ud800\u3164"),
     "a\ufffdb\ufffdc\ufffdd\ufffde\ufffd\u3164",
   );
 });
 
-test("line feeds and tabs can be kept", () => {
+test("replaceControlsInLines keeps line feeds and tabs", () => {
   assert.equal(replaceControlsInLines("a\u202eb\nc\td\re"), "a\ufffdb\nc\td\ufffde");
 });
 
-test("what is not printable ASCII is a question mark for each UTF-16 unit", () => {
+test("replaceNonAscii writes a question mark for each UTF-16 unit that is not printable ASCII", () => {
   assert.equal(replaceNonAscii("a é\n\x7f😀~"), "a ?????~");
 });
 
-test("quote escapes what JSON leaves", () => {
+test("quote escapes the control characters that JSON does not escape", () => {
   assert.equal(
     quote('a"\n\u001b\u009b\u202e\u2028\ud800'),
     '"a\\"\\n\\u001b\\u{9b}\\u{202e}\\u{2028}\\ud800"',
   );
 });
 
-test("cut counts the sign that shows that more was there", () => {
+test("cut counts the ellipsis", () => {
   assert.equal(cut("abc", 3), "abc");
   assert.equal(cut("abcd", 3), "ab…");
 });
 
-test("cutWithLength tells the length of the whole text", () => {
+test("cutWithLength appends the length of the whole text", () => {
   assert.equal(cutWithLength("abc", 3), "abc");
   assert.equal(cutWithLength("abcd", 3), "abc… (4 characters)");
 });

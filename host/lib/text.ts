@@ -1,18 +1,18 @@
 /**
- * Text that somebody else chose, made fit for its reader. Each reader has one function:
+ * Escapes untrusted text for its destination. Each destination has its functions:
  *
  * - a terminal: `escapeForTerminal` for a whole line, `escapeName`, `escapeProse` and `escapeOwnText` for parts of one
  * - a line of the log: `replaceInvisible`
- * - the text of an error or of a finding: `quote`, `replaceControls`, `replaceNonAscii`
+ * - the text of an error or a finding: `quote`, `replaceControls`, `replaceNonAscii`
  * - a JSON document: `stringifyAscii`
  *
- * `escape…` keeps what was there readable, as its number. `replace…` drops it. A number is written `\u{202e}`.
+ * `escape…` writes the code point of a character, as in `\u{202e}`. `replace…` discards the character.
  */
 
-/** Control, format, private and unassigned characters, half surrogate pairs, and the separators of lines and paragraphs. */
+/** Control, format, private-use and unassigned characters, lone surrogates, and separators of lines and paragraphs. */
 const CONTROLS = /[\p{C}\p{Zl}\p{Zp}]/gu;
 const CONTROLS_IN_LINES = /(?![\n\t])[\p{C}\p{Zl}\p{Zp}]/gu;
-/** Controls, invisible characters, marks around a letter, and marks that are stacked higher than any language stacks them. */
+/** Controls, invisible characters, enclosing marks, and marks stacked higher than in any language. */
 const INVISIBLE = /[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\p{Me}]|(?<=\p{M}{2})\p{M}/gu;
 const NAME = /[^\x20-\x7e…]/gu;
 const OWN = /[^\x20-\x7e→…\ufffd]/gu;
@@ -21,8 +21,8 @@ const REPLACEMENT = "\ufffd";
 const MAX_NAME = 120;
 
 /**
- * Escapes everything but printable ASCII, each UTF-16 unit as `\uXXXX`. A line of JSON stays the same JSON value.
- * @param text a line that anybody may have written
+ * Escapes everything but printable ASCII, each UTF-16 unit as `\uXXXX`. A line of JSON keeps its JSON value.
+ * @param text an untrusted line
  * @returns one line in printable ASCII
  * @example escapeForTerminal("a\u001b[2J") === "a\\u001b[2J"
  */
@@ -31,8 +31,8 @@ export function escapeForTerminal(text: string): string {
 }
 
 /**
- * Escapes a name or a version. Everything but printable ASCII becomes a number, so no letter of another alphabet passes for one of ours.
- * @param text is cut to 120 UTF-16 units
+ * Escapes a name or a version. Everything but printable ASCII is escaped, so that a look-alike letter of another alphabet is visible.
+ * @param text cut to 120 UTF-16 units
  * @example escapeName("k\u0435ystore") === "k\\u{435}ystore"
  */
 export function escapeName(text: string): string {
@@ -40,7 +40,7 @@ export function escapeName(text: string): string {
 }
 
 /**
- * Escapes a sentence of our own that has names of others in it: as a name, but without a bound, and our own signs (→ and U+FFFD) stay.
+ * Escapes a sentence of the host that contains untrusted names: like `escapeName`, but without a length limit, and keeps → and U+FFFD.
  * @example escapeOwnText("encrypt → a\u202eb") === "encrypt → a\\u{202e}b"
  */
 export function escapeOwnText(text: string): string {
@@ -48,8 +48,8 @@ export function escapeOwnText(text: string): string {
 }
 
 /**
- * Escapes a sentence of others, which may be in any language: invisible characters, characters that act on the text around them, and
- * marks that are stacked higher than any language stacks them.
+ * Escapes an untrusted sentence in any language: invisible characters, characters that affect the text around them, and marks stacked
+ * higher than in any language.
  * @example escapeProse("το κλειδί\n") === "το κλειδί\\u{a}"
  */
 export function escapeProse(text: string): string {
@@ -57,7 +57,7 @@ export function escapeProse(text: string): string {
 }
 
 /**
- * Replaces what `escapeProse` escapes by U+FFFD: the text cannot forge a line, turn its direction or cover its neighbours.
+ * Replaces the characters that `escapeProse` escapes by U+FFFD: the text cannot forge a line, change the direction or cover other text.
  * @param text a line that a guest writes to the log
  * @returns a text with at most as many UTF-16 units
  */
@@ -66,15 +66,15 @@ export function replaceInvisible(text: string): string {
 }
 
 /**
- * Replaces control characters and separators of lines by U+FFFD.
- * @param text a name or a cause that stands inside a sentence of the host
+ * Replaces control characters and line separators by U+FFFD.
+ * @param text a name or a cause inside a sentence of the host
  * @returns one line, with at most as many UTF-16 units
  */
 export function replaceControls(text: string): string {
   return text.replace(CONTROLS, REPLACEMENT);
 }
 
-/** As `replaceControls`, with line feeds and tabs kept: for a page, where they are white space. */
+/** Like `replaceControls`, but keeps line feeds and tabs: for HTML, where they are white space. */
 export function replaceControlsInLines(text: string): string {
   return text.replace(CONTROLS_IN_LINES, REPLACEMENT);
 }
@@ -89,7 +89,7 @@ export function replaceNonAscii(text: string): string {
 }
 
 /**
- * Puts a text in double quotes, as JSON does, and escapes the control characters that JSON leaves.
+ * Puts a text in double quotes, as JSON does, and escapes the control characters that JSON does not escape.
  * @example quote('a"\u202e') === '"a\\"\\u{202e}"'
  */
 export function quote(text: string): string {
@@ -97,16 +97,17 @@ export function quote(text: string): string {
 }
 
 /**
- * Writes JSON in ASCII alone: the same value to every reader, and nothing that a terminal acts on.
- * @param value as JSON.stringify takes it; indented by two spaces
+ * Formats JSON in ASCII only: every parser reads the same value, and no character controls a terminal.
+ * @param value any value that JSON.stringify accepts
+ * @returns JSON, indented by two spaces
  */
 export function stringifyAscii(value: unknown): string {
   return JSON.stringify(value, null, 2).replace(/[^\x20-\x7e\n]/g, unitEscape);
 }
 
 /**
- * Cuts a text.
- * @param most UTF-16 units that the result has at most, the "…" among them; at least 1
+ * Cuts a text to a maximum length.
+ * @param most the maximum length of the result in UTF-16 units, including the "…"; at least 1
  * @example cut("abcd", 3) === "ab…"
  */
 export function cut(text: string, most: number): string {
@@ -114,8 +115,8 @@ export function cut(text: string, most: number): string {
 }
 
 /**
- * Cuts a text and tells how long it was.
- * @param most UTF-16 units of the text that are kept; what tells the length comes on top
+ * Cuts a text and appends its full length.
+ * @param most UTF-16 units of the text to keep, without the appended length
  * @example cutWithLength("abcd", 3) === "abc… (4 characters)"
  */
 export function cutWithLength(text: string, most: number): string {
@@ -123,7 +124,7 @@ export function cutWithLength(text: string, most: number): string {
 }
 
 /**
- * The number of a character.
+ * Escapes one character as its code point.
  * @param character one code point
  * @example characterEscape("\u202e") === "\\u{202e}"
  */

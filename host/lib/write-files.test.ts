@@ -32,7 +32,7 @@ function folderOf(t: TestContext): string {
 }
 
 for (const content of ["κλειδί\n", Uint8Array.of(0, 255), new Uint8Array(1 << 20)])
-  test(`createPrivate makes a file of ${content.length} ${typeof content === "string" ? "characters" : "bytes"} for its owner only`, (t) => {
+  test(`createPrivate creates a file of ${content.length} ${typeof content === "string" ? "characters" : "bytes"} for its owner only`, (t) => {
     const folder = folderOf(t);
     createPrivate(join(folder, "a"), content);
     assert.deepEqual(readFileSync(join(folder, "a")), Buffer.from(content as string));
@@ -40,7 +40,7 @@ for (const content of ["κλειδί\n", Uint8Array.of(0, 255), new Uint8Array(1
     assert.deepEqual(readdirSync(folder), ["a"]);
   });
 
-test("createPrivate replaces neither a file, nor a link to nothing, nor a folder, and leaves nothing behind", (t) => {
+test("createPrivate replaces neither a file, a dangling link nor a folder, and leaves no staged file", (t) => {
   const folder = folderOf(t);
   writeFileSync(join(folder, "file"), "old");
   symlinkSync(join(folder, "nothing"), join(folder, "link"));
@@ -51,11 +51,11 @@ test("createPrivate replaces neither a file, nor a link to nothing, nor a folder
   assert.deepEqual(readdirSync(folder).sort(), ["file", "folder", "link"]);
 });
 
-test("createPrivate fails with the system's error where there is no folder", (t) => {
+test("createPrivate fails with the system's error if the folder does not exist", (t) => {
   assert.throws(() => createPrivate(join(folderOf(t), "missing", "a"), ""), { code: "ENOENT" });
 });
 
-test("replaceFile replaces a file, and a link instead of what it names", (t) => {
+test("replaceFile replaces a file, and a link instead of its target", (t) => {
   const folder = folderOf(t);
   writeFileSync(join(folder, "other"), "other");
   symlinkSync("other", join(folder, "a"));
@@ -67,14 +67,14 @@ test("replaceFile replaces a file, and a link instead of what it names", (t) => 
   assert.deepEqual(readdirSync(folder).sort(), ["a", "other"]);
 });
 
-test("replaceFile leaves nothing behind where it fails", (t) => {
+test("replaceFile leaves no staged file when it fails", (t) => {
   const folder = folderOf(t);
   mkdirSync(join(folder, "a"));
   assert.throws(() => replaceFile(join(folder, "a"), "text"), { code: "EISDIR" });
   assert.deepEqual(readdirSync(folder), ["a"]);
 });
 
-test("writePrivate writes over what a killed process left, not through a link", (t) => {
+test("writePrivate replaces the file of a killed process, and does not write through a link", (t) => {
   const folder = folderOf(t);
   writeFileSync(join(folder, "other"), "other");
   symlinkSync("other", join(folder, "a"));
@@ -87,7 +87,7 @@ test("writePrivate writes over what a killed process left, not through a link", 
   assert.equal(statSync(join(folder, "left")).mode & 0o777, 0o600);
 });
 
-test("publish gives a file its name once, and keeps the staged one where the name is taken", (t) => {
+test("publish never replaces a file, and keeps the staged file if the name is taken", (t) => {
   const folder = folderOf(t);
   writePrivate(join(folder, STAGED), "one");
   publish(join(folder, STAGED), join(folder, "a"));
@@ -98,7 +98,7 @@ test("publish gives a file its name once, and keeps the staged one where the nam
   assert.equal(readFileSync(join(folder, STAGED), "utf8"), "two");
 });
 
-test("isStagingOf knows the staging names of its files, and no other name", () => {
+test("isStagingOf accepts the staging names of its files, and no other name", () => {
   const isStaging = isStagingOf(["a", "b.state"]);
   assert.ok(isStaging(STAGED));
   assert.ok(isStaging(".b.state.0123456789abcdef"));
@@ -114,7 +114,7 @@ test("isStagingOf knows the staging names of its files, and no other name", () =
     assert.ok(!isStaging(name), name);
 });
 
-test("removeLeftovers removes files and links, and leaves folders and what is no leftover", (t) => {
+test("removeLeftovers removes files and links, and keeps folders and other files", (t) => {
   const folder = folderOf(t);
   for (const name of [STAGED, "a"]) writeFileSync(join(folder, name), "");
   symlinkSync("a", join(folder, ".a.aaaaaaaaaaaaaaaa"));

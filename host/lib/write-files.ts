@@ -1,6 +1,6 @@
 /**
- * Files that are there whole or not at all, whenever the process or the machine stops. A file is written under a staging name that does
- * not count (`.NAME.` and 16 hexadecimal digits, in the same folder), put on the disk, and only then given its own name.
+ * Writes files atomically: after a crash of the process or the machine, a file is complete or does not exist. A file is written under a
+ * staging name (`.NAME.` and 16 hexadecimal digits, in the same folder), synced to the disk, and only then given its final name.
  */
 import { randomBytes } from "node:crypto";
 import {
@@ -21,15 +21,16 @@ import { ownBytes } from "./secret.ts";
 
 const STAGING = /^[0-9a-f]{16}$/;
 
-/** The status of what stands at a path; a link is not followed. Undefined where nothing does. */
+/** Returns the status of the file at a path, without following a link; undefined if nothing exists there. */
 export function statOf(path: string): Stats | undefined {
   return lstatSync(path, { throwIfNoEntry: false });
 }
 
 /**
- * Creates a file of mode 0600. Nothing that stands at the path is replaced.
- * @param staged another staging name, in the same folder
- * @throws the system's error, EEXIST where something stands there
+ * Creates a file of mode 0600. Never replaces an existing file.
+ * @param content a text is encoded as UTF-8; no copy of it stays in memory
+ * @param staged the staging path, in the same folder; by default a random one
+ * @throws the system's error; EEXIST if the path exists
  * @example createPrivate("/var/lib/kleidi/keys/main.state", bytes);
  */
 export function createPrivate(path: string, content: string | Uint8Array, staged = stagingPath(path)): void {
@@ -43,7 +44,7 @@ export function createPrivate(path: string, content: string | Uint8Array, staged
 }
 
 /**
- * Writes a file of mode 0644. What stands at the path is replaced.
+ * Writes a file of mode 0644. Replaces an existing file.
  * @throws the system's error
  */
 export function replaceFile(path: string, text: string): void {
@@ -59,9 +60,10 @@ export function replaceFile(path: string, text: string): void {
 }
 
 /**
- * Writes a file of mode 0600 under a name that does not count; what stands there is removed. For who finishes the file after a crash:
- * `createPrivate` does both steps.
- * @param content no copy of a text stays in memory
+ * Writes a file of mode 0600 under a staging name; an existing file there is removed. For a caller that completes the file after a
+ * crash; `createPrivate` does both steps.
+ * @param path the staging path
+ * @param content a text is encoded as UTF-8; no copy of it stays in memory
  * @throws the system's error
  */
 export function writePrivate(path: string, content: string | Uint8Array): void {
@@ -75,18 +77,20 @@ export function writePrivate(path: string, content: string | Uint8Array): void {
 }
 
 /**
- * Gives a written file its own name.
- * @throws the system's error, EEXIST where something stands under that name
+ * Gives a staged file its final name.
+ * @param staged the staging path
+ * @param path the final path, in the same folder
+ * @throws the system's error; EEXIST if `path` exists
  */
 export function publish(staged: string, path: string): void {
   syncFolder(dirname(path));
-  // link, not rename: it fails where a file is, instead of replacing it
+  // link, not rename: link fails if the file exists, rename would replace it
   linkSync(staged, path);
   unlinkSync(staged);
   syncFolder(dirname(path));
 }
 
-/** Puts the names in a folder on the disk. */
+/** Syncs the entries of a folder to the disk. */
 export function syncFolder(path: string): void {
   const folder = openSync(path, "r");
   try {
@@ -96,20 +100,24 @@ export function syncFolder(path: string): void {
   }
 }
 
-/** Whether a name in a folder is a staging name of one of these files: a killed process left it. */
+/**
+ * Returns a predicate for staging names, which a killed process can leave behind.
+ * @param names file names, without a folder
+ * @returns true for a staging name of one of these files
+ */
 export function isStagingOf(names: readonly string[]): (name: string) => boolean {
   const stems = names.map((name) => `.${name}.`);
   return (name) => stems.some((stem) => name.startsWith(stem) && STAGING.test(name.slice(stem.length)));
 }
 
 /**
- * Removes files that a killed process left, and has that on the disk. A folder under such a name stays.
- * @param isLeftover tells of a name in the folder whether it is one
+ * Removes files that a killed process left behind, and syncs the folder. Never removes a folder.
+ * @param isLeftover true for the name of a file to remove
  */
 export function removeLeftovers(folder: string, isLeftover: (name: string) => boolean): void {
   const isFile = (name: string) => statOf(join(folder, name))?.isDirectory() === false;
   const leftovers = readdirSync(folder).filter((name) => isLeftover(name) && isFile(name));
-  for (const each of leftovers) unlinkSync(join(folder, each));
+  for (const name of leftovers) unlinkSync(join(folder, name));
   if (leftovers.length > 0) syncFolder(folder);
 }
 

@@ -1,21 +1,23 @@
 /**
- * The log's line of an RPC. A caller can have RPCs fail as often as it likes: each kind of failure is told at once, then not before a
- * minute is over, with how often it happened since. The audit log and the metrics have every one, and so does the log at debug.
+ * Logs RPCs. A caller can make RPCs fail as often as it likes, so each kind of failure is logged at once and then at most once a minute,
+ * with the number of times that it happened since. The audit log and the metrics have every RPC, and so has the log at level debug.
  */
-import type { RpcOutcome } from "../grpc/server.ts";
+import { observeReplies, type RpcContext, type RpcReply } from "../grpc/interceptor.ts";
 import { failureFields, keyIdHash, type Logger } from "../telemetry/log.ts";
-import { Rarely } from "../telemetry/rarely.ts";
+import { LogThrottle } from "../telemetry/log-throttle.ts";
 
 export class RpcLog {
   readonly #log: Logger;
-  readonly #rarely: Rarely;
+  readonly #throttle: LogThrottle;
 
-  constructor(log: Logger, rarely = new Rarely()) {
+  constructor(log: Logger, throttle = new LogThrottle()) {
     this.#log = log;
-    this.#rarely = rarely;
+    this.#throttle = throttle;
   }
 
-  ended({ rpc, uid, keyId, ms, failure }: RpcOutcome): void {
+  readonly intercept = observeReplies((call, reply) => this.#rpc({ ...call, ...reply }));
+
+  #rpc({ rpc, uid, keyId, ms, failure }: RpcContext & RpcReply): void {
     const fields = { rpc, uid, ms: Math.round(ms * 1000) / 1000 };
     if (failure === undefined) {
       if (this.#log.isLevelEnabled("debug"))
@@ -25,8 +27,8 @@ export class RpcLog {
         );
       return;
     }
-    // Not its sentence: a caller chooses parts of it, and each would be another kind.
-    const count = this.#rarely.count(`${rpc} ${failure.code}`);
+    // The message is not a part of the kind: the caller chooses parts of it.
+    const count = this.#throttle.count(`${rpc} ${failure.code}`);
     if (count !== undefined) this.#log.warn({ ...fields, count, ...failureFields(failure) }, failure.message);
     else if (this.#log.isLevelEnabled("debug"))
       this.#log.debug({ ...fields, ...failureFields(failure) }, failure.message);

@@ -6,10 +6,10 @@ import { ADMIN_LIMITS, AdminConnections, type AdminLimits } from "./admin-connec
 
 const REQUEST = "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
-// What is waited for comes at once, or never.
+// Each awaited event occurs at once or never.
 const LIMIT = { timeout: 60_000 };
 
-/** A listener that gives back what it was shown of each request, and keeps the connection. */
+/** Starts a listener that echoes the head of each request and keeps the connection open. */
 async function start(t: TestContext, limits: Partial<AdminLimits> = {}) {
   const reasons: string[] = [];
   const connections = new AdminConnections(
@@ -28,7 +28,7 @@ async function start(t: TestContext, limits: Partial<AdminLimits> = {}) {
     connections.closeAll();
   });
   const { port } = server.address() as { port: number };
-  /** Resolves when it is accepted. */
+  /** Connects; resolves when the connection is accepted. */
   const caller = async (bytes = ""): Promise<Socket> => {
     const { promise, resolve } = Promise.withResolvers<void>();
     accepted.push(resolve);
@@ -41,31 +41,35 @@ async function start(t: TestContext, limits: Partial<AdminLimits> = {}) {
   return { caller, reasons };
 }
 
-async function heard(socket: Socket): Promise<string> {
+async function received(socket: Socket): Promise<string> {
   const [chunk] = await once(socket, "data");
   return String(chunk);
 }
 
-test("a request is shown, in whatever pieces it comes", LIMIT, async (t) => {
+test("a request is accepted in any number of pieces", LIMIT, async (t) => {
   const { caller, reasons } = await start(t);
   const socket = await caller();
-  const hears = heard(socket);
+  const echo = received(socket);
   for (const byte of REQUEST) {
     socket.write(byte);
     await new Promise((resolve) => setImmediate(resolve));
   }
-  assert.equal(await hears, REQUEST);
+  assert.equal(await echo, REQUEST);
   assert.deepEqual(reasons, []);
 });
 
-test("of many requests on one connection the first is shown, and the rest is told", LIMIT, async (t) => {
-  const { caller, reasons } = await start(t);
-  const socket = await caller(REQUEST.repeat(1400));
-  assert.equal(await heard(socket), REQUEST);
-  assert.deepEqual(reasons, ["pipelined"]);
-});
+test(
+  "only the first of many requests on one connection is accepted, and the rest is reported",
+  LIMIT,
+  async (t) => {
+    const { caller, reasons } = await start(t);
+    const socket = await caller(REQUEST.repeat(1400));
+    assert.equal(await received(socket), REQUEST);
+    assert.deepEqual(reasons, ["pipelined"]);
+  },
+);
 
-test("a head that is too long closes the connection, also where it has no end", LIMIT, async (t) => {
+test("a head that is too long closes the connection, also without an end", LIMIT, async (t) => {
   const { caller, reasons } = await start(t);
   for (const end of ["", "\r\n\r\n"]) {
     const socket = await caller(`GET /livez HTTP/1.1\r\nHost: ${"x".repeat(9000)}${end}`);
@@ -75,24 +79,24 @@ test("a head that is too long closes the connection, also where it has no end", 
 });
 
 for (const first of ["\r\n\r\n", "\r", "\n"]) {
-  test(`a request that begins with ${JSON.stringify(first)} is not shown`, LIMIT, async (t) => {
+  test(`a request that begins with ${JSON.stringify(first)} is rejected`, LIMIT, async (t) => {
     const { caller, reasons } = await start(t);
     const socket = await caller(first + REQUEST);
-    let shown = "";
+    let text = "";
     socket.on("data", (chunk) => {
-      shown += chunk;
+      text += chunk;
     });
     await once(socket, "close");
-    assert.deepEqual([shown, reasons], ["", ["empty"]]);
+    assert.deepEqual([text, reasons], ["", ["empty"]]);
   });
 }
 
 for (const [what, bytes] of [
-  ["says nothing", ""],
+  ["sends nothing", ""],
   ["does not end its head", "GET /livez HTTP/1.1\r\n"],
-  ["asks, and does not let go", REQUEST],
+  ["sends a request and stays open", REQUEST],
 ]) {
-  test(`a connection that ${what} is closed when its time is over`, LIMIT, async (t) => {
+  test(`a connection that ${what} is closed at its deadline`, LIMIT, async (t) => {
     const { caller, reasons } = await start(t, { lifetimeMs: 50 });
     const socket = await caller(bytes);
     await once(socket.resume(), "close");
@@ -101,28 +105,28 @@ for (const [what, bytes] of [
 }
 
 test(
-  "where there are too many, the oldest silent one goes for a new one, and one that asked stays",
+  "at the limit, a new connection replaces the oldest one without a request, and one with a request stays",
   LIMIT,
   async (t) => {
     const { caller, reasons } = await start(t, { connections: 3 });
     const asked = await caller(REQUEST);
-    await heard(asked);
+    await received(asked);
     const silent = [await caller(), await caller()];
     const closed = once((silent[0] as Socket).resume(), "close");
-    const hears = heard(await caller(REQUEST));
+    const echo = received(await caller(REQUEST));
     await closed;
-    assert.equal(await hears, REQUEST);
+    assert.equal(await echo, REQUEST);
     assert.deepEqual([reasons, asked.destroyed, silent[1]?.destroyed], [["replaced"], false, false]);
   },
 );
 
-test("where all have asked, the oldest goes for a new one", LIMIT, async (t) => {
+test("at the limit, a new connection replaces the oldest one if all have requests", LIMIT, async (t) => {
   const { caller, reasons } = await start(t, { connections: 2 });
   const first = await caller(REQUEST);
-  await heard(first);
-  await heard(await caller(REQUEST));
+  await received(first);
+  await received(await caller(REQUEST));
   const closed = once(first.resume(), "close");
-  assert.equal(await heard(await caller(REQUEST)), REQUEST);
+  assert.equal(await received(await caller(REQUEST)), REQUEST);
   await closed;
   assert.deepEqual(reasons, ["replaced"]);
 });

@@ -1,16 +1,21 @@
 /**
- * The connections of the admin listener. One is for one request, and lives for ten seconds at most: that bounds its silence, its header,
- * its wait and an answer that nobody reads. Where there are too many, a silent one goes for a new one; not faster than one in five milliseconds,
- * the newest first: who connects again and again keeps others from nothing but their turn.
+ * The connections of the admin listener. A connection carries one request and lives for at most ten seconds, which bounds an idle
+ * connection, a slow header, the wait in the queue and an answer that nobody reads. At the connection limit, a new connection replaces
+ * one without a request. The newest waiting one is served first, at most one every five milliseconds, so that a client that reconnects
+ * in a loop cannot lock others out.
  */
 import type { Socket } from "node:net";
 
 export interface AdminLimits {
+  /** Connections that are served at the same time. */
   readonly connections: number;
-  /** Beside them, not read yet. */
+  /** Connections in the queue, which are not read yet. */
   readonly waiting: number;
+  /** The minimum time between two replacements. */
   readonly replaceMs: number;
+  /** The maximum lifetime of a connection, from when it is served. */
   readonly lifetimeMs: number;
+  /** The maximum size of a request head. */
   readonly headBytes: number;
 }
 
@@ -22,14 +27,14 @@ export const ADMIN_LIMITS: AdminLimits = {
   headBytes: 8_192,
 };
 
-/** Why the admin listener closed a connection, or left what it sent unread; for the log. */
+/** Reasons for which the admin listener closes a connection or stops reading it, as log text. */
 export const ADMIN_CLOSE_REASONS = {
-  waiting: `${ADMIN_LIMITS.waiting} connections wait for their turn, and it waited for the longest`,
-  replaced: `at most ${ADMIN_LIMITS.connections} are served at once, and a new one took its place`,
-  late: `its request or the reading of its answer took longer than ${ADMIN_LIMITS.lifetimeMs} ms`,
-  head: `the head of its request is over ${ADMIN_LIMITS.headBytes} bytes`,
+  waiting: `the queue is full (${ADMIN_LIMITS.waiting} connections), and it waited the longest`,
+  replaced: `at most ${ADMIN_LIMITS.connections} are served at once, and a new one replaced it`,
+  late: `sending its request or reading its answer took longer than ${ADMIN_LIMITS.lifetimeMs} ms`,
+  head: `the head of its request is larger than ${ADMIN_LIMITS.headBytes} bytes`,
   empty: "its request begins with an empty line, after which more than one request would be read",
-  pipelined: "it sent more than one request, of which only the first is answered",
+  pipelined: "it sent more than one request; only the first one is answered",
 } as const;
 export type AdminCloseReason = keyof typeof ADMIN_CLOSE_REASONS;
 
@@ -41,13 +46,16 @@ export class AdminConnections {
   readonly #onRequest: (socket: Socket) => void;
   readonly #onClosed: (reason: AdminCloseReason) => void;
   readonly #limits: AdminLimits;
-  /** In the order in which they came; true: its request is there. */
+  /** In order of arrival; true if the request head is complete. */
   readonly #open = new Map<Socket, boolean>();
-  /** In the order in which they came. */
+  /** In order of arrival. */
   readonly #waiting = new Set<Socket>();
   #later: NodeJS.Timeout | undefined;
 
-  /** @param onRequest is given a socket from which exactly one head of a request will be read */
+  /**
+   * @param onRequest receives a socket from which exactly one request head can be read
+   * @param onClosed called when a connection exceeds a limit
+   */
   constructor(
     onRequest: (socket: Socket) => void,
     onClosed: (reason: AdminCloseReason) => void,
@@ -58,7 +66,7 @@ export class AdminConnections {
     this.#limits = limits;
   }
 
-  /** @param socket a paused one */
+  /** @param socket a paused socket */
   accept(socket: Socket): void {
     socket.on("error", () => {});
     if (this.#open.size < this.#limits.connections) this.#serve(socket);
@@ -74,7 +82,7 @@ export class AdminConnections {
     }
     this.#waiting.add(socket);
     socket.once("close", () => this.#waiting.delete(socket));
-    this.#later ??= setTimeout(() => this.#takeUp(), this.#limits.replaceMs);
+    this.#later ??= setTimeout(() => this.#serveNext(), this.#limits.replaceMs);
   }
 
   closeAll(): void {
@@ -83,13 +91,13 @@ export class AdminConnections {
     for (const socket of this.#open.keys()) socket.destroy();
   }
 
-  /** Node's parser reads on as long as there are requests, and makes objects of each: it is shown the first one. */
+  /** Node's parser would parse every pipelined request and allocate objects for it, so it receives only the first head. */
   #readHead(socket: Socket): void {
     let head = Buffer.alloc(0);
     const more = (chunk: Buffer) => {
       head = Buffer.concat([head, chunk]);
       const end = head.indexOf(HEAD_END);
-      // Node's parser skips it, and would take what comes after this head for the first request.
+      // Node's parser skips empty lines, and would parse the data after this head as the first request.
       const empty = head[0] === CR || head[0] === LF;
       if (end < 0 && head.length <= this.#limits.headBytes && !empty) return;
       socket.off("data", more).pause();
@@ -104,14 +112,14 @@ export class AdminConnections {
     socket.on("data", more).resume();
   }
 
-  #takeUp(): void {
+  #serveNext(): void {
     const newest = [...this.#waiting].at(-1);
     this.#later = undefined;
     if (newest === undefined) return;
     this.#waiting.delete(newest);
     if (this.#open.size >= this.#limits.connections) this.#replace();
     this.#serve(newest);
-    if (this.#waiting.size > 0) this.#later = setTimeout(() => this.#takeUp(), this.#limits.replaceMs);
+    if (this.#waiting.size > 0) this.#later = setTimeout(() => this.#serveNext(), this.#limits.replaceMs);
   }
 
   #serve(socket: Socket): void {
@@ -126,7 +134,7 @@ export class AdminConnections {
 
   #replace(): void {
     const [oldest] = this.#open.keys();
-    const silent = [...this.#open].find(([, asked]) => !asked)?.[0];
+    const silent = [...this.#open].find(([, hasRequest]) => !hasRequest)?.[0];
     const victim = silent ?? oldest;
     if (victim !== undefined) this.#close(victim, "replaced");
   }

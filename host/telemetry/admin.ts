@@ -1,40 +1,41 @@
 /**
- * The admin listener: read-only HTTP for probes, scrapes, `kleidi check` and people. It tells nothing that is secret, and changes nothing.
+ * The admin listener: read-only HTTP for probes, scrapes, `kleidi check` and people. It reveals no secrets and changes no state.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { createServer as createNetServer, isIP, type Socket } from "node:net";
 import { KleidiError } from "../error.ts";
 import { type AdminCloseReason, AdminConnections } from "./admin-connections.ts";
+import { cachedFor } from "./cached-for.ts";
 import { page } from "./page.ts";
 import { POLICY } from "./page-style.ts";
 import type { HostReport } from "./report.ts";
-import { Pace, sharedFor } from "./shared.ts";
+import { RequestPacer } from "./request-pacer.ts";
 
 export interface AdminOptions {
-  /** The text of Prometheus. */
+  /** The metrics in the Prometheus text format. */
   readonly metrics: () => Promise<string>;
-  /** Why the host is not ready, in a sentence; undefined: it is. */
+  /** The reason why the host is not ready, as a sentence; undefined if it is ready. */
   readonly unready: () => string | undefined;
-  /** Becomes JSON, and the page. */
+  /** The report for /state and for the page. */
   readonly state: () => HostReport;
-  /** As often as callers like. */
+  /** Called when a connection exceeds a limit; clients can cause this at will. */
   readonly onClosed?: (reason: AdminCloseReason) => void;
 }
 
-/** Answers on connections, wherever they come from. */
+/** Serves HTTP on connections of any listener. */
 export interface Admin {
   accept(socket: Socket): void;
   close(): void;
 }
 
-/** An address that is listened on. */
+/** A listening address. */
 export interface AdminListener {
   close(): void;
 }
 
-// One rendering for all who ask: it takes milliseconds in which no RPC is answered.
-const SHARED_MS = 1_000;
-// Milliseconds between two answers. 128 connections are answered in 0.7 s, and leave the processor to the RPCs.
+// All callers within this time share one rendering: rendering blocks RPCs for milliseconds.
+const CACHE_MS = 1_000;
+// Milliseconds between two answers: 128 connections are answered in 0.7 s, and RPCs run in between.
 const PACE_MS = 5;
 
 const TEXT = "text/plain; charset=utf-8";
@@ -42,29 +43,30 @@ const PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8";
 const JSON_TYPE = "application/json";
 const HTML_TYPE = "text/html; charset=utf-8";
 
+/** Creates the HTTP server of the admin listener; it listens on no address itself. */
 export function createAdmin({ metrics, unready, state, onClosed = () => {} }: AdminOptions): Admin {
-  const report = sharedFor(SHARED_MS, state);
-  const bytes = (make: () => string) => sharedFor(SHARED_MS, () => Buffer.from(make()));
+  const report = cachedFor(CACHE_MS, state);
+  const bytes = (make: () => string) => cachedFor(CACHE_MS, () => Buffer.from(make()));
   const content: Content = {
     unready,
-    metrics: sharedFor(SHARED_MS, async () => Buffer.from(await metrics())),
+    metrics: cachedFor(CACHE_MS, async () => Buffer.from(await metrics())),
     page: bytes(() => page(report())),
     state: bytes(() => `${JSON.stringify(report())}\n`),
   };
-  const pace = new Pace(PACE_MS);
-  const asked = new WeakSet<Socket>();
+  const pacer = new RequestPacer(PACE_MS);
+  const served = new WeakSet<Socket>();
   const onRequest = (request: IncomingMessage, response: ServerResponse) => {
     const { socket } = request;
-    if (asked.has(socket)) return void socket.destroy();
-    asked.add(socket);
-    // What comes after the request is not read.
+    if (served.has(socket)) return void socket.destroy();
+    served.add(socket);
+    // Data after the request is not read.
     socket.pause();
     response.shouldKeepAlive = false;
-    const giveUp = pace.turn(() => void answer(content, request, response));
-    socket.once("close", giveUp);
+    const cancel = pacer.schedule(() => void answer(content, request, response));
+    socket.once("close", cancel);
   };
   const http = createServer(onRequest);
-  // Node answers it by itself otherwise, and reads on.
+  // Without this handler, Node answers the request itself and continues to read.
   http.on("checkExpectation", onRequest);
   const connections = new AdminConnections((socket) => http.emit("connection", socket), onClosed);
   return {
@@ -74,7 +76,10 @@ export function createAdmin({ metrics, unready, state, onClosed = () => {} }: Ad
 }
 
 /**
- * @param port 0: any free one
+ * Listens on a TCP address.
+ * @param address the host and the port to listen on; port 0 chooses a free one
+ * @param onConnection receives each connection as a paused socket
+ * @returns the listener with its actual port
  * @throws KleidiError admin-refused
  */
 export async function listenOnAddress(
@@ -89,7 +94,7 @@ export async function listenOnAddress(
     });
     server.listen(port, host, resolve);
   });
-  // Out of descriptors for a moment: the connection is lost, the host is not.
+  // Accepting can fail for lack of descriptors: that connection is lost, the listener continues.
   server.on("error", () => {});
   return { port: (server.address() as { port: number }).port, close: () => void server.close() };
 }
@@ -102,7 +107,7 @@ interface Content {
 }
 
 async function answer(content: Content, request: IncomingMessage, response: ServerResponse): Promise<void> {
-  const say = (status: number, type: string, text: string | Buffer) => {
+  const respond = (status: number, type: string, text: string | Buffer) => {
     response.writeHead(status, {
       "content-type": type,
       "cache-control": "no-store",
@@ -115,20 +120,21 @@ async function answer(content: Content, request: IncomingMessage, response: Serv
   };
   try {
     if (request.method !== "GET" && request.method !== "HEAD")
-      return say(405, TEXT, "only GET is answered\n");
-    // A web page that has its own name resolve to this address would be let in by the browser.
-    if (!isDirect(request.headers.host)) return say(403, TEXT, "ask by address or as localhost\n");
-    if (request.url === "/") return say(200, HTML_TYPE, content.page());
-    if (request.url === "/livez") return say(200, TEXT, "ok\n");
+      return respond(405, TEXT, "only GET and HEAD are allowed\n");
+    // DNS rebinding: a browser lets a web page whose name resolves to this address read the answers.
+    if (!isDirect(request.headers.host))
+      return respond(403, TEXT, "use an IP address or localhost as the host name\n");
+    if (request.url === "/") return respond(200, HTML_TYPE, content.page());
+    if (request.url === "/livez") return respond(200, TEXT, "ok\n");
     if (request.url === "/readyz") {
       const why = content.unready();
-      return why === undefined ? say(200, TEXT, "ok\n") : say(503, TEXT, `${why}\n`);
+      return why === undefined ? respond(200, TEXT, "ok\n") : respond(503, TEXT, `${why}\n`);
     }
-    if (request.url === "/metrics") return say(200, PROMETHEUS, await content.metrics());
-    if (request.url === "/state") return say(200, JSON_TYPE, content.state());
-    return say(404, TEXT, "there are /, /metrics, /livez, /readyz and /state\n");
+    if (request.url === "/metrics") return respond(200, PROMETHEUS, await content.metrics());
+    if (request.url === "/state") return respond(200, JSON_TYPE, content.state());
+    return respond(404, TEXT, "not found; the paths are /, /metrics, /livez, /readyz and /state\n");
   } catch {
-    if (!response.headersSent) say(500, TEXT, "this could not be answered\n");
+    if (!response.headersSent) respond(500, TEXT, "internal error\n");
   }
 }
 

@@ -1,4 +1,4 @@
-/** The host's log: JSON lines through pino. Causes are written here and nowhere else. */
+/** The host's log: JSON lines through pino. Causes of errors are written only here. */
 import { createHash } from "node:crypto";
 import { constants, fstatSync, openSync, type Stats, statSync, writeSync } from "node:fs";
 import pino, { type Logger } from "pino";
@@ -9,13 +9,14 @@ export type { Logger };
 
 export interface LogOptions {
   readonly level: string;
-  /** Absent: stderr. */
+  /** Absolute path; by default the log goes to stderr. */
   readonly file?: string;
 }
 
 /**
- * Lines are written at once: what a killed host said last is what its operator needs.
- * @throws KleidiError config-invalid, the file cannot be opened
+ * Creates the log. Lines are written synchronously: the operator of a killed host needs its last lines.
+ * @param options the level (a level of pino) and the file
+ * @throws KleidiError config-invalid if the file cannot be opened
  */
 export function createLog({ level, file }: LogOptions): Logger {
   const descriptor = file === undefined ? 2 : open(file);
@@ -26,7 +27,10 @@ export function createLog({ level, file }: LogOptions): Logger {
   return pino({ level, base: { service: "kleidi" }, timestamp: pino.stdTimeFunctions.isoTime }, destination);
 }
 
-/** A log that cannot be written (a full disk) must not end the host: lines are counted, and the count is told when it can be. */
+/**
+ * Wraps a log destination that can fail, as on a full disk. A failed write does not end the host: lost lines are counted, and the count
+ * is logged before the next line that succeeds.
+ */
 export function lossy(write: (text: string) => void): { write(line: string): void } {
   let lost = 0;
   return {
@@ -51,7 +55,7 @@ function open(file: string): number {
   try {
     const before = statSync(file, { throwIfNoEntry: false });
     if (before !== undefined) assertNoPipe(action, before);
-    // Not blocking: a named pipe that took its place would hold the start for ever.
+    // O_NONBLOCK: a named pipe that replaced the file meanwhile would block the start forever.
     const descriptor = openSync(file, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY, 0o640);
     assertNoPipe(action, fstatSync(descriptor));
     return descriptor;
@@ -62,20 +66,23 @@ function open(file: string): number {
   }
 }
 
-/** A pipe waits for its reader; a device takes what it is given. A host that cannot open its log ends: nothing is closed here. */
+/** Rejects a pipe, which blocks without a reader, and allows a device. Does not close the descriptor: the host exits without a log. */
 function assertNoPipe(action: string, status: Stats): void {
   const fault = status.isCharacterDevice() ? undefined : typeFault(status);
   if (fault === undefined) return;
-  const remedy = "name a regular file, or leave log.file out for stderr";
+  const remedy = "give the path of a regular file, or remove log.file to log to stderr";
   throw new KleidiError("config-invalid", `${action}: it ${fault.what}; ${remedy}`);
 }
 
-/** How a log names a key: the id itself is what an attacker with etcd would look for. */
+/**
+ * Hashes a key_id for the log. The key_id itself is stored in etcd, so logging it would help an attacker who can read etcd.
+ * @returns 16 hex digits
+ */
 export function keyIdHash(keyId: string): string {
   return createHash("sha256").update(keyId).digest("hex").slice(0, 16);
 }
 
-/** The fields of a failure. A cause that is a text came out of a provider's process: it is marked as a guest's lines are. */
+/** Returns the log fields of an error. A cause that is a string came from a provider's process and is marked as guest text. */
 export function failureFields(error: KleidiError): Record<string, unknown> {
   const { cause } = error;
   return {

@@ -1,6 +1,6 @@
 /**
- * Every metric of the host as data: metrics.ts registers them, docs/generate.ts makes docs/metrics.md of them. Names follow the
- * conventions of Prometheus: base units, and what is counted in the name's end.
+ * All metrics of the host as data: metrics.ts registers them, and docs/generate.ts generates docs/metrics.md from them. Names follow the
+ * Prometheus conventions: base units, with the unit and the type as suffix.
  */
 
 export interface MetricRow {
@@ -9,7 +9,7 @@ export interface MetricRow {
   readonly labels: readonly Label[];
 }
 
-/** What the values of a label can be. No caller and no guest can add one. */
+/** The possible values of each label. Neither a caller nor a guest can add a value. */
 export const LABELS = {
   rpc: "Status, Encrypt or Decrypt",
   code: "ok, or a code of docs/errors.md that an RPC can end with",
@@ -32,7 +32,7 @@ export const LABELS = {
 } as const;
 export type Label = keyof typeof LABELS;
 
-/** Seconds, from what a Status takes to the host's own deadline of 2.4 s. */
+/** Histogram buckets in seconds, from the duration of a Status to the host's deadline of 2.4 s. */
 export const BUCKETS = [
   0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25,
   0.5, 1, 2.5,

@@ -2,19 +2,19 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { RpcClock } from "./overhead.ts";
 
-/** Something outside that answers when it is told to. */
+/** A backend that answers when the test tells it to. */
 function backend() {
   const { promise, resolve } = Promise.withResolvers<string>();
   return { work: () => promise, answer: () => resolve("done") };
 }
 
-/** Until the clock has gone on. */
+/** Waits until the clock has advanced. */
 async function pass(ms: number): Promise<void> {
   for (const end = performance.now() + ms; performance.now() < end; )
     await new Promise((go) => setImmediate(go));
 }
 
-test("what an RPC waited for is its own, and not another one's", async () => {
+test("a wait is attributed to its own RPC, and not to another one", async () => {
   const clock = new RpcClock();
   const slow = backend();
   const [waited, other] = await Promise.all([
@@ -34,7 +34,7 @@ test("what an RPC waited for is its own, and not another one's", async () => {
   assert.equal(other, 0);
 });
 
-test("time in which an RPC waits twice counts once", async () => {
+test("the time of overlapping waits counts once", async () => {
   const clock = new RpcClock();
   await clock.run(async () => {
     const begun = performance.now();
@@ -48,7 +48,7 @@ test("time in which an RPC waits twice counts once", async () => {
   });
 });
 
-test("a wait that goes on when the RPC ends counts until then", async () => {
+test("a wait in progress counts up to now", async () => {
   const clock = new RpcClock();
   const stuck = backend();
   await clock.run(async () => {
@@ -59,7 +59,7 @@ test("a wait that goes on when the RPC ends counts until then", async () => {
   stuck.answer();
 });
 
-test("a wait that fails ends, and fails", async () => {
+test("a wait that fails ends and rejects", async () => {
   const clock = new RpcClock();
   await clock.run(async () => {
     await assert.rejects(
@@ -72,13 +72,13 @@ test("a wait that fails ends, and fails", async () => {
   });
 });
 
-test("what no RPC waits for is nobody's", async () => {
+test("a wait outside an RPC is not counted", async () => {
   const clock = new RpcClock();
   assert.equal(await clock.waiting(async () => 7), 7);
   assert.equal(clock.waitedMs(), 0);
 });
 
-test("waits are measured from when they begin until they end, or until now", async (t) => {
+test("a wait is measured from its begin to its end, or to now", async (t) => {
   let now = 1000;
   t.mock.method(performance, "now", () => now);
   const clock = new RpcClock();

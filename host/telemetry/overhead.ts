@@ -1,13 +1,12 @@
 /**
- * How long an RPC waited for something outside of the host (its provider's TPM or KMS), so that the rest is known to be the
- * host's own. Host calls run in the async context of the RPC whose guest makes them (sandbox/child.ts); probes have no RPC, and
- * what they wait for is nobody's.
+ * Measures how long an RPC waits for its provider's TPM or KMS; the rest is the overhead of the host. Host calls run in the async context
+ * of the RPC whose guest makes them (sandbox/child.ts). Probes have no RPC, so their waits are not counted.
  */
 import { AsyncLocalStorage } from "node:async_hooks";
 
 interface Account {
   waitedMs: number;
-  /** Waits that go on: time in which there is more than one counts once. */
+  /** Waits in progress; the time of overlapping waits counts once. */
   open: number;
   since: number;
 }
@@ -15,12 +14,12 @@ interface Account {
 export class RpcClock {
   readonly #accounts = new AsyncLocalStorage<Account>();
 
-  /** Runs an RPC: what is waited for inside of it is its own. */
+  /** Runs an RPC; waits inside `work` are attributed to it. */
   run<T>(work: () => T): T {
     return this.#accounts.run({ waitedMs: 0, open: 0, since: 0 }, work);
   }
 
-  /** Runs work that waits for something outside. */
+  /** Runs work that waits for a TPM or KMS. */
   async waiting<T>(work: () => Promise<T>): Promise<T> {
     const account = this.#accounts.getStore();
     if (account === undefined) return await work();
@@ -32,7 +31,7 @@ export class RpcClock {
     }
   }
 
-  /** Milliseconds that this RPC waited until now; 0 outside of one. A wait that goes on counts: past a deadline there is one. */
+  /** Milliseconds that the current RPC has waited, including a wait in progress (after a deadline there is one); 0 outside an RPC. */
   waitedMs(): number {
     const account = this.#accounts.getStore();
     if (account === undefined) return 0;

@@ -1,4 +1,4 @@
-/** The admin page's style, and the policy that lets the browser use it and nothing else. */
+/** The style of the admin page and the Content-Security-Policy that allows only this style. */
 import { pageStyle } from "../lib/html.ts";
 
 export const STYLE = pageStyle(`

@@ -1,4 +1,4 @@
-/** The admin page: what the report says, for people. One page, no script, nothing from elsewhere. */
+/** The admin page: the report as HTML. One page, without scripts and without external resources. */
 import { type Html, htmlTemplate } from "../lib/html.ts";
 import { replaceControlsInLines } from "../lib/text.ts";
 import { STYLE } from "./page-style.ts";
@@ -9,6 +9,7 @@ const html = htmlTemplate(replaceControlsInLines);
 
 type Mood = "good" | "mild" | "bad";
 
+/** Renders the report as a complete HTML document. Text of guests is escaped. */
 export function page(report: HostReport): string {
   const { version, wall, startedAt, at, unready, providers, keys, denials, changes } = report;
   const body = html`<header><h1>kleidí ${version}</h1>
@@ -30,15 +31,15 @@ ${keyTable(keys, at)}
 ${Object.entries(providers).map(([name, each]) => providerCard(name, each))}
 <h2 id="denials">Last denials</h2>
 ${table(
-  `What providers asked for and may not have, the latest first; at most ${BOUNDS.denials}, since the start.`,
-  ["When", "Provider", "In", "Asked for", "Why it was denied"],
+  `Denied host calls, the latest first; at most ${BOUNDS.denials}, since the start.`,
+  ["Time", "Provider", "RPC", "Request", "Reason"],
   denials.map((each) => [time(each.at), each.provider, each.rpc, mono(each.what), each.why]),
   "None.",
 )}
 <h2 id="history">Status history</h2>
 ${table(
-  `How keys and providers came and went, the latest first; at most ${BOUNDS.changes}, since the start.`,
-  ["When", "What", "State", "Detail"],
+  `State changes of keys and providers, the latest first; at most ${BOUNDS.changes}, since the start.`,
+  ["Time", "Subject", "State", "Detail"],
   changes.map((each) => [
     time(each.at),
     each.what,
@@ -48,7 +49,7 @@ ${table(
   "Nothing yet.",
 )}
 </main>
-<footer><p class="soft">The same as JSON: <a href="/state">/state</a>. For Prometheus: <a href="/metrics">/metrics</a>. Probes: <a href="/livez">/livez</a>, <a href="/readyz">/readyz</a>. This page only reads; reload it for what is new.</p></footer>`;
+<footer><p class="soft">The same as JSON: <a href="/state">/state</a>. For Prometheus: <a href="/metrics">/metrics</a>. Probes: <a href="/livez">/livez</a>, <a href="/readyz">/readyz</a>. This page is read-only; reload it for the current state.</p></footer>`;
   return `<!doctype html>\n${
     html`<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>${unready === undefined ? "ready" : "NOT READY"} · kleidí</title>${STYLE.element}</head>
@@ -61,7 +62,7 @@ ${body}
 
 function keyTable(keys: readonly KeyReport[], at: number): Html {
   return table(
-    "The active key encrypts; the others only decrypt. The hash is that of the log and of kleidi healthcheck.",
+    "The active key encrypts; the others only decrypt. The log and kleidi healthcheck show the same hash.",
     ["Key", "Use", "Provider", "State", "key_id sha256", "Version", "Last probe"],
     keys.map(({ name, use, provider, key_id_sha256, version, failure, code, probe }) => [
       name,
@@ -98,16 +99,16 @@ function providerCard(name: string, provider: ProviderReport): Html {
 ${
   quarantine &&
   html`<p class="banner bad">In quarantine ${
-    quarantine.until === undefined ? "until the host is started again" : html`until ${time(quarantine.until)}`
+    quarantine.until === undefined ? "until the host is restarted" : html`until ${time(quarantine.until)}`
   }: ${quarantine.reason}</p>`
 }
 <dl>${module && moduleFacts(module)}
-<dt>Processes</dt><dd>${processes} of 2 loaded, ${ends} ended by themselves</dd>
+<dt>Processes</dt><dd>${processes} of 2 loaded, ${ends} unexpected exits</dd>
 <dt>Calls</dt><dd>${inFlight} in flight, ${waiting} waiting</dd></dl>
 <h4>May reach</h4>
 <ul>${reach.map(
     ({ ok, detail, why }) =>
-      html`<li>${ok ? "" : badge("not granted", "mild")} ${detail}${why === undefined ? "" : html`<br><span class="soft">it says: “${why}”</span>`}</li>`,
+      html`<li>${ok ? "" : badge("not granted", "mild")} ${detail}${why === undefined ? "" : html`<br><span class="soft">stated reason: “${why}”</span>`}</li>`,
   )}</ul>
 <h4>Has reached</h4>
 ${reachedTable(reached)}</section>
@@ -123,8 +124,8 @@ function moduleFacts({ name, version, sha256, trust }: ModuleReport): Html {
 
 function reachedTable(reached: readonly Reached[]): Html {
   return table(
-    "Host calls since the start, with the last different things that they were for. What crypto computes beside the guest reaches nothing, and is not counted.",
-    ["Operation", "Allowed", "Denied", "Refused", "Last for"],
+    "Host calls since the start, with their last distinct targets. Calls of kleidi:crypto reach nothing outside the process and are not counted.",
+    ["Operation", "Allowed", "Denied", "Refused", "Last targets"],
     reached.map(({ capability, operation, allowed, denied, refused, targets }) => [
       mono(`${capability} ${operation}`),
       count(allowed),
@@ -136,14 +137,14 @@ function reachedTable(reached: readonly Reached[]): Html {
   );
 }
 
-/** A table whose cells say on a narrow screen what their column is; the roles are kept where the layout is no table's. */
+/** Renders a table. On a narrow screen each cell shows its column name; the ARIA roles keep it a table in that layout. */
 function table(
   caption: string,
   head: readonly string[],
   rows: readonly (readonly (string | Html)[])[],
-  none: string,
+  emptyText: string,
 ): Html {
-  if (rows.length === 0) return html`<p class="soft">${none}</p>`;
+  if (rows.length === 0) return html`<p class="soft">${emptyText}</p>`;
   const cells = (row: readonly (string | Html)[]) =>
     row.map((cell, i) =>
       i === 0
@@ -177,7 +178,7 @@ function short(text: string, limit: number): string {
   return text.length > limit ? `${text.slice(0, limit)}…` : text;
 }
 
-/** "3 d 4 h", "5 min 2 s", "7 s". */
+/** Formats a duration, as in "3 d 4 h", "5 min 2 s" or "7 s". */
 function span(ms: number): string {
   const seconds = Math.max(0, Math.floor(ms / 1000));
   const parts = [

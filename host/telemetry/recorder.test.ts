@@ -12,7 +12,7 @@ const CALL: HostCallNote = {
   target: "kek",
 };
 
-test("what a provider reached is counted by operation, with its last different targets", () => {
+test("host calls are counted by operation, with their last distinct targets", () => {
   const recorder = new Recorder();
   for (const target of ["a", "b", "a", "c", "d", "e", "f", "b"]) recorder.hostCall({ ...CALL, target });
   recorder.hostCall({ ...CALL, verdict: "refused", target: undefined });
@@ -54,7 +54,7 @@ test("changes are kept, the latest first", () => {
   );
 });
 
-test("a probe that failed leaves when the last good one was", () => {
+test("a failed probe keeps the time of the last good one", () => {
   const recorder = new Recorder();
   assert.equal(recorder.lastProbe("kek"), undefined);
   recorder.probe("kek", "failed");
@@ -66,14 +66,14 @@ test("a probe that failed leaves when the last good one was", () => {
   assert.ok((probe?.goodAgeMs ?? -1) >= 0);
 });
 
-test("a text is cut, and what could hide or turn a part of it is replaced", () => {
+test("a text is cut, and characters that hide or reverse text are replaced", () => {
   assert.equal(clean(`a\u202eb\u0000c\nd\u2028e`), "a\ufffdb\ufffdc\ufffdd\ufffde");
   assert.equal(clean("x".repeat(1_000_000)).length, BOUNDS.text + 1);
   const split = clean(`${"x".repeat(BOUNDS.text - 1)}\u{1f600}`);
-  assert.ok(split.isWellFormed(), "half of a character is no character");
+  assert.ok(split.isWellFormed(), "a character is not cut in half");
 });
 
-test("a million calls of a provider that makes up everything take no more than their bounds", () => {
+test("a million calls with invented names stay within the memory limits", () => {
   const recorder = new Recorder();
   const long = "y".repeat(200);
   for (let i = 0; i < 1_000_000; i++) {
@@ -106,7 +106,7 @@ test("a million calls of a provider that makes up everything take no more than t
   assert.ok(size < most, `${size} characters`);
 });
 
-test("the probes of 128 keys are kept, and no more", () => {
+test("the probes of at most 128 keys are kept", () => {
   const recorder = new Recorder();
   for (let i = 0; i < 130; i++) recorder.probe(`key ${i}`, "good");
   recorder.probe("key 127", "failed");
@@ -114,7 +114,7 @@ test("the probes of 128 keys are kept, and no more", () => {
   assert.equal(recorder.lastProbe("key 128"), undefined);
 });
 
-test("how long ago a key's last good probe was, is told", (t) => {
+test("lastProbe returns the age of the last good probe", (t) => {
   let now = 1000;
   t.mock.method(performance, "now", () => now);
   const recorder = new Recorder();

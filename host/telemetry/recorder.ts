@@ -1,6 +1,6 @@
 /**
- * What happened in this host since its start, for the admin page: what providers reached, what they were denied, how keys came and
- * went. Its memory is bounded, whatever happens and however often; texts of guests are cut, and cleaned of what is not printable.
+ * Records the events of this host for the admin page: host calls of providers, denials, and state changes of keys. Memory is bounded for
+ * any number of events; texts of guests are cut, and control characters are replaced.
  */
 import { replaceControls } from "../lib/text.ts";
 
@@ -14,14 +14,14 @@ export interface HostCallNote {
   readonly target?: string | undefined;
 }
 
-/** One operation of a provider. */
+/** The counts of one operation of a provider. */
 export interface Reached {
   readonly capability: string;
   readonly operation: string;
   readonly allowed: number;
   readonly denied: number;
   readonly refused: number;
-  /** The last different ones, the latest first. */
+  /** The last distinct targets, the latest first. */
   readonly targets: readonly string[];
 }
 
@@ -34,7 +34,7 @@ export interface Denial {
   readonly why: string;
 }
 
-/** A key, or a provider, is in another state than before. */
+/** A state change of a key or a provider. */
 export interface Change {
   readonly at: number;
   readonly what: string;
@@ -45,10 +45,11 @@ export interface Change {
 export interface ProbeNote {
   readonly at: number;
   readonly result: "good" | "failed" | "unknown";
-  /** Milliseconds since the last good one, at the time of asking. */
+  /** Milliseconds since the last good probe, when this was read. */
   readonly goodAgeMs?: number;
 }
 
+/** Limits on entries; `text` is in UTF-16 units. */
 export const BOUNDS = {
   denials: 50,
   changes: 50,
@@ -63,7 +64,7 @@ interface Counts {
   allowed: number;
   denied: number;
   refused: number;
-  /** In the order of their last use. */
+  /** In order of their last use. */
   readonly targets: Set<string>;
 }
 
@@ -122,7 +123,7 @@ export class Recorder {
     return { at, result, ...(goodAt === undefined ? {} : { goodAgeMs: performance.now() - goodAt }) };
   }
 
-  /** Operations are those of a fixed list, and providers those of the configuration: the bounds are for whoever calls this wrongly. */
+  /** Operations and providers come from fixed lists, so a correct caller never reaches the limits here. */
   #counts(provider: string, operation: string): Counts | undefined {
     let operations = this.#reached.get(provider);
     if (operations === undefined) {
@@ -157,7 +158,7 @@ function first(texts: Set<string>): string {
   return "";
 }
 
-/** Cut first: what is long must not cost. Control and format characters could hide a part of the text or turn it around. */
+/** Cuts a text, then replaces control and format characters, which could hide or reverse a part of it. Cutting first bounds the cost. */
 export function clean(text: string): string {
   const cut = text.length > BOUNDS.text ? `${text.slice(0, BOUNDS.text)}…` : text;
   return replaceControls(cut);

@@ -1,19 +1,21 @@
-/** What a host says of itself: /state as JSON, and the admin page. Nothing secret is in it: keys are named by a hash, causes stay in the log. */
+/** The report of a host: JSON at /state, and HTML on the admin page. It has no secrets: keys are named by a hash, causes stay in the log. */
 import type { Change, Denial, ProbeNote, Reached } from "./recorder.ts";
 
 export interface HostReport {
   readonly version: string;
   /** The wall around providers' processes: bubblewrap, landlock or none. */
   readonly wall: string;
-  /** Milliseconds since the epoch. */
+  /** Milliseconds since 1970. */
   readonly startedAt: number;
+  /** When the report was created, in milliseconds since 1970. */
   readonly at: number;
-  /** Why it is not ready; absent: it is. */
+  /** The reason why the host is not ready; absent if it is ready. */
   readonly unready?: string;
   readonly providers: Readonly<Record<string, ProviderReport>>;
   readonly keys: readonly KeyReport[];
-  /** The latest first, as all lists of what happened. */
+  /** The latest first. */
   readonly denials: readonly Denial[];
+  /** The latest first. */
   readonly changes: readonly Change[];
 }
 
@@ -25,9 +27,9 @@ export interface ProviderReport {
   readonly inFlight: number;
   readonly waiting: number;
   readonly module?: ModuleReport;
-  /** As `kleidi check` says it, with the reason that the module's manifest gives. */
+  /** The reach as `kleidi check` shows it, with the reason that the module's manifest states. */
   readonly reach: readonly { readonly ok: boolean; readonly detail: string; readonly why?: string }[];
-  /** Since the start. */
+  /** Host calls since the start. */
   readonly reached: readonly Reached[];
 }
 
@@ -35,7 +37,7 @@ export interface ModuleReport {
   readonly name: string;
   readonly version: string;
   readonly sha256: string;
-  /** Who signed it, or that nobody was asked to. */
+  /** Names the signers, or says that no signature is required. */
   readonly trust: string;
 }
 
@@ -43,11 +45,11 @@ export interface KeyReport {
   readonly name: string;
   readonly provider: string;
   readonly use: string;
-  /** Absent until it was learnt. */
+  /** Absent before the first successful probe. */
   readonly key_id_sha256?: string;
-  /** As its provider names it. */
+  /** The provider's name of the version. */
   readonly version?: string;
-  /** Why it is not well. */
+  /** The reason why the key is not usable; absent if it is usable. */
   readonly failure?: string;
   readonly code?: string;
   readonly probe?: ProbeNote;

@@ -18,7 +18,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { AuditSettings } from "../../host/audit/log.ts";
+import type { AuditSettings } from "../../host/audit/options.ts";
 import { verify } from "../../host/audit/verify.ts";
 import { root } from "../support/fixture.ts";
 

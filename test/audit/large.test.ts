@@ -3,7 +3,7 @@ import { closeSync, mkdtempSync, openSync, rmSync, statSync, writeSync } from "n
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { Chain, NOTHING } from "../../host/audit/chain.ts";
+import { Chain, ZERO_HASH } from "../../host/audit/chain.ts";
 import { type Query, query } from "../../host/audit/query.ts";
 import type { Entry } from "../../host/audit/record.ts";
 import { verify } from "../../host/audit/verify.ts";
@@ -54,7 +54,7 @@ test("a log of 1 GB is verified and searched in constant memory", () => {
 /** Gives the number of lines. */
 function make(file: string): number {
   const time = new Date().toISOString();
-  const chain = new Chain({ chain: "0123456789abcdef", seq: 0, hash: NOTHING });
+  const chain = new Chain({ chain: "0123456789abcdef", seq: 0, hash: ZERO_HASH });
   const descriptor = openSync(file, "w");
   let text = `${chain.next({ kind: "genesis" }, time).text}\n`;
   for (let written = 0; written < BYTES; ) {

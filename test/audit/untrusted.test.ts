@@ -5,7 +5,7 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { Chain, NOTHING } from "../../host/audit/chain.ts";
+import { Chain, ZERO_HASH } from "../../host/audit/chain.ts";
 import { LONGEST_RHYTHM, SHORTEST_RHYTHM } from "../../host/audit/rhythm.ts";
 import { parseConfig } from "../../host/config/parse.ts";
 import { KmsClient } from "../../host/grpc/client.ts";
@@ -26,7 +26,7 @@ const recordsOf = (file: string) => linesOf(file).map((line) => JSON.parse(line)
 /** Leaves out what an RPC did, and every checkpoint, and makes the chain again. */
 function forge(file: string, uid: string): void {
   const own = recordsOf(file);
-  const chain = new Chain({ chain: own[0].chain, seq: 0, hash: NOTHING });
+  const chain = new Chain({ chain: own[0].chain, seq: 0, hash: ZERO_HASH });
   const kept = own.filter((record) => record.uid !== uid && record.kind !== "checkpoint");
   assert.ok(kept.length < own.length - 2);
   writeFileSync(file, `${kept.map((record) => chain.next(record, record.time).text).join("\n")}\n`);
@@ -70,7 +70,7 @@ describe("a log that was rewritten without the key", () => {
     assert.equal(status, 1);
     assert.match(
       stdout,
-      /^FAIL unsigned: .*\/audit\.jsonl:1: from here on \d+ lines have no checkpoint, and there is none before them: nothing here is signed\n {5}Intact is no line\.\n/,
+      /^FAIL unsigned: .*\/audit\.jsonl:1: from here on \d+ lines have no checkpoint, and there is none before them: nothing here is signed\n {5}Intact: no line\.\n/,
     );
     const { ok, fault } = JSON.parse(audit("verify", "--json", "--key", publicKey, file).stdout);
     assert.deepEqual([ok, fault.what, fault.file, fault.line], [false, "unsigned", file, 1]);

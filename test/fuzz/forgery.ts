@@ -5,9 +5,9 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
-import { Chain, headOf, NOTHING } from "../../host/audit/chain.ts";
+import { Chain, headOf, ZERO_HASH } from "../../host/audit/chain.ts";
 import { Signer } from "../../host/audit/checkpoint.ts";
-import { ownEnd } from "../../host/audit/own-end.ts";
+import { checkEnd } from "../../host/audit/own-end.ts";
 import type { Control, Entry } from "../../host/audit/record.ts";
 import { OWN_LINES } from "../../host/audit/rhythm.ts";
 import { verify } from "../../host/audit/verify.ts";
@@ -22,7 +22,7 @@ const SIGNED = "it is the host's up to a checkpoint";
 
 /** Two runs of a host, signed as a host signs. */
 function honest(): string[] {
-  const chain = new Chain({ chain: CHAIN, seq: 0, hash: NOTHING });
+  const chain = new Chain({ chain: CHAIN, seq: 0, hash: ZERO_HASH });
   const signer = new Signer(privateKey);
   const lines: string[] = [];
   const put = (record: Entry | Control) => {
@@ -123,7 +123,7 @@ function rechained(lines: readonly string[], from: number): string[] {
   const last = before
     .map((line) => ({ line, head: headOf(line) }))
     .findLast(({ head }) => head !== undefined);
-  let chain = new Chain({ chain: CHAIN, seq: 0, hash: NOTHING });
+  let chain = new Chain({ chain: CHAIN, seq: 0, hash: ZERO_HASH });
   if (last?.head !== undefined) {
     const { seq, prev } = last.head;
     chain = new Chain({ chain: last.head.chain, seq: seq - 1, hash: prev });
@@ -191,7 +191,7 @@ export const forgery: Target = {
           reaches: [SIGNED, "set aside"],
           property: fc.property(edits, (given) => {
             const now = edited(lines, given).split("\n").slice(0, -1);
-            const { why, unsigned } = ownEnd(now.toReversed(), publicKey, RHYTHM);
+            const { why, unsigned } = checkEnd(now.toReversed(), publicKey, RHYTHM);
             seen(why !== undefined ? "set aside" : unsigned === now.length ? SHORT : SIGNED);
             if (why !== undefined) return;
             const last = now.at(-1 - unsigned);

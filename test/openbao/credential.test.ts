@@ -465,7 +465,7 @@ test("what OpenBao was sent is in no event, error or print of a credential, and 
     given.push(await credential.lease(patient).catch((error: unknown) => error));
   }
   await bao.unseal();
-  const secrets = ["role", "id", "password", "jwt", "account"].map((name) =>
+  const secrets = ["id", "password", "jwt", "account"].map((name) =>
     readFileSync(join(folder, name), "utf8").trim(),
   );
   const printed = given.map((value) => [

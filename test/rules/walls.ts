@@ -60,15 +60,7 @@ export const WALLS: readonly Wall[] = [
       "host/runtime",
       "host/telemetry",
     ],
-    outside: [
-      "node:async_hooks",
-      "node:crypto",
-      "node:fs",
-      "node:module",
-      "node:path",
-      "node:util",
-      "commander",
-    ],
+    outside: ["node:crypto", "node:fs", "node:module", "node:path", "node:util", "commander"],
     types: ["@grpc/grpc-js"],
   },
   {
@@ -98,6 +90,7 @@ export const WALLS: readonly Wall[] = [
     room: "host/grpc",
     may: [ERROR, LIB, "host/kms", "proto/kms/v2"],
     outside: ["node:fs", "node:http2", "node:net", "node:path", PROTOBUF, "@grpc/grpc-js"],
+    tests: SUPPORTED,
   },
   {
     room: "host/sandbox",
@@ -119,7 +112,7 @@ export const WALLS: readonly Wall[] = [
     room: "host/sandbox/guest",
     may: [WIRE],
     outside: ["node:crypto", "node:fs", "node:module", "node:net", "@extism/extism"],
-    tests: { may: [PROVIDER], outside: ["fast-check", PROTOBUF] },
+    tests: { may: [PROVIDER, "test"], outside: ["fast-check", PROTOBUF] },
   },
   {
     room: "host/module",
@@ -286,8 +279,8 @@ export const WALLS: readonly Wall[] = [
     room: "host/config",
     may: [ERROR, LIB, SCHEMA, CAPABILITY, "host/capabilities/registry.ts"],
     outside: ["node:net", "node:path", "yaml", "zod"],
-    tests: { may: ["host/capabilities/net"], ...FUZZED },
+    tests: { may: ["host/capabilities/net", "test"], ...FUZZED },
   },
   { room: SCHEMA, may: [TEXT], outside: ["node:path", "yaml", "zod"] },
-  { room: "host/kms", may: [ERROR], tests: FUZZED },
+  { room: "host/kms", may: [ERROR], tests: BOTH },
 ];

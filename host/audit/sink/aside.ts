@@ -7,7 +7,7 @@ import { rotatedFiles } from "./names.ts";
 import { invalid } from "./place.ts";
 
 /** As the first line of the new chain has it. */
-export interface Aside {
+export interface AsideFile {
   /** The name of the file, in the same folder. */
   readonly aside: string;
   readonly why: string;

@@ -19,7 +19,7 @@ import { dirname } from "node:path";
 import { promisify } from "node:util";
 import type { Lock } from "./lock.ts";
 import { nextName, rotatedFiles, rotatedName } from "./names.ts";
-import { bytesOf, type Output, type OutputLine, type Written, wholeIn } from "./output.ts";
+import { bytesOf, countWhole, type Output, type OutputLine, type Written } from "./output.ts";
 import { makeFile, openFile } from "./place.ts";
 import type { End } from "./resume.ts";
 import { isSameFile, linkOld } from "./rotation.ts";
@@ -33,7 +33,7 @@ const removing = promisify(unlink);
 const renaming = promisify(rename);
 
 /** How often it is looked whether the file is still the one at its path. */
-const LOOK_MS = 500;
+const CHECK_MS = 500;
 
 export interface FileOutputOptions {
   readonly file: string;
@@ -59,9 +59,9 @@ export class FileOutput implements Output {
   #first: number;
   #last: number;
   /** Behind #size, there may be half a line. */
-  #ragged = false;
-  #looked = 0;
-  #moved = false;
+  #hasPartialLine = false;
+  #checkedAt = 0;
+  #isMoved = false;
   /** What the system was asked and did not answer yet. */
   #busy: Promise<unknown> = Promise.resolve();
   #closed: Promise<void> | undefined;
@@ -84,34 +84,34 @@ export class FileOutput implements Output {
     const bytes = bytesOf(lines);
     let at = 0;
     try {
-      await this.#look();
+      await this.#assertUntouched();
       const [first] = lines;
-      if (first?.turn) at = await this.#turn(first);
+      if (first?.startsFile) at = await this.#rotate(first);
       const descriptor = this.#open();
-      await this.#mend(descriptor);
+      await this.#cutPartialLine(descriptor);
       while (at < bytes.length) at += (await writing(descriptor, bytes, at)).bytesWritten;
-      this.#took(lines, lines.length, bytes.length);
+      this.#countAccepted(lines, lines.length, bytes.length);
       return { taken: lines.length };
     } catch (error) {
-      const { taken, size } = wholeIn(lines, at);
-      this.#took(lines, taken, size);
-      this.#ragged ||= at > size;
+      const { taken, size } = countWhole(lines, at);
+      this.#countAccepted(lines, taken, size);
+      this.#hasPartialLine ||= at > size;
       // at once if it goes: who reads the file now should find whole lines only
-      if (this.#descriptor !== undefined) await this.#mend(this.#descriptor).catch(() => {});
+      if (this.#descriptor !== undefined) await this.#cutPartialLine(this.#descriptor).catch(() => {});
       // a refused write is a reason to look at what the path leads to
-      this.#looked = 0;
+      this.#checkedAt = 0;
       return { taken, error: error as Error };
     }
   }
 
   /** Cuts off what is left of a line that was not written whole. */
-  async #mend(descriptor: number): Promise<void> {
-    if (!this.#ragged) return;
+  async #cutPartialLine(descriptor: number): Promise<void> {
+    if (!this.#hasPartialLine) return;
     await truncating(descriptor, this.#size);
-    this.#ragged = false;
+    this.#hasPartialLine = false;
   }
 
-  #took(lines: readonly OutputLine[], taken: number, size: number): void {
+  #countAccepted(lines: readonly OutputLine[], taken: number, size: number): void {
     if (taken === 0) return;
     if (this.#size === 0) this.#first = lines[0]?.seq ?? 0;
     this.#last = lines[taken - 1]?.seq ?? this.#last;
@@ -136,15 +136,15 @@ export class FileOutput implements Output {
     this.#close();
     this.#descriptor = descriptor;
     this.#size = 0;
-    this.#moved = false;
-    this.#ragged = false;
+    this.#isMoved = false;
+    this.#hasPartialLine = false;
     syncFolder(dirname(this.#options.file));
     return descriptor;
   }
 
   /** @throws where somebody else changed the file */
-  async #look(): Promise<void> {
-    if (this.#descriptor === undefined || performance.now() - this.#looked < LOOK_MS) return;
+  async #assertUntouched(): Promise<void> {
+    if (this.#descriptor === undefined || performance.now() - this.#checkedAt < CHECK_MS) return;
     const { file, lock, onMoved, onRemoved } = this.#options;
     if (!(await lock.isHeld())) throw new Error("its lock was removed: another host may write to it");
     const { nlink, size } = await status(this.#descriptor);
@@ -153,12 +153,12 @@ export class FileOutput implements Output {
       if (this.#size > 0) onRemoved(this.#first, this.#last);
       return;
     }
-    if (!this.#ragged && size !== this.#size)
+    if (!this.#hasPartialLine && size !== this.#size)
       throw new Error(
         `it has ${size} bytes, ${this.#size} were written: somebody else cut it or writes to it`,
       );
-    if (!this.#moved && !(await this.#isAt(file))) this.#moved = onMoved();
-    this.#looked = performance.now();
+    if (!this.#isMoved && !(await this.#isAt(file))) this.#isMoved = onMoved();
+    this.#checkedAt = performance.now();
   }
 
   /** Whether the open file is the one at the path. */
@@ -172,10 +172,10 @@ export class FileOutput implements Output {
    * Ends the file, and begins another one with a line. Safe to ask again after it failed.
    * @returns how many bytes of the line are written already
    */
-  async #turn(first: OutputLine): Promise<number> {
+  async #rotate(first: OutputLine): Promise<number> {
     const { file, keep } = this.#options;
     if (this.#descriptor !== undefined) {
-      await this.#mend(this.#descriptor);
+      await this.#cutPartialLine(this.#descriptor);
       await syncing(this.#descriptor);
     }
     const isRenamed = this.#size > 0 && (await this.#isAt(file));

@@ -12,7 +12,7 @@ export interface Written {
 /** A line for an output. */
 export interface OutputLine extends Line {
   /** A new file begins with this line. */
-  readonly turn?: boolean;
+  readonly startsFile?: boolean;
 }
 
 export interface Output {
@@ -28,7 +28,7 @@ export interface Output {
 }
 
 /** An output that is gone for good: trying again is of no use. */
-export class Gone extends Error {}
+export class ClosedOutputError extends Error {}
 
 /** The system's name of a failure; where it is our own, its sentence. */
 export function codeOf(error: unknown): string {
@@ -37,7 +37,7 @@ export function codeOf(error: unknown): string {
 }
 
 /** How many lines are whole in so many bytes, and their bytes. A line's newline counts. */
-export function wholeIn(lines: readonly Line[], bytes: number): { taken: number; size: number } {
+export function countWhole(lines: readonly Line[], bytes: number): { taken: number; size: number } {
   let size = 0;
   let taken = 0;
   for (const { text } of lines) {

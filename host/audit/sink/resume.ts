@@ -28,9 +28,9 @@ export interface End {
 }
 
 /** What is wrong with the file's last lines, as a sentence's end. */
-export class Unchained extends Error {}
+export class ChainFault extends Error {}
 
-/** @throws Unchained, the last lines are no chain: somebody changed them, or it is no audit log */
+/** @throws ChainFault, the last lines are no chain: somebody changed them, or it is no audit log */
 export function endOf(descriptor: number): End {
   const { size } = fstatSync(descriptor);
   const from = Math.max(0, size - WINDOW);
@@ -40,10 +40,10 @@ export function endOf(descriptor: number): End {
   const lines = wholeLines(window.subarray(0, cut), from === 0);
   const last = lastOf(lines);
   if (last === undefined && from + cut > 0)
-    throw new Unchained("its last lines are no lines of an audit log");
+    throw new ChainFault("its last lines are no lines of an audit log");
   const first = headOf(readAt(descriptor, 0, Math.min(size, LONGEST_HEAD)).toString("latin1"));
   if (last !== undefined && first === undefined)
-    throw new Unchained("its first line is no line of an audit log");
+    throw new ChainFault("its first line is no line of an audit log");
   return {
     size: from + cut,
     last,
@@ -71,17 +71,17 @@ function lastOf(lines: readonly string[]): Position | undefined {
   let before: { head: Head; hash: string } | undefined;
   for (const line of lines) {
     const head = headOf(line);
-    if (head === undefined) throw new Unchained("one of its last lines is no line of an audit log");
+    if (head === undefined) throw new ChainFault("one of its last lines is no line of an audit log");
     if (before !== undefined && !follows(before, head, line))
-      throw new Unchained(`its line with sequence ${head.seq} does not follow the one before it`);
+      throw new ChainFault(`its line with sequence ${head.seq} does not follow the one before it`);
     before = { head, hash: hashOf(line) };
   }
   if (before === undefined) return undefined;
   // what a line says is held by the hash in the next one; the last has none
-  if (recordOf(lines.at(-1) ?? "") === undefined) throw new Unchained("its last line is no JSON");
+  if (recordOf(lines.at(-1) ?? "") === undefined) throw new ChainFault("its last line is no JSON");
   const { chain, seq, time } = before.head;
   if (seq > MOST_RESUMED)
-    throw new Unchained(
+    throw new ChainFault(
       `its last line has the sequence ${seq}, a host goes on behind at most ${MOST_RESUMED}`,
     );
   return { chain, seq, time, hash: before.hash };

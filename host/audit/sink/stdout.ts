@@ -7,7 +7,7 @@ import { closeSync, constants, openSync, write } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import type { Line } from "../chain.ts";
-import { bytesOf, codeOf, Gone, type Output, type Written, wholeIn } from "./output.ts";
+import { bytesOf, ClosedOutputError, codeOf, countWhole, type Output, type Written } from "./output.ts";
 
 const writing = promisify(write);
 const FULL_MS = 10;
@@ -33,12 +33,12 @@ export class StdoutOutput implements Output {
       while (at < bytes.length) at += await this.#some(bytes.subarray(at));
       return { taken: lines.length };
     } catch (error) {
-      return { taken: wholeIn(lines, at).taken, error: new Gone(codeOf(error)) };
+      return { taken: countWhole(lines, at).taken, error: new ClosedOutputError(codeOf(error)) };
     }
   }
 
   async #some(bytes: Buffer): Promise<number> {
-    if (this.#closed) throw new Gone("closed");
+    if (this.#closed) throw new ClosedOutputError("closed");
     const one = writing(this.#descriptor, bytes);
     this.#busy = one.catch(() => {});
     try {

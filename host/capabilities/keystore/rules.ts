@@ -1,5 +1,5 @@
 /** Rules that involve several keys: `grants.keystore`, the section `keystore`, and `keys`. */
-import type { Fault, Places } from "../../schema/fault.ts";
+import type { Fault, FaultLocator } from "../../schema/fault.ts";
 import { lineFor } from "../../schema/line.ts";
 import { isCalled, isShort, type KeyOutline, type ProviderOutline } from "../../schema/outline.ts";
 import type { Rule } from "../../schema/rule.ts";
@@ -43,7 +43,7 @@ function grantedTo({ name: provider, grants }: ProviderOutline): { name: unknown
 }
 
 /** The fault of a name that is granted twice. Granted for both uses, the guest could learn the bytes that the other use keeps from it. */
-function duplicateFault(document: Places, path: Path, first: Path): Fault {
+function duplicateFault(document: FaultLocator, path: Path, first: Path): Fault {
   if (path.at(-2) === first.at(-2))
     return document.fault(path, { expected: "each name once", remedy: "remove the second one" });
   return document.fault(path, {
@@ -54,7 +54,7 @@ function duplicateFault(document: Places, path: Path, first: Path): Fault {
 
 /** At most one fault: a granted name that is not a key of the provider it is granted to. */
 function* ownershipFaults(
-  document: Places,
+  document: FaultLocator,
   path: Path,
   name: string,
   to: ProviderOutline,
