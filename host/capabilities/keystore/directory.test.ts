@@ -96,7 +96,7 @@ function readInto(t: TestContext): Buffer[] {
   return buffers;
 }
 
-/** How many of them hold something of a key's file still; at least one was read. */
+/** Counts the buffers that still hold a part of a key file; at least one was read. */
 function holding(buffers: readonly Buffer[], text: string): number {
   assert.ok(buffers.some(({ length }) => length >= text.length));
   return buffers.filter((buffer) => buffer.includes(text.slice(-40))).length;

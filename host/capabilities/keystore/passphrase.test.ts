@@ -108,7 +108,7 @@ test("a key is never found as a passphrase, whatever is granted, nor the other w
   assert.equal((await call(store, "seal", request, swapped)).code, 3);
 });
 
-/** What is changed, and what the host says of it: code and message. */
+/** The changed field, and the host's code and message. */
 const REFUSED: readonly [MessageInitShape<typeof pb.KeystoreS2kRequestSchema>, number, string][] = [
   [{ version: "1" }, 3, "the key has another version"],
   [{ key: "absent" }, 3, "the key is not loaded"],

@@ -97,7 +97,7 @@ for (let kill = 0; kill <= STEPS; kill++) {
     const keys = new KeyDirectory(path);
     keys.tidy(["main"]);
     const files = readdirSync(path).filter((each) => each !== FOLDER_LOCK);
-    // What can be finished stays: the record, and the key that it names.
+    // A key that can be finished stays, with its record.
     const states = [[], [".main.key.new", "main.json"], ["main.json", "main.key"]];
     assert.ok(
       states.some((each) => each.join() === files.sort().join()),

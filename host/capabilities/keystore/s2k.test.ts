@@ -36,7 +36,7 @@ test("s2k hashes the repetitions, for any passphrase and count", async () => {
   );
 });
 
-/** How many turns of the event loop others get while `work` is done. */
+/** Counts the turns of the event loop while `work` runs. */
 async function turnsDuring(work: Promise<unknown>): Promise<number> {
   let [turns, done] = [0, false];
   void work.finally(() => {

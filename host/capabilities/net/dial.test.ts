@@ -1,4 +1,4 @@
-/** Where a name leads, and who may be there. */
+/** Resolving the origin's name and choosing an allowed address. */
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { ok, RawServer } from "../../../test/support/raw-server.ts";

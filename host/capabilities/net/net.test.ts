@@ -95,7 +95,7 @@ function setUp(
   };
 }
 
-/** What a credential was asked, and what it says. */
+/** A credential that records its calls and returns fixed answers. */
 function credentialOf(
   leases: readonly Lease[],
   refused: Credential["refused"] = async () => true,

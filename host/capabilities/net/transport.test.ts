@@ -125,7 +125,7 @@ test("an answer of 100 MB is cut off, and little of it is read", async (t) => {
   await assert.rejects(send(), unreachable(/more than 4096 bytes$/));
   const [request] = server.requests;
   await until(() => server.open.size === 0);
-  // What the kernel's buffers of the two sockets take is not the host's.
+  // The kernel's buffers of the two sockets do not belong to the host.
   assert.ok((request?.socket.bytesWritten ?? 0) < 20_000_000);
 });
 

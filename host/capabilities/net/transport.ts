@@ -59,7 +59,7 @@ export function createTransport(options: TransportOptions, resolve?: Resolve): T
       // The Pool destroys this stand-in when no request waits for the connection any more; the socket does not exist yet.
       return new Duplex({
         destroy(_, done) {
-          over.abort(new Unreachable("nobody waits for the connection"));
+          over.abort(new Unreachable("no request waits for the connection"));
           done(null);
         },
       });

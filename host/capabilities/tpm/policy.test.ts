@@ -52,7 +52,7 @@ const session = (handle: number, attributes = 1): tpm.Session => ({
 const NONE = new Uint8Array();
 const code = (number: number) => tpm.command(number, [], []);
 
-/** What a TPM adds to a template when it makes the object. */
+/** The fields that a TPM adds to a template when it creates the object. */
 const unique = new Uint8Array(32).fill(7);
 const policy = new Uint8Array(32).fill(9);
 /** The public areas of the tpm provider's keys: its two kinds, of given bytes or not, with and without PCRs. */

@@ -24,7 +24,7 @@ beforeEach(() => {
 });
 afterEach(() => rig.remove());
 
-/** What the lease has after an answer with this token and time to live. */
+/** The lease after an answer with this token and time to live. */
 async function headersAfter(token: unknown, ttl: unknown): Promise<unknown> {
   rig.answer = () => json({ data: [{ token }], ttl });
   return headersOf(await rig.create(CONFIG).lease(patient));
@@ -104,7 +104,7 @@ describe("an answer to a login is believed where", () => {
 });
 
 describe("whatever a server answers", () => {
-  /** What it comes to, or the Unreachable. */
+  /** The result, or the Unreachable. */
   function outcomeOf(body: Uint8Array): { token: string; ttlMs: number } | Unreachable {
     try {
       const document = documentOf("the login", { status: 200, headers: {}, body }, "");

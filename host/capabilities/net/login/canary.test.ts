@@ -139,6 +139,6 @@ test("a secret prints as [secret] wherever it is", () => {
   const holder = { secret, list: [secret], map: new Map([["secret", secret]]) };
   assert.doesNotMatch(printed(holder), /CANARY/);
   assert.equal(`${secret} ${JSON.stringify(secret)} ${inspect(secret)}`, '[secret] "[secret]" [secret]');
-  // What structuredClone and a message to another thread take.
+  // As structuredClone and a message to another thread copy it.
   assert.doesNotMatch(serialize(Object.assign(Object.create(null), secret)).toString("latin1"), /CANARY/);
 });

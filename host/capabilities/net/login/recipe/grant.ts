@@ -10,7 +10,7 @@ const pointer = () => z.string().regex(/^(\/(?:[A-Za-z0-9_.-]|~[01]){1,64}){1,8}
 const value = field(
   z
     .strictObject({
-      text: text("The value, which is no secret.", "kleidi", "`file` is there"),
+      text: text("The value, which is not secret.", "kleidi", "`file` is there"),
       file: field(path().exactOptional(), {
         expected: "the path of a file",
         meaning: "The file whose content is the value, without the line break at its end.",

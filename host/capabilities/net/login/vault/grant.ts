@@ -34,7 +34,7 @@ const vaultKeys = z.strictObject({
   namespace: mountOf("The namespace of the auth method.", "team-a", "the root namespace"),
   file: optionalFile("The token, the JSON Web Token or the password.", "/etc/kleidi/vault-token"),
   roleId: text(
-    "The role id. It is no secret.",
+    "The role id, which is not secret.",
     "3f0c2b1e-8a3c-4c57-9d0f-0d6f1b2c9a11",
     "the method needs none",
   ),
