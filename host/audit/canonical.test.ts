@@ -82,7 +82,7 @@ describe("verify takes no checkpoint", () => {
       assert.notEqual(changed, logWith(checkpoint, (line) => line)[2]);
       assert.equal(
         faultOf([first, second, changed]),
-        "changed 3: it is not written as a host writes a line of its kind",
+        "changed 3: it is not in the canonical form of its kind",
       );
       // nor as an exported one
       writeFileSync(join(folder, "exported"), `${changed}\n`);
@@ -98,7 +98,7 @@ describe("verify takes no checkpoint", () => {
     const lines = logWith(checkpoint, (line) =>
       line.replace(/(.)=="\}$/, (_, last: string) => `${digits[digits.indexOf(last) + 1]}=="}`),
     );
-    assert.equal(faultOf(lines), "forged 3: its checkpoint's signature is not one of the key");
+    assert.equal(faultOf(lines), "forged 3: the signature of its checkpoint is not valid for the key");
   });
 });
 
@@ -124,7 +124,7 @@ describe("verify takes no other line", () => {
           (line) => line,
         )[2],
       );
-      assert.equal(faultOf(lines), "changed 3: it is not written as a host writes a line of its kind");
+      assert.equal(faultOf(lines), "changed 3: it is not in the canonical form of its kind");
     });
 
   for (const [what, from, to] of [
@@ -140,7 +140,7 @@ describe("verify takes no other line", () => {
         () => CALL,
         (line) => line.replace(from, to),
       );
-      assert.equal(faultOf(lines), "changed 3: it is not written as a host writes a line of its kind");
+      assert.equal(faultOf(lines), "changed 3: it is not in the canonical form of its kind");
     });
 });
 

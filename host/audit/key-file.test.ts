@@ -30,7 +30,7 @@ describe("loadKey", () => {
   test("refuses a key of another kind", () => {
     const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
     const path = write(privateKey.export({ type: "pkcs8", format: "pem" }).toString());
-    assert.throws(() => loadKey(path), invalid(/it is a key of ec, Ed25519 is needed/));
+    assert.throws(() => loadKey(path), invalid(/its type is ec, Ed25519 is required/));
   });
 
   test("refuses a public key, and bytes that are none", () => {

@@ -158,7 +158,7 @@ describe("AuditLog", () => {
   const EDITS: Readonly<Record<string, (lines: string[]) => string[]>> = {
     "whose last line but one was changed": (lines) =>
       lines.with(-2, (lines.at(-2) ?? "").replace("vault", "local")),
-    "whose last line is no JSON": (lines) => lines.with(-1, (lines.at(-1) ?? "").slice(0, -1)),
+    "whose last line is not JSON": (lines) => lines.with(-1, (lines.at(-1) ?? "").slice(0, -1)),
     "with a line cut out near its end": (lines) => lines.toSpliced(-2, 1),
     "with other text at its end": (lines) => [...lines, "hello"],
   };
@@ -189,7 +189,7 @@ describe("AuditLog", () => {
     await assert.rejects(open(), { message: /it is a symbolic link/ });
     unlinkSync(file);
     mkdirSync(file);
-    await assert.rejects(open(), { message: /it is no regular file/ });
+    await assert.rejects(open(), { message: /it is not a regular file/ });
     rmSync(file, { recursive: true });
     writeFileSync(file, "");
     chmodSync(file, 0o660);
@@ -527,7 +527,7 @@ describe("rotation", () => {
     log.rotate();
     await assert.rejects(written(log, 1), {
       code: "audit-failed",
-      message: /is there already: move it away/,
+      message: /already exists: move it away/,
     });
     unlinkSync(name);
     for (;;) {
@@ -582,11 +582,11 @@ describe("no audit, no service", () => {
     await written(log, 3);
     truncateSync(file, 10);
     const error = await untilFailed(log);
-    assert.match(error.message, /it has [0-9]+ bytes, [0-9]+ were written/);
+    assert.match(error.message, /it has [0-9]+ bytes, the host wrote [0-9]+/);
     assert.throws(() => log.append(CALL), { code: "audit-failed" });
     await assert.rejects(log.settled(), { code: "audit-failed" });
     const [sink] = log.sinks;
-    assert.match(sink?.failure?.error ?? "", /somebody else cut it/);
+    assert.match(sink?.failure?.error ?? "", /another process truncated it/);
     await log.close();
   });
 
@@ -594,7 +594,7 @@ describe("no audit, no service", () => {
     const log = await open();
     await written(log, 3);
     appendFileSync(file, "x\n");
-    assert.match((await untilFailed(log)).message, /somebody else cut it or writes to it/);
+    assert.match((await untilFailed(log)).message, /another process truncated it or writes to it/);
     await log.close();
   });
 
@@ -603,7 +603,7 @@ describe("no audit, no service", () => {
     await written(log, 3);
     writeFileSync(join(folder, "copy"), readFileSync(file), { mode: 0o640 });
     renameSync(join(folder, "copy"), file);
-    assert.match((await untilFailed(log)).message, /another file stands in its place/);
+    assert.match((await untilFailed(log)).message, /another file is at its path/);
     renameSync(file, join(folder, "copy"));
     await untilReady(log);
     await written(log, 1);
@@ -622,7 +622,7 @@ describe("no audit, no service", () => {
     for (const uid of uids)
       assert.throws(() => log.append({ ...CALL, uid }), {
         code: "audit-failed",
-        message: /stands in its place/,
+        message: /another file is at its path/,
       });
     const last = log.at.seq;
     unlinkSync(file);

@@ -60,19 +60,19 @@ describe("a signed note", () => {
   });
 
   const base64 = root.toString("base64");
-  const NO_CHECKPOINT = "its text is not the checkpoint of a log: an origin, a size and a root";
+  const NO_CHECKPOINT = "its text is not a log checkpoint (an origin, a size and a root)";
   const NO_SIGNATURE = "it is not a signed note: one of its last lines is not a signature";
   for (const [what, text, why] of [
-    ["another size", note.replace("20852163", "20852164"), "its signature is not one of the key"],
+    ["another size", note.replace("20852163", "20852164"), "its signature is not valid for the key"],
     [
       "a signature of another key",
       signNote(head, other.privateKey),
-      "no key that is given signed it in the name of its origin",
+      "no given key signed it in the name of its origin",
     ],
     [
       "a signature in another name",
       signed(`${origin}\n1\n${base64}\n`, { name: "example.com/other" }),
-      "no key that is given signed it in the name of its origin",
+      "no given key signed it in the name of its origin",
     ],
     ["nothing", "", "it is not a signed note"],
     ["no signature", note.slice(0, note.indexOf("\n\n") + 2), "it is not a signed note"],

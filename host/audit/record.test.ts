@@ -109,7 +109,7 @@ describe("every line", () => {
     const bytes = Buffer.from("s3cr3t");
     // @ts-expect-error: a text is a string
     assert.throws(() => lineOf({ ...CALL, target: bytes }), {
-      message: "an audit record's target is not the text that it should be",
+      message: "the field target of an audit record is not a valid text",
     });
     // @ts-expect-error: a hash is a string
     assert.throws(() => lineOf({ ...CALL, module: bytes }), TypeError);

@@ -265,10 +265,7 @@ describe("a host sets aside what it did not leave, keeps it, and begins a new ch
     );
     const { fault, notes } = verdictOf();
     assert.equal(fault, undefined);
-    assert.match(
-      notes.join("\n"),
-      /audit\.jsonl:1: the host began this log beside one that it did not trust/,
-    );
+    assert.match(notes.join("\n"), /audit\.jsonl:1: the host set aside a log that it did not trust/);
     await stop(log);
     // once: the new one is its own
     await stop(await host(1));
@@ -279,7 +276,7 @@ describe("a host sets aside what it did not leave, keeps it, and begins a new ch
   test("all of it without checkpoints", async () => {
     await stop(await host(100));
     forge(file, (lines) => withoutCheckpoints(lines).toSpliced(50, 2));
-    const { last } = await assertSetAside(/^it has no checkpoint, and \d+ lines$/);
+    const { last } = await assertSetAside(/^it has \d+ lines and no checkpoint$/);
     assert.ok(last !== undefined);
   });
 
@@ -288,7 +285,7 @@ describe("a host sets aside what it did not leave, keeps it, and begins a new ch
     // the signature of a checkpoint in the middle is still good there
     forge(file, (lines) => [...lines.slice(0, 22), ...withoutCheckpoints(lines.slice(22)).slice(1)]);
     await assertSetAside(
-      /^its last \d+ lines have no checkpoint, and this host does not leave so many, or for so long$/,
+      /^its last \d+ lines have no checkpoint, which is more, or for longer, than this host leaves unsigned$/,
     );
   });
 
@@ -335,18 +332,18 @@ describe("a host sets aside what it did not leave, keeps it, and begins a new ch
     await kill(await host(3));
     const text = readFileSync(file, "latin1");
     writeFileSync(file, text.replace(/"time":"[^"]+"(?=[^\n]*\n$)/, '"time":"2026-13-01T00:00:00.000Z"'));
-    await assertSetAside(/^its line with sequence 6 is not written as a host writes it$/);
+    await assertSetAside(/^its line with sequence 6 is not in the canonical form$/);
   });
 
   test("a checkpoint that the key did not sign", async () => {
     await stop(await host(5));
     forge(file, (lines) => lines.toSpliced(4, 1));
     await assertSetAside(
-      /^the signature of its last checkpoint, with sequence \d+, is not one of this host's key$/,
+      /^the signature of its last checkpoint, with sequence \d+, is not valid for this host's key$/,
     );
   });
 
-  test("a checkpoint that is not written as a host writes it", async () => {
+  test("a checkpoint that is not in the canonical form", async () => {
     await stop(await host(5));
     const text = readFileSync(file, "latin1");
     writeFileSync(file, `${text.slice(0, -2)},"note":"x"}\n`);
@@ -359,7 +356,7 @@ describe("a host sets aside what it did not leave, keeps it, and begins a new ch
     writeFileSync(settings.checkpoints.key, privateKey.export({ type: "pkcs8", format: "pem" }));
     publicKey = createPublicKey(privateKey);
     await assertSetAside(
-      /^its last checkpoint is signed with the key [0-9a-f]{16}, not with this host's, [0-9a-f]{16}$/,
+      /^its last checkpoint is signed with the key [0-9a-f]{16}, not with this host's key [0-9a-f]{16}$/,
     );
   });
 
@@ -385,7 +382,7 @@ describe("a host sets aside what it did not leave, keeps it, and begins a new ch
       asides = [];
       for (const path of filesOf(/^untrusted-/)) unlinkSync(path);
       const first = await assertSetAside(
-        /^its last line has the sequence \d+, a host goes on behind at most/,
+        /^its last line has the sequence \d+, a host continues after at most/,
       );
       assert.equal(first.seq, 1);
     }
@@ -505,7 +502,7 @@ describe("a host whose newest lines were moved away while it did not run", () =>
         assert.equal(verify([file], { keys: how === "with a key" ? [publicKey] : [] }).fault, undefined);
         assert.match(
           verify([file], { keys: [] }).notes.join(),
-          /began this log beside one that it did not trust/,
+          /the host set aside a log that it did not trust/,
         );
         // and the old one is, with the files from both places
         const aside = filesOf(/^untrusted-/);
@@ -515,7 +512,7 @@ describe("a host whose newest lines were moved away while it did not run", () =>
         // one with the other is told as that, and not as lines that are missing
         const both = verify([...filesOf(), ...aside, ...filesIn(elsewhere)], { keys: [] });
         assert.equal(both.fault?.what, "inserted");
-        assert.match(both.fault.why, /^it is of another log, whose chain is [0-9a-f]{16}, /);
+        assert.match(both.fault.why, /^it belongs to another log, with the chain [0-9a-f]{16}; /);
         // once
         await stop(await host(1, settingsOf(), {}));
         assert.equal(asides.length, 1);
