@@ -1,4 +1,4 @@
-/** What a host with a key takes for its own log when it starts, by the real writer: what it left, however it ended, and nothing else. */
+/** A host with a key continues only its own log: the log that it left, however it ended, written by the real writer. */
 import assert from "node:assert/strict";
 import { createPublicKey, generateKeyPairSync, type KeyObject } from "node:crypto";
 import {
@@ -119,8 +119,8 @@ function assertOwn(): void {
   assert.deepEqual([fault, gaps, first], [undefined, [], 1]);
 }
 
-describe("a host goes on with its own log", () => {
-  test("after it was stopped, and signs what it says at its start at once", async () => {
+describe("a host continues its own log", () => {
+  test("after it was stopped, and signs its start record at once", async () => {
     await stop(await host(3));
     await host(3);
     assertOwn();
@@ -141,7 +141,7 @@ describe("a host goes on with its own log", () => {
   });
 
   for (const lines of [0, 1, 17, 18, 19, 20, 37, 38, 39, 40])
-    test(`after it was killed behind ${lines} lines, and signs first what it had not signed`, async () => {
+    test(`after it was killed after ${lines} lines, and first signs the unsigned lines`, async () => {
       await kill(await host(lines));
       now += 86_400_000;
       const log = await host(2);
@@ -166,7 +166,7 @@ describe("a host goes on with its own log", () => {
     assertOwn();
   });
 
-  test("whose rhythm was another one", async () => {
+  test("with another rhythm", async () => {
     const longer = { checkpoints: { ...settings.checkpoints, lines: 5_000, intervalMs: 3_600_000 } };
     const shorter = { checkpoints: { ...settings.checkpoints, lines: 1, intervalMs: 1_000 } };
     for (const rhythm of [longer, shorter, {}, shorter, longer]) {
@@ -236,7 +236,7 @@ describe("a host goes on with its own log", () => {
   });
 });
 
-describe("a host sets aside what it did not leave, keeps it, and begins a new chain", () => {
+describe("a host sets a log aside that it did not leave, keeps its files, and begins a new chain", () => {
   /** Gives the new file's first record, after it held everything that must be so. */
   async function assertSetAside(why: RegExp): Promise<Record<string, unknown>> {
     const before = filesOf().map((path) => [path, readFileSync(path)] as const);
@@ -300,7 +300,7 @@ describe("a host sets aside what it did not leave, keeps it, and begins a new ch
     await assertSetAside(/^its last 4 lines have no checkpoint/);
   });
 
-  test("a claim of a longer rhythm that no checkpoint covers is not believed", async () => {
+  test("a claim of a longer rhythm that no checkpoint covers is not trusted", async () => {
     await stop(await host(100));
     forge(file, (lines) => [
       ...lines.slice(0, 3),
@@ -328,7 +328,7 @@ describe("a host sets aside what it did not leave, keeps it, and begins a new ch
     await assertSetAside(/^its last \d+ lines have no checkpoint/);
   });
 
-  test("a line behind its last checkpoint that no host writes so", async () => {
+  test("a line after its last checkpoint that is not in the canonical form", async () => {
     await kill(await host(3));
     const text = readFileSync(file, "latin1");
     writeFileSync(file, text.replace(/"time":"[^"]+"(?=[^\n]*\n$)/, '"time":"2026-13-01T00:00:00.000Z"'));
@@ -431,7 +431,7 @@ describe("a host sets aside what it did not leave, keeps it, and begins a new ch
     },
   );
 
-  test("and one without a key has nothing to tell by, and goes on", async () => {
+  test("and a host without a key continues any log", async () => {
     const { checkpoints: _, ...keyless } = settings;
     const log = await AuditLog.open(keyless);
     await write(log, 3_000);
