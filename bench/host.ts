@@ -7,18 +7,19 @@
 import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { loadConfig } from "../host/config/load.ts";
-import { serve } from "../host/grpc/server.ts";
+import { KmsServer } from "../host/grpc/server.ts";
 import { withFormat } from "../host/kms/annotations.ts";
 import { deriveKeyId } from "../host/kms/key-id.ts";
 import { Prober } from "../host/kms/prober.ts";
 import { type DecryptInput, KmsService } from "../host/kms/service.ts";
-import { assemble } from "../host/runtime/assemble.ts";
+import { keysetOf, Providers } from "../host/runtime/providers.ts";
 import { createLog } from "../host/telemetry/log.ts";
 
 const [file = "", folder = ""] = process.argv.slice(2);
 const config = loadConfig(file);
-const host = await assemble(config, createLog({ level: "warn" }));
-const prober = new Prober(host.keyset, { intervalMs: config.status.intervalMs, onChange: () => {} });
+const providers = await Providers.open(config, createLog({ level: "warn" }));
+const keyset = keysetOf(config, providers);
+const prober = new Prober(keyset, { intervalMs: config.status.intervalMs, onChange: () => {} });
 const keyId = await deriveKeyId("bench", "1");
 const key = randomBytes(32);
 
@@ -41,10 +42,10 @@ const aes = {
     return Buffer.concat([decipher.update(ciphertext.subarray(12, -16)), decipher.final()]);
   },
 };
-const local = new KmsService(host.keyset, prober);
+const local = new KmsService(keyset, prober);
 for (const [name, service] of Object.entries({ echo, aes, local })) {
-  await serve({ listen: { socket: join(folder, `${name}.sock`), mode: 0o600 }, service, onRpc: () => {} });
+  await new KmsServer({ service }).listen({ socket: join(folder, `${name}.sock`), mode: 0o600 });
 }
-await host.start();
+await providers.start();
 await prober.start();
 console.log("ready");

@@ -29,7 +29,7 @@ async function window(attack: string): Promise<number[]> {
     keys: ["other"],
     rpcs: ["decrypt"],
     // It is not given up while it is measured.
-    patience: { failures: 1e6, lastBackoffMs: 100 },
+    restartPolicy: { failures: 1e6, lastBackoffMs: 100 },
   });
   let on = true;
   const attacking = Array.from({ length: attack === "nothing" ? 0 : 4 }, async () => {

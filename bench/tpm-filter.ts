@@ -3,7 +3,7 @@
  * is involved. Timings are noisy: compare within one run.
  */
 import { createHash } from "node:crypto";
-import { decideCommand, type Ground } from "../host/capabilities/tpm/policy.ts";
+import { type CommandContext, decideCommand } from "../host/capabilities/tpm/policy.ts";
 import { STORAGE_PRIMARY_SHA256 } from "../host/capabilities/tpm/template.ts";
 import * as tpm from "../test/support/tpm-commands.ts";
 
@@ -15,10 +15,10 @@ const owned = new Map([
   [OBJECT, 0x80000001],
   [SESSION, 0x02000001],
 ]);
-const ground: Ground = {
+const context: CommandContext = {
   rpc: "provision",
   grant: { hierarchies: ["owner"], persistent: [], templates: [STORAGE_PRIMARY_SHA256], unseal: false },
-  owned: { real: (handle) => owned.get(handle), objects: 1, sessions: 1, statesAuthValue: () => true },
+  owned: { real: (handle) => owned.get(handle), objects: 1, sessions: 1, requiresAuthValue: () => true },
   sha256: (bytes) => createHash("sha256").update(bytes).digest("hex"),
 };
 const session = { handle: SESSION, attributes: 0x61, nonce: new Uint8Array(32), hmac: new Uint8Array(32) };
@@ -42,11 +42,11 @@ const SUBJECTS: Record<string, Uint8Array> = {
 const rows = Object.entries(SUBJECTS).map(([command, bytes]) => {
   const rounds = Array.from({ length: ROUNDS }, () => {
     const begun = performance.now();
-    for (let i = 0; i < CALLS; i++) decideCommand(bytes, ground);
+    for (let i = 0; i < CALLS; i++) decideCommand(bytes, context);
     return ((performance.now() - begun) * 1000) / CALLS;
   });
   rounds.sort((a, b) => a - b);
-  const decision = decideCommand(bytes, ground);
+  const decision = decideCommand(bytes, context);
   const end = "forward" in decision ? "forwarded" : "denied" in decision ? "denied" : "answered";
   return { command, bytes: bytes.length, end, µs: (rounds[ROUNDS >> 1] ?? 0).toFixed(2) };
 });

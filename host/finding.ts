@@ -1,24 +1,31 @@
-/** One line of the report of a command that looks at things: `check`, `doctor`, `key list`. */
+/** One line in the report of a checking command: `check`, `doctor`, `key list`. */
 import { KleidiError } from "./error.ts";
 import { replaceControls } from "./lib/text.ts";
 
 export interface Finding {
-  /** The object that was looked at. */
+  /** The checked object, such as `provider "vault"`. */
   readonly what: string;
   readonly ok: boolean;
   readonly detail: string;
-  /** What to do, where it is not ok. */
+  /** The next step for the operator. Absent if ok. */
   readonly hint?: string | undefined;
 }
 
-/** A failure as a finding. @throws what is not a KleidiError */
+/**
+ * Converts a failure into a finding.
+ * @param what the checked object
+ * @throws the given value if it is not a KleidiError
+ */
 export function finding(what: string, error: unknown): Finding {
   if (!(error instanceof KleidiError)) throw error;
   return { what, ok: false, detail: error.message, hint: [...causesOf(error), error.hint].join("\n     ") };
 }
 
-/** What a provider or a system said of a failure: not for the API server, and needed by whoever fixes it. */
+/**
+ * The causes of an error, for the operator. They can contain text from a provider or a backend, and must not reach the API server.
+ * @returns one sentence each, outermost first; without control characters
+ */
 export function causesOf({ cause }: KleidiError): string[] {
-  if (typeof cause === "string") return cause === "" ? [] : [`It said: ${replaceControls(cause)}`];
+  if (typeof cause === "string") return cause === "" ? [] : [`Cause: ${replaceControls(cause)}`];
   return cause instanceof KleidiError ? [cause.message, ...causesOf(cause)] : [];
 }

@@ -1,44 +1,45 @@
 /**
- * What a guest asks of the host, on its way from the sandbox to the capabilities. The two rooms do not know each other: main hands
- * their gate to the sandbox as a function of this type.
+ * The contract between the sandbox, which receives host calls from guests, and the capabilities, which perform them. Neither room
+ * imports the other: the runtime passes the gate of the capabilities to the sandbox as a function of the type `Gate`.
  */
 
-/** "provision" is run by "kleidi key init" only, in a process of its own; a serving host never does. */
+/** The RPCs of a guest. Only "kleidi key init" runs "provision", in a separate process; a serving host never does. */
 export const RPCS = ["status", "encrypt", "decrypt", "provision"] as const;
 export type Rpc = (typeof RPCS)[number];
 
-/** A capability of the host, as the rooms know it that read modules. */
+/** The facts about a capability that admission needs to check a module. */
 export interface KnownCapability {
   readonly operations: readonly string[];
-  /** There is no authority in it: every provider has it without a grant. */
+  /** True if every provider has this capability without a grant, because it carries no authority. */
   readonly alwaysGranted: boolean;
 }
 
-/** Every capability, by the part of the import's namespace after "kleidi:". What is not here does not exist. */
+/** All capabilities of the host, by name: the part of the import namespace after "kleidi:". */
 export type KnownCapabilities = ReadonlyMap<string, KnownCapability>;
 
+/** One call from a guest to the host. */
 export interface HostCall {
   /** The provider's name in the configuration. */
   readonly provider: string;
-  /** The RPC that the guest is serving; known to the host, not said by the guest. */
+  /** The RPC that the guest is serving. The host sets it; the guest cannot choose it. */
   readonly rpc: Rpc;
-  /** The how-manieth host call of this RPC call, from 1. */
+  /** 1-based index of this host call within the call of the guest. */
   readonly ordinal: number;
-  /** The how-manieth of this capability, from 1. */
+  /** 1-based index of this host call among those of the same capability within the call of the guest. */
   readonly ordinalOfCapability: number;
-  /** The part of the import's namespace behind "kleidi:". */
+  /** The name of the capability: the part of the import namespace after "kleidi:". */
   readonly capability: string;
   readonly operation: string;
-  /** One message of proto/provider/v1, at most 64 KiB; bytes of the guest's, copied. */
+  /** One message of proto/provider/v1, at most 64 KiB; a copy of the guest's bytes. */
   readonly request: Uint8Array;
   /**
-   * Aborted when the guest's call is over, however it ended: answered, past its deadline, its process gone. The same for all host
-   * calls of one guest's call. What is still being performed then is given up, and its answer goes nowhere.
+   * Aborted when the call of the guest ends: it returned, its deadline passed, or its process exited. All host calls within one call
+   * of the guest share it. The gate cancels an operation that is still running then; its answer is discarded.
    */
   readonly signal: AbortSignal;
 }
 
-/** docs/ABI.md, section 5. */
+/** The result codes of a host call (docs/ABI.md, section 5). */
 export const HostCode = {
   OK: 0,
   DENIED: 1,
@@ -49,21 +50,27 @@ export const HostCode = {
   LIMIT: 6,
 } as const;
 
+/** The result of a host call. */
 export interface HostAnswer {
+  /** A value of HostCode. */
   readonly code: number;
+  /** The reason of a refusal; empty with HostCode.OK. */
   readonly message: string;
+  /** One message of proto/provider/v1; empty unless the code is HostCode.OK. */
   readonly body: Uint8Array;
 }
 
-/** Never rejects: what goes wrong is an answer. */
+/** Decides on a host call and performs it. Never rejects: a failure is an answer with another code than HostCode.OK. */
 export type Gate = (call: HostCall) => Promise<HostAnswer>;
 
 const NO_BYTES = new Uint8Array();
 
+/** @param body one message of proto/provider/v1 */
 export function answer(body: Uint8Array): HostAnswer {
   return { code: HostCode.OK, message: "", body };
 }
 
+/** @param code a value of HostCode other than OK */
 export function refusal(code: number, message: string): HostAnswer {
   return { code, message, body: NO_BYTES };
 }

@@ -3,7 +3,7 @@ import { describe, test } from "node:test";
 import { execute, type Program } from "./cli/execute.ts";
 import { PROGRAM } from "./main.ts";
 
-/** What is printed, and the exit code. */
+/** Runs a command line. @returns the output and the exit code */
 async function run(argv: readonly string[], program: Program = PROGRAM) {
   let out = "";
   let err = "";
@@ -78,7 +78,7 @@ test("no two commands have the same name, and every group has commands", () => {
   assert.deepEqual(Object.keys(groups).toSorted(), [...new Set(used)].toSorted());
 });
 
-test("a command is given its options by name and its arguments", async () => {
+test("a command receives its options by name and its arguments", async () => {
   const given: unknown[] = [];
   const commands = PROGRAM.commands.map((command) => ({
     ...command,
@@ -97,10 +97,10 @@ for (const text of ["0", "60001", "1.5", "soon"])
   test(`a number out of its bounds is a usage error: ${text}`, async () => {
     const { code, err } = await run(["healthcheck", "--timeout", text]);
     assert.equal(code, 2);
-    assert.match(err, /argument '.*' is invalid\. It should be a whole number from 1 to 60000\.$/m);
+    assert.match(err, /argument '.*' is invalid\. Expected a whole number from 1 to 60000\.$/m);
   });
 
-test("no command at all, and an unknown one, are usage errors", async () => {
+test("a missing command and an unknown command are usage errors", async () => {
   assert.equal((await run([])).code, 2);
   const { code, err } = await run(["chek"]);
   assert.equal(code, 2);

@@ -1,4 +1,4 @@
-/** argv → command: the table of commands. Each is loaded when it is called: most need little of the host, and start in half the time so. */
+/** The table of commands. Each implementation is imported when it runs: most need little of the host and start twice as fast this way. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { AUDIT_COMMANDS } from "./cli/audit-commands.ts";
@@ -24,11 +24,11 @@ const JSON_OBJECT: Option = {
 };
 const LIVE: Option = {
   flags: "--live",
-  about: "also start the providers and do Status, Encrypt and Decrypt through the sandbox",
+  about: "also start the providers and run Status, Encrypt and Decrypt through the sandbox",
   default: false,
 };
 
-type Configured = { config: string; json: boolean };
+type ConfigOptions = { config: string; json: boolean };
 
 export const PROGRAM: Program = {
   version: manifest.version,
@@ -43,7 +43,7 @@ export const PROGRAM: Program = {
       options: [CONFIG],
       examples: [
         { does: "Serve with the configuration in /etc/kleidi", line: "kleidi serve" },
-        { does: "Serve with another one", line: "kleidi serve --config .kleidi/kleidi.yaml" },
+        { does: "Serve with another configuration", line: "kleidi serve --config .kleidi/kleidi.yaml" },
       ],
       run: async ({ config }: { config: string }) =>
         (await import("./cli/serve.ts")).serveCommand(config, manifest.version),
@@ -55,66 +55,66 @@ export const PROGRAM: Program = {
       examples: [
         { does: "Check everything without starting a provider", line: "kleidi check" },
         {
-          does: "Have every provider encrypt and decrypt, too",
+          does: "Also encrypt and decrypt with every provider",
           line: "kleidi check --live --config .kleidi/kleidi.yaml",
         },
       ],
-      run: async ({ config, ...options }: Configured & { live: boolean }) =>
+      run: async ({ config, ...options }: ConfigOptions & { live: boolean }) =>
         (await import("./cli/check.ts")).checkCommand(config, options),
     },
     {
       name: "doctor",
       summary:
-        "Check all that check does, what each TPM can do and lacks, and the way to each origin: name, TLS, login, policy.",
+        "Run all checks of check, then examine each TPM and the path to each origin: name, TLS, login, policy.",
       options: [LIVE, CONFIG, JSON_OBJECT],
       examples: [
-        { does: "Find out why a provider does not reach its KMS", line: "kleidi doctor" },
-        { does: "Check all that can be checked, for a machine", line: "kleidi doctor --live --json" },
+        { does: "Find the reason that a provider does not reach its KMS", line: "kleidi doctor" },
+        { does: "Run every check and print JSON", line: "kleidi doctor --live --json" },
       ],
-      run: async ({ config, ...options }: Configured & { live: boolean }) =>
+      run: async ({ config, ...options }: ConfigOptions & { live: boolean }) =>
         (await import("./cli/doctor.ts")).doctorCommand(config, options),
     },
     {
       name: "healthcheck",
-      summary: "Ask a running host for its Status over the socket, as the API server does.",
+      summary: "Call Status of a running host over the socket, as the API server does.",
       options: [
         { flags: "--socket <path>", about: "the socket, instead of the configuration's" },
         {
           flags: "--timeout <ms>",
           about: "how long to wait for the answer, in milliseconds",
-          whole: [1, 60_000],
+          integer: [1, 60_000],
           default: 3_000,
         },
         CONFIG,
         JSON_OBJECT,
       ],
       examples: [
-        { does: "Ask the host of the configuration in /etc/kleidi", line: "kleidi healthcheck" },
+        { does: "Check the host of the configuration in /etc/kleidi", line: "kleidi healthcheck" },
         {
-          does: "Ask at a socket, and wait one second at most",
+          does: "Check the host at a socket and wait at most one second",
           line: "kleidi healthcheck --socket /run/kleidi/kms.sock --timeout 1000",
         },
       ],
-      run: async ({ config, timeout, ...options }: Configured & { socket?: string; timeout: number }) =>
+      run: async ({ config, timeout, ...options }: ConfigOptions & { socket?: string; timeout: number }) =>
         (await import("./cli/healthcheck.ts")).healthcheckCommand(config, { ...options, timeoutMs: timeout }),
     },
     {
       name: "inspect",
       arguments: "<module>",
       summary:
-        "Read a module without running it: what it requests, what its code can reach, and what admission would refuse.",
+        "Inspect a module without running it: the authority it requests, the host calls its code can reach, and the reasons for which it would be refused.",
       options: [
-        { flags: "--html <file>", about: "also write the report as one page, to be filed with an approval" },
+        { flags: "--html <file>", about: "also write the report as one HTML page, to file with an approval" },
         {
           flags: "-c, --config <file>",
-          about: "also compare it with this configuration: pin, trust and grants",
+          about: "also compare the module with this configuration: pin, trust and grants",
         },
         JSON_OBJECT,
       ],
       examples: [
-        { does: "Read a module that nobody has approved yet", line: "kleidi inspect providers/local.wasm" },
+        { does: "Inspect a module before you approve it", line: "kleidi inspect providers/local.wasm" },
         {
-          does: "Compare it with a configuration, and write the page for the file",
+          does: "Compare it with a configuration and write the page",
           line: "kleidi inspect providers/local.wasm --config kleidi.yaml --html local-approved.html",
         },
       ],
@@ -128,31 +128,31 @@ export const PROGRAM: Program = {
       options: [JSON_OBJECT],
       examples: [
         {
-          does: "Stop a release that asks for more than the one before",
+          does: "Block a release that requests more authority than the one before",
           line: "kleidi diff local-1.0.wasm local-1.1.wasm",
         },
       ],
-      run: async (options: { json: boolean }, old: string, now: string) =>
-        (await import("./cli/diff.ts")).diffCommand(old, now, options),
+      run: async (options: { json: boolean }, oldPath: string, newPath: string) =>
+        (await import("./cli/diff.ts")).diffCommand(oldPath, newPath, options),
     },
     {
       name: "key init",
       arguments: "[name]",
       summary:
-        "Create a key, the active one without a name; refuses if one exists or ever existed under this name.",
+        "Create a key (by default the active one); refuses if one exists or ever existed under this name.",
       options: [
         {
           flags: "--scheme <text>",
-          about: "for a key that its provider creates: how, as the provider's page says",
+          about: "for a key that its provider creates: the scheme, as listed on the provider's page",
         },
         {
           flags: "--import <file>",
           about:
-            "for a key that its provider creates: from 32 bytes, as hexadecimal digits in a file of mode 0600",
+            "for a key that its provider creates: its 32 bytes, as hexadecimal digits in a file of mode 0600",
         },
         {
           flags: "--escrow <file>",
-          about: "as --import, of new random bytes, which are written to this new file first",
+          about: "as --import, with new random bytes, which are first written to this new file",
         },
         CONFIG,
         JSON_OBJECT,
@@ -160,7 +160,7 @@ export const PROGRAM: Program = {
       examples: [
         { does: "Create the active key", line: "kleidi key init" },
         {
-          does: "Create a key in the TPM of the first node, and write its bytes for the others",
+          does: "Create a key in the TPM of the first node and write its bytes for the others",
           line: "kleidi key init kek-2026 --escrow /run/kek-2026.hex",
         },
         {
@@ -168,7 +168,7 @@ export const PROGRAM: Program = {
           line: "kleidi key init kek-2026 --import kek-2026.hex",
         },
       ],
-      run: async ({ config, ...options }: Configured & KeyInitOptions, name?: string) =>
+      run: async ({ config, ...options }: ConfigOptions & KeyInitOptions, name?: string) =>
         (await import("./cli/key.ts")).keyInitCommand(config, name, options),
     },
     {
@@ -178,11 +178,11 @@ export const PROGRAM: Program = {
       examples: [
         { does: "Compare the fingerprints on two nodes", line: "kleidi key list" },
         {
-          does: "List the keys of another configuration, for a machine",
+          does: "List the keys of another configuration as JSON",
           line: "kleidi key list --config .kleidi/kleidi.yaml --json",
         },
       ],
-      run: async ({ config, json }: Configured) =>
+      run: async ({ config, json }: ConfigOptions) =>
         (await import("./cli/key.ts")).keyListCommand(config, { json }),
     },
     ...AUDIT_COMMANDS,
@@ -190,7 +190,7 @@ export const PROGRAM: Program = {
 };
 
 if (import.meta.main) {
-  // "kleidi … | head" ends when its reader does.
+  // "kleidi … | head" exits with its reader.
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
     if (error.code === "EPIPE") process.exit(EXIT.SUCCESS);
     throw error;

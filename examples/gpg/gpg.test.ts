@@ -42,7 +42,7 @@ test("the page's commands work on what a serving host encrypts, and it decrypts 
   assert.deepEqual(more, []);
   const checked = run(SET_UP);
   assert.match(checked, /keystore s2k in encrypt, decrypt, of passphrases kek-gpg/);
-  assert.match(checked, /Status, Encrypt and Decrypt through provider gpg are good/);
+  assert.match(checked, /Status, Encrypt and Decrypt through provider gpg succeeded/);
   assert.match(checked, /keystore info in status, of passphrases kek-gpg/);
   assert.match(fixture.run("key", "list").stdout, /kek-gpg.*active, fingerprint [0-9a-f]{32}/);
 

@@ -50,6 +50,6 @@ test("the example checks, and encrypts and decrypts", async () => {
   assert.equal(live.status, 0, live.stdout);
   assert.match(
     live.stdout,
-    /ok {3}live kek-2026: Status, Encrypt and Decrypt through provider vault are good/,
+    /ok {3}live kek-2026: Status, Encrypt and Decrypt through provider vault succeeded/,
   );
 });

@@ -1,4 +1,4 @@
-/** The commands under "kleidi audit", rows of the table in host/main.ts. */
+/** The commands under "kleidi audit": rows of the table in host/main.ts. */
 import type { AuditExportOptions } from "./audit-export.ts";
 import type { AuditQueryOptions } from "./audit-query.ts";
 import type { AuditTailOptions } from "./audit-tail.ts";
@@ -12,7 +12,7 @@ const JSON_OBJECT: Option = {
 };
 const JSON_LINES: Option = {
   flags: "--json",
-  about: "print the records as they are in the log, one JSON object on a line",
+  about: "print the records as in the log, one JSON object per line",
   default: false,
 };
 
@@ -20,22 +20,22 @@ export const AUDIT_COMMANDS: readonly Command[] = [
   {
     name: "audit verify",
     arguments: "<file...>",
-    summary: "Verify a log: it is intact, or where it was changed first. Give all its files, in any order.",
+    summary: "Verify that a log is intact, or find its first changed line. Give all its files, in any order.",
     options: [
       {
         flags: "--key <public>",
-        about: "the public key of checkpoints, or a file that has it",
+        about: "the public key of the checkpoints, or a file that contains it",
         repeated: true,
       },
       {
         flags: "--checkpoints <file>",
-        about: 'checkpoints that "kleidi audit export" printed before',
+        about: 'a file of checkpoints, printed before by "kleidi audit export"',
         repeated: true,
       },
-      { flags: "--note <file>", about: "a signed note over the log, in the format c2sp", repeated: true },
+      { flags: "--note <file>", about: "a signed note of the log, in the format c2sp", repeated: true },
       {
         flags: "--note-key <public>",
-        about: "the public key of notes, if it is not one of --key",
+        about: "the public key of the notes, if it is not one of --key",
         repeated: true,
       },
       JSON_OBJECT,
@@ -46,7 +46,7 @@ export const AUDIT_COMMANDS: readonly Command[] = [
         line: "kleidi audit verify --key audit.pub /var/log/kleidi/audit.jsonl*",
       },
       {
-        does: "Find out whether its end was cut off, too",
+        does: "Also detect whether the end was cut off",
         line: "kleidi audit verify --key audit.pub --checkpoints kept.jsonl --json /var/log/kleidi/audit.jsonl*",
       },
     ],
@@ -56,7 +56,7 @@ export const AUDIT_COMMANDS: readonly Command[] = [
   {
     name: "audit query",
     arguments: "<file...>",
-    summary: "Print the records that match every option, one on a line.",
+    summary: "Print the records that match every option, one per line.",
     options: [
       { flags: "--uid <uid>", about: "the uid of the API server's request" },
       { flags: "--provider <name>", about: "the provider" },
@@ -64,17 +64,17 @@ export const AUDIT_COMMANDS: readonly Command[] = [
       { flags: "--decision <word>", about: "allowed, denied or refused" },
       { flags: "--rpc <name>", about: "status, encrypt or decrypt" },
       { flags: "--kind <kind>", about: "the kind of record: rpc, host_call, …" },
-      { flags: "--since <time>", about: "not before this time in UTC: 2026-01-31 or 2026-01-31T10:30" },
-      { flags: "--until <time>", about: "not after this time; a day counts to its end" },
+      { flags: "--since <time>", about: "from this time in UTC: 2026-01-31 or 2026-01-31T10:30" },
+      { flags: "--until <time>", about: "up to this time; a day ends at midnight" },
       JSON_LINES,
     ],
     examples: [
       {
-        does: "Print every host call of a day that was denied",
+        does: "Print every denied host call of a day",
         line: "kleidi audit query --kind host_call --decision denied --since 2026-01-31 --until 2026-01-31 /var/log/kleidi/audit.jsonl*",
       },
       {
-        does: "Count what one provider asked of the network",
+        does: "Count the network requests of one provider",
         line: "kleidi audit query --provider vault --capability net --json /var/log/kleidi/audit.jsonl* | wc -l",
       },
     ],
@@ -88,8 +88,8 @@ export const AUDIT_COMMANDS: readonly Command[] = [
     options: [
       {
         flags: "-n, --lines <count>",
-        about: "how many of the last records",
-        whole: [0, 10_000],
+        about: "the number of last records to print",
+        integer: [0, 10_000],
         default: 10,
       },
       JSON_LINES,
@@ -108,7 +108,7 @@ export const AUDIT_COMMANDS: readonly Command[] = [
     name: "audit export",
     arguments: "<file...>",
     summary:
-      'Print the checkpoints alone, or a signed note over the log, to be kept elsewhere for "kleidi audit verify".',
+      'Print the checkpoints, or a signed note of the log. Keep them on another machine for "kleidi audit verify".',
     options: [
       {
         flags: "--format <name>",
@@ -117,12 +117,12 @@ export const AUDIT_COMMANDS: readonly Command[] = [
       },
       {
         flags: "--origin <name>",
-        about: "for a note: a name that no other log in the world has, as example.com/kleidi/node-1",
+        about: "for a note: a globally unique name of the log, for example example.com/kleidi/node-1",
       },
       { flags: "--sign <file>", about: "for a note: the private key that signs it" },
       {
         flags: "--key <public>",
-        about: "for a note: the public key of checkpoints, if it is not the same",
+        about: "for a note: the public key of the checkpoints, if it differs from --sign",
         repeated: true,
       },
       { flags: "--after <note>", about: "for a note: the previous note, which the log must continue" },
@@ -134,7 +134,7 @@ export const AUDIT_COMMANDS: readonly Command[] = [
         line: "kleidi audit export /var/log/kleidi/audit.jsonl* > kept.jsonl",
       },
       {
-        does: "Sign a note over the log",
+        does: "Sign a note of the log",
         line: "kleidi audit export --format c2sp --origin example.com/kleidi/node-1 --sign audit.key /var/log/kleidi/audit.jsonl* > kept.note",
       },
     ],
@@ -144,11 +144,11 @@ export const AUDIT_COMMANDS: readonly Command[] = [
   {
     name: "audit key",
     arguments: "<file>",
-    summary: "Create a key for checkpoints and print its public key. Nothing is ever overwritten.",
+    summary: "Create a key for checkpoints and print its public key. Never overwrites a file.",
     options: [JSON_OBJECT],
     examples: [
       {
-        does: "Create the key and keep its public key, which belongs on another machine",
+        does: "Create the key and store its public key, to be kept on another machine",
         line: "kleidi audit key /etc/kleidi/audit.key > audit.pub",
       },
     ],

@@ -1,4 +1,4 @@
-/** kleidi audit export: checkpoints, to be kept where those who can write the log cannot write. */
+/** kleidi audit export: prints checkpoints or a signed note, to be kept where a writer of the log cannot change them. */
 import { createPublicKey, type KeyObject } from "node:crypto";
 import { exportCheckpoints } from "../audit/export.ts";
 import { loadKey } from "../audit/key-file.ts";
@@ -22,11 +22,15 @@ export interface AuditExportOptions {
   readonly after?: string;
 }
 
-export function auditExportCommand(given: readonly string[], options: AuditExportOptions): number {
+/**
+ * @param paths the files of one log, in any order
+ * @throws UsageError, the files or options cannot be used; KleidiError, the private key cannot be loaded
+ */
+export function auditExportCommand(paths: readonly string[], options: AuditExportOptions): number {
   const { format } = options;
   if (!(FORMATS as readonly string[]).includes(format))
-    throw new UsageError(`Cannot use --format ${format}: it should be one of ${FORMATS.join(", ")}`);
-  const { files } = logFiles(given);
+    throw new UsageError(`Cannot use --format ${format}: expected one of ${FORMATS.join(", ")}`);
+  const { files } = logFiles(paths);
   return format === "lines" ? exportLines(files) : exportNote(files, options);
 }
 
@@ -38,29 +42,29 @@ function exportLines(files: readonly string[]): number {
   return count > 0 ? EXIT.SUCCESS : EXIT.PROBLEMS;
 }
 
-/** Signs the tree up to the last checkpoint; only of a log that verify says is good, and that goes on from the note before. */
+/** Signs the tree up to the last checkpoint. Refuses a log with a fault, and one that does not continue the previous note. */
 function exportNote(files: readonly string[], options: AuditExportOptions): number {
   const { format, origin = "", sign = "" } = options;
   if (!isOrigin(origin) || sign === "")
     throw new UsageError(
-      `Cannot use --format ${format}: give --origin, as example.com/kleidi/node-1 (1 to 255 printable ASCII characters without spaces and plus signs), and --sign, the file of the private key`,
+      `Cannot use --format ${format}: give --origin, for example example.com/kleidi/node-1 (1 to 255 printable ASCII characters without spaces and plus signs), and --sign, the file of the private key`,
     );
   const privateKey = loadKey(sign);
   const publicKey = createPublicKey(privateKey);
   const keys = options.key.length === 0 ? [publicKey] : options.key.map(publicKeyOf);
-  const before = options.after === undefined ? undefined : noteBefore(options.after, origin, publicKey);
-  const notes = before === undefined ? [] : [before];
+  const previous = options.after === undefined ? undefined : previousNote(options.after, origin, publicKey);
+  const notes = previous === undefined ? [] : [previous];
   const { tree, ...verdict } = verify(files, { keys, tree: true, notes });
-  const why = whyNot(verdict);
-  if (why !== undefined || tree === undefined) {
+  const reason = refusalReason(verdict);
+  if (reason !== undefined || tree === undefined) {
     process.stderr.write(
-      `${escapeForTerminal(`Cannot sign the log: ${why ?? "it has no checkpoint yet"}`)}\n`,
+      `${escapeForTerminal(`Cannot sign the log: ${reason ?? "it has no checkpoint yet"}`)}\n`,
     );
     return EXIT.PROBLEMS;
   }
   const head = { origin, ...tree };
   const note = signNote(head, privateKey);
-  const text = format === "c2sp" ? note : witnessRequest(files, before?.size ?? 0, head, note);
+  const text = format === "c2sp" ? note : witnessRequest(files, previous?.size ?? 0, head, note);
   process.stdout.write(text);
   process.stderr.write(
     `Signed the first ${head.size} lines. The verifier key is ${verifierKey(origin, publicKey)}\n`,
@@ -68,15 +72,18 @@ function exportNote(files: readonly string[], options: AuditExportOptions): numb
   return EXIT.SUCCESS;
 }
 
-function noteBefore(file: string, origin: string, publicKey: KeyObject): TreeHead {
+function previousNote(file: string, origin: string, publicKey: KeyObject): TreeHead {
   const head = noteOf(file, [publicKey]);
   if (head.origin !== origin)
-    throw new UsageError(`Cannot go on from the note ${file}: its origin is ${head.origin}, not ${origin}`);
+    throw new UsageError(
+      `Cannot continue from the note ${file}: its origin is ${head.origin}, not ${origin}`,
+    );
   return head;
 }
 
-function whyNot({ fault, gaps, first }: Omit<Verdict, "tree">): string | undefined {
+/** @returns the reason why a log is not signed; undefined for a complete log without a fault */
+function refusalReason({ fault, gaps, first }: Omit<Verdict, "tree">): string | undefined {
   if (fault !== undefined) return `${fault.what}: ${fault.file}:${fault.line}: ${fault.why}`;
   if (gaps.length === 0 && first === 1) return undefined;
-  return "a note is over all lines from the sequence 1 on, and some are missing in the files that are given";
+  return "a note covers all lines from sequence 1, and the given files lack some of them";
 }

@@ -1,4 +1,4 @@
-/** What the commands under "kleidi audit" share: the files that they are given. */
+/** Reads the files that the commands under "kleidi audit" are given. */
 import type { KeyObject } from "node:crypto";
 import { statSync } from "node:fs";
 import { parsePublic } from "../audit/checkpoint.ts";
@@ -7,14 +7,15 @@ import { NoteFault, openNote, type TreeHead } from "../audit/note.ts";
 import { FileFault, readRegular, withRegular } from "../lib/files.ts";
 import { UsageError } from "./usage-error.ts";
 
-/** A public key is a line of 44 characters. */
+/** Bytes. A public key is a line of 44 characters. */
 const MAX_KEY = 4096;
-/** A note has five lines and one for each signature. */
+/** Bytes. A note has five lines and one for each signature. */
 const MAX_NOTE = 65_536;
 
 /**
- * The files of one log, and their bytes.
- * @throws UsageError, a file cannot be read, or they are of two logs
+ * Checks that the files belong to one log.
+ * @returns the files without duplicates, and their total size in bytes
+ * @throws UsageError, a file cannot be read, or the files belong to several logs
  */
 export function logFiles(files: readonly string[]): { files: string[]; bytes: number } {
   const unique = [...new Set(files)];
@@ -22,17 +23,22 @@ export function logFiles(files: readonly string[]): { files: string[]; bytes: nu
   const heads = unique.map((file) => readable(file, () => firstHead(file)));
   const chains = [...new Set(heads.flatMap((head) => head?.chain ?? []))];
   if (chains.length > 1)
-    throw new UsageError(`Cannot read the files as one log: they are of the chains ${chains.join(" and ")}`);
+    throw new UsageError(
+      `Cannot read the files as one log: they belong to different chains: ${chains.join(", ")}`,
+    );
   return { files: unique, bytes: unique.reduce((sum, file) => sum + statSync(file).size, 0) };
 }
 
-/** A log is read more than once, so it is not a stream. @throws UsageError */
+/** Refuses anything but a regular file: a log is read more than once, so it cannot be a stream. @throws UsageError */
 export function assertRegular(file: string): void {
   const fault = withRegular(file, {}, () => undefined);
   if (fault !== undefined) throw new UsageError(`Cannot read ${file}: it ${fault.text}`);
 }
 
-/** @throws UsageError for what the system refuses */
+/**
+ * Runs `work`, which reads a file.
+ * @throws UsageError for an error of the operating system
+ */
 export function readable<T>(file: string, work: () => T): T {
   try {
     return work();
@@ -43,15 +49,24 @@ export function readable<T>(file: string, work: () => T): T {
   }
 }
 
-/** The public key of a base64 line, or of a file that has one. */
+/**
+ * Reads a public key.
+ * @param text a line in base64, or the path of a file that contains one
+ * @throws UsageError
+ */
 export function publicKeyOf(text: string): ReturnType<typeof parsePublic> & object {
   const key = parsePublic(text) ?? parsePublic(keyFile(text));
   if (key === undefined)
-    throw new UsageError(`Cannot use the key ${text}: it is not the line that "kleidi audit key" printed`);
+    throw new UsageError(
+      `Cannot use the key ${text}: it is not a public key as printed by "kleidi audit key"`,
+    );
   return key;
 }
 
-/** @throws UsageError, none of the keys signed it in the name of its origin, or it is not a note */
+/**
+ * Reads a note and verifies its signature.
+ * @throws UsageError, the file is not a note, or none of the keys signed it in the name of its origin
+ */
 export function noteOf(file: string, keys: readonly KeyObject[]): TreeHead {
   const bytes = readRegular(file, MAX_NOTE);
   if (bytes instanceof FileFault) throw new UsageError(`Cannot read the note ${file}: it ${bytes.text}`);

@@ -1,15 +1,16 @@
-/** kleidi audit key: makes the key without which nobody can write the log again. */
+/** kleidi audit key: creates the key that signs checkpoints. Nobody can rewrite a signed log without it. */
 import { keyIdOf, publicLine } from "../audit/checkpoint.ts";
 import { makeAuditKey } from "../runtime/make-audit-key.ts";
 import { EXIT, print } from "./output.ts";
 
+/** @param file the path of the new private key @throws KleidiError, it exists or cannot be written */
 export function auditKeyCommand(file: string, { json }: { readonly json: boolean }): number {
   const publicKey = makeAuditKey(file);
-  const made = { file, id: keyIdOf(publicKey), public: publicLine(publicKey) };
-  print(json ? JSON.stringify({ ok: true, ...made }, null, 2) : made.public);
+  const created = { file, id: keyIdOf(publicKey), public: publicLine(publicKey) };
+  print(json ? JSON.stringify({ ok: true, ...created }, null, 2) : created.public);
   if (!json)
     process.stderr.write(
-      `Made ${file}, the key ${made.id}. The line is its public key: keep it where the log is not, for "kleidi audit verify --key".\n`,
+      `Created ${file}, key ${created.id}. The line above is its public key: keep it on another machine, for "kleidi audit verify --key".\n`,
     );
   return EXIT.SUCCESS;
 }

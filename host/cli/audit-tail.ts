@@ -1,4 +1,4 @@
-/** kleidi audit tail: the last records, and each new one, until it is interrupted. */
+/** kleidi audit tail: prints the last records and every new one, until it is interrupted. */
 import { recordOf } from "../audit/chain.ts";
 import { follow } from "../audit/follow.ts";
 import { render } from "../audit/render.ts";
@@ -11,6 +11,7 @@ export interface AuditTailOptions {
   readonly lines: number;
 }
 
+/** @param file the current file of the log @throws UsageError, it cannot be read */
 export async function auditTailCommand(file: string, { json, lines }: AuditTailOptions): Promise<number> {
   assertRegular(file);
   const stop = readable(file, () =>

@@ -1,4 +1,4 @@
-/** kleidi audit verify: whether a log is what was written, and if not, where it was changed first. */
+/** kleidi audit verify: tells whether a log is intact; if not, names the first changed line. */
 import { styleText } from "node:util";
 import { isSigned } from "../audit/checkpoint.ts";
 import { type ExportedCheckpoint, readCheckpoints } from "../audit/export.ts";
@@ -21,8 +21,12 @@ export interface AuditVerifyOptions {
 
 type Keys = ReturnType<typeof publicKeyOf>[];
 
-export function auditVerifyCommand(given: readonly string[], options: AuditVerifyOptions): number {
-  const { files, bytes } = logFiles(given);
+/**
+ * @param paths the files of one log, in any order
+ * @throws UsageError, the files, keys, checkpoints or notes cannot be used
+ */
+export function auditVerifyCommand(paths: readonly string[], options: AuditVerifyOptions): number {
+  const { files, bytes } = logFiles(paths);
   const keys = options.key.map(publicKeyOf);
   const exported = exportedOf(options.checkpoints, keys);
   const notes = notesOf(options, keys);
@@ -31,25 +35,28 @@ export function auditVerifyCommand(given: readonly string[], options: AuditVerif
   bar.end();
   if (verdict.fault === undefined && unheld > 0)
     throw new UsageError(
-      `Cannot hold the log against ${unheld} of the notes: a note is over all lines from the sequence 1 on, and some are missing in the files that are given`,
+      `Cannot compare the log with ${unheld} of the notes: a note covers all lines from sequence 1, and the given files lack some of them`,
     );
-  // An emptied file has no fault to be seen in it, and is no proof of anything.
-  const good = verdict.fault === undefined && verdict.gaps.length === 0 && verdict.lines > 0;
-  const said = [...verdict.notes, ...unproved(verdict, keys.length > 0, exported.length + notes.length > 0)];
-  if (options.json) print(JSON.stringify({ ok: good, ...verdict, notes: said }, null, 2));
+  // An empty file has no visible fault and proves nothing.
+  const isIntact = verdict.fault === undefined && verdict.gaps.length === 0 && verdict.lines > 0;
+  const remarks = [
+    ...verdict.notes,
+    ...unprovenBy(verdict, keys.length > 0, exported.length + notes.length > 0),
+  ];
+  if (options.json) print(JSON.stringify({ ok: isIntact, ...verdict, notes: remarks }, null, 2));
   else {
-    const [first = "", ...others] = linesOf(verdict, said).map(escapeForTerminal);
-    print(`${good ? styled("green", "ok  ") : styled("red", "FAIL")} ${first}`);
+    const [first = "", ...others] = linesOf(verdict, remarks).map(escapeForTerminal);
+    print(`${isIntact ? styled("green", "ok  ") : styled("red", "FAIL")} ${first}`);
     for (const line of others) print(`     ${line}`);
   }
-  return good ? EXIT.SUCCESS : EXIT.PROBLEMS;
+  return isIntact ? EXIT.SUCCESS : EXIT.PROBLEMS;
 }
 
 function exportedOf(files: readonly string[], keys: Keys): ExportedCheckpoint[] {
   for (const file of files) assertRegular(file);
   const read = readable(files.join(", "), () => readCheckpoints(files));
   if (!Array.isArray(read))
-    throw new UsageError(`Cannot use ${read.file}: its line ${read.line} is no exported checkpoint`);
+    throw new UsageError(`Cannot use ${read.file}: its line ${read.line} is not an exported checkpoint`);
   if (keys.length === 0) return read;
   const forged = read.find(
     ({ chain, seq, prev, time, signature }) =>
@@ -57,12 +64,12 @@ function exportedOf(files: readonly string[], keys: Keys): ExportedCheckpoint[] 
   );
   if (forged !== undefined)
     throw new UsageError(
-      `Cannot use the exported checkpoint with the sequence ${forged.seq}: no key that is given signed it`,
+      `Cannot use the exported checkpoint with the sequence ${forged.seq}: none of the given keys signed it`,
     );
   return read;
 }
 
-/** A note says nothing before one of its signatures was verified. */
+/** Reads the notes and verifies a signature of each: an unverified note proves nothing. */
 function notesOf({ note, noteKey }: AuditVerifyOptions, keys: Keys): TreeHead[] {
   const own = noteKey.length === 0 ? keys : noteKey.map(publicKeyOf);
   if (note.length > 0 && own.length === 0)
@@ -72,21 +79,21 @@ function notesOf({ note, noteKey }: AuditVerifyOptions, keys: Keys): TreeHead[] 
   return note.map((file) => noteOf(file, own));
 }
 
-type Said = Omit<Verdict, "tree" | "unheld">;
+type LogVerdict = Omit<Verdict, "tree" | "unheld">;
 
-function linesOf(verdict: Said, notes: readonly string[]): string[] {
+function linesOf(verdict: LogVerdict, notes: readonly string[]): string[] {
   const { fault, gaps, first, intactTo, lines } = verdict;
-  const range = intactTo === undefined ? "no line" : `the sequences ${first} to ${intactTo}`;
+  const range = intactTo === undefined ? "no line" : `sequences ${first} to ${intactTo}`;
   return [
     ...(fault === undefined
       ? [
           lines === 0
-            ? "empty: there is no line, and a log begins with one"
+            ? "empty: the log has no line, and every log begins with one"
             : `intact: ${range}, ${lines} lines${checkpointOf(verdict)}`,
         ]
       : [
           `${fault.what}: ${fault.file}:${fault.line}: ${fault.why}`,
-          `Intact is ${range}${checkpointOf(verdict)}.`,
+          `Intact: ${range}${checkpointOf(verdict)}.`,
         ]),
     ...gaps.map(
       ({ file, line, from, to, error }) =>
@@ -96,17 +103,17 @@ function linesOf(verdict: Said, notes: readonly string[]): string[] {
   ];
 }
 
-function checkpointOf({ checkpoint }: Said): string {
-  return checkpoint === undefined ? "" : `, the last checkpoint at ${checkpoint.seq} (${checkpoint.time})`;
+function checkpointOf({ checkpoint }: LogVerdict): string {
+  return checkpoint === undefined ? "" : `, last checkpoint at ${checkpoint.seq} (${checkpoint.time})`;
 }
 
-/** What an intact log does not prove. */
-function unproved(verdict: Said, withKeys: boolean, withExported: boolean): string[] {
+/** The limits of the proof: attacks that the verification of an intact log did not exclude. */
+function unprovenBy(verdict: LogVerdict, withKeys: boolean, withExported: boolean): string[] {
   const { checkpoint, checkpoints, intactTo, fault } = verdict;
   if (fault !== undefined || intactTo === undefined) return [];
   if (checkpoint === undefined)
     return [
-      "There is no checkpoint: whoever can write the file could have written all of it anew. Configure audit.checkpoints.",
+      "There is no checkpoint: anyone who can write the file can rewrite the whole log. Configure audit.checkpoints.",
     ];
   const unsigned = intactTo - checkpoint.seq;
   return [
@@ -115,7 +122,7 @@ function unproved(verdict: Said, withKeys: boolean, withExported: boolean): stri
     ...(withExported
       ? []
       : [
-          "That lines were cut off at the end shows only with checkpoints that were exported before: --checkpoints, --note.",
+          "Only checkpoints that were exported before (--checkpoints, --note) show that lines were cut off at the end.",
         ]),
   ];
 }

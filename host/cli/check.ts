@@ -1,4 +1,4 @@
-/** kleidi check: looks at the configuration, the modules, the grants and the keys; with --live it also uses them. */
+/** kleidi check: checks the configuration, the modules, the grants and the keys; with --live it also uses them. */
 import { Signer } from "../audit/checkpoint.ts";
 import { loadKey } from "../audit/key-file.ts";
 import type { Capability } from "../capabilities/capability.ts";
@@ -10,16 +10,18 @@ import { type Finding, finding } from "../finding.ts";
 import { checkStatusReply } from "../kms/check-reply.ts";
 import { seal } from "../kms/seal.ts";
 import { trustLine } from "../module/trust/trust.ts";
-import { adminAddress, askState } from "../runtime/admin.ts";
-import { admitProvider, assemble } from "../runtime/assemble.ts";
+import { adminAddress } from "../runtime/admin-address.ts";
 import { descriptorFindings } from "../runtime/descriptors.ts";
+import { fetchStateReport } from "../runtime/fetch-state.ts";
 import { grantsOf } from "../runtime/grants.ts";
+import { admitProvider, keysetOf, Providers } from "../runtime/providers.ts";
 import { reach, surplus } from "../runtime/reach.ts";
 import { checkWall } from "../runtime/wall.ts";
 import { createLog } from "../telemetry/log.ts";
 import type { HostReport } from "../telemetry/report.ts";
 import { report } from "./output.ts";
 
+/** @param options.live also start the providers and use the keys @throws KleidiError config-invalid */
 export async function checkCommand(
   configPath: string,
   options: { live: boolean; json: boolean },
@@ -27,7 +29,10 @@ export async function checkCommand(
   return report(await checkAll(loadConfig(configPath), options), options.json);
 }
 
-/** @param options.examined capabilities that are examined next: that says more of the same files */
+/**
+ * Runs all checks.
+ * @param options.examined capabilities that the caller examines itself: an examination covers the same files in more detail
+ */
 export async function checkAll(
   config: Config,
   options: { live: boolean; examined?: ReadonlySet<Capability> },
@@ -47,7 +52,7 @@ export async function checkAll(
   return findings;
 }
 
-/** The module's digest and outline, and what it can reach: requested, granted, and the difference. */
+/** Checks the module of a provider, its reach (requested and granted) and its surplus (granted and not requested). */
 function checkProvider(config: Config, provider: ProviderConfig): Finding[] {
   const what = `provider ${provider.name}`;
   try {
@@ -59,14 +64,14 @@ function checkProvider(config: Config, provider: ProviderConfig): Finding[] {
   }
 }
 
-/** No audit log is no fault, and something to know; its key is loaded, because a host without it does not start. */
+/** Reports on the audit log, which is optional. Loads its key: a host without it does not start. */
 function checkAudit({ audit }: Config): Finding {
   const what = "audit";
   if (audit === undefined) {
     return {
       what,
       ok: true,
-      detail: "there is no audit log: what providers do is recorded nowhere but in the log",
+      detail: "no audit log is configured: only the operational log records the actions of providers",
     };
   }
   const { file, stdout, checkpoints } = audit;
@@ -75,7 +80,7 @@ function checkAudit({ audit }: Config): Finding {
     return {
       what,
       ok: true,
-      detail: `to ${sinks}, and nothing is signed: who can write there can write all of it anew`,
+      detail: `written to ${sinks}, not signed: anyone who can write there can rewrite the whole log`,
     };
   }
   try {
@@ -83,26 +88,26 @@ function checkAudit({ audit }: Config): Finding {
     return {
       what,
       ok: true,
-      detail: `to ${sinks}, signed with the key ${id} at least every ${checkpoints.intervalMs / 1000} s`,
+      detail: `written to ${sinks}, signed with key ${id} at least every ${checkpoints.intervalMs / 1000} s`,
     };
   } catch (error) {
     return finding(what, error);
   }
 }
 
-/** What the host that runs with this configuration, if one does, says of its providers. */
+/** Asks the host that runs with this configuration, if there is one, for the state of its providers. */
 async function checkRunning({ admin }: Config): Promise<Finding[]> {
   if (admin === undefined) return [];
   const what = "running host";
   const where = adminAddress(admin);
   let state: HostReport | undefined;
   try {
-    state = await askState(admin);
+    state = await fetchStateReport(admin);
   } catch (error) {
-    const detail = `${where} does not answer as a host does: ${(error as Error).message}`;
-    return [{ what, ok: false, detail, hint: "Look at what listens there." }];
+    const detail = `the process at ${where} does not answer as a kleidi host: ${(error as Error).message}`;
+    return [{ what, ok: false, detail, hint: "Find out which process listens there." }];
   }
-  if (state === undefined) return [{ what, ok: true, detail: `none answers at ${where}` }];
+  if (state === undefined) return [{ what, ok: true, detail: `no host answers at ${where}` }];
   const wall: Finding = { what, ok: true, detail: `the wall in force is ${state.wall}` };
   const providers = Object.entries(state.providers).map(
     ([name, { state, quarantine, processes, ends }]): Finding => {
@@ -121,21 +126,22 @@ async function checkRunning({ admin }: Config): Promise<Finding[]> {
   return [wall, ...providers];
 }
 
-/** Status of every key, and Encrypt and Decrypt with the active one, through the sandbox. */
+/** Runs Status for every key, and Encrypt and Decrypt with the active one, through the sandbox. */
 async function checkLive(config: Config): Promise<Finding[]> {
-  const host = await assemble(config, createLog({ level: "error" }));
+  const providers = await Providers.open(config, createLog({ level: "error" }));
+  const keyset = keysetOf(config, providers);
   const findings: Finding[] = [];
   try {
-    await host.start();
-    for (const key of host.keyset.keys) {
+    await providers.start();
+    for (const key of keyset.keys) {
       const what = `live ${key.name}`;
       try {
         const versions = await key.provider.status(key.name);
         checkStatusReply(key.provider.name, versions);
-        const current = await host.keyset.learn(key, versions);
+        const current = await keyset.addVersions(key, versions);
         if (key.use === "active") await seal(current, crypto.getRandomValues(new Uint8Array(32)));
         const done = key.use === "active" ? "Status, Encrypt and Decrypt" : "Status";
-        findings.push({ what, ok: true, detail: `${done} through provider ${key.provider.name} are good` });
+        findings.push({ what, ok: true, detail: `${done} through provider ${key.provider.name} succeeded` });
       } catch (error) {
         findings.push(finding(what, error));
       }
@@ -143,7 +149,7 @@ async function checkLive(config: Config): Promise<Finding[]> {
   } catch (error) {
     findings.push(finding("live", error));
   } finally {
-    await host.stop();
+    await providers.close();
   }
   return findings;
 }

@@ -1,16 +1,16 @@
-/** A command as a row of the table in host/main.ts. Help, parsing and exit codes come from the row; the work is loaded when it is called. */
+/** A command is a row of the table in host/main.ts. The row has its help and its options; the implementation is imported when it runs. */
 import { InvalidArgumentError, type Command as Node } from "commander";
 
-/** What stands between "kleidi" and the exit code. */
+/** A command: its words, options, help and implementation. */
 export interface Command {
-  /** Its words: "check", "audit verify". */
+  /** The words of the command: "check", "audit verify". */
   readonly name: string;
-  /** As in "<old> <new>", "[name]", "<file...>": required, optional, one or more. Absent: none. */
+  /** Arguments in commander's notation: "<old> <new>" required, "[name]" optional, "<file...>" one or more. Absent: none. */
   readonly arguments?: string;
-  /** One sentence of help. */
+  /** The description in the help, one or two sentences. */
   readonly summary: string;
   readonly options: readonly Option[];
-  /** 1 to 3, for --help. */
+  /** 1 to 3 worked examples for --help. */
   readonly examples: readonly Example[];
   /**
    * Imports the implementation and calls it.
@@ -22,25 +22,29 @@ export interface Command {
 }
 
 export interface Option {
-  /** "-n, --lines <count>": a short name if it has one, the long name, and its value's name if it takes one. */
+  /** "-n, --lines <count>": an optional short name, the long name, and the name of the value if the option takes one. */
   readonly flags: string;
   readonly about: string;
   readonly default?: string | number | boolean;
-  /** The bounds of a whole number. */
-  readonly whole?: readonly [least: number, most: number];
-  /** It may be repeated: its value is a list, by default an empty one. */
+  /** The bounds of a value that is a whole number, both included. */
+  readonly integer?: readonly [least: number, most: number];
+  /** The option may be repeated. Its value is a list, empty by default. */
   readonly repeated?: true;
 }
 
 export interface Example {
-  /** What the line is for, without a full stop. */
+  /** The purpose of the line, without a full stop. */
   readonly does: string;
   readonly line: string;
 }
 
 export const EXIT_CODES = "\nExit codes: 0 success, 1 problems found, 2 usage error.";
 
-/** Adds a command to the commander tree. @param run gets the options and the arguments */
+/**
+ * Adds a command to the commander tree.
+ * @param parent the root, or the node of the command's group
+ * @param run is called with the parsed options and arguments
+ */
 export function addCommand(
   parent: Node,
   command: Command,
@@ -54,15 +58,15 @@ export function addCommand(
   added.action((...args: unknown[]) => run(args.at(-2) as object, args.slice(0, -2)));
 }
 
-function addOption(to: Node, { flags, about, whole, repeated, default: byDefault }: Option): void {
+function addOption(to: Node, { flags, about, integer, repeated, default: byDefault }: Option): void {
   if (repeated)
     to.option(flags, `${about}; may be repeated`, (text, before: string[]) => [...before, text], []);
-  else if (whole !== undefined) to.option(flags, about, (text) => wholeNumber(text, whole), byDefault);
+  else if (integer !== undefined) to.option(flags, about, (text) => parseInteger(text, integer), byDefault);
   else to.option(flags, about, byDefault as string | boolean);
 }
 
-function wholeNumber(text: string, [least, most]: readonly [number, number]): number {
+function parseInteger(text: string, [least, most]: readonly [number, number]): number {
   const value = Number(text);
   if (Number.isInteger(value) && value >= least && value <= most) return value;
-  throw new InvalidArgumentError(`It should be a whole number from ${least} to ${most}.`);
+  throw new InvalidArgumentError(`Expected a whole number from ${least} to ${most}.`);
 }

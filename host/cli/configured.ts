@@ -1,4 +1,4 @@
-/** What a configuration says of a module that is looked at: the pin, the signatures that `trust` asks for, and the grants. */
+/** Compares an inspected module with a configuration: the pin, the signatures that `trust` requires, and the grants. */
 import { resolve } from "node:path";
 import { KNOWN } from "../capabilities/registry.ts";
 import type { Config, ProviderConfig } from "../config/config.ts";
@@ -13,7 +13,11 @@ import { checkTrust, trustLine } from "../module/trust/trust.ts";
 import { reach, surplus } from "../runtime/reach.ts";
 import { signaturesBeside } from "./module-file.ts";
 
-/** Providers that pin this module; else those that would run it: of its path, or of its manifest's name. */
+/**
+ * Finds the providers that a module belongs to.
+ * @param manifest undefined if the module has no valid one
+ * @returns the providers that pin its digest; if there are none, those with its path or with the name in its manifest
+ */
 export function providersOf(
   config: Config,
   file: ModuleFile,
@@ -27,6 +31,11 @@ export function providersOf(
   );
 }
 
+/**
+ * Compares a module with the configuration of its providers.
+ * @param providers from `providersOf`; may be empty
+ * @returns the verdicts for the report of `kleidi inspect`
+ */
 export function configuredOf(
   config: Config,
   providers: readonly ProviderConfig[],
@@ -51,7 +60,7 @@ function unused({ file }: Config): Verdict {
   return {
     check: "configured",
     expectation: `a provider of ${file} has this digest, this path or this name`,
-    actual: "none has",
+    actual: "no provider has",
     severity: "note",
   };
 }
@@ -61,12 +70,12 @@ function pin({ name, sha256 }: ProviderConfig, file: ModuleFile): Verdict {
   return {
     check: "pin",
     expectation: `the sha256 that provider ${name} pins`,
-    actual: same ? "as pinned" : `another: ${sha256} is pinned`,
+    actual: same ? "as pinned" : `another digest is pinned: ${sha256}`,
     severity: same ? "ok" : "refuse",
   };
 }
 
-/** For a module that a provider runs from elsewhere, the signatures beside this one: it may be the next version. */
+/** Checks the signatures. If the provider runs another file, those beside this file count: it may be the next version. */
 function trust(
   { trust }: Config,
   provider: ProviderConfig | undefined,
@@ -75,8 +84,8 @@ function trust(
 ): Verdict {
   const check = "signature";
   if (trust === undefined) {
-    const expectation = "a configuration that says whose signatures count";
-    const actual = "no trust in the configuration, no signature is looked at";
+    const expectation = "a configuration with trust";
+    const actual = "no trust in the configuration: signatures are not checked";
     return { check, expectation, actual, severity: "note" };
   }
   const keys = trust.threshold === 1 ? "1 key" : `${trust.threshold} keys`;
@@ -99,7 +108,7 @@ function withoutAction(provider: string, message: string): string {
   return message.startsWith(action) ? message.slice(action.length) : message;
 }
 
-/** Requested, granted, and what is granted and not requested. */
+/** Compares the requested with the granted authority: missing grants, reach and surplus. */
 function grants(config: Config, provider: ProviderConfig, manifest: Manifest): Verdict[] {
   const check = "grants";
   const expectation = `provider ${provider.name} is granted what the module requests, and nothing else`;
@@ -113,7 +122,7 @@ function grants(config: Config, provider: ProviderConfig, manifest: Manifest): V
       const rows = manifest.capabilities.filter((row) => row.capability === capability);
       const operations = [...new Set(rows.flatMap((row) => row.operations))];
       const line = grantLine(config, provider.name, capability, operations);
-      const actual = `${capability} ${operations.join(", ")} is requested and not granted; if it may have that, write under grants: ${line}`;
+      const actual = `${capability} ${operations.join(", ")} is requested and not granted; to allow it, write under grants: ${line}`;
       return { check, expectation, actual, severity: "refuse" };
     }),
     ...reach(provider, granted).map(

@@ -1,20 +1,20 @@
-/** argv → exit code, by a table of commands. */
+/** Runs a command line by a table of commands. */
 import { CommanderError, Command as Node, type OutputConfiguration } from "commander";
 import { addCommand, type Command, EXIT_CODES } from "./command.ts";
 import { EXIT, fail } from "./output.ts";
 
-/** All commands. */
+/** The program: its version and all commands. */
 export interface Program {
   readonly version: string;
-  /** Word → what the commands under it are for. */
+  /** First word of a group of commands → description of the group. */
   readonly groups: Readonly<Record<string, string>>;
   readonly commands: readonly Command[];
 }
 
 /**
- * Parses what stands after "kleidi" and runs the command.
- * @param output where help and usage errors go instead of stdout and stderr
- * @returns the exit code: the command's own, or 2 where no command takes the arguments
+ * Parses the arguments after "kleidi" and runs the command.
+ * @param output receives help and usage errors; by default stdout and stderr
+ * @returns the exit code of the command, or 2 for a usage error
  */
 export async function execute(
   program: Program,

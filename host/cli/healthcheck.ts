@@ -1,4 +1,4 @@
-/** kleidi healthcheck: asks Status over the socket, as the API server does; for exec probes and for people. */
+/** kleidi healthcheck: calls Status over the socket, as the API server does; for exec probes and for people. */
 import type { ServiceError } from "@grpc/grpc-js";
 import { loadConfig } from "../config/load.ts";
 import type { Finding } from "../finding.ts";
@@ -6,6 +6,10 @@ import { KmsClient } from "../grpc/client.ts";
 import { keyIdHash } from "../telemetry/log.ts";
 import { report } from "./output.ts";
 
+/**
+ * @param options.socket by default the socket of the configuration, which is not read otherwise
+ * @param options.timeoutMs the longest wait for the answer, in milliseconds
+ */
 export async function healthcheckCommand(
   configPath: string,
   options: { socket?: string; timeoutMs: number; json: boolean },

@@ -1,12 +1,11 @@
-/** kleidi inspect: all that can be said of a module without running it, for whoever is to approve it. */
-
+/** kleidi inspect: reports on a module without running it, for the person who approves it. */
 import { statSync } from "node:fs";
 import { styleText } from "node:util";
 import { KNOWN } from "../capabilities/registry.ts";
 import type { ProviderConfig } from "../config/config.ts";
 import type { Severity } from "../inspect/check.ts";
 import { pageOf } from "../inspect/page.ts";
-import { type Around, inspect, type ModuleFile, type Report } from "../inspect/report.ts";
+import { type InspectContext, inspect, type ModuleFile, type Report } from "../inspect/report.ts";
 import { textOf } from "../inspect/text.ts";
 import { stringifyAscii } from "../lib/text.ts";
 import { replaceFile } from "../lib/write-files.ts";
@@ -17,15 +16,15 @@ import { UsageError } from "./usage-error.ts";
 
 export interface InspectOptions {
   readonly json: boolean;
-  /** Where the page is written. */
+  /** The path of the HTML page to write. */
   readonly html?: string;
   readonly config?: string;
 }
 
-/** What a provider has that no configuration gives other limits. */
+/** The limits of a provider by default. */
 export const DEFAULT_LIMITS = { memoryBytes: 16 << 20, tableEntries: 16_384 };
 
-/** @throws UsageError, the module cannot be read or the page not be written; KleidiError config-invalid */
+/** @throws UsageError, the module cannot be read or the page cannot be written; KleidiError config-invalid */
 export async function inspectCommand(path: string, { json, html, config }: InspectOptions): Promise<number> {
   const report = await reportOf(readModuleFile(path), config);
   if (html !== undefined) writePage(html, path, report);
@@ -35,27 +34,30 @@ export async function inspectCommand(path: string, { json, html, config }: Inspe
 }
 
 function writePage(html: string, module: string, report: Report): void {
-  if (isSame(html, module)) throw new UsageError(`Cannot write the page ${html}: it is the module`);
+  if (isSameFile(html, module)) throw new UsageError(`Cannot write the page ${html}: it is the module`);
   try {
     replaceFile(html, pageOf(report));
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
     if (code === undefined) throw error;
-    throw new UsageError(`Cannot write the page ${html}: the system refuses it (${code})`, { cause: error });
+    throw new UsageError(`Cannot write the page ${html}: the system refuses it (${code})`, {
+      cause: error,
+    });
   }
 }
 
-function isSame(one: string, other: string): boolean {
+/** @returns true if both paths lead to the same file */
+function isSameFile(one: string, other: string): boolean {
   const [a, b] = [one, other].map((path) => statSync(path, { throwIfNoEntry: false }));
   return a !== undefined && b !== undefined && a.dev === b.dev && a.ino === b.ino;
 }
 
 async function reportOf(file: ModuleFile, configPath: string | undefined): Promise<Report> {
   const signatures = signaturesSeen(signaturesBeside(file.path));
-  const alone: Around = { known: KNOWN, limits: DEFAULT_LIMITS, signatures };
+  const alone: InspectContext = { known: KNOWN, limits: DEFAULT_LIMITS, signatures };
   const report = inspect(file, alone);
   if (configPath === undefined) return report;
-  // the schema is half of the command's start, and most modules are looked at without a configuration
+  // loading the schema takes half of the start, and most modules are inspected without a configuration
   const [{ loadConfig }, { configuredOf, providersOf }] = await Promise.all([
     import("../config/load.ts"),
     import("./configured.ts"),
@@ -65,22 +67,22 @@ async function reportOf(file: ModuleFile, configPath: string | undefined): Promi
   const providers = providersOf(config, file, manifest);
   return inspect(file, {
     ...alone,
-    limits: narrowest(providers),
+    limits: smallestLimits(providers),
     configured: configuredOf(config, providers, file, manifest),
   });
 }
 
-/** What every one of them gives. */
-function narrowest(providers: readonly ProviderConfig[]): Around["limits"] {
+/** @returns the smallest limits among the providers */
+function smallestLimits(providers: readonly ProviderConfig[]): InspectContext["limits"] {
   if (providers.length === 0) return DEFAULT_LIMITS;
-  const least = (limit: keyof typeof DEFAULT_LIMITS) =>
+  const smallest = (limit: keyof typeof DEFAULT_LIMITS) =>
     Math.min(...providers.map(({ limits }) => limits[limit]));
-  return { memoryBytes: least("memoryBytes"), tableEntries: least("tableEntries") };
+  return { memoryBytes: smallest("memoryBytes"), tableEntries: smallest("tableEntries") };
 }
 
 const COLOURS = { ok: "green", note: "cyan", warn: "yellow", refuse: "red" } as const;
 
-/** Colour only on a terminal, and not under NO_COLOR. */
+/** Colours a text, on a terminal only and not with NO_COLOR. */
 function paint(severity: Severity, text: string): string {
   return styleText(COLOURS[severity], text, { stream: process.stdout });
 }

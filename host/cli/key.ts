@@ -1,4 +1,4 @@
-/** kleidi key init and key list: the keys of the configured keystore, and those that providers make themselves. */
+/** kleidi key init and key list: creates and lists keys of the keystore and keys that providers create. */
 import { KeyDirectory } from "../capabilities/keystore/directory.ts";
 import { fingerprint } from "../capabilities/keystore/key-file.ts";
 import { StateDirectory } from "../capabilities/state/directory.ts";
@@ -13,19 +13,24 @@ import { EXIT, print, report } from "./output.ts";
 export interface KeyInitOptions {
   readonly json: boolean;
   readonly scheme?: string;
-  /** A file with the key's 32 bytes. */
+  /** The path of a file with the 32 bytes of the key. */
   readonly import?: string;
-  /** A file that gets them. */
+  /** The path of a new file to which random bytes of the key are written. */
   readonly escrow?: string;
 }
 
-/** One line to print, and the record for --json. */
-interface Made {
+/** A new key: the lines for people, and the fields for --json. */
+interface CreatedKey {
   readonly version: string;
-  readonly said: readonly string[];
+  readonly lines: readonly string[];
   readonly fields: Readonly<Record<string, string>>;
 }
 
+/**
+ * Creates a key and prints its version.
+ * @param name by default the active key
+ * @throws KleidiError, the key cannot be created, or one exists or ever existed under this name
+ */
 export async function keyInitCommand(
   configPath: string,
   name: string | undefined,
@@ -35,36 +40,36 @@ export async function keyInitCommand(
   const wanted = name ?? config.keys.find(({ use }) => use === "active")?.name ?? "";
   const key = config.keys.find((entry) => entry.name === wanted);
   const provider = config.providers.find((each) => each.name === key?.provider);
-  const { version, said, fields } =
+  const { version, lines, fields } =
     key !== undefined && provider !== undefined && isProvisioned(config, provider)
-      ? await provisioned(config, provider, key, options)
-      : inKeystore(config, wanted, key, options);
+      ? await provision(config, provider, key, options)
+      : createInKeystore(config, wanted, key, options);
   if (options.json) print(JSON.stringify({ ok: true, ...fields }, null, 2));
   else {
-    for (const line of said) print(line);
-    print("To have kleidi refuse any other key under this name, write into the configuration:");
+    for (const line of lines) print(line);
+    print("To make kleidi refuse any other key under this name, write in the configuration:");
     print(`  - { name: ${wanted}, provider: ${key?.provider}, use: ${key?.use}, version: "${version}" }`);
   }
   return EXIT.SUCCESS;
 }
 
-function inKeystore(
+function createInKeystore(
   config: Config,
   wanted: string,
   key: KeyConfig | undefined,
   { scheme, import: imported, escrow }: KeyInitOptions,
-): Made {
-  if (key === undefined || !granted(config).includes(wanted)) {
-    const names = granted(config).join(", ") || "none";
+): CreatedKey {
+  if (key === undefined || !grantedNames(config).includes(wanted)) {
+    const names = grantedNames(config).join(", ") || "none";
     throw new KleidiError(
       "config-invalid",
-      `Cannot make key "${wanted}": it is not a keystore key of ${config.file}; those are: ${names}`,
+      `Cannot create key "${wanted}": it is not a keystore key of ${config.file}; its keystore keys are: ${names}`,
     );
   }
   if ((scheme ?? imported ?? escrow) !== undefined) {
     throw new KleidiError(
       "config-invalid",
-      `Cannot make key "${wanted}": --scheme, --import and --escrow are for keys that a provider makes; this one is a file of the keystore, which can be copied`,
+      `Cannot create key "${wanted}": --scheme, --import and --escrow are for keys that a provider creates; this key is a file of the keystore, which can be copied`,
     );
   }
   const directory = keystoreOf(config);
@@ -72,47 +77,47 @@ function inKeystore(
   const file = directory.keyPath(wanted);
   return {
     version: record.fingerprint,
-    said: [
-      `Made key "${wanted}" in ${file} (mode 0600), fingerprint ${record.fingerprint}.`,
-      `Copy it and its record ${wanted}.json to every control-plane node and to a backup now: without the key, what it encrypts is lost.`,
+    lines: [
+      `Created key "${wanted}" in ${file} (mode 0600), fingerprint ${record.fingerprint}.`,
+      `Copy it and its record ${wanted}.json to every control-plane node and to a backup now: without the key, the data that it encrypts is lost.`,
     ],
     fields: { ...record, file },
   };
 }
 
-async function provisioned(
+async function provision(
   config: Config,
   provider: ProviderConfig,
   key: KeyConfig,
   options: KeyInitOptions,
-): Promise<Made> {
+): Promise<CreatedKey> {
   const { import: from, escrow } = options;
   if (from !== undefined && escrow !== undefined) {
     throw new KleidiError(
       "config-invalid",
-      `Cannot make key "${key.name}": give --import (bytes that are there) or --escrow (a file for new ones), not both`,
+      `Cannot create key "${key.name}": give --import (existing bytes) or --escrow (a file for new bytes), not both`,
     );
   }
   const { version, imported } = await makeProvisioned(config, provider, key, options);
   if (key.version !== undefined && key.version !== version) {
     throw new KleidiError(
       "key-not-ready",
-      `Cannot use key "${key.name}" that was just imported: its version is ${version}, the configuration pins ${key.version}. These are other bytes than the pinned key's, or another scheme`,
+      `Cannot use key "${key.name}" that was just imported: its version is ${version}, the configuration pins ${key.version}. The bytes or the scheme differ from those of the pinned key`,
     );
   }
-  const origin = imported ? "imported" : "made";
+  const origin = imported ? "imported" : "created";
   return {
     version,
-    said: [
+    lines: [
       `Provider "${provider.name}" ${origin} key "${key.name}", version ${version}.`,
       ...(escrow === undefined
         ? []
         : [
-            `Its bytes are in ${escrow} (mode 0600), and nowhere else outside the provider. Bring the file to each control-plane node for --import, keep a copy offline or none, then destroy it here.`,
+            `Its bytes are in ${escrow} (mode 0600), and nowhere else outside the provider. Copy the file to each control-plane node for --import, keep at most one copy offline, then destroy it here.`,
           ]),
       ...(!imported
         ? [
-            "It works with this KMS only: what it encrypts is lost with it. For several control planes use --escrow and --import.",
+            "It works with this KMS only: if the KMS is lost, the data that the key encrypts is lost. For several control planes use --escrow and --import.",
           ]
         : []),
     ],
@@ -120,12 +125,13 @@ async function provisioned(
   };
 }
 
+/** Prints the keys with their fingerprints or records. @throws KleidiError config-invalid */
 export function keyListCommand(configPath: string, options: { json: boolean }): number {
   const config = loadConfig(configPath);
   const records = config.providers.flatMap(({ grants }) => grants.state?.names ?? []);
   const findings = config.keys.flatMap(({ name, use }): Finding[] => {
     try {
-      if (granted(config).includes(name)) return [keystoreLine(keystoreOf(config), name, use)];
+      if (grantedNames(config).includes(name)) return [keystoreLine(keystoreOf(config), name, use)];
       if (records.includes(name)) return [recordLine(config, name, use)];
       return [];
     } catch (error) {
@@ -139,18 +145,18 @@ function keystoreLine(directory: KeyDirectory, name: string, use: string): Findi
   const bytes = directory.load(name);
   const version = fingerprint(bytes);
   bytes.wipe();
-  const created = directory.record(name)?.created ?? "made elsewhere";
+  const created = directory.record(name)?.created ?? "created elsewhere";
   return { what: `key ${name}`, ok: true, detail: `${use}, fingerprint ${version}, ${created}` };
 }
 
-/** Only its provider can tell the version of such a key: "check --live" asks it. */
+/** A key with a record. Only its provider knows the version: "check --live" asks it. */
 function recordLine({ state }: Config, name: string, use: string): Finding {
   const what = `key ${name}`;
   const records = new StateDirectory(state?.directory ?? "");
   if (records.get(name) !== undefined) {
-    return { what, ok: true, detail: `${use}, made by its provider, record ${records.recordPath(name)}` };
+    return { what, ok: true, detail: `${use}, created by its provider, record ${records.recordPath(name)}` };
   }
-  const detail = `${use}, its provider never made it: there is no ${records.recordPath(name)}`;
+  const detail = `${use}, its provider has not created it: ${records.recordPath(name)} does not exist`;
   return { what, ok: false, detail, hint: ERRORS["key-not-made"].hint };
 }
 
@@ -162,6 +168,7 @@ function keystoreOf(config: Config): KeyDirectory {
   );
 }
 
-function granted(config: Config): string[] {
+/** @returns the names of all keystore keys that are granted to a provider */
+function grantedNames(config: Config): string[] {
   return config.providers.flatMap(({ grants }) => keystoreNames(grants));
 }

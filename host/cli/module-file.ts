@@ -1,8 +1,8 @@
-/** A module's file and the signatures beside it, for whoever looks at a module that no configuration names. */
+/** Reads a module and the signatures beside it, without a configuration. */
 import { createHash } from "node:crypto";
 import { readdirSync, readSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import type { ModuleFile, SignatureSeen } from "../inspect/report.ts";
+import type { ModuleFile, UnverifiedSignature } from "../inspect/report.ts";
 import { FileFault, withRegular } from "../lib/files.ts";
 import { MAX_MODULE } from "../module/contract.ts";
 import { readSignatures } from "../module/trust/files.ts";
@@ -10,10 +10,14 @@ import { MinisignError, parseSignature } from "../module/trust/minisign.ts";
 import { UsageError } from "./usage-error.ts";
 
 const CHUNK = 1 << 20;
-/** As many as a provider may have. */
+/** The number that a provider may have. */
 const MAX_SIGNATURES = 16;
 
-/** The digest is of the whole file, whatever its size; the bytes are what a module may have, and not more. @throws UsageError */
+/**
+ * Reads a module file.
+ * @returns the digest and the size of the entire file; `bytes` is cut one byte above the largest size of a module
+ * @throws UsageError
+ */
 export function readModuleFile(path: string): ModuleFile {
   const file = withRegular(path, {}, (descriptor) => {
     const hash = createHash("sha256");
@@ -35,14 +39,14 @@ export function readModuleFile(path: string): ModuleFile {
   return file;
 }
 
-/** MODULE.minisig, and MODULE.something.minisig where a module has several. */
+/** @returns the paths of the signatures beside a module, sorted: MODULE.minisig and MODULE.<name>.minisig, at most 16 */
 export function signaturesBeside(path: string): string[] {
   const start = `${basename(path)}.`;
   let names: string[];
   try {
     names = readdirSync(dirname(path));
   } catch {
-    // a folder that may be passed through and not listed: whoever reads this one says what is there
+    // the folder cannot be listed; reading this file reports the fault, if there is one
     return [`${path}.minisig`];
   }
   return names
@@ -52,16 +56,16 @@ export function signaturesBeside(path: string): string[] {
     .map((name) => join(dirname(path), name));
 }
 
-/** What signature files say of themselves. Nothing is verified. */
-export function signaturesSeen(paths: readonly string[]): SignatureSeen[] {
-  return readSignatures(paths).map((file): SignatureSeen => {
+/** Reads the key id and the trusted comment of signature files. Verifies nothing. */
+export function signaturesSeen(paths: readonly string[]): UnverifiedSignature[] {
+  return readSignatures(paths).map((file): UnverifiedSignature => {
     if ("fault" in file) return file;
     try {
       const { keyId, trustedComment } = parseSignature(file.text);
       return { path: file.path, keyId, trustedComment };
     } catch (error) {
       if (!(error instanceof MinisignError)) throw error;
-      return { path: file.path, fault: `is no signature of minisign: it ${error.message}` };
+      return { path: file.path, fault: `is not a minisign signature: it ${error.message}` };
     }
   });
 }

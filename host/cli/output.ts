@@ -1,4 +1,4 @@
-/** What commands print, and their exit codes: 0 success, 1 problems found, 2 usage error. */
+/** The output of commands and their exit codes: 0 success, 1 problems found, 2 usage error. */
 import { styleText } from "node:util";
 import { KleidiError } from "../error.ts";
 import { causesOf, type Finding } from "../finding.ts";
@@ -6,7 +6,10 @@ import { UsageError } from "./usage-error.ts";
 
 export const EXIT = { SUCCESS: 0, PROBLEMS: 1, USAGE: 2 } as const;
 
-/** Prints a report, for people or as one JSON object, and gives the exit code. */
+/**
+ * Prints findings, as text or as one JSON object.
+ * @returns the exit code: PROBLEMS if a finding is not ok
+ */
 export function report(findings: readonly Finding[], json: boolean): number {
   const ok = findings.every((finding) => finding.ok);
   if (json) print(JSON.stringify({ ok, findings }, null, 2));
@@ -15,18 +18,22 @@ export function report(findings: readonly Finding[], json: boolean): number {
 }
 
 function line({ what, ok, detail, hint }: Finding): string {
-  // styleText looks at the stream: colour only on a terminal, and not under NO_COLOR.
+  // styleText checks the stream: colour only on a terminal, and not with NO_COLOR
   const mark = ok
     ? styleText("green", "ok  ", { stream: process.stdout })
     : styleText("red", "FAIL", { stream: process.stdout });
   return `${mark} ${what}: ${detail}${hint === undefined ? "" : `\n     ${hint}`}`;
 }
 
+/** Prints a text and a line feed to stdout. */
 export function print(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
-/** Prints a failure that ended a command, and gives the exit code. */
+/**
+ * Prints the failure of a command: text to stderr, or one JSON object to stdout.
+ * @returns the exit code: USAGE for a UsageError, otherwise PROBLEMS
+ */
 export function fail(error: unknown, json: boolean): number {
   if (error instanceof UsageError) {
     const { message } = error;

@@ -9,7 +9,7 @@ function stream(isTTY: boolean): { stream: NodeJS.WriteStream; text: () => strin
   return { stream: own, text: () => through.read()?.toString() ?? "" };
 }
 
-test("on a terminal a bar grows and is wiped at the end", () => {
+test("on a terminal the bar grows and is erased at the end", () => {
   const { stream: terminal, text } = stream(true);
   const bar = progress(2_000_000, terminal);
   bar.add(1_000_000);
@@ -18,7 +18,7 @@ test("on a terminal a bar grows and is wiped at the end", () => {
   assert.equal(text(), "\r\u001b[K");
 });
 
-test("elsewhere nothing is drawn", () => {
+test("without a terminal nothing is drawn", () => {
   const { stream: pipe, text } = stream(false);
   const bar = progress(2_000_000, pipe);
   bar.add(1_000_000);

@@ -1,12 +1,18 @@
-/** A bar on stderr, where that is a terminal. */
+/** A progress bar on stderr, if that is a terminal. */
+
+/** In characters. */
 const WIDTH = 30;
+/** The shortest time between two redraws. */
 const EVERY_MS = 100;
 
 export interface Progress {
+  /** Advances the bar. */
   readonly add: (bytes: number) => void;
+  /** Erases the bar. */
   readonly end: () => void;
 }
 
+/** @param total bytes at which the bar is full */
 export function progress(total: number, stream: NodeJS.WriteStream = process.stderr): Progress {
   if (!stream.isTTY) return { add() {}, end() {} };
   let done = 0;

@@ -1,2 +1,2 @@
-/** A command was given what it cannot work on: it ends with exit code 2. The message names the action, the fault and its remedy. */
+/** Ends a command with exit code 2: its arguments cannot be used. The message names the action, the fault and the remedy. */
 export class UsageError extends Error {}

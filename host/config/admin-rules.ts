@@ -1,9 +1,10 @@
-/** What crosses keys of `admin`. */
+/** The rules across the keys of `admin`. */
 import { resolve } from "node:path";
 import type { Rule } from "../schema/rule.ts";
 import type { ConfigOutline } from "./outline.ts";
 import { LONGEST_SOCKET, UNIX_PREFIX } from "./socket-path.ts";
 
+/** @returns the path of a socket, as written; undefined for an address and for anything invalid */
 function socketIn(listen: unknown): string | undefined {
   if (typeof listen !== "string" || !listen.startsWith(UNIX_PREFIX)) return undefined;
   return listen.slice(UNIX_PREFIX.length);
@@ -11,7 +12,7 @@ function socketIn(listen: unknown): string | undefined {
 
 export const ADMIN_RULES: readonly Rule<ConfigOutline>[] = [
   {
-    says: `The path of an admin socket is at most ${LONGEST_SOCKET} bytes long once it is resolved, and not that of \`listen.socket\`.`,
+    says: `The path of an admin socket is at most ${LONGEST_SOCKET} bytes long after it is resolved, and differs from \`listen.socket\`.`,
     *check({ document, folder, socket, admin }) {
       const path = socketIn(admin?.listen);
       if (path === undefined) return;
@@ -20,25 +21,25 @@ export const ADMIN_RULES: readonly Rule<ConfigOutline>[] = [
       const remedy = "write: listen: unix:/run/kleidi/admin.sock";
       if (bytes > LONGEST_SOCKET) {
         const expected = `a path of at most ${LONGEST_SOCKET} bytes once resolved`;
-        yield document.fault(["admin", "listen"], { expected, actual: `one of ${bytes} bytes`, remedy });
+        yield document.fault(["admin", "listen"], { expected, actual: `a path of ${bytes} bytes`, remedy });
       } else if (socket !== undefined && resolve(folder, socket) === resolved) {
-        const expected = "another socket than the API server's";
+        const expected = "a socket other than the API server's";
         yield document.fault(["admin", "listen"], { expected, actual: "listen.socket", remedy });
       }
     },
   },
   {
-    says: "`admin.mode` and `admin.group` are there only if `admin.listen` is a socket.",
+    says: "`admin.mode` and `admin.group` require a socket in `admin.listen`.",
     *check({ document, admin }) {
       if (typeof admin?.listen !== "string" || socketIn(admin.listen) !== undefined) return;
       for (const name of ["mode", "group"] as const) {
         if (!admin[name]) continue;
-        const says = {
-          expected: "a socket, because an address has no file",
-          actual: "an address",
+        const text = {
+          expected: "a socket, because an IP address has no file",
+          actual: "an IP address",
           remedy: `remove ${name}`,
         };
-        yield document.fault(["admin", name], says, "key");
+        yield document.fault(["admin", name], text, "key");
       }
     },
   },

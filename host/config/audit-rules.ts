@@ -1,5 +1,4 @@
-/** What crosses keys of `audit`. */
-
+/** The rules across the keys of `audit`. */
 import type { Rule } from "../schema/rule.ts";
 import type { ConfigOutline } from "./outline.ts";
 
@@ -9,19 +8,19 @@ export const AUDIT_RULES: readonly Rule<ConfigOutline>[] = [
     *check({ document, audit }) {
       if (audit === undefined || audit.file || audit.stdout) return;
       yield document.fault(["audit"], {
-        expected: "a file or stdout for the lines",
+        expected: "a file or stdout for the records",
         actual: "neither",
         remedy: "write: file: /var/log/kleidi/audit.jsonl",
       });
     },
   },
   {
-    says: "`audit.rotate` is there only if `audit.file` is.",
+    says: "`audit.rotate` requires `audit.file`.",
     *check({ document, audit }) {
       if (!audit?.rotate || audit.file) return;
       yield document.fault(
         ["audit", "rotate"],
-        { expected: "a file, because it is to be rotated", actual: "no audit.file", remedy: "remove rotate" },
+        { expected: "audit.file, because only a file is rotated", actual: "none", remedy: "remove rotate" },
         "key",
       );
     },

@@ -1,13 +1,18 @@
-/** What is wrong with a configuration file: every fault at once, each with its place and its remedy. */
+/** The error of an invalid configuration file: all faults, each with its place and its correction. */
 import { KleidiError } from "../error.ts";
 import type { Fault } from "../schema/fault.ts";
 
-/** So many faults are printed; a file that has more is not a configuration. All of them are in `faults`. */
+/** The most faults that are printed. `faults` has all of them. */
 const PRINTED = 50;
 
-/** Refuses a configuration file. Message: a line that counts the faults, then one line for each, in the file's order. */
+/**
+ * Refuses a configuration file. The message counts the faults on its first line and lists them in the order of the file,
+ * one on a line: "file:line:column path: expected …, found …; write: …".
+ */
 export class ConfigError extends KleidiError {
+  /** The path of the file, as given. */
   readonly file: string;
+  /** All faults, in the order of the file. */
   readonly faults: readonly Fault[];
 
   constructor(file: string, faults: readonly Fault[], cause?: unknown) {

@@ -1,4 +1,4 @@
-/** The configuration as the rest of the host sees it: what the schema makes of the file, frozen. */
+/** The configuration as the rest of the host uses it: the frozen output of the schema. */
 import type { z } from "zod";
 import type { SCHEMA } from "./schema.ts";
 
@@ -8,7 +8,7 @@ type Frozen<T> = T extends readonly (infer Item)[]
     ? { readonly [Key in keyof T]: Frozen<T[Key]> }
     : T;
 
-/** The file, parsed: units resolved, defaults filled in, paths absolute. Made by parseConfig or loadConfig only. */
+/** The parsed file, with units converted, defaults filled in and paths absolute. Only parseConfig and loadConfig make one. */
 export type Config = Frozen<z.output<typeof SCHEMA>> & {
   /** Absolute path of the file; relative paths in it were resolved against its folder. */
   readonly file: string;
@@ -17,10 +17,10 @@ export type KeyConfig = Config["keys"][number];
 export type AdminConfig = NonNullable<Config["admin"]>;
 export type AuditConfig = NonNullable<Config["audit"]>;
 export type ProviderConfig = Config["providers"][number];
-/** What a provider may ask of the broker. What is absent is denied. */
+/** Capability → its grant to a provider. An absent capability is denied. */
 export type GrantsConfig = ProviderConfig["grants"];
 
-/** Every name of a file in the keystore's folder that is granted, whatever for. */
+/** @returns the names of all keystore files that are granted, as keys or as passphrases */
 export function keystoreNames({ keystore }: GrantsConfig): string[] {
   return keystore === undefined ? [] : [...keystore.keys, ...(keystore.passphrases ?? [])];
 }

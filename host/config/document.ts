@@ -1,6 +1,6 @@
 /**
- * YAML text as plain values, with the way back from a place in them to its line. Only the part of YAML that a reader
- * takes at face value is accepted: no anchors, aliases, tags, directives or second document, and no key twice.
+ * YAML text as plain values, with a map from each path back to its line. Only plain YAML is accepted, which every reader
+ * understands alike: no anchors, aliases, tags, directives, second documents or duplicate keys.
  */
 import {
   type ErrorCode,
@@ -13,37 +13,37 @@ import {
   visit,
   type Document as YamlDocument,
 } from "yaml";
-import type { Fault, Places, Says } from "../schema/fault.ts";
+import type { Fault, FaultLocator, FaultText } from "../schema/fault.ts";
 import { type Path, pathText } from "../schema/text.ts";
 import { describe, type KeyValue, keyText, type Mapping, type Node } from "./nodes.ts";
-import { saysOfSyntax } from "./syntax.ts";
+import { syntaxFaultText } from "./syntax.ts";
 
-/** The schema is 6 deep. */
+/** Levels of nesting. The schema has 6. */
 const DEEPEST = 16;
 
-/** A line that begins with "%" before the document: nothing but comments and empty lines can stand above it. */
+/** A line that begins with "%" before the document: only comments and empty lines can precede it. */
 const DIRECTIVE = /^\ufeff?(?:[ \t]*(?:#[^\n]*)?\r?\n)*%/;
-/** What stands before a value that has a tag: the tag, and perhaps an anchor and a line end. */
+/** The text before a tagged value: the tag, and optionally an anchor and a line end. */
 const TAG = /!\S*(?:\s|&\S+)*$/;
 
-/** What is at a path. */
+/** The place that a path leads to. */
 export interface Place {
-  /** Offset into the text of the value; of its key when there is no value; of what encloses it when it is missing. */
+  /** Offset of the value in the text; of its key if the value is empty; of the enclosing node if the key is missing. */
   readonly offset: number;
   /** Offset of the key; the same as `offset` for an item of a list. */
   readonly keyOffset: number;
   readonly missing: boolean;
-  /** What is there, fit to be printed. */
+  /** A printable description of the value. */
   readonly actual: string;
-  /** A scalar as it is written, without quotes; undefined for lists, mappings and nothing. */
+  /** A scalar as written, without quotes; undefined for lists, mappings and empty values. */
   readonly source?: string;
 }
 
-/** A parsed text. `value` is undefined when the text is empty or has a syntax fault. */
-export class Document implements Places {
+/** A parsed text. `value` is undefined if the text is empty or has a syntax fault. */
+export class Document implements FaultLocator {
   readonly faults: Fault[] = [];
   readonly value: unknown;
-  /** What a fault here was already found for: nothing more is to be said of these and what is in them. */
+  /** Nodes with a reported fault. No further faults are reported for them and their contents. */
   readonly #refused: Node[] = [];
   readonly #lines = new LineCounter();
   readonly #text: string;
@@ -54,43 +54,47 @@ export class Document implements Places {
     this.#text = text;
     this.#yaml = parseDocument(text, {
       lineCounter: this.#lines,
-      prettyErrors: false, // a pretty error quotes the line, and there may be a secret in it
+      prettyErrors: false, // a pretty error quotes the line, which may contain a secret
       stringKeys: true,
-      uniqueKeys: false, // compares every key with every other; #mapping does it with a set
+      uniqueKeys: false, // compares every pair of keys; #mapping uses a map instead
       schema: "core",
       version: "1.2",
     });
-    this.value = this.#syntaxFaults() ? undefined : this.#plain(this.#yaml.contents, []);
+    this.value = this.#collectSyntaxFaults() ? undefined : this.#plain(this.#yaml.contents, []);
   }
 
-  /** Says something of a place; of its key with `at` "key". `actual` says what is there when that is not its value. */
-  fault(path: Path, says: Omit<Says, "actual"> & { actual?: string }, at: "key" | "value" = "value"): Fault {
+  /** Returns a fault at a path: see FaultLocator. */
+  fault(
+    path: Path,
+    text: Omit<FaultText, "actual"> & { actual?: string },
+    at: "key" | "value" = "value",
+  ): Fault {
     const place = this.locate(path);
-    const actual = says.actual ?? place.actual;
-    return this.#fault(at === "key" ? place.keyOffset : place.offset, path, { ...says, actual });
+    const actual = text.actual ?? place.actual;
+    return this.#fault(at === "key" ? place.keyOffset : place.offset, path, { ...text, actual });
   }
 
-  /** Whether a fault of this place, or of what it is in, was already found while the text was read. */
+  /** @returns true if reading the text already reported a fault of this place or of a node that encloses it */
   isRefused(path: Path): boolean {
     return path.some((_, i) => this.#refused.includes(this.#at(path.slice(0, i + 1)).node));
   }
 
-  /** Where a path leads to. */
+  /** @returns the place that a path leads to; of the nearest enclosing node if it is missing */
   locate(path: Path): Place {
     const { node, offset, missing } = this.#at(path);
     const scalar = isScalar(node) && node.value !== null ? (node.source ?? String(node.value)) : undefined;
     return {
-      // an empty value has no place of its own
+      // an empty value has no offset of its own
       offset: scalar === undefined && isScalar(node) ? offset : (node?.range?.[0] ?? offset),
       keyOffset: offset,
       missing,
-      // a lone line may well be a secret that was saved to the wrong file
+      // a single line may be a secret that was saved to the wrong file
       actual: path.length === 0 && scalar !== undefined ? "text" : describe(node),
       ...(scalar === undefined ? {} : { source: scalar }),
     };
   }
 
-  /** The line, from 1, of a path's key. */
+  /** @returns the 1-based line of the key at a path */
   lineOf(path: Path): number {
     return Math.max(1, this.#lines.linePos(this.locate(path).keyOffset).line);
   }
@@ -114,18 +118,18 @@ export class Document implements Places {
     return { node, offset, missing: false };
   }
 
-  /** By key; of a key that is there twice, the first. */
+  /** Key → pair; for a duplicate key, the first pair. */
   #pairs(map: Mapping): ReadonlyMap<string, KeyValue> {
-    const known = this.#indexes.get(map);
-    if (known !== undefined) return known;
+    const cached = this.#indexes.get(map);
+    if (cached !== undefined) return cached;
     const index = new Map(map.items.toReversed().map((pair) => [keyText(pair.key), pair]));
     this.#indexes.set(map, index);
     return index;
   }
 
-  #fault(offset: number, path: Path, says: Says): Fault {
+  #fault(offset: number, path: Path, text: FaultText): Fault {
     const { line, col } = this.#lines.linePos(offset);
-    const { expected, actual, remedy } = says;
+    const { expected, actual, remedy } = text;
     // an empty text has no line
     return {
       line: Math.max(1, line),
@@ -137,25 +141,28 @@ export class Document implements Places {
     };
   }
 
-  /** Whether there are any. One a line: the parser stumbles over the same place several times. */
-  #syntaxFaults(): boolean {
+  /**
+   * Collects the syntax faults, at most one for each line: the parser reports one place several times.
+   * @returns true if there are any
+   */
+  #collectSyntaxFaults(): boolean {
     const lines = new Set<number>();
     const add = (offset: number, code: ErrorCode) => {
-      const fault = this.#fault(offset, [], saysOfSyntax(code));
+      const fault = this.#fault(offset, [], syntaxFaultText(code));
       if (!lines.has(fault.line)) this.faults.push(fault);
       lines.add(fault.line);
     };
     for (const error of [...this.#yaml.errors, ...this.#yaml.warnings]) add(error.pos[0], error.code);
-    // The parser faults only tags that it does not know: "!!str 1" would be text where a number stands.
+    // the parser refuses unknown tags only, and "!!str 1" would turn a number into text
     if (lines.size === 0) for (const offset of this.#tags()) add(offset, "TAG_RESOLVE_FAILED");
-    // a directive changes how the rest is read: under %YAML 1.1, 0660 is octal; under %TAG, a tag means another one
+    // a directive changes the meaning of the rest: under %YAML 1.1, 0660 is octal; %TAG gives tags another meaning
     const directive = lines.size === 0 ? DIRECTIVE.exec(this.#text) : null;
     if (directive !== null)
-      this.faults.push(this.#fault(directive[0].length - 1, [], saysOfSyntax("BAD_DIRECTIVE")));
+      this.faults.push(this.#fault(directive[0].length - 1, [], syntaxFaultText("BAD_DIRECTIVE")));
     return this.faults.length > 0;
   }
 
-  /** Where there is a tag, known or not. */
+  /** @returns the offsets of all tags, known and unknown */
   #tags(): number[] {
     const offsets: number[] = [];
     visit(this.#yaml, {
@@ -167,8 +174,8 @@ export class Document implements Places {
     return offsets;
   }
 
-  #refuse(node: Node, offset: number, path: Path, says: Says): undefined {
-    this.faults.push(this.#fault(offset, path, says));
+  #refuse(node: Node, offset: number, path: Path, text: FaultText): undefined {
+    this.faults.push(this.#fault(offset, path, text));
     this.#refused.push(node);
     return undefined;
   }
@@ -204,22 +211,22 @@ export class Document implements Places {
       lines.set(name, this.#lines.linePos(offset).line);
       entries.push([name, this.#plain(value, [...path, name])]);
     }
-    // defines "__proto__" as a key like any other
+    // fromEntries defines "__proto__" as an ordinary key
     return Object.fromEntries(entries);
   }
 }
 
-const ALIAS: Says = {
+const ALIAS: FaultText = {
   expected: "a value",
-  actual: "an alias of another one",
+  actual: "an alias of another value",
   remedy: "write the value itself",
 };
-const TOO_DEEP: Says = {
+const TOO_DEEP: FaultText = {
   expected: `at most ${DEEPEST} levels of nesting`,
-  actual: "more of them",
-  remedy: "remove what is not configuration",
+  actual: "deeper nesting",
+  remedy: "remove the part that is not configuration",
 };
-const ANCHOR: Says = {
+const ANCHOR: FaultText = {
   expected: "a value",
   actual: "an anchor before it",
   remedy: 'remove the word that begins with "&"',

@@ -17,7 +17,7 @@ providers:
 keys: [{ name: kek, provider: local, use: active }]
 `;
 
-/** Place, what is expected and what to do, of each fault. */
+/** The path, the expectation and the correction of each fault. */
 function faultsOf(text: string): string[] {
   try {
     parseConfig(text, "/etc/k.yaml");
@@ -28,16 +28,16 @@ function faultsOf(text: string): string[] {
   }
 }
 
-test("the text has no fault as it is", () => assert.deepEqual(faultsOf(TEXT), []));
+test("the unchanged text has no fault", () => assert.deepEqual(faultsOf(TEXT), []));
 
-test("a number that was written as text is offered as the number", () => {
+test("the correction of a number in quotes is the number", () => {
   const [fault = ""] = faultsOf(TEXT.replace("hostCalls: 8", 'hostCalls: "17"'));
   assert.match(fault, /^providers\.local\.limits\.hostCalls: expected .*; write: hostCalls: 17$/);
   const [other = ""] = faultsOf(`${TEXT}audit: { file: /a.jsonl, rotate: { size: 16MiB, keep: "5" } }\n`);
   assert.match(other, /^audit\.rotate\.keep: expected .*; write: keep: 5$/);
 });
 
-test("an unknown key where there is one is told the key, where there are more, the keys", () => {
+test("the fault of an unknown key lists the known keys", () => {
   assert.deepEqual(faultsOf(TEXT.replace("{ directory: keys }", "{ directory: keys, colour: red }")), [
     "keystore.colour: expected the key directory; remove it",
   ]);
@@ -54,15 +54,15 @@ const LINES: readonly (readonly [
   ["a key's value", ["a", "b"], "text", "b: text"],
   ["an item", ["a", 0], 7, "- 7"],
   ["a value without a key", [], "text", "text"],
-  ["a value that YAML would take for a number", ["a"], "7", 'a: "7"'],
+  ["a value that YAML would read as a number", ["a"], "7", 'a: "7"'],
   ["an escape", ["a"], "x\u001b[2J", String.raw`a: "x\e[2J"`],
   [
-    "a character behind ASCII that a terminal acts on",
+    "a character outside ASCII that a terminal acts on",
     ["a"],
     "x\u009by\u2028",
     String.raw`a: "x\u009by\u2028"`,
   ],
-  ["a character of more than 16 bits that is not shown", ["a"], "x\u{e0001}y", String.raw`a: "x\U000e0001y"`],
+  ["an invisible character of more than 16 bits", ["a"], "x\u{e0001}y", String.raw`a: "x\U000e0001y"`],
 ];
 for (const [what, path, value, line] of LINES) {
   test(`lineFor writes ${what} as YAML that reads as the same`, () => {

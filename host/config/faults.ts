@@ -1,4 +1,4 @@
-/** What the schema says of a document, turned into faults that say what to write. */
+/** Turns the issues that the schema finds in a document into faults with a correction. */
 import { z } from "zod";
 import type { Fault } from "../schema/fault.ts";
 import { lineFor } from "../schema/line.ts";
@@ -9,7 +9,10 @@ import { SCHEMA } from "./schema.ts";
 
 type Issue = z.core.$ZodIssue;
 
-/** One fault for each key that is unknown and each place that is not as it should be. */
+/**
+ * Makes one fault for each unknown key and one for each place with an invalid value.
+ * @param issues zod's issues of the document's value
+ */
 export function faultsOf(issues: readonly Issue[], document: Document): Fault[] {
   const faults: Fault[] = [];
   const renamed = new Set<string>();
@@ -22,14 +25,14 @@ export function faultsOf(issues: readonly Issue[], document: Document): Fault[] 
     }
   }
 
-  // several checks of one place fail together; what is said of it is the same
-  const said = new Set<string>();
+  // several checks of one place can fail together, and the fault of the place is the same
+  const reported = new Set<string>();
   for (const issue of issues) {
     const path = steps(issue.path);
     const text = pathText(path);
-    if (issue.code === "unrecognized_keys" || said.has(text) || document.isRefused(path)) continue;
-    said.add(text);
-    // a misspelt key is not missing as well
+    if (issue.code === "unrecognized_keys" || reported.has(text) || document.isRefused(path)) continue;
+    reported.add(text);
+    // a misspelt key is not also reported as missing
     if (!(renamed.has(text) && document.locate(path).missing)) faults.push(badValue(document, path));
   }
   return faults;
@@ -39,7 +42,7 @@ function steps(path: readonly PropertyKey[]): Path {
   return path.map((step) => (typeof step === "symbol" ? String(step) : step));
 }
 
-/** Says the key and never its value: a secret may have been pasted there. */
+/** Names the key and never its value: a secret may have been pasted there. */
 function unknownKey(document: Document, parent: Path, key: string) {
   const schema = schemaAt(SCHEMA, parent);
   const known = schema === undefined ? [] : Object.keys(keysOf(schema));
@@ -59,7 +62,7 @@ function unknownKey(document: Document, parent: Path, key: string) {
 
 function badValue(document: Document, path: Path): Fault {
   const schema = schemaAt(SCHEMA, path);
-  // every path of an issue is a path of the schema
+  // every path of an issue exists in the schema
   if (schema === undefined) throw new Error(`no schema at ${pathText(path)}`);
   const { expected, example } = fieldOf(schema);
   const { source, actual } = document.locate(path);
@@ -68,14 +71,14 @@ function badValue(document: Document, path: Path): Fault {
   let remedy = `write: ${write}`;
   if (isOptional(schema) && source === undefined && actual === "nothing")
     remedy = `remove the key, or ${remedy}`;
-  // too long to be repeated, and right but for the quotes: a digest of digits alone
+  // too long to repeat, and valid except for the quotes: a digest that consists of digits
   const isText = actual.startsWith('"');
   if (source !== undefined && !isText && source.length > LONGEST && z.safeParse(schema, source).success)
     remedy = "put the value in double quotes";
   return document.fault(path, { expected, remedy });
 }
 
-/** A valid value that was likely meant: what is there read as text or as a number, or what the schema suggests. */
+/** Returns a valid value that was probably meant: the source as text or as a number, or the suggestion of the schema. */
 function suggestion(schema: z.core.$ZodType, source: string): unknown {
   if (source.trim() === "") return undefined; // Number("") is 0
   const candidates = [source, Number(source), fieldOf(schema).suggest?.(source)];

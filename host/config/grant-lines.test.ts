@@ -32,7 +32,7 @@ for (const [capability, operations, line] of LINES) {
     assert.equal(grantLine(CONFIG, "local", capability, operations), line));
 }
 
-test("each line is one that the configuration takes", () => {
+test("the configuration accepts each line", () => {
   for (const [capability, operations] of [
     ["keystore", ["seal"]],
     ["state", ["get"]],
@@ -46,6 +46,6 @@ test("each line is one that the configuration takes", () => {
   }
 });
 
-test("of a capability that cannot be granted, the line is empty", () => {
+test("the line of an unknown capability has an empty grant", () => {
   assert.equal(grantLine(CONFIG, "local", "http", ["get"]), "http: {}");
 });

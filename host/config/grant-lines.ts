@@ -1,8 +1,13 @@
-/** What to write to grant a capability, for errors that say so. */
+/** The lines of YAML that grant a capability, for the remedies of errors. */
 import { capabilityOf } from "../capabilities/registry.ts";
 import type { Config } from "./config.ts";
 
-/** One line of YAML under `grants:` of this provider, with the names of its own keys where names are granted. */
+/**
+ * Writes the line of YAML under the `grants:` of a provider that grants a capability.
+ * @param provider its own keys are the names in the line, if the capability grants names
+ * @param operations the operations of the capability that the module requests
+ * @example grantLine(config, "local", "keystore", ["seal"]) === "keystore: { keys: [kek] }"
+ */
 export function grantLine(
   config: Config,
   provider: string,

@@ -1,8 +1,7 @@
-/** What crosses keys of `limits`. */
-
+/** The rules across the keys of `limits`. */
 import type { Rule } from "../schema/rule.ts";
 import type { ConfigOutline } from "./outline.ts";
-import { instancesBytes, leastProcessBytes, MAX_INSTANCES, type Promised } from "./process-memory.ts";
+import { instancesBytes, leastProcessBytes, MAX_INSTANCES, type MemoryLimits } from "./process-memory.ts";
 import { limits as LIMITS } from "./provider-schema.ts";
 
 const MiB = 1_048_576;
@@ -17,7 +16,7 @@ export const LIMIT_RULES: readonly Rule<ConfigOutline>[] = [
         yield document.fault(["providers", name, "limits"], {
           expected: `at most ${MAX_INSTANCES / MiB}MiB for all instances together, memory × (concurrentCalls + 4)`,
           actual: `${mebibytes(instancesBytes(parsed.data))}MiB`,
-          remedy: `write: concurrentCalls: ${fitting(parsed.data)}, or a smaller memory`,
+          remedy: `write: concurrentCalls: ${mostCalls(parsed.data)}, or a smaller memory`,
         });
       }
     },
@@ -43,7 +42,7 @@ function mebibytes(bytes: number): number {
   return Math.ceil(bytes / MiB);
 }
 
-/** The most calls at once that this memory allows. */
-function fitting({ memoryBytes }: Promised): number {
+/** @returns the most concurrent calls that this memory allows */
+function mostCalls({ memoryBytes }: MemoryLimits): number {
   return Math.floor(MAX_INSTANCES / memoryBytes) - 4;
 }

@@ -18,49 +18,42 @@ providers: { local: { module: local.wasm, sha256: ${"ab".repeat(32)} } }
 keys: [{ name: kek, provider: local, use: active }]
 `;
 
-/** A file's content, or what else is made at the path, and what is said of it after the path. */
-const cases: readonly (readonly [
-  name: string,
-  content: string | Buffer | ((path: string) => void),
-  says: string,
-])[] = [
-  [
-    "a file that is not there",
-    () => {},
-    "expected a file that can be read, found none; write the file, or give the path of another",
-  ],
-  ["a folder", (path) => mkdirSync(path), "expected a file, found a folder; give the path of the file in it"],
-  [
-    "a pipe, without waiting for its writer",
-    (path) => assert.equal(spawnSync("mkfifo", [path]).status, 0),
-    "expected a file, found a named pipe; give the path of a regular file",
-  ],
-  [
-    "a file of 1 MiB and a byte",
-    "#".repeat(1024 * 1024 + 1),
-    "expected at most 1 MiB, found 1048577 bytes; give the path of the configuration",
-  ],
-  [
-    "bytes that are not UTF-8",
-    Buffer.from([0x61, 0xff]),
-    "expected UTF-8 text, found bytes that are not; save the file as UTF-8",
-  ],
+/** The content of a file, or a function that makes something else at the path. */
+const cases: readonly (readonly [name: string, content: string | Buffer | ((path: string) => void)])[] = [
+  ["a file that is not there", () => {}],
+  ["a folder", (path) => mkdirSync(path)],
+  ["a pipe, without waiting for a writer", (path) => assert.equal(spawnSync("mkfifo", [path]).status, 0)],
+  ["a file of 1 MiB and a byte", "#".repeat(1024 * 1024 + 1)],
+  ["bytes that are not UTF-8", Buffer.from([0x61, 0xff])],
 ];
 
-for (const [i, [name, content, says]] of cases.entries())
-  test(`loadConfig refuses ${name}`, () => {
-    const path = join(folder, `case-${i}`);
-    if (typeof content === "function") content(path);
-    else writeFileSync(path, content);
-    assert.throws(
-      () => loadConfig(path),
-      (error: unknown) => {
-        assert.ok(error instanceof ConfigError);
-        assert.equal(error.message, `Cannot use the configuration ${path}: 1 fault\n${path}: ${says}`);
-        return true;
-      },
+/** The message, with the path replaced by PATH. */
+function refusalOf(i: number, content: (typeof cases)[number][1]): string {
+  const path = join(folder, `case-${i}`);
+  rmSync(path, { recursive: true, force: true });
+  if (typeof content === "function") content(path);
+  else writeFileSync(path, content);
+  try {
+    loadConfig(path);
+  } catch (error) {
+    assert.ok(error instanceof ConfigError, String(error));
+    assert.equal(error.code, "config-invalid");
+    assert.deepEqual(
+      error.faults.map(({ line, column, path }) => [line, column, path]),
+      [[0, 0, ""]],
     );
-  });
+    return error.message.replaceAll(path, "PATH");
+  }
+  assert.fail("the file was accepted");
+}
+
+for (const [i, [name, content]] of cases.entries())
+  test(`loadConfig refuses ${name}`, () => void refusalOf(i, content));
+
+test("each refusal names the expectation, the file found and the correction", (t) => {
+  const messages = cases.map(([name, content], i) => `${name}\n${refusalOf(i, content)}`);
+  t.assert.snapshot(messages.join("\n\n"), { serializers: [String] });
+});
 
 test("loadConfig refuses a path below a file, and keeps the cause", () => {
   const file = join(folder, "plain");
@@ -90,7 +83,7 @@ test("loadConfig accepts a file of 1 MiB", () => {
   assert.equal(loadConfig(path).keys.length, 1);
 });
 
-/** Root may give a file to any group; others have their own. */
+/** Root can give a file to any group; another user only to its own. */
 const gid = process.getuid?.() === 0 ? 4242 : (process.getgid?.() ?? 0);
 const SOCKETS: readonly (readonly [what: string, listen: string, more: string, isRefused: boolean])[] = [
   ["that may connect to the socket", `{ socket: kms.sock, mode: "0660", group: ${gid} }`, "", true],

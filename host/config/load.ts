@@ -1,17 +1,18 @@
-/** The configuration file, read once. */
-
+/** Reads the configuration file, once. */
 import { FileFault, readRegular } from "../lib/files.ts";
 import { denyCallersSecrets } from "../lib/secret-files.ts";
 import type { Config } from "./config.ts";
 import { ConfigError } from "./config-error.ts";
 import { parseConfig } from "./parse.ts";
 
-/** In bytes. 64 keys and 64 providers come to about 30 KiB. */
+/** In bytes. A file with 64 keys and 64 providers has about 30 KiB. */
 const LARGEST = 1024 * 1024;
 
 /**
- * Reads and parses the file at `path`. From then on the process reads no secret that the group of one of its sockets may read.
- * @throws ConfigError
+ * Reads and parses the configuration file. Afterwards the process refuses every secret file that the group of one of its
+ * sockets may read.
+ * @param path relative to the working directory, or absolute
+ * @throws ConfigError, the file cannot be read or has faults
  */
 export function loadConfig(path: string): Config {
   const config = parseConfig(decoded(path, read(path)), path);
@@ -40,7 +41,7 @@ function decoded(path: string, bytes: Buffer): string {
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch (error) {
-    throw refused(path, "UTF-8 text", "bytes that are not", "save the file as UTF-8", error);
+    throw refused(path, "UTF-8 text", "bytes that are not valid UTF-8", "save the file as UTF-8", error);
   }
 }
 
@@ -48,16 +49,16 @@ function unreadable(path: string, error: unknown): ConfigError {
   const code = error instanceof Error && "code" in error ? String(error.code) : "an unexpected failure";
   const expected = "a file that can be read";
   if (code === "ENOENT")
-    return refused(path, expected, "none", "write the file, or give the path of another", error);
+    return refused(path, expected, "no file", "create the file, or give another path", error);
   if (code === "EACCES")
     return refused(
       path,
       expected,
-      "one that this user may not read",
-      "let this user read it, and the folders above it",
+      "a file that this user may not read",
+      "give this user read access to the file, and search access to the folders above it",
       error,
     );
-  return refused(path, expected, code, "look at the path and the disk it is on", error);
+  return refused(path, expected, code, "check the path and its disk", error);
 }
 
 function refused(

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { type RefusedText, testRefusals } from "../../test/support/config-faults.ts";
 import { originOf } from "../capabilities/net/grant.ts";
 import { ALLOWED_PATH } from "../capabilities/net/words.ts";
-import { ConfigError } from "./config-error.ts";
 import { parseConfig } from "./parse.ts";
 
 const VALID = `apiVersion: kleidi.dev/v1
@@ -21,91 +21,73 @@ keys:
   - { name: kek-1, provider: one, use: active }
 `;
 
-function faultsIn(text: string): string {
-  try {
-    parseConfig(text, "/etc/k.yaml");
-  } catch (error) {
-    assert.ok(error instanceof ConfigError);
-    return error.message;
-  }
-  assert.fail("the configuration was accepted");
-}
-
-/** With these lines under net. */
+/** VALID with these lines under net. */
 const withLines = (...lines: string[]) =>
   VALID.replace("        # more", `        ${lines.join("\n        ")}`);
 const grantIn = (text: string) => parseConfig(text, "/etc/k.yaml").providers[0]?.grants.net;
 
 const NET = "providers.one.grants.net";
-const ORIGIN = "https://, a host in lower case and perhaps a port; http:// only with a loopback address";
-const REQUEST =
-  "GET, POST, PUT, PATCH, DELETE, HEAD, a space, and a path without percent signs and dot segments; then perhaps ?query, and name=value for each header that is fixed";
-const HEADER = "a header's name in lower case, and none that HTTP or the host keeps for itself";
-const KINDS = "a mapping with one of the keys vault, file and login";
-const VAULT =
-  "a mapping with auth and exactly the keys that it needs: token: file; approle: roleId, secretId; kubernetes, jwt: role, file; userpass: username, file; cert: role, if any";
 
-function refuses(name: string, text: string, fault: string): void {
-  test(`parseConfig refuses ${name}`, () => {
-    assert.equal(faultsIn(text), `Cannot use the configuration /etc/k.yaml: 1 fault\n/etc/k.yaml:${fault}`);
-  });
+const refused: RefusedText[] = [];
+function refuses(name: string, text: string, place: string): void {
+  refused.push({ name, text, place });
 }
 
-const ORIGINS: readonly (readonly [origin: string, write: string])[] = [
-  ["http://vault.example", "https://vault.example:8200"],
-  ["http://localhost:8200", "https://vault.example:8200"],
-  ["HTTPS://Vault.Example:8200", "https://vault.example:8200"],
-  ["vault.example:8200", "https://vault.example:8200"],
-  ["https://vault.example/v1", "https://vault.example"],
-  ["https://vault.example?", "https://vault.example"],
-  ["https://vault.example#", "https://vault.example"],
-  ["https://user:pass@vault.example", "https://vault.example"],
-  ["https://vault.example:0", "https://vault.example:8200"],
-  ["https://vault.example:65536", "https://vault.example:8200"],
-  ["https://vault.example:08200", "https://vault.example:8200"],
-  ["https://vault.example.", "https://vault.example:8200"],
-  ["https://2130706433", "https://vault.example:8200"],
-  ["https://0x7f000001", "https://vault.example:8200"],
-  ["https://127.1", "https://vault.example:8200"],
-  ["https://vault.0x1", "https://vault.example:8200"],
-  ["https://127.000.000.001", "https://vault.example:8200"],
-  ["https://[0:0:0:0:0:0:0:1]", "https://vault.example:8200"],
-  ["https://[::ffff:127.0.0.1]", "https://vault.example:8200"],
-  ["https://[fe80::1%25eth0]", "https://vault.example:8200"],
-  ["https://xn--", "https://vault.example:8200"],
-  ["https://vault_1.example", "https://vault.example:8200"],
-  ["https://-vault.example", "https://vault.example:8200"],
-  ["ftp://vault.example", "https://vault.example:8200"],
+const ORIGINS = [
+  "http://vault.example",
+  "http://localhost:8200",
+  "HTTPS://Vault.Example:8200",
+  "vault.example:8200",
+  "https://vault.example/v1",
+  "https://vault.example?",
+  "https://vault.example#",
+  "https://user:pass@vault.example",
+  "https://vault.example:0",
+  "https://vault.example:65536",
+  "https://vault.example:08200",
+  "https://vault.example.",
+  "https://2130706433",
+  "https://0x7f000001",
+  "https://127.1",
+  "https://vault.0x1",
+  "https://127.000.000.001",
+  "https://[0:0:0:0:0:0:0:1]",
+  "https://[::ffff:127.0.0.1]",
+  "https://[fe80::1%25eth0]",
+  "https://xn--",
+  "https://vault_1.example",
+  "https://-vault.example",
+  "ftp://vault.example",
 ];
-for (const [origin, write] of ORIGINS)
+for (const origin of ORIGINS)
   refuses(
     `the origin ${origin}`,
     VALID.replace("https://vault.example:8200", `"${origin}"`),
-    `9:17 ${NET}.origin: expected ${ORIGIN}, found "${origin}"; write: origin: ${write}`,
+    `9:17 ${NET}.origin`,
   );
 
-const REQUESTS: readonly (readonly [request: string, write: string])[] = [
-  ["post /v1/a", "POST /v1/a"],
-  ["POST v1/a", "POST /v1/a"],
-  ["POST  //v1//a", "POST /v1/a"],
-  ["GET /v1/a?list=%31", "GET /v1/a"],
-  ["GET /v1/a#b", "GET /v1/a"],
-  ["GET /v1/../a", "POST /v1/transit/encrypt/kek-2026"],
-  ["GET /v1/.", "POST /v1/transit/encrypt/kek-2026"],
-  ["GET /v1/..;x/a", "POST /v1/transit/encrypt/kek-2026"],
-  ["GET /v1/%61", "POST /v1/transit/encrypt/kek-2026"],
-  ["GET /v1/a b", "POST /v1/transit/encrypt/kek-2026"],
-  ["GET /v1\\\\a", "POST /v1/transit/encrypt/kek-2026"],
-  ["TRACE /v1/a", "POST /v1/transit/encrypt/kek-2026"],
-  ["GET https://vault.example/v1/a", "GET /v1/a"],
-  ["/v1/a", "POST /v1/transit/encrypt/kek-2026"],
-  ["GET", "POST /v1/transit/encrypt/kek-2026"],
+const REQUESTS = [
+  "post /v1/a",
+  "POST v1/a",
+  "POST  //v1//a",
+  "GET /v1/a?list=%31",
+  "GET /v1/a#b",
+  "GET /v1/../a",
+  "GET /v1/.",
+  "GET /v1/..;x/a",
+  "GET /v1/%61",
+  "GET /v1/a b",
+  "GET /v1\\\\a",
+  "TRACE /v1/a",
+  "GET https://vault.example/v1/a",
+  "/v1/a",
+  "GET",
 ];
-for (const [request, write] of REQUESTS)
+for (const request of REQUESTS)
   refuses(
     `the request ${request}`,
     VALID.replace("POST /v1/encrypt/kek", `"${request}"`),
-    `10:17 ${NET}.allow[0]: expected ${REQUEST}, found "${request}"; write: - ${write}`,
+    `10:17 ${NET}.allow[0]`,
   );
 
 test("parseConfig reads the query and the headers that a line fixes", () => {
@@ -124,94 +106,50 @@ refuses(
     "POST /v1/encrypt/kek",
     "POST /v1/encrypt/kek x-token=a",
   ),
-  `10:17 ${NET}.allow[0]: expected a request without the credential's header, found one with the header that carries the token; remove the header: the host adds it`,
+  `10:17 ${NET}.allow[0]`,
 );
 
-for (const [header, write] of [
-  ["Content-Type", "content-type"],
-  ["authorization", "content-type"],
-  ["Cookie", "content-type"],
-  ["host", "content-type"],
-  ["transfer-encoding", "content-type"],
-  ["x-vault-token", "content-type"],
-  ["x-vault-namespace", "content-type"],
-  ["x-http-method-override", "content-type"],
-  ["x-original-url", "content-type"],
-  ["x y", "content-type"],
-  ["x_y", "content-type"],
+for (const header of [
+  "Content-Type",
+  "authorization",
+  "Cookie",
+  "host",
+  "transfer-encoding",
+  "x-vault-token",
+  "x-vault-namespace",
+  "x-http-method-override",
+  "x-original-url",
+  "x y",
+  "x_y",
 ] as const)
-  refuses(
-    `the header ${header}`,
-    withLines(`headers: [${header}]`),
-    `11:19 ${NET}.headers[0]: expected ${HEADER}, found "${header}"; write: - ${write}`,
-  );
+  refuses(`the header ${header}`, withLines(`headers: [${header}]`), `11:19 ${NET}.headers[0]`);
 
-for (const [network, write] of [
-  ["10.20.0.0", "10.20.0.0/32"],
-  ["fd00::1", "fd00::1/128"],
-  ["10.20.0.0/33", "10.20.0.0/16"],
-  ["fd00::/129", "10.20.0.0/16"],
-  ["10.20/16", "10.20.0.0/16"],
-  ["10.20.0.0/016", "10.20.0.0/16"],
-  ["fe80::%eth0/10", "10.20.0.0/16"],
-  ["vault.example", "10.20.0.0/16"],
+for (const network of [
+  "10.20.0.0",
+  "fd00::1",
+  "10.20.0.0/33",
+  "fd00::/129",
+  "10.20/16",
+  "10.20.0.0/016",
+  "fe80::%eth0/10",
+  "vault.example",
 ] as const)
-  refuses(
-    `the network ${network}`,
-    withLines(`networks: ["${network}"]`),
-    `11:20 ${NET}.networks[0]: expected a network as address/bits, found "${network}"; write: - ${write}`,
-  );
+  refuses(`the network ${network}`, withLines(`networks: ["${network}"]`), `11:20 ${NET}.networks[0]`);
 
-const FAULTS: readonly (readonly [name: string, line: string, fault: string])[] = [
-  [
-    "a client certificate without its key",
-    "tls: { certificate: c.pem }",
-    `11:14 ${NET}.tls: expected a mapping with ca, crl beside it, serverName, minimum, or certificate and key together, found a mapping of 1 key; write: tls: { ca: /etc/kleidi/vault-ca.pem }`,
-  ],
-  [
-    "a server's name that is an address",
-    "tls: { serverName: 10.0.0.1 }",
-    `11:28 ${NET}.tls.serverName: expected a host name in lower case, found "10.0.0.1"; write: serverName: vault.internal`,
-  ],
-  [
-    "an old version of TLS",
-    'tls: { minimum: "1.1" }',
-    `11:25 ${NET}.tls.minimum: expected "1.2" or "1.3", found "1.1"; write: minimum: "1.2"`,
-  ],
-  [
-    "a version of TLS without quotes",
-    "tls: { minimum: 1.3 }",
-    `11:25 ${NET}.tls.minimum: expected "1.2" or "1.3", found the number 1.3; write: minimum: "1.3"`,
-  ],
-  [
-    "a switch that would turn verification off",
-    "tls: { insecure: true }",
-    `11:16 ${NET}.tls.insecure: expected one of the keys ca, crl, serverName, certificate, key, minimum, found the unknown key "insecure"; remove it`,
-  ],
-  [
-    "a time-out that ends after the API server's",
-    "limits: { timeout: 3s }",
-    `11:28 ${NET}.limits.timeout: expected a duration from 100ms to 2400ms, found "3s"; write: timeout: 2400ms`,
-  ],
-  [
-    "a response that does not fit",
-    "limits: { response: 64KiB }",
-    `11:29 ${NET}.limits.response: expected a size from 1KiB to 48KiB, found "64KiB"; write: response: 48KiB`,
-  ],
-  [
-    "no connection at all",
-    "limits: { connections: 0 }",
-    `11:32 ${NET}.limits.connections: expected a whole number from 1 to 256, found the number 0; write: connections: 1`,
-  ],
-  [
-    "a credential of no kind",
-    "credential: {}",
-    `11:21 ${NET}.credential: expected ${KINDS}, found an empty mapping; write: credential: { vault: { auth: token, file: /etc/kleidi/vault-token } }`,
-  ],
+const FAULTS: readonly (readonly [name: string, line: string, place: string])[] = [
+  ["a client certificate without its key", "tls: { certificate: c.pem }", `11:14 ${NET}.tls`],
+  ["a server's name that is an address", "tls: { serverName: 10.0.0.1 }", `11:28 ${NET}.tls.serverName`],
+  ["an old version of TLS", 'tls: { minimum: "1.1" }', `11:25 ${NET}.tls.minimum`],
+  ["a version of TLS without quotes", "tls: { minimum: 1.3 }", `11:25 ${NET}.tls.minimum`],
+  ["a key that would turn verification off", "tls: { insecure: true }", `11:16 ${NET}.tls.insecure`],
+  ["a time-out that ends after the API server's", "limits: { timeout: 3s }", `11:28 ${NET}.limits.timeout`],
+  ["a response that exceeds the buffer", "limits: { response: 64KiB }", `11:29 ${NET}.limits.response`],
+  ["no connection at all", "limits: { connections: 0 }", `11:32 ${NET}.limits.connections`],
+  ["a credential of no kind", "credential: {}", `11:21 ${NET}.credential`],
   [
     "a credential of two kinds",
     "credential: { vault: { auth: token, file: t }, file: { file: t, header: authorization } }",
-    `11:21 ${NET}.credential: expected ${KINDS}, found a mapping of 2 keys; write: credential: { vault: { auth: token, file: /etc/kleidi/vault-token } }`,
+    `11:21 ${NET}.credential`,
   ],
   ...[
     "{ auth: token }",
@@ -228,59 +166,55 @@ const FAULTS: readonly (readonly [name: string, line: string, fault: string])[] 
       [
         `the login ${vault}`,
         `credential: { vault: ${vault} }${vault.includes("cert") ? "\n        tls: { certificate: c, key: k }" : ""}`,
-        `11:30 ${NET}.credential.vault: expected ${VAULT}, found a mapping of ${vault.split(",").length} key${vault.includes(",") ? "s" : ""}; write: vault: { auth: approle, roleId: <the role id>, secretId: { file: /etc/kleidi/secret-id } }`,
+        `11:30 ${NET}.credential.vault`,
       ] as const,
   ),
   [
     "a token in a header that frames the request",
     "credential: { file: { file: t, header: content-length } }",
-    `11:48 ${NET}.credential.file.header: expected a header's name in lower case, and none that HTTP itself needs, found "content-length"; write: header: x-vault-token`,
+    `11:48 ${NET}.credential.file.header`,
   ],
   [
     "a token as a cookie",
     "credential: { file: { file: t, header: cookie } }",
-    `11:48 ${NET}.credential.file.header: expected a header's name in lower case, and none that HTTP itself needs, found "cookie"; write: header: x-vault-token`,
+    `11:48 ${NET}.credential.file.header`,
   ],
   [
     "a login's field that is both text and file",
     "credential: { login: { path: /l, body: { a: { text: b, file: c } }, token: /t, header: authorization } }",
-    `11:53 ${NET}.credential.login.body.a: expected a mapping with either text or file, found a mapping of 2 keys; write: a: { file: /etc/kleidi/password }`,
+    `11:53 ${NET}.credential.login.body.a`,
   ],
   [
-    "a login's path that leads elsewhere",
+    "a login path with dot segments",
     "credential: { login: { path: /a/../l, body: { a: { text: b } }, token: /t, header: authorization } }",
-    `11:38 ${NET}.credential.login.path: expected a path of names with single slashes in between, the first character a slash, found "/a/../l"; write: path: /v1/login`,
+    `11:38 ${NET}.credential.login.path`,
   ],
   [
     "a login by certificate without one",
     "credential: { vault: { auth: cert } }",
-    `11:38 ${NET}.credential.vault.auth: expected another auth method, or a certificate to log in with, found cert without tls.certificate; write: tls: { certificate: /etc/kleidi/client.pem, key: /etc/kleidi/client-key.pem }`,
+    `11:38 ${NET}.credential.vault.auth`,
   ],
   [
     "a provider that may set the credential's header",
     "headers: [content-type, private-token]\n        credential: { file: { file: t, header: private-token } }",
-    `11:33 ${NET}.headers[1]: expected a header that is not the credential's, found the header that carries the token; remove it`,
+    `11:33 ${NET}.headers[1]`,
   ],
 ];
-for (const [name, line, fault] of FAULTS) refuses(name, withLines(line), fault);
+for (const [name, line, place] of FAULTS) refuses(name, withLines(line), place);
 
 refuses(
   "TLS under an origin in the clear",
   withLines("tls: { ca: c.pem }").replace("https://vault.example:8200", "http://127.0.0.1:8200"),
-  `11:14 ${NET}.tls: expected no tls under an http origin, found tls; remove the key, or write: origin: https://…`,
+  `11:14 ${NET}.tls`,
 );
 refuses(
   "a grant without an origin",
   VALID.replace("        origin: https://vault.example:8200\n", ""),
-  `8:7 ${NET}.origin: expected ${ORIGIN}, found nothing; write: origin: https://vault.example:8200`,
+  `8:7 ${NET}.origin`,
 );
-refuses(
-  "a grant of no request",
-  VALID.replace("[POST /v1/encrypt/kek]", "[]"),
-  `10:16 ${NET}.allow: expected a list of 1 to 64 requests, found an empty list; write: allow: [POST /v1/transit/encrypt/kek-2026]`,
-);
+refuses("a grant of no request", VALID.replace("[POST /v1/encrypt/kek]", "[]"), `10:16 ${NET}.allow`);
 
-test("a grant of kleidi:net has tight defaults", () => {
+test("a grant of kleidi:net has restrictive defaults", () => {
   assert.deepEqual(grantIn(VALID), {
     origin: "https://vault.example:8200",
     allow: [{ method: "POST", path: "/v1/encrypt/kek" }],
@@ -294,7 +228,7 @@ test("a grant of kleidi:net has tight defaults", () => {
   });
 });
 
-test("a grant of kleidi:net is what it says, its files resolved", () => {
+test("a grant of kleidi:net has the configured values and absolute paths", () => {
   const text = withLines(
     "headers: []",
     'networks: [10.0.0.0/8, "fd00::/8"]',
@@ -367,7 +301,7 @@ for (const origin of ["http://127.0.0.1:8200", "http://[::1]", "https://10.0.0.1
     );
   });
 
-/** Of what a URL is made, right and wrong, so that many a one is nearly right. */
+/** Parts of URLs, valid and invalid, so that many texts are nearly valid. */
 const pieces = (...all: string[]) =>
   fc.array(fc.constantFrom(...all), { maxLength: 8 }).map((some) => some.join(""));
 const hosts = fc.oneof(
@@ -395,7 +329,7 @@ const hosts = fc.oneof(
   fc.domain(),
 );
 
-test("an origin that is accepted is read by others as it is written", () => {
+test("URL reads an accepted origin as it is written", () => {
   let accepted = 0;
   const scheme = fc.constantFrom("https://", "http://", "https:", "https:///", "https:\\\\");
   const port = fc.constantFrom("", ":", ":1", ":443", ":80", ":8200", ":65535", ":65536", ":0", ":08", ":1 ");
@@ -417,7 +351,7 @@ test("an origin that is accepted is read by others as it is written", () => {
   assert.ok(accepted > 30, `only ${accepted} were accepted`);
 });
 
-test("a path that may be granted is read by others as it is written", () => {
+test("URL reads a path that may be granted as it is written", () => {
   let accepted = 0;
   const path = pieces(
     "/",
@@ -453,8 +387,6 @@ test("a path that may be granted is read by others as it is written", () => {
   assert.ok(accepted > 100, `only ${accepted} were accepted`);
 });
 
-const GIVES_TOKENS =
-  "expected a request that gives no token out, found one with which the provider could log in; remove it: the host logs in for the provider";
 for (const allowed of [
   "POST /v1/auth/approle/login",
   "POST /v1/team-a/auth/approle/login",
@@ -466,7 +398,7 @@ for (const allowed of [
   refuses(
     `an allowed request that gives tokens out: ${allowed}`,
     VALID.replace("POST /v1/encrypt/kek", allowed),
-    `10:17 ${NET}.allow[0]: ${GIVES_TOKENS}`,
+    `10:17 ${NET}.allow[0]`,
   );
 }
 
@@ -477,12 +409,14 @@ for (const allowed of ["POST /v1/team/", "POST /v1/team/sub/"]) {
       "POST /v1/encrypt/kek",
       allowed,
     ),
-    `10:17 ${NET}.allow[0]: ${GIVES_TOKENS}`,
+    `10:17 ${NET}.allow[0]`,
   );
 }
 
 refuses(
   "an allowed request that is the host's own login",
   withLines("credential: { login: { path: /v1/encrypt/kek, body: {}, token: /t, header: x-token } }"),
-  `10:17 ${NET}.allow[0]: ${GIVES_TOKENS}`,
+  `10:17 ${NET}.allow[0]`,
 );
+
+testRefusals("grants of kleidi:net", refused);

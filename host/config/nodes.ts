@@ -1,4 +1,4 @@
-/** The parser's nodes: how a key is read and how a value is named to a reader. */
+/** The nodes of the YAML parser: reads their keys, and describes their values for faults. */
 import { isMap, isScalar, isSeq, type Pair, type YAMLMap, type Node as YamlNode } from "yaml";
 import { cut, quoted } from "../schema/text.ts";
 
@@ -6,12 +6,12 @@ export type Node = YamlNode | null | undefined;
 export type Mapping = YAMLMap<YamlNode, Node>;
 export type KeyValue = Pair<YamlNode, Node>;
 
-/** A key as text. The parser was told to refuse any other. */
+/** @returns a key as text; the parser refuses keys of other types */
 export function keyText(key: Node): string {
   return isScalar(key) ? String(key.value) : "";
 }
 
-/** What a node is, fit to be printed after "found". */
+/** Describes a node as a printable noun phrase, which follows "found" in a fault. */
 export function describe(node: Node): string {
   if (isMap(node))
     return node.items.length === 0 ? "an empty mapping" : `a mapping of ${counted(node.items, "key")}`;
@@ -23,6 +23,6 @@ export function describe(node: Node): string {
   return "nothing";
 }
 
-function counted(items: readonly unknown[], what: string): string {
-  return items.length === 1 ? `1 ${what}` : `${items.length} ${what}s`;
+function counted(items: readonly unknown[], noun: string): string {
+  return items.length === 1 ? `1 ${noun}` : `${items.length} ${noun}s`;
 }

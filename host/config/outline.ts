@@ -1,6 +1,5 @@
-/** What the rules look at: the parts of a document that refer to each other, as far as they can be read. */
-
-import { lower, PROVIDER_NAME } from "../schema/field.ts";
+/** The input of the rules: the parts of a document that refer to each other. */
+import { normalizeName, PROVIDER_NAME } from "../schema/field.ts";
 import {
   isShort,
   type KeyOutline,
@@ -11,9 +10,9 @@ import {
 } from "../schema/outline.ts";
 import type { Document } from "./document.ts";
 
-/** A part is undefined where it cannot be read; a list is empty where it is not there. */
+/** A part is undefined if it cannot be read; a list is empty if the document has none. */
 export interface ConfigOutline extends Outline {
-  /** Absolute. */
+  /** The folder of the file, absolute. Relative paths are resolved against it. */
   readonly folder: string;
   readonly socket: string | undefined;
   readonly trust: TrustOutline | undefined;
@@ -22,40 +21,50 @@ export interface ConfigOutline extends Outline {
   readonly providers: readonly ConfiguredOutline[] | undefined;
 }
 
-/** Whether it has the key file, the key stdout with anything but false, and the key rotate. */
+/** The keys that `audit` has. */
 export interface AuditOutline {
   readonly file: boolean;
+  /** True for any value but false. */
   readonly stdout: boolean;
   readonly rotate: boolean;
 }
 
-/** What stands under listen; whether it has the keys mode and group. */
+/** The parts of `admin`. */
 export interface AdminOutline {
+  /** The value of `listen`, as written. */
   readonly listen: unknown;
+  /** True if the key exists. */
   readonly mode: boolean;
+  /** True if the key exists. */
   readonly group: boolean;
 }
 
 export interface ConfiguredOutline extends ProviderOutline {
-  /** Whether it has the key signatures. */
+  /** True if it has the key `signatures`. */
   readonly signed: boolean;
-  /** What stands under limits; absent: an empty mapping. */
+  /** The value of `limits`, as written; an empty mapping if it is absent. */
   readonly limits: unknown;
 }
 
 export interface TrustOutline {
   readonly threshold: unknown;
   readonly keys: readonly { readonly name: unknown; readonly key: unknown }[];
-  /** Whether each has the key sha256, and the key key. */
+  /** The keys that each revocation has. */
   readonly revoked: readonly { readonly sha256: boolean; readonly key: boolean }[];
 }
 
-/** Whether it can be told which provider a key means: not while one has a name that nothing valid resembles. */
-export function areNamed(providers: readonly ProviderOutline[]): boolean {
+/**
+ * Tells whether the provider of a key can be determined: every provider has a valid name, or one that resembles a valid
+ * name.
+ */
+export function haveValidNames(providers: readonly ProviderOutline[]): boolean {
   return providers.every(({ meant }) => PROVIDER_NAME.test(meant));
 }
 
-/** Reads the outline. Nothing in the document needs to be valid. */
+/**
+ * Reads the outline of a document. Nothing in it needs to be valid.
+ * @param folder the folder of the file, absolute
+ */
 export function outlineOf(document: Document, folder: string): ConfigOutline {
   const root = mapping(document.value);
   const socket = mapping(root?.listen)?.socket;
@@ -84,7 +93,7 @@ function providerOutline(name: string, value: unknown): ConfiguredOutline {
     const keys = mapping(grant);
     return keys === undefined ? [] : [[capability, keys] as const];
   });
-  const meant = PROVIDER_NAME.test(lower(name)) ? lower(name) : name;
+  const meant = PROVIDER_NAME.test(normalizeName(name)) ? normalizeName(name) : name;
   const signed = Object.hasOwn(mapping(value) ?? {}, "signatures");
   const limits = mapping(value)?.limits ?? {};
   return { name, meant, grants: Object.fromEntries(grants), signed, limits };
@@ -98,15 +107,15 @@ function trustOutline(value: unknown): TrustOutline {
       const { name, key: line } = mapping(key) ?? {};
       return { name, key: line };
     }),
-    // what is no mapping is left to the schema
+    // the schema reports items that are not mappings
     revoked: (Array.isArray(revoked) ? revoked : []).map((item: unknown) => {
-      const known = mapping(item) ?? { sha256: undefined };
-      return { sha256: Object.hasOwn(known, "sha256"), key: Object.hasOwn(known, "key") };
+      const revocation = mapping(item) ?? { sha256: undefined };
+      return { sha256: Object.hasOwn(revocation, "sha256"), key: Object.hasOwn(revocation, "key") };
     }),
   };
 }
 
-/** What is no mapping is left to the schema. */
+/** @returns undefined for a value that is not a mapping; the schema reports it */
 function auditOutline(value: unknown): AuditOutline | undefined {
   const audit = mapping(value);
   if (audit === undefined) return undefined;

@@ -5,7 +5,7 @@ import { stringify } from "yaml";
 import { ConfigError } from "./config-error.ts";
 import { parseConfig } from "./parse.ts";
 
-/** Whatever the text: a configuration or a ConfigError whose faults lie in the text. */
+/** Asserts that a text gives a configuration, or a ConfigError whose faults lie in the text. */
 function parsesOrRefuses(text: string): void {
   try {
     parseConfig(text, "/etc/k.yaml");
@@ -22,7 +22,7 @@ const keyName = word(/^[a-z0-9][a-z0-9.-]{0,62}$/);
 const pathLike = word(/^[a-z0-9/.-]{1,20}$/);
 const optional = <T>(value: fc.Arbitrary<T>) => fc.option(value, { nil: undefined });
 
-/** A valid configuration as it is written. */
+/** A valid configuration, as written in the file. */
 const valid = fc
   .record({
     names: fc.uniqueArray(word(/^[a-z][a-z0-9-]{0,62}$/), { minLength: 1, maxLength: 4 }),
@@ -69,10 +69,10 @@ const valid = fc
     };
   });
 
-/** Without the keys that are undefined: as a file has them. */
+/** A value without undefined keys. */
 const written = (value: unknown): unknown => JSON.parse(JSON.stringify(value));
 
-test("parseConfig gives back what a valid configuration says", () => {
+test("parseConfig returns the values of a valid configuration", () => {
   fc.assert(
     fc.property(valid, fc.boolean(), (raw, flow) => {
       const text = stringify(written(raw), { collectionStyle: flow ? "flow" : "any" });
@@ -100,7 +100,7 @@ test("parseConfig throws nothing but ConfigError on any text", () => {
   fc.assert(fc.property(fc.string({ unit: "binary", maxLength: 400 }), parsesOrRefuses), { numRuns: 500 });
 });
 
-test("parseConfig throws nothing but ConfigError on text made of YAML's own characters", () => {
+test("parseConfig throws nothing but ConfigError on text that consists of the special characters of YAML", () => {
   const unit = fc.constantFrom(
     ..."ab1: -?[]{}&*!|>'\"%@#,\n\t~<.\\",
     "keys",
@@ -129,7 +129,7 @@ test("parseConfig throws nothing but ConfigError when a part of a valid configur
   );
 });
 
-test("parseConfig throws nothing but ConfigError when characters of a valid configuration are lost", () => {
+test("parseConfig throws nothing but ConfigError when characters of a valid configuration are removed", () => {
   fc.assert(
     fc.property(valid, fc.nat(), fc.integer({ min: 1, max: 20 }), (raw, at, length) => {
       const text = stringify(written(raw));

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { refusal, testRefusals } from "../../test/support/config-faults.ts";
 import { type Config, keystoreNames } from "./config.ts";
-import { ConfigError } from "./config-error.ts";
 import { parseConfig } from "./parse.ts";
 
 const SHA = "0123456789abcdef".repeat(4);
@@ -32,409 +32,178 @@ log:
   level: debug
 `;
 
-function faultsIn(text: string): string {
-  try {
-    parseConfig(text, "/etc/k.yaml");
-  } catch (error) {
-    assert.ok(error instanceof ConfigError);
-    assert.equal(error.code, "config-invalid");
-    return error.message;
-  }
-  assert.fail("the configuration was accepted");
-}
-
-/** One fault: what is replaced in VALID, by what, and the fault's line after the file's name. */
-type Case = readonly [name: string, from: string, to: string, fault: string];
+/** A text with one fault: a part of VALID, its replacement, and the place of the fault. */
+type Case = readonly [name: string, from: string, to: string, place: string];
 
 const cases: readonly Case[] = [
   [
-    "a path that no system call takes once it is resolved",
+    "a path that is too long for any system call once it is resolved",
     "module: local.wasm",
     `module: ${"a".repeat(4095)}`,
-    `9:13 providers.local.module: expected the path of a WebAssembly module, found "${"a".repeat(59)}…"; write: module: providers/local.wasm`,
+    `9:13 providers.local.module`,
   ],
-  [
-    "a digest that YAML read as a number",
-    SHA,
-    "0".repeat(64),
-    `10:13 providers.local.sha256: expected 64 lower-case hex digits, found the number ${"0".repeat(59)}…; put the value in double quotes`,
-  ],
-  [
-    "another version of the format",
-    "kleidi.dev/v1",
-    "kleidi.dev/v2",
-    '1:13 apiVersion: expected kleidi.dev/v1, found "kleidi.dev/v2"; write: apiVersion: kleidi.dev/v1',
-  ],
-  [
-    "a missing required key",
-    "apiVersion: kleidi.dev/v1\n",
-    "",
-    "1:1 apiVersion: expected kleidi.dev/v1, found nothing; write: apiVersion: kleidi.dev/v1",
-  ],
-  [
-    "a missing section",
-    'listen:\n  socket: /run/kms.sock\n  mode: "0660"\n',
-    "",
-    "1:1 listen: expected a mapping with the key socket, found nothing; write: listen: { socket: /run/kleidi/kms.sock }",
-  ],
-  [
-    "an unknown key at the top",
-    "log:",
-    "logs:",
-    '22:1 logs: expected one of the keys apiVersion, listen, keystore, state, trust, providers, keys, sandbox, status, log, audit, admin, found the unknown key "logs"; write: log: …',
-  ],
-  [
-    "an unknown key that resembles none",
-    "status:\n  interval: 30s",
-    "password: hunter2",
-    '20:1 password: expected one of the keys apiVersion, listen, keystore, state, trust, providers, keys, sandbox, status, log, audit, admin, found the unknown key "password"; remove it',
-  ],
+  ["a digest that YAML read as a number", SHA, "0".repeat(64), `10:13 providers.local.sha256`],
+  ["another version of the format", "kleidi.dev/v1", "kleidi.dev/v2", "1:13 apiVersion"],
+  ["a missing required key", "apiVersion: kleidi.dev/v1\n", "", "1:1 apiVersion"],
+  ["a missing section", 'listen:\n  socket: /run/kms.sock\n  mode: "0660"\n', "", "1:1 listen"],
+  ["an unknown key at the top", "log:", "logs:", "22:1 logs"],
+  ["an unknown key that resembles none", "status:\n  interval: 30s", "password: hunter2", "20:1 password"],
   [
     "an unknown key beside the one it resembles",
     "  level: debug",
     "  level: debug\n  levle: debug",
-    '24:3 log.levle: expected one of the keys level, file, found the unknown key "levle"; remove it',
+    "24:3 log.levle",
   ],
-  [
-    "a misspelt required key, once",
-    "  socket:",
-    "  sokcet:",
-    '3:3 listen.sokcet: expected one of the keys socket, mode, group, found the unknown key "sokcet"; write: socket: …',
-  ],
-  [
-    "a mode that YAML read as a number",
-    '"0660"',
-    "0660",
-    '4:9 listen.mode: expected a quoted file mode that lets the owner read and write and others nothing, found the number 0660; write: mode: "0660"',
-  ],
-  [
-    "a mode in octal notation",
-    '"0660"',
-    "0o660",
-    '4:9 listen.mode: expected a quoted file mode that lets the owner read and write and others nothing, found the number 0o660; write: mode: "0660"',
-  ],
-  [
-    "a mode that lets others in",
-    '"0660"',
-    '"0666"',
-    '4:9 listen.mode: expected a quoted file mode that lets the owner read and write and others nothing, found "0666"; write: mode: "0660"',
-  ],
-  [
-    "a mode that keeps the owner out",
-    '"0660"',
-    '"0460"',
-    '4:9 listen.mode: expected a quoted file mode that lets the owner read and write and others nothing, found "0460"; write: mode: "0600"',
-  ],
-  [
-    "a group that is neither a name nor a gid",
-    'mode: "0660"',
-    "group: -1",
-    "4:10 listen.group: expected a group's name or its gid, found the number -1; write: group: kleidi-socket",
-  ],
-  [
-    "an empty path",
-    "/run/kms.sock",
-    '""',
-    '3:11 listen.socket: expected a path of at most 100 bytes once resolved, found ""; write: socket: /run/kleidi/kms.sock',
-  ],
-  [
-    "a path with a NUL byte",
-    "/run/kms.sock",
-    '"/run/a\\0b"',
-    '3:11 listen.socket: expected a path of at most 100 bytes once resolved, found "/run/a\\u0000b"; write: socket: /run/kleidi/kms.sock',
-  ],
-  [
-    "a path that is a list",
-    "/run/kms.sock",
-    "[/run/kms.sock]",
-    "3:11 listen.socket: expected a path of at most 100 bytes once resolved, found a list of 1 item; write: socket: /run/kleidi/kms.sock",
-  ],
+  ["a misspelt required key, once", "  socket:", "  sokcet:", "3:3 listen.sokcet"],
+  ["a mode that YAML read as a number", '"0660"', "0660", "4:9 listen.mode"],
+  ["a mode in octal notation", '"0660"', "0o660", "4:9 listen.mode"],
+  ["a mode that gives others access", '"0660"', '"0666"', "4:9 listen.mode"],
+  ["a mode that gives the owner no write access", '"0660"', '"0460"', "4:9 listen.mode"],
+  ["a group that is neither a name nor a gid", 'mode: "0660"', "group: -1", "4:10 listen.group"],
+  ["an empty path", "/run/kms.sock", '""', "3:11 listen.socket"],
+  ["a path with a NUL byte", "/run/kms.sock", '"/run/a\\0b"', "3:11 listen.socket"],
+  ["a path that is a list", "/run/kms.sock", "[/run/kms.sock]", "3:11 listen.socket"],
   [
     "a socket path that is too long",
     "/run/kms.sock",
     "/run/kleidi/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
-    "3:11 listen.socket: expected a path of at most 100 bytes once resolved, found one of 101 bytes; write: socket: /run/kleidi/kms.sock",
+    "3:11 listen.socket",
   ],
-  [
-    "a provider name with capitals",
-    "  local:\n",
-    "  Local:\n",
-    '8:3 providers.Local: expected a provider name of a-z, 0-9 and "-", at most 63 characters, the first a letter, found "Local"; write: local:',
-  ],
-  [
-    "a provider name that begins with a digit",
-    "  local:\n",
-    "  1local:\n",
-    '8:3 providers.1local: expected a provider name of a-z, 0-9 and "-", at most 63 characters, the first a letter, found "1local"; choose a shorter or simpler name',
-  ],
+  ["a provider name with capitals", "  local:\n", "  Local:\n", "8:3 providers.Local"],
+  ["a provider name that begins with a digit", "  local:\n", "  1local:\n", "8:3 providers.1local"],
   [
     "a provider that is nothing",
     "\n    module: local.wasm\n    sha256: 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\n    grants: { keystore: { keys: [kek] } }\n    limits:\n      memory: 32MiB\n      deadline: 1s\n      hostCalls: 8",
     "\n",
-    "8:3 providers.local: expected a mapping with the keys module and sha256, found nothing; write: local: { module: providers/local.wasm, sha256: <64 hex digits> }",
+    "8:3 providers.local",
   ],
-  [
-    "a provider without a module",
-    "    module: local.wasm\n",
-    "",
-    "8:3 providers.local.module: expected the path of a WebAssembly module, found nothing; write: module: providers/local.wasm",
-  ],
-  [
-    "a module that is a number",
-    "local.wasm",
-    "2026",
-    '9:13 providers.local.module: expected the path of a WebAssembly module, found the number 2026; write: module: "2026"',
-  ],
+  ["a provider without a module", "    module: local.wasm\n", "", "8:3 providers.local.module"],
+  ["a module that is a number", "local.wasm", "2026", "9:13 providers.local.module"],
   [
     "a digest that is too short",
     "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
     "0123",
-    '10:13 providers.local.sha256: expected 64 lower-case hex digits, found the number 0123; write: sha256: <what "sha256sum" prints for the module>',
+    "10:13 providers.local.sha256",
   ],
   [
-    "a grant of a capability that there is not",
+    "a grant of an unknown capability",
     "{ keystore: { keys: [kek] } }",
     "{ keystore: { keys: [kek] }, network: { host: a } }",
-    '11:42 providers.local.grants.network: expected one of the keys keystore, tpm, state, net, found the unknown key "network"; remove it',
+    "11:42 providers.local.grants.network",
   ],
-  [
-    "a grant of no key",
-    "[kek]",
-    "[]",
-    "11:33 providers.local.grants.keystore.keys: expected a list of 1 to 64 names of keystore keys, found an empty list; write: keys: [kek-2026]",
-  ],
+  ["a grant of no key", "[kek]", "[]", "11:33 providers.local.grants.keystore.keys"],
   [
     "a grant of keystore keys that names none",
     "keystore: { keys: [kek] }",
     "keystore: {}",
-    "11:25 providers.local.grants.keystore: expected a mapping with keys, passphrases or both, found an empty mapping; write: keystore: { keys: [kek-2026] }",
+    "11:25 providers.local.grants.keystore",
   ],
   [
-    "a passphrase whose name is not one",
+    "a passphrase with an invalid name",
     "keys: [kek]",
     "passphrases: [kek, KEK 2]",
-    '11:46 providers.local.grants.keystore.passphrases[1]: expected a name of a-z, 0-9, "." and "-", at most 63 characters, the first a letter or digit, found "KEK 2"; write: - kek-2',
+    "11:46 providers.local.grants.keystore.passphrases[1]",
   ],
-  [
-    "a grant of a name that is not one",
-    "[kek]",
-    "[kek, KEK 2]",
-    '11:39 providers.local.grants.keystore.keys[1]: expected a name of a-z, 0-9, "." and "-", at most 63 characters, the first a letter or digit, found "KEK 2"; write: - kek-2',
-  ],
-  [
-    "memory in another unit",
-    "32MiB",
-    "32MB",
-    '13:15 providers.local.limits.memory: expected a size from 64KiB to 256MiB in steps of 64KiB, found "32MB"; write: memory: 32MiB',
-  ],
-  [
-    "memory as a number",
-    "32MiB",
-    "16777216",
-    "13:15 providers.local.limits.memory: expected a size from 64KiB to 256MiB in steps of 64KiB, found the number 16777216; write: memory: 16MiB",
-  ],
-  [
-    "memory above the limit",
-    "32MiB",
-    "1GiB",
-    '13:15 providers.local.limits.memory: expected a size from 64KiB to 256MiB in steps of 64KiB, found "1GiB"; write: memory: 256MiB',
-  ],
-  [
-    "memory that is not a multiple of 64KiB",
-    "32MiB",
-    "100KiB",
-    '13:15 providers.local.limits.memory: expected a size from 64KiB to 256MiB in steps of 64KiB, found "100KiB"; write: memory: 128KiB',
-  ],
-  [
-    "a deadline above the limit",
-    "deadline: 1s",
-    "deadline: 3s",
-    '14:17 providers.local.limits.deadline: expected a duration from 100ms to 2400ms, found "3s"; write: deadline: 2400ms',
-  ],
-  [
-    "a deadline without a unit",
-    "deadline: 1s",
-    "deadline: 2",
-    "14:17 providers.local.limits.deadline: expected a duration from 100ms to 2400ms, found the number 2; write: deadline: 2s",
-  ],
-  [
-    "a deadline in fractions",
-    "deadline: 1s",
-    "deadline: 1.5s",
-    '14:17 providers.local.limits.deadline: expected a duration from 100ms to 2400ms, found "1.5s"; write: deadline: 1500ms',
-  ],
-  [
-    "a count above its limit",
-    "hostCalls: 8",
-    "hostCalls: 1025",
-    "15:18 providers.local.limits.hostCalls: expected a whole number from 0 to 1024, found the number 1025; write: hostCalls: 1024",
-  ],
+  ["a grant of an invalid name", "[kek]", "[kek, KEK 2]", "11:39 providers.local.grants.keystore.keys[1]"],
+  ["memory in another unit", "32MiB", "32MB", "13:15 providers.local.limits.memory"],
+  ["memory as a number", "32MiB", "16777216", "13:15 providers.local.limits.memory"],
+  ["memory above the limit", "32MiB", "1GiB", "13:15 providers.local.limits.memory"],
+  ["memory that is not a multiple of 64KiB", "32MiB", "100KiB", "13:15 providers.local.limits.memory"],
+  ["a deadline above the limit", "deadline: 1s", "deadline: 3s", "14:17 providers.local.limits.deadline"],
+  ["a deadline without a unit", "deadline: 1s", "deadline: 2", "14:17 providers.local.limits.deadline"],
+  ["a deadline in fractions", "deadline: 1s", "deadline: 1.5s", "14:17 providers.local.limits.deadline"],
+  ["a count above its limit", "hostCalls: 8", "hostCalls: 1025", "15:18 providers.local.limits.hostCalls"],
   [
     "a count below its limit",
     "hostCalls: 8",
     "concurrentCalls: 0",
-    "15:24 providers.local.limits.concurrentCalls: expected a whole number from 1 to 1024, found the number 0; write: concurrentCalls: 1",
+    "15:24 providers.local.limits.concurrentCalls",
   ],
-  [
-    "a count in quotes",
-    "hostCalls: 8",
-    'hostCalls: "8"',
-    '15:18 providers.local.limits.hostCalls: expected a whole number from 0 to 1024, found "8"; write: hostCalls: 8',
-  ],
-  [
-    "a fraction of a count",
-    "hostCalls: 8",
-    "hostCalls: 8.5",
-    "15:18 providers.local.limits.hostCalls: expected a whole number from 0 to 1024, found the number 8.5; write: hostCalls: 9",
-  ],
-  [
-    "an empty count",
-    "hostCalls: 8",
-    'hostCalls: ""',
-    '15:18 providers.local.limits.hostCalls: expected a whole number from 0 to 1024, found ""; write: hostCalls: 64',
-  ],
-  [
-    "an infinite count",
-    "hostCalls: 8",
-    "queue: .inf",
-    "15:14 providers.local.limits.queue: expected a whole number from 0 to 4096, found the number .inf; write: queue: 256",
-  ],
-  [
-    "a key with nothing after it",
-    "hostCalls: 8",
-    "hostCalls:",
-    "15:7 providers.local.limits.hostCalls: expected a whole number from 0 to 1024, found nothing; remove the key, or write: hostCalls: 64",
-  ],
+  ["a count in quotes", "hostCalls: 8", 'hostCalls: "8"', "15:18 providers.local.limits.hostCalls"],
+  ["a fraction of a count", "hostCalls: 8", "hostCalls: 8.5", "15:18 providers.local.limits.hostCalls"],
+  ["an empty count", "hostCalls: 8", 'hostCalls: ""', "15:18 providers.local.limits.hostCalls"],
+  ["an infinite count", "hostCalls: 8", "queue: .inf", "15:14 providers.local.limits.queue"],
+  ["a key with nothing after it", "hostCalls: 8", "hostCalls:", "15:7 providers.local.limits.hostCalls"],
   [
     "keys that are a mapping",
     "keys:\n  - name: kek\n    provider: local\n    use: active",
     "keys:\n    name: kek",
-    "17:5 keys: expected a list of 1 to 64 keys, found a mapping of 1 key; write: keys: [{ name: kek-2026, provider: local, use: active }]",
+    "17:5 keys",
   ],
-  [
-    "a key that is text",
-    "    use: active\n",
-    "    use: active\n  - kek-2\n",
-    '20:5 keys[1]: expected a mapping with the keys name, provider and use, found "kek-2"; write: - { name: kek-2026, provider: local, use: active }',
-  ],
+  ["a key that is text", "    use: active\n", "    use: active\n  - kek-2\n", "20:5 keys[1]"],
   [
     "a key name with capitals",
     "    use: active\n",
     "    use: active\n  - { name: KEK-2, provider: local, use: decrypt }\n",
-    '20:13 keys[1].name: expected a name of a-z, 0-9, "." and "-", at most 63 characters, the first a letter or digit, found "KEK-2"; write: name: kek-2',
+    "20:13 keys[1].name",
   ],
   [
     "a key name that YAML read as a number",
     "    use: active\n",
     "    use: active\n  - { name: 2026, provider: local, use: decrypt }\n",
-    '20:13 keys[1].name: expected a name of a-z, 0-9, "." and "-", at most 63 characters, the first a letter or digit, found the number 2026; write: name: "2026"',
+    "20:13 keys[1].name",
   ],
-  [
-    "a use that is misspelt",
-    "use: active",
-    "use: actve",
-    '19:10 keys[0].use: expected active or decrypt, found "actve"; write: use: active',
-  ],
-  [
-    "a version with a space",
-    "use: active",
-    "use: active\n    version: a b",
-    '20:14 keys[0].version: expected 1 to 128 printable ASCII characters without a space, found "a b"; write: version: <the version that the provider reports>',
-  ],
+  ["a use that is misspelt", "use: active", "use: actve", "19:10 keys[0].use"],
+  ["a version with a space", "use: active", "use: active\n    version: a b", "20:14 keys[0].version"],
   [
     "a version that YAML read as a number",
     "use: active",
     "use: active\n    version: 00001234",
-    '20:14 keys[0].version: expected 1 to 128 printable ASCII characters without a space, found the number 00001234; write: version: "00001234"',
+    "20:14 keys[0].version",
   ],
+  ["an interval below the limit", "30s", "500ms", "21:13 status.interval"],
+  ["an interval above the limit", "30s", "5m", "21:13 status.interval"],
+  ["an unknown log level", "debug", "warning", "23:10 log.level"],
+  ["a log level that is a boolean", "debug", "true", "23:10 log.level"],
+  ["the key __proto__", "status:", "__proto__: { a: 1 }\nstatus:", "20:1 __proto__"],
   [
-    "an interval below the limit",
-    "30s",
-    "500ms",
-    '21:13 status.interval: expected a duration from 1s to 60s, found "500ms"; write: interval: 1s',
-  ],
-  [
-    "an interval above the limit",
-    "30s",
-    "5m",
-    '21:13 status.interval: expected a duration from 1s to 60s, found "5m"; write: interval: 60s',
-  ],
-  [
-    "a log level that there is not",
-    "debug",
-    "warning",
-    '23:10 log.level: expected trace, debug, info, warn or error, found "warning"; write: level: info',
-  ],
-  [
-    "a log level that is a boolean",
-    "debug",
-    "true",
-    "23:10 log.level: expected trace, debug, info, warn or error, found the boolean true; write: level: info",
-  ],
-  [
-    "the key __proto__",
-    "status:",
-    "__proto__: { a: 1 }\nstatus:",
-    '20:1 __proto__: expected one of the keys apiVersion, listen, keystore, state, trust, providers, keys, sandbox, status, log, audit, admin, found the unknown key "__proto__"; remove it',
-  ],
-  [
-    "an RPC of a grant that there is not",
+    "an unknown RPC of a grant",
     "keys: [kek]",
     "keys: [kek], rpcs: [Encrypt]",
-    '11:47 providers.local.grants.keystore.rpcs[0]: expected status, encrypt or decrypt, found "Encrypt"; write: - encrypt',
+    "11:47 providers.local.grants.keystore.rpcs[0]",
   ],
   [
     "an admin address without an address",
     "status:",
     'admin: { listen: ":9464" }\nstatus:',
-    '20:18 admin.listen: expected an IP address and a port, or unix: and the path of a socket, found ":9464"; write: listen: 127.0.0.1:9464',
+    "20:18 admin.listen",
   ],
-  [
-    "an admin address by name",
-    "status:",
-    "admin: { listen: localhost:9464 }\nstatus:",
-    '20:18 admin.listen: expected an IP address and a port, or unix: and the path of a socket, found "localhost:9464"; write: listen: 127.0.0.1:9464',
-  ],
+  ["an admin address by name", "status:", "admin: { listen: localhost:9464 }\nstatus:", "20:18 admin.listen"],
   [
     "an admin socket that others could reach",
     "status:",
     'admin: { listen: unix:/run/a.sock, mode: "0666" }\nstatus:',
-    '20:42 admin.mode: expected a quoted file mode that lets the owner read and write and others nothing, found "0666"; write: mode: "0660"',
+    "20:42 admin.mode",
   ],
   [
     "an admin address with a mode",
     "status:",
     'admin: { listen: 127.0.0.1:9464, mode: "0600" }\nstatus:',
-    "20:34 admin.mode: expected a socket, because an address has no file, found an address; remove mode",
+    "20:34 admin.mode",
   ],
   [
     "an admin socket that is the API server's",
     "status:",
     "admin: { listen: unix:/run/kms.sock }\nstatus:",
-    "20:18 admin.listen: expected another socket than the API server's, found listen.socket; write: listen: unix:/run/kleidi/admin.sock",
+    "20:18 admin.listen",
   ],
-  [
-    "an admin socket without a path",
-    "status:",
-    'admin: { listen: "unix:" }\nstatus:',
-    '20:18 admin.listen: expected an IP address and a port, or unix: and the path of a socket, found "unix:"; write: listen: 127.0.0.1:9464',
-  ],
+  ["an admin socket without a path", "status:", 'admin: { listen: "unix:" }\nstatus:', "20:18 admin.listen"],
   [
     "an admin port over 65535",
     "status:",
     "admin: { listen: 127.0.0.1:65536 }\nstatus:",
-    '20:18 admin.listen: expected an IP address and a port, or unix: and the path of a socket, found "127.0.0.1:65536"; write: listen: 127.0.0.1:9464',
+    "20:18 admin.listen",
   ],
 ];
 
-test("parseConfig reads an admin address of either kind", () => {
+test("parseConfig reads IPv4 and IPv6 addresses of admin", () => {
   const admin = (listen: string) =>
     parseConfig(VALID.replace("status:", `admin: { listen: "${listen}" }\nstatus:`), "/e/k.yaml").admin;
   assert.deepEqual(admin("127.0.0.1:9464"), { host: "127.0.0.1", port: 9464 });
   assert.deepEqual(admin("[::1]:80"), { host: "::1", port: 80 });
 });
 
-test("parseConfig reads an admin socket, its path resolved, its mode 0600 where none is given", () => {
+test("parseConfig resolves the path of an admin socket; its default mode is 0600", () => {
   const admin = (text: string) =>
     parseConfig(VALID.replace("status:", `admin: { ${text} }\nstatus:`), "/e/k.yaml").admin;
   assert.deepEqual(admin("listen: unix:admin.sock"), { socket: "/e/admin.sock", mode: 0o600 });
@@ -445,12 +214,13 @@ test("parseConfig reads an admin socket, its path resolved, its mode 0600 where 
   });
 });
 
-for (const [name, from, to, fault] of cases)
-  test(`parseConfig refuses ${name}`, () => {
-    assert.ok(VALID.includes(from));
-    const message = faultsIn(VALID.replace(from, () => to));
-    assert.equal(message, `Cannot use the configuration /etc/k.yaml: 1 fault\n/etc/k.yaml:${fault}`);
-  });
+testRefusals(
+  "single keys",
+  cases.map(([name, from, to, place]) => {
+    assert.ok(VALID.includes(from), from);
+    return { name, text: VALID.replace(from, () => to), place };
+  }),
+);
 
 test("parseConfig resolves paths and units", () => {
   assert.deepEqual(parseConfig(VALID, "/etc/kleidi/k.yaml"), {
@@ -485,7 +255,7 @@ test("parseConfig resolves paths and units", () => {
   } satisfies Config);
 });
 
-test("parseConfig reads passphrases beside keys, and without any", () => {
+test("parseConfig reads passphrases with and without keys", () => {
   const grants = (list: string) =>
     parseConfig(VALID.replace("keys: [kek]", list), "/etc/kleidi/k.yaml").providers[0]?.grants ?? {};
   const alone = grants("passphrases: [kek], rpcs: [status]");
@@ -496,7 +266,7 @@ test("parseConfig reads passphrases beside keys, and without any", () => {
   assert.deepEqual(keystoreNames({}), []);
 });
 
-test("parseConfig takes an optional key with nothing after it for one that is left out", () => {
+test("parseConfig treats an optional key without a value as left out", () => {
   const { log, keys } = parseConfig(
     VALID.replace("log:\n  level: debug", "log: { level, file }").replace(
       "use: active",
@@ -546,7 +316,7 @@ log: { file: k.log }
   } satisfies Config);
 });
 
-test("parseConfig freezes what it returns", () => {
+test("parseConfig returns a frozen configuration", () => {
   const config = parseConfig(VALID, "/e/k.yaml");
   const parts: unknown[] = [
     config,
@@ -558,46 +328,49 @@ test("parseConfig freezes what it returns", () => {
   for (const part of parts) assert.ok(Object.isFrozen(part));
 });
 
-test("parseConfig lists all faults at once, in the order of the file", () => {
+test("parseConfig lists all faults at once, in the order of the file", (t) => {
   const text = VALID.replace("kleidi.dev/v1", "kleidi.dev/v2")
     .replace('"0660"', "0660")
     .replace("  local:", "  Local:")
     .replace("32MiB", "32MB")
     .replace("use: active", "use: actve\n    colour: red")
     .replace("level: debug", "level: &a debug");
-  assert.equal(
-    faultsIn(text),
-    `Cannot use the configuration /etc/k.yaml: 7 faults
-/etc/k.yaml:1:13 apiVersion: expected kleidi.dev/v1, found "kleidi.dev/v2"; write: apiVersion: kleidi.dev/v1
-/etc/k.yaml:4:9 listen.mode: expected a quoted file mode that lets the owner read and write and others nothing, found the number 0660; write: mode: "0660"
-/etc/k.yaml:8:3 providers.Local: expected a provider name of a-z, 0-9 and "-", at most 63 characters, the first a letter, found "Local"; write: local:
-/etc/k.yaml:13:15 providers.Local.limits.memory: expected a size from 64KiB to 256MiB in steps of 64KiB, found "32MB"; write: memory: 32MiB
-/etc/k.yaml:19:10 keys[0].use: expected active or decrypt, found "actve"; write: use: active
-/etc/k.yaml:20:5 keys[0].colour: expected one of the keys name, provider, use, version, settings, found the unknown key "colour"; remove it
-/etc/k.yaml:24:13 log.level: expected a value, found an anchor before it; remove the word that begins with "&"`,
+  const { faults, message } = refusal(text);
+  assert.deepEqual(
+    faults.map(({ line, column, path }) => `${line}:${column} ${path}`),
+    [
+      "1:13 apiVersion",
+      "4:9 listen.mode",
+      "8:3 providers.Local",
+      "13:15 providers.Local.limits.memory",
+      "19:10 keys[0].use",
+      "20:5 keys[0].colour",
+      "24:13 log.level",
+    ],
   );
+  t.assert.snapshot(message, { serializers: [String] });
 });
 
 test("a fault never shows the value of an unknown key", () => {
   for (const text of [`${VALID}token: hunter2\n`, VALID.replace("hostCalls: 8", "tokens: { a: hunter2 }")])
-    assert.doesNotMatch(faultsIn(text), /hunter2/);
+    assert.doesNotMatch(refusal(text).message, /hunter2/);
 });
 
 test("a fault shows at most 60 characters of a value, on one line", () => {
   const long = `"${"x".repeat(500)}"`;
   for (const from of ["kleidi.dev/v1", '"0660"', "32MiB", "name: kek\n", "provider: local\n", SHA, "debug"]) {
     const to = /^(name|provider)/.test(from) ? `${from.split(":")[0]}: ${long}\n` : long;
-    const message = faultsIn(VALID.replace(from, to));
+    const message = refusal(VALID.replace(from, to)).message;
     assert.match(message, /x{59}…/);
     assert.doesNotMatch(message, /x{60}/);
   }
-  const lines = faultsIn(VALID.replace("debug", '"a\\nb\\e[31m\\u202e"')).split("\n");
+  const lines = refusal(VALID.replace("debug", '"a\\nb\\e[31m\\u202e"')).message.split("\n");
   assert.match(lines[1] ?? "", /found "a\\nb\\u001b\[31m\\u\{202e\}"/);
 });
 
 test("ConfigError prints 50 faults, keeps all, and counts the rest", () => {
   const text = VALID + Array.from({ length: 60 }, (_, i) => `u${i}q: 1\n`).join("");
-  const lines = faultsIn(text).split("\n");
+  const lines = refusal(text).message.split("\n");
   assert.equal(lines.length, 52);
   assert.equal(lines[0], "Cannot use the configuration /etc/k.yaml: 60 faults");
   assert.equal(lines.at(-1), "and 10 more");

@@ -1,7 +1,7 @@
-/** YAML text → Config, or every fault in it. */
+/** Parses YAML text into a Config, or reports every fault in it. */
 import { dirname, resolve } from "node:path";
 import type { Fault } from "../schema/fault.ts";
-import { resolved } from "../schema/shape.ts";
+import { resolvePaths } from "../schema/shape.ts";
 import type { Config } from "./config.ts";
 import { ConfigError } from "./config-error.ts";
 import { Document } from "./document.ts";
@@ -10,9 +10,11 @@ import { brokenRules } from "./rules.ts";
 import { SCHEMA } from "./schema.ts";
 
 /**
- * Parses the text of a configuration file; reads and writes nothing.
- * `file` is the path that faults name, and relative paths in the text are resolved against its folder.
- * Throws ConfigError, with every fault at once; after a syntax fault, with the syntax faults only.
+ * Parses the text of a configuration file. Reads and writes no file.
+ * @param text YAML
+ * @param file the path that faults name; relative paths in the text are resolved against its folder
+ * @returns the configuration, frozen
+ * @throws ConfigError with every fault at once; if there are syntax faults, with these only
  */
 export function parseConfig(text: string, file: string): Config {
   const document = new Document(text);
@@ -21,13 +23,13 @@ export function parseConfig(text: string, file: string): Config {
 
   const path = resolve(file);
   const folder = dirname(path);
-  const parsed = SCHEMA.safeParse(resolved(document.value, folder, SCHEMA));
+  const parsed = SCHEMA.safeParse(resolvePaths(document.value, folder, SCHEMA));
   const faults = [
     ...document.faults,
     ...faultsOf(parsed.error?.issues ?? [], document),
     ...brokenRules(document, folder),
   ];
-  if (!parsed.success || faults.length > 0) throw new ConfigError(file, oneAPlace(faults));
+  if (!parsed.success || faults.length > 0) throw new ConfigError(file, onePerPlace(faults));
   return frozen({ file: path, ...parsed.data });
 }
 
@@ -39,8 +41,8 @@ function empty(document: Document): Fault {
   });
 }
 
-/** Keeps the first fault of a place: what the schema says comes before what a rule says. */
-function oneAPlace(faults: readonly Fault[]): Fault[] {
+/** Keeps the first fault of each place: a fault of the schema precedes one of a rule. */
+function onePerPlace(faults: readonly Fault[]): Fault[] {
   const places = new Map<string, Fault>();
   for (const fault of faults.toReversed()) places.set(`${fault.line}:${fault.column} ${fault.path}`, fault);
   return [...places.values()].toReversed();

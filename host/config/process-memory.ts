@@ -1,25 +1,26 @@
-/** How much memory a provider's process needs for all that its instances are promised. */
+/** The memory that the process of a provider needs when all of its instances are as large as they may be. */
 
-/** Instances that are made ahead of need, beside those of the calls in flight. */
+/** Instances that are prepared in advance, besides those of the calls in flight. */
 const SPARES = 4;
-/** Node's own heap (80 MiB), compiled code, messages. 105 MB were measured under 64 calls at once. */
+/** Bytes for Node's heap (80 MiB), compiled code and messages. Measured: 105 MB under 64 concurrent calls. */
 const NODE = 192 << 20;
 
-/** The most that all instances of a process may be promised. */
+/** The largest total size of all instances of a process, in bytes. */
 export const MAX_INSTANCES = 4096 * 1_048_576;
 
-export interface Promised {
-  /** Of one instance. */
+/** The limits on which the memory of a process depends. */
+export interface MemoryLimits {
+  /** The largest size of one instance. */
   readonly memoryBytes: number;
   readonly concurrentCalls: number;
 }
 
-/** @returns bytes that all instances of a process may grow to together */
-export function instancesBytes({ memoryBytes, concurrentCalls }: Promised): number {
+/** @returns the bytes to which all instances of a process may grow together */
+export function instancesBytes({ memoryBytes, concurrentCalls }: MemoryLimits): number {
   return memoryBytes * (concurrentCalls + SPARES);
 }
 
-/** @returns bytes that the process needs so that no instance within its limit can end it */
-export function leastProcessBytes(promised: Promised): number {
-  return instancesBytes(promised) + NODE;
+/** @returns the bytes that the process needs so that instances within their limits cannot exhaust its memory */
+export function leastProcessBytes(limits: MemoryLimits): number {
+  return instancesBytes(limits) + NODE;
 }

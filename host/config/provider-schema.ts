@@ -1,4 +1,4 @@
-/** The shape of `providers`: what runs, what it may reach, what it may use up. */
+/** The schema of `providers`: the module, its grants and its limits. */
 import { z } from "zod";
 import { GRANTS } from "../capabilities/registry.ts";
 import { count, field, optionalQuantity, path, quantity } from "../schema/field.ts";
@@ -19,42 +19,47 @@ export const limits = field(
     .strictObject({
       memory: quantity(memory(64 * 1024, 256 * 1024 * 1024, 64 * 1024), "16MiB", {
         expected: "a size from 64KiB to 256MiB in steps of 64KiB",
-        meaning: "The memory that an instance may grow to. Units: KiB, MiB.",
+        meaning: "The memory to which an instance may grow. Units: KiB, MiB.",
         example: "16MiB",
       }),
       processMemory: optionalQuantity(memory(192 * MiB, 8192 * MiB, MiB), {
         expected: "a size from 192MiB to 8192MiB in steps of 1MiB",
         meaning:
-          "The memory that a process of the provider may use; there are two, one that serves and one that stands by. Compiling the module counts too. Units: MiB.",
+          "The memory that a process of the provider may use, compilation of the module included. A provider has two processes, one active and one on standby. Units: MiB.",
         example: "512MiB",
         absent: "the largest size of all instances, `memory` × (`concurrentCalls` + 4), and 192MiB",
       }),
-      tableEntries: count(0, 1_048_576, 16_384, "Entries that the module's table may grow to."),
+      tableEntries: count(
+        0,
+        1_048_576,
+        16_384,
+        "The number of entries to which the module's table may grow.",
+      ),
       input: quantity(memory(1024, 64 * 1024, 1), "64KiB", {
         expected: "a size from 1KiB to 64KiB",
-        meaning: "The largest message that one call of the provider is given. Units: KiB, MiB.",
+        meaning: "The largest input message of one call of the provider. Units: KiB, MiB.",
         example: "64KiB",
       }),
       output: quantity(memory(1024, 64 * 1024, 1), "64KiB", {
         expected: "a size from 1KiB to 64KiB",
-        meaning: "The largest message that one call of the provider may give back. Units: KiB, MiB.",
+        meaning: "The largest output message of one call of the provider. Units: KiB, MiB.",
         example: "64KiB",
       }),
       deadline: quantity(duration(100, 2400), "2s", {
         expected: "a duration from 100ms to 2400ms",
-        meaning: "How long one call of the provider may take; the API server waits 3 s. Units: ms, s.",
+        meaning: "The longest duration of one call of the provider; the API server waits 3 s. Units: ms, s.",
         example: "2s",
       }),
-      hostCalls: count(0, 1024, 64, "Host calls in one call of the provider."),
+      hostCalls: count(0, 1024, 64, "The most host calls in one call of the provider."),
       hostCallsPerMinute: count(
         0,
         10_000_000,
         600_000,
-        "Host calls of the provider in a minute, those of `crypto` not counted.",
+        "The most host calls of the provider in a minute; calls of `crypto` do not count.",
       ),
-      logLines: count(0, 1024, 64, "Log lines in one call of the provider."),
-      concurrentCalls: count(1, 1024, 64, "Calls in the provider's process at once."),
-      queue: count(0, 4096, 256, "Calls that wait for their turn. More are refused at once."),
+      logLines: count(0, 1024, 64, "The most log lines in one call of the provider."),
+      concurrentCalls: count(1, 1024, 64, "The most concurrent calls in the provider's process."),
+      queue: count(0, 4096, 256, "The most calls that wait. Further calls are refused immediately."),
     })
     .transform(({ memory, processMemory, input, output, deadline, ...counts }) => {
       const { concurrentCalls } = counts;
@@ -85,7 +90,7 @@ const provider = field(
     }),
     sha256: field(z.string().regex(/^[0-9a-f]{64}$/), {
       expected: "64 lower-case hex digits",
-      meaning: "The module's SHA-256: a module with another one is not run.",
+      meaning: "The module's SHA-256. A module with another digest is not run.",
       example: '<what "sha256sum" prints for the module>',
       suggest: (source) => source.toLowerCase().replace(/^sha256:/, ""),
     }),
@@ -103,7 +108,7 @@ const provider = field(
         .exactOptional(),
       {
         expected: "a list of 1 to 16 paths",
-        meaning: "The module's signatures, which `trust` asks for.",
+        meaning: "The module's signatures, which `trust` requires.",
         example: "[providers/local.wasm.minisig]",
         absent: "`<module>.minisig`, if there is `trust`",
       },
@@ -113,13 +118,13 @@ const provider = field(
   }),
   {
     expected: "a mapping with the keys module and sha256",
-    meaning: "One provider. Its name is yours to choose; `keys` refer to it.",
+    meaning: "One provider. You choose its name, and `keys` refer to it.",
     example: "{ module: providers/local.wasm, sha256: <64 hex digits> }",
   },
 );
 
 export const providers = field(
-  // names are left to rules.ts: under a name that zod refuses, it looks at nothing
+  // rules.ts checks the names: zod ignores the value under a name that it refuses
   z
     .record(z.string(), provider)
     .refine((record) => Object.keys(record).length > 0)

@@ -1,6 +1,6 @@
 /**
- * What crosses keys of the file. The rules read the document as it was written, not what the schema made of it, so that
- * a fault in one place does not hide one in another; what is not there or has the wrong type is left to the schema.
+ * The rules across keys of the file. They read the document as written and not the output of the schema, so that a fault
+ * in one place does not hide one in another. Missing values and wrong types are left to the schema.
  */
 import { resolve } from "node:path";
 import type { Capability } from "../capabilities/capability.ts";
@@ -15,20 +15,20 @@ import { ADMIN_RULES } from "./admin-rules.ts";
 import { AUDIT_RULES } from "./audit-rules.ts";
 import type { Document } from "./document.ts";
 import { LIMIT_RULES } from "./limit-rules.ts";
-import { areNamed, type ConfigOutline, outlineOf } from "./outline.ts";
+import { type ConfigOutline, haveValidNames, outlineOf } from "./outline.ts";
 import { LONGEST_SOCKET } from "./socket-path.ts";
 import { TRUST_RULES } from "./trust-rules.ts";
 
 export const RULES: readonly Rule<ConfigOutline>[] = [
   {
-    says: `The path of the socket is at most ${LONGEST_SOCKET} bytes long once it is resolved.`,
+    says: `The path of the socket is at most ${LONGEST_SOCKET} bytes long after it is resolved.`,
     *check({ document, folder, socket }) {
       if (socket === undefined) return;
       const bytes = Buffer.byteLength(resolve(folder, socket));
       if (bytes <= LONGEST_SOCKET) return;
       yield document.fault(["listen", "socket"], {
         expected: `a path of at most ${LONGEST_SOCKET} bytes once resolved`,
-        actual: `one of ${bytes} bytes`,
+        actual: `a path of ${bytes} bytes`,
         remedy: "write: socket: /run/kleidi/kms.sock",
       });
     },
@@ -71,8 +71,8 @@ export const RULES: readonly Rule<ConfigOutline>[] = [
     *check({ document, keys = [] }) {
       const active = keys.flatMap(({ use }, i) => (use === "active" ? [i] : []));
       const [first] = active;
-      const readable = keys.length > 0 && keys.every(({ use }) => use === "decrypt");
-      if (readable)
+      const noneActive = keys.length > 0 && keys.every(({ use }) => use === "decrypt");
+      if (noneActive)
         yield document.fault(
           ["keys"],
           {
@@ -85,7 +85,7 @@ export const RULES: readonly Rule<ConfigOutline>[] = [
       for (const i of active.slice(1))
         yield document.fault(["keys", i, "use"], {
           expected: `one key with use: active (line ${document.lineOf(["keys", first ?? 0, "use"])} has it)`,
-          actual: "another one",
+          actual: "a second active key",
           remedy: "write: use: decrypt",
         });
     },
@@ -93,7 +93,7 @@ export const RULES: readonly Rule<ConfigOutline>[] = [
   {
     says: "The provider of a key is one of `providers`.",
     *check({ document, providers, keys = [] }) {
-      if (providers === undefined || providers.length === 0 || !areNamed(providers)) return;
+      if (providers === undefined || providers.length === 0 || !haveValidNames(providers)) return;
       const names = providers.map(({ meant }) => meant);
       for (const [i, { provider }] of keys.entries()) {
         if (typeof provider !== "string" || providers.some((one) => isCalled(one, provider))) continue;
@@ -111,7 +111,7 @@ export const RULES: readonly Rule<ConfigOutline>[] = [
     *check({ document, providers = [], keys }) {
       if (keys === undefined) return;
       const used = keys.map(({ provider }) => provider);
-      // a key whose provider is misspelt or missing may be this one's: that fault comes first
+      // a key whose provider is misspelt or missing may belong to this provider: that fault comes first
       if (used.some((name) => !providers.some((one) => isCalled(one, name)))) return;
       for (const provider of providers) {
         if (used.some((name) => isCalled(provider, name))) continue;
@@ -120,7 +120,7 @@ export const RULES: readonly Rule<ConfigOutline>[] = [
           ["providers", name],
           {
             expected: "a provider that a key uses",
-            actual: "no key of it",
+            actual: "no key that uses it",
             remedy: `remove the provider, or add a key, write: - { name: …, provider: ${cut(meant)}, use: decrypt }`,
           },
           "key",
@@ -135,7 +135,11 @@ export const RULES: readonly Rule<ConfigOutline>[] = [
   ...ADMIN_RULES,
 ];
 
-/** Every rule's faults. Relative paths are resolved against `folder`, which is absolute. */
+/**
+ * Checks all rules.
+ * @param folder the folder of the file, absolute
+ * @returns the faults, in the order of the rules
+ */
 export function brokenRules(document: Document, folder: string): Fault[] {
   const outline = outlineOf(document, folder);
   return RULES.flatMap(({ check }) => [...check(outline)]);

@@ -1,5 +1,5 @@
-/** How a Unix socket is written, where an address can be, too. */
+/** The prefix of a Unix socket, for keys that also take an IP address. */
 export const UNIX_PREFIX = "unix:";
 
-/** sun_path holds 108 bytes, and a temporary name beside the socket is bound first. */
+/** In bytes. sun_path holds 108, and the listener first binds a longer temporary name beside the socket. */
 export const LONGEST_SOCKET = 100;

@@ -1,34 +1,34 @@
-/** What is said of text that is not the YAML that kleidi reads. The parser's own sentences quote the text; ours do not. */
+/** The texts of syntax faults. The sentences of the parser quote the file, which may contain a secret; these do not. */
 import type { ErrorCode } from "yaml";
-import type { Says } from "../schema/fault.ts";
+import type { FaultText } from "../schema/fault.ts";
 
-const MARKER: Says = {
+const MARKER: FaultText = {
   expected: "every quote and bracket to be closed, and a space after : , and -",
   actual: "a line where one is missing",
   remedy: "close it on this line or the one before it",
 };
-const INDENT: Says = {
+const INDENT: FaultText = {
   expected: "keys of one mapping in the same column",
-  actual: "a line that is indented otherwise, or a bracket that is not closed",
-  remedy: "indent it like the lines beside it",
+  actual: "a line with another indentation, or an unclosed bracket",
+  remedy: "indent it like the lines beside it, or close the bracket",
 };
-const NESTED: Says = {
+const NESTED: FaultText = {
   expected: "one key and its value on a line",
-  actual: "a line that cannot be read so",
+  actual: "a line with another structure",
   remedy: 'put a value that has ": " in it in double quotes, and a nested mapping on the next line, indented',
 };
-const TAG: Says = {
+const TAG: FaultText = {
   expected: "plain values",
   actual: "a YAML tag",
-  remedy: 'remove what begins with "!", or put the value in double quotes',
+  remedy: 'remove the word that begins with "!", or put the value in double quotes',
 };
-const OTHER: Says = {
+const OTHER: FaultText = {
   expected: "YAML 1.2",
-  actual: "text that cannot be read as that",
-  remedy: "mend this line, or put its value in double quotes",
+  actual: "text that is not valid YAML",
+  remedy: "correct this line, or put its value in double quotes",
 };
 
-const BY_CODE: Partial<Record<ErrorCode, Says>> = {
+const BY_CODE: Partial<Record<ErrorCode, FaultText>> = {
   MISSING_CHAR: MARKER,
   BAD_INDENT: INDENT,
   BLOCK_AS_IMPLICIT_KEY: NESTED,
@@ -57,7 +57,7 @@ const BY_CODE: Partial<Record<ErrorCode, Says>> = {
   },
   BAD_DQ_ESCAPE: {
     expected: "an escape sequence of YAML",
-    actual: "a backslash in double quotes that begins none",
+    actual: "an unknown escape sequence in double quotes",
     remedy: "put the value in single quotes",
   },
   NON_STRING_KEY: {
@@ -67,12 +67,12 @@ const BY_CODE: Partial<Record<ErrorCode, Says>> = {
   },
   RESOURCE_EXHAUSTION: {
     expected: "a few levels of nesting",
-    actual: "thousands of them",
-    remedy: "remove what is not configuration",
+    actual: "thousands of levels",
+    remedy: "remove the part that is not configuration",
   },
 };
 
-/** What is said of a syntax error of the parser. */
-export function saysOfSyntax(code: ErrorCode): Says {
+/** @returns the text of the fault for an error code of the parser */
+export function syntaxFaultText(code: ErrorCode): FaultText {
   return BY_CODE[code] ?? OTHER;
 }

@@ -1,4 +1,4 @@
-/** What crosses keys of `trust`, and what it asks of providers. */
+/** The rules across the keys of `trust`, and those that it imposes on providers. */
 import type { Fault } from "../schema/fault.ts";
 import type { Rule } from "../schema/rule.ts";
 import { type Path, quoted } from "../schema/text.ts";
@@ -20,19 +20,22 @@ export const TRUST_RULES: readonly Rule<ConfigOutline>[] = [
   {
     says: "No two of `trust.keys` have the same name.",
     *check(outline) {
-      yield* twice(outline, "name", ({ name }) => (typeof name === "string" ? name : undefined), {
-        what: "a name",
+      yield* duplicates(outline, "name", ({ name }) => (typeof name === "string" ? name : undefined), {
+        noun: "a name",
         remedy: "give this key another name, or remove it",
       });
     },
   },
   {
-    says: "No two of `trust.keys` are the same key or have the same key id: each would count for the other.",
+    says: "No two of `trust.keys` are the same key or have the same key id: one key would be counted as two.",
     *check(outline) {
       const remedy = "remove this key";
-      yield* twice(outline, "key", ({ key }) => partsOfKey(key)?.id, { what: "a key id", remedy });
-      // the id is only a label: another one in front of the same key does not make it a second key
-      yield* twice(outline, "key", ({ key }) => partsOfKey(key)?.ed25519, { what: "an Ed25519 key", remedy });
+      yield* duplicates(outline, "key", ({ key }) => partsOfKey(key)?.id, { noun: "a key id", remedy });
+      // the id is only a label: the same key with another id is not a second key
+      yield* duplicates(outline, "key", ({ key }) => partsOfKey(key)?.ed25519, {
+        noun: "an Ed25519 key",
+        remedy,
+      });
     },
   },
   {
@@ -44,13 +47,13 @@ export const TRUST_RULES: readonly Rule<ConfigOutline>[] = [
         yield document.fault(path, {
           expected: "either sha256 (of a module) or key (a key's id)",
           actual: sha256 ? "both" : "neither",
-          remedy: sha256 ? "make two items of it" : "add one of them",
+          remedy: sha256 ? "split it into two items" : "add one of them",
         });
       }
     },
   },
   {
-    says: "A provider has `signatures` only if there is `trust`: nobody else would look at them.",
+    says: "`signatures` of a provider require `trust`: nothing else uses them.",
     *check({ document, trust, providers = [] }) {
       if (trust !== undefined) return;
       for (const { name, signed } of providers) {
@@ -58,7 +61,7 @@ export const TRUST_RULES: readonly Rule<ConfigOutline>[] = [
         yield document.fault(
           ["providers", name, "signatures"],
           {
-            expected: "signatures only with trust, which says whose they must be",
+            expected: "signatures only with trust, which names the keys that count",
             actual: "no trust",
             remedy:
               "remove the key, or write: trust: { keys: [{ name: release-2026, key: <the second line of the .pub file> }] }",
@@ -72,19 +75,23 @@ export const TRUST_RULES: readonly Rule<ConfigOutline>[] = [
 
 type TrustKey = { readonly name: unknown; readonly key: unknown };
 
-/** A fault for each trust key that has what an earlier one has. */
-function* twice(
+/**
+ * Reports each trust key that shares a property with an earlier one.
+ * @param of the property; undefined if the key is invalid
+ * @param noun the property in the sentence
+ */
+function* duplicates(
   { document, trust }: ConfigOutline,
   at: "name" | "key",
   of: (key: TrustKey) => string | undefined,
-  { what, remedy }: { what: string; remedy: string },
+  { noun, remedy }: { noun: string; remedy: string },
 ): Iterable<Fault> {
   const values = (trust?.keys ?? []).map(of);
   for (const [i, value] of values.entries()) {
     const first = values.indexOf(value);
     if (value === undefined || first === i) continue;
     yield document.fault(["trust", "keys", i, at], {
-      expected: `${what} that no other key has (line ${document.lineOf(["trust", "keys", first, at])} has it)`,
+      expected: `${noun} that no other key has (line ${document.lineOf(["trust", "keys", first, at])} has it)`,
       actual: at === "name" ? quoted(value) : "the same",
       remedy,
     });

@@ -1,21 +1,21 @@
-/** The shape of `trust`: whose signatures a module needs beside its digest. trust-rules.ts has what crosses keys. */
+/** The schema of `trust`: the keys that must sign a module, besides the pin of its digest. trust-rules.ts has the rules across keys. */
 import { z } from "zod";
-import { count, field, KEY_NAME, keyName, lower } from "../schema/field.ts";
+import { count, field, KEY_NAME, keyName, normalizeName } from "../schema/field.ts";
 
-/** "Ed", a key id of 8 bytes and an Ed25519 key of 32: 42 bytes are 56 characters without padding, so there is one form. */
+/** "Ed", a key id of 8 bytes and an Ed25519 key of 32 bytes. 42 bytes are 56 characters without padding, so the form is unique. */
 const PUBLIC_KEY = /^RW[QRST][A-Za-z0-9+/]{53}$/;
-/** As minisign prints it. */
+/** A key id as minisign prints it. */
 const KEY_ID = /^[0-9A-F]{16}$/;
-/** It is printed to terminals and logs. */
+/** The reason is printed to terminals and logs. */
 const WHY = /^[^\p{C}\p{Zl}\p{Zp}]{1,200}$/u;
 
-/** YYYY-MM-DD, a day of the calendar. */
+/** @returns true for a day of the calendar as YYYY-MM-DD */
 function isDay(text: string): boolean {
   const time = /^\d{4}-\d{2}-\d{2}$/.test(text) ? Date.parse(`${text}T00:00:00Z`) : Number.NaN;
   return !Number.isNaN(time) && new Date(time).toISOString().startsWith(text);
 }
 
-/** The id and the Ed25519 key in a public key, in hex; undefined for what is none. */
+/** @returns the key id and the Ed25519 key of a minisign public key, in hex; undefined if it is invalid */
 export function partsOfKey(key: unknown): { id: string; ed25519: string } | undefined {
   if (typeof key !== "string" || !PUBLIC_KEY.test(key)) return undefined;
   const bytes = Buffer.from(key, "base64");
@@ -28,7 +28,7 @@ const key = field(
       expected: KEY_NAME,
       meaning: "The key's name in messages.",
       example: "release-2026",
-      suggest: lower,
+      suggest: normalizeName,
     }),
     key: field(z.string().regex(PUBLIC_KEY), {
       expected: "a minisign public key, the line of 56 characters that begins with RW",
@@ -38,8 +38,7 @@ const key = field(
     }),
     expires: field(z.string().refine(isDay).exactOptional(), {
       expected: "a day as YYYY-MM-DD",
-      meaning:
-        "The last day, in UTC, on which a signature of this key counts. Looked at when the host starts.",
+      meaning: "The last day, in UTC, on which a signature of this key counts. Checked when the host starts.",
       example: "2027-06-30",
       absent: "it does not expire",
       suggest: (source) => source.slice(0, 10).replaceAll(/[/.]/g, "-"),
@@ -62,9 +61,9 @@ const revoked = field(
           .exactOptional(),
         {
           expected: "64 lower-case hex digits",
-          meaning: "A module's SHA-256: it is refused even if it is pinned and signed.",
+          meaning: "A module's SHA-256. The module is refused even if it is pinned and signed.",
           example: '<what "sha256sum" prints for the module>',
-          absent: "`key` is there",
+          absent: "`key` is set",
           suggest: (source) => source.toLowerCase().replace(/^sha256:/, ""),
         },
       ),
@@ -73,16 +72,16 @@ const revoked = field(
         meaning:
           "A key's id, as minisign prints it, with zeros in front to 16 digits: no signature of this key counts.",
         example: "<the id in the first line of the .pub file>",
-        absent: "`sha256` is there",
+        absent: "`sha256` is set",
         suggest: (source) => source.toUpperCase().replace(/^0X/, "").padStart(16, "0"),
       }),
       why: field(z.string().regex(WHY), {
         expected: "1 to 200 printable characters",
-        meaning: "The reason. It is printed when something is refused for it.",
+        meaning: "The reason, which is printed with each refusal.",
         example: "the laptop with the key was lost",
       }),
     })
-    // a rule has seen that each has one of the two
+    // a rule checks that each has exactly one of the two
     .transform(({ sha256, key = "", why }) => (sha256 === undefined ? { key, why } : { sha256, why })),
   {
     expected: "a mapping with the keys why and either sha256 or key",
@@ -99,7 +98,7 @@ export const trust = field(
         meaning: "The minisign keys whose signatures count.",
         example: "[{ name: release-2026, key: <the second line of the .pub file> }]",
       }),
-      threshold: count(1, 16, 1, "How many different keys must have signed each module."),
+      threshold: count(1, 16, 1, "The number of different keys that must have signed each module."),
       revoked: field(z.array(revoked).max(1024).prefault([]), {
         expected: "a list of at most 1024 modules and keys",
         meaning: "Modules and keys that are refused, regardless of signatures.",
@@ -111,8 +110,8 @@ export const trust = field(
     .exactOptional(),
   {
     expected: "a mapping with the key keys",
-    meaning: "The signatures that every module needs, beside its digest.",
+    meaning: "The signatures that every module needs, besides the pin of its digest.",
     example: "{ keys: [{ name: release-2026, key: <the second line of the .pub file> }] }",
-    absent: "no signature is looked at",
+    absent: "signatures are not checked",
   },
 );

@@ -1,4 +1,4 @@
-/** A client of the socket, as the API server is one: for healthcheck, the quickstart and the tests. */
+/** A client of the socket, as the API server is: for healthcheck, the quickstart and the tests. */
 import { create } from "@bufbuild/protobuf";
 import { Client, credentials, type MethodDefinition } from "@grpc/grpc-js";
 import {
@@ -15,15 +15,16 @@ export class KmsClient {
     this.#client = new Client(`unix:${socket}`, credentials.createInsecure(), {
       "grpc.default_authority": "localhost",
       "grpc.max_send_message_length": -1,
-      // A connection of its own, as each API server has one: clients of one process would share it, and with it its streams.
+      // A separate connection for each client, as for each API server: by default the clients of one process share one.
       "grpc.use_local_subchannel_pool": 1,
-      // Milliseconds. The default of a second would hide when a host that is starting becomes ready.
+      // In milliseconds. The default of one second is too coarse to see when a starting host becomes ready.
       "grpc.initial_reconnect_backoff_ms": 20,
       "grpc.min_reconnect_backoff_ms": 20,
       "grpc.max_reconnect_backoff_ms": 200,
     });
   }
 
+  /** @throws ServiceError of grpc-js, with the code and the message of the host in `details`; so do the other RPCs */
   status(timeoutMs = 3_000) {
     return this.#call(kmsMethods.Status, create(StatusRequestSchema), timeoutMs);
   }
@@ -51,7 +52,7 @@ export class KmsClient {
         (error, response) => {
           if (error !== null) reject(error);
           else if (response === undefined)
-            reject(new Error(`${method.path} gave neither an error nor a response`));
+            reject(new Error(`${method.path} returned neither an error nor a response`));
           else resolve(response);
         },
       );

@@ -1,52 +1,54 @@
-/** One caller's connection: what it has open, what it used up, and whether it ever was of use. */
+/** One caller's connection: its open requests, its remaining allowance, and the times of its replies. */
 import { constants, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
 import type { Socket } from "node:net";
 import { ALLOWANCE, type CloseReason, LIMITS } from "./limits.ts";
 
 interface OpenRequest {
   readonly since: number;
-  /** Of the request as far as it is there. */
+  /** Bytes of the request that have arrived. */
   bytes: number;
+  /** The request is complete. */
   ended: boolean;
-  /** When a check first saw that its answer was sent. */
+  /** When a check first found that the reply was sent. */
   sentAt?: number;
 }
 
-/** What all connections hold together. */
+/** Totals over all connections. */
 export interface Totals {
   streams: number;
   arrivingBytes: number;
 }
 
 export interface ConnectionEvents {
-  /** Something was added to the totals. */
+  /** Called when the totals grow. */
   onGrown(): void;
-  /** Its first request was answered. */
-  onAnswered(): void;
-  onBroken(reason: CloseReason, why: string): void;
+  /** Called when the first request got its reply. */
+  onFirstReply(): void;
+  /** Called when a frame exceeds a limit or violates HTTP/2. */
+  onViolation(reason: CloseReason, why: string): void;
 }
 
-const PROVEN = { maxConcurrentStreams: LIMITS.streamsPerConnection };
+const SETTINGS_AFTER_REPLY = { maxConcurrentStreams: LIMITS.streamsPerConnection };
 
 export class Connection {
   readonly socket: Socket;
   readonly since = performance.now();
-  /** When the last request was answered; undefined: none was. */
-  answeredAt: number | undefined;
-  /** When the first request was answered; undefined: none was. */
-  provenAt: number | undefined;
-  /** It was told why it is closed. */
-  isTold = false;
+  /** When the last reply was read; undefined before the first one. */
+  lastReplyAt: number | undefined;
+  /** When the first reply was read; undefined before that. */
+  firstReplyAt: number | undefined;
+  /** The guard is closing it. */
+  isClosing = false;
   readonly #totals: Totals;
   readonly #events: ConnectionEvents;
   readonly #open = new Map<ServerHttp2Stream, OpenRequest>();
   #session: ServerHttp2Session | undefined;
-  #spoke = false;
+  #sentPreface = false;
   #allowance: number = ALLOWANCE.initial;
-  #paidAt = this.since;
+  #creditedAt = this.since;
   #checkedAt = this.since;
-  /** Of the bytes that were read: those of requests' messages, and those that were charged already. */
-  #accounted = 0;
+  /** Bytes read that need no further charge: those of request messages, and those charged before. */
+  #charged = 0;
 
   constructor(socket: Socket, totals: Totals, events: ConnectionEvents) {
     this.socket = socket;
@@ -54,27 +56,27 @@ export class Connection {
     this.#events = events;
   }
 
-  /** Requests that are not answered, or whose answer was not taken. */
+  /** Requests without a reply, or with an unread one. */
   get requests(): number {
     return this.#open.size;
   }
 
-  /** Requests that are complete and that the host has not answered. */
-  get working(): number {
+  /** Complete requests without a reply. */
+  get callsInProgress(): number {
     let count = 0;
     for (const [{ headersSent }, { ended }] of this.#open) if (ended && !headersSent) count += 1;
     return count;
   }
 
-  /** Requests whose answer was sent before the last check or earlier, and not taken: an honest client takes it at once. */
-  get untaken(): number {
+  /** Replies that were sent before the last check and are still unread. An honest client reads them at once. */
+  get unreadReplies(): number {
     let count = 0;
     for (const { sentAt } of this.#open.values())
       if (sentAt !== undefined && sentAt < this.#checkedAt) count += 1;
     return count;
   }
 
-  /** Since when, in milliseconds of performance.now(), the end of a request is waited for; undefined: of none. */
+  /** When the oldest unfinished request began, in milliseconds of performance.now(); undefined if there is none. */
   get unfinishedSince(): number | undefined {
     for (const { since, ended } of this.#open.values()) if (!ended) return since;
     return undefined;
@@ -84,23 +86,23 @@ export class Connection {
     this.#session = session;
     session.on("ping", () => this.#pay(ALLOWANCE.ping, "pings"));
     session.on("remoteSettings", () => {
-      this.#spoke = true;
+      this.#sentPreface = true;
       this.#pay(ALLOWANCE.settings, "settings");
     });
     session.on("error", ({ code = "", message }: NodeJS.ErrnoException) => {
-      if (code.startsWith("ERR_HTTP2_")) this.#events.onBroken("protocol", message);
+      if (code.startsWith("ERR_HTTP2_")) this.#events.onViolation("protocol", message);
     });
   }
 
-  /** Charges what was read since the last time, and says which limit is passed. */
+  /** Charges the bytes read since the last check. Returns the limit that is exceeded; undefined if there is none. */
   check(now: number): CloseReason | undefined {
-    this.#allowance += ((now - this.#paidAt) / 1000) * ALLOWANCE.perSecond;
-    this.#paidAt = now;
-    const unpaid = this.socket.bytesRead - this.#accounted;
-    this.#accounted += unpaid;
-    this.#allowance = Math.min(ALLOWANCE.burst, this.#allowance) - unpaid;
+    this.#allowance += ((now - this.#creditedAt) / 1000) * ALLOWANCE.perSecond;
+    this.#creditedAt = now;
+    const uncharged = this.socket.bytesRead - this.#charged;
+    this.#charged += uncharged;
+    this.#allowance = Math.min(ALLOWANCE.burst, this.#allowance) - uncharged;
     if (this.#allowance < 0) return "waste";
-    if (!this.#spoke && now - this.since > LIMITS.prefaceMs) return "silent";
+    if (!this.#sentPreface && now - this.since > LIMITS.prefaceMs) return "silent";
     this.#checkedAt = now;
     for (const [{ headersSent }, request] of this.#open) {
       const { since, ended } = request;
@@ -115,13 +117,13 @@ export class Connection {
     for (const request of this.#open.values()) this.#forget(request);
     this.#open.clear();
     this.#session?.destroy();
-    // A session waits for what it wants to send; this one has its end now.
+    // A session would wait until its data is sent; the socket is closed now.
     this.socket.destroy();
   }
 
-  /** @returns whether it is to be answered */
+  /** @returns whether the request is to be answered */
   open(stream: ServerHttp2Stream, flags: number): boolean {
-    // What was read with the frame for which it was closed comes nevertheless.
+    // Frames of the same read still arrive after the connection was closed.
     if (this.socket.destroyed || !this.#pay(ALLOWANCE.request, "resets")) {
       stream.destroy();
       return false;
@@ -131,7 +133,7 @@ export class Connection {
     this.#open.set(stream, request);
     this.#totals.streams += 1;
     stream.on("data", ({ length }: Buffer) => {
-      this.#accounted += length;
+      this.#charged += length;
       if (request.ended || !this.#open.has(stream)) return;
       request.bytes += length;
       this.#totals.arrivingBytes += length;
@@ -151,19 +153,19 @@ export class Connection {
 
   #closed(stream: ServerHttp2Stream, request: OpenRequest): void {
     if (!this.#open.delete(stream)) return;
-    const answered = request.ended && stream.headersSent && stream.rstCode === constants.NGHTTP2_NO_ERROR;
+    const isAnswered = request.ended && stream.headersSent && stream.rstCode === constants.NGHTTP2_NO_ERROR;
     this.#forget(request);
-    if (!answered) return;
-    this.answeredAt = performance.now();
-    if (this.provenAt === undefined) this.#prove(this.answeredAt);
+    if (!isAnswered) return;
+    this.lastReplyAt = performance.now();
+    if (this.firstReplyAt === undefined) this.#markFirstReply(this.lastReplyAt);
     this.#allowance += ALLOWANCE.request + ALLOWANCE.answer;
   }
 
-  #prove(now: number): void {
-    this.provenAt = now;
-    this.#events.onAnswered();
+  #markFirstReply(now: number): void {
+    this.firstReplyAt = now;
+    this.#events.onFirstReply();
     this.#allowance = Math.max(this.#allowance, ALLOWANCE.proven);
-    if (this.#session?.destroyed === false) this.#session.settings(PROVEN);
+    if (this.#session?.destroyed === false) this.#session.settings(SETTINGS_AFTER_REPLY);
   }
 
   #forget(request: OpenRequest): void {
@@ -171,11 +173,11 @@ export class Connection {
     this.#totals.streams -= 1;
   }
 
-  /** @returns whether it could */
+  /** @returns whether the allowance was sufficient */
   #pay(price: number, reason: CloseReason): boolean {
     this.#allowance -= price;
     if (this.#allowance >= 0) return true;
-    this.#events.onBroken(reason, "");
+    this.#events.onViolation(reason, "");
     return false;
   }
 }

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { describe, type TestContext, test } from "node:test";
 import { deriveKeyId } from "../kms/key-id.ts";
 import { LIMITS } from "./limits.ts";
-import { serve } from "./server.ts";
+import { KmsServer } from "./server.ts";
 
 const HEADERS = {
   ":method": "POST",
@@ -25,12 +25,8 @@ async function start(t: TestContext) {
   const never = new Promise<never>(() => {});
   const service = { status: () => keyId, encrypt: () => never, decrypt: () => never };
   const reasons: string[] = [];
-  const server = await serve({
-    listen: { socket: path, mode: 0o600 },
-    service,
-    onRpc: () => {},
-    onClosed: (reason) => reasons.push(reason),
-  });
+  const server = new KmsServer({ service, onClosed: (reason) => reasons.push(reason) });
+  await server.listen({ socket: path, mode: 0o600 });
   const open: { destroy(): void }[] = [];
   t.after(async () => {
     for (const one of open) one.destroy();
@@ -44,7 +40,7 @@ async function start(t: TestContext) {
     reasons,
     sample: () => server.sample(),
     count,
-    /** Resolves when the host has it. */
+    /** Opens a connection that sends nothing; resolves when the host has accepted it. */
     async silent(): Promise<Socket> {
       const before = server.sample().connections;
       const socket = connect(path);
@@ -63,10 +59,10 @@ async function start(t: TestContext) {
   };
 }
 
-// What is waited for comes at once, or never.
+// Each event comes at once, or never.
 const LIMIT = { timeout: 60_000 };
 
-/** A Status; resolves when it is answered. */
+/** Calls Status; resolves with its reply. */
 async function ask(session: ClientHttp2Session): Promise<void> {
   const stream = session.request(HEADERS);
   stream.resume().end(EMPTY);
@@ -75,26 +71,22 @@ async function ask(session: ClientHttp2Session): Promise<void> {
   if (!stream.closed) await once(stream, "close");
 }
 
-test(
-  "a new connection takes the place of the oldest silent one; who was answered stays",
-  LIMIT,
-  async (t) => {
-    const { silent, session, reasons, sample } = await start(t);
-    const honest = await session();
-    await ask(honest);
-    const oldest = await silent();
-    const closed = once(oldest, "close");
-    let younger: Socket | undefined;
-    while (sample().connections < LIMITS.connections) younger = await silent();
-    const late = await session();
-    await ask(late);
-    await closed;
-    await ask(honest);
-    assert.deepEqual([reasons, younger?.destroyed, honest.destroyed], [["replaced"], false, false]);
-  },
-);
+test("a new connection replaces the oldest silent one, and not one that got a reply", LIMIT, async (t) => {
+  const { silent, session, reasons, sample } = await start(t);
+  const honest = await session();
+  await ask(honest);
+  const oldest = await silent();
+  const closed = once(oldest, "close");
+  let younger: Socket | undefined;
+  while (sample().connections < LIMITS.connections) younger = await silent();
+  const late = await session();
+  await ask(late);
+  await closed;
+  await ask(honest);
+  assert.deepEqual([reasons, younger?.destroyed, honest.destroyed], [["replaced"], false, false]);
+});
 
-/** So many connections that were answered; resolves to them in that order. */
+/** Opens connections that got a reply, in that order. */
 async function answered(
   session: () => Promise<ClientHttp2Session>,
   count: number,
@@ -108,9 +100,9 @@ async function answered(
   return sessions;
 }
 
-describe("where every place is held by a client that was answered", () => {
+describe("when every connection has got a reply", () => {
   test(
-    "who was answered first stays, and a new one takes the place of the first after these",
+    "the connections that got a reply first stay, and a new one replaces the first of the others",
     LIMIT,
     async (t) => {
       const { session, reasons } = await start(t);
@@ -129,7 +121,7 @@ describe("where every place is held by a client that was answered", () => {
   );
 
   test(
-    "a new client is served for as long as all the other new ones, and for the whole of a call",
+    "a new client is served as long as the other new ones, and until the end of its call",
     LIMIT,
     async (t) => {
       const { session } = await start(t);
@@ -144,7 +136,7 @@ describe("where every place is held by a client that was answered", () => {
       await ask(honest);
       await answered(session, 20);
       assert.equal(honest.destroyed, false);
-      // Its call has ended: it is the next one to go.
+      // Its call has ended: it is replaced next.
       call.close();
       await once(call, "close");
       await ask(honest);
@@ -153,7 +145,7 @@ describe("where every place is held by a client that was answered", () => {
   );
 
   test(
-    "those that say nothing take turns among themselves: a new client has the time to be answered",
+    "silent connections replace each other, and a new client has the time to get a reply",
     LIMIT,
     async (t) => {
       const { session, silent, count, reasons } = await start(t);
@@ -178,7 +170,7 @@ describe("where every place is held by a client that was answered", () => {
 });
 
 test(
-  "requests that do not end hold a bounded number of bytes together, and the longest waited for go first",
+  "the bytes of unfinished requests are limited over all connections, and the oldest request is closed first",
   LIMIT,
   async (t) => {
     const { session, reasons, sample } = await start(t);
@@ -207,7 +199,7 @@ test(
   },
 );
 
-test("requests are bounded over all connections", LIMIT, async (t) => {
+test("the number of requests is limited over all connections", LIMIT, async (t) => {
   const { session, reasons, sample } = await start(t);
   const honest = await session();
   await ask(honest);
@@ -226,7 +218,7 @@ test("requests are bounded over all connections", LIMIT, async (t) => {
   await ask(honest);
 });
 
-/** Four requests on each connection; resolves when that shows. */
+/** Sends four requests on each connection; resolves when the condition is true. */
 async function fill(sessions: ClientHttp2Session[], path: string, until: () => boolean): Promise<void> {
   for (const session of sessions)
     for (let i = 0; i < 4; i++)
@@ -240,10 +232,10 @@ async function fill(sessions: ClientHttp2Session[], path: string, until: () => b
 const ENCRYPT = "/v2.KeyManagementService/Encrypt";
 
 for (const [what, path, window] of [
-  ["answers that are not taken", HEADERS[":path"], 0],
-  ["requests on connections that were not answered before", ENCRYPT, undefined],
+  ["unread replies", HEADERS[":path"], 0],
+  ["requests on connections without a reply", ENCRYPT, undefined],
 ] as const) {
-  test(`where ${what} use up the limit of requests, a busy client keeps its connection`, LIMIT, async (t) => {
+  test(`when ${what} reach the limit of requests, a busy client keeps its connection`, LIMIT, async (t) => {
     const { session, reasons, sample } = await start(t);
     const honest = await session();
     await ask(honest);
@@ -267,7 +259,7 @@ for (const [what, path, window] of [
 }
 
 test(
-  "where clients that were answered use up the limit of requests, the one answered first may be the busiest",
+  "when clients with a reply reach the limit of requests, the first of them keeps its connection even if it is the busiest",
   LIMIT,
   async (t) => {
     const { session, reasons, sample } = await start(t);
@@ -291,7 +283,7 @@ test(
 );
 
 test(
-  "a request without its end and a connection without a preface are given up, and no other is",
+  "an unfinished request and a connection without a preface are closed, and no other one",
   LIMIT,
   async (t) => {
     const { silent, session, reasons, count } = await start(t);
@@ -308,7 +300,7 @@ test(
   },
 );
 
-test("one that was answered may have more requests at once than a new one", LIMIT, async (t) => {
+test("a connection with a reply may have more concurrent requests than a new one", LIMIT, async (t) => {
   const { session } = await start(t);
   const honest = await session();
   assert.equal(honest.remoteSettings.maxConcurrentStreams, LIMITS.streamsAtFirst);
@@ -319,7 +311,7 @@ test("one that was answered may have more requests at once than a new one", LIMI
 });
 
 test(
-  "as many requests at once as SETTINGS allows are answered, on a new connection and later",
+  "as many concurrent requests as SETTINGS allows are answered, on a new connection and later",
   LIMIT,
   async (t) => {
     const { session, reasons } = await start(t);
@@ -336,7 +328,7 @@ test(
 );
 
 test(
-  "a session that fails in what was read together with a request's headers ends itself only",
+  "a session that fails in the same read as the headers of a request ends only itself",
   LIMIT,
   async (t) => {
     const { session, silent, reasons } = await start(t);
@@ -345,7 +337,7 @@ test(
     const frame = (type: number, flags: number, stream: number, payload = "") =>
       `${(payload.length / 2).toString(16).padStart(6, "0")}0${type}0${flags}${stream.toString(16).padStart(8, "0")}${payload}`;
     const block = "838604012f010161";
-    // More than it may, so that some are not given to grpc-js, which would hear of their failure.
+    // Over the limit, so that some do not reach grpc-js, which would handle their failure.
     const requests = Array.from({ length: 100 }, (_, i) => frame(1, 4, 2 * i + 1, block)).join("");
     const frames = frame(4, 0, 0) + requests + frame(0, 0, 1).repeat(2000);
     attacker.write(

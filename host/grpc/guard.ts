@@ -1,20 +1,20 @@
 /**
- * The connections that are served, and which one is closed when a limit is passed. When a new one needs a place, these are tried in turn:
+ * Holds the connections that are served, and chooses which one to close when a limit is exceeded. A new connection replaces, in this order:
  *
- * 1. while more than `LIMITS.unanswered` connections have had no answer yet: the oldest of those;
- * 2. a connection that has been idle for longer than an API server ever is: the one idle for longest;
- * 3. the connections after the first `LIMITS.kept` that were answered: one without a call in the host before one with a call, the one that
- *    was answered first before the others.
+ * 1. while more than `LIMITS.unanswered` connections have had no reply yet: the oldest of those;
+ * 2. a connection that has been idle for longer than an API server ever is: the one that has been idle the longest;
+ * 3. a connection after the first `LIMITS.kept` that got a reply: one without a call in progress before one with a call, and among these
+ *    the one that got its first reply earliest.
  *
- * So a client that was there before a flood keeps its connection, and a new client gets a place, an answer, and the time for a call, even
- * when the flood calls as API servers do and holds every place.
+ * So a client that was connected before a flood keeps its connection, and a new client gets a place, a reply, and the time for a call, even
+ * when the flood calls like API servers and fills every place.
  */
 import type { ServerHttp2Session, ServerHttp2Stream } from "node:http2";
 import type { Socket } from "node:net";
 import { Connection, type Totals } from "./connection.ts";
-import { type CloseReason, LIMITS, TURNS } from "./limits.ts";
+import { ACCEPT_RATE, type CloseReason, LIMITS } from "./limits.ts";
 
-// How often connections are looked at: what is not counted frame by frame can go on for so long.
+// The interval of checks: misuse that is not counted frame by frame is detected after this time.
 const CHECK_MS = 100;
 
 export interface GuardSample {
@@ -28,18 +28,18 @@ export type OnClosed = (reason: CloseReason, connections: number, why: string) =
 export class Guard {
   readonly #onClosed: OnClosed;
   readonly #totals: Totals = { streams: 0, arrivingBytes: 0 };
-  /** In the order in which they came. */
+  /** In order of arrival. */
   readonly #connections = new Set<Connection>();
-  /** Those that had an answer, in the order of their first one. */
+  /** The connections that got a reply, in the order of their first reply. */
   readonly #answered = new Set<Connection>();
   readonly #timer: NodeJS.Timeout;
   readonly #bySession = new WeakMap<ServerHttp2Session, Connection>();
-  /** In the order in which they came. */
+  /** Connections that are not served yet, in order of arrival. */
   readonly #waiting = new Map<Socket, () => void>();
   #accepting: Connection | undefined;
-  #turns: number = TURNS.burst;
-  #turnsAt = performance.now();
-  #later: NodeJS.Timeout | undefined;
+  #slots: number = ACCEPT_RATE.burst;
+  #slotsAt = performance.now();
+  #serveTimer: NodeJS.Timeout | undefined;
 
   constructor(onClosed: OnClosed) {
     this.#onClosed = onClosed;
@@ -52,28 +52,30 @@ export class Guard {
   }
 
   /**
-   * @param socket a paused one
-   * @param inject has an HTTP/2 session made of it, which is given to `session` before it returns
+   * Accepts a connection; it is served when the rate and the limits allow it.
+   * @param socket a paused socket
+   * @param inject creates the HTTP/2 session of the socket, and calls `session` with it before it returns
    */
   accept(socket: Socket, inject: () => void): void {
     if (this.#waiting.size >= LIMITS.waiting) this.#refuseOldest();
     this.#waiting.set(socket, inject);
     socket.on("error", () => {});
     socket.once("close", () => this.#waiting.delete(socket));
-    this.#takeUp();
+    this.#serveWaiting();
   }
 
+  /** Assigns a new session to the connection that is being injected. */
   session(session: ServerHttp2Session): void {
     if (this.#accepting === undefined) return;
     this.#bySession.set(session, this.#accepting);
     this.#accepting.watch(session);
   }
 
-  /** @returns whether it is to be answered */
+  /** @returns whether the request is to be answered */
   stream(stream: ServerHttp2Stream, flags: number): boolean {
-    // A session's failure is each of its streams', and would end the host where nobody hears of it.
+    // A failed session emits an error on each stream; an error without a listener would end the host.
     stream.on("error", () => {});
-    // Absent: it ended with what was read together with the stream's headers.
+    // Absent if the session ended in the same read as the headers of the stream.
     const { session } = stream;
     const connection = session && this.#bySession.get(session as ServerHttp2Session);
     return connection?.open(stream, flags) ?? false;
@@ -81,39 +83,40 @@ export class Guard {
 
   stop(): void {
     clearInterval(this.#timer);
-    clearTimeout(this.#later);
+    clearTimeout(this.#serveTimer);
     for (const { socket } of this.#connections) socket.destroy();
     for (const socket of this.#waiting.keys()) socket.destroy();
   }
 
-  #takeUp(): void {
+  #serveWaiting(): void {
     const now = performance.now();
-    const more = Math.floor((now - this.#turnsAt) / TURNS.everyMs);
-    this.#turnsAt += more * TURNS.everyMs;
-    this.#turns = Math.min(TURNS.burst, this.#turns + more);
-    while (this.#turns > 0) {
+    const more = Math.floor((now - this.#slotsAt) / ACCEPT_RATE.everyMs);
+    this.#slotsAt += more * ACCEPT_RATE.everyMs;
+    this.#slots = Math.min(ACCEPT_RATE.burst, this.#slots + more);
+    while (this.#slots > 0) {
       const newest = [...this.#waiting].at(-1);
       if (newest === undefined) return;
-      this.#turns -= 1;
+      this.#slots -= 1;
       this.#waiting.delete(newest[0]);
       this.#serve(...newest);
     }
-    if (this.#waiting.size > 0) this.#later ??= setTimeout(() => this.#again(), TURNS.everyMs);
+    if (this.#waiting.size > 0)
+      this.#serveTimer ??= setTimeout(() => this.#onServeTimer(), ACCEPT_RATE.everyMs);
   }
 
-  #again(): void {
-    this.#later = undefined;
-    this.#takeUp();
+  #onServeTimer(): void {
+    this.#serveTimer = undefined;
+    this.#serveWaiting();
   }
 
   #serve(socket: Socket, inject: () => void): void {
-    // Its end is told later.
+    // Its close event follows.
     if (socket.destroyed) return;
     if (this.#connections.size >= LIMITS.connections) this.#close(this.#leastUsed(), "replaced");
     const connection: Connection = new Connection(socket, this.#totals, {
-      onGrown: () => this.#bound(),
-      onAnswered: () => this.#answered.add(connection),
-      onBroken: (reason, why) => this.#close(connection, reason, why),
+      onGrown: () => this.#enforceTotals(),
+      onFirstReply: () => this.#answered.add(connection),
+      onViolation: (reason, why) => this.#close(connection, reason, why),
     });
     this.#connections.add(connection);
     socket.once("close", () => this.#forget(connection));
@@ -139,19 +142,19 @@ export class Guard {
     }
   }
 
-  #bound(): void {
+  #enforceTotals(): void {
     const { streams, arrivingBytes } = this.#totals;
     if (streams > LIMITS.streams) this.#close(this.#greediest(), "streams");
-    if (arrivingBytes > LIMITS.arrivingBytes) this.#close(this.#unfinished(), "bytes");
+    if (arrivingBytes > LIMITS.arrivingBytes) this.#close(this.#oldestUnfinished(), "bytes");
   }
 
   #close(connection: Connection | undefined, reason: CloseReason, why = ""): void {
-    if (connection === undefined || connection.isTold) return;
-    connection.isTold = true;
+    if (connection === undefined || connection.isClosing) return;
+    connection.isClosing = true;
     this.#forget(connection);
     connection.destroy();
     if (reason !== "replaced" && reason !== "silent")
-      this.#turns = Math.max(-TURNS.debt, this.#turns - TURNS.perMisuse);
+      this.#slots = Math.max(-ACCEPT_RATE.debt, this.#slots - ACCEPT_RATE.perMisuse);
     this.#onClosed(reason, this.#connections.size, why);
   }
 
@@ -160,57 +163,57 @@ export class Guard {
     this.#answered.delete(connection);
   }
 
-  /** An API server's request is there in one piece: what waits for an end is a flood's, above all what waits for long. */
-  #unfinished(): Connection | undefined {
+  /** Returns the connection with the oldest unfinished request: requests of an API server arrive complete. */
+  #oldestUnfinished(): Connection | undefined {
     return least(this.#connections, ({ unfinishedSince }) => {
       return unfinishedSince === undefined ? NEVER : [0, unfinishedSince];
     });
   }
 
   /**
-   * Among the connections that have at least half of the average number of requests: first the one that has left the most answers unread,
-   * then the one that has kept the host waiting for the end of a request for longest, then one that was never answered (the one with the
-   * most requests), then the one whose first answer is the most recent. This runs when a request was opened: its end can be on its way.
+   * Chooses among the connections with at least half of the average number of requests: first the one with the most unread replies, then the
+   * one with the oldest unfinished request, then one that never got a reply (the one with the most requests), then the one with the most
+   * recent first reply. This runs when a request is opened, so its end may still be in transit.
    */
   #greediest(): Connection | undefined {
-    const few = this.#totals.streams / this.#connections.size / 2;
-    const late = performance.now() - CHECK_MS;
-    return least(this.#connections, ({ requests, untaken, unfinishedSince, provenAt, since }) => {
-      if (requests < few) return NEVER;
-      if (untaken > 0) return [0, -untaken, -since];
-      if (unfinishedSince !== undefined && unfinishedSince < late) return [1, unfinishedSince, -since];
-      return provenAt === undefined ? [2, -requests, -since] : [3, -provenAt];
+    const minimum = this.#totals.streams / this.#connections.size / 2;
+    const overdue = performance.now() - CHECK_MS;
+    return least(this.#connections, ({ requests, unreadReplies, unfinishedSince, firstReplyAt, since }) => {
+      if (requests < minimum) return NEVER;
+      if (unreadReplies > 0) return [0, -unreadReplies, -since];
+      if (unfinishedSince !== undefined && unfinishedSince < overdue) return [1, unfinishedSince, -since];
+      return firstReplyAt === undefined ? [2, -requests, -since] : [3, -firstReplyAt];
     });
   }
 
   #leastUsed(): Connection | undefined {
-    const silent = this.#connections.size - this.#answered.size;
-    if (silent > LIMITS.unanswered) return this.#oldestSilent();
-    const idle = performance.now() - LIMITS.idleMs;
+    const unanswered = this.#connections.size - this.#answered.size;
+    if (unanswered > LIMITS.unanswered) return this.#oldestUnanswered();
+    const idleSince = performance.now() - LIMITS.idleMs;
     const newcomers = new Set([...this.#answered].slice(LIMITS.kept));
     return least(this.#answered, (connection) => {
-      const { answeredAt = 0, provenAt = 0, working } = connection;
-      if (answeredAt < idle) return [0, answeredAt];
-      return newcomers.has(connection) ? [working > 0 ? 2 : 1, provenAt] : NEVER;
+      const { lastReplyAt = 0, firstReplyAt = 0, callsInProgress } = connection;
+      if (lastReplyAt < idleSince) return [0, lastReplyAt];
+      return newcomers.has(connection) ? [callsInProgress > 0 ? 2 : 1, firstReplyAt] : NEVER;
     });
   }
 
-  #oldestSilent(): Connection | undefined {
-    return [...this.#connections].find(({ answeredAt }) => answeredAt === undefined);
+  #oldestUnanswered(): Connection | undefined {
+    return [...this.#connections].find(({ lastReplyAt }) => lastReplyAt === undefined);
   }
 }
 
 type Rank = readonly [tier: number, order: number, tie?: number];
 const NEVER: Rank = [Number.POSITIVE_INFINITY, 0];
 
-/** The one of the lowest rank; none whose rank is NEVER. */
+/** Returns the element with the lowest rank, and none with the rank NEVER. */
 function least<T>(all: Iterable<T>, rank: (one: T) => Rank): T | undefined {
   let found: T | undefined;
   let lowest = NEVER;
   for (const one of all) {
-    const its = rank(one);
-    if (!isLower(its, lowest)) continue;
-    lowest = its;
+    const current = rank(one);
+    if (!isLower(current, lowest)) continue;
+    lowest = current;
     found = one;
   }
   return found;

@@ -1,6 +1,6 @@
 /**
- * The Unix socket. It is bound under another name, given its mode and group, and only then renamed to its own: there is no moment
- * at which it can be reached with the wrong mode, or at which a dead one was removed and no new one is there.
+ * The Unix socket. It is bound under another name, gets its mode and group, and is then renamed. So it can never be reached with a
+ * wrong mode, and an old socket is replaced without a gap.
  */
 import { chmodSync, chownSync, lstatSync, renameSync, statSync, unlinkSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
@@ -17,7 +17,7 @@ export interface ListenOptions {
 
 export interface Listener {
   readonly server: Server;
-  /** Accepts nothing more and removes the socket, if it is still ours. */
+  /** Stops accepting connections, and removes the socket if it is still the one that this listener bound. */
   close(): void;
 }
 
@@ -25,7 +25,8 @@ export interface Listener {
 const MAX_PATH = 107;
 
 /**
- * @param onConnection is given a paused socket
+ * Listens on a Unix socket.
+ * @param onConnection called with a paused socket
  * @throws KleidiError socket-refused
  */
 export async function listen(
@@ -39,7 +40,7 @@ export async function listen(
     throw refused(`${action}: its path is ${length} bytes, at most ${MAX_PATH} are allowed`);
   }
   assertFolder(socket, action);
-  // Two hosts that start at once would both find the socket dead, and each replace it.
+  // Without the lock, two hosts that start at once would both find a dead socket and both replace it.
   const unlock = lockSocket(socket, action);
   try {
     await assertFree(socket, action);
@@ -65,12 +66,12 @@ async function bind(
   onConnection: (socket: Socket) => void,
 ): Promise<Server> {
   const staged = join(dirname(socket), `.${process.pid}`);
-  // Not read before it is known what becomes of it.
+  // Paused: the guard decides whether a connection is read.
   const server = createServer({ pauseOnConnect: true }, onConnection);
-  // Between bind and chmod nobody but the owner may connect.
+  // Between bind and chmod only the owner may connect.
   const umask = process.umask(0o177);
   try {
-    unlinkIfThere(staged);
+    unlinkIfPresent(staged);
     await new Promise<void>((resolve, reject) => {
       server.once("error", reject);
       server.listen(staged, resolve);
@@ -80,14 +81,14 @@ async function bind(
     renameSync(staged, socket);
   } catch (error) {
     server.close();
-    unlinkIfThere(staged);
+    unlinkIfPresent(staged);
     if (error instanceof KleidiError) throw error;
     const reason = (error as NodeJS.ErrnoException).code ?? "unknown";
     throw new KleidiError("socket-refused", `${action}: the system refuses it (${reason})`, error);
   } finally {
     process.umask(umask);
   }
-  // Out of descriptors for a moment: the connection is lost, the host is not.
+  // Without free descriptors a connection is lost, but the host keeps running.
   server.on("error", () => {});
   return server;
 }
@@ -96,37 +97,37 @@ function assertFolder(path: string, action: string): void {
   const folder = lstatSync(dirname(path), { throwIfNoEntry: false });
   if (folder === undefined) {
     throw refused(
-      `${action}: the folder ${dirname(path)} does not exist; make it: install -d -m 0750 ${dirname(path)}`,
+      `${action}: the folder ${dirname(path)} does not exist; create it: install -d -m 0750 ${dirname(path)}`,
     );
   }
   // stat, not lstat: /var/run is a link on most systems.
-  if (!statSync(dirname(path)).isDirectory()) throw refused(`${action}: ${dirname(path)} is no folder`);
+  if (!statSync(dirname(path)).isDirectory()) throw refused(`${action}: ${dirname(path)} is not a folder`);
 }
 
-/** Only a dead socket of our own may be replaced. */
+/** Only a dead socket of this user may be replaced. */
 async function assertFree(path: string, action: string): Promise<void> {
   const found = lstatSync(path, { throwIfNoEntry: false });
   if (found === undefined) return;
   if (found.isSymbolicLink()) throw refused(`${action}: a symbolic link is there`);
   if (!found.isSocket()) {
-    throw refused(`${action}: ${found.isDirectory() ? "a folder" : "a file that is no socket"} is there`);
+    throw refused(`${action}: ${found.isDirectory() ? "a folder" : "a file that is not a socket"} is there`);
   }
   const uid = process.getuid?.();
   if (found.uid !== uid) {
     throw refused(`${action}: the socket there belongs to uid ${found.uid}, this process is uid ${uid}`);
   }
-  if (await answers(path)) throw refused(`${action}: a process is serving there already`);
+  if (await isServed(path)) throw refused(`${action}: a process is serving there already`);
 }
 
-function answers(path: string): Promise<boolean> {
+function isServed(path: string): Promise<boolean> {
   return new Promise((resolve) => {
     const probe = connect(path);
-    const settle = (live: boolean) => {
+    const settle = (isLive: boolean) => {
       probe.destroy();
-      resolve(live);
+      resolve(isLive);
     };
     probe.once("connect", () => settle(true));
-    // Only a refused connection says that nobody is there; anything else may be a server that is busy.
+    // Only ECONNREFUSED means that no process listens; any other error can come from a busy server.
     probe.once("error", (error: NodeJS.ErrnoException) => settle(error.code !== "ECONNREFUSED"));
   });
 }
@@ -134,10 +135,10 @@ function answers(path: string): Promise<boolean> {
 function groupId(group: string | number, action: string): number {
   const id = groupIdOf(group);
   if (id !== undefined) return id;
-  throw refused(`${action}: the group "${group}" is not in /etc/group; write its number instead`);
+  throw refused(`${action}: the group "${group}" is not in /etc/group; use its number instead`);
 }
 
-function unlinkIfThere(path: string): void {
+function unlinkIfPresent(path: string): void {
   if (lstatSync(path, { throwIfNoEntry: false }) !== undefined) unlinkSync(path);
 }
 

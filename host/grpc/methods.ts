@@ -1,4 +1,4 @@
-/** The methods of v2.KeyManagementService for grpc-js, from the generated descriptors. */
+/** The methods of v2.KeyManagementService for grpc-js, made from the generated descriptors. */
 import { type DescMessage, fromBinary, type MessageShape, toBinary } from "@bufbuild/protobuf";
 import type { MethodDefinition } from "@grpc/grpc-js";
 import {
@@ -34,17 +34,17 @@ export const kmsMethods = {
   Decrypt: method("Decrypt", DecryptRequestSchema, DecryptResponseSchema),
 };
 
-/** A request as it came, and what reads it. */
+/** A request that is not decoded yet. */
 export interface Unread<In> {
-  /** How many there are of it. */
+  /** The size of the message, in bytes. */
   readonly bytes: number;
-  /** @throws Error that it is no such message */
+  /** Decodes the message. @throws Error if it is not a valid message */
   read(): In;
 }
 
 /**
- * The method as the server takes it: what its deserializer threw, grpc-js would answer itself, in its own words; and a response that is
- * written already, so that its size is known before it leaves.
+ * Returns the method with deferred decoding of requests and pre-encoded responses: grpc-js would answer a decoding error itself, with its own
+ * message; and the server needs the size of a response before it is sent.
  */
 export function unread<In, Out>(method: MethodDefinition<In, Out>): MethodDefinition<Unread<In>, Buffer> {
   return {

@@ -10,7 +10,8 @@ import { type TestContext, test } from "node:test";
 import { KleidiError } from "../error.ts";
 import { deriveKeyId } from "../kms/key-id.ts";
 import { KmsClient } from "./client.ts";
-import { type RpcOutcome, type ServeOptions, serve } from "./server.ts";
+import { type Interceptor, observeReplies, type RpcContext, type RpcReply } from "./interceptor.ts";
+import { KmsServer } from "./server.ts";
 
 test("a call that does not end is answered DEADLINE_EXCEEDED with our sentence, and the server goes on", async () => {
   const folder = mkdtempSync(join(tmpdir(), "kleidi-server-"));
@@ -18,7 +19,8 @@ test("a call that does not end is answered DEADLINE_EXCEEDED with our sentence, 
   const keyId = await deriveKeyId("k", "1");
   const never = new Promise<never>(() => {});
   const service = { status: () => keyId, encrypt: () => never, decrypt: () => never };
-  const server = await serve({ listen: { socket, mode: 0o600 }, service, onRpc: () => {} });
+  const server = new KmsServer({ service });
+  await server.listen({ socket, mode: 0o600 });
   const client = new KmsClient(socket);
   try {
     await assert.rejects(client.encrypt({ plaintext: new Uint8Array(32) }, 10_000), {
@@ -41,7 +43,8 @@ test("metadata that is none leaves nothing on stderr", async (t) => {
   const keyId = await deriveKeyId("k", "1");
   const never = new Promise<never>(() => {});
   const service = { status: () => keyId, encrypt: () => never, decrypt: () => never };
-  const server = await serve({ listen: { socket, mode: 0o600 }, service, onRpc: () => {} });
+  const server = new KmsServer({ service });
+  await server.listen({ socket, mode: 0o600 });
   const written = t.mock.method(console, "error", () => {});
   const session = connectHttp2("http://localhost", { createConnection: () => connect(socket) });
   try {
@@ -65,7 +68,7 @@ test("metadata that is none leaves nothing on stderr", async (t) => {
   }
 });
 
-test("each RPC, its work and its outcome run inside of what is set around it", async () => {
+test("an RPC runs in the async context that an interceptor sets, and so does the code that sees its reply", async () => {
   const folder = mkdtempSync(join(tmpdir(), "kleidi-server-"));
   const socket = join(folder, "kms.sock");
   const keyId = await deriveKeyId("k", "1");
@@ -78,12 +81,14 @@ test("each RPC, its work and its outcome run inside of what is set around it", a
     return { ciphertext: bytes, keyId, annotations: {} };
   };
   const service = { status: () => keyId, encrypt: echo, decrypt: () => Promise.reject(new Error("unused")) };
-  const server = await serve({
-    listen: { socket, mode: 0o600 },
+  const server = new KmsServer({
     service,
-    onRpc: () => seen[(rpc.getStore() ?? 0) - 1]?.push(rpc.getStore()),
-    around: (work) => rpc.run(++begun, work),
+    interceptors: [
+      (_, next) => rpc.run(++begun, next),
+      observeReplies(() => seen[(rpc.getStore() ?? 0) - 1]?.push(rpc.getStore())),
+    ],
   });
+  await server.listen({ socket, mode: 0o600 });
   const client = new KmsClient(socket);
   try {
     const plaintext = new Uint8Array(32);
@@ -102,31 +107,30 @@ test("each RPC, its work and its outcome run inside of what is set around it", a
 // What is waited for comes at once, or never.
 const LIMIT = { timeout: 60_000 };
 
-/** A server of which each Encrypt is held until its gate is opened, and what it told. */
-async function held(t: TestContext, options: Partial<ServeOptions> = {}) {
+/** A server that holds each Encrypt until its gate is opened, and the replies that the outermost interceptor saw. */
+async function held(t: TestContext, interceptors: readonly Interceptor[] = []) {
   const folder = mkdtempSync(join(tmpdir(), "kleidi-server-"));
   t.after(() => rmSync(folder, { recursive: true, force: true }));
   const socket = join(folder, "kms.sock");
   const keyId = await deriveKeyId("k", "1");
   const gates: (() => void)[] = [];
-  const told: RpcOutcome[] = [];
+  const replies: (RpcContext & RpcReply)[] = [];
   const encrypt = async (ciphertext: Uint8Array) => {
     await new Promise<void>((resolve) => gates.push(resolve));
     return { ciphertext, keyId, annotations: {} };
   };
   const decrypt = () => Promise.reject(new KleidiError("key-unknown", "Cannot decrypt: none has it"));
-  const server = await serve({
-    listen: { socket, mode: 0o600 },
+  const server = new KmsServer({
     service: { status: () => keyId, encrypt, decrypt },
-    onRpc: (outcome) => told.push(outcome),
-    ...options,
+    interceptors: [observeReplies((call, reply) => replies.push({ ...call, ...reply })), ...interceptors],
   });
+  await server.listen({ socket, mode: 0o600 });
   const client = new KmsClient(socket);
   t.after(() => client.close());
   const inFlight = async (count: number) => {
     while (gates.length < count) await new Promise((resolve) => setImmediate(resolve));
   };
-  return { server, client, told, gates, keyId, inFlight };
+  return { server, client, replies, gates, keyId, inFlight };
 }
 
 /** Whether it has ended once everything that was ready has run. */
@@ -141,14 +145,14 @@ async function isSettled(promise: Promise<unknown>): Promise<boolean> {
 
 test("stop waits for each call in flight, and each is answered", LIMIT, async (t) => {
   const { server, client, gates, inFlight } = await held(t);
-  const replies = [7, 8].map((fill) => client.encrypt({ plaintext: new Uint8Array(32).fill(fill) }));
+  const answers = [7, 8].map((fill) => client.encrypt({ plaintext: new Uint8Array(32).fill(fill) }));
   await inFlight(2);
   const stopped = server.stop(600_000);
   gates[0]?.();
-  await Promise.race(replies);
+  await Promise.race(answers);
   assert.equal(await isSettled(stopped), false);
   gates[1]?.();
-  const first = (await Promise.all(replies)).map(({ ciphertext }) => ciphertext[0]);
+  const first = (await Promise.all(answers)).map(({ ciphertext }) => ciphertext[0]);
   assert.deepEqual(first.toSorted(), [7, 8]);
   await stopped;
 });
@@ -169,32 +173,35 @@ test("stop without a call in flight does not wait for its grace", LIMIT, async (
   await server.stop(2 ** 31 - 1);
 });
 
-test("an RPC that fails is told with its failure and the key_id that it asked for", LIMIT, async (t) => {
-  const { server, client, told, keyId } = await held(t);
+test("an interceptor sees the failure of an RPC and the key_id in its request", LIMIT, async (t) => {
+  const { server, client, replies, keyId } = await held(t);
   t.after(() => server.stop(1));
   const request = { ciphertext: new Uint8Array(9), keyId, annotations: {}, uid: "u 1" };
   await assert.rejects(client.decrypt(request), { code: 5, details: "Cannot decrypt: none has it" });
-  const [outcome] = told;
+  const [reply] = replies;
   assert.deepEqual(
-    [outcome?.rpc, outcome?.uid, outcome?.keyId, outcome?.failure?.code, outcome?.replyBytes],
+    [reply?.rpc, reply?.uid, reply?.keyId, reply?.failure?.code, reply?.message],
     ["Decrypt", "u?1", keyId, "key-unknown", undefined],
   );
   await assert.rejects(client.decrypt({ ...request, keyId: "" }));
-  assert.equal(told[1]?.keyId, undefined);
+  assert.equal(replies[1]?.keyId, undefined);
 });
 
 test(
-  "an RPC of which there is no record is answered and told as such, whether it was good or failed",
+  "an RPC without an audit record fails, whether it succeeded or failed before, and the outer interceptors see that",
   LIMIT,
   async (t) => {
-    const record = () => Promise.reject(new KleidiError("audit-failed", "Cannot audit: the disk is full"));
-    const { server, client, told, keyId } = await held(t, { record });
+    const record: Interceptor = async (_, next) => {
+      await next();
+      throw new KleidiError("audit-failed", "Cannot audit: the disk is full");
+    };
+    const { server, client, replies, keyId } = await held(t, [record]);
     t.after(() => server.stop(1));
     const refused = { code: 14, details: "Cannot audit: the disk is full" };
     await assert.rejects(client.status(), refused);
     await assert.rejects(client.decrypt({ ciphertext: new Uint8Array(9), keyId, annotations: {} }), refused);
     assert.deepEqual(
-      told.map(({ rpc, failure }) => [rpc, failure?.code]),
+      replies.map(({ rpc, failure }) => [rpc, failure?.code]),
       [
         ["Status", "audit-failed"],
         ["Decrypt", "audit-failed"],
@@ -203,21 +210,33 @@ test(
   },
 );
 
-test(
-  "a good RPC whose record was refused is recorded once: there is nothing else to say of it",
-  LIMIT,
-  async (t) => {
-    const outcomes: RpcOutcome[] = [];
-    const record = async (outcome: RpcOutcome) => {
-      outcomes.push(outcome);
-      throw new KleidiError("audit-failed", "Cannot audit: the disk is full");
-    };
-    const { server, client } = await held(t, { record });
-    t.after(() => server.stop(1));
-    await assert.rejects(client.status());
-    assert.deepEqual(
-      outcomes.map(({ failure }) => failure),
-      [undefined],
-    );
-  },
-);
+test("an RPC whose record is refused is recorded once", LIMIT, async (t) => {
+  const recorded: RpcReply[] = [];
+  const record: Interceptor = async (_, next) => {
+    recorded.push(await next());
+    throw new KleidiError("audit-failed", "Cannot audit: the disk is full");
+  };
+  const { server, client } = await held(t, [record]);
+  t.after(() => server.stop(1));
+  await assert.rejects(client.status());
+  assert.deepEqual(
+    recorded.map(({ failure }) => failure),
+    [undefined],
+  );
+});
+
+test("no reply is sent before the interceptors have finished", LIMIT, async (t) => {
+  const written = Promise.withResolvers<void>();
+  const { server, client } = await held(t, [
+    async (_, next) => {
+      const reply = await next();
+      await written.promise;
+      return reply;
+    },
+  ]);
+  t.after(() => server.stop(1));
+  const status = client.status();
+  assert.equal(await isSettled(status), false);
+  written.resolve();
+  await status;
+});

@@ -29,7 +29,7 @@ function take(t: TestContext, socket: string): () => void {
 
 const refused = (said: string) => ({ code: "socket-refused", message: `Cannot listen: ${said}` });
 
-test("a lock is held by one only, until it is released", (t) => {
+test("only one process holds a lock until its release", (t) => {
   const { socket } = place(t);
   const unlock = take(t, socket);
   assert.throws(() => take(t, socket), refused("a process is serving there already"));
@@ -37,7 +37,7 @@ test("a lock is held by one only, until it is released", (t) => {
   take(t, socket);
 });
 
-test("a lock that was released twice and taken between is still held", (t) => {
+test("a second release does not release a lock that was taken again", (t) => {
   const { socket } = place(t);
   const first = take(t, socket);
   first();
@@ -46,7 +46,7 @@ test("a lock that was released twice and taken between is still held", (t) => {
   assert.throws(() => take(t, socket), refused("a process is serving there already"));
 });
 
-test("others can neither read nor write the lock, whatever the umask, and the umask stays", (t) => {
+test("others can neither read nor write the lock with any umask, and the umask is unchanged", (t) => {
   const { socket, lock } = place(t);
   const before = process.umask(0);
   t.after(() => process.umask(before));
@@ -72,14 +72,14 @@ const IN_THE_WAY: [string, (lock: string) => void][] = [
   ["a symbolic link to nothing", (lock) => symlinkSync("nothing", lock)],
 ];
 for (const [what, put] of IN_THE_WAY) {
-  test(`${what} in the lock's place is refused`, (t) => {
+  test(`${what} in place of the lock is refused`, (t) => {
     const { socket, lock } = place(t);
     put(lock);
     assert.throws(() => take(t, socket), refused(`its lock ${lock} is not a regular file; remove it`));
   });
 }
 
-test("a file with content in the lock's place is refused and left as it is", (t) => {
+test("a file with content in place of the lock is refused and left unchanged", (t) => {
   const { socket, lock } = place(t);
   writeFileSync(lock, "precious".repeat(1000), { mode: 0o600 });
   assert.throws(
@@ -93,7 +93,7 @@ test("a file with content in the lock's place is refused and left as it is", (t)
 
 test("the lock of another user is refused", (t) => {
   if (process.getuid?.() !== 0) {
-    t.diagnostic("not root: nobody else's file can be made, so nothing was checked");
+    t.diagnostic("not root: cannot create a file of another user, so nothing was checked");
     return;
   }
   const { socket, lock } = place(t);

@@ -1,21 +1,23 @@
-/** One host for each socket: the lock is taken before the socket is bound, and ends with the process. */
+/** Ensures that one host serves a socket: the host takes a lock before it binds the socket, and the kernel releases it with the process. */
 import { basename, dirname, join } from "node:path";
 import { KleidiError } from "../error.ts";
 import { LockFault, takeLock } from "../lib/lock.ts";
 
+/** @returns the path of the lock file of a socket */
 export function lockOf(socket: string): string {
   return join(dirname(socket), `.${basename(socket)}.lock`);
 }
 
 /**
- * @param action what cannot be done without the lock, for the failure's sentence
- * @returns releases it
+ * Takes the lock of a socket.
+ * @param action the start of the message of a failure, for example "Cannot listen on /run/kms.sock"
+ * @returns a function that releases the lock
  * @throws KleidiError socket-refused
  */
 export function lockSocket(socket: string, action: string): () => void {
   const path = lockOf(socket);
   try {
-    // Given up at once: a host that waited here would start when the other one stops, unasked.
+    // No waiting: a host that waits here would start serving when the other one stops, which nobody expects.
     return takeLock(path, 0, false);
   } catch (error) {
     if (!(error instanceof LockFault)) throw error;

@@ -1,11 +1,11 @@
-/** What a module can ask for: its manifest and its code held against each other, and what makes its code hard to tell. */
-
+/** Checks of a module's authority: manifest against code, host calls at instantiation, and calls through the table. */
 import { RPCS } from "../host-call.ts";
 import { escapeName } from "../lib/text.ts";
-import { authorityOf, rowFaults, startFaults } from "../module/authority.ts";
-import { type Check, type Findings, many, refusals } from "./check.ts";
+import { authorityOf, manifestFaults, startFaults } from "../module/authority.ts";
+import { type Check, type CheckInput, plural, refusals } from "./check.ts";
 
-export function start({ soFar: { module }, reached }: Findings): Check {
+/** Host calls at instantiation. */
+export function start({ partial: { module }, reached }: CheckInput): Check {
   const index = module?.start;
   return {
     check: "start",
@@ -15,18 +15,19 @@ export function start({ soFar: { module }, reached }: Findings): Check {
         ? undefined
         : index === undefined
           ? "no start function"
-          : `the start function ${index} reaches none`,
+          : `the start function ${index} reaches no host call`,
     found: refusals(reached === undefined ? [] : startFaults(reached)),
   };
 }
 
-export function authority({ manifest, reached, known }: Findings): Check {
+/** The requests of the manifest against the reach of the code. */
+export function authority({ manifest, reached, known }: CheckInput): Check {
   const check = "authority";
-  const expectation = "its manifest requests what its code can reach in each RPC, no more and no less";
+  const expectation = "the manifest requests exactly the operations that the code can reach in each RPC";
   if (reached === undefined) return { check, expectation, good: undefined, found: [] };
   const used = authorityOf(reached, RPCS);
   if ("fault" in manifest) {
-    const actual = `without a manifest there is nothing to hold ${many(used.length, "operation")} against`;
+    const actual = `without a manifest, ${plural(used.length, "operation")} cannot be compared`;
     return { check, expectation, good: "", found: [{ severity: "warn", actual }] };
   }
   return {
@@ -34,29 +35,29 @@ export function authority({ manifest, reached, known }: Findings): Check {
     expectation,
     good:
       used.length === 0
-        ? "nothing is requested or used"
-        : `the same ${many(used.length, "operation")}, each RPC counted`,
-    found: refusals(rowFaults(manifest, used, known)),
+        ? "no operation is requested or used"
+        : `${plural(used.length, "operation")} requested and used, counted for each RPC`,
+    found: refusals(manifestFaults(manifest, used, known)),
   };
 }
 
-/** A call through a table counts as a call of everything in it, so a little of it can be a lot of authority. */
-export function throughTable({ reached, rpcs }: Findings): Check {
+/** A call through a table counts as a call of every function in it, so one such call can add much authority. */
+export function indirectCalls({ reached, rpcs }: CheckInput): Check {
   const found = rpcs.flatMap(({ rpc, functions, indirect, reaches }): Check["found"] => {
     if (indirect === 0) return [];
     const only = reaches.filter((each) => each.throughTable);
     const adds = only
       .map(({ capability, operation }) => `${escapeName(capability)}.${escapeName(operation)}`)
       .join(", ");
-    const calls = `in ${rpc}, ${indirect} of ${many(functions, "function")} can call through the table`;
+    const calls = `in ${rpc}, ${indirect} of ${plural(functions, "function")} can call through the table`;
     return only.length === 0
       ? [{ severity: "note", actual: `${calls}, which adds no host call` }]
-      : [{ severity: "warn", actual: `${calls}, and only so it can reach ${adds}` }];
+      : [{ severity: "warn", actual: `${calls}; only these calls can reach ${adds}` }];
   });
   return {
     check: "indirect",
-    expectation: "no call through the table, so that what is reached is what is called by name",
-    good: reached === undefined ? undefined : "none in what the RPCs can run",
+    expectation: "no call through the table, so that the reach is exact",
+    good: reached === undefined ? undefined : "none in the code that the RPCs can run",
     found,
   };
 }

@@ -1,40 +1,43 @@
-/** What a check of a module is given, and what it gives back. */
+/** The input and the result of a check. */
 import type { KnownCapabilities } from "../host-call.ts";
 import type { Manifest } from "../module/manifest.ts";
-import type { SoFar } from "../module/wasm/module.ts";
+import type { PartialModule } from "../module/wasm/module.ts";
 import type { Reach } from "../module/wasm/reach.ts";
 import type { RpcCalls } from "./calls.ts";
-import type { Frame } from "./frames.ts";
 import type { Producer } from "./producers.ts";
+import type { SectionHeader } from "./section-headers.ts";
 
-/** From good to bad. A note is for whoever reads on; a warning should be understood before the module is approved. */
+/** From best to worst. A note is additional information; a warning must be understood before the module is approved. */
 export const SEVERITIES = ["ok", "note", "warn", "refuse"] as const;
 export type Severity = (typeof SEVERITIES)[number];
 
+/** One row of the verdict table. */
 export interface Verdict {
-  /** What was looked at: a word that stays the same between versions of the report. */
+  /** Identifier of the check; stable between versions of the report. */
   readonly check: string;
   readonly expectation: string;
   readonly actual: string;
   readonly severity: Severity;
 }
 
-/** `text` is the section as it is, where it is no manifest. */
-export type ManifestSeen = Manifest | { readonly fault: string; readonly text: string };
+/** The manifest, or its fault with the text of the section. */
+export type ManifestResult = Manifest | { readonly fault: string; readonly text: string };
 
-/** What an instance may grow to: the configuration's, or its defaults. */
+/** The maximum sizes of an instance: from the configuration, or the defaults. */
 export interface InstanceLimits {
   readonly memoryBytes: number;
   readonly tableEntries: number;
 }
 
-export interface Findings {
+/** The input of a check: the facts about one module. */
+export interface CheckInput {
+  /** Size of the file in bytes. */
   readonly size: number;
-  readonly soFar: SoFar;
-  readonly frames: readonly Frame[];
+  readonly partial: PartialModule;
+  readonly headers: readonly SectionHeader[];
   readonly producers: readonly Producer[];
-  readonly manifest: ManifestSeen;
-  /** Of a module that was read to its end. */
+  readonly manifest: ManifestResult;
+  /** Undefined if reading stopped early. */
   readonly reached: Reach | undefined;
   readonly rpcs: readonly RpcCalls[];
   readonly limits: InstanceLimits;
@@ -42,23 +45,27 @@ export interface Findings {
   readonly known: KnownCapabilities;
 }
 
+/** The result of a check. */
 export interface Check {
   readonly check: string;
   readonly expectation: string;
-  /** What there is where nothing was found. Undefined where nothing can be said, because reading stopped before it. */
+  /** The actual state if there are no findings. Undefined if it is unknown, because reading stopped before this part. */
   readonly good: string | undefined;
-  readonly found: readonly Found[];
+  readonly found: readonly CheckFinding[];
 }
 
-export interface Found {
+/** A deviation from the expectation. */
+export interface CheckFinding {
   readonly severity: Severity;
   readonly actual: string;
 }
 
-export function refusals(faults: readonly string[]): Found[] {
+/** Converts faults into findings with the severity "refuse". */
+export function refusals(faults: readonly string[]): CheckFinding[] {
   return faults.map((actual) => ({ severity: "refuse", actual }));
 }
 
-export function many(count: number, what: string): string {
+/** @example plural(2, "function") === "2 functions" */
+export function plural(count: number, what: string): string {
   return `${count} ${what}${count === 1 ? "" : "s"}`;
 }

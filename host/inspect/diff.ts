@@ -1,17 +1,18 @@
 /**
- * What authority a new module has more or less than an old one: what its code can reach, what its manifest requests, what its
- * instance may grow to. Pure. Wider is what an approval of the old one does not cover.
+ * Compares the authority of two modules: the operations that their code can reach, the requests of their manifests, and the maximum
+ * sizes of their instances. Pure. A change is "wider" if an approval of the old module does not cover it.
  */
 import { KLEIDI } from "../module/contract.ts";
 import type { AuthorityRow, Report } from "./report.ts";
 
 export type Direction = "wider" | "narrower" | "neither";
 
+/** One difference between two modules. */
 export interface Change {
   readonly direction: Direction;
-  /** What changed: a word that stays the same between versions of the shape. */
+  /** Kind of the change; stable between versions of this format. */
   readonly change: ChangeKind;
-  /** In which RPC, or of what. */
+  /** The changed object, such as `encrypt: keystore.seal`. */
   readonly of: string;
   readonly before: string;
   readonly after: string;
@@ -28,42 +29,47 @@ export type ChangeKind =
   | "version"
   | "abi";
 
-export interface Side {
+export interface ComparedModule {
   readonly path: string;
   readonly sha256: string;
   readonly size: number;
   readonly name: string;
   readonly version: string;
-  /** Whether admission would refuse it; `kleidi inspect` says why. */
+  /** True if admission would refuse it; `kleidi inspect` shows the reasons. */
   readonly refused: boolean;
 }
 
+/** The result of a comparison. */
 export interface Diff {
-  /** The version of this shape. */
+  /** Version of this format. */
   readonly diff: 1;
   readonly verdict: "same" | "widened" | "narrowed" | "both";
-  readonly old: Side;
-  readonly new: Side;
-  /** What is wider first. */
+  readonly old: ComparedModule;
+  readonly new: ComparedModule;
+  /** Wider changes first, then narrower, then neutral ones. */
   readonly changes: readonly Change[];
 }
 
-/** A report of a module that can be compared. */
-export type Readable = Report & {
+/** The report of a module that was read to its end and has a valid manifest. */
+export type ComparableReport = Report & {
   readonly manifest: Exclude<Report["manifest"], { readonly fault: string }>;
 };
 
-/** Why a module cannot be compared, as the second half of a sentence. Its authority cannot be told. */
-export function unreadable({ module, manifest }: Report): string | undefined {
+/**
+ * Returns the reason why a module cannot be compared, as a clause about the module; undefined if it can. Its authority is unknown
+ * then, so it must not pass for a module without authority.
+ */
+export function incomparableReason({ module, manifest }: Report): string | undefined {
   if (module.stopped !== null) return `reading stops at byte ${module.stopped.at}: ${module.stopped.why}`;
   return "fault" in manifest ? manifest.fault : undefined;
 }
 
-export function isReadable(report: Report): report is Readable {
-  return unreadable(report) === undefined;
+export function isComparable(report: Report): report is ComparableReport {
+  return incomparableReason(report) === undefined;
 }
 
-export function diff(before: Readable, after: Readable): Diff {
+/** Compares two modules. */
+export function diff(before: ComparableReport, after: ComparableReport): Diff {
   const order: readonly Direction[] = ["wider", "narrower", "neither"];
   const changes = [
     ...operations(before, after),
@@ -76,17 +82,17 @@ export function diff(before: Readable, after: Readable): Diff {
   const has = (direction: Direction) => changes.some((change) => change.direction === direction);
   const [wider, narrower] = [has("wider"), has("narrower")];
   const verdict = wider && narrower ? "both" : wider ? "widened" : narrower ? "narrowed" : "same";
-  return { diff: 1, verdict, old: sideOf(before), new: sideOf(after), changes };
+  return { diff: 1, verdict, old: comparedModuleOf(before), new: comparedModuleOf(after), changes };
 }
 
-function sideOf({ file, manifest: { name, version }, verdict }: Readable): Side {
+function comparedModuleOf({ file, manifest: { name, version }, verdict }: ComparableReport): ComparedModule {
   return { ...file, name, version, refused: verdict === "refuse" };
 }
 
-const NONE = "neither requested nor reached";
+const NEITHER = "neither requested nor reached";
 
-/** Each operation of each RPC: what the manifest requests, and what the code can reach, whichever of the two changed. */
-function operations(before: Readable, after: Readable): Change[] {
+/** Compares each operation of each RPC: the request of the manifest and the reach of the code. */
+function operations(before: ComparableReport, after: ComparableReport): Change[] {
   const [old, now] = [rowsOf(before), rowsOf(after)];
   return [...new Set([...old.keys(), ...now.keys()])].flatMap((key): Change[] => {
     const [a, b] = [old.get(key), now.get(key)];
@@ -98,7 +104,7 @@ function operations(before: Readable, after: Readable): Change[] {
     const less = (is(a, "requested") && !is(b, "requested")) || (is(a, "used") && !is(b, "used"));
     if (more) changed.push({ direction: "wider", ...change });
     if (less) changed.push({ direction: "narrower", ...change });
-    if (is(a, "requested") && is(b, "requested")) changed.push(...whys(of, a, b));
+    if (is(a, "requested") && is(b, "requested")) changed.push(...reasons(of, a, b));
     return changed;
   });
 }
@@ -112,17 +118,17 @@ function is(row: AuthorityRow | undefined, what: "requested" | "used"): boolean 
 }
 
 function state(row: AuthorityRow | undefined): string {
-  if (is(row, "requested")) return is(row, "used") ? "requested and reached" : "requested and not reached";
-  return is(row, "used") ? "reached and not requested" : NONE;
+  if (is(row, "requested")) return is(row, "used") ? "requested and reached" : "requested but not reached";
+  return is(row, "used") ? "reached but not requested" : NEITHER;
 }
 
-/** Another reason for the same authority: the approval of the old reason may not be one of the new. */
-function whys(of: string, a: AuthorityRow | undefined, b: AuthorityRow | undefined): Change[] {
+/** Compares the reasons for the same authority: an approval of the old reason may not cover the new one. */
+function reasons(of: string, a: AuthorityRow | undefined, b: AuthorityRow | undefined): Change[] {
   const [before, after] = [a?.why.join("; ") ?? "", b?.why.join("; ") ?? ""];
   return before === after ? [] : [{ direction: "neither", change: "why", of, before, after }];
 }
 
-/** A module that exports kleidi_provision can be asked to make keys. */
+/** Compares the exported RPCs. A module that exports kleidi_provision can be asked to create keys. */
 function rpcs(before: Report, after: Report): Change[] {
   return sets(
     before.rpcs.map(({ export: name }) => name),
@@ -136,7 +142,7 @@ function rpcs(before: Report, after: Report): Change[] {
   }));
 }
 
-/** What it may grow to is authority over the node's memory; what it begins with is not, as long as it is no more than that. */
+/** Compares sizes. The maximum size is authority over the node's memory; the initial size is not. */
 function growth(
   change: "memory" | "table",
   [a]: Report["module"]["memories"],
@@ -144,20 +150,20 @@ function growth(
   of: string,
 ): Change[] {
   const most = (range: typeof a) => (range === undefined ? 0 : (range.max ?? Number.POSITIVE_INFINITY));
-  const said = (range: typeof a) =>
+  const text = (range: typeof a) =>
     range === undefined ? "none" : `${range.min}, at most ${range.max ?? "what the host allows"}`;
-  if (said(a) === said(b)) return [];
+  if (text(a) === text(b)) return [];
   const direction = most(b) > most(a) ? "wider" : most(b) < most(a) ? "narrower" : "neither";
-  return [{ direction, change, of, before: said(a), after: said(b) }];
+  return [{ direction, change, of, before: text(a), after: text(b) }];
 }
 
-/** A host call that no RPC can reach gives nothing, and is worth a question. */
+/** Compares the imported host calls that no RPC can reach. They give no authority, but the reviewer should ask for their purpose. */
 function imports(before: Report, after: Report): Change[] {
-  const idle = ({ module: { imports } }: Report) =>
+  const unreached = ({ module: { imports } }: Report) =>
     imports
       .filter(({ module, reachedBy }) => module.startsWith(KLEIDI) && reachedBy.length === 0)
       .map(({ module, name }) => `${module} ${name}`);
-  return sets(idle(before), idle(after)).map(({ value, added }) => ({
+  return sets(unreached(before), unreached(after)).map(({ value, added }) => ({
     direction: "neither",
     change: "import",
     of: value,
@@ -166,7 +172,7 @@ function imports(before: Report, after: Report): Change[] {
   }));
 }
 
-function facts({ manifest: a }: Readable, { manifest: b }: Readable): Change[] {
+function facts({ manifest: a }: ComparableReport, { manifest: b }: ComparableReport): Change[] {
   return (["name", "version", "abi"] as const).flatMap((change): Change[] => {
     const [before, after] = [String(a[change]), String(b[change])];
     return before === after ? [] : [{ direction: "neither", change, of: "manifest", before, after }];

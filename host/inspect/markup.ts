@@ -1,4 +1,4 @@
-/** The template of the page: nothing that a module says is markup, or acts on the text around it. */
+/** The HTML template of the page. Text from a module never becomes markup, and never affects the text around it. */
 import { htmlTemplate } from "../lib/html.ts";
 import { escapeProse } from "../lib/text.ts";
 

@@ -1,6 +1,6 @@
 /**
- * A report as one page, to be filed with an approval: no script, nothing from elsewhere, and the same bytes for the same report.
- * What the module says is text in it, never markup.
+ * Formats a report as one HTML page, to be filed with an approval: no scripts, no external resources, and the same bytes for the same
+ * report. Text from the module never becomes markup.
  */
 import type { Html } from "../lib/html.ts";
 import { escapeName, escapeOwnText } from "../lib/text.ts";
@@ -8,13 +8,13 @@ import { graphOf, MAX_OPERATIONS } from "./graph.ts";
 import { html } from "./markup.ts";
 import type { Report } from "./report.ts";
 import { STYLE } from "./style.ts";
-import { use, wayOf } from "./text.ts";
+import { pathText, usageOf } from "./text.ts";
 
 const VERDICTS = {
-  ok: "Nothing to remark.",
-  note: "Nothing against it; there are notes.",
-  warn: "Admission would take it. Understand what is marked warn before you approve it.",
-  refuse: "The host would not run this module.",
+  ok: "No problems found.",
+  note: "No problems found; see the notes.",
+  warn: "Admission would accept this module. Review the warnings before you approve it.",
+  refuse: "The host would refuse this module.",
 } as const;
 
 export function pageOf(report: Report): string {
@@ -31,13 +31,13 @@ ${STYLE.element}
 </head>
 <body>
 <h1><bdi>${title}</bdi></h1>
-<p class="quiet">What kleidi inspect reads in this module. Nothing of it was run or compiled.</p>
+<p class="quiet">Report of kleidi inspect. The module was read, not run or compiled.</p>
 <p class="verdict ${verdict}"><span class="mark ${verdict}">${verdict}</span> ${VERDICTS[verdict]}</p>
 ${facts(report)}
 ${graph(report)}
 ${table(
   "Verdict",
-  ["severity", "check", "expected", "is"],
+  ["severity", "check", "expected", "found"],
   report.verdicts.map(
     (row) =>
       html`<tr><td class="mark ${row.severity}">${row.severity}</td><td>${row.check}</td><td>${escapeOwnText(row.expectation)}</td><td><bdi>${escapeOwnText(row.actual)}</bdi></td></tr>
@@ -66,7 +66,7 @@ function facts({ file, manifest, signatures, configured, module }: Report): Html
       "signature",
       "fault" in each
         ? html`<bdi>${each.path}</bdi> ${each.fault}`
-        : html`<bdi>${each.path}</bdi>, key <code>${each.keyId}</code>, trusted comment <bdi>${each.trustedComment}</bdi>. By itself it proves nothing: only a configuration's trust says whose keys count.`,
+        : html`<bdi>${each.path}</bdi>, key <code>${each.keyId}</code>, trusted comment <bdi>${each.trustedComment}</bdi>. Not verified: only the trust section of a configuration names trusted keys.`,
     ]),
     ...(signatures.length === 0 ? [["signature", html`none beside the module`] as [string, Html]] : []),
     ...(configured === null
@@ -74,7 +74,7 @@ function facts({ file, manifest, signatures, configured, module }: Report): Html
       : [
           [
             "configuration",
-            html`<bdi>${configured.file}</bdi>, ${configured.providers.length === 0 ? "by no provider" : `provider ${configured.providers.join(", ")}`}; signatures and days judged on ${configured.day} (UTC)`,
+            html`<bdi>${configured.file}</bdi>, ${configured.providers.length === 0 ? "no provider" : `provider ${configured.providers.join(", ")}`}; signatures and expiry dates checked on ${configured.day} (UTC)`,
           ] as [string, Html],
         ]),
     ...(module.stopped === null
@@ -82,12 +82,12 @@ function facts({ file, manifest, signatures, configured, module }: Report): Html
       : [
           [
             "reading",
-            html`stopped at byte ${module.stopped.at}: ${module.stopped.why}. What is shown is what was read before.`,
+            html`stopped at byte ${module.stopped.at}: ${module.stopped.why}. The page shows the part before it.`,
           ] as [string, Html],
         ]),
   ];
   return html`<table><tbody>
-${rows.map(([what, said]) => html`<tr><th scope="row">${what}</th><td>${said}</td></tr>\n`)}</tbody></table>`;
+${rows.map(([title, value]) => html`<tr><th scope="row">${title}</th><td>${value}</td></tr>\n`)}</tbody></table>`;
 }
 
 function graph(report: Report): Html {
@@ -99,23 +99,23 @@ function graph(report: Report): Html {
       ? html`<p>${operations.size - MAX_OPERATIONS} more operations are in the table only.</p>`
       : html``;
   const none = operations.size === 0 ? html`<p>No RPC requests or reaches a host call.</p>` : html``;
-  return html`<h2>What each RPC can ask the host for</h2>
+  return html`<h2>Host calls of each RPC</h2>
 ${graphOf(report)}
 <p><span class="key both"></span>in the RPC's colour: requested by the manifest and reached by the code
-<span class="key used"></span>reached and not requested
-<span class="key requested"></span>requested and not reached
+<span class="key used"></span>reached but not requested
+<span class="key requested"></span>requested but not reached
 <span class="key both table"></span>reached only by a call through the table</p>
-<p class="quiet">Drawn are the host calls. The memory functions of extism:host/env are among the imports below; there is no authority in them.</p>
+<p class="quiet">The graph shows the host calls. The memory functions of extism:host/env are listed under Imports; they carry no authority.</p>
 ${more}${none}`;
 }
 
 function authority({ authority, rpcs }: Report): Html {
   const rows = authority.map((row) => {
-    const [severity, words] = use(row);
-    const way = rpcs
+    const [severity, words] = usageOf(row);
+    const path = rpcs
       .find(({ rpc }) => rpc === row.rpc)
       ?.reaches.find((each) => each.capability === row.capability && each.operation === row.operation);
-    return html`<tr><td>${row.rpc}</td><td class="mono operation">${escapeName(row.capability)}.${escapeName(row.operation)}</td><td class="mark ${severity}">${words}</td><td><bdi>${row.why.join("; ")}</bdi></td><td class="mono">${way === undefined ? "" : wayOf(way)}</td></tr>
+    return html`<tr><td>${row.rpc}</td><td class="mono operation">${escapeName(row.capability)}.${escapeName(row.operation)}</td><td class="mark ${severity}">${words}</td><td><bdi>${row.why.join("; ")}</bdi></td><td class="mono">${path === undefined ? "" : pathText(path)}</td></tr>
 `;
   });
   const sizes = rpcs.map(
@@ -123,7 +123,7 @@ function authority({ authority, rpcs }: Report): Html {
       html`<tr><td>${each.rpc}</td><td>${each.export}</td><td class="number">${each.functions}</td><td class="number">${each.indirect}</td></tr>
 `,
   );
-  return html`${table("Requested against used", ["RPC", "operation", "manifest and code", "why, in its author's words", "a shortest way"], rows)}
+  return html`${table("Requested and used", ["RPC", "operation", "manifest and code", "reason given by the author", "a shortest call path"], rows)}
 ${table("Code of each RPC", ["RPC", "export", "functions it can run", "that call through the table"], sizes)}`;
 }
 
@@ -156,7 +156,7 @@ ${table(
   ),
 )}
 ${table(
-  "Producers, as the module says",
+  "Producers (not verified)",
   ["field", "name", "version"],
   module.producers.map(
     (each) =>
@@ -166,7 +166,7 @@ ${table(
 )}`;
 }
 
-/** Nothing where there are no rows. */
+/** Returns an empty string if there are no rows. */
 function table(title: string, columns: readonly string[], rows: readonly Html[]): Html {
   if (rows.length === 0) return html``;
   return html`<h2>${title}</h2>

@@ -1,4 +1,4 @@
-/** The custom section "producers" (WebAssembly tool conventions): what a module says it was built with. Nothing vouches for it. */
+/** Reads the custom section "producers" (WebAssembly tool conventions): the build tools that the module names. Not verified. */
 import type { CustomSection } from "../module/wasm/module.ts";
 import { Reader } from "../module/wasm/reader.ts";
 
@@ -12,7 +12,7 @@ export interface Producer {
 const MAX_PRODUCERS = 64;
 const MAX_TEXT = 200;
 
-/** As many as can be read. */
+/** Returns the producers up to the first malformed entry, at most 64. */
 export function producersOf(sections: readonly CustomSection[]): Producer[] {
   const producers: Producer[] = [];
   const section = sections.find(({ name }) => name === "producers");
@@ -28,7 +28,7 @@ export function producersOf(sections: readonly CustomSection[]): Producer[] {
       }
     }
   } catch {
-    // malformed: no engine reads it, and what was read is shown
+    // malformed: engines ignore this section, so the entries before the fault are shown
   }
   return producers;
 }

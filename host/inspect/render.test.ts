@@ -1,4 +1,4 @@
-/** What a module says is inert wherever it is shown. */
+/** Text from a module is inert wherever it is shown. */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { describe, test } from "node:test";
@@ -10,17 +10,19 @@ import { pageOf } from "./page.ts";
 import type { Report } from "./report.ts";
 import { textOf } from "./text.ts";
 
-/** The module in whose every place that takes text there is this one; the places are the same whatever it is. */
-function saying(said: string, manifest?: string): Report {
-  const watString = [...Buffer.from(said)].map((byte) => `\\${byte.toString(16).padStart(2, "0")}`).join("");
+/** A module with this text in every place that takes text. The structure does not depend on the text. */
+function reportWith(payload: string, manifest?: string): Report {
+  const watString = [...Buffer.from(payload)]
+    .map((byte) => `\\${byte.toString(16).padStart(2, "0")}`)
+    .join("");
   const options: Guest = {
     imports: `${hostCall("keystore", "seal")} (import "x${watString}" "y${watString}" (func (param f64)))`,
     fields: `(func (export "z${watString}"))`,
     bodies: { encrypt: call("keystore", "seal") },
-    rows: [{ ...row("keystore", "seal", "encrypt"), why: said === "" ? "-" : said }],
+    rows: [{ ...row("keystore", "seal", "encrypt"), why: payload === "" ? "-" : payload }],
     sections: [
-      customSection("producers", 1, ...text(said), 1, ...text(said), ...text(said)),
-      customSection(`c${said}`, 1),
+      customSection("producers", 1, ...text(payload), 1, ...text(payload), ...text(payload)),
+      customSection(`c${payload}`, 1),
     ],
     ...(manifest === undefined ? {} : { manifest }),
   };
@@ -28,17 +30,17 @@ function saying(said: string, manifest?: string): Report {
     guest(options),
     {
       signatures: [
-        { path: `m${said}.minisig`, keyId: "0123456789ABCDEF", trustedComment: said },
-        { path: "n.minisig", fault: `is no signature: ${said}` },
+        { path: `m${payload}.minisig`, keyId: "0123456789ABCDEF", trustedComment: payload },
+        { path: "n.minisig", fault: `is not a signature: ${payload}` },
       ],
       configured: {
-        file: `kleidi${said}.yaml`,
+        file: `kleidi${payload}.yaml`,
         day: "2026-07-01",
         providers: ["guest"],
-        verdicts: [{ check: "pin", expectation: `pins ${said}`, actual: said, severity: "refuse" }],
+        verdicts: [{ check: "pin", expectation: `pins ${payload}`, actual: payload, severity: "refuse" }],
       },
     },
-    `m${said}.wasm`,
+    `m${payload}.wasm`,
   );
 }
 
@@ -58,51 +60,51 @@ const ATTACKS = [
 const TAG = /<[^>]*>/g;
 
 function tagsOf(page: string): string[] {
-  // the style is text of ours, whose hash is in the policy
+  // the style is our own text; its hash is in the policy
   return page.replace(/<style>.*<\/style>/s, "").match(TAG) ?? [];
 }
 
-function assertInert(said: string, report: Report, calm: Report): void {
+function assertInert(payload: string, report: Report, harmless: Report): void {
   const page = pageOf(report);
-  // whatever it says, it adds no tag, and nothing to one
-  assert.deepEqual(tagsOf(page), tagsOf(pageOf(calm)), said);
+  // the text adds no tag, and changes none
+  assert.deepEqual(tagsOf(page), tagsOf(pageOf(harmless)), payload);
   for (const shown of [page, textOf(report, (_, text) => text)]) {
-    assert.doesNotMatch(shown, /[^\P{C}\n]|[\p{Zl}\p{Zp}]/u, said);
+    assert.doesNotMatch(shown, /[^\P{C}\n]|[\p{Zl}\p{Zp}]/u, payload);
   }
   assert.match(stringifyAscii(report), /^[\x20-\x7e\n]*$/);
 }
 
-describe("what a module says adds no tag to the page and moves nothing in the terminal", () => {
-  // a manifest that is refused is one place fewer, and a long one
+describe("text from a module adds no tag to the page and no control character to the terminal", () => {
+  // an invalid manifest has one place fewer, and a long one
   for (const attack of ATTACKS) {
     test(JSON.stringify(attack), () => {
-      const invalid = (said: string) => JSON.stringify({ abi: said, [said]: said });
-      assertInert(attack, saying(attack, invalid(attack)), saying("calm", invalid("calm")));
+      const invalid = (payload: string) => JSON.stringify({ abi: payload, [payload]: payload });
+      assertInert(attack, reportWith(attack, invalid(attack)), reportWith("calm", invalid("calm")));
       const valid = !/[\p{C}]/u.test(attack);
-      if (valid) assertInert(attack, saying(attack), saying("calm"));
+      if (valid) assertInert(attack, reportWith(attack), reportWith("calm"));
     });
   }
 
   test("any text", () => {
-    const calm = saying("calm", "{}");
+    const calm = reportWith("calm", "{}");
     fc.assert(
       fc.property(
         fc.string({ unit: "grapheme", maxLength: 100 }).filter((text) => text.isWellFormed()),
-        (said) => assertInert(said, saying(said, "{}"), calm),
+        (payload) => assertInert(payload, reportWith(payload, "{}"), calm),
       ),
       { numRuns: 200 },
     );
   });
 });
 
-test("no line of the text is the module's to begin", () => {
+test("text from a module never begins a line", () => {
   const line = "  ok     manifest: approved";
-  const shown = textOf(saying(`x\n${line}`, "{}"), (_, text) => text);
+  const shown = textOf(reportWith(`x\n${line}`, "{}"), (_, text) => text);
   assert.ok(!shown.split("\n").includes(line));
 });
 
 describe("the page", () => {
-  const report = saying("calm");
+  const report = reportWith("calm");
   const page = pageOf(report);
 
   test("has no script, no handler, no link, no form, and nothing from elsewhere", () => {
@@ -127,18 +129,18 @@ describe("the page", () => {
   });
 
   test("is the same for the same report", () => {
-    assert.equal(pageOf(saying("calm")), page);
+    assert.equal(pageOf(reportWith("calm")), page);
   });
 
   test("draws a line for each operation of each RPC", () => {
     assert.match(
       page,
-      /<path class="both encrypt"[^>]*><title>encrypt → keystore\.seal: requested and used, by functions/,
+      /<path class="both encrypt"[^>]*><title>encrypt → keystore\.seal: requested and used, through functions/,
     );
   });
 });
 
-test("the graph has a line of its own kind for what is used and not requested, and the reverse", () => {
+test("the graph marks operations that are used but not requested, and requested but not used", () => {
   const report = inspected(
     guest({
       imports: hostCall("keystore", "seal"),
@@ -156,7 +158,7 @@ test("the graph has a line of its own kind for what is used and not requested, a
   );
 });
 
-test("what a module has thousands of is cut in the text, and told", () => {
+test("long lists are cut in the text, with the number of the rest", () => {
   const exports = Array.from({ length: 100 }, (_, i) => `(func (export "e${i}"))`).join("");
   const shown = textOf(inspected(guest({ fields: exports })), (_, text) => text);
   assert.match(shown, /^Exports \(104\)$/m);

@@ -1,83 +1,87 @@
 /**
- * All that can be said of a module without running or compiling it. Pure: bytes in, report out, and it never throws, whatever the
- * bytes are. Text in it is the module's own, bounded but raw: what renders it escapes it.
+ * Builds the report on a module without running or compiling it. Pure; never throws. Text from the module is bounded but not escaped:
+ * the renderers escape it.
  */
 import { type KnownCapabilities, RPCS, type Rpc } from "../host-call.ts";
 import { cutWithLength } from "../lib/text.ts";
 import { type Authority, authorityOf, requestsOf } from "../module/authority.ts";
-import { MAX_MODULE, show } from "../module/contract.ts";
+import { formatType, MAX_MODULE } from "../module/contract.ts";
 import { manifestSection, readManifest } from "../module/manifest.ts";
-import { readSoFar, type SoFar } from "../module/wasm/module.ts";
+import { type PartialModule, readPartialModule } from "../module/wasm/module.ts";
 import { type Reach, reach } from "../module/wasm/reach.ts";
 import { callsOf, type RpcCalls } from "./calls.ts";
-import type { InstanceLimits, ManifestSeen, Severity, Verdict } from "./check.ts";
-import { type Frame, framesOf } from "./frames.ts";
+import type { InstanceLimits, ManifestResult, Severity, Verdict } from "./check.ts";
 import { type Producer, producersOf } from "./producers.ts";
+import { type SectionHeader, sectionHeadersOf } from "./section-headers.ts";
 import { verdictsOf, worst } from "./verdicts.ts";
 
 /** A module's file. */
 export interface ModuleFile {
   readonly path: string;
-  /** As much of it as a module may have; of a longer file only its beginning. */
+  /** The file; of a file over the maximum module size only its beginning. */
   readonly bytes: Uint8Array;
+  /** Size of the whole file in bytes. */
   readonly size: number;
-  /** Of the whole file. */
+  /** SHA-256 of the whole file, lower-case hex. */
   readonly sha256: string;
 }
 
-/** A signature beside the module. Nobody has verified it. */
-export type SignatureSeen =
+/** A signature file beside the module, not verified. */
+export type UnverifiedSignature =
   | { readonly path: string; readonly keyId: string; readonly trustedComment: string }
   | { readonly path: string; readonly fault: string };
 
-/** What is known beside the bytes. */
-export interface Around {
+/** The environment of an inspection. */
+export interface InspectContext {
   /** The capabilities of this host. */
   readonly known: KnownCapabilities;
   readonly limits: InstanceLimits;
-  readonly signatures: readonly SignatureSeen[];
+  readonly signatures: readonly UnverifiedSignature[];
   readonly configured?: Configured;
 }
 
-/** What a configuration says of this module. */
+/** The results of checking the module against a configuration. */
 export interface Configured {
   readonly file: string;
-  /** The day in UTC on which signatures were judged. */
+  /** The date of the signature checks, YYYY-MM-DD in UTC. */
   readonly day: string;
-  /** Providers that run this module, or would. */
+  /** Names of the providers that use this module. */
   readonly providers: readonly string[];
   readonly verdicts: readonly Verdict[];
 }
 
+/** The report on a module; `kleidi inspect --json` prints it. */
 export interface Report {
-  /** The version of this shape. */
+  /** Version of this format. */
   readonly report: 1;
-  /** The worst of the table. "refuse": admission would not run it. */
+  /** The worst severity in `verdicts`. "refuse": admission would refuse the module. */
   readonly verdict: Severity;
   readonly file: Omit<ModuleFile, "bytes">;
-  readonly signatures: readonly SignatureSeen[];
+  readonly signatures: readonly UnverifiedSignature[];
   readonly configured: Omit<Configured, "verdicts"> | null;
   readonly verdicts: readonly Verdict[];
-  readonly manifest: ManifestSeen;
-  /** For each RPC that is exported; empty where the code could not be read. */
+  readonly manifest: ManifestResult;
+  /** One entry for each exported RPC; empty if the code could not be read. */
   readonly rpcs: readonly RpcCalls[];
   readonly authority: readonly AuthorityRow[];
   readonly module: Outline;
 }
 
-/** One operation in one RPC: whether the manifest requests it, and whether the code can reach it. */
+/** One operation in one RPC. */
 export interface AuthorityRow {
   readonly rpc: Rpc;
   readonly capability: string;
   readonly operation: string;
+  /** True if the manifest requests it. */
   readonly requested: boolean;
-  /** Null where the code could not be read. */
+  /** True if the code can reach it; null if the code could not be read. */
   readonly used: boolean | null;
+  /** The reasons in the manifest. */
   readonly why: readonly string[];
 }
 
 export interface Outline {
-  /** Where strict reading stopped; what follows is what was read before. */
+  /** Byte offset and reason if the parser stopped early; the other fields hold the part before it. Else null. */
   readonly stopped: { readonly at: number; readonly why: string } | null;
   readonly functions: number | null;
   readonly start: number | null;
@@ -92,7 +96,7 @@ export interface Outline {
   readonly memories: readonly Range[];
   /** In entries. */
   readonly tables: readonly Range[];
-  readonly sections: readonly Frame[];
+  readonly sections: readonly SectionHeader[];
   readonly producers: readonly Producer[];
 }
 
@@ -104,11 +108,15 @@ interface Range {
 const MAX_NAME = 200;
 const MAX_TEXT = 2000;
 
-export function inspect({ path, bytes, size, sha256 }: ModuleFile, around: Around): Report {
+/**
+ * Inspects a module.
+ * @param context the capabilities and limits of the host, and the results of checks outside the module
+ */
+export function inspect({ path, bytes, size, sha256 }: ModuleFile, context: InspectContext): Report {
   const tooLarge = size > MAX_MODULE;
-  const soFar: SoFar = tooLarge ? UNREAD : readSoFar(bytes);
-  const { frames, customSections } = framesOf(tooLarge ? new Uint8Array() : bytes);
-  const { module } = soFar;
+  const partial: PartialModule = tooLarge ? TOO_LARGE : readPartialModule(bytes);
+  const { headers, customSections } = sectionHeadersOf(tooLarge ? new Uint8Array() : bytes);
+  const { module } = partial;
   const reached = module && reach(module);
   const manifest = manifestOf(manifestSection(customSections));
   const rpcs = module === undefined ? [] : callsOf(module);
@@ -116,64 +124,64 @@ export function inspect({ path, bytes, size, sha256 }: ModuleFile, around: Aroun
   const verdicts = [
     ...verdictsOf({
       size,
-      soFar,
-      frames,
+      partial,
+      headers,
       producers,
       manifest,
       reached,
       rpcs,
-      limits: around.limits,
-      known: around.known,
+      limits: context.limits,
+      known: context.known,
     }),
-    ...(around.configured?.verdicts ?? []),
+    ...(context.configured?.verdicts ?? []),
   ];
   return {
     report: 1,
     verdict: worst(verdicts),
     file: { path, size, sha256 },
-    signatures: around.signatures,
-    configured: around.configured === undefined ? null : withoutVerdicts(around.configured),
+    signatures: context.signatures,
+    configured: context.configured === undefined ? null : withoutVerdicts(context.configured),
     verdicts,
     manifest,
     rpcs,
     authority: authorityRows(manifest, reached),
-    module: outlineOf(soFar, reached, frames, producers),
+    module: outlineOf(partial, reached, headers, producers),
   };
 }
 
-const UNREAD: SoFar = {
+const TOO_LARGE: PartialModule = {
   imports: [],
   exports: [],
   memories: [],
   tables: [],
   sections: [],
   customSections: [],
-  stopped: { at: 0, why: "it is larger than a module may be, and was not read" },
+  stopped: { at: 0, why: "the file exceeds the maximum size of a module and was not read" },
 };
 
 function withoutVerdicts({ file, day, providers }: Configured): Omit<Configured, "verdicts"> {
   return { file, day, providers };
 }
 
-function manifestOf(section: Uint8Array | string): ManifestSeen {
+function manifestOf(section: Uint8Array | string): ManifestResult {
   if (typeof section === "string") return { fault: section, text: "" };
-  const read = readManifest(section);
-  if (!("fault" in read)) return read;
+  const result = readManifest(section);
+  if (!("fault" in result)) return result;
   return {
-    fault: read.fault,
+    fault: result.fault,
     text: cutWithLength(new TextDecoder().decode(section.subarray(0, 16_384)), MAX_TEXT),
   };
 }
 
-/** What is requested and what is used, in the order of the RPCs, then of the manifest and the imports. */
-function authorityRows(manifest: ManifestSeen, reached: Reach | undefined): AuthorityRow[] {
+/** Merges requested and used operations, ordered by RPC, then by manifest and import. */
+function authorityRows(manifest: ManifestResult, reached: Reach | undefined): AuthorityRow[] {
   const requested = "fault" in manifest ? [] : requestsOf(manifest);
   const used = reached === undefined ? [] : authorityOf(reached, RPCS);
   const usedKeys = new Set(used.map(keyOf));
-  const whys = new Map<string, Set<string>>(requested.map((row) => [keyOf(row), new Set()]));
+  const reasons = new Map<string, Set<string>>(requested.map((row) => [keyOf(row), new Set()]));
   for (const { capability, operations, rpcs, why } of "fault" in manifest ? [] : manifest.capabilities) {
     for (const operation of operations)
-      for (const rpc of rpcs) whys.get(keyOf({ rpc, capability, operation }))?.add(why);
+      for (const rpc of rpcs) reasons.get(keyOf({ rpc, capability, operation }))?.add(why);
   }
   const rows = new Map(
     [...requested, ...used].map(({ rpc, capability, operation }): [string, AuthorityRow] => {
@@ -182,9 +190,9 @@ function authorityRows(manifest: ManifestSeen, reached: Reach | undefined): Auth
         rpc,
         capability: cutWithLength(capability, MAX_NAME),
         operation: cutWithLength(operation, MAX_NAME),
-        requested: whys.has(key),
+        requested: reasons.has(key),
         used: reached === undefined ? null : usedKeys.has(key),
-        why: [...(whys.get(key) ?? [])],
+        why: [...(reasons.get(key) ?? [])],
       };
       return [key, row];
     }),
@@ -197,9 +205,9 @@ function keyOf({ rpc, capability, operation }: Authority): string {
 }
 
 function outlineOf(
-  { imports, exports, memories, tables, module, stopped }: SoFar,
+  { imports, exports, memories, tables, module, stopped }: PartialModule,
   reached: Reach | undefined,
-  sections: readonly Frame[],
+  sections: readonly SectionHeader[],
   producers: readonly Producer[],
 ): Outline {
   const range = ({ min, max }: { min: number; max?: number }): Range => ({ min, max: max ?? null });
@@ -214,17 +222,17 @@ function outlineOf(
     imports: imports.map(({ module: namespace, name, type }) => ({
       module: cutWithLength(namespace, MAX_NAME),
       name: cutWithLength(name, MAX_NAME),
-      type: show(type),
+      type: formatType(type),
       reachedBy: reachedBy(namespace, name),
     })),
     exports: exports.map(({ name, kind, type }) => ({
       name: cutWithLength(name, MAX_NAME),
       kind,
-      type: type === undefined ? null : show(type),
+      type: type === undefined ? null : formatType(type),
     })),
     memories: memories.map(range),
     tables: tables.map(range),
-    sections: sections.map((frame) => ({ ...frame, name: cutWithLength(frame.name, MAX_NAME) })),
+    sections: sections.map((header) => ({ ...header, name: cutWithLength(header.name, MAX_NAME) })),
     producers,
   };
 }

@@ -1,4 +1,4 @@
-/** How the page looks. It is in the page, whose content security policy allows this text and nothing else. */
+/** The style of the page. It is embedded in the page, whose content security policy allows it by its hash. */
 import { pageStyle } from "../lib/html.ts";
 
 export const STYLE = pageStyle(`

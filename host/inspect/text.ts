@@ -1,14 +1,15 @@
-/** A report for a terminal. Colour is whoever prints its affair: `paint` is given what has a severity. */
-
+/** Formats a report for a terminal. */
 import { escapeName, escapeOwnText, escapeProse } from "../lib/text.ts";
-import { many, type Severity, type Verdict } from "./check.ts";
+import { plural, type Severity, type Verdict } from "./check.ts";
 import type { AuthorityRow, Report } from "./report.ts";
 
+/** Colours a text by its severity; the command decides on the colours. */
 export type Paint = (severity: Severity, text: string) => string;
 
-/** Of what a module may have thousands of. */
+/** Maximum number of lines in each list. */
 const MAX_LINES = 40;
 
+/** @returns the report as text; names and text of the module are escaped */
 export function textOf(report: Report, paint: Paint): string {
   return [
     ...head(report, paint),
@@ -35,22 +36,22 @@ export function textOf(report: Report, paint: Paint): string {
 }
 
 function head({ file, verdict, manifest, signatures, configured, module }: Report, paint: Paint): string[] {
-  const said = {
-    ok: "nothing to remark",
-    note: "nothing against it",
-    warn: "look at what is marked",
-    refuse: "it would not be run",
+  const summary = {
+    ok: "no problems found",
+    note: "no problems found; see the notes",
+    warn: "review the warnings",
+    refuse: "the host would refuse it",
   };
   const named =
     "fault" in manifest
-      ? `none: ${escapeProse(manifest.fault)}${manifest.text === "" ? "" : `; it reads ${quoted(manifest.text)}`}`
+      ? `none: ${escapeProse(manifest.fault)}${manifest.text === "" ? "" : `; its text is ${quoted(manifest.text)}`}`
       : `${manifest.name} ${manifest.version}, ABI ${manifest.abi}`;
   return [
-    `${escapeProse(file.path)}: ${paint(verdict, verdict)}, ${said[verdict]}`,
+    `${escapeProse(file.path)}: ${paint(verdict, verdict)}, ${summary[verdict]}`,
     `  sha256     ${file.sha256}`,
     `  size       ${file.size} bytes, ${module.functions ?? "an unknown number of"} functions`,
     `  manifest   ${named}`,
-    ...(signatures.length === 0 ? ["  signature  none beside it"] : []),
+    ...(signatures.length === 0 ? ["  signature  none beside the module"] : []),
     ...signatures.map((each) =>
       "fault" in each
         ? `  signature  ${escapeProse(each.path)} ${escapeProse(each.fault)}`
@@ -60,9 +61,7 @@ function head({ file, verdict, manifest, signatures, configured, module }: Repor
       ? []
       : [
           `  configured ${escapeProse(configured.file)}, ${
-            configured.providers.length === 0
-              ? "by no provider"
-              : `provider ${configured.providers.join(", ")}`
+            configured.providers.length === 0 ? "no provider" : `provider ${configured.providers.join(", ")}`
           }, on ${configured.day}`,
         ]),
   ];
@@ -77,41 +76,42 @@ function verdictLines({ check, expectation, actual, severity }: Verdict, paint: 
 
 function reachLines({ rpcs, authority }: Report, paint: Paint): string[] {
   if (rpcs.length === 0 && authority.length === 0) return [];
-  const lines = ["", "What each RPC requests and can reach"];
+  const lines = ["", "Host calls that each RPC requests and can reach"];
   for (const rpc of new Set([...rpcs.map((each) => each.rpc), ...authority.map((each) => each.rpc)])) {
     const calls = rpcs.find((each) => each.rpc === rpc);
     const size =
       calls === undefined
         ? "its code was not read, or it is not exported"
-        : `can run ${many(calls.functions, "function")}, ${calls.indirect} call through the table`;
+        : `can run ${plural(calls.functions, "function")}, ${calls.indirect} call through the table`;
     lines.push(`  ${rpc}: ${size}`);
     for (const row of authority.filter((each) => each.rpc === rpc)) {
-      const [severity, words] = use(row);
+      const [severity, words] = usageOf(row);
       const why = row.why.map((each) => ` ${quoted(each)}`).join("");
       lines.push(
         `    ${escapeName(row.capability)}.${escapeName(row.operation)}, ${paint(severity, words)}${why}`,
       );
-      const way = calls?.reaches.find(
+      const path = calls?.reaches.find(
         (each) => each.capability === row.capability && each.operation === row.operation,
       );
-      if (way !== undefined) lines.push(`      ${wayOf(way)}`);
+      if (path !== undefined) lines.push(`      ${pathText(path)}`);
     }
   }
   return lines;
 }
 
-export function use({ requested, used }: AuthorityRow): [severity: Severity, words: string] {
-  if (used === null) return ["warn", "requested, whether it is used cannot be told"];
+/** Describes whether an operation is requested and used. */
+export function usageOf({ requested, used }: AuthorityRow): [severity: Severity, words: string] {
+  if (used === null) return ["warn", "requested, use unknown"];
   if (requested && used) return ["ok", "requested and used"];
-  return used ? ["refuse", "used and not requested"] : ["refuse", "requested and not used"];
+  return used ? ["refuse", "used but not requested"] : ["refuse", "requested but not used"];
 }
 
-/** The way of the call graph, in indexes of functions. */
-export function wayOf({ path, steps, throughTable }: Report["rpcs"][number]["reaches"][number]): string {
+/** Describes a call path by the indexes of its functions. */
+export function pathText({ path, steps, throughTable }: Report["rpcs"][number]["reaches"][number]): string {
   const half = path.length / 2;
   const shown = path.map(String);
   if (steps > path.length) shown.splice(half, 0, `… ${steps - path.length} more …`);
-  return `by functions ${shown.join(" → ")}${throughTable ? ", only by a call through the table" : ""}`;
+  return `through functions ${shown.join(" → ")}${throughTable ? ", only by a call through the table" : ""}`;
 }
 
 function list<T>(title: string, all: readonly T[], line: (each: T) => string): string[] {

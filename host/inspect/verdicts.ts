@@ -1,45 +1,47 @@
 /**
- * The verdict table: what is expected of a module, what it is, and how much that matters. The rows of severity "refuse" are what
- * admission would refuse: all of them, not only the first.
+ * Builds the verdict table: expectation, actual state and severity of each check. The rows with the severity "refuse" are the reasons
+ * for which admission would refuse the module: all of them, not only the first.
  */
-import { authority, start, throughTable } from "./authority-checks.ts";
-import { type Check, type Findings, SEVERITIES, type Severity, type Verdict } from "./check.ts";
+import { authority, indirectCalls, start } from "./authority-checks.ts";
+import { type Check, type CheckInput, SEVERITIES, type Severity, type Verdict } from "./check.ts";
 import { memory, tables } from "./limit-checks.ts";
-import { exported, format, imported, manifested, size, uncalled } from "./module-checks.ts";
-import { built, names, others } from "./section-checks.ts";
+import { exports, format, imports, manifest, size, unusedExports } from "./module-checks.ts";
+import { customSections, names, producers } from "./section-checks.ts";
 
-const CHECKS: readonly ((findings: Findings) => Check)[] = [
+const CHECKS: readonly ((input: CheckInput) => Check)[] = [
   size,
   format,
-  manifested,
-  imported,
-  exported,
-  uncalled,
+  manifest,
+  imports,
+  exports,
+  unusedExports,
   start,
   authority,
-  throughTable,
+  indirectCalls,
   memory,
   tables,
-  built,
+  producers,
   names,
-  others,
+  customSections,
 ];
 
-export function verdictsOf(findings: Findings): Verdict[] {
-  return CHECKS.flatMap((check) => rowsOf(check(findings)));
+/** Runs all checks. */
+export function verdictsOf(input: CheckInput): Verdict[] {
+  return CHECKS.flatMap((check) => rowsOf(check(input)));
 }
 
 function rowsOf({ check, expectation, good, found }: Check): Verdict[] {
-  // one manifest may name one RPC twice, and says nothing more by it
+  // a manifest may list an RPC twice; the duplicate has no meaning
   const distinct = [...new Map(found.map((each) => [each.actual, each])).values()];
   const rows = distinct.map((each): Verdict => ({ check, expectation, ...each }));
   if (good === undefined) {
-    const actual = "cannot be told: reading stopped before it";
+    const actual = "unknown: reading stopped before this part";
     return [...rows, { check, expectation, actual, severity: "warn" }];
   }
   return rows.length > 0 ? rows : [{ check, expectation, actual: good, severity: "ok" }];
 }
 
+/** Returns the worst severity. */
 export function worst(verdicts: readonly Verdict[]): Severity {
   const places = verdicts.map(({ severity }) => SEVERITIES.indexOf(severity));
   return SEVERITIES[Math.max(0, ...places)] ?? "refuse";

@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { messagesOf } from "../../test/support/failures.ts";
 import { type Annotation, annotationsFault, FORMAT_NAME, withFormat, withoutFormat } from "./annotations.ts";
 
 const ONE = Uint8Array.of(0x31);
-const NOT_A_DOMAIN = "an annotation's name is not a domain name of two labels or more";
-const IN_HOST_DOMAIN = "an annotation's name is at or under kleidi.dev, which is the host's";
+const NOT_A_DOMAIN = "an annotation's name is not a domain name of at least two labels";
+const IN_HOST_DOMAIN = "an annotation's name is at or under kleidi.dev, which is reserved for the host";
 
 function named(name: string, value: Uint8Array = ONE): Annotation {
   return { name, value };
@@ -64,13 +65,13 @@ for (const name of BAD_NAMES) {
 }
 
 for (const name of ["kleidi.dev", "format.kleidi.dev", "a.b.kleidi.dev"]) {
-  test(`annotationsFault refuses ${name} as the host's`, () => {
+  test(`annotationsFault refuses ${name}, which is reserved for the host`, () => {
     assert.equal(annotationsFault([named(name)]), IN_HOST_DOMAIN);
   });
 }
 
-test("annotationsFault refuses a name that is there twice", () => {
-  assert.equal(annotationsFault([named("a.b"), named("c.d"), named("a.b")]), "an annotation is there twice");
+test("annotationsFault refuses a name that is listed twice", () => {
+  assert.equal(annotationsFault([named("a.b"), named("c.d"), named("a.b")]), "an annotation is listed twice");
 });
 
 test("annotationsFault accepts no annotations", () => assert.equal(annotationsFault([]), undefined));
@@ -112,21 +113,23 @@ test("the largest guest annotations stay below the API server's 32768 bytes with
   assert.ok(size < 32_768, `${size} bytes`);
 });
 
-const BAD_FORMATS: [string, Record<string, Uint8Array>, string][] = [
-  ["a missing format annotation", {}, "missing"],
-  ["a format annotation that is only inherited", Object.create({ [FORMAT_NAME]: ONE }), "missing"],
-  ["format 2", { [FORMAT_NAME]: Uint8Array.of(0x32) }, "another value"],
-  ["an empty format", { [FORMAT_NAME]: new Uint8Array() }, "another value"],
-  ["a format of two bytes", { [FORMAT_NAME]: Uint8Array.of(0x31, 0x31) }, "another value"],
+const BAD_FORMATS: [string, Record<string, Uint8Array>][] = [
+  ["a missing format annotation", {}],
+  ["a format annotation that is only inherited", Object.create({ [FORMAT_NAME]: ONE })],
+  ["format 2", { [FORMAT_NAME]: Uint8Array.of(0x32) }],
+  ["an empty format", { [FORMAT_NAME]: new Uint8Array() }],
+  ["a format of two bytes", { [FORMAT_NAME]: Uint8Array.of(0x31, 0x31) }],
 ];
-for (const [what, annotations, actual] of BAD_FORMATS) {
+for (const [what, annotations] of BAD_FORMATS) {
   test(`withoutFormat refuses ${what}`, () => {
-    assert.throws(() => withoutFormat(annotations), {
-      code: "annotations-invalid",
-      message: `Cannot decrypt: the annotation format.kleidi.dev should be "1", it is ${actual}`,
-    });
+    assert.throws(() => withoutFormat(annotations), { code: "annotations-invalid" });
   });
 }
+
+test("withoutFormat names the fault of the format annotation", async (t) => {
+  const cases = BAD_FORMATS.map(([what, annotations]) => [what, () => withoutFormat(annotations)] as const);
+  t.assert.snapshot(await messagesOf(cases));
+});
 
 const BAD_RESTS: [string, Record<string, Uint8Array>, string][] = [
   ["a name of one label", { one: ONE }, NOT_A_DOMAIN],

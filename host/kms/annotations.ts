@@ -1,6 +1,6 @@
 /**
- * Annotations lie beside the ciphertext in etcd, in the clear. The host adds one of its own, which says in which format the
- * object was written; a guest's are checked as the API server would.
+ * etcd stores annotations in clear text beside the ciphertext. The host adds one that names the object's format; it checks a guest's
+ * annotations as the API server would.
  */
 import { KleidiError } from "../error.ts";
 import { MAX_ANNOTATION_NAME, MAX_GUEST_ANNOTATIONS } from "./limits.ts";
@@ -10,27 +10,29 @@ export interface Annotation {
   readonly value: Uint8Array;
 }
 
-/** The host's own annotation; names at or under kleidi.dev are closed to guests. */
+/** The host's annotation. Guests cannot use names at or under kleidi.dev. */
 export const FORMAT_NAME = "format.kleidi.dev";
 const FORMAT_VALUE = new TextEncoder().encode("1");
 const HOST_DOMAIN = /(^|\.)kleidi\.dev$/;
-// RFC 1123 labels, two or more: what the API server's validation asks for.
+// RFC 1123: at least two labels, as the API server's validation requires.
 const LABEL = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?";
 const DOMAIN_NAME = new RegExp(`^${LABEL}(\\.${LABEL})+$`);
 
 /**
- * Says what is wrong with a guest's annotations, or nothing.
- * The text names no annotation: a name could carry what it should not.
+ * Checks a guest's annotations.
+ * @returns the fault as the second half of a sentence; undefined if there is none. It quotes no name: a name could contain a secret.
+ * @example annotationsFault([{ name: "one", value: new Uint8Array() }]) // "an annotation's name is not a domain name of …"
  */
 export function annotationsFault(annotations: readonly Annotation[]): string | undefined {
   const names = new Set<string>();
   let size = 0;
   for (const { name, value } of annotations) {
     if (name.length > MAX_ANNOTATION_NAME || !DOMAIN_NAME.test(name)) {
-      return "an annotation's name is not a domain name of two labels or more";
+      return "an annotation's name is not a domain name of at least two labels";
     }
-    if (HOST_DOMAIN.test(name)) return "an annotation's name is at or under kleidi.dev, which is the host's";
-    if (names.has(name)) return "an annotation is there twice";
+    if (HOST_DOMAIN.test(name))
+      return "an annotation's name is at or under kleidi.dev, which is reserved for the host";
+    if (names.has(name)) return "an annotation is listed twice";
     names.add(name);
     size += name.length + value.length;
   }
@@ -40,7 +42,7 @@ export function annotationsFault(annotations: readonly Annotation[]): string | u
   return undefined;
 }
 
-/** The guest's annotations and the host's own, as they go to the API server. */
+/** @returns the guest's annotations and the host's own, as the API server gets them */
 export function withFormat(annotations: readonly Annotation[]): Record<string, Uint8Array> {
   const all: Record<string, Uint8Array> = { [FORMAT_NAME]: FORMAT_VALUE };
   for (const { name, value } of annotations) all[name] = value;
@@ -48,16 +50,18 @@ export function withFormat(annotations: readonly Annotation[]): Record<string, U
 }
 
 /**
- * Takes the host's annotation off what the API server sends back, and gives the guest's.
+ * Checks and removes the host's annotation.
+ * @param annotations as the API server sends them
+ * @returns the guest's annotations
  * @throws KleidiError annotations-invalid
  */
 export function withoutFormat(annotations: Readonly<Record<string, Uint8Array>>): Annotation[] {
   const format = Object.hasOwn(annotations, FORMAT_NAME) ? annotations[FORMAT_NAME] : undefined;
   if (format?.length !== 1 || format[0] !== FORMAT_VALUE[0]) {
-    const actual = format === undefined ? "missing" : "another value";
+    const actual = format === undefined ? "is missing" : "has another value";
     throw new KleidiError(
       "annotations-invalid",
-      `Cannot decrypt: the annotation ${FORMAT_NAME} should be "1", it is ${actual}`,
+      `Cannot decrypt: the annotation ${FORMAT_NAME} must be "1", it ${actual}`,
     );
   }
   const guest = Object.entries(annotations)

@@ -1,21 +1,24 @@
 /**
- * Every reply of a provider is checked as the API server would check it, before anything is done with it. Our own providers
- * get no exception.
+ * Checks every reply of a provider as the API server would, before the host uses it. There is no exception for kleidi's own
+ * providers.
  */
 import { KleidiError } from "../error.ts";
 import { annotationsFault } from "./annotations.ts";
 import { MAX_CIPHERTEXT, MAX_OLDER_VERSIONS, MAX_PLAINTEXT, MAX_VERSION } from "./limits.ts";
 import type { KeyVersions, Sealed } from "./provider.ts";
 
-// Shorter plaintexts occur in a ciphertext by chance.
-const SHORTEST_TELLING_PLAINTEXT = 8;
+// In bytes. A shorter plaintext can occur in a ciphertext by chance.
+const MIN_SEARCHED_PLAINTEXT = 8;
 
-/** @throws KleidiError provider-fault */
+/**
+ * @param provider the provider's name in the configuration, for the message
+ * @throws KleidiError provider-fault if a version is empty, too long, not printable ASCII or listed twice, or there are too many
+ */
 export function checkStatusReply(provider: string, reply: KeyVersions): void {
   const action = `Cannot accept the status of provider "${provider}"`;
   if (reply.olderVersions.length > MAX_OLDER_VERSIONS) {
     const actual = reply.olderVersions.length;
-    throw fault(`${action}: it names ${actual} older versions, at most ${MAX_OLDER_VERSIONS} are allowed`);
+    throw fault(`${action}: it lists ${actual} older versions, at most ${MAX_OLDER_VERSIONS} are allowed`);
   }
   for (const version of [reply.version, ...reply.olderVersions]) {
     const length = new TextEncoder().encode(version).length;
@@ -23,16 +26,20 @@ export function checkStatusReply(provider: string, reply: KeyVersions): void {
     if (length > MAX_VERSION) {
       throw fault(`${action}: a version is ${length} bytes, at most ${MAX_VERSION} are allowed`);
     }
-    // It is shown in messages and logs, and written into configurations as a pin.
+    // Messages and logs show it, and operators write it into the configuration as a pin.
     if (!/^[\x21-\x7e]*$/.test(version)) {
-      throw fault(`${action}: a version has a character that is no printable ASCII, or a space`);
+      throw fault(`${action}: a version contains a space or a character outside printable ASCII`);
     }
   }
   const distinct = new Set([reply.version, ...reply.olderVersions]);
-  if (distinct.size !== reply.olderVersions.length + 1) throw fault(`${action}: a version is there twice`);
+  if (distinct.size !== reply.olderVersions.length + 1) throw fault(`${action}: a version is listed twice`);
 }
 
-/** @throws KleidiError provider-fault */
+/**
+ * @param provider the provider's name in the configuration, for the message
+ * @param plaintext the plaintext of the request
+ * @throws KleidiError provider-fault if a size or an annotation is out of bounds, or if the reply contains the plaintext
+ */
 export function checkEncryptReply(provider: string, plaintext: Uint8Array, reply: Sealed): void {
   const action = `Cannot accept the reply of provider "${provider}"`;
   const length = reply.ciphertext.length;
@@ -43,11 +50,15 @@ export function checkEncryptReply(provider: string, plaintext: Uint8Array, reply
   const annotations = annotationsFault(reply.annotations);
   if (annotations !== undefined) throw fault(`${action}: ${annotations}`);
   for (const stored of [reply.ciphertext, ...reply.annotations.map(({ value }) => value)]) {
-    if (contains(stored, plaintext)) throw fault(`${action}: the plaintext stands in what it would store`);
+    if (contains(stored, plaintext))
+      throw fault(`${action}: its ciphertext or an annotation contains the plaintext`);
   }
 }
 
-/** @throws KleidiError provider-fault */
+/**
+ * @param provider the provider's name in the configuration, for the message
+ * @throws KleidiError provider-fault if the plaintext is empty or longer than MAX_PLAINTEXT
+ */
 export function checkDecryptReply(provider: string, plaintext: Uint8Array): void {
   const action = `Cannot accept the reply of provider "${provider}"`;
   if (plaintext.length === 0) throw fault(`${action}: its plaintext is empty`);
@@ -58,7 +69,7 @@ export function checkDecryptReply(provider: string, plaintext: Uint8Array): void
   }
 }
 
-/** Compares in a time that depends on the lengths only. */
+/** Compares in constant time: the duration depends on the lengths only. */
 export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length) return false;
   let difference = 0;
@@ -67,7 +78,7 @@ export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
 }
 
 function contains(haystack: Uint8Array, needle: Uint8Array): boolean {
-  if (needle.length < SHORTEST_TELLING_PLAINTEXT) return false;
+  if (needle.length < MIN_SEARCHED_PLAINTEXT) return false;
   for (let at = 0; at + needle.length <= haystack.length; at++) {
     if (equalBytes(haystack.subarray(at, at + needle.length), needle)) return true;
   }

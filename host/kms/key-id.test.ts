@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { test } from "node:test";
 import fc from "fast-check";
+import { messagesOf } from "../../test/support/failures.ts";
 import { associatedData, deriveKeyId, parseKeyId } from "./key-id.ts";
 
 const ACCEPTED = [
@@ -16,22 +17,23 @@ for (const [what, text] of ACCEPTED) {
 }
 
 const REFUSED = [
-  ["an empty key_id", "", "is empty"],
-  ["1024 bytes", "a".repeat(1024), "is 1024 bytes, at most 1023 are allowed"],
-  ["1024 bytes in 512 characters", "é".repeat(512), "is 1024 bytes, at most 1023 are allowed"],
-  ["1024 bytes in 256 characters", "🔑".repeat(256), "is 1024 bytes, at most 1023 are allowed"],
+  ["an empty key_id", ""],
+  ["1024 bytes", "a".repeat(1024)],
+  ["1024 bytes in 512 characters", "é".repeat(512)],
+  ["1024 bytes in 256 characters", "🔑".repeat(256)],
 ] as const;
 
-for (const [what, text, said] of REFUSED) {
+for (const [what, text] of REFUSED) {
   test(`parseKeyId refuses ${what}`, () => {
-    assert.throws(() => parseKeyId(text), {
-      code: "request-invalid",
-      message: `Cannot find the key: the request's key_id ${said}`,
-    });
+    assert.throws(() => parseKeyId(text), { code: "request-invalid" });
   });
 }
 
-// Computed with another program from docs/ABI.md, section 7.
+test("parseKeyId names the length", async (t) => {
+  t.assert.snapshot(await messagesOf(REFUSED.map(([what, text]) => [what, () => parseKeyId(text)] as const)));
+});
+
+// Computed by an independent program from docs/ABI.md, section 7.
 const VECTORS = [
   ["main", "0123456789abcdef0123456789abcdef", "k1.ySq0h-vGXhfJDOaffhtmNRo8lOdGtrTKtgTnJQdGIP8"],
   ["a", "1", "k1.CYOBsC7GZNTxtwQ6jFL0PSaqmPA9G7NENCUCGzsbrFU"],
@@ -44,7 +46,7 @@ for (const [key, version, expected] of VECTORS) {
   });
 }
 
-test("deriveKeyId gives 46 characters that a URL can hold", async () => {
+test("deriveKeyId returns 46 URL-safe characters", async () => {
   await fc.assert(
     fc.asyncProperty(fc.string(), fc.string(), async (key, version) => {
       assert.match(await deriveKeyId(key, version), /^k1\.[A-Za-z0-9_-]{43}$/);
@@ -65,7 +67,7 @@ test("deriveKeyId is the SHA-256 that docs/ABI.md describes", async () => {
   );
 });
 
-test("deriveKeyId tells apart every way to cut the same text into name and version", async () => {
+test("deriveKeyId differs for every split of the same text into name and version", async () => {
   const text = "abab\0abab";
   const ids = await Promise.all(
     Array.from({ length: text.length + 1 }, (_, at) => deriveKeyId(text.slice(0, at), text.slice(at))),
@@ -73,11 +75,11 @@ test("deriveKeyId tells apart every way to cut the same text into name and versi
   assert.equal(new Set(ids).size, text.length + 1);
 });
 
-test("deriveKeyId differs from the same parts with their length bytes inside the name", async () => {
+test("deriveKeyId differs when the length bytes are a part of the name", async () => {
   assert.notEqual(await deriveKeyId("a", "b"), await deriveKeyId("a\0\u0001b", ""));
 });
 
-test("associatedData is the label, then provider and key_id behind their lengths", () => {
+test("associatedData is the label, then provider and key_id, each after its length", () => {
   fc.assert(
     fc.property(fc.string(), fc.string({ minLength: 1, maxLength: 100 }), (provider, id) => {
       const expected = Buffer.concat([Buffer.from("kleidi 1\0"), sized(provider), sized(id)]);
@@ -86,14 +88,14 @@ test("associatedData is the label, then provider and key_id behind their lengths
   );
 });
 
-test("associatedData of provider vault and key_id k1.x has these bytes", () => {
+test("associatedData matches the test vector of provider vault and key_id k1.x", () => {
   assert.equal(
     Buffer.from(associatedData("vault", parseKeyId("k1.x"))).toString("hex"),
     "6b6c6569646920310000057661756c7400046b312e78",
   );
 });
 
-test("associatedData writes a length of over 255 bytes in two bytes", () => {
+test("associatedData encodes a length over 255 in two bytes", () => {
   const bytes = associatedData("p", parseKeyId("x".repeat(258)));
   assert.deepEqual([...bytes.subarray(12, 14)], [1, 2]);
 });

@@ -1,16 +1,17 @@
 /**
- * What the API server knows a KEK by, and what binds a ciphertext to it (docs/ABI.md, section 7).
+ * The key_id, by which the API server identifies a KEK, and the associated data, which binds a ciphertext to it (docs/ABI.md, section 7).
  */
 import { KleidiError } from "../error.ts";
 import { MAX_KEY_ID } from "./limits.ts";
 
-/** A key_id that is within the protocol's bounds. */
+/** A key_id within the bounds of the protocol. */
 export type KeyId = string & { readonly brand: "KeyId" };
 
 const encoder = new TextEncoder();
 
 /**
- * The key_id of a request, within the protocol's bounds.
+ * Parses the key_id of a request.
+ * @param text 1 to MAX_KEY_ID bytes in UTF-8
  * @throws KleidiError request-invalid
  */
 export function parseKeyId(text: string): KeyId {
@@ -26,19 +27,25 @@ export function parseKeyId(text: string): KeyId {
   return text as KeyId;
 }
 
-/** Names a KEK version: opaque, stable, never reused. 46 characters. */
+/**
+ * Derives the key_id of a KEK version: opaque, stable, never reused.
+ * @param key the key's name in the configuration
+ * @param version the version as the provider reports it
+ * @returns 46 characters
+ * @example await deriveKeyId("a", "1") // "k1.CYOBsC7GZNTxtwQ6jFL0PSaqmPA9G7NENCUCGzsbrFU"
+ */
 export async function deriveKeyId(key: string, version: string): Promise<KeyId> {
-  const digest = await crypto.subtle.digest("SHA-256", join("kleidi key_id 1", key, version));
+  const digest = await crypto.subtle.digest("SHA-256", encodeParts("kleidi key_id 1", key, version));
   return `k1.${new Uint8Array(digest).toBase64({ alphabet: "base64url", omitPadding: true })}` as KeyId;
 }
 
-/** What a provider binds to a ciphertext. */
+/** @returns the associated data that a provider binds to a ciphertext */
 export function associatedData(provider: string, keyId: KeyId): Uint8Array {
-  return join("kleidi 1", provider, keyId);
+  return encodeParts("kleidi 1", provider, keyId);
 }
 
-/** A label, a zero byte, then each part behind its length in 16 bits, so that no two lists of parts give the same bytes. */
-function join(label: string, ...parts: string[]): Uint8Array<ArrayBuffer> {
+/** Encodes a label, a zero byte, then each part after its 16-bit length: two different lists never give the same bytes. */
+function encodeParts(label: string, ...parts: string[]): Uint8Array<ArrayBuffer> {
   const chunks = [encoder.encode(`${label}\0`)];
   for (const part of parts) {
     const bytes = encoder.encode(part);

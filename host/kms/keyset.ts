@@ -1,6 +1,6 @@
 /**
- * The configured keys with what is known of each: one encrypts, any number decrypt. Decrypt is routed by key_id, so that one
- * socket serves the keys of several KMSs. What is known comes from probes (prober.ts); the RPCs only read it.
+ * The configured keys with the state of each: one key encrypts, any number decrypt. Decrypt is routed by key_id, so that one
+ * socket serves the keys of several KMSs. Probes (prober.ts) update the state; the RPCs only read it.
  */
 import { KleidiError } from "../error.ts";
 import { deriveKeyId, type KeyId } from "./key-id.ts";
@@ -10,7 +10,7 @@ export interface KeyConfig {
   readonly name: string;
   readonly provider: Provider;
   readonly use: "active" | "decrypt";
-  /** The version that the provider must report, where the operator pinned it. */
+  /** The version that the provider must report, if the operator pinned it. */
   readonly pin?: string | undefined;
 }
 
@@ -21,14 +21,14 @@ export interface KeyVersion {
   readonly keyId: KeyId;
 }
 
-/** What the last probe of a key saw. A key that failed keeps the versions that it had, so that Decrypt can go on trying. */
+/** The result of a key's last probe. A failed key keeps its version, so that Decrypt can still try it. */
 export interface KeyState {
   readonly key: KeyConfig;
   readonly current?: KeyVersion;
   readonly failure?: KleidiError;
 }
 
-const MAX_VERSIONS_SEEN = 1024;
+const MAX_VERSIONS = 1024;
 
 export class Keyset {
   readonly keys: readonly KeyConfig[];
@@ -36,7 +36,7 @@ export class Keyset {
   readonly #routes = new Map<KeyId, KeyVersion>();
   readonly #retired = new Set<KeyId>();
 
-  /** @param keys exactly one of them active; their names differ. */
+  /** @param keys exactly one with use "active"; each with a different name */
   constructor(keys: readonly KeyConfig[]) {
     this.keys = keys;
     for (const key of keys) this.#states.set(key.name, { key });
@@ -52,8 +52,8 @@ export class Keyset {
   }
 
   /**
-   * The version to encrypt with.
-   * @throws KleidiError key-not-ready, or what the last probe failed with
+   * Returns the version to encrypt with.
+   * @throws KleidiError key-not-ready before the first probe has ended; the failure of the last probe
    */
   encryptWith(): KeyVersion {
     const { key, current, failure } = this.active;
@@ -67,35 +67,40 @@ export class Keyset {
     return current;
   }
 
-  /** Whether a key is known to have this key_id. */
-  knows(keyId: KeyId): boolean {
+  /** @returns whether a key reported the version of this key_id */
+  hasKeyId(keyId: KeyId): boolean {
     return this.#routes.has(keyId);
   }
 
   /**
-   * The version that wrote an object.
-   * @throws KleidiError key-unknown; key-not-ready while a key that could have it has never answered
+   * Returns the version that encrypted an object.
+   * @throws KleidiError key-unknown; key-not-ready while a key that could have this key_id has not answered yet
    */
   decryptWith(keyId: KeyId): KeyVersion {
     const route = this.#routes.get(keyId);
     if (route !== undefined) return route;
-    const silent = this.states().filter(({ current }) => current === undefined);
-    if (silent.length > 0) {
-      const names = silent.map(({ key }) => `"${key.name}"`).join(", ");
+    const unanswered = this.states().filter(({ current }) => current === undefined);
+    if (unanswered.length > 0) {
+      const names = unanswered.map(({ key }) => `"${key.name}"`).join(", ");
       throw new KleidiError(
         "key-not-ready",
-        `Cannot decrypt: no key that is ready has this key_id, and ${names} has never answered`,
+        `Cannot decrypt: no ready key has this key_id; not answered yet: ${names}`,
       );
     }
-    throw new KleidiError("key-unknown", `Cannot decrypt: none of ${this.keys.length} keys has this key_id`);
+    throw new KleidiError(
+      "key-unknown",
+      `Cannot decrypt: none of the ${this.keys.length} configured keys has this key_id`,
+    );
   }
 
   /**
-   * Takes what a provider said of a key.
-   * @throws KleidiError key-not-ready where a pin differs; provider-fault where a version came back, because objects written in
-   * between would look current when they are not
+   * Adds the versions that a provider reported for a key to the routes of Decrypt. The version to encrypt with changes with markGood only.
+   * @param versions a checked reply of Status
+   * @returns the version to encrypt with, once it is marked good
+   * @throws KleidiError key-not-ready if the version differs from the pin; provider-fault if it is a retired version, because objects that
+   * were written in between would look current when they are not; provider-fault if the provider has reported too many versions
    */
-  async learn(key: KeyConfig, versions: KeyVersions): Promise<KeyVersion> {
+  async addVersions(key: KeyConfig, versions: KeyVersions): Promise<KeyVersion> {
     if (key.pin !== undefined && key.pin !== versions.version) {
       throw new KleidiError(
         "key-not-ready",
@@ -107,7 +112,7 @@ export class Keyset {
     if (this.#retired.has(keyId)) {
       throw new KleidiError(
         "provider-fault",
-        `Cannot use key "${key.name}": provider "${key.provider.name}" went back from version ${before?.version} to ${versions.version}`,
+        `Cannot use key "${key.name}": provider "${key.provider.name}" reverted from version ${before?.version} to ${versions.version}`,
       );
     }
     const current = { key, version: versions.version, keyId };
@@ -115,27 +120,28 @@ export class Keyset {
     for (const version of versions.olderVersions) {
       routes.push({ key, version, keyId: await deriveKeyId(key.name, version) });
     }
-    // Routes are never forgotten, so a provider that names ever new versions must not be able to fill the host with them.
+    // Routes are never removed. The limit keeps a provider that reports new versions forever from filling the host's memory.
     const known = [...this.#routes.values()].filter((route) => route.key === key).length;
-    const named = known + routes.filter((route) => !this.#routes.has(route.keyId)).length;
-    if (named > MAX_VERSIONS_SEEN) {
+    const reported = known + routes.filter((route) => !this.#routes.has(route.keyId)).length;
+    if (reported > MAX_VERSIONS) {
       throw new KleidiError(
         "provider-fault",
-        `Cannot use key "${key.name}": provider "${key.provider.name}" has named ${named} versions since the start, at most ${MAX_VERSIONS_SEEN} are allowed`,
+        `Cannot use key "${key.name}": provider "${key.provider.name}" has reported ${reported} versions since the host started, at most ${MAX_VERSIONS} are allowed`,
       );
     }
     for (const route of routes) this.#routes.set(route.keyId, route);
     return current;
   }
 
-  /** The key was used as it should be. */
+  /** Records that the key works with this version, and clears its failure. */
   markGood(current: KeyVersion): void {
     const before = this.#states.get(current.key.name)?.current;
-    // Only now: a new version that never proved good wrote nothing, and going back from it is no harm.
+    // Retired here, not in addVersions: a new version that never worked encrypted nothing, so reverting from it is safe.
     if (before !== undefined && before.keyId !== current.keyId) this.#retired.add(before.keyId);
     this.#states.set(current.key.name, { key: current.key, current });
   }
 
+  /** Records the failure of a probe. The key keeps its version. */
   markFailed(key: KeyConfig, failure: KleidiError): void {
     const current = this.#states.get(key.name)?.current;
     this.#states.set(key.name, current === undefined ? { key, failure } : { key, current, failure });

@@ -1,24 +1,24 @@
 /**
- * Asks each key's provider how it is, in the background, so that Status never waits for a KMS. The active key is also used once
- * in each probe: a key that says it is well and cannot encrypt is not well.
+ * Probes each key in the background, so that Status never waits for a KMS. A probe of the active key also encrypts once: a key that
+ * reports a healthy status and cannot encrypt has failed.
  */
 import { KleidiError, toKleidiError } from "../error.ts";
 import { checkStatusReply } from "./check-reply.ts";
 import type { KeyConfig, Keyset } from "./keyset.ts";
 import type { KeyVersions } from "./provider.ts";
 import { seal } from "./seal.ts";
-import { Steady } from "./steady.ts";
+import { VersionStabilizer } from "./version-stabilizer.ts";
 
 export interface ProberOptions {
-  /** Milliseconds between the end of a good probe and the next one. */
+  /** Milliseconds between the end of a successful probe and the start of the next one. */
   readonly intervalMs: number;
-  /** Probes in a row that must name a new version before it is written with; absent: 1. */
+  /** Consecutive probes that must report a new version before it is adopted; default 1. */
   readonly stableProbes?: number;
-  /** Told of every change from good to failed and back, of every failure with another sentence or cause, and of every new version. */
+  /** Called when a key fails or recovers, when the message or the cause of its failure changes, and when its version changes. */
   readonly onChange: (change: KeyChange) => void;
-  /** Told of every probe's end. */
+  /** Called at the end of every probe; "unknown": the call queue was full. */
   readonly onProbe?: (key: KeyConfig, result: "good" | "failed" | "unknown") => void;
-  /** Leaves the async context of an RPC: a probe that it asked for, and all that follow, are not a part of it. */
+  /** Runs work outside the async context of an RPC: a probe that an RPC requested does not belong to that RPC. */
   readonly outside?: <T>(work: () => T) => T;
 }
 
@@ -26,54 +26,55 @@ export interface KeyChange {
   readonly key: KeyConfig;
   readonly keyId?: string | undefined;
   readonly failure?: KleidiError | undefined;
-  /** A version that was named for the first time, and is not written with yet. */
-  readonly coming?: string | undefined;
+  /** A new version that was reported for the first time and is not adopted yet. */
+  readonly pendingVersion?: string | undefined;
 }
 
-// After a failure the next probe comes soon, then ever later, up to the interval.
+// The delay after a failure doubles with each further failure, up to the interval.
 const FIRST_RETRY_MS = 250;
-// A probe that has not ended for this many intervals makes Status fail: what it would say is too old.
+// Status fails when the last probe ended more than this many intervals ago: its result is too old.
 const STALE_AFTER_INTERVALS = 6;
 
 export class Prober {
   readonly #keyset: Keyset;
   readonly #options: ProberOptions;
-  readonly #loops: Loop[];
-  readonly #steady: ReadonlyMap<KeyConfig, Steady>;
+  readonly #loops: ProbeLoop[];
+  readonly #stabilizers: ReadonlyMap<KeyConfig, VersionStabilizer>;
   /** Keys whose first probe has not ended. */
   readonly #unprobed: Map<KeyConfig, PromiseWithResolvers<void>>;
 
   constructor(keyset: Keyset, options: ProberOptions) {
     this.#keyset = keyset;
     this.#options = options;
-    this.#steady = new Map(keyset.keys.map((key) => [key, new Steady(options.stableProbes ?? 1)]));
+    const stableProbes = options.stableProbes ?? 1;
+    this.#stabilizers = new Map(keyset.keys.map((key) => [key, new VersionStabilizer(stableProbes)]));
     this.#unprobed = new Map(keyset.keys.map((key) => [key, Promise.withResolvers<void>()]));
-    this.#loops = keyset.keys.map((key) => new Loop(() => this.#probed(key), options.intervalMs));
+    this.#loops = keyset.keys.map((key) => new ProbeLoop(() => this.#runProbe(key), options.intervalMs));
   }
 
-  /** Begins; resolves when every key was probed once, well or not. */
+  /** Starts probing. Resolves when the first probe of every key has ended, with success or failure. */
   async start(): Promise<void> {
     await Promise.all(this.#loops.map((loop) => loop.start()));
   }
 
-  /** Whoever waits for a first probe waits no longer. */
+  /** Stops probing, and resolves every promise of firstProbe. */
   stop(): void {
     for (const loop of this.#loops) loop.stop();
     for (const { resolve } of this.#unprobed.values()) resolve();
   }
 
-  /** Resolves when the first probe of a key has ended, well or not; undefined: it has. */
+  /** @returns a promise that resolves when the key's first probe ends; undefined if it has ended */
   firstProbe(key: KeyConfig): Promise<void> | undefined {
     return this.#unprobed.get(key)?.promise;
   }
 
-  /** An RPC failed on this key: look again now instead of at the interval's end. */
-  soon(key: KeyConfig): void {
+  /** Starts a probe of this key now. Call it after an RPC failed on the key. */
+  probeNow(key: KeyConfig): void {
     const { outside = (work) => work() } = this.#options;
-    outside(() => this.#loops[this.#keyset.keys.indexOf(key)]?.soon());
+    outside(() => this.#loops[this.#keyset.keys.indexOf(key)]?.runNow());
   }
 
-  /** @throws KleidiError key-not-ready when the active key's last answer is too old to be repeated */
+  /** @throws KleidiError key-not-ready if the last probe of the active key is too old */
   assertFresh(): void {
     const loop = this.#loops[this.#keyset.keys.findIndex(({ use }) => use === "active")];
     const age = loop === undefined ? 0 : loop.ageMs();
@@ -81,12 +82,12 @@ export class Prober {
     if (age > limit) {
       throw new KleidiError(
         "key-not-ready",
-        `Cannot answer Status: the active key's last probe ended ${Math.round(age)} ms ago, at most ${limit} are allowed`,
+        `Cannot answer Status: the active key's last probe ended ${Math.round(age)} ms ago, at most ${limit} ms are allowed`,
       );
     }
   }
 
-  async #probed(key: KeyConfig): Promise<boolean | undefined> {
+  async #runProbe(key: KeyConfig): Promise<boolean | undefined> {
     const good = await this.#probe(key);
     this.#unprobed.get(key)?.resolve();
     this.#unprobed.delete(key);
@@ -94,11 +95,12 @@ export class Prober {
     return good;
   }
 
-  /** True when the key is well; undefined when the probe found nothing out. */
+  /** @returns whether the key is healthy; undefined if the call queue was full, so that nothing is known */
   async #probe(key: KeyConfig): Promise<boolean | undefined> {
     const before = this.#keyset.states().find((state) => state.key === key);
     try {
-      const current = await this.#keyset.learn(key, await this.#ask(key, before?.current?.version));
+      const versions = await this.#versionsOf(key, before?.current?.version);
+      const current = await this.#keyset.addVersions(key, versions);
       if (key.use === "active") await seal(current, crypto.getRandomValues(new Uint8Array(32)));
       this.#keyset.markGood(current);
       if (before?.failure !== undefined || before?.current?.keyId !== current.keyId) {
@@ -107,7 +109,7 @@ export class Prober {
       return true;
     } catch (error) {
       const failure = toKleidiError(error, `probe key "${key.name}"`);
-      // Callers filled the queue: that says nothing of the key, and must not be a way to stop writes.
+      // Callers filled the queue. The key may be healthy, and callers must not be able to stop writes this way.
       if (failure.code === "overloaded") return undefined;
       this.#keyset.markFailed(key, failure);
       if (before?.failure === undefined || reasonOf(before.failure) !== reasonOf(failure))
@@ -116,35 +118,37 @@ export class Prober {
     }
   }
 
-  /** What the provider says of the key's versions, as far as it is steady. */
-  async #ask(key: KeyConfig, current: string | undefined): Promise<KeyVersions> {
-    const steady = this.#steady.get(key);
+  /** Asks the provider for the key's versions, and returns the versions to use. */
+  async #versionsOf(key: KeyConfig, active: string | undefined): Promise<KeyVersions> {
+    const stabilizer = this.#stabilizers.get(key);
     try {
-      const named = await key.provider.status(key.name);
-      checkStatusReply(key.provider.name, named);
-      // A pin is the operator's word: another version fails at once.
-      const versions = key.pin === undefined ? (steady?.take(named, current) ?? named) : named;
-      if (steady?.coming?.seen === 1) this.#options.onChange({ key, coming: named.version });
+      const reported = await key.provider.status(key.name);
+      checkStatusReply(key.provider.name, reported);
+      // A pinned key fails at once when the provider reports another version.
+      if (key.pin !== undefined) return reported;
+      const versions = stabilizer?.next(reported, active) ?? reported;
+      if (stabilizer?.pending?.probes === 1)
+        this.#options.onChange({ key, pendingVersion: reported.version });
       return versions;
     } catch (error) {
-      steady?.forget();
+      stabilizer?.reset();
       throw error;
     }
   }
 }
 
-/** As deep as causes are looked at; they may go round. */
-const DEPTH = 8;
+/** The number of nested causes to read; a chain of causes can be circular. */
+const MAX_CAUSES = 8;
 
-/** All that a failure says, down to its first cause: a sentence may stay the same while the reason becomes another one. */
-function reasonOf(error: unknown, depth = DEPTH): string {
+/** The messages of a failure and its causes: the message can stay the same while the cause changes. */
+function reasonOf(error: unknown, depth = MAX_CAUSES): string {
   if (!(error instanceof Error)) return String(error);
   const own = `${error.name}: ${error.message}`;
   return error.cause === undefined || depth === 0 ? own : `${own} <- ${reasonOf(error.cause, depth - 1)}`;
 }
 
-/** Runs a probe again and again, never twice at once. */
-class Loop {
+/** Repeats a probe; at most one runs at a time. */
+class ProbeLoop {
   readonly #probe: () => Promise<boolean | undefined>;
   readonly #intervalMs: number;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -168,8 +172,8 @@ class Loop {
     clearTimeout(this.#timer);
   }
 
-  soon(): void {
-    // A key that is known to fail is looked at by its own back-off; a caller in a loop must not turn it into a flood.
+  runNow(): void {
+    // A failed key is probed with back-off; a caller in a loop must not turn that into a flood.
     if (this.#failures > 0 || this.#stopped) return;
     if (this.#running) this.#again = true;
     else void this.#run();
@@ -190,7 +194,7 @@ class Loop {
     const delay = good
       ? this.#intervalMs
       : Math.min(FIRST_RETRY_MS * 2 ** (this.#failures - 1), this.#intervalMs);
-    // Jitter: the keys of one host, and the hosts of one cluster, should not ask at the same moment.
+    // Jitter: the keys of one host, and the hosts of one cluster, should not probe at the same moment.
     this.#timer = setTimeout(() => void this.#run(), this.#again ? 0 : delay * (0.9 + 0.2 * Math.random()));
     this.#again = false;
   }

@@ -1,13 +1,13 @@
-/** What the protocol's rules need of a provider; the sandbox implements it. Every method rejects with a KleidiError. */
+/** The provider interface of the protocol's rules; the sandbox implements it. Every method rejects with a KleidiError. */
 import type { Annotation } from "./annotations.ts";
 
 export interface Provider {
   /** The provider's name in the configuration. */
   readonly name: string;
-  /** Which version of the key should encrypt, and which others still decrypt. */
+  /** @returns the version of the key to encrypt with, and the older versions that still decrypt */
   status(key: string): Promise<KeyVersions>;
   encrypt(request: EncryptRequest): Promise<Sealed>;
-  /** The plaintext. */
+  /** @returns the plaintext */
   decrypt(request: DecryptRequest): Promise<Uint8Array>;
 }
 

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { failureOf, messagesOf } from "../../test/support/failures.ts";
 import { type ErrorCode, KleidiError } from "../error.ts";
 import { associatedData, parseKeyId } from "./key-id.ts";
 import type { KeyVersion } from "./keyset.ts";
@@ -13,7 +14,7 @@ const flip = (bytes: Uint8Array) => bytes.map((byte) => byte ^ 0x5a);
 function target(overrides: Partial<Provider> = {}): KeyVersion {
   const provider: Provider = {
     name: "vault",
-    status: () => Promise.reject(new Error("seal asks for no status")),
+    status: () => Promise.reject(new Error("seal does not call status")),
     encrypt: async ({ plaintext }) => ({ ciphertext: flip(plaintext), annotations: [] }),
     decrypt: async ({ ciphertext }) => flip(ciphertext),
     ...overrides,
@@ -21,11 +22,11 @@ function target(overrides: Partial<Provider> = {}): KeyVersion {
   return { key: { name: "main", provider, use: "active" }, version: "7", keyId: KEY_ID };
 }
 
-test("seal gives what the provider encrypted", async () => {
+test("seal returns the provider's reply", async () => {
   assert.deepEqual(await seal(target(), PLAINTEXT), { ciphertext: flip(PLAINTEXT), annotations: [] });
 });
 
-test("seal names key, version and associated data to Encrypt", async () => {
+test("seal passes key, version and associated data to Encrypt", async () => {
   let seen: EncryptRequest | undefined;
   const encrypt = async (request: EncryptRequest) => {
     seen = request;
@@ -58,40 +59,37 @@ test("seal reads back with the same key, version, associated data and annotation
   });
 });
 
-test("seal refuses what reads back as other bytes", async () => {
+test("seal refuses a ciphertext that reads back as other bytes", async (t) => {
   const decrypt = async () => Uint8Array.from(PLAINTEXT).fill(9, 31);
-  await assert.rejects(seal(target({ decrypt }), PLAINTEXT), {
-    code: "read-back-failed",
-    message: 'Cannot encrypt: provider "vault" decrypts what it just encrypted to something else',
-  });
+  const { code, message } = await failureOf(() => seal(target({ decrypt }), PLAINTEXT));
+  assert.equal(code, "read-back-failed");
+  t.assert.snapshot(message);
 });
 
-test("seal refuses what reads back as a part of the plaintext", async () => {
+test("seal refuses a ciphertext that reads back as a part of the plaintext", async () => {
   const decrypt = async () => PLAINTEXT.slice(0, 31);
   await assert.rejects(seal(target({ decrypt }), PLAINTEXT), { code: "read-back-failed" });
 });
 
 for (const code of ["ciphertext-invalid", "provider-fault"] as const) {
-  test(`seal maps ${code} of the read-back to read-back-failed`, async () => {
+  test(`seal maps ${code} of the read-back to read-back-failed`, async (t) => {
     const cause = new KleidiError(code, "Cannot decrypt: no");
     const decrypt = () => Promise.reject(cause);
-    await assert.rejects(seal(target({ decrypt }), PLAINTEXT), {
-      code: "read-back-failed",
-      message: 'Cannot encrypt: provider "vault" cannot decrypt what it just encrypted',
-      cause,
-    });
+    const failure = await failureOf(() => seal(target({ decrypt }), PLAINTEXT));
+    assert.equal(failure.code, "read-back-failed");
+    assert.equal(failure.cause, cause);
+    t.assert.snapshot(failure.message);
   });
 }
 
-test("seal maps an empty read-back to read-back-failed", async () => {
+test("seal maps an empty read-back to read-back-failed", async (t) => {
   const decrypt = async () => new Uint8Array();
-  await assert.rejects(seal(target({ decrypt }), PLAINTEXT), {
-    code: "read-back-failed",
-    message: 'Cannot encrypt: provider "vault" cannot decrypt what it just encrypted',
-  });
+  const { code, message } = await failureOf(() => seal(target({ decrypt }), PLAINTEXT));
+  assert.equal(code, "read-back-failed");
+  t.assert.snapshot(message);
 });
 
-const HANDED_ON: ErrorCode[] = [
+const PASSED_ON: ErrorCode[] = [
   "backend-unreachable",
   "provider-unavailable",
   "credential-refused",
@@ -101,23 +99,23 @@ const HANDED_ON: ErrorCode[] = [
   "capability-denied",
   "stopping",
 ];
-for (const code of HANDED_ON) {
-  test(`seal hands ${code} of the read-back on`, async () => {
+for (const code of PASSED_ON) {
+  test(`seal passes on ${code} of the read-back`, async () => {
     const failure = new KleidiError(code, "Cannot decrypt: later");
     const decrypt = () => Promise.reject(failure);
     await assert.rejects(seal(target({ decrypt }), PLAINTEXT), failure);
   });
 }
 
-test("seal calls an unexpected failure of the read-back a fault of the host", async () => {
+test("seal reports an unexpected failure of the read-back as host-fault", async () => {
   const decrypt = () => Promise.reject(new TypeError("secret"));
   await assert.rejects(seal(target({ decrypt }), PLAINTEXT), {
     code: "host-fault",
-    message: "Cannot decrypt what was just encrypted: an unexpected failure in the host",
+    message: "Cannot decrypt the new ciphertext: an unexpected failure in the host",
   });
 });
 
-test("seal hands a failure of Encrypt on without reading back", async () => {
+test("seal passes on a failure of Encrypt without reading back", async () => {
   const calls: string[] = [];
   const failure = new KleidiError("ciphertext-invalid", "Cannot encrypt: odd");
   const encrypt = () => Promise.reject(failure);
@@ -129,38 +127,37 @@ test("seal hands a failure of Encrypt on without reading back", async () => {
   assert.deepEqual(calls, []);
 });
 
-const BAD_REPLIES: [string, Sealed, string][] = [
-  ["an empty ciphertext", { ciphertext: new Uint8Array(), annotations: [] }, "its ciphertext is empty"],
-  [
-    "the plaintext as ciphertext",
-    { ciphertext: PLAINTEXT, annotations: [] },
-    "the plaintext stands in what it would store",
-  ],
+const BAD_REPLIES: [string, Sealed][] = [
+  ["an empty ciphertext", { ciphertext: new Uint8Array(), annotations: [] }],
+  ["the plaintext as ciphertext", { ciphertext: PLAINTEXT, annotations: [] }],
 ];
-for (const [what, reply, said] of BAD_REPLIES) {
+function sealReply(reply: Sealed): Promise<Sealed> {
+  const decrypt = () => Promise.reject(new Error("read back"));
+  return seal(target({ encrypt: async () => reply, decrypt }), PLAINTEXT);
+}
+for (const [what, reply] of BAD_REPLIES) {
   test(`seal refuses ${what} before it reads back`, async () => {
-    const decrypt = () => Promise.reject(new Error("read back"));
-    await assert.rejects(seal(target({ encrypt: async () => reply, decrypt }), PLAINTEXT), {
-      code: "provider-fault",
-      message: `Cannot accept the reply of provider "vault": ${said}`,
-    });
+    await assert.rejects(sealReply(reply), { code: "provider-fault" });
   });
 }
 
-test("open gives the plaintext", async () => {
+test("seal names the fault of the reply", async (t) => {
+  t.assert.snapshot(await messagesOf(BAD_REPLIES.map(([what, reply]) => [what, () => sealReply(reply)])));
+});
+
+test("open returns the plaintext", async () => {
   assert.deepEqual(await open(target(), { ciphertext: flip(PLAINTEXT), annotations: [] }), PLAINTEXT);
 });
 
-test("open refuses a plaintext of 513 bytes", async () => {
+test("open refuses a plaintext of 513 bytes", async (t) => {
   const decrypt = async () => new Uint8Array(513);
-  await assert.rejects(open(target({ decrypt }), { ciphertext: PLAINTEXT, annotations: [] }), {
-    code: "provider-fault",
-    message:
-      'Cannot accept the reply of provider "vault": its plaintext is 513 bytes, at most 512 are allowed',
-  });
+  const sealed = { ciphertext: PLAINTEXT, annotations: [] };
+  const { code, message } = await failureOf(() => open(target({ decrypt }), sealed));
+  assert.equal(code, "provider-fault");
+  t.assert.snapshot(message);
 });
 
-test("open gives the provider nothing of the sealed object but ciphertext and annotations", async () => {
+test("open passes only ciphertext and annotations of the sealed object to the provider", async () => {
   let seen: DecryptRequest | undefined;
   const decrypt = async (request: DecryptRequest) => {
     seen = request;

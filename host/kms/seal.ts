@@ -1,6 +1,6 @@
 /**
- * Encrypt with its read-back: what a provider cannot decrypt is never handed out, because it would be stored. Encrypt is rare
- * (once for each DEK seed), so the second call costs little.
+ * Encrypts and reads back: the API server would store a ciphertext that the provider cannot decrypt, so it is never returned. Encrypt
+ * is rare (once for each DEK seed), so the second call costs little.
  */
 import { KleidiError, toKleidiError } from "../error.ts";
 import { checkDecryptReply, checkEncryptReply, equalBytes } from "./check-reply.ts";
@@ -8,7 +8,11 @@ import { associatedData } from "./key-id.ts";
 import type { KeyVersion } from "./keyset.ts";
 import type { Sealed } from "./provider.ts";
 
-/** @throws KleidiError what the provider failed with; provider-fault; read-back-failed */
+/**
+ * Encrypts, and decrypts the result to compare it.
+ * @param plaintext 1 to MAX_PLAINTEXT bytes
+ * @throws KleidiError the provider's failure; provider-fault; read-back-failed
+ */
 export async function seal(target: KeyVersion, plaintext: Uint8Array): Promise<Sealed> {
   const { key, version, keyId } = target;
   const sealed = await key.provider.encrypt({
@@ -27,13 +31,17 @@ export async function seal(target: KeyVersion, plaintext: Uint8Array): Promise<S
   if (!equalBytes(back, plaintext)) {
     throw new KleidiError(
       "read-back-failed",
-      `Cannot encrypt: provider "${key.provider.name}" decrypts what it just encrypted to something else`,
+      `Cannot encrypt: provider "${key.provider.name}" decrypted its new ciphertext to a different plaintext`,
     );
   }
   return sealed;
 }
 
-/** @throws KleidiError what the provider failed with; provider-fault */
+/**
+ * Decrypts.
+ * @returns the plaintext, 1 to MAX_PLAINTEXT bytes
+ * @throws KleidiError the provider's failure; provider-fault
+ */
 export async function open(target: KeyVersion, sealed: Sealed): Promise<Uint8Array> {
   const { key, version, keyId } = target;
   const plaintext = await key.provider.decrypt({
@@ -46,13 +54,13 @@ export async function open(target: KeyVersion, sealed: Sealed): Promise<Uint8Arr
   return plaintext;
 }
 
-/** Only "this is not mine" is a failed read-back; a KMS that went away in between is that. */
+/** A read-back fails with ciphertext-invalid or provider-fault only; an unreachable KMS stays an unreachable KMS. */
 function readBackFailure(provider: string, error: unknown): KleidiError {
-  const failure = toKleidiError(error, "decrypt what was just encrypted");
+  const failure = toKleidiError(error, "decrypt the new ciphertext");
   if (failure.code !== "ciphertext-invalid" && failure.code !== "provider-fault") return failure;
   return new KleidiError(
     "read-back-failed",
-    `Cannot encrypt: provider "${provider}" cannot decrypt what it just encrypted`,
+    `Cannot encrypt: provider "${provider}" cannot decrypt its new ciphertext`,
     failure,
   );
 }

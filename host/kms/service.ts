@@ -1,6 +1,6 @@
 /**
- * The three RPCs of KMS v2 as orchestration: check the request, choose the key, ask its provider, check the reply. No transport
- * and no I/O is in here.
+ * The three RPCs of KMS v2: check the request, choose the key, call its provider, check the reply. This file has no transport and
+ * no I/O.
  */
 import { KleidiError, toKleidiError } from "../error.ts";
 import { withFormat, withoutFormat } from "./annotations.ts";
@@ -23,8 +23,8 @@ export interface DecryptInput {
 }
 
 /**
- * How long an RPC waits for a first probe, in milliseconds. An API server that finds the socket asks at once, and a failure in the first
- * second makes its own first probe fail; it waits 3 s, and the host ends each RPC after 2.4.
+ * How long an RPC waits for a first probe, in milliseconds. An API server that finds the socket calls at once, and an error in the first
+ * second fails its own first probe. It waits 3 s, and the host ends each RPC after 2.4 s.
  */
 const FIRST_PROBE_MS = 2_000;
 
@@ -38,8 +38,9 @@ export class KmsService {
   }
 
   /**
-   * The active key_id, from what the last probe saw. A key that is not well is an error, not an unhealthy answer: only an error
-   * stops writes (kubernetes/kubernetes#138950).
+   * Returns the key_id of the active key after its last probe. A failed key is an error, not an answer with an unhealthy status: only an
+   * error stops writes (kubernetes/kubernetes#138950).
+   * @throws KleidiError key-not-ready; the failure of the last probe
    */
   activeKeyId(): KeyId {
     const { keyId } = this.#keyset.encryptWith();
@@ -47,12 +48,17 @@ export class KmsService {
     return keyId;
   }
 
-  /** The same, once the active key was probed. */
+  /** Waits for the first probe of the active key, then returns activeKeyId(). */
   async status(): Promise<KeyId> {
-    await this.#probed([this.#keyset.active.key]);
+    await this.#waitForProbes([this.#keyset.active.key]);
     return this.activeKeyId();
   }
 
+  /**
+   * Encrypts with the active key.
+   * @param plaintext 1 to MAX_PLAINTEXT bytes
+   * @throws KleidiError request-invalid, request-too-large, key-not-ready, read-back-failed; the provider's failure
+   */
   async encrypt(plaintext: Uint8Array): Promise<Encrypted> {
     if (plaintext.length === 0) {
       throw new KleidiError("request-invalid", "Cannot encrypt: the plaintext is empty");
@@ -63,9 +69,9 @@ export class KmsService {
         `Cannot encrypt: the plaintext is ${plaintext.length} bytes, at most ${MAX_PLAINTEXT} are allowed`,
       );
     }
-    await this.#probed([this.#keyset.active.key]);
+    await this.#waitForProbes([this.#keyset.active.key]);
     const target = this.#keyset.encryptWith();
-    const sealed = await this.#watched(target.key, () => seal(target, plaintext));
+    const sealed = await this.#withProbeOnFailure(target.key, () => seal(target, plaintext));
     return {
       ciphertext: sealed.ciphertext,
       keyId: target.keyId,
@@ -73,10 +79,15 @@ export class KmsService {
     };
   }
 
+  /**
+   * Decrypts with the key that has the key_id.
+   * @returns the plaintext, 1 to MAX_PLAINTEXT bytes
+   * @throws KleidiError request-invalid, key-unknown, key-not-ready, ciphertext-invalid, annotations-invalid; the provider's failure
+   */
   async decrypt({ ciphertext, keyId, annotations }: DecryptInput): Promise<Uint8Array> {
     const wanted = parseKeyId(keyId);
-    // Which key has it is known when all were probed.
-    if (!this.#keyset.knows(wanted)) await this.#probed(this.#keyset.keys);
+    // Any key that is not probed yet could have this key_id.
+    if (!this.#keyset.hasKeyId(wanted)) await this.#waitForProbes(this.#keyset.keys);
     const target = this.#keyset.decryptWith(wanted);
     if (ciphertext.length === 0 || ciphertext.length > MAX_CIPHERTEXT) {
       throw new KleidiError(
@@ -85,11 +96,11 @@ export class KmsService {
       );
     }
     const sealed = { ciphertext, annotations: withoutFormat(annotations) };
-    return await this.#watched(target.key, () => open(target, sealed));
+    return await this.#withProbeOnFailure(target.key, () => open(target, sealed));
   }
 
-  /** Resolves when the keys were probed once, well or not, or when it is time to say that they were not. */
-  async #probed(keys: readonly KeyConfig[]): Promise<void> {
+  /** Resolves when the first probe of each key has ended, and after FIRST_PROBE_MS at the latest. */
+  async #waitForProbes(keys: readonly KeyConfig[]): Promise<void> {
     const waits = keys.flatMap((key) => this.#prober.firstProbe(key) ?? []);
     if (waits.length === 0) return;
     const { promise: late, resolve } = Promise.withResolvers<void>();
@@ -98,13 +109,13 @@ export class KmsService {
     clearTimeout(timer);
   }
 
-  /** A failure that is not the caller's makes the key be probed again at once. */
-  async #watched<T>(key: KeyConfig, work: () => Promise<T>): Promise<T> {
+  /** Runs work with a key. A failure that the caller did not cause starts a probe of the key. */
+  async #withProbeOnFailure<T>(key: KeyConfig, work: () => Promise<T>): Promise<T> {
     try {
       return await work();
     } catch (error) {
       const failure = toKleidiError(error, `use key "${key.name}"`);
-      if (failure.code !== "ciphertext-invalid" && failure.code !== "overloaded") this.#prober.soon(key);
+      if (failure.code !== "ciphertext-invalid" && failure.code !== "overloaded") this.#prober.probeNow(key);
       throw failure;
     }
   }

@@ -7,6 +7,7 @@ import { type TestContext, test } from "node:test";
 import fc from "fast-check";
 import wabt from "wabt";
 import { newSigner } from "../../test/support/minisign.ts";
+import { assertSentences, thrown } from "../../test/support/thrown.ts";
 import { KleidiError } from "../error.ts";
 import type { KnownCapabilities } from "../host-call.ts";
 import { type AdmitOptions, admit, examine as examineModule } from "./admission.ts";
@@ -41,7 +42,7 @@ const RPCS = ["kleidi_status", "kleidi_encrypt", "kleidi_decrypt"].map(
   (name) => `(func (export "${name}") (result i32) (i32.const 0))`,
 );
 
-/** A module of these WAT fields with these manifests behind it. */
+/** A module of these WAT fields followed by these manifests. */
 function module(
   imports: string,
   exports = `${MEMORY} ${RPCS.join(" ")}`,
@@ -82,13 +83,17 @@ const MEMORY_FUNCTIONS = PARAMS.flatMap(([names, type]) =>
   names.split(" ").map((name) => [name, type] as const),
 );
 
-function refusalOf(bytes: Uint8Array): KleidiError {
-  try {
-    examine("p", bytes);
-  } catch (error) {
-    if (error instanceof KleidiError) return error;
-  }
-  return assert.fail("it was admitted");
+/** The message with which examine refuses a module. */
+function refusalOf(bytes: Uint8Array): string {
+  return messageOf(() => examine("p", bytes));
+}
+
+/** The message of an error with this code. */
+function messageOf(call: () => unknown, code = "module-invalid"): string {
+  const error = thrown(call);
+  assert.ok(error instanceof KleidiError, String(error));
+  assert.equal(error.code, code);
+  return error.message;
 }
 
 test("examine gives the manifest of a module without imports", () => {
@@ -104,34 +109,30 @@ for (const [name, type] of MEMORY_FUNCTIONS) {
     const wrong = imported("extism:host/env", name, "(func (param f32) (result f32))");
     assert.throws(() => examine("p", module(wrong)), {
       code: "module-invalid",
-      message: /of type \(f32\) → \(f32\), it should be \((i32|i64| )*\) → \((i32|i64)?\)$/,
+      message: /of type \(f32\) → \(f32\), expected \((i32|i64| )*\) → \((i32|i64)?\)$/,
     });
   });
 }
 
-const EXTISM = "of Extism there are only the memory functions";
-const NAMESPACE = "only extism:host/env and kleidi:* can be imported";
-const KIND = "only functions can be imported";
-const IMPORTS: [string, string, string][] = [
-  ["extism:host/env", "http_request", `; ${EXTISM}`],
-  ["extism:host/env", "config_get", `; ${EXTISM}`],
-  ["extism:host/env", "var_set", `; ${EXTISM}`],
-  ["extism:host/env", "log_info", `; ${EXTISM}`],
-  ["extism:host/env", "constructor", `; ${EXTISM}`],
-  ["extism:host/env", "", `; ${EXTISM}`],
-  ["extism:host/user", "alloc", `; ${NAMESPACE}`],
-  ["wasi_snapshot_preview1", "fd_write", `; ${NAMESPACE}`],
-  ["env", "abort", `; ${NAMESPACE}`],
-  ["", "", `; ${NAMESPACE}`],
-  ["kleidi", "seal", `; ${NAMESPACE}`],
-  ["Kleidi:keystore", "seal", `; ${NAMESPACE}`],
+const IMPORTS: [string, string][] = [
+  ["extism:host/env", "http_request"],
+  ["extism:host/env", "config_get"],
+  ["extism:host/env", "var_set"],
+  ["extism:host/env", "log_info"],
+  ["extism:host/env", "constructor"],
+  ["extism:host/env", ""],
+  ["extism:host/user", "alloc"],
+  ["wasi_snapshot_preview1", "fd_write"],
+  ["env", "abort"],
+  ["", ""],
+  ["kleidi", "seal"],
+  ["Kleidi:keystore", "seal"],
 ];
-for (const [namespace, name, said] of IMPORTS) {
-  test(`examine refuses the import "${name}" from "${namespace}"`, () => {
-    assert.throws(() => examine("p", module(imported(namespace, name))), {
-      code: "module-invalid",
-      message: `Cannot load provider "p": it imports the function "${name}" from "${namespace}"${said}`,
-    });
+for (const [namespace, name] of IMPORTS) {
+  test(`examine refuses the import "${name}" from "${namespace}"`, (t) => {
+    const message = refusalOf(module(imported(namespace, name)));
+    assert.ok(message.includes(`it imports the function "${name}" from "${namespace}"; `), message);
+    assertSentences(t, { message });
   });
 }
 
@@ -142,38 +143,31 @@ const KINDS: [string, string][] = [
   ["global", "(global i32)"],
 ];
 for (const [kind, type] of KINDS) {
-  test(`examine refuses the import of ${type}`, () => {
+  test(`examine refuses the import of ${type}`, (t) => {
     const exports = `${kind === "memory" ? '(export "memory" (memory 0))' : MEMORY} ${RPCS.join(" ")}`;
-    assert.throws(() => examine("p", module(imported("extism:host/env", "alloc", type), exports)), {
-      code: "module-invalid",
-      message: `Cannot load provider "p": its module cannot be read as WebAssembly: the import at byte 40 is a ${kind}; ${KIND}`,
-    });
+    const message = refusalOf(module(imported("extism:host/env", "alloc", type), exports));
+    assert.ok(message.includes(`the import at byte 40 is a ${kind}; `), message);
+    assertSentences(t, { message });
   });
 }
 
-test("examine refuses a bad import behind a good one", () => {
+test("examine refuses an invalid import after a valid one", () => {
   const imports = imported("extism:host/env", "alloc") + imported("env", "abort");
   assert.throws(() => examine("p", module(imports)), { code: "module-invalid" });
 });
 
 for (const name of ["kleidi_status", "kleidi_encrypt", "kleidi_decrypt"]) {
   const others = RPCS.filter((rpc) => !rpc.includes(name)).join(" ");
-  const message = `Cannot load provider "p": its module does not export the function ${name}`;
 
-  test(`examine refuses a module without ${name}`, () => {
-    assert.throws(() => examine("p", module("", `${MEMORY} ${others}`)), {
-      code: "module-invalid",
-      message,
-    });
-  });
-
-  test(`examine refuses a module whose ${name} is no function`, () => {
-    const exports = `${MEMORY} ${others} (global (export "${name}") i32 (i32.const 0))`;
-    assert.throws(() => examine("p", module("", exports)), { code: "module-invalid", message });
+  test(`examine refuses a module without the function ${name}`, (t) => {
+    const absent = refusalOf(module("", `${MEMORY} ${others}`));
+    const global = `${MEMORY} ${others} (global (export "${name}") i32 (i32.const 0))`;
+    assert.ok(absent.includes(name), absent);
+    assert.equal(refusalOf(module("", global)), absent);
+    assertSentences(t, { absent });
   });
 }
 
-const NO_MEMORY = 'Cannot load provider "p": its module does not export its memory as "memory"';
 const MEMORIES: [string, string][] = [
   ["no memory", ""],
   ["a memory that is not exported", "(memory 1)"],
@@ -181,64 +175,47 @@ const MEMORIES: [string, string][] = [
   ["a global named memory", '(memory 1) (global (export "memory") i32 (i32.const 0))'],
 ];
 for (const [what, wat] of MEMORIES) {
-  test(`examine refuses a module with ${what}`, () => {
-    assert.throws(() => examine("p", module("", `${wat} ${RPCS.join(" ")}`)), {
-      code: "module-invalid",
-      message: NO_MEMORY,
-    });
+  test(`examine refuses a module with ${what}`, (t) => {
+    assertSentences(t, { message: refusalOf(module("", `${wat} ${RPCS.join(" ")}`)) });
   });
 }
 
-test("examine refuses a module without a manifest", () => {
-  assert.throws(() => examine("p", module("", undefined, [])), {
-    code: "module-invalid",
-    message: 'Cannot load provider "p": its module has no manifest (custom section kleidi.provider)',
-  });
+test("examine refuses a module without a manifest", (t) => {
+  assertSentences(t, { message: refusalOf(module("", undefined, [])) });
 });
 
-test("examine refuses a module with two manifests, even the same", () => {
-  assert.throws(() => examine("p", module("", undefined, [MANIFEST_BYTES, MANIFEST_BYTES])), {
-    code: "module-invalid",
-    message: 'Cannot load provider "p": its module has 2 manifests, 1 is allowed',
-  });
+test("examine refuses a module with two manifests, even equal ones", (t) => {
+  assertSentences(t, { message: refusalOf(module("", undefined, [MANIFEST_BYTES, MANIFEST_BYTES])) });
 });
 
-test("examine does not mind other custom sections", () => {
+test("examine accepts other custom sections", () => {
   const bytes = Buffer.concat([module(""), section("kleidi.provider2", Buffer.from("{}"))]);
   assert.deepEqual(examine("p", bytes).manifest, NOTHING);
 });
 
-test("examine refuses a bad manifest", () => {
-  assert.throws(() => examine("p", module("", undefined, [Buffer.from("{")])), {
-    code: "module-invalid",
-    message: 'Cannot load provider "p": its manifest is no JSON',
-  });
+test("examine refuses an invalid manifest", (t) => {
+  assertSentences(t, { message: refusalOf(module("", undefined, [Buffer.from("{")])) });
 });
 
-test("examine refuses what is no module", () => {
-  assert.throws(() => examine("p", Buffer.from("#!/bin/sh\n")), {
-    code: "module-invalid",
-    message:
-      'Cannot load provider "p": its module cannot be read as WebAssembly: it does not begin as a WebAssembly core module does (00 61 73 6d 01 00 00 00)',
-  });
+test("examine refuses a file that is not a module", (t) => {
+  assertSentences(t, { message: refusalOf(Buffer.from("#!/bin/sh\n")) });
 });
 
-test("examine refuses a module of 32 MiB and a byte", () => {
-  assert.throws(() => examine("p", new Uint8Array((32 << 20) + 1)), {
-    code: "module-invalid",
-    message: 'Cannot load provider "p": its module is 33554433 bytes, at most 33554432 are allowed',
-  });
+test("examine refuses a module of 32 MiB and a byte", (t) => {
+  const message = refusalOf(new Uint8Array((32 << 20) + 1));
+  assert.match(message, /\b33554433\b.*\b33554432\b/);
+  assertSentences(t, { message });
 });
 
 test("examine keeps its message short, whatever a module imports", () => {
   const bytes = module(imported("x".repeat(50_000), "y".repeat(50_000)));
-  const { message } = refusalOf(bytes);
+  const message = refusalOf(bytes);
   assert.ok(message.length < 2000, `${message.length} characters`);
 });
 
-test("examine tells of no control characters in what a module imports", () => {
+test("examine shows no control characters from the names of imports", () => {
   const bytes = module(imported("\\1b[2Jenv", "a\\0ab\\e2\\80\\ae\\e2\\80\\a8"));
-  assert.doesNotMatch(refusalOf(bytes).message, /[\p{C}\p{Zl}\p{Zp}]/u);
+  assert.doesNotMatch(refusalOf(bytes), /[\p{C}\p{Zl}\p{Zp}]/u);
 });
 
 test("examine refuses a shared memory of the module's own", () => {
@@ -246,7 +223,7 @@ test("examine refuses a shared memory of the module's own", () => {
   assert.throws(() => examine("p", module("", exports)), { code: "module-invalid" });
 });
 
-test("examine of a cut or changed module throws nothing but a KleidiError", () => {
+test("examine throws only KleidiErrors for truncated and changed modules", () => {
   const whole = withUse(manifest(row("keystore", "seal", "encrypt")), {
     imports: SEAL,
     encrypt: "(drop (call $seal (i64.const 0)))",
@@ -270,7 +247,7 @@ test("examine of a cut or changed module throws nothing but a KleidiError", () =
   );
 });
 
-// ---- authority: what the manifest requests and what the code can reach ----
+// ---- authority: the requests of the manifest and the reach of the code ----
 
 const SEAL = '(import "kleidi:keystore" "seal" (func $seal (param i64) (result i64)))';
 const CALL_SEAL = "(drop (call $seal (i64.const 0)))";
@@ -283,7 +260,7 @@ interface Use {
   readonly decrypt?: string;
 }
 
-/** A module whose RPCs do this. */
+/** A module whose RPCs have these bodies. */
 function withUse(value: unknown, { imports = "", fields = "", ...bodies }: Use): Buffer {
   const rpcs = ["status", "encrypt", "decrypt"].map(
     (rpc) =>
@@ -292,7 +269,7 @@ function withUse(value: unknown, { imports = "", fields = "", ...bodies }: Use):
   return module(imports, `${MEMORY} ${fields} ${rpcs.join(" ")}`, [bytesOf(value)]);
 }
 
-test("examine says which RPC can reach what", () => {
+test("examine lists the operations that each RPC can reach", () => {
   const bytes = withUse(manifest(row("keystore", "seal", "encrypt", "decrypt")), {
     imports: SEAL,
     fields: `(func $helper ${CALL_SEAL})`,
@@ -305,25 +282,21 @@ test("examine says which RPC can reach what", () => {
   ]);
 });
 
-const START = "no host call can be made before an export is called";
-const FAULTS: [string, unknown, Use, string][] = [
+const FAULTS: [string, unknown, Use][] = [
   [
     "a request without a use",
     manifest(row("keystore", "seal", "encrypt", "decrypt")),
     { imports: SEAL, encrypt: CALL_SEAL },
-    "its manifest requests kleidi:keystore seal in decrypt, which kleidi_decrypt cannot reach; remove it there",
   ],
   [
-    "a request of what the module does not even import",
+    "a request for an operation that the module does not import",
     manifest(row("keystore", "open", "decrypt")),
     {},
-    "its manifest requests kleidi:keystore open in decrypt, which kleidi_decrypt cannot reach; remove it there",
   ],
   [
     "a use without a request",
     manifest(row("keystore", "seal", "encrypt")),
     { imports: SEAL, encrypt: CALL_SEAL, status: CALL_SEAL },
-    "kleidi_status can reach kleidi:keystore seal, which its manifest does not request in status; add it there",
   ],
   [
     "a use through a table",
@@ -333,72 +306,41 @@ const FAULTS: [string, unknown, Use, string][] = [
       fields: "(table 1 funcref) (elem (i32.const 0) $seal)",
       decrypt: "(drop (call_indirect (param i64) (result i64) (i64.const 0) (i32.const 0)))",
     },
-    "kleidi_decrypt can reach kleidi:keystore seal, which its manifest does not request in decrypt; add it there",
   ],
   [
     "a start function that can reach a capability",
     manifest(row("keystore", "seal", "encrypt")),
     { imports: SEAL, fields: `(func $begin ${CALL_SEAL}) (start $begin)`, encrypt: CALL_SEAL },
-    `its start function can reach kleidi:keystore seal; ${START}`,
   ],
   [
     "an export that is run at the start and can reach a capability",
     manifest(row("keystore", "seal", "encrypt")),
     { imports: SEAL, fields: `(func (export "hs_init") ${CALL_SEAL})`, encrypt: CALL_SEAL },
-    `its start function can reach kleidi:keystore seal; ${START}`,
   ],
-  [
-    "a capability that there is not",
-    manifest(row("http", "get", "encrypt")),
-    {},
-    "its manifest requests kleidi:http get, which does not exist",
-  ],
-  [
-    "an operation that there is not",
-    manifest(row("keystore", "export", "encrypt")),
-    {},
-    "its manifest requests kleidi:keystore export, which does not exist",
-  ],
-  [
-    "a capability named like a property of every object",
-    manifest(row("constructor", "name", "encrypt")),
-    {},
-    "its manifest requests kleidi:constructor name, which does not exist",
-  ],
+  ["a capability that does not exist", manifest(row("http", "get", "encrypt")), {}],
+  ["an operation that does not exist", manifest(row("keystore", "export", "encrypt")), {}],
+  ["a capability named like a property of every object", manifest(row("constructor", "name", "encrypt")), {}],
 ];
-for (const [what, value, use, fault] of FAULTS) {
-  test(`examine refuses ${what}`, () => {
-    assert.throws(() => examine("p", withUse(value, use)), {
-      code: "module-invalid",
-      message: `Cannot load provider "p": ${fault}`,
-    });
+for (const [what, value, use] of FAULTS) {
+  test(`examine refuses ${what}`, (t) => {
+    assertSentences(t, { message: refusalOf(withUse(value, use)) });
   });
 }
 
-test("examine refuses a host call of another type", () => {
+test("examine refuses a host call of another type", (t) => {
   const imports = '(import "kleidi:keystore" "seal" (func $seal (param i64 i64) (result i64)))';
-  assert.throws(() => examine("p", withUse(manifest(row("keystore", "seal", "encrypt")), { imports })), {
-    code: "module-invalid",
-    message:
-      'Cannot load provider "p": it imports the function "seal" from "kleidi:keystore" of type (i64 i64) → (i64), it should be (i64) → (i64)',
-  });
+  const message = refusalOf(withUse(manifest(row("keystore", "seal", "encrypt")), { imports }));
+  assertSentences(t, { message });
 });
 
-test("examine refuses an RPC of another type", () => {
+test("examine refuses an RPC of another type", (t) => {
   const exports = `${MEMORY} ${RPCS.slice(1).join(" ")} (func (export "kleidi_status") (param i32) (result i32) (i32.const 0))`;
-  assert.throws(() => examine("p", module("", exports)), {
-    code: "module-invalid",
-    message:
-      'Cannot load provider "p": it exports the function kleidi_status of type (i32) → (i32), it should be () → (i32)',
-  });
+  assertSentences(t, { message: refusalOf(module("", exports)) });
 });
 
-test("examine refuses a second table", () => {
+test("examine refuses a second table", (t) => {
   const exports = `(table 1 funcref) (table 1 funcref) ${MEMORY} ${RPCS.join(" ")}`;
-  assert.throws(() => examine("p", module("", exports)), {
-    code: "module-invalid",
-    message: 'Cannot load provider "p": its module has 2 tables, at most 1 is allowed',
-  });
+  assertSentences(t, { message: refusalOf(module("", exports)) });
 });
 
 // ---- from a file ----
@@ -424,7 +366,7 @@ function optionsOf(path: string, sha256: string, changes: Partial<AdmitOptions> 
   };
 }
 
-/** The maximum of an exported memory or table, as the engine has it after growing all it can. */
+/** The maximum sizes of the exported memory and table: grows them in the engine until that fails. */
 function grown(bytes: Uint8Array): { pages: number; entries: number } {
   const instance = new WebAssembly.Instance(new WebAssembly.Module(new Uint8Array(bytes)));
   const { memory, table } = instance.exports as unknown as Record<
@@ -442,7 +384,7 @@ function grown(bytes: Uint8Array): { pages: number; entries: number } {
   return { pages: most(() => memory?.grow(1) ?? -1) + 1, entries: table ? most(() => table.grow(1)) + 1 : 0 };
 }
 
-test("admit gives the digest of the file, and its bytes with the limits written in", (t) => {
+test("admit returns the digest of the file, and its bytes with the limits written in", (t) => {
   const table = '(table (export "table") 1 funcref)';
   const { path, sha256 } = file(t, module("", `${table} ${MEMORY} ${RPCS.join(" ")}`));
   const admitted = admit(optionsOf(path, sha256));
@@ -451,21 +393,18 @@ test("admit gives the digest of the file, and its bytes with the limits written 
   assert.deepEqual(grown(admitted.bytes), { pages: 64, entries: 100 });
 });
 
-test("admit refuses a module that begins with more memory than its limit", (t) => {
+test("admit refuses a module whose initial memory exceeds the limit", (t) => {
   const { path, sha256 } = file(t, module("", `(memory (export "memory") 65) ${RPCS.join(" ")}`));
-  assert.throws(() => admit(optionsOf(path, sha256)), {
-    code: "module-invalid",
-    message:
-      /begins with 65 pages of 64 KiB, at most 64 are allowed \(limits\.memory, limits\.tableEntries\)$/,
-  });
+  const message = messageOf(() => admit(optionsOf(path, sha256)));
+  assert.match(message, /\b65 pages of 64 KiB, at most 64 .*\(limits\.memory, limits\.tableEntries\)$/);
+  assertSentences(t, { message });
 });
 
-test("admit refuses a module that begins with a larger table than its limit", (t) => {
+test("admit refuses a module whose initial table exceeds the limit", (t) => {
   const { path, sha256 } = file(t, module("", `(table 101 funcref) ${MEMORY} ${RPCS.join(" ")}`));
-  assert.throws(() => admit(optionsOf(path, sha256)), {
-    code: "module-invalid",
-    message: /begins with 101 entries, at most 100 are allowed/,
-  });
+  const message = messageOf(() => admit(optionsOf(path, sha256)));
+  assert.match(message, /\b101 entries, at most 100\b/);
+  assertSentences(t, { message });
 });
 
 test("admit refuses what the configuration does not grant, and prints the lines that would", (t) => {
@@ -474,18 +413,10 @@ test("admit refuses what the configuration does not grant, and prints the lines 
     encrypt: "(drop (call $seal (i64.const 0)))",
   });
   const { path, sha256 } = file(t, bytes);
-  assert.throws(() => admit(optionsOf(path, sha256)), {
-    code: "module-ungranted",
-    message: [
-      'Cannot load provider "p": its module requests what the configuration does not grant:',
-      '  keystore seal in encrypt: "for a test"',
-      "If it may have that, write:",
-      "providers:",
-      "  p:",
-      "    grants:",
-      "      keystore: { names: [x] }",
-    ].join("\n"),
-  });
+  const message = messageOf(() => admit(optionsOf(path, sha256)), "module-ungranted");
+  // the operator copies these lines into the configuration
+  assert.match(message, /\nproviders:\n {2}p:\n {4}grants:\n {6}keystore: \{ names: \[x\] \}$/);
+  assertSentences(t, { message });
   assert.equal(admit(optionsOf(path, sha256, { grants: { keystore: {} } })).sha256, sha256);
   assert.throws(() => admit(optionsOf(path, sha256, { grants: Object.create({ keystore: {} }) })), {
     code: "module-ungranted",
@@ -501,16 +432,16 @@ test("admit refuses a module with another digest", (t) => {
   });
 });
 
-test("admit says of a bad module with another digest that the digest differs", (t) => {
+test("admit reports a different digest before it parses the module", (t) => {
   const { path } = file(t, Buffer.from("bad"));
   assert.throws(() => admit(optionsOf(path, "0".repeat(64))), { code: "digest-differs" });
 });
 
-test("admit refuses a file that is not there", (t) => {
+test("admit refuses a missing file", (t) => {
   const path = join(file(t, new Uint8Array()).folder, "missing.wasm");
   assert.throws(() => admit(optionsOf(path, "")), {
     code: "module-invalid",
-    message: `Cannot load provider "p": ${path} cannot be read (ENOENT); put the file there, or correct the path`,
+    message: /^Cannot load provider "p": \S+missing\.wasm cannot be read \(ENOENT\); /,
   });
 });
 
@@ -519,11 +450,11 @@ test("admit refuses a folder", (t) => {
   mkdirSync(path);
   assert.throws(() => admit(optionsOf(path, "")), {
     code: "module-invalid",
-    message: `Cannot load provider "p": ${path} is a folder; give the path of the file in it`,
+    message: /^Cannot load provider "p": \S+folder is a folder; /,
   });
 });
 
-test("admit under a policy of trust refuses a module that is pinned and not signed, and says who signed one that is", (t) => {
+test("admit with a trust policy refuses a pinned module without a signature, and returns the signers of a signed one", (t) => {
   const bytes = module("");
   const { path, sha256 } = file(t, bytes);
   const signer = newSigner();
@@ -539,7 +470,7 @@ test("admit under a policy of trust refuses a module that is pinned and not sign
   });
 });
 
-test("admit says of a signed module with another digest that the digest differs", (t) => {
+test("admit reports a different digest before it checks signatures", (t) => {
   const bytes = module("");
   const { path } = file(t, bytes);
   const signer = newSigner();
@@ -550,14 +481,9 @@ test("admit says of a signed module with another digest that the digest differs"
   });
 });
 
-test("a module of 32 MiB is read, and one byte more is not", () => {
+test("examine parses a module of 32 MiB, and refuses one byte more unread", () => {
   const most = 32 << 20;
-  assert.throws(() => examine("p", new Uint8Array(most)), {
-    code: "module-invalid",
-    message: /^Cannot load provider "p": its module cannot be read as WebAssembly: /,
-  });
-  assert.throws(() => examine("p", new Uint8Array(most + 1)), {
-    code: "module-invalid",
-    message: 'Cannot load provider "p": its module is 33554433 bytes, at most 33554432 are allowed',
-  });
+  const parsed = /^Cannot load provider "p": its module cannot be read as WebAssembly: /;
+  assert.match(refusalOf(new Uint8Array(most)), parsed);
+  assert.doesNotMatch(refusalOf(new Uint8Array(most + 1)), parsed);
 });

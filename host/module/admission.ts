@@ -1,6 +1,6 @@
 /**
- * Decides whether a module may be run at all, from the same bytes that are run: they are read once, hashed, read as a module,
- * held against manifest and grants, given their limits, and handed on.
+ * Admission: decides whether the host may run a module. The file is read once. The same bytes are hashed, parsed, checked against
+ * the manifest and the grants, rewritten with the limits, and returned for compilation.
  */
 
 import { createHash } from "node:crypto";
@@ -11,53 +11,66 @@ import { type Authority, authorityFaults, authorityOf, ungranted } from "./autho
 import { contractFaults, MAX_MODULE } from "./contract.ts";
 import { type Manifest, manifestSection, parseManifest } from "./manifest.ts";
 import type { TrustPolicy } from "./trust/policy.ts";
-import { type TrustedBy, trustModule } from "./trust/trust.ts";
+import { type TrustResult, trustModule } from "./trust/trust.ts";
 import { type Module, readModule } from "./wasm/module.ts";
 import { reach } from "./wasm/reach.ts";
 import { clampLimits } from "./wasm/rewrite.ts";
 
-export interface Examined {
+/** A module that fulfils the provider contract (docs/ABI.md). */
+export interface ExaminedModule {
   readonly manifest: Manifest;
   readonly module: Module;
-  /** What each RPC can ask the host for; the manifest says the same. */
+  /** The host calls that each RPC can reach; equal to the requests of the manifest. */
   readonly authority: readonly Authority[];
 }
 
-export interface Admitted extends Examined {
-  /** What is compiled: the file's bytes with its limits written in. */
+/** A module that the host may run. */
+export interface AdmittedModule extends ExaminedModule {
+  /** The bytes to compile: the bytes of the file with the limits of the configuration. */
   readonly bytes: Uint8Array;
-  /** Of the file. */
+  /** SHA-256 of the file, lower-case hex. */
   readonly sha256: string;
-  /** Absent without a policy. */
-  readonly trusted?: TrustedBy;
+  /** The verified signatures. Absent without a trust policy. */
+  readonly trusted?: TrustResult;
 }
 
 export interface AdmitOptions {
+  /** The provider's name in the configuration. */
   readonly name: string;
+  /** Path of the module. */
   readonly module: string;
+  /** The pinned SHA-256 of the module, lower-case hex. */
   readonly sha256: string;
+  /** Paths of the signature files. Absent: the module's path with `.minisig` appended. */
   readonly signatures?: readonly string[];
-  /** The configuration's `trust`; without it no signatures are looked at. */
+  /** The configuration's `trust`; without it no signatures are checked. */
   readonly trust?: TrustPolicy | undefined;
   readonly limits: { readonly memoryBytes: number; readonly tableEntries: number };
+  /** The granted capabilities, by name. */
   readonly grants: Readonly<Record<string, unknown>>;
+  /** The capabilities of this host. */
   readonly known: KnownCapabilities;
-  /** The line of the configuration that would grant these operations of a capability. */
+  /** Returns the line of the configuration that grants these operations of a capability. */
   readonly grantLine: (capability: string, operations: readonly string[]) => string;
 }
 
-const MAX_SAID = 1200;
+/** Characters of the listed faults in one error message. */
+const MAX_FAULTS_TEXT = 1200;
 const PAGE = 65_536;
 
-/** @throws KleidiError module-invalid, module-ungranted, module-untrusted, digest-differs */
-export function admit(options: AdmitOptions): Admitted {
+/**
+ * Reads and admits the module of a provider.
+ * @returns the module, ready to be compiled
+ * @throws KleidiError digest-differs, module-untrusted, module-invalid or module-ungranted, checked in this order
+ */
+export function admit(options: AdmitOptions): AdmittedModule {
   const { name, trust, limits, grants, known, grantLine } = options;
   const { bytes, sha256 } = readPinned(options);
   const trusted = trust && { trusted: trustModule(trust, options, bytes, sha256) };
   const examined = examine(name, bytes, known);
   const missing = ungranted(examined.manifest, grants, known);
-  if (missing.length > 0) throw notGranted(name, examined.manifest, missing, grantLine);
-  return { ...examined, bytes: limited(name, bytes, examined.module, limits), sha256, ...trusted };
+  if (missing.length > 0) throw ungrantedError(name, examined.manifest, missing, grantLine);
+  return { ...examined, bytes: withLimits(name, bytes, examined.module, limits), sha256, ...trusted };
 }
 
 /** @throws KleidiError module-invalid, digest-differs */
@@ -77,34 +90,36 @@ function readPinned({ name, module, sha256: pinned }: AdmitOptions): { bytes: Ui
 }
 
 /**
- * All that can be known of a module without running it and without a configuration.
+ * Checks a module against the provider contract, without running it and without a configuration.
+ * @param provider the name used in error messages
+ * @param bytes the whole module; at most 32 MiB are accepted
  * @param known the capabilities of this host
- * @throws KleidiError module-invalid
+ * @throws KleidiError module-invalid, with the byte offset if the module cannot be parsed
  */
-export function examine(provider: string, bytes: Uint8Array, known: KnownCapabilities): Examined {
+export function examine(provider: string, bytes: Uint8Array, known: KnownCapabilities): ExaminedModule {
   const action = `Cannot load provider "${provider}"`;
   if (bytes.length > MAX_MODULE) {
-    throw invalid(`${action}: its module is ${bytes.length} bytes, at most ${MAX_MODULE} are allowed`);
+    throw moduleInvalid(`${action}: its module is ${bytes.length} bytes, at most ${MAX_MODULE} are allowed`);
   }
   let module: Module;
   try {
     module = readModule(bytes);
   } catch (error) {
-    throw invalid(`${action}: its module cannot be read as WebAssembly: ${(error as Error).message}`);
+    throw moduleInvalid(`${action}: its module cannot be read as WebAssembly: ${(error as Error).message}`);
   }
   const section = manifestSection(module.customSections);
-  if (typeof section === "string") throw invalid(`${action}: ${section}`);
+  if (typeof section === "string") throw moduleInvalid(`${action}: ${section}`);
   const manifest = parseManifest(provider, section);
   const [fault] = contractFaults(module);
-  if (fault !== undefined) throw invalid(`${action}: ${fault.what}`);
+  if (fault !== undefined) throw moduleInvalid(`${action}: ${fault.message}`);
   const reached = reach(module);
   const authority = authorityOf(reached, RPCS);
   const faults = authorityFaults(manifest, reached, authority, known);
-  if (faults.length > 0) throw invalid(`${action}: ${faults.join("; ").slice(0, MAX_SAID)}`);
+  if (faults.length > 0) throw moduleInvalid(`${action}: ${faults.join("; ").slice(0, MAX_FAULTS_TEXT)}`);
   return { manifest, module, authority };
 }
 
-function limited(
+function withLimits(
   provider: string,
   bytes: Uint8Array,
   module: Module,
@@ -113,19 +128,19 @@ function limited(
   try {
     return clampLimits(bytes, module, { memoryPages: Math.floor(memoryBytes / PAGE), tableEntries });
   } catch (error) {
-    throw invalid(
+    throw moduleInvalid(
       `Cannot load provider "${provider}": ${(error as Error).message} (limits.memory, limits.tableEntries)`,
     );
   }
 }
 
-function notGranted(
+function ungrantedError(
   provider: string,
   manifest: Manifest,
   capabilities: readonly string[],
   grantLine: AdmitOptions["grantLine"],
 ): KleidiError {
-  const asked = manifest.capabilities
+  const requests = manifest.capabilities
     .filter(({ capability }) => capabilities.includes(capability))
     .map(
       ({ capability, operations, rpcs, why }) =>
@@ -138,9 +153,9 @@ function notGranted(
   return new KleidiError(
     "module-ungranted",
     [
-      `Cannot load provider "${provider}": its module requests what the configuration does not grant:`,
-      ...asked,
-      "If it may have that, write:",
+      `Cannot load provider "${provider}": its module requests capabilities that the configuration does not grant:`,
+      ...requests,
+      "To grant them, add:",
       "providers:",
       `  ${provider}:`,
       "    grants:",
@@ -149,6 +164,6 @@ function notGranted(
   );
 }
 
-function invalid(message: string): KleidiError {
+function moduleInvalid(message: string): KleidiError {
   return new KleidiError("module-invalid", message);
 }

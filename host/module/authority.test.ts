@@ -19,18 +19,18 @@ const MANIFEST: Manifest = {
   ],
 };
 
-test("ungranted names what the manifest requests and nobody grants; what is always granted is not among it", () => {
+test("ungranted returns the requested capabilities without a grant, except those that are always granted", () => {
   assert.deepEqual(ungranted(MANIFEST, {}, KNOWN), ["tpm", "constructor"]);
   assert.deepEqual(ungranted(MANIFEST, { tpm: {}, constructor: {} }, KNOWN), []);
   assert.deepEqual(ungranted(MANIFEST, { tpm: undefined }, KNOWN), ["tpm", "constructor"]);
 });
 
-test("unrequested names what is granted and the manifest does not request", () => {
+test("unrequested returns the granted capabilities that the manifest does not request", () => {
   assert.deepEqual(unrequested(MANIFEST, { tpm: {}, net: {}, state: {} }), ["net", "state"]);
   assert.deepEqual(unrequested(MANIFEST, { tpm: {}, net: undefined }), []);
 });
 
-test("requestsOf has one for each operation and RPC of a row", () => {
+test("requestsOf returns one entry for each combination of operation and RPC", () => {
   assert.deepEqual(
     requestsOf(MANIFEST).map(({ rpc, capability, operation }) => `${rpc} ${capability} ${operation}`),
     [

@@ -1,49 +1,79 @@
-/** The manifest that a module carries (docs/ABI.md, section 6): what it asks for, for which RPCs, and why. */
+/** The manifest of a module (docs/ABI.md, section 6): the host calls that it requests, in which RPCs, and the reasons. */
 
 import { z } from "zod";
 import { KleidiError } from "../error.ts";
 import { replaceNonAscii } from "../lib/text.ts";
 import type { CustomSection } from "./wasm/module.ts";
 
-const word = z.string().regex(/^[a-z][a-z0-9_]{0,31}$/, "should be lower-case letters, digits and _");
+const identifier = z.string().regex(/^[a-z][a-z0-9_]{0,31}$/, "should be lower-case letters, digits and _");
 
-/** What is shown to an operator who decides on it: it must not drive the terminal or look like another line. */
-const said = z
+/** A reason, shown to the operator who decides on the grant. It must not control the terminal or imitate another line. */
+const reason = z
   .string()
   .regex(/^[^\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\p{Me}]{1,200}$/u, {
     error: "should be 1 to 200 printable characters",
     abort: true,
   })
-  // Other spaces and the blank of Braille look like nothing; marks that are stacked cover the lines around them.
+  // Other spaces and the Braille blank are invisible; stacked marks cover the lines around them.
   .regex(
     /^(?!.*\p{M}{3})(?!.*[^\P{Zs} ])[^\u2800]*[\p{L}\p{N}][^\u2800]*$/u,
-    "should be text that can be read: with letters, no spaces but the ordinary one, at most two marks on a letter",
+    "should be readable text: with letters, ordinary spaces only, at most two marks on a letter",
   );
+
+/** A feature in the words of the capability, or alternatives: `TPM2_HMAC or TPM2_Unseal`. */
+const feature = z
+  .string()
+  .regex(
+    /^[A-Za-z0-9][A-Za-z0-9_.-]*(?: [A-Za-z0-9_.-]+)*$/,
+    "should be words of letters, digits and _.-, with single spaces",
+  )
+  .max(64);
 
 const ABI = 1;
 
 const schema = z.strictObject({
-  abi: z.literal(ABI, `should be ${ABI}, the version of this host: get a build of the module for it`),
+  abi: z.literal(
+    ABI,
+    `should be ${ABI}, the version that this host supports: get a build of the module for it`,
+  ),
   name: z.string().regex(/^[a-z][a-z0-9-]{0,62}$/, "should be 1 to 63 of a-z, 0-9 and -, a letter first"),
   version: z.string().regex(/^[\x21-\x7e]{1,64}$/, "should be 1 to 64 printable characters"),
   capabilities: z
     .array(
       z.strictObject({
-        capability: word,
-        operations: z.array(word).min(1).max(32),
+        capability: identifier,
+        operations: z.array(identifier).min(1).max(32),
         rpcs: z.array(z.enum(["status", "encrypt", "decrypt", "provision"])).min(1),
-        why: said,
+        why: reason,
       }),
     )
     .max(64),
+  needs: z
+    .array(
+      z.strictObject({
+        capability: identifier,
+        features: z.array(feature).min(1).max(32),
+        optional: z.boolean().exactOptional(),
+        why: reason,
+      }),
+    )
+    .max(32)
+    .exactOptional(),
 });
 
 export type Manifest = z.infer<typeof schema>;
+/** Features that a provider needs of the TPM or the server behind a capability. */
+export type Need = NonNullable<Manifest["needs"]>[number];
 
+/** Name of the custom section that holds the manifest. */
 export const MANIFEST_SECTION = "kleidi.provider";
+/** Maximum size of a manifest in bytes. */
 const MAX_MANIFEST = 16_384;
 
-/** The one manifest among a module's custom sections; where there is not one, the second half of a sentence. */
+/**
+ * Finds the manifest among the custom sections of a module.
+ * @returns its bytes; a clause about the module if there is no manifest, or more than one
+ */
 export function manifestSection(sections: readonly CustomSection[]): Uint8Array | string {
   const [section, ...others] = sections.filter(({ name }) => name === MANIFEST_SECTION);
   if (section === undefined) return `its module has no manifest (custom section ${MANIFEST_SECTION})`;
@@ -51,14 +81,26 @@ export function manifestSection(sections: readonly CustomSection[]): Uint8Array 
   return section.bytes;
 }
 
-/** @throws KleidiError module-invalid, with every fault */
+/**
+ * Parses a manifest.
+ * @param provider the name used in error messages
+ * @param bytes the content of the custom section; at most 16,384 bytes are accepted
+ * @throws KleidiError module-invalid, with every fault
+ */
 export function parseManifest(provider: string, bytes: Uint8Array): Manifest {
-  const read = readManifest(bytes);
-  if (!("fault" in read)) return read;
-  throw new KleidiError("module-invalid", `Cannot load provider "${provider}": ${read.fault}`, read.cause);
+  const result = readManifest(bytes);
+  if (!("fault" in result)) return result;
+  throw new KleidiError(
+    "module-invalid",
+    `Cannot load provider "${provider}": ${result.fault}`,
+    result.cause,
+  );
 }
 
-/** A manifest, or all that is wrong with it as the second half of a sentence. */
+/**
+ * Parses a manifest without throwing.
+ * @returns the manifest, or a clause with all its faults, such as `its manifest is not valid JSON`
+ */
 export function readManifest(
   bytes: Uint8Array,
 ): Manifest | { readonly fault: string; readonly cause?: unknown } {
@@ -71,18 +113,18 @@ export function readManifest(
     text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
     json = JSON.parse(text);
   } catch (error) {
-    return { fault: "its manifest is no JSON", cause: error };
+    return { fault: "its manifest is not valid JSON", cause: error };
   }
-  // Of a key that is there twice, another reader may take the other value.
+  // Parsers differ on which value of a duplicate key they take.
   if (JSON.stringify(json) !== text.replace(/("(?:[^"\\]|\\.)*")|\s+/g, "$1")) {
     return {
-      fault: "its manifest has a key twice, or is written otherwise than JSON.stringify would write it",
+      fault: "its manifest has a duplicate key, or is not written as JSON.stringify writes it",
     };
   }
   const parsed = schema.safeParse(json);
   if (parsed.success) return parsed.data;
   const faults = parsed.error.issues.map((issue) => `${issue.path.join(".") || "it"}: ${issue.message}`);
-  // Keys are quoted in it: a module must not write lines of its own into a log or a terminal.
-  const said = replaceNonAscii(faults.join("; ").slice(0, 1000));
-  return { fault: `its manifest is not as docs/ABI.md says: ${said}` };
+  // The faults quote keys of the module, which must not forge a line in a log or on a terminal.
+  const shown = replaceNonAscii(faults.join("; ").slice(0, 1000));
+  return { fault: `its manifest does not follow docs/ABI.md: ${shown}` };
 }

@@ -1,8 +1,7 @@
 /**
- * What a serving host puts into the audit log, and where it learns it from: the gate's witness, the server, the supervisors and the
- * credentials. Which uid a host call belongs to is known by the async context of its RPC; a probe's has none.
+ * Writes the audit log of a serving host. As an observer it records host calls, credentials and providers; as an interceptor it records
+ * RPCs. The uid of an RPC is in an async context, where the records of its host calls find it; a probe has no uid.
  */
-
 import { AsyncLocalStorage } from "node:async_hooks";
 import { hashOf } from "../audit/chain.ts";
 import { AuditLog } from "../audit/log.ts";
@@ -10,224 +9,127 @@ import type { Entry } from "../audit/record.ts";
 import type { CredentialEvent } from "../capabilities/capability.ts";
 import type { Decision, Outcome } from "../capabilities/gate.ts";
 import type { AuditConfig, Config } from "../config/config.ts";
-import { type ErrorCode, KleidiError } from "../error.ts";
-import type { RpcOutcome } from "../grpc/server.ts";
-import { type HostCall, HostCode } from "../host-call.ts";
-import { parseKeyId } from "../kms/key-id.ts";
-import type { KeyConfig, Keyset } from "../kms/keyset.ts";
+import { KleidiError } from "../error.ts";
+import type { Interceptor } from "../grpc/interceptor.ts";
+import type { HostCall } from "../host-call.ts";
+import type { Keyset } from "../kms/keyset.ts";
 import { within } from "../lib/deadline.ts";
-import type { WallName } from "../sandbox/wall/wall.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { AuditSample } from "../telemetry/metrics.ts";
+import { AuditRecords } from "./audit-records.ts";
 import { endAnyway } from "./end-anyway.ts";
+import type { HostIdentity } from "./host-identity.ts";
+import type { HostObserver, ProviderEvent } from "./observer.ts";
+import { SinkLog } from "./sink-log.ts";
 
-/** The API server waits 3 s, and 2.4 of them may be gone. */
+/** The API server waits 3 s, of which the RPC itself may have used 2.4. */
 const SETTLED_MS = 400;
-/** For a host that has nothing more to do, and whose disk hangs. */
+/** How long a closed log may keep the process alive when a disk hangs. */
 const END_MS = 1_000;
 
-/** Answers to a host call, by code (docs/ABI.md, section 5). */
-const OUTCOMES = new Map<number, string>(
-  Object.entries(HostCode).map(([name, code]) => [code, name.toLowerCase().replaceAll("_", "-")]),
-);
-
-/** RPCs that are refused before anything is done for them. */
-const REFUSED: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
-  "request-invalid",
-  "request-too-large",
-  "annotations-invalid",
-  "key-unknown",
-  "overloaded",
-]);
-
-const EVENTS = {
-  read: "login",
-  login: "login",
-  renewed: "renew",
-  refused: "refused",
-  failed: "failed",
-} as const;
-
-/** What the host's start record says of the host. */
-export interface StartInfo {
-  readonly version: string;
-  /** The wall around providers' processes. */
-  readonly wall: WallName;
-}
-
-export class AuditTrail {
+export class AuditTrail implements Partial<HostObserver> {
   readonly #log: AuditLog;
+  readonly #sinks: SinkLog;
+  readonly #records: AuditRecords;
   readonly #uids = new AsyncLocalStorage<string>();
-  /** Provider → its module's SHA-256: the pin, which admission has held the bytes against. */
-  readonly #modules: ReadonlyMap<string, string>;
-  readonly #failures: { count: number };
-  readonly #logger: Logger;
-  #keyset: Keyset | undefined;
 
-  private constructor(
-    log: AuditLog,
-    modules: ReadonlyMap<string, string>,
-    failures: { count: number },
-    logger: Logger,
-  ) {
+  private constructor(log: AuditLog, sinks: SinkLog, records: AuditRecords) {
     this.#log = log;
-    this.#logger = logger;
-    this.#modules = modules;
-    this.#failures = failures;
+    this.#sinks = sinks;
+    this.#records = records;
   }
 
-  /** @throws KleidiError audit-invalid, audit-failed */
+  /**
+   * Opens the log and writes its start record.
+   * @throws KleidiError audit-invalid, audit-failed
+   */
   static async open(
     config: Config,
     settings: AuditConfig,
-    { version, wall }: StartInfo,
-    log: Logger,
+    { version, wall }: HostIdentity,
+    logger: Logger,
   ): Promise<AuditTrail> {
-    const failures = { count: 0 };
-    const opened = await AuditLog.open(settings, {
-      onSink(sink, failure) {
-        if (failure === undefined) return log.info({ sink }, "the audit log's sink takes lines again");
-        failures.count += 1;
-        log.error({ sink, why: failure.error }, "a sink of the audit log takes no lines");
-      },
-      onFault(fault) {
-        failures.count += 1;
-        log.error({ why: fault.message }, "the audit log cannot go on: nothing is served until a new start");
-      },
-      onAside: (aside) =>
-        log.error(
-          { ...aside },
-          "the audit log is not the one that this host left: it was set aside, and a new chain begins",
-        ),
-    });
-    const modules = new Map(config.providers.map(({ name, sha256 }) => [name, sha256]));
+    const sinks = new SinkLog(logger);
+    const log = await AuditLog.open(settings, sinks);
     const digest = hashOf(JSON.stringify(config));
-    const { pid } = process;
-    opened.append({ kind: "start", version, config: digest, wall, pid, ...opened.claim });
-    await opened.settled();
-    return new AuditTrail(opened, modules, failures, log);
+    log.append({ kind: "start", version, config: digest, wall, pid: process.pid, ...log.claim });
+    await log.settled();
+    const modules = new Map(config.providers.map(({ name, sha256 }) => [name, sha256]));
+    return new AuditTrail(log, sinks, new AuditRecords(modules));
   }
 
-  /** For the names of keys; before it is told, RPCs have none. */
-  knows(keyset: Keyset): void {
-    this.#keyset = keyset;
+  /**
+   * Records each RPC before its reply is sent, and fails an RPC that it cannot record.
+   * @param keyset gives the name of the key to a key_id
+   */
+  interceptor(keyset: Keyset): Interceptor {
+    return (call, next) =>
+      this.#uids.run(call.uid, async () => {
+        const reply = await next();
+        this.#log.append(this.#records.rpc(call, reply, keyset));
+        // Resolves when the records of the RPC's host calls are written, too.
+        await within(SETTLED_MS, this.#log.settled(), tooLate);
+        return reply;
+      });
   }
 
-  /** Runs an RPC: the host calls that are made for it have its uid. */
-  readonly around = <T>(rpc: () => T, uid: string): T => this.#uids.run(uid, rpc);
-
-  /** @throws KleidiError audit-failed: no sink takes lines, and no RPC would be answered with anything else */
+  /** @throws KleidiError audit-failed: no sink takes lines, so every RPC would fail with this error */
   assertReady(): void {
     this.#log.assertReady();
   }
 
-  /** @throws KleidiError audit-failed: then nothing is done */
+  /** @throws KleidiError audit-failed: the host call must not be performed */
   decided(decision: Decision): void {
-    // An allowed one is recorded when it is done, with what came of it.
+    // An allowed host call is recorded when it has finished, with its outcome.
     if (decision.verdict === "allowed") this.#log.assertReady();
-    else this.#log.append(this.#hostCall(decision));
+    else this.#log.append(this.#records.decision(decision, this.#uid));
   }
 
-  /** @throws KleidiError audit-failed: then the guest does not get its answer */
-  performed(decision: Decision, { code, ms, size }: Outcome): void {
-    const outcome = OUTCOMES.get(code) ?? "unknown";
-    this.#log.append({ ...this.#hostCall(decision), ms, reply_bytes: size, outcome });
+  /** @throws KleidiError audit-failed: the guest must not get the answer */
+  performed(decision: Decision, outcome: Outcome): void {
+    this.#log.append(this.#records.outcome(decision, outcome, this.#uid));
   }
 
-  /** Of what failed in the host. What could not be recorded is no fault of its own. */
   fault(call: HostCall): void {
-    this.#quietly({
-      ...this.#hostCall({ call, verdict: "refused", why: "it failed in the host" }),
-      outcome: "fault",
-    });
+    this.#tryAppend(this.#records.fault(call, this.#uid));
   }
 
-  /** The RPC's record; resolves when it, and all that was done for it, is written. @throws KleidiError audit-failed */
-  async rpc(outcome: RpcOutcome): Promise<void> {
-    const { rpc, uid, keyId, ms, failure, requestBytes, replyBytes } = outcome;
-    const key = this.#keyOf(rpc, keyId);
-    const provider = key?.provider.name;
-    this.#log.append({
-      kind: "rpc",
-      rpc: rpc.toLowerCase() as Lowercase<typeof rpc>,
-      uid: uid === "" ? undefined : uid,
-      provider,
-      module: provider === undefined ? undefined : this.#modules.get(provider),
-      key: key?.name,
-      key_id_sha256: keyId === undefined ? undefined : hashOf(keyId),
-      decision: decisionOf(failure?.code),
-      rule: key === undefined ? undefined : `keys.${key.name}`,
-      request_bytes: requestBytes,
-      reply_bytes: replyBytes,
-      ms,
-      outcome: failure?.code ?? "ok",
-    });
-    await within(SETTLED_MS, this.#log.settled(), tooLate);
+  credentialChanged(event: CredentialEvent): void {
+    this.#tryAppend(this.#records.credential(event));
   }
 
-  credential({ provider, event, expires }: CredentialEvent): void {
-    this.#quietly({
-      kind: "credential",
-      provider,
-      event: EVENTS[event],
-      expires: expires === undefined ? undefined : new Date(expires).toISOString(),
-    });
-  }
-
-  provider(provider: string, event: "started" | "ended" | "quarantined", reason?: string): void {
-    this.#quietly({ kind: "provider", provider, event, module: this.#modules.get(provider), reason });
+  providerChanged(provider: string, event: ProviderEvent): void {
+    this.#tryAppend(this.#records.provider(provider, event));
   }
 
   sample(): AuditSample {
-    const { sinks } = this.#log;
+    const { sinks, lag: lagLines, untrusted } = this.#log;
     const lagBytes = Math.max(0, ...sinks.map(({ waiting }) => waiting));
-    const { lag: lagLines, untrusted } = this.#log;
-    return { lagLines, lagBytes, failures: this.#failures.count, untrusted };
+    return { lagLines, lagBytes, failures: this.#sinks.failures, untrusted };
   }
 
   rotate(): void {
     this.#log.rotate();
   }
 
-  /** Ends the log, within 2 s. Where a sink hangs, that is told, and the process ends in spite of it. */
+  /**
+   * Writes the stop record and closes the log, within 2 s. If a sink hangs, this is logged and the process is killed later.
+   * @param reason at most 64 characters
+   */
   async close(reason: string): Promise<void> {
-    this.#quietly({ kind: "stop", reason });
-    const late = await this.#log.close();
-    if (late.length === 0) return;
-    this.#logger.error({ sinks: late }, "a sink of the audit log did not end: its last lines may be missing");
+    this.#tryAppend({ kind: "stop", reason });
+    const hanging = await this.#log.close();
+    if (hanging.length === 0) return;
+    this.#sinks.hang(hanging);
     endAnyway(END_MS);
   }
 
-  #hostCall({ call, verdict, why, target }: Decision) {
-    const { provider, rpc, capability, operation, ordinal, request } = call;
-    return {
-      kind: "host_call",
-      rpc,
-      uid: this.#uids.getStore() || undefined,
-      provider,
-      module: this.#modules.get(provider),
-      ordinal,
-      capability,
-      operation,
-      target,
-      decision: verdict,
-      rule: why,
-      request_bytes: request.length,
-    } as const;
+  get #uid(): string | undefined {
+    return this.#uids.getStore() || undefined;
   }
 
-  /** The key that it is about: of the key_id, or the active one, also where that failed. */
-  #keyOf(rpc: RpcOutcome["rpc"], keyId: string | undefined): KeyConfig | undefined {
-    if (keyId === undefined) return rpc === "Decrypt" ? undefined : this.#keyset?.active.key;
-    try {
-      return this.#keyset?.decryptWith(parseKeyId(keyId)).key;
-    } catch {
-      return undefined;
-    }
-  }
-
-  /** What is told and nobody waits for: where it cannot be recorded, the next RPC says so. */
-  #quietly(entry: Entry): void {
+  /** Appends a record that nobody waits for. If the log takes no lines, the next RPC fails. */
+  #tryAppend(entry: Entry): void {
     try {
       this.#log.append(entry);
     } catch (error) {
@@ -236,12 +138,7 @@ export class AuditTrail {
   }
 }
 
-function decisionOf(code: ErrorCode | undefined): "allowed" | "denied" | "refused" {
-  if (code === "capability-denied") return "denied";
-  return code !== undefined && REFUSED.has(code) ? "refused" : "allowed";
-}
-
-/** A disk that hangs must not make an RPC that is done look as if the provider were slow. */
+/** An RPC that has succeeded must not fail as if its provider were slow, because a disk hangs. */
 function tooLate(): KleidiError {
   return new KleidiError("audit-failed", `Cannot audit: the record was not written within ${SETTLED_MS} ms`);
 }

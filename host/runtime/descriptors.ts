@@ -1,6 +1,6 @@
 /**
- * Open files are the host's, and not a provider's: one whose server does not answer holds all its connections. So what all providers
- * may hold at once must fit into what the system gives this process.
+ * All providers share the open files of the host's process, and a provider whose server does not answer keeps all its connections open. So
+ * the limit of the process must suffice for what all providers may hold at once.
  */
 import { CAPABILITIES } from "../capabilities/registry.ts";
 import type { Config } from "../config/config.ts";
@@ -10,13 +10,14 @@ import { FileFault, readRegular } from "../lib/files.ts";
 import { ADMIN_LIMITS } from "../telemetry/admin-connections.ts";
 import { grantsOf } from "./grants.ts";
 
-/** Sockets of callers and of the admin listener, those that wait for their turn too. */
+/** Sockets of callers and of the admin listener, the waiting ones included. */
 const CALLERS = LIMITS.connections + LIMITS.waiting + ADMIN_LIMITS.connections + ADMIN_LIMITS.waiting;
-/** Files, pipes and timers of the host itself, and what is opened for a moment. */
+/** Files, pipes and timers of the host itself, and files that are open for a moment. */
 const OWN = 64;
-/** Two processes and the one that takes over, each with two pipes, and what its capabilities hold. */
+/** Two processes and a replacement, each with two pipes, and files of its capabilities. */
 const PROVIDER = 8;
-/** What all of the configuration may hold open at once. */
+
+/** The number of files that a host with this configuration may hold open at once. */
 export function descriptorsOf(config: Config): number {
   const held = CAPABILITIES.flatMap((capability) =>
     [...grantsOf(config, capability).grants.values()].map((grant) => capability.descriptors?.(grant) ?? 0),
@@ -24,7 +25,7 @@ export function descriptorsOf(config: Config): number {
   return held.reduce((sum, each) => sum + each, CALLERS + OWN + PROVIDER * config.providers.length);
 }
 
-/** Nothing where there is enough, or nobody can say. */
+/** @returns nothing if the limit suffices or is unknown */
 export function descriptorFindings(config: Config, limit = openFileLimit()): Finding[] {
   const needed = descriptorsOf(config);
   if (limit === undefined || needed <= limit) return [];
@@ -38,7 +39,7 @@ export function descriptorFindings(config: Config, limit = openFileLimit()): Fin
   ];
 }
 
-/** The hard one: Node raises its own to it when it starts. */
+/** The hard limit: Node raises its soft limit to it at the start. */
 function openFileLimit(): number | undefined {
   const limits = readRegular("/proc/self/limits", 16_384);
   if (limits instanceof FileFault) return undefined;

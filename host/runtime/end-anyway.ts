@@ -1,6 +1,7 @@
 /**
- * Ends this process if it has not ended by itself after a time. What waits for a disk that hangs is a thread, and an orderly exit waits
- * for the thread; a signal that cannot be caught does not. (A thread that the kernel itself cannot interrupt keeps even that waiting.)
+ * Kills this process if it has not exited after a time. If a disk hangs, a thread waits for it, and an orderly exit waits for the thread;
+ * SIGKILL does not. (A thread in an uninterruptible system call delays even SIGKILL.)
+ * @param afterMs milliseconds
  */
 export function endAnyway(afterMs: number): void {
   setTimeout(() => process.kill(process.pid, "SIGKILL"), afterMs).unref();

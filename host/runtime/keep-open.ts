@@ -1,28 +1,28 @@
-/** Something that is opened when it can be: tried again, with growing pauses, for as long as the host runs. */
+/** Opens something that may be unavailable, such as an address: tries again, with growing pauses, for as long as the host runs. */
 import { type BackOff, backOffMs } from "../lib/back-off.ts";
 
-export interface Openable {
-  close(): void;
-}
-
-export interface Kept {
+export interface Closable {
   close(): void;
 }
 
 export interface KeepOpenOptions {
   readonly pauses?: BackOff;
+  /** Called after each failed try; the next one follows after this many milliseconds. */
   readonly onRefused: (error: unknown, nextTryMs: number) => void;
+  /** @param tries how many it took, this one included */
   readonly onOpened: (tries: number) => void;
 }
 
 const PAUSES: BackOff = { firstMs: 1_000, longestMs: 60_000 };
 
-/** Resolves after the first try, whatever came of it. */
+/**
+ * @returns after the first try, successful or not; its `close` ends the tries and closes what was opened
+ */
 export async function keepOpen(
-  open: () => Promise<Openable>,
+  open: () => Promise<Closable>,
   { pauses = PAUSES, onRefused, onOpened }: KeepOpenOptions,
-): Promise<Kept> {
-  let opened: Openable | undefined;
+): Promise<Closable> {
+  let opened: Closable | undefined;
   let closed = false;
   let timer: NodeJS.Timeout | undefined;
   let tries = 0;
@@ -30,7 +30,7 @@ export async function keepOpen(
     tries += 1;
     try {
       const made = await open();
-      // The host was stopped while it was opened.
+      // It was closed during this try.
       if (closed) return made.close();
       opened = made;
       onOpened(tries);

@@ -1,4 +1,4 @@
-/** Key material on its way into or out of a file: 32 bytes as 64 hexadecimal digits on one line, for their owner only. */
+/** Reads and writes files of key material: 32 bytes as 64 hexadecimal digits on one line, readable by the owner only. */
 import { unlinkSync } from "node:fs";
 import { basename, dirname } from "node:path";
 import { readPrivate } from "../capabilities/files.ts";
@@ -7,7 +7,7 @@ import { createPrivate, isStagingOf, removeLeftovers, syncFolder } from "../lib/
 
 const BYTES = 32;
 const LINE = /^[0-9a-f]{64}\n?$/;
-/** More than a line has, so that what is no line is told by its form. */
+/** Longer than a valid line, so that a longer file is read and its format is refused. */
 const MAX_FILE = 256;
 
 /** @throws KleidiError key-file-invalid */
@@ -26,15 +26,14 @@ export function readMaterial(path: string): Uint8Array {
 }
 
 /**
- * Makes key material and has it in a new file, down to the disk, before anybody uses it: what is lost on the way is never the only
- * copy.
+ * Generates key material and writes it to a new file, synced to the disk, before anybody uses it: so the file exists wherever the key does.
  * @throws KleidiError key-exists, key-file-invalid
  */
 export function makeMaterial(path: string): Uint8Array {
   const action = `Cannot write the key to ${path}`;
   const material = crypto.getRandomValues(new Uint8Array(BYTES));
   try {
-    // What a killed process left there was never imported, so it belongs to no key.
+    // The file of a killed process was never imported, so it belongs to no key.
     removeLeftovers(dirname(path), isStagingOf([basename(path)]));
     createPrivate(path, `${Buffer.from(material).toString("hex")}\n`);
   } catch (error) {
@@ -45,7 +44,7 @@ export function makeMaterial(path: string): Uint8Array {
   return material;
 }
 
-/** Removes material that became no key: it would be taken for one's one day. */
+/** Removes the file of key material that belongs to no key, because it would be taken for a key's one day. */
 export function removeMaterial(path: string): void {
   unlinkSync(path);
   syncFolder(dirname(path));

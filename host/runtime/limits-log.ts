@@ -1,37 +1,30 @@
-/** What callers of either listener had the host close or leave: each kind of it is counted always, and told once a minute. */
-import { CLOSE_REASONS, type CloseReason } from "../grpc/limits.ts";
-import { ADMIN_CLOSE_REASONS, type AdminCloseReason } from "../telemetry/admin-connections.ts";
+/** Logs connections that a limit closed: each kind at once, and then at most once a minute with the number of them. */
+import { CLOSE_REASONS } from "../grpc/limits.ts";
+import { ADMIN_CLOSE_REASONS } from "../telemetry/admin-connections.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { LogThrottle } from "../telemetry/log-throttle.ts";
-import type { Watch } from "./watch.ts";
+import type { ConnectionClosed, HostObserver } from "./observer.ts";
 
-export class LimitsLog {
+export class LimitsLog implements Partial<HostObserver> {
   readonly #log: Logger;
-  readonly #metrics: Watch["metrics"] | undefined;
   readonly #throttle = new LogThrottle();
 
-  constructor(log: Logger, metrics: Watch["metrics"] | undefined) {
+  constructor(log: Logger) {
     this.#log = log;
-    this.#metrics = metrics;
   }
 
-  /** @param why in the words of Node, where it has any */
-  kms(reason: CloseReason, connections: number, why: string): void {
-    this.#metrics?.connectionClosed("kms", reason);
-    const count = this.#throttle.count(`kms ${reason} ${why}`);
+  connectionClosed(event: ConnectionClosed): void {
+    const { listener, reason } = event;
+    const detail = event.listener === "kms" ? event.detail : "";
+    const count = this.#throttle.count(`${listener} ${reason} ${detail}`);
     if (count === undefined) return;
-    const fields = { listener: "kms", reason, count, connections, ...(why === "" ? {} : { why }) };
-    this.#log.warn(fields, `a connection to the socket was closed: ${CLOSE_REASONS[reason]}`);
-  }
-
-  admin(reason: AdminCloseReason): void {
-    this.#metrics?.connectionClosed("admin", reason);
-    const count = this.#throttle.count(`admin ${reason}`);
-    if (count === undefined) return;
-    const fields = { listener: "admin", reason, count };
-    this.#log.warn(
-      fields,
-      `a connection to the admin listener passed a limit: ${ADMIN_CLOSE_REASONS[reason]}`,
-    );
+    if (event.listener === "admin") {
+      const message = `a connection to the admin listener passed a limit: ${ADMIN_CLOSE_REASONS[event.reason]}`;
+      this.#log.warn({ listener, reason, count }, message);
+      return;
+    }
+    const { connections } = event;
+    const fields = { listener, reason, count, connections, ...(detail === "" ? {} : { why: detail }) };
+    this.#log.warn(fields, `a connection to the socket was closed: ${CLOSE_REASONS[event.reason]}`);
   }
 }

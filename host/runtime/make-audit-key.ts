@@ -1,4 +1,4 @@
-/** Makes the key of checkpoints while no other process makes a key in its folder, and without what one that was killed left there. */
+/** Creates the key for checkpoints under the lock of its folder, and removes unfinished files of killed processes. */
 import type { KeyObject } from "node:crypto";
 import { basename, dirname } from "node:path";
 import { makeKey } from "../audit/key-file.ts";
@@ -11,7 +11,7 @@ const STAGED = /^[0-9a-f]{12}\.new$/;
 /** @throws KleidiError audit-invalid, key-locked */
 export function makeAuditKey(file: string): KeyObject {
   const folder = dirname(file);
-  // A folder that is not there is told of by who makes the key.
+  // makeKey reports a missing folder.
   if (folderFault(folder) !== undefined) return makeKey(file);
   const action = `Cannot make the audit key ${file}`;
   const release = lockFolder(
@@ -20,7 +20,7 @@ export function makeAuditKey(file: string): KeyObject {
     (what, cause) => new KleidiError("audit-invalid", `${action}: ${what}`, cause),
   );
   try {
-    // The names that makeKey gives to what is not finished: a private key there signs nothing.
+    // The names of makeKey for unfinished files: a private key in one of them never signed anything.
     const stem = `${basename(file)}.`;
     removeLeftovers(folder, (name) => name.startsWith(stem) && STAGED.test(name.slice(stem.length)));
     return makeKey(file);

@@ -1,32 +1,33 @@
 /**
- * Has a provider make a key: its module's kleidi_provision, in a process of its own, under the grants of its configuration and
- * with what only provisioning may do. A serving host never calls it.
+ * Creates a key in a provider: calls its module's kleidi_provision in a process of its own, with the provider's grants and with the host
+ * calls that only provisioning may make. A serving host never calls it.
  */
 import { StateDirectory } from "../capabilities/state/directory.ts";
 import type { Config, KeyConfig, ProviderConfig } from "../config/config.ts";
 import { KleidiError } from "../error.ts";
 import { checkStatusReply } from "../kms/check-reply.ts";
 import { createLog } from "../telemetry/log.ts";
-import { admitProvider, assemble } from "./assemble.ts";
+import { admitProvider, Providers } from "./providers.ts";
 
 export interface ProvisionOptions {
   readonly scheme?: string | undefined;
-  /** Key material from outside; absent: the provider has its KMS make the key. */
+  /** Bytes of an imported key; absent: the KMS generates the key. */
   readonly material?: Uint8Array | undefined;
 }
 
-/** Hardware may take seconds for each of several commands; nobody waits but a person. */
+/** Hardware may take seconds for each of several commands, and only a person waits. */
 const DEADLINE_MS = 60_000;
 
-/** Whether this provider makes its keys itself. @throws KleidiError as admission does */
+/** Whether this provider creates its keys itself. @throws KleidiError of admission */
 export function isProvisioned(config: Config, provider: ProviderConfig): boolean {
   const { manifest } = admitProvider(config, provider);
   return manifest.capabilities.some(({ rpcs }) => rpcs.includes("provision"));
 }
 
 /**
- * The version of the key that was made. Whether it may be made is for assertNeverMade, before there is any material.
- * @throws KleidiError what the provider failed with
+ * Creates the key. Call assertNeverMade first, before there is any key material.
+ * @returns the version of the new key
+ * @throws KleidiError of the provider
  */
 export async function provision(
   config: Config,
@@ -34,28 +35,28 @@ export async function provision(
   key: KeyConfig,
   { scheme = "", material }: ProvisionOptions,
 ): Promise<string> {
-  // This provider alone: the others' keys may not even be made yet.
+  // This provider alone: the keys of the others may not exist yet.
   const alone = {
     ...config,
     providers: [provider],
     keys: config.keys.filter((each) => each.provider === provider.name),
   };
-  const host = await assemble(alone, createLog({ level: "warn" }), { deadlineMs: DEADLINE_MS });
+  const providers = await Providers.open(alone, createLog({ level: "warn" }), { deadlineMs: DEADLINE_MS });
   try {
-    await host.start();
-    const made = host.providers.get(provider.name);
-    if (made === undefined) throw new KleidiError("host-fault", `Cannot find provider "${provider.name}"`);
-    const version = await made.provision({ key: key.name, scheme, material });
+    await providers.start();
+    const sandboxed = providers.get(provider.name).provider;
+    const version = await sandboxed.provision({ key: key.name, scheme, material });
     checkStatusReply(provider.name, { version, olderVersions: [] });
     return version;
   } finally {
-    await host.stop();
+    await providers.close();
   }
 }
 
 /**
- * The guest looks too; this says it in the operator's words, before anything is started or written.
- * @param imported whether its bytes come from outside: then the pinned key can be made again
+ * Refuses to create a key that exists or existed. The guest checks this too; here the error names files of the operator, before anything
+ * is started or written.
+ * @param imported whether its bytes are imported: then the pinned key can be created again
  * @throws KleidiError key-exists, key-missing, state-invalid
  */
 export function assertNeverMade(
@@ -67,7 +68,7 @@ export function assertNeverMade(
   const action = `Cannot make key "${key.name}"`;
   if (state !== undefined && grants.state?.names.includes(key.name)) {
     const records = new StateDirectory(state.directory);
-    // A record that is gone and was there is told by get.
+    // `get` throws if a record existed and is gone.
     if (records.get(key.name) !== undefined) {
       throw new KleidiError("key-exists", `${action}: ${records.recordPath(key.name)} exists already`);
     }
@@ -80,7 +81,7 @@ export function assertNeverMade(
   }
 }
 
-/** Whether there is surely no key of this name after a provision that failed; where its record is not here, nobody can say. */
+/** Whether no key of this name exists after a failed `provision`. False if that is unknown: its record is not on this machine. */
 export function wasNotMade({ state }: Config, { grants }: ProviderConfig, { name }: KeyConfig): boolean {
   if (state === undefined || !grants.state?.names.includes(name)) return false;
   try {

@@ -1,4 +1,4 @@
-/** Makes a key that its provider makes itself, and its bytes' way in or out: one process at a time, and nothing is left where it fails. */
+/** Creates a key in its provider and imports or escrows its bytes: one process at a time; a failure leaves nothing behind. */
 import { StateDirectory } from "../capabilities/state/directory.ts";
 import type { Config, KeyConfig, ProviderConfig } from "../config/config.ts";
 import { makeMaterial, readMaterial, removeMaterial } from "./key-material.ts";
@@ -8,17 +8,17 @@ export interface Material {
   readonly scheme?: string;
   /** A file with the key's 32 bytes. */
   readonly import?: string;
-  /** A file that gets them. */
+  /** A file to write the 32 bytes to. */
   readonly escrow?: string;
 }
 
 export interface MadeKey {
   readonly version: string;
-  /** Its bytes came from a file, or went into one first. */
+  /** Its bytes came from a file, or were written to one first. */
   readonly imported: boolean;
 }
 
-/** @throws KleidiError key-exists, key-locked, key-missing, key-file-invalid, state-invalid; what the provider failed with */
+/** @throws KleidiError key-exists, key-locked, key-missing, key-file-invalid, state-invalid; errors of the provider */
 export function makeProvisioned(
   config: Config,
   provider: ProviderConfig,
@@ -28,14 +28,14 @@ export function makeProvisioned(
   return whileLocked(config, provider, key, () => make(config, provider, key, material));
 }
 
-/** Two that make one key at once would each write a file of bytes, one of which would belong to no key. */
+/** Two processes that create one key at once would each write a file of bytes, and one of the files would belong to no key. */
 async function whileLocked<T>(
   { state }: Config,
   { grants }: ProviderConfig,
   key: KeyConfig,
   work: () => Promise<T>,
 ): Promise<T> {
-  // Without a record here, the KMS alone says whether there is a key.
+  // Without a record here, only the KMS knows whether the key exists.
   if (state === undefined || !grants.state?.names.includes(key.name)) return await work();
   const records = new StateDirectory(state.directory);
   const release = records.lock(`Cannot make key "${key.name}"`);
@@ -53,7 +53,7 @@ async function make(
   key: KeyConfig,
   { scheme, import: from, escrow }: Material,
 ): Promise<MadeKey> {
-  // First: bytes in an escrow file that became no key would be taken for it one day.
+  // First, because bytes in an escrow file that belong to no key would be taken for the key one day.
   assertNeverMade(config, provider, key, (from ?? escrow) !== undefined);
   const material =
     from !== undefined ? readMaterial(from) : escrow !== undefined ? makeMaterial(escrow) : undefined;

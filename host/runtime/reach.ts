@@ -1,4 +1,4 @@
-/** What `kleidi check` says of a provider's reach: requested, granted, and what is granted and not requested. */
+/** The reach of a provider for `kleidi check`: capabilities that are requested, granted, and granted without a request. */
 import { capabilityOf } from "../capabilities/registry.ts";
 import type { ProviderConfig } from "../config/config.ts";
 import type { Finding } from "../finding.ts";
@@ -11,7 +11,7 @@ export interface Reached extends Finding {
   readonly whys: readonly string[];
 }
 
-/** What each RPC can reach; admission saw to it that this is what the code can reach. */
+/** The reach of each RPC by the manifest, which admission has compared with the code. */
 export function reach(provider: ProviderConfig, manifest: Manifest): Reached[] {
   const what = `provider ${provider.name} can reach`;
   const rows = joined(manifest.capabilities).map(({ capability, operations, rpcs, whys }): Reached => {
@@ -37,7 +37,7 @@ export function reach(provider: ProviderConfig, manifest: Manifest): Reached[] {
   return rows.length > 0 ? rows : [{ what, ok: true, detail: "nothing", whys: [] }];
 }
 
-/** A grant that nobody asks for does nothing today, and would be there for another module tomorrow. */
+/** Grants that the module does not request. They have no effect today, and would apply to another module tomorrow. */
 export function surplus(provider: ProviderConfig, manifest: Manifest): Finding[] {
   return unrequested(manifest, { ...provider.grants }).map((capability) => ({
     what: `provider ${provider.name}`,
@@ -54,7 +54,7 @@ interface Row {
   readonly whys: readonly string[];
 }
 
-/** Rows that differ in RPCs and reasons only, as one. */
+/** Joins rows that differ only in RPCs and reasons. */
 function joined(rows: Manifest["capabilities"]): Row[] {
   const seen = new Map<
     string,

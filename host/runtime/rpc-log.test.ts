@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type ErrorCode, KleidiError } from "../error.ts";
-import type { RpcOutcome } from "../grpc/server.ts";
+import { chain, type RpcContext } from "../grpc/interceptor.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { LogThrottle } from "../telemetry/log-throttle.ts";
 import { RpcLog } from "./rpc-log.ts";
@@ -13,24 +13,27 @@ function setUp(level: "info" | "debug" = "info") {
   };
   const log = { warn: at("warn"), debug: at("debug"), isLevelEnabled: (asked: string) => asked === level };
   const clock = { ms: 0 };
-  return { lines, clock, log: new RpcLog(log as unknown as Logger, new LogThrottle(() => clock.ms)) };
+  const { intercept } = new RpcLog(log as unknown as Logger, new LogThrottle(() => clock.ms));
+  /** Logs an RPC: failed with this code, or done. */
+  const ended = async (code?: ErrorCode, message = "no", rpc: RpcContext["rpc"] = "Decrypt") => {
+    const call = { rpc, uid: "u", requestBytes: 1, startedAt: 0 };
+    const ms = 1.23456;
+    await chain([intercept])(call, async () =>
+      code === undefined
+        ? { message: Buffer.of(), keyId: "k", ms }
+        : { failure: new KleidiError(code, message), ms },
+    );
+  };
+  return { lines, clock, ended };
 }
 
-const outcome = (code?: ErrorCode, message = "no", rpc: RpcOutcome["rpc"] = "Decrypt"): RpcOutcome => ({
-  rpc,
-  uid: "u",
-  requestBytes: 1,
-  ms: 1.23456,
-  ...(code === undefined ? {} : { failure: new KleidiError(code, message) }),
-});
-
-test("a caller in a loop has one line a minute for each kind of failure, with how often it happened", () => {
-  const { lines, clock, log } = setUp();
-  for (let i = 0; i < 10_000; i++) log.ended(outcome("key-unknown", `the key_id "${i}" is unknown`));
-  log.ended(outcome("key-unknown", "no", "Encrypt"));
-  log.ended(outcome("ciphertext-invalid"));
+test("a caller in a loop has one line a minute for each kind of failure, with how often it happened", async () => {
+  const { lines, clock, ended } = setUp();
+  for (let i = 0; i < 10_000; i++) await ended("key-unknown", `the key_id "${i}" is unknown`);
+  await ended("key-unknown", "no", "Encrypt");
+  await ended("ciphertext-invalid");
   clock.ms = 60_000;
-  log.ended(outcome("key-unknown", "the last"));
+  await ended("key-unknown", "the last");
   assert.deepEqual(
     lines.map(({ level, fields: { rpc, code, count }, message }) => [level, rpc, code, count, message]),
     [
@@ -42,25 +45,25 @@ test("a caller in a loop has one line a minute for each kind of failure, with ho
   );
 });
 
-test("the first failure has its line at once, with all that is known of it", () => {
-  const { lines, log } = setUp();
-  log.ended(outcome("key-unknown"));
+test("the first failure has its line at once, with all its fields", async () => {
+  const { lines, ended } = setUp();
+  await ended("key-unknown");
   const [{ fields = {} } = {}] = lines;
   assert.deepEqual([fields.uid, fields.ms, typeof fields.hint], ["u", 1.235, "string"]);
 });
 
-test("at debug every RPC has a line", () => {
-  const { lines, log } = setUp("debug");
-  for (let i = 0; i < 3; i++) log.ended(outcome("key-unknown"));
-  log.ended(outcome());
+test("at debug every RPC has a line", async () => {
+  const { lines, ended } = setUp("debug");
+  for (let i = 0; i < 3; i++) await ended("key-unknown");
+  await ended();
   assert.deepEqual(
     lines.map(({ level, message }) => `${level} ${message}`),
     ["warn no", "debug no", "debug no", "debug done"],
   );
 });
 
-test("an RPC that is done has no line at info", () => {
-  const { lines, log } = setUp();
-  log.ended(outcome());
+test("an RPC that is done has no line at info", async () => {
+  const { lines, ended } = setUp();
+  await ended();
   assert.deepEqual(lines, []);
 });

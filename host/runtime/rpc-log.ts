@@ -1,8 +1,8 @@
 /**
- * The log's line of an RPC. A caller can have RPCs fail as often as it likes: each kind of failure is told at once, then not before a
- * minute is over, with how often it happened since. The audit log and the metrics have every one, and so does the log at debug.
+ * Logs RPCs. A caller can make RPCs fail as often as it likes, so each kind of failure is logged at once and then at most once a minute,
+ * with the number of times that it happened since. The audit log and the metrics have every RPC, and so has the log at level debug.
  */
-import type { RpcOutcome } from "../grpc/server.ts";
+import { observeReplies, type RpcContext, type RpcReply } from "../grpc/interceptor.ts";
 import { failureFields, keyIdHash, type Logger } from "../telemetry/log.ts";
 import { LogThrottle } from "../telemetry/log-throttle.ts";
 
@@ -15,7 +15,9 @@ export class RpcLog {
     this.#throttle = throttle;
   }
 
-  ended({ rpc, uid, keyId, ms, failure }: RpcOutcome): void {
+  readonly intercept = observeReplies((call, reply) => this.#rpc({ ...call, ...reply }));
+
+  #rpc({ rpc, uid, keyId, ms, failure }: RpcContext & RpcReply): void {
     const fields = { rpc, uid, ms: Math.round(ms * 1000) / 1000 };
     if (failure === undefined) {
       if (this.#log.isLevelEnabled("debug"))
@@ -25,7 +27,7 @@ export class RpcLog {
         );
       return;
     }
-    // Not its sentence: a caller chooses parts of it, and each would be another kind.
+    // The message is not a part of the kind: the caller chooses parts of it.
     const count = this.#throttle.count(`${rpc} ${failure.code}`);
     if (count !== undefined) this.#log.warn({ ...fields, count, ...failureFields(failure) }, failure.message);
     else if (this.#log.isLevelEnabled("debug"))

@@ -1,19 +1,19 @@
-/** The wall of a configuration: opened for whatever starts providers' processes, and as `kleidi check` tells of it. */
+/** The wall of a configuration: opened before providers' processes are started, and tried by `kleidi check`. */
 import type { Config } from "../config/config.ts";
 import { type Finding, finding } from "../finding.ts";
 import type { Wall } from "../sandbox/wall/build.ts";
 import { openWall } from "../sandbox/wall/choose.ts";
 
 /**
- * Builds the wall that the configuration asks for, and tries it.
+ * Builds the configured wall and tries it.
  * @throws KleidiError wall-missing
  */
 export async function wallOf({ sandbox, providers }: Config): Promise<Wall> {
-  // Node has to start with the least of them too.
+  // Node must be able to start with the smallest of the limits.
   return await openWall(sandbox, Math.min(...providers.map(({ limits }) => limits.processMemoryBytes)));
 }
 
-/** The wall as it would be in force for whoever runs the command. */
+/** Tries the wall as the user who runs the command. */
 export async function checkWall(config: Config): Promise<Finding> {
   const what = "wall";
   try {

@@ -1,6 +1,6 @@
 /**
- * One process of one provider. It is started behind a wall with nothing: no environment, no network, no files but its own code, one
- * descriptor to here. Everything it sends is bounded and checked; when it sends what our program never sends, it is killed.
+ * One process of one provider. It starts behind a wall without an environment, network or files other than its own code, and has one
+ * descriptor to the host. The host limits and checks every frame; a frame that our guest program never sends kills the process.
  */
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { ChildProcess } from "node:child_process";
@@ -16,30 +16,31 @@ import { Frame, FrameReader, FrameWriter, MAX_CHILD_FRAME, MAX_MESSAGE, RPCS } f
 
 export interface ChildOptions {
   readonly provider: string;
-  /** As admission gives it. */
+  /** The module's bytes, as admission returns them. */
   readonly module: Uint8Array;
-  /** The module's imports as admission read them, in order: the engine must see the same ones. */
+  /** The module's imports in order, as admission read them. The engine must read the same ones. */
   readonly imports: readonly { readonly module: string; readonly name: string }[];
   readonly memoryBytes: number;
-  /** What the process may use, all its instances and Node's own heap together, in bytes. */
+  /** The memory limit of the process, with all its instances and Node's own heap, in bytes. */
   readonly processMemoryBytes: number;
   readonly hostCalls: number;
-  /** Largest output of an export, in bytes. */
+  /** The largest output of an export, in bytes. */
   readonly outputBytes: number;
   readonly gate: Gate;
-  /** What the process wrote to its stderr: only Node itself writes there. 4 KiB in all, then it is closed. */
+  /** Called with the text that the process writes to stderr; only Node itself does. After 4 KiB stderr is closed. */
   readonly onStderr: (text: string) => void;
   /** Starts the process. */
   readonly wall: Pick<Wall, "start" | "endOf">;
 }
 
-/** The process is gone; the call may be tried once more on another one. */
+/** The process has exited. The call can be repeated on another process. */
 export class ChildGone extends Error {}
 
 export interface End {
+  /** The signal, the exit code, or the reason why the host killed it. */
   readonly how: string;
-  /** It did what no guest can make it do: whoever did that is out of WebAssembly, and this module is not run again. */
-  readonly taken: boolean;
+  /** It did something that no guest can make it do: an attacker left WebAssembly, so the module must not run again. */
+  readonly takenOver: boolean;
 }
 
 interface Pending {
@@ -48,41 +49,41 @@ interface Pending {
   readonly reject: (error: Error) => void;
   hostCalls: number;
   readonly perCapability: Map<string, number>;
-  /** A host call is on its way: the guest is not the one that is slow. */
+  /** A host call is in progress: if the deadline passes now, the guest is not the cause. */
   waiting: boolean;
-  /** A denial voids the call, whatever the guest makes of it. */
+  /** The message of a denied host call. It voids the call, whatever the guest returns. */
   denied?: string;
-  /** Aborted when the call is over; made with its first host call. */
-  over?: AbortController;
-  /** Runs something in the async context of the call's maker, whose RPC its host calls are a part of. */
+  /** Aborted when the call ends; created with its first host call. */
+  abort?: AbortController;
+  /** Runs a function in the async context of the caller: the host calls belong to the caller's RPC. */
   readonly within: ReturnType<typeof AsyncLocalStorage.snapshot>;
 }
 
-/** Why host calls of a call that is over are given up: one for all, as each would be made with a stack. */
+/** The abort reason of host calls whose call has ended. Shared, because creating an error captures a stack. */
 const OVER = new Error("the call is over");
 const NO_BODY = new Uint8Array();
 const MAX_STDERR = 4096;
-/** What may wait to be read by a process that goes on asking: all calls at once with the largest messages are less. */
+/** The most bytes that may wait for a process to read them. All concurrent calls with the largest messages need less. */
 const MAX_UNREAD = 80 << 20;
-/** For a process whose link ended to end itself. */
+/** The time for a process to exit after it closed its link. */
 const LINK_MS = 1000;
-/** For what a process wrote to stderr before it ended. */
-const LAST_WORDS_MS = 1000;
-/** Calls that the host gave up and that may still send one frame. Far more than can be on their way at once. */
+/** The time to read the rest of stderr after the process exited. */
+const STDERR_DRAIN_MS = 1000;
+/** The most dropped calls to remember; each may still send one frame. Far more than can be in transit at once. */
 const MAX_DROPPED = 4096;
-/** The seccomp filter ended it: it asked the kernel for what Node never asks for. */
+/** The signal of the seccomp filter, for a system call that Node never makes. */
 const FILTERED = "SIGSYS";
-// Compiling and a first instance take 50 ms.
+// Compiling and the first instance take 50 ms.
 const LOAD_MS = 5_000;
 
 export class Child {
   readonly #options: ChildOptions;
   readonly #process: ChildProcess;
   readonly #writer: FrameWriter;
-  /** "kleidi:log write" of each import. */
+  /** The imports, each as "kleidi:log write". */
   readonly #imported: ReadonlySet<string>;
   readonly #pending = new Map<number, Pending>();
-  /** Calls that the host gave up: each may have sent one frame before it heard of that. */
+  /** Calls that the host dropped: each may have sent one frame before it received the DROP. */
   readonly #dropped = new Set<number>();
   readonly #loaded = Promise.withResolvers<void>();
   readonly ended: Promise<End>;
@@ -90,19 +91,19 @@ export class Child {
   #started = false;
   #loadingEnded = false;
   #gone: string | undefined;
-  #taken = false;
+  #isTakenOver = false;
 
   constructor(options: ChildOptions) {
     this.#options = options;
     this.#imported = new Set(options.imports.map(({ module, name }) => `${module} ${name}`));
     this.#process = options.wall.start(guestArguments(options.memoryBytes), options.processMemoryBytes);
-    // Without a descriptor left, spawn gives no stdio at all and says why in "error".
+    // If no descriptor is left, spawn returns no stdio and emits "error" with the reason.
     const stdio = this.#process.stdio as (Duplex | undefined)[] | undefined;
     const link = stdio?.[3] ?? new Duplex({ read() {}, write: (_chunk, _encoding, done) => done() });
     link.once("end", () => {
-      // A process that ends closes its link too, and its end is told a moment later.
+      // A process that exits also closes its link; the "exit" event follows a moment later.
       setTimeout(
-        () => this.#gone === undefined && this.#takenOver("it closed its link and lives on"),
+        () => this.#gone === undefined && this.#killTakenOver("it closed its link but kept running"),
         LINK_MS,
       ).unref();
     });
@@ -115,29 +116,31 @@ export class Child {
         reject(new ChildGone(this.#gone));
       }
       this.#loaded.reject(new ChildGone(this.#gone));
-      // A wall's own process may end before it has bound Node's life to its own: Node then ends with the link.
+      // The wall's own process can exit before it has bound Node's life to its own. Closing the link ends Node.
       link.destroy();
-      ended.resolve({ how: this.#gone, taken: this.#taken });
+      ended.resolve({ how: this.#gone, takenOver: this.#isTakenOver });
     };
     this.#process.on("exit", (code, signal) => {
       const how = options.wall.endOf(code, signal);
-      if (how === FILTERED) this.#taken = true;
+      if (how === FILTERED) this.#isTakenOver = true;
       end(how === FILTERED ? "it made a system call that Node never makes" : how);
     });
     this.#process.on("error", (error) => end(`it could not be started: ${error.message}`));
     this.#writer = new FrameWriter(link);
-    const reader = new FrameReader(MAX_CHILD_FRAME, (type, call, payload) => this.#take(type, call, payload));
+    const reader = new FrameReader(MAX_CHILD_FRAME, (type, call, payload) =>
+      this.#receive(type, call, payload),
+    );
     link.on("data", (chunk: Buffer) => {
       try {
         reader.push(chunk);
       } catch (error) {
-        this.#takenOver(`it sent what is no frame: ${(error as Error).message}`);
+        this.#killTakenOver(`it sent a malformed frame: ${(error as Error).message}`);
       }
     });
-    // A write to a process that just ended; its end is told by "exit".
+    // A write to a process that just exited; the "exit" event reports that.
     link.on("error", () => {});
     this.#forwardStderr();
-    const timer = setTimeout(() => this.#lateLoad(), LOAD_MS);
+    const timer = setTimeout(() => this.#onLateLoad(), LOAD_MS);
     this.#loaded.promise.catch(() => {}).finally(() => clearTimeout(timer));
   }
 
@@ -155,9 +158,9 @@ export class Child {
   }
 
   /**
-   * One call of the guest. Past the deadline the process is killed, unless the guest is waiting for the host: then only its
-   * instance goes.
-   * @param deadline on the clock of performance.now()
+   * Calls an export of the guest. At the deadline the process is killed, unless the guest waits for the host: then only its instance is
+   * dropped.
+   * @param deadline on the clock of performance.now(), in milliseconds
    * @throws KleidiError provider-fault, capability-denied, deadline; ChildGone
    */
   call(rpc: Rpc, input: Uint8Array, deadline: number): Promise<Uint8Array> {
@@ -179,7 +182,7 @@ export class Child {
     return promise.finally(() => clearTimeout(timer));
   }
 
-  /** Only to a process that runs: what it is sent before its life is bound to the host's could outlive the host. */
+  /** Called after STARTED only: before that, a process with the module could outlive the host. */
   #load(): void {
     const { hostCalls, outputBytes, module } = this.#options;
     const imports = this.#options.imports.map(({ module, name }) => [module, name]);
@@ -190,29 +193,29 @@ export class Child {
   }
 
   /**
-   * SIGKILL: a guest that spins hears nothing else. A process that has not started yet gets it when it has, or after LOAD_MS: bubblewrap's
-   * own process, killed while it builds the wall, leaves the one that it made behind, waiting for ever.
+   * Sends SIGKILL, the only signal that ends a looping guest. A process that has not started yet is killed at STARTED, or after LOAD_MS: if
+   * bubblewrap is killed while it builds the wall, its child waits forever.
    */
   kill(reason: string): void {
     this.#gone ??= reason;
     if (this.#started) this.#process.kill("SIGKILL");
   }
 
-  /** Ends a process that is no longer ours, and says so. */
-  #takenOver(reason: string): void {
-    this.#taken = true;
+  /** Kills a process that an attacker controls, and reports it as taken over. */
+  #killTakenOver(reason: string): void {
+    this.#isTakenOver = true;
     this.#gone ??= reason;
     this.#process.kill("SIGKILL");
   }
 
-  /** The call is over: what the host still does for it is given up. */
+  /** Ends a call, and aborts its host call. */
   #forget(call: number): void {
-    this.#pending.get(call)?.over?.abort(OVER);
+    this.#pending.get(call)?.abort?.abort(OVER);
     this.#pending.delete(call);
   }
 
-  /** A start function that loops. */
-  #lateLoad(): void {
+  /** The loading took too long: a start function can loop. */
+  #onLateLoad(): void {
     const message = `Cannot load provider "${this.#options.provider}": it was not ready within ${LOAD_MS} ms`;
     this.#loaded.reject(new KleidiError("module-invalid", message));
     this.#gone ??= "it was not ready in time";
@@ -221,15 +224,15 @@ export class Child {
 
   #expire(call: number, pending: Pending): void {
     this.#forget(call);
-    const where = pending.waiting ? "while it waited for the host" : "and was stopped";
+    const when = pending.waiting ? "while it waited for the host" : "and was stopped";
     pending.reject(
       new KleidiError(
         "deadline",
-        `Cannot ${pending.rpc}: provider "${this.#options.provider}" ran into its deadline ${where}`,
+        `Cannot ${pending.rpc}: provider "${this.#options.provider}" exceeded its deadline ${when}`,
       ),
     );
     if (pending.waiting) this.#drop(call);
-    else this.kill("a call ran into its deadline");
+    else this.kill("a call exceeded its deadline");
   }
 
   #drop(call: number): void {
@@ -239,15 +242,15 @@ export class Child {
     this.#writer.send(Frame.DROP, call);
   }
 
-  #take(type: number, call: number, payload: Buffer): void {
-    // A process that is being killed may have much more to say.
+  #receive(type: number, call: number, payload: Buffer): void {
+    // Frames of a process that is being killed are ignored.
     if (this.#gone !== undefined) {
       if (type === Frame.STARTED) this.#process.kill("SIGKILL");
       return;
     }
     const fault = this.#faultOf(type, call, payload);
     if (fault !== undefined) {
-      this.#takenOver(fault);
+      this.#killTakenOver(fault);
     } else if (type === Frame.STARTED) {
       this.#started = true;
       this.#load();
@@ -256,50 +259,50 @@ export class Child {
       this.#loaded.resolve();
     } else if (type === Frame.FAILED && call === 0) {
       this.#loadingEnded = true;
-      const message = `Cannot load provider "${this.#options.provider}": its module cannot be compiled or made ready`;
+      const message = `Cannot load provider "${this.#options.provider}": its module cannot be compiled or instantiated`;
       this.#loaded.reject(new KleidiError("module-invalid", message, payload.toString("utf8", 0, 512)));
     } else if (type === Frame.RESULT) {
       this.#settle(call, (pending) => pending.resolve(new Uint8Array(payload)));
     } else if (type === Frame.FAILED) {
       const cause = payload.toString("utf8", 0, 512);
-      const message = `Cannot get a reply of provider "${this.#options.provider}": its guest failed`;
+      const message = `Cannot get a reply from provider "${this.#options.provider}": its guest failed`;
       this.#settle(call, (pending) => pending.reject(new KleidiError("provider-fault", message, cause)));
     } else if (type === Frame.HOST_CALL) {
       void this.#hostCall(call, payload);
     }
   }
 
-  /** What no guest can make our own program say: the process is no longer ours. */
+  /** @returns the fault of a frame that our guest program never sends, so that the process is taken over; undefined if there is none */
   #faultOf(type: number, call: number, payload: Buffer): string | undefined {
     if (type === Frame.STARTED) {
-      return call !== 0 || this.#started ? "it reported its start a second time" : undefined;
+      return call !== 0 || this.#started ? "it sent STARTED out of order" : undefined;
     }
-    if (!this.#started) return `it sent a frame of type ${type} before its start`;
-    const ofLoading = type === Frame.LOADED || (type === Frame.FAILED && call === 0);
-    if (ofLoading) {
-      if (call !== 0 || this.#loadingEnded) return "it told of its loading a second time";
+    if (!this.#started) return `it sent a frame of type ${type} before STARTED`;
+    const isLoadResult = type === Frame.LOADED || (type === Frame.FAILED && call === 0);
+    if (isLoadResult) {
+      if (call !== 0 || this.#loadingEnded) return "it sent the result of its loading out of order";
       return undefined;
     }
     if (type !== Frame.RESULT && type !== Frame.FAILED && type !== Frame.HOST_CALL) {
-      return `it sent a frame of type ${type}`;
+      return `it sent a frame of the unexpected type ${type}`;
     }
-    if (call === 0 || call >= this.#nextCall) return `it told of call ${call}, which was never made`;
+    if (call === 0 || call >= this.#nextCall) return `it sent a frame for call ${call}, which does not exist`;
     const limit = this.#options.outputBytes;
-    // The process keeps this limit too: it refuses the guest, this refuses the process.
+    // Our guest program enforces this limit too. A larger reply comes from an attacker.
     if (type === Frame.RESULT && payload.length > limit) {
       return `its reply is ${payload.length} bytes, at most ${limit} are allowed`;
     }
-    // One frame may have crossed the DROP. Without an end, frames of finished calls would be a flood that costs the sender nothing.
+    // One frame may have crossed the DROP. More of them would be a flood that costs the sender nothing.
     if (!this.#pending.has(call) && !this.#dropped.delete(call))
-      return `it went on with call ${call}, which is over`;
-    // A denial may be on its way: a reply that overtakes it would not be void.
-    if (this.#pending.get(call)?.waiting) return "it went on with a call that waits for the host";
+      return `it sent a frame for call ${call}, which has ended`;
+    // A denial may be in transit: a reply that overtakes it would not be void.
+    if (this.#pending.get(call)?.waiting) return "it sent a frame for a call that waits for the host";
     return undefined;
   }
 
   #settle(call: number, settle: (pending: Pending) => void): void {
     const pending = this.#pending.get(call);
-    // A call that ran into its deadline: nobody waits for this reply.
+    // The call exceeded its deadline: nobody waits for this reply.
     if (pending === undefined) return;
     this.#forget(call);
     if (pending.denied === undefined) settle(pending);
@@ -311,29 +314,29 @@ export class Child {
     if (pending === undefined) return;
     const { capability, operation, request } = splitHostCall(payload);
     pending.hostCalls += 1;
-    // Only its imports can be called, and the budget is kept beside the guest: only a process that is no longer ours does this.
-    const over = pending.hostCalls > this.#options.hostCalls || request.length > MAX_MESSAGE;
-    if (over || !this.#imported.has(`kleidi:${capability} ${operation}`)) {
-      this.#takenOver("it sent a host call that no guest can make");
+    // Our guest program checks the imports and the limits itself: only a process that was taken over does this.
+    const isOverLimit = pending.hostCalls > this.#options.hostCalls || request.length > MAX_MESSAGE;
+    if (isOverLimit || !this.#imported.has(`kleidi:${capability} ${operation}`)) {
+      this.#killTakenOver("it sent a host call that no guest can make");
       return;
     }
     if (pending.denied !== undefined) {
       this.#answer(call, { code: HostCode.DENIED, message: pending.denied, body: NO_BODY });
       return;
     }
-    const ofCapability = (pending.perCapability.get(capability) ?? 0) + 1;
-    pending.perCapability.set(capability, ofCapability);
+    const ordinalOfCapability = (pending.perCapability.get(capability) ?? 0) + 1;
+    pending.perCapability.set(capability, ordinalOfCapability);
     pending.waiting = true;
-    pending.over ??= new AbortController();
+    pending.abort ??= new AbortController();
     const answer = await pending.within(this.#options.gate, {
       provider: this.#options.provider,
       rpc: pending.rpc,
       ordinal: pending.hostCalls,
-      ordinalOfCapability: ofCapability,
+      ordinalOfCapability,
       capability,
       operation,
       request,
-      signal: pending.over.signal,
+      signal: pending.abort.signal,
     });
     pending.waiting = false;
     if (answer.code === HostCode.DENIED) pending.denied ??= answer.message;
@@ -341,24 +344,24 @@ export class Child {
   }
 
   #answer(call: number, answer: HostAnswer): void {
-    // Answers of one turn of the event loop wait in the writer: the socket alone does not know them.
+    // The writer holds the answers of the current turn of the event loop; the socket does not count them yet.
     if (this.#writer.unreadBytes > MAX_UNREAD)
-      this.#takenOver(`it asks and does not read: over ${MAX_UNREAD} bytes wait for it`);
+      this.#killTakenOver(`it does not read its answers: over ${MAX_UNREAD} bytes are waiting`);
     else this.#writer.send(Frame.ANSWER, call, toBinary(HostReplySchema, create(HostReplySchema, answer)));
   }
 
   #forwardStderr(): void {
     let left = MAX_STDERR;
     const stderr = this.#process.stderr as Socket | null;
-    // What it wrote last is still to be read. But somebody may have inherited the pipe from it, and must not hold the end of the host.
+    // The last text is still to be read. A process that inherited the pipe must not delay the end of the host.
     this.#process.once("exit", () => {
       stderr?.unref();
-      setTimeout(() => stderr?.destroy(), LAST_WORDS_MS).unref();
+      setTimeout(() => stderr?.destroy(), STDERR_DRAIN_MS).unref();
     });
     stderr?.on("data", (chunk: Buffer) => {
       this.#options.onStderr(chunk.toString("utf8", 0, left));
       left -= chunk.length;
-      // Read on, it would cost the host time for as long as the process likes.
+      // Reading more would cost the host time for as long as the process writes.
       if (left <= 0) stderr?.destroy();
     });
   }

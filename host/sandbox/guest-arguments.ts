@@ -1,40 +1,40 @@
-/** What Node is started with in a provider's process. */
+/** The command line of Node in a provider's process. */
 import { GUEST_PATHS, GUEST_PROGRAM } from "./wall/readable.ts";
 
 const PAGE = 65_536;
 
 /**
- * @param memoryBytes the most memory of an instance, a multiple of 64 KiB
+ * @param memoryBytes the memory limit of an instance, in bytes, a multiple of 64 KiB
  * @returns Node's flags and the guest's program
  */
 export function guestArguments(memoryBytes: number): string[] {
   return [...confinement(memoryBytes), GUEST_PROGRAM];
 }
 
-/** The flags that a provider's process is started with, before its program: the layer inside the wall. */
+/** @returns Node's flags without the program: the layer inside the wall */
 export function confinement(memoryBytes: number): string[] {
   return [
     "--permission",
     ...GUEST_PATHS.map((path) => `--allow-fs-read=${path}`),
-    // The permission model is announced as one layer, not a wall; Node says so on stderr each time.
+    // Node warns on stderr, at each start, that the permission model is no security boundary. Here the wall is the boundary.
     "--disable-warning=SecurityWarning",
     "--disable-warning=ExperimentalWarning",
     "--disallow-code-generation-from-strings",
-    // The permission model does not guard this module: it writes wherever the user may.
+    // The permission model does not cover this module: it can write any file that the user can write.
     "--no-experimental-sqlite",
     "--no-experimental-ffi",
     "--no-experimental-webstorage",
     "--no-addons",
-    // Node's own are set by now. A flag that is set later can switch off checks of memory, or write files: it ends the process.
+    // Setting a V8 flag after the start ends the process: such a flag can switch off memory checks or write files.
     "--freeze-flags-after-init",
     "--disable-sigusr1",
     `--wasm-max-mem-pages=${Math.floor(memoryBytes / PAGE)}`,
-    // Explicit bounds checks instead of a guard region of gigabytes around each memory: a fresh instance costs a fifth less.
+    // Explicit bounds checks instead of a guard region of gigabytes for each memory: a new instance costs a fifth less.
     "--disable-wasm-trap-handler",
-    // Most of a process's memory is garbage of short life: bounded, it stays at half, and collecting it costs no more than this.
+    // Most of the heap is short-lived garbage. This limit halves the memory, and collection does not cost more.
     "--max-semi-space-size=8",
     "--max-old-space-size=64",
-    // Memories of guests lie outside of that bound, and instances that are gone keep theirs until they are collected.
+    // WebAssembly memories are outside of that limit, and those of ended instances stay until they are collected.
     "--expose-gc",
   ];
 }

@@ -1,4 +1,4 @@
-/** A sandboxed guest as the Provider that kms knows: messages out, replies in, failures into the table's codes. */
+/** Implements the Provider of kms with a sandboxed guest: encodes requests, decodes replies, and maps failures to error codes. */
 import { create, type DescMessage, fromBinary, type MessageShape, toBinary } from "@bufbuild/protobuf";
 import {
   DecryptReplySchema,
@@ -17,13 +17,13 @@ import type { DecryptRequest, EncryptRequest, KeyVersions, Provider, Sealed } fr
 import type { Supervisor } from "./supervisor.ts";
 
 /** docs/ABI.md, "Failure codes". */
-const FAILURES: Record<number, { code: ErrorCode; said: string }> = {
-  1: { code: "ciphertext-invalid", said: "this ciphertext is not its own, or was changed" },
-  2: { code: "key-not-ready", said: "the key is missing, disabled or not usable" },
-  3: { code: "backend-unreachable", said: "its KMS does not answer" },
-  4: { code: "credential-refused", said: "its KMS refused the credential" },
+const FAILURES: Record<number, { code: ErrorCode; reason: string }> = {
+  1: { code: "ciphertext-invalid", reason: "this ciphertext is not its own or was modified" },
+  2: { code: "key-not-ready", reason: "the key is missing, disabled or not usable" },
+  3: { code: "backend-unreachable", reason: "its KMS does not answer" },
+  4: { code: "credential-refused", reason: "its KMS refused the credential" },
 };
-const OWN_FAULT = { code: "provider-fault", said: "it failed by its own account" } as const;
+const INTERNAL_FAILURE = { code: "provider-fault", reason: "it failed internally" } as const;
 
 export interface ProvisionInput {
   readonly key: string;
@@ -31,7 +31,7 @@ export interface ProvisionInput {
   readonly material?: Uint8Array | undefined;
 }
 
-/** By key: what the operator wrote for the provider to find it in its KMS. */
+/** By key name: the settings from the configuration, by which the provider finds the key in its KMS. */
 export type Settings = ReadonlyMap<string, Readonly<Record<string, string>>>;
 
 interface Setting {
@@ -51,32 +51,35 @@ export class SandboxedProvider implements Provider {
   }
 
   async status(key: string): Promise<KeyVersions> {
-    const message = create(StatusRequestSchema, { key, settings: this.#of(key) });
+    const message = create(StatusRequestSchema, { key, settings: this.#settingsOf(key) });
     return await this.#call("status", toBinary(StatusRequestSchema, message), StatusReplySchema);
   }
 
   async encrypt(request: EncryptRequest): Promise<Sealed> {
-    const message = create(EncryptRequestSchema, { ...request, settings: this.#of(request.key) });
+    const message = create(EncryptRequestSchema, { ...request, settings: this.#settingsOf(request.key) });
     return await this.#call("encrypt", toBinary(EncryptRequestSchema, message), EncryptReplySchema);
   }
 
   async decrypt({ annotations, ...request }: DecryptRequest): Promise<Uint8Array> {
-    const settings = this.#of(request.key);
+    const settings = this.#settingsOf(request.key);
     const message = create(DecryptRequestSchema, { ...request, annotations: [...annotations], settings });
     const reply = await this.#call("decrypt", toBinary(DecryptRequestSchema, message), DecryptReplySchema);
     return reply.plaintext;
   }
 
-  /** Has a key made that never was; gives its version. Only `kleidi key init` does this. */
+  /**
+   * Creates a key, and returns its version. Only `kleidi key init` calls it.
+   * @throws KleidiError the provider's failure, for example if the key exists or ever existed
+   */
   async provision({ key, scheme, material }: ProvisionInput): Promise<string> {
-    const settings = this.#of(key);
+    const settings = this.#settingsOf(key);
     const given = { key, scheme, settings, ...(material && { import: material }) };
     const message = create(ProvisionRequestSchema, given);
     const input = toBinary(ProvisionRequestSchema, message);
     return (await this.#call("provision", input, ProvisionReplySchema)).version;
   }
 
-  #of(key: string): Setting[] {
+  #settingsOf(key: string): Setting[] {
     return this.#settings.get(key) ?? [];
   }
 
@@ -98,24 +101,24 @@ export class SandboxedProvider implements Provider {
     return reply;
   }
 
-  /** The guest's own words go to the log as the cause: they may quote a backend. */
+  /** The guest's message becomes the cause, which goes to the log only: it can quote the backend. */
   #failure(rpc: Rpc, failure: Failure): KleidiError {
-    const { code, said } = FAILURES[failure.code] ?? OWN_FAULT;
+    const { code, reason } = FAILURES[failure.code] ?? INTERNAL_FAILURE;
     return new KleidiError(
       code,
-      `Cannot ${rpc}: provider "${this.name}" says that ${said}`,
+      `Cannot ${rpc}: provider "${this.name}" reports that ${reason}`,
       failure.message.slice(0, 512),
     );
   }
 }
 
-/** docs/ABI.md, section 4: each name once, sorted by name. */
+/** Sorts settings by name (docs/ABI.md, section 4). */
 function sorted(settings: Readonly<Record<string, string>>): Setting[] {
   const names = Object.keys(settings).sort();
   return names.map((name) => ({ name, value: settings[name] ?? "" }));
 }
 
-/** Fields that no contract knows, so that a guest that does not ignore them is found on its first call. */
+/** Adds an unknown field, so that a guest that does not ignore unknown fields fails on its first call. */
 function grease(message: Uint8Array): Uint8Array {
   const field = 1000 + Math.floor(Math.random() * 1000);
   // A LEN field of two bytes: its key is a varint of two bytes for these numbers.

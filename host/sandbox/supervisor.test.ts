@@ -1,27 +1,28 @@
-/** What becomes of callers while processes start, end and are given up. The processes are fakes that do what the test says, when it says it. */
+/** Calls while processes start, exit and are in quarantine. The processes are fakes that the test controls. */
 import assert from "node:assert/strict";
 import type { ChildProcess } from "node:child_process";
 import { EventEmitter, once } from "node:events";
 import { type Duplex, duplexPair } from "node:stream";
 import { type TestContext, test } from "node:test";
+import { assertFailure } from "../../test/support/failures.ts";
 import { standIn } from "../../test/support/wall.ts";
 import { KleidiError } from "../error.ts";
 import { HostCode, refusal } from "../host-call.ts";
 import { type Quarantine, Supervisor, type SupervisorOptions } from "./supervisor.ts";
 import { encodeFrame, Frame, FrameReader, MAX_MESSAGE, RPCS } from "./wire.mjs";
 
-interface Asked {
+interface ReceivedCall {
   readonly call: number;
   readonly rpc: string;
   readonly input: readonly number[];
 }
 
-/** A process that says only that it has started. */
+/** A process that sends STARTED and then waits for the test. */
 class FakeProcess extends EventEmitter {
   readonly pid: number;
   readonly stderr = null;
   readonly stdio: readonly (Duplex | null)[];
-  readonly asked: Asked[] = [];
+  readonly calls: ReceivedCall[] = [];
   readonly #link: Duplex;
   #ended = false;
 
@@ -33,25 +34,25 @@ class FakeProcess extends EventEmitter {
     this.#link = guest;
     const reader = new FrameReader(1 << 20, (type, call, payload) => {
       if (type !== Frame.CALL) return;
-      this.asked.push({ call, rpc: RPCS[payload[0] ?? 0] ?? "", input: [...payload.subarray(1)] });
-      this.emit("asked");
+      this.calls.push({ call, rpc: RPCS[payload[0] ?? 0] ?? "", input: [...payload.subarray(1)] });
+      this.emit("call");
     });
     guest.on("data", (chunk: Buffer) => reader.push(chunk));
-    this.say(Frame.STARTED);
+    this.send(Frame.STARTED);
   }
 
-  /** @param call of the supervisor's, from 1 */
-  async asking(call: number): Promise<Asked> {
-    while (this.asked.length < call) await once(this, "asked");
-    return this.asked[call - 1] as Asked;
+  /** @param call 1-based number of the call that it received */
+  async received(call: number): Promise<ReceivedCall> {
+    while (this.calls.length < call) await once(this, "call");
+    return this.calls[call - 1] as ReceivedCall;
   }
 
-  say(type: number, call = 0, payload: Uint8Array = new Uint8Array()): void {
+  send(type: number, call = 0, payload: Uint8Array = new Uint8Array()): void {
     this.#link.write(encodeFrame(type, call, payload));
   }
 
   load(): void {
-    this.say(Frame.LOADED);
+    this.send(Frame.LOADED);
   }
 
   end(how: NodeJS.Signals | number): void {
@@ -60,7 +61,7 @@ class FakeProcess extends EventEmitter {
     this.emit("exit", typeof how === "number" ? how : null, typeof how === "number" ? null : how);
   }
 
-  /** As the system does it: the process is gone a little later. */
+  /** As in the kernel, the process exits a little later. */
   kill(signal: NodeJS.Signals): boolean {
     setImmediate(() => this.end(signal));
     return true;
@@ -69,7 +70,7 @@ class FakeProcess extends EventEmitter {
 
 interface Setting {
   readonly supervisor: Supervisor;
-  /** The nth process that was started, from 1, when it is. */
+  /** Resolves with the nth process (1-based) once it starts. */
   process(nth: number): Promise<FakeProcess>;
   readonly started: readonly FakeProcess[];
   readonly ends: [how: string, nextInMs: number][];
@@ -118,7 +119,7 @@ function setUp(t: TestContext, changes: Partial<SupervisorOptions> = {}): Settin
   };
 }
 
-/** Both processes are loaded. */
+/** Starts a supervisor and loads both processes. */
 async function running(t: TestContext, changes: Partial<SupervisorOptions> = {}) {
   const setting = setUp(t, changes);
   const start = setting.supervisor.start();
@@ -131,10 +132,10 @@ async function running(t: TestContext, changes: Partial<SupervisorOptions> = {})
   return { ...setting, first, second };
 }
 
-/** Nothing here waits for anything but turns of the event loop. */
+/** Waits for turns of the event loop only. */
 async function until(isSo: () => boolean): Promise<void> {
   for (let turn = 0; !isSo(); turn++) {
-    assert.ok(turn < 100_000, "it does not come");
+    assert.ok(turn < 100_000, "the condition does not become true");
     await new Promise((resolve) => setImmediate(resolve));
   }
 }
@@ -148,7 +149,7 @@ async function codeOf(call: Promise<unknown>): Promise<string> {
   );
 }
 
-test("it is starting until a process is loaded, ready with one, and both are kept", async (t) => {
+test("the state is starting until a process is loaded, then ready, and both processes are kept", async (t) => {
   const { supervisor, process, started } = setUp(t);
   const states = () => {
     const { state, processes } = supervisor.state();
@@ -168,7 +169,7 @@ test("it is starting until a process is loaded, ready with one, and both are kep
   assert.equal(started.length, 2);
 });
 
-test("while both processes are gone it is starting, a call waits, and the next process serves it", async (t) => {
+test("without a process the state is starting, a call waits, and the next process serves it", async (t) => {
   const { supervisor, process, first, second } = await running(t);
   first.end("SIGKILL");
   second.end("SIGKILL");
@@ -181,52 +182,49 @@ test("while both processes are gone it is starting, a call waits, and the next p
   );
   const third = await process(3);
   third.load();
-  const asked = await third.asking(1);
-  assert.deepEqual(asked, { call: 1, rpc: "encrypt", input: [7] });
+  const received = await third.received(1);
+  assert.deepEqual(received, { call: 1, rpc: "encrypt", input: [7] });
   assert.equal(supervisor.state().state, "ready");
-  third.say(Frame.RESULT, asked.call, bytes(8));
+  third.send(Frame.RESULT, received.call, bytes(8));
   assert.deepEqual(await call, bytes(8));
   assert.equal(supervisor.state().inFlight, 0);
 });
 
-test("a process that is being killed takes no call: it is not counted, and the other one serves", async (t) => {
+test("a process that is being killed gets no call and is not counted; the other one serves", async (t) => {
   const { supervisor, first, second } = await running(t, { deadlineMs: 30 });
-  // It runs into its deadline, so its process is killed, and is not gone yet.
+  // The call exceeds its deadline: its process is killed, and has not exited yet.
   const late = supervisor.call("encrypt", bytes(1));
-  await first.asking(1);
+  await first.received(1);
   assert.equal(await codeOf(late), "deadline");
   const next = supervisor.call("encrypt", bytes(2));
-  const asked = await second.asking(1);
-  assert.deepEqual(asked.input, [2]);
-  second.say(Frame.RESULT, asked.call, bytes(3));
+  const received = await second.received(1);
+  assert.deepEqual(received.input, [2]);
+  second.send(Frame.RESULT, received.call, bytes(3));
   assert.equal(await codeOf(next), "served");
 });
 
-test("a call that a process took with it is repeated once, and no more", async (t) => {
+test("a call whose process exits is repeated once", async (t) => {
   const { supervisor, first, second, ends } = await running(t);
   const call = supervisor.call("decrypt", bytes(5));
-  await first.asking(1);
+  await first.received(1);
   first.end(7);
-  assert.deepEqual((await second.asking(1)).input, [5]);
+  assert.deepEqual((await second.received(1)).input, [5]);
   second.end("SIGSEGV");
-  await assert.rejects(call, {
-    code: "provider-unavailable",
-    message: 'Cannot use provider "p": its process ended and is being started again',
-  });
+  await assertFailure(t, "provider-unavailable", () => call);
   assert.deepEqual(ends, [
     ["exit code 7", 0],
     ["SIGSEGV", 100],
   ]);
 });
 
-test("a call that waits for a process gives up at its deadline, a time of the clock", async (t) => {
+test("a call that waits for a process fails at its absolute deadline", async (t) => {
   const { supervisor, first, second } = await running(t, {
-    patience: { firstBackoffMs: 1e9, lastBackoffMs: 1e9 },
+    restartPolicy: { firstBackoffMs: 1e9, lastBackoffMs: 1e9 },
   });
   first.end("SIGKILL");
   second.end("SIGKILL");
   await until(() => supervisor.state().processes === 0);
-  // As on a host that is up for two months: a time from now would be over at once, or never.
+  // Two months of uptime: a relative deadline would pass at once, or never.
   const now = 60 * 24 * 3_600_000;
   t.mock.method(performance, "now", () => now);
   t.mock.timers.enable({ apis: ["setTimeout"] });
@@ -243,21 +241,21 @@ test("a call that waits for a process gives up at its deadline, a time of the cl
   assert.equal(code, "provider-unavailable");
 });
 
-test("at quarantine every caller that waits is sent away at once, for a turn or for a process, and told why and until when", async (t) => {
+test("quarantine rejects all waiting calls at once with its reason and its end", async (t) => {
   const { supervisor, first, second, quarantines, process } = await running(t, {
-    patience: { failures: 3, firstBackoffMs: 0, firstQuarantineMs: 60_000 },
+    restartPolicy: { failures: 3, firstBackoffMs: 0, firstQuarantineMs: 60_000 },
   });
   first.end("SIGKILL");
   second.end("SIGKILL");
   const third = await process(3);
-  // Two for a process, two for their turn.
+  // Two wait for a process, two in the queue.
   const calls = [1, 2, 3, 4].map((each) => supervisor.call("encrypt", bytes(each)));
   const refused = Promise.allSettled(calls);
   await until(() => supervisor.state().waiting === 2 && supervisor.state().inFlight === 2);
   const before = Date.now();
   third.end("SIGKILL");
   await until(() => quarantines.length > 0);
-  const reason = "its process ended 3 times in a row, at last: SIGKILL";
+  const reason = "its process exited 3 times in a row, most recently: SIGKILL";
   const [quarantine] = quarantines;
   assert.equal(quarantine?.reason, reason);
   assert.ok((quarantine.until ?? 0) >= before + 60_000);
@@ -278,42 +276,44 @@ test("at quarantine every caller that waits is sent away at once, for a turn or 
   assert.equal(await codeOf(supervisor.call("status", bytes())), "provider-quarantined");
 });
 
-test("a call that a quarantine's kill takes with it is told of the quarantine, and not repeated", async (t) => {
+test("a call in flight at the start of quarantine fails with provider-quarantined and is not repeated", async (t) => {
   const { supervisor, first, second } = await running(t);
   const calls = [supervisor.call("encrypt", bytes(1)), supervisor.call("encrypt", bytes(2))];
-  await first.asking(2);
-  // What no guest can make our program say.
-  first.say(99);
+  await first.received(2);
+  // Our guest program never sends this.
+  first.send(99);
   assert.deepEqual(await Promise.all(calls.map(codeOf)), ["provider-quarantined", "provider-quarantined"]);
-  assert.deepEqual(second.asked, []);
+  assert.deepEqual(second.calls, []);
   assert.match(
     supervisor.state().quarantine?.reason ?? "",
-    /^its process was taken over: it sent a frame of type 99$/,
+    /^its process was taken over: it sent a frame of the unexpected type 99$/,
   );
   assert.equal(supervisor.state().quarantine?.until, undefined);
 });
 
-test("a process that was taken over is not started again before the host is", async (t) => {
-  const { supervisor, first, second, started } = await running(t, { patience: { firstQuarantineMs: 1 } });
-  first.say(99);
+test("a provider whose process was taken over is not started again", async (t) => {
+  const { supervisor, first, second, started } = await running(t, {
+    restartPolicy: { firstQuarantineMs: 1 },
+  });
+  first.send(99);
   await until(() => supervisor.state().state === "quarantined");
   await once(second, "exit");
   await assert.rejects(supervisor.call("encrypt", bytes()), {
     code: "provider-quarantined",
-    message: /; it is not run again before the host is restarted$/,
+    message: /; it is not started again until the host restarts$/,
   });
   await until(() => supervisor.state().processes === 0);
   await new Promise((resolve) => setTimeout(resolve, 20));
   assert.equal(started.length, 2);
 });
 
-test("after a quarantine it is starting again, and serves", async (t) => {
+test("after a quarantine the provider starts and serves again", async (t) => {
   const { supervisor, first, process, started } = await running(t, {
-    patience: { failures: 1, firstQuarantineMs: 20 },
+    restartPolicy: { failures: 1, firstQuarantineMs: 20 },
   });
   first.end("SIGKILL");
   await until(() => supervisor.state().state === "quarantined");
-  // Its own timers do not keep a process up.
+  // The timers of the supervisor do not keep the process alive.
   const alive = setInterval(() => {}, 1_000);
   t.after(() => clearInterval(alive));
   const third = await process(3);
@@ -321,55 +321,46 @@ test("after a quarantine it is starting again, and serves", async (t) => {
   assert.equal(supervisor.state().quarantine, undefined);
   third.load();
   const call = supervisor.call("status", bytes());
-  const asked = await third.asking(1);
-  third.say(Frame.RESULT, asked.call);
+  const received = await third.received(1);
+  third.send(Frame.RESULT, received.call);
   assert.equal(await codeOf(call), "served");
   assert.equal(started.length, 4);
 });
 
-test("a module that cannot be loaded is told as that by start, and it goes on trying", async (t) => {
+test("start rejects with module-invalid for a module that cannot be loaded, and keeps trying", async (t) => {
   const { supervisor, process, ends } = setUp(t);
   const start = supervisor.start();
-  (await process(1)).say(Frame.FAILED, 0, Buffer.from("no such import"));
-  await assert.rejects(start, {
-    code: "module-invalid",
-    message: 'Cannot load provider "p": its module cannot be compiled or made ready',
-  });
+  (await process(1)).send(Frame.FAILED, 0, Buffer.from("no such import"));
+  await assertFailure(t, "module-invalid", () => start);
   assert.equal(supervisor.state().state, "starting");
   (await process(2)).load();
   await until(() => supervisor.state().state === "ready");
   assert.deepEqual(ends, [["it could not be loaded", 0]]);
 });
 
-test("a process that ends before it is loaded is told as that by start", async (t) => {
+test("start rejects with provider-unavailable if the process exits before it is loaded", async (t) => {
   const { supervisor, process } = setUp(t);
   const start = supervisor.start();
   (await process(1)).end(1);
   await assert.rejects(start, { code: "provider-unavailable" });
 });
 
-test("more callers than may wait are sent away at once, and an input over its limit too", async (t) => {
+test("a call beyond the queue and an input over its limit are rejected at once", async (t) => {
   const { supervisor, first } = await running(t);
   const calls = [1, 2, 3, 4].map((each) => codeOf(supervisor.call("encrypt", bytes(each))));
-  await assert.rejects(supervisor.call("encrypt", bytes(5)), {
-    code: "overloaded",
-    message: 'Cannot encrypt: provider "p" has 2 calls in flight and 2 waiting, at most 2 and 2 are allowed',
-  });
-  await assert.rejects(supervisor.call("encrypt", new Uint8Array(65)), {
-    code: "request-too-large",
-    message: 'Cannot encrypt: the message for provider "p" is 65 bytes, at most 64 are allowed',
-  });
-  for (let each = 1; each <= 4; each++) first.say(Frame.RESULT, (await first.asking(each)).call);
+  await assertFailure(t, "overloaded", () => supervisor.call("encrypt", bytes(5)));
+  await assertFailure(t, "request-too-large", () => supervisor.call("encrypt", new Uint8Array(65)));
+  for (let each = 1; each <= 4; each++) first.send(Frame.RESULT, (await first.received(each)).call);
   assert.deepEqual(await Promise.all(calls), ["served", "served", "served", "served"]);
   const largest = supervisor.call("encrypt", new Uint8Array(64));
-  first.say(Frame.RESULT, (await first.asking(5)).call);
+  first.send(Frame.RESULT, (await first.received(5)).call);
   assert.equal(await codeOf(largest), "served");
 });
 
-test("at the stop all who wait and all who are served are told, and nothing is started again", async (t) => {
+test("stop rejects all calls with stopping, and starts no process", async (t) => {
   const { supervisor, first, second, started } = await running(t);
   const calls = [1, 2, 3].map((each) => codeOf(supervisor.call("encrypt", bytes(each))));
-  await first.asking(2);
+  await first.received(2);
   await supervisor.stop();
   assert.deepEqual(await Promise.all(calls), ["stopping", "stopping", "stopping"]);
   assert.equal(supervisor.state().state, "stopped");
@@ -377,5 +368,5 @@ test("at the stop all who wait and all who are served are told, and nothing is s
   assert.equal(await codeOf(supervisor.call("encrypt", bytes())), "stopping");
   assert.equal(supervisor.state().ends, 0);
   assert.equal(started.length, 2);
-  assert.ok(second.asked.length === 0);
+  assert.ok(second.calls.length === 0);
 });

@@ -1,43 +1,44 @@
 /**
- * Keeps two processes of a provider: one serves, one stands by, so that a killed one costs its callers milliseconds. It bounds
- * what is in flight, repeats, once, calls that another call's end took with it (Encrypt and Decrypt are idempotent), and gives a
- * provider up for a while whose processes end again and again.
+ * Runs two processes of a provider: one serves, one stands by, so that a killed process costs its callers milliseconds. Limits the calls
+ * in flight, repeats a call once if its process exits (Encrypt and Decrypt are idempotent), and puts a provider in quarantine when its
+ * processes keep exiting.
  */
 import { KleidiError } from "../error.ts";
 import type { Rpc } from "../host-call.ts";
+import { CallQueue } from "./call-queue.ts";
 import { Child, ChildGone, type ChildOptions, type End } from "./child.ts";
-import { Patience, type PatienceOptions } from "./patience.ts";
-import { Turns } from "./turns.ts";
+import { RestartPolicy, type RestartPolicyOptions } from "./restart-policy.ts";
 
 export interface SupervisorOptions extends ChildOptions {
-  /** Milliseconds for one call of the guest, queueing and repeating counted. */
+  /** Milliseconds for one call of the guest, including the time in the queue and a repetition. */
   readonly deadlineMs: number;
   /** The largest input of an export, in bytes. */
   readonly inputBytes: number;
   readonly concurrentCalls: number;
+  /** The most calls that wait. */
   readonly queue: number;
-  readonly patience?: Partial<PatienceOptions>;
-  /** Told of each process that is loaded, the first ones and those that replace others. */
+  readonly restartPolicy?: Partial<RestartPolicyOptions>;
+  /** Called when a process is loaded, also a replacement. */
   readonly onLoaded?: () => void;
-  /** Told when a process ended that nobody asked to end. */
+  /** Called when a process exited unexpectedly, with the delay before its replacement starts. */
   readonly onEnd: (how: string, nextInMs: number) => void;
   readonly onQuarantine: (quarantine: Quarantine) => void;
 }
 
 export interface Quarantine {
-  /** Why, in a sentence's second half: "its process ended 10 times, at last with SIGKILL". */
+  /** The second half of a sentence: "its process exited 10 times in a row, most recently: SIGKILL". */
   readonly reason: string;
-  /** Milliseconds since the epoch; absent: until the host is started again. */
+  /** Milliseconds since the epoch; absent: until the host restarts. */
   readonly until?: number;
 }
 
-/** What is told of a provider to its operator. */
+/** The state of a provider, for operators. */
 export interface ProviderState {
   readonly state: "starting" | "ready" | "quarantined" | "stopped";
   readonly quarantine?: Quarantine;
-  /** Processes that are loaded: 2 when all is well. */
+  /** Loaded processes; 2 in normal operation. */
   readonly processes: number;
-  /** Processes that ended by themselves since the start. */
+  /** Unexpected exits since the host started. */
   readonly ends: number;
   readonly inFlight: number;
   readonly waiting: number;
@@ -48,13 +49,13 @@ const ATTEMPTS = 2;
 
 export class Supervisor {
   readonly #options: SupervisorOptions;
-  readonly #patience: Patience;
-  readonly #turns: Turns;
+  readonly #restartPolicy: RestartPolicy;
+  readonly #queue: CallQueue;
   readonly #children = new Set<Child>();
-  /** Loaded processes; the first one serves. */
+  /** Loaded processes. The first one serves. */
   #ready: Child[] = [];
-  /** Calls that wait for a loaded process. */
-  #waiting: { resolve: (child: Child) => void; reject: (error: Error) => void }[] = [];
+  /** Calls that may run and wait for a loaded process. */
+  #waiters: { resolve: (child: Child) => void; reject: (error: Error) => void }[] = [];
   #quarantine: Quarantine | undefined;
   #timers = new Set<ReturnType<typeof setTimeout>>();
   #ends = 0;
@@ -62,12 +63,13 @@ export class Supervisor {
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
-    this.#patience = new Patience(options.patience);
-    this.#turns = new Turns({ atOnce: options.concurrentCalls, waiting: options.queue });
+    this.#restartPolicy = new RestartPolicy(options.restartPolicy);
+    const { concurrentCalls, queue } = options;
+    this.#queue = new CallQueue({ concurrentCalls, waitingCalls: queue });
   }
 
   /**
-   * Resolves when the first process is loaded; the second one follows by itself. Where it rejects, the supervisor goes on trying.
+   * Resolves when the first process is loaded; the second one loads in the background. The supervisor keeps trying after a rejection.
    * @throws KleidiError module-invalid, provider-unavailable
    */
   async start(): Promise<void> {
@@ -80,7 +82,7 @@ export class Supervisor {
     void this.#launch().catch(() => {});
   }
 
-  /** Process ids, the serving one first. */
+  /** Process ids; that of the serving process is the first. */
   get pids(): number[] {
     return this.#ready.flatMap(({ pid }) => (pid === undefined ? [] : [pid]));
   }
@@ -94,12 +96,15 @@ export class Supervisor {
       ...(this.#quarantine === undefined ? {} : { quarantine: this.#quarantine }),
       processes,
       ends: this.#ends,
-      inFlight: this.#turns.taken,
-      waiting: this.#turns.waiting,
+      inFlight: this.#queue.running,
+      waiting: this.#queue.waiting,
     };
   }
 
   /**
+   * Calls an export of the guest.
+   * @param input the request message, at most inputBytes bytes
+   * @returns the reply message, at most outputBytes bytes
    * @throws KleidiError overloaded, deadline, provider-unavailable, provider-quarantined, provider-fault, capability-denied,
    * request-too-large
    */
@@ -116,19 +121,19 @@ export class Supervisor {
     const full = () =>
       new KleidiError(
         "overloaded",
-        `Cannot ${rpc}: provider "${provider}" has ${this.#turns.taken} calls in flight and ${queue} waiting, at most ${concurrentCalls} and ${queue} are allowed`,
+        `Cannot ${rpc}: provider "${provider}" has ${this.#queue.running} calls in flight and ${queue} waiting, at most ${concurrentCalls} and ${queue} are allowed`,
       );
-    // Callers filled the queue: that is no slowness of the provider.
+    // Earlier calls used up the time: the provider is not slow, so this is not a deadline failure.
     const late = () =>
       new KleidiError(
         "overloaded",
-        `Cannot ${rpc}: the calls before it kept provider "${provider}" busy for all of its ${deadlineMs} ms`,
+        `Cannot ${rpc}: earlier calls kept provider "${provider}" busy until the deadline of ${deadlineMs} ms`,
       );
-    await this.#turns.enter(deadline, full, late);
+    await this.#queue.enter(deadline, full, late);
     try {
       for (let attempt = 1; ; attempt++) {
         this.#assertRunning(rpc);
-        // One that was killed a moment ago is not gone yet, and takes no calls.
+        // A process that was just killed has not exited yet, and accepts no calls.
         const child = this.#ready.find(({ alive }) => alive) ?? (await this.#nextReady(deadline));
         try {
           return await child.call(rpc, input, deadline);
@@ -138,15 +143,15 @@ export class Supervisor {
         }
       }
     } finally {
-      this.#turns.leave();
+      this.#queue.leave();
     }
   }
 
-  /** Ends the processes; calls in flight fail. */
+  /** Ends the processes. Calls in flight fail. */
   async stop(): Promise<void> {
     this.#stopped = true;
-    this.#forgetPlans();
-    this.#sendAway(() => stopping("call the provider"));
+    this.#cancelStarts();
+    this.#rejectWaiting(() => stopping("call the provider"));
     await this.#killAll("the host is stopping");
   }
 
@@ -158,10 +163,10 @@ export class Supervisor {
   #nextReady(deadline: number): Promise<Child> {
     const { promise, resolve, reject } = Promise.withResolvers<Child>();
     const waiter = { resolve, reject };
-    this.#waiting.push(waiter);
+    this.#waiters.push(waiter);
     const timer = setTimeout(
       () => {
-        this.#waiting = this.#waiting.filter((other) => other !== waiter);
+        this.#waiters = this.#waiters.filter((other) => other !== waiter);
         reject(this.#unavailable(undefined));
       },
       Math.max(0, deadline - performance.now()),
@@ -173,7 +178,7 @@ export class Supervisor {
     const child = new Child(this.#options);
     this.#children.add(child);
     const born = performance.now();
-    void child.ended.then((end) => this.#ended(child, end, performance.now() - born));
+    void child.ended.then((end) => this.#onChildEnd(child, end, performance.now() - born));
     try {
       await child.loaded;
     } catch (error) {
@@ -183,26 +188,26 @@ export class Supervisor {
     if (!child.alive) return;
     this.#options.onLoaded?.();
     this.#ready.push(child);
-    for (const waiter of this.#waiting.splice(0)) waiter.resolve(child);
+    for (const waiter of this.#waiters.splice(0)) waiter.resolve(child);
   }
 
-  #ended(child: Child, { how, taken }: End, lifeMs: number): void {
+  #onChildEnd(child: Child, { how, takenOver }: End, lifeMs: number): void {
     this.#children.delete(child);
     this.#ready = this.#ready.filter((other) => other !== child);
     if (this.#stopped || this.#quarantine !== undefined) return;
     this.#ends += 1;
-    if (taken) {
-      this.#giveUp({ reason: `its process was taken over: ${how}` });
+    if (takenOver) {
+      this.#enterQuarantine({ reason: `its process was taken over: ${how}` });
       return;
     }
-    const next = this.#patience.ended(lifeMs);
-    if (next.what === "start") {
+    const next = this.#restartPolicy.onExit(lifeMs);
+    if (next.action === "start") {
       this.#options.onEnd(how, next.inMs);
       this.#later(next.inMs, () => this.#relaunch());
       return;
     }
-    const reason = `its process ended ${this.#patience.failures} times in a row, at last: ${how}`;
-    this.#giveUp({ reason, until: Date.now() + next.forMs });
+    const reason = `its process exited ${this.#restartPolicy.failures} times in a row, most recently: ${how}`;
+    this.#enterQuarantine({ reason, until: Date.now() + next.forMs });
     this.#later(next.forMs, () => {
       this.#quarantine = undefined;
       this.#relaunch();
@@ -213,18 +218,18 @@ export class Supervisor {
     while (!this.#stopped && this.#children.size < PROCESSES) void this.#launch().catch(() => {});
   }
 
-  #giveUp(quarantine: Quarantine): void {
+  #enterQuarantine(quarantine: Quarantine): void {
     this.#quarantine = quarantine;
-    this.#forgetPlans();
+    this.#cancelStarts();
     this.#options.onQuarantine(quarantine);
-    this.#sendAway(() => this.#quarantined("call the provider", quarantine));
+    this.#rejectWaiting(() => this.#quarantined("call the provider", quarantine));
     void this.#killAll("it is in quarantine");
   }
 
-  /** Tells all calls that wait, for their turn or for a process. */
-  #sendAway(error: () => KleidiError): void {
-    this.#turns.close(error);
-    for (const { reject } of this.#waiting.splice(0)) reject(error());
+  /** Rejects all calls that wait, in the queue or for a process. */
+  #rejectWaiting(error: () => KleidiError): void {
+    this.#queue.rejectWaiting(error);
+    for (const { reject } of this.#waiters.splice(0)) reject(error());
   }
 
   async #killAll(reason: string): Promise<void> {
@@ -233,8 +238,8 @@ export class Supervisor {
     await Promise.all(children.map(({ ended }) => ended));
   }
 
-  /** Starts that were still to come. */
-  #forgetPlans(): void {
+  /** Cancels the planned starts. */
+  #cancelStarts(): void {
     for (const timer of this.#timers) clearTimeout(timer);
     this.#timers.clear();
   }
@@ -250,23 +255,23 @@ export class Supervisor {
   #unavailable(cause: unknown): KleidiError {
     return new KleidiError(
       "provider-unavailable",
-      `Cannot use provider "${this.#options.provider}": its process ended and is being started again`,
+      `Cannot use provider "${this.#options.provider}": its process exited, and a replacement is starting`,
       cause,
     );
   }
 
-  #quarantined(what: string, { reason, until }: Quarantine): KleidiError {
+  #quarantined(action: string, { reason, until }: Quarantine): KleidiError {
     const end =
       until === undefined
-        ? "it is not run again before the host is restarted"
+        ? "it is not started again until the host restarts"
         : `it is tried again at ${new Date(until).toISOString()}`;
     return new KleidiError(
       "provider-quarantined",
-      `Cannot ${what}: provider "${this.#options.provider}" is in quarantine, ${reason}; ${end}`,
+      `Cannot ${action}: provider "${this.#options.provider}" is in quarantine, ${reason}; ${end}`,
     );
   }
 }
 
-function stopping(what: string): KleidiError {
-  return new KleidiError("stopping", `Cannot ${what}: the host is stopping`);
+function stopping(action: string): KleidiError {
+  return new KleidiError("stopping", `Cannot ${action}: the host is stopping`);
 }

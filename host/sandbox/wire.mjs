@@ -1,15 +1,15 @@
 /**
  * Frames between the host and a provider's process, over an inherited socket pair:
  *
- *     u32 length of what follows | u8 type | u32 call | payload        (big-endian)
+ *     u32 length of the rest | u8 type | u32 call | payload        (big-endian)
  *
- * This file is plain JavaScript, like all that the provider's process runs: stripping types there would cost each process
- * 17 MB and 30 ms. tsc checks it all the same.
+ * This file is plain JavaScript, like all code of the provider's process: stripping types would cost each process 17 MB and
+ * 30 ms. tsc checks it anyway.
  */
 
-/** Frame types. The host sends LOAD, CALL, ANSWER and DROP; the child the others. */
+/** Frame types. The host sends LOAD, CALL, ANSWER and DROP; the process sends the others. */
 export const Frame = /** @type {const} */ ({
-  /** Payload: u32 length of a JSON text, the text (LoadOptions), the module's bytes. Once, after STARTED, before anything else. */
+  /** Payload: u32 length of a JSON text, the text (LoadOptions), the module's bytes. Sent once, after STARTED and before any other frame. */
   LOAD: 1,
   /** The module is compiled and a first instance is ready. No payload. */
   LOADED: 2,
@@ -17,39 +17,41 @@ export const Frame = /** @type {const} */ ({
   CALL: 3,
   /** Payload: the output message. */
   RESULT: 4,
-  /** Payload: UTF-8, why the call (or, for call 0, the loading) failed. */
+  /** Payload: in UTF-8, the reason why the call (or, for call 0, the loading) failed. */
   FAILED: 5,
   /** Payload: u8 length, capability, u8 length, operation, then the request message. */
   HOST_CALL: 6,
   /** Payload: a HostReply message. */
   ANSWER: 7,
-  /** The host waits no longer for this call: its instance goes. No payload. */
+  /** The host no longer waits for this call; the process drops its instance. No payload. */
   DROP: 8,
-  /** The program runs and has no module yet. No payload. Once, before anything else of the child. */
+  /** The program runs and has no module yet. No payload. Sent once, before any other frame of the process. */
   STARTED: 9,
 });
 
-/** The exports that serve the RPCs are these names behind "kleidi_". */
+/** The RPCs. The export that serves one has the prefix "kleidi_". */
 export const RPCS = /** @type {const} */ (["status", "encrypt", "decrypt", "provision"]);
 
 /**
  * @typedef {object} LoadOptions
- * @property {number} hostCalls host calls in one call, those of kleidi:crypto and kleidi:log counted too
+ * @property {number} hostCalls the most host calls in one call, including those of kleidi:crypto and kleidi:log
  * @property {number} outputBytes the largest output of an export
- * @property {[module: string, name: string][]} imports what admission read of the module
+ * @property {[module: string, name: string][]} imports the module's imports, as admission read them
  */
 
-/** The largest message either way (docs/ABI.md, section 3). */
+/** The largest message in either direction, in bytes (docs/ABI.md, section 3). */
 export const MAX_MESSAGE = 65_536;
-/** From the child: a message and the names of a host call. */
+/** The largest payload of a frame of the process, in bytes: a message and the names of a host call. */
 export const MAX_CHILD_FRAME = MAX_MESSAGE + 1024;
 const HEADER = 9;
 
 /**
- * @param {number} type
- * @param {number} call
- * @param {...Uint8Array} parts
+ * Encodes a frame.
+ * @param {number} type a value of Frame
+ * @param {number} call the number of the call; 0 for frames of no call
+ * @param {...Uint8Array} parts the payload, in parts
  * @returns {Buffer}
+ * @example encodeFrame(Frame.RESULT, 1, Uint8Array.of(7)) // 00000006 04 00000001 07
  */
 export function encodeFrame(type, call, ...parts) {
   const length = parts.reduce((sum, part) => sum + part.length, 0);
@@ -65,12 +67,12 @@ export function encodeFrame(type, call, ...parts) {
   return frame;
 }
 
-/** Cuts a stream of bytes into frames. What is complete in a chunk is read where it lies; only a frame in pieces is copied, once. */
+/** Splits a stream of bytes into frames. A frame within one chunk is read in place; a frame over several chunks is copied once. */
 export class FrameReader {
   #max;
   #onFrame;
   /**
-   * A frame of which a part is there: its first four bytes until these tell its length, then room for all of it.
+   * A frame that has arrived in part: its first four bytes until the length is known, then a buffer for the whole frame.
    * @type {Buffer | undefined}
    */
   #partial;
@@ -78,8 +80,8 @@ export class FrameReader {
   #broken = false;
 
   /**
-   * @param {number} max the largest length that a frame may claim
-   * @param {(type: number, call: number, payload: Buffer) => void} onFrame the payload is only good during the call
+   * @param {number} max the largest payload of a frame, in bytes
+   * @param {(type: number, call: number, payload: Buffer) => void} onFrame called for each frame; the payload is valid during the call only
    */
   constructor(max, onFrame) {
     this.#max = max;
@@ -88,8 +90,7 @@ export class FrameReader {
 
   /**
    * @param {Buffer} chunk
-   * @throws {RangeError} a frame claims a length that is not allowed: the peer cannot be trusted with another byte, and what it
-   * sends after that is not read
+   * @throws {RangeError} if the length of a frame is not allowed. All later bytes are ignored: the peer cannot be trusted
    */
   push(chunk) {
     if (this.#broken) return;
@@ -98,17 +99,17 @@ export class FrameReader {
     while (chunk.length - at >= 4) {
       const end = at + 4 + this.#lengthAt(chunk, at);
       if (end > chunk.length) break;
-      this.#give(chunk, at, end);
+      this.#pass(chunk, at, end);
       at = end;
     }
     if (at < chunk.length) this.#fill(chunk, at);
   }
 
   /**
-   * Copies from a chunk what the partial frame wants, and gives it on when it is whole.
+   * Copies the missing bytes of the partial frame from a chunk, and passes the frame on when it is complete.
    * @param {Buffer} chunk
    * @param {number} at
-   * @returns {number} where the chunk goes on
+   * @returns {number} the position of the rest of the chunk
    */
   #fill(chunk, at) {
     let frame = this.#partial ?? Buffer.allocUnsafe(4);
@@ -121,14 +122,14 @@ export class FrameReader {
         return at;
       }
       if (frame.length > 4) break;
-      // The length is at least 5, so what is longer than 4 bytes is a whole frame.
+      // The length is at least 5, so a buffer of more than 4 bytes is for the whole frame.
       const whole = Buffer.allocUnsafe(4 + this.#lengthAt(frame, 0));
       frame.copy(whole);
       frame = whole;
     }
     this.#partial = undefined;
     this.#filled = 0;
-    this.#give(frame, 0, frame.length);
+    this.#pass(frame, 0, frame.length);
     return at;
   }
 
@@ -142,7 +143,7 @@ export class FrameReader {
     this.#broken = true;
     this.#partial = undefined;
     throw new RangeError(
-      `a frame claims ${length} bytes, ${HEADER - 4} to ${this.#max + HEADER - 4} are allowed`,
+      `the length is ${length} bytes, ${HEADER - 4} to ${this.#max + HEADER - 4} are allowed`,
     );
   }
 
@@ -151,12 +152,12 @@ export class FrameReader {
    * @param {number} at
    * @param {number} end
    */
-  #give(bytes, at, end) {
+  #pass(bytes, at, end) {
     this.#onFrame(bytes.readUInt8(at + 4), bytes.readUInt32BE(at + 5), bytes.subarray(at + HEADER, end));
   }
 }
 
-/** Writes frames to a stream, all those of one turn of the event loop in one write. */
+/** Writes frames to a stream; the frames of one turn of the event loop go into one write. */
 export class FrameWriter {
   #stream;
   /** @type {Buffer[]} */
@@ -180,7 +181,7 @@ export class FrameWriter {
     if (this.#waiting.length === 1) queueMicrotask(() => this.#flush());
   }
 
-  /** Bytes that the other side's socket did not take yet, those of this turn included. */
+  /** Bytes that the socket has not accepted yet, including those of the current turn. */
   get unreadBytes() {
     return this.#waitingBytes + this.#stream.writableLength;
   }

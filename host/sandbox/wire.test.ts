@@ -14,7 +14,7 @@ interface Read {
   readonly payload: string;
 }
 
-/** What a reader makes of these chunks. */
+/** Reads chunks with a FrameReader. */
 function read(chunks: readonly Uint8Array[], max = MAX): Read[] {
   const frames: Read[] = [];
   const reader = new FrameReader(max, (type, call, payload) =>
@@ -35,7 +35,7 @@ test("a frame without a payload has length 5", () => {
   assert.equal(encodeFrame(Frame.LOADED, 0).toString("hex"), "000000050200000000");
 });
 
-test("frame types are bytes that differ", () => {
+test("frame types are distinct bytes", () => {
   const types = Object.values(Frame);
   assert.deepEqual([...new Set(types)].sort(), [1, 2, 3, 4, 5, 6, 7, 8, 9]);
 });
@@ -46,7 +46,7 @@ const frame = fc.record({
   payload: fc.uint8Array({ maxLength: 60 }),
 });
 
-test("FrameReader gives the frames that were encoded, however they are chunked", () => {
+test("FrameReader returns the encoded frames for any chunking", () => {
   fc.assert(
     fc.property(
       fc.array(frame, { maxLength: 6 }),
@@ -72,7 +72,7 @@ test("FrameReader gives the frames that were encoded, however they are chunked",
   );
 });
 
-test("FrameReader gives the same frames byte by byte", () => {
+test("FrameReader returns the same frames byte by byte", () => {
   const bytes = Buffer.concat([encodeFrame(4, 1, Uint8Array.of(1, 2)), encodeFrame(5, 2)]);
   assert.deepEqual(read([...bytes].map((byte) => Uint8Array.of(byte))), [
     { type: 4, call: 1, payload: "0102" },
@@ -94,23 +94,23 @@ for (const length of [0, 1, 4]) {
     bytes.writeUInt32BE(length);
     assert.throws(() => read([bytes]), {
       name: "RangeError",
-      message: `a frame claims ${length} bytes, 5 to 1005 are allowed`,
+      message: `the length is ${length} bytes, 5 to 1005 are allowed`,
     });
   });
 }
 
 for (const length of [1010, 0x7fffffff, 0xffffffff]) {
-  test(`FrameReader refuses a length of ${length} before the frame is there`, () => {
+  test(`FrameReader refuses a length of ${length} before the rest of the frame arrives`, () => {
     const bytes = Buffer.alloc(4);
     bytes.writeUInt32BE(length);
     assert.throws(() => read([bytes]), {
       name: "RangeError",
-      message: `a frame claims ${length} bytes, 5 to 1005 are allowed`,
+      message: `the length is ${length} bytes, 5 to 1005 are allowed`,
     });
   });
 }
 
-test("FrameReader refuses a bad length behind a good frame and gives the good one", () => {
+test("FrameReader refuses a bad length after a good frame, and returns the good one", () => {
   const types: number[] = [];
   const reader = new FrameReader(MAX, (type) => types.push(type));
   assert.throws(() => reader.push(Buffer.concat([encodeFrame(4, 1), Buffer.alloc(4)])), RangeError);
@@ -137,7 +137,7 @@ test("FrameReader reads nothing after a bad length", () => {
   assert.deepEqual(types, []);
 });
 
-test("FrameReader copies each byte of a large frame in small pieces once", (t) => {
+test("FrameReader copies each byte of a large frame in small chunks once", (t) => {
   const size = 4 << 20;
   const bytes = encodeFrame(1, 0, new Uint8Array(size).fill(7), Uint8Array.of(8));
   let copied = 0;
@@ -163,13 +163,13 @@ test("FrameReader copies each byte of a large frame in small pieces once", (t) =
   });
   for (let at = 0; at < bytes.length; at += 1000) reader.push(bytes.subarray(at, at + 1000));
   assert.equal(last, 8);
-  // The first four bytes are copied twice: alone they tell how much room the frame needs.
+  // The first four bytes are copied twice: the length is needed before the buffer for the frame.
   assert.equal(copied, bytes.length + 4);
 });
 
-test("FrameReader copies nothing of frames that lie whole in a chunk", () => {
+test("FrameReader copies nothing of frames within one chunk", () => {
   const two = [encodeFrame(4, 1, Uint8Array.of(1)), encodeFrame(4, 2, Uint8Array.of(2))];
-  // Memory of its own: a copy from Node's pool could not have the same.
+  // A separate ArrayBuffer: a copy from Node's pool cannot have the same one.
   const chunk = Buffer.from(new Uint8Array(two.flatMap((frame) => [...frame])).buffer);
   const payloads: Buffer[] = [];
   const reader = new FrameReader(MAX, (_type, _call, payload) => payloads.push(payload));
@@ -180,7 +180,7 @@ test("FrameReader copies nothing of frames that lie whole in a chunk", () => {
   );
 });
 
-/** A stream that keeps each write. */
+/** A stream that records each write. */
 function recorder() {
   const writes: string[] = [];
   const stream = new Writable({
@@ -219,4 +219,4 @@ test("FrameWriter sends nothing to a stream that ended", async () => {
   assert.deepEqual(writes, []);
 });
 
-test("the RPCs of the wire are those of the host", () => assert.deepEqual(RPCS, hostCall.RPCS));
+test("the wire has the same RPCs as the host", () => assert.deepEqual(RPCS, hostCall.RPCS));

@@ -1,30 +1,32 @@
-/** What is said of one place of a document, and what a rule needs of the document to say it. */
+/** A fault at one place of a document, and the part of a document that a rule needs to report one. */
 import type { Path } from "./text.ts";
 
-/** No text in it holds more than 60 characters of the file's, and none of an unknown key's value. */
+/** A fault at one place. Its texts quote at most 60 characters of the file, and nothing of the value of an unknown key. */
 export interface Fault {
-  /** Counted from 1; 0 when the fault is of the file itself, not of a line in it. */
+  /** 1-based; 0 if the fault concerns the file itself and not one of its lines. */
   readonly line: number;
-  /** Counted from 1 in UTF-16 units; 0 with line 0. */
+  /** 1-based, in UTF-16 units; 0 if `line` is 0. */
   readonly column: number;
-  /** Where in the document, as in `keys[0].name`; empty for the document as a whole. */
+  /** The path in the document, for example `keys[0].name`; empty for the whole document. */
   readonly path: string;
   readonly expected: string;
   readonly actual: string;
-  /** A clause that follows a semicolon: `write: ` and a line of YAML, or what to do. */
+  /** The correction, a clause that follows a semicolon: `write: ` and a line of YAML, or an instruction. */
   readonly remedy: string;
 }
 
-/** A fault without its place. */
-export type Says = Pick<Fault, "expected" | "actual" | "remedy">;
+/** The texts of a fault, without its place. */
+export type FaultText = Pick<Fault, "expected" | "actual" | "remedy">;
 
-/** A document, as far as a rule looks at it. */
-export interface Places {
+/** The part of a document that a rule uses: it turns paths into faults and lines. */
+export interface FaultLocator {
   /**
-   * A fault of what is at a path; of its key with `at` "key".
-   * @param says without `actual`, the fault says what is there
+   * Returns a fault at the value of a path, or at its key.
+   * @param path steps from the root; it may lead to something that is missing
+   * @param text without `actual`, the fault describes the value found
+   * @param at "key" to point at the key instead of the value
    */
-  fault(path: Path, says: Omit<Says, "actual"> & { actual?: string }, at?: "key" | "value"): Fault;
-  /** The line, from 1, of a path's key. */
+  fault(path: Path, text: Omit<FaultText, "actual"> & { actual?: string }, at?: "key" | "value"): Fault;
+  /** @returns the 1-based line of the key at a path */
   lineOf(path: Path): number;
 }

@@ -1,73 +1,87 @@
-/** What a schema is built of: a zod schema and, attached to it, what faults and the reference say of the key. */
+/** The building blocks of a schema: zod schemas with a `Field` attached, from which faults and the reference are made. */
 import { resolve } from "node:path";
 import { z } from "zod";
 import { nearest } from "./text.ts";
 import type { Quantity } from "./units.ts";
 
-/** What is said of one key of the file. */
+/** The texts of one key of the file. */
 export interface Field {
-  /** What may stand there, as a noun phrase: it follows "expected" in a fault. */
+  /** The accepted values, as a noun phrase: it follows "expected" in a fault. */
   readonly expected: string;
-  /** One sentence for the reference. */
+  /** The meaning of the key, one sentence for the reference. */
   readonly meaning: string;
-  /** What to write, on one line of YAML after the key. */
+  /** An example of the value, on one line of YAML after the key. */
   readonly example: string;
-  /** What holds when an optional key without a default is left out. */
+  /** The behaviour if an optional key without a default is left out. */
   readonly absent?: string;
-  /** A value that is likely meant by what was found. It need not be valid: only valid ones are shown. */
+  /** Returns the value that the author of `source` probably meant. It need not be valid: faults show only valid suggestions. */
   readonly suggest?: (source: string) => unknown;
 }
 
-/** Schema → what is said of it. */
+/** Schema → its field. */
 export const FIELDS = new WeakMap<z.core.$ZodType, Field>();
 
-/** What to write under a schema that has a field. */
+/** @returns an example of the value of a schema, on one line of YAML; `{}` for a schema without a field */
 export function exampleOf(schema: z.core.$ZodType): string {
   return FIELDS.get(schema)?.example ?? "{}";
 }
 
-/** Attaches what is said of it to a schema. */
-export function field<T extends z.core.$ZodType>(schema: T, says: Field): T {
-  // a schema that stands in two places would say of one what is meant of the other
-  if (FIELDS.has(schema)) throw new Error(`a second field for a schema: ${says.meaning}`);
-  FIELDS.set(schema, says);
+/**
+ * Attaches a field to a schema.
+ * @param schema a zod schema that has no field yet
+ * @param texts used by faults and by the reference
+ * @returns the same schema
+ * @example field(z.enum(["active", "decrypt"]), { expected: "active or decrypt", meaning: "…", example: "active" })
+ */
+export function field<T extends z.core.$ZodType>(schema: T, texts: Field): T {
+  // a schema used in two places would show the texts of one place for the other
+  if (FIELDS.has(schema)) throw new Error(`a second field for a schema: ${texts.meaning}`);
+  FIELDS.set(schema, texts);
   return schema;
 }
 
-/** Schema of a path → what stands before the path. */
+/** Schema of a path → the prefix of its text before the path. */
 const PREFIXES = new WeakMap<z.core.$ZodType, string>();
 
 // a NUL byte would end the path early in the system call
 const PATH = /^[^\0]{1,4095}$/;
 
-/** A path. It is absolute in what the schema gives: shape.ts resolves it before it is checked. */
+/** The schema of a path. Its output is absolute: shape.ts resolves paths before they are checked. */
 export const path = () => pathAfter("", z.string().regex(PATH));
 
-/** Text that is a path after this prefix. */
+/** Marks a schema of text as a path after a prefix, so that the path is resolved. */
 export function pathAfter<T extends z.core.$ZodType>(prefix: string, schema: T): T {
   PREFIXES.set(schema, prefix);
   return schema;
 }
 
-/** Whether a schema is one that `path` made. */
+/** @returns true for a schema that `path` made */
 export const isPath = (schema: z.core.$ZodType) => PREFIXES.get(schema) === "";
 
-/** The text of a schema with the path in it resolved against a folder; unchanged where there is none. */
-export function absolute(schema: z.core.$ZodType, text: string, folder: string): string {
+/**
+ * Resolves the path in a text.
+ * @param schema the schema of the text
+ * @param folder absolute
+ * @returns the text with its path resolved against the folder; unchanged if its schema has no path
+ */
+export function resolvePath(schema: z.core.$ZodType, text: string, folder: string): string {
   const prefix = PREFIXES.get(schema);
   if (prefix === undefined || !text.startsWith(prefix)) return text;
   const written = text.slice(prefix.length);
   return PATH.test(written) ? `${prefix}${resolve(folder, written)}` : text;
 }
 
-/** A quantity with a unit, as a number in its base unit. */
-export function quantity(of: Quantity, byDefault: string, says: Field) {
-  return field(parsed(of).prefault(byDefault), { ...says, suggest: of.suggest });
+/**
+ * The schema of a quantity with a unit. Its output is a number in the base unit.
+ * @param byDefault the default, as written in the file
+ */
+export function quantity(of: Quantity, byDefault: string, texts: Field) {
+  return field(parsed(of).prefault(byDefault), { ...texts, suggest: of.suggest });
 }
 
-/** The same without a default: `says.absent` tells what holds when it is left out. */
-export function optionalQuantity(of: Quantity, says: Field) {
-  return field(parsed(of).exactOptional(), { ...says, suggest: of.suggest });
+/** The schema of a quantity without a default: `texts.absent` is the behaviour if the key is left out. */
+export function optionalQuantity(of: Quantity, texts: Field) {
+  return field(parsed(of).exactOptional(), { ...texts, suggest: of.suggest });
 }
 
 function parsed(of: Quantity) {
@@ -79,7 +93,7 @@ function parsed(of: Quantity) {
   });
 }
 
-/** A whole number with bounds. */
+/** The schema of a whole number from `min` to `max`, both included. */
 export function count(min: number, max: number, byDefault: number, meaning: string) {
   return field(z.int().min(min).max(max).prefault(byDefault), {
     expected: `a whole number from ${min} to ${max}`,
@@ -89,14 +103,14 @@ export function count(min: number, max: number, byDefault: number, meaning: stri
   });
 }
 
-/** For a key that takes one of a few words: the one that was likely meant. */
+/** Makes the `suggest` of a key that takes one of a few words: the word that was probably meant. */
 export const nearestOf = (words: readonly string[]) => (source: string) => nearest(source, words);
 
-/** How a key is named. */
+/** The expectation of a key name. */
 export const KEY_NAME = 'a name of a-z, 0-9, "." and "-", at most 63 characters, the first a letter or digit';
 export const keyName = () => z.string().regex(/^[a-z0-9][a-z0-9.-]{0,62}$/);
-/** A name that is likely meant by one in the wrong case, or with the wrong separators. */
-export const lower = (source: string) => source.toLowerCase().replaceAll(/[ _]/g, "-");
+/** Returns a name in lower case, with hyphens instead of spaces and underscores. */
+export const normalizeName = (source: string) => source.toLowerCase().replaceAll(/[ _]/g, "-");
 
-/** The name of a provider. Names become parts of log lines and metric labels. */
+/** The form of a provider name. Names are used in log lines and as metric labels. */
 export const PROVIDER_NAME = /^[a-z][a-z0-9-]{0,62}$/;

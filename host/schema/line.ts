@@ -1,17 +1,22 @@
-/** What to write, as one line of YAML. */
+/** One line of YAML: the correction that a fault shows. */
 import { stringify } from "yaml";
 import { cut, type Path } from "./text.ts";
 
-/** The line of YAML that gives a path's last step a value, or its text as YAML. */
+/**
+ * Writes the line of YAML that sets a key or a list item.
+ * @param path its last step is the key; a number for a list item
+ * @param content a value, which is cut to 60 characters, or YAML text
+ * @example lineFor(["keys", 0, "use"], { value: "active" }) === "use: active"
+ */
 export function lineFor(path: Path, content: { value: unknown } | { text: string }): string {
   const key = path.at(-1);
-  const text = "text" in content ? content.text : cut(written(content.value));
+  const text = "text" in content ? content.text : cut(toYaml(content.value));
   if (key === undefined) return text;
   return typeof key === "number" ? `- ${text}` : `${key}: ${text}`;
 }
 
-/** A value as YAML on one line; what a terminal would act on as an escape sequence of YAML's double quotes. */
-function written(value: unknown): string {
+/** A value as YAML on one line. Characters that a terminal acts on become escape sequences in double quotes. */
+function toYaml(value: unknown): string {
   const text = stringify(value, { lineWidth: 0 }).trim();
   if (!/[\p{C}\p{Zl}\p{Zp}]/u.test(text)) return text;
   return JSON.stringify(value).replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (character) => {

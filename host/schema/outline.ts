@@ -1,12 +1,12 @@
-/** What a capability's rules look at: the parts of a document that refer to each other, as far as they can be read. Nothing in them needs to be valid. */
-import type { Places } from "./fault.ts";
+/** The input of a capability's rules: the parts of a document that refer to each other. Nothing in them needs to be valid. */
+import type { FaultLocator } from "./fault.ts";
 
 export type Mapping = Readonly<Record<string, unknown>>;
 
-/** A part is undefined where it cannot be read; a list is empty where it is not there. */
+/** A part is undefined if it cannot be read; a list is empty if the document has none. */
 export interface Outline {
-  readonly document: Places;
-  /** Whether the document has this key at its top. */
+  readonly document: FaultLocator;
+  /** @returns true if the document has this key at its top level */
   has(key: string): boolean;
   readonly providers: readonly ProviderOutline[] | undefined;
   readonly keys: readonly KeyOutline[] | undefined;
@@ -14,9 +14,9 @@ export interface Outline {
 
 export interface ProviderOutline {
   readonly name: string;
-  /** The valid name that is likely meant by an invalid one; else the name. */
+  /** The valid name that an invalid one probably means; otherwise the name itself. */
   readonly meant: string;
-  /** What stands under grants, by the name of the capability; what is not a mapping is absent. */
+  /** Capability → its grant. A grant that is not a mapping is absent. */
   readonly grants: Readonly<Record<string, Mapping>>;
 }
 
@@ -26,17 +26,20 @@ export interface KeyOutline {
   readonly use: unknown;
 }
 
-/** Whether a key that says this of its provider says this one. */
-export function isCalled({ name, meant }: ProviderOutline, said: unknown): boolean {
-  return said === name || said === meant;
+/**
+ * Tells whether a key refers to a provider.
+ * @param reference the `provider` of a key, as written
+ */
+export function isCalled({ name, meant }: ProviderOutline, reference: unknown): boolean {
+  return reference === name || reference === meant;
 }
 
-/** Whether a value is a list of at most 64: schemas refuse a longer one, and rules compare each with each. */
+/** Tells whether a value is a list of at most 64 items. Schemas refuse longer lists, and rules compare every pair of items. */
 export function isShort(value: unknown): value is readonly unknown[] {
   return Array.isArray(value) && value.length <= 64;
 }
 
-/** A value that is a mapping; undefined for any other. */
+/** @returns the value if it is a mapping; otherwise undefined */
 export function mapping(value: unknown): Mapping | undefined {
   const isMapping = typeof value === "object" && value !== null && !Array.isArray(value);
   return isMapping ? (value as Mapping) : undefined;

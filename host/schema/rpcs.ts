@@ -1,10 +1,10 @@
-/** The shape of `rpcs`, which every grant has. */
+/** The schema of `rpcs`, a key of every grant. */
 import { z } from "zod";
 import { field, nearestOf } from "./field.ts";
 
 const RPCS = ["status", "encrypt", "decrypt"] as const;
 
-/** Narrows any grant to some RPCs. */
+/** The key that restricts a grant to some RPCs. Call it once per grant: each schema has one place. */
 export const rpcs = () =>
   field(
     z

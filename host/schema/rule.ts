@@ -1,10 +1,11 @@
-/** What crosses keys, one rule at a time. */
+/** A rule checks a condition that spans several keys. */
 import type { Fault } from "./fault.ts";
 import type { Outline } from "./outline.ts";
 
-/** A capability's rules look at an Outline; the configuration's own at more. */
+/** A rule of a capability takes an Outline; the rules of the configuration take more. */
 export interface Rule<Seen extends Outline = Outline> {
-  /** For the reference. */
+  /** The rule as one sentence, for the reference. */
   readonly says: string;
+  /** @returns one fault for each place that breaks the rule */
   check(outline: Seen): Iterable<Fault>;
 }

@@ -1,20 +1,20 @@
-/** Text of the file made fit to be printed: bounded, on one line, nothing that a terminal would act on. */
+/** Makes text of the file printable: bounded, on one line, without characters that a terminal acts on. */
 import { cut as cutAt, quote } from "../lib/text.ts";
 
-/** A longer value may be a secret that was pasted into the wrong place. */
+/** In UTF-16 units. A longer value may be a secret that was pasted into the wrong place. */
 export const LONGEST = 60;
 
-/** At most 60 characters; what was cut off is shown as "…". */
+/** Cuts a text to 60 characters; "…" marks the cut. */
 export function cut(text: string): string {
   return cutAt(text, LONGEST);
 }
 
-/** In double quotes, cut, with control and bidirectional characters escaped. */
+/** Cuts a text, puts it in double quotes and escapes control and bidirectional characters. */
 export function quoted(text: string): string {
   return quote(cut(text));
 }
 
-/** `keys[0].name`; a name that is not plain is quoted: `providers["A b"].module`. */
+/** Writes a path as `keys[0].name`. A name that is not plain is quoted: `providers["A b"].module`. */
 export function pathText(path: Path): string {
   let text = "";
   for (const step of path) {
@@ -25,13 +25,17 @@ export function pathText(path: Path): string {
   return text;
 }
 
-/** Steps from the document's root: a string into a mapping, a number into a list. */
+/** Steps from the root of a document: a string for a key of a mapping, a 0-based number for an item of a list. */
 export type Path = readonly (string | number)[];
 
-/** The one of `known` that `word` was likely meant to be: at most a third of its letters differ, and at most 3. */
+/**
+ * Finds the known word that a misspelt one probably means.
+ * @returns undefined if more than a third of the letters differ from every known word, or more than 3
+ * @example nearest("sokcet", ["socket", "mode"]) === "socket"
+ */
 export function nearest(word: string, known: readonly string[]): string | undefined {
   let best: string | undefined;
-  // 64: no known word is near that length, and the distance costs the product of both lengths
+  // 64: known words are shorter, and the distance costs the product of both lengths
   let least = word.length > 64 ? -1 : Math.min(3, Math.max(1, Math.floor(word.length / 3)));
   for (const candidate of known) {
     const distance = editDistance(word.toLowerCase(), candidate.toLowerCase());
@@ -42,7 +46,7 @@ export function nearest(word: string, known: readonly string[]): string | undefi
   return best;
 }
 
-/** Levenshtein distance with swapped neighbours as one edit, in UTF-16 units. */
+/** Levenshtein distance in UTF-16 units; a swap of neighbours counts as one edit (optimal string alignment). */
 function editDistance(a: string, b: string): number {
   let before: number[] = [];
   let last = Array.from({ length: b.length + 1 }, (_, j) => j);
@@ -60,7 +64,7 @@ function editDistance(a: string, b: string): number {
   return last[b.length] ?? 0;
 }
 
-/** At most five of them, each once, as they are shown to people. */
+/** Lists at most five names for people, without duplicates, and counts the rest. */
 export function list(all: readonly string[]): string {
   const names = [...new Set(all)];
   const shown = names.slice(0, 5).map((name) => quoted(name).slice(1, -1));

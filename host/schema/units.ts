@@ -1,17 +1,17 @@
-/** Quantities with a unit, as they are written in the file: `16MiB`, `2400ms`. */
+/** Quantities with a unit, as written in the file: `16MiB`, `2400ms`. */
 
-/** A kind of quantity: its units, smallest first, and how people miswrite them. */
-interface Kind {
-  /** Unit → how many of the base unit it is. */
+/** The units of a kind of quantity, smallest first, and other spellings of them. */
+interface UnitSystem {
+  /** Unit → its size in the base unit. */
   readonly units: Readonly<Record<string, number>>;
-  /** Other spellings, lower-case → how many of the base unit. Only ever used to suggest the right one. */
-  readonly meant: Readonly<Record<string, number>>;
+  /** Other spelling in lower case → its size in the base unit. Used only for suggestions. */
+  readonly aliases: Readonly<Record<string, number>>;
 }
 
 const K = 1024;
-const bytes: Kind = {
+const bytes: UnitSystem = {
   units: { KiB: K, MiB: K * K },
-  meant: {
+  aliases: {
     "": 1,
     b: 1,
     k: K,
@@ -26,33 +26,42 @@ const bytes: Kind = {
     gib: K ** 3,
   },
 };
-const time: Kind = {
+const time: UnitSystem = {
   units: { ms: 1, s: 1000 },
-  meant: { msec: 1, millis: 1, sec: 1000, second: 1000, seconds: 1000, m: 60_000, min: 60_000, h: 3_600_000 },
+  aliases: {
+    msec: 1,
+    millis: 1,
+    sec: 1000,
+    second: 1000,
+    seconds: 1000,
+    m: 60_000,
+    min: 60_000,
+    h: 3_600_000,
+  },
 };
 
-/** Bounds in the base unit (bytes, milliseconds); a value is a multiple of `step`. */
+/** A kind of quantity with bounds. */
 export interface Quantity {
-  /** The value in the base unit; undefined when it is not written so or is out of bounds. */
+  /** @returns the value in the base unit (bytes, milliseconds); undefined if the text is malformed or out of bounds */
   parse(text: string): number | undefined;
-  /** What was likely meant, brought within the bounds; undefined when that cannot be told. */
+  /** @returns the quantity that was probably meant, within the bounds; undefined if the text is no number with a known unit */
   suggest(text: string): string | undefined;
 }
 
-/** Bytes, in KiB or MiB. */
+/** A quantity of memory, written in KiB or MiB. @param min bytes @param max bytes @param step a value is a multiple of it, in bytes */
 export function memory(min: number, max: number, step: number): Quantity {
   return quantity(bytes, min, max, step);
 }
 
-/** Milliseconds, in ms or s. */
+/** A duration, written in ms or s. @param min milliseconds @param max milliseconds */
 export function duration(min: number, max: number): Quantity {
   return quantity(time, min, max, 1);
 }
 
-function quantity(kind: Kind, min: number, max: number, step: number): Quantity {
-  const factors = new Map(Object.entries(kind.units));
-  const meant = new Map(Object.entries(kind.meant));
-  for (const [unit, factor] of factors) meant.set(unit.toLowerCase(), factor);
+function quantity(system: UnitSystem, min: number, max: number, step: number): Quantity {
+  const factors = new Map(Object.entries(system.units));
+  const sizes = new Map(Object.entries(system.aliases));
+  for (const [unit, factor] of factors) sizes.set(unit.toLowerCase(), factor);
 
   return {
     parse(text) {
@@ -64,7 +73,7 @@ function quantity(kind: Kind, min: number, max: number, step: number): Quantity 
     },
     suggest(text) {
       const [, digits, unit = ""] = /^([0-9]{1,12}(?:\.[0-9]{1,6})?)\s*([A-Za-z]*)$/.exec(text) ?? [];
-      const factor = meant.get(unit.toLowerCase());
+      const factor = sizes.get(unit.toLowerCase());
       if (digits === undefined || factor === undefined) return undefined;
       const stepped = Math.round((Number(digits) * factor) / step) * step;
       const value = Math.min(max, Math.max(min, stepped));

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { BUCKETS, METRICS } from "./metric-table.ts";
 import {
-  type AuditSample,
   type KeySample,
+  type MetricSamples,
   Metrics,
   type MetricsOptions,
   type ProviderSample,
@@ -32,26 +32,28 @@ const OPTIONS: MetricsOptions = {
   providers: [{ name: "local", sha256: "0a", inFlightLimit: 64, waitingLimit: 256, credential: true }],
   capabilities: ["keystore", "net"],
   keys: ["kek"],
-  ready: () => true,
-  providerSamples: () => [PROVIDER],
-  keySamples: () => [KEY],
 };
+const SAMPLES: MetricSamples = { ready: true, providers: [PROVIDER], keys: [KEY] };
 
-async function scraped(metrics: Metrics): Promise<string[]> {
-  return (await metrics.scrape()).split("\n").filter((line) => line.startsWith("kleidi_"));
+async function scraped(metrics: Metrics, samples: Partial<MetricSamples> = {}): Promise<string[]> {
+  const text = await metrics.scrape({ ...SAMPLES, ...samples });
+  return text.split("\n").filter((line) => line.startsWith("kleidi_"));
 }
 
-async function has(metrics: Metrics, expected: readonly string[]): Promise<void> {
-  const lines = await scraped(metrics);
+async function has(
+  metrics: Metrics,
+  expected: readonly string[],
+  samples: Partial<MetricSamples> = {},
+): Promise<void> {
+  const lines = await scraped(metrics, samples);
   for (const line of expected) assert.ok(lines.includes(line), `${line} is one of\n${lines.join("\n")}`);
 }
 
-test("the numbers of a provider are read at the scrape", async () => {
-  let sample = PROVIDER;
-  const metrics = new Metrics({ ...OPTIONS, providerSamples: () => [sample] });
+test("a provider's numbers are those of the moment of the scrape", async () => {
+  const metrics = new Metrics(OPTIONS);
   await scraped(metrics);
-  sample = { ...PROVIDER, state: "quarantined", processes: 0, ends: 10 };
-  await has(metrics, [
+  const now = { ...PROVIDER, state: "quarantined", processes: 0, ends: 10 };
+  const expected = [
     'kleidi_build_info{version="1.2.3"} 1',
     'kleidi_provider_info{provider="local",sha256="0a"} 1',
     'kleidi_provider_state{provider="local",state="quarantined"} 1',
@@ -61,7 +63,8 @@ test("the numbers of a provider are read at the scrape", async () => {
     'kleidi_provider_calls_in_flight{provider="local"} 1',
     'kleidi_provider_calls_in_flight_limit{provider="local"} 64',
     'kleidi_provider_calls_waiting_limit{provider="local"} 256',
-  ]);
+  ];
+  await has(metrics, expected, { providers: [now] });
 });
 
 test("RPCs are counted by code, and timed with and without the wait for a backend", async () => {
@@ -117,30 +120,28 @@ test("a name that a guest invents does not create a series", async () => {
   assert.ok(!lines.some((line) => line.includes("made-up")));
 });
 
-test("a key has series only for its current version", async () => {
-  let sample = KEY;
-  const metrics = new Metrics({ ...OPTIONS, keySamples: () => [sample] });
-  for (let i = 0; i < 100; i++) {
-    sample = { ...KEY, keyIdSha256: `v${i}` };
-    await scraped(metrics);
-  }
-  const lines = (await scraped(metrics)).filter((line) => line.startsWith("kleidi_key_info"));
+test("a key's series are those of its current version only", async () => {
+  const metrics = new Metrics(OPTIONS);
+  const version = (i: number) => ({ keys: [{ ...KEY, keyIdSha256: `v${i}` }] });
+  for (let i = 0; i < 100; i++) await scraped(metrics, version(i));
+  const lines = (await scraped(metrics, version(99))).filter((line) => line.startsWith("kleidi_key_info"));
   assert.deepEqual(lines, ['kleidi_key_info{key="kek",provider="local",use="active",key_id_sha256="v99"} 1']);
 });
 
 test("the age of Status is that of the active key's last good probe", async () => {
   await has(new Metrics(OPTIONS), ["kleidi_status_age_seconds 2", "kleidi_probe_interval_seconds 10"]);
   const { goodAgeMs: _, ...never } = KEY;
-  const metrics = new Metrics({ ...OPTIONS, keySamples: () => [{ ...never, ready: false }] });
-  const lines = await scraped(metrics);
+  const metrics = new Metrics(OPTIONS);
+  const samples = { keys: [{ ...never, ready: false }] };
+  const lines = await scraped(metrics, samples);
   const age = lines.find((line) => line.startsWith("kleidi_status_age_seconds"))?.split(" ")[1];
   assert.ok(Number(age) > 0, "before the first good probe it is the age of the host");
   assert.ok(!lines.some((line) => line.startsWith("kleidi_key_last_good_probe")));
-  await has(metrics, ['kleidi_key_ready{key="kek",provider="local",use="active"} 0']);
+  await has(metrics, ['kleidi_key_ready{key="kek",provider="local",use="active"} 0'], samples);
 });
 
-test("kleidi_ready is 0 if the host is not ready", async () => {
-  await has(new Metrics({ ...OPTIONS, ready: () => false }), ["kleidi_ready 0"]);
+test("not ready is 0", async () => {
+  await has(new Metrics(OPTIONS), ["kleidi_ready 0"], { ready: false });
   await has(new Metrics(OPTIONS), ["kleidi_ready 1"]);
 });
 
@@ -156,24 +157,23 @@ test("the expiry of a credential exists once it is known", async () => {
   ]);
 });
 
-test("the audit log is read at each scrape, and has no gauges if there is none", async () => {
+test("the numbers of the audit log are those of the scrape, and there are none without an audit log", async () => {
   assert.ok(
     !(await scraped(new Metrics(OPTIONS))).some((line) => /^kleidi_audit_(lag|untrusted)/.test(line)),
   );
-  let sample: AuditSample = { lagLines: 1, lagBytes: 100, failures: 1, untrusted: 0 };
-  const metrics = new Metrics({ ...OPTIONS, audit: () => sample });
-  await scraped(metrics);
-  sample = { lagLines: 2, lagBytes: 200, failures: 5, untrusted: 2 };
-  await has(metrics, [
+  const metrics = new Metrics(OPTIONS);
+  await scraped(metrics, { audit: { lagLines: 1, lagBytes: 100, failures: 1, untrusted: 0 } });
+  const expected = [
     "kleidi_audit_lag_lines 2",
     "kleidi_audit_lag_bytes 200",
     "kleidi_audit_failures_total 5",
     "kleidi_audit_untrusted_files 2",
-  ]);
+  ];
+  await has(metrics, expected, { audit: { lagLines: 2, lagBytes: 200, failures: 5, untrusted: 2 } });
 });
 
-test("the registry has the metrics of the table and those of Node", async () => {
-  const text = await new Metrics(OPTIONS).scrape();
+test("the registry has the metrics of the table, and Node's own", async () => {
+  const text = await new Metrics(OPTIONS).scrape(SAMPLES);
   const names = [...text.matchAll(/^# TYPE (\S+)/gm)].map(([, name = ""]) => name);
   assert.deepEqual(names.filter((name) => name.startsWith("kleidi_")).sort(), Object.keys(METRICS).sort());
   assert.ok(names.includes("nodejs_eventloop_lag_p99_seconds"));
@@ -191,16 +191,19 @@ test("each name has the Prometheus suffix of its type and unit", () => {
   );
 });
 
-test("each sample is read once per scrape", async () => {
+test("the keys are read once in each scrape", async () => {
   let reads = 0;
-  const keySamples = () => {
-    reads += 1;
-    return [KEY];
+  const samples = {
+    ...SAMPLES,
+    get keys() {
+      reads += 1;
+      return [KEY];
+    },
   };
-  const metrics = new Metrics({ ...OPTIONS, keySamples });
-  await metrics.scrape();
+  const metrics = new Metrics(OPTIONS);
+  await metrics.scrape(samples);
   assert.equal(reads, 1);
-  await metrics.scrape();
+  await metrics.scrape(samples);
   assert.equal(reads, 2);
 });
 

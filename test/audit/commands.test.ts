@@ -110,7 +110,7 @@ describe("kleidi audit verify", () => {
     const { status, stdout } = run("verify", "--key", publicKey, ...files());
     assert.equal(status, 0, stdout);
     assert.ok(files().length > 2);
-    assert.match(stdout, /^ok {3}intact: the sequences 1 to (\d+), \1 lines, the last checkpoint at \1 \(/);
+    assert.match(stdout, /^ok {3}intact: sequences 1 to (\d+), \1 lines, last checkpoint at \1 \(/);
     assert.doesNotMatch(stdout, /not checked|not signed/);
   });
 
@@ -136,7 +136,7 @@ describe("kleidi audit verify", () => {
     assert.equal(status, 1);
     assert.match(
       stdout,
-      /^FAIL changed: .*\/changed:5: the line after it names another hash of it\n {5}Intact is the sequences 1 to 4\.\n/,
+      /^FAIL changed: .*\/changed:5: the line after it names another hash of it\n {5}Intact: sequences 1 to 4\.\n/,
     );
   });
 
@@ -180,12 +180,12 @@ describe("kleidi audit verify", () => {
     [
       "a key that is none",
       ["--key", "/etc/hostname", file],
-      /Cannot use the key \/etc\/hostname: it is not the line that "kleidi audit key" printed/,
+      /Cannot use the key \/etc\/hostname: it is not a public key as printed by "kleidi audit key"/,
     ],
     [
       "exported checkpoints that are none",
       ["--checkpoints", key, file],
-      /its line 1 is no exported checkpoint/,
+      /its line 1 is not an exported checkpoint/,
     ],
     ["no file", [], /missing required argument/],
   ] as const) {
@@ -205,7 +205,7 @@ describe("kleidi audit verify", () => {
   test("ends with 2 for the files of two logs", async () => {
     const second = join(folder, "second.jsonl");
     await append({ file: second, stdout: false }, () => {});
-    assert.match(run("verify", file, second).stderr, /they are of the chains/);
+    assert.match(run("verify", file, second).stderr, /they belong to different chains: /);
   });
 });
 
@@ -216,7 +216,7 @@ describe("kleidi audit verify of an emptied log", () => {
   test("does not call it intact", () => {
     const { status, stdout } = run("verify", empty);
     assert.equal(status, 1);
-    assert.equal(stdout, "FAIL empty: there is no line, and a log begins with one\n");
+    assert.equal(stdout, "FAIL empty: the log has no line, and every log begins with one\n");
     assert.equal(JSON.parse(run("verify", "--json", empty).stdout).ok, false);
   });
 
@@ -275,7 +275,7 @@ describe("kleidi audit query", () => {
     test(`ends with 2 for a --${option} that no record can have, and says which there are`, () => {
       const { status, stderr } = run("query", `--${option}`, "deny", file);
       assert.equal(status, 2);
-      assert.match(stderr, new RegExp(`^Cannot use --${option} deny: it should be one of \\w+, \\w+`));
+      assert.match(stderr, new RegExp(`^Cannot use --${option} deny: expected one of \\w+, \\w+`));
     });
 });
 

@@ -141,7 +141,7 @@ describe("a host with an audit log", () => {
         annotations: {},
         uid: "hostile",
       }),
-      { code: NOT_FOUND, details: "Cannot decrypt: none of 1 keys has this key_id" },
+      { code: NOT_FOUND, details: "Cannot decrypt: none of the 1 configured keys has this key_id" },
     );
     const [line] = linesOf(file).filter(({ uid }) => uid === "hostile");
     assert.equal(line?.outcome, "key-unknown");
@@ -186,7 +186,7 @@ describe("a host with an audit log", () => {
     const { stdout } = fixture.run("check");
     assert.match(
       stdout,
-      /^ok {3}audit: to .*audit\.jsonl, signed with the key [0-9a-f]{16} at least every 60 s$/m,
+      /^ok {3}audit: written to .*audit\.jsonl, signed with key [0-9a-f]{16} at least every 60 s$/m,
     );
   });
 

@@ -55,10 +55,7 @@ test("a key that only this TPM opens signs the log", async () => {
   const log = join(fixture.folder, "audit.jsonl");
   const said = execFileSync(kleidi, ["audit", "verify", "--key", publicKey, log], { encoding: "utf8" });
   // all of it, and signed to its end
-  assert.match(
-    said,
-    /^ok {3}intact: the sequences 1 to (\d+), \1 lines, the last checkpoint at \1 \(\S+Z\)\n/,
-  );
+  assert.match(said, /^ok {3}intact: sequences 1 to (\d+), \1 lines, last checkpoint at \1 \(\S+Z\)\n/);
   const { length } = readFileSync(log, "utf8").trimEnd().split("\n");
   assert.ok(said.includes(` ${length} lines,`), said);
 });

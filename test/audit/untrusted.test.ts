@@ -70,7 +70,7 @@ describe("a log that was rewritten without the key", () => {
     assert.equal(status, 1);
     assert.match(
       stdout,
-      /^FAIL unsigned: .*\/audit\.jsonl:1: from here on \d+ lines have no checkpoint, and there is none before them: nothing here is signed\n {5}Intact is no line\.\n/,
+      /^FAIL unsigned: .*\/audit\.jsonl:1: from here on \d+ lines have no checkpoint, and there is none before them: nothing here is signed\n {5}Intact: no line\.\n/,
     );
     const { ok, fault } = JSON.parse(audit("verify", "--json", "--key", publicKey, file).stdout);
     assert.deepEqual([ok, fault.what, fault.file, fault.line], [false, "unsigned", file, 1]);

@@ -71,7 +71,7 @@ describe("refused, each with its code and sentence", () => {
     ciphertext[20] = (ciphertext[20] ?? 0) ^ 1;
     return ciphertext;
   };
-  const notMine = /says that this ciphertext is not its own, or was changed$/;
+  const notMine = /reports that this ciphertext is not its own or was modified$/;
   const cases: [what: string, work: () => Promise<unknown>, code: number, sentence: RegExp][] = [
     [
       "an empty plaintext",
@@ -95,7 +95,7 @@ describe("refused, each with its code and sentence", () => {
       "an unknown key_id",
       () => client.decrypt({ ...sealed, keyId: "k1.unknown" }),
       Grpc.NOT_FOUND,
-      /^Cannot decrypt: none of 2 keys has this key_id$/,
+      /^Cannot decrypt: none of the 2 configured keys has this key_id$/,
     ],
     [
       "an empty key_id",
@@ -137,13 +137,13 @@ describe("refused, each with its code and sentence", () => {
       "no annotations",
       () => client.decrypt({ ...sealed, annotations: {} }),
       Grpc.INVALID_ARGUMENT,
-      /format\.kleidi\.dev should be "1", it is missing$/,
+      /format\.kleidi\.dev must be "1", it is missing$/,
     ],
     [
       "a wrong annotation",
       () => client.decrypt({ ...sealed, annotations: { "format.kleidi.dev": Buffer.from("2") } }),
       Grpc.INVALID_ARGUMENT,
-      /format\.kleidi\.dev should be "1", it is another value$/,
+      /format\.kleidi\.dev must be "1", it has another value$/,
     ],
     [
       "an annotation that nobody wrote",
@@ -223,7 +223,7 @@ describe("a caller that misbehaves", () => {
   for (const rpc of ["Status", "Encrypt", "Decrypt"]) {
     test(`a request of ${rpc} that is no protobuf is INVALID_ARGUMENT in our words, and is logged`, async () => {
       const { code, details } = await refused(send(rpc, Buffer.from([0x0a, 0xff])));
-      const sentence = `Cannot ${rpc}: the request is no v2.${rpc}Request in protobuf`;
+      const sentence = `Cannot ${rpc}: the request is not a valid v2.${rpc}Request message`;
       assert.deepEqual([code, details], [Grpc.INVALID_ARGUMENT, sentence]);
       const lines = fixture
         .readLog()

@@ -92,7 +92,9 @@ describe("module", () => {
     const text = join(fixture.folder, "text.wasm");
     writeFileSync(text, "this is text");
     fixture.write(localConfig(KEY, provider(text)));
-    assertBothRefuse(/cannot be read as WebAssembly: it does not begin as a WebAssembly core module does/);
+    assertBothRefuse(
+      /cannot be read as WebAssembly: it does not start with the header of a WebAssembly core module/,
+    );
   });
 
   test("a module file that is missing", () => {
@@ -108,20 +110,23 @@ describe("module", () => {
     bytes[bytes.indexOf(0x6a, codeSection(bytes))] = 0x7c;
     writeFileSync(broken, bytes);
     fixture.write(localConfig(KEY, provider(broken)));
-    assertRefused(/its module cannot be compiled or made ready/);
+    assertRefused(/its module cannot be compiled or instantiated/);
     assert.equal(fixture.run("check", "--live").status, 1);
   });
 
   const refused: [guest: string, sentence: RegExp][] = [
     ["no-exports", /does not export the function kleidi_status/],
     ["imports-wasi", /only extism:host\/env and kleidi:\* can be imported/],
-    ["imports-http", /of Extism there are only the memory functions/],
+    ["imports-http", /extism:host\/env provides only its memory functions/],
     ["no-manifest", /has no manifest/],
     ["two-manifests", /has 2 manifests, 1 is allowed/],
-    ["bad-manifest", /its manifest is no JSON/],
-    ["wrong-abi", /its manifest is not as docs\/ABI\.md says: abi/],
+    ["bad-manifest", /its manifest is not valid JSON/],
+    ["wrong-abi", /its manifest does not follow docs\/ABI\.md: abi/],
     ["start-loop", /it was not ready within 5000 ms/],
-    ["start-calls-host", /its start function can reach kleidi:log write; no host call can be made before/],
+    [
+      "start-calls-host",
+      /its start function can reach kleidi:log write; a module must not make host calls before/,
+    ],
   ];
   for (const [guest, sentence] of refused) {
     test(`the guest ${guest}`, async () => {
@@ -189,13 +194,13 @@ describe("key file", () => {
   test("key init makes only what the configuration names", () => {
     const { status, stderr } = fixture.run("key", "init", "other");
     assert.equal(status, 1);
-    assert.match(stderr, /it is not a keystore key of .*; those are: kek/);
+    assert.match(stderr, /it is not a keystore key of .*; its keystore keys are: kek/);
   });
 });
 
 describe("socket path", () => {
   const cases: [what: string, place: () => void, sentence: RegExp][] = [
-    ["a regular file", () => writeFileSync(fixture.socket, "x"), /a file that is no socket is there/],
+    ["a regular file", () => writeFileSync(fixture.socket, "x"), /a file that is not a socket is there/],
     ["a symbolic link", () => symlinkSync("/nowhere", fixture.socket), /a symbolic link is there/],
     ["a folder", () => mkdirSync(fixture.socket), /a folder is there/],
   ];
@@ -208,7 +213,7 @@ describe("socket path", () => {
 
   test("a folder that is missing", () => {
     fixture.write(localConfig(KEY, { listen: { socket: "none/kms.sock" } }));
-    assertRefused(/the folder .*none does not exist; make it: install -d/);
+    assertRefused(/the folder .*none does not exist; create it: install -d/);
   });
 
   test("a live socket", async () => {

@@ -61,7 +61,7 @@ describe("kube-apiserver with the vault provider", () => {
     await until("readyz is good", async () => (await api.get("/readyz/kms-providers")).status === 200);
   });
 
-  const UNREACHABLE = 'Cannot status: provider "vault" says that its KMS does not answer';
+  const UNREACHABLE = 'Cannot status: provider "vault" reports that its KMS does not answer';
   test("everything started while OpenBao is out of reach: it is ready soon after OpenBao is", async () => {
     await api.stop();
     assert.equal(await Fixture.stop(host), 0);

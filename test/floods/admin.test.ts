@@ -112,7 +112,7 @@ test("an admin socket is for its owner, and check asks it", async (t) => {
   const { fixture } = await start(t, () => "unix:admin.sock");
   const path = join(fixture.folder, "admin.sock");
   const before = fixture.run("check");
-  assert.match(before.stdout, new RegExp(`none answers at unix:${path}`));
+  assert.match(before.stdout, new RegExp(`no host answers at unix:${path}`));
   const host = await fixture.serve();
   assert.equal(statSync(path).mode & 0o777, 0o600);
   const { stdout, status } = fixture.run("check");

@@ -142,9 +142,9 @@ export const minisign: Target = {
           "read, verifies",
           "read, does not verify",
           "has a carriage return; minisign ends its lines in LF",
-          "does not end in a line end, so it is cut short",
+          "does not end with a line feed, so it is truncated",
           "has … lines, a signature has …",
-          "has no canonical base…",
+          "does not have canonical base…",
         ],
         property: fc.property(signature, (text) => {
           try {

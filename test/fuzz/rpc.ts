@@ -17,7 +17,8 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { ERRORS } from "../../host/error.ts";
 import { KmsClient } from "../../host/grpc/client.ts";
-import { type RpcOutcome, serve } from "../../host/grpc/server.ts";
+import { observeReplies, type RpcContext, type RpcReply } from "../../host/grpc/interceptor.ts";
+import { KmsServer } from "../../host/grpc/server.ts";
 import { Keyset } from "../../host/kms/keyset.ts";
 import { Prober } from "../../host/kms/prober.ts";
 import type { Provider } from "../../host/kms/provider.ts";
@@ -228,12 +229,12 @@ export const rpc: Target = {
     const keyset = new Keyset([{ name: "k", provider, use: "active" }]);
     const prober = new Prober(keyset, { intervalMs: 60_000, onChange: () => {} });
     const service = new KmsService(keyset, prober);
-    const told: RpcOutcome[] = [];
-    const server = await serve({
-      listen: { socket, mode: 0o600 },
+    const told: (RpcContext & RpcReply)[] = [];
+    const server = new KmsServer({
       service,
-      onRpc: (outcome) => told.push(outcome),
+      interceptors: [observeReplies((call, reply) => told.push({ ...call, ...reply }))],
     });
+    await server.listen({ socket, mode: 0o600 });
     await prober.start();
     const client = new KmsClient(socket);
     const sealed = await client.encrypt({ plaintext: Uint8Array.of(1, 2, 3) });

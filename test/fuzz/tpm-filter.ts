@@ -1,8 +1,8 @@
 /** TPM commands of a provider that nobody trusts: the filter of host/capabilities/tpm, and what the host remembers of its answers. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { ProviderContext } from "../../host/capabilities/tpm/context.ts";
 import { decideCommand, QUOTA } from "../../host/capabilities/tpm/policy.ts";
+import { ProviderContext } from "../../host/capabilities/tpm/provider-context.ts";
 import { faultOf, managerAnswer } from "../../host/capabilities/tpm/response.ts";
 import * as tpm from "../support/tpm-commands.ts";
 import { assertSentence } from "./manifest.ts";
@@ -79,7 +79,7 @@ function play(steps: readonly Step[], seen: (outcome: string) => void): void {
       seen(`answered ${tpm.rc(decision.answer).toString(16)}`);
       continue;
     }
-    const { forward, after, name } = decision;
+    const { forward, effects, name } = decision;
     assert.equal(forward.length, step.bytes.length);
     for (const real of handlesIn(forward)) {
       assert.ok(
@@ -89,23 +89,23 @@ function play(steps: readonly Step[], seen: (outcome: string) => void): void {
     }
     seen(`forwarded ${name}`);
     if (step.fails !== 0) {
-      context.misses(after, managerAnswer(step.fails));
+      context.reportsMissingHandle(effects, managerAnswer(step.fails));
       seen("fails");
       continue;
     }
     // what the TPM does: it creates, and flushes what the command ends
     const code = Buffer.from(forward).readUInt32BE(6);
-    const ended = after.ends.map((number) => context.owned.real(number));
+    const ended = effects.ends.map((number) => context.owned.real(number));
     const type = {
       305: 0x80,
       343: 0x80,
       374: Buffer.from(forward).readUInt8(forward.length - 5) === 0 ? 2 : 3,
     }[code];
     const real = type === undefined ? undefined : handles.create(step.who, type);
-    assert.equal(after.creates !== undefined, real !== undefined);
+    assert.equal(effects.creates !== undefined, real !== undefined);
     const header = Uint8Array.from(managerAnswer(0));
     const response = real === undefined ? header : tpm.join(header, tpm.u32(real));
-    const learnt = context.learn(after, response, real);
+    const learnt = context.applySuccess(effects, response, real);
     for (const each of ended) if (each !== undefined) handles.owners.delete(each);
     assert.ok(learnt !== undefined);
     if (real !== undefined) {

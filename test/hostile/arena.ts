@@ -29,7 +29,7 @@ export interface Refusal {
   readonly cause?: string;
 }
 
-export const FAILED = 'Cannot get a reply of provider "hostile": its guest failed';
+export const FAILED = 'Cannot get a reply from provider "hostile": its guest failed';
 export const REPLY = 'Cannot accept the reply of provider "hostile"';
 
 export class Arena {

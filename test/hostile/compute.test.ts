@@ -18,11 +18,11 @@ describe("a guest that loops", () => {
         await both(sandbox.supervisor);
         await arena.refused(() => call(sandbox, rpc, attack), {
           code: "deadline",
-          message: `Cannot ${rpc}: provider "hostile" ran into its deadline and was stopped`,
+          message: `Cannot ${rpc}: provider "hostile" exceeded its deadline and was stopped`,
         });
         await call(sandbox, rpc, 0);
         await until(() => sandbox.ends.length > 0);
-        assert.deepEqual(sandbox.ends, ["a call ran into its deadline"]);
+        assert.deepEqual(sandbox.ends, ["a call exceeded its deadline"]);
       });
     }
   }
@@ -43,7 +43,7 @@ describe("a guest that loops", () => {
 test("a guest that traps before its first call is not loaded", async () => {
   await arena.refused(() => arena.enter("trap-in-start"), {
     code: "module-invalid",
-    message: 'Cannot load provider "hostile": its module cannot be compiled or made ready',
+    message: 'Cannot load provider "hostile": its module cannot be compiled or instantiated',
     cause: "RuntimeError: unreachable",
   });
 });

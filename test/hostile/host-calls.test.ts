@@ -34,14 +34,14 @@ describe("a guest that floods the log", () => {
       const peak = watchPeak(sandbox.supervisor.pids[0]);
       await arena.refused(() => call(sandbox, "encrypt", attack), {
         code: "deadline",
-        message: 'Cannot encrypt: provider "hostile" ran into its deadline and was stopped',
+        message: 'Cannot encrypt: provider "hostile" exceeded its deadline and was stopped',
       });
       // Each answer was a block once: the heap was full, and the process aborted, before the deadline.
       assert.ok(peak() < 140 << 10, `at most ${peak()} KiB resident`);
       assert.equal(sandbox.logLines.length, attack === 2 ? 64 : 0);
       await call(sandbox, "encrypt", 0);
       await until(() => sandbox.ends.length > 0);
-      assert.deepEqual([sandbox.ends, stderr], [["a call ran into its deadline"], []]);
+      assert.deepEqual([sandbox.ends, stderr], [["a call exceeded its deadline"], []]);
     });
   }
 
@@ -205,7 +205,7 @@ test("an answer that comes after a call's deadline reaches no later call, and co
   const { pids } = sandbox.supervisor;
   await arena.refused(() => call(sandbox, "encrypt", 1), {
     code: "deadline",
-    message: 'Cannot encrypt: provider "hostile" ran into its deadline while it waited for the host',
+    message: 'Cannot encrypt: provider "hostile" exceeded its deadline while it waited for the host',
   });
   const [late] = waiting;
   assert.ok(late?.signal.aborted, "what the host still did for it was given up");

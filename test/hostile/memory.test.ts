@@ -7,7 +7,7 @@ import { Arena, both, call, encrypt, FAILED, failure, REPLY, told, watchPeak } f
 const arena = new Arena();
 const PAGES = (16 << 20) / 65_536;
 const ENTRIES = 1000;
-const GIVEN_UP = 'Cannot encrypt: provider "hostile" ran into its deadline while it waited for the host';
+const GIVEN_UP = 'Cannot encrypt: provider "hostile" exceeded its deadline while it waited for the host';
 
 describe("a guest that takes memory to the end", () => {
   for (const name of ["memory", "memory-declared"]) {
@@ -72,7 +72,7 @@ describe("a guest that takes memory to the end", () => {
     await arena.refused(() => arena.enter("memory-initial"), {
       code: "module-invalid",
       message:
-        'Cannot load provider "hostile": the memory at byte N begins with 257 pages of 64 KiB, at most 256 are allowed (limits.memory, limits.tableEntries)',
+        'Cannot load provider "hostile": the memory at byte N has an initial size of 257 pages of 64 KiB, at most 256 are allowed (limits.memory, limits.tableEntries)',
     });
   });
 });
@@ -93,7 +93,7 @@ describe("a guest that takes table entries to the end", () => {
     await arena.refused(() => arena.enter("table-initial"), {
       code: "module-invalid",
       message:
-        'Cannot load provider "hostile": the table at byte N begins with 10000000 entries, at most 16384 are allowed (limits.memory, limits.tableEntries)',
+        'Cannot load provider "hostile": the table at byte N has an initial size of 10000000 entries, at most 16384 are allowed (limits.memory, limits.tableEntries)',
     });
   });
 });
@@ -124,13 +124,13 @@ describe("a guest that takes Extism's blocks", () => {
 
 describe("a guest that gives out", () => {
   const OUTPUTS: [attack: number, what: string, cause: string][] = [
-    [1, "2 GiB of one byte", "RangeError: it gave out 2147483648 bytes of a block of 1 bytes"],
-    [2, "a block that nobody made", "RangeError: it gave out 10 bytes of a block of no bytes"],
-    [3, "a block that it freed", "RangeError: it gave out 10 bytes of a block of no bytes"],
-    [4, "a negative length", "RangeError: it gave out -1 bytes of a block of 1 bytes"],
+    [1, "2 GiB of one byte", "RangeError: it returned 2147483648 bytes of a block of 1 bytes"],
+    [2, "a block that nobody made", "RangeError: it returned 10 bytes of no block"],
+    [3, "a block that it freed", "RangeError: it returned 10 bytes of no block"],
+    [4, "a negative length", "RangeError: it returned -1 bytes of a block of 1 bytes"],
     [7, "nothing", "Error: it returned no output"],
-    [8, "less than its block", "RangeError: it gave out 9 bytes of a block of 10 bytes"],
-    [9, "an address within a block", "RangeError: it gave out 10 bytes of a block of no bytes"],
+    [8, "less than its block", "RangeError: it returned 9 bytes of a block of 10 bytes"],
+    [9, "an address within a block", "RangeError: it returned 10 bytes of no block"],
   ];
   for (const [attack, what, cause] of OUTPUTS) {
     test(`${what} fails`, async () => {
@@ -194,7 +194,7 @@ test("a guest that frees what is not its own harms itself only", async () => {
   await arena.refused(() => call(sandbox, "encrypt", 3), {
     code: "provider-fault",
     message: FAILED,
-    cause: "RangeError: it gave out 3 bytes of a block of no bytes",
+    cause: "RangeError: it returned 3 bytes of no block",
   });
   await call(sandbox, "encrypt", 0);
   assert.deepEqual(sandbox.ends, []);

@@ -97,7 +97,7 @@ const padding = (bytes: number) => {
   return [Uint8Array.from([0, ...leb(name.length + bytes), ...name]), new Uint8Array(bytes)];
 };
 
-const NO_MODULE = "it does not begin as a WebAssembly core module does (00 61 73 6d 01 00 00 00)";
+const NO_MODULE = "it does not start with the header of a WebAssembly core module (00 61 73 6d 01 00 00 00)";
 
 const READ: [what: string, module: () => Uint8Array, said: string][] = [
   ["no module", () => Buffer.from("#!/bin/sh\n"), NO_MODULE],
@@ -110,17 +110,17 @@ const READ: [what: string, module: () => Uint8Array, said: string][] = [
   [
     "a module that is cut in its code",
     () => good.subarray(0, find(CODE).from + 40),
-    "it is cut short: 471 bytes are claimed at byte N, 120 are left",
+    "unexpected end at byte N: 471 bytes are needed, 120 are left",
   ],
   [
     "a section that is longer than the file",
     () => begun(0, 0xff, 0xff, 0xff, 0xff, 0x0f),
-    "it is cut short: 4294967295 bytes are claimed at byte N, 988 are left",
+    "unexpected end at byte N: 4294967295 bytes are needed, 988 are left",
   ],
   [
     "a section that is longer than its content",
     () => withSectionOf(FUNCTION, [FUNCTION, 3, 1, 0, 0]),
-    "the function section at byte N has 3 bytes, its content ends after 2",
+    "the function section at byte N has 3 bytes, but its content ends after 2",
   ],
   [
     "sections out of order",
@@ -130,18 +130,18 @@ const READ: [what: string, module: () => Uint8Array, said: string][] = [
         good.subarray(find(CODE).head),
         good.subarray(PREAMBLE, find(CODE).head),
       ]),
-    "the code section at byte N has 14 bodies for 0 functions",
+    "the code section at byte N has 14 bodies, but the module declares 0 functions",
   ],
   [
     "two code sections",
     () => Buffer.concat([good, good.subarray(find(CODE).head, find(CODE).to)]),
-    "the code section at byte N is the second of its kind",
+    "the code section at byte N is a duplicate",
   ],
   ["a section that there is not", () => begun(77, 0), "the section 77 at byte N is unknown"],
   [
     "a claim of 2^32 - 1 functions",
     () => withSectionOf(FUNCTION, section(FUNCTION, 0xff, 0xff, 0xff, 0xff, 0x0f)),
-    "the list at byte N claims 4294967295 entries in 0 bytes",
+    "the list at byte N declares 4294967295 entries, but only 0 bytes are left",
   ],
   [
     "a hundred thousand functions and one",
@@ -158,16 +158,16 @@ const READ: [what: string, module: () => Uint8Array, said: string][] = [
     () => withBody([2, 0xff, 0xff, 0xff, 0xff, 0x0f, 0x7f, 2, 0x7f, 0x0b]),
     "the body at byte N has 4294967295 locals, at most 50000 are allowed",
   ],
-  ["70,000 blocks within each other", () => nested(70_000), "more than 65536 blocks are open at byte N"],
+  ["70,000 blocks within each other", () => nested(70_000), "more than 65536 blocks are nested at byte N"],
   [
     "a branch table of 2^32 - 1 labels",
     () => withBody([0, 0x41, 0, 0x0e, 0xff, 0xff, 0xff, 0xff, 0x0f, 0x0b]),
-    "the list at byte N claims 4294967295 entries in 422 bytes",
+    "the list at byte N declares 4294967295 entries, but only 422 bytes are left",
   ],
   [
     "a number of six bytes",
     () => withSectionOf(FUNCTION, [FUNCTION, 0x81, 0x80, 0x80, 0x80, 0x80, 0x00, 0]),
-    "the number before byte N has more than 5 bytes",
+    "the number before byte N is longer than 5 bytes",
   ],
   [
     "1,001 custom sections",
@@ -177,7 +177,7 @@ const READ: [what: string, module: () => Uint8Array, said: string][] = [
   [
     "a custom section whose name is longer than it",
     () => begun(0, 2, 9, 97),
-    "it is cut short: 9 bytes are claimed at byte N, 1 are left",
+    "unexpected end at byte N: 9 bytes are needed, 1 are left",
   ],
   [
     "a start function with a parameter",
@@ -192,7 +192,7 @@ const READ: [what: string, module: () => Uint8Array, said: string][] = [
   [
     "a shared memory",
     () => guest("", "", '(memory (export "memory") 4 4 shared)'),
-    "the memory's limits at byte N have the flags 0x03: shared, which is of threads, which are not supported. Compile without -pthread and with -mno-atomics",
+    "the memory's limits at byte N have the flags 0x03: shared, which belongs to threads, which are not supported. Compile without -pthread and with -mno-atomics",
   ],
   [
     "an imported memory",
@@ -222,32 +222,32 @@ const READ: [what: string, module: () => Uint8Array, said: string][] = [
   [
     "catch_all, which would swallow what the host throws",
     () => guest("(func (try (do (drop (call $alloc (i64.const -1)))) (catch_all)))"),
-    "the opcode 0x06 at byte N is of exception handling, which a guest may not use: it could catch what the host throws. Compile with -fno-exceptions",
+    "the opcode 0x06 at byte N belongs to exception handling, which guests may not use: a guest could catch errors of the host. Compile with -fno-exceptions",
   ],
   [
     "try_table with catch_all",
     () => withBody([0, 0x02, 0x40, 0x1f, 0x40, 1, 2, 0, 0x0b, 0x0b, 0x0b]),
-    "the opcode 0x1f at byte N is of exception handling, which a guest may not use: it could catch what the host throws. Compile with -fno-exceptions",
+    "the opcode 0x1f at byte N belongs to exception handling, which guests may not use: a guest could catch errors of the host. Compile with -fno-exceptions",
   ],
   [
     "throw and its tag",
     () => guest("(tag $tag) (func (throw $tag))"),
-    "the tag section at byte N is of exception handling, which a guest may not use: it could catch what the host throws. Compile with -fno-exceptions",
+    "the tag section at byte N belongs to exception handling, which guests may not use: a guest could catch errors of the host. Compile with -fno-exceptions",
   ],
   [
     "atomic instructions",
     () => withBody([0, 0x41, 0, 0x41, 0, 0xfe, 0x1e, 2, 0, 0x1a, 0x0b]),
-    "the opcode 0xfe at byte N is of threads, which are not supported. Compile without -pthread and with -mno-atomics",
+    "the opcode 0xfe at byte N belongs to threads, which are not supported. Compile without -pthread and with -mno-atomics",
   ],
   [
     "relaxed SIMD",
     () => withBody([0, 0xfd, 0x80, 0x02, 0x0b]),
-    "the opcode 0xfd 0x100 at byte N is of relaxed SIMD, which is not supported: its results differ between machines. Compile with -mno-relaxed-simd",
+    "the opcode 0xfd 0x100 at byte N belongs to relaxed SIMD, which is not supported: its results differ between machines. Compile with -mno-relaxed-simd",
   ],
   [
     "garbage collection",
     () => withBody([0, 0xfb, 0x00, 0, 0x1a, 0x0b]),
-    "the opcode 0xfb at byte N is of garbage collection or typed function references, which are not supported. Compile without them (-mno-gc)",
+    "the opcode 0xfb at byte N belongs to garbage collection or typed function references, which are not supported. Compile without them (-mno-gc)",
   ],
   ["an opcode that there is not", () => withBody([0, 0xff, 0x0b]), "the opcode 0xff at byte N is unknown"],
 ];
@@ -266,22 +266,22 @@ const CONTRACT: [what: string, module: () => Uint8Array, said: string][] = [
   [
     "Extism's variables",
     () => guest("", '(import "extism:host/env" "var_get" (func (param i64) (result i64)))'),
-    'it imports the function "var_get" from "extism:host/env"; of Extism there are only the memory functions',
+    'it imports the function "var_get" from "extism:host/env"; extism:host/env provides only its memory functions',
   ],
   [
     "Extism's configuration",
     () => guest("", '(import "extism:host/env" "config_get" (func (param i64) (result i64)))'),
-    'it imports the function "config_get" from "extism:host/env"; of Extism there are only the memory functions',
+    'it imports the function "config_get" from "extism:host/env"; extism:host/env provides only its memory functions',
   ],
   [
     "Extism's HTTP client",
     () => guest("", '(import "extism:host/env" "http_request" (func (param i64 i64) (result i64)))'),
-    'it imports the function "http_request" from "extism:host/env"; of Extism there are only the memory functions',
+    'it imports the function "http_request" from "extism:host/env"; extism:host/env provides only its memory functions',
   ],
   [
     "Extism's own log",
     () => guest("", '(import "extism:host/env" "log_error" (func (param i64)))'),
-    'it imports the function "log_error" from "extism:host/env"; of Extism there are only the memory functions',
+    'it imports the function "log_error" from "extism:host/env"; extism:host/env provides only its memory functions',
   ],
   [
     "WASI",
@@ -314,7 +314,7 @@ const CONTRACT: [what: string, module: () => Uint8Array, said: string][] = [
         "",
         '(import "extism:host/env" "alloc" (func (param i64) (result i64))) (import "extism:host/env" "alloc" (func (param i32) (result i32)))',
       ),
-    'it imports the function "alloc" from "extism:host/env" of type (i32) → (i32), it should be (i64) → (i64)',
+    'it imports the function "alloc" from "extism:host/env" of type (i32) → (i32), expected (i64) → (i64)',
   ],
   [
     "two tables",
@@ -368,37 +368,37 @@ const MANIFESTS: [what: string, module: () => Uint8Array, said: string][] = [
   [
     "one that begins with a byte order mark",
     () => withManifest(good, `\ufeff${plain}`),
-    "its manifest is no JSON",
+    "its manifest is not valid JSON",
   ],
   [
     "a key twice",
     () => withManifest(good, plain.replace('"abi":1', '"abi":2,"abi":1')),
-    "its manifest has a key twice, or is written otherwise than JSON.stringify would write it",
+    "its manifest has a duplicate key, or is not written as JSON.stringify writes it",
   ],
   [
     "a key twice, once escaped",
     () => withManifest(good, plain.replace('"abi":1', '"\\u0061bi":2,"abi":1')),
-    "its manifest has a key twice, or is written otherwise than JSON.stringify would write it",
+    "its manifest has a duplicate key, or is not written as JSON.stringify writes it",
   ],
   [
     "an unknown key",
     () => withManifest(good, plain.replace('"abi":1', '"abi":1,"grants":{}')),
-    'its manifest is not as docs/ABI.md says: it: Unrecognized key: "grants"',
+    'its manifest does not follow docs/ABI.md: it: Unrecognized key: "grants"',
   ],
   [
     "__proto__",
     () => withManifest(good, plain.replace('"abi":1', '"abi":1,"__proto__":{"capabilities":[]}')),
-    'its manifest is not as docs/ABI.md says: it: Unrecognized key: "__proto__"',
+    'its manifest does not follow docs/ABI.md: it: Unrecognized key: "__proto__"',
   ],
   [
     "another ABI",
     () => withManifest(good, plain.replace('"abi":1', '"abi":2')),
-    "its manifest is not as docs/ABI.md says: abi: should be 1, the version of this host: get a build of the module for it",
+    "its manifest does not follow docs/ABI.md: abi: should be 1, the version that this host supports: get a build of the module for it",
   ],
   [
     "a name that drives a terminal",
     () => withManifest(good, plain.replace("hostile", "\\u001b[2J")),
-    "its manifest is not as docs/ABI.md says: name: should be 1 to 63 of a-z, 0-9 and -, a letter first",
+    "its manifest does not follow docs/ABI.md: name: should be 1 to 63 of a-z, 0-9 and -, a letter first",
   ],
   [
     "16,385 bytes",
@@ -408,7 +408,7 @@ const MANIFESTS: [what: string, module: () => Uint8Array, said: string][] = [
   [
     "a capability in capitals",
     () => withManifest(sealing(), manifest([row({ capability: "Keystore" })])),
-    "its manifest is not as docs/ABI.md says: capabilities.0.capability: should be lower-case letters, digits and _",
+    "its manifest does not follow docs/ABI.md: capabilities.0.capability: should be lower-case letters, digits and _",
   ],
   [
     "a capability of JavaScript's prototype",
@@ -448,7 +448,7 @@ describe("a module that is refused for its manifest:", () => {
   }
 
   const AT_START =
-    "its start function can reach kleidi:keystore seal; no host call can be made before an export is called; its manifest requests kleidi:keystore seal in encrypt, which kleidi_encrypt cannot reach; remove it there";
+    "its start function can reach kleidi:keystore seal; a module must not make host calls before an export is called; its manifest requests kleidi:keystore seal in encrypt, which kleidi_encrypt cannot reach; remove it there";
   for (const place of ["the start section", "_initialize", "_start", "hs_init"]) {
     test(`a host call from ${place}, whatever it requests`, async () => {
       const init =
@@ -466,9 +466,9 @@ describe("a module that is refused for its manifest:", () => {
     await arena.refused(() => arena.start(path), {
       code: "module-ungranted",
       message: [
-        `${CANNOT}its module requests what the configuration does not grant:`,
+        `${CANNOT}its module requests capabilities that the configuration does not grant:`,
         '  keystore seal in encrypt: "an attack"',
-        "If it may have that, write:",
+        "To grant them, add:",
         "providers:",
         "  hostile:",
         "    grants:",

@@ -7,7 +7,7 @@ import { standIn } from "../support/wall.ts";
 import { Arena, both, call, failure, until } from "./arena.ts";
 
 const arena = new Arena();
-const PATIENCE = {
+const RESTART_POLICY = {
   firstBackoffMs: 1,
   lastBackoffMs: 2,
   goodLifeMs: 600_000,
@@ -17,16 +17,16 @@ const PATIENCE = {
 };
 
 test("a guest that has its process killed three times is in quarantine, with its reason and its end, and is tried again then", async () => {
-  const sandbox = await arena.enter("loop", { patience: PATIENCE, deadlineMs: 300 });
+  const sandbox = await arena.enter("loop", { restartPolicy: RESTART_POLICY, deadlineMs: 300 });
   for (let i = 1; i <= 3; i++) {
     await both(sandbox.supervisor);
     await arena.refused(() => call(sandbox, "encrypt", 1), {
       code: "deadline",
-      message: 'Cannot encrypt: provider "hostile" ran into its deadline and was stopped',
+      message: 'Cannot encrypt: provider "hostile" exceeded its deadline and was stopped',
     });
     await until(() => sandbox.ends.length >= i);
   }
-  const reason = "its process ended 3 times in a row, at last: a call ran into its deadline";
+  const reason = "its process exited 3 times in a row, most recently: a call exceeded its deadline";
   const { state, quarantine } = sandbox.supervisor.state();
   assert.deepEqual([state, quarantine?.reason], ["quarantined", reason]);
   assert.deepEqual(sandbox.ends.slice(2), [`quarantine: ${reason}`]);
@@ -46,7 +46,7 @@ test("a guest that has its process killed three times is in quarantine, with its
   assert.equal((await failure(() => call(sandbox, "encrypt", 1))).code, "deadline");
   await until(() => sandbox.supervisor.state().state === "quarantined");
   const again = sandbox.supervisor.state().quarantine?.until ?? 0;
-  assert.ok(again - Date.now() > PATIENCE.firstQuarantineMs, "it is longer the second time");
+  assert.ok(again - Date.now() > RESTART_POLICY.firstQuarantineMs, "it is longer the second time");
 });
 
 /** Says that it is loaded, and then what no guest can say. */
@@ -64,7 +64,7 @@ test("a process that was taken over is the last one of its provider", async () =
   ].map((frame) => frame.toString("base64"));
   let spawned = 0;
   const sandbox = await arena.enter("loop", {
-    patience: { ...PATIENCE, firstQuarantineMs: 1 },
+    restartPolicy: { ...RESTART_POLICY, firstQuarantineMs: 1 },
     wall: standIn(() => {
       spawned += 1;
       return spawn(process.execPath, ["-e", TAKEN, ...says], {
@@ -72,7 +72,7 @@ test("a process that was taken over is the last one of its provider", async () =
       });
     }),
   });
-  const reason = "its process was taken over: it sent a frame of type 99";
+  const reason = "its process was taken over: it sent a frame of the unexpected type 99";
   await until(() => sandbox.supervisor.state().state === "quarantined");
   assert.deepEqual(sandbox.ends, [`quarantine: ${reason}`]);
   assert.equal(sandbox.supervisor.state().quarantine?.until, undefined);
@@ -80,7 +80,7 @@ test("a process that was taken over is the last one of its provider", async () =
   for (const rpc of ["status", "encrypt", "decrypt"] as const) {
     await arena.refused(() => call(sandbox, rpc, 0), {
       code: "provider-quarantined",
-      message: `Cannot ${rpc}: provider "hostile" is in quarantine, ${reason}; it is not run again before the host is restarted`,
+      message: `Cannot ${rpc}: provider "hostile" is in quarantine, ${reason}; it is not started again until the host restarts`,
     });
   }
   await until(() => sandbox.supervisor.state().processes === 0);

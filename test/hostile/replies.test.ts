@@ -8,7 +8,7 @@ import { Arena, call, FAILED, failure, plaintext, REPLY } from "./arena.ts";
 const arena = new Arena();
 const text = Buffer.from(plaintext).toString();
 const NO_MESSAGE = `${REPLY}: it is not a message of kleidi.provider.v1.EncryptReply`;
-const STANDS = `${REPLY}: the plaintext stands in what it would store`;
+const STANDS = `${REPLY}: its ciphertext or an annotation contains the plaintext`;
 
 describe("a guest that replies to Encrypt", () => {
   const REPLIES: [attack: number, what: string, message: string, code?: "read-back-failed"][] = [
@@ -18,19 +18,19 @@ describe("a guest that replies to Encrypt", () => {
     [
       4,
       "with a DecryptReply",
-      'Cannot encrypt: provider "hostile" decrypts what it just encrypted to something else',
+      'Cannot encrypt: provider "hostile" decrypted its new ciphertext to a different plaintext',
       "read-back-failed",
     ],
     [
       5,
       "with an annotation of the host's",
-      `${REPLY}: an annotation's name is at or under kleidi.dev, which is the host's`,
+      `${REPLY}: an annotation's name is at or under kleidi.dev, which is reserved for the host`,
     ],
     [6, "with an annotation whose name is no UTF-8", NO_MESSAGE],
     [
       7,
       "with 30,000 annotations of nothing",
-      `${REPLY}: an annotation's name is not a domain name of two labels or more`,
+      `${REPLY}: an annotation's name is not a domain name of at least two labels`,
     ],
     [8, "with groups within groups", NO_MESSAGE],
     [9, "with a field that claims 2 GiB", NO_MESSAGE],
@@ -46,8 +46,8 @@ describe("a guest that replies to Encrypt", () => {
 });
 
 describe("a guest that replies to Decrypt", () => {
-  const ANOTHER = 'Cannot encrypt: provider "hostile" decrypts what it just encrypted to something else';
-  const NOT = 'Cannot encrypt: provider "hostile" cannot decrypt what it just encrypted';
+  const ANOTHER = 'Cannot encrypt: provider "hostile" decrypted its new ciphertext to a different plaintext';
+  const NOT = 'Cannot encrypt: provider "hostile" cannot decrypt its new ciphertext';
 
   test("with another call's plaintext stores nothing", async () => {
     const sandbox = await arena.enter("decrypt-reply");
@@ -73,7 +73,7 @@ describe("a guest that replies to Decrypt", () => {
     const sandbox = await arena.enter("decrypt-reply");
     for (const rpc of ["decrypt", "encrypt"] as const) {
       const error = await failure(() => call(sandbox, rpc, 4));
-      const message = 'Cannot decrypt: provider "hostile" says that its KMS does not answer';
+      const message = 'Cannot decrypt: provider "hostile" reports that its KMS does not answer';
       assert.deepEqual([error.code, error.message, error.cause], ["backend-unreachable", message, text]);
     }
     await call(sandbox, "decrypt", 0);
@@ -95,12 +95,12 @@ describe("a guest that names as its version", () => {
   const STATUS = 'Cannot accept the status of provider "hostile"';
   const VERSIONS: [attack: number, what: string, message: string][] = [
     [1, "what is no UTF-8", `${REPLY}: it is not a message of kleidi.provider.v1.StatusReply`],
-    [2, "two lines", `${STATUS}: a version has a character that is no printable ASCII, or a space`],
-    [3, "terminal escapes", `${STATUS}: a version has a character that is no printable ASCII, or a space`],
+    [2, "two lines", `${STATUS}: a version contains a space or a character outside printable ASCII`],
+    [3, "terminal escapes", `${STATUS}: a version contains a space or a character outside printable ASCII`],
     [4, "129 bytes", `${STATUS}: a version is 129 bytes, at most 128 are allowed`],
     [5, "nothing", `${STATUS}: a version is empty`],
-    [6, "one that is an older one too", `${STATUS}: a version is there twice`],
-    [7, "one of 258", `${STATUS}: it names 257 older versions, at most 256 are allowed`],
+    [6, "one that is an older one too", `${STATUS}: a version is listed twice`],
+    [7, "one of 258", `${STATUS}: it lists 257 older versions, at most 256 are allowed`],
   ];
   for (const [attack, what, message] of VERSIONS) {
     test(`${what} is refused`, async () => {
@@ -114,12 +114,12 @@ describe("a guest that names as its version", () => {
     [
       1,
       "one of two by chance",
-      /^Cannot use key "attack-1": provider "hostile" went back from version [AB] to [AB]$/,
+      /^Cannot use key "attack-1": provider "hostile" reverted from version [AB] to [AB]$/,
     ],
     [
       2,
       "another one each time",
-      /^Cannot use key "attack-2": provider "hostile" has named 1025 versions since the start, at most 1024 are allowed$/,
+      /^Cannot use key "attack-2": provider "hostile" has reported 1025 versions since the host started, at most 1024 are allowed$/,
     ],
   ];
   for (const [attack, what, message] of DICE) {
@@ -131,7 +131,7 @@ describe("a guest that names as its version", () => {
         for (;;) {
           const reply = await sandbox.provider.status(key.name);
           checkStatusReply("hostile", reply);
-          keyset.markGood(await keyset.learn(key, reply));
+          keyset.markGood(await keyset.addVersions(key, reply));
         }
       };
       const [error] = await Promise.all([failure(learnForEver), arena.honestWork()]);

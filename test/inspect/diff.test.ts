@@ -70,7 +70,11 @@ test("JSON has the verdict, both digests and the changes", () => {
 
 for (const [what, path, said] of [
   ["no module", put("script.wasm", "#!/bin/sh\n"), /^Cannot compare .*: reading stops at byte 0: /],
-  ["no manifest that can be read", put("bad.wasm", guest({ manifest: "{" })), /: its manifest is no JSON\n$/],
+  [
+    "no manifest that can be read",
+    put("bad.wasm", guest({ manifest: "{" })),
+    /: its manifest is not valid JSON\n$/,
+  ],
   [
     "no file",
     join(folder, "none.wasm"),

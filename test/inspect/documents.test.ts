@@ -4,7 +4,7 @@ import { spawnSync } from "node:child_process";
 import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { after, describe, test } from "node:test";
-import { diff, isReadable } from "../../host/inspect/diff.ts";
+import { diff, isComparable } from "../../host/inspect/diff.ts";
 import type { Report } from "../../host/inspect/report.ts";
 import { Fixture, kleidi, localConfig, localModule, root, sha256Of } from "../support/fixture.ts";
 import { call, guest, hostCall, inspected, row } from "../support/inspected.ts";
@@ -129,7 +129,7 @@ describe("docs/inspect.md", () => {
 
   test("lists the keys of a diff and every kind of change", () => {
     const [a, b] = [inspected(before), inspected(widened)];
-    assert.ok(isReadable(a) && isReadable(b));
+    assert.ok(isComparable(a) && isComparable(b));
     const found = diff(a, b);
     assert.deepEqual(firstCells("`kleidi diff --json`"), Object.keys(found));
     const kinds = new Set<string>(found.changes.map(({ change }) => change));

@@ -82,7 +82,7 @@ test("the text names what an approval rests on", () => {
   assert.equal(status, 0);
   assert.ok(stdout.includes(sha256Of(localModule)));
   assert.match(stdout, /^ {2}manifest {3}local \d+\.\d+\.\d+, ABI 1$/m);
-  assert.match(stdout, /^ {2}ok {5}authority: the same 3 operations/m);
+  assert.match(stdout, /^ {2}ok {5}authority: 3 operations requested and used/m);
   assert.match(stdout, /^ {4}keystore\.seal, requested and used "the KEK stays in the host"$/m);
   // no colour where there is no terminal
   assert.ok(!stdout.includes("\u001b"));
@@ -92,10 +92,10 @@ const REFUSED: Partial<Record<GuestName, [check: string, said: RegExp]>> = {
   "start-calls-host": ["start", /its start function can reach kleidi:log write/],
   "no-exports": ["exports", /does not export the function kleidi_status/],
   "imports-wasi": ["imports", /only extism:host\/env and kleidi:\* can be imported/],
-  "imports-http": ["imports", /of Extism there are only the memory functions/],
+  "imports-http": ["imports", /extism:host\/env provides only its memory functions/],
   "no-manifest": ["manifest", /has no manifest/],
   "two-manifests": ["manifest", /has 2 manifests/],
-  "bad-manifest": ["manifest", /is no JSON/],
+  "bad-manifest": ["manifest", /is not valid JSON/],
   "wrong-abi": ["manifest", /abi: should be 1/],
 };
 
@@ -141,7 +141,10 @@ describe("files that are no modules", () => {
     const report = reportOf(path);
     assert.equal(report.status, 1);
     assert.equal(report.file.sha256, sha256Of(path));
-    assert.match(rows(report, "format")[0] ?? "", /stopped at byte 0: it does not begin as a WebAssembly/);
+    assert.match(
+      rows(report, "format")[0] ?? "",
+      /stopped at byte 0: it does not start with the header of a WebAssembly/,
+    );
   });
 
   test("a file over 32 MiB is refused unread, with its size and digest", () => {
@@ -203,7 +206,7 @@ describe("--html", () => {
   test("is written for a module that is refused too", () => {
     const page = join(folder, "refused.html");
     assert.equal(run(put("script2.wasm", "#!/bin/sh\n"), "--html", page).status, 1);
-    assert.match(readFileSync(page, "utf8"), /The host would not run this module/);
+    assert.match(readFileSync(page, "utf8"), /The host would refuse this module/);
   });
 });
 
@@ -213,7 +216,7 @@ describe("signatures without a configuration", () => {
 
   test("are absent", () => {
     assert.deepEqual(reportOf(path).signatures, []);
-    assert.match(run(path).stdout, /^ {2}signature {2}none beside it$/m);
+    assert.match(run(path).stdout, /^ {2}signature {2}none beside the module$/m);
   });
 
   test("are told with key and comment, and said not to be verified", () => {
@@ -255,7 +258,7 @@ describe("--config", () => {
     const report = reportOf(module, "--config", config({ ...provider(), ...trust }));
     assert.equal(report.status, 0);
     assert.deepEqual(rows(report, "pin"), ["ok: as pinned"]);
-    assert.deepEqual(rows(report, "signature"), [`ok: signed by release (${signer.keyId}), 1 needed`]);
+    assert.deepEqual(rows(report, "signature"), [`ok: signed by release (${signer.keyId}), 1 required`]);
     assert.deepEqual(rows(report, "grants"), [
       "ok: keystore info in status, of keys kek",
       "ok: keystore seal in encrypt, of keys kek",
@@ -268,8 +271,8 @@ describe("--config", () => {
     const next = put("next.wasm", guest({ name: "local", version: "0.2.0" }));
     const report = reportOf(next, "--config", config({ ...provider(), ...trust }));
     assert.equal(report.status, 1);
-    assert.deepEqual(rows(report, "pin"), [`refuse: another: ${sha256Of(module)} is pinned`]);
-    assert.match(rows(report, "signature")[0] ?? "", /^refuse: trust asks for signatures/);
+    assert.deepEqual(rows(report, "pin"), [`refuse: another digest is pinned: ${sha256Of(module)}`]);
+    assert.match(rows(report, "signature")[0] ?? "", /^refuse: trust requires signatures/);
     assert.deepEqual(rows(report, "grants"), [
       "ok: nothing",
       "warn: it is granted keystore, which its module does not request. Remove providers.local.grants.keystore.",
@@ -294,10 +297,10 @@ describe("--config", () => {
     const report = reportOf(put("wants-more.wasm", bytes), "--config", config(provider()));
     assert.equal(
       rows(report, "grants")[0],
-      "refuse: state get is requested and not granted; if it may have that, write under grants: state: { names: [kek] }",
+      "refuse: state get is requested and not granted; to allow it, write under grants: state: { names: [kek] }",
     );
     assert.deepEqual(rows(report, "signature"), [
-      "note: no trust in the configuration, no signature is looked at",
+      "note: no trust in the configuration: signatures are not checked",
     ]);
   });
 
@@ -306,7 +309,9 @@ describe("--config", () => {
     const path = put("memory.wasm", bytes);
     const limits = { limits: { memory: "1MiB" } };
     const report = reportOf(path, "--config", config(provider(limits)));
-    assert.deepEqual(rows(report, "memory"), ["refuse: begins with 20 pages, at most 16 are allowed"]);
+    assert.deepEqual(rows(report, "memory"), [
+      "refuse: has an initial size of 20 pages, at most 16 are allowed",
+    ]);
     assert.match(rows(reportOf(path), "memory")[0] ?? "", /^ok/);
   });
 
@@ -332,7 +337,7 @@ describe("--config", () => {
       "--config",
       config(provider()),
     );
-    assert.match(rows(report, "configured")[0] ?? "", /^note: none has$/);
+    assert.match(rows(report, "configured")[0] ?? "", /^note: no provider has$/);
     assert.deepEqual(report.configured?.providers, []);
   });
 

@@ -115,7 +115,7 @@ export const ALLOWED: readonly Case[] = [
   ["host/telemetry/x.ts", "../lib/files.ts"],
   ["host/config/x.ts", "../lib/files.ts"],
   ["host/main.ts", "./cli/serve.ts"],
-  ["host/cli/x.ts", "../runtime/assemble.ts"],
+  ["host/cli/x.ts", "../runtime/host.ts"],
   ["host/cli/x.ts", "commander"],
   ["host/cli/x.ts", "../capabilities/keystore/keystore.ts"],
   ["host/runtime/x.ts", "../sandbox/supervisor.ts"],

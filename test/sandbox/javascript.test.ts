@@ -135,7 +135,7 @@ function hardened(program: string): string {
 const failing = (expression: string) =>
   `try { const result = await (${expression}); log("reached", typeof result); } catch (error) { log(error.code ?? error.name, error.message.replace(/^Cannot read.*/, "")); } exit(0);`;
 
-const notThere = (name: string) => `Error ${name} is not there: the program is loaded`;
+const notThere = (name: string) => `Error ${name} cannot be imported: the program is loaded`;
 const taken: [what: string, expression: string, outcome: string][] = [
   ["import a module of Node", 'import("node:fs")', notThere("node:fs")],
   ["import a module of Node that it has loaded itself", 'import("node:crypto")', notThere("node:crypto")],

@@ -13,7 +13,7 @@ import { type Sandbox, startSandbox } from "../support/sandbox.ts";
 import { nodePid } from "../support/wall.ts";
 
 const DEADLINE_MS = 2000;
-const FAILED = 'Cannot get a reply of provider "bad": its guest failed';
+const FAILED = 'Cannot get a reply from provider "bad": its guest failed';
 const REPLY = 'Cannot accept the reply of provider "bad"';
 const plaintext = new Uint8Array(32).fill(0x5a);
 
@@ -61,7 +61,7 @@ async function failure(work: () => Promise<unknown>): Promise<KleidiError> {
 
 const encrypts: [key: string, code: ErrorCode, message: string][] = [
   ["trap", "provider-fault", FAILED],
-  ["loop", "deadline", 'Cannot encrypt: provider "bad" ran into its deadline and was stopped'],
+  ["loop", "deadline", 'Cannot encrypt: provider "bad" exceeded its deadline and was stopped'],
   ["grow", "provider-fault", FAILED],
   ["blocks", "provider-fault", FAILED],
   ["nothing", "provider-fault", FAILED],
@@ -75,23 +75,23 @@ const encrypts: [key: string, code: ErrorCode, message: string][] = [
   [
     "bad-annotation",
     "provider-fault",
-    `${REPLY}: an annotation's name is not a domain name of two labels or more`,
+    `${REPLY}: an annotation's name is not a domain name of at least two labels`,
   ],
   [
     "own-annotation",
     "provider-fault",
-    `${REPLY}: an annotation's name is at or under kleidi.dev, which is the host's`,
+    `${REPLY}: an annotation's name is at or under kleidi.dev, which is reserved for the host`,
   ],
-  ["twice-annotation", "provider-fault", `${REPLY}: an annotation is there twice`],
+  ["twice-annotation", "provider-fault", `${REPLY}: an annotation is listed twice`],
   [
     "wrong-readback",
     "read-back-failed",
-    'Cannot encrypt: provider "bad" decrypts what it just encrypted to something else',
+    'Cannot encrypt: provider "bad" decrypted its new ciphertext to a different plaintext',
   ],
   [
     "failing-readback",
     "read-back-failed",
-    'Cannot encrypt: provider "bad" cannot decrypt what it just encrypted',
+    'Cannot encrypt: provider "bad" cannot decrypt its new ciphertext',
   ],
   [
     "undeclared",
@@ -101,28 +101,24 @@ const encrypts: [key: string, code: ErrorCode, message: string][] = [
   [
     "fail-1",
     "ciphertext-invalid",
-    'Cannot encrypt: provider "bad" says that this ciphertext is not its own, or was changed',
+    'Cannot encrypt: provider "bad" reports that this ciphertext is not its own or was modified',
   ],
   [
     "fail-2",
     "key-not-ready",
-    'Cannot encrypt: provider "bad" says that the key is missing, disabled or not usable',
+    'Cannot encrypt: provider "bad" reports that the key is missing, disabled or not usable',
   ],
-  ["fail-3", "backend-unreachable", 'Cannot encrypt: provider "bad" says that its KMS does not answer'],
-  ["fail-4", "credential-refused", 'Cannot encrypt: provider "bad" says that its KMS refused the credential'],
-  ["fail-5", "provider-fault", 'Cannot encrypt: provider "bad" says that it failed by its own account'],
+  ["fail-3", "backend-unreachable", 'Cannot encrypt: provider "bad" reports that its KMS does not answer'],
   [
-    "decrypt-trap",
-    "read-back-failed",
-    'Cannot encrypt: provider "bad" cannot decrypt what it just encrypted',
+    "fail-4",
+    "credential-refused",
+    'Cannot encrypt: provider "bad" reports that its KMS refused the credential',
   ],
-  ["decrypt-loop", "deadline", 'Cannot decrypt: provider "bad" ran into its deadline and was stopped'],
-  [
-    "decrypt-empty",
-    "read-back-failed",
-    'Cannot encrypt: provider "bad" cannot decrypt what it just encrypted',
-  ],
-  ["decrypt-big", "read-back-failed", 'Cannot encrypt: provider "bad" cannot decrypt what it just encrypted'],
+  ["fail-5", "provider-fault", 'Cannot encrypt: provider "bad" reports that it failed internally'],
+  ["decrypt-trap", "read-back-failed", 'Cannot encrypt: provider "bad" cannot decrypt its new ciphertext'],
+  ["decrypt-loop", "deadline", 'Cannot decrypt: provider "bad" exceeded its deadline and was stopped'],
+  ["decrypt-empty", "read-back-failed", 'Cannot encrypt: provider "bad" cannot decrypt its new ciphertext'],
+  ["decrypt-big", "read-back-failed", 'Cannot encrypt: provider "bad" cannot decrypt its new ciphertext'],
 ];
 
 describe("a guest that misbehaves in Encrypt or its read-back", () => {
@@ -154,7 +150,7 @@ describe("a guest that misbehaves in Encrypt or its read-back", () => {
 describe("a guest that misbehaves in Status", () => {
   const cases: [key: string, code: ErrorCode, message: string][] = [
     ["status-trap", "provider-fault", FAILED],
-    ["status-loop", "deadline", 'Cannot status: provider "bad" ran into its deadline and was stopped'],
+    ["status-loop", "deadline", 'Cannot status: provider "bad" exceeded its deadline and was stopped'],
     ["status-no-reply", "provider-fault", FAILED],
     [
       "status-empty-version",

@@ -32,7 +32,7 @@ function end(pid: number): void {
 test("quarantine is told by Status, readyz, metrics, state and check, and livez stays ok", async () => {
   const admin = `127.0.0.1:${await freePort()}`;
   fixture.write(localConfig([{ name: "kek", use: "active" }], { admin: { listen: admin } })).keyInit("kek");
-  assert.match(fixture.run("check").stdout, /ok {3}running host: none answers at 127\.0\.0\.1/);
+  assert.match(fixture.run("check").stdout, /ok {3}running host: no host answers at 127\.0\.0\.1/);
   const host = await fixture.serve();
   const get = (path: string) => ask(admin, path);
   assert.deepEqual(await get("/readyz"), { status: 200, text: "ok\n" });
@@ -59,7 +59,7 @@ test("quarantine is told by Status, readyz, metrics, state and check, and livez 
   client.close();
   assert.match(
     said,
-    /^9 Cannot (status|encrypt|decrypt|call the provider): provider "local" is in quarantine, its process ended 10 times in a row, at last: SIGKILL; it is tried again at 2\d{3}-/,
+    /^9 Cannot (status|encrypt|decrypt|call the provider): provider "local" is in quarantine, its process exited 10 times in a row, most recently: SIGKILL; it is tried again at 2\d{3}-/,
   );
 
   assert.equal((await get("/livez")).status, 200);
@@ -80,7 +80,7 @@ test("quarantine is told by Status, readyz, metrics, state and check, and livez 
   assert.equal(check.status, 1);
   assert.match(
     check.stdout,
-    /FAIL running host: provider local is in quarantine until 2\d{3}-.*: its process ended 10 times/,
+    /FAIL running host: provider local is in quarantine until 2\d{3}-.*: its process exited 10 times/,
   );
   assert.deepEqual(children(host.pid ?? 0), []);
   assert.equal(await Fixture.stop(host), 0);

@@ -90,7 +90,7 @@ describe("Signed modules of docs/running.md", () => {
     configure(undefined);
     const { ok, detail } = check();
     assert.ok(ok);
-    assert.match(detail, /as pinned, not signed: no trust in the configuration$/);
+    assert.match(detail, /as pinned, signatures not checked: no trust in the configuration$/);
   });
 
   test("make a key and sign: the commands run, the last one verifies", () => {
@@ -107,7 +107,7 @@ describe("Signed modules of docs/running.md", () => {
     const { ok, detail } = check();
     assert.ok(ok, detail);
     assert.ok(
-      detail.endsWith(`as pinned, signed by release-2026 (${id}) until 2999-01-31, 1 needed`),
+      detail.endsWith(`as pinned, signed by release-2026 (${id}) until 2999-01-31, 1 required`),
       detail,
     );
     assert.equal(await Fixture.stop(await fixture.serve()), 0);
@@ -122,14 +122,14 @@ describe("Signed modules of docs/running.md", () => {
 
     const { keys } = policy(revoking);
     configure({ keys, threshold: 2 }, signatures);
-    assert.match(check().detail, /signed by release-2026 .*, release-2027 .*, 2 needed$/);
+    assert.match(check().detail, /signed by release-2026 .*, release-2027 .*, 2 required$/);
     for (const key of keys) {
       configure({ keys: [key] }, signatures);
       const { ok, detail } = check();
       assert.ok(ok, detail);
       assert.match(
         detail,
-        new RegExp(`signed by ${key.name} .*; does not count: .* which is not in trust.keys`),
+        new RegExp(`signed by ${key.name} .*; not counted: .* which is not in trust.keys`),
       );
     }
   });
@@ -140,12 +140,12 @@ describe("Signed modules of docs/running.md", () => {
     configure({ ...trust, revoked: [{ ...byKey, key: pub("release-2026").id }] });
     let { ok, detail } = check();
     assert.equal(ok, false);
-    assert.match(detail, /0 of 1 count: .* which is revoked: the laptop with the key was lost; /);
+    assert.match(detail, /0 of 1 are valid: .* which is revoked: the laptop with the key was lost; /);
 
     configure({ ...trust, revoked: [{ ...byModule, sha256: sha256Of(module) }] });
     ({ ok, detail } = check());
     assert.equal(ok, false);
-    assert.match(detail, /its module, sha256 .*, is revoked: reads more than it needs; /);
+    assert.match(detail, /its module with the sha256 .* is revoked: reads more than it needs; /);
   });
 
   test("serve does not start with a module that is pinned and not signed", () => {
@@ -153,7 +153,7 @@ describe("Signed modules of docs/running.md", () => {
     renameSync(`${module}.minisig`, `${module}.kept`);
     const { status, stderr } = fixture.run("serve");
     assert.equal(status, 1);
-    assert.match(stderr, /Cannot load provider "local": trust asks .* cannot be read \(ENOENT\)/);
+    assert.match(stderr, /Cannot load provider "local": trust requires .* cannot be read \(ENOENT\)/);
     renameSync(`${module}.kept`, `${module}.minisig`);
   });
 
@@ -164,7 +164,7 @@ describe("Signed modules of docs/running.md", () => {
     assert.equal(status, 1);
     assert.match(
       stderr,
-      /0 of 1 count: .*local\.wasm\.minisig is not what release-2026 .* signed for this module/,
+      /0 of 1 are valid: .*local\.wasm\.minisig does not verify with the key of release-2026 /,
     );
   });
 });

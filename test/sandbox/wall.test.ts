@@ -69,7 +69,7 @@ test("bubblewrap that leaves the filter out is not taken", async () => {
   const [message] = await refused({ wall: "bubblewrap", programs: programs({ bwrap }, LIMITS) });
   assert.equal(
     message,
-    "Cannot confine the providers' processes: bubblewrap: a process behind it could make a socket",
+    "Cannot confine the providers' processes: bubblewrap: a process behind it could create a socket",
   );
 });
 
@@ -93,7 +93,7 @@ for (const [wall, program] of [
   test(`a wall that does not hold is not taken: ${wall}`, async () => {
     const [message] = await refused({ wall, programs: programs({ [program]: SHAM }, LIMITS) });
     const reached =
-      "could read a file of the host, open a file of the host to write, make a file, signal the host";
+      "could read a file of the host, open a file of the host to write, create a file, signal the host";
     // An unprivileged user may write to none of the host's files anyway.
     const expected = process.getuid?.() === 0 ? reached : "could read a file of the host";
     assert.ok(
@@ -115,7 +115,7 @@ for (const [wall, program] of [
     const [message] = await refused({ wall, programs: programs({ [program]: said }, LIMITS) });
     assert.equal(
       message,
-      `Cannot confine the providers' processes: ${wall}: the process that tries it did not try everything`,
+      `Cannot confine the providers' processes: ${wall}: the probe did not finish all attempts`,
     );
   });
 }

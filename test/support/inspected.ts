@@ -2,7 +2,7 @@
 
 import { createHash } from "node:crypto";
 import { KNOWN } from "../../host/capabilities/registry.ts";
-import { type Around, inspect, type Report } from "../../host/inspect/report.ts";
+import { type InspectContext, inspect, type Report } from "../../host/inspect/report.ts";
 import { customSection, wasm } from "./wasm.ts";
 
 export interface Row {
@@ -59,11 +59,15 @@ export function row(capability: string, operation: string, ...rpcs: string[]): R
 
 export const LIMITS = { memoryBytes: 16 << 20, tableEntries: 16_384 };
 
-export function inspected(bytes: Uint8Array, around: Partial<Around> = {}, path = "guest.wasm"): Report {
+export function inspected(
+  bytes: Uint8Array,
+  context: Partial<InspectContext> = {},
+  path = "guest.wasm",
+): Report {
   const sha256 = createHash("sha256").update(bytes).digest("hex");
   return inspect(
     { path, bytes, size: bytes.length, sha256 },
-    { known: KNOWN, limits: LIMITS, signatures: [], ...around },
+    { known: KNOWN, limits: LIMITS, signatures: [], ...context },
   );
 }
 

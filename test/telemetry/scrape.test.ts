@@ -114,7 +114,7 @@ describe("a host with a hostile provider", () => {
     const strange = { ciphertext: plaintext, keyId: `v1.${"A".repeat(43)}`, annotations: {} };
     await assert.rejects(client.decrypt(strange), {
       code: Grpc.FAILED_PRECONDITION,
-      details: 'Cannot decrypt: no key that is ready has this key_id, and "undeclared" has never answered',
+      details: 'Cannot decrypt: no ready key has this key_id; not answered yet: "undeclared"',
     });
     // A scrape is shared for a second.
     await untilWell(async () => {

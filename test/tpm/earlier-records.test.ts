@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { loadConfig } from "../../host/config/load.ts";
 import { associatedData, deriveKeyId } from "../../host/kms/key-id.ts";
-import { assemble } from "../../host/runtime/assemble.ts";
+import { Providers } from "../../host/runtime/providers.ts";
 import type { SandboxedProvider } from "../../host/sandbox/provider.ts";
 import { createLog } from "../../host/telemetry/log.ts";
 import { requireDebian } from "../support/debian.ts";
@@ -58,18 +58,15 @@ after(async () => {
   await tpm.stop();
 });
 
-/** A host as it is assembled for commands, whose calls may take as long as a busy machine needs. */
+/** The providers as commands run them, with a deadline that a busy machine can keep. */
 async function withProvider(work: (provider: SandboxedProvider) => Promise<void>): Promise<void> {
-  const host = await assemble(loadConfig(fixture.config), createLog({ level: "fatal" }), {
-    deadlineMs: 60_000,
-  });
+  const log = createLog({ level: "fatal" });
+  const providers = await Providers.open(loadConfig(fixture.config), log, { deadlineMs: 60_000 });
   try {
-    await host.start();
-    const provider = host.providers.get("tpm");
-    assert.ok(provider);
-    await work(provider);
+    await providers.start();
+    await work(providers.get("tpm").provider);
   } finally {
-    await host.stop();
+    await providers.close();
   }
 }
 
@@ -103,7 +100,7 @@ test("without it, the keys that compute in the TPM do, and a sealed one says whi
         await assert.rejects(provider.status(name), {
           code: "capability-denied",
           message:
-            /TPM2_Unseal gives sealed data out of the TPM; to grant it, write under tpm: unseal: true$/,
+            /TPM2_Unseal releases sealed data from the TPM; to grant it, write under tpm: unseal: true$/,
         });
     }
   });

@@ -1,6 +1,6 @@
 /** The shape of `grants.keystore`, and of the section `keystore`. */
 import { z } from "zod";
-import { field, KEY_NAME, keyName, lower, path } from "../../schema/field.ts";
+import { field, KEY_NAME, keyName, normalizeName, path } from "../../schema/field.ts";
 import { rpcs } from "../../schema/rpcs.ts";
 
 /** Keystore keys, for one use. */
@@ -11,7 +11,7 @@ const names = () =>
         expected: KEY_NAME,
         meaning: "A key of this provider in `keys`.",
         example: "kek-2026",
-        suggest: lower,
+        suggest: normalizeName,
       }),
     )
     .min(1)

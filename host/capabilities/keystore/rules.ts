@@ -1,5 +1,5 @@
 /** What crosses keys of `grants.keystore`, of the section `keystore`, and of `keys`. */
-import type { Fault, Places } from "../../schema/fault.ts";
+import type { Fault, FaultLocator } from "../../schema/fault.ts";
 import { lineFor } from "../../schema/line.ts";
 import { isCalled, isShort, type KeyOutline, type ProviderOutline } from "../../schema/outline.ts";
 import type { Rule } from "../../schema/rule.ts";
@@ -42,7 +42,7 @@ function grantedTo({ name: provider, grants }: ProviderOutline): { name: unknown
 }
 
 /** Of a name that is granted a second time. For both uses at once, the guest would hold what the other keeps from it. */
-function twice(document: Places, path: Path, first: Path): Fault {
+function twice(document: FaultLocator, path: Path, first: Path): Fault {
   if (path.at(-2) === first.at(-2))
     return document.fault(path, { expected: "each name once", remedy: "remove the second one" });
   return document.fault(path, {
@@ -53,7 +53,7 @@ function twice(document: Places, path: Path, first: Path): Fault {
 
 /** At most one fault: of a name under grants that is no key of the provider that it is granted to. */
 function* ungrantable(
-  document: Places,
+  document: FaultLocator,
   path: Path,
   name: string,
   to: ProviderOutline,

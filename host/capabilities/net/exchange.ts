@@ -44,6 +44,6 @@ export interface Credential {
   /** The server answered 401 or 403 to a request with this lease. True: another lease can be had now, try once more. */
   refused(lease: Lease, signal: AbortSignal): Promise<boolean>;
   /** True where a secret that this credential sends or sent lately is in the bytes: they must not reach a guest. */
-  leaks(bytes: Uint8Array): boolean;
+  containsSecret(bytes: Uint8Array): boolean;
   close(): Promise<void>;
 }

@@ -114,7 +114,7 @@ function credentialOf(
       asked.push(`refused ${leases.indexOf(lease)}`);
       return refused(lease, signal);
     },
-    leaks: (bytes) => Buffer.from(bytes).includes(secret),
+    containsSecret: (bytes) => Buffer.from(bytes).includes(secret),
     close: async () => {},
   };
 }

@@ -60,7 +60,7 @@ export function openNet({ routes, warn }: NetOptions): Opened<typeof REQUESTS, N
       async perform() {
         try {
           const response = await exchange(route, { method, path, headers: named, body }, call.signal);
-          if (leaks(route.credential, response)) {
+          if (containsSecret(route.credential, response)) {
             warn(
               call.provider,
               "the server's answer has the credential in it, and was not handed to the provider",
@@ -110,9 +110,12 @@ function exchange(
   });
 }
 
-function leaks(credential: Credential | undefined, { headers, body }: Response): boolean {
+function containsSecret(credential: Credential | undefined, { headers, body }: Response): boolean {
   if (credential === undefined) return false;
-  return credential.leaks(body) || credential.leaks(Buffer.from(Object.values(headers).join("\n"), "latin1"));
+  return (
+    credential.containsSecret(body) ||
+    credential.containsSecret(Buffer.from(Object.values(headers).join("\n"), "latin1"))
+  );
 }
 
 function encoded({ status, headers, body }: Response, granted: readonly string[]): HostAnswer {

@@ -1,6 +1,6 @@
 /** The shape of `grants.state`, and of the section `state`. */
 import { z } from "zod";
-import { field, KEY_NAME, keyName, lower, path } from "../../schema/field.ts";
+import { field, KEY_NAME, keyName, normalizeName, path } from "../../schema/field.ts";
 import { rpcs } from "../../schema/rpcs.ts";
 
 export const GRANT = field(
@@ -13,7 +13,7 @@ export const GRANT = field(
               expected: KEY_NAME,
               meaning: "A record, which no other provider is granted.",
               example: "kek-2026",
-              suggest: lower,
+              suggest: normalizeName,
             }),
           )
           .min(1)

@@ -7,7 +7,7 @@ import {
   BANKS,
   COMMAND_CODES,
   CURVES,
-  passes,
+  isSupported,
   propertiesFrom,
   readPage,
   testAes128Cfb,
@@ -23,18 +23,18 @@ function response(hex: string, { rc = 0, tag = 0x8001 }: { rc?: number; tag?: nu
   return Uint8Array.from(Buffer.concat([head, body]));
 }
 
-test("readPage reads algorithms and says that there are no more", () => {
+test("readPage reads algorithms to the end of the list", () => {
   // no more, TPM_CAP_ALGS, two entries: SHA-256 and ECC with attributes
   const page = readPage(ALGORITHMS, 0, response("00 00000000 00000002 000b00000004 002300000009"));
   assert.deepEqual(page, { entries: [0x0b, 0x23] });
 });
 
-test("readPage says from where there are more", () => {
+test("readPage returns the position of further entries", () => {
   const page = readPage(propertiesFrom(0x100), 0x100, response("01 00000006 00000001 00000105 49424d00"));
   assert.deepEqual(page, { entries: [{ tag: 0x105, value: 0x49424d00 }], next: 0x106 });
 });
 
-test("readPage keeps of a command's attributes its number and the vendor's bit", () => {
+test("readPage keeps the number and the vendor bit of a command's attributes", () => {
   const page = readPage(COMMAND_CODES, 0, response("00 00000002 00000001 04400155"));
   assert.deepEqual(page, { entries: [0x155] });
 });
@@ -63,15 +63,15 @@ for (const [what, bytes, sentence] of HOSTILE) {
   });
 }
 
-test("readPage refuses more that begins before what was asked for: the asking would not end", () => {
+test("readPage refuses entries before the requested position: the requests would loop", () => {
   const bytes = response("01 00000000 00000001 000b00000004");
   assert.throws(() => readPage(ALGORITHMS, 0x20, bytes), { message: /lists 11, which is before 32$/ });
 });
 
-test("passes tells good, bad and not to be asked apart", () => {
-  assert.equal(passes(response("")), true);
-  assert.equal(passes(response("", { rc: 0x2d2 })), false);
-  assert.equal(passes(response("", { rc: 0x143 })), undefined);
+test("isSupported distinguishes supported, unsupported and unknown", () => {
+  assert.equal(isSupported(response("")), true);
+  assert.equal(isSupported(response("", { rc: 0x2d2 })), false);
+  assert.equal(isSupported(response("", { rc: 0x143 })), undefined);
 });
 
 test("readPage counts the PCRs of each bank", () => {
@@ -84,19 +84,19 @@ test("readPage counts the PCRs of each bank", () => {
   assert.deepEqual(page, { entries });
 });
 
-test("readPage reads curves, and of a vendor's command that it is one", () => {
+test("readPage reads curves and the vendor bit of a command", () => {
   assert.deepEqual(readPage(CURVES, 0, response("00 00000008 00000002 0003 0004")), { entries: [3, 4] });
   assert.deepEqual(readPage(COMMAND_CODES, 0, response("00 00000002 00000001 22000001")), {
     entries: [0x20000001],
   });
 });
 
-test("readPage goes on behind an entry that is the one that was asked for", () => {
+test("readPage continues after an entry at the requested position", () => {
   const page = readPage(ALGORITHMS, 0x0b, response("01 00000000 00000001 000b00000004"));
   assert.deepEqual(page, { entries: [0x0b], next: 0x0c });
 });
 
-test("each list is asked for from its beginning, in as many entries as fit into an answer", () => {
+test("each list is requested from its first entry, with as many entries as fit into a response", () => {
   const properties = propertiesFrom(0x200);
   assert.deepEqual(
     [

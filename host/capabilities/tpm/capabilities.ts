@@ -1,22 +1,22 @@
 /**
- * What a TPM says of itself (TPM 2.0 Part 3, 30.2, TPM2_GetCapability; Part 2, 10.9.1, TPML_*). Only bytes here: the commands that ask,
- * and the answers, which are not trusted to be what was asked for.
+ * Builds and parses TPM2_GetCapability (TPM 2.0 Part 3, 30.2; lists TPML_* in Part 2, 10.9.1). Pure. A response is not trusted to match
+ * its request.
  */
-import { command, getCapability } from "./housekeeping.ts";
-import { Reader, Short } from "./reader.ts";
+import { command, getCapability } from "./host-commands.ts";
+import { Reader, TooShort } from "./reader.ts";
 import { codeOf, faultOf, HEADER, Rc } from "./response.ts";
 import { TransportError } from "./transport-error.ts";
 
 /** One of the lists of a TPM. */
-export interface Capability<Entry> {
+export interface TpmList<Entry> {
   readonly code: number;
   readonly name: string;
-  /** Of the first entry that is asked for. */
+  /** The position of the first entry to request. */
   readonly first: number;
-  /** How many to ask for at once: what fits into TPM2_MAX_CAP_BUFFER (1,024 bytes) of every TPM. */
+  /** Entries per request: as many as fit into TPM2_MAX_CAP_BUFFER (1,024 bytes) of every TPM. */
   readonly count: number;
   readonly read: (reader: Reader) => Entry;
-  /** An entry's place in the list's order; absent: the list is never cut. */
+  /** An entry's position in the list; absent: a TPM returns the whole list at once. */
   readonly place?: (entry: Entry) => number;
 }
 
@@ -25,7 +25,7 @@ export interface Property {
   readonly value: number;
 }
 
-/** A PCR bank: its hash algorithm, and how many PCRs are allocated in it. */
+/** A PCR bank: its hash algorithm and the number of PCRs allocated in it. */
 export interface Bank {
   readonly hash: number;
   readonly pcrs: number;
@@ -33,7 +33,7 @@ export interface Bank {
 
 const NUMBERED = { first: 0, count: 120, place: (entry: number) => entry };
 
-export const ALGORITHMS: Capability<number> = {
+export const ALGORITHMS: TpmList<number> = {
   ...{ code: 0, name: "ALGS", ...NUMBERED },
   read(reader) {
     const algorithm = reader.u16();
@@ -42,18 +42,18 @@ export const ALGORITHMS: Capability<number> = {
   },
 };
 
-export const COMMAND_CODES: Capability<number> = {
+export const COMMAND_CODES: TpmList<number> = {
   ...{ code: 2, name: "COMMANDS", ...NUMBERED },
-  // TPMA_CC (Part 2, 8.9): the number, and whether it is the vendor's own.
+  // TPMA_CC (Part 2, 8.9): the command number and the vendor bit.
   read: (reader) => reader.u32() & 0x2000ffff,
 };
 
-export const CURVES: Capability<number> = {
+export const CURVES: TpmList<number> = {
   ...{ code: 8, name: "ECC_CURVES", ...NUMBERED },
   read: (reader) => reader.u16(),
 };
 
-export const BANKS: Capability<Bank> = {
+export const BANKS: TpmList<Bank> = {
   ...{ code: 5, name: "PCRS", first: 0, count: 16 },
   read(reader) {
     const hash = reader.u16();
@@ -62,14 +62,14 @@ export const BANKS: Capability<Bank> = {
   },
 };
 
-/** The fixed properties, or those that vary (PT_FIXED, PT_VAR: Part 2, 6.13). */
-export const propertiesFrom = (first: number): Capability<Property> => ({
+/** The properties from PT_FIXED or PT_VAR on (Part 2, 6.13). */
+export const propertiesFrom = (first: number): TpmList<Property> => ({
   ...{ code: 6, name: "TPM_PROPERTIES", first, count: 120 },
   read: (reader) => ({ tag: reader.u32(), value: reader.u32() }),
   place: ({ tag }) => tag,
 });
 
-/** A TPM that answered with an error. */
+/** The TPM answered with an error code. */
 export class TpmRefusal extends TransportError {
   readonly rc: number;
 
@@ -79,22 +79,24 @@ export class TpmRefusal extends TransportError {
   }
 }
 
-export function ask<Entry>({ code, count }: Capability<Entry>, first: number): Uint8Array {
+export function ask<Entry>({ code, count }: TpmList<Entry>, first: number): Uint8Array {
   return getCapability(code, first, count);
 }
 
 export interface Page<Entry> {
   readonly entries: readonly Entry[];
-  /** From where the TPM has more. */
+  /** The position at which the TPM has more entries; absent: the list is complete. */
   readonly next?: number;
 }
 
 /**
- * @throws TpmRefusal the TPM gave an error
- * @throws TransportError these bytes are no answer to this question
+ * Parses one response of TPM2_GetCapability.
+ * @param first the position that was requested
+ * @throws TpmRefusal the TPM answered with an error code
+ * @throws TransportError the bytes are not a valid response to this request
  */
 export function readPage<Entry>(
-  { code, name, count, read, place }: Capability<Entry>,
+  { code, name, count, read, place }: TpmList<Entry>,
   first: number,
   response: Uint8Array,
 ): Page<Entry> {
@@ -115,21 +117,21 @@ export function readPage<Entry>(
     if (reader.left > 0) throw new TransportError(`${what} has ${reader.left} bytes behind its last entry`);
     const last = entries.at(-1);
     if (!more || place === undefined || last === undefined) return { entries };
-    // Also what keeps the asking from going round in a circle.
+    // This also keeps the requests from looping.
     if (place(last) < first)
       throw new TransportError(`${what} lists ${place(last)}, which is before ${first}`);
     return { entries, next: place(last) + 1 };
   } catch (error) {
-    if (error instanceof Short) throw new TransportError(`${what} is cut short: ${error.message}`);
+    if (error instanceof TooShort) throw new TransportError(`${what} is cut short: ${error.message}`);
     throw error;
   }
 }
 
-/** TPM2_TestParms (Part 3, 30.3) of TPMT_PUBLIC_PARMS: SYMCIPHER, AES, 128, CFB. It makes nothing. */
+/** TPM2_TestParms (Part 3, 30.3) with TPMT_PUBLIC_PARMS: SYMCIPHER, AES, 128, CFB. It creates nothing. */
 export const testAes128Cfb = () => command(0x18a, 0x0025_0006, 0x0080_0043);
 
-/** Undefined where the TPM cannot be asked this. */
-export function passes(response: Uint8Array): boolean | undefined {
+/** @returns whether the TPM supports the tested parameters; undefined if it does not have TPM2_TestParms */
+export function isSupported(response: Uint8Array): boolean | undefined {
   const fault = faultOf(response);
   if (fault !== undefined) throw new TransportError(fault);
   const rc = codeOf(response);

@@ -6,7 +6,7 @@ import { Swtpm } from "../../../test/support/swtpm.ts";
 import { getCapability } from "../../../test/support/tpm-commands.ts";
 import { COMMANDS } from "./commands.ts";
 
-test("the table's handle areas are those that a TPM says its commands have", async (t) => {
+test("the table's handle areas match those that a TPM reports for its commands", async (t) => {
   const swtpm = await Swtpm.start();
   t.after(() => swtpm.stop());
   const socket = connect(swtpm.socket);

@@ -1,16 +1,16 @@
 /**
- * The commands of TPM 2.0 that a provider may send, and what the host must know of each to read it. Everything else is refused:
- * what changes the TPM for others (Clear, hierarchies, NV, PCRs, dictionary attack), what the host does itself (Startup, contexts)
- * and what nobody needs here. The shapes are those of TPM_CAP_COMMANDS; a test compares them with a TPM's own.
+ * The TPM 2.0 commands that a provider may send, with the layout that the host needs to parse each. Every other command is refused:
+ * commands that change the TPM for others (Clear, hierarchies, NV, PCRs, dictionary attack), commands that the host sends itself
+ * (Startup, contexts) and commands that no provider needs. The layouts are those of TPM_CAP_COMMANDS; a test compares them with a TPM.
  */
 
 /**
- * What may stand in a place of the handle area.
- * - hierarchy: one that the grant lists, or the null hierarchy
- * - parent: an own object, or a persistent one that the grant lists
- * - object: an own object
+ * The handles that are allowed at a position of the handle area.
+ * - hierarchy: a hierarchy that the grant lists, or the null hierarchy
+ * - parent: an object of the provider, or a persistent object that the grant lists
+ * - object: an object of the provider
  * - key or null: as parent, or TPM_RH_NULL
- * - policy session: an own session of that type
+ * - policy session: a policy session of the provider
  */
 export type HandleRule = "hierarchy" | "parent" | "object" | "key or null" | "policy session";
 
@@ -18,14 +18,14 @@ export interface Command {
   readonly code: number;
   readonly name: string;
   readonly handles: readonly HandleRule[];
-  /** How many of these handles need an authorization; as many sessions come first. */
+  /** The number of handles that need an authorization; the first sessions authorize them, in order. */
   readonly auths: number;
-  /** Whether it may carry sessions at all. Not where a session is among the handles: its number is part of what they sign. */
+  /** Whether the command may carry sessions. Not if a handle is a session: its number is part of the signed data. */
   readonly sessions: boolean;
-  /** What the response's handle is. */
+  /** The kind of the handle in the response. */
   readonly creates?: "object" | "session";
   readonly provisioningOnly?: true;
-  /** Uses an object, and not just what is public of it: a policy alone is not enough. */
+  /** The command uses an object's sensitive part: a policy alone does not authorize it. */
   readonly usesObject?: true;
 }
 
@@ -57,7 +57,7 @@ const LIST: readonly Command[] = [
   command("StartAuthSession", ["key or null", "key or null"], { creates: "session" }),
   command("GetRandom", [], { sessions: true }),
   command("GetCapability", []),
-  // Its handle is a parameter, and the sessions that it might carry could be the one that it ends.
+  // No sessions: its handle is a parameter and could name a session that the command carries.
   command("FlushContext", []),
   command("PolicyPCR", ["policy session"]),
   command("PolicyAuthValue", ["policy session"]),

@@ -10,8 +10,8 @@ import { TpmProxy } from "../../../test/support/tpm-proxy.ts";
 import { untilWell } from "../../../test/support/until-well.ts";
 import { CC } from "./commands.ts";
 import { Device } from "./device.ts";
+import { parseTpmDevice } from "./parse-device.ts";
 import { TransportError } from "./transport-error.ts";
-import { whereIs } from "./where.ts";
 
 const LISTS = ["objects", "loaded sessions", "saved sessions"];
 const plain = tpm.join(tpm.u16(0x8001), tpm.u32(10), tpm.u32(0));
@@ -29,7 +29,7 @@ async function setUp(t: TestContext, timeoutMs = 2000): Promise<Setting> {
   const proxy = await TpmProxy.start(path, swtpm.socket);
   const lost: string[] = [];
   const device = new Device({
-    where: whereIs(`swtpm:${path}`),
+    endpoint: parseTpmDevice(`swtpm:${path}`),
     timeoutMs,
     onLost: (why) => lost.push(why),
   });
@@ -95,7 +95,7 @@ for (const [what, change, why] of GARBLED)
       await untilConnections(proxy, 1);
     });
 
-test("a list that is garbled while room is made ends the connection, and nobody keeps a handle", async (t) => {
+test("a garbled list during eviction closes the connection, and no provider keeps a handle", async (t) => {
   const { device, proxy, lost } = await setUp(t);
   await works(device);
   proxy.next(CC.GetCapability, () => list(1, 3, []));
@@ -135,7 +135,7 @@ for (const [what, code, nth] of [
     await untilWell(() => works(device));
   });
 
-test("a take-over of many slow steps ends, though each step is in time", async (t) => {
+test("a take-over of many slow steps times out, though each step is in time", async (t) => {
   const STEP_MS = 20;
   let flushed = 0;
   const sockets = new Set<Socket>();
@@ -155,15 +155,19 @@ test("a take-over of many slow steps ends, though each step is in time", async (
   t.after(() => server.close());
   const address = server.address();
   const port = typeof address === "object" ? address?.port : 0;
-  const device = new Device({ where: whereIs(`swtpm:127.0.0.1:${port}`), timeoutMs: 100, onLost: () => {} });
+  const device = new Device({
+    endpoint: parseTpmDevice(`swtpm:127.0.0.1:${port}`),
+    timeoutMs: 100,
+    onLost: () => {},
+  });
   await assert.rejects(works(device), TransportError);
   assert.ok(flushed < LISTS.length * 64, `${flushed} were flushed`);
   await untilWell(async () => assert.equal(sockets.size, 0));
 });
-test("a TPM that takes no connection: the attempt ends in time and is taken back", async () => {
+test("a TPM that accepts no connection: the attempt times out and is cancelled", async () => {
   const taken: AbortSignal[] = [];
   const device = new Device({
-    where: {
+    endpoint: {
       name: "one that never opens",
       managed: false,
       open: (_onClosed, givenUp) => {

@@ -1,49 +1,52 @@
 /**
- * One TPM: connected when it is needed, left at the first failure. A late answer would be taken for the next response, so a
- * connection that timed out is never used again; what may be left in the TPM is flushed on the next one.
+ * One TPM: connected on demand, disconnected at the first failure. A late response would be taken for the response to the next command,
+ * so a connection that timed out is never used again. Whatever it left in the TPM is flushed by the next connection.
  */
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { type BackOff, backOffMs } from "../../lib/back-off.ts";
 import { within } from "../../lib/deadline.ts";
 import { FLUSHABLE, handlesListed, listHandles } from "./handle-list.ts";
-import { flushContext, startup } from "./housekeeping.ts";
+import { flushContext, startup } from "./host-commands.ts";
 import { codeOf, faultOf, Rc } from "./response.ts";
-import type { Transport, Where } from "./transport.ts";
+import type { TpmEndpoint, Transport } from "./transport.ts";
 import { TransportError } from "./transport-error.ts";
 
-/** Codes with which a TPM asks for the same command again (TPM 2.0 Part 2, 6.6.3). Never a lockout or an authorization failure. */
+/** Warnings that ask for a retry of the same command (TPM 2.0 Part 2, 6.6.3). Never a lockout or an authorization failure. */
 const ASKS_AGAIN: ReadonlySet<number> = new Set([Rc.RETRY, Rc.TESTING, Rc.YIELDED]);
 const RETRIES = 5;
 const BACK_OFF: BackOff = { firstMs: 10, longestMs: 320 };
 export const TIMEOUT_MS = 2000;
-/** For connecting and taking over, in time-outs of one command: a TPM that is slow at each of many commands must not hold the queue. */
+/** The limit for the take-over, as a multiple of the time-out of one command: a TPM that is slow at each step must not block the queue. */
 const CONNECT_TIMEOUTS = 4;
 
 export interface DeviceOptions {
-  readonly where: Where;
-  /** For one command. */
+  readonly endpoint: TpmEndpoint;
+  /** For one command, in milliseconds. */
   readonly timeoutMs?: number | undefined;
-  /** Nothing that was loaded is there any more, or can be reached. Told at once, before the failed exchange rejects. */
+  /** Called when all loaded objects and sessions are lost or unreachable, before the failed exchange rejects. */
   readonly onLost: (why: string) => void;
 }
 
-/** Not to be used by two at once: queue.ts. */
+/** Not reentrant: queue.ts serializes its callers. */
 export class Device {
-  readonly #where: Where;
+  readonly #endpoint: TpmEndpoint;
   readonly #timeoutMs: number;
   readonly #onLost: (why: string) => void;
   #connection: Transport | undefined;
-  /** Something of ours may be in the TPM that nobody knows the handle of. */
+  /** The TPM may hold objects or sessions whose handles the host does not know. */
   #orphans = false;
 
-  constructor({ where, timeoutMs = TIMEOUT_MS, onLost }: DeviceOptions) {
-    this.#where = where;
+  constructor({ endpoint, timeoutMs = TIMEOUT_MS, onLost }: DeviceOptions) {
+    this.#endpoint = endpoint;
     this.#timeoutMs = timeoutMs;
     this.#onLost = onLost;
   }
 
-  /** @throws TransportError the connection is then given up */
+  /**
+   * Sends a command and retries it while the TPM asks for that.
+   * @throws TransportError the connection is then closed
+   */
   async exchange(command: Uint8Array): Promise<Uint8Array> {
     const connection = this.#connection ?? (await this.#connect());
     for (let attempt = 0; ; attempt++) {
@@ -52,25 +55,25 @@ export class Device {
       if (code === Rc.INITIALIZE) this.#drop(connection, "the TPM was reset");
       if (!ASKS_AGAIN.has(code) || attempt === RETRIES) return response;
       await sleep(backOffMs(BACK_OFF, attempt + 1));
-      // The handles in the command were those of a connection that is gone.
+      // The command's handles belong to a connection that is closed.
       if (this.#connection !== connection)
         throw new TransportError("the connection ended between two attempts");
     }
   }
 
-  /** The TPM answered something that cannot be: what is in it is not known any more. */
+  /** Closes the connection after an impossible response: the state of the TPM is unknown. */
   abandon(why: string): void {
     if (this.#connection !== undefined) this.#drop(this.#connection, why);
   }
 
   /**
-   * Takes out what is in the TPM and nobody's: a response that was garbled on its way may have named another handle than the TPM gave,
-   * or hidden one. Through a resource manager that is not to be seen: it lists the sessions of its other clients too.
-   * @returns whether there was something
+   * Flushes handles that no provider owns: a garbled response may have named a handle other than the TPM's, or hidden one. Does nothing
+   * behind a resource manager, which lists the sessions of its other clients too.
+   * @returns whether something was flushed
    */
   async sweep(isOwned: (handle: number) => boolean): Promise<boolean> {
     const connection = this.#connection;
-    if (connection === undefined || this.#where.managed) return false;
+    if (connection === undefined || this.#endpoint.managed) return false;
     return await this.#flushAll(connection, isOwned);
   }
 
@@ -79,8 +82,8 @@ export class Device {
   }
 
   async close(): Promise<void> {
-    if (this.#connection === undefined && this.#orphans && !this.#where.managed) {
-      // The only chance to take away what a lost connection left.
+    if (this.#connection === undefined && this.#orphans && !this.#endpoint.managed) {
+      // The last chance to flush what a lost connection left.
       await this.#connect().catch(() => {});
     }
     const connection = this.#connection;
@@ -91,11 +94,11 @@ export class Device {
   async #connect(): Promise<Transport> {
     const connection = await this.#open();
     try {
-      if (!this.#where.managed) {
+      if (!this.#endpoint.managed) {
         await this.#inTime(this.#takeOver(connection), CONNECT_TIMEOUTS * this.#timeoutMs);
       }
     } catch (error) {
-      // Whatever it was: a virtual TPM has one client, and nobody else would close this one.
+      // For every error: a virtual TPM has one client, and nothing else would close this connection.
       throw this.#failed(connection, error);
     }
     this.#connection = connection;
@@ -105,7 +108,7 @@ export class Device {
   async #open(): Promise<Transport> {
     const given = new AbortController();
     let connection: Transport | undefined;
-    const opening = this.#where.open(() => this.#drop(connection, "the connection ended"), given.signal);
+    const opening = this.#endpoint.open(() => this.#drop(connection, "the connection ended"), given.signal);
     try {
       connection = await this.#inTime(opening);
       return connection;
@@ -116,7 +119,7 @@ export class Device {
     }
   }
 
-  /** Without a resource manager the host is the only client: what is loaded was left by a connection before this one. */
+  /** Starts the TPM and flushes it. Without a resource manager the host is the only client: an earlier connection left what is loaded. */
   async #takeOver(connection: Transport): Promise<void> {
     const code = await this.#ask(connection, startup(), codeOf);
     if (code !== 0 && code !== Rc.INITIALIZE) throw new TransportError(`Startup gave 0x${code.toString(16)}`);
@@ -142,7 +145,7 @@ export class Device {
     return this.#ask(connection, command, (response) => response);
   }
 
-  /** One command. An answer that cannot be read ends the connection, as no answer does. @throws TransportError */
+  /** Sends one command. A missing or malformed response closes the connection. @throws TransportError */
   async #ask<T>(connection: Transport, command: Uint8Array, read: (response: Uint8Array) => T): Promise<T> {
     try {
       const response = await this.#inTime(connection.exchange(command));
@@ -154,7 +157,7 @@ export class Device {
     }
   }
 
-  /** Gives the connection up. @returns what to throw */
+  /** Closes the connection. @returns the error to throw */
   #failed(connection: Transport, error: unknown): TransportError {
     const why = error instanceof Error ? error.message : "it failed";
     this.#drop(connection, why);

@@ -7,10 +7,10 @@ import { Swtpm } from "../../../test/support/swtpm.ts";
 import * as tpm from "../../../test/support/tpm-commands.ts";
 import { TpmProxy } from "../../../test/support/tpm-proxy.ts";
 import { TpmRefusal } from "./capabilities.ts";
-import { examine, TpmSilent } from "./examine.ts";
+import { examine, TpmTimeout } from "./examine.ts";
+import { parseTpmDevice } from "./parse-device.ts";
 import { Rc } from "./response.ts";
 import { TransportError } from "./transport-error.ts";
-import { whereIs } from "./where.ts";
 
 const STARTUP = 0x144;
 const plain = (code: number) => tpm.join(tpm.u16(0x8001), tpm.u32(10), tpm.u32(code));
@@ -32,28 +32,28 @@ async function scripted(t: TestContext, answers: ReadonlyMap<number, Uint8Array 
   t.after(() => server.close());
   const address = server.address();
   const port = typeof address === "object" ? address?.port : 0;
-  return { where: whereIs(`swtpm:127.0.0.1:${port}`), asked };
+  return { endpoint: parseTpmDevice(`swtpm:127.0.0.1:${port}`), asked };
 }
 
-test("a virtual TPM that nobody has started is started, and says what it is", async (t) => {
+test("a virtual TPM that was not started is started and examined", async (t) => {
   const swtpm = await Swtpm.start();
   t.after(() => swtpm.stop());
   await swtpm.tool("swtpm_ioctl", "--unix", join(swtpm.folder, "tpm.sock.ctrl"), "-i");
   const path = join(swtpm.folder, "proxy.sock");
   const proxy = await TpmProxy.start(path, swtpm.socket);
   t.after(() => proxy.close());
-  const facts = await examine(whereIs(`swtpm:${path}`));
+  const facts = await examine(parseTpmDevice(`swtpm:${path}`));
   assert.ok(facts.commands.has(STARTUP));
   assert.equal(facts.aes128Cfb, true);
   assert.equal(proxy.heard.filter(({ code, from }) => code === STARTUP && from === "host").length, 1);
   // The second time there is nothing to start.
-  await examine(whereIs(`swtpm:${path}`));
+  await examine(parseTpmDevice(`swtpm:${path}`));
   assert.equal(proxy.heard.filter(({ code, from }) => code === STARTUP && from === "host").length, 1);
 });
 
-test("a TPM that refuses Startup is told as that, and asked nothing more", async (t) => {
-  const { where, asked } = await scripted(t, new Map([[STARTUP, plain(Rc.FAILURE)]]));
-  await assert.rejects(examine(where), (error) => {
+test("a TPM that refuses Startup is reported as that, and gets no further command", async (t) => {
+  const { endpoint, asked } = await scripted(t, new Map([[STARTUP, plain(Rc.FAILURE)]]));
+  await assert.rejects(examine(endpoint), (error) => {
     assert.ok(error instanceof TpmRefusal);
     assert.equal(error.message, "Startup gave 0x101");
     assert.equal(error.rc, Rc.FAILURE);
@@ -62,32 +62,32 @@ test("a TPM that refuses Startup is told as that, and asked nothing more", async
   assert.equal(asked.at(-1), STARTUP);
 });
 
-test("a Startup that is answered with rubbish is told as that", async (t) => {
-  const { where } = await scripted(
+test("a malformed response to Startup is reported as that", async (t) => {
+  const { endpoint } = await scripted(
     t,
     new Map([[STARTUP, tpm.join(tpm.u16(0x00c4), tpm.u32(10), tpm.u32(0))]]),
   );
-  await assert.rejects(examine(where), { message: "a response with the tag 0xc4" });
+  await assert.rejects(examine(endpoint), { message: "a response with the tag 0xc4" });
 });
 
-test("a TPM that says after Startup that it was not started is not started again and again", async (t) => {
-  const { where, asked } = await scripted(t, new Map([[STARTUP, plain(0)]]));
-  await assert.rejects(examine(where), { message: "GetCapability(TPM_PROPERTIES) gave 0x100" });
+test("a TPM that still reports INITIALIZE after Startup is not started again", async (t) => {
+  const { endpoint, asked } = await scripted(t, new Map([[STARTUP, plain(0)]]));
+  await assert.rejects(examine(endpoint), { message: "GetCapability(TPM_PROPERTIES) gave 0x100" });
   assert.equal(asked.filter((code) => code === STARTUP).length, 1);
 });
 
-test("a kernel's TPM that was not started is not started by the host", async (t) => {
-  const { where, asked } = await scripted(t, new Map());
-  await assert.rejects(examine({ ...where, managed: true }), {
+test("the host does not start a TPM of the kernel", async (t) => {
+  const { endpoint, asked } = await scripted(t, new Map());
+  await assert.rejects(examine({ ...endpoint, managed: true }), {
     message: "GetCapability(TPM_PROPERTIES) gave 0x100",
   });
   assert.ok(!asked.includes(STARTUP));
 });
 
-test("a TPM that does not answer is silent, and that is told with the time", async (t) => {
-  const { where } = await scripted(t, new Map([[0x17a, undefined]]));
-  await assert.rejects(examine(where, 50), (error) => {
-    assert.ok(error instanceof TpmSilent && error instanceof TransportError);
+test("a TPM that does not answer is reported with the time limit", async (t) => {
+  const { endpoint } = await scripted(t, new Map([[0x17a, undefined]]));
+  await assert.rejects(examine(endpoint, 50), (error) => {
+    assert.ok(error instanceof TpmTimeout && error instanceof TransportError);
     assert.equal(error.message, "it took a command and did not answer in 50 ms");
     return true;
   });

@@ -1,6 +1,6 @@
 /**
- * Asks a TPM what it can do and how it is. Nothing is made in it and nothing flushed: what is there may be another program's. The kernel's
- * resource manager gives this connection a space of its own; a virtual TPM has one client, so it can be asked only while no host runs.
+ * Queries a TPM's features and state. It creates and flushes nothing: loaded objects may belong to another program. The kernel's resource
+ * manager gives this connection a space of its own; a virtual TPM has one client, so it can be queried only while no host runs.
  */
 import { within } from "../../lib/deadline.ts";
 import {
@@ -8,22 +8,22 @@ import {
   ask,
   BANKS,
   type Bank,
-  type Capability,
   COMMAND_CODES,
   CURVES,
-  passes,
+  isSupported,
   propertiesFrom,
   readPage,
+  type TpmList,
   TpmRefusal,
   testAes128Cfb,
 } from "./capabilities.ts";
 import { TIMEOUT_MS } from "./device.ts";
-import { startup } from "./housekeeping.ts";
+import { startup } from "./host-commands.ts";
 import { codeOf, faultOf, Rc } from "./response.ts";
-import type { Transport, Where } from "./transport.ts";
+import type { TpmEndpoint, Transport } from "./transport.ts";
 import { TransportError } from "./transport-error.ts";
 
-/** Enough for every list of a TPM, and not for one that never ends. */
+/** More than any TPM needs for a list; stops a list that never ends. */
 const MAX_PAGES = 16;
 const PT_FIXED = 0x100;
 const PT_VAR = 0x200;
@@ -33,25 +33,26 @@ export interface TpmFacts {
   readonly commands: ReadonlySet<number>;
   readonly algorithms: ReadonlySet<number>;
   readonly curves: ReadonlySet<number>;
-  /** Undefined: it could not be asked. */
+  /** Undefined: the TPM does not have TPM2_TestParms. */
   readonly aes128Cfb: boolean | undefined;
   readonly banks: readonly Bank[];
   /** By TPM_PT. */
   readonly properties: ReadonlyMap<number, number>;
 }
 
-/** It took the connection and did not answer, in time or at all. */
-export class TpmSilent extends TransportError {}
+/** The TPM accepted the connection or a command and did not answer in time. */
+export class TpmTimeout extends TransportError {}
 
 /**
- * @param timeoutMs for the connection, and for each answer
- * @throws TpmSilent, TpmRefusal, TransportError
+ * Queries everything that `kleidi doctor` reports of a TPM.
+ * @param timeoutMs for the connection and for each response, in milliseconds
+ * @throws TpmTimeout, TpmRefusal, TransportError
  */
-export async function examine(where: Where, timeoutMs = TIMEOUT_MS): Promise<TpmFacts> {
-  const connection = await openInTime(where, timeoutMs);
+export async function examine(endpoint: TpmEndpoint, timeoutMs = TIMEOUT_MS): Promise<TpmFacts> {
+  const connection = await openInTime(endpoint, timeoutMs);
   const exchange = (command: Uint8Array) => exchangeInTime(connection, command, timeoutMs);
   try {
-    return await askAll(exchange, where.managed);
+    return await askAll(exchange, endpoint.managed);
   } finally {
     connection.close();
   }
@@ -65,7 +66,7 @@ async function askAll(exchange: Exchange, managed: boolean): Promise<TpmFacts> {
     fixed = await properties(exchange, PT_FIXED);
   } catch (error) {
     if (managed || !(error instanceof TpmRefusal) || error.rc !== Rc.INITIALIZE) throw error;
-    // A virtual TPM that nobody has started yet: the host would start it in the same way.
+    // A virtual TPM that was not started yet: the host would start it in the same way.
     await start(exchange);
     fixed = await properties(exchange, PT_FIXED);
   }
@@ -75,7 +76,7 @@ async function askAll(exchange: Exchange, managed: boolean): Promise<TpmFacts> {
     algorithms: new Set(await list(exchange, ALGORITHMS)),
     curves: new Set(await list(exchange, CURVES)),
     banks: await list(exchange, BANKS),
-    aes128Cfb: passes(await exchange(testAes128Cfb())),
+    aes128Cfb: isSupported(await exchange(testAes128Cfb())),
   };
 }
 
@@ -83,7 +84,7 @@ async function properties(exchange: Exchange, first: number): Promise<[number, n
   return (await list(exchange, propertiesFrom(first))).map(({ tag, value }) => [tag, value]);
 }
 
-async function list<Entry>(exchange: Exchange, capability: Capability<Entry>): Promise<Entry[]> {
+async function list<Entry>(exchange: Exchange, capability: TpmList<Entry>): Promise<Entry[]> {
   const all: Entry[] = [];
   let first = capability.first;
   for (let pages = 0; pages < MAX_PAGES; pages++) {
@@ -102,9 +103,9 @@ async function start(exchange: Exchange): Promise<void> {
   if (codeOf(response) !== 0) throw new TpmRefusal("Startup", codeOf(response));
 }
 
-async function openInTime(where: Where, timeoutMs: number): Promise<Transport> {
+async function openInTime(endpoint: TpmEndpoint, timeoutMs: number): Promise<Transport> {
   const given = new AbortController();
-  const opening = where.open(() => {}, given.signal);
+  const opening = endpoint.open(() => {}, given.signal);
   try {
     return await inTime(opening, timeoutMs, "it did not take the connection");
   } catch (error) {
@@ -118,7 +119,7 @@ function exchangeInTime(connection: Transport, command: Uint8Array, timeoutMs: n
   return inTime(connection.exchange(command), timeoutMs, "it took a command and did not answer");
 }
 
-/** Closing the connection rejects what is still in the air. */
+/** Closing the connection rejects an exchange that is still running. */
 function inTime<T>(work: Promise<T>, timeoutMs: number, what: string): Promise<T> {
-  return within(timeoutMs, work, () => new TpmSilent(`${what} in ${timeoutMs} ms`));
+  return within(timeoutMs, work, () => new TpmTimeout(`${what} in ${timeoutMs} ms`));
 }

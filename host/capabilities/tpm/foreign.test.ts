@@ -82,7 +82,7 @@ for (const [what, ...options] of [
     }
     assert.equal(
       decisions.at(-1)?.why,
-      "kleidi:tpm transmit in provision: TPM2_Load: the object is neither a key for HMAC-SHA256 nor sealed data as TPM2_Create may make them here",
+      "kleidi:tpm transmit in provision: TPM2_Load: the object is neither an HMAC-SHA256 key nor sealed data of the form that TPM2_Create may create here",
     );
     await capability.close();
     assert.equal(await failuresCounted(), "0x0");
@@ -133,11 +133,11 @@ test("a foreign blob that only PCRs guard, of our own shape, is not unsealed wit
   assert.equal(code, HostCode.DENIED);
   assert.match(
     message,
-    /TPM2_Unseal gives sealed data out of the TPM; to grant it, write under tpm: unseal: true$/,
+    /TPM2_Unseal releases sealed data from the TPM; to grant it, write under tpm: unseal: true$/,
   );
 });
 
-test("with the grant it is not unsealed either: its policy does not ask for an authorization value", async (t) => {
+test("with the grant it is not unsealed either: its policy does not require an authorization value", async (t) => {
   const { publicPart, privatePart } = await sealed(...LIKE_OURS);
   const { call, primary } = await inside(t);
   const object = tpm.handleIn(await call.done(tpm.load(primary, privatePart, publicPart)));
@@ -146,7 +146,7 @@ test("with the grant it is not unsealed either: its policy does not ask for an a
   const bare = { handle: session.handle, attributes: 1 };
   const { code, message } = await call.transmit(tpm.unseal(object, bare));
   assert.equal(code, HostCode.DENIED);
-  assert.match(message, /its policy session does not state the object's authorization value/);
+  assert.match(message, /its policy session does not require the object's authorization value/);
   // With the value in it, the policy is another one than the object's.
   await call.done(tpm.policyAuthValue(session.handle));
   const [TPM_RC_POLICY_FAIL, OF_SESSION_1] = [0x9d, 0x900];
@@ -171,7 +171,7 @@ function unsealWith(
   return tpm.unseal(object, { handle: session.handle, nonce, attributes, hmac });
 }
 
-test("nor by a session that stated a value for an object of the guest's own, and has used it up", async (t) => {
+test("a session that required the value for the guest's own object does not unseal it either: it has used it up", async (t) => {
   const { publicPart, privatePart } = await sealed(...LIKE_OURS);
   const { call, primary } = await inside(t);
   const trial = (await policySession(call, 3)).handle;
@@ -198,7 +198,7 @@ test("nor by a session that stated a value for an object of the guest's own, and
   assert.ok(!Buffer.from(body).includes(SECRET));
 });
 
-test("nor by one whose policy was begun again after the value was stated", async (t) => {
+test("a session whose policy was restarted after TPM2_PolicyAuthValue does not unseal it either", async (t) => {
   const { publicPart, privatePart } = await sealed(...LIKE_OURS);
   const { call, primary } = await inside(t);
   const object = tpm.handleIn(await call.done(tpm.load(primary, privatePart, publicPart)));

@@ -1,4 +1,4 @@
-/** The shape of `grants.tpm`: one device, and what may be done there. */
+/** The schema of `grants.tpm`: one device, and the hierarchies, objects and templates that a provider may use there. */
 import { isIPv4 } from "node:net";
 import { z } from "zod";
 import { field, nearestOf } from "../../schema/field.ts";
@@ -7,7 +7,7 @@ import { rpcs } from "../../schema/rpcs.ts";
 const HIERARCHIES = ["owner", "endorsement", "platform"] as const;
 export type Hierarchy = (typeof HIERARCHIES)[number];
 
-/** What the broker can open: the kernel's resource manager, and virtual TPMs that no network reaches. */
+/** Whether the host can open this device: the kernel's resource manager, or a virtual TPM that no network reaches. */
 function isTpmDevice(text: string): boolean {
   if (/^(\/dev\/tpmrm[0-9]{1,3}|swtpm:\/[^\0]{1,99})$/.test(text)) return true;
   const [, host = "", port] = /^(?:swtpm|mssim):(127\.[0-9.]+|\[::1\]):([1-9][0-9]{0,4})$/.exec(text) ?? [];
@@ -114,5 +114,5 @@ export const GRANT = field(
   },
 );
 
-/** One device, and what may be done there. */
+/** A validated grant. */
 export type TpmConfig = NonNullable<z.output<typeof GRANT>>;

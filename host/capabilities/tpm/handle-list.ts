@@ -1,16 +1,16 @@
-/** What is loaded in a TPM, as it lists it (TPM_CAP_HANDLES). */
-import { ask, type Capability, readPage } from "./capabilities.ts";
-import { HT, typeOf } from "./ground.ts";
+/** Lists the objects and sessions that are loaded in a TPM (TPM_CAP_HANDLES). */
+import { ask, readPage, type TpmList } from "./capabilities.ts";
+import { HT, typeOf } from "./command-context.ts";
 import { codeOf } from "./response.ts";
 import { TransportError } from "./transport-error.ts";
 
-/** Objects, loaded sessions, and sessions whose context was saved (TPM 2.0 Part 2, 7.2): the first handle of each range. */
+/** The first handle of each range: objects, loaded sessions, and sessions whose context was saved (TPM 2.0 Part 2, 7.2). */
 export const FLUSHABLE: readonly number[] = [0x80000000, 0x02000000, 0x03000000];
 
-/** There are no more slots than this. */
+/** No TPM has more slots. */
 const MOST = 64;
 
-const from = (first: number): Capability<number> => ({
+const from = (first: number): TpmList<number> => ({
   ...{ code: 1, name: "HANDLES", first, count: MOST },
   read: (reader) => reader.u32(),
 });
@@ -19,9 +19,9 @@ const from = (first: number): Capability<number> => ({
 export const listHandles = (first: number) => ask(from(first), first);
 
 /**
- * @param first of the range that was asked for
- * @returns none if the TPM gave an error: the next command says what is wrong with it
- * @throws TransportError these bytes are not an answer to that question
+ * @param first the first handle of the requested range
+ * @returns an empty list if the TPM answered with an error code: the next command reports that error
+ * @throws TransportError the bytes are not a valid response to that request
  */
 export function handlesListed(first: number, response: Uint8Array): readonly number[] {
   if (codeOf(response) !== 0) return [];
@@ -33,7 +33,7 @@ export function handlesListed(first: number, response: Uint8Array): readonly num
   );
 }
 
-/** The ranges of sessions list either type. */
+/** Whether a handle belongs to the range. The ranges of sessions hold both types of sessions. */
 function fits(first: number, handle: number): boolean {
   const type = typeOf(handle);
   if (typeOf(first) === HT.TRANSIENT) return type === HT.TRANSIENT;

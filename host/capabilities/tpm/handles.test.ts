@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { HandleTable } from "./handles.ts";
 
-test("numbers begin at 1000 hex, count on, and keep their type", () => {
+test("handles start at 1000 hex, increase, and keep their type", () => {
   const table = new HandleTable();
   assert.deepEqual(
     [0x80000000, 0x02000001, 0x03000002].map((real) => table.add(real)),
@@ -13,7 +13,7 @@ test("numbers begin at 1000 hex, count on, and keep their type", () => {
   assert.deepEqual([table.has(0x02000001), table.has(0x02001001)], [true, false]);
 });
 
-test("a number that was dropped names nothing, and is not given again", () => {
+test("a dropped handle names nothing, and is not reused", () => {
   const table = new HandleTable();
   const first = table.add(0x80000000) as number;
   table.drop(first);
@@ -21,7 +21,7 @@ test("a number that was dropped names nothing, and is not given again", () => {
   assert.notEqual(table.add(0x80000000), first);
 });
 
-test("clear gives the TPM's handles, and numbers go on behind those that were given", () => {
+test("clear returns the TPM's handles, and numbering continues", () => {
   const table = new HandleTable();
   table.add(0x80000000);
   table.add(0x02000001);
@@ -30,7 +30,7 @@ test("clear gives the TPM's handles, and numbers go on behind those that were gi
   assert.equal(table.add(0x80000000), 0x80001002);
 });
 
-test("the last number is 80FFFFFE: behind it there is none until everything is cleared", () => {
+test("the last handle is 80FFFFFE: there is no further one until the table is cleared", () => {
   const table = new HandleTable();
   for (let given = 0x1000; given < 0xfffffe; given++) table.drop(table.add(0x80000000) as number);
   table.clear();

@@ -1,33 +1,37 @@
 /**
- * What one provider has in the TPM: its own numbers, and the TPM's behind them. A number is never given twice, so that one which a
- * provider kept for too long names nothing instead of something else.
+ * Maps the handles of one provider to the TPM's handles. A number is never reused, so a handle that a provider kept for too long names
+ * nothing instead of another object.
  */
-import type { Owned } from "./policy.ts";
+import type { OwnedHandles } from "./policy.ts";
 
-/** Well above a TPM's own, so that no number means something on both sides by chance. */
+/** Well above a TPM's own handles, so that no number is valid on both sides by chance. */
 const FIRST = 0x1000;
 /** TRANSIENT_LAST is 80FFFFFE (TPM 2.0 Part 2, 7.5). */
 const LAST = 0xfffffe;
 
 const isObject = (handle: number) => handle >>> 24 === 0x80;
 
-export class HandleTable implements Owned {
+export class HandleTable implements OwnedHandles {
   readonly #real = new Map<number, number>();
-  readonly #stating = new Set<number>();
+  readonly #authValueSessions = new Set<number>();
   #next = FIRST;
 
   real(handle: number): number | undefined {
     return this.#real.get(handle);
   }
 
-  statesAuthValue(session: number): boolean {
-    return this.#stating.has(session);
+  requiresAuthValue(session: number): boolean {
+    return this.#authValueSessions.has(session);
   }
 
-  /** @param unstates of these a TPM has begun the policy again */
-  state(states: number | undefined, unstates: readonly number[]): void {
-    for (const session of unstates) this.#stating.delete(session);
-    if (states !== undefined) this.#stating.add(states);
+  /**
+   * Records how a command changed the policies of sessions.
+   * @param bindsAuthValue the session that now requires the authorization value
+   * @param restartsPolicy sessions whose policy was restarted
+   */
+  applyPolicyEffects(bindsAuthValue: number | undefined, restartsPolicy: readonly number[]): void {
+    for (const session of restartsPolicy) this.#authValueSessions.delete(session);
+    if (bindsAuthValue !== undefined) this.#authValueSessions.add(bindsAuthValue);
   }
 
   get objects(): number {
@@ -42,7 +46,7 @@ export class HandleTable implements Owned {
     return this.#real.size;
   }
 
-  /** @returns the provider's number, of the same type; undefined when all numbers were given */
+  /** @returns the provider's handle, of the same type; undefined if no number is left */
   add(real: number): number | undefined {
     if (this.#next > LAST) return undefined;
     const handle = ((real & 0xff000000) | this.#next) >>> 0;
@@ -53,18 +57,18 @@ export class HandleTable implements Owned {
 
   drop(handle: number): void {
     this.#real.delete(handle);
-    this.#stating.delete(handle);
+    this.#authValueSessions.delete(handle);
   }
 
   has(real: number): boolean {
     return [...this.#real.values()].includes(real);
   }
 
-  /** Empties the table; gives the TPM's handles that were in it. */
+  /** Empties the table. @returns the TPM's handles that were in it */
   clear(): number[] {
     const all = [...this.#real.values()];
     this.#real.clear();
-    this.#stating.clear();
+    this.#authValueSessions.clear();
     if (this.#next > LAST) this.#next = FIRST;
     return all;
   }

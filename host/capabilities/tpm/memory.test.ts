@@ -16,7 +16,7 @@ test("a memory cannot be printed", () => {
   assert.doesNotMatch(inspect(memory, { depth: 9, showHidden: true }), /222|173|dead/);
 });
 
-test("a memory is a copy, and is given away once", () => {
+test("a memory is a copy, and can be taken once", () => {
   const bytes = Uint8Array.of(1);
   const memory = new Memory();
   memory.set(bytes);
@@ -31,7 +31,7 @@ test("a memory that is wiped is empty", () => {
   assert.deepEqual(memory.take(), new Uint8Array());
 });
 
-test("what is replaced or wiped leaves no copy of its bytes", (t) => {
+test("a replaced or wiped memory leaves no copy of its bytes", (t) => {
   const copies: Uint8Array[] = [];
   const from = Uint8Array.from.bind(Uint8Array);
   t.mock.method(Uint8Array, "from", (bytes: Uint8Array) => {

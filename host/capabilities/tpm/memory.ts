@@ -1,4 +1,4 @@
-/** What a provider asks the host to remember between two calls: handles, and secrets of sessions. It cannot be printed. */
+/** The bytes that a provider asks the host to keep between two calls: handles and session secrets. They cannot be printed. */
 export class Memory {
   #bytes = new Uint8Array();
 
@@ -7,7 +7,7 @@ export class Memory {
     this.#bytes = Uint8Array.from(bytes);
   }
 
-  /** Gives the bytes away: they are here no more. */
+  /** Moves the bytes to the caller and keeps no copy. */
   take(): Uint8Array {
     const bytes = this.#bytes;
     this.#bytes = new Uint8Array();

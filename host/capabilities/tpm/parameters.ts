@@ -1,15 +1,15 @@
-/** What stands behind a command's handles and sessions, where the host has a say in it. */
+/** Checks the parameters of a command, after its handles and sessions. */
 import type { Rpc } from "../../host-call.ts";
+import type { CommandContext } from "./command-context.ts";
+import { answered, denied } from "./command-refusal.ts";
 import { CC, type Command } from "./commands.ts";
-import type { Ground } from "./ground.ts";
 import type { Reader } from "./reader.ts";
-import { answered, denied } from "./refused.ts";
 import { rcOf } from "./response.ts";
 import { isCreatable, isLoadable } from "./template.ts";
 
 export const MAX_RANDOM = 64;
 
-/** TPM_CAP that say nothing of other users: never HANDLES, which lists everybody's. */
+/** The TPM_CAP values that reveal nothing about other users: never HANDLES, which lists the handles of all. */
 const CAPABILITIES: ReadonlyMap<number, string> = new Map([
   [0, "ALGS"],
   [2, "COMMANDS"],
@@ -20,33 +20,38 @@ const CAPABILITIES: ReadonlyMap<number, string> = new Map([
 
 const SE = { HMAC: 0, POLICY: 1, TRIAL: 3 } as const;
 
-/** @returns the provider's handle that the command flushes */
+/**
+ * @param reader at the first parameter
+ * @param view the copy of the command that is forwarded; TPM2_FlushContext gets the TPM's handle there
+ * @returns the provider's handle that the command flushes
+ * @throws CommandRefusal, TooShort
+ */
 export function checkParameters(
   reader: Reader,
   view: DataView,
   { code, name }: Command,
-  ground: Ground,
+  context: CommandContext,
 ): number | undefined {
   switch (code) {
     case CC.CreatePrimary: {
-      reader.sized(); // inSensitive, possibly encrypted; the template, which is no first parameter, never is
-      if (ground.grant.templates.includes(ground.sha256(reader.sized()))) return undefined;
+      reader.sized(); // inSensitive, possibly encrypted; the template is not the first parameter, so it never is
+      if (context.grant.templates.includes(context.sha256(reader.sized()))) return undefined;
       throw denied(`${name}: the SHA-256 of the public template is not one of those granted`);
     }
     case CC.Create:
       reader.sized(); // inSensitive
       if (isCreatable(reader.sized())) return undefined;
       throw denied(
-        `${name}: the template is neither of a key for HMAC-SHA256 nor of sealed data that stay in this TPM`,
+        `${name}: the template is neither for an HMAC-SHA256 key nor for sealed data that stay in this TPM`,
       );
     case CC.Load:
       reader.sized(); // inPrivate, possibly encrypted; the public area is not the first parameter, so it never is
       if (isLoadable(reader.sized())) return undefined;
       throw denied(
-        `${name}: the object is neither a key for HMAC-SHA256 nor sealed data as TPM2_Create may make them here`,
+        `${name}: the object is neither an HMAC-SHA256 key nor sealed data of the form that TPM2_Create may create here`,
       );
     case CC.StartAuthSession:
-      checkSessionType(reader, ground.rpc);
+      checkSessionType(reader, context.rpc);
       return undefined;
     case CC.GetCapability: {
       const capability = reader.u32();
@@ -61,7 +66,7 @@ export function checkParameters(
     case CC.FlushContext: {
       const at = reader.at;
       const handle = reader.u32();
-      const real = ground.owned.real(handle);
+      const real = context.owned.real(handle);
       if (real === undefined) throw answered(rcOf.parameterValue(0));
       view.setUint32(at, real);
       return handle;
@@ -76,7 +81,7 @@ function checkSessionType(reader: Reader, rpc: Rpc): void {
   reader.sized(); // encryptedSalt
   const type = reader.u8();
   if (type === SE.TRIAL && rpc !== "provision") {
-    throw denied('a trial session is for making keys, with "kleidi key init", only');
+    throw denied('trial sessions are allowed only during "kleidi key init"');
   }
   if (type !== SE.HMAC && type !== SE.POLICY && type !== SE.TRIAL) throw answered(rcOf.parameterValue(2));
 }

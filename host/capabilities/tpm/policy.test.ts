@@ -5,7 +5,7 @@ import fc from "fast-check";
 import * as tpm from "../../../test/support/tpm-commands.ts";
 import type { Rpc } from "../../host-call.ts";
 import { COMMANDS } from "./commands.ts";
-import { decideCommand, type Owned, QUOTA, type TpmGrant } from "./policy.ts";
+import { decideCommand, type OwnedHandles, QUOTA, type TpmGrant } from "./policy.ts";
 import { STORAGE_PRIMARY, STORAGE_PRIMARY_SHA256 } from "./template.ts";
 
 const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
@@ -25,11 +25,11 @@ const REAL = new Map([
   [HMAC_SESSION, 0x02000001],
   [POLICY_SESSION, 0x03000002],
 ]);
-const OWNED: Owned = {
+const OWNED: OwnedHandles = {
   real: (handle) => REAL.get(handle),
   objects: 1,
   sessions: 1,
-  statesAuthValue: (session) => session === POLICY_SESSION,
+  requiresAuthValue: (session) => session === POLICY_SESSION,
 };
 
 function decide(bytes: Uint8Array, rpc: Rpc = "encrypt", owned = OWNED, grant = GRANT) {
@@ -145,7 +145,7 @@ const ALLOWED: [string, Rpc, (object: number, hmac: number, policy: number) => U
 ];
 
 for (const [what, rpc, build] of ALLOWED) {
-  test(`decideCommand forwards ${what} with the TPM's own handles, and nothing else changed`, () => {
+  test(`decideCommand forwards ${what} with the TPM's own handles and no other change`, () => {
     const [object, hmac, policy] = [...REAL.values()] as [number, number, number];
     const decision = decide(build(OBJECT, HMAC_SESSION, POLICY_SESSION), rpc);
     assert.ok("forward" in decision, verdict(build(OBJECT, HMAC_SESSION, POLICY_SESSION), rpc));
@@ -179,8 +179,8 @@ for (const rpc of ["status", "encrypt", "decrypt", "provision"] as const) {
   });
 }
 
-const FULL_OF_OBJECTS: Owned = { ...OWNED, objects: QUOTA.objects };
-const FULL_OF_SESSIONS: Owned = { ...OWNED, sessions: QUOTA.sessions };
+const FULL_OF_OBJECTS: OwnedHandles = { ...OWNED, objects: QUOTA.objects };
+const FULL_OF_SESSIONS: OwnedHandles = { ...OWNED, sessions: QUOTA.sessions };
 const NOT_OURS = 0x80000001;
 
 /** A real command with bytes changed at an offset. */
@@ -197,15 +197,15 @@ function longer(bytes: Uint8Array, length: number): Uint8Array {
 
 const NOT_A_TEMPLATE = "the SHA-256 of the public template is not one of those granted";
 const NOT_LOADABLE =
-  "TPM2_Load: the object is neither a key for HMAC-SHA256 nor sealed data as TPM2_Create may make them here";
-const NOT_STATED =
-  "its policy session does not state the object's authorization value; send TPM2_PolicyAuthValue before each use";
+  "TPM2_Load: the object is neither an HMAC-SHA256 key nor sealed data of the form that TPM2_Create may create here";
+const NO_AUTH_VALUE =
+  "its policy session does not require the object's authorization value; send TPM2_PolicyAuthValue before each use";
 const NOT_CREATABLE =
-  "TPM2_Create: the template is neither of a key for HMAC-SHA256 nor of sealed data that stay in this TPM";
-const FOR_PROVISIONING = 'for making keys, with "kleidi key init", only';
+  "TPM2_Create: the template is neither for an HMAC-SHA256 key nor for sealed data that stay in this TPM";
+const PROVISIONING_ONLY = 'allowed only during "kleidi key init"';
 const created = (template: Uint8Array) => tpm.create(OBJECT, { template });
 
-const REFUSED: [string, Uint8Array, string, { rpc?: Rpc; owned?: Owned; grant?: TpmGrant }?][] = [
+const REFUSED: [string, Uint8Array, string, { rpc?: Rpc; owned?: OwnedHandles; grant?: TpmGrant }?][] = [
   ["no bytes", NONE, "answered b0142"],
   ["9 bytes", tpm.getRandom(8).subarray(0, 9), "answered b0142"],
   ["4,097 bytes", longer(tpm.hmac(OBJECT, NONE), 4097 - tpm.hmac(OBJECT, NONE).length), "answered b0142"],
@@ -219,8 +219,8 @@ const REFUSED: [string, Uint8Array, string, { rpc?: Rpc; owned?: Owned; grant?: 
     tpm.command(0x126, [0x4000000c], [tpm.EMPTY_AUTH]),
     "denied: command 0x126 is not one of the commands that a provider may send",
   ],
-  ["Create in encrypt", tpm.create(OBJECT), `denied: TPM2_Create is ${FOR_PROVISIONING}`],
-  ["Create in status", tpm.create(OBJECT), `denied: TPM2_Create is ${FOR_PROVISIONING}`, { rpc: "status" }],
+  ["Create in encrypt", tpm.create(OBJECT), `denied: TPM2_Create is ${PROVISIONING_ONLY}`],
+  ["Create in status", tpm.create(OBJECT), `denied: TPM2_Create is ${PROVISIONING_ONLY}`, { rpc: "status" }],
   ["a handle area cut short", tpm.command(0x173, [], [], tpm.u16(0x8000)), "answered b009a"],
   ["an object that is not the provider's", tpm.readPublic(NOT_OURS), "answered b0910"],
   ["a bind object that is not the provider's", tpm.startSession(0, { bind: NOT_OURS }), "answered b0911"],
@@ -301,7 +301,7 @@ const REFUSED: [string, Uint8Array, string, { rpc?: Rpc; owned?: Owned; grant?: 
     { owned: FULL_OF_OBJECTS },
   ],
   ["a third session", tpm.startSession(), "answered b0903", { owned: FULL_OF_SESSIONS }],
-  ["a trial session in encrypt", tpm.startSession(3), `denied: a trial session is ${FOR_PROVISIONING}`],
+  ["a trial session in encrypt", tpm.startSession(3), `denied: trial sessions are ${PROVISIONING_ONLY}`],
   ["a session of an unknown type", tpm.startSession(4), "answered b03c4"],
   [
     "StartAuthSession with a session",
@@ -449,7 +449,7 @@ const REFUSED: [string, Uint8Array, string, { rpc?: Rpc; owned?: Owned; grant?: 
   [
     "Unseal where it is not granted",
     tpm.unseal(OBJECT),
-    "denied: TPM2_Unseal gives sealed data out of the TPM; to grant it, write under tpm: unseal: true",
+    "denied: TPM2_Unseal releases sealed data from the TPM; to grant it, write under tpm: unseal: true",
     { grant: { ...GRANT, unseal: false } },
   ],
   ...(["HMAC", "Unseal"] as const).map((name): (typeof REFUSED)[number] => [
@@ -457,8 +457,8 @@ const REFUSED: [string, Uint8Array, string, { rpc?: Rpc; owned?: Owned; grant?: 
     name === "HMAC"
       ? tpm.hmac(OBJECT, NONE, session(POLICY_SESSION))
       : tpm.unseal(OBJECT, session(POLICY_SESSION)),
-    `denied: TPM2_${name}: ${NOT_STATED}`,
-    { owned: { ...OWNED, statesAuthValue: () => false } },
+    `denied: TPM2_${name}: ${NO_AUTH_VALUE}`,
+    { owned: { ...OWNED, requiresAuthValue: () => false } },
   ]),
 ];
 
@@ -496,27 +496,29 @@ test("the hash of the storage primary's template is what the constant says", () 
   assert.equal(sha256(STORAGE_PRIMARY), STORAGE_PRIMARY_SHA256);
 });
 
-test("what a response will mean: a session without continueSession ends, a flushed handle too", () => {
-  const after = (bytes: Uint8Array) => {
+test("effects: a session without continueSession ends, and so does a flushed handle", () => {
+  const effectsOf = (bytes: Uint8Array) => {
     const decision = decide(bytes);
-    return "forward" in decision ? decision.after : undefined;
+    return "forward" in decision ? decision.effects : undefined;
   };
-  assert.deepEqual(after(tpm.hmac(OBJECT, NONE, session(HMAC_SESSION, 0x60))), {
+  assert.deepEqual(effectsOf(tpm.hmac(OBJECT, NONE, session(HMAC_SESSION, 0x60))), {
     creates: undefined,
     ends: [HMAC_SESSION],
     handles: [OBJECT],
     sessions: [HMAC_SESSION],
-    states: undefined,
-    unstates: [HMAC_SESSION],
+    bindsAuthValue: undefined,
+    restartsPolicy: [HMAC_SESSION],
   });
-  assert.equal(after(tpm.policyAuthValue(POLICY_SESSION))?.states, POLICY_SESSION);
-  assert.deepEqual(after(tpm.policyAuthValue(POLICY_SESSION))?.unstates, []);
-  assert.deepEqual(after(tpm.policyRestart(POLICY_SESSION))?.unstates, [POLICY_SESSION]);
-  assert.deepEqual(after(tpm.hmac(OBJECT, NONE, session(POLICY_SESSION)))?.unstates, [POLICY_SESSION]);
-  assert.deepEqual(after(tpm.hmac(OBJECT, NONE, session(HMAC_SESSION, 0x61)))?.ends, []);
-  assert.deepEqual(after(tpm.flushContext(OBJECT))?.ends, [OBJECT]);
-  assert.equal(after(tpm.createPrimary())?.creates, "object");
-  assert.equal(after(tpm.startSession())?.creates, "session");
+  assert.equal(effectsOf(tpm.policyAuthValue(POLICY_SESSION))?.bindsAuthValue, POLICY_SESSION);
+  assert.deepEqual(effectsOf(tpm.policyAuthValue(POLICY_SESSION))?.restartsPolicy, []);
+  assert.deepEqual(effectsOf(tpm.policyRestart(POLICY_SESSION))?.restartsPolicy, [POLICY_SESSION]);
+  assert.deepEqual(effectsOf(tpm.hmac(OBJECT, NONE, session(POLICY_SESSION)))?.restartsPolicy, [
+    POLICY_SESSION,
+  ]);
+  assert.deepEqual(effectsOf(tpm.hmac(OBJECT, NONE, session(HMAC_SESSION, 0x61)))?.ends, []);
+  assert.deepEqual(effectsOf(tpm.flushContext(OBJECT))?.ends, [OBJECT]);
+  assert.equal(effectsOf(tpm.createPrimary())?.creates, "object");
+  assert.equal(effectsOf(tpm.startSession())?.creates, "session");
 });
 
 test("the provider's bytes are not changed", () => {
@@ -526,10 +528,10 @@ test("the provider's bytes are not changed", () => {
   assert.deepEqual(bytes, before);
 });
 
-test("a command with a password ends nothing; a session ends that is not to go on", () => {
+test("a command with a password ends no session; a session without continueSession ends", () => {
   const endsOf = (bytes: Uint8Array) => {
     const decision = decide(bytes);
-    return "forward" in decision ? decision.after.ends : assert.fail(verdict(bytes));
+    return "forward" in decision ? decision.effects.ends : assert.fail(verdict(bytes));
   };
   assert.deepEqual(endsOf(tpm.hmac(OBJECT, NONE)), []);
   assert.deepEqual(endsOf(tpm.hmac(OBJECT, NONE, session(HMAC_SESSION, 1))), []);
@@ -605,7 +607,7 @@ test(`${RUNS} fuzzed commands: none throws, none forbidden is forwarded, none na
       const kind = "forward" in decision ? decision.name : verdict(bytes, rpc).slice(0, 14);
       seen.set(kind, (seen.get(kind) ?? 0) + 1);
       if (!("forward" in decision)) return;
-      const { forward, after } = decision;
+      const { forward, effects } = decision;
       const view = Buffer.from(forward);
       assert.equal(view.readUInt32BE(2), forward.length);
       assert.equal(forward.length, bytes.length);
@@ -616,7 +618,7 @@ test(`${RUNS} fuzzed commands: none throws, none forbidden is forwarded, none na
       for (const i of allowed.handles.keys()) assert.ok(PERMITTED.has(view.readUInt32BE(10 + 4 * i)));
       assert.deepEqual(
         sessionsOf(view, 10 + 4 * allowed.handles.length),
-        after.sessions.map((each) => REAL.get(each) ?? each),
+        effects.sessions.map((each) => REAL.get(each) ?? each),
       );
       if (allowed.code === 0x165) assert.ok([...REAL.values()].includes(view.readUInt32BE(10)));
       if (allowed.code === 0x17a) assert.notEqual(view.readUInt32BE(10), 1);

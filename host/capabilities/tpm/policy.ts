@@ -1,37 +1,37 @@
 /**
- * Decides on one TPM command: reads its header, handles and authorizations, compares them with the grant and with what the provider
- * owns, and puts the TPM's own handles in the place of the provider's. Pure. What it cannot read it does not let through.
+ * Decides on one TPM command: parses its header, handles and authorizations, checks them against the grant and the provider's own
+ * handles, and replaces the provider's handles by the TPM's. Pure. A command that it cannot parse is not forwarded.
  *
- * The three ends (docs/ABI.md, kleidi:tpm): forwarded; denied, where the grant does not allow it; answered as a resource manager
- * would, where it is malformed, names what is not the provider's, or goes over a quota.
+ * The three outcomes (docs/ABI.md, kleidi:tpm): forwarded; denied, if the grant does not allow the command; answered as a resource
+ * manager would, if the command is malformed, names a handle that is not the provider's, or exceeds a quota.
  */
 import { readSessions } from "./authorization.ts";
+import { type CommandContext, HT, typeOf } from "./command-context.ts";
+import { answered, CommandRefusal, denied } from "./command-refusal.ts";
 import { CC, COMMANDS, type Command, type HandleRule } from "./commands.ts";
-import { type Ground, HT, typeOf } from "./ground.ts";
 import { checkParameters } from "./parameters.ts";
-import { Reader, Short } from "./reader.ts";
-import { answered, denied, Refused } from "./refused.ts";
+import { Reader, TooShort } from "./reader.ts";
 import { HEADER, MAX_SIZE, managerAnswer, Rc, rcOf, Tag } from "./response.ts";
 
-export type { Ground, Owned, TpmGrant } from "./ground.ts";
+export type { CommandContext, OwnedHandles, TpmGrant } from "./command-context.ts";
 
-/** What the response will mean for what the provider owns. All handles are the provider's own numbers. */
-export interface After {
-  /** A success has a handle of this kind in its response. */
+/** The effects of a command on the provider's handles and sessions. All handles are the provider's own numbers. */
+export interface CommandEffects {
+  /** On success, the response has a handle of this kind. */
   readonly creates: "object" | "session" | undefined;
-  /** A success ends these. */
+  /** Handles that a success removes from the TPM. */
   readonly ends: readonly number[];
-  /** As they stand in the command, so that an error that names a place can be understood. */
+  /** In the order of the command: a response code names a handle or session by its position. */
   readonly handles: readonly number[];
   readonly sessions: readonly number[];
-  /** A success has this policy session state the authorization value. */
-  readonly states: number | undefined;
-  /** A success leaves these policy sessions without what they stated: it was used up, or is begun again. */
-  readonly unstates: readonly number[];
+  /** On success, this policy session requires the object's authorization value. */
+  readonly bindsAuthValue: number | undefined;
+  /** On success, the policies of these sessions start again: they were used, or restarted by the command. */
+  readonly restartsPolicy: readonly number[];
 }
 
 export type TpmDecision =
-  | { readonly forward: Uint8Array; readonly name: string; readonly after: After }
+  | { readonly forward: Uint8Array; readonly name: string; readonly effects: CommandEffects }
   | { readonly denied: string; readonly name: string }
   | { readonly answer: Uint8Array; readonly name: string };
 
@@ -44,29 +44,33 @@ export const HIERARCHIES: Readonly<Record<string, number>> = {
 };
 const RH_NULL = 0x40000007;
 
-/** @param bytes what the provider sent; they are not changed */
-export function decideCommand(bytes: Uint8Array, ground: Ground): TpmDecision {
-  let name = "a command that cannot be read";
+/**
+ * Decides on one command.
+ * @param bytes the command as the provider sent it; not changed
+ * @returns the command to forward, the reason of a denial, or the response to give in the TPM's place
+ */
+export function decideCommand(bytes: Uint8Array, context: CommandContext): TpmDecision {
+  let name = "an unreadable command";
   try {
     const code = headerOf(bytes);
     const command = COMMANDS.get(code);
     name = command?.name ?? `command 0x${code.toString(16)}`;
     if (command === undefined) throw denied(`${name} is not one of the commands that a provider may send`);
-    if (command.provisioningOnly && ground.rpc !== "provision") {
-      throw denied(`${name} is for making keys, with "kleidi key init", only`);
+    if (command.provisioningOnly && context.rpc !== "provision") {
+      throw denied(`${name} is allowed only during "kleidi key init"`);
     }
-    if (code === CC.Unseal && !ground.grant.unseal) {
-      throw denied(`${name} gives sealed data out of the TPM; to grant it, write under tpm: unseal: true`);
+    if (code === CC.Unseal && !context.grant.unseal) {
+      throw denied(`${name} releases sealed data from the TPM; to grant it, write under tpm: unseal: true`);
     }
-    return { name, ...readCommand(bytes, command, ground) };
+    return { name, ...readCommand(bytes, command, context) };
   } catch (error) {
-    if (error instanceof Refused) return { name, ...error.how };
-    if (error instanceof Short) return { name, answer: managerAnswer(rcOf.insufficient()) };
+    if (error instanceof CommandRefusal) return { name, ...error.how };
+    if (error instanceof TooShort) return { name, answer: managerAnswer(rcOf.insufficient()) };
     throw error;
   }
 }
 
-/** Gives the command code. */
+/** Checks the header. @returns the command code */
 function headerOf(bytes: Uint8Array): number {
   if (bytes.length < HEADER || bytes.length > MAX_SIZE) throw answered(Rc.COMMAND_SIZE);
   const reader = new Reader(bytes);
@@ -79,38 +83,44 @@ function headerOf(bytes: Uint8Array): number {
 function readCommand(
   bytes: Uint8Array,
   command: Command,
-  ground: Ground,
-): { forward: Uint8Array; after: After } {
+  context: CommandContext,
+): { forward: Uint8Array; effects: CommandEffects } {
   const forward = Uint8Array.from(bytes);
   const view = new DataView(forward.buffer);
   const reader = new Reader(bytes, HEADER);
   const handles = command.handles.map((rule, place) => {
     const at = reader.at;
     const handle = reader.u32();
-    view.setUint32(at, realHandle(handle, rule, place, ground));
+    view.setUint32(at, realHandle(handle, rule, place, context));
     return handle;
   });
-  const sessions = readSessions(bytes, reader, view, command, ground);
-  const flushed = checkParameters(reader, view, command, ground);
-  if (command.creates === "object" && ground.owned.objects >= QUOTA.objects) throw answered(Rc.OBJECT_MEMORY);
-  if (command.creates === "session" && ground.owned.sessions >= QUOTA.sessions)
+  const sessions = readSessions(bytes, reader, view, command, context);
+  const flushed = checkParameters(reader, view, command, context);
+  if (command.creates === "object" && context.owned.objects >= QUOTA.objects)
+    throw answered(Rc.OBJECT_MEMORY);
+  if (command.creates === "session" && context.owned.sessions >= QUOTA.sessions)
     throw answered(Rc.SESSION_MEMORY);
-  const ended = sessions.flatMap(({ handle, goesOn }) => (goesOn ? [] : [handle]));
+  const ended = sessions.flatMap(({ handle, continues }) => (continues ? [] : [handle]));
   const [subject] = handles;
   return {
     forward,
-    after: {
+    effects: {
       creates: command.creates,
       ends: flushed === undefined ? ended : [...ended, flushed],
       handles,
       sessions: sessions.map(({ handle }) => handle),
-      states: command.code === CC.PolicyAuthValue ? subject : undefined,
-      unstates: command.code === CC.PolicyRestart ? handles : sessions.map(({ handle }) => handle),
+      bindsAuthValue: command.code === CC.PolicyAuthValue ? subject : undefined,
+      restartsPolicy: command.code === CC.PolicyRestart ? handles : sessions.map(({ handle }) => handle),
     },
   };
 }
 
-function realHandle(handle: number, rule: HandleRule, place: number, { owned, grant }: Ground): number {
+function realHandle(
+  handle: number,
+  rule: HandleRule,
+  place: number,
+  { owned, grant }: CommandContext,
+): number {
   if (rule === "hierarchy") {
     if (handle === RH_NULL || grant.hierarchies.some((name) => HIERARCHIES[name] === handle)) return handle;
     throw denied(`the hierarchy ${hex(handle)} is not one of those granted: ${grant.hierarchies.join(", ")}`);

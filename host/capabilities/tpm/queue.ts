@@ -1,4 +1,4 @@
-/** One thing at a time, in the order in which it was asked. */
+/** Runs tasks one at a time, in the order of the calls of `run`. */
 export class Queue {
   #last: Promise<unknown> = Promise.resolve();
 

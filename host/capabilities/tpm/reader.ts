@@ -1,7 +1,7 @@
 /** Reads big-endian fields, as TPM 2.0 Part 2 marshals them. */
 
-/** There are fewer bytes than the field needs. */
-export class Short extends Error {}
+/** Fewer bytes are left than the field needs. */
+export class TooShort extends Error {}
 
 export class Reader {
   readonly bytes: Uint8Array;
@@ -39,13 +39,13 @@ export class Reader {
     return this.bytes.subarray(at, at + length);
   }
 
-  /** A TPM2B: u16 size, then as many bytes. */
+  /** A TPM2B: a u16 size, then that many bytes. */
   sized(): Uint8Array {
     return this.raw(this.u16());
   }
 
   #take(length: number): number {
-    if (length > this.left) throw new Short(`${length} bytes are needed, ${this.left} are left`);
+    if (length > this.left) throw new TooShort(`${length} bytes are needed, ${this.left} are left`);
     const at = this.#at;
     this.#at += length;
     return at;

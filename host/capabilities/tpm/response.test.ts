@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { codeOf, faultOf, goneOf, managerAnswer, Rc } from "./response.ts";
+import { codeOf, faultOf, managerAnswer, missingHandleOf, Rc } from "./response.ts";
 
 /** Every code for which something is gone (TPM 2.0 Part 2, 6.6): the warnings REFERENCE_H0 and S0, and TPM_RC_HANDLE with a number. */
 const GONE = new Map<number, string>([
@@ -12,15 +12,15 @@ const GONE = new Map<number, string>([
   ...Array.from({ length: 16 }, (_, i) => [0x0cb + 0x100 * i, "ends 0"] as const),
 ]);
 
-test("goneOf knows each code that says that something is not in the TPM, and no other one", () => {
+test("missingHandleOf knows each code that reports a missing handle, and no other", () => {
   for (let rc = 0; rc <= 0xffff; rc++) {
-    const gone = goneOf(rc);
+    const gone = missingHandleOf(rc);
     const said = gone === undefined ? undefined : `${gone.of} ${gone.place}`;
     assert.equal(said, GONE.get(rc), `0x${rc.toString(16)}`);
   }
 });
 
-test("managerAnswer is a whole response whose code says that the resource manager gives it", () => {
+test("managerAnswer is a complete response whose code names the resource manager's layer", () => {
   const answer = managerAnswer(Rc.OBJECT_MEMORY);
   assert.equal(Buffer.from(answer).toString("hex"), "80010000000a000b0902");
   assert.equal(faultOf(answer), undefined);
@@ -38,6 +38,6 @@ for (const [what, hex, fault] of FAULTS) {
   test(`faultOf names ${what}`, () => assert.equal(faultOf(Buffer.from(hex, "hex")), fault));
 }
 
-test("faultOf finds nothing in a response with sessions", () => {
+test("faultOf finds no fault in a response with sessions", () => {
   assert.equal(faultOf(Buffer.from("80020000000a00000000", "hex")), undefined);
 });

@@ -1,7 +1,7 @@
-/** Responses of TPM 2.0 (Part 1, 18; Part 2, 6.6), those of a TPM and those that the host gives in a TPM's place. */
+/** TPM 2.0 responses (Part 1, 18; Part 2, 6.6): parses those of a TPM, and builds those that the host gives in the TPM's place. */
 
 export const HEADER = 10;
-/** The largest command and response (TPM_PT_MAX_COMMAND_SIZE of what is in use is 4,096 at most). */
+/** The largest command and response, in bytes (TPM_PT_MAX_COMMAND_SIZE is at most 4,096 in known TPMs). */
 export const MAX_SIZE = 4096;
 export const Tag = { NO_SESSIONS: 0x8001, SESSIONS: 0x8002 } as const;
 
@@ -24,7 +24,7 @@ export const Rc = {
   RETRY: 0x922,
 } as const;
 
-/** Format one: an error with the place that it is about (Part 2, 6.6.2). */
+/** Format-one response codes: an error with the position of its handle, session or parameter (Part 2, 6.6.2). */
 const ATTRIBUTES = 0x082;
 const VALUE = 0x084;
 const HANDLE = 0x08b;
@@ -32,7 +32,7 @@ const INSUFFICIENT = 0x09a;
 const PARAMETER = 0x040;
 
 export const rcOf = {
-  /** @param place from 0 */
+  /** @param place 0-based position */
   handleValue: (place: number) => VALUE | ((place + 1) << 8),
   sessionAttributes: (place: number) => ATTRIBUTES | ((place + 9) << 8),
   sessionValue: (place: number) => VALUE | ((place + 9) << 8),
@@ -40,10 +40,10 @@ export const rcOf = {
   insufficient: () => INSUFFICIENT,
 };
 
-/** The resource manager's layer (Part 2, 6.6): says that it is not the TPM that answers. */
+/** The layer of the resource manager (Part 2, 6.6): marks a response that is not from the TPM. */
 const RESOURCE_MANAGER = 0xb0000;
 
-/** A response without parameters, as a resource manager gives it. */
+/** Builds a resource manager's response without parameters. */
 export function managerAnswer(rc: number): Uint8Array {
   const bytes = new Uint8Array(HEADER);
   const view = new DataView(bytes.buffer);
@@ -53,12 +53,12 @@ export function managerAnswer(rc: number): Uint8Array {
   return bytes;
 }
 
-/** The response code, without the layer that gave it. The response has a header. */
+/** The response code without its layer. @param response with a complete header */
 export function codeOf(response: Uint8Array): number {
   return new DataView(response.buffer, response.byteOffset).getUint32(6) & 0xffff;
 }
 
-/** Why these bytes are no whole response of a TPM; undefined if they are one. */
+/** Why these bytes are not a complete TPM response; undefined if they are one. */
 export function faultOf(response: Uint8Array): string | undefined {
   if (response.length < HEADER)
     return `a response of ${response.length} bytes, at least ${HEADER} are needed`;
@@ -70,8 +70,12 @@ export function faultOf(response: Uint8Array): string | undefined {
   return undefined;
 }
 
-/** What a code says is not in the TPM: the handle or session at a place of the command, or what it was to end. */
-export function goneOf(
+/**
+ * Finds the handle that a response code reports as missing from the TPM.
+ * @param rc a response code without its layer
+ * @returns the list of the command's effects and the position in it; undefined if the code reports no missing handle
+ */
+export function missingHandleOf(
   rc: number,
 ): { readonly of: "handles" | "sessions" | "ends"; readonly place: number } | undefined {
   if (rc >= Rc.REFERENCE_H0 && rc < Rc.REFERENCE_H0 + 7) {
@@ -80,7 +84,7 @@ export function goneOf(
   if (rc >= Rc.REFERENCE_S0 && rc < Rc.REFERENCE_S0 + 7) {
     return { of: "sessions", place: rc - Rc.REFERENCE_S0 };
   }
-  // The one handle among parameters is FlushContext's.
+  // TPM2_FlushContext is the only command whose handle is a parameter.
   if ((rc & 0xf0ff) === (HANDLE | PARAMETER)) return { of: "ends", place: 0 };
   if ((rc & 0xf0ff) !== HANDLE) return undefined;
   const number = (rc >> 8) & 0xf;

@@ -1,22 +1,22 @@
 /**
- * One device and the providers that share it. All that is sent goes through one queue; which of a provider's handles stand for what in
- * the TPM is looked at and changed in there only, so that nothing comes between a look and what follows from it.
+ * One device and the providers that share it. All commands go through one queue. Handles are translated and handle tables are changed
+ * inside the queue only, so that no other command runs between a lookup and its use.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { answer, type HostAnswer, HostCode, refusal } from "../../host-call.ts";
-import { ProviderContext } from "./context.ts";
 import { Device } from "./device.ts";
-import { flushContext } from "./housekeeping.ts";
-import type { After } from "./policy.ts";
+import { flushContext } from "./host-commands.ts";
+import type { CommandEffects } from "./policy.ts";
+import { ProviderContext } from "./provider-context.ts";
 import { Queue } from "./queue.ts";
 import { codeOf, HEADER, managerAnswer, Rc } from "./response.ts";
-import type { Where } from "./transport.ts";
+import type { TpmEndpoint } from "./transport.ts";
 import { TransportError } from "./transport-error.ts";
 
-/** A decision to send, and what it was decided on. */
+/** A command to forward, its effects, and the generation of the handles in it. */
 export interface Forward {
   readonly forward: Uint8Array;
-  readonly after: After;
+  readonly effects: CommandEffects;
   readonly generation: number;
 }
 
@@ -24,14 +24,14 @@ const OVER = refusal(HostCode.UNAVAILABLE, "the call is over");
 const UNREACHABLE = refusal(HostCode.UNAVAILABLE, "the TPM cannot be reached");
 const STOPPING = refusal(HostCode.UNAVAILABLE, "the host is stopping");
 
-/** For a TPM that is full of what others are using, half a second in all. Two that wait for each other end with one that is told so. */
+/** Pauses while active providers fill the TPM, half a second in total. If two wait for each other, one gets the TPM's answer. */
 const FIRST_WAIT_MS = 4;
 const LAST_WAIT_MS = 256;
 
 export interface SharedDeviceOptions {
-  readonly where: Where;
+  readonly endpoint: TpmEndpoint;
   readonly timeoutMs?: number | undefined;
-  /** Told why a connection was lost or could not be made. */
+  /** Called with the reason when a connection fails or is lost. */
   readonly warn: (device: string, why: string) => void;
 }
 
@@ -42,10 +42,10 @@ export class SharedDevice {
   readonly #warn: (why: string) => void;
   #closed = false;
 
-  constructor({ where, timeoutMs, warn }: SharedDeviceOptions) {
-    this.#warn = (why) => warn(where.name, why);
+  constructor({ endpoint, timeoutMs, warn }: SharedDeviceOptions) {
+    this.#warn = (why) => warn(endpoint.name, why);
     this.#device = new Device({
-      where,
+      endpoint,
       timeoutMs,
       onLost: () => {
         for (const context of this.#contexts.values()) context.empty();
@@ -61,7 +61,11 @@ export class SharedDevice {
     return made;
   }
 
-  /** Sends a command of a provider's call. Never rejects because of the TPM. */
+  /**
+   * Sends a command of a provider's call.
+   * @param call aborted when the call of the guest is over
+   * @returns the response; a refusal with UNAVAILABLE if the TPM fails. Never rejects because of the TPM.
+   */
   async transmit(context: ProviderContext, command: Forward, call: AbortSignal): Promise<HostAnswer> {
     context.isBusy = true;
     try {
@@ -71,7 +75,7 @@ export class SharedDevice {
           if (call.aborted) return OVER;
           return answer(await this.#perform(context, command));
         });
-        if (waitMs > LAST_WAIT_MS || !this.#isFullOfOthers(context, done)) return done;
+        if (waitMs > LAST_WAIT_MS || !this.#isFilledByOthers(context, done)) return done;
         await sleep(waitMs);
       }
     } catch (error) {
@@ -83,7 +87,7 @@ export class SharedDevice {
     }
   }
 
-  /** Flushes all that is anybody's, and lets go of the device. */
+  /** Flushes the objects and sessions of all providers, and closes the device. */
   close(): Promise<void> {
     this.#closed = true;
     return this.#queue.run(async () => {
@@ -92,65 +96,66 @@ export class SharedDevice {
     });
   }
 
-  /** Others that are at it hold what is missing: most turns are over in a few milliseconds. */
-  #isFullOfOthers(context: ProviderContext, { code, body }: HostAnswer): boolean {
+  /** Whether the TPM is full while another provider is active: most of them leave within a few milliseconds. */
+  #isFilledByOthers(context: ProviderContext, { code, body }: HostAnswer): boolean {
     if (code !== HostCode.OK || !isFull(body)) return false;
-    return [...this.#contexts.values()].some((each) => each !== context && each.isAtIt);
+    return [...this.#contexts.values()].some((each) => each !== context && each.isActive);
   }
 
   async #perform(context: ProviderContext, command: Forward): Promise<Uint8Array> {
     let response = await this.#send(context, command);
-    if (await this.#makeRoom(context, command.after, response)) response = await this.#send(context, command);
-    if (context.misses(command.after, response)) {
-      // The TPM was reset, and what else it had of this provider's is gone too, or useless by itself.
+    if (await this.#makeRoom(context, command.effects, response))
+      response = await this.#send(context, command);
+    if (context.reportsMissingHandle(command.effects, response)) {
+      // The TPM was reset: the provider's other objects are gone too, or useless without this one.
       await this.#flush(context.empty());
       return response;
     }
     if (codeOf(response) !== 0) return response;
-    const { creates } = command.after;
+    const { creates } = command.effects;
     const real = creates === undefined ? undefined : handleIn(response, creates);
     if (creates !== undefined && real === undefined) {
       const why = `a success without the handle of ${creates === "object" ? "an object" : "a session"}`;
       this.#device.abandon(why);
       throw new TransportError(why);
     }
-    if (real === undefined) return context.learn(command.after, response, real) ?? response;
-    this.#nobodyElseHas(real);
-    const learnt = context.learn(command.after, response, real);
-    if (learnt !== undefined) return learnt;
-    // After sixteen million handles the provider begins anew, as after a reset.
+    if (real === undefined) return context.applySuccess(command.effects, response, real) ?? response;
+    this.#dropReusedHandle(real);
+    const translated = context.applySuccess(command.effects, response, real);
+    if (translated !== undefined) return translated;
+    // All sixteen million numbers are used: the provider starts again, as after a reset.
     await this.#flush([real, ...context.empty()]);
     return managerAnswer(Rc.OBJECT_MEMORY);
   }
 
-  async #send(context: ProviderContext, { forward, after, generation }: Forward): Promise<Uint8Array> {
-    if (generation === context.generation || !namesOwn(after)) return this.#device.exchange(forward);
-    // Since the decision all was lost, and the TPM's handles in it may be another provider's by now.
+  async #send(context: ProviderContext, { forward, effects, generation }: Forward): Promise<Uint8Array> {
+    if (generation === context.generation || !namesOwnHandle(effects)) return this.#device.exchange(forward);
+    // All handles were lost after the decision: the TPM's handles in the command may belong to another provider now.
     return managerAnswer(Rc.REFERENCE_H0);
   }
 
-  /** Where the TPM is full: takes out what is nobody's, else has one provider that is not at it give up what it has there. */
-  async #makeRoom(context: ProviderContext, after: After, response: Uint8Array): Promise<boolean> {
+  /** Makes room in a full TPM: flushes handles that no provider owns, else everything of one idle provider. @returns whether it did */
+  async #makeRoom(context: ProviderContext, effects: CommandEffects, response: Uint8Array): Promise<boolean> {
     if (!isFull(response)) return false;
     const contexts = [...this.#contexts.values()];
     if (await this.#device.sweep((handle) => contexts.some(({ owned }) => owned.has(handle)))) return true;
-    // A resource manager below says "object" of both.
+    // A resource manager answers OBJECT_MEMORY for sessions too.
     const kind =
-      codeOf(response) === Rc.OBJECT_MEMORY && after.creates !== "session" ? "objects" : "sessions";
+      codeOf(response) === Rc.OBJECT_MEMORY && effects.creates !== "session" ? "objects" : "sessions";
     const idle = contexts.find((each) => each !== context && each.isIdle && each.owned[kind] > 0);
     if (idle === undefined) return false;
     await this.#flush(idle.empty());
     return true;
   }
 
-  /** The TPM gave a handle anew that the host thought was in use: it was reset, and who has it has nothing any more. */
-  #nobodyElseHas(real: number): void {
+  /** Drops the handles of a provider whose handle the TPM returned for another: the TPM was reset in between. */
+  #dropReusedHandle(real: number): void {
     for (const each of this.#contexts.values()) if (each.owned.has(real)) each.empty();
   }
 
   async #flush(handles: readonly number[]): Promise<void> {
     for (const handle of handles) {
-      // Not connected: whoever connects next begins with an empty TPM.
+      // Not connected: the next connection starts with an empty TPM.
       if (!this.#device.isConnected) return;
       try {
         await this.#device.exchange(flushContext(handle));
@@ -167,8 +172,8 @@ function isFull(response: Uint8Array): boolean {
   return code === Rc.OBJECT_MEMORY || code === Rc.SESSION_MEMORY || code === Rc.SESSION_HANDLES;
 }
 
-/** Whether the command has something of the provider's in it, and not just permanent and persistent handles. */
-function namesOwn({ handles, sessions, ends }: After): boolean {
+/** Whether the command names a handle of the provider, and not only permanent and persistent handles. */
+function namesOwnHandle({ handles, sessions, ends }: CommandEffects): boolean {
   return [...handles, ...sessions, ...ends].some((handle) => [0x80, 0x02, 0x03].includes(handle >>> 24));
 }
 

@@ -1,6 +1,6 @@
 /**
- * Virtual TPMs over a socket. swtpm takes bare commands and gives bare responses; the simulator of the reference implementation
- * ("mssim") frames both. A command is one write: swtpm reads once, and takes the rest of a split command for the next one.
+ * Virtual TPMs over a socket. swtpm takes bare commands and returns bare responses; the simulator of the reference implementation
+ * ("mssim") frames both. A command is one write: swtpm reads once, and would take the rest of a split command for the next one.
  */
 import { connect, type Socket } from "node:net";
 import { HEADER, MAX_SIZE } from "./response.ts";
@@ -11,7 +11,7 @@ export type SocketAddress = { readonly path: string } | { readonly host: string;
 
 interface Framing {
   wrap(command: Uint8Array): Uint8Array;
-  /** The response, if it is all there; undefined if more bytes are needed. */
+  /** The response; undefined if more bytes are needed. */
   unwrap(received: Buffer): Uint8Array | undefined;
 }
 
@@ -40,11 +40,13 @@ const MSSIM: Framing = {
   },
 };
 
-/** See transport.ts, Where.open. */
-type How = [onClosed: () => void, givenUp: AbortSignal];
+/** The parameters of TpmEndpoint.open (transport.ts). */
+type OpenParameters = [onClosed: () => void, givenUp: AbortSignal];
 
-export const openSwtpm = (address: SocketAddress, ...how: How) => open(address, BARE, ...how);
-export const openMssim = (address: SocketAddress, ...how: How) => open(address, MSSIM, ...how);
+export const openSwtpm = (address: SocketAddress, ...parameters: OpenParameters) =>
+  open(address, BARE, ...parameters);
+export const openMssim = (address: SocketAddress, ...parameters: OpenParameters) =>
+  open(address, MSSIM, ...parameters);
 
 function bounded(size: number): number {
   if (size >= HEADER && size <= MAX_SIZE) return size;
@@ -56,7 +58,7 @@ function bounded(size: number): number {
 function exactly(received: Buffer, total: number, at: number, size: number): Uint8Array | undefined {
   if (received.length < total) return undefined;
   if (received.length > total) {
-    throw new TransportError(`${received.length - total} bytes behind a response: nothing was asked`);
+    throw new TransportError(`${received.length - total} unexpected bytes after a response`);
   }
   return Uint8Array.from(received.subarray(at, at + size));
 }
@@ -68,7 +70,7 @@ async function open(
   givenUp: AbortSignal,
 ): Promise<Transport> {
   const socket = connect({ ...address, noDelay: true });
-  // Else one that is never taken would stay for as long as the system tries.
+  // Otherwise a connection that is never accepted would stay for as long as the system tries.
   const giveUp = () => socket.destroy(Object.assign(new Error("given up"), { code: "ETIMEDOUT" }));
   givenUp.addEventListener("abort", giveUp, { once: true });
   await new Promise<void>((resolve, reject) => {
@@ -107,7 +109,7 @@ class SocketTransport implements Transport {
   exchange(command: Uint8Array): Promise<Uint8Array> {
     return new Promise((resolve, reject) => {
       if (this.#ended || this.#pending !== undefined) {
-        reject(new TransportError(this.#ended ? "the connection is closed" : "a command is in the air"));
+        reject(new TransportError(this.#ended ? "the connection is closed" : "another command is running"));
         return;
       }
       this.#pending = { resolve, reject, received: Buffer.alloc(0) };
@@ -121,9 +123,9 @@ class SocketTransport implements Transport {
 
   #take(chunk: Buffer): void {
     const pending = this.#pending;
-    // What nobody asked for would be taken for the next response.
+    // Unsolicited bytes would be taken for the next response.
     if (pending === undefined) {
-      this.#end("it said what it was not asked");
+      this.#end("it sent unsolicited bytes");
       return;
     }
     pending.received = Buffer.concat([pending.received, chunk]);

@@ -17,14 +17,14 @@ const free = (...bits: (number | undefined)[]) => BITS.filter((bit) => !bits.inc
 /** Under a policy an object is not used by its authorization value alone. */
 const underPolicy = (attributes: number) => attributes - 2 ** USER;
 
-test("a key for HMAC may be generated or not, and be under a policy instead of its authorization; no other attribute can be another", () => {
+test("an HMAC key may be generated or imported, and use a policy or its authorization value; every other attribute is fixed", () => {
   assert.ok(isCreatable(tpm.keyedHash(tpm.HMAC_KEY)));
   assert.ok(isCreatable(tpm.keyedHash(underPolicy(tpm.HMAC_KEY), { policy: POLICY })));
   assert.deepEqual(decisive(tpm.HMAC_KEY, {}), free(ORIGIN));
   assert.deepEqual(decisive(underPolicy(tpm.HMAC_KEY), { policy: POLICY }), free(ORIGIN));
 });
 
-test("sealed data are never generated, and may be under a policy instead of their authorization; no attribute can be another", () => {
+test("sealed data are never generated, and may use a policy or their authorization value; every other attribute is fixed", () => {
   assert.ok(isCreatable(tpm.keyedHash(tpm.SEALED, { hmac: false })));
   const policy = { hmac: false, policy: POLICY };
   assert.ok(isCreatable(tpm.keyedHash(underPolicy(tpm.SEALED), policy)));
@@ -32,7 +32,7 @@ test("sealed data are never generated, and may be under a policy instead of thei
   assert.deepEqual(decisive(underPolicy(tpm.SEALED), policy), free());
 });
 
-test("the attributes of the two are what they should be", () => {
+test("the attributes of both have their expected values", () => {
   const sum = (...bits: (number | undefined)[]) => bits.reduce<number>((all, bit = 0) => all + 2 ** bit, 0);
   assert.equal(tpm.HMAC_KEY, sum(FIXED_TPM, FIXED_PARENT, ORIGIN, USER, NO_DA, SIGN));
   assert.equal(tpm.SEALED, sum(FIXED_TPM, FIXED_PARENT, USER, NO_DA));
@@ -43,7 +43,7 @@ test("a policy has 32 bytes or none", () => {
     assert.equal(isCreatable(tpm.keyedHash(tpm.HMAC_KEY, { policy: new Uint8Array(length) })), false);
 });
 
-test("a template that is cut short anywhere, or goes on, is not creatable", () => {
+test("a truncated or extended template is not creatable", () => {
   for (const template of [tpm.keyedHash(tpm.HMAC_KEY), tpm.keyedHash(tpm.SEALED, { hmac: false })]) {
     for (let end = 0; end < template.length; end++)
       assert.equal(isCreatable(template.subarray(0, end)), false);

@@ -13,7 +13,7 @@ import { HostCode } from "../../host-call.ts";
 import { CC } from "./commands.ts";
 
 const NONE = new Uint8Array();
-/** Where a time-out is what is tried; far more than a virtual TPM takes on a busy machine. */
+/** For tests of time-outs; far more than a virtual TPM takes on a busy machine. */
 const TIMEOUT_MS = 400;
 const NO_ANSWER = `no answer in ${TIMEOUT_MS} ms`;
 async function swtpm(t: TestContext, kind: "unix" | "tcp" = "unix"): Promise<Swtpm> {
@@ -70,7 +70,7 @@ test("the storage primary is the one that tpm2_createprimary makes", async (t) =
   assert.match(shown, new RegExp(`name: ${Buffer.from(name).toString("hex")}\\b`));
 });
 
-test("a provider cannot name what another one has, by its own number or by the TPM's", async (t) => {
+test("a provider cannot name another provider's handles, by the provider's number or the TPM's", async (t) => {
   const device = await swtpm(t);
   const { Call } = setUp(t, device.device);
   const a = new Call("a");
@@ -89,7 +89,7 @@ test("a provider cannot name what another one has, by its own number or by the T
   await a.done(tpm.readPublic(object));
 });
 
-test("a denied command is denied by the gate, and its name stands in the decision", async (t) => {
+test("the gate denies a denied command, and the decision names the command", async (t) => {
   const { Call, decisions } = setUp(t, (await swtpm(t)).device);
   const call = new Call("a");
   await call.enter();
@@ -107,7 +107,7 @@ test("a denied command is denied by the gate, and its name stands in the decisio
   );
 });
 
-test("transmit and leave outside of enter and leave are invalid, and so are two enters", async (t) => {
+test("transmit and leave without enter are invalid, and so is a second enter", async (t) => {
   const { Call } = setUp(t, (await swtpm(t)).device);
   const call = new Call("a");
   assert.equal((await call.transmit(tpm.getRandom(8))).code, HostCode.INVALID);
@@ -129,7 +129,7 @@ test("two commands of one call at once: the second is invalid", async (t) => {
   );
 });
 
-test("calls enter in the order in which they asked, and each gets the last one's memory", async (t) => {
+test("calls enter in the order of their requests, and each gets the memory of the call before", async (t) => {
   const { Call } = setUp(t, (await swtpm(t)).device);
   const order: number[] = [];
   await Promise.all(
@@ -146,7 +146,7 @@ test("calls enter in the order in which they asked, and each gets the last one's
   assert.deepEqual(order, [1, 2, 3, 4]);
 });
 
-test("what a call leaves in the TPM, the next one finds by the memory", async (t) => {
+test("a call finds the objects of the call before through the memory", async (t) => {
   const { Call } = setUp(t, (await swtpm(t)).device);
   const first = new Call("a");
   await first.enter();
@@ -168,7 +168,7 @@ test("a memory of 1,024 bytes is kept, one of 1,025 is invalid", async (t) => {
   assert.deepEqual(await new Call("a").enter(), new Uint8Array(1024).fill(7));
 });
 
-test("a call that ends inside leaves nothing in the TPM, and the next one begins anew", async (t) => {
+test("a call that ends without leave leaves nothing in the TPM, and the next one starts empty", async (t) => {
   const device = await swtpm(t);
   const { Call, capability } = setUp(t, device.device);
   const first = new Call("a");
@@ -188,7 +188,7 @@ test("a call that ends inside leaves nothing in the TPM, and the next one begins
   assert.equal(await device.loaded(), "");
 });
 
-test("a call that ends while its command is in the air has what that command makes flushed too", async (t) => {
+test("a call that ends while its command runs: the object that the command creates is flushed too", async (t) => {
   const { Call } = setUp(t, (await swtpm(t)).device);
   for (let i = 0; i < 5; i++) {
     const call = new Call("a");
@@ -214,7 +214,7 @@ test("a call that ends while it waits does not hold up the others", async (t) =>
   assert.deepEqual(await next, Uint8Array.of(9));
 });
 
-test("three objects and two sessions are a provider's, a fourth and a third are answered by the host", async (t) => {
+test("a provider may have three objects and two sessions; the host answers a fourth and a third itself", async (t) => {
   const { Call } = setUp(t, (await swtpm(t)).device);
   const call = new Call("a");
   await call.enter();
@@ -240,7 +240,7 @@ test("a session that ends with its command makes room for another", async (t) =>
   }
 });
 
-test("a full TPM takes from a provider that is not at it, and that one begins anew", async (t) => {
+test("a full TPM evicts an idle provider, which starts again", async (t) => {
   const { Call } = setUp(t, (await swtpm(t)).device);
   const a = new Call("a");
   await a.enter();
@@ -270,7 +270,7 @@ test("full of sessions: two providers with two each share three slots", async (t
   assert.deepEqual(await new Call("a").enter(), NONE);
 });
 
-test("a full TPM takes nothing from a provider that is at it: the TPM's own answer is given", async (t) => {
+test("a full TPM evicts no active provider: the TPM's own answer is returned", async (t) => {
   const { Call } = setUp(t, (await swtpm(t)).device);
   const a = new Call("a");
   await a.enter();
@@ -283,7 +283,7 @@ test("a full TPM takes nothing from a provider that is at it: the TPM's own answ
   await a.done(tpm.readPublic(object));
 });
 
-test("a full TPM is waited for while the one that is at it will end its turn", async (t) => {
+test("a command waits for a full TPM until the active provider leaves", async (t) => {
   const { Call } = setUp(t, (await swtpm(t)).device);
   const [a, b] = [new Call("a"), new Call("b")];
   await a.enter();
@@ -300,7 +300,7 @@ test("a full TPM is waited for while the one that is at it will end its turn", a
   await b.done(tpm.readPublic(own));
 });
 
-test("a full TPM is rid of what a garbled answer left nobody the handle of, and nobody's own is touched", async (t) => {
+test("a full TPM is rid of objects without an owner that a garbled answer left, and no provider's object is touched", async (t) => {
   const device = await swtpm(t);
   const path = join(device.folder, "proxy.sock");
   const proxy = await TpmProxy.start(path, device.socket);
@@ -324,7 +324,7 @@ test("a full TPM is rid of what a garbled answer left nobody the handle of, and 
   await a.done(tpm.flushContext(session));
 });
 
-test("a TPM that is killed in the middle of a command: unavailable, and all begins anew when it is back", async (t) => {
+test("a TPM that is killed during a command: unavailable, and providers start again when it is back", async (t) => {
   const device = await swtpm(t);
   const { Call, warnings } = setUp(t, device.device);
   const call = new Call("a");
@@ -356,7 +356,7 @@ test("a TPM that comes back between two calls: the memory is empty, and no comma
   await primary(next);
 });
 
-test("a TPM that stands still: time-out, and what it does later is cleaned up", async (t) => {
+test("a TPM that hangs: time-out, and its late objects are flushed", async (t) => {
   const device = await swtpm(t);
   const { Call, capability, warnings } = setUp(t, device.device, { timeoutMs: TIMEOUT_MS });
   const a = new Call("a");
@@ -376,7 +376,7 @@ test("a TPM that stands still: time-out, and what it does later is cleaned up", 
   assert.equal(await device.loaded(), "");
 });
 
-test("a command that waits while all is lost is not sent with handles that may be another's", async (t) => {
+test("a waiting command is not sent after all handles were lost: its handles may be another provider's", async (t) => {
   const device = await swtpm(t);
   const { Call } = setUp(t, device.device, { timeoutMs: TIMEOUT_MS });
   const a = new Call("a");
@@ -416,7 +416,7 @@ test("a call that ends while its command waits: the command is not sent", async 
   assert.equal(sent, 2);
 });
 
-test("what a connection lost before the host stops is cleaned up at the stop", async (t) => {
+test("objects of a lost connection are flushed when the host stops", async (t) => {
   const device = await swtpm(t);
   const { Call, capability } = setUp(t, device.device, { timeoutMs: TIMEOUT_MS });
   const call = new Call("a");
@@ -429,7 +429,7 @@ test("what a connection lost before the host stops is cleaned up at the stop", a
   assert.equal(await device.loaded(), "");
 });
 
-test("what a host before this one left, killed, is gone with the first command", async (t) => {
+test("objects that a killed host left are flushed before the first command", async (t) => {
   const device = await swtpm(t);
   const raw = connect(device.socket);
   for (const command of [tpm.createPrimary(), tpm.createPrimary(), tpm.startSession()]) {
@@ -443,7 +443,7 @@ test("what a host before this one left, killed, is gone with the first command",
   for (let i = 0; i < 3; i++) await primary(call);
 });
 
-test("after close nothing is sent any more", async (t) => {
+test("after close no command is sent", async (t) => {
   const { Call, capability } = setUp(t, (await swtpm(t)).device);
   const call = new Call("a");
   await call.enter();
@@ -500,7 +500,7 @@ const RUBBISH: [string, Uint8Array, string][] = [
   [
     "two responses",
     tpm.join(plain(0), plain(0)),
-    "the connection ended: 10 bytes behind a response: nothing was asked",
+    "the connection ended: 10 unexpected bytes after a response",
   ],
   ["half a response", plain(0).slice(0, 9), NO_ANSWER],
   [
@@ -510,7 +510,7 @@ const RUBBISH: [string, Uint8Array, string][] = [
   ],
 ];
 for (const [what, bytes, why] of RUBBISH) {
-  test(`a TPM that answers ${what}: unavailable, and the connection is left`, async (t) => {
+  test(`a TPM that answers ${what}: unavailable, and the connection is closed`, async (t) => {
     let connections = 0;
     const port = await scripted(t, (command) => {
       if (codeIn(command) === 0x144) connections += 1;
@@ -553,7 +553,7 @@ for (const [rc, sent] of [
   [0x9a2, 1],
   [0x902, 1],
 ] as const) {
-  test(`a TPM that goes on answering ${rc.toString(16)} is asked ${sent} times`, async (t) => {
+  test(`a TPM that always answers ${rc.toString(16)} gets the command ${sent} times`, async (t) => {
     let asked = 0;
     const port = await scripted(t, (command) => {
       if (codeIn(command) !== GET_RANDOM) return connecting(command);
@@ -598,7 +598,7 @@ test("a command is one write", async (t) => {
   );
 });
 
-test("a TPM that was reset behind the host's back: who had something begins anew", async (t) => {
+test("a TPM that was reset unnoticed: providers with handles start again", async (t) => {
   const device = await swtpm(t);
   const { Call } = setUp(t, device.device);
   const a = new Call("a");
@@ -611,7 +611,7 @@ test("a TPM that was reset behind the host's back: who had something begins anew
   await primary(a);
 });
 
-test("a handle that the TPM gives to one provider while another has it: that one's were lost in a reset", async (t) => {
+test("a handle that the TPM gives to one provider while another has it: the other lost its handles in a reset", async (t) => {
   const created = tpm.join(tpm.u16(0x8002), tpm.u32(14), tpm.u32(0), tpm.u32(0x80000000));
   const port = await scripted(t, (command) => (codeIn(command) === 0x131 ? created : connecting(command)));
   const { Call } = setUp(t, `swtpm:127.0.0.1:${port}`);
@@ -627,7 +627,7 @@ test("a handle that the TPM gives to one provider while another has it: that one
 });
 
 for (const rc of [0x910, 0x18b]) {
-  test(`${rc.toString(16)} for an object that the provider has: it begins anew`, async (t) => {
+  test(`${rc.toString(16)} for an object that the provider has: it starts again`, async (t) => {
     const created = tpm.join(tpm.u16(0x8002), tpm.u32(14), tpm.u32(0), tpm.u32(0x80000000));
     const port = await scripted(t, (command) => {
       if (codeIn(command) === 0x173) return plain(rc);
@@ -644,7 +644,7 @@ for (const rc of [0x910, 0x18b]) {
   });
 }
 
-test("1cb for an object that the provider has, when it is to be flushed: it begins anew", async (t) => {
+test("1cb when an object that the provider has is flushed: it starts again", async (t) => {
   const created = tpm.join(tpm.u16(0x8002), tpm.u32(14), tpm.u32(0), tpm.u32(0x80000000));
   const port = await scripted(t, (command) => {
     if (codeIn(command) === 0x165) return plain(0x1cb);
@@ -693,7 +693,7 @@ for (const device of [
   "mssim:/path",
   "tcp:127.0.0.1:1",
 ]) {
-  test(`"${device}" is no device`, (t) => {
+  test(`"${device}" is not a valid device`, (t) => {
     assert.throws(() => setUp(t, device), RangeError);
   });
 }

@@ -1,6 +1,6 @@
 /**
- * kleidi:tpm: a provider's way to a TPM. enter and leave make one call of a provider at a time the one that uses it; transmit takes a
- * command through the filter (policy.ts) to the device that the grant names, which providers may share without seeing each other.
+ * kleidi:tpm: a provider's access to a TPM. `enter` and `leave` let one call of a provider at a time use it. `transmit` passes a command
+ * through the filter (policy.ts) to the device of the grant. Providers may share a device without seeing each other's objects.
  */
 import { createHash } from "node:crypto";
 import { create, toBinary } from "@bufbuild/protobuf";
@@ -11,29 +11,29 @@ import {
 } from "../../../proto/provider/v1/provider_pb.ts";
 import { answer, type HostAnswer, type HostCall, HostCode, refusal } from "../../host-call.ts";
 import { denied, type Opened, type Plan } from "../capability.ts";
-import type { ProviderContext } from "./context.ts";
 import { MAX_MEMORY } from "./memory.ts";
+import { parseTpmDevice } from "./parse-device.ts";
 import { decideCommand, type TpmGrant } from "./policy.ts";
+import type { ProviderContext } from "./provider-context.ts";
 import { REQUESTS } from "./requests.ts";
 import { SharedDevice } from "./shared-device.ts";
 import { STORAGE_PRIMARY_SHA256 } from "./template.ts";
-import { whereIs } from "./where.ts";
 
 export interface TpmProviderGrant extends TpmGrant {
-  /** See transport.ts, whereIs. */
+  /** See parse-device.ts. */
   readonly device: string;
 }
 
 export interface TpmOptions {
-  /** By the provider's name in the configuration. `templates` are those besides the storage primary's. */
+  /** By the provider's name in the configuration. `templates` come in addition to the storage primary's. */
   readonly grants: ReadonlyMap<string, TpmProviderGrant>;
-  /** Told why a device cannot be reached, or was lost. */
+  /** Called with the reason when a device cannot be reached, or was lost. */
   readonly warn?: (device: string, why: string) => void;
-  /** For one command; absent: two seconds. */
+  /** For one command, in milliseconds; absent: two seconds. */
   readonly timeoutMs?: number;
 }
 
-/** What is opened; `close` takes out of every TPM what is a provider's, and lets go of it. */
+/** The opened capability. `close` flushes the objects and sessions of all providers, and closes every TPM. */
 export interface Tpm extends Opened<typeof REQUESTS> {
   close(): Promise<void>;
 }
@@ -47,19 +47,20 @@ interface Client {
 const NOT_INSIDE = refusal(HostCode.INVALID, "the call is not between enter and leave");
 const DONE = answer(new Uint8Array());
 
-/** @throws RangeError for a device that there cannot be */
+/** @throws RangeError a device name that is not valid */
 export function openTpm({ grants, timeoutMs, warn = () => {} }: TpmOptions): Tpm {
   const devices = new Map<string, SharedDevice>();
   const clients = new Map<string, Client>();
   for (const [provider, grant] of grants) {
     const device =
-      devices.get(grant.device) ?? new SharedDevice({ where: whereIs(grant.device), timeoutMs, warn });
+      devices.get(grant.device) ??
+      new SharedDevice({ endpoint: parseTpmDevice(grant.device), timeoutMs, warn });
     devices.set(grant.device, device);
     const templates = [STORAGE_PRIMARY_SHA256, ...grant.templates];
     clients.set(provider, { grant: { ...grant, templates }, device, context: device.context(provider) });
   }
 
-  /** For a provider that is granted a TPM. */
+  /** Denies a provider that is not granted a TPM. */
   const withClient = (call: HostCall, decide: (client: Client) => Plan | HostAnswer): Plan | HostAnswer => {
     const client = clients.get(call.provider);
     return client === undefined ? denied(call, "no TPM is granted") : decide(client);
@@ -78,7 +79,8 @@ export function openTpm({ grants, timeoutMs, warn = () => {} }: TpmOptions): Tpm
 }
 
 function enter({ signal }: HostCall, { context }: Client): Plan | HostAnswer {
-  if (context.lease.knows(signal)) return refusal(HostCode.INVALID, "the call has entered already");
+  if (context.lock.isHeldOrAwaitedBy(signal))
+    return refusal(HostCode.INVALID, "the call has already entered");
   return {
     target: "turn",
     async perform() {
@@ -97,7 +99,7 @@ function transmit(
   { command }: TpmTransmitRequest,
 ): Plan | HostAnswer {
   const { signal, rpc } = call;
-  if (!context.lease.holds(signal)) return NOT_INSIDE;
+  if (!context.lock.isHeldBy(signal)) return NOT_INSIDE;
   if (context.isBusy) return refusal(HostCode.INVALID, "a command of this call is being performed");
   const { owned, generation } = context;
   const decision = decideCommand(command, { rpc, grant, owned, sha256 });
@@ -108,7 +110,7 @@ function transmit(
 }
 
 function leave({ signal }: HostCall, { context }: Client, { memory }: TpmLeaveRequest): Plan | HostAnswer {
-  if (!context.lease.holds(signal)) return NOT_INSIDE;
+  if (!context.lock.isHeldBy(signal)) return NOT_INSIDE;
   if (context.isBusy) return refusal(HostCode.INVALID, "a command of this call is being performed");
   if (memory.length > MAX_MEMORY) {
     return refusal(HostCode.INVALID, `a memory of ${memory.length} bytes, at most ${MAX_MEMORY} are kept`);

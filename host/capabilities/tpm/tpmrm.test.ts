@@ -44,7 +44,7 @@ async function device(t: TestContext): Promise<string> {
   return String(path).trim();
 }
 
-test("one command after another is written, and its response read when it is there", async (t) => {
+test("commands are written one after another, and each response is read when it is ready", async (t) => {
   const transport = await openTpmrm(await device(t));
   t.after(() => transport.close());
   const random = await transport.exchange(tpm.getRandom(32));
@@ -55,7 +55,7 @@ test("one command after another is written, and its response read when it is the
   assert.equal(tpm.rc(await transport.exchange(tpm.flushContext(tpm.handleIn(session)))), 0);
 });
 
-test("an exchange in the air rejects when the connection is closed", async (t) => {
+test("a running exchange rejects when the connection is closed", async (t) => {
   const transport = await openTpmrm(await device(t));
   const answer = assert.rejects(transport.exchange(tpm.getRandom(32)), TransportError);
   await sleep(5);
@@ -63,7 +63,7 @@ test("an exchange in the air rejects when the connection is closed", async (t) =
   await answer;
 });
 
-test("a device that is not there is told by the path and the reason", async () => {
+test("a missing device is reported with path and reason", async () => {
   await assert.rejects(openTpmrm("/dev/tpmrm999"), {
     message: "/dev/tpmrm999 cannot be opened (ENOENT)",
   });

@@ -1,7 +1,7 @@
 /**
- * The kernel's resource manager, /dev/tpmrm0: one write is a command, one read its response. Opened without blocking, because a
- * write that waits for the TPM would hold one of the few threads that all of the host's files share; then the kernel works by itself
- * and a read gives nothing until it is done.
+ * The kernel's resource manager, /dev/tpmrm0: one write is a command, one read its response. Opened with O_NONBLOCK, because a write
+ * that waits for the TPM would hold one of the few threads for file operations. The kernel then works in the background, and a read
+ * fails with EAGAIN until the response is ready.
  */
 import { close, constants, open, read, write } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -36,7 +36,7 @@ class Tpmrm implements Transport {
     try {
       const written = await this.#do(() => promisify(write)(this.#file, command, 0, command.length, null));
       if (written.bytesWritten !== command.length)
-        throw new TransportError("the kernel took part of a command");
+        throw new TransportError("the kernel accepted only a part of a command");
       const buffer = new Uint8Array(MAX_SIZE);
       for (let wait = FIRST_WAIT_MS; ; wait = Math.min(2 * wait, LONGEST_WAIT_MS)) {
         const length = await this.#do(() => this.#read(buffer));
@@ -45,7 +45,7 @@ class Tpmrm implements Transport {
       }
     } catch (error) {
       if (error instanceof TransportError) throw error;
-      // The three slots of this connection are taken. The kernel has flushed what it had no slot for.
+      // The three slots of this connection are used. The kernel has flushed the object that it had no slot for.
       if (codeOfError(error) === "ENOMEM") return managerAnswer(Rc.OBJECT_MEMORY);
       throw new TransportError(`the kernel's resource manager failed (${codeOfError(error)})`);
     }
@@ -57,7 +57,7 @@ class Tpmrm implements Transport {
     close(this.#file, () => {});
   }
 
-  /** 0 while the TPM is at work. */
+  /** @returns the length of the response; 0 while the TPM is working */
   async #read(buffer: Uint8Array): Promise<number> {
     try {
       const { bytesRead } = await promisify(read)(this.#file, buffer, 0, buffer.length, null);
@@ -68,7 +68,7 @@ class Tpmrm implements Transport {
     }
   }
 
-  /** Never on a number that was closed: it may be another file's by then. */
+  /** Never uses a closed descriptor: its number may belong to another file by now. */
   #do<T>(work: () => Promise<T>): Promise<T> {
     if (this.#closed) throw new TransportError("the connection is closed");
     return work();

@@ -1,6 +1,6 @@
-/** The TPM, or the way to it, failed. What it was doing then is not known. */
+/** The TPM, or the connection to it, failed. Whether the running command took effect is unknown. */
 export class TransportError extends Error {
-  /** The system's code, where it was the system that refused: "ENOENT". */
+  /** The system's error code, if a system call failed: "ENOENT". */
   readonly errno: string | undefined;
 
   constructor(message: string, errno?: string) {

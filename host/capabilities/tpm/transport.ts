@@ -1,22 +1,23 @@
-/** How a TPM is reached. One connection, one command at a time; after any failure the connection is not used again. */
+/** One connection to a TPM. It carries one command at a time, and is not used again after any failure. */
 export interface Transport {
-  /** Sends a command and gives the whole response. Rejects with TransportError. */
+  /** Sends a command and returns the complete response. Rejects with TransportError. */
   exchange(command: Uint8Array): Promise<Uint8Array>;
-  /** At once; an exchange in the air rejects. */
+  /** Closes at once; a running exchange rejects. */
   close(): void;
 }
 
-export interface Where {
-  /** As the configuration has it. */
+/** A TPM that the configuration names. */
+export interface TpmEndpoint {
+  /** The name in the configuration. */
   readonly name: string;
   /**
-   * Whether a resource manager stands between, which gives each connection a space of its own and empties it at its end. Where none
-   * does, the host is the TPM's only client, starts it up, and cleans up itself.
+   * Whether a resource manager sits in front of the TPM: it gives each connection a space of its own and flushes it at the end. Without
+   * one, the host is the TPM's only client, starts it and flushes it itself.
    */
   readonly managed: boolean;
   /**
-   * @param onClosed told once when the other side ends an idle connection, or says what it was not asked
-   * @param givenUp nobody waits for the connection any more
+   * @param onClosed called once when the other side closes an idle connection, or sends unsolicited bytes
+   * @param givenUp aborted when the caller no longer waits for the connection
    */
   open(onClosed: () => void, givenUp: AbortSignal): Promise<Transport>;
 }

@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { endOf, expiryIn, isOver } from "./days.ts";
+import { endOfDay, hasEnded, parseExpiry } from "./days.ts";
 
-test("a day lasts to its end in UTC", () => {
-  assert.equal(isOver("2027-06-30", new Date("2027-06-30T23:59:59.999Z")), false);
-  assert.equal(isOver("2027-06-30", new Date("2027-07-01T00:00:00.000Z")), true);
-  assert.equal(isOver("2028-02-29", new Date("2028-02-29T12:00:00Z")), false);
+test("a day ends at midnight in UTC", () => {
+  assert.equal(hasEnded("2027-06-30", new Date("2027-06-30T23:59:59.999Z")), false);
+  assert.equal(hasEnded("2027-06-30", new Date("2027-07-01T00:00:00.000Z")), true);
+  assert.equal(hasEnded("2028-02-29", new Date("2028-02-29T12:00:00Z")), false);
 });
 
-test("what is no day has no end, and is over", () => {
+test("an invalid date counts as ended", () => {
   for (const day of [
     "",
     "2027",
@@ -19,13 +19,13 @@ test("what is no day has no end, and is over", () => {
     "2027-06-30T00:00:00Z",
     "٢٠٢٧-06-30",
   ]) {
-    assert.ok(Number.isNaN(endOf(day)), day);
-    assert.equal(isOver(day, new Date(0)), true, day);
+    assert.ok(Number.isNaN(endOfDay(day)), day);
+    assert.equal(hasEnded(day, new Date(0)), true, day);
   }
 });
 
-test("nothing is within its day for a clock that tells no time", () => {
-  assert.equal(isOver("2027-06-30", new Date(Number.NaN)), true);
+test("every day counts as ended for an invalid clock", () => {
+  assert.equal(hasEnded("2027-06-30", new Date(Number.NaN)), true);
 });
 
 for (const comment of [
@@ -33,8 +33,8 @@ for (const comment of [
   "kleidi expires:2027-01-31",
   "timestamp:1795579233\tfile:x.wasm\texpires:2027-01-31\thashed",
 ]) {
-  test(`expiryIn finds the day in ${JSON.stringify(comment)}`, () => {
-    assert.deepEqual(expiryIn(comment), { day: "2027-01-31" });
+  test(`parseExpiry finds the day in ${JSON.stringify(comment)}`, () => {
+    assert.deepEqual(parseExpiry(comment), { day: "2027-01-31" });
   });
 }
 
@@ -45,8 +45,8 @@ for (const comment of [
   "file:expires:soon",
   "unexpires:1",
 ]) {
-  test(`expiryIn finds no limit in ${JSON.stringify(comment)}`, () => {
-    assert.equal(expiryIn(comment), undefined);
+  test(`parseExpiry finds no expiry in ${JSON.stringify(comment)}`, () => {
+    assert.equal(parseExpiry(comment), undefined);
   });
 }
 
@@ -64,7 +64,7 @@ for (const [comment, fault] of [
   ["expires:2027-01-31 expires:2028-01-31", "expires:2027-01-31 expires:2028-01-31"],
   ["expires:2027-01-31 expires:2027-01-31", "expires:2027-01-31 expires:2027-01-31"],
 ] as const) {
-  test(`expiryIn takes ${JSON.stringify(comment)} for a fault, not for no limit`, () => {
-    assert.deepEqual(expiryIn(comment), { fault });
+  test(`parseExpiry reports ${JSON.stringify(comment)} as a fault`, () => {
+    assert.deepEqual(parseExpiry(comment), { fault });
   });
 }

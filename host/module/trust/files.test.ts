@@ -4,7 +4,8 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { LARGEST_SIGNATURE, readSignatures } from "./files.ts";
+import { assertSentences } from "../../../test/support/thrown.ts";
+import { MAX_SIGNATURE_FILE, readSignatures } from "./files.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "kleidi-signatures-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -22,22 +23,19 @@ function faultOf(path: string): string {
   return file.fault;
 }
 
-test("readSignatures gives the text of each file, in order, and the fault of one that is not there", () => {
+test("readSignatures returns the text of each file in order, and the fault of a missing one", (t) => {
   const one = put("1.minisig", "one\n");
   const two = put("2.minisig", "\ufeffключ\r\n");
   const missing = join(folder, "none.minisig");
-  assert.deepEqual(readSignatures([two, missing, one]), [
-    { path: two, text: "\ufeffключ\r\n" },
-    {
-      path: missing,
-      fault:
-        'cannot be read (ENOENT); get the signature from the publisher, or make it with "minisign -S", and put it there',
-    },
-    { path: one, text: "one\n" },
-  ]);
+  const [second, absent, first] = readSignatures([two, missing, one]);
+  assert.deepEqual(second, { path: two, text: "\ufeffключ\r\n" });
+  assert.deepEqual(first, { path: one, text: "one\n" });
+  assert.ok(absent !== undefined && "fault" in absent);
+  assert.equal(absent.path, missing);
+  assertSentences(t, { fault: absent.fault });
 });
 
-test("readSignatures follows a symbolic link to a file: a mounted ConfigMap is made of them", () => {
+test("readSignatures follows a symbolic link to a file, as in a mounted ConfigMap", () => {
   const target = put("target", "text\n");
   const path = join(folder, "link");
   symlinkSync(target, path);
@@ -45,10 +43,10 @@ test("readSignatures follows a symbolic link to a file: a mounted ConfigMap is m
 });
 
 test("readSignatures reads a file of 8 KiB, and no larger one", () => {
-  const path = put("large", "a".repeat(LARGEST_SIGNATURE));
+  const path = put("large", "a".repeat(MAX_SIGNATURE_FILE));
   assert.equal("text" in (readSignatures([path])[0] ?? {}), true);
   assert.match(
-    faultOf(put("larger", "a".repeat(LARGEST_SIGNATURE + 1))),
+    faultOf(put("larger", "a".repeat(MAX_SIGNATURE_FILE + 1))),
     /^is 8193 bytes, at most 8192 are allowed; put the signature there$/,
   );
 });
@@ -62,6 +60,6 @@ test("readSignatures refuses a folder, a device and a pipe without waiting", () 
     assert.match(faultOf(path), /^is a (folder|device|named pipe); put the signature there$/, path);
 });
 
-test("readSignatures refuses what is not UTF-8", () => {
-  assert.match(faultOf(put("latin1", Buffer.from([0x75, 0xe9, 0x0a]))), /^is not UTF-8 text; /);
+test("readSignatures refuses a file that is not valid UTF-8", () => {
+  assert.match(faultOf(put("latin1", Buffer.from([0x75, 0xe9, 0x0a]))), /^is not valid UTF-8; /);
 });

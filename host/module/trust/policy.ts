@@ -1,9 +1,9 @@
-/** The policy `trust` as the sandbox takes it. The configuration has checked its form. */
+/** The trust policy for modules: the `trust` section of the configuration, already validated. */
 
 export interface TrustPolicy {
-  /** Different keys with different ids. */
+  /** Keys that differ in value and in id. */
   readonly keys: readonly TrustedKey[];
-  /** How many different keys must have signed: from 1. */
+  /** Number of different keys that must have signed, at least 1. */
   readonly threshold: number;
   readonly revoked: readonly Revoked[];
 }
@@ -12,11 +12,11 @@ export interface TrustedKey {
   readonly name: string;
   /** The base64 line of a minisign public key. */
   readonly key: string;
-  /** YYYY-MM-DD, UTC: after that day no signature of this key counts. */
+  /** YYYY-MM-DD in UTC: the last day on which signatures of this key are valid. */
   readonly expires?: string;
 }
 
-/** Refused whatever is signed: a module by its SHA-256 in lower-case hex, or a key by its id as minisign prints it. */
+/** A revoked module, by its SHA-256 in lower-case hex, or a revoked key, by its id as minisign prints it. */
 export type Revoked =
   | { readonly sha256: string; readonly why: string }
   | { readonly key: string; readonly why: string };

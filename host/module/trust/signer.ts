@@ -1,5 +1,5 @@
-/** One signature of a module: who made it, if it counts under the policy; else why it does not. */
-import { expiryIn, isOver } from "./days.ts";
+/** Verifies one signature of a module under the trust policy. */
+import { hasEnded, parseExpiry } from "./days.ts";
 import type { SignatureFile } from "./files.ts";
 import {
   MinisignError,
@@ -12,43 +12,47 @@ import {
 } from "./minisign.ts";
 import type { TrustedKey, TrustPolicy } from "./policy.ts";
 
+/** A trusted key that signed a module. */
 export interface Signer {
+  /** The name of the key in `trust.keys`. */
   readonly name: string;
   readonly keyId: string;
   readonly trustedComment: string;
-  /** The last day on which this signature counts: the key's or its own, whichever is earlier. */
+  /** The last day on which this signature is valid, YYYY-MM-DD: the earlier of the key's and the signature's expiry. */
   readonly expires?: string;
 }
 
-/** Why one signature does not count: a clause that follows its path. */
-export class DoesNotCount extends Error {}
+/** A signature is not valid under the policy. The message is a clause whose subject is the file, with a remedy. */
+export class SignatureRejected extends Error {}
 
 /**
+ * Verifies one signature.
  * @param bytes the whole module
- * @returns the signer, and its Ed25519 key in hex
- * @throws DoesNotCount
+ * @param now expiry dates are compared with it, in UTC
+ * @returns the signer, and its raw Ed25519 public key in hex
+ * @throws SignatureRejected
  */
-export function signerOf(
+export function verifySignature(
   policy: TrustPolicy,
   bytes: Uint8Array,
   file: SignatureFile,
   now: Date,
 ): { key: string; signer: Signer } {
-  if ("fault" in file) throw new DoesNotCount(file.fault);
-  const signature = parsed(file.text);
-  const { trusted, key } = keyOf(policy, signature, now);
+  if ("fault" in file) throw new SignatureRejected(file.fault);
+  const signature = parseText(file.text);
+  const { trusted, key } = trustedKeyOf(policy, signature, now);
   const by = `${trusted.name} (${key.id})`;
   if (!verifiesFile(key, signature, bytes))
-    throw new DoesNotCount(
-      `is not what ${by} signed for this module: one of the two was changed, or they are of different versions; get both again from the publisher`,
+    throw new SignatureRejected(
+      `does not verify with the key of ${by}: the module or the signature was changed, or they belong to different versions; get both again from the publisher`,
     );
   if (!verifiesComment(key, signature))
-    throw new DoesNotCount(
-      `does not have the trusted comment that ${by} signed: it was changed; get it again from the publisher`,
+    throw new SignatureRejected(
+      `has a changed trusted comment, which does not verify with the key of ${by}; get the signature again from the publisher`,
     );
   const expires = expiryOf(signature);
-  if (expires !== undefined && isOver(expires, now))
-    throw new DoesNotCount(`expired with ${expires}; get a newer signature or a newer module`);
+  if (expires !== undefined && hasEnded(expires, now))
+    throw new SignatureRejected(`expired at the end of ${expires}; get a newer signature or a newer module`);
   const last = [trusted.expires, expires].filter((day) => day !== undefined).sort()[0];
   return {
     key: Buffer.from(key.bytes).toString("hex"),
@@ -61,39 +65,39 @@ export function signerOf(
   };
 }
 
-function parsed(text: string): Signature {
+function parseText(text: string): Signature {
   try {
     return parseSignature(text);
   } catch (error) {
     if (!(error instanceof MinisignError)) throw error;
-    throw new DoesNotCount(
-      `is no signature of minisign: it ${error.message}; get it again from the publisher`,
+    throw new SignatureRejected(
+      `is not a minisign signature: it ${error.message}; get it again from the publisher`,
     );
   }
 }
 
-/** The key that the signature names, if its signatures count at all. */
-function keyOf(
+/** Finds the key with the signature's key id in the policy. @throws SignatureRejected if it is unknown, expired or revoked */
+function trustedKeyOf(
   policy: TrustPolicy,
   { keyId }: Signature,
   now: Date,
 ): { trusted: TrustedKey; key: PublicKey } {
   const revoked = policy.revoked.find((entry) => "key" in entry && entry.key === keyId);
   if (revoked !== undefined)
-    throw new DoesNotCount(
-      `is by the key ${keyId}, which is revoked: ${revoked.why}; have it signed by another`,
+    throw new SignatureRejected(
+      `was signed with the key ${keyId}, which is revoked: ${revoked.why}; have the module signed with another key`,
     );
   for (const trusted of policy.keys) {
     const key = publicKey(trusted);
     if (key.id !== keyId) continue;
-    if (trusted.expires !== undefined && isOver(trusted.expires, now))
-      throw new DoesNotCount(
-        `is by ${trusted.name} (${keyId}), which expired with ${trusted.expires}; have it signed by a newer key`,
+    if (trusted.expires !== undefined && hasEnded(trusted.expires, now))
+      throw new SignatureRejected(
+        `was signed with the key of ${trusted.name} (${keyId}), which expired at the end of ${trusted.expires}; have the module signed with a newer key`,
       );
     return { trusted, key };
   }
-  throw new DoesNotCount(
-    `is by the key ${keyId}, which is not in trust.keys; add it only if its owner told you of it in another way`,
+  throw new SignatureRejected(
+    `was signed with the key ${keyId}, which is not in trust.keys; add that key only if its owner confirmed it to you in another way`,
   );
 }
 
@@ -102,16 +106,16 @@ function publicKey({ name, key }: TrustedKey): PublicKey {
     return parsePublicKey(key);
   } catch (error) {
     if (!(error instanceof MinisignError)) throw error;
-    throw new DoesNotCount(
-      `cannot be looked at: of ${name} in trust.keys, ${error.message}; replace that key`,
+    throw new SignatureRejected(
+      `cannot be verified: the key ${name} in trust.keys ${error.message}; replace that key`,
     );
   }
 }
 
 function expiryOf({ trustedComment }: Signature): string | undefined {
-  const expiry = expiryIn(trustedComment);
+  const expiry = parseExpiry(trustedComment);
   if (expiry === undefined || "day" in expiry) return expiry?.day;
-  throw new DoesNotCount(
-    `says ${JSON.stringify(expiry.fault)}, which is not one expires:YYYY-MM-DD; have it signed again`,
+  throw new SignatureRejected(
+    `has the invalid expiry ${JSON.stringify(expiry.fault)} in its trusted comment, expected expires:YYYY-MM-DD once; have the module signed again`,
   );
 }

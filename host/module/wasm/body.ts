@@ -1,29 +1,31 @@
 /**
- * Walks a function's body (core specification 2.0, section 5.4): every instruction with its immediates, to its exact end. Types
- * are the engine's business; what counts here is that the engine cannot read another instruction than we do.
+ * Reads a function body (core specification 2.0, section 5.4): every instruction with its immediates, to the exact end. Types are
+ * left to the engine's validation; this code ensures that it sees the same instructions as the engine.
  */
 import type { CallGraph } from "./graph.ts";
 import { readBlockType, walkOther } from "./instructions.ts";
-import { noSuch, type Reader } from "./reader.ts";
+import { indexOutOfRange, type Reader } from "./reader.ts";
 import { readAddress, type Spaces } from "./spaces.ts";
 import { readValType } from "./types.ts";
 
-/** What can be open at a place of a body; an else belongs to the second only. */
+/** Kinds of open blocks; only IF allows an else. */
 const BLOCK = 1;
 const IF = 2;
 
-/** More locals the engine refuses too. */
+/** Maximum number of locals; the engine's own limit. */
 const MAX_LOCALS = 50_000;
 
-/** Far more than a compiler nests. */
+/** Maximum nesting of blocks; far more than compilers produce. */
 const MAX_DEPTH = 65_536;
 
-/** One for all bodies: what is open, from the outside in. */
+/** The kinds of the open blocks, outermost first. One array for all bodies. */
 const open = new Uint8Array(MAX_DEPTH + 1);
 
 /**
- * Reads from the reader's position to `end`, where the body must end. This is the one loop that every byte of code goes through,
- * so it reads what is frequent itself. The engine compiles a switch over literals into one jump, but not one over names.
+ * Reads the body from the reader's position to `end`, and records its calls. Every byte of code passes this loop, so frequent
+ * instructions are read inline. The cases are literals, because the engine compiles a switch over literals into one jump.
+ * @param end offset at which the body must end
+ * @param params number of parameters of the function
  */
 export function walkBody(
   reader: Reader,
@@ -37,13 +39,13 @@ export function walkBody(
   const { functions, globals, memories } = spaces;
   let depth = 0;
   open[0] = BLOCK;
-  // the position lives in a variable, and in the reader only while that reads something longer
+  // the position is kept in a local variable, and stored in the reader only while the reader is used
   let at = reader.at;
   while (at < end) {
     const opcode = bytes[at++] as number;
-    // numeric instructions, without immediates
+    // numeric instructions have no immediates
     if (opcode >= 0x45 && opcode <= 0xc4) continue;
-    // loads and stores: alignment of one byte, offset of at most four; else read with care
+    // loads and stores: fast path for an alignment of one byte and an offset of at most four
     if (opcode >= 0x28 && opcode <= 0x3e) {
       const start = at;
       const alignment = bytes[at++] as number;
@@ -73,17 +75,17 @@ export function walkBody(
           at = reader.at;
         }
         depth += 1;
-        if (depth > MAX_DEPTH) throw new Error(`more than ${MAX_DEPTH} blocks are open at byte ${at}`);
+        if (depth > MAX_DEPTH) throw new Error(`more than ${MAX_DEPTH} blocks are nested at byte ${at}`);
         open[depth] = opcode === 0x04 ? IF : BLOCK;
         break;
       case 0x05: // else
-        if (open[depth] !== IF) throw new Error(`the else at byte ${at - 1} has no if`);
+        if (open[depth] !== IF) throw new Error(`the else at byte ${at - 1} has no matching if`);
         open[depth] = BLOCK;
         break;
       case 0x0b: // end
         depth -= 1;
         if (depth >= 0) break;
-        if (at !== end) throw new Error(`the body ends at byte ${at}, its size says byte ${end}`);
+        if (at !== end) throw new Error(`the body ends at byte ${at}, but its size says byte ${end}`);
         reader.at = at;
         return;
       case 0x0c: // br
@@ -109,13 +111,13 @@ export function walkBody(
           at = reader.at;
         }
         if (opcode >= 0x23) {
-          if (index >= globals) throw noSuch("global", index, globals, start);
+          if (index >= globals) throw indexOutOfRange("global", index, globals, start);
         } else if (opcode >= 0x20) {
-          if (index >= locals) throw noSuch("local", index, locals, start);
+          if (index >= locals) throw indexOutOfRange("local", index, locals, start);
         } else if (opcode < 0x10) {
-          if (index > depth) throw noSuch("label", index, depth + 1, start);
+          if (index > depth) throw indexOutOfRange("label", index, depth + 1, start);
         } else {
-          if (index >= functions) throw noSuch("function", index, functions, start);
+          if (index >= functions) throw indexOutOfRange("function", index, functions, start);
           calls.call(index);
         }
         break;
@@ -126,7 +128,7 @@ export function walkBody(
         const start = at;
         while ((bytes[at] as number) >= 128) at += 1;
         at += 1;
-        // only a number of full length can have bits too many
+        // only a number of full length can have too many bits
         if (at - start >= 5) {
           reader.at = start;
           reader.signed(opcode === 0x41 ? 32 : 64);
@@ -141,12 +143,12 @@ export function walkBody(
   }
   throw new Error(
     at > end
-      ? `an instruction goes over the end of its body at byte ${end}`
-      : `the body that ends at byte ${end} has ${depth + 1} blocks open`,
+      ? `an instruction extends past the end of its body at byte ${end}`
+      : `the body that ends at byte ${end} has ${depth + 1} unclosed blocks`,
   );
 }
 
-/** Locals are written in runs of one type. Gives their number with the parameters. */
+/** Reads the local declarations, which are runs of one type. Returns the number of locals, parameters included. */
 function readLocals(reader: Reader, params: number): number {
   const at = reader.at;
   let locals = 0;

@@ -1,4 +1,4 @@
-/** What is known of a module while its sections are read, in their order. */
+/** The contents of a module, collected while its sections are read in order. */
 import { CallGraph } from "./graph.ts";
 import type { ExternalKind, FuncType, Global, Limits, Span, Table } from "./types.ts";
 
@@ -13,14 +13,14 @@ export interface Export {
   readonly name: string;
   readonly kind: ExternalKind;
   readonly index: number;
-  /** Of a function. */
+  /** The function's type; absent for other kinds. */
   readonly type?: FuncType;
 }
 
 export class Draft {
   readonly types: FuncType[] = [];
   readonly imports: Import[] = [];
-  /** Every function's type: imported ones, then own ones. */
+  /** The type of each function: imported functions first, then those that the module defines. */
   readonly functions: FuncType[] = [];
   readonly tables: Table[] = [];
   readonly tableLimits: Span[] = [];
@@ -30,13 +30,13 @@ export class Draft {
   readonly exports: Export[] = [];
   start: number | undefined;
   elements = 0;
-  /** What the data count section says. */
+  /** The number in the data count section. */
   dataCount: number | undefined;
   data = 0;
   bodies = 0;
   #calls: CallGraph | undefined;
 
-  /** Asked for the first time when all functions are known: the sections that name one come behind the function section. */
+  /** Created on first use. All functions are known then, because every section that refers to one comes after the function section. */
   get calls(): CallGraph {
     this.#calls ??= new CallGraph(this.imports.length, this.functions.length - this.imports.length);
     return this.#calls;

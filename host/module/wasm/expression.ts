@@ -1,10 +1,11 @@
-/** Constant expressions (core specification 2.0, section 3.3.7): one value, then end. */
+/** Constant expressions (core specification 2.0, section 3.3.7): one constant instruction, then end. */
 import { hex, type Reader } from "./reader.ts";
 import { readRefType } from "./types.ts";
 
 /**
- * Reads one and gives the function that it names, if it does. `global.get` is not there: in version 2.0 it is for imported
- * globals, and there are none.
+ * Reads a constant expression. `global.get` is refused: version 2.0 allows it for imported globals only, and guests import none.
+ * @param functions number of functions in the module
+ * @returns the index of the function that the expression refers to; undefined if there is none
  */
 export function readConstant(reader: Reader, functions: number): number | undefined {
   const at = reader.at;
@@ -17,11 +18,11 @@ export function readConstant(reader: Reader, functions: number): number | undefi
   else if (opcode === 0xd0) readRefType(reader);
   else if (opcode === 0xd2) target = reader.index(functions, "function");
   else if (opcode === 0xfd && reader.u32() === 12) reader.skip(16);
-  else throw new Error(`the opcode ${hex(opcode)} at byte ${at} is no constant`);
+  else throw new Error(`the opcode ${hex(opcode)} at byte ${at} is not allowed in a constant expression`);
   const end = reader.byte();
   if (end !== 0x0b) {
     throw new Error(
-      `the constant at byte ${at} goes on with ${hex(end)} at byte ${reader.at - 1}, not with end`,
+      `the constant expression at byte ${at} has ${hex(end)} at byte ${reader.at - 1} instead of end`,
     );
   }
   return target;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { CallGraph } from "./graph.ts";
 
-test("a callee is noted once for each caller", () => {
+test("a callee is recorded once for each caller", () => {
   const graph = new CallGraph(2, 3);
   for (const callee of [0, 1, 0, 4, 0]) graph.call(callee);
   graph.nextCaller();
@@ -15,7 +15,7 @@ test("a callee is noted once for each caller", () => {
   assert.deepEqual([...graph.indirect], [0, 0, 1]);
 });
 
-test("there is room for as many calls as a module has", () => {
+test("the graph grows with the number of calls", () => {
   const graph = new CallGraph(0, 5000);
   for (let callee = 0; callee < 5000; callee++) graph.call(callee);
   graph.nextCaller();

@@ -1,17 +1,18 @@
-/** Who calls whom, gathered while the bodies are walked. Flat arrays: a module has as many calls as it likes. */
+/** The call graph, collected while the bodies are read. Flat arrays, because a module can have any number of calls. */
 export class CallGraph {
+  /** Number of imported functions. */
   readonly imported: number;
-  /** Imported functions and own ones: the index space. */
+  /** Number of all functions, imported ones first: the index space. */
   readonly functions: number;
-  /** Callees of own function i: callees[ends[i - 1]] to callees[ends[i] - 1]. */
+  /** The callees of the module's i-th own function: callees[ends[i - 1]] to callees[ends[i] - 1]. */
   callees = new Uint32Array(1024);
   readonly ends: Uint32Array;
-  /** 1 for each own function that calls through a table. */
+  /** 1 for each of the module's own functions that calls through a table. */
   readonly indirect: Uint8Array;
-  /** 1 for each function that is or can come to be in a table. */
+  /** 1 for each function that is, or could be put, in a table. */
   readonly inTable: Uint8Array;
-  /** The last own function (+ 1) that was seen to call this one: each callee is noted once for each caller. */
-  readonly #seen: Uint32Array;
+  /** For each function, the last caller (+ 1) that was recorded: each callee is recorded once for each caller. */
+  readonly #lastCaller: Uint32Array;
   #count = 0;
   #caller = 0;
 
@@ -21,12 +22,13 @@ export class CallGraph {
     this.ends = new Uint32Array(own);
     this.indirect = new Uint8Array(own);
     this.inTable = new Uint8Array(this.functions);
-    this.#seen = new Uint32Array(this.functions);
+    this.#lastCaller = new Uint32Array(this.functions);
   }
 
+  /** Records a call by the current function. */
   call(callee: number): void {
-    if (this.#seen[callee] === this.#caller + 1) return;
-    this.#seen[callee] = this.#caller + 1;
+    if (this.#lastCaller[callee] === this.#caller + 1) return;
+    this.#lastCaller[callee] = this.#caller + 1;
     if (this.#count === this.callees.length) {
       const more = new Uint32Array(this.#count * 2);
       more.set(this.callees);
@@ -35,11 +37,12 @@ export class CallGraph {
     this.callees[this.#count++] = callee;
   }
 
+  /** Records a call through a table by the current function. */
   callIndirect(): void {
     this.indirect[this.#caller] = 1;
   }
 
-  /** What is called from now on is called by the next function. */
+  /** Makes the next of the module's own functions the current one. */
   nextCaller(): void {
     this.ends[this.#caller++] = this.#count;
   }

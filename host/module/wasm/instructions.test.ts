@@ -1,6 +1,6 @@
 /**
- * Each instruction and its immediates, as the engine sees it: behind `unreachable` any operands are there, so that the engine
- * refuses an instruction only for its form.
+ * Compares the immediates of each instruction with the engine. After `unreachable` the operand stack is polymorphic, so the engine
+ * refuses an instruction only for its encoding.
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -9,12 +9,12 @@ import { readModule } from "./module.ts";
 
 const UNREACHABLE = 0x00;
 const END = 0x0b;
-/** Ends a body whatever is on the stack; where its bytes are taken for immediates, they are bad ones for all but constants. */
+/** Ends a body with any operand stack. If its bytes are read as immediates, they are invalid except in constants. */
 const BRANCH = [0x0c, 0];
 /** Enough zeros for any immediates: one instruction takes at most 17 bytes. */
 const MOST = 18;
 
-/** A function that has some of everything to refer to: all of index 0. */
+/** A function in a module that has one object of each index space, with the index 0. */
 function withBody(...instructions: readonly number[]): Uint8Array {
   const body = [1, 1, 0x7f, UNREACHABLE, ...instructions, ...BRANCH, END];
   return moduleOf(
@@ -39,15 +39,15 @@ function accepts(bytes: Uint8Array): boolean {
   }
 }
 
-/** How many zeros as immediates make it a good instruction, for us and for the engine. */
+/** The numbers of zero bytes that are valid immediates, for readModule and for the engine. */
 function lengths(...opcode: readonly number[]): [ours: number[], engines: number[]] {
   return compare((length) => withBody(...opcode, ...Array(length).fill(0)));
 }
 
-/** The same for 0xff, no instruction, with `unreachable` behind it: what constants of a fixed length take. */
+/** The same with bytes 0xff, which are not an instruction, followed by `unreachable`: for constants of a fixed length. */
 function constantLengths(...opcode: readonly number[]): [ours: number[], engines: number[]] {
-  const behind = Array(MOST).fill(UNREACHABLE);
-  return compare((length) => withBody(...opcode, ...Array(length).fill(0xff), ...behind));
+  const after = Array(MOST).fill(UNREACHABLE);
+  return compare((length) => withBody(...opcode, ...Array(length).fill(0xff), ...after));
 }
 
 function compare(make: (length: number) => Uint8Array): [ours: number[], engines: number[]] {
@@ -58,7 +58,7 @@ function compare(make: (length: number) => Uint8Array): [ours: number[], engines
   ];
 }
 
-/** In the engine, and not here: exceptions, typed references, garbage collection, threads. */
+/** Supported by the engine, refused by readModule: exceptions, typed references, garbage collection, threads. */
 const REFUSED = new Set([
   0x06, 0x07, 0x08, 0x09, 0x0a, 0x14, 0x15, 0x18, 0x19, 0x1f, 0xd3, 0xd4, 0xd5, 0xd6, 0xfb, 0xfe,
 ]);
@@ -74,7 +74,7 @@ const hex = (bytes: readonly number[]) => bytes.map((byte) => byte.toString(16).
 
 for (let opcode = 0; opcode < 256; opcode++) {
   if ([F32_CONST, F64_CONST, REF_NULL, MISC, SIMD].includes(opcode)) continue;
-  test(`readModule takes for the immediates of ${hex([opcode])} what the engine takes`, () => {
+  test(`readModule reads the same immediates of ${hex([opcode])} as the engine`, () => {
     const [ours, engines] = lengths(opcode);
     if (REFUSED.has(opcode)) assert.deepEqual(ours, []);
     else assert.deepEqual(ours, engines);
@@ -85,13 +85,13 @@ for (const [opcode, size] of [
   [F32_CONST, 4],
   [F64_CONST, 8],
 ] as const) {
-  test(`readModule takes ${size} bytes for the immediate of ${hex([opcode])}`, () => {
+  test(`readModule reads ${size} bytes as the immediate of ${hex([opcode])}`, () => {
     const expected = Array.from({ length: size + 1 }, (_, length) => length);
     assert.deepEqual(constantLengths(opcode), [expected, expected]);
   });
 }
 
-test("readModule takes funcref and externref for the type of a null, and no other", () => {
+test("readModule accepts only funcref and externref as the type of a null", () => {
   for (let type = 0; type < 256; type++) {
     const bytes = withBody(REF_NULL, type);
     assert.equal(accepts(bytes), type === 0x70 || type === 0x6f, hex([type]));
@@ -99,7 +99,7 @@ test("readModule takes funcref and externref for the type of a null, and no othe
   }
 });
 
-test("readModule takes for the immediates of each instruction behind 0xfc what the engine takes", () => {
+test("readModule reads the same immediates of each instruction with the prefix 0xfc as the engine", () => {
   for (let opcode = 0; opcode < 64; opcode++) {
     const [ours, engines] = lengths(MISC, opcode);
     assert.deepEqual(ours, engines, hex([opcode]));
@@ -107,12 +107,12 @@ test("readModule takes for the immediates of each instruction behind 0xfc what t
   }
 });
 
-test("readModule takes for the immediates of each instruction behind 0xfd what the engine takes", () => {
+test("readModule reads the same immediates of each instruction with the prefix 0xfd as the engine", () => {
   let known = 0;
   for (let opcode = 0; opcode < 256; opcode++) {
     const of = opcode === V128_CONST ? constantLengths : lengths;
     const [ours, engines] = of(SIMD, ...leb(opcode));
-    // of these the branch can be the last two immediates, good ones; then only the types are at fault
+    // here the two bytes of the branch can be valid last immediates; then only the types are wrong
     if (opcode === SHUFFLE || (opcode >= LOAD_LANE && opcode <= LOAD_LANE + 3)) ours.shift();
     assert.deepEqual(ours, engines, hex([opcode]));
     if (ours.length > 0) known += 1;
@@ -121,13 +121,13 @@ test("readModule takes for the immediates of each instruction behind 0xfd what t
   assert.equal(known, 236);
 });
 
-test("readModule bounds each lane as the engine does", () => {
+test("readModule limits each lane as the engine does", () => {
   for (let opcode = 0x0d; opcode < 0x60; opcode++) {
     for (const fill of [1, 2, 3, 4, 7, 8, 15, 16, 31, 32]) {
       const access = opcode >= 0x54 ? [0, 0] : [];
       for (const count of [1, 16]) {
         const bytes = withBody(0xfd, opcode, ...access, ...Array(count).fill(fill));
-        // what is no lane is read as instructions, which differ for other reasons
+        // bytes after the lanes are read as instructions, so each side is compared with the other only if it accepts
         if (accepts(bytes)) assert.ok(WebAssembly.validate(bytes), `${hex([opcode])} lane ${fill}`);
         if (WebAssembly.validate(bytes)) assert.ok(accepts(bytes), `${hex([opcode])} lane ${fill}`);
       }
@@ -135,7 +135,7 @@ test("readModule bounds each lane as the engine does", () => {
   }
 });
 
-/** A form of a number of `bits` bits, of `length` bytes, all bits `sign` but in the last byte. */
+/** An encoding of `length` bytes in which all bits before the last byte equal `sign`. */
 function padded(length: number, sign: 0 | 1, last: number): number[] {
   return [...Array(length - 1).fill(sign ? 0xff : 0x80), last];
 }
@@ -151,7 +151,7 @@ for (const [name, opcode, lengths] of [
   ["the type of a reference", 0xd0, [1, 2, 3, 4, 5, 6]],
   ["a memory's index", 0x3f, [1, 2, 3, 4, 5, 6]],
 ] as const) {
-  test(`readModule accepts no form of ${name} that the engine does not`, () => {
+  test(`readModule accepts no encoding of ${name} that the engine refuses`, () => {
     let both = 0;
     for (const length of lengths) {
       for (const sign of [0, 1] as const) {

@@ -1,12 +1,16 @@
-/** The instructions that are rare enough in a body to pay for a call, and the immediates that are more than one number. */
+/** The less frequent instructions of a body, and immediates of more than one number. */
 import type { CallGraph } from "./graph.ts";
-import { hex, noSuch, type Reader } from "./reader.ts";
+import { hex, indexOutOfRange, type Reader } from "./reader.ts";
 import { refusedOpcode } from "./refused.ts";
 import { walkSimd } from "./simd.ts";
 import type { Spaces } from "./spaces.ts";
 import { badType, isValType, readRefType, readValType } from "./types.ts";
 
-/** The reader stands behind the opcode. */
+/**
+ * Reads the immediates of one instruction.
+ * @param reader positioned after the opcode
+ * @param depth number of enclosing blocks
+ */
 export function walkOther(
   reader: Reader,
   opcode: number,
@@ -16,7 +20,7 @@ export function walkOther(
 ): void {
   const at = reader.at - 1;
   switch (opcode) {
-    case 0x0e: // br_table: one label more than the list has, the default
+    case 0x0e: // br_table: the labels of the list, then the default label
       for (let left = reader.count(1) + 1; left > 0; left--) reader.index(depth + 1, "label");
       break;
     case 0x11: // call_indirect
@@ -48,7 +52,7 @@ export function walkOther(
     case 0xd1: // ref.is_null
       break;
     case 0xd2: {
-      // ref.func: whoever has it can put it into a table
+      // ref.func: a function with a reference can be put into a table
       const target = reader.index(spaces.functions, "function");
       calls.inTable[target] = 1;
       calls.call(target);
@@ -65,18 +69,18 @@ export function walkOther(
   }
 }
 
-/** Behind the prefix 0xfc: saturating conversions, bulk memory, tables. */
+/** Reads an instruction with the prefix 0xfc: saturating conversions, bulk memory, tables. */
 function walkMisc(reader: Reader, at: number, spaces: Spaces): void {
   const opcode = reader.u32();
   // trunc_sat
   if (opcode < 8) return;
   switch (opcode) {
     case 8: // memory.init
-      reader.index(spaces.data, "counted data segment");
+      reader.index(spaces.data, "declared data segment");
       reader.index(spaces.memories, "memory");
       break;
     case 9: // data.drop
-      reader.index(spaces.data, "counted data segment");
+      reader.index(spaces.data, "declared data segment");
       break;
     case 10: // memory.copy
       reader.index(spaces.memories, "memory");
@@ -113,18 +117,18 @@ function readSelect(reader: Reader): void {
   readValType(reader);
 }
 
-/** Nothing, one value type, or a type's index, which is a signed number of 33 bits. */
+/** Reads a block type: empty, a value type, or a type index, which is encoded as a signed 33-bit number. */
 export function readBlockType(reader: Reader, types: number): void {
   const at = reader.at;
   const first = reader.byte();
   if (first === 0x40 || isValType(first)) return;
-  // one byte with its sign bit set: a type, but none of those above
+  // one byte with the sign bit set: a type that version 2.0 does not have
   if (first > 0x40 && first < 0x80) throw badType(first, at);
   reader.at = at;
   const index = reader.u32();
-  // with the sign bit of its last byte the number is negative, and the engine reads a type
+  // with the sign bit of the last byte set the number is negative, and the engine would read a type
   if ((reader.bytes[reader.at - 1] as number) & 0x40) {
-    throw new Error(`the block type at byte ${at} is a negative number of several bytes`);
+    throw new Error(`the block type at byte ${at} is a negative number in more than one byte`);
   }
-  if (index >= types) throw noSuch("type", index, types, at);
+  if (index >= types) throw indexOutOfRange("type", index, types, at);
 }

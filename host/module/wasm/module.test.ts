@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { customSection, leb, moduleOf, section, text, wasm } from "../../../test/support/wasm.ts";
-import { type ModuleOutline, readModule, readSoFar } from "./module.ts";
+import { type ModuleOutline, readModule, readPartialModule } from "./module.ts";
 
 const REAL = wasm(`(module
   (import "extism:host/env" "alloc" (func $alloc (param i64) (result i64)))
@@ -32,7 +32,7 @@ function outline(bytes: Uint8Array): Partial<ModuleOutline> {
   };
 }
 
-test("readModule gives what a module declares, in its order", () => {
+test("readModule returns the declarations of a module in their order", () => {
   const rpc = { params: [], results: ["i32"] };
   assert.deepEqual(outline(REAL), {
     imports: [
@@ -65,7 +65,7 @@ test("readModule gives what a module declares, in its order", () => {
   });
 });
 
-test("readModule gives nothing of an empty module", () => {
+test("readModule returns empty lists for an empty module", () => {
   assert.deepEqual(outline(moduleOf()), {
     imports: [],
     exports: [],
@@ -77,7 +77,7 @@ test("readModule gives nothing of an empty module", () => {
   });
 });
 
-test("readModule says where each section's content is", () => {
+test("readModule returns the offset and size of each section", () => {
   const bytes = moduleOf(customSection("a", 1, 2), section(1, 1, 0x60, 0, 0));
   assert.deepEqual(readModule(bytes).sections, [
     { id: 0, name: "a", offset: 10, size: 4 },
@@ -85,7 +85,7 @@ test("readModule says where each section's content is", () => {
   ]);
 });
 
-test("readModule gives the type of an exported import", () => {
+test("readModule returns the type of an exported import", () => {
   const { exports } = readModule(
     wasm('(module (import "m" "n" (func $f (param f64))) (export "e" (func $f)))'),
   );
@@ -94,12 +94,12 @@ test("readModule gives the type of an exported import", () => {
   ]);
 });
 
-test("readModule reads names that are no ASCII", () => {
+test("readModule reads names beyond ASCII", () => {
   const [entry] = readModule(wasm('(module (import "\\ce\\ba" "\\f0\\9f\\94\\91" (func)))')).imports;
   assert.deepEqual([entry?.module, entry?.name], ["κ", "🔑"]);
 });
 
-test("readModule keeps a byte order mark: it makes another name for the engine too", () => {
+test("readModule keeps a byte order mark in a name, as the engine does", () => {
   const bytes = moduleOf(customSection("\ufeffkleidi.provider", 1));
   assert.deepEqual(
     readModule(bytes).customSections.map(({ name }) => name),
@@ -121,7 +121,7 @@ test("readModule reads numbers that are padded to their full length, as linkers 
   assert.equal(readModule(bytes).sections[0]?.size, 4);
 });
 
-test("readModule gives every custom section, before, between, behind and twice", () => {
+test("readModule returns all custom sections, wherever they are, and duplicates", () => {
   const bytes = moduleOf(
     customSection("a", 1),
     section(1, 0),
@@ -180,7 +180,7 @@ test("readModule reads version 2.0 with tail calls", () => {
   assert.equal(readModule(bytes).functionCount, 3);
 });
 
-test("readModule refuses or reads every beginning of a module, and never more than is there", () => {
+test("readModule refuses every truncated module, or reads a prefix of its contents", () => {
   const whole = readModule(REAL);
   for (let length = 0; length < REAL.length; length++) {
     try {
@@ -245,9 +245,9 @@ test("readModule reads names of 100,000 bytes and none longer", () => {
   });
 });
 
-test("readSoFar gives what stands before the place where readModule stops, and that place", () => {
+test("readPartialModule returns the part before the byte at which readModule stops, and that byte", () => {
   const broken = Uint8Array.from([...REAL, ...customSection("late", 1), 77, 0]);
-  const { imports, customSections, module, stopped } = readSoFar(broken);
+  const { imports, customSections, module, stopped } = readPartialModule(broken);
   assert.deepEqual(imports, readModule(REAL).imports);
   assert.deepEqual(customSections, [{ name: "late", bytes: Uint8Array.of(1) }]);
   assert.equal(module, undefined);
@@ -255,8 +255,8 @@ test("readSoFar gives what stands before the place where readModule stops, and t
   assert.deepEqual(stopped, { at, why: `the section 77 at byte ${at} is unknown` });
 });
 
-test("readSoFar gives the same module as readModule where that reads to the end", () => {
-  const { module, stopped } = readSoFar(REAL);
+test("readPartialModule returns the same module as readModule if nothing is malformed", () => {
+  const { module, stopped } = readPartialModule(REAL);
   assert.deepEqual(module, readModule(REAL));
   assert.equal(stopped, undefined);
 });

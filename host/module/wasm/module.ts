@@ -1,7 +1,7 @@
 /**
- * Reads a WebAssembly module as the host must know it before it is run: strictly the binary format of core specification 2.0
- * without threads, with tail calls. It runs no code and compiles none. What it refuses, the engine might take; what it takes,
- * it has read as the engine does, which is why nothing is passed over unread.
+ * Parses a WebAssembly module without running or compiling it: the binary format of core specification 2.0, without threads, with
+ * tail calls. Strict: it may refuse a module that the engine accepts, but it reads every accepted module as the engine does. So
+ * every byte is read.
  */
 import { Draft, type Export, type Import } from "./draft.ts";
 import type { CallGraph } from "./graph.ts";
@@ -14,10 +14,10 @@ export type { Export, Import } from "./draft.ts";
 export type { ExternalKind, FuncType, Global, Limits, Table, ValType } from "./types.ts";
 
 export interface ModuleOutline {
-  /** Only functions: importing anything else is refused. */
+  /** Functions only; other kinds of imports are refused. */
   readonly imports: readonly Import[];
   readonly exports: readonly Export[];
-  /** The module's own memories: none or one. */
+  /** The memories that the module defines: none or one. */
   readonly memories: readonly Limits[];
   readonly tables: readonly Table[];
   readonly globals: readonly Global[];
@@ -25,7 +25,7 @@ export interface ModuleOutline {
   readonly start?: number;
   readonly customSections: readonly CustomSection[];
   readonly sections: readonly Section[];
-  /** The module's own functions. */
+  /** Number of functions that the module defines. */
   readonly functionCount: number;
 }
 
@@ -36,32 +36,32 @@ export interface CustomSection {
 
 export interface Section {
   readonly id: number;
-  /** Of a custom section. */
+  /** The name of a custom section. */
   readonly name?: string;
-  /** Where its content begins in the file, behind id and size. */
+  /** Offset of the content in the file, after id and size. */
   readonly offset: number;
-  /** Of its content, in bytes. */
+  /** Size of the content in bytes. */
   readonly size: number;
 }
 
-/** An outline with what reach and clampLimits need. */
+/** A parsed module, with the data that reach and clampLimits need. */
 export interface Module extends ModuleOutline {
   readonly calls: CallGraph;
   readonly memoryLimits: readonly Span[];
   readonly tableLimits: readonly Span[];
 }
 
-/** As much of a module as could be read. */
-export interface SoFar {
+/** The part of a module that could be read. */
+export interface PartialModule {
   readonly imports: readonly Import[];
   readonly exports: readonly Export[];
   readonly memories: readonly Limits[];
   readonly tables: readonly Table[];
   readonly sections: readonly Section[];
   readonly customSections: readonly CustomSection[];
-  /** Only of a module that was read to its end. */
+  /** The whole module; absent if reading stopped early. */
   readonly module?: Module;
-  /** Where and why reading stopped. */
+  /** Byte offset and reason if reading stopped early. */
   readonly stopped?: { readonly at: number; readonly why: string };
 }
 
@@ -69,7 +69,7 @@ const PREAMBLE = [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0];
 
 type SectionReader = readonly [id: number, name: string, read: (reader: Reader, draft: Draft) => void];
 
-/** In the order in which they must come. */
+/** In the required order. */
 const SECTIONS: readonly SectionReader[] = [
   [1, "type", sections.readTypes],
   [2, "import", sections.readImports],
@@ -87,13 +87,21 @@ const SECTIONS: readonly SectionReader[] = [
 const TAG_SECTION = 13;
 const MAX_CUSTOM_SECTIONS = 1000;
 
-/** @throws Error saying what is wrong or not allowed, and at which byte */
+/**
+ * Parses a module.
+ * @param bytes the whole file
+ * @throws Error the module is malformed or uses a refused feature; the message names the byte offset
+ */
 export function readModule(bytes: Uint8Array): Module {
   return readInto(bytes, new Reader(bytes, 0), new Draft(), [], []);
 }
 
-/** The same reading, for whoever wants to see what there is before the place where readModule would throw. */
-export function readSoFar(bytes: Uint8Array): SoFar {
+/**
+ * Parses as much of a module as possible, for inspection. Never throws.
+ * @param bytes the whole file
+ * @returns the contents up to the place where readModule throws
+ */
+export function readPartialModule(bytes: Uint8Array): PartialModule {
   const reader = new Reader(bytes, 0);
   const draft = new Draft();
   const sections: Section[] = [];
@@ -104,9 +112,9 @@ export function readSoFar(bytes: Uint8Array): SoFar {
     return { ...read, module: readInto(bytes, reader, draft, sections, customSections) };
   } catch (error) {
     const why = (error as Error).message;
-    // the walk over a body moves the reader rarely, but names its byte
-    const named = /\bbyte (\d+)/.exec(why)?.[1];
-    return { ...read, stopped: { at: named === undefined ? reader.at : Number(named), why } };
+    // within a body the reader's position can lag; the message names the byte
+    const offset = /\bbyte (\d+)/.exec(why)?.[1];
+    return { ...read, stopped: { at: offset === undefined ? reader.at : Number(offset), why } };
   }
 }
 
@@ -118,7 +126,9 @@ function readInto(
   customSections: CustomSection[],
 ): Module {
   if (!PREAMBLE.every((byte, at) => bytes[at] === byte)) {
-    throw new Error("it does not begin as a WebAssembly core module does (00 61 73 6d 01 00 00 00)");
+    throw new Error(
+      "it does not start with the header of a WebAssembly core module (00 61 73 6d 01 00 00 00)",
+    );
   }
   reader.at = PREAMBLE.length;
   let last = -1;
@@ -146,7 +156,7 @@ function readInto(
   return finish(draft, found, customSections);
 }
 
-/** Gives the section's place in the order. */
+/** Reads one section. Returns its position in the required order. */
 function readSection(
   reader: Reader,
   draft: Draft,
@@ -159,19 +169,19 @@ function readSection(
   if (section === undefined) {
     throw new Error(
       id === TAG_SECTION
-        ? `the tag section at byte ${at} is of ${EXCEPTIONS}`
+        ? `the tag section at byte ${at} belongs to ${EXCEPTIONS}`
         : `the section ${id} at byte ${at} is unknown`,
     );
   }
   const [, name, read] = section;
-  if (place === last) throw new Error(`the ${name} section at byte ${at} is the second of its kind`);
+  if (place === last) throw new Error(`the ${name} section at byte ${at} is a duplicate`);
   if (place < last) {
-    throw new Error(`the ${name} section at byte ${at} comes behind the ${SECTIONS[last]?.[1]} section`);
+    throw new Error(`the ${name} section at byte ${at} must come before the ${SECTIONS[last]?.[1]} section`);
   }
   read(reader, draft);
   if (reader.left > 0) {
     throw new Error(
-      `the ${name} section at byte ${at} has ${size} bytes, its content ends after ${reader.at - offset}`,
+      `the ${name} section at byte ${at} has ${size} bytes, but its content ends after ${reader.at - offset}`,
     );
   }
   return place;
@@ -181,10 +191,12 @@ function finish(draft: Draft, found: Section[], customSections: CustomSection[])
   const { imports, exports, memories, tables, globals, start, calls, memoryLimits, tableLimits } = draft;
   const functionCount = draft.functions.length - imports.length;
   if (draft.bodies !== functionCount) {
-    throw new Error(`the module has ${functionCount} functions and no code section`);
+    throw new Error(`the module declares ${functionCount} functions but has no code section`);
   }
   if (draft.dataCount !== undefined && draft.dataCount !== draft.data) {
-    throw new Error(`the data count section says ${draft.dataCount}, there are ${draft.data} data segments`);
+    throw new Error(
+      `the data count section declares ${draft.dataCount} data segments, but the module has ${draft.data}`,
+    );
   }
   return {
     imports,

@@ -7,7 +7,7 @@ import { reach } from "./reach.ts";
 const IMPORTS = `(type $v (func))
   (import "m" "a" (func $a)) (import "m" "b" (func $b)) (import "m" "c" (func $c))`;
 
-/** What each exported function reaches, and under "" what the start function does. */
+/** The imports that each exported function reaches; under "" those of the start function. */
 function reached(fields: string): Record<string, string> {
   const { start, exports } = reach(readModule(wasm(`(module ${IMPORTS} ${fields})`)));
   const names = (refs: readonly { name: string }[]) => refs.map(({ name }) => name).join(" ");
@@ -34,39 +34,35 @@ const CASES: [what: string, fields: string, expected: Record<string, string>][] 
   ],
   ["imports in their order", '(func (export "e") (call $c) (call $a) (call $c))', { "": "", e: "a c" }],
   [
-    "all of a circle",
+    "all imports of a cycle",
     '(func $x (call $y) (call $a)) (func $y (call $x) (call $b)) (func (export "e") (call $x)) (func (export "f") (call $y))',
     { "": "", e: "a b", f: "a b" },
   ],
   [
-    "more than a circle that it leads to",
+    "its own imports in addition to those of a cycle that it calls",
     '(func $x (call $x) (call $a)) (func (export "e") (call $x) (call $b)) (func (export "f") (call $x))',
     { "": "", e: "a b", f: "a" },
   ],
-  ["itself, where an import is exported", '(export "e" (func $b))', { "": "", e: "b" }],
+  ["an exported import", '(export "e" (func $b))', { "": "", e: "b" }],
   [
-    "what instantiation calls, by the start function alone",
+    "the imports of the start function separately",
     '(start $s) (func $s (call $a)) (func (export "e") (call $b))',
     { "": "a", e: "b" },
   ],
   ["an imported start function", '(start $c) (func (export "e"))', { "": "c", e: "" }],
-  [
-    "code that cannot be reached within a function",
-    '(func (export "e") (return) (call $a))',
-    { "": "", e: "a" },
-  ],
+  ["an import in unreachable code", '(func (export "e") (return) (call $a))', { "": "", e: "a" }],
   [
     "an active element",
     '(table 1 funcref) (elem (i32.const 0) $a) (func (export "e") (call_indirect (type $v) (i32.const 0)))',
     { "": "", e: "a" },
   ],
   [
-    "an element by a tail call",
+    "an element through a tail call",
     '(table 1 funcref) (elem (i32.const 0) $a) (func (export "e") (return_call_indirect (type $v) (i32.const 0)))',
     { "": "", e: "a" },
   ],
   [
-    "what an element calls",
+    "the imports that an element calls",
     '(table 1 funcref) (elem (i32.const 0) $x) (func $x (call $b)) (func (export "e") (call_indirect (type $v) (i32.const 0)))',
     { "": "", e: "b" },
   ],
@@ -96,17 +92,17 @@ const CASES: [what: string, fields: string, expected: Record<string, string>][] 
     { "": "", e: "a" },
   ],
   [
-    "a function that it names",
+    "a function that it references",
     '(elem declare func $a) (func (export "e") (drop (ref.func $a)))',
     { "": "", e: "a" },
   ],
   [
-    "a function that another names",
+    "a function that another function references",
     '(table 1 funcref) (export "x" (func $b)) (func (table.set (i32.const 0) (ref.func $b))) (func (export "e") (call_indirect (type $v) (i32.const 0)))',
     { "": "", x: "b", e: "b" },
   ],
   [
-    "no exported function, where none can come in",
+    "no exported function if references cannot be passed in",
     '(table 1 funcref) (export "x" (func $b)) (func (export "e") (call_indirect (type $v) (i32.const 0)))',
     { "": "", x: "b", e: "" },
   ],
@@ -142,7 +138,7 @@ test("reach finds exported functions through an import that returns a reference"
   assert.deepEqual(reach(readModule(bytes)).exports.get("e"), [{ module: "m", name: "b" }]);
 });
 
-test("reach gives a function that is imported twice once", () => {
+test("reach lists a function that is imported twice once", () => {
   const bytes = wasm(`(module (import "m" "a" (func $a)) (import "n" "a" (func $b)) (import "m" "a" (func $c))
     (func (export "e") (call $c) (call $b) (call $a)))`);
   assert.deepEqual(reach(readModule(bytes)).exports.get("e"), [

@@ -1,6 +1,6 @@
 /**
- * Which imported functions can be called from where. Never too few: a call through a table counts as a call of every function
- * that is or could come to be in one, and a function that is named counts as called.
+ * Computes the imported functions that each export can reach. It may list too many, never too few: a call through a table counts
+ * as a call of every function that is, or could be put, in a table; a reference to a function counts as a call.
  */
 import type { CallGraph } from "./graph.ts";
 import type { FuncType, Module } from "./module.ts";
@@ -11,23 +11,24 @@ export interface ImportRef {
 }
 
 export interface Reach {
-  /** What instantiation can call. */
+  /** The imports that the start function can reach. */
   readonly start: readonly ImportRef[];
-  /** For every exported function, by its export's name. Each in the order of the imports, each pair once. */
+  /** The imports that each exported function can reach, by export name; in the order of the imports, without duplicates. */
   readonly exports: ReadonlyMap<string, readonly ImportRef[]>;
 }
 
+/** Computes the reach of a module. Linear in its size. */
 export function reach(module: Module): Reach {
-  const { refs, numbers } = distinct(module);
-  const search = new Search(module.calls, tableEntries(module), numbers, refs.length);
+  const { refs, numbers } = distinctImports(module);
+  const search = new ReachSearch(module.calls, tableEntries(module), numbers, refs.length);
   const from = (index: number) => refs.filter((_, number) => search.reaches(index, number));
   const exports = new Map<string, readonly ImportRef[]>();
   for (const { name, kind, index } of module.exports) if (kind === "function") exports.set(name, from(index));
   return { start: module.start === undefined ? [] : from(module.start), exports };
 }
 
-/** A module may import one function twice: `numbers` has for each import its place in `refs`. */
-function distinct({ imports }: Module): { refs: ImportRef[]; numbers: number[] } {
+/** Removes duplicate imports. `numbers` maps each import to its index in `refs`. */
+function distinctImports({ imports }: Module): { refs: ImportRef[]; numbers: number[] } {
   const refs: ImportRef[] = [];
   const numbers = imports.map(({ module, name }) => {
     const known = refs.findIndex((ref) => ref.module === module && ref.name === name);
@@ -36,11 +37,11 @@ function distinct({ imports }: Module): { refs: ImportRef[]; numbers: number[] }
   return { refs, numbers };
 }
 
-/** The functions that a call through a table can meet. */
+/** Returns the indexes of the functions that a call through a table can call. */
 export function tableEntries(module: Module): number[] {
   const inTable = Uint8Array.from(module.calls.inTable);
-  // who is outside has the exported functions, and can hand them in where a reference can pass
-  if (handsIn(module)) {
+  // code outside the module has the exported functions, and can pass them in where references are accepted
+  if (acceptsReferences(module)) {
     for (const { kind, index } of module.exports) if (kind === "function") inTable[index] = 1;
   }
   const entries: number[] = [];
@@ -48,7 +49,8 @@ export function tableEntries(module: Module): number[] {
   return entries;
 }
 
-function handsIn({ exports, imports, tables, globals }: Module): boolean {
+/** Returns true if code outside the module can pass a function reference into it. */
+function acceptsReferences({ exports, imports, tables, globals }: Module): boolean {
   const funcref = (type: FuncType | undefined, side: "params" | "results") =>
     type?.[side].includes("funcref");
   return (
@@ -63,20 +65,20 @@ function handsIn({ exports, imports, tables, globals }: Module): boolean {
 }
 
 /**
- * Tarjan's strongly connected components, without recursion: functions that call each other share one set of imports, and a
- * component is finished after all that it calls. Linear, whatever the number of exports. One node stands for the tables.
+ * Tarjan's algorithm for strongly connected components, without recursion. The functions of a component share one set of imports;
+ * a component is finished after all components that it calls. Linear for any number of exports. One extra node stands for the tables.
  */
-class Search {
+class ReachSearch {
   readonly #graph: CallGraph;
   readonly #tableEntries: readonly number[];
   readonly #numbers: readonly number[];
   readonly #words: number;
-  /** Order of discovery, from 1; 0: not seen. */
+  /** 1-based order of discovery; 0 if not discovered. */
   readonly #order: Uint32Array;
   readonly #low: Uint32Array;
-  /** Component of a finished node, from 1; 0: not finished. */
+  /** 1-based component of a finished node; 0 if not finished. */
   readonly #component: Uint32Array;
-  /** Sets of imports, one bit each, `#words` for each component. */
+  /** A bit set of imports for each component, `#words` words each. */
   readonly #sets: Uint32Array;
   #seen = 0;
   #components = 0;
@@ -98,13 +100,14 @@ class Search {
     this.#sets = new Uint32Array((nodes + 1) * this.#words);
   }
 
+  /** Returns true if the function `node` can reach the import `number`. */
   reaches(node: number, number: number): boolean {
     if (this.#order[node] === 0) this.#explore(node);
     const word = (this.#component[node] as number) * this.#words + (number >>> 5);
     return (((this.#sets[word] as number) >>> (number & 31)) & 1) === 1;
   }
 
-  /** The n-th node that this one calls. */
+  /** Returns the n-th callee of a node; undefined if it has fewer. */
   #callee(node: number, n: number): number | undefined {
     const { imported, functions, ends, callees, indirect } = this.#graph;
     if (node === functions) return this.#tableEntries[n];
@@ -118,7 +121,7 @@ class Search {
 
   #explore(root: number): void {
     const path: number[] = [];
-    /** How many callees of each node of the path are done. */
+    /** For each node of the path, the number of callees that are finished. */
     const done: number[] = [];
     const pending: number[] = [];
     const enter = (node: number) => {
@@ -149,7 +152,7 @@ class Search {
     if (low < (this.#low[node] as number)) this.#low[node] = low;
   }
 
-  /** All from `first` on are one component: its set is what its members call. */
+  /** Makes a component of the pending nodes from `first` on, and computes its set of imports. */
   #finish(first: number, pending: number[]): void {
     this.#components += 1;
     const from = pending.lastIndexOf(first);

@@ -1,18 +1,19 @@
 /**
- * Reads a WebAssembly binary's primitives (core specification 2.0, section 5.2) at a position that is always an offset into the
- * whole file, so that every refusal can name its byte.
+ * Reads the primitive values of the WebAssembly binary format (core specification 2.0, section 5.2). The position is an offset into
+ * the whole file, so that every error names its byte.
  */
 
-// ignoreBOM: without it a name that begins with a byte order mark would lose it here, and keep it in the engine
+// ignoreBOM keeps a leading byte order mark, as the engine does; otherwise a name would be another one here
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** Names longer than this the engine refuses too. */
+/** Maximum length of a name in bytes; the engine's own limit. */
 const MAX_NAME = 100_000;
 
 export class Reader {
   readonly bytes: Uint8Array;
+  /** Offset of the next byte. */
   at: number;
-  /** Nothing is read at or behind this offset. */
+  /** Offset after the last byte that may be read. */
   end: number;
 
   constructor(bytes: Uint8Array, at: number) {
@@ -21,16 +22,17 @@ export class Reader {
     this.end = bytes.length;
   }
 
+  /** Number of bytes before `end`. */
   get left(): number {
     return this.end - this.at;
   }
 
   byte(): number {
-    if (this.at >= this.end) throw new Error(`it is cut short at byte ${this.at}`);
+    if (this.at >= this.end) throw new Error(`unexpected end at byte ${this.at}`);
     return this.bytes[this.at++] as number;
   }
 
-  /** An unsigned LEB128 number of 32 bits: at most five bytes, no bit above the 32nd. */
+  /** Reads an unsigned 32-bit LEB128 number: at most five bytes, no bit above the 32nd. */
   u32(): number {
     let value = 0;
     for (let shift = 0; shift < 28; shift += 7) {
@@ -39,26 +41,26 @@ export class Reader {
       if (byte < 128) return value;
     }
     const last = this.byte();
-    if (last >= 128) throw new Error(`the number before byte ${this.at} has more than 5 bytes`);
-    if (last > 15) throw new Error(`the number before byte ${this.at} is over 32 bits`);
+    if (last >= 128) throw new Error(`the number before byte ${this.at} is longer than 5 bytes`);
+    if (last > 15) throw new Error(`the number before byte ${this.at} exceeds 32 bits`);
     return value + last * 0x1000_0000;
   }
 
-  /** Passes a signed LEB128 number of 32 or 64 bits; its value is of no interest here. */
+  /** Skips a signed 32-bit or 64-bit LEB128 number. */
   signed(bits: 32 | 64): void {
     const length = bits === 32 ? 5 : 10;
     for (let i = 1; i < length; i++) if (this.byte() < 128) return;
     const last = this.byte();
-    if (last >= 128) throw new Error(`the number before byte ${this.at} has more than ${length} bytes`);
-    // what is above the number's last bit must repeat it
+    if (last >= 128) throw new Error(`the number before byte ${this.at} is longer than ${length} bytes`);
+    // the bits above the sign bit must equal it
     const sign = bits === 32 ? last & 0x78 : last;
     if (sign !== 0 && sign !== (bits === 32 ? 0x78 : 0x7f)) {
-      throw new Error(`the number before byte ${this.at} is over ${bits} bits`);
+      throw new Error(`the number before byte ${this.at} exceeds ${bits} bits`);
     }
   }
 
   skip(length: number): void {
-    if (length > this.left) throw this.#short(length);
+    if (length > this.left) throw this.#unexpectedEnd(length);
     this.at += length;
   }
 
@@ -77,38 +79,44 @@ export class Reader {
     try {
       return decoder.decode(bytes);
     } catch {
-      throw new Error(`the name at byte ${start} is no UTF-8`);
+      throw new Error(`the name at byte ${start} is not valid UTF-8`);
     }
   }
 
-  /** A list's length. A list cannot have more entries than it has bytes for, so nothing is ever allocated by a mere claim. */
+  /**
+   * Reads the length of a list and checks it against the bytes that are left, so that a forged length cannot cause an allocation.
+   * @param bytesEach minimum size of one entry in bytes
+   * @param most maximum number of entries
+   * @param what the entries in error messages, plural
+   */
   count(bytesEach: number, most = Number.POSITIVE_INFINITY, what = "entries"): number {
     const start = this.at;
     const count = this.u32();
     if (count * bytesEach > this.left) {
-      throw new Error(`the list at byte ${start} claims ${count} entries in ${this.left} bytes`);
+      throw new Error(
+        `the list at byte ${start} declares ${count} entries, but only ${this.left} bytes are left`,
+      );
     }
     if (count > most)
       throw new Error(`the list at byte ${start} has ${count} ${what}, at most ${most} are allowed`);
     return count;
   }
 
-  /** An index into a space of which `count` exist. */
+  /** Reads an index below `count`. */
   index(count: number, what: string): number {
     const start = this.at;
     const index = this.u32();
-    if (index >= count) throw noSuch(what, index, count, start);
+    if (index >= count) throw indexOutOfRange(what, index, count, start);
     return index;
   }
 
-  #short(length: number): Error {
-    return new Error(
-      `it is cut short: ${length} bytes are claimed at byte ${this.at}, ${this.left} are left`,
-    );
+  #unexpectedEnd(length: number): Error {
+    return new Error(`unexpected end at byte ${this.at}: ${length} bytes are needed, ${this.left} are left`);
   }
 }
 
-export function noSuch(what: string, index: number, count: number, at: number): Error {
+/** @param what the kind of object that the index refers to, such as "function" */
+export function indexOutOfRange(what: string, index: number, count: number, at: number): Error {
   return new Error(`${what} ${index} at byte ${at} does not exist, there are ${count}`);
 }
 

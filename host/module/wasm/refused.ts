@@ -1,6 +1,6 @@
-/** What a guest may not use, each with its reason or remedy: a phrase that completes "… at byte 17 is of …". */
+/** WebAssembly features that guests may not use, each with its reason or remedy: a phrase that completes "… at byte 17 belongs to …". */
 export const EXCEPTIONS =
-  "exception handling, which a guest may not use: it could catch what the host throws. Compile with -fno-exceptions";
+  "exception handling, which guests may not use: a guest could catch errors of the host. Compile with -fno-exceptions";
 export const GC =
   "garbage collection or typed function references, which are not supported. Compile without them (-mno-gc)";
 export const THREADS = "threads, which are not supported. Compile without -pthread and with -mno-atomics";
@@ -17,7 +17,14 @@ const OPCODES = new Map<number, string>([
   [0xfe, THREADS],
 ]);
 
-export function refusedOpcode(code: string, byte: number, at: number): Error {
-  const why = OPCODES.get(byte);
-  return new Error(`the opcode ${code} at byte ${at} ${why === undefined ? "is unknown" : `is of ${why}`}`);
+/**
+ * @param shown the opcode as it is shown in the message
+ * @param opcode its first byte
+ * @param at its offset
+ */
+export function refusedOpcode(shown: string, opcode: number, at: number): Error {
+  const why = OPCODES.get(opcode);
+  return new Error(
+    `the opcode ${shown} at byte ${at} ${why === undefined ? "is unknown" : `belongs to ${why}`}`,
+  );
 }

@@ -1,11 +1,12 @@
-/** Writes maxima into a module: the memory and the tables may grow to what the operator allows, and no further. */
+/** Writes the limits of the configuration into a module: the maximum size of its memory and of its tables. */
 import type { Limits, Module, Section } from "./module.ts";
 import { MAX_PAGES, type Span } from "./types.ts";
 
+/** The maximum sizes that the configuration allows. */
 export interface Caps {
   /** Pages of 64 KiB. */
   readonly memoryPages: number;
-  /** Of each table. */
+  /** Maximum number of entries of each table. */
   readonly tableEntries: number;
 }
 
@@ -13,8 +14,11 @@ const TABLE_SECTION = 4;
 const MEMORY_SECTION = 5;
 
 /**
- * The same module with its maxima lowered or written; nothing else of its content is changed.
- * @throws Error where the module asks for more than the cap from the beginning
+ * Lowers the maxima of a module to the caps, and adds missing ones. Everything else stays the same.
+ * @param bytes the whole file
+ * @param module the parsed `bytes`
+ * @returns the new file
+ * @throws Error an initial size exceeds its cap; the message names the byte offset
  */
 export function clampLimits(bytes: Uint8Array, module: Module, caps: Caps): Uint8Array {
   const pages = Math.min(caps.memoryPages, MAX_PAGES);
@@ -44,13 +48,13 @@ function clampAll(
   spans: readonly Span[],
   cap: number,
   what: string,
-  of: string,
+  unit: string,
 ): Edit[] {
   return all.map((limits, i) => {
     const { from, to } = spans[i] as Span;
     if (limits.min > cap) {
       throw new Error(
-        `the ${what} at byte ${from} begins with ${limits.min} ${of}, at most ${cap} are allowed`,
+        `the ${what} at byte ${from} has an initial size of ${limits.min} ${unit}, at most ${cap} are allowed`,
       );
     }
     const max = Math.min(limits.max ?? cap, cap);
@@ -69,7 +73,7 @@ function rewrite(bytes: Uint8Array, { offset, size }: Section, edits: readonly E
   return parts;
 }
 
-/** Where a section's id stands: sections follow each other without a gap. */
+/** Returns the offset of a section's id. Sections follow each other without gaps; the first one starts after the 8-byte header. */
 function headOf({ sections }: Module, section: Section): number {
   const before = sections[sections.indexOf(section) - 1];
   return before === undefined ? 8 : before.offset + before.size;

@@ -1,4 +1,4 @@
-/** One function for each section (core specification 2.0, section 5.5). The reader's end is the section's end. */
+/** One function for each kind of section (core specification 2.0, section 5.5). The reader ends at the end of the section. */
 import { walkBody } from "./body.ts";
 import type { Draft } from "./draft.ts";
 import { readConstant } from "./expression.ts";
@@ -6,13 +6,13 @@ import { hex, type Reader } from "./reader.ts";
 import { EXCEPTIONS, GC, MULTI_MEMORY } from "./refused.ts";
 import { type ExternalKind, readFuncType, readLimits, readRefType, readValType } from "./types.ts";
 
-// what is kept in memory of each entry is more than its bytes: an analysis must not be made to need gigabytes
+// an entry takes more memory than bytes in the file; these limits keep the analysis of a hostile module small
 const MAX_TYPE_SECTION = 1 << 20;
 const MAX_FUNCTIONS = 100_000;
 const MAX_GLOBALS = 100_000;
-/** The sets of imports that reach() makes are as wide as there are imports. */
+/** The width of the bit sets in reach.ts. */
 const MAX_IMPORTS = 256;
-/** Each may grow to the limit that clampLimits writes. */
+/** Each table may grow to the limit that clampLimits writes. */
 const MAX_TABLES = 16;
 const MAX_EXPORTS = 10_000;
 
@@ -52,7 +52,7 @@ export function readTables(reader: Reader, { tables, tableLimits }: Draft): void
   for (let left = reader.count(3, MAX_TABLES, "tables"); left > 0; left--) {
     const at = reader.at;
     if (reader.bytes[at] === 0x40)
-      throw new Error(`the table at byte ${at} has an initial value, which is of ${GC}`);
+      throw new Error(`the table at byte ${at} has an initial value, which belongs to ${GC}`);
     const element = readRefType(reader);
     const from = reader.at;
     tables.push({ ...readLimits(reader, "table"), element });
@@ -90,10 +90,10 @@ export function readExports(reader: Reader, { exports, functions, tables, memori
   for (let left = reader.count(3, MAX_EXPORTS, "exports"); left > 0; left--) {
     const at = reader.at;
     const name = reader.name();
-    if (names.has(name)) throw new Error(`the export at byte ${at} has a name that another has too`);
+    if (names.has(name)) throw new Error(`the export at byte ${at} has a duplicate name`);
     names.add(name);
     const code = reader.byte();
-    if (code === 4) throw new Error(`the export at byte ${at} is a tag, which is of ${EXCEPTIONS}`);
+    if (code === 4) throw new Error(`the export at byte ${at} is a tag, which belongs to ${EXCEPTIONS}`);
     const kind = KINDS[code];
     if (kind === undefined) throw new Error(`the export at byte ${at} has the unknown kind ${hex(code)}`);
     const index = reader.index(counts[code] as number, kind);
@@ -112,7 +112,7 @@ export function readStart(reader: Reader, draft: Draft): void {
   draft.start = index;
 }
 
-/** Its flags: bit 0 not active, bit 1 declarative, or with a table's index, bit 2 expressions in place of indexes. */
+/** Flags: bit 0 passive or declarative; bit 1 declarative if bit 0 is set, else explicit table index; bit 2 expressions instead of indexes. */
 export function readElements(reader: Reader, draft: Draft): void {
   const functions = draft.functions.length;
   for (let left = reader.count(2); left > 0; left--) {
@@ -144,7 +144,7 @@ function readElementKind(reader: Reader): void {
     throw new Error(`the element kind at byte ${at} is ${hex(kind)}, only functions (0x00) are known`);
 }
 
-/** A constant; a function that it names can come to be in a table. */
+/** Reads a constant expression. A function that it refers to could be put in a table. */
 function readEntry(reader: Reader, draft: Draft): void {
   const target = readConstant(reader, draft.functions.length);
   if (target !== undefined) draft.calls.inTable[target] = 1;
@@ -160,7 +160,9 @@ export function readCode(reader: Reader, draft: Draft): void {
   const start = reader.at;
   const count = reader.count(3);
   if (count !== own)
-    throw new Error(`the code section at byte ${start} has ${count} bodies for ${own} functions`);
+    throw new Error(
+      `the code section at byte ${start} has ${count} bodies, but the module declares ${own} functions`,
+    );
   const spaces = {
     types: draft.types.length,
     functions: draft.functions.length,
@@ -174,7 +176,7 @@ export function readCode(reader: Reader, draft: Draft): void {
   for (let i = 0; i < count; i++) {
     const size = reader.u32();
     const end = reader.at + size;
-    if (end > reader.end) reader.skip(size); // says what is missing
+    if (end > reader.end) reader.skip(size); // throws
     walkBody(reader, end, draft.functions[imported + i]?.params.length ?? 0, spaces, calls);
     calls.nextCaller();
   }

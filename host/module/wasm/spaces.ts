@@ -1,8 +1,8 @@
-/** What a body can refer to, and the immediate of a memory access, which plain and SIMD instructions share. */
-import { noSuch, type Reader } from "./reader.ts";
+/** The index spaces that a function body refers to, and the immediate of a memory access, used by plain and SIMD instructions. */
+import { indexOutOfRange, type Reader } from "./reader.ts";
 import { MULTI_MEMORY } from "./refused.ts";
 
-/** How many there are of what a body can refer to. */
+/** The size of each index space. */
 export interface Spaces {
   readonly types: number;
   readonly functions: number;
@@ -10,20 +10,20 @@ export interface Spaces {
   readonly memories: number;
   readonly globals: number;
   readonly elements: number;
-  /** Of the data count section: without it, no body may name a data segment. */
+  /** The number in the data count section; 0 without one, because bodies may not use data segments then. */
   readonly data: number;
 }
 
-/** Alignment and offset of a memory access. */
+/** Reads the immediate of a memory access: alignment and offset. */
 export function readAddress(reader: Reader, { memories }: Spaces): void {
   const at = reader.at;
-  if (memories === 0) throw noSuch("memory", 0, 0, at);
+  if (memories === 0) throw indexOutOfRange("memory", 0, 0, at);
   const alignment = reader.u32();
-  // bit 6 says that a memory's index follows
-  if (alignment >= 64) throw new Error(`the memory access at byte ${at} names a memory: ${MULTI_MEMORY}`);
+  // bit 6 set: a memory index follows
+  if (alignment >= 64) throw new Error(`the memory access at byte ${at} has a memory index: ${MULTI_MEMORY}`);
   if (alignment > 4) {
     throw new Error(
-      `the memory access at byte ${at} has the alignment 2^${alignment}, at most 2^4 is possible`,
+      `the memory access at byte ${at} has the alignment 2^${alignment}, at most 2^4 is allowed`,
     );
   }
   reader.u32();

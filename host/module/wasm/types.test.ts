@@ -17,7 +17,7 @@ const VALUES = new Map<number, string>([
     [0x6f, "externref"],
   ] as const),
 ]);
-/** Types of proposals (core specification 3.0, section 5.3), which version 2.0 does not have. */
+/** Types of proposals (core specification 3.0, section 5.3), which are not in version 2.0. */
 const OF_PROPOSALS = new Map<number, string>([
   ...[0x63, 0x64, 0x6a, 0x6b, 0x6c, 0x6d, 0x6e, 0x71, 0x72, 0x73, 0x77, 0x78].map(
     (code) => [code, GC] as const,
@@ -25,7 +25,7 @@ const OF_PROPOSALS = new Map<number, string>([
   ...[0x69, 0x74].map((code) => [code, EXCEPTIONS] as const),
 ]);
 
-test("each byte is a value type of version 2.0, one of a proposal that is named, or unknown", () => {
+test("each byte is a value type of version 2.0, a type of a named proposal, or unknown", () => {
   for (let code = 0; code < 256; code++) {
     const read = () => readValType(new Reader(Uint8Array.of(code), 0));
     const value = VALUES.get(code);
@@ -36,7 +36,7 @@ test("each byte is a value type of version 2.0, one of a proposal that is named,
     }
     const why = OF_PROPOSALS.get(code);
     const shown = `0x${code.toString(16).padStart(2, "0")}`;
-    const message = `the type ${shown} at byte 0 ${why === undefined ? "is unknown" : `is of ${why}`}`;
+    const message = `the type ${shown} at byte 0 ${why === undefined ? "is unknown" : `belongs to ${why}`}`;
     assert.throws(read, { message });
   }
 });

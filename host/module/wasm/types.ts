@@ -1,4 +1,4 @@
-/** What a module declares, and how types and limits are written (core specification 2.0, section 5.3). */
+/** Types and limits, and how they are encoded (core specification 2.0, section 5.3). */
 import { hex, type Reader } from "./reader.ts";
 import { EXCEPTIONS, GC, MEMORY64, THREADS } from "./refused.ts";
 
@@ -28,7 +28,7 @@ export interface Global {
 
 export type ExternalKind = "function" | "table" | "memory" | "global";
 
-/** Where a module's limits are written: what clampLimits replaces. */
+/** Byte range of encoded limits in the file, end excluded: the bytes that clampLimits replaces. */
 export interface Span {
   readonly from: number;
   readonly to: number;
@@ -52,10 +52,10 @@ const REFUSED_TYPES = new Map<number, string>([
   ),
 ]);
 
-/** What 32 bits can address. */
+/** Maximum number of pages of a 32-bit memory. */
 export const MAX_PAGES = 65536;
 
-/** A function of more is refused by the engine too. */
+/** Maximum number of parameters, and of results; the engine's own limit. */
 const MAX_VALUES = 1000;
 
 export function isValType(code: number): boolean {
@@ -72,7 +72,7 @@ export function readValType(reader: Reader): ValType {
 export function badType(code: number, at: number): Error {
   const why = REFUSED_TYPES.get(code);
   return new Error(
-    `the type ${hex(code)} at byte ${at} ${why === undefined ? "is unknown" : `is of ${why}`}`,
+    `the type ${hex(code)} at byte ${at} ${why === undefined ? "is unknown" : `belongs to ${why}`}`,
   );
 }
 
@@ -80,7 +80,7 @@ export function readRefType(reader: Reader): ValType {
   const at = reader.at;
   const type = readValType(reader);
   if (type !== "funcref" && type !== "externref") {
-    throw new Error(`the type ${type} at byte ${at} is no reference type`);
+    throw new Error(`the type ${type} at byte ${at} is not a reference type`);
   }
   return type;
 }
@@ -88,7 +88,7 @@ export function readRefType(reader: Reader): ValType {
 export function readFuncType(reader: Reader): FuncType {
   const at = reader.at;
   const form = reader.byte();
-  if (form !== 0x60) throw new Error(`the type form ${hex(form)} at byte ${at} is of ${GC}`);
+  if (form !== 0x60) throw new Error(`the type form ${hex(form)} at byte ${at} belongs to ${GC}`);
   return { params: readValTypes(reader), results: readValTypes(reader) };
 }
 
@@ -102,20 +102,23 @@ function readValTypes(reader: Reader): readonly ValType[] {
 export function readLimits(reader: Reader, what: "memory" | "table"): Limits {
   const at = reader.at;
   const flags = reader.byte();
-  const refused = `the ${what}'s limits at byte ${at} have the flags ${hex(flags)}`;
-  if (flags > 7) throw new Error(`${refused}, which are unknown`);
-  if (flags & 4) throw new Error(`${refused}: ${MEMORY64}`);
-  if (flags & 2) throw new Error(`${refused}: shared, which is of ${THREADS}`);
+  const prefix = `the ${what}'s limits at byte ${at} have the flags ${hex(flags)}`;
+  if (flags > 7) throw new Error(`${prefix}, which are unknown`);
+  if (flags & 4) throw new Error(`${prefix}: ${MEMORY64}`);
+  if (flags & 2) throw new Error(`${prefix}: shared, which belongs to ${THREADS}`);
   const most = what === "memory" ? MAX_PAGES : 0xffff_ffff;
   const bound = (name: string, value: number) => {
     if (value <= most) return value;
     throw new Error(
-      `the ${what}'s limits at byte ${at} have the ${name} ${value}, at most ${most} is possible`,
+      `the ${what}'s limits at byte ${at} have the ${name} ${value}, at most ${most} is allowed`,
     );
   };
   const min = bound("minimum", reader.u32());
   if (flags === 0) return { min, shared: false, is64: false };
   const max = bound("maximum", reader.u32());
-  if (max < min) throw new Error(`the ${what}'s limits at byte ${at} have the maximum ${max} under ${min}`);
+  if (max < min)
+    throw new Error(
+      `the ${what}'s limits at byte ${at} have the maximum ${max}, which is below the minimum ${min}`,
+    );
   return { min, max, shared: false, is64: false };
 }

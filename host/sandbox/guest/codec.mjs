@@ -1,18 +1,18 @@
 /**
- * Protobuf with VARINT and LEN fields only, which is all that proto/provider/v1 uses. The library of the host would be more
- * code in the provider's process than everything else in it; tests hold this against the library.
+ * A protobuf codec for VARINT and LEN fields, the only ones that proto/provider/v1 uses. The host's library would be more code
+ * than all the rest of the provider's process. Tests compare this codec with the library.
  */
 
 const decoder = new TextDecoder("utf-8", { fatal: true });
 const encoder = new TextEncoder();
-/** Of protobuf itself. */
+/** The largest field number of protobuf. */
 const MAX_FIELD = 2 ** 29 - 1;
 
 /**
- * The fields of a message by number; of a field that is there twice, the last.
+ * Decodes a message into its fields by number. Of a repeated field it returns the last.
  * @param {Uint8Array} bytes
  * @returns {Map<number, number | Uint8Array>}
- * @throws {RangeError} not such a message
+ * @throws {RangeError} if the bytes are not such a message
  */
 export function decode(bytes) {
   /** @type {Map<number, number | Uint8Array>} */
@@ -20,28 +20,28 @@ export function decode(bytes) {
   let at = 0;
   const varint = () => {
     let value = 0;
-    // Ten bytes hold 64 bits. Numbers of over 53 lose their lowest ones: only unknown fields have such, and nobody reads those.
+    // Ten bytes hold 64 bits. A number over 53 bits loses its lowest ones; only unknown fields have such numbers, and nobody reads them.
     for (let shift = 0; shift < 70; shift += 7) {
       const byte = bytes[at++];
-      if (byte === undefined) throw new RangeError("the message is cut short");
+      if (byte === undefined) throw new RangeError("the message is truncated");
       value += (byte & 127) * 2 ** shift;
       if (byte < 128) return value;
     }
-    throw new RangeError("a number is over ten bytes");
+    throw new RangeError("a varint is longer than ten bytes");
   };
   while (at < bytes.length) {
     const key = varint();
     const number = Math.floor(key / 8);
-    if (number < 1 || number > MAX_FIELD) throw new RangeError(`there is no field ${number}`);
+    if (number < 1 || number > MAX_FIELD) throw new RangeError(`the field number ${number} is not valid`);
     if (key % 8 === 0) {
       fields.set(number, varint());
     } else if (key % 8 === 2) {
       const length = varint();
-      if (length > bytes.length - at) throw new RangeError("the message is cut short");
+      if (length > bytes.length - at) throw new RangeError("the message is truncated");
       fields.set(number, bytes.subarray(at, at + length));
       at += length;
     } else {
-      throw new RangeError(`wire type ${key % 8} is not used here`);
+      throw new RangeError(`wire type ${key % 8} is not supported`);
     }
   }
   return fields;
@@ -50,11 +50,11 @@ export function decode(bytes) {
 /**
  * @param {Map<number, number | Uint8Array>} fields
  * @param {number} number
- * @returns {Uint8Array} empty where the field is absent
+ * @returns {Uint8Array} empty if the field is absent
  */
 export function bytesField(fields, number) {
   const value = fields.get(number) ?? new Uint8Array();
-  if (typeof value === "number") throw new RangeError(`field ${number} should be bytes`);
+  if (typeof value === "number") throw new RangeError(`field ${number} must be bytes`);
   return value;
 }
 
@@ -69,16 +69,16 @@ export function textField(fields, number) {
 /**
  * @param {Map<number, number | Uint8Array>} fields
  * @param {number} number
- * @returns {number} 0 where the field is absent
+ * @returns {number} 0 if the field is absent
  */
 export function numberField(fields, number) {
   const value = fields.get(number) ?? 0;
-  if (typeof value !== "number") throw new RangeError(`field ${number} should be a number`);
+  if (typeof value !== "number") throw new RangeError(`field ${number} must be a number`);
   return value;
 }
 
 /**
- * A HostReply.
+ * Encodes a HostReply.
  * @param {number} code
  * @param {string} message
  * @param {Uint8Array} body

@@ -1,6 +1,6 @@
 /**
- * kleidi:crypto, the capability without authority: it computes on bytes that the guest has already, so it runs here and not in
- * the host. Sources are named in docs/ABI.md, section 5.
+ * kleidi:crypto, the capability without authority: it computes on bytes that the guest already has, so it runs here and not in
+ * the host. docs/ABI.md, section 5, names the sources.
  */
 import {
   createCipheriv,
@@ -20,7 +20,7 @@ const CURVES = new Map([
   ["P-384", { name: "secp384r1", bytes: 48 }],
 ]);
 
-/** The bytes do not open under this key. */
+/** The data does not authenticate with this key. */
 export class NotAuthentic extends Error {}
 
 /** @typedef {Map<number, number | Uint8Array>} Fields */
@@ -70,15 +70,15 @@ const operations = {
   },
   ecdh(fields) {
     const curve = CURVES.get(textField(fields, 1));
-    if (curve === undefined) throw new RangeError('the curve should be "P-256" or "P-384"');
+    if (curve === undefined) throw new RangeError('the curve must be "P-256" or "P-384"');
     const scalar = bytesField(fields, 2);
     if (scalar.length !== curve.bytes) {
-      throw new RangeError(`the private key is ${scalar.length} bytes, it should be ${curve.bytes}`);
+      throw new RangeError(`the private key is ${scalar.length} bytes, it must be ${curve.bytes}`);
     }
     const own = createECDH(curve.name);
     own.setPrivateKey(scalar);
     const peer = bytesField(fields, 3);
-    if (peer.length > 0 && peer[0] !== 4) throw new RangeError("the peer's point should be uncompressed");
+    if (peer.length > 0 && peer[0] !== 4) throw new RangeError("the peer's point must be uncompressed");
     return peer.length === 0 ? own.getPublicKey() : own.computeSecret(peer);
   },
 };
@@ -86,9 +86,9 @@ const operations = {
 /**
  * @param {string} operation
  * @param {Uint8Array} request
- * @returns {Uint8Array | undefined} undefined where there is no such operation
- * @throws {NotAuthentic}
- * @throws {Error} anything else: the request is not acceptable
+ * @returns {Uint8Array | undefined} undefined if the operation does not exist
+ * @throws {NotAuthentic} if the data does not authenticate
+ * @throws {Error} if the request is not valid
  */
 export function compute(operation, request) {
   const run = Object.hasOwn(operations, operation) ? operations[operation] : undefined;
@@ -99,7 +99,7 @@ export function compute(operation, request) {
 function algorithm(fields) {
   const name = textField(fields, 1);
   if (name !== "sha256" && name !== "sha384" && name !== "sha512") {
-    throw new RangeError('the algorithm should be "sha256", "sha384" or "sha512"');
+    throw new RangeError('the algorithm must be "sha256", "sha384" or "sha512"');
   }
   return name;
 }
@@ -111,7 +111,7 @@ function algorithm(fields) {
 function outputLength(fields, number) {
   const length = numberField(fields, number);
   if (length < 1 || length > MAX_LENGTH) {
-    throw new RangeError(`a length of ${length} was asked for, 1 to ${MAX_LENGTH} are allowed`);
+    throw new RangeError(`the requested length is ${length}, 1 to ${MAX_LENGTH} are allowed`);
   }
   return length;
 }
@@ -120,7 +120,7 @@ function outputLength(fields, number) {
 function aead(fields) {
   const key = aesKey(bytesField(fields, 1));
   const nonce = bytesField(fields, 2);
-  if (nonce.length !== 12) throw new RangeError(`the nonce is ${nonce.length} bytes, it should be 12`);
+  if (nonce.length !== 12) throw new RangeError(`the nonce is ${nonce.length} bytes, it must be 12`);
   return { key, nonce, data: bytesField(fields, 3), associated: bytesField(fields, 4) };
 }
 
@@ -133,14 +133,14 @@ function gcm(key) {
 function cfb(fields) {
   const key = aesKey(bytesField(fields, 1));
   const iv = bytesField(fields, 2);
-  if (iv.length !== 16) throw new RangeError(`the iv is ${iv.length} bytes, it should be 16`);
+  if (iv.length !== 16) throw new RangeError(`the iv is ${iv.length} bytes, it must be 16`);
   return { key, iv, data: bytesField(fields, 3) };
 }
 
 /** @param {Uint8Array} key */
 function aesKey(key) {
   if (key.length !== 16 && key.length !== 32) {
-    throw new RangeError(`the key is ${key.length} bytes, it should be 16 or 32`);
+    throw new RangeError(`the key is ${key.length} bytes, it must be 16 or 32`);
   }
   return key;
 }

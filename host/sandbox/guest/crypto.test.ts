@@ -11,6 +11,7 @@ import {
   CryptoHmacRequestSchema,
   CryptoRandomRequestSchema,
 } from "../../../proto/provider/v1/provider_pb.ts";
+import { messagesOf } from "../../../test/support/failures.ts";
 import { compute, NotAuthentic } from "./crypto.mjs";
 
 const hex = (text: string) => Uint8Array.from(Buffer.from(text.replaceAll(" ", ""), "hex"));
@@ -40,7 +41,7 @@ const DIGESTS: [string, string][] = [
   ],
 ];
 for (const [algorithm, digest] of DIGESTS) {
-  test(`digest ${algorithm} of abc is the one of FIPS 180-4`, () => {
+  test(`digest ${algorithm} of abc matches FIPS 180-4`, () => {
     assert.equal(run("digest", CryptoDigestRequestSchema, { algorithm, data: ascii("abc") }), digest);
   });
 }
@@ -58,13 +59,13 @@ const HMACS: [string, string][] = [
   ],
 ];
 for (const [algorithm, code] of HMACS) {
-  test(`hmac ${algorithm} is the one of RFC 4231`, () => {
+  test(`hmac ${algorithm} matches RFC 4231`, () => {
     const message = { algorithm, key: ascii("Jefe"), data: ascii("what do ya want for nothing?") };
     assert.equal(run("hmac", CryptoHmacRequestSchema, message), code);
   });
 }
 
-test("hkdf is the one of RFC 5869, test case 1", () => {
+test("hkdf matches RFC 5869, test case 1", () => {
   const message = {
     algorithm: "sha256",
     key: new Uint8Array(22).fill(0x0b),
@@ -78,7 +79,7 @@ test("hkdf is the one of RFC 5869, test case 1", () => {
   );
 });
 
-test("hkdf without salt and info is the one of RFC 5869, test case 3", () => {
+test("hkdf without salt and info matches RFC 5869, test case 3", () => {
   const message = { algorithm: "sha256", key: new Uint8Array(22).fill(0x0b), length: 42 };
   assert.equal(
     run("hkdf", CryptoHkdfRequestSchema, message),
@@ -107,17 +108,17 @@ const GCM_CASES: [number, Uint8Array, string][] = [
   ],
 ];
 for (const [bits, key, sealed] of GCM_CASES) {
-  test(`aead_seal with ${bits} bits gives the published ciphertext and tag`, () => {
+  test(`aead_seal with ${bits} bits returns the published ciphertext and tag`, () => {
     assert.equal(run("aead_seal", CryptoAeadRequestSchema, { ...GCM, key }), sealed);
   });
 
-  test(`aead_open with ${bits} bits gives the published plaintext`, () => {
+  test(`aead_open with ${bits} bits returns the published plaintext`, () => {
     const message = { ...GCM, key, data: hex(sealed) };
     assert.equal(run("aead_open", CryptoAeadRequestSchema, message), Buffer.from(GCM.data).toString("hex"));
   });
 }
 
-test("aead_open gives what aead_seal took", () => {
+test("aead_open returns the plaintext of aead_seal", () => {
   const bytes = fc.uint8Array();
   fc.assert(
     fc.property(bytes, bytes, (data, associatedData) => {
@@ -149,7 +150,7 @@ const NOT_OPEN: [string, Partial<typeof OPEN>, string][] = [
   ["data of a tag alone", { data: new Uint8Array(16) }, "the tag is wrong"],
 ];
 for (const [what, change, message] of NOT_OPEN) {
-  test(`aead_open does not open ${what}`, () => {
+  test(`aead_open refuses ${what}`, () => {
     assert.throws(
       () => run("aead_open", CryptoAeadRequestSchema, { ...OPEN, ...change }),
       (error) => error instanceof NotAuthentic && error.message === message,
@@ -177,11 +178,11 @@ const CFB_CASES: [number, Uint8Array, string][] = [
   ],
 ];
 for (const [bits, key, ciphertext] of CFB_CASES) {
-  test(`aes_cfb_encrypt with ${bits} bits is the one of SP 800-38A`, () => {
+  test(`aes_cfb_encrypt with ${bits} bits matches SP 800-38A`, () => {
     assert.equal(run("aes_cfb_encrypt", CryptoCfbRequestSchema, { ...CFB, key }), ciphertext);
   });
 
-  test(`aes_cfb_decrypt with ${bits} bits is the one of SP 800-38A`, () => {
+  test(`aes_cfb_decrypt with ${bits} bits matches SP 800-38A`, () => {
     const message = { ...CFB, key, data: hex(ciphertext) };
     assert.equal(
       run("aes_cfb_decrypt", CryptoCfbRequestSchema, message),
@@ -190,7 +191,7 @@ for (const [bits, key, ciphertext] of CFB_CASES) {
   });
 }
 
-test("aes_cfb_encrypt gives as many bytes as it took, also within a block", () => {
+test("aes_cfb_encrypt returns as many bytes as it gets, also within a block", () => {
   const [, key, ciphertext] = CFB_CASES[0] as [number, Uint8Array, string];
   const message = { ...CFB, key, data: CFB.data.slice(0, 21) };
   assert.equal(run("aes_cfb_encrypt", CryptoCfbRequestSchema, message), ciphertext.slice(0, 42));
@@ -214,18 +215,18 @@ const ECDH: [string, string, string, string, string][] = [
   ],
 ];
 for (const [curve, scalar, point, peer, shared] of ECDH) {
-  test(`ecdh on ${curve} gives the shared x coordinate of RFC 5903`, () => {
+  test(`ecdh on ${curve} returns the shared x coordinate of RFC 5903`, () => {
     const message = { curve, privateKey: hex(scalar), peer: hex(peer) };
     assert.equal(run("ecdh", CryptoEcdhRequestSchema, message), shared);
   });
 
-  test(`ecdh on ${curve} without a peer gives the public point of RFC 5903`, () => {
+  test(`ecdh on ${curve} without a peer returns the public point of RFC 5903`, () => {
     assert.equal(run("ecdh", CryptoEcdhRequestSchema, { curve, privateKey: hex(scalar) }), point);
   });
 }
 
 for (const length of [1, 256]) {
-  test(`random gives ${length} bytes`, () => {
+  test(`random returns ${length} bytes`, () => {
     assert.equal(run("random", CryptoRandomRequestSchema, { length }).length, 2 * length);
   });
 }
@@ -236,7 +237,6 @@ test("random does not repeat itself", () => {
 });
 
 const [CURVE, SCALAR, , PEER] = ECDH[0] as [string, string, string, string, string];
-const ALGORITHM = 'the algorithm should be "sha256", "sha384" or "sha512"';
 const aead = (change: object) => () => run("aead_seal", CryptoAeadRequestSchema, { ...OPEN, ...change });
 const cfb = (change: object) => () =>
   run("aes_cfb_encrypt", CryptoCfbRequestSchema, { ...CFB, key: new Uint8Array(16), ...change });
@@ -245,38 +245,32 @@ const ecdh = (change: object) => () =>
 const hkdf = (change: object) => () =>
   run("hkdf", CryptoHkdfRequestSchema, { algorithm: "sha256", length: 1, ...change });
 
-const REFUSED: [string, () => unknown, string][] = [
-  [
-    "random of 0 bytes",
-    () => run("random", CryptoRandomRequestSchema, { length: 0 }),
-    "a length of 0 was asked for, 1 to 256 are allowed",
-  ],
-  [
-    "random of 257 bytes",
-    () => run("random", CryptoRandomRequestSchema, { length: 257 }),
-    "a length of 257 was asked for, 1 to 256 are allowed",
-  ],
-  ["hkdf of 0 bytes", hkdf({ length: 0 }), "a length of 0 was asked for, 1 to 256 are allowed"],
-  ["hkdf of 257 bytes", hkdf({ length: 257 }), "a length of 257 was asked for, 1 to 256 are allowed"],
-  ["hkdf with md5", hkdf({ algorithm: "md5" }), ALGORITHM],
-  ["digest with sha1", () => run("digest", CryptoDigestRequestSchema, { algorithm: "sha1" }), ALGORITHM],
-  ["digest with SHA256", () => run("digest", CryptoDigestRequestSchema, { algorithm: "SHA256" }), ALGORITHM],
-  ["hmac without an algorithm", () => run("hmac", CryptoHmacRequestSchema, {}), ALGORITHM],
-  ["an AES key of 0 bytes", aead({ key: hex("") }), "the key is 0 bytes, it should be 16 or 32"],
-  ["an AES key of 24 bytes", aead({ key: new Uint8Array(24) }), "the key is 24 bytes, it should be 16 or 32"],
-  ["a GCM nonce of 11 bytes", aead({ nonce: new Uint8Array(11) }), "the nonce is 11 bytes, it should be 12"],
-  ["a GCM nonce of 16 bytes", aead({ nonce: new Uint8Array(16) }), "the nonce is 16 bytes, it should be 12"],
-  ["a CFB key of 24 bytes", cfb({ key: new Uint8Array(24) }), "the key is 24 bytes, it should be 16 or 32"],
-  ["a CFB iv of 12 bytes", cfb({ iv: new Uint8Array(12) }), "the iv is 12 bytes, it should be 16"],
-  ...["", "P-521", "prime256v1", "constructor", "__proto__"].map((curve): [string, () => unknown, string] => [
+const REFUSED: [string, () => unknown][] = [
+  ["random of 0 bytes", () => run("random", CryptoRandomRequestSchema, { length: 0 })],
+  ["random of 257 bytes", () => run("random", CryptoRandomRequestSchema, { length: 257 })],
+  ["hkdf of 0 bytes", hkdf({ length: 0 })],
+  ["hkdf of 257 bytes", hkdf({ length: 257 })],
+  ["hkdf with md5", hkdf({ algorithm: "md5" })],
+  ["digest with sha1", () => run("digest", CryptoDigestRequestSchema, { algorithm: "sha1" })],
+  ["digest with SHA256", () => run("digest", CryptoDigestRequestSchema, { algorithm: "SHA256" })],
+  ["hmac without an algorithm", () => run("hmac", CryptoHmacRequestSchema, {})],
+  ["an AES key of 0 bytes", aead({ key: hex("") })],
+  ["an AES key of 24 bytes", aead({ key: new Uint8Array(24) })],
+  ["a GCM nonce of 11 bytes", aead({ nonce: new Uint8Array(11) })],
+  ["a GCM nonce of 16 bytes", aead({ nonce: new Uint8Array(16) })],
+  ["a CFB key of 24 bytes", cfb({ key: new Uint8Array(24) })],
+  ["a CFB iv of 12 bytes", cfb({ iv: new Uint8Array(12) })],
+  ...["", "P-521", "prime256v1", "constructor", "__proto__"].map((curve): [string, () => unknown] => [
     `the curve "${curve}"`,
     ecdh({ curve }),
-    'the curve should be "P-256" or "P-384"',
   ]),
 ];
-for (const [what, attempt, message] of REFUSED) {
-  test(`${what} is refused`, () => assert.throws(attempt, { name: "RangeError", message }));
+for (const [what, attempt] of REFUSED) {
+  test(`${what} is refused`, () => assert.throws(attempt, { name: "RangeError" }));
 }
+
+test("each refusal names the fault of the request", async (t) =>
+  t.assert.snapshot(await messagesOf(REFUSED)));
 
 const BAD_POINTS: [string, object][] = [
   ["a scalar of 0", { privateKey: new Uint8Array(32) }],
@@ -287,7 +281,7 @@ const BAD_POINTS: [string, object][] = [
   ],
   ["a scalar of 33 bytes", { privateKey: new Uint8Array(33).fill(0xff) }],
   ["a peer that is not on the curve", { peer: flipped(hex(PEER), 64) }],
-  ["a peer cut short", { peer: hex(PEER).slice(0, -1) }],
+  ["a truncated peer", { peer: hex(PEER).slice(0, -1) }],
   ["the point at infinity as peer", { peer: Uint8Array.of(0) }],
   ["a peer of another curve", { peer: hex((ECDH[1] as string[])[3] as string) }],
 ];

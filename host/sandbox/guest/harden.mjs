@@ -1,24 +1,24 @@
 /**
- * Leaves in the process what its program uses and takes everything else away: modules of Node, globals, and parts of `process` that Node's
- * permission model does not guard (signals, reports that are written to any path, flags of the engine, the environment that libraries
- * read paths from). An allow-list: what a later Node adds is not there either. It is the inner layer; the wall does not depend on it.
+ * Removes everything from the process that its program does not use: Node's modules, globals, and parts of `process` that Node's permission
+ * model does not cover (signals, reports written to any path, engine flags, the environment from which libraries read paths). The lists
+ * name what remains, so additions of a later Node are removed too. It is the inner layer; the wall does not depend on it.
  */
 import { registerHooks } from "node:module";
 
-/** What remains of `process`: what Node itself looks up on it while it runs, and its end. */
+/** The properties of `process` that remain: those that Node itself uses at run time, and exit. */
 export const PROCESS = [
   ...["version", "versions", "arch", "platform", "release", "features", "argv0", "permission"],
   ...["_events", "_eventsCount", "_maxListeners", "domain", "_rawDebug", "emitWarning", "_fatalException"],
   ...["nextTick", "_tickCallback", "exit", "reallyExit", "exitCode", "_exiting", "env"],
 ];
 
-/** What remains of the globals beside those of the language. */
+/** The globals that remain, besides those of the language. */
 export const GLOBALS = [
   ...["process", "global", "Buffer", "gc", "WebAssembly", "TextEncoder", "TextDecoder", "URL"],
   ...["setImmediate", "clearImmediate", "setTimeout", "clearTimeout", "queueMicrotask"],
 ];
 
-/** The language's own (ECMA-262, 19), without those that run text as code. */
+/** The globals of the language (ECMA-262, 19), without those that run text as code. */
 const LANGUAGE = [
   ...["globalThis", "Infinity", "NaN", "undefined", "isFinite", "isNaN", "parseFloat", "parseInt"],
   ...["decodeURI", "decodeURIComponent", "encodeURI", "encodeURIComponent", "escape", "unescape"],
@@ -70,16 +70,16 @@ const LANGUAGE = [
   ...["Float16Array", "Float32Array", "Float64Array"],
 ];
 
-/** Called once, when the program is loaded and before it is given a module. */
+/** Call it once, when the program is loaded and before it gets a module. */
 export function harden() {
   const { process } = globalThis;
   registerHooks({
     resolve(specifier) {
-      throw new Error(`${specifier} is not there: the program is loaded`);
+      throw new Error(`${specifier} cannot be imported: the program is loaded`);
     },
   });
   keepOnly(process, new Set(PROCESS));
-  // Libraries in the process read paths from it while it runs (TZ, SSL_CERT_FILE).
+  // Libraries in the process read paths from the environment at run time (TZ, SSL_CERT_FILE).
   const value = Object.freeze({});
   Reflect.defineProperty(process, "env", { value, enumerable: true, configurable: false, writable: false });
   keepOnly(globalThis, new Set([...LANGUAGE, ...GLOBALS]));
@@ -92,6 +92,6 @@ export function harden() {
 function keepOnly(object, names) {
   for (const name of Reflect.ownKeys(object)) {
     if (typeof name === "symbol" || names.has(name)) continue;
-    if (!Reflect.deleteProperty(object, name)) throw new Error(`${name} cannot be taken away`);
+    if (!Reflect.deleteProperty(object, name)) throw new Error(`${name} cannot be deleted`);
   }
 }

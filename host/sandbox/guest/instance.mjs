@@ -19,16 +19,16 @@ const MAX_BLOCK_BYTES = 4 << 20;
 
 /** @typedef {(capability: string, operation: string, request: Uint8Array) => Uint8Array | Promise<Uint8Array>} HostCall */
 
-/** A request that is not one: the guest gave an address that is no block of its own. */
+/** Stands for a request whose address is not a block of the guest. It is not a valid message. */
 const NO_REQUEST = new Uint8Array([255]);
 
 const silent = { trace() {}, debug() {}, info() {}, warn() {}, error() {}, log() {} };
 
 /**
- * Makes a fresh instance.
+ * Creates an instance.
  * @param {WebAssembly.Module} module
  * @param {{ capability: string, operation: string }[]} imports the module's imports from kleidi:*
- * @param {number} outputBytes the largest output
+ * @param {number} outputBytes the largest output, in bytes
  */
 export async function createInstance(module, imports, outputBytes) {
   let blocks = 0;
@@ -46,12 +46,14 @@ export async function createInstance(module, imports, outputBytes) {
   };
   /** @type {Uint8Array | undefined} */
   let output;
-  // Extism's own ignores the length, and gives the whole block out.
+  // Extism's own function ignores the length, and returns the whole block.
   /** @param {Context} context @param {bigint} address @param {bigint} length */
   const output_set = (context, address, length) => {
     const bytes = blockAt(context, address);
     if (bytes === undefined || BigInt(bytes.length) !== length) {
-      throw new RangeError(`it gave out ${length} bytes of a block of ${bytes?.length ?? "no"} bytes`);
+      throw new RangeError(
+        `it returned ${length} bytes of ${bytes ? `a block of ${bytes.length} bytes` : "no block"}`,
+      );
     }
     if (bytes.length > outputBytes) {
       throw new RangeError(`its output is ${bytes.length} bytes, at most ${outputBytes} are allowed`);
@@ -69,16 +71,16 @@ export async function createInstance(module, imports, outputBytes) {
     const ask = (/** @type {Context} */ context, /** @type {bigint} */ address) => {
       /** @type {HostCall | null} */
       const hostCall = context.hostContext();
-      // In the start function there is no call yet, hence nobody to answer.
+      // The start function runs before any call.
       if (hostCall === null) throw new Error("a host call outside of a call");
       return hostCall(capability, operation, read(context, address));
     };
-    // What is computed here is answered at once: suspending and resuming the guest costs more than most of it.
+    // crypto is computed here and answered at once: suspending and resuming the guest costs more than most operations.
     functions[namespace][operation] =
       capability === "crypto"
         ? (/** @type {Context} */ context, /** @type {bigint} */ address) => {
             const reply = ask(context, address);
-            if (reply instanceof Promise) throw new Error("an operation of crypto that is not computed here");
+            if (reply instanceof Promise) throw new Error("an unknown operation of crypto");
             return answer(context, reply);
           }
         : // Extism takes a function for asynchronous only if it is declared async.
@@ -87,14 +89,14 @@ export async function createInstance(module, imports, outputBytes) {
   }
   /** @param {Context} context @param {Uint8Array} reply */
   function answer(context, reply) {
-    // Over its budget a guest is answered with the same bytes each time. A block for each would let a loop fill the heap.
+    // A guest over its budget gets the same bytes each time. A new block for each answer would let a loop fill the heap.
     if (answered?.reply === reply) {
       if (holds(context, answered.address, reply)) return answered.address;
       storedAgain += 1;
       if (storedAgain > MAX_BLOCKS)
         throw new RangeError(`it freed or changed the same answer ${storedAgain} times`);
     }
-    // A copy: Extism makes a block of the very array, and the guest could write over what it is answered with the next time.
+    // A copy: Extism uses the array itself as the block, and the guest could overwrite the next answer.
     answered = { reply, address: context.store(reply.slice()) };
     return answered.address;
   }
@@ -102,8 +104,8 @@ export async function createInstance(module, imports, outputBytes) {
     useWasi: false,
     runInWorker: false,
     functions: /** @type {any} */ (functions),
-    // Naming the global fetch would load an HTTP client into this process.
-    fetch: /** @type {any} */ (() => Promise.reject(new Error("no fetch here"))),
+    // Reading the global fetch would load an HTTP client into this process.
+    fetch: /** @type {any} */ (() => Promise.reject(new Error("fetch is not available"))),
     logger: /** @type {any} */ (silent),
     allowedHosts: [],
     config: Object.create(null),
@@ -113,7 +115,7 @@ export async function createInstance(module, imports, outputBytes) {
   const memory = /** @type {{ buffer: ArrayBuffer } | undefined} */ (exports.memory);
 
   return {
-    /** Bytes of its memory now. */
+    /** The current size of its memory, in bytes. */
     size: () => memory?.buffer.byteLength ?? 0,
     /**
      * Runs one export, once.
@@ -123,7 +125,7 @@ export async function createInstance(module, imports, outputBytes) {
      * @returns {Promise<Uint8Array>} a copy of the output
      */
     async call(name, input, hostCall) {
-      // It throws where the guest set an error; the output was taken above.
+      // It throws if the guest set an error. output_set above took the output.
       await plugin.call(name, input, /** @type {any} */ (hostCall));
       if (output === undefined) throw new Error("it returned no output");
       return output;
@@ -133,11 +135,11 @@ export async function createInstance(module, imports, outputBytes) {
 
 /** @typedef {Awaited<ReturnType<typeof createInstance>>} Instance */
 
-/** The part of an address that is an offset into its block. */
+/** The bits of an address that are the offset into its block. */
 const OFFSET = (1n << 48n) - 1n;
 
 /**
- * A block's bytes, where they lie. Extism would take every address within a block for the block's own.
+ * Returns a block's bytes without a copy. Extism itself would accept any address within the block.
  * @param {Context} context
  * @param {bigint} address
  */
@@ -146,7 +148,7 @@ function blockAt(context, address) {
 }
 
 /**
- * Whether the block is still what the host stored there: the guest may have freed it, and would then read an empty reply, or written to it.
+ * Returns whether the block still holds the reply: the guest can free it, and would then read an empty reply, or overwrite it.
  * @param {Context} context
  * @param {bigint} address
  * @param {Uint8Array} reply
@@ -157,7 +159,7 @@ function holds(context, address, reply) {
 }
 
 /**
- * The bytes of a block, copied before anything else can run.
+ * Copies the bytes of a block, before any other code can run.
  * @param {Context} context
  * @param {bigint} address
  */

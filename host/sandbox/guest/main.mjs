@@ -1,6 +1,6 @@
 /**
- * The program of a provider's process. It has one descriptor to the host and nothing else: it compiles the module that the host
- * sends, runs each call in an instance of its own, and passes host calls on. Start it through ../child.ts only.
+ * The program of a provider's process. Its only descriptor is the link to the host. It compiles the module that the host sends,
+ * runs each call in a new instance, and forwards host calls. Only ../child.ts starts it.
  */
 import { Socket } from "node:net";
 import { Frame, FrameReader, FrameWriter, MAX_MESSAGE, RPCS } from "../wire.mjs";
@@ -11,10 +11,10 @@ import { createInstance } from "./instance.mjs";
 
 /** @import { Instance } from "./instance.mjs" */
 
-// Instances made ahead of need. Encrypt with its read-back takes two.
+// Instances that are created in advance. Encrypt with its read-back uses two.
 const SPARES = 4;
 const MAX_HOST_FRAME = 64 << 20;
-// Memory of instances that are gone and not collected yet. Left to itself the collector lets it come to gigabytes.
+// Memory of dropped instances that is not collected yet, in bytes. Without this limit it grows to gigabytes.
 const MAX_GARBAGE = 128 << 20;
 const NONE = new Uint8Array();
 
@@ -36,7 +36,7 @@ const spares = [];
 let refilling = false;
 let garbage = 0;
 /**
- * Calls that run, each with its instance, and with what takes the answer to its host call, or its end, while one is on its way.
+ * Calls in progress, each with its instance, and with the functions that settle its current host call.
  * @type {Map<number, { instance?: Instance, answer?: (reply: Uint8Array) => void, abandon?: (why: Error) => void }>}
  */
 const calls = new Map();
@@ -46,7 +46,7 @@ const reader = new FrameReader(MAX_HOST_FRAME, (type, call, payload) => {
   else if (type === Frame.CALL) void run(call, payload);
   else if (type === Frame.ANSWER) calls.get(call)?.answer?.(new Uint8Array(payload));
   else if (type === Frame.DROP) {
-    // The engine keeps a suspended stack, and all that it refers to, until it goes on: it goes on to its end.
+    // The engine keeps a suspended stack, with everything that it refers to, until it resumes: a rejection ends it.
     calls.get(call)?.abandon?.(new Error("the call is over"));
     drop(call);
   }
@@ -55,11 +55,11 @@ link.on("data", (/** @type {Buffer} */ chunk) => reader.push(chunk));
 link.on("end", () => process.exit(0));
 link.on("error", () => process.exit(1));
 
-// Before the first byte of the host is read, let alone of a guest.
+// Before the first byte of the host, and of a guest, is read.
 harden();
 writer.send(Frame.STARTED, 0);
 
-// Service managers and terminals signal the whole group: the host ends this process when its calls are done, by its descriptor.
+// Service managers and terminals signal the whole group. The host ends this process through the link, after its calls are done.
 for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"]) process.on(signal, () => {});
 
 /** @param {Buffer} payload */
@@ -70,7 +70,7 @@ async function load(payload) {
     const options = JSON.parse(payload.toString("utf8", 4, 4 + length));
     const module = new WebAssembly.Module(new Uint8Array(payload.subarray(4 + length)));
     const seen = WebAssembly.Module.imports(module);
-    // Admission read the module with a parser of its own: where the engine reads it otherwise, nothing that was decided holds.
+    // Admission used its own parser: if the engine reads the module differently, the decisions of admission do not hold.
     if (JSON.stringify(seen.map((entry) => [entry.module, entry.name])) !== JSON.stringify(options.imports)) {
       throw new Error("the engine sees other imports in the module than admission did");
     }
@@ -113,8 +113,9 @@ async function run(call, payload) {
 }
 
 /**
- * The call is over, and its instance garbage. True where it was not over before.
+ * Ends a call; its instance becomes garbage.
  * @param {number} call
+ * @returns {boolean} whether the call was in progress
  */
 function drop(call) {
   garbage += calls.get(call)?.instance?.size() ?? 0;
@@ -153,7 +154,7 @@ function hostCallsOf(call, budget) {
 }
 
 /**
- * Nothing where there is no such operation, which admission does not let happen.
+ * Computes the reply; undefined if the operation does not exist, which admission rules out.
  * @param {string} operation
  * @param {Uint8Array} request
  */
@@ -169,7 +170,7 @@ function computeReply(operation, request) {
 async function refill() {
   if (garbage > MAX_GARBAGE) {
     garbage = 0;
-    // There with --expose-gc (../child.ts). It takes some milliseconds.
+    // Available through --expose-gc (../guest-arguments.ts). It takes some milliseconds.
     globalThis.gc?.();
   }
   if (refilling || guest === undefined) return;
@@ -177,18 +178,18 @@ async function refill() {
   try {
     while (spares.length < SPARES) spares.push(await fresh());
   } catch {
-    // The next call makes its own instance and reports what is wrong.
+    // The next call creates its own instance and reports the failure.
   } finally {
     refilling = false;
   }
 }
 
 /**
- * For the host's log. It may quote the guest, so the host cuts it and never sends it on.
+ * Returns a message for the host's log. It can quote the guest, so the host truncates it and never forwards it.
  * @param {unknown} error
  */
 function reason(error) {
   return (
-    error instanceof Error ? `${error.name}: ${error.message}` : "it threw something that is no error"
+    error instanceof Error ? `${error.name}: ${error.message}` : "it threw a value that is not an Error"
   ).slice(0, 512);
 }

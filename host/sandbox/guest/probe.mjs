@@ -1,6 +1,6 @@
 /**
- * Runs where a provider's program would, without Node's permission model, and tries what the wall must keep from it. The host reads what
- * came of it from descriptor 3: a JSON object with, for each attempt, "reached" or the error's code.
+ * Runs in place of a provider's program, without Node's permission model, and attempts what the wall must prevent. It writes the outcome to
+ * descriptor 3: a JSON object with "reached" or the error's code for each attempt.
  */
 import { closeSync, openSync, readSync, unlinkSync, writeSync } from "node:fs";
 import { connect, createServer } from "node:net";
@@ -12,15 +12,15 @@ const canary = JSON.parse(process.argv[2] ?? "{}");
 const attempts = {
   "read a file of the host": () => readSync(openSync(canary.file, "r"), Buffer.alloc(1)),
   "open a file of the host to write": () => closeSync(openSync(canary.file, "r+")),
-  "make a file": () => {
+  "create a file": () => {
     const path = `${canary.folder}/kleidi-wall-${process.pid}-${Date.now()}`;
     closeSync(openSync(path, "wx"));
     unlinkSync(path);
   },
   "signal the host": () => process.kill(canary.pid, 0),
   "read the host's memory": () => closeSync(openSync(`/proc/${canary.pid}/mem`, "r")),
-  // Without the filter this works, also in a network of its own.
-  "make a socket": () =>
+  // Without the filter this works, also in a separate network namespace.
+  "create a socket": () =>
     new Promise((resolve, reject) =>
       createServer()
         .on("error", reject)

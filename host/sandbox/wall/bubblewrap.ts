@@ -1,7 +1,8 @@
 /**
- * bubblewrap: namespaces of its own for everything, and a file system that holds Node, its libraries and the guest's program, read-only.
- * Its process 1 waits for Node: when the host or bubblewrap's own process ends, so does it, and with it every process in there, whatever
- * Node did to its own parent-death signal (a thread that calls execve has none). Needs user namespaces. It mounts no /proc and no /dev: containers forbid the first, and Node does without either.
+ * bubblewrap: separate namespaces of every kind, and a read-only file system with Node, its libraries and the guest's program.
+ * Its process 1 waits for Node. When the host or bubblewrap's own process exits, process 1 exits, and with it every process in the namespace,
+ * whatever Node did to its own parent-death signal (a thread that calls execve loses it). Needs user namespaces. It mounts neither /proc,
+ * which containers forbid, nor /dev; Node works without both.
  */
 import type { WallKind } from "./wall.ts";
 

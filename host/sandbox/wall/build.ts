@@ -1,4 +1,4 @@
-/** A wall that stands: it starts processes behind it. */
+/** Builds a wall: an object that starts processes behind it. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, openSync, readFileSync } from "node:fs";
 import { constants } from "node:os";
@@ -9,19 +9,19 @@ import type { Programs, WallKind, WallName } from "./wall.ts";
 
 export interface Wall {
   readonly name: WallName;
-  /** For people: what it keeps from a provider's process, and which of the limits are missing. */
+  /** For people: what the wall prevents, and which limits are missing. */
   readonly detail: string;
   /**
-   * Starts Node behind the wall: no environment, working folder `/`, stderr a pipe, descriptor 3 the link to here.
+   * Starts Node behind the wall: no environment, working folder `/`, stderr a pipe, descriptor 3 the link to the host.
    * @param nodeArguments Node's flags, the program and its arguments
-   * @param memoryBytes what the process may use beside what Node reserves
+   * @param memoryBytes the memory limit of the process, in bytes, without the address space that Node reserves
    */
   start(nodeArguments: readonly string[], memoryBytes: number): ChildProcess;
-  /** How a process behind it ended: the signal, or the exit code. */
+  /** @returns how a process behind the wall ended: the signal, or the exit code */
   endOf(code: number | null, signal: NodeJS.Signals | null): string;
 }
 
-/** @param programs those that the kind needs are there */
+/** @param programs must include the programs that the kind needs */
 export function build(kind: WallKind, programs: Programs): Wall {
   const filter = filterPath(process.arch === "arm64" ? "arm64" : "x64");
   const command = kind.command(programs, { readable: readable(), filter, mayDropBounds: hasSetpcap() });
@@ -36,7 +36,7 @@ export function build(kind: WallKind, programs: Programs): Wall {
         ...kind.nodeArguments,
         ...nodeArguments,
       ];
-      // Opened for each process: a descriptor that two share has one position, and the second would read nothing.
+      // Opened for each process: two processes with one descriptor share its position, and the second would read nothing.
       const given = kind.filterDescriptor === undefined ? [] : [openSync(filter, "r")];
       try {
         const stdio = ["ignore", "ignore", "pipe", "pipe", ...given] as const;
@@ -49,13 +49,13 @@ export function build(kind: WallKind, programs: Programs): Wall {
   };
 }
 
-/** capabilities(7): bit 8. Root in a container may be without it. */
+/** @returns whether the host has CAP_SETPCAP (capabilities(7), bit 8). Root in a container can lack it. */
 function hasSetpcap(): boolean {
   const [, effective = "0"] = /^CapEff:\t([0-9a-f]+)$/m.exec(readFileSync("/proc/self/status", "utf8")) ?? [];
   return (BigInt(`0x${effective}`) & (1n << 8n)) !== 0n;
 }
 
-/** bubblewrap stands between: it ends with 128 and the number of the signal that ended Node. */
+/** bubblewrap exits with 128 plus the number of the signal that ended Node. */
 function signalOf(code: number | null): string | undefined {
   const number = (code ?? 0) - 128;
   return Object.entries(constants.signals).find(([, value]) => value === number)?.[0];

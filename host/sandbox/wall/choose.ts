@@ -1,4 +1,4 @@
-/** The wall that is in force: the strongest that works when it is tried, or the one that the configuration names, or none. */
+/** Chooses the wall: the strongest one that passes its probe, the one that the configuration names, or none. */
 import { KleidiError } from "../../error.ts";
 import { bubblewrap } from "./bubblewrap.ts";
 import { build, type Wall } from "./build.ts";
@@ -12,11 +12,11 @@ import type { Programs, WallKind, WallName } from "./wall.ts";
 
 export interface WallSettings {
   readonly wall: WallName | "auto";
-  /** The folder with bwrap, setpriv, prlimit and choom; absent: where distributions have them. */
+  /** The folder with bwrap, setpriv, prlimit and choom; default: the folders of the distribution. */
   readonly programs?: string;
 }
 
-/** Walls that hold, the strongest first. */
+/** The kinds of walls, the strongest first. */
 const KINDS: readonly WallKind[] = [bubblewrap, landlock];
 
 export interface Refused {
@@ -26,8 +26,8 @@ export interface Refused {
 }
 
 /**
- * Builds a wall and tries it. Descriptors that this process inherited are closed first: they would reach the processes behind it.
- * @param memoryBytes what a process behind it may use, the least of all providers
+ * Builds a wall and probes it. It first closes the descriptors that this process inherited: processes behind the wall would inherit them too.
+ * @param memoryBytes the smallest memory limit of all providers, in bytes
  * @throws KleidiError wall-missing
  */
 export async function openWall({ wall, programs: folder }: WallSettings, memoryBytes: number): Promise<Wall> {
@@ -43,13 +43,16 @@ export async function openWall({ wall, programs: folder }: WallSettings, memoryB
   throw missing(refused);
 }
 
-interface Means {
+interface WallInputs {
   readonly programs: Programs;
   readonly folder: string | undefined;
   readonly memoryBytes: number;
 }
 
-async function tryKind(kind: WallKind, { programs, folder, memoryBytes }: Means): Promise<Wall | Refused> {
+async function tryKind(
+  kind: WallKind,
+  { programs, folder, memoryBytes }: WallInputs,
+): Promise<Wall | Refused> {
   const { name, needs } = kind;
   const [absent] = needs.filter((program) => programs[program] === undefined);
   const wall = build(kind, programs);

@@ -1,13 +1,16 @@
 /**
- * Descriptors that the host itself inherited. Node opens its own with close-on-exec; libuv sets that on inherited ones too, but only up to
- * the first gap after number 15. What is left would reach every process that the host starts.
+ * Closes the descriptors that the host inherited. Node opens its own with close-on-exec. libuv sets it on inherited ones too, but only up to
+ * the first gap after number 15. Every process that the host starts would inherit the others.
  */
 import { closeSync, readdirSync, readFileSync } from "node:fs";
 
 const STDERR = 2;
 const CLOSE_ON_EXEC = 0o2000000;
 
-/** Closes what a started process would inherit beside stdin, stdout and stderr. @returns the numbers that were closed */
+/**
+ * Closes the descriptors that a child process would inherit, except stdin, stdout and stderr.
+ * @returns the closed descriptors
+ */
 export function closeInherited(): number[] {
   const inherited = readdirSync("/proc/self/fd").map(Number).filter(isInheritable);
   for (const descriptor of inherited) closeSync(descriptor);
@@ -24,7 +27,7 @@ function infoOf(descriptor: number): string {
   try {
     return readFileSync(`/proc/self/fdinfo/${descriptor}`, "utf8");
   } catch {
-    // The descriptor of the listing itself, which is gone.
+    // The descriptor of the directory listing, which is closed by now.
     return "";
   }
 }

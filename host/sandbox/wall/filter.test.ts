@@ -19,7 +19,7 @@ const RETURNS = new Map([
   [0x00050026, "ENOSYS"],
 ]);
 
-/** What the kernel's interpreter would return: classic BPF over seccomp_data, as far as our filters use it. */
+/** Evaluates a filter as the kernel does: the part of classic BPF over seccomp_data that our filters use. */
 function evaluate(filter: Uint8Array, arch: number, number: number, args: readonly bigint[] = []): string {
   const data = new DataView(new ArrayBuffer(64));
   data.setUint32(0, number, true);
@@ -39,12 +39,12 @@ function evaluate(filter: Uint8Array, arch: number, number: number, args: readon
     else if (code === 0x54) accumulator = (accumulator & k) >>> 0;
     else if (code === 0x15) at += accumulator === k ? jt : jf;
     else if (code === 0x35) at += accumulator >= k ? jt : jf;
-    else assert.fail(`an instruction that no filter of ours has: ${code}`);
+    else assert.fail(`an unexpected instruction: ${code}`);
   }
-  return assert.fail("the program has no end");
+  return assert.fail("the program does not return");
 }
 
-/** Arguments for which a condition holds, and others for which it does not. */
+/** Arguments that meet a condition and arguments that do not, with the expected outcome. */
 function casesOf(verdict: Verdict): [args: bigint[], outcome: string][] {
   if (verdict === "allow") return [[[], "allow"]];
   if (verdict === "missing") return [[[], "ENOSYS"]];
@@ -76,33 +76,33 @@ function casesOf(verdict: Verdict): [args: bigint[], outcome: string][] {
 for (const arch of ARCHES) {
   const filter = filterFor(arch);
 
-  test(`the file of the ${arch} filter is what the table gives; else: sh host/kleidi-node host/sandbox/wall/generate.ts`, () => {
+  test(`the file of the ${arch} filter matches the table (to update: sh host/kleidi-node host/sandbox/wall/generate.ts)`, () => {
     assert.deepEqual(new Uint8Array(readFileSync(filterPath(arch))), filter);
   });
 
   for (const { name, number, verdict } of SYSCALLS) {
     const own = number[arch];
     if (own === undefined) continue;
-    test(`the ${arch} filter decides on ${name} as the table says`, () => {
+    test(`the ${arch} filter returns the verdict of the table for ${name}`, () => {
       for (const [args, outcome] of casesOf(verdict))
         assert.equal(evaluate(filter, AUDIT[arch], own, args), outcome, `${args}`);
     });
   }
 
-  test(`the ${arch} filter refuses every call that the table has not`, () => {
+  test(`the ${arch} filter denies every call without a row`, () => {
     const known = new Set(SYSCALLS.map(({ number }) => number[arch]));
     for (let number = 0; number <= LAST; number++) {
       if (!known.has(number)) assert.equal(evaluate(filter, AUDIT[arch], number), "EPERM", `${number}`);
     }
   });
 
-  test(`the ${arch} filter ends a process that makes calls of another architecture`, () => {
+  test(`the ${arch} filter kills a process that makes calls of another architecture`, () => {
     for (const other of [0, 0x40000003, 0x40000028, AUDIT[arch === "x64" ? "arm64" : "x64"]])
       assert.equal(evaluate(filter, other, 39), "kill");
   });
 }
 
-test("the x64 filter ends a process that makes x32 calls", () => {
+test("the x64 filter kills a process that makes x32 calls", () => {
   for (const number of [0x40000000, 0x40000027, 0x400001ff, 0xffffffff])
     assert.equal(evaluate(filterFor("x64"), AUDIT.x64, number), "kill");
 });
@@ -115,18 +115,18 @@ test("no system call has two rows", () => {
   assert.equal(new Set(SYSCALLS.map(({ name }) => name)).size, SYSCALLS.length);
 });
 
-/** The kernel's own headers: name → number. */
+/** Reads a header of the kernel: name → number. */
 function numbersIn(header: string): Map<string, number> {
   const lines = readFileSync(header, "utf8").matchAll(/^#define __NR(?:3264)?_(\w+)\s+(\d+)$/gm);
   return new Map([...lines].map(([, name = "", number]) => [name, Number(number)]));
 }
 
-test("the numbers of the table are those of the kernel's headers", () => {
+test("the numbers of the table match the kernel's headers", () => {
   const headers: Readonly<Record<Arch, Map<string, number>>> = {
     x64: numbersIn(headerOf("linux-libc-dev-amd64-cross")),
     arm64: numbersIn(headerOf("linux-libc-dev-arm64-cross")),
   };
-  // The generic header has these under the name of the call that each architecture names in its own way.
+  // The generic header names this call differently.
   const generic = new Map([["newfstatat", "fstatat"]]);
   for (const arch of ARCHES) {
     for (const { name, number } of SYSCALLS) {
@@ -136,10 +136,10 @@ test("the numbers of the table are those of the kernel's headers", () => {
   }
 });
 
-test("the kernel refuses every call that the table has not, as the filter's evaluation says", async () => {
+test("the kernel denies every call without a row", async () => {
   requireDebian(["bubblewrap"]);
   const known = new Set(SYSCALLS.map(({ number }) => number[process.arch as Arch]));
-  // uretprobe and uprobe: since Linux 6.14 they pass every filter, and end a process that no probe is set in.
+  // uretprobe and uprobe: since Linux 6.14 they bypass every filter, and kill a process without a probe.
   const passed = process.arch === "x64" ? [335, 336] : [];
   const numbers = Array.from({ length: LAST + 1 }, (_, i) => i).filter(
     (number) => !known.has(number) && !passed.includes(number),
@@ -155,20 +155,20 @@ test("the kernel refuses every call that the table has not, as the filter's eval
     require("fs").writeSync(3, JSON.stringify(errors));`;
   const wall = build(bubblewrap, findPrograms());
   const started = wall.start(["--no-warnings", "--experimental-ffi", "--eval", program], 256 << 20);
-  let said = "";
+  let output = "";
   (started.stdio[3] as NodeJS.ReadableStream).on("data", (chunk) => {
-    said += String(chunk);
+    output += String(chunk);
   });
-  let complaint = "";
+  let stderr = "";
   started.stderr?.on("data", (chunk) => {
-    complaint += String(chunk);
+    stderr += String(chunk);
   });
   const how = await new Promise<string>((resolve) =>
     started.once("close", (...end) => resolve(wall.endOf(...end))),
   );
-  assert.deepEqual([how, complaint], ["exit code 0", ""]);
+  assert.deepEqual([how, stderr], ["exit code 0", ""]);
   assert.deepEqual(
-    JSON.parse(said),
+    JSON.parse(output),
     numbers.map(() => 1),
   );
 });

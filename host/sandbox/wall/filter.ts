@@ -4,10 +4,10 @@
  */
 import { type Arch, type Condition, SYSCALLS, type Syscall, type Verdict } from "./syscalls.ts";
 
-/** `struct sock_filter`: u16 code, u8 jt, u8 jf, u32 k, in the byte order of the machine; both of ours are little-endian. */
+/** `struct sock_filter`: u16 code, u8 jt, u8 jf, u32 k, in the byte order of the machine; both architectures are little-endian. */
 interface Instruction {
   readonly code: number;
-  /** Instructions to skip where the comparison holds, and where it does not. */
+  /** Instructions to skip if the comparison is true (jt) or false (jf). */
   readonly jt?: number;
   readonly jf?: number;
   readonly k: number;
@@ -25,7 +25,7 @@ const argument = (index: number) => 16 + 8 * index;
 
 // linux/audit.h
 const AUDIT_ARCH: Readonly<Record<Arch, number>> = { x64: 0xc000_003e, arm64: 0xc000_00b7 };
-/** Numbers from here on are the x32 calls: the same calls under other numbers. */
+/** The first number of the x32 calls, which are the same calls under other numbers. */
 const X32 = 0x4000_0000;
 
 const EPERM = 1;
@@ -34,42 +34,43 @@ const KILL = 0x8000_0000;
 const ALLOW = 0x7fff_0000;
 const errno = (number: number) => 0x0005_0000 | number;
 
-/** The longest way that a conditional jump can go. */
+/** The longest conditional jump, in instructions. */
 const MAX_JUMP = 255;
 
 /**
- * @returns the filter for an architecture, 8 bytes for each instruction
- * @throws RangeError where the table cannot be expressed
+ * Assembles the filter for an architecture.
+ * @returns the program, 8 bytes for each instruction
+ * @throws RangeError if a jump is too long
  * @example writeFileSync("seccomp-x64.bpf", filterFor("x64"))
  */
 export function filterFor(arch: Arch, syscalls: readonly Syscall[] = SYSCALLS): Uint8Array {
   return encode([
     { code: LOAD, k: ARCHITECTURE },
     { code: EQUAL, k: AUDIT_ARCH[arch], jt: 1 },
-    give(KILL),
+    ret(KILL),
     { code: LOAD, k: NUMBER },
-    ...(arch === "x64" ? [{ code: AT_LEAST, k: X32, jf: 1 }, give(KILL)] : []),
+    ...(arch === "x64" ? [{ code: AT_LEAST, k: X32, jf: 1 }, ret(KILL)] : []),
     ...syscalls.flatMap(({ number, verdict }) => {
       const own = number[arch];
       if (own === undefined) return [];
       const block = blockOf(verdict);
       return [{ code: EQUAL, k: own, jf: block.length }, ...block];
     }),
-    give(errno(EPERM)),
+    ret(errno(EPERM)),
   ]);
 }
 
-/** What is done for one system call. Every way through it returns. */
+/** The instructions for one system call. Every path through them returns. */
 function blockOf(verdict: Verdict): Instruction[] {
-  if (verdict === "allow") return [give(ALLOW)];
-  if (verdict === "missing") return [give(errno(ENOSYS))];
-  if (verdict === "kill") return [give(KILL)];
+  if (verdict === "allow") return [ret(ALLOW)];
+  if (verdict === "missing") return [ret(errno(ENOSYS))];
+  if (verdict === "kill") return [ret(KILL)];
   return conditional(verdict);
 }
 
 function conditional(condition: Condition): Instruction[] {
   const load = { code: LOAD, k: argument(condition.arg) };
-  const ends = [give(errno(EPERM)), give(ALLOW)];
+  const ends = [ret(errno(EPERM)), ret(ALLOW)];
   if ("zero" in condition) {
     const high = { code: LOAD, k: argument(condition.arg) + 4 };
     return [load, { code: EQUAL, k: 0, jf: 2 }, high, { code: EQUAL, k: 0, jt: 1 }, ...ends];
@@ -82,7 +83,7 @@ function conditional(condition: Condition): Instruction[] {
   return [load, ...oneOf.map((k, i) => ({ code: EQUAL, k, jt: oneOf.length - i })), ...ends];
 }
 
-function give(k: number): Instruction {
+function ret(k: number): Instruction {
   return { code: RETURN, k };
 }
 
@@ -91,7 +92,7 @@ function encode(program: readonly Instruction[]): Uint8Array {
   for (const [i, { code, jt = 0, jf = 0, k }] of program.entries()) {
     if (Math.max(jt, jf) > MAX_JUMP)
       throw new RangeError(
-        `Cannot assemble the filter: a jump of ${Math.max(jt, jf)}, at most ${MAX_JUMP} is possible`,
+        `Cannot assemble the filter: a jump of ${Math.max(jt, jf)}, at most ${MAX_JUMP} is allowed`,
       );
     bytes.setUint16(8 * i, code, true);
     bytes.setUint8(8 * i + 2, jt);

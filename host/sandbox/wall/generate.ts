@@ -1,4 +1,4 @@
-/** Writes the seccomp filters beside this file: setpriv takes a filter by its path. filter.test.ts holds them against the table. */
+/** Writes the seccomp filters beside this file, because setpriv takes a path. filter.test.ts compares them with the table. */
 import { writeFileSync } from "node:fs";
 import { filterFor } from "./filter.ts";
 import { filterPath } from "./filter-file.ts";

@@ -1,6 +1,6 @@
 /**
- * setpriv of util-linux 2.41 or later: Landlock keeps the files, the seccomp filter everything else (sockets, signals, other processes).
- * Needs no namespaces, so it also works in a pod under RuntimeDefault. Metadata of files stays visible: Landlock does not guard stat.
+ * setpriv of util-linux 2.41 or later: Landlock protects the files, the seccomp filter everything else (sockets, signals, other processes).
+ * It needs no namespaces, so it also works in a pod under RuntimeDefault. Metadata of files stays visible: Landlock does not cover stat.
  */
 import { withoutPrivileges } from "./privileges.ts";
 import type { WallKind } from "./wall.ts";
@@ -10,10 +10,10 @@ export const landlock: WallKind = {
   needs: ["setpriv", "prlimit", "choom"],
   keeps:
     "no other files (names and sizes can be seen), no sockets, no signals, no other processes, system calls filtered",
-  // It would end Node that OpenSSL's configuration is there and cannot be read.
+  // Node exits if OpenSSL's configuration exists and cannot be read.
   nodeArguments: ["--openssl-config=/dev/null"],
   command: ({ setpriv = "setpriv" }, { readable: { executable, files, folders }, filter, mayDropBounds }) => [
-    // Twice: it loads a filter before it takes privileges, and this filter does not let it do that.
+    // Twice: setpriv loads the filter before it drops privileges, and this filter denies that.
     ...[setpriv, ...withoutPrivileges(mayDropBounds), "--"],
     setpriv,
     ...["--landlock-access", "fs"],

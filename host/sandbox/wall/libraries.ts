@@ -1,10 +1,10 @@
-/** The files that Node is made of: its executable, and each shared library under every name that the loader asks for. */
+/** Finds the shared libraries of Node, each under every name that the loader looks up. */
 import { existsSync, readFileSync, realpathSync } from "node:fs";
 
 /**
- * Read off this process, which runs the same Node: what is mapped into it is what it was linked with.
+ * Reads the mappings of this process, which runs the same Node: the mapped libraries are the linked ones.
  * @param maps /proc/self/maps
- * @returns absolute paths, the loader's own among them
+ * @returns absolute paths, including that of the loader
  */
 export function librariesOf(maps: string = readFileSync("/proc/self/maps", "utf8")): string[] {
   const mapped = maps.split("\n").map((line) => /\s(\/.*\.so(?:\.[^/ ]*)?)$/.exec(line)?.[1]);
@@ -12,10 +12,10 @@ export function librariesOf(maps: string = readFileSync("/proc/self/maps", "utf8
   return [...new Set([...files.flatMap(namesOf), ...LOADERS.filter((path) => existsSync(path))])];
 }
 
-/** Where the kernel looks for the loader of an executable (PT_INTERP), which may be a link. */
+/** The paths of the loader in executables (PT_INTERP), which can be links. */
 const LOADERS = ["/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1"];
 
-/** `/usr/lib/libstdc++.so.6.0.30` is asked for as `libstdc++.so.6`, a link beside it. */
+/** The loader looks up `/usr/lib/libstdc++.so.6.0.30` as `libstdc++.so.6`, a link beside it. */
 function namesOf(file: string): string[] {
   const names = [file];
   for (let name = file; /\.so\..*\.[^./]+$/.test(name); ) {

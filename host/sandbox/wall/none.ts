@@ -1,11 +1,11 @@
-/** No wall: Node's permission model, which code that got out of WebAssembly can undo, is all there is. */
+/** No wall. Only Node's permission model remains, which code that escaped from WebAssembly can disable. */
 import { withoutPrivileges } from "./privileges.ts";
 import type { WallKind } from "./wall.ts";
 
 export const none: WallKind = {
   name: "none",
   needs: [],
-  keeps: "nothing is kept from a provider's process: machine code in it has every right of the host's user",
+  keeps: "no protection: machine code in a provider's process has every right of the host's user",
   nodeArguments: [],
   command: ({ setpriv }, { mayDropBounds }) =>
     setpriv === undefined ? [] : [setpriv, ...withoutPrivileges(mayDropBounds), "--"],

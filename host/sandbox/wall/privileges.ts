@@ -1,11 +1,15 @@
-/** What setpriv takes from a process whatever the wall. */
+/** The privileges that setpriv removes from a process, behind every wall. */
 
-/** @param mayDropBounds a program of root gets every capability of the bounding set; who has CAP_SETPCAP can empty that */
+/**
+ * @param mayDropBounds whether the host has CAP_SETPCAP, which is needed to empty the bounding set; a program that root starts gets every
+ * capability in it
+ * @returns options of setpriv
+ */
 export function withoutPrivileges(mayDropBounds: boolean): string[] {
   return [
     "--no-new-privs",
     ...["--pdeathsig", "KILL"],
-    // A unit may have given the host capabilities that are inherited.
+    // A systemd unit can give the host capabilities that child processes inherit.
     ...["--inh-caps=-all", "--ambient-caps=-all"],
     ...(mayDropBounds ? ["--bounding-set=-all"] : []),
   ];

@@ -1,4 +1,4 @@
-/** Tries a wall before anything depends on it: a process behind it must fail at what the wall is there to keep from it. */
+/** Tests a wall before anything depends on it: a process behind it attempts what the wall must prevent. */
 import { randomUUID } from "node:crypto";
 import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
@@ -6,14 +6,14 @@ import type { Readable } from "node:stream";
 import type { Wall } from "./build.ts";
 import { PROBE_PROGRAM } from "./readable.ts";
 
-/** Starting Node takes 50 ms, on a busy machine some hundred. */
+/** Starting Node takes 50 ms, and several hundred on a busy machine. */
 const TIMEOUT_MS = 10_000;
 const MAX_BYTES = 4096;
 const ATTEMPTS = 7;
 
 /**
- * @param memoryBytes what the process may use: with too little, Node does not start
- * @returns why the wall does not hold, as the second half of a sentence; undefined: it holds
+ * @param memoryBytes the memory limit of the process, in bytes; with too little, Node does not start
+ * @returns the reason why the wall does not hold, as the second half of a sentence; undefined if it holds
  */
 export async function probe(wall: Wall, memoryBytes: number): Promise<string | undefined> {
   const socket = `\0kleidi-wall-${randomUUID()}`;
@@ -32,9 +32,9 @@ async function attempt(wall: Wall, memoryBytes: number, canary: object): Promise
   const { promise: ended, resolve } = Promise.withResolvers<string>();
   probing.on("error", (error) => resolve(error.message));
   probing.on("close", (code, signal) => resolve(wall.endOf(code, signal)));
-  const [outcome, said, how] = await Promise.all([textOf(probing.stdio[3]), textOf(probing.stderr), ended]);
+  const [outcome, stderr, how] = await Promise.all([textOf(probing.stdio[3]), textOf(probing.stderr), ended]);
   clearTimeout(timer);
-  if (outcome === "") return `${firstLine(said) ?? "it cannot be started"} (${how})`;
+  if (outcome === "") return `${firstLine(stderr) ?? "it cannot be started"} (${how})`;
   return faultOf(outcome);
 }
 
@@ -42,11 +42,11 @@ function faultOf(text: string): string | undefined {
   const outcomes = Object.entries(JSON.parse(text) as Record<string, string>);
   const reached = outcomes.filter(([, outcome]) => outcome === "reached").map(([what]) => what);
   if (reached.length > 0) return `a process behind it could ${reached.join(", ")}`;
-  if (outcomes.length < ATTEMPTS) return "the process that tries it did not try everything";
+  if (outcomes.length < ATTEMPTS) return "the probe did not finish all attempts";
   return undefined;
 }
 
-/** A socket of the host that no file system names: whoever shares the host's network can reach it. */
+/** Listens on an abstract socket: every process in the host's network namespace can reach it. */
 async function listening(path: string): Promise<Server> {
   const server = createServer((socket) => socket.destroy());
   await new Promise<void>((resolve, reject) => server.once("error", reject).listen({ path }, resolve));
@@ -56,7 +56,7 @@ async function listening(path: string): Promise<Server> {
 async function textOf(stream: unknown): Promise<string> {
   if (stream === null || stream === undefined) return "";
   let text = "";
-  // A reset is the process's end.
+  // A reset means that the process exited.
   (stream as Readable).on("error", () => {});
   try {
     for await (const chunk of stream as Readable) text = (text + String(chunk)).slice(0, MAX_BYTES);

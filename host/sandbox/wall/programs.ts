@@ -1,12 +1,12 @@
-/** Finds the programs that walls are made of. */
+/** Finds the programs that walls need. */
 import { accessSync, constants, statSync } from "node:fs";
 import { join } from "node:path";
 import { PROGRAMS, type Program, type Programs } from "./wall.ts";
 
-/** Where distributions have them. Not PATH: what runs is not for the environment to say. */
+/** The folders of distributions. PATH is not used: the environment must not decide what runs. */
 const FOLDERS = ["/usr/bin", "/bin"];
 
-/** @param folder where to look in place of the distribution's folders, absolute */
+/** @param folder an absolute path, in place of the distribution's folders */
 export function findPrograms(folder?: string): Programs {
   const folders = folder === undefined ? FOLDERS : [folder];
   return Object.fromEntries(
@@ -17,10 +17,10 @@ export function findPrograms(folder?: string): Programs {
   );
 }
 
-/** @returns what is wrong with a folder that was named for programs, as the second half of a sentence; undefined: nothing */
+/** @returns the fault of the folder of sandbox.programs, as the second half of a sentence; undefined if there is none */
 export function folderFault(folder: string): string | undefined {
   const found = statSync(folder, { throwIfNoEntry: false });
-  // What is not a folder has no programs in it, which is told as that.
+  // Without a folder there are no programs; whyMissing reports that.
   if (found === undefined || !found.isDirectory()) return undefined;
   const isOurs = found.uid === 0 || found.uid === process.geteuid?.();
   if (isOurs && (found.mode & 0o022) === 0) return undefined;
@@ -28,7 +28,7 @@ export function folderFault(folder: string): string | undefined {
   return `sandbox.programs, ${folder}, can be written by others (uid ${found.uid}, mode ${mode})`;
 }
 
-/** @returns why a program is not among those that were found, as the second half of a sentence */
+/** @returns the reason why a program was not found, as the second half of a sentence */
 export function whyMissing(program: Program, folder?: string): string {
   if (folder === undefined) return `${program} is not installed`;
   return `${program} cannot be run in sandbox.programs, ${folder} (${faultOf(join(folder, program))})`;
@@ -38,7 +38,7 @@ function isExecutable(path: string): boolean {
   return faultOf(path) === undefined;
 }
 
-/** Undefined: it can be run. */
+/** @returns the error code of access(2); undefined if the file is executable */
 function faultOf(path: string): string | undefined {
   try {
     accessSync(path, constants.X_OK);

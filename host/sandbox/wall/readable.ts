@@ -1,4 +1,4 @@
-/** All that a provider's process may read: its program, the packages of that, and Node. */
+/** The files that a provider's process can read: its program, the packages of its program, and Node. */
 import { realpathSync } from "node:fs";
 import { join } from "node:path";
 import { librariesOf } from "./libraries.ts";
@@ -10,14 +10,14 @@ const root = join(sandbox, "..", "..");
 const FILES = [join(sandbox, "wire.mjs"), join(root, "package.json")];
 const FOLDERS = [join(sandbox, "guest"), join(root, "node_modules", "@extism", "extism")];
 
-/** For Node's permission model, which compares paths as they are written, and for walls, which look at what is behind them. */
+/** Paths for Node's permission model, which compares them as written, and for walls, which resolve links. */
 export const GUEST_PATHS: readonly string[] = both([...FILES, ...FOLDERS]);
 
-/** The program that a provider's process runs, and the one that tries the wall. */
+/** The program that a provider's process runs, and the one that probes the wall. */
 export const GUEST_PROGRAM = join(sandbox, "guest", "main.mjs");
 export const PROBE_PROGRAM = join(sandbox, "guest", "probe.mjs");
 
-/** @returns what a wall shows to the process */
+/** @returns the files that a wall shows to the process */
 export function readable(): Readable {
   return {
     executable: both([process.execPath, ...librariesOf()]),
@@ -26,7 +26,7 @@ export function readable(): Readable {
   };
 }
 
-/** Packages may lie behind a link: each path as it is written and as it is resolved, once. */
+/** Returns each path as written and as resolved, once: packages can be behind a link. */
 function both(paths: readonly string[]): string[] {
   return [...new Set(paths.flatMap((path) => [path, realpathSync(path)]))];
 }

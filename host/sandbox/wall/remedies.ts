@@ -1,67 +1,71 @@
-/** What to do where a wall cannot be built, by what its programs say. */
+/** Remedies for walls that cannot be built, chosen by the messages of their programs. */
 import type { WallName } from "./wall.ts";
 
 interface Remedy {
-  /** Absent: of either. */
+  /** Absent: for every wall. */
   readonly wall?: WallName;
-  readonly said: RegExp;
+  readonly message: RegExp;
   readonly remedy: string;
 }
 
 const REMEDIES: readonly Remedy[] = [
   {
-    said: /(prlimit|choom) (is not installed|cannot be run)/,
+    message: /(prlimit|choom) (is not installed|cannot be run)/,
     remedy: "Install util-linux, which has prlimit and choom.",
   },
   {
-    said: /^(prlimit|choom): /,
+    message: /^(prlimit|choom): /,
     remedy:
-      "The host's own limits are below what a provider's process needs: in a unit, LimitDATA= and LimitNOFILE= must allow limits.processMemory and 640 MiB, and 64 files.",
+      "The host's own limits are too low for a provider's process: in a systemd unit, LimitDATA= must allow limits.processMemory plus 640 MiB, and LimitNOFILE= 64 files.",
   },
   {
-    said: /can be written by others/,
-    remedy: "Make the folder and its programs root's, and writable by their owner only: chmod go-w.",
+    message: /can be written by others/,
+    remedy:
+      "Make root the owner of the folder and its programs, and let only the owner write: chown root, chmod go-w.",
   },
   {
     wall: "bubblewrap",
-    said: /not installed|cannot be run/,
+    message: /not installed|cannot be run/,
     remedy: "Install bubblewrap: apt-get install bubblewrap, dnf install bubblewrap.",
   },
   {
     wall: "bubblewrap",
-    said: /namespace|uid map|Operation not permitted/i,
+    message: /namespace|uid map|Operation not permitted/i,
     remedy:
-      "bubblewrap needs user namespaces. In a systemd unit: RestrictNamespaces= and SystemCallFilter= as in docs/running.md; on Ubuntu, an AppArmor profile for bwrap; in a pod under RuntimeDefault they are forbidden, so use landlock.",
+      "bubblewrap needs user namespaces. In a systemd unit: RestrictNamespaces= and SystemCallFilter= as in docs/running.md; on Ubuntu, an AppArmor profile for bwrap; a pod under RuntimeDefault forbids them, so use landlock there.",
   },
   {
     wall: "bubblewrap",
-    said: /NETLINK|loopback/i,
+    message: /NETLINK|loopback/i,
     remedy:
-      "bubblewrap makes a network of its own. In a systemd unit: add AF_NETLINK to RestrictAddressFamilies=.",
+      "bubblewrap creates its own network namespace. In a systemd unit: add AF_NETLINK to RestrictAddressFamilies=.",
   },
   {
     wall: "landlock",
-    said: /not installed|cannot be run/,
+    message: /not installed|cannot be run/,
     remedy: "Install util-linux 2.41 or later (Debian 13, Fedora 42), which has setpriv.",
   },
   {
     wall: "landlock",
-    said: /unrecognized option|option .* (requires|is unknown)|invalid option/i,
+    message: /unrecognized option|option .* (requires|is unknown)|invalid option/i,
     remedy:
-      "This setpriv is too old: util-linux 2.41 or later (Debian 13, Fedora 42) is needed; sandbox.programs names another folder.",
+      "This setpriv is too old: util-linux 2.41 or later (Debian 13, Fedora 42) is needed; sandbox.programs can name another folder.",
   },
   {
     wall: "landlock",
-    said: /landlock/i,
+    message: /landlock/i,
     remedy:
-      "The kernel must have Landlock (5.19 or later) and start it: landlock must stand in /sys/kernel/security/lsm, else add lsm=landlock,… to the kernel's command line. In a systemd unit: SystemCallFilter= as in docs/running.md.",
+      "The kernel must have Landlock (5.19 or later) and enable it: /sys/kernel/security/lsm must list landlock, else add lsm=landlock,… to the kernel's command line. In a systemd unit: SystemCallFilter= as in docs/running.md.",
   },
 ];
 
-/** @param why as the probe tells it */
+/**
+ * @param why the reason as the probe returns it
+ * @returns one or two sentences
+ */
 export function remedyOf(wall: WallName, why: string): string {
   return (
-    REMEDIES.find((each) => (each.wall ?? wall) === wall && each.said.test(why))?.remedy ??
-    `${wall} was tried and does not work here: see "The wall" in docs/running.md.`
+    REMEDIES.find((each) => (each.wall ?? wall) === wall && each.message.test(why))?.remedy ??
+    `${wall} does not work here: see "The wall" in docs/running.md.`
   );
 }

@@ -194,13 +194,13 @@ describe("no note is signed over", () => {
     const [, second = ""] = files();
     assert.match(
       refused(second),
-      /^1 Cannot sign the log: a note is over all lines from the sequence 1 on, and some are missing/,
+      /^1 Cannot sign the log: a note covers all lines from sequence 1, and the given files lack some of them$/m,
     );
     const { status, stderr } = audit("verify", "--key", publicKey, "--note", noteFile, second);
     assert.equal(status, 2);
     assert.match(
       stderr,
-      /^Cannot hold the log against 1 of the notes: a note is over all lines from the sequence 1 on/,
+      /^Cannot compare the log with 1 of the notes: a note covers all lines from sequence 1, and the given files lack/,
     );
   });
 
@@ -233,7 +233,7 @@ describe("no note is signed over", () => {
         noteFile,
         ...files(),
       ).stderr,
-      /^Cannot go on from the note .*: its origin is example\.com\/kleidi\/node-1, not example\.com\/x\n$/,
+      /^Cannot continue from the note .*: its origin is example\.com\/kleidi\/node-1, not example\.com\/x\n$/,
     );
   });
 
@@ -241,7 +241,7 @@ describe("no note is signed over", () => {
     [
       "an unknown format",
       ["--format", "pem"],
-      "Cannot use --format pem: it should be one of lines, c2sp, c2sp-witness",
+      "Cannot use --format pem: expected one of lines, c2sp, c2sp-witness",
     ],
     ["no origin", ["--format", "c2sp", "--sign", key], "Cannot use --format c2sp: give --origin"],
     ["no key", ["--format", "c2sp", "--origin", origin], "Cannot use --format c2sp: give --origin"],

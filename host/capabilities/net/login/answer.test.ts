@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, test } from "node:test";
 import fc from "fast-check";
 import { headersOf, json, patient, Rig } from "../../../../test/support/credential.ts";
 import { Unreachable } from "../exchange.ts";
-import { documentOf, lifeIn, tokenIn } from "./answer.ts";
+import { documentOf, lifetimeIn, tokenIn } from "./answer.ts";
 
 const CONFIG = {
   kind: "login",
@@ -34,7 +34,7 @@ async function refuses(document: string | Uint8Array, message: RegExp): Promise<
   rig.answer = () => ({ status: 200, headers: {}, body: Buffer.from(document) });
   await assert.rejects(rig.create(CONFIG).lease(patient), (error: Error) => {
     assert.ok(error instanceof Unreachable);
-    assert.match(error.message, /^the login at POST \/login gave /);
+    assert.match(error.message, /^the login at POST \/login (gave|returned|did not return) /);
     assert.match(error.message, message);
     assert.doesNotMatch(`${error.stack}`, /CANARY/);
     assert.equal(error.cause, undefined);
@@ -46,9 +46,9 @@ const answer = (token: unknown, ttl: unknown = 60) => JSON.stringify({ data: [{ 
 
 describe("an answer to a login is refused where", () => {
   const TOKENS: Readonly<Record<string, readonly [unknown, RegExp]>> = {
-    "the token has CR and LF in it": ["CANARY\r\nx-other: 1", /a character in it that no header may have/],
-    "the token has a NUL in it": ["CANARY\0", /a character in it that no header may have/],
-    "the token is no ASCII": ["CANARYé", /a character in it that no header may have/],
+    "the token has CR and LF in it": ["CANARY\r\nx-other: 1", /a character that a header cannot carry/],
+    "the token has a NUL in it": ["CANARY\0", /a character that a header cannot carry/],
+    "the token is not ASCII": ["CANARYé", /a character that a header cannot carry/],
     "the token ends in a blank": ["CANARY ", /has a blank at its beginning or end/],
     "the token is empty": ["", /it is empty/],
     "the token is a megabyte": ["CANARY".repeat(200_000), /gave 1200[0-9]+ bytes, at most 65536/],
@@ -66,13 +66,13 @@ describe("an answer to a login is refused where", () => {
     test(`the time to live is ${JSON.stringify(ttl)}`, () => refuses(answer("token", ttl), /time to live/));
   }
   test("the time to live is beyond all numbers", () =>
-    refuses('{"data":[{"token":"token"}],"ttl":1e999}', /no number of seconds/));
+    refuses('{"data":[{"token":"token"}],"ttl":1e999}', /not a number of seconds/));
 
   const DOCUMENTS: Readonly<Record<string, readonly [string | Uint8Array, RegExp]>> = {
-    "it is no JSON": ["CANARY", /gave no JSON/],
-    "it is cut short": ['{"data":[{"token":"CANARY', /gave no JSON/],
-    "it is empty": ["", /gave no JSON/],
-    "it is no UTF-8": [Buffer.from([0xff, 0xfe, 0]), /gave no JSON/],
+    "it is not JSON": ["CANARY", /did not return JSON/],
+    "it is cut short": ['{"data":[{"token":"CANARY', /did not return JSON/],
+    "it is empty": ["", /did not return JSON/],
+    "it is not UTF-8": [Buffer.from([0xff, 0xfe, 0]), /did not return JSON/],
     "it is null": ["null", /there is no text at/],
     "it is text": ['"CANARY"', /there is no text at/],
     "it is deep": [`${"[".repeat(30_000)}${"]".repeat(30_000)}`, /there is no text at/],
@@ -109,14 +109,14 @@ describe("whatever a server answers", () => {
     try {
       const document = documentOf("the login", { status: 200, headers: {}, body }, "");
       const token = tokenIn("the login", document, ["token"]).text();
-      return { token, ttlMs: lifeIn("the login", document, { ttl: ["ttl"] }).ttlMs };
+      return { token, ttlMs: lifetimeIn("the login", document, { ttl: ["ttl"] }).ttlMs };
     } catch (error) {
       if (error instanceof Unreachable) return error;
       throw error;
     }
   }
 
-  test("the host has a token that a header can carry for a time that a clock can count, or a sentence", () => {
+  test("the host has a token that a header can carry and a finite lifetime, or an error message", () => {
     const part = fc.oneof(
       fc.string({ unit: "binary" }),
       fc.string(),
@@ -139,7 +139,7 @@ describe("whatever a server answers", () => {
     assert.ok(tokens > 20, `${tokens} tokens`);
   });
 
-  test("bytes that are no answer at all give a sentence", () => {
+  test("malformed answers give an error message", () => {
     fc.assert(fc.property(fc.uint8Array(), (body) => outcomeOf(body) instanceof Unreachable));
   });
 });

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { systemClock } from "./clock.ts";
 
-test("a timer for longer than Node has one does not run at once", async () => {
+test("a timer longer than Node's maximum does not run at once", async () => {
   let ran = false;
   const cancel = systemClock.after(2 ** 40, () => {
     ran = true;
@@ -13,7 +13,7 @@ test("a timer for longer than Node has one does not run at once", async () => {
   assert.equal(ran, false);
 });
 
-test("a timer runs, unless it was taken back", async () => {
+test("a timer runs unless it was cancelled", async () => {
   const ran: string[] = [];
   systemClock.after(1, () => ran.push("taken back"))();
   const kept = Promise.withResolvers<void>();

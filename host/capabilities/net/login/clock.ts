@@ -1,4 +1,4 @@
-/** Time and chance, as this folder needs them: handed in, so that a test neither sleeps nor throws dice. */
+/** The clock and the random numbers of this folder, injected so that tests neither sleep nor depend on chance. */
 
 export interface Clock {
   /** Milliseconds on a clock that never goes back. */
@@ -7,11 +7,11 @@ export interface Clock {
   date(): number;
   /** 0 to 1. */
   random(): number;
-  /** Runs once, later, and keeps no process alive. Gives back what takes it back. */
+  /** Runs a function once after `ms`, without keeping the process alive. @returns cancels it */
   after(ms: number, run: () => void): () => void;
 }
 
-/** A longer timer would fire at once. To renew a token every 24 days does no harm. */
+/** Node fires a longer timer at once. An early renewal, every 24 days, does no harm. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 export const systemClock: Clock = {

@@ -1,43 +1,43 @@
 /**
- * Who the host is at an origin, for one provider: a token from a file, or one that the host logs in for. The guest never sees it.
+ * Creates the host's credential at an origin, for one provider: a token from a file, or from a login. The guest never sees it.
  *
- * A client certificate (`tls.client`) is no credential here: the transport presents it. Vault's cert method logs in over it.
+ * A client certificate (`tls.client`) is not a credential in this sense: the transport presents it. Vault's cert method logs in over it.
  */
 import type { CredentialEvent } from "../../capability.ts";
 import { type Credential, type Send, Unreachable } from "../exchange.ts";
-import type { Tell } from "./ask.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import type { CredentialConfig } from "./grant.ts";
 import { Login } from "./login.ts";
 import { methodOf } from "./methods.ts";
 import { readSecret, type SecretPath } from "./secret-file.ts";
-import { fieldFault, tokenFault } from "./text.ts";
+import { fieldFault, tokenFault } from "./secret-text.ts";
+import type { EmitEvent } from "./timed-request.ts";
 import { TokenFile } from "./token-file.ts";
 import type { Recipe } from "./token-recipe.ts";
 
 export interface CredentialOptions {
   /** The provider's name, for the events. */
   readonly provider: string;
-  /** To the origin that the credential is bound to, and to no other one. */
+  /** Sends to the origin that the credential is bound to, and to no other. */
   readonly send: Send;
   readonly onEvent: (event: CredentialEvent) => void;
   readonly clock?: Clock;
 }
 
 /**
- * Asks nobody and reads nothing until the first lease.
- * @throws Error where the configuration has a pointer or a part of a path that cannot be one
+ * Creates a credential. It sends and reads nothing before the first lease.
+ * @throws Error a JSON pointer or a part of a path in the configuration is not valid
  */
 export function createCredential(config: CredentialConfig, options: CredentialOptions): Credential {
   const { provider, send, onEvent, clock = systemClock } = options;
-  const tell: Tell = (event) => onEvent({ provider, ...event });
+  const emit: EmitEvent = (event) => onEvent({ provider, ...event });
   const recipe = methodOf(config).recipe(config);
   return recipe.kind === "file"
-    ? new TokenFile(recipe, { send, clock }, tell)
-    : new Login(recipe, { send, clock }, tell);
+    ? new TokenFile(recipe, { send, clock }, emit)
+    : new Login(recipe, { send, clock }, emit);
 }
 
-/** What is wrong with the secret files of a credential, a sentence for each that cannot be used. Asks nobody, keeps nothing. */
+/** Checks the secret files of a credential. Sends nothing and keeps nothing. @returns one sentence for each unusable file */
 export function secretFileFaults(config: CredentialConfig): string[] {
   const recipe = methodOf(config).recipe(config);
   const faultOf = recipe.kind === "file" ? tokenFault : fieldFault;

@@ -1,4 +1,4 @@
-/** The words in which the ways of logging in are declared. */
+/** Schema fields that the login methods share. */
 import { z } from "zod";
 import { field, path } from "../../../schema/field.ts";
 import { CREDENTIAL_HEADERS, HEADER, PLAIN_PATH, RESERVED_HEADERS } from "../words.ts";
@@ -23,7 +23,7 @@ export const text = (meaning: string, example: string, absent: string) =>
     { expected: "1 to 256 printable ASCII characters", meaning, example, absent },
   );
 
-/** A path without a slash at its end, in front or behind: "approle", "team-a/ldap". */
+/** A path without a leading or trailing slash: "approle", "team-a/ldap". */
 export const mountOf = (meaning: string, example: string, absent: string) =>
   field(
     z

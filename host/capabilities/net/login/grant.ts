@@ -1,11 +1,11 @@
-/** The shape of `credential`: who the host is at an origin. Secrets are files, named by their paths. */
+/** The schema of `credential`: the host's identity at an origin. Secrets are files, named by their paths. */
 import { z } from "zod";
 import { field } from "../../../schema/field.ts";
 import { type METHODS, SCHEMAS } from "./methods.ts";
 
 type Known = (typeof METHODS)[number];
 
-/** The keys of one way of logging in, and which one it is. */
+/** The settings of one login method, with its kind. */
 export type CredentialConfig = {
   [Kind in Known["kind"]]: { kind: Kind } & NonNullable<z.output<Extract<Known, { kind: Kind }>["schema"]>>;
 }[Known["kind"]];

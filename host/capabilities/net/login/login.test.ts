@@ -48,13 +48,13 @@ describe("a login", () => {
     assert.equal(await token(), "token-1");
   });
 
-  test("goes on when who began it has gone, and when all have", async () => {
+  test("goes on when its first caller has left, and when all have", async () => {
     const answer = held();
     const callers = [new AbortController(), new AbortController()] as const;
     const leases = callers.map(({ signal }) => credential.lease(signal));
     for (const caller of callers) caller.abort();
     for (const lease of leases) {
-      await assert.rejects(lease, { name: "Unreachable", message: /^the call was over before/ });
+      await assert.rejects(lease, { name: "Unreachable", message: /^the call ended before/ });
     }
     answer.resolve(auth("token-1", 60));
     await settled();
@@ -62,13 +62,13 @@ describe("a login", () => {
     assert.equal(rig.requests.length, 1);
   });
 
-  test("is begun for a caller that has gone already, and not waited for by it", async () => {
+  test("starts for a caller that has already left, which does not wait for it", async () => {
     held();
-    await assert.rejects(credential.lease(AbortSignal.abort()), { message: /^the call was over before/ });
+    await assert.rejects(credential.lease(AbortSignal.abort()), { message: /^the call ended before/ });
     assert.equal(rig.requests.length, 1);
   });
 
-  test("tells its expiry, and its secrets are wiped from the request when it is over", async () => {
+  test("emits its expiry, and wipes its secrets from the request afterwards", async () => {
     serving(60);
     await token();
     assert.deepEqual(rig.events, [{ provider: "vault", event: "login", expires: rig.clock.date() + 60_000 }]);
@@ -87,7 +87,7 @@ describe("a login", () => {
     assert.equal(rig.clock.timers, 0);
   });
 
-  test("reads the secret file anew each time", async () => {
+  test("reads the secret file each time", async () => {
     serving(60);
     await token();
     rig.secret("password", "another\n");
@@ -96,7 +96,7 @@ describe("a login", () => {
     assert.equal(rig.bodies.at(-1), '{"password":"another"}');
   });
 
-  test("is not asked for where a secret file is missing, and the sentence names the file", async () => {
+  test("is not sent if a secret file is missing, and the message names the file", async () => {
     const { folder } = rig;
     rig.remove();
     const message = `the secret file ${folder}/password cannot be used: it cannot be read (ENOENT); put the file there, or correct the path`;
@@ -109,7 +109,7 @@ describe("a login", () => {
 });
 
 describe("after a login that failed", () => {
-  test("calls fail at once with what failed and when the next try is, and then there is one try", async () => {
+  test("calls fail at once with the last failure and the time of the next try, and then there is one try", async () => {
     rig.answer = down;
     const sentence = `the login at POST ${LOGIN} got no answer: the connection to 127.0.0.1:8200 was refused`;
     await assert.rejects(credential.lease(patient), { message: sentence });
@@ -124,7 +124,7 @@ describe("after a login that failed", () => {
     assert.equal(rig.requests.length, 2);
   });
 
-  test("pauses grow to half a minute and no further, and begin anew after a success", async () => {
+  test("pauses grow to half a minute at most, and start again after a success", async () => {
     rig.answer = down;
     for (const seconds of [0.5, 1, 2, 4, 8, 16, 30, 30]) {
       const message = `the login at POST ${LOGIN} got no answer: the connection to 127.0.0.1:8200 was refused`;
@@ -153,7 +153,7 @@ describe("after a login that failed", () => {
     503: /was refused \(503\): the server is sealed, stands by or is overloaded$/,
   };
   for (const [status, message] of Object.entries(REFUSALS)) {
-    test(`the sentence says what to do about ${status}, and nothing of the body`, async () => {
+    test(`the message has a remedy for ${status}, and nothing of the body`, async () => {
       rig.answer = ({ body }) => ({ status: Number(status), headers: {}, body: Buffer.from(body) });
       await assert.rejects(credential.lease(patient), {
         name: [400, 403].includes(Number(status)) ? "CredentialRefused" : "Unreachable",
@@ -169,7 +169,10 @@ describe("after a login that failed", () => {
     };
     await assert.rejects(credential.lease(patient), (error: Error) => {
       assert.ok(error instanceof Unreachable);
-      assert.equal(error.message, `the login at POST ${LOGIN} got no answer: it failed in an unknown way`);
+      assert.equal(
+        error.message,
+        `the login at POST ${LOGIN} got no answer: it failed for an unknown reason`,
+      );
       assert.equal(error.cause, undefined);
       return true;
     });
@@ -192,7 +195,7 @@ describe("a token's life", () => {
     assert.deepEqual(rig.kinds(), ["login", ...Array(16).fill("renewed")]);
   });
 
-  test("is followed by another login where it cannot be renewed; the old token is given back later", async () => {
+  test("is replaced by another login if it cannot be renewed; the old token is revoked later", async () => {
     serving(60);
     assert.equal(await token(), "token-1");
     await rig.clock.pass(40_000);
@@ -204,7 +207,7 @@ describe("a token's life", () => {
     assert.deepEqual(rig.kinds(), ["login", "login"]);
   });
 
-  test("goes on where a login gives the same token again: it is not given back", async () => {
+  test("stays if a login returns the same token: it is not revoked", async () => {
     rig.answer = ({ path }) => (path === LOGIN ? auth("the same", 60, false) : json({}, 204));
     await token();
     await rig.clock.pass(200_000);
@@ -212,7 +215,7 @@ describe("a token's life", () => {
     assert.deepEqual(new Set(rig.paths()), new Set([LOGIN]));
   });
 
-  test("is followed by another login where renewals give less and less", async () => {
+  test("is replaced by another login if renewals shrink its lifetime", async () => {
     let left = 60;
     serving(60, (path) => {
       if (path === RENEW) left /= 2.5;
@@ -262,7 +265,7 @@ describe("a token's life", () => {
       assert.equal(count(LOGIN), 2);
     });
 
-  test("is not gone on with after the end: a renewal that ends then is not told", async () => {
+  test("is not renewed after close: a renewal that ends then emits no event", async () => {
     const renewal = Promise.withResolvers<Response>();
     rig.answer = ({ path }) => (path === RENEW ? renewal.promise : auth("token-1", 60));
     await token();
@@ -275,7 +278,7 @@ describe("a token's life", () => {
     assert.equal(rig.clock.timers, 0);
   });
 
-  test("is over when it is over: an expired token is not used, whatever the server is like", async () => {
+  test("is not used after it expired, whatever the state of the server", async () => {
     serving(60);
     await token();
     rig.answer = down;
@@ -293,7 +296,7 @@ describe("a token's life", () => {
     assert.equal(rig.requests.length, asked);
   });
 
-  test("is what is looked for in answers, also while other logins give what cannot be used", async () => {
+  test("is found in answers, also while other logins return unusable tokens", async () => {
     rig.answer = () => auth("a-long-token-1", 36_000);
     const lease = await credential.lease(patient);
     rig.answer = () => json({ auth: { client_token: "useless-token", lease_duration: -1 } });
@@ -301,7 +304,7 @@ describe("a token's life", () => {
     assert.equal(await credential.refused(lease, patient), false);
     await rig.clock.pass(600_000);
     assert.equal(await token(), "a-long-token-1");
-    const leaks = (text: string) => credential.leaks(Buffer.from(text));
+    const leaks = (text: string) => credential.containsSecret(Buffer.from(text));
     assert.deepEqual(["a-long-token-1", "useless-token", "correct horse"].map(leaks), [true, true, true]);
   });
 
@@ -329,7 +332,7 @@ describe("a lease that was refused", () => {
     assert.deepEqual(rig.kinds(), ["login", "refused", "login"]);
   });
 
-  test("leads to none where somebody has logged in meanwhile", async () => {
+  test("leads to none if another caller has logged in meanwhile", async () => {
     serving(3600);
     const lease = await credential.lease(patient);
     await rig.clock.pass(10_000);
@@ -338,7 +341,7 @@ describe("a lease that was refused", () => {
     assert.equal(count(LOGIN), 2);
   });
 
-  test("leads to none where it is fresh", async () => {
+  test("leads to none if the token is fresh", async () => {
     serving(3600);
     const lease = await credential.lease(patient);
     await rig.clock.pass(9_999);
@@ -357,7 +360,7 @@ describe("a lease that was refused", () => {
     assert.equal(count(LOGIN), 6);
   });
 
-  test("leads to no second try where the login fails, nor in the pause after it", async () => {
+  test("leads to no second try if the login fails, nor in the pause after it", async () => {
     serving(3600);
     const lease = await credential.lease(patient);
     await rig.clock.pass(10_000);
@@ -369,7 +372,7 @@ describe("a lease that was refused", () => {
 });
 
 describe("when the host ends", () => {
-  test("the token is given back, and there is no lease any more", async () => {
+  test("the token is revoked, and no lease is given", async () => {
     serving(60);
     await token();
     await credential.close();
@@ -414,7 +417,7 @@ describe("when the host ends", () => {
     await closed;
   });
 
-  test("it waits no longer for a login that hangs", async () => {
+  test("it does not wait longer for a login that hangs", async () => {
     held();
     credential.lease(patient).catch(() => {});
     await settled();
@@ -430,7 +433,7 @@ describe("when the host ends", () => {
     await closed;
   });
 
-  test("a token that has expired is not given back", async () => {
+  test("an expired token is not revoked", async () => {
     serving(60);
     await token();
     rig.answer = down;
@@ -439,7 +442,7 @@ describe("when the host ends", () => {
     assert.equal(count(REVOKE), 0);
   });
 
-  test("a credential that was never used asks nobody", async () => {
+  test("a credential that was never used sends nothing", async () => {
     await credential.close();
     assert.equal(rig.requests.length, 0);
   });

@@ -1,4 +1,4 @@
-/** Every way of logging in. To add one, write its folder and add it here. */
+/** All login methods. To add one, write its folder and add it here. */
 import { file } from "./file/method.ts";
 import type { LoginMethod } from "./method.ts";
 import { login } from "./recipe/method.ts";
@@ -13,9 +13,9 @@ export const SCHEMAS = Object.fromEntries(METHODS.map(({ kind, schema }) => [kin
   readonly [Kind in Known["kind"]]: Extract<Known, { kind: Kind }>["schema"];
 };
 
-/** The one of a credential. */
+/** The login method of a credential. */
 export function methodOf({ kind }: { readonly kind: Known["kind"] }): LoginMethod {
   const method = METHODS.find((each) => each.kind === kind);
-  if (method === undefined) throw new TypeError(`there is no way of logging in named ${kind}`);
+  if (method === undefined) throw new TypeError(`there is no login method named ${kind}`);
   return method;
 }

@@ -46,7 +46,7 @@ describe("a JSON pointer", () => {
     assert.equal(at(JSON.parse('{"__proto__":{"x":1}}'), "/__proto__/x"), 1);
   });
 
-  test("is written again as it was", () => {
+  test("is formatted as it was parsed", () => {
     for (const text of ["", "/", "/foo/0", "/a~1b/m~0n/~01"]) {
       assert.equal(pointerText(parsePointer(text)), text);
     }

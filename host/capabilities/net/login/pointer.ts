@@ -1,11 +1,11 @@
-/** JSON pointers (RFC 6901) into what JSON.parse made. */
+/** JSON pointers (RFC 6901) into parsed JSON. */
 
-/** The keys on the way, unescaped. */
+/** The reference tokens of a pointer, unescaped. */
 export type Pointer = readonly string[];
 
 const MAX_KEYS = 16;
 
-/** @throws Error that says what is wrong with the text; a configuration's pointers are checked before */
+/** @throws Error the text is not a valid pointer; the schema has already checked those of a configuration */
 export function parsePointer(text: string): Pointer {
   const wrong = (what: string) => new Error(`Cannot take ${JSON.stringify(text)} as a JSON pointer: ${what}`);
   if (text !== "" && !text.startsWith("/")) throw wrong('it should begin with "/"');
@@ -16,12 +16,12 @@ export function parsePointer(text: string): Pointer {
   return keys.map((key) => key.replaceAll("~1", "/").replaceAll("~0", "~"));
 }
 
-/** As it is written, for a sentence. */
+/** The text of a pointer, for a message. */
 export function pointerText(pointer: Pointer): string {
   return pointer.map((key) => `/${key.replaceAll("~", "~0").replaceAll("/", "~1")}`).join("");
 }
 
-/** What is there; undefined where nothing is. Own properties and elements only: no answer reaches a prototype or a length. */
+/** The value at a pointer; undefined if there is none. Reads own properties and elements only, never a prototype or a length. */
 export function valueAt(document: unknown, pointer: Pointer): unknown {
   let value = document;
   for (const key of pointer) {

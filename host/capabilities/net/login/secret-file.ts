@@ -1,4 +1,4 @@
-/** Files with one secret in them, which somebody else puts there. A newline at the end is not a part of it. */
+/** Reads files that hold one secret and that another program writes. A newline at the end is not part of the secret. */
 import { stat } from "node:fs/promises";
 import { FileFault } from "../../../lib/files.ts";
 import { Secret } from "../../../lib/secret.ts";
@@ -13,8 +13,9 @@ export interface SecretPath {
 }
 
 /**
- * @param faultOf says what is wrong with the text, or undefined
- * @throws Unreachable that names the path
+ * @param faultOf returns the fault of the text, or undefined
+ * @returns the secret; the caller wipes it
+ * @throws Unreachable naming the path
  */
 export function readSecret(path: SecretPath, faultOf: (text: string) => string | undefined): Secret {
   const content = readFile(path);
@@ -26,8 +27,8 @@ export function readSecret(path: SecretPath, faultOf: (text: string) => string |
   throw unusable(path.file, fault);
 }
 
-/** Changes when the file does: also when it was replaced by one of the same size and time. Not blocking. */
-export async function markOf({ file }: SecretPath): Promise<string> {
+/** A stamp that changes with the file, also if a file of the same size and time replaces it. Does not block. */
+export async function stampOf({ file }: SecretPath): Promise<string> {
   try {
     const status = await stat(file, { bigint: true });
     return [status.dev, status.ino, status.size, status.mtimeNs, status.ctimeNs].join(" ");
@@ -38,12 +39,12 @@ export async function markOf({ file }: SecretPath): Promise<string> {
 
 function readFile({ file, projected }: SecretPath): Buffer {
   const content = readSecretFile(file, MAX_BYTES, projected ? "public" : "given");
-  // Without a cause: what is not there cannot leak.
+  // Without a cause, which could leak the content.
   if (content instanceof FileFault) throw unusable(file, `it ${content.text}`);
   return content;
 }
 
-/** In memory of its own: what was read is wiped. */
+/** A copy, because the caller wipes the buffer that was read. */
 function withoutNewline(content: Buffer): Buffer {
   let end = content.length;
   if (content[end - 1] === 0x0a) end -= content[end - 2] === 0x0d ? 2 : 1;

@@ -67,7 +67,7 @@ describe("a token in a file", () => {
     assert.equal(await carried(credential), "Bearer other");
   });
 
-  test("that was refused is read at once: another try only if it is another one", async () => {
+  test("that was refused is read at once; the request is retried only with another token", async () => {
     const credential = plain(rig.secret("token", "first"));
     const lease = await credential.lease(patient);
     assert.equal(await credential.refused(lease, patient), false);
@@ -79,7 +79,7 @@ describe("a token in a file", () => {
     assert.equal(await carried(credential), "Bearer other");
   });
 
-  test("comes back after the file was away, and what was wrong is told once", async () => {
+  test("comes back with its file, and the fault is reported once", async () => {
     const file = rig.secret("token", "first");
     const credential = plain(file);
     const lease = await credential.lease(patient);
@@ -98,15 +98,15 @@ describe("a token in a file", () => {
     assert.deepEqual(rig.kinds(), ["read", "failed", "read"]);
   });
 
-  test("is looked for in answers, and so is the one before it", async () => {
+  test("is found in answers, and so is the one before it", async () => {
     const credential = plain(rig.secret("token", "first-token"));
     await carried(credential);
     replace("other-token");
     await rig.clock.pass(1000);
     await carried(credential);
     for (const token of ["first-token", "other-token"])
-      assert.ok(credential.leaks(Buffer.from(`<${token}>`)));
-    assert.equal(credential.leaks(Buffer.from("third-token")), false);
+      assert.ok(credential.containsSecret(Buffer.from(`<${token}>`)));
+    assert.equal(credential.containsSecret(Buffer.from("third-token")), false);
   });
 });
 
@@ -114,10 +114,10 @@ describe("a secret file is refused, by name and without its content, where", () 
   const CONTENTS: Readonly<Record<string, readonly [string | Uint8Array, RegExp]>> = {
     "it is empty": ["", /: it is empty$/],
     "it is a newline": ["\n", /: it is empty$/],
-    "it has two lines": ["CANARY\nCANARY\n", /: it has a character in it that no header may have$/],
-    "it has a header of its own": ["CANARY\r\nx-other: 1", /no header may have$/],
-    "it is not printable": [Buffer.from("CANARY\u0007"), /no header may have$/],
-    "it is not ASCII": ["CANARYé", /no header may have$/],
+    "it has two lines": ["CANARY\nCANARY\n", /: it has a character that a header cannot carry$/],
+    "it has a header of its own": ["CANARY\r\nx-other: 1", /a header cannot carry$/],
+    "it is not printable": [Buffer.from("CANARY\u0007"), /a header cannot carry$/],
+    "it is not ASCII": ["CANARYé", /a header cannot carry$/],
     "it is too long for a header": ["CANARY".repeat(3000), /: it is 18000 characters, at most 16384 fit/],
     "it is over 64 KiB": [
       "CANARY".repeat(11_000),
@@ -177,7 +177,7 @@ describe("a service account's token", () => {
     return join(rig.folder, "token");
   }
 
-  test("is read through the kubelet's links, with its mode, and anew at each login", async () => {
+  test("is read through the kubelet's links, with its mode, at each login", async () => {
     rig.answer = () => auth("vault-token", 3600);
     const credential = kubernetes(project("jwt-1"));
     const lease = await credential.lease(patient);
@@ -197,7 +197,7 @@ describe("a service account's token", () => {
     });
   });
 
-  test("is not waited for where a pipe is in its place", async () => {
+  test("does not block if a pipe is in its place", async () => {
     const pipe = join(rig.folder, "pipe");
     execFileSync("mkfifo", [pipe]);
     await assert.rejects(kubernetes(pipe).lease(patient), {
@@ -220,7 +220,7 @@ describe("a Vault token in a file", () => {
     assert.equal(rig.events[1]?.expires, rig.events[0] && 1_800_000_001_000 + 60_000);
   });
 
-  test("is no worse where its look-up is forbidden", async () => {
+  test("is used if its look-up is forbidden", async () => {
     rig.answer = () => json({}, 403);
     const credential = vault(rig.secret("token", "hvs.file"));
     await carried(credential);
@@ -253,7 +253,7 @@ describe("a Vault token in a file", () => {
     assert.equal(await carried(credential), "hvs.file");
   });
 
-  test("that cannot be renewed is used until it expires, and then another one is", async () => {
+  test("that cannot be renewed is used until it expires, and then the next one", async () => {
     rig.answer = () => life(60, false);
     const credential = vault(rig.secret("token", "hvs.file"));
     await carried(credential);
@@ -262,14 +262,14 @@ describe("a Vault token in a file", () => {
     await rig.clock.pass(1);
     await assert.rejects(credential.lease(patient), {
       name: "Unreachable",
-      message: `the token in ${rig.folder}/token has expired: put another one there`,
+      message: `the token in ${rig.folder}/token has expired: put a new one there`,
     });
     assert.deepEqual(rig.paths(), [LOOKUP]);
     replace("hvs.next");
     assert.equal(await carried(credential), "hvs.next");
   });
 
-  test("that is replaced is not kept any longer: the next one is", async () => {
+  test("that is replaced is not renewed any longer; the next one is", async () => {
     rig.answer = ({ path }) => (path === LOOKUP ? life(60) : auth("ignored", 60));
     const credential = vault(rig.secret("token", "hvs.file"));
     await carried(credential);
@@ -281,7 +281,7 @@ describe("a Vault token in a file", () => {
     assert.deepEqual(new Set(renewals.map(({ headers }) => headers["x-vault-token"])), new Set(["hvs.next"]));
   });
 
-  test("is kept no longer when its file is gone, and again when it is back", async () => {
+  test("is not renewed while its file is gone, and again when it is back", async () => {
     rig.answer = ({ path }) => (path === LOOKUP ? life(60) : auth("ignored", 60));
     const file = rig.secret("token", "hvs.file");
     const credential = vault(file);
@@ -300,7 +300,7 @@ describe("a Vault token in a file", () => {
     assert.deepEqual(rig.paths(), [LOOKUP, LOOKUP, RENEW]);
   });
 
-  test("is not the host's to revoke, and is not kept alive when the host ends", async () => {
+  test("is neither revoked nor renewed when the host ends", async () => {
     rig.answer = () => life(60);
     const credential = vault(rig.secret("token", "hvs.file"));
     await carried(credential);

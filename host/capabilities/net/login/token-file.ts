@@ -1,80 +1,80 @@
-/** A credential that somebody else keeps in a file: what is in it now is the token. */
+/** A credential that another program keeps in a file: the token is the current content. */
 import { type Credential, type Lease, Unreachable } from "../exchange.ts";
-import { type Ask, type Tell, waitFor } from "./ask.ts";
-import { Keeper } from "./keeper.ts";
-import { Leaks } from "./leaks.ts";
-import { markOf, readSecret } from "./secret-file.ts";
-import { tokenFault } from "./text.ts";
+import { readSecret, stampOf } from "./secret-file.ts";
+import { SecretScanner } from "./secret-scanner.ts";
+import { tokenFault } from "./secret-text.ts";
+import { type EmitEvent, type RequestContext, waitFor } from "./timed-request.ts";
 import { Token } from "./token.ts";
 import type { TokenFileRecipe } from "./token-recipe.ts";
+import { TokenRenewer } from "./token-renewer.ts";
 
-/** A change is seen after so long, at the latest. */
-const LOOK_MS = 1000;
+/** A change is noticed after this time at the latest. */
+const CHECK_INTERVAL_MS = 1000;
 
 export class TokenFile implements Credential {
   readonly #recipe: TokenFileRecipe;
-  readonly #ask: Ask;
-  readonly #tell: Tell;
-  readonly #leaks: Leaks;
-  readonly #keeper: Keeper | undefined;
+  readonly #context: RequestContext;
+  readonly #emit: EmitEvent;
+  readonly #scanner: SecretScanner;
+  readonly #renewer: TokenRenewer | undefined;
   #token: Token | undefined;
   #fault: Unreachable | undefined;
-  #mark: string | undefined;
-  #lookedAt = Number.NEGATIVE_INFINITY;
-  #look: Promise<void> | undefined;
+  #stamp: string | undefined;
+  #checkedAt = Number.NEGATIVE_INFINITY;
+  #pendingCheck: Promise<void> | undefined;
   #closed = false;
 
-  constructor(recipe: TokenFileRecipe, asks: Ask, tell: Tell) {
+  constructor(recipe: TokenFileRecipe, context: RequestContext, emit: EmitEvent) {
     this.#recipe = recipe;
-    this.#ask = asks;
-    this.#tell = tell;
-    this.#leaks = new Leaks(asks.clock);
-    this.#keeper = recipe.keep === undefined ? undefined : new Keeper(recipe.keep, asks, tell);
+    this.#context = context;
+    this.#emit = emit;
+    this.#scanner = new SecretScanner(context.clock);
+    this.#renewer = recipe.keep === undefined ? undefined : new TokenRenewer(recipe.keep, context, emit);
   }
 
   async lease(signal: AbortSignal): Promise<Lease> {
     if (this.#closed) throw new Unreachable("the host is stopping");
-    const now = this.#ask.clock.now();
-    const due = now - this.#lookedAt >= LOOK_MS || this.#token?.usable(now) === false;
-    if (due) await waitFor(this.#lookOnce(), signal);
-    // One more each time: an error that many share is not theirs to change.
+    const now = this.#context.clock.now();
+    const due = now - this.#checkedAt >= CHECK_INTERVAL_MS || this.#token?.isUsable(now) === false;
+    if (due) await waitFor(this.#checkOnce(), signal);
+    // A new error each time: callers must not share and change one.
     if (this.#token === undefined) throw new Unreachable(this.#fault?.message ?? "the host is stopping");
-    if (this.#token.usable(this.#ask.clock.now())) return this.#token.lease;
-    throw new Unreachable(`the token in ${this.#recipe.file} has expired: put another one there`);
+    if (this.#token.isUsable(this.#context.clock.now())) return this.#token.lease;
+    throw new Unreachable(`the token in ${this.#recipe.file} has expired: put a new one there`);
   }
 
   async refused(lease: Lease, _signal: AbortSignal): Promise<boolean> {
     if (this.#closed) return false;
     if (this.#token !== undefined && this.#token.lease !== lease) return true;
-    // Whatever its status says: a file can be written twice in one tick of the file system's clock.
+    // Read even if the stamp is unchanged: a file can be written twice within one tick of the file system's clock.
     this.#read();
     return this.#token !== undefined && this.#token.lease !== lease;
   }
 
-  leaks(bytes: Uint8Array): boolean {
-    return this.#leaks.in(bytes);
+  containsSecret(bytes: Uint8Array): boolean {
+    return this.#scanner.foundIn(bytes);
   }
 
-  /** The token is not the host's: it is not revoked. */
+  /** Does not revoke the token, which is not the host's. */
   async close(): Promise<void> {
     this.#closed = true;
-    this.#keeper?.close();
+    this.#renewer?.close();
   }
 
-  #lookOnce(): Promise<void> {
-    this.#look ??= this.#lookNow().finally(() => {
-      this.#look = undefined;
+  #checkOnce(): Promise<void> {
+    this.#pendingCheck ??= this.#checkFile().finally(() => {
+      this.#pendingCheck = undefined;
     });
-    return this.#look;
+    return this.#pendingCheck;
   }
 
-  async #lookNow(): Promise<void> {
-    const mark = await markOf(this.#recipe);
-    this.#lookedAt = this.#ask.clock.now();
-    if (mark === this.#mark || this.#closed) return;
+  async #checkFile(): Promise<void> {
+    const stamp = await stampOf(this.#recipe);
+    this.#checkedAt = this.#context.clock.now();
+    if (stamp === this.#stamp || this.#closed) return;
     this.#read();
-    // The status of before the reading: what came between is seen the next time. What could not be read is tried again.
-    this.#mark = this.#fault === undefined ? mark : undefined;
+    // The stamp from before the read: a change in between is noticed next time. A failed read is tried again.
+    this.#stamp = this.#fault === undefined ? stamp : undefined;
   }
 
   #read(): void {
@@ -83,15 +83,15 @@ export class TokenFile implements Credential {
       const secret = readSecret({ file }, tokenFault);
       this.#fault = undefined;
       if (this.#token?.secret.equals(secret)) return;
-      this.#leaks.sent("token", secret);
-      this.#token = new Token(secret, header, this.#ask.clock.now());
-      this.#tell({ event: "read" });
-      this.#keeper?.keep(this.#token);
+      this.#scanner.add("token", secret);
+      this.#token = new Token(secret, header, this.#context.clock.now());
+      this.#emit({ event: "read" });
+      this.#renewer?.start(this.#token);
     } catch (error) {
       if (!(error instanceof Unreachable)) throw error;
       this.#token = undefined;
-      this.#keeper?.drop();
-      if (this.#fault?.message !== error.message) this.#tell({ event: "failed", why: error.message });
+      this.#renewer?.stop();
+      if (this.#fault?.message !== error.message) this.#emit({ event: "failed", why: error.message });
       this.#fault = error;
     }
   }

@@ -1,4 +1,4 @@
-/** How a token is had, carried, kept and given back, as data. recipes.ts makes it of the configuration; the rest of the folder does it. */
+/** How to get, send, renew and revoke a token, as data. Login methods build it from the configuration; the rest of the folder runs it. */
 import type { Pointer } from "./pointer.ts";
 
 /** A request to the origin. */
@@ -10,7 +10,7 @@ export interface Call {
 /** A secret file whose whole content is a field of the body. */
 export interface SecretField {
   readonly file: string;
-  /** The kubelet puts it there: see secret-file.ts. */
+  /** A projected volume of the kubelet: see secret-file.ts. */
   readonly projected?: boolean;
 }
 
@@ -20,11 +20,11 @@ export interface Header {
   readonly scheme?: string | undefined;
 }
 
-/** Where an answer says how long a token lives. */
+/** The places of a token's lifetime in an answer. */
 export interface Lifetime {
-  /** In seconds; 0, null and nothing: for ever. */
+  /** Seconds; 0, null or absent: the token never expires. */
   readonly ttl?: Pointer | undefined;
-  /** True where it can be renewed. */
+  /** True if the token can be renewed. */
   readonly renewable?: Pointer | undefined;
 }
 
@@ -36,19 +36,19 @@ export interface LoginRecipe {
   readonly body: Readonly<Record<string, string | SecretField>>;
   readonly token: Pointer;
   readonly lifetime: Lifetime;
-  /** Its answer has the same lifetime. */
+  /** Its answer has the lifetime at the same places. */
   readonly renew?: Call | undefined;
   readonly revoke?: Call | undefined;
-  /** What to look at where the server refuses the login. */
+  /** The advice for a refused login. */
   readonly remedy: string;
 }
 
-/** Somebody else logs in and leaves the token in a file. */
+/** Another program logs in and leaves the token in a file. */
 export interface TokenFileRecipe {
   readonly kind: "file";
   readonly header: Header;
   readonly file: string;
-  /** For a token that the host keeps alive, if it may. */
+  /** How to look up and renew the token; absent: it is not renewed. */
   readonly keep?:
     | {
         readonly lookup: Call;

@@ -1,20 +1,20 @@
-/** A token that the host has: what a request carries of it, and how long it is good. */
+/** A token of the host: the header that carries it, and its lifetime. */
 import { inspect } from "node:util";
 import type { Secret } from "../../../lib/secret.ts";
 import type { Lease, Request } from "../exchange.ts";
 import type { Header } from "./token-recipe.ts";
 
-/** Longer than a request may be under way; of a short life, a part. */
+/** A token is not used in its last second (longer than a request takes) or, if it is short-lived, in its last tenth. */
 const MARGIN_MS = 1000;
 const MARGIN_PART = 0.1;
 
 export class Token {
   readonly secret: Secret;
   readonly lease: Lease;
-  /** On the clock that never goes back: when it was asked for, or read. */
+  /** The time of its request or read, on the monotonic clock, in milliseconds. */
   readonly issued: number;
   renewable = false;
-  /** As the server said last, and first. */
+  /** The lifetime that the server reported last, in milliseconds; `firstTtlMs` is the first. */
   ttlMs = Number.POSITIVE_INFINITY;
   firstTtlMs: number | undefined;
   #expires = Number.POSITIVE_INFINITY;
@@ -25,25 +25,25 @@ export class Token {
     this.issued = issued;
   }
 
-  /** @param asked when the server was asked: it counts from some time after it */
-  lives(asked: number, ttlMs: number, renewable: boolean): void {
+  /** @param asked the time of the request: the server counts from a moment after it */
+  setLifetime(asked: number, ttlMs: number, renewable: boolean): void {
     this.ttlMs = ttlMs;
     this.firstTtlMs ??= ttlMs;
     this.#expires = asked + ttlMs;
     this.renewable = renewable;
   }
 
-  usable(now: number): boolean {
+  isUsable(now: number): boolean {
     return now < this.#expires - Math.min(MARGIN_MS, this.ttlMs * MARGIN_PART);
   }
 
-  /** In milliseconds of Date.now(); undefined where it never expires or nothing is known of it. */
+  /** In milliseconds of Date.now(); undefined if it never expires or its lifetime is unknown. */
   expiresAt(now: number, date: number): number | undefined {
     return this.#expires === Number.POSITIVE_INFINITY ? undefined : Math.round(date + this.#expires - now);
   }
 }
 
-/** Carries the token in a header, in place of one of that name that the request has. */
+/** Sends the token in a header, which replaces one of that name in the request. */
 class HeaderLease implements Lease {
   readonly #secret: Secret;
   readonly #header: Header;

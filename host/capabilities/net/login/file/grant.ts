@@ -1,4 +1,4 @@
-/** The shape of `credential.file`: a token that something else keeps fresh. */
+/** The schema of `credential.file`: a token that another program keeps fresh. */
 import { z } from "zod";
 import { field } from "../../../../schema/field.ts";
 import { file, header, scheme } from "../fields.ts";

@@ -1,4 +1,4 @@
-/** A token in a file, read again when it changes. */
+/** Login method: a token in a file, read again when it changes. */
 import type { LoginMethod } from "../method.ts";
 import type { TokenFileRecipe } from "../token-recipe.ts";
 import { type FileConfig, SCHEMA } from "./grant.ts";

@@ -1,4 +1,4 @@
-/** The shape of `credential.login`: a login that the configuration describes. */
+/** The schema of `credential.login`: a login that the configuration describes. */
 import { z } from "zod";
 import { field, nearestOf, path } from "../../../../schema/field.ts";
 import { PLAIN_PATH } from "../../words.ts";

@@ -1,4 +1,4 @@
-/** A login that the configuration describes: the request, and where the answer has the token. */
+/** Login method: a login that the configuration describes, with its request and the place of the token in the answer. */
 
 import { allowsPath, type LoginMethod } from "../method.ts";
 import { parsePointer } from "../pointer.ts";

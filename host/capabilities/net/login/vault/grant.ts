@@ -1,9 +1,9 @@
-/** The shape of `credential.vault`: a login at HashiCorp Vault or OpenBao. */
+/** The schema of `credential.vault`: a login at HashiCorp Vault or OpenBao. */
 import { z } from "zod";
 import { field, nearestOf } from "../../../../schema/field.ts";
 import { file, mountOf, optionalFile, text } from "../fields.ts";
 
-/** What each method needs, and may have. */
+/** The required and the optional keys of each auth method. */
 const NEEDS = {
   token: [["file"], []],
   approle: [["roleId"], ["secretId"]],
@@ -49,7 +49,7 @@ const vaultKeys = z.strictObject({
 });
 type VaultKeys = z.output<typeof vaultKeys>;
 
-/** The keys that a method has, and no others. */
+/** The keys of each auth method, and no others. */
 export type VaultLogin = {
   [Auth in VaultAuth]: { auth: Auth } & Pick<
     VaultKeys,
@@ -58,7 +58,7 @@ export type VaultLogin = {
     Required<Pick<VaultKeys, (typeof NEEDS)[Auth][0][number]>>;
 }[VaultAuth];
 
-function isWhole(login: VaultKeys): login is VaultLogin {
+function hasExactKeys(login: VaultKeys): login is VaultLogin {
   const { auth, mount, namespace, ...rest } = login;
   const [needed, possible]: readonly [readonly string[], readonly string[]] = NEEDS[auth];
   const there = Object.keys(rest);
@@ -71,7 +71,7 @@ function isWhole(login: VaultKeys): login is VaultLogin {
 
 export const SCHEMA = field(
   vaultKeys
-    .refine(isWhole)
+    .refine(hasExactKeys)
     .transform((login): VaultLogin => login)
     .exactOptional(),
   {

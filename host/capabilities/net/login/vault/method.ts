@@ -1,10 +1,10 @@
-/** A login at HashiCorp Vault or OpenBao by one of its auth methods. */
+/** Login method: HashiCorp Vault or OpenBao, by one of its auth methods. */
 import { allowsPath, type LeaseUse, type LoginMethod } from "../method.ts";
 import { SCHEMA, type VaultLogin } from "./grant.ts";
 import { vaultRecipe } from "./recipe.ts";
 import { RULES } from "./rules.ts";
 
-/** Where Vault and OpenBao give tokens out, in any namespace. */
+/** The paths at which Vault and OpenBao issue tokens, in any namespace. */
 const TOKENS = /(^|\/)v1\/([^/]+\/)*auth\//;
 
 export const vault = {
@@ -14,7 +14,7 @@ export const vault = {
   recipe: (config: VaultLogin) => vaultRecipe(config),
   source: ({ auth }: VaultLogin) => `of Vault by ${auth}`,
   givesTokens(allowed, own) {
-    // A folder that is a namespace does not look like one: only the credential says which are.
+    // A path does not show which of its segments are a namespace: the credential does.
     const space = typeof own?.namespace === "string" ? `${own.namespace.replaceAll(/^\/+|\/+$/g, "")}/` : "";
     return (
       TOKENS.test(allowed.path) ||

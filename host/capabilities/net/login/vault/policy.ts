@@ -1,11 +1,11 @@
 /**
- * Whether the policy of a token of Vault or OpenBao allows what a grant allows: asked of the server itself (sys/capabilities-self). What is
- * missing comes back as the stanza to write.
+ * Checks with the server (sys/capabilities-self) that the policy of a Vault or OpenBao token allows the granted requests. A finding has
+ * the missing stanza as its hint.
  */
 import type { Finding } from "../../../../finding.ts";
 import type { LeaseUse } from "../method.ts";
 
-/** What each method is called in a policy. */
+/** The policy capability of each HTTP method. */
 const CAPABILITY: Readonly<Record<string, string>> = {
   GET: "read",
   HEAD: "read",
@@ -15,7 +15,7 @@ const CAPABILITY: Readonly<Record<string, string>> = {
   DELETE: "delete",
 };
 
-/** @param namespace of the token; paths in its policy are without it */
+/** @param namespace the token's namespace, which the paths in its policy leave out */
 export async function policyFindings(
   what: string,
   { allow, send, lease }: LeaseUse,
@@ -33,7 +33,7 @@ export async function policyFindings(
   const response = await send(lease.sign({ method: "POST", path, headers, body }), signal);
   const given = response.status === 200 ? capabilitiesOf(response.body) : undefined;
   if (given === undefined) {
-    const why = `the server does not tell (status ${response.status} at sys/capabilities-self); what the provider says of its keys has to do`;
+    const why = `the server does not report them (status ${response.status} at sys/capabilities-self); see the health of the provider's keys instead`;
     return [{ what, ok: true, detail: why }];
   }
   const missing = lines.filter(
@@ -57,15 +57,15 @@ export async function policyFindings(
       what,
       ok: false,
       detail: root
-        ? "the token is one of root: it may do everything"
-        : `the token may create at ${path}: Encrypt with a key that is missing would make one`,
-      hint: root ? "Give the host a policy of its own." : 'Take "create" out of the policy.',
+        ? "the token has the root policy: it may do everything"
+        : `the token may create at ${path}: Encrypt with a missing key would create one`,
+      hint: root ? "Give the host a policy of its own." : 'Remove "create" from the policy.',
     });
     if (root) break;
   }
   return findings.length > 0
     ? findings
-    : [{ what, ok: true, detail: `the token may do what is granted, and at encrypt not more` }];
+    : [{ what, ok: true, detail: "the token's policy allows the granted requests, and cannot create keys" }];
 }
 
 function allows(capabilities: readonly string[], wanted: string): boolean {
@@ -76,7 +76,7 @@ function stanza({ method, path }: { method: string; path: string }): string {
   return `path "${path}" {\n  capabilities = ["${CAPABILITY[method] ?? method}"]\n}`;
 }
 
-/** Path → capabilities; undefined where the answer is none. */
+/** Path → capabilities; undefined if the answer is malformed. */
 function capabilitiesOf(body: Uint8Array): ReadonlyMap<string, readonly string[]> | undefined {
   try {
     const { data } = JSON.parse(Buffer.from(body).toString()) as { data?: Record<string, unknown> };

@@ -61,7 +61,7 @@ describe("a recipe for Vault", () => {
     { auth: "cert", namespace: "" },
   ];
   for (const config of PARTS) {
-    test(`refuses what a URL parser would take away: ${JSON.stringify(config)}`, () => {
+    test(`refuses segments that a URL parser would remove: ${JSON.stringify(config)}`, () => {
       assert.throws(() => vault(config), /Cannot take ".*" as a part of a path/);
     });
   }

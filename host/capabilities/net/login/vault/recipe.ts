@@ -1,4 +1,4 @@
-/** From `credential.vault` to a recipe. The APIs of HashiCorp Vault and OpenBao are the same here. */
+/** Builds the recipe of `credential.vault`. HashiCorp Vault and OpenBao have the same API here. */
 import { parsePointer } from "../pointer.ts";
 import type { Call, Recipe, SecretField } from "../token-recipe.ts";
 import type { VaultLogin } from "./grant.ts";
@@ -11,7 +11,7 @@ const IN_AUTH = {
 const IN_DATA = { ttl: parsePointer("/data/ttl"), renewable: parsePointer("/data/renewable") };
 
 export function vaultRecipe(config: VaultLogin): Recipe {
-  // The namespace is part of the path: a header of it would be one more thing that a guest could want to set.
+  // The namespace is part of the path: as a header, it would be one more header that a guest must not set.
   const root = `/v1/${config.namespace === undefined ? "" : `${pathOf(config.namespace)}/`}auth`;
   const self = (method: string, what: string): Call => ({ method, path: `${root}/token/${what}-self` });
   if (config.auth === "token") {
@@ -34,7 +34,7 @@ export function vaultRecipe(config: VaultLogin): Recipe {
   };
 }
 
-/** What an auth method has of its own. */
+/** The parts of a recipe that depend on the auth method. */
 interface Method {
   readonly user?: string;
   readonly body: Readonly<Record<string, string | SecretField>>;
@@ -71,7 +71,7 @@ function method(config: Exclude<VaultLogin, { auth: "token" }>): Method {
   }
 }
 
-/** Segments of a path, each encoded. None may be one that a URL parser takes away. */
+/** Encodes the segments of a path. @throws Error a segment that a URL parser would remove, or too many segments */
 function pathOf(text: string, most = 16): string {
   const segments = most === 1 ? [text] : text.replace(/^\/+|\/+$/g, "").split("/");
   const wrong = segments.find((segment) => ["", ".", ".."].includes(segment));

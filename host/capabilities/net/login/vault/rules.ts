@@ -1,4 +1,4 @@
-/** What crosses keys of `credential.vault`. */
+/** Rules that involve several keys, for `credential.vault`. */
 import { mapping } from "../../../../schema/outline.ts";
 import type { Rule } from "../../../../schema/rule.ts";
 

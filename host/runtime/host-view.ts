@@ -1,0 +1,45 @@
+/** A running host as its admin listener sees it. Everything is read when a caller asks for it. */
+import type { KmsServer } from "../grpc/server.ts";
+import type { Keyset } from "../kms/keyset.ts";
+import type { KmsService } from "../kms/service.ts";
+import { keyIdHash } from "../telemetry/log.ts";
+import type { KeySample, MetricSamples } from "../telemetry/metrics.ts";
+import type { Recorder } from "../telemetry/recorder.ts";
+import type { AuditTrail } from "./audit-trail.ts";
+import type { HostIdentity } from "./host-identity.ts";
+import type { Providers } from "./providers.ts";
+import { notReadyReason } from "./readiness.ts";
+
+export interface HostView {
+  readonly identity: HostIdentity;
+  readonly providers: Pick<Providers, "all">;
+  readonly keyset: Keyset;
+  readonly service: Pick<KmsService, "activeKeyId">;
+  readonly server: Pick<KmsServer, "sample">;
+  /** Absent: there is no audit log. */
+  readonly audit?: Pick<AuditTrail, "assertReady" | "sample"> | undefined;
+  readonly recorder: Recorder;
+}
+
+/** The values of a scrape. */
+export function metricSamples(view: HostView): MetricSamples {
+  const { providers, service, server, audit } = view;
+  return {
+    ready: notReadyReason(service, audit) === undefined,
+    providers: providers.all.map(({ config, supervisor }) => ({ name: config.name, ...supervisor.state() })),
+    keys: keySamples(view),
+    audit: audit?.sample(),
+    socket: server.sample(),
+  };
+}
+
+function keySamples({ keyset, recorder }: HostView): KeySample[] {
+  return keyset.states().map(({ key, current, failure }) => ({
+    name: key.name,
+    provider: key.provider.name,
+    use: key.use,
+    ready: current !== undefined && failure === undefined,
+    keyIdSha256: current && keyIdHash(current.keyId),
+    goodAgeMs: recorder.lastProbe(key.name)?.goodAgeMs,
+  }));
+}

@@ -1,0 +1,83 @@
+/**
+ * The events of a host, and the observers that receive them: the audit log, the metrics with the state report, and the log. An observer
+ * is given to each part of the host when the part is constructed.
+ */
+import type { CredentialEvent } from "../capabilities/capability.ts";
+import type { Witness } from "../capabilities/gate.ts";
+import type { KleidiError } from "../error.ts";
+import type { CloseReason } from "../grpc/limits.ts";
+import type { KeyConfig } from "../kms/keyset.ts";
+import type { KeyChange } from "../kms/prober.ts";
+import type { Quarantine } from "../sandbox/supervisor.ts";
+import type { AdminCloseReason } from "../telemetry/admin-connections.ts";
+
+export interface HostObserver extends Witness {
+  credentialChanged(event: CredentialEvent): void;
+  providerChanged(provider: string, event: ProviderEvent): void;
+  /** A key became ready or failed, or its provider reports a new version. */
+  keyChanged(change: KeyChange): void;
+  keyProbed(key: KeyConfig, result: "good" | "failed" | "unknown"): void;
+  /** A limit closed a connection. Callers decide how often that is. */
+  connectionClosed(event: ConnectionClosed): void;
+  /** The admin listener could not be opened; it is tried again after this many milliseconds. */
+  adminRefused(failure: KleidiError, nextTryMs: number): void;
+  /** @param tries how many it took, this one included */
+  adminOpened(address: string, tries: number): void;
+}
+
+export type ProviderEvent =
+  | { readonly type: "started" }
+  /** A process exited unexpectedly; its replacement is started after this many milliseconds. */
+  | { readonly type: "ended"; readonly reason: string; readonly nextInMs: number }
+  | ({ readonly type: "quarantined" } & Quarantine);
+
+export type ConnectionClosed =
+  | {
+      readonly listener: "kms";
+      readonly reason: CloseReason;
+      /** Open connections. */
+      readonly connections: number;
+      /** Node's error message; empty if there is none. */
+      readonly detail: string;
+    }
+  | { readonly listener: "admin"; readonly reason: AdminCloseReason };
+
+/**
+ * Joins observers into one.
+ * @param observers receive each event in this order. If one throws, the ones after it do not receive the event, and the caller gets the
+ * error: the audit log comes first, so that nothing is done that it cannot record
+ */
+export function combineObservers(observers: readonly Partial<HostObserver>[]): HostObserver {
+  return {
+    decided(decision) {
+      for (const each of observers) each.decided?.(decision);
+    },
+    performed(decision, outcome) {
+      for (const each of observers) each.performed?.(decision, outcome);
+    },
+    fault(call, error) {
+      for (const each of observers) each.fault?.(call, error);
+    },
+    credentialChanged(event) {
+      for (const each of observers) each.credentialChanged?.(event);
+    },
+    providerChanged(provider, event) {
+      for (const each of observers) each.providerChanged?.(provider, event);
+    },
+    keyChanged(change) {
+      for (const each of observers) each.keyChanged?.(change);
+    },
+    keyProbed(key, result) {
+      for (const each of observers) each.keyProbed?.(key, result);
+    },
+    connectionClosed(event) {
+      for (const each of observers) each.connectionClosed?.(event);
+    },
+    adminRefused(failure, nextTryMs) {
+      for (const each of observers) each.adminRefused?.(failure, nextTryMs);
+    },
+    adminOpened(address, tries) {
+      for (const each of observers) each.adminOpened?.(address, tries);
+    },
+  };
+}

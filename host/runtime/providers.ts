@@ -1,0 +1,181 @@
+/**
+ * The providers of a configuration, each as a supervised sandbox behind the gate: their modules admitted, their capabilities opened. A
+ * serving host, `kleidi check --live`, `kleidi doctor` and `kleidi key init` run their providers with it.
+ */
+import { createGate } from "../capabilities/gate.ts";
+import { ALWAYS_GRANTED, KNOWN } from "../capabilities/registry.ts";
+import type { Config, ProviderConfig } from "../config/config.ts";
+import { grantLine } from "../config/grant-lines.ts";
+import { KleidiError, toKleidiError } from "../error.ts";
+import type { Gate } from "../host-call.ts";
+import { type KeyConfig, Keyset } from "../kms/keyset.ts";
+import { type AdmittedModule, admit } from "../module/admission.ts";
+import { SandboxedProvider, type Settings } from "../sandbox/provider.ts";
+import { Supervisor } from "../sandbox/supervisor.ts";
+import type { Wall } from "../sandbox/wall/build.ts";
+import { failureFields, type Logger } from "../telemetry/log.ts";
+import { closeCapabilities, type OpenCapabilities, openCapabilities } from "./capabilities.ts";
+import { EventLog } from "./event-log.ts";
+import { combineObservers, type HostObserver } from "./observer.ts";
+import { wallOf } from "./wall.ts";
+
+export interface ProvidersOptions {
+  /** Absent: the wall of the configuration is opened. */
+  readonly wall?: Wall;
+  /** Absent: the events are logged. */
+  readonly observer?: HostObserver;
+  /** Puts a measurement around the gate. */
+  readonly measure?: (gate: Gate) => Gate;
+  /** Replaces the deadline of each provider, in milliseconds. */
+  readonly deadlineMs?: number;
+}
+
+/** A provider of the configuration, and the parts that run it. */
+export interface RunnableProvider {
+  readonly config: ProviderConfig;
+  readonly module: AdmittedModule;
+  readonly supervisor: Supervisor;
+  readonly provider: SandboxedProvider;
+}
+
+export class Providers {
+  /** In the order of the configuration. */
+  readonly all: readonly RunnableProvider[];
+  readonly #capabilities: OpenCapabilities;
+  readonly #log: Logger;
+
+  private constructor(all: readonly RunnableProvider[], capabilities: OpenCapabilities, log: Logger) {
+    this.all = all;
+    this.#capabilities = capabilities;
+    this.#log = log;
+  }
+
+  /**
+   * Admits the modules and opens the capabilities. No process is started.
+   * @throws KleidiError module-invalid, module-ungranted, module-untrusted, digest-differs, key-missing, key-file-invalid, wall-missing
+   */
+  static async open(config: Config, log: Logger, options: ProvidersOptions = {}): Promise<Providers> {
+    const {
+      observer = combineObservers([new EventLog(log)]),
+      measure = (gate) => gate,
+      deadlineMs,
+    } = options;
+    const admitted = config.providers.map((provider) => ({
+      config: withDeadline(provider, deadlineMs),
+      module: admitProvider(config, provider),
+    }));
+    const wall = options.wall ?? (await wallOf(config));
+    const capabilities = await openCapabilities(config, log, (event) => observer.credentialChanged(event));
+    const gate = measure(gateOf(admitted, capabilities, observer));
+    const all = admitted.map((each): RunnableProvider => {
+      const { name } = each.config;
+      const supervisor = supervise(each, { gate, wall, observer, log });
+      return {
+        ...each,
+        supervisor,
+        provider: new SandboxedProvider(name, supervisor, settingsOf(config, name)),
+      };
+    });
+    return new Providers(all, capabilities, log);
+  }
+
+  /** @throws KleidiError host-fault: the configuration has no provider of this name */
+  get(name: string): RunnableProvider {
+    const found = this.all.find(({ config }) => config.name === name);
+    if (found === undefined) throw new KleidiError("host-fault", `Cannot find provider "${name}"`);
+    return found;
+  }
+
+  /**
+   * Starts every provider. If one cannot be started, this is logged, its supervisor tries again, and the others serve.
+   * @throws KleidiError of the first provider, if none can be started
+   */
+  async start(): Promise<void> {
+    const results = await Promise.allSettled(this.all.map(({ supervisor }) => supervisor.start()));
+    const failures = results.flatMap((result) =>
+      result.status === "rejected" ? [toKleidiError(result.reason, "start a provider")] : [],
+    );
+    const [first] = failures;
+    if (first !== undefined && failures.length === this.all.length) throw first;
+    for (const failure of failures) this.#log.error(failureFields(failure), failure.message);
+  }
+
+  /** Stops every process and closes the capabilities. RPCs in flight fail. */
+  async close(): Promise<void> {
+    await Promise.all(this.all.map(({ supervisor }) => supervisor.stop()));
+    await closeCapabilities(this.#capabilities);
+  }
+}
+
+/**
+ * Checks a provider's module against its configuration.
+ * @throws KleidiError module-invalid, module-ungranted, module-untrusted, digest-differs
+ */
+export function admitProvider(config: Config, provider: ProviderConfig): AdmittedModule {
+  return admit({
+    ...provider,
+    trust: config.trust,
+    grants: { ...provider.grants },
+    known: KNOWN,
+    grantLine: (...asked) => grantLine(config, provider.name, ...asked),
+  });
+}
+
+/** The keys of the configuration over these providers. */
+export function keysetOf(config: Config, providers: Providers): Keyset {
+  return new Keyset(
+    config.keys.map(({ name, provider, use, version }): KeyConfig => {
+      return { name, provider: providers.get(provider).provider, use, pin: version };
+    }),
+  );
+}
+
+type AdmittedProvider = Pick<RunnableProvider, "config" | "module">;
+
+function gateOf(
+  admitted: readonly AdmittedProvider[],
+  capabilities: OpenCapabilities,
+  witness: HostObserver,
+): Gate {
+  const clients = new Map(
+    admitted.map(({ config: { name, grants, limits }, module }) => [
+      name,
+      { requests: module.manifest.capabilities, grants: { ...grants }, ...limits },
+    ]),
+  );
+  return createGate({ clients, capabilities, alwaysGranted: ALWAYS_GRANTED, witness });
+}
+
+interface Surroundings {
+  readonly gate: Gate;
+  readonly wall: Wall;
+  readonly observer: HostObserver;
+  readonly log: Logger;
+}
+
+function supervise(
+  { config, module }: AdmittedProvider,
+  { observer, log, ...run }: Surroundings,
+): Supervisor {
+  const { limits, name } = config;
+  return new Supervisor({
+    provider: name,
+    module: module.bytes,
+    imports: module.module.imports,
+    ...limits,
+    ...run,
+    onStderr: (text) =>
+      log.warn({ provider: name, text: text.trim() }, "the provider's process wrote to stderr"),
+    onLoaded: () => observer.providerChanged(name, { type: "started" }),
+    onEnd: (reason, nextInMs) => observer.providerChanged(name, { type: "ended", reason, nextInMs }),
+    onQuarantine: (quarantine) => observer.providerChanged(name, { type: "quarantined", ...quarantine }),
+  });
+}
+
+function withDeadline(provider: ProviderConfig, deadlineMs: number | undefined): ProviderConfig {
+  return deadlineMs === undefined ? provider : { ...provider, limits: { ...provider.limits, deadlineMs } };
+}
+
+function settingsOf({ keys }: Config, provider: string): Settings {
+  return new Map(keys.flatMap((key) => (key.provider === provider ? [[key.name, key.settings ?? {}]] : [])));
+}

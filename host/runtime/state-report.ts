@@ -1,0 +1,58 @@
+/** The state report of a running host: `/state` and the page of the admin listener. `kleidi check` reads it. */
+import type { KeyState } from "../kms/keyset.ts";
+import { trustLine } from "../module/trust/trust.ts";
+import { keyIdHash } from "../telemetry/log.ts";
+import type { Recorder } from "../telemetry/recorder.ts";
+import type { HostReport, KeyReport, ProviderReport } from "../telemetry/report.ts";
+import type { HostView } from "./host-view.ts";
+import type { RunnableProvider } from "./providers.ts";
+import { reach } from "./reach.ts";
+import { notReadyReason } from "./readiness.ts";
+
+export function stateReport({ identity, providers, keyset, service, audit, recorder }: HostView): HostReport {
+  const reason = notReadyReason(service, audit);
+  return {
+    ...identity,
+    startedAt: performance.timeOrigin,
+    at: Date.now(),
+    ...(reason === undefined ? {} : { unready: reason }),
+    providers: Object.fromEntries(
+      providers.all.map((provider) => [provider.config.name, providerReport(provider, recorder)]),
+    ),
+    keys: keyset.states().map((state) => keyReport(state, recorder)),
+    denials: recorder.denials(),
+    changes: recorder.changes(),
+  };
+}
+
+function providerReport(
+  { config, module, supervisor }: RunnableProvider,
+  recorder: Recorder,
+): ProviderReport {
+  const { manifest, sha256, trusted } = module;
+  return {
+    ...supervisor.state(),
+    module: {
+      name: manifest.name,
+      version: manifest.version,
+      sha256,
+      trust: trustLine(trusted),
+    },
+    reach: reach(config, manifest).map(({ ok, detail, whys }) => {
+      return { ok, detail, ...(whys.length === 0 ? {} : { why: whys.join("; ") }) };
+    }),
+    reached: recorder.reached(config.name),
+  };
+}
+
+function keyReport({ key, current, failure }: KeyState, recorder: Recorder): KeyReport {
+  const probe = recorder.lastProbe(key.name);
+  return {
+    name: key.name,
+    provider: key.provider.name,
+    use: key.use,
+    ...(current && { key_id_sha256: keyIdHash(current.keyId), version: current.version }),
+    ...(failure && { failure: failure.message, code: failure.code }),
+    ...(probe && { probe }),
+  };
+}

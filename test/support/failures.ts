@@ -1,0 +1,51 @@
+/** Failures as tests look at them: the code is asserted in the test, the message in the room's snapshot. */
+import assert from "node:assert/strict";
+import type { TestContext } from "node:test";
+import { type ErrorCode, KleidiError } from "../../host/error.ts";
+
+/**
+ * @param work throws, or returns a promise that rejects
+ * @returns the KleidiError of the work
+ * @throws AssertionError if the work succeeds or fails with another error
+ */
+export async function failureOf(work: () => unknown): Promise<KleidiError> {
+  const error = await errorOf(work);
+  assert.ok(error instanceof KleidiError, String(error));
+  return error;
+}
+
+async function errorOf(work: () => unknown): Promise<Error> {
+  try {
+    await work();
+  } catch (error) {
+    assert.ok(error instanceof Error, String(error));
+    return error;
+  }
+  return assert.fail("the work did not fail");
+}
+
+/**
+ * Asserts that work fails with a code, and compares its message with the snapshot of the test file.
+ * @example await assertFailure(t, "request-invalid", () => parseKeyId(""));
+ */
+export async function assertFailure(
+  t: Pick<TestContext, "assert">,
+  code: ErrorCode,
+  work: () => unknown,
+): Promise<void> {
+  const failure = await failureOf(work);
+  assert.equal(failure.code, code);
+  t.assert.snapshot(failure.message);
+}
+
+/**
+ * The messages of a table of cases, for one snapshot.
+ * @param cases each a name, and work that throws or rejects with an Error
+ * @returns by name, the message of the error
+ */
+export async function messagesOf(
+  cases: readonly (readonly [name: string, work: () => unknown])[],
+): Promise<Readonly<Record<string, string>>> {
+  const messages = cases.map(async ([name, work]) => [name, (await errorOf(work)).message] as const);
+  return Object.fromEntries(await Promise.all(messages));
+}

@@ -1,0 +1,31 @@
+/** Errors and their sentences, for tests: a test asserts code, path and byte itself, and leaves the wording to a snapshot. */
+import assert from "node:assert/strict";
+import type { TestContext } from "node:test";
+
+/**
+ * Calls a function that must throw.
+ * @returns the error, with its code if it has one
+ */
+export function thrown(call: () => unknown): Error & { readonly code?: string } {
+  try {
+    call();
+  } catch (error) {
+    assert.ok(error instanceof Error, String(error));
+    return error;
+  }
+  return assert.fail("it did not throw");
+}
+
+/** Compares lines with the snapshot of the test. `--test-update-snapshots` writes it. */
+export function assertLines(t: TestContext, lines: readonly string[]): void {
+  t.assert.snapshot(lines, { serializers: [(all) => all.join("\n")] });
+}
+
+/**
+ * Compares sentences with the snapshot of the test, a line each. `--test-update-snapshots` writes it.
+ * @param sentences by the name of their case
+ */
+export function assertSentences(t: TestContext, sentences: Readonly<Record<string, string>>): void {
+  const lines = Object.entries(sentences).map(([name, sentence]) => `${name}: ${sentence}`);
+  assertLines(t, lines);
+}
