@@ -25,14 +25,14 @@ test("half a minute gives half of it back", () => {
   assert.equal(takeAll(), 50);
 });
 
-test("an hour of silence saves up no more than a minute's worth", () => {
+test("an idle hour saves up no more than a minute's worth", () => {
   const { clock, takeAll } = setUp(100);
   takeAll();
   clock.ms += 3_600_000;
   assert.equal(takeAll(), 100);
 });
 
-test("a caller that asks again and again gets exactly the rate", () => {
+test("a constant caller gets exactly the rate", () => {
   const { clock, budget, takeAll } = setUp(600);
   takeAll();
   let taken = 0;
@@ -44,7 +44,7 @@ test("a caller that asks again and again gets exactly the rate", () => {
   assert.ok(taken === 600 || taken === 599, `${taken} were taken`);
 });
 
-test("a budget of none gives nothing", () => {
+test("a budget of zero allows nothing", () => {
   const { clock, takeAll } = setUp(0);
   clock.ms += 120_000;
   assert.equal(takeAll(), 0);

@@ -1,6 +1,6 @@
 /**
- * Host calls of one provider in a minute: a bucket that fills evenly and holds a minute's worth, so that a burst is served and a
- * flood is not.
+ * Limits the host calls of one provider per minute: a token bucket that fills evenly and holds a minute's worth, so that it serves a
+ * burst and stops a flood.
  */
 
 const MINUTE_MS = 60_000;
@@ -11,7 +11,7 @@ export class Budget {
   #left: number;
   #at: number;
 
-  /** @param now milliseconds on a clock that never goes back */
+  /** @param now a monotonic clock, in milliseconds */
   constructor(perMinute: number, now: () => number = () => performance.now()) {
     this.#perMinute = perMinute;
     this.#now = now;
@@ -19,7 +19,7 @@ export class Budget {
     this.#at = now();
   }
 
-  /** Takes one; false where none is left. */
+  /** Takes one call from the budget. @returns whether one was left */
   take(): boolean {
     const now = this.#now();
     const refilled = this.#left + ((now - this.#at) / MINUTE_MS) * this.#perMinute;

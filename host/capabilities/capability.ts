@@ -1,7 +1,7 @@
 /**
- * The type of a capability: one value with its name, its operations, how it is granted, what the grant reaches, how it is opened and what
- * `kleidi check` and `kleidi doctor` look at. registry.ts lists all capabilities; nothing else enumerates them. The value itself loads
- * nothing heavy: `open` and `examine` do, where a provider is granted the capability.
+ * The type of a capability: one value with its name, its operations, its grant and the reach of that grant, its opening, and the checks of
+ * `kleidi check` and `kleidi doctor`. registry.ts lists all capabilities; nothing else enumerates them. The value itself loads no large
+ * modules: `open` and `examine` do, if a provider is granted the capability.
  */
 import { type DescMessage, fromBinary, type Message, type MessageShape } from "@bufbuild/protobuf";
 import type { z } from "zod";
@@ -13,43 +13,43 @@ export interface Capability {
   /** The part of the import's namespace after "kleidi:", and the key under `grants`. */
   readonly name: string;
   readonly requests: Operations;
-  /** Host calls of it wait for a TPM or a KMS: their time is not the host's own. */
+  /** Its host calls wait for a TPM or a KMS: their time is not the host's own. */
   readonly waits?: boolean;
-  /** Absent: there is no authority in it, and every provider has it. */
+  /** Absent: the capability carries no authority, and every provider has it. */
   readonly grant?: GrantForm;
   /** The schema of the capability's own section of the configuration, under its name. */
   readonly section?: z.ZodType;
-  /** What crosses keys of the configuration. */
+  /** Rules that involve several keys of the configuration. */
   readonly rules?: readonly Rule[];
-  /** Absent: it is computed in the provider's process. Has no effect on a KMS or a TPM before the first host call. */
+  /** Absent: the provider's process performs it. Opening has no effect on a KMS or a TPM. */
   open?(context: OpenContext): Opened | Promise<Opened>;
-  /** Open files beside those of the provider's processes, at most at once. */
+  /** The most descriptors that it holds at once for a grant, beside those of the provider's processes. */
   descriptors?(grant: unknown): number;
-  /** For `kleidi check`: what the grants name, looked at without asking a TPM or a server. */
+  /** For `kleidi check`: checks what the grants name, without contacting a TPM or a server. */
   check?(context: GrantContext): Finding[];
-  /** For `kleidi doctor`: asks the TPM or the server. */
+  /** For `kleidi doctor`: contacts the TPM or the server. */
   examine?(context: ExamineContext): Promise<Examined[]>;
 }
 
-/** How a capability is granted. A name of a method's `operations` is one of `requests`. */
+/** The grant of a capability. `operations` are names in `requests`. */
 export interface GrantForm {
-  /** Of what stands under `grants.<name>` of a provider. */
+  /** The schema of `grants.<name>` of a provider. */
   readonly schema: z.ZodType;
   /**
-   * @param names of the provider's keys
+   * @param names the names of the provider's keys
    * @returns one line of YAML under `grants:` that grants these operations
    */
   line(names: readonly string[], operations: readonly string[]): string;
-  /** What a provider reaches by these operations, as the end of a sentence. */
+  /** The objects that a provider reaches with these operations, as the end of a sentence. */
   reach(grant: unknown, operations: readonly string[]): string;
-  /** What the grant has to have for these operations and does not, as YAML; undefined: nothing. */
+  /** The YAML that the grant lacks for these operations; undefined if it lacks nothing. */
   missing?(grant: unknown, operations: readonly string[]): string | undefined;
 }
 
 export interface GrantContext<Grant = unknown, Section = unknown> {
   /** The grant of each provider that has one, by the provider's name. */
   readonly grants: ReadonlyMap<string, Grant>;
-  /** The capability's own section of the configuration; undefined where there is none. */
+  /** The capability's own section of the configuration; undefined if there is none. */
   readonly section: Section | undefined;
 }
 
@@ -76,18 +76,18 @@ export interface OpenContext<Grant = unknown, Section = unknown> extends GrantCo
 }
 export type LogLevel = "debug" | "info" | "warn" | "error";
 
-/** An event in the life of a credential, for the log, the audit log and the metrics. It has no secret in it. */
+/** An event of a credential, for the log, the audit log and the metrics. It contains no secret. */
 export interface CredentialEvent {
   readonly provider: string;
   readonly event: "read" | "login" | "renewed" | "refused" | "failed";
-  /** In milliseconds of Date.now(); absent where nothing is known of it. */
+  /** In milliseconds of Date.now(); absent if unknown. */
   readonly expires?: number | undefined;
   readonly why?: string | undefined;
 }
 
-/** What doctor found of one TPM or server. */
+/** The findings about one TPM or server. */
 export interface Examined {
-  /** Only this provider uses it: where all is well, its keys are asked through it next. */
+  /** The only provider that uses it: if all is well, doctor probes its keys next. */
   readonly provider?: string;
   readonly findings: readonly Finding[];
 }
@@ -95,7 +95,7 @@ export interface Examined {
 /** The request message of each operation. */
 export type Operations = Readonly<Record<string, DescMessage>>;
 
-/** An operation that was decided on and is not performed yet. */
+/** An allowed operation that is not performed yet. */
 export interface Plan {
   /** The object of the operation, fit for a log: the name of a key, a command, a path. */
   readonly target: string;
@@ -106,20 +106,20 @@ export interface Plan {
  * Decides on one request of an operation, and has no effect.
  *
  * @param request the parsed message
- * @param call who asks, in which RPC; its signal is aborted when the call of the guest is over
- * @param grant what the configuration grants to this provider; undefined for a capability that is always granted
- * @returns a plan, or a refusal: HostCode.DENIED where it is a question of authority
+ * @param call the provider and the RPC; its signal is aborted when the call of the guest is over
+ * @param grant the provider's grant; undefined for a capability that is always granted
+ * @returns a plan, or a refusal: HostCode.DENIED if authority is missing
  */
 export type Decide<Request extends DescMessage, Grant> = {
-  // A method, so that the gate can hold decisions on all kinds of grants: which grant it hands over is certain there.
+  // A method, so that the gate can hold decisions on all types of grants: the gate passes the matching grant.
   decide(request: MessageShape<Request>, call: HostCall, grant: Grant): Plan | HostAnswer;
 }["decide"];
 
-/** A capability that was opened: what the gate needs of it. */
+/** An opened capability, as the gate uses it. */
 export interface Opened<Requests extends Operations = Operations, Grant = unknown> {
   readonly requests: Requests;
   readonly decide: Decisions<Requests, Grant>;
-  /** Gives back what it holds. Nothing is performed afterwards. */
+  /** Releases its resources. Nothing is performed afterwards. */
   close?(): Promise<void>;
 }
 
@@ -127,7 +127,7 @@ export type Decisions<Requests extends Operations, Grant> = {
   readonly [Name in keyof Requests]: Decide<Requests[Name], Grant>;
 };
 
-/** The refusal of what is a question of authority: it voids the guest's whole call. */
+/** A refusal for missing authority. It voids the guest's whole call. */
 export function denied({ capability, operation, rpc }: HostCall, reason: string): HostAnswer {
   return refusal(HostCode.DENIED, `kleidi:${capability} ${operation} in ${rpc}: ${reason}`);
 }

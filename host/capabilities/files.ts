@@ -1,6 +1,5 @@
 /**
- * Files that only the host may read, and that are never replaced. Shared by the capabilities that keep some: they are the only ones
- * of the capabilities that touch the file system.
+ * Private files that are never replaced: only the host may read them. Shared by keystore and state.
  */
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
@@ -10,14 +9,14 @@ import { FOLDER_LOCK, LockFault, takeLock } from "../lib/lock.ts";
 import { readSecretFile } from "../lib/secret-files.ts";
 import { statOf } from "../lib/write-files.ts";
 
-/** Makes the error for a file that is not as it should be. */
+/** Creates the error for an invalid file or folder. `what` ends its sentence. */
 export type Invalid = (what: string, cause?: unknown) => Error;
 
 /**
- * Reads a whole file that the host made for itself: of mode 0600, not a link, in folders where nobody else can replace it.
- * @param maxBytes more is refused
- * @returns undefined where nothing stands at the path; else bytes for the caller to fill with zeros
- * @throws what `invalid` makes
+ * Reads a file that the host created for itself: mode 0600, not a link, in folders where no other user can replace it.
+ * @param maxBytes a longer file is refused
+ * @returns the content, which the caller fills with zeros; undefined if the path does not exist
+ * @throws the error of `invalid`
  */
 export function readPrivate(path: string, maxBytes: number, invalid: Invalid): Buffer | undefined {
   const content = readSecretFile(path, maxBytes, "own");
@@ -26,22 +25,22 @@ export function readPrivate(path: string, maxBytes: number, invalid: Invalid): B
   throw invalid(`it ${content.text}`, content.cause);
 }
 
-/** What is wrong with a folder that must be there. It is never made by the host: an unmounted volume looks like a missing one. */
+/** The fault of a required folder, or undefined. The host never creates it: an unmounted volume looks like a missing folder. */
 export function folderFault(path: string): string | undefined {
   const status = statOf(path);
   if (status?.isDirectory()) return undefined;
-  const actual = status === undefined ? "does not exist" : "is no folder";
-  return `the folder ${actual}. If no volume is missing, make it: install -d -m 0700 ${path}`;
+  const actual = status === undefined ? "does not exist" : "is not a folder";
+  return `the folder ${actual}. If no volume is missing, create it: install -d -m 0700 ${path}`;
 }
 
-/** Making a key takes milliseconds, unless a KMS makes it. */
+/** Creating a key takes milliseconds, unless a KMS creates it. */
 const LOCK_WAIT_MS = 5_000;
 
 /**
- * From before it is looked for what is there until it is made: two that make the same key at once would else mix up their files.
- * @param action the beginning of the failure's sentence
- * @returns ends it
- * @throws KleidiError key-locked; what `invalid` makes
+ * Locks a folder, from the search for a file until its creation: two processes that create the same key would mix up their files.
+ * @param action the beginning of the error message
+ * @returns releases the lock
+ * @throws KleidiError key-locked; the error of `invalid`
  */
 export function lockFolder(folder: string, action: string, invalid: Invalid): () => void {
   const path = join(folder, FOLDER_LOCK);
@@ -57,10 +56,11 @@ export function lockFolder(folder: string, action: string, invalid: Invalid): ()
 }
 
 /**
- * Tidies up behind what was killed while it made something, unless somebody makes something there now, or this process may not write
- * there: what is left is looked at again at the next start.
- * @param isLeftover of a name in the folder; where there is none, nothing is locked or changed
- * @returns what else kept it from doing so
+ * Removes the leftovers of a killed process, unless another process holds the lock or this one may not write there: the next start tries
+ * again.
+ * @param isLeftover whether a name in the folder is a leftover; without leftovers, nothing is locked or changed
+ * @param work removes them, under the lock
+ * @returns the error that prevented it, if it is another one
  */
 export function tidy(folder: string, isLeftover: (name: string) => boolean, work: () => void): unknown {
   let release: (() => void) | undefined;
@@ -77,5 +77,5 @@ export function tidy(folder: string, isLeftover: (name: string) => boolean, work
   }
 }
 
-/** The folder may be read only, or is not there: who needs it says so. */
+/** Errors of a read-only or missing folder: its user reports them. */
 const NOT_OURS: ReadonlySet<string> = new Set(["EACCES", "EPERM", "EROFS", "ENOENT", "ENOTDIR"]);

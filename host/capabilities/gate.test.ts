@@ -58,7 +58,7 @@ function setUp(operation: Operation = doing(() => answer(REPLY)), client: Client
   return { gate, told, decisions };
 }
 
-test("a requested and granted call gets the operation's answer, and its rule and outcome are told", async () => {
+test("a requested and granted call gets the operation's answer, and its rule and outcome are witnessed", async () => {
   const { gate, told } = setUp();
   assert.deepEqual(await gate(CALL), { code: 0, message: "", body: REPLY });
   assert.deepEqual(told, ["allowed main: grants.keystore", "performed: 0, 3 bytes"]);
@@ -86,7 +86,7 @@ test("a decision is witnessed before anything is performed", async () => {
   assert.deepEqual(order, ["allowed main: grants.keystore"]);
 });
 
-test("what cannot be witnessed is not performed", async () => {
+test("a call that cannot be witnessed is not performed", async () => {
   let performed = false;
   const faults: unknown[] = [];
   const gate = createGate({
@@ -243,7 +243,7 @@ test("an operation's answer over 64 KiB does not reach the guest", async () => {
   assert.equal(told.at(-1), "fault: RangeError: an answer of 65537 bytes, at most 65536 are allowed");
 });
 
-test("an operation's own denial is told like any other", async () => {
+test("an operation's own denial is witnessed like any other", async () => {
   const { gate, decisions } = setUp(() => refusal(1, "kleidi:keystore seal: this key is not granted"));
   assert.deepEqual(await gate(CALL), {
     code: 1,
@@ -260,7 +260,7 @@ test("an operation's refusal is handed on as it is", async () => {
   assert.deepEqual(decisions, [{ call: CALL, verdict: "refused", why: "the key is not loaded" }]);
 });
 
-test("a host call whose guest's call is over already is not performed", async () => {
+test("a host call of a finished guest call is not performed", async () => {
   let performed = false;
   const { gate } = setUp(
     doing(() => {
@@ -272,7 +272,7 @@ test("a host call whose guest's call is over already is not performed", async ()
   assert.equal(performed, false);
 });
 
-test("a host call ends when its guest's call does, and what comes late is lost", async () => {
+test("a host call ends with its guest's call, and a late answer is dropped", async () => {
   const { promise, resolve } = Promise.withResolvers<HostAnswer>();
   const over = new AbortController();
   const { gate, told } = setUp(doing(() => promise));

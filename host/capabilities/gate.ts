@@ -1,7 +1,7 @@
 /**
- * The one function through which every host call passes: parse → decide → witness → perform. A capability decides and returns a plan;
- * only the gate performs plans, after the decision was witnessed. What is not requested, not granted or unknown is denied, and a
- * denial voids the guest's whole call.
+ * The gate: every host call passes through parse → decide → witness → perform. A capability decides and returns a plan; only the gate
+ * performs plans, after the decision was witnessed. A call that is unknown, not requested or not granted is denied, and a denial voids
+ * the guest's whole call.
  */
 import { type Gate, type HostAnswer, type HostCall, HostCode, refusal } from "../host-call.ts";
 import { Budget } from "./budget.ts";
@@ -11,19 +11,19 @@ import { decide, type Grants, type Request } from "./policy.ts";
 export interface Client {
   readonly requests: readonly Request[];
   readonly grants: Grants;
-  /** In one call of the guest. */
+  /** The limit in one call of the guest. */
   readonly hostCalls: number;
   readonly hostCallsPerMinute: number;
 }
 
-/** By name. */
+/** The opened capabilities, by name. */
 export type Capabilities = Readonly<Record<string, Opened>>;
 
 export interface Decision {
   readonly call: HostCall;
-  /** "refused" is no question of authority: a budget that is used up, a request that cannot be read. */
+  /** "refused" does not concern authority: an exhausted budget, or a malformed request. */
   readonly verdict: "allowed" | "denied" | "refused";
-  /** The rule that allows it, or why it is not done. */
+  /** The rule that allows the call, or the reason of its denial or refusal. */
   readonly why: string;
   readonly target?: string | undefined;
 }
@@ -35,13 +35,13 @@ export interface Outcome {
   readonly size: number;
 }
 
-/** Who is told of every host call. */
+/** Records every host call. */
 export interface Witness {
-  /** Of each decision, before anything is done. If it throws, nothing is done. */
+  /** Called with each decision, before anything is performed. If it throws, nothing is performed. */
   decided(decision: Decision): void;
-  /** Of what came of an allowed one. */
+  /** Called with the outcome of an allowed call. */
   performed(decision: Decision, outcome: Outcome): void;
-  /** Of what an operation threw. */
+  /** Called with an error that an operation threw. */
   fault(call: HostCall, error: unknown): void;
 }
 
@@ -54,7 +54,7 @@ export interface GateOptions {
   readonly witness: Witness;
 }
 
-/** The largest body of an answer (docs/ABI.md, section 3). */
+/** The largest body of an answer, in bytes (docs/ABI.md, section 3). */
 const MAX_BODY = 65_536;
 const NOT_NOW = refusal(HostCode.UNAVAILABLE, "the host could not do it now");
 const ABORTED = refusal(HostCode.UNAVAILABLE, "the call is over");
@@ -79,7 +79,7 @@ export function createGate({ clients, capabilities, alwaysGranted, witness }: Ga
     }
   };
 
-  /** The decision, and the plan or, where there is none, the answer. */
+  /** Decides on a call. @returns the decision, with the plan or, without one, the answer */
   function judge(call: HostCall): [Decision, Plan | HostAnswer] {
     const client = clients.get(call.provider);
     const opened = find(capabilities, call);
@@ -98,7 +98,7 @@ export function createGate({ clients, capabilities, alwaysGranted, witness }: Ga
   }
 }
 
-/** The capability, where it has this operation. */
+/** The capability, if it has this operation. */
 function find(capabilities: Capabilities, { capability, operation }: HostCall): Opened | undefined {
   const opened = Object.hasOwn(capabilities, capability) ? capabilities[capability] : undefined;
   return opened !== undefined && Object.hasOwn(opened.decide, operation) ? opened : undefined;
@@ -119,7 +119,7 @@ function overBudget(call: HostCall, client: Client, budget: Budget | undefined):
   return undefined;
 }
 
-/** Performs a plan until the guest's call is over, and holds the answer to the contract's size. */
+/** Performs a plan until the guest's call is over, and checks the size of the answer. */
 async function bounded({ signal }: HostCall, plan: Plan): Promise<HostAnswer> {
   if (signal.aborted) return ABORTED;
   const working = plan.perform();
@@ -134,7 +134,7 @@ function untilAborted(signal: AbortSignal, working: Promise<HostAnswer>): Promis
   return new Promise((resolve, reject) => {
     const onAbort = () => resolve(ABORTED);
     signal.addEventListener("abort", onAbort, { once: true });
-    // the plan itself may have ended the call: no event tells of that any more
+    // the plan itself may have ended the call: its event is already over
     if (signal.aborted) onAbort();
     working.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
   });

@@ -1,4 +1,4 @@
-/** Decides on one host call, from what the module's manifest requests and what the operator granted. Pure. */
+/** Decides on one host call, from the requests of the module's manifest and the operator's grants. Pure. */
 import type { HostCall } from "../host-call.ts";
 
 /** A row of the manifest. */
@@ -8,21 +8,26 @@ export interface Request {
   readonly rpcs: readonly string[];
 }
 
-/** What every grant of the configuration has. */
+/** The part that all grants have in common. */
 export interface Grant {
   /** Narrows the grant to these RPCs; absent: every RPC for which the manifest requests it. */
   readonly rpcs?: readonly string[] | undefined;
 }
 
-/** By the name of the capability. */
+/** Grants, by the name of the capability. */
 export type Grants = Readonly<Record<string, object | undefined>>;
 
-/** Which line of the configuration allows the call, or why it is denied. */
+/** The line of the configuration that allows the call, or the reason of its denial. */
 export type Verdict =
   | { readonly allowed: true; readonly rule: string }
   | { readonly allowed: false; readonly reason: string };
 
-/** What the call may name (a key, an origin) is decided by the capability itself. */
+/**
+ * Decides whether a provider may use an operation in an RPC. The capability itself decides on the objects that the call names.
+ * @param requests the rows of the module's manifest
+ * @param grants the operator's grants to this provider
+ * @param alwaysGranted names of the capabilities that need no grant
+ */
 export function decide(
   call: Pick<HostCall, "capability" | "operation" | "rpc">,
   requests: readonly Request[],
@@ -45,7 +50,7 @@ export function decide(
   if (grant === undefined) {
     return { allowed: false, reason: `${what}: the configuration does not grant it` };
   }
-  // Provisioning is narrowed otherwise: the manifest asks for it, and only an operator's "kleidi key init" runs it.
+  // `rpcs` does not narrow provisioning: the manifest requests it, and only an operator's "kleidi key init" runs it.
   if (call.rpc !== "provision" && grant.rpcs !== undefined && !grant.rpcs.includes(call.rpc)) {
     return {
       allowed: false,

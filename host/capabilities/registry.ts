@@ -40,7 +40,7 @@ export const SECTIONS = Object.fromEntries(
     : never;
 };
 
-/** What a module can request. */
+/** The capabilities and operations that a module can request. */
 export const KNOWN: KnownCapabilities = new Map(
   CAPABILITIES.map(({ name, requests, grant }) => [
     name,
@@ -53,7 +53,7 @@ export const ALWAYS_GRANTED: ReadonlySet<string> = new Set(
   CAPABILITIES.filter(({ grant }) => grant === undefined).map(({ name }) => name),
 );
 
-/** The capability of this name; undefined: there is none. */
+/** The capability of this name; undefined if there is none. */
 export function capabilityOf(name: string): Capability | undefined {
   return CAPABILITIES.find((each) => each.name === name);
 }

@@ -167,7 +167,7 @@ export const WALLS: readonly Wall[] = [
     ],
     tests: BOTH,
   },
-  { room: "host/capabilities/log", may: [HOST_CALL, CAPABILITY, PROVIDER], outside: [PROTOBUF] },
+  { room: "host/capabilities/log", may: [HOST_CALL, TEXT, CAPABILITY, PROVIDER], outside: [PROTOBUF] },
   {
     room: "host/capabilities/net",
     may: [HOST_CALL, LIB, CAPABILITY, PROVIDER],

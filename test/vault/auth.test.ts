@@ -151,7 +151,7 @@ test("all tokens revoked while 8 callers are at work: a new login, and no call f
       await Promise.all(callers);
       assert.match(
         fixture.readLog(),
-        /"credential":"refused",.*"why":"the server does not take the token \(401 or 403\), the host logs in anew"/,
+        /"credential":"refused",.*"why":"the server rejected the token \(401 or 403\); logging in again"/,
       );
     },
   );

@@ -1,4 +1,4 @@
-/** kleidi:crypto: computes on bytes that the guest has, in the provider's process (host/sandbox/guest/crypto.mjs). */
+/** kleidi:crypto: computes on the guest's own bytes, in the provider's process (host/sandbox/guest/crypto.mjs). */
 import {
   CryptoAeadRequestSchema,
   CryptoCfbRequestSchema,

@@ -1,4 +1,4 @@
-/** kleidi:keystore: seals and opens under keys that no guest sees. */
+/** kleidi:keystore: encrypts and decrypts under keys that no guest sees. */
 import { Crypto } from "@peculiar/webcrypto";
 import { type Finding, finding } from "../../finding.ts";
 import type { Capability, GrantContext, OpenContext } from "../capability.ts";
@@ -39,7 +39,7 @@ export const keystore = {
     const all = [...grants.values()];
     const fault = directory.tidy(all.flatMap(namesOf));
     if (fault !== undefined)
-      log("warn", { err: fault }, "what a killed key init left behind cannot be removed");
+      log("warn", { err: fault }, "leftovers of an interrupted key init cannot be removed");
     const keystore = new Keystore(new Crypto());
     for (const { keys, passphrases = [] } of all) {
       for (const name of keys) await keystore.add(name, directory.load(name));
@@ -60,7 +60,7 @@ function checkKey(directory: KeyDirectory, name: string): Finding {
     const bytes = directory.load(name);
     const version = fingerprint(bytes);
     bytes.wipe();
-    return { what, ok: true, detail: `${directory.keyPath(name)} is whole, fingerprint ${version}` };
+    return { what, ok: true, detail: `${directory.keyPath(name)} is intact, fingerprint ${version}` };
   } catch (error) {
     return finding(what, error);
   }

@@ -36,7 +36,7 @@ function withKey(t: Pick<TestContext, "after">) {
   return { path, keys, record, file: keys.keyPath("main") };
 }
 
-test("create makes a key that load loads", (t) => {
+test("create creates a key that load returns", (t) => {
   const { keys, record } = withKey(t);
   assert.equal(fingerprint(keys.load("main")), record.fingerprint);
 });
@@ -53,7 +53,7 @@ test("create leaves no key in memory: the random bytes themselves are wiped", (t
   assert.deepEqual(drawn, [new Uint8Array(32)]);
 });
 
-test("create makes a file of mode 0600", (t) => {
+test("create creates a file of mode 0600", (t) => {
   const { file } = withKey(t);
   assert.equal(statSync(file).mode & 0o7777, 0o600);
 });
@@ -64,12 +64,12 @@ test("create leaves key, record and the empty lock in the folder, and nothing el
   assert.equal(statSync(join(path, FOLDER_LOCK)).size, 0);
 });
 
-test("create makes another key each time", (t) => {
+test("create creates a different key each time", (t) => {
   const { keys, record } = withKey(t);
   assert.notEqual(keys.create("other").fingerprint, record.fingerprint);
 });
 
-test("the memory that a key was made in is wiped, also where it cannot be written", (t) => {
+test("the memory of a new key is wiped, also if it cannot be written", (t) => {
   const made: Uint8Array[] = [];
   const real = crypto.getRandomValues.bind(crypto);
   t.mock.method(crypto, "getRandomValues", (bytes: Uint8Array<ArrayBuffer>) => {
@@ -111,7 +111,7 @@ test("load leaves nothing of the file in the memory that it was read into", (t) 
   assert.ok(buffers.some((buffer) => buffer.length >= text.length && buffer.every((byte) => byte === 0)));
 });
 
-test("load leaves nothing of a file that it refuses in memory either", (t) => {
+test("load leaves nothing of a refused file in memory", (t) => {
   const { keys, file } = withKey(t);
   const text = `${readFileSync(file, "latin1")}x`;
   writeFileSync(file, text);
@@ -124,7 +124,7 @@ for (const [what, spoil] of [
   ["finishes", ""],
   ["refuses", "x"],
 ] as const)
-  test(`create leaves nothing in memory of a half-made key that it ${what}`, (t) => {
+  test(`create leaves nothing in memory of an unfinished key that it ${what}`, (t) => {
     const { path, keys, file } = withKey(t);
     const text = `${readFileSync(file, "latin1")}${spoil}`;
     rmSync(file);
@@ -136,7 +136,7 @@ for (const [what, spoil] of [
     assert.equal(holding(buffers, text), 0);
   });
 
-test("the record says name, fingerprint and day", (t) => {
+test("the record has name, fingerprint and day", (t) => {
   const { path, record } = withKey(t);
   assert.deepEqual(JSON.parse(readFileSync(join(path, "main.json"), "utf8")), record);
   assert.equal(new Date(record.created).toISOString(), record.created);
@@ -152,12 +152,12 @@ test("the record holds nothing of the key", (t) => {
   assert.deepEqual(found, []);
 });
 
-test("record of a key that never was is undefined", (t) => {
+test("the record of a key that was never created is undefined", (t) => {
   assert.equal(new KeyDirectory(folder(t)).record("main"), undefined);
 });
 
 for (const text of ["", "{", "null", "[]", "{}", '{"fingerprint":1,"created":"x"}']) {
-  test(`a record of ${JSON.stringify(text)} still says that there may have been a key`, (t) => {
+  test(`a record of ${JSON.stringify(text)} still counts as a key that may exist`, (t) => {
     const path = folder(t);
     writeFileSync(join(path, "main.json"), text);
     assert.deepEqual(new KeyDirectory(path).record("main"), {
@@ -168,7 +168,7 @@ for (const text of ["", "{", "null", "[]", "{}", '{"fingerprint":1,"created":"x"
   });
 }
 
-test("load says how to make a key that never was", (t) => {
+test("load says how to create a key that was never created", (t) => {
   const keys = new KeyDirectory(folder(t));
   assert.throws(() => keys.load("main"), {
     code: "key-not-made",
@@ -176,7 +176,7 @@ test("load says how to make a key that never was", (t) => {
   });
 });
 
-test("load says of a lost key that it must be restored", (t) => {
+test("load says that a lost key must be restored", (t) => {
   const { keys, file, record } = withKey(t);
   rmSync(file);
   assert.throws(() => keys.load("main"), {
@@ -303,7 +303,7 @@ test("create never replaces a dangling symbolic link", (t) => {
   assert.throws(() => keys.create("main"), { code: "key-exists" });
 });
 
-test("create refuses a key that was made and whose file is gone", (t) => {
+test("create refuses a key whose file is lost", (t) => {
   const { keys, file, path, record } = withKey(t);
   rmSync(file);
   assert.throws(() => keys.create("main"), {
@@ -334,7 +334,7 @@ test("create refuses a folder that does not exist", (t) => {
   const path = join(folder(t), "missing");
   assert.throws(() => new KeyDirectory(path).create("main"), {
     code: "key-file-invalid",
-    message: `Cannot make key "main" in ${path}: the folder does not exist. If no volume is missing, make it: install -d -m 0700 ${path}`,
+    message: `Cannot make key "main" in ${path}: the folder does not exist. If no volume is missing, create it: install -d -m 0700 ${path}`,
   });
   assert.equal(existsSync(path), false);
 });
@@ -344,11 +344,11 @@ test("create refuses a file in the folder's place", (t) => {
   writeFileSync(path, "");
   assert.throws(() => new KeyDirectory(path).create("main"), {
     code: "key-file-invalid",
-    message: `Cannot make key "main" in ${path}: the folder is no folder. If no volume is missing, make it: install -d -m 0700 ${path}`,
+    message: `Cannot make key "main" in ${path}: the folder is not a folder. If no volume is missing, create it: install -d -m 0700 ${path}`,
   });
 });
 
-test("create does not finish with a staged key that is not the recorded one", (t) => {
+test("create does not finish a staged key that does not match the record", (t) => {
   const { keys, path, file, record } = withKey(t);
   rmSync(file);
   rmSync(join(path, "main.json"));
@@ -359,7 +359,7 @@ test("create does not finish with a staged key that is not the recorded one", (t
   assert.equal(existsSync(file), false);
 });
 
-test("create does not finish with a staged key that is damaged", (t) => {
+test("create does not finish a damaged staged key", (t) => {
   const { keys, path, file } = withKey(t);
   const staged = join(path, ".main.key.new");
   renameSync(file, staged);
@@ -409,7 +409,7 @@ test(`create takes ${STEPS_OF_CREATE} steps that can be interrupted`, (t) => {
 });
 
 for (let at = 0; at < STEPS_OF_CREATE; at++) {
-  test(`a create that ends after step ${at} is finished or begun again`, (t) => {
+  test(`a create that ends after step ${at} is finished or started again`, (t) => {
     const path = folder(t);
     const keys = new KeyDirectory(path);
     interrupted(t, at, () => keys.create("main"));
@@ -421,7 +421,7 @@ for (let at = 0; at < STEPS_OF_CREATE; at++) {
     assert.equal(fingerprint(keys.load("main")), expected);
   });
 
-  test(`a create that ends twice after step ${at} is finished or begun again`, (t) => {
+  test(`a create that ends twice after step ${at} is finished or started again`, (t) => {
     const keys = new KeyDirectory(folder(t));
     interrupted(t, at, () => keys.create("main"));
     const recorded = keys.record("main");
@@ -464,7 +464,7 @@ function namesIn(path: string): string[] {
   return [...new Set(names)];
 }
 
-test(`after ${KILLS} SIGKILLs at random moments every key loads, or is finished or made`, async (t) => {
+test(`after ${KILLS} SIGKILLs at random moments every key loads, or is finished or created`, async (t) => {
   const folders = Array.from({ length: KILLS }, () => folder(t));
   for (let first = 0; first < KILLS; first += AT_ONCE) {
     await Promise.all(

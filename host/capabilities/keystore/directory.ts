@@ -1,8 +1,8 @@
 /**
- * The folder of key files. A key is made in three steps, each of which survives a SIGKILL: the complete file under another name,
- * then a record that it was made, then a link to its own name, which fails if there is one. The record (NAME.json, no secret in
- * it) outlives the key file: it distinguishes a lost key from one that was never made. One process at a time makes a key; what one that
- * was killed left is finished or removed by the next one, and by a host that starts.
+ * The folder of key files. A key is created in three steps, each of which survives a SIGKILL: the complete file under a staging name, a
+ * record of the creation, and a link to the final name, which fails if the name exists. The record (NAME.json, without secrets) outlives
+ * the key file: it distinguishes a lost key from one that was never created. One process at a time creates a key. The next process, or
+ * the next start of a host, finishes or removes what a killed process left.
  */
 
 import { getRandomValues } from "node:crypto";
@@ -36,7 +36,11 @@ export class KeyDirectory {
     return join(this.path, `${name}.key`);
   }
 
-  /** @throws KleidiError key-not-made, key-missing, key-file-invalid */
+  /**
+   * Loads a key.
+   * @returns the key; the caller wipes it
+   * @throws KleidiError key-not-made, key-missing, key-file-invalid
+   */
   load(name: string): KeyBytes {
     const path = this.keyPath(name);
     const action = `Cannot load key "${name}" from ${path}`;
@@ -61,6 +65,7 @@ export class KeyDirectory {
     }
   }
 
+  /** The record of a key's creation; undefined if the key was never created. An unreadable record counts as one. */
   record(name: string): KeyRecord | undefined {
     const path = join(this.path, `${name}.json`);
     if (statOf(path) === undefined) return undefined;
@@ -70,15 +75,15 @@ export class KeyDirectory {
       if (typeof fingerprint === "string" && typeof created === "string")
         return { name, fingerprint, created };
     } catch {
-      // Told below: whatever stands there, it means that a key may have been made.
+      // An unreadable record still means that a key may have been created.
     }
     return { name, fingerprint: "unknown", created: "an unknown day" };
   }
 
   /**
-   * Makes a key that never was.
-   * @param pin the fingerprint that the configuration expects: then ciphertexts may exist, and a new key cannot have it
-   * @throws KleidiError key-exists, key-missing, key-file-invalid
+   * Creates a key. Refuses if a key exists or ever existed under this name.
+   * @param pin the fingerprint that the configuration pins: then ciphertexts may exist, and a new key cannot match it
+   * @throws KleidiError key-exists, key-missing, key-locked, key-file-invalid
    */
   create(name: string, pin?: string): KeyRecord {
     const action = `Cannot make key "${name}" in ${this.path}`;
@@ -92,7 +97,7 @@ export class KeyDirectory {
     }
   }
 
-  /** Removes what a killed process left of keys under these names; what a key can be finished from stays. @returns see files.ts, tidy */
+  /** Removes the leftovers of killed processes under these names, except a staged key that can be finished. @returns see files.ts, tidy */
   tidy(names: readonly string[]): unknown {
     const staged = new Set(names.flatMap(stagedNames));
     return tidy(
@@ -104,7 +109,7 @@ export class KeyDirectory {
     );
   }
 
-  /** The whole folder is locked. */
+  /** Requires the lock of the folder. */
   #tidy(name: string): void {
     const hasRecord = statOf(join(this.path, `${name}.json`)) !== undefined;
     const isFinished = statOf(this.keyPath(name)) !== undefined || !hasRecord;
@@ -133,7 +138,7 @@ export class KeyDirectory {
         `${action}: the configuration pins version ${pin}, so the key was made before, and its file is gone; ciphertexts may exist that only that file opens`,
       );
     }
-    // Filled in its own memory, which wipe() clears: there is no other copy.
+    // In memory of its own, which wipe() clears: there is no other copy.
     const bytes = new Secret(getRandomValues(new Uint8Array(KEY_BYTES)));
     const made = { name, fingerprint: fingerprint(bytes), created: new Date().toISOString() };
     try {
@@ -147,7 +152,7 @@ export class KeyDirectory {
     return made;
   }
 
-  /** A key whose record is there and whose file is not may be in the making: it is waited for. */
+  /** Reads a key file. If only its record exists, another process may be creating it: waits for the lock and reads again. */
   #read(path: string, action: string, name: string): Buffer | undefined {
     const read = () => readPrivate(path, MAX_FILE, invalid(action));
     const text = read();
@@ -155,12 +160,12 @@ export class KeyDirectory {
     try {
       lockFolder(this.path, action, invalid(action))();
     } catch {
-      // Who may not lock here may read here: what is read now is told.
+      // This process may read without being allowed to lock: the next read decides.
     }
     return read();
   }
 
-  /** A "key init" that was ended between record and link left the whole key: it is finished, not made again. */
+  /** Finishes a creation that was interrupted between record and link. @returns whether the staged key matched the record */
   #resume(name: string, staged: string, record: KeyRecord): boolean {
     const text = readPrivate(staged, MAX_FILE, invalid(`Cannot finish making key "${name}"`));
     if (text === undefined) return false;
@@ -177,7 +182,7 @@ export class KeyDirectory {
   }
 }
 
-/** The names that do not count, of a key that is not finished and of its record. */
+/** The staging names of a key and of its record. */
 const stagedNames = (name: string): [key: string, record: string] => [
   `.${name}.key.new`,
   `.${name}.json.new`,

@@ -1,9 +1,9 @@
-/** The shape of `grants.keystore`, and of the section `keystore`. */
+/** The schemas of `grants.keystore` and of the section `keystore`. */
 import { z } from "zod";
 import { field, KEY_NAME, keyName, normalizeName, path } from "../../schema/field.ts";
 import { rpcs } from "../../schema/rpcs.ts";
 
-/** Keystore keys, for one use. */
+/** A list of keystore keys for one use. */
 const names = () =>
   z
     .array(
@@ -67,10 +67,10 @@ export const SECTION = field(
 
 export type KeystoreGrant = NonNullable<z.output<typeof GRANT>>;
 export type KeystoreSection = NonNullable<z.output<typeof SECTION>>;
-/** A list of a keystore grant: a name in one of them is for that use only. */
+/** The lists of a keystore grant: a name in one of them is for that use only. */
 export type Use = "keys" | "passphrases";
 
-/** The lists that these operations are used on; `info` alone is used on either. */
+/** The lists that these operations need; `info` alone works with either. */
 export function usesOf(operations: readonly string[]): Use[] {
   const uses: Use[] = [];
   if (operations.includes("seal") || operations.includes("open")) uses.push("keys");
@@ -78,7 +78,7 @@ export function usesOf(operations: readonly string[]): Use[] {
   return uses;
 }
 
-/** Every name that is granted, for either use. */
+/** All granted names, for either use. */
 export function namesOf({ keys, passphrases = [] }: KeystoreGrant): string[] {
   return [...keys, ...passphrases];
 }

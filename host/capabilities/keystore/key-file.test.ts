@@ -27,14 +27,14 @@ test("a key file is one line of format, name, key and checksum", () => {
   assert.equal(TEXT, line(`kleidi-key-1 main ${BASE64URL}`));
 });
 
-test("parseKeyFile gives back the key that formatKeyFile wrote", () => {
+test("parseKeyFile returns the key that formatKeyFile wrote", () => {
   assert.deepEqual(
     parse(TEXT).use((bytes) => bytes.slice()),
     BYTES,
   );
 });
 
-test("parseKeyFile gives back any key", () => {
+test("parseKeyFile returns any key", () => {
   fc.assert(
     fc.property(fc.uint8Array({ minLength: 32, maxLength: 32 }), (bytes) => {
       const text = formatKeyFile("a.b-1", new Secret(Uint8Array.from(bytes)));
@@ -104,7 +104,7 @@ test("parseKeyFile refuses a flipped bit anywhere", () => {
   assert.deepEqual(accepted, []);
 });
 
-test("no message of parseKeyFile tells of the key", () => {
+test("no message of parseKeyFile quotes the key", () => {
   for (let at = 0; at < TEXT.length; at++) {
     const text = `${TEXT.slice(0, at)}!${TEXT.slice(at + 1)}`;
     assert.throws(

@@ -1,10 +1,10 @@
 /**
- * The form of a software key's file: one line of text, so that a backup can be looked at.
+ * The format of a software key's file: one line of text, so that an operator can inspect a backup.
  *
  *     kleidi-key-1 NAME BASE64URL(32 bytes of key) CHECKSUM
  *
- * CHECKSUM is the first 16 hexadecimal digits of the SHA-256 of all that stands before it. The name inside stops a file from being
- * taken for another key's; the checksum tells a damaged file from a wrong key.
+ * CHECKSUM is the first 16 hexadecimal digits of the SHA-256 of everything before it. The name prevents a file from being used as another
+ * key; the checksum distinguishes a damaged file from a wrong key.
  */
 
 import { createHash, createHmac } from "node:crypto";
@@ -14,7 +14,7 @@ import { Secret } from "../../lib/secret.ts";
 /** A key's 32 bytes, or the text of a passphrase. */
 export type KeyBytes = Secret<Uint8Array<ArrayBuffer>>;
 
-/** The key as a passphrase: its text in the file, which an operator can give to gpg. The holder's bytes are wiped like a key's. */
+/** The key as a passphrase: its text in the file, which an operator can pass to gpg. @returns a holder that the caller wipes */
 export function passphraseOf(key: KeyBytes): KeyBytes {
   return key.use((bytes) => Secret.of(textOf(bytes)));
 }
@@ -28,7 +28,8 @@ export function formatKeyFile(name: string, key: KeyBytes): string {
 }
 
 /**
- * @param path for the message only
+ * Parses a key file.
+ * @param path for error messages only
  * @throws KleidiError key-file-invalid
  */
 export function parseKeyFile(name: string, path: string, text: string): KeyBytes {
@@ -51,7 +52,7 @@ export function parseKeyFile(name: string, path: string, text: string): KeyBytes
   return new Secret(bytes);
 }
 
-/** Names the key material without telling it: 32 hexadecimal digits of an HMAC under the key. */
+/** Identifies the key material without revealing it: 32 hexadecimal digits of an HMAC under the key. */
 export function fingerprint(key: KeyBytes): string {
   return key.use((bytes) =>
     createHmac("sha256", bytes).update("kleidi fingerprint 1").digest("hex").slice(0, 32),

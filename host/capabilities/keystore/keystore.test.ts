@@ -90,7 +90,7 @@ const NOT_AUTHENTIC = {
   body: NO_BYTES,
 };
 
-test("info gives the key's fingerprint", async () => {
+test("info returns the key's fingerprint", async () => {
   const { code, body } = await call(await keystore(), "info", infoRequest("main"));
   assert.deepEqual([code, fromBinary(KeystoreInfoSchema, body).version], [0, VERSION]);
 });
@@ -99,13 +99,13 @@ test("the fingerprint of the key 00 01 .. 1f is known", () => {
   assert.equal(VERSION, "f2f35f4f629c35da7155e85355c9e6a0");
 });
 
-test("open gives what seal took", async () => {
+test("open returns the plaintext of seal", async () => {
   const store = await keystore();
   const { code, body } = await call(store, "open", openRequest(await seal(store)));
   assert.deepEqual([code, body], [0, PLAINTEXT]);
 });
 
-test("open gives what seal took, for any plaintext and associated data", async () => {
+test("open returns the plaintext of seal, for any plaintext and associated data", async () => {
   const store = await keystore();
   await fc.assert(
     fc.asyncProperty(fc.uint8Array(), fc.uint8Array(), async (plaintext, associatedData) => {
@@ -130,7 +130,7 @@ test("sealed bytes are nonce, ciphertext and tag under the associated data of do
   assert.deepEqual(plaintext, Buffer.from(PLAINTEXT));
 });
 
-test("seal never gives the same bytes twice", async () => {
+test("seal never returns the same bytes twice", async () => {
   const store = await keystore();
   const sealed = await Promise.all(Array.from({ length: 50 }, () => seal(store)));
   assert.equal(new Set(sealed.map((bytes) => Buffer.from(bytes).toString("hex", 0, 12))).size, 50);
@@ -142,13 +142,13 @@ test("open refuses other associated data", async () => {
   assert.deepEqual(await call(store, "open", request), NOT_AUTHENTIC);
 });
 
-test("open refuses what another provider sealed under a key that both have", async () => {
+test("open refuses bytes that another provider sealed under a shared key", async () => {
   const store = await keystore();
   const sealed = await seal(store, { provider: "local" });
   assert.deepEqual(await call(store, "open", openRequest(sealed), { provider: "vault" }), NOT_AUTHENTIC);
 });
 
-test("open refuses what a provider sealed whose name and key read the same together", async () => {
+test("open refuses bytes of a provider whose name and key concatenate to the same text", async () => {
   const store = new Keystore(crypto);
   await store.add("bc", new Secret(MAIN.slice()));
   await store.add("c", new Secret(MAIN.slice()));
@@ -158,7 +158,7 @@ test("open refuses what a provider sealed whose name and key read the same toget
   assert.deepEqual(opened, NOT_AUTHENTIC);
 });
 
-test("open refuses what another key sealed", async () => {
+test("open refuses bytes that another key sealed", async () => {
   const store = await keystore();
   const request = openRequest(await seal(store), { key: "other", version: versionOf(OTHER) });
   assert.deepEqual(await call(store, "open", request), NOT_AUTHENTIC);
@@ -186,7 +186,7 @@ test("open refuses sealed bytes that are shorter than nonce and tag", async () =
   });
 });
 
-test("open refuses every beginning of sealed bytes", async () => {
+test("open refuses every prefix of sealed bytes", async () => {
   const store = await keystore();
   const sealed = await seal(store);
   const codes = new Set<number>();
@@ -240,7 +240,7 @@ for (const [operation, request] of Object.entries(OPERATIONS)) {
     });
   }
 
-  test(`${operation} refuses a request that is no message`, async () => {
+  test(`${operation} refuses a malformed request`, async () => {
     assert.deepEqual(await call(await keystore(), name, Uint8Array.of(255)), {
       code: 2,
       message: `the request is not a valid Keystore${operation[0]?.toUpperCase()}${operation.slice(1)}Request`,
@@ -249,7 +249,7 @@ for (const [operation, request] of Object.entries(OPERATIONS)) {
   });
 }
 
-test("arbitrary requests get an answer of the table", async () => {
+test("arbitrary requests get a code of the table", async () => {
   const store = await keystore();
   const operation = fc.constantFrom("info" as const, "seal" as const, "open" as const);
   await fc.assert(

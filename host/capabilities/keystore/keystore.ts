@@ -1,7 +1,7 @@
 /**
- * kleidi:keystore: AES-256-GCM under keys that never enter a guest. The engine is a WebCrypto that is handed in, so that one over
- * PKCS#11 can stand in for the software one. Keys are imported non-extractable and named by their fingerprint. Beside the keys there
- * are passphrases, for OpenPGP only: what is granted as one cannot be used as the other.
+ * kleidi:keystore: AES-256-GCM under keys that never enter a guest. The engine is an injected WebCrypto, so that one over PKCS#11 can
+ * replace the software engine. Keys are imported non-extractable; their version is their fingerprint. Passphrases are for OpenPGP only:
+ * a name granted as a key cannot be used as a passphrase, nor the other way round.
  */
 import { create, toBinary } from "@bufbuild/protobuf";
 import {
@@ -43,7 +43,7 @@ interface Passphrase extends Named {
   readonly text: KeyBytes;
 }
 
-/** The names that a grant has for a use, and what is loaded under them. */
+/** One use of keys: the granted names for it, and the loaded keys or passphrases. */
 interface Use<Held extends Named> {
   granted(grant: KeystoreGrant): readonly string[];
   find(name: string): Held | undefined;
@@ -58,7 +58,7 @@ export class Keystore {
     this.#engine = engine;
   }
 
-  /** Takes a key and wipes its bytes. */
+  /** Imports a key and wipes its bytes. */
   async add(name: string, bytes: KeyBytes): Promise<void> {
     try {
       const version = fingerprint(bytes);
@@ -71,7 +71,7 @@ export class Keystore {
     }
   }
 
-  /** Takes a key as a passphrase and wipes its bytes. The text stays in memory: hashing it needs it, and no engine holds it. */
+  /** Adds a key as a passphrase and wipes its bytes. The text stays in memory, because hashing needs it and no engine holds it. */
   addPassphrase(name: string, bytes: KeyBytes): void {
     try {
       this.#passphrases.set(name, { version: fingerprint(bytes), text: passphraseOf(bytes) });
@@ -90,7 +90,7 @@ export class Keystore {
     find: (name) => this.#keys.get(name) ?? this.#passphrases.get(name),
   };
 
-  /** The capability over the keys that were added. */
+  /** The capability over all added keys. */
   opened(): Opened<typeof REQUESTS, KeystoreGrant> {
     return {
       requests: REQUESTS,
@@ -146,7 +146,7 @@ export class Keystore {
       const data = new Uint8Array(sealed.subarray(NONCE));
       return answer(new Uint8Array(await this.#engine.subtle.decrypt(algorithm, handle, data)));
     } catch {
-      // The software engine fails for no other reason, and names no error of its own for this one.
+      // The software engine fails for no other reason, and has no specific error for it.
       return refusal(
         HostCode.NOT_AUTHENTIC,
         "they were not sealed by this key, provider and associated data",
@@ -154,7 +154,7 @@ export class Keystore {
     }
   }
 
-  /** Checks the grant and finds the key; its use is left to the plan. */
+  /** Checks the grant and finds the key; the plan uses it. @param fault what is wrong with the rest of the request */
   #with<Held extends Named>(
     use: Use<Held>,
     { key, version }: { readonly key: string; readonly version?: string },
@@ -174,7 +174,7 @@ export class Keystore {
   }
 }
 
-/** What is wrong with the numbers of an s2k, or undefined. */
+/** The fault of the parameters of an s2k request, or undefined. */
 function outOfBounds({ salt, count, length }: KeystoreS2kRequest): string | undefined {
   if (salt.length !== SALT_BYTES) return `the salt is ${salt.length} bytes, it should be ${SALT_BYTES}`;
   if (count < MIN_COUNT || count > MAX_COUNT) {
@@ -184,7 +184,7 @@ function outOfBounds({ salt, count, length }: KeystoreS2kRequest): string | unde
   return undefined;
 }
 
-/** Binds more than the guest asked for (docs/ABI.md, kleidi:keystore): what one provider sealed, no other one opens. */
+/** Builds the associated data (docs/ABI.md, kleidi:keystore). It binds the provider's name, so no other provider can open the bytes. */
 function bind(provider: string, key: string, associated: Uint8Array): Buffer<ArrayBuffer> {
   return Buffer.concat([LABEL, sized(provider), sized(key), associated]);
 }

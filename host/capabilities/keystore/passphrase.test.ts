@@ -48,13 +48,13 @@ function s2kRequest(changes: MessageInitShape<typeof pb.KeystoreS2kRequestSchema
   return toBinary(pb.KeystoreS2kRequestSchema, create(pb.KeystoreS2kRequestSchema, fields));
 }
 
-test("s2k derives from the text that stands in the key file", async () => {
+test("s2k derives from the text in the key file", async () => {
   const { code, body } = await call(await keystore(), "s2k", s2kRequest());
   const hashed = Buffer.alloc(NUMBERS.count, Buffer.concat([NUMBERS.salt, Buffer.from(TEXT)]));
   assert.deepEqual([code, Buffer.from(body)], [0, createHash("sha256").update(hashed).digest()]);
 });
 
-test("s2k gives as many bytes as were asked for", async () => {
+test("s2k returns the requested number of bytes", async () => {
   const store = await keystore();
   const { body } = await call(store, "s2k", s2kRequest());
   for (const length of [1, 16, 31]) {
@@ -63,7 +63,7 @@ test("s2k gives as many bytes as were asked for", async () => {
   }
 });
 
-test("info gives the fingerprint of a passphrase as of a key", async () => {
+test("info returns the fingerprint of a passphrase as of a key", async () => {
   for (const key of ["key", "phrase"]) {
     const request = toBinary(pb.KeystoreInfoRequestSchema, create(pb.KeystoreInfoRequestSchema, { key }));
     const { code, body } = await call(await keystore(), "info", request);
@@ -81,7 +81,7 @@ test("s2k is denied with a key", async () => {
   assert.deepEqual(await call(await keystore(), "s2k", s2kRequest({ key: "key" })), denied("s2k", 2));
 });
 
-test("s2k is denied where no passphrase is granted", async () => {
+test("s2k is denied if no passphrase is granted", async () => {
   const store = await keystore();
   assert.deepEqual(await call(store, "s2k", s2kRequest(), { keys: ["phrase"] }), denied("s2k", 0));
   assert.deepEqual(await call(store, "s2k", s2kRequest(), { keys: [] }), denied("s2k", 0));
@@ -99,7 +99,7 @@ test("open is denied with a passphrase", async () => {
   assert.deepEqual(await call(await keystore(), "open", request), denied("open", 1));
 });
 
-test("what was loaded as a key is not found as a passphrase, whatever is granted, and the other way round", async () => {
+test("a key is never found as a passphrase, whatever is granted, nor the other way round", async () => {
   const store = await keystore();
   const swapped: KeystoreGrant = { keys: ["phrase"], passphrases: ["key"] };
   assert.equal((await call(store, "s2k", s2kRequest({ key: "key" }), swapped)).code, 3);
@@ -128,7 +128,7 @@ for (const [changes, code, message] of REFUSED) {
   });
 }
 
-test("s2k refuses a request that is no message", async () => {
+test("s2k refuses a malformed request", async () => {
   const got = await call(await keystore(), "s2k", Uint8Array.of(255));
   assert.deepEqual(got, {
     code: 2,

@@ -58,7 +58,7 @@ test("two that make two keys in one folder both do", async (t) => {
   );
 });
 
-test("a lock that is held for too long is told, with the folder, and nothing is made", (t) => {
+test("a lock that is held for too long is reported with the folder, and nothing is created", (t) => {
   const path = folder(t);
   const release = takeLock(join(path, FOLDER_LOCK));
   assert.throws(() => new KeyDirectory(path).create("main"), {
@@ -73,7 +73,7 @@ test("a lock that is held for too long is told, with the folder, and nothing is 
 const STEPS = 13;
 
 for (let kill = 0; kill <= STEPS; kill++) {
-  test(`a process that is killed before step ${kill} leaves what the next one finishes or makes, and nothing else`, async (t) => {
+  test(`a process that is killed before step ${kill} leaves a key that the next one finishes or creates, and nothing else`, async (t) => {
     const maker = await KeyMaker.start();
     const path = folder(t);
     const said = await maker.make({ what: "key", path, name: "main", kill });
@@ -89,7 +89,7 @@ for (let kill = 0; kill <= STEPS; kill++) {
     if (said !== undefined) assert.equal(version, said);
   });
 
-  test(`a host that starts after a kill before step ${kill} leaves no key behind under a name that does not count`, async (t) => {
+  test(`a host that starts after a kill before step ${kill} leaves no key under a staging name`, async (t) => {
     const maker = await KeyMaker.start();
     const path = folder(t);
     await maker.make({ what: "key", path, name: "main", kill });
@@ -108,7 +108,7 @@ for (let kill = 0; kill <= STEPS; kill++) {
   });
 }
 
-test("what is left while somebody makes a key is not touched", (t) => {
+test("leftovers are not removed while another process creates a key", (t) => {
   const path = folder(t);
   const staged = join(path, ".main.key.new");
   writeFileSync(staged, "a key in the making", { mode: 0o600 });
@@ -132,7 +132,7 @@ test("a second complete key beside the one that is used, as an earlier kleidi le
   assertIntact(path);
 });
 
-test("load waits for a key that is in the making", async (t) => {
+test("load waits for a key that is being created", async (t) => {
   const path = folder(t);
   const keys = new KeyDirectory(path);
   const { fingerprint: version } = keys.create("main");

@@ -1,4 +1,4 @@
-/** What crosses keys of `grants.keystore`, of the section `keystore`, and of `keys`. */
+/** Rules that involve several keys: `grants.keystore`, the section `keystore`, and `keys`. */
 import type { Fault, FaultLocator } from "../../schema/fault.ts";
 import { lineFor } from "../../schema/line.ts";
 import { isCalled, isShort, type KeyOutline, type ProviderOutline } from "../../schema/outline.ts";
@@ -14,8 +14,9 @@ export const RULES: readonly Rule[] = [
         for (const { name, path } of granted) {
           if (typeof name !== "string") continue;
           const first = granted.find((one) => one.name === name);
-          if (first !== undefined && first.path !== path) yield twice(document, path, first.path);
-          else if (keys !== undefined) yield* ungrantable(document, path, name, provider, providers, keys);
+          if (first !== undefined && first.path !== path) yield duplicateFault(document, path, first.path);
+          else if (keys !== undefined)
+            yield* ownershipFaults(document, path, name, provider, providers, keys);
         }
       }
     },
@@ -32,7 +33,7 @@ export const RULES: readonly Rule[] = [
   },
 ];
 
-/** The names under `keys` and then those under `passphrases`, with their places. */
+/** The names under `keys`, then those under `passphrases`, with their paths. */
 function grantedTo({ name: provider, grants }: ProviderOutline): { name: unknown; path: Path }[] {
   return ["keys", "passphrases"].flatMap((use) => {
     const names = grants.keystore?.[use];
@@ -41,8 +42,8 @@ function grantedTo({ name: provider, grants }: ProviderOutline): { name: unknown
   });
 }
 
-/** Of a name that is granted a second time. For both uses at once, the guest would hold what the other keeps from it. */
-function twice(document: FaultLocator, path: Path, first: Path): Fault {
+/** The fault of a name that is granted twice. Granted for both uses, the guest could learn the bytes that the other use keeps from it. */
+function duplicateFault(document: FaultLocator, path: Path, first: Path): Fault {
   if (path.at(-2) === first.at(-2))
     return document.fault(path, { expected: "each name once", remedy: "remove the second one" });
   return document.fault(path, {
@@ -51,8 +52,8 @@ function twice(document: FaultLocator, path: Path, first: Path): Fault {
   });
 }
 
-/** At most one fault: of a name under grants that is no key of the provider that it is granted to. */
-function* ungrantable(
+/** At most one fault: a granted name that is not a key of the provider it is granted to. */
+function* ownershipFaults(
   document: FaultLocator,
   path: Path,
   name: string,
@@ -63,7 +64,7 @@ function* ungrantable(
   const key = keys.find((key) => key.name === name);
   if (key !== undefined) {
     const owner = providers.find((provider) => isCalled(provider, key.provider));
-    // the key's provider is misspelt: that fault comes first
+    // the key's provider is misspelt: another rule reports that
     if (owner === undefined || owner === to) return;
     yield document.fault(path, {
       expected: "a key of this provider",
@@ -72,7 +73,7 @@ function* ungrantable(
     });
     return;
   }
-  // it may be the name that cannot be read
+  // it may be a key whose name is unreadable
   if (keys.some(({ name }) => typeof name !== "string")) return;
   const names = keys.flatMap((key) =>
     isCalled(to, key.provider) && typeof key.name === "string" ? [key.name] : [],

@@ -46,12 +46,12 @@ async function turnsDuring(work: Promise<unknown>): Promise<number> {
   return turns;
 }
 
-test("s2k gives the event loop a turn after every slice", async () => {
+test("s2k yields to the event loop after every slice", async () => {
   const turns = await turnsDuring(s2k(PASSPHRASE, largest, never()));
   assert.ok(turns >= Math.floor(MAX_COUNT / SLICE), `${turns} turns`);
 });
 
-test("derivations at the same time share the turns, one slice in each", async () => {
+test("concurrent derivations take turns, one slice each", async () => {
   const all = Promise.all([0, 1, 2].map(() => s2k(PASSPHRASE, largest, never())));
   const turns = await turnsDuring(all);
   assert.ok(turns >= 3 * Math.floor(MAX_COUNT / SLICE), `${turns} turns`);
@@ -75,7 +75,7 @@ test("s2k hashes a part of a passphrase that is longer than a slice", { timeout:
   }
 });
 
-test("s2k leaves nothing of the passphrase in memory, done or given up", async (t) => {
+test("s2k leaves nothing of the passphrase in memory, finished or aborted", async (t) => {
   const kept: Buffer[] = [];
   const keep = (bytes: Buffer) => {
     kept.push(bytes);

@@ -109,7 +109,7 @@ test("a line is cut by bytes, not by characters", async () => {
   assert.ok(bytes > 1000 && bytes <= 1024, `${bytes} bytes`);
 });
 
-test("a cut leaves no half of a character", async () => {
+test("a cut leaves no partial character", async () => {
   const text = await written(`a${"🔑".repeat(1024)}`);
   assert.equal(text?.isWellFormed(), true);
 });

@@ -1,6 +1,7 @@
 /** kleidi:log: a guest's lines in the host's log, bounded in length and in number for each call. */
 import { LogWriteRequestSchema } from "../../../proto/provider/v1/provider_pb.ts";
 import { answer, HostCode, refusal } from "../../host-call.ts";
+import { replaceInvisible } from "../../lib/text.ts";
 import type { Opened } from "../capability.ts";
 
 export const REQUESTS = { write: LogWriteRequestSchema };
@@ -10,7 +11,7 @@ const LEVELS = ["debug", "info", "warn", "error"] as const;
 export type GuestLogLevel = (typeof LEVELS)[number];
 
 export interface GuestLogOptions {
-  /** Lines in one call, by the provider's name. */
+  /** The limit of lines in one call, by the provider's name. */
   readonly linesPerCall: ReadonlyMap<string, number>;
   readonly write: (provider: string, level: GuestLogLevel, line: string) => void;
 }
@@ -28,7 +29,7 @@ export function openLog({ linesPerCall, write }: GuestLogOptions): Opened<typeof
         return {
           target: level,
           perform() {
-            write(call.provider, level, cut(request.message));
+            write(call.provider, level, printable(request.message));
             return answer(new Uint8Array());
           },
         };
@@ -37,15 +38,9 @@ export function openLog({ linesPerCall, write }: GuestLogOptions): Opened<typeof
   };
 }
 
-/** What is not printed, or acts on the text around it: marks that are stacked higher than any language does cover other lines. */
-const UNPRINTED = /[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\p{Me}]|(?<=\p{M}{2})\p{M}/gu;
-
-/**
- * At most MAX_LINE bytes, no half of a character, and nothing that is not printed: it could forge lines, turn their direction or
- * drive a terminal.
- */
-function cut(line: string): string {
-  const clean = line.replace(UNPRINTED, "\ufffd");
+/** At most MAX_LINE bytes of complete, visible characters: others could forge lines, turn their direction or drive a terminal. */
+function printable(line: string): string {
+  const clean = replaceInvisible(line);
   const { read } = new TextEncoder().encodeInto(clean, new Uint8Array(MAX_LINE));
   return clean.slice(0, read);
 }

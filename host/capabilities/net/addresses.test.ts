@@ -57,7 +57,7 @@ const SPECIAL: readonly (readonly [what: string, ...addresses: string[]])[] = [
 ];
 for (const [what, ...addresses] of SPECIAL)
   for (const address of addresses)
-    test(`${address} is not connected to unless it is granted`, () => {
+    test(`${address} is refused unless it is granted`, () => {
       assert.equal(addressFault(address, NOTHING), `${address} is ${what}, ${UNLISTED}`);
     });
 
@@ -91,7 +91,7 @@ const NEVER: readonly (readonly [address: string, what: string])[] = [
   ].map((address) => [address, "IPv4 in IPv6"] as const),
 ];
 for (const [address, what] of NEVER)
-  test(`${address} is not connected to, whatever is granted`, () => {
+  test(`${address} is refused, whatever is granted`, () => {
     assert.equal(addressFault(address, new Networks(["0.0.0.0/0", "::/0"])), `${address} is ${what}`);
   });
 
@@ -167,14 +167,14 @@ for (const text of [
   "::1\0",
   "1.1.1.1/0",
 ])
-  test(`${JSON.stringify(text)} is no address`, () => {
+  test(`${JSON.stringify(text)} is not a valid address`, () => {
     assert.equal(
       addressFault(text, new Networks(["0.0.0.0/0", "::/0"])),
-      `${JSON.stringify(text)} is no address`,
+      `${JSON.stringify(text)} is not a valid address`,
     );
   });
 
-test("addressFault never throws, and what it says is one short line of printable characters", () => {
+test("addressFault never throws, and returns one short line of printable characters", () => {
   const texts = fc.oneof(fc.string({ unit: "binary" }), fc.ipV4(), fc.ipV6());
   fc.assert(
     fc.property(texts, (text) => {
@@ -185,7 +185,7 @@ test("addressFault never throws, and what it says is one short line of printable
   );
 });
 
-test("an IPv4 address in the clothes of an IPv6 address is never connected to", () => {
+test("an IPv4 address in IPv6 notation is always refused", () => {
   const clothes = fc.constantFrom("::ffff:", "0:0:0:0:0:ffff:", "::", "64:ff9b::", "0::ffff:", "::0:0:ffff:");
   fc.assert(
     fc.property(clothes, fc.ipV4(), (front, address) => {
@@ -194,7 +194,7 @@ test("an IPv4 address in the clothes of an IPv6 address is never connected to", 
   );
 });
 
-test("of what is not an address, 60 characters are shown", () => {
-  assert.equal(addressFault("x".repeat(61), NOTHING), `"${"x".repeat(60)}" is no address`);
-  assert.equal(addressFault("x".repeat(60), NOTHING), `"${"x".repeat(60)}" is no address`);
+test("60 characters of an invalid address are quoted", () => {
+  assert.equal(addressFault("x".repeat(61), NOTHING), `"${"x".repeat(60)}" is not a valid address`);
+  assert.equal(addressFault("x".repeat(60), NOTHING), `"${"x".repeat(60)}" is not a valid address`);
 });

@@ -1,4 +1,4 @@
-/** kleidi:net: requests to the one origin that a provider is granted, with a credential of the host. */
+/** kleidi:net: requests to the one granted origin, with a credential of the host. */
 import { exampleOf } from "../../schema/field.ts";
 import type { Capability, ExamineContext, GrantContext, OpenContext } from "../capability.ts";
 import { checkFiles } from "./check.ts";
@@ -36,7 +36,7 @@ export const net = {
   },
 } as const satisfies Capability;
 
-/** The credentials that the host uses at an origin: how, and from which files; nothing of their content. */
+/** The credentials that the host uses at an origin: their kind and files, not their content. */
 function identityOf({ credential, tls }: NetConfig): string {
   const certificate = tls.client === undefined ? [] : [`with the certificate ${tls.client.certificate}`];
   const token = credential === undefined ? [] : [`with a token ${methodOf(credential).source(credential)}`];

@@ -1,4 +1,4 @@
-/** What `kleidi check` says of the files that a grant of an origin names: TLS and secrets. Nothing is asked. */
+/** Checks the files that a grant of an origin names (TLS and secrets), for `kleidi check`. Sends nothing. */
 import type { Finding } from "../../finding.ts";
 import type { GrantContext } from "../capability.ts";
 import { Dialer } from "./dial.ts";
@@ -7,14 +7,14 @@ import type { NetConfig } from "./grant.ts";
 import { secretFileFaults } from "./login/credential.ts";
 
 const HINT =
-  "The user that the host runs as must be able to read the files, and nobody else those with secrets (docs/running.md).";
+  "The user that the host runs as must be able to read the files, and no other user those with secrets (docs/running.md).";
 
 export function checkFiles({ grants }: GrantContext<NetConfig>): Finding[] {
   return [...grants].flatMap(([name, net]) => {
     const what = `net ${name} files`;
     const faults = [...tlsFaults(net), ...(net.credential ? secretFileFaults(net.credential) : [])];
     if (faults.length === 0)
-      return [{ what, ok: true, detail: "the files of tls and credential can be used" }];
+      return [{ what, ok: true, detail: "the files of tls and credential are usable" }];
     return faults.map((detail): Finding => ({ what, ok: false, detail, hint: HINT }));
   });
 }

@@ -49,7 +49,7 @@ function transportTo(t: TestContext, server: RawServer, resolve: Resolve, timeou
   return transport;
 }
 
-test("the origin is what a URL says, the usual ports included", () => {
+test("the origin is parsed as a URL, with default ports", () => {
   const parts = ["https://a.b", "https://a.b:443", "http://127.0.0.1:80", "https://[::1]:8200"].map(
     (origin) => {
       const { host, port, secure, where } = dialer(origin, at());
@@ -71,28 +71,28 @@ test("an address in the origin is not resolved", async () => {
   assert.deepEqual(await dialer("http://[::1]", resolve).addresses(500, NEVER), ["::1"]);
 });
 
-test("a loopback address in the origin grants itself and no other one", async () => {
+test("a loopback address in the origin grants itself and no other", async () => {
   await rejects(
     dialer("https://10.0.0.1", at()).addresses(500, NEVER),
-    /^10.0.0.1 is at no address .* 10.0.0.1 is private,/,
+    /^10.0.0.1 has no address .* 10.0.0.1 is private,/,
   );
   const lured = new Dialer({ origin: "http://127.0.0.7", networks: [], tls: TLS }, at("127.0.0.1"));
   assert.deepEqual(await lured.addresses(500, NEVER), ["127.0.0.7"]);
 });
 
-test("a name that leads inside is not followed, and what it leads to is said", async (t) => {
+test("a name with an internal address is refused, and the address is reported", async (t) => {
   const server = await RawServer.start(t, ({ socket }) => socket.write(ok()));
   for (const address of ["127.0.0.1", "::ffff:127.0.0.1", "169.254.169.254", "10.0.0.1", "fd00:ec2::254"])
     await rejects(
       named(server, at(address), ["192.168.0.0/16"]).dial(500, NEVER),
       new RegExp(
-        `^vault.test is at no address that may be connected to: ${address.replaceAll(".", "\\.")} is `,
+        `^vault.test has no address that the host may connect to: ${address.replaceAll(".", "\\.")} is `,
       ),
     );
   assert.equal(server.connections, 0);
 });
 
-test("of public and private addresses, the private ones are passed over", async () => {
+test("of public and private addresses, the private ones are skipped", async () => {
   const resolve = at("10.0.0.1", "1.1.1.1", "::1", "2606:4700::1111", "::ffff:1.1.1.1");
   assert.deepEqual(await dialer("https://vault.test", resolve).addresses(500, NEVER), [
     "1.1.1.1",
@@ -100,16 +100,16 @@ test("of public and private addresses, the private ones are passed over", async 
   ]);
 });
 
-test("a name without an address, or with something else, is at no address", async () => {
+test("a name without a valid address is refused", async () => {
   const resolved = (resolve: Resolve) => dialer("https://vault.test", resolve).addresses(500, NEVER);
-  await rejects(resolved(at()), "vault.test is at no address that may be connected to: it has none");
+  await rejects(resolved(at()), "vault.test has no address that the host may connect to: it has none at all");
   await rejects(
     resolved(at("localhost")),
-    'vault.test is at no address that may be connected to: "localhost" is no address',
+    'vault.test has no address that the host may connect to: "localhost" is not a valid address',
   );
 });
 
-test("a name that cannot be resolved is said to be one, with the code and nothing else", async () => {
+test("a name that cannot be resolved is reported with the code and nothing else", async () => {
   const resolve: Resolve = async () => {
     throw Object.assign(new Error("queryA ENOTFOUND secret.internal"), { code: "ENOTFOUND" });
   };
@@ -119,7 +119,7 @@ test("a name that cannot be resolved is said to be one, with the code and nothin
   );
 });
 
-test("the system's resolver is asked unless another one is given", async (t) => {
+test("the system's resolver is used unless another one is given", async (t) => {
   const server = await RawServer.start(t, () => {});
   const { port } = server;
   const local = new Dialer({ origin: `http://localhost:${port}`, networks: ["127.0.0.0/8"], tls: TLS });
@@ -128,7 +128,7 @@ test("the system's resolver is asked unless another one is given", async (t) => 
   socket.destroy();
 });
 
-test("what was looked at is what is connected to, however often the name changes", async (t) => {
+test("the connection goes to the checked address, however often the name changes", async (t) => {
   // Of two servers at one port, only the first may be connected to.
   const inside = await RawServer.start(t, () => {}, undefined, "127.0.0.1");
   const outside = await RawServer.start(t, () => {}, undefined, "127.0.0.2", inside.port);
@@ -139,21 +139,21 @@ test("what was looked at is what is connected to, however often the name changes
   socket.destroy();
 });
 
-test("the next address is tried where one refuses", async (t) => {
+test("the next address is tried if one refuses", async (t) => {
   const server = await RawServer.start(t, () => {}, undefined, "127.0.0.3");
   const socket = await named(server, at("127.0.0.1", "127.0.0.2", "127.0.0.3")).dial(2000, NEVER);
   assert.equal(socket.remoteAddress, "127.0.0.3");
   socket.destroy();
 });
 
-test("four addresses are tried and no more", async (t) => {
+test("at most four addresses are tried", async (t) => {
   const server = await RawServer.start(t, () => {}, undefined, "127.0.0.5");
   const all = ["127.0.0.1", "127.0.0.2", "127.0.0.3", "127.0.0.4", "127.0.0.5"];
   await rejects(named(server, at(...all)).dial(2000, NEVER), `vault.test:${server.port} refuses connections`);
   assert.equal(server.connections, 0);
 });
 
-test("a resolver that never answers ends before the time does, and is blamed instead of the server", async () => {
+test("a resolver that never answers is reported before the time-out, instead of the server", async () => {
   const hung = dialer("https://vault.test", () => new Promise(() => {}));
   await rejects(
     hung.dial(80, NEVER),
@@ -161,7 +161,7 @@ test("a resolver that never answers ends before the time does, and is blamed ins
   );
 });
 
-test("an answer of the resolver that comes too late opens no connection", async (t) => {
+test("a late answer of the resolver opens no connection", async (t) => {
   const server = await RawServer.start(t, () => {});
   const { promise, resolve } = Promise.withResolvers<readonly { address: string }[]>();
   await rejects(
@@ -175,7 +175,7 @@ test("an answer of the resolver that comes too late opens no connection", async 
 });
 
 for (const when of ["before it begins", "while the name is resolved"])
-  test(`a dial that is given up ${when} opens no connection`, async (t) => {
+  test(`a dial that is aborted ${when} opens no connection`, async (t) => {
     const server = await RawServer.start(t, () => {});
     const over = new AbortController();
     const reason = new Unreachable("given up");
@@ -189,7 +189,7 @@ for (const when of ["before it begins", "while the name is resolved"])
     assert.equal(server.connections, 0);
   });
 
-test("a request over a resolver that hangs ends with its own time", async (t) => {
+test("a request with a hanging resolver ends with its own time-out", async (t) => {
   const server = await RawServer.start(t, () => {});
   const transport = transportTo(t, server, () => new Promise(() => {}), 300);
   await rejects(transport.send(GET, AbortSignal.timeout(100)), /did not answer within 300 ms$/);
@@ -208,7 +208,7 @@ test("close() ends a dial whose resolver hangs", async (t) => {
   await asked;
 });
 
-test("a kept connection is given up after a minute, so that a name that leads elsewhere is followed", async (t) => {
+test("a kept connection is closed after a minute, so that a changed name takes effect", async (t) => {
   const first = await RawServer.start(t, ({ socket }) => socket.write(ok("first")), undefined, "127.0.0.1");
   await RawServer.start(t, ({ socket }) => socket.write(ok("second")), undefined, "127.0.0.2", first.port);
   let address = "127.0.0.1";

@@ -1,13 +1,13 @@
 /**
- * One connection to an origin: the name is resolved once, an address that may be connected to is taken, and the connection goes to
- * that address, so that nothing can lead it elsewhere afterwards. What the certificate must say is the name.
+ * Opens connections to an origin. The name is resolved once and an allowed address is chosen; the connection goes to that address, so a
+ * later change of the name cannot redirect it. The certificate is verified against the name.
  */
 import { connect as connectPlain, isIP, type Socket } from "node:net";
 import { type ConnectionOptions, connect as connectTls } from "node:tls";
 import { withDeadline } from "../../lib/deadline.ts";
 import { addressFault, Networks } from "./addresses.ts";
 import { Unreachable } from "./exchange.ts";
-import { codeOf, whyNot, whyUnresolved } from "./faults.ts";
+import { codeOf, connectionFault, resolverFault } from "./faults.ts";
 import { type Resolve, systemResolve } from "./resolver.ts";
 import { identityFault } from "./server-identity.ts";
 import { TlsContext, type TlsTarget } from "./tls-files.ts";
@@ -17,13 +17,13 @@ export interface Target {
   readonly origin: string;
   readonly networks: readonly string[];
   readonly tls: TlsTarget;
-  /** Is told what the operator should know of the files of `tls`. */
+  /** Called with problems of the `tls` files that the operator should know. */
   readonly warn?: (why: string) => void;
 }
 
 const MAX_ADDRESSES = 4;
-/** Of the time for a connection. Who waits for both must hear that it was the name. */
-const RESOLVING = 0.75;
+/** The part of the connection time for name resolution, so that a slow resolver is reported as such. */
+const RESOLVING_PART = 0.75;
 
 export class Dialer {
   readonly host: string;
@@ -31,7 +31,7 @@ export class Dialer {
   readonly secure: boolean;
   /** Host and port, for messages. */
   readonly where: string;
-  /** What the certificate must be for. */
+  /** The name or address that the certificate must be for. */
   readonly expected: string;
   readonly #context: TlsContext;
   readonly #granted: Networks;
@@ -45,15 +45,17 @@ export class Dialer {
     this.where = `${url.hostname}:${this.port}`;
     this.expected = target.tls.serverName ?? this.host;
     this.#context = new TlsContext(target.tls, target.warn);
-    // Who writes a loopback address into the configuration means it.
+    // A loopback address in the configuration is an explicit grant.
     const own = /^127\./.test(this.host) ? [`${this.host}/32`] : this.host === "::1" ? ["::1/128"] : [];
     this.#granted = new Networks([...target.networks, ...own]);
     this.#resolve = resolve;
   }
 
   /**
-   * The addresses that may be connected to, in the order of the resolver. Rejects with an Unreachable where there is none, or none
-   * within this time.
+   * Resolves the origin's name.
+   * @param ms time limit
+   * @returns the allowed addresses, in the order of the resolver; at least one
+   * @throws Unreachable no allowed address, or none within the time
    */
   async addresses(ms: number, over: AbortSignal): Promise<readonly string[]> {
     if (isIP(this.host) !== 0) return this.#allowed([this.host]);
@@ -62,18 +64,18 @@ export class Dialer {
       try {
         return await this.#resolve(this.host);
       } catch (error) {
-        throw this.#unresolved(whyUnresolved(codeOf(error)));
+        throw this.#unresolved(resolverFault(codeOf(error)));
       }
     });
     return this.#allowed(found.map(({ address }) => address));
   }
 
-  /** Of the resolver and not of the server: who reads it looks at the right machine. */
+  /** Blames the resolver and not the server, so that the operator looks at the right machine. */
   #unresolved(why: string): Unreachable {
     return new Unreachable(`the name ${this.host} cannot be resolved: the resolver of this machine ${why}`);
   }
 
-  /** Reads the files that TLS is made with. @throws Unreachable where one cannot be used */
+  /** Reads the TLS files. @throws Unreachable a file is unusable */
   assertFiles(): void {
     if (this.secure) this.#context.get();
   }
@@ -83,18 +85,20 @@ export class Dialer {
     const allowed = addresses.filter((_, i) => faults[i] === undefined);
     if (allowed.length > 0) return allowed;
     throw new Unreachable(
-      `${this.host} is at no address that may be connected to: ${faults[0] ?? "it has none"}`,
+      `${this.host} has no address that the host may connect to: ${faults[0] ?? "it has none at all"}`,
     );
   }
 
   /**
-   * A connection that is open, and over TLS verified, within this time. Tries a few addresses, each for its share of it. Rejects with
-   * an Unreachable.
+   * Opens a connection and, over TLS, verifies the server. Tries a few addresses, each for its share of the time.
+   * @param ms time limit
+   * @param over aborted when the connection is no longer needed
+   * @throws Unreachable
    */
   async dial(ms: number, over: AbortSignal): Promise<Socket> {
     const begun = performance.now();
     const late = () => new Unreachable(`${this.where} takes no connection within ${ms} ms`);
-    const all = await this.addresses(ms * RESOLVING, over);
+    const all = await this.addresses(ms * RESOLVING_PART, over);
     const addresses = all.slice(0, MAX_ADDRESSES);
     let last: unknown;
     for (const [i, address] of addresses.entries()) {
@@ -106,7 +110,7 @@ export class Dialer {
         if (over.aborted) break;
       }
     }
-    throw this.#explained(last);
+    throw this.#toUnreachable(last);
   }
 
   #connect(address: string, signal: AbortSignal): Promise<Socket> {
@@ -117,7 +121,7 @@ export class Dialer {
       const abort = () => socket.destroy(signal.reason as Error);
       signal.addEventListener("abort", abort, { once: true });
       if (signal.aborted) abort();
-      // Stays: between this promise and who is given the socket, an error would find nobody, and end the host.
+      // This listener stays: an error before the socket has another owner would be uncaught and end the host.
       socket.on("error", reject);
       socket.once("close", () => {
         signal.removeEventListener("abort", abort);
@@ -133,19 +137,19 @@ export class Dialer {
 
   #tlsOptions(): ConnectionOptions {
     return {
-      // A name for SNI; an address is none (RFC 6066, 3).
+      // SNI carries names only, no addresses (RFC 6066, 3).
       ...(isIP(this.expected) === 0 ? { servername: this.expected } : {}),
-      // Of what is expected, whatever is connected to: without SNI, Node would compare the address.
+      // Compares with the expected name: without SNI, Node would compare with the address.
       checkServerIdentity: (_, certificate) => identityFault(this.expected, certificate),
-      // Not left to the environment: NODE_TLS_REJECT_UNAUTHORIZED.
+      // Explicit, so that NODE_TLS_REJECT_UNAUTHORIZED has no effect.
       rejectUnauthorized: true,
       ALPNProtocols: ["http/1.1"],
       secureContext: this.#context.get(),
     };
   }
 
-  #explained(error: unknown): Unreachable {
+  #toUnreachable(error: unknown): Unreachable {
     if (error instanceof Unreachable) return error;
-    return new Unreachable(`${this.where} ${whyNot(error, this.expected)}`);
+    return new Unreachable(`${this.where} ${connectionFault(error, this.expected)}`);
   }
 }

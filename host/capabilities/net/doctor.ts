@@ -1,6 +1,6 @@
 /**
- * What `kleidi doctor` finds of each origin that a provider is granted: name, connection, login, policy. A step that fails ends the row, so
- * that the first line in red is the one to fix.
+ * Examines each granted origin for `kleidi doctor`: files, name, connection, login, policy. The first step that fails ends the series, so
+ * the first failed line is the one to fix.
  */
 import type { Finding } from "../../finding.ts";
 import type { Examined, GrantContext } from "../capability.ts";
@@ -19,17 +19,17 @@ const REMEDIES = {
     "Look at the files that grants.net.tls names: they are PEM, and the user that the host runs as must be able to read them.",
   name: "Look at the name in grants.net.origin and at this machine's resolver; a private address needs its network under grants.net.networks.",
   connection:
-    "Look at whether the server is up, at the firewall and in a unit at IPAddressAllow=; a certificate is held against grants.net.tls.",
+    "Check that the server is up, the firewall and, in a unit, IPAddressAllow=; certificates are verified against grants.net.tls.",
 } as const;
 
 export async function examineOrigins({ grants }: GrantContext<NetConfig>): Promise<Examined[]> {
   const all: Examined[] = [];
   for (const [provider, net] of grants)
-    all.push({ provider, findings: await wayTo(`net ${provider}`, provider, net) });
+    all.push({ provider, findings: await examineProvider(`net ${provider}`, provider, net) });
   return all;
 }
 
-async function wayTo(what: string, provider: string, net: NetConfig): Promise<Finding[]> {
+async function examineProvider(what: string, provider: string, net: NetConfig): Promise<Finding[]> {
   const steps = await examineOrigin(net, TIMEOUT_MS);
   const findings = steps.map(
     ({ step, ok, detail }): Finding => ({

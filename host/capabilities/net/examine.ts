@@ -1,4 +1,4 @@
-/** Looks at the way to an origin, step by step, for `kleidi doctor`. Nothing is sent but a TLS handshake. */
+/** Examines the connection to an origin, step by step, for `kleidi doctor`. Sends nothing but a TLS handshake. */
 
 import { TLSSocket } from "node:tls";
 import { replaceNonAscii } from "../../lib/text.ts";
@@ -11,10 +11,13 @@ export interface Step {
   readonly detail: string;
 }
 
-/** Of a certificate's life: some live for hours, and are renewed when less is left. */
-const LAST_PART = 0.1;
+/** The part of a certificate's lifetime that counts as soon. A part, because some certificates live for hours. */
+const EXPIRES_SOON_PART = 0.1;
 
-/** Files of TLS (told only where they fail), name, then connection and certificate; ends with the first step that fails. @param ms for all of the connection */
+/**
+ * Examines the TLS files (reported only if they fail), the name, then connection and certificate. Ends with the first step that fails.
+ * @param ms time limit of a step
+ */
 export async function examineOrigin(target: Target, ms: number): Promise<Step[]> {
   const dialer = new Dialer(target);
   const steps: Step[] = [];
@@ -44,16 +47,16 @@ function describe(socket: TLSSocket | undefined, { where }: Dialer): { ok: boole
   if (socket === undefined) return { ok: true, detail: `${where} takes connections, in the clear` };
   const { subject, issuer, valid_from, valid_to } = socket.getPeerCertificate();
   const ends = new Date(valid_to);
-  const who = `${nameOf(subject)}, by ${nameOf(issuer)}, until ${ends.toISOString().slice(0, 10)}`;
+  const who = `${commonNameOf(subject)}, by ${commonNameOf(issuer)}, until ${ends.toISOString().slice(0, 10)}`;
   const detail = `${where} takes connections over ${socket.getProtocol()}; its certificate: ${who}`;
   const life = ends.getTime() - Date.parse(valid_from);
-  return ends.getTime() - Date.now() < life * LAST_PART
+  return ends.getTime() - Date.now() < life * EXPIRES_SOON_PART
     ? { ok: false, detail: `${detail}, which is soon: less than a tenth of its life is left` }
     : { ok: true, detail };
 }
 
-/** What a certificate says is not trusted to be text. */
-function nameOf(name: unknown): string {
+/** The common name; a certificate is not trusted to contain text. */
+function commonNameOf(name: unknown): string {
   const { CN } = (name ?? {}) as { readonly CN?: unknown };
   return typeof CN === "string" ? replaceNonAscii(CN.slice(0, 64)) : "no common name";
 }

@@ -1,4 +1,4 @@
-/** What passes between the parts of this capability: a request that was decided on, its response, and who the host is at the origin. */
+/** The types that the parts of this capability exchange: an allowed request, its response, and the host's credential at the origin. */
 
 export interface Request {
   readonly method: string;
@@ -15,35 +15,35 @@ export interface Response {
   readonly body: Uint8Array;
 }
 
-/** One request to the granted origin, no redirect followed. Rejects with an Unreachable; nothing of policy is in it. */
+/** Sends one request to the granted origin, without following redirects. Rejects with an Unreachable. Enforces no policy. */
 export type Send = (request: Request, signal: AbortSignal) => Promise<Response>;
 
-/** The origin could not be asked, or not be believed. The sentence names no secret and is fit for a guest. */
+/** The origin could not be reached, or could not be trusted. The message contains no secret and may be shown to a guest. */
 export class Unreachable extends Error {
   override readonly name: string = "Unreachable";
 }
 
-/** The origin was asked who the host is, and does not take the host's word for it. */
+/** The origin refused the host's credential. */
 export class CredentialRefused extends Unreachable {
   override readonly name = "CredentialRefused";
 }
 
-/** A credential as one request carries it. Compared by identity: `refused` is told which one was refused. */
+/** A credential in the form that one request carries. Compared by identity: `refused` names the lease that the server refused. */
 export interface Lease {
   /**
-   * The request as the host sends it: with its token, or with a signature over the request. The credential's own headers stand in place of
-   * the request's.
+   * Returns the request as the host sends it: with the token, or with a signature over the request. The credential's headers replace those
+   * of the request.
    */
   sign(request: Request): Request;
 }
 
-/** Who the host is at the origin, for one provider. */
+/** The host's identity at the origin, for one provider. */
 export interface Credential {
-  /** Waits for a login where there is none yet. Rejects with an Unreachable. */
+  /** Returns the current lease; logs in first if necessary. Rejects with an Unreachable. */
   lease(signal: AbortSignal): Promise<Lease>;
-  /** The server answered 401 or 403 to a request with this lease. True: another lease can be had now, try once more. */
+  /** Reports that the server answered 401 or 403 to a request with this lease. @returns whether a new lease is available for a retry */
   refused(lease: Lease, signal: AbortSignal): Promise<boolean>;
-  /** True where a secret that this credential sends or sent lately is in the bytes: they must not reach a guest. */
+  /** Whether the bytes contain a secret that this credential sends, or sent recently. Such bytes must not reach a guest. */
   containsSecret(bytes: Uint8Array): boolean;
   close(): Promise<void>;
 }

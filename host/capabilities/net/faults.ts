@@ -1,7 +1,7 @@
-/** What went wrong between this host and an origin, in words that are fit for a guest: no message of a library, no byte of an answer. */
+/** Messages for faults between the host and an origin. They may be shown to a guest: they quote neither libraries nor answers. */
 
-/** Why a connection was not made, or did not last, as the end of a sentence. */
-export function whyNot(error: unknown, expected: string): string {
+/** Why a connection could not be made or kept, as the end of a sentence. */
+export function connectionFault(error: unknown, expected: string): string {
   const code = codeOf(error);
   switch (code) {
     case "ECONNREFUSED":
@@ -19,23 +19,23 @@ export function whyNot(error: unknown, expected: string): string {
     case "UNABLE_TO_GET_ISSUER_CERT":
     case "UNABLE_TO_GET_ISSUER_CERT_LOCALLY":
     case "UNABLE_TO_VERIFY_LEAF_SIGNATURE":
-      return `has a certificate that is by no CA of tls.ca (${code})`;
+      return `has a certificate that no CA in tls.ca has issued (${code})`;
     case "ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION":
     case "ERR_SSL_UNSUPPORTED_PROTOCOL":
-      return `does not speak TLS of the version tls.minimum (${code})`;
+      return `does not support the TLS version of tls.minimum (${code})`;
     case "ERR_SSL_WRONG_VERSION_NUMBER":
     case "ERR_SSL_PACKET_LENGTH_TOO_LONG":
-      return `speaks no TLS (${code})`;
+      return `does not speak TLS (${code})`;
     case "INVALID_PURPOSE":
       return `has a certificate that is not for servers (${code})`;
     case "ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED":
     case "ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE":
     case "ERR_SSL_SSL/TLS_ALERT_HANDSHAKE_FAILURE":
-      return `does not take this side's TLS, or wants the certificate of tls.certificate (${code})`;
+      return `rejects the host's TLS settings, or requires a client certificate (tls.certificate) (${code})`;
     case "KLEIDI_NO_HOST_NAME":
       return `has a certificate without a host name in its subjectAltName, the common name does not count; issue one with DNS:${expected} or its address`;
     case "KLEIDI_MUST_STAPLE":
-      return "has a certificate that demands a stapled OCSP answer (Must-Staple), which is not looked at here; issue one without it, and use tls.crl";
+      return "has a certificate that requires a stapled OCSP answer (Must-Staple), which kleidi does not support; issue one without it, and use tls.crl";
     case "CERT_REVOKED":
       return `has a certificate that its CA has revoked (${code})`;
     case "UNABLE_TO_GET_CRL":
@@ -49,11 +49,11 @@ export function whyNot(error: unknown, expected: string): string {
     case "UNSPECIFIED":
       return unspecified(error);
     default:
-      return /^[A-Z0-9_/]{1,60}$/.test(code) ? `cannot be asked (${code})` : "cannot be asked";
+      return /^[A-Z0-9_/]{1,60}$/.test(code) ? `cannot be reached (${code})` : "cannot be reached";
   }
 }
 
-/** OpenSSL's sentences for what Node has no code for (X509_verify_cert_error_string), and ours. */
+/** OpenSSL's messages for faults without a code in Node (X509_verify_cert_error_string), and ours. */
 const UNSPECIFIED: readonly (readonly [theirs: string, ours: string])[] = [
   [
     "CA signature digest algorithm too weak",
@@ -86,7 +86,7 @@ function unspecified(error: unknown): string {
 }
 
 /** Why a name was not resolved, as the end of a sentence about the resolver. */
-export function whyUnresolved(code: string): string {
+export function resolverFault(code: string): string {
   switch (code) {
     case "ENOTFOUND":
       return "knows no such name (ENOTFOUND); look at grants.net.origin and at its DNS server";
@@ -99,7 +99,7 @@ export function whyUnresolved(code: string): string {
   }
 }
 
-/** Node's; the code of a DOMException is a number, and says nothing. */
+/** Node's error code, or "". The code of a DOMException is a number without meaning here. */
 export function codeOf(error: unknown): string {
   const { code } = (error ?? {}) as { readonly code?: unknown };
   return typeof code === "string" ? code : "";

@@ -1,4 +1,4 @@
-/** The shape of `grants.net`: one origin, what may be asked of it, how it is reached. rules.ts has what crosses keys. */
+/** The schema of `grants.net`: one origin, the allowed requests, and the connection. rules.ts has the rules across keys. */
 import { isIP, isIPv4 } from "node:net";
 import { z } from "zod";
 import { count, field, nearestOf, path, quantity } from "../../schema/field.ts";
@@ -9,7 +9,7 @@ import { HEADER, METHODS, parseLine, RESERVED_HEADERS } from "./words.ts";
 
 const NAME = /^(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*$/;
 
-/** A name whose last label is a number is read as an address by some. */
+/** Rejects a name whose last label is a number, which some programs parse as an address. */
 function isName(text: string): boolean {
   return NAME.test(text) && !/(^|\.)(?:[0-9]+|0x[0-9a-f]*)$/.test(text);
 }
@@ -18,7 +18,7 @@ function isLoopback(host: string): boolean {
   return host === "[::1]" || (isIPv4(host) && host.startsWith("127."));
 }
 
-/** With the port written out; undefined for what is no origin, or in the clear to another machine. */
+/** The origin with an explicit port; undefined if the text is not a valid origin, or is http to another machine. */
 export function originOf(text: string): string | undefined {
   const [, scheme = "", host = "", port] =
     /^(https?):\/\/(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(?::([1-9][0-9]{0,4}))?\/?$/.exec(text) ?? [];
@@ -26,7 +26,7 @@ export function originOf(text: string): string | undefined {
   const isAddress = isIP(inner) === (host.startsWith("[") ? 6 : 4);
   const number = Number(port ?? (scheme === "https" ? 443 : 80));
   if (!(isAddress || isName(host)) || number > 65_535) return undefined;
-  // one way to write each: "[0::1]" is another for "[::1]", and no host is in "xn--a"
+  // one spelling per origin: "[0::1]" is another one of "[::1]", and "xn--a" is not a host
   if (!URL.canParse(text) || new URL(text).hostname !== host) return undefined;
   if (scheme === "http" && !isLoopback(host)) return undefined;
   return `${scheme}://${host}:${number}`;
@@ -241,8 +241,8 @@ export const GRANT = field(
   },
 );
 
-/** One origin, what may be asked of it, and how it is reached. */
+/** A validated grant. */
 export type NetConfig = NonNullable<z.output<typeof GRANT>>;
 
-/** Connections for logins, which are rare, beside those of the grant. */
+/** Connections for logins, which are rare, in addition to those of the grant. */
 export const LOGIN_CONNECTIONS = 2;

@@ -1,6 +1,6 @@
 /**
- * The program of the resolver's process (resolver-process.ts): a name comes in, its addresses or a code go out. It asks as every
- * program of the machine does (getaddrinfo: /etc/hosts, nsswitch.conf, resolv.conf), and a thread that hangs there hangs here.
+ * The program of the resolver process (resolver-process.ts): it receives a name and sends its addresses or a code. It resolves names as
+ * every program of the machine does (getaddrinfo: /etc/hosts, nsswitch.conf, resolv.conf). A hanging lookup hangs here and not in the host.
  */
 import { lookup } from "node:dns/promises";
 

@@ -132,7 +132,7 @@ const responseOf = ({ code, body }: HostAnswer) => {
   };
 };
 
-test("a granted request is sent, and its answer handed on", async () => {
+test("a granted request is sent, and its answer passed to the guest", async () => {
   const { ask, sent, decisions, told } = setUp();
   assert.deepEqual(responseOf(await ask()), { status: 200, headers: {}, body: "there" });
   assert.equal(sent.length, 1);
@@ -157,7 +157,7 @@ for (const [what, request] of [
   ["a message that is cut off", requestOf().subarray(0, -1)],
   ["a path that is no UTF-8", Buffer.from([0x12, 0x02, 0x2f, 0xff])],
 ] as const)
-  test(`what is ${what} is invalid, and nothing is sent`, async () => {
+  test(`a request that is ${what} is invalid, and nothing is sent`, async () => {
     const { ask, sent, decisions } = setUp();
     const { code, message } = await ask({}, { request });
     assert.deepEqual([code, message], [2, "the request is not a valid NetRequest"]);
@@ -201,7 +201,7 @@ test("a provider without a route to an origin is denied", async () => {
   assert.equal(sent.length, 0);
 });
 
-test("a body of just the granted size is sent, one byte more is over the limit", async () => {
+test("a body of the granted size is sent, one byte more exceeds the limit", async () => {
   const { ask, sent, decisions } = setUp();
   assert.equal((await ask({ body: Buffer.alloc(16) })).code, 0);
   const { code, message } = await ask({ body: Buffer.alloc(17) });
@@ -209,7 +209,7 @@ test("a body of just the granted size is sent, one byte more is over the limit",
   assert.deepEqual([sent.length, decisions[1]?.verdict], [1, "refused"]);
 });
 
-test("of an answer's headers, a guest sees three and those that are granted, and never a cookie", async () => {
+test("a guest sees three headers of an answer and the granted ones, and never a cookie", async () => {
   const headers = {
     "content-type": "a/b",
     date: "today",
@@ -231,13 +231,13 @@ test("of an answer's headers, a guest sees three and those that are granted, and
 });
 
 for (const status of [302, 401, 403, 404, 500])
-  test(`the status ${status} is an answer like any other where there is no credential`, async () => {
+  test(`the status ${status} is an answer like any other without a credential`, async () => {
     const { ask, sent } = setUp([{ ...RESPONSE, status }]);
     assert.equal(responseOf(await ask()).status, status);
     assert.equal(sent.length, 1);
   });
 
-test("the credential's headers stand in the place of the guest's", async () => {
+test("the credential's headers replace those of the guest", async () => {
   const credential = credentialOf([leaseWith({ "content-type": "own", "x-vault-token": "first" })]);
   const { ask, sent } = setUp([RESPONSE], { credential });
   await ask();
@@ -265,7 +265,7 @@ for (const status of [401, 403]) {
   });
 }
 
-test("where no other lease can be had, 403 is the answer", async () => {
+test("if no other lease is available, 403 is the answer", async () => {
   const credential = credentialOf([FIRST], async () => false);
   const { ask, sent } = setUp([forbidden], { credential });
   assert.equal(responseOf(await ask()).status, 403);
@@ -286,17 +286,17 @@ const LEAKS: readonly (readonly [where: string, response: Response])[] = [
   ["a header that the guest does not see", { ...RESPONSE, headers: { location: "/?token=s3cret" } }],
 ];
 for (const [where, response] of LEAKS)
-  test(`an answer that has the credential in ${where} does not reach the guest, and is warned of`, async () => {
+  test(`an answer with the credential in ${where} does not reach the guest, and causes a warning`, async () => {
     const { ask, told } = setUp([response], { credential: credentialOf([FIRST]) });
     const { code, message, body } = await ask();
-    assert.deepEqual([code, message, body.length], [5, "the server's answer has the credential in it", 0]);
+    assert.deepEqual([code, message, body.length], [5, "the server's answer contains the credential", 0]);
     assert.deepEqual(told, [
-      "warned of vault: the server's answer has the credential in it, and was not handed to the provider",
+      "warned of vault: the server's answer contains the credential, and was not passed to the provider",
       "performed: 5",
     ]);
   });
 
-test("an answer to the second try is looked at for the credential too", async () => {
+test("the answer to the retry is scanned for the credential too", async () => {
   const { ask } = setUp([forbidden, { ...RESPONSE, body: Buffer.from("s3cret") }], {
     credential: credentialOf([FIRST, SECOND]),
   });
@@ -314,7 +314,7 @@ test("a server that cannot be reached makes the request unavailable, and the gue
   assert.deepEqual(told, ["performed: 5"]);
 });
 
-test("a fault of the host's own stays in the host", async () => {
+test("an internal fault stays in the host", async () => {
   const { ask, told } = setUp([
     async () => {
       throw new TypeError("secret");
@@ -366,7 +366,7 @@ for (const [what, answer, credential, count] of HANGS) {
   });
 }
 
-test("what is sent is told when the guest's call is over", async () => {
+test("the transport is told when the guest's call is over", async () => {
   const over = new AbortController();
   const { promise, resolve } = Promise.withResolvers<unknown>();
   const { ask } = setUp([
@@ -407,7 +407,7 @@ test("another lease that comes after the time is over sends nothing", async () =
   assert.equal(sent.length, 1);
 });
 
-test("an answer that does not fit with its headers is unavailable, and its size is said", async () => {
+test("an answer that does not fit with its headers is unavailable, and its size is reported", async () => {
   const headers = { "x-seen": "a".repeat(1000) };
   const { ask } = setUp([
     { ...RESPONSE, headers, body: Buffer.alloc(63_900) },
@@ -419,7 +419,7 @@ test("an answer that does not fit with its headers is unavailable, and its size 
   assert.match(message, /^the server's answer is 65\d{3} bytes with its headers, at most 65000 fit$/);
 });
 
-test("a request that its line fixes a query and a header of is sent with them, and recorded as the line is written", async () => {
+test("a request of a line with a fixed query and header is sent with them, and recorded as the line is written", async () => {
   const line = {
     method: "POST",
     path: "/keys/kek/wrapkey",

@@ -1,9 +1,10 @@
-/** kleidi:net: requests to the one origin that a provider is granted, with the host's credential, which the provider never sees. */
+/** kleidi:net: sends requests to the one granted origin, with the host's credential, which the provider never sees. */
 import { hash } from "node:crypto";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { type NetRequest, NetResponseSchema } from "../../../proto/provider/v1/provider_pb.ts";
 import { answer, type HostAnswer, type HostCall, HostCode, refusal } from "../../host-call.ts";
 import { withDeadline as within } from "../../lib/deadline.ts";
+import { replaceNonAscii } from "../../lib/text.ts";
 import { denied, type Opened, type Plan } from "../capability.ts";
 import {
   type Credential,
@@ -17,7 +18,7 @@ import { decideRequest, type NetGrant, splitQuery } from "./policy.ts";
 import { REQUESTS } from "./requests.ts";
 import { type AllowedRequest, lineText } from "./words.ts";
 
-/** One provider's way to its origin. */
+/** The route of one provider to its origin. */
 export interface Route {
   readonly send: Send;
   readonly credential?: Credential | undefined;
@@ -26,14 +27,14 @@ export interface Route {
 
 export interface NetOptions {
   readonly routes: ReadonlyMap<string, Route>;
-  /** What the operator should know, and no guest may make happen at will. */
+  /** Called with problems that the operator should know. A guest must not be able to trigger it at will. */
   readonly warn: (provider: string, why: string) => void;
 }
 
-/** What a guest sees of a response, beside what its grant names. */
+/** The response headers that a guest sees in addition to the granted ones. */
 const ALWAYS_SEEN: ReadonlySet<string> = new Set(["content-type", "date", "retry-after"]);
 const NEVER_SEEN: ReadonlySet<string> = new Set(["set-cookie", "set-cookie2"]);
-/** What a HostReply has room for. */
+/** The size of a response that fits into a HostReply, in bytes. */
 const MAX_RESPONSE = 65_000;
 
 export function openNet({ routes, warn }: NetOptions): Opened<typeof REQUESTS, NetGrant> {
@@ -63,9 +64,9 @@ export function openNet({ routes, warn }: NetOptions): Opened<typeof REQUESTS, N
           if (containsSecret(route.credential, response)) {
             warn(
               call.provider,
-              "the server's answer has the credential in it, and was not handed to the provider",
+              "the server's answer contains the credential, and was not passed to the provider",
             );
-            return refusal(HostCode.UNAVAILABLE, "the server's answer has the credential in it");
+            return refusal(HostCode.UNAVAILABLE, "the server's answer contains the credential");
           }
           return encoded(response, grant.headers);
         } catch (error) {
@@ -80,8 +81,8 @@ export function openNet({ routes, warn }: NetOptions): Opened<typeof REQUESTS, N
 }
 
 /**
- * What is recorded of a request. What a guest chose itself, under a granted folder, is there as a hash only: the path of a request is not
- * the place to look for secrets, but a guest knows some, and no record may have them.
+ * The recorded target of a request. The part of a path that a guest chose, under a granted folder, is recorded as a hash only: a guest
+ * knows secrets, and no record may contain them.
  */
 function targetOf(origin: string, target: string, line: AllowedRequest): string {
   const { path } = splitQuery(target);
@@ -89,7 +90,7 @@ function targetOf(origin: string, target: string, line: AllowedRequest): string 
   return `${line.method} ${origin}${line.path}* (path sha256 ${hash("sha256", path).slice(0, 16)})`;
 }
 
-/** All of it within the time-out: a login if there must be one, the request, and once more where a new login may help. */
+/** Sends a request within the time-out: a login if necessary, the request, and one retry if a new login may help. */
 function exchange(
   { send, credential, timeoutMs }: Route,
   request: Request,
@@ -121,7 +122,7 @@ function containsSecret(credential: Credential | undefined, { headers, body }: R
 function encoded({ status, headers, body }: Response, granted: readonly string[]): HostAnswer {
   const seen = Object.entries(headers)
     .filter(([name]) => (ALWAYS_SEEN.has(name) || granted.includes(name)) && !NEVER_SEEN.has(name))
-    .map(([name, value]) => ({ name, value: value.replace(/[^\x20-\x7e]/g, "?") }));
+    .map(([name, value]) => ({ name, value: replaceNonAscii(value) }));
   const bytes = toBinary(NetResponseSchema, create(NetResponseSchema, { status, headers: seen, body }));
   if (bytes.length > MAX_RESPONSE)
     return refusal(

@@ -1,4 +1,4 @@
-/** Opens kleidi:net: the way of each provider to its origin, with its credential. Nothing is asked yet. */
+/** Opens kleidi:net: the route of each provider to its origin, with its credential. Sends nothing yet. */
 import type { CredentialEvent, OpenContext, Opened } from "../capability.ts";
 import type { Credential } from "./exchange.ts";
 import { LOGIN_CONNECTIONS, type NetConfig } from "./grant.ts";
@@ -7,36 +7,31 @@ import { openNet, type Route } from "./net.ts";
 import { Resolver } from "./resolver.ts";
 import { createTransport, type Transport } from "./transport.ts";
 
-interface Way extends Route {
+interface OpenRoute extends Route {
   readonly transport: Transport;
   readonly logins: Transport | undefined;
   readonly credential?: Credential | undefined;
 }
 
-/** Closing gives back the tokens that the host logged in for, as far as that goes quickly. */
+/** Opens the routes. Closing revokes the tokens from logins, as far as that is quick. */
 export function open({ grants, log, onCredential }: OpenContext<NetConfig>): Opened {
   const onEvent = (event: CredentialEvent) => {
     logCredential(log, event);
     onCredential(event);
   };
-  // One for all providers: no name is asked for twice at once, and none waits for another one.
+  // Shared by all providers: one lookup per name at a time, and no name waits for another.
   const resolver = new Resolver({
     onStale: (name, why) =>
-      log(
-        "warn",
-        { name, why },
-        "the resolver of this machine is in trouble: the last good addresses are used",
-      ),
+      log("warn", { name, why }, "the resolver of this machine fails: using the last good addresses"),
   });
-  const routes = new Map<string, Way>();
+  const routes = new Map<string, OpenRoute>();
   for (const [name, grant] of grants) {
     const { credential: config, timeoutMs } = grant;
-    const warn = (why: string) =>
-      log("warn", { provider: name, why }, "the host has trouble with the files of tls");
+    const warn = (why: string) => log("warn", { provider: name, why }, "the tls files have a problem");
     const target = { ...grant, warn };
     const transport = createTransport(target, resolver.resolve);
     const { send } = transport;
-    // Logins are rare, and some may be done once only.
+    // Logins are rare, and some must not be repeated.
     const logins =
       config && createTransport({ ...target, connections: LOGIN_CONNECTIONS, once: true }, resolver.resolve);
     const credential = logins && createCredential(config, { provider: name, send: logins.send, onEvent });
@@ -57,8 +52,8 @@ export function open({ grants, log, onCredential }: OpenContext<NetConfig>): Ope
   };
 }
 
-/** The event that says no more by itself. */
-const REFUSED = "the server does not take the token (401 or 403), the host logs in anew";
+/** The reason of a "refused" event, which carries none. */
+const REFUSED = "the server rejected the token (401 or 403); logging in again";
 
 function logCredential(log: OpenContext["log"], { provider, event, expires, why }: CredentialEvent): void {
   const fields = {

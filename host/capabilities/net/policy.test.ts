@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import type { NetGrant } from "./policy.ts";
-import { type Asked, decideRequest } from "./policy.ts";
+import { decideRequest, type ParsedRequest } from "./policy.ts";
 import { lineText, parseLine } from "./words.ts";
 
 const GRANT: NetGrant = {
@@ -17,10 +17,10 @@ const GRANT: NetGrant = {
   headers: ["content-type", "x-request-id"],
   requestBytes: 1024,
 };
-const ASKED: Asked = { method: "POST", path: "/v1/encrypt/kek", headers: [], bytes: 10 };
-const GET: Partial<Asked> = { method: "GET", bytes: 0 };
+const ASKED: ParsedRequest = { method: "POST", path: "/v1/encrypt/kek", headers: [], bytes: 10 };
+const GET: Partial<ParsedRequest> = { method: "GET", bytes: 0 };
 
-const decide = (asked: Partial<Asked>) => decideRequest({ ...ASKED, ...asked }, GRANT);
+const decide = (asked: Partial<ParsedRequest>) => decideRequest({ ...ASKED, ...asked }, GRANT);
 const header = (name: string, value = "1") => ({ headers: [{ name, value }] });
 
 const long = (length: number) => `/v1/keys/${"a".repeat(length - 9)}`;
@@ -31,7 +31,7 @@ const noHeader = (name: string) =>
 const none = (method: string, path: string) =>
   `${GRANT.allow.some((line) => line.method === method) ? method : "a method that is not granted"} with a path of ${path.length} characters is none of 5 granted requests`;
 
-const DENIED: readonly (readonly [what: string, asked: Partial<Asked>, reason: string])[] = [
+const DENIED: readonly (readonly [what: string, asked: Partial<ParsedRequest>, reason: string])[] = [
   ["an empty path", { path: "" }, "a path that does not begin with a slash"],
   ["a path without a slash in front", { path: "v1/encrypt/kek" }, "a path that does not begin with a slash"],
   [
@@ -182,7 +182,7 @@ for (const [what, asked, reason] of DENIED)
     assert.equal(verdict.reason.replace(/; it is as .*$/, ""), reason);
   });
 
-const ALLOWED: readonly (readonly [what: string, asked: Partial<Asked>, line: number])[] = [
+const ALLOWED: readonly (readonly [what: string, asked: Partial<ParsedRequest>, line: number])[] = [
   ["a granted path", {}, 0],
   ["a path under a granted folder", { ...GET, path: "/v1/keys/a" }, 1],
   ["a path deep under a granted folder", { ...GET, path: "/v1/keys/a/b/c" }, 1],
@@ -210,7 +210,7 @@ for (const [what, asked, line] of ALLOWED)
     assert.deepEqual(decide(asked), { allowed: true, line: GRANT.allow[line] });
   });
 
-test("a folder as the root grants what is under it, and not the root itself", () => {
+test("a granted root folder covers the paths under it, and not the root itself", () => {
   const all = { ...GRANT, allow: [{ method: "POST", path: "/" }] };
   assert.equal(decideRequest({ ...ASKED, path: "/a" }, all).allowed, true);
   assert.equal(decideRequest({ ...ASKED, path: "/" }, all).allowed, false);
@@ -248,7 +248,7 @@ const paths = fc.oneof(
 );
 const methods = fc.constantFrom("GET", "POST", "PUT", "get", "HEAD", "DELETE", "GET\r\n", "CONNECT");
 
-test("what is allowed is, to who reads URLs, at the same origin, at the same path and under a granted line", () => {
+test("an allowed request has, for a URL parser, the same origin, the same path and a granted line", () => {
   let allowed = 0;
   fc.assert(
     fc.property(methods, paths, (method, path) => {
@@ -272,13 +272,13 @@ test("what is allowed is, to who reads URLs, at the same origin, at the same pat
   assert.ok(allowed > 100, `only ${allowed} were allowed`);
 });
 
-test("what is not granted is told with the granted line that it is nearest to", () => {
+test("a denial names the nearest granted line", () => {
   const verdict = decide({ path: "/v1/encrypt/kek-2" });
   assert.ok(!verdict.allowed);
   assert.match(verdict.reason, /; it is as "POST \/v1\/encrypt\/kek" for 15 characters$/);
 });
 
-test("why a request is denied has no word of the guest's in it: it is recorded, and the guest knows secrets", () => {
+test("the reason of a denial quotes nothing of the guest: it is recorded, and the guest knows secrets", () => {
   const secret = "a-DEK-seed";
   const pieces = fc.array(fc.constantFrom("/", "/v1/keys/", "..", "%2e", "?", secret, "é"), { maxLength: 6 });
   const texts = pieces.map((some) => `${some.join("")}${secret}`);
@@ -291,7 +291,7 @@ test("why a request is denied has no word of the guest's in it: it is recorded, 
   );
 });
 
-test("why a request is denied is one short line of printable characters", () => {
+test("the reason of a denial is one short line of printable characters", () => {
   const text = fc.string({ unit: "binary", maxLength: 300 });
   const headers = fc.array(fc.record({ name: text, value: text }), { maxLength: 3 });
   fc.assert(
@@ -304,7 +304,7 @@ test("why a request is denied is one short line of printable characters", () => 
   );
 });
 
-test("what is denied is told which granted line of its method is nearest, and how far they are the same", () => {
+test("a denial names the nearest granted line of the method, and the length of the common prefix", () => {
   const allow = ["/v1/sys/seal", "/v1/transit/encrypt/kek", "/v2/"].map((path) => ({ method: "POST", path }));
   const why = (path: string) => {
     const verdict = decideRequest({ ...ASKED, path }, { ...GRANT, allow });
@@ -330,11 +330,15 @@ const FIXED: NetGrant = {
 const QUERY = 'where the grant has "POST /keys/?api-version=7.4"';
 const HEADERS =
   'a request without the headers that are granted: "POST / x-amz-target=TrentService.Encrypt" or "POST / x-amz-target=TrentService.Decrypt"';
-const target = (value: string, ...more: Asked["headers"]) => ({
+const target = (value: string, ...more: ParsedRequest["headers"]) => ({
   path: "/",
   headers: [{ name: "x-amz-target", value }, ...more],
 });
-const OF_FIXED: readonly (readonly [what: string, asked: Partial<Asked>, reason: string | undefined])[] = [
+const OF_FIXED: readonly (readonly [
+  what: string,
+  asked: Partial<ParsedRequest>,
+  reason: string | undefined,
+])[] = [
   ["the header of a line", target("TrentService.Encrypt"), undefined],
   ["the header of another line", target("TrentService.Decrypt"), undefined],
   [
@@ -400,7 +404,7 @@ for (const [what, asked, reason] of OF_FIXED) {
   });
 }
 
-test("a line is written as it was read, and none is read of what HTTP keeps for itself", () => {
+test("a line is formatted as it was parsed, and no line with a reserved header is parsed", () => {
   for (const line of [
     "POST /",
     "GET /v1/keys/",

@@ -1,10 +1,10 @@
 /**
- * Decides on one request of kleidi:net, from its own words and the grant. Pure. There is one way to write each path, so that what
- * is compared here is what the server reads: nothing is normalised, and what would need it is denied.
+ * Decides on one request of kleidi:net, from the request itself and the grant. Pure. Each path has one spelling, so the server reads the
+ * path that is compared here: nothing is normalised, and a path that would need it is denied.
  */
 import { type AllowedRequest, lineText } from "./words.ts";
 
-/** How the origin is reached and who is trusted there is not decided here. */
+/** The part of a grant that decides on requests; connection and trust are handled elsewhere. */
 export interface NetGrant {
   /** "https://vault.example:8200": scheme, host and port, no path. */
   readonly origin: string;
@@ -15,7 +15,7 @@ export interface NetGrant {
   readonly requestBytes: number;
 }
 
-export interface Asked {
+export interface ParsedRequest {
   readonly method: string;
   /** With its query, if it has one. */
   readonly path: string;
@@ -31,13 +31,13 @@ export type Verdict =
 const MAX_PATH = 1024;
 const MAX_HEADERS = 16;
 const SEGMENT = /^[A-Za-z0-9\-._~!$&'()*+,;=:@]+$/;
-/** Servers that cut a segment at its semicolon take "..;x" for "..". */
+/** Dot segments. Some servers cut a segment at its semicolon and read "..;x" as "..". */
 const DOTS = /^\.{1,2}(?:;|$)/;
-/** What a server makes of a body with one of these is its own affair (RFC 9110, 9.3.1): some leave it for the next request. */
+/** Methods without a body. A body has no defined meaning there (RFC 9110, 9.3.1): some servers read it as the next request. */
 const BODILESS: ReadonlySet<string> = new Set(["GET", "HEAD", "DELETE"]);
 const HEADER_VALUE = /^[\x20-\x7e]{0,1024}$/;
 
-export function decideRequest(asked: Asked, grant: NetGrant): Verdict {
+export function decideRequest(asked: ParsedRequest, grant: NetGrant): Verdict {
   const { method, headers, bytes } = asked;
   const { path, query } = splitQuery(asked.path);
   const fault = pathFault(path);
@@ -45,7 +45,9 @@ export function decideRequest(asked: Asked, grant: NetGrant): Verdict {
   const near = grant.allow.filter((allowed) => allowed.method === method && covers(allowed, path));
   const line = near.find((allowed) => allowed.query === query && hasFixed(allowed, headers));
   if (line === undefined)
-    return denied(near.length > 0 ? anotherRequest(near, query) : notGranted(method, path, grant.allow));
+    return denied(
+      near.length > 0 ? mismatchReason(near, query) : notGrantedReason(method, path, grant.allow),
+    );
   if (bytes > 0 && BODILESS.has(method)) return denied(`${method} with a body of ${bytes} bytes`);
   if (headers.length > MAX_HEADERS)
     return denied(`${headers.length} headers, at most ${MAX_HEADERS} are allowed`);
@@ -63,28 +65,28 @@ export function decideRequest(asked: Asked, grant: NetGrant): Verdict {
   return { allowed: true, line };
 }
 
-/** A path at its first "?". A query is only ever compared with the one that a line fixes. */
+/** Splits a path at its first "?". A query is only compared with that of a granted line. */
 export function splitQuery(target: string): { path: string; query?: string } {
   const at = target.indexOf("?");
   return at === -1 ? { path: target } : { path: target.slice(0, at), query: target.slice(at + 1) };
 }
 
-/** Each header of the line is there with its value. That none is there twice is looked at for all headers. */
-function hasFixed({ headers = {} }: AllowedRequest, asked: Asked["headers"]): boolean {
+/** Whether the request has each fixed header of the line. Duplicates are checked for all headers. */
+function hasFixed({ headers = {} }: AllowedRequest, asked: ParsedRequest["headers"]): boolean {
   return Object.entries(headers).every(([name, value]) =>
     asked.some((header) => header.name === name && header.value === value),
   );
 }
 
-/** Why none of the lines with this method and path allows it. */
-function anotherRequest(near: readonly AllowedRequest[], query: string | undefined): string {
+/** Why no line with this method and path allows the request: query or headers differ. */
+function mismatchReason(near: readonly AllowedRequest[], query: string | undefined): string {
   const lines = near.map((line) => `"${lineText(line)}"`).join(" or ");
   if (near.some((line) => line.query === query))
     return `a request without the headers that are granted: ${lines}`;
   return `${query === undefined ? "a request without a query" : `a query of ${query.length} characters`}, where the grant has ${lines}`;
 }
 
-/** What is wrong with a path, as the end of a sentence; undefined where it is the one way to write what it means. */
+/** The fault of a path, as the end of a sentence; undefined if it is in its only allowed spelling. */
 export function pathFault(path: string): string | undefined {
   if (!path.startsWith("/")) return "that does not begin with a slash";
   if (path.length > MAX_PATH) return `of ${path.length} characters, at most ${MAX_PATH} are allowed`;
@@ -99,8 +101,8 @@ export function pathFault(path: string): string | undefined {
 }
 
 /**
- * A granted path that ends in a slash covers what is under it, and not itself; any other one covers itself alone, and so does each path of
- * a line that fixes headers: there the header says what is done.
+ * Whether a line covers a path. A granted path that ends in a slash covers the paths under it, and not itself. Any other path covers only
+ * itself, and so does each path of a line with fixed headers, where the header selects the operation.
  */
 function covers({ path: granted, headers }: AllowedRequest, path: string): boolean {
   return granted.endsWith("/") && headers === undefined
@@ -112,19 +114,21 @@ function denied(reason: string): Verdict {
   return { allowed: false, reason };
 }
 
-/** Names what is granted and lengths, and no word of the guest's: why something is denied is recorded, and a guest knows secrets. */
-function notGranted(method: string, path: string, allow: readonly AllowedRequest[]): string {
+/** The reason of a denial. It names granted lines and lengths but no text of the guest: it is recorded, and a guest knows secrets. */
+function notGrantedReason(method: string, path: string, allow: readonly AllowedRequest[]): string {
   const lines = allow.filter((line) => line.method === method);
   const what = `${lines.length > 0 ? method : "a method that is not granted"} with a path of ${path.length} characters`;
-  const nearest = lines.toSorted((a, b) => common(b.path, path) - common(a.path, path))[0];
+  const nearest = lines.toSorted(
+    (a, b) => commonPrefixLength(b.path, path) - commonPrefixLength(a.path, path),
+  )[0];
   const hint =
     nearest === undefined
       ? ""
-      : `; it is as "${lineText(nearest)}" for ${common(nearest.path, path)} characters`;
+      : `; it is as "${lineText(nearest)}" for ${commonPrefixLength(nearest.path, path)} characters`;
   return `${what} is none of ${allow.length} granted requests${hint}`;
 }
 
-function common(a: string, b: string): number {
+function commonPrefixLength(a: string, b: string): number {
   let length = 0;
   while (length < a.length && a[length] === b[length]) length++;
   return length;

@@ -1,10 +1,10 @@
 /**
  * getaddrinfo in a process of its own.
  *
- * In the host's process it would run in libuv's pool: two lookups that hang are all that the pool of four allows, so two names keep
- * every other one from being resolved, and the end of the host waits for them. c-ares (dns.Resolver) can be given up, but reads
- * neither /etc/hosts as the machine does nor nsswitch.conf. A process is given up by killing it, and with a thread for each name no
- * name waits for another one. It has 12 MB of its own memory, and is started with the first name that is resolved.
+ * In the host's process it would run in libuv's pool, where two hanging lookups use up the share of lookups: they would block every other
+ * name, and the exit of the host. c-ares (dns.Resolver) can be cancelled, but reads neither nsswitch.conf nor /etc/hosts as the machine
+ * does. A process can be killed, and with a thread per name no name waits for another. The process uses 12 MB, and starts with the first
+ * lookup.
  */
 import { type ChildProcess, fork } from "node:child_process";
 import { isIP } from "node:net";
@@ -14,15 +14,15 @@ import { join } from "node:path";
 const THREADS = 256;
 /** Three name servers, two tries of five seconds each, for two domains: a resolver that takes longer will not answer. */
 const HUNG_MS = 60_000;
-/** What a name may lead to: more is not a server. */
+/** Addresses that are kept per name; a server does not have more. */
 const MAX_ADDRESSES = 64;
 
 const PROGRAM = join(import.meta.dirname, "lookup.mjs");
 
-/** What glibc's resolver looks for in the environment (resolv.conf(5)). */
+/** The environment variables of glibc's resolver (resolv.conf(5)). */
 const ENVIRONMENT = ["RES_OPTIONS", "LOCALDOMAIN"];
 
-interface Asked {
+interface PendingLookup {
   readonly resolve: (addresses: readonly string[]) => void;
   readonly reject: (error: Error) => void;
   timer?: ReturnType<typeof setTimeout>;
@@ -39,7 +39,7 @@ export class LookupFailed extends Error {
 }
 
 export class ResolverProcess {
-  readonly #asked = new Map<string, Asked>();
+  readonly #pending = new Map<string, PendingLookup>();
   readonly #hungMs: number;
   #child: ChildProcess | undefined;
   #closed = false;
@@ -53,30 +53,34 @@ export class ResolverProcess {
     return this.#child?.pid;
   }
 
-  /** One at a time for each name. Rejects with a LookupFailed. */
+  /**
+   * Looks a name up. Call it once at a time for each name.
+   * @returns its addresses
+   * @throws LookupFailed
+   */
   ask(name: string): Promise<readonly string[]> {
     if (this.#closed) return Promise.reject(new LookupFailed("ECANCELLED"));
     const { promise, resolve, reject } = Promise.withResolvers<readonly string[]>();
-    const asked = { resolve, reject };
-    this.#asked.set(name, asked);
-    this.#send(name, asked);
+    const pending = { resolve, reject };
+    this.#pending.set(name, pending);
+    this.#send(name, pending);
     return promise;
   }
 
   close(): void {
     this.#closed = true;
     this.#kill();
-    for (const name of this.#asked.keys()) this.#settle(name)?.reject(new LookupFailed("ECANCELLED"));
+    for (const name of this.#pending.keys()) this.#settle(name)?.reject(new LookupFailed("ECANCELLED"));
   }
 
-  #send(name: string, asked: Asked): void {
-    clearTimeout(asked.timer);
-    asked.timer = setTimeout(() => this.#giveUp(name), this.#hungMs).unref();
+  #send(name: string, pending: PendingLookup): void {
+    clearTimeout(pending.timer);
+    pending.timer = setTimeout(() => this.#giveUp(name), this.#hungMs).unref();
     this.#child ??= this.#start();
     const child = this.#child;
-    // Out of descriptors, there is not even a channel. What cannot be sent else is told by the end of the process.
+    // Without descriptors there is no channel. Any other send failure shows as the end of the process.
     if (child.connected) child.send(name, () => {});
-    else this.#ended(child);
+    else this.#onEnd(child);
   }
 
   #start(): ChildProcess {
@@ -94,40 +98,40 @@ export class ResolverProcess {
     });
     const kill = () => child.kill("SIGKILL");
     process.once("exit", kill);
-    child.on("message", (message) => this.#answer(message));
-    // It could not be started: then there is no end to be told of.
+    child.on("message", (message) => this.#onMessage(message));
+    // The process could not be started: no "close" event follows.
     child.on("error", () => {
       kill();
-      this.#ended(child);
+      this.#onEnd(child);
     });
     child.once("close", () => {
       process.off("exit", kill);
-      this.#ended(child);
+      this.#onEnd(child);
     });
-    // It keeps no command from its end: who waits for a name has a timer.
+    // It does not keep the host alive: each caller has a timer.
     child.unref();
     child.channel?.unref();
     return child;
   }
 
-  /** What the process says is made of what others answered: it is looked at as that. */
-  #answer(message: unknown): void {
+  /** Handles an answer of the process. It is derived from network data and not trusted. */
+  #onMessage(message: unknown): void {
     const { name, addresses, code } = (message ?? {}) as Record<string, unknown>;
     if (typeof name !== "string") return;
-    const asked = this.#settle(name);
-    if (asked === undefined) return;
+    const pending = this.#settle(name);
+    if (pending === undefined) return;
     if (Array.isArray(addresses))
-      asked.resolve(
+      pending.resolve(
         addresses.filter((each) => typeof each === "string" && isIP(each) !== 0).slice(0, MAX_ADDRESSES),
       );
-    else asked.reject(new LookupFailed(/^[A-Z_]{1,32}$/.test(String(code)) ? String(code) : "EAI_FAIL"));
+    else pending.reject(new LookupFailed(/^[A-Z_]{1,32}$/.test(String(code)) ? String(code) : "EAI_FAIL"));
   }
 
-  /** A thread that hangs for good is gone with its process only; the other names are asked again in the next one. */
+  /** Kills the process, the only way to end a hanging thread. The other names are looked up again in the next process. */
   #giveUp(name: string): void {
     this.#settle(name)?.reject(new LookupFailed("ETIMEOUT"));
     this.#kill();
-    for (const [other, asked] of this.#asked) this.#send(other, asked);
+    for (const [other, pending] of this.#pending) this.#send(other, pending);
   }
 
   #kill(): void {
@@ -136,18 +140,18 @@ export class ResolverProcess {
     child?.kill("SIGKILL");
   }
 
-  /** By itself: not asked again here, or what ends it would end it again and again. */
-  #ended(child: ChildProcess): void {
+  /** Handles an unexpected exit. Lookups are not repeated, because the same lookup could end the next process too. */
+  #onEnd(child: ChildProcess): void {
     if (this.#child !== child) return;
     this.#child = undefined;
-    for (const name of this.#asked.keys()) this.#settle(name)?.reject(new LookupFailed("ERESOLVER"));
+    for (const name of this.#pending.keys()) this.#settle(name)?.reject(new LookupFailed("ERESOLVER"));
   }
 
-  #settle(name: string): Asked | undefined {
-    const asked = this.#asked.get(name);
-    this.#asked.delete(name);
-    clearTimeout(asked?.timer);
-    return asked;
+  #settle(name: string): PendingLookup | undefined {
+    const pending = this.#pending.get(name);
+    this.#pending.delete(name);
+    clearTimeout(pending?.timer);
+    return pending;
   }
 }
 

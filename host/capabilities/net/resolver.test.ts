@@ -24,7 +24,7 @@ function held() {
   return { asked, told, addresses };
 }
 
-test("many who want one name ask once, and another name does not wait for it", async () => {
+test("concurrent callers share one lookup of a name, and another name does not wait for it", async () => {
   const { asked, addresses } = held();
   const all = Array.from({ length: 20 }, () => addresses("a.test"));
   const other = addresses("b.test");
@@ -38,7 +38,7 @@ test("many who want one name ask once, and another name does not wait for it", a
   for (const each of await Promise.all(all)) assert.deepEqual(each, ["1.1.1.1"]);
 });
 
-test("an answer counts at once, and what came before it is forgotten", async () => {
+test("a new answer replaces the cached one at once", async () => {
   const { asked, addresses } = held();
   for (const address of ["1.1.1.1", "1.1.1.2"]) {
     const found = addresses("a.test");
@@ -48,7 +48,7 @@ test("an answer counts at once, and what came before it is forgotten", async () 
   assert.equal(asked.length, 2);
 });
 
-test("while there is no new answer the last good one is used, told once, and a new one counts again", async () => {
+test("without a new answer the cached one is used and reported once, until a new answer comes", async () => {
   const { asked, told, addresses } = held();
   const first = addresses("a.test");
   asked[0]?.answer(["1.1.1.1"]);
@@ -67,7 +67,7 @@ test("while there is no new answer the last good one is used, told once, and a n
   assert.deepEqual(await last, ["1.1.1.2"]);
 });
 
-test("a resolver that says there is no such name is believed, and one that cannot say it now is not", async () => {
+test("an unknown name drops the cached addresses, a temporary failure does not", async () => {
   const { asked, told, addresses } = held();
   const first = addresses("a.test");
   asked[0]?.answer(["1.1.1.1"]);
@@ -91,7 +91,7 @@ test("a name that was never resolved fails with the resolver's code", async () =
   await assert.rejects(found, { code: "EAI_AGAIN" });
 });
 
-test("the process reads /etc/hosts, and says of a name that is in none that there is none", async (t) => {
+test("the process reads /etc/hosts, and reports an unknown name", async (t) => {
   const resolver = new ResolverProcess();
   t.after(() => resolver.close());
   // The look-up needs no timer of its own to hold the test: this one does.
@@ -101,7 +101,7 @@ test("the process reads /etc/hosts, and says of a name that is in none that ther
   await assert.rejects(resolver.ask(`${"a".repeat(64)}.invalid`), { code: "ENOTFOUND" });
 });
 
-test("a process that cannot be started fails what it was asked, and is tried again", async (t) => {
+test("a process that cannot be started fails its lookups, and is started again for the next", async (t) => {
   const resolver = new ResolverProcess();
   t.after(() => resolver.close());
   const timer = setInterval(() => {}, 1000);
@@ -116,7 +116,7 @@ test("a process that cannot be started fails what it was asked, and is tried aga
   assert.ok((await resolver.ask("localhost")).includes("127.0.0.1"));
 });
 
-test("a process that ends fails what it was asked, and another one answers the next question", async (t) => {
+test("a process that exits fails its lookups, and another one answers the next", async (t) => {
   const resolver = new ResolverProcess();
   t.after(() => resolver.close());
   const timer = setInterval(() => {}, 1000);
@@ -132,7 +132,7 @@ test("a process that ends fails what it was asked, and another one answers the n
   assert.notEqual(resolver.pid, pid);
 });
 
-test("a process that hangs for longer than any resolver takes is killed, and other names are asked again", async (t) => {
+test("a process that hangs longer than any resolver takes is killed, and other names are looked up again", async (t) => {
   const resolver = new ResolverProcess(5000);
   t.after(() => resolver.close());
   const timer = setInterval(() => {}, 1000);
@@ -151,7 +151,7 @@ test("a process that hangs for longer than any resolver takes is killed, and oth
   assert.notEqual(resolver.pid, pid);
 });
 
-test("close() ends the process and what it was asked at once, whatever hangs", async () => {
+test("close() ends the process and its lookups at once, whatever hangs", async () => {
   const resolver = new ResolverProcess();
   const first = resolver.ask("localhost");
   const timer = setInterval(() => {}, 1000);

@@ -1,31 +1,31 @@
 /**
- * Names to addresses, for the whole host: one lookup of a name at a time for all providers, and none that keeps another name waiting. While
- * a new answer is on its way for longer than usual, or the resolver has none now, the last good addresses are used: that they may be
- * connected to is decided by who uses them, each time, and who is there by TLS.
+ * Resolves names for the whole host: one lookup per name at a time for all providers, and no name waits for another. While a lookup is slow
+ * or fails, the last good addresses are used. That is safe: the caller checks each time that it may connect to an address, and TLS
+ * verifies the server.
  */
 import { codeOf } from "./faults.ts";
 import { ResolverProcess } from "./resolver-process.ts";
 
 export type Resolve = (name: string) => Promise<readonly { readonly address: string }[]>;
 
-/** A name that has good addresses is waited for so long. */
+/** How long a caller waits for a new answer if cached addresses exist. */
 const GRACE_MS = 250;
-/** Nobody should go on for a day with what a name led to yesterday. */
-const KEPT_MS = 3_600_000;
+/** Cached addresses are not used for longer. */
+const MAX_AGE_MS = 3_600_000;
 
 export interface ResolverOptions {
-  /** The last good addresses of a name are used because of this, told once until there is a new answer. */
+  /** Called once, with the reason, when cached addresses are used; again only after a new answer. */
   readonly onStale?: (name: string, why: string) => void;
-  /** In place of the system's, in a process of its own. */
+  /** Replaces the lookup in the resolver process. */
   readonly lookUp?: (name: string) => Promise<readonly string[]>;
 }
 
-interface Known {
+interface CachedAddresses {
   readonly addresses: readonly string[];
   readonly at: number;
 }
 
-interface Flight {
+interface PendingLookup {
   readonly answer: Promise<readonly string[]>;
   readonly since: number;
 }
@@ -34,8 +34,8 @@ export class Resolver {
   readonly #process = new ResolverProcess();
   readonly #lookUp: (name: string) => Promise<readonly string[]>;
   readonly #onStale: (name: string, why: string) => void;
-  readonly #known = new Map<string, Known>();
-  readonly #flights = new Map<string, Flight>();
+  readonly #cached = new Map<string, CachedAddresses>();
+  readonly #pending = new Map<string, PendingLookup>();
   readonly #stale = new Set<string>();
 
   constructor({ onStale = () => {}, lookUp }: ResolverOptions = {}) {
@@ -43,15 +43,15 @@ export class Resolver {
     this.#onStale = onStale;
   }
 
-  /** Rejects with an error whose `code` says why. Waits as long as the resolver takes: the caller has a limit of its own. */
+  /** Resolves a name. Rejects with an error with a `code`. Has no time limit of its own: the caller has one. */
   readonly resolve: Resolve = async (name) => {
-    const { answer, since } = this.#flight(name);
-    const known = this.#known.get(name);
+    const { answer, since } = this.#lookUpOnce(name);
+    const cached = this.#cached.get(name);
     const now = performance.now();
     const addresses =
-      known === undefined || now - known.at > KEPT_MS
+      cached === undefined || now - cached.at > MAX_AGE_MS
         ? await answer
-        : await this.#orKnown(name, known, answer, GRACE_MS - (now - since));
+        : await this.#answerOrCached(name, cached, answer, GRACE_MS - (now - since));
     return addresses.map((address) => ({ address }));
   };
 
@@ -59,31 +59,31 @@ export class Resolver {
     this.#process.close();
   }
 
-  #flight(name: string): Flight {
-    const under = this.#flights.get(name);
-    if (under !== undefined) return under;
+  #lookUpOnce(name: string): PendingLookup {
+    const running = this.#pending.get(name);
+    if (running !== undefined) return running;
     const answer = this.#lookUp(name).then(
       (addresses) => {
-        this.#known.set(name, { addresses, at: performance.now() });
+        this.#cached.set(name, { addresses, at: performance.now() });
         this.#stale.delete(name);
         return addresses;
       },
       (error: unknown) => {
-        // It says that there is no such name: what it led to counts no more.
-        if (codeOf(error) === "ENOTFOUND") this.#known.delete(name);
+        // The name does not exist: its cached addresses are no longer valid.
+        if (codeOf(error) === "ENOTFOUND") this.#cached.delete(name);
         throw error;
       },
     );
-    const flight = { answer, since: performance.now() };
-    this.#flights.set(name, flight);
-    const over = () => this.#flights.delete(name);
+    const pending = { answer, since: performance.now() };
+    this.#pending.set(name, pending);
+    const over = () => this.#pending.delete(name);
     answer.then(over, over);
-    return flight;
+    return pending;
   }
 
-  async #orKnown(
+  async #answerOrCached(
     name: string,
-    known: Known,
+    cached: CachedAddresses,
     answer: Promise<readonly string[]>,
     waitMs: number,
   ): Promise<readonly string[]> {
@@ -95,20 +95,20 @@ export class Resolver {
       const first = await Promise.race([answer, promise]);
       if (first !== late) return first;
     } catch (error) {
-      if (!this.#known.has(name)) throw error;
+      if (!this.#cached.has(name)) throw error;
       why = `it has no answer (${codeOf(error)})`;
     } finally {
       clearTimeout(timer);
     }
     if (!this.#stale.has(name)) this.#onStale(name, why);
     this.#stale.add(name);
-    return known.addresses;
+    return cached.addresses;
   }
 }
 
 let shared: Resolver | undefined;
 
-/** For who looks at one origin and has no resolver of its own. Its process ends with this one. */
+/** A shared resolver for callers without one of their own. Its process ends with this one. */
 export const systemResolve: Resolve = (name) => {
   shared ??= new Resolver();
   return shared.resolve(name);

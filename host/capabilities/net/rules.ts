@@ -1,4 +1,4 @@
-/** What crosses keys of `grants.net`. */
+/** Rules that involve several keys, for `grants.net`. */
 import { isShort, type Mapping, mapping, type Outline } from "../../schema/outline.ts";
 import type { Rule } from "../../schema/rule.ts";
 import type { Path } from "../../schema/text.ts";
@@ -62,7 +62,7 @@ export const RULES: readonly Rule[] = [
   ...METHODS.flatMap((method: LoginMethod) => method.rules ?? []),
 ];
 
-/** Whether an allowed request can be one that gives a token out: a token in an answer would reach the provider. */
+/** Whether an allowed request can return a token, which would reach the provider in the answer. */
 function givesTokens(allowed: unknown, { credential }: NetOutline): boolean {
   const line = typeof allowed === "string" ? parseLine(allowed) : undefined;
   if (line === undefined) return false;
@@ -71,14 +71,14 @@ function givesTokens(allowed: unknown, { credential }: NetOutline): boolean {
   );
 }
 
-/** What the rules look at in a grant; a list is empty where it cannot be read. */
+/** The parts of a grant that the rules use; an unreadable list is empty. */
 interface NetOutline {
   readonly origin: unknown;
   readonly tls: boolean;
   readonly headers: readonly unknown[];
   readonly allow: readonly unknown[];
   readonly credential: Mapping | undefined;
-  /** What stands as header in any credential. */
+  /** The `header` of each credential, valid or not. */
   readonly credentialHeaders: readonly unknown[];
 }
 

@@ -1,4 +1,4 @@
-/** What a TLS connection is made with, from PEM files that may be exchanged while the host runs. */
+/** Builds TLS contexts from PEM files, which may be replaced while the host runs. */
 import { statSync } from "node:fs";
 import { createSecureContext, type SecureContext } from "node:tls";
 import { FileFault, readRegular, systemFault } from "../../lib/files.ts";
@@ -31,17 +31,17 @@ interface Pair {
 export class TlsContext {
   readonly #tls: TlsTarget;
   readonly #warn: (why: string) => void;
-  #known: { readonly stamp: string; readonly context: SecureContext } | undefined;
+  #cached: { readonly stamp: string; readonly context: SecureContext } | undefined;
   #pair: Pair | undefined;
-  #told: string | undefined;
+  #lastWarning: string | undefined;
 
-  /** @param warn is told once of a certificate and a key that are no longer a pair, while the pair before them is used */
+  /** @param warn called once when certificate and key are no longer a pair and the previous pair is used */
   constructor(tls: TlsTarget, warn: (why: string) => void = () => {}) {
     this.#tls = tls;
     this.#warn = warn;
   }
 
-  /** Made again when one of its files changes. @throws Unreachable where one cannot be used */
+  /** The current context, rebuilt when one of its files changes. @throws Unreachable a file is unusable */
   get(): SecureContext {
     const { ca, crl, minimum } = this.#tls;
     const pair = this.#currentPair();
@@ -50,7 +50,7 @@ export class TlsContext {
       crl === undefined ? "" : stampOf("tls.crl", crl),
       pair?.stamp,
     ]);
-    if (this.#known?.stamp === stamp) return this.#known.context;
+    if (this.#cached?.stamp === stamp) return this.#cached.context;
     const trusted = {
       ...(ca === undefined ? {} : { ca: certificatesOf("tls.ca", ca) }),
       ...(crl === undefined ? {} : { crl: listsOf(crl) }),
@@ -59,13 +59,13 @@ export class TlsContext {
     const minVersion = minimum === "1.3" ? "TLSv1.3" : "TLSv1.2";
     const what = [ca && `tls.ca ${ca}`, crl && `tls.crl ${crl}`].filter(Boolean).join(", ");
     const context = usable(what, () => createSecureContext({ minVersion, ...trusted, ...own }));
-    this.#known = { stamp, context };
+    this.#cached = { stamp, context };
     return context;
   }
 
   /**
-   * Certificate and key are two files, and are replaced one after the other: until they are a pair again, the last pair is used. One
-   * that others may read is used no longer.
+   * The current certificate and key. They are two files, replaced one after the other: until they match again, the last pair is used. A key
+   * that others may read is never used.
    */
   #currentPair(): Pair | undefined {
     const { client } = this.#tls;
@@ -77,22 +77,22 @@ export class TlsContext {
         this.#pair?.key.fill(0);
         this.#pair = pair;
       }
-      this.#told = undefined;
+      this.#lastWarning = undefined;
     } catch (error) {
-      if (this.#pair === undefined || !(error instanceof Unreachable) || error instanceof Exposed)
+      if (this.#pair === undefined || !(error instanceof Unreachable) || error instanceof ExposedKey)
         throw error;
-      if (this.#told !== error.message)
+      if (this.#lastWarning !== error.message)
         this.#warn(
           `${error.message}; the last certificate and key that were a pair are used until there is another`,
         );
-      this.#told = error.message;
+      this.#lastWarning = error.message;
     }
     return this.#pair;
   }
 }
 
-/** A secret that is not one any more. */
-class Exposed extends Unreachable {}
+/** A key file that others may read. */
+class ExposedKey extends Unreachable {}
 
 function readPair({ certificate, key }: NonNullable<TlsTarget["client"]>, stamp: string): Pair {
   const pair = { stamp, cert: certificatesOf("tls.certificate", certificate), key: readKey(key) };
@@ -128,13 +128,13 @@ function stampOf(key: string, path: string): string {
 
 function certificatesOf(key: string, path: string): Buffer {
   const content = read(key, path, MAX_BYTES);
-  // Node takes such a file as a CA that has signed nothing, and who is at fault then seems to be the server. Not the whole line:
-  // OpenSSL also reads TRUSTED ones.
+  // Node accepts a file without certificates as a CA that signed nothing, which would put the blame on the server. Only the end of the
+  // line is compared, because OpenSSL also reads TRUSTED certificates.
   if (content.includes(" CERTIFICATE-----")) return content;
   throw new Unreachable(`${key} ${path} has no PEM certificate in it`);
 }
 
-/** Node reads the first list of a text and no other one. */
+/** The lists of a file, one by one: Node reads only the first list of a text. */
 function listsOf(path: string): string[] {
   const lists = read("tls.crl", path, MAX_CRL).toString("latin1").match(CRL);
   if (lists !== null) return lists;
@@ -152,5 +152,5 @@ function readKey(path: string): Buffer {
   const content = readSecretFile(path, MAX_BYTES, "given");
   if (!(content instanceof FileFault)) return content;
   const message = `tls.key ${path} ${content.text}`;
-  throw content.kind === "exposed" ? new Exposed(message) : new Unreachable(message);
+  throw content.kind === "exposed" ? new ExposedKey(message) : new Unreachable(message);
 }

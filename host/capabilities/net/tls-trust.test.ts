@@ -104,7 +104,7 @@ const REFUSED: readonly (readonly [
       authority.server("stapled", { names, extensions: ["tlsfeature = status_request"] }),
       authority.file,
     ],
-    "has a certificate that demands a stapled OCSP answer (Must-Staple), which is not looked at here; issue one without it, and use tls.crl",
+    "has a certificate that requires a stapled OCSP answer (Must-Staple), which kleidi does not support; issue one without it, and use tls.crl",
   ],
   [
     "signed with SHA-1",
@@ -142,14 +142,14 @@ const REFUSED: readonly (readonly [
   ],
 ];
 for (const [what, make, sentence] of REFUSED)
-  test(`a server with a certificate ${what} is not sent a request, and told as that`, async (t) => {
+  test(`a server with a certificate ${what} gets no request, and is reported as that`, async (t) => {
     const [certificate, ca] = make();
     const raw = await serving(t, of(certificate));
     await refuses(ask(t, raw.port, { ca }), raw.port, sentence);
     assert.equal(raw.requests.length, 0);
   });
 
-test("a certificate that is in a list of revoked ones is refused from the next connection on, another one is not", async (t) => {
+test("a revoked certificate is refused from the next connection on, another one is not", async (t) => {
   const gone = authority.server("gone", { names });
   const raw = await serving(t, of(gone));
   const stays = await serving(t, of(server));
@@ -163,7 +163,7 @@ test("a certificate that is in a list of revoked ones is refused from the next c
   assert.equal(raw.requests.length, 1);
 });
 
-test("a list that has expired, or of another CA, lets nobody in; each of several lists in one file counts", async (t) => {
+test("an expired list, or one of another CA, lets no server in; each of several lists in one file applies", async (t) => {
   const raw = await serving(t, of(server));
   const other = new Authority(join(folder, "other"), "another CA");
   const EXPIRED =
@@ -185,7 +185,7 @@ test("a list that has expired, or of another CA, lets nobody in; each of several
   assert.equal(raw.requests.length, 1);
 });
 
-test("a list that is not PEM is said to be none, and lets nobody in", async (t) => {
+test("a list that is not PEM is reported, and lets no server in", async (t) => {
   const raw = await serving(t, of(server));
   await assert.rejects(ask(t, raw.port, { crl: authority.file })(), {
     name: "Unreachable",
@@ -194,7 +194,7 @@ test("a list that is not PEM is said to be none, and lets nobody in", async (t) 
   assert.equal(raw.connections, 0);
 });
 
-test("a certificate and a key that are replaced one after the other: the last pair is shown until they are one again", async (t) => {
+test("certificate and key replaced one after the other: the last pair is presented until they match again", async (t) => {
   const [first, second] = [authority.client("first"), authority.client("second")];
   const [certificate, key] = [join(folder, "pair.pem"), join(folder, "pair-key.pem")];
   copyFileSync(first.cert, certificate);
@@ -220,7 +220,7 @@ test("a certificate and a key that are replaced one after the other: the last pa
   assert.equal(told.length, 3);
 });
 
-test("a key that others may read by now is used no longer, though there was a good pair", async (t) => {
+test("a key that others may read is no longer used, even after a good pair", async (t) => {
   const client = authority.client("exposed");
   const raw = await serving(t, { ...of(server), ca: authority.pem, requestCert: true });
   const asking = ask(t, raw.port, { client: { certificate: client.cert, key: client.key } });

@@ -74,13 +74,13 @@ async function rejects(working: Promise<unknown>, message: RegExp): Promise<void
   });
 }
 
-test("a server is asked that has a certificate for the name, by the granted CA", async (t) => {
+test("a server with a certificate for the name, issued by the granted CA, gets the request", async (t) => {
   const { port } = await start(t, of(server));
   assert.equal(await ask(t, port)(), "nobody");
   assert.equal(await ask(t, port, {}, "127.0.0.1")(), "nobody");
 });
 
-test("the name is sent, an address is not", async (t) => {
+test("SNI carries the name, and no address", async (t) => {
   const names: unknown[] = [];
   const raw = await RawServer.start(
     t,
@@ -108,14 +108,14 @@ const REFUSED: readonly (readonly [
     other.server("server", { names: ["vault.test"] }),
     {},
     "vault.test",
-    /^vault.test:\d+ has a certificate that is by no CA of tls.ca \(UNABLE_TO_VERIFY_LEAF_SIGNATURE\)$/,
+    /^vault.test:\d+ has a certificate that no CA in tls.ca has issued \(UNABLE_TO_VERIFY_LEAF_SIGNATURE\)$/,
   ],
   [
     "by a CA that is not one of Node's, where none is named",
     server,
     { ca: undefined },
     "vault.test",
-    /that is by no CA of tls.ca/,
+    /that no CA in tls.ca has issued/,
   ],
   ["that has expired", expired, {}, "vault.test", /^vault.test:\d+ has a certificate that has expired$/],
   [
@@ -161,7 +161,7 @@ test("the environment does not turn verification off", async (t) => {
   t.after(() => {
     delete process.env.NODE_TLS_REJECT_UNAUTHORIZED;
   });
-  await rejects(ask(t, raw.port)(), /by no CA of tls.ca/);
+  await rejects(ask(t, raw.port)(), /no CA in tls.ca has issued/);
   assert.equal(raw.requests.length, 0);
 });
 
@@ -179,43 +179,43 @@ for (const [version, minimum] of [
     });
     await rejects(
       ask(t, raw.port, { minimum })(),
-      /^vault.test:\d+ does not speak TLS of the version tls.minimum \(ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION\)$/,
+      /^vault.test:\d+ does not support the TLS version of tls.minimum \(ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION\)$/,
     );
     assert.equal(raw.requests.length, 0);
   });
 
-test("a server that speaks no TLS is not asked", async (t) => {
+test("a server that does not speak TLS gets no request", async (t) => {
   const plain = createServer((socket) => socket.end("HTTP/1.1 400 Bad Request\r\n\r\n")).listen(
     0,
     "127.0.0.1",
   );
   t.after(() => plain.close());
-  await rejects(ask(t, await listening(t, plain))(), /^vault.test:\d+ speaks no TLS \(ERR_SSL_\w+\)$/);
+  await rejects(ask(t, await listening(t, plain))(), /^vault.test:\d+ does not speak TLS \(ERR_SSL_\w+\)$/);
 });
 
-test("a server that closes before its handshake is over closes connections", async (t) => {
+test("a server that closes during the handshake is reported as closing connections", async (t) => {
   const plain = createServer((socket) => socket.once("data", () => socket.end()));
   await rejects(ask(t, await listening(t, plain))(), /^vault.test:\d+ closes connections$/);
 });
 
 for (const version of ["TLSv1.2", "TLSv1.3"] as const) {
-  test(`the client certificate is shown where the server demands one (${version})`, async (t) => {
+  test(`the client certificate is presented if the server requires one (${version})`, async (t) => {
     const { port } = await start(t, { ...strict, maxVersion: version });
     const tls = { client: { certificate: client.cert, key: client.key } };
     assert.equal(await ask(t, port, tls)(), "client");
   });
 
-  test(`a server that demands a client certificate gets no request without one (${version})`, async (t) => {
+  test(`a server that requires a client certificate gets no request without one (${version})`, async (t) => {
     const raw = await start(t, { ...strict, maxVersion: version });
     await rejects(
       ask(t, raw.port)(),
-      /^vault.test:\d+ (does not take this side's TLS, or wants the certificate|clos)/,
+      /^vault.test:\d+ (rejects the host's TLS settings, or requires a client certificate|clos)/,
     );
     assert.equal(raw.requests.length, 0);
   });
 }
 
-test("a client certificate that was exchanged is shown at the next connection", async (t) => {
+test("a replaced client certificate is presented at the next connection", async (t) => {
   const [certificate, key] = [join(folder, "own.pem"), join(folder, "own-key.pem")];
   const own = (from: Certificate) => {
     copyFileSync(from.cert, certificate);
@@ -232,12 +232,12 @@ test("a client certificate that was exchanged is shown at the next connection", 
   assert.deepEqual(peers, ["client", "second"]);
 });
 
-test("a CA that was exchanged counts at the next connection", async (t) => {
+test("a replaced CA applies to the next connection", async (t) => {
   const ca = join(folder, "exchanged.pem");
   copyFileSync(other.file, ca);
   const { port } = await start(t, of(server));
   const asking = ask(t, port, { ca });
-  await rejects(asking(), /by no CA of tls.ca/);
+  await rejects(asking(), /no CA in tls.ca has issued/);
   copyFileSync(authority.file, ca);
   assert.equal(await asking(), "nobody");
 });
@@ -261,7 +261,7 @@ for (const [what, content, fault] of FILES)
     assert.equal(raw.requests.length, 0);
   });
 
-test("a key that is not the certificate's is said to be unusable, and no byte of it is", async (t) => {
+test("a key that does not match the certificate is reported as unusable, without quoting it", async (t) => {
   const raw = await start(t, strict);
   const tls = { client: { certificate: client.cert, key: second.key } };
   await rejects(
@@ -271,7 +271,7 @@ test("a key that is not the certificate's is said to be unusable, and no byte of
   assert.equal(raw.connections, 0);
 });
 
-test("a key that others may read is not used; one that a group may read is, behind a link too", async (t) => {
+test("a key that others may read is not used; one that a group may read is, also behind a link", async (t) => {
   const raw = await start(t, strict);
   const [key, link] = [join(folder, "shared-key.pem"), join(folder, "linked-key.pem")];
   copyFileSync(client.key, key);
@@ -287,7 +287,7 @@ test("a key that others may read is not used; one that a group may read is, behi
   assert.equal(await asking(), "client");
 });
 
-test("HTTP/2 is not spoken, even where the server would like to", async (t) => {
+test("HTTP/2 is not used, even if the server prefers it", async (t) => {
   const protocols: unknown[] = [];
   const raw = await RawServer.start(
     t,
@@ -301,7 +301,7 @@ test("HTTP/2 is not spoken, even where the server would like to", async (t) => {
   assert.deepEqual(protocols, ["http/1.1"]);
 });
 
-test("a session is not resumed: each connection verifies the server anew", async (t) => {
+test("a session is not resumed: each connection verifies the server", async (t) => {
   const resumed: boolean[] = [];
   const raw = await RawServer.start(
     t,
@@ -363,7 +363,7 @@ async function until(holds: () => boolean): Promise<void> {
   while (!holds()) await new Promise((resolve) => setTimeout(resolve, 5));
 }
 
-test("a server that begins no handshake is given up when the time is over, and its connection is closed", async (t) => {
+test("a server that starts no handshake times out, and its connection is closed", async (t) => {
   const hung = await silent(t);
   const transport = transportTo(t, hung.port, 200, ["127.0.0.1"]);
   await rejects(
@@ -373,7 +373,7 @@ test("a server that begins no handshake is given up when the time is over, and i
   await until(() => hung.open.size === 0);
 });
 
-test("an address that begins no handshake leaves time for the next one", async (t) => {
+test("an address that starts no handshake leaves time for the next one", async (t) => {
   const raw = await RawServer.start(t, ({ socket }) => socket.write(ok("second")), of(server), "127.0.0.2");
   const hung = await silent(t, "127.0.0.1", raw.port);
   const transport = transportTo(t, raw.port, 1000, ["127.0.0.1", "127.0.0.2"]);
@@ -382,7 +382,7 @@ test("an address that begins no handshake leaves time for the next one", async (
   await until(() => hung.open.size === 0);
 });
 
-test("a connection that is being made for a request that was given up does not hold up the next one", async (t) => {
+test("a pending connection of an aborted request does not block the next one", async (t) => {
   const raw = await start(t, of(server));
   const hung = await silent(t);
   const transport = transportTo(t, hung.port, 60_000, ["127.0.0.1"]);
@@ -397,7 +397,7 @@ test("a connection that is being made for a request that was given up does not h
   assert.equal(Buffer.from(body).toString(), "nobody");
 });
 
-test("close() ends connections that are being made", async (t) => {
+test("close() ends pending connections", async (t) => {
   const hung = await silent(t);
   const transport = transportTo(t, hung.port, 60_000, ["127.0.0.1"]);
   const asked = rejects(transport.send(GET, new AbortController().signal), /./);
@@ -407,7 +407,7 @@ test("close() ends connections that are being made", async (t) => {
   await until(() => hung.open.size === 0);
 });
 
-test("garbage in the very packet that ends the handshake is a failure, and does not end the host", async (t) => {
+test("garbage in the last packet of the handshake is a failure, and does not end the host", async (t) => {
   const raw = await start(t, of(server));
   // Stands between the two, and puts a broken record behind what the server says first.
   const between = createServer((near) => {

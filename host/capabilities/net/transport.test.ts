@@ -72,7 +72,7 @@ test("a connection is kept for the next request", async (t) => {
   assert.equal(server.connections, 1);
 });
 
-test("a redirect is an answer, and not followed", async (t) => {
+test("a redirect is an answer, and is not followed", async (t) => {
   const { server, send } = await setUp(t, ({ socket }) =>
     socket.write(
       "HTTP/1.1 307 Temporary Redirect\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n",
@@ -97,7 +97,7 @@ for (const [what, request, answer, status] of [
     assert.equal(text(await send()), "next");
   });
 
-test("a DELETE and a POST without a body say so in the only safe way", async (t) => {
+test("a DELETE and a POST without a body are framed in the only safe way", async (t) => {
   const { server, send } = await setUp(t, ({ socket }) => socket.write(ok()));
   await send({ ...GET, method: "DELETE" });
   await send({ ...GET, method: "POST" });
@@ -106,7 +106,7 @@ test("a DELETE and a POST without a body say so in the only safe way", async (t)
   assert.deepEqual(lengths, [undefined, "0", undefined]);
 });
 
-test("a body of just the granted size is handed on, one byte more is not", async (t) => {
+test("a body of the granted size is passed on, one byte more is not", async (t) => {
   const { send } = await setUp(t, ({ socket, ordinal }) => socket.write(ok("a".repeat(4095 + ordinal))));
   assert.equal((await send()).body.length, 4096);
   await assert.rejects(send(), unreachable(/^127.0.0.1:\d+ answers with more than 4096 bytes$/));
@@ -129,7 +129,7 @@ test("an answer of 100 MB is cut off, and little of it is read", async (t) => {
   assert.ok((request?.socket.bytesWritten ?? 0) < 20_000_000);
 });
 
-test("an answer in chunks that never end is cut off", async (t) => {
+test("an endless chunked answer is cut off", async (t) => {
   const { server, send } = await setUp(t, ({ socket }) => {
     socket.write("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n");
     const timer = setInterval(() => socket.write(`400\r\n${"a".repeat(1024)}\r\n`), 5);
@@ -172,7 +172,7 @@ function drip(socket: import("node:net").Socket, all: () => string): void {
 }
 
 for (const [what, onRequest] of SLOW)
-  test(`a server that ${what} is given up when the time is over, and its connection is closed`, async (t) => {
+  test(`a server that ${what} times out, and its connection is closed`, async (t) => {
     const { server, send } = await setUp(t, onRequest, { timeoutMs: 300 });
     await assert.rejects(send(), unreachable(/^the time is over$/));
     await until(() => server.open.size === 0);
@@ -187,7 +187,7 @@ test("a kept connection that the server closed is not a failure", async (t) => {
   assert.equal(text(await send()), "2");
 });
 
-test("a kept connection that is closed at the very moment of the next request is not a failure", async (t) => {
+test("a kept connection that closes at the moment of the next request is not a failure", async (t) => {
   const { server, send } = await setUp(t, ({ socket, ordinal }) => {
     // The second one comes over the kept connection, and is not answered.
     if (ordinal === 2) socket.resetAndDestroy();
@@ -209,13 +209,13 @@ for (const [how, cut] of [
     assert.equal(server.requests.length, 2);
   });
 
-test("what is to be sent once is sent once, whatever becomes of its connection", async (t) => {
+test("a request to be sent once is sent once, whatever happens to its connection", async (t) => {
   const { server, send } = await setUp(t, ({ socket }) => socket.resetAndDestroy(), { once: true });
   await assert.rejects(send(), unreachable(/closed the connection before its answer$/));
   assert.equal(server.requests.length, 1);
 });
 
-test("what is to be sent once finds no kept connection that the server may have closed", async (t) => {
+test("a request to be sent once uses no kept connection that the server may have closed", async (t) => {
   const { server, send } = await setUp(t, ({ socket, ordinal }) => socket.write(ok(`${ordinal}`)), {
     once: true,
   });
@@ -244,14 +244,14 @@ for (const [how, onRequest] of [
     await assert.rejects(
       send(),
       unreachable(
-        /^127.0.0.1:\d+ (broke off its answer|answers with a body of another length than it says)$/,
+        /^127.0.0.1:\d+ (broke off its answer|sent a body whose length differs from its content-length)$/,
       ),
     );
     assert.equal(server.requests.length, 1);
   });
 
-const NO_HTTP = /^127.0.0.1:\d+ answers what is no HTTP, or none that can be used here$/;
-const OTHER_LENGTH = /answers with a body of another length than it says$/;
+const NO_HTTP = /^127.0.0.1:\d+ sent a malformed or unsupported HTTP answer$/;
+const OTHER_LENGTH = /sent a body whose length differs from its content-length$/;
 const ODD: readonly (readonly [what: string, answer: string, fault: RegExp])[] = [
   ["is no HTTP", "SSH-2.0-OpenSSH_9.9\r\n", NO_HTTP],
   ["has a header without a name", "HTTP/1.1 200 OK\r\n: a\r\n\r\n", NO_HTTP],
@@ -277,11 +277,11 @@ const ODD: readonly (readonly [what: string, answer: string, fault: RegExp])[] =
     /does not say where its answer ends$/,
   ],
   ["has the status 999", "HTTP/1.1 999 Odd\r\ncontent-length: 0\r\n\r\n", /answers with the status 999$/],
-  ["is packed", ok("a", "content-encoding: gzip"), /answers in a packed form, which was not asked for$/],
+  ["is packed", ok("a", "content-encoding: gzip"), /sent a compressed answer, which was not requested$/],
   [
     "is packed twice",
     ok("a", "content-encoding: identity", "content-encoding: br"),
-    /answers in a packed form/,
+    /sent a compressed answer/,
   ],
   [
     "has headers of 17 KiB",
@@ -295,13 +295,13 @@ const ODD: readonly (readonly [what: string, answer: string, fault: RegExp])[] =
   ],
 ];
 for (const [what, answer, fault] of ODD)
-  test(`an answer that ${what} is not handed on, and its request is sent once`, async (t) => {
+  test(`an answer that ${what} is not passed on, and its request is sent once`, async (t) => {
     const { server, send } = await setUp(t, ({ socket }) => socket.write(answer));
     await assert.rejects(send(), unreachable(fault));
     assert.equal(server.requests.length, 1);
   });
 
-test("headers are in lower case, each once, and those that a guest cannot be given are left out", async (t) => {
+test("headers are in lower case, each once, without those that are too long for a guest", async (t) => {
   const { send } = await setUp(t, ({ socket }) =>
     socket.write(
       ok(
@@ -335,7 +335,7 @@ test("a cookie is not kept for the next request", async (t) => {
   assert.doesNotMatch(server.requests[1]?.head ?? "", /cookie/i);
 });
 
-test("an answer in chunks is put together, and what trails it is left out", async (t) => {
+test("a chunked answer is joined, and its trailers are dropped", async (t) => {
   const { send } = await setUp(t, ({ socket }) =>
     socket.write(
       "HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\nx-trailer: 1\r\n\r\n",
@@ -366,7 +366,7 @@ for (const [when, second] of [
     assert.equal(server.connections, 2);
   });
 
-test("bytes behind the end of an answer are not the beginning of the next one", async (t) => {
+test("bytes after the end of an answer are not the start of the next one", async (t) => {
   const { send } = await setUp(t, ({ socket, ordinal }) =>
     socket.write(
       ordinal === 1 ? `${ok("first")}HTTP/1.1 200 OK\r\ncontent-length: 8\r\n\r\nsmug` : ok("next"),
@@ -407,7 +407,7 @@ test("no request is sent over a connection before the one in front of it is answ
   assert.deepEqual(unanswered, [0, 0, 0, 0]);
 });
 
-test("requests that wait for a connection end with their own time, and are never sent", async (t) => {
+test("requests that wait for a connection end with their own time-out, and are never sent", async (t) => {
   const { server, transport } = await setUp(t, () => {}, { connections: 2 });
   const held = new AbortController();
   const holding = [0, 1].map(() => transport.send(POST, held.signal));
@@ -423,7 +423,7 @@ test("requests that wait for a connection end with their own time, and are never
   assert.equal(server.requests.length, 2);
 });
 
-test("a request that is given up frees its connection for the next one", async (t) => {
+test("an aborted request frees its connection for the next one", async (t) => {
   const { server, transport, send } = await setUp(
     t,
     ({ socket, ordinal }) => {
@@ -439,14 +439,14 @@ test("a request that is given up frees its connection for the next one", async (
   assert.equal(text(await send()), "next");
 });
 
-test("what is given up before it begins is not sent", async (t) => {
+test("a request that is aborted before it starts is not sent", async (t) => {
   const { server, transport } = await setUp(t, ({ socket }) => socket.write(ok()));
   const signal = AbortSignal.abort(new Unreachable("given up"));
   await assert.rejects(transport.send(POST, signal), unreachable(/^given up$/));
   assert.equal(server.connections, 0);
 });
 
-test("close() ends what is under way, leaves no connection, and nothing is sent afterwards", async (t) => {
+test("close() ends running requests, leaves no connection, and nothing is sent afterwards", async (t) => {
   const { server, transport, send } = await setUp(
     t,
     ({ socket, ordinal }) => {
@@ -464,13 +464,13 @@ test("close() ends what is under way, leaves no connection, and nothing is sent 
   assert.equal(server.requests.length, 3);
 });
 
-test("a server that nobody listens for refuses connections", async (t) => {
+test("a port without a listener is reported as refusing connections", async (t) => {
   const { server, send } = await setUp(t, () => {});
   await server.stop();
   await assert.rejects(send(), unreachable(/^127.0.0.1:\d+ refuses connections$/));
 });
 
-test("a proxy of the environment is not asked", async (t) => {
+test("a proxy of the environment is not used", async (t) => {
   const proxy = await RawServer.start(t, ({ socket }) => socket.end(ok("proxy")));
   const names = ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
   const before = names.map((name) => [name, process.env[name]] as const);
@@ -489,7 +489,7 @@ test("a proxy of the environment is not asked", async (t) => {
   assert.equal(proxy.connections, 0);
 });
 
-test("a body is not held after its request: the bytes of the guest are those that are sent", async (t) => {
+test("a body is not copied: the guest's own bytes are sent", async (t) => {
   const { server, send } = await setUp(t, ({ socket }) => socket.write(ok()));
   const body = Buffer.alloc(48 * 1024, "b");
   await send({ ...POST, body });

@@ -1,11 +1,11 @@
 /**
- * Requests to one origin over a few connections that are kept: HTTP/1.1, nothing followed, nothing unpacked, everything bounded.
+ * Sends requests to one origin over a few kept connections: HTTP/1.1, without redirects and decompression, with limits on everything.
  */
 import { Duplex } from "node:stream";
 import { Pool } from "undici";
 import { Dialer, type Target } from "./dial.ts";
 import { type Request, type Response, type Send, Unreachable } from "./exchange.ts";
-import { codeOf, whyNot } from "./faults.ts";
+import { codeOf, connectionFault } from "./faults.ts";
 import type { Resolve } from "./resolver.ts";
 
 export interface TransportOptions extends Target {
@@ -13,8 +13,8 @@ export interface TransportOptions extends Target {
   readonly timeoutMs: number;
   readonly connections: number;
   /**
-   * Each request on a connection of its own, and sent once: for what must not be done twice, as a login that uses up its secret. Else
-   * connections are kept, and a request that finds one closed is sent again.
+   * Sends each request once, on a connection of its own: for requests that must not be repeated, as a login that uses up its secret.
+   * Otherwise connections are kept, and a request on a closed one is sent again.
    */
   readonly once?: boolean;
 }
@@ -24,11 +24,11 @@ export interface Transport {
   close(): Promise<void>;
 }
 
-const KEPT_MS = 10_000;
-/** A connection is not kept for longer, so that a name that leads elsewhere is followed. */
-const AGE_MS = 60_000;
+const KEEP_ALIVE_MS = 10_000;
+/** The maximum age of a connection, so that a changed name takes effect. */
+const MAX_AGE_MS = 60_000;
 const MAX_HEADERS = 16 * 1024;
-/** Of a header that a guest gets. */
+/** The longest header value that a guest gets, in UTF-16 units. */
 const MAX_VALUE = 1024;
 
 export function createTransport(options: TransportOptions, resolve?: Resolve): Transport {
@@ -40,9 +40,9 @@ export function createTransport(options: TransportOptions, resolve?: Resolve): T
     // 0: none is kept.
     pipelining: options.once === true ? 0 : 1,
     allowH2: false,
-    keepAliveTimeout: KEPT_MS,
-    keepAliveMaxTimeout: KEPT_MS,
-    clientTtl: AGE_MS,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    keepAliveMaxTimeout: KEEP_ALIVE_MS,
+    clientTtl: MAX_AGE_MS,
     headersTimeout: options.timeoutMs,
     bodyTimeout: options.timeoutMs,
     maxHeaderSize: MAX_HEADERS,
@@ -56,7 +56,7 @@ export function createTransport(options: TransportOptions, resolve?: Resolve): T
           (socket) => callback(null, socket),
           (error) => callback(error, null),
         );
-      // For what this returns, the Pool destroys a connection that no request waits for any more. The socket is not there yet.
+      // The Pool destroys this stand-in when no request waits for the connection any more; the socket does not exist yet.
       return new Duplex({
         destroy(_, done) {
           over.abort(new Unreachable("nobody waits for the connection"));
@@ -69,14 +69,14 @@ export function createTransport(options: TransportOptions, resolve?: Resolve): T
     try {
       return await sendOnce(request, signal);
     } catch (error) {
-      // The server had closed a kept connection, or did so when it read the request; nothing of an answer came. The ABI has guests
-      // ask only what is safe to ask twice.
-      if (!isCut(error) || options.once === true || signal.aborted) throw explained(error);
+      // The server closed a kept connection before or while it read the request, and sent no answer. The ABI requires that guests send
+      // only requests that are safe to repeat.
+      if (!isConnectionLost(error) || options.once === true || signal.aborted) throw toUnreachable(error);
     }
     try {
       return await sendOnce(request, signal);
     } catch (error) {
-      throw explained(error);
+      throw toUnreachable(error);
     }
   };
   return {
@@ -101,14 +101,14 @@ export function createTransport(options: TransportOptions, resolve?: Resolve): T
         throw new Unreachable(`${where} answers with the status ${answer.statusCode}`);
       const encoding = answer.headers["content-encoding"] ?? "identity";
       if (encoding !== "identity")
-        throw new Unreachable(`${where} answers in a packed form, which was not asked for`);
+        throw new Unreachable(`${where} sent a compressed answer, which was not requested`);
       if (method !== "HEAD" && !isFramed(answer.statusCode, answer.headers))
         throw new Unreachable(`${where} does not say where its answer ends`);
       const bytes = await bounded(answer.body);
       return { status: answer.statusCode, headers: headersOf(answer.headers), body: bytes };
     } catch (error) {
       answer.body.on("error", () => {}).destroy();
-      throw error instanceof Unreachable ? error : new Cut(error);
+      throw error instanceof Unreachable ? error : new BrokenOff(error);
     }
   }
 
@@ -124,9 +124,9 @@ export function createTransport(options: TransportOptions, resolve?: Resolve): T
     return parts.length === 1 && parts[0] !== undefined ? parts[0] : Buffer.concat(parts);
   }
 
-  function explained(error: unknown): Unreachable {
+  function toUnreachable(error: unknown): Unreachable {
     if (error instanceof Unreachable) return error;
-    const cause = error instanceof Cut ? error.why : error;
+    const cause = error instanceof BrokenOff ? error.why : error;
     if (cause instanceof Unreachable) return cause;
     const code = codeOf(cause);
     const { name } = cause as Error;
@@ -134,22 +134,21 @@ export function createTransport(options: TransportOptions, resolve?: Resolve): T
       return new Unreachable(`${where} did not answer within ${options.timeoutMs} ms`);
     if (code === "UND_ERR_HEADERS_OVERFLOW")
       return new Unreachable(`${where} sends more than ${MAX_HEADERS} bytes of headers`);
-    if (isOdd(cause))
-      return new Unreachable(`${where} answers what is no HTTP, or none that can be used here`);
+    if (isMalformed(cause)) return new Unreachable(`${where} sent a malformed or unsupported HTTP answer`);
     if (code === "UND_ERR_RES_CONTENT_LENGTH_MISMATCH")
-      return new Unreachable(`${where} answers with a body of another length than it says`);
-    if (isCut(cause))
+      return new Unreachable(`${where} sent a body whose length differs from its content-length`);
+    if (isConnectionLost(cause))
       return new Unreachable(
-        error instanceof Cut
+        error instanceof BrokenOff
           ? `${where} broke off its answer`
           : `${where} closed the connection before its answer`,
       );
-    return new Unreachable(`${where} ${whyNot(cause, dialer.expected)}`);
+    return new Unreachable(`${where} ${connectionFault(cause, dialer.expected)}`);
   }
 }
 
-/** An answer that broke off: the request was heard, so it is not sent again. */
-class Cut extends Error {
+/** The answer broke off. The server has read the request, so it is not sent again. */
+class BrokenOff extends Error {
   readonly why: unknown;
 
   constructor(why: unknown) {
@@ -158,17 +157,17 @@ class Cut extends Error {
   }
 }
 
-function isCut(error: unknown): boolean {
-  return ["UND_ERR_SOCKET", "ECONNRESET", "EPIPE"].includes(codeOf(error)) && !isOdd(error);
+function isConnectionLost(error: unknown): boolean {
+  return ["UND_ERR_SOCKET", "ECONNRESET", "EPIPE"].includes(codeOf(error)) && !isMalformed(error);
 }
 
-/** An answer did come, and it is no HTTP; or 100 Continue or 101 Switching Protocols, which nobody asked for. */
-function isOdd(error: unknown): boolean {
+/** Whether the answer is not valid HTTP, or an unrequested 100 Continue or 101 Switching Protocols. */
+function isMalformed(error: unknown): boolean {
   const { name, message } = error as Error;
   return name === "HTTPParserError" || (codeOf(error) === "UND_ERR_SOCKET" && message.startsWith("bad "));
 }
 
-/** Whether an answer says where it ends: else who can close the connection, TLS or not, can cut it short unseen (RFC 9112, 8). */
+/** Whether an answer marks its end. Otherwise anyone who can close the connection could truncate it unnoticed (RFC 9112, 8). */
 function isFramed(status: number, headers: Readonly<Record<string, unknown>>): boolean {
   if (status === 204 || status === 304 || headers["content-length"] !== undefined) return true;
   return String(headers["transfer-encoding"]).toLowerCase() === "chunked";

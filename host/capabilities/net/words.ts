@@ -1,23 +1,23 @@
-/** What may stand in a request of kleidi:net (docs/ABI.md): the words that the schema and its rules share. */
+/** The syntax of requests of kleidi:net (docs/ABI.md), shared by the schema, the rules and the login methods. */
 
 export const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"] as const;
 
-// What some servers take for a dot segment, "..;x", is none either: they cut a segment at its semicolon.
+// Rejects "..;x" as well as dot segments: some servers cut a segment at its semicolon.
 const SEGMENT = "(?!\\.{1,2}(?:[/;]|$))[A-Za-z0-9\\-._~!$&'()*+,;=:@]+";
 /** A path without a slash at its end. */
 export const PLAIN_PATH = new RegExp(`^(?=.{1,1024}$)(?:/${SEGMENT})+$`);
-/** One with or without. */
+/** A path with or without a slash at its end. */
 export const ALLOWED_PATH = new RegExp(`^(?=.{1,1024}$)(?:/|(?:/${SEGMENT})+/?)$`);
 
-/** A query that a line of a grant may fix. Nothing is encoded in it: it is compared as written. */
+/** A query that a granted line may fix. It is compared as written, without decoding. */
 const QUERY = /^[A-Za-z0-9\-._~!$'()*+,;=:@/&]{1,512}$/;
-/** A value of a header that a line of a grant may fix. */
+/** A header value that a granted line may fix. */
 const FIXED_VALUE = /^[\x21-\x7e]{1,256}$/;
 
-/** RFC 9110, 5.1, in lower case and without the odd characters. */
+/** A header name (RFC 9110, 5.1) in lower case, of letters, digits and hyphens only. */
 export const HEADER = /^[a-z0-9][a-z0-9-]{0,63}$/;
 
-/** Headers that HTTP or the host keeps for itself; and some by which servers read another method or path than was decided on. */
+/** Headers reserved for HTTP and the host, and headers that make some servers use another method or path than the one decided on. */
 export const RESERVED_HEADERS: ReadonlySet<string> = new Set([
   "authorization",
   "connection",
@@ -43,7 +43,7 @@ export const RESERVED_HEADERS: ReadonlySet<string> = new Set([
   "x-vault-token",
 ]);
 
-/** The reserved ones that a credential may be in. */
+/** The reserved headers that a credential may use. */
 export const CREDENTIAL_HEADERS: ReadonlySet<string> = new Set(["authorization", "x-vault-token"]);
 
 /** One request of a grant. */
@@ -81,7 +81,7 @@ export function parseLine(text: string): AllowedRequest | undefined {
   };
 }
 
-/** The line as the configuration has it. */
+/** The line as the configuration writes it. */
 export function lineText({ method, path, query, headers = {} }: AllowedRequest): string {
   const target = query === undefined ? path : `${path}?${query}`;
   return [method, target, ...Object.entries(headers).map(([name, value]) => `${name}=${value}`)].join(" ");

@@ -1,4 +1,4 @@
-/** kleidi:state: small records that a provider reads, and creates in provisioning. */
+/** kleidi:state: small records that a provider reads, and creates during provisioning. */
 import type { Capability, OpenContext } from "../capability.ts";
 import { StateDirectory } from "./directory.ts";
 import { GRANT, SECTION, type StateGrant, type StateSection } from "./grant.ts";
@@ -20,7 +20,7 @@ export const state = {
     const directory = new StateDirectory(section.directory);
     const fault = directory.tidy([...grants.values()].flatMap(({ names }) => names));
     if (fault !== undefined)
-      log("warn", { err: fault }, "what a killed key init left behind cannot be removed");
+      log("warn", { err: fault }, "leftovers of an interrupted key init cannot be removed");
     return openState(directory);
   },
 } as const satisfies Capability;

@@ -35,14 +35,14 @@ for (const [what, value] of [
   ["line feeds", new Uint8Array(3).fill(10)],
   ["16,384 bytes", Uint8Array.from(randomBytes(16_384))],
 ] as const) {
-  test(`get gives what put was given: ${what}`, (t) => {
+  test(`get returns the value of put: ${what}`, (t) => {
     const records = setUp(t);
     assert.equal(records.put("kek", value), true);
     assert.deepEqual(records.get("kek"), value);
   });
 }
 
-test("put makes one file of mode 0600, and a mark beside it", (t) => {
+test("put creates one file of mode 0600, and a mark beside it", (t) => {
   const records = setUp(t);
   records.put("kek", VALUE);
   assert.deepEqual(readdirSync(records.path).sort(), ["kek.made", "kek.state"]);
@@ -50,7 +50,7 @@ test("put makes one file of mode 0600, and a mark beside it", (t) => {
   assert.equal(statSync(records.recordPath("kek")).nlink, 1);
 });
 
-test("a record that is gone is no record that never was: get says so, and put makes none", (t) => {
+test("a lost record is not one that was never created: get reports it, and put creates none", (t) => {
   const records = setUp(t);
   records.put("kek", VALUE);
   rmSync(records.recordPath("kek"));
@@ -61,7 +61,7 @@ test("a record that is gone is no record that never was: get says so, and put ma
   assert.equal(records.put("kek", VALUE), false);
 });
 
-test("a mark that was not made when its record was is made by the next reader", (t) => {
+test("the next reader creates a missing mark", (t) => {
   const records = setUp(t);
   records.put("kek", VALUE);
   rmSync(join(records.path, "kek.made"));
@@ -69,7 +69,7 @@ test("a mark that was not made when its record was is made by the next reader", 
   assert.deepEqual(readdirSync(records.path).sort(), ["kek.made", "kek.state"]);
 });
 
-test("a reader that may not write reads all the same", (t) => {
+test("a reader without write permission still reads", (t) => {
   const records = setUp(t);
   records.put("kek", VALUE);
   rmSync(join(records.path, "kek.made"));
@@ -78,7 +78,7 @@ test("a reader that may not write reads all the same", (t) => {
   assert.deepEqual(records.get("kek"), VALUE);
 });
 
-test("a record's file has the form that is documented", (t) => {
+test("a record's file has the documented format", (t) => {
   const records = setUp(t);
   records.put("kek", Uint8Array.from(Buffer.from("value")));
   // printf 'kleidi-state-1 kek 5\nvalue' | sha256sum
@@ -88,7 +88,7 @@ test("a record's file has the form that is documented", (t) => {
   );
 });
 
-test("get of a record that never was is undefined", (t) => {
+test("get of a record that was never created is undefined", (t) => {
   assert.equal(setUp(t).get("kek"), undefined);
 });
 
@@ -109,10 +109,10 @@ for (const [what, place] of STANDING) {
   });
 }
 
-test("put refuses a folder that does not exist, and get does not take it for a record that never was", (t) => {
+test("put refuses a folder that does not exist, and get does not take it for a record that was never created", (t) => {
   const path = join(setUp(t).path, "missing");
   const records = new StateDirectory(path);
-  const fault = `the folder does not exist. If no volume is missing, make it: install -d -m 0700 ${path}`;
+  const fault = `the folder does not exist. If no volume is missing, create it: install -d -m 0700 ${path}`;
   assert.throws(() => records.put("kek", VALUE), {
     code: "state-invalid",
     message: `Cannot make record "kek" in ${path}: ${fault}`,
@@ -207,7 +207,7 @@ const WORKER = `
     if (i === 0) process.stdout.write("begun");
   }`;
 
-test(`after ${KILLS} SIGKILLs at random moments every record is whole or was never made`, async (t) => {
+test(`after ${KILLS} SIGKILLs at random moments every record is intact or was never created`, async (t) => {
   const module = new URL("./directory.ts", import.meta.url).href;
   for (let kill = 0; kill < KILLS; kill++) {
     const records = setUp(t);

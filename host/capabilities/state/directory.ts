@@ -1,6 +1,6 @@
 /**
- * The folder of records: NAME.state, made once and never changed, and beside it NAME.made, which outlives it: so a record that was
- * lost is told from one that never was, and nothing is made over a missing one.
+ * The folder of records. NAME.state is created once and never changed. NAME.made, the mark, outlives it: it distinguishes a lost record
+ * from one that was never created, so no record is created in place of a lost one.
  */
 import { join } from "node:path";
 import { KleidiError } from "../../error.ts";
@@ -8,7 +8,7 @@ import { createPrivate, isStagingOf, removeLeftovers, statOf } from "../../lib/w
 import { folderFault, lockFolder, readPrivate, tidy } from "../files.ts";
 import { formatRecord, MAX_FILE, parseRecord } from "./record.ts";
 
-/** Of files that are not finished: two that make the same record at once do not write into one file. */
+/** Matches the staging files of these records. Each process has its own, so two processes never write the same file. */
 const isStagedFor = (names: readonly string[]) =>
   isStagingOf(names.flatMap((name) => [`${name}.state`, `${name}.made`]));
 
@@ -24,9 +24,9 @@ export class StateDirectory {
   }
 
   /**
-   * Keeps others from making a record here, from before it is looked for one until it is made.
-   * @param action the beginning of the failure's sentence
-   * @returns ends it
+   * Locks the folder, from the search for a record until its creation.
+   * @param action the beginning of the error message
+   * @returns releases the lock
    * @throws KleidiError key-locked, state-invalid
    */
   lock(action: string): () => void {
@@ -37,18 +37,19 @@ export class StateDirectory {
     return lockFolder(this.path, action, invalid);
   }
 
-  /** Removes what a killed process left of records under these names. Not while lock() is held: see clear. @returns see files.ts, tidy */
+  /** Removes the leftovers of killed processes under these names. Not while lock() is held: see clear. @returns see files.ts, tidy */
   tidy(names: readonly string[]): unknown {
     return tidy(this.path, isStagedFor(names), () => this.clear(names));
   }
 
-  /** The same, by who holds the lock. A reader that marks a record now does without: the next one marks it. */
+  /** As tidy, for the holder of the lock. A reader whose staged mark is removed fails to mark; the next reader marks the record. */
   clear(names: readonly string[]): void {
     removeLeftovers(this.path, isStagedFor(names));
   }
 
   /**
-   * @returns the value; undefined where the record was never made
+   * Reads a record.
+   * @returns its value; undefined if the record was never created
    * @throws KleidiError state-invalid
    */
   get(name: string): Uint8Array | undefined {
@@ -56,7 +57,7 @@ export class StateDirectory {
     const invalid = (what: string, cause?: unknown) =>
       new KleidiError("state-invalid", `Cannot read record "${name}" from ${path}: ${what}`, cause);
     const fault = folderFault(this.path);
-    // Else a volume that is not mounted looks like a record that never was.
+    // Otherwise an unmounted volume would look like a record that was never created.
     if (fault !== undefined) throw invalid(fault);
     const file = readPrivate(path, MAX_FILE, invalid);
     if (file === undefined) {
@@ -75,7 +76,7 @@ export class StateDirectory {
     return join(this.path, `${name}.made`);
   }
 
-  /** After the record, so that one that was never whole leaves none; where that was interrupted, the next reader does it. */
+  /** Creates the mark, after the record, so that an incomplete record leaves none. If that was interrupted, the next reader does it. */
   #mark(name: string): void {
     const path = this.#markPath(name);
     if (statOf(path) !== undefined) return;
@@ -85,13 +86,13 @@ export class StateDirectory {
         `${name}.state was made here. While this file is there, none is made over a missing one.\n`,
       );
     } catch {
-      // A reader that may not write here, or another one that was first: the record itself is whole.
+      // This reader may not write here, or another one was first: the record itself is complete.
     }
   }
 
   /**
-   * Makes a record that never was; it is whole or not there, whenever the host is killed.
-   * @returns false where something stands under its name
+   * Creates a record, atomically. Refuses if one exists or ever existed under this name.
+   * @returns whether it was created; false if the name is taken
    * @throws KleidiError state-invalid
    */
   put(name: string, value: Uint8Array): boolean {

@@ -1,4 +1,4 @@
-/** The shape of `grants.state`, and of the section `state`. */
+/** The schemas of `grants.state` and of the section `state`. */
 import { z } from "zod";
 import { field, KEY_NAME, keyName, normalizeName, path } from "../../schema/field.ts";
 import { rpcs } from "../../schema/rpcs.ts";

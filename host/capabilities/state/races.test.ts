@@ -39,7 +39,7 @@ test(`of two that make a record at the same time one does, and the record is its
   }
 });
 
-test("a record that another process made between the look and the link is not replaced, and false says so", (t) => {
+test("a record that another process created between the check and the link is not replaced, and put returns false", (t) => {
   const records = setUp(t);
   const real = fs.linkSync;
   const mock = t.mock.method(fs, "linkSync", (from: string, to: string) => {
@@ -77,7 +77,7 @@ for (let kill = 0; kill <= STEPS; kill++)
     assert.equal(records.put("kek", Buffer.from("again")), !isMade);
   });
 
-test("only what was staged for these names is removed", (t) => {
+test("only staging files of these names are removed", (t) => {
   const records = setUp(t);
   const kept = [
     ".kek.state.0123456789abcde",
@@ -92,7 +92,7 @@ test("only what was staged for these names is removed", (t) => {
   assert.deepEqual(readdirSync(records.path).sort(), [FOLDER_LOCK, ...kept].sort());
 });
 
-test("while somebody makes a record nothing is removed, and who wants to make one is told", (t) => {
+test("while another process creates a record nothing is removed, and a further creation is refused", (t) => {
   const records = setUp(t);
   const staged = join(records.path, ".kek.state.0123456789abcdef");
   writeFileSync(staged, "");

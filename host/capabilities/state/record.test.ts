@@ -11,7 +11,7 @@ function file(line: string, value: Uint8Array): Uint8Array {
   return Buffer.concat([Buffer.from(`${line} ${sum}\n`), value]);
 }
 
-test("parseRecord gives back what formatRecord was given, as a copy", () => {
+test("parseRecord returns the value of formatRecord, as a copy", () => {
   for (const value of [VALUE, new Uint8Array(), new Uint8Array(16_384).fill(10)]) {
     const bytes = formatRecord("one", value);
     const read = parseRecord("one", bytes);
@@ -43,6 +43,6 @@ const FAULTS: readonly (readonly [string, Uint8Array, string])[] = [
   ["no checksum", Buffer.from("kleidi-state-1 one 3\n"), "its checksum is wrong, so the file is damaged"],
 ];
 for (const [what, bytes, fault] of FAULTS) {
-  test(`parseRecord says what is wrong with a file that has ${what}`, () =>
+  test(`parseRecord names the fault of a file that has ${what}`, () =>
     assert.equal(parseRecord("one", bytes), fault));
 }

@@ -1,16 +1,16 @@
 /**
- * The form of a record's file: a line of text, then the value's bytes.
+ * The format of a record's file: a line of text, then the bytes of the value.
  *
  *     kleidi-state-1 NAME LENGTH CHECKSUM
  *
- * CHECKSUM is the first 16 hexadecimal digits of the SHA-256 of "kleidi-state-1 NAME LENGTH", a line feed and the value. It tells a
- * damaged record from one that never was, and the name stops a file from being taken for another record's. It is no proof against who
- * can write the folder: a provider authenticates its own records.
+ * CHECKSUM is the first 16 hexadecimal digits of the SHA-256 of "kleidi-state-1 NAME LENGTH", a line feed and the value. It detects a
+ * damaged record, and the name prevents a file from being used as another record. It is no protection against a writer of the folder: a
+ * provider authenticates its own records.
  */
 import { createHash } from "node:crypto";
 
 export const MAX_VALUE = 16_384;
-/** A record with its line. */
+/** The largest file: a value with its line. */
 export const MAX_FILE = MAX_VALUE + 256;
 const FORMAT = "kleidi-state-1";
 const LINE_FEED = 0x0a;
@@ -20,7 +20,7 @@ export function formatRecord(name: string, value: Uint8Array): Uint8Array {
   return Buffer.concat([Buffer.from(`${line} ${checksum(line, value)}\n`), value]);
 }
 
-/** @returns the value, or what is wrong with the file */
+/** @returns the value, or the fault of the file as a sentence */
 export function parseRecord(name: string, file: Uint8Array): Uint8Array | string {
   if (file.length === 0) return "the file is empty";
   const end = file.indexOf(LINE_FEED);

@@ -1,4 +1,4 @@
-/** What crosses keys of `grants.state` and the section `state`. */
+/** Rules that involve several keys: `grants.state` and the section `state`. */
 import { isShort, type ProviderOutline } from "../../schema/outline.ts";
 import type { Rule } from "../../schema/rule.ts";
 import type { Path } from "../../schema/text.ts";

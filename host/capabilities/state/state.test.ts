@@ -57,7 +57,7 @@ function setUp(t: TestContext, grants: Grants = { state: { names: ["kek"] } }) {
   };
 }
 
-test("what provisioning put, every RPC gets", async (t) => {
+test("every RPC gets the record that provisioning put", async (t) => {
   const { get, put } = setUp(t);
   assert.equal((await put("kek", VALUE)).code, HostCode.OK);
   for (const rpc of EVERY) assert.deepEqual((await get("kek", rpc as Rpc)).body, VALUE);
@@ -68,7 +68,7 @@ test("get of a record that was never made is not found", async (t) => {
 });
 
 for (const rpc of ["status", "encrypt", "decrypt"] as const) {
-  test(`put in ${rpc} is denied, and makes nothing`, async (t) => {
+  test(`put in ${rpc} is denied, and creates nothing`, async (t) => {
     const { put, path } = setUp(t);
     const { code, message } = await put("kek", VALUE, rpc);
     assert.equal(code, HostCode.DENIED);
@@ -107,11 +107,11 @@ for (const [bytes, code] of [
   });
 }
 
-test("a request that cannot be read is invalid", async (t) => {
+test("a malformed request is invalid", async (t) => {
   assert.equal((await setUp(t).ask("get", "encrypt", Uint8Array.of(0xff))).code, HostCode.INVALID);
 });
 
-test("a damaged record is unavailable, not absent, and the host is told why", async (t) => {
+test("a damaged record is unavailable, not absent, and the host learns why", async (t) => {
   const { get, path, faults } = setUp(t);
   writeFileSync(join(path, "kek.state"), "", { mode: 0o600 });
   assert.equal((await get("kek")).code, HostCode.UNAVAILABLE);

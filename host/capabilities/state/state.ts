@@ -1,4 +1,4 @@
-/** kleidi:state: small records by name, read at any time and created in provisioning only. */
+/** kleidi:state: small records by name, read at any time and created during provisioning only. */
 import { StateGetRequestSchema, StatePutRequestSchema } from "../../../proto/provider/v1/provider_pb.ts";
 import { answer, type HostAnswer, type HostCall, HostCode, refusal } from "../../host-call.ts";
 import { denied, type Opened, type Plan } from "../capability.ts";
@@ -10,7 +10,10 @@ export const REQUESTS = { get: StateGetRequestSchema, put: StatePutRequestSchema
 
 const DONE = answer(new Uint8Array());
 const NEVER_MADE = refusal(HostCode.NOT_FOUND, "the record was never made");
-const THERE_IS_ONE = refusal(HostCode.INVALID, "there is a record of this name; records are never replaced");
+const ALREADY_EXISTS = refusal(
+  HostCode.INVALID,
+  "there is a record of this name; records are never replaced",
+);
 
 export function openState(directory: StateDirectory): Opened<typeof REQUESTS, StateGrant> {
   return {
@@ -33,13 +36,13 @@ export function openState(directory: StateDirectory): Opened<typeof REQUESTS, St
               `a record of ${value.length} bytes, 1 to ${MAX_VALUE} are possible`,
             );
           }
-          return { target: name, perform: () => (directory.put(name, value) ? DONE : THERE_IS_ONE) };
+          return { target: name, perform: () => (directory.put(name, value) ? DONE : ALREADY_EXISTS) };
         }),
     },
   };
 }
 
-/** A granted name was taken for one by the configuration: no path can be made of anything else. */
+/** Denies a name that is not granted. The configuration has validated granted names, so only those become part of a path. */
 function onRecord(
   name: string,
   call: HostCall,
