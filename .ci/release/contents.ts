@@ -4,7 +4,7 @@ const FOLDERS = ["deploy", "docs", "examples", "host", "proto", "providers", "sd
 const FILES = ["LICENSE", "package-lock.json", "package.json", ".npmrc"];
 /** Tests, and programs that generate or compare files of the checkout with packages that a release does not install. */
 const LEFT_OUT = [
-  /\.test\.(ts|yaml)$/,
+  /\.test\.(ts|yaml)(\.snapshot)?$/,
   /\/(test|harness)\//,
   /^docs\/.*\.ts$/,
   /^examples\/quickstart\//,

@@ -23,7 +23,7 @@ function backward(text: string): string[] {
 
 const textOf = (lines: readonly string[]) => lines.map((line) => `${line}\n`).join("");
 
-test("lines come from the last one to the first one, wherever a chunk ends", () => {
+test("lines are read from the last one to the first one, across chunk boundaries", () => {
   const line = fc.integer({ min: 0, max: LONGEST_LINE - 1 }).map((length) => "x".repeat(length));
   fc.assert(
     fc.property(fc.array(line, { maxLength: 300, size: "max" }), (lines) => {
@@ -34,7 +34,7 @@ test("lines come from the last one to the first one, wherever a chunk ends", () 
     }),
     { numRuns: 100 },
   );
-  // where a line begins a byte before, with, and behind a chunk
+  // a line begins before, at, and after a chunk boundary
   for (const more of [-2, -1, 0, 1, 2]) {
     const full = Array.from({ length: 65 }, (_, i) => `${i}`.padEnd(4_000, "y"));
     const lines = ["first", "z".repeat(262_144 + more - 65 * 4_001 - 1), ...full];
@@ -43,8 +43,8 @@ test("lines come from the last one to the first one, wherever a chunk ends", () 
   }
 });
 
-test("what is longer than a line is given up as an empty one, and nothing in front of it is read", () => {
+test("a line that is too long is read as an empty one, and the lines before it are not read", () => {
   assert.deepEqual(backward(textOf(["first", "x".repeat(3_000_000), "last"])), ["last", ""]);
 });
 
-test("nothing has no line", () => assert.deepEqual(backward(""), []));
+test("an empty file has no lines", () => assert.deepEqual(backward(""), []));

@@ -1,4 +1,4 @@
-/** The lines of a file from its end to its beginning, in constant memory. */
+/** Reads the lines of a file from the end to the beginning, in constant memory. */
 import { readAt } from "../lib/files.ts";
 import { LONGEST_LINE } from "./record.ts";
 
@@ -6,12 +6,12 @@ const CHUNK = 262_144;
 const NEWLINE = 10;
 
 /**
- * Gives each line in front of `size`, the last one first; where there is no newline for longer than a line may be, an empty text.
- * @param size bytes of lines with their newlines
+ * Yields the lines of a file, the last one first. A line longer than the limit is yielded as an empty text, and reading stops.
+ * @param size the number of bytes to read from the beginning; must end with a newline
  */
 export function* linesBackward(descriptor: number, size: number): Generator<string> {
   let end = size;
-  // of a line that begins further in front
+  // the end of a line that begins in an earlier chunk
   let kept = Buffer.alloc(0);
   while (end > 0) {
     const start = Math.max(0, end - CHUNK);

@@ -45,7 +45,7 @@ function logWith(record: (chain: Chain) => Entry | Control, change: (line: strin
   return [...lines, changed];
 }
 
-/** Each means the same to a reader of JSON, or has something that no host writes. */
+/** Each change keeps the meaning for a JSON parser, or adds a form that no host writes. */
 const CHANGES: Readonly<Record<string, (line: string) => string>> = {
   "an escape in the name of a field": (line) =>
     line.replace(
@@ -71,7 +71,7 @@ const CHANGES: Readonly<Record<string, (line: string) => string>> = {
   "a time that no clock shows": (line) => line.replace(TIME, "2026-13-01T00:00:00.000Z"),
 };
 
-describe("verify takes no checkpoint", () => {
+describe("verify accepts no checkpoint", () => {
   const checkpoint = (chain: Chain) => signer.checkpoint(chain.at, TIME);
   test("but the one that was signed", () =>
     assert.equal(faultOf(logWith(checkpoint, (line) => line)), undefined));
@@ -82,7 +82,7 @@ describe("verify takes no checkpoint", () => {
       assert.notEqual(changed, logWith(checkpoint, (line) => line)[2]);
       assert.equal(
         faultOf([first, second, changed]),
-        "changed 3: it is not written as a host writes a line of its kind",
+        "changed 3: it is not in the canonical form of its kind",
       );
       // nor as an exported one
       writeFileSync(join(folder, "exported"), `${changed}\n`);
@@ -98,11 +98,11 @@ describe("verify takes no checkpoint", () => {
     const lines = logWith(checkpoint, (line) =>
       line.replace(/(.)=="\}$/, (_, last: string) => `${digits[digits.indexOf(last) + 1]}=="}`),
     );
-    assert.equal(faultOf(lines), "forged 3: its checkpoint's signature is not one of the key");
+    assert.equal(faultOf(lines), "forged 3: the signature of its checkpoint is not valid for the key");
   });
 });
 
-describe("verify takes no other line", () => {
+describe("verify accepts no line", () => {
   test("but the one that a host writes", () =>
     assert.equal(
       faultOf(
@@ -124,7 +124,7 @@ describe("verify takes no other line", () => {
           (line) => line,
         )[2],
       );
-      assert.equal(faultOf(lines), "changed 3: it is not written as a host writes a line of its kind");
+      assert.equal(faultOf(lines), "changed 3: it is not in the canonical form of its kind");
     });
 
   for (const [what, from, to] of [
@@ -140,7 +140,7 @@ describe("verify takes no other line", () => {
         () => CALL,
         (line) => line.replace(from, to),
       );
-      assert.equal(faultOf(lines), "changed 3: it is not written as a host writes a line of its kind");
+      assert.equal(faultOf(lines), "changed 3: it is not in the canonical form of its kind");
     });
 });
 
@@ -160,13 +160,13 @@ describe("the head of a line", () => {
     assert.equal(headOf(text.replace(TIME, "2026-01-01T00:00:00:000Z")), undefined);
   });
 
-  test("stands at the beginning of what is read as a record", () => {
+  test("is required at the beginning of a record", () => {
     assert.equal(recordOf(text)?.kind, "genesis");
     for (const other of ['{"kind":"genesis"}', "null", "1", `[${text}]`, text.slice(0, -1)])
       assert.equal(recordOf(other), undefined, other);
   });
 
-  test("is what comes next behind a position", () => {
+  test("begins with the prefix of its position", () => {
     const next = chain.next(CALL, TIME);
     const at = { chain: CHAIN, seq: 1, hash: headOf(next.text)?.prev ?? "" };
     assert.equal(next.text.slice(0, prefixOf(at).length), prefixOf(at));

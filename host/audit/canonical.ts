@@ -1,13 +1,13 @@
 /**
- * The one form of a line. JSON can say the same in many ways (white space, escapes, another order, a field more), and a signature or a
- * hash over what was written says nothing about which of them a reader sees. A host writes one of them, and verify takes no other.
+ * The canonical form of a line. JSON can encode one value in many ways (white space, escapes, field order, duplicate fields), and two
+ * parsers may read different values from one hashed text. A host writes exactly one form, and verify accepts no other.
  */
 import type { Field, Optional } from "./fields.ts";
 import { RECORDS } from "./record.ts";
 
-/** Printable ASCII; of what JSON must escape there is the quotation mark and the backslash. */
+/** One character of a text: printable ASCII, with the quotation mark and the backslash escaped. */
 const CHARACTER = String.raw`(?:[ !#-\[\]-~]|\\["\\])`;
-/** Only a time that a clock can show: another text would be neither early nor late. */
+/** A valid time: other text could not be compared. */
 const TIME = String.raw`[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\.[0-9]{3}Z`;
 
 function patternOf(field: Field): string {
@@ -35,7 +35,7 @@ function fieldOf(name: string, field: Field | Optional): string {
     : `,"${name}":${patternOf(field)}`;
 }
 
-/** A line from its time on, by its kind. What is in front of the time has the same form in all of them (chain.ts). */
+/** The pattern of a line from its time to its end, by kind. The part before the time is the same for all kinds (chain.ts). */
 const REST = new Map(
   Object.entries(RECORDS).map(([kind, shape]) => {
     const fields = Object.entries(shape as Readonly<Record<string, Field | Optional>>);
@@ -45,8 +45,8 @@ const REST = new Map(
 );
 
 /**
- * Whether a line is, from its time on, what a host writes.
- * @param from where the digits of the time begin
+ * True if a line has the canonical form of its kind, from its time to its end.
+ * @param from the index of the first digit of the time
  */
 export function isCanonical(line: string, kind: string, from: number): boolean {
   const rest = REST.get(kind);

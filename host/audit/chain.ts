@@ -1,6 +1,6 @@
 /**
- * The chain: what a line begins with, and what the next line is. Every line names the SHA-256 of the whole line before it, so that
- * no line can be changed, cut, inserted or moved without one behind it being wrong.
+ * The hash chain. Every line contains the SHA-256 of the whole line before it, so a changed, removed, inserted or moved line
+ * invalidates the line after it.
  */
 import { hash } from "node:crypto";
 import pino from "pino";
@@ -9,33 +9,33 @@ import { TIME } from "./fields.ts";
 import { type Control, type Entry, encodeRecord, VERSION } from "./record.ts";
 
 export const ZERO_HASH = "0".repeat(64);
-/** No line has a higher sequence: near 2^53 adding one to a number no longer changes it. */
+/** The highest sequence: near 2^53, adding 1 to a number no longer changes it. */
 export const MOST_SEQ = 2 ** 52;
-/** A host goes on behind no higher one: what somebody else wrote must not leave it without numbers. */
+/** The highest sequence that a host continues after: a forged line must not exhaust the sequences. */
 export const MOST_RESUMED = MOST_SEQ / 2;
-/** So many lines may be missing in one gap; a host that writes 10000 lines a second takes three years for them. */
+/** The maximum number of lines missing in one gap: three years at 10000 lines per second. */
 export const MOST_MISSING = 1e12;
 
-/** Where a chain stands: behind this line. */
+/** A position in a chain: after its last line. */
 export interface Position {
   /** 16 hex digits, random. */
   readonly chain: string;
-  /** Of the last line; 0 before the first one. */
+  /** The sequence of the last line; 0 before the first one. */
   readonly seq: number;
   /** The hash of the last line. */
   readonly hash: string;
-  /** Of the last line; undefined before the first one. */
+  /** The time of the last line; undefined before the first one. */
   readonly time?: string | undefined;
 }
 
-/** One line, without its newline. All of it is ASCII, so that its length is its length in bytes. */
+/** One line, without its newline. It is ASCII, so its length is its number of bytes. */
 export interface Line {
   readonly seq: number;
   readonly text: string;
   readonly hash: string;
 }
 
-/** What every line begins with, always at the same places up to `seq`. */
+/** The fields at the beginning of every line, at fixed positions up to `seq`. */
 export interface Head {
   readonly chain: string;
   readonly prev: string;
@@ -44,16 +44,17 @@ export interface Head {
   readonly kind: string;
 }
 
+/** @returns the SHA-256 in hex */
 export function hashOf(line: string | Uint8Array): string {
   return hash("sha256", line);
 }
 
-/** Makes lines, each behind the one before. */
+/** Creates the lines of a chain. */
 export class Chain {
   #at: Position;
   #head = "";
   #line = "";
-  /** pino writes the line; what is in front of the record's fields is put where pino has its level and time. */
+  /** pino writes the line; the head of the line replaces pino's level and time. */
   readonly #pino = pino(
     {
       base: undefined as unknown as null,
@@ -76,9 +77,10 @@ export class Chain {
   }
 
   /**
-   * The chain stays where it is when it throws.
-   * @throws TypeError, a field of the record is not what it should be
-   * @throws KleidiError audit-failed, there is no sequence left
+   * Creates the next line. If it throws, the position is unchanged.
+   * @param time ISO 8601 in UTC, with milliseconds
+   * @throws TypeError if a field of the record is invalid
+   * @throws KleidiError audit-failed if there is no sequence left
    */
   next(record: Entry | Control, time: string): Line {
     const fields = encodeRecord(record);
@@ -86,7 +88,7 @@ export class Chain {
     if (seq >= MOST_SEQ)
       throw new KleidiError(
         "audit-failed",
-        `Cannot audit: the last line has the sequence ${seq}, at most ${MOST_SEQ} are written. Move the log's files away and start the host again`,
+        `Cannot audit: the last line has the sequence ${seq}, at most ${MOST_SEQ} is allowed. Move the log's files away and restart the host`,
       );
     this.#head = `,"chain":"${chain}","prev":"${prev}","seq":${seq + 1},"time":"${time}"`;
     this.#pino.info(fields);
@@ -99,10 +101,10 @@ export class Chain {
 
 const HEAD =
   /^\{"v":1,"chain":"([0-9a-f]{16})","prev":"([0-9a-f]{64})","seq":([1-9][0-9]{0,15}),"time":"([0-9TZ:.-]{24})","kind":"([a-z_]{1,16})"[,}]/;
-/** No head is longer. */
+/** The maximum length of a head. */
 export const LONGEST_HEAD = 220;
 
-/** The head of a line, or of its first bytes; undefined where it is no line of an audit log. */
+/** Parses the head of a line, or of its first bytes; undefined if it is not a line of an audit log. */
 export function headOf(text: string): Head | undefined {
   const found = HEAD.exec(text);
   if (found === null) return undefined;
@@ -111,7 +113,7 @@ export function headOf(text: string): Head | undefined {
   return Number.isSafeInteger(seq) && TIME.test(time) ? { chain, prev, seq, time, kind } : undefined;
 }
 
-/** What a line begins with, up to its time's digits, behind a position. */
+/** Returns the text with which the line after a position begins, up to the digits of its time. */
 export function prefixOf({ chain, seq, hash: prev }: Position): string {
   return `{"v":${VERSION},"chain":"${chain}","prev":"${prev}","seq":${seq + 1},"time":"`;
 }
@@ -122,9 +124,9 @@ const CHAIN_AT = START.length;
 const PREV_AT = CHAIN_AT + 16 + BETWEEN.length;
 const SEQ_AT = PREV_AT + ZERO_HASH.length;
 
-/** Where the digits of a line's time begin, if it begins as the line behind a position must; undefined where it does not. */
+/** Returns the index of the first digit of a line's time; undefined if the line does not follow the position. */
 export function timeOf(text: string, { chain, seq, hash: prev }: Position): number | undefined {
-  // part by part: one text of all of them would be made for each line
+  // compared in parts: concatenating them would allocate a text for each line
   const behind = `","seq":${seq + 1},"time":"`;
   const follows =
     text.startsWith(prev, PREV_AT) &&
@@ -135,7 +137,7 @@ export function timeOf(text: string, { chain, seq, hash: prev }: Position): numb
   return follows ? SEQ_AT + behind.length : undefined;
 }
 
-/** The record of a line; undefined where it cannot be read. */
+/** Parses the record of a line; undefined if it is not a valid record. */
 export function recordOf(text: string): (Head & Readonly<Record<string, unknown>>) | undefined {
   try {
     const value: unknown = JSON.parse(text);

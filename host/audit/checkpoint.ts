@@ -1,6 +1,6 @@
 /**
- * Checkpoints: a signature over where the chain stands. Without one, whoever can write the file can write the whole chain anew; with
- * one, not without the key.
+ * Checkpoints: signatures over positions of the chain. Without them, anyone who can write the file can rewrite the whole chain; with
+ * them, only the holder of the key can.
  */
 import { createPublicKey, hash, type KeyObject, sign, verify } from "node:crypto";
 import { decodeBase64 } from "../lib/base64.ts";
@@ -8,27 +8,28 @@ import { ed25519FromSpki, spkiOf } from "../lib/ed25519.ts";
 import type { Position } from "./chain.ts";
 import type { Control } from "./record.ts";
 
-/** What is signed: the chain, the checkpoint's own sequence and time, and the hash of the line before it. */
+/** The signed message: the chain, the checkpoint's own sequence and time, and the hash of the line before it. */
 function message(at: Position, time: string): Buffer {
   return Buffer.from(`kleidi audit checkpoint 1\0${at.chain}\n${at.seq + 1}\n${at.hash}\n${time}\n`);
 }
 
-/** 16 hex digits that name a public key. */
+/** Returns the id of a public key: 16 hex digits. */
 export function keyIdOf(publicKey: KeyObject): string {
   return hash("sha256", spkiOf(publicKey)).slice(0, 16);
 }
 
-/** The base64 line of a public key: its SPKI. */
+/** Encodes a public key as one line: its SPKI in base64. */
 export function publicLine(publicKey: KeyObject): string {
   return spkiOf(publicKey).toString("base64");
 }
 
-/** The public key of a base64 line; undefined where it is none. */
+/** Parses a line of `publicLine`; undefined if it is not an Ed25519 public key. */
 export function parsePublic(line: string): KeyObject | undefined {
   const spki = decodeBase64(line.trim());
   return spki && ed25519FromSpki(spki);
 }
 
+/** Signs checkpoints with one key. */
 export class Signer {
   readonly key: string;
   readonly publicKey: KeyObject;
@@ -40,14 +41,18 @@ export class Signer {
     this.key = keyIdOf(this.publicKey);
   }
 
-  /** The checkpoint that comes next behind a position. */
+  /** Creates the checkpoint record that follows a position. */
   checkpoint(at: Position, time: string): Control {
     const signature = sign(null, message(at, time), this.#privateKey).toString("base64");
     return { kind: "checkpoint", key: this.key, signature };
   }
 }
 
-/** Whether a checkpoint that stands behind `at` is one of this key, in the one form that a signature has in base64. */
+/**
+ * Verifies the signature of a checkpoint.
+ * @param at the position before the checkpoint
+ * @param signature canonical base64; any other value is invalid
+ */
 export function isSigned(publicKey: KeyObject, at: Position, time: string, signature: unknown): boolean {
   if (typeof signature !== "string") return false;
   const bytes = decodeBase64(signature);

@@ -1,4 +1,4 @@
-/** The end over outputs that are held: of the real ones, a disk that hangs cannot be had in a test. */
+/** Closing with outputs that the test blocks: a real hanging disk is not available in a test. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ZERO_HASH } from "./chain.ts";
@@ -6,7 +6,7 @@ import { closeWithin } from "./close.ts";
 import { Feed } from "./feed.ts";
 import type { Output } from "./sink/output.ts";
 
-/** A real limit that the test never waits for to its end where all is well. */
+/** A limit that a passing test never reaches. */
 const LONG_MS = 600_000;
 
 class Held implements Output {
@@ -47,17 +47,17 @@ function feedOf(output: Output): Feed {
   return feed;
 }
 
-test("lines are written and go down to the disk before a sink is closed", async () => {
+test("lines are written and synced before a sink is closed", async () => {
   const outputs = [new Held("a"), new Held("b")];
   assert.deepEqual(await closeWithin(outputs.map(feedOf), LONG_MS), []);
   for (const { did } of outputs) assert.deepEqual(did, ["write 1", "sync", "close"]);
 });
 
 for (const hanging of ["write", "sync", "close"] as const)
-  test(`a ${hanging} that hangs is given up after the limit and named, and holds no other sink up`, async () => {
+  test(`a ${hanging} that hangs is abandoned and named after the limit, and does not block another sink`, async () => {
     const gate = Promise.withResolvers<void>();
     const [stuck, other] = [new Held("the file x", { [hanging]: gate.promise }), new Held("stdout")];
-    // long enough for nothing: the other sink may be late too on a busy machine, and ends in spite of the one that hangs
+    // a very short limit: on a busy machine the other sink may be late too, but still closes despite the one that hangs
     const late = await closeWithin([stuck, other].map(feedOf), 20);
     assert.ok(late.includes("the file x"), late.join());
     while (!other.did.includes("close")) await new Promise(setImmediate);

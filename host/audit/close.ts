@@ -1,10 +1,10 @@
-/** The end of a log's sinks, within a time: a disk that hangs must not hold the end of the host. */
+/** Closes the sinks of a log within a time limit: a hanging disk must not block the shutdown of the host. */
 import { isDoneWithin } from "../lib/deadline.ts";
 import type { Feed } from "./feed.ts";
 
 /**
- * Waits until all lines are written, down to the disk, and closes; each sink for itself. One that is not done in time is closed too,
- * and nobody waits for that.
+ * Writes and syncs all lines and closes each sink independently. A sink that misses the time limit is closed without waiting for it.
+ * @param ms the time limit in milliseconds
  * @returns the labels of the sinks that were not done in time
  */
 export async function closeWithin(feeds: readonly Feed[], ms: number): Promise<string[]> {
@@ -22,7 +22,7 @@ export async function closeWithin(feeds: readonly Feed[], ms: number): Promise<s
 
 async function close(feed: Feed): Promise<void> {
   await feed.settled();
-  // that a disk fails now is told by the lines that are missing
+  // a disk that fails now shows as missing lines
   if (feed.failure === undefined) await feed.output.sync().catch(() => {});
   await feed.close();
 }

@@ -1,4 +1,4 @@
-/** verify --key: how many lines, and for how long, may be without a checkpoint; by logs that somebody without the key wrote. */
+/** verify --key limits the lines without a checkpoint, in number and in time; tested with logs that an attacker without the key wrote. */
 import assert from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -26,8 +26,8 @@ const start = (lines?: number, ms?: number): Entry => ({
   checkpoint_interval_ms: ms,
 });
 
-/** Writes lines as it is told to, at a time that goes on as it is told to. */
-class Pen {
+/** Builds a log with a clock that the test controls. */
+class LogBuilder {
   readonly lines: string[] = [];
   chain = new Chain({ chain: "0123456789abcdef", seq: 0, hash: ZERO_HASH });
   #ms = Date.parse("2026-01-01T00:00:00.000Z");
@@ -71,12 +71,12 @@ class Pen {
   }
 }
 
-function assertGood(pen: Pen): void {
+function assertGood(pen: LogBuilder): void {
   assert.equal(pen.verdict().fault, undefined);
 }
 
 /** @param line the first one that is not covered */
-function assertUnsigned(pen: Pen, line: number, why: RegExp): void {
+function assertUnsigned(pen: LogBuilder, line: number, why: RegExp): void {
   const { fault, intactTo } = pen.verdict();
   assert.deepEqual([fault?.what, fault?.file, fault?.line], ["unsigned", file, line]);
   assert.match(fault?.why ?? "", why);
@@ -84,9 +84,9 @@ function assertUnsigned(pen: Pen, line: number, why: RegExp): void {
   assert.equal(pen.verdict([]).fault, undefined);
 }
 
-describe("without a checkpoint, verify takes", () => {
+describe("without a checkpoint, verify accepts", () => {
   test("as many lines as the rhythm that the host claimed, and a few of its own", () => {
-    const log = () => new Pen().put(start(50, 60_000)).sign().run(50, 3);
+    const log = () => new LogBuilder().put(start(50, 60_000)).sign().run(50, 3);
     assertGood(log().calls(50 + OWN_LINES));
     assertGood(
       log()
@@ -110,7 +110,7 @@ describe("without a checkpoint, verify takes", () => {
   });
 
   test("lines for as long as the rhythm, and the checkpoint that covers them however late", () => {
-    const log = () => new Pen().put(start(50, 60_000)).sign().calls(1).sign();
+    const log = () => new LogBuilder().put(start(50, 60_000)).sign().calls(1).sign();
     assertGood(log().calls(1).wait(65).calls(1));
     assertUnsigned(log().calls(1).wait(65.001).calls(1), 6, /^from here on 2 lines over 66 s/);
     assertUnsigned(log().wait(0.999).calls(1).wait(65.111).calls(1), 6, /^from here on 2 lines over 66 s/);
@@ -121,7 +121,7 @@ describe("without a checkpoint, verify takes", () => {
   });
 
   test("no longer time where a record says that the clock went back", () => {
-    const log = () => new Pen().put(start(50, 60_000)).sign();
+    const log = () => new LogBuilder().put(start(50, 60_000)).sign();
     const back: Control = { kind: "clock", back_ms: 40_000 };
     assertGood(log().calls(1).wait(-40).put(back).wait(60).calls(1));
     assertUnsigned(
@@ -132,7 +132,7 @@ describe("without a checkpoint, verify takes", () => {
   });
 
   test("the first line of a file whenever it comes, and not the next one", () => {
-    const log = () => new Pen().put(start(50, 60_000)).sign().calls(1).wait(86_400);
+    const log = () => new LogBuilder().put(start(50, 60_000)).sign().calls(1).wait(86_400);
     const rotate: Control = { kind: "rotate", reason: "resumed" };
     assertGood(log().put(rotate).sign().calls(1));
     assertUnsigned(log().put(rotate).calls(1), 4, /^from here on 3 lines over 86400 s/);
@@ -140,22 +140,23 @@ describe("without a checkpoint, verify takes", () => {
 });
 
 describe("a claim of the rhythm", () => {
-  test("counts once a checkpoint covers it", () => {
-    const log = () => new Pen().put(start(10, 60_000)).sign().put(start(500, 60_000));
+  test("counts only after a checkpoint covers it", () => {
+    const log = () => new LogBuilder().put(start(10, 60_000)).sign().put(start(500, 60_000));
     assertGood(log().sign().run(500, 2));
     assertUnsigned(log().calls(500), 4, /^from here on 27 lines .* after 10 lines or 60 s/);
     assertUnsigned(log().calls(500).sign(), 4, /^from here on 27 lines .* after 10 lines or 60 s/);
     // nor does one that comes again and again
-    const again = new Pen().put(start(10, 60_000)).sign();
+    const again = new LogBuilder().put(start(10, 60_000)).sign();
     for (let i = 0; i < 30; i++) again.put(start(500, 60_000));
     assertUnsigned(again, 4, /^from here on 27 lines .* after 10 lines or 60 s/);
   });
 
-  test("is not believed beyond what the configuration allows", () => {
-    const log = (seconds: number) => new Pen().put(start(1e9, 1e12)).sign().calls(1).wait(seconds).calls(1);
+  test("is limited to the longest rhythm of the configuration", () => {
+    const log = (seconds: number) =>
+      new LogBuilder().put(start(1e9, 1e12)).sign().calls(1).wait(seconds).calls(1);
     assertGood(log(LONGEST_RHYTHM.intervalMs / 1000));
     assertUnsigned(log(LONGEST_RHYTHM.intervalMs / 1000 + 6), 4, /after 100000 lines or 3600 s/);
-    const many = new Pen()
+    const many = new LogBuilder()
       .put(start(1e9, 1e12))
       .sign()
       .calls(LONGEST_RHYTHM.lines + OWN_LINES);
@@ -164,9 +165,9 @@ describe("a claim of the rhythm", () => {
   });
 
   test("of a file that continues another one counts too, as the start is in a file that is gone", () => {
-    const whole = new Pen();
+    const whole = new LogBuilder();
     const { at } = whole.calls(10).sign().chain;
-    const log = new Pen();
+    const log = new LogBuilder();
     log.lines.length = 0;
     log.chain = new Chain(at);
     log.put({ kind: "rotate", reason: "size" });
@@ -180,7 +181,7 @@ describe("a claim of the rhythm", () => {
   });
 
   test("that was never made: what is signed may have been signed late, and what is not counts by the default", () => {
-    const log = () => new Pen().put(start());
+    const log = () => new LogBuilder().put(start());
     assertGood(log().calls(5_000).sign());
     assertGood(
       log()
@@ -195,24 +196,28 @@ describe("a claim of the rhythm", () => {
       /after 1000 lines or 60 s/,
     );
     // one run of the host claimed, the next one did not
-    assertGood(new Pen().put(start(10, 60_000)).sign().put(start()).sign().calls(500));
+    assertGood(new LogBuilder().put(start(10, 60_000)).sign().put(start()).sign().calls(500));
   });
 });
 
 describe("a log without any checkpoint", () => {
   test("is as short as what a host writes before it signs first", () => {
-    assertGood(new Pen().put(start(50, 60_000)).calls(OWN_LINES - 2));
+    assertGood(new LogBuilder().put(start(50, 60_000)).calls(OWN_LINES - 2));
     assertUnsigned(
-      new Pen().put(start(50, 60_000)).calls(OWN_LINES - 1),
+      new LogBuilder().put(start(50, 60_000)).calls(OWN_LINES - 1),
       1,
       /^from here on 17 lines have no checkpoint, and there is none before them: nothing here is signed$/,
     );
-    assertUnsigned(new Pen().put(start(100_000, 3_600_000)).calls(99_000), 1, /^from here on 99002 lines/);
+    assertUnsigned(
+      new LogBuilder().put(start(100_000, 3_600_000)).calls(99_000),
+      1,
+      /^from here on 99002 lines/,
+    );
   });
 
   test("is told from one whose checkpoints were removed by nothing: the lines behind the first one that stays count", () => {
-    const log = new Pen().put(start(50, 60_000)).sign().run(50, 20);
-    const forged = new Pen();
+    const log = new LogBuilder().put(start(50, 60_000)).sign().run(50, 20);
+    const forged = new LogBuilder();
     forged.lines.length = 0;
     forged.chain = new Chain({ chain: "0123456789abcdef", seq: 0, hash: ZERO_HASH });
     const own = log.lines.map((line) => JSON.parse(line));
@@ -225,10 +230,10 @@ describe("a log without any checkpoint", () => {
   });
 });
 
-describe("lines that the host itself says are missing", () => {
+describe("lines that the host itself declares missing", () => {
   /** A log of which the sink has what is in front of `missing` lines and what is behind them. */
-  function withGap(before: number, missing: number, behind: number): Pen {
-    const log = new Pen().put(start(50, 60_000)).sign().calls(before);
+  function withGap(before: number, missing: number, behind: number): LogBuilder {
+    const log = new LogBuilder().put(start(50, 60_000)).sign().calls(before);
     const { seq, hash } = log.chain.at;
     const { length } = log.lines;
     for (let i = 1; i <= missing; i++)
@@ -256,7 +261,7 @@ describe("lines that the host itself says are missing", () => {
   });
 
   test("cannot be declared by whoever has no key, so that lines of any number pass", () => {
-    const log = new Pen().put(start(50, 60_000)).sign();
+    const log = new LogBuilder().put(start(50, 60_000)).sign();
     for (let i = 0; i < 10; i++) {
       log.calls(20);
       const { seq, hash } = log.chain.at;
@@ -274,8 +279,8 @@ describe("lines that the host itself says are missing", () => {
   });
 });
 
-test("a checkpoint of a key that is not given covers nothing", () => {
+test("a checkpoint of an unknown key covers nothing", () => {
   const { privateKey: other } = generateKeyPairSync("ed25519");
-  const { fault } = new Pen(other).put(start(50, 60_000)).sign().verdict();
+  const { fault } = new LogBuilder(other).put(start(50, 60_000)).sign().verdict();
   assert.deepEqual([fault?.what, fault?.line], ["forged", 3]);
 });

@@ -1,6 +1,6 @@
 /**
- * Whether lines are covered by checkpoints as a host of their rhythm covers them. Nothing in a line says who wrote it before a
- * checkpoint behind it does: so a rhythm that a log claims counts from the checkpoint on that covers the claim.
+ * Checks that checkpoints cover the lines as often as the rhythm of the host requires. A line is untrusted until a later checkpoint
+ * covers it, so a claimed rhythm counts only from the checkpoint that covers the claim.
  */
 import type { Head } from "./chain.ts";
 import type { Fault, Place } from "./fault.ts";
@@ -8,31 +8,31 @@ import { claimOf, DEFAULT_RHYTHM, LONGEST_RHYTHM, OWN_LINES, type Rhythm, Unsign
 
 export class Coverage {
   readonly #unsigned = new UnsignedLines();
-  /** Of the first line that is not covered. */
+  /** The place of the first line that is not covered. */
   #from: Place = { file: "", line: 0 };
-  /** Undefined: no claim is covered, as in the log of a host that made none. */
+  /** Undefined if no claim is covered, as in the log of a host that claims none. */
   #rhythm: Rhythm | undefined;
   #claimed: Rhythm | "none" | undefined;
   #checkpoints = 0;
   readonly #clock = new Clock();
   #backMs = 0;
 
-  /** What a record says about the rhythm; of any kind but RPCs and host calls, which say nothing. */
+  /** Reads the rhythm that a record claims; call it for every kind except rpc and host_call. */
   claim(record: Head & Readonly<Record<string, unknown>>): void {
     const claimed = claimOf(record);
     if (claimed !== undefined) this.#claimed = claimed;
-    // a host without a key, or before there were claims
+    // a host without a key, or a version without claims
     else if (record.kind === "start") this.#claimed = "none";
     if (record.kind === "clock") this.#backMs = Number(record.back_ms);
   }
 
-  /** A line other than a checkpoint. @param time where the digits of its time begin */
+  /** Counts a line other than a checkpoint. @param time the index of the first digit of its time */
   line(file: string, line: number, text: string, kind: string, time: number): void {
     if (this.#unsigned.count === 0) this.#from = { file, line };
     this.#unsigned.add(kind, this.#clock.ms(text, time), kind === "clock" ? this.#backMs : 0);
   }
 
-  /** A checkpoint with a good signature. */
+  /** Records a checkpoint with a valid signature. */
   signed(): void {
     if (this.#claimed !== undefined) this.#rhythm = this.#claimed === "none" ? undefined : this.#claimed;
     this.#claimed = undefined;
@@ -40,15 +40,15 @@ export class Coverage {
     this.#unsigned.signed();
   }
 
-  /** Lines are missing here, and whatever checkpoints were among them. */
+  /** Records that lines are missing here, with any checkpoints among them. */
   gap(): void {
     this.#unsigned.missed();
   }
 
-  /** @param at "end": no line follows, and so nothing will cover those that are not covered */
+  /** @param at "end": no line follows, so the uncovered lines stay uncovered */
   fault(at?: "end"): Fault | undefined {
     const rhythm = this.#rhythm ?? (at === "end" ? DEFAULT_RHYTHM : LONGEST_RHYTHM);
-    // a host signs what it says at its start: where it signed nothing, it did nothing else
+    // a host signs its start record at once: a log without a checkpoint has only the host's first lines
     const nothing = at === "end" && this.#checkpoints === 0 && this.#unsigned.count > OWN_LINES;
     if (!nothing && !this.#unsigned.exceeds(rhythm)) return undefined;
     const { count, spanMs } = this.#unsigned;
@@ -61,7 +61,7 @@ export class Coverage {
   }
 }
 
-/** Times of lines in milliseconds; most lines are of the second of the line before. */
+/** Parses the times of lines, in milliseconds; most lines have the same second as the line before. */
 class Clock {
   #second = "";
   #ms = 0;

@@ -1,4 +1,4 @@
-/** Checkpoints alone: small, to be kept where whoever can write the log cannot write. */
+/** Exports checkpoints without the other lines. They are small; keep them where the writer of the log cannot write. */
 import { isCanonical } from "./canonical.ts";
 import { hashOf, headOf, prefixOf, recordOf } from "./chain.ts";
 import { eachLine, headOfLine, sortBySequence, textOf } from "./lines.ts";
@@ -6,7 +6,7 @@ import { eachLine, headOfLine, sortBySequence, textOf } from "./lines.ts";
 export interface ExportedCheckpoint {
   readonly chain: string;
   readonly seq: number;
-  /** Of the whole line. */
+  /** The hash of the whole line. */
   readonly hash: string;
   /** The hash of the line before it. */
   readonly prev: string;
@@ -14,7 +14,7 @@ export interface ExportedCheckpoint {
   readonly signature: string;
 }
 
-/** Gives each line of a checkpoint to `write`, and says how many there were. */
+/** Passes each checkpoint line to `write`. @returns the number of checkpoints */
 export function exportCheckpoints(files: readonly string[], write: (line: string) => void): number {
   let count = 0;
   for (const file of sortBySequence(files)) {
@@ -30,26 +30,26 @@ export function exportCheckpoints(files: readonly string[], write: (line: string
 }
 
 /**
- * Reads exported checkpoints, by sequence.
- * @returns the number of the first line that is none, where there is one
+ * Reads exported checkpoints.
+ * @returns the checkpoints, sorted by sequence; or the place of the first line that is not a checkpoint (a 1-based index)
  */
 export function readCheckpoints(
   files: readonly string[],
 ): ExportedCheckpoint[] | { file: string; line: number } {
   const found = new Map<number, ExportedCheckpoint>();
   for (const file of files) {
-    let wrong: number | undefined;
+    let invalidLine: number | undefined;
     eachLine(file, (line) => {
       const text = textOf(line);
       const record = line.isComplete && isCheckpoint(text) ? recordOf(text) : undefined;
-      if (record === undefined) wrong = line.number;
+      if (record === undefined) invalidLine = line.number;
       else {
         const { chain, seq, prev, time, signature } = record;
         found.set(seq, { chain, seq, prev, time, signature: String(signature), hash: hashOf(text) });
       }
-      return wrong === undefined;
+      return invalidLine === undefined;
     });
-    if (wrong !== undefined) return { file, line: wrong };
+    if (invalidLine !== undefined) return { file, line: invalidLine };
   }
   return [...found.values()].sort((a, b) => a.seq - b.seq);
 }

@@ -1,6 +1,6 @@
 /**
- * TamperKind was done to a log, told from where its chain breaks and from what is behind the break. Everything is kept in constant memory:
- * two lines before the break, the one at it, and what was looked for behind it.
+ * Classifies tampering with a log, from the place where its chain breaks and from the lines after the break. Memory is constant: two
+ * lines before the break, the line at it, and the results of the search after it.
  */
 import type { Head } from "./chain.ts";
 
@@ -10,34 +10,34 @@ export type TamperKind =
   | "inserted"
   | "reordered"
   | "duplicated"
-  /** The last line of a file is not whole. */
+  /** The last line of a file is incomplete. */
   | "torn"
-  /** It is not what exported checkpoints say. */
+  /** It differs from an exported checkpoint. */
   | "rewritten"
-  /** A checkpoint's signature is none of the key. */
+  /** The signature of a checkpoint is not valid for the key. */
   | "forged"
-  /** More lines than a host leaves without a checkpoint. */
+  /** More lines without a checkpoint than a host leaves. */
   | "unsigned";
 
 export interface Place {
   readonly file: string;
-  /** From 1. */
+  /** 1-based index. */
   readonly line: number;
 }
 
 export interface Fault extends Place {
   readonly what: TamperKind;
-  /** A sentence's end: what is wrong there. */
+  /** The reason, as the end of a sentence. */
   readonly why: string;
 }
 
-/** A line that is read: its place, its hash, and its head where it has one. */
+/** A line that was read. `head` is undefined if it is not a line of an audit log. */
 export interface SeenLine extends Place {
   readonly hash: string;
   readonly head: Head | undefined;
 }
 
-/** The last good line. */
+/** The last line before a break. */
 export interface LastGoodLine extends Place {
   readonly chain: string | undefined;
   readonly seq: number;
@@ -46,14 +46,14 @@ export interface LastGoodLine extends Place {
   readonly prev: string;
 }
 
-/** The chain breaks between two lines. */
+/** A break of the chain between two lines. */
 export class ChainBreak {
   readonly before: LastGoodLine;
   readonly at: SeenLine;
-  /** Whether the line that should stand at the break stands further behind. */
-  #wanted = false;
-  /** Whether the line that stands before the one at the break should, stands further behind. */
-  #predecessor = false;
+  /** True if the line that belongs at the break comes later. */
+  #hasExpected = false;
+  /** True if the predecessor of the line at the break comes later. */
+  #hasPredecessor = false;
   #next: SeenLine | undefined;
 
   constructor(before: LastGoodLine, at: SeenLine) {
@@ -61,20 +61,20 @@ export class ChainBreak {
     this.at = at;
   }
 
-  /** A line behind the break. */
+  /** Takes a line after the break. */
   see(line: SeenLine): void {
     this.#next ??= line;
     const { before, at } = this;
-    if (line.head?.prev === before.hash && line.head.seq === before.seq + 1) this.#wanted = true;
-    if (line.hash === at.head?.prev) this.#predecessor = true;
+    if (line.head?.prev === before.hash && line.head.seq === before.seq + 1) this.#hasExpected = true;
+    if (line.hash === at.head?.prev) this.#hasPredecessor = true;
   }
 
-  /** Whether some line names the hash of the last good one. */
-  get confirms(): boolean {
-    return this.#wanted || this.at.head?.prev === this.before.hash;
+  /** True if a later line contains the hash of the last good line, which is then intact. */
+  get confirmsLastGood(): boolean {
+    return this.#hasExpected || this.at.head?.prev === this.before.hash;
   }
 
-  /** @param isEarlier whether a line with this hash stands before the break */
+  /** @param isEarlier true if a line with this hash exists before the break */
   fault(isEarlier: (hash: string) => boolean): Fault {
     const { before, at } = this;
     const seq = before.seq + 1;
@@ -86,47 +86,43 @@ export class ChainBreak {
     });
     const { head } = at;
     if (head === undefined)
-      return this.#wanted
-        ? say("inserted", "it is no line of an audit log, and the one that belongs here is behind it")
-        : say("changed", "it is no line of an audit log");
-    if (at.hash === before.hash)
-      return say("duplicated", `it is the line with sequence ${head.seq} once more`);
+      return this.#hasExpected
+        ? say("inserted", "it is not a line of an audit log, and the line that belongs here comes later")
+        : say("changed", "it is not a line of an audit log");
+    if (at.hash === before.hash) return say("duplicated", `it repeats the line with sequence ${head.seq}`);
     if (head.prev === before.hash)
       return say("changed", `its sequence is ${head.seq}, the line before it has ${before.seq}`);
     if (head.chain !== before.chain)
       return say(
         "inserted",
-        `it is of another log, whose chain is ${head.chain}, and the line before it of the chain ${before.chain}: verify the files of each chain by themselves`,
+        `it belongs to another log, with the chain ${head.chain}; the line before it has the chain ${before.chain}: verify the files of each chain separately`,
       );
-    if (this.#wanted) {
-      if (this.#predecessor)
-        return say("reordered", `its sequence is ${head.seq}; the line with ${seq} comes only behind it`);
+    if (this.#hasExpected) {
+      if (this.#hasPredecessor)
+        return say("reordered", `its sequence is ${head.seq}; the line with sequence ${seq} comes after it`);
       if (head.seq < seq && isEarlier(at.hash))
-        return say("duplicated", `it is the line with sequence ${head.seq} once more`);
-      return say(
-        "inserted",
-        `the line before it is followed by another one, with sequence ${seq}, further behind`,
-      );
+        return say("duplicated", `it repeats the line with sequence ${head.seq}`);
+      return say("inserted", `the line that follows the one before it, with sequence ${seq}, comes later`);
     }
     if (head.prev === before.prev)
       return say(
         "inserted",
-        `the line behind it, with sequence ${head.seq}, follows the one before it`,
+        `the line after it, with sequence ${head.seq}, follows the one before it`,
         before,
       );
     if (head.seq > seq)
       return say("cut", `before it, the lines with sequences ${range(seq, head.seq - 1)} are missing`);
     if (head.seq < seq)
       return isEarlier(at.hash)
-        ? say("duplicated", `it is the line with sequence ${head.seq} once more`)
+        ? say("duplicated", `it repeats the line with sequence ${head.seq}`)
         : say("inserted", `its sequence is ${head.seq}, the line before it has ${before.seq}`);
-    // it names another line before it than the one that is there: one of the two is not what it was
+    // its hash of the line before it differs: one of the two lines was changed
     const next = this.#next?.head;
     if (next === undefined || next.prev === at.hash)
-      return say("changed", "the line behind it names another hash of it", before);
+      return say("changed", "the line after it names another hash of it", before);
     return say(
       "changed",
-      "it names another hash of the line before it, and the line behind it another one of it",
+      "it names another hash of the line before it, and the line after it names another hash of it",
     );
   }
 }

@@ -1,4 +1,4 @@
-/** A feed over an output that fails as it is told: of the real ones, a disk that cannot sync cannot be had in a test. */
+/** A feed with a scripted output: a real disk that cannot sync is not available in a test. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -28,13 +28,13 @@ class Scripted implements Output {
 }
 
 function setUp() {
-  const told: string[] = [];
-  const events: FeedEvents = {
-    taken: (_feed, first, last) => told.push(`taken ${first}-${last}`),
-    failed: ({ failure }) => told.push(`failed ${failure?.error}`),
-    recovered: (_feed, { error, from }) => told.push(`recovered ${error} from ${from}`),
+  const events: string[] = [];
+  const handlers: FeedEvents = {
+    taken: (_feed, first, last) => events.push(`taken ${first}-${last}`),
+    failed: ({ failure }) => events.push(`failed ${failure?.error}`),
+    recovered: (_feed, { error, from }) => events.push(`recovered ${error} from ${from}`),
     behind: (feed, { error }) => {
-      told.push(`behind ${error} after ${feed.last.seq}`);
+      events.push(`behind ${error} after ${feed.last.seq}`);
       feed.rejoin();
       // the log says here what is missing
       feed.push(line(6));
@@ -42,7 +42,7 @@ function setUp() {
   };
   const output = new Scripted();
   const at = { chain: "0".repeat(16), seq: 0, hash: ZERO_HASH };
-  return { told, output, feed: new Feed(output, at, events, { firstMs: 5, longestMs: 10 }) };
+  return { events, output, feed: new Feed(output, at, handlers, { firstMs: 5, longestMs: 10 }) };
 }
 
 const line = (seq: number, how: object = {}) => ({ seq, text: `line ${seq}`, hash: `hash ${seq}`, ...how });
@@ -51,54 +51,54 @@ async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await sleep(1);
 }
 
-test("all lines of one turn of the event loop are one write", async () => {
-  const { told, feed } = setUp();
+test("all lines of one iteration of the event loop are one write", async () => {
+  const { events, feed } = setUp();
   for (let seq = 1; seq <= 5; seq++) feed.push(line(seq));
   await feed.settled();
-  assert.deepEqual(told, ["taken 1-5"]);
+  assert.deepEqual(events, ["taken 1-5"]);
 });
 
-test("lines that a failing output did not take are written once it does, in order and once", async () => {
-  const { told, output, feed } = setUp();
+test("lines that a failing output did not accept are written after it recovers, in order and once", async () => {
+  const { events, output, feed } = setUp();
   output.failure = new Error("EIO");
   output.takes = 2;
   for (let seq = 1; seq <= 5; seq++) feed.push(line(seq));
-  await until(() => told.includes("failed EIO"));
+  await until(() => events.includes("failed EIO"));
   output.takes = 0;
   assert.equal(feed.isUsable, false);
   output.failure = undefined;
   await until(() => feed.isUsable);
   assert.deepEqual(output.written, [1, 2, 3, 4, 5]);
   assert.deepEqual(
-    told.filter((what) => !what.startsWith("failed")),
+    events.filter((what) => !what.startsWith("failed")),
     ["taken 1-2", "recovered EIO from 3", "taken 3-5"],
   );
 });
 
-test("a disk that cannot sync is a sink that failed, and is tried again though no line comes", async () => {
-  const { told, output, feed } = setUp();
+test("a disk that cannot sync is a failed sink, and is retried without new lines", async () => {
+  const { events, output, feed } = setUp();
   output.syncFailure = new Error("EIO");
   feed.push(line(1, { sync: true }));
-  await until(() => told.includes("failed EIO"));
+  await until(() => events.includes("failed EIO"));
   assert.equal(feed.isUsable, false);
   output.syncFailure = undefined;
   await until(() => feed.isUsable);
-  assert.equal(told.at(-1), "recovered EIO from 2");
+  assert.equal(events.at(-1), "recovered EIO from 2");
 });
 
-test("an output that is gone is not tried again, and takes nothing", async () => {
-  const { told, output, feed } = setUp();
+test("an output that is permanently closed is not retried, and accepts no lines", async () => {
+  const { events, output, feed } = setUp();
   output.failure = new ClosedOutputError("EPIPE");
   feed.push(line(1));
-  await until(() => told.includes("failed EPIPE"));
+  await until(() => events.includes("failed EPIPE"));
   output.failure = undefined;
   feed.push(line(2));
   await sleep(50);
   assert.deepEqual([output.written, feed.pending, feed.isUsable], [[], undefined, false]);
 });
 
-test("what was given up while a write stood still is told of when it ends", async () => {
-  const { told, output, feed } = setUp();
+test("lines that were dropped during a blocked write are reported when it ends", async () => {
+  const { events, output, feed } = setUp();
   const { promise, resolve } = Promise.withResolvers<void>();
   output.blocked = promise;
   feed.push(line(1));
@@ -109,8 +109,8 @@ test("what was given up while a write stood still is told of when it ends", asyn
   assert.equal(feed.isUsable, false);
   resolve();
   output.blocked = undefined;
-  await until(() => told.includes("behind too slow after 1"));
+  await until(() => events.includes("behind too slow after 1"));
   await until(() => feed.isUsable);
   assert.deepEqual(output.written, [1, 6]);
-  assert.deepEqual(told, ["taken 1-1", "behind too slow after 1", "taken 6-6"]);
+  assert.deepEqual(events, ["taken 1-1", "behind too slow after 1", "taken 6-6"]);
 });

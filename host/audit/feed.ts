@@ -1,18 +1,18 @@
 /**
- * What stands between the chain and one output: the lines that are not written yet, in order and bounded in bytes; one write at a
- * time, of all that is there; and pauses that grow, with chance in them, while the output refuses.
+ * The queue between the chain and one output: it holds the lines that are not written yet, in order and bounded in bytes, writes them in
+ * batches, one write at a time, and retries with exponential backoff while the output fails.
  */
 import { type BackOff, backOffMs, jitterMs } from "../lib/back-off.ts";
 import type { Position } from "./chain.ts";
 import { ClosedOutputError, codeOf, type Output, type OutputLine } from "./sink/output.ts";
 
-/** Of one write. */
+/** The maximum size of one write. */
 const BATCH_BYTES = 1_048_576;
-/** The parts of a pause between which chance chooses. */
+/** The shortest and the longest pause, as fractions of the backoff. */
 const JITTER = [0.75, 1.25] as const;
 
 export interface QueuedLine extends OutputLine {
-  /** When it is written, everything up to it goes down to the disk. */
+  /** True: once the line is written, everything up to it is synced to the disk. */
   sync?: boolean;
 }
 
@@ -22,20 +22,21 @@ export interface Failure {
   readonly since: number;
   /** The first line that was late or is missing. */
   readonly from: number;
-  /** That lines are missing is said already. */
+  /** True if a record already declares the missing lines. */
   readonly declared?: boolean;
 }
 
 export interface FeedEvents {
-  /** These lines are written. */
+  /** The output has written these lines. */
   taken(feed: Feed, first: number, last: number): void;
   failed(feed: Feed): void;
-  /** It writes again, and has missed nothing. */
+  /** The output works again and has missed no lines. */
   recovered(feed: Feed, failure: Failure): void;
-  /** It may be tried again, and has missed lines: they are to be declared, then `rejoin` is to be called. */
+  /** The output can be retried and has missed lines: the handler calls `rejoin` and declares them. */
   behind(feed: Feed, failure: Failure): void;
 }
 
+/** Feeds one output with the lines of the chain. */
 export class Feed {
   readonly output: Output;
   readonly #events: FeedEvents;
@@ -69,17 +70,17 @@ export class Feed {
     return this.#failure;
   }
 
-  /** Whether what is pushed now can be expected to be written. */
+  /** True if a line that is pushed now can be expected to be written. */
   get isUsable(): boolean {
     return this.#failure === undefined && !this.#behind;
   }
 
-  /** Whether what is pushed now is not lost: it may have to wait until the output is well again. */
+  /** True if a line that is pushed now is not lost, though it may have to wait until the output recovers. */
   get keepsLines(): boolean {
     return !this.#gone && !this.#behind;
   }
 
-  /** Whether lines are given up until those that are missing are declared. */
+  /** True while lines are dropped, until the missing ones are declared. */
   get isBehind(): boolean {
     return this.#behind;
   }
@@ -88,7 +89,7 @@ export class Feed {
     return this.#last;
   }
 
-  /** The first line that is still to be written; undefined where there is none. */
+  /** The sequence of the first line that waits; undefined if none waits. */
   get pending(): number | undefined {
     return this.#queue[0]?.seq;
   }
@@ -100,7 +101,7 @@ export class Feed {
     this.#schedule();
   }
 
-  /** Gives up what is not being written: another output has it, and this one has no room for more. */
+  /** Drops all lines that are not being written: this queue is full, and another output has them. */
   drop(now: number): void {
     this.#behind = true;
     this.#failure ??= { error: "too slow", since: now, from: this.#last.seq + 1 };
@@ -108,13 +109,13 @@ export class Feed {
     if (!this.#running && this.#timer === undefined) this.#retryLater();
   }
 
-  /** Lines are taken again; the first one declares what is missing. */
+  /** Accepts lines again; the first one must declare the missing lines. */
   rejoin(): void {
     this.#behind = false;
     if (this.#failure !== undefined) this.#failure = { ...this.#failure, declared: true };
   }
 
-  /** When nothing more can be written: all is, or it fails. */
+  /** Resolves when all lines are written, or the output has failed. */
   settled(): Promise<void> {
     if (!this.#running && !this.#scheduled) return Promise.resolve();
     return new Promise((resolve) => this.#idle.push(resolve));
@@ -142,17 +143,17 @@ export class Feed {
     this.#inFlight = 0;
     this.#running = false;
     for (const resolve of this.#idle.splice(0)) resolve();
-    // what was too slow has caught up
-    if (this.#behind && this.#timer === undefined && !this.#gone) this.#again();
+    // an output that was too slow has caught up
+    if (this.#behind && this.#timer === undefined && !this.#gone) this.#retry();
   }
 
-  /** Writes what is there, up to the next file. Whether to go on. */
+  /** Writes a batch, up to the next file. @returns false if the output failed */
   async #batch(): Promise<boolean> {
     const items = this.#next();
     this.#inFlight = items.length;
     const error = await this.#written(items);
     if (error === undefined) return true;
-    this.#refused(error);
+    this.#markFailed(error);
     return false;
   }
 
@@ -176,8 +177,8 @@ export class Feed {
       this.#last = { seq: last.seq, hash: last.hash };
       if (items.slice(0, taken).some(({ sync }) => sync)) this.#sync();
     }
-    // before it is told what is written: who waits for a line may ask whether the output is well
-    if (error === undefined) this.#well();
+    // before the event: a handler may check whether the output is usable
+    if (error === undefined) this.#markHealthy();
     if (last !== undefined) this.#events.taken(this, items[0]?.seq ?? last.seq, last.seq);
     return error;
   }
@@ -187,21 +188,21 @@ export class Feed {
     this.#bytes = items.reduce((sum, { text }) => sum + text.length + 1, 0);
   }
 
-  /** Everything that was pushed goes down to the disk, once it is written. */
+  /** Syncs all pushed lines to the disk, once they are written. */
   sync(): void {
     const last = this.#queue.at(-1);
     if (last === undefined) this.#sync();
     else last.sync = true;
   }
 
-  /** Lines do not wait for the disk; a disk that fails is no sink, though. */
+  /** Lines do not wait for the sync, but a failed sync is a failure of the output. */
   #sync(): void {
     this.output.sync().catch((error) => {
-      if (!this.#gone) this.#refused(error);
+      if (!this.#gone) this.#markFailed(error);
     });
   }
 
-  #well(): void {
+  #markHealthy(): void {
     this.#attempts = 0;
     const failure = this.#failure;
     if (failure === undefined || this.#behind) return;
@@ -209,7 +210,7 @@ export class Feed {
     if (!failure.declared) this.#events.recovered(this, failure);
   }
 
-  #refused(error: Error): void {
+  #markFailed(error: Error): void {
     const since = this.#failure?.since ?? Date.now();
     const from = this.#failure?.from ?? this.#last.seq + 1;
     this.#failure = { declared: false, ...this.#failure, error: codeOf(error), since, from };
@@ -224,11 +225,11 @@ export class Feed {
     clearTimeout(this.#timer);
     this.#attempts += 1;
     const pause = jitterMs(backOffMs(this.#backOff, this.#attempts), JITTER, Math.random());
-    this.#timer = setTimeout(() => this.#again(), pause);
+    this.#timer = setTimeout(() => this.#retry(), pause);
     this.#timer.unref();
   }
 
-  #again(): void {
+  #retry(): void {
     this.#timer = undefined;
     if (this.#gone || this.#running) return;
     if (this.#behind && this.#failure !== undefined) this.#events.behind(this, this.#failure);
@@ -236,13 +237,13 @@ export class Feed {
     else void this.#probe();
   }
 
-  /** Of an output that failed while nothing waits for it: no line may come before it is well again. */
+  /** Probes a failed output while no line waits for it, so that it recovers before the next line. */
   async #probe(): Promise<void> {
     try {
       await this.output.sync();
-      if (!this.#gone) this.#well();
+      if (!this.#gone) this.#markHealthy();
     } catch (error) {
-      if (!this.#gone) this.#refused(error as Error);
+      if (!this.#gone) this.#markFailed(error as Error);
     }
   }
 }

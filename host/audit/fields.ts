@@ -1,12 +1,12 @@
 /**
- * What may stand in a record: every value is a bounded text, a number or a fixed word. There is no kind of field that takes bytes, so
- * that no plaintext, ciphertext or token can be put into one by mistake.
+ * The types of record fields: every value is a bounded text, a number or a fixed word. No field type takes bytes, so that no plaintext,
+ * ciphertext or token can enter a record by mistake.
  */
 import { characterEscape } from "../lib/text.ts";
 
 export interface Text {
   readonly is: "text";
-  /** Characters, after escaping. */
+  /** The maximum length in characters, after escaping. */
   readonly max: number;
 }
 export interface Hex {
@@ -52,8 +52,9 @@ const PLAIN = /^[ -~]*$/;
 const CUT = "...";
 
 /**
- * A text as it may stand in a record: printable ASCII, anything else as \u{…}, cut at a length. What a guest or a caller made up must
- * neither break a line nor reach the terminal of whoever reads it.
+ * Encodes an untrusted text for a record: printable ASCII, other characters as \u{…}, cut to a maximum length. Text of a guest or a
+ * caller can neither break a line nor control the terminal of a reader.
+ * @param max the maximum length of the result
  */
 export function bounded(value: string, max: number): string {
   if (value.length <= max && PLAIN.test(value)) return value;
@@ -72,8 +73,9 @@ const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/;
 export const TIME = /^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z$/;
 
 /**
- * A value as it is written.
- * @throws TypeError where it is not what the field is: a fault of the host, since everything that others choose is a text
+ * Encodes the value of a field.
+ * @param name of the field, for the error
+ * @throws TypeError if the value does not have the type of the field: a bug of the host, because all untrusted values are texts
  */
 export function encodeField(field: Field, value: unknown, name: string): string | number {
   switch (field.is) {
@@ -100,5 +102,5 @@ export function encodeField(field: Field, value: unknown, name: string): string 
       if (typeof value === "string" && field.of.includes(value)) return value;
       break;
   }
-  throw new TypeError(`an audit record's ${name} is not the ${field.is} that it should be`);
+  throw new TypeError(`the field ${name} of an audit record is not a valid ${field.is}`);
 }

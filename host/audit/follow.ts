@@ -1,21 +1,21 @@
-/** Follows a log as it is written, from its last lines on and over the change of its files. */
+/** Follows a log while it is written, beginning with its last lines and across rotations. */
 import { closeSync, fstatSync, openSync, readSync, statSync, watch } from "node:fs";
 import { basename, dirname } from "node:path";
 import { LONGEST_LINE } from "./record.ts";
 
 const CHUNK = 65_536;
-/** A file system that tells nothing of changes is looked at this often. */
+/** For file systems that do not report changes. */
 const POLL_MS = 500;
 
 /**
- * Gives the last `count` lines to `use`, then each new one.
- * @returns what ends it
- * @throws the system's error where the file cannot be opened
+ * Passes the last `count` lines to `use`, then each new line.
+ * @returns a function that stops following
+ * @throws the system's error if the file cannot be opened
  */
 export function follow(file: string, count: number, use: (line: string) => void): () => void {
   const reader = new Reader(file, use);
   reader.start(count);
-  // the folder: the file itself is moved away when it is full
+  // watches the folder: rotation renames the file
   const watcher = watch(dirname(file), (_event, name) => {
     if (name === null || name === basename(file)) reader.read();
   });
@@ -51,15 +51,15 @@ class Reader {
     for (const line of count === 0 ? [] : lines.slice(-count)) this.#use(line);
   }
 
-  /** What is new; at the end of a file that is not at its path any more, the next one from its beginning. */
+  /** Reads the new lines. At the end of a file that was renamed, continues with the new file at its path. */
   read(): void {
     for (const line of this.#newLines()) this.#use(line);
     const there = statSync(this.#file, { throwIfNoEntry: false });
     const own = fstatSync(this.#descriptor);
     if (there === undefined || (there.ino === own.ino && there.size >= this.#at)) return;
-    const next = opened(this.#file);
+    const next = tryOpen(this.#file);
     if (next === undefined) return;
-    // what was written between the look and the change
+    // lines that were written between the check and the rotation
     for (const line of this.#newLines()) this.#use(line);
     closeSync(this.#descriptor);
     this.#descriptor = next;
@@ -79,15 +79,15 @@ class Reader {
       if (got === 0) return lines;
       this.#at += got;
       const parts = (this.#rest + this.#buffer.toString("latin1", 0, got)).split("\n");
-      // what is no line of an audit log has no end: it is given in pieces
+      // text that is not an audit log may have no newline: it is passed on in pieces
       this.#rest = (parts.pop() ?? "").slice(-LONGEST_LINE);
       lines.push(...parts);
     }
   }
 }
 
-/** Undefined where it cannot be opened now: it is tried again. */
-function opened(file: string): number | undefined {
+/** Undefined if the file cannot be opened now; the caller tries again. */
+function tryOpen(file: string): number | undefined {
   try {
     return openSync(file, "r");
   } catch {

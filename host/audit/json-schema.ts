@@ -1,4 +1,4 @@
-/** docs/audit.schema.json: what a line may be, as JSON Schema 2020-12, made of the shapes that lines are made of. */
+/** Generates docs/audit.schema.json: the JSON Schema 2020-12 of a line, from the same shapes that the host writes. */
 import { type Field, TIME } from "./fields.ts";
 import { RECORDS, VERSION } from "./record.ts";
 

@@ -20,27 +20,27 @@ function write(text: string | Buffer, mode = 0o600): string {
 }
 
 describe("loadKey", () => {
-  test("loads what makeKey made", () => {
+  test("loads a key of makeKey", () => {
     const path = fresh();
     const made = makeKey(path);
     assert.equal(publicLine(createPublicKey(loadKey(path))), publicLine(made));
     assert.equal(statSync(path).mode & 0o777, 0o600);
   });
 
-  test("refuses a key of another kind", () => {
+  test("refuses a key of another algorithm", () => {
     const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
     const path = write(privateKey.export({ type: "pkcs8", format: "pem" }).toString());
-    assert.throws(() => loadKey(path), invalid(/it is a key of ec, Ed25519 is needed/));
+    assert.throws(() => loadKey(path), invalid(/its type is ec, Ed25519 is required/));
   });
 
-  test("refuses a public key, and bytes that are none", () => {
+  test("refuses a public key, and bytes that are not a key", () => {
     const { publicKey } = generateKeyPairSync("ed25519");
     const path = write(publicKey.export({ type: "spki", format: "pem" }).toString());
     assert.throws(() => loadKey(path), invalid(/it is not a private key in PEM/));
     assert.throws(() => loadKey(write(randomBytes(100))), invalid(/it is not a private key in PEM/));
   });
 
-  test("follows a link, and refuses a file that others can read, a folder, one that is too large and one that is not there", () => {
+  test("follows a link, and refuses a file that others can read, a folder, a file that is too large and a missing file", () => {
     const path = fresh();
     makeKey(path);
     const link = fresh();
@@ -60,7 +60,7 @@ describe("parsePublic", () => {
   const { publicKey } = generateKeyPairSync("ed25519");
   const line = publicLine(publicKey);
 
-  test("reads the line of a public key, with a newline behind it", () => {
+  test("reads the line of a public key with its newline", () => {
     assert.equal(keyIdOf(parsePublic(`${line}\n`) ?? assert.fail()), keyIdOf(publicKey));
   });
 

@@ -1,4 +1,4 @@
-/** The key that checkpoints are signed with: PKCS#8 PEM, Ed25519, in a file that nobody else can read. */
+/** The private key for checkpoints: Ed25519, PKCS#8 PEM, in a file that nobody else can read. */
 import {
   createPrivateKey,
   createPublicKey,
@@ -13,7 +13,10 @@ import { createPrivate } from "../lib/write-files.ts";
 
 const LARGEST = 4096;
 
-/** @throws KleidiError audit-invalid */
+/**
+ * Loads a private key.
+ * @throws KleidiError audit-invalid if the file is unsafe or is not an Ed25519 private key
+ */
 export function loadKey(path: string): KeyObject {
   const text = read(path);
   let key: KeyObject;
@@ -25,14 +28,14 @@ export function loadKey(path: string): KeyObject {
     text.fill(0);
   }
   if (key.asymmetricKeyType !== "ed25519")
-    throw invalid(path, `it is a key of ${key.asymmetricKeyType}, Ed25519 is needed`);
+    throw invalid(path, `its type is ${key.asymmetricKeyType}, Ed25519 is required`);
   return key;
 }
 
 /**
- * Makes a key; what stands at the path is never replaced.
- * @returns its public key
- * @throws KleidiError audit-invalid
+ * Creates a key. Never replaces an existing file.
+ * @returns the public key
+ * @throws KleidiError audit-invalid if the path exists or the system refuses to write
  */
 export function makeKey(path: string): KeyObject {
   const { privateKey } = generateKeyPairSync("ed25519");
@@ -41,7 +44,7 @@ export function makeKey(path: string): KeyObject {
     createPrivate(path, privateKey.export({ type: "pkcs8", format: "pem" }) as string, staged);
   } catch (error) {
     const { code = "unknown" } = error as NodeJS.ErrnoException;
-    const why = code === "EEXIST" ? "something stands there already" : `the system refuses it (${code})`;
+    const why = code === "EEXIST" ? "the path already exists" : `the system refuses it (${code})`;
     throw new KleidiError("audit-invalid", `Cannot make the audit key ${path}: ${why}`, error);
   }
   return createPublicKey(privateKey);

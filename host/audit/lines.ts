@@ -1,4 +1,4 @@
-/** The lines of files of any size, in constant memory. */
+/** Reads the lines of files of any size, in constant memory. */
 import { closeSync, openSync, readSync, statSync } from "node:fs";
 import { type Head, headOf, LONGEST_HEAD } from "./chain.ts";
 import { LONGEST_LINE } from "./record.ts";
@@ -6,21 +6,26 @@ import { LONGEST_LINE } from "./record.ts";
 const CHUNK = 1_048_576;
 const NEWLINE = 10;
 
-/** One line in a buffer that is used again after the call. */
+/** One line, in a buffer that is reused after the callback. */
 export interface RawLine {
   readonly buffer: Buffer;
   readonly start: number;
-  /** Behind its last byte; the newline is not counted. */
+  /** The index after its last byte, without the newline. */
   readonly end: number;
-  /** From 1, in its file. */
+  /** 1-based index in its file. */
   readonly number: number;
-  /** Whether it has a newline and no more bytes than a line may have; else only its first bytes are here. */
+  /** True if it has a newline and does not exceed the maximum length; otherwise only its first bytes are here. */
   readonly isComplete: boolean;
-  /** Of a line without a newline: the file's last. */
+  /** True for the last line of a file without a newline. */
   readonly isUnterminated: boolean;
 }
 
-/** Reads a file from an offset on and gives each line to `use`, until that says false. `read` is told of every chunk. */
+/**
+ * Passes each line of a file to `use`.
+ * @param use returns false to stop
+ * @param read receives the number of bytes of each chunk that was read
+ * @throws the system's error
+ */
 export function eachLine(
   file: string,
   use: (line: RawLine) => boolean,
@@ -36,9 +41,9 @@ export function eachLine(
 
 function readLines(descriptor: number, use: (line: RawLine) => boolean, read: (bytes: number) => void): void {
   const buffer = Buffer.allocUnsafe(CHUNK + LONGEST_LINE + 1);
-  // of a line that is not complete yet, at the front of the buffer
+  // the number of bytes of an incomplete line, at the front of the buffer
   let kept = 0;
-  // the line is too long: its first bytes are kept, the rest is passed over
+  // the line is too long: its first bytes are kept, the rest is skipped
   let skipping = false;
   let number = 1;
   for (;;) {
@@ -50,7 +55,7 @@ function readLines(descriptor: number, use: (line: RawLine) => boolean, read: (b
     let from = kept;
     for (;;) {
       const end = buffer.indexOf(NEWLINE, from);
-      // what is behind `filled` is left over from before
+      // bytes after `filled` are left over from the previous chunk
       if (end === -1 || end >= filled) break;
       const isComplete = !skipping && end - start < LONGEST_LINE;
       if (
@@ -84,7 +89,7 @@ export function headOfLine({ buffer, start, end }: RawLine): Head | undefined {
   return headOf(buffer.toString("latin1", start, Math.min(end, start + LONGEST_HEAD)));
 }
 
-/** The head of the first line of a file that has one; undefined where none has. */
+/** Returns the head of the first line that has one; undefined if no line has one. */
 export function firstHead(file: string): Head | undefined {
   let head: Head | undefined;
   eachLine(file, (line) => {
@@ -95,8 +100,8 @@ export function firstHead(file: string): Head | undefined {
 }
 
 /**
- * The files of a log in the order of their sequences, in whichever they are given; those without a line come last. A file with two names
- * is one: a host that was killed while it rotated leaves such a file (sink/rotation.ts).
+ * Sorts the files of a log by their sequences; files without a line come last. A file with two names is returned once: a host that was
+ * killed during a rotation leaves such a file (sink/rotation.ts).
  */
 export function sortBySequence(files: readonly string[]): string[] {
   const different = new Map(files.toReversed().map((file) => [identityOf(file), file]));

@@ -146,7 +146,7 @@ describe("AuditLog", () => {
     assertChained(file);
   });
 
-  test("begins a chain and records what was torn where not even the first line is whole", async () => {
+  test("begins a chain and records the torn bytes if even the first line is incomplete", async () => {
     writeFileSync(file, '{"v":1', { mode: 0o640 });
     const log = await open();
     await log.settled();
@@ -158,12 +158,12 @@ describe("AuditLog", () => {
   const EDITS: Readonly<Record<string, (lines: string[]) => string[]>> = {
     "whose last line but one was changed": (lines) =>
       lines.with(-2, (lines.at(-2) ?? "").replace("vault", "local")),
-    "whose last line is no JSON": (lines) => lines.with(-1, (lines.at(-1) ?? "").slice(0, -1)),
+    "whose last line is not JSON": (lines) => lines.with(-1, (lines.at(-1) ?? "").slice(0, -1)),
     "with a line cut out near its end": (lines) => lines.toSpliced(-2, 1),
     "with other text at its end": (lines) => [...lines, "hello"],
   };
   for (const [what, edit] of Object.entries(EDITS)) {
-    test(`does not continue a file ${what}, and leaves it as it is`, async () => {
+    test(`does not continue a file ${what}, and does not change it`, async () => {
       const first = await open();
       await written(first, 5);
       await first.close();
@@ -174,7 +174,7 @@ describe("AuditLog", () => {
     });
   }
 
-  test("refuses a file that another log writes to, and takes it once that one is closed", async () => {
+  test("refuses a file that another log writes to, and opens it once that log is closed", async () => {
     const first = await open();
     await assert.rejects(open(), { code: "audit-invalid", message: /another host writes to it/ });
     await first.close();
@@ -189,7 +189,7 @@ describe("AuditLog", () => {
     await assert.rejects(open(), { message: /it is a symbolic link/ });
     unlinkSync(file);
     mkdirSync(file);
-    await assert.rejects(open(), { message: /it is no regular file/ });
+    await assert.rejects(open(), { message: /it is not a regular file/ });
     rmSync(file, { recursive: true });
     writeFileSync(file, "");
     chmodSync(file, 0o660);
@@ -217,7 +217,7 @@ describe("AuditLog", () => {
     );
   });
 
-  test("records that the clock stands before the last line of the run before", async () => {
+  test("records that the clock is earlier than the last line of the previous run", async () => {
     const first = await open({}, { now: () => 2_000 });
     await written(first, 1);
     await first.close();
@@ -229,7 +229,7 @@ describe("AuditLog", () => {
 });
 
 describe("checkpoints", () => {
-  test("are signed after so many lines and at the end", async () => {
+  test("are signed after the configured number of lines and at the end", async () => {
     const { key, publicKey } = keyFile();
     const log = await open({ checkpoints: { key, lines: 3, intervalMs: 60_000 } });
     await written(log, 4);
@@ -251,7 +251,7 @@ describe("checkpoints", () => {
     }
   });
 
-  test("are signed after some time if there were lines, and not again if there were none", async () => {
+  test("are signed after the interval if there are new lines, and not otherwise", async () => {
     const { key } = keyFile();
     const log = await open({ checkpoints: { key, lines: 1000, intervalMs: 20 } });
     await written(log, 1);
@@ -261,7 +261,7 @@ describe("checkpoints", () => {
     assert.deepEqual(kindsOf(file), ["genesis", "host_call", "checkpoint"]);
   });
 
-  test("stand at the end of each file and behind its first lines: each is signed by itself", async () => {
+  test("are at the end of each file and after its first lines: each file is signed independently", async () => {
     const { key, publicKey } = keyFile();
     const checkpoints = { key, lines: 1000, intervalMs: 60_000 };
     const log = await open({ checkpoints, rotate: { sizeBytes: 3_000 } });
@@ -288,7 +288,7 @@ describe("checkpoints", () => {
     assert.deepEqual(kindsOf(join(folder, rotated.at(-1) ?? "")), ["rotate", "rhythm", "checkpoint"]);
   });
 
-  test("that cannot be made when a timer asks end no host: the log takes nothing more, and says so once", async () => {
+  test("that a timer cannot create do not end the host: the log accepts no more lines, and reports it once", async () => {
     const { key } = keyFile();
     let now = 1_000;
     const told = Promise.withResolvers<Error>();
@@ -318,7 +318,7 @@ describe("checkpoints", () => {
     assert.deepEqual([kindsOf(file), count], [["genesis", "host_call"], 1]);
   });
 
-  test("that cannot be made at the end keep no file open and no lock", async () => {
+  test("that cannot be created at the end do not keep the file open or locked", async () => {
     let now = 1_000;
     const faults: Error[] = [];
     const onFault = (fault: Error) => faults.push(fault);
@@ -331,7 +331,7 @@ describe("checkpoints", () => {
     await (await open({ checkpoints })).close();
   });
 
-  test("and what a sink that is well again asks for end no host either", async () => {
+  test("and records of a recovered sink that cannot be created do not end the host", async () => {
     let now = 1_000;
     const told = Promise.withResolvers<Error>();
     const log = await open({}, { now: () => now, onFault: told.resolve });
@@ -348,7 +348,7 @@ describe("checkpoints", () => {
     await log.close();
   });
 
-  test("come before a line that is late, though no timer was", async () => {
+  test("precede a line after the interval, even if no timer fired", async () => {
     const { key, publicKey } = keyFile();
     let now = 1_000;
     const log = await open({ checkpoints: { key, lines: 1000, intervalMs: 60_000 } }, { now: () => now });
@@ -406,7 +406,7 @@ describe("rotation", () => {
     assertChained(...rotated.map((name) => join(folder, name)), file);
   });
 
-  test("keeps as many rotated files as it is told to", async () => {
+  test("keeps the configured number of rotated files", async () => {
     const log = await open({ rotate: { sizeBytes: 3_000, keep: 2 } });
     await written(log, 200);
     await log.close();
@@ -427,7 +427,7 @@ describe("rotation", () => {
   ];
   const next = () => join(folder, ".audit.jsonl.next");
   for (const [where, leave] of STEPS)
-    test(`of a host that was killed ${where} is begun again`, async () => {
+    test(`of a host that was killed ${where} is repeated`, async () => {
       const first = await open();
       await written(first, 2);
       first.rotate();
@@ -459,7 +459,7 @@ describe("rotation", () => {
       );
     });
 
-  test("never leaves the path without a line, whoever looks and whenever", async () => {
+  test("never leaves the path without a line at any moment", async () => {
     const log = await open({ rotate: { sizeBytes: 1_000, keep: 3 } });
     await written(log, 1);
     let looks = 0;
@@ -479,7 +479,7 @@ describe("rotation", () => {
   });
 
   for (const keep of [0, 1, 2])
-    test(`keeps ${keep} rotated files, also when it is asked again after it failed`, async () => {
+    test(`keeps ${keep} rotated files, also when it is repeated after a failure`, async () => {
       const log = await open({ rotate: { sizeBytes: 1_000_000, keep } });
       for (let i = 0; i < 4; i++) {
         await written(log, 1);
@@ -505,7 +505,7 @@ describe("rotation", () => {
       assert.equal(kindsOf(file)[0], "rotate");
     });
 
-  test("goes on in a new file when somebody moves the file away", async () => {
+  test("continues in a new file when the file is moved away", async () => {
     const log = await open();
     await written(log, 2);
     const moved = join(folder, "audit.jsonl.1");
@@ -528,7 +528,7 @@ describe("rotation", () => {
     log.rotate();
     await assert.rejects(written(log, 1), {
       code: "audit-failed",
-      message: /is there already: move it away/,
+      message: /already exists: move it away/,
     });
     unlinkSync(name);
     for (;;) {
@@ -543,7 +543,7 @@ describe("rotation", () => {
     assertChained(name, file);
   });
 
-  test("when asked after the file was moved away goes on at once", async () => {
+  test("on request after the file was moved away continues at once", async () => {
     const log = await open();
     await written(log, 2);
     renameSync(file, join(folder, "audit.jsonl.1"));
@@ -578,24 +578,24 @@ describe("no audit, no service", () => {
     }
   }
 
-  test("a file that somebody cut fails the log closed", async () => {
+  test("a file that another process truncated fails the log closed", async () => {
     const log = await open();
     await written(log, 3);
     truncateSync(file, 10);
     const error = await untilFailed(log);
-    assert.match(error.message, /it has [0-9]+ bytes, [0-9]+ were written/);
+    assert.match(error.message, /it has [0-9]+ bytes, the host wrote [0-9]+/);
     assert.throws(() => log.append(CALL), { code: "audit-failed" });
     await assert.rejects(log.settled(), { code: "audit-failed" });
     const [sink] = log.sinks;
-    assert.match(sink?.failure?.error ?? "", /somebody else cut it/);
+    assert.match(sink?.failure?.error ?? "", /another process truncated it/);
     await log.close();
   });
 
-  test("a file that somebody else writes to fails the log closed", async () => {
+  test("a file that another process writes to fails the log closed", async () => {
     const log = await open();
     await written(log, 3);
     appendFileSync(file, "x\n");
-    assert.match((await untilFailed(log)).message, /somebody else cut it or writes to it/);
+    assert.match((await untilFailed(log)).message, /another process truncated it or writes to it/);
     await log.close();
   });
 
@@ -604,7 +604,7 @@ describe("no audit, no service", () => {
     await written(log, 3);
     writeFileSync(join(folder, "copy"), readFileSync(file), { mode: 0o640 });
     renameSync(join(folder, "copy"), file);
-    assert.match((await untilFailed(log)).message, /another file stands in its place/);
+    assert.match((await untilFailed(log)).message, /another file is at its path/);
     renameSync(file, join(folder, "copy"));
     await untilReady(log);
     await written(log, 1);
@@ -613,7 +613,7 @@ describe("no audit, no service", () => {
     assert.deepEqual([gap.from, gap.error], [1, "the file was removed"]);
   });
 
-  test("what is appended while no sink takes lines is refused, kept, and written when one does again", async () => {
+  test("lines that are appended while no sink accepts lines are refused, kept, and written when one recovers", async () => {
     const log = await open();
     await written(log, 3);
     renameSync(file, join(folder, "away"));
@@ -623,7 +623,7 @@ describe("no audit, no service", () => {
     for (const uid of uids)
       assert.throws(() => log.append({ ...CALL, uid }), {
         code: "audit-failed",
-        message: /stands in its place/,
+        message: /another file is at its path/,
       });
     const last = log.at.seq;
     unlinkSync(file);
@@ -639,7 +639,7 @@ describe("no audit, no service", () => {
     assert.ok(stalled.from <= kept[0].seq && stalled.to >= last, JSON.stringify(stalled));
   });
 
-  test("a file in its place that others may write to is said, and no descriptor of it is kept", async () => {
+  test("a replacement that others may write to is reported, and its descriptor is closed", async () => {
     const log = await open();
     await written(log, 3);
     renameSync(file, join(folder, "away"));
@@ -653,7 +653,7 @@ describe("no audit, no service", () => {
     await log.close();
   });
 
-  test("what is kept for a sink that takes no lines has a bound", async () => {
+  test("the lines that wait for a failed sink are bounded", async () => {
     const log = await open({}, { queueBytes: 5_000 });
     await written(log, 3);
     writeFileSync(join(folder, "copy"), readFileSync(file), { mode: 0o640 });
@@ -674,7 +674,7 @@ describe("no audit, no service", () => {
     await log.close();
   });
 
-  test("a file that was removed is begun again, and what was in it is declared missing", async () => {
+  test("a removed file is created again, and its lines are declared missing", async () => {
     const log = await open();
     await written(log, 3);
     unlinkSync(file);
@@ -689,7 +689,7 @@ describe("no audit, no service", () => {
     assert.ok(gap.to >= 4);
   });
 
-  test("more lines than may wait are refused at once", async () => {
+  test("lines beyond the queue limit are refused at once", async () => {
     const log = await open({}, { queueBytes: 2_000 });
     assert.throws(
       () => {
@@ -703,13 +703,13 @@ describe("no audit, no service", () => {
     assertChained(file);
   });
 
-  test("a log that is closed takes nothing", async () => {
+  test("a closed log accepts no lines", async () => {
     const log = await open();
     await log.close();
     assert.throws(() => log.append(CALL), { code: "audit-failed", message: /closed/ });
   });
 
-  test("a file is closed, and its lock given up, only when the disk has answered", async () => {
+  test("a file is closed, and its lock released, only after the pending operations", async () => {
     const { descriptor, lock, end } = await openLog(file);
     const output = new FileOutput({ file, descriptor, lock, end, onMoved: () => false, onRemoved() {} });
     let answered = 0;

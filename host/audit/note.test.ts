@@ -10,17 +10,18 @@ const root = hash("sha256", "x", "buffer");
 const head = { origin, size: 20852163, root };
 const note = signNote(head, privateKey);
 
-function whyNot(text: string | Buffer, keys = [publicKey]): string {
+/** The fault of a note; undefined if it is valid. */
+function faultOf(text: string | Buffer, keys = [publicKey]): string | undefined {
   try {
     openNote(Buffer.from(text), keys);
   } catch (error) {
     assert.ok(error instanceof NoteFault, String(error));
     return error.message;
   }
-  return "it is one";
+  return undefined;
 }
 
-/** Any text, signed. */
+/** Signs any text. */
 function signed(text: string, { name = origin, key = privateKey } = {}): string {
   const raw = createPublicKey(key).export({ type: "spki", format: "der" }).subarray(-32);
   const id = hash("sha256", Buffer.concat([Buffer.from(`${name}\n\u0001`), raw]), "buffer").subarray(0, 4);
@@ -28,7 +29,7 @@ function signed(text: string, { name = origin, key = privateKey } = {}): string 
   return `${text}\n\u2014 ${name} ${line}\n`;
 }
 
-test("a key has the id and the text that the format's first implementation shows for its example", () => {
+test("a verifier key matches the example of the reference implementation", () => {
   const known = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW";
   const x = Buffer.from(known.split("+").slice(2).join("+"), "base64").subarray(1).toString("base64url");
   const key = createPublicKey({ key: { kty: "OKP", crv: "Ed25519", x }, format: "jwk" });
@@ -36,7 +37,7 @@ test("a key has the id and the text that the format's first implementation shows
 });
 
 describe("a signed note", () => {
-  test("is three lines, an empty one, and a line with the key's name, id and signature", () => {
+  test("has three lines, an empty one, and a line with the name and id of the key and the signature", () => {
     const [first, second, third, empty, signature = "", end] = note.split("\n");
     assert.deepEqual(
       [first, second, third, empty, end],
@@ -47,7 +48,7 @@ describe("a signed note", () => {
     assert.equal(note, signed(note.slice(0, note.indexOf("\n\n") + 1)));
   });
 
-  test("is opened with the key, also beside signatures of others and with lines more", () => {
+  test("is opened with the key, also with other signatures and with extra lines", () => {
     assert.deepEqual(openNote(Buffer.from(note), [other.publicKey, publicKey]), head);
     const witness = signed(note.slice(0, note.indexOf("\n\n") + 1), {
       name: "witness.example/w1",
@@ -60,19 +61,19 @@ describe("a signed note", () => {
   });
 
   const base64 = root.toString("base64");
-  const NO_CHECKPOINT = "its text is not the checkpoint of a log: an origin, a size and a root";
+  const NO_CHECKPOINT = "its text is not a log checkpoint (an origin, a size and a root)";
   const NO_SIGNATURE = "it is not a signed note: one of its last lines is not a signature";
   for (const [what, text, why] of [
-    ["another size", note.replace("20852163", "20852164"), "its signature is not one of the key"],
+    ["another size", note.replace("20852163", "20852164"), "its signature is not valid for the key"],
     [
       "a signature of another key",
       signNote(head, other.privateKey),
-      "no key that is given signed it in the name of its origin",
+      "no given key signed it in the name of its origin",
     ],
     [
       "a signature in another name",
       signed(`${origin}\n1\n${base64}\n`, { name: "example.com/other" }),
-      "no key that is given signed it in the name of its origin",
+      "no given key signed it in the name of its origin",
     ],
     ["nothing", "", "it is not a signed note"],
     ["no signature", note.slice(0, note.indexOf("\n\n") + 2), "it is not a signed note"],
@@ -92,24 +93,20 @@ describe("a signed note", () => {
     ],
     ["two lines", signed(`${origin}\n1\n`), NO_CHECKPOINT],
     ["a size with a zero in front", signed(`${origin}\n01\n${base64}\n`), NO_CHECKPOINT],
-    ["a size that no number can be", signed(`${origin}\n9007199254740992\n${base64}\n`), NO_CHECKPOINT],
+    ["a size above the safe integers", signed(`${origin}\n9007199254740992\n${base64}\n`), NO_CHECKPOINT],
     ["a root that is shorter", signed(`${origin}\n1\n${base64.slice(4)}\n`), NO_CHECKPOINT],
     ["an empty line behind the root", signed(`${origin}\n1\n${base64}\n\nx\n`), NO_CHECKPOINT],
     [
-      "more signatures than are looked at",
+      "more signatures than the limit",
       note + "\u2014 x AAAAAAAA\n".repeat(100),
       "it has 101 signatures, at most 100 are allowed",
     ],
-    [
-      "more bytes than are looked at",
-      "x".repeat(1_048_577),
-      "it is 1048577 bytes, at most 1048576 are allowed",
-    ],
+    ["more bytes than the limit", "x".repeat(1_048_577), "it is 1048577 bytes, at most 1048576 are allowed"],
   ] as const)
-    test(`is not one with ${what}`, () => assert.equal(whyNot(text), why));
+    test(`is rejected with ${what}`, () => assert.equal(faultOf(text), why));
 
-  test("is not one in bytes that are not UTF-8", () => {
+  test("is rejected if its bytes are not UTF-8", () => {
     const bytes = Buffer.from(note.replace("example", "exampl\u00ff"), "latin1");
-    assert.equal(whyNot(bytes), "it is not a signed note: it is not UTF-8 without control characters");
+    assert.equal(faultOf(bytes), "it is not a signed note: it is not UTF-8 without control characters");
   });
 });

@@ -1,36 +1,36 @@
 /**
  * Signed notes (https://c2sp.org/signed-note) whose text is the checkpoint of a transparency log (https://c2sp.org/tlog-checkpoint).
- * Nothing that is signed in the log itself can be taken for one or the other way round: a note has no zero byte, and what the log signs
- * has one (checkpoint.ts).
+ * A signature of a note is never valid for a record of the log, nor the other way round: a note has no zero byte, and the signed message
+ * of a record has one (checkpoint.ts).
  */
 import { createPublicKey, hash, type KeyObject, sign, verify } from "node:crypto";
 import { decodeBase64 } from "../lib/base64.ts";
 import { rawOf } from "../lib/ed25519.ts";
 
-/** The byte for Ed25519. */
+/** The algorithm byte of Ed25519. */
 const ED25519 = 1;
-/** Of a whole note, with the signatures of many witnesses. */
+/** The maximum size of a note in bytes, with the signatures of many witnesses. */
 const LARGEST = 1_048_576;
 const MOST_SIGNATURES = 100;
 const DASH = "\u2014";
 
 /** The root of the tree over the first `size` lines of a log. */
 export interface TreeHead {
-  /** Names the log in all the world, as example.com/kleidi/node-1 does. */
+  /** The globally unique name of the log, such as example.com/kleidi/node-1. */
   readonly origin: string;
   readonly size: number;
   readonly root: Buffer;
 }
 
-/** Why a note cannot be used, as a sentence's end. */
+/** The note cannot be used. `message` is the end of a sentence. */
 export class NoteFault extends Error {}
 
-/** Whether it can name a log and its key: printable ASCII without spaces and plus signs. */
+/** True if a text is a valid name of a log and its key: printable ASCII without spaces and plus signs, at most 255 characters. */
 export function isOrigin(text: string): boolean {
   return /^[!-*,-~]{1,255}$/.test(text);
 }
 
-/** The note over a tree, signed in the name of its origin. */
+/** Creates the note over a tree head, signed in the name of its origin. */
 export function signNote({ origin, size, root }: TreeHead, privateKey: KeyObject): string {
   const text = `${origin}\n${size}\n${root.toString("base64")}\n`;
   const signature = sign(null, Buffer.from(text), privateKey);
@@ -38,14 +38,16 @@ export function signNote({ origin, size, root }: TreeHead, privateKey: KeyObject
   return `${text}\n${DASH} ${origin} ${line}\n`;
 }
 
-/** What a witness is given to know the key by: NAME+ID+KEY. */
+/** Encodes the verifier key that a witness is configured with: NAME+ID+KEY. */
 export function verifierKey(origin: string, publicKey: KeyObject): string {
   const key = Buffer.concat([Buffer.of(ED25519), rawOf(publicKey)]);
   return `${origin}+${keyId(origin, publicKey).toString("hex")}+${key.toString("base64")}`;
 }
 
 /**
- * @param keys of which one must have signed it in the name of its origin; signatures of others, as witnesses, are passed over
+ * Verifies a note.
+ * @param keys one of them must have signed the note in the name of its origin; other signatures, such as those of witnesses, are ignored
+ * @returns the tree head in the note
  * @throws NoteFault
  */
 export function openNote(bytes: Buffer, keys: readonly KeyObject[]): TreeHead {
@@ -58,11 +60,11 @@ export function openNote(bytes: Buffer, keys: readonly KeyObject[]): TreeHead {
     for (const { bytes: signature } of named) {
       if (!signature.subarray(0, id.length).equals(id)) continue;
       if (!verify(null, Buffer.from(text), key, signature.subarray(id.length)))
-        throw new NoteFault("its signature is not one of the key");
+        throw new NoteFault("its signature is not valid for the key");
       signed = true;
     }
   }
-  if (!signed) throw new NoteFault("no key that is given signed it in the name of its origin");
+  if (!signed) throw new NoteFault("no given key signed it in the name of its origin");
   return head;
 }
 
@@ -90,7 +92,7 @@ function utf8(bytes: Buffer): string {
     // biome-ignore lint/suspicious/noControlCharactersInRegex: no note has one
     if (!/[\u0000-\u0009\u000b-\u001f]/.test(text)) return text;
   } catch {
-    // said below
+    // reported below
   }
   throw new NoteFault("it is not a signed note: it is not UTF-8 without control characters");
 }
@@ -113,7 +115,7 @@ function headOf(text: string): TreeHead {
     Number.isSafeInteger(size) &&
     root?.length === 32 &&
     others.every((line) => line !== "");
-  if (!good) throw new NoteFault("its text is not the checkpoint of a log: an origin, a size and a root");
+  if (!good) throw new NoteFault("its text is not a log checkpoint (an origin, a size and a root)");
   return { origin, size, root };
 }
 

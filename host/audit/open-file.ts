@@ -1,4 +1,4 @@
-/** The file of a log and where its chain goes on: in the file, or nowhere yet. */
+/** Opens the file of a log and finds the position from which its chain continues. */
 import { closeSync, constants, fstatSync, ftruncateSync, openSync } from "node:fs";
 import { basename } from "node:path";
 import { KleidiError } from "../error.ts";
@@ -19,18 +19,18 @@ export interface OpenFile {
   readonly descriptor: number;
   readonly lock: Lock;
   readonly end: End;
-  /** Undefined where a new chain begins. */
+  /** Undefined if a new chain begins. */
   readonly at?: Position | undefined;
-  /** How many lines are behind the last checkpoint; 0 without a key. */
+  /** The number of lines after the last checkpoint; 0 without a key. */
   readonly unsigned: number;
-  /** What was there and was not trusted. */
+  /** The file that was not trusted and set aside. */
   readonly aside?: AsideFile | undefined;
 }
 
 /**
- * A log whose newest lines are somewhere else is set aside: a chain that went on behind the older ones would have two lines of each
- * sequence. With a signer, also one that does not end as a host with its key left it; without one there is nothing to tell that by.
- * @throws KleidiError audit-invalid, what is there cannot be continued
+ * Opens the file and takes its lock. A log whose newest lines were moved away is set aside: continuing after the older lines would use
+ * sequences twice. With a signer, a log that does not end as a host with this key left it is set aside too.
+ * @throws KleidiError audit-invalid if the file cannot be continued
  */
 export async function openLog(
   file: string,
@@ -38,9 +38,9 @@ export async function openLog(
   rhythm: Rhythm = DEFAULT_RHYTHM,
 ): Promise<OpenFile> {
   assertFolder(file);
-  const lock = await refused(file, () => Lock.take(file));
+  const lock = await withAuditError(file, () => Lock.take(file));
   try {
-    return await refused(file, () => ({ lock, ...opened(file, signer, rhythm) }));
+    return await withAuditError(file, () => ({ lock, ...opened(file, signer, rhythm) }));
   } catch (error) {
     lock.release();
     throw error;
@@ -56,7 +56,7 @@ function opened(file: string, signer: Signer | undefined, rhythm: Rhythm): Opene
   let judged: EndCheck;
   let isEmpty: boolean;
   try {
-    judged = movedAway(file, descriptor) ?? judge(file, descriptor, signer, rhythm);
+    judged = checkMovedAway(file, descriptor) ?? judge(file, descriptor, signer, rhythm);
     if (judged.why === undefined)
       return { descriptor, ...continued(file, descriptor), unsigned: judged.unsigned };
     isEmpty = fstatSync(descriptor).size === 0;
@@ -71,13 +71,13 @@ function opened(file: string, signer: Signer | undefined, rhythm: Rhythm): Opene
 
 function continued(file: string, descriptor: number): Pick<OpenFile, "end" | "at"> {
   const end = readEnd(file, descriptor);
-  // What is torn was never acknowledged: a line is, once it is written whole.
+  // A torn line was never acknowledged: a line is acknowledged once it is completely written.
   if (end.torn !== undefined) ftruncateSync(descriptor, end.size);
   return { end, at: end.last };
 }
 
-/** A host leaves no rotated file beside one without a line (sink/rotation.ts): then the newest lines are not here. */
-function movedAway(file: string, descriptor: number): EndCheck | undefined {
+/** A host never leaves a rotated file beside a file without lines (sink/rotation.ts): then the newest lines were moved away. */
+function checkMovedAway(file: string, descriptor: number): EndCheck | undefined {
   const older = rotatedFiles(file).toReversed();
   const [newest] = older;
   if (newest === undefined) return undefined;
@@ -122,7 +122,7 @@ function* linesOf(descriptor: number, older: readonly string[]): Generator<strin
   }
 }
 
-/** Anything may have the name of a rotated file: a pipe must not hold the host, nor a link lead it elsewhere. @throws ChainFault */
+/** Anything can have the name of a rotated file: a pipe must not block the host, and a link is not followed. @throws ChainFault */
 function openRotated(file: string): number {
   const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants;
   let descriptor: number;
@@ -136,7 +136,7 @@ function openRotated(file: string): number {
   throw new ChainFault(`${file} is not a regular file`);
 }
 
-async function refused<T>(file: string, work: () => T | Promise<T>): Promise<T> {
+async function withAuditError<T>(file: string, work: () => T | Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
@@ -146,7 +146,7 @@ async function refused<T>(file: string, work: () => T | Promise<T>): Promise<T> 
   }
 }
 
-/** @throws KleidiError audit-invalid. A new chain is never begun over what cannot be continued. */
+/** @throws KleidiError audit-invalid if the chain cannot be continued; a new chain never replaces it */
 function readEnd(file: string, descriptor: number): End {
   try {
     return endOf(descriptor);

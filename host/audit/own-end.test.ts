@@ -36,7 +36,7 @@ function withGap(before: number, behind: number, change: Partial<Extract<Control
   return checkEnd(lines.toReversed(), publicKey, DEFAULT_RHYTHM);
 }
 
-test("lines that the file missed begin no new count: whoever has no key can declare some missing", () => {
+test("missing lines do not reset the count: an attacker without the key can declare lines missing", () => {
   assert.equal(withGap(50, 49).why, undefined);
   assert.equal(withGap(50, 49 + OWN_LINES).why, undefined);
   assert.match(withGap(50, 50 + OWN_LINES).why ?? "", /^its last \d+ lines have no checkpoint/);
@@ -45,7 +45,7 @@ test("lines that the file missed begin no new count: whoever has no key can decl
   assert.match(withGap(0, 100 + OWN_LINES).why ?? "", tooMany);
 });
 
-test("lines that are missing are declared, by the hash of the line in front of them", () => {
+test("missing lines must be declared with the hash of the line before them", () => {
   const { why } = withGap(5, 5, { last: "0".repeat(64) });
   assert.equal(why, "its line with sequence 59 does not follow the one before it");
   assert.equal(withGap(5, 5, { last: undefined }).why, why);
@@ -64,7 +64,7 @@ function withoutClaim(lines: number, before: (put: (record: Entry | Control) => 
   return written;
 }
 
-test("a start that claims nothing ends the search: what an earlier run claimed does not count for it", () => {
+test("a start without a claim ends the search: the claim of an earlier run does not count", () => {
   const claimed = (lines: number) => withoutClaim(lines, (put) => put({ ...START, checkpoint_lines: 1 }));
   assert.equal(checkEnd(claimed(900).toReversed(), publicKey, DEFAULT_RHYTHM).why, undefined);
   const most = DEFAULT_RHYTHM.lines + OWN_LINES;
@@ -75,7 +75,7 @@ test("a start that claims nothing ends the search: what an earlier run claimed d
   );
 });
 
-test("what stands in front of its checkpoint may be another log's, or no longer there in part", () => {
+test("lines before the checkpoint may belong to another log or be partly missing", () => {
   const other = new Chain({ chain: "f".repeat(16), seq: 0, hash: ZERO_HASH });
   const stale = [other.next({ kind: "genesis" }, TIME).text, other.next(CALL, TIME).text];
   const lines = withoutClaim(900, () => {}).filter((line) => !line.includes('"kind":"start"'));

@@ -1,6 +1,6 @@
 /**
- * Whether a log ends as a host with this key left it: with a checkpoint of its own, and behind that no more than it leaves unsigned.
- * An attacker who can write the file and has no key can rewrite all of it; a host that went on behind that would sign it.
+ * Checks that a log ends as a host with this key left it: with a checkpoint of this key, and no more lines after it than the host leaves
+ * unsigned. An attacker without the key can rewrite the whole file; a host that continued it would sign the forgery.
  */
 import type { KeyObject } from "node:crypto";
 import { isCanonical } from "./canonical.ts";
@@ -16,21 +16,22 @@ import {
   UnsignedLines,
 } from "./rhythm.ts";
 
-/** What is looked for in front of the checkpoint, the rhythm that the host claimed, is given up after so many bytes. */
+/** The maximum number of bytes in which the claim of the rhythm before the checkpoint is searched. */
 const SEARCHED = 33_554_432;
 
 export interface EndCheck {
-  /** Undefined: it is the host's own. */
+  /** The reason why the log is not trusted; undefined if it is the host's own. */
   readonly why: string | undefined;
-  /** How many lines are behind the last checkpoint. */
+  /** The number of lines after the last checkpoint. */
   readonly unsigned: number;
   /** The hash of the last line. */
   readonly last?: string | undefined;
 }
 
 /**
- * @param lines of all its files, the last one first
- * @param rhythm of the host that asks: believed where the log names none
+ * @param lines the lines of all files, the last one first
+ * @param publicKey the key of this host
+ * @param rhythm the rhythm of this host, used if the log claims none
  */
 export function checkEnd(lines: Iterable<string>, publicKey: KeyObject, rhythm: Rhythm): EndCheck {
   const reader = new Reader(publicKey);
@@ -43,14 +44,14 @@ type LogRecord = Head & Readonly<Record<string, unknown>>;
 class Reader {
   readonly #publicKey: KeyObject;
   readonly #key: string;
-  /** Those behind the checkpoint, the last one first. */
+  /** The lines after the checkpoint, the last one first. */
   readonly #tail: {
     readonly seq: number;
     readonly kind: string;
     readonly ms: number;
     readonly backMs: number;
   }[] = [];
-  /** The sequences of records in front of which lines are missing. */
+  /** The sequences of records before which lines are missing. */
   readonly #missedFrom = new Set<number>();
   #next: { readonly head: Head; readonly text: string } | undefined;
   #signed = false;
@@ -70,10 +71,10 @@ class Reader {
 
   why(rhythm: Rhythm): string | undefined {
     if (this.#why !== undefined) return this.#why;
-    // a host may end before it signed anything, in its first file or in a new one whose older ones were moved away
+    // a host can be killed before its first checkpoint, in its first file or in a new one after the older ones were moved away
     if (!this.#signed)
       return this.#tail.length > OWN_LINES
-        ? `it has no checkpoint, and ${this.#tail.length} lines`
+        ? `it has ${this.#tail.length} lines and no checkpoint`
         : undefined;
     const most = this.#claim ?? {
       lines: Math.max(rhythm.lines, DEFAULT_RHYTHM.lines),
@@ -82,19 +83,19 @@ class Reader {
     return this.#exceeds(most) ? this.#tooMany() : undefined;
   }
 
-  /** Whether to go on. */
+  /** Takes the line before the previous one. @returns false to stop reading */
   line(text: string): boolean {
     this.#bytes += text.length + 1;
     const head = headOf(text);
     const hash = hashOf(text);
     this.last ??= hash;
     const follows = head !== undefined && (this.#next === undefined || precedes(head, hash, this.#next));
-    // only a claim is looked for there: what is in front of the host's checkpoint is verify's to judge, and may be another log's file
+    // before the checkpoint only the claim is searched: verify checks those lines, and they may belong to another log
     if (!follows && this.#signed) return false;
     if (head === undefined) return this.#stop("one of its lines is not a line of an audit log");
     if (!follows)
       return this.#stop(`its line with sequence ${this.#next?.head.seq} does not follow the one before it`);
-    // lines that the file missed lie behind this one
+    // the lines that the file missed follow this line
     if (this.#next !== undefined && this.#next.head.seq > head.seq + 1)
       this.#missedFrom.add(this.#next.head.seq);
     this.#next = { head, text };
@@ -110,7 +111,7 @@ class Reader {
   #unsignedLine(head: Head, text: string): boolean {
     const { kind, time, seq } = head;
     if (!isWritten(head, text))
-      return this.#stop(`its line with sequence ${seq} is not written as a host writes it`);
+      return this.#stop(`its line with sequence ${seq} is not in the canonical form`);
     const backMs = kind === "clock" ? Number(recordOf(text)?.back_ms) : 0;
     this.#tail.push({ seq, kind, ms: Date.parse(time), backMs });
     if (this.#tail.length > LONGEST_RHYTHM.lines + OWN_LINES) return this.#stop(this.#tooMany());
@@ -123,22 +124,22 @@ class Reader {
     const at = { chain, seq: seq - 1, hash };
     if (record?.key !== this.#key)
       return this.#stop(
-        `its last checkpoint is signed with the key ${String(record?.key)}, not with this host's, ${this.#key}`,
+        `its last checkpoint is signed with the key ${String(record?.key)}, not with this host's key ${this.#key}`,
       );
     if (!isWritten(head, text) || !isSigned(this.#publicKey, at, time, record.signature))
       return this.#stop(
-        `the signature of its last checkpoint, with sequence ${seq}, is not one of this host's key`,
+        `the signature of its last checkpoint, with sequence ${seq}, is not valid for this host's key`,
       );
     this.#signed = true;
-    // what keeps the shortest rhythm keeps every other one
+    // lines that keep the shortest rhythm keep every other one
     return this.#exceeds(SHORTEST_RHYTHM);
   }
 
-  /** The last claim that the checkpoint covers. */
+  /** Searches the last claim that the checkpoint covers. @returns false to stop reading */
   #search({ kind }: Head, text: string): boolean {
     if (kind === "start" || kind === "rhythm") {
       this.#claim = claimOf(recordOf(text) as LogRecord | undefined);
-      // also where it names none: those in front of it are of another run
+      // also if it claims none: earlier claims belong to another run
       return false;
     }
     return this.#bytes < SEARCHED;
@@ -155,11 +156,11 @@ class Reader {
   }
 
   #tooMany(): string {
-    return `its last ${this.#tail.length} lines have no checkpoint, and this host does not leave so many, or for so long`;
+    return `its last ${this.#tail.length} lines have no checkpoint, which is more, or for longer, than this host leaves unsigned`;
   }
 }
 
-/** Whether a line stands in front of the next one, or in front of those that the next one declares missing. */
+/** True if a line directly precedes the next one, or precedes the lines that the next one declares missing. */
 function precedes(head: Head, hash: string, next: { readonly head: Head; readonly text: string }): boolean {
   if (next.head.chain !== head.chain) return false;
   const ahead = next.head.seq - head.seq;

@@ -1,4 +1,4 @@
-/** Which records are asked for. */
+/** Searches the records of a log. */
 import { type Head, recordOf } from "./chain.ts";
 import { eachLine, headOfLine, sortBySequence, textOf } from "./lines.ts";
 
@@ -11,21 +11,25 @@ export interface Query {
   readonly capability?: string | undefined;
   readonly decision?: string | undefined;
   readonly rpc?: string | undefined;
-  /** ISO 8601 in UTC, or the beginning of one: 2026-01-31T10. */
+  /** ISO 8601 in UTC, or a prefix of it: 2026-01-31T10. */
   readonly since?: string | undefined;
-  /** Likewise; what begins with it is still in. */
+  /** Like `since`; a time with this prefix is included. */
   readonly until?: string | undefined;
 }
 
 const EQUAL = ["uid", "provider", "capability", "decision", "rpc"] as const;
 
-/** Gives each record that is asked for to `use`, in the order of the files' sequences. What is no record is passed over and counted. */
+/**
+ * Passes each matching record to `use`, in the order of sequences.
+ * @param filter every given property must match
+ * @returns the number of matches, and of lines that are not valid records
+ */
 export function query(
   files: readonly string[],
-  asked: Query,
+  filter: Query,
   use: (line: string, record: LogRecord) => void,
 ): { readonly found: number; readonly unreadable: number } {
-  const matches = matcher(asked);
+  const matches = matcher(filter);
   let found = 0;
   let unreadable = 0;
   for (const file of sortBySequence(files)) {
@@ -38,7 +42,7 @@ export function query(
       const text = matches(head) ? textOf(line) : undefined;
       const record = text === undefined ? undefined : recordOf(text);
       if (text !== undefined && record === undefined) unreadable += 1;
-      if (text !== undefined && record !== undefined && has(record, asked)) {
+      if (text !== undefined && record !== undefined && hasFields(record, filter)) {
         found += 1;
         use(text, record);
       }
@@ -48,7 +52,7 @@ export function query(
   return { found, unreadable };
 }
 
-/** What can be told from a line's head alone. */
+/** Returns the part of the filter that needs only the head of a line. */
 function matcher({ kind, since, until }: Query): (head: Head) => boolean {
   return (head) =>
     (kind === undefined || head.kind === kind) &&
@@ -56,6 +60,6 @@ function matcher({ kind, since, until }: Query): (head: Head) => boolean {
     (until === undefined || head.time.slice(0, until.length) <= until);
 }
 
-function has(record: LogRecord, asked: Query): boolean {
-  return EQUAL.every((name) => asked[name] === undefined || record[name] === asked[name]);
+function hasFields(record: LogRecord, filter: Query): boolean {
+  return EQUAL.every((name) => filter[name] === undefined || record[name] === filter[name]);
 }

@@ -92,7 +92,7 @@ describe("every line", () => {
     rule: "r",
   } as const;
 
-  test("of an unknown kind, with a field more or with a field less is none of the schema", () => {
+  test("of an unknown kind, with an extra field or with a missing field does not match the schema", () => {
     const good = JSON.parse(lineOf(CALL));
     assert.ok(SCHEMA.safeParse(good).success);
     assert.ok(!SCHEMA.safeParse({ ...good, kind: "other" }).success);
@@ -100,7 +100,7 @@ describe("every line", () => {
     assert.ok(!SCHEMA.safeParse({ ...good, rule: undefined }).success);
   });
 
-  test("has the fields of its kind and no other one, whatever it is given", () => {
+  test("has only the fields of its kind, also if the record has more", () => {
     const given = { ...CALL, token: "s3cr3t", headers: { authorization: "s3cr3t" } };
     assert.doesNotMatch(lineOf(given), /s3cr3t|token|headers/);
   });
@@ -109,7 +109,7 @@ describe("every line", () => {
     const bytes = Buffer.from("s3cr3t");
     // @ts-expect-error: a text is a string
     assert.throws(() => lineOf({ ...CALL, target: bytes }), {
-      message: "an audit record's target is not the text that it should be",
+      message: "the field target of an audit record is not a valid text",
     });
     // @ts-expect-error: a hash is a string
     assert.throws(() => lineOf({ ...CALL, module: bytes }), TypeError);
@@ -119,7 +119,7 @@ describe("every line", () => {
     assert.throws(() => lineOf({ ...CALL, ms: Number.NaN }), TypeError);
   });
 
-  test("that cannot be made leaves the chain where it is", () => {
+  test("that cannot be created does not advance the chain", () => {
     const chain = new Chain({ chain: "0123456789abcdef", seq: 0, hash: ZERO_HASH });
     chain.next({ kind: "genesis" }, TIME);
     const { hash } = chain.at;

@@ -1,4 +1,4 @@
-/** The kinds of records and what stands in each: the one source of the types, of what is written and of docs/audit.schema.json. */
+/** The kinds of records and their fields: the single source of the types, the written lines and docs/audit.schema.json. */
 import {
   base64,
   count,
@@ -15,19 +15,19 @@ import {
 } from "./fields.ts";
 
 export const VERSION = 1;
-/** No line is longer, its newline counted: the bounds of the fields give less. */
+/** The maximum length of a line in bytes, with its newline; the limits of the fields guarantee it. */
 export const LONGEST_LINE = 4096;
 
 const rpc = word("status", "encrypt", "decrypt", "provision");
-/** "refused" is no question of authority: a limit, or a request that cannot be read. */
+/** "denied": without authority. "refused": for another reason, such as a limit or a malformed request. */
 const decision = word("allowed", "denied", "refused");
 const sink = word("file", "stdout");
-/** Of a host that signs: a checkpoint comes after so many lines or so long, whichever is first (rhythm.ts). */
+/** The rhythm of a host with a key: it signs a checkpoint after this many lines or this time, whichever comes first (rhythm.ts). */
 const rhythm = { checkpoint_lines: optional(count), checkpoint_interval_ms: optional(count) };
 
-/** What the host tells the log. */
+/** Records of events of the host. */
 export const ENTRIES = {
-  /** "wall": what keeps the providers' processes from the host (docs/threat-model.md); absent in records of older hosts. */
+  /** "wall": the wall around the providers' processes (docs/threat-model.md); absent in records of older hosts. */
   start: {
     version: text(64),
     config: optional(hex(64)),
@@ -59,7 +59,7 @@ export const ENTRIES = {
     ordinal: optional(count),
     capability: text(64),
     operation: text(64),
-    /** Origin and path, the name of a TPM command, of a key, of a record. */
+    /** The origin and path, or the name of a TPM command, a key or a state record. */
     target: optional(text(512)),
     decision,
     rule: text(256),
@@ -81,22 +81,22 @@ export const ENTRIES = {
   },
 } as const satisfies Shapes;
 
-/** What the log tells of itself. */
+/** Records about the log itself. */
 export const CONTROLS = {
-  /** The first line of a chain. Where it begins beside a file that was not trusted: its name now, why, and its last line's hash. */
+  /** The first line of a chain. If an untrusted file was set aside: its new name, the reason, and the hash of its last line. */
   genesis: { aside: optional(text(256)), why: optional(text(256)), last: optional(hex(64)) },
-  /** The first line of a file that continues another one; "resumed" of older hosts, where a start found no file. */
+  /** The first line of a file that continues another one. "resumed": written by older hosts whose start found no file. */
   rotate: { reason: word("size", "asked", "moved", "resumed") },
-  /** Behind it, of a host that signs: the file may come to be the oldest one that is left, without the start. */
+  /** Follows `rotate` if the host has a key: the file with the start record may be removed later. */
   rhythm: { checkpoint_lines: count, checkpoint_interval_ms: count },
   checkpoint: { key: hex(16), signature: base64(88) },
-  /** The end of a file that was no whole line when the host started: it was cut off. */
+  /** The start of the host found an incomplete last line and cut it off. */
   torn: { bytes: count, sha256: hex(64) },
-  /** The clock was set back by so much. */
+  /** The clock went backwards by this time. */
   clock: { back_ms: count },
-  /** The lines from…to are missing in this sink; `last` is the hash of the line before them, where that is still there. */
+  /** The lines from…to are missing in this sink. `last` is the hash of the line before them, if that line still exists. */
   gap: { sink, error: text(128), since: time, from: count, to: count, last: optional(hex(64)) },
-  /** No line is missing, but those from…to were late: whoever waited for them was refused. */
+  /** The lines from…to were late; none is missing. Operations that waited for them were refused. */
   stalled: { sink, error: text(128), since: time, from: count, to: count },
 } as const satisfies Shapes;
 
@@ -127,12 +127,12 @@ const FIELDS = new Map(
 );
 
 /**
- * The record as it is written: the fields of its kind in their order and no other ones.
- * @throws TypeError, a field is not what it should be
+ * Encodes a record: the fields of its kind in their order, and no other fields.
+ * @throws TypeError if a field is invalid
  */
 export function encodeRecord(record: Entry | Control): Record<string, string | number> {
   const fields = FIELDS.get(record.kind);
-  if (fields === undefined) throw new TypeError("an audit record of an unknown kind");
+  if (fields === undefined) throw new TypeError("an audit record has an unknown kind");
   const result: Record<string, string | number> = { kind: record.kind };
   const values = record as unknown as Readonly<Record<string, unknown>>;
   for (const { name, field, needed } of fields) {

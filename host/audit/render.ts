@@ -1,20 +1,20 @@
-/** A record as a line for people. A log may have been written by anybody: nothing of it reaches a terminal as it is. */
+/** Renders a record as a line for people. The log is untrusted: its text is escaped for the terminal. */
 import { escapeForTerminal } from "../lib/text.ts";
 import type { LogRecord } from "./query.ts";
 
-/** What stands in front of a line, in this order and without its name. */
+/** The fields at the front of a line, in this order and without their names. */
 const FIRST = ["decision", "rpc", "provider", "capability", "operation", "event", "target"];
 const HEAD = new Set(["v", "chain", "prev", "seq", "time", "kind", ...FIRST]);
 
-/** For example: 2026-01-31T10:00:00.000Z #12 host_call allowed decrypt vault net request https://vault/v1 outcome=ok ms=1.5 */
+/** @example 2026-01-31T10:00:00.000Z #12 host_call allowed decrypt vault net request https://vault/v1 outcome=ok ms=1.5 */
 export function render(record: LogRecord): string {
   const words = FIRST.flatMap((name) => (record[name] === undefined ? [] : [String(record[name])]));
   const others = Object.entries(record)
     .filter(([name]) => !HEAD.has(name))
-    .map(([name, value]) => `${name}=${shown(value)}`);
+    .map(([name, value]) => `${name}=${formatValue(value)}`);
   return escapeForTerminal([record.time, `#${record.seq}`, record.kind, ...words, ...others].join(" "));
 }
 
-function shown(value: unknown): string {
+function formatValue(value: unknown): string {
   return typeof value === "string" && !value.includes(" ") ? value : JSON.stringify(value);
 }

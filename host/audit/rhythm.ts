@@ -1,6 +1,6 @@
 /**
- * How many lines, and for how long, a host writes without signing. The host that writes and the verifier count in the same way, by
- * what stands in the lines alone: so a host that was killed, suspended or started again, or whose clock was set, keeps the rhythm.
+ * The rhythm of checkpoints: how many lines, and for how long, a host writes before it signs. The host and the verifier count in the same
+ * way, from the lines alone, so a host that was killed, suspended or restarted, or whose clock was set, still keeps the rhythm.
  */
 import type { Head } from "./chain.ts";
 
@@ -9,20 +9,20 @@ export interface Rhythm {
   readonly intervalMs: number;
 }
 
-/** Of a host that signs and is told no other one; also how often a file goes down to the disk without a key. */
+/** The default of a host with a key; without a key, the file is synced to the disk at this rhythm. */
 export const DEFAULT_RHYTHM: Rhythm = { lines: 1000, intervalMs: 60_000 };
-/** The longest that the configuration allows: what a log claims beyond it is not believed. */
+/** The longest rhythm that the configuration allows; a longer claim of a log is limited to it. */
 export const LONGEST_RHYTHM: Rhythm = { lines: 100_000, intervalMs: 3_600_000 };
-/** The shortest: whatever the rhythm is, what keeps this one keeps it. */
+/** The shortest rhythm: lines that keep it keep every other rhythm. */
 export const SHORTEST_RHYTHM: Rhythm = { lines: 1, intervalMs: 1_000 };
-/** What a host may write about itself before it signs: of a start, a torn line, its clock, a sink. */
+/** The number of records about itself that a host may write before it signs: a start, a torn line, its clock, a sink. */
 export const OWN_LINES = 16;
 const OWN_MS = 5_000;
 
 /** The lines since the last checkpoint. */
 export class UnsignedLines {
   #count = 0;
-  /** Of the first one, in milliseconds since 1970, moved with the clock. */
+  /** The time of the first line in milliseconds since 1970, adjusted when the clock is set back. */
   #since = 0;
   #last = 0;
   #isMissed = false;
@@ -31,25 +31,29 @@ export class UnsignedLines {
     return this.#count;
   }
 
-  /** Milliseconds between the first one and the last one that had to be signed by then. */
+  /** Milliseconds between the first line and the last line that counts for the interval. */
   get spanMs(): number {
     return this.#last - this.#since;
   }
 
-  /** A line other than a checkpoint. */
+  /**
+   * Counts a line other than a checkpoint.
+   * @param ms its time, in milliseconds since 1970
+   * @param backMs for a record of the kind clock: how far the clock went backwards
+   */
   add(kind: string, ms: number, backMs = 0): void {
     if (this.#count === 0 || this.#isMissed) this.#since = ms;
-    // what was written before a clock went back would seem to lie ahead
+    // lines from before the clock went back would appear to be in the future
     else this.#since -= backMs;
     this.#isMissed = false;
     this.#count += 1;
-    // the first line of a file stands there before it can be signed
+    // the first line of a file is written before it can be signed
     if (kind !== "rotate" || this.#count === 1) this.#last = ms;
   }
 
   /**
-   * Lines are missing here, with whatever checkpoints were among them: they may have taken any time. Those in front of them go on counting:
-   * who has no key can declare lines missing too, and a host signs as soon as it has.
+   * Records that lines are missing here, with any checkpoints among them; they may span any time. Earlier lines still count: an attacker
+   * without the key can declare lines missing too, and a host signs as soon as it has declared them.
    */
   missed(): void {
     this.#isMissed = true;
@@ -62,18 +66,18 @@ export class UnsignedLines {
     this.#last = 0;
   }
 
-  /** Whether a checkpoint comes before any other line of this time. */
+  /** True if a checkpoint must precede the next line, at this time. */
   isDue({ lines, intervalMs }: Rhythm, ms: number): boolean {
     return this.#count > 0 && (this.#count >= lines || ms - this.#since >= intervalMs);
   }
 
-  /** Whether no host of this rhythm writes so many lines, or for so long, without a checkpoint. */
+  /** True if a host of this rhythm never writes this many lines, or for this long, without a checkpoint. */
   exceeds({ lines, intervalMs }: Rhythm): boolean {
     return this.#count > lines + OWN_LINES || this.spanMs > intervalMs + OWN_MS;
   }
 }
 
-/** The rhythm that a record of the kind start or rhythm claims; undefined where it claims none, or one that no host can have. */
+/** Returns the rhythm that a record of the kind start or rhythm claims, limited to the longest one; undefined if it claims none. */
 export function claimOf(record: (Head & Readonly<Record<string, unknown>>) | undefined): Rhythm | undefined {
   if (record?.kind !== "start" && record?.kind !== "rhythm") return undefined;
   const { checkpoint_lines: lines, checkpoint_interval_ms: intervalMs } = record;

@@ -112,7 +112,7 @@ export class Sinks {
     const each = this.#feeds.map(
       ({ output, failure }) => `${output.label} (${failure?.error ?? "too slow"})`,
     );
-    return auditFailed(`no sink can take a line: ${each.join(", ")}`);
+    return auditFailed(`no sink accepts lines: ${each.join(", ")}`);
   }
 
   /** Writes and syncs all lines, and closes the sinks. @returns the labels of the sinks that were not done within `ms` */

@@ -1,4 +1,4 @@
-/** Holds the lines of a log against notes that were kept elsewhere, and gives the tree up to the last checkpoint. */
+/** Compares the lines of a log with signed notes that were kept elsewhere, and computes the tree up to the last checkpoint. */
 import type { TreeHead } from "./note.ts";
 import { Tree } from "./tree.ts";
 
@@ -14,12 +14,12 @@ export class TreeHeads {
     this.#heads = heads.toSorted((a, b) => a.size - b.size);
   }
 
-  /** Lines are not there: no tree of more lines can be computed. */
-  lack(): void {
+  /** Records that lines are missing: from here on, no tree can be computed. */
+  missLines(): void {
     this.#broken = true;
   }
 
-  /** @returns what is wrong with the line, as a sentence's end */
+  /** Takes the next line. @returns its fault as the end of a sentence, if there is one */
   line(bytes: Uint8Array, kind: string): string | undefined {
     if (this.#broken) return undefined;
     this.#tree.add(bytes);
@@ -28,18 +28,18 @@ export class TreeHeads {
     for (let head = this.#heads[this.#next]; head !== undefined && head.size <= size; ) {
       this.#next += 1;
       if (head.size === size && !head.root.equals(this.#tree.root()))
-        return `the lines up to it are not those of the note over ${size} lines`;
+        return `the lines up to it do not match the signed note over ${size} lines`;
       head = this.#heads[this.#next];
     }
     return undefined;
   }
 
-  /** The tree up to the last checkpoint; undefined where it cannot be computed, or there is none. */
+  /** The tree up to the last checkpoint; undefined if it cannot be computed or there is no checkpoint. */
   get signed(): { readonly size: number; readonly root: Buffer } | undefined {
     return this.#broken ? undefined : this.#signed;
   }
 
-  /** The sizes of the notes that no line stands at. */
+  /** The sizes of the notes that were not compared; `isCut`: because the log ends earlier. */
   get open(): { readonly size: number; readonly isCut: boolean }[] {
     return this.#heads.slice(this.#next).map(({ size }) => ({ size, isCut: !this.#broken }));
   }

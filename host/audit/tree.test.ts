@@ -47,7 +47,7 @@ function rootOf(lines: readonly Buffer[]): Buffer {
 const linesOf = (count: number) => Array.from({ length: count }, (_, i) => Buffer.from(`line ${i}`));
 
 describe("the tree over lines", () => {
-  test("has the roots that everybody's has", () => {
+  test("has the roots of the RFC 6962 test vectors", () => {
     const tree = new Tree();
     const roots = [tree.root().toString("hex")];
     for (const entry of ENTRIES) {
@@ -64,7 +64,7 @@ describe("the tree over lines", () => {
   });
 });
 
-test("the subtrees of a proof put together give both roots", () => {
+test("the subtrees of a proof combine to both roots", () => {
   const lines = linesOf(300);
   const range = (from: number, to: number) => rootOf(lines.slice(from, to));
   fc.assert(

@@ -1,6 +1,6 @@
 /**
- * The Merkle tree of RFC 6962, section 2.1, over the lines of a log: what checkpoints of transparency logs have the root of. The log is a
- * chain, and the tree is computed from its lines; only the roots of the full subtrees to the left are kept, at most 53.
+ * The Merkle tree of RFC 6962, section 2.1, over the lines of a log; checkpoints of transparency logs contain its root. Only the roots of
+ * the full subtrees on the left are kept, at most 53.
  */
 import { hash } from "node:crypto";
 import { LONGEST_LINE } from "./record.ts";
@@ -9,10 +9,10 @@ const HASH = 32;
 
 export class Tree {
   #size = 0;
-  /** Of full subtrees, the largest first; their sizes are the powers of two that make up the tree's. */
+  /** The roots of the full subtrees, the largest first; their sizes are the powers of two whose sum is the size of the tree. */
   readonly #roots: Buffer[] = [];
 
-  /** How many lines. */
+  /** The number of lines. */
   get size(): number {
     return this.#size;
   }
@@ -20,7 +20,7 @@ export class Tree {
   /** Adds a line, without its newline. */
   add(line: Uint8Array): void {
     let root = leafHash(line);
-    // each full subtree of this size, with the one that is full now, makes one of twice the size
+    // two full subtrees of the same size form one of twice the size
     for (let rest = this.#size; rest % 2 === 1; rest = Math.floor(rest / 2))
       root = nodeHash(this.#roots.pop() as Buffer, root);
     this.#roots.push(root);
@@ -54,13 +54,13 @@ function digest(bytes: Uint8Array): Buffer {
   return hash("sha256", bytes, "buffer");
 }
 
-/** Lines from…to, the latter one not in it; counted from 0. */
+/** A range of lines, with 0-based indexes; `to` is exclusive. */
 export interface Range {
   readonly from: number;
   readonly to: number;
 }
 
-/** The subtrees whose roots prove that the tree of `size` lines begins with that of `old` ones (RFC 6962, section 2.1.2). */
+/** Returns the subtrees whose roots prove that the tree of `size` lines extends the tree of `old` lines (RFC 6962, section 2.1.2). */
 export function consistencyRanges(old: number, size: number): Range[] {
   return old === 0 ? [] : subproof(old, 0, size, true);
 }

@@ -1,4 +1,4 @@
-/** What a host with a key takes for its own log when it starts, by the real writer: what it left, however it ended, and nothing else. */
+/** A host with a key continues only its own log: the log that it left, however it ended, written by the real writer. */
 import assert from "node:assert/strict";
 import { createPublicKey, generateKeyPairSync, type KeyObject } from "node:crypto";
 import {
@@ -119,8 +119,8 @@ function assertOwn(): void {
   assert.deepEqual([fault, gaps, first], [undefined, [], 1]);
 }
 
-describe("a host goes on with its own log", () => {
-  test("after it was stopped, and signs what it says at its start at once", async () => {
+describe("a host continues its own log", () => {
+  test("after it was stopped, and signs its start record at once", async () => {
     await stop(await host(3));
     await host(3);
     assertOwn();
@@ -141,7 +141,7 @@ describe("a host goes on with its own log", () => {
   });
 
   for (const lines of [0, 1, 17, 18, 19, 20, 37, 38, 39, 40])
-    test(`after it was killed behind ${lines} lines, and signs first what it had not signed`, async () => {
+    test(`after it was killed after ${lines} lines, and first signs the unsigned lines`, async () => {
       await kill(await host(lines));
       now += 86_400_000;
       const log = await host(2);
@@ -166,7 +166,7 @@ describe("a host goes on with its own log", () => {
     assertOwn();
   });
 
-  test("whose rhythm was another one", async () => {
+  test("with another rhythm", async () => {
     const longer = { checkpoints: { ...settings.checkpoints, lines: 5_000, intervalMs: 3_600_000 } };
     const shorter = { checkpoints: { ...settings.checkpoints, lines: 1, intervalMs: 1_000 } };
     for (const rhythm of [longer, shorter, {}, shorter, longer]) {
@@ -236,7 +236,7 @@ describe("a host goes on with its own log", () => {
   });
 });
 
-describe("a host sets aside what it did not leave, keeps it, and begins a new chain", () => {
+describe("a host sets a log aside that it did not leave, keeps its files, and begins a new chain", () => {
   /** Gives the new file's first record, after it held everything that must be so. */
   async function assertSetAside(why: RegExp): Promise<Record<string, unknown>> {
     const before = filesOf().map((path) => [path, readFileSync(path)] as const);
@@ -265,10 +265,7 @@ describe("a host sets aside what it did not leave, keeps it, and begins a new ch
     );
     const { fault, notes } = verdictOf();
     assert.equal(fault, undefined);
-    assert.match(
-      notes.join("\n"),
-      /audit\.jsonl:1: the host began this log beside one that it did not trust/,
-    );
+    assert.match(notes.join("\n"), /audit\.jsonl:1: the host set aside a log that it did not trust/);
     await stop(log);
     // once: the new one is its own
     await stop(await host(1));
@@ -279,7 +276,7 @@ describe("a host sets aside what it did not leave, keeps it, and begins a new ch
   test("all of it without checkpoints", async () => {
     await stop(await host(100));
     forge(file, (lines) => withoutCheckpoints(lines).toSpliced(50, 2));
-    const { last } = await assertSetAside(/^it has no checkpoint, and \d+ lines$/);
+    const { last } = await assertSetAside(/^it has \d+ lines and no checkpoint$/);
     assert.ok(last !== undefined);
   });
 
@@ -288,7 +285,7 @@ describe("a host sets aside what it did not leave, keeps it, and begins a new ch
     // the signature of a checkpoint in the middle is still good there
     forge(file, (lines) => [...lines.slice(0, 22), ...withoutCheckpoints(lines.slice(22)).slice(1)]);
     await assertSetAside(
-      /^its last \d+ lines have no checkpoint, and this host does not leave so many, or for so long$/,
+      /^its last \d+ lines have no checkpoint, which is more, or for longer, than this host leaves unsigned$/,
     );
   });
 
@@ -303,7 +300,7 @@ describe("a host sets aside what it did not leave, keeps it, and begins a new ch
     await assertSetAside(/^its last 4 lines have no checkpoint/);
   });
 
-  test("a claim of a longer rhythm that no checkpoint covers is not believed", async () => {
+  test("a claim of a longer rhythm that no checkpoint covers is not trusted", async () => {
     await stop(await host(100));
     forge(file, (lines) => [
       ...lines.slice(0, 3),
@@ -331,22 +328,22 @@ describe("a host sets aside what it did not leave, keeps it, and begins a new ch
     await assertSetAside(/^its last \d+ lines have no checkpoint/);
   });
 
-  test("a line behind its last checkpoint that no host writes so", async () => {
+  test("a line after its last checkpoint that is not in the canonical form", async () => {
     await kill(await host(3));
     const text = readFileSync(file, "latin1");
     writeFileSync(file, text.replace(/"time":"[^"]+"(?=[^\n]*\n$)/, '"time":"2026-13-01T00:00:00.000Z"'));
-    await assertSetAside(/^its line with sequence 6 is not written as a host writes it$/);
+    await assertSetAside(/^its line with sequence 6 is not in the canonical form$/);
   });
 
   test("a checkpoint that the key did not sign", async () => {
     await stop(await host(5));
     forge(file, (lines) => lines.toSpliced(4, 1));
     await assertSetAside(
-      /^the signature of its last checkpoint, with sequence \d+, is not one of this host's key$/,
+      /^the signature of its last checkpoint, with sequence \d+, is not valid for this host's key$/,
     );
   });
 
-  test("a checkpoint that is not written as a host writes it", async () => {
+  test("a checkpoint that is not in the canonical form", async () => {
     await stop(await host(5));
     const text = readFileSync(file, "latin1");
     writeFileSync(file, `${text.slice(0, -2)},"note":"x"}\n`);
@@ -359,7 +356,7 @@ describe("a host sets aside what it did not leave, keeps it, and begins a new ch
     writeFileSync(settings.checkpoints.key, privateKey.export({ type: "pkcs8", format: "pem" }));
     publicKey = createPublicKey(privateKey);
     await assertSetAside(
-      /^its last checkpoint is signed with the key [0-9a-f]{16}, not with this host's, [0-9a-f]{16}$/,
+      /^its last checkpoint is signed with the key [0-9a-f]{16}, not with this host's key [0-9a-f]{16}$/,
     );
   });
 
@@ -385,7 +382,7 @@ describe("a host sets aside what it did not leave, keeps it, and begins a new ch
       asides = [];
       for (const path of filesOf(/^untrusted-/)) unlinkSync(path);
       const first = await assertSetAside(
-        /^its last line has the sequence \d+, a host goes on behind at most/,
+        /^its last line has the sequence \d+, a host continues after at most/,
       );
       assert.equal(first.seq, 1);
     }
@@ -434,7 +431,7 @@ describe("a host sets aside what it did not leave, keeps it, and begins a new ch
     },
   );
 
-  test("and one without a key has nothing to tell by, and goes on", async () => {
+  test("and a host without a key continues any log", async () => {
     const { checkpoints: _, ...keyless } = settings;
     const log = await AuditLog.open(keyless);
     await write(log, 3_000);
@@ -505,7 +502,7 @@ describe("a host whose newest lines were moved away while it did not run", () =>
         assert.equal(verify([file], { keys: how === "with a key" ? [publicKey] : [] }).fault, undefined);
         assert.match(
           verify([file], { keys: [] }).notes.join(),
-          /began this log beside one that it did not trust/,
+          /the host set aside a log that it did not trust/,
         );
         // and the old one is, with the files from both places
         const aside = filesOf(/^untrusted-/);
@@ -515,7 +512,7 @@ describe("a host whose newest lines were moved away while it did not run", () =>
         // one with the other is told as that, and not as lines that are missing
         const both = verify([...filesOf(), ...aside, ...filesIn(elsewhere)], { keys: [] });
         assert.equal(both.fault?.what, "inserted");
-        assert.match(both.fault.why, /^it is of another log, whose chain is [0-9a-f]{16}, /);
+        assert.match(both.fault.why, /^it belongs to another log, with the chain [0-9a-f]{16}; /);
         // once
         await stop(await host(1, settingsOf(), {}));
         assert.equal(asides.length, 1);

@@ -1,19 +1,19 @@
-/** What verify is asked, and what it says. */
+/** The options and the result of verify. */
 import type { KeyObject } from "node:crypto";
 import type { ExportedCheckpoint } from "./export.ts";
 import type { Fault, Place } from "./fault.ts";
 import type { TreeHead } from "./note.ts";
 
 export interface VerifyOptions {
-  /** Of the keys that checkpoints may be signed with; empty: signatures are not looked at. */
+  /** The keys that may have signed the checkpoints; empty: signatures are not checked. */
   readonly keys: readonly KeyObject[];
-  /** Kept elsewhere, by sequence, ascending. */
+  /** Exported checkpoints that were kept elsewhere, sorted by sequence. */
   readonly exported?: readonly ExportedCheckpoint[];
-  /** Of notes that were kept elsewhere. */
+  /** The heads of signed notes that were kept elsewhere. */
   readonly notes?: readonly TreeHead[];
-  /** Whether the tree up to the last checkpoint is asked for. */
+  /** True to compute the tree up to the last checkpoint. */
   readonly tree?: boolean;
-  /** Told how many more bytes were read. */
+  /** Receives the number of bytes of each chunk that was read. */
   readonly onRead?: (bytes: number) => void;
 }
 
@@ -25,21 +25,21 @@ export interface Gap extends Place {
 
 export interface Verdict {
   readonly fault: Fault | undefined;
-  /** Lines that the host itself says are missing. */
+  /** Missing lines that the host itself declares. */
   readonly gaps: readonly Gap[];
   readonly notes: readonly string[];
   readonly chain: string | undefined;
-  /** The first line's sequence. */
+  /** The sequence of the first line. */
   readonly first: number | undefined;
-  /** Everything is as it was written up to this sequence, which is the last one where there is no fault. */
+  /** All lines up to this sequence are intact; without a fault it is the last sequence. */
   readonly intactTo: number | undefined;
   readonly checkpoints: number;
-  /** The last one before any fault. */
+  /** The last checkpoint before any fault. */
   readonly checkpoint: { readonly seq: number; readonly time: string; readonly key: string } | undefined;
   readonly lines: number;
   readonly bytes: number;
-  /** Over all lines up to the last checkpoint, and that one; where it was asked for and no line before it is missing. */
+  /** The tree over all lines up to and including the last checkpoint; if requested, and no line before it is missing. */
   readonly tree?: { readonly size: number; readonly root: Buffer } | undefined;
-  /** How many notes could not be held against the log: lines are missing in front of theirs, as it is where older files were removed. */
+  /** The number of notes that could not be compared because earlier lines are missing, as when older files were removed. */
   readonly unheld: number;
 }

@@ -1,7 +1,6 @@
 /**
- * Holds each line to the one before it and to the form that a host writes, checkpoints to the key and to their rhythm, and all to
- * checkpoints that were kept elsewhere. A line costs one hash and one comparison; its JSON is read only where it says something about
- * the log itself.
+ * Verifies each line against the line before it and the canonical form, checkpoints against the key and their rhythm, and the whole log
+ * against checkpoints that were kept elsewhere. A line costs one hash and one comparison; JSON is parsed only for records about the log.
  */
 import type { KeyObject } from "node:crypto";
 import { isCanonical } from "./canonical.ts";
@@ -14,12 +13,12 @@ import { headOfLine, type RawLine, textOf } from "./lines.ts";
 import { TreeHeads } from "./tree-heads.ts";
 import type { Gap, Verdict, VerifyOptions } from "./verdict.ts";
 
-/** Of records that may begin a file, or the lines of one run of the host. */
+/** Kinds of records that can begin a file, or the lines of one run of the host. */
 const BEGINNINGS = new Set(["genesis", "rotate", "start", "torn", "clock"]);
-/** Kinds that say nothing of the log. */
+/** Kinds of records that are not about the log itself. */
 const ORDINARY = new Set(["rpc", "host_call"]);
 const TO_KIND = 24 + '","kind":"'.length;
-/** Of gaps and of notes, each: memory stays bounded. */
+/** The maximum number of gaps and of notes, to bound memory. */
 const MOST_NOTES = 100;
 
 export class Verifier {
@@ -30,7 +29,7 @@ export class Verifier {
   #file = "";
   #chain: string | undefined;
   #first: number | undefined;
-  // of the last good line
+  // these describe the last good line
   #seq = 0;
   #hash = ZERO_HASH;
   #prev = ZERO_HASH;
@@ -40,7 +39,7 @@ export class Verifier {
   readonly #gaps: Gap[] = [];
   readonly #notes: string[] = [];
   readonly #coverage = new Coverage();
-  /** Undefined where nobody asks for the tree. */
+  /** Undefined if the caller does not need the tree. */
   readonly #heads: TreeHeads | undefined;
   #checkpoints = 0;
   #checkpoint: Verdict["checkpoint"];
@@ -64,7 +63,7 @@ export class Verifier {
     this.#options.onRead?.(bytes);
   }
 
-  /** Whether to go on. */
+  /** Takes the next line. @returns false to stop reading */
   line(line: RawLine): boolean {
     if (this.#fault !== undefined) return false;
     this.#lines += 1;
@@ -73,7 +72,7 @@ export class Verifier {
     return this.#fault === undefined;
   }
 
-  /** The way of nearly every line: it begins as the line that comes next must. */
+  /** The fast path of nearly every line: its beginning is exactly that of the expected next line. */
   #follows(line: RawLine): boolean {
     if (!line.isComplete || this.#chain === undefined) return false;
     const text = textOf(line);
@@ -84,22 +83,18 @@ export class Verifier {
     return true;
   }
 
-  /** A line that stands where it should. @param time where the digits of its time begin */
+  /** Checks a line at its correct position. @param time the index of the first digit of its time */
   #take(line: RawLine, text: string, kind: string, time: number): void {
     if (this.#seq >= MOST_SEQ)
-      this.#found(
-        "changed",
-        line,
-        `its sequence is ${this.#seq + 1}, and a host writes at most ${MOST_SEQ} of them`,
-      );
+      this.#found("changed", line, `its sequence is ${this.#seq + 1}, at most ${MOST_SEQ} is allowed`);
     else if (!isCanonical(text, kind, time))
-      this.#found("changed", line, "it is not written as a host writes a line of its kind");
+      this.#found("changed", line, "it is not in the canonical form of its kind");
     else if (!ORDINARY.has(kind)) this.#control(line, text);
     if (this.#keys.size > 0 && kind !== "checkpoint") this.#count(line, text, kind, time);
     this.#accept(line, this.#seq + 1, kind);
   }
 
-  /** Lines that no checkpoint covers: a host leaves only so many. */
+  /** Counts a line that no checkpoint covers yet; a host leaves only a limited number. */
   #count(line: RawLine, text: string, kind: string, time: number): void {
     this.#coverage.line(this.#file, line.number, text, kind, time);
     this.#fault ??= this.#coverage.fault();
@@ -110,7 +105,7 @@ export class Verifier {
     const bytes = line.buffer.subarray(line.start, line.end);
     const hash = hashOf(bytes);
     const exported = this.#exported[this.#nextExported];
-    if (exported !== undefined && seq >= exported.seq) this.#hold(exported, hash, seq, line.number);
+    if (exported !== undefined && seq >= exported.seq) this.#compare(exported, hash, seq, line.number);
     const wrong = this.#heads?.line(bytes, kind);
     if (wrong !== undefined) this.#found("rewritten", line, wrong);
     if (this.#fault !== undefined) return;
@@ -120,7 +115,7 @@ export class Verifier {
     this.#place = { file: this.#file, line: line.number };
   }
 
-  /** A line that is not the one that comes next: the very first, one behind a declared gap, or where the log was changed. */
+  /** Handles a line that is not the expected next one: the first line, the line after a declared gap, or the place of a change. */
   #unexpected(line: RawLine): void {
     const seen = this.#seen(line);
     if (line.isUnterminated) {
@@ -128,7 +123,7 @@ export class Verifier {
       this.#found(
         "torn",
         line,
-        `it has no newline after ${bytes} bytes: a host ended in the middle of it or is writing it`,
+        `it has no newline after ${bytes} bytes: a host was killed while writing it, or is writing it now`,
       );
     } else if (this.#chain === undefined) this.#begins(line, seen);
     else if (!this.#isGap(line, seen))
@@ -140,19 +135,19 @@ export class Verifier {
 
   #begins(line: RawLine, { head }: SeenLine): void {
     if (head === undefined || !line.isComplete) {
-      this.#found("changed", line, "it is no line of an audit log");
+      this.#found("changed", line, "it is not a line of an audit log");
       return;
     }
     this.#chain = head.chain;
     this.#first = head.seq;
     this.#seq = head.seq - 1;
-    if (head.seq > 1) this.#heads?.lack();
+    if (head.seq > 1) this.#heads?.missLines();
     const other = this.#exported.find(({ chain }) => chain !== head.chain);
     if (other !== undefined)
       this.#found(
         "rewritten",
         line,
-        `it is of the chain ${head.chain}, and the exported checkpoint with the sequence ${other.seq} of ${other.chain}`,
+        `it has the chain ${head.chain}; the exported checkpoint with the sequence ${other.seq} has the chain ${other.chain}`,
       );
     const isFirst = head.prev === ZERO_HASH;
     if (isFirst !== (head.seq === 1) || isFirst !== (head.kind === "genesis"))
@@ -165,21 +160,21 @@ export class Verifier {
       this.#found(
         "cut",
         line,
-        `before it, the lines up to the sequence ${head.seq - 1} are missing, and no file begins with such a line`,
+        `before it, the lines up to the sequence ${head.seq - 1} are missing, and no host begins a file with a line of this kind`,
       );
     else if (!isFirst)
-      this.#note(`The lines up to the sequence ${head.seq - 1} are in older files, which are not looked at.`);
+      this.#note(`The lines up to the sequence ${head.seq - 1} are in older files, which were not checked.`);
     this.#takeAt(line, head);
   }
 
-  /** A line whose place in the chain is its own word. */
+  /** Takes a line at the position that it claims itself. */
   #takeAt(line: RawLine, { chain, seq, prev, kind }: Head): void {
     this.#hash = prev;
     this.#seq = seq - 1;
     this.#take(line, textOf(line), kind, prefixOf({ chain, seq: seq - 1, hash: prev }).length);
   }
 
-  /** The host missed lines in this sink and said so in the first line that it wrote again. */
+  /** True if the line declares lines that this sink missed. */
   #isGap(line: RawLine, { head }: SeenLine): boolean {
     if (head?.kind !== "gap" || head.chain !== this.#chain || head.seq <= this.#seq + 1) return false;
     if (head.seq - this.#seq - 1 > MOST_MISSING) return false;
@@ -191,12 +186,12 @@ export class Verifier {
     if (this.#gaps.length < MOST_NOTES) this.#gaps.push({ ...gap, error: String(record.error) });
     // the checkpoints of those lines are missing with them
     this.#coverage.gap();
-    this.#heads?.lack();
+    this.#heads?.missLines();
     this.#takeAt(line, head);
     return true;
   }
 
-  /** TamperKind a line says of the log itself. */
+  /** Handles a record about the log itself. */
   #control(line: RawLine, text: string): void {
     const at = `${this.#file}:${line.number}`;
     const record = recordOf(text);
@@ -209,14 +204,14 @@ export class Verifier {
     if (kind === "checkpoint") this.#sign(line, record, record);
     else if (kind === "genesis" && record.aside !== undefined)
       this.#note(
-        `${at}: the host began this log beside one that it did not trust, ${record.aside}: ${record.why}.`,
+        `${at}: the host set aside a log that it did not trust, ${record.aside}, and began this one: ${record.why}.`,
       );
     else if (kind === "clock") this.#note(`${at}: the clock went back by ${record.back_ms} ms.`);
     else if (kind === "torn")
-      this.#note(`${at}: a host ended in the middle of a line; ${record.bytes} bytes of it were cut off.`);
+      this.#note(`${at}: a host was killed while writing a line; its ${record.bytes} bytes were cut off.`);
     else if (kind === "rotate" && record.reason === "resumed")
       this.#note(
-        `${at}: a host that started found no file and went on behind the one before. If there was one, it was removed.`,
+        `${at}: a starting host found no file and continued after the previous one. If there was a file, it was removed.`,
       );
     else if (kind === "gap" && record.last === undefined)
       this.#note(`${at}: the file with the sequences ${record.from} to ${record.to} was removed.`);
@@ -230,10 +225,10 @@ export class Verifier {
         this.#found(
           "forged",
           line,
-          `its checkpoint is signed with the key ${String(key)}, which is not given`,
+          `its checkpoint is signed with the key ${String(key)}, which was not given`,
         );
       else if (!isSigned(publicKey, before, head.time, signature))
-        this.#found("forged", line, "its checkpoint's signature is not one of the key");
+        this.#found("forged", line, "the signature of its checkpoint is not valid for the key");
       if (this.#fault !== undefined) return;
       this.#coverage.signed();
     }
@@ -241,8 +236,8 @@ export class Verifier {
     this.#checkpoint = { seq: head.seq, time: head.time, key: String(key) };
   }
 
-  /** Holds a line against the checkpoint of its sequence that was kept elsewhere. */
-  #hold(exported: ExportedCheckpoint, hash: string, seq: number, line: number): void {
+  /** Compares a line with the exported checkpoint of its sequence. */
+  #compare(exported: ExportedCheckpoint, hash: string, seq: number, line: number): void {
     this.#nextExported += 1;
     if (exported.seq === seq && exported.hash !== hash)
       this.#found(
@@ -251,8 +246,8 @@ export class Verifier {
         `it is not the exported checkpoint with the sequence ${seq}`,
       );
     const next = this.#exported[this.#nextExported];
-    // those before the first line, or in a gap
-    if (exported.seq < seq && next !== undefined && seq >= next.seq) this.#hold(next, hash, seq, line);
+    // skips exported checkpoints before the first line or in a gap
+    if (exported.seq < seq && next !== undefined && seq >= next.seq) this.#compare(next, hash, seq, line);
   }
 
   #found(what: TamperKind, { number }: { readonly number: number }, why: string): void {
@@ -282,7 +277,7 @@ export class Verifier {
         file: this.#place.file || this.#file,
         line: this.#place.line,
         what: "cut",
-        why: `behind it, the exported checkpoint with the sequence ${missing.seq} is missing: the end was cut off`,
+        why: `after it, the exported checkpoint with the sequence ${missing.seq} is missing: the end was cut off`,
       };
     const open = this.#heads?.open ?? [];
     const cut = open.find(({ isCut }) => isCut);
@@ -291,9 +286,9 @@ export class Verifier {
         file: this.#place.file || this.#file,
         line: this.#place.line,
         what: "cut",
-        why: `behind it, the lines up to the ${cut.size} of a note are missing: the end was cut off`,
+        why: `after it, the lines up to the ${cut.size} of a signed note are missing: the end was cut off`,
       };
-    // where lines are missing, their checkpoints are: that is told, and is not the work of somebody without the key
+    // checkpoints are missing with the lines of a declared gap: that is no sign of tampering
     if (this.#keys.size > 0 && this.#gaps.length === 0) fault ??= this.#coverage.fault("end");
     const intactTo = this.#intactTo(fault);
     return {
@@ -315,7 +310,7 @@ export class Verifier {
   #intactTo(fault: Fault | undefined): number {
     if (fault?.what === "unsigned") return this.#checkpoint?.seq ?? 0;
     const broken = this.#break;
-    // what a line says is held by the one behind it: where that one is not there, nothing says that it is as it was
-    return broken === undefined || broken.confirms ? this.#seq : this.#seq - 1;
+    // the hash in the next line proves a line: without that next line, the last good line is not proven
+    return broken === undefined || broken.confirmsLastGood ? this.#seq : this.#seq - 1;
   }
 }

@@ -1,11 +1,14 @@
-/** Whether a log is what was written: its files, in the order of their sequences, read once, line by line. */
+/** Verifies a log: reads its files once, in the order of their sequences, line by line. */
 import { hashOf } from "./chain.ts";
 import type { Place } from "./fault.ts";
 import { eachLine, sortBySequence } from "./lines.ts";
 import type { Verdict, VerifyOptions } from "./verdict.ts";
 import { Verifier } from "./verifier.ts";
 
-/** @throws the system's error where a file cannot be read */
+/**
+ * @param files in any order
+ * @throws the system's error if a file cannot be read
+ */
 export function verify(files: readonly string[], options: VerifyOptions): Verdict {
   const ordered = sortBySequence(files);
   const verifier = new Verifier(options);
@@ -20,7 +23,7 @@ export function verify(files: readonly string[], options: VerifyOptions): Verdic
   return verifier.verdict((hash, until) => containsBefore(ordered, hash, until));
 }
 
-/** Whether a line with this hash stands before a place. */
+/** True if a line with this hash exists before a place. */
 function containsBefore(files: readonly string[], hash: string, until: Place): boolean {
   let found = false;
   for (const file of files) {

@@ -1,12 +1,12 @@
-/** What a witness is sent (https://c2sp.org/tlog-witness): the note, and the proof that its tree begins with the one that it saw last. */
+/** Requests to a witness (https://c2sp.org/tlog-witness): the note, with the proof that its tree extends the one the witness saw last. */
 import { eachLine, sortBySequence } from "./lines.ts";
 import type { TreeHead } from "./note.ts";
 import { consistencyRanges, Tree } from "./tree.ts";
 
 /**
- * The body of an add-checkpoint request.
- * @param files all files of the log, which was verified
- * @param old the size of the tree that the witness has signed last; 0: none
+ * Creates the body of an add-checkpoint request.
+ * @param files all files of a verified log
+ * @param old the size of the tree that the witness signed last; 0 if it signed none
  */
 export function witnessRequest(
   files: readonly string[],

@@ -96,7 +96,7 @@ describe("kleidi audit key", () => {
     const held = readFileSync(key);
     const { status, stderr } = run("key", key);
     assert.equal(status, 1);
-    assert.match(stderr, /Cannot make the audit key .*: something stands there already/);
+    assert.match(stderr, /Cannot make the audit key .*: the path already exists/);
     assert.deepEqual(readFileSync(key), held);
     assert.deepEqual(
       readdirSync(folder).filter((name) => name.endsWith(".new")),
@@ -136,7 +136,7 @@ describe("kleidi audit verify", () => {
     assert.equal(status, 1);
     assert.match(
       stdout,
-      /^FAIL changed: .*\/changed:5: the line behind it names another hash of it\n {5}Intact: sequences 1 to 4\.\n/,
+      /^FAIL changed: .*\/changed:5: the line after it names another hash of it\n {5}Intact: sequences 1 to 4\.\n/,
     );
   });
 
@@ -162,7 +162,7 @@ describe("kleidi audit verify", () => {
     assert.equal(status, 1);
     assert.match(
       stdout,
-      /^FAIL cut: .*\/cut:3: behind it, the exported checkpoint with the sequence \d+ is missing/,
+      /^FAIL cut: .*\/cut:3: after it, the exported checkpoint with the sequence \d+ is missing/,
     );
   });
 
@@ -225,7 +225,7 @@ describe("kleidi audit verify of an emptied log", () => {
     writeFileSync(checkpoints, run("export", ...files()).stdout);
     assert.match(
       run("verify", "--checkpoints", checkpoints, empty).stdout,
-      /^FAIL cut: .*\/empty:0: behind it, the exported checkpoint/,
+      /^FAIL cut: .*\/empty:0: after it, the exported checkpoint/,
     );
   });
 });

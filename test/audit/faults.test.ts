@@ -117,7 +117,7 @@ test("a full disk refuses service, leaves whole lines only, and is recorded once
   writeFileSync(ballast, Buffer.alloc(400_000));
   const appender = new Appender({ file, stdout: false }, { burst: 20 });
   const { error } = await appender.until(refused);
-  assert.match(error ?? "", /^Cannot audit: no sink can take a line: the file .*audit\.jsonl \(ENOSPC\)$/);
+  assert.match(error ?? "", /^Cannot audit: no sink accepts lines: the file .*audit\.jsonl \(ENOSPC\)$/);
   // it goes on trying, and what it leaves is a chain each time
   for (let i = 0; i < 5; i++) {
     await appender.until(refused);

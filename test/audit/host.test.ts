@@ -339,7 +339,7 @@ describe("no audit, no service", () => {
       assert.equal(status, 1);
       assert.match(
         stderr,
-        /^Cannot open the audit log .*: its folder has mode 0777, others can write there; it should be 0750\n/,
+        /^Cannot open the audit log .*: its folder has mode 0777, others can write to it; it should be 0750\n/,
       );
     } finally {
       await fixture.close();

@@ -1,4 +1,4 @@
-/** What is not trusted is kept: under another name in the same folder, which no pattern for the log's own files finds. */
+/** Sets untrusted files aside: renames them in the same folder, to names that no pattern for the log's own files matches. */
 import { randomBytes } from "node:crypto";
 import { readdirSync, renameSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
@@ -6,36 +6,37 @@ import { statOf, syncFolder } from "../../lib/write-files.ts";
 import { rotatedFiles } from "./names.ts";
 import { invalid } from "./place.ts";
 
-/** As the first line of the new chain has it. */
+/** A file that was set aside, as the first line of the new chain records it. */
 export interface AsideFile {
-  /** The name of the file, in the same folder. */
+  /** The new name of the file, in the same folder. */
   readonly aside: string;
   readonly why: string;
-  /** The hash of its last line, where it has one. */
+  /** The hash of its last line, if it has one. */
   readonly last?: string | undefined;
 }
 
 /**
- * Moves all files of a log away, so that what begins in their place is neither continued from them nor rotated onto their names.
- * @returns the new name of the file itself; where there is none, that of the newest one
- * @throws KleidiError audit-invalid, something has the name
+ * Renames all files of a log, so that the new chain neither continues them nor reuses their names.
+ * @param isEmpty true if the file itself has no lines: then only rotated files are renamed
+ * @returns the new name of the file itself; of the newest rotated file if `isEmpty`
+ * @throws KleidiError audit-invalid if the new name exists
  */
 export function setAside(file: string, isEmpty: boolean): string {
   const now = new Date().toISOString().replace(/[-:]|\.\d+/g, "");
   const prefix = `untrusted-${now}-${randomBytes(4).toString("hex")}-`;
   let name = "";
-  // the file itself comes last: where this is cut short, the next start finds it and goes on
+  // the file itself last: after a crash in between, the next start finds it and continues
   for (const path of [...rotatedFiles(file), ...(isEmpty ? [] : [file])]) {
     name = `${prefix}${basename(path)}`;
     const to = join(dirname(file), name);
-    if (statOf(to) !== undefined) throw invalid(file, `${to} is there already`);
+    if (statOf(to) !== undefined) throw invalid(file, `${to} already exists`);
     renameSync(path, to);
   }
   syncFolder(dirname(file));
   return name;
 }
 
-/** How many files lie beside a log that were set aside. */
+/** Counts the files beside a log that were set aside. */
 export function countAside(file: string): number {
   const name = basename(file);
   return readdirSync(dirname(file)).filter(

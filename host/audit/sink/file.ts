@@ -1,6 +1,6 @@
 /**
- * Lines to a file. It knows the length that the file has up to the last whole line, so that what a full disk leaves of a line is cut
- * off before anything else is written, and sees when somebody else moves, removes, cuts or writes the file.
+ * Writes lines to a file. It tracks the length up to the last complete line, so that a partial line (a full disk) is cut off before
+ * anything else is written, and notices when another process moves, removes, truncates or writes the file.
  */
 import {
   closeSync,
@@ -32,7 +32,7 @@ const standing = promisify(lstat);
 const removing = promisify(unlink);
 const renaming = promisify(rename);
 
-/** How often it is looked whether the file is still the one at its path. */
+/** How often it is checked that the open file is still the one at its path. */
 const CHECK_MS = 500;
 
 export interface FileOutputOptions {
@@ -40,11 +40,11 @@ export interface FileOutputOptions {
   readonly descriptor: number;
   readonly end: End;
   readonly lock: Lock;
-  /** So many rotated files are kept; undefined: all. */
+  /** The number of rotated files to keep; undefined: all. */
   readonly keep?: number | undefined;
-  /** Somebody moved the file away: whether a line will come that begins a new one. */
+  /** Called when the file was moved away. @returns true if a line that begins a new file will follow */
   readonly onMoved: () => boolean;
-  /** Somebody removed the file, with the lines first…last in it. */
+  /** Called when the file was removed, with the lines first…last in it. */
   readonly onRemoved: (first: number, last: number) => void;
 }
 
@@ -54,15 +54,15 @@ export class FileOutput implements Output {
   readonly #options: FileOutputOptions;
   /** Undefined between two files. */
   #descriptor: number | undefined;
-  /** Bytes of whole lines. */
+  /** The number of bytes of complete lines. */
   #size: number;
   #first: number;
   #last: number;
-  /** Behind #size, there may be half a line. */
+  /** True if a partial line may follow after #size. */
   #hasPartialLine = false;
   #checkedAt = 0;
   #isMoved = false;
-  /** What the system was asked and did not answer yet. */
+  /** The pending operations of the system. */
   #busy: Promise<unknown> = Promise.resolve();
   #closed: Promise<void> | undefined;
 
@@ -96,15 +96,15 @@ export class FileOutput implements Output {
       const { taken, size } = countWhole(lines, at);
       this.#countAccepted(lines, taken, size);
       this.#hasPartialLine ||= at > size;
-      // at once if it goes: who reads the file now should find whole lines only
+      // at once if possible: a reader should find only complete lines
       if (this.#descriptor !== undefined) await this.#cutPartialLine(this.#descriptor).catch(() => {});
-      // a refused write is a reason to look at what the path leads to
+      // after a failed write, the file is checked again at once
       this.#checkedAt = 0;
       return { taken, error: error as Error };
     }
   }
 
-  /** Cuts off what is left of a line that was not written whole. */
+  /** Cuts off a partially written line. */
   async #cutPartialLine(descriptor: number): Promise<void> {
     if (!this.#hasPartialLine) return;
     await truncating(descriptor, this.#size);
@@ -118,20 +118,20 @@ export class FileOutput implements Output {
     this.#size += size;
   }
 
-  /** The open file; a new one where there is none. */
+  /** Returns the open file; opens a new one if there is none. */
   #open(): number {
     if (this.#descriptor !== undefined) return this.#descriptor;
     const { file } = this.#options;
     const descriptor = openFile(file);
-    // an edited copy of the file, or what another program made in place of the one that it moved away
+    // an edited copy of the file, or a file that another program created after it moved the log away
     if (fstatSync(descriptor).size > 0) {
       closeSync(descriptor);
-      throw new Error("another file stands in its place: move it away");
+      throw new Error("another file is at its path: move it away");
     }
     return this.#begin(descriptor);
   }
 
-  /** Writes to another file from now on. */
+  /** Switches to another file. */
   #begin(descriptor: number): number {
     this.#close();
     this.#descriptor = descriptor;
@@ -142,7 +142,7 @@ export class FileOutput implements Output {
     return descriptor;
   }
 
-  /** @throws where somebody else changed the file */
+  /** @throws Error if another process changed the file */
   async #assertUntouched(): Promise<void> {
     if (this.#descriptor === undefined || performance.now() - this.#checkedAt < CHECK_MS) return;
     const { file, lock, onMoved, onRemoved } = this.#options;
@@ -155,13 +155,13 @@ export class FileOutput implements Output {
     }
     if (!this.#hasPartialLine && size !== this.#size)
       throw new Error(
-        `it has ${size} bytes, ${this.#size} were written: somebody else cut it or writes to it`,
+        `it has ${size} bytes, the host wrote ${this.#size}: another process truncated it or writes to it`,
       );
     if (!this.#isMoved && !(await this.#isAt(file))) this.#isMoved = onMoved();
     this.#checkedAt = performance.now();
   }
 
-  /** Whether the open file is the one at the path. */
+  /** True if the open file is the one at the path. */
   async #isAt(file: string): Promise<boolean> {
     if (this.#descriptor === undefined) return false;
     const there = await standing(file).catch(() => undefined);
@@ -169,8 +169,8 @@ export class FileOutput implements Output {
   }
 
   /**
-   * Ends the file, and begins another one with a line. Safe to ask again after it failed.
-   * @returns how many bytes of the line are written already
+   * Ends the file and begins a new one with a line. Can be repeated after a failure.
+   * @returns the number of bytes of the line that are already written
    */
   async #rotate(first: OutputLine): Promise<number> {
     const { file, keep } = this.#options;
@@ -187,7 +187,7 @@ export class FileOutput implements Output {
     return 0;
   }
 
-  /** The path always leads to a file with a line in it: one that is missing or empty was moved away by somebody else. */
+  /** Replaces the file so that its path always leads to a file with a line: a missing or empty file means that it was moved away. */
   async #replace(line: OutputLine): Promise<number> {
     const { file, keep } = this.#options;
     const next = nextName(file);
@@ -216,7 +216,7 @@ export class FileOutput implements Output {
     return work;
   }
 
-  /** A write that a disk holds comes late: until then no other host may have the file, nor another file the descriptor's number. */
+  /** Waits for pending operations first: until then, no other host may take the lock, and the descriptor must not be reused. */
   close(): Promise<void> {
     this.#closed ??= this.#busy.then(() => {
       this.#close();
@@ -231,7 +231,7 @@ export class FileOutput implements Output {
   }
 }
 
-/** A new name is there after a crash only once its folder is on the disk. In the background: lines do not wait for it. */
+/** Syncs a folder in the background: only then a new name survives a crash. Lines do not wait for it. */
 function syncFolder(path: string): void {
   const folder = openSync(path, "r");
   fsync(folder, () => closeSync(folder));

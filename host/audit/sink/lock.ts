@@ -1,7 +1,7 @@
 /**
- * One host for one log: two would each continue the chain from the same line. The lock is a Unix socket beside the file that its
- * owner listens on. The kernel knows whether somebody does, over PID and network namespaces, and after a SIGKILL nobody does: so no
- * lock outlives its owner, as one with a process number in a file would.
+ * Locks a log to one host: two hosts would both continue the chain from the same line. The lock is a Unix socket beside the file on which
+ * its owner listens. The kernel knows whether a process listens, across PID and network namespaces, and a killed process does not. So no
+ * lock outlives its owner, unlike a file with a process id.
  */
 import { randomBytes } from "node:crypto";
 import { closeSync, linkSync, lstat, lstatSync, openSync, renameSync, unlinkSync } from "node:fs";
@@ -24,7 +24,7 @@ export class Lock {
     this.#server = server;
   }
 
-  /** @throws KleidiError audit-invalid, another host has it */
+  /** @throws KleidiError audit-invalid if another host has the lock */
   static async take(file: string): Promise<Lock> {
     const name = `.${basename(file)}.lock`;
     const path = join(dirname(file), name);
@@ -44,7 +44,7 @@ export class Lock {
       }
       throw new KleidiError(
         "audit-invalid",
-        `Cannot lock the audit log ${file}: ${path} is taken again and again`,
+        `Cannot lock the audit log ${file}: ${path} keeps being taken by other processes`,
       );
     } catch (error) {
       server.close();
@@ -54,7 +54,7 @@ export class Lock {
     }
   }
 
-  /** Whether the lock is still this one: somebody may have removed the file. */
+  /** True if the file of the lock is still this one: another process may have removed it. */
   async isHeld(): Promise<boolean> {
     return await standing(this.#path).then(
       ({ ino }) => ino === this.#inode,
@@ -67,7 +67,7 @@ export class Lock {
     try {
       if (inodeOf(this.#path) === this.#inode) unlinkSync(this.#path);
     } catch {
-      // the folder may not be ours any more: a socket that nobody listens on is no lock
+      // the folder may be inaccessible by now: a socket on which no process listens is not a lock
     }
   }
 }
@@ -82,14 +82,14 @@ function linked(own: string, path: string): boolean {
   }
 }
 
-/** Moves away before it removes: what another starter put there in the meantime is put back. */
+/** Renames before it removes: a lock that another starting host created meanwhile is restored. */
 function removeStale(path: string, stale: number, aside: string): void {
   try {
     renameSync(path, aside);
     if (inodeOf(aside) !== stale) linked(aside, path);
     unlinkSync(aside);
   } catch (error) {
-    // another starter was faster
+    // another starting host was faster
     if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
   }
 }
@@ -98,7 +98,7 @@ function inodeOf(path: string): number {
   return lstatSync(path, { throwIfNoEntry: false })?.ino ?? 0;
 }
 
-/** The address of a socket has room for 108 bytes: the folder is named by a descriptor, so that its path may be longer. */
+/** A socket address holds at most 108 bytes: the folder is addressed by a descriptor, so that its path can be longer. */
 async function inFolder<T>(folder: string, name: string, work: (address: string) => Promise<T>): Promise<T> {
   const descriptor = openSync(folder, "r");
   try {
@@ -127,7 +127,7 @@ function answers(folder: string, name: string): Promise<boolean> {
         socket.destroy();
         resolve(true);
       });
-      // what is there may be anything: only a refusal says that nobody listens
+      // the path may be anything: only these errors prove that no process listens
       socket.once("error", ({ code }: NodeJS.ErrnoException) =>
         resolve(code !== "ECONNREFUSED" && code !== "ENOENT" && code !== "ENOTSOCK"),
       );

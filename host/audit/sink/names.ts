@@ -1,4 +1,4 @@
-/** How the files of a log are named: NAME is written to; NAME.<first>-<last> are those before it, by their sequences. */
+/** The file names of a log: NAME is the current file; NAME.<first>-<last> are the rotated files, with their sequences. */
 import { readdirSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 
@@ -9,12 +9,12 @@ export function rotatedName(file: string, first: number, last: number): string {
   return `${file}.${pad(first)}-${pad(last)}`;
 }
 
-/** The file that a rotation makes, until it has its first line; no pattern for the log's own files finds it. */
+/** The temporary name of the next file during a rotation; no pattern for the log's own files matches it. */
 export function nextName(file: string): string {
   return join(dirname(file), `.${basename(file)}.next`);
 }
 
-/** The rotated files of a log, oldest first. */
+/** Lists the rotated files of a log, the oldest first. */
 export function rotatedFiles(file: string): string[] {
   const prefix = `${basename(file)}.`;
   const sequences = (name: string) => /^([0-9]{12,16})-([0-9]{12,16})$/.exec(name.slice(prefix.length));

@@ -1,42 +1,42 @@
-/** What lines are written to. A feed asks for one thing at a time and takes care of everything else. */
+/** The interface of outputs. A feed calls one operation at a time, and does the queueing and retrying. */
 import { KleidiError } from "../../error.ts";
 import type { Line } from "../chain.ts";
 
 export interface Written {
-  /** So many of the lines are written, whole; of the next one, nothing is left behind. */
+  /** The number of lines that were completely written. */
   readonly taken: number;
-  /** Why it is not all of them. */
+  /** The error, if not all lines were written. */
   readonly error?: Error | undefined;
 }
 
 /** A line for an output. */
 export interface OutputLine extends Line {
-  /** A new file begins with this line. */
+  /** True if a new file begins with this line. */
   readonly startsFile?: boolean;
 }
 
 export interface Output {
-  /** Its name in records. */
+  /** The name in records. */
   readonly name: "file" | "stdout";
-  /** Its name in errors. */
+  /** The name in errors. */
   readonly label: string;
-  /** Never rejects. Only the first line may begin a new file. */
+  /** Writes lines; never rejects. Only the first line may begin a new file. */
   write(lines: readonly OutputLine[]): Promise<Written>;
-  /** Down to the disk. */
+  /** Syncs all written lines to the disk. */
   sync(): Promise<void>;
   close(): Promise<void>;
 }
 
-/** An output that is gone for good: trying again is of no use. */
+/** The output is permanently closed: retrying is useless. */
 export class ClosedOutputError extends Error {}
 
-/** The system's name of a failure; where it is our own, its sentence. */
+/** Returns the code of a system error, or the message of another error. */
 export function codeOf(error: unknown): string {
   if (error instanceof KleidiError) return error.message;
   return (error as NodeJS.ErrnoException).code ?? (error as Error).message;
 }
 
-/** How many lines are whole in so many bytes, and their bytes. A line's newline counts. */
+/** Returns how many lines are complete within a number of bytes, and the size of those lines with their newlines. */
 export function countWhole(lines: readonly Line[], bytes: number): { taken: number; size: number } {
   let size = 0;
   let taken = 0;

@@ -1,9 +1,9 @@
-/** What the file of the log and its folder must be, so that nobody but the host and root can have written there. */
+/** Opens the file of the log and checks its folder, so that only the host and root can have written there. */
 import { closeSync, constants, fstatSync, lstatSync, openSync, rmSync, type Stats } from "node:fs";
 import { dirname } from "node:path";
 import { KleidiError } from "../../error.ts";
 
-/** The owner writes, the group may read. */
+/** The owner may write, the group may read. */
 const MODE = 0o640;
 
 export function invalid(file: string, why: string, cause?: unknown): KleidiError {
@@ -14,22 +14,22 @@ export function invalid(file: string, why: string, cause?: unknown): KleidiError
 export function assertFolder(file: string): void {
   const folder = dirname(file);
   const status = lstatSync(folder, { throwIfNoEntry: false });
-  // It is never made by the host: an unmounted volume looks like a missing folder.
+  // The host never creates it: an unmounted volume looks like a missing folder.
   if (!status?.isDirectory()) {
-    const actual = status === undefined ? "does not exist" : "is no folder";
+    const actual = status === undefined ? "does not exist" : "is not a folder";
     throw invalid(
       file,
       `${folder} ${actual}. If no volume is missing, make it: install -d -m 0750 ${folder}`,
     );
   }
-  // The sticky bit keeps others from removing the file, not from being there first.
+  // The sticky bit prevents others from removing the file, not from creating it first.
   if ((status.mode & 0o002) !== 0)
-    throw invalid(file, `its folder has mode ${octal(status)}, others can write there; it should be 0750`);
+    throw invalid(file, `its folder has mode ${octal(status)}, others can write to it; it should be 0750`);
 }
 
 /**
- * Makes a file that is written in full before it gets the name of the log; one that a killed host left there is removed.
- * @throws the system's error where it refuses
+ * Creates the next file, which is written before it gets the name of the log. Removes a file that a killed host left there.
+ * @throws the system's error
  */
 export function makeFile(path: string): number {
   const { O_RDWR, O_CREAT, O_EXCL, O_APPEND, O_NOFOLLOW } = constants;
@@ -38,8 +38,8 @@ export function makeFile(path: string): number {
 }
 
 /**
- * Opens or makes the file, for reading and for appending.
- * @throws KleidiError audit-invalid for what stands there; the system's error where it refuses
+ * Opens or creates the file, for reading and appending.
+ * @throws KleidiError audit-invalid if the file is unsafe; otherwise the system's error
  */
 export function openFile(file: string): number {
   const { O_RDWR, O_CREAT, O_APPEND, O_NOFOLLOW, O_NONBLOCK } = constants;
@@ -49,19 +49,19 @@ export function openFile(file: string): number {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === "ELOOP") throw invalid(file, "it is a symbolic link");
-    if (code === "EISDIR" || code === "ENXIO") throw invalid(file, "it is no regular file");
+    if (code === "EISDIR" || code === "ENXIO") throw invalid(file, "it is not a regular file");
     throw error;
   }
   const status = fstatSync(descriptor);
   const fault = faultOf(status);
   if (fault === undefined) return descriptor;
-  // it is asked for again and again while something else stands there
+  // closed because the caller retries while an unsafe file is at the path
   closeSync(descriptor);
   throw invalid(file, fault);
 }
 
 function faultOf(status: Stats): string | undefined {
-  if (!status.isFile()) return "it is no regular file";
+  if (!status.isFile()) return "it is not a regular file";
   if ((status.mode & 0o027) !== 0)
     return `its mode is ${octal(status)}, others may have written to it; it should be 0640`;
   return undefined;

@@ -1,4 +1,4 @@
-/** Where an existing file ends: what the next line must be chained to, and whether a crash left half a line behind. */
+/** Finds the end of an existing file: the line that the next one is chained to, and a partial line that a crash left. */
 import { fstatSync } from "node:fs";
 import { readAt } from "../../lib/files.ts";
 import {
@@ -13,24 +13,24 @@ import {
 } from "../chain.ts";
 import { LONGEST_LINE } from "../record.ts";
 
-/** So much of the end is looked at: always several lines. */
+/** The number of bytes at the end that are checked: always several lines. */
 const WINDOW = 16 * LONGEST_LINE;
 const NEWLINE = 10;
 
 export interface End {
-  /** Bytes of whole lines, or those of the file without what is torn. */
+  /** The size of the complete lines in bytes. */
   readonly size: number;
-  /** Undefined in a file without a whole line. */
+  /** Undefined in a file without a complete line. */
   readonly last?: Position | undefined;
   /** The sequence of the file's first line. */
   readonly first: number;
   readonly torn?: { readonly bytes: number; readonly sha256: string } | undefined;
 }
 
-/** What is wrong with the file's last lines, as a sentence's end. */
+/** The last lines of a file are not a valid chain. `message` is the end of a sentence. */
 export class ChainFault extends Error {}
 
-/** @throws ChainFault, the last lines are no chain: somebody changed them, or it is no audit log */
+/** @throws ChainFault if the last lines are not a valid chain: they were changed, or the file is not an audit log */
 export function endOf(descriptor: number): End {
   const { size } = fstatSync(descriptor);
   const from = Math.max(0, size - WINDOW);
@@ -40,10 +40,10 @@ export function endOf(descriptor: number): End {
   const lines = wholeLines(window.subarray(0, cut), from === 0);
   const last = lastOf(lines);
   if (last === undefined && from + cut > 0)
-    throw new ChainFault("its last lines are no lines of an audit log");
+    throw new ChainFault("its last lines are not lines of an audit log");
   const first = headOf(readAt(descriptor, 0, Math.min(size, LONGEST_HEAD)).toString("latin1"));
   if (last !== undefined && first === undefined)
-    throw new ChainFault("its first line is no line of an audit log");
+    throw new ChainFault("its first line is not a line of an audit log");
   return {
     size: from + cut,
     last,
@@ -53,8 +53,8 @@ export function endOf(descriptor: number): End {
 }
 
 /**
- * Where the torn end begins: behind the last newline. After the machine lost its power a file may also end in zero bytes, where its
- * length reached the disk and its content did not.
+ * Returns where the torn end begins: after the last newline. After a power loss a file can also end in zero bytes, if its length reached
+ * the disk before its content.
  */
 function tornAt(window: Buffer): number {
   let end = window.length;
@@ -71,18 +71,18 @@ function lastOf(lines: readonly string[]): Position | undefined {
   let before: { head: Head; hash: string } | undefined;
   for (const line of lines) {
     const head = headOf(line);
-    if (head === undefined) throw new ChainFault("one of its last lines is no line of an audit log");
+    if (head === undefined) throw new ChainFault("one of its last lines is not a line of an audit log");
     if (before !== undefined && !follows(before, head, line))
       throw new ChainFault(`its line with sequence ${head.seq} does not follow the one before it`);
     before = { head, hash: hashOf(line) };
   }
   if (before === undefined) return undefined;
-  // what a line says is held by the hash in the next one; the last has none
-  if (recordOf(lines.at(-1) ?? "") === undefined) throw new ChainFault("its last line is no JSON");
+  // the hash in the next line proves a line; the last line has no next one
+  if (recordOf(lines.at(-1) ?? "") === undefined) throw new ChainFault("its last line is not JSON");
   const { chain, seq, time } = before.head;
   if (seq > MOST_RESUMED)
     throw new ChainFault(
-      `its last line has the sequence ${seq}, a host goes on behind at most ${MOST_RESUMED}`,
+      `its last line has the sequence ${seq}, a host continues after at most ${MOST_RESUMED}`,
     );
   return { chain, seq, time, hash: before.hash };
 }
@@ -90,7 +90,7 @@ function lastOf(lines: readonly string[]): Position | undefined {
 function follows(before: { head: Head; hash: string }, head: Head, line: string): boolean {
   if (head.chain !== before.head.chain) return false;
   if (head.prev === before.hash) return head.seq === before.head.seq + 1;
-  // lines that this file missed are declared
+  // missing lines must be declared
   const isBounded = head.seq - before.head.seq - 1 <= MOST_MISSING;
   return isBounded && recordOf(line)?.last === before.hash && head.kind === "gap";
 }

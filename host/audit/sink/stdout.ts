@@ -1,7 +1,6 @@
 /**
- * Lines to stdout, for whoever collects them there. Not through process.stdout, which may wait for a slow reader in the event loop: a
- * descriptor of our own does not wait, and what the reader does not take stays in the feed. A failure is final: half a line that
- * went into a pipe cannot be taken back.
+ * Writes lines to stdout, for a log collector. Not through process.stdout, which can block the event loop on a slow reader: a separate
+ * descriptor does not block, and unread lines wait in the feed. A failure is final: a partial line in a pipe cannot be removed.
  */
 import { closeSync, constants, openSync, write } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -60,7 +59,7 @@ export class StdoutOutput implements Output {
   }
 }
 
-/** The same pipe or file, opened anew and not waiting; undefined for a socket, which cannot be: there, a thread waits. */
+/** Reopens the pipe or file in non-blocking mode; undefined for a socket, which cannot be reopened: there, a thread blocks. */
 function reopened(descriptor: number): number | undefined {
   try {
     const { O_WRONLY, O_APPEND, O_NONBLOCK } = constants;

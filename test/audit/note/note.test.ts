@@ -91,7 +91,7 @@ describe("a note that the log is exported as", () => {
     assert.equal(status, 1);
     assert.match(
       stdout,
-      /^FAIL cut: .*\.\d{12}-\d{12}:\d+: behind it, the lines up to the \d+ of a note are missing: the end was cut off\n/,
+      /^FAIL cut: .*\.\d{12}-\d{12}:\d+: after it, the lines up to the \d+ of a signed note are missing: the end was cut off\n/,
     );
   });
 
@@ -104,7 +104,7 @@ describe("a note that the log is exported as", () => {
     assert.match(
       stdout,
       new RegExp(
-        `^FAIL rewritten: .*again\\.jsonl:${size}: the lines up to it are not those of the note over ${size} lines\\n`,
+        `^FAIL rewritten: .*again\\.jsonl:${size}: the lines up to it do not match the signed note over ${size} lines\\n`,
       ),
     );
   });
@@ -163,7 +163,7 @@ describe("a note that the log is exported as", () => {
     assert.equal(hold("--key", publicKey).status, 2);
     assert.match(
       hold("--key", publicKey).stderr,
-      /^Cannot use the note .*: no key that is given signed it in the name of its origin\n$/,
+      /^Cannot use the note .*: no given key signed it in the name of its origin\n$/,
     );
     assert.match(hold().stderr, /^Cannot use --note without the key that signed it/);
   });
@@ -186,7 +186,7 @@ describe("no note is signed over", () => {
     const path = written("bad", lines().with(4, (lines()[4] ?? "").replace("allowed", "denied")));
     assert.match(
       refused(path),
-      /^1 Cannot sign the log: changed: .*\/bad:5: the line behind it names another hash of it$/,
+      /^1 Cannot sign the log: changed: .*\/bad:5: the line after it names another hash of it$/,
     );
   });
 
