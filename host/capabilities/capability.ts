@@ -28,7 +28,7 @@ export interface Capability {
   /** For `kleidi check`: what the grants name, looked at without asking a TPM or a server. */
   check?(context: GrantContext): Finding[];
   /** For `kleidi doctor`: asks the TPM or the server. */
-  examine?(context: GrantContext): Promise<Examined[]>;
+  examine?(context: ExamineContext): Promise<Examined[]>;
 }
 
 /** How a capability is granted. A name of a method's `operations` is one of `requests`. */
@@ -51,6 +51,21 @@ export interface GrantContext<Grant = unknown, Section = unknown> {
   readonly grants: ReadonlyMap<string, Grant>;
   /** The capability's own section of the configuration; undefined where there is none. */
   readonly section: Section | undefined;
+}
+
+/** Features that a provider needs of the TPM or the server, as its manifest lists them (docs/ABI.md, section 6). */
+export interface Need {
+  /** In the words of the capability; alternatives are joined by " or ". The provider needs all of them. */
+  readonly features: readonly string[];
+  /** The provider works without them, with less. */
+  readonly optional?: boolean;
+  /** Completes "needed for". */
+  readonly why: string;
+}
+
+export interface ExamineContext<Grant = unknown, Section = unknown> extends GrantContext<Grant, Section> {
+  /** The needs of each provider that has a grant, by the provider's name. */
+  readonly needs: ReadonlyMap<string, readonly Need[]>;
 }
 
 export interface OpenContext<Grant = unknown, Section = unknown> extends GrantContext<Grant, Section> {

@@ -1,10 +1,12 @@
 /** kleidi doctor: runs the checks of `kleidi check`, then examines each TPM and the path to each origin. */
+import type { Capability, ExamineContext } from "../capabilities/capability.ts";
 import { CAPABILITIES } from "../capabilities/registry.ts";
 import type { Config, ProviderConfig } from "../config/config.ts";
 import { loadConfig } from "../config/load.ts";
 import { type Finding, finding } from "../finding.ts";
 import { checkStatusReply } from "../kms/check-reply.ts";
 import { grantsOf } from "../runtime/grants.ts";
+import { needsOf } from "../runtime/needs.ts";
 import { keysetOf, Providers } from "../runtime/providers.ts";
 import { createLog } from "../telemetry/log.ts";
 import { checkAll } from "./check.ts";
@@ -19,7 +21,7 @@ export async function doctorCommand(
   const examined = new Set(CAPABILITIES.filter(({ examine }) => examine !== undefined));
   const findings = await checkAll(config, { ...options, examined });
   for (const capability of examined) {
-    for (const each of (await capability.examine?.(grantsOf(config, capability))) ?? []) {
+    for (const each of (await capability.examine?.(contextOf(config, capability))) ?? []) {
       findings.push(...each.findings);
       const provider = config.providers.find(({ name }) => name === each.provider);
       if (provider !== undefined && each.findings.every(({ ok }) => ok))
@@ -27,6 +29,10 @@ export async function doctorCommand(
     }
   }
   return report(findings, options.json);
+}
+
+function contextOf(config: Config, capability: Capability): ExamineContext {
+  return { ...grantsOf(config, capability), needs: needsOf(config, capability) };
 }
 
 /** Asks a provider for the status of its keys, in a sandbox of its own. */

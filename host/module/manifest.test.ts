@@ -38,6 +38,20 @@ const GOOD: [string, object][] = [
   ["64 rows", { ...MANIFEST, capabilities: Array(64).fill(ROW) }],
   ["32 operations", { ...MANIFEST, capabilities: [{ ...ROW, operations: Array(32).fill("seal") }] }],
   ["a why of 200 characters", { ...MANIFEST, capabilities: [{ ...ROW, why: "x".repeat(200) }] }],
+  [
+    "needs",
+    {
+      ...MANIFEST,
+      needs: [
+        {
+          capability: "tpm",
+          features: ["TPM2_HMAC or TPM2_Unseal", "ECC P-256"],
+          optional: true,
+          why: "every key",
+        },
+      ],
+    },
+  ],
   ["all RPCs", { ...MANIFEST, capabilities: [{ ...ROW, rpcs: ["status", "encrypt", "decrypt"] }] }],
 ];
 for (const [what, manifest] of GOOD) {

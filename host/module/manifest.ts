@@ -20,6 +20,15 @@ const reason = z
     "should be readable text: with letters, ordinary spaces only, at most two marks on a letter",
   );
 
+/** A feature in the words of the capability, or alternatives: `TPM2_HMAC or TPM2_Unseal`. */
+const feature = z
+  .string()
+  .regex(
+    /^[A-Za-z0-9][A-Za-z0-9_.-]*(?: [A-Za-z0-9_.-]+)*$/,
+    "should be words of letters, digits and _.-, with single spaces",
+  )
+  .max(64);
+
 const ABI = 1;
 
 const schema = z.strictObject({
@@ -39,9 +48,22 @@ const schema = z.strictObject({
       }),
     )
     .max(64),
+  needs: z
+    .array(
+      z.strictObject({
+        capability: identifier,
+        features: z.array(feature).min(1).max(32),
+        optional: z.boolean().exactOptional(),
+        why: reason,
+      }),
+    )
+    .max(32)
+    .exactOptional(),
 });
 
 export type Manifest = z.infer<typeof schema>;
+/** Features that a provider needs of the TPM or the server behind a capability. */
+export type Need = NonNullable<Manifest["needs"]>[number];
 
 /** Name of the custom section that holds the manifest. */
 export const MANIFEST_SECTION = "kleidi.provider";

@@ -1,6 +1,6 @@
 /** kleidi:net: requests to the one origin that a provider is granted, with a credential of the host. */
 import { exampleOf } from "../../schema/field.ts";
-import type { Capability, GrantContext, OpenContext } from "../capability.ts";
+import type { Capability, ExamineContext, GrantContext, OpenContext } from "../capability.ts";
 import { checkFiles } from "./check.ts";
 import { GRANT, LOGIN_CONNECTIONS, type NetConfig } from "./grant.ts";
 import { methodOf } from "./login/methods.ts";
@@ -30,7 +30,7 @@ export const net = {
   },
   descriptors: ({ connections }: NetConfig) => connections + LOGIN_CONNECTIONS,
   check: (context: GrantContext<NetConfig>) => checkFiles(context),
-  async examine(context: GrantContext<NetConfig>) {
+  async examine(context: ExamineContext<NetConfig>) {
     const { examineOrigins } = await import("./doctor.ts");
     return examineOrigins(context);
   },

@@ -1,6 +1,6 @@
 /** kleidi:tpm: lets a provider send TPM commands to one TPM, through a filter. */
 import { exampleOf } from "../../schema/field.ts";
-import type { Capability, GrantContext, OpenContext } from "../capability.ts";
+import type { Capability, ExamineContext, OpenContext } from "../capability.ts";
 import { GRANT, type TpmConfig } from "./grant.ts";
 import { REQUESTS } from "./requests.ts";
 
@@ -19,7 +19,7 @@ export const tpm = {
       log("warn", { device, why }, "the TPM cannot be reached, or was lost");
     return openTpm({ grants, warn });
   },
-  async examine(context: GrantContext<TpmConfig>) {
+  async examine(context: ExamineContext<TpmConfig>) {
     const { examineTpms } = await import("./doctor.ts");
     return examineTpms(context);
   },

@@ -1,6 +1,6 @@
 /** Examines TPMs for `kleidi doctor`: each device once, with every hierarchy that any provider is granted on it. */
 import type { Finding } from "../../finding.ts";
-import type { Examined, GrantContext } from "../capability.ts";
+import type { ExamineContext, Examined, Need } from "../capability.ts";
 import { examine, TpmTimeout } from "./examine.ts";
 import { findingsOf } from "./findings.ts";
 import type { Hierarchy, TpmConfig } from "./grant.ts";
@@ -10,20 +10,26 @@ import { TransportError } from "./transport-error.ts";
 /** For the connection and for each response: a TPM that is busy for longer is unusable. */
 const TIMEOUT_MS = 3000;
 
-export async function examineTpms({ grants }: GrantContext<TpmConfig>): Promise<Examined[]> {
+export async function examineTpms({ grants, needs }: ExamineContext<TpmConfig>): Promise<Examined[]> {
   const devices = new Map<string, Set<Hierarchy>>();
   for (const { device, hierarchies } of grants.values())
     devices.set(device, new Set([...(devices.get(device) ?? []), ...hierarchies]));
   const all: Examined[] = [];
-  for (const [device, hierarchies] of devices)
-    all.push({ findings: await examineTpm(device, [...hierarchies]) });
+  for (const [device, hierarchies] of devices) {
+    const own = new Map([...needs].filter(([provider]) => grants.get(provider)?.device === device));
+    all.push({ findings: await examineTpm(device, [...hierarchies], own) });
+  }
   return all;
 }
 
-async function examineTpm(device: string, hierarchies: readonly Hierarchy[]): Promise<Finding[]> {
+async function examineTpm(
+  device: string,
+  hierarchies: readonly Hierarchy[],
+  needs: ReadonlyMap<string, readonly Need[]>,
+): Promise<Finding[]> {
   const what = `TPM ${device}`;
   try {
-    return findingsOf(what, await examine(parseTpmDevice(device), TIMEOUT_MS), hierarchies);
+    return findingsOf(what, await examine(parseTpmDevice(device), TIMEOUT_MS), hierarchies, needs);
   } catch (error) {
     if (!(error instanceof TransportError)) throw error;
     return [{ what, ok: false, detail: `it cannot be asked: ${error.message}`, hint: remedy(device, error) }];

@@ -1,7 +1,8 @@
-/** Turns the facts about a TPM into findings: its identity, features that the TPM provider lacks, and faults that block it now. */
+/** Turns the facts about a TPM into findings: its identity, features that a provider needs and the TPM lacks, and faults that block it now. */
 import type { Finding } from "../../finding.ts";
-import { CC } from "./commands.ts";
+import type { Need } from "../capability.ts";
 import type { TpmFacts } from "./examine.ts";
+import { featuresOf, needFindings } from "./features.ts";
 import type { Hierarchy } from "./grant.ts";
 import { QUOTA } from "./policy.ts";
 
@@ -29,9 +30,6 @@ export const PT = {
 export const PERMANENT = { ownerAuthSet: 1, endorsementAuthSet: 2, inLockout: 0x200 } as const;
 export const STARTUP_CLEAR = { platform: 1, owner: 2, endorsement: 4 } as const;
 
-/** TPM_ALG_ID and TPM_ECC_CURVE (Part 2, 6.3 and 6.4). */
-export const ALG = { HMAC: 0x05, AES: 0x06, SHA256: 0x0b, ECC: 0x23, CFB: 0x43 } as const;
-export const P256 = 0x03;
 const HASHES = new Map([
   [0x04, "sha1"],
   [0x0b, "sha256"],
@@ -39,17 +37,16 @@ const HASHES = new Map([
   [0x0d, "sha512"],
 ]);
 
-/** Every key needs these. */
-const NEEDED = ["CreatePrimary", "Create", "Load", "ReadPublic", "StartAuthSession", "FlushContext"] as const;
-const FOR_PCRS = ["PolicyPCR", "PolicyAuthValue", "PolicyGetDigest"] as const;
-type Name = keyof typeof CC;
-
 /** @param what the TPM's name in the report */
-export function findingsOf(what: string, facts: TpmFacts, hierarchies: readonly Hierarchy[]): Finding[] {
+export function findingsOf(
+  what: string,
+  facts: TpmFacts,
+  hierarchies: readonly Hierarchy[],
+  needs: ReadonlyMap<string, readonly Need[]>,
+): Finding[] {
   return [
     { what, ok: true, detail: identity(facts) },
-    commands(what, facts),
-    algorithms(what, facts),
+    ...[...needs].flatMap(([provider, rows]) => needFindings(what, provider, rows, featuresOf(facts))),
     slots(what, facts),
     banks(what, facts),
     ...hierarchies.flatMap((each) => hierarchy(what, facts, each)),
@@ -79,50 +76,6 @@ function textIn(words: readonly number[]): string {
     .join("")
     .trim()
     .replaceAll(/ +/g, " ");
-}
-
-function commands(tpm: string, facts: TpmFacts): Finding {
-  const what = `${tpm} commands`;
-  const missing = (names: readonly Name[]) => names.filter((name) => !facts.commands.has(CC[name]));
-  const needed = missing(NEEDED);
-  const schemes = missing(["HMAC", "Unseal"]);
-  if (needed.length > 0 || schemes.length === 2) {
-    const detail = `${listed([...needed, ...(schemes.length === 2 ? schemes : [])])} missing: the TPM provider cannot use this TPM`;
-    return { what, ok: false, detail, hint: "Look for a firmware update, or use another provider." };
-  }
-  if (schemes.includes("HMAC")) {
-    const detail = "TPM2_HMAC is missing: a key of the default scheme, hmac, cannot be made or used";
-    return {
-      what,
-      ok: true,
-      detail,
-      hint: 'Make keys with "--scheme sealed", and grant tpm: { unseal: true }. They work with this TPM.',
-    };
-  }
-  const without = [
-    ...(schemes.length === 0 ? [] : [`${listed(schemes)} missing: no key can have scheme: sealed`]),
-    ...(missing(FOR_PCRS).length === 0 ? [] : [`${listed(missing(FOR_PCRS))} missing: no key can have PCRs`]),
-  ];
-  const detail = without.length === 0 ? "all commands of the TPM provider are supported" : without.join("; ");
-  return { what, ok: true, detail };
-}
-
-const listed = (names: readonly Name[]) =>
-  `${names.map((name) => `TPM2_${name}`).join(", ")} ${names.length === 1 ? "is" : "are"}`;
-
-function algorithms(tpm: string, { algorithms, curves, aes128Cfb }: TpmFacts): Finding {
-  const what = `${tpm} algorithms`;
-  const there: Record<string, boolean> = {
-    "ECC P-256": algorithms.has(ALG.ECC) && curves.has(P256),
-    "AES-128-CFB": algorithms.has(ALG.AES) && algorithms.has(ALG.CFB) && aes128Cfb !== false,
-    "SHA-256": algorithms.has(ALG.SHA256),
-    HMAC: algorithms.has(ALG.HMAC),
-  };
-  const missing = Object.keys(there).filter((name) => !there[name]);
-  if (missing.length === 0)
-    return { what, ok: true, detail: `${Object.keys(there).join(", ")} are supported` };
-  const hint = "The TPM provider cannot use this TPM. Look for a firmware update, or use another provider.";
-  return { what, ok: false, detail: `${missing.join(", ")} not supported`, hint };
 }
 
 function slots(tpm: string, { properties }: TpmFacts): Finding {
