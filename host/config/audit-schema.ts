@@ -18,6 +18,7 @@ export const audit = field(
         expected: "true or false",
         meaning: "`true`: records go to stdout; also to the file, if one is set.",
         example: "true",
+        absent: "`false`",
         suggest: (source) => /^(yes|on|1|"?true"?)$/i.test(source),
       }),
       rotate: field(

@@ -24,7 +24,7 @@ export const RULES: readonly Rule[] = [
     },
   },
   {
-    says: "`state` is there if a provider is granted a record.",
+    says: "`state` is required if a provider is granted a record.",
     *check({ document, has, providers = [] }) {
       if (has("state") || !providers.some((provider) => recordsOf(provider).length > 0)) return;
       yield document.fault(["state"], {
