@@ -62,7 +62,7 @@ test("well: name, connection, login, policy and key", async () => {
     /^ok {3}net vault connection: 127\.0\.0\.1:\d+ takes connections over TLSv1\.3; its certificate: server, by kleidi test CA, until /m,
   );
   assert.match(text, /^ok {3}net vault login: the host has a token of Vault by token/m);
-  assert.match(text, /^ok {3}net vault policy: the token may do what is granted/m);
+  assert.match(text, /^ok {3}net vault policy: the token's policy allows the granted requests/m);
   assert.match(text, /^ok {3}net vault key kek: version 1\.\d+\.[0-9a-f]+, 0 older versions$/m);
   assert.ok(!text.includes(token));
 });
@@ -104,7 +104,7 @@ test("a policy that may create: said, because Encrypt could make a key", async (
 
 test("a token of root: said", async () => {
   const { text } = await doctor({ token: bao.rootToken });
-  assert.match(text, /^FAIL net vault policy: the token is one of root/m);
+  assert.match(text, /^FAIL net vault policy: the token has the root policy/m);
 });
 
 describe("what is wrong on the way", () => {
