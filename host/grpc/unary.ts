@@ -53,7 +53,7 @@ function read<In>(rpc: string, unread: Unread<In>): In | KleidiError {
   try {
     return unread.read();
   } catch (error) {
-    const message = `Cannot ${rpc}: the request is no v2.${rpc}Request in protobuf`;
+    const message = `Cannot ${rpc}: the request is not a valid v2.${rpc}Request message`;
     return new KleidiError("request-invalid", message, error);
   }
 }

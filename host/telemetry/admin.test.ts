@@ -170,10 +170,13 @@ test("metrics, state and page are computed once for any number of simultaneous r
     metrics: async () => `kleidi_x ${++made.metrics}\n`,
     state: () => ({ ...REPORT, at: ++made.state }),
   });
+  const begun = performance.now();
   const answers = await Promise.all(
     Array.from({ length: 90 }, (_, i) => get(["/metrics", "/state", "/"][i % 3] ?? "")),
   );
-  assert.deepEqual(made, { metrics: 1, state: 1 });
+  // Once a second, and a slow machine may take longer than that for 90 requests.
+  const most = 1 + Math.floor((performance.now() - begun) / 1000);
+  assert.ok(made.metrics <= most && made.state <= most, JSON.stringify({ ...made, most }));
   assert.ok(answers.every(({ status }) => status === 200));
   assert.equal(answers[0]?.text, "kleidi_x 1\n");
 });
