@@ -95,7 +95,7 @@ export const audit: Target = {
         },
         {
           name: "of a log whose bytes were changed, only what begins as it did is intact",
-          cases: 150,
+          cases: 300,
           timed: true,
           reaches: ["intact", "changed", "torn"],
           property: fc.property(
