@@ -439,3 +439,41 @@ test("a line is formatted as it was parsed, and no line with a reserved header i
   ])
     assert.equal(parseLine(line), undefined, line);
 });
+
+for (const name of [
+  "authorization",
+  "connection",
+  "content-length",
+  "cookie",
+  "expect",
+  "host",
+  "keep-alive",
+  "proxy-authenticate",
+  "proxy-authorization",
+  "proxy-connection",
+  "set-cookie",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
+  "x-http-method",
+  "x-http-method-override",
+  "x-method-override",
+  "x-original-url",
+  "x-rewrite-url",
+  "x-vault-namespace",
+  "x-vault-token",
+])
+  test(`a line cannot fix the reserved header ${name}`, () =>
+    assert.equal(parseLine(`POST /a ${name}=1`), undefined));
+
+test("16 headers are allowed, and 17 are not", () => {
+  const names = Array.from({ length: 17 }, (_, i) => `x-${i}`);
+  const grant = { ...GRANT, headers: names };
+  const headers = names.map((name) => ({ name, value: "1" }));
+  assert.ok(decideRequest({ ...ASKED, headers: headers.slice(0, 16) }, grant).allowed);
+  assert.deepEqual(decideRequest({ ...ASKED, headers }, grant), {
+    allowed: false,
+    reason: "17 headers, at most 16 are allowed",
+  });
+});
