@@ -1,8 +1,9 @@
 /** kleidi key init and key list: creates and lists keys of the keystore and keys that providers create. */
 import { KeyDirectory } from "../capabilities/keystore/directory.ts";
+import { namesOf } from "../capabilities/keystore/grant.ts";
 import { fingerprint } from "../capabilities/keystore/key-file.ts";
 import { StateDirectory } from "../capabilities/state/directory.ts";
-import { type Config, type KeyConfig, keystoreNames, type ProviderConfig } from "../config/config.ts";
+import type { Config, KeyConfig, ProviderConfig } from "../config/config.ts";
 import { loadConfig } from "../config/load.ts";
 import { ERRORS, KleidiError } from "../error.ts";
 import { type Finding, finding } from "../finding.ts";
@@ -170,5 +171,7 @@ function keystoreOf(config: Config): KeyDirectory {
 
 /** @returns the names of all keystore keys that are granted to a provider */
 function grantedNames(config: Config): string[] {
-  return config.providers.flatMap(({ grants }) => keystoreNames(grants));
+  return config.providers.flatMap(({ grants: { keystore } }) =>
+    keystore === undefined ? [] : namesOf(keystore),
+  );
 }
