@@ -8,7 +8,7 @@ import { loadConfig } from "../config/load.ts";
 import { ERRORS, KleidiError } from "../error.ts";
 import { type Finding, finding } from "../finding.ts";
 import { isProvisioned } from "../runtime/provision.ts";
-import { makeProvisioned } from "../runtime/provisioned-key.ts";
+import { createProvisionedKey } from "../runtime/provisioned-key.ts";
 import { EXIT, print, report } from "./output.ts";
 
 export interface KeyInitOptions {
@@ -99,7 +99,7 @@ async function provision(
       `Cannot create key "${key.name}": give --import (existing bytes) or --escrow (a file for new bytes), not both`,
     );
   }
-  const { version, imported } = await makeProvisioned(config, provider, key, options);
+  const { version, imported } = await createProvisionedKey(config, provider, key, options);
   if (key.version !== undefined && key.version !== version) {
     throw new KleidiError(
       "key-not-ready",

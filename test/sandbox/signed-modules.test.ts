@@ -93,7 +93,7 @@ describe("Signed modules of docs/running.md", () => {
     assert.match(detail, /as pinned, signatures not checked: no trust in the configuration$/);
   });
 
-  test("make a key and sign: the commands run, the last one verifies", () => {
+  test("create a key and sign: the commands run, the last one verifies", () => {
     assert.equal(makeAndSign.length, 3);
     for (const [i, line] of makeAndSign.entries()) {
       const said = run(line);
