@@ -18,7 +18,7 @@ function place(t: Pick<TestContext, "after">): { folder: string; path: string } 
 
 const publicOf = (path: string) => publicLine(createPublicKey(loadKey(path)));
 
-/** Steps that change something; one more, and it ends by itself. */
+/** Steps that change something; with one more, the process is not killed. */
 const STEPS = 9;
 
 for (let kill = 0; kill <= STEPS; kill++)

@@ -21,7 +21,7 @@ test("made material is in its file, for its owner only, and removed material is 
   assert.deepEqual(readdirSync(folder), []);
 });
 
-/** Steps that change something; one more, and it ends by itself. */
+/** Steps that change something; with one more, the process is not killed. */
 const STEPS = 9;
 
 for (let kill = 0; kill <= STEPS; kill++)

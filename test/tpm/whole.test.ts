@@ -91,7 +91,7 @@ describe("a key that the TPM makes", () => {
     client.close();
   });
 
-  test("a record that is lost is not made again", () => {
+  test("a record that is lost is not created again", () => {
     const path = join(fixture.folder, "state", "kek.state");
     const record = readFileSync(path);
     rmSync(path);

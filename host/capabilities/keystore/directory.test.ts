@@ -199,7 +199,7 @@ const SPOILT: [string, (file: string, path: string) => void, string][] = [
     "it is 4097 bytes, at most 4096 are allowed; give the path of the file that is meant",
   ],
   [
-    "a file of 4,096 bytes that is no key",
+    "a file of 4,096 bytes that is not a key file",
     (file) => writeFileSync(file, "x".repeat(4096)),
     'it does not begin with "kleidi-key-1"',
   ],

@@ -69,7 +69,7 @@ test("a lock that is held for too long is reported with the folder, and nothing 
   assert.deepEqual(readdirSync(path), [FOLDER_LOCK]);
 });
 
-/** Steps of create that change something; one more, and it ends by itself. */
+/** Steps of create that change something; with one more, the process is not killed. */
 const STEPS = 13;
 
 for (let kill = 0; kill <= STEPS; kill++) {

@@ -59,7 +59,7 @@ test("a record that another process created between the check and the link is no
   assert.deepEqual(readdirSync(records.path).sort(), ["kek.made", "kek.state"]);
 });
 
-/** Steps of put that change something; one more, and it ends by itself. */
+/** Steps of put that change something; with one more, the process is not killed. */
 const STEPS = 18;
 
 for (let kill = 0; kill <= STEPS; kill++)

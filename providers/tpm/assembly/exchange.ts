@@ -77,7 +77,7 @@ function judge(result: u32, action: string): void {
   } else if (rc === 0x143) {
     trouble(
       FailureCode.KEY_UNUSABLE,
-      `${told}: it has no such command; where it is HMAC, make the key with the scheme "sealed"`,
+      `${told}: it has no such command; where it is HMAC, create the key with the scheme "sealed"`,
     );
   } else if (isGone(rc, base)) {
     staleTrouble(FailureCode.UNREACHABLE, `${told}: a handle or session is gone`);
