@@ -147,18 +147,22 @@ function keystoreLine(directory: KeyDirectory, name: string, use: string): Findi
   const version = fingerprint(bytes);
   bytes.wipe();
   const created = directory.record(name)?.created ?? "created elsewhere";
-  return { what: `key ${name}`, ok: true, detail: `${use}, fingerprint ${version}, ${created}` };
+  return { subject: `key ${name}`, ok: true, detail: `${use}, fingerprint ${version}, ${created}` };
 }
 
 /** A key with a record. Only its provider knows the version: "check --live" asks it. */
 function recordLine({ state }: Config, name: string, use: string): Finding {
-  const what = `key ${name}`;
+  const subject = `key ${name}`;
   const records = new StateDirectory(state?.directory ?? "");
   if (records.get(name) !== undefined) {
-    return { what, ok: true, detail: `${use}, created by its provider, record ${records.recordPath(name)}` };
+    return {
+      subject,
+      ok: true,
+      detail: `${use}, created by its provider, record ${records.recordPath(name)}`,
+    };
   }
   const detail = `${use}, its provider has not created it: ${records.recordPath(name)} does not exist`;
-  return { what, ok: false, detail, hint: ERRORS["key-not-made"].hint };
+  return { subject, ok: false, detail, hint: ERRORS["key-not-made"].hint };
 }
 
 function keystoreOf(config: Config): KeyDirectory {

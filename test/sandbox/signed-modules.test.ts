@@ -80,8 +80,8 @@ function configure(trust: Trust | undefined, signatures?: string[]): void {
 /** What `kleidi check` says of the provider. */
 function check(): { ok: boolean; detail: string } {
   const { stdout } = fixture.run("check", "--json");
-  const { findings } = JSON.parse(stdout) as { findings: { what: string; ok: boolean; detail: string }[] };
-  const { ok, detail } = findings.find(({ what }) => what === "provider local") ?? assert.fail(stdout);
+  const { findings } = JSON.parse(stdout) as { findings: { subject: string; ok: boolean; detail: string }[] };
+  const { ok, detail } = findings.find(({ subject }) => subject === "provider local") ?? assert.fail(stdout);
   return { ok, detail };
 }
 
