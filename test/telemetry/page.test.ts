@@ -40,7 +40,7 @@ function hostileReport(): HostReport {
     wall: "bubblewrap",
     startedAt: at - 93_784_000,
     at,
-    unready: `Cannot use key "kek": ${attack(0)}`,
+    notReadyReason: `Cannot use key "kek": ${attack(0)}`,
     providers: Object.fromEntries(
       ATTACKS.map((text, i) => [
         `p${i}`,
@@ -156,7 +156,7 @@ describe("the admin page in Chromium", () => {
   }
 
   describe("with hostile text wherever there is text", () => {
-    const options = { metrics: async () => "", unready: () => undefined, state: hostileReport };
+    const options = { metrics: async () => "", notReadyReason: () => undefined, state: hostileReport };
     const admin = createAdmin(options);
     let listener: Awaited<ReturnType<typeof listenOnAddress>>;
     let url = "";
