@@ -215,7 +215,7 @@ export const WALLS: readonly Wall[] = [
       "host/capabilities/net/login/file",
       "host/capabilities/net/login/recipe",
       "host/capabilities/net/login/vault",
-      "host/capabilities/net/words.ts",
+      "host/capabilities/net/request-syntax.ts",
     ],
     outside: ["node:fs/promises", "node:util", "zod"],
     tests: BOTH,
@@ -224,7 +224,7 @@ export const WALLS: readonly Wall[] = [
   { room: "host/capabilities/net/login/file", may: [SCHEMA, ...LOGIN], outside: ["zod"] },
   {
     room: "host/capabilities/net/login/recipe",
-    may: [SCHEMA, ...LOGIN, POINTER, "host/capabilities/net/words.ts"],
+    may: [SCHEMA, ...LOGIN, POINTER, "host/capabilities/net/request-syntax.ts"],
     outside: ["zod"],
   },
   { room: "host/capabilities/net/login/vault", may: [FINDING, SCHEMA, ...LOGIN, POINTER], outside: ["zod"] },
@@ -242,8 +242,8 @@ export const WALLS: readonly Wall[] = [
   },
   // what decides is pure
   { room: ["host/capabilities/policy.ts"], may: [HOST_CALL] },
-  { room: ["host/capabilities/net/policy.ts"], may: ["host/capabilities/net/words.ts"] },
-  { room: ["host/capabilities/net/words.ts"] },
+  { room: ["host/capabilities/net/policy.ts"], may: ["host/capabilities/net/request-syntax.ts"] },
+  { room: ["host/capabilities/net/request-syntax.ts"] },
   { room: ["pointer", "token-recipe"].map((name) => `host/capabilities/net/login/${name}.ts`) },
   {
     room: [

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import type { NetGrant } from "./policy.ts";
 import { decideRequest, type ParsedRequest } from "./policy.ts";
-import { lineText, parseLine } from "./words.ts";
+import { lineText, parseLine } from "./request-syntax.ts";
 
 const GRANT: NetGrant = {
   origin: "https://vault.example:8200",

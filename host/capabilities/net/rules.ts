@@ -4,7 +4,7 @@ import type { Rule } from "../../schema/rule.ts";
 import type { Path } from "../../schema/text.ts";
 import type { LoginMethod } from "./login/method.ts";
 import { METHODS } from "./login/methods.ts";
-import { parseLine } from "./words.ts";
+import { parseLine } from "./request-syntax.ts";
 
 export const RULES: readonly Rule[] = [
   {

@@ -4,7 +4,7 @@ import type { Finding } from "../../../finding.ts";
 import type { Mapping } from "../../../schema/outline.ts";
 import type { Rule } from "../../../schema/rule.ts";
 import type { Lease, Send } from "../exchange.ts";
-import type { AllowedRequest } from "../words.ts";
+import type { AllowedRequest } from "../request-syntax.ts";
 import type { Recipe } from "./token-recipe.ts";
 
 export interface LoginMethod {
