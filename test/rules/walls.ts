@@ -151,7 +151,7 @@ export const WALLS: readonly Wall[] = [
     ],
     outside: ["node:fs", "node:path", PROTOBUF],
     types: ["zod"],
-    tests: { may: [PROVIDER] },
+    tests: { may: [PROVIDER, "test"] },
   },
   { room: "host/capabilities/crypto", may: [CAPABILITY, PROVIDER] },
   {
@@ -168,7 +168,12 @@ export const WALLS: readonly Wall[] = [
     ],
     tests: BOTH,
   },
-  { room: "host/capabilities/log", may: [HOST_CALL, TEXT, CAPABILITY, PROVIDER], outside: [PROTOBUF] },
+  {
+    room: "host/capabilities/log",
+    may: [HOST_CALL, TEXT, CAPABILITY, PROVIDER],
+    outside: [PROTOBUF],
+    tests: SUPPORTED,
+  },
   {
     room: "host/capabilities/net",
     may: [HOST_CALL, LIB, CAPABILITY, PROVIDER],
