@@ -5,6 +5,7 @@ import { syncBuiltinESMExports } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, type TestContext, test } from "node:test";
+import { assertFailure } from "../../../test/support/failures.ts";
 import { KeyMaker, race } from "../../../test/support/key-makers.ts";
 import { FOLDER_LOCK } from "../../lib/lock.ts";
 import { StateDirectory } from "./directory.ts";
@@ -92,16 +93,15 @@ test("only staging files of these names are removed", (t) => {
   assert.deepEqual(readdirSync(records.path).sort(), [FOLDER_LOCK, ...kept].sort());
 });
 
-test("while another process creates a record nothing is removed, and a further creation is refused", (t) => {
+test("while another process creates a record nothing is removed, and a further creation is refused", async (t) => {
   const records = setUp(t);
   const staged = join(records.path, ".kek.state.0123456789abcdef");
   writeFileSync(staged, "");
   const release = records.lock("Cannot create it");
   assert.equal(new StateDirectory(records.path).tidy(["kek"]), undefined);
   assert.deepEqual(readdirSync(records.path).sort(), [FOLDER_LOCK, ".kek.state.0123456789abcdef"].sort());
-  assert.throws(() => new StateDirectory(records.path).lock("Cannot create it"), {
-    code: "key-locked",
-    message: `Cannot create it: its lock ${join(records.path, FOLDER_LOCK)} is held by this process`,
+  await assertFailure(t, "key-locked", () => new StateDirectory(records.path).lock("Cannot create it"), {
+    FOLDER: records.path,
   });
   release();
   new StateDirectory(records.path).lock("Cannot create it")();
