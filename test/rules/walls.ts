@@ -232,7 +232,12 @@ export const WALLS: readonly Wall[] = [
     may: [SCHEMA, ...LOGIN, POINTER, "host/capabilities/net/request-syntax.ts"],
     outside: ["zod"],
   },
-  { room: "host/capabilities/net/login/vault", may: [FINDING, SCHEMA, ...LOGIN, POINTER], outside: ["zod"] },
+  {
+    room: "host/capabilities/net/login/vault",
+    may: [FINDING, SCHEMA, ...LOGIN, POINTER],
+    outside: ["zod"],
+    tests: SUPPORTED,
+  },
   {
     room: "host/capabilities/state",
     may: [ERROR, HOST_CALL, LIB, SCHEMA, CAPABILITY, "host/capabilities/files.ts", PROVIDER],

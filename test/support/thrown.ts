@@ -16,8 +16,8 @@ export function thrown(call: () => unknown): Error & { readonly code?: string } 
   return assert.fail("it did not throw");
 }
 
-/** Values of one run, such as a path or a port, by the names that stand for them in a snapshot. */
-export type Values = Readonly<Record<string, string | number>>;
+/** Values of one run, such as a path or a port, or patterns of them (with the flag g), by the names that stand for them in a snapshot. */
+export type Values = Readonly<Record<string, string | number | RegExp>>;
 
 /**
  * Compares a sentence with the snapshot of the test. `--test-update-snapshots` writes it.
@@ -26,7 +26,8 @@ export type Values = Readonly<Record<string, string | number>>;
  */
 export function assertSentence(t: Pick<TestContext, "assert">, sentence: string, values: Values = {}): void {
   let text = sentence;
-  for (const [name, value] of Object.entries(values)) text = text.replaceAll(String(value), name);
+  for (const [name, value] of Object.entries(values))
+    text = text.replaceAll(typeof value === "number" ? String(value) : value, name);
   t.assert.snapshot(text);
 }
 
