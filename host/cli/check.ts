@@ -38,7 +38,7 @@ export async function checkAll(
   options: { live: boolean; examined?: ReadonlySet<Capability> },
 ): Promise<Finding[]> {
   const findings: Finding[] = [
-    { what: "configuration", ok: true, detail: `${config.file} is valid, ${config.keys.length} keys` },
+    { subject: "configuration", ok: true, detail: `${config.file} is valid, ${config.keys.length} keys` },
     ...config.providers.flatMap((provider) => checkProvider(config, provider)),
     ...CAPABILITIES.filter((capability) => !options.examined?.has(capability)).flatMap(
       (capability) => capability.check?.(grantsOf(config, capability)) ?? [],
@@ -54,22 +54,26 @@ export async function checkAll(
 
 /** Checks the module of a provider, its reach (requested and granted) and its surplus (granted and not requested). */
 function checkProvider(config: Config, provider: ProviderConfig): Finding[] {
-  const what = `provider ${provider.name}`;
+  const subject = `provider ${provider.name}`;
   try {
     const { manifest, sha256, trusted } = admitProvider(config, provider);
     const module = `${manifest.name} ${manifest.version}, sha256 ${sha256.slice(0, 16)}… as pinned, ${trustLine(trusted)}`;
-    return [{ what, ok: true, detail: module }, ...reach(provider, manifest), ...surplus(provider, manifest)];
+    return [
+      { subject, ok: true, detail: module },
+      ...reach(provider, manifest),
+      ...surplus(provider, manifest),
+    ];
   } catch (error) {
-    return [finding(what, error)];
+    return [finding(subject, error)];
   }
 }
 
 /** Reports on the audit log, which is optional. Loads its key: a host without it does not start. */
 function checkAudit({ audit }: Config): Finding {
-  const what = "audit";
+  const subject = "audit";
   if (audit === undefined) {
     return {
-      what,
+      subject,
       ok: true,
       detail: "no audit log is configured: only the operational log records the actions of providers",
     };
@@ -78,7 +82,7 @@ function checkAudit({ audit }: Config): Finding {
   const sinks = [...(file === undefined ? [] : [file]), ...(stdout ? ["stdout"] : [])].join(" and ");
   if (checkpoints === undefined) {
     return {
-      what,
+      subject,
       ok: true,
       detail: `written to ${sinks}, not signed: anyone who can write there can rewrite the whole log`,
     };
@@ -86,37 +90,37 @@ function checkAudit({ audit }: Config): Finding {
   try {
     const { key: id } = new Signer(loadKey(checkpoints.key));
     return {
-      what,
+      subject,
       ok: true,
       detail: `written to ${sinks}, signed with key ${id} at least every ${checkpoints.intervalMs / 1000} s`,
     };
   } catch (error) {
-    return finding(what, error);
+    return finding(subject, error);
   }
 }
 
 /** Asks the host that runs with this configuration, if there is one, for the state of its providers. */
 async function checkRunning({ admin }: Config): Promise<Finding[]> {
   if (admin === undefined) return [];
-  const what = "running host";
+  const subject = "running host";
   const where = adminAddress(admin);
   let state: HostReport | undefined;
   try {
     state = await fetchStateReport(admin);
   } catch (error) {
     const detail = `the process at ${where} does not answer as a kleidi host: ${(error as Error).message}`;
-    return [{ what, ok: false, detail, hint: "Find out which process listens there." }];
+    return [{ subject, ok: false, detail, hint: "Find out which process listens there." }];
   }
-  if (state === undefined) return [{ what, ok: true, detail: `no host answers at ${where}` }];
-  const wall: Finding = { what, ok: true, detail: `the wall in force is ${state.wall}` };
+  if (state === undefined) return [{ subject, ok: true, detail: `no host answers at ${where}` }];
+  const wall: Finding = { subject, ok: true, detail: `the wall in force is ${state.wall}` };
   const providers = Object.entries(state.providers).map(
     ([name, { state, quarantine, processes, ends }]): Finding => {
       const detail = `provider ${name} is ${state}, ${processes} of 2 processes, ${ends} unexpected exits`;
-      if (quarantine === undefined) return { what, ok: true, detail };
+      if (quarantine === undefined) return { subject, ok: true, detail };
       const until =
         quarantine.until === undefined ? "the host is restarted" : new Date(quarantine.until).toISOString();
       return {
-        what,
+        subject,
         ok: false,
         detail: `provider ${name} is in quarantine until ${until}: ${quarantine.reason}`,
         hint: ERRORS["provider-quarantined"].hint,
@@ -134,16 +138,20 @@ async function checkLive(config: Config): Promise<Finding[]> {
   try {
     await providers.start();
     for (const key of keyset.keys) {
-      const what = `live ${key.name}`;
+      const subject = `live ${key.name}`;
       try {
         const versions = await key.provider.status(key.name);
         checkStatusReply(key.provider.name, versions);
         const current = await keyset.addVersions(key, versions);
         if (key.use === "active") await seal(current, crypto.getRandomValues(new Uint8Array(32)));
         const done = key.use === "active" ? "Status, Encrypt and Decrypt" : "Status";
-        findings.push({ what, ok: true, detail: `${done} through provider ${key.provider.name} succeeded` });
+        findings.push({
+          subject,
+          ok: true,
+          detail: `${done} through provider ${key.provider.name} succeeded`,
+        });
       } catch (error) {
-        findings.push(finding(what, error));
+        findings.push(finding(subject, error));
       }
     }
   } catch (error) {

@@ -45,14 +45,18 @@ async function keysOf(config: Config, provider: ProviderConfig, where: string): 
     try {
       await providers.start();
       for (const key of keysetOf(alone, providers).keys) {
-        const what = `${where} key ${key.name}`;
+        const subject = `${where} key ${key.name}`;
         try {
           const versions = await key.provider.status(key.name);
           checkStatusReply(provider.name, versions);
           const older = versions.olderVersions.length;
-          findings.push({ what, ok: true, detail: `version ${versions.version}, ${older} older versions` });
+          findings.push({
+            subject,
+            ok: true,
+            detail: `version ${versions.version}, ${older} older versions`,
+          });
         } catch (error) {
-          findings.push(finding(what, error));
+          findings.push(finding(subject, error));
         }
       }
     } finally {
