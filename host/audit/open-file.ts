@@ -16,6 +16,7 @@ import { ChainFault, type End, endOf } from "./sink/resume.ts";
 import { undoRotation } from "./sink/rotation.ts";
 
 export interface OpenFile {
+  readonly file: string;
   readonly descriptor: number;
   readonly lock: Lock;
   readonly end: End;
@@ -40,14 +41,14 @@ export async function openLog(
   assertFolder(file);
   const lock = await withAuditError(file, () => Lock.take(file));
   try {
-    return await withAuditError(file, () => ({ lock, ...opened(file, signer, rhythm) }));
+    return await withAuditError(file, () => ({ file, lock, ...opened(file, signer, rhythm) }));
   } catch (error) {
     lock.release();
     throw error;
   }
 }
 
-type Opened = Omit<OpenFile, "lock">;
+type Opened = Omit<OpenFile, "file" | "lock">;
 const UNJUDGED: EndCheck = { why: undefined, unsigned: 0 };
 
 function opened(file: string, signer: Signer | undefined, rhythm: Rhythm): Opened {
