@@ -1,5 +1,5 @@
 /**
- * All metrics of the host as data: metrics.ts registers them, and docs/generate.ts generates docs/metrics.md from them. Names follow the
+ * All metrics of the host as data: metric-registry.ts registers them, and docs/generate.ts generates docs/metrics.md from them. Names follow the
  * Prometheus conventions: base units, with the unit and the type as suffix.
  */
 
