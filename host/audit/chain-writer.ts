@@ -12,7 +12,7 @@ import { type Claim, claimed, type Rhythm, UnsignedLines } from "./rhythm.ts";
 const CLAIMS: ReadonlySet<string> = new Set<(Entry | Control)["kind"]>(["start", "rhythm", "gap"]);
 
 /** The receiver of the lines. */
-export interface LineTarget {
+interface LineTarget {
   push(line: QueuedLine): void;
   /** Syncs all lines to the disk. */
   sync(): void;
@@ -20,7 +20,7 @@ export interface LineTarget {
   isUsable(): boolean;
 }
 
-export interface ChainWriterOptions {
+interface ChainWriterOptions {
   /** The position from which the chain continues. */
   readonly at: Position;
   /** Undefined: no checkpoints; the lines are synced to the disk at the rhythm. */

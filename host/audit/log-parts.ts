@@ -16,7 +16,7 @@ import { Sinks } from "./sinks.ts";
 const QUEUE_BYTES = 4_194_304;
 const BACK_OFF: BackOff = { firstMs: 250, longestMs: 10_000 };
 
-export interface LogParts {
+interface LogParts {
   readonly sinks: Sinks;
   readonly chain: ChainWriter;
   /** Undefined without the sink file. */
@@ -24,7 +24,7 @@ export interface LogParts {
 }
 
 /** The log, which may be closed or have failed. */
-export interface LogControl {
+interface LogControl {
   /** Adds lines for a timer or a sink; catches the errors, and does nothing once the log accepts no more lines. */
   inBackground(work: () => void): void;
   /** @returns true if the next file begins */

@@ -35,7 +35,7 @@ export interface AuditSample {
 }
 
 /** The state of the KMS socket at a scrape. */
-export interface SocketSample {
+interface SocketSample {
   readonly connections: number;
   readonly requests: number;
   readonly arrivingBytes: number;

@@ -8,7 +8,7 @@ import { type MetricSamples, sampleSetters } from "./metric-samples.ts";
 import { CLOSE_REASONS, CREDENTIAL_EVENTS, PROBE_RESULTS, VERDICTS } from "./metric-table.ts";
 
 /** An event of a provider's credential, as the capability net reports it. */
-export interface CredentialSample {
+interface CredentialSample {
   readonly provider: string;
   readonly event: (typeof CREDENTIAL_EVENTS)[number];
   /** When the credential expires, in milliseconds since 1970. */
