@@ -150,7 +150,7 @@ export class AuditLog {
     try {
       work();
     } catch (error) {
-      this.#fault = auditFailed(`the log cannot go on: ${codeOf(error)}. Restart the host`, error);
+      this.#fault = auditFailed(`the log cannot continue: ${codeOf(error)}. Restart the host`, error);
       this.#chain.stop();
       this.#sinks.rejectAll(this.#fault);
       this.#options.onFault?.(this.#fault);

@@ -88,7 +88,7 @@ function checkMovedAway(file: string, descriptor: number): EndCheck | undefined 
     if (error instanceof ChainFault) return undefined;
     throw error;
   }
-  const why = `it is missing or has no line, and ${basename(newest)} is there: its lines were moved away or removed`;
+  const why = `it is missing or has no line, but ${basename(newest)} exists: its lines were moved away or removed`;
   try {
     const [line] = linesOf(descriptor, older);
     return { why, unsigned: 0, last: line === undefined ? undefined : hashOf(line) };
@@ -143,7 +143,7 @@ async function withAuditError<T>(file: string, work: () => T | Promise<T>): Prom
   } catch (error) {
     if (error instanceof KleidiError) throw error;
     if (error instanceof ChainFault) throw invalid(file, error.message);
-    throw invalid(file, `the system refuses it (${codeOf(error)})`, error);
+    throw invalid(file, `the system refused it (${codeOf(error)})`, error);
   }
 }
 
@@ -153,6 +153,6 @@ function readEnd(file: string, descriptor: number): End {
     return endOf(descriptor);
   } catch (error) {
     if (!(error instanceof ChainFault)) throw error;
-    throw invalid(file, `${error.message}. Find out who changed it: kleidi audit verify ${file}`);
+    throw invalid(file, `${error.message}. Find the changed line: kleidi audit verify ${file}`);
   }
 }

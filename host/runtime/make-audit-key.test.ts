@@ -54,7 +54,7 @@ test("other files beside it are left as they are, and a lock that is held is tol
   const release = takeLock(join(folder, FOLDER_LOCK));
   assert.throws(() => makeAuditKey(path), {
     code: "key-locked",
-    message: `Cannot make the audit key ${path}: its lock ${join(folder, FOLDER_LOCK)} is held by this process`,
+    message: `Cannot create the audit key ${path}: its lock ${join(folder, FOLDER_LOCK)} is held by this process`,
   });
   release();
   makeAuditKey(path);
@@ -65,6 +65,6 @@ test("a folder that is not there is told by who makes the key", (t) => {
   const { path } = place(t);
   assert.throws(() => makeAuditKey(join(path, "no", "audit.key")), {
     code: "audit-invalid",
-    message: /the system refuses it \(ENOENT\)$/,
+    message: /the system refused it \(ENOENT\)$/,
   });
 });
