@@ -1,4 +1,4 @@
-/** The private key for checkpoints: Ed25519, PKCS#8 PEM, in a file that nobody else can read. */
+/** The private key for checkpoints: Ed25519, PKCS#8 PEM, in a file that no other user can read. */
 import {
   createPrivateKey,
   createPublicKey,
@@ -44,7 +44,7 @@ export function createKey(path: string): KeyObject {
     createPrivate(path, privateKey.export({ type: "pkcs8", format: "pem" }) as string, staged);
   } catch (error) {
     const { code = "unknown" } = error as NodeJS.ErrnoException;
-    const why = code === "EEXIST" ? "the path already exists" : `the system refuses it (${code})`;
+    const why = code === "EEXIST" ? "the path already exists" : `the system refused it (${code})`;
     throw new KleidiError("audit-invalid", `Cannot create the audit key ${path}: ${why}`, error);
   }
   return createPublicKey(privateKey);

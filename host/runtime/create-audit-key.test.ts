@@ -65,6 +65,6 @@ test("a folder that is not there is told by the function that creates the key", 
   const { path } = place(t);
   assert.throws(() => createAuditKey(join(path, "no", "audit.key")), {
     code: "audit-invalid",
-    message: /the system refuses it \(ENOENT\)$/,
+    message: /the system refused it \(ENOENT\)$/,
   });
 });

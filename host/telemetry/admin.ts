@@ -29,7 +29,7 @@ export interface Admin {
 }
 
 /** A listening address. */
-export interface AdminListener {
+interface AdminListener {
   close(): void;
 }
 

@@ -288,7 +288,7 @@ export const WALLS: readonly Wall[] = [
     room: "host/audit",
     may: [ERROR, LIB, "host/audit/sink"],
     outside: ["node:crypto", "node:fs", "node:path", "pino"],
-    tests: { outside: ["fast-check", "zod"] },
+    tests: { may: ["test"], outside: ["fast-check", "zod"] },
   },
   {
     room: "host/audit/sink",
