@@ -93,7 +93,7 @@ before(async () => {
 });
 
 describe("kleidi audit key", () => {
-  test("makes a private key that nobody else can read and prints its public key", () => {
+  test("creates a private key that nobody else can read and prints its public key", () => {
     assert.equal(statSync(key).mode & 0o777, 0o600);
     assert.match(readFileSync(key, "utf8"), /^-----BEGIN PRIVATE KEY-----\n/);
     assert.match(publicKey, /^MCowBQYDK2VwAyEA[A-Za-z0-9+/]{43}=$/);

@@ -9,7 +9,7 @@ import { removeLeftovers } from "../lib/write-files.ts";
 const STAGED = /^[0-9a-f]{12}\.new$/;
 
 /** @throws KleidiError audit-invalid, key-locked */
-export function makeAuditKey(file: string): KeyObject {
+export function createAuditKey(file: string): KeyObject {
   const folder = dirname(file);
   // createKey reports a missing folder.
   if (folderFault(folder) !== undefined) return createKey(file);
