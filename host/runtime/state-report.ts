@@ -15,7 +15,7 @@ export function stateReport({ identity, providers, keyset, service, audit, recor
     ...identity,
     startedAt: performance.timeOrigin,
     at: Date.now(),
-    ...(reason === undefined ? {} : { unready: reason }),
+    ...(reason === undefined ? {} : { notReadyReason: reason }),
     providers: Object.fromEntries(
       providers.all.map((provider) => [provider.config.name, providerReport(provider, recorder)]),
     ),
