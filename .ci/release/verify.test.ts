@@ -11,7 +11,7 @@ import { Checkout } from "./checkout.ts";
 requireDebian(["minisign"]);
 const root = join(import.meta.dirname, "..", "..");
 const page = readFileSync(join(root, "docs/releasing.md"), "utf8");
-const [verifying = "", running = "", , signing = ""] = [...page.matchAll(/^```sh\n(.*?)^```$/gms)].map(
+const [verifying = "", running = "", , , signing = ""] = [...page.matchAll(/^```sh\n(.*?)^```$/gms)].map(
   ([, block = ""]) => block,
 );
 const checkout = new Checkout("checkout");
