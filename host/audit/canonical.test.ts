@@ -38,7 +38,7 @@ function faultOf(lines: readonly string[]): Fault | undefined {
 
 function assertFault(t: TestContext, lines: readonly string[], what: TamperKind): void {
   const fault = faultOf(lines);
-  assert.deepEqual([fault?.what, fault?.line], [what, 3]);
+  assert.deepEqual([fault?.kind, fault?.line], [what, 3]);
   t.assert.snapshot(fault?.why);
 }
 

@@ -78,7 +78,7 @@ function assertGood(pen: LogBuilder): void {
 /** @param line the first one that is not covered */
 function assertUnsigned(t: TestContext, pen: LogBuilder, line: number): void {
   const { fault, intactTo } = pen.verdict();
-  assert.deepEqual([fault?.what, fault?.file, fault?.line], ["unsigned", file, line]);
+  assert.deepEqual([fault?.kind, fault?.file, fault?.line], ["unsigned", file, line]);
   t.assert.snapshot(fault?.why);
   assert.equal(intactTo, line === 1 ? undefined : line - 1);
   assert.equal(pen.verdict([]).fault, undefined);
@@ -168,7 +168,7 @@ describe("a claim of the rhythm", () => {
     log.put({ kind: "rhythm", checkpoint_lines: 30, checkpoint_interval_ms: 60_000 }).sign();
     assertGood(log.run(30, 3).calls(46));
     const { fault } = log.calls(1).verdict();
-    assert.deepEqual([fault?.what, fault?.line], ["unsigned", 97]);
+    assert.deepEqual([fault?.kind, fault?.line], ["unsigned", 97]);
     t.assert.snapshot(fault?.why);
   });
 
@@ -241,7 +241,7 @@ describe("lines that the host itself declares missing", () => {
 
   test("do not hide lines without a checkpoint behind them", () => {
     const { fault, gaps } = withGap(40, 500, 67).verdict();
-    assert.deepEqual([fault?.what, fault?.line, gaps.length], ["unsigned", 46, 1]);
+    assert.deepEqual([fault?.kind, fault?.line, gaps.length], ["unsigned", 46, 1]);
   });
 
   test("cannot be declared by whoever has no key, so that lines of any number pass", () => {
@@ -258,7 +258,7 @@ describe("lines that the host itself declares missing", () => {
     // A checkpoint that comes later, as a host that was deceived would write it, heals nothing.
     for (const each of [log, log.sign()]) {
       const { fault } = each.verdict();
-      assert.deepEqual([fault?.what, fault?.line], ["unsigned", 4]);
+      assert.deepEqual([fault?.kind, fault?.line], ["unsigned", 4]);
     }
   });
 });
@@ -266,5 +266,5 @@ describe("lines that the host itself declares missing", () => {
 test("a checkpoint of an unknown key covers nothing", () => {
   const { privateKey: other } = generateKeyPairSync("ed25519");
   const { fault } = new LogBuilder(other).put(start(50, 60_000)).sign().verdict();
-  assert.deepEqual([fault?.what, fault?.line], ["forged", 3]);
+  assert.deepEqual([fault?.kind, fault?.line], ["forged", 3]);
 });

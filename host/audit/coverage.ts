@@ -57,7 +57,7 @@ export class Coverage {
     const why = nothing
       ? `from here on ${count} lines have no checkpoint, and the log has no earlier one: none of its lines is signed`
       : `from here on ${long} have no checkpoint, and the host signs after ${often}: they were written without the key, or their checkpoints were removed`;
-    return { ...this.#from, what: "unsigned", why };
+    return { ...this.#from, kind: "unsigned", why };
   }
 }
 

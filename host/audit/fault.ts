@@ -26,7 +26,7 @@ export interface Place {
 }
 
 export interface Fault extends Place {
-  readonly what: TamperKind;
+  readonly kind: TamperKind;
   /** The reason, as the end of a sentence. */
   readonly why: string;
 }
@@ -78,10 +78,10 @@ export class ChainBreak {
   fault(isEarlier: (hash: string) => boolean): Fault {
     const { before, at } = this;
     const seq = before.seq + 1;
-    const say = (what: TamperKind, why: string, place: Place = at): Fault => ({
+    const say = (kind: TamperKind, why: string, place: Place = at): Fault => ({
       file: place.file,
       line: place.line,
-      what,
+      kind,
       why,
     });
     const { head } = at;

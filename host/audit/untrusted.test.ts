@@ -393,7 +393,7 @@ describe("a host sets a log aside that it did not leave, keeps its files, and be
     const gap = { kind: "gap", sink: "file", error: "x", since: time, from: seq + 1, to } as const;
     const line = forged.next({ ...gap, last: hashOf(text) }, time).text;
     appendFileSync(file, `${line.replace('"seq":2', `"seq":${to + 1}`)}\n`);
-    assert.equal(verdictOf().fault?.what, "cut");
+    assert.equal(verdictOf().fault?.kind, "cut");
     await assertSetAside(t);
   });
 
@@ -507,7 +507,7 @@ describe("a host whose newest lines were moved away while it did not run", () =>
         assert.deepEqual([whole.fault, whole.first, whole.lines], [undefined, 1, old.length]);
         // one with the other is told as that, and not as lines that are missing
         const both = verify([...filesOf(), ...aside, ...filesIn(elsewhere)], { keys: [] });
-        assert.equal(both.fault?.what, "inserted");
+        assert.equal(both.fault?.kind, "inserted");
         t.assert.snapshot(plain(both.fault.why));
         // once
         await stop(await host(1, settingsOf(), {}));

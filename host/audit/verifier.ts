@@ -250,8 +250,8 @@ export class Verifier {
     if (exported.seq < seq && next !== undefined && seq >= next.seq) this.#compare(next, hash, seq, line);
   }
 
-  #found(what: TamperKind, { number }: { readonly number: number }, why: string): void {
-    this.#fault ??= { file: this.#file, line: number, what, why };
+  #found(kind: TamperKind, { number }: { readonly number: number }, why: string): void {
+    this.#fault ??= { file: this.#file, line: number, kind, why };
   }
 
   #note(text: string): void {
@@ -276,7 +276,7 @@ export class Verifier {
       fault = {
         file: this.#place.file || this.#file,
         line: this.#place.line,
-        what: "cut",
+        kind: "cut",
         why: `after it, the exported checkpoint with the sequence ${missing.seq} is missing: the end was cut off`,
       };
     const open = this.#heads?.open ?? [];
@@ -285,7 +285,7 @@ export class Verifier {
       fault ??= {
         file: this.#place.file || this.#file,
         line: this.#place.line,
-        what: "cut",
+        kind: "cut",
         why: `after it, the lines up to the ${cut.size} of a signed note are missing: the end was cut off`,
       };
     // checkpoints are missing with the lines of a declared gap: that is no sign of tampering
@@ -308,7 +308,7 @@ export class Verifier {
   }
 
   #intactTo(fault: Fault | undefined): number {
-    if (fault?.what === "unsigned") return this.#checkpoint?.seq ?? 0;
+    if (fault?.kind === "unsigned") return this.#checkpoint?.seq ?? 0;
     const broken = this.#break;
     // the hash in the next line proves a line: without that next line, the last good line is not proven
     return broken === undefined || broken.confirmsLastGood ? this.#seq : this.#seq - 1;

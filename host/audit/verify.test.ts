@@ -54,7 +54,7 @@ function check(lines: readonly string[], options: Partial<VerifyOptions> = {}): 
   return verify([write(lines)], { keys: [], ...options });
 }
 
-const faultOf = ({ fault }: Verdict) => fault && `${fault.what} ${fault.line}`;
+const faultOf = ({ fault }: Verdict) => fault && `${fault.kind} ${fault.line}`;
 const swap = (lines: readonly string[], i: number, j: number) =>
   lines.with(i, lines[j] ?? "").with(j, lines[i] ?? "");
 const changed = (line: string | undefined) => (line ?? "").replace('"allowed"', '"denied"');
@@ -334,7 +334,7 @@ test("verify rejects a sequence above the limit", (t) => {
   assert.equal(check([line(2 ** 52)]).fault, undefined);
   for (const seq of [2 ** 52 + 1, 9007199254740989]) {
     const { fault } = check([line(seq)]);
-    assert.equal(fault?.what, "changed");
+    assert.equal(fault?.kind, "changed");
     t.assert.snapshot(fault?.why);
   }
 });

@@ -83,7 +83,7 @@ function previousNote(file: string, origin: string, publicKey: KeyObject): TreeH
 
 /** @returns the reason why a log is not signed; undefined for a complete log without a fault */
 function refusalReason({ fault, gaps, first }: Omit<Verdict, "tree">): string | undefined {
-  if (fault !== undefined) return `${fault.what}: ${fault.file}:${fault.line}: ${fault.why}`;
+  if (fault !== undefined) return `${fault.kind}: ${fault.file}:${fault.line}: ${fault.why}`;
   if (gaps.length === 0 && first === 1) return undefined;
   return "a note covers all lines from sequence 1, and the given files lack some of them";
 }

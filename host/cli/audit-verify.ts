@@ -92,7 +92,7 @@ function linesOf(verdict: LogVerdict, notes: readonly string[]): string[] {
             : `intact: ${range}, ${lines} lines${checkpointOf(verdict)}`,
         ]
       : [
-          `${fault.what}: ${fault.file}:${fault.line}: ${fault.why}`,
+          `${fault.kind}: ${fault.file}:${fault.line}: ${fault.why}`,
           `Intact: ${range}${checkpointOf(verdict)}.`,
         ]),
     ...gaps.map(

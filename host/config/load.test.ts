@@ -111,7 +111,7 @@ for (const [what, listen, more, isRefused] of SOCKETS)
       loadConfig(config);
       const content = readSecretFile(secret, 100, "given");
       if (isRefused)
-        assert.match(String((content as FileFault).what), /and may call the host on its socket$/);
+        assert.match(String((content as FileFault).problem), /and may call the host on its socket$/);
       else assert.equal(String(content), "CANARY");
     } finally {
       if (process.getuid?.() === 0) setgroups?.(groups);

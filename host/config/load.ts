@@ -24,14 +24,14 @@ export function loadConfig(path: string): Config {
 function read(path: string): Buffer {
   const bytes = readRegular(path, LARGEST);
   if (!(bytes instanceof FileFault)) return bytes;
-  const { kind, what, remedy, cause } = bytes;
+  const { kind, problem, remedy, cause } = bytes;
   if (kind === "folder") throw refused(path, "a file", "a folder", "give the path of the file in it");
-  if (kind === "special") throw refused(path, "a file", what.replace(/^is /, ""), remedy);
+  if (kind === "special") throw refused(path, "a file", problem.replace(/^is /, ""), remedy);
   if (kind === "large")
     throw refused(
       path,
       "at most 1 MiB",
-      `${/[0-9]+/.exec(what)} bytes`,
+      `${/[0-9]+/.exec(problem)} bytes`,
       "give the path of the configuration",
     );
   throw unreadable(path, cause);

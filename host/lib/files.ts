@@ -16,24 +16,24 @@ import { isHeldLock } from "./held-locks.ts";
 
 export type FaultKind = "missing" | "denied" | "folder" | "special" | "link" | "large" | "exposed" | "system";
 
-/** The reason why a file is not read. `what` continues a sentence after the path or "it"; `remedy` tells the operator how to fix it. */
+/** The reason why a file is not read. `problem` continues a sentence after the path or "it"; `remedy` tells the operator how to fix it. */
 export class FileFault {
   readonly kind: FaultKind;
-  readonly what: string;
+  readonly problem: string;
   readonly remedy: string;
   /** The system's error, if there is one. */
   readonly cause: unknown;
 
-  constructor(kind: FaultKind, what: string, remedy: string, cause?: unknown) {
+  constructor(kind: FaultKind, problem: string, remedy: string, cause?: unknown) {
     this.kind = kind;
-    this.what = what;
+    this.problem = problem;
     this.remedy = remedy;
     this.cause = cause;
   }
 
   /** The fault and its remedy, as the end of a sentence. */
   get text(): string {
-    return `${this.what}; ${this.remedy}`;
+    return `${this.problem}; ${this.remedy}`;
   }
 }
 

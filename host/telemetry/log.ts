@@ -71,7 +71,7 @@ function assertNoPipe(action: string, status: Stats): void {
   const fault = status.isCharacterDevice() ? undefined : typeFault(status);
   if (fault === undefined) return;
   const remedy = "give the path of a regular file, or remove log.file to log to stderr";
-  throw new KleidiError("config-invalid", `${action}: it ${fault.what}; ${remedy}`);
+  throw new KleidiError("config-invalid", `${action}: it ${fault.problem}; ${remedy}`);
 }
 
 /**

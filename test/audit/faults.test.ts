@@ -124,7 +124,7 @@ test("a full disk refuses service, leaves whole lines only, and is recorded once
     // a try that is just being made may be seen
     const { acknowledged } = appender;
     let verdict = verify([file], { keys: [] });
-    while (verdict.fault?.what === "torn") {
+    while (verdict.fault?.kind === "torn") {
       await sleep(1);
       verdict = verify([file], { keys: [] });
     }
@@ -251,7 +251,7 @@ test("a host with a key that is killed at any time, while files change, is never
     await sleep(Math.random() * 50);
     await appender.kill();
     const { fault, gaps, intactTo = 0 } = verify(filesOf(), { keys: [publicKey] });
-    if (fault?.what !== "torn") assert.deepEqual([fault, gaps], [undefined, []]);
+    if (fault?.kind !== "torn") assert.deepEqual([fault, gaps], [undefined, []]);
     assert.ok(intactTo >= appender.acknowledged);
     assert.deepEqual(setAside(), []);
   }

@@ -72,7 +72,7 @@ describe("a log that was rewritten without the key", () => {
     assert.equal(status, 1);
     t.assert.snapshot(plain(stdout));
     const { ok, fault } = JSON.parse(audit("verify", "--json", "--key", publicKey, file).stdout);
-    assert.deepEqual([ok, fault.what, fault.file, fault.line], [false, "unsigned", file, 1]);
+    assert.deepEqual([ok, fault.kind, fault.file, fault.line], [false, "unsigned", file, 1]);
     assert.equal(audit("verify", file).status, 0);
   });
 

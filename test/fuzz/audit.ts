@@ -83,7 +83,7 @@ export const audit: Target = {
             const lines = files.flat();
             const { fault } = check(bytesOf(files), how);
             if (fault !== undefined) {
-              seen(fault.what);
+              seen(fault.kind);
               assert.notDeepEqual(lines, original, `a log that nobody changed: ${fault.why}`);
               return;
             }
@@ -107,7 +107,7 @@ export const audit: Target = {
               files[number] = changes.reduce(changedBytes, files[number] ?? new Uint8Array());
               const { fault } = check(files, how);
               if (fault !== undefined) {
-                seen(fault.what);
+                seen(fault.kind);
                 return;
               }
               const text = Buffer.concat(files).toString("latin1");
@@ -131,7 +131,7 @@ export const audit: Target = {
             );
             const { fault } = check(bytesOf(rechained(files, changed)), { key: !exported, exported });
             assert.ok(fault !== undefined, `the line ${changed + 1} was changed`);
-            seen(fault.what);
+            seen(fault.kind);
           }),
         },
         {

@@ -172,7 +172,7 @@ export const forgery: Target = {
               checkpoint,
             } = verify([file], { keys: [publicKey] });
             if (fault !== undefined) {
-              seen(fault.what);
+              seen(fault.kind);
               assert.ok(fault.line >= 0 && fault.line <= count && fault.why.length < 1_000);
               return;
             }

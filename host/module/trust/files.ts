@@ -23,7 +23,7 @@ function read(path: string): { text: string } | { fault: string } {
       return { fault: "is not valid UTF-8; get it again from the publisher" };
     }
   }
-  return { fault: `${bytes.what}; ${remedyOf(bytes)}` };
+  return { fault: `${bytes.problem}; ${remedyOf(bytes)}` };
 }
 
 function remedyOf({ kind, remedy }: FileFault): string {
