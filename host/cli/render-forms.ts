@@ -1,7 +1,13 @@
 /** The forms of kleidi render: checks their options and renders them. */
 import { ENCRYPTION_FILE, renderEncryptionConfig, STAGES, type Stage } from "../render/encryption-config.ts";
+import { renderKubeadm } from "../render/kubeadm.ts";
+import { FORMS, type Form, type NodeForm } from "../render/node-form.ts";
+import { renderK3s, renderRke2 } from "../render/rancher.ts";
+import type { Rendered, RenderInput } from "../render/rendered.ts";
+import { renderSidecar } from "../render/sidecar.ts";
 import { renderStaticPod } from "../render/static-pod.ts";
 import { renderSystemd } from "../render/systemd.ts";
+import { renderTalos } from "../render/talos.ts";
 import { type RenderOptions, renderCommand } from "./render.ts";
 import { readExisting } from "./render-existing.ts";
 import { UsageError } from "./usage-error.ts";
@@ -15,10 +21,16 @@ export interface EncryptionFlags {
 }
 export type EncryptionCommandOptions = RenderOptions & EncryptionFlags;
 
-export function renderSystemdCommand(options: RenderOptions & { readonly program: string }): number {
-  const { program } = options;
-  if (!program.startsWith("/"))
-    throw new UsageError(`Cannot use --program ${program}: expected an absolute path on the node`);
+export interface ProgramFlag {
+  readonly program: string;
+}
+/** A distribution: the form of kleidí on its nodes, and the stage of its API servers. */
+export type DistributionOptions = EncryptionCommandOptions &
+  ProgramFlag &
+  PodCommandOptions & { readonly form: string; readonly kubeletFirst?: boolean };
+
+export function renderSystemdCommand(options: RenderOptions & ProgramFlag): number {
+  const program = programOf(options);
   return renderCommand(options, (input) => renderSystemd(input, { program }));
 }
 
@@ -34,10 +46,50 @@ export function renderEncryptionCommand(options: EncryptionCommandOptions): numb
   );
 }
 
+export function renderSidecarCommand(options: PodCommandOptions): number {
+  const image = imageOf(options);
+  return renderCommand(options, (input) => renderSidecar(input, { image }));
+}
+
+const DISTRIBUTIONS = { kubeadm: renderKubeadm, k3s: renderK3s, rke2: renderRke2 };
+
+export function renderDistributionCommand(
+  name: keyof typeof DISTRIBUTIONS,
+  options: DistributionOptions,
+): number {
+  const node = nodeFormOf(options);
+  const encryption = encryptionOf(options, options.out);
+  const { kubeletFirst = false } = options;
+  const render = (input: RenderInput): Rendered =>
+    DISTRIBUTIONS[name](input, node, encryption, { kubeletFirst });
+  return renderCommand(options, render);
+}
+
+export function renderTalosCommand(options: EncryptionCommandOptions & PodCommandOptions): number {
+  const image = imageOf(options);
+  const encryption = encryptionOf(options, options.out);
+  return renderCommand(options, (input) => renderTalos(input, { image, encryption }));
+}
+
+function nodeFormOf(options: DistributionOptions): NodeForm {
+  const { form } = options;
+  if (!isForm(form)) throw new UsageError(`Cannot use --form ${form}: expected one of ${FORMS.join(", ")}`);
+  return form === "systemd" ? { form, program: programOf(options) } : { form, image: imageOf(options) };
+}
+
+function isForm(text: string): text is Form {
+  return (FORMS as readonly string[]).includes(text);
+}
+
+function programOf({ program }: ProgramFlag): string {
+  if (program.startsWith("/")) return program;
+  throw new UsageError(`Cannot use --program ${program}: expected an absolute path on the node`);
+}
+
 /** The characters of a reference (distribution/reference), not its grammar: the runtime checks that. */
 const IMAGE = /^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,511}$/;
 
-export function imageOf({ image = "" }: { readonly image?: string }): string {
+function imageOf({ image = "" }: { readonly image?: string }): string {
   if (IMAGE.test(image)) return image;
   if (image === "")
     throw new UsageError("Cannot render a pod: give --image, the reference of kleidi's image");
@@ -49,7 +101,7 @@ export function imageOf({ image = "" }: { readonly image?: string }): string {
 /** Names as the API server's EncryptionConfiguration has them: secrets, widgets.example.com, *.apps, *. and *.*. */
 const RESOURCE = /^(?:\*\.(?:\*|[a-z0-9.-]*)|[a-z][a-z0-9-]*(?:\.[a-z0-9.-]+)?)$/;
 
-export function encryptionOf(
+function encryptionOf(
   { stage, resource, existing }: EncryptionFlags,
   out: string | undefined,
 ): Omit<Parameters<typeof renderEncryptionConfig>[1], "file"> {

@@ -45,7 +45,7 @@ function inputOf(file: string, nodeConfig: string): RenderInput {
   const config = parseConfig(text, nodeConfig);
   const used = CAPABILITIES.flatMap((each) => each.footprint?.(grantsOf(config, each)) ?? []);
   const digest = createHash("sha256").update(text).digest("hex");
-  return { config, digest, footprint: footprintOf(config, used) };
+  return { config, text, digest, footprint: footprintOf(config, used) };
 }
 
 function printText({ files, commands, notes }: Rendered, out: string | undefined): void {

@@ -10,7 +10,7 @@ import { refuseIf, sharedFolders } from "./refusal.ts";
 import type { RenderInput } from "./rendered.ts";
 
 /** Files under it come with the image; the others are mounted from the node. */
-const IN_IMAGE = "/opt/kleidi/";
+export const IN_IMAGE = "/opt/kleidi/";
 
 export interface Mount {
   readonly name: string;
@@ -86,8 +86,17 @@ export function groupsOf({ config }: RenderInput): number[] {
   return [...new Set(groups)].filter((group) => group !== POD_USER);
 }
 
+export interface ContainerOptions {
+  readonly image: string;
+  /** By default POD_USER. */
+  readonly user?: number;
+}
+
 /** Not root, no capability, a read-only root: all that a host needs is mounted. */
-export function containerOf(input: RenderInput, image: string): Record<string, unknown> {
+export function containerOf(
+  input: RenderInput,
+  { image, user = POD_USER }: ContainerOptions,
+): Record<string, unknown> {
   const { config } = input;
   return {
     name: "kleidi",
@@ -99,9 +108,9 @@ export function containerOf(input: RenderInput, image: string): Record<string, u
       limits: { memory: `${memoryMiB(config)}Mi` },
     },
     securityContext: {
-      runAsNonRoot: true,
-      runAsUser: POD_USER,
-      runAsGroup: POD_USER,
+      runAsNonRoot: user !== 0,
+      runAsUser: user,
+      runAsGroup: user,
       allowPrivilegeEscalation: false,
       readOnlyRootFilesystem: true,
       capabilities: { drop: ["ALL"] },
@@ -116,9 +125,16 @@ export function containerOf(input: RenderInput, image: string): Record<string, u
   };
 }
 
-/** hostPath volumes; a folder that is missing keeps the pod from starting. */
-export function volumesOf(input: RenderInput): object[] {
-  return mountsOf(input).map(({ name, folder }) => ({ name, hostPath: { path: folder, type: "Directory" } }));
+/**
+ * hostPath volumes; a folder that is missing keeps the pod from starting. For root the runtime makes it: without a type nothing checks
+ * that it is there.
+ */
+export function volumesOf(
+  input: RenderInput,
+  { user = POD_USER }: { readonly user?: number } = {},
+): object[] {
+  const type = user === 0 ? {} : { type: "Directory" };
+  return mountsOf(input).map(({ name, folder }) => ({ name, hostPath: { path: folder, ...type } }));
 }
 
 /** A request of the kubelet to the admin listener; undefined without one that listens on TCP. */

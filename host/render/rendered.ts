@@ -5,6 +5,8 @@ import type { Footprint } from "./footprint.ts";
 export interface RenderInput {
   /** Parsed with the path that the file has on the node. */
   readonly config: Config;
+  /** The content of the configuration file. */
+  readonly text: string;
   /** The SHA-256 of the configuration file, 64 hexadecimal digits. */
   readonly digest: string;
   /** All that a host with this configuration uses of its machine. */

@@ -1,5 +1,12 @@
 /** A static pod: the kubelet starts it without the API server. */
-import { containerOf, groupsOf, probeOf, refuseInPod, volumesOf } from "./container.ts";
+import {
+  type ContainerOptions,
+  containerOf,
+  groupsOf,
+  probeOf,
+  refuseInPod,
+  volumesOf,
+} from "./container.ts";
 import { shellWord, yaml } from "./escape.ts";
 import { POD_USER, renderLayout } from "./layout.ts";
 import { joined, type Rendered, type RenderInput, rootFile } from "./rendered.ts";
@@ -13,21 +20,26 @@ export interface PodOptions {
   readonly image: string;
   /** The folder of the kubelet's manifests, without a slash at its end. */
   readonly manifests?: string;
+  /** The command that pulls an image, without the image. */
+  readonly pull?: string;
 }
 
 /** @throws KleidiError render-refused */
-export function renderStaticPod(input: RenderInput, { image, manifests = MANIFESTS }: PodOptions): Rendered {
+export function renderStaticPod(
+  input: RenderInput,
+  { image, manifests = MANIFESTS, pull = "crictl pull" }: PodOptions,
+): Rendered {
   refuseInPod("static-pod", input);
-  const files = [rootFile(`${manifests}/kleidi.yaml`, yaml(podOf(input, image)))];
+  const files = [rootFile(`${manifests}/kleidi.yaml`, yaml(podOf(input, { image })))];
   return joined(renderLayout(input, POD_USER), {
     files,
-    commands: [`crictl pull ${shellWord(image)}`],
+    commands: [`${pull} ${shellWord(image)}`],
     notes: podNotes(input, image),
   });
 }
 
 /** The pod, as a manifest or as an entry of Talos' machine.pods. */
-export function podOf(input: RenderInput, image: string): object {
+export function podOf(input: RenderInput, container: ContainerOptions): object {
   const [liveness, readiness] = [probeOf(input, "/livez"), probeOf(input, "/readyz")];
   return {
     apiVersion: "v1",
@@ -52,14 +64,14 @@ export function podOf(input: RenderInput, image: string): object {
       },
       containers: [
         {
-          ...containerOf(input, image),
+          ...containerOf(input, container),
           ...(liveness && {
             livenessProbe: { ...liveness, periodSeconds: 10, timeoutSeconds: 5, failureThreshold: 6 },
           }),
           ...(readiness && { readinessProbe: { ...readiness, periodSeconds: 10, timeoutSeconds: 5 } }),
         },
       ],
-      volumes: volumesOf(input),
+      volumes: volumesOf(input, container),
     },
   };
 }
