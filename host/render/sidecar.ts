@@ -1,0 +1,72 @@
+/** A sidecar in the API server's own pod: the kubelet starts it first. Each change of it restarts the API server. */
+import { dirname } from "node:path";
+import { containerOf, probeOf, refuseInPod, SOCKET_VOLUME, volumesOf } from "./container.ts";
+import { shellWord, yaml } from "./escape.ts";
+import { POD_USER, renderLayout } from "./layout.ts";
+import { joined, type Rendered, type RenderInput, rootFile } from "./rendered.ts";
+import { DIGEST_ANNOTATION, type PodOptions, podNotes, supplemental } from "./static-pod.ts";
+
+/** The folder that kubeadm takes patches from. */
+export const PATCHES = "/etc/kubernetes/patches";
+
+/**
+ * Renders a strategic merge patch of the API server's manifest, in the form of kubeadm's patches.
+ * @throws KleidiError render-refused
+ */
+export function renderSidecar(input: RenderInput, { image }: PodOptions): Rendered {
+  refuseInPod("sidecar", input);
+  const patch = rootFile(`${PATCHES}/kube-apiserver0+strategic.yaml`, yaml(patchOf(input, image)));
+  return joined(renderLayout(input, POD_USER), {
+    files: [patch],
+    commands: [`crictl pull ${shellWord(image)}`],
+    notes: [
+      ...podNotes(input, image),
+      "Each change of the configuration or the image restarts the API server, as they share a pod.",
+      ...(probeOf(input, "/livez") === undefined ? [UNORDERED] : []),
+    ],
+  });
+}
+
+const UNORDERED =
+  "Without a probe the API server starts as soon as the sidecar's process does: it waits for the socket by itself.";
+
+function patchOf(input: RenderInput, image: string): object {
+  const probe = probeOf(input, "/livez");
+  const folder = dirname(input.config.listen.socket);
+  return {
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: {
+      name: "kube-apiserver",
+      namespace: "kube-system",
+      annotations: { [DIGEST_ANNOTATION]: input.digest },
+    },
+    spec: {
+      ...podSecurity(input),
+      initContainers: [
+        {
+          ...containerOf(input, { image }),
+          // an init container that goes on: the others start once it has started (KEP-753)
+          restartPolicy: "Always",
+          ...(probe && {
+            startupProbe: { ...probe, periodSeconds: 1, timeoutSeconds: 5, failureThreshold: 120 },
+            livenessProbe: { ...probe, periodSeconds: 10, timeoutSeconds: 5, failureThreshold: 6 },
+          }),
+        },
+      ],
+      containers: [
+        {
+          name: "kube-apiserver",
+          volumeMounts: [{ name: SOCKET_VOLUME, mountPath: folder, readOnly: true }],
+        },
+      ],
+      volumes: volumesOf(input),
+    },
+  };
+}
+
+/** Groups belong to the pod: the API server gets them too. */
+function podSecurity(input: RenderInput): object {
+  const groups = supplemental(input);
+  return Object.keys(groups).length === 0 ? {} : { securityContext: groups };
+}
