@@ -90,7 +90,7 @@ describe("the unpacked release", () => {
     assert.match(stdout, /^\d+\.\d+\.\d+\n/);
   });
 
-  test("makes a key, and check --live encrypts and decrypts with it", () => {
+  test("creates a key, and check --live encrypts and decrypts with it", () => {
     mkdirSync(join(folder, "keys"), { mode: 0o700 });
     const [sha256] = sh(unpacked, "sha256sum providers/local.wasm").stdout.split(" ");
     const config = {

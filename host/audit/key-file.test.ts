@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { keyIdOf, parsePublic, publicLine } from "./checkpoint.ts";
-import { loadKey, makeKey } from "./key-file.ts";
+import { createKey, loadKey } from "./key-file.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "kleidi-audit-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -20,9 +20,9 @@ function write(text: string | Buffer, mode = 0o600): string {
 }
 
 describe("loadKey", () => {
-  test("loads a key of makeKey", () => {
+  test("loads a key of createKey", () => {
     const path = fresh();
-    const made = makeKey(path);
+    const made = createKey(path);
     assert.equal(publicLine(createPublicKey(loadKey(path))), publicLine(made));
     assert.equal(statSync(path).mode & 0o777, 0o600);
   });
@@ -42,7 +42,7 @@ describe("loadKey", () => {
 
   test("follows a link, and refuses a file that others can read, a folder, a file that is too large and a missing file", () => {
     const path = fresh();
-    makeKey(path);
+    createKey(path);
     const link = fresh();
     symlinkSync(path, link);
     assert.equal(loadKey(link).asymmetricKeyType, "ed25519");

@@ -37,7 +37,7 @@ export function loadKey(path: string): KeyObject {
  * @returns the public key
  * @throws KleidiError audit-invalid if the path exists or the system refuses to write
  */
-export function makeKey(path: string): KeyObject {
+export function createKey(path: string): KeyObject {
   const { privateKey } = generateKeyPairSync("ed25519");
   const staged = `${path}.${randomBytes(6).toString("hex")}.new`;
   try {
@@ -45,7 +45,7 @@ export function makeKey(path: string): KeyObject {
   } catch (error) {
     const { code = "unknown" } = error as NodeJS.ErrnoException;
     const why = code === "EEXIST" ? "the path already exists" : `the system refuses it (${code})`;
-    throw new KleidiError("audit-invalid", `Cannot make the audit key ${path}: ${why}`, error);
+    throw new KleidiError("audit-invalid", `Cannot create the audit key ${path}: ${why}`, error);
   }
   return createPublicKey(privateKey);
 }

@@ -41,9 +41,15 @@ const REPORT: HostReport = {
     },
   ],
   denials: [
-    { at: AT - 1000, provider: "vault", rpc: "encrypt", what: "net request", why: "POST /x is not granted" },
+    {
+      at: AT - 1000,
+      provider: "vault",
+      rpc: "encrypt",
+      request: "net request",
+      why: "POST /x is not granted",
+    },
   ],
-  changes: [{ at: AT, what: "key kek", good: true, detail: "it is ready" }],
+  changes: [{ at: AT, subject: "key kek", good: true, detail: "it is ready" }],
 };
 
 /** The text of the page, with a space for each tag. */

@@ -33,7 +33,7 @@ ${Object.entries(providers).map(([name, each]) => providerCard(name, each))}
 ${table(
   `Denied host calls, the latest first; at most ${BOUNDS.denials}, since the start.`,
   ["Time", "Provider", "RPC", "Request", "Reason"],
-  denials.map((each) => [time(each.at), each.provider, each.rpc, mono(each.what), each.why]),
+  denials.map((each) => [time(each.at), each.provider, each.rpc, mono(each.request), each.why]),
   "None.",
 )}
 <h2 id="history">Status history</h2>
@@ -42,7 +42,7 @@ ${table(
   ["Time", "Subject", "State", "Detail"],
   changes.map((each) => [
     time(each.at),
-    each.what,
+    each.subject,
     badge(each.good ? "good" : "failed", each.good ? "good" : "bad"),
     each.detail,
   ]),

@@ -86,7 +86,7 @@ before(async () => {
 });
 
 describe("kleidi audit key", () => {
-  test("makes a private key that nobody else can read and prints its public key", () => {
+  test("creates a private key that nobody else can read and prints its public key", () => {
     assert.equal(statSync(key).mode & 0o777, 0o600);
     assert.match(readFileSync(key, "utf8"), /^-----BEGIN PRIVATE KEY-----\n/);
     assert.match(publicKey, /^MCowBQYDK2VwAyEA[A-Za-z0-9+/]{43}=$/);
@@ -96,7 +96,7 @@ describe("kleidi audit key", () => {
     const held = readFileSync(key);
     const { status, stderr } = run("key", key);
     assert.equal(status, 1);
-    assert.match(stderr, /Cannot make the audit key .*: the path already exists/);
+    assert.match(stderr, /Cannot create the audit key .*: the path already exists/);
     assert.deepEqual(readFileSync(key), held);
     assert.deepEqual(
       readdirSync(folder).filter((name) => name.endsWith(".new")),

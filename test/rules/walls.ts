@@ -20,7 +20,8 @@ const ERROR = "host/error.ts";
 const FINDING = "host/finding.ts";
 const HOST_CALL = "host/host-call.ts";
 const LIB = "host/lib";
-/** Pure. */
+// pure
+const BACK_OFF = "host/lib/back-off.ts";
 const TEXT = "host/lib/text.ts";
 const SCHEMA = "host/schema";
 const WIRE = "host/sandbox/wire.mjs";
@@ -51,10 +52,10 @@ export const WALLS: readonly Wall[] = [
       "host/capabilities",
       "host/capabilities/keystore",
       "host/capabilities/state",
+      "host/checks",
       "host/config",
       "host/grpc",
       "host/inspect",
-      "host/kms",
       "host/module",
       "host/module/trust",
       "host/runtime",
@@ -62,6 +63,20 @@ export const WALLS: readonly Wall[] = [
     ],
     outside: ["node:crypto", "node:fs", "node:module", "node:path", "node:util", "commander"],
     types: ["@grpc/grpc-js"],
+  },
+  {
+    room: "host/checks",
+    may: [
+      ERROR,
+      FINDING,
+      "host/audit",
+      "host/capabilities",
+      "host/config",
+      "host/kms",
+      "host/module/trust",
+      "host/runtime",
+      "host/telemetry",
+    ],
   },
   {
     room: "host/runtime",
@@ -94,7 +109,7 @@ export const WALLS: readonly Wall[] = [
   },
   {
     room: "host/sandbox",
-    may: [ERROR, HOST_CALL, "host/lib/back-off.ts", "host/kms", "host/sandbox/wall", PROVIDER],
+    may: [ERROR, HOST_CALL, BACK_OFF, "host/kms", "host/sandbox/wall", PROVIDER],
     outside: ["node:async_hooks", "node:stream", PROTOBUF],
     types: ["node:child_process", "node:net"],
     tests: BOTH,
@@ -282,5 +297,5 @@ export const WALLS: readonly Wall[] = [
     tests: { may: ["host/capabilities/net", "test"], ...FUZZED },
   },
   { room: SCHEMA, may: [TEXT], outside: ["node:path", "yaml", "zod"] },
-  { room: "host/kms", may: [ERROR], tests: BOTH },
+  { room: "host/kms", may: [ERROR, BACK_OFF], tests: BOTH },
 ];

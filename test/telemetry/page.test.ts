@@ -74,8 +74,8 @@ function hostileReport(): HostReport {
       ...(i % 2 === 0 ? { failure: text, code: "provider-fault" } : {}),
       probe: { at: at - 1000, result: "failed", ...(i % 2 === 0 && { goodAgeMs: 61_000 }) },
     })),
-    denials: ATTACKS.map((text) => ({ at, provider: text, rpc: text, what: text, why: text })),
-    changes: ATTACKS.map((text, i) => ({ at, what: text, good: i % 2 === 0, detail: text })),
+    denials: ATTACKS.map((text) => ({ at, provider: text, rpc: text, request: text, why: text })),
+    changes: ATTACKS.map((text, i) => ({ at, subject: text, good: i % 2 === 0, detail: text })),
   };
 }
 
@@ -249,13 +249,13 @@ describe("the admin page in Chromium", () => {
       assert.deepEqual(Object.keys(state.providers), ["local", "stranger"]);
       const [denial] = state.denials;
       assert.deepEqual(
-        [denial?.provider, denial?.rpc, denial?.what],
+        [denial?.provider, denial?.rpc, denial?.request],
         ["stranger", "encrypt", "keystore seal"],
       );
       const info = state.providers.local?.reached.find(({ operation }) => operation === "info");
       assert.ok(info !== undefined && info.allowed > 0);
       assert.deepEqual(info.targets, ["kek-2026"]);
-      assert.ok(state.changes.some(({ what, good }) => what === "key kek-2026" && good));
+      assert.ok(state.changes.some(({ subject, good }) => subject === "key kek-2026" && good));
       assert.match(fixture.run("check").stdout, /running host: provider stranger is ready/);
     });
 

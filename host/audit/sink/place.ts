@@ -16,10 +16,10 @@ export function assertFolder(file: string): void {
   const status = lstatSync(folder, { throwIfNoEntry: false });
   // The host never creates it: an unmounted volume looks like a missing folder.
   if (!status?.isDirectory()) {
-    const actual = status === undefined ? "does not exist" : "is not a folder";
+    const actual = status === undefined ? "does not exist" : "is not a directory";
     throw invalid(
       file,
-      `${folder} ${actual}. If no volume is missing, make it: install -d -m 0750 ${folder}`,
+      `${folder} ${actual}. If no volume is missing, create it: install -d -m 0750 ${folder}`,
     );
   }
   // The sticky bit prevents others from removing the file, not from creating it first.

@@ -172,7 +172,7 @@ test("load says how to create a key that was never created", (t) => {
   const keys = new KeyDirectory(folder(t));
   assert.throws(() => keys.load("main"), {
     code: "key-not-made",
-    message: `Cannot load key "main" from ${keys.keyPath("main")}: there is no such file, and no record that the key was made`,
+    message: `Cannot load key "main" from ${keys.keyPath("main")}: there is no such file, and no record that the key was created`,
   });
 });
 
@@ -181,7 +181,7 @@ test("load says that a lost key must be restored", (t) => {
   rmSync(file);
   assert.throws(() => keys.load("main"), {
     code: "key-missing",
-    message: `Cannot load key "main" from ${file}: the file is gone. The key was made on ${record.created} with fingerprint ${record.fingerprint}; restore it from its backup`,
+    message: `Cannot load key "main" from ${file}: the file is gone. The key was created on ${record.created} with fingerprint ${record.fingerprint}; restore it from its backup`,
   });
 });
 
@@ -199,7 +199,7 @@ const SPOILT: [string, (file: string, path: string) => void, string][] = [
     "it is 4097 bytes, at most 4096 are allowed; give the path of the file that is meant",
   ],
   [
-    "a file of 4,096 bytes that is no key",
+    "a file of 4,096 bytes that is not a key file",
     (file) => writeFileSync(file, "x".repeat(4096)),
     'it does not begin with "kleidi-key-1"',
   ],
@@ -275,7 +275,7 @@ test("create never replaces a key", (t) => {
   const before = readFileSync(file, "utf8");
   assert.throws(() => keys.create("main"), {
     code: "key-exists",
-    message: `Cannot make key "main" in ${path}: ${file} exists already`,
+    message: `Cannot create key "main" in ${path}: ${file} exists already`,
   });
   assert.equal(readFileSync(file, "utf8"), before);
 });
@@ -308,7 +308,7 @@ test("create refuses a key whose file is lost", (t) => {
   rmSync(file);
   assert.throws(() => keys.create("main"), {
     code: "key-missing",
-    message: `Cannot make key "main" in ${path}: it was made on ${record.created} with fingerprint ${record.fingerprint}, and its file is gone; ciphertexts may exist that only that file opens`,
+    message: `Cannot create key "main" in ${path}: it was created on ${record.created} with fingerprint ${record.fingerprint}, and its file is gone; ciphertexts may exist that only that file opens`,
   });
 });
 
@@ -317,7 +317,7 @@ test("create refuses a key whose record is unreadable", (t) => {
   writeFileSync(join(path, "main.json"), "{");
   assert.throws(() => new KeyDirectory(path).create("main"), {
     code: "key-missing",
-    message: `Cannot make key "main" in ${path}: it was made on an unknown day with fingerprint unknown, and its file is gone; ciphertexts may exist that only that file opens`,
+    message: `Cannot create key "main" in ${path}: it was created on an unknown day with fingerprint unknown, and its file is gone; ciphertexts may exist that only that file opens`,
   });
 });
 
@@ -325,7 +325,7 @@ test("create refuses a key that the configuration pins", (t) => {
   const path = folder(t);
   assert.throws(() => new KeyDirectory(path).create("main", "abcd"), {
     code: "key-missing",
-    message: `Cannot make key "main" in ${path}: the configuration pins version abcd, so the key was made before, and its file is gone; ciphertexts may exist that only that file opens`,
+    message: `Cannot create key "main" in ${path}: the configuration pins version abcd, so the key was created before, and its file is gone; ciphertexts may exist that only that file opens`,
   });
   assert.deepEqual(readdirSync(path), [FOLDER_LOCK]);
 });
@@ -334,7 +334,7 @@ test("create refuses a folder that does not exist", (t) => {
   const path = join(folder(t), "missing");
   assert.throws(() => new KeyDirectory(path).create("main"), {
     code: "key-file-invalid",
-    message: `Cannot make key "main" in ${path}: the folder does not exist. If no volume is missing, create it: install -d -m 0700 ${path}`,
+    message: `Cannot create key "main" in ${path}: the folder does not exist. If no volume is missing, create it: install -d -m 0700 ${path}`,
   });
   assert.equal(existsSync(path), false);
 });
@@ -344,7 +344,7 @@ test("create refuses a file in the folder's place", (t) => {
   writeFileSync(path, "");
   assert.throws(() => new KeyDirectory(path).create("main"), {
     code: "key-file-invalid",
-    message: `Cannot make key "main" in ${path}: the folder is not a folder. If no volume is missing, create it: install -d -m 0700 ${path}`,
+    message: `Cannot create key "main" in ${path}: the folder is not a folder. If no volume is missing, create it: install -d -m 0700 ${path}`,
   });
 });
 

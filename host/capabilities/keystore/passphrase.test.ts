@@ -1,4 +1,4 @@
-/** Passphrases of the keystore: what s2k gives, and that they are no keys and keys no passphrases. */
+/** Passphrases of the keystore: the replies of s2k; passphrases are not usable as keys, nor keys as passphrases. */
 
 import assert from "node:assert/strict";
 import { createHash, createHmac } from "node:crypto";

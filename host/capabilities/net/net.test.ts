@@ -273,7 +273,7 @@ test("if no other lease is available, 403 is the answer", async () => {
 });
 
 for (const status of [200, 400, 404, 429, 500, 503])
-  test(`the status ${status} is no reason for another lease`, async () => {
+  test(`the status ${status} does not cause another lease`, async () => {
     const credential = credentialOf([FIRST, SECOND]);
     const { ask, sent } = setUp([{ ...RESPONSE, status }], { credential });
     assert.equal(responseOf(await ask()).status, status);

@@ -192,7 +192,7 @@ const ALLOWED: readonly (readonly [what: string, asked: Partial<ParsedRequest>, 
   ["a name that begins with two dots", { ...GET, path: "/v1/keys/..a" }, 1],
   ["every character of a segment", { ...GET, path: "/v1/keys/Az09-._~!$&'()*+,;=:@" }, 1],
   ["another method at the same path", { method: "DELETE", bytes: 0 }, 3],
-  ["a body that is too long: that is no question of authority", { bytes: 4096 }, 0],
+  ["a body that is too long, which is not a matter of authority", { bytes: 4096 }, 0],
   [
     "granted headers",
     {

@@ -56,7 +56,7 @@ test("a lost record is not one that was never created: get reports it, and put c
   rmSync(records.recordPath("kek"));
   assert.throws(() => records.get("kek"), {
     code: "state-invalid",
-    message: /: the file is gone, and .*kek\.made says that it was made; restore it from its backup$/,
+    message: /: the file is gone, and .*kek\.made says that it was created; restore it from its backup$/,
   });
   assert.equal(records.put("kek", VALUE), false);
 });
@@ -115,7 +115,7 @@ test("put refuses a folder that does not exist, and get does not take it for a r
   const fault = `the folder does not exist. If no volume is missing, create it: install -d -m 0700 ${path}`;
   assert.throws(() => records.put("kek", VALUE), {
     code: "state-invalid",
-    message: `Cannot make record "kek" in ${path}: ${fault}`,
+    message: `Cannot create record "kek" in ${path}: ${fault}`,
   });
   assert.throws(() => records.get("kek"), {
     code: "state-invalid",

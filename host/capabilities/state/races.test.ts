@@ -1,4 +1,4 @@
-/** Real processes that make the same record at the same time, and one that is killed at each step of making it. */
+/** Real processes that make the same record at the same time, and one that is killed at each step of creating it. */
 import assert from "node:assert/strict";
 import fs, { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { syncBuiltinESMExports } from "node:module";
@@ -59,7 +59,7 @@ test("a record that another process created between the check and the link is no
   assert.deepEqual(readdirSync(records.path).sort(), ["kek.made", "kek.state"]);
 });
 
-/** Steps of put that change something; one more, and it ends by itself. */
+/** Steps of put that change something; with one more, the process is not killed. */
 const STEPS = 18;
 
 for (let kill = 0; kill <= STEPS; kill++)
@@ -96,13 +96,13 @@ test("while another process creates a record nothing is removed, and a further c
   const records = setUp(t);
   const staged = join(records.path, ".kek.state.0123456789abcdef");
   writeFileSync(staged, "");
-  const release = records.lock("Cannot make it");
+  const release = records.lock("Cannot create it");
   assert.equal(new StateDirectory(records.path).tidy(["kek"]), undefined);
   assert.deepEqual(readdirSync(records.path).sort(), [FOLDER_LOCK, ".kek.state.0123456789abcdef"].sort());
-  assert.throws(() => new StateDirectory(records.path).lock("Cannot make it"), {
+  assert.throws(() => new StateDirectory(records.path).lock("Cannot create it"), {
     code: "key-locked",
-    message: `Cannot make it: its lock ${join(records.path, FOLDER_LOCK)} is held by this process`,
+    message: `Cannot create it: its lock ${join(records.path, FOLDER_LOCK)} is held by this process`,
   });
   release();
-  new StateDirectory(records.path).lock("Cannot make it")();
+  new StateDirectory(records.path).lock("Cannot create it")();
 });

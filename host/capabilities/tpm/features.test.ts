@@ -21,7 +21,12 @@ const findings = (facts: Partial<TpmFacts>) =>
 const without = (...codes: number[]) => ({
   commands: new Set([...FACTS.commands].filter((code) => !codes.includes(code))),
 });
-const MISSING: readonly (readonly [what: string, facts: Partial<TpmFacts>, ok: boolean, detail: RegExp])[] = [
+const MISSING: readonly (readonly [
+  subject: string,
+  facts: Partial<TpmFacts>,
+  ok: boolean,
+  detail: RegExp,
+])[] = [
   [
     "a command of every key",
     without(CC.Create),
@@ -56,8 +61,8 @@ const MISSING: readonly (readonly [what: string, facts: Partial<TpmFacts>, ok: b
   ["AES-128-CFB, where it was tried", { aes128Cfb: false }, false, /AES-128-CFB/],
   ["SHA-256", { algorithms: new Set([ALG.ECC, ALG.AES, ALG.CFB, ALG.HMAC]) }, false, /SHA-256/],
 ];
-for (const [what, facts, ok, detail] of MISSING) {
-  test(`the needs of the tpm provider before a TPM without ${what}`, () => {
+for (const [subject, facts, ok, detail] of MISSING) {
+  test(`the needs of the tpm provider before a TPM without ${subject}`, () => {
     const [first] = findings(facts);
     assert.equal(first?.ok, ok);
     assert.match(first?.detail ?? "", detail);
@@ -68,7 +73,7 @@ for (const [what, facts, ok, detail] of MISSING) {
 test("a TPM with every feature meets the needs of the tpm provider, and AES that could not be tried counts as there", () => {
   for (const aes128Cfb of [true, undefined])
     assert.deepEqual(findings({ aes128Cfb }), [
-      { what: "TPM x for provider tpm", ok: true, detail: "it has every feature that the provider needs" },
+      { subject: "TPM x for provider tpm", ok: true, detail: "it has every feature that the provider needs" },
     ]);
 });
 

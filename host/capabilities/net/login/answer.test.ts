@@ -86,7 +86,7 @@ describe("an answer to a login is refused where", () => {
 describe("an answer to a login is believed where", () => {
   const TTLS: Readonly<Record<string, readonly [unknown, number]>> = {
     "a number": [60, 60],
-    "no whole number": [1.5, 1.5],
+    "not an integer": [1.5, 1.5],
     "a number in text": ["3600", 3600],
     "longer than ten years": [1e15, 10 * 365 * 86_400],
   };

@@ -28,9 +28,9 @@ export interface LoginMethod {
   givesTokens?(allowed: AllowedRequest, own: Mapping | undefined): boolean;
   /**
    * For `kleidi doctor`: asks the server whether the token allows the granted requests.
-   * @param what the beginning of each finding
+   * @param subject the beginning of each finding
    */
-  checkPolicy?(what: string, config: unknown, use: LeaseUse, signal: AbortSignal): Promise<Finding[]>;
+  checkPolicy?(subject: string, config: unknown, use: LeaseUse, signal: AbortSignal): Promise<Finding[]>;
 }
 
 /** A lease, and the requests that the provider may use it for. */

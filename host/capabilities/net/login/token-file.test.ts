@@ -24,7 +24,7 @@ async function carried(credential: Credential): Promise<unknown> {
   return headers.authorization ?? headers["x-vault-token"];
 }
 
-/** As Vault Agent does it: a whole file takes the other one's place. */
+/** As Vault Agent does it: a complete file replaces the other one. */
 function replace(content: string): void {
   renameSync(rig.secret("next", content), join(rig.folder, "token"));
 }
