@@ -47,6 +47,7 @@ export const WALLS: readonly Wall[] = [
     may: [
       ERROR,
       FINDING,
+      HOST_CALL,
       LIB,
       "host/audit",
       "host/capabilities",
