@@ -38,6 +38,7 @@ test("each error code has its gRPC code", () => {
     "key-exists": 13,
     "key-locked": 13,
     "key-missing": 13,
+    "render-refused": 13,
     "state-invalid": 13,
     "wall-missing": 13,
     "key-not-made": 13,

@@ -134,6 +134,9 @@ export const ERRORS = {
   "state-invalid": {
     hint: "Fix the problem named above. Restore a damaged record from its backup: without it, data encrypted with its key may be lost.",
   },
+  "render-refused": {
+    hint: "Nothing was written. Change the configuration as named above, or render another form.",
+  },
 } as const satisfies Record<string, ErrorRow>;
 
 export type ErrorCode = keyof typeof ERRORS;

@@ -8,6 +8,7 @@ import { execute, type Program } from "./cli/execute.ts";
 import type { InspectOptions } from "./cli/inspect.ts";
 import type { KeyInitOptions } from "./cli/key.ts";
 import { EXIT } from "./cli/output.ts";
+import { RENDER_COMMANDS } from "./cli/render-commands.ts";
 import { type Manifest, versionCommand, versionText } from "./cli/version.ts";
 
 const manifest: Manifest = JSON.parse(readFileSync(join(import.meta.dirname, "..", "package.json"), "utf8"));
@@ -34,6 +35,7 @@ export const PROGRAM: Program = {
   version: versionText(manifest),
   groups: {
     key: "Create and list software keys.",
+    render: "Render the files of a deployment from the configuration (docs/deploying.md).",
     audit: "Read, verify and export an audit log (docs/audit.md).",
   },
   commands: [
@@ -185,6 +187,7 @@ export const PROGRAM: Program = {
       run: async ({ config, json }: ConfigOptions) =>
         (await import("./cli/key.ts")).keyListCommand(config, { json }),
     },
+    ...RENDER_COMMANDS,
     ...AUDIT_COMMANDS,
     {
       name: "version",

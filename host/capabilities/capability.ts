@@ -25,10 +25,24 @@ export interface Capability {
   open?(context: OpenContext): Opened | Promise<Opened>;
   /** The most descriptors that it holds at once for a grant, beside those of the provider's processes. */
   descriptors?(grant: unknown): number;
+  /** The files, folders, devices and servers that a host with these grants uses, for `kleidi render`. */
+  footprint?(context: GrantContext): Footprint;
   /** For `kleidi check`: checks what the grants name, without contacting a TPM or a server. */
   check?(context: GrantContext): Finding[];
   /** For `kleidi doctor`: contacts the TPM or the server. */
   examine?(context: ExamineContext): Promise<Examined[]>;
+}
+
+/** What a host needs of its machine. Paths are absolute. */
+export interface Footprint {
+  /** Files that are read, and sockets that are connected to. */
+  readonly reads?: readonly string[];
+  /** Folders in which files are created. */
+  readonly writes?: readonly string[];
+  /** Device files that are opened for reading and writing. */
+  readonly devices?: readonly string[];
+  /** Names and IP addresses, without brackets, of the servers that are connected to. */
+  readonly servers?: readonly string[];
 }
 
 /** The grant of a capability. `operations` are names in `requests`. */

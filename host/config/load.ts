@@ -15,10 +15,18 @@ const LARGEST = 1024 * 1024;
  * @throws ConfigError, the file cannot be read or has faults
  */
 export function loadConfig(path: string): Config {
-  const config = parseConfig(decoded(path, read(path)), path);
+  const config = parseConfig(readConfig(path), path);
   const { admin } = config;
   denyCallersSecrets([config.listen, ...(admin !== undefined && "socket" in admin ? [admin] : [])]);
   return config;
+}
+
+/**
+ * Reads the configuration file and does not parse it.
+ * @throws ConfigError, the file cannot be read or is not UTF-8
+ */
+export function readConfig(path: string): string {
+  return decoded(path, read(path));
 }
 
 function read(path: string): Buffer {

@@ -44,13 +44,14 @@ export function createPrivate(path: string, content: string | Uint8Array, staged
 }
 
 /**
- * Writes a file of mode 0644. Replaces an existing file.
+ * Writes a file. Replaces an existing file.
+ * @param mode of the new file, less the umask
  * @throws the system's error
  */
-export function replaceFile(path: string, text: string): void {
+export function replaceFile(path: string, text: string, mode = 0o644): void {
   const staged = stagingPath(path);
   try {
-    write(staged, Buffer.from(text), 0o644);
+    write(staged, Buffer.from(text), mode);
     renameSync(staged, path);
   } catch (error) {
     rmSync(staged, { force: true });

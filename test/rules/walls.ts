@@ -59,10 +59,11 @@ export const WALLS: readonly Wall[] = [
       "host/inspect",
       "host/module",
       "host/module/trust",
+      "host/render",
       "host/runtime",
       "host/telemetry",
     ],
-    outside: ["node:crypto", "node:fs", "node:module", "node:path", "node:util", "commander"],
+    outside: ["node:crypto", "node:fs", "node:module", "node:path", "node:util", "commander", "yaml", "zod"],
     types: ["@grpc/grpc-js"],
   },
   {
@@ -78,6 +79,10 @@ export const WALLS: readonly Wall[] = [
       "host/runtime",
       "host/telemetry",
     ],
+    // pure: a configuration in, files out
+    room: "host/render",
+    may: [ERROR, TEXT, CAPABILITY, "host/config"],
+    outside: ["node:net", "node:path", "yaml"],
   },
   {
     room: "host/runtime",
@@ -203,7 +208,7 @@ export const WALLS: readonly Wall[] = [
   },
   {
     // what hands the login its way, and says what is configured of it
-    room: ["capability", "check", "doctor", "grant", "open", "rules"].map(
+    room: ["capability", "check", "doctor", "footprint", "grant", "open", "rules"].map(
       (name) => `host/capabilities/net/${name}.ts`,
     ),
     may: [

@@ -1,7 +1,7 @@
 /** kleidi:keystore: encrypts and decrypts under keys that no guest sees. */
 import { Crypto } from "@peculiar/webcrypto";
 import { type Finding, finding } from "../../finding.ts";
-import type { Capability, GrantContext, OpenContext } from "../capability.ts";
+import type { Capability, Footprint, GrantContext, OpenContext } from "../capability.ts";
 import { KeyDirectory } from "./directory.ts";
 import { GRANT, type KeystoreGrant, type KeystoreSection, namesOf, SECTION, usesOf } from "./grant.ts";
 import { fingerprint } from "./key-file.ts";
@@ -33,6 +33,8 @@ export const keystore = {
   },
   section: SECTION,
   rules: RULES,
+  footprint: ({ section }: GrantContext<KeystoreGrant, KeystoreSection>): Footprint =>
+    section === undefined ? {} : { writes: [section.directory] },
   async open({ grants, section, log }: OpenContext<KeystoreGrant, KeystoreSection>) {
     if (section === undefined) throw new TypeError("a key is granted, and there is no folder of key files");
     const directory = new KeyDirectory(section.directory);

@@ -2,6 +2,7 @@
 import { exampleOf } from "../../schema/field.ts";
 import type { Capability, ExamineContext, GrantContext, OpenContext } from "../capability.ts";
 import { checkFiles } from "./check.ts";
+import { footprintOf } from "./footprint.ts";
 import { GRANT, LOGIN_CONNECTIONS, type NetConfig } from "./grant.ts";
 import { methodOf } from "./login/methods.ts";
 import { REQUESTS } from "./requests.ts";
@@ -29,6 +30,7 @@ export const net = {
     return open(context);
   },
   descriptors: ({ connections }: NetConfig) => connections + LOGIN_CONNECTIONS,
+  footprint: ({ grants }: GrantContext<NetConfig>) => footprintOf([...grants.values()]),
   check: (context: GrantContext<NetConfig>) => checkFiles(context),
   async examine(context: ExamineContext<NetConfig>) {
     const { examineOrigins } = await import("./doctor.ts");

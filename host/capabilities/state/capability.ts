@@ -1,5 +1,5 @@
 /** kleidi:state: small records that a provider reads, and creates during provisioning. */
-import type { Capability, OpenContext } from "../capability.ts";
+import type { Capability, Footprint, GrantContext, OpenContext } from "../capability.ts";
 import { StateDirectory } from "./directory.ts";
 import { GRANT, SECTION, type StateGrant, type StateSection } from "./grant.ts";
 import { RULES } from "./rules.ts";
@@ -15,6 +15,8 @@ export const state = {
   },
   section: SECTION,
   rules: RULES,
+  footprint: ({ section }: GrantContext<StateGrant, StateSection>): Footprint =>
+    section === undefined ? {} : { writes: [section.directory] },
   open({ grants, section, log }: OpenContext<StateGrant, StateSection>) {
     if (section === undefined) throw new TypeError("a record is granted, and there is no folder of records");
     const directory = new StateDirectory(section.directory);

@@ -1,6 +1,7 @@
 /** kleidi:tpm: lets a provider send TPM commands to one TPM, through a filter. */
 import { exampleOf } from "../../schema/field.ts";
-import type { Capability, ExamineContext, OpenContext } from "../capability.ts";
+import type { Capability, ExamineContext, GrantContext, OpenContext } from "../capability.ts";
+import { footprintOf } from "./footprint.ts";
 import { GRANT, type TpmConfig } from "./grant.ts";
 import { REQUESTS } from "./requests.ts";
 
@@ -19,6 +20,7 @@ export const tpm = {
       log("warn", { device, why }, "the TPM cannot be reached, or was lost");
     return openTpm({ grants, warn });
   },
+  footprint: ({ grants }: GrantContext<TpmConfig>) => footprintOf([...grants.values()]),
   async examine(context: ExamineContext<TpmConfig>) {
     const { examineTpms } = await import("./doctor.ts");
     return examineTpms(context);

@@ -52,6 +52,11 @@ export function secretFileFaults(config: CredentialConfig): string[] {
   });
 }
 
+/** @returns the paths of the secret files of a credential */
+export function secretFilesOf(config: CredentialConfig): string[] {
+  return secretPaths(methodOf(config).recipe(config)).map(({ file }) => file);
+}
+
 function secretPaths(recipe: Recipe): SecretPath[] {
   if (recipe.kind === "file") return [recipe];
   return Object.values(recipe.body).filter((value) => typeof value !== "string");

@@ -1,0 +1,130 @@
+/** The container of kleidí and its mounts, as a static pod and a sidecar of the API server have them. */
+
+import { isIP } from "node:net";
+import { dirname } from "node:path";
+import { quote } from "../lib/text.ts";
+import { podArgument } from "./escape.ts";
+import { memoryMiB, socketFolders } from "./footprint.ts";
+import { POD_USER } from "./layout.ts";
+import { refuseIf, sharedFolders } from "./refusal.ts";
+import type { RenderInput } from "./rendered.ts";
+
+/** Files under it come with the image; the others are mounted from the node. */
+const IN_IMAGE = "/opt/kleidi/";
+
+export interface Mount {
+  readonly name: string;
+  readonly folder: string;
+  readonly readOnly: boolean;
+}
+
+/** The folders of the node that the container sees. Folders, not files: a file that is replaced would stay the old one in the container. */
+export function mountsOf({ config, footprint }: RenderInput): Mount[] {
+  const sockets = socketFolders(config).map(({ folder }) => folder);
+  const writes = new Set([...sockets, ...footprint.writes]);
+  const reads = new Set(
+    footprint.reads.filter((path) => !path.startsWith(IN_IMAGE)).map((path) => dirname(path)),
+  );
+  const all = [
+    ...[...writes].map((folder) => ({ folder, readOnly: false })),
+    ...[...reads].filter((folder) => !writes.has(folder)).map((folder) => ({ folder, readOnly: true })),
+  ];
+  return all
+    .filter(
+      ({ folder, readOnly }) =>
+        !all.some((other) => other.readOnly === readOnly && isBelow(folder, other.folder)),
+    )
+    .toSorted((a, b) => (a.folder < b.folder ? -1 : 1))
+    .map(({ folder, readOnly }, index) => ({
+      name: folder === dirname(config.listen.socket) ? SOCKET_VOLUME : `kleidi-${index + 1}`,
+      folder,
+      readOnly,
+    }));
+}
+
+export const SOCKET_VOLUME = "kleidi-socket";
+
+function isBelow(folder: string, other: string): boolean {
+  return folder.startsWith(`${other}/`);
+}
+
+/**
+ * Refuses a configuration that cannot run in a pod.
+ * @throws KleidiError render-refused
+ */
+export function refuseInPod(form: string, input: RenderInput): void {
+  const { config, footprint } = input;
+  const named = socketFolders(config).filter(({ group }) => typeof group === "string");
+  const mounts = mountsOf(input).map(({ folder }) => folder);
+  refuseIf(form, [
+    ...footprint.devices.map(
+      (device) =>
+        `the device cgroup of a container has no ${device}: render systemd, whose unit has DeviceAllow=`,
+    ),
+    ...(config.sandbox.wall === "bubblewrap"
+      ? [
+          "the seccomp profile RuntimeDefault has no user namespaces for bubblewrap: write sandbox.wall: auto, which takes landlock",
+        ]
+      : []),
+    ...named.map(
+      ({ folder, group }) =>
+        `a container has no names of groups, and the socket in ${folder} has the group ${group}: write its number`,
+    ),
+    ...mounts
+      .filter((folder) => /[:\p{C}\p{Zl}\p{Zp}]/u.test(folder))
+      .map(
+        (folder) =>
+          `no container can mount ${quote(folder)}: rename it without colons and invisible characters`,
+      ),
+    ...sharedFolders(mounts),
+  ]);
+}
+
+/** The groups of the sockets, beside the container's own. */
+export function groupsOf({ config }: RenderInput): number[] {
+  const groups = socketFolders(config).flatMap(({ group }) => (typeof group === "number" ? [group] : []));
+  return [...new Set(groups)].filter((group) => group !== POD_USER);
+}
+
+/** Not root, no capability, a read-only root: all that a host needs is mounted. */
+export function containerOf(input: RenderInput, image: string): Record<string, unknown> {
+  const { config } = input;
+  return {
+    name: "kleidi",
+    image,
+    imagePullPolicy: "IfNotPresent",
+    args: ["serve", "--config", config.file].map(podArgument),
+    resources: {
+      requests: { cpu: "100m", memory: "256Mi" },
+      limits: { memory: `${memoryMiB(config)}Mi` },
+    },
+    securityContext: {
+      runAsNonRoot: true,
+      runAsUser: POD_USER,
+      runAsGroup: POD_USER,
+      allowPrivilegeEscalation: false,
+      readOnlyRootFilesystem: true,
+      capabilities: { drop: ["ALL"] },
+      seccompProfile: { type: "RuntimeDefault" },
+    },
+    terminationMessagePolicy: "FallbackToLogsOnError",
+    volumeMounts: mountsOf(input).map(({ name, folder, readOnly }) => ({
+      name,
+      mountPath: folder,
+      readOnly,
+    })),
+  };
+}
+
+/** hostPath volumes; a folder that is missing keeps the pod from starting. */
+export function volumesOf(input: RenderInput): object[] {
+  return mountsOf(input).map(({ name, folder }) => ({ name, hostPath: { path: folder, type: "Directory" } }));
+}
+
+/** A request of the kubelet to the admin listener; undefined without one that listens on TCP. */
+export function probeOf({ config: { admin } }: RenderInput, path: "/livez" | "/readyz"): object | undefined {
+  if (admin === undefined || !("host" in admin)) return undefined;
+  const { host, port } = admin;
+  const loopback = isIP(host) === 6 ? "::1" : "127.0.0.1";
+  return { httpGet: { host: host === "0.0.0.0" || host === "::" ? loopback : host, port, path } };
+}

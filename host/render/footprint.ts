@@ -1,0 +1,61 @@
+/** All that a host uses of its machine: what its capabilities use, and what every host needs. */
+import { dirname } from "node:path";
+import type { Footprint as Used } from "../capabilities/capability.ts";
+import type { Config } from "../config/config.ts";
+
+export type Footprint = Required<Used>;
+
+/**
+ * @param used the footprints of the capabilities
+ * @returns each list sorted, without duplicates
+ */
+export function footprintOf(config: Config, used: readonly Used[]): Footprint {
+  const all = [hostFootprint(config), ...used];
+  const list = (key: keyof Used) => [...new Set(all.flatMap((each) => each[key] ?? []))].sort();
+  return { reads: list("reads"), writes: list("writes"), devices: list("devices"), servers: list("servers") };
+}
+
+function hostFootprint({ file, providers, audit, log }: Config): Used {
+  const written = [audit?.file, log.file].filter((path) => path !== undefined);
+  const key = audit?.checkpoints?.key;
+  return {
+    reads: [
+      file,
+      ...providers.flatMap(({ module, signatures }) => [module, ...(signatures ?? [])]),
+      ...(key === undefined ? [] : [key]),
+    ],
+    writes: written.map((path) => dirname(path)),
+  };
+}
+
+export interface SocketFolder {
+  readonly folder: string;
+  /** The group of the socket in it, which must enter; undefined: kleidí's own. */
+  readonly group?: string | number | undefined;
+}
+
+/** The folders of the host's sockets; if both sockets are in one, it is the group of the API server's that enters. */
+export function socketFolders({ listen, admin }: Config): SocketFolder[] {
+  const sockets = [listen, ...(admin !== undefined && "socket" in admin ? [admin] : [])];
+  const folders = new Map<string, SocketFolder>();
+  for (const { socket, group } of sockets.toReversed())
+    folders.set(dirname(socket), { folder: dirname(socket), group });
+  return [...folders.values()].toReversed();
+}
+
+/** The memory that the host and two processes of each provider may use together, in MiB. */
+export function memoryMiB({ providers }: Config): number {
+  const guests = providers.reduce((sum, { limits }) => sum + 2 * limits.processMemoryBytes, 0);
+  return Math.ceil(guests / 1_048_576) + HOST_MIB;
+}
+
+/** The host: its heap, up to 256 MiB that callers can have it hold, and Node. */
+const HOST_MIB = 768;
+const TASKS_OF_HOST = 64;
+/** Two processes and one that replaces another, of about 12 threads each. */
+const TASKS_OF_PROVIDER = 48;
+
+/** The most threads of the host and of all providers. */
+export function tasks({ providers }: Config): number {
+  return TASKS_OF_HOST + TASKS_OF_PROVIDER * providers.length;
+}

@@ -1,0 +1,43 @@
+/** The input and the result of a render: a configuration in, complete files and the commands around them out. Nothing here has an effect. */
+import type { Config } from "../config/config.ts";
+import type { Footprint } from "./footprint.ts";
+
+export interface RenderInput {
+  /** Parsed with the path that the file has on the node. */
+  readonly config: Config;
+  /** The SHA-256 of the configuration file, 64 hexadecimal digits. */
+  readonly digest: string;
+  /** All that a host with this configuration uses of its machine. */
+  readonly footprint: Footprint;
+}
+
+export interface RenderedFile {
+  /** The absolute path on the node. */
+  readonly path: string;
+  readonly mode: number;
+  /** "root:root": user and group. */
+  readonly owner: string;
+  readonly text: string;
+}
+
+export interface Rendered {
+  readonly files: readonly RenderedFile[];
+  /** Shell commands for the node, in their order. */
+  readonly commands: readonly string[];
+  /** What the operator must know or add by hand, one sentence or two each. */
+  readonly notes: readonly string[];
+}
+
+/** A file of root's. @param mode 0o644, unless it holds secrets */
+export function rootFile(path: string, text: string, mode = 0o644): RenderedFile {
+  return { path, mode, owner: "root:root", text };
+}
+
+/** Joins results: files, commands and notes in the order of the parts. */
+export function joined(...parts: readonly Rendered[]): Rendered {
+  return {
+    files: parts.flatMap(({ files }) => files),
+    commands: parts.flatMap(({ commands }) => commands),
+    notes: parts.flatMap(({ notes }) => notes),
+  };
+}

@@ -1,0 +1,88 @@
+/** A static pod: the kubelet starts it without the API server. */
+import { containerOf, groupsOf, probeOf, refuseInPod, volumesOf } from "./container.ts";
+import { shellWord, yaml } from "./escape.ts";
+import { POD_USER, renderLayout } from "./layout.ts";
+import { joined, type Rendered, type RenderInput, rootFile } from "./rendered.ts";
+
+/** The kubelet restarts a static pod only if its manifest changes. */
+export const DIGEST_ANNOTATION = "kleidi.dev/config-sha256";
+export const MANIFESTS = "/etc/kubernetes/manifests";
+
+export interface PodOptions {
+  /** The reference of kleidí's image. */
+  readonly image: string;
+  /** The folder of the kubelet's manifests, without a slash at its end. */
+  readonly manifests?: string;
+}
+
+/** @throws KleidiError render-refused */
+export function renderStaticPod(input: RenderInput, { image, manifests = MANIFESTS }: PodOptions): Rendered {
+  refuseInPod("static-pod", input);
+  const files = [rootFile(`${manifests}/kleidi.yaml`, yaml(podOf(input, image)))];
+  return joined(renderLayout(input, POD_USER), {
+    files,
+    commands: [`crictl pull ${shellWord(image)}`],
+    notes: podNotes(input, image),
+  });
+}
+
+/** The pod, as a manifest or as an entry of Talos' machine.pods. */
+export function podOf(input: RenderInput, image: string): object {
+  const [liveness, readiness] = [probeOf(input, "/livez"), probeOf(input, "/readyz")];
+  return {
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: {
+      name: "kleidi",
+      namespace: "kube-system",
+      labels: { "app.kubernetes.io/name": "kleidi", tier: "control-plane" },
+      annotations: { [DIGEST_ANNOTATION]: input.digest },
+    },
+    spec: {
+      // a pod with a network of its own waits for CNI, which waits for the API server
+      hostNetwork: true,
+      dnsPolicy: "Default",
+      priorityClassName: "system-node-critical",
+      enableServiceLinks: false,
+      automountServiceAccountToken: false,
+      terminationGracePeriodSeconds: 10,
+      securityContext: {
+        ...supplemental(input),
+        seccompProfile: { type: "RuntimeDefault" },
+      },
+      containers: [
+        {
+          ...containerOf(input, image),
+          ...(liveness && {
+            livenessProbe: { ...liveness, periodSeconds: 10, timeoutSeconds: 5, failureThreshold: 6 },
+          }),
+          ...(readiness && { readinessProbe: { ...readiness, periodSeconds: 10, timeoutSeconds: 5 } }),
+        },
+      ],
+      volumes: volumesOf(input),
+    },
+  };
+}
+
+/** Groups by number: a container has no names. */
+export function supplemental(input: RenderInput): object {
+  const groups = groupsOf(input);
+  return groups.length === 0 ? {} : { supplementalGroups: groups };
+}
+
+/** What a pod needs that its manifest does not show. */
+export function podNotes(input: RenderInput, image: string): string[] {
+  const { config } = input;
+  return [
+    "Pull the image before the node restarts: a pull may need a registry that is not up while the API server is not.",
+    ...(image.includes("@sha256:") ? [] : [`The image ${image} is not pinned: add @sha256: and its digest.`]),
+    ...(probeOf(input, "/livez") === undefined
+      ? [
+          "Without admin.listen on an IP address the kubelet has no probe: it restarts the container only if its process ends.",
+        ]
+      : []),
+    ...(config.sandbox.programs === undefined
+      ? []
+      : [`sandbox.programs, ${config.sandbox.programs}, is a folder of the image: it is not mounted.`]),
+  ];
+}

@@ -1,0 +1,43 @@
+/** A systemd service: the form that starts before the kubelet and needs nothing of the cluster. */
+
+import { unwritable } from "./escape.ts";
+import { socketFolders } from "./footprint.ts";
+import { renderLayout } from "./layout.ts";
+import { refuseIf, sharedFolders } from "./refusal.ts";
+import { joined, type Rendered, type RenderInput, rootFile } from "./rendered.ts";
+import { unitText } from "./unit.ts";
+import { networkOf } from "./unit-network.ts";
+
+export interface SystemdOptions {
+  /** The path of the command `kleidi` on the node. */
+  readonly program: string;
+}
+
+/** Folders that the unit hides from the service: ProtectHome=, PrivateTmp=. */
+const HIDDEN = /^\/(home|root|run\/user|tmp|var\/tmp)(\/|$)/;
+
+/**
+ * Renders the service, its users and its folders. There is no socket unit: the host does not take a socket over from systemd.
+ * @throws KleidiError render-refused
+ */
+export function renderSystemd(input: RenderInput, { program }: SystemdOptions): Rendered {
+  const { config, footprint } = input;
+  const folders = [...footprint.writes, ...socketFolders(config).map(({ folder }) => folder)];
+  const paths = [program, config.file, ...footprint.reads, ...folders];
+  refuseIf("systemd", [...unwritable(paths), ...sharedFolders(folders), ...hidden(paths)]);
+  const { notes } = networkOf(input);
+  return joined(renderLayout(input, "kleidi"), {
+    files: [rootFile("/etc/systemd/system/kleidi.service", unitText(input, { program, folders }))],
+    commands: ["systemctl daemon-reload", "systemctl enable --now kleidi.service"],
+    notes,
+  });
+}
+
+function hidden(paths: readonly string[]): string[] {
+  return paths
+    .filter((path) => HIDDEN.test(path))
+    .map(
+      (path) =>
+        `the unit hides ${path} from the service (ProtectHome=, PrivateTmp=): move it to /etc/kleidi or /var/lib/kleidi`,
+    );
+}

@@ -1,0 +1,106 @@
+/** The text of kleidi.service. systemd.exec(5) has the meaning of each setting. */
+import { unitArgument, unitWord } from "./escape.ts";
+import { memoryMiB, socketFolders, tasks } from "./footprint.ts";
+import type { RenderInput } from "./rendered.ts";
+import { networkOf } from "./unit-network.ts";
+
+export interface UnitOptions {
+  readonly program: string;
+  /** The folders that the service writes. */
+  readonly folders: readonly string[];
+}
+
+export function unitText(input: RenderInput, { program, folders }: UnitOptions): string {
+  const { config, digest, footprint } = input;
+  const network = networkOf(input);
+  return [
+    `# kleidi.dev/config-sha256: ${digest}`,
+    "[Unit]",
+    "Description=kleidi, a KMS v2 plugin for Kubernetes",
+    "Before=kubelet.service k3s.service rke2-server.service",
+    ...(network.isOnline ? ["Wants=network-online.target", "After=network-online.target"] : []),
+    "# The API server waits for it: never give up starting it.",
+    "StartLimitIntervalSec=0",
+    "",
+    "[Service]",
+    "Type=exec",
+    `ExecStart=${unitArgument(program)} serve --config ${unitArgument(config.file)}`,
+    "User=kleidi",
+    "Group=kleidi",
+    ...supplementary(input),
+    "Restart=always",
+    "RestartSec=1s",
+    "TimeoutStopSec=10s",
+    ...[...new Set(folders)].sort().map((folder) => `ReadWritePaths=${unitWord(folder)}`),
+    "",
+    "# The keys are in this process's memory.",
+    "LimitCORE=0",
+    "MemorySwapMax=0",
+    `MemoryMax=${memoryMiB(config)}M`,
+    `TasksMax=${tasks(config)}`,
+    "OOMPolicy=continue",
+    "",
+    ...HARDENING,
+    ...devices(footprint.devices),
+    ...network.lines,
+    ...wall(config.sandbox.wall),
+    "",
+    "[Install]",
+    "WantedBy=multi-user.target",
+    "",
+  ].join("\n");
+}
+
+/** No MemoryDenyWriteExecute=: V8 writes machine code while it runs. */
+const HARDENING = [
+  "NoNewPrivileges=yes",
+  "CapabilityBoundingSet=",
+  "AmbientCapabilities=",
+  "ProtectSystem=strict",
+  "ProtectHome=yes",
+  "PrivateTmp=yes",
+  "PrivateMounts=yes",
+  "ProtectKernelTunables=yes",
+  "ProtectKernelModules=yes",
+  "ProtectKernelLogs=yes",
+  "ProtectControlGroups=yes",
+  "ProtectClock=yes",
+  "ProtectHostname=yes",
+  "ProtectProc=invisible",
+  "ProcSubset=pid",
+  "RestrictRealtime=yes",
+  "RestrictSUIDSGID=yes",
+  "LockPersonality=yes",
+  "RemoveIPC=yes",
+  "KeyringMode=private",
+  "UMask=0077",
+  "SystemCallArchitectures=native",
+  "SystemCallErrorNumber=EPERM",
+];
+
+function supplementary({ config, footprint }: RenderInput): string[] {
+  const sockets = socketFolders(config).flatMap(({ group }) => group ?? []);
+  // Debian and Fedora give the TPM's resource manager to this group
+  const tpm = footprint.devices.some((device) => device.startsWith("/dev/tpmrm")) ? ["tss"] : [];
+  const groups = [...new Set([...sockets, ...tpm])];
+  return groups.length === 0 ? [] : [`SupplementaryGroups=${groups.join(" ")}`];
+}
+
+/** PrivateDevices= would hide a TPM. */
+function devices(granted: readonly string[]): string[] {
+  if (granted.length === 0) return ["PrivateDevices=yes", "DevicePolicy=closed"];
+  return [
+    "PrivateDevices=no",
+    "DevicePolicy=closed",
+    ...granted.map((device) => `DeviceAllow=${unitWord(device)} rw`),
+  ];
+}
+
+const CALLS =
+  "SystemCallFilter=@system-service landlock_add_rule landlock_create_ruleset landlock_restrict_self";
+
+/** bubblewrap makes namespaces and mounts for a provider's process. */
+function wall(name: "auto" | "bubblewrap" | "landlock" | "none"): string[] {
+  if (name === "landlock" || name === "none") return ["RestrictNamespaces=yes", CALLS];
+  return ["RestrictNamespaces=cgroup ipc mnt net pid user uts", `${CALLS} @mount`];
+}
