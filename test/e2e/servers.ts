@@ -183,7 +183,10 @@ export class ApiServer extends ApiClient {
   }
 }
 
-/** Asks until the answer is yes; an exception is a no. */
+/** Ends a wait at once: it is in vain. */
+export class Hopeless extends Error {}
+
+/** Asks until the answer is yes; an exception is a no, except Hopeless. */
 export async function until(what: string, ask: () => Promise<boolean>, limitMs = START_MS): Promise<void> {
   const deadline = Date.now() + limitMs;
   let last: unknown;
@@ -191,6 +194,7 @@ export async function until(what: string, ask: () => Promise<boolean>, limitMs =
     try {
       if (await ask()) return;
     } catch (error) {
+      if (error instanceof Hopeless) throw error;
       last = error;
     }
     if (Date.now() > deadline) throw new Error(`waited ${limitMs} ms until ${what}`, { cause: last });

@@ -13,7 +13,7 @@ export const MAIN = "/opt/kleidi/host/main.js";
 
 const CONFIG = {
   apiVersion: "kleidi.dev/v1",
-  listen: { socket: "/run/kleidi/kms.sock", mode: "0660", group: "kleidi-socket" },
+  listen: { socket: "/run/kleidi/kms.sock", mode: "0660", group: SOCKET_GROUP },
   keystore: { directory: "/var/lib/kleidi/keys" },
   keys: [{ name: "kek", provider: "local", use: "active" }],
 };

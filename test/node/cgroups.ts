@@ -39,7 +39,7 @@ function remove(folder: string): boolean {
 function hierarchies(): string[] {
   const mounts = readFileSync("/proc/self/mountinfo", "utf8")
     .split("\n")
-    .map((line) => / (\/\S*) \S+ (?:\S+ )*- (cgroup2?) /.exec(line)?.[1] ?? "")
-    .filter((path) => path.startsWith(ROOT));
-  return [...new Set(mounts)];
+    .filter((line) => / - cgroup2? /.test(line))
+    .map((line) => line.split(" ")[4] ?? "");
+  return [...new Set(mounts)].filter((path) => path.startsWith(ROOT));
 }

@@ -79,6 +79,8 @@ export const WALLS: readonly Wall[] = [
       "host/runtime",
       "host/telemetry",
     ],
+  },
+  {
     // pure: a configuration in, files out
     room: "host/render",
     may: [ERROR, TEXT, CAPABILITY, "host/config"],
