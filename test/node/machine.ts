@@ -8,6 +8,7 @@
  *     await machine.stop();
  */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
@@ -93,6 +94,7 @@ export class Machine {
     machine.write("/etc/group", "root:x:0:\nnogroup:x:65534:\n");
     machine.write("/etc/hosts", "127.0.0.1 localhost\n");
     machine.write("/etc/resolv.conf", "");
+    machine.write("/etc/machine-id", `${randomBytes(16).toString("hex")}\n`);
     return machine;
   }
 
@@ -122,6 +124,11 @@ export class Machine {
     const { status, stdout, stderr } = spawnSync("nsenter", this.#enter(command), options);
     if (status === 0) return stdout;
     throw new Error(`${command.join(" ")} gave ${status}:\n${stdout}${stderr}`);
+  }
+
+  /** A file in /proc of a process that has this number on the machine. */
+  proc(pid: number, file: string): string {
+    return this.run("cat", `/proc/${pid}/${file}`);
   }
 
   log(name: string): string {
