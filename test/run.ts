@@ -18,12 +18,13 @@ const wanted = process.argv.slice(2);
 const ci = process.env.CI === "true";
 /** Real servers that are built before the tests with such a path run. */
 const SERVERS = [
-  { tests: /^test\/e2e\//, what: "a real kube-apiserver and etcd", build: "test/e2e/go/build.sh" },
+  { tests: /^test\/(e2e|node)\//, what: "a real kube-apiserver and etcd", build: "test/e2e/go/build.sh" },
   {
     tests: /^test\/audit\/note\//,
     what: "Go's own reader of signed notes",
     build: "test/audit/note/build.sh",
   },
+  { tests: /^test\/node\//, what: "a real kubelet and containerd", build: "test/node/go/build.sh" },
   { tests: /openbao|vault/, what: "a real OpenBao", build: "test/openbao/build.sh" },
 ] as const;
 type Server = (typeof SERVERS)[number];

@@ -18,47 +18,48 @@ export interface Answer {
   readonly body: string;
 }
 
-export class Etcd {
+/** Reads an etcd as it is stored. */
+export class EtcdClient {
+  url = "";
+
+  /** The stored bytes of one key, or of all keys under a prefix. */
+  async values(key: string, prefix = false): Promise<Buffer[]> {
+    const encode = (text: string) => Buffer.from(text).toString("base64");
+    const end = key.slice(0, -1) + String.fromCharCode(key.charCodeAt(key.length - 1) + 1);
+    const response = await fetch(`${this.url}/v3/kv/range`, {
+      method: "POST",
+      body: JSON.stringify({ key: encode(key), ...(prefix ? { range_end: encode(end) } : {}) }),
+    });
+    const { kvs = [] } = (await response.json()) as { kvs?: { value: string }[] };
+    return kvs.map(({ value }) => Buffer.from(value, "base64"));
+  }
+}
+
+export class Etcd extends EtcdClient {
   readonly #folder: string;
-  #url = "";
   #process: ChildProcess | undefined;
 
   constructor(folder: string) {
+    super();
     this.#folder = folder;
-  }
-
-  get url(): string {
-    return this.#url;
   }
 
   async start(): Promise<void> {
     const [client, peer] = [await freePort(), await freePort()];
-    this.#url = `http://127.0.0.1:${client}`;
+    this.url = `http://127.0.0.1:${client}`;
     const peerUrl = `http://127.0.0.1:${peer}`;
     this.#process = start(this.#folder, "etcd", [
       "--name=e2e",
       `--data-dir=${join(this.#folder, "etcd-data")}`,
-      `--listen-client-urls=${this.#url}`,
-      `--advertise-client-urls=${this.#url}`,
+      `--listen-client-urls=${this.url}`,
+      `--advertise-client-urls=${this.url}`,
       `--listen-peer-urls=${peerUrl}`,
       `--initial-advertise-peer-urls=${peerUrl}`,
       `--initial-cluster=e2e=${peerUrl}`,
       "--unsafe-no-fsync",
       "--log-level=warn",
     ]);
-    await until("etcd is healthy", async () => (await fetch(`${this.#url}/health`)).ok);
-  }
-
-  /** The stored bytes of one key, or of all keys under a prefix. */
-  async values(key: string, prefix = false): Promise<Buffer[]> {
-    const encode = (text: string) => Buffer.from(text).toString("base64");
-    const end = key.slice(0, -1) + String.fromCharCode(key.charCodeAt(key.length - 1) + 1);
-    const response = await fetch(`${this.#url}/v3/kv/range`, {
-      method: "POST",
-      body: JSON.stringify({ key: encode(key), ...(prefix ? { range_end: encode(end) } : {}) }),
-    });
-    const { kvs = [] } = (await response.json()) as { kvs?: { value: string }[] };
-    return kvs.map(({ value }) => Buffer.from(value, "base64"));
+    await until("etcd is healthy", async () => (await fetch(`${this.url}/health`)).ok);
   }
 
   async stop(): Promise<void> {
@@ -66,22 +67,73 @@ export class Etcd {
   }
 }
 
-export class ApiServer {
+/** Asks an API server on loopback as a member of system:masters. */
+export class ApiClient {
+  readonly token = randomBytes(16).toString("hex");
+  port = 0;
+
+  get(path: string): Promise<Answer> {
+    return this.ask("GET", path);
+  }
+
+  async createSecret(name: string, value: string): Promise<void> {
+    const { status, body } = await this.ask("POST", "/api/v1/namespaces/default/secrets", {
+      apiVersion: "v1",
+      kind: "Secret",
+      metadata: { name },
+      stringData: { value },
+    });
+    if (status !== 201) throw new Error(`creating Secret ${name} gave ${status}: ${body}`);
+  }
+
+  /** The Secret's value, or an error with what the API server said. */
+  async readSecret(name: string): Promise<string> {
+    const { status, body } = await this.get(`/api/v1/namespaces/default/secrets/${name}`);
+    if (status !== 200) throw new Error(`reading Secret ${name} gave ${status}: ${body}`);
+    return Buffer.from(JSON.parse(body).data.value, "base64").toString();
+  }
+
+  ask(method: string, path: string, body?: unknown): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      const outgoing = request(
+        {
+          host: "127.0.0.1",
+          port: this.port,
+          method,
+          path,
+          // The server made its certificate itself a moment ago.
+          rejectUnauthorized: false,
+          headers: { authorization: `Bearer ${this.token}`, "content-type": "application/json" },
+        },
+        (incoming) => {
+          let text = "";
+          incoming.setEncoding("utf8").on("data", (chunk) => {
+            text += chunk;
+          });
+          incoming.on("end", () => resolve({ status: incoming.statusCode ?? 0, body: text }));
+        },
+      );
+      outgoing.on("error", reject);
+      outgoing.end(body === undefined ? undefined : JSON.stringify(body));
+    });
+  }
+}
+
+export class ApiServer extends ApiClient {
   readonly #folder: string;
   readonly #etcd: Etcd;
-  readonly #token = randomBytes(16).toString("hex");
-  #port = 0;
   #process: ChildProcess | undefined;
 
   /** @param socket the KMS plugin's, for Secrets, under the provider name "kleidi" */
   constructor(folder: string, etcd: Etcd, socket: string) {
+    super();
     this.#folder = folder;
     this.#etcd = etcd;
     mkdirSync(join(folder, "certs"), { recursive: true });
     const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
     this.#write("sa.key", privateKey.export({ type: "pkcs8", format: "pem" }));
     this.#write("sa.pub", publicKey.export({ type: "spki", format: "pem" }));
-    this.#write("tokens.csv", `${this.#token},admin,admin,system:masters\n`);
+    this.#write("tokens.csv", `${this.token},admin,admin,system:masters\n`);
     this.#write(
       "encryption.yaml",
       JSON.stringify({
@@ -101,7 +153,7 @@ export class ApiServer {
   }
 
   async start(): Promise<void> {
-    this.#port = await freePort();
+    this.port = await freePort();
     const file = (name: string) => join(this.#folder, name);
     this.#process = start(this.#folder, "kube-apiserver", [
       `--etcd-servers=${this.#etcd.url}`,
@@ -109,7 +161,7 @@ export class ApiServer {
       // Without a default route the server finds no address of its own, with one it would take the outer one.
       "--advertise-address=127.0.0.1",
       "--endpoint-reconciler-type=none",
-      `--secure-port=${this.#port}`,
+      `--secure-port=${this.port}`,
       `--cert-dir=${file("certs")}`,
       "--service-cluster-ip-range=10.0.0.0/24",
       "--service-account-issuer=https://kubernetes.default.svc",
@@ -122,54 +174,8 @@ export class ApiServer {
     await until("the API server is ready", async () => (await this.get("/readyz")).status === 200);
   }
 
-  get(path: string): Promise<Answer> {
-    return this.#ask("GET", path);
-  }
-
-  async createSecret(name: string, value: string): Promise<void> {
-    const { status, body } = await this.#ask("POST", "/api/v1/namespaces/default/secrets", {
-      apiVersion: "v1",
-      kind: "Secret",
-      metadata: { name },
-      stringData: { value },
-    });
-    if (status !== 201) throw new Error(`creating Secret ${name} gave ${status}: ${body}`);
-  }
-
-  /** The Secret's value, or an error with what the API server said. */
-  async readSecret(name: string): Promise<string> {
-    const { status, body } = await this.get(`/api/v1/namespaces/default/secrets/${name}`);
-    if (status !== 200) throw new Error(`reading Secret ${name} gave ${status}: ${body}`);
-    return Buffer.from(JSON.parse(body).data.value, "base64").toString();
-  }
-
   async stop(): Promise<void> {
     await end(this.#process);
-  }
-
-  #ask(method: string, path: string, body?: unknown): Promise<Answer> {
-    return new Promise((resolve, reject) => {
-      const outgoing = request(
-        {
-          host: "127.0.0.1",
-          port: this.#port,
-          method,
-          path,
-          // The server made its certificate itself a moment ago.
-          rejectUnauthorized: false,
-          headers: { authorization: `Bearer ${this.#token}`, "content-type": "application/json" },
-        },
-        (incoming) => {
-          let text = "";
-          incoming.setEncoding("utf8").on("data", (chunk) => {
-            text += chunk;
-          });
-          incoming.on("end", () => resolve({ status: incoming.statusCode ?? 0, body: text }));
-        },
-      );
-      outgoing.on("error", reject);
-      outgoing.end(body === undefined ? undefined : JSON.stringify(body));
-    });
   }
 
   #write(name: string, text: string | Buffer): void {
@@ -177,7 +183,10 @@ export class ApiServer {
   }
 }
 
-/** Asks until the answer is yes; an exception is a no. */
+/** Ends a wait at once: it is in vain. */
+export class Hopeless extends Error {}
+
+/** Asks until the answer is yes; an exception is a no, except Hopeless. */
 export async function until(what: string, ask: () => Promise<boolean>, limitMs = START_MS): Promise<void> {
   const deadline = Date.now() + limitMs;
   let last: unknown;
@@ -185,6 +194,7 @@ export async function until(what: string, ask: () => Promise<boolean>, limitMs =
     try {
       if (await ask()) return;
     } catch (error) {
+      if (error instanceof Hopeless) throw error;
       last = error;
     }
     if (Date.now() > deadline) throw new Error(`waited ${limitMs} ms until ${what}`, { cause: last });
@@ -206,7 +216,7 @@ async function end(child: ChildProcess | undefined): Promise<void> {
   clearTimeout(timer);
 }
 
-function freePort(): Promise<number> {
+export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer();
     server.once("error", reject);

@@ -7,12 +7,16 @@ import { installDebian13 } from "./debian13.ts";
 /** Everything that any test asks for. */
 export const PACKAGES = [
   "bubblewrap",
+  "buildah",
   "chromium",
+  "debootstrap",
   "gnupg",
   "iproute2",
   "minisign",
   "openssl",
+  "podman",
   "python3",
+  "runc",
   "swtpm",
   "swtpm-tools",
   "systemd",

@@ -17,7 +17,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 
-const SUITE = "trixie";
+export const SUITE = "trixie";
 const PACKAGES = ["util-linux", "libc6", "libcap-ng0"];
 const OWN = "setpriv";
 const SYSTEM = ["bwrap", "prlimit", "choom"];
@@ -75,7 +75,7 @@ function isRecent(setpriv: string): boolean {
 }
 
 /** Where this machine's apt gets Debian's packages. */
-function archiveOf(): string | undefined {
+export function archiveOf(): string | undefined {
   const format = "$(REPO_URI) $(COMPONENT) $(ORIGIN)";
   const { stdout } = spawnSync("apt-get", ["indextargets", "--format", format], { encoding: "utf8" });
   const line = (stdout ?? "")

@@ -1,0 +1,15 @@
+/** The commands that docs/image.md shows. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { root } from "../support/fixture.ts";
+
+/**
+ * @param start the first words of the command
+ * @returns the words of the command, whose lines are joined
+ */
+export function commandOf(start: string): string[] {
+  const page = readFileSync(join(root, "docs", "image.md"), "utf8").replaceAll("\\\n", " ");
+  const line = page.split("\n").find((each) => each.startsWith(start));
+  if (line === undefined) throw new Error(`docs/image.md shows no command that starts with: ${start}`);
+  return line.split(/\s+/);
+}

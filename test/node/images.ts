@@ -1,0 +1,71 @@
+/** The images of a node that are not kleidí's: a program of the control plane each, as the only file of its image. */
+import { createHash } from "node:crypto";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { binaries } from "../e2e/servers.ts";
+import { locked } from "../image/images.ts";
+import { buildah, STORAGE } from "../support/containers.ts";
+import { NODE_BIN } from "./machine.ts";
+
+const PROGRAMS = { pause: NODE_BIN, goplugin: NODE_BIN, etcd: binaries, "kube-apiserver": binaries } as const;
+export type ImageName = keyof typeof PROGRAMS;
+
+export const nameOf = (program: ImageName) => `localhost/${program}:test`;
+
+/** Makes what is missing of each image. @returns the path of its OCI archive */
+export function builtImage(program: ImageName): string {
+  return locked(() => {
+    const archive = join(STORAGE, "programs", `${program}-${stampOf(PROGRAMS[program])}.tar`);
+    if (!existsSync(archive)) build(program, archive);
+    return archive;
+  });
+}
+
+function build(program: ImageName, archive: string): void {
+  mkdirSync(join(archive, ".."), { recursive: true });
+  const context = mkdtempSync(join(STORAGE, "program-"));
+  try {
+    copyFileSync(join(PROGRAMS[program], program), join(context, program));
+    writeFileSync(
+      join(context, "Dockerfile"),
+      `FROM scratch\nCOPY ${program} /\nENTRYPOINT ["/${program}"]\n`,
+    );
+    buildah(
+      "build",
+      "--isolation",
+      "chroot",
+      "--quiet",
+      "--timestamp",
+      "0",
+      "--tag",
+      nameOf(program),
+      context,
+    );
+    const file = join(context, "image.tar");
+    buildah(
+      "push",
+      "--quiet",
+      "--disable-compression",
+      nameOf(program),
+      `oci-archive:${file}:${nameOf(program)}`,
+    );
+    renameSync(file, archive);
+  } finally {
+    rmSync(context, { recursive: true, force: true });
+  }
+}
+
+/** The build that the programs of a folder are from. */
+function stampOf(folder: string): string {
+  const stamp = readFileSync(join(folder, ".stamp"));
+  return createHash("sha256").update(stamp).digest("hex").slice(0, 12);
+}

@@ -1,0 +1,42 @@
+/** kleidí on a node: its files, the pod and the EncryptionConfiguration as `kleidi render` makes them, and its key. */
+import { execFileSync } from "node:child_process";
+import { MAIN, makeNodeFiles, USER } from "../image/container.ts";
+import { IMAGE } from "../image/images.ts";
+import { kleidi } from "../support/fixture.ts";
+import { type ContainerStatus, MANIFESTS } from "./kubelet.ts";
+import type { Machine } from "./machine.ts";
+import type { TestNode } from "./node.ts";
+
+const CONFIG = "/etc/kleidi/kleidi.yaml";
+export const POD = `${MANIFESTS}/kleidi.yaml`;
+
+/** Writes the files of a node and renders what the kubelet and the API server read. */
+export function install(node: TestNode, image: string): void {
+  makeNodeFiles(node.machine.root);
+  render(node.machine, "encryption-config");
+  render(node.machine, "static-pod", "--image", image);
+  // The commands that render prints for these files.
+  node.machine.run("systemd-sysusers", "kleidi.conf");
+  node.machine.run("systemd-tmpfiles", "--create", "kleidi.conf");
+  initKey(node);
+}
+
+export function render(machine: Machine, form: string, ...options: string[]): void {
+  const args = ["render", form, "--config", machine.path(CONFIG), "--out", machine.root, ...options];
+  execFileSync(kleidi, args, { stdio: ["ignore", "ignore", "pipe"] });
+}
+
+/** Makes the key in a container, as the user of the pod. */
+function initKey({ containerd }: TestNode): void {
+  const mounts = ["/etc/kleidi", "/var/lib/kleidi"].flatMap((path) => [
+    "--mount",
+    `type=bind,src=${path},dst=${path},options=rbind:rw`,
+  ]);
+  const command = ["/usr/local/bin/node", MAIN, "key", "init"];
+  containerd.ctr("run", "--rm", "--user", `${USER}:${USER}`, ...mounts, IMAGE, "key-init", ...command);
+}
+
+/** Runs a command of kleidí in its pod. */
+export function runInPod(node: TestNode, { id }: ContainerStatus, ...command: string[]): string {
+  return node.containerd.exec(id, "/usr/local/bin/node", MAIN, ...command);
+}
