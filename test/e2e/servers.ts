@@ -66,22 +66,33 @@ export class Etcd {
   }
 }
 
+export interface ApiServerOptions {
+  readonly flags?: readonly string[];
+  /** Another server over the same etcd, whose tokens this one accepts. */
+  readonly tokensOf?: ApiServer;
+}
+
+/** The administrator's token, and the folder of the keys that sign those of service accounts. */
+interface Tokens {
+  readonly admin: string;
+  readonly folder: string;
+}
+
 export class ApiServer {
   readonly #folder: string;
   readonly #etcd: Etcd;
-  readonly #token = randomBytes(16).toString("hex");
+  readonly #flags: readonly string[];
+  readonly #tokens: Tokens;
   #port = 0;
   #process: ChildProcess | undefined;
 
   /** @param socket the KMS plugin's, for Secrets, under the provider name "kleidi" */
-  constructor(folder: string, etcd: Etcd, socket: string) {
+  constructor(folder: string, etcd: Etcd, socket: string, { flags = [], tokensOf }: ApiServerOptions = {}) {
     this.#folder = folder;
     this.#etcd = etcd;
+    this.#flags = flags;
     mkdirSync(join(folder, "certs"), { recursive: true });
-    const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
-    this.#write("sa.key", privateKey.export({ type: "pkcs8", format: "pem" }));
-    this.#write("sa.pub", publicKey.export({ type: "spki", format: "pem" }));
-    this.#write("tokens.csv", `${this.#token},admin,admin,system:masters\n`);
+    this.#tokens = tokensOf === undefined ? this.#makeTokens() : tokensOf.#tokens;
     this.#write(
       "encryption.yaml",
       JSON.stringify({
@@ -101,8 +112,10 @@ export class ApiServer {
   }
 
   async start(): Promise<void> {
-    this.#port = await freePort();
+    // The same port after a restart: clients keep their address.
+    if (this.#port === 0) this.#port = await freePort();
     const file = (name: string) => join(this.#folder, name);
+    const tokens = (name: string) => join(this.#tokens.folder, name);
     this.#process = start(this.#folder, "kube-apiserver", [
       `--etcd-servers=${this.#etcd.url}`,
       "--bind-address=127.0.0.1",
@@ -113,21 +126,31 @@ export class ApiServer {
       `--cert-dir=${file("certs")}`,
       "--service-cluster-ip-range=10.0.0.0/24",
       "--service-account-issuer=https://kubernetes.default.svc",
-      `--service-account-signing-key-file=${file("sa.key")}`,
-      `--service-account-key-file=${file("sa.pub")}`,
-      `--token-auth-file=${file("tokens.csv")}`,
+      `--service-account-signing-key-file=${tokens("sa.key")}`,
+      `--service-account-key-file=${tokens("sa.pub")}`,
+      `--token-auth-file=${tokens("tokens.csv")}`,
       "--authorization-mode=RBAC",
       `--encryption-provider-config=${file("encryption.yaml")}`,
+      ...this.#flags,
     ]);
     await until("the API server is ready", async () => (await this.get("/readyz")).status === 200);
   }
 
+  get url(): string {
+    return `https://127.0.0.1:${this.#port}`;
+  }
+
+  /** The certificates that a client trusts. */
+  get certificate(): string {
+    return join(this.#folder, "certs", "apiserver.crt");
+  }
+
   get(path: string): Promise<Answer> {
-    return this.#ask("GET", path);
+    return this.ask("GET", path);
   }
 
   async createSecret(name: string, value: string): Promise<void> {
-    const { status, body } = await this.#ask("POST", "/api/v1/namespaces/default/secrets", {
+    const { status, body } = await this.ask("POST", "/api/v1/namespaces/default/secrets", {
       apiVersion: "v1",
       kind: "Secret",
       metadata: { name },
@@ -147,7 +170,22 @@ export class ApiServer {
     await end(this.#process);
   }
 
-  #ask(method: string, path: string, body?: unknown): Promise<Answer> {
+  #makeTokens(): Tokens {
+    const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+    const admin = randomBytes(16).toString("hex");
+    this.#write("sa.key", privateKey.export({ type: "pkcs8", format: "pem" }));
+    this.#write("sa.pub", publicKey.export({ type: "spki", format: "pem" }));
+    this.#write("tokens.csv", `${admin},admin,admin,system:masters\n`);
+    return { admin, folder: this.#folder };
+  }
+
+  /** A request of the administrator, or of the holder of a token. */
+  ask(
+    method: string,
+    path: string,
+    body?: unknown,
+    { type = "application/json", token = this.#tokens.admin }: { type?: string; token?: string } = {},
+  ): Promise<Answer> {
     return new Promise((resolve, reject) => {
       const outgoing = request(
         {
@@ -157,7 +195,7 @@ export class ApiServer {
           path,
           // The server made its certificate itself a moment ago.
           rejectUnauthorized: false,
-          headers: { authorization: `Bearer ${this.#token}`, "content-type": "application/json" },
+          headers: { authorization: `Bearer ${token}`, "content-type": type },
         },
         (incoming) => {
           let text = "";
