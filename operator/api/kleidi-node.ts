@@ -27,7 +27,7 @@ const key = z.object({
   ready: z.boolean().describe("The last probe of the key was good."),
   hashes: z
     .array(hash())
-    .max(1024)
+    .max(64)
     .describe("The hashes of all key_ids that the key can decrypt, the current one first."),
 });
 
