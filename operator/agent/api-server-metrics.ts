@@ -6,6 +6,7 @@ type ApiServerPart = NonNullable<KleidiNodeStatus["apiServer"]>;
 
 const ENVELOPE = "apiserver_envelope_encryption_key_id_hash";
 const CONFIG = "apiserver_encryption_config_controller";
+const START = "process_start_time_seconds";
 const MAX_KEYS = 128;
 const LINE = /^([a-z_]+)(?:\{(.*)\})? (\S+)$/;
 
@@ -17,7 +18,6 @@ export class EncryptionMetrics {
   #failedReloads = 0;
 
   add(line: string): void {
-    if (!line.startsWith("apiserver_en") && !line.startsWith("process_start_time_seconds")) return;
     const [, name, labelText = "", number] = LINE.exec(line) ?? [];
     const value = Number(number);
     if (name === undefined || !Number.isFinite(value)) return;
@@ -38,7 +38,7 @@ export class EncryptionMetrics {
   }
 
   #take(name: string, labels: Record<string, string>, value: number): void {
-    if (name === "process_start_time_seconds") this.#startedAt = value;
+    if (name === START) this.#startedAt = value;
     if (name === `${CONFIG}_last_config_info`) this.#configurationHash = labels.hash;
     if (name === `${CONFIG}_automatic_reloads_total` && labels.status === "failure")
       this.#failedReloads += value;
@@ -57,7 +57,7 @@ export class EncryptionMetrics {
 export async function apiServerPart(client: Client): Promise<ApiServerPart> {
   const metrics = new EncryptionMetrics();
   try {
-    await client.lines("/metrics", (line) => metrics.add(line));
+    await client.lines("/metrics", [ENVELOPE, CONFIG, START], (line) => metrics.add(line));
     return metrics.part();
   } catch {
     return { reachable: false };

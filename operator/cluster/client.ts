@@ -87,15 +87,23 @@ export class Client {
     throw new ApiError(action, code, reasonIn(text), { retryAfterMs, continueAt: continueIn(text) });
   }
 
-  /** Calls `onLine` with each line of a text that may be long, and keeps none. @throws ApiError */
-  async lines(path: string, onLine: (line: string) => void): Promise<void> {
+  /**
+   * Calls `onLine` with each line that begins with one of the prefixes. The text may be long: other lines never become strings.
+   * @throws ApiError
+   */
+  async lines(path: string, prefixes: readonly string[], onLine: (line: string) => void): Promise<void> {
     const action = `get ${path}`;
-    const decoder = new TextDecoder();
-    let rest = "";
+    const wanted = prefixes.map((prefix) => Buffer.from(prefix));
+    let rest: Buffer = Buffer.alloc(0);
     const answer = await this.#send(action, "GET", path, { accept: "text/plain" }, (chunk) => {
-      const parts = (rest + decoder.decode(chunk, { stream: true })).split("\n");
-      rest = parts.pop() ?? "";
-      for (const line of parts) onLine(line);
+      const data = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
+      let at = 0;
+      for (let end = data.indexOf(10); end >= 0; end = data.indexOf(10, at)) {
+        const line = data.subarray(at, end);
+        if (wanted.some((prefix) => prefix.equals(line.subarray(0, prefix.length)))) onLine(line.toString());
+        at = end + 1;
+      }
+      rest = data.subarray(at);
     });
     if (answer.statusCode !== 200) throw new ApiError(action, answer.statusCode ?? 0, "no metrics");
   }
