@@ -1,4 +1,4 @@
-/** The metrics of the controller and of the agent. */
+/** The metrics of the controller. */
 import { collectDefaultMetrics, Gauge, Registry } from "prom-client";
 import type { Client } from "./cluster/client.ts";
 import type { Seen } from "./controller/observe.ts";
@@ -6,7 +6,7 @@ import { nodeOf } from "./controller/observe.ts";
 import { isUnknown } from "./rotation/observed.ts";
 
 /** @param clients those whose requests are counted */
-export function baseRegistry(clients: readonly Client[]): Registry {
+function baseRegistry(clients: readonly Client[]): Registry {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   new Gauge({

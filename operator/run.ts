@@ -5,7 +5,6 @@ import { NodeAgent } from "./agent/agent.ts";
 import { LeaseHolder } from "./cluster/lease.ts";
 import { serveProbes } from "./cluster/probes.ts";
 import { Controller } from "./controller/controller.ts";
-import { baseRegistry, controllerMetrics } from "./metrics.ts";
 import { MigrationAccess } from "./migration/access.ts";
 import { PassRunner } from "./migration/runner.ts";
 import { agentOptions, controllerOptions } from "./options.ts";
@@ -33,8 +32,11 @@ export async function runAgent(args: readonly string[], signal: AbortSignal, log
     await report();
     return unready === undefined ? 0 : 1;
   }
-  const registry = baseRegistry([options.cluster, options.apiServer]);
-  const server = await serveProbes({ ...options.listen, registry, unready: () => unready });
+  const server = await serveProbes({
+    ...options.listen,
+    metrics: async () => agentMetrics(options),
+    unready: () => unready,
+  });
   log("the agent reports", { node: options.node, listen: server.address() });
   // Keeps the parsed sources: the next start needs no type stripper, which takes 17 MB.
   flushCompileCache();
@@ -50,6 +52,8 @@ export async function runController(args: readonly string[], signal: AbortSignal
   const lease = new LeaseHolder(client, { namespace, identity, name: LEASE, seconds: leaseSeconds });
   const access = new MigrationAccess(client, options);
   const passes = new PassRunner(access.client);
+  // Only for the controller: the agent does without the Prometheus client, which takes 10 MB.
+  const { controllerMetrics } = await import("./metrics.ts");
   const metrics = controllerMetrics([client, access.client]);
   const controller = new Controller({
     client,
@@ -62,7 +66,11 @@ export async function runController(args: readonly string[], signal: AbortSignal
     onSeen: metrics.seen,
   });
   let unready: string | undefined = "the API server has not answered yet";
-  const server = await serveProbes({ ...options.listen, registry: metrics.registry, unready: () => unready });
+  const server = await serveProbes({
+    ...options.listen,
+    metrics: () => metrics.registry.metrics(),
+    unready: () => unready,
+  });
   log("the controller runs", { identity, listen: server.address() });
   flushCompileCache();
 
@@ -97,6 +105,12 @@ export async function runController(args: readonly string[], signal: AbortSignal
   await lease.release().catch((error: Error) => log(error.message));
   server.close();
   return 0;
+}
+
+function agentMetrics({ cluster, apiServer }: ReturnType<typeof agentOptions>): string {
+  const name = "kleidi_operator_api_requests_total";
+  const head = `# HELP ${name} Requests to API servers since the start.\n# TYPE ${name} counter\n`;
+  return `${head}${name} ${cluster.requests + apiServer.requests}\n`;
 }
 
 async function every(ms: number, signal: AbortSignal, work: () => Promise<void>): Promise<void> {

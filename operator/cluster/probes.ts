@@ -1,21 +1,21 @@
 /** The listener for probes and scrapes: /healthz, /readyz and /metrics. */
 import { createServer, type Server } from "node:http";
-import type { Registry } from "prom-client";
 
 export interface ProbeOptions {
   readonly host: string;
   readonly port: number;
-  readonly registry: Registry;
+  /** In the Prometheus text format. */
+  readonly metrics: () => Promise<string>;
   /** The reason why the program is not ready; undefined if it is. */
   readonly unready: () => string | undefined;
 }
 
 /** @returns the server, once it listens */
-export async function serveProbes({ host, port, registry, unready }: ProbeOptions): Promise<Server> {
+export async function serveProbes({ host, port, metrics, unready }: ProbeOptions): Promise<Server> {
   const answers: Record<string, () => Promise<readonly [number, string]>> = {
     "/healthz": async () => [200, "ok\n"],
     "/readyz": async () => (unready() === undefined ? [200, "ok\n"] : [503, `${unready()}\n`]),
-    "/metrics": async () => [200, await registry.metrics()],
+    "/metrics": async () => [200, await metrics()],
   };
   const server = createServer({ requestTimeout: 5000, headersTimeout: 5000 }, async (request, response) => {
     const answer = answers[request.url ?? ""];

@@ -294,7 +294,8 @@ describe("the operator on a control plane of two nodes", { timeout: 900_000 }, (
     t.diagnostic(`proved after ${Math.round(performance.now() - began)} ms`);
     const [rss, agent] = [memoryOf(controller), memoryOf(agents[0] as Program)];
     t.diagnostic(`memory: controller ${rss} MiB, agent ${agent} MiB`);
-    assert.ok(rss <= 130 && agent <= 90, `${rss} ${agent}`);
+    // The agent reports each second here, and each half minute else.
+    assert.ok(rss <= 130 && agent <= 110, `${rss} ${agent}`);
   });
 
   test("no Secret in etcd is left under the old key", async () => {
