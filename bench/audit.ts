@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pino from "pino";
 import { Chain, ZERO_HASH } from "../host/audit/chain.ts";
-import { makeKey } from "../host/audit/key-file.ts";
+import { createKey } from "../host/audit/key-file.ts";
 import { AuditLog } from "../host/audit/log.ts";
 import type { Entry } from "../host/audit/record.ts";
 import { verify } from "../host/audit/verify.ts";
@@ -89,7 +89,7 @@ async function plain(sync: boolean): Promise<Cost> {
   return cost;
 }
 
-makeKey(join(folder, "key"));
+createKey(join(folder, "key"));
 const rows: Record<string, object> = {};
 for (const [name, { time, cpu }] of [
   ["pino, a write for each line", await plain(true)],

@@ -214,7 +214,7 @@ ${table(["Key", "Meaning", "Expected", "If left out"], rows(SCHEMA, ""))}
 
 ## Rules across keys
 
-${RULES.map(({ says }) => `- ${says}`).join("\n")}
+${RULES.map(({ description }) => `- ${description}`).join("\n")}
 `;
 }
 

@@ -4,7 +4,7 @@ import { replaceControls } from "./lib/text.ts";
 
 export interface Finding {
   /** The checked object, such as `provider "vault"`. */
-  readonly what: string;
+  readonly subject: string;
   readonly ok: boolean;
   readonly detail: string;
   /** The next step for the operator. Absent if ok. */
@@ -13,12 +13,17 @@ export interface Finding {
 
 /**
  * Converts a failure into a finding.
- * @param what the checked object
+ * @param subject the checked object
  * @throws the given value if it is not a KleidiError
  */
-export function finding(what: string, error: unknown): Finding {
+export function finding(subject: string, error: unknown): Finding {
   if (!(error instanceof KleidiError)) throw error;
-  return { what, ok: false, detail: error.message, hint: [...causesOf(error), error.hint].join("\n     ") };
+  return {
+    subject,
+    ok: false,
+    detail: error.message,
+    hint: [...causesOf(error), error.hint].join("\n     "),
+  };
 }
 
 /**

@@ -3,6 +3,9 @@
  * imports the other: the runtime passes the gate of the capabilities to the sandbox as a function of the type `Gate`.
  */
 
+/** The version of the guest contract that this host supports (docs/ABI.md, section 9). */
+export const ABI = 1;
+
 /** The RPCs of a guest. Only "kleidi key init" runs "provision", in a separate process; a serving host never does. */
 export const RPCS = ["status", "encrypt", "decrypt", "provision"] as const;
 export type Rpc = (typeof RPCS)[number];

@@ -1,4 +1,5 @@
 /** The table of commands. Each implementation is imported when it runs: most need little of the host and start twice as fast this way. */
+import "./cli/require-node.ts";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { AUDIT_COMMANDS } from "./cli/audit-commands.ts";
@@ -7,10 +8,9 @@ import { execute, type Program } from "./cli/execute.ts";
 import type { InspectOptions } from "./cli/inspect.ts";
 import type { KeyInitOptions } from "./cli/key.ts";
 import { EXIT } from "./cli/output.ts";
+import { type Manifest, versionCommand, versionText } from "./cli/version.ts";
 
-const manifest: { version: string } = JSON.parse(
-  readFileSync(join(import.meta.dirname, "..", "package.json"), "utf8"),
-);
+const manifest: Manifest = JSON.parse(readFileSync(join(import.meta.dirname, "..", "package.json"), "utf8"));
 
 const CONFIG: Option = {
   flags: "-c, --config <file>",
@@ -31,7 +31,7 @@ const LIVE: Option = {
 type ConfigOptions = { config: string; json: boolean };
 
 export const PROGRAM: Program = {
-  version: manifest.version,
+  version: versionText(manifest),
   groups: {
     key: "Create and list software keys.",
     audit: "Read, verify and export an audit log (docs/audit.md).",
@@ -186,6 +186,16 @@ export const PROGRAM: Program = {
         (await import("./cli/key.ts")).keyListCommand(config, { json }),
     },
     ...AUDIT_COMMANDS,
+    {
+      name: "version",
+      summary: "Print the version, the commit, the version of Node, the ABI and the platform.",
+      options: [JSON_OBJECT],
+      examples: [
+        { does: "Print what a bug report needs", line: "kleidi version" },
+        { does: "Compare two nodes", line: "kleidi version --json" },
+      ],
+      run: async (options: { json: boolean }) => versionCommand(manifest, options),
+    },
   ],
 };
 

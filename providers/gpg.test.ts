@@ -290,11 +290,14 @@ const REFUSED: readonly [message: () => Uint8Array, says: string][] = [
   ],
   [
     () => inner(packet(8, Buffer.of(1, 2, 3))),
-    "its content is compressed; make it with --compress-algo none",
+    "its content is compressed; create it with --compress-algo none",
   ],
-  [() => inner(Buffer.of(0xa3, 1, 2, 3)), "its content is compressed; make it with --compress-algo none"],
+  [() => inner(Buffer.of(0xa3, 1, 2, 3)), "its content is compressed; create it with --compress-algo none"],
   [() => inner(packet(1, body)), "its content is a packet of tag 1, only 11 is read"],
-  [() => inner(packet(11, literal(NAME, PLAINTEXT, "t"))), "its content is text; make it without --textmode"],
+  [
+    () => inner(packet(11, literal(NAME, PLAINTEXT, "t"))),
+    "its content is text; create it without --textmode",
+  ],
   [() => inner(packet(11, body.subarray(0, 20))), "its content is truncated"],
   [() => inner(packet(11, Buffer.of())), "its content is truncated"],
   [() => inner(Buffer.of()), "it ends where a packet should begin"],

@@ -82,7 +82,7 @@ test("a memory with arbitrary bytes in it gives the right answer or a failure, a
   );
 });
 
-test("a primary whose point is not on the curve makes no key", () => {
+test("a primary whose point is not on the curve creates no key", () => {
   host.meddle = (name, response) => (name === "CreatePrimary" ? offTheCurve(response) : response);
   const { failure } = host.provision({ key: "other" });
   assert.equal(failure?.code, FAULT);

@@ -84,7 +84,7 @@ for (const scheme of SCHEMES) {
     });
   }
 
-  test(`a lost session and a lost key are made again within the call under ${scheme}`, async () => {
+  test(`a lost session and a lost key are created again within the call under ${scheme}`, async () => {
     const version = make({ scheme });
     const ciphertext = seal(version);
     // Everything is gone, and the guest remembers it.
@@ -160,7 +160,7 @@ test("two keys with the longest names fit in the memory, and a longer name is re
   assertFails(host.provision({ key: "c".repeat(129) }), KEY_UNUSABLE, /128 bytes/);
 });
 
-test("a key that is loaded beside a session that is gone has its session made again", async () => {
+test("a key that is loaded beside a session that is gone gets a new session", async () => {
   const scheme = "hmac pcr=sha256:0";
   const versions = ["a", "b", "c"].map((key) => make({ key, scheme }));
   seal(versions[0] ?? "", "a");

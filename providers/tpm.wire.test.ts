@@ -72,7 +72,7 @@ for (const scheme of ["hmac", "sealed"]) {
       let left = 1;
       host.meddle = (name, response) => (name === target && left-- > 0 ? flip(response, bit) : response);
       const reply = host.decrypt({ version, ciphertext });
-      // Some codes say that a handle is gone: then it is made again, and the answer is the right one.
+      // Some codes say that a handle is gone: then it is created again, and the answer is the right one.
       const rebuilt = bit >= 6 * 8 && bit < 10 * 8 && reply.failure === undefined;
       if (rebuilt) assert.deepEqual(reply.plaintext, SEED);
       else {

@@ -119,7 +119,7 @@ describe("error answers", () => {
       "no such key",
       answer(404, { errors: [] }),
       2,
-      /there is no such key; restore it from a backup, or, if nothing was encrypted with it, make it \(bao write -f transit\/keys\/kek\)/,
+      /there is no such key; restore it from a backup, or, if nothing was encrypted with it, create it \(bao write -f transit\/keys\/kek\)/,
     ],
     ["no such key, when it is used", errors(400, "encryption key not found"), 2, /there is no such key/],
     [

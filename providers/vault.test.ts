@@ -37,7 +37,7 @@ describe("requests", () => {
     assert.deepEqual(reply.olderVersions, [`2.${CREATED + 2}.${ID}`, `1.${CREATED + 1}.${ID}`]);
   });
 
-  test("encrypt names the version, binds the associated data, and would make no key", () => {
+  test("encrypt names the version, binds the associated data, and would create no key", () => {
     const reply = encrypt((request) => {
       assert.deepEqual(sent(request), [
         "POST",

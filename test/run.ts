@@ -3,10 +3,12 @@
  *
  *     npm test -- kms sandbox
  *
- * Debian's packages that tests run are installed where this is root; else it says which are missing. Where Go is missing, the tests
- * against servers that are built with it are left out with one line each; under CI=true that is a failure.
+ * Debian's packages that tests run are installed where this is root; else it says which are missing. The servers that tests need are
+ * built with Go, one after the other, while the tests that need none of them run. Where Go is missing, the tests against these servers
+ * are left out with one line each; under CI=true that is a failure.
  */
-import { spawnSync } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { globSync } from "node:fs";
 import { join } from "node:path";
 import { installDebian } from "./support/debian.ts";
@@ -24,6 +26,9 @@ const SERVERS = [
   },
   { tests: /openbao|vault/, what: "a real OpenBao", build: "test/openbao/build.sh" },
 ] as const;
+type Server = (typeof SERVERS)[number];
+const running = new Set<ChildProcess>();
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => stop(`Stopped by ${signal}`));
 /** These make system calls by the numbers of one architecture, which another one does not have. */
 const ONLY_ON_X64 = ["test/sandbox/confinement.test.ts"];
 const files = globSync(
@@ -48,43 +53,66 @@ const files = globSync(
 
 if (files.length === 0) stop(`Cannot test: no test file has ${wanted.join(" or ")} in its path`);
 if (wanted.length === 0) {
-  step("types", join(root, "node_modules/.bin/tsc"), ["--noEmit"]);
-  step("generated messages", process.execPath, [join(root, "proto/generate.ts"), "--check"]);
-  step("format and lint", join(root, "node_modules/.bin/biome"), ["check", "--error-on-warnings", "."]);
+  await step("types", join(root, "node_modules/.bin/tsc"), ["--noEmit"]);
+  await step("generated messages", process.execPath, [join(root, "proto/generate.ts"), "--check"]);
+  await step("format and lint", join(root, "node_modules/.bin/biome"), ["check", "--error-on-warnings", "."]);
 }
 const remedy = installDebian();
 if (remedy !== undefined) stop(`Cannot test: ${remedy}`);
 const fitting = files.filter((file) => process.arch === "x64" || !ONLY_ON_X64.includes(file));
 for (const file of files.filter((each) => !fitting.includes(each)))
   console.log(`Left out: ${file}, because it is for x64 and this is ${process.arch}`);
-const left = SERVERS.reduce(
-  (kept, server) =>
-    kept.some((file) => server.tests.test(file)) && !built(server)
-      ? kept.filter((file) => !server.tests.test(file))
-      : kept,
-  fitting,
+const needed = SERVERS.filter(({ tests }) => fitting.some((file) => tests.test(file)));
+const hasGo = needed.length === 0 || spawnSync("go", ["version"]).status === 0;
+const waiting = fitting.filter((file) => needed.some(({ tests }) => tests.test(file)));
+if (!hasGo) leaveOut(needed);
+const built = hasGo ? buildAll(needed) : undefined;
+await test(
+  "tests",
+  fitting.filter((file) => !waiting.includes(file)),
 );
-// Without a file, node would look for tests itself.
-if (left.length > 0) step("tests", process.execPath, ["--test", "--test-concurrency=2", ...left]);
-
-/** False where it cannot be had and need not be. */
-function built({ what, build }: (typeof SERVERS)[number]): boolean {
-  if (spawnSync("go", ["version"]).status === 0) {
-    step(what, "bash", [join(root, build)]);
-    return true;
-  }
-  if (ci) stop(`Cannot run the tests with ${what}: Go is missing, and CI=true forbids leaving them out`);
-  console.log(`Left out: the tests with ${what}, because there is no Go on the PATH`);
-  return false;
+if (built !== undefined) {
+  await built;
+  await test("tests with real servers", waiting);
 }
 
-function step(name: string, command: string, args: string[]): void {
+/** Builds one server after the other, with less right to the processor than the tests beside it. */
+async function buildAll(servers: readonly Server[]): Promise<void> {
+  for (const { what, build } of servers) await step(what, "nice", ["-n", "10", "bash", join(root, build)]);
+}
+
+function leaveOut(servers: readonly Server[]): void {
+  if (ci)
+    stop(
+      `Cannot run the tests with ${servers[0]?.what}: Go is missing, and CI=true forbids leaving them out`,
+    );
+  for (const { what } of servers)
+    console.log(`Left out: the tests with ${what}, because there is no Go on the PATH`);
+}
+
+async function test(name: string, chosen: readonly string[]): Promise<void> {
+  // Without a file, node would look for tests itself.
+  if (chosen.length > 0) await step(name, process.execPath, ["--test", "--test-concurrency=2", ...chosen]);
+}
+
+async function step(name: string, command: string, args: readonly string[]): Promise<void> {
   console.log(`\n== ${name}`);
-  const { status, error } = spawnSync(command, args, { cwd: root, stdio: ["ignore", "inherit", "inherit"] });
-  if (status !== 0) stop(`Failed: ${name} (${error?.message ?? `exit code ${status}`})`);
+  // A group of its own, which stop() ends: a compiler must not outlive a run that has failed.
+  const child = spawn(command, args, { cwd: root, stdio: ["ignore", "inherit", "inherit"], detached: true });
+  running.add(child);
+  const [status, signal] = await once(child, "exit");
+  running.delete(child);
+  if (status !== 0) stop(`Failed: ${name} (${signal ?? `exit code ${status}`})`);
 }
 
 function stop(message: string): never {
   console.error(message);
+  for (const { pid } of running) {
+    try {
+      if (pid !== undefined) process.kill(-pid, "SIGTERM");
+    } catch {
+      // It has exited a moment ago.
+    }
+  }
   process.exit(1);
 }

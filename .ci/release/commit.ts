@@ -2,13 +2,19 @@
 import { spawnSync } from "node:child_process";
 import { ReleaseFault } from "./fault.ts";
 
-export interface Commit {
+/** The commit of a checkout, with or without changes. */
+export interface Head {
   /** 40 hexadecimal digits. */
   readonly id: string;
   /** When it was committed: seconds since 1970. */
   readonly time: number;
   /** The tags that point at it. */
   readonly tags: readonly string[];
+  /** The changes that are in no commit, as "git status --porcelain" prints them; empty if there are none. */
+  readonly changes: string;
+}
+
+export interface Commit extends Head {
   /** Every file in it, sorted. */
   readonly files: readonly string[];
   /** @throws ReleaseFault where the commit does not have the file */
@@ -28,9 +34,9 @@ const MAX_BYTES = 256 << 20;
 
 /**
  * @param checkout a folder of git
- * @throws ReleaseFault where it has changes that are not committed, or is not a checkout
+ * @throws ReleaseFault where it is not a checkout
  */
-export function readCommit(checkout: string): Commit {
+export function readHead(checkout: string): Head {
   const text = (...args: string[]) => git(checkout, args).toString();
   const prefix = text("rev-parse", "--show-prefix").trimEnd();
   if (prefix !== "") {
@@ -38,18 +44,53 @@ export function readCommit(checkout: string): Commit {
       `${checkout} is no checkout of its own, but ${prefix} in another one; clone the repository`,
     );
   }
-  const changes = text("status", "--porcelain", "--untracked-files=normal").trimEnd();
-  if (changes !== "") {
-    throw new ReleaseFault(
-      `the checkout has changes that are in no commit; commit, stash or remove them:\n${changes}`,
-    );
-  }
   const id = text("rev-parse", "HEAD").trimEnd();
   return {
     id,
     time: Number(text("show", "--no-patch", "--format=%ct", id)),
     tags: lines(text("tag", "--points-at", id)),
-    files: text("ls-tree", "-r", "-z", "--name-only", id).split("\0").slice(0, -1).sort(),
+    changes: text("status", "--porcelain", "--untracked-files=normal").trimEnd(),
+  };
+}
+
+/** @returns every file of the working tree that git has or would add, sorted, relative to the root */
+export function readFiles(checkout: string): string[] {
+  const listed = git(checkout, [
+    "ls-files",
+    "-z",
+    "--cached",
+    "--others",
+    "--exclude-standard",
+    "--deduplicate",
+  ]);
+  return listed.toString().split("\0").slice(0, -1).sort();
+}
+
+/** A release has the tag of its version. Everything else has the commit in its name, so that it is not taken for a release. */
+export function nameOf(version: string, { id, tags, changes }: Head): string {
+  if (changes !== "") return `kleidi-${version}+g${id.slice(0, 12)}.modified`;
+  return tags.includes(`v${version}`) ? `kleidi-${version}` : `kleidi-${version}+g${id.slice(0, 12)}`;
+}
+
+/**
+ * @param checkout a folder of git
+ * @throws ReleaseFault where it has changes that are not committed, or is not a checkout
+ */
+export function readCommit(checkout: string): Commit {
+  const head = readHead(checkout);
+  const { id, changes } = head;
+  if (changes !== "") {
+    throw new ReleaseFault(
+      `the checkout has changes that are in no commit; commit, stash or remove them:\n${changes}`,
+    );
+  }
+  return {
+    ...head,
+    files: git(checkout, ["ls-tree", "-r", "-z", "--name-only", id])
+      .toString()
+      .split("\0")
+      .slice(0, -1)
+      .sort(),
     read: (path) => git(checkout, ["cat-file", "blob", `${id}:${path}`]),
     archive: (folder, files, added, into) => {
       const others = [`--prefix=${folder}/${into}/`, ...added.map((path) => `--add-file=${path}`)];

@@ -1,5 +1,4 @@
 /** Makes the files of a release from a clean checkout: the same bytes wherever, whenever and by whomever it is run. */
-import { createHash } from "node:crypto";
 import {
   chmodSync,
   existsSync,
@@ -12,11 +11,12 @@ import {
 } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { buildAll, digestsOf } from "../../providers/build.ts";
-import { type Commit, readCommit } from "./commit.ts";
+import { type Commit, nameOf, readCommit } from "./commit.ts";
 import { isReleased } from "./contents.ts";
 import { ReleaseFault } from "./fault.ts";
 import { readSecretKey, type SecretKey, signatureOf } from "./minisign.ts";
 import { sbomOf } from "./sbom.ts";
+import { type SummedFile, sumOf, sumsOf } from "./sums.ts";
 import { checkTagged } from "./tagged.ts";
 
 export interface ReleaseOptions {
@@ -28,19 +28,12 @@ export interface ReleaseOptions {
   readonly key?: string | undefined;
 }
 
-export interface ReleaseFile {
-  readonly name: string;
-  readonly sha256: string;
-  /** In bytes. */
-  readonly size: number;
-}
-
 export interface MadeRelease {
   /** The archive's name without its ending, and the folder in it. */
   readonly name: string;
   readonly commit: string;
   /** All but the signatures, sorted by name. */
-  readonly files: readonly ReleaseFile[];
+  readonly files: readonly SummedFile[];
   /** The id of the key that signed. */
   readonly signedBy?: string;
 }
@@ -53,7 +46,8 @@ export async function makeRelease({ checkout, out, key }: ReleaseOptions): Promi
   const commit = readCommit(checkout);
   const modules = await buildModules(commit);
   const manifest: { version: string; license: string } = json(commit, "package.json");
-  const name = nameOf(checkout, manifest.version, commit);
+  const name = nameOf(manifest.version, commit);
+  if (name === `kleidi-${manifest.version}`) checkTagged(checkout, manifest.version, commit);
   const files = new Map<string, Uint8Array>();
   for (const { path } of modules) files.set(basename(path), readFileSync(path));
   const released = commit.files.filter(isReleased);
@@ -62,14 +56,9 @@ export async function makeRelease({ checkout, out, key }: ReleaseOptions): Promi
   const shipped = modules.map(({ path, sha256 }) => ({ name: basename(path), sha256 }));
   const release = { ...manifest, commit: commit.id, time: commit.time };
   files.set(`${name}.cdx.json`, Buffer.from(sbomOf(release, json(commit, "package-lock.json"), shipped)));
-  const described = [...files].map(([file, bytes]) => ({
-    name: file,
-    sha256: sha256(bytes),
-    size: bytes.length,
-  }));
+  const described = [...files].map(([file, bytes]) => sumOf(file, bytes));
   described.sort((a, b) => (a.name < b.name ? -1 : 1));
-  const sums = described.map((file) => `${file.sha256}  ${file.name}\n`).join("");
-  files.set("SHA256SUMS", Buffer.from(sums));
+  files.set("SHA256SUMS", Buffer.from(sumsOf(described)));
   if (secret !== undefined) addSignatures(files, secret, `${name} commit:${commit.id}`);
   writeFolder(folder, files);
   return {
@@ -98,13 +87,6 @@ async function buildModules(commit: Commit) {
   return modules;
 }
 
-/** A release has the tag of its version; everything else has the commit in its name, and passes for no release. */
-function nameOf(checkout: string, version: string, commit: Commit): string {
-  if (!commit.tags.includes(`v${version}`)) return `kleidi-${version}+g${commit.id.slice(0, 12)}`;
-  checkTagged(checkout, version, commit);
-  return `kleidi-${version}`;
-}
-
 /** All or nothing: the folder gets its name when everything is in it. */
 function writeFolder(folder: string, files: ReadonlyMap<string, Uint8Array>): void {
   mkdirSync(dirname(folder), { recursive: true });
@@ -121,8 +103,4 @@ function writeFolder(folder: string, files: ReadonlyMap<string, Uint8Array>): vo
 
 function json<T>(commit: Commit, path: string): T {
   return JSON.parse(commit.read(path).toString());
-}
-
-function sha256(bytes: Uint8Array): string {
-  return createHash("sha256").update(bytes).digest("hex");
 }

@@ -11,7 +11,7 @@ import { Checkout } from "./checkout.ts";
 requireDebian(["minisign"]);
 const root = join(import.meta.dirname, "..", "..");
 const page = readFileSync(join(root, "docs/releasing.md"), "utf8");
-const [verifying = "", running = "", , signing = ""] = [...page.matchAll(/^```sh\n(.*?)^```$/gms)].map(
+const [verifying = "", running = "", , , signing = ""] = [...page.matchAll(/^```sh\n(.*?)^```$/gms)].map(
   ([, block = ""]) => block,
 );
 const checkout = new Checkout("checkout");
@@ -90,7 +90,7 @@ describe("the unpacked release", () => {
     assert.match(stdout, /^\d+\.\d+\.\d+\n/);
   });
 
-  test("makes a key, and check --live encrypts and decrypts with it", () => {
+  test("creates a key, and check --live encrypts and decrypts with it", () => {
     mkdirSync(join(folder, "keys"), { mode: 0o700 });
     const [sha256] = sh(unpacked, "sha256sum providers/local.wasm").stdout.split(" ");
     const config = {

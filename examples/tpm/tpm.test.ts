@@ -20,7 +20,7 @@ after(async () => {
   await tpm.stop();
 });
 
-test("the example makes its key and uses it", () => {
+test("the example creates its key and uses it", () => {
   const example = readFileSync(join(import.meta.dirname, "kleidi.yaml"), "utf8");
   const state = join(fixture.folder, "state");
   mkdirSync(state, { mode: 0o700 });

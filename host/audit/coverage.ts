@@ -55,7 +55,7 @@ export class Coverage {
     const long = `${count} lines over ${Math.ceil(spanMs / 1000)} s`;
     const often = `${rhythm.lines} lines or ${rhythm.intervalMs / 1000} s`;
     const why = nothing
-      ? `from here on ${count} lines have no checkpoint, and there is none before them: nothing here is signed`
+      ? `from here on ${count} lines have no checkpoint, and the log has no earlier one: none of its lines is signed`
       : `from here on ${long} have no checkpoint, and the host signs after ${often}: they were written without the key, or their checkpoints were removed`;
     return { ...this.#from, what: "unsigned", why };
   }

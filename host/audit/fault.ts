@@ -38,7 +38,7 @@ export interface SeenLine extends Place {
 }
 
 /** The last line before a break. */
-export interface LastGoodLine extends Place {
+interface LastGoodLine extends Place {
   readonly chain: string | undefined;
   readonly seq: number;
   readonly hash: string;
@@ -110,8 +110,7 @@ export class ChainBreak {
         `the line after it, with sequence ${head.seq}, follows the one before it`,
         before,
       );
-    if (head.seq > seq)
-      return say("cut", `before it, the lines with sequences ${range(seq, head.seq - 1)} are missing`);
+    if (head.seq > seq) return say("cut", `before it, ${missing(seq, head.seq - 1)} missing`);
     if (head.seq < seq)
       return isEarlier(at.hash)
         ? say("duplicated", `it repeats the line with sequence ${head.seq}`)
@@ -119,14 +118,16 @@ export class ChainBreak {
     // its hash of the line before it differs: one of the two lines was changed
     const next = this.#next?.head;
     if (next === undefined || next.prev === at.hash)
-      return say("changed", "the line after it names another hash of it", before);
+      return say("changed", "the next line contains a different hash of it", before);
     return say(
       "changed",
-      "it names another hash of the line before it, and the line after it names another hash of it",
+      "it contains a different hash of the line before it, and the next line contains a different hash of it",
     );
   }
 }
 
-function range(first: number, last: number): string {
-  return first === last ? `${first}` : `${first} to ${last}`;
+function missing(first: number, last: number): string {
+  return first === last
+    ? `the line with sequence ${first} is`
+    : `the lines with sequences ${first} to ${last} are`;
 }

@@ -4,29 +4,29 @@
  */
 import { characterEscape } from "../lib/text.ts";
 
-export interface Text {
+interface Text {
   readonly is: "text";
   /** The maximum length in characters, after escaping. */
   readonly max: number;
 }
-export interface Hex {
+interface Hex {
   readonly is: "hex";
   readonly digits: number;
 }
-export interface Base64 {
+interface Base64 {
   readonly is: "base64";
   readonly characters: number;
 }
-export interface Count {
+interface Count {
   readonly is: "count";
 }
-export interface Milliseconds {
+interface Milliseconds {
   readonly is: "ms";
 }
-export interface Time {
+interface Time {
   readonly is: "time";
 }
-export interface Word<W extends string = string> {
+interface Word<W extends string = string> {
   readonly is: "word";
   readonly of: readonly W[];
 }

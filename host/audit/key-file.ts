@@ -1,4 +1,4 @@
-/** The private key for checkpoints: Ed25519, PKCS#8 PEM, in a file that nobody else can read. */
+/** The private key for checkpoints: Ed25519, PKCS#8 PEM, in a file that no other user can read. */
 import {
   createPrivateKey,
   createPublicKey,
@@ -37,15 +37,15 @@ export function loadKey(path: string): KeyObject {
  * @returns the public key
  * @throws KleidiError audit-invalid if the path exists or the system refuses to write
  */
-export function makeKey(path: string): KeyObject {
+export function createKey(path: string): KeyObject {
   const { privateKey } = generateKeyPairSync("ed25519");
   const staged = `${path}.${randomBytes(6).toString("hex")}.new`;
   try {
     createPrivate(path, privateKey.export({ type: "pkcs8", format: "pem" }) as string, staged);
   } catch (error) {
     const { code = "unknown" } = error as NodeJS.ErrnoException;
-    const why = code === "EEXIST" ? "the path already exists" : `the system refuses it (${code})`;
-    throw new KleidiError("audit-invalid", `Cannot make the audit key ${path}: ${why}`, error);
+    const why = code === "EEXIST" ? "the path already exists" : `the system refused it (${code})`;
+    throw new KleidiError("audit-invalid", `Cannot create the audit key ${path}: ${why}`, error);
   }
   return createPublicKey(privateKey);
 }

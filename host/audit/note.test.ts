@@ -61,52 +61,30 @@ describe("a signed note", () => {
   });
 
   const base64 = root.toString("base64");
-  const NO_CHECKPOINT = "its text is not a log checkpoint (an origin, a size and a root)";
-  const NO_SIGNATURE = "it is not a signed note: one of its last lines is not a signature";
-  for (const [what, text, why] of [
-    ["another size", note.replace("20852163", "20852164"), "its signature is not valid for the key"],
-    [
-      "a signature of another key",
-      signNote(head, other.privateKey),
-      "no given key signed it in the name of its origin",
-    ],
-    [
-      "a signature in another name",
-      signed(`${origin}\n1\n${base64}\n`, { name: "example.com/other" }),
-      "no given key signed it in the name of its origin",
-    ],
-    ["nothing", "", "it is not a signed note"],
-    ["no signature", note.slice(0, note.indexOf("\n\n") + 2), "it is not a signed note"],
-    ["no end", note.slice(0, -1), "it is not a signed note"],
-    ["another dash", note.replace("\u2014", "-"), NO_SIGNATURE],
-    ["an empty signature", `${note}\u2014 x AAAA\n`, NO_SIGNATURE],
-    ["base64 of another form", note.replace(/=*\n$/, "\n"), NO_SIGNATURE],
-    [
-      "a control character",
-      note.replace("example", "exam\u0007ple"),
-      "it is not a signed note: it is not UTF-8 without control characters",
-    ],
-    [
-      "a carriage return",
-      note.replaceAll("\n", "\r\n"),
-      "it is not a signed note: it is not UTF-8 without control characters",
-    ],
-    ["two lines", signed(`${origin}\n1\n`), NO_CHECKPOINT],
-    ["a size with a zero in front", signed(`${origin}\n01\n${base64}\n`), NO_CHECKPOINT],
-    ["a size above the safe integers", signed(`${origin}\n9007199254740992\n${base64}\n`), NO_CHECKPOINT],
-    ["a root that is shorter", signed(`${origin}\n1\n${base64.slice(4)}\n`), NO_CHECKPOINT],
-    ["an empty line behind the root", signed(`${origin}\n1\n${base64}\n\nx\n`), NO_CHECKPOINT],
-    [
-      "more signatures than the limit",
-      note + "\u2014 x AAAAAAAA\n".repeat(100),
-      "it has 101 signatures, at most 100 are allowed",
-    ],
-    ["more bytes than the limit", "x".repeat(1_048_577), "it is 1048577 bytes, at most 1048576 are allowed"],
+  for (const [what, text] of [
+    ["another size", note.replace("20852163", "20852164")],
+    ["a signature of another key", signNote(head, other.privateKey)],
+    ["a signature in another name", signed(`${origin}\n1\n${base64}\n`, { name: "example.com/other" })],
+    ["nothing", ""],
+    ["no signature", note.slice(0, note.indexOf("\n\n") + 2)],
+    ["no end", note.slice(0, -1)],
+    ["another dash", note.replace("\u2014", "-")],
+    ["an empty signature", `${note}\u2014 x AAAA\n`],
+    ["base64 of another form", note.replace(/=*\n$/, "\n")],
+    ["a control character", note.replace("example", "exam\u0007ple")],
+    ["a carriage return", note.replaceAll("\n", "\r\n")],
+    ["two lines", signed(`${origin}\n1\n`)],
+    ["a size with a zero in front", signed(`${origin}\n01\n${base64}\n`)],
+    ["a size above the safe integers", signed(`${origin}\n9007199254740992\n${base64}\n`)],
+    ["a root that is shorter", signed(`${origin}\n1\n${base64.slice(4)}\n`)],
+    ["an empty line behind the root", signed(`${origin}\n1\n${base64}\n\nx\n`)],
+    ["more signatures than the limit", note + "\u2014 x AAAAAAAA\n".repeat(100)],
+    ["more bytes than the limit", "x".repeat(1_048_577)],
   ] as const)
-    test(`is rejected with ${what}`, () => assert.equal(faultOf(text), why));
+    test(`is rejected with ${what}`, (t) => t.assert.snapshot(faultOf(text) ?? assert.fail()));
 
-  test("is rejected if its bytes are not UTF-8", () => {
+  test("is rejected if its bytes are not UTF-8", (t) => {
     const bytes = Buffer.from(note.replace("example", "exampl\u00ff"), "latin1");
-    assert.equal(faultOf(bytes), "it is not a signed note: it is not UTF-8 without control characters");
+    t.assert.snapshot(faultOf(bytes) ?? assert.fail());
   });
 });

@@ -16,6 +16,7 @@ import { ChainFault, type End, endOf } from "./sink/resume.ts";
 import { undoRotation } from "./sink/rotation.ts";
 
 export interface OpenFile {
+  readonly file: string;
   readonly descriptor: number;
   readonly lock: Lock;
   readonly end: End;
@@ -40,14 +41,14 @@ export async function openLog(
   assertFolder(file);
   const lock = await withAuditError(file, () => Lock.take(file));
   try {
-    return await withAuditError(file, () => ({ lock, ...opened(file, signer, rhythm) }));
+    return await withAuditError(file, () => ({ file, lock, ...opened(file, signer, rhythm) }));
   } catch (error) {
     lock.release();
     throw error;
   }
 }
 
-type Opened = Omit<OpenFile, "lock">;
+type Opened = Omit<OpenFile, "file" | "lock">;
 const UNJUDGED: EndCheck = { why: undefined, unsigned: 0 };
 
 function opened(file: string, signer: Signer | undefined, rhythm: Rhythm): Opened {
@@ -87,7 +88,7 @@ function checkMovedAway(file: string, descriptor: number): EndCheck | undefined 
     if (error instanceof ChainFault) return undefined;
     throw error;
   }
-  const why = `it is missing or has no line, and ${basename(newest)} is there: its lines were moved away or removed`;
+  const why = `it is missing or has no line, but ${basename(newest)} exists: its lines were moved away or removed`;
   try {
     const [line] = linesOf(descriptor, older);
     return { why, unsigned: 0, last: line === undefined ? undefined : hashOf(line) };
@@ -142,7 +143,7 @@ async function withAuditError<T>(file: string, work: () => T | Promise<T>): Prom
   } catch (error) {
     if (error instanceof KleidiError) throw error;
     if (error instanceof ChainFault) throw invalid(file, error.message);
-    throw invalid(file, `the system refuses it (${codeOf(error)})`, error);
+    throw invalid(file, `the system refused it (${codeOf(error)})`, error);
   }
 }
 
@@ -152,6 +153,6 @@ function readEnd(file: string, descriptor: number): End {
     return endOf(descriptor);
   } catch (error) {
     if (!(error instanceof ChainFault)) throw error;
-    throw invalid(file, `${error.message}. Find out who changed it: kleidi audit verify ${file}`);
+    throw invalid(file, `${error.message}. Find the changed line: kleidi audit verify ${file}`);
   }
 }

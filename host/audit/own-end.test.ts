@@ -36,18 +36,17 @@ function withGap(before: number, behind: number, change: Partial<Extract<Control
   return checkEnd(lines.toReversed(), publicKey, DEFAULT_RHYTHM);
 }
 
-test("missing lines do not reset the count: an attacker without the key can declare lines missing", () => {
+test("missing lines do not reset the count: an attacker without the key can declare lines missing", (t) => {
   assert.equal(withGap(50, 49).why, undefined);
   assert.equal(withGap(50, 49 + OWN_LINES).why, undefined);
-  assert.match(withGap(50, 50 + OWN_LINES).why ?? "", /^its last \d+ lines have no checkpoint/);
-  const tooMany = /^its last \d+ lines have no checkpoint/;
-  assert.match(withGap(101 + OWN_LINES, 0).why ?? "", tooMany);
-  assert.match(withGap(0, 100 + OWN_LINES).why ?? "", tooMany);
+  t.assert.snapshot(withGap(50, 50 + OWN_LINES).why);
+  t.assert.snapshot(withGap(101 + OWN_LINES, 0).why);
+  t.assert.snapshot(withGap(0, 100 + OWN_LINES).why);
 });
 
-test("missing lines must be declared with the hash of the line before them", () => {
+test("missing lines must be declared with the hash of the line before them", (t) => {
   const { why } = withGap(5, 5, { last: "0".repeat(64) });
-  assert.equal(why, "its line with sequence 59 does not follow the one before it");
+  t.assert.snapshot(why);
   assert.equal(withGap(5, 5, { last: undefined }).why, why);
 });
 
@@ -64,15 +63,12 @@ function withoutClaim(lines: number, before: (put: (record: Entry | Control) => 
   return written;
 }
 
-test("a start without a claim ends the search: the claim of an earlier run does not count", () => {
+test("a start without a claim ends the search: the claim of an earlier run does not count", (t) => {
   const claimed = (lines: number) => withoutClaim(lines, (put) => put({ ...START, checkpoint_lines: 1 }));
   assert.equal(checkEnd(claimed(900).toReversed(), publicKey, DEFAULT_RHYTHM).why, undefined);
   const most = DEFAULT_RHYTHM.lines + OWN_LINES;
   assert.equal(checkEnd(claimed(most).toReversed(), publicKey, DEFAULT_RHYTHM).why, undefined);
-  assert.match(
-    checkEnd(claimed(most + 1).toReversed(), publicKey, DEFAULT_RHYTHM).why ?? "",
-    /have no checkpoint/,
-  );
+  t.assert.snapshot(checkEnd(claimed(most + 1).toReversed(), publicKey, DEFAULT_RHYTHM).why);
 });
 
 test("lines before the checkpoint may belong to another log or be partly missing", () => {

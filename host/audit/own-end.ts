@@ -156,7 +156,7 @@ class Reader {
   }
 
   #tooMany(): string {
-    return `its last ${this.#tail.length} lines have no checkpoint, which is more, or for longer, than this host leaves unsigned`;
+    return `its last ${this.#tail.length} lines have no checkpoint: this host leaves fewer lines, or lines over a shorter time, unsigned`;
   }
 }
 

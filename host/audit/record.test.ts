@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import { z } from "zod";
+import { thrown } from "../../test/support/thrown.ts";
 import { isCanonical } from "./canonical.ts";
 import { Chain, hashOf, headOf, LONGEST_HEAD, MOST_SEQ, prefixOf, recordOf, ZERO_HASH } from "./chain.ts";
 import { bounded } from "./fields.ts";
@@ -105,12 +106,12 @@ describe("every line", () => {
     assert.doesNotMatch(lineOf(given), /s3cr3t|token|headers/);
   });
 
-  test("takes no bytes: neither the types nor the log do", () => {
+  test("takes no bytes: neither the types nor the log do", (t) => {
     const bytes = Buffer.from("s3cr3t");
     // @ts-expect-error: a text is a string
-    assert.throws(() => lineOf({ ...CALL, target: bytes }), {
-      message: "the field target of an audit record is not a valid text",
-    });
+    const error = thrown(() => lineOf({ ...CALL, target: bytes }));
+    assert.ok(error instanceof TypeError);
+    t.assert.snapshot(error.message);
     // @ts-expect-error: a hash is a string
     assert.throws(() => lineOf({ ...CALL, module: bytes }), TypeError);
     // @ts-expect-error: a decision is one of three words

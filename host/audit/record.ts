@@ -26,7 +26,7 @@ const sink = word("file", "stdout");
 const rhythm = { checkpoint_lines: optional(count), checkpoint_interval_ms: optional(count) };
 
 /** Records of events of the host. */
-export const ENTRIES = {
+const ENTRIES = {
   /** "wall": the wall around the providers' processes (docs/threat-model.md); absent in records of older hosts. */
   start: {
     version: text(64),
@@ -82,7 +82,7 @@ export const ENTRIES = {
 } as const satisfies Shapes;
 
 /** Records about the log itself. */
-export const CONTROLS = {
+const CONTROLS = {
   /** The first line of a chain. If an untrusted file was set aside: its new name, the reason, and the hash of its last line. */
   genesis: { aside: optional(text(256)), why: optional(text(256)), last: optional(hex(64)) },
   /** The first line of a file that continues another one. "resumed": written by older hosts whose start found no file. */
@@ -113,7 +113,6 @@ type RecordOf<K, S extends Shape> = { readonly kind: K } & {
 };
 type AnyOf<T extends Shapes> = { [K in keyof T]: RecordOf<K, T[K]> }[keyof T];
 
-export type Kind = keyof typeof RECORDS;
 export type Entry = AnyOf<typeof ENTRIES>;
 export type Control = AnyOf<typeof CONTROLS>;
 

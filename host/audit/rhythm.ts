@@ -77,6 +77,16 @@ export class UnsignedLines {
   }
 }
 
+/** A rhythm as records of the kinds start and rhythm claim it. */
+export interface Claim {
+  readonly checkpoint_lines: number;
+  readonly checkpoint_interval_ms: number;
+}
+
+export function claimed({ lines, intervalMs }: Rhythm): Claim {
+  return { checkpoint_lines: lines, checkpoint_interval_ms: intervalMs };
+}
+
 /** Returns the rhythm that a record of the kind start or rhythm claims, limited to the longest one; undefined if it claims none. */
 export function claimOf(record: (Head & Readonly<Record<string, unknown>>) | undefined): Rhythm | undefined {
   if (record?.kind !== "start" && record?.kind !== "rhythm") return undefined;

@@ -1,4 +1,4 @@
-/** All sinks of a log: whether one accepts lines, and the callers that wait until one has accepted theirs. */
+/** All sinks of a log: their state, and the callers that wait until a sink has accepted their lines. */
 import { KleidiError } from "../error.ts";
 import type { BackOff } from "../lib/back-off.ts";
 import type { Position } from "./chain.ts";
@@ -7,7 +7,7 @@ import { type Failure, Feed, type QueuedLine } from "./feed.ts";
 import type { Output } from "./sink/output.ts";
 import { Waiters } from "./waiters.ts";
 
-export interface SinksOptions {
+interface SinksOptions {
   /** The maximum size of the lines that wait in each sink, in bytes. */
   readonly queueBytes: number;
   readonly backOff: BackOff;
@@ -107,7 +107,7 @@ export class Sinks {
     this.#waiters.reject(Number.POSITIVE_INFINITY, error);
   }
 
-  /** Why no sink accepts lines. */
+  /** Returns the error that names the failure of each sink. */
   failure(): KleidiError {
     const each = this.#feeds.map(
       ({ output, failure }) => `${output.label} (${failure?.error ?? "too slow"})`,

@@ -55,7 +55,7 @@ function digest(bytes: Uint8Array): Buffer {
 }
 
 /** A range of lines, with 0-based indexes; `to` is exclusive. */
-export interface Range {
+interface Range {
   readonly from: number;
   readonly to: number;
 }

@@ -41,5 +41,5 @@ export interface Verdict {
   /** The tree over all lines up to and including the last checkpoint; if requested, and no line before it is missing. */
   readonly tree?: { readonly size: number; readonly root: Buffer } | undefined;
   /** The number of notes that could not be compared because earlier lines are missing, as when older files were removed. */
-  readonly unheld: number;
+  readonly uncompared: number;
 }

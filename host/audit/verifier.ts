@@ -303,7 +303,7 @@ export class Verifier {
       lines: this.#lines,
       bytes: this.#bytes,
       tree: this.#heads?.signed,
-      unheld: open.filter(({ isCut }) => !isCut).length,
+      uncompared: open.filter(({ isCut }) => !isCut).length,
     };
   }
 

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import fc from "fast-check";
+import { thrown } from "../../test/support/thrown.ts";
 import { Chain, hashOf, ZERO_HASH } from "./chain.ts";
 import { Signer } from "./checkpoint.ts";
 import { exportCheckpoints, readCheckpoints } from "./export.ts";
@@ -182,11 +183,11 @@ describe("verify accepts an intact log", () => {
     assert.deepEqual([verdict.fault, verdict.intactTo], [undefined, 30]);
   });
 
-  test("and finds a file that is missing between two", () => {
+  test("and finds a file that is missing between two", (t) => {
     const parts = [LINES.slice(0, 10), LINES.slice(20)].map((lines) => write(lines));
     const verdict = verify(parts.toReversed(), { keys: [] });
     assert.equal(faultOf(verdict), "cut 1");
-    assert.match(verdict.fault?.why ?? "", /sequences 11 to 20 are missing/);
+    t.assert.snapshot(verdict.fault?.why);
     assert.equal(verdict.fault?.file, parts[1]);
   });
 
@@ -311,7 +312,7 @@ describe("records about the log itself", () => {
     assert.equal(faultOf(check([...before, other.next(gap, TIME).text])), undefined);
   });
 
-  test("verify notes a clock that went backwards and a torn line", () => {
+  test("verify notes a clock that went backwards and a torn line", (t) => {
     const own = new Chain({ chain: CHAIN, seq: 0, hash: ZERO_HASH });
     const lines = [
       own.next({ kind: "genesis" }, TIME).text,
@@ -320,14 +321,11 @@ describe("records about the log itself", () => {
     ];
     const { fault, notes } = check(lines);
     assert.equal(fault, undefined);
-    assert.match(
-      notes.join("\n"),
-      /:2: the clock went back by 3600000 ms\.\n.*:3: .*its 12 bytes were cut off/,
-    );
+    t.assert.snapshot(notes.map((note) => note.replace(/^.*\.jsonl/, "FILE")));
   });
 });
 
-test("verify rejects a sequence above the limit", () => {
+test("verify rejects a sequence above the limit", (t) => {
   const at = { chain: CHAIN, hash: hashOf("x") };
   const line = (seq: number) =>
     new Chain({ ...at, seq: 1 })
@@ -337,17 +335,16 @@ test("verify rejects a sequence above the limit", () => {
   for (const seq of [2 ** 52 + 1, 9007199254740989]) {
     const { fault } = check([line(seq)]);
     assert.equal(fault?.what, "changed");
-    assert.equal(fault?.why, `its sequence is ${seq}, at most ${2 ** 52} is allowed`);
+    t.assert.snapshot(fault?.why);
   }
 });
 
-test("a chain without a sequence left refuses another line", () => {
+test("a chain without a sequence left refuses another line", (t) => {
   const chain = new Chain({ chain: CHAIN, seq: 2 ** 52 - 1, hash: ZERO_HASH });
   chain.next({ kind: "rotate", reason: "size" }, TIME);
   const { at } = chain;
-  assert.throws(() => chain.next({ kind: "rotate", reason: "size" }, TIME), {
-    code: "audit-failed",
-    message: /the last line has the sequence 4503599627370496, at most 4503599627370496 is allowed/,
-  });
+  const { code, message } = thrown(() => chain.next({ kind: "rotate", reason: "size" }, TIME));
+  assert.equal(code, "audit-failed");
+  t.assert.snapshot(message);
   assert.equal(chain.at, at);
 });

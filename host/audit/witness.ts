@@ -18,7 +18,7 @@ export function witnessRequest(
   return `old ${old}\n${proof.join("")}\n${note}`;
 }
 
-export function consistencyProof(files: readonly string[], old: number, size: number): Buffer[] {
+function consistencyProof(files: readonly string[], old: number, size: number): Buffer[] {
   const parts = consistencyRanges(old, size).map((range) => ({ ...range, tree: new Tree() }));
   let index = 0;
   for (const file of sortBySequence(files))

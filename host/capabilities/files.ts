@@ -29,7 +29,7 @@ export function readPrivate(path: string, maxBytes: number, invalid: Invalid): B
 export function folderFault(path: string): string | undefined {
   const status = statOf(path);
   if (status?.isDirectory()) return undefined;
-  const actual = status === undefined ? "does not exist" : "is not a folder";
+  const actual = status === undefined ? "does not exist" : "is not a directory";
   return `the folder ${actual}. If no volume is missing, create it: install -d -m 0700 ${path}`;
 }
 

@@ -1,11 +1,11 @@
 /** kleidi audit key: creates the key that signs checkpoints. Nobody can rewrite a signed log without it. */
 import { keyIdOf, publicLine } from "../audit/checkpoint.ts";
-import { makeAuditKey } from "../runtime/make-audit-key.ts";
+import { createAuditKey } from "../runtime/create-audit-key.ts";
 import { EXIT, print } from "./output.ts";
 
 /** @param file the path of the new private key @throws KleidiError, it exists or cannot be written */
 export function auditKeyCommand(file: string, { json }: { readonly json: boolean }): number {
-  const publicKey = makeAuditKey(file);
+  const publicKey = createAuditKey(file);
   const created = { file, id: keyIdOf(publicKey), public: publicLine(publicKey) };
   print(json ? JSON.stringify({ ok: true, ...created }, null, 2) : created.public);
   if (!json)

@@ -31,11 +31,11 @@ export function auditVerifyCommand(paths: readonly string[], options: AuditVerif
   const exported = exportedOf(options.checkpoints, keys);
   const notes = notesOf(options, keys);
   const bar = progress(bytes);
-  const { tree: _, unheld, ...verdict } = verify(files, { keys, exported, notes, onRead: bar.add });
+  const { tree: _, uncompared, ...verdict } = verify(files, { keys, exported, notes, onRead: bar.add });
   bar.end();
-  if (verdict.fault === undefined && unheld > 0)
+  if (verdict.fault === undefined && uncompared > 0)
     throw new UsageError(
-      `Cannot compare the log with ${unheld} of the notes: a note covers all lines from sequence 1, and the given files lack some of them`,
+      `Cannot compare the log with ${uncompared} of the notes: a note covers all lines from sequence 1, and the given files lack some of them`,
     );
   // An empty file has no visible fault and proves nothing.
   const isIntact = verdict.fault === undefined && verdict.gaps.length === 0 && verdict.lines > 0;
@@ -79,7 +79,7 @@ function notesOf({ note, noteKey }: AuditVerifyOptions, keys: Keys): TreeHead[] 
   return note.map((file) => noteOf(file, own));
 }
 
-type LogVerdict = Omit<Verdict, "tree" | "unheld">;
+type LogVerdict = Omit<Verdict, "tree" | "uncompared">;
 
 function linesOf(verdict: LogVerdict, notes: readonly string[]): string[] {
   const { fault, gaps, first, intactTo, lines } = verdict;

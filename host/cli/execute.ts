@@ -5,6 +5,7 @@ import { EXIT, fail } from "./output.ts";
 
 /** The program: its version and all commands. */
 export interface Program {
+  /** The text that `--version` prints; its first line is the version. */
   readonly version: string;
   /** First word of a group of commands → description of the group. */
   readonly groups: Readonly<Record<string, string>>;

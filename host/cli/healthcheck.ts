@@ -21,11 +21,11 @@ export async function healthcheckCommand(
     const { version, healthz, keyId } = await client.status(options.timeoutMs);
     const ok = version === "v2" && healthz === "ok";
     const detail = `${socket} answers ${version}, ${healthz}, key_id sha256 ${keyIdHash(keyId)}`;
-    finding = { what: "status", ok, detail };
+    finding = { subject: "status", ok, detail };
   } catch (error) {
     const { details, code } = error as ServiceError;
     const hint = "Is the host running? Its log says why a key is not ready.";
-    finding = { what: "status", ok: false, detail: `${socket}: ${details} (gRPC code ${code})`, hint };
+    finding = { subject: "status", ok: false, detail: `${socket}: ${details} (gRPC code ${code})`, hint };
   } finally {
     client.close();
   }

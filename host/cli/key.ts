@@ -1,13 +1,14 @@
 /** kleidi key init and key list: creates and lists keys of the keystore and keys that providers create. */
 import { KeyDirectory } from "../capabilities/keystore/directory.ts";
+import { namesOf } from "../capabilities/keystore/grant.ts";
 import { fingerprint } from "../capabilities/keystore/key-file.ts";
 import { StateDirectory } from "../capabilities/state/directory.ts";
-import { type Config, type KeyConfig, keystoreNames, type ProviderConfig } from "../config/config.ts";
+import type { Config, KeyConfig, ProviderConfig } from "../config/config.ts";
 import { loadConfig } from "../config/load.ts";
 import { ERRORS, KleidiError } from "../error.ts";
 import { type Finding, finding } from "../finding.ts";
 import { isProvisioned } from "../runtime/provision.ts";
-import { makeProvisioned } from "../runtime/provisioned-key.ts";
+import { createProvisionedKey } from "../runtime/provisioned-key.ts";
 import { EXIT, print, report } from "./output.ts";
 
 export interface KeyInitOptions {
@@ -98,7 +99,7 @@ async function provision(
       `Cannot create key "${key.name}": give --import (existing bytes) or --escrow (a file for new bytes), not both`,
     );
   }
-  const { version, imported } = await makeProvisioned(config, provider, key, options);
+  const { version, imported } = await createProvisionedKey(config, provider, key, options);
   if (key.version !== undefined && key.version !== version) {
     throw new KleidiError(
       "key-not-ready",
@@ -146,18 +147,22 @@ function keystoreLine(directory: KeyDirectory, name: string, use: string): Findi
   const version = fingerprint(bytes);
   bytes.wipe();
   const created = directory.record(name)?.created ?? "created elsewhere";
-  return { what: `key ${name}`, ok: true, detail: `${use}, fingerprint ${version}, ${created}` };
+  return { subject: `key ${name}`, ok: true, detail: `${use}, fingerprint ${version}, ${created}` };
 }
 
 /** A key with a record. Only its provider knows the version: "check --live" asks it. */
 function recordLine({ state }: Config, name: string, use: string): Finding {
-  const what = `key ${name}`;
+  const subject = `key ${name}`;
   const records = new StateDirectory(state?.directory ?? "");
   if (records.get(name) !== undefined) {
-    return { what, ok: true, detail: `${use}, created by its provider, record ${records.recordPath(name)}` };
+    return {
+      subject,
+      ok: true,
+      detail: `${use}, created by its provider, record ${records.recordPath(name)}`,
+    };
   }
   const detail = `${use}, its provider has not created it: ${records.recordPath(name)} does not exist`;
-  return { what, ok: false, detail, hint: ERRORS["key-not-made"].hint };
+  return { subject, ok: false, detail, hint: ERRORS["key-not-made"].hint };
 }
 
 function keystoreOf(config: Config): KeyDirectory {
@@ -170,5 +175,7 @@ function keystoreOf(config: Config): KeyDirectory {
 
 /** @returns the names of all keystore keys that are granted to a provider */
 function grantedNames(config: Config): string[] {
-  return config.providers.flatMap(({ grants }) => keystoreNames(grants));
+  return config.providers.flatMap(({ grants: { keystore } }) =>
+    keystore === undefined ? [] : namesOf(keystore),
+  );
 }

@@ -17,12 +17,12 @@ export function report(findings: readonly Finding[], json: boolean): number {
   return ok ? EXIT.SUCCESS : EXIT.PROBLEMS;
 }
 
-function line({ what, ok, detail, hint }: Finding): string {
+function line({ subject, ok, detail, hint }: Finding): string {
   // styleText checks the stream: colour only on a terminal, and not with NO_COLOR
   const mark = ok
     ? styleText("green", "ok  ", { stream: process.stdout })
     : styleText("red", "FAIL", { stream: process.stdout });
-  return `${mark} ${what}: ${detail}${hint === undefined ? "" : `\n     ${hint}`}`;
+  return `${mark} ${subject}: ${detail}${hint === undefined ? "" : `\n     ${hint}`}`;
 }
 
 /** Prints a text and a line feed to stdout. */

@@ -12,7 +12,7 @@ function socketIn(listen: unknown): string | undefined {
 
 export const ADMIN_RULES: readonly Rule<ConfigOutline>[] = [
   {
-    says: `The path of an admin socket is at most ${LONGEST_SOCKET} bytes long after it is resolved, and differs from \`listen.socket\`.`,
+    description: `The path of an admin socket is at most ${LONGEST_SOCKET} bytes long after it is resolved, and differs from \`listen.socket\`.`,
     *check({ document, folder, socket, admin }) {
       const path = socketIn(admin?.listen);
       if (path === undefined) return;
@@ -29,7 +29,7 @@ export const ADMIN_RULES: readonly Rule<ConfigOutline>[] = [
     },
   },
   {
-    says: "`admin.mode` and `admin.group` require a socket in `admin.listen`.",
+    description: "`admin.mode` and `admin.group` require a socket in `admin.listen`.",
     *check({ document, admin }) {
       if (typeof admin?.listen !== "string" || socketIn(admin.listen) !== undefined) return;
       for (const name of ["mode", "group"] as const) {

@@ -4,7 +4,7 @@ import type { ConfigOutline } from "./outline.ts";
 
 export const AUDIT_RULES: readonly Rule<ConfigOutline>[] = [
   {
-    says: "`audit` has a `file`, or `stdout: true`, or both.",
+    description: "`audit` has a `file`, or `stdout: true`, or both.",
     *check({ document, audit }) {
       if (audit === undefined || audit.file || audit.stdout) return;
       yield document.fault(["audit"], {
@@ -15,7 +15,7 @@ export const AUDIT_RULES: readonly Rule<ConfigOutline>[] = [
     },
   },
   {
-    says: "`audit.rotate` requires `audit.file`.",
+    description: "`audit.rotate` requires `audit.file`.",
     *check({ document, audit }) {
       if (!audit?.rotate || audit.file) return;
       yield document.fault(

@@ -19,10 +19,3 @@ export type KeyConfig = Config["keys"][number];
 export type AdminConfig = NonNullable<Config["admin"]>;
 export type AuditConfig = NonNullable<Config["audit"]>;
 export type ProviderConfig = Config["providers"][number];
-/** Capability → its grant to a provider. An absent capability is denied. */
-export type GrantsConfig = ProviderConfig["grants"];
-
-/** @returns the names of all keystore files that are granted, as keys or as passphrases */
-export function keystoreNames({ keystore }: GrantsConfig): string[] {
-  return keystore === undefined ? [] : [...keystore.keys, ...(keystore.passphrases ?? [])];
-}

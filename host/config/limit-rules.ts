@@ -8,7 +8,7 @@ const MiB = 1_048_576;
 
 export const LIMIT_RULES: readonly Rule<ConfigOutline>[] = [
   {
-    says: `The largest size of all instances of a process together, \`memory\` × (\`concurrentCalls\` + 4), is at most ${MAX_INSTANCES / MiB}MiB.`,
+    description: `The largest size of all instances of a process together, \`memory\` × (\`concurrentCalls\` + 4), is at most ${MAX_INSTANCES / MiB}MiB.`,
     *check({ document, providers = [] }) {
       for (const { name, limits } of providers) {
         const parsed = LIMITS.safeParse(limits);
@@ -22,7 +22,8 @@ export const LIMIT_RULES: readonly Rule<ConfigOutline>[] = [
     },
   },
   {
-    says: "`processMemory` holds all instances, `memory` × (`concurrentCalls` + 4), and 192MiB for Node.",
+    description:
+      "`processMemory` holds all instances, `memory` × (`concurrentCalls` + 4), and 192MiB for Node.",
     *check({ document, providers = [] }) {
       for (const { name, limits } of providers) {
         const parsed = LIMITS.safeParse(limits);

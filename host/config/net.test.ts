@@ -3,7 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { type RefusedText, testRefusals } from "../../test/support/config-faults.ts";
 import { originOf } from "../capabilities/net/grant.ts";
-import { ALLOWED_PATH } from "../capabilities/net/words.ts";
+import { ALLOWED_PATH } from "../capabilities/net/request-syntax.ts";
 import { parseConfig } from "./parse.ts";
 
 const VALID = `apiVersion: kleidi.dev/v1

@@ -21,7 +21,7 @@ import { TRUST_RULES } from "./trust-rules.ts";
 
 export const RULES: readonly Rule<ConfigOutline>[] = [
   {
-    says: `The path of the socket is at most ${LONGEST_SOCKET} bytes long after it is resolved.`,
+    description: `The path of the socket is at most ${LONGEST_SOCKET} bytes long after it is resolved.`,
     *check({ document, folder, socket }) {
       if (socket === undefined) return;
       const bytes = Buffer.byteLength(resolve(folder, socket));
@@ -34,7 +34,7 @@ export const RULES: readonly Rule<ConfigOutline>[] = [
     },
   },
   {
-    says: 'A provider\'s name is of a-z, 0-9 and "-", at most 63 characters, the first a letter.',
+    description: 'A provider\'s name is of a-z, 0-9 and "-", at most 63 characters, the first a letter.',
     *check({ document, providers = [] }) {
       for (const { name, meant } of providers) {
         if (PROVIDER_NAME.test(name)) continue;
@@ -54,7 +54,7 @@ export const RULES: readonly Rule<ConfigOutline>[] = [
     },
   },
   {
-    says: "No two keys have the same name.",
+    description: "No two keys have the same name.",
     *check({ document, keys = [] }) {
       for (const [i, { name }] of keys.entries()) {
         const first = keys.findIndex((key) => key.name === name);
@@ -67,7 +67,7 @@ export const RULES: readonly Rule<ConfigOutline>[] = [
     },
   },
   {
-    says: "Exactly one key has `use: active`.",
+    description: "Exactly one key has `use: active`.",
     *check({ document, keys = [] }) {
       const active = keys.flatMap(({ use }, i) => (use === "active" ? [i] : []));
       const [first] = active;
@@ -91,7 +91,7 @@ export const RULES: readonly Rule<ConfigOutline>[] = [
     },
   },
   {
-    says: "The provider of a key is one of `providers`.",
+    description: "The provider of a key is one of `providers`.",
     *check({ document, providers, keys = [] }) {
       if (providers === undefined || providers.length === 0 || !haveValidNames(providers)) return;
       const names = providers.map(({ meant }) => meant);
@@ -107,7 +107,7 @@ export const RULES: readonly Rule<ConfigOutline>[] = [
     },
   },
   {
-    says: "Every provider has a key.",
+    description: "Every provider has a key.",
     *check({ document, providers = [], keys }) {
       if (keys === undefined) return;
       const used = keys.map(({ provider }) => provider);

@@ -7,7 +7,7 @@ import { partsOfKey } from "./trust-schema.ts";
 
 export const TRUST_RULES: readonly Rule<ConfigOutline>[] = [
   {
-    says: "`trust.threshold` is at most the number of `trust.keys`.",
+    description: "`trust.threshold` is at most the number of `trust.keys`.",
     *check({ document, trust }) {
       const { threshold, keys = [] } = trust ?? {};
       if (typeof threshold !== "number" || keys.length === 0 || threshold <= keys.length) return;
@@ -18,7 +18,7 @@ export const TRUST_RULES: readonly Rule<ConfigOutline>[] = [
     },
   },
   {
-    says: "No two of `trust.keys` have the same name.",
+    description: "No two of `trust.keys` have the same name.",
     *check(outline) {
       yield* duplicates(outline, "name", ({ name }) => (typeof name === "string" ? name : undefined), {
         noun: "a name",
@@ -27,7 +27,8 @@ export const TRUST_RULES: readonly Rule<ConfigOutline>[] = [
     },
   },
   {
-    says: "No two of `trust.keys` are the same key or have the same key id: one key would be counted as two.",
+    description:
+      "No two of `trust.keys` are the same key or have the same key id: one key would be counted as two.",
     *check(outline) {
       const remedy = "remove this key";
       yield* duplicates(outline, "key", ({ key }) => partsOfKey(key)?.id, { noun: "a key id", remedy });
@@ -39,7 +40,7 @@ export const TRUST_RULES: readonly Rule<ConfigOutline>[] = [
     },
   },
   {
-    says: "Each of `trust.revoked` has either `sha256` or `key`.",
+    description: "Each of `trust.revoked` has either `sha256` or `key`.",
     *check({ document, trust }) {
       for (const [i, { sha256, key }] of (trust?.revoked ?? []).entries()) {
         if (sha256 !== key) continue;
@@ -53,7 +54,7 @@ export const TRUST_RULES: readonly Rule<ConfigOutline>[] = [
     },
   },
   {
-    says: "`signatures` of a provider require `trust`: nothing else uses them.",
+    description: "`signatures` of a provider require `trust`: nothing else uses them.",
     *check({ document, trust, providers = [] }) {
       if (trust !== undefined) return;
       for (const { name, signed } of providers) {

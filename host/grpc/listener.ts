@@ -101,7 +101,7 @@ function assertFolder(path: string, action: string): void {
     );
   }
   // stat, not lstat: /var/run is a link on most systems.
-  if (!statSync(dirname(path)).isDirectory()) throw refused(`${action}: ${dirname(path)} is not a folder`);
+  if (!statSync(dirname(path)).isDirectory()) throw refused(`${action}: ${dirname(path)} is not a directory`);
 }
 
 /** Only a dead socket of this user may be replaced. */

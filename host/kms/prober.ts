@@ -3,6 +3,7 @@
  * reports a healthy status and cannot encrypt has failed.
  */
 import { KleidiError, toKleidiError } from "../error.ts";
+import { backOffMs, jitterMs } from "../lib/back-off.ts";
 import { checkStatusReply } from "./check-reply.ts";
 import type { KeyConfig, Keyset } from "./keyset.ts";
 import type { KeyVersions } from "./provider.ts";
@@ -30,8 +31,10 @@ export interface KeyChange {
   readonly pendingVersion?: string | undefined;
 }
 
-// The delay after a failure doubles with each further failure, up to the interval.
+/** The longest delay after a failure is the interval. */
 const FIRST_RETRY_MS = 250;
+/** The keys of one host, and the hosts of one cluster, should not probe at the same moment. */
+const JITTER = [0.9, 1.1] as const;
 // Status fails when the last probe ended more than this many intervals ago: its result is too old.
 const STALE_AFTER_INTERVALS = 6;
 
@@ -191,11 +194,13 @@ class ProbeLoop {
     if (good !== undefined) this.#endedAt = performance.now();
     this.#failures = good ? 0 : this.#failures + 1;
     if (this.#stopped) return;
-    const delay = good
-      ? this.#intervalMs
-      : Math.min(FIRST_RETRY_MS * 2 ** (this.#failures - 1), this.#intervalMs);
-    // Jitter: the keys of one host, and the hosts of one cluster, should not probe at the same moment.
-    this.#timer = setTimeout(() => void this.#run(), this.#again ? 0 : delay * (0.9 + 0.2 * Math.random()));
+    this.#timer = setTimeout(() => void this.#run(), this.#again ? 0 : this.#delayMs());
     this.#again = false;
+  }
+
+  #delayMs(): number {
+    const backOff = { firstMs: FIRST_RETRY_MS, longestMs: this.#intervalMs };
+    const delay = this.#failures === 0 ? this.#intervalMs : backOffMs(backOff, this.#failures);
+    return jitterMs(delay, JITTER, Math.random());
   }
 }

@@ -2,6 +2,7 @@
 
 import { z } from "zod";
 import { KleidiError } from "../error.ts";
+import { ABI } from "../host-call.ts";
 import { replaceNonAscii } from "../lib/text.ts";
 import type { CustomSection } from "./wasm/module.ts";
 
@@ -28,8 +29,6 @@ const feature = z
     "should be words of letters, digits and _.-, with single spaces",
   )
   .max(64);
-
-const ABI = 1;
 
 const schema = z.strictObject({
   abi: z.literal(

@@ -23,7 +23,7 @@ export class AdminListener {
     this.#observer = observer;
     this.#admin = createAdmin({
       metrics: () => metrics.scrape(metricSamples(view)),
-      unready: () => notReadyReason(view.service, view.audit),
+      notReadyReason: () => notReadyReason(view.service, view.audit),
       state: () => stateReport(view),
       onClosed: (reason) => observer.connectionClosed({ listener: "admin", reason }),
     });

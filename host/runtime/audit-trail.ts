@@ -15,7 +15,7 @@ import type { HostCall } from "../host-call.ts";
 import type { Keyset } from "../kms/keyset.ts";
 import { within } from "../lib/deadline.ts";
 import type { Logger } from "../telemetry/log.ts";
-import type { AuditSample } from "../telemetry/metrics.ts";
+import type { AuditSample } from "../telemetry/metric-samples.ts";
 import { AuditRecords } from "./audit-records.ts";
 import { endAnyway } from "./end-anyway.ts";
 import type { HostIdentity } from "./host-identity.ts";

@@ -31,7 +31,7 @@ export function descriptorFindings(config: Config, limit = openFileLimit()): Fin
   if (limit === undefined || needed <= limit) return [];
   return [
     {
-      what: "open files",
+      subject: "open files",
       ok: false,
       detail: `this process may have ${limit} files open, and the providers may need ${needed} at once: one could take another's`,
       hint: `Raise the limit (in a unit: LimitNOFILE=${needed}), or lower grants.net.limits.connections.`,

@@ -4,7 +4,7 @@ import type { KmsServer } from "../grpc/server.ts";
 import type { Keyset } from "../kms/keyset.ts";
 import type { KmsService } from "../kms/service.ts";
 import { keyIdHash } from "../telemetry/log.ts";
-import type { KeySample, MetricSamples } from "../telemetry/metrics.ts";
+import type { KeySample, MetricSamples } from "../telemetry/metric-samples.ts";
 import type { Recorder } from "../telemetry/recorder.ts";
 import type { AuditTrail } from "./audit-trail.ts";
 import type { HostIdentity } from "./host-identity.ts";

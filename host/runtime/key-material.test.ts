@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { KeyMaker, race } from "../../test/support/key-makers.ts";
-import { makeMaterial, removeMaterial } from "./key-material.ts";
+import { createMaterial, removeMaterial } from "./key-material.ts";
 
 function place(t: Pick<TestContext, "after">): { folder: string; path: string } {
   const folder = mkdtempSync(join(tmpdir(), "kleidi-material-"));
@@ -14,14 +14,14 @@ function place(t: Pick<TestContext, "after">): { folder: string; path: string } 
 
 test("made material is in its file, for its owner only, and removed material is not", (t) => {
   const { folder, path } = place(t);
-  const material = makeMaterial(path);
+  const material = createMaterial(path);
   assert.equal(readFileSync(path, "utf8"), `${Buffer.from(material).toString("hex")}\n`);
   assert.equal(statSync(path).mode & 0o7777, 0o600);
   removeMaterial(path);
   assert.deepEqual(readdirSync(folder), []);
 });
 
-/** Steps that change something; one more, and it ends by itself. */
+/** Steps that change something; with one more, the process is not killed. */
 const STEPS = 9;
 
 for (let kill = 0; kill <= STEPS; kill++)
@@ -32,8 +32,8 @@ for (let kill = 0; kill <= STEPS; kill++)
     await maker.end();
     assert.equal(said !== undefined, kill === STEPS, `it said ${said}`);
     const isMade = readdirSync(folder).includes("kek.hex");
-    if (isMade) assert.throws(() => makeMaterial(path), { code: "key-exists" });
-    else makeMaterial(path);
+    if (isMade) assert.throws(() => createMaterial(path), { code: "key-exists" });
+    else createMaterial(path);
     assert.deepEqual(readdirSync(folder), ["kek.hex"]);
     assert.match(readFileSync(path, "utf8"), /^[0-9a-f]{64}\n$/);
     assert.equal(statSync(path).nlink, 1);
@@ -55,6 +55,6 @@ test("other files beside it are left as they are", (t) => {
   const { folder, path } = place(t);
   const kept = [".kek.hex.0123456789abcde", ".kek.hex.bak", ".other.hex.0123456789abcdef"];
   for (const name of [...kept, ".kek.hex.0123456789abcdef"]) writeFileSync(join(folder, name), "");
-  makeMaterial(path);
+  createMaterial(path);
   assert.deepEqual(readdirSync(folder).sort(), [...kept, "kek.hex"].sort());
 });

@@ -29,7 +29,7 @@ export function readMaterial(path: string): Uint8Array {
  * Generates key material and writes it to a new file, synced to the disk, before anybody uses it: so the file exists wherever the key does.
  * @throws KleidiError key-exists, key-file-invalid
  */
-export function makeMaterial(path: string): Uint8Array {
+export function createMaterial(path: string): Uint8Array {
   const action = `Cannot write the key to ${path}`;
   const material = crypto.getRandomValues(new Uint8Array(BYTES));
   try {

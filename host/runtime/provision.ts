@@ -25,7 +25,7 @@ export function isProvisioned(config: Config, provider: ProviderConfig): boolean
 }
 
 /**
- * Creates the key. Call assertNeverMade first, before there is any key material.
+ * Creates the key. Call assertNeverCreated first, before there is any key material.
  * @returns the version of the new key
  * @throws KleidiError of the provider
  */
@@ -59,13 +59,13 @@ export async function provision(
  * @param imported whether its bytes are imported: then the pinned key can be created again
  * @throws KleidiError key-exists, key-missing, state-invalid
  */
-export function assertNeverMade(
+export function assertNeverCreated(
   { state }: Config,
   { grants }: ProviderConfig,
   key: KeyConfig,
   imported: boolean,
 ): void {
-  const action = `Cannot make key "${key.name}"`;
+  const action = `Cannot create key "${key.name}"`;
   if (state !== undefined && grants.state?.names.includes(key.name)) {
     const records = new StateDirectory(state.directory);
     // `get` throws if a record existed and is gone.
@@ -76,13 +76,13 @@ export function assertNeverMade(
   if (key.version !== undefined && !imported) {
     throw new KleidiError(
       "key-missing",
-      `${action}: the configuration pins version ${key.version}, so the key was made before, and its record is gone; ciphertexts may exist that only that key opens`,
+      `${action}: the configuration pins version ${key.version}, so the key was created before, and its record is gone; ciphertexts may exist that only that key opens`,
     );
   }
 }
 
 /** Whether no key of this name exists after a failed `provision`. False if that is unknown: its record is not on this machine. */
-export function wasNotMade({ state }: Config, { grants }: ProviderConfig, { name }: KeyConfig): boolean {
+export function wasNotCreated({ state }: Config, { grants }: ProviderConfig, { name }: KeyConfig): boolean {
   if (state === undefined || !grants.state?.names.includes(name)) return false;
   try {
     return new StateDirectory(state.directory).get(name) === undefined;

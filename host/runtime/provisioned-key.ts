@@ -1,8 +1,8 @@
 /** Creates a key in its provider and imports or escrows its bytes: one process at a time; a failure leaves nothing behind. */
 import { StateDirectory } from "../capabilities/state/directory.ts";
 import type { Config, KeyConfig, ProviderConfig } from "../config/config.ts";
-import { makeMaterial, readMaterial, removeMaterial } from "./key-material.ts";
-import { assertNeverMade, provision, wasNotMade } from "./provision.ts";
+import { createMaterial, readMaterial, removeMaterial } from "./key-material.ts";
+import { assertNeverCreated, provision, wasNotCreated } from "./provision.ts";
 
 export interface Material {
   readonly scheme?: string;
@@ -12,20 +12,20 @@ export interface Material {
   readonly escrow?: string;
 }
 
-export interface MadeKey {
+export interface ProvisionedKey {
   readonly version: string;
   /** Its bytes came from a file, or were written to one first. */
   readonly imported: boolean;
 }
 
 /** @throws KleidiError key-exists, key-locked, key-missing, key-file-invalid, state-invalid; errors of the provider */
-export function makeProvisioned(
+export function createProvisionedKey(
   config: Config,
   provider: ProviderConfig,
   key: KeyConfig,
   material: Material,
-): Promise<MadeKey> {
-  return whileLocked(config, provider, key, () => make(config, provider, key, material));
+): Promise<ProvisionedKey> {
+  return whileLocked(config, provider, key, () => create(config, provider, key, material));
 }
 
 /** Two processes that create one key at once would each write a file of bytes, and one of the files would belong to no key. */
@@ -38,7 +38,7 @@ async function whileLocked<T>(
   // Without a record here, only the KMS knows whether the key exists.
   if (state === undefined || !grants.state?.names.includes(key.name)) return await work();
   const records = new StateDirectory(state.directory);
-  const release = records.lock(`Cannot make key "${key.name}"`);
+  const release = records.lock(`Cannot create key "${key.name}"`);
   try {
     records.clear([key.name]);
     return await work();
@@ -47,23 +47,23 @@ async function whileLocked<T>(
   }
 }
 
-async function make(
+async function create(
   config: Config,
   provider: ProviderConfig,
   key: KeyConfig,
   { scheme, import: from, escrow }: Material,
-): Promise<MadeKey> {
+): Promise<ProvisionedKey> {
   // First, because bytes in an escrow file that belong to no key would be taken for the key one day.
-  assertNeverMade(config, provider, key, (from ?? escrow) !== undefined);
+  assertNeverCreated(config, provider, key, (from ?? escrow) !== undefined);
   const material =
-    from !== undefined ? readMaterial(from) : escrow !== undefined ? makeMaterial(escrow) : undefined;
+    from !== undefined ? readMaterial(from) : escrow !== undefined ? createMaterial(escrow) : undefined;
   try {
     return {
       version: await provision(config, provider, key, { scheme, material }),
       imported: material !== undefined,
     };
   } catch (error) {
-    if (escrow !== undefined && wasNotMade(config, provider, key)) removeMaterial(escrow);
+    if (escrow !== undefined && wasNotCreated(config, provider, key)) removeMaterial(escrow);
     throw error;
   } finally {
     material?.fill(0);

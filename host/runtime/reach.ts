@@ -13,7 +13,7 @@ export interface Reached extends Finding {
 
 /** The reach of each RPC by the manifest, which admission has compared with the code. */
 export function reach(provider: ProviderConfig, manifest: Manifest): Reached[] {
-  const what = `provider ${provider.name} can reach`;
+  const subject = `provider ${provider.name} can reach`;
   const rows = joined(manifest.capabilities).map(({ capability, operations, rpcs, whys }): Reached => {
     const form = capabilityOf(capability)?.grant;
     const grant: { rpcs?: readonly string[] } | undefined = Object.entries(provider.grants).find(
@@ -22,25 +22,25 @@ export function reach(provider: ProviderConfig, manifest: Manifest): Reached[] {
     const allowed = rpcs.filter((rpc) => grant?.rpcs === undefined || grant.rpcs.some((one) => one === rpc));
     const where = allowed.length > 0 ? `in ${allowed.join(", ")}` : "nowhere, as the grant is narrowed";
     const need = `${capability} ${operations.join(", ")} ${where}`;
-    if (form === undefined) return { what, ok: true, detail: `${need} (always granted)`, whys };
+    if (form === undefined) return { subject, ok: true, detail: `${need} (always granted)`, whys };
     const missing = form.missing?.(grant, operations);
     if (missing === undefined)
-      return { what, ok: true, detail: `${need}, ${form.reach(grant, operations)}`, whys };
+      return { subject, ok: true, detail: `${need}, ${form.reach(grant, operations)}`, whys };
     return {
-      what,
+      subject,
       ok: false,
       whys,
       detail: `${need} is requested and not granted`,
       hint: `If it may have it, write under providers.${provider.name}: grants: { ${missing} }`,
     };
   });
-  return rows.length > 0 ? rows : [{ what, ok: true, detail: "nothing", whys: [] }];
+  return rows.length > 0 ? rows : [{ subject, ok: true, detail: "nothing", whys: [] }];
 }
 
 /** Grants that the module does not request. They have no effect today, and would apply to another module tomorrow. */
 export function surplus(provider: ProviderConfig, manifest: Manifest): Finding[] {
   return unrequested(manifest, { ...provider.grants }).map((capability) => ({
-    what: `provider ${provider.name}`,
+    subject: `provider ${provider.name}`,
     ok: false,
     detail: `it is granted ${capability}, which its module does not request`,
     hint: `Remove providers.${provider.name}.grants.${capability}.`,

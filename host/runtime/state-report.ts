@@ -28,7 +28,7 @@ export function stateReport({
     configurationSha256: config.sha256,
     startedAt: performance.timeOrigin,
     at: Date.now(),
-    ...(reason === undefined ? {} : { unready: reason }),
+    ...(reason === undefined ? {} : { notReadyReason: reason }),
     providers: Object.fromEntries(
       providers.all.map((provider) => [provider.config.name, providerReport(provider, recorder)]),
     ),

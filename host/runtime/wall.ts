@@ -15,11 +15,11 @@ export async function wallOf({ sandbox, providers }: Config): Promise<Wall> {
 
 /** Tries the wall as the user who runs the command. */
 export async function checkWall(config: Config): Promise<Finding> {
-  const what = "wall";
+  const subject = "wall";
   try {
     const { detail } = await wallOf(config);
-    return { what, ok: true, detail };
+    return { subject, ok: true, detail };
   } catch (error) {
-    return finding(what, error);
+    return finding(subject, error);
   }
 }

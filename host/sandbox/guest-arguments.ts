@@ -16,7 +16,7 @@ export function confinement(memoryBytes: number): string[] {
   return [
     "--permission",
     ...GUEST_PATHS.map((path) => `--allow-fs-read=${path}`),
-    // Node warns on stderr, at each start, that the permission model is no security boundary. Here the wall is the boundary.
+    // Node warns on stderr, at each start, that the permission model is not a security boundary. Here the wall is the boundary.
     "--disable-warning=SecurityWarning",
     "--disable-warning=ExperimentalWarning",
     "--disallow-code-generation-from-strings",

@@ -44,7 +44,7 @@ const time: UnitSystem = {
 export interface Quantity {
   /** @returns the value in the base unit (bytes, milliseconds); undefined if the text is malformed or out of bounds */
   parse(text: string): number | undefined;
-  /** @returns the quantity that was probably meant, within the bounds; undefined if the text is no number with a known unit */
+  /** @returns the quantity that was probably meant, within the bounds; undefined if the text is not a number with a known unit */
   suggest(text: string): string | undefined;
 }
 

@@ -23,7 +23,7 @@ const REPORT: HostReport = {
 const ADDRESS = { host: "127.0.0.1", port: 0 };
 const OPTIONS: AdminOptions = {
   metrics: async () => "kleidi_x 1\n",
-  unready: () => undefined,
+  notReadyReason: () => undefined,
   state: () => REPORT,
 };
 
@@ -60,7 +60,7 @@ async function start(t: TestContext, changes: Partial<AdminOptions> = {}) {
 const TEXT = "text/plain; charset=utf-8";
 
 test("livez is ok even if readyz is not", async (t) => {
-  const get = await start(t, { unready: () => "the key is gone" });
+  const get = await start(t, { notReadyReason: () => "the key is gone" });
   assert.deepEqual(await get("/livez"), { status: 200, type: TEXT, text: "ok\n" });
 });
 
@@ -70,7 +70,7 @@ test("readyz is ok when the host is ready", async (t) => {
 });
 
 test("readyz returns the reason why the host is not ready", async (t) => {
-  const get = await start(t, { unready: () => "the key is gone" });
+  const get = await start(t, { notReadyReason: () => "the key is gone" });
   assert.deepEqual(await get("/readyz"), { status: 503, type: TEXT, text: "the key is gone\n" });
 });
 

@@ -15,7 +15,7 @@ export interface AdminOptions {
   /** The metrics in the Prometheus text format. */
   readonly metrics: () => Promise<string>;
   /** The reason why the host is not ready, as a sentence; undefined if it is ready. */
-  readonly unready: () => string | undefined;
+  readonly notReadyReason: () => string | undefined;
   /** The report for /state and for the page. */
   readonly state: () => HostReport;
   /** Called when a connection exceeds a limit; clients can cause this at will. */
@@ -29,7 +29,7 @@ export interface Admin {
 }
 
 /** A listening address. */
-export interface AdminListener {
+interface AdminListener {
   close(): void;
 }
 
@@ -44,11 +44,11 @@ const JSON_TYPE = "application/json";
 const HTML_TYPE = "text/html; charset=utf-8";
 
 /** Creates the HTTP server of the admin listener; it listens on no address itself. */
-export function createAdmin({ metrics, unready, state, onClosed = () => {} }: AdminOptions): Admin {
+export function createAdmin({ metrics, notReadyReason, state, onClosed = () => {} }: AdminOptions): Admin {
   const report = cachedFor(CACHE_MS, state);
   const bytes = (make: () => string) => cachedFor(CACHE_MS, () => Buffer.from(make()));
   const content: Content = {
-    unready,
+    notReadyReason,
     metrics: cachedFor(CACHE_MS, async () => Buffer.from(await metrics())),
     page: bytes(() => page(report())),
     state: bytes(() => `${JSON.stringify(report())}\n`),
@@ -101,7 +101,7 @@ export async function listenOnAddress(
 
 interface Content {
   readonly metrics: () => Promise<Buffer>;
-  readonly unready: AdminOptions["unready"];
+  readonly notReadyReason: AdminOptions["notReadyReason"];
   readonly page: () => Buffer;
   readonly state: () => Buffer;
 }
@@ -127,7 +127,7 @@ async function answer(content: Content, request: IncomingMessage, response: Serv
     if (request.url === "/") return respond(200, HTML_TYPE, content.page());
     if (request.url === "/livez") return respond(200, TEXT, "ok\n");
     if (request.url === "/readyz") {
-      const why = content.unready();
+      const why = content.notReadyReason();
       return why === undefined ? respond(200, TEXT, "ok\n") : respond(503, TEXT, `${why}\n`);
     }
     if (request.url === "/metrics") return respond(200, PROMETHEUS, await content.metrics());

@@ -7,7 +7,7 @@ import { typeFault } from "../lib/files.ts";
 
 export type { Logger };
 
-export interface LogOptions {
+interface LogOptions {
   readonly level: string;
   /** Absolute path; by default the log goes to stderr. */
   readonly file?: string;

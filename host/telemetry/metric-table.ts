@@ -1,9 +1,9 @@
 /**
- * All metrics of the host as data: metrics.ts registers them, and docs/generate.ts generates docs/metrics.md from them. Names follow the
+ * All metrics of the host as data: metric-registry.ts registers them, and docs/generate.ts generates docs/metrics.md from them. Names follow the
  * Prometheus conventions: base units, with the unit and the type as suffix.
  */
 
-export interface MetricRow {
+interface MetricRow {
   readonly type: "counter" | "gauge" | "histogram";
   readonly help: string;
   readonly labels: readonly Label[];
@@ -30,7 +30,7 @@ export const LABELS = {
   version: "the version of kleidí that runs",
   wall: "bubblewrap, landlock or none",
 } as const;
-export type Label = keyof typeof LABELS;
+type Label = keyof typeof LABELS;
 
 /** Histogram buckets in seconds, from the duration of a Status to the host's deadline of 2.4 s. */
 export const BUCKETS = [

@@ -1,13 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { KeySample, MetricSamples, ProviderSample } from "./metric-samples.ts";
 import { BUCKETS, METRICS } from "./metric-table.ts";
-import {
-  type KeySample,
-  type MetricSamples,
-  Metrics,
-  type MetricsOptions,
-  type ProviderSample,
-} from "./metrics.ts";
+import { Metrics, type MetricsOptions } from "./metrics.ts";
 
 const PROVIDER: ProviderSample = {
   name: "local",

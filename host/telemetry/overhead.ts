@@ -1,6 +1,6 @@
 /**
  * Measures how long an RPC waits for its provider's TPM or KMS; the rest is the overhead of the host. Host calls run in the async context
- * of the RPC whose guest makes them (sandbox/child.ts). Probes have no RPC, so their waits are not counted.
+ * of the RPC whose guest makes them (sandbox/pending-calls.ts). Probes have no RPC, so their waits are not counted.
  */
 import { AsyncLocalStorage } from "node:async_hooks";
 

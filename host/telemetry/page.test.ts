@@ -43,9 +43,15 @@ const REPORT: HostReport = {
     },
   ],
   denials: [
-    { at: AT - 1000, provider: "vault", rpc: "encrypt", what: "net request", why: "POST /x is not granted" },
+    {
+      at: AT - 1000,
+      provider: "vault",
+      rpc: "encrypt",
+      request: "net request",
+      why: "POST /x is not granted",
+    },
   ],
-  changes: [{ at: AT, what: "key kek", good: true, detail: "it is ready" }],
+  changes: [{ at: AT, subject: "key kek", good: true, detail: "it is ready" }],
 };
 
 /** The text of the page, with a space for each tag. */
@@ -74,7 +80,7 @@ test("the page shows the report", (t) => {
 });
 
 test("the page of a host that is not ready begins with the reason, and its title says so", () => {
-  const report = { ...REPORT, unready: "Cannot use key kek" };
+  const report = { ...REPORT, notReadyReason: "Cannot use key kek" };
   assert.match(page(report), /<title>NOT READY · kleidí<\/title>/);
   assert.match(textOf(report), /Not ready, the API server will stop writing: Cannot use key kek/);
 });

@@ -11,14 +11,14 @@ type Mood = "good" | "mild" | "bad";
 
 /** Renders the report as a complete HTML document. Text of guests is escaped. */
 export function page(report: HostReport): string {
-  const { version, wall, startedAt, at, unready, providers, keys, denials, changes } = report;
+  const { version, wall, startedAt, at, notReadyReason, providers, keys, denials, changes } = report;
   const body = html`<header><h1>kleidí ${version}</h1>
 <p class="soft">up for ${span(at - startedAt)}, since ${time(startedAt)} · as of ${time(at)}</p></header>
 <main>
 ${
-  unready === undefined
+  notReadyReason === undefined
     ? html`<p class="banner good">Ready: Status answers with the active key.</p>`
-    : html`<p class="banner bad">Not ready, the API server will stop writing: ${unready}</p>`
+    : html`<p class="banner bad">Not ready, the API server will stop writing: ${notReadyReason}</p>`
 }
 ${
   wall === "none"
@@ -33,7 +33,7 @@ ${Object.entries(providers).map(([name, each]) => providerCard(name, each))}
 ${table(
   `Denied host calls, the latest first; at most ${BOUNDS.denials}, since the start.`,
   ["Time", "Provider", "RPC", "Request", "Reason"],
-  denials.map((each) => [time(each.at), each.provider, each.rpc, mono(each.what), each.why]),
+  denials.map((each) => [time(each.at), each.provider, each.rpc, mono(each.request), each.why]),
   "None.",
 )}
 <h2 id="history">Status history</h2>
@@ -42,7 +42,7 @@ ${table(
   ["Time", "Subject", "State", "Detail"],
   changes.map((each) => [
     time(each.at),
-    each.what,
+    each.subject,
     badge(each.good ? "good" : "failed", each.good ? "good" : "bad"),
     each.detail,
   ]),
@@ -52,7 +52,7 @@ ${table(
 <footer><p class="soft">The same as JSON: <a href="/state">/state</a>. For Prometheus: <a href="/metrics">/metrics</a>. Probes: <a href="/livez">/livez</a>, <a href="/readyz">/readyz</a>. This page is read-only; reload it for the current state.</p></footer>`;
   return `<!doctype html>\n${
     html`<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${unready === undefined ? "ready" : "NOT READY"} · kleidí</title>${STYLE.element}</head>
+<title>${notReadyReason === undefined ? "ready" : "NOT READY"} · kleidí</title>${STYLE.element}</head>
 <body>
 ${body}
 </body></html>

@@ -38,7 +38,7 @@ test("the last denials are kept, the latest first", () => {
   const denials = recorder.denials();
   assert.equal(denials.length, BOUNDS.denials);
   assert.deepEqual([denials[0]?.why, denials.at(-1)?.why], ["reason 59", "reason 10"]);
-  assert.deepEqual(denials[0]?.what, "keystore open");
+  assert.deepEqual(denials[0]?.request, "keystore open");
 });
 
 test("changes are kept, the latest first", () => {

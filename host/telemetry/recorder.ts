@@ -30,14 +30,14 @@ export interface Denial {
   readonly at: number;
   readonly provider: string;
   readonly rpc: string;
-  readonly what: string;
+  readonly request: string;
   readonly why: string;
 }
 
 /** A state change of a key or a provider. */
 export interface Change {
   readonly at: number;
-  readonly what: string;
+  readonly subject: string;
   readonly good: boolean;
   readonly detail: string;
 }
@@ -84,12 +84,17 @@ export class Recorder {
       if (target !== undefined) remember(counts.targets, target);
     }
     if (verdict !== "denied") return;
-    const what = clean(`${capability} ${operation}`);
-    push(this.#denials, BOUNDS.denials, { at: Date.now(), provider, rpc, what, why: clean(why) });
+    const request = clean(`${capability} ${operation}`);
+    push(this.#denials, BOUNDS.denials, { at: Date.now(), provider, rpc, request, why: clean(why) });
   }
 
-  changed(what: string, good: boolean, detail: string): void {
-    push(this.#changes, BOUNDS.changes, { at: Date.now(), what: clean(what), good, detail: clean(detail) });
+  changed(subject: string, good: boolean, detail: string): void {
+    push(this.#changes, BOUNDS.changes, {
+      at: Date.now(),
+      subject: clean(subject),
+      good,
+      detail: clean(detail),
+    });
   }
 
   probe(key: string, result: ProbeNote["result"]): void {

@@ -12,7 +12,7 @@ export interface HostReport {
   /** When the report was created, in milliseconds since 1970. */
   readonly at: number;
   /** The reason why the host is not ready; absent if it is ready. */
-  readonly unready?: string;
+  readonly notReadyReason?: string;
   readonly providers: Readonly<Record<string, ProviderReport>>;
   readonly keys: readonly KeyReport[];
   /** The latest first. */

@@ -26,6 +26,13 @@ const file = join(folder, "audit.jsonl");
 const key = join(folder, "audit.key");
 let publicKey = "";
 
+/** Leaves out the folder of the test and the numbers and times of the log. */
+const plain = (text: string) =>
+  text
+    .replaceAll(folder, "FOLDER")
+    .replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, "TIME")
+    .replace(/\b[0-9a-f]{16}\b/g, "HEX");
+
 function run(...args: string[]): { status: number | null; stdout: string; stderr: string } {
   return spawnSync(kleidi, ["audit", ...args], { encoding: "utf8" });
 }
@@ -92,11 +99,11 @@ describe("kleidi audit key", () => {
     assert.match(publicKey, /^MCowBQYDK2VwAyEA[A-Za-z0-9+/]{43}=$/);
   });
 
-  test("never replaces what is there", () => {
+  test("never replaces what is there", (t) => {
     const held = readFileSync(key);
     const { status, stderr } = run("key", key);
     assert.equal(status, 1);
-    assert.match(stderr, /Cannot make the audit key .*: the path already exists/);
+    t.assert.snapshot(plain(stderr));
     assert.deepEqual(readFileSync(key), held);
     assert.deepEqual(
       readdirSync(folder).filter((name) => name.endsWith(".new")),
@@ -114,11 +121,8 @@ describe("kleidi audit verify", () => {
     assert.doesNotMatch(stdout, /not checked|not signed/);
   });
 
-  test("says what it does not prove without the key", () => {
-    assert.match(
-      run("verify", ...files()).stdout,
-      /signatures of \d+ checkpoints were not checked: give --key/,
-    );
+  test("says what it does not prove without the key", (t) => {
+    t.assert.snapshot(plain(run("verify", ...files()).stdout));
   });
 
   test("gives one JSON object with --json", () => {
@@ -127,20 +131,17 @@ describe("kleidi audit verify", () => {
     assert.ok(intactTo > 60);
   });
 
-  test("says which line was changed, and ends with 1", () => {
+  test("says which line was changed, and ends with 1", (t) => {
     const [rotated = ""] = files().filter((name) => name !== file);
     const lines = readFileSync(rotated, "utf8").split("\n");
     const copy = join(folder, "changed");
     writeFileSync(copy, lines.with(4, (lines[4] ?? "").replace("allowed", "denied")).join("\n"));
     const { status, stdout } = run("verify", copy);
     assert.equal(status, 1);
-    assert.match(
-      stdout,
-      /^FAIL changed: .*\/changed:5: the line after it names another hash of it\n {5}Intact: sequences 1 to 4\.\n/,
-    );
+    t.assert.snapshot(plain(stdout));
   });
 
-  test("finds that the end was cut off with exported checkpoints only", () => {
+  test("finds that the end was cut off with exported checkpoints only", (t) => {
     const exported = run("export", ...files());
     assert.equal(exported.status, 0);
     const checkpoints = join(folder, "checkpoints");
@@ -160,39 +161,20 @@ describe("kleidi audit verify", () => {
       ...others,
     );
     assert.equal(status, 1);
-    assert.match(
-      stdout,
-      /^FAIL cut: .*\/cut:3: after it, the exported checkpoint with the sequence \d+ is missing/,
-    );
+    t.assert.snapshot(plain(stdout));
   });
 
-  for (const [what, args, message] of [
-    [
-      "a file that is not there",
-      ["/nowhere/audit.jsonl"],
-      /Cannot read \/nowhere\/audit\.jsonl: it cannot be read \(ENOENT\); put the file there/,
-    ],
-    [
-      "a key that is a device",
-      ["--key", "/dev/null", file],
-      /Cannot read the key \/dev\/null: it is a device; give the path of a regular file/,
-    ],
-    [
-      "a key that is none",
-      ["--key", "/etc/hostname", file],
-      /Cannot use the key \/etc\/hostname: it is not a public key as printed by "kleidi audit key"/,
-    ],
-    [
-      "exported checkpoints that are none",
-      ["--checkpoints", key, file],
-      /its line 1 is not an exported checkpoint/,
-    ],
-    ["no file", [], /missing required argument/],
+  for (const [what, args] of [
+    ["a missing file", ["/nowhere/audit.jsonl"]],
+    ["a key that is a device", ["--key", "/dev/null", file]],
+    ["a file that is not a key", ["--key", "/etc/hostname", file]],
+    ["a file that is not exported checkpoints", ["--checkpoints", key, file]],
+    ["no file", []],
   ] as const) {
-    test(`ends with 2 for ${what}`, () => {
+    test(`ends with 2 for ${what}`, (t) => {
       const { status, stderr } = run("verify", ...args);
       assert.equal(status, 2);
-      assert.match(stderr, message);
+      t.assert.snapshot(plain(stderr));
     });
   }
 
@@ -202,10 +184,12 @@ describe("kleidi audit verify", () => {
     assert.equal(JSON.parse(stdout).code, "usage-error");
   });
 
-  test("ends with 2 for the files of two logs", async () => {
+  test("ends with 2 for the files of two logs", async (t) => {
     const second = join(folder, "second.jsonl");
     await append({ file: second, stdout: false }, () => {});
-    assert.match(run("verify", file, second).stderr, /they belong to different chains: /);
+    const { status, stderr } = run("verify", file, second);
+    assert.equal(status, 2);
+    t.assert.snapshot(plain(stderr));
   });
 });
 
@@ -213,20 +197,17 @@ describe("kleidi audit verify of an emptied log", () => {
   const empty = join(folder, "empty");
   before(() => writeFileSync(empty, ""));
 
-  test("does not call it intact", () => {
+  test("does not call it intact", (t) => {
     const { status, stdout } = run("verify", empty);
     assert.equal(status, 1);
-    assert.equal(stdout, "FAIL empty: the log has no line, and every log begins with one\n");
+    t.assert.snapshot(stdout);
     assert.equal(JSON.parse(run("verify", "--json", empty).stdout).ok, false);
   });
 
-  test("says with exported checkpoints that it was cut, and which file", () => {
+  test("says with exported checkpoints that it was cut, and which file", (t) => {
     const checkpoints = join(folder, "checkpoints-of-emptied");
     writeFileSync(checkpoints, run("export", ...files()).stdout);
-    assert.match(
-      run("verify", "--checkpoints", checkpoints, empty).stdout,
-      /^FAIL cut: .*\/empty:0: after it, the exported checkpoint/,
-    );
+    t.assert.snapshot(plain(run("verify", "--checkpoints", checkpoints, empty).stdout));
   });
 });
 
@@ -272,10 +253,10 @@ describe("kleidi audit query", () => {
   });
 
   for (const option of ["decision", "kind", "rpc", "capability"])
-    test(`ends with 2 for a --${option} that no record can have, and says which there are`, () => {
+    test(`ends with 2 for a --${option} that no record can have, and says which there are`, (t) => {
       const { status, stderr } = run("query", `--${option}`, "deny", file);
       assert.equal(status, 2);
-      assert.match(stderr, new RegExp(`^Cannot use --${option} deny: expected one of \\w+, \\w+`));
+      t.assert.snapshot(stderr);
     });
 });
 
@@ -357,11 +338,11 @@ describe("docs/audit.md", () => {
   });
 });
 
-test("a torn last line is told from one that was cut", () => {
+test("a torn last line is told from one that was cut", (t) => {
   const copy = join(folder, "torn");
   writeFileSync(copy, readFileSync(file));
   appendFileSync(copy, '{"v":1,"chain"');
   const { status, stdout } = run("verify", copy);
   assert.equal(status, 1);
-  assert.match(stdout, /torn: .*it has no newline after 14 bytes/);
+  t.assert.snapshot(plain(stdout));
 });

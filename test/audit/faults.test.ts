@@ -111,13 +111,13 @@ function assertIntact(to: number): void {
   assert.ok(intactTo >= to, `${to} was acknowledged, the log is intact to ${intactTo}`);
 }
 
-test("a full disk refuses service, leaves whole lines only, and is recorded once there is room", async () => {
+test("a full disk refuses service, leaves whole lines only, and is recorded once there is room", async (t) => {
   mountSmall(folder);
   const ballast = join(folder, "ballast");
   writeFileSync(ballast, Buffer.alloc(400_000));
   const appender = new Appender({ file, stdout: false }, { burst: 20 });
   const { error } = await appender.until(refused);
-  assert.match(error ?? "", /^Cannot audit: no sink accepts lines: the file .*audit\.jsonl \(ENOSPC\)$/);
+  t.assert.snapshot((error ?? "").replaceAll(folder, "FOLDER"));
   // it goes on trying, and what it leaves is a chain each time
   for (let i = 0; i < 5; i++) {
     await appender.until(refused);
@@ -178,7 +178,7 @@ async function killInTheMiddle(settings: AuditSettings): Promise<number> {
   assert.fail("no process ended in the middle of a line");
 }
 
-test("a permission that is lost refuses service until it is given back", async () => {
+test("a permission that is lost refuses service until it is given back", async (t) => {
   asRoot();
   chownSync(folder, NOBODY, NOBODY);
   const appender = new Appender({ file, stdout: false, rotate: { sizeBytes: 5_000 } }, { uid: NOBODY });
@@ -186,7 +186,7 @@ test("a permission that is lost refuses service until it is given back", async (
   chownSync(folder, 0, 0);
   chmodSync(folder, 0o755);
   const { error } = await appender.until(refused);
-  assert.match(error ?? "", /\(EACCES\)$/);
+  t.assert.snapshot((error ?? "").replaceAll(folder, "FOLDER"));
   chownSync(folder, NOBODY, NOBODY);
   await appender.until(accepted);
   await appender.stop();
@@ -194,12 +194,12 @@ test("a permission that is lost refuses service until it is given back", async (
   assert.ok(filesOf().length > 1);
 });
 
-test("stdout whose reader is gone refuses service where it is the only sink", async () => {
+test("stdout whose reader is gone refuses service where it is the only sink", async (t) => {
   const appender = new Appender({ stdout: true });
   await appender.until(accepted);
   appender.process.stdout?.destroy();
   const { error } = await appender.until(refused);
-  assert.match(error ?? "", /stdout \(EPIPE\)$/);
+  t.assert.snapshot(error);
 });
 
 test("stdout whose reader is gone is no loss where there is a file", async () => {

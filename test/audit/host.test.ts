@@ -215,15 +215,16 @@ describe("a host with an audit log", () => {
     }
   });
 
-  test("a second host on the same file is refused", () => {
+  test("a second host on the same file is refused", (t) => {
     const { status, stderr } = fixture.run("serve");
     assert.equal(status, 1);
-    assert.match(
-      stderr,
-      /^Cannot open the audit log .*audit\.jsonl: another host writes to it \(it listens on .*\)\n/,
-    );
+    t.assert.snapshot(plain(stderr, fixture));
   });
 });
+
+/** The first line, without the folder of the test and the sequences, which depend on the number of probes. */
+const plain = (text: string, { folder }: Fixture) =>
+  (text.split("\n", 1)[0] ?? "").replaceAll(folder, "FOLDER").replace(/sequence \d+/, "sequence N");
 
 describe("no audit, no service", () => {
   test("the disk of the log is full: calls are refused with what to do, and served again when there is room", async () => {
@@ -293,7 +294,7 @@ describe("no audit, no service", () => {
     }
   });
 
-  test("a log that was edited while no host ran: the host does not start, and says which command tells where", async () => {
+  test("a log that was edited while no host ran: the host does not start, and says which command tells where", async (t) => {
     const fixture = new Fixture();
     try {
       fixture.write(auditedConfig({ file: "audit.jsonl" })).keyInit("kek");
@@ -306,10 +307,7 @@ describe("no audit, no service", () => {
       writeFileSync(file, lines.join("\n"));
       const { status, stderr } = fixture.run("serve");
       assert.equal(status, 1);
-      assert.match(
-        stderr,
-        /^Cannot open the audit log .*: its line with sequence \d+ does not follow the one before it\. Find out who changed it: kleidi audit verify .*audit\.jsonl\n/,
-      );
+      t.assert.snapshot(plain(stderr, fixture));
     } finally {
       await fixture.close();
     }
@@ -329,7 +327,7 @@ describe("no audit, no service", () => {
     }
   });
 
-  test("a folder that others may write to is no place for it", async () => {
+  test("a folder that others may write to is no place for it", async (t) => {
     const fixture = new Fixture();
     try {
       mkdirSync(join(fixture.folder, "open"));
@@ -337,10 +335,7 @@ describe("no audit, no service", () => {
       fixture.write(auditedConfig({ file: "open/audit.jsonl" })).keyInit("kek");
       const { status, stderr } = fixture.run("serve");
       assert.equal(status, 1);
-      assert.match(
-        stderr,
-        /^Cannot open the audit log .*: its folder has mode 0777, others can write to it; it should be 0750\n/,
-      );
+      t.assert.snapshot(plain(stderr, fixture));
     } finally {
       await fixture.close();
     }

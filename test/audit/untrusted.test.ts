@@ -55,6 +55,8 @@ describe("a log that was rewritten without the key", () => {
     await fixture.close();
   });
 
+  /** Leaves out the folder of the test, and the number of lines, which depends on the number of probes. */
+  const plain = (text: string) => text.replaceAll(fixture.folder, "FOLDER").replace(/\d+ lines/g, "N lines");
   const untrusted = () => readdirSync(fixture.folder).filter((name) => name.startsWith("untrusted-"));
 
   test("is good before, and names the rhythm of its checkpoints", () => {
@@ -64,20 +66,17 @@ describe("a log that was rewritten without the key", () => {
     assert.deepEqual([checkpoint_lines, checkpoint_interval_ms], [50, 2_000]);
   });
 
-  test("is told from the host's by verify, with the first line that nobody signed", () => {
+  test("is told from the host's by verify, with the first line that nobody signed", (t) => {
     forge(file, "the-theft");
     const { status, stdout } = audit("verify", "--key", publicKey, file);
     assert.equal(status, 1);
-    assert.match(
-      stdout,
-      /^FAIL unsigned: .*\/audit\.jsonl:1: from here on \d+ lines have no checkpoint, and there is none before them: nothing here is signed\n {5}Intact: no line\.\n/,
-    );
+    t.assert.snapshot(plain(stdout));
     const { ok, fault } = JSON.parse(audit("verify", "--json", "--key", publicKey, file).stdout);
     assert.deepEqual([ok, fault.what, fault.file, fault.line], [false, "unsigned", file, 1]);
     assert.equal(audit("verify", file).status, 0);
   });
 
-  test("is set aside as it is when the host starts, which serves, says so, and begins a new log", async () => {
+  test("is set aside as it is when the host starts, which serves, says so, and begins a new log", async (t) => {
     const forged = readFileSync(file);
     await fixture.serve();
     await client.encrypt({ plaintext, uid: "after-the-forgery" });
@@ -86,7 +85,7 @@ describe("a log that was rewritten without the key", () => {
     assert.deepEqual(readFileSync(join(fixture.folder, name)), forged);
     const [genesis, start] = recordsOf(file);
     assert.deepEqual([genesis.kind, genesis.aside, start.kind], ["genesis", name, "start"]);
-    assert.match(genesis.why, /^it has \d+ lines and no checkpoint$/);
+    t.assert.snapshot(plain(genesis.why));
     const told = fixture
       .readLog()
       .split("\n")

@@ -286,6 +286,6 @@ test("a key's record and a state's record that are pipes do not hold key list", 
   give();
   const { status, text } = await run("key", "list");
   assert.equal(status, 1, text);
-  assert.match(text, /^FAIL key kek: .*The key was made on an unknown day with fingerprint unknown/m);
+  assert.match(text, /^FAIL key kek: .*The key was created on an unknown day with fingerprint unknown/m);
   assert.match(text, /^FAIL key kek-state: .*kek-state\.state: it is a named pipe/m);
 });

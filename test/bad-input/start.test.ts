@@ -158,7 +158,7 @@ describe("key file", () => {
     [
       "missing, after it was made",
       () => rmSync(keyFile),
-      /the file is gone\. The key was made on .* restore it from its backup/,
+      /the file is gone\. The key was created on .* restore it from its backup/,
     ],
     ["empty", () => truncateSync(keyFile), /the file is empty/],
     [
@@ -175,7 +175,7 @@ describe("key file", () => {
     });
   }
 
-  test("key init does not make a key over one that is missing", () => {
+  test("key init does not create a key in place of one that is missing", () => {
     rmSync(keyFile);
     const { status, stderr } = fixture.run("key", "init");
     assert.equal(status, 1);

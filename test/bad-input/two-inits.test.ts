@@ -37,7 +37,7 @@ function listed(one: Fixture): string | undefined {
   return /fingerprint ([0-9a-f]{32})/.exec(one.run("key", "list").stdout)?.[1];
 }
 
-test(`of two key inits at once one makes the key that it prints, the other says that it exists (${PAIRS} pairs)`, async (t) => {
+test(`of two key inits at once one creates the key that it prints, the other says that it exists (${PAIRS} pairs)`, async (t) => {
   for (let i = 0; i < PAIRS; i++) {
     const one = fixture(t);
     const ended = await Promise.all([keyInit(one), keyInit(one)]);
@@ -61,7 +61,7 @@ test("a key init beside hosts and lists that start: each sees no key or the whol
     assert.equal(made.status, 0);
     assert.match(
       list.stdout,
-      /fingerprint [0-9a-f]{32}|there is no such file, and no record that the key was made/,
+      /fingerprint [0-9a-f]{32}|there is no such file, and no record that the key was created/,
     );
     // Whatever it saw, the next one serves.
     await Fixture.stop(host, "SIGKILL");

@@ -5,7 +5,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 import { exportCheckpoints } from "../../host/audit/export.ts";
-import { makeKey } from "../../host/audit/key-file.ts";
+import { createKey } from "../../host/audit/key-file.ts";
 import { AuditLog } from "../../host/audit/log.ts";
 import { rotatedFiles } from "../../host/audit/sink/names.ts";
 
@@ -92,7 +92,7 @@ export function rechained(files: readonly (readonly string[])[], from: number): 
 export async function written(folder: string): Promise<Log> {
   const file = join(folder, "audit.jsonl");
   const keyFile = join(folder, "key");
-  const key = makeKey(keyFile);
+  const key = createKey(keyFile);
   const checkpoints = { key: keyFile, lines: 5, intervalMs: 60_000 };
   let now = Date.parse("2026-06-15T12:00:00Z");
   const log = await AuditLog.open({ file, stdout: false, checkpoints }, { now: () => ++now });

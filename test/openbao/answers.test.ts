@@ -73,7 +73,7 @@ const TABLE: readonly Row[] = [
     () => ({ plaintext, key_version: 99 }),
     [400, "requested version for encryption is higher than the latest key version"],
   ],
-  // To make the key takes the right to create, which a plugin has not: it sees a denial.
+  // To create the key takes the right to create, which a plugin has not: it sees a denial.
   ["encrypt with a key that never was", "encrypt/absent", () => ({ plaintext }), DENIED],
   ["decrypt with a key that never was", "decrypt/absent", ({ v3 }) => open(v3), NO_KEY],
   ["encrypt with a deleted key", "encrypt/deleted", () => ({ plaintext }), DENIED],

@@ -167,7 +167,7 @@ test("a key that was deleted is missing, is never made by Encrypt, and made anew
   await bao.must("POST", "transit/config/keys", { disable_upsert: false });
   await bao.must("POST", "transit/encrypt/made-by-accident", { plaintext: "" });
   await bao.must("GET", "transit/keys/made-by-accident");
-  // root may make keys, so that it is the guest that keeps Encrypt from it
+  // root may create keys, so that it is the guest that keeps Encrypt from it
   const replies = [
     status(root, "gone"),
     encrypt(version, root, "gone"),
@@ -214,7 +214,7 @@ function description(name: string) {
   return { status: 200, body: new TextEncoder().encode(JSON.stringify({ data: key })) };
 }
 
-test("a version that is not there any more says that the key was made anew or restored", async () => {
+test("a version that is not there any more says that the key was created anew or restored", async () => {
   const { version } = await fresh("back");
   const later = version.replace("1.", "7.");
   const ciphertext = new TextEncoder().encode(`vault:v7:${Buffer.alloc(60).toString("base64")}`);

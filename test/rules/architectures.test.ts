@@ -18,6 +18,8 @@ import { filterPath } from "../../host/sandbox/wall/filter-file.ts";
 
 const root = join(import.meta.dirname, "..", "..");
 const ARCHITECTURES = ["x64", "arm64"] as const;
+/** What host/kleidi-node asks a Node first. */
+const VERSION = '[ "$1" = --version ] && exec echo v26.0.0';
 /** Makes a Node believe that it runs on another machine. */
 const believing = (arch: string) =>
   `data:text/javascript,Object.defineProperty(process,"arch",{value:"${arch}"})`;
@@ -46,7 +48,7 @@ for (const arch of ARCHITECTURES) {
 
     test("kleidi-node runs the Node of the lockfile", (t) => {
       const checkout = checkoutOf(t);
-      writeProgram(join(checkout, nodeOf(arch)), 'echo "the Node of the lockfile: $*"');
+      writeProgram(join(checkout, nodeOf(arch)), `${VERSION}; echo "the Node of the lockfile: $*"`);
       const { stdout } = spawnSync("sh", [join(checkout, "host/kleidi-node"), "main.ts"], {
         encoding: "utf8",
       });
@@ -109,7 +111,7 @@ function checkoutOf(t: TestContext): string {
 /** Runs the set-up with an npm that installs one program. */
 function setUp(checkout: string, arch: string, installed: string) {
   const node = join(checkout, "a-node");
-  writeProgram(node, 'echo "node $*"');
+  writeProgram(node, `${VERSION}; echo "node $*"`);
   const program = join(checkout, installed);
   writeProgram(
     join(checkout, "bin", "npm"),

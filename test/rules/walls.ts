@@ -20,7 +20,8 @@ const ERROR = "host/error.ts";
 const FINDING = "host/finding.ts";
 const HOST_CALL = "host/host-call.ts";
 const LIB = "host/lib";
-/** Pure. */
+// pure
+const BACK_OFF = "host/lib/back-off.ts";
 const TEXT = "host/lib/text.ts";
 const SCHEMA = "host/schema";
 const WIRE = "host/sandbox/wire.mjs";
@@ -46,15 +47,16 @@ export const WALLS: readonly Wall[] = [
     may: [
       ERROR,
       FINDING,
+      HOST_CALL,
       LIB,
       "host/audit",
       "host/capabilities",
       "host/capabilities/keystore",
       "host/capabilities/state",
+      "host/checks",
       "host/config",
       "host/grpc",
       "host/inspect",
-      "host/kms",
       "host/module",
       "host/module/trust",
       "host/runtime",
@@ -62,6 +64,20 @@ export const WALLS: readonly Wall[] = [
     ],
     outside: ["node:crypto", "node:fs", "node:module", "node:path", "node:util", "commander"],
     types: ["@grpc/grpc-js"],
+  },
+  {
+    room: "host/checks",
+    may: [
+      ERROR,
+      FINDING,
+      "host/audit",
+      "host/capabilities",
+      "host/config",
+      "host/kms",
+      "host/module/trust",
+      "host/runtime",
+      "host/telemetry",
+    ],
   },
   {
     room: "host/runtime",
@@ -94,7 +110,7 @@ export const WALLS: readonly Wall[] = [
   },
   {
     room: "host/sandbox",
-    may: [ERROR, HOST_CALL, "host/lib/back-off.ts", "host/kms", "host/sandbox/wall", PROVIDER],
+    may: [ERROR, HOST_CALL, BACK_OFF, "host/kms", "host/sandbox/wall", PROVIDER],
     outside: ["node:async_hooks", "node:stream", PROTOBUF],
     types: ["node:child_process", "node:net"],
     tests: BOTH,
@@ -150,7 +166,7 @@ export const WALLS: readonly Wall[] = [
     ],
     outside: ["node:fs", "node:path", PROTOBUF],
     types: ["zod"],
-    tests: { may: [PROVIDER] },
+    tests: { may: [PROVIDER, "test"] },
   },
   { room: "host/capabilities/crypto", may: [CAPABILITY, PROVIDER] },
   {
@@ -167,7 +183,12 @@ export const WALLS: readonly Wall[] = [
     ],
     tests: BOTH,
   },
-  { room: "host/capabilities/log", may: [HOST_CALL, TEXT, CAPABILITY, PROVIDER], outside: [PROTOBUF] },
+  {
+    room: "host/capabilities/log",
+    may: [HOST_CALL, TEXT, CAPABILITY, PROVIDER],
+    outside: [PROTOBUF],
+    tests: SUPPORTED,
+  },
   {
     room: "host/capabilities/net",
     may: [HOST_CALL, LIB, CAPABILITY, PROVIDER],
@@ -214,7 +235,7 @@ export const WALLS: readonly Wall[] = [
       "host/capabilities/net/login/file",
       "host/capabilities/net/login/recipe",
       "host/capabilities/net/login/vault",
-      "host/capabilities/net/words.ts",
+      "host/capabilities/net/request-syntax.ts",
     ],
     outside: ["node:fs/promises", "node:util", "zod"],
     tests: BOTH,
@@ -223,10 +244,15 @@ export const WALLS: readonly Wall[] = [
   { room: "host/capabilities/net/login/file", may: [SCHEMA, ...LOGIN], outside: ["zod"] },
   {
     room: "host/capabilities/net/login/recipe",
-    may: [SCHEMA, ...LOGIN, POINTER, "host/capabilities/net/words.ts"],
+    may: [SCHEMA, ...LOGIN, POINTER, "host/capabilities/net/request-syntax.ts"],
     outside: ["zod"],
   },
-  { room: "host/capabilities/net/login/vault", may: [FINDING, SCHEMA, ...LOGIN, POINTER], outside: ["zod"] },
+  {
+    room: "host/capabilities/net/login/vault",
+    may: [FINDING, SCHEMA, ...LOGIN, POINTER],
+    outside: ["zod"],
+    tests: SUPPORTED,
+  },
   {
     room: "host/capabilities/state",
     may: [ERROR, HOST_CALL, LIB, SCHEMA, CAPABILITY, "host/capabilities/files.ts", PROVIDER],
@@ -241,8 +267,8 @@ export const WALLS: readonly Wall[] = [
   },
   // what decides is pure
   { room: ["host/capabilities/policy.ts"], may: [HOST_CALL] },
-  { room: ["host/capabilities/net/policy.ts"], may: ["host/capabilities/net/words.ts"] },
-  { room: ["host/capabilities/net/words.ts"] },
+  { room: ["host/capabilities/net/policy.ts"], may: ["host/capabilities/net/request-syntax.ts"] },
+  { room: ["host/capabilities/net/request-syntax.ts"] },
   { room: ["pointer", "token-recipe"].map((name) => `host/capabilities/net/login/${name}.ts`) },
   {
     room: [
@@ -263,7 +289,7 @@ export const WALLS: readonly Wall[] = [
     room: "host/audit",
     may: [ERROR, LIB, "host/audit/sink"],
     outside: ["node:crypto", "node:fs", "node:path", "pino"],
-    tests: { outside: ["fast-check", "zod"] },
+    tests: { may: ["test"], outside: ["fast-check", "zod"] },
   },
   {
     room: "host/audit/sink",
@@ -282,5 +308,5 @@ export const WALLS: readonly Wall[] = [
     tests: { may: ["host/capabilities/net", "test"], ...FUZZED },
   },
   { room: SCHEMA, may: [TEXT], outside: ["node:path", "yaml", "zod"] },
-  { room: "host/kms", may: [ERROR], tests: BOTH },
+  { room: "host/kms", may: [ERROR, BACK_OFF], tests: BOTH },
 ];

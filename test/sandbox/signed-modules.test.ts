@@ -80,8 +80,8 @@ function configure(trust: Trust | undefined, signatures?: string[]): void {
 /** What `kleidi check` says of the provider. */
 function check(): { ok: boolean; detail: string } {
   const { stdout } = fixture.run("check", "--json");
-  const { findings } = JSON.parse(stdout) as { findings: { what: string; ok: boolean; detail: string }[] };
-  const { ok, detail } = findings.find(({ what }) => what === "provider local") ?? assert.fail(stdout);
+  const { findings } = JSON.parse(stdout) as { findings: { subject: string; ok: boolean; detail: string }[] };
+  const { ok, detail } = findings.find(({ subject }) => subject === "provider local") ?? assert.fail(stdout);
   return { ok, detail };
 }
 
@@ -93,7 +93,7 @@ describe("Signed modules of docs/running.md", () => {
     assert.match(detail, /as pinned, signatures not checked: no trust in the configuration$/);
   });
 
-  test("make a key and sign: the commands run, the last one verifies", () => {
+  test("create a key and sign: the commands run, the last one verifies", () => {
     assert.equal(makeAndSign.length, 3);
     for (const [i, line] of makeAndSign.entries()) {
       const said = run(line);

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
 import { type ErrorCode, KleidiError } from "../../host/error.ts";
+import { assertSentence, type Values } from "./thrown.ts";
 
 /**
  * @param work throws, or returns a promise that rejects
@@ -14,7 +15,8 @@ export async function failureOf(work: () => unknown): Promise<KleidiError> {
   return error;
 }
 
-async function errorOf(work: () => unknown): Promise<Error> {
+/** @returns the error of work that throws, or that returns a promise that rejects */
+export async function errorOf(work: () => unknown): Promise<Error> {
   try {
     await work();
   } catch (error) {
@@ -26,16 +28,45 @@ async function errorOf(work: () => unknown): Promise<Error> {
 
 /**
  * Asserts that work fails with a code, and compares its message with the snapshot of the test file.
+ * @param values see assertSentence
  * @example await assertFailure(t, "request-invalid", () => parseKeyId(""));
  */
 export async function assertFailure(
   t: Pick<TestContext, "assert">,
   code: ErrorCode,
   work: () => unknown,
+  values: Values = {},
 ): Promise<void> {
   const failure = await failureOf(work);
   assert.equal(failure.code, code);
-  t.assert.snapshot(failure.message);
+  assertSentence(t, failure.message, values);
+}
+
+/**
+ * Asserts that work fails with a kind of error, and compares its message with the snapshot of the test file.
+ * @param values see assertSentence
+ * @example await assertError(t, Unreachable, () => transport.send(request, signal), { PORT: port });
+ */
+export async function assertError(
+  t: Pick<TestContext, "assert">,
+  kind: abstract new (...args: never[]) => Error,
+  work: () => unknown,
+  values: Values = {},
+): Promise<void> {
+  const error = await errorOf(work);
+  assert.ok(error instanceof kind, String(error));
+  assertSentence(t, error.message, values);
+}
+
+/** Asserts the code of a host call that has no body in its reply, and compares its message with the snapshot of the test file. */
+export function assertRefused(
+  t: Pick<TestContext, "assert">,
+  reply: { readonly code: number; readonly message: string; readonly body: Uint8Array },
+  code: number,
+  values: Values = {},
+): void {
+  assert.deepEqual([reply.code, reply.body.length], [code, 0]);
+  assertSentence(t, reply.message, values);
 }
 
 /**

@@ -76,7 +76,7 @@ export class Fixture {
     return await promisify(execFile)(kleidi, [...args, "--config", this.config]);
   }
 
-  /** Makes a key, or throws with what the command said. */
+  /** Creates a key, or throws with the output of the command. */
   keyInit(name: string): this {
     const { status, stderr } = this.run("key", "init", name);
     if (status !== 0) throw new Error(stderr);

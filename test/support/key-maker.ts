@@ -1,6 +1,6 @@
 /**
- * A process that makes keys and records when it is told to, for tests of what two do at once and of what one that is killed leaves. Reads
- * lines of JSON: { at, kill, what, path, name }. It waits until `at` (milliseconds of Date.now()), makes the key or record, and prints
+ * A process that creates keys and records when it is told to, for tests of what two do at once and of what one that is killed leaves. Reads
+ * lines of JSON: { at, kill, what, path, name }. It waits until `at` (milliseconds of Date.now()), creates the key or record, and prints
  * what came of it; with `kill`, it ends itself with SIGKILL right before that many changing calls of the file system, counted from 0.
  */
 import fs from "node:fs";
@@ -30,13 +30,13 @@ syncBuiltinESMExports();
 const { KeyDirectory } = await import("../../host/capabilities/keystore/directory.ts");
 const { StateDirectory } = await import("../../host/capabilities/state/directory.ts");
 const { publicLine } = await import("../../host/audit/checkpoint.ts");
-const { makeAuditKey } = await import("../../host/runtime/make-audit-key.ts");
-const { makeMaterial } = await import("../../host/runtime/key-material.ts");
+const { createAuditKey } = await import("../../host/runtime/create-audit-key.ts");
+const { createMaterial } = await import("../../host/runtime/key-material.ts");
 
 function make({ what, path, name }: Order): string {
   if (what === "key") return new KeyDirectory(path).create(name).fingerprint;
-  if (what === "audit key") return publicLine(makeAuditKey(path));
-  if (what === "escrow") return Buffer.from(makeMaterial(path)).toString("hex");
+  if (what === "audit key") return publicLine(createAuditKey(path));
+  if (what === "escrow") return Buffer.from(createMaterial(path)).toString("hex");
   const value = Buffer.from(`${process.pid} made this`);
   return new StateDirectory(path).put(name, value) ? value.toString() : "there is one";
 }

@@ -16,6 +16,21 @@ export function thrown(call: () => unknown): Error & { readonly code?: string } 
   return assert.fail("it did not throw");
 }
 
+/** Values of one run, such as a path or a port, or patterns of them (with the flag g), by the names that stand for them in a snapshot. */
+export type Values = Readonly<Record<string, string | number | RegExp>>;
+
+/**
+ * Compares a sentence with the snapshot of the test. `--test-update-snapshots` writes it.
+ * @param values each is replaced by its name, in this order
+ * @example assertSentence(t, `${file} is empty`, { FILE: file });
+ */
+export function assertSentence(t: Pick<TestContext, "assert">, sentence: string, values: Values = {}): void {
+  let text = sentence;
+  for (const [name, value] of Object.entries(values))
+    text = text.replaceAll(typeof value === "number" ? String(value) : value, name);
+  t.assert.snapshot(text);
+}
+
 /** Compares lines with the snapshot of the test. `--test-update-snapshots` writes it. */
 export function assertLines(t: TestContext, lines: readonly string[]): void {
   t.assert.snapshot(lines, { serializers: [(all) => all.join("\n")] });

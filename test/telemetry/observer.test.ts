@@ -78,7 +78,7 @@ test("a credential's events are counted, its end is known, and what changes is i
     1_800_000_000,
   );
   assert.deepEqual(
-    telemetry.recorder.changes().map(({ what, good, detail }) => [what, good, detail]),
+    telemetry.recorder.changes().map(({ subject, good, detail }) => [subject, good, detail]),
     [
       ["credential of local", false, "failed: sealed"],
       ["credential of local", false, "refused: HTTP 403"],
@@ -106,6 +106,6 @@ test("a provider's quarantine is in the history", async () => {
   const { telemetry } = await open();
   telemetry.providerChanged("local", { type: "quarantined", reason: "its process was taken over" });
   const [change] = telemetry.recorder.changes();
-  assert.deepEqual([change?.what, change?.good], ["provider local", false]);
+  assert.deepEqual([change?.subject, change?.good], ["provider local", false]);
   assert.match(change?.detail ?? "", /taken over/);
 });

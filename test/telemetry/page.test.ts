@@ -41,7 +41,7 @@ function hostileReport(): HostReport {
     wall: "bubblewrap",
     startedAt: at - 93_784_000,
     at,
-    unready: `Cannot use key "kek": ${attack(0)}`,
+    notReadyReason: `Cannot use key "kek": ${attack(0)}`,
     providers: Object.fromEntries(
       ATTACKS.map((text, i) => [
         `p${i}`,
@@ -76,8 +76,8 @@ function hostileReport(): HostReport {
       ...(i % 2 === 0 ? { failure: text, code: "provider-fault" } : {}),
       probe: { at: at - 1000, result: "failed", ...(i % 2 === 0 && { goodAgeMs: 61_000 }) },
     })),
-    denials: ATTACKS.map((text) => ({ at, provider: text, rpc: text, what: text, why: text })),
-    changes: ATTACKS.map((text, i) => ({ at, what: text, good: i % 2 === 0, detail: text })),
+    denials: ATTACKS.map((text) => ({ at, provider: text, rpc: text, request: text, why: text })),
+    changes: ATTACKS.map((text, i) => ({ at, subject: text, good: i % 2 === 0, detail: text })),
   };
 }
 
@@ -158,7 +158,7 @@ describe("the admin page in Chromium", () => {
   }
 
   describe("with hostile text wherever there is text", () => {
-    const options = { metrics: async () => "", unready: () => undefined, state: hostileReport };
+    const options = { metrics: async () => "", notReadyReason: () => undefined, state: hostileReport };
     const admin = createAdmin(options);
     let listener: Awaited<ReturnType<typeof listenOnAddress>>;
     let url = "";
@@ -251,13 +251,13 @@ describe("the admin page in Chromium", () => {
       assert.deepEqual(Object.keys(state.providers), ["local", "stranger"]);
       const [denial] = state.denials;
       assert.deepEqual(
-        [denial?.provider, denial?.rpc, denial?.what],
+        [denial?.provider, denial?.rpc, denial?.request],
         ["stranger", "encrypt", "keystore seal"],
       );
       const info = state.providers.local?.reached.find(({ operation }) => operation === "info");
       assert.ok(info !== undefined && info.allowed > 0);
       assert.deepEqual(info.targets, ["kek-2026"]);
-      assert.ok(state.changes.some(({ what, good }) => what === "key kek-2026" && good));
+      assert.ok(state.changes.some(({ subject, good }) => subject === "key kek-2026" && good));
       assert.match(fixture.run("check").stdout, /running host: provider stranger is ready/);
     });
 

@@ -1,4 +1,4 @@
-/** kleidi doctor before a real swtpm: well, locked, with a password, busy, gone, and what is no TPM at all. */
+/** kleidi doctor before a real swtpm: healthy, locked, with a password, busy, gone, and a device that is not a TPM. */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -26,7 +26,7 @@ function doctor(node = fixture): { status: number | null; stdout: string } {
   return node.run("doctor");
 }
 
-test("a TPM that is well: what it is, and that nothing is missing", async () => {
+test("a healthy TPM: its identity, and that nothing is missing", async () => {
   const { status, stdout } = doctor();
   assert.equal(status, 0, stdout);
   const said = stdout.replaceAll(`TPM ${tpm.device}`, "TPM x").split("\n");
@@ -44,9 +44,9 @@ test("a TPM that is well: what it is, and that nothing is missing", async () => 
 
 test("--json is one object of findings", () => {
   const { stdout } = fixture.run("doctor", "--json");
-  const { ok, findings } = JSON.parse(stdout) as { ok: boolean; findings: { what: string }[] };
+  const { ok, findings } = JSON.parse(stdout) as { ok: boolean; findings: { subject: string }[] };
   assert.equal(ok, true);
-  assert.ok(findings.some(({ what }) => what === `TPM ${tpm.device} lockout`));
+  assert.ok(findings.some(({ subject }) => subject === `TPM ${tpm.device} lockout`));
 });
 
 test("a TPM in lockout, with the command that ends it", async () => {
@@ -97,13 +97,13 @@ test("a TPM that is not there", async () => {
 });
 
 /** Servers in processes of their own: the command is waited for, and they have to answer meanwhile. */
-const IMPOSTORS: [what: string, onData: string, sentence: RegExp][] = [
+const IMPOSTORS: [name: string, onData: string, sentence: RegExp][] = [
   ["rubbish", 's.write(require("crypto").randomBytes(64))', /FAIL TPM .*: it cannot be asked: /],
   ["nothing", "", /it cannot be asked: it took a command and did not answer in 3000 ms/],
 ];
-for (const [what, onData, sentence] of IMPOSTORS) {
-  test(`what answers ${what} is no TPM`, async () => {
-    const path = join(fixture.folder, `${what}.sock`);
+for (const [name, onData, sentence] of IMPOSTORS) {
+  test(`a device that answers ${name} is not a TPM`, async () => {
+    const path = join(fixture.folder, `${name}.sock`);
     const program = `require("net").createServer((s) => {
       s.on("error", () => {});
       s.on("data", () => { ${onData} });

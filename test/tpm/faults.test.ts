@@ -157,7 +157,7 @@ describe("a TPM that is not the one", () => {
       assert.equal(await tpm.tool("tpm2_getcap", "handles-persistent"), "");
     }));
 
-  test("cleared: nothing is decrypted, the reason is told, and no key is made over the old one", () =>
+  test("cleared: nothing is decrypted, the reason is told, and no key is created over the old one", () =>
     inWorld(async ({ tpm, fixture, client }) => {
       const records = recordsOf(fixture);
       const first = await fixture.serve();

@@ -52,7 +52,7 @@ describe("a key that the TPM makes", () => {
 
     const again = fixture.run("key", "init");
     assert.equal(again.status, 1);
-    assert.match(again.stderr, /Cannot make key "kek": .*kek\.state exists already/);
+    assert.match(again.stderr, /Cannot create key "kek": .*kek\.state exists already/);
     assert.match(
       fixture.run("key", "list").stdout,
       /ok {3}key kek: active, created by its provider, record .*kek\.state/,
@@ -63,7 +63,7 @@ describe("a key that the TPM makes", () => {
     const escrow = join(fixture.folder, "late.hex");
     const { status, stderr } = fixture.run("key", "init", "--escrow", escrow);
     assert.equal(status, 1);
-    assert.match(stderr, /Cannot make key "kek": .*kek\.state exists already/);
+    assert.match(stderr, /Cannot create key "kek": .*kek\.state exists already/);
     assert.ok(!existsSync(escrow));
   });
 
@@ -91,7 +91,7 @@ describe("a key that the TPM makes", () => {
     client.close();
   });
 
-  test("a record that is lost is not made again", () => {
+  test("a record that is lost is not created again", () => {
     const path = join(fixture.folder, "state", "kek.state");
     const record = readFileSync(path);
     rmSync(path);
@@ -99,7 +99,7 @@ describe("a key that the TPM makes", () => {
     assert.equal(status, 1);
     assert.match(
       stderr,
-      /the file is gone, and .*kek\.made says that it was made; restore it from its backup/,
+      /the file is gone, and .*kek\.made says that it was created; restore it from its backup/,
     );
     writeFileSync(path, record, { mode: 0o600 });
   });
@@ -146,7 +146,7 @@ describe("one key on two TPMs", () => {
     try {
       const without = fixture.run("key", "init");
       assert.equal(without.status, 1);
-      assert.match(without.stderr, /the configuration pins version 0{32}, so the key was made before/);
+      assert.match(without.stderr, /the configuration pins version 0{32}, so the key was created before/);
       const { status, stderr } = fixture.run("key", "init", "--escrow", join(fixture.folder, "k.hex"));
       assert.equal(status, 1);
       assert.match(
@@ -160,7 +160,7 @@ describe("one key on two TPMs", () => {
   });
 });
 
-test("of two key inits at once one makes the key, and the other leaves no file of bytes that belong to no key", async () => {
+test("of two key inits at once one creates the key, and the other leaves no file of bytes that belong to no key", async () => {
   const tpm = await Swtpm.start("unix");
   const fixture = tpmNode(tpm);
   try {

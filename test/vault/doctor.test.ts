@@ -91,7 +91,7 @@ path "transit/decrypt/kek" {
   assert.match(after, /^ok {3}net vault key kek/m);
 });
 
-test("a policy that may create: said, because Encrypt could make a key", async () => {
+test("a policy that may create: said, because Encrypt could create a key", async () => {
   await setup.policy("more", {
     ...keyRules("kek"),
     ...asksItself,

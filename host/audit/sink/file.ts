@@ -20,22 +20,22 @@ import { promisify } from "node:util";
 import type { Lock } from "./lock.ts";
 import { nextName, rotatedFiles, rotatedName } from "./names.ts";
 import { bytesOf, countWhole, type Output, type OutputLine, type Written } from "./output.ts";
-import { makeFile, openFile } from "./place.ts";
+import { createFile, openFile } from "./place.ts";
 import type { End } from "./resume.ts";
 import { isSameFile, linkOld } from "./rotation.ts";
 
-const writing = promisify(write);
-const status = promisify(fstat);
-const syncing = promisify(fdatasync);
-const truncating = promisify(ftruncate);
-const standing = promisify(lstat);
-const removing = promisify(unlink);
-const renaming = promisify(rename);
+const writeBytes = promisify(write);
+const statDescriptor = promisify(fstat);
+const syncData = promisify(fdatasync);
+const truncateTo = promisify(ftruncate);
+const statPath = promisify(lstat);
+const removeFile = promisify(unlink);
+const renameFile = promisify(rename);
 
-/** How often it is checked that the open file is still the one at its path. */
+/** The pause between two checks that the open file is still the one at its path. */
 const CHECK_MS = 500;
 
-export interface FileOutputOptions {
+interface FileOutputOptions {
   readonly file: string;
   readonly descriptor: number;
   readonly end: End;
@@ -89,7 +89,7 @@ export class FileOutput implements Output {
       if (first?.startsFile) at = await this.#rotate(first);
       const descriptor = this.#open();
       await this.#cutPartialLine(descriptor);
-      while (at < bytes.length) at += (await writing(descriptor, bytes, at)).bytesWritten;
+      while (at < bytes.length) at += (await writeBytes(descriptor, bytes, at)).bytesWritten;
       this.#countAccepted(lines, lines.length, bytes.length);
       return { taken: lines.length };
     } catch (error) {
@@ -107,7 +107,7 @@ export class FileOutput implements Output {
   /** Cuts off a partially written line. */
   async #cutPartialLine(descriptor: number): Promise<void> {
     if (!this.#hasPartialLine) return;
-    await truncating(descriptor, this.#size);
+    await truncateTo(descriptor, this.#size);
     this.#hasPartialLine = false;
   }
 
@@ -147,7 +147,7 @@ export class FileOutput implements Output {
     if (this.#descriptor === undefined || performance.now() - this.#checkedAt < CHECK_MS) return;
     const { file, lock, onMoved, onRemoved } = this.#options;
     if (!(await lock.isHeld())) throw new Error("its lock was removed: another host may write to it");
-    const { nlink, size } = await status(this.#descriptor);
+    const { nlink, size } = await statDescriptor(this.#descriptor);
     if (nlink === 0) {
       this.#close();
       if (this.#size > 0) onRemoved(this.#first, this.#last);
@@ -164,8 +164,8 @@ export class FileOutput implements Output {
   /** True if the open file is the one at the path. */
   async #isAt(file: string): Promise<boolean> {
     if (this.#descriptor === undefined) return false;
-    const there = await standing(file).catch(() => undefined);
-    return there !== undefined && isSameFile(there, await status(this.#descriptor));
+    const there = await statPath(file).catch(() => undefined);
+    return there !== undefined && isSameFile(there, await statDescriptor(this.#descriptor));
   }
 
   /**
@@ -176,12 +176,13 @@ export class FileOutput implements Output {
     const { file, keep } = this.#options;
     if (this.#descriptor !== undefined) {
       await this.#cutPartialLine(this.#descriptor);
-      await syncing(this.#descriptor);
+      await syncData(this.#descriptor);
     }
     const isRenamed = this.#size > 0 && (await this.#isAt(file));
     const others = keep === undefined ? undefined : Math.max(0, keep - (isRenamed ? 1 : 0));
     if (others !== undefined)
-      for (const old of rotatedFiles(file).slice(0, others === 0 ? undefined : -others)) await removing(old);
+      for (const old of rotatedFiles(file).slice(0, others === 0 ? undefined : -others))
+        await removeFile(old);
     if (isRenamed) return this.#replace(first);
     this.#close();
     return 0;
@@ -192,15 +193,15 @@ export class FileOutput implements Output {
     const { file, keep } = this.#options;
     const next = nextName(file);
     const bytes = bytesOf([line]);
-    const descriptor = makeFile(next);
+    const descriptor = createFile(next);
     try {
-      for (let at = 0; at < bytes.length; ) at += (await writing(descriptor, bytes, at)).bytesWritten;
-      await syncing(descriptor);
+      for (let at = 0; at < bytes.length; ) at += (await writeBytes(descriptor, bytes, at)).bytesWritten;
+      await syncData(descriptor);
       if (keep !== 0) await linkOld(file, rotatedName(file, this.#first, this.#last));
-      await renaming(next, file);
+      await renameFile(next, file);
     } catch (error) {
       closeSync(descriptor);
-      await removing(next).catch(() => {});
+      await removeFile(next).catch(() => {});
       throw error;
     }
     this.#begin(descriptor);
@@ -208,7 +209,7 @@ export class FileOutput implements Output {
   }
 
   async sync(): Promise<void> {
-    if (this.#descriptor !== undefined) await this.#during(syncing(this.#descriptor));
+    if (this.#descriptor !== undefined) await this.#during(syncData(this.#descriptor));
   }
 
   #during<T>(work: Promise<T>): Promise<T> {

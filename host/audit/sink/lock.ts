@@ -10,7 +10,7 @@ import { basename, dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { KleidiError } from "../../error.ts";
 
-const standing = promisify(lstat);
+const statPath = promisify(lstat);
 const TRIES = 5;
 
 export class Lock {
@@ -56,7 +56,7 @@ export class Lock {
 
   /** True if the file of the lock is still this one: another process may have removed it. */
   async isHeld(): Promise<boolean> {
-    return await standing(this.#path).then(
+    return await statPath(this.#path).then(
       ({ ino }) => ino === this.#inode,
       () => false,
     );

@@ -16,22 +16,25 @@ export function assertFolder(file: string): void {
   const status = lstatSync(folder, { throwIfNoEntry: false });
   // The host never creates it: an unmounted volume looks like a missing folder.
   if (!status?.isDirectory()) {
-    const actual = status === undefined ? "does not exist" : "is not a folder";
+    const actual = status === undefined ? "does not exist" : "is not a directory";
     throw invalid(
       file,
-      `${folder} ${actual}. If no volume is missing, make it: install -d -m 0750 ${folder}`,
+      `${folder} ${actual}. If no volume is missing, create it: install -d -m 0750 ${folder}`,
     );
   }
   // The sticky bit prevents others from removing the file, not from creating it first.
   if ((status.mode & 0o002) !== 0)
-    throw invalid(file, `its folder has mode ${octal(status)}, others can write to it; it should be 0750`);
+    throw invalid(
+      file,
+      `its folder has mode ${octal(status)}, so others can write to it. Change it: chmod 0750 ${folder}`,
+    );
 }
 
 /**
  * Creates the next file, which is written before it gets the name of the log. Removes a file that a killed host left there.
  * @throws the system's error
  */
-export function makeFile(path: string): number {
+export function createFile(path: string): number {
   const { O_RDWR, O_CREAT, O_EXCL, O_APPEND, O_NOFOLLOW } = constants;
   rmSync(path, { force: true });
   return openSync(path, O_RDWR | O_CREAT | O_EXCL | O_APPEND | O_NOFOLLOW, MODE);
@@ -63,7 +66,7 @@ export function openFile(file: string): number {
 function faultOf(status: Stats): string | undefined {
   if (!status.isFile()) return "it is not a regular file";
   if ((status.mode & 0o027) !== 0)
-    return `its mode is ${octal(status)}, others may have written to it; it should be 0640`;
+    return `its mode is ${octal(status)}, so others may have written to it; it should be 0640`;
   return undefined;
 }
 

@@ -7,8 +7,8 @@ import { link, lstat, lstatSync, rmSync, type Stats, unlinkSync } from "node:fs"
 import { promisify } from "node:util";
 import { nextName, rotatedFiles } from "./names.ts";
 
-const linking = promisify(link);
-const standing = promisify(lstat);
+const linkFile = promisify(link);
+const statPath = promisify(lstat);
 
 export function isSameFile(a: Stats, b: Stats): boolean {
   return a.ino === b.ino && a.dev === b.dev;
@@ -17,10 +17,10 @@ export function isSameFile(a: Stats, b: Stats): boolean {
 /** Gives the file its second name; it may have it already. @throws Error if another file has the name */
 export async function linkOld(file: string, name: string): Promise<void> {
   try {
-    await linking(file, name);
+    await linkFile(file, name);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
-    if (!isSameFile(await standing(file), await standing(name)))
+    if (!isSameFile(await statPath(file), await statPath(name)))
       throw new Error(`${name} already exists: move it away`);
   }
 }

@@ -8,7 +8,7 @@ import { promisify } from "node:util";
 import type { Line } from "../chain.ts";
 import { bytesOf, ClosedOutputError, codeOf, countWhole, type Output, type Written } from "./output.ts";
 
-const writing = promisify(write);
+const writeBytes = promisify(write);
 const FULL_MS = 10;
 
 export class StdoutOutput implements Output {
@@ -29,16 +29,16 @@ export class StdoutOutput implements Output {
     const bytes = bytesOf(lines);
     let at = 0;
     try {
-      while (at < bytes.length) at += await this.#some(bytes.subarray(at));
+      while (at < bytes.length) at += await this.#writeSome(bytes.subarray(at));
       return { taken: lines.length };
     } catch (error) {
       return { taken: countWhole(lines, at).taken, error: new ClosedOutputError(codeOf(error)) };
     }
   }
 
-  async #some(bytes: Buffer): Promise<number> {
+  async #writeSome(bytes: Buffer): Promise<number> {
     if (this.#closed) throw new ClosedOutputError("closed");
-    const one = writing(this.#descriptor, bytes);
+    const one = writeBytes(this.#descriptor, bytes);
     this.#busy = one.catch(() => {});
     try {
       return (await one).bytesWritten;

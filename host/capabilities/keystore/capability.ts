@@ -55,13 +55,13 @@ export const keystore = {
 } as const satisfies Capability;
 
 function checkKey(directory: KeyDirectory, name: string): Finding {
-  const what = `key ${name}`;
+  const subject = `key ${name}`;
   try {
     const bytes = directory.load(name);
     const version = fingerprint(bytes);
     bytes.wipe();
-    return { what, ok: true, detail: `${directory.keyPath(name)} is intact, fingerprint ${version}` };
+    return { subject, ok: true, detail: `${directory.keyPath(name)} is intact, fingerprint ${version}` };
   } catch (error) {
-    return finding(what, error);
+    return finding(subject, error);
   }
 }

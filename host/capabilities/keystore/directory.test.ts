@@ -18,6 +18,7 @@ import { syncBuiltinESMExports } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
+import { assertFailure } from "../../../test/support/failures.ts";
 import { FOLDER_LOCK } from "../../lib/lock.ts";
 import { KeyDirectory } from "./directory.ts";
 import { fingerprint } from "./key-file.ts";
@@ -168,20 +169,18 @@ for (const text of ["", "{", "null", "[]", "{}", '{"fingerprint":1,"created":"x"
   });
 }
 
-test("load says how to create a key that was never created", (t) => {
+test("load says how to create a key that was never created", async (t) => {
   const keys = new KeyDirectory(folder(t));
-  assert.throws(() => keys.load("main"), {
-    code: "key-not-made",
-    message: `Cannot load key "main" from ${keys.keyPath("main")}: there is no such file, and no record that the key was made`,
-  });
+  await assertFailure(t, "key-not-made", () => keys.load("main"), { FILE: keys.keyPath("main") });
 });
 
-test("load says that a lost key must be restored", (t) => {
+test("load says that a lost key must be restored", async (t) => {
   const { keys, file, record } = withKey(t);
   rmSync(file);
-  assert.throws(() => keys.load("main"), {
-    code: "key-missing",
-    message: `Cannot load key "main" from ${file}: the file is gone. The key was made on ${record.created} with fingerprint ${record.fingerprint}; restore it from its backup`,
+  await assertFailure(t, "key-missing", () => keys.load("main"), {
+    FILE: file,
+    DAY: record.created,
+    FINGERPRINT: record.fingerprint,
   });
 });
 
@@ -191,40 +190,19 @@ test("load does not take a staged file for the key", (t) => {
   assert.throws(() => keys.load("main"), { code: "key-missing" });
 });
 
-const SPOILT: [string, (file: string, path: string) => void, string][] = [
-  ["an empty file", (file) => writeFileSync(file, ""), "the file is empty"],
-  [
-    "a file of 4,097 bytes",
-    (file) => writeFileSync(file, "x".repeat(4097)),
-    "it is 4097 bytes, at most 4096 are allowed; give the path of the file that is meant",
-  ],
-  [
-    "a file of 4,096 bytes that is no key",
-    (file) => writeFileSync(file, "x".repeat(4096)),
-    'it does not begin with "kleidi-key-1"',
-  ],
-  [
-    "mode 0644",
-    (file) => chmodSync(file, 0o644),
-    "it has the mode 0644, others may have read it; it should be 0600",
-  ],
-  [
-    "mode 0640",
-    (file) => chmodSync(file, 0o640),
-    "it has the mode 0640, others may have read it; it should be 0600",
-  ],
-  [
-    "mode 0602",
-    (file) => chmodSync(file, 0o602),
-    "it has the mode 0602, others may have read it; it should be 0600",
-  ],
+const SPOILT: [string, (file: string, path: string) => void][] = [
+  ["an empty file", (file) => writeFileSync(file, "")],
+  ["a file of 4,097 bytes", (file) => writeFileSync(file, "x".repeat(4097))],
+  ["a file of 4,096 bytes that is not a key file", (file) => writeFileSync(file, "x".repeat(4096))],
+  ["mode 0644", (file) => chmodSync(file, 0o644)],
+  ["mode 0640", (file) => chmodSync(file, 0o640)],
+  ["mode 0602", (file) => chmodSync(file, 0o602)],
   [
     "a symbolic link to the key",
     (file, path) => {
       renameSync(file, join(path, "real"));
       symlinkSync("real", file);
     },
-    "it is a link, which is not followed here; name the file itself",
   ],
   [
     "a symbolic link to nothing",
@@ -232,7 +210,6 @@ const SPOILT: [string, (file: string, path: string) => void, string][] = [
       rmSync(file);
       symlinkSync("nothing", file);
     },
-    "it is a link, which is not followed here; name the file itself",
   ],
   [
     "a folder",
@@ -240,7 +217,6 @@ const SPOILT: [string, (file: string, path: string) => void, string][] = [
       rmSync(file);
       mkdirSync(file);
     },
-    "it is a folder; give the path of the file in it",
   ],
   [
     "another key's file",
@@ -250,17 +226,13 @@ const SPOILT: [string, (file: string, path: string) => void, string][] = [
       rmSync(file);
       renameSync(other.keyPath("other"), file);
     },
-    'the file holds the key "other"',
   ],
 ];
-for (const [what, spoil, said] of SPOILT) {
-  test(`load refuses ${what}`, (t) => {
+for (const [what, spoil] of SPOILT) {
+  test(`load refuses ${what}`, async (t) => {
     const { keys, file, path } = withKey(t);
     spoil(file, path);
-    assert.throws(() => keys.load("main"), {
-      code: "key-file-invalid",
-      message: `Cannot load key "main" from ${file}: ${said}`,
-    });
+    await assertFailure(t, "key-file-invalid", () => keys.load("main"), { FILE: file });
   });
 }
 
@@ -270,13 +242,10 @@ test("load accepts mode 0400", (t) => {
   assert.equal(fingerprint(keys.load("main")), record.fingerprint);
 });
 
-test("create never replaces a key", (t) => {
+test("create never replaces a key", async (t) => {
   const { keys, file, path } = withKey(t);
   const before = readFileSync(file, "utf8");
-  assert.throws(() => keys.create("main"), {
-    code: "key-exists",
-    message: `Cannot make key "main" in ${path}: ${file} exists already`,
-  });
+  await assertFailure(t, "key-exists", () => keys.create("main"), { FILE: file, FOLDER: path });
   assert.equal(readFileSync(file, "utf8"), before);
 });
 
@@ -303,49 +272,40 @@ test("create never replaces a dangling symbolic link", (t) => {
   assert.throws(() => keys.create("main"), { code: "key-exists" });
 });
 
-test("create refuses a key whose file is lost", (t) => {
+test("create refuses a key whose file is lost", async (t) => {
   const { keys, file, path, record } = withKey(t);
   rmSync(file);
-  assert.throws(() => keys.create("main"), {
-    code: "key-missing",
-    message: `Cannot make key "main" in ${path}: it was made on ${record.created} with fingerprint ${record.fingerprint}, and its file is gone; ciphertexts may exist that only that file opens`,
+  await assertFailure(t, "key-missing", () => keys.create("main"), {
+    FOLDER: path,
+    DAY: record.created,
+    FINGERPRINT: record.fingerprint,
   });
 });
 
-test("create refuses a key whose record is unreadable", (t) => {
+test("create refuses a key whose record is unreadable", async (t) => {
   const path = folder(t);
   writeFileSync(join(path, "main.json"), "{");
-  assert.throws(() => new KeyDirectory(path).create("main"), {
-    code: "key-missing",
-    message: `Cannot make key "main" in ${path}: it was made on an unknown day with fingerprint unknown, and its file is gone; ciphertexts may exist that only that file opens`,
-  });
+  await assertFailure(t, "key-missing", () => new KeyDirectory(path).create("main"), { FOLDER: path });
 });
 
-test("create refuses a key that the configuration pins", (t) => {
+test("create refuses a key that the configuration pins", async (t) => {
   const path = folder(t);
-  assert.throws(() => new KeyDirectory(path).create("main", "abcd"), {
-    code: "key-missing",
-    message: `Cannot make key "main" in ${path}: the configuration pins version abcd, so the key was made before, and its file is gone; ciphertexts may exist that only that file opens`,
+  await assertFailure(t, "key-missing", () => new KeyDirectory(path).create("main", "abcd"), {
+    FOLDER: path,
   });
   assert.deepEqual(readdirSync(path), [FOLDER_LOCK]);
 });
 
-test("create refuses a folder that does not exist", (t) => {
+test("create refuses a folder that does not exist", async (t) => {
   const path = join(folder(t), "missing");
-  assert.throws(() => new KeyDirectory(path).create("main"), {
-    code: "key-file-invalid",
-    message: `Cannot make key "main" in ${path}: the folder does not exist. If no volume is missing, create it: install -d -m 0700 ${path}`,
-  });
+  await assertFailure(t, "key-file-invalid", () => new KeyDirectory(path).create("main"), { FOLDER: path });
   assert.equal(existsSync(path), false);
 });
 
-test("create refuses a file in the folder's place", (t) => {
+test("create refuses a file in the folder's place", async (t) => {
   const path = join(folder(t), "file");
   writeFileSync(path, "");
-  assert.throws(() => new KeyDirectory(path).create("main"), {
-    code: "key-file-invalid",
-    message: `Cannot make key "main" in ${path}: the folder is not a folder. If no volume is missing, create it: install -d -m 0700 ${path}`,
-  });
+  await assertFailure(t, "key-file-invalid", () => new KeyDirectory(path).create("main"), { FOLDER: path });
 });
 
 test("create does not finish a staged key that does not match the record", (t) => {
@@ -359,15 +319,12 @@ test("create does not finish a staged key that does not match the record", (t) =
   assert.equal(existsSync(file), false);
 });
 
-test("create does not finish a damaged staged key", (t) => {
+test("create does not finish a damaged staged key", async (t) => {
   const { keys, path, file } = withKey(t);
   const staged = join(path, ".main.key.new");
   renameSync(file, staged);
   writeFileSync(staged, readFileSync(staged, "utf8").slice(0, 40));
-  assert.throws(() => keys.create("main"), {
-    code: "key-file-invalid",
-    message: `Cannot load key "main" from ${staged}: its line does not end, so it is cut short`,
-  });
+  await assertFailure(t, "key-file-invalid", () => keys.create("main"), { STAGED: staged });
 });
 
 // ---- ends between any two steps ----

@@ -50,12 +50,12 @@ export class KeyDirectory {
       if (record === undefined) {
         throw new KleidiError(
           "key-not-made",
-          `${action}: there is no such file, and no record that the key was made`,
+          `${action}: there is no such file, and no record that the key was created`,
         );
       }
       throw new KleidiError(
         "key-missing",
-        `${action}: the file is gone. The key was made on ${record.created} with fingerprint ${record.fingerprint}; restore it from its backup`,
+        `${action}: the file is gone. The key was created on ${record.created} with fingerprint ${record.fingerprint}; restore it from its backup`,
       );
     }
     try {
@@ -86,12 +86,12 @@ export class KeyDirectory {
    * @throws KleidiError key-exists, key-missing, key-locked, key-file-invalid
    */
   create(name: string, pin?: string): KeyRecord {
-    const action = `Cannot make key "${name}" in ${this.path}`;
+    const action = `Cannot create key "${name}" in ${this.path}`;
     const fault = folderFault(this.path);
     if (fault !== undefined) throw invalid(action)(fault);
     const release = lockFolder(this.path, action, invalid(action));
     try {
-      return this.#make(name, action, pin);
+      return this.#create(name, action, pin);
     } finally {
       release();
     }
@@ -117,7 +117,7 @@ export class KeyDirectory {
     removeLeftovers(this.path, (each) => each === record || (isFinished && each === key));
   }
 
-  #make(name: string, action: string, pin: string | undefined): KeyRecord {
+  #create(name: string, action: string, pin: string | undefined): KeyRecord {
     this.#tidy(name);
     const path = this.keyPath(name);
     const [stagedKey, stagedRecord] = stagedNames(name);
@@ -129,27 +129,27 @@ export class KeyDirectory {
       if (resumed) return record;
       throw new KleidiError(
         "key-missing",
-        `${action}: it was made on ${record.created} with fingerprint ${record.fingerprint}, and its file is gone; ciphertexts may exist that only that file opens`,
+        `${action}: it was created on ${record.created} with fingerprint ${record.fingerprint}, and its file is gone; ciphertexts may exist that only that file opens`,
       );
     }
     if (pin !== undefined) {
       throw new KleidiError(
         "key-missing",
-        `${action}: the configuration pins version ${pin}, so the key was made before, and its file is gone; ciphertexts may exist that only that file opens`,
+        `${action}: the configuration pins version ${pin}, so the key was created before, and its file is gone; ciphertexts may exist that only that file opens`,
       );
     }
     // In memory of its own, which wipe() clears: there is no other copy.
     const bytes = new Secret(getRandomValues(new Uint8Array(KEY_BYTES)));
-    const made = { name, fingerprint: fingerprint(bytes), created: new Date().toISOString() };
+    const created = { name, fingerprint: fingerprint(bytes), created: new Date().toISOString() };
     try {
       writePrivate(staged, formatKeyFile(name, bytes));
     } finally {
       bytes.wipe();
     }
-    writePrivate(join(this.path, stagedRecord), `${JSON.stringify(made)}\n`);
+    writePrivate(join(this.path, stagedRecord), `${JSON.stringify(created)}\n`);
     renameSync(join(this.path, stagedRecord), join(this.path, `${name}.json`));
     publish(staged, path);
-    return made;
+    return created;
   }
 
   /** Reads a key file. If only its record exists, another process may be creating it: waits for the lock and reads again. */
@@ -167,7 +167,7 @@ export class KeyDirectory {
 
   /** Finishes a creation that was interrupted between record and link. @returns whether the staged key matched the record */
   #resume(name: string, staged: string, record: KeyRecord): boolean {
-    const text = readPrivate(staged, MAX_FILE, invalid(`Cannot finish making key "${name}"`));
+    const text = readPrivate(staged, MAX_FILE, invalid(`Cannot finish creating key "${name}"`));
     if (text === undefined) return false;
     let bytes: KeyBytes;
     try {

@@ -70,6 +70,12 @@ export type KeystoreSection = NonNullable<z.output<typeof SECTION>>;
 /** The lists of a keystore grant: a name in one of them is for that use only. */
 export type Use = "keys" | "passphrases";
 
+/** The lists of a KeystoreGrant, which may be frozen. */
+interface GrantedNames {
+  readonly keys: readonly string[];
+  readonly passphrases?: readonly string[];
+}
+
 /** The lists that these operations need; `info` alone works with either. */
 export function usesOf(operations: readonly string[]): Use[] {
   const uses: Use[] = [];
@@ -78,7 +84,10 @@ export function usesOf(operations: readonly string[]): Use[] {
   return uses;
 }
 
-/** All granted names, for either use. */
-export function namesOf({ keys, passphrases = [] }: KeystoreGrant): string[] {
+/**
+ * The names of all keystore keys that are granted, as keys or as passphrases.
+ * @example namesOf({ keys: ["a"], passphrases: ["b"] }) // ["a", "b"]
+ */
+export function namesOf({ keys, passphrases = [] }: GrantedNames): string[] {
   return [...keys, ...passphrases];
 }

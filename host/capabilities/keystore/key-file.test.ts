@@ -3,16 +3,14 @@ import { createHash } from "node:crypto";
 import { test } from "node:test";
 import { inspect } from "node:util";
 import fc from "fast-check";
+import { assertFailure } from "../../../test/support/failures.ts";
+import { assertSentence, thrown } from "../../../test/support/thrown.ts";
 import { Secret } from "../../lib/secret.ts";
 import { fingerprint, formatKeyFile, type KeyBytes, parseKeyFile, passphraseOf } from "./key-file.ts";
 
 const BYTES = Uint8Array.from({ length: 32 }, (_, i) => i);
 const BASE64URL = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
 const TEXT = formatKeyFile("main", new Secret(BYTES.slice()));
-const ACTION = 'Cannot load key "main" from /keys/main.key';
-const DAMAGED = "its checksum is wrong, so the file is damaged";
-const CUT = "its line does not end, so it is cut short";
-const OTHER_BEGIN = 'it does not begin with "kleidi-key-1"';
 
 function parse(text: string): KeyBytes {
   return parseKeyFile("main", "/keys/main.key", text);
@@ -44,48 +42,42 @@ test("parseKeyFile returns any key", () => {
   );
 });
 
-const REFUSED: [string, string, string][] = [
-  ["an empty file", "", "the file is empty"],
-  ["a file of one line end", "\n", OTHER_BEGIN],
-  ["another format", line(`kleidi-key-2 main ${BASE64URL}`), OTHER_BEGIN],
-  ["a byte order mark", `\ufeff${TEXT}`, OTHER_BEGIN],
-  ["a space before the line", ` ${TEXT}`, OTHER_BEGIN],
-  ["a line without its end", TEXT.slice(0, -1), CUT],
-  ["an empty line after the line", `${TEXT}\n`, DAMAGED],
-  ["a second key after the line", `${TEXT}${TEXT}`, DAMAGED],
-  ["a line that ends in CR LF", TEXT.replace("\n", "\r\n"), DAMAGED],
-  ["a checksum in capitals", TEXT.replace(/[0-9a-f]+\n/, (text) => text.toUpperCase()), DAMAGED],
-  ["a checksum and no key", line("kleidi-key-1 main"), DAMAGED],
-  ["a field too many", line(`kleidi-key-1 main ${BASE64URL} more`), DAMAGED],
-  ["another key's file", line(`kleidi-key-1 other ${BASE64URL}`), 'the file holds the key "other"'],
-  ["an empty name", line(`kleidi-key-1  ${BASE64URL}`), 'the file holds the key ""'],
-  [
-    "a key of 31 bytes",
-    line(`kleidi-key-1 main ${Buffer.alloc(31).toString("base64url")}`),
-    "its key is 31 bytes, it should be 32",
-  ],
-  [
-    "a key of 33 bytes",
-    line(`kleidi-key-1 main ${Buffer.alloc(33).toString("base64url")}`),
-    "its key is 33 bytes, it should be 32",
-  ],
-  ["no key between the spaces", line("kleidi-key-1 main "), "its key is 0 bytes, it should be 32"],
+const REFUSED: [string, string][] = [
+  ["an empty file", ""],
+  ["a file of one line end", "\n"],
+  ["another format", line(`kleidi-key-2 main ${BASE64URL}`)],
+  ["a byte order mark", `\ufeff${TEXT}`],
+  ["a space before the line", ` ${TEXT}`],
+  ["a line without its end", TEXT.slice(0, -1)],
+  ["an empty line after the line", `${TEXT}\n`],
+  ["a second key after the line", `${TEXT}${TEXT}`],
+  ["a line that ends in CR LF", TEXT.replace("\n", "\r\n")],
+  ["a checksum in capitals", TEXT.replace(/[0-9a-f]+\n/, (text) => text.toUpperCase())],
+  ["a checksum and no key", line("kleidi-key-1 main")],
+  ["a field too many", line(`kleidi-key-1 main ${BASE64URL} more`)],
+  ["another key's file", line(`kleidi-key-1 other ${BASE64URL}`)],
+  ["an empty name", line(`kleidi-key-1  ${BASE64URL}`)],
+  ["a key of 31 bytes", line(`kleidi-key-1 main ${Buffer.alloc(31).toString("base64url")}`)],
+  ["a key of 33 bytes", line(`kleidi-key-1 main ${Buffer.alloc(33).toString("base64url")}`)],
+  ["no key between the spaces", line("kleidi-key-1 main ")],
 ];
-for (const [what, text, said] of REFUSED) {
-  test(`parseKeyFile refuses ${what}`, () => {
-    assert.throws(() => parse(text), { code: "key-file-invalid", message: `${ACTION}: ${said}` });
+for (const [what, text] of REFUSED) {
+  test(`parseKeyFile refuses ${what}`, (t) => assertFailure(t, "key-file-invalid", () => parse(text)));
+}
+
+const cutAfter = (length: number) => thrown(() => parse(TEXT.slice(0, length)));
+const [CUT_IN_FORMAT, CUT_AFTER_FORMAT] = [1, "kleidi-key-1 ".length];
+for (let length = 1; length < TEXT.length; length++) {
+  test(`parseKeyFile refuses the file cut after ${length} bytes`, () => {
+    const { code, message } = cutAfter(length);
+    const like = cutAfter(length < CUT_AFTER_FORMAT ? CUT_IN_FORMAT : CUT_AFTER_FORMAT);
+    assert.deepEqual([code, message], ["key-file-invalid", like.message]);
   });
 }
 
-for (let length = 1; length < TEXT.length; length++) {
-  test(`parseKeyFile refuses the file cut after ${length} bytes`, () => {
-    const said = length < "kleidi-key-1 ".length ? OTHER_BEGIN : CUT;
-    assert.throws(() => parse(TEXT.slice(0, length)), {
-      code: "key-file-invalid",
-      message: `${ACTION}: ${said}`,
-    });
-  });
-}
+test("a file that is cut in its format and one that is cut after it get different sentences", (t) => {
+  for (const length of [CUT_IN_FORMAT, CUT_AFTER_FORMAT]) assertSentence(t, cutAfter(length).message);
+});
 
 test("parseKeyFile refuses a flipped bit anywhere", () => {
   const accepted: string[] = [];

@@ -1,10 +1,11 @@
-/** Real processes that make the same key at the same time, and one that is killed at each step of making it. */
+/** Real processes that create the same key at the same time, and one that is killed at each step of creating it. */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { linkSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, type TestContext, test } from "node:test";
+import { assertFailure } from "../../../test/support/failures.ts";
 import { KeyMaker, race } from "../../../test/support/key-makers.ts";
 import { FOLDER_LOCK, takeLock } from "../../lib/lock.ts";
 import { KeyDirectory } from "./directory.ts";
@@ -36,7 +37,7 @@ function assertIntact(path: string, name = "main"): string {
   return version;
 }
 
-test(`of two that make a key at the same time one does: what it says, the key and the record are one (${RACES} races)`, async (t) => {
+test(`of two that create a key at the same time one does: what it says, the key and the record are one (${RACES} races)`, async (t) => {
   for (let i = 0; i < RACES; i++) {
     const path = folder(t);
     const said = await race(makers, { what: "key", path, name: "main" });
@@ -46,7 +47,7 @@ test(`of two that make a key at the same time one does: what it says, the key an
   }
 });
 
-test("two that make two keys in one folder both do", async (t) => {
+test("two that create two keys in one folder both do", async (t) => {
   const path = folder(t);
   const at = Date.now() + 10;
   const names = ["one", "two"] as const;
@@ -58,18 +59,15 @@ test("two that make two keys in one folder both do", async (t) => {
   );
 });
 
-test("a lock that is held for too long is reported with the folder, and nothing is created", (t) => {
+test("a lock that is held for too long is reported with the folder, and nothing is created", async (t) => {
   const path = folder(t);
   const release = takeLock(join(path, FOLDER_LOCK));
-  assert.throws(() => new KeyDirectory(path).create("main"), {
-    code: "key-locked",
-    message: `Cannot make key "main" in ${path}: its lock ${join(path, FOLDER_LOCK)} is held by this process`,
-  });
+  await assertFailure(t, "key-locked", () => new KeyDirectory(path).create("main"), { FOLDER: path });
   release();
   assert.deepEqual(readdirSync(path), [FOLDER_LOCK]);
 });
 
-/** Steps of create that change something; one more, and it ends by itself. */
+/** Steps of create that change something; with one more, the process is not killed. */
 const STEPS = 13;
 
 for (let kill = 0; kill <= STEPS; kill++) {

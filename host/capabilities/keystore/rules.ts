@@ -7,7 +7,8 @@ import { cut, list, nearest, type Path } from "../../schema/text.ts";
 
 export const RULES: readonly Rule[] = [
   {
-    says: "A keystore key is granted once, as a key or as a passphrase, and only to its provider in `keys`.",
+    description:
+      "A keystore key is granted once, as a key or as a passphrase, and only to its provider in `keys`.",
     *check({ document, providers = [], keys }) {
       for (const provider of providers) {
         const granted = grantedTo(provider);
@@ -22,7 +23,7 @@ export const RULES: readonly Rule[] = [
     },
   },
   {
-    says: "`keystore` is required if a provider is granted a keystore key.",
+    description: "`keystore` is required if a provider is granted a keystore key.",
     *check({ document, has, providers = [] }) {
       if (has("keystore") || !providers.some((provider) => grantedTo(provider).length > 0)) return;
       yield document.fault(["keystore"], {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { LogWriteRequestSchema } from "../../../proto/provider/v1/provider_pb.ts";
+import { assertRefused } from "../../../test/support/failures.ts";
 import type { HostAnswer } from "../../host-call.ts";
 import { decideOn } from "../capability.ts";
 import { openLog } from "./log.ts";
@@ -46,9 +47,9 @@ for (const [level, name] of ["debug", "info", "warn", "error"].entries()) {
   });
 }
 
-test("level 4 is refused", async () => {
+test("level 4 is refused", async (t) => {
   const { reply, lines } = await write(line("hello", 4));
-  assert.deepEqual(reply, { code: 2, message: "level 4 is not 0 to 3", body: NO_BYTES });
+  assertRefused(t, reply, 2);
   assert.deepEqual(lines, []);
 });
 
@@ -58,13 +59,9 @@ const GARBAGE: [string, Uint8Array][] = [
   ["a text that is no UTF-8", Uint8Array.of(18, 1, 0xff)],
 ];
 for (const [what, request] of GARBAGE) {
-  test(`${what} is refused`, async () => {
+  test(`${what} is refused`, async (t) => {
     const { reply, lines } = await write(request);
-    assert.deepEqual(reply, {
-      code: 2,
-      message: "the request is not a valid LogWriteRequest",
-      body: NO_BYTES,
-    });
+    assertRefused(t, reply, 2);
     assert.deepEqual(lines, []);
   });
 }
@@ -118,15 +115,15 @@ test("the last line of the limit is written", async () => {
   assert.equal((await write(line("hello"), 5)).lines.length, 1);
 });
 
-test("a line over the limit is refused", async () => {
+test("a line over the limit is refused", async (t) => {
   const { reply, lines } = await write(line("hello"), 6);
-  assert.deepEqual(reply, { code: 6, message: "at most 5 log lines are allowed in a call", body: NO_BYTES });
+  assertRefused(t, reply, 6);
   assert.deepEqual(lines, []);
 });
 
-test("a provider without a limit writes nothing", async () => {
+test("a provider without a limit writes nothing", async (t) => {
   const { reply } = await write(line("hello"), 1, "other");
-  assert.deepEqual(reply, { code: 6, message: "at most 0 log lines are allowed in a call", body: NO_BYTES });
+  assertRefused(t, reply, 6);
 });
 
 test("deciding on a line does not write it", async () => {

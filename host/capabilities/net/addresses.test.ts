@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { isIP } from "node:net";
 import { test } from "node:test";
 import fc from "fast-check";
+import { assertLines, assertSentence } from "../../../test/support/thrown.ts";
 import { addressFault, Networks } from "./addresses.ts";
 
 const NOTHING = new Networks([]);
-const UNLISTED = "and the grant's networks do not list it";
 
 /** First and last address of every range. */
 const SPECIAL: readonly (readonly [what: string, ...addresses: string[]])[] = [
@@ -58,8 +58,14 @@ const SPECIAL: readonly (readonly [what: string, ...addresses: string[]])[] = [
 for (const [what, ...addresses] of SPECIAL)
   for (const address of addresses)
     test(`${address} is refused unless it is granted`, () => {
-      assert.equal(addressFault(address, NOTHING), `${address} is ${what}, ${UNLISTED}`);
+      assert.ok(addressFault(address, NOTHING)?.startsWith(`${address} is ${what}, `));
     });
+test("the fault of a special address names its kind and the grant that would allow it", (t) => {
+  assertLines(
+    t,
+    SPECIAL.flatMap(([, ...all]) => all.map((address) => String(addressFault(address, NOTHING)))),
+  );
+});
 
 const NEVER: readonly (readonly [address: string, what: string])[] = [
   ["0.0.0.0", "unspecified"],
@@ -147,8 +153,8 @@ for (const [address, network] of [
   ["64:ff9b::a14:1", "10.20.0.0/16"],
   ["2002:a14:1::1", "10.20.0.0/16"],
 ] as const)
-  test(`${address} is not connected to where only ${network} is granted`, () => {
-    assert.match(addressFault(address, new Networks([network])) ?? "", /grant's networks do not list it$/);
+  test(`${address} is not connected to where only ${network} is granted`, (t) => {
+    assertSentence(t, String(addressFault(address, new Networks([network]))));
   });
 
 for (const address of ["fe80::1%eth0", "::1%lo", "2606:4700::1111%1", "::ffff:127.0.0.1%lo"])
@@ -167,11 +173,8 @@ for (const text of [
   "::1\0",
   "1.1.1.1/0",
 ])
-  test(`${JSON.stringify(text)} is not a valid address`, () => {
-    assert.equal(
-      addressFault(text, new Networks(["0.0.0.0/0", "::/0"])),
-      `${JSON.stringify(text)} is not a valid address`,
-    );
+  test(`${JSON.stringify(text)} is not a valid address`, (t) => {
+    assertSentence(t, String(addressFault(text, new Networks(["0.0.0.0/0", "::/0"]))));
   });
 
 test("addressFault never throws, and returns one short line of printable characters", () => {
@@ -194,7 +197,6 @@ test("an IPv4 address in IPv6 notation is always refused", () => {
   );
 });
 
-test("60 characters of an invalid address are quoted", () => {
-  assert.equal(addressFault("x".repeat(61), NOTHING), `"${"x".repeat(60)}" is not a valid address`);
-  assert.equal(addressFault("x".repeat(60), NOTHING), `"${"x".repeat(60)}" is not a valid address`);
+test("60 characters of an invalid address are quoted", (t) => {
+  for (const length of [60, 61]) assertSentence(t, String(addressFault("x".repeat(length), NOTHING)));
 });

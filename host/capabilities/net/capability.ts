@@ -4,9 +4,9 @@ import type { Capability, ExamineContext, GrantContext, OpenContext } from "../c
 import { checkFiles } from "./check.ts";
 import { GRANT, LOGIN_CONNECTIONS, type NetConfig } from "./grant.ts";
 import { methodOf } from "./login/methods.ts";
+import { lineText } from "./request-syntax.ts";
 import { REQUESTS } from "./requests.ts";
 import { RULES } from "./rules.ts";
-import { lineText } from "./words.ts";
 
 export const net = {
   name: "net",

@@ -11,11 +11,11 @@ const HINT =
 
 export function checkFiles({ grants }: GrantContext<NetConfig>): Finding[] {
   return [...grants].flatMap(([name, net]) => {
-    const what = `net ${name} files`;
+    const subject = `net ${name} files`;
     const faults = [...tlsFaults(net), ...(net.credential ? secretFileFaults(net.credential) : [])];
     if (faults.length === 0)
-      return [{ what, ok: true, detail: "the files of tls and credential are usable" }];
-    return faults.map((detail): Finding => ({ what, ok: false, detail, hint: HINT }));
+      return [{ subject, ok: true, detail: "the files of tls and credential are usable" }];
+    return faults.map((detail): Finding => ({ subject, ok: false, detail, hint: HINT }));
   });
 }
 

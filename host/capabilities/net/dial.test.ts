@@ -1,7 +1,9 @@
 /** Resolving the origin's name and choosing an allowed address. */
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
+import { assertError } from "../../../test/support/failures.ts";
 import { ok, RawServer } from "../../../test/support/raw-server.ts";
+import type { Values } from "../../../test/support/thrown.ts";
 import { Dialer } from "./dial.ts";
 import { Unreachable } from "./exchange.ts";
 import type { Resolve } from "./resolver.ts";
@@ -23,13 +25,9 @@ function dialer(origin: string, resolve: Resolve, networks: readonly string[] = 
 const named = (server: RawServer, resolve: Resolve, networks: readonly string[] = ["127.0.0.0/8"]) =>
   dialer(`http://${NAME}:${server.port}`, resolve, networks);
 
-async function rejects(working: Promise<unknown>, message: RegExp | string): Promise<void> {
-  await assert.rejects(working, (error) => {
-    assert.ok(error instanceof Unreachable, `${error}`);
-    if (typeof message === "string") assert.equal(error.message, message);
-    else assert.match(error.message, message);
-    return true;
-  });
+/** Asserts that the server is unreachable; the message is in the snapshot. */
+async function rejects(t: TestContext, working: Promise<unknown>, values: Values = {}): Promise<void> {
+  await assertError(t, Unreachable, () => working, values);
 }
 
 /** Over a transport of its own. */
@@ -71,11 +69,8 @@ test("an address in the origin is not resolved", async () => {
   assert.deepEqual(await dialer("http://[::1]", resolve).addresses(500, NEVER), ["::1"]);
 });
 
-test("a loopback address in the origin grants itself and no other", async () => {
-  await rejects(
-    dialer("https://10.0.0.1", at()).addresses(500, NEVER),
-    /^10.0.0.1 has no address .* 10.0.0.1 is private,/,
-  );
+test("a loopback address in the origin grants itself and no other", async (t) => {
+  await rejects(t, dialer("https://10.0.0.1", at()).addresses(500, NEVER));
   const lured = new Dialer({ origin: "http://127.0.0.7", networks: [], tls: TLS }, at("127.0.0.1"));
   assert.deepEqual(await lured.addresses(500, NEVER), ["127.0.0.7"]);
 });
@@ -83,12 +78,7 @@ test("a loopback address in the origin grants itself and no other", async () => 
 test("a name with an internal address is refused, and the address is reported", async (t) => {
   const server = await RawServer.start(t, ({ socket }) => socket.write(ok()));
   for (const address of ["127.0.0.1", "::ffff:127.0.0.1", "169.254.169.254", "10.0.0.1", "fd00:ec2::254"])
-    await rejects(
-      named(server, at(address), ["192.168.0.0/16"]).dial(500, NEVER),
-      new RegExp(
-        `^vault.test has no address that the host may connect to: ${address.replaceAll(".", "\\.")} is `,
-      ),
-    );
+    await rejects(t, named(server, at(address), ["192.168.0.0/16"]).dial(500, NEVER));
   assert.equal(server.connections, 0);
 });
 
@@ -100,23 +90,17 @@ test("of public and private addresses, the private ones are skipped", async () =
   ]);
 });
 
-test("a name without a valid address is refused", async () => {
+test("a name without a valid address is refused", async (t) => {
   const resolved = (resolve: Resolve) => dialer("https://vault.test", resolve).addresses(500, NEVER);
-  await rejects(resolved(at()), "vault.test has no address that the host may connect to: it has none at all");
-  await rejects(
-    resolved(at("localhost")),
-    'vault.test has no address that the host may connect to: "localhost" is not a valid address',
-  );
+  await rejects(t, resolved(at()));
+  await rejects(t, resolved(at("localhost")));
 });
 
-test("a name that cannot be resolved is reported with the code and nothing else", async () => {
+test("a name that cannot be resolved is reported with the code and nothing else", async (t) => {
   const resolve: Resolve = async () => {
     throw Object.assign(new Error("queryA ENOTFOUND secret.internal"), { code: "ENOTFOUND" });
   };
-  await rejects(
-    dialer("https://vault.test", resolve).dial(500, NEVER),
-    "the name vault.test cannot be resolved: the resolver of this machine knows no such name (ENOTFOUND); look at grants.net.origin and at its DNS server",
-  );
+  await rejects(t, dialer("https://vault.test", resolve).dial(500, NEVER));
 });
 
 test("the system's resolver is used unless another one is given", async (t) => {
@@ -149,25 +133,19 @@ test("the next address is tried if one refuses", async (t) => {
 test("at most four addresses are tried", async (t) => {
   const server = await RawServer.start(t, () => {}, undefined, "127.0.0.5");
   const all = ["127.0.0.1", "127.0.0.2", "127.0.0.3", "127.0.0.4", "127.0.0.5"];
-  await rejects(named(server, at(...all)).dial(2000, NEVER), `vault.test:${server.port} refuses connections`);
+  await rejects(t, named(server, at(...all)).dial(2000, NEVER), { PORT: server.port });
   assert.equal(server.connections, 0);
 });
 
-test("a resolver that never answers is reported before the time-out, instead of the server", async () => {
+test("a resolver that never answers is reported before the time-out, instead of the server", async (t) => {
   const hung = dialer("https://vault.test", () => new Promise(() => {}));
-  await rejects(
-    hung.dial(80, NEVER),
-    "the name vault.test cannot be resolved: the resolver of this machine did not answer within 60 ms",
-  );
+  await rejects(t, hung.dial(80, NEVER));
 });
 
 test("a late answer of the resolver opens no connection", async (t) => {
   const server = await RawServer.start(t, () => {});
   const { promise, resolve } = Promise.withResolvers<readonly { address: string }[]>();
-  await rejects(
-    named(server, () => promise).dial(50, NEVER),
-    /: the resolver of this machine did not answer within 38 ms$/,
-  );
+  await rejects(t, named(server, () => promise).dial(50, NEVER));
   resolve([{ address: "127.0.0.1" }]);
   await promise;
   await new Promise(setImmediate);
@@ -184,7 +162,7 @@ for (const when of ["before it begins", "while the name is resolved"])
       over.abort(reason);
       return [{ address: "127.0.0.1" }];
     };
-    await rejects(named(server, resolve).dial(2000, over.signal), "given up");
+    await rejects(t, named(server, resolve).dial(2000, over.signal));
     await new Promise(setImmediate);
     assert.equal(server.connections, 0);
   });
@@ -192,17 +170,14 @@ for (const when of ["before it begins", "while the name is resolved"])
 test("a request with a hanging resolver ends with its own time-out", async (t) => {
   const server = await RawServer.start(t, () => {});
   const transport = transportTo(t, server, () => new Promise(() => {}), 300);
-  await rejects(transport.send(GET, AbortSignal.timeout(100)), /did not answer within 300 ms$/);
-  await rejects(
-    transport.send(GET, NEVER),
-    "the name vault.test cannot be resolved: the resolver of this machine did not answer within 225 ms",
-  );
+  await rejects(t, transport.send(GET, AbortSignal.timeout(100)), { PORT: server.port });
+  await rejects(t, transport.send(GET, NEVER));
 });
 
 test("close() ends a dial whose resolver hangs", async (t) => {
   const server = await RawServer.start(t, () => {});
   const transport = transportTo(t, server, () => new Promise(() => {}), 60_000);
-  const asked = rejects(transport.send(GET, NEVER), /./);
+  const asked = assert.rejects(transport.send(GET, NEVER), { name: "Unreachable" });
   await new Promise(setImmediate);
   await transport.close();
   await asked;

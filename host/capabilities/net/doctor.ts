@@ -29,22 +29,22 @@ export async function examineOrigins({ grants }: GrantContext<NetConfig>): Promi
   return all;
 }
 
-async function examineProvider(what: string, provider: string, net: NetConfig): Promise<Finding[]> {
+async function examineProvider(subject: string, provider: string, net: NetConfig): Promise<Finding[]> {
   const steps = await examineOrigin(net, TIMEOUT_MS);
   const findings = steps.map(
     ({ step, ok, detail }): Finding => ({
-      what: `${what} ${step}`,
+      subject: `${subject} ${step}`,
       ok,
       detail,
       ...(ok ? {} : { hint: REMEDIES[step] }),
     }),
   );
   if (net.credential === undefined || findings.some(({ ok }) => !ok)) return findings;
-  return [...findings, ...(await login(what, provider, net, net.credential))];
+  return [...findings, ...(await login(subject, provider, net, net.credential))];
 }
 
 async function login(
-  what: string,
+  subject: string,
   provider: string,
   net: NetConfig,
   config: CredentialConfig,
@@ -67,8 +67,8 @@ async function login(
     const detail = `the host has a token ${method.source(config)}${until}`;
     const use = { allow: net.allow, send, lease };
     return [
-      { what: `${what} login`, ok: true, detail },
-      ...((await method.checkPolicy?.(`${what} policy`, config, use, signal)) ?? []),
+      { subject: `${subject} login`, ok: true, detail },
+      ...((await method.checkPolicy?.(`${subject} policy`, config, use, signal)) ?? []),
     ];
   } catch (error) {
     if (!(error instanceof Unreachable)) throw error;
@@ -76,7 +76,7 @@ async function login(
       error instanceof CredentialRefused
         ? "Look at grants.net.credential: the secret, the role, the mount and the namespace of the auth method."
         : "Look at the files of grants.net.credential; where the server was asked, also at its log.";
-    return [{ what: `${what} login`, ok: false, detail: error.message, hint }];
+    return [{ subject: `${subject} login`, ok: false, detail: error.message, hint }];
   } finally {
     await credential.close();
     await transport.close();

@@ -5,7 +5,7 @@ import { count, field, nearestOf, path, quantity } from "../../schema/field.ts";
 import { rpcs } from "../../schema/rpcs.ts";
 import { duration, memory } from "../../schema/units.ts";
 import { credential } from "./login/grant.ts";
-import { HEADER, METHODS, parseLine, RESERVED_HEADERS } from "./words.ts";
+import { HEADER, METHODS, parseLine, RESERVED_HEADERS } from "./request-syntax.ts";
 
 const NAME = /^(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*$/;
 

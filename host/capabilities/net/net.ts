@@ -15,8 +15,8 @@ import {
   Unreachable,
 } from "./exchange.ts";
 import { decideRequest, type NetGrant, splitQuery } from "./policy.ts";
+import { type AllowedRequest, lineText } from "./request-syntax.ts";
 import { REQUESTS } from "./requests.ts";
-import { type AllowedRequest, lineText } from "./words.ts";
 
 /** The route of one provider to its origin. */
 export interface Route {

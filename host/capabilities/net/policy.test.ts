@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { type TestContext, test } from "node:test";
 import fc from "fast-check";
+import { assertSentence } from "../../../test/support/thrown.ts";
 import type { NetGrant } from "./policy.ts";
 import { decideRequest, type ParsedRequest } from "./policy.ts";
-import { lineText, parseLine } from "./words.ts";
+import { lineText, parseLine } from "./request-syntax.ts";
 
 const GRANT: NetGrant = {
   origin: "https://vault.example:8200",
@@ -24,141 +25,80 @@ const decide = (asked: Partial<ParsedRequest>) => decideRequest({ ...ASKED, ...a
 const header = (name: string, value = "1") => ({ headers: [{ name, value }] });
 
 const long = (length: number) => `/v1/keys/${"a".repeat(length - 9)}`;
-const DOT = "a path with a dot segment";
-const CHARACTER = "a path with a character that is not allowed in it";
-const noHeader = (name: string) =>
-  `a header with a name of ${name.length} characters is none of 2 granted ones`;
-const none = (method: string, path: string) =>
-  `${GRANT.allow.some((line) => line.method === method) ? method : "a method that is not granted"} with a path of ${path.length} characters is none of 5 granted requests`;
+/** Asserts a denial; the reason is in the snapshot. */
+function assertDenied(t: TestContext, verdict: ReturnType<typeof decideRequest>): void {
+  assert.ok(!verdict.allowed);
+  assertSentence(t, verdict.reason);
+}
 
-const DENIED: readonly (readonly [what: string, asked: Partial<ParsedRequest>, reason: string])[] = [
-  ["an empty path", { path: "" }, "a path that does not begin with a slash"],
-  ["a path without a slash in front", { path: "v1/encrypt/kek" }, "a path that does not begin with a slash"],
-  [
-    "an absolute URL",
-    { path: "https://evil.example/v1/encrypt/kek" },
-    "a path that does not begin with a slash",
-  ],
-  ["userinfo", { path: "@evil.example/v1/encrypt/kek" }, "a path that does not begin with a slash"],
-  ["a port behind the origin's", { path: ":1@evil.example/" }, "a path that does not begin with a slash"],
-  ["an asterisk", { path: "*" }, "a path that does not begin with a slash"],
-  [
-    "another host behind two slashes",
-    { path: "//evil.example/v1/encrypt/kek" },
-    "a path with two slashes in a row",
-  ],
-  ["two slashes in the middle", { path: "/v1//encrypt/kek" }, "a path with two slashes in a row"],
-  ["two slashes at the end", { ...GET, path: "/v1/keys/a//" }, "a path with two slashes in a row"],
-  ["a single dot", { path: "/v1/./encrypt/kek" }, DOT],
-  ["a step up", { ...GET, path: "/v1/keys/../encrypt/kek" }, DOT],
-  ["a step up at the end", { ...GET, path: "/v1/keys/a/.." }, DOT],
-  ["a step up at the end with a slash", { ...GET, path: "/v1/keys/a/../" }, DOT],
-  ["a step up with a parameter", { ...GET, path: "/v1/keys/..;x=1/sys" }, DOT],
-  ["a dot with a parameter", { ...GET, path: "/v1/keys/.;/sys" }, DOT],
-  ["a step up that is encoded", { ...GET, path: "/v1/keys/%2e%2e/sys" }, CHARACTER],
-  ["a step up that is half encoded", { ...GET, path: "/v1/keys/.%2E/sys" }, CHARACTER],
-  ["a step up that is encoded twice", { ...GET, path: "/v1/keys/%252e%252e/sys" }, CHARACTER],
-  ["a slash that is encoded", { ...GET, path: "/v1/keys/a%2fb" }, CHARACTER],
-  ["a letter that is encoded", { path: "/v1/encrypt/%6bek" }, CHARACTER],
-  ["a backslash", { ...GET, path: "/v1/keys\\..\\sys" }, CHARACTER],
-  ["a backslash in front", { path: "/\\evil.example/" }, CHARACTER],
-  [
-    "a query",
-    { path: "/v1/encrypt/kek?x=1" },
-    'a query of 3 characters, where the grant has "POST /v1/encrypt/kek"',
-  ],
-  [
-    "an empty query",
-    { path: "/v1/encrypt/kek?" },
-    'a query of 0 characters, where the grant has "POST /v1/encrypt/kek"',
-  ],
-  ["a fragment", { path: "/v1/encrypt/kek#x" }, CHARACTER],
-  ["a second request in the path", { path: "/v1/encrypt/kek HTTP/1.1\r\nhost: evil\r\n\r\n" }, CHARACTER],
-  ["a line feed at the end", { path: "/v1/encrypt/kek\n" }, CHARACTER],
-  ["a carriage return in the middle", { path: "/v1/enc\rrypt/kek" }, CHARACTER],
-  ["a tab, which URL would drop", { path: "/v1/.\t./encrypt/kek" }, CHARACTER],
-  ["a NUL", { path: "/v1/encrypt/kek\0" }, CHARACTER],
-  ["a space at the end", { path: "/v1/encrypt/kek " }, CHARACTER],
-  ["a letter beyond ASCII", { path: "/v1/encrypt/kék" }, CHARACTER],
-  ["a full-width full stop", { ...GET, path: "/v1/keys/．．/sys" }, CHARACTER],
-  ["half of a surrogate pair", { path: "/v1/encrypt/\ud800" }, CHARACTER],
-  ["a letter whose low byte is a slash", { ...GET, path: "/v1/keys/..\u012f" }, CHARACTER],
-  [
-    "a path of 1025 characters",
-    { ...GET, path: long(1025) },
-    "a path of 1025 characters, at most 1024 are allowed",
-  ],
-  [
-    "the granted path with a slash at its end",
-    { path: "/v1/encrypt/kek/" },
-    none("POST", "/v1/encrypt/kek/"),
-  ],
-  ["the granted folder itself", { ...GET, path: "/v1/keys/" }, none("GET", "/v1/keys/")],
-  ["the granted folder without its slash", { ...GET, path: "/v1/keys" }, none("GET", "/v1/keys")],
-  [
-    "a path that begins like the granted one",
-    { path: "/v1/encrypt/kek-2" },
-    none("POST", "/v1/encrypt/kek-2"),
-  ],
-  ["a path under the granted one", { path: "/v1/encrypt/kek/a" }, none("POST", "/v1/encrypt/kek/a")],
-  [
-    "a folder that begins like the granted one",
-    { ...GET, path: "/v1/keys-2/a" },
-    none("GET", "/v1/keys-2/a"),
-  ],
-  ["the granted path in another case", { path: "/V1/encrypt/kek" }, none("POST", "/V1/encrypt/kek")],
-  ["the root", { path: "/" }, none("POST", "/")],
-  ["another method at a granted path", { method: "PATCH" }, none("PATCH", "/v1/encrypt/kek")],
-  ["a method that is granted elsewhere", { ...GET }, none("GET", "/v1/encrypt/kek")],
-  ["a method in lower case", { method: "post" }, none("post", "/v1/encrypt/kek")],
-  ["a method with a space", { method: "POST " }, none("POST ", "/v1/encrypt/kek")],
-  ["no method", { method: "" }, none("", "/v1/encrypt/kek")],
-  ["CONNECT", { method: "CONNECT" }, none("CONNECT", "/v1/encrypt/kek")],
-  [
-    "a request line in the method",
-    { method: "GET /sys HTTP/1.1\r\n" },
-    none("GET /sys HTTP/1.1??", "/v1/encrypt/kek"),
-  ],
-  ["a GET with a body", { ...GET, path: "/v1/keys/a", bytes: 1 }, "GET with a body of 1 bytes"],
-  ["a HEAD with a body", { method: "HEAD" }, "HEAD with a body of 10 bytes"],
-  ["a DELETE with a body", { method: "DELETE" }, "DELETE with a body of 10 bytes"],
-  ["a header that is not granted", header("x-other"), noHeader("x-other")],
-  ["a granted header in another case", header("Content-Type"), noHeader("Content-Type")],
-  ["a granted header with a space", header("content-type "), noHeader("content-type ")],
-  ["a header without a name", header(""), noHeader("")],
-  [
-    "a second header in a name",
-    header("content-type: a\r\nx-vault-token"),
-    noHeader("content-type: a??x-vault-token"),
-  ],
-  ["the header __proto__", header("__proto__"), noHeader("__proto__")],
-  ["the header host", header("host"), noHeader("host")],
-  ["the header authorization", header("authorization"), noHeader("authorization")],
-  [
-    "a second header in a value",
-    header("content-type", "a\r\nx-vault-token: b"),
-    'the value of the header "content-type" is not 0 to 1024 printable ASCII characters',
-  ],
-  [
-    "a line feed at the end of a value",
-    header("content-type", "a\n"),
-    'the value of the header "content-type" is not 0 to 1024 printable ASCII characters',
-  ],
-  [
-    "a NUL in a value",
-    header("content-type", "a\0"),
-    'the value of the header "content-type" is not 0 to 1024 printable ASCII characters',
-  ],
-  [
-    "a value beyond ASCII",
-    header("content-type", "\u010d\u010a"),
-    'the value of the header "content-type" is not 0 to 1024 printable ASCII characters',
-  ],
-  [
-    "a value of 1025 characters",
-    header("content-type", "a".repeat(1025)),
-    'the value of the header "content-type" is not 0 to 1024 printable ASCII characters',
-  ],
+const DENIED: readonly (readonly [what: string, asked: Partial<ParsedRequest>])[] = [
+  ["an empty path", { path: "" }],
+  ["a path without a slash in front", { path: "v1/encrypt/kek" }],
+  ["an absolute URL", { path: "https://evil.example/v1/encrypt/kek" }],
+  ["userinfo", { path: "@evil.example/v1/encrypt/kek" }],
+  ["a port behind the origin's", { path: ":1@evil.example/" }],
+  ["an asterisk", { path: "*" }],
+  ["another host behind two slashes", { path: "//evil.example/v1/encrypt/kek" }],
+  ["two slashes in the middle", { path: "/v1//encrypt/kek" }],
+  ["two slashes at the end", { ...GET, path: "/v1/keys/a//" }],
+  ["a single dot", { path: "/v1/./encrypt/kek" }],
+  ["a step up", { ...GET, path: "/v1/keys/../encrypt/kek" }],
+  ["a step up at the end", { ...GET, path: "/v1/keys/a/.." }],
+  ["a step up at the end with a slash", { ...GET, path: "/v1/keys/a/../" }],
+  ["a step up with a parameter", { ...GET, path: "/v1/keys/..;x=1/sys" }],
+  ["a dot with a parameter", { ...GET, path: "/v1/keys/.;/sys" }],
+  ["a step up that is encoded", { ...GET, path: "/v1/keys/%2e%2e/sys" }],
+  ["a step up that is half encoded", { ...GET, path: "/v1/keys/.%2E/sys" }],
+  ["a step up that is encoded twice", { ...GET, path: "/v1/keys/%252e%252e/sys" }],
+  ["a slash that is encoded", { ...GET, path: "/v1/keys/a%2fb" }],
+  ["a letter that is encoded", { path: "/v1/encrypt/%6bek" }],
+  ["a backslash", { ...GET, path: "/v1/keys\\..\\sys" }],
+  ["a backslash in front", { path: "/\\evil.example/" }],
+  ["a query", { path: "/v1/encrypt/kek?x=1" }],
+  ["an empty query", { path: "/v1/encrypt/kek?" }],
+  ["a fragment", { path: "/v1/encrypt/kek#x" }],
+  ["a second request in the path", { path: "/v1/encrypt/kek HTTP/1.1\r\nhost: evil\r\n\r\n" }],
+  ["a line feed at the end", { path: "/v1/encrypt/kek\n" }],
+  ["a carriage return in the middle", { path: "/v1/enc\rrypt/kek" }],
+  ["a tab, which URL would drop", { path: "/v1/.\t./encrypt/kek" }],
+  ["a NUL", { path: "/v1/encrypt/kek\0" }],
+  ["a space at the end", { path: "/v1/encrypt/kek " }],
+  ["a letter beyond ASCII", { path: "/v1/encrypt/kék" }],
+  ["a full-width full stop", { ...GET, path: "/v1/keys/．．/sys" }],
+  ["half of a surrogate pair", { path: "/v1/encrypt/\ud800" }],
+  ["a letter whose low byte is a slash", { ...GET, path: "/v1/keys/..\u012f" }],
+  ["a path of 1025 characters", { ...GET, path: long(1025) }],
+  ["the granted path with a slash at its end", { path: "/v1/encrypt/kek/" }],
+  ["the granted folder itself", { ...GET, path: "/v1/keys/" }],
+  ["the granted folder without its slash", { ...GET, path: "/v1/keys" }],
+  ["a path that begins like the granted one", { path: "/v1/encrypt/kek-2" }],
+  ["a path under the granted one", { path: "/v1/encrypt/kek/a" }],
+  ["a folder that begins like the granted one", { ...GET, path: "/v1/keys-2/a" }],
+  ["the granted path in another case", { path: "/V1/encrypt/kek" }],
+  ["the root", { path: "/" }],
+  ["another method at a granted path", { method: "PATCH" }],
+  ["a method that is granted elsewhere", { ...GET }],
+  ["a method in lower case", { method: "post" }],
+  ["a method with a space", { method: "POST " }],
+  ["no method", { method: "" }],
+  ["CONNECT", { method: "CONNECT" }],
+  ["a request line in the method", { method: "GET /sys HTTP/1.1\r\n" }],
+  ["a GET with a body", { ...GET, path: "/v1/keys/a", bytes: 1 }],
+  ["a HEAD with a body", { method: "HEAD" }],
+  ["a DELETE with a body", { method: "DELETE" }],
+  ["a header that is not granted", header("x-other")],
+  ["a granted header in another case", header("Content-Type")],
+  ["a granted header with a space", header("content-type ")],
+  ["a header without a name", header("")],
+  ["a second header in a name", header("content-type: a\r\nx-vault-token")],
+  ["the header __proto__", header("__proto__")],
+  ["the header host", header("host")],
+  ["the header authorization", header("authorization")],
+  ["a second header in a value", header("content-type", "a\r\nx-vault-token: b")],
+  ["a line feed at the end of a value", header("content-type", "a\n")],
+  ["a NUL in a value", header("content-type", "a\0")],
+  ["a value beyond ASCII", header("content-type", "\u010d\u010a")],
+  ["a value of 1025 characters", header("content-type", "a".repeat(1025))],
   [
     "a header that is there twice",
     {
@@ -167,20 +107,11 @@ const DENIED: readonly (readonly [what: string, asked: Partial<ParsedRequest>, r
         { name: "content-type", value: "b" },
       ],
     },
-    'the header "content-type" is there twice',
   ],
-  [
-    "17 headers",
-    { headers: Array.from({ length: 17 }, () => ({ name: "content-type", value: "a" })) },
-    "17 headers, at most 16 are allowed",
-  ],
+  ["17 headers", { headers: Array.from({ length: 17 }, () => ({ name: "content-type", value: "a" })) }],
 ];
-for (const [what, asked, reason] of DENIED)
-  test(`decideRequest denies ${what}`, () => {
-    const verdict = decide(asked);
-    assert.ok(!verdict.allowed);
-    assert.equal(verdict.reason.replace(/; it is as .*$/, ""), reason);
-  });
+for (const [what, asked] of DENIED)
+  test(`decideRequest denies ${what}`, (t) => assertDenied(t, decide(asked)));
 
 const ALLOWED: readonly (readonly [what: string, asked: Partial<ParsedRequest>, line: number])[] = [
   ["a granted path", {}, 0],
@@ -192,7 +123,7 @@ const ALLOWED: readonly (readonly [what: string, asked: Partial<ParsedRequest>, 
   ["a name that begins with two dots", { ...GET, path: "/v1/keys/..a" }, 1],
   ["every character of a segment", { ...GET, path: "/v1/keys/Az09-._~!$&'()*+,;=:@" }, 1],
   ["another method at the same path", { method: "DELETE", bytes: 0 }, 3],
-  ["a body that is too long: that is no question of authority", { bytes: 4096 }, 0],
+  ["a body that is too long, which is not a matter of authority", { bytes: 4096 }, 0],
   [
     "granted headers",
     {
@@ -272,10 +203,8 @@ test("an allowed request has, for a URL parser, the same origin, the same path a
   assert.ok(allowed > 100, `only ${allowed} were allowed`);
 });
 
-test("a denial names the nearest granted line", () => {
-  const verdict = decide({ path: "/v1/encrypt/kek-2" });
-  assert.ok(!verdict.allowed);
-  assert.match(verdict.reason, /; it is as "POST \/v1\/encrypt\/kek" for 15 characters$/);
+test("a denial names the nearest granted line", (t) => {
+  assertDenied(t, decide({ path: "/v1/encrypt/kek-2" }));
 });
 
 test("the reason of a denial quotes nothing of the guest: it is recorded, and the guest knows secrets", () => {
@@ -304,18 +233,10 @@ test("the reason of a denial is one short line of printable characters", () => {
   );
 });
 
-test("a denial names the nearest granted line of the method, and the length of the common prefix", () => {
+test("a denial names the nearest granted line of the method, and the length of the common prefix", (t) => {
   const allow = ["/v1/sys/seal", "/v1/transit/encrypt/kek", "/v2/"].map((path) => ({ method: "POST", path }));
-  const why = (path: string) => {
-    const verdict = decideRequest({ ...ASKED, path }, { ...GRANT, allow });
-    return verdict.allowed ? "allowed" : verdict.reason;
-  };
-  const none = "POST with a path of 23 characters is none of 3 granted requests";
-  assert.equal(
-    why("/v1/transit/encrypt/kex"),
-    `${none}; it is as "POST /v1/transit/encrypt/kek" for 22 characters`,
-  );
-  assert.equal(why(`/v1/sys/x${"x".repeat(14)}`), `${none}; it is as "POST /v1/sys/seal" for 8 characters`);
+  for (const path of ["/v1/transit/encrypt/kex", `/v1/sys/x${"x".repeat(14)}`])
+    assertDenied(t, decideRequest({ ...ASKED, path }, { ...GRANT, allow }));
 });
 
 const FIXED: NetGrant = {
@@ -327,9 +248,6 @@ const FIXED: NetGrant = {
     { method: "POST", path: "/keys/kek", query: "a=1", headers: { "x-op": "wrap", "x-id": "1" } },
   ],
 };
-const QUERY = 'where the grant has "POST /keys/?api-version=7.4"';
-const HEADERS =
-  'a request without the headers that are granted: "POST / x-amz-target=TrentService.Encrypt" or "POST / x-amz-target=TrentService.Decrypt"';
 const target = (value: string, ...more: ParsedRequest["headers"]) => ({
   path: "/",
   headers: [{ name: "x-amz-target", value }, ...more],
@@ -337,53 +255,37 @@ const target = (value: string, ...more: ParsedRequest["headers"]) => ({
 const OF_FIXED: readonly (readonly [
   what: string,
   asked: Partial<ParsedRequest>,
-  reason: string | undefined,
+  outcome: "allowed" | "denied",
 ])[] = [
-  ["the header of a line", target("TrentService.Encrypt"), undefined],
-  ["the header of another line", target("TrentService.Decrypt"), undefined],
+  ["the header of a line", target("TrentService.Encrypt"), "allowed"],
+  ["the header of another line", target("TrentService.Decrypt"), "allowed"],
   [
     "a granted header beside it",
     target("TrentService.Encrypt", { name: "x-request-id", value: "1" }),
-    undefined,
+    "allowed",
   ],
-  ["another value of it", target("TrentService.ScheduleKeyDeletion"), HEADERS],
-  ["the value in another case", target("trentservice.encrypt"), HEADERS],
-  ["the value with a space behind it", target("TrentService.Encrypt "), HEADERS],
-  ["no such header", { path: "/" }, HEADERS],
+  ["another value of it", target("TrentService.ScheduleKeyDeletion"), "denied"],
+  ["the value in another case", target("trentservice.encrypt"), "denied"],
+  ["the value with a space behind it", target("TrentService.Encrypt "), "denied"],
+  ["no such header", { path: "/" }, "denied"],
   [
     "the header twice",
     target("TrentService.Encrypt", { name: "x-amz-target", value: "TrentService.Decrypt" }),
-    'the header "x-amz-target" is there twice',
+    "denied",
   ],
   [
     "a header that only another line fixes",
     target("TrentService.Encrypt", { name: "x-op", value: "wrap" }),
-    noHeader("x-op"),
+    "denied",
   ],
-  ["the query of a line", { path: "/keys/a/wrapkey?api-version=7.4" }, undefined],
-  ["another query", { path: "/keys/a/wrapkey?api-version=7.5" }, `a query of 15 characters, ${QUERY}`],
-  [
-    "more behind the query",
-    { path: "/keys/a/wrapkey?api-version=7.4&x=1" },
-    `a query of 19 characters, ${QUERY}`,
-  ],
-  [
-    "the query twice",
-    { path: "/keys/a/wrapkey?api-version=7.4?api-version=7.4" },
-    `a query of 31 characters, ${QUERY}`,
-  ],
-  ["no query", { path: "/keys/a/wrapkey" }, `a request without a query, ${QUERY}`],
-  ["the query encoded", { path: "/keys/a/wrapkey?api%2dversion=7.4" }, `a query of 17 characters, ${QUERY}`],
-  [
-    "a fragment behind the query",
-    { path: "/keys/a/wrapkey?api-version=7.4#" },
-    `a query of 16 characters, ${QUERY}`,
-  ],
-  [
-    "a question mark in a segment that is encoded",
-    { path: "/keys/a%3fx/wrapkey?api-version=7.4" },
-    CHARACTER,
-  ],
+  ["the query of a line", { path: "/keys/a/wrapkey?api-version=7.4" }, "allowed"],
+  ["another query", { path: "/keys/a/wrapkey?api-version=7.5" }, "denied"],
+  ["more behind the query", { path: "/keys/a/wrapkey?api-version=7.4&x=1" }, "denied"],
+  ["the query twice", { path: "/keys/a/wrapkey?api-version=7.4?api-version=7.4" }, "denied"],
+  ["no query", { path: "/keys/a/wrapkey" }, "denied"],
+  ["the query encoded", { path: "/keys/a/wrapkey?api%2dversion=7.4" }, "denied"],
+  ["a fragment behind the query", { path: "/keys/a/wrapkey?api-version=7.4#" }, "denied"],
+  ["a question mark in a segment that is encoded", { path: "/keys/a%3fx/wrapkey?api-version=7.4" }, "denied"],
   [
     "query and headers of a line",
     {
@@ -393,14 +295,14 @@ const OF_FIXED: readonly (readonly [
         { name: "x-op", value: "wrap" },
       ],
     },
-    undefined,
+    "allowed",
   ],
 ];
-for (const [what, asked, reason] of OF_FIXED) {
-  test(`where a line fixes a query or headers, ${what}: ${reason ?? "allowed"}`, () => {
+for (const [what, asked, outcome] of OF_FIXED) {
+  test(`where a line fixes a query or headers, ${what}: ${outcome}`, (t) => {
     const verdict = decideRequest({ ...ASKED, ...asked }, FIXED);
-    if (reason === undefined) assert.ok(verdict.allowed, JSON.stringify(verdict));
-    else assert.deepEqual(verdict, { allowed: false, reason });
+    if (outcome === "denied") assertDenied(t, verdict);
+    else assert.ok(verdict.allowed, JSON.stringify(verdict));
   });
 }
 
@@ -467,13 +369,10 @@ for (const name of [
   test(`a line cannot fix the reserved header ${name}`, () =>
     assert.equal(parseLine(`POST /a ${name}=1`), undefined));
 
-test("16 headers are allowed, and 17 are not", () => {
+test("16 headers are allowed, and 17 are not", (t) => {
   const names = Array.from({ length: 17 }, (_, i) => `x-${i}`);
   const grant = { ...GRANT, headers: names };
   const headers = names.map((name) => ({ name, value: "1" }));
   assert.ok(decideRequest({ ...ASKED, headers: headers.slice(0, 16) }, grant).allowed);
-  assert.deepEqual(decideRequest({ ...ASKED, headers }, grant), {
-    allowed: false,
-    reason: "17 headers, at most 16 are allowed",
-  });
+  assertDenied(t, decideRequest({ ...ASKED, headers }, grant));
 });

@@ -2,7 +2,7 @@
  * Decides on one request of kleidi:net, from the request itself and the grant. Pure. Each path has one spelling, so the server reads the
  * path that is compared here: nothing is normalised, and a path that would need it is denied.
  */
-import { type AllowedRequest, lineText } from "./words.ts";
+import { type AllowedRequest, lineText } from "./request-syntax.ts";
 
 /** The part of a grant that decides on requests; connection and trust are handled elsewhere. */
 export interface NetGrant {

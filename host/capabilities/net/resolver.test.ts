@@ -1,6 +1,7 @@
 /** Names for the whole host: asked for once at a time, answered from what is known, and given up with a process. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { assertLines } from "../../../test/support/thrown.ts";
 import { Resolver } from "./resolver.ts";
 import { LookupFailed, ResolverProcess } from "./resolver-process.ts";
 
@@ -48,14 +49,14 @@ test("a new answer replaces the cached one at once", async () => {
   assert.equal(asked.length, 2);
 });
 
-test("without a new answer the cached one is used and reported once, until a new answer comes", async () => {
+test("without a new answer the cached one is used and reported once, until a new answer comes", async (t) => {
   const { asked, told, addresses } = held();
   const first = addresses("a.test");
   asked[0]?.answer(["1.1.1.1"]);
   await first;
   for (let i = 0; i < 3; i++) assert.deepEqual(await addresses("a.test"), ["1.1.1.1"]);
   assert.equal(asked.length, 2);
-  assert.deepEqual(told, ["a.test: it does not answer"]);
+  assertLines(t, told);
   asked[1]?.fail("EAI_AGAIN");
   const third = addresses("a.test");
   assert.deepEqual(await third, ["1.1.1.1"]);
@@ -67,7 +68,7 @@ test("without a new answer the cached one is used and reported once, until a new
   assert.deepEqual(await last, ["1.1.1.2"]);
 });
 
-test("an unknown name drops the cached addresses, a temporary failure does not", async () => {
+test("an unknown name drops the cached addresses, a temporary failure does not", async (t) => {
   const { asked, told, addresses } = held();
   const first = addresses("a.test");
   asked[0]?.answer(["1.1.1.1"]);
@@ -75,7 +76,7 @@ test("an unknown name drops the cached addresses, a temporary failure does not",
   const second = addresses("a.test");
   asked[1]?.fail("EAI_AGAIN");
   assert.deepEqual(await second, ["1.1.1.1"]);
-  assert.deepEqual(told, ["a.test: it has no answer (EAI_AGAIN)"]);
+  assertLines(t, told);
   const third = addresses("a.test");
   asked[2]?.fail("ENOTFOUND");
   await assert.rejects(third, { code: "ENOTFOUND" });

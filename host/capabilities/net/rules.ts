@@ -4,11 +4,11 @@ import type { Rule } from "../../schema/rule.ts";
 import type { Path } from "../../schema/text.ts";
 import type { LoginMethod } from "./login/method.ts";
 import { METHODS } from "./login/methods.ts";
-import { parseLine } from "./words.ts";
+import { parseLine } from "./request-syntax.ts";
 
 export const RULES: readonly Rule[] = [
   {
-    says: "A grant of an `http` origin has no `tls`, which would have no effect.",
+    description: "A grant of an `http` origin has no `tls`, which would have no effect.",
     *check(outline) {
       for (const { net, path } of nets(outline)) {
         if (!net.tls || typeof net.origin !== "string" || !net.origin.startsWith("http:")) continue;
@@ -21,7 +21,8 @@ export const RULES: readonly Rule[] = [
     },
   },
   {
-    says: "No allowed request returns tokens: none under `/v1/auth/`, also in the credential's namespace, and not the path of `credential.login`.",
+    description:
+      "No allowed request returns tokens: none under `/v1/auth/`, also in the credential's namespace, and not the path of `credential.login`.",
     *check(outline) {
       for (const { net, path } of nets(outline)) {
         for (const [i, allowed] of net.allow.entries()) {
@@ -36,7 +37,8 @@ export const RULES: readonly Rule[] = [
     },
   },
   {
-    says: "The header of a credential is neither in `headers`, which the provider may set, nor in a line of `allow`.",
+    description:
+      "The header of a credential is neither in `headers`, which the provider may set, nor in a line of `allow`.",
     *check(outline) {
       for (const { net, path } of nets(outline)) {
         for (const [i, allowed] of net.allow.entries()) {

@@ -6,7 +6,9 @@ import { join } from "node:path";
 import { after, type TestContext, test } from "node:test";
 import type { TLSSocket, TlsOptions } from "node:tls";
 import { Authority, type Certificate } from "../../../test/support/certificates.ts";
+import { assertError } from "../../../test/support/failures.ts";
 import { ok, RawServer } from "../../../test/support/raw-server.ts";
+import { assertSentence } from "../../../test/support/thrown.ts";
 import { Unreachable } from "./exchange.ts";
 import type { TlsTarget } from "./tls-files.ts";
 import { createTransport } from "./transport.ts";
@@ -57,12 +59,8 @@ const serving = (t: TestContext, tls: TlsOptions) =>
     tls,
   );
 
-async function refuses(asking: () => Promise<unknown>, port: number, sentence: string): Promise<void> {
-  await assert.rejects(asking(), (error) => {
-    assert.ok(error instanceof Unreachable, `${error}`);
-    assert.equal(error.message, `vault.test:${port} ${sentence}`);
-    return true;
-  });
+async function refuses(t: TestContext, asking: () => Promise<unknown>, port: number): Promise<void> {
+  await assertError(t, Unreachable, asking, { PORT: port });
 }
 
 const weakCa = () => new Authority(join(folder, "weak"), { name: "weak CA", rsa: 1024 });
@@ -77,15 +75,10 @@ const excludingCa = () =>
     extensions: ["nameConstraints=excluded;DNS:vault.test"],
   });
 
-const REFUSED: readonly (readonly [
-  what: string,
-  make: () => readonly [Certificate, string],
-  sentence: string,
-])[] = [
+const REFUSED: readonly (readonly [what: string, make: () => readonly [Certificate, string]])[] = [
   [
     "without any name but its common name",
     () => [authority.server("vault.test", { nameless: true }), authority.file],
-    "has a certificate without a host name in its subjectAltName, the common name does not count; issue one with DNS:vault.test or its address",
   ],
   [
     "whose only name is a URI, beside a common name",
@@ -96,7 +89,6 @@ const REFUSED: readonly (readonly [
       }),
       authority.file,
     ],
-    "has a certificate without a host name in its subjectAltName, the common name does not count; issue one with DNS:vault.test or its address",
   ],
   [
     "that must be stapled",
@@ -104,25 +96,15 @@ const REFUSED: readonly (readonly [
       authority.server("stapled", { names, extensions: ["tlsfeature = status_request"] }),
       authority.file,
     ],
-    "has a certificate that requires a stapled OCSP answer (Must-Staple), which kleidi does not support; issue one without it, and use tls.crl",
   ],
-  [
-    "signed with SHA-1",
-    () => [authority.server("sha1", { names, digest: "sha1" }), authority.file],
-    "has a certificate in its chain that is signed with a digest that is too weak, as SHA-1; issue it with SHA-256",
-  ],
-  [
-    "with RSA 1024",
-    () => [authority.server("rsa1024", { names, rsa: 1024 }), authority.file],
-    "has a certificate with a key that is too weak, as RSA 1024; issue one with RSA 2048 or more, or ECDSA",
-  ],
+  ["signed with SHA-1", () => [authority.server("sha1", { names, digest: "sha1" }), authority.file]],
+  ["with RSA 1024", () => [authority.server("rsa1024", { names, rsa: 1024 }), authority.file]],
   [
     "by a CA with RSA 1024",
     () => {
       const ca = weakCa();
       return [ca.server("by-weak", { names }), ca.file];
     },
-    "has a certificate by a CA whose key is too weak, as RSA 1024; use a CA with RSA 2048 or more, or ECDSA",
   ],
   [
     "by a CA that may not sign its name",
@@ -130,7 +112,6 @@ const REFUSED: readonly (readonly [
       const ca = narrowCa();
       return [ca.server("by-narrow", { names }), ca.file];
     },
-    "has a certificate for a name that its CA is not permitted to sign (name constraints); issue it by another CA",
   ],
   [
     "by a CA that excludes its name",
@@ -138,14 +119,13 @@ const REFUSED: readonly (readonly [
       const ca = excludingCa();
       return [ca.server("by-excluding", { names }), ca.file];
     },
-    "has a certificate for a name that its CA is excluded from (name constraints); issue it by another CA",
   ],
 ];
-for (const [what, make, sentence] of REFUSED)
+for (const [what, make] of REFUSED)
   test(`a server with a certificate ${what} gets no request, and is reported as that`, async (t) => {
     const [certificate, ca] = make();
     const raw = await serving(t, of(certificate));
-    await refuses(ask(t, raw.port, { ca }), raw.port, sentence);
+    await refuses(t, ask(t, raw.port, { ca }), raw.port);
     assert.equal(raw.requests.length, 0);
   });
 
@@ -158,7 +138,7 @@ test("a revoked certificate is refused from the next connection on, another one 
   const asking = ask(t, raw.port, { crl });
   assert.equal(await asking(), "nobody");
   copyFileSync(authority.revocations("with-gone", { revoked: [gone] }), crl);
-  await refuses(asking, raw.port, "has a certificate that its CA has revoked (CERT_REVOKED)");
+  await refuses(t, asking, raw.port);
   assert.equal(await ask(t, stays.port, { crl })(), "nobody");
   assert.equal(raw.requests.length, 1);
 });
@@ -166,19 +146,9 @@ test("a revoked certificate is refused from the next connection on, another one 
 test("an expired list, or one of another CA, lets no server in; each of several lists in one file applies", async (t) => {
   const raw = await serving(t, of(server));
   const other = new Authority(join(folder, "other"), "another CA");
-  const EXPIRED =
-    "cannot be verified: a revocation list in tls.crl has expired; put the CA's newest one there (CRL_HAS_EXPIRED)";
-  await refuses(
-    ask(t, raw.port, { crl: authority.revocations("expired", { expired: true }) }),
-    raw.port,
-    EXPIRED,
-  );
+  await refuses(t, ask(t, raw.port, { crl: authority.revocations("expired", { expired: true }) }), raw.port);
   const foreign = other.revocations("foreign");
-  await refuses(
-    ask(t, raw.port, { crl: foreign }),
-    raw.port,
-    "has a certificate by a CA whose revocation list is not in tls.crl; add the list of every CA of the chain (UNABLE_TO_GET_CRL)",
-  );
+  await refuses(t, ask(t, raw.port, { crl: foreign }), raw.port);
   const both = join(folder, "both.pem");
   writeFileSync(both, `${readFileSync(foreign)}${readFileSync(authority.revocations("good"))}`);
   assert.equal(await ask(t, raw.port, { crl: both })(), "nobody");
@@ -187,10 +157,7 @@ test("an expired list, or one of another CA, lets no server in; each of several 
 
 test("a list that is not PEM is reported, and lets no server in", async (t) => {
   const raw = await serving(t, of(server));
-  await assert.rejects(ask(t, raw.port, { crl: authority.file })(), {
-    name: "Unreachable",
-    message: `tls.crl ${authority.file} has no PEM revocation list in it; put the lists of the CAs there as PEM: openssl crl -inform der -in FILE`,
-  });
+  await assertError(t, Unreachable, ask(t, raw.port, { crl: authority.file }), { FILE: authority.file });
   assert.equal(raw.connections, 0);
 });
 
@@ -206,10 +173,8 @@ test("certificate and key replaced one after the other: the last pair is present
   assert.equal(await asking(), "first");
   copyFileSync(second.cert, certificate);
   for (let i = 0; i < 3; i++) assert.equal(await asking(), "first");
-  const LAST = "the last certificate and key that were a pair are used until there is another";
-  assert.deepEqual(told, [
-    `tls.certificate ${certificate}, tls.key ${key}: the key is not the certificate's (ERR_OSSL_X509_KEY_VALUES_MISMATCH); ${LAST}`,
-  ]);
+  assert.equal(told.length, 1);
+  assertSentence(t, String(told[0]), { CERTIFICATE: certificate, KEY: key });
   rmSync(key);
   assert.equal(await asking(), "first");
   writeFileSync(key, readFileSync(second.key).subarray(0, 40), { mode: 0o600 });
@@ -230,8 +195,5 @@ test("a key that others may read is no longer used, even after a good pair", asy
   writeFileSync(`${client.key}.open`, readFileSync(client.key), { mode: 0o644 });
   rmSync(client.key);
   copyFileSync(`${client.key}.open`, client.key);
-  await assert.rejects(asking(), {
-    name: "Unreachable",
-    message: `tls.key ${client.key} has the mode 0644, others may have read it; it should be 0600, 0640 or 0440`,
-  });
+  await assertError(t, Unreachable, asking, { KEY: client.key });
 });

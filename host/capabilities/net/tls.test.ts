@@ -15,6 +15,7 @@ import { join } from "node:path";
 import { after, type TestContext, test } from "node:test";
 import type { TLSSocket, TlsOptions } from "node:tls";
 import { Authority, type Certificate } from "../../../test/support/certificates.ts";
+import { assertError } from "../../../test/support/failures.ts";
 import { ok, RawServer } from "../../../test/support/raw-server.ts";
 import { Unreachable } from "./exchange.ts";
 import type { Resolve } from "./resolver.ts";
@@ -66,7 +67,13 @@ async function listening(t: TestContext, listener: Server): Promise<number> {
   return (listener.address() as AddressInfo).port;
 }
 
-async function rejects(working: Promise<unknown>, message: RegExp): Promise<void> {
+/** Asserts that the server is unreachable; the message is in the snapshot, without the port and the folder. */
+async function rejects(t: TestContext, working: Promise<unknown>): Promise<void> {
+  await assertError(t, Unreachable, () => working, { PORT: /(?<=test:|127\.0\.0\.1:)\d+/g, FOLDER: folder });
+}
+
+/** As rejects, where the message depends on the order of events in the system. */
+async function rejectsLike(working: Promise<unknown>, message: RegExp): Promise<void> {
   await assert.rejects(working, (error) => {
     assert.ok(error instanceof Unreachable, `${error}`);
     assert.match(error.message, message);
@@ -101,57 +108,25 @@ const REFUSED: readonly (readonly [
   certificate: Certificate,
   tls: Partial<TlsTarget>,
   host: string,
-  fault: RegExp,
 ])[] = [
-  [
-    "by another CA",
-    other.server("server", { names: ["vault.test"] }),
-    {},
-    "vault.test",
-    /^vault.test:\d+ has a certificate that no CA in tls.ca has issued \(UNABLE_TO_VERIFY_LEAF_SIGNATURE\)$/,
-  ],
-  [
-    "by a CA that is not one of Node's, where none is named",
-    server,
-    { ca: undefined },
-    "vault.test",
-    /that no CA in tls.ca has issued/,
-  ],
-  ["that has expired", expired, {}, "vault.test", /^vault.test:\d+ has a certificate that has expired$/],
-  [
-    "for another name",
-    server,
-    {},
-    "other.test",
-    /^other.test:\d+ has a certificate that is not for other.test$/,
-  ],
-  [
-    "for another name than the one that is demanded",
-    server,
-    { serverName: "other.test" },
-    "vault.test",
-    /is not for other.test$/,
-  ],
-  [
-    "for the address, where a name is demanded",
-    server,
-    { serverName: "other.test" },
-    "127.0.0.1",
-    /is not for other.test$/,
-  ],
+  ["by another CA", other.server("server", { names: ["vault.test"] }), {}, "vault.test"],
+  ["by a CA that is not one of Node's, where none is named", server, { ca: undefined }, "vault.test"],
+  ["that has expired", expired, {}, "vault.test"],
+  ["for another name", server, {}, "other.test"],
+  ["for another name than the one that is demanded", server, { serverName: "other.test" }, "vault.test"],
+  ["for the address, where a name is demanded", server, { serverName: "other.test" }, "127.0.0.1"],
   [
     "for the address that is connected to, where another address is demanded",
     server,
     { serverName: "10.0.0.1" },
     "vault.test",
-    /is not for 10.0.0.1$/,
   ],
-  ["of a client", client, {}, "vault.test", /is not for servers \(INVALID_PURPOSE\)$/],
+  ["of a client", client, {}, "vault.test"],
 ];
-for (const [what, certificate, tls, host, fault] of REFUSED)
+for (const [what, certificate, tls, host] of REFUSED)
   test(`a server with a certificate ${what} is not sent a request`, async (t) => {
     const raw = await start(t, of(certificate));
-    await rejects(ask(t, raw.port, tls, host)(), fault);
+    await rejects(t, ask(t, raw.port, tls, host)());
     assert.equal(raw.requests.length, 0);
   });
 
@@ -161,7 +136,7 @@ test("the environment does not turn verification off", async (t) => {
   t.after(() => {
     delete process.env.NODE_TLS_REJECT_UNAUTHORIZED;
   });
-  await rejects(ask(t, raw.port)(), /no CA in tls.ca has issued/);
+  await rejects(t, ask(t, raw.port)());
   assert.equal(raw.requests.length, 0);
 });
 
@@ -177,10 +152,7 @@ for (const [version, minimum] of [
       maxVersion: version,
       ciphers: "ALL:@SECLEVEL=0",
     });
-    await rejects(
-      ask(t, raw.port, { minimum })(),
-      /^vault.test:\d+ does not support the TLS version of tls.minimum \(ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION\)$/,
-    );
+    await rejects(t, ask(t, raw.port, { minimum })());
     assert.equal(raw.requests.length, 0);
   });
 
@@ -190,12 +162,12 @@ test("a server that does not speak TLS gets no request", async (t) => {
     "127.0.0.1",
   );
   t.after(() => plain.close());
-  await rejects(ask(t, await listening(t, plain))(), /^vault.test:\d+ does not speak TLS \(ERR_SSL_\w+\)$/);
+  await rejects(t, ask(t, await listening(t, plain))());
 });
 
 test("a server that closes during the handshake is reported as closing connections", async (t) => {
   const plain = createServer((socket) => socket.once("data", () => socket.end()));
-  await rejects(ask(t, await listening(t, plain))(), /^vault.test:\d+ closes connections$/);
+  await rejects(t, ask(t, await listening(t, plain))());
 });
 
 for (const version of ["TLSv1.2", "TLSv1.3"] as const) {
@@ -207,7 +179,7 @@ for (const version of ["TLSv1.2", "TLSv1.3"] as const) {
 
   test(`a server that requires a client certificate gets no request without one (${version})`, async (t) => {
     const raw = await start(t, { ...strict, maxVersion: version });
-    await rejects(
+    await rejectsLike(
       ask(t, raw.port)(),
       /^vault.test:\d+ (rejects the host's TLS settings, or requires a client certificate|clos)/,
     );
@@ -237,37 +209,30 @@ test("a replaced CA applies to the next connection", async (t) => {
   copyFileSync(other.file, ca);
   const { port } = await start(t, of(server));
   const asking = ask(t, port, { ca });
-  await rejects(asking(), /no CA in tls.ca has issued/);
+  await rejects(t, asking());
   copyFileSync(authority.file, ca);
   assert.equal(await asking(), "nobody");
 });
 
-const FILES: readonly (readonly [what: string, content: string | undefined, fault: RegExp])[] = [
-  [
-    "is missing",
-    undefined,
-    /^tls.ca \/.*\/file.pem cannot be read \(ENOENT\); put the file there, or correct the path$/,
-  ],
-  ["is empty", "", /^tls.ca \/.*\/file.pem has no PEM certificate in it$/],
-  ["is no PEM", "hello", /^tls.ca \/.*\/file.pem has no PEM certificate in it$/],
+const FILES: readonly (readonly [what: string, content: string | undefined])[] = [
+  ["is missing", undefined],
+  ["is empty", ""],
+  ["is no PEM", "hello"],
 ];
-for (const [what, content, fault] of FILES)
+for (const [what, content] of FILES)
   test(`a CA whose file ${what} trusts nobody`, async (t) => {
     const ca = join(folder, "file.pem");
     rmSync(ca, { force: true });
     if (content !== undefined) writeFileSync(ca, content);
     const raw = await start(t, of(server));
-    await rejects(ask(t, raw.port, { ca })(), fault);
+    await rejects(t, ask(t, raw.port, { ca })());
     assert.equal(raw.requests.length, 0);
   });
 
 test("a key that does not match the certificate is reported as unusable, without quoting it", async (t) => {
   const raw = await start(t, strict);
   const tls = { client: { certificate: client.cert, key: second.key } };
-  await rejects(
-    ask(t, raw.port, tls)(),
-    /^tls.certificate \/\S+, tls.key \/\S+: the key is not the certificate's \(ERR_OSSL_X509_KEY_VALUES_MISMATCH\)$/,
-  );
+  await rejects(t, ask(t, raw.port, tls)());
   assert.equal(raw.connections, 0);
 });
 
@@ -278,10 +243,7 @@ test("a key that others may read is not used; one that a group may read is, also
   symlinkSync(key, link);
   const asking = ask(t, raw.port, { client: { certificate: client.cert, key: link } });
   chmodSync(key, 0o644);
-  await rejects(
-    asking(),
-    /^tls.key \/\S+ has the mode 0644, others may have read it; it should be 0600, 0640 or 0440$/,
-  );
+  await rejects(t, asking());
   assert.equal(raw.connections, 0);
   chmodSync(key, 0o640);
   assert.equal(await asking(), "client");
@@ -366,10 +328,7 @@ async function until(holds: () => boolean): Promise<void> {
 test("a server that starts no handshake times out, and its connection is closed", async (t) => {
   const hung = await silent(t);
   const transport = transportTo(t, hung.port, 200, ["127.0.0.1"]);
-  await rejects(
-    transport.send(GET, new AbortController().signal),
-    /^vault.test:\d+ takes no connection within 200 ms$/,
-  );
+  await rejects(t, transport.send(GET, new AbortController().signal));
   await until(() => hung.open.size === 0);
 });
 
@@ -390,7 +349,7 @@ test("a pending connection of an aborted request does not block the next one", a
   const first = transport.send(GET, over.signal);
   await until(() => hung.connections === 1);
   over.abort(new Unreachable("given up"));
-  await rejects(first, /^given up$/);
+  await rejects(t, first);
   await until(() => hung.open.size === 0);
   hung.to = raw.port;
   const { body } = await transport.send(GET, new AbortController().signal);
@@ -400,7 +359,7 @@ test("a pending connection of an aborted request does not block the next one", a
 test("close() ends pending connections", async (t) => {
   const hung = await silent(t);
   const transport = transportTo(t, hung.port, 60_000, ["127.0.0.1"]);
-  const asked = rejects(transport.send(GET, new AbortController().signal), /./);
+  const asked = rejectsLike(transport.send(GET, new AbortController().signal), /./);
   await until(() => hung.connections === 1);
   await transport.close();
   await asked;
@@ -422,6 +381,6 @@ test("garbage in the last packet of the handshake is a failure, and does not end
     );
     near.once("close", () => far.destroy());
   });
-  await rejects(ask(t, await listening(t, between))(), /^vault.test:\d+ /);
+  await rejectsLike(ask(t, await listening(t, between))(), /^vault.test:\d+ /);
   assert.equal(raw.requests.length, 0);
 });

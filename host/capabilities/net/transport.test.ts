@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { assertError } from "../../../test/support/failures.ts";
 import { type OnRequest, ok, RawServer } from "../../../test/support/raw-server.ts";
 import { type Request, type Response, Unreachable } from "./exchange.ts";
 import { createTransport, type Transport, type TransportOptions } from "./transport.ts";
@@ -42,6 +43,10 @@ async function setUp(
 }
 
 const text = ({ body }: Response) => Buffer.from(body).toString("latin1");
+/** Asserts that the server is unreachable; the message is in the snapshot, without the port. */
+const rejects = (t: TestContext, working: Promise<unknown>) =>
+  assertError(t, Unreachable, () => working, { PORT: /(?<=127\.0\.0\.1:)\d+/g });
+/** As rejects, where the message depends on the order of events in the system. */
 const unreachable = (message: RegExp) => (error: unknown) => {
   assert.ok(error instanceof Unreachable, `${error}`);
   assert.match(error.message, message);
@@ -109,7 +114,7 @@ test("a DELETE and a POST without a body are framed in the only safe way", async
 test("a body of the granted size is passed on, one byte more is not", async (t) => {
   const { send } = await setUp(t, ({ socket, ordinal }) => socket.write(ok("a".repeat(4095 + ordinal))));
   assert.equal((await send()).body.length, 4096);
-  await assert.rejects(send(), unreachable(/^127.0.0.1:\d+ answers with more than 4096 bytes$/));
+  await rejects(t, send());
 });
 
 test("an answer of 100 MB is cut off, and little of it is read", async (t) => {
@@ -122,7 +127,7 @@ test("an answer of 100 MB is cut off, and little of it is read", async (t) => {
     socket.on("drain", more);
     more();
   });
-  await assert.rejects(send(), unreachable(/more than 4096 bytes$/));
+  await rejects(t, send());
   const [request] = server.requests;
   await until(() => server.open.size === 0);
   // The kernel's buffers of the two sockets do not belong to the host.
@@ -135,7 +140,7 @@ test("an endless chunked answer is cut off", async (t) => {
     const timer = setInterval(() => socket.write(`400\r\n${"a".repeat(1024)}\r\n`), 5);
     socket.once("close", () => clearInterval(timer));
   });
-  await assert.rejects(send(), unreachable(/more than 4096 bytes$/));
+  await rejects(t, send());
   await until(() => server.open.size === 0);
 });
 
@@ -174,7 +179,7 @@ function drip(socket: import("node:net").Socket, all: () => string): void {
 for (const [what, onRequest] of SLOW)
   test(`a server that ${what} times out, and its connection is closed`, async (t) => {
     const { server, send } = await setUp(t, onRequest, { timeoutMs: 300 });
-    await assert.rejects(send(), unreachable(/^the time is over$/));
+    await rejects(t, send());
     await until(() => server.open.size === 0);
     assert.equal(server.requests.length, 1);
   });
@@ -205,13 +210,13 @@ for (const [how, cut] of [
 ] as const satisfies [string, OnRequest][])
   test(`a request whose connection is ${how} after it was read is sent twice at most`, async (t) => {
     const { server, send } = await setUp(t, cut);
-    await assert.rejects(send(), unreachable(/^127.0.0.1:\d+ closed the connection before its answer$/));
+    await rejects(t, send());
     assert.equal(server.requests.length, 2);
   });
 
 test("a request to be sent once is sent once, whatever happens to its connection", async (t) => {
   const { server, send } = await setUp(t, ({ socket }) => socket.resetAndDestroy(), { once: true });
-  await assert.rejects(send(), unreachable(/closed the connection before its answer$/));
+  await rejects(t, send());
   assert.equal(server.requests.length, 1);
 });
 
@@ -250,54 +255,31 @@ for (const [how, onRequest] of [
     assert.equal(server.requests.length, 1);
   });
 
-const NO_HTTP = /^127.0.0.1:\d+ sent a malformed or unsupported HTTP answer$/;
-const OTHER_LENGTH = /sent a body whose length differs from its content-length$/;
-const ODD: readonly (readonly [what: string, answer: string, fault: RegExp])[] = [
-  ["is no HTTP", "SSH-2.0-OpenSSH_9.9\r\n", NO_HTTP],
-  ["has a header without a name", "HTTP/1.1 200 OK\r\n: a\r\n\r\n", NO_HTTP],
-  ["has two lengths", "HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\na", OTHER_LENGTH],
+const ODD: readonly (readonly [what: string, answer: string])[] = [
+  ["is no HTTP", "SSH-2.0-OpenSSH_9.9\r\n"],
+  ["has a header without a name", "HTTP/1.1 200 OK\r\n: a\r\n\r\n"],
+  ["has two lengths", "HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\na"],
   [
     "has a length and chunks",
     "HTTP/1.1 200 OK\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n",
-    OTHER_LENGTH,
   ],
-  ["has a NUL in a header", "HTTP/1.1 200 OK\r\nx: a\0b\r\n\r\n", NO_HTTP],
-  ["folds a header", "HTTP/1.1 200 OK\r\nx: a\r\n b\r\ncontent-length: 0\r\n\r\n", NO_HTTP],
-  ["has a chunk of no size", "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n", NO_HTTP],
-  [
-    "switches protocols",
-    "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: a\r\n\r\n",
-    NO_HTTP,
-  ],
-  ["is 100 Continue, which nobody waits for", "HTTP/1.1 100 Continue\r\n\r\n", NO_HTTP],
-  ["ends with the connection", "HTTP/1.1 200 OK\r\n\r\nhalf", /does not say where its answer ends$/],
-  [
-    "is packed by its transfer",
-    "HTTP/1.1 200 OK\r\ntransfer-encoding: gzip\r\n\r\nhalf",
-    /does not say where its answer ends$/,
-  ],
-  ["has the status 999", "HTTP/1.1 999 Odd\r\ncontent-length: 0\r\n\r\n", /answers with the status 999$/],
-  ["is packed", ok("a", "content-encoding: gzip"), /sent a compressed answer, which was not requested$/],
-  [
-    "is packed twice",
-    ok("a", "content-encoding: identity", "content-encoding: br"),
-    /sent a compressed answer/,
-  ],
-  [
-    "has headers of 17 KiB",
-    ok("a", `x: ${"a".repeat(17 * 1024)}`),
-    /sends more than 16384 bytes of headers$/,
-  ],
-  [
-    "has 2000 headers",
-    ok("a", ...Array.from({ length: 2000 }, (_, i) => `x-${i}: aaaa`)),
-    /sends more than 16384 bytes of headers$/,
-  ],
+  ["has a NUL in a header", "HTTP/1.1 200 OK\r\nx: a\0b\r\n\r\n"],
+  ["folds a header", "HTTP/1.1 200 OK\r\nx: a\r\n b\r\ncontent-length: 0\r\n\r\n"],
+  ["has a chunk of no size", "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n"],
+  ["switches protocols", "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: a\r\n\r\n"],
+  ["is 100 Continue, which nobody waits for", "HTTP/1.1 100 Continue\r\n\r\n"],
+  ["ends with the connection", "HTTP/1.1 200 OK\r\n\r\nhalf"],
+  ["is packed by its transfer", "HTTP/1.1 200 OK\r\ntransfer-encoding: gzip\r\n\r\nhalf"],
+  ["has the status 999", "HTTP/1.1 999 Odd\r\ncontent-length: 0\r\n\r\n"],
+  ["is packed", ok("a", "content-encoding: gzip")],
+  ["is packed twice", ok("a", "content-encoding: identity", "content-encoding: br")],
+  ["has headers of 17 KiB", ok("a", `x: ${"a".repeat(17 * 1024)}`)],
+  ["has 2000 headers", ok("a", ...Array.from({ length: 2000 }, (_, i) => `x-${i}: aaaa`))],
 ];
-for (const [what, answer, fault] of ODD)
+for (const [what, answer] of ODD)
   test(`an answer that ${what} is not passed on, and its request is sent once`, async (t) => {
     const { server, send } = await setUp(t, ({ socket }) => socket.write(answer));
-    await assert.rejects(send(), unreachable(fault));
+    await rejects(t, send());
     assert.equal(server.requests.length, 1);
   });
 
@@ -416,9 +398,9 @@ test("requests that wait for a connection end with their own time-out, and are n
   const asked = [0, 1, 2].map(() => transport.send(POST, waiting.signal));
   await sleep(20);
   waiting.abort(new Unreachable("given up"));
-  for (const one of asked) await assert.rejects(one, unreachable(/^given up$/));
+  for (const one of asked) await rejects(t, one);
   held.abort(new Unreachable("given up"));
-  for (const one of holding) await assert.rejects(one, unreachable(/^given up$/));
+  for (const one of holding) await rejects(t, one);
   await until(() => server.open.size === 0);
   assert.equal(server.requests.length, 2);
 });
@@ -435,14 +417,14 @@ test("an aborted request frees its connection for the next one", async (t) => {
   const first = transport.send(POST, over.signal);
   await until(() => server.requests.length === 1);
   over.abort(new Unreachable("given up"));
-  await assert.rejects(first, unreachable(/^given up$/));
+  await rejects(t, first);
   assert.equal(text(await send()), "next");
 });
 
 test("a request that is aborted before it starts is not sent", async (t) => {
   const { server, transport } = await setUp(t, ({ socket }) => socket.write(ok()));
   const signal = AbortSignal.abort(new Unreachable("given up"));
-  await assert.rejects(transport.send(POST, signal), unreachable(/^given up$/));
+  await rejects(t, transport.send(POST, signal));
   assert.equal(server.connections, 0);
 });
 
@@ -467,7 +449,7 @@ test("close() ends running requests, leaves no connection, and nothing is sent a
 test("a port without a listener is reported as refusing connections", async (t) => {
   const { server, send } = await setUp(t, () => {});
   await server.stop();
-  await assert.rejects(send(), unreachable(/^127.0.0.1:\d+ refuses connections$/));
+  await rejects(t, send());
 });
 
 test("a proxy of the environment is not used", async (t) => {

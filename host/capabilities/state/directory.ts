@@ -63,7 +63,7 @@ export class StateDirectory {
     if (file === undefined) {
       if (statOf(this.#markPath(name)) === undefined) return undefined;
       throw invalid(
-        `the file is gone, and ${this.#markPath(name)} says that it was made; restore it from its backup`,
+        `the file is gone, and ${this.#markPath(name)} says that it was created; restore it from its backup`,
       );
     }
     const value = parseRecord(name, file);
@@ -83,7 +83,7 @@ export class StateDirectory {
     try {
       createPrivate(
         path,
-        `${name}.state was made here. While this file is there, none is made over a missing one.\n`,
+        `${name}.state was created here. While this file exists, no new one is created in place of a missing one.\n`,
       );
     } catch {
       // This reader may not write here, or another one was first: the record itself is complete.
@@ -99,7 +99,7 @@ export class StateDirectory {
     const path = this.recordPath(name);
     const fault = folderFault(this.path);
     if (fault !== undefined) {
-      throw new KleidiError("state-invalid", `Cannot make record "${name}" in ${this.path}: ${fault}`);
+      throw new KleidiError("state-invalid", `Cannot create record "${name}" in ${this.path}: ${fault}`);
     }
     if (statOf(path) !== undefined || statOf(this.#markPath(name)) !== undefined) return false;
     try {

@@ -1,10 +1,11 @@
-/** Real processes that make the same record at the same time, and one that is killed at each step of making it. */
+/** Real processes that make the same record at the same time, and one that is killed at each step of creating it. */
 import assert from "node:assert/strict";
 import fs, { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { syncBuiltinESMExports } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, type TestContext, test } from "node:test";
+import { assertFailure } from "../../../test/support/failures.ts";
 import { KeyMaker, race } from "../../../test/support/key-makers.ts";
 import { FOLDER_LOCK } from "../../lib/lock.ts";
 import { StateDirectory } from "./directory.ts";
@@ -59,7 +60,7 @@ test("a record that another process created between the check and the link is no
   assert.deepEqual(readdirSync(records.path).sort(), ["kek.made", "kek.state"]);
 });
 
-/** Steps of put that change something; one more, and it ends by itself. */
+/** Steps of put that change something; with one more, the process is not killed. */
 const STEPS = 18;
 
 for (let kill = 0; kill <= STEPS; kill++)
@@ -92,17 +93,16 @@ test("only staging files of these names are removed", (t) => {
   assert.deepEqual(readdirSync(records.path).sort(), [FOLDER_LOCK, ...kept].sort());
 });
 
-test("while another process creates a record nothing is removed, and a further creation is refused", (t) => {
+test("while another process creates a record nothing is removed, and a further creation is refused", async (t) => {
   const records = setUp(t);
   const staged = join(records.path, ".kek.state.0123456789abcdef");
   writeFileSync(staged, "");
-  const release = records.lock("Cannot make it");
+  const release = records.lock("Cannot create it");
   assert.equal(new StateDirectory(records.path).tidy(["kek"]), undefined);
   assert.deepEqual(readdirSync(records.path).sort(), [FOLDER_LOCK, ".kek.state.0123456789abcdef"].sort());
-  assert.throws(() => new StateDirectory(records.path).lock("Cannot make it"), {
-    code: "key-locked",
-    message: `Cannot make it: its lock ${join(records.path, FOLDER_LOCK)} is held by this process`,
+  await assertFailure(t, "key-locked", () => new StateDirectory(records.path).lock("Cannot create it"), {
+    FOLDER: records.path,
   });
   release();
-  new StateDirectory(records.path).lock("Cannot make it")();
+  new StateDirectory(records.path).lock("Cannot create it")();
 });

@@ -4,7 +4,7 @@
  *     kleidi-state-1 NAME LENGTH CHECKSUM
  *
  * CHECKSUM is the first 16 hexadecimal digits of the SHA-256 of "kleidi-state-1 NAME LENGTH", a line feed and the value. It detects a
- * damaged record, and the name prevents a file from being used as another record. It is no protection against a writer of the folder: a
+ * damaged record, and the name prevents a file from being used as another record. It is not a protection against a writer of the folder: a
  * provider authenticates its own records.
  */
 import { createHash } from "node:crypto";

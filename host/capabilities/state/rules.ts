@@ -5,7 +5,7 @@ import type { Path } from "../../schema/text.ts";
 
 export const RULES: readonly Rule[] = [
   {
-    says: "A record is granted once, to one provider.",
+    description: "A record is granted once, to one provider.",
     *check({ document, providers = [] }) {
       const seen = new Map<string, Path>();
       for (const provider of providers) {
@@ -24,7 +24,7 @@ export const RULES: readonly Rule[] = [
     },
   },
   {
-    says: "`state` is required if a provider is granted a record.",
+    description: "`state` is required if a provider is granted a record.",
     *check({ document, has, providers = [] }) {
       if (has("state") || !providers.some((provider) => recordsOf(provider).length > 0)) return;
       yield document.fault(["state"], {

@@ -5,6 +5,8 @@ import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { StateGetRequestSchema, StatePutRequestSchema } from "../../../proto/provider/v1/provider_pb.ts";
+import { assertRefused } from "../../../test/support/failures.ts";
+import { assertSentence } from "../../../test/support/thrown.ts";
 import { HostCode, type Rpc } from "../../host-call.ts";
 import { createGate } from "../gate.ts";
 import type { Grants } from "../policy.ts";
@@ -70,9 +72,7 @@ test("get of a record that was never made is not found", async (t) => {
 for (const rpc of ["status", "encrypt", "decrypt"] as const) {
   test(`put in ${rpc} is denied, and creates nothing`, async (t) => {
     const { put, path } = setUp(t);
-    const { code, message } = await put("kek", VALUE, rpc);
-    assert.equal(code, HostCode.DENIED);
-    assert.match(message, /records are made by "kleidi key init" only/);
+    assertRefused(t, await put("kek", VALUE, rpc), HostCode.DENIED);
     assert.deepEqual(readdirSync(path), []);
   });
 }
@@ -115,5 +115,6 @@ test("a damaged record is unavailable, not absent, and the host learns why", asy
   const { get, path, faults } = setUp(t);
   writeFileSync(join(path, "kek.state"), "", { mode: 0o600 });
   assert.equal((await get("kek")).code, HostCode.UNAVAILABLE);
-  assert.match(faults.join(), /Cannot read record "kek" from .*: the file is empty/);
+  assert.equal(faults.length, 1);
+  assertSentence(t, String(faults[0]), { FOLDER: path });
 });

@@ -29,7 +29,7 @@ export function openState(directory: StateDirectory): Opened<typeof REQUESTS, St
         })),
       put: ({ name, value }, call, grant) =>
         onRecord(name, call, grant, () => {
-          if (call.rpc !== "provision") return denied(call, 'records are made by "kleidi key init" only');
+          if (call.rpc !== "provision") return denied(call, 'records are created by "kleidi key init" only');
           if (value.length === 0 || value.length > MAX_VALUE) {
             return refusal(
               HostCode.INVALID,

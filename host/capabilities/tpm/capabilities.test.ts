@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { assertSentence, thrown } from "../../../test/support/thrown.ts";
 import * as tpm from "../../../test/support/tpm-commands.ts";
 import {
   ALGORITHMS,
@@ -39,33 +40,25 @@ test("readPage keeps the number and the vendor bit of a command's attributes", (
   assert.deepEqual(page, { entries: [0x155] });
 });
 
-const HOSTILE: [what: string, bytes: Uint8Array, sentence: RegExp][] = [
-  ["no bytes", new Uint8Array(), /./],
-  ["a header cut short", response("").subarray(0, 9), /./],
-  ["another tag", response("00 00000000 00000000", { tag: 0x1234 }), /./],
-  ["an error", response("", { rc: 0x101 }), /^GetCapability\(ALGS\) gave 0x101$/],
-  ["another capability", response("00 00000006 00000000"), /was answered with the capability 6$/],
-  [
-    "four thousand million entries",
-    response("00 00000000 ffffffff"),
-    /lists 4294967295 entries, at most 120 were asked for$/,
-  ],
-  ["fewer entries than it says", response("00 00000000 00000002 000b00000004"), /is cut short/],
-  [
-    "bytes behind the last entry",
-    response("00 00000000 00000001 000b00000004 00"),
-    /has 1 bytes behind its last entry$/,
-  ],
+const HOSTILE: [what: string, bytes: Uint8Array][] = [
+  ["no bytes", new Uint8Array()],
+  ["a header cut short", response("").subarray(0, 9)],
+  ["another tag", response("00 00000000 00000000", { tag: 0x1234 })],
+  ["an error", response("", { rc: 0x101 })],
+  ["another capability", response("00 00000006 00000000")],
+  ["four thousand million entries", response("00 00000000 ffffffff")],
+  ["fewer entries than it says", response("00 00000000 00000002 000b00000004")],
+  ["bytes behind the last entry", response("00 00000000 00000001 000b00000004 00")],
 ];
-for (const [what, bytes, sentence] of HOSTILE) {
-  test(`readPage refuses ${what}`, () => {
-    assert.throws(() => readPage(ALGORITHMS, 0, bytes), { message: sentence });
+for (const [what, bytes] of HOSTILE) {
+  test(`readPage refuses ${what}`, (t) => {
+    assertSentence(t, thrown(() => readPage(ALGORITHMS, 0, bytes)).message);
   });
 }
 
-test("readPage refuses entries before the requested position: the requests would loop", () => {
+test("readPage refuses entries before the requested position: the requests would loop", (t) => {
   const bytes = response("01 00000000 00000001 000b00000004");
-  assert.throws(() => readPage(ALGORITHMS, 0x20, bytes), { message: /lists 11, which is before 32$/ });
+  assertSentence(t, thrown(() => readPage(ALGORITHMS, 0x20, bytes)).message);
 });
 
 test("isSupported distinguishes supported, unsupported and unknown", () => {

@@ -4,7 +4,9 @@ import { once } from "node:events";
 import { createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
+import { assertError } from "../../../test/support/failures.ts";
 import { Swtpm } from "../../../test/support/swtpm.ts";
+import { assertLines } from "../../../test/support/thrown.ts";
 import * as tpm from "../../../test/support/tpm-commands.ts";
 import { TpmProxy } from "../../../test/support/tpm-proxy.ts";
 import { untilWell } from "../../../test/support/until-well.ts";
@@ -63,31 +65,23 @@ const cut = (bytes: number) => (response: Buffer) => {
   return short;
 };
 
-const GARBLED: [what: string, change: (response: Buffer) => Buffer, why: RegExp][] = [
-  ["more handles than it has", () => list(1, 3, [0x80000000]), /^GetCapability\(HANDLES\) is cut short/],
-  [
-    "a count of four thousand millions",
-    () => list(1, 0xffffffff, []),
-    /lists 4294967295 entries, at most 64/,
-  ],
-  ["65 handles", () => list(1, 65, Array(65).fill(0x80000000)), /lists 65 entries, at most 64/],
-  ["nothing behind the header", cut(9), /is cut short/],
-  ["half a count", cut(2), /is cut short/],
-  ["another capability", () => list(6, 0, []), /was answered with the capability 6/],
-  ["bytes behind its last handle", () => list(1, 0, [0x80000000]), /has 4 bytes behind its last entry/],
-  ["a persistent handle", () => list(1, 1, [0x81000001]), /lists the handle 0x81000001/],
-  ["the owner's hierarchy", () => list(1, 1, [0x40000001]), /lists the handle 0x40000001/],
+const GARBLED: [what: string, change: (response: Buffer) => Buffer][] = [
+  ["more handles than it has", () => list(1, 3, [0x80000000])],
+  ["a count of four thousand millions", () => list(1, 0xffffffff, [])],
+  ["65 handles", () => list(1, 65, Array(65).fill(0x80000000))],
+  ["nothing behind the header", cut(9)],
+  ["half a count", cut(2)],
+  ["another capability", () => list(6, 0, [])],
+  ["bytes behind its last handle", () => list(1, 0, [0x80000000])],
+  ["a persistent handle", () => list(1, 1, [0x81000001])],
+  ["the owner's hierarchy", () => list(1, 1, [0x40000001])],
 ];
-for (const [what, change, why] of GARBLED)
+for (const [what, change] of GARBLED)
   for (const [i, which] of LISTS.entries())
     test(`a list of ${which} at take-over with ${what} closes the connection and holds up nobody`, async (t) => {
       const { device, proxy } = await setUp(t);
       const tampering = proxy.next(CC.GetCapability, change, i + 1);
-      await assert.rejects(works(device), (error) => {
-        assert.ok(error instanceof TransportError, String(error));
-        assert.match(error.message, why);
-        return true;
-      });
+      await assertError(t, TransportError, () => works(device));
       assert.ok(tampering.done);
       await untilConnections(proxy, 0);
       assert.equal(device.isConnected, false);
@@ -103,7 +97,7 @@ test("a garbled list during eviction closes the connection, and no provider keep
     device.sweep(() => true),
     TransportError,
   );
-  assert.deepEqual(lost, ["GetCapability(HANDLES) is cut short: 4 bytes are needed, 0 are left"]);
+  assertLines(t, lost);
   await untilConnections(proxy, 0);
   await works(device);
 });
@@ -129,7 +123,7 @@ for (const [what, code, nth] of [
     await proxy.cut();
     await untilWell(async () => assert.equal(device.isConnected, false));
     const held = proxy.next(code, () => Buffer.alloc(0), nth);
-    await assert.rejects(works(device), { message: "no answer in 300 ms" });
+    await assertError(t, Error, () => works(device));
     assert.ok(held.done);
     await untilConnections(proxy, 0);
     await untilWell(() => works(device));
@@ -164,7 +158,7 @@ test("a take-over of many slow steps times out, though each step is in time", as
   assert.ok(flushed < LISTS.length * 64, `${flushed} were flushed`);
   await untilWell(async () => assert.equal(sockets.size, 0));
 });
-test("a TPM that accepts no connection: the attempt times out and is cancelled", async () => {
+test("a TPM that accepts no connection: the attempt times out and is cancelled", async (t) => {
   const taken: AbortSignal[] = [];
   const device = new Device({
     endpoint: {
@@ -178,7 +172,7 @@ test("a TPM that accepts no connection: the attempt times out and is cancelled",
     timeoutMs: 50,
     onLost: () => {},
   });
-  await assert.rejects(works(device), { message: "no answer in 50 ms" });
+  await assertError(t, Error, () => works(device));
   assert.deepEqual(
     taken.map(({ aborted }) => aborted),
     [true],

@@ -27,12 +27,14 @@ async function examineTpm(
   hierarchies: readonly Hierarchy[],
   needs: ReadonlyMap<string, readonly Need[]>,
 ): Promise<Finding[]> {
-  const what = `TPM ${device}`;
+  const subject = `TPM ${device}`;
   try {
-    return findingsOf(what, await examine(parseTpmDevice(device), TIMEOUT_MS), hierarchies, needs);
+    return findingsOf(subject, await examine(parseTpmDevice(device), TIMEOUT_MS), hierarchies, needs);
   } catch (error) {
     if (!(error instanceof TransportError)) throw error;
-    return [{ what, ok: false, detail: `it cannot be asked: ${error.message}`, hint: remedy(device, error) }];
+    return [
+      { subject, ok: false, detail: `it cannot be asked: ${error.message}`, hint: remedy(device, error) },
+    ];
   }
 }
 

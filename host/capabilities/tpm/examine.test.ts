@@ -3,7 +3,9 @@ import { once } from "node:events";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
+import { assertError, errorOf } from "../../../test/support/failures.ts";
 import { Swtpm } from "../../../test/support/swtpm.ts";
+import { assertSentence } from "../../../test/support/thrown.ts";
 import * as tpm from "../../../test/support/tpm-commands.ts";
 import { TpmProxy } from "../../../test/support/tpm-proxy.ts";
 import { TpmRefusal } from "./capabilities.ts";
@@ -53,12 +55,10 @@ test("a virtual TPM that was not started is started and examined", async (t) => 
 
 test("a TPM that refuses Startup is reported as that, and gets no further command", async (t) => {
   const { endpoint, asked } = await scripted(t, new Map([[STARTUP, plain(Rc.FAILURE)]]));
-  await assert.rejects(examine(endpoint), (error) => {
-    assert.ok(error instanceof TpmRefusal);
-    assert.equal(error.message, "Startup gave 0x101");
-    assert.equal(error.rc, Rc.FAILURE);
-    return true;
-  });
+  const error = await errorOf(() => examine(endpoint));
+  assert.ok(error instanceof TpmRefusal);
+  assert.equal(error.rc, Rc.FAILURE);
+  assertSentence(t, error.message);
   assert.equal(asked.at(-1), STARTUP);
 });
 
@@ -67,28 +67,24 @@ test("a malformed response to Startup is reported as that", async (t) => {
     t,
     new Map([[STARTUP, tpm.join(tpm.u16(0x00c4), tpm.u32(10), tpm.u32(0))]]),
   );
-  await assert.rejects(examine(endpoint), { message: "a response with the tag 0xc4" });
+  await assertError(t, Error, () => examine(endpoint));
 });
 
 test("a TPM that still reports INITIALIZE after Startup is not started again", async (t) => {
   const { endpoint, asked } = await scripted(t, new Map([[STARTUP, plain(0)]]));
-  await assert.rejects(examine(endpoint), { message: "GetCapability(TPM_PROPERTIES) gave 0x100" });
+  await assertError(t, Error, () => examine(endpoint));
   assert.equal(asked.filter((code) => code === STARTUP).length, 1);
 });
 
 test("the host does not start a TPM of the kernel", async (t) => {
   const { endpoint, asked } = await scripted(t, new Map());
-  await assert.rejects(examine({ ...endpoint, managed: true }), {
-    message: "GetCapability(TPM_PROPERTIES) gave 0x100",
-  });
+  await assertError(t, Error, () => examine({ ...endpoint, managed: true }));
   assert.ok(!asked.includes(STARTUP));
 });
 
 test("a TPM that does not answer is reported with the time limit", async (t) => {
   const { endpoint } = await scripted(t, new Map([[0x17a, undefined]]));
-  await assert.rejects(examine(endpoint, 50), (error) => {
-    assert.ok(error instanceof TpmTimeout && error instanceof TransportError);
-    assert.equal(error.message, "it took a command and did not answer in 50 ms");
-    return true;
-  });
+  const error = await errorOf(() => examine(endpoint, 50));
+  assert.ok(error instanceof TpmTimeout && error instanceof TransportError);
+  assertSentence(t, error.message);
 });

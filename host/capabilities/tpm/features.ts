@@ -41,16 +41,16 @@ export function needFindings(
   needs: readonly Need[],
   features: ReadonlyMap<string, boolean>,
 ): Finding[] {
-  const what = `${tpm} for provider ${provider}`;
+  const subject = `${tpm} for provider ${provider}`;
   const unmet = needs.flatMap(({ features: needed, optional = false, why }): Finding[] => {
     const missing = needed.filter(
       (feature) => !feature.split(" or ").some((each) => features.get(each) === true),
     );
     if (missing.length === 0) return [];
     const detail = `it does not have ${missing.join(", ")}, needed for ${why}`;
-    if (optional) return [{ what, ok: true, detail }];
-    return [{ what, ok: false, detail, hint: "Look for a firmware update, or use another provider." }];
+    if (optional) return [{ subject, ok: true, detail }];
+    return [{ subject, ok: false, detail, hint: "Look for a firmware update, or use another provider." }];
   });
   if (unmet.length > 0 || needs.length === 0) return unmet;
-  return [{ what, ok: true, detail: "it has every feature that the provider needs" }];
+  return [{ subject, ok: true, detail: "it has every feature that the provider needs" }];
 }

@@ -37,20 +37,20 @@ const HASHES = new Map([
   [0x0d, "sha512"],
 ]);
 
-/** @param what the TPM's name in the report */
+/** @param subject the TPM's name in the report */
 export function findingsOf(
-  what: string,
+  subject: string,
   facts: TpmFacts,
   hierarchies: readonly Hierarchy[],
   needs: ReadonlyMap<string, readonly Need[]>,
 ): Finding[] {
   return [
-    { what, ok: true, detail: identity(facts) },
-    ...[...needs].flatMap(([provider, rows]) => needFindings(what, provider, rows, featuresOf(facts))),
-    slots(what, facts),
-    banks(what, facts),
-    ...hierarchies.flatMap((each) => hierarchy(what, facts, each)),
-    lockout(what, facts),
+    { subject, ok: true, detail: identity(facts) },
+    ...[...needs].flatMap(([provider, rows]) => needFindings(subject, provider, rows, featuresOf(facts))),
+    slots(subject, facts),
+    banks(subject, facts),
+    ...hierarchies.flatMap((each) => hierarchy(subject, facts, each)),
+    lockout(subject, facts),
   ];
 }
 
@@ -79,7 +79,7 @@ function textIn(words: readonly number[]): string {
 }
 
 function slots(tpm: string, { properties }: TpmFacts): Finding {
-  const what = `${tpm} slots`;
+  const subject = `${tpm} slots`;
   const of = (tag: number) => properties.get(tag) ?? 0;
   const detail =
     `objects ${of(PT.HR_TRANSIENT_AVAIL)} free of at least ${of(PT.HR_TRANSIENT_MIN)}, ` +
@@ -87,53 +87,54 @@ function slots(tpm: string, { properties }: TpmFacts): Finding {
     `saved sessions ${of(PT.HR_ACTIVE_AVAIL)} free of ${of(PT.ACTIVE_SESSIONS_MAX)}`;
   if (of(PT.HR_TRANSIENT_MIN) < QUOTA.objects || of(PT.HR_LOADED_MIN) < QUOTA.sessions) {
     const hint = `A provider needs ${QUOTA.objects} objects and ${QUOTA.sessions} sessions. This TPM cannot be used with kleidí.`;
-    return { what, ok: false, detail, hint };
+    return { subject, ok: false, detail, hint };
   }
-  if (of(PT.HR_ACTIVE_AVAIL) > 0) return { what, ok: true, detail };
+  if (of(PT.HR_ACTIVE_AVAIL) > 0) return { subject, ok: true, detail };
   const hint =
     "No session can be started, because a program left its saved sessions behind: tpm2_getcap handles-saved-session lists them, and tpm2_flushcontext --saved-session removes all.";
-  return { what, ok: false, detail, hint };
+  return { subject, ok: false, detail, hint };
 }
 
 function banks(tpm: string, { banks }: TpmFacts): Finding {
-  const what = `${tpm} PCR banks`;
+  const subject = `${tpm} PCR banks`;
   const used = banks.filter(({ pcrs }) => pcrs > 0);
   const name = (hash: number) => HASHES.get(hash) ?? `0x${hash.toString(16)}`;
   const detail = used.map(({ hash, pcrs }) => `${name(hash)} (${pcrs})`).join(", ") || "none";
-  if (used.some(({ hash }) => ["sha256", "sha384"].includes(name(hash)))) return { what, ok: true, detail };
+  if (used.some(({ hash }) => ["sha256", "sha384"].includes(name(hash))))
+    return { subject, ok: true, detail };
   // Not a fault: a key without PCRs works.
   const hint = "A key with PCRs needs sha256 or sha384. tpm2_pcrallocate changes the banks at the next boot.";
-  return { what, ok: true, detail, hint };
+  return { subject, ok: true, detail, hint };
 }
 
 function hierarchy(tpm: string, { properties }: TpmFacts, name: Hierarchy): Finding[] {
-  const what = `${tpm} hierarchy ${name}`;
+  const subject = `${tpm} hierarchy ${name}`;
   const permanent = properties.get(PT.PERMANENT) ?? 0;
   const enabled = properties.get(PT.STARTUP_CLEAR) ?? 0;
   if ((enabled & STARTUP_CLEAR[name]) === 0) {
     const hint = "Turn it on in the firmware's settings, or remove it from grants.tpm.hierarchies.";
-    return [{ what, ok: false, detail: "it is disabled until the next boot", hint }];
+    return [{ subject, ok: false, detail: "it is disabled until the next boot", hint }];
   }
-  if (name === "platform") return [{ what, ok: true, detail: "it is enabled" }];
+  if (name === "platform") return [{ subject, ok: true, detail: "it is enabled" }];
   if ((permanent & PERMANENT[`${name}AuthSet`]) === 0) {
-    return [{ what, ok: true, detail: "it is enabled and has no password" }];
+    return [{ subject, ok: true, detail: "it is enabled and has no password" }];
   }
   const hint = `kleidí uses the empty password. Remove the password with: tpm2_changeauth -c ${name} -p PASSWORD`;
   return [
-    { what, ok: false, detail: `it has a password (${name}AuthSet), so no primary key can be made`, hint },
+    { subject, ok: false, detail: `it has a password (${name}AuthSet), so no primary key can be made`, hint },
   ];
 }
 
 function lockout(tpm: string, { properties }: TpmFacts): Finding {
-  const what = `${tpm} lockout`;
+  const subject = `${tpm} lockout`;
   const of = (tag: number) => properties.get(tag) ?? 0;
   const failed = `${of(PT.LOCKOUT_COUNTER)} failed authorizations of ${of(PT.MAX_AUTH_FAIL)}`;
   if ((of(PT.PERMANENT) & PERMANENT.inLockout) === 0) {
-    return { what, ok: true, detail: `not locked, ${failed}` };
+    return { subject, ok: true, detail: `not locked, ${failed}` };
   }
   const interval = of(PT.LOCKOUT_INTERVAL);
   const detail = `the TPM is in lockout, ${failed}; it forgets one every ${interval} s. kleidí's own keys are exempt (noDA)`;
   const hint =
     "Find out which program sends wrong passwords, then: tpm2_dictionarylockout --clear-lockout (with --auth PASSWORD where the lockout hierarchy has one).";
-  return { what, ok: false, detail, hint };
+  return { subject, ok: false, detail, hint };
 }

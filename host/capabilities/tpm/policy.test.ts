@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { test } from "node:test";
 import fc from "fast-check";
+import { assertSentence } from "../../../test/support/thrown.ts";
 import * as tpm from "../../../test/support/tpm-commands.ts";
 import type { Rpc } from "../../host-call.ts";
 import { COMMANDS } from "./commands.ts";
@@ -195,14 +196,6 @@ function longer(bytes: Uint8Array, length: number): Uint8Array {
   return changed(tpm.join(bytes, new Uint8Array(length)), 2, ...tpm.u32(bytes.length + length));
 }
 
-const NOT_A_TEMPLATE = "the SHA-256 of the public template is not one of those granted";
-const NOT_LOADABLE =
-  "TPM2_Load: the object is neither an HMAC-SHA256 key nor sealed data of the form that TPM2_Create may create here";
-const NO_AUTH_VALUE =
-  "its policy session does not require the object's authorization value; send TPM2_PolicyAuthValue before each use";
-const NOT_CREATABLE =
-  "TPM2_Create: the template is neither for an HMAC-SHA256 key nor for sealed data that stay in this TPM";
-const PROVISIONING_ONLY = 'allowed only during "kleidi key init"';
 const created = (template: Uint8Array) => tpm.create(OBJECT, { template });
 
 const REFUSED: [string, Uint8Array, string, { rpc?: Rpc; owned?: OwnedHandles; grant?: TpmGrant }?][] = [
@@ -214,13 +207,9 @@ const REFUSED: [string, Uint8Array, string, { rpc?: Rpc; owned?: OwnedHandles; g
   ["tag 00c1", changed(tpm.getRandom(8), 0, 0x00, 0xc1), "answered b001e"],
   ["a size one too large", changed(tpm.getRandom(8), 5, 13), "answered b0142"],
   ["a size one too small", changed(tpm.getRandom(8), 5, 11), "answered b0142"],
-  [
-    "Clear",
-    tpm.command(0x126, [0x4000000c], [tpm.EMPTY_AUTH]),
-    "denied: command 0x126 is not one of the commands that a provider may send",
-  ],
-  ["Create in encrypt", tpm.create(OBJECT), `denied: TPM2_Create is ${PROVISIONING_ONLY}`],
-  ["Create in status", tpm.create(OBJECT), `denied: TPM2_Create is ${PROVISIONING_ONLY}`, { rpc: "status" }],
+  ["Clear", tpm.command(0x126, [0x4000000c], [tpm.EMPTY_AUTH]), "denied"],
+  ["Create in encrypt", tpm.create(OBJECT), "denied"],
+  ["Create in status", tpm.create(OBJECT), "denied", { rpc: "status" }],
   ["a handle area cut short", tpm.command(0x173, [], [], tpm.u16(0x8000)), "answered b009a"],
   ["an object that is not the provider's", tpm.readPublic(NOT_OURS), "answered b0910"],
   ["a bind object that is not the provider's", tpm.startSession(0, { bind: NOT_OURS }), "answered b0911"],
@@ -230,62 +219,30 @@ const REFUSED: [string, Uint8Array, string, { rpc?: Rpc; owned?: OwnedHandles; g
   ["an HMAC session in a policy session's place", tpm.policyRestart(HMAC_SESSION), "answered b0184"],
   ["an object in a policy session's place", tpm.policyRestart(OBJECT), "answered b0184"],
   ["a policy session that is not the provider's", tpm.policyPcr(0x03000002), "answered b0910"],
-  [
-    "a persistent object that is not granted",
-    tpm.readPublic(0x81000002),
-    "denied: the persistent object 0x81000002 is not granted",
-  ],
+  ["a persistent object that is not granted", tpm.readPublic(0x81000002), "denied"],
   ["HMAC with a persistent object", tpm.hmac(PERSISTENT, NONE), "answered b0184"],
   ["Unseal of a persistent object", tpm.unseal(PERSISTENT), "answered b0184"],
-  [
-    "Load under a hierarchy",
-    tpm.load(tpm.OWNER, NONE, NONE),
-    "denied: the permanent handle 0x40000001 is not granted here",
-  ],
-  [
-    "a session bound to a hierarchy",
-    tpm.startSession(0, { bind: tpm.OWNER }),
-    "denied: the permanent handle 0x40000001 is not granted here",
-  ],
-  [
-    "HMAC with the null handle",
-    tpm.hmac(tpm.NULL_HIERARCHY, NONE),
-    "denied: the permanent handle 0x40000007 is not granted here",
-  ],
-  [
-    "CreatePrimary for the lockout",
-    tpm.createPrimary(0x4000000a),
-    "denied: the hierarchy 0x4000000a is not one of those granted: owner",
-  ],
-  [
-    "CreatePrimary for endorsement",
-    tpm.createPrimary(0x4000000b),
-    "denied: the hierarchy 0x4000000b is not one of those granted: owner",
-  ],
-  [
-    "CreatePrimary for the platform",
-    tpm.createPrimary(0x4000000c),
-    "denied: the hierarchy 0x4000000c is not one of those granted: owner",
-  ],
-  [
-    "CreatePrimary with an object",
-    tpm.createPrimary(OBJECT),
-    "denied: the hierarchy 0x80001000 is not one of those granted: owner",
-  ],
+  ["Load under a hierarchy", tpm.load(tpm.OWNER, NONE, NONE), "denied"],
+  ["a session bound to a hierarchy", tpm.startSession(0, { bind: tpm.OWNER }), "denied"],
+  ["HMAC with the null handle", tpm.hmac(tpm.NULL_HIERARCHY, NONE), "denied"],
+  ["CreatePrimary for the lockout", tpm.createPrimary(0x4000000a), "denied"],
+  ["CreatePrimary for endorsement", tpm.createPrimary(0x4000000b), "denied"],
+  ["CreatePrimary for the platform", tpm.createPrimary(0x4000000c), "denied"],
+  ["CreatePrimary with an object", tpm.createPrimary(OBJECT), "denied"],
   [
     "a template with another attribute",
     tpm.createPrimary(tpm.OWNER, changed(STORAGE_PRIMARY, 6, 0x00)),
-    `denied: TPM2_CreatePrimary: ${NOT_A_TEMPLATE}`,
+    "denied",
   ],
   [
     "a template with a byte more",
     tpm.createPrimary(tpm.OWNER, tpm.join(STORAGE_PRIMARY, tpm.u8(0))),
-    `denied: TPM2_CreatePrimary: ${NOT_A_TEMPLATE}`,
+    "denied",
   ],
   [
     "our template where it is not granted",
     tpm.createPrimary(),
-    `denied: TPM2_CreatePrimary: ${NOT_A_TEMPLATE}`,
+    "denied",
     { grant: { ...GRANT, templates: [] } },
   ],
   [
@@ -301,7 +258,7 @@ const REFUSED: [string, Uint8Array, string, { rpc?: Rpc; owned?: OwnedHandles; g
     { owned: FULL_OF_OBJECTS },
   ],
   ["a third session", tpm.startSession(), "answered b0903", { owned: FULL_OF_SESSIONS }],
-  ["a trial session in encrypt", tpm.startSession(3), `denied: trial sessions are ${PROVISIONING_ONLY}`],
+  ["a trial session in encrypt", tpm.startSession(3), "denied"],
   ["a session of an unknown type", tpm.startSession(4), "answered b03c4"],
   [
     "StartAuthSession with a session",
@@ -368,7 +325,7 @@ const REFUSED: [string, Uint8Array, string, { rpc?: Rpc; owned?: OwnedHandles; g
   ...[1, 3, 4, 7, 9, 10, 0x100].map((capability): (typeof REFUSED)[number] => [
     `GetCapability ${capability}`,
     tpm.getCapability(capability),
-    `denied: TPM2_GetCapability: the capability ${capability} is none of ALGS, COMMANDS, PCRS, TPM_PROPERTIES, ECC_CURVES`,
+    "denied",
   ]),
   ["FlushContext of what is not the provider's", tpm.flushContext(NOT_OURS), "answered b01c4"],
   ["FlushContext of a persistent object", tpm.flushContext(PERSISTENT), "answered b01c4"],
@@ -401,7 +358,7 @@ const REFUSED: [string, Uint8Array, string, { rpc?: Rpc; owned?: OwnedHandles; g
   ).map(([how, template]): (typeof REFUSED)[number] => [
     `Create of a template ${how}`,
     created(template),
-    `denied: ${NOT_CREATABLE}`,
+    "denied",
     { rpc: "provision" },
   ]),
   ...(
@@ -439,32 +396,30 @@ const REFUSED: [string, Uint8Array, string, { rpc?: Rpc; owned?: OwnedHandles; g
   ).map(([how, area]): (typeof REFUSED)[number] => [
     `Load ${how}`,
     tpm.load(OBJECT, new Uint8Array(90), area),
-    `denied: ${NOT_LOADABLE}`,
+    "denied",
   ]),
   [
     "Load without a public area",
     tpm.command(0x157, [OBJECT], [tpm.EMPTY_AUTH], tpm.sized(unique)),
     "answered b009a",
   ],
-  [
-    "Unseal where it is not granted",
-    tpm.unseal(OBJECT),
-    "denied: TPM2_Unseal releases sealed data from the TPM; to grant it, write under tpm: unseal: true",
-    { grant: { ...GRANT, unseal: false } },
-  ],
+  ["Unseal where it is not granted", tpm.unseal(OBJECT), "denied", { grant: { ...GRANT, unseal: false } }],
   ...(["HMAC", "Unseal"] as const).map((name): (typeof REFUSED)[number] => [
     `${name} by a policy that says nothing of the authorization value`,
     name === "HMAC"
       ? tpm.hmac(OBJECT, NONE, session(POLICY_SESSION))
       : tpm.unseal(OBJECT, session(POLICY_SESSION)),
-    `denied: TPM2_${name}: ${NO_AUTH_VALUE}`,
+    "denied",
     { owned: { ...OWNED, requiresAuthValue: () => false } },
   ]),
 ];
 
 for (const [what, bytes, expected, { rpc, owned, grant } = {}] of REFUSED) {
-  test(`decideCommand does not forward ${what}: ${expected}`, () => {
-    assert.equal(verdict(bytes, rpc, owned, grant), expected);
+  test(`decideCommand does not forward ${what}: ${expected}`, (t) => {
+    const decided = verdict(bytes, rpc, owned, grant);
+    if (expected !== "denied") return assert.equal(decided, expected);
+    assert.match(decided, /^denied: /);
+    assertSentence(t, decided);
   });
 }
 

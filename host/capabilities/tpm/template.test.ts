@@ -9,7 +9,7 @@ const [FIXED_TPM, FIXED_PARENT, ORIGIN, USER, NO_DA, SIGN] = [1, 4, 5, 6, 10, 18
 const BITS = Array.from({ length: 32 }, (_, bit) => bit);
 const POLICY = new Uint8Array(32);
 
-/** The bits without which this is not creatable, or with which it is not, each by itself. */
+/** The bits without which this is not creatable, or with which it is not, each alone. */
 const decisive = (attributes: number, more: Parameters<typeof tpm.keyedHash>[1]) =>
   BITS.filter((bit) => !isCreatable(tpm.keyedHash((attributes ^ (2 ** bit)) >>> 0, more)));
 const free = (...bits: (number | undefined)[]) => BITS.filter((bit) => !bits.includes(bit));

@@ -5,7 +5,9 @@ import { connect, createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { assertRefused } from "../../../test/support/failures.ts";
 import { Swtpm } from "../../../test/support/swtpm.ts";
+import { assertLines } from "../../../test/support/thrown.ts";
 import { setUp } from "../../../test/support/tpm-calls.ts";
 import * as tpm from "../../../test/support/tpm-commands.ts";
 import { TpmProxy } from "../../../test/support/tpm-proxy.ts";
@@ -93,9 +95,7 @@ test("the gate denies a denied command, and the decision names the command", asy
   const { Call, decisions } = setUp(t, (await swtpm(t)).device);
   const call = new Call("a");
   await call.enter();
-  const { code, message } = await call.transmit(tpm.command(0x126, [0x4000000c], [tpm.EMPTY_AUTH]));
-  assert.equal(code, HostCode.DENIED);
-  assert.match(message, /kleidi:tpm transmit in encrypt: command 0x126 is not one of/);
+  assertRefused(t, await call.transmit(tpm.command(0x126, [0x4000000c], [tpm.EMPTY_AUTH])), HostCode.DENIED);
   await call.done(tpm.getRandom(8));
   assert.deepEqual(
     decisions.map(({ verdict, target }) => [verdict, target]),
@@ -485,31 +485,15 @@ const connecting = (command: Buffer) =>
     ? tpm.join(tpm.u16(0x8001), tpm.u32(19), tpm.u32(0), tpm.u8(0), tpm.u32(1), tpm.u32(0))
     : plain(0);
 
-const RUBBISH: [string, Uint8Array, string][] = [
-  ["a tag of no TPM 2.0", tpm.join(tpm.u16(0x00c4), tpm.u32(10), tpm.u32(0)), "a response with the tag 0xc4"],
-  [
-    "a size below a header's",
-    tpm.join(tpm.u16(0x8001), tpm.u32(9), tpm.u32(0)),
-    "the connection ended: a response that says it has 9 bytes, 10 to 4096 are possible",
-  ],
-  [
-    "a size above all limits",
-    tpm.join(tpm.u16(0x8001), tpm.u32(0xffffffff), tpm.u32(0)),
-    "the connection ended: a response that says it has 4294967295 bytes, 10 to 4096 are possible",
-  ],
-  [
-    "two responses",
-    tpm.join(plain(0), plain(0)),
-    "the connection ended: 10 unexpected bytes after a response",
-  ],
-  ["half a response", plain(0).slice(0, 9), NO_ANSWER],
-  [
-    "text",
-    Buffer.from("HTTP/1.1 400 Bad Request\r\n\r\n"),
-    "the connection ended: a response that says it has 1414541105 bytes, 10 to 4096 are possible",
-  ],
+const RUBBISH: [string, Uint8Array][] = [
+  ["a tag of no TPM 2.0", tpm.join(tpm.u16(0x00c4), tpm.u32(10), tpm.u32(0))],
+  ["a size below a header's", tpm.join(tpm.u16(0x8001), tpm.u32(9), tpm.u32(0))],
+  ["a size above all limits", tpm.join(tpm.u16(0x8001), tpm.u32(0xffffffff), tpm.u32(0))],
+  ["two responses", tpm.join(plain(0), plain(0))],
+  ["half a response", plain(0).slice(0, 9)],
+  ["text", Buffer.from("HTTP/1.1 400 Bad Request\r\n\r\n")],
 ];
-for (const [what, bytes, why] of RUBBISH) {
+for (const [what, bytes] of RUBBISH) {
   test(`a TPM that answers ${what}: unavailable, and the connection is closed`, async (t) => {
     let connections = 0;
     const port = await scripted(t, (command) => {
@@ -520,7 +504,7 @@ for (const [what, bytes, why] of RUBBISH) {
     const call = new Call("a");
     await call.enter();
     assert.equal((await call.transmit(tpm.getRandom(8))).code, HostCode.UNAVAILABLE);
-    assert.deepEqual(warnings, [why]);
+    assertLines(t, warnings);
     await call.done(tpm.getRandom(8));
     assert.equal(connections, 2);
   });
@@ -537,7 +521,7 @@ for (const response of [plain(0), tpm.join(tpm.u16(0x8001), tpm.u32(14), tpm.u32
     const call = new Call("a");
     await call.enter();
     assert.equal((await call.transmit(tpm.createPrimary())).code, HostCode.UNAVAILABLE);
-    assert.deepEqual(warnings, ["a success without the handle of an object"]);
+    assertLines(t, warnings);
     await call.done(tpm.getRandom(8));
     assert.equal(connections, 2);
   });

@@ -8,6 +8,7 @@ import { once } from "node:events";
 import { type TestContext, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { requireDebian } from "../../../test/support/debian.ts";
+import { assertError } from "../../../test/support/failures.ts";
 import { Swtpm } from "../../../test/support/swtpm.ts";
 import * as tpm from "../../../test/support/tpm-commands.ts";
 import { openTpmrm } from "./tpmrm.ts";
@@ -63,8 +64,6 @@ test("a running exchange rejects when the connection is closed", async (t) => {
   await answer;
 });
 
-test("a missing device is reported with path and reason", async () => {
-  await assert.rejects(openTpmrm("/dev/tpmrm999"), {
-    message: "/dev/tpmrm999 cannot be opened (ENOENT)",
-  });
+test("a missing device is reported with path and reason", async (t) => {
+  await assertError(t, Error, () => openTpmrm("/dev/tpmrm999"));
 });

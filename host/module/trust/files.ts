@@ -28,6 +28,6 @@ function read(path: string): { text: string } | { fault: string } {
 
 function remedyOf({ kind, remedy }: FileFault): string {
   if (kind === "missing")
-    return 'get the signature from the publisher, or make it with "minisign -S", and put it there';
+    return 'get the signature from the publisher, or create it with "minisign -S", and put it there';
   return kind === "denied" ? remedy : "put the signature there";
 }

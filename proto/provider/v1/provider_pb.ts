@@ -309,7 +309,7 @@ export type ProvisionRequest = Message<"kleidi.provider.v1.ProvisionRequest"> & 
   scheme: string;
 
   /**
-   * Key material from outside, where the key is imported; absent: the provider has its KMS make the key.
+   * Key material from outside, where the key is imported; absent: the provider has its KMS create the key.
    *
    * @generated from field: bytes import = 3;
    */

@@ -7,7 +7,7 @@ import { packet, readPacket, Tag } from "./packet";
 const BINARY: u8 = 0x62;
 const DATE = 4;
 const OURS = "kleidi:";
-/** 128 bits of the hash: an attacker cannot choose associated data, so collisions are no concern. */
+/** 128 bits of the hash: an attacker cannot choose associated data, so collisions do not matter. */
 const NAMED = 16;
 
 export class Literal {
@@ -48,7 +48,7 @@ export function readLiteral(content: Uint8Array): Literal {
   const packet = readPacket(outer);
   literal.fault =
     packet.tag === Tag.COMPRESSED
-      ? "its content is compressed; make it with --compress-algo none"
+      ? "its content is compressed; create it with --compress-algo none"
       : packet.fault;
   if (literal.fault.length > 0) return literal;
   if (packet.tag !== Tag.LITERAL) {
@@ -61,7 +61,7 @@ export function readLiteral(content: Uint8Array): Literal {
   from.take(DATE);
   literal.data = from.take(from.left);
   if (!from.ok) literal.fault = "its content is truncated";
-  else if (format !== BINARY) literal.fault = "its content is text; make it without --textmode";
+  else if (format !== BINARY) literal.fault = "its content is text; create it without --textmode";
   else if (outer.left > 0) literal.fault = "it has bytes after its content";
   return literal;
 }

@@ -71,13 +71,13 @@ function judge(result: u32, action: string): void {
       `${told}: the auth value is refused; the state record does not fit the key, or the owner hierarchy has a password`,
     );
   } else if (base === 0x9d) {
-    staleTrouble(FailureCode.KEY_UNUSABLE, `${told}: the PCRs are not as they were when the key was made`);
+    staleTrouble(FailureCode.KEY_UNUSABLE, `${told}: the PCRs are not as they were when the key was created`);
   } else if (base === 0x9f) {
     trouble(FailureCode.KEY_UNUSABLE, `${told}: the wrapped key was not made in this TPM, or it was changed`);
   } else if (rc === 0x143) {
     trouble(
       FailureCode.KEY_UNUSABLE,
-      `${told}: it has no such command; where it is HMAC, make the key with the scheme "sealed"`,
+      `${told}: it has no such command; where it is HMAC, create the key with the scheme "sealed"`,
     );
   } else if (isGone(rc, base)) {
     staleTrouble(FailureCode.UNREACHABLE, `${told}: a handle or session is gone`);

@@ -103,7 +103,7 @@ export function enter(): Lease | null {
     lease.session = readSession(reader);
     lease.policy = readSession(reader);
     for (let left = reader.u8(); left > 0 && reader.ok; left--) lease.keys.push(readKey(reader));
-    if (reader.whole) return lease;
+    if (reader.intact) return lease;
   }
   // The call ends without leave, so the host flushes the objects of this memory and forgets it.
   trouble(FailureCode.FAULT, "Cannot read the memory of the last call; the next call starts without it");

@@ -51,7 +51,7 @@ export class In {
   constructor(private bytes: Uint8Array) {}
 
   /** True if every read succeeded and no bytes are left. */
-  get whole(): bool {
+  get intact(): bool {
     return this.ok && this.at === this.bytes.length;
   }
 

@@ -45,11 +45,11 @@ export function readPem(text: string): Wrapped | null {
   const outer = new In(der);
   const content = new In(inside(outer, SEQUENCE));
   const expected = head();
-  if (!outer.whole || !same(content.raw(expected.length), expected)) return null;
+  if (!outer.intact || !same(content.raw(expected.length), expected)) return null;
   const area = new In(inside(content, OCTETS));
   const sensitive = new In(inside(content, OCTETS));
   const key = new Wrapped(area.sized(), sensitive.sized());
-  return content.whole && area.whole && sensitive.whole ? key : null;
+  return content.intact && area.intact && sensitive.intact ? key : null;
 }
 
 /** The OID, emptyAuth FALSE and the parent, which is the owner hierarchy: "make the primary of the template". */

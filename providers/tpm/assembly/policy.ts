@@ -28,7 +28,7 @@ export function policyDigest(pcrs: Uint8Array): Uint8Array | null {
   const response = exchange(NO_SESSIONS, POLICY_GET_DIGEST, new Out().u32(trial).finish(), action);
   if (response === null) return null;
   const digest = response.sized();
-  if (!response.whole || digest.length !== 32) {
+  if (!response.intact || digest.length !== 32) {
     trouble(FailureCode.FAULT, `Cannot ${action}: the TPM's response does not have the form of Part 3`);
     return null;
   }

@@ -52,7 +52,7 @@ export function createPrimary(): Primary | null {
   const named = same(parameters.sized(), primary.name);
   // The password's part of the response: no nonce, attributes, no code.
   const last = response.u16() === 0 && response.u8() <= 1 && response.u16() === 0;
-  if (!named || !last || !parameters.whole || !response.whole || !readPoint(primary, area)) {
+  if (!named || !last || !parameters.intact || !response.intact || !readPoint(primary, area)) {
     trouble(FailureCode.FAULT, `Cannot ${ACTION}: the TPM's response is not the requested key`);
     return null;
   }
@@ -85,5 +85,5 @@ function readPoint(primary: Primary, area: Uint8Array): bool {
   if (!same(reader.raw(expected.length), expected)) return false;
   primary.x = reader.sized();
   primary.y = reader.sized();
-  return reader.whole;
+  return reader.intact;
 }

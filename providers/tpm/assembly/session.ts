@@ -65,7 +65,7 @@ export function startSession(primary: Primary, kind: u32): Session | null {
   if (response === null) return null;
   const handle = response.u32();
   const nonceTpm = response.sized();
-  if (!response.whole || nonceTpm.length !== SIZE) return garbled<Session>(action);
+  if (!response.intact || nonceTpm.length !== SIZE) return garbled<Session>(action);
   return new Session(handle, kdfa(salt, "ATH", nonceTpm, nonce), nonceTpm);
 }
 
@@ -126,7 +126,7 @@ function check(
   const nonceTpm = response.sized();
   const answered = response.u8();
   const sign = response.sized();
-  if (!response.whole || nonceTpm.length !== SIZE) return garbled<Answer>(action);
+  if (!response.intact || nonceTpm.length !== SIZE) return garbled<Answer>(action);
   const hashed = sha256(new Out().u32(0).u32(command).raw(parameters).finish());
   if (answered !== attributes || !equalCodes(sign, code(key, hashed, nonceTpm, nonce, answered))) {
     trouble(

@@ -72,7 +72,7 @@ function versions(data: JsonValue, place: Place, latest: u32, first: u32, id: st
     const number = parseNumber(items.name);
     const time = items.value;
     if (number === 0 || number > latest)
-      return strange(place, `"keys" has what is no version up to ${decimal(latest)}`);
+      return strange(place, `"keys" has a name that is not a version from 1 to ${decimal(latest)}`);
     const index = latest - number;
     if (index > older) continue;
     if (created[index].length > 0) return strange(place, `"keys" has version ${decimal(number)} twice`);

@@ -113,7 +113,7 @@ export class Refusal {
   private missing(): void {
     this.note(
       FailureCode.KEY_UNUSABLE,
-      `there is no such key; restore it from a backup, or, if nothing was encrypted with it, make it (bao write -f ${this.place.inPolicy("keys")})`,
+      `there is no such key; restore it from a backup, or, if nothing was encrypted with it, create it (bao write -f ${this.place.inPolicy("keys")})`,
     );
   }
 

@@ -208,7 +208,7 @@ export class ProvisionRequest {
   key: string = "";
   /** The kind of key, as the provider's page names it; "" for the default. */
   scheme: string = "";
-  /** Key material to import (the field `import` of the contract); empty if the KMS is to make the key. Never log it. */
+  /** Key material to import (the field `import` of the contract); empty if the KMS is to create the key. Never log it. */
   imported: Uint8Array = new Uint8Array(0);
   /** At most 16, sorted by name, each name once. Fail with KEY_UNUSABLE on a name that the provider does not know. */
   settings: Setting[] = [];

@@ -186,7 +186,7 @@ describe("no note is signed over", () => {
     const path = written("bad", lines().with(4, (lines()[4] ?? "").replace("allowed", "denied")));
     assert.match(
       refused(path),
-      /^1 Cannot sign the log: changed: .*\/bad:5: the line after it names another hash of it$/,
+      /^1 Cannot sign the log: changed: .*\/bad:5: the next line contains a different hash of it$/,
     );
   });
 

@@ -1,7 +1,7 @@
 /** Schema fields that the login methods share. */
 import { z } from "zod";
 import { field, path } from "../../../schema/field.ts";
-import { CREDENTIAL_HEADERS, HEADER, PLAIN_PATH, RESERVED_HEADERS } from "../words.ts";
+import { CREDENTIAL_HEADERS, HEADER, PLAIN_PATH, RESERVED_HEADERS } from "../request-syntax.ts";
 
 export const file = (meaning: string, example: string) =>
   field(path(), { expected: "the path of a file", meaning, example });

@@ -4,7 +4,7 @@ import type { Finding } from "../../../finding.ts";
 import type { Mapping } from "../../../schema/outline.ts";
 import type { Rule } from "../../../schema/rule.ts";
 import type { Lease, Send } from "../exchange.ts";
-import type { AllowedRequest } from "../words.ts";
+import type { AllowedRequest } from "../request-syntax.ts";
 import type { Recipe } from "./token-recipe.ts";
 
 export interface LoginMethod {
@@ -28,9 +28,9 @@ export interface LoginMethod {
   givesTokens?(allowed: AllowedRequest, own: Mapping | undefined): boolean;
   /**
    * For `kleidi doctor`: asks the server whether the token allows the granted requests.
-   * @param what the beginning of each finding
+   * @param subject the beginning of each finding
    */
-  checkPolicy?(what: string, config: unknown, use: LeaseUse, signal: AbortSignal): Promise<Finding[]>;
+  checkPolicy?(subject: string, config: unknown, use: LeaseUse, signal: AbortSignal): Promise<Finding[]>;
 }
 
 /** A lease, and the requests that the provider may use it for. */

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { assertSentence, thrown } from "../../../../test/support/thrown.ts";
 import { parsePointer, pointerText, valueAt } from "./pointer.ts";
 
 const at = (document: unknown, text: string) => valueAt(document, parsePointer(text));
@@ -54,12 +55,11 @@ describe("a JSON pointer", () => {
 
   test("takes ~01 for ~1 and not for a slash", () => assert.equal(at({ "~1": 1, "/": 2 }, "/~01"), 1));
 
-  const WRONG = { token: /begin with "\/"/, "/a~2": /"~" should be/, "/a~": /"~" should be/ };
-  for (const [text, message] of Object.entries(WRONG)) {
-    test(`cannot be "${text}"`, () => assert.throws(() => parsePointer(text), { message }));
+  for (const text of ["token", "/a~2", "/a~"]) {
+    test(`cannot be "${text}"`, (t) => assertSentence(t, thrown(() => parsePointer(text)).message));
   }
-  test("has at most 16 keys", () => {
+  test("has at most 16 keys", (t) => {
     assert.equal(parsePointer("/a".repeat(16)).length, 16);
-    assert.throws(() => parsePointer("/a".repeat(17)), /it has 17 keys, at most 16 are allowed/);
+    assertSentence(t, thrown(() => parsePointer("/a".repeat(17))).message);
   });
 });

@@ -1,7 +1,7 @@
 /** The schema of `credential.login`: a login that the configuration describes. */
 import { z } from "zod";
 import { field, nearestOf, path } from "../../../../schema/field.ts";
-import { PLAIN_PATH } from "../../words.ts";
+import { PLAIN_PATH } from "../../request-syntax.ts";
 import { header, scheme, text } from "../fields.ts";
 
 /** RFC 6901. */

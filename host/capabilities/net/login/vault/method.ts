@@ -21,8 +21,8 @@ export const vault = {
       ["/v1/auth/", `/v1/${space}auth/`].some((path) => allowsPath(allowed, path))
     );
   },
-  async checkPolicy(what: string, { namespace }: VaultLogin, use: LeaseUse, signal: AbortSignal) {
+  async checkPolicy(subject: string, { namespace }: VaultLogin, use: LeaseUse, signal: AbortSignal) {
     const { policyFindings } = await import("./policy.ts");
-    return policyFindings(what, use, namespace, signal);
+    return policyFindings(subject, use, namespace, signal);
   },
 } as const satisfies LoginMethod;

@@ -17,7 +17,7 @@ const CAPABILITY: Readonly<Record<string, string>> = {
 
 /** @param namespace the token's namespace, which the paths in its policy leave out */
 export async function policyFindings(
-  what: string,
+  subject: string,
   { allow, send, lease }: LeaseUse,
   namespace: string | undefined,
   signal: AbortSignal,
@@ -34,7 +34,7 @@ export async function policyFindings(
   const given = response.status === 200 ? capabilitiesOf(response.body) : undefined;
   if (given === undefined) {
     const why = `the server does not report them (status ${response.status} at sys/capabilities-self); see the health of the provider's keys instead`;
-    return [{ what, ok: true, detail: why }];
+    return [{ subject, ok: true, detail: why }];
   }
   const missing = lines.filter(
     ({ method, path }) => !allows(given.get(path) ?? [], CAPABILITY[method] ?? ""),
@@ -42,7 +42,7 @@ export async function policyFindings(
   const findings: Finding[] = [];
   if (missing.length > 0) {
     findings.push({
-      what,
+      subject,
       ok: false,
       detail: `the token's policy lacks ${missing.map(({ method, path }) => `${method} ${path}`).join(", ")}`,
       hint: `Add to its policy:\n${missing.map(stanza).join("\n")}`,
@@ -54,7 +54,7 @@ export async function policyFindings(
   for (const { path } of makes) {
     const root = given.get(path)?.includes("root") === true;
     findings.push({
-      what,
+      subject,
       ok: false,
       detail: root
         ? "the token has the root policy: it may do everything"
@@ -65,7 +65,13 @@ export async function policyFindings(
   }
   return findings.length > 0
     ? findings
-    : [{ what, ok: true, detail: "the token's policy allows the granted requests, and cannot create keys" }];
+    : [
+        {
+          subject,
+          ok: true,
+          detail: "the token's policy allows the granted requests, and cannot create keys",
+        },
+      ];
 }
 
 function allows(capabilities: readonly string[], wanted: string): boolean {

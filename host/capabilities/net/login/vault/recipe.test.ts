@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { assertSentence, thrown } from "../../../../../test/support/thrown.ts";
 import type { VaultLogin } from "./grant.ts";
 import { vaultRecipe as vault } from "./recipe.ts";
 
@@ -61,8 +62,8 @@ describe("a recipe for Vault", () => {
     { auth: "cert", namespace: "" },
   ];
   for (const config of PARTS) {
-    test(`refuses segments that a URL parser would remove: ${JSON.stringify(config)}`, () => {
-      assert.throws(() => vault(config), /Cannot take ".*" as a part of a path/);
+    test(`refuses segments that a URL parser would remove: ${JSON.stringify(config)}`, (t) => {
+      assertSentence(t, thrown(() => vault(config)).message);
     });
   }
 });

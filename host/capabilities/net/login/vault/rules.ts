@@ -4,7 +4,7 @@ import type { Rule } from "../../../../schema/rule.ts";
 
 export const RULES: readonly Rule[] = [
   {
-    says: "`auth: cert` needs the host's own certificate, `tls.certificate`.",
+    description: "`auth: cert` needs the host's own certificate, `tls.certificate`.",
     *check({ document, providers = [] }) {
       for (const { name, grants } of providers) {
         const vault = mapping(mapping(grants.net?.credential)?.vault);

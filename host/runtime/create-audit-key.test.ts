@@ -8,7 +8,7 @@ import { KeyMaker, race } from "../../test/support/key-makers.ts";
 import { publicLine } from "../audit/checkpoint.ts";
 import { loadKey } from "../audit/key-file.ts";
 import { FOLDER_LOCK, takeLock } from "../lib/lock.ts";
-import { makeAuditKey } from "./make-audit-key.ts";
+import { createAuditKey } from "./create-audit-key.ts";
 
 function place(t: Pick<TestContext, "after">): { folder: string; path: string } {
   const folder = mkdtempSync(join(tmpdir(), "kleidi-audit-key-"));
@@ -18,7 +18,7 @@ function place(t: Pick<TestContext, "after">): { folder: string; path: string } 
 
 const publicOf = (path: string) => publicLine(createPublicKey(loadKey(path)));
 
-/** Steps that change something; one more, and it ends by itself. */
+/** Steps that change something; with one more, the process is not killed. */
 const STEPS = 9;
 
 for (let kill = 0; kill <= STEPS; kill++)
@@ -29,8 +29,8 @@ for (let kill = 0; kill <= STEPS; kill++)
     await maker.end();
     assert.equal(said !== undefined, kill === STEPS, `it said ${said}`);
     if (readdirSync(folder).includes("audit.key"))
-      assert.throws(() => makeAuditKey(path), { code: "audit-invalid" });
-    else makeAuditKey(path);
+      assert.throws(() => createAuditKey(path), { code: "audit-invalid" });
+    else createAuditKey(path);
     assert.deepEqual(readdirSync(folder).sort(), [FOLDER_LOCK, "audit.key"]);
     if (said !== undefined) assert.equal(publicOf(path), said);
     else publicOf(path);
@@ -52,19 +52,19 @@ test("other files beside it are left as they are, and a lock that is held is tol
   const kept = ["audit.key.0123456789.new", "audit.key.new", "other.key.0123456789ab.new"];
   for (const name of [...kept, "audit.key.0123456789ab.new"]) writeFileSync(join(folder, name), "");
   const release = takeLock(join(folder, FOLDER_LOCK));
-  assert.throws(() => makeAuditKey(path), {
+  assert.throws(() => createAuditKey(path), {
     code: "key-locked",
-    message: `Cannot make the audit key ${path}: its lock ${join(folder, FOLDER_LOCK)} is held by this process`,
+    message: `Cannot create the audit key ${path}: its lock ${join(folder, FOLDER_LOCK)} is held by this process`,
   });
   release();
-  makeAuditKey(path);
+  createAuditKey(path);
   assert.deepEqual(readdirSync(folder).sort(), [FOLDER_LOCK, ...kept, "audit.key"].sort());
 });
 
-test("a folder that is not there is told by who makes the key", (t) => {
+test("a folder that is not there is told by the function that creates the key", (t) => {
   const { path } = place(t);
-  assert.throws(() => makeAuditKey(join(path, "no", "audit.key")), {
+  assert.throws(() => createAuditKey(join(path, "no", "audit.key")), {
     code: "audit-invalid",
-    message: /the system refuses it \(ENOENT\)$/,
+    message: /the system refused it \(ENOENT\)$/,
   });
 });

@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { pathFault } from "../../host/capabilities/net/policy.ts";
-import { ALLOWED_PATH } from "../../host/capabilities/net/words.ts";
+import { ALLOWED_PATH } from "../../host/capabilities/net/request-syntax.ts";
 
 const pieces = fc.constantFrom(
   "/",

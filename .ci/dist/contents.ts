@@ -1,0 +1,40 @@
+/** The files of a checkout that the package has as they are, beside the JavaScript that is emitted. */
+
+const COPIED = [
+  /^host\/kleidi(-node)?$/,
+  // The programs of processes apart from the host, and the filters of their system calls.
+  /^host\/.*\.(mjs|bpf)$/,
+  /^proto\/.*\.proto$/,
+  /^providers\/(SHA256SUMS|[^/]+\/README\.md)$/,
+  /^docs\/.*\.(md|json)$/,
+  /^examples\/[^/]+\/[^/]+\.(yaml|hcl)$/,
+  /^deploy\/(prometheus|grafana)\/(?!.*\.test\.)/,
+  /^(LICENSE|(README|CHANGELOG|SECURITY)\.md)$/,
+];
+
+/**
+ * @param path of a file that git has, relative to the root of the checkout
+ * @returns true if the package has the same file
+ * @example isCopied("host/sandbox/guest/main.mjs") // true
+ */
+export function isCopied(path: string): boolean {
+  return COPIED.some((pattern) => pattern.test(path));
+}
+
+/** At the root of a package; further down, "doc" and "test" can be folders of the program. */
+const UNUSED_FOLDERS = /^(\..*|__tests__|tests?|benchmarks?|docs?|examples?)$/;
+const UNUSED_FILES = /(\.map|\.[cm]?tsx?|\.flow|\.md|\.markdown|^\..*|^tsconfig.*\.json)$/i;
+const LICENCE = /^(licen[cs]e|notice|copying)/i;
+
+/**
+ * @param name of a file in a package of npm
+ * @returns true if no program reads it when the host runs: source maps, declarations, documents. Licences stay.
+ */
+export function isUnusedFile(name: string): boolean {
+  return UNUSED_FILES.test(name) && !LICENCE.test(name);
+}
+
+/** @param name of a folder at the root of a package of npm */
+export function isUnusedFolder(name: string): boolean {
+  return UNUSED_FOLDERS.test(name);
+}

@@ -1,0 +1,197 @@
+/** The package installs with npm in an empty folder and works there as an ordinary user; the same commit gives the same bytes. */
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  globSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, describe, test } from "node:test";
+import { Checkout } from "../release/checkout.ts";
+import { builtDist } from "./built.ts";
+
+const root = join(import.meta.dirname, "..", "..");
+const dist = await builtDist();
+const folder = mkdtempSync(join(tmpdir(), "kleidi-dist-"));
+after(() => rmSync(folder, { recursive: true, force: true }));
+chmodSync(folder, 0o755);
+const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+
+/** An ordinary user: the one of this process, or nobody where this is root. */
+const USER = process.getuid?.() === 0 ? { uid: 65534, gid: 65534 } : {};
+const runAs = (program: string, args: readonly string[], cwd: string) =>
+  spawnSync(program, args, { ...USER, cwd, encoding: "utf8", env: { PATH: process.env.PATH } });
+
+/** Makes a key and runs check --live with the local provider of an installed package. */
+function tryLive(installed: string, name: string): void {
+  const home = join(folder, name);
+  mkdirSync(join(home, "keys"), { recursive: true, mode: 0o700 });
+  const module = join(installed, "providers/local.wasm");
+  const config = {
+    apiVersion: "kleidi.dev/v1",
+    listen: { socket: "kms.sock" },
+    keystore: { directory: "keys" },
+    providers: {
+      local: {
+        module,
+        sha256: createHash("sha256").update(readFileSync(module)).digest("hex"),
+        grants: { keystore: { keys: ["kek"] } },
+      },
+    },
+    keys: [{ name: "kek", provider: "local", use: "active" }],
+  };
+  writeFileSync(join(home, "kleidi.yaml"), JSON.stringify(config));
+  for (const each of ["", "keys", "kleidi.yaml"])
+    chownSync(join(home, each), USER.uid ?? process.getuid?.() ?? 0, USER.gid ?? process.getgid?.() ?? 0);
+  for (const command of ["key init kek", "check --live"]) {
+    const args = [...command.split(" "), "--config", "kleidi.yaml", "--json"];
+    const { status, stdout, stderr } = runAs(join(installed, "host/kleidi"), args, home);
+    assert.equal(status, 0, `${command}: ${stdout}${stderr}`);
+  }
+}
+
+describe("the package of npm, installed in an empty folder", () => {
+  const home = join(folder, "npm");
+  mkdirSync(home);
+  const args = [
+    "install",
+    "--ignore-scripts",
+    "--prefer-offline",
+    "--no-audit",
+    "--no-fund",
+    "--loglevel=error",
+  ];
+  const { status, stderr } = spawnSync("npm", [...args, join(dist.folder, `${dist.name}.tgz`)], {
+    cwd: home,
+    encoding: "utf8",
+  });
+  assert.equal(status, 0, stderr);
+  const installed = join(home, "node_modules/kleidi");
+
+  test("prints its version, commit, Node, ABI and platform", () => {
+    const { status, stdout } = runAs(join(home, "node_modules/.bin/kleidi"), ["version", "--json"], home);
+    assert.equal(status, 0);
+    const said = JSON.parse(stdout);
+    assert.equal(said.commit.replace(/-modified$/, ""), dist.commit);
+    const { node } = process.versions;
+    const platform = `linux-${process.arch}`;
+    assert.deepEqual({ ...said, commit: "" }, { version, commit: "", node, abi: 1, platform });
+    const text = runAs(join(home, "node_modules/.bin/kleidi"), ["--version"], home).stdout;
+    assert.equal(text, `${version}\ncommit ${said.commit}\nNode ${node}\nABI 1\nplatform ${platform}\n`);
+  });
+
+  test("makes a key, and check --live encrypts and decrypts with it, as an ordinary user", () =>
+    tryLive(installed, "npm-live"));
+
+  test("refuses a module with another digest than the configuration's", () => {
+    const path = join(folder, "npm-live", "kleidi.yaml");
+    const text = readFileSync(path, "utf8").replace(/"sha256":"./, '"sha256":"g');
+    writeFileSync(join(folder, "npm-live", "bad.yaml"), text.replace('"sha256":"g', '"sha256":"0'));
+    const { status, stdout } = runAs(
+      join(installed, "host/kleidi"),
+      ["check", "--config", join(folder, "npm-live", "bad.yaml"), "--json"],
+      home,
+    );
+    assert.equal(status, 1);
+    assert.equal(JSON.parse(stdout).ok, false);
+  });
+
+  test("has the Node of the lockfile, and nothing else beside it", () => {
+    const packages = readdirSync(join(home, "node_modules")).filter((name) => !name.startsWith("."));
+    assert.deepEqual(packages, ["kleidi", `node-linux-${process.arch}`]);
+  });
+});
+
+describe("the tree", () => {
+  test("makes a key, and check --live encrypts and decrypts with it, as an ordinary user", (t) => {
+    // The cache of the test can be in a folder that other users cannot enter.
+    const copy = join(folder, "tree");
+    t.after(() => rmSync(copy, { recursive: true, force: true }));
+    assert.equal(spawnSync("cp", ["-a", dist.tree, copy]).status, 0);
+    tryLive(copy, "tree-live");
+    assert.equal(existsSync(join(copy, "node_modules/.cache")), false);
+  });
+
+  test("has every package that a file of the host imports", () => {
+    const files = globSync("host/**/*.js", { cwd: dist.tree }).filter((file) => file !== "host/main.js");
+    assert.ok(files.length > 200, `${files.length} files`);
+    const program = `for (const file of ${JSON.stringify(files)}) await import("${dist.tree}/" + file);`;
+    const node = join(dist.tree, `node_modules/node-linux-${process.arch}/bin/node`);
+    const { status, stderr } = spawnSync(node, ["--input-type=module", "--eval", program], {
+      encoding: "utf8",
+    });
+    assert.equal(status, 0, stderr);
+  });
+
+  test("has no source, map, declaration, test or script, and each package's licence", () => {
+    const files = globSync("**/*", { cwd: dist.tree, exclude: (name) => name.endsWith("/bin/node") });
+    assert.deepEqual(
+      files.filter((file) => /\.(map|[cm]?tsx?)$|\.test\.|(^|\/)\.[^/]|^(test|bench|sdk)\//.test(file)),
+      [],
+    );
+    const { scripts, devDependencies } = JSON.parse(readFileSync(join(dist.tree, "package.json"), "utf8"));
+    assert.deepEqual([scripts, devDependencies], [undefined, undefined]);
+    assert.ok(files.includes(`node_modules/node-linux-${process.arch}/LICENSE`));
+    assert.ok(files.includes("node_modules/@grpc/grpc-js/LICENSE"));
+  });
+
+  test("has the guest's program as it is in the checkout, and the modules of SHA256SUMS", () => {
+    for (const file of globSync("host/**/*.mjs", { cwd: root }))
+      assert.ok(readFileSync(join(dist.tree, file)).equals(readFileSync(join(root, file))), file);
+    const options = { cwd: join(dist.tree, "providers"), encoding: "utf8" } as const;
+    const { status, stdout } = spawnSync("sha256sum", ["--check", "SHA256SUMS"], options);
+    assert.equal(status, 0, stdout);
+  });
+});
+
+describe("npm run dist in another checkout", () => {
+  const checkout = new Checkout("another folder, ü");
+  after(() => checkout.remove());
+  const run = (args: readonly string[], env: NodeJS.ProcessEnv = {}, umask = "0022") =>
+    spawnSync("sh", ["-c", `umask ${umask}; exec "$0" .ci/dist/main.ts "$@"`, process.execPath, ...args], {
+      cwd: checkout.path,
+      encoding: "utf8",
+      env: { PATH: process.env.PATH, HOME: process.env.HOME, ...env },
+    });
+
+  test("gives the same bytes twice, under another umask, time zone and locale", () => {
+    const sums = ["0022", "0077"].map((umask, index) => {
+      const out = checkout.beside(`out-${index}`);
+      const env = index === 0 ? {} : { LC_ALL: "tr_TR.UTF-8", TZ: "Pacific/Kiritimati" };
+      const { status, stdout, stderr } = run(["--out", out, "--json"], env, umask);
+      assert.equal(status, 0, `${stdout}${stderr}`);
+      assert.equal(spawnSync("sha256sum", ["--check", "SHA256SUMS"], { cwd: out }).status, 0);
+      return readFileSync(join(out, "SHA256SUMS"), "utf8");
+    });
+    assert.equal(sums[0]?.trimEnd().split("\n").length, 3);
+    assert.equal(sums[1], sums[0]);
+  });
+
+  test("refuses a folder that exists", () => {
+    const { status, stdout } = run(["--out", checkout.beside(""), "--json"]);
+    assert.equal(status, 1);
+    assert.match(JSON.parse(stdout).message, /exists already; name a folder that does not/);
+  });
+
+  for (const [args, says] of [
+    [["--arch", "riscv64"], /--arch is riscv64, expected x64 or arm64/],
+    [["--kye", "x"], /Unknown option '--kye'/],
+  ] as const) {
+    test(`refuses the arguments ${JSON.stringify(args)}`, () => {
+      const { status, stderr } = run(args);
+      assert.equal(status, 2);
+      assert.match(stderr, says);
+      assert.match(stderr, /^Examples:$/m);
+    });
+  }
+});

@@ -1,0 +1,89 @@
+/**
+ * Makes the installable forms of a checkout. The image and the packages of distributions take the tree: a folder with the host, its
+ * packages and Node, which runs where it is unpacked.
+ *
+ *     NAME.tgz                    for npm: everything but Node, which npm installs for the machine's processor
+ *     NAME-linux-ARCH/            the tree: the same files, and node_modules/node-linux-ARCH/bin/node; host/kleidi starts it
+ *     NAME-linux-ARCH.tar.gz      the tree as an archive
+ *     NAME.cdx.json               the software bill of materials
+ *
+ * `makeDist` makes all of it. A test calls `builtDist()` of built.ts, which makes it once for the same files.
+ */
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { type Head, nameOf, readHead } from "../release/commit.ts";
+import type { Lockfile } from "../release/sbom.ts";
+import { archive, normalise, pack } from "./archive.ts";
+import { makePackage } from "./package.ts";
+import { type Architecture, addNode } from "./packages.ts";
+import { run } from "./run.ts";
+
+export interface DistOptions {
+  /** The root of the checkout. */
+  readonly checkout: string;
+  /** A folder that exists. */
+  readonly into: string;
+  /** The processors to make a tree for; none makes only the package of npm. */
+  readonly architectures: readonly Architecture[];
+  /** False: leave out the archives of the trees, most of the time that this takes. */
+  readonly archives: boolean;
+}
+
+export interface Dist {
+  /** The name without an ending. */
+  readonly name: string;
+  /** 40 hexadecimal digits. */
+  readonly commit: string;
+  /** Seconds since 1970: the time of the commit, and of each file in the tree. */
+  readonly time: number;
+  /** Names of files in the folder, sorted. */
+  readonly files: readonly string[];
+  /** Names of the trees in the folder. */
+  readonly trees: readonly string[];
+}
+
+/** @throws ReleaseFault; the folder may then have files */
+export async function makeDist({ checkout, into, architectures, archives }: DistOptions): Promise<Dist> {
+  const head = readHead(checkout);
+  const { version }: { version: string } = JSON.parse(readFileSync(join(checkout, "package.json"), "utf8"));
+  const name = nameOf(version, head);
+  const work = mkdtempSync(join(into, "work-"));
+  try {
+    const tgz = join(into, `${name}.tgz`);
+    await makeTgz(checkout, head, work, tgz, join(into, `${name}.cdx.json`));
+    const trees = architectures.map((arch) => {
+      const tree = `${name}-linux-${arch}`;
+      makeTree(checkout, head, arch, tgz, join(into, tree));
+      return tree;
+    });
+    const archived = archives ? trees.map((tree) => archive(join(into, tree))) : [];
+    const files = [`${name}.cdx.json`, `${name}.tgz`, ...archived.map((path) => path.slice(into.length + 1))];
+    return { name, commit: head.id, time: head.time, files: files.sort(), trees };
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+}
+
+async function makeTgz(checkout: string, head: Head, work: string, tgz: string, sbom: string): Promise<void> {
+  const folder = join(work, "package");
+  const packed = join(work, "packed");
+  for (const each of [folder, packed]) mkdirSync(each);
+  await makePackage(checkout, head, folder);
+  normalise(folder, head.time);
+  renameSync(pack(folder, packed), tgz);
+  copyFileSync(join(folder, "kleidi.cdx.json"), sbom);
+}
+
+/** Unpacks the package, so that the tree has the files that npm chose, and adds Node. */
+function makeTree(checkout: string, head: Head, arch: Architecture, tgz: string, tree: string): void {
+  const lock: Lockfile = JSON.parse(readFileSync(join(checkout, "package-lock.json"), "utf8"));
+  mkdirSync(tree);
+  run("tar", ["--extract", "--gzip", "--strip-components=1", "--file", tgz, "--directory", tree], tree);
+  const download = mkdtempSync(`${tree}-node-`);
+  try {
+    addNode(lock, arch, download, tree);
+  } finally {
+    rmSync(download, { recursive: true, force: true });
+  }
+  normalise(tree, head.time);
+}

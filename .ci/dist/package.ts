@@ -1,0 +1,57 @@
+/** The package: JavaScript emitted from the checkout, the guest's program, the modules, the documents and the production packages. */
+import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { buildAll, DIGESTS, digestsOf } from "../../providers/build.ts";
+import { type Head, readFiles } from "../release/commit.ts";
+import { ReleaseFault } from "../release/fault.ts";
+import { type Lockfile, sbomOf } from "../release/sbom.ts";
+import { isCopied } from "./contents.ts";
+import { type Manifest, manifestOf } from "./manifest.ts";
+import { installPackages } from "./packages.ts";
+import { run } from "./run.ts";
+
+/**
+ * @param checkout the root of the checkout that this program is in
+ * @param folder an empty one
+ * @throws ReleaseFault where a step fails, or the modules are not those of providers/SHA256SUMS
+ */
+export async function makePackage(checkout: string, head: Head, folder: string): Promise<void> {
+  const manifest: Manifest = json(checkout, "package.json");
+  const modules = await buildModules();
+  installPackages(checkout, folder);
+  emit(checkout, folder);
+  for (const path of readFiles(checkout).filter(isCopied))
+    if (existsSync(join(checkout, path))) copy(checkout, path, folder);
+  for (const { path } of modules) copy(checkout, `providers/${basename(path)}`, folder);
+  const shipped = modules.map(({ path, sha256 }) => ({ name: basename(path), sha256 }));
+  const release = { ...manifest, commit: head.id, time: head.time };
+  writeFileSync(
+    join(folder, "kleidi.cdx.json"),
+    sbomOf(release, json<Lockfile>(checkout, "package-lock.json"), shipped),
+  );
+  const gitHead = head.changes === "" ? head.id : `${head.id}-modified`;
+  writeFileSync(join(folder, "package.json"), manifestOf(manifest, gitHead, []));
+}
+
+/** Everything that the command line imports, and nothing else. */
+function emit(checkout: string, folder: string): void {
+  const tsc = join(checkout, "node_modules", ".bin", "tsc");
+  run(tsc, ["--project", join(checkout, ".ci", "dist", "tsconfig.json"), "--outDir", folder], checkout);
+}
+
+async function buildModules() {
+  const modules = await buildAll();
+  if (readFileSync(DIGESTS, "utf8") === digestsOf(modules)) return modules;
+  throw new ReleaseFault(
+    "the modules that were built are not those of providers/SHA256SUMS: after a change of a provider, npm run build -- --digests",
+  );
+}
+
+function copy(from: string, path: string, to: string): void {
+  mkdirSync(dirname(join(to, path)), { recursive: true });
+  copyFileSync(join(from, path), join(to, path));
+}
+
+function json<T>(checkout: string, path: string): T {
+  return JSON.parse(readFileSync(join(checkout, path), "utf8"));
+}

@@ -1,0 +1,75 @@
+/** The packages of npm in the package and in the tree: those of the lockfile, without what no program reads. */
+import { createHash } from "node:crypto";
+import { copyFileSync, globSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { ReleaseFault } from "../release/fault.ts";
+import type { Lockfile } from "../release/sbom.ts";
+import { isUnusedFile, isUnusedFolder } from "./contents.ts";
+import { run } from "./run.ts";
+
+/** Processors that the lockfile has a Node for, as process.arch names them. */
+export const ARCHITECTURES = ["x64", "arm64"] as const;
+export type Architecture = (typeof ARCHITECTURES)[number];
+
+const QUIET = ["--ignore-scripts", "--prefer-offline", "--no-audit", "--no-fund", "--loglevel=error"];
+/** The members of Node's package that a host needs. */
+const NODE_FILES = ["bin/node", "LICENSE", "package.json"];
+
+/**
+ * Installs the production packages without Node; npm compares each with the lockfile's digest.
+ * @param folder gets node_modules
+ * @throws ReleaseFault where npm fails
+ */
+export function installPackages(checkout: string, folder: string): void {
+  for (const file of ["package.json", "package-lock.json", ".npmrc"])
+    copyFileSync(join(checkout, file), join(folder, file));
+  run("npm", ["ci", "--omit=dev", "--omit=optional", ...QUIET], folder);
+  for (const file of ["package-lock.json", ".npmrc"]) rmSync(join(folder, file));
+  // Written by npm for itself.
+  rmSync(join(folder, "node_modules", ".package-lock.json"), { force: true });
+  removeUnused(join(folder, "node_modules"));
+}
+
+function removeUnused(folder: string): void {
+  const entries = readdirSync(folder, { withFileTypes: true });
+  const isPackage = entries.some(({ name }) => name === "package.json");
+  for (const entry of entries) {
+    const path = join(folder, entry.name);
+    const isUnused = entry.isDirectory()
+      ? entry.name === ".bin" || (isPackage && isUnusedFolder(entry.name))
+      : isUnusedFile(entry.name);
+    if (isUnused) rmSync(path, { recursive: true });
+    else if (entry.isDirectory()) removeUnused(path);
+  }
+}
+
+/**
+ * Adds the Node of the lockfile.
+ * @param work an empty folder for the download
+ * @param tree gets node_modules/node-linux-ARCH
+ * @throws ReleaseFault where npm fails, or the digest is not the lockfile's
+ */
+export function addNode(lock: Lockfile, arch: Architecture, work: string, tree: string): void {
+  const name = `node-linux-${arch}`;
+  const { version, integrity = "" } = lock.packages[`node_modules/${name}`] ?? {};
+  run("npm", ["pack", `${name}@${version}`, ...QUIET], work);
+  const [archive = ""] = globSync(`${name}-*.tgz`, { cwd: work });
+  const sha512 = createHash("sha512")
+    .update(readFileSync(join(work, archive)))
+    .digest("base64");
+  if (integrity !== `sha512-${sha512}`)
+    throw new ReleaseFault(
+      `the package ${name}@${version} has the SHA-512 ${sha512}, not the one of package-lock.json; remove it from npm's cache and try again`,
+    );
+  const folder = join(tree, "node_modules", name);
+  mkdirSync(folder, { recursive: true });
+  const members = NODE_FILES.map((file) => `package/${file}`);
+  run(
+    "tar",
+    ["--extract", "--strip-components=1", "--file", join(work, archive), "--directory", folder, ...members],
+    work,
+  );
+  if (!statSync(join(folder, "bin/node")).isFile())
+    throw new ReleaseFault(`the package ${name} has no bin/node`);
+  rmSync(join(work, archive));
+}

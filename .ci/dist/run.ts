@@ -1,0 +1,19 @@
+/** Runs a program of the build, and explains its failure. */
+import { spawnSync } from "node:child_process";
+import { ReleaseFault } from "../release/fault.ts";
+
+/**
+ * @param command looked up on the PATH
+ * @returns what it wrote to stdout
+ * @throws ReleaseFault with what it wrote to stderr, or to stdout if that is empty
+ */
+export function run(command: string, args: readonly string[], cwd: string): string {
+  const { status, stdout, stderr, error } = spawnSync(command, args, {
+    cwd,
+    encoding: "utf8",
+    maxBuffer: 64 << 20,
+  });
+  if (status === 0) return stdout;
+  const said = error?.message ?? (stderr.trim() || stdout.trim() || `exit code ${status}`);
+  throw new ReleaseFault(`"${command} ${args.join(" ")}" failed: ${said}`);
+}

@@ -1,0 +1,50 @@
+/** The checks of a configuration: the modules, the grants, the audit log, the wall, and the host that runs with it. They change nothing. */
+import type { Capability } from "../capabilities/capability.ts";
+import { CAPABILITIES } from "../capabilities/registry.ts";
+import type { Config, ProviderConfig } from "../config/config.ts";
+import { type Finding, finding } from "../finding.ts";
+import { trustLine } from "../module/trust/trust.ts";
+import { descriptorFindings } from "../runtime/descriptors.ts";
+import { grantsOf } from "../runtime/grants.ts";
+import { admitProvider } from "../runtime/providers.ts";
+import { reach, surplus } from "../runtime/reach.ts";
+import { checkWall } from "../runtime/wall.ts";
+import { checkAudit } from "./audit.ts";
+import { checkRunning } from "./running.ts";
+
+/**
+ * Runs all checks that start no provider.
+ * @param examined capabilities that the caller examines itself: an examination covers the same files in more detail
+ */
+export async function checkConfigured(
+  config: Config,
+  examined: ReadonlySet<Capability> = new Set(),
+): Promise<Finding[]> {
+  return [
+    { subject: "configuration", ok: true, detail: `${config.file} is valid, ${config.keys.length} keys` },
+    ...config.providers.flatMap((provider) => checkProvider(config, provider)),
+    ...CAPABILITIES.filter((capability) => !examined.has(capability)).flatMap(
+      (capability) => capability.check?.(grantsOf(config, capability)) ?? [],
+    ),
+    checkAudit(config),
+    await checkWall(config),
+    ...descriptorFindings(config),
+    ...(await checkRunning(config)),
+  ];
+}
+
+/** Checks the module of a provider, its reach (requested and granted) and its surplus (granted and not requested). */
+function checkProvider(config: Config, provider: ProviderConfig): Finding[] {
+  const subject = `provider ${provider.name}`;
+  try {
+    const { manifest, sha256, trusted } = admitProvider(config, provider);
+    const module = `${manifest.name} ${manifest.version}, sha256 ${sha256.slice(0, 16)}… as pinned, ${trustLine(trusted)}`;
+    return [
+      { subject, ok: true, detail: module },
+      ...reach(provider, manifest),
+      ...surplus(provider, manifest),
+    ];
+  } catch (error) {
+    return [finding(subject, error)];
+  }
+}

@@ -1,0 +1,29 @@
+/** The examinations of capabilities, which contact each TPM and each server. */
+import type { Capability } from "../capabilities/capability.ts";
+import { CAPABILITIES } from "../capabilities/registry.ts";
+import type { Config } from "../config/config.ts";
+import type { Finding } from "../finding.ts";
+import { grantsOf } from "../runtime/grants.ts";
+import { listVersions } from "./keys.ts";
+import { needsFor, providerNeeds } from "./needs.ts";
+
+/** The capabilities that have an examination. */
+export const EXAMINED: ReadonlySet<Capability> = new Set(
+  CAPABILITIES.filter(({ examine }) => examine !== undefined),
+);
+
+/** Examines what the grants name; where that is well, the keys of the only provider that uses it are listed. */
+export async function examineCapabilities(config: Config): Promise<Finding[]> {
+  const needs = providerNeeds(config);
+  const findings: Finding[] = [];
+  for (const capability of EXAMINED) {
+    const context = { ...grantsOf(config, capability), needs: needsFor(capability.name, needs) };
+    for (const examined of (await capability.examine?.(context)) ?? []) {
+      findings.push(...examined.findings);
+      const provider = config.providers.find(({ name }) => name === examined.provider);
+      if (provider !== undefined && examined.findings.every(({ ok }) => ok))
+        findings.push(...(await listVersions(config, provider, `${capability.name} ${provider.name}`)));
+    }
+  }
+  return findings;
+}

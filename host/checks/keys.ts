@@ -1,0 +1,76 @@
+/** Keys used through their providers, each in its sandbox, beside a host that may serve. */
+import type { Config, KeyConfig, ProviderConfig } from "../config/config.ts";
+import { type Finding, finding } from "../finding.ts";
+import { checkStatusReply } from "../kms/check-reply.ts";
+import type { KeyConfig as Key, Keyset } from "../kms/keyset.ts";
+import type { KeyVersions } from "../kms/provider.ts";
+import { seal } from "../kms/seal.ts";
+import { keysetOf, Providers } from "../runtime/providers.ts";
+import { createLog } from "../telemetry/log.ts";
+
+/** Runs Status for every key, and Encrypt and Decrypt with the active one. */
+export async function useKeys(config: Config): Promise<Finding[]> {
+  return await probeKeys(config, "live", "live", async (key, versions, keyset) => {
+    const current = await keyset.addVersions(key, versions);
+    if (key.use === "active") await seal(current, crypto.getRandomValues(new Uint8Array(32)));
+    const done = key.use === "active" ? "Status, Encrypt and Decrypt" : "Status";
+    return `${done} through provider ${key.provider.name} succeeded`;
+  });
+}
+
+/** Runs Status for the keys of one provider. @param subject of the findings, before the name of the key */
+export async function listVersions(
+  config: Config,
+  provider: ProviderConfig,
+  subject: string,
+): Promise<Finding[]> {
+  const keys = config.keys.filter((key: KeyConfig) => key.provider === provider.name);
+  return await probeKeys(
+    { ...config, providers: [provider], keys },
+    subject,
+    `${subject} key`,
+    async (_key, versions) => {
+      return `version ${versions.version}, ${versions.olderVersions.length} older versions`;
+    },
+  );
+}
+
+type UseKey = (key: Key, versions: KeyVersions, keyset: Keyset) => Promise<string>;
+
+/**
+ * @param subject of the finding where the providers cannot be run
+ * @param keySubject of the findings about keys, before the name of the key
+ * @param use continues after Status, and returns the detail of the finding
+ */
+async function probeKeys(
+  config: Config,
+  subject: string,
+  keySubject: string,
+  use: UseKey,
+): Promise<Finding[]> {
+  const findings: Finding[] = [];
+  try {
+    const providers = await Providers.open(config, createLog({ level: "error" }));
+    try {
+      await providers.start();
+      const keyset = keysetOf(config, providers);
+      for (const key of keyset.keys)
+        findings.push(await probeKey(`${keySubject} ${key.name}`, key, keyset, use));
+    } finally {
+      await providers.close();
+    }
+  } catch (error) {
+    findings.push(finding(subject, error));
+  }
+  return findings;
+}
+
+async function probeKey(subject: string, key: Key, keyset: Keyset, use: UseKey): Promise<Finding> {
+  try {
+    const versions = await key.provider.status(key.name);
+    checkStatusReply(key.provider.name, versions);
+    return { subject, ok: true, detail: await use(key, versions, keyset) };
+  } catch (error) {
+    return finding(subject, error);
+  }
+}
