@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = join(fileURLToPath(import.meta.url), "..", "..");
-const stamp = join(root, "node_modules", ".kleidi-lock");
+const PACKAGES = ["", "operator"];
 /** The machines that the lockfile has a Node for: process.arch. */
 const ARCHITECTURES = ["x64", "arm64"];
 
@@ -22,18 +22,25 @@ if (process.platform !== "linux" || !ARCHITECTURES.includes(process.arch)) {
   );
 }
 
-const lock = createHash("sha256")
-  .update(readFileSync(join(root, "package-lock.json")))
-  .digest("hex");
-if (!existsSync(stamp) || readFileSync(stamp, "utf8") !== lock) {
-  console.log("Installing the packages of package-lock.json …");
-  run("npm", ["ci", "--ignore-scripts", "--include=optional", "--no-audit", "--no-fund", "--loglevel=error"]);
+for (const folder of PACKAGES) install(folder);
+run("sh", [join(root, "host", "kleidi-node"), join(root, "providers", "build.ts")]);
+
+/** @param {string} folder of a package-lock.json */
+function install(folder) {
+  const file = join(folder, "package-lock.json");
+  const stamp = join(root, folder, "node_modules", ".kleidi-lock");
+  const lock = createHash("sha256")
+    .update(readFileSync(join(root, file)))
+    .digest("hex");
+  if (existsSync(stamp) && readFileSync(stamp, "utf8") === lock) return;
+  console.log(`Installing the packages of ${file} …`);
+  const quiet = ["--no-audit", "--no-fund", "--loglevel=error"];
+  run("npm", ["ci", "--prefix", join(root, folder), "--ignore-scripts", "--include=optional", ...quiet]);
   // npm does not fail where a package of one architecture cannot be had.
   const node = join("node_modules", `node-linux-${process.arch}`, "bin", "node");
   if (!existsSync(join(root, node))) stop(`Cannot set up: npm did not install ${node}: run it again`);
   writeFileSync(stamp, lock);
 }
-run("sh", [join(root, "host", "kleidi-node"), join(root, "providers", "build.ts")]);
 
 /**
  * @param {string} command

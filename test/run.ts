@@ -18,7 +18,11 @@ const wanted = process.argv.slice(2);
 const ci = process.env.CI === "true";
 /** Real servers that are built before the tests with such a path run. */
 const SERVERS = [
-  { tests: /^test\/(e2e|node)\//, what: "a real kube-apiserver and etcd", build: "test/e2e/go/build.sh" },
+  {
+    tests: /^test\/(e2e|node|operator)\//,
+    what: "a real kube-apiserver and etcd",
+    build: "test/e2e/go/build.sh",
+  },
   {
     tests: /^test\/audit\/note\//,
     what: "Go's own reader of signed notes",
@@ -35,6 +39,7 @@ const ONLY_ON_X64 = ["test/sandbox/confinement.test.ts"];
 const files = globSync(
   [
     "host/**/*.test.ts",
+    "operator/!(node_modules)/**/*.test.ts",
     "proto/**/*.test.ts",
     "sdk/**/*.test.ts",
     "providers/**/*.test.ts",

@@ -12,6 +12,8 @@ type Frozen<T> = T extends readonly (infer Item)[]
 export type Config = Frozen<z.output<typeof SCHEMA>> & {
   /** Absolute path of the file; relative paths in it were resolved against its folder. */
   readonly file: string;
+  /** SHA-256 of the text of the file, 64 hex digits: the state report names it, so that nodes can be compared. */
+  readonly sha256: string;
 };
 export type KeyConfig = Config["keys"][number];
 export type AdminConfig = NonNullable<Config["admin"]>;

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { test } from "node:test";
 import { refusal, testRefusals } from "../../test/support/config-faults.ts";
 import type { Config } from "./config.ts";
@@ -225,6 +226,7 @@ testRefusals(
 test("parseConfig resolves paths and units", () => {
   assert.deepEqual(parseConfig(VALID, "/etc/kleidi/k.yaml"), {
     file: "/etc/kleidi/k.yaml",
+    sha256: sha256Of(VALID),
     listen: { socket: "/run/kms.sock", mode: 0o660 },
     keystore: { directory: "/etc/kleidi/keys" },
     providers: [
@@ -284,6 +286,7 @@ log: { file: k.log }
 `;
   assert.deepEqual(parseConfig(text, "/e/k.yaml"), {
     file: "/e/k.yaml",
+    sha256: sha256Of(text),
     listen: { socket: "/e/s", mode: 0o600, group: 1000 },
     providers: [
       {
@@ -372,3 +375,8 @@ test("ConfigError prints 50 faults, keeps all, and counts the rest", () => {
   assert.equal(lines[0], "Cannot use the configuration /etc/k.yaml: 60 faults");
   assert.equal(lines.at(-1), "and 10 more");
 });
+
+/** As sha256sum prints it. */
+function sha256Of(text: string): string {
+  return createHash("sha256").update(text).digest("hex");
+}

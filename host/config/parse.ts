@@ -1,4 +1,5 @@
 /** Parses YAML text into a Config, or reports every fault in it. */
+import { createHash } from "node:crypto";
 import { dirname, resolve } from "node:path";
 import type { Fault } from "../schema/fault.ts";
 import { resolvePaths } from "../schema/shape.ts";
@@ -30,7 +31,8 @@ export function parseConfig(text: string, file: string): Config {
     ...brokenRules(document, folder),
   ];
   if (!parsed.success || faults.length > 0) throw new ConfigError(file, onePerPlace(faults));
-  return frozen({ file: path, ...parsed.data });
+  const sha256 = createHash("sha256").update(text).digest("hex");
+  return frozen({ file: path, sha256, ...parsed.data });
 }
 
 function empty(document: Document): Fault {

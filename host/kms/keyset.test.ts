@@ -228,3 +228,14 @@ test("versions of another key of the same provider do not count", async () => {
   await activate(keyset, key, "a", ...versions);
   assert.equal((await activate(keyset, other, "a", ...versions)).key, other);
 });
+
+test("keyIds returns the key_ids of the key alone, the current one first", async () => {
+  const [key, other] = [keyConfig("main"), keyConfig("other", "decrypt")];
+  const keyset = new Keyset([key, other]);
+  assert.deepEqual(keyset.keyIds(key), []);
+  await activate(keyset, other, "9");
+  await activate(keyset, key, "2", "1");
+  await activate(keyset, key, "3");
+  const ids = await Promise.all(["3", "2", "1"].map((version) => deriveKeyId("main", version)));
+  assert.deepEqual(keyset.keyIds(key), ids);
+});

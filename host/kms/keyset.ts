@@ -67,6 +67,13 @@ export class Keyset {
     return current;
   }
 
+  /** @returns the key_ids that the key decrypts, the current one first */
+  keyIds(key: KeyConfig): KeyId[] {
+    const current = this.#states.get(key.name)?.current?.keyId;
+    const all = [...this.#routes.values()].filter((route) => route.key === key).map(({ keyId }) => keyId);
+    return [...all.filter((keyId) => keyId === current), ...all.filter((keyId) => keyId !== current)];
+  }
+
   /** @returns whether a key reported the version of this key_id */
   hasKeyId(keyId: KeyId): boolean {
     return this.#routes.has(keyId);

@@ -1,4 +1,5 @@
 /** A running host as its admin listener sees it. Everything is read when a caller asks for it. */
+import type { Config } from "../config/config.ts";
 import type { KmsServer } from "../grpc/server.ts";
 import type { Keyset } from "../kms/keyset.ts";
 import type { KmsService } from "../kms/service.ts";
@@ -12,6 +13,7 @@ import { notReadyReason } from "./readiness.ts";
 
 export interface HostView {
   readonly identity: HostIdentity;
+  readonly config: Pick<Config, "sha256">;
   readonly providers: Pick<Providers, "all">;
   readonly keyset: Keyset;
   readonly service: Pick<KmsService, "activeKeyId">;

@@ -134,7 +134,7 @@ async function construct(config: Config, log: Logger, { wall, identity, audit }:
   const parts = { config, log, audit, providers, prober, server };
   if (config.admin === undefined || telemetry === undefined) return { ...parts, admin: undefined };
   const { recorder, metrics } = telemetry;
-  const view = { identity, providers, keyset, service, server, audit, recorder };
+  const view = { identity, config, providers, keyset, service, server, audit, recorder };
   return { ...parts, admin: new AdminListener(config.admin, view, metrics, observer) };
 }
 

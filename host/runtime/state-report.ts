@@ -1,7 +1,8 @@
 /** The state report of a running host: `/state` and the page of the admin listener. `kleidi check` reads it. */
+import type { KeyId } from "../kms/key-id.ts";
 import type { KeyState } from "../kms/keyset.ts";
 import { trustLine } from "../module/trust/trust.ts";
-import { keyIdHash } from "../telemetry/log.ts";
+import { apiServerHash, keyIdHash } from "../telemetry/log.ts";
 import type { Recorder } from "../telemetry/recorder.ts";
 import type { HostReport, KeyReport, ProviderReport } from "../telemetry/report.ts";
 import type { HostView } from "./host-view.ts";
@@ -9,17 +10,29 @@ import type { RunnableProvider } from "./providers.ts";
 import { reach } from "./reach.ts";
 import { notReadyReason } from "./readiness.ts";
 
-export function stateReport({ identity, providers, keyset, service, audit, recorder }: HostView): HostReport {
+/** The report is rendered between two RPCs: a key with 1,024 versions must not make it long. */
+const REPORTED = 64;
+
+export function stateReport({
+  identity,
+  config,
+  providers,
+  keyset,
+  service,
+  audit,
+  recorder,
+}: HostView): HostReport {
   const reason = notReadyReason(service, audit);
   return {
     ...identity,
+    configurationSha256: config.sha256,
     startedAt: performance.timeOrigin,
     at: Date.now(),
     ...(reason === undefined ? {} : { notReadyReason: reason }),
     providers: Object.fromEntries(
       providers.all.map((provider) => [provider.config.name, providerReport(provider, recorder)]),
     ),
-    keys: keyset.states().map((state) => keyReport(state, recorder)),
+    keys: keyset.states().map((state) => keyReport(state, keyset.keyIds(state.key), recorder)),
     denials: recorder.denials(),
     changes: recorder.changes(),
   };
@@ -45,12 +58,17 @@ function providerReport(
   };
 }
 
-function keyReport({ key, current, failure }: KeyState, recorder: Recorder): KeyReport {
+function keyReport(
+  { key, current, failure }: KeyState,
+  keyIds: readonly KeyId[],
+  recorder: Recorder,
+): KeyReport {
   const probe = recorder.lastProbe(key.name);
   return {
     name: key.name,
     provider: key.provider.name,
     use: key.use,
+    key_id_hashes: keyIds.slice(0, REPORTED).map(apiServerHash),
     ...(current && { key_id_sha256: keyIdHash(current.keyId), version: current.version }),
     ...(failure && { failure: failure.message, code: failure.code }),
     ...(probe && { probe }),

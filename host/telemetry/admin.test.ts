@@ -11,6 +11,7 @@ import type { HostReport } from "./report.ts";
 const REPORT: HostReport = {
   version: "1.2.3",
   wall: "bubblewrap",
+  configurationSha256: "ab".repeat(32),
   startedAt: 0,
   at: 1000,
   providers: {},

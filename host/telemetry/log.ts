@@ -82,6 +82,11 @@ export function keyIdHash(keyId: string): string {
   return createHash("sha256").update(keyId).digest("hex").slice(0, 16);
 }
 
+/** @returns the hash of a key_id as the metrics of the API server have it (k8s.io/apiserver, envelope/metrics.go): sha256: and 64 hex digits */
+export function apiServerHash(keyId: string): string {
+  return `sha256:${createHash("sha256").update(keyId).digest("hex")}`;
+}
+
 /** Returns the log fields of an error. A cause that is a string came from a provider's process and is marked as guest text. */
 export function failureFields(error: KleidiError): Record<string, unknown> {
   const { cause } = error;

@@ -7,6 +7,7 @@ const AT = Date.UTC(2026, 10, 25, 9, 0, 0);
 const REPORT: HostReport = {
   version: "1.2.3",
   wall: "bubblewrap",
+  configurationSha256: "ab".repeat(32),
   startedAt: AT - (2 * 86_400 + 3 * 3600 + 5) * 1000,
   at: AT,
   providers: {
@@ -35,6 +36,7 @@ const REPORT: HostReport = {
       name: "kek",
       provider: "vault",
       use: "active",
+      key_id_hashes: [`sha256:${"ab".repeat(32)}`],
       key_id_sha256: "0123456789abcdef",
       version: "7",
       probe: { at: AT - 61_000, result: "good", goodAgeMs: 61_000 },
@@ -100,6 +102,7 @@ test("the page shows the error of a key that fails, and its last good probe", ()
     name: "old",
     provider: "vault",
     use: "decrypt",
+    key_id_hashes: [],
     failure: "Cannot reach it",
     code: "backend-unreachable",
   };

@@ -5,6 +5,8 @@ export interface HostReport {
   readonly version: string;
   /** The wall around providers' processes: bubblewrap, landlock or none. */
   readonly wall: string;
+  /** SHA-256 of the configuration file, 64 hex digits. */
+  readonly configurationSha256: string;
   /** Milliseconds since 1970. */
   readonly startedAt: number;
   /** When the report was created, in milliseconds since 1970. */
@@ -45,6 +47,8 @@ export interface KeyReport {
   readonly name: string;
   readonly provider: string;
   readonly use: string;
+  /** The hashes of the key_ids that it decrypts, as the metrics of the API server have them; the current one first, at most 64. */
+  readonly key_id_hashes: readonly string[];
   /** Absent before the first successful probe. */
   readonly key_id_sha256?: string;
   /** The provider's name of the version. */

@@ -69,8 +69,16 @@ export class Etcd extends EtcdClient {
 
 /** Asks an API server on loopback as a member of system:masters. */
 export class ApiClient {
-  readonly token = randomBytes(16).toString("hex");
+  readonly token: string;
   port = 0;
+
+  constructor(token = randomBytes(16).toString("hex")) {
+    this.token = token;
+  }
+
+  get url(): string {
+    return `https://127.0.0.1:${this.port}`;
+  }
 
   get(path: string): Promise<Answer> {
     return this.ask("GET", path);
@@ -93,7 +101,13 @@ export class ApiClient {
     return Buffer.from(JSON.parse(body).data.value, "base64").toString();
   }
 
-  ask(method: string, path: string, body?: unknown): Promise<Answer> {
+  /** A request of the administrator, or of the holder of a token. */
+  ask(
+    method: string,
+    path: string,
+    body?: unknown,
+    { type = "application/json", token = this.token }: { type?: string; token?: string } = {},
+  ): Promise<Answer> {
     return new Promise((resolve, reject) => {
       const outgoing = request(
         {
@@ -103,7 +117,7 @@ export class ApiClient {
           path,
           // The server made its certificate itself a moment ago.
           rejectUnauthorized: false,
-          headers: { authorization: `Bearer ${this.token}`, "content-type": "application/json" },
+          headers: { authorization: `Bearer ${token}`, "content-type": type },
         },
         (incoming) => {
           let text = "";
@@ -119,21 +133,29 @@ export class ApiClient {
   }
 }
 
+export interface ApiServerOptions {
+  readonly flags?: readonly string[];
+  /** Another server over the same etcd, whose tokens this one accepts. */
+  readonly tokensOf?: ApiServer;
+}
+
 export class ApiServer extends ApiClient {
   readonly #folder: string;
   readonly #etcd: Etcd;
+  readonly #flags: readonly string[];
+  /** The folder of the administrator's token and of the keys that sign the tokens of service accounts. */
+  readonly #tokens: string;
   #process: ChildProcess | undefined;
 
   /** @param socket the KMS plugin's, for Secrets, under the provider name "kleidi" */
-  constructor(folder: string, etcd: Etcd, socket: string) {
-    super();
+  constructor(folder: string, etcd: Etcd, socket: string, { flags = [], tokensOf }: ApiServerOptions = {}) {
+    super(tokensOf?.token);
     this.#folder = folder;
     this.#etcd = etcd;
+    this.#flags = flags;
+    this.#tokens = tokensOf === undefined ? folder : tokensOf.#tokens;
     mkdirSync(join(folder, "certs"), { recursive: true });
-    const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
-    this.#write("sa.key", privateKey.export({ type: "pkcs8", format: "pem" }));
-    this.#write("sa.pub", publicKey.export({ type: "spki", format: "pem" }));
-    this.#write("tokens.csv", `${this.token},admin,admin,system:masters\n`);
+    if (tokensOf === undefined) this.#makeTokens();
     this.#write(
       "encryption.yaml",
       JSON.stringify({
@@ -152,9 +174,16 @@ export class ApiServer extends ApiClient {
     );
   }
 
+  /** The certificates that a client trusts. */
+  get certificate(): string {
+    return join(this.#folder, "certs", "apiserver.crt");
+  }
+
   async start(): Promise<void> {
-    this.port = await freePort();
+    // The same port after a restart: clients keep their address.
+    if (this.port === 0) this.port = await freePort();
     const file = (name: string) => join(this.#folder, name);
+    const tokens = (name: string) => join(this.#tokens, name);
     this.#process = start(this.#folder, "kube-apiserver", [
       `--etcd-servers=${this.#etcd.url}`,
       "--bind-address=127.0.0.1",
@@ -165,17 +194,25 @@ export class ApiServer extends ApiClient {
       `--cert-dir=${file("certs")}`,
       "--service-cluster-ip-range=10.0.0.0/24",
       "--service-account-issuer=https://kubernetes.default.svc",
-      `--service-account-signing-key-file=${file("sa.key")}`,
-      `--service-account-key-file=${file("sa.pub")}`,
-      `--token-auth-file=${file("tokens.csv")}`,
+      `--service-account-signing-key-file=${tokens("sa.key")}`,
+      `--service-account-key-file=${tokens("sa.pub")}`,
+      `--token-auth-file=${tokens("tokens.csv")}`,
       "--authorization-mode=RBAC",
       `--encryption-provider-config=${file("encryption.yaml")}`,
+      ...this.#flags,
     ]);
     await until("the API server is ready", async () => (await this.get("/readyz")).status === 200);
   }
 
   async stop(): Promise<void> {
     await end(this.#process);
+  }
+
+  #makeTokens(): void {
+    const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+    this.#write("sa.key", privateKey.export({ type: "pkcs8", format: "pem" }));
+    this.#write("sa.pub", publicKey.export({ type: "spki", format: "pem" }));
+    this.#write("tokens.csv", `${this.token},admin,admin,system:masters\n`);
   }
 
   #write(name: string, text: string | Buffer): void {

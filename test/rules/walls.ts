@@ -311,7 +311,7 @@ export const WALLS: readonly Wall[] = [
   {
     room: "host/config",
     may: [ERROR, LIB, SCHEMA, CAPABILITY, "host/capabilities/registry.ts"],
-    outside: ["node:net", "node:path", "yaml", "zod"],
+    outside: ["node:crypto", "node:net", "node:path", "yaml", "zod"],
     tests: { may: ["host/capabilities/net", "test"], ...FUZZED },
   },
   { room: SCHEMA, may: [TEXT], outside: ["node:path", "yaml", "zod"] },

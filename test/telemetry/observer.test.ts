@@ -25,6 +25,7 @@ async function open() {
   const keyset = new Keyset([key]);
   const view = {
     identity,
+    config,
     providers: { all: [] },
     keyset,
     service: { activeKeyId: () => keyset.encryptWith().keyId },

@@ -37,6 +37,7 @@ function hostileReport(): HostReport {
   const at = Date.UTC(2026, 10, 25, 9, 0, 0);
   return {
     version: "0.1.0",
+    configurationSha256: "ab".repeat(32),
     wall: "bubblewrap",
     startedAt: at - 93_784_000,
     at,
@@ -70,6 +71,7 @@ function hostileReport(): HostReport {
       name: text,
       provider: text,
       use: i === 0 ? "active" : "decrypt",
+      key_id_hashes: [],
       ...(i % 3 === 0 ? {} : { key_id_sha256: "0123456789abcdef", version: text }),
       ...(i % 2 === 0 ? { failure: text, code: "provider-fault" } : {}),
       probe: { at: at - 1000, result: "failed", ...(i % 2 === 0 && { goodAgeMs: 61_000 }) },

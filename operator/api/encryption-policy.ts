@@ -1,0 +1,102 @@
+/** EncryptionPolicy: the one policy of a cluster. It says what is encrypted, by how many nodes, and how a rotation may proceed. */
+import { z } from "zod";
+import { conditions, count, ruled, text } from "./fields.ts";
+
+const resource = z
+  .string()
+  .regex(/^[a-z][a-z0-9]*(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/)
+  .max(253);
+
+const resources = ruled(z.array(resource).min(1).max(64).meta({ "x-kubernetes-list-type": "set" }), {
+  rule: "oldSelf.all(each, each in self)",
+  message:
+    "a resource cannot be removed: objects of it that nobody rewrites would be lost with the old key; delete the policy and create another one",
+}).describe(
+  "The resources that the EncryptionConfiguration encrypts with kleidi, each as in that file: secrets, or widgets.example.com. No wildcards.",
+);
+
+const migration = z
+  .object({
+    by: z
+      .enum(["Nobody", "Operator", "StorageVersionMigration"])
+      .default("Nobody")
+      .describe(
+        "Who rewrites the objects. Operator needs the service account of the migration; StorageVersionMigration needs that API to be served.",
+      ),
+    workers: z.int().min(1).max(8).default(4).describe("Objects that are rewritten at the same time."),
+    pageSize: z.int().min(10).max(500).default(250).describe("Objects of one page of a list."),
+  })
+  .prefault({});
+
+const waits = ruled(
+  z
+    .object({
+      pollSeconds: z
+        .int()
+        .min(0)
+        .max(3600)
+        .default(60)
+        .describe("The API server asks Status once in this time."),
+      expirySeconds: z
+        .int()
+        .min(0)
+        .max(3600)
+        .default(180)
+        .describe("The API server goes on to write with a key for this time after the last good Status."),
+      marginSeconds: z.int().min(0).max(86400).default(300).describe("A margin on top."),
+      shorterThanAPIServer: z
+        .boolean()
+        .default(false)
+        .describe(
+          "Accepts waits below the constants of the API server. For tests; a real cluster may lose data.",
+        ),
+    })
+    // In full, because the API server checks the default against the rule before it fills it in.
+    .default({ pollSeconds: 60, expirySeconds: 180, marginSeconds: 300, shorterThanAPIServer: false }),
+  {
+    rule: "self.shorterThanAPIServer || (self.pollSeconds >= 60 && self.expirySeconds >= 180)",
+    message:
+      "pollSeconds below 60 or expirySeconds below 180 is less than an API server takes to change its key: objects written meanwhile would be lost with the old key",
+  },
+);
+
+export const encryptionPolicySpec = z.object({
+  resources,
+  minimumNodes: z
+    .int()
+    .min(1)
+    .max(64)
+    .describe("The number of control-plane nodes. A rotation waits until so many report."),
+  migration: migration.describe("How objects are rewritten."),
+  waits: waits.describe("How long a rotation waits after the last node's promotion."),
+});
+
+const difference = z.object({
+  of: z
+    .enum(["EncryptionConfiguration", "Configuration", "Module", "Wall"])
+    .describe("The thing that differs."),
+  node: text(253).describe("The node."),
+  value: text(253).describe("The value on this node."),
+});
+
+export const encryptionPolicyStatus = z.object({
+  observedGeneration: count().optional().describe("The generation of the spec that was judged."),
+  nodes: count().optional().describe("Nodes that have a KleidiNode."),
+  reporting: count().optional().describe("Nodes whose report is recent."),
+  drift: z
+    .array(difference)
+    .max(256)
+    .meta({ "x-kubernetes-list-type": "atomic" })
+    .optional()
+    .describe("What differs between nodes, node by node."),
+  conditions: conditions().optional(),
+});
+
+export const encryptionPolicy = ruled(
+  z.object({ spec: encryptionPolicySpec, status: encryptionPolicyStatus.optional() }),
+  { rule: "self.metadata.name == 'cluster'", message: "a cluster has one EncryptionPolicy; name it cluster" },
+);
+
+export type EncryptionPolicySpec = z.infer<typeof encryptionPolicySpec>;
+export type EncryptionPolicyStatus = z.infer<typeof encryptionPolicyStatus>;
+export type Difference = z.infer<typeof difference>;

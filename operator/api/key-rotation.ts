@@ -1,0 +1,98 @@
+/** KeyRotation: one change from a key_id to another one. Its spec never changes; its phase is derived anew at each look. */
+import { z } from "zod";
+import { conditions, count, hash, listBy, ruled, text, time } from "./fields.ts";
+
+export const PHASES = [
+  "Staging",
+  "Promoting",
+  "Waiting",
+  "Migrating",
+  "Verifying",
+  "Retirable",
+  "Done",
+  "Blocked",
+] as const;
+
+export const keyRotationSpec = ruled(
+  z.object({
+    from: hash().describe("The hash of the key_id that is replaced."),
+    to: hash().describe("The hash of the key_id that replaces it."),
+  }),
+  { rule: "self.from != self.to", message: "from and to are the same key_id: nothing would be rotated" },
+  {
+    rule: "self == oldSelf",
+    message:
+      "spec is immutable: delete this KeyRotation and create another one; a KeyRotation never removes a key",
+  },
+);
+
+const refusal = z.object({
+  object: text(600).describe("Resource, namespace and name."),
+  code: z.int().describe("The HTTP status of the answer; 0 without an answer."),
+  message: text(512).describe("What the API server said, cut."),
+});
+
+const pass = z.object({
+  startedAt: time().describe("When the first page was asked for."),
+  endedAt: time().optional().describe("When the last object was written."),
+  objects: count().describe("Objects that were sent."),
+  changed: count().describe("Objects that the API server wrote anew; the others were current."),
+  conflicts: count().describe("Objects that were changed or deleted by others meanwhile."),
+  refused: count().describe("Objects that were refused."),
+  refusals: z
+    .array(refusal)
+    .max(20)
+    .meta({ "x-kubernetes-list-type": "atomic" })
+    .optional()
+    .describe("The first refusals."),
+});
+
+const resourceProgress = z.object({
+  resource: text(253).describe("The resource, as in the policy."),
+  rewrite: pass.optional().describe("The pass that writes each object anew."),
+  proof: pass.optional().describe("The pass after it, in which nothing may be left to write."),
+});
+
+const counters = z.object({
+  node: text(253).describe("The node."),
+  startedAt: time().describe("The start of the API server; its counters begin at 0 there."),
+  reads: count().describe("Objects read under `from`."),
+  writes: count().describe("Objects written under `from`."),
+});
+
+const migration = z.object({
+  resources: listBy(resourceProgress, 64, "resource").describe("The progress, by resource."),
+  baseline: listBy(counters, 64, "node").optional().describe("The counters of `from` before the proof."),
+  settledAt: time().optional().describe("When the wait was over. A proof that began earlier does not count."),
+  provedAt: time().optional().describe("When no object was left under `from`."),
+  retryAt: time().optional().describe("When a failed pass is tried again."),
+});
+
+export const keyRotationStatus = z.object({
+  observedGeneration: count().optional().describe("The generation of the spec that was judged."),
+  phase: z.enum(PHASES).optional().describe("Derived from the reports of the nodes; for people."),
+  message: text(2048).optional().describe("The reason of the phase, in a sentence."),
+  commands: z
+    .array(text(1024))
+    .max(64)
+    .meta({ "x-kubernetes-list-type": "atomic" })
+    .optional()
+    .describe("The commands that a person runs next."),
+  nodes: text(32).optional().describe("Nodes that have done this phase's part, of all."),
+  progress: text(64).optional().describe("Objects rewritten and refused so far."),
+  waitUntil: time().optional().describe("The end of the wait."),
+  migration: migration.optional().describe("What was rewritten and proved."),
+  completedAt: time().optional().describe("When no node held `from` any more. It is final."),
+  conditions: conditions().optional(),
+});
+
+export const keyRotation = z.object({ spec: keyRotationSpec, status: keyRotationStatus.optional() });
+
+export type Phase = (typeof PHASES)[number];
+export type KeyRotationSpec = z.infer<typeof keyRotationSpec>;
+export type KeyRotationStatus = z.infer<typeof keyRotationStatus>;
+export type Migration = z.infer<typeof migration>;
+export type Pass = z.infer<typeof pass>;
+export type Refusal = z.infer<typeof refusal>;
+export type ResourceProgress = z.infer<typeof resourceProgress>;
+export type Counters = z.infer<typeof counters>;

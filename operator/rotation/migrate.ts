@@ -1,0 +1,156 @@
+/** Migration and its proof: every object is sent once, then once more. The second time nothing may be left to write. */
+import { block, type Decision, goOn } from "./decision.ts";
+import {
+  type Counters,
+  isUnknown,
+  type Migration,
+  type Observation,
+  type Pass,
+  type Policy,
+} from "./observed.ts";
+import { keyOf, settledAt } from "./settle.ts";
+
+export function migrate(seen: Observation, policy: Policy): Decision {
+  return notAllowed(seen, policy) ?? rewrite(seen, policy) ?? prove(seen, policy);
+}
+
+function notAllowed({ missing = [] }: Observation, { migrationBy, resources }: Policy): Decision | undefined {
+  if (migrationBy === "Nobody")
+    return block(
+      "Migrating",
+      "MigrationOff",
+      `EncryptionPolicy cluster lets nobody rewrite ${resources.join(", ")}: set spec.migration.by.`,
+    );
+  if (missing.length === 0) return undefined;
+  return block("Migrating", "RightMissing", `The migration lacks a right: ${missing.join("; ")}.`);
+}
+
+function rewrite(seen: Observation, policy: Policy): Decision | undefined {
+  const { migration } = seen;
+  if (isStale(seen, policy))
+    return again("Migrating", "Restarted", "A node was promoted again after the migration began.");
+  for (const resource of policy.resources) {
+    const pass = passesOf(migration, resource)?.rewrite;
+    const message =
+      pass === undefined ? `Rewriting ${resource}.` : `Rewriting ${resource}: ${pass.objects} objects sent.`;
+    if (pass?.endedAt === undefined)
+      return goOn("Migrating", {
+        reason: "Rewriting",
+        message,
+        action: { do: "pass", kind: "rewrite", resource },
+      });
+    if (pass.refused > 0) return refused(seen, resource, pass);
+  }
+  return undefined;
+}
+
+/** A refused object stays under the old key. All of the resource is sent again later: that is cheap for objects that are current. */
+function refused(
+  { migration, now }: Observation,
+  resource: string,
+  { refused, refusals = [] }: Pass,
+): Decision {
+  const [first] = refusals;
+  const due = migration.retryAt !== undefined && now >= migration.retryAt;
+  const all = refused === 1 ? "" : ` and ${refused - 1} more`;
+  return block(
+    "Migrating",
+    "ObjectRefused",
+    `${first?.object ?? resource}${all} cannot be rewritten and would be lost with the old key: ${first?.code} ${first?.message}`,
+    due ? { do: "restart" } : { do: "nothing" },
+  );
+}
+
+function prove(seen: Observation, policy: Policy): Decision {
+  const { migration, rotation, nodes } = seen;
+  const waiting = (after: number) => nodes.find(({ observedAt = 0 }) => observedAt <= after);
+  const step = "Verifying";
+  const passes = policy.resources.map((resource) => ({ resource, ...passesOf(migration, resource) }));
+  if (migration.baseline === undefined) {
+    const late = waiting(Math.max(...passes.map((each) => each.rewrite?.endedAt ?? 0)));
+    if (late === undefined)
+      return goOn(step, { reason: "Proving", message: "Every object was sent.", action: { do: "baseline" } });
+    return goOn(step, {
+      reason: "WaitingForReports",
+      message: `Waiting for a report of node ${late.name} after the migration.`,
+    });
+  }
+  for (const { resource, proof } of passes) {
+    if (proof?.endedAt === undefined)
+      return goOn(step, {
+        reason: "Proving",
+        message: `Sending each object of ${resource} once more: nothing may be left to write.`,
+        action: { do: "pass", kind: "proof", resource },
+      });
+    if (proof.refused > 0) return refused(seen, resource, proof);
+    if (proof.changed > 0)
+      return again(
+        step,
+        "StillStale",
+        `${proof.changed} objects of ${resource} were not encrypted with the new key.`,
+      );
+  }
+  const late = waiting(Math.max(...passes.map((each) => each.proof?.endedAt ?? 0)));
+  if (late !== undefined)
+    return goOn(step, {
+      reason: "WaitingForReports",
+      message: `Waiting for a report of node ${late.name} after the proof.`,
+    });
+  const used = migration.baseline.find((before) => hasMoved(before, seen));
+  if (used === undefined)
+    return goOn(step, {
+      reason: "Proved",
+      message: "No object is left under the old key.",
+      action: { do: "proved" },
+    });
+  return stillUsed(seen, used.node, rotation.from);
+}
+
+/** The API server read or wrote an object under the old key during the proof: perhaps of a resource that the policy does not list. */
+function stillUsed({ migration, now }: Observation, node: string, from: string): Decision {
+  const due = migration.retryAt !== undefined && now >= migration.retryAt;
+  return block(
+    "Verifying",
+    "OldKeyUsed",
+    `The API server of node ${node} used the old key ${from} during the proof: the EncryptionConfiguration may name resources that EncryptionPolicy cluster does not.`,
+    due ? { do: "restart" } : { do: "nothing" },
+  );
+}
+
+function again(step: "Migrating" | "Verifying", reason: string, message: string): Decision {
+  return goOn(step, { reason, message, action: { do: "restart" } });
+}
+
+function passesOf({ resources }: Migration, resource: string) {
+  return resources.find((each) => each.resource === resource);
+}
+
+/** A pass that began before the wait was over proves nothing. */
+function isStale(seen: Observation, policy: Policy): boolean {
+  const end = settledAt(seen, policy);
+  return seen.migration.resources.some(({ rewrite, proof }) =>
+    [rewrite, proof].some((pass) => pass !== undefined && pass.startedAt < end),
+  );
+}
+
+function hasMoved(before: Counters, { nodes, rotation, now }: Observation): boolean {
+  const node = nodes.find(({ name }) => name === before.node);
+  if (node?.apiServer === undefined || isUnknown(node, now)) return true;
+  const key = keyOf(node.apiServer.keys, rotation.from);
+  // After a restart the counters begin at 0.
+  const base = node.apiServer.startedAt === before.startedAt ? before : { reads: 0, writes: 0 };
+  return (key?.reads ?? 0) > base.reads || (key?.writes ?? 0) > base.writes;
+}
+
+/** @returns the counters of the old key on each node, to be remembered before the proof */
+export function countersOf({ nodes, rotation }: Pick<Observation, "nodes" | "rotation">): Counters[] {
+  return nodes.map(({ name, apiServer }) => {
+    const key = keyOf(apiServer?.keys ?? [], rotation.from);
+    return {
+      node: name,
+      startedAt: apiServer?.startedAt ?? 0,
+      reads: key?.reads ?? 0,
+      writes: key?.writes ?? 0,
+    };
+  });
+}
