@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { AUDIT_COMMANDS } from "./cli/audit-commands.ts";
 import type { Option } from "./cli/command.ts";
+import { CONFIG_COMMANDS } from "./cli/config-commands.ts";
 import { execute, type Program } from "./cli/execute.ts";
 import type { InspectOptions } from "./cli/inspect.ts";
 import type { KeyInitOptions } from "./cli/key.ts";
@@ -33,6 +34,7 @@ type ConfigOptions = { config: string; json: boolean };
 export const PROGRAM: Program = {
   version: manifest.version,
   groups: {
+    config: "Write a configuration.",
     key: "Create and list software keys.",
     audit: "Read, verify and export an audit log (docs/audit.md).",
   },
@@ -98,6 +100,7 @@ export const PROGRAM: Program = {
       run: async ({ config, timeout, ...options }: ConfigOptions & { socket?: string; timeout: number }) =>
         (await import("./cli/healthcheck.ts")).healthcheckCommand(config, { ...options, timeoutMs: timeout }),
     },
+    ...CONFIG_COMMANDS,
     {
       name: "inspect",
       arguments: "<module>",

@@ -53,6 +53,7 @@ export const WALLS: readonly Wall[] = [
       "host/capabilities/state",
       "host/config",
       "host/grpc",
+      "host/init",
       "host/inspect",
       "host/kms",
       "host/module",
@@ -60,7 +61,15 @@ export const WALLS: readonly Wall[] = [
       "host/runtime",
       "host/telemetry",
     ],
-    outside: ["node:crypto", "node:fs", "node:module", "node:path", "node:util", "commander"],
+    outside: [
+      "node:crypto",
+      "node:fs",
+      "node:module",
+      "node:path",
+      "node:readline",
+      "node:util",
+      "commander",
+    ],
     types: ["@grpc/grpc-js"],
   },
   {
@@ -281,6 +290,8 @@ export const WALLS: readonly Wall[] = [
     outside: ["node:net", "node:path", "yaml", "zod"],
     tests: { may: ["host/capabilities/net", "test"], outside: ["ajv", "fast-check"] },
   },
+  // the path of a key in the schema is a type only
+  { room: "host/init", may: ["host/schema/text.ts"], outside: ["yaml"] },
   { room: SCHEMA, may: [TEXT], outside: ["node:path", "yaml", "zod"] },
   { room: "host/kms", may: [ERROR], tests: BOTH },
 ];
