@@ -1,4 +1,4 @@
-/** kleidi doctor: runs the checks of `kleidi check`, then examines each TPM and the path to each origin. */
+/** kleidi doctor: runs the checks of `kleidi check`, then examines each TPM, the path to each origin, and the API server. */
 import type { Capability, ExamineContext } from "../capabilities/capability.ts";
 import { CAPABILITIES } from "../capabilities/registry.ts";
 import type { Config, ProviderConfig } from "../config/config.ts";
@@ -10,14 +10,20 @@ import { needsOf } from "../runtime/needs.ts";
 import { keysetOf, Providers } from "../runtime/providers.ts";
 import { createLog } from "../telemetry/log.ts";
 import { checkAll } from "./check.ts";
+import { type ClusterOptions, clusterFindings } from "./doctor-cluster.ts";
 import { report } from "./output.ts";
 
-/** @param options.live also start the providers and use the keys @throws KleidiError config-invalid */
+/**
+ * @param options.live also start the providers and use the keys
+ * @throws KleidiError config-invalid
+ * @throws UsageError, an option cannot be used
+ */
 export async function doctorCommand(
   configPath: string,
-  options: { live: boolean; json: boolean },
+  options: ClusterOptions & { live: boolean; json: boolean },
 ): Promise<number> {
   const config = loadConfig(configPath);
+  const cluster = await clusterFindings(config, options);
   const examined = new Set(CAPABILITIES.filter(({ examine }) => examine !== undefined));
   const findings = await checkAll(config, { ...options, examined });
   for (const capability of examined) {
@@ -28,7 +34,7 @@ export async function doctorCommand(
         findings.push(...(await keysOf(config, provider, `${capability.name} ${provider.name}`)));
     }
   }
-  return report(findings, options.json);
+  return report([...findings, ...cluster], options.json);
 }
 
 function contextOf(config: Config, capability: Capability): ExamineContext {

@@ -51,6 +51,7 @@ export const WALLS: readonly Wall[] = [
       "host/capabilities",
       "host/capabilities/keystore",
       "host/capabilities/state",
+      "host/cluster",
       "host/config",
       "host/grpc",
       "host/init",
@@ -289,6 +290,12 @@ export const WALLS: readonly Wall[] = [
     may: [ERROR, LIB, SCHEMA, CAPABILITY, "host/capabilities/registry.ts"],
     outside: ["node:net", "node:path", "yaml", "zod"],
     tests: { may: ["host/capabilities/net", "test"], outside: ["ajv", "fast-check"] },
+  },
+  {
+    room: "host/cluster",
+    may: [FINDING, LIB, SCHEMA, "host/config/document.ts"],
+    outside: ["node:crypto", "node:path", "undici", "yaml"],
+    tests: BOTH,
   },
   // the path of a key in the schema is a type only
   { room: "host/init", may: ["host/schema/text.ts"], outside: ["yaml"] },
