@@ -1,12 +1,14 @@
 /**
  * Generates the references: docs/configuration.md from the schema and the rules, docs/errors.md from the error table,
- * docs/audit.schema.json from the shapes of audit records, and docs/metrics.md from the table of metrics.
+ * docs/audit.schema.json from the shapes of audit records, docs/kleidi.schema.json from the schema again, and docs/metrics.md from the table of
+ * metrics.
  * With --check, compares the pages with the generated ones instead. Exit 0: written, or equal. Exit 1: a page differs.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { stringify } from "yaml";
 import { jsonSchema } from "../host/audit/json-schema.ts";
+import { configJsonSchema } from "../host/config/json-schema.ts";
 import { RULES } from "../host/config/rules.ts";
 import { SCHEMA } from "../host/config/schema.ts";
 import { ERRORS, Grpc } from "../host/error.ts";
@@ -215,6 +217,18 @@ ${table(["Key", "Meaning", "Expected", "If left out"], rows(SCHEMA, ""))}
 ## Rules across keys
 
 ${RULES.map(({ description }) => `- ${description}`).join("\n")}
+
+## In an editor
+
+[kleidi.schema.json](kleidi.schema.json) is the JSON Schema (draft 7) of the file, made from the same source as this page. Editors with
+yaml-language-server complete and explain keys with it, if the first line of the file names it:
+
+\`\`\`yaml
+# yaml-language-server: $schema=/opt/kleidi/docs/kleidi.schema.json
+\`\`\`
+
+\`kleidi config init\` writes that line. The schema refuses no valid file. It does not contain the rules across keys, nor the exact form of
+origins, requests, networks, addresses and quantities: \`kleidi check\` has the last word.
 `;
 }
 
@@ -277,6 +291,7 @@ export function pages(): ReadonlyMap<string, string> {
     ["configuration.md", configuration()],
     ["errors.md", errors()],
     ["audit.schema.json", `${JSON.stringify(jsonSchema(), null, 2)}\n`],
+    ["kleidi.schema.json", `${JSON.stringify(configJsonSchema(), null, 2)}\n`],
     ["metrics.md", metrics()],
   ]);
 }

@@ -4,6 +4,8 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { AUDIT_COMMANDS } from "./cli/audit-commands.ts";
 import type { Option } from "./cli/command.ts";
+import { CONFIG_COMMANDS } from "./cli/config-commands.ts";
+import type { ClusterOptions } from "./cli/doctor-cluster.ts";
 import { execute, type Program } from "./cli/execute.ts";
 import type { InspectOptions } from "./cli/inspect.ts";
 import type { KeyInitOptions } from "./cli/key.ts";
@@ -29,11 +31,13 @@ const LIVE: Option = {
   default: false,
 };
 
+type DoctorOptions = ClusterOptions & { live: boolean };
 type ConfigOptions = { config: string; json: boolean };
 
 export const PROGRAM: Program = {
   version: versionText(manifest),
   groups: {
+    config: "Write a configuration.",
     key: "Create and list software keys.",
     render: "Render the files of a deployment from the configuration (docs/deploying.md).",
     audit: "Read, verify and export an audit log (docs/audit.md).",
@@ -67,13 +71,38 @@ export const PROGRAM: Program = {
     {
       name: "doctor",
       summary:
-        "Run all checks of check, then examine each TPM and the path to each origin: name, TLS, login, policy.",
-      options: [LIVE, CONFIG, JSON_OBJECT],
+        "Run all checks of check, then examine each TPM, the path to each origin (name, TLS, login, policy), and the API server.",
+      options: [
+        LIVE,
+        {
+          flags: "--encryption-config <file>",
+          about:
+            "also check the API server's EncryptionConfiguration: socket, apiVersion, order, timeout, resources",
+        },
+        {
+          flags: "--kubeconfig <file>",
+          about:
+            "also compare the file and the keys with the metrics of this API server: the hash in force, and the keys that it last wrote and read under",
+          repeated: true,
+        },
+        {
+          flags: "--count",
+          about:
+            "also count the objects under each key: every object is read from etcd once, its metadata only",
+          default: false,
+        },
+        CONFIG,
+        JSON_OBJECT,
+      ],
       examples: [
         { does: "Find the reason that a provider does not reach its KMS", line: "kleidi doctor" },
         { does: "Run every check and print JSON", line: "kleidi doctor --live --json" },
+        {
+          does: "Compare the API server with the host, and count what is left under an older key",
+          line: "kleidi doctor --encryption-config /etc/kubernetes/enc/encryption.yaml --kubeconfig /etc/kubernetes/admin.conf --count",
+        },
       ],
-      run: async ({ config, ...options }: ConfigOptions & { live: boolean }) =>
+      run: async ({ config, ...options }: ConfigOptions & DoctorOptions) =>
         (await import("./cli/doctor.ts")).doctorCommand(config, options),
     },
     {
@@ -100,6 +129,7 @@ export const PROGRAM: Program = {
       run: async ({ config, timeout, ...options }: ConfigOptions & { socket?: string; timeout: number }) =>
         (await import("./cli/healthcheck.ts")).healthcheckCommand(config, { ...options, timeoutMs: timeout }),
     },
+    ...CONFIG_COMMANDS,
     {
       name: "inspect",
       arguments: "<module>",

@@ -2,6 +2,9 @@
 import { z } from "zod";
 import { field, KEY_NAME, keyName, nearestOf, normalizeName } from "../schema/field.ts";
 
+/** The name of a setting. */
+const SETTING = /^[A-Za-z][A-Za-z0-9]{0,31}$/;
+
 const key = field(
   z.strictObject({
     name: field(keyName(), {
@@ -44,7 +47,7 @@ const key = field(
           }),
         )
         .refine((all) => Object.keys(all).length <= 16)
-        .refine((all) => Object.keys(all).every((name) => /^[A-Za-z][A-Za-z0-9]{0,31}$/.test(name)))
+        .refine((all) => Object.keys(all).every((name) => SETTING.test(name)))
         .exactOptional(),
       {
         expected: "a mapping of at most 16 names of letters and digits to text",
@@ -52,6 +55,7 @@ const key = field(
           "The provider's settings that locate the key in its KMS. They are passed to the provider: never put a secret here.",
         example: "{ mount: transit, key: kek }",
         absent: "none",
+        keywords: { maxProperties: 16, propertyNames: { pattern: SETTING.source } },
       },
     ),
   }),

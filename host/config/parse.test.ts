@@ -156,6 +156,12 @@ const cases: readonly Case[] = [
   ["an interval above the limit", "30s", "5m", "21:13 status.interval"],
   ["an unknown log level", "debug", "warning", "23:10 log.level"],
   ["a log level that is a boolean", "debug", "true", "23:10 log.level"],
+  [
+    "a setting with the name __proto__, which would be left out",
+    "    use: active",
+    "    use: active\n    settings: { mount: transit, __proto__: transit }",
+    "20:33 keys[0].settings.__proto__",
+  ],
   ["the key __proto__", "status:", "__proto__: { a: 1 }\nstatus:", "20:1 __proto__"],
   [
     "an unknown RPC of a grant",

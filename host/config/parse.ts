@@ -6,6 +6,7 @@ import { resolvePaths } from "../schema/shape.ts";
 import type { Config } from "./config.ts";
 import { ConfigError } from "./config-error.ts";
 import { Document } from "./document.ts";
+import { droppedNames } from "./dropped-names.ts";
 import { faultsOf } from "./faults.ts";
 import { brokenRules } from "./rules.ts";
 import { SCHEMA } from "./schema.ts";
@@ -29,6 +30,7 @@ export function parseConfig(text: string, file: string): Config {
     ...document.faults,
     ...faultsOf(parsed.error?.issues ?? [], document),
     ...brokenRules(document, folder),
+    ...droppedNames(document, SCHEMA),
   ];
   if (!parsed.success || faults.length > 0) throw new ConfigError(file, onePerPlace(faults));
   const sha256 = createHash("sha256").update(text).digest("hex");

@@ -1,7 +1,7 @@
 /** The schema of `providers`: the module, its grants and its limits. */
 import { z } from "zod";
 import { GRANTS } from "../capabilities/registry.ts";
-import { count, field, optionalQuantity, path, quantity } from "../schema/field.ts";
+import { count, field, optionalQuantity, PROVIDER_NAME, path, quantity } from "../schema/field.ts";
 import { duration, memory } from "../schema/units.ts";
 import { leastProcessBytes } from "./process-memory.ts";
 
@@ -133,5 +133,6 @@ export const providers = field(
     expected: "a mapping with at least one provider",
     meaning: "The providers, by name.",
     example: "{ local: { module: providers/local.wasm, sha256: <64 hex digits> } }",
+    keywords: { minProperties: 1, propertyNames: { pattern: PROVIDER_NAME.source } },
   },
 );

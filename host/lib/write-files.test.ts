@@ -14,6 +14,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import {
+  createGroupReadable,
   createPrivate,
   isStagingOf,
   publish,
@@ -65,6 +66,20 @@ test("replaceFile replaces a file, and a link instead of its target", (t) => {
   assert.equal(readFileSync(join(folder, "other"), "utf8"), "other");
   assert.equal(statSync(join(folder, "a")).mode & 0o777, 0o644 & ~process.umask());
   assert.deepEqual(readdirSync(folder).sort(), ["a", "other"]);
+});
+
+test("createGroupReadable creates a file of mode 0640 under any umask, and never replaces one", (t) => {
+  const folder = folderOf(t);
+  const before = process.umask(0o077);
+  try {
+    createGroupReadable(join(folder, "a"), "one");
+  } finally {
+    process.umask(before);
+  }
+  assert.throws(() => createGroupReadable(join(folder, "a"), "two"), { code: "EEXIST" });
+  assert.equal(readFileSync(join(folder, "a"), "utf8"), "one");
+  assert.equal(statSync(join(folder, "a")).mode & 0o777, 0o640);
+  assert.deepEqual(readdirSync(folder), ["a"]);
 });
 
 test("replaceFile leaves no staged file when it fails", (t) => {

@@ -4,6 +4,7 @@
  */
 import { randomBytes } from "node:crypto";
 import {
+  chmodSync,
   closeSync,
   fsyncSync,
   linkSync,
@@ -36,6 +37,22 @@ export function statOf(path: string): Stats | undefined {
 export function createPrivate(path: string, content: string | Uint8Array, staged = stagingPath(path)): void {
   try {
     writePrivate(staged, content);
+    publish(staged, path);
+  } catch (error) {
+    rmSync(staged, { force: true });
+    throw error;
+  }
+}
+
+/**
+ * Creates a file of mode 0640, whatever the umask is. Never replaces an existing file.
+ * @throws the system's error; EEXIST if the path exists
+ */
+export function createGroupReadable(path: string, text: string): void {
+  const staged = stagingPath(path);
+  try {
+    write(staged, Buffer.from(text), 0o600);
+    chmodSync(staged, 0o640);
     publish(staged, path);
   } catch (error) {
     rmSync(staged, { force: true });

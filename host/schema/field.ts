@@ -16,6 +16,8 @@ export interface Field {
   readonly absent?: string;
   /** Returns the value that the author of `source` probably meant. It need not be valid: faults show only valid suggestions. */
   readonly suggest?: (source: string) => unknown;
+  /** Keywords of JSON Schema (draft 7) for conditions that the zod schema checks in code. */
+  readonly keywords?: Readonly<Record<string, unknown>>;
 }
 
 /** Schema → its field. */
@@ -43,6 +45,8 @@ export function field<T extends z.core.$ZodType>(schema: T, texts: Field): T {
 /** Schema of a path → the prefix of its text before the path. */
 const PREFIXES = new WeakMap<z.core.$ZodType, string>();
 
+/** In UTF-16 units. */
+export const MAX_PATH = 4095;
 // a NUL byte would end the path early in the system call
 const PATH = /^[^\0]{1,4095}$/;
 
@@ -85,12 +89,15 @@ export function optionalQuantity(of: Quantity, texts: Field) {
 }
 
 function parsed(of: Quantity) {
-  return z.string().transform((text, context) => {
-    const value = of.parse(text);
-    if (value !== undefined) return value;
-    context.issues.push({ code: "custom", input: text });
-    return z.NEVER;
-  });
+  return z
+    .string()
+    .regex(of.pattern)
+    .transform((text, context) => {
+      const value = of.parse(text);
+      if (value !== undefined) return value;
+      context.issues.push({ code: "custom", input: text });
+      return z.NEVER;
+    });
 }
 
 /** The schema of a whole number from `min` to `max`, both included. */

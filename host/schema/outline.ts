@@ -39,8 +39,11 @@ export function isShort(value: unknown): value is readonly unknown[] {
   return Array.isArray(value) && value.length <= 64;
 }
 
+export function isMapping(value: unknown): value is Mapping {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
 /** @returns the value if it is a mapping; otherwise undefined */
 export function mapping(value: unknown): Mapping | undefined {
-  const isMapping = typeof value === "object" && value !== null && !Array.isArray(value);
-  return isMapping ? (value as Mapping) : undefined;
+  return isMapping(value) ? value : undefined;
 }

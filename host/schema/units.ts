@@ -42,6 +42,8 @@ const time: UnitSystem = {
 
 /** A kind of quantity with bounds. */
 export interface Quantity {
+  /** The form of the text, without the bounds. */
+  readonly pattern: RegExp;
   /** @returns the value in the base unit (bytes, milliseconds); undefined if the text is malformed or out of bounds */
   parse(text: string): number | undefined;
   /** @returns the quantity that was probably meant, within the bounds; undefined if the text is not a number with a known unit */
@@ -63,9 +65,12 @@ function quantity(system: UnitSystem, min: number, max: number, step: number): Q
   const sizes = new Map(Object.entries(system.aliases));
   for (const [unit, factor] of factors) sizes.set(unit.toLowerCase(), factor);
 
+  const pattern = new RegExp(`^(0|[1-9][0-9]{0,9})(${Object.keys(system.units).join("|")})$`);
+
   return {
+    pattern,
     parse(text) {
-      const [, digits, unit = ""] = /^(0|[1-9][0-9]{0,9})([A-Za-z]+)$/.exec(text) ?? [];
+      const [, digits, unit = ""] = pattern.exec(text) ?? [];
       const factor = factors.get(unit);
       if (digits === undefined || factor === undefined) return undefined;
       const value = Number(digits) * factor;

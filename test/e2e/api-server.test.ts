@@ -1,6 +1,7 @@
 /** A real API server keeps its Secrets through the local provider. The tests build on each other, as an operator's day does. */
 import assert from "node:assert/strict";
 import type { ChildProcess } from "node:child_process";
+import { readFileSync, writeFileSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
 import { KmsClient } from "../../host/grpc/client.ts";
 import { Fixture, localConfig } from "../support/fixture.ts";
@@ -90,12 +91,11 @@ describe("kube-apiserver with the local provider", () => {
 
   test("with a second key active, new Secrets carry its key_id and old ones still read", async () => {
     const before = await keyId();
-    fixture.write(
-      localConfig([
-        { name: "kek-2", use: "active" },
-        { name: "kek-1", use: "decrypt" },
-      ]),
-    );
+    const keys = [
+      { name: "kek-2", use: "active" },
+      { name: "kek-1", use: "decrypt" },
+    ] as const;
+    fixture.write(localConfig(keys, { admin: { listen: "unix:admin.sock" } }));
     fixture.keyInit("kek-2");
     await Fixture.stop(host);
     host = await fixture.serve();
@@ -109,5 +109,55 @@ describe("kube-apiserver with the local provider", () => {
     assert.ok((await stored("first")).includes(before), "the old Secret still names the old one");
     assert.equal(await api.readSecret("first"), VALUE);
     assert.equal(await api.readSecret("second"), VALUE);
+  });
+
+  /** What doctor says about the API server and its file, and its exit code. */
+  async function doctor(...words: string[]) {
+    const options = ["--encryption-config", api.encryptionConfig, "--kubeconfig", api.kubeconfig(), "--json"];
+    const { stdout, code } = await fixture.runAside("doctor", ...options, ...words).then(
+      ({ stdout }) => ({ stdout, code: 0 }),
+      ({ stdout, code }: { stdout: string; code: number }) => ({ stdout, code }),
+    );
+    const { findings } = JSON.parse(stdout) as {
+      findings: { subject: string; ok: boolean; detail: string }[];
+    };
+    const own = findings.filter(({ subject }) => /^(API server|encryption config|\/)/.test(subject));
+    assert.ok(
+      findings.every(({ ok, subject }) => ok || own.some((each) => each.subject === subject)),
+      stdout,
+    );
+    return { code, text: own.map(({ ok, detail }) => `${ok ? "ok" : "FAIL"} ${detail}`).join("\n") };
+  }
+
+  test("doctor compares the file and the keys with the API server, and counts what is left under an old key", async () => {
+    const { code, text } = await doctor("--count");
+    assert.equal(code, 1, text);
+    assert.match(text, /^ok .*encryption\.yaml writes Secrets through this host$/m);
+    assert.match(text, /^ok the file is in force: sha256:[0-9a-f]{16}…$/m);
+    assert.match(text, /^ok no reload of the encryption config failed since its start$/m);
+    assert.match(text, /^ok Status last gave it the active key kek-2 \(sha256:[0-9a-f]{16}…\) at \d{4}-/m);
+    assert.match(text, /^ok last wrote under the active key kek-2 /m);
+    assert.match(text, /^ok \d+ reads under key kek-1 .* objects were under it/m);
+    assert.match(text, /^ok of 2 objects of secrets, 1 were read under the active key kek-2 /m);
+    assert.match(text, /^FAIL of 2 objects of secrets, 1 were read under key kek-1 /m);
+  });
+
+  test("after the old Secret was rewritten, doctor proves that nothing is left under the old key", async () => {
+    await api.rewriteSecret("first");
+    const { code, text } = await doctor("--count");
+    assert.match(text, /^ok no object is left under an older key: all 2 are under the active one$/m);
+    assert.equal(code, 0, text);
+  });
+
+  test("doctor says that another file is in force", async () => {
+    const text = readFileSync(api.encryptionConfig, "utf8");
+    writeFileSync(api.encryptionConfig, `${text}\n`);
+    try {
+      const { code, text } = await doctor();
+      assert.equal(code, 1, text);
+      assert.match(text, /^FAIL another encryption config is in force: sha256:/m);
+    } finally {
+      writeFileSync(api.encryptionConfig, text);
+    }
   });
 });

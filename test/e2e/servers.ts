@@ -101,6 +101,14 @@ export class ApiClient {
     return Buffer.from(JSON.parse(body).data.value, "base64").toString();
   }
 
+  /** Writes a Secret again as it is: one that is stored under an older key moves to the current one. */
+  async rewriteSecret(name: string): Promise<void> {
+    const path = `/api/v1/namespaces/default/secrets/${name}`;
+    const { body } = await this.get(path);
+    const { status } = await this.ask("PUT", path, JSON.parse(body));
+    if (status !== 200) throw new Error(`rewriting Secret ${name} gave ${status}`);
+  }
+
   /** A request of the administrator, or of the holder of a token. */
   ask(
     method: string,
@@ -206,6 +214,31 @@ export class ApiServer extends ApiClient {
 
   async stop(): Promise<void> {
     await end(this.#process);
+  }
+
+  /** The path of the EncryptionConfiguration. */
+  get encryptionConfig(): string {
+    return join(this.#folder, "encryption.yaml");
+  }
+
+  /** Writes a kubeconfig for the running server. @returns its path */
+  kubeconfig(): string {
+    const cluster = {
+      server: this.url,
+      "certificate-authority": "certs/apiserver.crt",
+    };
+    this.#write(
+      "kubeconfig",
+      JSON.stringify({
+        apiVersion: "v1",
+        kind: "Config",
+        clusters: [{ name: "e2e", cluster }],
+        users: [{ name: "admin", user: { token: this.token } }],
+        contexts: [{ name: "e2e", context: { cluster: "e2e", user: "admin" } }],
+        "current-context": "e2e",
+      }),
+    );
+    return join(this.#folder, "kubeconfig");
   }
 
   #makeTokens(): void {

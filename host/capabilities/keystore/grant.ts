@@ -44,6 +44,7 @@ export const GRANT = field(
     meaning: "Lets the provider use keystore keys. It never sees their bytes.",
     example: "{ keys: [kek-2026] }",
     absent: "no keystore key",
+    keywords: { anyOf: [{ required: ["keys"] }, { required: ["passphrases"] }] },
   },
 );
 

@@ -129,6 +129,7 @@ const tls = field(
     meaning: "The server's required identity, and the host's own certificate.",
     example: "{ ca: /etc/kleidi/vault-ca.pem }",
     absent: "every setting at its default",
+    keywords: { dependencies: { certificate: ["key"], key: ["certificate"], crl: ["ca"] } },
   },
 );
 

@@ -26,5 +26,6 @@ export const credential = field(
     meaning: "The host's identity at the origin. The provider never sees it.",
     example: "{ vault: { auth: token, file: /etc/kleidi/vault-token } }",
     absent: "no credential, but the certificate of `tls` if it has one",
+    keywords: { minProperties: 1, maxProperties: 1 },
   },
 );

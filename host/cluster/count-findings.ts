@@ -1,0 +1,42 @@
+/** Judges a count of objects: how many are under the active key, under older ones, and under none. */
+import type { Finding } from "../finding.ts";
+import type { Count } from "./count.ts";
+import { hashOf, type KnownKeys, keyName } from "./key-usage.ts";
+
+/** @param subject names the API server in the findings */
+export function countFindings(
+  subject: string,
+  resources: readonly string[],
+  { objects, reads }: Count,
+  keys: KnownKeys,
+): Finding[] {
+  const all = `of ${objects} objects of ${resources.join(", ")}`;
+  const active = keys.active === undefined ? undefined : hashOf(keys.active);
+  const byKey = reads.map(({ hash, count }): Finding => {
+    const detail = `${all}, ${count} were read under ${keyName(hash, keys)}`;
+    if (active === undefined || hash === active) return { subject, ok: true, detail };
+    const hint =
+      "At most so many are left: reads of other clients are counted too. Rewrite them (docs/running.md, section 6) before the key is removed.";
+    return { subject, ok: false, detail, hint };
+  });
+  const total = reads.reduce((sum, { count }) => sum + count, 0);
+  const older = reads.filter(({ hash }) => hash !== active);
+  const rest = total < objects ? [unread(subject, all, objects - total)] : [];
+  // more reads than objects: reads of others may hide objects that were stored in another way
+  const proof =
+    active !== undefined && older.length === 0 && total === objects ? [proven(subject, objects)] : [];
+  return [...byKey, ...rest, ...proof];
+}
+
+function unread(subject: string, all: string, count: number): Finding {
+  const detail = `${all}, at least ${count} are not under a key of this host: in the clear, or written by another provider`;
+  return { subject, ok: false, detail, hint: "Rewrite them (docs/running.md, section 5)." };
+}
+
+function proven(subject: string, objects: number): Finding {
+  return {
+    subject,
+    ok: true,
+    detail: `no object is left under an older key: all ${objects} are under the active one`,
+  };
+}

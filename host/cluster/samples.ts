@@ -1,0 +1,35 @@
+/** Reads Prometheus' text format (exposition format 0.0.4): the samples of a few metrics. */
+export interface Sample {
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly value: number;
+}
+
+const LINE = /^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})?[ \t]+(\S+)(?:[ \t]+-?[0-9]+)?$/;
+const LABEL = /([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)"/g;
+const ESCAPES: Readonly<Record<string, string>> = { "\\\\": "\\", '\\"': '"', "\\n": "\n" };
+
+/**
+ * @param text of /metrics
+ * @param prefixes of the names that are wanted
+ * @returns in the order of the text; a line that is not a sample is left out
+ */
+export function samplesOf(text: string, prefixes: readonly string[]): Sample[] {
+  return text.split("\n").flatMap((line): Sample[] => {
+    if (!prefixes.some((prefix) => line.startsWith(prefix))) return [];
+    const [, name, labels = "", number = ""] = LINE.exec(line) ?? [];
+    const value = Number(number);
+    return name === undefined || Number.isNaN(value) ? [] : [{ name, labels: labelsOf(labels), value }];
+  });
+}
+
+function labelsOf(text: string): Record<string, string> {
+  const pairs = [...text.matchAll(LABEL)].map(
+    ([, name = "", value = ""]) => [name, unescaped(value)] as const,
+  );
+  return Object.fromEntries(pairs);
+}
+
+function unescaped(text: string): string {
+  return text.replace(/\\./g, (sequence) => ESCAPES[sequence] ?? sequence);
+}

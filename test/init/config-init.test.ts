@@ -1,0 +1,233 @@
+/** kleidi config init: what it writes is a configuration, and works after the steps that it names. */
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { parseConfig } from "../../host/config/parse.ts";
+import { Authority } from "../support/certificates.ts";
+import { requireDebian } from "../support/debian.ts";
+import { Fixture, kleidi, root } from "../support/fixture.ts";
+import { Swtpm } from "../support/swtpm.ts";
+
+requireDebian(["swtpm"]);
+
+const RUN_MS = 120_000;
+
+/** A folder of its own for each test. */
+function folderOf(t: { after(fn: () => Promise<void>): void }): Fixture {
+  const fixture = new Fixture();
+  t.after(() => fixture.close());
+  return fixture;
+}
+
+/** The options for a host in the folder of a fixture. */
+const inFolder = (fixture: Fixture) => ["--socket", fixture.socket];
+
+/** The steps that the comments of the file name. */
+function stepsIn(fixture: Fixture): string[] {
+  return [...fixture.readConfig().matchAll(/^# {3}\d+\. (.*)$/gm)].map(([, step = ""]) => step);
+}
+
+/** Runs the commands of kleidi that stand in a step. */
+function follow(step: string): void {
+  const [command] = /kleidi (?:key|check) [^;]*/.exec(step) ?? [];
+  if (command === undefined) return;
+  const words = command.split(" ").slice(1);
+  const { status, stdout, stderr } = spawnSync(kleidi, words, { encoding: "utf8", timeout: RUN_MS });
+  assert.equal(status, 0, `${command}\n${stdout}${stderr}`);
+}
+
+function install(step: string): void {
+  const [, folder = ""] = /install -d -m 0700 (\S+)$/.exec(step) ?? [];
+  if (folder !== "") mkdirSync(folder, { recursive: true, mode: 0o700 });
+}
+
+describe("the file works after its own steps", () => {
+  test("local", (t) => {
+    const fixture = folderOf(t);
+    const data = join(fixture.folder, "data");
+    const made = fixture.run(
+      "config",
+      "init",
+      "--for",
+      "local",
+      "--key",
+      "kek-1",
+      "--data",
+      data,
+      ...inFolder(fixture),
+    );
+    assert.equal(made.status, 0, made.stderr);
+    const steps = stepsIn(fixture);
+    assert.equal(steps.length, 5);
+    for (const step of steps) {
+      install(step);
+      follow(step);
+    }
+    assert.ok(readdirSync(join(data, "keys")).includes("kek-1.key"));
+  });
+
+  test("tpm", async (t) => {
+    const fixture = folderOf(t);
+    const tpm = await Swtpm.start("unix");
+    t.after(() => tpm.stop());
+    const options = ["--data", fixture.folder, "--device", tpm.device, ...inFolder(fixture)];
+    const made = fixture.run("config", "init", "--for", "tpm", "--key", "kek-1", ...options);
+    assert.equal(made.status, 0, made.stderr);
+    for (const step of stepsIn(fixture)) {
+      install(step);
+      follow(step);
+    }
+    assert.ok(readdirSync(join(fixture.folder, "state")).includes("kek-1.state"));
+  });
+
+  for (const auth of ["approle", "token"])
+    test(`vault with ${auth}: check, which asks no server`, async (t) => {
+      const fixture = folderOf(t);
+      const secret = join(fixture.folder, "secret");
+      writeFileSync(secret, "s.secret\n", { mode: 0o600 });
+      const authority = new Authority(fixture.folder);
+      const made = fixture.run(
+        ...["config", "init", "--for", "vault", "--key", "kek-1", "--origin", "https://vault.example:8200"],
+        ...["--network", "10.20.0.0/16", "--ca", authority.file, "--auth", auth, "--secret-file", secret],
+        ...(auth === "approle" ? ["--role-id", "3f0c2b1e-8a3c-4c57-9d0f-0d6f1b2c9a11"] : []),
+        ...inFolder(fixture),
+      );
+      assert.equal(made.status, 0, made.stderr);
+      const checked = fixture.run("check");
+      assert.equal(checked.status, 0, checked.stdout);
+    });
+});
+
+describe("the file", () => {
+  const fixture = new Fixture();
+  before(() => {
+    const { status, stderr } = fixture.run(
+      ...["config", "init", "--for", "local", "--key", "kek-1", "--group", "root"],
+      ...["--data", "/var/lib/key's", ...inFolder(fixture)],
+    );
+    assert.equal(status, 0, stderr);
+  });
+  after(() => fixture.close());
+
+  test("names the JSON Schema on its first line", () => {
+    const [first = ""] = fixture.readConfig().split("\n");
+    assert.equal(first, `# yaml-language-server: $schema=${join(root, "docs/kleidi.schema.json")}`);
+  });
+
+  test("has mode 0640, and nothing is left beside it", () => {
+    assert.equal(statSync(fixture.config).mode & 0o777, 0o640);
+    assert.deepEqual(readdirSync(fixture.folder).sort(), ["keys", "kleidi.yaml"]);
+  });
+
+  test("explains every key with a value", () => {
+    const unexplained = fixture
+      .readConfig()
+      .split("\n")
+      .filter((line) => /^ *(- )?\w+: \S/.test(line) && !line.includes(" # "));
+    // the group and the provider of the key are plain from the lines before them
+    assert.deepEqual(
+      unexplained.map((line) => line.trim()),
+      ["group: root", "provider: local"],
+    );
+  });
+
+  test("is valid with its recommended lines in force too", () => {
+    const text = fixture.readConfig().replaceAll(/^# (admin|audit): /gm, "$1: ");
+    const { admin, audit } = parseConfig(text, fixture.config);
+    assert.ok(admin !== undefined && audit !== undefined);
+  });
+
+  test("quotes an answer in YAML and in the commands of its comments", () => {
+    const text = fixture.readConfig();
+    assert.equal(parseConfig(text, fixture.config).keystore?.directory, "/var/lib/key's/keys");
+    assert.ok(text.includes("install -d -m 0700 '/var/lib/key'\\''s/keys'"), text);
+  });
+
+  test("is never overwritten", () => {
+    const text = fixture.readConfig();
+    const { status, stderr } = fixture.run("config", "init", "--for", "local", "--key", "kek-2");
+    assert.equal(status, 2);
+    assert.match(stderr, /^Cannot write .*kleidi\.yaml: it exists; /);
+    assert.equal(fixture.readConfig(), text);
+  });
+});
+
+/** Options that cannot be used, and the option that the sentence names. */
+const REFUSED: readonly (readonly [name: string, words: string, option: string])[] = [
+  ["no provider", "", "--for"],
+  ["an unknown provider", "--for aws", "--for"],
+  ["no key", "--for local", "--key"],
+  ["every missing option of vault", "--for vault", "--key, --origin, --role-id, --secret-file"],
+  ["no secret for a token", "--for vault --key a --origin https://a --auth token", "--secret-file"],
+  ["an invalid key", "--for local --key A", "--key"],
+  ["another provider's option", "--for local --key a --device /dev/tpmrm0", "--device"],
+  [
+    "an option that the login does not need",
+    "--for vault --key a --origin https://a --auth token --role-id b --secret-file c",
+    "--role-id",
+  ],
+  ["a login without a template", "--for vault --auth cert", "--auth"],
+  [
+    "an origin with a path",
+    "--for vault --key a --origin https://a/v1 --role-id b --secret-file c",
+    "--origin",
+  ],
+  ["an answer with a line feed", "--for local --key a --group a\nb", "--group"],
+  ["a socket that is too long", `--for local --key a --socket /${"a".repeat(100)}`, "listen.socket"],
+  ["a module that does not exist", "--for local --key a --module /no.wasm", "/no.wasm"],
+];
+
+describe("refuses, with exit code 2 and no file,", () => {
+  for (const [name, words, option] of REFUSED)
+    test(name, (t) => {
+      const fixture = folderOf(t);
+      const { status, stderr } = fixture.run(
+        "config",
+        "init",
+        ...words.split(" ").filter((word) => word !== ""),
+      );
+      assert.equal(status, 2, stderr);
+      assert.ok(stderr.includes(option), stderr);
+      assert.deepEqual(readdirSync(fixture.folder), ["keys"]);
+      t.assert.snapshot(stderr.replaceAll(fixture.folder, "FOLDER"), { serializers: [String] });
+    });
+
+  test("a folder that does not exist", (t) => {
+    const file = join(folderOf(t).folder, "no", "kleidi.yaml");
+    const words = ["config", "init", "--for", "local", "--key", "a", "--config", file];
+    const { status, stderr } = spawnSync(kleidi, words, { encoding: "utf8", timeout: RUN_MS });
+    assert.equal(status, 2);
+    assert.match(stderr, /\(ENOENT\): create its folder/);
+  });
+});
+
+describe("on a terminal", () => {
+  /** Types lines on a terminal of its own (script(1)). */
+  function type(fixture: Fixture, lines: readonly string[]) {
+    const command = `'${kleidi}' config init --config '${fixture.config}'`;
+    const input = lines.map((line) => `${line}\n`).join("");
+    return spawnSync("script", ["-qec", command, "/dev/null"], { input, encoding: "utf8", timeout: RUN_MS });
+  }
+
+  test("asks for each answer, again after an invalid one, and takes defaults", (t) => {
+    const fixture = folderOf(t);
+    const { status, stdout } = type(fixture, ["gcp", "local", "KEK 1", "kek-1", "", "", ""]);
+    assert.equal(status, 0, stdout);
+    const { listen, keys, keystore } = parseConfig(readFileSync(fixture.config, "utf8"), fixture.config);
+    assert.deepEqual(listen, { socket: "/run/kleidi/kms.sock", mode: 0o600 });
+    assert.equal(keys[0]?.name, "kek-1");
+    assert.equal(keystore?.directory, "/var/lib/kleidi/keys");
+    assert.match(stdout, /expected local, tpm, vault, found "gcp"/);
+    assert.match(stdout, /found "KEK 1"/);
+  });
+
+  test("writes nothing if the input ends", (t) => {
+    const fixture = folderOf(t);
+    // Ctrl-D at the start of a line
+    const { status, stdout } = type(fixture, ["local", "\u0004"]);
+    assert.equal(status, 2, stdout);
+    assert.deepEqual(readdirSync(fixture.folder), ["keys"]);
+  });
+});
