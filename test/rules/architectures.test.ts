@@ -59,7 +59,11 @@ for (const arch of ARCHITECTURES) {
       const checkout = checkoutOf(t);
       const { status, stdout, stderr } = setUp(checkout, arch, nodeOf(arch));
       assert.equal(status, 0, stderr);
-      assert.match(stdout, /^npm ci --ignore-scripts /m);
+      for (const folder of ["", "operator"])
+        assert.match(
+          stdout,
+          new RegExp(`^npm ci --prefix ${join(checkout, folder)}/? --ignore-scripts `, "m"),
+        );
       assert.match(stdout, /^node .*\/providers\/build\.ts$/m);
     });
 
@@ -101,7 +105,12 @@ const nodeOf = (arch: string) => `node_modules/node-linux-${arch}/bin/node`;
 function checkoutOf(t: TestContext): string {
   const checkout = mkdtempSync(join(tmpdir(), "kleidi-architecture-"));
   t.after(() => rmSync(checkout, { recursive: true, force: true }));
-  for (const file of [".ci/setup.mjs", "host/kleidi-node", "package-lock.json"]) {
+  for (const file of [
+    ".ci/setup.mjs",
+    "host/kleidi-node",
+    "package-lock.json",
+    "operator/package-lock.json",
+  ]) {
     mkdirSync(dirname(join(checkout, file)), { recursive: true });
     copyFileSync(join(root, file), join(checkout, file));
   }
@@ -115,7 +124,7 @@ function setUp(checkout: string, arch: string, installed: string) {
   const program = join(checkout, installed);
   writeProgram(
     join(checkout, "bin", "npm"),
-    `echo "npm $*"; mkdir -p '${dirname(program)}'; cp '${node}' '${program}'`,
+    `echo "npm $*"; mkdir -p "$3/node_modules" '${dirname(program)}'; cp '${node}' '${program}'`,
   );
   const PATH = `${join(checkout, "bin")}:/usr/bin:/bin`;
   const args = ["--import", believing(arch), join(checkout, ".ci/setup.mjs")];

@@ -330,7 +330,6 @@ export const WALLS: readonly Wall[] = [
     room: "host/cluster",
     may: [FINDING, LIB, SCHEMA, "host/config/document.ts"],
     outside: ["node:crypto", "node:path", "undici", "yaml"],
-    tests: BOTH,
   },
   // the path of a key in the schema is a type only
   { room: "host/init", may: ["host/schema/text.ts"], outside: ["yaml"] },
