@@ -122,6 +122,22 @@ export class ApiServer {
     await until("the API server is ready", async () => (await this.get("/readyz")).status === 200);
   }
 
+  /** Replaces the EncryptionConfiguration, for the next start. */
+  useEncryption(text: string): void {
+    this.#write("encryption.yaml", text);
+  }
+
+  create(path: string, body: unknown): Promise<Answer> {
+    return this.#ask("POST", path, body);
+  }
+
+  /** Writes a Secret back unchanged: an object that another provider wrote is encrypted anew. */
+  async rewriteSecret(name: string): Promise<void> {
+    const path = `/api/v1/namespaces/default/secrets/${name}`;
+    const { status, body } = await this.#ask("PUT", path, JSON.parse((await this.get(path)).body));
+    if (status !== 200) throw new Error(`rewriting Secret ${name} gave ${status}: ${body}`);
+  }
+
   get(path: string): Promise<Answer> {
     return this.#ask("GET", path);
   }
