@@ -38,8 +38,12 @@ export function renderCommand(
   return EXIT.SUCCESS;
 }
 
-/** Parses the file twice: faults name the file that was given, paths in it are those on the node. */
-function inputOf(file: string, nodeConfig: string): RenderInput {
+/**
+ * Parses the file twice: faults name the file that was given, paths in it are those on the node.
+ * @param nodeConfig the absolute path of the file on the node
+ * @throws ConfigError
+ */
+export function inputOf(file: string, nodeConfig: string): RenderInput {
   const text = readConfig(file);
   parseConfig(text, file);
   const config = parseConfig(text, nodeConfig);

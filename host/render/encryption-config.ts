@@ -12,7 +12,8 @@ import { type Rendered, type RenderInput, rootFile } from "./rendered.ts";
 export const STAGES = {
   stage: "others write, kleidí reads: for every API server, before one of them writes with kleidí",
   promote: "kleidí writes, others read: the objects can be rewritten now",
-  retire: "kleidí alone: after every object was rewritten",
+  retire:
+    "kleidí alone: only after every object was rewritten, as an API server with one that it cannot read does not start",
   leave: "others write, kleidí reads: rewrite every object, then remove kleidí",
 } as const;
 export type Stage = keyof typeof STAGES;

@@ -1,7 +1,8 @@
 /** The users and folders of a node: sysusers.d and tmpfiles.d. */
 import type { Config } from "../config/config.ts";
-import { unitWord } from "./escape.ts";
+import { unitWord, unwritable } from "./escape.ts";
 import { socketFolders } from "./footprint.ts";
+import { refuseIf } from "./refusal.ts";
 import { type Rendered, type RenderInput, rootFile } from "./rendered.ts";
 
 /** The user and group of a kleidí in a container, as numbers: a container has no names. */
@@ -10,8 +11,11 @@ export const POD_USER = 65_532;
 /**
  * @param user the owner of the folders: the name "kleidi" for a service, a number for a pod
  * @returns the two files and the commands that apply them
+ * @throws KleidiError render-refused
  */
 export function renderLayout({ config, footprint }: RenderInput, user: "kleidi" | typeof POD_USER): Rendered {
+  const all = [...footprint.writes, ...socketFolders(config).map(({ folder }) => folder)];
+  refuseIf("the folders of the node", unwritable(all));
   const files = [
     rootFile("/etc/sysusers.d/kleidi.conf", lines(users(config, user))),
     rootFile("/etc/tmpfiles.d/kleidi.conf", lines(folders(config, footprint.writes, user))),

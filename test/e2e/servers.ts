@@ -212,6 +212,15 @@ export class ApiServer extends ApiClient {
     await until("the API server is ready", async () => (await this.get("/readyz")).status === 200);
   }
 
+  /** Replaces the EncryptionConfiguration, for the next start. */
+  useEncryption(text: string): void {
+    this.#write("encryption.yaml", text);
+  }
+
+  create(path: string, body: unknown): Promise<Answer> {
+    return this.ask("POST", path, body);
+  }
+
   async stop(): Promise<void> {
     await end(this.#process);
   }
