@@ -220,6 +220,21 @@ export const PROGRAM: Program = {
     ...RENDER_COMMANDS,
     ...AUDIT_COMMANDS,
     {
+      name: "completion",
+      arguments: "<shell>",
+      summary: "Print a script that completes commands and options in bash, zsh or fish.",
+      options: [],
+      examples: [
+        { does: "Complete in this bash", line: "source <(kleidi completion bash)" },
+        {
+          does: "Complete in every fish",
+          line: "kleidi completion fish > ~/.config/fish/completions/kleidi.fish",
+        },
+      ],
+      run: async (_options: object, shell: unknown) =>
+        (await import("./cli/completion.ts")).completionCommand(PROGRAM, String(shell)),
+    },
+    {
       name: "version",
       summary: "Print the version, the commit, the version of Node, the ABI and the platform.",
       options: [JSON_OBJECT],

@@ -1,6 +1,9 @@
 /** The package: JavaScript emitted from the checkout, the guest's program, the modules, the documents and the production packages. */
 import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
+import { SHELLS } from "../../host/cli/completion.ts";
+import { manPages } from "../../host/cli/manual.ts";
+import { PROGRAM } from "../../host/main.ts";
 import { buildAll, DIGESTS, digestsOf } from "../../providers/build.ts";
 import { type Head, readFiles } from "../release/commit.ts";
 import { ReleaseFault } from "../release/fault.ts";
@@ -30,7 +33,24 @@ export async function makePackage(checkout: string, head: Head, folder: string):
     sbomOf(release, json<Lockfile>(checkout, "package-lock.json"), shipped),
   );
   const gitHead = head.changes === "" ? head.id : `${head.id}-modified`;
-  writeFileSync(join(folder, "package.json"), manifestOf(manifest, gitHead, []));
+  writeFileSync(join(folder, "package.json"), manifestOf(manifest, gitHead, writeManual(folder, head)));
+  writeCompletions(folder);
+}
+
+/** @returns the paths of the man pages */
+function writeManual(folder: string, { time }: Head): string[] {
+  mkdirSync(join(folder, "man"));
+  const day = new Date(time * 1000).toISOString().slice(0, 10);
+  return manPages(PROGRAM, day).map(({ file, text }) => {
+    writeFileSync(join(folder, "man", file), text);
+    return `man/${file}`;
+  });
+}
+
+function writeCompletions(folder: string): void {
+  mkdirSync(join(folder, "completions"));
+  for (const [shell, script] of Object.entries(SHELLS))
+    writeFileSync(join(folder, "completions", `kleidi.${shell}`), script(PROGRAM));
 }
 
 /** Everything that the command line imports, and nothing else. */
