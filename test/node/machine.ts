@@ -74,8 +74,8 @@ export class Machine {
     this.#unshare = spawn("unshare", [...namespaces, "--", ...program], {
       stdio: ["ignore", "inherit", "inherit"],
     });
-    // Where the test itself ends early, so does the machine; its cgroups and its folder stay then.
-    process.once("exit", this.#kill);
+    // Where the test itself ends early, so does the machine; its folder stays then, and its cgroups while a process is ending.
+    process.once("exit", this.#abandon);
   }
 
   /** @param folders of this machine, each bound to /opt/NAME */
@@ -141,11 +141,21 @@ export class Machine {
     const exit = isRunning ? once(this.#unshare, "exit") : undefined;
     this.#kill();
     await exit;
-    process.off("exit", this.#kill);
+    process.off("exit", this.#abandon);
     await until("its cgroups are gone", async () => removeCgroups(this.cgroup), END_MS);
+    this.#restore();
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  readonly #abandon = () => {
+    this.#kill();
+    this.#restore();
+    removeCgroups(this.cgroup);
+  };
+
+  #restore(): void {
     for (const [path, value] of this.#sysctls)
       if (readFileSync(path, "utf8") !== value) writeFileSync(path, value);
-    rmSync(this.#folder, { recursive: true, force: true });
   }
 
   /** Process 1 takes all others of its namespace with it. */

@@ -10,8 +10,10 @@ export const PACKAGES = [
   "buildah",
   "chromium",
   "debootstrap",
+  "fish",
   "gnupg",
   "iproute2",
+  "mandoc",
   "minisign",
   "openssl",
   "podman",
@@ -21,6 +23,7 @@ export const PACKAGES = [
   "swtpm-tools",
   "systemd",
   "tpm2-tools",
+  "zsh",
 ] as const;
 export type Package = (typeof PACKAGES)[number];
 
