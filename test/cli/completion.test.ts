@@ -5,9 +5,9 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { PROGRAM } from "../main.ts";
-import { SHELLS } from "./completion.ts";
-import { manPages } from "./manual.ts";
+import { SHELLS } from "../../host/cli/completion.ts";
+import { manPages } from "../../host/cli/manual.ts";
+import { PROGRAM } from "../../host/main.ts";
 
 /** mandoc prints bold as a character, a backspace and the character again. */
 const OVERSTRUCK = new RegExp(`.${String.fromCharCode(8)}`, "g");
