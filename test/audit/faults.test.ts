@@ -104,10 +104,13 @@ const recordsOf = (path: string) =>
     .slice(0, -1)
     .map((line) => JSON.parse(line));
 
-/** Every line is there and as it was, up to at least this one. */
-function assertIntact(to: number): void {
+/**
+ * Every line is there and as it was, up to at least this one.
+ * @param isKilled the host may have been killed in the middle of the last line, which was not acknowledged
+ */
+function assertIntact(to: number, isKilled = false): void {
   const { fault, gaps, intactTo = 0, first } = verify(filesOf(), { keys: [] });
-  assert.deepEqual([fault, gaps, first], [undefined, [], 1]);
+  assert.deepEqual([isKilled && fault?.kind === "torn" ? undefined : fault, gaps, first], [undefined, [], 1]);
   assert.ok(intactTo >= to, `${to} was acknowledged, the log is intact to ${intactTo}`);
 }
 
@@ -145,7 +148,7 @@ test("a host that is killed at any time loses no line that was acknowledged", as
     await appender.until(accepted);
     await sleep(Math.random() * 50);
     await appender.kill();
-    assertIntact(appender.acknowledged);
+    assertIntact(appender.acknowledged, true);
   }
   assert.equal(recordsOf(file).filter(({ kind }) => kind === "start").length, 5);
 });

@@ -72,7 +72,7 @@ describe("the image", () => {
   test("in the hardened container a key is made, and the wall is in force", () => {
     container.run("key", "init");
     const { findings } = JSON.parse(container.run("check", "--live", "--json"));
-    const { detail } = findings.find(({ what }: { what: string }) => what === "wall");
+    const { detail } = findings.find(({ subject }: { subject: string }) => subject === "wall");
     assert.match(detail, /^landlock: /);
   });
 
