@@ -223,16 +223,19 @@ export const PROGRAM: Program = {
       name: "completion",
       arguments: "<shell>",
       summary: "Print a script that completes commands and options in bash, zsh or fish.",
-      options: [],
+      options: [JSON_OBJECT],
       examples: [
-        { does: "Complete in this bash", line: "source <(kleidi completion bash)" },
+        {
+          does: "Complete in every bash",
+          line: "kleidi completion bash > ~/.local/share/bash-completion/completions/kleidi",
+        },
         {
           does: "Complete in every fish",
           line: "kleidi completion fish > ~/.config/fish/completions/kleidi.fish",
         },
       ],
-      run: async (_options: object, shell: unknown) =>
-        (await import("./cli/completion.ts")).completionCommand(PROGRAM, String(shell)),
+      run: async (options: { json: boolean }, shell: string) =>
+        (await import("./cli/completion.ts")).completionCommand(PROGRAM, shell, options),
     },
     {
       name: "version",

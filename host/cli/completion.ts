@@ -14,13 +14,14 @@ type Outline = Pick<Program, "groups" | "commands">;
 export const SHELLS: Readonly<Record<string, (program: Outline) => string>> = { bash, zsh, fish };
 
 /** @throws UsageError, the shell is not one of SHELLS */
-export function completionCommand(program: Outline, shell: string): number {
+export function completionCommand(program: Outline, shell: string, { json }: { json: boolean }): number {
   const script = Object.hasOwn(SHELLS, shell) ? SHELLS[shell] : undefined;
   if (script === undefined) {
     const known = Object.keys(SHELLS).join(", ");
     throw new UsageError(`Cannot print a completion script for "${shell}": the shells are ${known}`);
   }
-  print(script(program).trimEnd());
+  const text = script(program);
+  print(json ? JSON.stringify({ shell, script: text }, null, 2) : text.trimEnd());
   return EXIT.SUCCESS;
 }
 

@@ -1,6 +1,6 @@
 /** An image before this one, for an upgrade. */
-import { existsSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, mkdirSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { IMAGE, locked, removeImage } from "../image/images.ts";
 import { buildah, podman, STORAGE } from "../support/containers.ts";
 
@@ -16,6 +16,7 @@ export function previousImage(): string {
     const container = buildah("from", "--pull-never", IMAGE);
     buildah("config", "--label", "org.opencontainers.image.version=0.0.0", container);
     buildah("commit", "--quiet", "--rm", container, PREVIOUS);
+    mkdirSync(dirname(archive), { recursive: true });
     podman("save", "--quiet", "--format", "oci-archive", "--output", archive, PREVIOUS);
     return archive;
   });
