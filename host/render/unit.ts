@@ -67,9 +67,7 @@ const HARDENING = [
   "ProtectClock=yes",
   "ProtectHostname=yes",
   "ProtectProc=invisible",
-  "ProcSubset=pid",
   "RestrictRealtime=yes",
-  "RestrictSUIDSGID=yes",
   "LockPersonality=yes",
   "RemoveIPC=yes",
   "KeyringMode=private",
@@ -79,7 +77,10 @@ const HARDENING = [
 ];
 
 function supplementary({ config, footprint }: RenderInput): string[] {
-  const sockets = socketFolders(config).flatMap(({ group }) => group ?? []);
+  // sysusers.d makes the user a member of every other group that has a name
+  const sockets = socketFolders(config)
+    .flatMap(({ group }) => group ?? [])
+    .filter((group) => typeof group === "number" || group === "root");
   // Debian and Fedora give the TPM's resource manager to this group
   const tpm = footprint.devices.some((device) => device.startsWith("/dev/tpmrm")) ? ["tss"] : [];
   const groups = [...new Set([...sockets, ...tpm])];
@@ -98,9 +99,14 @@ function devices(granted: readonly string[]): string[] {
 
 const CALLS =
   "SystemCallFilter=@system-service landlock_add_rule landlock_create_ruleset landlock_restrict_self";
+const WITHOUT = "SystemCallFilter=~@resources";
 
-/** bubblewrap makes namespaces and mounts for a provider's process. */
+/**
+ * bubblewrap makes namespaces and mounts for a provider's process, and reads /proc/sys. RestrictSUIDSGID= would hide openat2 from it,
+ * whose mode a filter of system calls cannot see.
+ */
 function wall(name: "auto" | "bubblewrap" | "landlock" | "none"): string[] {
-  if (name === "landlock" || name === "none") return ["RestrictNamespaces=yes", CALLS];
-  return ["RestrictNamespaces=cgroup ipc mnt net pid user uts", `${CALLS} @mount`];
+  if (name === "landlock" || name === "none")
+    return ["ProcSubset=pid", "RestrictSUIDSGID=yes", "RestrictNamespaces=yes", CALLS, WITHOUT];
+  return ["RestrictNamespaces=cgroup ipc mnt net pid user uts", `${CALLS} @mount`, WITHOUT];
 }
