@@ -1,0 +1,17 @@
+#!/bin/sh
+# After an installation or an upgrade: users, folders, and a word about the next step. The service is neither enabled nor restarted: the
+# API server depends on it, and the operator chooses the moment.
+set -e
+# Debian: an action that was given up has changed nothing.
+case "${1:-}" in abort-*) exit 0 ;; esac
+
+systemd-sysusers kleidi.conf
+systemd-tmpfiles --create kleidi.conf
+if [ -d /run/systemd/system ]; then
+  systemctl daemon-reload
+  if systemctl --quiet is-active kleidi.service; then
+    echo "kleidi.service runs the former version until it is restarted. Restart it now: systemctl restart kleidi.service"
+    exit 0
+  fi
+fi
+echo "kleidi is installed and does not run. Configuration and start: /usr/lib/kleidi/docs/install-systemd.md"
