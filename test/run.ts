@@ -29,6 +29,11 @@ const SERVERS = [
     build: "test/audit/note/build.sh",
   },
   { tests: /^test\/node\//, what: "a real kubelet and containerd", build: "test/node/go/build.sh" },
+  {
+    tests: /^test\/packages\//,
+    what: "nfpm, which writes the packages",
+    build: "deploy/packages/go/build.sh",
+  },
   { tests: /openbao|vault/, what: "a real OpenBao", build: "test/openbao/build.sh" },
 ] as const;
 type Server = (typeof SERVERS)[number];

@@ -18,10 +18,12 @@ export const PACKAGES = [
   "openssl",
   "podman",
   "python3",
+  "rpm",
   "runc",
   "swtpm",
   "swtpm-tools",
   "systemd",
+  "systemd-container",
   "tpm2-tools",
   "zsh",
 ] as const;
