@@ -6,7 +6,8 @@ set -e
 case "${1:-}" in abort-*) exit 0 ;; esac
 
 systemd-sysusers kleidi.conf
-systemd-tmpfiles --create kleidi.conf
+# Without /proc, as in the build of an image, the next boot makes the folders.
+if [ -d /proc/self ]; then systemd-tmpfiles --create kleidi.conf; fi
 if [ -d /run/systemd/system ]; then
   systemctl daemon-reload
   if systemctl --quiet is-active kleidi.service; then
