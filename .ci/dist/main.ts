@@ -2,6 +2,9 @@
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
+import { buildNfpm } from "../../deploy/packages/nfpm.ts";
+import { makePackages } from "../../deploy/packages/packages.ts";
+import { packageVersion } from "../../deploy/packages/version.ts";
 import { ReleaseFault } from "../release/fault.ts";
 import { readSecretKey } from "../release/minisign.ts";
 import { type SummedFile, writeSums } from "../release/sums.ts";
@@ -10,21 +13,24 @@ import { ARCHITECTURES, type Architecture } from "./packages.ts";
 
 const HELP = `Make the installable forms of this checkout: JavaScript, the modules, the packages of npm and Node.
 
-    npm run dist [-- --out FOLDER] [--arch NAME]… [--key FILE] [--json]
+    npm run dist [-- --out FOLDER] [--arch NAME]… [--packages] [--key FILE] [--json]
 
   --out FOLDER  the folder to make; it must not exist. Default: dist/, which is replaced
   --arch NAME   the processor of a tree and its archive: x64 or arm64; may be repeated. Default: the one of this machine
+  --packages    make a .deb and an .rpm of each tree too, for nodes with systemd; needs Go 1.26 or later
   --key FILE    sign SHA256SUMS with this secret key of minisign; it has no password, and only its owner can read it
   --json        print one JSON object
   --help        print this
 
 It writes NAME.tgz (for npm, without Node), NAME-linux-ARCH/ (a folder that runs where it is copied to), NAME-linux-ARCH.tar.gz, a software
 bill of materials (CycloneDX) and SHA256SUMS. The same commit gives the same bytes. NAME is kleidi-1.2.3 for a commit with the tag
-v1.2.3, kleidi-1.2.3+gCOMMIT for another one, and ends with .modified if the checkout has changes.
+v1.2.3, kleidi-1.2.3+gCOMMIT for another one, and ends with .modified if the checkout has changes. The packages of a commit without the
+tag have the version 1.2.3~TIME.gCOMMIT, which sorts before 1.2.3.
 
 Examples:
     npm run dist && dist/kleidi-*/host/kleidi --version       make and run the tree
     npm run dist -- --arch x64 --arch arm64 --out /tmp/dist   make the trees of both processors
+    npm run dist -- --packages                                make the .deb and the .rpm too
     npm run --silent dist -- --out /tmp/dist --json           for a program
 
 Exit codes: 0 success, 1 problems found, 2 usage error.
@@ -33,6 +39,7 @@ const EXIT = { SUCCESS: 0, PROBLEMS: 1, USAGE: 2 } as const;
 const OPTIONS = {
   out: { type: "string" },
   arch: { type: "string", multiple: true },
+  packages: { type: "boolean", default: false },
   key: { type: "string" },
   json: { type: "boolean", default: false },
   help: { type: "boolean", default: false },
@@ -47,13 +54,13 @@ process.exitCode = await main(process.argv.slice(2));
 async function main(args: string[]): Promise<number> {
   const wantsJson = args.includes("--json");
   try {
-    const { out, arch, key, json, help } = parseArgs({ args, options: OPTIONS }).values;
+    const { out, arch, packages, key, json, help } = parseArgs({ args, options: OPTIONS }).values;
     if (help) {
       process.stdout.write(HELP);
       return EXIT.SUCCESS;
     }
     const architectures = (arch ?? [process.arch]).map(parseArchitecture);
-    const made = await write(out, [...new Set(architectures)], key);
+    const made = await write(out, [...new Set(architectures)], { packages, key });
     process.stdout.write(json ? `${JSON.stringify({ ok: true, ...made }, null, 2)}\n` : textOf(made));
     return EXIT.SUCCESS;
   } catch (error) {
@@ -74,17 +81,20 @@ interface Written extends Omit<Dist, "files"> {
 async function write(
   out: string | undefined,
   architectures: readonly Architecture[],
-  key: string | undefined,
+  { packages, key }: { readonly packages: boolean; readonly key: string | undefined },
 ): Promise<Written> {
   const folder = resolve(out ?? DEFAULT_OUT);
   if (out !== undefined && existsSync(folder))
     throw new ReleaseFault(`${out} exists already; name a folder that does not`);
+  // Before minutes of work: it fails where Go is missing.
+  if (packages) buildNfpm();
   const secret = key === undefined ? undefined : readSecretKey(key);
   mkdirSync(dirname(folder), { recursive: true });
   const into = mkdtempSync(`${folder}.unfinished-`);
   try {
     const dist = await makeDist({ checkout: root, into, architectures, archives: true });
-    const files = writeSums(into, dist.files, secret, `${dist.name} commit:${dist.commit}`);
+    const packaged = packages ? packagesOf(dist, architectures, into) : [];
+    const files = writeSums(into, [...dist.files, ...packaged], secret, `${dist.name} commit:${dist.commit}`);
     chmodSync(into, 0o755);
     if (out === undefined) rmSync(folder, { recursive: true, force: true });
     renameSync(into, folder);
@@ -92,6 +102,17 @@ async function write(
   } finally {
     rmSync(into, { recursive: true, force: true });
   }
+}
+
+function packagesOf(
+  { name, time, trees }: Dist,
+  architectures: readonly Architecture[],
+  into: string,
+): string[] {
+  const version = packageVersion(name, time);
+  return trees.flatMap((tree, index) =>
+    makePackages({ tree: join(into, tree), arch: architectures[index] ?? "x64", version, time, into }),
+  );
 }
 
 function parseArchitecture(name: string): Architecture {

@@ -37,9 +37,13 @@ export async function builtPackages(): Promise<string> {
   }
 }
 
-/** The packages of the shared tree, into a folder that exists. @returns their names */
-export function build1(dist: BuiltDist, into: string, version = OLD, tree = dist.tree): string[] {
-  return makePackages({ tree, version, arch: process.arch as Architecture, time: dist.time, into });
+/** Makes the packages of one tree. @param into a folder that exists @returns their names */
+export function buildVersion(
+  { tree, time }: Pick<BuiltDist, "tree" | "time">,
+  into: string,
+  version: string,
+): string[] {
+  return makePackages({ tree, version, arch: process.arch as Architecture, time, into });
 }
 
 function build(dist: BuiltDist, folder: string): void {
@@ -47,12 +51,12 @@ function build(dist: BuiltDist, folder: string): void {
     if (name !== "lock") rmSync(join(CACHE, name), { recursive: true });
   const into = `${folder}.unfinished`;
   mkdirSync(into);
-  build1(dist, into);
+  buildVersion(dist, into, OLD);
   const tree = join(into, "tree");
   if (spawnSync("cp", ["--archive", dist.tree, tree]).status !== 0)
     throw new Error(`Cannot copy ${dist.tree}`);
   changeModule(join(tree, "providers"));
-  build1(dist, into, NEW, tree);
+  buildVersion({ ...dist, tree }, into, NEW);
   rmSync(tree, { recursive: true });
   renameSync(into, folder);
 }
