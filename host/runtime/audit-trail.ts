@@ -128,7 +128,7 @@ export class AuditTrail implements Partial<HostObserver> {
     return this.#uids.getStore() || undefined;
   }
 
-  /** Appends a record that nobody waits for. If the log takes no lines, the next RPC fails. */
+  /** Appends a record that no caller waits for. If the log takes no lines, the next RPC fails. */
   #tryAppend(entry: Entry): void {
     try {
       this.#log.append(entry);

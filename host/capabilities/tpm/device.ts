@@ -69,7 +69,7 @@ export class Device {
   /**
    * Flushes handles that no provider owns: a garbled response may have named a handle other than the TPM's, or hidden one. Does nothing
    * behind a resource manager, which lists the sessions of its other clients too.
-   * @returns whether something was flushed
+   * @returns true if something was flushed
    */
   async sweep(isOwned: (handle: number) => boolean): Promise<boolean> {
     const connection = this.#connection;

@@ -22,7 +22,7 @@ export interface LoginMethod {
   /** The source of the token, as the end of a sentence: "by approle". */
   source(config: unknown): string;
   /**
-   * Whether an allowed request can return a token: in the answer, it would reach the provider.
+   * True if an allowed request can return a token: in the answer, it would reach the provider.
    * @param own the value under the key, valid or not; undefined if the grant has another credential or none
    */
   givesTokens?(allowed: AllowedRequest, own: Mapping | undefined): boolean;
@@ -40,7 +40,7 @@ export interface LeaseUse {
   readonly lease: Lease;
 }
 
-/** Whether an allowed request covers this path. */
+/** True if an allowed request covers this path. */
 export function allowsPath({ path }: AllowedRequest, other: string): boolean {
   return path.endsWith("/") ? other.startsWith(path) : path === other;
 }

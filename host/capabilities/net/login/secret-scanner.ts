@@ -41,7 +41,7 @@ export class SecretScanner {
     this.#old = kept;
   }
 
-  /** Whether one of the secrets is in the bytes. */
+  /** True if one of the secrets is in the bytes. */
   foundIn(bytes: Uint8Array): boolean {
     const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     const now = this.#clock.now();
