@@ -83,7 +83,7 @@ test("an incompatible change does not renew the baseline", (t) => {
   const args = [join(checkout, "proto/breaking.ts"), "--renew"];
   const run = spawnSync(process.execPath, args, { encoding: "utf8" });
   assert.equal(run.status, 1);
-  assert.match(run.stderr, /These changes break what was released/);
+  assert.match(run.stderr, /These changes break the released contracts/);
   assert.deepEqual(readFileSync(join(checkout, "proto/baseline.binpb")), before);
 });
 
