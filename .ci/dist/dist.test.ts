@@ -27,7 +27,7 @@ after(() => rmSync(folder, { recursive: true, force: true }));
 chmodSync(folder, 0o755);
 const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
 
-/** An ordinary user: the one of this process, or nobody where this is root. */
+/** An ordinary user: that of this process, or "nobody" if this is root. */
 const USER = process.getuid?.() === 0 ? { uid: 65534, gid: 65534 } : {};
 const runAs = (program: string, args: readonly string[], cwd: string) =>
   spawnSync(program, args, { ...USER, cwd, encoding: "utf8", env: { PATH: process.env.PATH } });

@@ -66,7 +66,7 @@ export function readFiles(checkout: string): string[] {
   return listed.toString().split("\0").slice(0, -1).sort();
 }
 
-/** A release has the tag of its version. Any other commit has its id in the name, so that nobody takes it for a release. */
+/** A release has the tag of its version. Any other commit has its id in the name, so that it is not mistaken for a release. */
 export function nameOf(version: string, { id, tags, changes }: Head): string {
   if (changes !== "") return `kleidi-${version}+g${id.slice(0, 12)}.modified`;
   return tags.includes(`v${version}`) ? `kleidi-${version}` : `kleidi-${version}+g${id.slice(0, 12)}`;

@@ -63,7 +63,7 @@ for (const [what, file] of [
   ["SHA256SUMS", /^SHA256SUMS$/],
   ["the trusted comment", /^SHA256SUMS\.minisig$/],
 ] as const) {
-  test(`they fail where one byte of ${what} was changed`, () => {
+  test(`the page's commands fail if one byte of ${what} was changed`, () => {
     const folder = download(`changed ${what}`);
     const path = join(folder, readdirSync(folder).find((name) => file.test(name)) ?? "");
     const bytes = readFileSync(path);

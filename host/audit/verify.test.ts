@@ -238,11 +238,11 @@ describe("checkpoints", () => {
 
   test("kept elsewhere show that the whole log was rewritten", () => {
     const exported = checkpointsOf(signed);
-    const anew = logOf(45, other.privateKey, "x");
-    assert.equal(faultOf(check(anew)), undefined);
-    assert.equal(faultOf(check(anew, { exported })), "rewritten 10");
+    const rewritten = logOf(45, other.privateKey, "x");
+    assert.equal(faultOf(check(rewritten)), undefined);
+    assert.equal(faultOf(check(rewritten, { exported })), "rewritten 10");
     assert.equal(faultOf(check(logOf(45, undefined, "x"), { exported })), "rewritten 10");
-    const renamed = anew.map((line) => line.replace(CHAIN, "f".repeat(16)));
+    const renamed = rewritten.map((line) => line.replace(CHAIN, "f".repeat(16)));
     assert.equal(faultOf(check(renamed, { exported })), "rewritten 1");
   });
 

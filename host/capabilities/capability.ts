@@ -33,7 +33,7 @@ export interface Capability {
   examine?(context: ExamineContext): Promise<Examined[]>;
 }
 
-/** What a host needs of its machine. Paths are absolute. */
+/** The resources of the machine that a host uses. Paths are absolute. */
 export interface Footprint {
   /** Files that are read, and sockets that are connected to. */
   readonly reads?: readonly string[];

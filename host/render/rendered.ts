@@ -26,7 +26,7 @@ export interface Rendered {
   readonly files: readonly RenderedFile[];
   /** Shell commands for the node, in their order. */
   readonly commands: readonly string[];
-  /** What the operator must know or add by hand, one sentence or two each. */
+  /** Notes for the operator: facts to know and steps to do by hand, one sentence or two each. */
   readonly notes: readonly string[];
 }
 

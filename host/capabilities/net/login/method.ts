@@ -1,4 +1,4 @@
-/** The type of a login method: one value for each, in a folder of its own. methods.ts lists them. */
+/** The type of a login method: one value for each, in a separate folder. methods.ts lists them. */
 import type { z } from "zod";
 import type { Finding } from "../../../finding.ts";
 import type { Mapping } from "../../../schema/outline.ts";
@@ -15,7 +15,7 @@ export interface LoginMethod {
   /** Rules that involve several keys of the configuration. */
   readonly rules?: readonly Rule[];
   /**
-   * How to get the token, as data.
+   * The way to get the token, as data.
    * @throws Error a JSON pointer or a part of a path in the configuration is not valid
    */
   recipe(config: unknown): Recipe;

@@ -6,7 +6,7 @@
 import { Secret } from "../../../lib/secret.ts";
 import type { Clock } from "./clock.ts";
 
-/** How long a replaced secret is searched for: longer than any request takes. */
+/** The time for which a replaced secret is searched for: longer than any request takes. */
 const LATELY_MS = 5 * 60_000;
 /** The number of replaced secrets that are kept: more than one login in ten seconds leaves behind. */
 const MOST_OLD = 64;
