@@ -9,7 +9,7 @@ export interface RenderInput {
   readonly text: string;
   /** The SHA-256 of the configuration file, 64 hexadecimal digits. */
   readonly digest: string;
-  /** All that a host with this configuration uses of its machine. */
+  /** Everything that a host with this configuration uses on its machine. */
   readonly footprint: Footprint;
 }
 

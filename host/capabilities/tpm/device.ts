@@ -119,7 +119,7 @@ export class Device {
     }
   }
 
-  /** Starts the TPM and flushes it. Without a resource manager the host is the only client: an earlier connection left what is loaded. */
+  /** Starts the TPM and flushes it. Without a resource manager the host is the only client: all loaded objects are leftovers of its own. */
   async #takeOver(connection: Transport): Promise<void> {
     const code = await this.#ask(connection, startup(), codeOf);
     if (code !== 0 && code !== Rc.INITIALIZE) throw new TransportError(`Startup gave 0x${code.toString(16)}`);

@@ -1,4 +1,4 @@
-/** The way to get, send, renew and revoke a token, as data. Login methods build it from the configuration; the rest of the folder runs it. */
+/** The way to get, send, renew and revoke a token, as data. Login methods build it from the configuration; this folder executes it. */
 import type { Pointer } from "./pointer.ts";
 
 /** A request to the origin. */
