@@ -1,4 +1,4 @@
-/** What npm run mutate is asked. */
+/** The command line of npm run mutate. */
 import { parseArgs } from "node:util";
 import { UsageError } from "../../host/cli/usage-error.ts";
 
@@ -41,7 +41,7 @@ export interface Options {
   readonly json: boolean;
 }
 
-/** @returns "help" where that is asked. @throws UsageError, whose message says why */
+/** @returns "help" where it is requested. @throws UsageError, whose message gives the reason */
 export function parseOptions(args: readonly string[]): Options | "help" {
   const { values, positionals } = parsed(args);
   if (values.help === true) return "help";
