@@ -1,4 +1,4 @@
-/** A whole host whose KEK is in a real OpenBao: what it does, and how often it asks. */
+/** End to end: a host with its KEK in a real OpenBao: its results, and the number of its requests. */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -30,7 +30,7 @@ interface World {
   readonly client: KmsClient;
 }
 
-/** A host with a Transit key of its own. */
+/** A host with its own Transit key. */
 async function inWorld(
   name: string,
   work: (world: World) => Promise<void>,
@@ -67,7 +67,7 @@ async function opens(client: KmsClient, sealed: Sealed): Promise<void> {
 const [INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION, UNAUTHENTICATED] = [3, 5, 9, 16];
 
 describe("a host with a KEK in OpenBao", () => {
-  test("what it encrypts it decrypts, and OpenBao keeps the key", () =>
+  test("decrypts what it encrypted, and OpenBao keeps the key", () =>
     inWorld("round", async ({ fixture, client }) => {
       const host = await fixture.serve();
       const sealed = await client.encrypt({ plaintext });
@@ -77,7 +77,7 @@ describe("a host with a KEK in OpenBao", () => {
       assert.equal(await Fixture.stop(host), 0);
     }));
 
-  test("Status asks nobody; Encrypt asks once and reads back once; Decrypt asks once", () =>
+  test("sends no request for Status, one and a read-back for Encrypt, and one for Decrypt", () =>
     inWorld(
       "counted",
       async ({ fixture, front, client }) => {
@@ -106,11 +106,11 @@ describe("a host with a KEK in OpenBao", () => {
           all: start.all + 7,
         });
       },
-      // The host's own probes must not be counted.
+      // A long interval, so that the host's own probes are not counted.
       { interval: "60s" },
     ));
 
-  test("a ciphertext that was changed, or of another key_id, is refused", () =>
+  test("refuses a changed ciphertext and one of another key_id", () =>
     inWorld("bound", async ({ fixture, client }) => {
       await fixture.serve();
       const sealed = await client.encrypt({ plaintext });
@@ -118,14 +118,14 @@ describe("a host with a KEK in OpenBao", () => {
       changed[changed.length - 3] = (changed[changed.length - 3] as number) ^ 1;
       await assert.rejects(client.decrypt({ ...sealed, ciphertext: changed }), saying(INVALID_ARGUMENT));
       await assert.rejects(client.decrypt({ ...sealed, keyId: `k1.${"A".repeat(43)}` }), saying(NOT_FOUND));
-      // The same ciphertext without its associated data would decrypt: it is bound.
+      // Without its associated data the same ciphertext would decrypt, if it were not bound.
       const { status } = await bao.api("POST", "transit/decrypt/bound", {
         ciphertext: Buffer.from(sealed.ciphertext).toString(),
       });
       assert.equal(status, 400);
     }));
 
-  test("rotated under load: no call fails, the key_id moves once, everything decrypts", () =>
+  test("fails no call when the key is rotated under load: the key_id changes once, and everything decrypts", () =>
     inWorld("rotated", async ({ fixture, client }) => {
       await fixture.serve();
       const first = await client.encrypt({ plaintext });
@@ -156,7 +156,7 @@ describe("a host with a KEK in OpenBao", () => {
       const last = await client.encrypt({ plaintext });
       assert.equal(last.keyId, ids[1]);
       assert.match(Buffer.from(last.ciphertext).toString(), /^vault:v2:/);
-      // Each ciphertext names the version that its key_id says.
+      // Each ciphertext has the version that its key_id names.
       for (const { keyId, ciphertext } of all)
         assert.ok(
           Buffer.from(ciphertext)
@@ -167,7 +167,7 @@ describe("a host with a KEK in OpenBao", () => {
       await opens(client, last);
     }));
 
-  test("what was written before min_decryption_version is refused as such, and read again when it is lowered", () =>
+  test("refuses ciphertexts below min_decryption_version as such, and decrypts them when it is lowered", () =>
     inWorld("minimum", async ({ fixture, client }) => {
       await fixture.serve();
       const old = await client.encrypt({ plaintext });
@@ -179,14 +179,14 @@ describe("a host with a KEK in OpenBao", () => {
       await untilWell(() => opens(client, old));
     }));
 
-  test("deleted and made anew under the same name, it is another key: never the same key_id", () =>
+  test("gives another key_id to a key that was deleted and recreated under the same name", () =>
     inWorld("remade", async ({ fixture, client }) => {
       const host = await fixture.serve();
       const old = await client.encrypt({ plaintext });
       await setup.deleteKey("remade");
       await untilWell(() => assert.rejects(client.status(), saying(FAILED_PRECONDITION)));
       await assert.rejects(client.encrypt({ plaintext }), saying(FAILED_PRECONDITION));
-      // Two seconds, so that the times of creation differ.
+      // Two seconds, so that the creation times differ.
       await sleep(1100);
       await setup.key("remade");
       await Fixture.stop(host);
@@ -197,7 +197,7 @@ describe("a host with a KEK in OpenBao", () => {
       await opens(client, await client.encrypt({ plaintext }));
     }));
 
-  test("a key that is missing is never made by Encrypt", () =>
+  test("never creates a missing key in Encrypt", () =>
     inWorld("never", async ({ fixture, client }) => {
       await fixture.serve();
       await setup.deleteKey("never");
@@ -207,7 +207,7 @@ describe("a host with a KEK in OpenBao", () => {
     }));
 });
 
-test("a key in a namespace and under another mount", async () => {
+test("uses a key in a namespace and under another mount", async () => {
   const team = await setup.namespace("team-a");
   await team.transit("kms");
   await team.key("kek", {}, "kms");

@@ -1,4 +1,4 @@
-/** The TPM provider through a whole host and a real swtpm: keys made and imported, served, and lost with their TPM. */
+/** End to end: the TPM provider of a host with a real swtpm. Keys are created, imported, served, and lost with their TPM. */
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -31,7 +31,7 @@ describe("a key that the TPM makes", () => {
     await tpm.stop();
   });
 
-  test("before it is made, check --live and key list say so", () => {
+  test("is reported as missing by check --live and key list before it is created", () => {
     const list = fixture.run("key", "list");
     assert.equal(list.status, 1);
     assert.match(
@@ -43,7 +43,7 @@ describe("a key that the TPM makes", () => {
     assert.match(live.stdout, /FAIL live kek: .*\n {5}Cause: .*\n/);
   });
 
-  test("key init makes it once, with its record for its owner only", () => {
+  test("is created once by key init, with a record that only its owner can read", () => {
     const made = fixture.run("key", "init");
     assert.equal(made.status, 0, made.stderr);
     const version = versionIn(made.stdout);
@@ -59,7 +59,7 @@ describe("a key that the TPM makes", () => {
     );
   });
 
-  test("key init --escrow of a key that is there leaves no file of bytes that are not its own", () => {
+  test("is not escrowed by a second key init, which leaves no file", () => {
     const escrow = join(fixture.folder, "late.hex");
     const { status, stderr } = fixture.run("key", "init", "--escrow", escrow);
     assert.equal(status, 1);
@@ -67,7 +67,7 @@ describe("a key that the TPM makes", () => {
     assert.ok(!existsSync(escrow));
   });
 
-  test("check --live uses it", () => {
+  test("is used by check --live", () => {
     const { status, stdout } = fixture.run("check", "--live");
     assert.equal(status, 0, stdout);
     assert.match(
@@ -77,7 +77,7 @@ describe("a key that the TPM makes", () => {
     assert.match(stdout, /ok {3}live kek: Status, Encrypt and Decrypt through provider tpm succeeded/);
   });
 
-  test("a host serves it, restarts with it, and leaves nothing in the TPM", async () => {
+  test("is served by a host, also after a restart; the host leaves nothing in the TPM", async () => {
     const client = new KmsClient(fixture.socket);
     const first = await fixture.serve();
     const sealed = await client.encrypt({ plaintext });
@@ -91,7 +91,7 @@ describe("a key that the TPM makes", () => {
     client.close();
   });
 
-  test("a record that is lost is not created again", () => {
+  test("is not created again when its record is lost", () => {
     const path = join(fixture.folder, "state", "kek.state");
     const record = readFileSync(path);
     rmSync(path);
@@ -106,7 +106,7 @@ describe("a key that the TPM makes", () => {
 });
 
 describe("one key on two TPMs", () => {
-  test("bytes that one node escrows make the same version on another one, which opens what the first sealed", async () => {
+  test("escrowed bytes of one node have the same version on another, which decrypts the first one's ciphertext", async () => {
     const tpms = [await Swtpm.start("unix"), await Swtpm.start("unix")] as const;
     const [first, second] = [tpmNode(tpms[0]), tpmNode(tpms[1])];
     try {
@@ -129,7 +129,7 @@ describe("one key on two TPMs", () => {
       for (const { folder } of [first, second]) {
         const files = ["kleidi.log", "state/kek.state"].map((name) => readFileSync(join(folder, name)));
         for (const bytes of files) {
-          assert.ok(!bytes.includes(material), "the imported bytes stand in no file");
+          assert.ok(!bytes.includes(material), "no file contains the imported bytes");
           assert.ok(!bytes.includes(Buffer.from(material, "hex")));
         }
       }
@@ -140,7 +140,7 @@ describe("one key on two TPMs", () => {
     }
   });
 
-  test("another key's bytes are refused where the configuration pins a version", async () => {
+  test("the bytes of another key are refused where the configuration pins a version", async () => {
     const tpm = await Swtpm.start("unix");
     const fixture = tpmNode(tpm, { version: "0".repeat(32) });
     try {
@@ -160,7 +160,7 @@ describe("one key on two TPMs", () => {
   });
 });
 
-test("of two key inits at once one creates the key, and the other leaves no file of bytes that belong to no key", async () => {
+test("of two key inits at once one creates the key, and the other leaves no escrow file without a key", async () => {
   const tpm = await Swtpm.start("unix");
   const fixture = tpmNode(tpm);
   try {
@@ -175,7 +175,7 @@ test("of two key inits at once one creates the key, and the other leaves no file
       each.status === "rejected" ? [JSON.parse(each.reason.stdout)] : [],
     );
     assert.equal(made.length, 1);
-    // The second one waits for five seconds, and a busy machine may need longer for the first.
+    // The second one waits for five seconds, and the first may need longer on a busy machine.
     assert.ok(["key-exists", "key-locked"].includes(refused[0]?.code), refused[0]?.message);
     assert.deepEqual(
       files.filter((file) => existsSync(file)),
@@ -209,14 +209,14 @@ describe("bad input to key init", () => {
   const hex = "ab".repeat(32);
   const files: [what: string, text: string, mode: number, sentence: RegExp][] = [
     [
-      "a file that others may read",
+      "a file that others can read",
       `${hex}\n`,
       0o644,
       /it has the mode 0644, others may have read it; it should be 0600/,
     ],
     ["31 bytes", `${hex.slice(2)}\n`, 0o600, /it should be 64 lower-case hexadecimal digits on one line/],
     [
-      "no hexadecimal digits",
+      "text that is not hexadecimal",
       "x".repeat(64),
       0o600,
       /it should be 64 lower-case hexadecimal digits on one line/,
@@ -235,13 +235,13 @@ describe("bad input to key init", () => {
     });
   }
 
-  test("--import of a file that is not there", () => {
+  test("--import of a missing file", () => {
     const { status, stderr } = fixture.run("key", "init", "--import", join(fixture.folder, "nowhere"));
     assert.equal(status, 1);
     assert.match(stderr, /it cannot be read \(ENOENT\)/);
   });
 
-  test("--escrow into a file that is there", () => {
+  test("--escrow to an existing file", () => {
     const path = join(fixture.folder, "escrow.hex");
     writeFileSync(path, "precious");
     const { status, stderr } = fixture.run("key", "init", "--escrow", path);
@@ -251,11 +251,11 @@ describe("bad input to key init", () => {
     assert.deepEqual(
       readdirSync(fixture.folder).filter((name) => name.startsWith(".")),
       [],
-      "nothing half written is left",
+      "no partly written file is left",
     );
   });
 
-  test("--escrow into a folder that is not there", () => {
+  test("--escrow into a missing folder", () => {
     const { status, stderr } = fixture.run("key", "init", "--escrow", join(fixture.folder, "no", "k.hex"));
     assert.equal(status, 1);
     assert.match(stderr, /Cannot write the key to .*k\.hex: the system refuses it \(ENOENT\)/);
@@ -269,13 +269,13 @@ describe("bad input to key init", () => {
     assert.match(stderr, /Cannot import the key from .*link\.hex: /);
   });
 
-  test("--import and --escrow at once", () => {
+  test("--import together with --escrow", () => {
     const { status, stderr } = fixture.run("key", "init", "--import", "a", "--escrow", "b");
     assert.equal(status, 1);
     assert.match(stderr, /give --import \(existing bytes\) or --escrow \(a file for new bytes\), not both/);
   });
 
-  test("a scheme that there is not", () => {
+  test("an unknown scheme", () => {
     const { status, stderr } = fixture.run("key", "init", "--scheme", "rsa");
     assert.equal(status, 1);
     assert.match(stderr, /Cause: .*scheme/);
@@ -287,6 +287,6 @@ describe("bad input to key init", () => {
     const { status, stderr } = fixture.run("key", "init", "--escrow", escrow);
     assert.equal(status, 1);
     assert.match(stderr, /Cannot provision: provider "tpm" reports that its KMS does not answer/);
-    assert.equal(existsSync(escrow), false, "bytes that became no key are not kept");
+    assert.equal(existsSync(escrow), false, "escrowed bytes without a key are not kept");
   });
 });
