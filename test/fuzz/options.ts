@@ -1,4 +1,4 @@
-/** What npm run fuzz is asked. */
+/** The command line of npm run fuzz. */
 import { randomInt } from "node:crypto";
 import { parseArgs } from "node:util";
 import { UsageError } from "../../host/cli/usage-error.ts";
@@ -38,7 +38,7 @@ export interface Options {
   readonly property: string | undefined;
 }
 
-/** @returns "help" where that is asked. @throws UsageError, whose message follows "Cannot fuzz: " */
+/** @returns "help" where it is requested. @throws UsageError, whose message follows "Cannot fuzz: " */
 export function parseOptions(args: readonly string[]): Options | "help" {
   const values = parsed(args);
   if (values.help) return "help";
@@ -98,6 +98,6 @@ function faultOf({ minutes, inputs, target, seed, path, keep }: Raw): string | u
     return `--seed is "${seed}", an integer of 32 bits is expected`;
   if (path === undefined) return undefined;
   if (!/^\d+(:\d+)*$/.test(path)) return `--path is "${path}", numbers with ":" between them are expected`;
-  if (target === undefined || seed === undefined) return "--path is of no use without --target and --seed";
-  return keep ? "--keep is of no use with --path" : undefined;
+  if (target === undefined || seed === undefined) return "--path requires --target and --seed";
+  return keep ? "--keep cannot be used with --path" : undefined;
 }
