@@ -1,11 +1,11 @@
 /**
- * npm test: everything, in the order in which a failure is cheapest. With arguments, only the tests whose path has one of them:
+ * npm test: all tests, the cheapest failures first. With arguments, only the tests whose path contains one of them:
  *
  *     npm test -- kms sandbox
  *
- * Debian's packages that tests run are installed where this is root; else it says which are missing. The servers that tests need are
- * built with Go, one after the other, while the tests that need none of them run. Where Go is missing, the tests against these servers
- * are left out with one line each; under CI=true that is a failure.
+ * As root, the Debian packages that the tests need are installed; otherwise the missing ones are listed. The servers that tests need are
+ * built with Go, one after the other, while the other tests run. Without Go, the tests with these servers are skipped with one line each;
+ * under CI=true that is a failure.
  */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
