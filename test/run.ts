@@ -81,7 +81,7 @@ if (built !== undefined) {
   await test("tests with real servers", waiting);
 }
 
-/** Builds one server after the other, with less right to the processor than the tests beside it. */
+/** Builds one server after the other, at a lower priority than the tests that run meanwhile. */
 async function buildAll(servers: readonly Server[]): Promise<void> {
   for (const { what, build } of servers) await step(what, "nice", ["-n", "10", "bash", join(root, build)]);
 }
@@ -102,7 +102,7 @@ async function test(name: string, chosen: readonly string[]): Promise<void> {
 
 async function step(name: string, command: string, args: readonly string[]): Promise<void> {
   console.log(`\n== ${name}`);
-  // A group of its own, which stop() ends: a compiler must not outlive a run that has failed.
+  // Its own process group, which stop() ends: a compiler must not outlive a failed run.
   const child = spawn(command, args, { cwd: root, stdio: ["ignore", "inherit", "inherit"], detached: true });
   running.add(child);
   const [status, signal] = await once(child, "exit");
@@ -116,7 +116,7 @@ function stop(message: string): never {
     try {
       if (pid !== undefined) process.kill(-pid, "SIGTERM");
     } catch {
-      // It has exited a moment ago.
+      // It has just exited.
     }
   }
   process.exit(1);

@@ -40,7 +40,7 @@ afterEach(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-interface Says {
+interface AppenderMessage {
   readonly seq?: number;
   readonly error?: string;
 }
@@ -49,21 +49,21 @@ class Appender {
   readonly process: ChildProcess;
   /** The last sequence that was reported as recorded. */
   acknowledged = 0;
-  said: Says[] = [];
+  said: AppenderMessage[] = [];
 
   constructor(settings: AuditSettings, more: object = {}) {
     this.process = spawn("sh", [NODE, APPENDER, JSON.stringify({ settings, ...more })], {
       stdio: ["ignore", "pipe", "inherit", "ipc"],
     });
-    this.process.on("message", (says: Says) => {
-      this.said.push(says);
-      this.acknowledged = says.seq ?? this.acknowledged;
+    this.process.on("message", (message: AppenderMessage) => {
+      this.said.push(message);
+      this.acknowledged = message.seq ?? this.acknowledged;
     });
     running.push(this);
   }
 
   /** Waits for a matching message that arrives from now on. */
-  async until(wanted: (says: Says) => boolean): Promise<Says> {
+  async until(wanted: (message: AppenderMessage) => boolean): Promise<AppenderMessage> {
     this.said = [];
     for (;;) {
       const found = this.said.find(wanted);
@@ -92,8 +92,8 @@ class Appender {
   }
 }
 
-const accepted = ({ seq }: Says) => seq !== undefined;
-const refused = ({ error }: Says) => error !== undefined;
+const accepted = ({ seq }: AppenderMessage) => seq !== undefined;
+const refused = ({ error }: AppenderMessage) => error !== undefined;
 const filesOf = () =>
   readdirSync(folder)
     .filter((name) => name.startsWith("audit.jsonl"))
@@ -153,7 +153,7 @@ test("a host that is killed at any time loses no acknowledged line", async () =>
   assert.equal(recordsOf(file).filter(({ kind }) => kind === "start").length, 5);
 });
 
-test("a host that is killed in the middle of a line goes on behind the whole ones and records the rest", async () => {
+test("a host that is killed in the middle of a line continues after the complete ones and records the torn one", async () => {
   const settings = { file, stdout: false };
   const torn = await killInTheMiddle(settings);
   const appender = new Appender(settings);

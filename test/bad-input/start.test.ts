@@ -156,7 +156,7 @@ function codeSection(bytes: Buffer): number {
 describe("key file", () => {
   const cases: [what: string, spoil: () => void, sentence: RegExp][] = [
     [
-      "missing, after it was made",
+      "missing, after it was created",
       () => rmSync(keyFile),
       /the file is gone\. The key was created on .* restore it from its backup/,
     ],

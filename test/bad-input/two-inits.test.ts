@@ -63,7 +63,7 @@ test("hosts and lists that start beside a key init see either no key or the comp
       list.stdout,
       /fingerprint [0-9a-f]{32}|there is no such file, and no record that the key was created/,
     );
-    // Whatever it saw, the next one serves.
+    // Regardless of its view, the next one serves.
     await Fixture.stop(host, "SIGKILL");
     await one.serve();
     assert.equal(listed(one), made.json.fingerprint);

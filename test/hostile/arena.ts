@@ -158,7 +158,7 @@ export async function encrypt(sandbox: Sandbox, attack: number): Promise<Sealed>
 }
 
 /** The number that the guest reports with $tell, in its ciphertext. */
-export async function told(sandbox: Sandbox, attack: number): Promise<number> {
+export async function reportedNumber(sandbox: Sandbox, attack: number): Promise<number> {
   const { ciphertext } = await encrypt(sandbox, attack);
   assert.equal(ciphertext.length, 4);
   return Buffer.from(ciphertext).readInt32LE();

@@ -223,6 +223,6 @@ test("no key is in any output of the host, including the providers' own lines", 
     const [, , encoded = ""] = readFileSync(join(fixture.folder, "keys", `${name}.key`), "utf8").split(" ");
     const key = Buffer.from(encoded, "base64url");
     assert.equal(key.length, 32);
-    assertAbsent(key, name, { ...sinks(), "the whole log": lines.map(said).join("\n") });
+    assertAbsent(key, name, { ...sinks(), "the complete log": lines.map(said).join("\n") });
   }
 });

@@ -7,7 +7,7 @@ import { answer, type Gate, type HostAnswer } from "../../host/host-call.ts";
 import { associatedData } from "../../host/kms/key-id.ts";
 import { open, seal } from "../../host/kms/seal.ts";
 import { localModule } from "../support/fixture.ts";
-import { Arena, both, call, FAILED, plaintext, told, until, watchPeak } from "./arena.ts";
+import { Arena, both, call, FAILED, plaintext, reportedNumber, until, watchPeak } from "./arena.ts";
 import { guest } from "./guest.ts";
 
 const arena = new Arena();
@@ -60,7 +60,7 @@ describe("a guest over its budget of host calls", () => {
   ] as const) {
     test(`that ${what} each refusal reads a refusal the next time too`, async () => {
       const sandbox = await arena.enter("refusals");
-      const [code] = await Promise.all([told(sandbox, attack), arena.honestWork()]);
+      const [code] = await Promise.all([reportedNumber(sandbox, attack), arena.honestWork()]);
       assert.equal(code, LIMIT);
       await call(sandbox, "encrypt", 0);
       assert.deepEqual(sandbox.ends, []);
@@ -89,7 +89,7 @@ describe("a guest that writes into the log", () => {
   for (const [attack, what, line] of LINES) {
     test(`${what} writes one escaped line`, async () => {
       const sandbox = await arena.enter("log-lines");
-      const [code] = await Promise.all([told(sandbox, attack), arena.honestWork()]);
+      const [code] = await Promise.all([reportedNumber(sandbox, attack), arena.honestWork()]);
       assert.deepEqual([code, sandbox.logLines], [0, [line]]);
       await call(sandbox, "encrypt", 0);
     });
@@ -97,7 +97,7 @@ describe("a guest that writes into the log", () => {
 
   test("invalid UTF-8 writes nothing", async () => {
     const sandbox = await arena.enter("log-lines");
-    assert.deepEqual([await told(sandbox, 5), sandbox.logLines], [INVALID, []]);
+    assert.deepEqual([await reportedNumber(sandbox, 5), sandbox.logLines], [INVALID, []]);
     await call(sandbox, "encrypt", 0);
   });
 });
@@ -111,13 +111,13 @@ describe("a guest that passes to a host call", () => {
     "a freed block",
     "an address within a block",
     "-2^63",
-    "nobody's",
+    "of no block",
   ];
   for (const [attack, what] of POINTERS.entries()) {
     if (attack === 0) continue;
     test(`the address ${what} gets the code "invalid"`, async () => {
       const sandbox = await arena.enter("pointers");
-      assert.deepEqual([await told(sandbox, attack), sandbox.logLines], [INVALID, []]);
+      assert.deepEqual([await reportedNumber(sandbox, attack), sandbox.logLines], [INVALID, []]);
       await call(sandbox, "encrypt", 0);
       assert.deepEqual(sandbox.ends, []);
     });
@@ -135,7 +135,7 @@ describe("a guest that passes to a host call", () => {
   for (const [attack, what, code] of REQUESTS) {
     test(`${what} gets the code ${code}`, async () => {
       const sandbox = await arena.enter("requests");
-      const [said] = await Promise.all([told(sandbox, attack), arena.honestWork()]);
+      const [said] = await Promise.all([reportedNumber(sandbox, attack), arena.honestWork()]);
       assert.equal(said, code);
       await call(sandbox, "encrypt", 0);
       assert.deepEqual([sandbox.ends, sandbox.faults], [[], []]);
@@ -209,7 +209,7 @@ test("an answer after a call's deadline reaches no later call, and costs no proc
   });
   const [late] = waiting;
   assert.ok(late?.signal.aborted, "the host abandoned the work for the call");
-  const later = [told(sandbox, 1), told(sandbox, 1)];
+  const later = [reportedNumber(sandbox, 1), reportedNumber(sandbox, 1)];
   await until(() => waiting.length === 3);
   late.answer(answer(Uint8Array.of(99)));
   for (const [i, each] of waiting.slice(1).entries()) each.answer(answer(Uint8Array.of(i + 1)));
@@ -230,8 +230,8 @@ describe("a guest that looks for traces of an earlier call", () => {
     test(`${where} finds nothing`, async () => {
       const sandbox = await arena.enter("replay");
       const found = new Set<number>();
-      for (let i = 0; i < 8; i++) found.add(await told(sandbox, attack));
-      for (const each of await Promise.all(Array.from({ length: 16 }, () => told(sandbox, attack))))
+      for (let i = 0; i < 8; i++) found.add(await reportedNumber(sandbox, attack));
+      for (const each of await Promise.all(Array.from({ length: 16 }, () => reportedNumber(sandbox, attack))))
         found.add(each);
       assert.deepEqual([...found], [own]);
       await call(sandbox, "encrypt", 0);

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { Gate } from "../../host/host-call.ts";
-import { Arena, both, call, encrypt, FAILED, failure, REPLY, told, watchPeak } from "./arena.ts";
+import { Arena, both, call, encrypt, FAILED, failure, REPLY, reportedNumber, watchPeak } from "./arena.ts";
 
 const arena = new Arena();
 const PAGES = (16 << 20) / 65_536;
@@ -13,9 +13,9 @@ describe("a guest that takes all memory", () => {
   for (const name of ["memory", "memory-declared"]) {
     test(`(${name}) gets its limit and not one page more`, async () => {
       const sandbox = await arena.enter(name);
-      const [pages] = await Promise.all([told(sandbox, 1), arena.honestWork()]);
+      const [pages] = await Promise.all([reportedNumber(sandbox, 1), arena.honestWork()]);
       assert.equal(pages, PAGES);
-      assert.equal(await told(sandbox, 2), -1);
+      assert.equal(await reportedNumber(sandbox, 2), -1);
       await call(sandbox, "encrypt", 0);
       assert.deepEqual(sandbox.ends, []);
     });
@@ -23,7 +23,7 @@ describe("a guest that takes all memory", () => {
 
   test("in 32 calls at once does not affect the time or memory of another provider", async () => {
     const sandbox = await arena.enter("memory");
-    const calls = Array.from({ length: 32 }, () => told(sandbox, 1));
+    const calls = Array.from({ length: 32 }, () => reportedNumber(sandbox, 1));
     const [pages] = await Promise.all([Promise.all(calls), arena.honestWork()]);
     assert.deepEqual(new Set(pages), new Set([PAGES]));
     assert.deepEqual(sandbox.ends, []);
@@ -81,9 +81,9 @@ describe("a guest that takes all table entries", () => {
   for (const name of ["table", "table-declared"]) {
     test(`(${name}) gets its limit and not one entry more`, async () => {
       const sandbox = await arena.enter(name, { tableEntries: ENTRIES });
-      const [entries] = await Promise.all([told(sandbox, 1), arena.honestWork()]);
+      const [entries] = await Promise.all([reportedNumber(sandbox, 1), arena.honestWork()]);
       assert.equal(entries, ENTRIES);
-      assert.equal(await told(sandbox, 2), -1);
+      assert.equal(await reportedNumber(sandbox, 2), -1);
       await call(sandbox, "encrypt", 0);
       assert.deepEqual(sandbox.ends, []);
     });
@@ -187,7 +187,7 @@ describe("a guest that outputs", () => {
 
 test("a guest that frees blocks of others harms only itself", async () => {
   const sandbox = await arena.enter("free");
-  assert.equal(await told(sandbox, 1), 0, "its request is gone");
+  assert.equal(await reportedNumber(sandbox, 1), 0, "its request is gone");
   await call(sandbox, "encrypt", 2);
   await call(sandbox, "encrypt", 4);
   // the next block's address would be after the last possible one

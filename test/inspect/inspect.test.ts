@@ -24,7 +24,7 @@ import { kleidi, localConfig, localModule, root, sha256Of } from "../support/fix
 import { call, guest, hostCall, row } from "../support/inspected.ts";
 import { newSigner } from "../support/minisign.ts";
 
-// before the first test is registered: what is registered after a later await comes too late for the runner
+// before the first test is registered: the runner ignores tests that are registered after a later await
 const guests = await buildGuests();
 const folder = mkdtempSync(join(tmpdir(), "kleidi-inspect-"));
 after(() => rmSync(folder, { recursive: true, force: true }));

@@ -123,7 +123,7 @@ test("does not count a change that fails the type check as a survivor", () => {
   assert.match(stdout, /killed 0, survived 0, not compiled 2\n/);
 });
 
-test("exits 1 and says so for a file without a passing test", () => {
+test("exits 1 and reports a file without a passing test", () => {
   writeTest("assert.fail();");
   const { status, stdout } = mutate("host/sum.ts", "--kind", "operator");
   assert.match(stdout, /left out, because it fails with nothing changed: host\/sum\.test\.ts\n/);
@@ -177,7 +177,7 @@ async function until(holds: () => boolean, child: ChildProcess): Promise<void> {
   }
 }
 
-describe("a usage error exits 2 and says what is expected:", () => {
+describe("a usage error exits 2 and names the expected value:", () => {
   const ERRORS: readonly (readonly [string, readonly string[], string])[] = [
     ["no file", [], "no FILE is given"],
     ["a file that does not exist", ["host/x.ts"], 'there is no file "host/x.ts" in this folder'],

@@ -331,7 +331,7 @@ test("of a key with 300 versions the newest 256 older ones are listed, and each 
   assert.deepEqual(decrypt(version, ciphertext, { server: root, key: "many" }).plaintext, PLAINTEXT);
 });
 
-// The last test: in dev mode nobody has the key to unseal the server.
+// The last test: in dev mode the server cannot be unsealed.
 test("a sealed server is a reason to retry later, with a remedy", async () => {
   const { version, ciphertext } = await fresh("sealed");
   await bao.seal();

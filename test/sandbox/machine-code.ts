@@ -243,7 +243,7 @@ export const ATTEMPTS: readonly Attempt[] = [
   attempt("turn on accounting", "sys(NR.acct, 0)"),
   attempt("get signals as data", "sys(NR.signalfd4, -1, buffer(8), 8, 0)"),
   attempt("set a timer", "sys(NR.timer_create, 0, 0, buffer(8))"),
-  attempt("share memory with whoever maps the same", "sys(NR.mmap, 0, 4096, 3, 0x21, -1, 0)"),
+  attempt("share memory with other processes that map the same", "sys(NR.mmap, 0, 4096, 3, 0x21, -1, 0)"),
   attempt("map memory that grows past the limit on data", "sys(NR.mmap, 0, 4096, 3, 0x122, -1, 0)"),
   attempt(
     "open more descriptors than its share",

@@ -158,7 +158,7 @@ test("a revocation of all tokens during 8 callers' work leads to a new login, an
 });
 
 test("a refused secret is reported by Status, and calls succeed once the right one is in the file", async () => {
-  const login = await setup.appRole({ policies, mount: "mended" });
+  const login = await setup.appRole({ policies, mount: "corrected" });
   const fixture = vaultNode({
     origin: bao.url,
     net: {
@@ -166,7 +166,7 @@ test("a refused secret is reported by Status, and calls succeed once the right o
       credential: {
         vault: {
           auth: "approle",
-          mount: "mended",
+          mount: "corrected",
           roleId: text(login, "role_id"),
           secretId: { file: "secret-id" },
         },
