@@ -69,13 +69,13 @@ describe("configuration", () => {
     ],
   ];
   for (const [what, config, sentence] of cases) {
-    test(what, () => {
+    test(`${what} is refused`, () => {
       fixture.write(config());
       assertBothRefuse(sentence);
     });
   }
 
-  test("a missing file", () => {
+  test("a missing file is refused", () => {
     unlinkSync(fixture.config);
     assertBothRefuse(/kleidi\.yaml/);
   });
@@ -153,7 +153,7 @@ function codeSection(bytes: Buffer): number {
   }
 }
 
-describe("key file", () => {
+describe("a key file", () => {
   const cases: [what: string, spoil: () => void, sentence: RegExp][] = [
     [
       "missing, after it was created",
@@ -169,13 +169,13 @@ describe("key file", () => {
     ["cut short", () => truncateSync(keyFile, 40), /its line does not end, so it is cut short/],
   ];
   for (const [what, spoil, sentence] of cases) {
-    test(what, () => {
+    test(`that is ${what} is refused`, () => {
       spoil();
       assertBothRefuse(sentence);
     });
   }
 
-  test("key init does not create a replacement for a missing key", () => {
+  test("that is missing is not replaced by key init", () => {
     rmSync(keyFile);
     const { status, stderr } = fixture.run("key", "init");
     assert.equal(status, 1);
@@ -183,7 +183,7 @@ describe("key file", () => {
     assert.equal(statSync(keyFile, { throwIfNoEntry: false }), undefined);
   });
 
-  test("key init overwrites nothing", () => {
+  test("that exists is not overwritten by key init", () => {
     const before = readFileSync(keyFile);
     const { status, stderr } = fixture.run("key", "init", "kek");
     assert.equal(status, 1);
@@ -191,7 +191,7 @@ describe("key file", () => {
     assert.deepEqual(readFileSync(keyFile), before);
   });
 
-  test("key init creates only keys that the configuration names", () => {
+  test("is created by key init only for keys that the configuration names", () => {
     const { status, stderr } = fixture.run("key", "init", "other");
     assert.equal(status, 1);
     assert.match(stderr, /it is not a keystore key of .*; its keystore keys are: kek/);
@@ -205,18 +205,18 @@ describe("socket path", () => {
     ["a folder", () => mkdirSync(fixture.socket), /a folder is there/],
   ];
   for (const [what, place, sentence] of cases) {
-    test(what, () => {
+    test(`${what} is refused`, () => {
       place();
       assertRefused(sentence);
     });
   }
 
-  test("a missing folder", () => {
+  test("a missing folder is refused", () => {
     fixture.write(localConfig(KEY, { listen: { socket: "none/kms.sock" } }));
     assertRefused(/the folder .*none does not exist; create it: install -d/);
   });
 
-  test("a socket in use", async () => {
+  test("a socket in use is refused", async () => {
     await fixture.serve();
     assertRefused(/a process is serving there already/);
     const client = new KmsClient(fixture.socket);
@@ -224,7 +224,7 @@ describe("socket path", () => {
     client.close();
   });
 
-  test("a stale socket of another owner", async () => {
+  test("a stale socket of another owner is refused", async () => {
     await Fixture.stop(await fixture.serve(), "SIGKILL");
     chownSync(fixture.socket, 65534, 65534);
     assertRefused(/belongs to uid 65534, this process is uid 0/);

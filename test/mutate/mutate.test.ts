@@ -144,7 +144,7 @@ test("counts a hanging test as a noticed change, and ends the processes that the
 });
 
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
-  test(`${signal} in the middle of a test leaves the tree as it was, no copy and no process`, async () => {
+  test(`${signal} in the middle of a test leaves the tree unchanged, no copy and no process`, async () => {
     const mark = join(temporary, "../pid");
     writeTest(
       `(await import("node:fs")).writeFileSync(${JSON.stringify(mark)}, String(process.pid)); await new Promise((r) => setTimeout(r, 1e6));`,

@@ -19,7 +19,7 @@ function versionIn(stdout: string): string {
   return version;
 }
 
-describe("a key that the TPM makes", () => {
+describe("a key that the TPM creates", () => {
   let tpm: Swtpm;
   let fixture: Fixture;
   before(async () => {

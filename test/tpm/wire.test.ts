@@ -78,7 +78,7 @@ async function opens(one: Sealed): Promise<void> {
   assert.deepEqual(Uint8Array.from((await client.decrypt(one)).plaintext), plaintext);
 }
 
-describe("a listener", () => {
+describe("an eavesdropper", () => {
   test("learns no KEK, auth value, AES key, seed or plaintext from key init, start, Encrypt and Decrypt", async () => {
     const sealeds = [sealed, await client.encrypt({ plaintext }), await client.encrypt({ plaintext })];
     for (const one of sealeds) await opens(one);
