@@ -152,7 +152,7 @@ describe("the .deb", () => {
     await assertDecrypts();
   });
 
-  test("a rendered unit takes precedence; behind Landlock it leaves 0.5 open", async () => {
+  test("a rendered unit takes precedence; with Landlock its exposure score is at most 0.5", async () => {
     appendFileSync(join(machine.root, "etc/kleidi/kleidi.yaml"), "sandbox: { wall: landlock }\n");
     walk("Another configuration: your own unit");
     assert.equal(show("FragmentPath"), "/etc/systemd/system/kleidi.service");

@@ -1,8 +1,8 @@
 #!/bin/sh
-# After an installation or an upgrade: users, folders, and a word about the next step. The service is neither enabled nor restarted: the
-# API server depends on it, and the operator chooses the moment.
+# Runs after an installation or an upgrade: makes users and folders, and prints the next step. It neither enables nor restarts the
+# service: the API server depends on it, and the operator chooses the moment.
 set -e
-# Debian: an action that was given up has changed nothing.
+# Debian calls this after an aborted action too, which has changed nothing.
 case "${1:-}" in abort-*) exit 0 ;; esac
 
 systemd-sysusers kleidi.conf
