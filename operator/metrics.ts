@@ -3,7 +3,7 @@ import { collectDefaultMetrics, Gauge, Registry } from "prom-client";
 import type { Client } from "./cluster/client.ts";
 import type { Seen } from "./controller/observe.ts";
 import { nodeOf } from "./controller/observe.ts";
-import { isUnknown } from "./rotation/observed.ts";
+import { isUnknown } from "../host/rotation/observed.ts";
 
 /** @param clients those whose requests are counted */
 function baseRegistry(clients: readonly Client[]): Registry {

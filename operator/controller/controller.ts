@@ -15,10 +15,10 @@ import {
 } from "../cluster/resources.ts";
 import type { MigrationAccess } from "../migration/access.ts";
 import type { PassRunner } from "../migration/runner.ts";
-import { decide } from "../rotation/decide.ts";
-import { type Decision, phaseOf } from "../rotation/decision.ts";
-import { countersOf } from "../rotation/migrate.ts";
-import type { Observation } from "../rotation/observed.ts";
+import { decide } from "../../host/rotation/decide.ts";
+import { type Decision, phaseOf } from "../../host/rotation/decision.ts";
+import { countersOf } from "../../host/rotation/migrate.ts";
+import type { Observation } from "../../host/rotation/observed.ts";
 import { policyStatus } from "./drift.ts";
 import { apiCounters, isFinished, observe, type Seen } from "./observe.ts";
 import { statusOf, withPass } from "./status.ts";
