@@ -1,6 +1,7 @@
 /** The metrics of an API server about its encryption (k8s.io/apiserver, envelope/metrics and encryptionconfig/metrics). */
-import type { KleidiNodeStatus, SeenKey } from "../api/kleidi-node.ts";
+
 import { type Sample, sampleOf } from "../../host/cluster/samples.ts";
+import type { KleidiNodeStatus, SeenKey } from "../api/kleidi-node.ts";
 import type { Client } from "../cluster/client.ts";
 
 type ApiServerPart = NonNullable<KleidiNodeStatus["apiServer"]>;

@@ -2,6 +2,11 @@
  * One look at the cluster: observe, decide, act, report. Nothing is kept between two looks but a pass that runs; a replica that takes over
  * derives the rest.
  */
+
+import { decide } from "../../host/rotation/decide.ts";
+import { type Decision, phaseOf } from "../../host/rotation/decision.ts";
+import { countersOf } from "../../host/rotation/migrate.ts";
+import type { Observation } from "../../host/rotation/observed.ts";
 import { ApiError, type Client } from "../cluster/client.ts";
 import { type EventNote, writeEvent } from "../cluster/events.ts";
 import {
@@ -15,10 +20,6 @@ import {
 } from "../cluster/resources.ts";
 import type { MigrationAccess } from "../migration/access.ts";
 import type { PassRunner } from "../migration/runner.ts";
-import { decide } from "../../host/rotation/decide.ts";
-import { type Decision, phaseOf } from "../../host/rotation/decision.ts";
-import { countersOf } from "../../host/rotation/migrate.ts";
-import type { Observation } from "../../host/rotation/observed.ts";
 import { policyStatus } from "./drift.ts";
 import { apiCounters, isFinished, observe, type Seen } from "./observe.ts";
 import { statusOf, withPass } from "./status.ts";

@@ -1,7 +1,8 @@
 /** From the resources of the API to the input of the state machine, and back. */
+
+import type { Migration, Observation, ObservedNode, Pass, Policy } from "../../host/rotation/observed.ts";
 import type { Migration as ApiMigration, Pass as ApiPass } from "../api/key-rotation.ts";
 import { type EncryptionPolicy, type KeyRotation, type KleidiNode, rfc3339 } from "../cluster/resources.ts";
-import type { Migration, Observation, ObservedNode, Pass, Policy } from "../../host/rotation/observed.ts";
 
 export interface Seen {
   readonly nodes: readonly KleidiNode[];

@@ -8,15 +8,23 @@ import { readFileSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
 import { KmsClient } from "../../host/grpc/client.ts";
 import type { EncryptionPolicyStatus } from "../../operator/api/encryption-policy.ts";
-import type { KeyRotationStatus } from "../../operator/api/key-rotation.ts";
 import type { KleidiNodeStatus } from "../../operator/api/kleidi-node.ts";
 import { until } from "../e2e/servers.ts";
 import { ask } from "../support/admin.ts";
 import { Fixture } from "../support/fixture.ts";
-import { Cluster, type Node, type Program, resource } from "./cluster.ts";
+import { Cluster, type Node, type Program } from "./cluster.ts";
+import {
+  createResource,
+  hashOfKey,
+  LIMIT_MS,
+  MERGE,
+  nodeStatus,
+  reachPhase,
+  resource,
+  rotationStatus,
+} from "./resources.ts";
 
 const SECRETS = 5000;
-const LIMIT_MS = 180_000;
 const OLD = [{ name: "kek-1", use: "active" }] as const;
 const STAGED = [...OLD, { name: "kek-2", use: "decrypt" }] as const;
 const PROMOTED = [
@@ -24,7 +32,6 @@ const PROMOTED = [
   { name: "kek-1", use: "decrypt" },
 ] as const;
 const RETIRED = [{ name: "kek-2", use: "active" }] as const;
-const MERGE = { type: "application/merge-patch+json" };
 const ANY = `sha256:${"0".repeat(64)}`;
 
 describe("the operator on a control plane of two nodes", { timeout: 900_000 }, () => {
@@ -37,32 +44,9 @@ describe("the operator on a control plane of two nodes", { timeout: 900_000 }, (
   after(async () => await cluster.close());
 
   const node = (at: number) => cluster.nodes[at] as Node;
-  const status = async () =>
-    (await cluster.get<{ status?: KeyRotationStatus }>(resource("keyrotations", "r"))).status ?? {};
-  const blocked = async () => (await status()).conditions?.find(({ type }) => type === "Blocked");
-  const create = (kind: string, plural: string, name: string, spec: object) =>
-    cluster.api.ask("POST", resource(plural), {
-      apiVersion: "kleidi.dev/v1alpha1",
-      kind,
-      metadata: { name },
-      spec,
-    });
+  const status = () => rotationStatus(cluster);
+  const reach = (phase: string, reason?: string) => reachPhase(cluster, () => controller, phase, reason);
   const patch = (path: string, body: object) => cluster.api.ask("PATCH", path, body, MERGE);
-
-  async function reach(phase: string, reason?: string): Promise<KeyRotationStatus> {
-    let last: KeyRotationStatus = {};
-    const is = async () => {
-      last = await status();
-      const condition = last.conditions?.find(({ type }) => type === "Blocked");
-      return last.phase === phase && (reason === undefined || condition?.reason === reason);
-    };
-    await until(`the rotation is ${phase} ${reason ?? ""}`, is, LIMIT_MS).catch((error) => {
-      throw new Error(
-        `${error.message}; it is ${JSON.stringify(last)}\n${readFileSync(controller.log, "utf8")}`,
-      );
-    });
-    return last;
-  }
 
   /** Kills the controller where it is; another replica takes over. */
   async function killController(): Promise<void> {
@@ -82,34 +66,26 @@ describe("the operator on a control plane of two nodes", { timeout: 900_000 }, (
   test("the API server refuses resources that would lose a key", async () => {
     const waits = { pollSeconds: 59 };
     const policy = { resources: ["secrets"], minimumNodes: 2 };
-    const refused: [string, string, string, object, RegExp][] = [
-      ["KeyRotation", "keyrotations", "x", { from: ANY, to: ANY }, /from and to are the same key_id/],
-      ["KeyRotation", "keyrotations", "x", { from: "kek-1", to: ANY }, /spec\.from in body should match/],
+    const refused: ["KeyRotation" | "EncryptionPolicy", string, object, RegExp][] = [
+      ["KeyRotation", "x", { from: ANY, to: ANY }, /from and to are the same key_id/],
+      ["KeyRotation", "x", { from: "kek-1", to: ANY }, /spec\.from in body should match/],
+      ["EncryptionPolicy", "cluster", { resources: ["secrets"] }, /minimumNodes: Required/],
       [
         "EncryptionPolicy",
-        "encryptionpolicies",
-        "cluster",
-        { resources: ["secrets"] },
-        /minimumNodes: Required/,
-      ],
-      [
-        "EncryptionPolicy",
-        "encryptionpolicies",
         "cluster",
         { ...policy, resources: ["*.*"] },
         /resources\[0\] in body should match/,
       ],
       [
         "EncryptionPolicy",
-        "encryptionpolicies",
         "cluster",
         { ...policy, waits },
         /less than an API server takes to change its key/,
       ],
-      ["EncryptionPolicy", "encryptionpolicies", "other", policy, /name it cluster/],
+      ["EncryptionPolicy", "other", policy, /name it cluster/],
     ];
-    for (const [kind, plural, name, spec, message] of refused) {
-      const answer = await create(kind, plural, name, spec);
+    for (const [kind, name, spec, message] of refused) {
+      const answer = await createResource(cluster, kind, name, spec);
       assert.equal(answer.status, 422, answer.body);
       assert.match(JSON.parse(answer.body).message, message);
     }
@@ -130,9 +106,7 @@ describe("the operator on a control plane of two nodes", { timeout: 900_000 }, (
       },
       LIMIT_MS,
     );
-    const { status: report } = await cluster.get<{ status: KleidiNodeStatus }>(
-      resource("kleidinodes", "cp-1"),
-    );
+    const report = await nodeStatus(cluster);
     const kms = new KmsClient(node(0).fixture.socket);
     from = `sha256:${createHash("sha256")
       .update((await kms.status()).keyId)
@@ -158,19 +132,12 @@ describe("the operator on a control plane of two nodes", { timeout: 900_000 }, (
   test("without a policy the rotation is blocked; with one it stages, and names the node and the commands", async () => {
     node(0).configure(STAGED).fixture.keyInit("kek-2");
     await node(0).startHost();
-    const held = async () => {
-      const { status: report } = await cluster.get<{ status: KleidiNodeStatus }>(
-        resource("kleidinodes", "cp-1"),
-      );
-      to = report.keys?.find(({ name }) => name === "kek-2")?.hashes[0] ?? "";
-      return to !== "";
-    };
-    await until("cp-1 reports the new key", held, LIMIT_MS);
+    to = await hashOfKey(cluster, "kek-2");
     controller = await start();
-    assert.equal((await create("KeyRotation", "keyrotations", "r", { from, to })).status, 201);
+    assert.equal((await createResource(cluster, "KeyRotation", "r", { from, to })).status, 201);
     await reach("Blocked", "PolicyMissing");
     const waits = { pollSeconds: 0, expirySeconds: 0, marginSeconds: 2, shorterThanAPIServer: true };
-    const made = await create("EncryptionPolicy", "encryptionpolicies", "cluster", {
+    const made = await createResource(cluster, "EncryptionPolicy", "cluster", {
       resources: ["secrets"],
       minimumNodes: 2,
       waits,
@@ -328,7 +295,7 @@ describe("the operator on a control plane of two nodes", { timeout: 900_000 }, (
       "Normal Completed",
     ])
       assert.ok(reasons.has(reason), `${reason} is among ${[...reasons]}`);
-    assert.equal((await blocked())?.status, "False");
+    assert.equal((await status()).conditions?.find(({ type }) => type === "Blocked")?.status, "False");
   });
 
   async function promote(each: Node): Promise<void> {

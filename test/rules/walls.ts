@@ -371,7 +371,11 @@ export const WALLS: readonly Wall[] = [
     room: "operator/controller",
     may: ["host/rotation", "operator/api", "operator/cluster", "operator/migration"],
   },
-  { room: "operator/migration", may: ["operator/api", "operator/cluster"], outside: ["node:timers/promises"] },
+  {
+    room: "operator/migration",
+    may: ["operator/api", "operator/cluster"],
+    outside: ["node:timers/promises"],
+  },
   { room: "operator/cluster", may: ["operator/api"], outside: ["node:fs", "node:http", "node:https"] },
   // the schemas; only generate.ts writes
   { room: "operator/api", outside: ["zod"], tests: { outside: ["yaml"] } },

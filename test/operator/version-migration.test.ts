@@ -1,0 +1,122 @@
+/** A rotation whose objects are rewritten by Kubernetes' own controller of StorageVersionMigrations. */
+import assert from "node:assert/strict";
+import type { ChildProcess } from "node:child_process";
+import { after, before, describe, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { KmsClient } from "../../host/grpc/client.ts";
+import { Fixture } from "../support/fixture.ts";
+import { Cluster, type Node, type Program } from "./cluster.ts";
+import { MIGRATION_FLAGS, startControllerManager } from "./controller-manager.ts";
+import { createResource, hashOfKey, MERGE, reachPhase, rotationStatus } from "./resources.ts";
+
+const SECRETS = 100;
+const MIGRATIONS = "/apis/storagemigration.k8s.io/v1beta1/storageversionmigrations";
+const S0 = "/api/v1/namespaces/default/secrets/s-0";
+const WAITS = { pollSeconds: 0, expirySeconds: 0, marginSeconds: 1, shorterThanAPIServer: true };
+
+describe("StorageVersionMigration", { timeout: 600_000 }, () => {
+  const cluster = new Cluster();
+  let controller: Program;
+  let manager: ChildProcess | undefined;
+  const reach = (phase: string, reason?: string) => reachPhase(cluster, () => controller, phase, reason);
+
+  before(async () => {
+    const keys = [
+      { name: "kek-1", use: "active" },
+      { name: "kek-2", use: "decrypt" },
+    ] as const;
+    await cluster.start(keys, { nodes: 1, flags: MIGRATION_FLAGS });
+    for (let at = 0; at < SECRETS; at++) await cluster.api.createSecret(`s-${at}`, `value ${at}`);
+  });
+  after(async () => {
+    if (manager !== undefined) await Fixture.stop(manager, "SIGKILL");
+    await cluster.close();
+  });
+
+  test("without the rights on it, the verbs are named", async () => {
+    const [node] = cluster.nodes as [Node];
+    await cluster.startAgent(node);
+    const from = await hashOfKey(cluster, "kek-1");
+    const to = await hashOfKey(cluster, "kek-2");
+    node.configure([
+      { name: "kek-2", use: "active" },
+      { name: "kek-1", use: "decrypt" },
+    ]);
+    await node.startHost();
+    await node.restartApi();
+    await createResource(cluster, "EncryptionPolicy", "cluster", {
+      resources: ["secrets"],
+      minimumNodes: 1,
+      migration: { by: "StorageVersionMigration" },
+      waits: WAITS,
+    });
+    await createResource(cluster, "KeyRotation", "r", { from, to });
+    await cluster.install("manifests/migration.yaml");
+    const roles = "/apis/rbac.authorization.k8s.io/v1/clusterroles/kleidi-migration";
+    const { rules } = await cluster.get<{ rules: object[] }>(roles);
+    await cluster.api.ask("PATCH", roles, { rules: [] }, MERGE);
+    controller = await cluster.startController("one", ["--migration-service-account", "kleidi-migration"]);
+    const { message } = await reach("Blocked", "RightMissing");
+    for (const verb of ["get", "create", "delete"])
+      assert.match(
+        message ?? "",
+        new RegExp(`${verb} storageversionmigrations\\.storagemigration\\.k8s\\.io for`),
+      );
+    await cluster.api.ask("PATCH", roles, { rules }, MERGE);
+  });
+
+  test("one that fails blocks by the message of its controller, and is made anew", async () => {
+    const policies = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies";
+    const bindings = `${policies.slice(0, -"policies".length)}policybindings`;
+    const names = { apiGroups: [""], apiVersions: ["v1"], operations: ["UPDATE"], resources: ["secrets"] };
+    await cluster.create(policies, {
+      metadata: { name: "deny" },
+      spec: {
+        matchConstraints: { resourceRules: [{ ...names, resourceNames: ["s-7"] }] },
+        validations: [{ expression: "false", message: "not today" }],
+      },
+    });
+    await cluster.create(bindings, {
+      metadata: { name: "deny" },
+      spec: { policyName: "deny", validationActions: ["Deny"] },
+    });
+    manager = startControllerManager(cluster);
+    const { message } = await reach("Blocked", "ObjectRefused");
+    assert.match(message ?? "", /^StorageVersionMigration kleidi\.r\.rewrite\.secrets .*not today/);
+    await cluster.api.ask("DELETE", `${bindings}/deny`);
+    await cluster.api.ask("DELETE", `${policies}/deny`);
+  });
+
+  test("both passes succeed, and no Secret in etcd is left under the old key", async (t) => {
+    const began = performance.now();
+    // The controller waits until its cache is newer than the migration. Without writes that takes a minute.
+    let writing = true;
+    const write = (at: number) =>
+      cluster.api.ask("PATCH", S0, { metadata: { annotations: { at: `${at}` } } }, MERGE);
+    const writer = (async () => {
+      for (let at = 0; writing; at++) await write(at).then(() => sleep(200));
+    })();
+    await reach("Retirable").finally(() => {
+      writing = false;
+    });
+    await writer;
+    t.diagnostic(
+      `${SECRETS} Secrets were rewritten and proved in ${Math.round(performance.now() - began)} ms`,
+    );
+    const { items } = await cluster.get<{
+      items: { metadata: { name: string }; status: { conditions: object[] } }[];
+    }>(MIGRATIONS);
+    assert.deepEqual(
+      items.map(({ metadata }) => metadata.name),
+      ["kleidi.r.proof.secrets", "kleidi.r.rewrite.secrets"],
+    );
+    const [node] = cluster.nodes as [Node];
+    const kms = new KmsClient(node.fixture.socket);
+    const { keyId } = await kms.status();
+    kms.close();
+    const values = await cluster.etcd.values("/registry/secrets/", true);
+    assert.equal(values.length, SECRETS);
+    assert.equal(values.filter((value) => !value.includes(keyId)).length, 0);
+    assert.equal((await rotationStatus(cluster)).migration?.resources[0]?.proof?.refused, 0);
+  });
+});
