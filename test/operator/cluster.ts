@@ -48,8 +48,8 @@ export class Node {
     return `127.0.0.1:${this.#admin}`;
   }
 
-  configure(keys: readonly Key[]): this {
-    this.fixture.write(localConfig(keys, { admin: { listen: this.admin } }));
+  configure(keys: readonly Key[], changes: Record<string, unknown> = {}): this {
+    this.fixture.write(localConfig(keys, { admin: { listen: this.admin }, ...changes }));
     return this;
   }
 
