@@ -58,6 +58,9 @@ export class Controller {
     const seen: Seen = { nodes, policy: policies[0], rotations };
     onSeen?.(seen);
     if (seen.policy !== undefined) await this.#reportPolicy(seen.policy, nodes);
+    // The pass of a KeyRotation that was deleted ends.
+    if (this.#owner !== undefined && !rotations.some(({ metadata }) => metadata.uid === this.#owner))
+      this.#stop();
     for (const rotation of rotations) await this.#advance(seen, rotation);
     return rotations.some((rotation) => !isFinished(rotation));
   }
@@ -89,7 +92,7 @@ export class Controller {
     const at = rfc3339(seen.now);
     const migration = status?.migration ?? { resources: [] };
     const mine = action.do === "pass";
-    if (!mine && this.#owner === metadata.name) this.#stop();
+    if (!mine && this.#owner === metadata.uid) this.#stop();
     switch (action.do) {
       case "nothing":
         if (reason !== "OldKeyUsed" || migration.retryAt !== undefined) return undefined;
@@ -107,7 +110,7 @@ export class Controller {
       case "pass": {
         if (policy === undefined) return undefined;
         const { kind, resource } = action;
-        this.#owner = metadata.name;
+        this.#owner = metadata.uid;
         const pass = passes.take({
           rotation: metadata.name,
           kind,
@@ -126,6 +129,7 @@ export class Controller {
     }
   }
 
+  /** The uid of the rotation whose pass runs. */
   #owner: string | undefined;
 
   #stop(): void {

@@ -46,9 +46,9 @@ export async function patchPass(options: PassOptions, tally: Tally): Promise<voi
       await patchAll(options, page.items, { base, resource, patience }, tally);
       at = page.metadata.continue || undefined;
     } catch (error) {
-      // The list is older than etcd's history: it goes on with newer objects, which are encrypted with the new key.
-      if (!(error instanceof ApiError) || error.code !== 410 || error.continueAt === undefined) throw error;
-      at = error.continueAt;
+      // The list is older than etcd's history: it goes on with newer objects, or begins anew.
+      if (!(error instanceof ApiError) || error.code !== 410 || at === "") throw error;
+      at = error.continueAt ?? "";
     }
   }
 }
