@@ -4,7 +4,9 @@ import type { ChildProcess } from "node:child_process";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { KmsClient } from "../../host/grpc/client.ts";
+import { until } from "../e2e/servers.ts";
 import { Fixture } from "../support/fixture.ts";
+import { AuditLog, what } from "./audit-log.ts";
 import { Cluster, type Node, type Program } from "./cluster.ts";
 import { MIGRATION_FLAGS, startControllerManager } from "./controller-manager.ts";
 import { createResource, hashOfKey, MERGE, reachPhase, rotationStatus } from "./resources.ts";
@@ -16,7 +18,9 @@ const WAITS = { pollSeconds: 0, expirySeconds: 0, marginSeconds: 1, shorterThanA
 
 describe("StorageVersionMigration", { timeout: 600_000 }, () => {
   const cluster = new Cluster();
+  const audit = new AuditLog(cluster.folder);
   let controller: Program;
+  let agent: Program;
   let manager: ChildProcess | undefined;
   const reach = (phase: string, reason?: string) => reachPhase(cluster, () => controller, phase, reason);
 
@@ -25,7 +29,7 @@ describe("StorageVersionMigration", { timeout: 600_000 }, () => {
       { name: "kek-1", use: "active" },
       { name: "kek-2", use: "decrypt" },
     ] as const;
-    await cluster.start(keys, { nodes: 1, flags: MIGRATION_FLAGS });
+    await cluster.start(keys, { nodes: 1, flags: [...MIGRATION_FLAGS, ...audit.flags] });
     for (let at = 0; at < SECRETS; at++) await cluster.api.createSecret(`s-${at}`, `value ${at}`);
   });
   after(async () => {
@@ -35,7 +39,7 @@ describe("StorageVersionMigration", { timeout: 600_000 }, () => {
 
   test("without the rights on it, the verbs are named", async () => {
     const [node] = cluster.nodes as [Node];
-    await cluster.startAgent(node);
+    agent = await cluster.startAgent(node);
     const from = await hashOfKey(cluster, "kek-1");
     const to = await hashOfKey(cluster, "kek-2");
     node.configure([
@@ -119,4 +123,44 @@ describe("StorageVersionMigration", { timeout: 600_000 }, () => {
     assert.equal(values.filter((value) => !value.includes(keyId)).length, 0);
     assert.equal((await rotationStatus(cluster)).migration?.resources[0]?.proof?.refused, 0);
   });
+
+  test("no account of kleidi asked for a Secret", () => {
+    for (const account of ["kleidi-operator", "kleidi-agent", "kleidi-migration"]) {
+      const asked = audit.requestsOf(account);
+      assert.ok(asked.length > 0, account);
+      assert.deepEqual(asked.filter(({ objectRef }) => objectRef?.resource === "secrets").map(what), []);
+    }
+  });
+
+  test("idle, controller and agent each make at most 10 requests a minute", async (t) => {
+    for (const { process } of [controller, agent]) await Fixture.stop(process);
+    const asked = (account: string) => audit.requestsOf(account).map(what);
+    const before = { operator: asked("kleidi-operator").length, agent: asked("kleidi-agent").length };
+    // The defaults of 60, 45 and 30 seconds, divided by 15: a minute is 4 s.
+    controller = await cluster.startController("idle", ["--interval", "1", "--idle-interval", "4"]);
+    agent = await cluster.startAgent(cluster.nodes[0] as Node, ["--interval", "2"]);
+    // A minute of the controller begins with its look, and one of the agent has two reports.
+    const ofOperator = () =>
+      minutes(asked("kleidi-operator").slice(before.operator), "list kleidinodes", 1).slice(1);
+    const ofAgent = () => minutes(asked("kleidi-agent").slice(before.agent), "patch kleidinodes/status", 2);
+    await until("three minutes have passed", async () => ofOperator().length >= 3 && ofAgent().length >= 3);
+    const [ofController, ofReports] = [median(ofOperator()), median(ofAgent())];
+    t.diagnostic(`requests a minute: controller ${ofController}, agent ${ofReports}`);
+    assert.ok(ofController <= 10 && ofReports <= 10);
+    const kinds = ["list encryptionpolicies", "list keyrotations", "list kleidinodes", "update leases"];
+    assert.deepEqual([...new Set(ofOperator().flat())].sort(), kinds);
+    assert.deepEqual([...new Set(ofAgent().flat())].sort(), ["get /metrics", "patch kleidinodes/status"]);
+  });
 });
+
+/** Cuts the requests at every n-th one that is `first`. */
+function minutes(asked: readonly string[], first: string, every: number): string[][] {
+  const all = asked.flatMap((one, at) => (one === first ? [at] : []));
+  const starts = all.filter((_, at) => at % every === 0);
+  return starts.slice(1).map((end, at) => asked.slice(starts[at], end));
+}
+
+/** The length of the middle one: a machine that is busy for a moment renews more often between two looks. */
+function median(some: readonly string[][]): number {
+  return some.map(({ length }) => length).sort((a, b) => a - b)[Math.floor(some.length / 2)] ?? Number.NaN;
+}
