@@ -25,6 +25,8 @@ import { apiCounters, isFinished, observe, type Seen } from "./observe.ts";
 import { statusOf, withPass } from "./status.ts";
 
 const MANAGER = "kleidi-operator";
+/** Faults of the proof after which the migration is tried again later. */
+const RETRIED = ["OldKeyUsed", "StillStale"];
 /** Steps of one rotation in one look. */
 const MAX_STEPS = 16;
 
@@ -95,7 +97,7 @@ export class Controller {
     if (!mine && this.#owner === metadata.uid) this.#stop();
     switch (action.do) {
       case "nothing":
-        if (reason !== "OldKeyUsed" || migration.retryAt !== undefined) return undefined;
+        if (!RETRIED.includes(reason) || migration.retryAt !== undefined) return undefined;
         return { ...status, migration: { ...migration, retryAt: rfc3339(seen.now + retryMs) } };
       case "restart": {
         const { migration: _, ...rest } = status ?? {};

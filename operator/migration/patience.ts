@@ -2,8 +2,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { ApiError } from "../cluster/client.ts";
 
-/** Seven tries in about 30 s: an API server may restart meanwhile. */
-const DELAYS_MS: readonly number[] = [250, 500, 1000, 4000, 8000, 16_000];
+/** Ten tries in about 30 s: an API server may restart meanwhile. */
+const DELAYS_MS: readonly number[] = [250, 500, 1000, 2000, 2000, 4000, 4000, 8000, 8000];
 /** The longest Retry-After that is obeyed. */
 const MAX_DELAY_MS = 60_000;
 

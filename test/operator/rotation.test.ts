@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { isDeepStrictEqual } from "node:util";
@@ -317,6 +317,16 @@ describe("the operator on a control plane of two nodes", { timeout: 900_000 }, (
     const { keyId } = await kms.status();
     kms.close();
     assert.equal(values.filter((value) => !value.includes(keyId)).length, 0);
+  });
+
+  test("no value of a Secret is in a log or in a status", async () => {
+    const texts = readdirSync(cluster.folder)
+      .filter((name) => /^(controller|agent)-.*\.log$/.test(name))
+      .map((name) => readFileSync(join(cluster.folder, name), "utf8"));
+    assert.ok(texts.length > 5);
+    const all = `${texts.join("")}${JSON.stringify(await status())}`;
+    const base64 = Buffer.from("value ").toString("base64");
+    for (const text of ["value 1", base64]) assert.equal(all.includes(text), false, text);
   });
 
   test("kubectl get shows the columns", async () => {
