@@ -126,15 +126,17 @@ describe("the operator on a control plane of two nodes", { timeout: 900_000 }, (
     assert.equal(report.host?.configurationHash, file(node(0).fixture.config));
     assert.equal(report.apiServer?.configurationHash, file(`${node(0).fixture.folder}/encryption.yaml`));
     assert.ok(!JSON.stringify(report).includes("kms.sock"));
-    const token = readFileSync(await cluster.token("kleidi-agent", "cp-1"), "utf8");
-    const forged = await cluster.api.ask(
-      "PATCH",
-      `${resource("kleidinodes", "cp-2")}/status`,
-      { status: { activeKey: "x" } },
-      { ...MERGE, token },
-    );
-    assert.equal(forged.status, 403, forged.body);
-    assert.match(forged.body, /only report the node that its token is bound to/);
+    const forge = async (method: string, path: string, name: string, of?: string) => {
+      const token = readFileSync(await cluster.token("kleidi-agent", of), "utf8");
+      const body = { apiVersion: "kleidi.dev/v1alpha1", kind: "KleidiNode", metadata: { name } };
+      const type = method === "POST" ? {} : MERGE;
+      const { status, body: answer } = await cluster.api.ask(method, path, body, { ...type, token });
+      assert.equal(status, 403, answer);
+      assert.match(answer, /only report the node that its token is bound to/);
+    };
+    await forge("PATCH", `${resource("kleidinodes", "cp-2")}/status`, "cp-2", "cp-1");
+    await forge("PATCH", `${resource("kleidinodes", "cp-1")}/status`, "cp-1");
+    await forge("POST", resource("kleidinodes"), "cp-3", "cp-1");
   });
 
   test("without a policy the rotation is blocked; with one it stages, and names the node and the commands", async () => {
