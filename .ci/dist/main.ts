@@ -70,7 +70,7 @@ interface Written extends Omit<Dist, "files"> {
   readonly files: readonly SummedFile[];
 }
 
-/** All or nothing: the folder gets its name when everything is in it. */
+/** All or nothing: the folder gets its name only when it is complete. */
 async function write(
   out: string | undefined,
   architectures: readonly Architecture[],

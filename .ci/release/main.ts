@@ -13,7 +13,7 @@ const HELP = `Make the files of a release from a clean checkout.
   --json        print one JSON object
   --help        print this
 
-It writes an archive with everything that a host needs but the packages of npm, the providers' modules, a software bill of materials
+It writes an archive with everything that a host needs except the npm packages, the providers' modules, a software bill of materials
 (CycloneDX), and SHA256SUMS; with --key also a signature of SHA256SUMS and of each module. The same commit gives the same bytes.
 A commit with the tag of its version (v1.2.3) makes kleidi-1.2.3, every other one kleidi-1.2.3+gCOMMIT.
 

@@ -1,4 +1,4 @@
-/** Host and operator keep the walls of walls.ts: every import of them, types included, is one that the table allows. */
+/** Host and operator keep the walls of walls.ts: the table allows every import, types included. */
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -36,7 +36,7 @@ describe("host and operator", () => {
     assert.deepEqual(faults, []);
   });
 
-  test("imports files that are there", () => {
+  test("imports existing files", () => {
     const missing = all.filter(([file, { from = "" }]) => {
       const target = targetOf(file, from);
       return target !== undefined && !existsSync(join(root, target));
@@ -44,11 +44,11 @@ describe("host and operator", () => {
     assert.deepEqual(missing, []);
   });
 
-  test("has no circle of imports, types included", () => assert.deepEqual(circle(), []));
+  test("has no import cycle, types included", () => assert.deepEqual(circle(), []));
 });
 
 describe("the table", () => {
-  test("has each folder under host/ and operator/ once, and each file that it names is there", () => {
+  test("has each folder under host/ and operator/ once, and only existing files", () => {
     const rooms = WALLS.flatMap(({ room }) => room);
     assert.deepEqual(new Set(rooms).size, rooms.length);
     const folders = entries.filter(({ folder }) => folder).map(({ path }) => path);
@@ -59,7 +59,7 @@ describe("the table", () => {
     );
   });
 
-  test("gives no permission that nothing uses", () => {
+  test("gives no unused permission", () => {
     const used = new Set(verdicts.map(({ verdict }) => ("used" in verdict ? verdict.used : undefined)));
     assert.deepEqual(
       permissionsOf(WALLS).filter((permission) => !used.has(permission)),
@@ -81,7 +81,7 @@ describe("the table", () => {
           assert.ok("fault" in judge(WALLS, `${path}/${file}`, plain(`${up}${from}`)));
       });
   }
-  test("lets a type be imported where the rest is not", () => {
+  test("allows the import of a type where other imports are refused", () => {
     const socket = { from: "node:net", line: 1 };
     assert.ok("fault" in judge(WALLS, "host/sandbox/x.ts", { ...socket, type: false }));
     assert.ok(!("fault" in judge(WALLS, "host/sandbox/x.ts", { ...socket, type: true })));
@@ -92,7 +92,7 @@ function plain(from: string): Import {
   return { from, type: false, line: 1 };
 }
 
-/** The files of one circle, or none. */
+/** The files of one cycle, or none. */
 function circle(): string[] {
   const done = new Set<string>();
   const way: string[] = [];
