@@ -1,4 +1,4 @@
-/** The report of a node: since when a key is active, and what a false report of kleidi or an API server can put into it. */
+/** The report of a node: the time of the active key, and false reports of kleidi or an API server. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { sampleOf } from "../../host/cluster/samples.ts";
@@ -93,7 +93,7 @@ describe("parseState", () => {
   ];
   for (const [name, value] of REFUSED) test(`refuses ${name}`, () => assert.throws(() => parseState(value)));
 
-  test("cuts what is too long for the API", () => {
+  test("cuts text that is too long for the API", () => {
     const { host, keys } = parseState({
       ...state,
       version: "v".repeat(1e5),
@@ -103,7 +103,7 @@ describe("parseState", () => {
   });
 });
 
-test("EncryptionMetrics adds the counts of a key_id, and leaves out what is no hash", () => {
+test("EncryptionMetrics adds the counts of a key_id, and leaves out other text than hashes", () => {
   const metrics = new EncryptionMetrics();
   const total = (direction: string, hash: string, name: string, count: number) =>
     `apiserver_envelope_encryption_key_id_hash_total{key_id_hash="${hash}",provider_name="${name}",transformation_type="${direction}"} ${count}`;

@@ -49,7 +49,7 @@ export class Controller {
     this.#options = options;
   }
 
-  /** @returns whether a rotation is not finished, so that the next look should be soon. @throws ApiError */
+  /** @returns true if a rotation is not finished, so that the next look should be soon. @throws ApiError */
   async look(): Promise<boolean> {
     const { client, onSeen } = this.#options;
     const [nodes, policies, rotations] = await Promise.all([

@@ -28,7 +28,7 @@ export function observe(
   };
 }
 
-/** @returns whether a rotation leaves nothing to do for the operator: its proof is there */
+/** @returns true if a rotation leaves nothing to do for the operator: its proof is there */
 export function isFinished({ status }: KeyRotation): boolean {
   return status?.completedAt !== undefined || status?.migration?.provedAt !== undefined;
 }

@@ -40,8 +40,8 @@ export class AuditLog {
   }
 }
 
-/** @example what({ verb: "patch", ... }) // "patch kleidinodes/status" */
-export function what({ verb, objectRef, requestURI }: AuditEvent): string {
+/** @example nameOf({ verb: "patch", ... }) // "patch kleidinodes/status" */
+export function nameOf({ verb, objectRef, requestURI }: AuditEvent): string {
   const { resource, subresource } = objectRef ?? {};
   if (resource === undefined) return `${verb} ${requestURI}`;
   return `${verb} ${resource}${subresource === undefined ? "" : `/${subresource}`}`;

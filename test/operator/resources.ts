@@ -46,7 +46,7 @@ export async function hashOfKey(cluster: Cluster, key: string): Promise<string> 
 /**
  * Waits until the rotation is in a phase.
  * @param reason of its condition Blocked
- * @param controller whose log is shown where the phase does not come
+ * @param controller its log is shown if the phase does not come
  */
 export async function reachPhase(
   cluster: Cluster,

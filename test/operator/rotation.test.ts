@@ -199,7 +199,7 @@ describe("the operator on a control plane of two nodes", { timeout: 900_000 }, (
     assert.notEqual((await nodeStatus(cluster, "cp-2")).observedAt, before);
   });
 
-  test("what differs between nodes is reported, node by node", async () => {
+  test("differences between nodes are reported, node by node", async () => {
     agents[1] = await cluster.startAgent(node(1));
     const other = join(node(1).fixture.folder, "other.wasm");
     // A custom section with the name x: another digest, the same program.

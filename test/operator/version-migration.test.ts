@@ -6,7 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { KmsClient } from "../../host/grpc/client.ts";
 import { until } from "../e2e/servers.ts";
 import { Fixture } from "../support/fixture.ts";
-import { AuditLog, what } from "./audit-log.ts";
+import { AuditLog, nameOf } from "./audit-log.ts";
 import { Cluster, type Node, type Program } from "./cluster.ts";
 import { MIGRATION_FLAGS, startControllerManager } from "./controller-manager.ts";
 import { createResource, hashOfKey, MERGE, reachPhase, rotationStatus } from "./resources.ts";
@@ -128,13 +128,13 @@ describe("StorageVersionMigration", { timeout: 600_000 }, () => {
     for (const account of ["kleidi-operator", "kleidi-agent", "kleidi-migration"]) {
       const asked = audit.requestsOf(account);
       assert.ok(asked.length > 0, account);
-      assert.deepEqual(asked.filter(({ objectRef }) => objectRef?.resource === "secrets").map(what), []);
+      assert.deepEqual(asked.filter(({ objectRef }) => objectRef?.resource === "secrets").map(nameOf), []);
     }
   });
 
   test("idle, controller and agent each make at most 10 requests a minute", async (t) => {
     for (const { process } of [controller, agent]) await Fixture.stop(process);
-    const asked = (account: string) => audit.requestsOf(account).map(what);
+    const asked = (account: string) => audit.requestsOf(account).map(nameOf);
     const before = { operator: asked("kleidi-operator").length, agent: asked("kleidi-agent").length };
     // The defaults of 60, 45 and 30 seconds, divided by 15: a minute is 4 s.
     controller = await cluster.startController("idle", ["--interval", "1", "--idle-interval", "4"]);
