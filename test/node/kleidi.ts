@@ -3,6 +3,7 @@ import { execFileSync } from "node:child_process";
 import { MAIN, makeNodeFiles, USER } from "../image/container.ts";
 import { IMAGE } from "../image/images.ts";
 import { kleidi } from "../support/fixture.ts";
+import { writeKubeadmApiServer } from "./kubeadm.ts";
 import { type ContainerStatus, MANIFESTS } from "./kubelet.ts";
 import type { Machine } from "./machine.ts";
 import type { TestNode } from "./node.ts";
@@ -15,7 +16,19 @@ export function install(node: TestNode, image: string): void {
   makeNodeFiles(node.machine.root);
   render(node.machine, "encryption-config");
   render(node.machine, "static-pod", "--image", image);
-  // The commands that render prints for these files.
+  finish(node);
+}
+
+/** The same with kleidí in the API server's pod, whose manifest kubeadm writes. @param adminPort of the listener that is probed */
+export function installSidecar(node: TestNode, image: string, adminPort: number): void {
+  makeNodeFiles(node.machine.root, { admin: { listen: `127.0.0.1:${adminPort}` } });
+  render(node.machine, "kubeadm", "--form", "sidecar", "--image", image);
+  finish(node);
+  writeKubeadmApiServer(node);
+}
+
+function finish(node: TestNode): void {
+  // The commands that render prints for its files.
   node.machine.run("systemd-sysusers", "kleidi.conf");
   node.machine.run("systemd-tmpfiles", "--create", "kleidi.conf");
   initKey(node);
