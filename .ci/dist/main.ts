@@ -1,8 +1,8 @@
 /** npm run dist: see HELP, and docs/releasing.md. */
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs";
-import { dirname, join, resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { ReleaseFault } from "../release/fault.ts";
+import { makeFolder } from "../release/folder.ts";
 import { readSecretKey } from "../release/minisign.ts";
 import { type SummedFile, writeSums } from "../release/sums.ts";
 import { type Dist, makeDist } from "./dist.ts";
@@ -20,7 +20,8 @@ const HELP = `Make the installable forms of this checkout: JavaScript, the modul
 
 It writes NAME.tgz (for npm, without Node), NAME-linux-ARCH/ (a folder that runs where it is copied to), NAME-linux-ARCH.tar.gz, a software
 bill of materials (CycloneDX) and SHA256SUMS. The same commit gives the same bytes. NAME is kleidi-1.2.3 for a commit with the tag
-v1.2.3, kleidi-1.2.3+gCOMMIT for another one, and ends with .modified if the checkout has changes.
+v1.2.3, kleidi-1.2.3+gCOMMIT for another one, and ends with .modified if the checkout has changes. The tree of this machine's processor is
+run once, for its version; another one is not run.
 
 Examples:
     npm run dist && dist/kleidi-*/host/kleidi --version       make and run the tree
@@ -70,28 +71,18 @@ interface Written extends Omit<Dist, "files"> {
   readonly files: readonly SummedFile[];
 }
 
-/** All or nothing: the folder gets its name when everything is in it. */
 async function write(
   out: string | undefined,
   architectures: readonly Architecture[],
   key: string | undefined,
 ): Promise<Written> {
-  const folder = resolve(out ?? DEFAULT_OUT);
-  if (out !== undefined && existsSync(folder))
-    throw new ReleaseFault(`${out} exists already; name a folder that does not`);
   const secret = key === undefined ? undefined : readSecretKey(key);
-  mkdirSync(dirname(folder), { recursive: true });
-  const into = mkdtempSync(`${folder}.unfinished-`);
-  try {
+  const folder = resolve(out ?? DEFAULT_OUT);
+  return await makeFolder(folder, out === undefined, async (into) => {
     const dist = await makeDist({ checkout: root, into, architectures, archives: true });
     const files = writeSums(into, dist.files, secret, `${dist.name} commit:${dist.commit}`);
-    chmodSync(into, 0o755);
-    if (out === undefined) rmSync(folder, { recursive: true, force: true });
-    renameSync(into, folder);
     return { ...dist, out: folder, files };
-  } finally {
-    rmSync(into, { recursive: true, force: true });
-  }
+  });
 }
 
 function parseArchitecture(name: string): Architecture {
@@ -107,7 +98,16 @@ function fail(exit: number, message: string, json: boolean): number {
   return exit;
 }
 
-function textOf({ out, commit, files, trees }: Written): string {
+function textOf({ out, commit, files, trees, notRun }: Written): string {
   const rows = files.map(({ sha256, size, name }) => `${sha256}  ${String(size).padStart(9)} bytes  ${name}`);
-  return `${rows.join("\n")}\nCommit ${commit} is in ${out}; run ${trees.map((tree) => join(out, tree, "host/kleidi")).join(" or ")}.\n`;
+  const lines = [
+    ...rows,
+    `Commit ${commit} is in ${out}.`,
+    ...trees.map((tree) =>
+      notRun.includes(tree)
+        ? `${tree} was not run: it is for another processor than this machine's.`
+        : `Run ${join(out, tree, "host/kleidi")}.`,
+    ),
+  ];
+  return `${lines.join("\n")}\n`;
 }
