@@ -6,7 +6,6 @@ import assert from "node:assert/strict";
 import { readFileSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { parse } from "yaml";
 import { builtDist } from "../../.ci/dist/built.ts";
 import { KmsClient } from "../../host/grpc/client.ts";
 import { until } from "../e2e/servers.ts";
@@ -14,7 +13,7 @@ import { builtImages, IMAGE, PROVIDER_IMAGE } from "../image/images.ts";
 import { requireDebian } from "../support/debian.ts";
 import { root } from "../support/fixture.ts";
 import { untilWell } from "../support/until-well.ts";
-import { install, POD, render, runInPod } from "./kleidi.ts";
+import { addImageVolume, install, POD, render, runInPod } from "./kleidi.ts";
 import { leftOut } from "./machine.ts";
 import { BOOT_MS, TestNode } from "./node.ts";
 import { PREVIOUS, PREVIOUS_VERSION, previousImage } from "./variants.ts";
@@ -23,8 +22,6 @@ const VALUE = "a-value-that-must-not-lie-in-etcd";
 const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
 const DIGEST = "kleidi.dev/config-sha256";
 const CONFIG = "/etc/kleidi/kleidi.yaml";
-/** In the image there is nothing: the folder comes from an image volume. */
-const MODULES = "/opt/kleidi/modules";
 const skip = leftOut();
 if (skip === false) requireDebian(["buildah", "runc", "debootstrap", "systemd"]);
 
@@ -146,13 +143,10 @@ describe("a node whose static pods are etcd, kleidí and kube-apiserver", { skip
   test("the module comes from an image volume, and the same Secrets are read", async () => {
     const old = await container("kleidí runs", () => true);
     const config = JSON.parse(readFileSync(node.machine.path(CONFIG), "utf8"));
-    config.providers.local.module = `${MODULES}/local.wasm`;
+    config.providers.local.module = "/opt/kleidi/modules/local.wasm";
     node.machine.write(CONFIG, JSON.stringify(config));
     render(node.machine, "static-pod", "--image", IMAGE);
-    const pod = parse(readFileSync(node.machine.path(POD), "utf8"));
-    pod.spec.volumes.push({ name: "modules", image: { reference: PROVIDER_IMAGE, pullPolicy: "Never" } });
-    pod.spec.containers[0].volumeMounts.push({ name: "modules", mountPath: MODULES });
-    node.machine.write(POD, JSON.stringify(pod));
+    addImageVolume(node.machine, PROVIDER_IMAGE);
     const current = await container("the pod with the volume runs", (each) => each.id !== old.id);
     await assertServes();
     assert.match(runInPod(node, current, "check", "--live"), /^ok .*provider local: .* as pinned/m);
