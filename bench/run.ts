@@ -20,9 +20,11 @@ const SUBJECTS = {
   scrape: "a scrape, idle and under 64 callers, beside an empty registry (1 minute)",
   floods: "what an honest caller and the host's memory see of floods of both listeners (5 minutes)",
   neighbours: "what an honest provider's callers see of a neighbour that misbehaves (2 minutes)",
+  start: "start of the image in podman until Status is ok, beside a bare Node in it (as root, half a minute)",
 } as const;
 /** Only where they are named. */
 const LONG = {
+  boot: "boot of a node until the API server is ready, beside a plugin in Go (as root, 5 minutes)",
   soak: "every flood at once for --minutes=20 (else 1), and what the host holds before, during and after",
 } as const;
 const ALL = { ...SUBJECTS, ...LONG };

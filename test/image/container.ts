@@ -57,6 +57,11 @@ export class HardenedContainer {
     return podman("run", "--rm", ...this.#flags(), IMAGE, ...command);
   }
 
+  /** The arguments of podman that run Node alone in a container with the same flags. */
+  nodeCommand(...args: string[]): string[] {
+    return ["run", "--rm", "--entrypoint", "/usr/local/bin/node", ...this.#flags(), IMAGE, ...args];
+  }
+
   /** Starts the host; it may not be ready yet. */
   serve(): void {
     podman("run", "--detach", "--name", this.name, ...this.#flags(), IMAGE, "serve");
