@@ -1,6 +1,6 @@
 /**
- * Makes a checkout ready: installs the packages of the lockfile (and with them Node 26) and builds the providers. Needs Linux on x64
- * or arm64, node 20 or later and npm; does nothing that is done already.
+ * Prepares a checkout: installs the packages of the lockfile (including Node 26) and builds the providers. Needs Linux on x64
+ * or arm64, node 20 or later and npm; skips every step that is done already.
  */
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -10,7 +10,7 @@ import { fileURLToPath } from "node:url";
 
 const root = join(fileURLToPath(import.meta.url), "..", "..");
 const PACKAGES = ["", "operator"];
-/** The machines that the lockfile has a Node for: process.arch. */
+/** The processors that have a Node in the lockfile, named as in process.arch. */
 const ARCHITECTURES = ["x64", "arm64"];
 
 if (Number(process.versions.node.split(".")[0]) < 20) {
@@ -25,7 +25,7 @@ if (process.platform !== "linux" || !ARCHITECTURES.includes(process.arch)) {
 for (const folder of PACKAGES) install(folder);
 run("sh", [join(root, "host", "kleidi-node"), join(root, "providers", "build.ts")]);
 
-/** @param {string} folder of a package-lock.json */
+/** @param {string} folder a folder with a package-lock.json */
 function install(folder) {
   const file = join(folder, "package-lock.json");
   const stamp = join(root, folder, "node_modules", ".kleidi-lock");
@@ -36,7 +36,7 @@ function install(folder) {
   console.log(`Installing the packages of ${file} …`);
   const quiet = ["--no-audit", "--no-fund", "--loglevel=error"];
   run("npm", ["ci", "--prefix", join(root, folder), "--ignore-scripts", "--include=optional", ...quiet]);
-  // npm does not fail where a package of one architecture cannot be had.
+  // npm does not fail if it cannot get a package of one architecture.
   const node = join("node_modules", `node-linux-${process.arch}`, "bin", "node");
   if (!existsSync(join(root, node))) stop(`Cannot set up: npm did not install ${node}: run it again`);
   writeFileSync(stamp, lock);

@@ -1,6 +1,6 @@
 /**
- * npm run bench -- admission: what it costs to look at a module before it is run (digest, reading, reach, limits),
- * beside the engine's compilation of the same bytes in the same run. No guest is run. Takes about ten seconds.
+ * npm run bench -- admission: the cost of examining a module before it runs (digest, reading, reach, limits),
+ * compared with the engine's compilation of the same bytes in the same run. No guest is run. Takes about ten seconds.
  */
 import { createHash } from "node:crypto";
 import { readModule } from "../host/module/wasm/module.ts";
@@ -31,13 +31,13 @@ const STEPS: Record<string, () => unknown> = {
     reach(read);
     return clampLimits(bytes, read, CAPS);
   },
-  // bytes that the engine has not seen: it keeps what it has compiled
+  // New bytes each time: the engine caches modules that it has compiled.
   "new WebAssembly.Module": () => new WebAssembly.Module(fresh),
 };
 
 let fresh = clamped;
 const times = new Map(Object.keys(STEPS).map((name) => [name, [] as number[]]));
-// Round by round over all steps, so that a slow moment of the machine meets all of them.
+// Each round runs all steps, so that a slow moment of the machine affects all of them.
 for (let round = -WARM_UP; round < ROUNDS; round++) {
   fresh = Buffer.concat([clamped, Uint8Array.from(customSection("round", round & 127))]);
   for (const [name, step] of Object.entries(STEPS)) {

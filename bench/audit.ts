@@ -1,6 +1,6 @@
 /**
- * What the audit log costs: lines through it to a file beside plain pino to a file, and how fast "kleidi audit verify" reads them, with
- * what memory. With --large, verify reads 1 GB instead of 200 MB.
+ * The cost of the audit log: lines written through it to a file, compared with plain pino to a file; and the speed and memory of
+ * "kleidi audit verify". With --large, verify reads 1 GB instead of 200 MB.
  */
 import { closeSync, mkdtempSync, openSync, rmSync, statSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -38,7 +38,7 @@ const folder = mkdtempSync(join(tmpdir(), "kleidi-bench-"));
 process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
 
 interface Cost {
-  /** µs for each line, in each round: of time, and of the processor's, threads that write included. */
+  /** µs per line, in each round: elapsed time, and processor time including the writing threads. */
   readonly time: number[];
   readonly cpu: number[];
 }
@@ -68,7 +68,7 @@ async function audited(name: string, checkpoints: boolean): Promise<Cost> {
     { queueBytes: 67_108_864 },
   );
   const cost = await measure(async (lines) => {
-    // as many callers as wait for their line at once
+    // As many callers as wait for their line concurrently.
     for (let i = 0; i < lines; i += CALLERS) {
       for (let caller = 0; caller < CALLERS; caller++) log.append(CALL);
       await log.settled();
@@ -98,8 +98,8 @@ for (const [name, { time, cpu }] of [
   ["audit log with checkpoints", await audited("signed", true)],
 ] as const) {
   rows[name] = {
-    "µs for a line": median(time).toFixed(2),
-    "of the processor": median(cpu).toFixed(2),
+    "µs per line": median(time).toFixed(2),
+    "of processor time": median(cpu).toFixed(2),
     "lines/s": Math.round(1e6 / median(time)),
   };
 }
@@ -114,7 +114,7 @@ const { lines, fault } = verify([file], { keys: [] });
 const seconds = (performance.now() - begun) / 1000;
 if (fault !== undefined) throw new Error(`the log is not intact: ${fault.why}`);
 console.log(
-  `verify of ${Math.round(BYTES / 1e6)} MB (to reach: 200 MB/s or 300,000 lines/s, constant memory):`,
+  `verify of ${Math.round(BYTES / 1e6)} MB (target: 200 MB/s or 300,000 lines/s, constant memory):`,
 );
 console.table({
   verify: {
@@ -125,7 +125,7 @@ console.table({
   },
 });
 
-/** A real chain of so many bytes. */
+/** Writes a real chain of this many bytes. */
 function makeLarge(path: string): void {
   const chain = new Chain({ chain: "0123456789abcdef", seq: 0, hash: ZERO_HASH });
   const time = new Date().toISOString();

@@ -1,6 +1,6 @@
 /**
- * npm run bench -- audited: what the audit log costs a serving host: the same host twice, with and without one, each with the same callers
- * in turns. Takes about a minute.
+ * npm run bench -- audited: the cost of the audit log for a serving host: the same host twice, with and without a log, called
+ * alternately by the same callers. Takes about a minute.
  */
 import { Fixture, localConfig } from "../test/support/fixture.ts";
 import { type Load, run, summary } from "./callers.ts";
@@ -24,7 +24,7 @@ try {
   const rows: Record<string, object> = {};
   for (const callers of [1, 64]) {
     const loads = new Map<string, Load[]>(Object.keys(subjects).map((name) => [name, []]));
-    // In turns, so that what else the machine does falls on both.
+    // Alternately, so that other load on the machine affects both.
     for (let round = 0; round < ROUNDS; round++)
       for (const [name, { socket }] of Object.entries(subjects))
         loads.get(name)?.push(await run(socket, "Decrypt", callers, `${ROUND_MS}ms`));
@@ -37,12 +37,12 @@ try {
         "p50 ms": p50.toFixed(3),
         "p99 ms": p99.toFixed(3),
         failures,
-        "of the one without": each === withLog ? ratio.toFixed(3) : "1",
+        "relative to no log": each === withLog ? ratio.toFixed(3) : "1",
       };
     }
   }
   console.log(
-    `Decrypt with the local provider, medians of ${ROUNDS} pairs of ${ROUND_MS} ms (to reach at 64 callers: at least 0.9 of the one without):`,
+    `Decrypt with the local provider, medians of ${ROUNDS} pairs of ${ROUND_MS} ms (target at 64 callers: at least 0.9 of the host without a log):`,
   );
   console.table(rows);
 } finally {

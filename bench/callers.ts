@@ -1,9 +1,9 @@
-/** The programs of the benchmark that run in processes of their own, and what the callers among them report. */
+/** Starts the benchmark's programs that run in separate processes, and types the callers' reports. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { join } from "node:path";
 import { median, sum } from "./figures.ts";
 
-// As the command host/kleidi has them.
+// The Node options of the command host/kleidi.
 const HEAP = ["--max-semi-space-size=2", "--max-old-space-size=128"];
 
 export interface Load {

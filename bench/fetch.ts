@@ -1,10 +1,10 @@
 /**
- * The baseline of the vault benchmark, in a process of its own: plain fetch of Transit's decrypt, so many at once, for so many
+ * The baseline of the vault benchmark, in a separate process: plain fetch of Transit's decrypt, with this many callers, for this many
  * milliseconds.
  *
  *     fetch.ts ORIGIN KEY TOKEN CALLERS MILLISECONDS
  *
- * Prints one JSON object, as load.ts does.
+ * Prints one JSON object, like load.ts.
  */
 import { measure } from "./measure.ts";
 

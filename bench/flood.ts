@@ -1,5 +1,5 @@
 /**
- * The process that floods, for bench/floods.ts and bench/soak.ts:
+ * The process that produces the floods, for bench/floods.ts and bench/soak.ts:
  *
  *     flood.ts SOCKET PORT SECONDS NAME …
  */

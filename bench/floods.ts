@@ -1,6 +1,6 @@
 /**
- * npm run bench -- floods [--quick]: what an honest caller and the host's memory see of each flood, beside the same host in the same run
- * without one, and with a process that only uses a processor: on a machine of few cores that alone costs the caller time.
+ * npm run bench -- floods [--quick]: the effect of each flood on an honest caller's latency and on the host's memory, compared in the same
+ * run with the same host without a flood, and with a busy process beside it: with few cores, that alone slows the caller.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
@@ -27,7 +27,7 @@ function rss(pid: number): number {
   return Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) * 1024;
 }
 
-/** An API server that asks one thing after the other, and what it and the host's memory saw while it did. */
+/** Calls one RPC after another like an API server; records the caller's latency and the host's memory meanwhile. */
 async function honest(pid: number, seconds: number): Promise<Seen> {
   const seen: Seen = { times: [], failures: 0, peak: rss(pid) };
   const end = performance.now() + seconds * 1000;
@@ -90,19 +90,19 @@ async function measure(name: string, beside: () => ChildProcess | undefined): Pr
 }
 
 try {
-  // So that what the host needs anyway is there before the first flood.
+  // Allocates beforehand what the host needs in any case.
   await honest(pid, 3);
   await measure("nothing", () => undefined);
   await measure("a busy processor", () => spawn("sh", ["-c", "while :; do :; done"], { stdio: "ignore" }));
   for (const name of Object.keys(FLOODS)) {
     if (host.exitCode !== null || host.signalCode !== null)
-      throw new Error(`the host ended: ${host.exitCode}`);
+      throw new Error(`the host exited: ${host.exitCode}`);
     await measure(name, () => node("flood.ts", fixture.socket, String(port), String(SECONDS + 2), name));
   }
   console.table(rows);
   console.log(`Descriptors of the host at the end: ${readdirSync(`/proc/${pid}/fd`).length}.`);
   console.log(
-    "To reach: p99 under 50 ms, grows by at most 64 MiB, given back within 10 s, each in the log once.",
+    "Target: p99 under 50 ms, memory grows by at most 64 MiB and shrinks again within 10 s, each flood is in the log once.",
   );
 } finally {
   client.close();

@@ -1,6 +1,6 @@
 /**
- * What the gate costs for each host call, apart from the way to it and from what is performed: an operation that does nothing,
- * called as it is and through decide → witness → perform.
+ * The cost of the gate per host call, without the transport and the operation: an operation that does nothing,
+ * called directly and through decide → witness → perform.
  */
 import { create, toBinary } from "@bufbuild/protobuf";
 import type { Decide } from "../host/capabilities/capability.ts";
@@ -62,7 +62,7 @@ async function bare(operation: Operation): Promise<HostAnswer> {
   return "perform" in plan ? await plan.perform() : plan;
 }
 
-/** µs for one call, in each round. */
+/** µs per call, in each round. */
 async function measure(work: () => Promise<HostAnswer>): Promise<number[]> {
   const rounds: number[] = [];
   for (let round = 0; round < ROUNDS; round++) {
@@ -88,5 +88,5 @@ for (const [name, operation] of [
     "p99 of rounds µs": quantile(through, 0.99).toFixed(2),
   };
 }
-console.log(`One host call, medians of ${ROUNDS} rounds of ${CALLS} (to reach: the gate at most 20 µs):`);
+console.log(`One host call, medians of ${ROUNDS} rounds of ${CALLS} (target: the gate at most 20 µs):`);
 console.table(rows);

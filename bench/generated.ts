@@ -1,4 +1,4 @@
-/** Modules for benchmarks: as large as is wanted, and as a compiler writes them. Their code is never run. */
+/** Generates modules for benchmarks: of any size, in the style of a compiler. Their code is never run. */
 import wabt from "wabt";
 
 const IMPORTED = 12;
@@ -10,16 +10,16 @@ const HEAD = `
   (elem (i32.const 0) ${Array.from({ length: 64 }, (_, i) => IMPORTED + i).join(" ")})
   (global $top (mut i32) (i32.const 65536))
   (global $count (mut i64) (i64.const 0))`;
-/** So that whoever follows the RPCs has a way to go. */
+/** Gives the analysis of the RPCs' reach a path to follow. */
 const EXPORTS = ["status", "encrypt", "decrypt"].map((rpc) => `(export "kleidi_${rpc}")`);
 
-/** Functions of loops, memory accesses, arithmetic and calls, as a compiler writes them, until the module is large enough. */
+/** Functions of loops, memory accesses, arithmetic and calls, in the style of a compiler, until the module is large enough. */
 export async function generate(size: number): Promise<Uint8Array> {
   const { parseWat } = await wabt();
   const assemble = (functions: number) => {
     const bodies = Array.from({ length: functions }, (_, i) => body(i, functions)).join("\n");
     const parsed = parseWat("bench.wat", `(module ${HEAD} ${bodies})`);
-    // a copy: what the assembler gives lies in its own memory
+    // A copy: the assembler's result is a view of its own memory.
     const bytes = parsed.toBinary({}).buffer.slice();
     parsed.destroy();
     return bytes;
@@ -28,7 +28,7 @@ export async function generate(size: number): Promise<Uint8Array> {
   return assemble(Math.ceil(size / each));
 }
 
-/** One in four calls the host, one in eight through the table; the rest call each other, near and far. */
+/** One in four calls the host, one in eight through the table; the others call each other, near and far. */
 function body(i: number, functions: number): string {
   const callee = (n: number) => IMPORTED + ((i * 31 + n * 577) % functions);
   return `(func ${EXPORTS[i] ?? (i % 100 === 0 ? `(export "e${i}")` : "")} (type $binary) (local i32 i32 i64 f64)

@@ -1,6 +1,6 @@
 /**
- * The host of the benchmark: one process, the server code of kleidi three times, each on a socket of its own. "echo" gives back
- * what it was given, "aes" does AES-256-GCM in the process, "local" is the sandboxed local provider as "kleidi serve" runs it.
+ * The host of the benchmark: one process that runs the server code of kleidi three times, each on a separate socket. "echo" returns
+ * its input, "aes" does AES-256-GCM in the process, "local" is the sandboxed local provider as "kleidi serve" runs it.
  *
  *     host.ts CONFIG FOLDER
  */

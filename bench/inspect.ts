@@ -1,7 +1,7 @@
 /**
- * npm run bench -- inspect: what it takes to look at a module of 5 MB, as a function and as the whole command (its process started,
- * its page written down to the disk), beside the engine's compilation of the same bytes in the same run. No guest is run. Must
- * reach: the command in at most 1 s.
+ * npm run bench -- inspect: the time to inspect a module of 5 MB, as a function and as the complete command (its process started,
+ * its page written to the disk), compared with the engine's compilation of the same bytes in the same run. No guest is run.
+ * Target: the command takes at most 1 s.
  */
 
 import { spawnSync } from "node:child_process";
@@ -39,7 +39,7 @@ const look = () => {
   return inspect({ path, bytes, size: bytes.length, sha256 }, around);
 };
 const report = look();
-// a module that stops early would be looked at in no time
+// A malformed module would stop the reader early and make the measurement meaningless.
 if (report.module.stopped !== null || report.rpcs.some(({ functions }) => functions < functionCount / 2)) {
   throw new Error("the generated module is not read to its end, or its RPCs reach little of it");
 }
@@ -49,7 +49,7 @@ const command =
   (...options: string[]) =>
   () => {
     const { status, stderr } = spawnSync(kleidi, ["inspect", path, ...options], { encoding: "utf8" });
-    // 1: what is generated has no manifest
+    // 1: the generated module has no manifest
     if (status !== 1) throw new Error(stderr);
   };
 const STEPS: Record<string, { rounds: number; step: () => unknown }> = {
@@ -57,9 +57,9 @@ const STEPS: Record<string, { rounds: number; step: () => unknown }> = {
   "the report as text": { rounds: ROUNDS, step: () => textOf(report, (_, text) => text) },
   "the report as JSON": { rounds: ROUNDS, step: () => stringifyAscii(report) },
   "the report as a page": { rounds: ROUNDS, step: () => pageOf(report) },
-  // bytes that the engine has not seen: it keeps what it has compiled
+  // New bytes each time: the engine caches modules that it has compiled.
   "new WebAssembly.Module": { rounds: ROUNDS, step: () => new WebAssembly.Module(fresh) },
-  "kleidi --version, which looks at nothing": {
+  "kleidi --version, which inspects nothing": {
     rounds: COMMANDS,
     step: () => spawnSync(kleidi, ["--version"]),
   },
@@ -72,7 +72,7 @@ const STEPS: Record<string, { rounds: number; step: () => unknown }> = {
 
 const times = new Map(Object.keys(STEPS).map((name) => [name, [] as number[]]));
 try {
-  // Round by round over all steps, so that a slow moment of the machine meets all of them.
+  // Each round runs all steps, so that a slow moment of the machine affects all of them.
   for (let round = -WARM_UP; round < ROUNDS; round++) {
     fresh = Uint8Array.from([...bytes, ...customSection("round", round & 127)]);
     for (const [name, { rounds, step }] of Object.entries(STEPS)) {
@@ -95,7 +95,7 @@ console.table(
     "max ms": quantile(all, 1).toFixed(1),
   })),
 );
-// the median: one start of a process that met another program's work says nothing of this one
+// The median: a single start may be slowed by other programs.
 const half = quantile(times.get("the command, --json --html") ?? [], 0.5);
 console.log(
   `The command in at most ${LIMIT_MS} ms: ${half <= LIMIT_MS ? "reached" : "missed"}, p50 ${half.toFixed(0)} ms.`,

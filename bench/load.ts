@@ -1,5 +1,5 @@
 /**
- * The caller of the benchmark, in a process of its own: so many calls at once, for so many milliseconds or calls.
+ * The caller of the benchmark, in a separate process: this many concurrent calls, for this many milliseconds or calls.
  *
  *     load.ts SOCKET RPC CALLERS LIMIT     LIMIT: "1500ms" or "100000calls"
  *
@@ -20,6 +20,6 @@ const call = {
   Encrypt: () => client.encrypt({ plaintext }),
   Decrypt: () => client.decrypt({ ciphertext, keyId, annotations }),
 }[rpc];
-if (call === undefined) throw new Error(`"${rpc}" is no RPC`);
+if (call === undefined) throw new Error(`"${rpc}" is not an RPC`);
 console.log(JSON.stringify(await measure(Number(callers), { forMs, forCalls }, call)));
 client.close();

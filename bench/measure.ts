@@ -1,4 +1,4 @@
-/** The loop of every caller in a benchmark: so many at once, until a time or a number of calls is over. */
+/** The loop of every caller in a benchmark: a number of concurrent calls, until a time or a number of calls is reached. */
 import type { Load } from "./callers.ts";
 import { quantile } from "./figures.ts";
 
@@ -7,7 +7,7 @@ export interface Limits {
   readonly forCalls?: number;
 }
 
-/** Calls that fail count, with the time they took. */
+/** Failed calls count too, with the time they took. */
 export async function measure(
   callers: number,
   { forMs = Number.POSITIVE_INFINITY, forCalls = Number.POSITIVE_INFINITY }: Limits,

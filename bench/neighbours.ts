@@ -1,6 +1,6 @@
 /**
- * What an honest provider's callers see of another provider in the same host that misbehaves: latency of Decrypt while the
- * neighbour rests, loops, grows, allocates, floods the log or asks too often.
+ * The effect of a misbehaving provider on the callers of an honest provider in the same host: latency of Decrypt while the
+ * neighbour idles, loops, grows, allocates, floods the log or makes too many host calls.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { open, seal } from "../host/kms/seal.ts";
@@ -23,12 +23,12 @@ const target = await honest.key("kek", version);
 const sealed = await seal(target, plaintext);
 for (let i = 0; i < 300; i++) await open(target, sealed);
 
-/** Milliseconds of each Decrypt of the honest provider, one after the other with pauses, while the neighbour does this. */
+/** Returns the milliseconds of each Decrypt of the honest provider, one after another with pauses, while the neighbour attacks. */
 async function window(attack: string): Promise<number[]> {
   const neighbour = await startSandbox("neighbour", guests.misbehave, {
     keys: ["other"],
     rpcs: ["decrypt"],
-    // It is not given up while it is measured.
+    // Prevents a quarantine during the measurement.
     restartPolicy: { failures: 1e6, lastBackoffMs: 100 },
   });
   let on = true;
@@ -61,7 +61,7 @@ process.stderr.write("\r\u001b[K");
 await honest.stop();
 const rest = quantile(all.get("nothing") ?? [], 0.99);
 console.log(
-  `Decrypt of an honest provider, ${ROUNDS} windows of ${WINDOW_MS} ms (to reach: p99 at most doubled):`,
+  `Decrypt of an honest provider, ${ROUNDS} windows of ${WINDOW_MS} ms (target: p99 at most doubled):`,
 );
 console.table(
   Object.fromEntries(

@@ -12,5 +12,5 @@ const empty = new Registry();
 createServer(async (_, response) => {
   response.end(await empty.metrics());
 }).listen(Number(port), "127.0.0.1", () => console.log("ready"));
-// The second listener would keep the process.
+// The second listener would keep the process running.
 process.exit(await serveCommand(config, "bench"));

@@ -1,6 +1,6 @@
 /**
- * npm run bench -- scrape: how long a scrape takes, idle and under 64 callers, beside an empty registry in the same process and an
- * answer that computes nothing (livez); how long the admin page takes; and whether a scrape grows with what was served.
+ * npm run bench -- scrape: the time of a scrape, idle and with 64 callers, compared with an empty registry in the same process and an
+ * answer that computes nothing (livez); the time of the admin page; and the growth of a scrape with the number of calls.
  */
 import { Agent, get } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -26,7 +26,7 @@ function ask(url: string): Promise<string> {
   });
 }
 
-/** Milliseconds of each, one after the other in turn, so that all see the same load. */
+/** Milliseconds of each, measured alternately, so that all see the same load. */
 async function measure(urls: Readonly<Record<string, string>>): Promise<Map<string, number[]>> {
   const samples = new Map(Object.keys(urls).map((name) => [name, [] as number[]]));
   for (let i = 0; i < SCRAPES; i++) {
@@ -86,7 +86,7 @@ for (const count of PROVIDERS) {
     const { rps, failures } = await load;
     const after = await ask(scrape);
     console.log(
-      `\n${count} providers, ${after.length} bytes a scrape; ms, medians of ${SCRAPES} (to reach: 10 ms):`,
+      `\n${count} providers, ${after.length} bytes a scrape; ms, medians of ${SCRAPES} (target: 10 ms):`,
     );
     console.table(
       Object.fromEntries(

@@ -1,6 +1,6 @@
 /**
- * npm run bench -- serving: what the sandbox costs, beside an echo in the same server and AES-GCM in the same process; cold start; memory;
- * growth over 100,000 calls. Timings are noisy: compare within one run. Takes about three minutes; --quick takes one.
+ * npm run bench -- serving: the cost of the sandbox, compared with an echo in the same server and AES-GCM in the same process; cold start;
+ * memory; growth over 100,000 calls. Timings are noisy: compare within one run. Takes about three minutes; --quick takes one.
  */
 import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
@@ -47,7 +47,7 @@ async function throughput(): Promise<void> {
   const host = node("host.ts", fixture.config, fixture.folder);
   await line(host);
   const results = new Map<string, Load[]>();
-  // Round by round over all subjects, so that a slow minute of the machine meets all of them.
+  // Each round runs all subjects, so that a slow minute of the machine affects all of them.
   for (let round = 0; round < ROUNDS; round++) {
     for (const callers of CALLERS) {
       for (const { name, rpc } of SUBJECTS) {
@@ -90,7 +90,7 @@ async function coldStart(): Promise<void> {
     const host = fixture.spawn();
     for (;;) {
       try {
-        // A short deadline makes a new attempt soon: the client's own back-off is not what is measured.
+        // A short deadline leads to a new attempt soon: the client's own back-off is not measured.
         await client.status(50);
         break;
       } catch {

@@ -1,6 +1,6 @@
 /**
- * npm run bench -- soak --minutes=20: every flood at once, for so long, beside an honest caller; what the host holds before, during and ten
- * seconds after. Not among the subjects that run when none is named.
+ * npm run bench -- soak --minutes=20: every flood at once, for this long, beside an honest caller; the host's resources before, during and
+ * ten seconds after. Runs only if named.
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -26,7 +26,7 @@ const host = await fixture.serve();
 const pid = host.pid ?? 0;
 const client = new KmsClient(fixture.socket);
 
-/** What the host holds now. Timers are as its own metrics count them; absent where the flood kept the scrape out. */
+/** The host's current resources. Timers as its own metrics count them; absent if the flood blocked the scrape. */
 async function held() {
   const rss = Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) / 1024;
   const children = readdirSync(`/proc/${pid}/task`).flatMap((thread) =>
@@ -88,7 +88,7 @@ try {
     .readLog()
     .split("\n")
     .filter((text) => text.includes('"listener":'));
-  console.log(`Lines of the log about limits: ${told.length}; at most one a minute for each of their kinds.`);
+  console.log(`Lines of the log about limits: ${told.length}; at most one a minute per kind.`);
 } finally {
   client.close();
   await Fixture.stop(host);

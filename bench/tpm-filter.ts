@@ -1,5 +1,5 @@
 /**
- * What the filter of TPM commands costs: microseconds for a decision, by command, and for the worst that a provider can send. No TPM
+ * The cost of the TPM command filter: microseconds per decision, by command, and for the most expensive input of a provider. No TPM
  * is involved. Timings are noisy: compare within one run.
  */
 import { createHash } from "node:crypto";
@@ -50,5 +50,5 @@ const rows = Object.entries(SUBJECTS).map(([command, bytes]) => {
   const end = "forward" in decision ? "forwarded" : "denied" in decision ? "denied" : "answered";
   return { command, bytes: bytes.length, end, µs: (rounds[ROUNDS >> 1] ?? 0).toFixed(2) };
 });
-console.log(`The filter: medians of ${ROUNDS} rounds of ${CALLS} decisions (to reach: at most 20 µs):`);
+console.log(`The filter: medians of ${ROUNDS} rounds of ${CALLS} decisions (target: at most 20 µs):`);
 console.table(rows);

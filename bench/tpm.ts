@@ -1,6 +1,6 @@
 /**
- * npm run bench -- tpm: the tpm provider on a real swtpm, through the whole path: host, gRPC and callers in processes of their own; beside it the local
- * provider on the same path, and bare commands (TPM2_GetRandom) on swtpm's socket. Takes about a minute.
+ * npm run bench -- tpm: the tpm provider on a real swtpm, through the complete path: host, gRPC and callers in separate processes; compared
+ * with the local provider on the same path, and with bare commands (TPM2_GetRandom) on swtpm's socket. Takes about a minute.
  */
 import { createConnection } from "node:net";
 import { Fixture, localConfig } from "../test/support/fixture.ts";
@@ -35,7 +35,7 @@ try {
   await tpm.stop();
 }
 
-/** Milliseconds of TPM2_GetRandom(32), one after the other, with nothing of ours in between. */
+/** Milliseconds of TPM2_GetRandom(32), one after another, without kleidí in between. */
 async function roundTrips(): Promise<number[]> {
   const socket = createConnection(tpm.socket);
   const samples: number[] = [];
@@ -65,7 +65,7 @@ async function starts(): Promise<void> {
     }
   }
   console.log(
-    `Start to the first good Status, medians of ${STARTS}: tpm ${median(cold).toFixed(0)} ms, local ${median(alone).toFixed(0)} ms; the TPM's part ${(median(cold) - median(alone)).toFixed(0)} ms (to reach: at most 100)`,
+    `Start to the first good Status, medians of ${STARTS}: tpm ${median(cold).toFixed(0)} ms, local ${median(alone).toFixed(0)} ms; the TPM's part ${(median(cold) - median(alone)).toFixed(0)} ms (target: at most 100)`,
   );
 }
 
@@ -96,7 +96,7 @@ async function throughput(bare: number[]): Promise<void> {
     }
   }
   console.log(
-    `Medians of ${ROUNDS} rounds of ${ROUND_MS} ms (to reach at one caller: p50 at most 2.5 ms; at least 400 Decrypts per second):`,
+    `Medians of ${ROUNDS} rounds of ${ROUND_MS} ms (target at one caller: p50 at most 2.5 ms; at least 400 Decrypts per second):`,
   );
   console.table(rows);
 }

@@ -1,6 +1,6 @@
 /**
- * npm run bench -- vault: the vault provider on a real OpenBao, beside a plain fetch loop to the same server and a Go plugin of the
- * usual make (test/openbao/cmd/vaultpeer) with the same callers. Also counts what each RPC asks of the server. Takes about a minute.
+ * npm run bench -- vault: the vault provider on a real OpenBao, compared with a plain fetch loop to the same server and a typical Go
+ * plugin (test/openbao/cmd/vaultpeer) with the same callers. Also counts the server requests of each RPC. Takes about a minute.
  */
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
@@ -17,7 +17,7 @@ const quick = process.argv.includes("--quick");
 const ROUNDS = quick ? 1 : 3;
 const ROUND_MS = quick ? 1000 : 2000;
 
-// Built once; where it is built already, that takes no time.
+// Cached: takes no time if it is built already.
 const build = join(import.meta.dirname, "..", "test", "openbao", "build.sh");
 if (spawnSync("bash", [build], { stdio: ["ignore", "ignore", "inherit"] }).status !== 0) process.exit(1);
 
@@ -70,7 +70,7 @@ async function latency(fixture: Fixture, token: string): Promise<void> {
       }
     }
     console.log(
-      `Medians of ${ROUNDS} rounds of ${ROUND_MS} ms (to reach at one caller: Decrypt over fetch at most 0.8 ms p50, 5 ms p99; at 64: the peer's Decrypts per second):`,
+      `Medians of ${ROUNDS} rounds of ${ROUND_MS} ms (target at one caller: Decrypt over fetch at most 0.8 ms p50, 5 ms p99; at 64: the peer's Decrypts per second):`,
     );
     console.table(rows);
   } finally {
@@ -82,7 +82,7 @@ async function plain([file = "", ...args]: string[]): Promise<Load> {
   return JSON.parse(await line(node(file, ...args)));
 }
 
-/** What one RPC of each kind asks of the server, heard by something in between. */
+/** Counts the server requests of one RPC of each kind, through a proxy. */
 async function counts(token: string): Promise<void> {
   const front = await Front.start(bao.url);
   const fixture = vaultNode({ origin: front.origin, token, interval: "60s" });
@@ -96,7 +96,7 @@ async function counts(token: string): Promise<void> {
     for (let i = 0; i < 10; i++) await work();
     return (front.heard.length - before) / 10;
   };
-  console.log("Requests to the server for each (to reach: 0, 2 with the read-back, 1):");
+  console.log("Requests to the server per RPC (target: 0, 2 with the read-back, 1):");
   console.table({
     Status: { requests: await asked(() => client.status()) },
     Encrypt: { requests: await asked(() => client.encrypt({ plaintext })) },

@@ -1,5 +1,5 @@
 /**
- * npm run bench -- wall: what the wall costs. Three hosts that differ in nothing but their wall, asked in turn; the start of a provider's
+ * npm run bench -- wall: the cost of the wall. Three hosts that differ only in their wall, called alternately; the start of a provider's
  * process behind each wall; its memory. Timings are noisy: compare within one run. Takes two minutes; --quick takes one.
  */
 
@@ -28,7 +28,7 @@ const settings = (wall: Name) => ({ wall, ...(programs !== undefined && { progra
 await calls();
 await starts();
 
-/** One host for each wall; each round asks all of them. */
+/** One host per wall; each round calls all of them. */
 async function calls(): Promise<void> {
   const fixtures = new Map<Name, Fixture>();
   const results = new Map<string, Load[]>();
@@ -64,7 +64,7 @@ async function calls(): Promise<void> {
       WALLS.map((wall) => {
         const loads = results.get(`${wall} ${callers}`) ?? [];
         const { rps, p50, p99, failures } = summary(loads);
-        // Round by round: the machine's speed changes from one to the next.
+        // Round by round: the machine's speed changes between rounds.
         const ratios = loads.map(
           (load, i) => load.p50 / (results.get(`none ${callers}`)?.[i]?.p50 ?? Number.NaN),
         );
@@ -82,7 +82,7 @@ async function calls(): Promise<void> {
   );
 }
 
-/** From the start of a process until its module is loaded, and what it and the wall's own process hold then. */
+/** Measures from the start of a process until its module is loaded; then the memory of the process and of the wall's own process. */
 async function starts(): Promise<void> {
   const module = new Uint8Array(readFileSync(localModule));
   const { imports } = examine("local", module, KNOWN).module;

@@ -274,7 +274,7 @@ memory, processor time, the event loop's lag, garbage collection. The providers'
 
 \`kleidi_rpc_overhead_seconds\` is an RPC's time without that in which its provider waited for something outside of the host: host calls of \`kleidi:net\` (a KMS) and \`kleidi:tpm\` (a TPM, waiting for
 other callers of it included). The rest is the time in the queue, the way to the provider's process and back, the guest itself, and the host calls that the host answers alone: a keystore's key is used there, and a record is read.
-So \`kleidi_rpc_duration_seconds\` less \`kleidi_rpc_overhead_seconds\` is the time of the KMS. Status makes no request: all of it is overhead. Probes are no RPCs, and in neither of the two; their host calls are in
+So \`kleidi_rpc_duration_seconds\` less \`kleidi_rpc_overhead_seconds\` is the time of the KMS. Status makes no request: all of it is overhead. Probes are not RPCs, so neither metric contains them; their host calls are in
 \`kleidi_host_call_duration_seconds\`.
 
 ## Labels

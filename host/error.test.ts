@@ -25,7 +25,7 @@ test("each error code has its gRPC code", () => {
     "read-back-failed": 13,
     "host-fault": 13,
     stopping: 14,
-    // These come from commands only; 13 is what an RPC would answer all the same.
+    // Only commands report these; as replies to RPCs they would have code 13.
     "config-invalid": 13,
     "module-invalid": 13,
     "module-ungranted": 13,
@@ -55,7 +55,7 @@ test("a KleidiError without a cause has no cause property", () => {
   assert.equal(Object.hasOwn(new KleidiError("deadline", "x"), "cause"), false);
 });
 
-test("toKleidiError hands a KleidiError through", () => {
+test("toKleidiError returns a KleidiError unchanged", () => {
   const error = new KleidiError("deadline", "Cannot wait");
   assert.equal(toKleidiError(error, "encrypt"), error);
 });

@@ -45,7 +45,7 @@ for (const command of commands) {
     });
 
     for (const { line } of examples) {
-      test(`takes its example: ${line}`, async () => {
+      test(`accepts its example: ${line}`, async () => {
         const called: string[] = [];
         const listening = commands.map((each) => ({
           ...each,
@@ -94,7 +94,7 @@ test("a command receives its options by name and its arguments", async () => {
 });
 
 for (const text of ["0", "60001", "1.5", "soon"])
-  test(`a number out of its bounds is a usage error: ${text}`, async () => {
+  test(`a number out of range is a usage error: ${text}`, async () => {
     const { code, err } = await run(["healthcheck", "--timeout", text]);
     assert.equal(code, 2);
     assert.match(err, /argument '.*' is invalid\. Expected a whole number from 1 to 60000\.$/m);

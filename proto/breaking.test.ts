@@ -1,4 +1,4 @@
-/** The contracts are compatible with the last release, and a change that is not would be found. */
+/** The contracts are compatible with the last release, and an incompatible change is found. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -11,39 +11,19 @@ const root = join(import.meta.dirname, "..");
 const PROVIDER = "proto/provider/v1/provider.proto";
 const KMS = "proto/kms/v2/kms.proto";
 
-test("the contracts take nothing back that the last release had: else change them by addition", () => {
+test("the contracts are compatible with the last release; change them only by addition", () => {
   assert.deepEqual(breakingChanges(root), []);
 });
 
-describe("a change breaks what was released", () => {
+describe("an incompatible change is found:", () => {
   const BREAKING: Readonly<Record<string, readonly [file: string, from: string, to: string, says: RegExp]>> =
     {
-      "a field that is removed": [
-        PROVIDER,
-        "  string version = 2;",
-        "",
-        /present field "2" with name "version"/,
-      ],
-      "a field that is removed and reserved": [
-        PROVIDER,
-        "  string version = 2;",
-        "  reserved 2;",
-        /field "2"/,
-      ],
-      "a field of another type": [PROVIDER, "  string key = 1;", "  bytes key = 1;", /changed type/],
-      "a field of another name": [PROVIDER, "  string key = 1;", "  string name = 1;", /changed name/],
-      "a message that is removed": [
-        PROVIDER,
-        /^message StateGetRequest \{.*?^\}$/ms.source,
-        "",
-        /StateGetRequest/,
-      ],
-      "an RPC that is removed": [
-        KMS,
-        "  rpc Decrypt(DecryptRequest) returns (DecryptResponse);",
-        "",
-        /Decrypt/,
-      ],
+      "a removed field": [PROVIDER, "  string version = 2;", "", /present field "2" with name "version"/],
+      "a removed and reserved field": [PROVIDER, "  string version = 2;", "  reserved 2;", /field "2"/],
+      "a field with another type": [PROVIDER, "  string key = 1;", "  bytes key = 1;", /changed type/],
+      "a field with another name": [PROVIDER, "  string key = 1;", "  string name = 1;", /changed name/],
+      "a removed message": [PROVIDER, /^message StateGetRequest \{.*?^\}$/ms.source, "", /StateGetRequest/],
+      "a removed RPC": [KMS, "  rpc Decrypt(DecryptRequest) returns (DecryptResponse);", "", /Decrypt/],
       "another package": [KMS, "package v2;", "package v3;", /package/],
     };
   for (const [name, [file, from, to, says]] of Object.entries(BREAKING)) {
@@ -59,7 +39,7 @@ describe("a change breaks what was released", () => {
   }
 });
 
-test("a field and a message that are added break nothing, and the baseline of a release has them", (t) => {
+test("an added field and an added message are compatible, and the new baseline contains them", (t) => {
   const checkout = changed(
     t,
     PROVIDER,
@@ -72,7 +52,7 @@ test("a field and a message that are added break nothing, and the baseline of a 
   assert.match(breakingChanges(root, baseline).join("\n"), /"Added"/);
 });
 
-test("a comment changes no byte of the baseline", (t) => {
+test("a comment does not change the baseline", (t) => {
   const [one, two] = ["// one", "// two"].map((comment) => {
     const checkout = changed(t, PROVIDER, "package kleidi", `${comment}\npackage kleidi`);
     writeBaseline(checkout, join(checkout, "next.binpb"));
@@ -81,12 +61,12 @@ test("a comment changes no byte of the baseline", (t) => {
   assert.deepEqual(one, two);
 });
 
-test("contracts that cannot be read are not compatible", (t) => {
+test("malformed contracts are not compatible", (t) => {
   const checkout = changed(t, PROVIDER, "message StatusRequest {", "message StatusRequest");
   assert.match(breakingChanges(checkout).join("\n"), /^proto\/provider\/v1\/provider\.proto:\d+:\d+:/);
 });
 
-test("without a baseline nothing is compatible", (t) => {
+test("without a baseline the comparison fails", (t) => {
   const checkout = changed(t, PROVIDER, "package kleidi", "// one\npackage kleidi");
   const missing = join(checkout, "missing.binpb");
   assert.throws(
@@ -95,7 +75,7 @@ test("without a baseline nothing is compatible", (t) => {
   );
 });
 
-test("a baseline is not renewed by a change that breaks", (t) => {
+test("an incompatible change does not renew the baseline", (t) => {
   const checkout = changed(t, PROVIDER, "  string version = 2;", "");
   for (const part of ["proto/breaking.ts", "proto/baseline.binpb", "package.json", "node_modules/.bin/buf"])
     cpSync(join(root, part), join(checkout, part));
@@ -103,7 +83,7 @@ test("a baseline is not renewed by a change that breaks", (t) => {
   const args = [join(checkout, "proto/breaking.ts"), "--renew"];
   const run = spawnSync(process.execPath, args, { encoding: "utf8" });
   assert.equal(run.status, 1);
-  assert.match(run.stderr, /These changes break what was released/);
+  assert.match(run.stderr, /These changes break the released contracts/);
   assert.deepEqual(readFileSync(join(checkout, "proto/baseline.binpb")), before);
 });
 

@@ -1,5 +1,5 @@
 /**
- * Generates the TypeScript beside the two contracts, or with --check says whether what is there is what they give.
+ * Generates the TypeScript beside the two contracts; with --check, compares it with the existing files.
  * Exit 0: written, or equal. Exit 1: a file differs or the generator failed.
  */
 import { spawnSync } from "node:child_process";
@@ -23,7 +23,7 @@ function generate(out: string): void {
     encoding: "utf8",
   });
   if (run.status !== 0) {
-    console.error(`Cannot generate the messages: buf ended with ${run.status}\n${run.stderr}`);
+    console.error(`Cannot generate the messages: buf exited with ${run.status}\n${run.stderr}`);
     process.exit(1);
   }
 }
@@ -35,8 +35,7 @@ if (process.argv.includes("--check")) {
     (file) => readFileSync(join(out, file), "utf8") !== readFileSync(join(root, "proto", file), "utf8"),
   );
   rmSync(out, { recursive: true });
-  for (const file of stale)
-    console.error(`proto/${file} is not what its .proto gives: run "npm run generate"`);
+  for (const file of stale) console.error(`proto/${file} does not match its .proto: run "npm run generate"`);
   process.exit(stale.length === 0 ? 0 : 1);
 }
 generate("proto");

@@ -10,7 +10,7 @@ import { buildAll, DIGESTS, digestsOf } from "./build.ts";
 const root = join(import.meta.dirname, "..");
 const REMEDY = "after a change of a provider: npm run build -- --digests";
 
-test("SHA256SUMS has the digests of the modules that are built here", async () => {
+test("SHA256SUMS has the digests of the modules built here", async () => {
   assert.equal(readFileSync(DIGESTS, "utf8"), digestsOf(await buildAll()), REMEDY);
 });
 

@@ -78,7 +78,7 @@ function failureOf(reply: { failure?: pb.Failure | undefined }): [number | undef
   return [reply.failure?.code, reply.failure?.message];
 }
 
-// ---- messages made here, each with one fault ----
+// ---- messages built by the test, each with one fault ----
 
 const sha1 = (data: Uint8Array) => createHash("sha1").update(data).digest();
 const packet = (tag: number, body: Uint8Array) =>
@@ -102,7 +102,7 @@ const literal = (name: string, data: Uint8Array, format = "b") =>
     data,
   ]);
 
-/** Protects a content. `spoil` changes the bytes under the cipher, the code included. */
+/** Protects a content. `spoil` changes the bytes under the cipher, including the modification detection code. */
 function sealed(content: Uint8Array, spoil: (inside: Buffer) => void = () => {}): Buffer {
   const hashed = Buffer.concat([Buffer.alloc(16, 7), Buffer.of(7, 7), content, Buffer.of(0xd3, 20)]);
   const inside = Buffer.concat([hashed, sha1(hashed)]);
@@ -124,7 +124,7 @@ function refusal(ciphertext: Uint8Array): string {
 
 // ---- the tests ----
 
-test("a message made by hand is read", () => {
+test("decrypt reads a message that the test built", () => {
   assert.deepEqual(decrypt(message(GOOD)).plaintext, PLAINTEXT);
 });
 
@@ -134,7 +134,7 @@ test("status names the keystore's fingerprint as the version", () => {
   assert.deepEqual([reply.version, reply.failure], ["00ff", undefined]);
 });
 
-/** Host code, then the failure code that it becomes. */
+/** A host code, and the failure code that it becomes. */
 const CODES = [
   [1, 5],
   [2, 5],
@@ -169,7 +169,7 @@ for (const [host, failure] of CODES) {
   });
 }
 
-test("a message is what RFC 4880 says, byte for byte", () => {
+test("a message matches RFC 4880 byte for byte", () => {
   const { ciphertext, annotations } = encrypt();
   assert.deepEqual(annotations, []);
   const bytes = Buffer.from(ciphertext);
@@ -189,7 +189,7 @@ test("a message is what RFC 4880 says, byte for byte", () => {
 test("equal plaintexts give messages with other salts and other prefixes", () => {
   const [first, second] = [encrypt(), encrypt()].map(({ ciphertext }) => Buffer.from(ciphertext));
   assert.notDeepEqual(first?.subarray(6, 14), second?.subarray(6, 14));
-  // the same salt and key, so that only the prefix can tell them apart
+  // The same salt and key, so that only the prefix can differ.
   const random = (fill: number) => Buffer.concat([SALT, Buffer.alloc(16, fill)]);
   const prefixed = [1, 2].map((fill) =>
     encrypt(PLAINTEXT, { ...hostCalls, "crypto.random": () => random(fill) }),
@@ -198,9 +198,9 @@ test("equal plaintexts give messages with other salts and other prefixes", () =>
   assert.notDeepEqual(one?.subarray(0, 16), two?.subarray(0, 16));
 });
 
-test("what was encrypted is decrypted, whatever its length", () => {
+test("decrypt returns the plaintext of encrypt, for any length", () => {
   const size = fc.integer({ min: 1, max: 512 });
-  // the last ones make a packet's length take its other form
+  // The last lengths need the other form of a packet length.
   const examples = [1, 512, 103, 104, 105, 146, 147, 148].map((size): [number, number] => [size, 7]);
   fc.assert(
     fc.property(size, fc.nat(255), (length, factor) => {
@@ -213,7 +213,7 @@ test("what was encrypted is decrypted, whatever its length", () => {
   );
 });
 
-test("arbitrary bytes are refused and trap nothing", () => {
+test("arbitrary bytes are refused without a trap", () => {
   const head = fc.constantFrom([], [0xc3], [0x8c, 13, 4, 9, 3, 8], [...keyPacket(), 0xd2]);
   fc.assert(
     fc.property(head, fc.uint8Array({ maxLength: 700 }), (head, rest) => {
@@ -223,7 +223,7 @@ test("arbitrary bytes are refused and trap nothing", () => {
   );
 });
 
-test("arbitrary content under the right passphrase is refused, or read, and traps nothing", () => {
+test("arbitrary content under the right passphrase is read or refused without a trap", () => {
   const head = fc.constantFrom([], [0xcb], [0xac, 30, 0x62], [0xcb, 20, 0x62, 200]);
   fc.assert(
     fc.property(head, fc.uint8Array({ maxLength: 700 }), (head, rest) => {
@@ -316,24 +316,24 @@ for (const [index, [make, says]] of REFUSED.entries()) {
 
 const CHANGED = "it was modified, or encrypted with another passphrase";
 
-/** Each changes one thing under the cipher; the last ones with a code that fits, so that only that thing is wrong. */
+/** Each changes one thing under the cipher; the last ones recompute the code, so that only that thing is wrong. */
 const SPOILED: readonly [string, (inside: Buffer) => void][] = [
   ["the code", (inside) => inside.writeUInt8((inside.at(-1) ?? 0) ^ 1, inside.length - 1)],
   ["the content", (inside) => inside.writeUInt8((inside[30] ?? 0) ^ 1, 30)],
   ["the random bytes", (inside) => inside.writeUInt8(8, 0)],
   ["the repeated bytes", (inside) => inside.writeUInt8(8, 17)],
-  ["the repeated bytes, and the code fits", (inside) => refit(inside, () => inside.writeUInt8(8, 16))],
+  ["the repeated bytes, with a matching code", (inside) => refit(inside, () => inside.writeUInt8(8, 16))],
   [
-    "the code's tag, and the code fits",
+    "the code's tag, with a matching code",
     (inside) => refit(inside, () => inside.writeUInt8(0xd4, inside.length - 22)),
   ],
   [
-    "the code's length, and the code fits",
+    "the code's length, with a matching code",
     (inside) => refit(inside, () => inside.writeUInt8(21, inside.length - 21)),
   ],
 ];
 for (const [what, spoil] of SPOILED) {
-  test(`decrypt gives one answer for every change: ${what}`, () => {
+  test(`decrypt gives the same answer for every change: ${what}`, () => {
     const ciphertext = Buffer.concat([keyPacket(), packet(18, sealed(GOOD, spoil))]);
     assert.equal(refusal(ciphertext), CHANGED);
   });
@@ -359,13 +359,13 @@ test("decrypt gives the same answer for another passphrase", () => {
   ]);
 });
 
-test("decrypt refuses our message for other associated data", () => {
+test("decrypt refuses the provider's own message for other associated data", () => {
   const { ciphertext } = encrypt();
   const says = "Cannot decrypt the ciphertext: it is bound to other associated data";
   assert.deepEqual(failureOf(decrypt(ciphertext, { associatedData: AAD.subarray(1) })), [1, says]);
 });
 
-test("decrypt takes any other file name for any associated data", () => {
+test("decrypt accepts any other file name for any associated data", () => {
   for (const name of ["", "seed.bin", "kleidi", "KLEIDI:1", "x".repeat(255)]) {
     const reply = decrypt(message(packet(11, literal(name, PLAINTEXT))), {
       associatedData: Uint8Array.of(9),
@@ -383,7 +383,7 @@ test("decrypt makes no host call for a malformed message", () => {
   assert.equal(decrypt(message(GOOD, keyPacket([4, 9, 3, 2])), {}, {}).failure?.code, 1);
 });
 
-test("a body in parts is joined, in the envelope and in the content", () => {
+test("decrypt joins a body in parts, in the envelope and in the content", () => {
   const data = new Uint8Array(512).fill(3);
   const file = literal(NAME, data);
   const parts = (tag: number, body: Uint8Array) =>
@@ -399,7 +399,7 @@ test("a body in parts is joined, in the envelope and in the content", () => {
   assert.deepEqual(decrypt(whole).plaintext, data);
 });
 
-test("packets in the old format are read, with every size of length", () => {
+test("decrypt reads packets in the old format, with every size of length", () => {
   const old = (tag: number, size: 0 | 1 | 2, body: Uint8Array) => {
     const length = u32(body).subarray(4 - (1 << size));
     return Buffer.concat([Buffer.of(0x80 | (tag << 2) | size), length, body]);
@@ -412,7 +412,7 @@ test("packets in the old format are read, with every size of length", () => {
   }
 });
 
-test("sha1 is node's, at every length around its blocks, and on the vectors of FIPS 180", async () => {
+test("sha1 matches node:crypto at every length around its blocks, and the vectors of FIPS 180", async () => {
   const compiled = await compile(join(import.meta.dirname, "gpg/test/assembly/sha1.ts"));
   const standIn = new StandIn(new WebAssembly.Module(compiled));
   const ours = (data: Uint8Array) => Buffer.from(standIn.call("digest", data).output ?? []).toString("hex");

@@ -37,7 +37,7 @@ function encrypt(seal: (request: pb.KeystoreSealRequest) => Answer): pb.EncryptR
 
 function decrypt(
   fields: MessageInitShape<typeof pb.DecryptRequestSchema>,
-  open: (request: pb.KeystoreOpenRequest) => Answer = () => assert.fail("the keystore is not to be asked"),
+  open: (request: pb.KeystoreOpenRequest) => Answer = () => assert.fail("the keystore must not be called"),
 ): pb.DecryptReply {
   const request = create(pb.DecryptRequestSchema, { ...common, ...fields });
   const calls = {
@@ -61,7 +61,7 @@ test("status names the keystore's fingerprint as the version", () => {
   assert.equal(reply.failure, undefined);
 });
 
-/** Host code, then the failure code that it becomes. */
+/** A host code, and the failure code that it becomes. */
 const CODES = [
   [1, 5],
   [2, 5],
@@ -82,7 +82,7 @@ for (const [host, failure] of CODES) {
   });
 }
 
-test("encrypt seals exactly what it was given and puts its format in front", () => {
+test("encrypt seals exactly its input and prepends its format byte", () => {
   const reply = encrypt(({ key, version, plaintext, associatedData }) => {
     assert.deepEqual([key, version, plaintext, associatedData], ["kek", "v1", PLAINTEXT, AAD]);
     return SEALED;
@@ -91,7 +91,7 @@ test("encrypt seals exactly what it was given and puts its format in front", () 
   assert.deepEqual(reply.annotations, []);
 });
 
-test("decrypt opens what comes after the format", () => {
+test("decrypt opens the bytes after the format byte", () => {
   const reply = decrypt({ ciphertext: CIPHERTEXT }, ({ key, version, sealed, associatedData }) => {
     assert.deepEqual([key, version, sealed, associatedData], ["kek", "v1", SEALED, AAD]);
     return PLAINTEXT;
@@ -99,7 +99,7 @@ test("decrypt opens what comes after the format", () => {
   assert.deepEqual(reply.plaintext, PLAINTEXT);
 });
 
-test("decrypt refuses a ciphertext that is too short, without asking the keystore", () => {
+test("decrypt refuses a ciphertext that is too short, without calling the keystore", () => {
   assert.deepEqual(failureOf(decrypt({ ciphertext: new Uint8Array(29).fill(1) })), [
     1,
     "Cannot decrypt the ciphertext: it is 29 bytes, at least 30 are needed",
@@ -107,14 +107,14 @@ test("decrypt refuses a ciphertext that is too short, without asking the keystor
   assert.equal(decrypt({}).failure?.code, 1);
 });
 
-test("decrypt refuses a format that it does not know, without asking the keystore", () => {
+test("decrypt refuses an unknown format, without calling the keystore", () => {
   assert.deepEqual(failureOf(decrypt({ ciphertext: Uint8Array.of(2, ...SEALED) })), [
     1,
     "Cannot decrypt the ciphertext: its format is 2, only 1 is known",
   ]);
 });
 
-test("decrypt refuses annotations, without asking the keystore", () => {
+test("decrypt refuses annotations, without calling the keystore", () => {
   const reply = decrypt({ ciphertext: CIPHERTEXT, annotations: [{ name: "note.example.com" }] });
   assert.equal(reply.failure?.code, 1);
 });

@@ -22,7 +22,7 @@ test("every provider is tested", () => {
 });
 
 for (const provider of PROVIDERS) {
-  test(`${provider}: every RPC's row names what its export can reach, and nothing else; nothing is called through a table`, async () => {
+  test(`${provider}: each row lists exactly the host calls that its RPC's export can reach, and nothing is called through a table`, async () => {
     const { path } = built.find(({ name }) => name === provider) ?? assert.fail("it was not built");
     const { readWasm } = await wabt();
     const text = readWasm(await readFile(path), {}).toText({ foldExprs: false, inlineExport: false });

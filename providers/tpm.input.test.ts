@@ -38,17 +38,17 @@ function record(): Uint8Array {
   return host.state.get("kek") ?? assert.fail();
 }
 
-test("a state record that ends early is refused at every length", () => {
+test("a truncated state record is refused at every length", () => {
   const whole = record();
   for (let length = 0; length < whole.length; length++) {
     host.state.set("kek", whole.slice(0, length));
     const { failure } = host.status();
     assert.equal(failure?.code, KEY_UNUSABLE, `${length} of ${whole.length} bytes: ${failure?.message}`);
-    assert.deepEqual(host.commands, [], "the TPM is not asked");
+    assert.deepEqual(host.commands, [], "the TPM gets no command");
   }
 });
 
-test("a state record with arbitrary bytes in it gives its own version or a failure", () => {
+test("a state record with arbitrary bytes gives its own version or a failure", () => {
   const whole = record();
   const place = fc.nat({ max: whole.length - 1 });
   fc.assert(
@@ -63,7 +63,7 @@ test("a state record with arbitrary bytes in it gives its own version or a failu
   );
 });
 
-test("a memory with arbitrary bytes in it gives the right answer or a failure, and the next call is good", () => {
+test("a memory with arbitrary bytes gives the right answer or a failure, and the next call succeeds", () => {
   assert.equal(host.status().version, version);
   const { ciphertext } = host.encrypt({ version, plaintext: SEED });
   const place = fc.nat({ max: host.memory.length - 1 });
@@ -74,7 +74,7 @@ test("a memory with arbitrary bytes in it gives the right answer or a failure, a
       host.memory = new Uint8Array(Buffer.concat([whole.subarray(0, at), bytes, ...rest]));
       const reply = host.decrypt({ version, ciphertext });
       if (reply.failure === undefined) assert.deepEqual(reply.plaintext, SEED);
-      // What a changed handle or name hides from the guest is still the host's to flush.
+      // The host still flushes objects whose changed handle or name the guest no longer knows.
       host.flush();
       assert.deepEqual(host.decrypt({ version, ciphertext }).plaintext, SEED);
     }),
@@ -82,7 +82,7 @@ test("a memory with arbitrary bytes in it gives the right answer or a failure, a
   );
 });
 
-test("a primary whose point is not on the curve creates no key", () => {
+test("no key is created under a primary whose point is not on the curve", () => {
   host.meddle = (name, response) => (name === "CreatePrimary" ? offTheCurve(response) : response);
   const { failure } = host.provision({ key: "other" });
   assert.equal(failure?.code, FAULT);
@@ -90,14 +90,14 @@ test("a primary whose point is not on the curve creates no key", () => {
   assert.deepEqual([host.handles.size, host.state.has("other")], [0, false]);
 });
 
-/** The response of CreatePrimary with another y, and the Name that goes with it. */
+/** The response of CreatePrimary with another y, and the matching Name. */
 function offTheCurve(response: Uint8Array): Uint8Array {
   const changed = Buffer.from(response);
   // Header, handle and size of the parameters; then outPublic with its own size.
   const size = changed.readUInt16BE(18);
   const area = changed.subarray(20, 20 + size);
   area.writeUInt8(area.readUInt8(size - 1) ^ 1, size - 1);
-  // The Name's digest stands before the password's part: two empty TPM2Bs around the attributes.
+  // The Name's digest precedes the password's part: two empty TPM2Bs around the attributes.
   createHash("sha256")
     .update(area)
     .digest()

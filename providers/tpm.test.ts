@@ -68,7 +68,7 @@ function assertFails(
 
 for (const scheme of SCHEMES) {
   for (const imported of [false, true]) {
-    test(`a seed comes back under ${scheme}, the KEK ${imported ? "imported" : "generated"}`, () => {
+    test(`decrypt returns the seed under ${scheme}, with the KEK ${imported ? "imported" : "generated"}`, () => {
       const version = make({ scheme, ...(imported ? { import: KEK } : {}) });
       assert.match(version, /^[0-9a-f]{32}$/);
       assert.equal(host.handles.size, 0, "provisioning leaves nothing in the TPM");
@@ -84,10 +84,10 @@ for (const scheme of SCHEMES) {
     });
   }
 
-  test(`a lost session and a lost key are created again within the call under ${scheme}`, async () => {
+  test(`a lost session and a lost key are replaced within the call under ${scheme}`, async () => {
     const version = make({ scheme });
     const ciphertext = seal(version);
-    // Everything is gone, and the guest remembers it.
+    // All objects are gone, and the guest remembers their handles.
     await tpm.stop();
     await tpm.start();
     assertOpens(version, ciphertext);
@@ -114,7 +114,7 @@ test("a warm Encrypt, Decrypt or Status is one command to the TPM and at most 13
   }
 });
 
-test("one KEK imported into two TPMs is one version, and each opens what the other sealed", async () => {
+test("one KEK imported into two TPMs has one version, and each TPM opens the other's ciphertexts", async () => {
   const other = await new Swtpm().start();
   try {
     const there = new Host(module, other);
@@ -127,12 +127,12 @@ test("one KEK imported into two TPMs is one version, and each opens what the oth
   }
 });
 
-test("the same bytes imported under two schemes are two versions", () => {
+test("the same bytes imported under two schemes have two versions", () => {
   const versions = ["hmac", "sealed"].map((scheme) => make({ key: scheme, scheme, import: KEK }));
   assert.equal(new Set(versions).size, 2);
 });
 
-test("three keys in turn stay within the quotas and open their own ciphertexts only", () => {
+test("three keys used in turn stay within the quotas and open only their own ciphertexts", () => {
   const keys = ["a", "b", "c"].map((key, index) => ({
     key,
     version: make({ key, scheme: SCHEMES[index] ?? "" }),
@@ -160,7 +160,7 @@ test("two keys with the longest names fit in the memory, and a longer name is re
   assertFails(host.provision({ key: "c".repeat(129) }), KEY_UNUSABLE, /128 bytes/);
 });
 
-test("a key that is loaded beside a session that is gone gets a new session", async () => {
+test("a loaded key whose session is lost gets a new session", async () => {
   const scheme = "hmac pcr=sha256:0";
   const versions = ["a", "b", "c"].map((key) => make({ key, scheme }));
   seal(versions[0] ?? "", "a");
@@ -188,7 +188,7 @@ test("a session that the TPM has lost, or that is out of step, is replaced withi
   assert.deepEqual(host.commands, ["HMAC"]);
 });
 
-/** Response code, failure code, what the text names. Each ends the call after one command. */
+/** Response code, failure code, a part of the message. Each ends the call after one command. */
 const CODES = [
   [0x921, KEY_UNUSABLE, /0x921: it is in lockout/],
   [0xb0921, KEY_UNUSABLE, /0xb0921: it is in lockout/],
@@ -213,7 +213,7 @@ for (const [code, failure, text] of CODES) {
 }
 
 for (const code of [0x910, 0x918, 0x18b, 0x184, 0x98b, 0x98e, 0x9a2, 0x98f, 0xb0910, 0xb018b, 0xb0984]) {
-  test(`the TPM's code 0x${code.toString(16)} is tried again once, and only once`, () => {
+  test(`a command that fails with the TPM's code 0x${code.toString(16)} is retried exactly once`, () => {
     const version = make();
     seal(version);
     let left = 1;
@@ -247,7 +247,7 @@ test("a host without a device is unreachable", () => {
   assertFails(host.status(), UNREACHABLE, /turn at the TPM/);
 });
 
-test("a key that was never made is unusable, and another that is loaded stays so", () => {
+test("a key that was never created is unusable, and another loaded key stays loaded", () => {
   const version = make();
   seal(version);
   assertFails(host.status("other"), KEY_UNUSABLE, /no state record/);
@@ -305,7 +305,7 @@ test("decrypt refuses a malformed ciphertext without a host call", () => {
   refuse(ciphertext, /version/, { version: "00".repeat(16) });
 });
 
-test("a ciphertext with any bit changed, or with other associated data, is not ours", () => {
+test("a ciphertext with any bit changed, or with other associated data, is refused as NOT_OURS", () => {
   const version = make();
   const ciphertext = seal(version);
   for (let at = 0; at < ciphertext.length * 8; at += 5) {

@@ -1,4 +1,4 @@
-/** tpm2-tools and node:crypto check our claims: they read the record, open our ciphertexts, and cannot extract the key. */
+/** tpm2-tools and node:crypto verify our claims: they read the record, open our ciphertexts, and cannot extract the key. */
 import assert from "node:assert/strict";
 import { createDecipheriv, createHmac } from "node:crypto";
 import { readFile, writeFile } from "node:fs/promises";
@@ -35,7 +35,7 @@ beforeEach(async () => {
 
 after(() => tpm.remove());
 
-/** Makes a key and a ciphertext, then leaves the TPM to the tools. */
+/** Creates a key and a ciphertext, then releases the TPM to the tools. */
 async function prepare(
   scheme: string,
   imported?: Uint8Array,
@@ -64,7 +64,7 @@ async function tool(name: string, ...options: string[]): Promise<string> {
   return out;
 }
 
-/** SP 800-108 in counter mode, as the provider's page gives it. */
+/** SP 800-108 in counter mode, as the provider's README describes it. */
 function input(scheme: string, ciphertext: Uint8Array): Buffer {
   const label = Buffer.from(`kleidi tpm ${scheme} 1 seed\0`);
   return Buffer.concat([Buffer.of(0, 0, 0, 1), label, ciphertext.subarray(1, 49), Buffer.of(0, 0, 1, 0)]);
@@ -80,7 +80,7 @@ function open(key: Uint8Array, ciphertext: Uint8Array): Buffer {
   return Buffer.concat([decipher.update(ciphertext.subarray(49, -16)), decipher.final()]);
 }
 
-test("tpm2_load takes the record as it is, and tpm2_hmac gives the AES key that opens the ciphertext", async () => {
+test("tpm2_load reads the record unchanged, and tpm2_hmac returns the AES key that opens the ciphertext", async () => {
   const { version, ciphertext } = await prepare("hmac");
   await tool("load", "-r", "record", "-c", "key.ctx");
   await writeFile(join(tpm.folder, "input"), input("hmac", ciphertext));
@@ -97,7 +97,7 @@ test("tpm2_load takes the record as it is, and tpm2_hmac gives the AES key that 
   assert.equal(named.trim().slice(0, 32), version);
 });
 
-test("an imported KEK is the key material that was given, by node:crypto", async () => {
+test("an imported KEK is the given key material, as node:crypto confirms", async () => {
   for (const scheme of ["hmac", "sealed"]) {
     host = new Host(module, tpm);
     const { ciphertext } = await prepare(scheme, KEK);
@@ -110,7 +110,7 @@ test("an imported KEK is the key material that was given, by node:crypto", async
 for (const imported of [undefined, KEK]) {
   const kind = imported === undefined ? "a generated" : "an imported";
 
-  test(`${kind} KEK cannot leave the TPM: its attributes, unseal and duplicate`, async () => {
+  test(`${kind} KEK cannot leave the TPM: its attributes forbid it, and unseal and duplicate fail`, async () => {
     await prepare("hmac", imported);
     await tool("load", "-r", "record", "-c", "key.ctx");
     const shown = await tool("readpublic", "-c", "key.ctx");
@@ -143,14 +143,14 @@ test("a sealed KEK needs its auth value", async () => {
   assert.deepEqual(await readFile(join(tpm.folder, "kek")), Buffer.from(KEK));
 });
 
-test("the pinned primary is the one that tpm2_createprimary makes with the same template", async () => {
+test("the pinned primary equals the one that tpm2_createprimary creates from the same template", async () => {
   await prepare("hmac");
   await tool("createprimary", ...PRIMARY, "-a", PRIMARY_ATTRIBUTES, "-c", "primary.ctx");
   await tool("readpublic", "-c", "primary.ctx", "-n", "name");
   assert.equal((await readFile(join(tpm.folder, "name"))).toString("hex"), field("primary"));
 });
 
-test("after tpm2_clear decrypt fails for good and says why, with and without a loaded key", async () => {
+test("after tpm2_clear decrypt fails permanently with the reason, with and without a loaded key", async () => {
   const { version, ciphertext } = await prepare("hmac");
   const request = { version, ciphertext, associatedData: AAD };
   assert.deepEqual(host.decrypt(request).plaintext, SEED);
@@ -162,7 +162,7 @@ test("after tpm2_clear decrypt fails for good and says why, with and without a l
   }
 });
 
-test("after a restart decrypt works, and after stopping nothing is left in the TPM", async () => {
+test("decrypt works after a restart, and a stopped host leaves nothing in the TPM", async () => {
   const { version, ciphertext } = await prepare("hmac");
   await tpm.stop();
   await tpm.start();
@@ -173,7 +173,7 @@ test("after a restart decrypt works, and after stopping nothing is left in the T
   }
 });
 
-test("a key with a policy works until one of its PCRs moves, and does not care for others", async () => {
+test("a key with a policy works until one of its PCRs changes, and ignores other PCRs", async () => {
   const { version, ciphertext } = await prepare("hmac pcr=sha256:0,23");
   const request = { version, ciphertext, associatedData: AAD };
   const extend = (pcr: number) => tool("pcrextend", `${pcr}:sha256=${"11".repeat(32)}`);
@@ -192,7 +192,7 @@ test("a key with a policy works until one of its PCRs moves, and does not care f
   assert.deepEqual(host.decrypt(request).plaintext, SEED);
 });
 
-test("an owner hierarchy with a password is named as the reason", async () => {
+test("the message names the password of the owner hierarchy as the reason", async () => {
   await tool("changeauth", "-c", "owner", "secret");
   const { failure } = host.provision({ key: "kek" });
   assert.equal(failure?.code, KEY_UNUSABLE);

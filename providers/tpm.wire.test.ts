@@ -25,7 +25,7 @@ before(async () => {
 
 after(() => tpm.remove());
 
-/** A host with a key that is loaded, its version, and a ciphertext. */
+/** A host with a loaded key, its version, and a ciphertext. */
 function warm(scheme: string): { host: Host; version: string; ciphertext: Uint8Array } {
   const host = new Host(module, tpm);
   const { version } = host.provision({ key: "kek", scheme, import: KEK });
@@ -35,7 +35,7 @@ function warm(scheme: string): { host: Host; version: string; ciphertext: Uint8A
 }
 
 for (const scheme of ["hmac", "sealed"]) {
-  test(`a listener sees neither the KEK, the auth value, the AES key nor the seed under ${scheme}`, () => {
+  test(`a listener sees none of the KEK, the auth value, the AES key and the seed under ${scheme}`, () => {
     const { host, version, ciphertext } = warm(scheme);
     assert.deepEqual(host.decrypt({ version, ciphertext }).plaintext, SEED);
     host.status();
@@ -51,12 +51,12 @@ for (const scheme of ["hmac", "sealed"]) {
     assert.ok(heard.length > 1000);
     for (const secret of [KEK, auth, key, SEED]) {
       assert.equal(heard.indexOf(secret), -1);
-      // Half of it is too much too.
+      // Half of a secret must not be visible either.
       assert.equal(heard.indexOf(secret.subarray(0, 16)), -1);
     }
   });
 
-  test(`any bit of a response that is changed on its way is noticed under ${scheme}`, () => {
+  test(`a change of any bit of a response is detected under ${scheme}`, () => {
     const { host, version, ciphertext } = warm(scheme);
     const target = scheme === "hmac" ? "HMAC" : "Unseal";
     let length = 0;
@@ -72,7 +72,7 @@ for (const scheme of ["hmac", "sealed"]) {
       let left = 1;
       host.meddle = (name, response) => (name === target && left-- > 0 ? flip(response, bit) : response);
       const reply = host.decrypt({ version, ciphertext });
-      // Some codes say that a handle is gone: then it is created again, and the answer is the right one.
+      // Some codes report a missing handle: the provider replaces it, and the answer is correct.
       const rebuilt = bit >= 6 * 8 && bit < 10 * 8 && reply.failure === undefined;
       if (rebuilt) assert.deepEqual(reply.plaintext, SEED);
       else {
@@ -86,7 +86,7 @@ for (const scheme of ["hmac", "sealed"]) {
   });
 }
 
-test("a response that is repeated from an earlier call is noticed, and the next call is good again", () => {
+test("a response replayed from an earlier call is detected, and the next call succeeds", () => {
   const { host, version, ciphertext } = warm("hmac");
   let earlier: Uint8Array | undefined;
   host.meddle = (_, response) => {
@@ -104,7 +104,7 @@ test("a response that is repeated from an earlier call is noticed, and the next 
   host.flush();
 });
 
-test("a response that is cut off, too long or absurd is a fault, and never ends the guest", () => {
+test("a truncated, oversized or absurd response is a fault, and never traps the guest", () => {
   const { host, version, ciphertext } = warm("hmac");
   const absurd = [
     () => new Uint8Array(0),
@@ -125,7 +125,7 @@ test("a response that is cut off, too long or absurd is a fault, and never ends 
   }
 });
 
-test("no text that the guest gives holds a secret", () => {
+test("no message of the guest contains a secret", () => {
   const { host, version, ciphertext } = warm("hmac");
   const record = Buffer.from(host.state.get("kek") ?? "").toString();
   const auth = /^auth: (.*)$/m.exec(record)?.[1] ?? assert.fail();
@@ -154,7 +154,7 @@ function flip(response: Uint8Array, bit: number): Uint8Array {
   return new Uint8Array(changed);
 }
 
-/** With the size in the header made right. */
+/** Returns the response with the size in its header corrected. */
 function sized(response: Buffer): Uint8Array {
   response.writeUInt32BE(response.length, 2);
   return new Uint8Array(response);

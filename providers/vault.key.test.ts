@@ -1,4 +1,4 @@
-/** The vault provider's Status: which keys it uses, and which versions it names. */
+/** The vault provider's Status: the keys that it accepts, and the versions that it names. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import {
@@ -33,7 +33,7 @@ describe("a key's description", () => {
     ["no name", { name: undefined }, /the server described another key, ""/],
   ];
   for (const [name, changes, message] of UNUSABLE) {
-    test(`${name} is not used`, () => {
+    test(`${name} is refused`, () => {
       const [code, said = ""] = failureOf(described(changes));
       assert.equal(code, 2, said);
       assert.ok(said.startsWith('Cannot use the key "transit/keys/kek": '), said);
@@ -42,10 +42,10 @@ describe("a key's description", () => {
   }
 
   for (const type of ["aes128-gcm96", "aes256-gcm96", "chacha20-poly1305", "xchacha20-poly1305"]) {
-    test(`a key of type ${type} is used`, () => assert.equal(described({ type }).version, VERSION));
+    test(`a key of type ${type} is accepted`, () => assert.equal(described({ type }).version, VERSION));
   }
 
-  test("a server that does not know soft_deleted and min_available_version is understood", () => {
+  test("a description without soft_deleted and min_available_version is accepted", () => {
     const { soft_deleted, min_available_version, ...older } = KEY;
     assert.equal(status(() => data(older)).version, VERSION);
   });
@@ -86,14 +86,14 @@ describe("a key's description", () => {
     ["a time with a fraction", { keys: { ...KEY.keys, "3": 1.5 } }, /version 3 has no Unix time/],
   ];
   for (const [name, changes, message] of STRANGE) {
-    test(`${name} is not understood`, () => {
+    test(`${name} is refused`, () => {
       const [code, said = ""] = failureOf(described(changes));
       assert.equal(code, 5, said);
       assert.match(said, message);
     });
   }
 
-  test("a version that is there twice is not understood", () => {
+  test("a version that occurs twice is refused", () => {
     const body = JSON.stringify({ data: KEY }).replace('"2":', '"3":1,"2":');
     const [code, said = ""] = failureOf(status(() => text(200, body, "application/json")));
     assert.equal(code, 5);
@@ -109,7 +109,7 @@ describe("a key's description", () => {
     );
   });
 
-  test("of 2,000 versions, Status names the latest and the newest 256 before it", () => {
+  test("Status names the latest of 2,000 versions and the newest 256 before it", () => {
     const keys = Object.fromEntries(Array.from({ length: 2000 }, (_, i) => [String(i + 1), CREATED + i]));
     const reply = described({ latest_version: 2000, keys });
     assert.equal(reply.version, `2000.${CREATED + 1999}.${ID}`);
@@ -118,16 +118,16 @@ describe("a key's description", () => {
     assert.equal(reply.olderVersions[255], `1744.${CREATED + 1743}.${ID}`);
   });
 
-  test("a description of 40 KiB is read", () => {
+  test("Status reads a description of 40 KiB", () => {
     assert.equal(described({ more: "x".repeat(40_000) }).version, VERSION);
   });
 
-  test("another creation time is another version", () => {
+  test("another creation time gives another version", () => {
     const again = described({ latest_version: 1, keys: { "1": CREATED + 9 } }).version;
     assert.equal(again, `1.${CREATED + 9}.${ID}`);
   });
 
-  test("a version is printable, at most 128 characters, and what encrypt takes", () => {
+  test("a version is printable, has at most 128 characters, and encrypt accepts it", () => {
     const keys = { "4294967295": 9_007_199_254_740_991 };
     const { version } = described({
       latest_version: 4_294_967_295,

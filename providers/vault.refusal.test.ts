@@ -18,7 +18,7 @@ import { failureOf } from "./vault/harness/guest.ts";
 const DENIED = errors(403, "1 error occurred:\n\t* permission denied\n\n");
 
 describe("error answers", () => {
-  /** Name, answer, code, what the message says; the calls that it is for, all by default. */
+  /** Name, answer, code, a part of the message; the calls that it applies to, all by default. */
   const REFUSALS: readonly (readonly [string, ReturnType<typeof answer>, number, RegExp, string?])[] = [
     ["sealed", errors(503, "Vault is sealed"), 3, /the server is sealed; unseal it/],
     [
@@ -63,7 +63,7 @@ describe("error answers", () => {
       /too many requests for now \(status 429\)/,
     ],
     [
-      "a state that has not arrived",
+      "a required state that is not present yet",
       errors(412, "required index state not present"),
       3,
       /status 412, application\/json\): "required index state not present"/,
@@ -123,7 +123,7 @@ describe("error answers", () => {
     ],
     ["no such key, when it is used", errors(400, "encryption key not found"), 2, /there is no such key/],
     [
-      "a key that would have been made",
+      "a missing key that the server would have created",
       errors(400, "unknown key type make-no-key"),
       2,
       /there is no such key/,
@@ -157,7 +157,7 @@ describe("error answers", () => {
       "encrypt",
     ],
     [
-      "a version that is not there yet",
+      "a version that does not exist yet",
       errors(400, "requested version for encryption is higher than the latest key version"),
       2,
       /it has no version 3 now: it was created again, or restored from an older backup/,
@@ -205,13 +205,13 @@ describe("error answers", () => {
     ],
     ["an unsupported operation", errors(405, "unsupported operation"), 5, /status 405/],
     [
-      "a page that is not there",
+      "a missing page",
       text(404, "<html>", "text/html; charset=utf-8"),
       5,
       /status 404, text\/html; charset=utf-8/,
     ],
     [
-      "a gateway that has no such route",
+      "a gateway without such a route",
       answer(404, { message: "no route" }),
       5,
       /status 404, application\/json/,
@@ -242,19 +242,14 @@ describe("error answers", () => {
       5,
       /is JSON without "data"/,
     ],
-    [
-      "JSON that is cut off",
-      text(200, '{"data":{"ciphertext":"vault:v3:', "application/json"),
-      5,
-      /is not JSON/,
-    ],
+    ["truncated JSON", text(200, '{"data":{"ciphertext":"vault:v3:', "application/json"), 5, /is not JSON/],
     ["NUL bytes", answer(200, new Uint8Array(48_000)), 5, /is not JSON/],
     ["48 KiB of open brackets", text(400, "[".repeat(49_000), "application/json"), 5, /status 400/],
   ];
 
   for (const [name, response, code, message, only] of REFUSALS) {
     for (const [call, action, failure] of everyCall.filter(([call]) => only === undefined || call === only)) {
-      test(`${call}: ${name} is code ${code}`, () => {
+      test(`${call}: ${name} becomes code ${code}`, () => {
         const [actual, said = ""] = failure(() => response);
         assert.ok(said.startsWith(action), said);
         assert.match(said, message);
@@ -270,7 +265,7 @@ describe("error answers", () => {
     [5, 3],
     [6, 5],
   ] as const) {
-    test(`no answer, and host code ${host}, is code ${code} with the host's message`, () => {
+    test(`a failed request with host code ${host} becomes code ${code} with the host's message`, () => {
       for (const [, action, failure] of everyCall) {
         const said = `${action.slice(0, -2)}: the host answered code ${host}, "code ${host}"`;
         assert.deepEqual(
@@ -281,13 +276,13 @@ describe("error answers", () => {
     });
   }
 
-  test("a server that repeats what was sent is not quoted", () => {
+  test("an answer that repeats the request is not quoted", () => {
     const [, encrypted] = failureOf(encrypt(() => errors(400, `cannot use ${base64(PLAINTEXT)}`)));
     const [, decrypted] = failureOf(decrypt(() => errors(500, `cannot use vault:v3:${SEALED}`)));
     for (const said of [encrypted, decrypted]) assert.match(said ?? "", /\); its words repeat the request$/);
   });
 
-  test("a long text of the server is cut, control characters and all beyond ASCII become spaces", () => {
+  test("a long text of the server is truncated; control and non-ASCII characters become spaces", () => {
     const [, said = ""] = failureOf(status(() => errors(400, `\u0000\u001b[31m é ${"x".repeat(40_000)}`)));
     assert.match(said, /: "\[31m x{100,160}"$/);
     assert.ok(said.length <= 512);

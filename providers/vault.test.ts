@@ -1,4 +1,4 @@
-/** The vault provider's requests and checks, with a server made of tables. A real OpenBao: test/openbao/vault.test.ts. */
+/** The vault provider's requests and checks, with scripted answers of the server. A real OpenBao: test/openbao/vault.test.ts. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
@@ -27,7 +27,7 @@ import {
 import { failureOf, unasked } from "./vault/harness/guest.ts";
 
 describe("requests", () => {
-  test("status reads the key and names its latest version, and those before it, the newest first", () => {
+  test("status reads the key and names its latest version, then the older ones, the newest first", () => {
     const reply = status((request) => {
       assert.deepEqual(sent(request), ["GET", "/v1/transit/keys/kek", [], ""]);
       return data(KEY);
@@ -37,7 +37,7 @@ describe("requests", () => {
     assert.deepEqual(reply.olderVersions, [`2.${CREATED + 2}.${ID}`, `1.${CREATED + 1}.${ID}`]);
   });
 
-  test("encrypt names the version, binds the associated data, and would create no key", () => {
+  test("encrypt names the version, binds the associated data, and never creates a key", () => {
     const reply = encrypt((request) => {
       assert.deepEqual(sent(request), [
         "POST",
@@ -66,7 +66,7 @@ describe("requests", () => {
     assert.deepEqual(reply.plaintext, PLAINTEXT);
   });
 
-  test("the settings lead to another namespace, mount and key, and to another version", () => {
+  test("the settings select another namespace, mount and key, and change the version", () => {
     const settings = { key: "Kek_2.a-b", mount: "kms/transit", namespace: "team/sub" };
     const path = "/v1/team/sub/kms/transit/keys/Kek_2.a-b";
     const reply = status((request) => {
@@ -122,7 +122,7 @@ describe("settings", () => {
     });
   }
 
-  test("a key of the configuration that Transit cannot have needs the setting", () => {
+  test("a key name that Transit does not allow requires the setting", () => {
     const [code, message = ""] = failureOf(guest.status({ key: "-kek" }, unasked));
     assert.equal(code, 2);
     assert.match(message, /"-kek" cannot be the name of a Transit key: .* name it with the setting "key"/);
@@ -132,7 +132,7 @@ describe("settings", () => {
     );
   });
 
-  test("whatever is accepted is a path of kleidi:net", () => {
+  test("every accepted setting gives a path that kleidi:net allows", () => {
     const GRAMMAR = /^(\/[A-Za-z0-9._~!$&'()*+,;=:@-]+)+$/;
     const letters = fc.constantFrom(..."aZ09-._~/%?#: é\0");
     const value = fc.array(letters, { minLength: 1, maxLength: 8 }).map((all) => all.join(""));
@@ -174,7 +174,7 @@ describe("encrypt", () => {
     });
   }
 
-  test("a ciphertext of the largest plaintext is taken, and one of 1,021 characters", () => {
+  test("the ciphertext of the largest plaintext is accepted, and one of 1,021 characters", () => {
     for (const length of [512 + 28, 759]) {
       const ciphertext = `vault:v3:${base64(new Uint8Array(length))}`;
       assert.ok(ciphertext.length <= 1023);
@@ -241,12 +241,12 @@ describe("decrypt", () => {
     ["a number", 7, 1],
   ];
   for (const [name, plaintext, code] of PLAINTEXTS) {
-    test(`a plaintext of ${name} is code ${code}`, () => {
+    test(`a plaintext of ${name} becomes code ${code}`, () => {
       assert.equal(decrypt(() => data({ plaintext })).failure?.code, code);
     });
   }
 
-  test("a plaintext of 1 and of 512 bytes is given back", () => {
+  test("decrypt returns a plaintext of 1 and of 512 bytes", () => {
     for (const length of [1, 512]) {
       const plaintext = new Uint8Array(length).fill(length);
       assert.deepEqual(decrypt(() => data({ plaintext: base64(plaintext) })).plaintext, plaintext);
@@ -254,7 +254,7 @@ describe("decrypt", () => {
   });
 });
 
-/** A key among other members, so that each of its own is looked for. */
+/** A key whose members are surrounded by others, so that each must be searched. */
 const withMembers = (member: string, count: number) =>
   `{"data":{${Array(count).fill(member).join(",")},${JSON.stringify(KEY).slice(1)}}`;
 const keysTo = (latest: number) => Object.fromEntries(Array.from({ length: latest }, (_, i) => [i + 1, i]));
@@ -324,7 +324,7 @@ describe("no answer makes the guest trap or leak a secret", () => {
     });
   }
 
-  test("status names well-formed versions or fails", () => {
+  test("Status names well-formed versions or fails", () => {
     fc.assert(
       fc.property(nearly, (body) => {
         const reply = status(() => answer(200, body));

@@ -1,4 +1,4 @@
-/** Archives whose bytes follow from their files: no user, no umask, one time, and gzip's own program, which does not follow the processor. */
+/** Reproducible archives: no user, no umask, one fixed time, and gzip's own program, whose output does not depend on the processor. */
 import { chmodSync, lstatSync, lutimesSync, readdirSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { run } from "./run.ts";
@@ -16,7 +16,7 @@ export function normalise(path: string, time: number): void {
 
 /**
  * Archives a folder under its own name.
- * @param folder one that was normalised
+ * @param folder a normalised folder
  * @returns the path of the archive, beside the folder: FOLDER.tar.gz
  */
 export function archive(folder: string): string {
@@ -37,7 +37,7 @@ export function pack(folder: string, into: string): string {
   run("npm", ["pack", "--silent", "--ignore-scripts", "--pack-destination", into], folder);
   const [name = ""] = readdirSync(into);
   const path = join(into, name);
-  // npm compresses with its Node, whose output follows the processor.
+  // npm compresses with the zlib of its Node, whose output depends on the processor.
   run("gzip", ["--decompress", path], into);
   run("gzip", ["--no-name", "--suffix=.tgz", path.replace(/\.tgz$/, ".tar")], into);
   return path.replace(/\.tgz$/, ".tar.tgz");

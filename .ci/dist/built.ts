@@ -9,21 +9,21 @@ import type { Architecture } from "./packages.ts";
 
 const root = join(import.meta.dirname, "..", "..");
 const CACHE = join(root, ".tmp", "dist");
-/** Nothing in these folders changes a byte of the packages. */
+/** Changes in these folders do not change the packages. */
 const WITHOUT_EFFECT = /^(test|bench|\.github)\/|\.test\.(ts|yaml)(\.snapshot)?$/;
-/** A build takes 12 seconds of one processor, more on a busy machine. */
+/** A build takes 12 seconds on one processor, more on a busy machine. */
 const WAIT_MS = 600_000;
 
 export interface BuiltDist extends Dist {
-  /** The folder that has the files and the trees. */
+  /** The folder that contains the files and the trees. */
   readonly folder: string;
   /** The tree for this machine's processor: a folder with host/kleidi, the packages and Node. Do not write into it. */
   readonly tree: string;
 }
 
 /**
- * Makes the packages of the working tree, or returns those that were made of the same files before. Blocks while another process
- * makes them.
+ * Builds the packages of the working tree, or returns the ones built earlier from the same files. Blocks while another process
+ * builds them.
  * @throws ReleaseFault
  * @example spawnSync(join((await builtDist()).tree, "host/kleidi"), ["--version"])
  */

@@ -1,8 +1,8 @@
-/** The files of a checkout that the package has as they are, beside the JavaScript that is emitted. */
+/** The files that the package copies unchanged from the checkout, beside the emitted JavaScript. */
 
 const COPIED = [
   /^host\/kleidi(-node)?$/,
-  // The programs of processes apart from the host, and the filters of their system calls.
+  // The programs of processes apart from the host, and their system call filters.
   /^host\/.*\.(mjs|bpf)$/,
   /^proto\/.*\.proto$/,
   /^providers\/(SHA256SUMS|[^/]+\/README\.md)$/,
@@ -14,14 +14,14 @@ const COPIED = [
 
 /**
  * @param path of a file that git has, relative to the root of the checkout
- * @returns true if the package has the same file
+ * @returns true if the package contains the file unchanged
  * @example isCopied("host/sandbox/guest/main.mjs") // true
  */
 export function isCopied(path: string): boolean {
   return COPIED.some((pattern) => pattern.test(path));
 }
 
-/** At the root of a package; further down, "doc" and "test" can be folders of the program. */
+/** At the root of a package only; further down, "doc" and "test" can be folders of the program. */
 const UNUSED_FOLDERS = /^(\..*|__tests__|tests?|benchmarks?|docs?|examples?)$/;
 const UNUSED_FILES = /(\.map|\.[cm]?tsx?|\.flow|\.md|\.markdown|^\..*|^tsconfig.*\.json)$/i;
 const LICENCE = /^(licen[cs]e|notice|copying)/i;

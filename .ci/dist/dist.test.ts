@@ -30,7 +30,7 @@ after(() => rmSync(folder, { recursive: true, force: true }));
 chmodSync(folder, 0o755);
 const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
 
-/** An ordinary user: the one of this process, or nobody where this is root. */
+/** An ordinary user: that of this process, or "nobody" if this is root. */
 const USER = process.getuid?.() === 0 ? { uid: 65534, gid: 65534 } : {};
 const runAs = (program: string, args: readonly string[], cwd: string) =>
   spawnSync(program, args, { ...USER, cwd, encoding: "utf8", env: { PATH: process.env.PATH } });
@@ -109,7 +109,7 @@ describe("the package of npm, installed in an empty folder", () => {
     assert.equal(JSON.parse(stdout).ok, false);
   });
 
-  test("has the Node of the lockfile, and nothing else beside it", () => {
+  test("installs the Node of the lockfile, and nothing else beside it", () => {
     const packages = readdirSync(join(home, "node_modules")).filter((name) => !name.startsWith("."));
     assert.deepEqual(packages, ["kleidi", `node-linux-${process.arch}`]);
   });
@@ -117,7 +117,7 @@ describe("the package of npm, installed in an empty folder", () => {
 
 describe("the tree", () => {
   test("makes a key, and check --live encrypts and decrypts with it, as an ordinary user", (t) => {
-    // The cache of the test can be in a folder that other users cannot enter.
+    // The cache of the test may be in a folder that other users cannot enter.
     const copy = join(folder, "tree");
     t.after(() => rmSync(copy, { recursive: true, force: true }));
     assert.equal(spawnSync("cp", ["-a", dist.tree, copy]).status, 0);
@@ -148,7 +148,7 @@ describe("the tree", () => {
     assert.ok(files.includes("node_modules/@grpc/grpc-js/LICENSE"));
   });
 
-  test("has the guest's program as it is in the checkout, and the modules of SHA256SUMS", () => {
+  test("has the guest's program unchanged from the checkout, and the modules of SHA256SUMS", () => {
     for (const file of globSync("host/**/*.mjs", { cwd: root }))
       assert.ok(readFileSync(join(dist.tree, file)).equals(readFileSync(join(root, file))), file);
     const options = { cwd: join(dist.tree, "providers"), encoding: "utf8" } as const;

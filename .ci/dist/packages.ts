@@ -1,4 +1,4 @@
-/** The packages of npm in the package and in the tree: those of the lockfile, without what no program reads. */
+/** The npm packages in the package and in the tree: those of the lockfile, without files that no program reads. */
 import { createHash } from "node:crypto";
 import { copyFileSync, globSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
@@ -7,7 +7,7 @@ import type { Lockfile } from "../release/sbom.ts";
 import { isUnusedFile, isUnusedFolder } from "./contents.ts";
 import { run } from "./run.ts";
 
-/** Processors that the lockfile has a Node for, as process.arch names them. */
+/** Processors that have a Node in the lockfile, named as in process.arch. */
 export const ARCHITECTURES = ["x64", "arm64"] as const;
 export type Architecture = (typeof ARCHITECTURES)[number];
 
@@ -16,16 +16,16 @@ const QUIET = ["--ignore-scripts", "--prefer-offline", "--no-audit", "--no-fund"
 const NODE_FILES = ["bin/node", "LICENSE", "package.json"];
 
 /**
- * Installs the production packages without Node; npm compares each with the lockfile's digest.
+ * Installs the production packages without Node; npm verifies each against the lockfile's digest.
  * @param folder gets node_modules
- * @throws ReleaseFault where npm fails
+ * @throws ReleaseFault if npm fails
  */
 export function installPackages(checkout: string, folder: string): void {
   for (const file of ["package.json", "package-lock.json", ".npmrc"])
     copyFileSync(join(checkout, file), join(folder, file));
   run("npm", ["ci", "--omit=dev", "--omit=optional", ...QUIET], folder);
   for (const file of ["package-lock.json", ".npmrc"]) rmSync(join(folder, file));
-  // Written by npm for itself.
+  // npm writes it for its own use.
   rmSync(join(folder, "node_modules", ".package-lock.json"), { force: true });
   removeUnused(join(folder, "node_modules"));
 }
@@ -47,7 +47,7 @@ function removeUnused(folder: string): void {
  * Adds the Node of the lockfile.
  * @param work an empty folder for the download
  * @param tree gets node_modules/node-linux-ARCH
- * @throws ReleaseFault where npm fails, or the digest is not the lockfile's
+ * @throws ReleaseFault if npm fails, or the digest is not the lockfile's
  */
 export function addNode(lock: Lockfile, arch: Architecture, work: string, tree: string): void {
   const name = `node-linux-${arch}`;

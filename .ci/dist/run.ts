@@ -1,11 +1,11 @@
-/** Runs a program of the build, and explains its failure. */
+/** Runs a program of the build, and reports its failure. */
 import { spawnSync } from "node:child_process";
 import { ReleaseFault } from "../release/fault.ts";
 
 /**
  * @param command looked up on the PATH
- * @returns what it wrote to stdout
- * @throws ReleaseFault with what it wrote to stderr, or to stdout if that is empty
+ * @returns its stdout
+ * @throws ReleaseFault with its stderr, or its stdout if stderr is empty
  */
 export function run(command: string, args: readonly string[], cwd: string): string {
   const { status, stdout, stderr, error } = spawnSync(command, args, {

@@ -1,4 +1,4 @@
-/** For tests: checkouts of this working tree with a commit that is always the same one. */
+/** For tests: checkouts of this working tree whose commit is always the same. */
 import { spawnSync } from "node:child_process";
 import {
   cpSync,
@@ -14,9 +14,9 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 
 const root = join(import.meta.dirname, "..", "..");
-/** Not in git, or not of the project. */
+/** Files that are not in git, or not part of the project. */
 const LEFT_OUT = [".git", ".kleidi", ".tmp", "node_modules"];
-/** A commit has the same id only where all of these are the same. */
+/** The id of a commit depends on all of these. */
 const WHO = Object.fromEntries(
   ["AUTHOR", "COMMITTER"].flatMap((role) => [
     [`GIT_${role}_NAME`, "Somebody"],
@@ -35,7 +35,7 @@ export class Checkout {
     for (const each of readdirSync(root))
       if (!LEFT_OUT.includes(each)) cpSync(join(root, each), join(this.path, each), { recursive: true });
     symlinkSync(join(root, "node_modules"), join(this.path, "node_modules"));
-    // What was built here need not be built again: the digests are compared all the same.
+    // The modules that are built here are reused; the release compares their digests in any case.
     for (const each of readdirSync(join(this.path, "providers")))
       if (each.endsWith(".wasm")) utimesSync(join(this.path, "providers", each), new Date(), new Date());
     this.git("init", "--quiet", "--template=");
@@ -56,7 +56,7 @@ export class Checkout {
     return stdout;
   }
 
-  /** A path beside the checkout, which nothing has yet. */
+  /** Returns a path beside the checkout that does not exist yet. */
   beside(name: string): string {
     return join(dirname(this.path), name);
   }

@@ -1,4 +1,4 @@
-/** The commit that a release is made of: read through git, whatever the configuration of the user and of the machine. */
+/** The commit that a release is made from: read through git, independent of the user's and the machine's configuration. */
 import { spawnSync } from "node:child_process";
 import { ReleaseFault } from "./fault.ts";
 
@@ -6,21 +6,21 @@ import { ReleaseFault } from "./fault.ts";
 export interface Head {
   /** 40 hexadecimal digits. */
   readonly id: string;
-  /** When it was committed: seconds since 1970. */
+  /** The commit time: seconds since 1970. */
   readonly time: number;
   /** The tags that point at it. */
   readonly tags: readonly string[];
-  /** The changes that are in no commit, as "git status --porcelain" prints them; empty if there are none. */
+  /** The uncommitted changes, as "git status --porcelain" prints them; empty if there are none. */
   readonly changes: string;
 }
 
 export interface Commit extends Head {
   /** Every file in it, sorted. */
   readonly files: readonly string[];
-  /** @throws ReleaseFault where the commit does not have the file */
+  /** @throws ReleaseFault if the commit does not have the file */
   read(path: string): Buffer;
   /**
-   * @param folder the one folder that everything is in
+   * @param folder the single top-level folder of the archive
    * @param files of this commit
    * @param added absolute paths of files that the commit does not have, put in `into`
    * @returns a tar: owner root, modes 0644 and 0755, the time of the commit, its id in the first header
@@ -28,20 +28,20 @@ export interface Commit extends Head {
   archive(folder: string, files: readonly string[], added: readonly string[], into: string): Buffer;
 }
 
-/** Each of these could change a byte of the archive. */
+/** Each of these settings could change a byte of the archive. */
 const FIXED = ["tar.umask=0022", "core.attributesFile=/dev/null", "core.autocrlf=false", "core.eol=lf"];
 const MAX_BYTES = 256 << 20;
 
 /**
- * @param checkout a folder of git
- * @throws ReleaseFault where it is not a checkout
+ * @param checkout a git working tree
+ * @throws ReleaseFault if it is not a checkout
  */
 export function readHead(checkout: string): Head {
   const text = (...args: string[]) => git(checkout, args).toString();
   const prefix = text("rev-parse", "--show-prefix").trimEnd();
   if (prefix !== "") {
     throw new ReleaseFault(
-      `${checkout} is no checkout of its own, but ${prefix} in another one; clone the repository`,
+      `${checkout} is not a checkout, but the folder ${prefix} of another one; clone the repository`,
     );
   }
   const id = text("rev-parse", "HEAD").trimEnd();
@@ -66,23 +66,21 @@ export function readFiles(checkout: string): string[] {
   return listed.toString().split("\0").slice(0, -1).sort();
 }
 
-/** A release has the tag of its version. Everything else has the commit in its name, so that it is not taken for a release. */
+/** A release has the tag of its version. Any other commit has its id in the name, so that it is not mistaken for a release. */
 export function nameOf(version: string, { id, tags, changes }: Head): string {
   if (changes !== "") return `kleidi-${version}+g${id.slice(0, 12)}.modified`;
   return tags.includes(`v${version}`) ? `kleidi-${version}` : `kleidi-${version}+g${id.slice(0, 12)}`;
 }
 
 /**
- * @param checkout a folder of git
- * @throws ReleaseFault where it has changes that are not committed, or is not a checkout
+ * @param checkout a git working tree
+ * @throws ReleaseFault if it has uncommitted changes, or is not a checkout
  */
 export function readCommit(checkout: string): Commit {
   const head = readHead(checkout);
   const { id, changes } = head;
   if (changes !== "") {
-    throw new ReleaseFault(
-      `the checkout has changes that are in no commit; commit, stash or remove them:\n${changes}`,
-    );
+    throw new ReleaseFault(`the checkout has uncommitted changes; commit, stash or remove them:\n${changes}`);
   }
   return {
     ...head,

@@ -1,4 +1,4 @@
-/** The files of a checkout that a release has: for the host, its operator and provider authors, and none that only the project uses. */
+/** The files of a checkout that a release contains: those for the host, its operator and provider authors, without the project's own. */
 
 const FOLDERS = ["deploy", "docs", "examples", "host", "proto", "providers", "sdk"];
 const FILES = ["LICENSE", "package-lock.json", "package.json", ".npmrc"];
@@ -13,7 +13,7 @@ const LEFT_OUT = [
 
 /**
  * @param path of a file that git has, relative to the root of the checkout
- * @returns whether the release has it
+ * @returns true if the release contains it
  * @example isReleased("host/main.ts") // true
  */
 export function isReleased(path: string): boolean {

@@ -1,2 +1,2 @@
-/** Why there is no release: the sentence names what was found and what to do. */
+/** The reason why no release is made: the message names the problem and the remedy. */
 export class ReleaseFault extends Error {}

@@ -14,7 +14,7 @@ const HELP = `Make the files of a release from a clean checkout.
   --json         print one JSON object
   --help         print this
 
-It writes an archive of the source with everything that a host needs but the packages of npm, the providers' modules, the packages that
+It writes an archive of the source with everything that a host needs except the npm packages, the providers' modules, the packages that
 npm run dist makes, for x64 and arm64, a software bill of materials (CycloneDX), and SHA256SUMS; with --key also a signature of
 SHA256SUMS and of each module. The same commit gives the same bytes. A commit with the tag of its version (v1.2.3) makes
 kleidi-1.2.3, every other one kleidi-1.2.3+gCOMMIT.

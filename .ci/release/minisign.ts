@@ -1,17 +1,17 @@
 /**
- * Signs as minisign does (https://jedisct1.github.io/minisign/), with a key of minisign that has no password (`minisign -G -W`):
+ * Signs in the format of minisign (https://jedisct1.github.io/minisign/), with a minisign key without a password (`minisign -G -W`):
  *
  *     untrusted comment: TEXT
  *     base64( "Ed" ‖ 00 00 ‖ "B2" ‖ salt, 32 ‖ limits, 16 ‖ key id, 8 ‖ seed, 32 ‖ Ed25519 public key, 32 ‖ checksum, 32 )
  *
- * The checksum is not read: that the public key is the seed's own says more.
+ * The checksum is not read: comparing the public key with the seed's is the stronger check.
  */
 import { createHash, createPrivateKey, createPublicKey, type KeyObject, sign } from "node:crypto";
 import { FileFault } from "../../host/lib/files.ts";
 import { readSecretFile } from "../../host/lib/secret-files.ts";
 import { ReleaseFault } from "./fault.ts";
 
-/** A key that signs. Its bytes stay in the KeyObject. */
+/** A signing key. Its bytes stay in the KeyObject. */
 export interface SecretKey {
   /** As minisign prints it: 16 upper-case hexadecimal digits. */
   readonly id: string;
@@ -21,12 +21,12 @@ export interface SecretKey {
 
 const MAX_BYTES = 4096;
 const SIZE = 158;
-/** What PKCS #8 has before the 32 bytes of an Ed25519 private key (RFC 8410, section 7). */
+/** The PKCS #8 prefix before the 32 bytes of an Ed25519 private key (RFC 8410, section 7). */
 const PKCS8 = Buffer.from("302e020100300506032b657004220420", "hex");
 
 /**
- * @param path a file that nobody but its owner can read (docs/running.md, "Files that hold secrets")
- * @throws ReleaseFault that names the path, and nothing of the file
+ * @param path a file that only its owner can read (docs/running.md, "Files that hold secrets")
+ * @throws ReleaseFault that names the path, and never quotes the file
  */
 export function readSecretKey(path: string): SecretKey {
   const content = readSecretFile(path, MAX_BYTES, "given");

@@ -1,4 +1,4 @@
-/** A release is the same wherever it is made, has what a host needs and no more, and is refused where it would not be what it says. */
+/** A release is reproducible, contains what a host needs and no more, and is refused if it would not match its name. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import {
@@ -28,7 +28,7 @@ const out = checkout.beside("out");
 // The packages that run without a build take most of the time; dist.test.ts and verify.test.ts have them.
 const made = checkout.release(["--out", out, "--source-only", "--json"]);
 
-test("a release is told as JSON", () => {
+test("--json prints the release as JSON", () => {
   assert.equal(made.status, 0, made.stderr);
   const said = JSON.parse(made.stdout);
   assert.deepEqual([said.ok, said.name, said.commit], [true, name, id]);
@@ -69,7 +69,7 @@ describe("the archive", () => {
   }).stdout;
   const rows = listed.trimEnd().split("\n");
 
-  test("is root's, with the time of the commit and modes that do not depend on who made it", () => {
+  test("belongs to root, with the time of the commit and modes that do not depend on the user who made it", () => {
     for (const row of rows)
       assert.match(row, /^(-rw-r--r--|-rwxr-xr-x|drwxr-xr-x) 0\/0 +\d+ 2026-06-01 12:00 kleidi-/);
   });
@@ -106,7 +106,7 @@ describe("the archive", () => {
   });
 });
 
-test("what a release has is decided by its path alone", () => {
+test("a file's path alone decides if a release contains it", () => {
   for (const path of ["host/kms/seal.ts", "README.md", ".npmrc", "providers/local/provider.json"])
     assert.equal(isReleased(path), true, path);
   for (const path of [
@@ -121,7 +121,7 @@ test("what a release has is decided by its path alone", () => {
 
 describe("a tag of the version", () => {
   const tagged = checkout.beside("tagged");
-  /** Tags a commit with these changes, and makes the release. */
+  /** Tags a commit that has these changes, and makes the release. */
   const release = (change: () => void) => {
     change();
     checkout.commit();
@@ -147,7 +147,7 @@ describe("a tag of the version", () => {
     assert.equal(JSON.parse(stdout).name, `kleidi-${version}`);
   });
 
-  test("makes a release with contracts that were added to, once the baseline is renewed", () => {
+  test("makes a release with additions to the contracts, once the baseline is renewed", () => {
     const { stdout } = release(() => {
       addSection();
       addMessage();
@@ -179,7 +179,7 @@ describe("a tag of the version", () => {
   }
 });
 
-describe("no release is made", () => {
+describe("a release is refused", () => {
   const fresh = () => checkout.beside("refused");
   const refuses = (says: RegExp, args = ["--out", fresh()]) => {
     const { status, stdout, stderr } = checkout.release([...args, "--json"]);
@@ -193,13 +193,13 @@ describe("no release is made", () => {
     );
   };
 
-  test("of a file that was changed", (t) => {
+  test("if a file was changed", (t) => {
     t.after(() => checkout.git("checkout", "--", "README.md"));
     appendFileSync(join(checkout.path, "README.md"), "x");
-    refuses(/changes that are in no commit.*\n M README\.md$/s);
+    refuses(/uncommitted changes.*\n M README\.md$/s);
   });
 
-  test("of a file that git does not have, whatever its configuration hides", (t) => {
+  test("if a file is untracked, whatever git's configuration hides", (t) => {
     const file = join(checkout.path, "host", "new.ts");
     writeFileSync(file, "");
     checkout.git("config", "status.showUntrackedFiles", "no");
@@ -210,7 +210,7 @@ describe("no release is made", () => {
     refuses(/\?\? host\/new\.ts/);
   });
 
-  test("of modules with other digests than the commit's", (t) => {
+  test("if the modules do not have the digests of the commit", (t) => {
     const file = join(checkout.path, "providers", "SHA256SUMS");
     writeFileSync(
       file,
@@ -221,7 +221,7 @@ describe("no release is made", () => {
     refuses(/the modules that were built are not those of providers\/SHA256SUMS/);
   });
 
-  test("of a folder of another checkout, as an unpacked release can be", (t) => {
+  test("from a folder inside another checkout, as an unpacked release can be", (t) => {
     const outer = new Checkout("outer");
     t.after(() => outer.remove());
     outer.git("clone", "--quiet", checkout.path, "inner");
@@ -233,10 +233,10 @@ describe("no release is made", () => {
       encoding: "utf8",
     });
     assert.equal(status, 1);
-    assert.match(stderr, /is no checkout of its own, but inner\/ in another one/);
+    assert.match(stderr, /is not a checkout, but the folder inner\/ of another one/);
   });
 
-  test("over a folder that exists", () => {
+  test("if the output folder exists", () => {
     const there = checkout.beside("there");
     mkdirSync(there);
     refuses(/exists already/, ["--out", there]);

@@ -1,4 +1,4 @@
-/** The bill of materials against npm's own, which reads the same lockfile. */
+/** Compares the bill of materials with npm's own, which reads the same lockfile. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
@@ -28,7 +28,7 @@ interface Document {
 }
 
 const ours: Document = JSON.parse(sbomOf(RELEASE, lock, MODULES));
-/** npm's own, of all packages: with --omit=dev it leaves out what a package of the tests needs too. */
+/** npm's own, for all packages: with --omit=dev it also omits packages that the tests and the host both need. */
 const theirs: Document = JSON.parse(npm("sbom", "--sbom-format=cyclonedx"));
 
 test("it has the packages that npm installs without those of the tests", () => {
@@ -43,12 +43,12 @@ test("it has the packages that npm installs without those of the tests", () => {
   );
 });
 
-test("a package has the digest, the licence and the scope that npm says", () => {
+test("a package has the digest, the licence and the scope that npm reports", () => {
   const known = new Map(packagesOf(theirs).map((each) => [each["bom-ref"], fieldsOf(each)]));
   for (const each of packagesOf(ours)) assert.deepEqual(fieldsOf(each), known.get(each["bom-ref"]));
 });
 
-test("a package depends on what npm says it depends on", () => {
+test("a package has the dependencies that npm reports", () => {
   const known = new Map(theirs.dependencies.map(({ ref, dependsOn }) => [ref, dependsOn]));
   const [own, ...others] = ours.dependencies;
   for (const { ref, dependsOn } of others) assert.deepEqual(dependsOn, known.get(ref)?.sort(), ref);
@@ -81,7 +81,7 @@ test("a module is a file with its digest and its compiler", () => {
   assert.match(JSON.stringify(module), /pkg:npm\/assemblyscript@\d/);
 });
 
-test("its number and time are the commit's", () => {
+test("its serial number and time follow from the commit", () => {
   assert.equal(ours.metadata.timestamp, "2026-06-01T12:00:00.000Z");
   assert.match(
     ours.serialNumber,
@@ -94,7 +94,7 @@ test("its number and time are the commit's", () => {
   );
 });
 
-test("two versions of one package are two components, and each is found from where Node finds it", () => {
+test("two versions of one package are two components, and each dependency resolves as in Node", () => {
   const integrity = "sha512-AAAA";
   const packages = {
     "": { version: "1.0.0", dependencies: { a: "1", b: "1" } },

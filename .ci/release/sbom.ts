@@ -1,6 +1,6 @@
 /**
- * The software bill of materials: CycloneDX 1.5 in JSON, made from the lockfile alone. npm's own ("npm sbom") has a random number and the
- * time in it, and its form follows the version of npm, which nothing pins; a test compares the two.
+ * The software bill of materials: CycloneDX 1.5 in JSON, made from the lockfile alone. "npm sbom" writes a random number and the
+ * current time, and its format depends on the version of npm, which nothing pins; a test compares the two.
  */
 import { createHash } from "node:crypto";
 import { ReleaseFault } from "./fault.ts";
@@ -39,9 +39,9 @@ export interface Release {
 const FOLDER = "node_modules/";
 
 /**
- * @param modules the providers, which are files of the release and no packages
+ * @param modules the providers, which are files of the release, not packages
  * @returns the document's text; the same for the same arguments
- * @throws ReleaseFault where the lockfile does not have the digest of a package
+ * @throws ReleaseFault if the lockfile lacks the digest of a package
  */
 export function sbomOf(release: Release, lock: Lockfile, modules: readonly Module[]): string {
   const paths = Object.keys(lock.packages)
@@ -76,7 +76,7 @@ export function sbomOf(release: Release, lock: Lockfile, modules: readonly Modul
         name: `providers/${name}`,
         hashes: [{ alg: "SHA-256", content: sha256 }],
         licenses: [{ expression: release.license }],
-        // The module has the compiler's runtime in it.
+        // The module contains the compiler's runtime.
         properties: [{ name: "kleidi:compiled-with", value: `pkg:npm/assemblyscript@${compiler}` }],
       })),
     ],
@@ -130,7 +130,7 @@ function componentOf(path: string, { version, integrity = "", license, optional 
   };
 }
 
-/** The packages that Node finds from this one: in its own folder, else in one further up. */
+/** The packages that Node resolves from this one: in its own folder, else in a parent folder. */
 function dependenciesOf(path: string, lock: Lockfile): string[] {
   const { dependencies = {}, optionalDependencies = {} } = lock.packages[path] ?? {};
   const found = Object.keys({ ...dependencies, ...optionalDependencies }).flatMap((name) => {

@@ -1,4 +1,4 @@
-/** SHA256SUMS and its signature, which vouch for the files of a folder. */
+/** SHA256SUMS and its signature, which cover the files of a folder. */
 import { createHash } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,4 +1,4 @@
-/** The steps of docs/releasing.md that must be done before a commit gets the tag of its version. */
+/** The steps of docs/releasing.md that must precede the tag of a version. */
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,7 +8,7 @@ import { ReleaseFault } from "./fault.ts";
 
 /**
  * @param checkout the root of the checkout, without changes
- * @throws ReleaseFault that names the step that was left out
+ * @throws ReleaseFault that names the missing step
  */
 export function checkTagged(checkout: string, version: string, commit: Commit): void {
   if (!commit.read("CHANGELOG.md").includes(`\n## [${version}] - `))

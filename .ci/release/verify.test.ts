@@ -1,4 +1,4 @@
-/** A user verifies and runs a release by the commands of docs/releasing.md, with the real minisign, tar and sha256sum. */
+/** A user verifies and runs a release with the commands of docs/releasing.md, with the real minisign, tar and sha256sum. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import {
@@ -34,7 +34,7 @@ const out = checkout.beside("out");
 const made = checkout.release(["--out", out, "--key", key, "--json"]);
 assert.equal(made.status, 0, made.stderr);
 
-/** What a user has downloaded. */
+/** The files that a user has downloaded. */
 function download(name: string): string {
   const folder = checkout.beside(name);
   mkdirSync(folder);
@@ -46,8 +46,8 @@ function download(name: string): string {
 const sh = (folder: string, script: string) =>
   spawnSync("sh", ["-ec", script], { cwd: folder, encoding: "utf8" });
 
-test("the release says which key signed it", () => {
-  // minisign leaves leading zeros out.
+test("the release names the key that signed it", () => {
+  // minisign omits leading zeros.
   const [, id] = /public key ([0-9A-F]{1,16})$/m.exec(readFileSync(join(keys, "kleidi.pub"), "utf8")) ?? [];
   assert.equal(JSON.parse(made.stdout).signedBy, id?.padStart(16, "0"));
 });
@@ -74,7 +74,7 @@ for (const [what, file] of [
   ["SHA256SUMS", /^SHA256SUMS$/],
   ["the trusted comment", /^SHA256SUMS\.minisig$/],
 ] as const) {
-  test(`they fail where one byte of ${what} was changed`, () => {
+  test(`the page's commands fail if one byte of ${what} was changed`, () => {
     const folder = download(`changed ${what}`);
     const path = join(folder, readdirSync(folder).find((name) => file.test(name)) ?? "");
     const bytes = readFileSync(path);
@@ -201,13 +201,13 @@ describe("a key is refused", () => {
     writeFileSync(path, readFileSync(join(keys, "kleidi.pub")), { mode: 0o600 });
     refuses(path, /it is not a secret key of minisign/);
   });
-  test("whose public half is not the seed's", () => {
+  test("whose public key does not match the seed", () => {
     refuses(
       changed("damaged.key", (bytes) => bytes.writeUInt8(bytes.readUInt8(70) ^ 1, 70)),
       /it is damaged/,
     );
   });
-  test("that has a password, and the page says how minisign signs then", () => {
+  test("that has a password, and the page's minisign command signs instead", () => {
     refuses(
       changed("password.key", (bytes) => bytes.write("Sc", 2)),
       /it has a password; run without --key, then "minisign -S -m FILE"/,
@@ -222,7 +222,7 @@ describe("a key is refused", () => {
   });
 });
 
-/** What "npm ci --omit=dev" installs, out of what is installed here. */
+/** The packages that "npm ci --omit=dev" would install, copied from those installed here. */
 function installProduction(folder: string): void {
   const lock: { packages: Record<string, { dev?: boolean }> } = JSON.parse(
     readFileSync(join(folder, "package-lock.json"), "utf8"),

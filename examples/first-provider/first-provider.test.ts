@@ -1,4 +1,4 @@
-/** The example is built and run; its README's command runs this file. */
+/** Builds and runs the example; its README's command runs this file. */
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
@@ -23,7 +23,7 @@ before(async () => {
 });
 
 function call(name: string, input: Uint8Array): Uint8Array {
-  // A new instance for every call, as the host does it.
+  // A new instance for every call, as in the host.
   const { output } = new StandIn(module, cryptoCalls).call(name, input);
   return output ?? assert.fail("the provider gave no reply");
 }
@@ -45,17 +45,17 @@ test("status names the only version", () => {
   assert.equal(fromBinary(pb.StatusReplySchema, call("kleidi_status", input)).version, "1");
 });
 
-test("what was encrypted is decrypted, and differs each time", () => {
+test("decrypt returns the plaintext of encrypt, whose ciphertext differs each time", () => {
   const [first, second] = [encrypt(), encrypt()];
   assert.notDeepEqual(first.ciphertext, second.ciphertext);
   assert.deepEqual(decrypt(first.ciphertext).plaintext, PLAINTEXT);
 });
 
-test("another version is refused as unusable", () => {
+test("another version is refused as KEY_UNUSABLE", () => {
   assert.equal(encrypt("2").failure?.code, 2);
 });
 
-test("any changed byte, other associated data, and another key are refused as not ours", () => {
+test("any changed byte, other associated data and another key are refused as NOT_OURS", () => {
   const { ciphertext } = encrypt();
   for (let index = 0; index < ciphertext.length; index++) {
     const changed = Uint8Array.from(ciphertext, (byte, at) => (at === index ? byte ^ 1 : byte));

@@ -1,4 +1,4 @@
-/** The commands of providers/gpg/README.md are run, with the configuration of this folder, around a host that serves. */
+/** Runs the commands of providers/gpg/README.md with the configuration of this folder against a serving host. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
@@ -38,7 +38,7 @@ function run(block: string | undefined): string {
 
 const inFolder = (name: string) => join(fixture.folder, name);
 
-test("the page's commands work on what a serving host encrypts, and it decrypts what they make", async () => {
+test("the page's commands decrypt the host's ciphertext, and the host decrypts theirs", async () => {
   assert.deepEqual(more, []);
   const checked = run(SET_UP);
   assert.match(checked, /keystore s2k in encrypt, decrypt, of passphrases kek-gpg/);

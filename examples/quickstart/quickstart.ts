@@ -67,17 +67,17 @@ const status = await firstStatus();
 say(
   `The host serves on ${show(socket)}; each call runs in a fresh WebAssembly instance, in a process apart from the host.`,
 );
-say("Now in the API server's place:");
+say("Calls of this program in place of the API server:");
 say(`  Status   ${status.version}, ${status.healthz}, key_id ${status.keyId}`);
 
 const seed = randomBytes(32);
 const sealed = await client.encrypt({ plaintext: seed, uid: "quickstart-1" });
 say(
-  `  Encrypt  a DEK seed of 32 bytes → ciphertext of ${sealed.ciphertext.length} bytes, read back by the host before it let it go`,
+  `  Encrypt  a DEK seed of 32 bytes → ciphertext of ${sealed.ciphertext.length} bytes, decrypted once by the host before it returned it`,
 );
 const { ciphertext, keyId, annotations } = sealed;
 const opened = await client.decrypt({ ciphertext, keyId, annotations, uid: "quickstart-2" });
-if (!seed.equals(opened.plaintext)) stop("Decrypt gave other bytes than Encrypt took");
+if (!seed.equals(opened.plaintext)) stop("Decrypt returned other bytes than Encrypt received");
 say("  Decrypt  the same 32 bytes came back");
 client.close();
 say(`Every call is in the log ${show(log)}.`);
@@ -85,7 +85,7 @@ say(`Every call is in the log ${show(log)}.`);
 if (once) {
   host.kill("SIGTERM");
 } else {
-  say("It goes on serving until Ctrl-C. In another terminal:");
+  say("It serves until Ctrl-C. In another terminal:");
   say(`  npx kleidi healthcheck --config ${show(config)}`);
   say(`  npx kleidi check --live --config ${show(config)}`);
 }
@@ -109,11 +109,11 @@ async function wallHere(): Promise<{ sandbox: string; said: string }> {
 async function firstStatus() {
   const deadline = Date.now() + START_MS;
   for (;;) {
-    if (host.exitCode !== null) stop(`The host ended with ${host.exitCode}; its log is ${show(log)}`);
+    if (host.exitCode !== null) stop(`The host exited with ${host.exitCode}; its log is ${show(log)}`);
     try {
       return await client.status();
     } catch (error) {
-      if (Date.now() > deadline) stop(`The host gives no good Status: ${(error as Error).message}`);
+      if (Date.now() > deadline) stop(`The host does not answer Status: ${(error as Error).message}`);
       await sleep(20);
     }
   }

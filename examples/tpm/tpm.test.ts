@@ -1,4 +1,4 @@
-/** The example's configuration, with a virtual TPM and folders of the test in place of the machine's, through the command line. */
+/** Runs the example's configuration through the command line, with a virtual TPM and temporary folders. */
 import assert from "node:assert/strict";
 import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -33,7 +33,7 @@ test("the example creates its key and uses it", () => {
     ["/dev/tpmrm0", `"${tpm.device}"`],
   ];
   const text = changes.reduce((before, [from, to]) => {
-    assert.ok(before.includes(from), `${from} stands in the example`);
+    assert.ok(before.includes(from), `the example contains ${from}`);
     return before.replace(from, to);
   }, example);
   fixture.write(text);

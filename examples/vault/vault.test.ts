@@ -1,4 +1,4 @@
-/** The example's configuration and policy, with an OpenBao of the test in place of the machine's, through the command line. */
+/** Runs the example's configuration and policy through the command line, with a temporary OpenBao. */
 import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -20,7 +20,7 @@ after(async () => {
   await bao.stop();
 });
 
-test("the example checks, and encrypts and decrypts", async () => {
+test("the example passes check, encrypts and decrypts", async () => {
   const setup = new Setup(bao);
   await setup.transit();
   await setup.key("kek-2026");
@@ -41,11 +41,11 @@ test("the example checks, and encrypts and decrypts", async () => {
     ["3f0c2b1e-8a3c-4c57-9d0f-0d6f1b2c9a11", String(body.role_id)],
   ];
   const text = changes.reduce((before, [from, to]) => {
-    assert.ok(before.includes(from), `${from} stands in the example`);
+    assert.ok(before.includes(from), `the example contains ${from}`);
     return before.replace(from, to);
   }, example);
   fixture.write(text);
-  // This process answers nothing that the command asks, so it need not go on meanwhile.
+  // Blocking is fine: this process serves nothing that the command calls.
   const live = fixture.run("check", "--live");
   assert.equal(live.status, 0, live.stdout);
   assert.match(

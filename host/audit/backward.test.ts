@@ -43,7 +43,7 @@ test("lines are read from the last one to the first one, across chunk boundaries
   }
 });
 
-test("a line that is too long is read as an empty one, and the lines before it are not read", () => {
+test("a line that is too long is read as an empty line, and no lines before it are read", () => {
   assert.deepEqual(backward(textOf(["first", "x".repeat(3_000_000), "last"])), ["last", ""]);
 });
 

@@ -42,7 +42,7 @@ function assertFault(t: TestContext, lines: readonly string[], what: TamperKind)
   t.assert.snapshot(fault?.why);
 }
 
-/** Two lines, and a third one whose bytes were changed. */
+/** Two lines, and a third one with changed bytes. */
 function logWith(record: (chain: Chain) => Entry | Control, change: (line: string) => string): string[] {
   const chain = new Chain({ chain: CHAIN, seq: 0, hash: ZERO_HASH });
   const lines = [chain.next({ kind: "genesis" }, TIME).text, chain.next(CALL, TIME).text];
@@ -62,32 +62,31 @@ const CHANGES: Readonly<Record<string, (line: string) => string>> = {
     line.replace(/"([^"]*)"\}$|"ms":/, (all) =>
       all === '"ms":' ? '"\\u006ds":' : `"\\u00${all.charCodeAt(1).toString(16)}${all.slice(2)}`,
     ),
-  "a field more": (line) => `${line.slice(0, -1)},"note":"x"}`,
-  "a field twice": (line) => line.replace(/("(?:key|rpc)":"[^"]*")/, "$1,$1"),
-  "a field less": (line) => line.replace(/,"(key|provider)":"[^"]*"/, ""),
+  "an extra field": (line) => `${line.slice(0, -1)},"note":"x"}`,
+  "a duplicate field": (line) => line.replace(/("(?:key|rpc)":"[^"]*")/, "$1,$1"),
+  "a missing field": (line) => line.replace(/,"(key|provider)":"[^"]*"/, ""),
   "two fields in another order": (line) =>
     line.replace(/("(?:key|provider)":"[^"]*"),("[a-z]+":"[^"]*")/, "$2,$1"),
   "a space between two fields": (line) => line.replace(/,"(key|rpc)"/, ', "$1"'),
-  "a space behind a colon": (line) => line.replace(/"(key|rpc)":/, '"$1": '),
-  "a space at its end": (line) => `${line} `,
-  "a carriage return at its end": (line) => `${line}\r`,
+  "a space after a colon": (line) => line.replace(/"(key|rpc)":/, '"$1": '),
+  "a trailing space": (line) => `${line} `,
+  "a trailing carriage return": (line) => `${line}\r`,
   "a control character": (line) => line.replace(/"(key|rpc)":"/, '"$1":"\u0000'),
-  "a byte beyond ASCII": (line) => line.replace(/"(key|rpc)":"/, '"$1":"\u00e9'),
+  "a non-ASCII byte": (line) => line.replace(/"(key|rpc)":"/, '"$1":"\u00e9'),
   "another kind": (line) => line.replace(/"kind":"[a-z_]+"/, '"kind":"other"'),
-  "a time that no clock shows": (line) => line.replace(TIME, "2026-13-01T00:00:00.000Z"),
+  "an invalid time": (line) => line.replace(TIME, "2026-13-01T00:00:00.000Z"),
 };
 
-describe("verify accepts no checkpoint", () => {
+describe("verify, for checkpoints,", () => {
   const checkpoint = (chain: Chain) => signer.checkpoint(chain.at, TIME);
-  test("but the one that was signed", () =>
-    assert.equal(faultOf(logWith(checkpoint, (line) => line)), undefined));
+  test("accepts the signed one", () => assert.equal(faultOf(logWith(checkpoint, (line) => line)), undefined));
 
   for (const [what, change] of Object.entries(CHANGES))
-    test(`with ${what}`, (t) => {
+    test(`rejects one with ${what}`, (t) => {
       const [first = "", second = "", changed = ""] = logWith(checkpoint, change);
       assert.notEqual(changed, logWith(checkpoint, (line) => line)[2]);
       assertFault(t, [first, second, changed], "changed");
-      // nor as an exported one
+      // The exported form is rejected too.
       writeFileSync(join(folder, "exported"), `${changed}\n`);
       assert.deepEqual(readCheckpoints([join(folder, "exported")]), {
         file: join(folder, "exported"),
@@ -95,8 +94,8 @@ describe("verify accepts no checkpoint", () => {
       });
     });
 
-  test("whose signature has another form of the same bytes", (t) => {
-    // of the last of 86 characters only four bits count
+  test("rejects one whose signature encodes the same bytes differently", (t) => {
+    // Of the last of 86 characters, only four bits are used.
     const digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     const lines = logWith(checkpoint, (line) =>
       line.replace(/(.)=="\}$/, (_, last: string) => `${digits[digits.indexOf(last) + 1]}=="}`),
@@ -105,8 +104,8 @@ describe("verify accepts no checkpoint", () => {
   });
 });
 
-describe("verify accepts no line", () => {
-  test("but the one that a host writes", () =>
+describe("verify, for lines,", () => {
+  test("accepts one as a host writes it", () =>
     assert.equal(
       faultOf(
         logWith(
@@ -118,7 +117,7 @@ describe("verify accepts no line", () => {
     ));
 
   for (const [what, change] of Object.entries(CHANGES))
-    test(`with ${what}`, (t) => {
+    test(`rejects one with ${what}`, (t) => {
       const lines = logWith(() => CALL, change);
       assert.notEqual(
         lines[2],
@@ -132,13 +131,13 @@ describe("verify accepts no line", () => {
 
   for (const [what, from, to] of [
     ["a number with an exponent", '"ms":1.5', '"ms":15e-1'],
-    ["a number with zeros behind it", '"ms":1.5', '"ms":1.50'],
-    ["a number with a zero in front", '"ms":1.5', '"ms":01.5'],
-    ["a word that it does not have", '"allowed"', '"perhaps"'],
-    ["a text longer than it writes", '"vault"', `"${"v".repeat(65)}"`],
-    ["a number in place of a text", '"vault"', "1"],
+    ["a number with trailing zeros", '"ms":1.5', '"ms":1.50'],
+    ["a number with a leading zero", '"ms":1.5', '"ms":01.5'],
+    ["an unknown word", '"allowed"', '"perhaps"'],
+    ["a text over the limit", '"vault"', `"${"v".repeat(65)}"`],
+    ["a number instead of a text", '"vault"', "1"],
   ] as const)
-    test(`with ${what}`, (t) => {
+    test(`rejects one with ${what}`, (t) => {
       const lines = logWith(
         () => CALL,
         (line) => line.replace(from, to),
@@ -151,7 +150,7 @@ describe("the head of a line", () => {
   const chain = new Chain({ chain: CHAIN, seq: 0, hash: ZERO_HASH });
   const { text } = chain.next({ kind: "genesis" }, TIME);
 
-  test("is read at its beginning only", () => {
+  test("is read only at the beginning", () => {
     assert.equal(headOf(text)?.seq, 1);
     for (const front of [" ", "x", "{", text])
       assert.equal(headOf(`${front}${text}`)?.seq, front === text ? 1 : undefined);

@@ -1,5 +1,5 @@
 /**
- * Writes records to the chain: each with its time, the record of a clock that went backwards before it, and a checkpoint where the rhythm
+ * Writes records to the chain: each with its time, the record of a clock that went backwards before it, and a checkpoint when the rhythm
  * requires one.
  */
 import { Chain, type Position } from "./chain.ts";

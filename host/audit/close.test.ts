@@ -54,10 +54,10 @@ test("lines are written and synced before a sink is closed", async () => {
 });
 
 for (const hanging of ["write", "sync", "close"] as const)
-  test(`a ${hanging} that hangs is abandoned and named after the limit, and does not block another sink`, async () => {
+  test(`a ${hanging} that hangs is abandoned after the limit and reported, and does not block another sink`, async () => {
     const gate = Promise.withResolvers<void>();
     const [stuck, other] = [new Held("the file x", { [hanging]: gate.promise }), new Held("stdout")];
-    // a very short limit: on a busy machine the other sink may be late too, but still closes despite the one that hangs
+    // A very short limit: on a busy machine the other sink may be late too, but it still closes despite the hanging one.
     const late = await closeWithin([stuck, other].map(feedOf), 20);
     assert.ok(late.includes("the file x"), late.join());
     while (!other.did.includes("close")) await new Promise(setImmediate);

@@ -1,4 +1,4 @@
-/** verify --key limits the lines without a checkpoint, in number and in time; tested with logs that an attacker without the key wrote. */
+/** verify --key limits the lines without a checkpoint, in number and in time; tested with logs written by an attacker without the key. */
 import assert from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -59,7 +59,7 @@ class LogBuilder {
     return this.put(this.#signer.checkpoint(this.chain.at, time));
   }
 
-  /** What is signed after so many lines, again and again. */
+  /** Appends a checkpoint after this many lines, this many times. */
   run(lines: number, times: number): this {
     for (let i = 0; i < times; i++) this.calls(lines).sign();
     return this;
@@ -75,7 +75,7 @@ function assertGood(pen: LogBuilder): void {
   assert.equal(pen.verdict().fault, undefined);
 }
 
-/** @param line the first one that is not covered */
+/** @param line the first line that is not covered */
 function assertUnsigned(t: TestContext, pen: LogBuilder, line: number): void {
   const { fault, intactTo } = pen.verdict();
   assert.deepEqual([fault?.kind, fault?.file, fault?.line], ["unsigned", file, line]);
@@ -84,8 +84,8 @@ function assertUnsigned(t: TestContext, pen: LogBuilder, line: number): void {
   assert.equal(pen.verdict([]).fault, undefined);
 }
 
-describe("without a checkpoint, verify accepts", () => {
-  test("as many lines as the rhythm that the host claimed, and a few of its own", (t) => {
+describe("verify accepts without a checkpoint", () => {
+  test("as many lines as the claimed rhythm, and a few records of the host itself", (t) => {
     const log = () => new LogBuilder().put(start(50, 60_000)).sign().run(50, 3);
     assertGood(log().calls(50 + OWN_LINES));
     assertGood(
@@ -96,7 +96,7 @@ describe("without a checkpoint, verify accepts", () => {
     );
     const first = log().lines.length + 1;
     assertUnsigned(t, log().calls(51 + OWN_LINES), first);
-    // a later checkpoint makes no difference: no host writes that
+    // A later checkpoint makes no difference: no host writes such a log.
     assertUnsigned(
       t,
       log()
@@ -107,7 +107,7 @@ describe("without a checkpoint, verify accepts", () => {
     );
   });
 
-  test("lines for as long as the rhythm, and the checkpoint that covers them however late", (t) => {
+  test("lines during the interval of the rhythm, and a late checkpoint that covers them", (t) => {
     const log = () => new LogBuilder().put(start(50, 60_000)).sign().calls(1).sign();
     assertGood(log().calls(1).wait(65).calls(1));
     assertUnsigned(t, log().calls(1).wait(65.001).calls(1), 6);
@@ -118,14 +118,14 @@ describe("without a checkpoint, verify accepts", () => {
     assertUnsigned(t, log().calls(1).wait(66).calls(1).sign(), 6);
   });
 
-  test("no longer time where a record says that the clock went back", (t) => {
+  test("no longer interval if a record reports that the clock went back", (t) => {
     const log = () => new LogBuilder().put(start(50, 60_000)).sign();
     const back: Control = { kind: "clock", back_ms: 40_000 };
     assertGood(log().calls(1).wait(-40).put(back).wait(60).calls(1));
     assertUnsigned(t, log().calls(1).wait(30).wait(-40).put(back).wait(40).calls(1), 4);
   });
 
-  test("the first line of a file whenever it comes, and not the next one", (t) => {
+  test("the first line of a file at any time, and not the next one", (t) => {
     const log = () => new LogBuilder().put(start(50, 60_000)).sign().calls(1).wait(86_400);
     const rotate: Control = { kind: "rotate", reason: "resumed" };
     assertGood(log().put(rotate).sign().calls(1));
@@ -139,7 +139,7 @@ describe("a claim of the rhythm", () => {
     assertGood(log().sign().run(500, 2));
     assertUnsigned(t, log().calls(500), 4);
     assertUnsigned(t, log().calls(500).sign(), 4);
-    // nor does one that comes again and again
+    // Repeating the claim does not help.
     const again = new LogBuilder().put(start(10, 60_000)).sign();
     for (let i = 0; i < 30; i++) again.put(start(500, 60_000));
     assertUnsigned(t, again, 4);
@@ -158,7 +158,7 @@ describe("a claim of the rhythm", () => {
     assertUnsigned(t, many.calls(1), 4);
   });
 
-  test("of a file that continues another one counts too, as the start is in a file that is gone", (t) => {
+  test("in the start of a file that continues another one counts too, because the earlier file may be gone", (t) => {
     const whole = new LogBuilder();
     const { at } = whole.calls(10).sign().chain;
     const log = new LogBuilder();
@@ -172,7 +172,7 @@ describe("a claim of the rhythm", () => {
     t.assert.snapshot(fault?.why);
   });
 
-  test("that was never made: what is signed may have been signed late, and what is not counts by the default", (t) => {
+  test("that was never made: signed lines may have been signed late, and unsigned lines count by the default rhythm", (t) => {
     const log = () => new LogBuilder().put(start());
     assertGood(log().calls(5_000).sign());
     assertGood(
@@ -187,25 +187,25 @@ describe("a claim of the rhythm", () => {
         .calls(DEFAULT_RHYTHM.lines + OWN_LINES + 1),
       4,
     );
-    // one run of the host claimed, the next one did not
+    // One run of the host claimed a rhythm, the next one did not.
     assertGood(new LogBuilder().put(start(10, 60_000)).sign().put(start()).sign().calls(500));
   });
 });
 
 describe("a log without any checkpoint", () => {
-  test("is as short as what a host writes before it signs first", (t) => {
+  test("may have only as many lines as a host writes before its first signature", (t) => {
     assertGood(new LogBuilder().put(start(50, 60_000)).calls(OWN_LINES - 2));
     assertUnsigned(t, new LogBuilder().put(start(50, 60_000)).calls(OWN_LINES - 1), 1);
     assertUnsigned(t, new LogBuilder().put(start(100_000, 3_600_000)).calls(99_000), 1);
   });
 
-  test("is told from one whose checkpoints were removed by nothing: the lines behind the first one that stays count", (t) => {
+  test("is indistinguishable from one whose checkpoints were removed: the lines after the first remaining one count", (t) => {
     const log = new LogBuilder().put(start(50, 60_000)).sign().run(50, 20);
     const forged = new LogBuilder();
     forged.lines.length = 0;
     forged.chain = new Chain({ chain: "0123456789abcdef", seq: 0, hash: ZERO_HASH });
     const own = log.lines.map((line) => JSON.parse(line));
-    // the first checkpoints can stay; a call is left out behind them, and with it every checkpoint
+    // The first checkpoints can stay; after them, the attacker omits a call and every later checkpoint.
     const kept = own.slice(0, 105);
     const others = own.slice(106).filter(({ kind }) => kind !== "checkpoint");
     for (const { kind, time, ...fields } of [...kept, ...others])
@@ -214,8 +214,8 @@ describe("a log without any checkpoint", () => {
   });
 });
 
-describe("lines that the host itself declares missing", () => {
-  /** A log of which the sink has what is in front of `missing` lines and what is behind them. */
+describe("lines that the host declares missing", () => {
+  /** A log whose sink has the lines before and after `missing` lines. */
   function withGap(before: number, missing: number, behind: number): LogBuilder {
     const log = new LogBuilder().put(start(50, 60_000)).sign().calls(before);
     const { seq, hash } = log.chain.at;
@@ -232,19 +232,19 @@ describe("lines that the host itself declares missing", () => {
       .calls(behind);
   }
 
-  test("are a gap and no forgery: their checkpoints are missing with them", () => {
+  test("are a gap, not a forgery: their checkpoints are missing too", () => {
     for (const log of [withGap(40, 500, 40), withGap(40, 500, 40).sign().run(50, 2)]) {
       const { fault, gaps } = log.verdict();
       assert.deepEqual([fault, gaps.length], [undefined, 1]);
     }
   });
 
-  test("do not hide lines without a checkpoint behind them", () => {
+  test("do not hide later lines without a checkpoint", () => {
     const { fault, gaps } = withGap(40, 500, 67).verdict();
     assert.deepEqual([fault?.kind, fault?.line, gaps.length], ["unsigned", 46, 1]);
   });
 
-  test("cannot be declared by whoever has no key, so that lines of any number pass", () => {
+  test("declared by an attacker without the key do not excuse any number of lines", () => {
     const log = new LogBuilder().put(start(50, 60_000)).sign();
     for (let i = 0; i < 10; i++) {
       log.calls(20);
@@ -255,7 +255,7 @@ describe("lines that the host itself declares missing", () => {
       const since = "2026-01-01T00:00:00.000Z";
       log.put({ kind: "gap", sink: "file", error: "x", since, from: seq + 1, to: seq + 1, last: hash });
     }
-    // A checkpoint that comes later, as a host that was deceived would write it, heals nothing.
+    // A later checkpoint, as a deceived host would write it, does not repair this.
     for (const each of [log, log.sign()]) {
       const { fault } = each.verdict();
       assert.deepEqual([fault?.kind, fault?.line], ["unsigned", 4]);

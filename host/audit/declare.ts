@@ -1,4 +1,4 @@
-/** Declares the lines that a sink got late or does not have. An undeclared gap would look like lines that somebody cut out. */
+/** Declares the lines that a sink got late or does not have. An undeclared gap would look like lines that an attacker removed. */
 import type { ChainWriter } from "./chain-writer.ts";
 import type { Failure, Feed } from "./feed.ts";
 

@@ -12,7 +12,7 @@ class Scripted implements Output {
   readonly written: number[] = [];
   failure: Error | undefined;
   syncFailure: Error | undefined;
-  /** How many lines of the next write are taken before it fails. */
+  /** The number of lines of the next write that are accepted before it fails. */
   takes = 0;
   blocked: Promise<void> | undefined;
   async write(lines: readonly { readonly seq: number }[]) {
@@ -36,7 +36,7 @@ function setUp() {
     behind: (feed, { error }) => {
       events.push(`behind ${error} after ${feed.last.seq}`);
       feed.rejoin();
-      // the log says here what is missing
+      // the log declares the missing lines here
       feed.push(line(6));
     },
   };

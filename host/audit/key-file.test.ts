@@ -26,7 +26,7 @@ function write(text: string | Buffer, mode = 0o600): string {
 }
 
 describe("loadKey", () => {
-  test("loads a key of createKey", () => {
+  test("loads a key created by createKey", () => {
     const path = fresh();
     const made = createKey(path);
     assert.equal(publicLine(createPublicKey(loadKey(path))), publicLine(made));
@@ -66,16 +66,16 @@ describe("parsePublic", () => {
   const { publicKey } = generateKeyPairSync("ed25519");
   const line = publicLine(publicKey);
 
-  test("reads the line of a public key with its newline", () => {
+  test("reads a public key line with its newline", () => {
     assert.equal(keyIdOf(parsePublic(`${line}\n`) ?? assert.fail()), keyIdOf(publicKey));
   });
 
   for (const [what, text] of [
     ["nothing", ""],
     ["other text", "audit.pub"],
-    ["a line that was cut", line.slice(0, -4)],
+    ["a truncated line", line.slice(0, -4)],
     ["the key of another algorithm", `A${line.slice(1)}`],
-    ["a line with other characters in it", `${line.slice(0, 20)} ${line.slice(20)}`],
+    ["a line with invalid characters", `${line.slice(0, 20)} ${line.slice(20)}`],
   ] as const) {
     test(`refuses ${what}`, () => assert.equal(parsePublic(text), undefined));
   }

@@ -77,7 +77,7 @@ async function assertRefused(t: TestContext, code: ErrorCode, work: () => unknow
   assertSentence(t, failure.message);
 }
 
-/** Where a descriptor leads to; it may be closed meanwhile. */
+/** The target of a descriptor; the descriptor may be closed meanwhile. */
 function linkOf(descriptor: string): string | undefined {
   try {
     return readlinkSync(descriptor);
@@ -86,7 +86,7 @@ function linkOf(descriptor: string): string | undefined {
   }
 }
 
-/** Each line's prev is the hash of the line before, in these files one after the other. */
+/** Asserts that each line's prev is the hash of the line before, over these files in order. */
 function assertChained(...paths: string[]): void {
   let prev = "0".repeat(64);
   let seq = 0;
@@ -132,7 +132,7 @@ describe("AuditLog", () => {
     assert.equal(new Set(recordsOf(file).map(({ chain }) => chain)).size, 1);
   });
 
-  test("cuts a torn last line off and records its length and hash", async () => {
+  test("removes a torn last line and records its length and hash", async () => {
     const first = await open();
     await written(first, 2);
     await first.close();
@@ -148,7 +148,7 @@ describe("AuditLog", () => {
     assert.equal(record.sha256, hash("sha256", torn));
   });
 
-  test("cuts off zero bytes that a loss of power left at the end", async () => {
+  test("removes zero bytes that a power loss left at the end", async () => {
     const first = await open();
     await written(first, 2);
     await first.close();
@@ -160,7 +160,7 @@ describe("AuditLog", () => {
     assertChained(file);
   });
 
-  test("begins a chain and records the torn bytes if even the first line is incomplete", async () => {
+  test("begins a chain and records the torn bytes if the first line is incomplete", async () => {
     writeFileSync(file, '{"v":1', { mode: 0o640 });
     const log = await open();
     await log.settled();
@@ -170,14 +170,14 @@ describe("AuditLog", () => {
   });
 
   const EDITS: Readonly<Record<string, (lines: string[]) => string[]>> = {
-    "whose last line but one was changed": (lines) =>
+    "with a changed second-to-last line": (lines) =>
       lines.with(-2, (lines.at(-2) ?? "").replace("vault", "local")),
-    "whose last line is not JSON": (lines) => lines.with(-1, (lines.at(-1) ?? "").slice(0, -1)),
-    "with a line cut out near its end": (lines) => lines.toSpliced(-2, 1),
-    "with other text at its end": (lines) => [...lines, "hello"],
+    "with a last line that is not JSON": (lines) => lines.with(-1, (lines.at(-1) ?? "").slice(0, -1)),
+    "with a line removed near the end": (lines) => lines.toSpliced(-2, 1),
+    "with other text at the end": (lines) => [...lines, "hello"],
   };
   for (const [what, edit] of Object.entries(EDITS)) {
-    test(`does not continue a file ${what}, and does not change it`, async (t) => {
+    test(`neither continues nor changes a file ${what}`, async (t) => {
       const first = await open();
       await written(first, 5);
       await first.close();
@@ -188,7 +188,7 @@ describe("AuditLog", () => {
     });
   }
 
-  test("refuses a file that another log writes to, and opens it once that log is closed", async (t) => {
+  test("refuses a file that another log writes to, and opens it after that log is closed", async (t) => {
     const first = await open();
     await assertRefused(t, "audit-invalid", () => open());
     await first.close();
@@ -198,7 +198,7 @@ describe("AuditLog", () => {
     assert.deepEqual(readdirSync(folder), ["audit.jsonl"]);
   });
 
-  test("refuses a symbolic link, a folder, a file that others may write and a folder that they may", async (t) => {
+  test("refuses a symbolic link, a folder, and a file or folder that others may write", async (t) => {
     symlinkSync(join(folder, "elsewhere"), file);
     await assertRefused(t, "audit-invalid", () => open());
     unlinkSync(file);
@@ -275,13 +275,13 @@ describe("checkpoints", () => {
     assert.deepEqual(kindsOf(file), ["genesis", "host_call", "checkpoint"]);
   });
 
-  test("are at the end of each file and after its first lines: each file is signed independently", async () => {
+  test("are at the end of each file and after its first lines, so that each file is signed independently", async () => {
     const { key, publicKey } = keyFile();
     const checkpoints = { key, lines: 1000, intervalMs: 60_000 };
     const log = await open({ checkpoints, rotate: { sizeBytes: 3_000 } });
     await written(log, 20);
     log.rotate();
-    // nothing to sign: a checkpoint is not made twice
+    // Nothing to sign: a checkpoint is not written twice.
     log.rotate();
     await written(log, 1);
     await log.close();
@@ -302,7 +302,7 @@ describe("checkpoints", () => {
     assert.deepEqual(kindsOf(join(folder, rotated.at(-1) ?? "")), ["rotate", "rhythm", "checkpoint"]);
   });
 
-  test("that a timer cannot create do not end the host: the log accepts no more lines, and reports it once", async (t) => {
+  test("that a timer cannot create do not stop the host: the log accepts no more lines, and reports it once", async (t) => {
     const { key } = keyFile();
     let now = 1_000;
     const told = Promise.withResolvers<Error>();
@@ -316,7 +316,7 @@ describe("checkpoints", () => {
       { now: () => now, onFault },
     );
     log.append(CALL);
-    // No time has this number: no line can be made. The timer asks later than this, however slow the machine is.
+    // No time has this number, so no line can be created. The timer reads the clock later than this, even on a slow machine.
     now = Number.NaN;
     const alive = setInterval(() => {}, 1_000);
     const { message } = await told.promise;
@@ -332,7 +332,7 @@ describe("checkpoints", () => {
     assert.deepEqual([kindsOf(file), count], [["genesis", "host_call"], 1]);
   });
 
-  test("that cannot be created at the end do not keep the file open or locked", async () => {
+  test("that cannot be created at the end leave the file neither open nor locked", async () => {
     let now = 1_000;
     const faults: Error[] = [];
     const onFault = (fault: Error) => faults.push(fault);
@@ -345,12 +345,12 @@ describe("checkpoints", () => {
     await (await open({ checkpoints })).close();
   });
 
-  test("and records of a recovered sink that cannot be created do not end the host", async (t) => {
+  test("and records of a recovered sink that cannot be created do not stop the host", async (t) => {
     let now = 1_000;
     const told = Promise.withResolvers<Error>();
     const log = await open({}, { now: () => now, onFault: told.resolve });
     await written(log, 1);
-    // in the way of the next file
+    // Blocks the next file.
     const obstacle = join(folder, ".audit.jsonl.next");
     mkdirSync(obstacle);
     log.rotate();
@@ -383,17 +383,17 @@ describe("checkpoints", () => {
     assert.equal(verify([file], { keys: [publicKey] }).fault, undefined);
   });
 
-  test("need a key that nobody else can read", async (t) => {
+  test("need a key that only the user can read", async (t) => {
     const { key } = keyFile();
     chmodSync(key, 0o644);
     await assertRefused(t, "audit-invalid", () => open({ checkpoints: { key, lines: 3, intervalMs: 1000 } }));
-    // nothing holds the lock
+    // No lock is held.
     await (await open()).close();
   });
 });
 
 describe("rotation", () => {
-  test("by size keeps the chain over files that are named by their sequences", async () => {
+  test("by size continues the chain over files named by their sequences", async () => {
     const log = await open({ rotate: { sizeBytes: 3_000 } });
     for (let i = 0; i < 30; i++) await written(log, 1);
     await log.close();
@@ -439,7 +439,7 @@ describe("rotation", () => {
   ];
   const next = () => join(folder, ".audit.jsonl.next");
   for (const [where, leave] of STEPS)
-    test(`of a host that was killed ${where} is repeated`, async () => {
+    test(`is repeated if the host was killed ${where}`, async () => {
       const first = await open();
       await written(first, 2);
       first.rotate();
@@ -447,7 +447,7 @@ describe("rotation", () => {
       await first.close();
       const half = join(folder, "audit.jsonl.000000000004-000000000006");
       leave(half);
-      // also before the next start
+      // Also before the next start.
       const paths = filesOf().map((name) => join(folder, name));
       const { fault, lines } = verify(paths, { keys: [] });
       assert.deepEqual([fault, lines], [undefined, 6]);
@@ -471,7 +471,7 @@ describe("rotation", () => {
       );
     });
 
-  test("never leaves the path without a line at any moment", async () => {
+  test("never leaves the path without a line", async () => {
     const log = await open({ rotate: { sizeBytes: 1_000, keep: 3 } });
     await written(log, 1);
     let looks = 0;
@@ -499,7 +499,7 @@ describe("rotation", () => {
         await log.settled();
         assert.equal(filesOf().length, 1 + Math.min(keep, i + 1));
       }
-      // in the way of the next file
+      // Blocks the next file.
       mkdirSync(next());
       log.rotate();
       await assert.rejects(log.settled(), { code: "audit-failed" });
@@ -532,7 +532,7 @@ describe("rotation", () => {
     assert.equal(recordsOf(file)[0].reason, "moved");
   });
 
-  test("never replaces a file that has the name already", async (t) => {
+  test("never replaces an existing file", async (t) => {
     const log = await open();
     await written(log, 2);
     const name = join(folder, "audit.jsonl.000000000001-000000000003");
@@ -552,7 +552,7 @@ describe("rotation", () => {
     assertChained(name, file);
   });
 
-  test("on request after the file was moved away continues at once", async () => {
+  test("on request continues at once after the file was moved away", async () => {
     const log = await open();
     await written(log, 2);
     renameSync(file, join(folder, "audit.jsonl.1"));
@@ -608,7 +608,7 @@ describe("no audit, no service", () => {
     await log.close();
   });
 
-  test("an edited copy in the file's place fails the log closed until it is moved away", async (t) => {
+  test("an edited copy that replaced the file fails the log closed until it is moved away", async (t) => {
     const log = await open();
     await written(log, 3);
     writeFileSync(join(folder, "copy"), readFileSync(file), { mode: 0o640 });
@@ -660,7 +660,7 @@ describe("no audit, no service", () => {
     await log.close();
   });
 
-  test("the lines that wait for a failed sink are bounded", async () => {
+  test("the number of lines that wait for a failed sink is bounded", async () => {
     const log = await open({}, { queueBytes: 5_000 });
     await written(log, 3);
     writeFileSync(join(folder, "copy"), readFileSync(file), { mode: 0o640 });

@@ -119,7 +119,7 @@ export class AuditLog {
     return this.#sinks.settled(this.#fault);
   }
 
-  /** Ends the file and begins a new one that continues the chain, also if somebody has moved the file away. */
+  /** Ends the file and begins a new one that continues the chain, also if the file was moved away. */
   rotate(): void {
     this.#rotate("asked");
   }

@@ -48,7 +48,7 @@ describe("a signed note", () => {
     assert.equal(note, signed(note.slice(0, note.indexOf("\n\n") + 1)));
   });
 
-  test("is opened with the key, also with other signatures and with extra lines", () => {
+  test("is opened with the key, also with other signatures and extra lines", () => {
     assert.deepEqual(openNote(Buffer.from(note), [other.publicKey, publicKey]), head);
     const witness = signed(note.slice(0, note.indexOf("\n\n") + 1), {
       name: "witness.example/w1",
@@ -74,10 +74,10 @@ describe("a signed note", () => {
     ["a control character", note.replace("example", "exam\u0007ple")],
     ["a carriage return", note.replaceAll("\n", "\r\n")],
     ["two lines", signed(`${origin}\n1\n`)],
-    ["a size with a zero in front", signed(`${origin}\n01\n${base64}\n`)],
+    ["a size with a leading zero", signed(`${origin}\n01\n${base64}\n`)],
     ["a size above the safe integers", signed(`${origin}\n9007199254740992\n${base64}\n`)],
-    ["a root that is shorter", signed(`${origin}\n1\n${base64.slice(4)}\n`)],
-    ["an empty line behind the root", signed(`${origin}\n1\n${base64}\n\nx\n`)],
+    ["a short root", signed(`${origin}\n1\n${base64.slice(4)}\n`)],
+    ["an empty line after the root", signed(`${origin}\n1\n${base64}\n\nx\n`)],
     ["more signatures than the limit", note + "\u2014 x AAAAAAAA\n".repeat(100)],
     ["more bytes than the limit", "x".repeat(1_048_577)],
   ] as const)

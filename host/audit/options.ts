@@ -23,7 +23,7 @@ export interface AuditOptions {
   readonly now?: () => number;
   /** Called when a sink fails (with the failure) and when it recovers (with undefined). For the host's own log. */
   readonly onSink?: (sink: string, failure: Failure | undefined) => void;
-  /** Called once if the log cannot write a line of its own; it accepts no lines from then on. For the host's own log. */
+  /** Called once if the log cannot write a record about itself; it accepts no lines from then on. For the host's own log. */
   readonly onFault?: (fault: KleidiError) => void;
   /** Called with the file that was not trusted and set aside; a new chain begins. For the host's own log. */
   readonly onAside?: (aside: AsideFile) => void;

@@ -1,4 +1,4 @@
-/** The end of a file that missed lines, as another sink had them; what a real host leaves otherwise is in untrusted.test.ts. */
+/** The end of a file that missed lines, as another sink had them; untrusted.test.ts tests the other ends of a real host's file. */
 import assert from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
 import { test } from "node:test";
@@ -20,7 +20,7 @@ const START: Entry = {
   checkpoint_interval_ms: 60_000,
 };
 
-/** So many lines behind a checkpoint, then a record of missing ones, then so many again. */
+/** This many lines after a checkpoint, then a record of missing ones, then as many again. */
 function withGap(before: number, behind: number, change: Partial<Extract<Control, { kind: "gap" }>> = {}) {
   const chain = new Chain({ chain: "0123456789abcdef", seq: 0, hash: ZERO_HASH });
   const lines: string[] = [];
@@ -50,7 +50,7 @@ test("missing lines must be declared with the hash of the line before them", (t)
   assert.equal(withGap(5, 5, { last: undefined }).why, why);
 });
 
-/** So many lines behind a checkpoint of a host that claims nothing, behind what else is there. */
+/** This many lines after a checkpoint of a host that claims no rhythm, after the given lines. */
 function withoutClaim(lines: number, before: (put: (record: Entry | Control) => void) => void): string[] {
   const chain = new Chain({ chain: "0123456789abcdef", seq: 0, hash: ZERO_HASH });
   const written: string[] = [];

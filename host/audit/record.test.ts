@@ -27,7 +27,7 @@ type Field = {
   field?: Field;
 };
 
-/** Any value that the types let through; texts are anything at all. */
+/** Any value that the types allow; texts are arbitrary. */
 function anyOf(field: Field): fc.Arbitrary<unknown> {
   switch (field.is) {
     case "optional":
@@ -65,7 +65,7 @@ describe("every line", () => {
     const fields = Object.fromEntries(
       Object.entries(shape).map(([name, field]) => [name, anyOf(field as Field)]),
     );
-    test(`of the kind ${kind} is one of docs/audit.schema.json, ASCII, and no longer than it may be`, () => {
+    test(`of the kind ${kind} matches docs/audit.schema.json, is ASCII, and does not exceed the maximum length`, () => {
       fc.assert(
         fc.property(fc.record(fields), fc.constantFrom(0, 12, MOST_SEQ - 1), (values, seq) => {
           const line = lineOf({ kind, ...values } as never, seq);
@@ -93,7 +93,7 @@ describe("every line", () => {
     rule: "r",
   } as const;
 
-  test("of an unknown kind, with an extra field or with a missing field does not match the schema", () => {
+  test("does not match the schema if it has an unknown kind, an extra field or a missing field", () => {
     const good = JSON.parse(lineOf(CALL));
     assert.ok(SCHEMA.safeParse(good).success);
     assert.ok(!SCHEMA.safeParse({ ...good, kind: "other" }).success);
@@ -101,12 +101,12 @@ describe("every line", () => {
     assert.ok(!SCHEMA.safeParse({ ...good, rule: undefined }).success);
   });
 
-  test("has only the fields of its kind, also if the record has more", () => {
+  test("has only the fields of its kind, even if the record has more", () => {
     const given = { ...CALL, token: "s3cr3t", headers: { authorization: "s3cr3t" } };
     assert.doesNotMatch(lineOf(given), /s3cr3t|token|headers/);
   });
 
-  test("takes no bytes: neither the types nor the log do", (t) => {
+  test("accepts no bytes, neither in the types nor in the log", (t) => {
     const bytes = Buffer.from("s3cr3t");
     // @ts-expect-error: a text is a string
     const error = thrown(() => lineOf({ ...CALL, target: bytes }));
@@ -129,14 +129,14 @@ describe("every line", () => {
     assert.match(chain.next(CALL, TIME).text, new RegExp(`"prev":"${hash}","seq":2`));
   });
 
-  test("names the SHA-256 of the whole line before it", () => {
+  test("contains the SHA-256 of the complete line before it", () => {
     const chain = new Chain({ chain: "0123456789abcdef", seq: 0, hash: ZERO_HASH });
     const first = chain.next({ kind: "genesis" }, TIME);
     assert.equal(headOf(chain.next(CALL, TIME).text)?.prev, hashOf(Buffer.from(first.text)));
   });
 });
 
-describe("bounded", () => {
+describe("bounded text", () => {
   for (const [from, to] of [
     ["https://vault:8200/v1", "https://vault:8200/v1"],
     ["a\u001b[2Jb", "a\\u{1b}[2Jb"],
@@ -146,7 +146,7 @@ describe("bounded", () => {
     ["\ud800", "\\u{d800}"],
     ["x".repeat(30), `${"x".repeat(17)}...`],
   ] as const) {
-    test(`makes ${JSON.stringify(to)} of ${JSON.stringify(from)}`, () => {
+    test(`is ${JSON.stringify(to)} for ${JSON.stringify(from)}`, () => {
       assert.equal(bounded(from, from.startsWith("http") ? 64 : 20), to);
     });
   }

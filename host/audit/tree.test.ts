@@ -4,7 +4,7 @@ import { describe, test } from "node:test";
 import fc from "fast-check";
 import { consistencyRanges, Tree } from "./tree.ts";
 
-/** The entries and roots that implementations of RFC 6962 are tested with. */
+/** The entries and roots with which implementations of RFC 6962 are tested. */
 const ENTRIES = [
   "",
   "00",
@@ -35,7 +35,7 @@ function treeOf(lines: readonly Buffer[]): Tree {
 
 const sha256 = (...parts: Uint8Array[]) => hash("sha256", Buffer.concat(parts), "buffer");
 
-/** RFC 6962, section 2.1, as it is written there. */
+/** The definition in RFC 6962, section 2.1. */
 function rootOf(lines: readonly Buffer[]): Buffer {
   const [first] = lines;
   if (first === undefined) return sha256();
@@ -57,21 +57,21 @@ describe("the tree over lines", () => {
     assert.deepEqual([roots, tree.size], [ROOTS, ENTRIES.length]);
   });
 
-  test("has the root of the definition at each size", () => {
+  test("has the root of the definition for each size", () => {
     const lines = linesOf(200);
     for (let size = 0; size <= lines.length; size++)
       assert.deepEqual(treeOf(lines.slice(0, size)).root(), rootOf(lines.slice(0, size)), `${size}`);
   });
 });
 
-test("the subtrees of a proof combine to both roots", () => {
+test("has proofs whose subtrees combine to both roots", () => {
   const lines = linesOf(300);
   const range = (from: number, to: number) => rootOf(lines.slice(from, to));
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 300 }), fc.integer({ min: 1, max: 300 }), (a, b) => {
       const [old, size] = a < b ? [a, b] : [b, a];
       const ranges = consistencyRanges(old, size);
-      // each is a full subtree of the new tree, and they and no others are what lies on neither side of the old one's edge
+      // Each is a full subtree of the new tree, and together they cover exactly the nodes off the old tree's edge.
       for (const { from, to } of ranges) assert.ok(from < to && to <= size);
       // RFC 9162, section 2.1.4.2, the check that a verifier of the proof makes
       assert.ok(

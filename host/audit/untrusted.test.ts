@@ -1,4 +1,4 @@
-/** A host with a key continues only its own log: the log that it left, however it ended, written by the real writer. */
+/** A host with a key continues only its own log: the log that it left, however it stopped, written by the real writer. */
 import assert from "node:assert/strict";
 import { createPublicKey, generateKeyPairSync, type KeyObject } from "node:crypto";
 import {
@@ -29,7 +29,7 @@ import { verify } from "./verify.ts";
 
 const START = Date.parse("2026-01-01T00:00:00.000Z");
 const start = ({ claim }: AuditLog): Entry => ({ kind: "start", version: "1.2.3", pid: 1, ...claim });
-/** For what a start might do without an end: count to 2^53, read a device. */
+/** Time for an endless loop that a defective start could run into: counting to 2^53, reading a device. */
 const OWN_TIME = { timeout: 30_000 };
 const CALL: Entry = { kind: "rpc", rpc: "decrypt", decision: "allowed", ms: 1, outcome: "ok" };
 
@@ -57,7 +57,7 @@ afterEach(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** Opens it as a host does, and writes this many lines. */
+/** Opens the log like a host, and writes this many lines. */
 async function host(
   lines: number,
   changes: Partial<AuditSettings> = {},
@@ -76,7 +76,7 @@ async function write(log: AuditLog, lines: number): Promise<void> {
   await log.settled();
 }
 
-/** As a SIGKILL leaves it: nothing more is written. A copy, because the log of this process goes on. */
+/** Returns the state after a SIGKILL: nothing more is written. A copy, because the log of this process continues. */
 async function kill(log: AuditLog): Promise<void> {
   const left = mkdtempSync(join(tmpdir(), "kleidi-audit-"));
   const names = readdirSync(folder).filter((name) => !name.startsWith("."));
@@ -93,7 +93,7 @@ async function stop(log: AuditLog): Promise<void> {
   open.splice(open.indexOf(log), 1);
 }
 
-/** Leaves out the random parts of a sentence. */
+/** Removes the random parts of a sentence. */
 const plain = (text: string) =>
   text.replaceAll(folder, "FOLDER").replace(/(key|chain) [0-9a-f]{16}\b/g, "$1 HEX");
 
@@ -105,7 +105,7 @@ const filesOf = (pattern = /^audit\.jsonl/) =>
     .map((name) => join(folder, name));
 const verdictOf = (files = filesOf()) => verify(files, { keys: [publicKey] });
 
-/** The log that somebody without the key would have it be. */
+/** The log that an attacker without the key would forge. */
 function forge(path: string, edit: (lines: string[]) => string[]): void {
   const [first = ""] = linesOf(path);
   const { chain, prev, seq } = JSON.parse(first);
@@ -115,7 +115,7 @@ function forge(path: string, edit: (lines: string[]) => string[]): void {
 }
 const withoutCheckpoints = (lines: string[]) => lines.filter((line) => !line.includes('"kind":"checkpoint"'));
 
-/** What is there is one chain, all of it is the host's, and nothing was set aside. */
+/** Asserts that the files are one chain, that all of it is the host's, and that nothing was set aside. */
 function assertOwn(): void {
   assert.deepEqual(asides, []);
   assert.deepEqual(filesOf(/^untrusted-/), []);
@@ -124,7 +124,7 @@ function assertOwn(): void {
 }
 
 describe("a host continues its own log", () => {
-  test("after it was stopped, and signs its start record at once", async () => {
+  test("after it was stopped, and signs the start record at once", async () => {
     await stop(await host(3));
     await host(3);
     assertOwn();
@@ -145,7 +145,7 @@ describe("a host continues its own log", () => {
   });
 
   for (const lines of [0, 1, 17, 18, 19, 20, 37, 38, 39, 40])
-    test(`after it was killed after ${lines} lines, and first signs the unsigned lines`, async () => {
+    test(`if it was killed after ${lines} lines, and first signs the unsigned lines`, async () => {
       await kill(await host(lines));
       now += 86_400_000;
       const log = await host(2);
@@ -154,7 +154,7 @@ describe("a host continues its own log", () => {
       assertOwn();
     });
 
-  test("after it was killed again and again before its next checkpoint", async () => {
+  test("after it was killed repeatedly before its next checkpoint", async () => {
     for (let i = 0; i < 30; i++) {
       now += 3_600_000;
       await kill(await host(7));
@@ -163,14 +163,14 @@ describe("a host continues its own log", () => {
     assertOwn();
   });
 
-  test("after it was killed in the middle of a line", async () => {
+  test("if it was killed in the middle of a line", async () => {
     await kill(await host(7));
     appendFileSync(file, '{"v":1,"chain":"00');
     await host(1);
     assertOwn();
   });
 
-  test("with another rhythm", async () => {
+  test("if the rhythm was changed", async () => {
     const longer = { checkpoints: { ...settings.checkpoints, lines: 5_000, intervalMs: 3_600_000 } };
     const shorter = { checkpoints: { ...settings.checkpoints, lines: 1, intervalMs: 1_000 } };
     for (const rhythm of [longer, shorter, {}, shorter, longer]) {
@@ -183,7 +183,7 @@ describe("a host continues its own log", () => {
     assertOwn();
   });
 
-  test("whose clock was set forward and back", async () => {
+  test("after the clock was set forward and back", async () => {
     const log = await host(3);
     for (const step of [86_400_000, -172_800_000, 5_000, 86_400_000, -1, 599_999, 1]) {
       now += step;
@@ -195,13 +195,13 @@ describe("a host continues its own log", () => {
     assertOwn();
   });
 
-  test("over its rotated files, and where it was killed between two of them", async () => {
+  test("over its rotated files, also if it was killed during a rotation", async () => {
     for (let i = 0; i < 3; i++) await kill(await host(40, { rotate: { sizeBytes: 3_000 } }));
     const log = await host(3);
     log.rotate();
     await stop(log);
     const [{ seq: first }, { seq: last }] = [recordsOf(file)[0], recordsOf(file).at(-1)];
-    // as a kill leaves it behind the second name of the old file and before the first line of the next one
+    // As a kill leaves it after the second name of the old file and before the first line of the next one.
     linkSync(file, rotatedName(file, first, last));
     writeFileSync(join(folder, ".audit.jsonl.next"), "", { mode: 0o640 });
     await host(3);
@@ -209,7 +209,7 @@ describe("a host continues its own log", () => {
     assert.ok(filesOf().length > 3);
   });
 
-  test("where the older files were removed, and the file begins in the middle", async () => {
+  test("if the older files were removed, so that the file begins in the middle", async () => {
     const slow = { checkpoints: { ...settings.checkpoints, lines: 5_000, intervalMs: 3_600_000 } };
     const log = await host(30, { ...slow, rotate: { sizeBytes: 1_000_000, keep: 1 } });
     log.rotate();
@@ -223,7 +223,7 @@ describe("a host continues its own log", () => {
     assert.ok(first > 1);
   });
 
-  test("whose file was moved away, and that was killed behind the first line of the next one", async () => {
+  test("if the file was moved away, and the host was killed after the first line of the next one", async () => {
     const log = await host(30);
     log.rotate();
     await kill(log);
@@ -233,15 +233,15 @@ describe("a host continues its own log", () => {
     assert.deepEqual([asides, filesOf(/^untrusted-/), verdictOf().fault], [[], [], undefined]);
   });
 
-  test("that begins with a line that was not written whole", async () => {
+  test("if its first line was only partly written", async () => {
     writeFileSync(file, '{"v":1', { mode: 0o640 });
     await host(1);
     assertOwn();
   });
 });
 
-describe("a host sets a log aside that it did not leave, keeps its files, and begins a new chain", () => {
-  /** Gives the new file's first record, after it held everything that must be so. */
+describe("a host sets a log aside that it did not leave, keeps its files, and begins a new chain:", () => {
+  /** Returns the new file's first record, after checking the conditions of every case. */
   async function assertSetAside(t: TestContext): Promise<Record<string, unknown>> {
     const before = filesOf().map((path) => [path, readFileSync(path)] as const);
     const last = linesOf(file).at(-1) ?? "";
@@ -271,27 +271,27 @@ describe("a host sets a log aside that it did not leave, keeps its files, and be
     assert.equal(fault, undefined);
     assert.match(notes.join("\n"), /audit\.jsonl:1: the host set aside a log that it did not trust/);
     await stop(log);
-    // once: the new one is its own
+    // Once: the new log is its own.
     await stop(await host(1));
     assert.equal(asides.length, 1);
     return first;
   }
 
-  test("all of it without checkpoints", async (t) => {
+  test("a log without checkpoints", async (t) => {
     await stop(await host(100));
     forge(file, (lines) => withoutCheckpoints(lines).toSpliced(50, 2));
     const { last } = await assertSetAside(t);
     assert.ok(last !== undefined);
   });
 
-  test("the lines behind its last checkpoint, more than it leaves unsigned", async (t) => {
+  test("more lines after the last checkpoint than a host leaves unsigned", async (t) => {
     await stop(await host(100));
-    // the signature of a checkpoint in the middle is still good there
+    // The signature of a checkpoint in the middle is still valid there.
     forge(file, (lines) => [...lines.slice(0, 22), ...withoutCheckpoints(lines.slice(22)).slice(1)]);
     await assertSetAside(t);
   });
 
-  test("few lines over a longer time than it leaves unsigned", async (t) => {
+  test("a few lines over a longer time than a host leaves them unsigned", async (t) => {
     const log = await host(1);
     for (let i = 0; i < 3; i++) {
       now += 1_800_000;
@@ -302,7 +302,7 @@ describe("a host sets a log aside that it did not leave, keeps its files, and be
     await assertSetAside(t);
   });
 
-  test("a claim of a longer rhythm that no checkpoint covers is not trusted", async (t) => {
+  test("a claim of a longer rhythm that no checkpoint covers", async (t) => {
     await stop(await host(100));
     forge(file, (lines) => [
       ...lines.slice(0, 3),
@@ -316,7 +316,7 @@ describe("a host sets a log aside that it did not leave, keeps its files, and be
     await assertSetAside(t);
   });
 
-  test("records of lines that another sink missed do not stand for a checkpoint", async (t) => {
+  test("records of lines that another sink missed, instead of a checkpoint", async (t) => {
     await stop(await host(100));
     const gap =
       '"kind":"gap","sink":"stdout","error":"x","since":"2026-01-01T00:00:00.000Z","from":1,"to":2,"last":"';
@@ -330,7 +330,7 @@ describe("a host sets a log aside that it did not leave, keeps its files, and be
     await assertSetAside(t);
   });
 
-  test("a line after its last checkpoint that is not in the canonical form", async (t) => {
+  test("a line after the last checkpoint that is not in the canonical form", async (t) => {
     await kill(await host(3));
     const text = readFileSync(file, "latin1");
     writeFileSync(file, text.replace(/"time":"[^"]+"(?=[^\n]*\n$)/, '"time":"2026-13-01T00:00:00.000Z"'));
@@ -364,14 +364,14 @@ describe("a host sets a log aside that it did not leave, keeps its files, and be
     await assertSetAside(t);
   });
 
-  test("lines that contradict each other further in front than a start looks without a key", async (t) => {
+  test("lines that contradict each other before the part that a start without a key reads", async (t) => {
     const slow = { checkpoints: { ...settings.checkpoints, lines: 5_000, intervalMs: 3_600_000 } };
     await kill(await host(4_000, slow, { queueBytes: 1e7 }));
     writeFileSync(file, readFileSync(file, "latin1").replace('"ms":1,', '"ms":2,'));
     await assertSetAside(t);
   });
 
-  test("a line whose sequence leaves no room for others", OWN_TIME, async (t) => {
+  test("a line whose sequence leaves no room for more lines", OWN_TIME, async (t) => {
     await stop(await host(5));
     for (const seq of [Number.MAX_SAFE_INTEGER - 2, 2 ** 51 + 1]) {
       const chain = new Chain({ chain: "0123456789abcdef", seq: 1, hash: "a".repeat(64) });
@@ -384,7 +384,7 @@ describe("a host sets a log aside that it did not leave, keeps its files, and be
     }
   });
 
-  test("a gap to the end of the numbers, behind its own checkpoint", OWN_TIME, async (t) => {
+  test("a gap to the last possible sequence, after a checkpoint of the host", OWN_TIME, async (t) => {
     await stop(await host(5));
     const text = linesOf(file).at(-1) ?? "";
     const { chain, seq, time } = JSON.parse(text);
@@ -397,7 +397,7 @@ describe("a host sets a log aside that it did not leave, keeps its files, and be
     await assertSetAside(t);
   });
 
-  test("with its rotated files, so that the new one is never continued from them or rotated onto them", async (t) => {
+  test("the rotated files too, so that the new log neither continues them nor rotates onto them", async (t) => {
     const log = await host(3);
     log.rotate();
     await write(log, 3);
@@ -410,7 +410,7 @@ describe("a host sets a log aside that it did not leave, keeps its files, and be
   });
 
   test(
-    "also where the file is gone and only something with the name of a rotated one is there",
+    "also if the file is missing, and only an object with the name of a rotated one exists",
     OWN_TIME,
     async (t) => {
       await stop(await host(30));
@@ -427,7 +427,7 @@ describe("a host sets a log aside that it did not leave, keeps its files, and be
     },
   );
 
-  test("and a host without a key continues any log", async () => {
+  test("but without a key it continues any log", async () => {
     const { checkpoints: _, ...keyless } = settings;
     const log = await AuditLog.open(keyless);
     await write(log, 3_000);
@@ -440,16 +440,16 @@ describe("a host sets a log aside that it did not leave, keeps its files, and be
   });
 });
 
-describe("a host whose newest lines were moved away while it did not run", () => {
+describe("if the newest lines were moved away while the host did not run", () => {
   const keyed = () => settings;
   const keyless = (): AuditSettings => ({ file, stdout: false });
-  /** Where somebody puts the file: the first two are found by the pattern for the log's own files. */
+  /** Locations to which the file is moved: the first two are found by the pattern for the log's own files. */
   const PLACES: [where: string, move: () => void][] = [
     ["to audit.jsonl.1", () => renameSync(file, `${file}.1`)],
     ["to a dated name", () => renameSync(file, `${file}-20260101`)],
     ["to another folder", () => renameSync(file, join(elsewhere, "audit.jsonl"))],
     [
-      "by a program that makes an empty one in its place",
+      "by a program that creates an empty one in its place",
       () => {
         renameSync(file, `${file}.1`);
         writeFileSync(file, "", { mode: 0o640 });
@@ -475,7 +475,7 @@ describe("a host whose newest lines were moved away while it did not run", () =>
     ["without a key", keyless],
   ] as const)
     for (const [where, move] of PLACES)
-      test(`${how}: ${where} begins a new chain, and writes no sequence of the old one twice`, async (t) => {
+      test(`a host ${how} begins a new chain and repeats no sequence of the old one: ${where}`, async (t) => {
         const log = await host(3, settingsOf(), {});
         for (let i = 0; i < 2; i++) {
           log.rotate();
@@ -494,18 +494,18 @@ describe("a host whose newest lines were moved away while it did not run", () =>
         t.assert.snapshot(plain(present[0].why));
         assert.equal(present[0].last, last);
         assert.equal(asides.length, 1);
-        // verify: the new log is intact and says beside which one it began
+        // verify: the new log is intact, and names the log beside which it began.
         assert.equal(verify([file], { keys: how === "with a key" ? [publicKey] : [] }).fault, undefined);
         assert.match(
           verify([file], { keys: [] }).notes.join(),
           /the host set aside a log that it did not trust/,
         );
-        // and the old one is, with the files from both places
+        // The old log is intact too, with the files from both places.
         const aside = filesOf(/^untrusted-/);
         const moved = [...filesOf(/^audit\.jsonl[.-]/), ...filesIn(elsewhere)];
         const whole = verify([...aside, ...moved], { keys: [] });
         assert.deepEqual([whole.fault, whole.first, whole.lines], [undefined, 1, old.length]);
-        // one with the other is told as that, and not as lines that are missing
+        // Both together are reported as two logs, not as missing lines.
         const both = verify([...filesOf(), ...aside, ...filesIn(elsewhere)], { keys: [] });
         assert.equal(both.fault?.kind, "inserted");
         t.assert.snapshot(plain(both.fault.why));
@@ -520,7 +520,7 @@ describe("a host whose newest lines were moved away while it did not run", () =>
     ["with a key", keyed],
     ["without a key", keyless],
   ] as const)
-    test(`${how}: nothing but an empty file, a folder or a pipe with the name of a rotated one does not keep it from its start`, async () => {
+    test(`a host ${how} starts although an empty file, a folder or a pipe has the name of a rotated one`, async () => {
       const name = `${file}.${"9".repeat(12)}-${"9".repeat(16)}`;
       for (const make of [
         () => writeFileSync(name, "", { mode: 0o640 }),

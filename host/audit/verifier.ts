@@ -288,7 +288,7 @@ export class Verifier {
         kind: "cut",
         why: `after it, the lines up to the ${cut.size} of a signed note are missing: the end was cut off`,
       };
-    // checkpoints are missing with the lines of a declared gap: that is no sign of tampering
+    // A declared gap lacks its checkpoints too: their absence is not a sign of tampering.
     if (this.#keys.size > 0 && this.#gaps.length === 0) fault ??= this.#coverage.fault("end");
     const intactTo = this.#intactTo(fault);
     return {

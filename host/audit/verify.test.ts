@@ -30,7 +30,7 @@ const call = (uid: string): Entry => ({
   outcome: "ok",
 });
 
-/** A log of so many lines; a checkpoint after every tenth where there is a key. */
+/** A log of this many lines; with a checkpoint after every tenth line if there is a key. */
 function logOf(count: number, key?: KeyObject, uid = "u"): string[] {
   const chain = new Chain({ chain: CHAIN, seq: 0, hash: ZERO_HASH });
   const signer = key && new Signer(key);
@@ -63,42 +63,38 @@ const LINES = logOf(30);
 
 describe("verify finds", () => {
   const EDITS: readonly (readonly [string, readonly string[], string])[] = [
-    ["a line that was changed", LINES.with(12, changed(LINES[12])), "changed 13"],
+    ["a changed line", LINES.with(12, changed(LINES[12])), "changed 13"],
     ["the second line changed", LINES.with(1, changed(LINES[1])), "changed 2"],
     [
-      "a line whose hash of the one before was changed",
+      "a line with a changed hash of the line before",
       LINES.with(12, (LINES[12] ?? "").replace(/"prev":"./, '"prev":"_')),
       "changed 13",
     ],
     [
-      "a line whose hash of the one before is another hash",
+      "a line with another hash of the line before",
       LINES.with(12, (LINES[12] ?? "").replace(/"prev":"[0-9a-f]{64}/, `"prev":"${hashOf("x")}`)),
       "changed 13",
     ],
     [
-      "a line whose sequence was changed",
+      "a line with a changed sequence",
       LINES.with(12, (LINES[12] ?? "").replace('"seq":13', '"seq":99')),
       "changed 13",
     ],
+    ["a line with a changed time", LINES.with(12, (LINES[12] ?? "").replace("2026", "2025")), "changed 13"],
+    ["a line replaced by other text", LINES.with(12, "hello"), "changed 13"],
+    ["a line longer than the limit", LINES.with(12, "x".repeat(3_000_000)), "changed 13"],
+    ["a line with a trailing space", LINES.with(12, `${LINES[12]} `), "changed 13"],
+    ["a removed line", LINES.toSpliced(12, 1), "cut 13"],
+    ["removed lines", LINES.toSpliced(12, 9), "cut 13"],
+    ["removed first lines", LINES.slice(3), "cut 1"],
+    ["inserted other text", LINES.toSpliced(12, 0, "hello"), "inserted 13"],
     [
-      "a line whose time was changed",
-      LINES.with(12, (LINES[12] ?? "").replace("2026", "2025")),
-      "changed 13",
-    ],
-    ["a line that became other text", LINES.with(12, "hello"), "changed 13"],
-    ["a line that became longer than any", LINES.with(12, "x".repeat(3_000_000)), "changed 13"],
-    ["a line with a space at its end", LINES.with(12, `${LINES[12]} `), "changed 13"],
-    ["a line that was cut", LINES.toSpliced(12, 1), "cut 13"],
-    ["lines that were cut", LINES.toSpliced(12, 9), "cut 13"],
-    ["the first lines cut", LINES.slice(3), "cut 1"],
-    ["other text that was inserted", LINES.toSpliced(12, 0, "hello"), "inserted 13"],
-    [
-      "a line that was inserted and follows the one before",
+      "an inserted line that follows the one before",
       LINES.toSpliced(12, 0, changed(LINES[12])),
       "inserted 13",
     ],
     [
-      "a line that was inserted, and those behind it count on",
+      "an inserted line with renumbered lines after it",
       [
         ...LINES.slice(0, 12),
         changed(LINES[12]),
@@ -109,25 +105,25 @@ describe("verify finds", () => {
       "inserted 13",
     ],
     [
-      "a line of another log that was inserted",
+      "an inserted line of another log",
       LINES.toSpliced(12, 0, logOf(40, undefined, "x")[35] ?? ""),
       "inserted 13",
     ],
-    ["an empty line that was inserted", LINES.toSpliced(12, 0, ""), "inserted 13"],
-    ["two lines that changed places", swap(LINES, 12, 13), "reordered 13"],
-    ["two lines far apart that changed places", swap(LINES, 5, 25), "reordered 6"],
+    ["an inserted empty line", LINES.toSpliced(12, 0, ""), "inserted 13"],
+    ["two swapped lines", swap(LINES, 12, 13), "reordered 13"],
+    ["two swapped lines far apart", swap(LINES, 5, 25), "reordered 6"],
     [
-      "a line that was moved to the front",
+      "a line moved to the front",
       [...LINES.slice(0, 5), LINES[20] ?? "", ...LINES.slice(5, 20), ...LINES.slice(21)],
       "reordered 6",
     ],
     [
-      "a line that was moved to the back",
+      "a line moved to the back",
       [...LINES.slice(0, 5), ...LINES.slice(6, 20), LINES[5] ?? "", ...LINES.slice(20)],
       "reordered 6",
     ],
-    ["a line that is there twice", LINES.toSpliced(12, 0, LINES[11] ?? ""), "duplicated 13"],
-    ["a line that is there again far behind", LINES.toSpliced(25, 0, LINES[3] ?? ""), "duplicated 26"],
+    ["a duplicated line", LINES.toSpliced(12, 0, LINES[11] ?? ""), "duplicated 13"],
+    ["a line duplicated far behind", LINES.toSpliced(25, 0, LINES[3] ?? ""), "duplicated 26"],
   ];
   for (const [what, lines, expected] of EDITS) {
     test(what, (t) => {
@@ -137,13 +133,13 @@ describe("verify finds", () => {
     });
   }
 
-  test("as intact only lines whose hash is in the next line", () => {
+  test("only lines whose hash is in the next line as intact", () => {
     assert.equal(check(LINES.toSpliced(12, 1)).intactTo, 11);
     assert.equal(check(LINES.toSpliced(12, 0, "hello")).intactTo, 12);
     assert.equal(check(LINES.with(12, changed(LINES[12]))).intactTo, 12);
   });
 
-  test("a last line without its end", () => {
+  test("a last line without its newline", () => {
     const verdict = verify([write(LINES, "")], { keys: [] });
     assert.equal(faultOf(verdict), "torn 30");
     assert.equal(verdict.intactTo, 29);
@@ -162,7 +158,7 @@ describe("verify finds", () => {
         const line = bytes.subarray(0, at).toString("latin1").split("\n").length;
         assert.ok(fault !== undefined, `byte ${at}`);
         assert.ok(intactTo < line, `intact to ${intactTo}, line ${line} was changed`);
-        // a newline that is gone makes one line of two, one that is new two of one
+        // Without a newline, two lines become one; with a new one, one becomes two.
         assert.ok(fault.line >= line - 1 && fault.line <= line + 1, `line ${line}, said ${fault.line}`);
       }),
       { numRuns: 2000 },
@@ -183,7 +179,7 @@ describe("verify accepts an intact log", () => {
     assert.deepEqual([verdict.fault, verdict.intactTo], [undefined, 30]);
   });
 
-  test("and finds a file that is missing between two", (t) => {
+  test("and finds a missing file between two", (t) => {
     const parts = [LINES.slice(0, 10), LINES.slice(20)].map((lines) => write(lines));
     const verdict = verify(parts.toReversed(), { keys: [] });
     assert.equal(faultOf(verdict), "cut 1");
@@ -191,13 +187,13 @@ describe("verify accepts an intact log", () => {
     assert.equal(verdict.fault?.file, parts[1]);
   });
 
-  test("over a chunk's end, wherever it falls", () => {
+  test("with chunk boundaries at any place", () => {
     const lines = logOf(9000);
     assert.deepEqual([faultOf(check(lines)), check(lines).intactTo], [undefined, 9000]);
     assert.equal(faultOf(check(lines.toSpliced(8000, 1))), "cut 8001");
   });
 
-  test("that is empty, without an intact sequence", () => {
+  test("that is empty, and reports no intact sequence", () => {
     assert.deepEqual([check([]).fault, check([]).intactTo], [undefined, undefined]);
   });
 });
@@ -217,16 +213,16 @@ describe("checkpoints", () => {
     assert.deepEqual([verdict.fault, verdict.checkpoints, verdict.checkpoint?.seq], [undefined, 4, 40]);
   });
 
-  test("of another key are refused", () => {
+  test("of another key are rejected", () => {
     assert.equal(faultOf(check(signed, { keys: [other.publicKey] })), "forged 10");
   });
 
-  test("whose signature is another one are refused", () => {
+  test("with another signature are rejected", () => {
     const own = new Signer(privateKey).key;
     const forged = logOf(45, other.privateKey).map((line) =>
       line.replace(/"key":"[0-9a-f]{16}/, `"key":"${own}`),
     );
-    // the chain over the changed lines is made again, as whoever writes the whole file could
+    // The chain over the changed lines is recomputed, as anyone who writes the file could do.
     const chain = new Chain({ chain: CHAIN, seq: 0, hash: ZERO_HASH });
     const lines = forged.map((line) => chain.next(JSON.parse(line), TIME).text);
     assert.equal(faultOf(check(lines)), undefined);
@@ -242,11 +238,11 @@ describe("checkpoints", () => {
 
   test("kept elsewhere show that the whole log was rewritten", () => {
     const exported = checkpointsOf(signed);
-    const anew = logOf(45, other.privateKey, "x");
-    assert.equal(faultOf(check(anew)), undefined);
-    assert.equal(faultOf(check(anew, { exported })), "rewritten 10");
+    const rewritten = logOf(45, other.privateKey, "x");
+    assert.equal(faultOf(check(rewritten)), undefined);
+    assert.equal(faultOf(check(rewritten, { exported })), "rewritten 10");
     assert.equal(faultOf(check(logOf(45, undefined, "x"), { exported })), "rewritten 10");
-    const renamed = anew.map((line) => line.replace(CHAIN, "f".repeat(16)));
+    const renamed = rewritten.map((line) => line.replace(CHAIN, "f".repeat(16)));
     assert.equal(faultOf(check(renamed, { exported })), "rewritten 1");
   });
 
@@ -292,7 +288,7 @@ describe("records about the log itself", () => {
     const gap = new Chain(own.at).next(declared, TIME).text;
     const { fault, gaps } = check([...lines, gap]);
     assert.deepEqual([fault, gaps.map(({ from, to }) => [from, to])], [undefined, [[3, 3]]]);
-    // of no line at all: it stands where the line that is missing would
+    // A gap of no lines: its place would be that of the missing line.
     const none = new Chain({ ...own.at, seq: seq - 1 }).next({ ...declared, to: 2 }, TIME).text;
     assert.equal(faultOf(check([...lines, none])), "changed 2");
   });
@@ -301,7 +297,7 @@ describe("records about the log itself", () => {
     assert.deepEqual(check([...before, ...missed, ...behind]).gaps, []);
   });
 
-  test("verify finds lines that are missing beside a declared gap", () => {
+  test("verify finds missing lines beside a declared gap", () => {
     assert.equal(faultOf(check([...before.slice(0, 1), ...behind])), "cut 2");
     const other = new Chain(at);
     const lines = [
@@ -339,7 +335,7 @@ test("verify rejects a sequence above the limit", (t) => {
   }
 });
 
-test("a chain without a sequence left refuses another line", (t) => {
+test("a chain with no sequence left refuses another line", (t) => {
   const chain = new Chain({ chain: CHAIN, seq: 2 ** 52 - 1, hash: ZERO_HASH });
   chain.next({ kind: "rotate", reason: "size" }, TIME);
   const { at } = chain;

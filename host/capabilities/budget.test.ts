@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Budget } from "./budget.ts";
 
-/** A budget and a clock that stands still until it is told to go on. */
+/** A budget and a clock that the test advances. */
 function setUp(perMinute: number) {
   const clock = { ms: 1_000_000 };
   const budget = new Budget(perMinute, () => clock.ms);
@@ -14,18 +14,18 @@ function setUp(perMinute: number) {
   return { clock, budget, takeAll };
 }
 
-test("a minute's worth can be taken at once, and no more", () => {
+test("one minute's budget can be used at once, and no more", () => {
   assert.equal(setUp(100).takeAll(), 100);
 });
 
-test("half a minute gives half of it back", () => {
+test("half a minute restores half of the budget", () => {
   const { clock, takeAll } = setUp(100);
   takeAll();
   clock.ms += 30_000;
   assert.equal(takeAll(), 50);
 });
 
-test("an idle hour saves up no more than a minute's worth", () => {
+test("an idle hour accumulates at most one minute's budget", () => {
   const { clock, takeAll } = setUp(100);
   takeAll();
   clock.ms += 3_600_000;
@@ -40,7 +40,7 @@ test("a constant caller gets exactly the rate", () => {
     clock.ms += 10;
     if (budget.take()) taken += 1;
   }
-  // A minute in steps of 10 ms; the last fraction of one may not be there yet.
+  // A minute in steps of 10 ms; rounding may leave the last fraction short.
   assert.ok(taken === 600 || taken === 599, `${taken} were taken`);
 });
 
@@ -50,7 +50,7 @@ test("a budget of zero allows nothing", () => {
   assert.equal(takeAll(), 0);
 });
 
-test("one in a minute comes back when the minute is over, and not before", () => {
+test("a budget of one per minute is restored after a minute, and not before", () => {
   const { clock, budget } = setUp(1);
   assert.equal(budget.take(), true);
   clock.ms += 59_999;

@@ -19,7 +19,7 @@ export class Budget {
     this.#at = now();
   }
 
-  /** Takes one call from the budget. @returns whether one was left */
+  /** Takes one call from the budget. @returns true if one was left */
   take(): boolean {
     const now = this.#now();
     const refilled = this.#left + ((now - this.#at) / MINUTE_MS) * this.#perMinute;

@@ -33,7 +33,7 @@ export interface Capability {
   examine?(context: ExamineContext): Promise<Examined[]>;
 }
 
-/** What a host needs of its machine. Paths are absolute. */
+/** The resources of the machine that a host uses. Paths are absolute. */
 export interface Footprint {
   /** Files that are read, and sockets that are connected to. */
   readonly reads?: readonly string[];
@@ -151,7 +151,7 @@ export function denied({ capability, operation, rpc }: HostCall, reason: string)
  *
  * @param opened the capability; it has the operation
  * @param grant what the configuration grants to the provider; undefined for a capability that is always granted
- * @returns a plan, or a refusal; HostCode.INVALID where the request is not a valid message
+ * @returns a plan, or a refusal; HostCode.INVALID if the request is not a valid message
  */
 export function decideOn({ requests, decide }: Opened, call: HostCall, grant: unknown): Plan | HostAnswer {
   const { operation } = call;

@@ -58,7 +58,7 @@ export function lockFolder(folder: string, action: string, invalid: Invalid): ()
 /**
  * Removes the leftovers of a killed process, unless another process holds the lock or this one may not write there: the next start tries
  * again.
- * @param isLeftover whether a name in the folder is a leftover; without leftovers, nothing is locked or changed
+ * @param isLeftover returns true if a name in the folder is a leftover; without leftovers, nothing is locked or changed
  * @param work removes them, under the lock
  * @returns the error that prevented it, if it is another one
  */

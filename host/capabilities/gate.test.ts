@@ -39,7 +39,7 @@ function doing(perform: () => HostAnswer | Promise<HostAnswer>): Operation {
   return () => ({ target: "main", perform });
 }
 
-/** A gate with one operation, keystore seal, and what its witness was told, in order. */
+/** A gate with one operation, keystore seal, and the events of its witness, in order. */
 function setUp(operation: Operation = doing(() => answer(REPLY)), client: Client = CLIENT) {
   const told: string[] = [];
   const decisions: Decision[] = [];
@@ -66,7 +66,7 @@ test("a requested and granted call gets the operation's answer, and its rule and
   assert.deepEqual(told, ["allowed main: grants.keystore", "performed: 0, 3 bytes"]);
 });
 
-test("the operation sees the parsed request, the call and what its provider is granted", async () => {
+test("the operation sees the parsed request, the call and its provider's grants", async () => {
   let seen: unknown;
   const { gate } = setUp((...args) => {
     seen = args;
@@ -117,7 +117,7 @@ test("a call that cannot be witnessed is not performed", async () => {
   assert.deepEqual([performed, faults], [false, [new Error("the disk is full")]]);
 });
 
-/** Asserts that the witness was told one denial, whose reason ends the message of the reply. */
+/** Asserts that the witness got one denial, whose reason ends the message of the reply. */
 function assertDenied(decisions: readonly Decision[], call: HostCall, message: string): void {
   const [decision] = decisions;
   assert.deepEqual(decisions, [{ call, verdict: "denied", why: decision?.why }]);
@@ -146,10 +146,10 @@ for (const [what, overrides] of DENIALS) {
 }
 
 const CLIENTS: [string, Client][] = [
-  ["what the manifest does not request", { ...CLIENT, requests: [] }],
-  ["what the configuration does not grant", { ...CLIENT, grants: {} }],
+  ["an operation that the manifest does not request", { ...CLIENT, requests: [] }],
+  ["an operation that the configuration does not grant", { ...CLIENT, grants: {} }],
   [
-    "what the configuration grants to another RPC",
+    "an operation that the configuration grants to another RPC",
     { ...CLIENT, grants: { keystore: { keys: ["main"], rpcs: ["decrypt"] } } },
   ],
 ];
@@ -212,7 +212,7 @@ const FAULTS: [string, Operation][] = [
   ["rejects", doing(() => Promise.reject(new Error("secret")))],
 ];
 for (const [what, operation] of FAULTS) {
-  test(`an operation that ${what} is unavailable, and its error stays in the host`, async (t) => {
+  test(`an operation that ${what} is reported as unavailable, and its error stays in the host`, async (t) => {
     const { gate, told } = setUp(operation);
     assertRefused(t, await gate(CALL), 5);
     assert.equal(told.at(-1), "fault: Error: secret");
@@ -234,13 +234,13 @@ test("an operation's own denial is witnessed like any other", async (t) => {
   assertDenied(decisions, CALL, reply.message);
 });
 
-test("an operation's refusal is handed on as it is", async () => {
+test("an operation's refusal is passed on unchanged", async () => {
   const { gate, decisions } = setUp(() => refusal(3, "the key is not loaded"));
   assert.deepEqual(await gate(CALL), { code: 3, message: "the key is not loaded", body: NO_BYTES });
   assert.deepEqual(decisions, [{ call: CALL, verdict: "refused", why: "the key is not loaded" }]);
 });
 
-test("a host call of a finished guest call is not performed", async () => {
+test("a host call is not performed after its guest's call has finished", async () => {
   let performed = false;
   const { gate } = setUp(
     doing(() => {
@@ -264,7 +264,7 @@ test("a host call ends with its guest's call, and a late answer is dropped", asy
   assert.deepEqual(told, ["allowed main: grants.keystore", "performed: 5, 0 bytes"]);
 });
 
-test("a host call ends also when its own plan ended the guest's call", { timeout: 60_000 }, async (t) => {
+test("a host call ends even if its own plan ended the guest's call", { timeout: 60_000 }, async (t) => {
   const over = new AbortController();
   const { gate } = setUp(
     doing(() => {
@@ -282,7 +282,7 @@ test("a request that is not a valid message is refused, and the operation does n
   assert.deepEqual([decisions[0]?.verdict, decisions[0]?.why], ["refused", reply.message]);
 });
 
-test("a capability that is always granted needs no grant, and is handed none", async () => {
+test("a capability that is always granted needs no grant and receives none", async () => {
   let seen: unknown = "nothing";
   const gate = createGate({
     clients: new Map([["local", { ...CLIENT, grants: {} }]]),

@@ -56,7 +56,7 @@ for (const [rpc, capability, operation, grants, outcome] of TABLE) {
   });
 }
 
-test("decide on anything for a manifest without rows: denied", (t) => {
+test("decide for a manifest without rows: denied", (t) => {
   const call = { rpc: "encrypt", capability: "log", operation: "write" } as const;
   const verdict = decide(call, [], KEYSTORE, ALWAYS_GRANTED);
   assert.ok(!verdict.allowed);

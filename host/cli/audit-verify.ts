@@ -1,4 +1,4 @@
-/** kleidi audit verify: tells whether a log is intact; if not, names the first changed line. */
+/** kleidi audit verify: reports whether a log is intact; if not, names the first changed line. */
 import { styleText } from "node:util";
 import { isSigned } from "../audit/checkpoint.ts";
 import { type ExportedCheckpoint, readCheckpoints } from "../audit/export.ts";

@@ -105,7 +105,7 @@ function fish({ groups, commands }: Outline): string {
   const heads = Object.entries(groups).map(
     ([group, summary]) => `complete -c kleidi -n __fish_use_subcommand -a ${group} -d ${quoted(summary)}`,
   );
-  // Names of files are no candidates where a command is expected.
+  // File names are not candidates where a command is expected.
   const starts = ["__fish_use_subcommand", ...Object.keys(groups).map((group) => inGroup(group, commands))];
   const noFiles = starts.map((start) => `complete -c kleidi -n '${start}' -f`);
   return `# Completes kleidi in fish.\n${[...noFiles, ...heads, ...lines].join("\n")}\n`;

@@ -7,7 +7,7 @@ import { keyIdHash } from "../telemetry/log.ts";
 import { report } from "./output.ts";
 
 /**
- * @param options.socket by default the socket of the configuration, which is not read otherwise
+ * @param options.socket by default the socket of the configuration; if it is given, the configuration is not read
  * @param options.timeoutMs the longest wait for the answer, in milliseconds
  */
 export async function healthcheckCommand(

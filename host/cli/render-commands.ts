@@ -48,6 +48,10 @@ const NODE: readonly Option[] = [
   { ...IMAGE, about: "the image of kleidi, best with its digest; required for a pod" },
 ];
 
+const EXAMPLE_IMAGE = "--image registry.example/kleidi:0.1.0";
+/** Loaded only when a form is rendered. */
+const forms = () => import("./render-forms.ts");
+
 export const RENDER_COMMANDS: readonly Command[] = [
   {
     name: "render systemd",
@@ -58,7 +62,7 @@ export const RENDER_COMMANDS: readonly Command[] = [
       { does: "Write them under a folder", line: "kleidi render systemd --out node-files" },
     ],
     run: async (options: RenderOptions & { program: string }) =>
-      (await import("./render-forms.ts")).renderSystemdCommand(options),
+      (await forms()).renderSystemdCommand(options),
   },
   {
     name: "render static-pod",
@@ -67,11 +71,10 @@ export const RENDER_COMMANDS: readonly Command[] = [
     examples: [
       {
         does: "Print the files for an image",
-        line: "kleidi render static-pod --image registry.example/kleidi:0.1.0",
+        line: `kleidi render static-pod ${EXAMPLE_IMAGE}`,
       },
     ],
-    run: async (options: PodCommandOptions) =>
-      (await import("./render-forms.ts")).renderStaticPodCommand(options),
+    run: async (options: PodCommandOptions) => (await forms()).renderStaticPodCommand(options),
   },
   {
     name: "render encryption-config",
@@ -87,8 +90,7 @@ export const RENDER_COMMANDS: readonly Command[] = [
         line: "kleidi render encryption-config --existing enc.yaml --out node-files",
       },
     ],
-    run: async (options: EncryptionCommandOptions) =>
-      (await import("./render-forms.ts")).renderEncryptionCommand(options),
+    run: async (options: EncryptionCommandOptions) => (await forms()).renderEncryptionCommand(options),
   },
   {
     name: "render sidecar",
@@ -98,11 +100,10 @@ export const RENDER_COMMANDS: readonly Command[] = [
     examples: [
       {
         does: "Write the patch where kubeadm reads patches",
-        line: "kleidi render sidecar --image registry.example/kleidi:0.1.0 --out node-files",
+        line: `kleidi render sidecar ${EXAMPLE_IMAGE} --out node-files`,
       },
     ],
-    run: async (options: PodCommandOptions) =>
-      (await import("./render-forms.ts")).renderSidecarCommand(options),
+    run: async (options: PodCommandOptions) => (await forms()).renderSidecarCommand(options),
   },
   {
     name: "render kubeadm",
@@ -112,11 +113,11 @@ export const RENDER_COMMANDS: readonly Command[] = [
       { does: "Run kleidi as a service", line: "kleidi render kubeadm --out node-files" },
       {
         does: "Run it in the API server's pod",
-        line: "kleidi render kubeadm --form sidecar --image registry.example/kleidi:0.1.0 --out node-files",
+        line: `kleidi render kubeadm --form sidecar ${EXAMPLE_IMAGE} --out node-files`,
       },
     ],
     run: async (options: DistributionOptions) =>
-      (await import("./render-forms.ts")).renderDistributionCommand("kubeadm", options),
+      (await forms()).renderDistributionCommand("kubeadm", options),
   },
   {
     name: "render k3s",
@@ -132,8 +133,7 @@ export const RENDER_COMMANDS: readonly Command[] = [
       ...COMMON,
     ],
     examples: [{ does: "Run kleidi as a service", line: "kleidi render k3s --out node-files" }],
-    run: async (options: DistributionOptions) =>
-      (await import("./render-forms.ts")).renderDistributionCommand("k3s", options),
+    run: async (options: DistributionOptions) => (await forms()).renderDistributionCommand("k3s", options),
   },
   {
     name: "render rke2",
@@ -145,8 +145,7 @@ export const RENDER_COMMANDS: readonly Command[] = [
         line: "kleidi render rke2 --existing encryption-config.json --out node-files",
       },
     ],
-    run: async (options: DistributionOptions) =>
-      (await import("./render-forms.ts")).renderDistributionCommand("rke2", options),
+    run: async (options: DistributionOptions) => (await forms()).renderDistributionCommand("rke2", options),
   },
   {
     name: "render talos",
@@ -155,10 +154,10 @@ export const RENDER_COMMANDS: readonly Command[] = [
     examples: [
       {
         does: "Write the patch",
-        line: "kleidi render talos --image registry.example/kleidi:0.1.0 --node-config /var/lib/kleidi/kleidi.yaml --out .",
+        line: `kleidi render talos ${EXAMPLE_IMAGE} --node-config /var/lib/kleidi/kleidi.yaml --out .`,
       },
     ],
     run: async (options: EncryptionCommandOptions & PodCommandOptions) =>
-      (await import("./render-forms.ts")).renderTalosCommand(options),
+      (await forms()).renderTalosCommand(options),
   },
 ];

@@ -12,7 +12,7 @@ export interface Manifest {
 /** @returns one line for each fact, the version first */
 export function versionText(manifest: Manifest): string {
   const { version, commit, node, abi, platform } = identityOf(manifest);
-  const built = commit ?? "unknown: this is no package of npm run dist";
+  const built = commit ?? "unknown: not a package of npm run dist";
   return [version, `commit ${built}`, `Node ${node}`, `ABI ${abi}`, `platform ${platform}`].join("\n");
 }
 

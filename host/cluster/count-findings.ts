@@ -34,7 +34,7 @@ function unread(subject: string, all: string, count: number): Finding {
 
 function proven(subject: string, objects: number, total: number): Finding {
   const detail = `no object is left under an older key: ${total} reads of ${objects} objects were under the active one`;
-  // each read of somebody else can stand for an object that this host did not write
+  // Each read of another client can stand for an object that this host did not write.
   const others = total - objects;
   const hidden = `; ${others} of them by other clients, which can hide as many objects in the clear: repeat the count`;
   return { subject, ok: true, detail: others === 0 ? detail : `${detail}${hidden}` };

@@ -37,7 +37,7 @@ function examine(text: string, mode = 0o100600) {
 
 const problems = (text: string, mode?: number) => examine(text, mode).findings.filter(({ ok }) => !ok);
 
-test("a file that writes Secrets through this host has no problem", () => {
+test("a file that encrypts Secrets with this host has no problem", () => {
   const { findings, names, resources } = examine(VALID);
   assert.ok(findings.every(({ ok }) => ok));
   assert.deepEqual([names, resources], [["kleidi"], ["secrets"]]);
@@ -60,17 +60,17 @@ const REFUSED: readonly (readonly [name: string, from: string, to: string, place
     ["another version of the file", "apiserver.config.k8s.io/v1", "v1", "1:13"],
     ["no resources", VALID.slice(VALID.indexOf("  - res")), "", "3:1"],
     ["v1", "v2", "v1", "7:23"],
-    ["no apiVersion, which is v1", "          apiVersion: v2\n", "", "6:9"],
+    ["a missing apiVersion, which means v1", "          apiVersion: v2\n", "", "6:9"],
     ["another socket", "/run/kleidi/kms.sock", "/run/other.sock", "10:21"],
     ["an endpoint of another scheme", "unix:///run", "tcp://run", "10:21"],
     ["a timeout below the deadline of the host", "3s", "1500ms", "9:20"],
-    ["a timeout that is no duration", "3s", "3", "9:20"],
+    ["a timeout that is not a duration", "3s", "3", "9:20"],
     ["a cachesize, which v2 has not", "timeout: 3s", "cachesize: 1000", "9:11"],
     ["an unknown field", "timeout: 3s", "timeouts: 3s", "9:11"],
     ["a name with a colon", "name: kleidi", 'name: "a:b"', "8:17"],
-    ["secrets that are not among the resources", "[secrets]", "[configmaps]", "3:1"],
+    ["resources without secrets", "[secrets]", "[configmaps]", "3:1"],
     ["a wildcard beside a resource that it covers", "[secrets]", '[secrets, "*."]', "4:26"],
-    ["a resource twice", "[secrets]", "[secrets, secrets]", "4:26"],
+    ["a duplicate resource", "[secrets]", "[secrets, secrets]", "4:26"],
     ["a star alone", "[secrets]", '[secrets, "*"]', "4:26"],
     ["a list that an earlier wildcard hides", "resources:\n", `resources:\n${FIRST}`, "5:16"],
     ["identity first", "    providers:\n", "    providers:\n      - identity: {}\n", "6:9"],
@@ -78,16 +78,16 @@ const REFUSED: readonly (readonly [name: string, from: string, to: string, place
     ["identity before the last provider", "      - identity: {}\n", `      - identity: {}\n${OTHER}`, "11:9"],
     ["an unknown provider", "identity: {}", "rot13: {}", "11:9"],
     ["two providers in one item", "identity: {}", "identity: {}\n        aescbc: {}", "11:9"],
-    ["a file with keys that others can read", "      - identity: {}\n", OTHER, "11:9", 0o100644],
+    ["a file with keys, readable for others", "      - identity: {}\n", OTHER, "11:9", 0o100644],
     [
-      "two providers of one name",
+      "two providers with the same name",
       "      - identity: {}\n",
       "      - kms: { name: kleidi, endpoint: unix:///run/b.sock }\n",
       "11:22",
     ],
   ];
 
-describe("finds a problem at its place:", () => {
+describe("a problem is reported at its place:", () => {
   for (const [name, from, to, place, mode] of REFUSED)
     test(name, (t) => {
       assert.ok(VALID.includes(from));
@@ -111,7 +111,7 @@ describe("finds a problem at its place:", () => {
 
 test("a file without keys may be readable for others", () => assert.deepEqual(problems(VALID, 0o100644), []));
 
-test("durationMs reads Go's durations and nothing else", () => {
+test("durationMs reads only Go's durations", () => {
   assert.deepEqual(["3s", "2.5s", "1m30s", "500ms", "0s"].map(durationMs), [3000, 2500, 90_000, 500, 0]);
   assert.deepEqual(["3", "", "-1s", "s", "1 s", 3].map(durationMs), Array(6).fill(undefined));
 });

@@ -1,4 +1,4 @@
-/** Examines the text of an EncryptionConfiguration: does the API server write Secrets through this host, and can it read the rest? */
+/** Examines the text of an EncryptionConfiguration: checks that the API server writes Secrets through this host and can read the others. */
 import { Document } from "../config/document.ts";
 import type { Finding } from "../finding.ts";
 import { isMapping, type Mapping } from "../schema/outline.ts";

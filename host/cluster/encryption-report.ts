@@ -29,7 +29,7 @@ export class EncryptionReport {
     });
   }
 
-  /** The findings in the order of the lines; one that says so if there is no problem. */
+  /** The findings in the order of the lines; a single positive one if there is no problem. */
   findings(): Finding[] {
     const sorted = this.#rows
       .toSorted((a, b) => a.fault.line - b.fault.line || a.fault.column - b.fault.column)

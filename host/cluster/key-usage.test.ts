@@ -60,10 +60,10 @@ test("an API server that uses the file and the active key has no problem", () =>
   );
 });
 
-/** The samples, and whether there is a problem. */
+/** The samples, and true if there is no problem. */
 const CASES: readonly (readonly [name: string, text: string, ok: boolean])[] = [
-  ["no metric of the config in force", GOOD.replace(/^.*last_config_info.*\n/, ""), true],
-  ["another config in force", GOOD.replace(FILE, hashOf("another")), false],
+  ["no metric of the current config", GOOD.replace(/^.*last_config_info.*\n/, ""), true],
+  ["another current config", GOOD.replace(FILE, hashOf("another")), false],
   [
     "a failed reload",
     GOOD + reload("reloads_total", "failure", 2) + reload("reload_last_timestamp_seconds", "failure", 1.8e9),
@@ -78,12 +78,12 @@ const CASES: readonly (readonly [name: string, text: string, ok: boolean])[] = [
     true,
   ],
   ["no Status", GOOD.replace(/^.*status_last.*\n/m, ""), false],
-  ["Status of another key", GOOD.replace(status(NEW), status(OLD)), false],
+  ["a Status of another key", GOOD.replace(status(NEW), status(OLD)), false],
   ["reads under a known older key", GOOD + used("total", OLD, 3), true],
-  ["reads under a key that the host does not have", GOOD + used("total", hashOf("gone"), 3), false],
+  ["reads under a key unknown to the host", GOOD + used("total", hashOf("gone"), 3), false],
 ];
 for (const [name, text, ok] of CASES)
-  test(`${name} is ${ok ? "no problem" : "a problem"}`, (t) => {
+  test(`${name}: ${ok ? "no problem" : "a problem"}`, (t) => {
     const findings = find(text);
     assert.equal(
       findings.every((each) => each.ok),
@@ -119,7 +119,7 @@ const count = (objects: number, reads: readonly (readonly [string, number])[]) =
 const proves = (findings: ReturnType<typeof count>) =>
   findings.some(({ detail }) => detail.startsWith("no object is left"));
 
-test("a count proves that nothing is left only if each object was read, and none under an older key", () => {
+test("a count proves that no object is left only if each object was read, none of them under an older key", () => {
   assert.ok(proves(count(5, [[NEW, 5]])));
   assert.ok(!proves(count(5, [[NEW, 4]])));
   assert.ok(
@@ -132,7 +132,7 @@ test("a count proves that nothing is left only if each object was read, and none
   );
 });
 
-test("a count says that reads of others can hide objects in the clear", () => {
+test("a count reports that reads of others can hide objects in the clear", () => {
   const details = count(5, [[NEW, 6]]).map(({ detail }) => detail);
   assert.ok(details.some((detail) => /1 of them by other clients, which can hide/.test(detail)));
 });

@@ -107,7 +107,7 @@ function reloads(subject: string, samples: readonly Sample[]): Finding {
     subject,
     ok: false,
     detail,
-    hint: "The API server goes on with the config before it, and is ready all the same. Its log has the reason; fix the file.",
+    hint: "The API server continues with the previous config, and still reports ready. Its log has the reason; fix the file.",
   };
 }
 
@@ -158,7 +158,7 @@ function lastUse(
   ];
 }
 
-/** Reads under other keys than the active one: proof that such objects existed. No read is no proof. */
+/** Reads under other keys than the active one: proof that such objects existed. No reads prove nothing. */
 function olderReads(
   subject: string,
   samples: readonly Sample[],

@@ -12,7 +12,7 @@ ${audit}
 `;
 const auditOf = (audit: string) => parseConfig(withAudit(audit), "/etc/kleidi/k.yaml").audit;
 
-test("without audit there is no audit log", () => {
+test("a configuration without audit has no audit log", () => {
   assert.equal(auditOf(""), undefined);
 });
 

@@ -18,25 +18,25 @@ const cases: readonly Case[] = [
   ["a document after the end marker", "a: 1\n...\nb: 2\n", "3:1"],
   ["a tag", "a: !secret hunter2\n", "1:4"],
   ["a tag on a mapping", "a: !thing { b: 1 }\n", "1:4"],
-  ["a tag that YAML knows", "a: !!str 1\n", "1:4"],
-  ["a tag in full", "a: !<tag:yaml.org,2002:str> 1\n", "1:4"],
+  ["a standard tag", "a: !!str 1\n", "1:4"],
+  ["a complete tag", "a: !<tag:yaml.org,2002:str> 1\n", "1:4"],
   ["a tag without a name", "a: ! 1\n", "1:4"],
-  ["a tag that YAML knows on a mapping", "a: !!map { b: 1 }\n", "1:4"],
-  ["a tag that YAML knows on a list", "a:\n  - !!int 1\n", "2:5"],
-  ["a tag that YAML knows on a key", "!!str a: 1\n", "1:1"],
+  ["a standard tag on a mapping", "a: !!map { b: 1 }\n", "1:4"],
+  ["a standard tag on a list", "a:\n  - !!int 1\n", "2:5"],
+  ["a standard tag on a key", "!!str a: 1\n", "1:1"],
   ["a tag on the whole document", "!!map\na: 1\n", "1:1"],
   ["a tag on nothing", "a: !!null\nb: 1\n", "1:4"],
   ["a directive for tags", "%TAG ! tag:x,2000:\n---\na: 1\n", "1:1"],
   [
-    "a directive that changes nothing, under a comment",
+    "a directive without effect, under a comment",
     "# comment\n\n%TAG !! tag:yaml.org,2002:\n---\na: 1\n",
     "3:1",
   ],
   ["another version of YAML", "%YAML 1.1\n---\na: 0660\n", "1:1"],
   ["an unknown directive", "%FOO\n---\na: 1\n", "1:1"],
-  ["a quote that is not closed", "a: 'hunter2\n", "2:1"],
-  ["a bracket that is not closed", "a: [1, 2\nb: 3\n", "2:1"],
-  ["a bracket too many", "a: 1\n]\n", "2:1"],
+  ["an unclosed quote", "a: 'hunter2\n", "2:1"],
+  ["an unclosed bracket", "a: [1, 2\nb: 3\n", "2:1"],
+  ["an extra bracket", "a: 1\n]\n", "2:1"],
   ["a value that begins with @", "a: @hunter2\n", "1:4"],
   ["an unknown escape", 'a: "\\q"\n', "1:5"],
   ["a colon in a value", "a: b: c\n", "1:4"],
@@ -100,7 +100,7 @@ for (const [name, text] of [
   ["20,000 keys", `providers: {a: 1}\nkeys: [${Array.from({ length: 20_000 }, () => "{name: a}").join()}]`],
   ["20,000 aliases", `keys: [${Array.from({ length: 20_000 }, () => "*a").join(", ")}]`],
 ])
-  test(`Document ends on ${name}`, { timeout: 60_000 }, () => {
+  test(`Document terminates on ${name}`, { timeout: 60_000 }, () => {
     assert.throws(() => parseConfig(text ?? "", "/etc/k.yaml"), { code: "config-invalid" });
   });
 
@@ -124,7 +124,7 @@ for (const [what, text, path, described] of PLACES) {
   });
 }
 
-test("16 levels are read; a fault of a 17th names the first key only", () => {
+test("Document reads 16 levels; the fault of a 17th names only the first key", () => {
   const nested = (levels: number) => `a: ${"[".repeat(levels - 1)}1${"]".repeat(levels - 1)}\n`;
   assert.deepEqual(new Document(nested(16)).faults, []);
   const { faults } = new Document(nested(17));

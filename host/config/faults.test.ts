@@ -30,7 +30,7 @@ function faultsOf(text: string): string[] {
 
 test("the unchanged text has no fault", () => assert.deepEqual(faultsOf(TEXT), []));
 
-test("the correction of a number in quotes is the number", () => {
+test("the correction of a quoted number is the number", () => {
   const [fault = ""] = faultsOf(TEXT.replace("hostCalls: 8", 'hostCalls: "17"'));
   assert.match(fault, /^providers\.local\.limits\.hostCalls: expected .*; write: hostCalls: 17$/);
   const [other = ""] = faultsOf(`${TEXT}audit: { file: /a.jsonl, rotate: { size: 16MiB, keep: "5" } }\n`);
@@ -56,16 +56,11 @@ const LINES: readonly (readonly [
   ["a value without a key", [], "text", "text"],
   ["a value that YAML would read as a number", ["a"], "7", 'a: "7"'],
   ["an escape", ["a"], "x\u001b[2J", String.raw`a: "x\e[2J"`],
-  [
-    "a character outside ASCII that a terminal acts on",
-    ["a"],
-    "x\u009by\u2028",
-    String.raw`a: "x\u009by\u2028"`,
-  ],
+  ["a non-ASCII control character", ["a"], "x\u009by\u2028", String.raw`a: "x\u009by\u2028"`],
   ["an invisible character of more than 16 bits", ["a"], "x\u{e0001}y", String.raw`a: "x\U000e0001y"`],
 ];
 for (const [what, path, value, line] of LINES) {
-  test(`lineFor writes ${what} as YAML that reads as the same`, () => {
+  test(`lineFor writes ${what} as YAML that parses to the same value`, () => {
     assert.equal(lineFor(path, { value }), line);
     const read: unknown = parse(line);
     assert.deepEqual(

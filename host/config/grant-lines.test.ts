@@ -28,7 +28,7 @@ const LINES: readonly (readonly [capability: string, operations: readonly string
   ["state", ["get"], "state: { names: [kek, old] }"],
 ];
 for (const [capability, operations, line] of LINES) {
-  test(`grantLine grants ${capability} for ${operations} with the names of the provider's own keys`, () =>
+  test(`grantLine grants ${capability} for ${operations} with the names of the provider's keys`, () =>
     assert.equal(grantLine(CONFIG, "local", capability, operations), line));
 }
 

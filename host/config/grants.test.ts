@@ -79,13 +79,13 @@ const cases: readonly (readonly [name: string, from: string, to: string, place: 
     "11:24 providers.one.grants.state.names[0]",
   ],
   [
-    "a record that is granted to two providers",
+    "a record granted to two providers",
     "{ module: b,",
     "{ grants: { state: { names: [kek-2, kek-1] } }, module: b,",
     "12:44 providers.two.grants.state.names[1]",
   ],
   [
-    "a record that is granted twice",
+    "a record granted twice",
     "names: [kek-1]",
     "names: [kek-1, kek-1]",
     "11:31 providers.one.grants.state.names[1]",
@@ -103,7 +103,7 @@ testRefusals(
 
 const grantsIn = (text: string) => parseConfig(text, "/etc/k.yaml").providers[0]?.grants;
 
-test("a grant of a TPM has the owner hierarchy and nothing else by default", () => {
+test("a grant of a TPM has only the owner hierarchy by default", () => {
   assert.deepEqual(grantsIn(VALID), {
     tpm: { device: "/dev/tpmrm0", hierarchies: ["owner"], persistent: [], templates: [], unseal: false },
     state: { names: ["kek-1"] },

@@ -18,7 +18,7 @@ type Json = { readonly [key: string]: Json };
 const SCHEMA_JSON = configJsonSchema();
 const accepts = new Ajv().compile(SCHEMA_JSON);
 
-/** Keys that the parser checks in code, after the form that the JSON Schema has. Beside them only the rules across keys are stricter. */
+/** Keys that the parser checks in code, beyond the form in the JSON Schema. Apart from them, only the rules across keys are stricter. */
 const STRICTER_IN_CODE = new Set([
   // without NUL, and not too long once resolved
   ...pathKeys(SCHEMA),
@@ -74,7 +74,7 @@ const VALID: readonly (readonly [string, unknown])[] = [
   ...["tpm", "vault", "gpg"].map((name) => [name, parse(read(`examples/${name}/kleidi.yaml`))] as const),
 ];
 
-/** The verdict of the parser on a document that JSON can express. */
+/** The parser's verdict on a document that JSON can express. */
 function faultOf(value: unknown): ConfigError | undefined {
   try {
     parseConfig(stringify(value), "/etc/kleidi/kleidi.yaml");
@@ -85,7 +85,7 @@ function faultOf(value: unknown): ConfigError | undefined {
   }
 }
 
-/** The keys at which the parser's own schema refuses a document; rules across keys are not in it. */
+/** The keys at which the parser's own schema refuses a document; it does not contain the rules across keys. */
 function refusedKeys(value: unknown): string[] {
   const document = new Document(stringify(value)).value;
   const { error } = SCHEMA.safeParse(resolvePaths(document, "/etc/kleidi", SCHEMA));
@@ -137,7 +137,7 @@ describe("the JSON Schema of the configuration", () => {
     assert.deepEqual(unexplained, []);
   });
 
-  test("lists, of the keys that are stricter in code, only keys that exist", () => {
+  test("lists only existing keys as stricter in code", () => {
     const known = new Set<string>();
     const visit = (schema: Parameters<typeof keysOf>[0] | undefined, path: string) => {
       if (schema === undefined) return;
@@ -154,7 +154,7 @@ describe("the JSON Schema of the configuration", () => {
     );
   });
 
-  test("agrees with the parser on every kept text of the fuzz target", () => {
+  test("agrees with the parser on every text of the fuzz corpus", () => {
     const folder = join(root, "test/fuzz/corpus/config");
     const texts = readdirSync(folder, { recursive: true, withFileTypes: true })
       .filter((entry) => entry.isFile())
@@ -166,7 +166,7 @@ describe("the JSON Schema of the configuration", () => {
     }
   });
 
-  test("refuses no changed document that the parser accepts, and is weaker only where it is listed", () => {
+  test("refuses no changed document that the parser accepts, and is weaker only at the listed keys", () => {
     const seen = { accepted: 0, refused: 0, weaker: 0 };
     fc.assert(
       fc.property(
@@ -184,7 +184,7 @@ describe("the JSON Schema of the configuration", () => {
   });
 });
 
-/** The value of a document as JSON has it. */
+/** The JSON value of a document. */
 const plain = (value: unknown): unknown => JSON.parse(JSON.stringify(value));
 
 interface Change {
@@ -235,7 +235,7 @@ const change: fc.Arbitrary<Change> = fc.record({
   ),
 });
 
-/** Every place of a document: a container and the key of a value in it. */
+/** Every place in a document: a container and the key of a value in it. */
 function places(container: object): (readonly [Record<string, unknown>, string])[] {
   return Object.entries(container).flatMap(([key, value]) => [
     [container as Record<string, unknown>, key] as const,

@@ -18,12 +18,12 @@ providers: { local: { module: local.wasm, sha256: ${"ab".repeat(32)} } }
 keys: [{ name: kek, provider: local, use: active }]
 `;
 
-/** The content of a file, or a function that makes something else at the path. */
+/** The content of a file, or a function that creates something else at the path. */
 const cases: readonly (readonly [name: string, content: string | Buffer | ((path: string) => void)])[] = [
-  ["a file that is not there", () => {}],
+  ["a missing file", () => {}],
   ["a folder", (path) => mkdirSync(path)],
   ["a pipe, without waiting for a writer", (path) => assert.equal(spawnSync("mkfifo", [path]).status, 0)],
-  ["a file of 1 MiB and a byte", "#".repeat(1024 * 1024 + 1)],
+  ["a file of 1 MiB and one byte", "#".repeat(1024 * 1024 + 1)],
   ["bytes that are not UTF-8", Buffer.from([0x61, 0xff])],
 ];
 
@@ -97,7 +97,7 @@ const SOCKETS: readonly (readonly [what: string, listen: string, more: string, i
   ],
 ];
 for (const [what, listen, more, isRefused] of SOCKETS)
-  test(`once a configuration is read, a secret of a group ${what} is ${isRefused ? "refused" : "read"}`, () => {
+  test(`after a configuration is loaded, a secret of a group ${what} is ${isRefused ? "refused" : "read"}`, () => {
     const secret = join(folder, "secret");
     writeFileSync(secret, "CANARY");
     chmodSync(secret, 0o640);

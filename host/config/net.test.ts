@@ -90,7 +90,7 @@ for (const request of REQUESTS)
     `10:17 ${NET}.allow[0]`,
   );
 
-test("parseConfig reads the query and the headers that a line fixes", () => {
+test("parseConfig reads the fixed query and headers of a line", () => {
   const line = "POST /keys/kek?api-version=7.4 x-op=wrap";
   const { grants } =
     parseConfig(VALID.replace("POST /v1/encrypt/kek", line), "/etc/k.yaml").providers[0] ?? assert.fail();
@@ -101,7 +101,7 @@ test("parseConfig reads the query and the headers that a line fixes", () => {
 });
 
 refuses(
-  "a line that fixes the credential's header",
+  "a line with the credential's header as a fixed header",
   withLines("credential: { file: { file: /t, header: x-token } }").replace(
     "POST /v1/encrypt/kek",
     "POST /v1/encrypt/kek x-token=a",
@@ -138,14 +138,14 @@ for (const network of [
 
 const FAULTS: readonly (readonly [name: string, line: string, place: string])[] = [
   ["a client certificate without its key", "tls: { certificate: c.pem }", `11:14 ${NET}.tls`],
-  ["a server's name that is an address", "tls: { serverName: 10.0.0.1 }", `11:28 ${NET}.tls.serverName`],
+  ["an address as the server's name", "tls: { serverName: 10.0.0.1 }", `11:28 ${NET}.tls.serverName`],
   ["an old version of TLS", 'tls: { minimum: "1.1" }', `11:25 ${NET}.tls.minimum`],
   ["a version of TLS without quotes", "tls: { minimum: 1.3 }", `11:25 ${NET}.tls.minimum`],
   ["a key that would turn verification off", "tls: { insecure: true }", `11:16 ${NET}.tls.insecure`],
   ["a time-out that ends after the API server's", "limits: { timeout: 3s }", `11:28 ${NET}.limits.timeout`],
-  ["a response that exceeds the buffer", "limits: { response: 64KiB }", `11:29 ${NET}.limits.response`],
-  ["no connection at all", "limits: { connections: 0 }", `11:32 ${NET}.limits.connections`],
-  ["a credential of no kind", "credential: {}", `11:21 ${NET}.credential`],
+  ["a response limit above the buffer", "limits: { response: 64KiB }", `11:29 ${NET}.limits.response`],
+  ["a limit of no connections", "limits: { connections: 0 }", `11:32 ${NET}.limits.connections`],
+  ["a credential without a kind", "credential: {}", `11:21 ${NET}.credential`],
   [
     "a credential of two kinds",
     "credential: { vault: { auth: token, file: t }, file: { file: t, header: authorization } }",
@@ -170,7 +170,7 @@ const FAULTS: readonly (readonly [name: string, line: string, place: string])[] 
       ] as const,
   ),
   [
-    "a token in a header that frames the request",
+    "a token in a header that affects the framing of the request",
     "credential: { file: { file: t, header: content-length } }",
     `11:48 ${NET}.credential.file.header`,
   ],
@@ -180,7 +180,7 @@ const FAULTS: readonly (readonly [name: string, line: string, place: string])[] 
     `11:48 ${NET}.credential.file.header`,
   ],
   [
-    "a login's field that is both text and file",
+    "a login field that is both text and file",
     "credential: { login: { path: /l, body: { a: { text: b, file: c } }, token: /t, header: authorization } }",
     `11:53 ${NET}.credential.login.body.a`,
   ],
@@ -190,7 +190,7 @@ const FAULTS: readonly (readonly [name: string, line: string, place: string])[] 
     `11:38 ${NET}.credential.login.path`,
   ],
   [
-    "a login by certificate without one",
+    "a login by certificate without a certificate",
     "credential: { vault: { auth: cert } }",
     `11:38 ${NET}.credential.vault.auth`,
   ],
@@ -203,7 +203,7 @@ const FAULTS: readonly (readonly [name: string, line: string, place: string])[] 
 for (const [name, line, place] of FAULTS) refuses(name, withLines(line), place);
 
 refuses(
-  "TLS under an origin in the clear",
+  "TLS settings for an origin in the clear",
   withLines("tls: { ca: c.pem }").replace("https://vault.example:8200", "http://127.0.0.1:8200"),
   `11:14 ${NET}.tls`,
 );
@@ -212,7 +212,7 @@ refuses(
   VALID.replace("        origin: https://vault.example:8200\n", ""),
   `8:7 ${NET}.origin`,
 );
-refuses("a grant of no request", VALID.replace("[POST /v1/encrypt/kek]", "[]"), `10:16 ${NET}.allow`);
+refuses("a grant without a request", VALID.replace("[POST /v1/encrypt/kek]", "[]"), `10:16 ${NET}.allow`);
 
 test("a grant of kleidi:net has restrictive defaults", () => {
   assert.deepEqual(grantIn(VALID), {
@@ -329,7 +329,7 @@ const hosts = fc.oneof(
   fc.domain(),
 );
 
-test("URL reads an accepted origin as it is written", () => {
+test("URL parses an accepted origin unchanged", () => {
   let accepted = 0;
   const scheme = fc.constantFrom("https://", "http://", "https:", "https:///", "https:\\\\");
   const port = fc.constantFrom("", ":", ":1", ":443", ":80", ":8200", ":65535", ":65536", ":0", ":08", ":1 ");
@@ -351,7 +351,7 @@ test("URL reads an accepted origin as it is written", () => {
   assert.ok(accepted > 30, `only ${accepted} were accepted`);
 });
 
-test("URL reads a path that may be granted as it is written", () => {
+test("URL parses a path that may be granted unchanged", () => {
   let accepted = 0;
   const path = pieces(
     "/",
@@ -396,7 +396,7 @@ for (const allowed of [
   "GET /",
 ]) {
   refuses(
-    `an allowed request that gives tokens out: ${allowed}`,
+    `an allowed request that returns tokens: ${allowed}`,
     VALID.replace("POST /v1/encrypt/kek", allowed),
     `10:17 ${NET}.allow[0]`,
   );
@@ -404,7 +404,7 @@ for (const allowed of [
 
 for (const allowed of ["POST /v1/team/", "POST /v1/team/sub/"]) {
   refuses(
-    `an allowed request that gives tokens out in the credential's namespace: ${allowed}`,
+    `an allowed request that returns tokens in the credential's namespace: ${allowed}`,
     withLines("credential: { vault: { auth: token, file: t, namespace: team/sub } }").replace(
       "POST /v1/encrypt/kek",
       allowed,
@@ -414,7 +414,7 @@ for (const allowed of ["POST /v1/team/", "POST /v1/team/sub/"]) {
 }
 
 refuses(
-  "an allowed request that is the host's own login",
+  "the host's own login as an allowed request",
   withLines("credential: { login: { path: /v1/encrypt/kek, body: {}, token: /t, header: x-token } }"),
   `10:17 ${NET}.allow[0]`,
 );

@@ -54,7 +54,7 @@ export interface TrustOutline {
 }
 
 /**
- * Tells whether the provider of a key can be determined: every provider has a valid name, or one that resembles a valid
+ * Reports whether the provider of a key can be determined: every provider has a valid name, or one that resembles a valid
  * name.
  */
 export function haveValidNames(providers: readonly ProviderOutline[]): boolean {

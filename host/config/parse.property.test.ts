@@ -22,7 +22,7 @@ const keyName = word(/^[a-z0-9][a-z0-9.-]{0,62}$/);
 const pathLike = word(/^[a-z0-9/.-]{1,20}$/);
 const optional = <T>(value: fc.Arbitrary<T>) => fc.option(value, { nil: undefined });
 
-/** A valid configuration, as written in the file. */
+/** A valid configuration, as in the file. */
 const valid = fc
   .record({
     names: fc.uniqueArray(word(/^[a-z][a-z0-9-]{0,62}$/), { minLength: 1, maxLength: 4 }),
@@ -51,7 +51,7 @@ const valid = fc
       const own = rows.filter((row) => row.provider === provider).map(({ name }) => name);
       const limits = {
         memory: memory === undefined ? undefined : `${memory}MiB`,
-        // All instances together are bounded: with more memory, fewer calls at once.
+        // The memory of all instances together is bounded: with more memory per instance, fewer calls run at once.
         concurrentCalls: memory === undefined ? undefined : Math.min(64, Math.floor(4096 / memory) - 4),
         deadline: deadline === undefined ? undefined : `${deadline}ms`,
         queue,

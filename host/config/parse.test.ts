@@ -7,7 +7,7 @@ import { parseConfig } from "./parse.ts";
 
 const SHA = "0123456789abcdef".repeat(4);
 
-/** A valid configuration, one key a line. Line 3 is the socket. */
+/** A valid configuration with one key per line. Line 3 is the socket. */
 const VALID = `apiVersion: kleidi.dev/v1
 listen:
   socket: /run/kms.sock
@@ -38,7 +38,7 @@ type Case = readonly [name: string, from: string, to: string, place: string];
 
 const cases: readonly Case[] = [
   [
-    "a path that is too long for any system call once it is resolved",
+    "a path that is too long for any system call after it is resolved",
     "module: local.wasm",
     `module: ${"a".repeat(4095)}`,
     `9:13 providers.local.module`,
@@ -48,14 +48,14 @@ const cases: readonly Case[] = [
   ["a missing required key", "apiVersion: kleidi.dev/v1\n", "", "1:1 apiVersion"],
   ["a missing section", 'listen:\n  socket: /run/kms.sock\n  mode: "0660"\n', "", "1:1 listen"],
   ["an unknown key at the top", "log:", "logs:", "22:1 logs"],
-  ["an unknown key that resembles none", "status:\n  interval: 30s", "password: hunter2", "20:1 password"],
+  ["an unknown key without a similar one", "status:\n  interval: 30s", "password: hunter2", "20:1 password"],
   [
-    "an unknown key beside the one it resembles",
+    "an unknown key beside a similar one",
     "  level: debug",
     "  level: debug\n  levle: debug",
     "24:3 log.levle",
   ],
-  ["a misspelt required key, once", "  socket:", "  sokcet:", "3:3 listen.sokcet"],
+  ["a misspelt required key, reported once", "  socket:", "  sokcet:", "3:3 listen.sokcet"],
   ["a mode that YAML read as a number", '"0660"', "0660", "4:9 listen.mode"],
   ["a mode in octal notation", '"0660"', "0o660", "4:9 listen.mode"],
   ["a mode that gives others access", '"0660"', '"0666"', "4:9 listen.mode"],
@@ -73,7 +73,7 @@ const cases: readonly Case[] = [
   ["a provider name with capitals", "  local:\n", "  Local:\n", "8:3 providers.Local"],
   ["a provider name that begins with a digit", "  local:\n", "  1local:\n", "8:3 providers.1local"],
   [
-    "a provider that is nothing",
+    "a provider without a value",
     "\n    module: local.wasm\n    sha256: 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\n    grants: { keystore: { keys: [kek] } }\n    limits:\n      memory: 32MiB\n      deadline: 1s\n      hostCalls: 8",
     "\n",
     "8:3 providers.local",
@@ -92,9 +92,9 @@ const cases: readonly Case[] = [
     "{ keystore: { keys: [kek] }, network: { host: a } }",
     "11:42 providers.local.grants.network",
   ],
-  ["a grant of no key", "[kek]", "[]", "11:33 providers.local.grants.keystore.keys"],
+  ["a grant without a key", "[kek]", "[]", "11:33 providers.local.grants.keystore.keys"],
   [
-    "a grant of keystore keys that names none",
+    "a grant of the keystore without a list",
     "keystore: { keys: [kek] }",
     "keystore: {}",
     "11:25 providers.local.grants.keystore",
@@ -124,7 +124,7 @@ const cases: readonly Case[] = [
   ["a fraction of a count", "hostCalls: 8", "hostCalls: 8.5", "15:18 providers.local.limits.hostCalls"],
   ["an empty count", "hostCalls: 8", 'hostCalls: ""', "15:18 providers.local.limits.hostCalls"],
   ["an infinite count", "hostCalls: 8", "queue: .inf", "15:14 providers.local.limits.queue"],
-  ["a key with nothing after it", "hostCalls: 8", "hostCalls:", "15:7 providers.local.limits.hostCalls"],
+  ["a key without a value", "hostCalls: 8", "hostCalls:", "15:7 providers.local.limits.hostCalls"],
   [
     "keys that are a mapping",
     "keys:\n  - name: kek\n    provider: local\n    use: active",
@@ -157,7 +157,7 @@ const cases: readonly Case[] = [
   ["an unknown log level", "debug", "warning", "23:10 log.level"],
   ["a log level that is a boolean", "debug", "true", "23:10 log.level"],
   [
-    "a setting with the name __proto__, which would be left out",
+    "a setting with the name __proto__, which would be lost",
     "    use: active",
     "    use: active\n    settings: { mount: transit, __proto__: transit }",
     "20:33 keys[0].settings.__proto__",
@@ -169,12 +169,7 @@ const cases: readonly Case[] = [
     "keys: [kek], rpcs: [Encrypt]",
     "11:47 providers.local.grants.keystore.rpcs[0]",
   ],
-  [
-    "an admin address without an address",
-    "status:",
-    'admin: { listen: ":9464" }\nstatus:',
-    "20:18 admin.listen",
-  ],
+  ["an admin without an address", "status:", 'admin: { listen: ":9464" }\nstatus:', "20:18 admin.listen"],
   ["an admin address by name", "status:", "admin: { listen: localhost:9464 }\nstatus:", "20:18 admin.listen"],
   [
     "an admin socket that others could reach",
@@ -189,7 +184,7 @@ const cases: readonly Case[] = [
     "20:34 admin.mode",
   ],
   [
-    "an admin socket that is the API server's",
+    "an admin socket at the path of the API server's socket",
     "status:",
     "admin: { listen: unix:/run/kms.sock }\nstatus:",
     "20:18 admin.listen",
@@ -382,7 +377,7 @@ test("ConfigError prints 50 faults, keeps all, and counts the rest", () => {
   assert.equal(lines.at(-1), "and 10 more");
 });
 
-/** As sha256sum prints it. */
+/** In the output format of sha256sum. */
 function sha256Of(text: string): string {
   return createHash("sha256").update(text).digest("hex");
 }

@@ -25,7 +25,7 @@ type Case = readonly [name: string, from: string, to: string, place: string];
 
 const cases: readonly Case[] = [
   [
-    "a socket path that is too long once resolved",
+    "a socket path that is too long after it is resolved",
     "/run/kms.sock",
     "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
     "2:19 listen.socket",
@@ -37,7 +37,7 @@ const cases: readonly Case[] = [
     "8:3 providers.my_tpm",
   ],
   [
-    "a provider name whose correction has the longest length that is shown",
+    "a provider name whose correction has the maximum displayed length",
     "  tpm:\n",
     `  tpm: { module: b, sha256: 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef }\n  ${"a".repeat(59)}_:\n`,
     `8:3 providers.${"a".repeat(59)}_`,
@@ -50,7 +50,7 @@ const cases: readonly Case[] = [
     '7:3 providers["aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa…"]',
   ],
   ["the provider name __proto__", "  tpm:\n", "  __proto__:\n", "7:3 providers.__proto__"],
-  ["two keys of one name", "name: kek-3", "name: kek-1", "12:13 keys[2].name"],
+  ["two keys with the same name", "name: kek-3", "name: kek-1", "12:13 keys[2].name"],
   ["two active keys", "provider: tpm, use: decrypt", "provider: tpm, use: active", "12:40 keys[2].use"],
   ["no active key", "use: active", "use: decrypt", "9:1 keys"],
   ["a key of a provider that is misspelt", "provider: tpm", "provider: tmp", "12:30 keys[2].provider"],
@@ -115,13 +115,13 @@ const cases: readonly Case[] = [
     "6:135 providers.local.grants.keystore.keys[2]",
   ],
   [
-    "instances of 64MiB for 64 calls at once",
+    "instances of 64MiB for 64 concurrent calls",
     "module: b,",
     "module: b, limits: { memory: 64MiB },",
     "8:26 providers.tpm.limits",
   ],
   [
-    "a processMemory that the instances do not fit into",
+    "a processMemory that is too small for the instances",
     "module: b,",
     "module: b, limits: { processMemory: 512MiB },",
     "8:43 providers.tpm.limits.processMemory",
@@ -152,7 +152,7 @@ test("brokenRules requires a keystore for a passphrase too", () => {
   );
 });
 
-test("brokenRules accepts a socket path of 100 bytes, resolved", () => {
+test("brokenRules accepts a resolved socket path of 100 bytes", () => {
   const socket = `../${"a".repeat(99)}`;
   assert.equal(parseConfig(VALID.replace("/run/kms.sock", socket), "/etc/k.yaml").listen.socket.length, 100);
 });

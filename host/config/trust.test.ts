@@ -5,7 +5,7 @@ import { parseConfig } from "./parse.ts";
 
 const SHA = "0123456789abcdef".repeat(4);
 
-/** A public key line: the id in the order in which minisign prints it, and 32 bytes of one value. */
+/** A public key line: the id as minisign prints it, and 32 bytes of one value. */
 function line(id: string, fill: number): string {
   const bytes = [Buffer.from("Ed"), Buffer.from(id, "hex").reverse(), Buffer.alloc(32, fill)];
   return Buffer.concat(bytes).toString("base64");
@@ -68,7 +68,7 @@ test("without trust a provider has no signatures", () => {
 
 /** A text with one fault: a part of VALID, its replacement, and the place of the fault. */
 const cases: readonly (readonly [name: string, from: string, to: string, place: string])[] = [
-  ["a key that is cut short", A, A.slice(0, -1), `4:34 trust.keys[0].key`],
+  ["a truncated key", A, A.slice(0, -1), `4:34 trust.keys[0].key`],
   ["a key of another algorithm", A, `RU${A.slice(2)}`, `4:34 trust.keys[0].key`],
   [
     "an entire .pub file",
@@ -76,14 +76,14 @@ const cases: readonly (readonly [name: string, from: string, to: string, place: 
     `"untrusted comment: minisign public key D139A01AA35FA08F\\n${A}\\n"`,
     `4:34 trust.keys[0].key`,
   ],
-  ["a day that is not in the calendar", "2027-06-30", "2027-06-31", "4:101 trust.keys[0].expires"],
+  ["an invalid date", "2027-06-30", "2027-06-31", "4:101 trust.keys[0].expires"],
   ["a day with slashes", "2027-06-30", "2027/06/30", "4:101 trust.keys[0].expires"],
   ["a day with a time", "2027-06-30", "2027-06-30T12:00:00Z", "4:101 trust.keys[0].expires"],
   ["a threshold of 0", "threshold: 2", "threshold: 0", "6:14 trust.threshold"],
   ["a threshold above the number of keys", "threshold: 2", "threshold: 3", "6:14 trust.threshold"],
-  ["two keys of one name", "release-2027", "release-2026", "5:15 trust.keys[1].name"],
+  ["two keys with the same name", "release-2027", "release-2026", "5:15 trust.keys[1].name"],
   ["the same key twice", B, A, "5:34 trust.keys[1].key"],
-  ["two keys of one id", B, line("D139A01AA35FA08F", 3), "5:34 trust.keys[1].key"],
+  ["two keys with the same id", B, line("D139A01AA35FA08F", 3), "5:34 trust.keys[1].key"],
   ["the same key under two ids", B, line("0000000000000B0B", 1), "5:34 trust.keys[1].key"],
   [
     "the id of a revoked key in lower case",
@@ -103,9 +103,9 @@ const cases: readonly (readonly [name: string, from: string, to: string, place: 
     "key: 12345678901234E5",
     "9:14 trust.revoked[1].key",
   ],
-  ["a revocation of nothing", "key: D139A01AA35FA08F, why", "why", "9:7 trust.revoked[1]"],
+  ["a revocation without an object", "key: D139A01AA35FA08F, why", "why", "9:7 trust.revoked[1]"],
   [
-    "a revocation of two things",
+    "a revocation of two objects",
     "key: D139A01AA35FA08F, why",
     `key: D139A01AA35FA08F, sha256: ${SHA}, why`,
     "9:7 trust.revoked[1]",
@@ -129,7 +129,7 @@ testRefusals("trust", [
   { name: "signatures without trust", text: withoutTrust, place: "4:102 providers.local.signatures" },
 ]);
 
-test("parseConfig refuses an empty trust policy, which is not the same as none", () => {
+test("parseConfig refuses an empty trust policy, which differs from an absent one", () => {
   const rest = VALID.slice(VALID.indexOf("listen"));
   for (const [trust, fault] of [
     ["trust:", "trust: expected a mapping with the key keys, found nothing"],

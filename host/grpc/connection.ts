@@ -121,7 +121,7 @@ export class Connection {
     this.socket.destroy();
   }
 
-  /** @returns whether the request is to be answered */
+  /** @returns true if the request is to be answered */
   open(stream: ServerHttp2Stream, flags: number): boolean {
     // Frames of the same read still arrive after the connection was closed.
     if (this.socket.destroyed || !this.#pay(ALLOWANCE.request, "resets")) {
@@ -173,7 +173,7 @@ export class Connection {
     this.#totals.streams -= 1;
   }
 
-  /** @returns whether the allowance was sufficient */
+  /** @returns true if the allowance was sufficient */
   #pay(price: number, reason: CloseReason): boolean {
     this.#allowance -= price;
     if (this.#allowance >= 0) return true;

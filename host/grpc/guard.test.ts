@@ -59,7 +59,7 @@ async function start(t: TestContext) {
   };
 }
 
-// Each event comes at once, or never.
+// Each event occurs at once, or never.
 const LIMIT = { timeout: 60_000 };
 
 /** Calls Status; resolves with its reply. */
@@ -100,9 +100,9 @@ async function answered(
   return sessions;
 }
 
-describe("when every connection has got a reply", () => {
+describe("when every connection has received a reply,", () => {
   test(
-    "the connections that got a reply first stay, and a new one replaces the first of the others",
+    "the connections with the earliest replies stay, and a new one replaces the first of the others",
     LIMIT,
     async (t) => {
       const { session, reasons } = await start(t);
@@ -121,7 +121,7 @@ describe("when every connection has got a reply", () => {
   );
 
   test(
-    "a new client is served as long as the other new ones, and until the end of its call",
+    "a new client is served for as long as the other new ones, and until the end of its call",
     LIMIT,
     async (t) => {
       const { session } = await start(t);
@@ -145,7 +145,7 @@ describe("when every connection has got a reply", () => {
   );
 
   test(
-    "silent connections replace each other, and a new client has the time to get a reply",
+    "silent connections replace each other, and a new client has time to get a reply",
     LIMIT,
     async (t) => {
       const { session, silent, count, reasons } = await start(t);
@@ -282,23 +282,19 @@ test(
   },
 );
 
-test(
-  "an unfinished request and a connection without a preface are closed, and no other one",
-  LIMIT,
-  async (t) => {
-    const { silent, session, reasons, count } = await start(t);
-    const honest = await session();
-    await ask(honest);
-    const mute = await silent();
-    const attacker = await session();
-    const closed = [once(mute, "close"), once(attacker, "close")];
-    attacker.request(HEADERS).on("error", () => {});
-    await Promise.all(closed);
-    await count(1);
-    assert.deepEqual(reasons.toSorted(), ["silent", "unfinished"]);
-    await ask(honest);
-  },
-);
+test("only an unfinished request and a connection without a preface are closed", LIMIT, async (t) => {
+  const { silent, session, reasons, count } = await start(t);
+  const honest = await session();
+  await ask(honest);
+  const mute = await silent();
+  const attacker = await session();
+  const closed = [once(mute, "close"), once(attacker, "close")];
+  attacker.request(HEADERS).on("error", () => {});
+  await Promise.all(closed);
+  await count(1);
+  assert.deepEqual(reasons.toSorted(), ["silent", "unfinished"]);
+  await ask(honest);
+});
 
 test("a connection with a reply may have more concurrent requests than a new one", LIMIT, async (t) => {
   const { session } = await start(t);
@@ -311,7 +307,7 @@ test("a connection with a reply may have more concurrent requests than a new one
 });
 
 test(
-  "as many concurrent requests as SETTINGS allows are answered, on a new connection and later",
+  "as many concurrent requests as SETTINGS allows are answered, on a new connection and later on",
   LIMIT,
   async (t) => {
     const { session, reasons } = await start(t);
@@ -328,7 +324,7 @@ test(
 );
 
 test(
-  "a session that fails in the same read as the headers of a request ends only itself",
+  "a session that fails in the same read as the headers of a request affects no other session",
   LIMIT,
   async (t) => {
     const { session, silent, reasons } = await start(t);

@@ -71,7 +71,7 @@ export class Guard {
     this.#accepting.watch(session);
   }
 
-  /** @returns whether the request is to be answered */
+  /** @returns true if the request is to be answered */
   stream(stream: ServerHttp2Stream, flags: number): boolean {
     // A failed session emits an error on each stream; an error without a listener would end the host.
     stream.on("error", () => {});

@@ -15,7 +15,7 @@ function named(name: string, events: string[]): Interceptor {
   };
 }
 
-test("the first interceptor is the outermost, and the reply comes through unchanged", async () => {
+test("the first interceptor is the outermost, and the reply passes through unchanged", async () => {
   const events: string[] = [];
   const run = chain([named("log", events), named("audit", events)]);
   const reply = await run(call, async () => {
@@ -51,6 +51,6 @@ test("an error of an interceptor replaces a success, and the outer interceptors 
   assert.deepEqual([outer, inner], [[reply], []]);
 });
 
-test("without interceptors the work alone makes the reply", async () => {
+test("without interceptors the work alone produces the reply", async () => {
   assert.equal(await chain([])(call, async () => success), success);
 });

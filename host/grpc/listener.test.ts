@@ -34,7 +34,7 @@ function place(t: TestContext) {
 /** Listens, greets each connection, and closes at the end of the test. */
 async function start(t: TestContext, socket: string, options: Partial<ListenOptions> = {}) {
   const listener = await listen({ socket, mode: 0o600, ...options }, (connection) => {
-    // A host that only tests whether the socket is served disconnects before the greeting.
+    // A host that only checks if the socket is served disconnects before the greeting.
     connection.on("error", () => {});
     connection.end("hello");
   });
@@ -81,7 +81,7 @@ for (const mode of [0o600, 0o660, 0o666]) {
   });
 }
 
-test("the folder holds only the socket and its empty lock", async (t) => {
+test("the folder contains only the socket and its empty lock", async (t) => {
   const { folder, socket } = place(t);
   await start(t, socket);
   assert.deepEqual(readdirSync(folder), [".kms.sock.lock", "kms.sock"]);
@@ -95,7 +95,7 @@ test("the umask of the process is unchanged", async (t) => {
   assert.equal(process.umask(), before);
 });
 
-test("the socket is closed to others until it has its mode, and gets its mode before its name", async (t) => {
+test("the socket gets its mode before its name, and is inaccessible to others until then", async (t) => {
   const { folder, socket } = place(t);
   const umask = process.umask(0);
   t.after(() => process.umask(umask));
@@ -179,7 +179,7 @@ const IN_THE_WAY: [string, (socket: string, folder: string) => void][] = [
       symlinkSync("file", socket);
     },
   ],
-  ["a symbolic link to nothing", (socket) => symlinkSync("nothing", socket)],
+  ["a dangling symbolic link", (socket) => symlinkSync("nothing", socket)],
 ];
 for (const [what, put] of IN_THE_WAY) {
   test(`${what} in place of the socket is refused and left unchanged`, async (t) => {

@@ -13,7 +13,7 @@ import { KmsClient } from "./client.ts";
 import { type Interceptor, observeReplies, type RpcContext, type RpcReply } from "./interceptor.ts";
 import { KmsServer } from "./server.ts";
 
-test("a call that does not end is answered DEADLINE_EXCEEDED with our sentence, and the server goes on", async () => {
+test("a call that does not end is answered DEADLINE_EXCEEDED with kleidi's message, and the server continues", async () => {
   const folder = mkdtempSync(join(tmpdir(), "kleidi-server-"));
   const socket = join(folder, "kms.sock");
   const keyId = await deriveKeyId("k", "1");
@@ -27,7 +27,7 @@ test("a call that does not end is answered DEADLINE_EXCEEDED with our sentence, 
       code: 4,
       details: "Cannot Encrypt: it took longer than 2400 ms",
     });
-    // A caller whose own deadline is shorter hears it from its own side.
+    // A caller with a shorter deadline gets the error from its own client.
     await assert.rejects(client.encrypt({ plaintext: new Uint8Array(32) }, 50), { code: 4 });
     assert.equal((await client.status()).keyId, keyId);
   } finally {
@@ -37,7 +37,7 @@ test("a call that does not end is answered DEADLINE_EXCEEDED with our sentence, 
   }
 });
 
-test("metadata that is none leaves nothing on stderr", async (t) => {
+test("invalid metadata writes nothing to stderr", async (t) => {
   const folder = mkdtempSync(join(tmpdir(), "kleidi-server-"));
   const socket = join(folder, "kms.sock");
   const keyId = await deriveKeyId("k", "1");
@@ -68,7 +68,7 @@ test("metadata that is none leaves nothing on stderr", async (t) => {
   }
 });
 
-test("an RPC runs in the async context that an interceptor sets, and so does the code that sees its reply", async () => {
+test("an RPC and the code that sees its reply run in the async context that an interceptor sets", async () => {
   const folder = mkdtempSync(join(tmpdir(), "kleidi-server-"));
   const socket = join(folder, "kms.sock");
   const keyId = await deriveKeyId("k", "1");
@@ -104,7 +104,7 @@ test("an RPC runs in the async context that an interceptor sets, and so does the
   }
 });
 
-// What is waited for comes at once, or never.
+// The awaited events occur at once, or never.
 const LIMIT = { timeout: 60_000 };
 
 /** A server that holds each Encrypt until its gate is opened, and the replies that the outermost interceptor saw. */
@@ -133,7 +133,7 @@ async function held(t: TestContext, interceptors: readonly Interceptor[] = []) {
   return { server, client, replies, gates, keyId, inFlight };
 }
 
-/** Whether it has ended once everything that was ready has run. */
+/** Resolves to true if it has ended once all ready work has run. */
 async function isSettled(promise: Promise<unknown>): Promise<boolean> {
   let settled = false;
   void promise.finally(() => {
@@ -169,7 +169,7 @@ test("stop waits no longer than its grace for a call that does not end", LIMIT, 
 test("stop without a call in flight does not wait for its grace", LIMIT, async (t) => {
   const { server, client } = await held(t);
   await client.status();
-  // Longer than the test runner waits.
+  // Longer than the test runner's time-out.
   await server.stop(2 ** 31 - 1);
 });
 
@@ -188,7 +188,7 @@ test("an interceptor sees the failure of an RPC and the key_id in its request", 
 });
 
 test(
-  "an RPC without an audit record fails, whether it succeeded or failed before, and the outer interceptors see that",
+  "an RPC without an audit record fails, whether it succeeded or failed, and the outer interceptors see the failure",
   LIMIT,
   async (t) => {
     const record: Interceptor = async (_, next) => {
@@ -210,7 +210,7 @@ test(
   },
 );
 
-test("an RPC whose record is refused is recorded once", LIMIT, async (t) => {
+test("an RPC whose record is refused is recorded only once", LIMIT, async (t) => {
   const recorded: RpcReply[] = [];
   const record: Interceptor = async (_, next) => {
     recorded.push(await next());

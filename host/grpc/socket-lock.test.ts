@@ -69,7 +69,7 @@ for (const mode of [0o620, 0o640, 0o604, 0o602]) {
 const IN_THE_WAY: [string, (lock: string) => void][] = [
   ["a folder", (lock) => mkdirSync(lock)],
   ["a symbolic link to a file", (lock) => symlinkSync("/etc/hostname", lock)],
-  ["a symbolic link to nothing", (lock) => symlinkSync("nothing", lock)],
+  ["a dangling symbolic link", (lock) => symlinkSync("nothing", lock)],
 ];
 for (const [what, put] of IN_THE_WAY) {
   test(`${what} in place of the lock is refused`, (t) => {

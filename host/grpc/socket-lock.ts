@@ -17,7 +17,7 @@ export function lockOf(socket: string): string {
 export function lockSocket(socket: string, action: string): () => void {
   const path = lockOf(socket);
   try {
-    // No waiting: a host that waits here would start serving when the other one stops, which nobody expects.
+    // No waiting: a host that waits here would start serving when the other one stops, unexpectedly.
     return takeLock(path, 0, false);
   } catch (error) {
     if (!(error instanceof LockFault)) throw error;

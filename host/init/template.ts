@@ -11,7 +11,7 @@ export interface Question {
   readonly about: string;
   /** The key of the configuration that takes the answer; the schema checks it. Absent: the template checks it. */
   readonly key?: Path;
-  /** The only accepted answers, where the key of the configuration accepts more. */
+  /** The only accepted answers, if the key of the configuration accepts more. */
   readonly oneOf?: readonly string[];
   readonly byDefault?: string;
   /** No answer is needed. */

@@ -81,7 +81,7 @@ test("an operation that the code can reach is wider even if the manifest does no
   );
 });
 
-test("for any two modules, the wider changes are the operations that only the new one has, and swapping them swaps the directions", () => {
+test("for any two modules, the wider changes are the operations that only the new module has, and swapping the modules swaps the directions", () => {
   const use = fc.tuple(fc.constantFrom(...RPCS), fc.constantFrom(...OPERATIONS));
   const uses = fc.uniqueArray(use, { selector: String, maxLength: 6 });
   fc.assert(

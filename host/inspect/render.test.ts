@@ -10,7 +10,7 @@ import { pageOf } from "./page.ts";
 import type { Report } from "./report.ts";
 import { textOf } from "./text.ts";
 
-/** A module with this text in every place that takes text. The structure does not depend on the text. */
+/** A module with this text in every place that holds text. The structure does not depend on the text. */
 function reportWith(payload: string, manifest?: string): Report {
   const watString = [...Buffer.from(payload)]
     .map((byte) => `\\${byte.toString(16).padStart(2, "0")}`)
@@ -60,13 +60,13 @@ const ATTACKS = [
 const TAG = /<[^>]*>/g;
 
 function tagsOf(page: string): string[] {
-  // the style is our own text; its hash is in the policy
+  // The style is the host's own text; the policy contains its hash.
   return page.replace(/<style>.*<\/style>/s, "").match(TAG) ?? [];
 }
 
 function assertInert(payload: string, report: Report, harmless: Report): void {
   const page = pageOf(report);
-  // the text adds no tag, and changes none
+  // The text adds no tag, and changes none.
   assert.deepEqual(tagsOf(page), tagsOf(pageOf(harmless)), payload);
   for (const shown of [page, textOf(report, (_, text) => text)]) {
     assert.doesNotMatch(shown, /[^\P{C}\n]|[\p{Zl}\p{Zp}]/u, payload);
@@ -75,7 +75,7 @@ function assertInert(payload: string, report: Report, harmless: Report): void {
 }
 
 describe("text from a module adds no tag to the page and no control character to the terminal", () => {
-  // an invalid manifest has one place fewer, and a long one
+  // An invalid manifest has one place fewer, and so has a long one.
   for (const attack of ATTACKS) {
     test(JSON.stringify(attack), () => {
       const invalid = (payload: string) => JSON.stringify({ abi: payload, [payload]: payload });
@@ -118,7 +118,7 @@ describe("the page", () => {
     assert.doesNotMatch(tagsOf(page).join(""), / (on\w+|src|srcdoc|href|xlink:href|style|action)=/);
   });
 
-  test("allows its own style by its hash, and nothing else", () => {
+  test("allows only its own style, by its hash", () => {
     const [, style = ""] = /<style>(.*)<\/style>/s.exec(page) ?? [];
     const hash = createHash("sha256").update(style).digest("base64");
     assert.ok(

@@ -14,7 +14,7 @@ function kinds(report: Report): string[] {
   return found(report).map((row) => row.slice(0, row.indexOf(":")));
 }
 
-/** encrypt calls seal by name; open is in the table, and only a call through the table leads to it. */
+/** encrypt calls seal by name; open is in the table, and only a call through the table reaches it. */
 const THROUGH_TABLE = guest({
   imports: SEAL + OPEN,
   fields: `(type $t (func)) (table 1 funcref) (elem (i32.const 0) $opens)
@@ -68,7 +68,7 @@ describe("a module without problems", () => {
       ["type", "import", "function", "memory", "export", "code", "kleidi.provider", "producers"],
     );
     for (const [i, { offset, size }] of sections.slice(0, -1).entries()) {
-      // id and size of the next one, whose size takes one byte or two
+      // The id and size of the next section; its size takes one byte or two.
       const head = (sections[i + 1]?.offset ?? 0) - offset - size;
       assert.ok(head === 2 || head === 3, `${head} bytes`);
     }
@@ -162,7 +162,7 @@ test("every fault of a module is in the table, not only the first", (t) => {
   assertLines(t, found(report));
 });
 
-test("an operation that is only requested differs from one that is only used", () => {
+test("an operation that is only requested is distinguished from one that is only used", () => {
   const { authority } = inspected(
     guest({
       imports: SEAL,
@@ -218,7 +218,7 @@ for (const [what, bytes] of Object.entries({
   "a script": Buffer.from("#!/bin/sh\n"),
   "a preamble alone": Buffer.from("0061736d01000000", "hex"),
 })) {
-  test(`${what} is refused, with its size and digest`, () => {
+  test(`${what} is refused, with its size and digest in the report`, () => {
     const report = inspected(bytes);
     assert.equal(report.verdict, "refuse");
     assert.equal(report.file.size, bytes.length);

@@ -70,7 +70,7 @@ for (const name of ["kleidi.dev", "format.kleidi.dev", "a.b.kleidi.dev"]) {
   });
 }
 
-test("annotationsFault refuses a name that is listed twice", () => {
+test("annotationsFault refuses a duplicate name", () => {
   assert.equal(annotationsFault([named("a.b"), named("c.d"), named("a.b")]), "an annotation is listed twice");
 });
 
@@ -160,7 +160,7 @@ const annotation = fc.record({
   value: fc.uint8Array({ maxLength: 40 }),
 });
 
-test("withoutFormat gives back what withFormat took", () => {
+test("withoutFormat returns the input of withFormat", () => {
   fc.assert(
     fc.property(fc.uniqueArray(annotation, { selector: ({ name }) => name, maxLength: 8 }), (annotations) => {
       fc.pre(annotationsFault(annotations) === undefined);

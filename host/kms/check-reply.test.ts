@@ -31,7 +31,7 @@ const BAD_STATUS: [string, KeyVersions][] = [
   ["an older version of 129 bytes", { version: "2", olderVersions: ["v".repeat(129)] }],
   ["257 older versions", { version: "1", olderVersions: older(257) }],
   ["the version among the older ones", { version: "2", olderVersions: ["1", "2"] }],
-  ["an older version twice", { version: "3", olderVersions: ["1", "1"] }],
+  ["a duplicate older version", { version: "3", olderVersions: ["1", "1"] }],
 ];
 for (const [what, reply] of BAD_STATUS) {
   test(`checkStatusReply refuses ${what}`, () => {
@@ -117,7 +117,7 @@ const PAIRS: [string, number[], number[], boolean][] = [
   ["a prefix", [1, 2], [1, 2, 0], false],
 ];
 for (const [what, a, b, equal] of PAIRS) {
-  test(`equalBytes says ${equal} of ${what}`, () => {
+  test(`equalBytes returns ${equal} for ${what}`, () => {
     assert.equal(equalBytes(Uint8Array.from(a), Uint8Array.from(b)), equal);
   });
 }

@@ -54,7 +54,7 @@ test("deriveKeyId returns 46 URL-safe characters", async () => {
   );
 });
 
-test("deriveKeyId is the SHA-256 that docs/ABI.md describes", async () => {
+test("deriveKeyId returns the SHA-256 that docs/ABI.md describes", async () => {
   await fc.assert(
     fc.asyncProperty(fc.string({ unit: "binary" }), fc.string({ unit: "binary" }), async (key, version) => {
       const digest = createHash("sha256")
@@ -79,7 +79,7 @@ test("deriveKeyId differs when the length bytes are a part of the name", async (
   assert.notEqual(await deriveKeyId("a", "b"), await deriveKeyId("a\0\u0001b", ""));
 });
 
-test("associatedData is the label, then provider and key_id, each after its length", () => {
+test("associatedData returns the label, then provider and key_id, each after its length", () => {
   fc.assert(
     fc.property(fc.string(), fc.string({ minLength: 1, maxLength: 100 }), (provider, id) => {
       const expected = Buffer.concat([Buffer.from("kleidi 1\0"), sized(provider), sized(id)]);

@@ -26,7 +26,7 @@ test("active returns the active key at any position", () => {
   assert.equal(new Keyset([keyConfig("a", "decrypt"), active]).active.key, active);
 });
 
-test("active without an active key is a host-fault", async (t) => {
+test("active throws host-fault without an active key", async (t) => {
   await assertFailure(t, "host-fault", () => new Keyset([keyConfig("a", "decrypt")]).active);
 });
 
@@ -41,7 +41,7 @@ test("encryptWith returns the version that was marked good", async () => {
   assert.equal(keyset.encryptWith(), current);
 });
 
-test("encryptWith never returns a key that only decrypts", async () => {
+test("encryptWith never returns a decrypt-only key", async () => {
   const old = keyConfig("old", "decrypt");
   const keyset = new Keyset([old, keyConfig("main")]);
   await activate(keyset, old, "1");
@@ -185,7 +185,7 @@ test("addVersions accepts the previous version if the newer one never worked", a
   const key = keyConfig("main");
   const keyset = new Keyset([key]);
   await activate(keyset, key, "1");
-  // Version 2 was reported, but it never worked: no object was written with it.
+  // Version 2 was reported but never worked: no object was written with it.
   await keyset.addVersions(key, reported("2"));
   keyset.markFailed(key, offline);
   assert.equal((await keyset.addVersions(key, reported("1"))).version, "1");
@@ -211,7 +211,7 @@ test("states lists the keys in the order of the configuration", async () => {
   ]);
 });
 
-test("a provider can report 1024 versions, repeatedly, and no other one", async (t) => {
+test("a provider can report 1024 versions, repeatedly, but no further one", async (t) => {
   const key = keyConfig("main");
   const keyset = new Keyset([key]);
   const versions = Array.from({ length: 1024 }, (_, i) => `v${i}`);

@@ -74,7 +74,7 @@ export class Keyset {
     return [...all.filter((keyId) => keyId === current), ...all.filter((keyId) => keyId !== current)];
   }
 
-  /** @returns whether a key reported the version of this key_id */
+  /** @returns true if a key reported the version of this key_id */
   hasKeyId(keyId: KeyId): boolean {
     return this.#routes.has(keyId);
   }

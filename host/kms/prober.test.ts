@@ -19,7 +19,7 @@ class FakeProvider implements Provider {
   encryptFailure: unknown;
   statuses = 0;
   encrypts = 0;
-  /** Status waits for it, if set. */
+  /** Status waits for it, if it is set. */
   gate: Promise<void> | undefined;
 
   async status() {
@@ -29,7 +29,7 @@ class FakeProvider implements Provider {
     return { version: this.version, olderVersions: [] };
   }
 
-  /** A version that it refuses to encrypt with. */
+  /** A version that this provider refuses to encrypt with. */
   refusedVersion: string | undefined;
 
   async encrypt({ plaintext, version }: { plaintext: Uint8Array; version: string }) {
@@ -103,7 +103,7 @@ test("start resolves with the key ready", async (t) => {
   assert.equal(keyset.encryptWith().keyId, await deriveKeyId("main", "1"));
 });
 
-test("start resolves with a key that fails", async (t) => {
+test("start resolves with a failed key", async (t) => {
   const { prober, provider, keyset } = setUp(t);
   provider.failure = offline;
   await prober.start();
@@ -116,13 +116,13 @@ test("a probe of the active key encrypts once", async (t) => {
   assert.equal(provider.encrypts, 1);
 });
 
-test("a probe of a key that only decrypts does not encrypt", async (t) => {
+test("a probe of a decrypt-only key does not encrypt", async (t) => {
   const { prober, provider } = setUp(t, "decrypt");
   await prober.start();
   assert.equal(provider.encrypts, 0);
 });
 
-test("an active key that answers Status but cannot encrypt has failed", async (t) => {
+test("an active key that answers Status but cannot encrypt is reported as failed", async (t) => {
   const { prober, provider, keyset } = setUp(t);
   provider.encryptFailure = refused;
   await prober.start();
@@ -467,7 +467,7 @@ test("a retired version that a lagging replica keeps reporting changes nothing",
   assert.equal(changes.length, before);
 });
 
-test("after a restore that lost the active version, the key fails with the failure of the KMS", async (t) => {
+test("after a restore without the active version, the key fails with the failure of the KMS", async (t) => {
   const { prober, provider, keyset, tick, probes } = setUp(t, "active", 1);
   await prober.start();
   provider.version = "2";
@@ -480,7 +480,7 @@ test("after a restore that lost the active version, the key fails with the failu
   assert.throws(() => keyset.encryptWith(), refused);
 });
 
-test("if the active version cannot encrypt any more, the new one is adopted after retries, not intervals", async (t) => {
+test("if the active version can no longer encrypt, the new one is adopted after retries, not intervals", async (t) => {
   const { prober, provider, keyset, tick, probes } = setUp(t, "active", 3);
   await prober.start();
   provider.version = "2";

@@ -98,7 +98,7 @@ export class Prober {
     return good;
   }
 
-  /** @returns whether the key is healthy; undefined if the call queue was full, so that nothing is known */
+  /** @returns true if the key is healthy; undefined if the call queue was full, so that nothing is known */
   async #probe(key: KeyConfig): Promise<boolean | undefined> {
     const before = this.#keyset.states().find((state) => state.key === key);
     try {

@@ -239,7 +239,7 @@ for (const [what, input, code] of BAD_DECRYPTS) {
     const { service, main, probeNow } = await setUp(t);
     const request = { ciphertext: PLAINTEXT, keyId: OF_MAIN, annotations: FORMAT, ...input };
     await assertFailure(t, code, () => service.decrypt(request));
-    // The caller caused it: the provider is not called, and the key is not probed.
+    // The caller is at fault: the provider is not called, and the key is not probed.
     assert.deepEqual([main.calls, probeNow.mock.callCount()], [[], 0]);
   });
 }

@@ -23,8 +23,8 @@ export interface DecryptInput {
 }
 
 /**
- * How long an RPC waits for a first probe, in milliseconds. An API server that finds the socket calls at once, and an error in the first
- * second fails its own first probe. It waits 3 s, and the host ends each RPC after 2.4 s.
+ * The longest wait of an RPC for a first probe, in milliseconds. An API server that finds the socket calls at once, and an error in the
+ * first second fails its own first probe. It waits 3 s, and the host ends each RPC after 2.4 s.
  */
 const FIRST_PROBE_MS = 2_000;
 

@@ -5,7 +5,7 @@ import { VersionStabilizer } from "./version-stabilizer.ts";
 
 const reported = (version: string, ...olderVersions: string[]) => ({ version, olderVersions });
 
-/** The active version after each probe; undefined stands for a probe that failed. */
+/** The active version after each probe; undefined stands for a failed probe. */
 function run(stableProbes: number, answers: readonly (string | undefined)[]): (string | undefined)[] {
   const stabilizer = new VersionStabilizer(stableProbes);
   let active: string | undefined;

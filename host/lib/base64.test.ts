@@ -15,9 +15,9 @@ test("decoding an encoded value returns the same bytes", () => {
 for (const [what, text] of [
   ["without padding", "AQI"],
   ["with nonzero bits after the last byte", "AQJ="],
-  ["of the alphabet for URLs", "_-8="],
+  ["in the URL alphabet", "_-8="],
   ["with a line end", "AQI=\n"],
-  ["with a space in it", "AQ I="],
+  ["with a space", "AQ I="],
   ["with a second value after the padding", "AQI=AQI="],
 ] as const)
   test(`base64 ${what} is refused`, () => assert.equal(decodeBase64(text), undefined));

@@ -11,7 +11,7 @@ test("raw bytes and SPKI decode to the same public key", () => {
   assert.ok(ed25519FromSpki(spkiOf(publicKey))?.equals(publicKey));
 });
 
-test("the example of RFC 8410, section 10.1, is read", () => {
+test("ed25519FromSpki reads the example of RFC 8410, section 10.1", () => {
   const spki = Buffer.from("MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=", "base64");
   const key = ed25519FromSpki(spki);
   assert.equal(
@@ -23,7 +23,7 @@ test("the example of RFC 8410, section 10.1, is read", () => {
 for (const [what, spki] of [
   ["of another curve", spkiOf(generateKeyPairSync("x25519").publicKey)],
   ["of RSA", spkiOf(generateKeyPairSync("rsa", { modulusLength: 2048 }).publicKey)],
-  ["with a byte too few", spkiOf(publicKey).subarray(0, -1)],
-  ["with a byte too many", Buffer.concat([spkiOf(publicKey), Buffer.of(0)])],
+  ["with a missing byte", spkiOf(publicKey).subarray(0, -1)],
+  ["with an extra byte", Buffer.concat([spkiOf(publicKey), Buffer.of(0)])],
 ] as const)
   test(`SPKI ${what} is refused`, () => assert.equal(ed25519FromSpki(spki), undefined));

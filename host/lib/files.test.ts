@@ -49,7 +49,7 @@ function faultOf(path: string, followLinks = true): FileFault {
   return fault;
 }
 
-/** Asserts the kind of each fault, and the texts by snapshot. */
+/** Asserts the kind of each fault; the texts are in the snapshot. */
 function assertFaults(t: TestContext, ...faults: readonly [FileFault, FileFault["kind"]][]): void {
   for (const [{ kind, text }, expected] of faults) assert.equal(kind, expected, text);
   t.assert.snapshot(faults.map(([{ text }]) => text));
@@ -62,7 +62,7 @@ test("readRegular returns the bytes of a file up to the limit, also through link
   assert.deepEqual(readRegular(put("empty", ""), 100), Buffer.alloc(0));
 });
 
-test("readRegular reads a whole file whose status reports size 0", () => {
+test("readRegular reads the complete file if its status reports size 0", () => {
   const status = readRegular("/proc/self/status", 65_536);
   assert.ok(Buffer.isBuffer(status) && status.toString().endsWith("\n"));
   assert.equal(faultOf("/proc/self/status").kind, "large");
@@ -84,7 +84,7 @@ test("readRegular refuses a pipe, a device, a socket and a folder without openin
 
 test("readRegular does not read a file over the limit", (t) => {
   const small = faultOf(put("101", "x".repeat(101)));
-  // More than Node would read, or this machine has memory for.
+  // More than Node would read, and more than the memory of this machine.
   const before = process.memoryUsage().rss;
   const huge = faultOf(sparse("sparse", 1_500_000_000_000));
   assert.ok(process.memoryUsage().rss - before < 64 << 20);

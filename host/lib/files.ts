@@ -40,7 +40,7 @@ export class FileFault {
 const LOCKED = new FileFault("special", "is a lock of this host", "give the path of the file that is meant");
 
 export interface ReadOptions {
-  /** Whether symbolic links are followed; by default true. */
+  /** True if symbolic links are followed; by default true. */
   readonly followLinks?: boolean;
   /** Checks the status of the open file; undefined: no fault. */
   readonly faultOf?: (status: Stats) => FileFault | undefined;

@@ -37,7 +37,7 @@ test("no value contains a character that ends a tag, an attribute or an entity",
   );
 });
 
-test("each page chooses how it cleans its text", () => {
+test("each page defines how it sanitizes its text", () => {
   const escaping = htmlTemplate(escapeProse);
   assert.equal(escaping`<p>${"a\u202e\n<"}</p>`.text, "<p>a\\u{202e}\\u{a}&lt;</p>");
 });

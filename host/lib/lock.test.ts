@@ -42,7 +42,7 @@ async function holder(t: TestContext, path: string): Promise<ChildProcess> {
   return child;
 }
 
-test("a lock is taken, excludes this process too, and is taken again once it is released", (t) => {
+test("a lock excludes other callers in its own process, and can be taken again after its release", (t) => {
   const path = place(t);
   const release = takeLock(path);
   assert.throws(() => takeLock(path), {
@@ -50,14 +50,14 @@ test("a lock is taken, excludes this process too, and is taken again once it is 
     isBusy: true,
     message: "is held by this process",
   });
-  // fails at once: this process blocks while it waits, so it could not release the lock
+  // Fails at once: this process blocks while it waits, so it could not release the lock.
   assert.throws(() => takeLock(path, 3_600_000), { isBusy: true });
   release();
   release();
   takeLock(path)();
 });
 
-test("this process keeps a lock when it is told to read the lock file, also through links", async (t) => {
+test("this process keeps a lock even if it reads the lock file, also through links", async (t) => {
   const path = place(t);
   const release = takeLock(path);
   const link = `${path}.link`;

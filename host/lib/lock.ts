@@ -1,7 +1,7 @@
 /**
  * A lock between processes that the kernel releases when the holder exits, however it exits. Node has no flock, so this uses the lock
  * that SQLite takes on an empty file (fcntl, F_SETLK): it trusts no process id and works across containers. The file is readable by one
- * user, so only that user can take the lock. The file stays when the lock is released: a lock on a removed file excludes nobody.
+ * user, so only that user can take the lock. The file stays when the lock is released: a lock on a removed file excludes no process.
  */
 import { lstatSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";

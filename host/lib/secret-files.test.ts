@@ -1,4 +1,4 @@
-/** The rule for files that hold secrets, on the layouts that systemd, the kubelet, Vault Agent and podman make. */
+/** The rule for files that hold secrets, in the layouts of systemd, the kubelet, Vault Agent and podman. */
 import assert from "node:assert/strict";
 import {
   chmodSync,
@@ -63,7 +63,7 @@ describe("a secret file", () => {
       assert.equal(read(secret(join(folder(), "file"), mode), secrecy), result);
     });
 
-  test("of a group that the process is not in is not read", () => {
+  test("of a group without the process is not read", () => {
     const file = secret(join(folder(), "file"), 0o640);
     if (isRoot) chownSync(file, 0, OTHER);
     const self = { uid, gid: OTHER + 1, groups: [] };
@@ -75,7 +75,7 @@ describe("a secret file", () => {
     assert.equal(read(file, "given", { ...self, groups: [of] }), "CANARY");
   });
 
-  test("of a group that may call the host is not read, though the process is in it", () => {
+  test("of a group that may call the host is not read, although the process is in it", () => {
     const file = secret(join(folder(), "file"), 0o640);
     if (isRoot) chownSync(file, 0, OTHER);
     const of = isRoot ? OTHER : gid;
@@ -135,7 +135,7 @@ describe("a folder on the way to a secret", () => {
       assert.equal(read(join(place, "file"), secrecy), exposed(place, "0777"));
   });
 
-  test("is not one that a group may write, root's neither: an ACL shows as the group", () => {
+  test("must not be writable by a group, not even root's: an ACL shows as the group's bits", () => {
     const place = folder(0o775);
     const file = secret(join(place, "file"), 0o600);
     if (isRoot) chownSync(place, 0, OTHER);
@@ -144,13 +144,13 @@ describe("a folder on the way to a secret", () => {
     assert.equal(read(file), !isRoot && uid === gid ? "CANARY" : exposed(place, "0775"));
   });
 
-  test("may be one that the user's own group may write, which nobody else is in", () => {
+  test("may be writable by the user's own group, if that has no other members", () => {
     const place = folder(0o775);
     const file = secret(join(place, "file"), 0o600);
     if (isRoot) for (const path of [place, file]) chownSync(path, OTHER, OTHER);
     const self = isRoot ? { uid: OTHER, gid: OTHER, groups: [] } : OWN;
     assert.equal(read(file, "given", self), isRoot || uid === gid ? "CANARY" : exposed(place, "0775"));
-    // the same group, when it may call the host
+    // The same group, when it may call the host.
     const callers = [isRoot ? OTHER : gid];
     assert.equal(read(file, "given", { ...self, callers }), exposed(place, "0775"));
   });

@@ -50,7 +50,7 @@ test("a look-alike letter of another alphabet is escaped in a name", () => {
   assert.equal(escapeName("kleidi:k\u0435ystore"), "kleidi:k\\u{435}ystore");
 });
 
-test("a sentence may be in any language", () => {
+test("escapeProse keeps sentences in any language", () => {
   for (const text of ["το κλειδί μένει στον host", "चाबी यहीं रहती है", "กุญแจอยู่ที่นี่"])
     assert.equal(escapeProse(text), text);
 });
@@ -59,7 +59,7 @@ test("stacked marks are escaped", () => {
   assert.equal(escapeProse("a\u0301\u0302\u0303\u0304b"), "a\u0301\u0302\\u{303}\\u{304}b");
 });
 
-test("a long name is cut and shows its length", () => {
+test("a long name is truncated and shows its length", () => {
   assert.equal(escapeName("x".repeat(121)), `${"x".repeat(120)}… (121 characters)`);
 });
 
@@ -83,7 +83,7 @@ test("a line of JSON is the same value after escapeForTerminal", () => {
   );
 });
 
-test("escapeOwnText keeps the signs of the host", () => {
+test("escapeOwnText keeps the host's own symbols", () => {
   assert.equal(escapeOwnText("a → b… \ufffd é"), "a → b… \ufffd \\u{e9}");
 });
 
@@ -114,7 +114,7 @@ test("cut counts the ellipsis", () => {
   assert.equal(cut("abcd", 3), "ab…");
 });
 
-test("cutWithLength appends the length of the whole text", () => {
+test("cutWithLength appends the length of the complete text", () => {
   assert.equal(cutWithLength("abc", 3), "abc");
   assert.equal(cutWithLength("abcd", 3), "abc… (4 characters)");
 });

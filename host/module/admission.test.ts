@@ -313,7 +313,7 @@ const FAULTS: [string, unknown, Use][] = [
     { imports: SEAL, fields: `(func $begin ${CALL_SEAL}) (start $begin)`, encrypt: CALL_SEAL },
   ],
   [
-    "an export that is run at the start and can reach a capability",
+    "an export that runs at the start and can reach a capability",
     manifest(row("keystore", "seal", "encrypt")),
     { imports: SEAL, fields: `(func (export "hs_init") ${CALL_SEAL})`, encrypt: CALL_SEAL },
   ],
@@ -366,7 +366,7 @@ function optionsOf(path: string, sha256: string, changes: Partial<AdmitOptions> 
   };
 }
 
-/** The maximum sizes of the exported memory and table: grows them in the engine until that fails. */
+/** Measures the maximum sizes of the exported memory and table: grows them in the engine until that fails. */
 function grown(bytes: Uint8Array): { pages: number; entries: number } {
   const instance = new WebAssembly.Instance(new WebAssembly.Module(new Uint8Array(bytes)));
   const { memory, table } = instance.exports as unknown as Record<
@@ -384,7 +384,7 @@ function grown(bytes: Uint8Array): { pages: number; entries: number } {
   return { pages: most(() => memory?.grow(1) ?? -1) + 1, entries: table ? most(() => table.grow(1)) + 1 : 0 };
 }
 
-test("admit returns the digest of the file, and its bytes with the limits written in", (t) => {
+test("admit returns the digest of the file, and its bytes with the limits inserted", (t) => {
   const table = '(table (export "table") 1 funcref)';
   const { path, sha256 } = file(t, module("", `${table} ${MEMORY} ${RPCS.join(" ")}`));
   const admitted = admit(optionsOf(path, sha256));
@@ -407,7 +407,7 @@ test("admit refuses a module whose initial table exceeds the limit", (t) => {
   assertSentences(t, { message });
 });
 
-test("admit refuses what the configuration does not grant, and prints the lines that would", (t) => {
+test("admit refuses a request that the configuration does not grant, and prints the lines that would grant it", (t) => {
   const bytes = withUse(manifest(row("keystore", "seal", "encrypt")), {
     imports: SEAL,
     encrypt: "(drop (call $seal (i64.const 0)))",

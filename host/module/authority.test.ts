@@ -19,7 +19,7 @@ const MANIFEST: Manifest = {
   ],
 };
 
-test("ungranted returns the requested capabilities without a grant, except those that are always granted", () => {
+test("ungranted returns the requested capabilities without a grant, except those always granted", () => {
   assert.deepEqual(ungranted(MANIFEST, {}, KNOWN), ["tpm", "constructor"]);
   assert.deepEqual(ungranted(MANIFEST, { tpm: {}, constructor: {} }, KNOWN), []);
   assert.deepEqual(ungranted(MANIFEST, { tpm: undefined }, KNOWN), ["tpm", "constructor"]);

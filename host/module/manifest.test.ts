@@ -30,7 +30,7 @@ function bytes(json: unknown): Uint8Array {
 const row = (change: object) => ({ ...MANIFEST, capabilities: [{ ...ROW, ...change }] });
 
 const GOOD: [string, object][] = [
-  ["the one of docs/ABI.md", MANIFEST],
+  ["the manifest of docs/ABI.md", MANIFEST],
   ["no capabilities", { ...MANIFEST, capabilities: [] }],
   ["a name of one letter", { ...MANIFEST, name: "a" }],
   ["a name of 63 characters", { ...MANIFEST, name: `a${"-0".repeat(31)}` }],
@@ -141,7 +141,7 @@ test("parseManifest refuses 16,385 bytes", (t) => {
 
 const NO_JSON: [string, Uint8Array][] = [
   ["no bytes", new Uint8Array()],
-  ["half of a manifest", bytes(JSON.stringify(MANIFEST).slice(0, 40))],
+  ["a truncated manifest", bytes(JSON.stringify(MANIFEST).slice(0, 40))],
   ["bytes that are not valid UTF-8", Buffer.concat([bytes(MANIFEST), Uint8Array.of(0xff)])],
   ["two manifests", bytes(JSON.stringify(MANIFEST).repeat(2))],
   ["a byte order mark and a manifest", bytes(`\ufeff${JSON.stringify(MANIFEST)}`)],

@@ -1,4 +1,4 @@
-/** All that a host uses of its machine: what its capabilities use, and what every host needs. */
+/** Everything that a host uses on its machine: the resources of its capabilities, and those of every host. */
 import { dirname } from "node:path";
 import type { Footprint as Used } from "../capabilities/capability.ts";
 import type { Config } from "../config/config.ts";

@@ -51,7 +51,7 @@ function folders(config: Config, writes: readonly string[], user: string | numbe
       .map((folder) => `d ${unitWord(folder)} 0700 ${user} ${user} -`),
     ...sockets.map(
       ({ folder, group = user }) =>
-        // set-gid: what is made in it belongs to the group that enters
+        // set-gid: new files in it belong to the group that may enter
         `d ${unitWord(folder)} ${group === user ? "0750" : "2750"} ${user} ${group} -`,
     ),
   ];

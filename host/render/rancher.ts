@@ -46,7 +46,7 @@ export function renderK3s(
   );
 }
 
-/** RKE2 makes the API server's manifest itself, with mounts that it is told. @throws KleidiError render-refused */
+/** RKE2 generates the API server's manifest itself, with the mounts that its options name. @throws KleidiError render-refused */
 export function renderRke2(input: RenderInput, node: NodeForm, encryption: Encryption): Rendered {
   const manifests = "/var/lib/rancher/rke2/agent/pod-manifests";
   const file = "/etc/rancher/rke2/enc/enc.yaml";

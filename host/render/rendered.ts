@@ -9,7 +9,7 @@ export interface RenderInput {
   readonly text: string;
   /** The SHA-256 of the configuration file, 64 hexadecimal digits. */
   readonly digest: string;
-  /** All that a host with this configuration uses of its machine. */
+  /** Everything that a host with this configuration uses on its machine. */
   readonly footprint: Footprint;
 }
 
@@ -26,7 +26,7 @@ export interface Rendered {
   readonly files: readonly RenderedFile[];
   /** Shell commands for the node, in their order. */
   readonly commands: readonly string[];
-  /** What the operator must know or add by hand, one sentence or two each. */
+  /** Notes for the operator: facts to know and steps to do by hand, one sentence or two each. */
   readonly notes: readonly string[];
 }
 

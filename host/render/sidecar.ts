@@ -46,7 +46,7 @@ function patchOf(input: RenderInput, image: string): object {
       initContainers: [
         {
           ...containerOf(input, { image }),
-          // an init container that goes on: the others start once it has started (KEP-753)
+          // an init container that keeps running: the others start once it has started (KEP-753)
           restartPolicy: "Always",
           ...(probe && {
             startupProbe: { ...probe, periodSeconds: 1, timeoutSeconds: 5, failureThreshold: 120 },

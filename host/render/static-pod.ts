@@ -82,7 +82,7 @@ export function supplemental(input: RenderInput): object {
   return groups.length === 0 ? {} : { supplementalGroups: groups };
 }
 
-/** What a pod needs that its manifest does not show. */
+/** The requirements of a pod that its manifest does not show. */
 export function podNotes(input: RenderInput, image: string): string[] {
   const { config } = input;
   return [

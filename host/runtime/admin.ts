@@ -30,7 +30,7 @@ export class AdminListener {
   }
 
   /**
-   * Resolves after the first try to open the address. If another process has the address, the host serves keys all the same, and tries
+   * Resolves after the first try to open the address. If another process has the address, the host still serves keys, and tries
    * again: otherwise that process could keep the host from starting.
    */
   async listen(): Promise<void> {

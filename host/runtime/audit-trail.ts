@@ -24,7 +24,7 @@ import { SinkLog } from "./sink-log.ts";
 
 /** The API server waits 3 s, of which the RPC itself may have used 2.4. */
 const SETTLED_MS = 400;
-/** How long a closed log may keep the process alive when a disk hangs. */
+/** The longest time for which a closed log may keep the process alive when a disk hangs. */
 const END_MS = 1_000;
 
 export class AuditTrail implements Partial<HostObserver> {
@@ -128,7 +128,7 @@ export class AuditTrail implements Partial<HostObserver> {
     return this.#uids.getStore() || undefined;
   }
 
-  /** Appends a record that nobody waits for. If the log takes no lines, the next RPC fails. */
+  /** Appends a record that no caller waits for. If the log takes no lines, the next RPC fails. */
   #tryAppend(entry: Entry): void {
     try {
       this.#log.append(entry);

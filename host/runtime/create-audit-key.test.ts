@@ -18,16 +18,16 @@ function place(t: Pick<TestContext, "after">): { folder: string; path: string } 
 
 const publicOf = (path: string) => publicLine(createPublicKey(loadKey(path)));
 
-/** Steps that change something; with one more, the process is not killed. */
+/** The steps that change something; with one more, the process is not killed. */
 const STEPS = 9;
 
 for (let kill = 0; kill <= STEPS; kill++)
-  test(`a process that is killed before step ${kill} leaves a key or none, and no other one once the next was there`, async (t) => {
+  test(`a process killed before step ${kill} leaves a key or none, and no other file after the next one has run`, async (t) => {
     const { folder, path } = place(t);
     const maker = await KeyMaker.start();
     const said = await maker.make({ what: "audit key", path, name: "", kill });
     await maker.end();
-    assert.equal(said !== undefined, kill === STEPS, `it said ${said}`);
+    assert.equal(said !== undefined, kill === STEPS, `its output is ${said}`);
     if (readdirSync(folder).includes("audit.key"))
       assert.throws(() => createAuditKey(path), { code: "audit-invalid" });
     else createAuditKey(path);
@@ -36,7 +36,7 @@ for (let kill = 0; kill <= STEPS; kill++)
     else publicOf(path);
   });
 
-test("of two that make it at the same time one does, and prints what is in the file", async (t) => {
+test("of two processes that create a key concurrently one succeeds, and prints the key in the file", async (t) => {
   const makers = [await KeyMaker.start(), await KeyMaker.start()];
   t.after(() => Promise.all(makers.map((maker) => maker.end())));
   for (let i = 0; i < 20; i++) {
@@ -47,7 +47,7 @@ test("of two that make it at the same time one does, and prints what is in the f
   }
 });
 
-test("other files beside it are left as they are, and a lock that is held is told", (t) => {
+test("other files are left unchanged, and a held lock is reported", (t) => {
   const { folder, path } = place(t);
   const kept = ["audit.key.0123456789.new", "audit.key.new", "other.key.0123456789ab.new"];
   for (const name of [...kept, "audit.key.0123456789ab.new"]) writeFileSync(join(folder, name), "");
@@ -61,7 +61,7 @@ test("other files beside it are left as they are, and a lock that is held is tol
   assert.deepEqual(readdirSync(folder).sort(), [FOLDER_LOCK, ...kept, "audit.key"].sort());
 });
 
-test("a folder that is not there is told by the function that creates the key", (t) => {
+test("the function that creates the key reports a missing folder", (t) => {
   const { path } = place(t);
   assert.throws(() => createAuditKey(join(path, "no", "audit.key")), {
     code: "audit-invalid",

@@ -1,4 +1,4 @@
-/** Host on its own: in each state of its life it can be closed, and a host that cannot be opened leaves nothing behind. */
+/** Host on its own: it can be closed in each state, and a host that cannot be opened leaves nothing behind. */
 import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -58,7 +58,7 @@ for (const [state, advance] of [
   ["serving and not started", (host: Host) => host.serve()],
   ["started and not serving", (host: Host) => host.start()],
 ] as const) {
-  test(`a host that is ${state} can be closed, and its folder is free for the next one`, async (t) => {
+  test(`a host that is ${state} can be closed, and its folder is free for the next host`, async (t) => {
     const made = fixture(t, { audit: { file: "audit.log" } });
     const host = await open(made);
     await advance(host);
@@ -94,7 +94,7 @@ test("a host that cannot be opened closes its audit log, which names the reason"
   await next.close("it was asked to stop");
 });
 
-test("a host whose socket is taken does not serve, and can be closed", async (t) => {
+test("a host whose socket is in use does not serve, and can be closed", async (t) => {
   const made = fixture(t);
   const first = await open(made);
   await first.serve();

@@ -115,7 +115,7 @@ interface Opened {
 
 async function construct(config: Config, log: Logger, { wall, identity, audit }: Opened): Promise<Parts> {
   const telemetry = config.admin && (await Telemetry.open(config, identity));
-  // The audit log comes first: what it cannot record is not done.
+  // The audit log comes first: an action that it cannot record is not performed.
   const observers = [audit, telemetry, new EventLog(log), new LimitsLog(log)];
   const observer = combineObservers(observers.filter((each) => each !== undefined));
   const measured = telemetry && { measure: telemetry.measure.bind(telemetry) };
@@ -158,7 +158,7 @@ async function openAudit(
   log: Logger,
 ): Promise<AuditTrail | undefined> {
   if (config.audit === undefined) return undefined;
-  // Loaded only where it is used.
+  // Loaded only if it is used.
   const { AuditTrail } = await import("./audit-trail.ts");
   return await AuditTrail.open(config, config.audit, identity, log);
 }

@@ -4,7 +4,7 @@ import { keepOpen } from "./keep-open.ts";
 
 const settled = () => new Promise((resolve) => setImmediate(resolve));
 
-test("what cannot be opened is tried again with growing, bounded pauses, until it can", async (t) => {
+test("a failed open is retried with growing, bounded pauses until it succeeds", async (t) => {
   t.mock.timers.enable({ apis: ["setTimeout"] });
   const pauses: number[] = [];
   const opened: number[] = [];
@@ -30,7 +30,7 @@ test("what cannot be opened is tried again with growing, bounded pauses, until i
   assert.equal(closes, 1);
 });
 
-test("after close nothing is tried again", async (t) => {
+test("no open is retried after close", async (t) => {
   t.mock.timers.enable({ apis: ["setTimeout"] });
   let tries = 0;
   const kept = await keepOpen(
@@ -46,7 +46,7 @@ test("after close nothing is tried again", async (t) => {
   assert.equal(tries, 1);
 });
 
-test("what is opened while it is closed is closed", async (t) => {
+test("a resource that is opened during close is closed", async (t) => {
   t.mock.timers.enable({ apis: ["setTimeout"] });
   const gate = Promise.withResolvers<{ close(): void }>();
   let tries = 0;

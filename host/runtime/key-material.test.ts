@@ -12,7 +12,7 @@ function place(t: Pick<TestContext, "after">): { folder: string; path: string } 
   return { folder, path: join(folder, "kek.hex") };
 }
 
-test("made material is in its file, for its owner only, and removed material is not", (t) => {
+test("created key material is in a file that only its owner can read, until it is removed", (t) => {
   const { folder, path } = place(t);
   const material = createMaterial(path);
   assert.equal(readFileSync(path, "utf8"), `${Buffer.from(material).toString("hex")}\n`);
@@ -21,16 +21,16 @@ test("made material is in its file, for its owner only, and removed material is 
   assert.deepEqual(readdirSync(folder), []);
 });
 
-/** Steps that change something; with one more, the process is not killed. */
+/** The steps that change something; with one more, the process is not killed. */
 const STEPS = 9;
 
 for (let kill = 0; kill <= STEPS; kill++)
-  test(`a process that is killed before step ${kill} leaves no bytes under a name that does not count, once the next one was there`, async (t) => {
+  test(`a process killed before step ${kill} leaves no key material in a staging file after the next one has run`, async (t) => {
     const { folder, path } = place(t);
     const maker = await KeyMaker.start();
     const said = await maker.make({ what: "escrow", path, name: "", kill });
     await maker.end();
-    assert.equal(said !== undefined, kill === STEPS, `it said ${said}`);
+    assert.equal(said !== undefined, kill === STEPS, `its output is ${said}`);
     const isMade = readdirSync(folder).includes("kek.hex");
     if (isMade) assert.throws(() => createMaterial(path), { code: "key-exists" });
     else createMaterial(path);
@@ -39,7 +39,7 @@ for (let kill = 0; kill <= STEPS; kill++)
     assert.equal(statSync(path).nlink, 1);
   });
 
-test("of two that write to one file at once, at most one does, and never the other's bytes", async (t) => {
+test("of two processes that create one file concurrently at most one succeeds, and the file has its bytes", async (t) => {
   const makers = [await KeyMaker.start(), await KeyMaker.start()];
   t.after(() => Promise.all(makers.map((maker) => maker.end())));
   for (let i = 0; i < 20; i++) {
@@ -51,7 +51,7 @@ test("of two that write to one file at once, at most one does, and never the oth
   }
 });
 
-test("other files beside it are left as they are", (t) => {
+test("other files are left unchanged", (t) => {
   const { folder, path } = place(t);
   const kept = [".kek.hex.0123456789abcde", ".kek.hex.bak", ".other.hex.0123456789abcdef"];
   for (const name of [...kept, ".kek.hex.0123456789abcdef"]) writeFileSync(join(folder, name), "");

@@ -26,7 +26,7 @@ export function readMaterial(path: string): Uint8Array {
 }
 
 /**
- * Generates key material and writes it to a new file, synced to the disk, before anybody uses it: so the file exists wherever the key does.
+ * Generates key material and writes it to a new file, synced to the disk, before it is used: if the key exists, so does the file.
  * @throws KleidiError key-exists, key-file-invalid
  */
 export function createMaterial(path: string): Uint8Array {

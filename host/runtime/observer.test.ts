@@ -18,14 +18,14 @@ const decision: Decision = {
   why: "grants.keystore",
 };
 
-test("observers get an event in their order, those that handle it", () => {
+test("the observers that handle an event get it in their order", () => {
   const events: string[] = [];
   const named = (name: string): Partial<HostObserver> => ({ decided: () => events.push(name) });
   combineObservers([named("audit"), {}, named("log")]).decided(decision);
   assert.deepEqual(events, ["audit", "log"]);
 });
 
-test("what the first observer cannot record, no other observer sees, and the caller gets the error", () => {
+test("an event that the first observer cannot record reaches no other observer, and the caller gets the error", () => {
   const fault = new Error("the disk is full");
   const audit: Partial<HostObserver> = {
     decided() {
@@ -36,7 +36,7 @@ test("what the first observer cannot record, no other observer sees, and the cal
   assert.throws(() => combineObservers([audit, log]).decided(decision), fault);
 });
 
-test("an observer keeps its this", () => {
+test("an observer's methods are called with its this", () => {
   class Counter implements Partial<HostObserver> {
     #count = 0;
     get count() {

@@ -45,7 +45,7 @@ export type ConnectionClosed =
 /**
  * Joins observers into one.
  * @param observers receive each event in this order. If one throws, the ones after it do not receive the event, and the caller gets the
- * error: the audit log comes first, so that nothing is done that it cannot record
+ * error: the audit log comes first, so that no action is performed that it cannot record
  */
 export function combineObservers(observers: readonly Partial<HostObserver>[]): HostObserver {
   return {

@@ -18,7 +18,7 @@ export interface ProvisionOptions {
 /** Hardware may take seconds for each of several commands, and only a person waits. */
 const DEADLINE_MS = 60_000;
 
-/** Whether this provider creates its keys itself. @throws KleidiError of admission */
+/** True if this provider creates its keys itself. @throws KleidiError of admission */
 export function isProvisioned(config: Config, provider: ProviderConfig): boolean {
   const { manifest } = admitProvider(config, provider);
   return manifest.capabilities.some(({ rpcs }) => rpcs.includes("provision"));
@@ -81,7 +81,7 @@ export function assertNeverCreated(
   }
 }
 
-/** Whether no key of this name exists after a failed `provision`. False if that is unknown: its record is not on this machine. */
+/** True if no key of this name exists after a failed `provision`. False if that is unknown: its record is not on this machine. */
 export function wasNotCreated({ state }: Config, { grants }: ProviderConfig, { name }: KeyConfig): boolean {
   if (state === undefined || !grants.state?.names.includes(name)) return false;
   try {

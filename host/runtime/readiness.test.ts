@@ -11,7 +11,7 @@ import { notReadyReason } from "./readiness.ts";
 const keyId = await deriveKeyId("kek", "1");
 const good = { activeKeyId: () => keyId };
 
-test("a host whose audit log takes no lines is not ready, however well its keys are", async () => {
+test("a host whose audit log accepts no lines is not ready, even with healthy keys", async () => {
   const folder = mkdtempSync(join(tmpdir(), "kleidi-admin-"));
   try {
     const log = await AuditLog.open({ file: join(folder, "audit.jsonl"), stdout: false });
@@ -24,7 +24,7 @@ test("a host whose audit log takes no lines is not ready, however well its keys 
   }
 });
 
-test("a host is not ready where Status fails, and says what Status says", () => {
+test("a host is not ready if Status fails, for the same reason", () => {
   const failing = {
     activeKeyId() {
       throw new KleidiError("key-not-ready", "Cannot answer Status: not yet");

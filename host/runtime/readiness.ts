@@ -4,7 +4,7 @@ import type { KmsService } from "../kms/service.ts";
 import type { AuditTrail } from "./audit-trail.ts";
 
 /**
- * Tells why a host is not ready: the error of Status, or the audit log takes no records.
+ * Returns the reason why a host is not ready: the error of Status, or the audit log takes no records.
  * @returns a sentence; undefined if the host is ready
  */
 export function notReadyReason(

@@ -14,7 +14,7 @@ function setUp(level: "info" | "debug" = "info") {
   const log = { warn: at("warn"), debug: at("debug"), isLevelEnabled: (asked: string) => asked === level };
   const clock = { ms: 0 };
   const { intercept } = new RpcLog(log as unknown as Logger, new LogThrottle(() => clock.ms));
-  /** Logs an RPC: failed with this code, or done. */
+  /** Logs an RPC: failed with this code, or successful. */
   const ended = async (code?: ErrorCode, message = "no", rpc: RpcContext["rpc"] = "Decrypt") => {
     const call = { rpc, uid: "u", requestBytes: 1, startedAt: 0 };
     const ms = 1.23456;
@@ -27,7 +27,7 @@ function setUp(level: "info" | "debug" = "info") {
   return { lines, clock, ended };
 }
 
-test("a caller in a loop has one line a minute for each kind of failure, with how often it happened", async () => {
+test("a caller in a loop causes one line per minute and kind of failure, with the count", async () => {
   const { lines, clock, ended } = setUp();
   for (let i = 0; i < 10_000; i++) await ended("key-unknown", `the key_id "${i}" is unknown`);
   await ended("key-unknown", "no", "Encrypt");
@@ -62,7 +62,7 @@ test("at debug every RPC has a line", async () => {
   );
 });
 
-test("an RPC that is done has no line at info", async () => {
+test("a successful RPC has no line at info", async () => {
   const { lines, ended } = setUp();
   await ended();
   assert.deepEqual(lines, []);

@@ -19,7 +19,7 @@ export class SinkLog implements Pick<AuditOptions, "onSink" | "onFault" | "onAsi
 
   readonly onFault: NonNullable<AuditOptions["onFault"]> = (fault) => {
     this.failures += 1;
-    const message = "the audit log cannot go on: nothing is served until a new start";
+    const message = "the audit log cannot continue: the host serves nothing until it is restarted";
     this.#logger.error({ why: fault.message }, message);
   };
 

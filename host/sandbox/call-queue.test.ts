@@ -7,7 +7,7 @@ const late = () => new Error("late");
 const soon = () => performance.now() + 5;
 const never = () => performance.now() + 60_000;
 
-test("concurrentCalls calls run at once, and the next one waits", async () => {
+test("as many calls as concurrentCalls run at once, and the next one waits", async () => {
   const queue = new CallQueue({ concurrentCalls: 2, waitingCalls: 1 });
   await queue.enter(never(), full, late);
   await queue.enter(never(), full, late);
@@ -45,7 +45,7 @@ test("rejectWaiting rejects the calls that wait, and not those that run", async 
   assert.equal(queue.running, 1);
 });
 
-test("the deadline is absolute, also after two months of uptime", async (t) => {
+test("the deadline is absolute, even after two months of uptime", async (t) => {
   const now = 60 * 24 * 3_600_000;
   t.mock.method(performance, "now", () => now);
   t.mock.timers.enable({ apis: ["setTimeout"] });

@@ -58,7 +58,7 @@ export class CallQueue {
     else next.resolve();
   }
 
-  /** Rejects all calls that wait. Those that run go on. */
+  /** Rejects all waiting calls. Running calls continue. */
   rejectWaiting(error: () => Error): void {
     for (const { reject } of this.#waiting.splice(0)) reject(error());
   }

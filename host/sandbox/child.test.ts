@@ -94,7 +94,7 @@ const BREACHES: [what: string, frames: Buffer][] = [
   ["a frame that only the host sends", encodeFrame(Frame.CALL, 1)],
   ["STARTED a second time", STARTED],
   ["LOADED a second time", LOADED],
-  ["FAILED of the loading after LOADED", encodeFrame(Frame.FAILED, 0)],
+  ["FAILED for the loading after LOADED", encodeFrame(Frame.FAILED, 0)],
   ["LOADED of a call", encodeFrame(Frame.LOADED, 1)],
   ["the result of a call that does not exist", result(2)],
   ["the result of the loading", result(0)],
@@ -166,7 +166,7 @@ for (const [what, frame] of [
   ["a failure", encodeFrame(Frame.FAILED, 1)],
   ["a host call", hostCall("log", "write")],
 ] as const) {
-  test(`a process that sends ${what} of a finished call is killed, and the frame reaches nobody`, async (t) => {
+  test(`a process that sends ${what} of a finished call is killed, and the frame is discarded`, async (t) => {
     const calls: HostCall[] = [];
     const gate: Gate = async (call) => {
       calls.push(call);
@@ -196,7 +196,7 @@ test("a host call runs in the async context of its own call, not of an earlier o
   assert.equal(await seen.promise, "the caller");
 });
 
-test("a process that inherited stderr does not keep it open in the host", async (t) => {
+test("a child process that inherited stderr does not keep it open in the host", async (t) => {
   // The shell exits at once; its child keeps the descriptors.
   const shell = spawn("sh", ["-c", "sleep 60 & echo $! >&2"], {
     stdio: ["ignore", "ignore", "pipe", "pipe"],

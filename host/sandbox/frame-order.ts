@@ -1,7 +1,7 @@
 /** The order of the frames of a provider's process. Pure: a frame that our guest program never sends shows that an attacker controls the process. */
 import { Frame } from "./wire.mjs";
 
-/** What the host has sent and received so far. */
+/** The frames that the host has sent and received, as far as they matter for the order. */
 export interface FrameState {
   readonly started: boolean;
   /** LOADED, or FAILED for the loading, was received. */

@@ -74,7 +74,7 @@ export class GuestProcess {
     return this.#process.pid;
   }
 
-  /** Sends a frame. A process that does not read what it is sent is killed. */
+  /** Sends a frame. A process that does not read its frames is killed. */
   send(type: number, call: number, ...parts: Uint8Array[]): void {
     // The writer holds the frames of the current turn of the event loop; the socket does not count them yet.
     if (this.#writer.unreadBytes > MAX_UNREAD)

@@ -61,7 +61,7 @@ class FakeProcess extends EventEmitter {
     this.emit("exit", typeof how === "number" ? how : null, typeof how === "number" ? null : how);
   }
 
-  /** As in the kernel, the process exits a little later. */
+  /** As with a real process, the exit comes a little later. */
   kill(signal: NodeJS.Signals): boolean {
     setImmediate(() => this.end(signal));
     return true;
@@ -70,7 +70,7 @@ class FakeProcess extends EventEmitter {
 
 interface Setting {
   readonly supervisor: Supervisor;
-  /** Resolves with the nth process (1-based) once it starts. */
+  /** Resolves with the nth process (1-based) when it starts. */
   process(nth: number): Promise<FakeProcess>;
   readonly started: readonly FakeProcess[];
   readonly ends: [how: string, nextInMs: number][];
@@ -132,7 +132,7 @@ async function running(t: TestContext, changes: Partial<SupervisorOptions> = {})
   return { ...setting, first, second };
 }
 
-/** Waits for turns of the event loop only. */
+/** Waits a number of turns of the event loop. */
 async function until(isSo: () => boolean): Promise<void> {
   for (let turn = 0; !isSo(); turn++) {
     assert.ok(turn < 100_000, "the condition does not become true");
@@ -280,7 +280,7 @@ test("a call in flight at the start of quarantine fails with provider-quarantine
   const { supervisor, first, second } = await running(t);
   const calls = [supervisor.call("encrypt", bytes(1)), supervisor.call("encrypt", bytes(2))];
   await first.received(2);
-  // Our guest program never sends this.
+  // kleidi's guest program never sends this.
   first.send(99);
   assert.deepEqual(await Promise.all(calls.map(codeOf)), ["provider-quarantined", "provider-quarantined"]);
   assert.deepEqual(second.calls, []);

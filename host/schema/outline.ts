@@ -27,14 +27,14 @@ export interface KeyOutline {
 }
 
 /**
- * Tells whether a key refers to a provider.
+ * Reports whether a key refers to a provider.
  * @param reference the `provider` of a key, as written
  */
 export function isCalled({ name, meant }: ProviderOutline, reference: unknown): boolean {
   return reference === name || reference === meant;
 }
 
-/** Tells whether a value is a list of at most 64 items. Schemas refuse longer lists, and rules compare every pair of items. */
+/** Reports whether a value is a list of at most 64 items. Schemas refuse longer lists, and rules compare every pair of items. */
 export function isShort(value: unknown): value is readonly unknown[] {
   return Array.isArray(value) && value.length <= 64;
 }

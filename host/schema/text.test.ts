@@ -17,22 +17,22 @@ for (const [word, known, meant] of [
   ["xxx".padEnd(30, "a"), ["yyy".padEnd(30, "a")], "yyy".padEnd(30, "a")],
   ["xxxx".padEnd(30, "a"), ["yyyy".padEnd(30, "a")], undefined],
 ] as const)
-  test(`nearest takes ${JSON.stringify(word.slice(0, 20))} for ${meant}`, () =>
+  test(`nearest suggests ${meant} for ${JSON.stringify(word.slice(0, 20))}`, () =>
     assert.equal(nearest(word, known), meant));
 
-test("cut leaves 60 characters and shows that more were there", () => {
+test("cut keeps 60 characters and marks the truncation", () => {
   assert.equal(cut("x".repeat(60)), "x".repeat(60));
   assert.equal(cut("x".repeat(61)), `${"x".repeat(59)}…`);
 });
 
-test("quoted escapes what a terminal or a reader of logs would act on", () => {
+test("quoted escapes characters that a terminal or a log viewer interprets", () => {
   assert.equal(
     quoted('a"\n\u001b\u009b\u202e\u2028\ud800'),
     '"a\\"\\n\\u001b\\u{9b}\\u{202e}\\u{2028}\\ud800"',
   );
 });
 
-test("pathText quotes names that are not plain", () => {
+test("pathText quotes names with special characters", () => {
   assert.equal(pathText(["keys", 0, "name"]), "keys[0].name");
   assert.equal(pathText(["providers", "a b", "module"]), 'providers["a b"].module');
   assert.equal(pathText([]), "");

@@ -55,7 +55,7 @@ for (const [quantity, text, meant] of [
   [time, "1m", "2400ms"],
   [time, "1ms", "100ms"],
 ] as const)
-  test(`a quantity written ${JSON.stringify(text)} is likely meant as ${meant}`, () => {
+  test(`the suggestion for the quantity ${JSON.stringify(text)} is ${meant}`, () => {
     assert.equal(quantity.suggest(text), meant);
     if (meant !== undefined) assert.notEqual(quantity.parse(meant), undefined);
   });

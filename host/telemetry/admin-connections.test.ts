@@ -69,7 +69,7 @@ test(
   },
 );
 
-test("a head that is too long closes the connection, also without an end", LIMIT, async (t) => {
+test("a head over the limit closes the connection, even without its end", LIMIT, async (t) => {
   const { caller, reasons } = await start(t);
   for (const end of ["", "\r\n\r\n"]) {
     const socket = await caller(`GET /livez HTTP/1.1\r\nHost: ${"x".repeat(9000)}${end}`);

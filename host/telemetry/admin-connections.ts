@@ -1,6 +1,6 @@
 /**
  * The connections of the admin listener. A connection carries one request and lives for at most ten seconds, which bounds an idle
- * connection, a slow header, the wait in the queue and an answer that nobody reads. At the connection limit, a new connection replaces
+ * connection, a slow header, the wait in the queue and an unread answer. At the connection limit, a new connection replaces
  * one without a request. The newest waiting one is served first, at most one every five milliseconds, so that a client that reconnects
  * in a loop cannot lock others out.
  */

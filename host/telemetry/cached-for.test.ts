@@ -14,7 +14,7 @@ test("a value is computed once within its time, and again after it", (t) => {
   assert.deepEqual([get(), get()], [2, 2]);
 });
 
-test("a computation that failed is repeated for the next caller", () => {
+test("a failed computation is repeated for the next caller", () => {
   let tries = 0;
   const get = cachedFor(1_000, () => {
     tries += 1;

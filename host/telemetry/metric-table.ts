@@ -90,7 +90,7 @@ export const METRICS = {
   },
   kleidi_provider_processes: {
     type: "gauge",
-    help: "Processes of the provider that are loaded and have an instance ready; 2 when all is well, one of them stands by. Instances are made ahead in the process, which does not tell how many.",
+    help: "Processes of the provider that are loaded and have an instance ready; normally 2, one of them on standby. Instances are created ahead in the process, which does not report their number.",
     labels: ["provider"],
   },
   kleidi_provider_process_ends_total: {

@@ -44,7 +44,7 @@ async function has(
   for (const line of expected) assert.ok(lines.includes(line), `${line} is one of\n${lines.join("\n")}`);
 }
 
-test("a provider's numbers are those of the moment of the scrape", async () => {
+test("a provider's numbers are read at the scrape", async () => {
   const metrics = new Metrics(OPTIONS);
   await scraped(metrics);
   const now = { ...PROVIDER, state: "quarantined", processes: 0, ends: 10 };
@@ -87,7 +87,7 @@ test("all series exist from the start, so that the first event counts as an incr
   ]);
 });
 
-test("host calls are counted by provider, capability and verdict, and timed when they are done", async () => {
+test("host calls are counted by provider, capability and verdict, and timed when they finish", async () => {
   const metrics = new Metrics(OPTIONS);
   metrics.hostCall("local", "keystore", "denied");
   metrics.hostCallDone("local", "keystore", 3);
@@ -115,7 +115,7 @@ test("a name that a guest invents does not create a series", async () => {
   assert.ok(!lines.some((line) => line.includes("made-up")));
 });
 
-test("a key's series are those of its current version only", async () => {
+test("a key has series only for its current version", async () => {
   const metrics = new Metrics(OPTIONS);
   const version = (i: number) => ({ keys: [{ ...KEY, keyIdSha256: `v${i}` }] });
   for (let i = 0; i < 100; i++) await scraped(metrics, version(i));
@@ -135,7 +135,7 @@ test("the age of Status is that of the active key's last good probe", async () =
   await has(metrics, ['kleidi_key_ready{key="kek",provider="local",use="active"} 0'], samples);
 });
 
-test("not ready is 0", async () => {
+test("the ready metric is 0 if the host is not ready", async () => {
   await has(new Metrics(OPTIONS), ["kleidi_ready 0"], { ready: false });
   await has(new Metrics(OPTIONS), ["kleidi_ready 1"]);
 });
@@ -152,7 +152,7 @@ test("the expiry of a credential exists once it is known", async () => {
   ]);
 });
 
-test("the numbers of the audit log are those of the scrape, and there are none without an audit log", async () => {
+test("the numbers of the audit log are read at the scrape, and absent without an audit log", async () => {
   assert.ok(
     !(await scraped(new Metrics(OPTIONS))).some((line) => /^kleidi_audit_(lag|untrusted)/.test(line)),
   );
@@ -167,7 +167,7 @@ test("the numbers of the audit log are those of the scrape, and there are none w
   await has(metrics, expected, { audit: { lagLines: 2, lagBytes: 200, failures: 5, untrusted: 2 } });
 });
 
-test("the registry has the metrics of the table, and Node's own", async () => {
+test("the registry contains the metrics of the table, and Node's own", async () => {
   const text = await new Metrics(OPTIONS).scrape(SAMPLES);
   const names = [...text.matchAll(/^# TYPE (\S+)/gm)].map(([, name = ""]) => name);
   assert.deepEqual(names.filter((name) => name.startsWith("kleidi_")).sort(), Object.keys(METRICS).sort());
@@ -186,7 +186,7 @@ test("each name has the Prometheus suffix of its type and unit", () => {
   );
 });
 
-test("the keys are read once in each scrape", async () => {
+test("the keys are read once per scrape", async () => {
   let reads = 0;
   const samples = {
     ...SAMPLES,

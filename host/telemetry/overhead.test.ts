@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { RpcClock } from "./overhead.ts";
 
-/** A backend that answers when the test tells it to. */
+/** A backend that the test tells when to answer. */
 function backend() {
   const { promise, resolve } = Promise.withResolvers<string>();
   return { work: () => promise, answer: () => resolve("done") };
@@ -59,7 +59,7 @@ test("a wait in progress counts up to now", async () => {
   stuck.answer();
 });
 
-test("a wait that fails ends and rejects", async () => {
+test("a failed wait ends and rejects", async () => {
   const clock = new RpcClock();
   await clock.run(async () => {
     await assert.rejects(
@@ -78,7 +78,7 @@ test("a wait outside an RPC is not counted", async () => {
   assert.equal(clock.waitedMs(), 0);
 });
 
-test("a wait is measured from its begin to its end, or to now", async (t) => {
+test("a wait is measured from its start to its end, or to now", async (t) => {
   let now = 1000;
   t.mock.method(performance, "now", () => now);
   const clock = new RpcClock();

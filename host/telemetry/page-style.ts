@@ -50,5 +50,5 @@ dd { margin: 0; }
 }
 `);
 
-/** Of the answer that carries the page; a page cannot say itself who may frame it. */
+/** For the headers of the answer: `frame-ancestors` has no effect in the page itself. */
 export const POLICY = `${STYLE.policy}; frame-ancestors 'none'`;

@@ -79,7 +79,7 @@ test("the page shows the report", (t) => {
   t.assert.snapshot(text);
 });
 
-test("the page of a host that is not ready begins with the reason, and its title says so", () => {
+test("the page of a host that is not ready begins with the reason, and its title reports it", () => {
   const report = { ...REPORT, notReadyReason: "Cannot use key kek" };
   assert.match(page(report), /<title>NOT READY · kleidí<\/title>/);
   assert.match(textOf(report), /Not ready, the API server will stop writing: Cannot use key kek/);

@@ -66,7 +66,7 @@ test("a failed probe keeps the time of the last good one", () => {
   assert.ok((probe?.goodAgeMs ?? -1) >= 0);
 });
 
-test("a text is cut, and characters that hide or reverse text are replaced", () => {
+test("a text is truncated, and characters that hide or reverse text are replaced", () => {
   assert.equal(clean(`a\u202eb\u0000c\nd\u2028e`), "a\ufffdb\ufffdc\ufffdd\ufffde");
   assert.equal(clean("x".repeat(1_000_000)).length, BOUNDS.text + 1);
   const split = clean(`${"x".repeat(BOUNDS.text - 1)}\u{1f600}`);

@@ -40,7 +40,7 @@ test("a module exports the contract, imports only what it calls, and carries its
   );
 });
 
-test("the same sources give the same bytes, none of them a path of this machine", async () => {
+test("the same sources give the same bytes, without a path of this machine", async () => {
   const [first, second] = [join(folder, "first.wasm"), join(folder, "second.wasm")];
   await buildProvider({ entry, manifest, out: first });
   await buildProvider({ entry, manifest, out: second });

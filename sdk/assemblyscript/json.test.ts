@@ -79,7 +79,7 @@ test("damaged documents are accepted only if JavaScript accepts them, and read t
   );
 });
 
-test("no bytes make the readers trap", () => {
+test("the readers do not trap on any bytes", () => {
   const tokens = fc.constantFrom(
     "{",
     "}",
@@ -149,7 +149,7 @@ const REFUSED: readonly (readonly [string, string | Uint8Array])[] = [
   ["an overlong slash", Uint8Array.of(0x22, 0xc0, 0xaf, 0x22)],
   ["a character past U+10FFFF", Uint8Array.of(0x22, 0xf4, 0x90, 0x80, 0x80, 0x22)],
   ["a character cut off", Uint8Array.of(0x22, 0xe2, 0x82, 0x22)],
-  ["33 arrays inside each other", "[".repeat(33) + "]".repeat(33)],
+  ["33 nested arrays", "[".repeat(33) + "]".repeat(33)],
   ["48 KiB of open brackets", "[".repeat(49_152)],
   ["48 KiB of open objects", '{"a":'.repeat(9_830)],
 ];
@@ -158,14 +158,14 @@ for (const [name, document] of REFUSED) {
   test(`refuses ${name}`, () => assert.equal(call("rewrite", document), undefined));
 }
 
-test("32 arrays inside each other are read, numbers of any size as they are written", () => {
+test("32 nested arrays and numbers of any size are read unchanged", () => {
   const deep = "[".repeat(32) + "]".repeat(32);
   assert.equal(text("rewrite", deep), deep);
   for (const number of ["1e999", "-0", "9".repeat(1000), "0.1E-7"])
     assert.equal(text("rewrite", number), number);
 });
 
-test("48 KiB of one string, of one number and of escapes are read", () => {
+test("a string, a number and escapes of 48 KiB are read", () => {
   for (const document of [
     JSON.stringify("x".repeat(49_000)),
     "7".repeat(49_152),
@@ -176,14 +176,14 @@ test("48 KiB of one string, of one number and of escapes are read", () => {
   }
 });
 
-test("a member is found behind 48 KiB of others, and in none of them", () => {
+test("a member is found behind 48 KiB of others, and not inside them", () => {
   const others = Array.from({ length: 4_000 }, (_, i) => [`k${i}`, { a: i }]);
   const object = Object.fromEntries(others);
   assert.equal(text("memberA", JSON.stringify({ ...object, a: 5 })), "5");
   assert.equal(text("memberA", JSON.stringify(object)), "absent");
 });
 
-test("a hundred look-ups in 48 KiB of members fit into the memory", () => {
+test("a hundred look-ups in 48 KiB of members fit in memory", () => {
   for (const member of ['"a":1', '"\\u0061":1', '"missing\\u0061":1', '"é":[{"missing":1}]', '"":""']) {
     const size = new TextEncoder().encode(member).length + 1;
     const document = `{${Array(Math.floor(49_000 / size))
@@ -193,7 +193,7 @@ test("a hundred look-ups in 48 KiB of members fit into the memory", () => {
   }
 });
 
-test("48 KiB that must be escaped are written", () => {
+test("48 KiB of text with escapes are written", () => {
   for (const letter of ['"', "\u0001", "\\"]) {
     const value = letter.repeat(49_000);
     assert.deepEqual(JSON.parse(text("rewrite", JSON.stringify(value)) ?? ""), value);
@@ -264,7 +264,7 @@ test("any text is written so that JavaScript reads it", () => {
   );
 });
 
-test("base64 is written and read as node writes it", () => {
+test("base64 is written and read as in Node", () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 100 }), (bytes) => {
       const encoded = text("encode64", bytes);

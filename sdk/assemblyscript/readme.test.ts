@@ -11,7 +11,7 @@ import { StandIn } from "./stand-in.ts";
 /** As deep as providers/mine, so that the page's import path is valid here too. */
 const FOLDER = resolve(import.meta.dirname, "../../.tmp/readme");
 
-test("the README's provider is built and reads what it wrote", async () => {
+test("the README's provider builds, and decrypts its own ciphertext", async () => {
   const page = await readFile(join(import.meta.dirname, "README.md"), "utf8");
   const block = (language: string) =>
     page.split(`\`\`\`${language}\n`)[1]?.split("```")[0] ?? assert.fail(language);

@@ -23,7 +23,7 @@ function decrypt(guest: StandIn, annotations: typeof ANNOTATIONS): pb.DecryptRep
   return fromBinary(pb.DecryptReplySchema, guest.call("kleidi_decrypt", input).output ?? assert.fail());
 }
 
-test("each export passes its request to its method, and the reply back", () => {
+test("each export passes its request to its method, and returns the reply", () => {
   const guest = new StandIn(module);
   const status = toBinary(pb.StatusRequestSchema, create(pb.StatusRequestSchema, { key: "kek" }));
   const { returned, output } = guest.call("kleidi_status", status);
@@ -36,14 +36,14 @@ test("each export passes its request to its method, and the reply back", () => {
   assert.deepEqual(decrypt(guest, []).plaintext, new Uint8Array([2, 1]));
 });
 
-test("annotations are refused as not ours, unless the provider writes some", () => {
+test("annotations are refused as NOT_OURS, unless the provider writes some", () => {
   const guest = new StandIn(module);
   assert.equal(decrypt(guest, ANNOTATIONS).failure?.code, NOT_OURS);
   guest.call("annotate", new Uint8Array(0));
   assert.deepEqual(decrypt(guest, ANNOTATIONS).plaintext, new Uint8Array([2, 1]));
 });
 
-test("a provider that creates no keys says so", () => {
+test("a provider that creates no keys reports that", () => {
   const fields = toBinary(pb.ProvisionRequestSchema, create(pb.ProvisionRequestSchema, { key: "kek" }));
   const { output } = new StandIn(module).call("kleidi_provision", fields);
   const { failure } = fromBinary(pb.ProvisionReplySchema, output ?? assert.fail());
@@ -51,7 +51,7 @@ test("a provider that creates no keys says so", () => {
   assert.match(failure.message, /"kek"/);
 });
 
-test("a malformed request, and a module that serves nothing, trap", () => {
+test("a malformed request traps, and so does a module that never calls serve", () => {
   const guest = new StandIn(module);
   const malformed = Uint8Array.fromHex("0801");
   for (const name of ["kleidi_status", "kleidi_encrypt", "kleidi_decrypt", "kleidi_provision"])

@@ -20,7 +20,7 @@ interface Result {
   readonly calls: { readonly name: string; readonly request: Uint8Array }[];
 }
 
-/** A guest in one instance. Call it once, as the host would; call it again only to test what an instance keeps. */
+/** A guest in one instance. Call it once, as the host would; call it again only to test what persists in an instance. */
 export class StandIn {
   readonly #exports: WebAssembly.Exports;
   readonly #hostCalls: HostCalls;

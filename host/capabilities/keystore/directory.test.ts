@@ -59,7 +59,7 @@ test("create creates a file of mode 0600", (t) => {
   assert.equal(statSync(file).mode & 0o7777, 0o600);
 });
 
-test("create leaves key, record and the empty lock in the folder, and nothing else", (t) => {
+test("create leaves only the key, the record and the empty lock in the folder", (t) => {
   const { path } = withKey(t);
   assert.deepEqual(readdirSync(path).sort(), [FOLDER_LOCK, "main.json", "main.key"]);
   assert.equal(statSync(join(path, FOLDER_LOCK)).size, 0);
@@ -70,7 +70,7 @@ test("create creates a different key each time", (t) => {
   assert.notEqual(keys.create("other").fingerprint, record.fingerprint);
 });
 
-test("the memory of a new key is wiped, also if it cannot be written", (t) => {
+test("create wipes the memory of a new key, also if it cannot be written", (t) => {
   const made: Uint8Array[] = [];
   const real = crypto.getRandomValues.bind(crypto);
   t.mock.method(crypto, "getRandomValues", (bytes: Uint8Array<ArrayBuffer>) => {
@@ -79,7 +79,7 @@ test("the memory of a new key is wiped, also if it cannot be written", (t) => {
   });
   const path = folder(t);
   new KeyDirectory(path).create("main");
-  // A folder stands where the key would be staged.
+  // A folder blocks the staging name.
   mkdirSync(join(path, ".other.key.new"));
   assert.throws(() => new KeyDirectory(path).create("other"));
   assert.deepEqual(made, [new Uint8Array(32), new Uint8Array(32)]);
@@ -143,7 +143,7 @@ test("the record has name, fingerprint and day", (t) => {
   assert.equal(new Date(record.created).toISOString(), record.created);
 });
 
-test("the record holds nothing of the key", (t) => {
+test("the record contains no part of the key", (t) => {
   const { path, keys } = withKey(t);
   const text = readFileSync(join(path, "main.json"), "utf8");
   const found = keys.load("main").use((bytes) => {
@@ -158,7 +158,7 @@ test("the record of a key that was never created is undefined", (t) => {
 });
 
 for (const text of ["", "{", "null", "[]", "{}", '{"fingerprint":1,"created":"x"}']) {
-  test(`a record of ${JSON.stringify(text)} still counts as a key that may exist`, (t) => {
+  test(`a record of ${JSON.stringify(text)} counts as the record of a key that may exist`, (t) => {
     const path = folder(t);
     writeFileSync(join(path, "main.json"), text);
     assert.deepEqual(new KeyDirectory(path).record("main"), {
@@ -169,12 +169,12 @@ for (const text of ["", "{", "null", "[]", "{}", '{"fingerprint":1,"created":"x"
   });
 }
 
-test("load says how to create a key that was never created", async (t) => {
+test("load reports how to create a key that was never created", async (t) => {
   const keys = new KeyDirectory(folder(t));
   await assertFailure(t, "key-not-made", () => keys.load("main"), { FILE: keys.keyPath("main") });
 });
 
-test("load says that a lost key must be restored", async (t) => {
+test("load reports that a lost key must be restored", async (t) => {
   const { keys, file, record } = withKey(t);
   rmSync(file);
   await assertFailure(t, "key-missing", () => keys.load("main"), {
@@ -184,7 +184,7 @@ test("load says that a lost key must be restored", async (t) => {
   });
 });
 
-test("load does not take a staged file for the key", (t) => {
+test("load does not accept a staged file as the key", (t) => {
   const { keys, path, file } = withKey(t);
   renameSync(file, join(path, ".main.key.new"));
   assert.throws(() => keys.load("main"), { code: "key-missing" });
@@ -205,7 +205,7 @@ const SPOILT: [string, (file: string, path: string) => void][] = [
     },
   ],
   [
-    "a symbolic link to nothing",
+    "a dangling symbolic link",
     (file) => {
       rmSync(file);
       symlinkSync("nothing", file);
@@ -308,7 +308,7 @@ test("create refuses a file in the folder's place", async (t) => {
   await assertFailure(t, "key-file-invalid", () => new KeyDirectory(path).create("main"), { FOLDER: path });
 });
 
-test("create does not finish a staged key that does not match the record", (t) => {
+test("create does not publish a staged key that does not match the record", (t) => {
   const { keys, path, file, record } = withKey(t);
   rmSync(file);
   rmSync(join(path, "main.json"));
@@ -319,7 +319,7 @@ test("create does not finish a staged key that does not match the record", (t) =
   assert.equal(existsSync(file), false);
 });
 
-test("create does not finish a damaged staged key", async (t) => {
+test("create does not publish a damaged staged key", async (t) => {
   const { keys, path, file } = withKey(t);
   const staged = join(path, ".main.key.new");
   renameSync(file, staged);
@@ -327,12 +327,12 @@ test("create does not finish a damaged staged key", async (t) => {
   await assertFailure(t, "key-file-invalid", () => keys.create("main"), { STAGED: staged });
 });
 
-// ---- ends between any two steps ----
+// ---- interruptions between any two steps ----
 
 type Step = "openSync" | "writeSync" | "fsyncSync" | "renameSync" | "linkSync" | "unlinkSync";
 const STEPS: Step[] = ["openSync", "writeSync", "fsyncSync", "renameSync", "linkSync", "unlinkSync"];
 
-/** Makes the file system fail from its nth changing call on, while work runs; gives how many there were. */
+/** Makes every changing call of the file system fail from the nth on, while work runs; returns their number. */
 function interrupted(t: TestContext, at: number, work: () => void): number {
   let calls = 0;
   const mocks = STEPS.map((step) => {
@@ -357,7 +357,7 @@ function interrupted(t: TestContext, at: number, work: () => void): number {
 
 const STEPS_OF_CREATE = 13;
 
-test(`create takes ${STEPS_OF_CREATE} steps that can be interrupted`, (t) => {
+test(`create has ${STEPS_OF_CREATE} steps that can be interrupted`, (t) => {
   const keys = new KeyDirectory(folder(t));
   assert.equal(
     interrupted(t, Number.POSITIVE_INFINITY, () => keys.create("main")),
@@ -366,19 +366,19 @@ test(`create takes ${STEPS_OF_CREATE} steps that can be interrupted`, (t) => {
 });
 
 for (let at = 0; at < STEPS_OF_CREATE; at++) {
-  test(`a create that ends after step ${at} is finished or started again`, (t) => {
+  test(`a create that is interrupted after step ${at} is finished or started again`, (t) => {
     const path = folder(t);
     const keys = new KeyDirectory(path);
     interrupted(t, at, () => keys.create("main"));
     const recorded = keys.record("main");
     const made = existsSync(keys.keyPath("main"));
     if (!made) keys.create("main");
-    // Once there is a record, there is a key that it names, and never another one.
+    // Once a record exists, there is only the key that it names.
     const { fingerprint: expected } = recorded ?? keys.record("main") ?? {};
     assert.equal(fingerprint(keys.load("main")), expected);
   });
 
-  test(`a create that ends twice after step ${at} is finished or started again`, (t) => {
+  test(`a create that is interrupted twice after step ${at} is finished or started again`, (t) => {
     const keys = new KeyDirectory(folder(t));
     interrupted(t, at, () => keys.create("main"));
     const recorded = keys.record("main");
@@ -389,7 +389,7 @@ for (let at = 0; at < STEPS_OF_CREATE; at++) {
   });
 }
 
-// ---- ends at any moment ----
+// ---- interruptions at any moment ----
 
 const KILLS = 30;
 const AT_ONCE = 6;
@@ -414,14 +414,14 @@ async function killedAfter(path: string, ms: number): Promise<void> {
   assert.equal(signal, "SIGKILL");
 }
 
-/** Every name of which anything is in the folder. */
+/** Every key name that has at least one file. */
 function namesIn(path: string): string[] {
   const files = readdirSync(path).filter((file) => file !== FOLDER_LOCK);
   const names = files.map((file) => /^\.?(key-\d+)\.(key|json)(\.new)?$/.exec(file)?.[1] ?? file);
   return [...new Set(names)];
 }
 
-test(`after ${KILLS} SIGKILLs at random moments every key loads, or is finished or created`, async (t) => {
+test(`after ${KILLS} SIGKILLs at random moments every key can be loaded, finished or created`, async (t) => {
   const folders = Array.from({ length: KILLS }, () => folder(t));
   for (let first = 0; first < KILLS; first += AT_ONCE) {
     await Promise.all(
@@ -441,10 +441,10 @@ test(`after ${KILLS} SIGKILLs at random moments every key loads, or is finished 
       assert.equal(fingerprint(keys.load(name)), expected, `${name} in ${path}`);
     }
   }
-  t.diagnostic(`${unfinished} of ${KILLS} kills left a key unfinished`);
+  t.diagnostic(`${unfinished} of ${KILLS} kills left an unfinished key`);
 });
 
-test("no copy of a new key is left in the memory that Node shares among Buffers", (t) => {
+test("create leaves no copy of the key in the memory that Node shares among Buffers", (t) => {
   const path = mkdtempSync(join(tmpdir(), "kleidi-keys-"));
   t.after(() => rmSync(path, { recursive: true }));
   const pool = () => Buffer.from(Buffer.from("pool").buffer);

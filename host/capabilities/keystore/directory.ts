@@ -165,7 +165,7 @@ export class KeyDirectory {
     return read();
   }
 
-  /** Finishes a creation that was interrupted between record and link. @returns whether the staged key matched the record */
+  /** Finishes a creation that was interrupted between record and link. @returns true if the staged key matched the record */
   #resume(name: string, staged: string, record: KeyRecord): boolean {
     const text = readPrivate(staged, MAX_FILE, invalid(`Cannot finish creating key "${name}"`));
     if (text === undefined) return false;

@@ -16,7 +16,7 @@ function parse(text: string): KeyBytes {
   return parseKeyFile("main", "/keys/main.key", text);
 }
 
-/** A line whose checksum is right, whatever stands in it. */
+/** A line with a correct checksum, whatever its content. */
 function line(body: string): string {
   return `${body} ${createHash("sha256").update(body).digest("hex").slice(0, 16)}\n`;
 }
@@ -48,13 +48,13 @@ const REFUSED: [string, string][] = [
   ["another format", line(`kleidi-key-2 main ${BASE64URL}`)],
   ["a byte order mark", `\ufeff${TEXT}`],
   ["a space before the line", ` ${TEXT}`],
-  ["a line without its end", TEXT.slice(0, -1)],
+  ["a line without its line end", TEXT.slice(0, -1)],
   ["an empty line after the line", `${TEXT}\n`],
   ["a second key after the line", `${TEXT}${TEXT}`],
   ["a line that ends in CR LF", TEXT.replace("\n", "\r\n")],
   ["a checksum in capitals", TEXT.replace(/[0-9a-f]+\n/, (text) => text.toUpperCase())],
   ["a checksum and no key", line("kleidi-key-1 main")],
-  ["a field too many", line(`kleidi-key-1 main ${BASE64URL} more`)],
+  ["an extra field", line(`kleidi-key-1 main ${BASE64URL} more`)],
   ["another key's file", line(`kleidi-key-1 other ${BASE64URL}`)],
   ["an empty name", line(`kleidi-key-1  ${BASE64URL}`)],
   ["a key of 31 bytes", line(`kleidi-key-1 main ${Buffer.alloc(31).toString("base64url")}`)],
@@ -75,7 +75,7 @@ for (let length = 1; length < TEXT.length; length++) {
   });
 }
 
-test("a file that is cut in its format and one that is cut after it get different sentences", (t) => {
+test("a file truncated within its format and one truncated after it get different messages", (t) => {
   for (const length of [CUT_IN_FORMAT, CUT_AFTER_FORMAT]) assertSentence(t, cutAfter(length).message);
 });
 
@@ -96,7 +96,7 @@ test("parseKeyFile refuses a flipped bit anywhere", () => {
   assert.deepEqual(accepted, []);
 });
 
-test("no message of parseKeyFile quotes the key", () => {
+test("parseKeyFile never quotes the key in a message", () => {
   for (let at = 0; at < TEXT.length; at++) {
     const text = `${TEXT.slice(0, at)}!${TEXT.slice(at + 1)}`;
     assert.throws(
@@ -112,13 +112,13 @@ test("the fingerprint is an HMAC under the key", () => {
 
 const PRINTERS: [string, (key: KeyBytes) => string][] = [
   ["JSON.stringify", (key) => JSON.stringify(key)],
-  ["JSON.stringify of what holds it", (key) => JSON.stringify({ key, list: [key] })],
+  ["JSON.stringify of its holder", (key) => JSON.stringify({ key, list: [key] })],
   ["a template string", (key) => `${key}`],
   ["String", (key) => String(key)],
   ["string concatenation", (key) => "".concat(key as unknown as string)],
   ["util.inspect", (key) => inspect(key)],
-  ["util.inspect of all there is", (key) => inspect(key, { depth: null, showHidden: true, getters: true })],
-  ["util.inspect of what holds it", (key) => inspect({ key }, { depth: null })],
+  ["util.inspect with all options", (key) => inspect(key, { depth: null, showHidden: true, getters: true })],
+  ["util.inspect of its holder", (key) => inspect({ key }, { depth: null })],
   ["a spread", (key) => JSON.stringify({ ...key })],
   ["Object.entries", (key) => JSON.stringify(Object.entries(key))],
 ];
@@ -135,10 +135,10 @@ test("wipe leaves zeros", () => {
   assert.deepEqual(bytes, new Uint8Array(32));
 });
 
-/** The memory that Node takes small Buffers from, and gives to the next one that asks. */
+/** The memory that Node takes small Buffers from, and reuses for the next ones. */
 const pool = () => Buffer.from(Buffer.from("pool").buffer);
 
-test("no copy of a key or of its text is left in the memory that Node shares among Buffers", () => {
+test("parsing leaves no copy of a key or its text in the memory that Node shares among Buffers", () => {
   const bytes = crypto.getRandomValues(new Uint8Array(32));
   const encoded = new TextEncoder().encode(bytes.toBase64({ alphabet: "base64url", omitPadding: true }));
   const text = formatKeyFile("main", new Secret(bytes.slice()));

@@ -126,7 +126,7 @@ test("sealed bytes are nonce, ciphertext and tag under the associated data of do
   assert.deepEqual(plaintext, Buffer.from(PLAINTEXT));
 });
 
-test("seal never returns the same bytes twice", async () => {
+test("seal returns different bytes each time", async () => {
   const store = await keystore();
   const sealed = await Promise.all(Array.from({ length: 50 }, () => seal(store)));
   assert.equal(new Set(sealed.map((bytes) => Buffer.from(bytes).toString("hex", 0, 12))).size, 50);
@@ -221,7 +221,7 @@ for (const [operation, request] of Object.entries(OPERATIONS)) {
   });
 }
 
-test("arbitrary requests get a code of the table", async () => {
+test("arbitrary requests get a documented code", async () => {
   const store = await keystore();
   const operation = fc.constantFrom("info" as const, "seal" as const, "open" as const);
   await fc.assert(
@@ -232,7 +232,7 @@ test("arbitrary requests get a code of the table", async () => {
   );
 });
 
-/** WebCrypto that keeps the handles that it makes. */
+/** WebCrypto that keeps the key handles that it creates. */
 function recordingEngine() {
   const handles: CryptoKey[] = [];
   const { subtle } = crypto;

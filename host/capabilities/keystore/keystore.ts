@@ -154,7 +154,7 @@ export class Keystore {
     }
   }
 
-  /** Checks the grant and finds the key; the plan uses it. @param fault what is wrong with the rest of the request */
+  /** Checks the grant and finds the key; the plan uses it. @param fault the fault in the rest of the request */
   #with<Held extends Named>(
     use: Use<Held>,
     { key, version }: { readonly key: string; readonly version?: string },

@@ -64,7 +64,7 @@ test("s2k returns the requested number of bytes", async () => {
   }
 });
 
-test("info returns the fingerprint of a passphrase as of a key", async () => {
+test("info returns the fingerprint of a passphrase like that of a key", async () => {
   for (const key of ["key", "phrase"]) {
     const request = toBinary(pb.KeystoreInfoRequestSchema, create(pb.KeystoreInfoRequestSchema, { key }));
     const { code, body } = await call(await keystore(), "info", request);
@@ -96,7 +96,7 @@ test("open is denied with a passphrase", async (t) => {
   assertRefused(t, await call(await keystore(), "open", request), DENIED);
 });
 
-test("a key is never found as a passphrase, whatever is granted, nor the other way round", async () => {
+test("a key is never used as a passphrase, nor a passphrase as a key, whatever is granted", async () => {
   const store = await keystore();
   const swapped: KeystoreGrant = { keys: ["phrase"], passphrases: ["key"] };
   assert.equal((await call(store, "s2k", s2kRequest({ key: "key" }), swapped)).code, 3);
@@ -119,7 +119,7 @@ const REFUSED: readonly [name: string, MessageInitShape<typeof pb.KeystoreS2kReq
   ["the length 33", { length: 33 }, 2],
 ];
 for (const [name, changes, code] of REFUSED) {
-  test(`s2k is refused with ${name}`, async (t) => {
+  test(`s2k refuses ${name}`, async (t) => {
     assertRefused(t, await call(await keystore(), "s2k", s2kRequest(changes)), code);
   });
 }
@@ -129,7 +129,7 @@ test("s2k refuses a malformed request", async (t) => {
   assertRefused(t, got, 2);
 });
 
-test("s2k is unavailable when the call is over", async (t) => {
+test("s2k fails as unavailable when the call has ended", async (t) => {
   const got = await call(await keystore(), "s2k", s2kRequest(), GRANTED, AbortSignal.abort());
   assertRefused(t, got, 5);
 });

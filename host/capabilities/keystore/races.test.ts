@@ -27,7 +27,7 @@ after(async () => {
   for (const maker of makers) await maker.end();
 });
 
-/** One key with its record, and nothing else of it. @returns its fingerprint */
+/** Asserts that there is one key with its record, and no leftover. @returns its fingerprint */
 function assertIntact(path: string, name = "main"): string {
   const keys = new KeyDirectory(path);
   const version = fingerprint(keys.load(name));
@@ -37,7 +37,7 @@ function assertIntact(path: string, name = "main"): string {
   return version;
 }
 
-test(`of two that create a key at the same time one does: what it says, the key and the record are one (${RACES} races)`, async (t) => {
+test(`of two processes that create a key concurrently one succeeds, and its output, the key and the record agree (${RACES} races)`, async (t) => {
   for (let i = 0; i < RACES; i++) {
     const path = folder(t);
     const said = await race(makers, { what: "key", path, name: "main" });
@@ -47,7 +47,7 @@ test(`of two that create a key at the same time one does: what it says, the key 
   }
 });
 
-test("two that create two keys in one folder both do", async (t) => {
+test("two processes that create two keys in one folder both succeed", async (t) => {
   const path = folder(t);
   const at = Date.now() + 10;
   const names = ["one", "two"] as const;
@@ -59,7 +59,7 @@ test("two that create two keys in one folder both do", async (t) => {
   );
 });
 
-test("a lock that is held for too long is reported with the folder, and nothing is created", async (t) => {
+test("a lock that is held too long is reported with the folder, and nothing is created", async (t) => {
   const path = folder(t);
   const release = takeLock(join(path, FOLDER_LOCK));
   await assertFailure(t, "key-locked", () => new KeyDirectory(path).create("main"), { FOLDER: path });
@@ -67,16 +67,16 @@ test("a lock that is held for too long is reported with the folder, and nothing 
   assert.deepEqual(readdirSync(path), [FOLDER_LOCK]);
 });
 
-/** Steps of create that change something; with one more, the process is not killed. */
+/** The changing steps of create; with one more, the process is not killed. */
 const STEPS = 13;
 
 for (let kill = 0; kill <= STEPS; kill++) {
-  test(`a process that is killed before step ${kill} leaves a key that the next one finishes or creates, and nothing else`, async (t) => {
+  test(`the next process finishes or creates the key of one killed before step ${kill}, and leaves nothing else`, async (t) => {
     const maker = await KeyMaker.start();
     const path = folder(t);
     const said = await maker.make({ what: "key", path, name: "main", kill });
     await maker.end();
-    assert.equal(said !== undefined, kill === STEPS, `it said ${said}`);
+    assert.equal(said !== undefined, kill === STEPS, `its output is ${said}`);
     const keys = new KeyDirectory(path);
     const recorded = keys.record("main")?.fingerprint;
     const isMade = readdirSync(path).includes("main.key");
@@ -87,7 +87,7 @@ for (let kill = 0; kill <= STEPS; kill++) {
     if (said !== undefined) assert.equal(version, said);
   });
 
-  test(`a host that starts after a kill before step ${kill} leaves no key under a staging name`, async (t) => {
+  test(`a host that starts after a kill before step ${kill} removes the staged key`, async (t) => {
     const maker = await KeyMaker.start();
     const path = folder(t);
     await maker.make({ what: "key", path, name: "main", kill });
@@ -95,7 +95,7 @@ for (let kill = 0; kill <= STEPS; kill++) {
     const keys = new KeyDirectory(path);
     keys.tidy(["main"]);
     const files = readdirSync(path).filter((each) => each !== FOLDER_LOCK);
-    // A key that can be finished stays, with its record.
+    // A key that can be published stays, with its record.
     const states = [[], [".main.key.new", "main.json"], ["main.json", "main.key"]];
     assert.ok(
       states.some((each) => each.join() === files.sort().join()),
@@ -121,7 +121,7 @@ test("leftovers are not removed while another process creates a key", (t) => {
   assert.deepEqual(readdirSync(path), [FOLDER_LOCK]);
 });
 
-test("a second complete key beside the one that is used, as an earlier kleidi left it, is removed", (t) => {
+test("a second complete key that an earlier kleidi left is removed", (t) => {
   const path = folder(t);
   const keys = new KeyDirectory(path);
   keys.create("main");
@@ -134,7 +134,7 @@ test("load waits for a key that is being created", async (t) => {
   const path = folder(t);
   const keys = new KeyDirectory(path);
   const { fingerprint: version } = keys.create("main");
-  // As it stands between the record and the link.
+  // The state between the record and the link.
   const staged = join(path, ".main.key.new");
   linkSync(keys.keyPath("main"), staged);
   rmSync(keys.keyPath("main"));

@@ -14,7 +14,7 @@ const largest = { salt: SALT, count: MAX_COUNT, length: 32 };
 const never = () => new AbortController().signal;
 
 for (const { name, key, salt, count, length, body } of vectors.keystore_s2k) {
-  test(`s2k derives what GnuPG does: ${name}`, async () => {
+  test(`s2k derives the same key as GnuPG: ${name}`, async () => {
     const passphrase = passphraseOf(new Secret(Uint8Array.fromHex(key)));
     const numbers = { salt: Uint8Array.fromHex(salt), count, length };
     const derived = await passphrase.use((text) => s2k(text, numbers, never()));
@@ -57,7 +57,7 @@ test("concurrent derivations take turns, one slice each", async () => {
   assert.ok(turns >= 3 * Math.floor(MAX_COUNT / SLICE), `${turns} turns`);
 });
 
-test("s2k stops when the call is over", async () => {
+test("s2k stops when the call has ended", async () => {
   const controller = new AbortController();
   const work = s2k(PASSPHRASE, largest, controller.signal);
   await nextTurn();

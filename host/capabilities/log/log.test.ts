@@ -54,9 +54,9 @@ test("level 4 is refused", async (t) => {
 });
 
 const GARBAGE: [string, Uint8Array][] = [
-  ["a key cut short", Uint8Array.of(0x80)],
-  ["a message cut short", Uint8Array.of(18, 5, 0x61)],
-  ["a text that is no UTF-8", Uint8Array.of(18, 1, 0xff)],
+  ["a truncated field key", Uint8Array.of(0x80)],
+  ["a truncated message", Uint8Array.of(18, 5, 0x61)],
+  ["a text in invalid UTF-8", Uint8Array.of(18, 1, 0xff)],
 ];
 for (const [what, request] of GARBAGE) {
   test(`${what} is refused`, async (t) => {
@@ -66,7 +66,7 @@ for (const [what, request] of GARBAGE) {
   });
 }
 
-test("an empty request is an empty debug line", async () => {
+test("an empty request writes an empty debug line", async () => {
   assert.deepEqual((await write(NO_BYTES)).lines, [["local", "debug", ""]]);
 });
 
@@ -89,7 +89,7 @@ for (const [what, control] of CONTROLS) {
   });
 }
 
-test("text in other scripts stays as it is", async () => {
+test("text in other scripts is unchanged", async () => {
   assert.equal(await written("κλειδί 鍵 🔑"), "κλειδί 鍵 🔑");
 });
 

@@ -57,7 +57,7 @@ const SPECIAL: readonly (readonly [what: string, ...addresses: string[]])[] = [
 ];
 for (const [what, ...addresses] of SPECIAL)
   for (const address of addresses)
-    test(`${address} is refused unless it is granted`, () => {
+    test(`${address} is refused unless granted`, () => {
       assert.ok(addressFault(address, NOTHING)?.startsWith(`${address} is ${what}, `));
     });
 test("the fault of a special address names its kind and the grant that would allow it", (t) => {
@@ -124,7 +124,7 @@ const PUBLIC = [
   ...["64:ff9b:2::1", "1:0:0:0:0:ffff:7f00:1"],
 ];
 for (const address of PUBLIC)
-  test(`${address} may be connected to`, () => {
+  test(`a connection to ${address} is allowed`, () => {
     assert.equal(addressFault(address, NOTHING), undefined);
   });
 
@@ -139,7 +139,7 @@ for (const [address, network] of [
   ["64:ff9b::a14:304", "64:ff9b::/96"],
   ["10.1.1.1", "0.0.0.0/0"],
 ] as const)
-  test(`${address} may be connected to where ${network} is granted`, () => {
+  test(`a connection to ${address} is allowed if ${network} is granted`, () => {
     assert.equal(addressFault(address, new Networks(["192.168.0.0/16", network])), undefined);
   });
 
@@ -153,12 +153,12 @@ for (const [address, network] of [
   ["64:ff9b::a14:1", "10.20.0.0/16"],
   ["2002:a14:1::1", "10.20.0.0/16"],
 ] as const)
-  test(`${address} is not connected to where only ${network} is granted`, (t) => {
+  test(`a connection to ${address} is refused if only ${network} is granted`, (t) => {
     assertSentence(t, String(addressFault(address, new Networks([network]))));
   });
 
 for (const address of ["fe80::1%eth0", "::1%lo", "2606:4700::1111%1", "::ffff:127.0.0.1%lo"])
-  test(`${address} is not connected to: a resolver chooses no zone`, () => {
+  test(`a connection to ${address} is refused: a resolver must not choose a zone`, () => {
     assert.equal(addressFault(address, new Networks(["0.0.0.0/0", "::/0"])), `${address} has a zone`);
   });
 
@@ -197,6 +197,6 @@ test("an IPv4 address in IPv6 notation is always refused", () => {
   );
 });
 
-test("60 characters of an invalid address are quoted", (t) => {
+test("a fault quotes at most 60 characters of an invalid address", (t) => {
   for (const length of [60, 61]) assertSentence(t, String(addressFault("x".repeat(length), NOTHING)));
 });

@@ -30,7 +30,7 @@ async function rejects(t: TestContext, working: Promise<unknown>, values: Values
   await assertError(t, Unreachable, () => working, values);
 }
 
-/** Over a transport of its own. */
+/** A dial over a separate transport. */
 function transportTo(t: TestContext, server: RawServer, resolve: Resolve, timeoutMs = 2000) {
   const transport = createTransport(
     {
@@ -63,13 +63,13 @@ test("the origin is parsed as a URL, with default ports", () => {
 });
 
 test("an address in the origin is not resolved", async () => {
-  const resolve: Resolve = () => assert.fail("it was resolved");
+  const resolve: Resolve = () => assert.fail("the address was resolved");
   assert.deepEqual(await dialer("https://1.1.1.1", resolve).addresses(500, NEVER), ["1.1.1.1"]);
   assert.deepEqual(await dialer("http://127.0.0.7", resolve).addresses(500, NEVER), ["127.0.0.7"]);
   assert.deepEqual(await dialer("http://[::1]", resolve).addresses(500, NEVER), ["::1"]);
 });
 
-test("a loopback address in the origin grants itself and no other", async (t) => {
+test("a loopback address in the origin grants only itself", async (t) => {
   await rejects(t, dialer("https://10.0.0.1", at()).addresses(500, NEVER));
   const lured = new Dialer({ origin: "http://127.0.0.7", networks: [], tls: TLS }, at("127.0.0.1"));
   assert.deepEqual(await lured.addresses(500, NEVER), ["127.0.0.7"]);
@@ -82,7 +82,7 @@ test("a name with an internal address is refused, and the address is reported", 
   assert.equal(server.connections, 0);
 });
 
-test("of public and private addresses, the private ones are skipped", async () => {
+test("the private addresses among public ones are skipped", async () => {
   const resolve = at("10.0.0.1", "1.1.1.1", "::1", "2606:4700::1111", "::ffff:1.1.1.1");
   assert.deepEqual(await dialer("https://vault.test", resolve).addresses(500, NEVER), [
     "1.1.1.1",
@@ -96,14 +96,14 @@ test("a name without a valid address is refused", async (t) => {
   await rejects(t, resolved(at("localhost")));
 });
 
-test("a name that cannot be resolved is reported with the code and nothing else", async (t) => {
+test("a name that cannot be resolved is reported with the code only", async (t) => {
   const resolve: Resolve = async () => {
     throw Object.assign(new Error("queryA ENOTFOUND secret.internal"), { code: "ENOTFOUND" });
   };
   await rejects(t, dialer("https://vault.test", resolve).dial(500, NEVER));
 });
 
-test("the system's resolver is used unless another one is given", async (t) => {
+test("the system's resolver is the default", async (t) => {
   const server = await RawServer.start(t, () => {});
   const { port } = server;
   const local = new Dialer({ origin: `http://localhost:${port}`, networks: ["127.0.0.0/8"], tls: TLS });
@@ -113,7 +113,7 @@ test("the system's resolver is used unless another one is given", async (t) => {
 });
 
 test("the connection goes to the checked address, however often the name changes", async (t) => {
-  // Of two servers at one port, only the first may be connected to.
+  // Of two servers on one port, only the first may be connected to.
   const inside = await RawServer.start(t, () => {}, undefined, "127.0.0.1");
   const outside = await RawServer.start(t, () => {}, undefined, "127.0.0.2", inside.port);
   let asked = 0;
@@ -123,7 +123,7 @@ test("the connection goes to the checked address, however often the name changes
   socket.destroy();
 });
 
-test("the next address is tried if one refuses", async (t) => {
+test("if an address refuses, the next one is tried", async (t) => {
   const server = await RawServer.start(t, () => {}, undefined, "127.0.0.3");
   const socket = await named(server, at("127.0.0.1", "127.0.0.2", "127.0.0.3")).dial(2000, NEVER);
   assert.equal(socket.remoteAddress, "127.0.0.3");
@@ -137,7 +137,7 @@ test("at most four addresses are tried", async (t) => {
   assert.equal(server.connections, 0);
 });
 
-test("a resolver that never answers is reported before the time-out, instead of the server", async (t) => {
+test("a resolver that never answers is reported before the time-out, and not the server", async (t) => {
   const hung = dialer("https://vault.test", () => new Promise(() => {}));
   await rejects(t, hung.dial(80, NEVER));
 });
@@ -167,7 +167,7 @@ for (const when of ["before it begins", "while the name is resolved"])
     assert.equal(server.connections, 0);
   });
 
-test("a request with a hanging resolver ends with its own time-out", async (t) => {
+test("a request with a hanging resolver ends at its own time-out", async (t) => {
   const server = await RawServer.start(t, () => {});
   const transport = transportTo(t, server, () => new Promise(() => {}), 300);
   await rejects(t, transport.send(GET, AbortSignal.timeout(100)), { PORT: server.port });
@@ -193,7 +193,7 @@ test("a kept connection is closed after a minute, so that a changed name takes e
     await new Promise((resolve) => setTimeout(resolve, 5));
     return Buffer.from(body).toString();
   };
-  // Only the clock is moved, not the timers.
+  // Only the clock is advanced, not the timers.
   t.mock.timers.enable({ apis: ["Date"], now: 1_700_000_000_000 });
   assert.equal(await ask(), "first");
   address = "127.0.0.2";

@@ -75,7 +75,7 @@ async function login(
     const hint =
       error instanceof CredentialRefused
         ? "Look at grants.net.credential: the secret, the role, the mount and the namespace of the auth method."
-        : "Look at the files of grants.net.credential; where the server was asked, also at its log.";
+        : "Look at the files of grants.net.credential; if a request reached the server, also at its log.";
     return [{ subject: `${subject} login`, ok: false, detail: error.message, hint }];
   } finally {
     await credential.close();

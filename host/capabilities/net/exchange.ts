@@ -41,9 +41,9 @@ export interface Lease {
 export interface Credential {
   /** Returns the current lease; logs in first if necessary. Rejects with an Unreachable. */
   lease(signal: AbortSignal): Promise<Lease>;
-  /** Reports that the server answered 401 or 403 to a request with this lease. @returns whether a new lease is available for a retry */
+  /** Reports that the server answered 401 or 403 to a request with this lease. @returns true if a new lease is available for a retry */
   refused(lease: Lease, signal: AbortSignal): Promise<boolean>;
-  /** Whether the bytes contain a secret that this credential sends, or sent recently. Such bytes must not reach a guest. */
+  /** True if the bytes contain a secret that this credential sends, or sent recently. Such bytes must not reach a guest. */
   containsSecret(bytes: Uint8Array): boolean;
   close(): Promise<void>;
 }

@@ -1,6 +1,6 @@
 /** Messages for faults between the host and an origin. They may be shown to a guest: they quote neither libraries nor answers. */
 
-/** Why a connection could not be made or kept, as the end of a sentence. */
+/** The reason why a connection could not be opened or kept, as the end of a sentence. */
 export function connectionFault(error: unknown, expected: string): string {
   const code = codeOf(error);
   switch (code) {

@@ -48,7 +48,7 @@ interface Setting {
   readonly decisions: Decision[];
 }
 
-/** A gate with kleidi:net alone, whose origin answers these in turn, the last one for ever. */
+/** A gate with only kleidi:net, whose origin returns these answers in turn, and then the last one repeatedly. */
 function setUp(
   answers: readonly (Response | Send)[] = [RESPONSE],
   route: Partial<Route> = {},
@@ -156,10 +156,10 @@ test("a granted request is sent, and its answer passed to the guest", async () =
 
 for (const [what, request] of [
   ["no message", Buffer.from([0xff])],
-  ["a message that is cut off", requestOf().subarray(0, -1)],
-  ["a path that is no UTF-8", Buffer.from([0x12, 0x02, 0x2f, 0xff])],
+  ["a truncated message", requestOf().subarray(0, -1)],
+  ["a path in invalid UTF-8", Buffer.from([0x12, 0x02, 0x2f, 0xff])],
 ] as const)
-  test(`a request that is ${what} is invalid, and nothing is sent`, async (t) => {
+  test(`a request with ${what} is invalid, and nothing is sent`, async (t) => {
     const { ask, sent, decisions } = setUp();
     assertRefused(t, await ask({}, { request }), 2);
     assert.deepEqual([sent.length, decisions[0]?.verdict], [0, "refused"]);
@@ -169,7 +169,7 @@ const DENIED: readonly (readonly [what: string, asked: Partial<typeof ASKED>])[]
   ["another path", { path: "/v1/sys/seal" }],
   ["another host", { path: "//evil.example/" }],
   ["a header that is not granted", { headers: [{ name: "authorization", value: "a" }] }],
-  ["too long a body at another path", { path: "/a", body: Buffer.alloc(17) }],
+  ["a body over the limit at another path", { path: "/a", body: Buffer.alloc(17) }],
 ];
 for (const [what, asked] of DENIED)
   test(`${what} is denied, and nothing is sent`, async (t) => {
@@ -213,7 +213,7 @@ test("a guest sees three headers of an answer and the granted ones, and never a 
 });
 
 for (const status of [302, 401, 403, 404, 500])
-  test(`the status ${status} is an answer like any other without a credential`, async () => {
+  test(`the status ${status} is an ordinary answer without a credential`, async () => {
     const { ask, sent } = setUp([{ ...RESPONSE, status }]);
     assert.equal(responseOf(await ask()).status, status);
     assert.equal(sent.length, 1);
@@ -238,7 +238,7 @@ for (const status of [401, 403]) {
     assert.deepEqual(credential.asked, ["lease", "refused 0", "lease"]);
   });
 
-  test(`a second ${status} is the answer`, async () => {
+  test(`a second ${status} is returned to the guest`, async () => {
     const credential = credentialOf([FIRST, SECOND]);
     const { ask, sent } = setUp([{ ...RESPONSE, status }], { credential });
     assert.equal(responseOf(await ask()).status, status);
@@ -247,7 +247,7 @@ for (const status of [401, 403]) {
   });
 }
 
-test("if no other lease is available, 403 is the answer", async () => {
+test("if no other lease is available, 403 is returned to the guest", async () => {
   const credential = credentialOf([FIRST], async () => false);
   const { ask, sent } = setUp([forbidden], { credential });
   assert.equal(responseOf(await ask()).status, 403);
@@ -283,7 +283,7 @@ test("the answer to the retry is scanned for the credential too", async () => {
   assert.equal((await ask()).code, 5);
 });
 
-test("a server that cannot be reached makes the request unavailable, and the guest reads why", async (t) => {
+test("a request to an unreachable server is unavailable, and the guest gets the reason", async (t) => {
   const { ask, told } = setUp([
     async () => {
       throw new Unreachable("vault.example:8200 refuses connections");
@@ -303,7 +303,7 @@ test("an internal fault stays in the host", async (t) => {
   assert.deepEqual(told, ["fault: TypeError: secret"]);
 });
 
-test("a login that fails makes the request unavailable, and nothing is sent", async (t) => {
+test("a request whose login fails is unavailable, and nothing is sent", async (t) => {
   const credential = credentialOf([FIRST]);
   credential.lease = async () => {
     throw new Unreachable("the login is refused");
@@ -325,7 +325,7 @@ const HANGS: readonly (readonly [
   ["another lease that never comes", forbidden, { refused: never }, 1],
 ];
 for (const [what, answer, credential, count] of HANGS) {
-  test(`${what} ends with the time-out`, async (t) => {
+  test(`a request with ${what} ends at the time-out`, async (t) => {
     const { ask, sent } = setUp([answer], {
       credential: { ...credentialOf([FIRST]), ...credential },
       timeoutMs: 50,
@@ -334,7 +334,7 @@ for (const [what, answer, credential, count] of HANGS) {
     assert.equal(sent.length, count);
   });
 
-  test(`${what} ends with the guest's call`, async (t) => {
+  test(`a request with ${what} ends with the guest's call`, async (t) => {
     const over = new AbortController();
     const { ask, sent } = setUp([answer], { credential: { ...credentialOf([FIRST]), ...credential } });
     const asked = ask({}, { signal: over.signal });
@@ -344,7 +344,7 @@ for (const [what, answer, credential, count] of HANGS) {
   });
 }
 
-test("the transport is told when the guest's call is over", async () => {
+test("the transport's signal is aborted when the guest's call has ended", async () => {
   const over = new AbortController();
   const { promise, resolve } = Promise.withResolvers<unknown>();
   const { ask } = setUp([
@@ -359,7 +359,7 @@ test("the transport is told when the guest's call is over", async () => {
   assert.ok((await promise) instanceof Error);
 });
 
-test("a lease that comes after the time is over sends nothing", async () => {
+test("a lease that arrives after the time-out sends nothing", async () => {
   const { promise, resolve } = Promise.withResolvers<Lease>();
   const { ask, sent } = setUp([RESPONSE], {
     credential: { ...credentialOf([FIRST]), lease: () => promise },
@@ -372,7 +372,7 @@ test("a lease that comes after the time is over sends nothing", async () => {
   assert.equal(sent.length, 0);
 });
 
-test("another lease that comes after the time is over sends nothing", async () => {
+test("another lease that arrives after the time-out sends nothing", async () => {
   const { promise, resolve } = Promise.withResolvers<boolean>();
   const { ask, sent } = setUp([forbidden], {
     credential: credentialOf([FIRST, SECOND], () => promise),
@@ -385,7 +385,7 @@ test("another lease that comes after the time is over sends nothing", async () =
   assert.equal(sent.length, 1);
 });
 
-test("an answer that does not fit with its headers is unavailable, and its size is reported", async (t) => {
+test("an answer that exceeds the limit with its headers is unavailable, and its size is reported", async (t) => {
   const headers = { "x-seen": "a".repeat(1000) };
   const { ask } = setUp([
     { ...RESPONSE, headers, body: Buffer.alloc(63_900) },
@@ -395,7 +395,7 @@ test("an answer that does not fit with its headers is unavailable, and its size 
   assertRefused(t, await ask(), 5, { SIZE: /65\d{3}(?= bytes)/g });
 });
 
-test("a request of a line with a fixed query and header is sent with them, and recorded as the line is written", async () => {
+test("a request of a line with a fixed query and header is sent with both, and recorded in the form of the line", async () => {
   const line = {
     method: "POST",
     path: "/keys/kek/wrapkey",
@@ -412,7 +412,7 @@ test("a request of a line with a fixed query and header is sent with them, and r
   assert.equal(decisions[0]?.target, target);
 });
 
-test("a credential signs the whole request as it is sent", async () => {
+test("a credential signs the complete request as it is sent", async () => {
   const seen: Request[] = [];
   const signing: Lease = {
     sign(request) {

@@ -33,12 +33,12 @@ function assertDenied(t: TestContext, verdict: ReturnType<typeof decideRequest>)
 
 const DENIED: readonly (readonly [what: string, asked: Partial<ParsedRequest>])[] = [
   ["an empty path", { path: "" }],
-  ["a path without a slash in front", { path: "v1/encrypt/kek" }],
+  ["a path without a leading slash", { path: "v1/encrypt/kek" }],
   ["an absolute URL", { path: "https://evil.example/v1/encrypt/kek" }],
   ["userinfo", { path: "@evil.example/v1/encrypt/kek" }],
-  ["a port behind the origin's", { path: ":1@evil.example/" }],
+  ["a port after the origin's", { path: ":1@evil.example/" }],
   ["an asterisk", { path: "*" }],
-  ["another host behind two slashes", { path: "//evil.example/v1/encrypt/kek" }],
+  ["another host after two slashes", { path: "//evil.example/v1/encrypt/kek" }],
   ["two slashes in the middle", { path: "/v1//encrypt/kek" }],
   ["two slashes at the end", { ...GET, path: "/v1/keys/a//" }],
   ["a single dot", { path: "/v1/./encrypt/kek" }],
@@ -47,13 +47,13 @@ const DENIED: readonly (readonly [what: string, asked: Partial<ParsedRequest>])[
   ["a step up at the end with a slash", { ...GET, path: "/v1/keys/a/../" }],
   ["a step up with a parameter", { ...GET, path: "/v1/keys/..;x=1/sys" }],
   ["a dot with a parameter", { ...GET, path: "/v1/keys/.;/sys" }],
-  ["a step up that is encoded", { ...GET, path: "/v1/keys/%2e%2e/sys" }],
-  ["a step up that is half encoded", { ...GET, path: "/v1/keys/.%2E/sys" }],
-  ["a step up that is encoded twice", { ...GET, path: "/v1/keys/%252e%252e/sys" }],
-  ["a slash that is encoded", { ...GET, path: "/v1/keys/a%2fb" }],
-  ["a letter that is encoded", { path: "/v1/encrypt/%6bek" }],
+  ["an encoded step up", { ...GET, path: "/v1/keys/%2e%2e/sys" }],
+  ["a half encoded step up", { ...GET, path: "/v1/keys/.%2E/sys" }],
+  ["a twice encoded step up", { ...GET, path: "/v1/keys/%252e%252e/sys" }],
+  ["an encoded slash", { ...GET, path: "/v1/keys/a%2fb" }],
+  ["an encoded letter", { path: "/v1/encrypt/%6bek" }],
   ["a backslash", { ...GET, path: "/v1/keys\\..\\sys" }],
-  ["a backslash in front", { path: "/\\evil.example/" }],
+  ["a leading backslash", { path: "/\\evil.example/" }],
   ["a query", { path: "/v1/encrypt/kek?x=1" }],
   ["an empty query", { path: "/v1/encrypt/kek?" }],
   ["a fragment", { path: "/v1/encrypt/kek#x" }],
@@ -63,12 +63,12 @@ const DENIED: readonly (readonly [what: string, asked: Partial<ParsedRequest>])[
   ["a tab, which URL would drop", { path: "/v1/.\t./encrypt/kek" }],
   ["a NUL", { path: "/v1/encrypt/kek\0" }],
   ["a space at the end", { path: "/v1/encrypt/kek " }],
-  ["a letter beyond ASCII", { path: "/v1/encrypt/kék" }],
+  ["a non-ASCII letter", { path: "/v1/encrypt/kék" }],
   ["a full-width full stop", { ...GET, path: "/v1/keys/．．/sys" }],
   ["half of a surrogate pair", { path: "/v1/encrypt/\ud800" }],
   ["a letter whose low byte is a slash", { ...GET, path: "/v1/keys/..\u012f" }],
   ["a path of 1025 characters", { ...GET, path: long(1025) }],
-  ["the granted path with a slash at its end", { path: "/v1/encrypt/kek/" }],
+  ["the granted path with a trailing slash", { path: "/v1/encrypt/kek/" }],
   ["the granted folder itself", { ...GET, path: "/v1/keys/" }],
   ["the granted folder without its slash", { ...GET, path: "/v1/keys" }],
   ["a path that begins like the granted one", { path: "/v1/encrypt/kek-2" }],
@@ -97,10 +97,10 @@ const DENIED: readonly (readonly [what: string, asked: Partial<ParsedRequest>])[
   ["a second header in a value", header("content-type", "a\r\nx-vault-token: b")],
   ["a line feed at the end of a value", header("content-type", "a\n")],
   ["a NUL in a value", header("content-type", "a\0")],
-  ["a value beyond ASCII", header("content-type", "\u010d\u010a")],
+  ["a non-ASCII value", header("content-type", "\u010d\u010a")],
   ["a value of 1025 characters", header("content-type", "a".repeat(1025))],
   [
-    "a header that is there twice",
+    "a duplicate header",
     {
       headers: [
         { name: "content-type", value: "a" },
@@ -123,7 +123,7 @@ const ALLOWED: readonly (readonly [what: string, asked: Partial<ParsedRequest>, 
   ["a name that begins with two dots", { ...GET, path: "/v1/keys/..a" }, 1],
   ["every character of a segment", { ...GET, path: "/v1/keys/Az09-._~!$&'()*+,;=:@" }, 1],
   ["another method at the same path", { method: "DELETE", bytes: 0 }, 3],
-  ["a body that is too long, which is not a matter of authority", { bytes: 4096 }, 0],
+  ["a body over the limit, which is not a matter of authority", { bytes: 4096 }, 0],
   [
     "granted headers",
     {
@@ -141,7 +141,7 @@ for (const [what, asked, line] of ALLOWED)
     assert.deepEqual(decide(asked), { allowed: true, line: GRANT.allow[line] });
   });
 
-test("a granted root folder covers the paths under it, and not the root itself", () => {
+test("a granted root folder covers the paths under it, but not the root itself", () => {
   const all = { ...GRANT, allow: [{ method: "POST", path: "/" }] };
   assert.equal(decideRequest({ ...ASKED, path: "/a" }, all).allowed, true);
   assert.equal(decideRequest({ ...ASKED, path: "/" }, all).allowed, false);
@@ -179,7 +179,7 @@ const paths = fc.oneof(
 );
 const methods = fc.constantFrom("GET", "POST", "PUT", "get", "HEAD", "DELETE", "GET\r\n", "CONNECT");
 
-test("an allowed request has, for a URL parser, the same origin, the same path and a granted line", () => {
+test("a URL parser sees the same origin and path in an allowed request, with a granted line", () => {
   let allowed = 0;
   fc.assert(
     fc.property(methods, paths, (method, path) => {
@@ -207,7 +207,7 @@ test("a denial names the nearest granted line", (t) => {
   assertDenied(t, decide({ path: "/v1/encrypt/kek-2" }));
 });
 
-test("the reason of a denial quotes nothing of the guest: it is recorded, and the guest knows secrets", () => {
+test("the reason of a denial quotes no text of the guest: it is recorded, and the guest knows secrets", () => {
   const secret = "a-DEK-seed";
   const pieces = fc.array(fc.constantFrom("/", "/v1/keys/", "..", "%2e", "?", secret, "é"), { maxLength: 6 });
   const texts = pieces.map((some) => `${some.join("")}${secret}`);
@@ -260,13 +260,13 @@ const OF_FIXED: readonly (readonly [
   ["the header of a line", target("TrentService.Encrypt"), "allowed"],
   ["the header of another line", target("TrentService.Decrypt"), "allowed"],
   [
-    "a granted header beside it",
+    "an additional granted header",
     target("TrentService.Encrypt", { name: "x-request-id", value: "1" }),
     "allowed",
   ],
   ["another value of it", target("TrentService.ScheduleKeyDeletion"), "denied"],
   ["the value in another case", target("trentservice.encrypt"), "denied"],
-  ["the value with a space behind it", target("TrentService.Encrypt "), "denied"],
+  ["the value with a trailing space", target("TrentService.Encrypt "), "denied"],
   ["no such header", { path: "/" }, "denied"],
   [
     "the header twice",
@@ -280,12 +280,12 @@ const OF_FIXED: readonly (readonly [
   ],
   ["the query of a line", { path: "/keys/a/wrapkey?api-version=7.4" }, "allowed"],
   ["another query", { path: "/keys/a/wrapkey?api-version=7.5" }, "denied"],
-  ["more behind the query", { path: "/keys/a/wrapkey?api-version=7.4&x=1" }, "denied"],
+  ["more text after the query", { path: "/keys/a/wrapkey?api-version=7.4&x=1" }, "denied"],
   ["the query twice", { path: "/keys/a/wrapkey?api-version=7.4?api-version=7.4" }, "denied"],
   ["no query", { path: "/keys/a/wrapkey" }, "denied"],
   ["the query encoded", { path: "/keys/a/wrapkey?api%2dversion=7.4" }, "denied"],
-  ["a fragment behind the query", { path: "/keys/a/wrapkey?api-version=7.4#" }, "denied"],
-  ["a question mark in a segment that is encoded", { path: "/keys/a%3fx/wrapkey?api-version=7.4" }, "denied"],
+  ["a fragment after the query", { path: "/keys/a/wrapkey?api-version=7.4#" }, "denied"],
+  ["an encoded question mark in a segment", { path: "/keys/a%3fx/wrapkey?api-version=7.4" }, "denied"],
   [
     "query and headers of a line",
     {
@@ -299,14 +299,14 @@ const OF_FIXED: readonly (readonly [
   ],
 ];
 for (const [what, asked, outcome] of OF_FIXED) {
-  test(`where a line fixes a query or headers, ${what}: ${outcome}`, (t) => {
+  test(`a line with a fixed query or headers, and ${what}: ${outcome}`, (t) => {
     const verdict = decideRequest({ ...ASKED, ...asked }, FIXED);
     if (outcome === "denied") assertDenied(t, verdict);
     else assert.ok(verdict.allowed, JSON.stringify(verdict));
   });
 }
 
-test("a line is formatted as it was parsed, and no line with a reserved header is parsed", () => {
+test("a line is formatted as it was parsed, and a line with a reserved header is not parsed", () => {
   for (const line of [
     "POST /",
     "GET /v1/keys/",
@@ -369,7 +369,7 @@ for (const name of [
   test(`a line cannot fix the reserved header ${name}`, () =>
     assert.equal(parseLine(`POST /a ${name}=1`), undefined));
 
-test("16 headers are allowed, and 17 are not", (t) => {
+test("16 headers are allowed, 17 are not", (t) => {
   const names = Array.from({ length: 17 }, (_, i) => `x-${i}`);
   const grant = { ...GRANT, headers: names };
   const headers = names.map((name) => ({ name, value: "1" }));

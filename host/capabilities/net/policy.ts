@@ -71,7 +71,7 @@ export function splitQuery(target: string): { path: string; query?: string } {
   return at === -1 ? { path: target } : { path: target.slice(0, at), query: target.slice(at + 1) };
 }
 
-/** Whether the request has each fixed header of the line. Duplicates are checked for all headers. */
+/** True if the request has each fixed header of the line. Duplicates are checked for all headers. */
 function hasFixed({ headers = {} }: AllowedRequest, asked: ParsedRequest["headers"]): boolean {
   return Object.entries(headers).every(([name, value]) =>
     asked.some((header) => header.name === name && header.value === value),
@@ -101,7 +101,7 @@ export function pathFault(path: string): string | undefined {
 }
 
 /**
- * Whether a line covers a path. A granted path that ends in a slash covers the paths under it, and not itself. Any other path covers only
+ * True if a line covers a path. A granted path that ends in a slash covers the paths under it, and not itself. Any other path covers only
  * itself, and so does each path of a line with fixed headers, where the header selects the operation.
  */
 function covers({ path: granted, headers }: AllowedRequest, path: string): boolean {

@@ -60,7 +60,7 @@ export interface AllowedRequest {
 /**
  * Reads a line of a grant: `POST /keys/kek/wrapkey?api-version=7.4`, `POST / x-amz-target=TrentService.Encrypt`.
  *
- * @returns undefined where it is not a valid line
+ * @returns undefined if it is not a valid line
  */
 export function parseLine(text: string): AllowedRequest | undefined {
   const [method = "", target = "", ...fixed] = text.split(" ");

@@ -1,5 +1,5 @@
 /**
- * getaddrinfo in a process of its own.
+ * getaddrinfo in a separate process.
  *
  * In the host's process it would run in libuv's pool, where two hanging lookups use up the share of lookups: they would block every other
  * name, and the exit of the host. c-ares (dns.Resolver) can be cancelled, but reads neither nsswitch.conf nor /etc/hosts as the machine

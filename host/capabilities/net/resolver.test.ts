@@ -1,11 +1,11 @@
-/** Names for the whole host: asked for once at a time, answered from what is known, and given up with a process. */
+/** Name resolution of the whole host: one lookup per name at a time, answers from the cache, and a process that can be killed. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { assertLines } from "../../../test/support/thrown.ts";
 import { Resolver } from "./resolver.ts";
 import { LookupFailed, ResolverProcess } from "./resolver-process.ts";
 
-/** A resolver whose every lookup the test answers, and what was told of it. */
+/** A resolver whose lookups the test answers, and its events. */
 function held() {
   const asked: {
     name: string;
@@ -49,7 +49,7 @@ test("a new answer replaces the cached one at once", async () => {
   assert.equal(asked.length, 2);
 });
 
-test("without a new answer the cached one is used and reported once, until a new answer comes", async (t) => {
+test("without a new answer the cached one is used, and that is reported once, until a new answer arrives", async (t) => {
   const { asked, told, addresses } = held();
   const first = addresses("a.test");
   asked[0]?.answer(["1.1.1.1"]);
@@ -95,7 +95,7 @@ test("a name that was never resolved fails with the resolver's code", async () =
 test("the process reads /etc/hosts, and reports an unknown name", async (t) => {
   const resolver = new ResolverProcess();
   t.after(() => resolver.close());
-  // The look-up needs no timer of its own to hold the test: this one does.
+  // The look-up has no timer that would keep the test running: this one does.
   const timer = setInterval(() => {}, 1000);
   t.after(() => clearInterval(timer));
   assert.ok((await resolver.ask("localhost")).includes("127.0.0.1"));

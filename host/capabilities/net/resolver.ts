@@ -8,7 +8,7 @@ import { ResolverProcess } from "./resolver-process.ts";
 
 export type Resolve = (name: string) => Promise<readonly { readonly address: string }[]>;
 
-/** How long a caller waits for a new answer if cached addresses exist. */
+/** The longest wait of a caller for a new answer if cached addresses exist. */
 const GRACE_MS = 250;
 /** Cached addresses are not used for longer. */
 const MAX_AGE_MS = 3_600_000;

@@ -64,7 +64,7 @@ export const RULES: readonly Rule[] = [
   ...METHODS.flatMap((method: LoginMethod) => method.rules ?? []),
 ];
 
-/** Whether an allowed request can return a token, which would reach the provider in the answer. */
+/** True if an allowed request can return a token, which would reach the provider in the answer. */
 function givesTokens(allowed: unknown, { credential }: NetOutline): boolean {
   const line = typeof allowed === "string" ? parseLine(allowed) : undefined;
   if (line === undefined) return false;

@@ -1,4 +1,4 @@
-/** Certificates that a CA stands for and that are not believed all the same, lists of revoked ones, and pairs that are exchanged. */
+/** Certificates of a trusted CA that are refused in spite of it, revocation lists, and replaced key pairs. */
 import assert from "node:assert/strict";
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -20,7 +20,7 @@ const names = ["vault.test"];
 const server = authority.server("server", { names });
 
 const GET = { method: "GET", path: "/a", headers: {}, body: new Uint8Array() };
-/** A server may have what a client refuses. */
+/** A server may have a certificate that a client refuses. */
 const LAX = { ciphers: "DEFAULT:@SECLEVEL=0" };
 const of = ({ cert, key }: Certificate): TlsOptions => ({
   ...LAX,
@@ -91,7 +91,7 @@ const REFUSED: readonly (readonly [what: string, make: () => readonly [Certifica
     ],
   ],
   [
-    "that must be stapled",
+    "that requires stapling",
     () => [
       authority.server("stapled", { names, extensions: ["tlsfeature = status_request"] }),
       authority.file,
@@ -122,14 +122,14 @@ const REFUSED: readonly (readonly [what: string, make: () => readonly [Certifica
   ],
 ];
 for (const [what, make] of REFUSED)
-  test(`a server with a certificate ${what} gets no request, and is reported as that`, async (t) => {
+  test(`a server with a certificate ${what} gets no request, and the fault is reported`, async (t) => {
     const [certificate, ca] = make();
     const raw = await serving(t, of(certificate));
     await refuses(t, ask(t, raw.port, { ca }), raw.port);
     assert.equal(raw.requests.length, 0);
   });
 
-test("a revoked certificate is refused from the next connection on, another one is not", async (t) => {
+test("a revoked certificate is refused from the next connection on, and no other certificate is", async (t) => {
   const gone = authority.server("gone", { names });
   const raw = await serving(t, of(gone));
   const stays = await serving(t, of(server));
@@ -143,7 +143,7 @@ test("a revoked certificate is refused from the next connection on, another one 
   assert.equal(raw.requests.length, 1);
 });
 
-test("an expired list, or one of another CA, lets no server in; each of several lists in one file applies", async (t) => {
+test("an expired list, or one of another CA, rejects every server; each of several lists in one file applies", async (t) => {
   const raw = await serving(t, of(server));
   const other = new Authority(join(folder, "other"), "another CA");
   await refuses(t, ask(t, raw.port, { crl: authority.revocations("expired", { expired: true }) }), raw.port);
@@ -155,13 +155,13 @@ test("an expired list, or one of another CA, lets no server in; each of several 
   assert.equal(raw.requests.length, 1);
 });
 
-test("a list that is not PEM is reported, and lets no server in", async (t) => {
+test("a list that is not PEM is reported, and rejects every server", async (t) => {
   const raw = await serving(t, of(server));
   await assertError(t, Unreachable, ask(t, raw.port, { crl: authority.file }), { FILE: authority.file });
   assert.equal(raw.connections, 0);
 });
 
-test("certificate and key replaced one after the other: the last pair is presented until they match again", async (t) => {
+test("while certificate and key are replaced one after another, the last matching pair is presented", async (t) => {
   const [first, second] = [authority.client("first"), authority.client("second")];
   const [certificate, key] = [join(folder, "pair.pem"), join(folder, "pair-key.pem")];
   copyFileSync(first.cert, certificate);
@@ -185,7 +185,7 @@ test("certificate and key replaced one after the other: the last pair is present
   assert.equal(told.length, 3);
 });
 
-test("a key that others may read is no longer used, even after a good pair", async (t) => {
+test("a key that others may read is not used, even if it was used before", async (t) => {
   const client = authority.client("exposed");
   const raw = await serving(t, { ...of(server), ca: authority.pem, requestCert: true });
   const asking = ask(t, raw.port, { client: { certificate: client.cert, key: client.key } });

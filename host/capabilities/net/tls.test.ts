@@ -34,7 +34,7 @@ const second = authority.client("second");
 const GET = { method: "GET", path: "/a", headers: {}, body: new Uint8Array() };
 const loopback: Resolve = async () => [{ address: "127.0.0.1" }];
 const of = ({ cert, key }: Certificate): TlsOptions => ({ cert: readFileSync(cert), key: readFileSync(key) });
-/** A server that demands a certificate of the client. */
+/** A server that requires a client certificate. */
 const strict: TlsOptions = { ...of(server), ca: authority.pem, requestCert: true, rejectUnauthorized: true };
 
 const peer: (socket: unknown) => string = (socket) =>
@@ -72,7 +72,7 @@ async function rejects(t: TestContext, working: Promise<unknown>): Promise<void>
   await assertError(t, Unreachable, () => working, { PORT: /(?<=test:|127\.0\.0\.1:)\d+/g, FOLDER: folder });
 }
 
-/** As rejects, where the message depends on the order of events in the system. */
+/** Like `rejects`, for a message that depends on the order of events in the system. */
 async function rejectsLike(working: Promise<unknown>, message: RegExp): Promise<void> {
   await assert.rejects(working, (error) => {
     assert.ok(error instanceof Unreachable, `${error}`);
@@ -87,7 +87,7 @@ test("a server with a certificate for the name, issued by the granted CA, gets t
   assert.equal(await ask(t, port, {}, "127.0.0.1")(), "nobody");
 });
 
-test("SNI carries the name, and no address", async (t) => {
+test("SNI contains the name, and never an address", async (t) => {
   const names: unknown[] = [];
   const raw = await RawServer.start(
     t,
@@ -110,13 +110,13 @@ const REFUSED: readonly (readonly [
   host: string,
 ])[] = [
   ["by another CA", other.server("server", { names: ["vault.test"] }), {}, "vault.test"],
-  ["by a CA that is not one of Node's, where none is named", server, { ca: undefined }, "vault.test"],
+  ["by a CA that is not one of Node's, if none is configured", server, { ca: undefined }, "vault.test"],
   ["that has expired", expired, {}, "vault.test"],
   ["for another name", server, {}, "other.test"],
-  ["for another name than the one that is demanded", server, { serverName: "other.test" }, "vault.test"],
-  ["for the address, where a name is demanded", server, { serverName: "other.test" }, "127.0.0.1"],
+  ["for another name than the required one", server, { serverName: "other.test" }, "vault.test"],
+  ["for the address, if a name is required", server, { serverName: "other.test" }, "127.0.0.1"],
   [
-    "for the address that is connected to, where another address is demanded",
+    "for the connected address, if another address is required",
     server,
     { serverName: "10.0.0.1" },
     "vault.test",
@@ -124,7 +124,7 @@ const REFUSED: readonly (readonly [
   ["of a client", client, {}, "vault.test"],
 ];
 for (const [what, certificate, tls, host] of REFUSED)
-  test(`a server with a certificate ${what} is not sent a request`, async (t) => {
+  test(`a server with a certificate ${what} gets no request`, async (t) => {
     const raw = await start(t, of(certificate));
     await rejects(t, ask(t, raw.port, tls, host)());
     assert.equal(raw.requests.length, 0);
@@ -144,8 +144,8 @@ for (const [version, minimum] of [
   ["TLSv1.1", "1.2"],
   ["TLSv1.2", "1.3"],
 ] as const)
-  test(`a server that speaks at most ${version} is not asked where ${minimum} is the least`, async (t) => {
-    // Old versions need an old idea of security.
+  test(`a server that supports at most ${version} gets no request if the minimum is ${minimum}`, async (t) => {
+    // OpenSSL offers old versions only at a lower security level.
     const raw = await start(t, {
       ...of(server),
       minVersion: "TLSv1",
@@ -165,7 +165,7 @@ test("a server that does not speak TLS gets no request", async (t) => {
   await rejects(t, ask(t, await listening(t, plain))());
 });
 
-test("a server that closes during the handshake is reported as closing connections", async (t) => {
+test("a server that closes the connection during the handshake is reported as closing connections", async (t) => {
   const plain = createServer((socket) => socket.once("data", () => socket.end()));
   await rejects(t, ask(t, await listening(t, plain))());
 });
@@ -217,10 +217,10 @@ test("a replaced CA applies to the next connection", async (t) => {
 const FILES: readonly (readonly [what: string, content: string | undefined])[] = [
   ["is missing", undefined],
   ["is empty", ""],
-  ["is no PEM", "hello"],
+  ["is not PEM", "hello"],
 ];
 for (const [what, content] of FILES)
-  test(`a CA whose file ${what} trusts nobody`, async (t) => {
+  test(`a CA file that ${what} trusts no server`, async (t) => {
     const ca = join(folder, "file.pem");
     rmSync(ca, { force: true });
     if (content !== undefined) writeFileSync(ca, content);
@@ -236,7 +236,7 @@ test("a key that does not match the certificate is reported as unusable, without
   assert.equal(raw.connections, 0);
 });
 
-test("a key that others may read is not used; one that a group may read is, also behind a link", async (t) => {
+test("a key that others may read is not used; one that a group may read is used, also through a link", async (t) => {
   const raw = await start(t, strict);
   const [key, link] = [join(folder, "shared-key.pem"), join(folder, "linked-key.pem")];
   copyFileSync(client.key, key);
@@ -279,7 +279,7 @@ test("a session is not resumed: each connection verifies the server", async (t) 
   assert.deepEqual(resumed, [false, false]);
 });
 
-/** A server that takes connections and says nothing, unless there is another one to hand them on to. */
+/** A server that accepts connections and stays silent, unless it passes them on to another one. */
 async function silent(t: TestContext, at = "127.0.0.1", port = 0) {
   const open = new Set<Socket>();
   const state: { to: number | undefined; connections: number; open: Set<Socket> } = {
@@ -366,9 +366,9 @@ test("close() ends pending connections", async (t) => {
   await until(() => hung.open.size === 0);
 });
 
-test("garbage in the last packet of the handshake is a failure, and does not end the host", async (t) => {
+test("garbage in the last packet of the handshake is a failure, and does not crash the host", async (t) => {
   const raw = await start(t, of(server));
-  // Stands between the two, and puts a broken record behind what the server says first.
+  // A proxy that inserts a broken record before the server's first data.
   const between = createServer((near) => {
     const far = connectPlain(raw.port, "127.0.0.1");
     for (const socket of [near, far]) socket.on("error", () => {});

@@ -12,7 +12,7 @@ const GET: Request = { method: "GET", path: "/v1/a", headers: {}, body: new Uint
 interface Setting {
   readonly server: RawServer;
   readonly transport: Transport;
-  /** Ends after the transport's own time. */
+  /** Ends after the transport's own time-out. */
   readonly send: (request?: Request) => Promise<Response>;
 }
 
@@ -46,18 +46,18 @@ const text = ({ body }: Response) => Buffer.from(body).toString("latin1");
 /** Asserts that the server is unreachable; the message is in the snapshot, without the port. */
 const rejects = (t: TestContext, working: Promise<unknown>) =>
   assertError(t, Unreachable, () => working, { PORT: /(?<=127\.0\.0\.1:)\d+/g });
-/** As rejects, where the message depends on the order of events in the system. */
+/** Like `rejects`, for a message that depends on the order of events in the system. */
 const unreachable = (message: RegExp) => (error: unknown) => {
   assert.ok(error instanceof Unreachable, `${error}`);
   assert.match(error.message, message);
   return true;
 };
-/** Waits for something that comes sooner or later; the test runner ends what never comes. */
+/** Waits for a condition that becomes true; otherwise the test runner's time-out ends the test. */
 async function until(holds: () => boolean): Promise<void> {
   while (!holds()) await sleep(5);
 }
 
-test("a request is sent as it was decided on, with nothing of Node's own", async (t) => {
+test("a request is sent as decided, without headers of Node", async (t) => {
   const { server, send } = await setUp(t, ({ socket }) => socket.write(ok("there")));
   assert.equal(text(await send({ ...POST, headers: { "content-type": "a/b" } })), "there");
   assert.equal(
@@ -67,11 +67,11 @@ test("a request is sent as it was decided on, with nothing of Node's own", async
   assert.equal(server.requests[0]?.body, "hello");
 });
 
-test("a connection is kept for the next request", async (t) => {
+test("a connection is reused for the next request", async (t) => {
   const { server, send } = await setUp(t, ({ socket, ordinal }) => socket.write(ok(`${ordinal}`)));
   for (const answer of ["1", "2", "3"]) {
     assert.equal(text(await send()), answer);
-    // It is free once the turn of the event loop is over.
+    // It is free after the current turn of the event loop.
     await sleep(5);
   }
   assert.equal(server.connections, 1);
@@ -102,7 +102,7 @@ for (const [what, request, answer, status] of [
     assert.equal(text(await send()), "next");
   });
 
-test("a DELETE and a POST without a body are framed in the only safe way", async (t) => {
+test("a POST without a body has content-length 0, and a DELETE has none", async (t) => {
   const { server, send } = await setUp(t, ({ socket }) => socket.write(ok()));
   await send({ ...GET, method: "DELETE" });
   await send({ ...GET, method: "POST" });
@@ -117,7 +117,7 @@ test("a body of the granted size is passed on, one byte more is not", async (t) 
   await rejects(t, send());
 });
 
-test("an answer of 100 MB is cut off, and little of it is read", async (t) => {
+test("an answer of 100 MB is aborted, and little of it is read", async (t) => {
   const { server, send } = await setUp(t, ({ socket }) => {
     socket.write(`HTTP/1.1 200 OK\r\ncontent-length: ${100_000_000}\r\n\r\n`);
     const piece = Buffer.alloc(65_536);
@@ -130,11 +130,11 @@ test("an answer of 100 MB is cut off, and little of it is read", async (t) => {
   await rejects(t, send());
   const [request] = server.requests;
   await until(() => server.open.size === 0);
-  // The kernel's buffers of the two sockets do not belong to the host.
+  // The kernel's buffers of the two sockets do not count as the host's.
   assert.ok((request?.socket.bytesWritten ?? 0) < 20_000_000);
 });
 
-test("an endless chunked answer is cut off", async (t) => {
+test("an endless chunked answer is aborted", async (t) => {
   const { server, send } = await setUp(t, ({ socket }) => {
     socket.write("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n");
     const timer = setInterval(() => socket.write(`400\r\n${"a".repeat(1024)}\r\n`), 5);
@@ -192,9 +192,9 @@ test("a kept connection that the server closed is not a failure", async (t) => {
   assert.equal(text(await send()), "2");
 });
 
-test("a kept connection that closes at the moment of the next request is not a failure", async (t) => {
+test("a kept connection that closes at the time of the next request is not a failure", async (t) => {
   const { server, send } = await setUp(t, ({ socket, ordinal }) => {
-    // The second one comes over the kept connection, and is not answered.
+    // The second request uses the kept connection, and gets no answer.
     if (ordinal === 2) socket.resetAndDestroy();
     else socket.write(ok(`${ordinal}`));
   });
@@ -208,19 +208,19 @@ for (const [how, cut] of [
   ["reset", ({ socket }) => socket.resetAndDestroy()],
   ["closed within its headers", ({ socket }) => socket.end("HTTP/1.1 200 OK\r\nx: y")],
 ] as const satisfies [string, OnRequest][])
-  test(`a request whose connection is ${how} after it was read is sent twice at most`, async (t) => {
+  test(`a request whose connection is ${how} after it was read is sent at most twice`, async (t) => {
     const { server, send } = await setUp(t, cut);
     await rejects(t, send());
     assert.equal(server.requests.length, 2);
   });
 
-test("a request to be sent once is sent once, whatever happens to its connection", async (t) => {
+test("a request that must not be repeated is sent once, whatever happens to its connection", async (t) => {
   const { server, send } = await setUp(t, ({ socket }) => socket.resetAndDestroy(), { once: true });
   await rejects(t, send());
   assert.equal(server.requests.length, 1);
 });
 
-test("a request to be sent once uses no kept connection that the server may have closed", async (t) => {
+test("a request that must not be repeated uses no kept connection that the server may have closed", async (t) => {
   const { server, send } = await setUp(t, ({ socket, ordinal }) => socket.write(ok(`${ordinal}`)), {
     once: true,
   });
@@ -244,7 +244,7 @@ for (const [how, onRequest] of [
     },
   ],
 ] as const satisfies [string, OnRequest][])
-  test(`an answer that breaks off (${how}) fails, and its request is sent once`, async (t) => {
+  test(`a truncated answer (${how}) fails, and its request is sent once`, async (t) => {
     const { server, send } = await setUp(t, onRequest);
     await assert.rejects(
       send(),
@@ -256,7 +256,7 @@ for (const [how, onRequest] of [
   });
 
 const ODD: readonly (readonly [what: string, answer: string])[] = [
-  ["is no HTTP", "SSH-2.0-OpenSSH_9.9\r\n"],
+  ["is not HTTP", "SSH-2.0-OpenSSH_9.9\r\n"],
   ["has a header without a name", "HTTP/1.1 200 OK\r\n: a\r\n\r\n"],
   ["has two lengths", "HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\na"],
   [
@@ -265,14 +265,14 @@ const ODD: readonly (readonly [what: string, answer: string])[] = [
   ],
   ["has a NUL in a header", "HTTP/1.1 200 OK\r\nx: a\0b\r\n\r\n"],
   ["folds a header", "HTTP/1.1 200 OK\r\nx: a\r\n b\r\ncontent-length: 0\r\n\r\n"],
-  ["has a chunk of no size", "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n"],
+  ["has a chunk without a size", "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n"],
   ["switches protocols", "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: a\r\n\r\n"],
-  ["is 100 Continue, which nobody waits for", "HTTP/1.1 100 Continue\r\n\r\n"],
+  ["is an unrequested 100 Continue", "HTTP/1.1 100 Continue\r\n\r\n"],
   ["ends with the connection", "HTTP/1.1 200 OK\r\n\r\nhalf"],
-  ["is packed by its transfer", "HTTP/1.1 200 OK\r\ntransfer-encoding: gzip\r\n\r\nhalf"],
+  ["has a compressed transfer-encoding", "HTTP/1.1 200 OK\r\ntransfer-encoding: gzip\r\n\r\nhalf"],
   ["has the status 999", "HTTP/1.1 999 Odd\r\ncontent-length: 0\r\n\r\n"],
   ["is packed", ok("a", "content-encoding: gzip")],
-  ["is packed twice", ok("a", "content-encoding: identity", "content-encoding: br")],
+  ["is compressed twice", ok("a", "content-encoding: identity", "content-encoding: br")],
   ["has headers of 17 KiB", ok("a", `x: ${"a".repeat(17 * 1024)}`)],
   ["has 2000 headers", ok("a", ...Array.from({ length: 2000 }, (_, i) => `x-${i}: aaaa`))],
 ];
@@ -283,7 +283,7 @@ for (const [what, answer] of ODD)
     assert.equal(server.requests.length, 1);
   });
 
-test("headers are in lower case, each once, without those that are too long for a guest", async (t) => {
+test("headers are in lower case, each once, without those too long for a guest", async (t) => {
   const { send } = await setUp(t, ({ socket }) =>
     socket.write(
       ok(
@@ -310,7 +310,7 @@ test("headers are in lower case, each once, without those that are too long for 
   assert.equal(({} as Record<string, unknown>).a, undefined);
 });
 
-test("a cookie is not kept for the next request", async (t) => {
+test("a cookie is not stored for the next request", async (t) => {
   const { server, send } = await setUp(t, ({ socket }) => socket.write(ok("", "set-cookie: a=1")));
   await send();
   await send();
@@ -371,7 +371,7 @@ test("200 callers share the granted connections, and each gets its own answer", 
   assert.equal(server.connections, 4);
 });
 
-test("no request is sent over a connection before the one in front of it is answered", async (t) => {
+test("no request is sent over a connection before the previous one is answered", async (t) => {
   const unanswered: number[] = [];
   const { server, send } = await setUp(
     t,
@@ -384,7 +384,7 @@ test("no request is sent over a connection before the one in front of it is answ
     { connections: 1 },
   );
   await send(GET);
-  // Over a connection that is open, and with a method that may be sent in a row.
+  // Over an open connection, and with a method that HTTP allows to pipeline.
   await Promise.all([send(GET), send(GET), send(GET)]);
   assert.deepEqual(unanswered, [0, 0, 0, 0]);
 });
@@ -428,7 +428,7 @@ test("a request that is aborted before it starts is not sent", async (t) => {
   assert.equal(server.connections, 0);
 });
 
-test("close() ends running requests, leaves no connection, and nothing is sent afterwards", async (t) => {
+test("close() ends running requests and all connections, and nothing is sent afterwards", async (t) => {
   const { server, transport, send } = await setUp(
     t,
     ({ socket, ordinal }) => {
@@ -471,7 +471,7 @@ test("a proxy of the environment is not used", async (t) => {
   assert.equal(proxy.connections, 0);
 });
 
-test("a body is not copied: the guest's own bytes are sent", async (t) => {
+test("a body is not copied: the guest's own buffer is sent", async (t) => {
   const { server, send } = await setUp(t, ({ socket }) => socket.write(ok()));
   const body = Buffer.alloc(48 * 1024, "b");
   await send({ ...POST, body });

@@ -161,13 +161,13 @@ function isConnectionLost(error: unknown): boolean {
   return ["UND_ERR_SOCKET", "ECONNRESET", "EPIPE"].includes(codeOf(error)) && !isMalformed(error);
 }
 
-/** Whether the answer is not valid HTTP, or an unrequested 100 Continue or 101 Switching Protocols. */
+/** True if the answer is not valid HTTP, or an unrequested 100 Continue or 101 Switching Protocols. */
 function isMalformed(error: unknown): boolean {
   const { name, message } = error as Error;
   return name === "HTTPParserError" || (codeOf(error) === "UND_ERR_SOCKET" && message.startsWith("bad "));
 }
 
-/** Whether an answer marks its end. Otherwise anyone who can close the connection could truncate it unnoticed (RFC 9112, 8). */
+/** True if an answer marks its end. Otherwise anyone who can close the connection could truncate it unnoticed (RFC 9112, 8). */
 function isFramed(status: number, headers: Readonly<Record<string, unknown>>): boolean {
   if (status === 204 || status === 304 || headers["content-length"] !== undefined) return true;
   return String(headers["transfer-encoding"]).toLowerCase() === "chunked";

@@ -51,7 +51,7 @@ test("put creates one file of mode 0600, and a mark beside it", (t) => {
   assert.equal(statSync(records.recordPath("kek")).nlink, 1);
 });
 
-test("a lost record is not one that was never created: get reports it, and put creates none", async (t) => {
+test("a lost record differs from one that was never created: get reports it, and put creates none", async (t) => {
   const records = setUp(t);
   records.put("kek", VALUE);
   rmSync(records.recordPath("kek"));
@@ -71,7 +71,7 @@ test("a reader without write permission still reads", async (t) => {
   const records = setUp(t);
   records.put("kek", VALUE);
   rmSync(join(records.path, "kek.made"));
-  // Root may write anywhere: a folder in the mark's place stands for one that cannot be written.
+  // Root may write anywhere: a folder in the mark's place makes the write fail.
   mkdirSync(join(records.path, "kek.made"));
   assert.deepEqual(records.get("kek"), VALUE);
 });
@@ -107,7 +107,7 @@ for (const [what, place] of STANDING) {
   });
 }
 
-test("put refuses a folder that does not exist, and get does not take it for a record that was never created", async (t) => {
+test("put refuses a missing folder, and get does not report it as a record that was never created", async (t) => {
   const path = join(setUp(t).path, "missing");
   const records = new StateDirectory(path);
   await assertFailure(t, "state-invalid", () => records.put("kek", VALUE), { FOLDER: path });
@@ -122,11 +122,11 @@ const flipped = (file: string, at: number) => {
 const SPOILT: [string, (file: string) => void][] = [
   ["an empty file", (file) => writeFileSync(file, "")],
   ["a file of another kind", (file) => writeFileSync(file, "kleidi-key-1 kek\n")],
-  ["a line that does not end", (file) => writeFileSync(file, "kleidi-state-1 kek 4")],
+  ["a line without its end", (file) => writeFileSync(file, "kleidi-state-1 kek 4")],
   ["a flipped bit of the value", (file) => flipped(file, readFileSync(file).length - 1)],
   ["a flipped bit of the checksum", (file) => flipped(file, 24)],
   ["a record cut short", (file) => writeFileSync(file, readFileSync(file).subarray(0, -1))],
-  ["a byte more", (file) => writeFileSync(file, Buffer.concat([readFileSync(file), VALUE]))],
+  ["an extra byte", (file) => writeFileSync(file, Buffer.concat([readFileSync(file), VALUE]))],
   ["another record's file", (file) => writeFileSync(file, formatRecord("other", VALUE))],
   ["mode 0640", (file) => chmodSync(file, 0o640)],
   [
@@ -155,7 +155,7 @@ for (const [what, spoil] of SPOILT) {
   });
 }
 
-test("get accepts mode 0400, and a second name of the file", (t) => {
+test("get accepts mode 0400 and a second hard link of the file", (t) => {
   const records = setUp(t);
   records.put("kek", VALUE);
   chmodSync(records.recordPath("kek"), 0o400);

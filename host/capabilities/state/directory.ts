@@ -92,7 +92,7 @@ export class StateDirectory {
 
   /**
    * Creates a record, atomically. Refuses if one exists or ever existed under this name.
-   * @returns whether it was created; false if the name is taken
+   * @returns true if it was created; false if the name is taken
    * @throws KleidiError state-invalid
    */
   put(name: string, value: Uint8Array): boolean {

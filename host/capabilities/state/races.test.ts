@@ -1,4 +1,4 @@
-/** Real processes that make the same record at the same time, and one that is killed at each step of creating it. */
+/** Real processes that create the same record concurrently, and one that is killed at each step of creating it. */
 import assert from "node:assert/strict";
 import fs, { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { syncBuiltinESMExports } from "node:module";
@@ -29,7 +29,7 @@ after(async () => {
 
 const text = (value: Uint8Array | undefined) => Buffer.from(value ?? []).toString();
 
-test(`of two that make a record at the same time one does, and the record is its own (${RACES} races)`, async (t) => {
+test(`of two processes that create a record concurrently one succeeds, and the record is its own (${RACES} races)`, async (t) => {
   for (let i = 0; i < RACES; i++) {
     const records = setUp(t);
     const said = await race(makers, { what: "record", path: records.path, name: "kek" });
@@ -60,16 +60,16 @@ test("a record that another process created between the check and the link is no
   assert.deepEqual(readdirSync(records.path).sort(), ["kek.made", "kek.state"]);
 });
 
-/** Steps of put that change something; with one more, the process is not killed. */
+/** The changing steps of put; with one more, the process is not killed. */
 const STEPS = 18;
 
 for (let kill = 0; kill <= STEPS; kill++)
-  test(`a process that is killed before step ${kill} leaves the record or none, and nothing else once a host has started`, async (t) => {
+  test(`a process killed before step ${kill} leaves the record or none, and no leftover after a host has started`, async (t) => {
     const maker = await KeyMaker.start();
     const records = setUp(t);
     const said = await maker.make({ what: "record", path: records.path, name: "kek", kill });
     await maker.end();
-    assert.equal(said !== undefined, kill === STEPS, `it said ${said}`);
+    assert.equal(said !== undefined, kill === STEPS, `its output is ${said}`);
     assert.equal(records.tidy(["kek"]), undefined);
     const isMade = readdirSync(records.path).includes("kek.state");
     assert.equal(records.get("kek") !== undefined, isMade);
@@ -93,7 +93,7 @@ test("only staging files of these names are removed", (t) => {
   assert.deepEqual(readdirSync(records.path).sort(), [FOLDER_LOCK, ...kept].sort());
 });
 
-test("while another process creates a record nothing is removed, and a further creation is refused", async (t) => {
+test("while another process creates a record, nothing is removed and a further creation is refused", async (t) => {
   const records = setUp(t);
   const staged = join(records.path, ".kek.state.0123456789abcdef");
   writeFileSync(staged, "");

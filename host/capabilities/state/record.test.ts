@@ -6,7 +6,7 @@ import { formatRecord, parseRecord } from "./record.ts";
 
 const VALUE = Uint8Array.of(0, 10, 255);
 
-/** A file whose checksum is right, whatever else its line says. */
+/** A file with a correct checksum, whatever its line contains. */
 function file(line: string, value: Uint8Array): Uint8Array {
   const sum = createHash("sha256").update(`${line}\n`).update(value).digest("hex").slice(0, 16);
   return Buffer.concat([Buffer.from(`${line} ${sum}\n`), value]);
@@ -21,7 +21,7 @@ test("parseRecord returns the value of formatRecord, as a copy", () => {
   }
 });
 
-test("formatRecord writes the line that the head of record.ts shows", () => {
+test("formatRecord writes the line that the header of record.ts shows", () => {
   assert.deepEqual(Buffer.from(formatRecord("one", VALUE)), Buffer.from(file("kleidi-state-1 one 3", VALUE)));
 });
 
@@ -30,12 +30,9 @@ const FAULTS: readonly (readonly [string, Uint8Array])[] = [
   ["another format", file("kleidi-state-2 one 3", VALUE)],
   ["no line end", Buffer.from("kleidi-state-1 one 0 0")],
   ["a name that is another record's", file("kleidi-state-1 two 3", VALUE)],
-  ["a length that is not the value's", file("kleidi-state-1 one 4", VALUE)],
+  ["a length that does not match the value", file("kleidi-state-1 one 4", VALUE)],
   ["a length in another form", file("kleidi-state-1 one 03", VALUE)],
-  [
-    "a word too many",
-    Buffer.concat([formatRecord("one", VALUE).subarray(0, -4), Buffer.from(" x\n"), VALUE]),
-  ],
+  ["an extra word", Buffer.concat([formatRecord("one", VALUE).subarray(0, -4), Buffer.from(" x\n"), VALUE])],
   ["no checksum", Buffer.from("kleidi-state-1 one 3\n")],
 ];
 for (const [what, bytes] of FAULTS) {

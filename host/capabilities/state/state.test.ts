@@ -59,13 +59,13 @@ function setUp(t: TestContext, grants: Grants = { state: { names: ["kek"] } }) {
   };
 }
 
-test("every RPC gets the record that provisioning put", async (t) => {
+test("every RPC gets the record that provisioning created", async (t) => {
   const { get, put } = setUp(t);
   assert.equal((await put("kek", VALUE)).code, HostCode.OK);
   for (const rpc of EVERY) assert.deepEqual((await get("kek", rpc as Rpc)).body, VALUE);
 });
 
-test("get of a record that was never made is not found", async (t) => {
+test("get of a record that was never created is not found", async (t) => {
   assert.equal((await setUp(t).get("kek")).code, HostCode.NOT_FOUND);
 });
 
@@ -77,7 +77,7 @@ for (const rpc of ["status", "encrypt", "decrypt"] as const) {
   });
 }
 
-test("put over a record is invalid, and leaves it", async (t) => {
+test("put over an existing record is invalid, and leaves it unchanged", async (t) => {
   const { get, put } = setUp(t);
   await put("kek", VALUE);
   assert.equal((await put("kek", Uint8Array.of(9))).code, HostCode.INVALID);
@@ -111,7 +111,7 @@ test("a malformed request is invalid", async (t) => {
   assert.equal((await setUp(t).ask("get", "encrypt", Uint8Array.of(0xff))).code, HostCode.INVALID);
 });
 
-test("a damaged record is unavailable, not absent, and the host learns why", async (t) => {
+test("a damaged record is unavailable, not absent, and the host gets the reason", async (t) => {
   const { get, path, faults } = setUp(t);
   writeFileSync(join(path, "kek.state"), "", { mode: 0o600 });
   assert.equal((await get("kek")).code, HostCode.UNAVAILABLE);

@@ -9,7 +9,7 @@ import { MAX_VALUE } from "./record.ts";
 export const REQUESTS = { get: StateGetRequestSchema, put: StatePutRequestSchema };
 
 const DONE = answer(new Uint8Array());
-const NEVER_MADE = refusal(HostCode.NOT_FOUND, "the record was never made");
+const NEVER_MADE = refusal(HostCode.NOT_FOUND, "the record was never created");
 const ALREADY_EXISTS = refusal(
   HostCode.INVALID,
   "there is a record of this name; records are never replaced",

@@ -26,14 +26,14 @@ export class CallLock {
     return this.#holder?.call === call && !call.aborted;
   }
 
-  /** Whether the call holds the lock or waits for it. */
+  /** True if the call holds the lock or waits for it. */
   isHeldOrAwaitedBy(call: AbortSignal): boolean {
     return this.#holder?.call === call || this.#waiting.some((each) => each.call === call);
   }
 
   /**
    * Waits for the lock.
-   * @returns whether the call has it; false if the call ended first
+   * @returns true if the call has it; false if the call ended first
    */
   enter(call: AbortSignal): Promise<boolean> {
     if (call.aborted) return Promise.resolve(false);

@@ -42,13 +42,13 @@ test("readPage keeps the number and the vendor bit of a command's attributes", (
 
 const HOSTILE: [what: string, bytes: Uint8Array][] = [
   ["no bytes", new Uint8Array()],
-  ["a header cut short", response("").subarray(0, 9)],
+  ["a truncated header", response("").subarray(0, 9)],
   ["another tag", response("00 00000000 00000000", { tag: 0x1234 })],
   ["an error", response("", { rc: 0x101 })],
   ["another capability", response("00 00000006 00000000")],
-  ["four thousand million entries", response("00 00000000 ffffffff")],
-  ["fewer entries than it says", response("00 00000000 00000002 000b00000004")],
-  ["bytes behind the last entry", response("00 00000000 00000001 000b00000004 00")],
+  ["2^32 - 1 entries", response("00 00000000 ffffffff")],
+  ["fewer entries than declared", response("00 00000000 00000002 000b00000004")],
+  ["bytes after the last entry", response("00 00000000 00000001 000b00000004 00")],
 ];
 for (const [what, bytes] of HOSTILE) {
   test(`readPage refuses ${what}`, (t) => {
@@ -56,7 +56,7 @@ for (const [what, bytes] of HOSTILE) {
   });
 }
 
-test("readPage refuses entries before the requested position: the requests would loop", (t) => {
+test("readPage refuses entries before the requested position, which would cause a loop", (t) => {
   const bytes = response("01 00000000 00000001 000b00000004");
   assertSentence(t, thrown(() => readPage(ALGORITHMS, 0x20, bytes)).message);
 });

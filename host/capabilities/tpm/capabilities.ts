@@ -130,7 +130,7 @@ export function readPage<Entry>(
 /** TPM2_TestParms (Part 3, 30.3) with TPMT_PUBLIC_PARMS: SYMCIPHER, AES, 128, CFB. It creates nothing. */
 export const testAes128Cfb = () => command(0x18a, 0x0025_0006, 0x0080_0043);
 
-/** @returns whether the TPM supports the tested parameters; undefined if it does not have TPM2_TestParms */
+/** @returns true if the TPM supports the tested parameters; undefined if it does not have TPM2_TestParms */
 export function isSupported(response: Uint8Array): boolean | undefined {
   const fault = faultOf(response);
   if (fault !== undefined) throw new TransportError(fault);

@@ -1,4 +1,4 @@
-/** The input of a decision on a command, beside the command itself. */
+/** The input of a decision on a command, besides the command itself. */
 import type { Rpc } from "../../host-call.ts";
 
 export interface TpmGrant {
@@ -8,7 +8,7 @@ export interface TpmGrant {
   readonly persistent: readonly number[];
   /** SHA-256, in hex, of the public templates of primary keys. */
   readonly templates: readonly string[];
-  /** Whether the provider may unseal data. */
+  /** True if the provider may unseal data. */
   readonly unseal: boolean;
 }
 
@@ -18,7 +18,7 @@ export interface OwnedHandles {
   real(handle: number): number | undefined;
   readonly objects: number;
   readonly sessions: number;
-  /** Whether the policy session requires the object's authorization value (TPM2_PolicyAuthValue). */
+  /** True if the policy session requires the object's authorization value (TPM2_PolicyAuthValue). */
   requiresAuthValue(session: number): boolean;
 }
 

@@ -20,7 +20,7 @@ export interface Command {
   readonly handles: readonly HandleRule[];
   /** The number of handles that need an authorization; the first sessions authorize them, in order. */
   readonly auths: number;
-  /** Whether the command may carry sessions. Not if a handle is a session: its number is part of the signed data. */
+  /** True if the command may carry sessions. Not if a handle is a session: its number is part of the signed data. */
   readonly sessions: boolean;
   /** The kind of the handle in the response. */
   readonly creates?: "object" | "session";

@@ -1,4 +1,4 @@
-/** One device in front of a real swtpm, with somebody between them. */
+/** One device in front of a real swtpm, with a proxy between them. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createServer, type Socket } from "node:net";
@@ -49,12 +49,12 @@ async function works(device: Device): Promise<void> {
   assert.equal(response.length, 10 + 2 + 8);
 }
 
-/** Ends of connections are heard by the other side a moment later. */
+/** The other side sees the end of a connection a moment later. */
 async function untilConnections(proxy: TpmProxy, wanted: number): Promise<void> {
   await untilWell(async () => assert.equal(proxy.connections, wanted));
 }
 
-/** A list of these handles, in the place of the one that the TPM gave. */
+/** A list of these handles, instead of the TPM's own. */
 const list = (capability: number, count: number, handles: readonly number[], more = 0) => {
   const body = tpm.join(tpm.u8(more), tpm.u32(capability), tpm.u32(count), ...handles.map(tpm.u32));
   return Buffer.from(tpm.join(tpm.u16(0x8001), tpm.u32(10 + body.length), tpm.u32(0), body));
@@ -66,19 +66,19 @@ const cut = (bytes: number) => (response: Buffer) => {
 };
 
 const GARBLED: [what: string, change: (response: Buffer) => Buffer][] = [
-  ["more handles than it has", () => list(1, 3, [0x80000000])],
-  ["a count of four thousand millions", () => list(1, 0xffffffff, [])],
+  ["a larger count than its handles", () => list(1, 3, [0x80000000])],
+  ["a count of 2^32 - 1", () => list(1, 0xffffffff, [])],
   ["65 handles", () => list(1, 65, Array(65).fill(0x80000000))],
-  ["nothing behind the header", cut(9)],
+  ["nothing after the header", cut(9)],
   ["half a count", cut(2)],
   ["another capability", () => list(6, 0, [])],
-  ["bytes behind its last handle", () => list(1, 0, [0x80000000])],
+  ["bytes after its last handle", () => list(1, 0, [0x80000000])],
   ["a persistent handle", () => list(1, 1, [0x81000001])],
   ["the owner's hierarchy", () => list(1, 1, [0x40000001])],
 ];
 for (const [what, change] of GARBLED)
   for (const [i, which] of LISTS.entries())
-    test(`a list of ${which} at take-over with ${what} closes the connection and holds up nobody`, async (t) => {
+    test(`a list of ${which} at take-over with ${what} closes the connection, and other calls continue`, async (t) => {
       const { device, proxy } = await setUp(t);
       const tampering = proxy.next(CC.GetCapability, change, i + 1);
       await assertError(t, TransportError, () => works(device));
@@ -102,7 +102,7 @@ test("a garbled list during eviction closes the connection, and no provider keep
   await works(device);
 });
 
-test("a thousand garbled lists leave no connection behind", async (t) => {
+test("a thousand garbled lists leave no connection open", async (t) => {
   const { device, proxy } = await setUp(t);
   proxy.tamper = (code, response) => (code === CC.GetCapability ? list(1, 3, []) : response);
   for (let i = 0; i < 1000; i++) await assert.rejects(works(device), TransportError);
@@ -118,7 +118,7 @@ for (const [what, code, nth] of [
 ] as const)
   test(`a TPM that never answers ${what} at take-over: the call ends, the connection is closed, the next one works`, async (t) => {
     const { device, proxy } = await setUp(t, 300);
-    // Something that a connection before this one left, so that there is what to flush.
+    // An object that an earlier connection left, so that there is something to flush.
     await device.exchange(tpm.createPrimary());
     await proxy.cut();
     await untilWell(async () => assert.equal(device.isConnected, false));
@@ -129,7 +129,7 @@ for (const [what, code, nth] of [
     await untilWell(() => works(device));
   });
 
-test("a take-over of many slow steps times out, though each step is in time", async (t) => {
+test("a take-over of many slow steps times out, although each step is in time", async (t) => {
   const STEP_MS = 20;
   let flushed = 0;
   const sockets = new Set<Socket>();

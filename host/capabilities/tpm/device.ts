@@ -69,7 +69,7 @@ export class Device {
   /**
    * Flushes handles that no provider owns: a garbled response may have named a handle other than the TPM's, or hidden one. Does nothing
    * behind a resource manager, which lists the sessions of its other clients too.
-   * @returns whether something was flushed
+   * @returns true if something was flushed
    */
   async sweep(isOwned: (handle: number) => boolean): Promise<boolean> {
     const connection = this.#connection;
@@ -119,7 +119,7 @@ export class Device {
     }
   }
 
-  /** Starts the TPM and flushes it. Without a resource manager the host is the only client: an earlier connection left what is loaded. */
+  /** Starts the TPM and flushes it. Without a resource manager the host is the only client: all loaded objects are leftovers of its own. */
   async #takeOver(connection: Transport): Promise<void> {
     const code = await this.#ask(connection, startup(), codeOf);
     if (code !== 0 && code !== Rc.INITIALIZE) throw new TransportError(`Startup gave 0x${code.toString(16)}`);

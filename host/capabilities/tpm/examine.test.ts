@@ -17,7 +17,7 @@ import { TransportError } from "./transport-error.ts";
 const STARTUP = 0x144;
 const plain = (code: number) => tpm.join(tpm.u16(0x8001), tpm.u32(10), tpm.u32(code));
 
-/** A TPM that answers each command code in one way, else that it was not started. */
+/** A TPM that answers each command code in one way; otherwise it reports that it was not started. */
 async function scripted(t: TestContext, answers: ReadonlyMap<number, Uint8Array | undefined>) {
   const asked: number[] = [];
   const server = createServer((socket) => {
@@ -48,12 +48,12 @@ test("a virtual TPM that was not started is started and examined", async (t) => 
   assert.ok(facts.commands.has(STARTUP));
   assert.equal(facts.aes128Cfb, true);
   assert.equal(proxy.heard.filter(({ code, from }) => code === STARTUP && from === "host").length, 1);
-  // The second time there is nothing to start.
+  // The second time it is started already.
   await examine(parseTpmDevice(`swtpm:${path}`));
   assert.equal(proxy.heard.filter(({ code, from }) => code === STARTUP && from === "host").length, 1);
 });
 
-test("a TPM that refuses Startup is reported as that, and gets no further command", async (t) => {
+test("a TPM that refuses Startup is reported, and gets no further command", async (t) => {
   const { endpoint, asked } = await scripted(t, new Map([[STARTUP, plain(Rc.FAILURE)]]));
   const error = await errorOf(() => examine(endpoint));
   assert.ok(error instanceof TpmRefusal);
@@ -62,7 +62,7 @@ test("a TPM that refuses Startup is reported as that, and gets no further comman
   assert.equal(asked.at(-1), STARTUP);
 });
 
-test("a malformed response to Startup is reported as that", async (t) => {
+test("a malformed response to Startup is reported", async (t) => {
   const { endpoint } = await scripted(
     t,
     new Map([[STARTUP, tpm.join(tpm.u16(0x00c4), tpm.u32(10), tpm.u32(0))]]),
@@ -76,7 +76,7 @@ test("a TPM that still reports INITIALIZE after Startup is not started again", a
   assert.equal(asked.filter((code) => code === STARTUP).length, 1);
 });
 
-test("the host does not start a TPM of the kernel", async (t) => {
+test("the host does not start the kernel's TPM", async (t) => {
   const { endpoint, asked } = await scripted(t, new Map());
   await assertError(t, Error, () => examine({ ...endpoint, managed: true }));
   assert.ok(!asked.includes(STARTUP));

@@ -29,7 +29,7 @@ const MISSING: readonly (readonly [feature: string, facts: Partial<TpmFacts>, ok
   ["the other scheme", without(CC.Unseal), true],
   ["policies of PCRs", without(CC.PolicyPCR), true],
   ["the curve", { curves: new Set() }, false],
-  ["AES-128-CFB, where it was tried", { aes128Cfb: false }, false],
+  ["AES-128-CFB, if it was tested", { aes128Cfb: false }, false],
   ["SHA-256", { algorithms: new Set([ALG.ECC, ALG.AES, ALG.CFB, ALG.HMAC]) }, false],
 ];
 for (const [feature, facts, ok] of MISSING) {
@@ -41,7 +41,7 @@ for (const [feature, facts, ok] of MISSING) {
   });
 }
 
-test("a TPM with every feature meets the needs of the tpm provider, and AES that could not be tried counts as there", (t) => {
+test("a TPM with every feature meets the needs of the tpm provider, and AES that could not be tested counts as present", (t) => {
   for (const aes128Cfb of [true, undefined]) {
     const [first, ...others] = findings({ aes128Cfb });
     assert.deepEqual([first?.subject, first?.ok, first?.hint], ["TPM x for provider tpm", true, undefined]);
@@ -50,7 +50,7 @@ test("a TPM with every feature meets the needs of the tpm provider, and AES that
   }
 });
 
-test("a feature that the host does not know counts as missing, and a provider without needs has no finding", () => {
+test("an unknown feature counts as missing, and a provider without needs has no finding", () => {
   const unknown = [{ features: ["TPM2_TimeTravel"], why: "every key" }];
   assert.deepEqual(
     needFindings("TPM x", "p", unknown, featuresOf(FACTS)).map(({ ok }) => ok),

@@ -11,7 +11,7 @@ export const P256 = 0x03;
 /**
  * Lists the features of a TPM.
  *
- * @returns true or false for each feature that can be told: `TPM2_<command>` of the commands that the filter forwards, `ECC P-256`,
+ * @returns true or false for each feature that can be determined: `TPM2_<command>` of the commands that the filter forwards, `ECC P-256`,
  *   `AES-128-CFB`, `SHA-256`, `HMAC`
  */
 export function featuresOf({

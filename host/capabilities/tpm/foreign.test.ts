@@ -1,4 +1,4 @@
-/** What other programs keep in the TPM, under the storage primary that all share: a hostile guest has their blobs, and gets nothing. */
+/** Objects of other programs under the shared storage primary of the TPM: a hostile guest has their blobs, and cannot use them. */
 import assert from "node:assert/strict";
 import { createHash, createHmac, randomBytes } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
@@ -35,7 +35,7 @@ before(async () => {
 
 after(() => swtpm.stop());
 
-/** Made by tpm2_create: as an operator would, or a disk's encryption. */
+/** Created by tpm2_create, like an operator's object or the key of a disk encryption. */
 async function sealed(...options: string[]): Promise<Blob> {
   const files = ["-u", "foreign.pub", "-r", "foreign.priv"];
   await swtpm.tool("tpm2_create", "-C", "primary.ctx", "-i", "secret", ...files, ...options);
@@ -44,7 +44,7 @@ async function sealed(...options: string[]): Promise<Blob> {
   return { publicPart: read("foreign.pub"), privatePart: read("foreign.priv") };
 }
 
-/** TPM2_PT_LOCKOUT_COUNTER, as tpm2-tools see it. */
+/** TPM2_PT_LOCKOUT_COUNTER, as tpm2-tools report it. */
 async function failuresCounted(): Promise<string | undefined> {
   const properties = await swtpm.tool("tpm2_getcap", "properties-variable");
   return /^TPM2_PT_LOCKOUT_COUNTER: (\w+)$/m.exec(properties)?.[1];
@@ -103,7 +103,7 @@ test("a foreign blob whose public area was rewritten into one of ours is refused
   assert.equal(await failuresCounted(), "0x0");
 });
 
-/** The attributes of the provider's own keys with PCRs: its shape does not tell it from ours. */
+/** The attributes of the provider's own keys with PCRs: such a blob cannot be distinguished by its shape. */
 const LIKE_OURS = ["-L", "pcrs", "-a", "fixedtpm|fixedparent|noda"] as const;
 
 const pcrs = (session: number) =>
@@ -122,7 +122,7 @@ const policySession = async (call: { done(command: Uint8Array): Promise<Uint8Arr
   return { handle: tpm.handleIn(response), nonce };
 };
 
-test("a foreign blob that only PCRs guard, of our own shape, is not unsealed without the grant", async (t) => {
+test("a foreign blob with only PCRs and the provider's own attributes is not unsealed without the grant", async (t) => {
   const { publicPart, privatePart } = await sealed(...LIKE_OURS);
   const { call, primary } = await inside(t, { unseal: false });
   const object = tpm.handleIn(await call.done(tpm.load(primary, privatePart, publicPart)));
@@ -135,7 +135,7 @@ test("a foreign blob that only PCRs guard, of our own shape, is not unsealed wit
   );
 });
 
-test("with the grant it is not unsealed either: its policy does not require an authorization value", async (t) => {
+test("with the grant such a blob is not unsealed either, because its policy does not require an authorization value", async (t) => {
   const { publicPart, privatePart } = await sealed(...LIKE_OURS);
   const { call, primary } = await inside(t);
   const object = tpm.handleIn(await call.done(tpm.load(primary, privatePart, publicPart)));
@@ -143,13 +143,13 @@ test("with the grant it is not unsealed either: its policy does not require an a
   await call.done(pcrs(session.handle));
   const bare = { handle: session.handle, attributes: 1 };
   assertRefused(t, await call.transmit(tpm.unseal(object, bare)), HostCode.DENIED);
-  // With the value in it, the policy is another one than the object's.
+  // With the value, the policy differs from that of the object.
   await call.done(tpm.policyAuthValue(session.handle));
   const [TPM_RC_POLICY_FAIL, OF_SESSION_1] = [0x9d, 0x900];
   assert.equal(tpm.rc(await call.send(tpm.unseal(object, bare))), TPM_RC_POLICY_FAIL | OF_SESSION_1);
 });
 
-/** Authorized by a policy session that is neither salted nor bound, and that states the authorization value. */
+/** Authorized by a policy session that is neither salted nor bound, and that requires the authorization value. */
 function unsealWith(
   object: number,
   area: Uint8Array,
@@ -167,7 +167,7 @@ function unsealWith(
   return tpm.unseal(object, { handle: session.handle, nonce, attributes, hmac });
 }
 
-test("a session that required the value for the guest's own object does not unseal it either: it has used it up", async (t) => {
+test("a session that required the value for the guest's own object does not unseal it either, because that use consumed the value", async (t) => {
   const { publicPart, privatePart } = await sealed(...LIKE_OURS);
   const { call, primary } = await inside(t);
   const trial = (await policySession(call, 3)).handle;
@@ -187,7 +187,7 @@ test("a session that required the value for the guest's own object does not unse
   await call.done(tpm.policyAuthValue(session.handle));
   const response = await call.done(unsealWith(own, ownPublic, userAuth, session));
   assert.ok(Buffer.from(response).includes(OWN));
-  // The TPM has begun the session's policy again: now it could be what the foreign blob asks for.
+  // The TPM has restarted the session's policy: now it could become the policy of the foreign blob.
   await call.done(pcrs(session.handle));
   const { code, body } = await call.transmit(tpm.unseal(foreign, { handle: session.handle, attributes: 1 }));
   assert.equal(code, HostCode.DENIED);

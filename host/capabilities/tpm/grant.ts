@@ -7,7 +7,7 @@ import { rpcs } from "../../schema/rpcs.ts";
 const HIERARCHIES = ["owner", "endorsement", "platform"] as const;
 export type Hierarchy = (typeof HIERARCHIES)[number];
 
-/** Whether the host can open this device: the kernel's resource manager, or a virtual TPM that no network reaches. */
+/** True if the host can open this device: the kernel's resource manager, or a virtual TPM that no network reaches. */
 function isTpmDevice(text: string): boolean {
   if (/^(\/dev\/tpmrm[0-9]{1,3}|swtpm:\/[^\0]{1,99})$/.test(text)) return true;
   const [, host = "", port] = /^(?:swtpm|mssim):(127\.[0-9.]+|\[::1\]):([1-9][0-9]{0,4})$/.exec(text) ?? [];

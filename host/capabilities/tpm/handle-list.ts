@@ -33,7 +33,7 @@ export function handlesListed(first: number, response: Uint8Array): readonly num
   );
 }
 
-/** Whether a handle belongs to the range. The ranges of sessions hold both types of sessions. */
+/** True if a handle belongs to the range. The ranges of sessions hold both types of sessions. */
 function fits(first: number, handle: number): boolean {
   const type = typeOf(handle);
   if (typeOf(first) === HT.TRANSIENT) return type === HT.TRANSIENT;

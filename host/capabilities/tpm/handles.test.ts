@@ -13,7 +13,7 @@ test("handles start at 1000 hex, increase, and keep their type", () => {
   assert.deepEqual([table.has(0x02000001), table.has(0x02001001)], [true, false]);
 });
 
-test("a dropped handle names nothing, and is not reused", () => {
+test("a dropped handle is invalid, and is not reused", () => {
   const table = new HandleTable();
   const first = table.add(0x80000000) as number;
   table.drop(first);
@@ -30,11 +30,11 @@ test("clear returns the TPM's handles, and numbering continues", () => {
   assert.equal(table.add(0x80000000), 0x80001002);
 });
 
-test("the last handle is 80FFFFFE: there is no further one until the table is cleared", () => {
+test("the last handle is 80FFFFFE, and no further one exists until the table is cleared", () => {
   const table = new HandleTable();
   for (let given = 0x1000; given < 0xfffffe; given++) table.drop(table.add(0x80000000) as number);
   table.clear();
-  assert.equal(table.add(0x80000000), 0x80fffffe, "it is given, whatever was cleared before");
+  assert.equal(table.add(0x80000000), 0x80fffffe, "it is assigned, whatever was cleared before");
   assert.equal(table.add(0x80000000), undefined);
   table.clear();
   assert.equal(table.add(0x80000000), 0x80001000);

@@ -25,7 +25,7 @@ test("a memory is a copy, and can be taken once", () => {
   assert.deepEqual(memory.take(), new Uint8Array());
 });
 
-test("a memory that is wiped is empty", () => {
+test("a wiped memory is empty", () => {
   const memory = withBytes();
   memory.wipe();
   assert.deepEqual(memory.take(), new Uint8Array());

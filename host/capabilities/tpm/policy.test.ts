@@ -17,7 +17,7 @@ const GRANT: TpmGrant = {
   templates: [STORAGE_PRIMARY_SHA256],
   unseal: true,
 };
-/** The provider's numbers, and the TPM's. */
+/** The handle numbers of the provider and of the TPM. */
 const OBJECT = 0x80001000;
 const HMAC_SESSION = 0x02001001;
 const POLICY_SESSION = 0x03001002;
@@ -37,7 +37,7 @@ function decide(bytes: Uint8Array, rpc: Rpc = "encrypt", owned = OWNED, grant = 
   return decideCommand(bytes, { rpc, grant, owned, sha256 });
 }
 
-/** One word for what came of it. */
+/** The outcome in one word. */
 function verdict(bytes: Uint8Array, rpc: Rpc = "encrypt", owned = OWNED, grant = GRANT): string {
   const decision = decide(bytes, rpc, owned, grant);
   if ("denied" in decision) return `denied: ${decision.denied}`;
@@ -56,7 +56,7 @@ const code = (number: number) => tpm.command(number, [], []);
 /** The fields that a TPM adds to a template when it creates the object. */
 const unique = new Uint8Array(32).fill(7);
 const policy = new Uint8Array(32).fill(9);
-/** The public areas of the tpm provider's keys: its two kinds, of given bytes or not, with and without PCRs. */
+/** The public areas of the tpm provider's keys: its two kinds, imported or generated, with and without PCRs. */
 const LOADABLE: [string, Uint8Array][] = [
   ["an imported key", tpm.keyedHash(0x00040452, { unique })],
   ["a generated key under a policy", tpm.keyedHash(0x00040432, { unique, policy })],
@@ -65,7 +65,7 @@ const LOADABLE: [string, Uint8Array][] = [
   ["sealed data under a policy", tpm.keyedHash(0x00000412, { unique, policy, hmac: false })],
 ];
 
-/** Each allowed command, with what it has become at the TPM. */
+/** Each allowed command, and the command that the TPM gets. */
 const ALLOWED: [string, Rpc, (object: number, hmac: number, policy: number) => Uint8Array][] = [
   ["CreatePrimary", "encrypt", () => tpm.createPrimary()],
   ["CreatePrimary in the null hierarchy", "encrypt", () => tpm.createPrimary(tpm.NULL_HIERARCHY)],
@@ -159,7 +159,7 @@ test("every command of the table is forwarded by a vector", () => {
   assert.deepEqual([...forwarded].sort(), [...COMMANDS.keys()].sort());
 });
 
-// TPM_CC_FIRST to what Part 2 of version 184 gives last, some behind it, and vendors' own.
+// TPM_CC_FIRST to the last code of Part 2 of version 184, some after it, and vendor codes.
 const CODES = [
   ...Array.from({ length: 0x1ff - 0x11e }, (_, i) => 0x11f + i),
   ...[0, 1, 0x11e, 0xffff, 0x10131, 0x8000017b, 0xffffffff, 0x40000155],
@@ -171,7 +171,7 @@ const PROVIDERS_CODES = [
 ];
 
 for (const rpc of ["status", "encrypt", "decrypt", "provision"] as const) {
-  test(`of ${CODES.length} command codes, ${rpc} has the listed ones and no other`, () => {
+  test(`${rpc} allows the listed ones of ${CODES.length} command codes, and no other`, () => {
     const notDenied = CODES.filter((each) => !verdict(code(each), rpc).startsWith("denied"));
     assert.deepEqual(
       notDenied,
@@ -191,7 +191,7 @@ function changed(bytes: Uint8Array, at: number, ...values: number[]): Uint8Array
   return copy;
 }
 
-/** With another byte at the end, and the size as it then is. */
+/** Adds a byte at the end and adjusts the size. */
 function longer(bytes: Uint8Array, length: number): Uint8Array {
   return changed(tpm.join(bytes, new Uint8Array(length)), 2, ...tpm.u32(bytes.length + length));
 }
@@ -210,7 +210,7 @@ const REFUSED: [string, Uint8Array, string, { rpc?: Rpc; owned?: OwnedHandles; g
   ["Clear", tpm.command(0x126, [0x4000000c], [tpm.EMPTY_AUTH]), "denied"],
   ["Create in encrypt", tpm.create(OBJECT), "denied"],
   ["Create in status", tpm.create(OBJECT), "denied", { rpc: "status" }],
-  ["a handle area cut short", tpm.command(0x173, [], [], tpm.u16(0x8000)), "answered b009a"],
+  ["a truncated handle area", tpm.command(0x173, [], [], tpm.u16(0x8000)), "answered b009a"],
   ["an object that is not the provider's", tpm.readPublic(NOT_OURS), "answered b0910"],
   ["a bind object that is not the provider's", tpm.startSession(0, { bind: NOT_OURS }), "answered b0911"],
   ["a session in an object's place", tpm.readPublic(HMAC_SESSION), "answered b0184"],
@@ -235,16 +235,11 @@ const REFUSED: [string, Uint8Array, string, { rpc?: Rpc; owned?: OwnedHandles; g
     "denied",
   ],
   [
-    "a template with a byte more",
+    "a template with an extra byte",
     tpm.createPrimary(tpm.OWNER, tpm.join(STORAGE_PRIMARY, tpm.u8(0))),
     "denied",
   ],
-  [
-    "our template where it is not granted",
-    tpm.createPrimary(),
-    "denied",
-    { grant: { ...GRANT, templates: [] } },
-  ],
+  ["our template without the grant", tpm.createPrimary(), "denied", { grant: { ...GRANT, templates: [] } }],
   [
     "CreatePrimary without a template",
     tpm.command(0x131, [tpm.OWNER], [tpm.EMPTY_AUTH], tpm.sized(tpm.u32(0))),
@@ -287,9 +282,9 @@ const REFUSED: [string, Uint8Array, string, { rpc?: Rpc; owned?: OwnedHandles; g
     changed(tpm.hmac(OBJECT, NONE), 14, 0, 0, 1, 0),
     "answered b0144",
   ],
-  ["an authorization area cut short", changed(tpm.hmac(OBJECT, NONE), 17, 8), "answered b009a"],
+  ["a truncated authorization area", changed(tpm.hmac(OBJECT, NONE), 17, 8), "answered b009a"],
   [
-    "a session that reaches out of its area",
+    "a session that exceeds its area",
     changed(tpm.hmac(OBJECT, new Uint8Array(32)), 18 + 8, 16),
     "answered b009a",
   ],
@@ -321,15 +316,15 @@ const REFUSED: [string, Uint8Array, string, { rpc?: Rpc; owned?: OwnedHandles; g
     "answered b0982",
   ],
   ["GetRandom of 65 bytes", tpm.getRandom(65), "answered b01c4"],
-  ["GetRandom cut short", tpm.command(0x17b, [], [], tpm.u8(1)), "answered b009a"],
+  ["GetRandom truncated", tpm.command(0x17b, [], [], tpm.u8(1)), "answered b009a"],
   ...[1, 3, 4, 7, 9, 10, 0x100].map((capability): (typeof REFUSED)[number] => [
     `GetCapability ${capability}`,
     tpm.getCapability(capability),
     "denied",
   ]),
-  ["FlushContext of what is not the provider's", tpm.flushContext(NOT_OURS), "answered b01c4"],
+  ["FlushContext of a handle that is not the provider's", tpm.flushContext(NOT_OURS), "answered b01c4"],
   ["FlushContext of a persistent object", tpm.flushContext(PERSISTENT), "answered b01c4"],
-  ["FlushContext cut short", tpm.command(0x165, [], [], tpm.u16(0x8000)), "answered b009a"],
+  ["FlushContext truncated", tpm.command(0x165, [], [], tpm.u16(0x8000)), "answered b009a"],
   ...(
     [
       ["without fixedTPM", tpm.keyedHash(0x00040470)],
@@ -340,20 +335,20 @@ const REFUSED: [string, Uint8Array, string, { rpc?: Rpc; owned?: OwnedHandles; g
       ["that is restricted", tpm.keyedHash(0x00050472)],
       ["with the top attribute bit", tpm.keyedHash(0x80040472)],
       ["that can be duplicated", tpm.keyedHash(0x00040c72)],
-      ["that nothing can use", tpm.keyedHash(0x00040432)],
+      ["without any way to use it", tpm.keyedHash(0x00040432)],
       ["with a policy of 31 bytes", tpm.keyedHash(0x00040472, { policy: new Uint8Array(31) })],
       ["with SHA-1 names", changed(tpm.keyedHash(tpm.HMAC_KEY), 3, 0x04)],
       ["for HMAC-SHA1", changed(tpm.keyedHash(tpm.HMAC_KEY), 13, 0x04)],
       ["for XOR", changed(tpm.keyedHash(tpm.HMAC_KEY), 11, 0x0a)],
       ["of an ECC key", STORAGE_PRIMARY],
-      ["with a byte more", tpm.join(tpm.keyedHash(tpm.HMAC_KEY), tpm.u8(0))],
+      ["with an extra byte", tpm.join(tpm.keyedHash(tpm.HMAC_KEY), tpm.u8(0))],
       ["with a unique field", tpm.join(tpm.keyedHash(tpm.HMAC_KEY).slice(0, -2), tpm.sized(tpm.u8(1)))],
       ["cut short", tpm.keyedHash(tpm.HMAC_KEY).slice(0, -1)],
       ["of no bytes", NONE],
       ["with administration by policy", tpm.keyedHash(0x000404f2)],
       ["with a policy beside the authorization value", tpm.keyedHash(0x00040472, { policy })],
       ["of sealed data that sign", tpm.keyedHash(0x00040452, { hmac: false })],
-      ["of sealed data that the TPM makes up", tpm.keyedHash(0x00000472, { hmac: false })],
+      ["of sealed data that the TPM generates", tpm.keyedHash(0x00000472, { hmac: false })],
     ] as const
   ).map(([how, template]): (typeof REFUSED)[number] => [
     `Create of a template ${how}`,
@@ -375,9 +370,9 @@ const REFUSED: [string, Uint8Array, string, { rpc?: Rpc; owned?: OwnedHandles; g
         "of a key with a policy of another hash",
         tpm.keyedHash(0x00040432, { unique, policy: new Uint8Array(48) }),
       ],
-      ["of what tpm2_create seals with a PIN", tpm.keyedHash(0x00000052, { unique, hmac: false })],
-      ["of what tpm2_create seals to PCRs", tpm.keyedHash(0x00000012, { unique, policy, hmac: false })],
-      ["of what clevis seals", tpm.keyedHash(0x00000492, { unique, policy, hmac: false })],
+      ["of data that tpm2_create seals with a PIN", tpm.keyedHash(0x00000052, { unique, hmac: false })],
+      ["of data that tpm2_create seals to PCRs", tpm.keyedHash(0x00000012, { unique, policy, hmac: false })],
+      ["of data that clevis seals", tpm.keyedHash(0x00000492, { unique, policy, hmac: false })],
       ["of a template, which has no unique field yet", tpm.keyedHash(tpm.HMAC_KEY)],
       [
         "of a key with a unique field of 31 bytes",
@@ -389,8 +384,8 @@ const REFUSED: [string, Uint8Array, string, { rpc?: Rpc; owned?: OwnedHandles; g
       ],
       ["of a key with SHA-1 names", changed(tpm.loadable(), 3, 0x04)],
       ["of a storage key", STORAGE_PRIMARY],
-      ["of a key with a byte more", tpm.join(tpm.loadable(), tpm.u8(0))],
-      ["of a key cut short", tpm.loadable().slice(0, -1)],
+      ["of a key with an extra byte", tpm.join(tpm.loadable(), tpm.u8(0))],
+      ["of a truncated key", tpm.loadable().slice(0, -1)],
       ["of no public area", NONE],
     ] as const
   ).map(([how, area]): (typeof REFUSED)[number] => [
@@ -403,9 +398,9 @@ const REFUSED: [string, Uint8Array, string, { rpc?: Rpc; owned?: OwnedHandles; g
     tpm.command(0x157, [OBJECT], [tpm.EMPTY_AUTH], tpm.sized(unique)),
     "answered b009a",
   ],
-  ["Unseal where it is not granted", tpm.unseal(OBJECT), "denied", { grant: { ...GRANT, unseal: false } }],
+  ["Unseal without the grant", tpm.unseal(OBJECT), "denied", { grant: { ...GRANT, unseal: false } }],
   ...(["HMAC", "Unseal"] as const).map((name): (typeof REFUSED)[number] => [
-    `${name} by a policy that says nothing of the authorization value`,
+    `${name} by a policy without the authorization value`,
     name === "HMAC"
       ? tpm.hmac(OBJECT, NONE, session(POLICY_SESSION))
       : tpm.unseal(OBJECT, session(POLICY_SESSION)),
@@ -423,8 +418,8 @@ for (const [what, bytes, expected, { rpc, owned, grant } = {}] of REFUSED) {
   });
 }
 
-test("the commands of every refusal differ from one that is forwarded in one thing", () => {
-  // Guards the table itself: the vectors that the changed ones were made from pass.
+test("each refused command differs in one thing from a forwarded one", () => {
+  // Guards the table itself: the unchanged commands of the vectors pass.
   for (const bytes of [
     tpm.getRandom(8),
     tpm.hmac(OBJECT, NONE),
@@ -435,7 +430,7 @@ test("the commands of every refusal differ from one that is forwarded in one thi
   }
 });
 
-test("a further hierarchy, template and persistent object are forwarded when they are granted", () => {
+test("an additional hierarchy, template and persistent object are forwarded if they are granted", () => {
   const template = changed(STORAGE_PRIMARY, 6, 0x00);
   const grant = {
     hierarchies: ["endorsement"],
@@ -447,7 +442,7 @@ test("a further hierarchy, template and persistent object are forwarded when the
   assert.equal(verdict(tpm.readPublic(0x81000002), "encrypt", OWNED, grant), "forwarded");
 });
 
-test("the hash of the storage primary's template is what the constant says", () => {
+test("the hash of the storage primary's template matches the constant", () => {
   assert.equal(sha256(STORAGE_PRIMARY), STORAGE_PRIMARY_SHA256);
 });
 
@@ -541,7 +536,7 @@ const fuzzed = fc
   .tuple(
     fc.constantFrom(...SEEDS),
     fc.array(mutation, { minLength: 0, maxLength: 4 }),
-    // Mostly with a size that is right again: else the first check would be all that is tried.
+    // Mostly with a corrected size: otherwise only the first check would be tested.
     fc.integer({ min: 0, max: 7 }),
   )
   .map(([seed, mutations, sizing]) => {
@@ -552,7 +547,7 @@ const raw = fc.uint8Array({ maxLength: 5000, size: "max" });
 const PERMITTED = new Set([...REAL.values(), tpm.OWNER, tpm.NULL_HIERARCHY, PERSISTENT]);
 const DISTINCT_RCS = 12;
 
-test(`${RUNS} fuzzed commands: none throws, none forbidden is forwarded, none names what is not the provider's`, (t) => {
+test(`${RUNS} fuzzed commands: none throws, no forbidden one is forwarded, and none names a handle that is not the provider's`, (t) => {
   const seen = new Map<string, number>();
   const property = fc.property(
     fc.oneof({ weight: 15, arbitrary: fuzzed }, { weight: 1, arbitrary: raw }),
@@ -569,7 +564,7 @@ test(`${RUNS} fuzzed commands: none throws, none forbidden is forwarded, none na
       assert.ok(forward.length <= 4096);
       const allowed = COMMANDS.get(view.readUInt32BE(6));
       assert.ok(allowed !== undefined && (rpc === "provision" || allowed.code !== 0x153));
-      // Read again, without the code that is tested: what the TPM will see as handles and sessions.
+      // Parsed independently of the tested code: the handles and sessions that the TPM will see.
       for (const i of allowed.handles.keys()) assert.ok(PERMITTED.has(view.readUInt32BE(10 + 4 * i)));
       assert.deepEqual(
         sessionsOf(view, 10 + 4 * allowed.handles.length),
@@ -581,8 +576,8 @@ test(`${RUNS} fuzzed commands: none throws, none forbidden is forwarded, none na
   );
   fc.assert(property, { numRuns: RUNS });
   const forwarded = [...seen.keys()].filter((kind) => kind.startsWith("TPM2_"));
-  assert.equal(forwarded.length, COMMANDS.size, "every allowed command comes through in some mutation");
-  assert.ok(seen.size - forwarded.length > DISTINCT_RCS, "and so do most refusals");
+  assert.equal(forwarded.length, COMMANDS.size, "every allowed command is forwarded in some mutation");
+  assert.ok(seen.size - forwarded.length > DISTINCT_RCS, "most refusals occur");
   t.diagnostic(JSON.stringify(Object.fromEntries([...seen].sort())));
 });
 

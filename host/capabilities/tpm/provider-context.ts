@@ -16,7 +16,7 @@ export class ProviderContext {
   /** Incremented when all handles are lost. A command that was decided on in an earlier generation must not be sent. */
   #generation = 0;
   #enteredIn = 0;
-  /** Whether a command is being performed. One at a time: two at once could together exceed a quota that each respects. */
+  /** True if a command is being performed. One at a time: two at once could together exceed a quota that each respects. */
   isBusy = false;
 
   /** @param flush removes these handles from the TPM */
@@ -59,7 +59,7 @@ export class ProviderContext {
     return this.owned.clear();
   }
 
-  /** Whether the response says that an object or session of the provider, which the command named, is not in the TPM. */
+  /** True if the response says that an object or session of the provider, which the command named, is not in the TPM. */
   reportsMissingHandle(effects: CommandEffects, response: Uint8Array): boolean {
     const missing = missingHandleOf(codeOf(response));
     const handle = missing === undefined ? undefined : effects[missing.of][missing.place];

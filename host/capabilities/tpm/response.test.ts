@@ -3,17 +3,17 @@ import { test } from "node:test";
 import { assertSentence } from "../../../test/support/thrown.ts";
 import { codeOf, faultOf, managerAnswer, missingHandleOf, Rc } from "./response.ts";
 
-/** Every code for which something is gone (TPM 2.0 Part 2, 6.6): the warnings REFERENCE_H0 and S0, and TPM_RC_HANDLE with a number. */
+/** Every code that reports a missing handle (TPM 2.0 Part 2, 6.6): the warnings REFERENCE_H0 and S0, and TPM_RC_HANDLE with a number. */
 const GONE = new Map<number, string>([
   ...Array.from({ length: 7 }, (_, i) => [0x910 + i, `handles ${i}`] as const),
   ...Array.from({ length: 7 }, (_, i) => [0x918 + i, `sessions ${i}`] as const),
   ...Array.from({ length: 7 }, (_, i) => [0x18b + 0x100 * i, `handles ${i}`] as const),
   ...Array.from({ length: 7 }, (_, i) => [0x98b + 0x100 * i, `sessions ${i}`] as const),
-  // the parameter of FlushContext, whatever its number
+  // The parameter of FlushContext, whatever its number.
   ...Array.from({ length: 16 }, (_, i) => [0x0cb + 0x100 * i, "ends 0"] as const),
 ]);
 
-test("missingHandleOf knows each code that reports a missing handle, and no other", () => {
+test("missingHandleOf recognizes each code that reports a missing handle, and no other", () => {
   for (let rc = 0; rc <= 0xffff; rc++) {
     const gone = missingHandleOf(rc);
     const said = gone === undefined ? undefined : `${gone.of} ${gone.place}`;
@@ -30,7 +30,7 @@ test("managerAnswer is a complete response whose code names the resource manager
 
 const FAULTS: readonly (readonly [string, string])[] = [
   ["no bytes", ""],
-  ["a byte too few", "80010000000a000000"],
+  ["a missing byte", "80010000000a000000"],
   ["a size that is too large", "80010000000b00000000"],
   ["a size that is too small", "80010000000a0000000000"],
   ["the tag of a command that does not exist", "80030000000a00000000"],

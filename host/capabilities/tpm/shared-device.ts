@@ -96,7 +96,7 @@ export class SharedDevice {
     });
   }
 
-  /** Whether the TPM is full while another provider is active: most of them leave within a few milliseconds. */
+  /** True if the TPM is full while another provider is active: most of them leave within a few milliseconds. */
   #isFilledByOthers(context: ProviderContext, { code, body }: HostAnswer): boolean {
     if (code !== HostCode.OK || !isFull(body)) return false;
     return [...this.#contexts.values()].some((each) => each !== context && each.isActive);
@@ -134,7 +134,7 @@ export class SharedDevice {
     return managerAnswer(Rc.REFERENCE_H0);
   }
 
-  /** Makes room in a full TPM: flushes handles that no provider owns, else everything of one idle provider. @returns whether it did */
+  /** Makes room in a full TPM: flushes handles that no provider owns, else everything of one idle provider. @returns true if it did */
   async #makeRoom(context: ProviderContext, effects: CommandEffects, response: Uint8Array): Promise<boolean> {
     if (!isFull(response)) return false;
     const contexts = [...this.#contexts.values()];
@@ -172,7 +172,7 @@ function isFull(response: Uint8Array): boolean {
   return code === Rc.OBJECT_MEMORY || code === Rc.SESSION_MEMORY || code === Rc.SESSION_HANDLES;
 }
 
-/** Whether the command names a handle of the provider, and not only permanent and persistent handles. */
+/** True if the command names a handle of the provider, and not only permanent and persistent handles. */
 function namesOwnHandle({ handles, sessions, ends }: CommandEffects): boolean {
   return [...handles, ...sessions, ...ends].some((handle) => [0x80, 0x02, 0x03].includes(handle >>> 24));
 }

@@ -9,12 +9,12 @@ const [FIXED_TPM, FIXED_PARENT, ORIGIN, USER, NO_DA, SIGN] = [1, 4, 5, 6, 10, 18
 const BITS = Array.from({ length: 32 }, (_, bit) => bit);
 const POLICY = new Uint8Array(32);
 
-/** The bits without which this is not creatable, or with which it is not, each alone. */
+/** The bits that alone decide if an object with these attributes is creatable. */
 const decisive = (attributes: number, more: Parameters<typeof tpm.keyedHash>[1]) =>
   BITS.filter((bit) => !isCreatable(tpm.keyedHash((attributes ^ (2 ** bit)) >>> 0, more)));
 const free = (...bits: (number | undefined)[]) => BITS.filter((bit) => !bits.includes(bit));
 
-/** Under a policy an object is not used by its authorization value alone. */
+/** With a policy, the authorization value alone must not suffice to use an object. */
 const underPolicy = (attributes: number) => attributes - 2 ** USER;
 
 test("an HMAC key may be generated or imported, and use a policy or its authorization value; every other attribute is fixed", () => {
@@ -32,7 +32,7 @@ test("sealed data are never generated, and may use a policy or their authorizati
   assert.deepEqual(decisive(underPolicy(tpm.SEALED), policy), free());
 });
 
-test("the attributes of both have their expected values", () => {
+test("the attributes of both kinds have the expected values", () => {
   const sum = (...bits: (number | undefined)[]) => bits.reduce<number>((all, bit = 0) => all + 2 ** bit, 0);
   assert.equal(tpm.HMAC_KEY, sum(FIXED_TPM, FIXED_PARENT, ORIGIN, USER, NO_DA, SIGN));
   assert.equal(tpm.SEALED, sum(FIXED_TPM, FIXED_PARENT, USER, NO_DA));

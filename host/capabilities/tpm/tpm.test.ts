@@ -30,7 +30,7 @@ const session = async (call: { done(command: Uint8Array): Promise<Uint8Array> })
   tpm.handleIn(await call.done(tpm.startSession()));
 
 for (const kind of ["unix", "tcp"] as const) {
-  test(`over ${kind}: a key is created, loaded and used, and the result is what an HMAC is`, async (t) => {
+  test(`over ${kind}: a key is created, loaded and used, and the result is a correct HMAC`, async (t) => {
     const device = await swtpm(t, kind);
     const { Call, capability } = setUp(t, device.device);
     const key = randomBytes(32);
@@ -57,7 +57,7 @@ for (const kind of ["unix", "tcp"] as const) {
   });
 }
 
-test("the storage primary is the one that tpm2_createprimary makes", async (t) => {
+test("the storage primary equals the one that tpm2_createprimary creates", async (t) => {
   const device = await swtpm(t);
   const { Call, capability } = setUp(t, device.device);
   const call = new Call("a");
@@ -72,7 +72,7 @@ test("the storage primary is the one that tpm2_createprimary makes", async (t) =
   assert.match(shown, new RegExp(`name: ${Buffer.from(name).toString("hex")}\\b`));
 });
 
-test("a provider cannot name another provider's handles, by the provider's number or the TPM's", async (t) => {
+test("a provider cannot name another provider's handles, neither by the provider's number nor by the TPM's", async (t) => {
   const device = await swtpm(t);
   const { Call } = setUp(t, device.device);
   const a = new Call("a");
@@ -182,7 +182,7 @@ test("a call that ends without leave leaves nothing in the TPM, and the next one
   const third = new Call("a");
   assert.deepEqual(await third.enter(), NONE);
   assert.equal(tpm.rc(await third.send(tpm.readPublic(object))), 0xb0910);
-  // The host's own flush at the end would hide a leak: the three slots of the TPM show it.
+  // The host's own flush at the end would hide a leak: the TPM's three slots reveal it.
   for (let i = 0; i < 3; i++) await primary(third);
   await capability.close();
   assert.equal(await device.loaded(), "");
@@ -202,7 +202,7 @@ test("a call that ends while its command runs: the object that the command creat
   for (let i = 0; i < 3; i++) await primary(call);
 });
 
-test("a call that ends while it waits does not hold up the others", async (t) => {
+test("a call that ends while it waits does not delay the others", async (t) => {
   const { Call } = setUp(t, (await swtpm(t)).device);
   const [first, second, third] = [new Call("a"), new Call("a"), new Call("a")];
   await first.enter();
@@ -214,7 +214,7 @@ test("a call that ends while it waits does not hold up the others", async (t) =>
   assert.deepEqual(await next, Uint8Array.of(9));
 });
 
-test("a provider may have three objects and two sessions; the host answers a fourth and a third itself", async (t) => {
+test("a provider may have three objects and two sessions; the host itself answers a fourth object and a third session", async (t) => {
   const { Call } = setUp(t, (await swtpm(t)).device);
   const call = new Call("a");
   await call.enter();
@@ -224,7 +224,7 @@ test("a provider may have three objects and two sessions; the host answers a fou
   await session(call);
   assert.equal(tpm.rc(await call.send(tpm.startSession())), 0xb0903);
   await call.done(tpm.flushContext(objects[0] ?? 0));
-  assert.notEqual(await primary(call), objects[0], "a number is never given again");
+  assert.notEqual(await primary(call), objects[0], "a number is never reused");
   assert.equal(tpm.rc(await call.send(tpm.readPublic(objects[0] ?? 0))), 0xb0910);
 });
 
@@ -256,7 +256,7 @@ test("a full TPM evicts an idle provider, which starts again", async (t) => {
   assert.equal(tpm.rc(await again.send(tpm.readPublic(object))), 0xb0910);
 });
 
-test("full of sessions: two providers with two each share three slots", async (t) => {
+test("two providers with two sessions each share the three session slots of a TPM", async (t) => {
   const { Call } = setUp(t, (await swtpm(t)).device);
   const a = new Call("a");
   await a.enter();
@@ -270,7 +270,7 @@ test("full of sessions: two providers with two each share three slots", async (t
   assert.deepEqual(await new Call("a").enter(), NONE);
 });
 
-test("a full TPM evicts no active provider: the TPM's own answer is returned", async (t) => {
+test("no active provider of a full TPM is evicted: the TPM's own answer is returned", async (t) => {
   const { Call } = setUp(t, (await swtpm(t)).device);
   const a = new Call("a");
   await a.enter();
@@ -300,7 +300,7 @@ test("a command waits for a full TPM until the active provider leaves", async (t
   await b.done(tpm.readPublic(own));
 });
 
-test("a full TPM is rid of objects without an owner that a garbled answer left, and no provider's object is touched", async (t) => {
+test("a full TPM loses the objects without an owner that a garbled answer left, and keeps every provider's object", async (t) => {
   const device = await swtpm(t);
   const path = join(device.folder, "proxy.sock");
   const proxy = await TpmProxy.start(path, device.socket);
@@ -312,19 +312,19 @@ test("a full TPM is rid of objects without an owner that a garbled answer left, 
   const kept = tpm.handleIn(await a.done(tpm.createPrimary()));
   const session = tpm.handleIn(await a.done(tpm.startSession()));
   for (let i = 0; i < 2; i++) {
-    // The lowest byte of the handle, which the TPM never gave so.
+    // The lowest byte of the handle: the TPM never assigned this number.
     proxy.next(CC.CreatePrimary, (response) => Buffer.from(response).fill(0x77, 13, 14));
     const lost = tpm.handleIn(await b.done(tpm.createPrimary()));
     assert.notEqual(tpm.rc(await b.send(tpm.readPublic(lost))), 0);
   }
-  // Three slots: one of a's, two of nobody's.
+  // Three slots: one object of a, two without an owner.
   const made = tpm.handleIn(await b.done(tpm.createPrimary()));
   await b.done(tpm.readPublic(made));
   await a.done(tpm.readPublic(kept));
   await a.done(tpm.flushContext(session));
 });
 
-test("a TPM that is killed during a command: unavailable, and providers start again when it is back", async (t) => {
+test("a command during which the TPM is killed is unavailable, and providers start again when the TPM is back", async (t) => {
   const device = await swtpm(t);
   const { Call, warnings } = setUp(t, device.device);
   const call = new Call("a");
@@ -342,7 +342,7 @@ test("a TPM that is killed during a command: unavailable, and providers start ag
   assert.equal(warnings.length, 2);
 });
 
-test("a TPM that comes back between two calls: the memory is empty, and no command fails", async (t) => {
+test("after a TPM restarts between two calls, the memory is empty and no command fails", async (t) => {
   const device = await swtpm(t);
   const { Call } = setUp(t, device.device);
   const call = new Call("a");
@@ -356,7 +356,7 @@ test("a TPM that comes back between two calls: the memory is empty, and no comma
   await primary(next);
 });
 
-test("a TPM that hangs: time-out, and its late objects are flushed", async (t) => {
+test("a command to a hanging TPM times out, and its late objects are flushed", async (t) => {
   const device = await swtpm(t);
   const { Call, capability, warnings } = setUp(t, device.device, { timeoutMs: TIMEOUT_MS });
   const a = new Call("a");
@@ -376,7 +376,7 @@ test("a TPM that hangs: time-out, and its late objects are flushed", async (t) =
   assert.equal(await device.loaded(), "");
 });
 
-test("a waiting command is not sent after all handles were lost: its handles may be another provider's", async (t) => {
+test("a waiting command is not sent after all handles were lost, because its handles may be another provider's", async (t) => {
   const device = await swtpm(t);
   const { Call } = setUp(t, device.device, { timeoutMs: TIMEOUT_MS });
   const a = new Call("a");
@@ -388,11 +388,11 @@ test("a waiting command is not sent after all handles were lost: its handles may
   const lost = a.transmit(tpm.getRandom(8));
   const waiting = b.send(tpm.flushContext(object));
   assert.equal((await lost).code, HostCode.UNAVAILABLE);
-  // At once, from the host: the TPM stands still.
+  // At once, from the host: the TPM is stopped.
   assert.equal(tpm.rc(await waiting), 0xb0910);
 });
 
-test("a call that ends while its command waits: the command is not sent", async (t) => {
+test("a waiting command is not sent if its call has ended", async (t) => {
   let sent = 0;
   const held = Promise.withResolvers<void>();
   const port = await scripted(t, async (command) => {
@@ -452,14 +452,14 @@ test("after close no command is sent", async (t) => {
   assert.equal((await call.transmit(tpm.getRandom(8))).code, HostCode.UNAVAILABLE);
 });
 
-// ---- in front of a TPM ----
+// ---- a scripted TPM ----
 
 type Answering = (
   command: Buffer,
   socket: Socket,
 ) => Promise<Uint8Array | undefined> | Uint8Array | undefined;
 
-/** A server that does with each command what it is told; a port. */
+/** A server that answers each command as scripted. @returns its port */
 async function scripted(t: TestContext, answering: Answering): Promise<number> {
   const server = createServer((socket) => {
     socket.on("error", () => {});
@@ -486,7 +486,7 @@ const connecting = (command: Buffer) =>
     : plain(0);
 
 const RUBBISH: [string, Uint8Array][] = [
-  ["a tag of no TPM 2.0", tpm.join(tpm.u16(0x00c4), tpm.u32(10), tpm.u32(0))],
+  ["a tag that TPM 2.0 does not have", tpm.join(tpm.u16(0x00c4), tpm.u32(10), tpm.u32(0))],
   ["a size below a header's", tpm.join(tpm.u16(0x8001), tpm.u32(9), tpm.u32(0))],
   ["a size above all limits", tpm.join(tpm.u16(0x8001), tpm.u32(0xffffffff), tpm.u32(0))],
   ["two responses", tpm.join(plain(0), plain(0))],
@@ -494,7 +494,7 @@ const RUBBISH: [string, Uint8Array][] = [
   ["text", Buffer.from("HTTP/1.1 400 Bad Request\r\n\r\n")],
 ];
 for (const [what, bytes] of RUBBISH) {
-  test(`a TPM that answers ${what}: unavailable, and the connection is closed`, async (t) => {
+  test(`a command to a TPM that answers ${what} is unavailable, and the connection is closed`, async (t) => {
     let connections = 0;
     const port = await scripted(t, (command) => {
       if (codeIn(command) === 0x144) connections += 1;
@@ -511,7 +511,7 @@ for (const [what, bytes] of RUBBISH) {
 }
 
 for (const response of [plain(0), tpm.join(tpm.u16(0x8001), tpm.u32(14), tpm.u32(0), tpm.u32(0x81000001))]) {
-  test(`a success of CreatePrimary without an object's handle, ${response.length} bytes: unavailable`, async (t) => {
+  test(`a success of CreatePrimary without an object's handle, ${response.length} bytes, is unavailable`, async (t) => {
     let connections = 0;
     const port = await scripted(t, (command) => {
       if (codeIn(command) === 0x144) connections += 1;
@@ -552,7 +552,7 @@ for (const [rc, sent] of [
   });
 }
 
-test("a TPM that is busy twice gives its answer the third time", async (t) => {
+test("a TPM that is busy twice answers the third attempt", async (t) => {
   let asked = 0;
   const port = await scripted(t, (command) => {
     if (codeIn(command) !== GET_RANDOM) return connecting(command);
@@ -582,20 +582,20 @@ test("a command is one write", async (t) => {
   );
 });
 
-test("a TPM that was reset unnoticed: providers with handles start again", async (t) => {
+test("after an unnoticed reset of the TPM, providers with handles start again", async (t) => {
   const device = await swtpm(t);
   const { Call } = setUp(t, device.device);
   const a = new Call("a");
   await a.enter();
   const object = await primary(a);
   await device.tool("swtpm_ioctl", "--unix", join(device.folder, "tpm.sock.ctrl"), "-i");
-  // swtpm's reset leaves the TPM without Startup: it says so, once, and the host starts it.
+  // After swtpm's reset the TPM needs Startup: it reports that once, and the host starts it.
   assert.equal(tpm.rc(await a.send(tpm.readPublic(object))), 0x100);
   assert.equal(tpm.rc(await a.send(tpm.readPublic(object))), 0xb0910);
   await primary(a);
 });
 
-test("a handle that the TPM gives to one provider while another has it: the other lost its handles in a reset", async (t) => {
+test("if the TPM assigns a handle that another provider has, that provider lost its handles in a reset", async (t) => {
   const created = tpm.join(tpm.u16(0x8002), tpm.u32(14), tpm.u32(0), tpm.u32(0x80000000));
   const port = await scripted(t, (command) => (codeIn(command) === 0x131 ? created : connecting(command)));
   const { Call } = setUp(t, `swtpm:127.0.0.1:${port}`);
@@ -611,7 +611,7 @@ test("a handle that the TPM gives to one provider while another has it: the othe
 });
 
 for (const rc of [0x910, 0x18b]) {
-  test(`${rc.toString(16)} for an object that the provider has: it starts again`, async (t) => {
+  test(`${rc.toString(16)} for an object of the provider makes it start again`, async (t) => {
     const created = tpm.join(tpm.u16(0x8002), tpm.u32(14), tpm.u32(0), tpm.u32(0x80000000));
     const port = await scripted(t, (command) => {
       if (codeIn(command) === 0x173) return plain(rc);
@@ -628,7 +628,7 @@ for (const rc of [0x910, 0x18b]) {
   });
 }
 
-test("1cb when an object that the provider has is flushed: it starts again", async (t) => {
+test("1cb for the flush of an object of the provider makes it start again", async (t) => {
   const created = tpm.join(tpm.u16(0x8002), tpm.u32(14), tpm.u32(0), tpm.u32(0x80000000));
   const port = await scripted(t, (command) => {
     if (codeIn(command) === 0x165) return plain(0x1cb);
@@ -642,7 +642,7 @@ test("1cb when an object that the provider has is flushed: it starts again", asy
   assert.equal(tpm.rc(await call.send(tpm.readPublic(object))), 0xb0910);
 });
 
-test("over mssim: commands are framed, to a TPM behind the frames", async (t) => {
+test("over mssim commands are framed for the TPM", async (t) => {
   const device = await swtpm(t);
   const behind = connect(device.socket);
   t.after(() => behind.destroy());

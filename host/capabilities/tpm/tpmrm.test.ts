@@ -1,6 +1,6 @@
 /**
- * No test machine has a kernel with a TPM. What stands in for /dev/tpmrm0 is a character device all the same, a raw terminal with a
- * virtual TPM behind it: a read gives EAGAIN until the response is there.
+ * No test machine has a kernel with a TPM. A character device replaces /dev/tpmrm0: a raw terminal with a virtual TPM behind it, from
+ * which a read gives EAGAIN until the response is there.
  */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -14,7 +14,7 @@ import * as tpm from "../../../test/support/tpm-commands.ts";
 import { openTpmrm } from "./tpmrm.ts";
 import { TransportError } from "./transport-error.ts";
 
-// Waits before it answers, so that the first reads find nothing.
+// Waits before it answers, so that the first reads get no data.
 const BRIDGE = `
 import os, pty, socket, sys, time, tty
 master, slave = pty.openpty()

@@ -11,7 +11,7 @@ export interface TpmEndpoint {
   /** The name in the configuration. */
   readonly name: string;
   /**
-   * Whether a resource manager sits in front of the TPM: it gives each connection a space of its own and flushes it at the end. Without
+   * True if a resource manager sits in front of the TPM: it gives each connection a space of its own and flushes it at the end. Without
    * one, the host is the TPM's only client, starts it and flushes it itself.
    */
   readonly managed: boolean;

@@ -24,13 +24,13 @@ function run(...args: string[]): string {
   return said;
 }
 
-/** A signature that the real minisign made of MODULE. */
+/** A signature of MODULE, made by the real minisign. */
 function signed(...args: string[]): string {
   run("-S", "-s", "k.key", "-m", "m.wasm", "-x", "m.minisig", ...args);
   return readFileSync(join(folder, "m.minisig"), "utf8");
 }
 
-/** Checks everything that a signature must fulfil. */
+/** Checks everything that a valid signature must fulfil. */
 function isValid(pub: string, text: string, file: Uint8Array = MODULE): boolean {
   try {
     const key = parsePublicKey(pub);

@@ -92,7 +92,7 @@ test("checkTrust accepts signatures by two of three keys in any order, and retur
   );
 });
 
-/** A signature that is refused under a policy that requires Alice's. */
+/** A signature that a policy requiring Alice's refuses. */
 const REFUSED: readonly [string, SignatureFile, Partial<TrustPolicy>?][] = [
   ["a missing signature file", { path: "a", fault: "cannot be read (ENOENT); put it there" }],
   ["a signature of another module", { path: "a", text: alice.sign(MODULE.subarray(1)) }],

@@ -9,7 +9,7 @@ import { readModule } from "./module.ts";
 
 const UNREACHABLE = 0x00;
 const END = 0x0b;
-/** Ends a body with any operand stack. If its bytes are read as immediates, they are invalid except in constants. */
+/** Ends a body with any operand stack. Read as immediates, its bytes are invalid except in constants. */
 const BRANCH = [0x0c, 0];
 /** Enough zeros for any immediates: one instruction takes at most 17 bytes. */
 const MOST = 18;
@@ -112,7 +112,7 @@ test("readModule reads the same immediates of each instruction with the prefix 0
   for (let opcode = 0; opcode < 256; opcode++) {
     const of = opcode === V128_CONST ? constantLengths : lengths;
     const [ours, engines] = of(SIMD, ...leb(opcode));
-    // here the two bytes of the branch can be valid last immediates; then only the types are wrong
+    // Here the two bytes of the branch can be valid immediates; then only the types are wrong.
     if (opcode === SHUFFLE || (opcode >= LOAD_LANE && opcode <= LOAD_LANE + 3)) ours.shift();
     assert.deepEqual(ours, engines, hex([opcode]));
     if (ours.length > 0) known += 1;
@@ -127,7 +127,7 @@ test("readModule limits each lane as the engine does", () => {
       const access = opcode >= 0x54 ? [0, 0] : [];
       for (const count of [1, 16]) {
         const bytes = withBody(0xfd, opcode, ...access, ...Array(count).fill(fill));
-        // bytes after the lanes are read as instructions, so each side is compared with the other only if it accepts
+        // Bytes after the lanes are read as instructions, so the sides are compared only if one accepts.
         if (accepts(bytes)) assert.ok(WebAssembly.validate(bytes), `${hex([opcode])} lane ${fill}`);
         if (WebAssembly.validate(bytes)) assert.ok(accepts(bytes), `${hex([opcode])} lane ${fill}`);
       }

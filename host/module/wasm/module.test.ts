@@ -109,13 +109,13 @@ test("readModule keeps a byte order mark in a name, as the engine does", () => {
   assert.equal(WebAssembly.Module.customSections(compiled, "kleidi.provider").length, 0);
 });
 
-test("readModule reads a function whose type's number needs two bytes", () => {
+test("readModule reads a function whose type index needs two bytes", () => {
   const types = Array.from({ length: 200 }, (_, i) => `(type $t${i} (func (param ${"i32 ".repeat(i)})))`);
   const { imports } = readModule(wasm(`(module ${types.join(" ")} (import "m" "n" (func (type $t199))))`));
   assert.equal(imports[0]?.type.params.length, 199);
 });
 
-test("readModule reads numbers that are padded to their full length, as linkers write them", () => {
+test("readModule reads numbers padded to their full length, as linkers write them", () => {
   const bytes = moduleOf([1, 0x84, 0x80, 0x80, 0x80, 0x00, 1, 0x60, 0, 0]);
   assert.ok(WebAssembly.validate(bytes));
   assert.equal(readModule(bytes).sections[0]?.size, 4);
@@ -237,7 +237,7 @@ test("readModule of arbitrary bytes throws nothing but an Error", () => {
   );
 });
 
-test("readModule reads names of 100,000 bytes and none longer", () => {
+test("readModule reads names of at most 100,000 bytes", () => {
   const bytes = (length: number) => moduleOf(section(0, ...text("x".repeat(length))));
   assert.equal(readModule(bytes(100_000)).customSections[0]?.name.length, 100_000);
   assert.throws(() => readModule(bytes(100_001)), {

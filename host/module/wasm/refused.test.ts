@@ -11,7 +11,7 @@ const MEMORY = section(5, 1, 0, 1);
 const TABLE = section(4, 1, 0x70, 0, 1);
 const LONG = [0x80, 0x80, 0x80, 0x80, 0x80];
 
-/** Bodies with nothing before them but their size: locals, instructions and end. */
+/** Bodies preceded only by their size: locals, instructions and end. */
 function code(...bodies: readonly (readonly number[])[]): number[] {
   return section(10, bodies.length, ...bodies.flatMap((body) => [...leb(body.length), ...body]));
 }
@@ -27,27 +27,27 @@ type Vector = readonly [what: string, bytes: Uint8Array, at: number | undefined]
 const FRAME: Vector[] = [
   ["1,001 custom sections", moduleOf(...Array(1001).fill([0, 1, 0])), 3008],
   ["no bytes", new Uint8Array(), undefined],
-  ["a preamble cut short", Uint8Array.from(PREAMBLE.slice(0, 7)), undefined],
+  ["a truncated preamble", Uint8Array.from(PREAMBLE.slice(0, 7)), undefined],
   ["text", Buffer.from("(module)"), undefined],
   ["binary version 2", Uint8Array.of(0, 0x61, 0x73, 0x6d, 2, 0, 0, 0), undefined],
   ["a component", Uint8Array.of(0, 0x61, 0x73, 0x6d, 0x0d, 0, 1, 0), undefined],
   ["a section without its length", moduleOf([1]), 9],
-  ["a section cut short", moduleOf([1, 2, 0]), 10],
+  ["a truncated section", moduleOf([1, 2, 0]), 10],
   ["a length over 32 bits", moduleOf([0, 0x80, 0x80, 0x80, 0x80, 0x10]), 14],
   ["a length of six bytes", moduleOf([0, ...LONG, 0]), 14],
   ["an unknown section", moduleOf([14, 0]), 8],
   ["a section of id 128", moduleOf([128, 0]), 8],
   ["a tag section", moduleOf(TYPE, section(13, 1, 0, 0)), 14],
-  ["a section twice", moduleOf(TYPE, customSection("between"), TYPE), 24],
+  ["a duplicate section", moduleOf(TYPE, customSection("between"), TYPE), 24],
   ["sections out of order", moduleOf(section(5, 0), section(4, 0)), 11],
   ["a data count after the code", moduleOf(section(10, 0), section(12, 0)), 11],
   ["a section longer than its content", moduleOf(section(1, 0, 0)), 8],
   ["a section shorter than its content", moduleOf(section(1, 1, 0x60, 1, 0x7f)), 14],
   ["an empty section", moduleOf([1, 0]), 10],
-  ["a custom section whose name is longer than it", moduleOf([0, 1, 5], section(1, 0)), 11],
+  ["a custom section with a name longer than the section", moduleOf([0, 1, 5], section(1, 0)), 11],
   ["a custom section without a name", moduleOf([0, 0], section(1, 0)), 10],
   ["a section name that is not valid UTF-8", moduleOf([0, 2, 1, 0xff]), 10],
-  ["a section's name with half a surrogate pair", moduleOf([0, 4, 3, 0xed, 0xa0, 0x80]), 10],
+  ["a section name with half a surrogate pair", moduleOf([0, 4, 3, 0xed, 0xa0, 0x80]), 10],
 ];
 
 const TYPES: Vector[] = [
@@ -63,11 +63,11 @@ const TYPES: Vector[] = [
     13,
   ],
   [
-    "a type section of 1 MiB and a byte",
+    "a type section of 1 MiB and one byte",
     moduleOf([1, ...leb((1 << 20) + 1), ...Array((1 << 20) + 1).fill(0)]),
     12,
   ],
-  ["a list that claims more than there is", moduleOf(section(1, 2, 0x60, 0, 0)), 10],
+  ["a list that claims more entries than it has", moduleOf(section(1, 2, 0x60, 0, 0)), 10],
   ["a list that claims 2^32 - 1 entries", moduleOf(section(1, 0xff, 0xff, 0xff, 0xff, 0x0f)), 10],
 ];
 
@@ -83,7 +83,7 @@ const IMPORTS: Vector[] = [
   ["an import of an unknown kind", imports(9, 0), 21],
   ["an import of a type that does not exist", imports(0, 1), 22],
   ["an import's name that is not valid UTF-8", moduleOf(TYPE, section(2, 1, 1, 0xc0, 1, 0x6e, 0, 0)), 17],
-  ["an import cut short", moduleOf(TYPE, section(2, 1, 1, 0x6d, 1, 0x6e)), 21],
+  ["a truncated import", moduleOf(TYPE, section(2, 1, 1, 0x6d, 1, 0x6e)), 21],
   [
     "257 imports",
     moduleOf(TYPE, section(2, ...leb(257), ...Array(257).fill([1, 0x6d, 1, 0x6e, 0, 0]).flat())),
@@ -113,7 +113,7 @@ const DECLARATIONS: Vector[] = [
   ["a memory whose maximum is under its minimum", memory(1, 2, 1), 11],
   ["a memory of 65,537 pages", memory(0, 0x81, 0x80, 0x04), 11],
   ["a memory that may have 65,537 pages", memory(1, 1, 0x81, 0x80, 0x04), 11],
-  ["a global that is neither mutable nor not", global(0x7f, 2, 0x41, 0, 0x0b), 12],
+  ["a global with an invalid mutability", global(0x7f, 2, 0x41, 0, 0x0b), 12],
   ["a constant that computes", global(0x7f, 0, 0x41, 0, 0x41, 0, 0x6a, 0x0b), 13],
   [
     "a constant that reads a global",
@@ -131,7 +131,7 @@ const DECLARATIONS: Vector[] = [
 const exported = (...entries: number[]) => moduleOf(TYPE, MEMORY, section(7, ...entries));
 
 const REFERENCES: Vector[] = [
-  ["an export's name twice", exported(2, 1, 0x61, 2, 0, 1, 0x61, 2, 0), 26],
+  ["a duplicate export name", exported(2, 1, 0x61, 2, 0, 1, 0x61, 2, 0), 26],
   ["an export's name that is not valid UTF-8", exported(1, 1, 0xff, 2, 0), 22],
   ["an export of a tag", exported(1, 1, 0x61, 4, 0), 22],
   ["an export of an unknown kind", exported(1, 1, 0x61, 5, 0), 22],
@@ -141,7 +141,7 @@ const REFERENCES: Vector[] = [
   ["an export of a global that does not exist", exported(1, 1, 0x61, 3, 0), 25],
   [
     "10,001 exports",
-    // the list alone: its entries are not read
+    // The list alone: its entries are not read.
     moduleOf([7, ...leb(30_005), ...leb(10_001), ...Array(30_003).fill(0)]),
     12,
   ],
@@ -160,7 +160,7 @@ const REFERENCES: Vector[] = [
   ["data with unknown flags", moduleOf(MEMORY, section(11, 1, 3, 0)), 16],
   ["data without a memory", moduleOf(section(11, 1, 0, 0x41, 0, 0x0b, 0)), 11],
   ["data for a memory that does not exist", moduleOf(MEMORY, section(11, 1, 2, 1, 0x41, 0, 0x0b, 0)), 17],
-  ["data cut short", moduleOf(section(11, 1, 1, 5, 0)), 13],
+  ["truncated data", moduleOf(section(11, 1, 1, 5, 0)), 13],
   ["a data count without data", moduleOf(section(12, 1)), undefined],
   ["a data count that differs from the data", moduleOf(section(12, 2), section(11, 1, 1, 0)), undefined],
   ["functions without code", moduleOf(TYPE, FUNCTION), undefined],
@@ -190,7 +190,7 @@ const BODIES: Vector[] = [
     25,
   ],
   ["an else without if", body(0x02, 0x40, 0x05, 0x0b), 36],
-  ["an else twice", body(0x41, 0, 0x04, 0x40, 0x05, 0x05, 0x0b), 39],
+  ["a duplicate else", body(0x41, 0, 0x04, 0x40, 0x05, 0x05, 0x0b), 39],
   ["a label that does not exist", body(0x0c, 1), 35],
   ["a label of a table that does not exist", body(0x41, 0, 0x0e, 1, 0, 1), 39],
   ["a branch table longer than the section", body(0x41, 0, 0x0e, 0xff, 0xff, 3, 0, 0), 37],
@@ -278,13 +278,13 @@ for (const [group, vectors] of Object.entries(GROUPS)) {
   });
 }
 
-test("readModule refuses a function that catches, as a compiler writes it", () => {
+test("readModule refuses a function that catches exceptions, as a compiler writes it", () => {
   const bytes = wasm("(module (func (try (do) (catch_all))))");
   assert.ok(WebAssembly.validate(bytes));
   assert.match(refusal(bytes), /^the opcode 0x06 at byte 23 belongs to exception handling, /);
 });
 
-test("readModule accepts the modules that the refused ones are made from", () => {
+test("readModule accepts the modules from which the refused ones are derived", () => {
   for (const bytes of [body(), body(0x01), moduleOf(TYPE, FUNCTION, code([0, 0x0b])), imports(0, 0)]) {
     assert.ok(WebAssembly.validate(bytes));
     readModule(bytes);

@@ -76,7 +76,7 @@ test("clampLimits changes nothing but the limits and their sections' sizes", () 
   const before = [...customSection("a", 1), ...section(1, 1, 0x60, 0, 0), ...section(3, 1, 0)];
   const between = customSection("b", 2);
   const after = [...section(10, 1, 2, 0, 0x0b), ...customSection("c", 3)];
-  // with a length, a count and a minimum that are padded
+  // with a padded length, count and minimum
   const table = [4, 0x86, 0x80, 0x00, 0x81, 0x00, 0x70, 0, 0x81, 0x00];
   const memory = section(5, 1, 1, 0x81, 0x00, 0x80, 0x80, 0x04);
   assert.deepEqual(

@@ -20,7 +20,7 @@ export function decode(bytes) {
   let at = 0;
   const varint = () => {
     let value = 0;
-    // Ten bytes hold 64 bits. A number over 53 bits loses its lowest ones; only unknown fields have such numbers, and nobody reads them.
+    // Ten bytes hold 64 bits. A number over 53 bits loses its lowest ones; only unknown fields have such numbers, and they are not read.
     for (let shift = 0; shift < 70; shift += 7) {
       const byte = bytes[at++];
       if (byte === undefined) throw new RangeError("the message is truncated");

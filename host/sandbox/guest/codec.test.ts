@@ -26,7 +26,7 @@ function readHkdf(bytes: Uint8Array) {
   };
 }
 
-/** The same, as the library reads them. */
+/** The same fields as the library reads them. */
 function oracle(bytes: Uint8Array) {
   const { algorithm, key, salt, info, length } = fromBinary(CryptoHkdfRequestSchema, bytes);
   return { algorithm, key: Buffer.from(key), salt: Buffer.from(salt), info: Buffer.from(info), length };
@@ -88,7 +88,7 @@ test("decode of arbitrary bytes throws nothing but a RangeError", () => {
   );
 });
 
-test("decode of a truncated message never equals the whole message", () => {
+test("decode of a truncated message never returns the complete message", () => {
   const bytes = encodeHkdf({ algorithm: "sha256", key: new Uint8Array(200), length: 42 });
   for (let length = 0; length < bytes.length; length++) {
     try {

@@ -17,7 +17,7 @@ import { compute, NotAuthentic } from "./crypto.mjs";
 const hex = (text: string) => Uint8Array.from(Buffer.from(text.replaceAll(" ", ""), "hex"));
 const ascii = (text: string) => Uint8Array.from(Buffer.from(text, "latin1"));
 
-/** Runs an operation on a message that the library wrote; gives hexadecimal. */
+/** Runs an operation on a message that the library wrote; returns hexadecimal. */
 function run<Desc extends DescMessage>(
   operation: string,
   schema: Desc,
@@ -142,7 +142,7 @@ const flipped = (bytes: Uint8Array, at: number) => bytes.with(at, (bytes[at] ?? 
 const NOT_OPEN: [string, Partial<typeof OPEN>, string][] = [
   ["a changed ciphertext", { data: flipped(OPEN.data, 0) }, "the tag is wrong"],
   ["a changed tag", { data: flipped(OPEN.data, OPEN.data.length - 1) }, "the tag is wrong"],
-  ["a cut tag", { data: OPEN.data.slice(0, -1) }, "the tag is wrong"],
+  ["a truncated tag", { data: OPEN.data.slice(0, -1) }, "the tag is wrong"],
   ["other associated data", { associatedData: new Uint8Array() }, "the tag is wrong"],
   ["another nonce", { nonce: flipped(OPEN.nonce, 0) }, "the tag is wrong"],
   ["another key", { key: flipped(OPEN.key, 0) }, "the tag is wrong"],

@@ -115,7 +115,7 @@ async function run(call, payload) {
 /**
  * Ends a call; its instance becomes garbage.
  * @param {number} call
- * @returns {boolean} whether the call was in progress
+ * @returns {boolean} true if the call was in progress
  */
 function drop(call) {
   garbage += calls.get(call)?.instance?.size() ?? 0;

@@ -49,7 +49,7 @@ export function build(kind: WallKind, programs: Programs): Wall {
   };
 }
 
-/** @returns whether the host has CAP_SETPCAP (capabilities(7), bit 8). Root in a container can lack it. */
+/** @returns true if the host has CAP_SETPCAP (capabilities(7), bit 8). Root in a container can lack it. */
 function hasSetpcap(): boolean {
   const [, effective = "0"] = /^CapEff:\t([0-9a-f]+)$/m.exec(readFileSync("/proc/self/status", "utf8")) ?? [];
   return (BigInt(`0x${effective}`) & (1n << 8n)) !== 0n;

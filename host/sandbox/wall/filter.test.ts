@@ -19,7 +19,7 @@ const RETURNS = new Map([
   [0x00050026, "ENOSYS"],
 ]);
 
-/** Evaluates a filter as the kernel does: the part of classic BPF over seccomp_data that our filters use. */
+/** Evaluates a filter like the kernel: the part of classic BPF over seccomp_data that our filters use. */
 function evaluate(filter: Uint8Array, arch: number, number: number, args: readonly bigint[] = []): string {
   const data = new DataView(new ArrayBuffer(64));
   data.setUint32(0, number, true);

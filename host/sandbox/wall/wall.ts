@@ -40,6 +40,6 @@ export interface WallContext {
   readonly readable: Readable;
   /** The path of the seccomp filter. */
   readonly filter: string;
-  /** Whether the host has CAP_SETPCAP. */
+  /** True if the host has CAP_SETPCAP. */
   readonly mayDropBounds: boolean;
 }

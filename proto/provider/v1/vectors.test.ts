@@ -1,4 +1,4 @@
-/** The vectors against what does not come from this project: protobuf-es, node:crypto, and docs/ABI.md computed again. */
+/** Compares the vectors with independent implementations: protobuf-es, node:crypto, and docs/ABI.md computed separately. */
 import assert from "node:assert/strict";
 import * as node from "node:crypto";
 import { test } from "node:test";
@@ -41,7 +41,7 @@ for (const vector of vectors.messages) {
 
 const EOF = "premature EOF";
 const NOT_UTF8 = "The encoded data was not valid for encoding utf-8";
-/** What the library says of each bad message: a vector that failed for another reason would show nothing. */
+/** The library's message for each bad message: a vector that failed for another reason would prove nothing. */
 const SAID: Readonly<Record<string, string>> = {
   tag_cut_off: EOF,
   tag_without_value: EOF,
@@ -111,7 +111,7 @@ for (const vector of vectors.crypto) {
     const type = schema(vector.message);
     const request = fromJson(type, toProtoJson(type, vector.request));
     assert.equal(hex(toBinary(type, request)), vector.hex);
-    // Code 2 is the contract's own limit: there is nothing outside to compare with.
+    // Code 2 is the contract's own limit: there is no independent implementation to compare with.
     if (vector.code === 2) return;
     const compute = () => hex(perform(vector.operation, vector.request as unknown as CryptoRequest));
     if (vector.code === 4) assert.throws(compute, /authenticat/);
@@ -123,7 +123,7 @@ interface CryptoRequest {
   readonly algorithm: string;
   readonly curve: string;
   readonly length: number;
-  /** Hexadecimal, as are the others; absent where empty. */
+  /** Hexadecimal, like the others; absent if empty. */
   readonly key?: string;
   readonly data?: string;
   readonly salt?: string;

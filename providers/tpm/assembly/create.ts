@@ -10,7 +10,7 @@ import { trouble } from "./trouble";
 
 const CREATE: u32 = 0x153;
 
-/** fixedTPM and fixedParent: it cannot be duplicated. noDA: a wrong auth value locks out no one; it has 256 random bits, so guessing is hopeless. */
+/** fixedTPM and fixedParent: it cannot be duplicated. noDA: a wrong auth value does not lock the TPM; guessing 256 random bits is hopeless. */
 const FIXED: u32 = 0x00000412;
 const SENSITIVE_DATA_ORIGIN: u32 = 0x00000020;
 /** Without a policy the auth value suffices; with one the PCRs must match too. */

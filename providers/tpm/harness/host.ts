@@ -1,6 +1,6 @@
 /**
- * The host's side of kleidi:tpm and kleidi:state for tests of this provider: without the filter, with the rules about turns and memory, and with a
- * place to listen and to meddle.
+ * The host's side of kleidi:tpm and kleidi:state for tests of this provider: without the filter, with the rules for turns and memory, and
+ * with hooks that observe and change the traffic.
  */
 import { createCipheriv, createDecipheriv, createECDH, createHash, createHmac } from "node:crypto";
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
@@ -39,7 +39,7 @@ export class Host {
   /** The commands of the last call, and all its host calls. */
   commands: string[] = [];
   calls: string[] = [];
-  /** Changes a response on its way. */
+  /** Changes a response in transit. */
   meddle: (command: string, response: Uint8Array) => Uint8Array = (_, response) => response;
   /** Handles of this provider in the TPM. */
   readonly handles = new Set<number>();
@@ -89,7 +89,7 @@ export class Host {
     );
     this.calls = calls.map(({ name }) => name);
     if (this.#inside) this.flush();
-    if (returned !== 0 || output === undefined) throw new Error("The guest gave no reply");
+    if (returned !== 0 || output === undefined) throw new Error("The guest returned no reply");
     return output;
   }
 
@@ -129,7 +129,7 @@ export class Host {
     this.commands.push(name);
     const response = this.tpm.transmit(command);
     this.wire.push(command, response);
-    // Even if it is gone already.
+    // Even if the handle is gone already.
     if (code === FLUSH) this.handles.delete(Buffer.from(command).readUInt32BE(10));
     if (GIVE_HANDLES.has(code) && Buffer.from(response).readUInt32BE(6) === 0) {
       this.handles.add(Buffer.from(response).readUInt32BE(10));

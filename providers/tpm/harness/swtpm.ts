@@ -7,11 +7,11 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from "node:worker_threads";
 
-/** The data that wire.ts gets. */
+/** The data that wire.ts receives. */
 export interface Wire {
   readonly path: string;
   readonly port: MessagePort;
-  /** 1 when an answer is on the port. */
+  /** 1 when the port has an answer. */
   readonly flag: Int32Array;
 }
 
@@ -21,7 +21,7 @@ export class Swtpm {
   #process: ChildProcess | undefined;
   #wire: { worker: Worker; port: MessagePort; flag: Int32Array } | undefined;
 
-  /** Starts it; after `stop`, with the state that it had. */
+  /** Starts it; after `stop`, with its previous state. */
   async start(): Promise<this> {
     const server = `type=unixio,path=${this.#socket},mode=0600`;
     const control = `type=unixio,path=${this.#socket}.ctrl,mode=0600`;
@@ -29,7 +29,7 @@ export class Swtpm {
     options.push("--server", server, "--ctrl", control, "--flags", "not-need-init,startup-clear");
     this.#process = spawn("swtpm", options, { stdio: "ignore" });
     while (!existsSync(this.#socket) || !existsSync(`${this.#socket}.ctrl`)) {
-      if (this.#process.exitCode !== null) throw new Error("Cannot start swtpm: it ended");
+      if (this.#process.exitCode !== null) throw new Error("Cannot start swtpm: it exited");
       await sleep(5);
     }
     return this;
@@ -69,7 +69,7 @@ export class Swtpm {
     await this.release();
     const env = { ...process.env, TPM2TOOLS_TCTI: `swtpm:path=${this.#socket}` };
     const run = spawnSync(`tpm2_${name}`, options, { cwd: this.folder, env, encoding: "utf8" });
-    // There is no resource manager: what a tool loaded stays.
+    // There is no resource manager: objects that a tool loaded stay.
     if (name !== "flushcontext") spawnSync("tpm2_flushcontext", ["-t"], { env });
     return { code: run.status ?? -1, out: run.stdout, err: run.stderr };
   }
@@ -79,7 +79,7 @@ export class Swtpm {
     const { port, flag } = this.#wire;
     Atomics.store(flag, 0, 0);
     port.postMessage(command);
-    if (Atomics.wait(flag, 0, 0, 10_000) === "timed-out") throw new Error("swtpm gives no answer");
+    if (Atomics.wait(flag, 0, 0, 10_000) === "timed-out") throw new Error("swtpm did not answer");
     const answer: Uint8Array | string = receiveMessageOnPort(port)?.message;
     if (typeof answer !== "string") return answer;
     if (command === null) return new Uint8Array(0);

@@ -1,5 +1,5 @@
 /**
- * The worker of swtpm.ts: it holds the socket, writes a command in one piece and gives the whole response back. The other side sleeps
+ * The worker of swtpm.ts: it owns the socket, writes a command in one write and returns the complete response. The other side sleeps
  * meanwhile, because the stand-in's host calls are synchronous.
  */
 import { connect } from "node:net";
@@ -25,7 +25,7 @@ socket.on("data", (chunk) => {
 socket.on("error", (error) => answer(String(error)));
 port.on("message", (command: Uint8Array | null) => {
   if (command !== null) return void socket.write(command);
-  // swtpm takes the next client when this one is gone.
+  // swtpm accepts the next client when this one has disconnected.
   socket.on("close", () => {
     answer("closed");
     port.close();

@@ -1,4 +1,4 @@
-/** The calls of the provider with a request and answers to vary, for its unit tests. */
+/** The provider's calls with a variable request and answers, for its unit tests. */
 import { createHash } from "node:crypto";
 import type { NetRequest } from "../../../proto/provider/v1/provider_pb.ts";
 import { failureOf, Guest, type Server } from "./guest.ts";
@@ -12,7 +12,7 @@ export const idOf = (path: string) => createHash("sha256").update(path).digest("
 export const ID = idOf("/v1/transit/keys/kek");
 export const VERSION = `3.${CREATED + 3}.${ID}`;
 
-/** As OpenBao 2.4.0 describes a key with three versions, its members that mean nothing here among them. */
+/** OpenBao 2.4.0's description of a key with three versions, including members that the provider ignores. */
 export const KEY = {
   allow_plaintext_backup: false,
   auto_rotate_period: 0,
@@ -73,7 +73,7 @@ export const decrypt = (
     server,
   );
 
-/** All three calls, as they fail with this answer. */
+/** All three calls, each failing with this answer. */
 export const everyCall: readonly (readonly [string, string, (server: Server) => [] | [number, string]])[] = [
   ["status", 'Cannot read the key "transit/keys/kek": ', (server) => failureOf(status(server))],
   ["encrypt", 'Cannot encrypt with the key "transit/keys/kek": ', (server) => failureOf(encrypt(server))],

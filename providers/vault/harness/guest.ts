@@ -1,4 +1,4 @@
-/** The vault provider in the stand-in, for tests: its three calls, with a function of the test in the place of the server. */
+/** The vault provider in the stand-in, for tests: its three calls, with a function of the test in place of the server. */
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
@@ -11,7 +11,7 @@ import { buildAll } from "../../build.ts";
 export type Server = (request: pb.NetRequest) => MessageInitShape<typeof pb.NetResponseSchema> | number;
 
 export const unasked: Server = ({ path }) =>
-  assert.fail(`the server is not to be asked, but was for ${path}`);
+  assert.fail(`the server must not be called, but got a request for ${path}`);
 
 export class Guest {
   readonly #module: WebAssembly.Module;
@@ -45,7 +45,7 @@ export class Guest {
   #call(name: string, input: Uint8Array, server: Server): Uint8Array {
     let asked = 0;
     const request = (bytes: Uint8Array): Uint8Array | number => {
-      assert.equal(++asked, 1, "one request for each call");
+      assert.equal(++asked, 1, "one request per call");
       const answer = server(fromBinary(pb.NetRequestSchema, bytes));
       if (typeof answer === "number") return answer;
       return toBinary(pb.NetResponseSchema, create(pb.NetResponseSchema, answer));

@@ -6,7 +6,7 @@ export function trap(_message: string | null, _file: string | null, _line: u32, 
   unreachable();
 }
 
-/** Returns the value, or traps if it is null. For what the host guarantees by contract: nobody reads an explanation of that fault. */
+/** Returns the value, or traps if it is null. For values that the host guarantees by contract, which need no error message. */
 export function owed<T>(value: T | null): T {
   if (value == null) unreachable();
   return value!;

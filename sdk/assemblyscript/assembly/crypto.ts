@@ -9,7 +9,7 @@ import { Writer } from "./protobuf";
  *
  * @param length 1 to 256 bytes
  * @returns a reply; `body` has `length` bytes
- * @throws Nothing. The reply's `code` tells a failure: INVALID for a size or name that is not allowed, LIMIT if the budget of host calls is used up.
+ * @throws Nothing. The reply's `code` reports a failure: INVALID for a size or name that is not allowed, LIMIT if the budget of host calls is used up.
  * @example
  * ```ts
  * const nonce = crypto.random(12);
@@ -27,7 +27,7 @@ export function random(length: u32): HostReply {
  * @param algorithm "sha256", "sha384" or "sha512"
  * @param data the bytes to hash
  * @returns a reply; `body` is the digest of 32, 48 or 64 bytes
- * @throws Nothing. The reply's `code` tells a failure: INVALID for a size or name that is not allowed, LIMIT if the budget of host calls is used up.
+ * @throws Nothing. The reply's `code` reports a failure: INVALID for a size or name that is not allowed, LIMIT if the budget of host calls is used up.
  * @example
  * ```ts
  * const digest = crypto.digest("sha256", utf8("context"));
@@ -45,7 +45,7 @@ export function digest(algorithm: string, data: Uint8Array): HostReply {
  * @param key the key
  * @param data the bytes to authenticate
  * @returns a reply; `body` is the code of 32, 48 or 64 bytes
- * @throws Nothing. The reply's `code` tells a failure: INVALID for a size or name that is not allowed, LIMIT if the budget of host calls is used up.
+ * @throws Nothing. The reply's `code` reports a failure: INVALID for a size or name that is not allowed, LIMIT if the budget of host calls is used up.
  * @example
  * ```ts
  * const tag = crypto.hmac("sha256", new Uint8Array(32), utf8("message"));
@@ -65,7 +65,7 @@ export function hmac(algorithm: string, key: Uint8Array, data: Uint8Array): Host
  * @param info binds the key to its use
  * @param length 1 to 256 bytes
  * @returns a reply; `body` has `length` bytes
- * @throws Nothing. The reply's `code` tells a failure: INVALID for a size or name that is not allowed, LIMIT if the budget of host calls is used up.
+ * @throws Nothing. The reply's `code` reports a failure: INVALID for a size or name that is not allowed, LIMIT if the budget of host calls is used up.
  * @example
  * ```ts
  * const key = crypto.hkdf("sha256", new Uint8Array(32), new Uint8Array(0), utf8("mine v1"), 32);
@@ -95,7 +95,7 @@ export function hkdf(
  * @param plaintext the bytes to encrypt
  * @param associated_data authenticated, not encrypted
  * @returns a reply; `body` is the ciphertext, then 16 bytes of tag
- * @throws Nothing. The reply's `code` tells a failure: INVALID for a size or name that is not allowed, LIMIT if the budget of host calls is used up.
+ * @throws Nothing. The reply's `code` reports a failure: INVALID for a size or name that is not allowed, LIMIT if the budget of host calls is used up.
  * @example
  * ```ts
  * const sealed = crypto.aeadSeal(new Uint8Array(32), new Uint8Array(12), utf8("seed"), utf8("context"));
@@ -119,7 +119,7 @@ export function aeadSeal(
  * @param sealed the ciphertext, then 16 bytes of tag
  * @param associated_data the same as for `aeadSeal`
  * @returns a reply; `body` is the plaintext
- * @throws Nothing. The reply's `code` tells a failure: NOT_AUTHENTIC if the tag is wrong, INVALID for a size that is not allowed.
+ * @throws Nothing. The reply's `code` reports a failure: NOT_AUTHENTIC if the tag is wrong, INVALID for a size that is not allowed.
  * @example
  * ```ts
  * const opened = crypto.aeadOpen(new Uint8Array(32), new Uint8Array(12), new Uint8Array(20), utf8("context"));
@@ -143,7 +143,7 @@ export function aeadOpen(
  * @param iv 16 bytes
  * @param data the bytes to encrypt
  * @returns a reply; `body` has as many bytes as `data`
- * @throws Nothing. The reply's `code` tells a failure: INVALID for a size or name that is not allowed, LIMIT if the budget of host calls is used up.
+ * @throws Nothing. The reply's `code` reports a failure: INVALID for a size or name that is not allowed, LIMIT if the budget of host calls is used up.
  * @example
  * ```ts
  * const encrypted = crypto.aesCfbEncrypt(new Uint8Array(32), new Uint8Array(16), utf8("message"));
@@ -161,7 +161,7 @@ export function aesCfbEncrypt(key: Uint8Array, iv: Uint8Array, data: Uint8Array)
  * @param iv 16 bytes
  * @param data the bytes to decrypt
  * @returns a reply; `body` has as many bytes as `data`
- * @throws Nothing. The reply's `code` tells a failure: INVALID for a size or name that is not allowed, LIMIT if the budget of host calls is used up.
+ * @throws Nothing. The reply's `code` reports a failure: INVALID for a size or name that is not allowed, LIMIT if the budget of host calls is used up.
  * @example
  * ```ts
  * const decrypted = crypto.aesCfbDecrypt(new Uint8Array(32), new Uint8Array(16), new Uint8Array(7));
@@ -179,7 +179,7 @@ export function aesCfbDecrypt(key: Uint8Array, iv: Uint8Array, data: Uint8Array)
  * @param private_key the scalar, big-endian, 32 or 48 bytes
  * @param peer the uncompressed point 04 ‖ x ‖ y; empty to get the public point of `private_key`
  * @returns a reply; `body` is the shared x coordinate, or the uncompressed public point if `peer` is empty
- * @throws Nothing. The reply's `code` tells a failure: INVALID for a size or name that is not allowed, LIMIT if the budget of host calls is used up.
+ * @throws Nothing. The reply's `code` reports a failure: INVALID for a size or name that is not allowed, LIMIT if the budget of host calls is used up.
  * @example
  * ```ts
  * const scalar = crypto.random(32);

@@ -15,7 +15,7 @@ import {
   StatusRequest,
 } from "./messages";
 
-// Each traps on a malformed message: the host wrote it, so nobody would read an explanation.
+// Each traps on a malformed message: the host wrote it, so a failure reply would help no one.
 
 export function receiveStatus(): StatusRequest {
   return owed<StatusRequest>(StatusRequest.decode(readInput()));

@@ -9,7 +9,7 @@ import { Reader, Writer } from "./protobuf";
  *
  * @param key a granted name; DENIED for any other one, which voids the call
  * @returns a reply; `versionOf` reads the version from it
- * @throws Nothing. The reply's `code` tells a failure: NOT_FOUND for a missing key or another version, UNAVAILABLE if the key file cannot be read.
+ * @throws Nothing. The reply's `code` reports a failure: NOT_FOUND for a missing key or another version, UNAVAILABLE if the key file cannot be read.
  * @example
  * ```ts
  * const info = keystore.info("kek");
@@ -50,7 +50,7 @@ export function versionOf(reply: HostReply): string {
  * @param plaintext the bytes to encrypt
  * @param associated_data bound to the ciphertext; the host adds the names of the provider and the key
  * @returns a reply; `body` is 12 bytes of nonce, the ciphertext and 16 bytes of tag
- * @throws Nothing. The reply's `code` tells a failure: NOT_FOUND for a missing key or another version, UNAVAILABLE if the key file cannot be read.
+ * @throws Nothing. The reply's `code` reports a failure: NOT_FOUND for a missing key or another version, UNAVAILABLE if the key file cannot be read.
  * @example
  * ```ts
  * const sealed = keystore.seal("kek", "v1", utf8("seed"), utf8("context"));
@@ -74,7 +74,7 @@ export function seal(
  * @param sealed nonce, ciphertext and tag, as `seal` returned them
  * @param associated_data the same as for `seal`
  * @returns a reply; `body` is the plaintext
- * @throws Nothing. The reply's `code` tells a failure: NOT_FOUND for a missing key or another version, UNAVAILABLE if the key file cannot be read, NOT_AUTHENTIC if `sealed` was made with another key, version, provider or associated data.
+ * @throws Nothing. The reply's `code` reports a failure: NOT_FOUND for a missing key or another version, UNAVAILABLE if the key file cannot be read, NOT_AUTHENTIC if `sealed` was made with another key, version, provider or associated data.
  * @example
  * ```ts
  * const opened = keystore.open("kek", "v1", new Uint8Array(60), utf8("context"));
@@ -100,7 +100,7 @@ export function open(
  * @param count 1,024 to 65,011,712 bytes to hash
  * @param length 1 to 32 bytes
  * @returns a reply; `body` is the key of the messages that have this salt, `length` bytes
- * @throws Nothing. The reply's `code` tells a failure: NOT_FOUND for a missing key or another version, UNAVAILABLE if the key file cannot be read, INVALID for a size that is not allowed.
+ * @throws Nothing. The reply's `code` reports a failure: NOT_FOUND for a missing key or another version, UNAVAILABLE if the key file cannot be read, INVALID for a size that is not allowed.
  * @example
  * ```ts
  * const key = keystore.s2k("passphrase", "v1", new Uint8Array(8), 65_536, 32);

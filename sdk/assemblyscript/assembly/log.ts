@@ -9,7 +9,7 @@ import { Writer } from "./protobuf";
  *
  * @param message at most 1,024 bytes of UTF-8; a longer one is cut
  * @returns a reply without a body, usually ignored
- * @throws Nothing. The reply's `code` tells a failure: LIMIT after 64 lines in a call, unless configured otherwise.
+ * @throws Nothing. The reply's `code` reports a failure: LIMIT after 64 lines in a call, unless configured otherwise.
  * @example
  * ```ts
  * log.debug("derived the key of format 1");
@@ -24,7 +24,7 @@ export function debug(message: string): HostReply {
  *
  * @param message at most 1,024 bytes of UTF-8; a longer one is cut
  * @returns a reply without a body, usually ignored
- * @throws Nothing. The reply's `code` tells a failure: LIMIT after 64 lines in a call, unless configured otherwise.
+ * @throws Nothing. The reply's `code` reports a failure: LIMIT after 64 lines in a call, unless configured otherwise.
  * @example
  * ```ts
  * log.info("the KMS has a new version");
@@ -39,7 +39,7 @@ export function info(message: string): HostReply {
  *
  * @param message at most 1,024 bytes of UTF-8; a longer one is cut
  * @returns a reply without a body, usually ignored
- * @throws Nothing. The reply's `code` tells a failure: LIMIT after 64 lines in a call, unless configured otherwise.
+ * @throws Nothing. The reply's `code` reports a failure: LIMIT after 64 lines in a call, unless configured otherwise.
  * @example
  * ```ts
  * log.warn("the KMS answered without a date");
@@ -54,7 +54,7 @@ export function warn(message: string): HostReply {
  *
  * @param message at most 1,024 bytes of UTF-8; a longer one is cut
  * @returns a reply without a body, usually ignored
- * @throws Nothing. The reply's `code` tells a failure: LIMIT after 64 lines in a call, unless configured otherwise.
+ * @throws Nothing. The reply's `code` reports a failure: LIMIT after 64 lines in a call, unless configured otherwise.
  * @example
  * ```ts
  * log.error("the KMS answered a malformed version");

@@ -95,7 +95,7 @@ export class NetResponse {
  * @param headers at most 16, each name once
  * @param body empty for GET, HEAD and DELETE
  * @returns a reply, `ok` for every response that the server sent; `responseOf` reads it
- * @throws Nothing. The reply's `code` tells a failure: UNAVAILABLE if no response came or the host does not accept it, NOT_AUTHENTIC if the server refused the host's login, LIMIT for a body over the grant's limit. DENIED, for a request that the grant does not allow, voids the call.
+ * @throws Nothing. The reply's `code` reports a failure: UNAVAILABLE if no response came or the host does not accept it, NOT_AUTHENTIC if the server refused the host's login, LIMIT for a body over the grant's limit. DENIED, for a request that the grant does not allow, voids the call.
  * @example
  * ```ts
  * const reply = net.request("POST", "/v1/transit/encrypt/kek", [], new JsonObject().text("plaintext", "c2VlZA==").finish());

@@ -9,7 +9,7 @@ import { Writer } from "./protobuf";
  *
  * @param name a granted name; DENIED for any other one, which voids the call
  * @returns a reply; `body` is the record, 1 to 16,384 bytes
- * @throws Nothing. The reply's `code` tells a failure: NOT_FOUND if the record does not exist, UNAVAILABLE if it cannot be read.
+ * @throws Nothing. The reply's `code` reports a failure: NOT_FOUND if the record does not exist, UNAVAILABLE if it cannot be read.
  * @example
  * ```ts
  * const record = state.get("kek");
@@ -27,7 +27,7 @@ export function get(name: string): HostReply {
  * @param name a granted name; DENIED for any other one, which voids the call
  * @param value 1 to 16,384 bytes
  * @returns a reply without a body
- * @throws Nothing. The reply's `code` tells a failure: INVALID if the record exists, UNAVAILABLE if it cannot be written.
+ * @throws Nothing. The reply's `code` reports a failure: INVALID if the record exists, UNAVAILABLE if it cannot be written.
  * @example
  * ```ts
  * const put = state.put("kek", utf8("wrapped key"));

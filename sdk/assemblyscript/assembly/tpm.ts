@@ -11,7 +11,7 @@ import { Reader, Writer } from "./protobuf";
  * Waits for this provider's turn at the TPM.
  *
  * @returns a reply; `memoryOf` reads the bytes of the last `leave` from it
- * @throws Nothing. The reply's `code` tells a failure: UNAVAILABLE if the device cannot be reached.
+ * @throws Nothing. The reply's `code` reports a failure: UNAVAILABLE if the device cannot be reached.
  * @example
  * ```ts
  * const entered = tpm.enter();
@@ -50,7 +50,7 @@ export function memoryOf(reply: HostReply): Uint8Array {
  *
  * @param command a command of TPM 2.0 Part 3 with its header, at most 4,096 bytes
  * @returns a reply; `body` is the TPM's response with its header, whatever its response code
- * @throws Nothing. The reply's `code` tells a failure: INVALID outside of `enter` and `leave`, UNAVAILABLE if the device cannot be reached. DENIED, for a command that the grant does not allow, voids the call.
+ * @throws Nothing. The reply's `code` reports a failure: INVALID outside of `enter` and `leave`, UNAVAILABLE if the device cannot be reached. DENIED, for a command that the grant does not allow, voids the call.
  * @example
  * ```ts
  * const getRandom = Uint8Array.wrap(new ArrayBuffer(12));
@@ -67,7 +67,7 @@ export function transmit(command: Uint8Array): HostReply {
  *
  * @param memory at most 1,024 bytes, returned by the next `enter` of any call; kept only in the host's memory
  * @returns a reply without a body
- * @throws Nothing. The reply's `code` tells a failure: INVALID outside of a turn.
+ * @throws Nothing. The reply's `code` reports a failure: INVALID outside of a turn.
  * @example
  * ```ts
  * const left = tpm.leave(new Uint8Array(0));

@@ -1,4 +1,4 @@
-/** A server that answers what it should not: a login fails with a sentence that has nothing of the answer in it. */
+/** Invalid answers of a login server: the login fails with a message that quotes nothing of the answer. */
 import assert from "node:assert/strict";
 import { validateHeaderValue } from "node:http";
 import { afterEach, beforeEach, describe, type TestContext, test } from "node:test";
@@ -44,15 +44,15 @@ async function refuses(t: TestContext, document: string | Uint8Array): Promise<v
 
 const answer = (token: unknown, ttl: unknown = 60) => JSON.stringify({ data: [{ token }], ttl });
 
-describe("an answer to a login is refused where", () => {
+describe("an answer to a login is refused if", () => {
   const TOKENS: Readonly<Record<string, unknown>> = {
-    "the token has CR and LF in it": "CANARY\r\nx-other: 1",
-    "the token has a NUL in it": "CANARY\0",
+    "the token contains CR and LF": "CANARY\r\nx-other: 1",
+    "the token contains a NUL": "CANARY\0",
     "the token is not ASCII": "CANARYé",
-    "the token ends in a blank": "CANARY ",
+    "the token ends in a space": "CANARY ",
     "the token is empty": "",
     "the token is a megabyte": "CANARY".repeat(200_000),
-    "the token fits into no header": "CANARY".repeat(3000),
+    "the token is too long for a header": "CANARY".repeat(3000),
     "the token is a number": 7,
     "the token is an object": { CANARY: 1 },
     "the token is null": null,
@@ -65,12 +65,11 @@ describe("an answer to a login is refused where", () => {
   for (const ttl of [-1, 0.5, "CANARY", "", "-5", "1e3", [60], {}, true]) {
     test(`the time to live is ${JSON.stringify(ttl)}`, (t) => refuses(t, answer("token", ttl)));
   }
-  test("the time to live is beyond all numbers", (t) =>
-    refuses(t, '{"data":[{"token":"token"}],"ttl":1e999}'));
+  test("the time to live is infinite", (t) => refuses(t, '{"data":[{"token":"token"}],"ttl":1e999}'));
 
   const DOCUMENTS: Readonly<Record<string, string | Uint8Array>> = {
     "it is not JSON": "CANARY",
-    "it is cut short": '{"data":[{"token":"CANARY',
+    "it is truncated": '{"data":[{"token":"CANARY',
     "it is empty": "",
     "it is not UTF-8": Buffer.from([0xff, 0xfe, 0]),
     "it is null": "null",
@@ -83,7 +82,7 @@ describe("an answer to a login is refused where", () => {
   }
 });
 
-describe("an answer to a login is believed where", () => {
+describe("an answer to a login is accepted if", () => {
   const TTLS: Readonly<Record<string, readonly [unknown, number]>> = {
     "a number": [60, 60],
     "not an integer": [1.5, 1.5],
@@ -103,8 +102,8 @@ describe("an answer to a login is believed where", () => {
   });
 });
 
-describe("whatever a server answers", () => {
-  /** The result, or the Unreachable. */
+describe("for any answer of a server", () => {
+  /** Returns the result, or the Unreachable. */
   function outcomeOf(body: Uint8Array): { token: string; ttlMs: number } | Unreachable {
     try {
       const document = documentOf("the login", { status: 200, headers: {}, body }, "");
@@ -116,7 +115,7 @@ describe("whatever a server answers", () => {
     }
   }
 
-  test("the host has a token that a header can carry and a finite lifetime, or an error message", () => {
+  test("the host gets a token that fits in a header with a finite lifetime, or an error message", () => {
     const part = fc.oneof(
       fc.string({ unit: "binary" }),
       fc.string(),

@@ -32,7 +32,7 @@ export function documentOf(what: string, { status, body }: Response, remedy: str
     throw new Failure(`${what} was refused (${status}): ${reasonOf(status, remedy)}`);
   }
   if (body.length > MAX_BYTES) {
-    throw new Unreachable(`${what} gave ${body.length} bytes, at most ${MAX_BYTES} are allowed`);
+    throw new Unreachable(`${what} returned ${body.length} bytes, at most ${MAX_BYTES} are allowed`);
   }
   try {
     return JSON.parse(Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString());

@@ -1,6 +1,6 @@
 /**
- * Secrets are in nothing that a log, an audit record, an error or a guest could get hold of. Each secret here has CANARY in it; all that
- * a credential gives away, in all of its states, is printed in every way that Node has.
+ * Secrets do not appear in anything that a log, an audit record, an error or a guest could receive. Each secret here contains CANARY; all
+ * output of a credential, in all of its states, is printed in every way that Node offers.
  */
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, test } from "node:test";
@@ -51,7 +51,7 @@ const CONFIGS: Readonly<Record<string, (rig: Rig) => CredentialConfig>> = {
   }),
 };
 
-/** Servers that say back what they were sent, in every place where an answer has one. */
+/** Servers that echo the request in every place where an answer has one. */
 const echo = (status: number): Answer => {
   return ({ headers, body }) => ({
     status,
@@ -73,7 +73,7 @@ const ANSWERS: Readonly<Record<string, Answer>> = {
   },
 };
 
-/** All that printing can reach. */
+/** Everything that printing can reach. */
 function printed(value: unknown): string {
   const cause = value instanceof Error ? printed(value.cause) : "";
   const everything = { depth: Number.POSITIVE_INFINITY, showHidden: true, getters: true, showProxy: true };
@@ -83,7 +83,7 @@ function printed(value: unknown): string {
   return [inspect(value, everything), inspect(value), json, text, stack, cause].join("\n");
 }
 
-/** Drives a credential through its states, and collects what it gives away. */
+/** Drives a credential through its states, and collects its output. */
 async function life(credential: Credential, answer: Answer): Promise<unknown[]> {
   const given: unknown[] = [];
   const attempt = async (work: () => Promise<unknown>) => {
@@ -104,7 +104,7 @@ async function life(credential: Credential, answer: Answer): Promise<unknown[]> 
   return [...given, credential, rig.events];
 }
 
-describe("no secret is in what a credential gives away", () => {
+describe("the output of a credential contains no secret", () => {
   for (const [kind, config] of Object.entries(CONFIGS)) {
     for (const [name, answer] of Object.entries(ANSWERS)) {
       for (const first of new Set(["good", name])) {
@@ -139,6 +139,6 @@ test("a secret prints as [secret] wherever it is", () => {
   const holder = { secret, list: [secret], map: new Map([["secret", secret]]) };
   assert.doesNotMatch(printed(holder), /CANARY/);
   assert.equal(`${secret} ${JSON.stringify(secret)} ${inspect(secret)}`, '[secret] "[secret]" [secret]');
-  // As structuredClone and a message to another thread copy it.
+  // A copy as structuredClone and a message to another thread make it.
   assert.doesNotMatch(serialize(Object.assign(Object.create(null), secret)).toString("latin1"), /CANARY/);
 });

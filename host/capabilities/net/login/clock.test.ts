@@ -13,7 +13,7 @@ test("a timer longer than Node's maximum does not run at once", async () => {
   assert.equal(ran, false);
 });
 
-test("a timer runs unless it was cancelled", async () => {
+test("a timer runs unless it is cancelled", async () => {
   const ran: string[] = [];
   systemClock.after(1, () => ran.push("taken back"))();
   const kept = Promise.withResolvers<void>();

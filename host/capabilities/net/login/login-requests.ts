@@ -47,7 +47,7 @@ export class LoginRequests {
     return token;
   }
 
-  /** Renews a token. @returns whether it was renewed; the reason does not matter, because a login follows */
+  /** Renews a token. @returns true if it was renewed; the reason does not matter, because a login follows */
   async renew(token: Token): Promise<boolean> {
     const { renew, lifetime } = this.#recipe;
     if (renew === undefined || !token.renewable) return false;

@@ -1,4 +1,4 @@
-/** The states of a login, on a clock that the test moves. test/openbao/credential.test.ts does it with a real server. */
+/** The states of a login, on a clock that the test advances. test/openbao/credential.test.ts does it with a real server. */
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, test } from "node:test";
 import { auth, down, headersOf, json, patient, Rig, settled } from "../../../../test/support/credential.ts";
@@ -19,7 +19,7 @@ beforeEach(() => {
 });
 afterEach(() => rig.remove());
 
-/** Logins give token-1, token-2 …; what is asked besides is answered by `other`. */
+/** Logins return token-1, token-2 …; `other` answers all other requests. */
 function serving(seconds: number, other: (path: string) => Response = () => json({}, 403)): void {
   let logins = 0;
   rig.answer = ({ path }) => (path === LOGIN ? auth(`token-${++logins}`, seconds) : other(path));
@@ -39,7 +39,7 @@ function held() {
 }
 
 describe("a login", () => {
-  test("is one for all who wait for it", async () => {
+  test("is shared by all callers that wait for it", async () => {
     const answer = held();
     const leases = Array.from({ length: 64 }, () => credential.lease(patient));
     await settled();
@@ -50,7 +50,7 @@ describe("a login", () => {
     assert.equal(await token(), "token-1");
   });
 
-  test("goes on when its first caller has left, and when all have", async (t) => {
+  test("continues when its first caller has left, and when all have", async (t) => {
     const answer = held();
     const callers = [new AbortController(), new AbortController()] as const;
     const leases = callers.map(({ signal }) => credential.lease(signal));
@@ -64,7 +64,7 @@ describe("a login", () => {
     assert.equal(rig.requests.length, 1);
   });
 
-  test("starts for a caller that has already left, which does not wait for it", async (t) => {
+  test("starts for a caller that has already left and does not wait for it", async (t) => {
     held();
     await assertError(t, Unreachable, () => credential.lease(AbortSignal.abort()));
     assert.equal(rig.requests.length, 1);
@@ -77,7 +77,7 @@ describe("a login", () => {
     assert.ok(rig.requests[0]?.body.every((byte) => byte === 0));
   });
 
-  test("ends after 5 s where no answer comes, whether or not the transport heeds its signal", async (t) => {
+  test("ends after 5 s without an answer, whether or not the transport honours its signal", async (t) => {
     held();
     const lease = credential.lease(patient);
     lease.catch(() => {});
@@ -86,7 +86,7 @@ describe("a login", () => {
     assert.equal(rig.clock.timers, 0);
   });
 
-  test("reads the secret file each time", async () => {
+  test("reads the secret file for each login", async () => {
     serving(60);
     await token();
     rig.secret("password", "another\n");
@@ -103,8 +103,8 @@ describe("a login", () => {
   });
 });
 
-describe("after a login that failed", () => {
-  test("calls fail at once with the last failure and the time of the next try, and then there is one try", async (t) => {
+describe("after a failed login", () => {
+  test("calls fail at once with the last failure and the time of the next attempt; then one attempt is made", async (t) => {
     rig.answer = down;
     const { message: sentence } = await errorOf(() => credential.lease(patient));
     const { message: paused } = await errorOf(() => credential.lease(patient));
@@ -130,7 +130,7 @@ describe("after a login that failed", () => {
     serving(1);
     await token();
     rig.answer = down;
-    // Its refresh failed at 667 ms, and it is no longer used from 900 ms on.
+    // Its refresh failed at 667 ms, and the token is not used after 900 ms.
     await rig.clock.pass(900);
     await assertError(t, Unreachable, () => credential.lease(patient));
   });
@@ -145,7 +145,7 @@ describe("after a login that failed", () => {
     });
   }
 
-  test("a transport that throws something else is not quoted", async (t) => {
+  test("an unexpected error of the transport is not quoted", async (t) => {
     rig.answer = ({ body }) => {
       throw new TypeError(`Invalid body: ${Buffer.from(body)}`);
     };
@@ -184,7 +184,7 @@ describe("a token's life", () => {
     assert.deepEqual(rig.kinds(), ["login", "login"]);
   });
 
-  test("stays if a login returns the same token: it is not revoked", async () => {
+  test("continues if a login returns the same token, which is not revoked", async () => {
     rig.answer = ({ path }) => (path === LOGIN ? auth("the same", 60, false) : json({}, 204));
     await token();
     await rig.clock.pass(200_000);
@@ -204,7 +204,7 @@ describe("a token's life", () => {
     assert.equal(count(RENEW), 1);
   });
 
-  test("goes on while the server is away in the middle of it", async () => {
+  test("continues while the server is temporarily unreachable", async () => {
     serving(60);
     await token();
     rig.answer = down;
@@ -221,7 +221,7 @@ describe("a token's life", () => {
     ["well", auth("token-1", 60)],
     ["badly", json({}, 403)],
   ] as const)
-    test(`is not the next token's: a renewal that ends ${how} after its token was replaced changes nothing`, async () => {
+    test(`is unaffected by a renewal that ends ${how} after its token was replaced`, async () => {
       const renewal = Promise.withResolvers<Response>();
       let logins = 0;
       rig.answer = ({ path }) => {
@@ -235,14 +235,14 @@ describe("a token's life", () => {
       const timers = rig.clock.timers;
       renewal.resolve(answer);
       await settled();
-      // One fewer: the renewal's own limit is over. The refresh of token-2 stays as it was.
+      // One fewer: the time limit of the renewal is gone. The refresh of token-2 is unchanged.
       assert.equal(rig.clock.timers, timers - 1);
       assert.equal(await token(), "token-2");
       assert.deepEqual(rig.kinds(), ["login", "refused", "login"]);
       assert.equal(count(LOGIN), 2);
     });
 
-  test("is not renewed after close: a renewal that ends then emits no event", async () => {
+  test("ends with close: a renewal that ends then emits no event", async () => {
     const renewal = Promise.withResolvers<Response>();
     rig.answer = ({ path }) => (path === RENEW ? renewal.promise : auth("token-1", 60));
     await token();
@@ -255,7 +255,7 @@ describe("a token's life", () => {
     assert.equal(rig.clock.timers, 0);
   });
 
-  test("is not used after it expired, whatever the state of the server", async (t) => {
+  test("ends at its expiry, whatever the state of the server", async (t) => {
     serving(60);
     await token();
     rig.answer = down;
@@ -263,14 +263,14 @@ describe("a token's life", () => {
     assert.equal(await token(), "token-1");
     await rig.clock.pass(1);
     await assertError(t, Unreachable, () => credential.lease(patient));
-    // Nobody asks, so the host does not either.
+    // Without callers, the host makes no request either.
     await rig.clock.pass(30_000);
     const asked = rig.requests.length;
     await rig.clock.pass(3_600_000);
     assert.equal(rig.requests.length, asked);
   });
 
-  test("is found in answers, also while other logins return unusable tokens", async () => {
+  test("lets the scanner find the token in answers, also while other logins return unusable tokens", async () => {
     rig.answer = () => auth("a-long-token-1", 36_000);
     const lease = await credential.lease(patient);
     rig.answer = () => json({ auth: { client_token: "useless-token", lease_duration: -1 } });
@@ -283,7 +283,7 @@ describe("a token's life", () => {
   });
 
   for (const [name, life] of Object.entries({ "0": 0, absent: undefined, null: null })) {
-    test(`is endless where the time to live is ${name}`, async () => {
+    test(`is endless if the time to live is ${name}`, async () => {
       rig.answer = () => json({ auth: { client_token: "token-1", lease_duration: life } });
       await token();
       await rig.clock.pass(20 * 365 * 86_400_000);
@@ -294,8 +294,8 @@ describe("a token's life", () => {
   }
 });
 
-describe("a lease that was refused", () => {
-  test("leads to one login for all who had it", async () => {
+describe("a refused lease", () => {
+  test("leads to one login for all callers that had it", async () => {
     serving(3600);
     const lease = await credential.lease(patient);
     await rig.clock.pass(10_000);
@@ -323,7 +323,7 @@ describe("a lease that was refused", () => {
     assert.equal(count(LOGIN), 1);
   });
 
-  test("a guest that asks for what is forbidden, all the time, makes one login in ten seconds", async () => {
+  test("causes at most one login in ten seconds, even if a guest repeats forbidden requests all the time", async () => {
     serving(3600);
     for (let calls = 0; calls < 6000; calls++) {
       const lease = await credential.lease(patient);
@@ -334,7 +334,7 @@ describe("a lease that was refused", () => {
     assert.equal(count(LOGIN), 6);
   });
 
-  test("leads to no second try if the login fails, nor in the pause after it", async () => {
+  test("leads to no second attempt if the login fails, nor in the pause after it", async () => {
     serving(3600);
     const lease = await credential.lease(patient);
     await rig.clock.pass(10_000);
@@ -345,8 +345,8 @@ describe("a lease that was refused", () => {
   });
 });
 
-describe("when the host ends", () => {
-  test("the token is revoked, and no lease is given", async (t) => {
+describe("when the host stops", () => {
+  test("the token is revoked, and no lease is returned", async (t) => {
     serving(60);
     await token();
     await credential.close();
@@ -357,7 +357,7 @@ describe("when the host ends", () => {
     await assertError(t, Unreachable, () => credential.lease(patient));
   });
 
-  test("so are the token of a login that is under way, and the one that it follows", async () => {
+  test("the token of a running login and the one before it are revoked", async () => {
     serving(60);
     await token();
     await rig.clock.pass(20_000);
@@ -377,7 +377,7 @@ describe("when the host ends", () => {
     );
   });
 
-  test("it waits for one second and no longer", async () => {
+  test("it waits at most one second for the revocation", async () => {
     serving(60);
     await token();
     held();
@@ -391,7 +391,7 @@ describe("when the host ends", () => {
     await closed;
   });
 
-  test("it does not wait longer for a login that hangs", async () => {
+  test("it does not wait longer for a hanging login", async () => {
     held();
     credential.lease(patient).catch(() => {});
     await settled();

@@ -1,4 +1,4 @@
-/** The type of a login method: one value for each, in a folder of its own. methods.ts lists them. */
+/** The type of a login method: one value for each, in a separate folder. methods.ts lists them. */
 import type { z } from "zod";
 import type { Finding } from "../../../finding.ts";
 import type { Mapping } from "../../../schema/outline.ts";
@@ -15,14 +15,14 @@ export interface LoginMethod {
   /** Rules that involve several keys of the configuration. */
   readonly rules?: readonly Rule[];
   /**
-   * How to get the token, as data.
+   * The way to get the token, as data.
    * @throws Error a JSON pointer or a part of a path in the configuration is not valid
    */
   recipe(config: unknown): Recipe;
   /** The source of the token, as the end of a sentence: "by approle". */
   source(config: unknown): string;
   /**
-   * Whether an allowed request can return a token: in the answer, it would reach the provider.
+   * True if an allowed request can return a token: in the answer, it would reach the provider.
    * @param own the value under the key, valid or not; undefined if the grant has another credential or none
    */
   givesTokens?(allowed: AllowedRequest, own: Mapping | undefined): boolean;
@@ -40,7 +40,7 @@ export interface LeaseUse {
   readonly lease: Lease;
 }
 
-/** Whether an allowed request covers this path. */
+/** True if an allowed request covers this path. */
 export function allowsPath({ path }: AllowedRequest, other: string): boolean {
   return path.endsWith("/") ? other.startsWith(path) : path === other;
 }

@@ -25,7 +25,7 @@ describe("a JSON pointer", () => {
     "/m~0n": 8,
   };
   for (const [text, value] of Object.entries(EXAMPLES)) {
-    test(`finds what the RFC's example "${text}" says`, () => assert.deepEqual(at(rfc, text), value));
+    test(`finds the value of the RFC's example "${text}"`, () => assert.deepEqual(at(rfc, text), value));
   }
 
   const NOTHING = [
@@ -43,7 +43,7 @@ describe("a JSON pointer", () => {
   for (const text of NOTHING)
     test(`finds nothing at "${text}"`, () => assert.equal(at(rfc, text), undefined));
 
-  test("sees a __proto__ that the document itself has as any other key", () => {
+  test("treats the document's own __proto__ like any other key", () => {
     assert.equal(at(JSON.parse('{"__proto__":{"x":1}}'), "/__proto__/x"), 1);
   });
 
@@ -56,7 +56,7 @@ describe("a JSON pointer", () => {
   test("takes ~01 for ~1 and not for a slash", () => assert.equal(at({ "~1": 1, "/": 2 }, "/~01"), 1));
 
   for (const text of ["token", "/a~2", "/a~"]) {
-    test(`cannot be "${text}"`, (t) => assertSentence(t, thrown(() => parsePointer(text)).message));
+    test(`rejects "${text}"`, (t) => assertSentence(t, thrown(() => parsePointer(text)).message));
   }
   test("has at most 16 keys", (t) => {
     assert.equal(parsePointer("/a".repeat(16)).length, 16);

@@ -13,8 +13,8 @@ function scannerOf(...tokens: string[]) {
   return { clock, scanner, has: (text: string) => scanner.foundIn(Buffer.from(text)) };
 }
 
-describe("a leaked secret", () => {
-  test("is a complete secret anywhere in the bytes", () => {
+describe("the scanner finds", () => {
+  test("a complete secret anywhere in the bytes", () => {
     const { has, scanner } = scannerOf("hvs.secret-token");
     assert.equal(has("hvs.secret-token"), true);
     assert.equal(has('{"errors":["bad token hvs.secret-token!"]}'), true);
@@ -23,13 +23,13 @@ describe("a leaked secret", () => {
     assert.equal(scanner.foundIn(new Uint8Array(Buffer.from("..hvs.secret-token..")).subarray(3)), false);
   });
 
-  test("is a secret as JSON writes it, and as Go does", () => {
+  test("a secret as JSON writes it, and as Go does", () => {
     const { has } = scannerOf('a"b\\c<d>&e');
     assert.equal(has(JSON.stringify({ echo: 'a"b\\c<d>&e' })), true);
     assert.equal(has('a\\"b\\\\c\\u003cd\\u003e\\u0026e'), true);
   });
 
-  test("is a secret that was replaced, for five minutes", async () => {
+  test("a replaced secret for five minutes", async () => {
     const { has, clock, scanner } = scannerOf("first-token", "second-token");
     await clock.pass(5 * MINUTE - 1);
     assert.equal(has("first-token"), true);
@@ -40,30 +40,30 @@ describe("a leaked secret", () => {
     assert.equal(has("second-token"), true);
   });
 
-  test("is each of the secrets that are used at once", () => {
+  test("each of several secrets in use", () => {
     const { has, scanner } = scannerOf("the-token");
     scanner.add("field password", Secret.of("the-password"));
     assert.deepEqual([has("the-token"), has("the-password")], [true, true]);
   });
 
-  test("is one of the 64 secrets that were replaced last, and no older one", () => {
+  test("the last 64 replaced secrets, and no older one", () => {
     const { has } = scannerOf(...Array.from({ length: 70 }, (_, n) => `token-number-${n + 100}`));
     assert.equal(has("token-number-169"), true);
     assert.equal(has("token-number-105"), true);
     assert.equal(has("token-number-104"), false);
   });
 
-  test("is a secret that was replaced, however often the one after it is sent", () => {
+  test("a replaced secret, however often its successor is sent", () => {
     const { has } = scannerOf("first-token", ...Array(100).fill("second-token"));
     assert.equal(has("first-token"), true);
   });
 
-  test("is not a secret of seven characters, which occurs in any text", () => {
+  test("no secret of seven characters, which could occur in any text", () => {
     assert.equal(scannerOf("1234567").has("1234567"), false);
     assert.equal(scannerOf("12345678").has("12345678"), true);
   });
 
-  test("is found even if another holder of the secret wiped it", () => {
+  test("a secret even if another holder wiped it", () => {
     const clock = new TestClock();
     const scanner = new SecretScanner(clock);
     const secret = Secret.of("wiped-by-others");

@@ -6,7 +6,7 @@
 import { Secret } from "../../../lib/secret.ts";
 import type { Clock } from "./clock.ts";
 
-/** How long a replaced secret is searched for: longer than any request takes. */
+/** The time for which a replaced secret is searched for: longer than any request takes. */
 const LATELY_MS = 5 * 60_000;
 /** The number of replaced secrets that are kept: more than one login in ten seconds leaves behind. */
 const MOST_OLD = 64;
@@ -41,7 +41,7 @@ export class SecretScanner {
     this.#old = kept;
   }
 
-  /** Whether one of the secrets is in the bytes. */
+  /** True if one of the secrets is in the bytes. */
   foundIn(bytes: Uint8Array): boolean {
     const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     const now = this.#clock.now();

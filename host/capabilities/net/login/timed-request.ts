@@ -1,4 +1,4 @@
-/** Requests of the host for its own credential. Each has its own time limit, and goes on if its caller no longer waits. */
+/** Requests of the host for its own credential. Each has its own time limit, and continues if its caller no longer waits. */
 import { untilAborted } from "../../../lib/deadline.ts";
 import type { CredentialEvent } from "../../capability.ts";
 import { type Request, type Response, type Send, Unreachable } from "../exchange.ts";
@@ -42,7 +42,7 @@ export async function timedRequest(
   }
 }
 
-/** Waits for shared work until the caller's signal is aborted. The work goes on. */
+/** Waits for shared work until the caller's signal is aborted. The work continues. */
 export function waitFor<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   return untilAborted(signal, work, () => new Unreachable("the call ended before the credential was ready"));
 }

@@ -1,4 +1,4 @@
-/** Tokens in real files; the clock is the test's. */
+/** Tokens in real files; the test controls the clock. */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { chmodSync, mkdirSync, renameSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
@@ -26,13 +26,13 @@ async function carried(credential: Credential): Promise<unknown> {
   return headers.authorization ?? headers["x-vault-token"];
 }
 
-/** As Vault Agent does it: a complete file replaces the other one. */
+/** As Vault Agent does it: a complete file replaces the old one. */
 function replace(content: string): void {
   renameSync(rig.secret("next", content), join(rig.folder, "token"));
 }
 
 describe("a token in a file", () => {
-  test("is carried without the newline at its end, and the same lease is given while it is the same", async () => {
+  test("is sent without its trailing newline, and keeps its lease while it is unchanged", async () => {
     const credential = plain(rig.secret("token", "first\n"));
     const lease = await credential.lease(patient);
     assert.deepEqual(headersOf(lease), { authorization: "Bearer first" });
@@ -42,7 +42,7 @@ describe("a token in a file", () => {
     assert.equal(rig.requests.length, 0);
   });
 
-  test("may end in CR LF, or in nothing", async () => {
+  test("may end in CR LF, or without a line end", async () => {
     assert.equal(await carried(plain(rig.secret("a", "first\r\n"))), "Bearer first");
     assert.equal(await carried(plain(rig.secret("b", "first"))), "Bearer first");
   });
@@ -58,7 +58,7 @@ describe("a token in a file", () => {
     assert.deepEqual(rig.kinds(), ["read", "read"]);
   });
 
-  test("is read again when it was replaced by one of the same size and time", async () => {
+  test("is read again when a file of the same size and time replaced it", async () => {
     const file = rig.secret("token", "first");
     utimesSync(file, 1000, 1000);
     const credential = plain(file);
@@ -69,7 +69,7 @@ describe("a token in a file", () => {
     assert.equal(await carried(credential), "Bearer other");
   });
 
-  test("that was refused is read at once; the request is retried only with another token", async () => {
+  test("is read at once after a refusal, and the request is retried only with another token", async () => {
     const credential = plain(rig.secret("token", "first"));
     const lease = await credential.lease(patient);
     assert.equal(await credential.refused(lease, patient), false);
@@ -81,7 +81,7 @@ describe("a token in a file", () => {
     assert.equal(await carried(credential), "Bearer other");
   });
 
-  test("comes back with its file, and the fault is reported once", async (t) => {
+  test("is used again when its file is back, and the fault is reported once", async (t) => {
     const file = rig.secret("token", "first");
     const credential = plain(file);
     const lease = await credential.lease(patient);
@@ -97,7 +97,7 @@ describe("a token in a file", () => {
     assert.deepEqual(rig.kinds(), ["read", "failed", "read"]);
   });
 
-  test("is found in answers, and so is the one before it", async () => {
+  test("is found in answers, and so is the previous one", async () => {
     const credential = plain(rig.secret("token", "first-token"));
     await carried(credential);
     replace("other-token");
@@ -109,12 +109,12 @@ describe("a token in a file", () => {
   });
 });
 
-describe("a secret file is refused, by name and without its content, where", () => {
+describe("a secret file is refused, by name and without its content, if", () => {
   const CONTENTS: Readonly<Record<string, string | Uint8Array>> = {
     "it is empty": "",
     "it is a newline": "\n",
     "it has two lines": "CANARY\nCANARY\n",
-    "it has a header of its own": "CANARY\r\nx-other: 1",
+    "it contains another header": "CANARY\r\nx-other: 1",
     "it is not printable": Buffer.from("CANARY\u0007"),
     "it is not ASCII": "CANARYé",
     "it is too long for a header": "CANARY".repeat(3000),
@@ -124,12 +124,12 @@ describe("a secret file is refused, by name and without its content, where", () 
     test(name, (t) => refuses(t, rig.secret("token", content)));
   }
   test("others may read it", (t) => refuses(t, rig.secret("token", "CANARY", 0o644)));
-  test("it is a link to nothing", (t) => {
+  test("it is a dangling link", (t) => {
     symlinkSync(join(rig.folder, "target"), join(rig.folder, "token"));
     return refuses(t, join(rig.folder, "token"));
   });
   test("it is a folder", (t) => refuses(t, rig.folder));
-  test("it is not there", (t) => refuses(t, join(rig.folder, "CANARY-less"), /(?!)/));
+  test("it is missing", (t) => refuses(t, join(rig.folder, "CANARY-less"), /(?!)/));
   test("its folder is a file", (t) => refuses(t, join(rig.secret("token", "CANARY"), "deeper")));
 
   async function refuses(t: TestContext, file: string, canary = /CANARY/): Promise<void> {
@@ -144,7 +144,7 @@ describe("a service account's token", () => {
   const kubernetes = (file: string) =>
     rig.create({ kind: "vault", auth: "kubernetes", role: "kleidi", file });
 
-  /** As the kubelet lays it out; `next` replaces it as the kubelet does. */
+  /** The kubelet's layout; `next` replaces the token like the kubelet. */
   function project(jwt: string, mode = 0o644): string {
     const version = join(rig.folder, `..${jwt}`);
     mkdirSync(version);
@@ -170,13 +170,13 @@ describe("a service account's token", () => {
     ]);
   });
 
-  test("is refused where others may write it", async (t) => {
+  test("is refused if others may write it", async (t) => {
     await assertError(t, Unreachable, () => kubernetes(project("jwt", 0o664)).lease(patient), {
       FOLDER: rig.folder,
     });
   });
 
-  test("does not block if a pipe is in its place", async (t) => {
+  test("does not block the host if a pipe replaces it", async (t) => {
     const pipe = join(rig.folder, "pipe");
     execFileSync("mkfifo", [pipe]);
     await assertError(t, Unreachable, () => kubernetes(pipe).lease(patient), { FOLDER: rig.folder });
@@ -197,7 +197,7 @@ describe("a Vault token in a file", () => {
     assert.equal(rig.events[1]?.expires, rig.events[0] && 1_800_000_001_000 + 60_000);
   });
 
-  test("is used if its look-up is forbidden", async () => {
+  test("is used even if its look-up is forbidden", async () => {
     rig.answer = () => json({}, 403);
     const credential = vault(rig.secret("token", "hvs.file"));
     await carried(credential);
@@ -207,7 +207,7 @@ describe("a Vault token in a file", () => {
     assert.deepEqual(rig.kinds(), ["read"]);
   });
 
-  test("that the host may not renew is looked up again: Vault Agent may have renewed it", async () => {
+  test("is looked up again if the host may not renew it: Vault Agent may have renewed it", async () => {
     rig.answer = ({ path }) => (path === LOOKUP ? life(60) : json({}, 403));
     const credential = vault(rig.secret("token", "hvs.file"));
     await carried(credential);
@@ -217,7 +217,7 @@ describe("a Vault token in a file", () => {
     assert.equal(rig.kinds().filter((kind) => kind === "failed").length, 1);
   });
 
-  test("is looked up again while the server is away, with growing pauses", async () => {
+  test("is looked up again with growing pauses while the server is unreachable", async () => {
     rig.answer = down;
     const credential = vault(rig.secret("token", "hvs.file"));
     await carried(credential);
@@ -230,7 +230,7 @@ describe("a Vault token in a file", () => {
     assert.equal(await carried(credential), "hvs.file");
   });
 
-  test("that cannot be renewed is used until it expires, and then the next one", async (t) => {
+  test("is used until it expires if it cannot be renewed, and then the next one is", async (t) => {
     rig.answer = () => life(60, false);
     const credential = vault(rig.secret("token", "hvs.file"));
     await carried(credential);
@@ -243,7 +243,7 @@ describe("a Vault token in a file", () => {
     assert.equal(await carried(credential), "hvs.next");
   });
 
-  test("that is replaced is not renewed any longer; the next one is", async () => {
+  test("is not renewed after it was replaced; the next one is", async () => {
     rig.answer = ({ path }) => (path === LOOKUP ? life(60) : auth("ignored", 60));
     const credential = vault(rig.secret("token", "hvs.file"));
     await carried(credential);
@@ -255,7 +255,7 @@ describe("a Vault token in a file", () => {
     assert.deepEqual(new Set(renewals.map(({ headers }) => headers["x-vault-token"])), new Set(["hvs.next"]));
   });
 
-  test("is not renewed while its file is gone, and again when it is back", async (t) => {
+  test("is not renewed while its file is missing, and is renewed when it is back", async (t) => {
     rig.answer = ({ path }) => (path === LOOKUP ? life(60) : auth("ignored", 60));
     const file = rig.secret("token", "hvs.file");
     const credential = vault(file);
@@ -271,7 +271,7 @@ describe("a Vault token in a file", () => {
     assert.deepEqual(rig.paths(), [LOOKUP, LOOKUP, RENEW]);
   });
 
-  test("is neither revoked nor renewed when the host ends", async (t) => {
+  test("is neither revoked nor renewed when the host stops", async (t) => {
     rig.answer = () => life(60);
     const credential = vault(rig.secret("token", "hvs.file"));
     await carried(credential);

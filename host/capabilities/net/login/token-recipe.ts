@@ -1,4 +1,4 @@
-/** How to get, send, renew and revoke a token, as data. Login methods build it from the configuration; the rest of the folder runs it. */
+/** The way to get, send, renew and revoke a token, as data. Login methods build it from the configuration; this folder executes it. */
 import type { Pointer } from "./pointer.ts";
 
 /** A request to the origin. */
@@ -48,7 +48,7 @@ export interface TokenFileRecipe {
   readonly kind: "file";
   readonly header: Header;
   readonly file: string;
-  /** How to look up and renew the token; absent: it is not renewed. */
+  /** The way to look up and renew the token; absent: it is not renewed. */
   readonly keep?:
     | {
         readonly lookup: Call;

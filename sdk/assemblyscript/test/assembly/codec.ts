@@ -1,6 +1,6 @@
 /**
  * For codec.test.ts: each export reads its input as the message of its name and writes it again. It returns 1, and writes
- * nothing, where the input is not the message. A message of zero bytes is written as the one byte 00.
+ * nothing, if the input is not this message. A message of zero bytes is written as the one byte 00.
  */
 import {
   Annotation,

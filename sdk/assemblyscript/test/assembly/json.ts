@@ -1,4 +1,4 @@
-/** For json.test.ts. Exports return 1, and write nothing, where the input is refused; what they write has a byte in front. */
+/** For json.test.ts. Exports return 1, and write nothing, if they refuse the input; their output has a byte in front. */
 import { base64, concat, JsonObject, JsonValue, json, utf8 } from "../../assembly";
 import { readInput, writeOutput } from "../../assembly/extism";
 
@@ -8,7 +8,7 @@ export function rewrite(): i32 {
   return document === null ? 1 : write(textOf(document));
 }
 
-/** The member "a": as it was written where it is a number, "text …", or "absent". */
+/** The member "a": its digits if it is a number, "text …", or "absent". */
 export function memberA(): i32 {
   const document = json.parse(readInput());
   if (document === null) return 1;
@@ -18,7 +18,7 @@ export function memberA(): i32 {
   return write(text === null ? textOf(member) : `text ${text}`);
 }
 
-/** Looks for a member that is not there a hundred times. */
+/** Looks up a missing member a hundred times. */
 export function lookups(): i32 {
   const document = json.parse(readInput());
   if (document === null) return 1;
@@ -27,7 +27,7 @@ export function lookups(): i32 {
   return write(found.toString());
 }
 
-/** Every reader of the value, of whatever type it is. */
+/** Calls every reader of the value, whatever its type. */
 export function readers(): i32 {
   const value = json.parse(readInput());
   if (value === null) return 1;
@@ -80,7 +80,7 @@ function textOf(value: JsonValue): string {
   if (out.length > 0) return out + "}";
   const elements = value.elements();
   while (elements.next()) out += (out.length > 0 ? "," : "[") + textOf(elements.value);
-  // An empty array and an empty object look alike from here; the test writes both so.
+  // An empty array and an empty object are indistinguishable here; the test writes both alike.
   return out.length > 0 ? out + "]" : "[]";
 }
 

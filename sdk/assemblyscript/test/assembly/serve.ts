@@ -37,7 +37,7 @@ export function annotate(): i32 {
   return 0;
 }
 
-/** Takes the provider away, as in a module that never calls `serve`. */
+/** Removes the provider, as in a module that never calls `serve`. */
 export function forget(): i32 {
   serve(changetype<Provider>(0));
   return 0;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { login } from "./method.ts";
 
-test("a custom recipe has its pointers parsed, and no renewal", () => {
+test("a custom recipe has parsed pointers and no renewal", () => {
   const body = { user: "u", password: { file: "/p" } };
   const carried = { header: "authorization", scheme: "Bearer" };
   const at = { method: "PUT", path: "/login", token: "/a~1b/0", ttl: "/ttl" } as const;

@@ -49,7 +49,7 @@ describe("a recipe for Vault", () => {
     ]);
   });
 
-  test("for a token from a file looks it up and renews it", () => {
+  test("looks up and renews a token from a file", () => {
     const recipe = vault({ auth: "token", file: "/t" });
     assert.equal(recipe.kind === "file" && recipe.keep?.lookup.path, "/v1/auth/token/lookup-self");
   });
