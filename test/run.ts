@@ -1,11 +1,11 @@
 /**
- * npm test: everything, in the order in which a failure is cheapest. With arguments, only the tests whose path has one of them:
+ * npm test: all tests, the cheapest failures first. With arguments, only the tests whose path contains one of them:
  *
  *     npm test -- kms sandbox
  *
- * Debian's packages that tests run are installed where this is root; else it says which are missing. The servers that tests need are
- * built with Go, one after the other, while the tests that need none of them run. Where Go is missing, the tests against these servers
- * are left out with one line each; under CI=true that is a failure.
+ * As root, the Debian packages that the tests need are installed; otherwise the missing ones are listed. The servers that tests need are
+ * built with Go, one after the other, while the other tests run. Without Go, the tests with these servers are skipped with one line each;
+ * under CI=true that is a failure.
  */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
@@ -81,7 +81,7 @@ if (built !== undefined) {
   await test("tests with real servers", waiting);
 }
 
-/** Builds one server after the other, with less right to the processor than the tests beside it. */
+/** Builds one server after the other, at a lower priority than the tests that run meanwhile. */
 async function buildAll(servers: readonly Server[]): Promise<void> {
   for (const { what, build } of servers) await step(what, "nice", ["-n", "10", "bash", join(root, build)]);
 }
@@ -102,7 +102,7 @@ async function test(name: string, chosen: readonly string[]): Promise<void> {
 
 async function step(name: string, command: string, args: readonly string[]): Promise<void> {
   console.log(`\n== ${name}`);
-  // A group of its own, which stop() ends: a compiler must not outlive a run that has failed.
+  // Its own process group, which stop() ends: a compiler must not outlive a failed run.
   const child = spawn(command, args, { cwd: root, stdio: ["ignore", "inherit", "inherit"], detached: true });
   running.add(child);
   const [status, signal] = await once(child, "exit");
@@ -116,7 +116,7 @@ function stop(message: string): never {
     try {
       if (pid !== undefined) process.kill(-pid, "SIGTERM");
     } catch {
-      // It has exited a moment ago.
+      // It has just exited.
     }
   }
   process.exit(1);

@@ -1,4 +1,4 @@
-/** kleidi audit …, as an operator runs it, on logs that a process of the host's code wrote. */
+/** The kleidi audit commands, run on logs that a process with the host's code wrote. */
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import {
@@ -26,7 +26,7 @@ const file = join(folder, "audit.jsonl");
 const key = join(folder, "audit.key");
 let publicKey = "";
 
-/** Leaves out the folder of the test and the numbers and times of the log. */
+/** Replaces the test's folder and the log's numbers and times. */
 const plain = (text: string) =>
   text
     .replaceAll(folder, "FOLDER")
@@ -93,13 +93,13 @@ before(async () => {
 });
 
 describe("kleidi audit key", () => {
-  test("makes a private key that nobody else can read and prints its public key", () => {
+  test("creates a private key that only its owner can read, and prints the public key", () => {
     assert.equal(statSync(key).mode & 0o777, 0o600);
     assert.match(readFileSync(key, "utf8"), /^-----BEGIN PRIVATE KEY-----\n/);
     assert.match(publicKey, /^MCowBQYDK2VwAyEA[A-Za-z0-9+/]{43}=$/);
   });
 
-  test("never replaces what is there", (t) => {
+  test("never replaces an existing file", (t) => {
     const held = readFileSync(key);
     const { status, stderr } = run("key", key);
     assert.equal(status, 1);
@@ -113,7 +113,7 @@ describe("kleidi audit key", () => {
 });
 
 describe("kleidi audit verify", () => {
-  test("says up to which sequence and checkpoint a log is intact", () => {
+  test("reports up to which sequence and checkpoint a log is intact", () => {
     const { status, stdout } = run("verify", "--key", publicKey, ...files());
     assert.equal(status, 0, stdout);
     assert.ok(files().length > 2);
@@ -121,17 +121,17 @@ describe("kleidi audit verify", () => {
     assert.doesNotMatch(stdout, /not checked|not signed/);
   });
 
-  test("says what it does not prove without the key", (t) => {
+  test("says without the key that it cannot prove the origin of the log", (t) => {
     t.assert.snapshot(plain(run("verify", ...files()).stdout));
   });
 
-  test("gives one JSON object with --json", () => {
+  test("prints one JSON object with --json", () => {
     const { ok, intactTo, first, fault } = JSON.parse(run("verify", "--json", ...files()).stdout);
     assert.deepEqual([ok, first, fault], [true, 1, undefined]);
     assert.ok(intactTo > 60);
   });
 
-  test("says which line was changed, and ends with 1", (t) => {
+  test("names the changed line and exits 1", (t) => {
     const [rotated = ""] = files().filter((name) => name !== file);
     const lines = readFileSync(rotated, "utf8").split("\n");
     const copy = join(folder, "changed");
@@ -141,7 +141,7 @@ describe("kleidi audit verify", () => {
     t.assert.snapshot(plain(stdout));
   });
 
-  test("finds that the end was cut off with exported checkpoints only", (t) => {
+  test("detects a truncated log only with exported checkpoints", (t) => {
     const exported = run("export", ...files());
     assert.equal(exported.status, 0);
     const checkpoints = join(folder, "checkpoints");
@@ -171,20 +171,20 @@ describe("kleidi audit verify", () => {
     ["a file that is not exported checkpoints", ["--checkpoints", key, file]],
     ["no file", []],
   ] as const) {
-    test(`ends with 2 for ${what}`, (t) => {
+    test(`exits 2 for ${what}`, (t) => {
       const { status, stderr } = run("verify", ...args);
       assert.equal(status, 2);
       t.assert.snapshot(plain(stderr));
     });
   }
 
-  test("names a usage error by its code in JSON", () => {
+  test("reports the code of a usage error in JSON", () => {
     const { status, stdout } = run("verify", "--json", "/nowhere/audit.jsonl");
     assert.equal(status, 2);
     assert.equal(JSON.parse(stdout).code, "usage-error");
   });
 
-  test("ends with 2 for the files of two logs", async (t) => {
+  test("exits 2 for the files of two logs", async (t) => {
     const second = join(folder, "second.jsonl");
     await append({ file: second, stdout: false }, () => {});
     const { status, stderr } = run("verify", file, second);
@@ -197,14 +197,14 @@ describe("kleidi audit verify of an emptied log", () => {
   const empty = join(folder, "empty");
   before(() => writeFileSync(empty, ""));
 
-  test("does not call it intact", (t) => {
+  test("does not report it as intact", (t) => {
     const { status, stdout } = run("verify", empty);
     assert.equal(status, 1);
     t.assert.snapshot(stdout);
     assert.equal(JSON.parse(run("verify", "--json", empty).stdout).ok, false);
   });
 
-  test("says with exported checkpoints that it was cut, and which file", (t) => {
+  test("reports with exported checkpoints that it was cut, and in which file", (t) => {
     const checkpoints = join(folder, "checkpoints-of-emptied");
     writeFileSync(checkpoints, run("export", ...files()).stdout);
     t.assert.snapshot(plain(run("verify", "--checkpoints", checkpoints, empty).stdout));
@@ -212,7 +212,7 @@ describe("kleidi audit verify of an emptied log", () => {
 });
 
 describe("kleidi audit query", () => {
-  test("finds what was denied, and makes what a guest wrote harmless", () => {
+  test("finds denied calls, and escapes text that a guest wrote", () => {
     const { status, stdout } = run("query", "--decision", "denied", ...files());
     assert.equal(status, 0);
     assert.match(
@@ -221,7 +221,7 @@ describe("kleidi audit query", () => {
     );
   });
 
-  test("finds by uid, provider, capability, rpc, kind and time together", () => {
+  test("combines uid, provider, capability, rpc, kind and time", () => {
     const count = (...args: string[]) => run("query", ...args, ...files()).stdout.split("\n").length - 1;
     assert.equal(count("--uid", "uid-7"), 3);
     assert.equal(count("--uid", "uid-7", "--provider", "local"), 2);
@@ -233,12 +233,12 @@ describe("kleidi audit query", () => {
     assert.equal(count("--kind", "genesis", "--since", "2000", "--until", "2999-01-01T00:00"), 1);
   });
 
-  test("gives the lines as they are with --json", () => {
+  test("prints the lines unchanged with --json", () => {
     const { stdout } = run("query", "--json", "--kind", "genesis", ...files());
     assert.equal(JSON.parse(stdout).kind, "genesis");
   });
 
-  test("never lets a control character of a log that was written by hand through", () => {
+  test("escapes every control character of a log that was written by hand", () => {
     const copy = join(folder, "hostile");
     const head = `{"v":1,"chain":"${"0".repeat(16)}","prev":"${"0".repeat(64)}","seq":1,"time":"2026-01-01T00:00:00.000Z","kind":"rpc"`;
     writeFileSync(copy, `${head},"uid":"\u009b2J\\u001b[2J","\\u001bx":"\u007f"}\n`);
@@ -248,12 +248,12 @@ describe("kleidi audit query", () => {
     }
   });
 
-  test("ends with 2 for a time that is none", () => {
+  test("exits 2 for an invalid time", () => {
     assert.equal(run("query", "--since", "yesterday", file).status, 2);
   });
 
   for (const option of ["decision", "kind", "rpc", "capability"])
-    test(`ends with 2 for a --${option} that no record can have, and says which there are`, (t) => {
+    test(`exits 2 for an unknown --${option} and lists the known ones`, (t) => {
       const { status, stderr } = run("query", `--${option}`, "deny", file);
       assert.equal(status, 2);
       t.assert.snapshot(stderr);
@@ -285,7 +285,7 @@ describe("kleidi audit tail", () => {
         text,
         / start version=1\.2\.3 pid=1\n(.*\n)*.* rotate reason=asked\n(.*\n)*.* stop reason=SIGTERM\n/,
       );
-      // each once: their sequences count on
+      // each once: the sequences are consecutive
       const sequences = [...text.matchAll(/ #(\d+) /g)].map(([, seq]) => Number(seq));
       assert.deepEqual(
         sequences,
@@ -300,7 +300,7 @@ describe("kleidi audit tail", () => {
 describe("docs/audit.md", () => {
   const text = readFileSync(join(root, "docs/audit.md"), "utf8");
 
-  test("its commands run as they stand there", async () => {
+  test("its commands run as written", async () => {
     const [, block = ""] = /^```sh\n(# In an empty folder.*?)^```$/ms.exec(text) ?? [];
     assert.match(block, /audit verify/);
     const place = mkdtempSync(join(folder, "docs-"));
@@ -338,7 +338,7 @@ describe("docs/audit.md", () => {
   });
 });
 
-test("a torn last line is told from one that was cut", (t) => {
+test("a torn last line is distinguished from a truncated log", (t) => {
   const copy = join(folder, "torn");
   writeFileSync(copy, readFileSync(file));
   appendFileSync(copy, '{"v":1,"chain"');

@@ -1,4 +1,4 @@
-/** The end of a host whose disk hangs: a thread that opens a pipe which nobody reads stands in for one that waits for a disk. */
+/** The end of a host whose disk hangs; a thread that opens a pipe without a reader stands in for one that waits for a disk. */
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -11,7 +11,7 @@ import { root } from "../support/fixture.ts";
 const folder = mkdtempSync(join(tmpdir(), "kleidi-end-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
 
-/** How a process ends that calls endAnyway and then has only this to do. */
+/** Runs a process that calls endAnyway and then `work`. @returns its exit code and signal */
 async function endOf(work: string): Promise<unknown[]> {
   const program = `import { endAnyway } from ${JSON.stringify(join(root, "host/runtime/end-anyway.ts"))};
     import { open } from "node:fs";
@@ -25,12 +25,12 @@ async function endOf(work: string): Promise<unknown[]> {
   return await once(child, "exit");
 }
 
-test("a process that waits for what never comes is ended", async () => {
+test("a process whose wait never finishes is killed", async () => {
   const pipe = join(folder, "pipe");
   execFileSync("mkfifo", [pipe]);
   assert.deepEqual(await endOf(`open(${JSON.stringify(pipe)}, "w", () => {});`), [null, "SIGKILL"]);
 });
 
-test("a process that has nothing to do ends by itself", async () => {
+test("a process that has finished exits by itself", async () => {
   assert.deepEqual(await endOf("process.exitCode = 7;"), [7, null]);
 });

@@ -1,4 +1,4 @@
-/** What goes wrong with disks, pipes, permissions and processes, for real, under a process that appends to an audit log. */
+/** Real faults of disks, pipes, permissions and processes under a process that appends to an audit log. */
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { generateKeyPairSync, type KeyObject } from "node:crypto";
@@ -40,30 +40,30 @@ afterEach(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-interface Says {
+interface AppenderMessage {
   readonly seq?: number;
   readonly error?: string;
 }
 
 class Appender {
   readonly process: ChildProcess;
-  /** The last sequence that it was told is recorded. */
+  /** The last sequence that was reported as recorded. */
   acknowledged = 0;
-  said: Says[] = [];
+  said: AppenderMessage[] = [];
 
   constructor(settings: AuditSettings, more: object = {}) {
     this.process = spawn("sh", [NODE, APPENDER, JSON.stringify({ settings, ...more })], {
       stdio: ["ignore", "pipe", "inherit", "ipc"],
     });
-    this.process.on("message", (says: Says) => {
-      this.said.push(says);
-      this.acknowledged = says.seq ?? this.acknowledged;
+    this.process.on("message", (message: AppenderMessage) => {
+      this.said.push(message);
+      this.acknowledged = message.seq ?? this.acknowledged;
     });
     running.push(this);
   }
 
-  /** Waits until it says such a thing, from now on. */
-  async until(wanted: (says: Says) => boolean): Promise<Says> {
+  /** Waits for a matching message that arrives from now on. */
+  async until(wanted: (message: AppenderMessage) => boolean): Promise<AppenderMessage> {
     this.said = [];
     for (;;) {
       const found = this.said.find(wanted);
@@ -92,8 +92,8 @@ class Appender {
   }
 }
 
-const accepted = ({ seq }: Says) => seq !== undefined;
-const refused = ({ error }: Says) => error !== undefined;
+const accepted = ({ seq }: AppenderMessage) => seq !== undefined;
+const refused = ({ error }: AppenderMessage) => error !== undefined;
 const filesOf = () =>
   readdirSync(folder)
     .filter((name) => name.startsWith("audit.jsonl"))
@@ -105,7 +105,7 @@ const recordsOf = (path: string) =>
     .map((line) => JSON.parse(line));
 
 /**
- * Every line is there and as it was, up to at least this one.
+ * Asserts that every line is there and unchanged, at least up to `to`.
  * @param isKilled the host may have been killed in the middle of the last line, which was not acknowledged
  */
 function assertIntact(to: number, isKilled = false): void {
@@ -114,17 +114,17 @@ function assertIntact(to: number, isKilled = false): void {
   assert.ok(intactTo >= to, `${to} was acknowledged, the log is intact to ${intactTo}`);
 }
 
-test("a full disk refuses service, leaves whole lines only, and is recorded once there is room", async (t) => {
+test("a full disk stops service, leaves complete lines only, and is recorded once there is room", async (t) => {
   mountSmall(folder);
   const ballast = join(folder, "ballast");
   writeFileSync(ballast, Buffer.alloc(400_000));
   const appender = new Appender({ file, stdout: false }, { burst: 20 });
   const { error } = await appender.until(refused);
   t.assert.snapshot((error ?? "").replaceAll(folder, "FOLDER"));
-  // it goes on trying, and what it leaves is a chain each time
+  // it keeps trying, and leaves a valid chain each time
   for (let i = 0; i < 5; i++) {
     await appender.until(refused);
-    // a try that is just being made may be seen
+    // an attempt in progress may be visible
     const { acknowledged } = appender;
     let verdict = verify([file], { keys: [] });
     while (verdict.fault?.kind === "torn") {
@@ -142,7 +142,7 @@ test("a full disk refuses service, leaves whole lines only, and is recorded once
   assert.equal(stalled.error, "ENOSPC");
 });
 
-test("a host that is killed at any time loses no line that was acknowledged", async () => {
+test("a host that is killed at any time loses no acknowledged line", async () => {
   for (let i = 0; i < 5; i++) {
     const appender = new Appender({ file, stdout: false }, { burst: 50 });
     await appender.until(accepted);
@@ -153,7 +153,7 @@ test("a host that is killed at any time loses no line that was acknowledged", as
   assert.equal(recordsOf(file).filter(({ kind }) => kind === "start").length, 5);
 });
 
-test("a host that is killed in the middle of a line goes on behind the whole ones and records the rest", async () => {
+test("a host that is killed in the middle of a line continues after the complete ones and records the torn one", async () => {
   const settings = { file, stdout: false };
   const torn = await killInTheMiddle(settings);
   const appender = new Appender(settings);
@@ -164,8 +164,8 @@ test("a host that is killed in the middle of a line goes on behind the whole one
 });
 
 /**
- * A write of a megabyte is seen while it grows the file, and ends at the next page when its process is killed: most times in the
- * middle of a line. Gives the length of what is left of one.
+ * Kills the process while a write of a megabyte is growing the file. The write stops at the next page, which is usually in the
+ * middle of a line. @returns the length of the torn line
  */
 async function killInTheMiddle(settings: AuditSettings): Promise<number> {
   for (let i = 0; i < 30; i++) {
@@ -181,7 +181,7 @@ async function killInTheMiddle(settings: AuditSettings): Promise<number> {
   assert.fail("no process ended in the middle of a line");
 }
 
-test("a permission that is lost refuses service until it is given back", async (t) => {
+test("a lost permission stops service until it is restored", async (t) => {
   asRoot();
   chownSync(folder, NOBODY, NOBODY);
   const appender = new Appender({ file, stdout: false, rotate: { sizeBytes: 5_000 } }, { uid: NOBODY });
@@ -197,7 +197,7 @@ test("a permission that is lost refuses service until it is given back", async (
   assert.ok(filesOf().length > 1);
 });
 
-test("stdout whose reader is gone refuses service where it is the only sink", async (t) => {
+test("stdout without a reader stops service where it is the only sink", async (t) => {
   const appender = new Appender({ stdout: true });
   await appender.until(accepted);
   appender.process.stdout?.destroy();
@@ -205,7 +205,7 @@ test("stdout whose reader is gone refuses service where it is the only sink", as
   t.assert.snapshot(error);
 });
 
-test("stdout whose reader is gone is no loss where there is a file", async () => {
+test("stdout without a reader does not stop service where a file is a sink too", async () => {
   const appender = new Appender({ file, stdout: true });
   await appender.until(accepted);
   appender.process.stdout?.destroy();
@@ -215,12 +215,12 @@ test("stdout whose reader is gone is no loss where there is a file", async () =>
   assertIntact(appender.acknowledged);
 });
 
-test("a reader of stdout that stands still holds nobody up, and what it missed is declared", async () => {
+test("a stalled reader of stdout blocks no call, and a gap declares the records that it missed", async () => {
   const captured = join(folder, "captured");
   const settings = { file, stdout: true };
   const appender = new Appender(settings, { burst: 100, options: { queueBytes: 100_000 } });
   const { acknowledged } = appender;
-  // more than the pipe and the queue hold together
+  // more than the pipe and the queue can hold together
   await appender.until(({ seq = 0 }) => seq > acknowledged + 5_000);
   const stream = createWriteStream(captured);
   appender.process.stdout?.pipe(stream);
@@ -235,7 +235,7 @@ test("a reader of stdout that stands still holds nobody up, and what it missed i
   assert.equal(intactTo, verify([file], { keys: [] }).intactTo);
 });
 
-/** With a key that signs after so few lines that what goes wrong meets checkpoints. */
+/** Signs after so few lines that each fault meets checkpoints. */
 function signed(settings: AuditSettings): { settings: AuditSettings; publicKey: KeyObject } {
   const { privateKey, publicKey } = generateKeyPairSync("ed25519");
   const key = join(folder, "signing.key");
@@ -245,7 +245,7 @@ function signed(settings: AuditSettings): { settings: AuditSettings; publicKey: 
 
 const setAside = () => readdirSync(folder).filter((name) => name.startsWith("untrusted-"));
 
-test("a host with a key that is killed at any time, while files change, is never taken for a forger", async () => {
+test("a log with a key is never reported as forged, whenever its host is killed, also during a rotation", async () => {
   const { settings, publicKey } = signed({ file, stdout: false, rotate: { sizeBytes: 20_000 } });
   for (let i = 0; i < 12; i++) {
     const appender = new Appender(settings, { burst: 30 });
@@ -260,7 +260,7 @@ test("a host with a key that is killed at any time, while files change, is never
   }
 });
 
-test("a full disk and its end leave a log that is signed as its host signs", async () => {
+test("a log is signed correctly before, during and after a full disk", async () => {
   mountSmall(folder);
   const { settings, publicKey } = signed({ file, stdout: false });
   const ballast = join(folder, "ballast");
@@ -278,7 +278,7 @@ test("a full disk and its end leave a log that is signed as its host signs", asy
   assert.deepEqual(setAside(), []);
 });
 
-test("a sink that missed lines has a gap with a key too, and no forgery", async () => {
+test("with a key, a sink that missed lines has a gap and is not reported as forged", async () => {
   const captured = join(folder, "captured");
   const { settings, publicKey } = signed({ file, stdout: true });
   const appender = new Appender(settings, { burst: 100, options: { queueBytes: 100_000 } });
@@ -295,7 +295,7 @@ test("a sink that missed lines has a gap with a key too, and no forgery", async 
   assert.deepEqual(verify(filesOf(), { keys: [publicKey] }).fault, undefined);
 });
 
-test("a file that is rotated again and again is one chain", async () => {
+test("a file that is rotated many times is one chain", async () => {
   const appender = new Appender({ file, stdout: false, rotate: { sizeBytes: 20_000 } }, { burst: 30 });
   for (let i = 0; i < 10; i++) {
     await appender.until(accepted);

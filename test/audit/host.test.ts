@@ -1,4 +1,4 @@
-/** A whole host with an audit log: what stands in it, that nothing secret does, and that without it there is no service. */
+/** End to end: the audit log of a host: its records, the absence of secrets, and no service without it. */
 import assert from "node:assert/strict";
 import { type ChildProcess, execFileSync } from "node:child_process";
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -23,7 +23,7 @@ function linesOf(file: string): Line[] {
     .map((line) => JSON.parse(line));
 }
 
-/** All that verify says: nothing is wrong with any line of these files, and the last one is not torn. */
+/** The output of verify when no line of these files has a fault and the last one is not torn. */
 function assertIntact(publicKey: string | undefined, ...files: string[]): void {
   const key = publicKey === undefined ? [] : ["--key", publicKey];
   const json = execFileSync(join(root, "host/kleidi"), ["audit", "verify", "--json", ...key, ...files], {
@@ -53,7 +53,7 @@ describe("a host with an audit log", () => {
 
   before(async () => {
     const made = fixture.run("audit", "key", join(fixture.folder, "audit.key"));
-    // No configuration is needed for it; it has no such option.
+    // The command needs no configuration; it has no such option.
     assert.equal(made.status, 2);
     publicKey = execFileSync(join(root, "host/kleidi"), ["audit", "key", join(fixture.folder, "audit.key")], {
       encoding: "utf8",
@@ -69,7 +69,7 @@ describe("a host with an audit log", () => {
     await fixture.close();
   });
 
-  test("every RPC and every host call of it is a line, with the same uid, before the answer is there", async () => {
+  test("every RPC and each of its host calls is a line with the same uid before the response arrives", async () => {
     const sealed = await client.encrypt({ plaintext, uid: "uid-of-this-encrypt" });
     const lines = linesOf(file).filter(({ uid }) => uid === "uid-of-this-encrypt");
     const said = lines.map(({ kind, rpc, capability, operation, target, decision, rule, outcome }) => ({
@@ -92,7 +92,7 @@ describe("a host with an audit log", () => {
     };
     assert.deepEqual(said, [
       { ...call, rpc: "encrypt", operation: "seal" },
-      // The host reads back what it encrypted.
+      // The host decrypts its ciphertext to verify it.
       { ...call, rpc: "decrypt", operation: "open" },
       {
         kind: "rpc",
@@ -111,7 +111,7 @@ describe("a host with an audit log", () => {
     }
     assert.match(String(lines.at(-1)?.key_id_sha256), /^[0-9a-f]{64}$/);
     assert.equal(lines.at(-1)?.key, "kek");
-    // Of the messages: the plaintext and the uid, and what came back.
+    // The plaintext and the uid of the messages, and the results.
     assert.ok(Number(lines.at(-1)?.request_bytes) > plaintext.length);
     assert.ok(Number(lines.at(-1)?.reply_bytes) > sealed.ciphertext.length);
     await client.decrypt({ ...sealed, uid: "uid-of-this-decrypt" });
@@ -121,7 +121,7 @@ describe("a host with an audit log", () => {
     assert.deepEqual(kinds, ["host_call decrypt", "rpc decrypt"]);
   });
 
-  test("uids of calls at the same time are not mixed up", async () => {
+  test("concurrent calls keep their own uids", async () => {
     const sealed = await client.encrypt({ plaintext });
     const uids = Array.from({ length: 32 }, (_, i) => `at-once-${i}`);
     await Promise.all(uids.map((uid) => client.decrypt({ ...sealed, uid })));
@@ -133,7 +133,7 @@ describe("a host with an audit log", () => {
       );
   });
 
-  test("what fails is a line too, with its code; hostile words of a caller are only hashed", async () => {
+  test("a failed call is a line with its code; a caller's hostile text is only hashed", async () => {
     await assert.rejects(
       client.decrypt({
         ciphertext: Uint8Array.of(1),
@@ -149,13 +149,13 @@ describe("a host with an audit log", () => {
     assert.ok(!readFileSync(file, "utf8").includes("script"));
   });
 
-  test("each line is as docs/audit.schema.json says, and the chain is whole and signed", async () => {
+  test("each line conforms to docs/audit.schema.json, and the chain is intact and signed", async () => {
     const schema = z.fromJSONSchema(JSON.parse(readFileSync(join(root, "docs/audit.schema.json"), "utf8")));
     for (const line of linesOf(file)) schema.parse(line);
     assertIntact(publicKey, file);
   });
 
-  test("no plaintext, ciphertext or key_id is in it", async () => {
+  test("contains no plaintext, ciphertext or key_id", async () => {
     const sealed = await client.encrypt({ plaintext, uid: "secret-search" });
     await client.decrypt(sealed);
     const text = readFileSync(file, "latin1");
@@ -167,7 +167,7 @@ describe("a host with an audit log", () => {
     assert.ok(!text.includes(sealed.keyId));
   });
 
-  test("a provider's process that ended is a line, and so is the one that takes its place", async () => {
+  test("the end of a provider's process and the start of its replacement are lines", async () => {
     const events = () =>
       linesOf(file).flatMap(({ kind, event, provider, reason }) =>
         kind === "provider" ? `${provider} ${event} ${reason ?? ""}`.trimEnd() : [],
@@ -176,13 +176,13 @@ describe("a host with an audit log", () => {
     const [child] = readFileSync(`/proc/${host.pid}/task/${host.pid}/children`, "utf8").split(" ");
     process.kill(Number(child), "SIGKILL");
     await untilWell(async () => {
-      // The line is written at the latest with the RPC's.
+      // The line is written no later than the RPC's.
       await client.status();
       assert.deepEqual(events().slice(2), ["local ended SIGKILL", "local started"]);
     });
   });
 
-  test("kleidi check says where it goes and who signs it", () => {
+  test("kleidi check reports its file and its signing key", () => {
     const { stdout } = fixture.run("check");
     assert.match(
       stdout,
@@ -190,7 +190,7 @@ describe("a host with an audit log", () => {
     );
   });
 
-  test("SIGUSR2 begins another file, and both together are one chain", async () => {
+  test("SIGUSR2 starts a new file, and both files are one chain", async () => {
     host.kill("SIGUSR2");
     await untilWell(async () => assert.ok(linesOf(file)[0]?.kind === "rotate"));
     const older = readdirSync(fixture.folder).filter((name) => name.startsWith("audit.jsonl."));
@@ -198,7 +198,7 @@ describe("a host with an audit log", () => {
     assertIntact(publicKey, ...older.map((name) => join(fixture.folder, name)), file);
   });
 
-  test("SIGUSR2 to a host that is still starting does not end it", async () => {
+  test("SIGUSR2 does not end a host that is still starting", async () => {
     const starting = new Fixture();
     const ready = new KmsClient(starting.socket);
     try {
@@ -222,12 +222,12 @@ describe("a host with an audit log", () => {
   });
 });
 
-/** The first line, without the folder of the test and the sequences, which depend on the number of probes. */
+/** The first line, without the test's folder and the sequences, which depend on the number of probes. */
 const plain = (text: string, { folder }: Fixture) =>
   (text.split("\n", 1)[0] ?? "").replaceAll(folder, "FOLDER").replace(/sequence \d+/, "sequence N");
 
 describe("no audit, no service", () => {
-  test("the disk of the log is full: calls are refused with what to do, and served again when there is room", async () => {
+  test("while the disk of the log is full, calls are refused with a remedy; they are served again when there is room", async () => {
     const fixture = new Fixture();
     const disk = join(fixture.folder, "disk");
     mkdirSync(disk);
@@ -254,7 +254,7 @@ describe("no audit, no service", () => {
       assert.deepEqual(
         vain.map(({ kind, outcome }) => `${kind} ${outcome}`),
         ["host_call fault", "rpc backend-unreachable"],
-        "what was asked in vain is recorded once there is room; the probes that it led to are not its own",
+        "the refused call is recorded once there is room; the probes that it caused are not part of it",
       );
       assertIntact(undefined, join(disk, "audit.jsonl"));
     } finally {
@@ -265,7 +265,7 @@ describe("no audit, no service", () => {
     }
   });
 
-  test("nobody reads stdout: calls are refused, and the host ends all the same and says how many records are lost", async () => {
+  test("without a reader of stdout, calls are refused, and the host still ends and reports how many records are lost", async () => {
     const fixture = new Fixture({ keepOutput: true });
     const client = new KmsClient(fixture.socket);
     try {
@@ -294,14 +294,14 @@ describe("no audit, no service", () => {
     }
   });
 
-  test("a log that was edited while no host ran: the host does not start, and says which command tells where", async (t) => {
+  test("a host does not start on a log that was edited while none ran, and names the command that finds the edit", async (t) => {
     const fixture = new Fixture();
     try {
       fixture.write(auditedConfig({ file: "audit.jsonl" })).keyInit("kek");
       const host = await fixture.serve();
       await Fixture.stop(host);
       const file = join(fixture.folder, "audit.jsonl");
-      // The last line but one: nothing is behind the last one that could tell.
+      // The last line but one: no line follows the last one, so a change of it would not show.
       const lines = readFileSync(file, "utf8").split("\n");
       lines[lines.length - 3] = String(lines.at(-3)).replace(/"kind":"\w+"/, '"kind":"stop"');
       writeFileSync(file, lines.join("\n"));
@@ -313,7 +313,7 @@ describe("no audit, no service", () => {
     }
   });
 
-  test("a host whose socket cannot be bound says in its log that it ended, and why", async () => {
+  test("a host that cannot bind its socket records its end with the reason", async () => {
     const fixture = new Fixture();
     try {
       const changes = { listen: { socket: "/nowhere/kms.sock" } };
@@ -327,7 +327,7 @@ describe("no audit, no service", () => {
     }
   });
 
-  test("a folder that others may write to is no place for it", async (t) => {
+  test("a folder that others can write to is refused", async (t) => {
     const fixture = new Fixture();
     try {
       mkdirSync(join(fixture.folder, "open"));
@@ -341,7 +341,7 @@ describe("no audit, no service", () => {
     }
   });
 
-  test("killed in the middle of its work, it goes on with the same chain", async () => {
+  test("a host that was killed while it served continues the same chain", async () => {
     const fixture = new Fixture();
     const client = new KmsClient(fixture.socket);
     try {

@@ -9,9 +9,9 @@ import type { Entry } from "../../host/audit/record.ts";
 import { verify } from "../../host/audit/verify.ts";
 
 const BYTES = 1e9;
-/** Chunks, garbage that is not collected yet, and compiled code; a reader that keeps lines would take hundreds. */
+/** Chunks, uncollected garbage and compiled code; a reader that keeps lines would take hundreds. */
 const SLACK = 64 * 1_048_576;
-/** As long as a line gets, so that there are as few as may be to make. */
+/** The longest possible line, so that few have to be written. */
 const CALL: Entry = {
   kind: "host_call",
   rpc: "decrypt",
@@ -38,7 +38,7 @@ test("a log of 1 GB is verified and searched in constant memory", () => {
     const { fault, intactTo, bytes } = verify([file], { keys: [], onRead });
     assert.deepEqual([fault, intactTo, bytes], [undefined, lines, statSync(file).size]);
     assert.ok(most - before < SLACK, `verify took ${most - before} bytes`);
-    // Every line is read whole, and most of them are found.
+    // Every line is read to its end, and most of them match.
     const asked: Query = { capability: CALL.capability };
     let found = 0;
     const onFound = () => {
@@ -51,7 +51,7 @@ test("a log of 1 GB is verified and searched in constant memory", () => {
   }
 });
 
-/** Gives the number of lines. */
+/** Writes the log. @returns the number of lines */
 function make(file: string): number {
   const time = new Date().toISOString();
   const chain = new Chain({ chain: "0123456789abcdef", seq: 0, hash: ZERO_HASH });

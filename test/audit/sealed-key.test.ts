@@ -1,4 +1,4 @@
-/** docs/audit.md, "The key": the key of checkpoints sealed to a TPM by systemd-creds, and read as systemd hands it to the service. */
+/** docs/audit.md, "The key": the checkpoint key sealed to a TPM by systemd-creds, and read as systemd passes it to the service. */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -29,16 +29,16 @@ function creds(...args: string[]): void {
   });
 }
 
-test("a key that only this TPM opens signs the log", async () => {
+test("a key that only this TPM can open signs the log", async () => {
   const [plain, sealed] = [join(fixture.folder, "audit.key"), join(fixture.folder, "audit-key.cred")];
   const publicKey = execFileSync(kleidi, ["audit", "key", plain], { encoding: "utf8" }).trim();
   creds("encrypt", "--with-key=tpm2", plain, sealed);
   const key = readFileSync(plain, "utf8");
   assert.ok(
     !readFileSync(sealed, "latin1").includes(key.split("\n")[1] ?? key),
-    "what is sealed is not in the clear",
+    "the sealed file does not contain the key",
   );
-  // As LoadCredentialEncrypted= does it: into a folder of the service's own, mode 0400.
+  // As LoadCredentialEncrypted= does it: into a folder of the service, mode 0400.
   const credentials = join(fixture.folder, "credentials");
   mkdirSync(credentials, { mode: 0o700 });
   writeFileSync(join(credentials, "audit-key"), "", { mode: 0o600 });
@@ -54,13 +54,13 @@ test("a key that only this TPM opens signs the log", async () => {
   assert.equal(await Fixture.stop(host), 0);
   const log = join(fixture.folder, "audit.jsonl");
   const said = execFileSync(kleidi, ["audit", "verify", "--key", publicKey, log], { encoding: "utf8" });
-  // all of it, and signed to its end
+  // the log is intact, and signed to its end
   assert.match(said, /^ok {3}intact: sequences 1 to (\d+), \1 lines, last checkpoint at \1 \(\S+Z\)\n/);
   const { length } = readFileSync(log, "utf8").trimEnd().split("\n");
   assert.ok(said.includes(` ${length} lines,`), said);
 });
 
-test("another TPM does not open it", async () => {
+test("another TPM cannot open the key", async () => {
   const plain = join(fixture.folder, "other.key");
   const sealed = join(fixture.folder, "other.cred");
   execFileSync(kleidi, ["audit", "key", plain]);

@@ -1,4 +1,4 @@
-/** A whole host whose signed log somebody rewrites without its key: verify says so, and no restart signs the forgery. */
+/** End to end: the signed log of a host is rewritten without its key. verify reports it, and no restart signs the forgery. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -12,7 +12,7 @@ import { KmsClient } from "../../host/grpc/client.ts";
 import { ask, freePort } from "../support/admin.ts";
 import { Fixture, kleidi, localConfig } from "../support/fixture.ts";
 
-/** pino's number of it. */
+/** The log level of pino. */
 const ERROR = 50;
 const plaintext = new Uint8Array(32);
 
@@ -23,7 +23,7 @@ function audit(...args: string[]): { status: number | null; stdout: string; stde
 const linesOf = (file: string) => readFileSync(file, "utf8").trimEnd().split("\n");
 const recordsOf = (file: string) => linesOf(file).map((line) => JSON.parse(line));
 
-/** Leaves out what an RPC did, and every checkpoint, and makes the chain again. */
+/** Removes the records of one RPC and every checkpoint, and recomputes the chain. */
 function forge(file: string, uid: string): void {
   const own = recordsOf(file);
   const chain = new Chain({ chain: own[0].chain, seq: 0, hash: ZERO_HASH });
@@ -55,18 +55,18 @@ describe("a log that was rewritten without the key", () => {
     await fixture.close();
   });
 
-  /** Leaves out the folder of the test, and the number of lines, which depends on the number of probes. */
+  /** Replaces the test's folder, and the number of lines, which depends on the number of probes. */
   const plain = (text: string) => text.replaceAll(fixture.folder, "FOLDER").replace(/\d+ lines/g, "N lines");
   const untrusted = () => readdirSync(fixture.folder).filter((name) => name.startsWith("untrusted-"));
 
-  test("is good before, and names the rhythm of its checkpoints", () => {
+  test("verifies before it is changed, and names the rhythm of its checkpoints", () => {
     const { status, stdout } = audit("verify", "--key", publicKey, file);
     assert.equal(status, 0, stdout);
     const { checkpoint_lines, checkpoint_interval_ms } = recordsOf(file)[1];
     assert.deepEqual([checkpoint_lines, checkpoint_interval_ms], [50, 2_000]);
   });
 
-  test("is told from the host's by verify, with the first line that nobody signed", (t) => {
+  test("is rejected by verify, which names the first unsigned line", (t) => {
     forge(file, "the-theft");
     const { status, stdout } = audit("verify", "--key", publicKey, file);
     assert.equal(status, 1);
@@ -76,7 +76,7 @@ describe("a log that was rewritten without the key", () => {
     assert.equal(audit("verify", file).status, 0);
   });
 
-  test("is set aside as it is when the host starts, which serves, says so, and begins a new log", async (t) => {
+  test("is set aside unchanged by a host that starts; the host serves, reports it, and begins a new log", async (t) => {
     const forged = readFileSync(file);
     await fixture.serve();
     await client.encrypt({ plaintext, uid: "after-the-forgery" });
@@ -99,7 +99,7 @@ describe("a log that was rewritten without the key", () => {
     assert.match(text, /^kleidi_audit_untrusted_files 1$/m);
   });
 
-  test("is signed by no restart: the new log is good, the forgery stays one", () => {
+  test("is not signed by a restart: the new log verifies, and the forgery still fails", () => {
     const { status, stdout } = audit("verify", "--key", publicKey, file);
     assert.equal(status, 0, stdout);
     assert.match(stdout, /:1: the host set aside a log that it did not trust, untrusted-/);
@@ -108,7 +108,7 @@ describe("a log that was rewritten without the key", () => {
   });
 });
 
-test("a host with a key that is killed again and again is never taken for a forger", async () => {
+test("the log of a host with a key that is killed many times is never reported as forged", async () => {
   const fixture = new Fixture();
   const client = new KmsClient(fixture.socket);
   try {
@@ -134,7 +134,7 @@ test("a host with a key that is killed again and again is never taken for a forg
   }
 });
 
-test("the longest and the shortest rhythm that verify knows are those of the configuration", () => {
+test("the longest and the shortest rhythm of verify equal those of the configuration", () => {
   const parsed = (lines: number, ms: number) => () =>
     parseConfig(
       localConfig([{ name: "kek", use: "active" }], {

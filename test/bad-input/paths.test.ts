@@ -1,7 +1,7 @@
 /**
- * Every key of the configuration whose value is a path, with everything at that path that could hold the host: a pipe that nobody
- * writes, a device without an end, a folder, links, a file that is too large, one that may not be read. The keys come from the schema:
- * one without a case here fails.
+ * Every key of the configuration whose value is a path, with every kind of file there that could block the host: a pipe without a
+ * writer, an endless device, a folder, links, a file that is too large, one that may not be read. The keys come from the schema: a key
+ * without a case here fails the test.
  */
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
@@ -14,15 +14,15 @@ import { Authority, type Certificate } from "../support/certificates.ts";
 import { Fixture, kleidi, localModule, sha256Of } from "../support/fixture.ts";
 import { vaultModule } from "../support/vault-node.ts";
 
-/** Far more than a command takes that waits for nothing. */
+/** Far longer than a command that does not block needs. */
 const HANGS_MS = 60_000;
-/** Root reads what it may not. */
+/** Root can read files without permission. */
 const UNPRIVILEGED = 65_534;
 const who = process.getuid?.() === 0 ? { uid: UNPRIVILEGED, gid: UNPRIVILEGED } : {};
 
 const HUGE = 1_500_000_000;
 
-/** What is put at a path, and what is said of a file that is expected there. */
+/** Creates the file at a path; the fault that is reported where a regular file is expected. */
 const KINDS: Readonly<Record<string, readonly [put: (path: string) => void, said: RegExp]>> = {
   "a pipe": [(path) => execFileSync("mkfifo", [path]), /is a named pipe|ENOTDIR/],
   "a link to a pipe": [
@@ -32,7 +32,7 @@ const KINDS: Readonly<Record<string, readonly [put: (path: string) => void, said
     },
     /is a named pipe|ENOTDIR/,
   ],
-  "a device without an end": [(path) => symlinkSync("/dev/zero", path), /is a device|ENOTDIR/],
+  "an endless device": [(path) => symlinkSync("/dev/zero", path), /is a device|ENOTDIR/],
   "an empty device": [(path) => symlinkSync("/dev/null", path), /is a device|ENOTDIR/],
   "a folder": [(path) => mkdirSync(path), /is a folder/],
   "a link to nothing": [(path) => symlinkSync(`${path}.none`, path), /\(ENOENT\): it is a link to nothing/],
@@ -47,11 +47,11 @@ const KINDS: Readonly<Record<string, readonly [put: (path: string) => void, said
   "a file that may not be read": [(path) => writeFileSync(path, "x", { mode: 0o000 }), /\(EACCES\)|ENOTDIR/],
 };
 
-/** Where the case of a key has its file, and which command looks at it. A folder's case says what is in a folder's place. */
+/** The place of the key's file, and the command that reads it. For a key that names a folder, the file is in place of that folder. */
 interface Case {
   readonly file: string;
   readonly by: "check" | "key list" | "serve";
-  /** The key names a folder, or a file that is made or written: what is not wrong with it. */
+  /** Files that are valid here, because the key names a folder or a file that is created or written. */
   readonly fine?: readonly string[];
 }
 
@@ -71,11 +71,11 @@ const CASES: Readonly<Record<string, Case>> = {
   "providers.<name>.grants.net.credential.file.file": { file: "bad-token", by: "check" },
   "providers.<name>.grants.net.credential.login.body.<name>.file": { file: "bad-password", by: "check" },
   "sandbox.programs": { file: "bad-programs", by: "check", fine: FOLDER },
-  // Appended to: a large one is as good as any, one that is not there is made, and a device takes what it is given.
+  // Appended to: its size does not matter, a missing one is created, and a device accepts what is written.
   "log.file": {
     file: "bad.log",
     by: "serve",
-    fine: ["a huge file", "a link to nothing", "an empty device", "a device without an end"],
+    fine: ["a huge file", "a link to nothing", "an empty device", "an endless device"],
   },
   "audit.file": { file: "bad.jsonl", by: "serve", fine: ["a huge file"] },
   "audit.checkpoints.key": { file: "bad-audit.key", by: "check" },
@@ -95,7 +95,7 @@ const LOCAL = {
   grants: { keystore: { keys: ["kek"] }, state: { names: ["kek-state"] } },
 };
 
-/** One provider for each key of a provider: the first bad file of one is all that is said of it. */
+/** One provider for each key: only the first bad file of a provider is reported. */
 function vaults(pick: Pick): Record<string, unknown> {
   const { cert, key } = client;
   const of = (net: Record<string, unknown>, more: Record<string, unknown> = {}) => ({
@@ -123,7 +123,7 @@ function vaults(pick: Pick): Record<string, unknown> {
   };
 }
 
-/** "serve" gets to its last path only where all modules are good, so there is none to be signed. */
+/** "serve" reaches its last path only where all modules are good, so none is signed. */
 function configWith(bad: readonly string[], withVaults: boolean): string {
   const pick: Pick = (name, good) => (bad.includes(name) ? name : good);
   const more = withVaults ? vaults(pick) : {};
@@ -154,7 +154,7 @@ function configWith(bad: readonly string[], withVaults: boolean): string {
   });
 }
 
-/** Everything that a path may name, good and bad, belongs to the user that the command runs as. */
+/** All good and bad files belong to the user that the command runs as. */
 function put(kind: string, bad: readonly string[], withVaults = false): void {
   for (const name of badPaths)
     for (const path of [name, `${name}.pipe`])
@@ -173,7 +173,7 @@ interface Ended {
   readonly text: string;
 }
 
-/** A command of this configuration. Fails where it hangs. */
+/** Runs a command with this configuration. Fails where it hangs. */
 function run(...args: string[]): Promise<Ended> {
   return new Promise((resolve, reject) => {
     const needsConfig = ["check", "serve", "key"].includes(args[0] ?? "") && !args.includes("--config");
@@ -219,7 +219,7 @@ for (const [kind, [, said]] of Object.entries(KINDS)) {
   const by = (command: Case["by"]) => cases.filter(([, each]) => each.by === command);
 
   describe(`${kind} in the place of a file`, () => {
-    test("is named by check, for every key, in one run", async () => {
+    test("is reported by check for every key in one run", async () => {
       put(
         kind,
         by("check").map(([, { file }]) => file),
@@ -243,7 +243,7 @@ for (const [kind, [, said]] of Object.entries(KINDS)) {
       });
 
     for (const [key, { file }] of by("key list"))
-      test(`is named by key list (${key})`, async () => {
+      test(`is reported by key list (${key})`, async () => {
         put(kind, [file]);
         const { status, text } = await run("key", "list");
         assert.equal(status, 1, text);
@@ -252,7 +252,7 @@ for (const [kind, [, said]] of Object.entries(KINDS)) {
   });
 }
 
-/** What a command is given on its line, and what reads it. */
+/** The arguments of commands that read a file. */
 const WORDS: Readonly<Record<string, (path: string) => readonly string[]>> = {
   "the configuration": (path) => ["check", "--config", path],
   "a module to inspect": (path) => ["inspect", path],
@@ -266,8 +266,8 @@ const WORDS: Readonly<Record<string, (path: string) => readonly string[]>> = {
 };
 
 for (const [what, words] of Object.entries(WORDS))
-  test(`${what} that is a pipe, a device or a folder ends the command at once`, async () => {
-    for (const kind of ["a pipe", "a link to a pipe", "a device without an end", "a folder"]) {
+  test(`${what} that is a pipe, a device or a folder makes the command fail at once`, async () => {
+    for (const kind of ["a pipe", "a link to a pipe", "an endless device", "a folder"]) {
       put(kind, ["bad.sock"]);
       const path = join(fixture.folder, "bad.sock");
       const { status, text } = await run(...words(path));
@@ -277,7 +277,7 @@ for (const [what, words] of Object.entries(WORDS))
     }
   });
 
-test("a key's record and a state's record that are pipes do not hold key list", async () => {
+test("pipes in place of a key's record and a state's record do not block key list", async () => {
   put("a pipe", []);
   rmSync(join(fixture.folder, "keys"), { recursive: true });
   mkdirSync(join(fixture.folder, "keys"), { mode: 0o700 });

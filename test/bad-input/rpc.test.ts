@@ -1,4 +1,4 @@
-/** What no API server sends, over the real socket: the code and sentence of the table, and a host that goes on. */
+/** Requests that no API server sends, over the real socket: each gets its documented code and message, and the host keeps serving. */
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
@@ -31,7 +31,7 @@ before(async () => {
       ],
       { providers: { "p-one": provider(["one"]), "p-two": provider(["two"]) } },
     );
-  // Each key is active once, so that there is a ciphertext of each.
+  // Each key is active once, so that each has a ciphertext.
   fixture.write(keys("two", "one")).keyInit("one").keyInit("two");
   const first = await fixture.serve();
   const earlier = new KmsClient(fixture.socket);
@@ -65,7 +65,7 @@ async function assertServes(): Promise<void> {
   );
 }
 
-describe("refused, each with its code and sentence", () => {
+describe("refuses with its own code and message", () => {
   const flipped = () => {
     const ciphertext = new Uint8Array(sealed.ciphertext);
     ciphertext[20] = (ciphertext[20] ?? 0) ^ 1;
@@ -146,7 +146,7 @@ describe("refused, each with its code and sentence", () => {
       /format\.kleidi\.dev must be "1", it has another value$/,
     ],
     [
-      "an annotation that nobody wrote",
+      "an annotation that the provider did not write",
       () =>
         client.decrypt({
           ...sealed,
@@ -178,8 +178,8 @@ describe("refused, each with its code and sentence", () => {
   }
 });
 
-describe("a caller that misbehaves", () => {
-  test("it goes away in the middle of a call", async () => {
+describe("a misbehaving caller", () => {
+  test("can disconnect in the middle of a call", async () => {
     const encrypts = () => fixture.readLog().split('"rpc":"Encrypt"').length;
     const before = encrypts();
     for (let i = 0; i < 20; i++) {
@@ -205,7 +205,7 @@ describe("a caller that misbehaves", () => {
     await assertServes();
   });
 
-  test("it speaks no HTTP/2", async () => {
+  test("can send data that is not HTTP/2", async () => {
     const socket = connect(fixture.socket);
     const closed = new Promise((resolve) => socket.once("close", resolve));
     socket.on("error", () => {});
@@ -215,13 +215,13 @@ describe("a caller that misbehaves", () => {
     await assertServes();
   });
 
-  test("a method that is not there is UNIMPLEMENTED", async () => {
+  test("gets UNIMPLEMENTED for an unknown method", async () => {
     assert.equal((await refused(send("Nothing", Buffer.alloc(0)))).code, 12);
     await assertServes();
   });
 
   for (const rpc of ["Status", "Encrypt", "Decrypt"]) {
-    test(`a request of ${rpc} that is no protobuf is INVALID_ARGUMENT in our words, and is logged`, async () => {
+    test(`gets INVALID_ARGUMENT with the host's text for a ${rpc} request that is not protobuf, and it is logged`, async () => {
       const { code, details } = await refused(send(rpc, Buffer.from([0x0a, 0xff])));
       const sentence = `Cannot ${rpc}: the request is not a valid v2.${rpc}Request message`;
       assert.deepEqual([code, details], [Grpc.INVALID_ARGUMENT, sentence]);
@@ -236,7 +236,7 @@ describe("a caller that misbehaves", () => {
   }
 });
 
-/** A request of these bytes, whatever they are. */
+/** Sends a request of arbitrary bytes. */
 async function send(rpc: string, bytes: Buffer): Promise<unknown> {
   const raw = new Client(`unix:${fixture.socket}`, credentials.createInsecure());
   const same = (bytes: Buffer) => bytes;
@@ -251,7 +251,7 @@ async function send(rpc: string, bytes: Buffer): Promise<unknown> {
   }
 }
 
-test("neither plaintexts nor ciphertexts nor key_ids are in the log", () => {
+test("the log contains no plaintext, ciphertext or key_id", () => {
   const log = fixture.readLog();
   assert.match(log, /"rpc":"Decrypt"/);
   for (const bytes of [plaintext, Buffer.from(sealed.ciphertext)]) {

@@ -1,6 +1,6 @@
 /**
- * Files that are read while the host serves, replaced under it by a pipe, a device, a folder: the keys of others are served on, what
- * stands there is named, and the host stops when it is asked to.
+ * Files that are read while the host serves, replaced by a pipe, a device, a folder: the host continues to serve the keys of other
+ * providers, reports the bad file, and stops when asked to.
  */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
@@ -36,7 +36,7 @@ const KINDS: Readonly<Record<string, (path: string) => void>> = {
   },
 };
 
-/** Of the grant of the provider with this name: the file that is replaced. */
+/** The file that is replaced, in the grant of the provider with this name. */
 const FILES = ["ca", "certificate", "key", "token", "password"] as const;
 
 let fixture: Fixture;
@@ -91,7 +91,7 @@ before(() => {
 });
 after(() => fixture.close());
 
-/** How often each provider has asked the host for its origin, by the audit log. */
+/** The number of times that each provider asked for its origin, from the audit log. */
 function asked(): Record<string, number> {
   const counts: Record<string, number> = Object.fromEntries(FILES.map((name) => [name, 0]));
   for (const line of readFileSync(at("audit.jsonl"), "utf8").trimEnd().split("\n")) {
@@ -101,7 +101,7 @@ function asked(): Record<string, number> {
   return counts;
 }
 
-test("a file that is replaced while the host serves holds nothing up, and the host stops when it is asked to", async () => {
+test("a file that is replaced while the host serves blocks nothing, and the host stops when asked to", async () => {
   const host = await fixture.serve();
   const client = new KmsClient(fixture.socket);
   try {
@@ -111,7 +111,7 @@ test("a file that is replaced while the host serves holds nothing up, and the ho
         put(at(name));
       }
       const before = asked();
-      // Twice: the first one may have been on its way.
+      // Twice: the first request may have been on its way.
       await untilWell(async () => {
         const now = asked();
         for (const name of FILES) assert.ok((now[name] ?? 0) >= (before[name] ?? 0) + 2, `${what}: ${name}`);

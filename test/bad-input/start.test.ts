@@ -1,4 +1,4 @@
-/** What keeps the host from starting, and what stops it: through the command line, one fault at a time. */
+/** Faults that keep the host from starting, and ways to stop it: through the command line, one fault at a time. */
 import assert from "node:assert/strict";
 import {
   chmodSync,
@@ -30,7 +30,7 @@ beforeEach(() => {
 });
 afterEach(() => fixture.close());
 
-/** "serve" and "check" both refuse, with this sentence and exit code 1. */
+/** Asserts that "serve" and "check" both refuse with this message and exit code 1. */
 function assertRefused(sentence: RegExp): void {
   const serve = fixture.run("serve");
   assert.match(serve.stderr, sentence);
@@ -69,26 +69,26 @@ describe("configuration", () => {
     ],
   ];
   for (const [what, config, sentence] of cases) {
-    test(what, () => {
+    test(`${what} is refused`, () => {
       fixture.write(config());
       assertBothRefuse(sentence);
     });
   }
 
-  test("a missing file", () => {
+  test("a missing file is refused", () => {
     unlinkSync(fixture.config);
     assertBothRefuse(/kleidi\.yaml/);
   });
 });
 
-describe("module", () => {
-  test("a digest that differs", () => {
+describe("a module", () => {
+  test("with another digest is refused", () => {
     const changed = localConfig(KEY).replace(sha256Of(localModule), "0".repeat(64));
     fixture.write(changed);
     assertBothRefuse(/the sha256 of .* is [0-9a-f]{64}, the configuration pins 0{64}/);
   });
 
-  test("a module that is no WebAssembly", () => {
+  test("that is not WebAssembly is refused", () => {
     const text = join(fixture.folder, "text.wasm");
     writeFileSync(text, "this is text");
     fixture.write(localConfig(KEY, provider(text)));
@@ -97,15 +97,15 @@ describe("module", () => {
     );
   });
 
-  test("a module file that is missing", () => {
+  test("whose file is missing is refused", () => {
     const config = localConfig(KEY).replace(localModule, "nowhere.wasm");
     fixture.write(config);
     assertBothRefuse(/nowhere\.wasm cannot be read \(ENOENT\)/);
   });
 
-  test("a module whose code cannot be compiled", () => {
+  test("whose code cannot be compiled is refused", () => {
     const broken = join(fixture.folder, "broken.wasm");
-    // An i64.add where an i32.add was: it reads well, and its types do not fit.
+    // An i64.add in place of an i32.add: it parses, but its types do not match.
     const bytes = readFileSync(localModule);
     bytes[bytes.indexOf(0x6a, codeSection(bytes))] = 0x7c;
     writeFileSync(broken, bytes);
@@ -129,7 +129,7 @@ describe("module", () => {
     ],
   ];
   for (const [guest, sentence] of refused) {
-    test(`the guest ${guest}`, async () => {
+    test(`built as ${guest} is refused`, async () => {
       const guests: Record<string, string> = await buildGuests();
       fixture.write(localConfig(KEY, provider(guests[guest] ?? "")));
       assertRefused(sentence);
@@ -153,10 +153,10 @@ function codeSection(bytes: Buffer): number {
   }
 }
 
-describe("key file", () => {
+describe("a key file", () => {
   const cases: [what: string, spoil: () => void, sentence: RegExp][] = [
     [
-      "missing, after it was made",
+      "missing, after it was created",
       () => rmSync(keyFile),
       /the file is gone\. The key was created on .* restore it from its backup/,
     ],
@@ -169,13 +169,13 @@ describe("key file", () => {
     ["cut short", () => truncateSync(keyFile, 40), /its line does not end, so it is cut short/],
   ];
   for (const [what, spoil, sentence] of cases) {
-    test(what, () => {
+    test(`that is ${what} is refused`, () => {
       spoil();
       assertBothRefuse(sentence);
     });
   }
 
-  test("key init does not create a key in place of one that is missing", () => {
+  test("that is missing is not replaced by key init", () => {
     rmSync(keyFile);
     const { status, stderr } = fixture.run("key", "init");
     assert.equal(status, 1);
@@ -183,7 +183,7 @@ describe("key file", () => {
     assert.equal(statSync(keyFile, { throwIfNoEntry: false }), undefined);
   });
 
-  test("key init overwrites nothing", () => {
+  test("that exists is not overwritten by key init", () => {
     const before = readFileSync(keyFile);
     const { status, stderr } = fixture.run("key", "init", "kek");
     assert.equal(status, 1);
@@ -191,7 +191,7 @@ describe("key file", () => {
     assert.deepEqual(readFileSync(keyFile), before);
   });
 
-  test("key init makes only what the configuration names", () => {
+  test("is created by key init only for keys that the configuration names", () => {
     const { status, stderr } = fixture.run("key", "init", "other");
     assert.equal(status, 1);
     assert.match(stderr, /it is not a keystore key of .*; its keystore keys are: kek/);
@@ -205,18 +205,18 @@ describe("socket path", () => {
     ["a folder", () => mkdirSync(fixture.socket), /a folder is there/],
   ];
   for (const [what, place, sentence] of cases) {
-    test(what, () => {
+    test(`${what} is refused`, () => {
       place();
       assertRefused(sentence);
     });
   }
 
-  test("a folder that is missing", () => {
+  test("a missing folder is refused", () => {
     fixture.write(localConfig(KEY, { listen: { socket: "none/kms.sock" } }));
     assertRefused(/the folder .*none does not exist; create it: install -d/);
   });
 
-  test("a live socket", async () => {
+  test("a socket in use is refused", async () => {
     await fixture.serve();
     assertRefused(/a process is serving there already/);
     const client = new KmsClient(fixture.socket);
@@ -224,13 +224,13 @@ describe("socket path", () => {
     client.close();
   });
 
-  test("a dead socket of another owner", async () => {
+  test("a stale socket of another owner is refused", async () => {
     await Fixture.stop(await fixture.serve(), "SIGKILL");
     chownSync(fixture.socket, 65534, 65534);
     assertRefused(/belongs to uid 65534, this process is uid 0/);
   });
 
-  test("a dead socket of its own is taken over", async () => {
+  test("a stale socket of the same owner is replaced", async () => {
     await Fixture.stop(await fixture.serve(), "SIGKILL");
     assert.ok(statSync(fixture.socket).isSocket());
     await fixture.serve();
@@ -238,8 +238,8 @@ describe("socket path", () => {
   });
 });
 
-describe("a log that cannot be written", () => {
-  test("a full disk under it does not end the host", async () => {
+describe("a log file that cannot be written", () => {
+  test("does not end the host when its disk is full", async () => {
     fixture.write(localConfig(KEY, { log: { level: "debug", file: "/dev/full" } }));
     const host = await fixture.serve();
     const client = new KmsClient(fixture.socket);
@@ -251,7 +251,7 @@ describe("a log that cannot be written", () => {
 });
 
 describe("stopping", () => {
-  test("SIGHUP ends it as SIGTERM does", async () => {
+  test("SIGHUP ends the host as SIGTERM does", async () => {
     assert.equal(await Fixture.stop(await fixture.serve(), "SIGHUP"), 0);
     assert.equal(statSync(fixture.socket, { throwIfNoEntry: false }), undefined);
   });
@@ -269,13 +269,13 @@ describe("stopping", () => {
     client.close();
     assert.ok(ended.some(({ status }) => status === "fulfilled"));
     for (const each of ended) {
-      // A call that had not reached the host yet may be refused, never lost in silence or half done.
+      // A call that had not reached the host yet may be refused, but is never dropped silently or half done.
       if (each.status === "rejected") assert.equal(each.reason.code, 14, each.reason.details);
     }
     assert.equal(statSync(fixture.socket, { throwIfNoEntry: false }), undefined);
   });
 
-  test("SIGKILL leaves no process of a provider behind", async () => {
+  test("SIGKILL of the host leaves no provider process behind", async () => {
     const host = await fixture.serve();
     const children = readFileSync(`/proc/${host.pid}/task/${host.pid}/children`, "utf8").trim().split(" ");
     assert.ok(children.length >= 1 && children[0] !== "");

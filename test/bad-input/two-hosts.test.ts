@@ -1,4 +1,4 @@
-/** Two processes that listen on one socket at the same time: one of them does, whichever it is. */
+/** Two processes that listen on one socket at the same time: exactly one succeeds. */
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -45,7 +45,7 @@ after(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-test(`of two that listen at the same time one does, and the other is refused (${RACES} races)`, async () => {
+test(`when two processes listen at the same time, one succeeds and the other is refused (${RACES} races)`, async () => {
   const results: Record<string, number> = {};
   for (let race = 0; race < RACES; race++) {
     const socket = join(folder, `${race % 2}.sock`);

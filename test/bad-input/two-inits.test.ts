@@ -1,4 +1,4 @@
-/** "kleidi key init" and what runs beside it, as commands: two at once, one beside a host that starts, one that is killed. */
+/** "kleidi key init" in races: two at once, one beside a host that starts, one that is killed. */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -37,7 +37,7 @@ function listed(one: Fixture): string | undefined {
   return /fingerprint ([0-9a-f]{32})/.exec(one.run("key", "list").stdout)?.[1];
 }
 
-test(`of two key inits at once one creates the key that it prints, the other says that it exists (${PAIRS} pairs)`, async (t) => {
+test(`when two key inits run at once, one creates the key that it prints and the other reports that it exists (${PAIRS} pairs)`, async (t) => {
   for (let i = 0; i < PAIRS; i++) {
     const one = fixture(t);
     const ended = await Promise.all([keyInit(one), keyInit(one)]);
@@ -50,7 +50,7 @@ test(`of two key inits at once one creates the key that it prints, the other say
   }
 });
 
-test("a key init beside hosts and lists that start: each sees no key or the whole one", async (t) => {
+test("hosts and lists that start beside a key init see either no key or the complete one", async (t) => {
   for (let i = 0; i < 4; i++) {
     const one = fixture(t);
     const host = one.spawn();
@@ -63,14 +63,14 @@ test("a key init beside hosts and lists that start: each sees no key or the whol
       list.stdout,
       /fingerprint [0-9a-f]{32}|there is no such file, and no record that the key was created/,
     );
-    // Whatever it saw, the next one serves.
+    // Regardless of its view, the next one serves.
     await Fixture.stop(host, "SIGKILL");
     await one.serve();
     assert.equal(listed(one), made.json.fingerprint);
   }
 });
 
-test("a host that starts removes what a killed key init left, and serves", async (t) => {
+test("a host that starts removes the leftovers of a killed key init and serves", async (t) => {
   const one = fixture(t).keyInit("kek");
   const keys = join(one.folder, "keys");
   writeFileSync(join(keys, ".kek.key.new"), readFileSync(join(keys, "kek.key")), { mode: 0o600 });

@@ -1,6 +1,6 @@
 /**
- * What it takes to add a capability, tried in a copy of the tree: kleidi:example, which repeats the words that it grants. Only the files
- * that CONTRIBUTING.md names are added or changed, and the configuration, admission, check, the gate and a real provider know it.
+ * Adds a capability in a copy of the tree: kleidi:example, which repeats granted words. Only the files that CONTRIBUTING.md lists are
+ * added or changed; the configuration, admission, check, the gate and a real provider then support it.
  */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
@@ -11,7 +11,7 @@ import { after, before, test } from "node:test";
 
 const root = join(import.meta.dirname, "..", "..");
 mkdirSync(join(root, ".tmp"), { recursive: true });
-// Beside the packages, so that each of their files can be a link: a provider's process reads what lies there itself.
+// In the repository's folder, so that each package file can be a link; a provider's process reads only real files.
 const copy = mkdtempSync(join(root, ".tmp", "capability-"));
 const written: string[] = [];
 
@@ -98,7 +98,7 @@ export const example = {
 } as const satisfies Capability;
 `;
 
-/** The teaching provider, which has the word repeated before it encrypts. */
+/** The teaching provider, which calls echo before it encrypts. */
 function addProvider(word: string): string {
   const from = readFileSync(join(root, "examples/first-provider/assembly/index.ts"), "utf8");
   const folder = join(copy, "providers/echo");
@@ -143,7 +143,7 @@ function configure(sha256: string, grants: string): void {
   writeFileSync(join(copy, "kleidi.yaml"), `${lines.join("\n")}\n`);
 }
 
-test("a capability is one folder, its line in the registry, its message, its specification and its import in the SDK", () => {
+test("a capability consists of one folder, its line in the registry, its message, its specification and its import in the SDK", () => {
   write("host/capabilities/example/capability.ts", CAPABILITY);
   change(
     "host/capabilities/registry.ts",
@@ -200,7 +200,7 @@ export function echo(word: string): HostReply {
   ]);
 });
 
-test("the host of that copy runs a provider that uses it, and denies a word that is not granted", () => {
+test("the host of the copy runs a provider that uses the capability, and denies a word that is not granted", () => {
   const granted = addProvider("hello");
   configure(granted, "");
   const ungranted = kleidi("check");

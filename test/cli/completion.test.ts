@@ -1,4 +1,4 @@
-/** The scripts in the shells that read them, and the man pages in a formatter. */
+/** The completion scripts in real shells, and the man pages in a formatter. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -51,7 +51,7 @@ const words = (group: string) =>
     name.startsWith(`${group} `) ? [name.slice(group.length + 1)] : [],
   );
 
-test("bash completes commands, the commands of a group, options, and else the names of files", () => {
+test("bash completes commands, subcommands and options, and otherwise file names", () => {
   assert.deepEqual(inBash("ch"), ["check"]);
   assert.deepEqual(inBash("key", ""), [...words("key"), "--help"]);
   assert.deepEqual(inBash("check", "--l"), ["--live"]);
@@ -60,18 +60,18 @@ test("bash completes commands, the commands of a group, options, and else the na
   assert.deepEqual(inBash("no-command", ""), []);
 });
 
-test("fish completes commands, the commands of a group, and options", () => {
+test("fish completes commands, subcommands and options", () => {
   assert.deepEqual(inFish("kleidi ch"), ["check"]);
   assert.deepEqual(inFish("kleidi key ").sort(), words("key").sort());
   assert.deepEqual(inFish("kleidi check --l"), ["--live"]);
 });
 
-test("zsh reads its script", () => {
+test("zsh accepts its script", () => {
   run("zsh", "-n", scriptOf("zsh"));
 });
 
 for (const { file, text } of manPages(PROGRAM, "2026-11-27")) {
-  test(`${file} has no fault for mandoc, and has the command's options and examples`, () => {
+  test(`${file} passes mandoc, and has the command's options and examples`, () => {
     const path = join(folder, file);
     writeFileSync(path, text);
     run("mandoc", "-T", "lint", "-W", "warning,stop", path);

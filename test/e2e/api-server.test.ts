@@ -1,4 +1,4 @@
-/** A real API server keeps its Secrets through the local provider. The tests build on each other, as an operator's day does. */
+/** A real API server encrypts its Secrets with the local provider. The tests build on each other, like an operator's day. */
 import assert from "node:assert/strict";
 import type { ChildProcess } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
@@ -24,7 +24,7 @@ describe("kube-apiserver with the local provider", () => {
   });
 
   after(async () => {
-    // The API server first: without etcd it takes long to end.
+    // The API server first: without etcd it takes long to stop.
     await api.stop();
     await etcd.stop();
     await fixture.close();
@@ -45,16 +45,16 @@ describe("kube-apiserver with the local provider", () => {
     return value;
   }
 
-  test("a Secret lies in etcd under the plugin's prefix, and its value nowhere", async () => {
+  test("a Secret is stored in etcd with the plugin's prefix, and its plaintext nowhere", async () => {
     await api.createSecret("first", VALUE);
     const value = await stored("first");
     assert.equal(value.subarray(0, PREFIX.length).toString(), PREFIX);
     assert.ok(value.includes(await keyId()), "the stored object names the key_id");
     const all = await etcd.values("/", true);
-    assert.ok(all.length > 10, "etcd holds what an API server writes at its start");
+    assert.ok(all.length > 10, "etcd holds the objects that an API server writes at its start");
     const encoded = Buffer.from(VALUE).toString("base64");
     for (const each of all) {
-      assert.ok(!each.includes(VALUE) && !each.includes(encoded), "no value in etcd holds the Secret");
+      assert.ok(!each.includes(VALUE) && !each.includes(encoded), "no value in etcd contains the Secret");
     }
     assert.equal(await api.readSecret("first"), VALUE);
   });
@@ -78,18 +78,18 @@ describe("kube-apiserver with the local provider", () => {
     assert.equal(await api.readSecret("first"), VALUE);
   });
 
-  test("with the host down, cached reads go on and readyz says so; with it back, readyz recovers", async () => {
+  test("while the host is down, cached reads continue and readyz fails; after its restart, readyz recovers", async () => {
     await Fixture.stop(host, "SIGKILL");
     assert.equal(await api.readSecret("first"), VALUE);
     await until("readyz fails", async () => (await api.get("/readyz/kms-providers")).status === 500);
     assert.match((await api.get("/readyz?verbose")).body, /^\[-\]kms-providers failed/m);
     assert.equal(await api.readSecret("first"), VALUE);
-    // The socket that the killed host left is taken over.
+    // The host replaces the socket of the killed one.
     host = await fixture.serve();
     await until("readyz is good", async () => (await api.get("/readyz/kms-providers")).status === 200);
   });
 
-  test("with a second key active, new Secrets carry its key_id and old ones still read", async () => {
+  test("with a second key active, new Secrets carry its key_id and old ones can still be read", async () => {
     const before = await keyId();
     const keys = [
       { name: "kek-2", use: "active" },
@@ -101,7 +101,7 @@ describe("kube-apiserver with the local provider", () => {
     host = await fixture.serve();
     const now = await keyId();
     assert.notEqual(now, before);
-    // The API server polls Status every 60 s; a restart asks at once.
+    // The API server polls Status every 60 s; a restart makes it ask at once.
     await api.stop();
     await api.start();
     await api.createSecret("second", VALUE);
@@ -111,7 +111,7 @@ describe("kube-apiserver with the local provider", () => {
     assert.equal(await api.readSecret("second"), VALUE);
   });
 
-  /** What doctor says about the API server and its file, and its exit code. */
+  /** The findings of doctor on the API server and its file, and the exit code. */
   async function doctor(...words: string[]) {
     const options = ["--encryption-config", api.encryptionConfig, "--kubeconfig", api.kubeconfig(), "--json"];
     const { stdout, code } = await fixture.runAside("doctor", ...options, ...words).then(
@@ -129,7 +129,7 @@ describe("kube-apiserver with the local provider", () => {
     return { code, text: own.map(({ ok, detail }) => `${ok ? "ok" : "FAIL"} ${detail}`).join("\n") };
   }
 
-  test("doctor compares the file and the keys with the API server, and counts what is left under an old key", async () => {
+  test("doctor compares the file and the keys with the API server, and counts the objects left under an old key", async () => {
     const { code, text } = await doctor("--count");
     assert.equal(code, 1, text);
     assert.match(text, /^ok .*encryption\.yaml writes Secrets through this host$/m);
@@ -142,7 +142,7 @@ describe("kube-apiserver with the local provider", () => {
     assert.match(text, /^FAIL of 2 objects of secrets, 1 were read under key kek-1 /m);
   });
 
-  test("after the old Secret was rewritten, doctor proves that nothing is left under the old key", async () => {
+  test("after the old Secret was rewritten, doctor reports that nothing is left under the old key", async () => {
     await api.rewriteSecret("first");
     const { code, text } = await doctor("--count");
     assert.match(
@@ -152,7 +152,7 @@ describe("kube-apiserver with the local provider", () => {
     assert.equal(code, 0, text);
   });
 
-  test("doctor says that another file is in force", async () => {
+  test("doctor reports that another file is in force", async () => {
     const text = readFileSync(api.encryptionConfig, "utf8");
     writeFileSync(api.encryptionConfig, `${text}\n`);
     try {

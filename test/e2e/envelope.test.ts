@@ -1,4 +1,4 @@
-/** The API server's own envelope code (k8s.io/apiserver and k8s.io/kms), as another real peer. */
+/** The API server's own envelope code (k8s.io/apiserver and k8s.io/kms), as a second real client. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
@@ -16,7 +16,7 @@ describe("the envelope code of k8s.io/apiserver", () => {
   });
   after(() => fixture.close());
 
-  test("writes with one transformer and reads with a fresh one, twenty times", () => {
+  test("writes with one transformer and reads with a new one, twenty times", () => {
     const plaintext = randomBytes(100).toString("hex");
     const args = ["-socket", fixture.socket, "-name", "kleidi", "-plaintext-hex", plaintext, "-rounds", "20"];
     const { status, stdout, stderr } = spawnSync(join(binaries, "kmspeer"), args, { encoding: "utf8" });

@@ -1,4 +1,4 @@
-/** A real API server takes what kleidi render makes: the EncryptionConfiguration of each stage, and the pods. */
+/** A real API server accepts the output of kleidi render: the EncryptionConfiguration of each stage, and the pods. */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { parse } from "yaml";
@@ -33,7 +33,7 @@ describe("kube-apiserver with rendered files", () => {
     await api.start();
   }
 
-  /** The text of the last file. */
+  /** The content of the last file. */
   function rendered(...args: string[]): string {
     const { status, stdout, stderr } = fixture.run("render", ...args, "--json");
     assert.equal(status, 0, `${stdout}${stderr}`);
@@ -45,7 +45,7 @@ describe("kube-apiserver with rendered files", () => {
     return value?.subarray(0, PREFIX.length).toString() === PREFIX;
   }
 
-  test("stage writes as before, promote writes with kleidí, and each reads the other's", async () => {
+  test("stage writes with the previous provider, promote writes with kleidí, and each reads the other's objects", async () => {
     await restartWith("stage");
     await api.createSecret("staged", "one");
     assert.equal(await isEncrypted("staged"), false);
@@ -55,7 +55,7 @@ describe("kube-apiserver with rendered files", () => {
     assert.deepEqual([await api.readSecret("staged"), await api.readSecret("promoted")], ["one", "two"]);
   });
 
-  test("retire reads what was rewritten; leave reads all, and writes as before kleidí", async () => {
+  test("retire reads rewritten objects; leave reads all objects and writes with the previous provider", async () => {
     // an API server with one object that it cannot read does not become ready
     await api.rewriteSecret("staged");
     assert.equal(await isEncrypted("staged"), true);
@@ -67,7 +67,7 @@ describe("kube-apiserver with rendered files", () => {
     assert.equal(await isEncrypted("left"), false);
   });
 
-  test("strict validation takes the static pod, and the API server's pod with the sidecar", async () => {
+  test("strict validation accepts the static pod, and the API server's pod with the sidecar", async () => {
     const accounts = "/api/v1/namespaces/kube-system/serviceaccounts";
     await until("kube-system has its service account", async () => {
       const { status } = await api.create(accounts, { metadata: { name: "default" } });
@@ -80,7 +80,7 @@ describe("kube-apiserver with rendered files", () => {
     for (const manifest of [pod, patch]) {
       const { status, body } = await api.create(PODS, manifest);
       assert.equal(status, 201, body);
-      // the API server keeps all of it: no field was unknown and dropped
+      // the API server keeps every field: none was unknown and dropped
       assert.equal(JSON.parse(body).metadata.annotations["kleidi.dev/config-sha256"].length, 64);
     }
     const { status } = await api.create(PODS, { ...pod, spec: { ...pod.spec, hostNetwrok: true } });

@@ -18,7 +18,7 @@ export interface Answer {
   readonly body: string;
 }
 
-/** Reads an etcd as it is stored. */
+/** Reads the raw contents of an etcd. */
 export class EtcdClient {
   url = "";
 
@@ -67,7 +67,7 @@ export class Etcd extends EtcdClient {
   }
 }
 
-/** Asks an API server on loopback as a member of system:masters. */
+/** Sends requests to an API server on loopback as a member of system:masters. */
 export class ApiClient {
   readonly token: string;
   port = 0;
@@ -94,14 +94,14 @@ export class ApiClient {
     if (status !== 201) throw new Error(`creating Secret ${name} gave ${status}: ${body}`);
   }
 
-  /** The Secret's value, or an error with what the API server said. */
+  /** Returns the Secret's value, or throws an error with the API server's response. */
   async readSecret(name: string): Promise<string> {
     const { status, body } = await this.get(`/api/v1/namespaces/default/secrets/${name}`);
     if (status !== 200) throw new Error(`reading Secret ${name} gave ${status}: ${body}`);
     return Buffer.from(JSON.parse(body).data.value, "base64").toString();
   }
 
-  /** Writes a Secret again as it is: one that is stored under an older key moves to the current one. */
+  /** Writes a Secret unchanged, so that one stored under an older key moves to the current one. */
   async rewriteSecret(name: string): Promise<void> {
     const path = `/api/v1/namespaces/default/secrets/${name}`;
     const { body } = await this.get(path);
@@ -109,7 +109,7 @@ export class ApiClient {
     if (status !== 200) throw new Error(`rewriting Secret ${name} gave ${status}`);
   }
 
-  /** A request of the administrator, or of the holder of a token. */
+  /** A request as the administrator, or as the holder of a token. */
   ask(
     method: string,
     path: string,
@@ -123,7 +123,7 @@ export class ApiClient {
           port: this.port,
           method,
           path,
-          // The server made its certificate itself a moment ago.
+          // The server has just made its certificate itself.
           rejectUnauthorized: false,
           headers: { authorization: `Bearer ${token}`, "content-type": type },
         },
@@ -143,7 +143,7 @@ export class ApiClient {
 
 export interface ApiServerOptions {
   readonly flags?: readonly string[];
-  /** Another server over the same etcd, whose tokens this one accepts. */
+  /** A second server over the same etcd, whose tokens this one accepts. */
   readonly tokensOf?: ApiServer;
 }
 
@@ -155,7 +155,7 @@ export class ApiServer extends ApiClient {
   readonly #tokens: string;
   #process: ChildProcess | undefined;
 
-  /** @param socket the KMS plugin's, for Secrets, under the provider name "kleidi" */
+  /** @param socket the KMS plugin's socket, for Secrets, under the provider name "kleidi" */
   constructor(folder: string, etcd: Etcd, socket: string, { flags = [], tokensOf }: ApiServerOptions = {}) {
     super(tokensOf?.token);
     this.#folder = folder;
@@ -188,14 +188,14 @@ export class ApiServer extends ApiClient {
   }
 
   async start(): Promise<void> {
-    // The same port after a restart: clients keep their address.
+    // The same port after a restart, so that clients keep their address.
     if (this.port === 0) this.port = await freePort();
     const file = (name: string) => join(this.#folder, name);
     const tokens = (name: string) => join(this.#tokens, name);
     this.#process = start(this.#folder, "kube-apiserver", [
       `--etcd-servers=${this.#etcd.url}`,
       "--bind-address=127.0.0.1",
-      // Without a default route the server finds no address of its own, with one it would take the outer one.
+      // Without a default route the server finds no address of its own; with one it would use the external address.
       "--advertise-address=127.0.0.1",
       "--endpoint-reconciler-type=none",
       `--secure-port=${this.port}`,
@@ -262,10 +262,10 @@ export class ApiServer extends ApiClient {
   }
 }
 
-/** Ends a wait at once: it is in vain. */
+/** An error that ends a wait at once, because waiting is pointless. */
 export class Hopeless extends Error {}
 
-/** Asks until the answer is yes; an exception is a no, except Hopeless. */
+/** Polls until the check returns true; an exception counts as false, except Hopeless. */
 export async function until(what: string, ask: () => Promise<boolean>, limitMs = START_MS): Promise<void> {
   const deadline = Date.now() + limitMs;
   let last: unknown;

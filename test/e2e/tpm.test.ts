@@ -1,4 +1,4 @@
-/** A real API server keeps its Secrets through a KEK in a (virtual) TPM. */
+/** A real API server encrypts its Secrets with a KEK in a (virtual) TPM. */
 import assert from "node:assert/strict";
 import type { ChildProcess } from "node:child_process";
 import { after, before, describe, test } from "node:test";
@@ -38,7 +38,7 @@ describe("kube-apiserver with the tpm provider", () => {
     await tpm.stop();
   });
 
-  test("a Secret lies in etcd under the plugin's prefix, and its value nowhere", async () => {
+  test("a Secret is stored in etcd with the plugin's prefix, and its plaintext nowhere", async () => {
     await api.createSecret("first", VALUE);
     const [value] = await etcd.values("/registry/secrets/default/first");
     assert.ok(value);
@@ -49,7 +49,7 @@ describe("kube-apiserver with the tpm provider", () => {
     assert.equal(await api.readSecret("first"), VALUE);
   });
 
-  test("it reads back after the TPM, the host and the API server were restarted", async () => {
+  test("the Secret reads back after a restart of the TPM, the host and the API server", async () => {
     await api.stop();
     assert.equal(await Fixture.stop(host), 0);
     await tpm.kill();

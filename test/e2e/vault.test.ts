@@ -1,4 +1,4 @@
-/** A real API server keeps its Secrets through a KEK in a real OpenBao. */
+/** A real API server encrypts its Secrets with a KEK in a real OpenBao. */
 import assert from "node:assert/strict";
 import type { ChildProcess } from "node:child_process";
 import { after, before, describe, test } from "node:test";
@@ -42,7 +42,7 @@ describe("kube-apiserver with the vault provider", () => {
     await bao.stop();
   });
 
-  test("a Secret lies in etcd under the plugin's prefix, and its value nowhere", async () => {
+  test("a Secret is stored in etcd with the plugin's prefix, and its plaintext nowhere", async () => {
     await api.createSecret("first", VALUE);
     const [value] = await etcd.values("/registry/secrets/default/first");
     assert.ok(value?.toString("latin1").startsWith("k8s:enc:kms:v2:kleidi:"));
@@ -52,7 +52,7 @@ describe("kube-apiserver with the vault provider", () => {
     assert.equal(await api.readSecret("first"), VALUE);
   });
 
-  test("with OpenBao sealed, cached reads go on and readyz says so; unsealed, it recovers", async () => {
+  test("while OpenBao is sealed, cached reads continue and readyz fails; it recovers after the unseal", async () => {
     await bao.seal();
     assert.equal(await api.readSecret("first"), VALUE);
     await until("readyz fails", async () => (await api.get("/readyz/kms-providers")).status === 500);
@@ -62,15 +62,15 @@ describe("kube-apiserver with the vault provider", () => {
   });
 
   const UNREACHABLE = 'Cannot status: provider "vault" reports that its KMS does not answer';
-  test("everything started while OpenBao is out of reach: it is ready soon after OpenBao is", async () => {
+  test("a host and an API server that start without OpenBao become ready soon after it does", async () => {
     await api.stop();
     assert.equal(await Fixture.stop(host), 0);
     await bao.kill();
     host = fixture.spawn();
     const client = new KmsClient(fixture.socket);
     try {
-      // The socket is there, and says what is wrong.
-      await until("Status says why", async () => {
+      // The socket is there, and Status reports the fault.
+      await until("Status reports the cause", async () => {
         const error = (await client.status().catch((error) => error)) as { code?: number; details?: string };
         return error.code === 14 && error.details === UNREACHABLE;
       });
@@ -84,7 +84,7 @@ describe("kube-apiserver with the vault provider", () => {
     assert.equal(await api.readSecret("first"), VALUE);
   });
 
-  test("after a rotation in OpenBao new Secrets carry the new key_id, and old ones still read", async () => {
+  test("after a rotation in OpenBao, new Secrets carry the new key_id and old ones can still be read", async () => {
     const client = new KmsClient(fixture.socket);
     try {
       const before = (await client.status()).keyId;

@@ -1,4 +1,4 @@
-/** A real host whose admin listener is attacked: it serves keys all the time, and the listener answers anyone who asks once. */
+/** A real host whose admin listener is attacked: it keeps serving keys, and the listener still answers a client that asks once. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { statSync } from "node:fs";
@@ -48,7 +48,7 @@ const linesWith = (fixture: Fixture, ...texts: string[]) =>
     .split("\n")
     .filter((line) => texts.every((text) => line.includes(text)));
 
-test("1,400 requests on one connection that reads nothing are one request, and are told once", async (t) => {
+test("1,400 requests on one connection that reads nothing count as one request, and are logged once", async (t) => {
   const { fixture, admin, port } = await start(t);
   const host = await fixture.serve();
   for (let i = 0; i < 5; i++) caller(t, port).pause().write(pipelined(1400));
@@ -65,13 +65,13 @@ test("1,400 requests on one connection that reads nothing are one request, and a
   assert.equal(told(), 1);
 });
 
-test("silent connections do not keep anybody from asking, and are told once", async (t) => {
+test("silent connections keep no client out, and are logged once", async (t) => {
   const { fixture, admin, port } = await start(t);
   await fixture.serve();
   for (let i = 0; i < SILENT; i++) await once(caller(t, port), "connect");
   for (const path of ["/livez", "/readyz", "/metrics", "/state", "/"])
     assert.equal((await ask(admin, path)).status, 200, path);
-  // A few of them where they took long to be opened: those were late.
+  // Some were opened so slowly that they were closed as late.
   await untilWell(async () => {
     const samples = samplesOf((await ask(admin, "/metrics")).text);
     const closed = total(samples, "kleidi_connections_closed_total", { listener: "admin" });
@@ -81,7 +81,7 @@ test("silent connections do not keep anybody from asking, and are told once", as
   await assertServes(fixture.socket);
 });
 
-test("keys are served while somebody else has the admin address, and it is had once it is free", async (t) => {
+test("keys are served while another program has the admin address, and the host takes it once it is free", async (t) => {
   const { fixture, admin, port } = await start(t);
   const thief = createServer((socket) => socket.destroy());
   await once(thief.listen(port, "127.0.0.1"), "listening");
@@ -97,10 +97,10 @@ test("keys are served while somebody else has the admin address, and it is had o
   await untilWell(async () =>
     assert.equal(linesWith(fixture, "the admin listener has its address now", admin).length, 1),
   );
-  assert.equal(linesWith(fixture, said).length, 1, "told once, however often it was tried");
+  assert.equal(linesWith(fixture, said).length, 1, "logged once, regardless of the number of attempts");
 });
 
-test("a host that cannot have its admin address stops when it is asked to", async (t) => {
+test("a host without its admin address stops when asked to", async (t) => {
   const { fixture, port } = await start(t);
   const thief = createServer();
   await once(thief.listen(port, "127.0.0.1"), "listening");
@@ -108,7 +108,7 @@ test("a host that cannot have its admin address stops when it is asked to", asyn
   assert.equal(await Fixture.stop(await fixture.serve()), 0);
 });
 
-test("an admin socket is for its owner, and check asks it", async (t) => {
+test("an admin socket is accessible to its owner only, and check queries it", async (t) => {
   const { fixture } = await start(t, () => "unix:admin.sock");
   const path = join(fixture.folder, "admin.sock");
   const before = fixture.run("check");

@@ -1,4 +1,4 @@
-/** A real host that is flooded, in each way for a second: it lives, serves, holds a bounded amount of memory, and tells of it once. */
+/** A real host is flooded in each way for a second: it survives, serves, holds a bounded amount of memory, and logs the flood once. */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
@@ -10,7 +10,7 @@ import { samplesOf, total } from "../support/promtool.ts";
 import { untilWell } from "../support/until-well.ts";
 
 const FLOOD_MS = 1_000;
-/** Endless requests took a host without limits from 115 to 1,338 MB in 24 seconds. */
+/** Without limits, endless requests took a host from 115 to 1,338 MB in 24 seconds. */
 const MAX_GROWTH = 128 << 20;
 
 const fixture = new Fixture();
@@ -44,7 +44,7 @@ const lines = (text: string) =>
     .filter((line) => line.includes(text));
 
 for (const [name, flood] of Object.entries(FLOODS)) {
-  test(`${name}: the host serves during it and after it, and nobody is left`, async () => {
+  test(`${name}: the host serves during and after the flood, and no connection is left`, async () => {
     const early = rss();
     const flooding = flood({ socket: fixture.socket, port }, AbortSignal.timeout(FLOOD_MS));
     const seal = () => client.encrypt({ plaintext: new Uint8Array(32) }, 10_000);
@@ -60,7 +60,7 @@ for (const [name, flood] of Object.entries(FLOODS)) {
   });
 }
 
-test("a client that comes while answered callers hold every place is served, call after call", async () => {
+test("a client that connects while answered callers hold every slot is served, call after call", async () => {
   const end = new AbortController();
   const flooding = FLOODS["answered callers"]({ socket: fixture.socket, port }, end.signal);
   await untilWell(async () => {
@@ -68,20 +68,20 @@ test("a client that comes while answered callers hold every place is served, cal
     assert.ok(total(samples, "kleidi_connections_closed_total", { reason: "replaced" }) >= 256);
   });
   const late = new KmsClient(fixture.socket);
-  // Its connection is closed now and then: it connects again, as an API server does.
+  // Its connection is closed now and then; it reconnects, as an API server does.
   for (let i = 0; i < 50; i++) await untilWell(() => late.encrypt({ plaintext: new Uint8Array(32) }, 3_000));
   late.close();
   end.abort();
   await flooding;
 });
 
-test("each kind of it is in the log once", async () => {
+test("each kind of flood is logged once", async () => {
   const samples = samplesOf((await ask(admin, "/metrics")).text);
   const closes = samples.filter(({ name, value }) => name === "kleidi_connections_closed_total" && value > 0);
-  assert.ok(closes.length >= 4, `limits that were passed: ${closes.length}`);
+  assert.ok(closes.length >= 4, `exceeded limits: ${closes.length}`);
   for (const { labels } of closes) {
     const told = lines(`"listener":"${labels.listener}","reason":"${labels.reason}"`);
-    // Once a minute, and the floods together take less than two.
+    // Logged once a minute, and the floods together take less than two.
     assert.ok(told.length >= 1 && told.length <= 2, `${labels.listener} ${labels.reason}: ${told.length}`);
   }
 });

@@ -1,4 +1,4 @@
-/** A log that a host wrote, and what somebody without the key may make of it. */
+/** A log that a host wrote, and the changes that an attacker without the key can make. */
 import assert from "node:assert/strict";
 import { createHash, type KeyObject } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
@@ -9,14 +9,14 @@ import { createKey } from "../../host/audit/key-file.ts";
 import { AuditLog } from "../../host/audit/log.ts";
 import { rotatedFiles } from "../../host/audit/sink/names.ts";
 
-/** A log that a host wrote: the lines of its files, and how its checkpoints were kept elsewhere. */
+/** A log that a host wrote: the lines of its files, and its checkpoints as exported. */
 export interface Log {
   readonly files: readonly (readonly string[])[];
   readonly key: KeyObject;
   readonly exported: readonly string[];
 }
 
-/** Places are counted over all lines, modulo how many there are. */
+/** Positions are indices over all lines, modulo their number. */
 type Edit =
   | { readonly kind: "drop" | "double" | "swap" | "deny" | "blank"; readonly at: number }
   | { readonly kind: "move"; readonly at: number; readonly to: number }
@@ -46,7 +46,7 @@ const edit: fc.Arbitrary<Edit> = fc.oneof(
   fc.record({ kind: fc.constant("cut" as const), at }),
 );
 export const how = fc.record({ key: fc.boolean(), exported: fc.boolean() });
-/** Also nothing, and what leaves everything as it was. */
+/** May be empty, or change nothing. */
 export const edits = fc.array(edit, { maxLength: 3 });
 
 export function edited(log: Log, edits: readonly Edit[]): string[][] {
@@ -71,7 +71,7 @@ export function edited(log: Log, edits: readonly Edit[]): string[][] {
 const hashOf = (line: string) => createHash("sha256").update(line, "latin1").digest("hex");
 export const isCheckpoint = (line: string) => line.includes('","kind":"checkpoint"');
 
-/** Without the key: each line from one on names the hash of the one before it again, and counts on. */
+/** Recomputes the chain without the key: from one line on, each has the hash and the sequence that follow from the line before. */
 export function rechained(files: readonly (readonly string[])[], from: number): string[][] {
   let prev: string | undefined;
   let seq = 0;

@@ -1,4 +1,4 @@
-/** Audit logs that somebody has changed: host/audit/verify.ts neither fails, nor loops, nor says of a changed log that it is intact. */
+/** Changed audit logs: host/audit/verify.ts neither throws, nor loops, nor reports a changed log as intact. */
 import assert from "node:assert/strict";
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -10,14 +10,14 @@ import { at, edited, edits, how, isCheckpoint, rechained, text, written } from "
 import { change, changedBytes } from "./bytes.ts";
 import type { Target } from "./target.ts";
 
-/** Another line of the host's own form where there is a uid, else a kind that no host writes. */
+/** A line that still has the host's form if it has a uid; otherwise a kind that no host writes. */
 const changedWord = (line: string) =>
   line.includes('"uid":"') ? line.replace('"uid":"', '"uid":"x') : line.replace('"kind":"', '"kind":"x');
 
 export const audit: Target = {
   name: "audit",
   async open(seen) {
-    // in memory, where there is such a folder: a case writes three files
+    // in memory, if there is such a folder: each case writes three files
     const folder = mkdtempSync(join(existsSync("/dev/shm") ? "/dev/shm" : tmpdir(), "kleidi-fuzz-"));
     const log = await written(folder);
     const original = log.files.flat();
@@ -37,20 +37,20 @@ export const audit: Target = {
       const { fault, intactTo, first, gaps } = verdict;
       if (fault !== undefined) {
         const size = files[paths.indexOf(fault.file)]?.length;
-        assert.ok(size !== undefined, "it names a file that is not there");
+        assert.ok(size !== undefined, "the fault names a file that does not exist");
         assert.ok(fault.line >= 0 && fault.line <= size + 1 && fault.why.length < 5000);
       }
-      assert.ok(gaps.length === 0, "a gap is believed that the host did not write");
+      assert.ok(gaps.length === 0, "a gap that the host did not write is accepted");
       assert.ok(
         intactTo === undefined || (first !== undefined && intactTo >= first && intactTo <= original.length),
       );
       return verdict;
     };
-    /** The lines before these may be in older files, which are not looked at. */
+    /** The lines before these may be in older files, which are not read. */
     const beginnings = original.flatMap((line, i) =>
       /","kind":"(genesis|rotate|start)"/.test(line) ? [i] : [],
     );
-    /** Whether lines are the log's from a beginning on: the last line aside, which nothing holds. */
+    /** Whether the lines are a part of the log from one of these on. The last line may differ: no later line covers it. */
     const isPart = (lines: readonly string[]) =>
       lines.length === 0 ||
       beginnings.some(
@@ -58,13 +58,13 @@ export const audit: Target = {
           lines.slice(0, -1).every((line, i) => line === original[start + i]) &&
           lines.length <= original.length - start,
       );
-    /** With checkpoints that were kept elsewhere: no line from the first one on is missing, up to the last checkpoint. */
+    /** With exported checkpoints: no line from the first one to the last checkpoint is missing. */
     const reachesCheckpoints = (lines: readonly string[]) =>
       lines.length > 0 && lines.includes(original[lastCheckpoint] ?? "");
     return {
       properties: [
         {
-          name: "of a log whose lines were changed, cut, moved or added to, only a part from a beginning on is intact",
+          name: "of a log with changed, removed, moved or added lines, only an unchanged part is intact",
           cases: 250,
           timed: true,
           reaches: [
@@ -84,7 +84,7 @@ export const audit: Target = {
             const { fault } = check(bytesOf(files), how);
             if (fault !== undefined) {
               seen(fault.kind);
-              assert.notDeepEqual(lines, original, `a log that nobody changed: ${fault.why}`);
+              assert.notDeepEqual(lines, original, `an unchanged log: ${fault.why}`);
               return;
             }
             assert.ok(isPart(lines), "a changed log is intact");
@@ -94,7 +94,7 @@ export const audit: Target = {
           }),
         },
         {
-          name: "of a log whose bytes were changed, only what begins as it did is intact",
+          name: "of a log with changed bytes, only an unchanged part is intact",
           cases: 300,
           timed: true,
           reaches: ["intact", "changed", "torn"],
@@ -119,12 +119,12 @@ export const audit: Target = {
           ),
         },
         {
-          name: "a log that was chained again without the key fails where a checkpoint is left, and at exported ones in any case",
+          name: "a log that was rechained without the key fails at a remaining checkpoint, and always at exported ones",
           cases: 60,
           timed: true,
           reaches: ["changed", "forged", "rewritten"],
           property: fc.property(at, fc.boolean(), (at, exported) => {
-            // the line that is changed: a checkpoint follows it
+            // the changed line, which a checkpoint follows
             const changed = at % lastCheckpoint;
             const files = log.files.map((file, n) =>
               file.map((line, i) => ((starts[n] ?? 0) + i === changed ? changedWord(line) : line)),
@@ -135,7 +135,7 @@ export const audit: Target = {
           }),
         },
         {
-          name: "any bytes are looked at to their end",
+          name: "arbitrary bytes are verified to their end",
           cases: 60,
           timed: true,
           reaches: ["fault"],

@@ -1,7 +1,7 @@
-/** Valid bytes, changed in a few places: what looks right for long enough gets past the first check. */
+/** Valid bytes, changed in a few places: input that is mostly valid passes the first checks. */
 import fc from "fast-check";
 
-/** `at` is where, as a part of the length. */
+/** `at` is the position as a fraction of the length. */
 export type Change =
   | { readonly kind: "set"; readonly at: number; readonly byte: number }
   | { readonly kind: "flip"; readonly at: number; readonly bit: number }
@@ -10,9 +10,9 @@ export type Change =
   | { readonly kind: "repeat"; readonly at: number; readonly count: number }
   | { readonly kind: "cut"; readonly at: number };
 
-// Of doubles, most that fast-check makes are next to 0 or next to 1.
+// Most doubles of fast-check are close to 0 or to 1.
 const at = fc.nat({ max: 999_999 }).map((millionths) => millionths / 1_000_000);
-/** Ends of ranges, LEB128 that goes on, and what types and sections begin with. */
+/** Ends of ranges, unfinished LEB128, and the first bytes of types and sections. */
 const byte = fc.oneof(fc.constantFrom(0, 1, 2, 5, 0x7f, 0x80, 0xff), fc.integer({ min: 0, max: 255 }));
 export const change: fc.Arbitrary<Change> = fc.oneof(
   { weight: 4, arbitrary: fc.record({ kind: fc.constant("set" as const), at, byte }) },
@@ -43,7 +43,7 @@ export const change: fc.Arbitrary<Change> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("cut" as const), at }) },
 );
 
-/** Up to `max` changes of what `source` gives. */
+/** Makes up to `max` changes to a value of `source`. */
 export function mutated(source: fc.Arbitrary<Uint8Array>, max = 6): fc.Arbitrary<Uint8Array> {
   return fc
     .tuple(source, fc.array(change, { maxLength: max }))

@@ -1,6 +1,6 @@
 /**
- * A provider's process that nobody can trust: host/sandbox/child.ts with a link to a script in place of a process, so that
- * thousands of processes can be played in a second. The same with real ones, a few: host/sandbox/child.test.ts.
+ * A provider's process that is not trusted: host/sandbox/child.ts connected to a script in place of a process, so that thousands of
+ * processes can be simulated in a second. host/sandbox/child.test.ts does the same with a few real ones.
  */
 import assert from "node:assert/strict";
 import type { ChildProcess } from "node:child_process";
@@ -23,7 +23,7 @@ const IMPORTS = [
 const CODES = ["provider-fault", "capability-denied", "deadline"];
 const CALLS = 3;
 
-/** Ends when it is killed, a turn later, as a process does. */
+/** Exits one turn after it is killed, like a real process. */
 class Played extends EventEmitter {
   readonly link: Duplex;
   readonly stdio: unknown[];
@@ -120,7 +120,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 3, arbitrary: fc.record({ kind: constant("answer"), code: fc.integer({ min: 0, max: 6 }) }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constantFrom("call" as const, "turn" as const) }) },
 );
-/** What a guest that behaves makes a process say, as a beginning of what follows. */
+/** The frames of a well-behaved guest, as a prefix of the script. */
 const inOrder = fc
   .tuple(fc.integer({ min: 1, max: CALLS }), fc.integer({ min: 0, max: 6 }), bytes)
   .map(([call, code, bytes]): Step[] => [
@@ -162,14 +162,14 @@ function frameOf(said: Said): Buffer {
   return encodeFrame(said.kind === "loaded" ? Frame.LOADED : Frame.FAILED, said.call);
 }
 
-/** What the host is right to do: the rules of a process that is still ours, written a second time. */
+/** A second implementation of the host's rules for a process that follows the protocol. */
 class Model {
   breached = false;
   readonly #open = new Set<number>();
   readonly #waiting = new Map<number, { number: number }>();
   readonly #used = new Map<number, number>();
   readonly denied = new Set<number>();
-  /** By call: the one reply that may be given on. */
+  /** The one reply that may be forwarded, by call. */
   readonly replies = new Map<number, string>();
   /** Host calls that may reach the gate. */
   gateCalls = 0;
@@ -197,7 +197,7 @@ class Model {
     const known = type === Frame.RESULT || type === Frame.FAILED || type === Frame.HOST_CALL;
     this.breached = !known || call === 0 || call > this.made || this.#waiting.has(call);
     if (type === Frame.RESULT && payload.length > MAX_MESSAGE) this.breached = true;
-    // No call of a script is given up while the process lives, so a finished one has nothing left to say.
+    // No call of a script is given up while the process lives, so a finished one has nothing left to send.
     if (!this.#open.has(call)) this.breached = true;
     if (this.breached) return;
     if (type === Frame.HOST_CALL) this.#hostCall(call, payload);
@@ -307,7 +307,7 @@ async function play({
       }
     }
     await immediate();
-    // A deadline that passes while the script runs: from here on the model knows no more than that.
+    // A deadline may pass while the script runs; after that the model makes no prediction.
     if (end !== "deadline") assert.equal(process.killed, model.breached, "whether it is killed");
   }
   if (end === "half a frame, then exit")

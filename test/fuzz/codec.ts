@@ -1,4 +1,4 @@
-/** Messages of a guest's host calls: the codec of the provider's process, beside the library's. */
+/** Messages of a guest's host calls: the codec of the provider's process, compared with the library's. */
 import assert from "node:assert/strict";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import fc from "fast-check";
@@ -31,7 +31,7 @@ function theirs(bytes: Uint8Array) {
   return { algorithm, key, salt, info, length };
 }
 
-/** Whether a field is there twice, and whether with two wire types, in a message that the codec read. */
+/** Whether a message that the codec read repeats a field, and whether with different wire types. */
 function repetition(bytes: Uint8Array): { repeated: boolean; mixed: boolean } {
   const keys: number[] = [];
   const numbers: number[] = [];
@@ -55,7 +55,7 @@ function repetition(bytes: Uint8Array): { repeated: boolean; mixed: boolean } {
   return { repeated: new Set(numbers).size < numbers.length, mixed };
 }
 
-/** What it gives, or undefined where it throws what it may throw. */
+/** The result, or undefined where the function throws a permitted error. */
 function attempt<T>(work: () => T, ...allowed: (new (...args: never[]) => Error)[]): T | undefined {
   try {
     return work();
@@ -70,33 +70,33 @@ export const codec: Target = {
   open: async (seen) => ({
     properties: [
       {
-        name: "what the codec reads, the library reads as the same",
+        name: "the library decodes each message that the codec decodes, with the same result",
         cases: 3000,
         reaches: ["both read it", "both refuse it"],
         property: fc.property(mutated(message, 4), (bytes) => {
           const mine = attempt(() => ours(bytes), RangeError, TypeError);
           const library = attempt(() => theirs(bytes));
-          // The codec is the stricter one: fixed-width fields and groups are not of this contract.
+          // The codec is stricter: fixed-width fields and groups are not part of this contract.
           if (mine === undefined) {
             seen(library === undefined ? "both refuse it" : "only the codec refuses it");
             return;
           }
-          // Of a field that is there twice the codec looks at the last one only, the library at each.
+          // The codec uses only the last of repeated fields, the library each.
           if (library === undefined) {
-            assert.ok(repetition(bytes).repeated, "the library refuses it, and no field is there twice");
+            assert.ok(repetition(bytes).repeated, "the library refuses it, although no field is repeated");
             seen("only the library refuses it");
             return;
           }
-          // The library does not look at the wire type of a field that it knows, and loses its way in what follows.
+          // The library ignores the wire type of a known field, and then misreads what follows.
           if (repetition(bytes).mixed) return;
-          // A number over its type's range is cut by the library; only its low 32 bits can be compared.
+          // The library cuts a number over its type's range; only its low 32 bits can be compared.
           assert.deepEqual({ ...mine, length: 0 }, { ...library, length: 0 });
           if (mine.length <= 0xffff_ffff) assert.equal(mine.length, library.length);
           seen("both read it");
         }),
       },
       {
-        name: "a reply is what the library writes",
+        name: "a reply is encoded as the library encodes it",
         cases: 500,
         reaches: ["written"],
         property: fc.property(

@@ -1,4 +1,4 @@
-/** Configuration texts with a few tokens changed; texts made from nothing are in host/config/parse.property.test.ts. */
+/** Configuration texts with a few changed tokens; host/config/parse.property.test.ts generates texts from scratch. */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -8,9 +8,9 @@ import { parseConfig } from "../../host/config/parse.ts";
 import { root } from "../support/fixture.ts";
 import type { Target } from "./target.ts";
 
-/** Faults of a file, each with a path of at most 16 steps of 60 characters and three clauses. */
+/** The faults of a file, each with a path of at most 16 steps of 60 characters and three clauses. */
 const MAX_FAULT = 2048;
-/** No word of the schema or of the examples is in it. */
+/** Part of no word of the schema or of the examples. */
 const SECRET = "Zq".repeat(100);
 
 const VALID = `apiVersion: kleidi.dev/v1
@@ -34,7 +34,7 @@ status: { interval: 10s }
 log: { level: info, file: kleidi.log }
 `;
 
-/** The whole configuration of docs/configuration.md, if its first block is one. */
+/** The complete configuration of docs/configuration.md, if its first block is one. */
 const documented = /```yaml\n([\s\S]*?)```/.exec(
   readFileSync(join(root, "docs/configuration.md"), "utf8"),
 )?.[1];
@@ -107,7 +107,7 @@ function assertFaults(error: ConfigError, text: string): void {
     const said = [path, expected, actual, remedy].join(" ");
     assert.ok(said.length <= MAX_FAULT, `a fault of ${said.length} characters`);
     assert.doesNotMatch(said, /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u);
-    // 60 characters are shown; a longer value may be a secret in the wrong place.
+    // 60 characters are printed; a longer value may be a secret in the wrong place.
     for (const part of [path, expected, actual, remedy]) assert.ok(!part.includes(SECRET.slice(0, 61)), part);
   }
 }
@@ -117,7 +117,7 @@ export const config: Target = {
   open: async (seen) => ({
     properties: [
       {
-        name: "a changed text is a configuration, or refused with faults that lie in it and can be printed",
+        name: "a changed text is accepted, or refused with printable faults that have their place in it",
         cases: 600,
         reaches: ["accepted", "refused"],
         property: fc.property(text, (text) => {

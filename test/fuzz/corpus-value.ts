@@ -1,6 +1,6 @@
-/** Inputs of properties as JSON, and back: bytes, and what JSON has no word for, are objects with one key that begins with "$". */
+/** Inputs of properties as JSON, and back: bytes, and values that JSON cannot express, are objects with one key that begins with "$". */
 
-/** @throws TypeError where a value has no form in JSON, such as a function */
+/** @throws TypeError for a value without a JSON form, such as a function */
 export function toJson(value: unknown): unknown {
   if (value instanceof Uint8Array) return { $bytes: Buffer.from(value).toString("hex") };
   if (typeof value === "bigint") return { $bigint: `${value}` };
@@ -10,7 +10,7 @@ export function toJson(value: unknown): unknown {
   if (value === null || ["string", "number", "boolean"].includes(typeof value)) return value;
   if (Array.isArray(value)) return value.map(toJson);
   if (typeof value !== "object" || ![Object.prototype, null].includes(Object.getPrototypeOf(value))) {
-    throw new TypeError("the value is neither plain nor bytes");
+    throw new TypeError("the value is neither plain data nor bytes");
   }
   const entries = Object.entries(value).map(([key, part]) => [key, toJson(part)] as const);
   return entries.some(([key]) => key.startsWith("$")) ? { $object: entries } : Object.fromEntries(entries);

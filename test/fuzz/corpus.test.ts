@@ -1,4 +1,4 @@
-/** What is kept of fuzzing: the form of an input, and which ones are kept. */
+/** The corpus of the fuzz targets: the form of an input, and the selection of inputs. */
 import assert from "node:assert/strict";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -30,7 +30,7 @@ const { value } = fc.letrec<{ value: unknown }>((tie) => ({
   ),
 }));
 
-test("an input is read as it was written", () => {
+test("an input is read back unchanged", () => {
   fc.assert(
     fc.property(value, (value) => {
       const text = JSON.stringify(toJson(value));
@@ -40,12 +40,12 @@ test("an input is read as it was written", () => {
   );
 });
 
-test("what is neither plain nor bytes has no form", () => {
+test("a value that is neither plain data nor bytes has no form", () => {
   for (const value of [() => 1, new Map(), [Symbol("x")], { at: new Date(0) }])
     assert.throws(() => toJson(value), TypeError);
 });
 
-test("three inputs are kept for an outcome, each once, and those of other outcomes beside", () => {
+test("three different inputs are kept for each outcome", () => {
   const collection = new Collection("t", root);
   const add = (value: unknown, ...outcomes: string[]) =>
     collection.wants("p", outcomes) && collection.add({ property: "p", outcomes }, value);
@@ -60,21 +60,21 @@ test("three inputs are kept for an outcome, each once, and those of other outcom
   assert.ok(entries.every(({ property, found }) => property === "p" && found === undefined));
 });
 
-test("an input that made a property fail is kept whatever else there is", () => {
+test("an input that made a property fail is always kept", () => {
   const collection = new Collection("t", root);
   for (const value of [1, 2, 3, 4])
     assert.ok(collection.add({ property: "p", outcomes: [], found: "Error: it failed" }, [value]));
   assert.equal(collection.write().added, 4);
 });
 
-test("an input that is too large, or has no form, is not kept", () => {
+test("an input that is too large or has no form is not kept", () => {
   const collection = new Collection("t", root);
   assert.equal(collection.add({ property: "p", outcomes: ["a"] }, ["x".repeat(LARGEST)]), false);
   assert.equal(collection.add({ property: "p", outcomes: ["a"] }, [() => 1]), false);
   assert.deepEqual(collection.write(), { added: 0, removed: 0 });
 });
 
-test("inputs that are not kept any more are removed", () => {
+test("inputs that are no longer kept are removed", () => {
   const first = new Collection("t", root);
   first.add({ property: "p", outcomes: ["a"] }, [1]);
   first.write();
@@ -87,7 +87,7 @@ test("inputs that are not kept any more are removed", () => {
   );
 });
 
-test("the corpus is of targets that exist, and small", () => {
+test("the corpus is small and belongs to existing targets", () => {
   const corpus = join(import.meta.dirname, "corpus");
   const names = TARGETS.map(({ name }) => name);
   let sum = 0;

@@ -1,6 +1,6 @@
 /**
- * The corpus: inputs that are kept in corpus/TARGET/, a file each. Some came to an outcome that few others did, some once made a
- * property fail. npm test replays all of them; npm run fuzz begins with them, and with --keep adds to them.
+ * The corpus: inputs in corpus/TARGET/, one file each. Some have an outcome that few others have, some once made a property fail. npm
+ * test replays all of them; npm run fuzz begins with them, and with --keep adds to them.
  */
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -9,27 +9,27 @@ import { fromJson, toJson } from "./corpus-value.ts";
 import type { Property } from "./target.ts";
 
 const ROOT = join(import.meta.dirname, "corpus");
-/** Inputs kept for one outcome of one property. */
+/** The number of inputs kept for one outcome of one property. */
 const EACH = 3;
-/** Outcomes of one property for which inputs are kept. */
+/** The number of outcomes of one property for which inputs are kept. */
 const MOST_OUTCOMES = 64;
-/** An input that takes longer hangs: that is a failure too. */
+/** An input that takes longer hangs, which is a failure too. */
 export const HANG_MS = 60_000;
-/** Of one file. */
+/** The largest size of one file. */
 export const LARGEST = 8192;
 
 export interface Kept {
   /** The property's name. */
   readonly property: string;
   readonly outcomes: readonly string[];
-  /** How the property failed once, of an input that is kept for that; it is never replaced. */
+  /** The failure of the property with this input, if it is kept for that; never replaced. */
   readonly found?: string;
-  /** The arguments of the property, as corpus-value.ts writes them. */
+  /** The arguments of the property, as written by corpus-value.ts. */
   readonly input: unknown;
 }
 
 export interface Entry extends Kept {
-  /** Under corpus/. */
+  /** The path under corpus/. */
   readonly file: string;
 }
 
@@ -46,11 +46,11 @@ export function readCorpus(target: string, root = ROOT): Entry[] {
 
 /**
  * Runs a property on a kept input.
- * @returns why it fails; undefined where it holds
+ * @returns the reason of the failure; undefined where the property holds
  */
 export async function replay({ property }: Property, { input }: Kept): Promise<unknown> {
   const hang = Promise.withResolvers<{ error: Error }>();
-  const error = new Error(`it is not over within ${HANG_MS} ms`);
+  const error = new Error(`it did not finish within ${HANG_MS} ms`);
   const timer = setTimeout(() => hang.resolve({ error }), HANG_MS);
   await property.runBeforeEach();
   try {
@@ -62,12 +62,12 @@ export async function replay({ property }: Property, { input }: Kept): Promise<u
   }
 }
 
-/** What the corpus of one target is going to be. */
+/** The new corpus of one target. */
 export class Collection {
   readonly #target: string;
   readonly #root: string;
   readonly #kept = new Map<string, Kept>();
-  /** By property and outcome, how many inputs. */
+  /** The number of inputs by property and outcome. */
   readonly #counts = new Map<string, Map<string, number>>();
 
   constructor(target: string, root = ROOT) {
@@ -84,7 +84,7 @@ export class Collection {
     });
   }
 
-  /** @returns whether it is kept: it is small enough, it has a form in JSON, and it is not there yet */
+  /** @returns whether it is kept: it must be small, have a JSON form, and be new */
   add({ property, outcomes, found }: Omit<Kept, "input">, value: unknown): boolean {
     let input: unknown;
     try {
@@ -106,7 +106,7 @@ export class Collection {
     return true;
   }
 
-  /** Writes what is kept and removes what is not. @returns how many files it added and removed */
+  /** Writes the kept inputs and removes the others. @returns the number of files that it added and removed */
   write(): { added: number; removed: number } {
     const folder = join(this.#root, this.#target);
     mkdirSync(folder, { recursive: true });
@@ -118,7 +118,7 @@ export class Collection {
   }
 }
 
-/** Lone halves of surrogate pairs are escaped by JSON.stringify, so that the file is UTF-8. */
+/** JSON.stringify escapes lone surrogates, so that the file is valid UTF-8. */
 function textOf(kept: Kept): string {
   const { input, ...head } = kept;
   return `${JSON.stringify(head, undefined, 1).slice(0, -2)},\n "input": ${JSON.stringify(input)}\n}\n`;

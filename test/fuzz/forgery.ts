@@ -1,4 +1,4 @@
-/** A signed audit log that somebody without its key edits and chains again: what verify and a host that starts say of it. */
+/** A signed audit log that an attacker without its key edits and rechains: the verdict of verify and of a host that starts. */
 import assert from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -87,7 +87,7 @@ const edit = fc.oneof(
 );
 const edits = fc.record({
   edits: fc.array(edit, { maxLength: 6 }),
-  /** Where the chain is made again from; undefined: nowhere. */
+  /** The line from which the chain is recomputed; undefined: none. */
   chained: fc.option(at, { nil: undefined }),
   end: fc.constantFrom("\n", "", "\n\n", '\n{"v":1', "\0\0"),
 });
@@ -117,7 +117,7 @@ function edited(lines: readonly string[], { edits: each, chained, end }: Given):
   return now.join("\n") + end;
 }
 
-/** The lines from there on, each behind the one before; what is not a record stays as it is. */
+/** The lines from there on, rechained; lines that are not records stay unchanged. */
 function rechained(lines: readonly string[], from: number): string[] {
   const before = lines.slice(0, from);
   const last = before
@@ -157,7 +157,7 @@ export const forgery: Target = {
     return {
       properties: [
         {
-          name: "verify with the key takes nothing in front of a checkpoint but what the host wrote, and little behind it",
+          name: "verify with the key accepts only the host's lines before a checkpoint, and few lines after it",
           cases: 300,
           reaches: ["changed", "cut", "unsigned", "forged", SIGNED],
           property: fc.property(edits, (given) => {
@@ -178,7 +178,7 @@ export const forgery: Target = {
             }
             if (gaps.length > 0) return;
             const now = text.split("\n").slice(0, -1);
-            // that the oldest lines are gone is told by a note
+            // only a signed note reveals that the oldest lines are missing
             const signed = checkpoint?.seq ?? first - 1;
             seen(checkpoint === undefined ? SHORT : SIGNED);
             assert.deepEqual(now.slice(0, signed - first + 1), lines.slice(first - 1, signed));
@@ -186,7 +186,7 @@ export const forgery: Target = {
           }),
         },
         {
-          name: "a host goes on only behind a checkpoint that it signed, and few lines behind it",
+          name: "a host continues a log only shortly after a checkpoint that it signed",
           cases: 300,
           reaches: [SIGNED, "set aside"],
           property: fc.property(edits, (given) => {
@@ -195,10 +195,10 @@ export const forgery: Target = {
             seen(why !== undefined ? "set aside" : unsigned === now.length ? SHORT : SIGNED);
             if (why !== undefined) return;
             const last = now.at(-1 - unsigned);
-            // without a claim, the host believes the default
+            // without a claim, the host applies the default
             assert.ok(unsigned <= 1_000 + OWN_LINES);
             const isOwn = last !== undefined && own.has(last) && headOf(last)?.kind === "checkpoint";
-            assert.ok(isOwn || unsigned <= OWN_LINES, `${unsigned} lines behind ${last}`);
+            assert.ok(isOwn || unsigned <= OWN_LINES, `${unsigned} lines after ${last}`);
           }),
         },
       ],

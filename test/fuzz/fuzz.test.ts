@@ -1,4 +1,4 @@
-/** Each fuzz target for a moment, with a seed of its own each time; npm run fuzz runs them for long. */
+/** Each fuzz target for a short time, with a random seed; npm run fuzz runs them for long. */
 import assert from "node:assert/strict";
 import { randomInt } from "node:crypto";
 import { after, before, describe, test } from "node:test";
@@ -9,7 +9,7 @@ import type { OpenTarget } from "./target.ts";
 import { TARGETS } from "./targets.ts";
 
 const NO_PROPERTY = "it names a property that does not exist; npm run fuzz -- --keep removes it";
-const OTHER_OUTCOME = "where that is right, npm run fuzz -- --keep files it under it";
+const OTHER_OUTCOME = "if that is right, npm run fuzz -- --keep files it under the new outcome";
 
 for (const target of TARGETS) {
   describe(`fuzz target ${target.name}`, () => {
@@ -20,7 +20,7 @@ for (const target of TARGETS) {
     });
     after(() => opened.close?.());
 
-    test("every property holds of the inputs in the corpus, and each comes to what it is kept for", async () => {
+    test("every property holds for the inputs in the corpus, each with its recorded outcomes", async () => {
       for (const entry of readCorpus(target.name)) {
         const property = opened.properties.find(({ name }) => name === entry.property);
         assert.ok(property, `${entry.file}: ${NO_PROPERTY}`);
@@ -29,11 +29,11 @@ for (const target of TARGETS) {
         assert.equal(error, undefined, describeKept(entry, error));
         if (property.timed) continue;
         const missed = entry.outcomes.filter((outcome) => !outcomes.has(outcome));
-        assert.deepEqual(missed, [], `${entry.file} comes to ${[...outcomes]}: ${OTHER_OUTCOME}`);
+        assert.deepEqual(missed, [], `${entry.file} has the outcomes ${[...outcomes]}: ${OTHER_OUTCOME}`);
       }
     });
 
-    test("every property holds, of cases that reach deep", async (t) => {
+    test("every property holds for new inputs, which reach every required outcome", async (t) => {
       for (const property of opened.properties) {
         outcomes.clear();
         const seed = randomInt(2 ** 31);
@@ -44,7 +44,7 @@ for (const target of TARGETS) {
         });
         assert.ok(!details.failed, describeFailure(target.name, property, details));
         const missed = property.reaches.filter((outcome) => !outcomes.has(outcome));
-        assert.deepEqual(missed, [], `seed ${seed}: no case came so far that ${property.name}`);
+        assert.deepEqual(missed, [], `seed ${seed}: no case reached these outcomes of: ${property.name}`);
         t.diagnostic(`${details.numRuns} cases, seed ${seed}: ${property.name}`);
       }
     });

@@ -1,10 +1,10 @@
-/** What providers may ask of the gate, and how operations and the witness behave, as a script. */
+/** The requests of providers to the gate, and the behaviour of operations and of the witness, as a script. */
 import fc from "fast-check";
 import type { Client } from "../../host/capabilities/gate.ts";
 import type { Grants } from "../../host/capabilities/policy.ts";
 import { HostCode, type Rpc } from "../../host/host-call.ts";
 
-/** The two that follow are in each object's prototype. */
+/** The next two are members of every object's prototype. */
 const WORDS = [
   "keystore",
   "state",
@@ -21,7 +21,7 @@ const WORDS = [
 const RPCS: readonly Rpc[] = ["status", "encrypt", "decrypt", "provision"];
 export const MAX_BODY = 65_536;
 
-/** How an operation behaves. */
+/** The behaviour of an operation. */
 export type Behaviour =
   | {
       readonly kind: "performs";
@@ -63,7 +63,7 @@ const grants = fc.record(
   },
   { requiredKeys: [] },
 ) as fc.Arbitrary<Grants>;
-/** What the operations of the script need, and nothing is narrowed. */
+/** The grants that the script's operations need, without restrictions. */
 const ALL = [
   ["keystore", "seal"],
   ["state", "get"],
@@ -145,7 +145,7 @@ export const script = fc.record({
   calls: fc.array(asked, { minLength: 1, maxLength: 12 }),
 });
 
-/** Whether manifest and grant allow it: the rules of docs/ABI.md, written a second time. */
+/** Whether manifest and grant allow it: a second implementation of the rules of docs/ABI.md. */
 export function isAllowed(call: Asked, client: Client | undefined): boolean {
   const exists = { keystore: ["seal"], state: ["get"], log: ["write"] };
   const known = Object.entries(exists).some(

@@ -1,4 +1,4 @@
-/** Host calls of providers that ask for anything, in any order, of operations that do anything: host/capabilities/gate.ts. */
+/** Arbitrary host calls of providers, in any order, to operations with arbitrary behaviour: host/capabilities/gate.ts. */
 import assert from "node:assert/strict";
 import { setImmediate as turn } from "node:timers/promises";
 import fc from "fast-check";
@@ -24,7 +24,7 @@ async function play(
   const perform: Decide<typeof StateGetRequestSchema, unknown> = () => {
     const { does } = now as Asked;
     if (does.kind === "throws") throw new Error("the operation");
-    if (does.kind === "answers") return refusal(does.code, "the operation says so");
+    if (does.kind === "answers") return refusal(does.code, "the operation refuses");
     return { target: "t", perform: () => performed(does) };
   };
   const performed = (does: Extract<Behaviour, { kind: "performs" }>): HostAnswer | Promise<HostAnswer> => {
@@ -35,7 +35,7 @@ async function play(
     if (does.how === "rejects") return Promise.reject(new Error("the plan, later"));
     if (does.how === "later") return turn(result);
     if (does.how === "never") {
-      // a plan that does not end is given up with its guest's call
+      // a plan that does not end is abandoned with its guest's call
       setImmediate(() => over.abort());
       return new Promise(() => {});
     }
@@ -101,7 +101,7 @@ async function play(
   }
 }
 
-/** A plan is performed once, after it was decided on and witnessed; what is thrown is told, and nothing else is. */
+/** A plan is performed once, after its decision was witnessed; only a thrown error is reported as a fault. */
 function assertOrder(
   events: readonly string[],
   { witness, does }: Asked,
@@ -126,7 +126,7 @@ export const gate: Target = {
   open: async (seen) => ({
     properties: [
       {
-        name: "what is performed was requested, granted, within the budgets and witnessed before; every call has an answer",
+        name: "each performed call was requested, granted, within the budgets and witnessed before; every call has an answer",
         cases: 1500,
         reaches: [
           ...["denied", "denied, not witnessed", "over the call's budget", "over the minute's budget"],

@@ -1,9 +1,9 @@
-/** What a server may answer to a login and to a renewal, as a script. */
+/** The possible answers of a server to a login and to a renewal, as a script. */
 import fc from "fast-check";
 import { type Response, Unreachable } from "../../host/capabilities/net/exchange.ts";
 import { mutated } from "./bytes.ts";
 
-/** In each answer, wherever text stands in it: no sentence may have it. */
+/** Part of the text of each answer; no message may contain it. */
 export const ECHO = "CANARY";
 export const LONGEST_MS = 10 * 365 * 86_400_000;
 const VAULT = { kind: "vault", auth: "approle", roleId: "role" } as const;
@@ -43,7 +43,7 @@ const key = fc.oneof(
   { weight: 8, arbitrary: fc.constant("") },
   fc.constantFrom("__proto__", "constructor", "toString", "Auth", "ttl "),
 );
-/** What Vault gives and what the other recipe reads, both in one document; a key may have another name. */
+/** The fields of Vault and those of the other recipe in one document; a key may have another name. */
 const document = fc
   .record({
     token,
@@ -95,7 +95,7 @@ const answer: fc.Arbitrary<Answer> = fc.oneof(
 export const script = fc.record({
   config: fc.constantFrom("vault" as const, "generic" as const),
   answers: fc.array(answer, { minLength: 1, maxLength: 6 }),
-  /** Milliseconds between what is asked. */
+  /** Milliseconds between the requests. */
   pauses: fc.array(fc.oneof(fc.constantFrom(0, 1000, 5001, 11_000), fc.integer({ min: 0, max: 60_000 })), {
     minLength: 1,
     maxLength: 6,

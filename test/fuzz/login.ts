@@ -1,4 +1,4 @@
-/** What a server may answer to a login and to a renewal: host/capabilities/net/login. */
+/** Arbitrary answers of a server to a login and to a renewal: host/capabilities/net/login. */
 import assert from "node:assert/strict";
 import { validateHeaderValue } from "node:http";
 import fc from "fast-check";
@@ -8,7 +8,7 @@ import { type Answer, CONFIGS, ECHO, LONGEST_MS, respond, type Script, script } 
 import { assertSentence } from "./manifest.ts";
 import type { Target } from "./target.ts";
 
-/** The lease, or undefined where there is none; time passes until one or the other is so. */
+/** The lease, or undefined where there is none; time passes until either is known. */
 async function leaseOf(rig: Rig, asked: Promise<Lease>): Promise<Lease | undefined> {
   let over = false;
   const result = asked.then(
@@ -24,7 +24,7 @@ async function leaseOf(rig: Rig, asked: Promise<Lease>): Promise<Lease | undefin
     over = true;
   });
   for (let turns = 0; !over; turns++) {
-    assert.ok(turns < 20, "it neither comes nor fails");
+    assert.ok(turns < 20, "the lease neither arrives nor fails");
     await rig.clock.pass(turns === 0 ? 0 : 5000);
   }
   return result;
@@ -72,7 +72,7 @@ async function play(rig: Rig, { config, answers, pauses, refused }: Script, seen
         assert.ok(expires <= rig.clock.date() + LONGEST_MS && Number.isSafeInteger(expires));
       seen(event);
     }
-    // whatever the answers: the shortest life is a second, and a token is renewed at two thirds of it
+    // for any answers: the shortest life is a second, and a token is renewed at two thirds of it
     const passed = rig.clock.now() - begun;
     assert.ok(asked <= 3 * pauses.length + passed / 250, `${asked} requests in ${passed} ms`);
     assert.ok(rig.clock.timers <= TIMERS, `${rig.clock.timers} timers`);
@@ -85,7 +85,7 @@ async function play(rig: Rig, { config, answers, pauses, refused }: Script, seen
   }
 }
 
-/** Of the token's refresh and of requests; and a replaced token waits 10 s to be given back: with a life of a second there is one each 600 ms. */
+/** Timers of the refresh and of requests, and of replaced tokens: revoked after 10 s each, with one per 600 ms at the shortest life. */
 const TIMERS = 4 + Math.ceil(10_000 / 600);
 
 export const login: Target = {
@@ -98,7 +98,7 @@ export const login: Target = {
     return {
       properties: [
         {
-          name: "whatever a server answers, a login gives a lease that a header can carry, or fails with a sentence that has nothing of the answer in it",
+          name: "for any answer of a server, a login returns a lease that fits in a header, or fails with a message without text of the answer",
           cases: 2500,
           reaches: [
             ...[

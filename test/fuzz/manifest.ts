@@ -1,4 +1,4 @@
-/** Manifests that a module may carry: host/module/manifest.ts. */
+/** Arbitrary manifests of modules: host/module/manifest.ts. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { KleidiError } from "../../host/error.ts";
@@ -22,7 +22,7 @@ const valid = fc.record({
   capabilities: fc.array(row, { maxLength: 4 }),
 });
 
-/** What a hostile author would put in a value's place. */
+/** Values that a hostile author would write. */
 const hostile = fc.oneof(
   fc.jsonValue(),
   fc.constantFrom(
@@ -56,7 +56,7 @@ const key = fc.oneof(
   fc.string({ unit: "binary", maxLength: 40 }),
 );
 
-/** A valid manifest with a key replaced, added or written twice somewhere. */
+/** A valid manifest with one key replaced, added or repeated. */
 const almost = fc
   .tuple(
     valid,
@@ -66,14 +66,14 @@ const almost = fc
     let text = JSON.stringify(manifest);
     for (const [place, name, value, twice] of changes) {
       const entry = `${JSON.stringify(name)}:${JSON.stringify(value)}`;
-      // Behind the how-manieth brace, so that rows get it too.
+      // After the nth brace, so that rows are changed too.
       const braces = [...text.matchAll(/\{(?=")/g)];
       const at = (braces[place % braces.length]?.index ?? 0) + 1;
       text = `${text.slice(0, at)}${entry},${twice ? `${entry},` : ""}${text.slice(at)}`;
     }
     return text;
   });
-/** One value of a valid manifest replaced. */
+/** A valid manifest with one value replaced. */
 const replaced = fc.tuple(valid, row, fc.nat({ max: 7 }), hostile).map(([manifest, extra, place, value]) => {
   const rows = [...manifest.capabilities, extra];
   const parts = ["abi", "name", "version", "capabilities", "capability", "operations", "rpcs", "why"];
@@ -92,7 +92,7 @@ const any = fc.oneof(
   fc.uint8Array({ maxLength: 100 }),
 );
 
-/** docs/ABI.md, section 6, written a second time. */
+/** A second implementation of docs/ABI.md, section 6. */
 function assertManifest(manifest: Manifest): void {
   assert.deepEqual(Object.keys(manifest).sort(), ["abi", "capabilities", "name", "version"]);
   assert.equal(Object.getPrototypeOf(manifest), Object.prototype);
@@ -109,7 +109,7 @@ function assertManifest(manifest: Manifest): void {
   }
 }
 
-/** A sentence that can be printed: bounded, one line, nothing that a terminal acts on. */
+/** Asserts that a message can be printed: it is bounded, one line, and has no terminal control characters. */
 export function assertSentence(message: string): void {
   assert.ok(Buffer.byteLength(message) <= MAX_SENTENCE, `the message is ${Buffer.byteLength(message)} bytes`);
   assert.doesNotMatch(message, /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u);
@@ -120,7 +120,7 @@ export const manifest: Target = {
   open: async (seen) => ({
     properties: [
       {
-        name: "a manifest is as docs/ABI.md says, or refused with a sentence that can be printed",
+        name: "a manifest follows docs/ABI.md, or is refused with a printable message",
         cases: 2500,
         reaches: ["accepted", "not valid JSON", "does not follow docs/ABI.md"],
         property: fc.property(any, (bytes) => {

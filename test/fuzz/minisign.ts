@@ -1,4 +1,4 @@
-/** Signature files that nobody vouches for: host/module/trust/minisign.ts, and what the policy `trust` makes of them. */
+/** Untrusted signature files: host/module/trust/minisign.ts, and the verdict of the policy `trust` on them. */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import fc from "fast-check";
@@ -18,9 +18,9 @@ import type { Target } from "./target.ts";
 
 const FILE = Buffer.from("\0asm\x01\0\0\0 and what follows");
 const DAY = new Date("2026-06-15T12:00:00Z");
-/** The same ones each time, so that what is kept of one run means the same in the next. */
+/** The same keys each time, so that corpus inputs keep their meaning. */
 const OWN = newSigner(Buffer.from("0123456789abcdef", "hex"), "own");
-/** Has the id of the other one. */
+/** Has the id of the other key. */
 const FORGER = newSigner(Buffer.from("0123456789abcdef", "hex"), "forger");
 const OTHER = newSigner(Buffer.from("00112233445566ff", "hex"), "other");
 const POLICY = { keys: [{ name: "own", key: OWN.publicKey }], threshold: 1, revoked: [] };
@@ -38,9 +38,9 @@ const BAD = [
   FORGER.sign(FILE),
   OTHER.sign(FILE),
 ];
-/** In the policy's day, they count. */
+/** Valid on the date of the policy. */
 const SIGNED = new Set(GOOD.map((text) => vouchedOf(parseSignature(text))));
-/** The key's for the file, whatever their trusted comment says. */
+/** Signatures of the key for the file, with any trusted comment. */
 const VERIFYING = new Set([...GOOD, ...BAD.slice(0, 2)].map((text) => vouchedOf(parseSignature(text))));
 
 const piece = fc.oneof(
@@ -74,7 +74,7 @@ const edit: fc.Arbitrary<Edit> = fc.oneof(
   fc.record({ kind: fc.constantFrom("drop" as const, "double" as const, "swap" as const), at }),
 );
 const source = fc.constantFrom(...GOOD, ...GOOD, ...BAD);
-/** Lines, words or characters of a signature file are changed. */
+/** Changes lines, words or characters of a signature file. */
 const edited = fc
   .tuple(
     source,
@@ -107,13 +107,13 @@ const signature = fc.oneof(
 
 type Read = ReturnType<typeof parseSignature>;
 
-/** All that the key vouches for. */
+/** Everything that the key signed. */
 function vouchedOf({ prehashed, signature, trustedComment, globalSignature }: Read): string {
   const [file, comment] = [signature, globalSignature].map((bytes) => Buffer.from(bytes).toString("hex"));
   return JSON.stringify([prehashed, file, trustedComment, comment]);
 }
 
-/** The file as the format has it, of what was read in it and of its first line. */
+/** The file in its format, from the parsed signature and its first line. */
 function written(
   text: string,
   { prehashed, keyId, signature, trustedComment, globalSignature }: Read,
@@ -128,7 +128,7 @@ function written(
   ].join("\n");
 }
 
-/** A clause without what was read: one word for each kind of refusal. */
+/** A clause without the values from the file: one text for each kind of refusal. */
 const kindOf = (clause: string) => clause.replaceAll(/"[^"]*"|0x[0-9a-f]+|\d+/g, "…").slice(0, 60);
 
 export const minisign: Target = {
@@ -136,7 +136,7 @@ export const minisign: Target = {
   open: async (seen) => ({
     properties: [
       {
-        name: "a signature file is read as the one text that has it, or refused with a clause that can be printed",
+        name: "a signature file is in the one canonical form of its content, or refused with a printable clause",
         cases: 2000,
         reaches: [
           "read, verifies",
@@ -162,7 +162,7 @@ export const minisign: Target = {
         }),
       },
       {
-        name: "a public key is read as the one line that has it, or refused",
+        name: "a public key is in the one canonical form of its content, or refused",
         cases: 500,
         reaches: ["read", "refused"],
         property: fc.property(
@@ -186,7 +186,7 @@ export const minisign: Target = {
         ),
       },
       {
-        name: "a module is trusted for what its key signed in full and nothing else, whatever files lie beside it",
+        name: "a module is trusted only for a complete signature of a trusted key, regardless of the files beside it",
         cases: 800,
         reaches: ["trusted", "refused"],
         property: fc.property(

@@ -1,4 +1,4 @@
-/** Modules that were changed: admission reads in them what the engine reads in them, or refuses them. */
+/** Changed modules: admission reads the same in them as the engine, or refuses them. */
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -28,7 +28,7 @@ function leb(value: number): number[] {
   return value < 128 ? [value] : [(value & 127) | 128, ...leb(value >>> 7)];
 }
 
-/** Sections of a module, each with its head; the code's own bytes are most of a module and say nothing to admission. */
+/** The sections of a module, each with its head. The bytes of the code are most of a module and irrelevant to admission. */
 function sections(bytes: Uint8Array): Uint8Array[] {
   const found: Uint8Array[] = [];
   for (let at = 8; at < bytes.length; ) {
@@ -45,7 +45,7 @@ function sections(bytes: Uint8Array): Uint8Array[] {
   return found;
 }
 
-/** A custom section, which may stand anywhere; its name's length as long as LEB128 allows. */
+/** A custom section, which may be anywhere; its name's length is in the longest LEB128. */
 const custom = fc
   .tuple(
     fc.constantFrom(SECTION, "name", ""),
@@ -80,7 +80,7 @@ function rearranged(bytes: Uint8Array, moves: readonly Move[]): Uint8Array {
   return Buffer.concat([bytes.subarray(0, 8), ...parts]);
 }
 
-/** Changes to any one section, so that the small ones are met as often as the code. */
+/** Changes to any one section, so that small sections are changed as often as the code. */
 function mutatedSection(source: fc.Arbitrary<Uint8Array>): fc.Arbitrary<Uint8Array> {
   return fc.tuple(source, at).chain(([bytes, at]) => {
     const parts = sections(bytes);
@@ -91,7 +91,7 @@ function mutatedSection(source: fc.Arbitrary<Uint8Array>): fc.Arbitrary<Uint8Arr
   });
 }
 
-/** As the provider's process would; nothing where it would refuse. */
+/** Compiles a module as the provider's process would. @returns undefined where it would refuse */
 function compile(bytes: Uint8Array): WebAssembly.Module | undefined {
   try {
     return new WebAssembly.Module(bytes as Uint8Array<ArrayBuffer>);
@@ -107,7 +107,7 @@ export const module: Target = {
     const guests = await buildGuests();
     const read = (paths: string[]) =>
       fc.constantFrom(...paths.map((path) => new Uint8Array(readFileSync(path))));
-    // The others are refused as they are.
+    // The others are refused unchanged.
     const source = fc.oneof(
       { weight: 3, arbitrary: read([localModule, guests.misbehave, guests.crypto]) },
       { weight: 1, arbitrary: read(Object.values(guests)) },
@@ -117,7 +117,7 @@ export const module: Target = {
       fc.tuple(source, fc.array(move, { maxLength: 4 })).map(([bytes, moves]) => rearranged(bytes, moves)),
       mutatedSection(source),
       mutated(source),
-      // One change in the code is often still read, and no longer valid.
+      // A change in the code is often still readable, but no longer valid.
       mutated(source, 1),
       fc
         .uint8Array({ maxLength: 60 })
@@ -126,7 +126,7 @@ export const module: Target = {
     return {
       properties: [
         {
-          name: "a module is admitted for what the engine sees in it, or refused with a sentence that can be printed",
+          name: "a module is admitted with the imports that the engine sees, or refused with a printable message",
           cases: 3000,
           reaches: ["admitted, valid", "admitted, not valid", "refused, valid", "refused, not valid"],
           property: fc.property(any, (bytes) => {
@@ -145,7 +145,7 @@ export const module: Target = {
           }),
         },
         {
-          name: "a module is inspected whatever it is, and refused exactly where admission refuses it",
+          name: "any module can be inspected, and is refused exactly where admission refuses it",
           cases: 2000,
           reaches: ["not refused", "refused, read", "refused, stopped"],
           property: fc.property(any, (bytes) => {
@@ -179,7 +179,7 @@ function admitted(bytes: Uint8Array): boolean {
   }
 }
 
-/** What is shown of the call graph is what admission computes, by another algorithm. */
+/** The printed call graph equals the one that admission computes with another algorithm. */
 function assertReaches({ rpcs, module: { stopped } }: Report, bytes: Uint8Array): void {
   if (stopped !== null) return;
   const shown = rpcs.flatMap(({ rpc, reaches }) => reaches.map((each) => ({ rpc, ...each })));

@@ -1,4 +1,4 @@
-/** What npm run fuzz is asked. */
+/** The command line of npm run fuzz. */
 import { randomInt } from "node:crypto";
 import { parseArgs } from "node:util";
 import { UsageError } from "../../host/cli/usage-error.ts";
@@ -8,14 +8,14 @@ const NAMES = TARGETS.map(({ name }) => name);
 
 export const HELP = `Usage: npm run fuzz -- [options]
 
-Runs the fuzz targets in turns: first the inputs of test/fuzz/corpus, then new ones, until the time is over, enough was run, or Ctrl-C.
+Runs the fuzz targets in turns: first the inputs of test/fuzz/corpus, then new ones, until the time or the number of inputs is reached, or Ctrl-C.
 
   --minutes N       how long (default 5; fractions are fine)
-  --inputs N        ends earlier, once so many inputs were run in all
+  --inputs N        stops earlier, after this number of inputs in total
   --target NAME     only this one: ${NAMES.join(", ")}
   --seed S          the seed of the first turn, an integer (default: random)
-  --keep            keeps the inputs that come to a new outcome or make a property fail, in test/fuzz/corpus; of inputs there, those
-                    that come to something else now are filed under it, and those of properties that do not exist are removed
+  --keep            keeps inputs with a new outcome, or that make a property fail, in test/fuzz/corpus; inputs there whose outcome changed
+                    are filed under the new one, and those of properties that do not exist are removed
   --path P          with --target and --seed: only this input, as a failure prints it
   --property TEXT   with --path: the property that failed, as a failure prints it
   --help            this page
@@ -38,7 +38,7 @@ export interface Options {
   readonly property: string | undefined;
 }
 
-/** @returns "help" where that is asked. @throws UsageError, whose message follows "Cannot fuzz: " */
+/** @returns "help" where it is requested. @throws UsageError, whose message follows "Cannot fuzz: " */
 export function parseOptions(args: readonly string[]): Options | "help" {
   const values = parsed(args);
   if (values.help) return "help";
@@ -98,6 +98,6 @@ function faultOf({ minutes, inputs, target, seed, path, keep }: Raw): string | u
     return `--seed is "${seed}", an integer of 32 bits is expected`;
   if (path === undefined) return undefined;
   if (!/^\d+(:\d+)*$/.test(path)) return `--path is "${path}", numbers with ":" between them are expected`;
-  if (target === undefined || seed === undefined) return "--path is of no use without --target and --seed";
-  return keep ? "--keep is of no use with --path" : undefined;
+  if (target === undefined || seed === undefined) return "--path requires --target and --seed";
+  return keep ? "--keep cannot be used with --path" : undefined;
 }

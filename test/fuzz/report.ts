@@ -1,4 +1,4 @@
-/** What is printed of a failure: enough to replay it exactly, and bounded. */
+/** The report of a failure: enough to replay it exactly, and bounded. */
 import { inspect } from "node:util";
 import type fc from "fast-check";
 import type { Entry } from "./corpus.ts";
@@ -16,7 +16,7 @@ export function describeFailure(
   const error =
     errorInstance instanceof Error ? (errorInstance.stack ?? errorInstance.message) : errorInstance;
   return [
-    `Found by ${target}: it does not hold that ${name}`,
+    `Found by ${target}: this property fails: ${name}`,
     `seed ${seed}, path ${counterexamplePath}`,
     `counterexample: ${cut(show(counterexample))}`,
     cut(String(error)),
@@ -24,13 +24,13 @@ export function describeFailure(
   ].join("\n");
 }
 
-/** Of an input of the corpus. */
+/** Describes a failure with an input of the corpus. */
 export function describeKept({ file, property }: Entry, error: unknown): string {
   const said = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  return `It does not hold that ${property}\ninput: test/fuzz/corpus/${file}\n${cut(said)}`;
+  return `This property fails: ${property}\ninput: test/fuzz/corpus/${file}\n${cut(said)}`;
 }
 
-/** Bytes as hexadecimal where they are few, else as base64. */
+/** Short bytes as hexadecimal, others as base64. */
 function show(value: unknown): string {
   if (value instanceof Uint8Array) {
     const bytes = Buffer.from(value.subarray(0, MAX_BYTES));

@@ -1,6 +1,6 @@
 /**
- * Requests that no API server sends, over a real Unix socket with a plain HTTP/2 client, to the server of host/grpc with the
- * protocol's rules behind it and a provider that lives in this process.
+ * Requests that no API server sends, from a plain HTTP/2 client over a real Unix socket, to the server of host/grpc with the protocol's
+ * rules behind it and a provider in this process.
  */
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -32,12 +32,12 @@ import { mutated } from "./bytes.ts";
 import type { Target } from "./target.ts";
 
 const ANSWER_MS = 5_000;
-/** What grpc-js itself answers: a caller that left, a method or encoding that there is not, a size, a broken frame. */
+/** The errors of grpc-js: a caller that left, an unknown method or encoding, a size, a broken frame. */
 const OF_THE_LIBRARY = [1, 4, 8, 12, 13];
 const OF_THE_TABLE = Object.values(ERRORS).flatMap((row) => ("grpc" in row ? [row.grpc as number] : []));
 const CODES = new Set([0, ...OF_THE_TABLE, ...OF_THE_LIBRARY]);
 
-/** Turns bytes around; what it did not make, it refuses to read. */
+/** Inverts bytes; refuses ciphertexts that it did not make. */
 const provider: Provider = {
   name: "p",
   status: async () => ({ version: "1", olderVersions: [] }),
@@ -80,7 +80,7 @@ const message = (keyId: string, format: Record<string, Uint8Array>) =>
     }),
   );
 
-/** A message behind its gRPC prefix: a flag and a length, which may both be wrong. */
+/** A message after its gRPC prefix: a flag and a length, either of which may be wrong. */
 interface Part {
   readonly flag: number;
   readonly off: number;
@@ -253,9 +253,9 @@ export const rpc: Target = {
     return {
       properties: [
         {
-          name: "each request is answered with a code of ours, and a good one after it is well",
+          name: "each request gets one of the host's codes, and a valid request after it succeeds",
           cases: 400,
-          reaches: ["code 0", "code 3", "code 5", "code 12", "http 415", "said by us"],
+          reaches: ["code 0", "code 3", "code 5", "code 12", "http 415", "the host's own message"],
           timed: true,
           property: fc.asyncProperty(requests(sealed.keyId, sealed.annotations), async (request) => {
             told.length = 0;
@@ -272,7 +272,7 @@ export const rpc: Target = {
             if (failure !== undefined && code !== undefined && code !== 1) {
               assert.notEqual(failure.code, "host-fault", String(failure.cause));
               assert.equal(sentence, failure.message);
-              seen("said by us");
+              seen("the host's own message");
             }
             for (const { uid } of told) assert.match(uid, /^[!-~]{0,64}$/);
             assert.equal((await client.status()).keyId, sealed.keyId);

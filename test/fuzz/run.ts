@@ -1,4 +1,4 @@
-/** npm run fuzz: all targets for as long as one likes, in turns; HELP in options.ts says how. */
+/** npm run fuzz: all targets for any time, in turns; HELP in options.ts explains it. */
 import type fc from "fast-check";
 import { UsageError } from "../../host/cli/usage-error.ts";
 import { HELP, type Options, parseOptions } from "./options.ts";
@@ -40,7 +40,7 @@ async function fuzz(options: Options): Promise<number> {
   }
 }
 
-/** One input, as a failure printed it. */
+/** Runs one input, as printed by a failure. */
 async function once(
   targets: readonly RunningTarget[],
   parameters: fc.Parameters<unknown>,
@@ -65,7 +65,7 @@ async function inTurns(
   const runners = targets.flatMap((target) => target.runners);
   for (let round = 0; !isOver() && runners.some(({ failed }) => !failed); round++) {
     for (const runner of runners) {
-      // a signal is heard between turns
+      // a signal is handled between turns
       await new Promise((resolve) => setImmediate(resolve));
       if (isOver()) break;
       if (runner.failed) continue;
@@ -90,7 +90,7 @@ function tell(failure: string | undefined): void {
   console.log(`\n${failure}\n`);
 }
 
-/** One line, on a terminal only. */
+/** Prints one line, on a terminal only. */
 function progress(targets: readonly RunningTarget[], leftMs: number): void {
   if (!process.stderr.isTTY) return;
   const parts = targets.map(({ name, inputs }) => `${name} ${inputs}`);
@@ -99,7 +99,7 @@ function progress(targets: readonly RunningTarget[], leftMs: number): void {
   process.stderr.write(`\r\u001b[K${left} s left, ${failures} failures; inputs: ${parts.join(", ")}`);
 }
 
-/** Inputs, failures and what the inputs came to, for each target; and what was kept. */
+/** Prints the inputs, failures and outcomes of each target, and the kept inputs. */
 function summary(targets: readonly RunningTarget[]): number {
   if (process.stderr.isTTY) process.stderr.write("\r\u001b[K");
   for (const target of targets) {

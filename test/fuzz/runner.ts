@@ -1,4 +1,4 @@
-/** One property of a target, run on kept inputs and on new ones; it counts what came of them. */
+/** Runs one property of a target on kept inputs and on new ones, and counts the outcomes. */
 import fc from "fast-check";
 import { Collection, HANG_MS, readCorpus, replay } from "./corpus.ts";
 import { fromJson } from "./corpus-value.ts";
@@ -18,11 +18,11 @@ export interface Runner {
 export class RunningTarget {
   readonly name: string;
   readonly runners: Runner[] = [];
-  /** By outcome, how many inputs came to it. */
+  /** The number of inputs by outcome. */
   readonly outcomes = new Map<string, number>();
   readonly #collection: Collection | undefined;
   #opened: OpenTarget | undefined;
-  /** Of the input that is being run. */
+  /** The outcomes of the input that is being run. */
   readonly #now = new Set<string>();
   #end = Number.POSITIVE_INFINITY;
 
@@ -53,7 +53,7 @@ export class RunningTarget {
     return this.runners.filter(({ failed }) => failed).length;
   }
 
-  /** Runs what is kept. @returns descriptions of failures */
+  /** Runs the kept inputs. @returns descriptions of failures */
   async replay(): Promise<string[]> {
     const failures: string[] = [];
     for (const entry of readCorpus(this.name)) {
@@ -72,7 +72,7 @@ export class RunningTarget {
 
   /**
    * Runs new inputs.
-   * @param ms begins no input after that
+   * @param ms no input begins after that
    * @returns the description of a failure
    */
   async run(
@@ -80,7 +80,7 @@ export class RunningTarget {
     parameters: fc.Parameters<unknown>,
     ms = Number.POSITIVE_INFINITY,
   ): Promise<string | undefined> {
-    // not interruptAfterTimeLimit: it gives up an input that hangs, and nobody is told
+    // not interruptAfterTimeLimit: it abandons an input that hangs, without a report
     this.#end = performance.now() + ms;
     let details = await fc.check(runner.property.property, {
       timeout: HANG_MS,
@@ -91,7 +91,7 @@ export class RunningTarget {
     if (!details.failed) return undefined;
     runner.failed = true;
     this.#end = Number.POSITIVE_INFINITY;
-    // the turn's end may have cut the shrinking short: on from there
+    // the turn's end may have cut the shrinking short: continue from there
     const { seed, counterexamplePath } = details;
     if (counterexamplePath !== null && parameters.path === undefined) {
       const shrunk = await fc.check(runner.property.property, {
@@ -112,12 +112,12 @@ export class RunningTarget {
     await this.#opened?.close?.();
   }
 
-  /** Writes the corpus, where inputs are kept. */
+  /** Writes the corpus, if inputs are kept. */
   write(): { added: number; removed: number } | undefined {
     return this.#collection?.write();
   }
 
-  /** The property, with an eye on what its inputs come to. */
+  /** Wraps the property to record the outcomes of its inputs. */
   #watched({ name, property }: Property): fc.IRawProperty<unknown> {
     const note = (value: unknown, failure: unknown) => {
       const outcomes = [...this.#now];

@@ -1,9 +1,9 @@
-/** What a fuzz target is. test/fuzz/run.ts runs all of them for long, test/fuzz/fuzz.test.ts each one for a moment. */
+/** The type of a fuzz target. test/fuzz/run.ts runs all of them for long, test/fuzz/fuzz.test.ts each one for a short time. */
 import type fc from "fast-check";
 
 export interface Target {
   readonly name: string;
-  /** @param seen told what came of a case, so that it can be seen whether the cases reach deep */
+  /** @param seen called with the outcome of a case, to show whether the cases reach deep */
   open(seen: (outcome: string) => void): Promise<OpenTarget>;
 }
 
@@ -13,13 +13,13 @@ export interface OpenTarget {
 }
 
 export interface Property {
-  /** A sentence that always holds. */
+  /** A statement that always holds. */
   readonly name: string;
-  /** In npm test. */
+  /** The number of cases in npm test. */
   readonly cases: number;
-  /** Outcomes that so many cases cannot miss: without them the property would hold of nothing much. */
+  /** Outcomes that this many cases always reach: without them the property would test little. */
   readonly reaches: readonly string[];
-  /** What an input comes to depends on time or chance: of the corpus's, only that the property holds is compared. */
+  /** The outcome depends on time or chance: for corpus inputs, only the property itself is checked. */
   readonly timed?: true;
   readonly property: fc.IRawProperty<unknown>;
 }

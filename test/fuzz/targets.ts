@@ -1,4 +1,4 @@
-/** Every target, in the order in which they are run. */
+/** Every target, in the order in which they run. */
 
 import { audit } from "./audit.ts";
 import { child } from "./child.ts";

@@ -1,4 +1,4 @@
-/** TPM commands of a provider that nobody trusts: the filter of host/capabilities/tpm, and what the host remembers of its answers. */
+/** TPM commands of an untrusted provider: the filter of host/capabilities/tpm, and the host's record of the answers. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { decideCommand, QUOTA } from "../../host/capabilities/tpm/policy.ts";
@@ -9,7 +9,7 @@ import { assertSentence } from "./manifest.ts";
 import type { Target } from "./target.ts";
 import { GRANT, PERSISTENT, type Step, sha256, steps } from "./tpm-steps.ts";
 
-/** A TPM that only knows which handles are there, and whose. */
+/** A TPM that only records the existing handles and their owners. */
 class Handles {
   readonly owners = new Map<number, number>();
   #next = 0;
@@ -21,7 +21,7 @@ class Handles {
   }
 }
 
-/** The handles of a forwarded command, read without the code that is tested: those of its area, of its sessions, and the one that it flushes. */
+/** The handles of a forwarded command, read independently of the tested code: its area's, its sessions', and the one that it flushes. */
 function handlesIn(forward: Uint8Array): number[] {
   const view = Buffer.from(forward);
   const code = view.readUInt32BE(6);
@@ -36,7 +36,7 @@ function handlesIn(forward: Uint8Array): number[] {
     found.push(view.readUInt32BE(at));
     at += 4;
     at += 2 + view.readUInt16BE(at);
-    assert.equal(view.readUInt8(at) & 0x9e, 0, "a session locks others out");
+    assert.equal(view.readUInt8(at) & 0x9e, 0, "a session excludes others");
     at += 1;
     at += 2 + view.readUInt16BE(at);
     assert.ok(at <= end);
@@ -44,7 +44,7 @@ function handlesIn(forward: Uint8Array): number[] {
   return found;
 }
 
-/** By command code, the handles in its area (TPM 2.0 Part 3). No other command is for a provider. */
+/** The number of handles in the area, by command code (TPM 2.0 Part 3). No other command is for a provider. */
 const COUNT: Readonly<Record<number, number>> = {
   ...{ 305: 1, 339: 1, 341: 1, 343: 1, 350: 1, 357: 0, 363: 1, 364: 1, 371: 1 },
   ...{ 374: 2, 378: 0, 379: 0, 383: 1, 384: 1, 393: 1 },
@@ -61,8 +61,8 @@ function play(steps: readonly Step[], seen: (outcome: string) => void): void {
     const mine = given[step.who] as Set<number>;
     if (step.kind === "lost") {
       for (const real of context.empty())
-        assert.ok(handles.owners.delete(real), "it gives back what it does not have");
-      assert.ok(![...handles.owners.values()].includes(step.who), "something of it is left in the TPM");
+        assert.ok(handles.owners.delete(real), "it flushes a handle that it does not own");
+      assert.ok(![...handles.owners.values()].includes(step.who), "a handle of it is left in the TPM");
       continue;
     }
     const before = Buffer.from(step.bytes).toString("hex");
@@ -75,7 +75,7 @@ function play(steps: readonly Step[], seen: (outcome: string) => void): void {
     }
     if ("answer" in decision) {
       assert.equal(faultOf(decision.answer), undefined);
-      assert.equal(tpm.rc(decision.answer) & 0xf0000, 0xb0000, "it says that it is the TPM that answers");
+      assert.equal(tpm.rc(decision.answer) & 0xf0000, 0xb0000, "its layer is not the resource manager's");
       seen(`answered ${tpm.rc(decision.answer).toString(16)}`);
       continue;
     }
@@ -93,7 +93,7 @@ function play(steps: readonly Step[], seen: (outcome: string) => void): void {
       seen("fails");
       continue;
     }
-    // what the TPM does: it creates, and flushes what the command ends
+    // the effects in the TPM: the command creates, and flushes
     const code = Buffer.from(forward).readUInt32BE(6);
     const ended = effects.ends.map((number) => context.owned.real(number));
     const type = {
@@ -110,7 +110,7 @@ function play(steps: readonly Step[], seen: (outcome: string) => void): void {
     assert.ok(learnt !== undefined);
     if (real !== undefined) {
       const number = tpm.handleIn(learnt);
-      assert.ok(!mine.has(number), "a number is given twice");
+      assert.ok(!mine.has(number), "a number is used twice");
       mine.add(number);
       assert.equal(typeOf(number), typeOf(real));
       assert.equal(context.owned.real(number), real);
@@ -128,7 +128,7 @@ export const tpmFilter: Target = {
   open: async (seen) => ({
     properties: [
       {
-        name: "two providers at one TPM: what is forwarded names what is the provider's own or granted, within its quotas",
+        name: "two providers at one TPM: a forwarded command names only objects that are the provider's own or granted, within its quotas",
         cases: 1500,
         reaches: [
           "denied",

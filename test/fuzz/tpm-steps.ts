@@ -1,4 +1,4 @@
-/** What two providers that nobody trusts send to one TPM, as a script. */
+/** The commands of two untrusted providers to one TPM, as a script. */
 import { createHash } from "node:crypto";
 import fc from "fast-check";
 import type { TpmGrant } from "../../host/capabilities/tpm/policy.ts";
@@ -18,11 +18,11 @@ export const GRANT: TpmGrant = {
 };
 const RPCS: readonly Rpc[] = ["status", "encrypt", "decrypt", "provision"];
 const [OBJECT, HMAC_SESSION, POLICY_SESSION] = [0x80000000, 0x02000000, 0x03000000] as const;
-/** The numbers that a provider is given first, for an object and two sessions. */
+/** The first numbers that a provider gets, for an object and two sessions. */
 const FIRST = [OBJECT + 0x1000, HMAC_SESSION + 0x1001, POLICY_SESSION + 0x1002] as const;
 const NUMBERS = Array.from({ length: 8 }, (_, i) => 0x1000 + i);
 
-/** What a provider that knows the format may write where a handle stands. */
+/** Possible values of a handle, from a provider that knows the format. */
 const handle = fc.oneof(
   { weight: 8, arbitrary: fc.constantFrom(...FIRST) },
   {
@@ -70,7 +70,7 @@ const template = fc.oneof(
   fc.constantFrom(STORAGE_PRIMARY, tpm.keyedHash(tpm.HMAC_KEY), tpm.keyedHash(tpm.SEALED, { hmac: false })),
   mutated(fc.constantFrom(STORAGE_PRIMARY, tpm.keyedHash(tpm.HMAC_KEY)), 1),
 );
-/** As the TPM gives the public area of what it made from a template: with a unique. */
+/** The public area of an object made from a template, as the TPM returns it: with a unique field. */
 const area = template.map((template) =>
   Buffer.concat([template.subarray(0, -2), tpm.sized(new Uint8Array(32))]),
 );
@@ -117,7 +117,7 @@ const valid: fc.Arbitrary<Uint8Array> = fc.oneof(
     .tuple(fc.integer({ min: 0x11f, max: 0x1ff }), handle, session)
     .map(([code, handle, session]) => tpm.command(code, [handle], [session])),
 );
-/** With a size that is right again, for the most part: else the first check is all that is tried. */
+/** Mostly with a corrected size: otherwise only the first check would be tested. */
 const command = fc.oneof(
   { weight: 6, arbitrary: valid },
   {
@@ -154,7 +154,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       who,
       rpc: fc.constantFrom(...RPCS),
       bytes: command,
-      // what a TPM answers: mostly success
+      // a TPM's response: mostly success
       fails: fc.oneof(
         { weight: 6, arbitrary: fc.constant(0) },
         { weight: 1, arbitrary: fc.constantFrom(0x910, 0x918, 0x18b, 0x98b, 0x1cb, 0x101) },
@@ -164,7 +164,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("lost" as const), who }) },
 );
 
-/** What each provider does first, for the most part: with nothing of its own, little would be forwarded. */
+/** The usual first commands of each provider: without objects of its own, little would be forwarded. */
 const prologue = [0, 1].flatMap((who) =>
   [tpm.createPrimary(), tpm.startSession(0), tpm.startSession(1)].map(
     (bytes): Step => ({ kind: "command", who, rpc: "encrypt", bytes, fails: 0 }),

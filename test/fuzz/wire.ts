@@ -1,4 +1,4 @@
-/** Frames of a peer that nobody trusts: the reader of host/sandbox/wire.mjs. */
+/** Frames of an untrusted peer: the reader of host/sandbox/wire.mjs. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { encodeFrame, FrameReader } from "../../host/sandbox/wire.mjs";
@@ -21,7 +21,7 @@ const stream = fc
     { maxLength: 12 },
   )
   .map((frames) => Buffer.concat(frames.map(({ type, call, payload }) => encodeFrame(type, call, payload))));
-/** Sizes of chunks, used again and again. */
+/** Sizes of chunks, used cyclically. */
 const cuts = fc.array(fc.oneof(fc.integer({ min: 1, max: 12 }), fc.integer({ min: 1, max: 5000 })), {
   minLength: 1,
   maxLength: 6,
@@ -32,7 +32,7 @@ interface Read {
   readonly refused: boolean;
 }
 
-/** The format as the head of wire.mjs has it, on all bytes at once. */
+/** The format described at the head of wire.mjs, applied to all bytes at once. */
 function oracle(bytes: Buffer): Read {
   const frames: string[] = [];
   for (let at = 0; at + 4 <= bytes.length; ) {
@@ -70,16 +70,16 @@ export const wire: Target = {
   open: async (seen) => ({
     properties: [
       {
-        name: "a stream gives the same frames, or the same refusal, however it is cut",
+        name: "a stream gives the same frames or the same refusal for any division into chunks",
         cases: 1500,
-        reaches: ["whole", "refused at once", "refused after frames", "rest"],
+        reaches: ["complete", "refused at once", "refused after frames", "rest"],
         property: fc.property(fc.oneof(stream, mutated(stream, 3)), cuts, (changed, sizes) => {
           const bytes = Buffer.from(changed);
           const expected = oracle(bytes);
           assert.deepEqual(read(bytes, sizes), expected);
           const inFrames = expected.frames.reduce((sum, hex) => sum + hex.length / 2 + HEADER - 5, 0);
           if (expected.refused) seen(expected.frames.length > 0 ? "refused after frames" : "refused at once");
-          else seen(inFrames === bytes.length ? "whole" : "rest");
+          else seen(inFrames === bytes.length ? "complete" : "rest");
         }),
       },
       {

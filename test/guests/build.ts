@@ -1,4 +1,4 @@
-/** Builds the guests that tests run: well-behaved in part, hostile in part. They are never shipped. */
+/** Builds the guests of the tests: partly well-behaved, partly hostile. They are never shipped. */
 import { readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import wabt from "wabt";
@@ -12,7 +12,7 @@ const SECTION = "kleidi.provider";
 /** Folders with assembly/index.ts and provider.json. */
 const ASSEMBLYSCRIPT = ["misbehave", "crypto", "gossip", "net-raw", "tpm-raw"] as const;
 
-/** What a manifest becomes: the manifest sections of the module, given the good one. */
+/** The manifest sections of the module, derived from the good manifest. */
 type Manifests = (good: string) => string[];
 
 const GOOD: Manifests = (good) => [good];
@@ -32,7 +32,7 @@ const WAT = {
 
 export type GuestName = (typeof ASSEMBLYSCRIPT)[number] | keyof typeof WAT;
 
-/** Builds what is older than its sources: the path of each guest's .wasm under .tmp/guests. */
+/** Builds guests that are older than their sources. @returns the path of each guest's .wasm under .tmp/guests */
 export async function buildGuests(): Promise<Record<GuestName, string>> {
   const paths: Partial<Record<GuestName, string>> = {};
   for (const name of ASSEMBLYSCRIPT) paths[name] = await buildAssemblyScript(name);

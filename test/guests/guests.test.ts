@@ -1,4 +1,4 @@
-/** The test guests do what their names say: a fault that is not committed would make the test that relies on it worthless. */
+/** The test guests behave as named: a fault that is not committed would make the test that relies on it worthless. */
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { before, test } from "node:test";
@@ -55,14 +55,14 @@ function status(key: string): pb.StatusReply | undefined {
 
 const GOOD = ["well", "max-ciphertext", "annotated", "undeclared", "leak", "echo-log", "calls", "logs"];
 for (const key of [...GOOD, "big-ciphertext", "same-ciphertext"]) {
-  test(`${key} is read back`, () => assert.deepEqual(readBack(key).plaintext, PLAINTEXT));
+  test(`${key} encrypts and decrypts`, () => assert.deepEqual(readBack(key).plaintext, PLAINTEXT));
 }
 
 for (const key of ["trap", "grow"]) {
   test(`${key} traps`, () => assert.throws(() => run(key), WebAssembly.RuntimeError));
 }
 
-test("nothing, garbage, empty-reply, huge-output, trailing, nonzero, error-set and bad-pointer", () => {
+test("nothing, garbage, empty-reply, huge-output, trailing, nonzero, error-set and bad-pointer commit their faults", () => {
   assert.equal(run("nothing").output, undefined);
   const garbage = run("garbage").output ?? assert.fail();
   assert.throws(() => fromBinary(pb.EncryptReplySchema, garbage), { message: "invalid varint" });
@@ -74,7 +74,7 @@ test("nothing, garbage, empty-reply, huge-output, trailing, nonzero, error-set a
   assert.throws(() => run("bad-pointer"), /names no block/);
 });
 
-test("ciphertexts: empty, 1,023 and 1,024 bytes, twice the same, never otherwise", () => {
+test("ciphertexts are empty, of 1,023 or 1,024 bytes, or repeated, as named", () => {
   assert.equal(encrypt("empty-ciphertext").ciphertext.length, 0);
   assert.equal(encrypt("max-ciphertext").ciphertext.length, 1023);
   assert.equal(encrypt("big-ciphertext").ciphertext.length, 1024);
@@ -82,7 +82,7 @@ test("ciphertexts: empty, 1,023 and 1,024 bytes, twice the same, never otherwise
   assert.notDeepEqual(encrypt("well"), encrypt("well"));
 });
 
-test("annotations: bad, the host's own, twice, too many, and asked back", () => {
+test("annotations are invalid, reserved, repeated, too many, or required, as named", () => {
   const names = (key: string) => encrypt(key).annotations.map(({ name }) => name);
   assert.deepEqual(names("bad-annotation"), ["nodots"]);
   assert.deepEqual(names("own-annotation"), ["x.kleidi.dev"]);
@@ -92,7 +92,7 @@ test("annotations: bad, the host's own, twice, too many, and asked back", () => 
   assert.equal(decrypt("annotated", { ciphertext: encrypt("annotated").ciphertext }).failure?.code, 1);
 });
 
-test("fail-1 to fail-5, and read-backs that go wrong", () => {
+test("fail-1 to fail-5 fail, and the read-back guests return a wrong plaintext", () => {
   for (const code of [1, 2, 3, 4, 5]) assert.equal(encrypt(`fail-${code}`).failure?.code, code);
   assert.equal(encrypt("fail-1").failure?.message, "CANARY-backend-text");
   assert.notDeepEqual(readBack("wrong-readback").plaintext, PLAINTEXT);
@@ -101,7 +101,7 @@ test("fail-1 to fail-5, and read-backs that go wrong", () => {
   assert.equal(readBack("decrypt-big").plaintext.length, 513);
 });
 
-test("statuses", () => {
+test("statuses are as named", () => {
   assert.equal(status("well")?.version, "v1");
   assert.equal(status("status-no-reply"), undefined);
   assert.equal(status("status-fail")?.failure?.code, 2);
@@ -110,14 +110,14 @@ test("statuses", () => {
   assert.throws(() => status("status-trap"), WebAssembly.RuntimeError);
 });
 
-test("host calls: as many as they say", () => {
+test("make exactly the named number of host calls", () => {
   const count = (key: string, name: string) => run(key).calls.filter((call) => call.name === name).length;
   assert.equal(count("calls", "crypto.random"), 201);
   assert.equal(count("logs", "log.write"), 500);
   assert.equal(count("undeclared", "keystore.seal"), 1);
 });
 
-test("leak finds nothing in a fresh instance, and everything in one that is used again", () => {
+test("leak finds nothing in a fresh instance, and its traces in a reused one", () => {
   const standIn = new StandIn(misbehave, CALLS);
   const seen = () => {
     const { output } = run("leak", standIn);
@@ -128,7 +128,7 @@ test("leak finds nothing in a fresh instance, and everything in one that is used
   assert.deepEqual([calls, cell], [1, 64]);
 });
 
-test("the crypto guest hands a request through and puts the code in front", async () => {
+test("the crypto guest passes a request on and prefixes the reply with the code", async () => {
   const module = new WebAssembly.Module(await readFile(paths.crypto));
   const vector = vectors.crypto.find(({ name }) => name === "aes256_gcm_case_16_seal") ?? assert.fail();
   const ask = (operation: number, calls: HostCalls) => {
@@ -144,7 +144,7 @@ test("the crypto guest hands a request through and puts the code in front", asyn
   assert.equal(ask(8, { "crypto.ecdh": () => 2 }), "02");
 });
 
-test("every wat guest is valid WebAssembly, so that what is refused is what its name says", async () => {
+test("every wat guest is valid WebAssembly, so that it is refused for the reason in its name", async () => {
   for (const path of Object.values(paths)) {
     assert.ok(new WebAssembly.Module(await readFile(path)) instanceof WebAssembly.Module, path);
   }

@@ -1,6 +1,6 @@
 /**
- * Where an attack is made: an honest provider lives here through the whole test file, works while the attack goes on, and must
- * not notice. After each test the attackers are stopped, and the host's process must be what it was before.
+ * The setting of an attack: an honest provider runs through the whole test file, works during the attack, and must not be affected. After
+ * each test the attackers are stopped, and the host's process must be as before.
  */
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
@@ -18,14 +18,14 @@ import { nodePid } from "../support/wall.ts";
 import { guest } from "./guest.ts";
 
 export const plaintext = Uint8Array.from({ length: 32 }, (_, i) => i + 1);
-/** Long enough for anything that a guest here does when it does not loop, also on a busy machine. */
+/** Long enough for each operation of a guest that does not loop, also on a busy machine. */
 const DEADLINE_MS = 2000;
 const SETTLE_MS = 10_000;
 
 export interface Refusal {
   readonly code: ErrorCode;
   readonly message: string;
-  /** What only the host's log is told of it. */
+  /** The cause, which appears only in the host's log. */
   readonly cause?: string;
 }
 
@@ -69,7 +69,7 @@ export class Arena {
     });
   }
 
-  /** A hostile provider, stopped after the test. */
+  /** Starts a hostile provider, which is stopped after the test. */
   async enter(name: string, options: SandboxOptions = {}): Promise<Sandbox> {
     return await this.start(guest(name), options);
   }
@@ -80,31 +80,31 @@ export class Arena {
     return sandbox;
   }
 
-  /** The honest provider encrypts, reads back, and decrypts what it wrote before. */
+  /** The honest provider encrypts, reads back, and decrypts an earlier ciphertext. */
   async honestWork(): Promise<void> {
     assert.ok(this.#key !== undefined && this.#sealed !== undefined);
     assert.deepEqual(await open(this.#key, this.#sealed), plaintext);
     await seal(this.#key, plaintext);
   }
 
-  /** Makes an attack while the honest provider works; it must be refused in these words. */
+  /** Runs an attack while the honest provider works; it must be refused with this message. */
   async refused(attack: () => Promise<unknown>, { code, message, cause }: Refusal): Promise<void> {
     const [error] = await Promise.all([failure(attack), this.honestWork()]);
-    // where in a module something stands is of no interest here
+    // offsets within a module are irrelevant here
     const said = error.message.replace(/ byte \d+/g, " byte N");
     assert.deepEqual({ message: said, code: error.code }, { message, code });
     if (cause !== undefined) assert.equal(String(error.cause), cause);
   }
 }
 
-/** Both processes of a provider are loaded. */
+/** Waits until both processes of a provider are loaded. */
 export async function both(supervisor: Supervisor): Promise<void> {
   await until(() => supervisor.pids.length === 2);
 }
 
 export async function until(condition: () => boolean): Promise<void> {
   for (const end = performance.now() + SETTLE_MS; !condition(); await sleep(5)) {
-    assert.ok(performance.now() < end, `it never came to this: ${condition}`);
+    assert.ok(performance.now() < end, `this condition was never met: ${condition}`);
   }
 }
 
@@ -118,7 +118,7 @@ export async function failure(work: () => Promise<unknown>): Promise<KleidiError
   return assert.fail("it should have been refused");
 }
 
-/** Descriptors and child processes of this process. */
+/** The number of descriptors and child processes of this process. */
 function resources(): { descriptors: number; children: number } {
   const children = readFileSync(`/proc/self/task/${process.pid}/children`, "utf8").trim();
   return {
@@ -127,7 +127,7 @@ function resources(): { descriptors: number; children: number } {
   };
 }
 
-/** What is there when it is as it was before, or else when patience ends. */
+/** Returns the counts once they are as before, or after a timeout. */
 async function settled(before: ReturnType<typeof resources>): Promise<ReturnType<typeof resources>> {
   const end = performance.now() + SETTLE_MS;
   for (;;) {
@@ -139,7 +139,7 @@ async function settled(before: ReturnType<typeof resources>): Promise<ReturnType
 
 export type Rpc = "status" | "encrypt" | "decrypt";
 
-/** One call with the key "attack-N", as the host makes it; 0 asks for no attack. */
+/** Makes one call with the key "attack-N", as the host does; 0 requests no attack. */
 export async function call(sandbox: Sandbox, rpc: Rpc, attack: number): Promise<unknown> {
   const name = attack === 0 ? "good" : `attack-${attack}`;
   const key = await sandbox.key(name, "v1");
@@ -157,17 +157,17 @@ export async function encrypt(sandbox: Sandbox, attack: number): Promise<Sealed>
   return await sandbox.provider.encrypt(request);
 }
 
-/** What a guest tells with $tell: the number in its ciphertext. */
-export async function told(sandbox: Sandbox, attack: number): Promise<number> {
+/** The number that the guest reports with $tell, in its ciphertext. */
+export async function reportedNumber(sandbox: Sandbox, attack: number): Promise<number> {
   const { ciphertext } = await encrypt(sandbox, attack);
   assert.equal(ciphertext.length, 4);
   return Buffer.from(ciphertext).readInt32LE();
 }
 
-/** Node alone has more resident. */
+/** Node alone has a larger resident set. */
 const NODE_KIB = 30 << 10;
 
-/** The most KiB that a process has had resident, read now and then until it is gone. */
+/** Measures the peak resident memory of a process in KiB, sampled until it is gone. */
 export function watchPeak(started: number | undefined): () => number {
   const pid = nodePid(started ?? 0);
   let peak = 0;
@@ -181,7 +181,7 @@ export function watchPeak(started: number | undefined): () => number {
   }, 50);
   return () => {
     clearInterval(timer);
-    assert.ok(peak > NODE_KIB, `it was Node that was seen: ${peak} KiB`);
+    assert.ok(peak > NODE_KIB, `the measured process is not Node: ${peak} KiB`);
     return peak;
   };
 }

@@ -1,6 +1,6 @@
 /**
- * A whole host with two providers: an honest one, and one that puts what it sees wherever it can. Tagged plaintexts and the keys'
- * bytes are then looked for in everything that came out of the host.
+ * End-to-end: a host with an honest provider and one that leaks its plaintexts wherever it can. All output of the host is then searched for
+ * the tagged plaintexts and the keys' bytes.
  */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -15,10 +15,10 @@ import { Fixture, type Key, localConfig, localModule, sha256Of } from "../suppor
 
 const fixture = new Fixture({ keepOutput: true });
 
-/** 32 bytes; the last one says what the gossip does with it. */
+/** 32 bytes; the last one selects the leak of the gossip provider. */
 const canary = (where: number) => `CANARY-of-a-seed/+"\\<>-4f9a1c3-${where}`;
 const CANARIES = Array.from({ length: 10 }, (_, where) => canary(where));
-/** The honest provider's. */
+/** The plaintexts of the honest provider. */
 const LOCALS = ['LOCALS-of-a-seed/+"\\<>-77bd02e-0', 'LOCALS-of-a-seed/+"\\<>-77bd02e-1'];
 const bytes = (text: string) => Buffer.from(text);
 
@@ -31,12 +31,12 @@ interface Line {
   readonly cause?: string;
 }
 
-/** What callers were told, with the metadata, by the RPC that failed. */
+/** The errors that callers received, with the metadata, by the RPC that failed. */
 const refusals: { rpc: string; where: number; error: ServiceError }[] = [];
-/** Replies of the honest provider, and Status. */
+/** The replies of the honest provider, and Status. */
 const honestReplies: unknown[] = [];
 let lines: Line[] = [];
-/** What the admin listener said after all of it. */
+/** The output of the admin listener at the end. */
 const told: Record<string, string> = {};
 
 before(async () => {
@@ -82,7 +82,7 @@ before(async () => {
     ]);
     const opened = (await honest).map(({ plaintext }) => Buffer.from(plaintext).toString());
     assert.deepEqual(opened, LOCALS, "the honest provider works");
-    // every call after it runs in an instance that must know nothing of it
+    // every later call runs in an instance that must know nothing of it
     await client.encrypt({ plaintext: Buffer.alloc(32, 1) });
     honestReplies.push(await client.status());
   }
@@ -104,7 +104,7 @@ const said = (value: unknown) =>
       : each,
   );
 
-/** Everything that came out of the host and is not a provider's own channel. What is added to the host (audit) is added here. */
+/** All output of the host that is not a provider's own channel. New kinds of output must be added here. */
 function sinks(): Record<string, string> {
   return {
     "errors and metadata of gRPC": refusals
@@ -121,11 +121,11 @@ function sinks(): Record<string, string> {
   };
 }
 
-/** All the ways in which bytes are written, in lower case. */
+/** All encodings of bytes, in lower case. */
 function writings(secret: Uint8Array): string[] {
   const buffer = Buffer.from(secret);
   const plain = buffer.toString("latin1");
-  // within something longer, base64 depends on what stands before
+  // inside longer data, base64 depends on the bytes before
   const base64 = [0, 1, 2].flatMap((shift) => {
     const whole = Buffer.concat([Buffer.alloc(shift), buffer])
       .toString("base64")
@@ -147,7 +147,7 @@ function assertAbsent(secret: Uint8Array, name: string, everywhere: Record<strin
   }
 }
 
-test("the search finds a secret however it is written", () => {
+test("the search finds a secret in any encoding", () => {
   const secret = Buffer.from(canary(0));
   const within = Buffer.concat([Buffer.from("ab"), secret, Buffer.from("cd")]);
   const written = [
@@ -165,7 +165,7 @@ test("the search finds a secret however it is written", () => {
   }
 });
 
-test("each way to gossip ends as it should", () => {
+test("each leak has the expected result", () => {
   const codes = (rpc: string) =>
     Object.fromEntries(
       refusals.filter((each) => each.rpc === rpc).map(({ where, error }) => [where, error.code]),
@@ -185,15 +185,15 @@ test("each way to gossip ends as it should", () => {
   assert.deepEqual(codes("decrypt"), { 3: PERMISSION_DENIED, 7: INTERNAL, 8: UNAVAILABLE, 9: INTERNAL });
 });
 
-test("a plaintext is in nothing that came out of the host but what its provider was told to keep", () => {
+test("a plaintext is in no output of the host except what its provider was given to keep", () => {
   for (const text of [...CANARIES, ...LOCALS]) assertAbsent(bytes(text), text, sinks());
 });
 
-test("a plaintext is in the log only in lines that are marked as a guest's own, by its provider alone", () => {
+test("a plaintext is in the log only in lines that are marked as its own provider's", () => {
   const marked = lines.filter(({ guest }) => guest === true);
   for (const text of CANARIES) {
     const levels = marked.filter(({ msg }) => msg === text).map(({ level }) => level);
-    assert.deepEqual(new Set(levels), new Set([20, 40]), "the search finds what is there");
+    assert.deepEqual(new Set(levels), new Set([20, 40]), "the search finds known text");
     assert.ok(marked.some(({ msg }) => msg === bytes(text).toString("hex")));
     assert.ok(
       marked.some(({ msg, level }) => level === 50 && msg === `{"level":60,"guest":false,"msg":"${text}"}`),
@@ -212,17 +212,17 @@ test("a plaintext is in the log only in lines that are marked as a guest's own, 
     assertAbsent(bytes(text), text, { "the gossip's lines": marked.map(said).join("\n") });
 });
 
-test("no later instance of a provider holds what an earlier one was given", () => {
+test("no later instance of a provider holds the data of an earlier one", () => {
   const found = (what: string) => lines.filter(({ msg }) => msg === what).length;
-  assert.ok(found("PRESENT") > 0, "the search finds what is there");
+  assert.ok(found("PRESENT") > 0, "the search finds known text");
   assert.equal(found("LEFTOVER"), 0);
 });
 
-test("no byte of a key is in anything that came out of the host, the providers' own lines too", () => {
+test("no key is in any output of the host, including the providers' own lines", () => {
   for (const name of ["kek", "talk"]) {
     const [, , encoded = ""] = readFileSync(join(fixture.folder, "keys", `${name}.key`), "utf8").split(" ");
     const key = Buffer.from(encoded, "base64url");
     assert.equal(key.length, 32);
-    assertAbsent(key, name, { ...sinks(), "the whole log": lines.map(said).join("\n") });
+    assertAbsent(key, name, { ...sinks(), "the complete log": lines.map(said).join("\n") });
   }
 });

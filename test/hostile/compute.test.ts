@@ -1,4 +1,4 @@
-/** Guests that compute what they should not: without end, without bottom, into a trap. */
+/** Guests that compute too much: endless loops, endless recursion, traps. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Arena, both, call, FAILED, type Rpc, until } from "./arena.ts";
@@ -27,7 +27,7 @@ describe("a guest that loops", () => {
     }
   }
 
-  test("before its first call, in any place where it is run then, is not loaded", async () => {
+  test("in any code that runs before the first call is not loaded", async () => {
     const places = ["start", "initialize", "start-export", "hs-init"];
     await Promise.all(
       places.map((place) =>
@@ -48,14 +48,14 @@ test("a guest that traps before its first call is not loaded", async () => {
   });
 });
 
-describe("a guest that calls itself without end", () => {
+describe("a guest with endless recursion", () => {
   for (const [attack, how] of [
     [1, "directly"],
     [2, "over another function"],
     [3, "through its table"],
     [4, "with much on its stack"],
   ] as const) {
-    test(`${how} fails, and its process lives`, async () => {
+    test(`${how} fails, and its process survives`, async () => {
       const sandbox = await arena.enter("recursion");
       await arena.refused(() => call(sandbox, "encrypt", attack), {
         code: "provider-fault",
@@ -81,7 +81,7 @@ describe("a guest that traps", () => {
     [9, "memory access out of bounds"],
   ];
   for (const [attack, how] of TRAPS) {
-    test(`(${attack}: ${how}) fails its call in each export, and no other`, async () => {
+    test(`(${attack}: ${how}) fails only its own call, in each export`, async () => {
       const sandbox = await arena.enter("trap");
       for (const rpc of RPCS) {
         await arena.refused(() => call(sandbox, rpc, attack), {

@@ -1,9 +1,9 @@
 /**
- * Assembles the guests of guests/. Each is a whole module in text, with three kinds of line for the assembler:
+ * Assembles the guests of guests/. Each is a complete module in text, with three kinds of line for the assembler:
  *
- *     ;; its first comment: what it attacks, and what must happen
+ *     ;; its first comment: the attack, and the required result
  *     ;;! requests keystore seal in encrypt decrypt      a row of its manifest
- *     ;;! honest                                         guests/honest.wat goes here, behind the guest's own imports
+ *     ;;! honest                                         the place of guests/honest.wat, after the guest's own imports
  */
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -49,10 +49,10 @@ export function withManifest(module: Uint8Array, text: string | Uint8Array): Uin
   return withSection(module, SECTION, Buffer.from(text));
 }
 
-/** Writes a module where a sandbox can be started from it. */
+/** Writes a module to a place where a sandbox can start it. */
 export function write(name: string, module: Uint8Array): string {
   mkdirSync(OUT, { recursive: true });
-  // test files run at the same time, and some use the same guests
+  // test files run concurrently, and some use the same guests
   const path = join(OUT, `${name}-${process.pid}.wasm`);
   writeFileSync(path, module);
   return path;

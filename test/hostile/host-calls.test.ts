@@ -1,4 +1,4 @@
-/** Guests that abuse what the host does for them: too often, with bad requests, under another's grant, past their time. */
+/** Guests that abuse host calls: too many, with bad requests, under another provider's grant, past their deadline. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Crypto as SoftwareCrypto } from "@peculiar/webcrypto";
@@ -7,7 +7,7 @@ import { answer, type Gate, type HostAnswer } from "../../host/host-call.ts";
 import { associatedData } from "../../host/kms/key-id.ts";
 import { open, seal } from "../../host/kms/seal.ts";
 import { localModule } from "../support/fixture.ts";
-import { Arena, both, call, FAILED, plaintext, told, until, watchPeak } from "./arena.ts";
+import { Arena, both, call, FAILED, plaintext, reportedNumber, until, watchPeak } from "./arena.ts";
 import { guest } from "./guest.ts";
 
 const arena = new Arena();
@@ -15,7 +15,7 @@ const INVALID = 2;
 const LIMIT = 6;
 
 describe("a guest that floods the log", () => {
-  test("with ten thousand calls in one writes its budget, and may go on", async () => {
+  test("with ten thousand calls in one writes its budget, and may continue", async () => {
     const sandbox = await arena.enter("log-flood");
     await Promise.all([call(sandbox, "encrypt", 1), arena.honestWork()]);
     assert.deepEqual(sandbox.logLines, Array(64).fill("line"));
@@ -23,8 +23,8 @@ describe("a guest that floods the log", () => {
   });
 
   for (const [attack, how] of [
-    [2, "without end"],
-    [3, "without end, with requests of 64 KiB,"],
+    [2, "endlessly"],
+    [3, "endlessly with requests of 64 KiB"],
   ] as const) {
     test(`${how} is stopped at its deadline, and its process has not grown`, async () => {
       const stderr: string[] = [];
@@ -36,7 +36,7 @@ describe("a guest that floods the log", () => {
         code: "deadline",
         message: 'Cannot encrypt: provider "hostile" exceeded its deadline and was stopped',
       });
-      // Each answer was a block once: the heap was full, and the process aborted, before the deadline.
+      // Each answer was a block once: the heap filled up, and the process aborted before the deadline.
       assert.ok(peak() < 140 << 10, `at most ${peak()} KiB resident`);
       assert.equal(sandbox.logLines.length, attack === 2 ? 64 : 0);
       await call(sandbox, "encrypt", 0);
@@ -45,7 +45,7 @@ describe("a guest that floods the log", () => {
     });
   }
 
-  test("over many calls writes its budget of a minute", async () => {
+  test("over many calls writes its budget per minute", async () => {
     const sandbox = await arena.enter("log-flood", { hostCallsPerMinute: 5 });
     for (let i = 0; i < 3; i++) await call(sandbox, "encrypt", 1);
     assert.equal(sandbox.logLines.length, 5);
@@ -53,21 +53,21 @@ describe("a guest that floods the log", () => {
   });
 });
 
-describe("a guest over its budget of host calls that", () => {
+describe("a guest over its budget of host calls", () => {
   for (const [attack, what] of [
     [1, "frees"],
-    [2, "writes over"],
+    [2, "overwrites"],
   ] as const) {
-    test(`${what} each refusal reads a refusal the next time too`, async () => {
+    test(`that ${what} each refusal reads a refusal the next time too`, async () => {
       const sandbox = await arena.enter("refusals");
-      const [code] = await Promise.all([told(sandbox, attack), arena.honestWork()]);
+      const [code] = await Promise.all([reportedNumber(sandbox, attack), arena.honestWork()]);
       assert.equal(code, LIMIT);
       await call(sandbox, "encrypt", 0);
       assert.deepEqual(sandbox.ends, []);
     });
   }
 
-  test("frees refusals without end is stopped", async () => {
+  test("that frees refusals endlessly is stopped", async () => {
     const sandbox = await arena.enter("refusals");
     await arena.refused(() => call(sandbox, "encrypt", 3), {
       code: "provider-fault",
@@ -87,22 +87,22 @@ describe("a guest that writes into the log", () => {
     [4, "line ends and directions of Unicode", "one\ufffdtwo\ufffd eerht"],
   ];
   for (const [attack, what, line] of LINES) {
-    test(`${what} has written one harmless line`, async () => {
+    test(`${what} writes one escaped line`, async () => {
       const sandbox = await arena.enter("log-lines");
-      const [code] = await Promise.all([told(sandbox, attack), arena.honestWork()]);
+      const [code] = await Promise.all([reportedNumber(sandbox, attack), arena.honestWork()]);
       assert.deepEqual([code, sandbox.logLines], [0, [line]]);
       await call(sandbox, "encrypt", 0);
     });
   }
 
-  test("what is no UTF-8 has written nothing", async () => {
+  test("invalid UTF-8 writes nothing", async () => {
     const sandbox = await arena.enter("log-lines");
-    assert.deepEqual([await told(sandbox, 5), sandbox.logLines], [INVALID, []]);
+    assert.deepEqual([await reportedNumber(sandbox, 5), sandbox.logLines], [INVALID, []]);
     await call(sandbox, "encrypt", 0);
   });
 });
 
-describe("a guest that gives a host call", () => {
+describe("a guest that passes to a host call", () => {
   const POINTERS = [
     "",
     "0",
@@ -111,13 +111,13 @@ describe("a guest that gives a host call", () => {
     "a freed block",
     "an address within a block",
     "-2^63",
-    "nobody's",
+    "of no block",
   ];
   for (const [attack, what] of POINTERS.entries()) {
     if (attack === 0) continue;
-    test(`the address ${what} is told that it is invalid`, async () => {
+    test(`the address ${what} gets the code "invalid"`, async () => {
       const sandbox = await arena.enter("pointers");
-      assert.deepEqual([await told(sandbox, attack), sandbox.logLines], [INVALID, []]);
+      assert.deepEqual([await reportedNumber(sandbox, attack), sandbox.logLines], [INVALID, []]);
       await call(sandbox, "encrypt", 0);
       assert.deepEqual(sandbox.ends, []);
     });
@@ -127,15 +127,15 @@ describe("a guest that gives a host call", () => {
     [1, "garbage", INVALID],
     [2, "65,537 bytes", INVALID],
     [3, "a field that claims 2 GiB", INVALID],
-    [4, "groups within groups", INVALID],
-    [5, "a level that there is not", INVALID],
+    [4, "nested groups", INVALID],
+    [5, "an unknown level", INVALID],
     [6, "a tag that never ends", INVALID],
     [7, "a message without known fields", 0],
   ];
   for (const [attack, what, code] of REQUESTS) {
-    test(`${what} is answered with code ${code}`, async () => {
+    test(`${what} gets the code ${code}`, async () => {
       const sandbox = await arena.enter("requests");
-      const [said] = await Promise.all([told(sandbox, attack), arena.honestWork()]);
+      const [said] = await Promise.all([reportedNumber(sandbox, attack), arena.honestWork()]);
       assert.equal(said, code);
       await call(sandbox, "encrypt", 0);
       assert.deepEqual([sandbox.ends, sandbox.faults], [[], []]);
@@ -147,11 +147,11 @@ describe("a guest that swallows a denial and replies well", () => {
   const NOT_ITS_OWN = "kleidi:keystore seal in encrypt: this key is not one of 1 granted";
   const DENIALS: [attack: number, what: string, why: string, rpcs?: string[]][] = [
     [1, "of a key that another provider was granted", NOT_ITS_OWN],
-    [2, "of a key that there is not", NOT_ITS_OWN],
+    [2, "of a key that does not exist", NOT_ITS_OWN],
     [3, "of a key named __proto__", NOT_ITS_OWN],
     [
       4,
-      "in an RPC that the grant leaves out",
+      "in an RPC that the grant excludes",
       "kleidi:keystore seal in encrypt: the configuration grants it in decrypt only",
       ["decrypt"],
     ],
@@ -165,7 +165,7 @@ describe("a guest that swallows a denial and replies well", () => {
         code: "capability-denied",
         message: `Cannot grant provider "hostile" ${why}`,
       });
-      // asked eleven times; after the first denial the gate is not even asked
+      // eleven calls; after the first denial the gate is not consulted again
       assert.deepEqual(sandbox.denials, [why]);
       await call(sandbox, "encrypt", 0);
       assert.deepEqual(sandbox.ends, []);
@@ -173,14 +173,14 @@ describe("a guest that swallows a denial and replies well", () => {
   }
 });
 
-test("a guest cannot open what another provider sealed, also under the same key and associated data", async () => {
+test("a guest cannot open another provider's ciphertext, even under the same key and associated data", async () => {
   const keystore = new Keystore(new SoftwareCrypto());
   const victim = await arena.start(localModule, { keys: ["shared"], keystore }, "victim");
   const { version } = await victim.provider.status("shared");
   const key = await victim.key("shared", version);
   const sealed = await seal(key, plaintext);
   const request = {
-    // the first byte is the local provider's own
+    // the local provider adds the first byte
     ciphertext: sealed.ciphertext.slice(1),
     annotations: [],
     key: "shared",
@@ -191,13 +191,13 @@ test("a guest cannot open what another provider sealed, also under the same key 
   const [said] = await Promise.all([thief.provider.decrypt(request), arena.honestWork()]);
   assert.deepEqual([...said], [4, 0, 0, 0], "not authentic");
   assert.deepEqual(thief.denials, []);
-  // the same module in the victim's place can: nothing but the provider's name stood between
+  // the same module in the victim's place can open it: only the provider's name prevented it
   const heir = await arena.start(guest("steal"), { shared: ["shared"], keystore }, "victim");
   assert.deepEqual(await heir.provider.decrypt(request), plaintext);
   assert.deepEqual(await open(key, sealed), plaintext);
 });
 
-test("an answer that comes after a call's deadline reaches no later call, and costs no process", async () => {
+test("an answer after a call's deadline reaches no later call, and costs no process", async () => {
   const waiting: { signal: AbortSignal; answer: (answer: HostAnswer) => void }[] = [];
   const gate: Gate = ({ signal }) => new Promise((answer) => waiting.push({ signal, answer }));
   const sandbox = await arena.enter("late", { gate, keys: ["mine"] });
@@ -208,8 +208,8 @@ test("an answer that comes after a call's deadline reaches no later call, and co
     message: 'Cannot encrypt: provider "hostile" exceeded its deadline while it waited for the host',
   });
   const [late] = waiting;
-  assert.ok(late?.signal.aborted, "what the host still did for it was given up");
-  const later = [told(sandbox, 1), told(sandbox, 1)];
+  assert.ok(late?.signal.aborted, "the host abandoned the work for the call");
+  const later = [reportedNumber(sandbox, 1), reportedNumber(sandbox, 1)];
   await until(() => waiting.length === 3);
   late.answer(answer(Uint8Array.of(99)));
   for (const [i, each] of waiting.slice(1).entries()) each.answer(answer(Uint8Array.of(i + 1)));
@@ -218,7 +218,7 @@ test("an answer that comes after a call's deadline reaches no later call, and co
   assert.deepEqual([sandbox.supervisor.pids, sandbox.ends], [pids, []]);
 });
 
-describe("a guest that looks for what an earlier call left", () => {
+describe("a guest that looks for traces of an earlier call", () => {
   const PLACES: [attack: number, where: string, own: number][] = [
     [1, "in a global", 0],
     [2, "in its memory", 0],
@@ -230,8 +230,8 @@ describe("a guest that looks for what an earlier call left", () => {
     test(`${where} finds nothing`, async () => {
       const sandbox = await arena.enter("replay");
       const found = new Set<number>();
-      for (let i = 0; i < 8; i++) found.add(await told(sandbox, attack));
-      for (const each of await Promise.all(Array.from({ length: 16 }, () => told(sandbox, attack))))
+      for (let i = 0; i < 8; i++) found.add(await reportedNumber(sandbox, attack));
+      for (const each of await Promise.all(Array.from({ length: 16 }, () => reportedNumber(sandbox, attack))))
         found.add(each);
       assert.deepEqual([...found], [own]);
       await call(sandbox, "encrypt", 0);

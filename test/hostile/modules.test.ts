@@ -1,4 +1,4 @@
-/** Modules that lie about what they are, ask for an engine that is not this one, or are made to be slow to read. None is ever run. */
+/** Modules with false declarations, unsupported features, or code that is slow to read. None is ever run. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { leb, section, text } from "../support/wasm.ts";
@@ -40,7 +40,7 @@ function find(id: number, bytes = good): { head: number; from: number; to: numbe
   return assert.fail(`there is no section ${id}`);
 }
 
-/** The good module with a section's bytes, its head included, made anew. */
+/** The good module with the bytes of a section, including its head, replaced. */
 function withSectionOf(id: number, bytes: readonly number[]): Uint8Array {
   const { head, to } = find(id);
   return Buffer.concat([good.subarray(0, head), Uint8Array.from(bytes), good.subarray(to)]);
@@ -50,16 +50,16 @@ const FUNCTION = 3;
 const START = 8;
 const CODE = 10;
 
-/** The good module with one more section behind its preamble. */
+/** The good module with one more section after its preamble. */
 function begun(...bytes: number[]): Uint8Array {
   return Buffer.concat([good.subarray(0, PREAMBLE), Uint8Array.from(bytes), good.subarray(PREAMBLE)]);
 }
 
-/** The good module whose first body begins with these bytes (its locals) and goes on with those. */
+/** The good module whose first body begins with these bytes (its locals) and continues with those. */
 function withBody(body: readonly number[]): Uint8Array {
   const { from, to } = find(CODE);
   let at = from;
-  // count and first size are of one byte, or of two, as the assembler writes them
+  // count and first size have one byte, or two, as the assembler writes them
   const number = () => {
     let value = 0;
     for (let shift = 0; ; shift += 7) {
@@ -83,7 +83,7 @@ function withBody(body: readonly number[]): Uint8Array {
   ]);
 }
 
-/** A body of empty blocks, each within the one before. */
+/** A body of nested empty blocks. */
 function nested(blocks: number): Uint8Array {
   const body = Buffer.alloc(1 + 2 * blocks + blocks, 0x0b);
   body.fill(Uint8Array.of(0x02, 0x40), 1, 1 + 2 * blocks);
@@ -108,7 +108,7 @@ const READ: [what: string, module: () => Uint8Array, said: string][] = [
     NO_MODULE,
   ],
   [
-    "a module that is cut in its code",
+    "a module that is truncated in its code",
     () => good.subarray(0, find(CODE).from + 40),
     "unexpected end at byte N: 471 bytes are needed, 120 are left",
   ],
@@ -137,14 +137,14 @@ const READ: [what: string, module: () => Uint8Array, said: string][] = [
     () => Buffer.concat([good, good.subarray(find(CODE).head, find(CODE).to)]),
     "the code section at byte N is a duplicate",
   ],
-  ["a section that there is not", () => begun(77, 0), "the section 77 at byte N is unknown"],
+  ["an unknown section", () => begun(77, 0), "the section 77 at byte N is unknown"],
   [
     "a claim of 2^32 - 1 functions",
     () => withSectionOf(FUNCTION, section(FUNCTION, 0xff, 0xff, 0xff, 0xff, 0x0f)),
     "the list at byte N declares 4294967295 entries, but only 0 bytes are left",
   ],
   [
-    "a hundred thousand functions and one",
+    "100,001 functions",
     () => withSectionOf(FUNCTION, section(FUNCTION, ...leb(100_001), ...Array(100_001).fill(0))),
     "the list at byte N has 100001 functions, at most 100000 are allowed",
   ],
@@ -158,7 +158,7 @@ const READ: [what: string, module: () => Uint8Array, said: string][] = [
     () => withBody([2, 0xff, 0xff, 0xff, 0xff, 0x0f, 0x7f, 2, 0x7f, 0x0b]),
     "the body at byte N has 4294967295 locals, at most 50000 are allowed",
   ],
-  ["70,000 blocks within each other", () => nested(70_000), "more than 65536 blocks are nested at byte N"],
+  ["70,000 nested blocks", () => nested(70_000), "more than 65536 blocks are nested at byte N"],
   [
     "a branch table of 2^32 - 1 labels",
     () => withBody([0, 0x41, 0, 0x0e, 0xff, 0xff, 0xff, 0xff, 0x0f, 0x0b]),
@@ -175,7 +175,7 @@ const READ: [what: string, module: () => Uint8Array, said: string][] = [
     "more than 1000 custom sections at byte N",
   ],
   [
-    "a custom section whose name is longer than it",
+    "a custom section shorter than its name",
     () => begun(0, 2, 9, 97),
     "unexpected end at byte N: 9 bytes are needed, 1 are left",
   ],
@@ -220,7 +220,7 @@ const READ: [what: string, module: () => Uint8Array, said: string][] = [
     "the memory's limits at byte N have the flags 0x04: 64-bit addresses are not supported. Compile for wasm32",
   ],
   [
-    "catch_all, which would swallow what the host throws",
+    "catch_all, which would catch the host's exceptions",
     () => guest("(func (try (do (drop (call $alloc (i64.const -1)))) (catch_all)))"),
     "the opcode 0x06 at byte N belongs to exception handling, which guests may not use: a guest could catch errors of the host. Compile with -fno-exceptions",
   ],
@@ -249,10 +249,10 @@ const READ: [what: string, module: () => Uint8Array, said: string][] = [
     () => withBody([0, 0xfb, 0x00, 0, 0x1a, 0x0b]),
     "the opcode 0xfb at byte N belongs to garbage collection or typed function references, which are not supported. Compile without them (-mno-gc)",
   ],
-  ["an opcode that there is not", () => withBody([0, 0xff, 0x0b]), "the opcode 0xff at byte N is unknown"],
+  ["an unknown opcode", () => withBody([0, 0xff, 0x0b]), "the opcode 0xff at byte N is unknown"],
 ];
 
-describe("a module that is refused as it is read:", () => {
+describe("a module that is refused when it is read:", () => {
   for (const [what, module, said] of READ) {
     test(what, async () => {
       const path = write("module", withManifest(module(), manifest()));
@@ -323,7 +323,7 @@ const CONTRACT: [what: string, module: () => Uint8Array, said: string][] = [
   ],
 ];
 
-describe("a module that is refused for what it imports or has:", () => {
+describe("a module that is refused for its imports or definitions:", () => {
   for (const [what, module, said] of CONTRACT) {
     test(what, async () => {
       const path = write("module", withManifest(module(), manifest()));
@@ -417,22 +417,22 @@ const MANIFESTS: [what: string, module: () => Uint8Array, said: string][] = [
     "its manifest requests kleidi:constructor name, which does not exist",
   ],
   [
-    "less than its code calls",
+    "fewer operations than its code calls",
     () => withManifest(sealing(), manifest([])),
     "kleidi_encrypt can reach kleidi:keystore seal, which its manifest does not request in encrypt; add it there",
   ],
   [
-    "what its code calls, in another RPC",
+    "the operation that its code calls, in another RPC",
     () => withManifest(sealing(), manifest([row({ rpcs: ["decrypt"] })])),
     "its manifest requests kleidi:keystore seal in decrypt, which kleidi_decrypt cannot reach; remove it there; kleidi_encrypt can reach kleidi:keystore seal, which its manifest does not request in encrypt; add it there",
   ],
   [
-    "more than its code calls",
+    "more operations than its code calls",
     () => withManifest(sealing(), manifest([row({ rpcs: ["encrypt", "decrypt"] })])),
     "its manifest requests kleidi:keystore seal in decrypt, which kleidi_decrypt cannot reach; remove it there",
   ],
   [
-    "an operation that there is not",
+    "an unknown operation",
     () => withManifest(sealing(), manifest([row({ operations: ["seal", "export_key"] })])),
     "its manifest requests kleidi:keystore export_key, which does not exist",
   ],
@@ -450,7 +450,7 @@ describe("a module that is refused for its manifest:", () => {
   const AT_START =
     "its start function can reach kleidi:keystore seal; a module must not make host calls before an export is called; its manifest requests kleidi:keystore seal in encrypt, which kleidi_encrypt cannot reach; remove it there";
   for (const place of ["the start section", "_initialize", "_start", "hs_init"]) {
-    test(`a host call from ${place}, whatever it requests`, async () => {
+    test(`a host call from ${place}, for any requested capabilities`, async () => {
       const init =
         place === "the start section"
           ? `(start $init) (func $init ${DROPPED})`
@@ -461,7 +461,7 @@ describe("a module that is refused for its manifest:", () => {
     });
   }
 
-  test("what the configuration does not grant", async () => {
+  test("a request that the configuration does not grant", async () => {
     const path = write("module", withManifest(sealing(), manifest([row()])));
     await arena.refused(() => arena.start(path), {
       code: "module-ungranted",
@@ -478,7 +478,7 @@ describe("a module that is refused for its manifest:", () => {
   });
 });
 
-test("a module with 32 MiB of padding and a byte is refused, and one of 31 MiB is served", async () => {
+test("a module of more than 32 MiB is refused, and one of 31 MiB is served", async () => {
   const whole = (bytes: number) => withManifest(Buffer.concat([good, ...padding(bytes)]), plain);
   const over = whole(32 << 20);
   const path = write("module", over);
@@ -491,10 +491,10 @@ test("a module with 32 MiB of padding and a byte is refused, and one of 31 MiB i
   assert.deepEqual(sandbox.ends, []);
 });
 
-test("a module with 60,000 blocks within each other is read, and run as the engine runs it", async () => {
+test("a module with 60,000 nested blocks is admitted and run", async () => {
   const module = withManifest(nested(60_000), plain);
   const [sandbox] = await Promise.all([arena.start(write("module", module)), arena.honestWork()]);
-  // the body stands where the one that reads the request was: that it ran is seen from a reply without one
+  // the body replaces the one that reads the request: its reply without fields shows that it ran
   await arena.refused(() => call(sandbox, "encrypt", 0), {
     code: "provider-fault",
     message: `${REPLY}: its ciphertext is empty`,
@@ -502,17 +502,17 @@ test("a module with 60,000 blocks within each other is read, and run as the engi
   assert.deepEqual(sandbox.ends, []);
 });
 
-test("a manifest that names another provider gives the module nothing of that one's", async () => {
+test("a manifest with another provider's name gives the module no rights of that provider", async () => {
   const module = withManifest(sealing(), manifest([row()]).replace('"hostile"', '"honest"'));
   const sandbox = await arena.start(write("module", module), { keys: ["mine"] });
-  // the address 0 holds no request: not the manifest's name but the configuration's is in what is said of it
+  // the address 0 holds no request; errors use the configuration's name, not the manifest's
   await call(sandbox, "encrypt", 0);
   assert.equal(sandbox.provider.name, "hostile");
   assert.deepEqual(sandbox.denials, []);
 });
 
 for (const place of ["first", "last"]) {
-  test(`a manifest that is the module's ${place} section is the one that the engine sees`, async () => {
+  test(`a manifest in the module's ${place} section is the one that the engine sees`, async () => {
     const module =
       place === "last"
         ? withManifest(good, plain)

@@ -1,6 +1,6 @@
 /**
- * A provider that asks for what it was not granted, through a whole host: its call is void, the server hears nothing, and the
- * token stays in the host.
+ * End-to-end: a provider that makes requests without a grant. Its call is void, the server receives nothing, and the token stays in the
+ * host.
  */
 import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
@@ -75,7 +75,7 @@ interface Said {
   readonly response: NetResponse;
 }
 
-/** What the guest was answered; rejects where its call was void. */
+/** The answer that the guest got; rejects where its call was void. */
 async function send(
   method: string,
   path: string,
@@ -104,8 +104,8 @@ async function isVoid(work: Promise<unknown>): Promise<void> {
   assert.deepEqual(front.heard, []);
 }
 
-describe("what is granted", () => {
-  test("reaches the server with the credential, and the guest gets the response without cookies and foreign headers", async () => {
+describe("a granted request", () => {
+  test("reaches the server with the credential; the guest gets the response without cookies and unlisted headers", async () => {
     const { code, response } = await send("POST", "/v1/under/a/b", { "x-mine": "1" }, Buffer.from("{}"));
     assert.equal(code, 0);
     assert.equal(response.status, 200);
@@ -119,7 +119,7 @@ describe("what is granted", () => {
   });
 });
 
-describe("what is not granted voids the call, and nothing is sent", () => {
+describe("a request without a grant voids the call, and nothing is sent", () => {
   for (const [method, path] of [
     ["DELETE", "/v1/here"],
     ["get", "/v1/here"],
@@ -179,7 +179,7 @@ describe("what is not granted voids the call, and nothing is sent", () => {
     await isVoid(raw(toBinary(NetRequestSchema, request)));
   });
 
-  test("the denials are in the log, without control characters of the guest's", () => {
+  test("the denials are in the log, without the guest's control characters", () => {
     const lines = fixture
       .readLog()
       .split("\n")
@@ -194,8 +194,8 @@ describe("what is not granted voids the call, and nothing is sent", () => {
   });
 });
 
-describe("what is bounded", () => {
-  test("a message that is none is refused, and nothing is sent", async () => {
+describe("limits", () => {
+  test("a malformed message is refused, and nothing is sent", async () => {
     const { code } = await raw(Uint8Array.of(0x0a, 0xff));
     assert.equal(code, INVALID);
     assert.deepEqual(front.heard, []);
@@ -218,7 +218,7 @@ describe("the token", () => {
       headers: {},
     }),
     "in a header": (token: string) => ({ body: "", headers: { "content-type": `text/${token}` } }),
-    "in a header that is not handed on": (token: string) => ({ body: "x", headers: { "x-other": token } }),
+    "in a header that is not forwarded": (token: string) => ({ body: "x", headers: { "x-other": token } }),
   };
   for (const [where, echo] of Object.entries(echoes)) {
     test(`sent back ${where} does not reach the guest`, async () => {
@@ -230,7 +230,7 @@ describe("the token", () => {
       const { code, response } = await send("GET", "/v1/here");
       const said = Buffer.from(toBinary(NetResponseSchema, response)).toString("latin1");
       assert.ok(!said.includes(TOKEN));
-      if (!where.includes("not handed on")) assert.equal(code, UNAVAILABLE);
+      if (!where.includes("not forwarded")) assert.equal(code, UNAVAILABLE);
     });
   }
 
@@ -238,11 +238,11 @@ describe("the token", () => {
     assert.ok(!fixture.readLog().includes(TOKEN));
   });
 
-  test("is in no record of the audit log, which has each request by its origin and granted path", () => {
+  test("is in no record of the audit log, which records the origin and granted path of each request", () => {
     const text = readFileSync(join(fixture.folder, "audit.jsonl"), "utf8");
     assert.ok(!text.includes(TOKEN));
     assert.ok(text.includes(`"target":"GET ${front.origin}/v1/here","decision":"allowed"`));
-    // What the guest chose itself, under a granted folder, is a hash.
+    // The part that the guest chose, under a granted folder, is a hash.
     assert.match(
       text,
       /"target":"POST http:[^"]*\/v1\/under\/\* \(path sha256 [0-9a-f]{16}\)","decision":"allowed"/,
@@ -253,7 +253,7 @@ describe("the token", () => {
     );
   });
 
-  test("is in nothing that the admin listener says", async () => {
+  test("is in no response of the admin listener", async () => {
     for (const path of ["/", "/state", "/metrics", "/readyz"])
       assert.ok(!(await (await fetch(`http://${admin}${path}`)).text()).includes(TOKEN));
   });

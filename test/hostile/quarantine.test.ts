@@ -1,4 +1,4 @@
-/** Guests whose processes end again and again, and a process that is no longer ours. */
+/** Guests whose processes exit repeatedly, and a process that was taken over. */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { test } from "node:test";
@@ -16,7 +16,7 @@ const RESTART_POLICY = {
   lastQuarantineMs: 600_000,
 };
 
-test("a guest that has its process killed three times is in quarantine, with its reason and its end, and is tried again then", async () => {
+test("a guest whose process is killed three times is quarantined with a reason and an end, and is restarted then", async () => {
   const sandbox = await arena.enter("loop", { restartPolicy: RESTART_POLICY, deadlineMs: 300 });
   for (let i = 1; i <= 3; i++) {
     await both(sandbox.supervisor);
@@ -37,19 +37,19 @@ test("a guest that has its process killed three times is in quarantine, with its
       message: `Cannot ${rpc}: provider "hostile" is in quarantine, ${reason}; it is tried again at ${end}`,
     });
   }
-  assert.deepEqual(sandbox.supervisor.pids, [], "nothing of it runs");
+  assert.deepEqual(sandbox.supervisor.pids, [], "none of its processes runs");
   await until(() => sandbox.supervisor.state().state === "ready");
   assert.ok(Date.now() >= (quarantine?.until ?? Number.POSITIVE_INFINITY));
   await call(sandbox, "encrypt", 0);
-  // one try, not another series; and longer than before
+  // one attempt, not another series; and longer than before
   await both(sandbox.supervisor);
   assert.equal((await failure(() => call(sandbox, "encrypt", 1))).code, "deadline");
   await until(() => sandbox.supervisor.state().state === "quarantined");
   const again = sandbox.supervisor.state().quarantine?.until ?? 0;
-  assert.ok(again - Date.now() > RESTART_POLICY.firstQuarantineMs, "it is longer the second time");
+  assert.ok(again - Date.now() > RESTART_POLICY.firstQuarantineMs, "the second quarantine is longer");
 });
 
-/** Says that it is loaded, and then what no guest can say. */
+/** Reports that it is loaded, and then sends a frame that no guest can send. */
 const TAKEN = `
   const link = new (require("node:net").Socket)({ fd: 3 });
   link.write(Buffer.from(process.argv[1], "base64"));
@@ -57,7 +57,7 @@ const TAKEN = `
   link.on("error", () => {});
 `;
 
-test("a process that was taken over is the last one of its provider", async () => {
+test("a process that was taken over is not replaced", async () => {
   const says = [
     Buffer.concat([encodeFrame(Frame.STARTED, 0), encodeFrame(Frame.LOADED, 0)]),
     encodeFrame(99, 1),
@@ -84,5 +84,5 @@ test("a process that was taken over is the last one of its provider", async () =
     });
   }
   await until(() => sandbox.supervisor.state().processes === 0);
-  assert.equal(spawned, before, "none was started since");
+  assert.equal(spawned, before, "no process was started since");
 });

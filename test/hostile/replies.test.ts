@@ -1,4 +1,4 @@
-/** Guests whose replies are not what they were asked for. */
+/** Guests with invalid or false replies. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { checkStatusReply } from "../../host/kms/check-reply.ts";
@@ -26,13 +26,13 @@ describe("a guest that replies to Encrypt", () => {
       "with an annotation of the host's",
       `${REPLY}: an annotation's name is at or under kleidi.dev, which is reserved for the host`,
     ],
-    [6, "with an annotation whose name is no UTF-8", NO_MESSAGE],
+    [6, "with an annotation whose name is invalid UTF-8", NO_MESSAGE],
     [
       7,
-      "with 30,000 annotations of nothing",
+      "with 30,000 empty annotations",
       `${REPLY}: an annotation's name is not a domain name of at least two labels`,
     ],
-    [8, "with groups within groups", NO_MESSAGE],
+    [8, "with nested groups", NO_MESSAGE],
     [9, "with a field that claims 2 GiB", NO_MESSAGE],
   ];
   for (const [attack, what, message, code = "provider-fault"] of REPLIES) {
@@ -56,7 +56,7 @@ describe("a guest that replies to Decrypt", () => {
   });
 
   const SIZES: [attack: number, what: string, said: string][] = [
-    [2, "with nothing", "its plaintext is empty"],
+    [2, "with an empty plaintext", "its plaintext is empty"],
     [3, "with 513 bytes", "its plaintext is 513 bytes, at most 512 are allowed"],
   ];
   for (const [attack, what, said] of SIZES) {
@@ -69,7 +69,7 @@ describe("a guest that replies to Decrypt", () => {
     });
   }
 
-  test("with a failure in the plaintext's words is quoted to nobody but the log", async () => {
+  test("with a failure that contains the plaintext is quoted only in the log", async () => {
     const sandbox = await arena.enter("decrypt-reply");
     for (const rpc of ["decrypt", "encrypt"] as const) {
       const error = await failure(() => call(sandbox, rpc, 4));
@@ -79,27 +79,27 @@ describe("a guest that replies to Decrypt", () => {
     await call(sandbox, "decrypt", 0);
   });
 
-  test("with an error in the plaintext's words is quoted to nobody but the log", async () => {
+  test("with an error that contains the plaintext is quoted only in the log", async () => {
     const sandbox = await arena.enter("decrypt-reply");
     const error = await failure(() => call(sandbox, "decrypt", 5));
     assert.deepEqual([error.code, error.message], ["provider-fault", FAILED]);
-    assert.ok(String(error.cause).includes(text), "the log is told");
+    assert.ok(String(error.cause).includes(text), "the log has the text");
     const readBack = await failure(() => call(sandbox, "encrypt", 5));
     assert.deepEqual([readBack.code, readBack.message], ["read-back-failed", NOT]);
-    assert.ok(!String(readBack.cause).includes(text), "its cause is a sentence of ours");
+    assert.ok(!String(readBack.cause).includes(text), "the cause is the host's own message");
     await call(sandbox, "decrypt", 0);
   });
 });
 
-describe("a guest that names as its version", () => {
+describe("a guest that reports as its version", () => {
   const STATUS = 'Cannot accept the status of provider "hostile"';
   const VERSIONS: [attack: number, what: string, message: string][] = [
-    [1, "what is no UTF-8", `${REPLY}: it is not a message of kleidi.provider.v1.StatusReply`],
+    [1, "invalid UTF-8", `${REPLY}: it is not a message of kleidi.provider.v1.StatusReply`],
     [2, "two lines", `${STATUS}: a version contains a space or a character outside printable ASCII`],
     [3, "terminal escapes", `${STATUS}: a version contains a space or a character outside printable ASCII`],
     [4, "129 bytes", `${STATUS}: a version is 129 bytes, at most 128 are allowed`],
     [5, "nothing", `${STATUS}: a version is empty`],
-    [6, "one that is an older one too", `${STATUS}: a version is listed twice`],
+    [6, "one that is also listed as older", `${STATUS}: a version is listed twice`],
     [7, "one of 258", `${STATUS}: it lists 257 older versions, at most 256 are allowed`],
   ];
   for (const [attack, what, message] of VERSIONS) {
@@ -118,12 +118,12 @@ describe("a guest that names as its version", () => {
     ],
     [
       2,
-      "another one each time",
+      "a new one each time",
       /^Cannot use key "attack-2": provider "hostile" has reported 1025 versions since the host started, at most 1024 are allowed$/,
     ],
   ];
   for (const [attack, what, message] of DICE) {
-    test(`${what} is refused in the end`, async () => {
+    test(`${what} is refused eventually`, async () => {
       const sandbox = await arena.enter("versions-random");
       const { key } = await sandbox.key(`attack-${attack}`, "");
       const keyset = new Keyset([key]);

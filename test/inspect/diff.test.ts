@@ -1,4 +1,4 @@
-/** kleidi diff, as a gate for releases runs it. */
+/** kleidi diff as a release gate. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -31,26 +31,26 @@ const more = put(
   }),
 );
 
-test("the same module ends with 0", () => {
+test("exits 0 for the same module", () => {
   const { status, stdout } = run(localModule, localModule);
   assert.equal(status, 0);
   assert.match(stdout, /^same: /);
 });
 
-test("wider ends with 1, and says in which RPC what was added", () => {
+test("exits 1 for wider authority, and names the RPC and the addition", () => {
   const { status, stdout } = run(less, more);
   assert.equal(status, 1);
   assert.match(stdout, /^widened: /);
   assert.match(stdout, /^ {2}\+ operation status: keystore\.open: /m);
 });
 
-test("narrower ends with 0", () => {
+test("exits 0 for narrower authority", () => {
   const { status, stdout } = run(more, less);
   assert.equal(status, 0);
   assert.match(stdout, /^narrowed: /);
 });
 
-test("JSON has the verdict, both digests and the changes", () => {
+test("prints the verdict, both digests and the changes as JSON", () => {
   const { status, stdout } = run(less, more, "--json");
   assert.equal(status, 1);
   const { diff, verdict, old, new: now, changes } = JSON.parse(stdout);
@@ -70,18 +70,14 @@ test("JSON has the verdict, both digests and the changes", () => {
 
 for (const [what, path, said] of [
   ["no module", put("script.wasm", "#!/bin/sh\n"), /^Cannot compare .*: reading stops at byte 0: /],
-  [
-    "no manifest that can be read",
-    put("bad.wasm", guest({ manifest: "{" })),
-    /: its manifest is not valid JSON\n$/,
-  ],
+  ["no readable manifest", put("bad.wasm", guest({ manifest: "{" })), /: its manifest is not valid JSON\n$/],
   [
     "no file",
     join(folder, "none.wasm"),
     /^Cannot read .*: it cannot be read \(ENOENT\); put the file there, or correct the path\n$/,
   ],
 ] as const) {
-  test(`${what} on either side ends with 2: it does not pass for one without authority`, () => {
+  test(`${what} on either side exits 2: it does not pass for a module without authority`, () => {
     for (const sides of [
       [path, less],
       [less, path],
@@ -94,4 +90,4 @@ for (const [what, path, said] of [
   });
 }
 
-test("one argument is a usage error", () => assert.equal(run(less).status, 2));
+test("reports one argument as a usage error", () => assert.equal(run(less).status, 2));

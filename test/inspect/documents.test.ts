@@ -1,4 +1,4 @@
-/** What docs/running.md and docs/inspect.md say of inspect and diff is what they do: their commands are run, their tables compared. */
+/** docs/running.md and docs/inspect.md describe inspect and diff correctly: their commands are run, their tables compared. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -36,7 +36,7 @@ describe("Approving a module of docs/running.md", () => {
   fixture.write(localConfig([{ name: "kek", use: "active" }]));
   const commands = blocks("sh").join("").trim().split("\n");
 
-  test("has an inspection, one with a page, and a comparison", () => {
+  test("shows an inspection, one with a page, and a comparison", () => {
     assert.deepEqual(
       commands.map((line) => line.split(" ")[1]),
       ["inspect", "inspect", "diff"],
@@ -56,13 +56,13 @@ describe("Approving a module of docs/running.md", () => {
     });
   }
 
-  test("shows what the first command shows, but for numbers", () => {
+  test("shows the output of the first command, except for numbers", () => {
     const [shown = ""] = blocks("text");
     const unnumbered = (text: string) => text.replaceAll(/\d+( → \d+)*/g, "N");
     assert.ok(unnumbered(run(commands[0] ?? "").stdout).includes(unnumbered(shown)));
   });
 
-  test("has a comparison that ends with 1 where authority grows, and 2 where a side cannot be read", () => {
+  test("has a comparison that exits 1 where authority grows, and 2 where a side cannot be read", () => {
     const line = commands.at(-1) ?? "";
     const [approved = ""] = line.split(" ").filter((word) => dirname(word) === "approved");
     writeFileSync(join(fixture.folder, approved), guest());
@@ -73,7 +73,7 @@ describe("Approving a module of docs/running.md", () => {
   });
 });
 
-/** The first cells of a table below a heading: what stands in backticks there. */
+/** The backticked names in the first cells of the table below a heading. */
 function firstCells(heading: string, number = 0): string[] {
   const text = page.split(/^## /m).find((part) => part.startsWith(heading)) ?? "";
   const tables = text.split(/\n\n/).filter((part) => part.startsWith("|"));
@@ -106,7 +106,7 @@ describe("docs/inspect.md", () => {
     assert.deepEqual(firstCells("`kleidi inspect --json`"), Object.keys(report));
   });
 
-  test("names every key inside of them", () => {
+  test("names every nested key", () => {
     const whole = inspected(before);
     const samples: object[] = [whole.file, whole.verdicts, whole.rpcs, whole.authority, whole.module].flat();
     const inner = [
@@ -134,7 +134,7 @@ describe("docs/inspect.md", () => {
     assert.deepEqual(firstCells("`kleidi diff --json`"), Object.keys(found));
     const kinds = new Set<string>(found.changes.map(({ change }) => change));
     const listed = firstCells("`kleidi diff --json`", 1);
-    // of the ABI there is one version
+    // the ABI has one version
     assert.deepEqual([...kinds].sort(), listed.filter((kind) => kind !== "abi").sort());
   });
 });

@@ -1,4 +1,4 @@
-/** kleidi inspect, as an auditor runs it. */
+/** kleidi inspect as an auditor runs it. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import {
@@ -24,7 +24,7 @@ import { kleidi, localConfig, localModule, root, sha256Of } from "../support/fix
 import { call, guest, hostCall, row } from "../support/inspected.ts";
 import { newSigner } from "../support/minisign.ts";
 
-// before any test is there: what is asked of the runner behind an await comes too late
+// before the first test is registered: the runner ignores tests that are registered after a later await
 const guests = await buildGuests();
 const folder = mkdtempSync(join(tmpdir(), "kleidi-inspect-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -52,7 +52,7 @@ function rows({ verdicts }: Report, check: string): string[] {
 
 describe("the providers", () => {
   for (const provider of ["local", "gpg", "tpm"]) {
-    test(`${provider}: nothing is refused, and its manifest and digest are told`, () => {
+    test(`${provider}: nothing is refused, and its manifest and digest are reported`, () => {
       const path = join(root, "providers", `${provider}.wasm`);
       const report = reportOf(path);
       assert.equal(report.status, 0);
@@ -65,7 +65,7 @@ describe("the providers", () => {
     });
   }
 
-  test("the tpm provider makes records in provision alone", () => {
+  test("the tpm provider creates records only in provision", () => {
     const { authority } = reportOf(join(root, "providers", "tpm.wasm"));
     const puts = authority.filter(
       ({ capability, operation }) => capability === "state" && operation === "put",
@@ -77,7 +77,7 @@ describe("the providers", () => {
   });
 });
 
-test("the text names what an approval rests on", () => {
+test("the text names the facts that an approval is based on", () => {
   const { status, stdout } = run(localModule);
   assert.equal(status, 0);
   assert.ok(stdout.includes(sha256Of(localModule)));
@@ -101,7 +101,7 @@ const REFUSED: Partial<Record<GuestName, [check: string, said: RegExp]>> = {
 
 describe("hostile guests", () => {
   for (const [name, [check, said]] of Object.entries(REFUSED)) {
-    test(`${name} is refused, with the reason in the table`, () => {
+    test(`${name} is refused with the reason in the table`, () => {
       const report = reportOf(guests[name as GuestName]);
       assert.equal(report.status, 1);
       assert.equal(report.verdict, "refuse");
@@ -113,8 +113,8 @@ describe("hostile guests", () => {
   }
 });
 
-describe("files that are no modules", () => {
-  test("a file that is not there is a usage error", () => {
+describe("files that are not modules", () => {
+  test("a missing file is a usage error", () => {
     const { status, stderr } = run(join(folder, "none.wasm"));
     assert.equal(status, 2);
     const none = join(folder, "none.wasm");
@@ -124,19 +124,19 @@ describe("files that are no modules", () => {
     );
   });
 
-  test("so is a folder, and in JSON it is said in JSON", () => {
+  test("a folder is a usage error, in JSON with --json", () => {
     const { status, stdout } = run(folder, "--json");
     assert.equal(status, 2);
     assert.equal(JSON.parse(stdout).code, "usage-error");
   });
 
-  test("and a named pipe that nobody writes does not hold it up", () => {
+  test("a named pipe without a writer does not block the command", () => {
     const pipe = join(folder, "pipe.wasm");
     spawnSync("mkfifo", [pipe]);
     assert.equal(run(pipe).status, 2);
   });
 
-  test("a file of text is refused, with its digest", () => {
+  test("a text file is refused, with its digest", () => {
     const path = put("script.wasm", "#!/bin/sh\n");
     const report = reportOf(path);
     assert.equal(report.status, 1);
@@ -161,7 +161,7 @@ describe("files that are no modules", () => {
 });
 
 describe("--html", () => {
-  test("writes the page, and nothing else, into the folder", () => {
+  test("writes only the page into the folder", () => {
     const out = join(folder, "pages");
     mkdirSync(out);
     const page = join(out, "local.html");
@@ -173,7 +173,7 @@ describe("--html", () => {
     assert.equal(statSync(page).mode & 0o133, 0);
   });
 
-  test("replaces what is there, a link too, and not what the link leads to", () => {
+  test("replaces an existing file or link, and not the target of the link", () => {
     const target = put("target.txt", "mine");
     const page = join(folder, "link.html");
     symlinkSync(target, page);
@@ -182,7 +182,7 @@ describe("--html", () => {
     assert.match(readFileSync(page, "utf8"), /^<!DOCTYPE html>/);
   });
 
-  test("says where it cannot write, and leaves nothing behind", () => {
+  test("reports where it cannot write, and leaves nothing behind", () => {
     const taken = join(folder, "taken");
     mkdirSync(join(taken, "page.html"), { recursive: true });
     const { status, stderr } = run(localModule, "--html", join(taken, "page.html"));
@@ -191,7 +191,7 @@ describe("--html", () => {
     assert.deepEqual(readdirSync(taken), ["page.html"]);
   });
 
-  test("does not take the module's place", () => {
+  test("does not overwrite the module", () => {
     const module = put("keep.wasm", guest());
     const link = join(folder, "keep.html");
     symlinkSync(module, link);
@@ -203,7 +203,7 @@ describe("--html", () => {
     assert.deepEqual(readFileSync(module), Buffer.from(guest()));
   });
 
-  test("is written for a module that is refused too", () => {
+  test("writes the page for a refused module too", () => {
     const page = join(folder, "refused.html");
     assert.equal(run(put("script2.wasm", "#!/bin/sh\n"), "--html", page).status, 1);
     assert.match(readFileSync(page, "utf8"), /The host would refuse this module/);
@@ -219,8 +219,8 @@ describe("signatures without a configuration", () => {
     assert.match(run(path).stdout, /^ {2}signature {2}none beside the module$/m);
   });
 
-  test("are told with key and comment, and said not to be verified", () => {
-    // of other bytes: nobody looks
+  test("are reported with key and comment, and as not verified", () => {
+    // signatures of other bytes: they are not verified here
     put("signed.wasm.minisig", signer.sign(Buffer.from("something else"), { comment: "release 1" }));
     put("signed.wasm.second.minisig", "no signature\n");
     const [first, second] = reportOf(path).signatures;
@@ -254,7 +254,7 @@ describe("--config", () => {
   const config = (changes: Record<string, unknown>) =>
     put("kleidi.yaml", localConfig([{ name: "kek", use: "active" }], changes));
 
-  test("a module that is pinned, signed and granted is ok on all three", () => {
+  test("a module that is pinned, signed and granted passes all three checks", () => {
     const report = reportOf(module, "--config", config({ ...provider(), ...trust }));
     assert.equal(report.status, 0);
     assert.deepEqual(rows(report, "pin"), ["ok: as pinned"]);
@@ -267,7 +267,7 @@ describe("--config", () => {
     assert.deepEqual(report.configured?.providers, ["local"]);
   });
 
-  test("another module of the provider's name has another digest, and is signed by nobody", () => {
+  test("another module with the provider's name is refused by its digest, and is unsigned", () => {
     const next = put("next.wasm", guest({ name: "local", version: "0.2.0" }));
     const report = reportOf(next, "--config", config({ ...provider(), ...trust }));
     assert.equal(report.status, 1);
@@ -279,7 +279,7 @@ describe("--config", () => {
     ]);
   });
 
-  test("the next version is judged by the signatures beside it", () => {
+  test("the next version is checked with the signatures beside it", () => {
     const bytes = guest({ name: "local", version: "0.3.0" });
     const next = put("signed-next.wasm", bytes);
     put("signed-next.wasm.minisig", signer.sign(bytes));
@@ -287,7 +287,7 @@ describe("--config", () => {
     assert.match(rows(report, "signature")[0] ?? "", /^ok: signed by release/);
   });
 
-  test("what is requested and not granted is refused, with the line to write", () => {
+  test("a request without a grant is refused, with the line to write", () => {
     const bytes = guest({
       name: "local",
       imports: hostCall("state", "get"),
@@ -304,7 +304,7 @@ describe("--config", () => {
     ]);
   });
 
-  test("the configuration's limits are what memory is held against", () => {
+  test("memory is checked against the configuration's limits", () => {
     const bytes = guest({ name: "local", memory: "20" });
     const path = put("memory.wasm", bytes);
     const limits = { limits: { memory: "1MiB" } };
@@ -315,7 +315,7 @@ describe("--config", () => {
     assert.match(rows(reportOf(path), "memory")[0] ?? "", /^ok/);
   });
 
-  test("two providers of one module are each told, and the narrower limits count", () => {
+  test("two providers of one module are both reported, and the narrower limits apply", () => {
     const text = JSON.parse(localConfig([{ name: "kek", use: "active" }], provider()));
     const { local } = text.providers;
     text.providers.other = {
@@ -331,7 +331,7 @@ describe("--config", () => {
     assert.match(rows(report, "memory")[0] ?? "", /may grow to 1$/);
   });
 
-  test("a module of which the configuration knows nothing is told so", () => {
+  test("a module that the configuration does not name is reported as such", () => {
     const report = reportOf(
       put("stranger.wasm", guest({ name: "stranger" })),
       "--config",
@@ -341,14 +341,14 @@ describe("--config", () => {
     assert.deepEqual(report.configured?.providers, []);
   });
 
-  test("a configuration that is not valid is found, and nothing is said of the module", () => {
+  test("an invalid configuration is reported, and no findings on the module are", () => {
     const { status, stdout, stderr } = run(module, "--config", put("bad.yaml", "listen: 1\n"));
     assert.equal(status, 1);
     assert.equal(stdout, "");
     assert.match(stderr, /^Cannot use the configuration/);
   });
 
-  test("without one, the limits are those that a provider has by default", () => {
+  test("without a configuration, the default limits apply", () => {
     const text = localConfig([{ name: "kek", use: "active" }], provider());
     const [parsed] = parseConfig(text, join(folder, "kleidi.yaml")).providers;
     const { memoryBytes, tableEntries } = parsed?.limits ?? {};

@@ -1,4 +1,4 @@
-/** The changes that are made to a file. */
+/** The changes that the mutator makes to a file. */
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -14,7 +14,7 @@ writeFileSync(
   '{ "compilerOptions": { "types": [] }, "include": ["file.ts"] }',
 );
 
-/** Each change as the whole text that it gives, by kind. */
+/** The complete texts after each change, by kind. */
 function changed(text: string): (readonly [string, string])[] {
   writeFileSync(join(folder, "file.ts"), text);
   const api = new API({ cwd: folder });
@@ -106,7 +106,7 @@ for (const [what, text, expected] of ROWS) {
   test(`changesTo changes ${what}`, () => assert.deepEqual(changed(text), expected));
 }
 
-test("draw gives the same ones for a seed, each once, and no more than there are", () => {
+test("draw returns the same changes for a seed, each once, and no more than exist", () => {
   const list = Array.from({ length: 30 }, (_, i) => i);
   const drawn = draw(list, 10, 3);
   assert.deepEqual(draw(list, 10, 3), drawn);

@@ -30,7 +30,7 @@ const OPERATORS: Readonly<Record<string, string>> = {
   "-=": "+=",
 };
 const MODES: Readonly<Record<string, string>> = { "0o600": "0o644", "0o700": "0o755", "0o400": "0o444" };
-/** By its written return type: the values that a function returns at once. */
+/** The values that a function returns at once, by its written return type. */
 const EARLY: readonly (readonly [RegExp, readonly string[]])[] = [
   [/^boolean$|^bool$/, ["true", "false"]],
   [/^(Promise<)?void>?$/, [""]],
@@ -40,7 +40,7 @@ const EARLY: readonly (readonly [RegExp, readonly string[]])[] = [
   [/undefined$/, ["undefined"]],
   [/^Uint8Array/, ["new Uint8Array(0)"]],
 ];
-/** Calls that make a copy or a normal form: left out, the original is used. */
+/** Calls that make a copy or a normal form; without the call, the original is used. */
 const METHODS = /^(slice|subarray|toSorted|toReversed|normalize|trim|toLowerCase|toUpperCase|unref)$/;
 const COPIES =
   /^(structuredClone|Object\.freeze|(Uint8Array|Buffer|Array)\.from|(new )?(Uint8Array|Map|Set)|resolve|normalize)$/;
@@ -48,9 +48,9 @@ const COPIES =
 const COMMUTATIVE = /^Math\.(max|min|imul)$/;
 /** Statements whose loss shows only after a crash. */
 const DURABLE = /\b(f?datasync|f?sync|f?chmod|rename|r?m|unlink|close|lock|flush|fill)(Sync)?\b/;
-/** Types do nothing when they are run. */
+/** Types have no effect at run time. */
 const SKIPPED = /^(Import|Export|Interface|TypeAlias)\w*Declaration$/;
-/** Names of kinds that are treated as another one; the first is how a numeric literal is named. */
+/** Names of kinds that are treated as another kind; the first is the name of a numeric literal. */
 const SAME: Readonly<Record<string, string>> = {
   FirstLiteralToken: "NumericLiteral",
   MethodDeclaration: "FunctionDeclaration",
@@ -71,7 +71,7 @@ export function changesTo(source: SourceFile): Change[] {
     [...all.matchAll(/(?:code: |Error\(|fault\()("[a-z]+(?:-[a-z]+)+")/g)].map(([, word]) => `${word}`),
   );
 
-  /** Each of the other codes or words that the file knows. */
+  /** Each of the other codes or words that the file contains. */
   function exchange(node: Node, known: ReadonlySet<string>): void {
     if (!known.has(text(node))) return;
     for (const other of known) if (other !== text(node)) put("code", node, other);
@@ -86,7 +86,7 @@ export function changesTo(source: SourceFile): Change[] {
     });
   }
 
-  /** By the name of a node's kind. Each has members of its own. */
+  /** By the name of a node's kind. Each kind has its own members. */
   // biome-ignore lint/suspicious/noExplicitAny: see above.
   const changes: Readonly<Record<string, (node: any) => void>> = {
     IfStatement(node) {
@@ -155,7 +155,7 @@ export function changesTo(source: SourceFile): Change[] {
   return found;
 }
 
-/** Some of a list, the same ones for a seed. */
+/** A random part of a list, the same for the same seed. */
 export function draw<T>(list: readonly T[], count: number, seed: number): T[] {
   let state = seed;
   const random = () => {

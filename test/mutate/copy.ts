@@ -1,6 +1,6 @@
 /**
- * A temporary copy of the tree, in which files are changed and tests are run: however the run ends, the tree itself is as it was. The
- * copy has the packages too, since a provider's process may read only what really lies there.
+ * A temporary copy of the tree, in which files are changed and tests are run, so that the tree itself never changes. The copy includes
+ * the packages, since a provider's process may read only real files.
  */
 import {
   constants,
@@ -19,7 +19,7 @@ const LEFT_OUT = new Set([".git", ".kleidi"]);
 
 export class TreeCopy {
   readonly root: string;
-  /** For what the tests write; removed with the copy. */
+  /** For files that the tests write; removed with the copy. */
   readonly temporary: string;
 
   constructor(tree: string) {

@@ -1,4 +1,4 @@
-/** One file of the copy: its changes, and what becomes of each. */
+/** One file of the copy: its changes, and the fate of each. */
 import { API } from "typescript/unstable/sync";
 import { type Change, changesTo } from "./changes.ts";
 import type { TreeCopy } from "./copy.ts";
@@ -17,12 +17,12 @@ export interface Tested {
   readonly by?: string;
 }
 
-/** Of a test that takes long as it is. */
+/** The time limit of a test that is slow without a change. */
 const BASELINE_MS = 120_000;
 
 /** @throws Error where the file is not in its project */
 export function changesOf(copy: TreeCopy, file: string): Change[] {
-  // the code of a guest is in a project of its own, which its own compiler checks
+  // a guest's code is in another project, which its own compiler checks
   const api = new API({ cwd: copy.root });
   try {
     const config = copy.path(`${guestOf(file) ?? "."}/tsconfig.json`);
@@ -42,7 +42,7 @@ export class Laboratory {
   readonly #tsc: string;
   readonly #limitMs: number;
   readonly #signal: AbortSignal;
-  /** By test, in milliseconds; undefined of one that fails as it is. */
+  /** Milliseconds by test; undefined for a test that fails without a change. */
   readonly #usual = new Map<string, number | undefined>();
 
   constructor(copy: TreeCopy, tsc: string, limitMs: number, signal: AbortSignal) {
@@ -52,12 +52,12 @@ export class Laboratory {
     this.#signal = signal;
   }
 
-  /** Of these tests, those that were seen to fail with nothing changed. */
+  /** The tests among these that failed without a change. */
   failing(tests: readonly string[]): string[] {
     return tests.filter((test) => this.#usual.has(test) && this.#usual.get(test) === undefined);
   }
 
-  /** Makes the change, runs the tests until one notices it, and takes the change back. Undefined where it was stopped. */
+  /** Makes the change, runs the tests until one fails, and reverts the change. @returns undefined if it was stopped */
   async try(file: string, change: Change, tests: readonly string[]): Promise<Tested | undefined> {
     const all = this.#copy.read(file);
     const changed = all.slice(0, change.start) + change.text + all.slice(change.end);
@@ -98,7 +98,7 @@ export class Laboratory {
     return { fate: checked ? "survived" : "not compiled" };
   }
 
-  /** How long a test takes with nothing changed; undefined where it fails. */
+  /** The duration of a test without a change; undefined where it fails. */
   async #baseline(test: string): Promise<number | undefined> {
     if (!this.#usual.has(test)) {
       const { ok, ms } = await runTest(this.#copy, test, BASELINE_MS, this.#signal);

@@ -73,7 +73,7 @@ function assertUntouched(): void {
   assert.deepEqual(readdirSync(temporary), [], "no copy is left");
 }
 
-test("changes that no test notices are named, and it ends with 1", () => {
+test("lists the changes that no test notices, and exits 1", () => {
   writeTest(WEAK);
   const { status, stdout } = mutate("host/sum.ts", "--kind", "operator");
   assert.match(
@@ -85,7 +85,7 @@ test("changes that no test notices are named, and it ends with 1", () => {
   assertUntouched();
 });
 
-test("where each change is noticed it ends with 0", () => {
+test("exits 0 where each change is noticed", () => {
   writeTest(STRONG);
   const { status, stdout } = mutate("host/sum.ts", "--kind", "operator", "--kind", "early");
   assert.match(stdout, /1 files: killed 3 of 3 \(100\.0 %\)\n$/);
@@ -93,7 +93,7 @@ test("where each change is noticed it ends with 0", () => {
   assertUntouched();
 });
 
-test("--json is one document", () => {
+test("prints one document with --json", () => {
   writeTest(WEAK);
   const { stdout } = mutate("host/sum.ts", "--kind", "operator", "--json");
   assert.deepEqual(JSON.parse(stdout), {
@@ -112,18 +112,18 @@ test("--json is one document", () => {
   });
 });
 
-test("a change that the types refuse is not a survivor", () => {
+test("does not count a change that fails the type check as a survivor", () => {
   writeTest("assert.ok(isMore);");
   write(
     "host/sum.ts",
     "export const isMore = (a: string): boolean => a.length > 1;\nexport const x: true = true;\n",
   );
   const { stdout } = mutate("host/sum.ts", "--kind", "boolean");
-  // the value, and the type
+  // one change of the value, one of the type
   assert.match(stdout, /killed 0, survived 0, not compiled 2\n/);
 });
 
-test("a file without a test that passes as it is, ends with 1 and says so", () => {
+test("exits 1 and reports a file without a passing test", () => {
   writeTest("assert.fail();");
   const { status, stdout } = mutate("host/sum.ts", "--kind", "operator");
   assert.match(stdout, /left out, because it fails with nothing changed: host\/sum\.test\.ts\n/);
@@ -131,20 +131,20 @@ test("a file without a test that passes as it is, ends with 1 and says so", () =
   assert.equal(status, 1);
 });
 
-test("a change that makes a test hang is noticed, and what the test started is ended", async () => {
+test("counts a hanging test as a noticed change, and ends the processes that the test started", async () => {
   writeTest(
     `if (!isMore(2, 1)) { const { spawn } = await import("node:child_process"); const { pid } = spawn("sleep", ["1000"], { stdio: "inherit" }); (await import("node:fs")).writeFileSync(${JSON.stringify(join(temporary, "../pid"))}, String(pid)); await new Promise((r) => setTimeout(r, 1e6)); }`,
   );
   const { status, stdout } = mutate("host/sum.ts", "--kind", "return");
   assert.equal(status, 0, stdout);
   const pid = Number(readFileSync(join(temporary, "../pid"), "utf8"));
-  // it is gone when its new parent has taken notice
+  // it disappears when its new parent has reaped it
   while (isRunning(pid)) await delay(20);
   assertUntouched();
 });
 
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
-  test(`${signal} in the middle of a test leaves the tree as it was, no copy and no process`, async () => {
+  test(`${signal} in the middle of a test leaves the tree unchanged, no copy and no process`, async () => {
     const mark = join(temporary, "../pid");
     writeTest(
       `(await import("node:fs")).writeFileSync(${JSON.stringify(mark)}, String(process.pid)); await new Promise((r) => setTimeout(r, 1e6));`,
@@ -177,7 +177,7 @@ async function until(holds: () => boolean, child: ChildProcess): Promise<void> {
   }
 }
 
-describe("a usage error ends with 2 and says what is expected:", () => {
+describe("a usage error exits 2 and names the expected value:", () => {
   const ERRORS: readonly (readonly [string, readonly string[], string])[] = [
     ["no file", [], "no FILE is given"],
     ["a file that does not exist", ["host/x.ts"], 'there is no file "host/x.ts" in this folder'],

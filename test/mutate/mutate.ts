@@ -1,4 +1,4 @@
-/** npm run mutate: how strong the tests of a file are. HELP in options.ts says how; not part of npm test or of CI. */
+/** npm run mutate: measures how strong the tests of a file are. HELP in options.ts explains it; not part of npm test or of CI. */
 import { join } from "node:path";
 import { UsageError } from "../../host/cli/usage-error.ts";
 import { draw } from "./changes.ts";
@@ -12,14 +12,14 @@ const TSC = join(import.meta.dirname, "../../node_modules/typescript/bin/tsc");
 
 interface FileReport {
   readonly file: string;
-  /** How many changes can be made to it. */
+  /** The number of possible changes. */
   readonly changes: number;
   readonly tests: readonly string[];
-  /** Tests that fail with nothing changed, and say nothing. */
+  /** Tests that fail without a change, so that their failure shows nothing. */
   leftOut: readonly string[];
   killed: number;
   notCompiled: number;
-  /** Drawn, but the time was over. */
+  /** Drawn, but not tried within the time. */
   notTried: number;
   readonly survivors: Omit<Tested, "fate">[];
 }

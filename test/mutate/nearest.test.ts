@@ -1,4 +1,4 @@
-/** Which tests are run first. */
+/** The order in which tests are run. */
 import assert from "node:assert/strict";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -9,7 +9,7 @@ import { nearestTests } from "./nearest.ts";
 const root = mkdtempSync(join(tmpdir(), "kleidi-nearest-"));
 after(() => rmSync(root, { recursive: true, force: true }));
 
-/** By file, what it imports. */
+/** The imports by file. */
 const TREE: Readonly<Record<string, readonly string[]>> = {
   "host/a/trust-rules.ts": [],
   "host/a/parse.ts": ["./trust-rules.ts"],
@@ -31,7 +31,7 @@ for (const [name, imports] of Object.entries(TREE)) {
   writeFileSync(join(root, name), imports.map((to) => `import "${to}";\n`).join(""));
 }
 
-test("the file's own tests are first, then those of its folder with a name like its, then those that are not far", () => {
+test("the file's own tests come first, then tests in its folder with a similar name, then others by distance", () => {
   const near = [
     "host/a/trust-rules.slow.test.ts",
     "host/a/trust.test.ts",
@@ -43,6 +43,6 @@ test("the file's own tests are first, then those of its folder with a name like 
   assert.deepEqual(nearestTests(root, "host/a/trust-rules.ts", 3), [...near, "host/b/b.test.ts"]);
 });
 
-test("where no test is as near as that, the nearest ones are run", () => {
+test("where no test is within that distance, the nearest ones are run", () => {
   assert.deepEqual(nearestTests(root, "host/c/far.ts", 1), ["test/far-too.test.ts", "test/far.test.ts"]);
 });

@@ -1,4 +1,4 @@
-/** Which tests are near a file: found over the imports of the tree. */
+/** Finds the tests near a file, over the imports of the tree. */
 import { globSync, readFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 
@@ -6,9 +6,9 @@ const SOURCES = "{host,proto,sdk,providers,test}/**/*.{ts,mjs}";
 const isTest = (name: string) => name.endsWith(".test.ts");
 
 /**
- * The tests that reach a file, the nearest first: those with its name, those of its folder, by how much of the name is the same, then
- * others by how many imports they are away.
- * @param depth others that are further away are left out, unless there is none that is nearer
+ * Returns the tests that reach a file, the nearest first: those with its name, then those in its folder by the length of the common part
+ * of the name, then others by the number of imports between.
+ * @param depth tests further away are left out, unless none is nearer
  */
 export function nearestTests(root: string, file: string, depth: number): string[] {
   const imports = importsIn(root);
@@ -37,7 +37,7 @@ function common(a: string, b: string): number {
   return length;
 }
 
-/** By file, what it imports. */
+/** The imports by file. */
 function importsIn(root: string): Map<string, ReadonlySet<string>> {
   const pattern = /(?:from|import) "(\.[^"]+)"/g;
   return new Map(

@@ -1,17 +1,17 @@
-/** What npm run mutate is asked. */
+/** The command line of npm run mutate. */
 import { parseArgs } from "node:util";
 import { UsageError } from "../../host/cli/usage-error.ts";
 
 export const HELP = `Usage: npm run mutate -- FILE... [options]
 
-Shows what the tests of a file would not notice: makes one small change at a time to it, in a temporary copy of this tree, and runs
-the nearest tests. A change that no test notices survives; it is a missing test, or it means the same as the original.
+Finds gaps in the tests of a file: makes one small change to it at a time, in a temporary copy of this tree, and runs the nearest
+tests. A change that no test notices survives; it is a missing test, or it means the same as the original.
 
-  --count N         changes of each file (default 12, at most 1000); which ones depends on the seed
+  --count N         changes of each file (default 12, at most 1000), selected by the seed
   --seed S          an integer (default 1)
   --kind TEXT       only changes of this kind, as a survivor's line names it; can be repeated
   --limit SECONDS   of tests for each change (default 12, at most 600)
-  --minutes N       of the whole run (default 30, at most 600); what it did not come to is told
+  --minutes N       of the complete run (default 30, at most 600); changes that were not tried are reported
   --depth D         how many imports a test may be away from the file (default 2, at most 8)
   --also TEST       a test file that is run too, after the others; can be repeated
   --json            one JSON document on stdout, and progress on stderr
@@ -41,7 +41,7 @@ export interface Options {
   readonly json: boolean;
 }
 
-/** @returns "help" where that is asked. @throws UsageError, whose message says why */
+/** @returns "help" where it is requested. @throws UsageError, whose message gives the reason */
 export function parseOptions(args: readonly string[]): Options | "help" {
   const { values, positionals } = parsed(args);
   if (values.help === true) return "help";

@@ -1,4 +1,4 @@
-/** Runs one test file in a copy of the tree, for a bounded time, in a process group of its own: what it leaves behind is ended. */
+/** Runs one test file in a copy of the tree, for a bounded time, in its own process group; leftover processes are ended. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
@@ -34,7 +34,7 @@ export async function runTest(
   };
 }
 
-/** Whether the types of the whole copy are right. */
+/** Whether the complete copy passes the type check. */
 export async function compiles(copy: TreeCopy, tsc: string, signal: AbortSignal): Promise<boolean> {
   return (await run(copy, [tsc, "--noEmit"], 120_000, signal)).status === 0;
 }
@@ -70,7 +70,7 @@ async function run(copy: TreeCopy, args: readonly string[], limitMs: number, sig
   clearTimeout(timer);
   signal.removeEventListener("abort", onAbort);
   endGroup(child);
-  // a process that left the group may hold the pipes
+  // a process that left the group may hold the pipes open
   await Promise.race([closed, delay(1000, undefined, { ref: false })]);
   child.stdout.destroy();
   child.stderr.destroy();
@@ -82,6 +82,6 @@ function endGroup({ pid }: ChildProcess): void {
   try {
     process.kill(-pid, "SIGKILL");
   } catch {
-    // all of it has ended
+    // the whole group has ended
   }
 }

@@ -1,4 +1,4 @@
-/** What all providers may hold open at once is held against what the system gives the host. */
+/** The number of descriptors that all providers may hold at once is compared with the limit that the system gives the host. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { test } from "node:test";
@@ -9,7 +9,7 @@ import { vaultConfig } from "../support/vault-node.ts";
 
 const GRANT = { limits: { connections: 256 }, credential: undefined };
 
-test("check names a limit of open files under which one provider could take another's, and is content one file higher", async () => {
+test("check reports a limit of open files under which one provider could use up another's, and accepts one file more", async () => {
   const fixture = new Fixture();
   try {
     fixture.write(JSON.stringify(vaultConfig({ origin: "https://127.0.0.1:1", net: GRANT })));

@@ -1,4 +1,4 @@
-/** Names that nobody resolves take nothing away from a provider whose name is known: neither its calls nor the end of the host. */
+/** Names that do not resolve affect neither the calls of a provider whose name is known nor the end of the host. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -9,12 +9,12 @@ import { Authority } from "../support/certificates.ts";
 import { root } from "../support/fixture.ts";
 import { spawnWithNames } from "../support/namespace.ts";
 
-/** So many requests of a provider, one to three a second, are no accident. */
+/** This many requests of a provider that sends one to three a second show that it is served. */
 const REQUESTS = 8;
-/** Each of the lookups that hang takes this long by itself: what ends before it did not wait for one. */
+/** Each hanging lookup takes at least this long, so anything that ends earlier did not wait for one. */
 const HANGS_S = 90;
 
-test("two names that hang cost a third one nothing, are blamed on the resolver, and do not hold the end of the host", async (t) => {
+test("two lookups that hang do not delay a third name or the end of the host, and the failure names the resolver", async (t) => {
   const folder = mkdtempSync(join(tmpdir(), "kleidi-names-"));
   t.after(() => rmSync(folder, { recursive: true }));
   new Authority(join(folder, "ca")).server("good", { names: ["good.test"] });

@@ -1,8 +1,8 @@
 /**
- * The program of starved-names.test.ts, in a network of its own: a DNS server that never answers, a server in the place of a KMS whose
- * name is in /etc/hosts, and a host whose other providers have names that nobody resolves. Says as JSON what came of it.
+ * The program of starved-names.test.ts, in its own network: a DNS server that never answers, a stand-in for a KMS whose name is in
+ * /etc/hosts, and a host whose other providers have names that do not resolve. Prints the result as JSON.
  *
- * argv: the folder of the fixture with ca/, the number of requests that the good server must see.
+ * argv: the folder of the fixture with ca/, the number of requests that the working server must receive.
  */
 import { createSocket } from "node:dgram";
 import { readFileSync, writeFileSync } from "node:fs";
@@ -19,7 +19,7 @@ const LIMIT_MS = 60_000;
 
 const asked = new Set<string>();
 const dns = createSocket("udp4");
-// The question's name, as DNS writes it: a length before each label.
+// The name in the question in DNS encoding: a length before each label.
 dns.on("message", (question) => asked.add(question.toString("latin1", 13, 13 + (question[12] ?? 0))));
 await new Promise<void>((resolve) => dns.bind(53, "127.0.0.1", resolve));
 
@@ -31,7 +31,7 @@ const kms = createServer(
     key: readFileSync(join(folder, "ca", "good-key.pem")),
   },
   (_, response) => {
-    // While both of the others hang.
+    // While both other lookups hang.
     if (asked.size >= 2) requests += 1;
     if (requests >= Number(wanted)) enough.resolve();
     response.writeHead(503, { "content-type": "application/json", connection: "close" }).end('{"errors":[]}');
@@ -65,7 +65,7 @@ fixture.write(
   }),
 );
 const host = fixture.spawn();
-// Whether or not they came: the test says what is missing.
+// Regardless of whether they came: the test reports what is missing.
 const late = setTimeout(enough.resolve, LIMIT_MS);
 await enough.promise;
 clearTimeout(late);

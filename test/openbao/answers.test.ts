@@ -1,6 +1,6 @@
 /**
- * What OpenBao answers where something is wrong: the table that a provider's mapping of errors stands on. A version of OpenBao that
- * answers otherwise fails here, beside the answer, and not somewhere in the provider.
+ * OpenBao's answers to faulty requests: the table behind a provider's mapping of errors. A version of OpenBao that answers differently
+ * fails here, beside the answer, and not somewhere in the provider.
  */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
@@ -14,10 +14,10 @@ const associated_data = base64("bound");
 const open = (ciphertext: string) => ({ ciphertext, associated_data });
 const garbage = (prefix: string, bytes = 60) => open(prefix + Buffer.alloc(bytes).toString("base64"));
 
-/** Status and the one error. */
+/** Status and the single error. */
 type Refusal = readonly [status: number, error: string];
 
-/** By a policy. A token that is no longer good, or never was, is refused in other words. */
+/** The denial of a policy. A token that is invalid or never existed gets another message. */
 const DENIED: Refusal = [403, "1 error occurred:\n\t* permission denied\n\n"];
 const BAD_TOKEN: Refusal = [403, "permission denied"];
 const NO_KEY: Refusal = [400, "encryption key not found"];
@@ -25,10 +25,10 @@ const NOT_AUTHENTIC: Refusal = [400, "cipher: message authentication failed"];
 const SOFT_DELETED: Refusal = [400, "refusing to use soft-deleted key"];
 const noRoute = (path: string): Refusal => [404, `no handler for route "${path}". route entry not found.`];
 
-/** Ciphertexts: of the versions 1 and 3 of "kek", and of keys that are gone. */
+/** Ciphertexts of the versions 1 and 3 of "kek", and of deleted keys. */
 type Sealed = Readonly<Record<"v1" | "v3" | "deleted" | "soft", string>>;
 
-/** A POST below transit/ with the token of a plugin. */
+/** A POST below transit/ with a plugin's token. */
 type Row = readonly [name: string, path: string, body: (sealed: Sealed) => unknown, refusal: Refusal];
 
 const TABLE: readonly Row[] = [
@@ -44,13 +44,13 @@ const TABLE: readonly Row[] = [
     [400, "invalid ciphertext: could not decode base64"],
   ],
   [
-    "a version that is no number",
+    "a version that is not a number",
     "decrypt/kek",
     () => garbage("vault:vx:"),
     [400, "invalid ciphertext: version number could not be decoded"],
   ],
   [
-    "a version that is not there yet",
+    "a version that does not exist yet",
     "decrypt/kek",
     () => garbage("vault:v99:"),
     [400, "invalid ciphertext: version is too new"],
@@ -73,9 +73,9 @@ const TABLE: readonly Row[] = [
     () => ({ plaintext, key_version: 99 }),
     [400, "requested version for encryption is higher than the latest key version"],
   ],
-  // To create the key takes the right to create, which a plugin has not: it sees a denial.
-  ["encrypt with a key that never was", "encrypt/absent", () => ({ plaintext }), DENIED],
-  ["decrypt with a key that never was", "decrypt/absent", ({ v3 }) => open(v3), NO_KEY],
+  // Creating the key needs the right to create, which a plugin does not have: it gets a denial.
+  ["encrypt with a key that never existed", "encrypt/absent", () => ({ plaintext }), DENIED],
+  ["decrypt with a key that never existed", "decrypt/absent", ({ v3 }) => open(v3), NO_KEY],
   ["encrypt with a deleted key", "encrypt/deleted", () => ({ plaintext }), DENIED],
   ["decrypt with a deleted key", "decrypt/deleted", ({ deleted }) => open(deleted), NO_KEY],
   ["encrypt with a soft-deleted key", "encrypt/soft", () => ({ plaintext }), SOFT_DELETED],
@@ -130,7 +130,7 @@ describe("OpenBao answers", () => {
     });
   }
 
-  test("404 without a word when a key is read that is not there, and 200 for one that is soft-deleted", async () => {
+  test("404 without a message to a read of a missing key, and 200 for a soft-deleted one", async () => {
     for (const key of ["absent", "deleted"]) {
       const answer = await bao.api("GET", `transit/keys/${key}`, undefined, token);
       assert.deepEqual([answer.status, answer.body.errors], [404, []]);
@@ -139,7 +139,7 @@ describe("OpenBao answers", () => {
     assert.equal(data?.soft_deleted, true);
   });
 
-  test("when a key is read, with the second in which each version was made, as far as it may decrypt", async () => {
+  test("a read of a key with the creation time in seconds of each version that may decrypt", async () => {
     const { data } = await bao.must("GET", "transit/keys/kek", undefined, token);
     const { keys, ...rest } = data as { keys: Record<string, number> };
     assert.deepEqual(Object.keys(keys), ["2", "3"]);
@@ -167,7 +167,7 @@ describe("OpenBao answers", () => {
     });
   });
 
-  test("200 to encrypt with a key that is not there, and makes it, where the policy says create", async () => {
+  test("200 to encrypt with a missing key, and creates it, where the policy allows create", async () => {
     await setup.policy("creates", { "transit/encrypt/made": ["create", "update"] });
     const creates = await setup.token({ policies: ["creates"] });
     const { data } = await bao.must("POST", "transit/encrypt/made", { plaintext }, creates);
@@ -178,7 +178,7 @@ describe("OpenBao answers", () => {
     await refused(NO_KEY, "transit/encrypt/another", { plaintext }, creates);
   });
 
-  test("403 to a token that expired, was revoked, is used up, never was or is not there", async () => {
+  test("403 to a token that expired, was revoked, is used up, never existed or is missing", async () => {
     const policies = ["plugin"];
     const expired = await setup.token({ policies, ttl: "1s" });
     const revoked = await setup.token({ policies });
@@ -192,13 +192,13 @@ describe("OpenBao answers", () => {
     }
   });
 
-  test("404 to a mount that is not there, but 403 to who has no right on it", async () => {
+  test("404 for a missing mount, but 403 without a right on it", async () => {
     await refused(noRoute("nothing/encrypt/kek"), "nothing/encrypt/kek", { plaintext }, bao.rootToken);
     await refused(DENIED, "nothing/encrypt/kek", { plaintext });
     await refused([404, "1 error occurred:\n\t* unsupported path\n\n"], "transit/nothing", {}, bao.rootToken);
   });
 
-  test("429 over a quota, and says when to come again only where the operator turned that on", async () => {
+  test("429 over a quota, with a retry time only where the operator enabled it", async () => {
     await setup.rateLimit("few", { path: "transit/", rate: 1, interval: "1m" });
     await bao.must("POST", "transit/encrypt/kek", { plaintext }, token);
     const over: Refusal = [429, 'request path "transit/encrypt/kek": rate limit quota exceeded'];

@@ -1,4 +1,4 @@
-/** Credentials of kleidi:net against a real server, which decides what a token is good for and how long. */
+/** Credentials of kleidi:net with a real server, which decides the rights and the life of a token. */
 import assert from "node:assert/strict";
 import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -24,7 +24,7 @@ import { OpenBao } from "../support/openbao.ts";
 import { keyRules, Setup } from "../support/openbao-setup.ts";
 import { TokenReviewServer } from "../support/token-review.ts";
 
-/** What a token may do to itself; the policy "default" of a fresh server allows it as well. */
+/** The rights of a token on itself; the policy "default" of a new server allows it as well. */
 const SELF = {
   "auth/token/lookup-self": ["read"],
   "auth/token/renew-self": ["update"],
@@ -42,7 +42,7 @@ let folder: string;
 let pools: Agent[];
 let open: Credential[];
 let events: CredentialEvent[];
-/** The host's clock is ahead of ours by this: a fresh token grows old without our sleeping. */
+/** The host's clock is ahead of the test's by this, so that a new token ages without a sleep. */
 let aheadMs: number;
 
 before(async () => {
@@ -70,7 +70,7 @@ afterEach(async () => {
   rmSync(folder, { recursive: true });
 });
 
-/** A way to the server; stands in for the transport. */
+/** A connection to the server; stands in for the transport. */
 function wayTo(client?: Certificate): Send {
   const pool = new Agent({
     connect: {
@@ -94,7 +94,7 @@ function wayTo(client?: Certificate): Send {
   };
 }
 
-/** With its way there, for a request of the guest. */
+/** A credential with its connection, for a request of the guest. */
 interface Client {
   readonly credential: Credential;
   readonly send: Send;
@@ -115,7 +115,7 @@ function clientOf(config: VaultLogin, certificate?: Certificate): Client {
   return { credential, send };
 }
 
-/** As the capability does it: one more try after a login. @returns the status */
+/** Retries once after a login, like the capability. @returns the status */
 async function encrypt({ credential, send }: Client, namespace = ""): Promise<number> {
   const attempt = async (): Promise<[Response, Awaited<ReturnType<Credential["lease"]>>]> => {
     const lease = await credential.lease(patient);
@@ -132,7 +132,7 @@ async function tokenOf({ credential }: Client): Promise<string> {
   return String(headersOf(await credential.lease(patient))["x-vault-token"]);
 }
 
-/** 200 while the token is good. */
+/** 200 while the token is valid. */
 async function looked(token: string): Promise<number> {
   return (await bao.api("POST", "auth/token/lookup", { token })).status;
 }
@@ -152,10 +152,10 @@ async function until(what: string, done: () => boolean | Promise<boolean>): Prom
     if (await done()) return;
     await sleep(50);
   }
-  assert.fail(`waited in vain for ${what}; ${inspect(events)}`);
+  assert.fail(`timed out waiting for ${what}; ${inspect(events)}`);
 }
 
-/** Each method with a mount of its own, so that tests do not see each other. */
+/** Each method with its own mount, so that tests do not interfere. */
 const METHODS: Readonly<Record<string, (mount: string) => Promise<Client>>> = {
   approle: async (mount) => {
     const { body } = await setup.appRole({ ...role, mount });
@@ -190,9 +190,9 @@ const METHODS: Readonly<Record<string, (mount: string) => Promise<Client>>> = {
   },
 };
 
-describe("a login at OpenBao by", () => {
+describe("a login to OpenBao by", () => {
   for (const [auth, make] of Object.entries(METHODS)) {
-    test(`${auth} is good for the policy's rights, and its token is gone when the host is`, async () => {
+    test(`${auth} has the policy's rights, and its token is revoked when the host ends`, async () => {
       const client = await make(`${auth}-whole`);
       assert.equal(await encrypt(client), 200);
       const token = await tokenOf(client);
@@ -204,7 +204,7 @@ describe("a login at OpenBao by", () => {
       assert.equal(await looked(token), 403);
     });
 
-    test(`${auth} is done again where root revoked the token`, async () => {
+    test(`${auth} is repeated after root revoked the token`, async () => {
       const client = await make(`${auth}-revoked`);
       const token = await tokenOf(client);
       await setup.revoke(token);
@@ -217,7 +217,7 @@ describe("a login at OpenBao by", () => {
   }
 });
 
-describe("a login that OpenBao refuses says what to look at:", () => {
+describe("a login that OpenBao refuses names the probable cause:", () => {
   const refused = (client: Client, message: RegExp) =>
     assert.rejects(client.credential.lease(patient), { name: "CredentialRefused", message });
 
@@ -237,7 +237,7 @@ describe("a login that OpenBao refuses says what to look at:", () => {
       /was refused \(40[03]\): look at the user and the password$/,
     );
   });
-  test("a jwt whose time is over", async () => {
+  test("an expired jwt", async () => {
     const { body } = (await setup.jwt(SUBJECT, { ...role, mount: "r-jwt" })).login({ exp: 1 });
     const file = secret("jwt", body.jwt);
     await refused(
@@ -262,7 +262,7 @@ describe("a login that OpenBao refuses says what to look at:", () => {
       /was refused \(40[03]\): look at the client certificate \(tls.client\) and the role$/,
     );
   });
-  test("no such mount", async () => {
+  test("a missing mount", async () => {
     await refused(
       clientOf({ auth: "cert", mount: "nowhere" }, bao.authority.client("node-1")),
       /was refused \(40[34]\): /,
@@ -270,13 +270,13 @@ describe("a login that OpenBao refuses says what to look at:", () => {
   });
 });
 
-describe("a token's life at OpenBao", () => {
+describe("a token in OpenBao", () => {
   const short = (policies: readonly string[], mount: string) =>
     setup.userpass("kleidi", "pass word", { policies, mount, ttl: "2s" });
   const clientAt = (mount: string) =>
     clientOf({ auth: "userpass", mount, username: "kleidi", file: secret("password", "pass word") });
 
-  test("of 2 s is renewed, and no request in between is refused", async () => {
+  test("with a life of 2 s is renewed, and no request is refused meanwhile", async () => {
     await short(["kek", "self"], "renewed");
     const client = clientAt("renewed");
     const token = await tokenOf(client);
@@ -288,7 +288,7 @@ describe("a token's life at OpenBao", () => {
     assert.deepEqual(new Set(kinds()), new Set(["login", "renewed"]));
   });
 
-  test("of 2 s is followed by another login where the policy allows no renewal", async () => {
+  test("with a life of 2 s leads to another login where the policy allows no renewal", async () => {
     await short(["kek"], "relogged");
     const client = clientAt("relogged");
     await until("three logins", async () => {
@@ -298,7 +298,7 @@ describe("a token's life at OpenBao", () => {
     assert.deepEqual(new Set(kinds()), new Set(["login"]));
   });
 
-  test("of 3 s at most, whatever is renewed, is followed by another login in time", async () => {
+  test("with a life of at most 3 s, even when renewed, leads to another login in time", async () => {
     await short(["kek", "self"], "limited");
     await bao.must("POST", "auth/limited/users/kleidi", { token_max_ttl: "3s" });
     const client = clientAt("limited");
@@ -309,7 +309,7 @@ describe("a token's life at OpenBao", () => {
     assert.ok(!kinds().includes("failed") && !kinds().includes("refused"));
   });
 
-  test("in a namespace is begun, renewed and ended there", async () => {
+  test("in a namespace is created, renewed and revoked there", async () => {
     const team = await setup.namespace("team");
     await team.transit();
     await team.key("kek");
@@ -329,7 +329,7 @@ describe("a token's life at OpenBao", () => {
   });
 });
 
-describe("a token from a file at OpenBao", () => {
+describe("a token from a file", () => {
   const tokenClient = (token: string) => clientOf({ auth: "token", file: secret("token", token) });
 
   test("is looked up and renewed, and outlives the host", async () => {
@@ -343,14 +343,14 @@ describe("a token from a file at OpenBao", () => {
     assert.equal(await looked(token), 200);
   });
 
-  test("is as good where its policies let it neither look nor renew", async () => {
+  test("works where its policies allow neither lookup nor renewal", async () => {
     const client = tokenClient(await setup.token({ policies: ["kek"], ttl: "1h" }));
     assert.equal(await encrypt(client), 200);
     assert.equal(await encrypt(client), 200);
     assert.deepEqual(kinds(), ["read"]);
   });
 
-  test("that has no end is used as it is", async () => {
+  test("without an expiry is used unchanged", async () => {
     const client = tokenClient(bao.rootToken);
     assert.equal(await encrypt(client), 200);
     await until("the look-up", () => events.length === 2);
@@ -363,7 +363,7 @@ describe("a token from a file at OpenBao", () => {
     );
   });
 
-  test("that root revoked is refused until another one is in the file, and then the next request is served", async () => {
+  test("that root revoked is refused until the file has another one; then the next request is served", async () => {
     const token = await setup.token({ policies: ["kek"], ttl: "1h" });
     const client = tokenClient(token);
     assert.equal(await encrypt(client), 200);
@@ -373,7 +373,7 @@ describe("a token from a file at OpenBao", () => {
     assert.equal(await encrypt(client), 200);
   });
 
-  test("that cannot be renewed is not sent any more when it has expired", async () => {
+  test("that cannot be renewed is not sent after it expired", async () => {
     const client = tokenClient(await setup.token({ policies: ["kek", "self"], ttl: "2s", renewable: false }));
     assert.equal(await encrypt(client), 200);
     const expired = /^the token in .* has expired: put a new one there$/;
@@ -388,7 +388,7 @@ describe("a token from a file at OpenBao", () => {
   });
 });
 
-describe("a credential and what happens to OpenBao", () => {
+describe("a credential and events in OpenBao:", () => {
   async function comesBack(client: Client): Promise<void> {
     await until("a login", () =>
       encrypt(client).then(
@@ -400,7 +400,7 @@ describe("a credential and what happens to OpenBao", () => {
   const fails = (client: Client, message: RegExp) =>
     assert.rejects(client.credential.lease(patient), { name: "Unreachable", message });
 
-  test("a login at a sealed server fails, and succeeds when it is unsealed", async () => {
+  test("a login to a sealed server fails, and succeeds after the unseal", async () => {
     const client = await METHODS.approle?.("sealed");
     assert.ok(client);
     await bao.seal();
@@ -411,7 +411,7 @@ describe("a credential and what happens to OpenBao", () => {
     assert.equal(kinds().at(-1), "login");
   });
 
-  test("a login at a server that was killed fails, and succeeds when it is back", async () => {
+  test("a login to a killed server fails, and succeeds after its restart", async () => {
     const client = await METHODS.approle?.("killed");
     assert.ok(client);
     await bao.kill();
@@ -421,7 +421,7 @@ describe("a credential and what happens to OpenBao", () => {
     await comesBack(client);
   });
 
-  test("a token that was had before a kill is good after it", async () => {
+  test("a token from before a kill is valid after it", async () => {
     const client = await METHODS.approle?.("kept");
     assert.ok(client);
     const token = await tokenOf(client);
@@ -433,7 +433,7 @@ describe("a credential and what happens to OpenBao", () => {
     assert.deepEqual(kinds(), ["login"]);
   });
 
-  test("a secret id that was rotated is found at the next login", async () => {
+  test("a rotated secret id is used at the next login", async () => {
     const client = await METHODS.approle?.("rotated");
     assert.ok(client);
     const first = await tokenOf(client);
@@ -450,7 +450,7 @@ describe("a credential and what happens to OpenBao", () => {
   });
 });
 
-test("what OpenBao was sent is in no event, error or print of a credential, and is found in what comes back", async () => {
+test("the secrets sent to OpenBao are in no event, error or print of a credential, and are detected in responses", async () => {
   const made = await Promise.all(Object.entries(METHODS).map(([auth, make]) => make(`canary-${auth}`)));
   const given: unknown[] = [...made.map(({ credential }) => credential), events];
   const tokens = await Promise.all(made.map(tokenOf));

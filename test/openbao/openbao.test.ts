@@ -1,4 +1,4 @@
-/** The support file's OpenBao in both of its forms: what the tests of a provider build on. */
+/** OpenBao as started by the support file, in both of its forms: the foundation of the provider's tests. */
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
@@ -35,7 +35,7 @@ describe("OpenBao in dev mode", () => {
   });
   after(() => bao?.stop());
 
-  test("decrypts what it encrypted, with the associated data that it was bound to and no other", async () => {
+  test("decrypts its ciphertext only with the associated data that it was bound to", async () => {
     const ciphertext = await encrypt(bao);
     assert.deepEqual(await decrypt(bao, ciphertext), [200, HELLO.plaintext]);
     assert.deepEqual(await decrypt(bao, ciphertext, "else"), [
@@ -79,7 +79,7 @@ describe("OpenBao with files and TLS", () => {
   });
   after(() => bao?.stop());
 
-  test("answers 503 while it is sealed, and decrypts what is older than the seal after it", async () => {
+  test("answers 503 while it is sealed, and decrypts older ciphertexts afterwards", async () => {
     const ciphertext = await encrypt(bao);
     await bao.seal();
     assert.deepEqual(await decrypt(bao, ciphertext), [503, ["Vault is sealed"]]);
@@ -87,7 +87,7 @@ describe("OpenBao with files and TLS", () => {
     assert.deepEqual(await decrypt(bao, ciphertext), [200, HELLO.plaintext]);
   });
 
-  test("comes back sealed at the same address after a restart and after SIGKILL", async () => {
+  test("is sealed at the same address after a restart and after SIGKILL", async () => {
     const ciphertext = await encrypt(bao);
     const { url } = bao;
     for (const again of [
@@ -106,7 +106,7 @@ describe("OpenBao with files and TLS", () => {
     }
   });
 
-  test("presents a certificate of its own CA for the names that it was given, and an expired one if asked", async () => {
+  test("presents a certificate of its own CA for the given names, and an expired one on request", async () => {
     const good = await handshake(bao, "bao.example.test");
     assert.equal(good.error, undefined);
     assert.equal((await handshake(bao, "else.example.test")).error, "ERR_TLS_CERT_ALTNAME_INVALID");
@@ -118,10 +118,10 @@ describe("OpenBao with files and TLS", () => {
     );
     bao.serverCertificate({ names: ["bao.example.test"] });
     bao.signal("SIGHUP");
-    await until("the good one", async () => (await handshake(bao, "bao.example.test")).error === undefined);
+    await until("the valid one", async () => (await handshake(bao, "bao.example.test")).error === undefined);
   });
 
-  test("lets in by approle, userpass, jwt, cert and kubernetes, with the policy's rights and no more", async () => {
+  test("accepts logins by approle, userpass, jwt, cert and kubernetes, with exactly the policy's rights", async () => {
     const role = { policies: ["kek"] };
     const account = { namespace: "kube-system", name: "kleidi" };
     const reviews = await TokenReviewServer.start(bao.authority);
@@ -167,10 +167,10 @@ async function until(what: string, ask: () => Promise<boolean>): Promise<void> {
     if (await ask()) return;
     await sleep(50);
   }
-  assert.fail(`waited in vain for ${what}`);
+  assert.fail(`timed out waiting for ${what}`);
 }
 
-/** What a client that trusts the CA sees. */
+/** The result of a TLS handshake for a client that trusts the CA. */
 function handshake(bao: OpenBao, servername: string): Promise<{ error?: string }> {
   return new Promise((resolve) => {
     const socket = connect({ host: "127.0.0.1", port: bao.port, servername, ca: bao.authority.pem }, () => {

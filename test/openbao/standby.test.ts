@@ -1,4 +1,4 @@
-/** What a standby answers: a provider that is given its address has to live with that. */
+/** The answers of a standby, which a provider with its address has to handle. */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { OpenBao } from "../support/openbao.ts";
@@ -21,7 +21,7 @@ describe("a standby of OpenBao", () => {
     await active?.stop();
   });
 
-  test("hands a call on to the active one, and sends who will not have that there by 307", async () => {
+  test("forwards a call to the active node, or redirects with 307 a client that refuses forwarding", async () => {
     assert.equal((await standby.api("GET", "sys/health")).status, 429);
     const { data } = await standby.must("POST", "transit/encrypt/kek", HELLO);
     const opened = await active.must("POST", "transit/decrypt/kek", { ciphertext: data?.ciphertext });
@@ -35,12 +35,12 @@ describe("a standby of OpenBao", () => {
     assert.equal(sent.text, "");
   });
 
-  test("still points to the one that stepped down, which answers 500 while nobody is active", async () => {
+  test("still refers to the node that stepped down, which answers 500 while no node is active", async () => {
     await active.stepDown();
     const answer = await active.api("POST", "transit/encrypt/kek", HELLO);
     const nobody = ["local node not active but active cluster node not found"];
     assert.deepEqual([answer.status, answer.body.errors], [500, nobody]);
-    // It hears of it some seconds later.
+    // The standby learns of it some seconds later.
     const { status, headers } = await standby.api("POST", "transit/encrypt/kek", HELLO);
     assert.deepEqual([status, headers.location], [307, `${active.url}/v1/transit/encrypt/kek`]);
   });

@@ -1,4 +1,4 @@
-/** The vault provider at two nodes of OpenBao that change places: a failover is a reason to try later, and then it goes on. */
+/** The vault provider with two nodes of OpenBao that change roles: a failover is a reason to retry later, and calls then continue. */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -42,7 +42,7 @@ function at(node: OpenBao): Server {
   };
 }
 
-test("a standby serves as the active one does; after a failover the same ciphertext opens at either", async () => {
+test("a standby serves like the active node; after a failover both nodes decrypt the same ciphertext", async () => {
   const { version } = guest.status({ key: "kek" }, at(standby));
   assert.match(version, /^1\./);
   const { ciphertext } = guest.encrypt({ key: "kek", version, plaintext: PLAINTEXT }, at(standby));

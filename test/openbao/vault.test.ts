@@ -1,4 +1,4 @@
-/** The vault provider against a real OpenBao: the guest in the stand-in, its requests made as the host would make them. */
+/** The vault provider with a real OpenBao: the guest in the stand-in, its requests made as the host would make them. */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
@@ -18,7 +18,7 @@ let bao: OpenBao;
 let setup: Setup;
 let http: SyncHttp;
 let guest: Guest;
-/** Of a token that may do what the README's policy says, and of one that may do everything. */
+/** A server with a token that has the rights of the README's policy, and with one that has all rights. */
 let limited: Server;
 let root: Server;
 
@@ -37,7 +37,7 @@ after(async () => {
   await bao?.stop();
 });
 
-/** The key and the policy are made with the README's own lines. */
+/** Creates the key and the policy with the commands of the README. */
 function runReadme(): void {
   const page = readFileSync(join(import.meta.dirname, "../../providers/vault/README.md"), "utf8");
   const all = [...page.matchAll(/^```(\w+)\n(.*?)^```$/gms)];
@@ -51,7 +51,7 @@ function runReadme(): void {
   for (const block of blocks("sh")) execFileSync("sh", ["-ec", block], { cwd: bao.folder, env });
 }
 
-/** What the host does: the guest's request with the credential, to the granted origin. */
+/** Sends the guest's request with the credential to the granted origin, like the host. */
 function serverWith(token: string): Server {
   return ({ method, path, headers, body }) => {
     const own = Object.fromEntries(headers.map(({ name, value }) => [name, value]));
@@ -79,7 +79,7 @@ const decrypt = (
   { server = limited, key = "kek", aad = AAD, where = {} } = {},
 ) => guest.decrypt({ key, version, ciphertext, associatedData: aad, settings: settings(where) }, server);
 
-/** A new key of this name, its version, and a ciphertext of it. */
+/** A new key of this name, its version, and a ciphertext. */
 async function fresh(name: string, options = {}): Promise<{ version: string; ciphertext: Uint8Array }> {
   await setup.key(name, options);
   const { version, failure } = status(root, name);
@@ -88,7 +88,7 @@ async function fresh(name: string, options = {}): Promise<{ version: string; cip
   return { version, ciphertext };
 }
 
-test("with the README's policy: status, encrypt and decrypt, over a rotation", async () => {
+test("status, encrypt and decrypt work with the README's policy, across a rotation", async () => {
   const first = status();
   assert.deepEqual(failureOf(first), []);
   assert.match(first.version, /^1\.\d{10}\.[0-9a-f]{16}$/);
@@ -101,7 +101,7 @@ test("with the README's policy: status, encrypt and decrypt, over a rotation", a
   const second = status();
   assert.match(second.version, /^2\./);
   assert.deepEqual(second.olderVersions, [first.version]);
-  // What Status named before is what Encrypt uses, until the host asks for the newer one.
+  // Encrypt uses the version that Status returned, until the host requests the newer one.
   assert.match(new TextDecoder().decode(encrypt(first.version).ciphertext), /^vault:v1:/);
   const { ciphertext } = encrypt(second.version);
   assert.match(new TextDecoder().decode(ciphertext), /^vault:v2:/);
@@ -111,7 +111,7 @@ test("with the README's policy: status, encrypt and decrypt, over a rotation", a
 });
 
 for (const type of ["aes128-gcm96", "aes256-gcm96", "chacha20-poly1305", "xchacha20-poly1305"]) {
-  test(`a key of type ${type} binds the associated data, and finds a changed ciphertext`, async () => {
+  test(`a key of type ${type} binds the associated data, and detects a changed ciphertext`, async () => {
     const { version, ciphertext } = await fresh(`bind-${type}`, { type });
     const key = `bind-${type}`;
     assert.deepEqual(decrypt(version, ciphertext, { server: root, key }).plaintext, PLAINTEXT);
@@ -135,7 +135,7 @@ for (const type of ["aes128-gcm96", "aes256-gcm96", "chacha20-poly1305", "xchach
   });
 }
 
-test("seeds of 1 and of 512 bytes come back", async () => {
+test("seeds of 1 and of 512 bytes are decrypted", async () => {
   const { version } = await fresh("sizes");
   for (const length of [1, 512]) {
     const plaintext = new Uint8Array(length).fill(length);
@@ -145,7 +145,7 @@ test("seeds of 1 and of 512 bytes come back", async () => {
   }
 });
 
-test("below min_encryption_version and min_decryption_version it says so, and Status no longer names the version", async () => {
+test("versions below min_encryption_version and min_decryption_version are reported, and Status no longer lists them", async () => {
   const { version, ciphertext } = await fresh("min");
   await setup.rotate("min");
   await setup.configure("min", { min_encryption_version: 2 });
@@ -160,14 +160,14 @@ test("below min_encryption_version and min_decryption_version it says so, and St
   assert.deepEqual(status(root, "min").olderVersions, []);
 });
 
-test("a key that was deleted is missing, is never made by Encrypt, and made anew has another version", async () => {
+test("a deleted key is missing, is never created by Encrypt, and has another version when it is recreated", async () => {
   const { version, ciphertext } = await fresh("gone");
   await setup.deleteKey("gone");
-  // As a server is unless somebody changes it: it makes what is encrypted with and is not there.
+  // The default of a server: encryption with a missing key creates it.
   await bao.must("POST", "transit/config/keys", { disable_upsert: false });
   await bao.must("POST", "transit/encrypt/made-by-accident", { plaintext: "" });
   await bao.must("GET", "transit/keys/made-by-accident");
-  // root may create keys, so that it is the guest that keeps Encrypt from it
+  // root may create keys, so only the guest prevents the creation in Encrypt
   const replies = [
     status(root, "gone"),
     encrypt(version, root, "gone"),
@@ -190,7 +190,7 @@ test("a key that was deleted is missing, is never made by Encrypt, and made anew
   assert.equal(decrypt(version, ciphertext, { server: root, key: "gone" }).failure?.code, 1);
 });
 
-test("with the README's policy, a missing key is a permission that is denied, which the message says", async () => {
+test("with the README's policy, a missing key is a denied permission, and the message says so", async () => {
   await setup.policy("nope", keyRules("nope"));
   const server = serverWith(await setup.token({ policies: ["nope"] }));
   assert.match(failureOf(status(server, "nope"))[1] ?? "", /there is no such key/);
@@ -198,7 +198,7 @@ test("with the README's policy, a missing key is a permission that is denied, wh
   const id = status(root, "there").version;
   assert.equal(id, version);
   const path = { key: "nope" };
-  // A version of this place, which no server ever named.
+  // A version with the right format that no server returned.
   const named = guest.status({ key: "x", settings: settings(path) }, () => description("nope")).version;
   const [code, said] = failureOf(encrypt(named, server, "x", path));
   assert.equal(code, 4);
@@ -208,13 +208,13 @@ test("with the README's policy, a missing key is a permission that is denied, wh
   );
 });
 
-/** A key as a server describes it that has it. */
+/** A key as described by the server that has it. */
 function description(name: string) {
   const key = { name, type: "aes256-gcm96", latest_version: 1, min_decryption_version: 1, keys: { 1: 1 } };
   return { status: 200, body: new TextEncoder().encode(JSON.stringify({ data: key })) };
 }
 
-test("a version that is not there any more says that the key was created anew or restored", async () => {
+test("a version that no longer exists is reported as a recreated or restored key", async () => {
   const { version } = await fresh("back");
   const later = version.replace("1.", "7.");
   const ciphertext = new TextEncoder().encode(`vault:v7:${Buffer.alloc(60).toString("base64")}`);
@@ -231,7 +231,7 @@ test("a version that is not there any more says that the key was created anew or
   }
 });
 
-test("a soft-deleted key says so, and works again when it is restored", async () => {
+test("a soft-deleted key is reported as such, and works again when it is restored", async () => {
   const { version, ciphertext } = await fresh("soft");
   await bao.must("DELETE", "transit/keys/soft/soft-delete");
   for (const reply of [
@@ -247,7 +247,7 @@ test("a soft-deleted key says so, and works again when it is restored", async ()
   assert.deepEqual(decrypt(version, ciphertext, { server: root, key: "soft" }).plaintext, PLAINTEXT);
 });
 
-test("keys of other kinds are refused, each for what it is", async () => {
+test("keys of other types are refused, each with its type", async () => {
   await setup.key("derived", { derived: true });
   await setup.key("convergent", { derived: true, convergent_encryption: true });
   await setup.key("rsa", { type: "rsa-2048" });
@@ -259,7 +259,7 @@ test("keys of other kinds are refused, each for what it is", async () => {
   for (const key of ["derived", "convergent", "rsa", "signing"]) assert.equal(said(key)[0], 2);
 });
 
-test("a namespace is a prefix of the path, another mount is another place", async () => {
+test("a namespace is a prefix of the path, and another mount another path", async () => {
   const team = await setup.namespace("team");
   await team.transit("kms/transit");
   await team.key("inner", {}, "kms/transit");
@@ -278,7 +278,7 @@ test("a namespace is a prefix of the path, another mount is another place", asyn
   assert.equal(status(root, "kek", { mount: "sys" }).failure?.code, 2);
 });
 
-test("a token of another key, a revoked one and none are told which line their policy lacks", async () => {
+test("a token for another key, a revoked one and a missing one fail with the line that their policy lacks", async () => {
   const { version, ciphertext } = await fresh("other");
   const token = await setup.token({ policies: ["kleidi-kek"] });
   await setup.revoke(token);
@@ -305,7 +305,7 @@ test("a token of another key, a revoked one and none are told which line their p
   }
 });
 
-test("a rate limit quota is a reason to try later", async () => {
+test("a rate limit quota is a reason to retry later", async () => {
   const { version, ciphertext } = await fresh("busy");
   await setup.rateLimit("busy", { path: "transit/", rate: 1, interval: "60s" });
   try {
@@ -318,7 +318,7 @@ test("a rate limit quota is a reason to try later", async () => {
   }
 });
 
-test("a key with 300 versions: the newest 256 older ones are named, and each decrypts what it encrypted", async () => {
+test("of a key with 300 versions the newest 256 older ones are listed, and each decrypts its ciphertext", async () => {
   const { version, ciphertext } = await fresh("many");
   for (let i = 1; i < 300; i++) await setup.rotate("many");
   const { version: latest, olderVersions } = status(root, "many");
@@ -327,12 +327,12 @@ test("a key with 300 versions: the newest 256 older ones are named, and each dec
     olderVersions.map((older) => Number(older.split(".")[0])),
     Array.from({ length: 256 }, (_, i) => 299 - i),
   );
-  // It is not named any more, and the key still has it.
+  // It is no longer listed, but the key still has it.
   assert.deepEqual(decrypt(version, ciphertext, { server: root, key: "many" }).plaintext, PLAINTEXT);
 });
 
-// The last one: in dev mode nobody has the key to unseal it.
-test("a sealed server is a reason to try later, and says what to do", async () => {
+// The last test: in dev mode the server cannot be unsealed.
+test("a sealed server is a reason to retry later, with a remedy", async () => {
   const { version, ciphertext } = await fresh("sealed");
   await bao.seal();
   for (const reply of [

@@ -1,4 +1,4 @@
-/** The benchmark's Go peer does what it is measured for: a KMS v2 plugin over a transit key. */
+/** The benchmark's Go peer works as required for a comparison: a KMS v2 plugin over a transit key. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
@@ -31,7 +31,7 @@ describe("vaultpeer", () => {
     await bao?.stop();
   });
 
-  test("encrypts and decrypts through its socket, over TLS, with no more rights than it needs", async () => {
+  test("encrypts and decrypts through its socket, over TLS, with the minimal rights", async () => {
     const plaintext = randomBytes(32);
     const sealed = await client.encrypt({ plaintext });
     assert.match(Buffer.from(sealed.ciphertext).toString(), /^vault:v1:/);
@@ -39,7 +39,7 @@ describe("vaultpeer", () => {
     assert.deepEqual(Buffer.from(opened.plaintext), plaintext);
   });
 
-  test("names another key id once the key is rotated, in Status and in Encrypt, and reads what is older", async () => {
+  test("returns another key id after a rotation, in Status and in Encrypt, and decrypts older ciphertexts", async () => {
     const before = await client.status();
     assert.equal(before.version, "v2");
     assert.equal(before.healthz, "ok");
@@ -53,7 +53,7 @@ describe("vaultpeer", () => {
     assert.deepEqual(Buffer.from((await client.decrypt(old)).plaintext), plaintext);
   });
 
-  test("fails where the server refuses", async () => {
+  test("fails when the server refuses", async () => {
     const sealed = await client.encrypt({ plaintext: randomBytes(32) });
     const changed = Buffer.from(sealed.ciphertext);
     changed.writeUInt8(changed.readUInt8(20) === 65 ? 66 : 65, 20);
@@ -61,7 +61,7 @@ describe("vaultpeer", () => {
     await assert.rejects(client.decrypt(asked), /message authentication failed/);
   });
 
-  test("ends by SIGTERM with exit code 0, and with 2 where an option is missing", async () => {
+  test("exits 0 on SIGTERM, and 2 when an option is missing", async () => {
     const other = await VaultPeer.start(bao, { key: "kek", mount: "team/transit" });
     assert.equal(await other.stop(), 0);
     assert.equal(spawnSync(vaultpeer, ["-key=kek"]).status, 2);

@@ -1,4 +1,4 @@
-/** A checkout is set up and the host is started on x64 and on arm64. A test machine is one of the two, so the other is simulated. */
+/** A checkout is set up and the host is started on x64 and on arm64. A test machine is one of them, so the other one is simulated. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import {
@@ -18,9 +18,9 @@ import { filterPath } from "../../host/sandbox/wall/filter-file.ts";
 
 const root = join(import.meta.dirname, "..", "..");
 const ARCHITECTURES = ["x64", "arm64"] as const;
-/** What host/kleidi-node asks a Node first. */
+/** The first question of host/kleidi-node to a Node. */
 const VERSION = '[ "$1" = --version ] && exec echo v26.0.0';
-/** Makes a Node believe that it runs on another machine. */
+/** Makes a Node report another architecture. */
 const believing = (arch: string) =>
   `data:text/javascript,Object.defineProperty(process,"arch",{value:"${arch}"})`;
 
@@ -37,7 +37,7 @@ for (const arch of ARCHITECTURES) {
   describe(arch, () => {
     const buf = `@bufbuild/buf-linux-${arch === "arm64" ? "aarch64" : arch}`;
     for (const name of [`node-linux-${arch}`, `@biomejs/cli-linux-${arch}`, buf]) {
-      test(`the lockfile has ${name}, which a machine of another architecture leaves out`, () => {
+      test(`the lockfile has ${name}, which other architectures omit`, () => {
         const { cpu = [], optional } = lock.packages[`node_modules/${name}`] ?? {};
         assert.deepEqual([cpu].flat(), [arch]);
         assert.equal(optional, true);
@@ -67,7 +67,7 @@ for (const arch of ARCHITECTURES) {
       assert.match(stdout, /^node .*\/providers\/build\.ts$/m);
     });
 
-    test("the set-up fails where npm left its Node out, also the next time", (t) => {
+    test("the set-up fails where npm omitted its Node, also the next time", (t) => {
       const checkout = checkoutOf(t);
       for (const _ of [1, 2]) {
         const { status, stderr } = setUp(checkout, arch, "node_modules/other/bin/node");
@@ -78,7 +78,7 @@ for (const arch of ARCHITECTURES) {
   });
 }
 
-test("the two have the same version of Node", () => {
+test("both architectures have the same version of Node", () => {
   const versions = ARCHITECTURES.map((arch) => lock.packages[`node_modules/node-linux-${arch}`]?.version);
   assert.equal(versions[0], versions[1]);
 });
@@ -89,7 +89,7 @@ test("the set-up refuses another architecture", (t) => {
   assert.match(stderr, /this is linux riscv64; the pinned Node is for linux x64 and arm64/);
 });
 
-test("npm test says which test it leaves out on arm64", () => {
+test("npm test names the test that it skips on arm64", () => {
   const args = ["--import", believing("arm64"), join(root, "test/run.ts"), "test/sandbox/confinement"];
   const { status, stdout } = spawnSync(process.execPath, args, { encoding: "utf8" });
   assert.equal(status, 0);
@@ -101,7 +101,7 @@ test("npm test says which test it leaves out on arm64", () => {
 
 const nodeOf = (arch: string) => `node_modules/node-linux-${arch}/bin/node`;
 
-/** A checkout with nothing installed, and no more in it than the set-up needs. */
+/** A checkout with nothing installed, and only the files that the set-up needs. */
 function checkoutOf(t: TestContext): string {
   const checkout = mkdtempSync(join(tmpdir(), "kleidi-architecture-"));
   t.after(() => rmSync(checkout, { recursive: true, force: true }));

@@ -1,4 +1,4 @@
-/** The files under .github/ are ones that the forge reads, and the paths that need an owner have one and are there. */
+/** The files under .github/ have the format of the forge, and the paths that need an owner exist and have one. */
 import assert from "node:assert/strict";
 import { globSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
@@ -16,12 +16,12 @@ const OWNED = textOf(".github/CODEOWNERS")
   .map((line) => line.split(/\s+/));
 
 describe("CODEOWNERS", () => {
-  test("begins with the owner of everything: a later line counts before an earlier one", () => {
+  test("begins with the owner of everything, because a later line takes precedence", () => {
     assert.equal(OWNED[0]?.[0], "*");
   });
 
   for (const [path = "", ...owners] of OWNED.slice(1)) {
-    test(`${path} is there and has an owner`, () => {
+    test(`${path} exists and has an owner`, () => {
       assert.match(path, /^\/\S+$/);
       assert.equal(statSync(join(root, path)).isDirectory(), path.endsWith("/"));
       assert.ok(owners.length > 0);
@@ -71,7 +71,7 @@ describe("an issue form", () => {
   const forms = globSync(".github/ISSUE_TEMPLATE/*.yml", { cwd: root }).filter(
     (path) => !path.endsWith("config.yml"),
   );
-  test("is there for a bug, a feature and a provider, and there is no issue without one", () => {
+  test("exists for a bug, a feature and a provider, and is required for an issue", () => {
     assert.deepEqual(forms.map((path) => path.split("/").at(-1)).sort(), [
       "bug.yml",
       "feature.yml",
@@ -81,14 +81,14 @@ describe("an issue form", () => {
   });
 
   for (const path of forms) {
-    test(`${path} is one, and each field has an id of its own`, () => {
+    test(`${path} is valid, and each of its fields has a unique id`, () => {
       const { body } = FORM.parse(parse(textOf(path)));
       const ids = body.flatMap((field) => ("id" in field ? [field.id] : []));
       assert.equal(new Set(ids).size, ids.length);
     });
   }
 
-  test("for a bug sends vulnerabilities elsewhere, as the template of changes does", () => {
+  test("for a bug refers vulnerabilities elsewhere, like the template for changes", () => {
     for (const path of [".github/ISSUE_TEMPLATE/bug.yml", ".github/pull_request_template.md"])
       assert.match(textOf(path), /vulnerability does not belong in .*: see SECURITY\.md/);
   });

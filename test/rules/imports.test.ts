@@ -1,4 +1,4 @@
-/** Every form of an import is seen, what only looks like one is not, and what cannot be told counts as one. */
+/** The reader of imports: it sees every form of an import, ignores text that only looks like one, and counts a computed name as one. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { importsOf } from "./imports.ts";
@@ -51,7 +51,7 @@ const UNSEEN: Readonly<Record<string, string>> = {
   "a regular expression": 'const a = /import "x"/;',
   "a property": 'const a = { import: "x" }; interface B { readonly import?: string } b.import("x");',
   "an export of its own": 'export { a };\nconst from = "x";\nexport const b = "y";\nexport type C = "z";',
-  "what is known of the file": "import.meta.dirname; import.meta.url;",
+  "properties of the file": "import.meta.dirname; import.meta.url;",
   "a URL": 'new URL("https://a.example/");',
 };
 
@@ -60,13 +60,13 @@ describe("the reader of imports", () => {
     test(`sees ${form}`, () => assert.deepEqual(fromOf(source), ["../capabilities/gate.ts"]));
   }
   for (const [form, source] of Object.entries(COMPUTED)) {
-    test(`cannot tell what ${form} names`, () => assert.deepEqual(fromOf(source), [undefined]));
+    test(`returns no name for ${form}`, () => assert.deepEqual(fromOf(source), [undefined]));
   }
   for (const [form, source] of Object.entries(UNSEEN)) {
     test(`sees nothing in ${form}`, () => assert.deepEqual(fromOf(source), []));
   }
 
-  test("tells types from what is loaded", () => {
+  test("distinguishes types from loaded files", () => {
     const source =
       'import type { A } from "a";\nimport type from "b";\nimport { type C } from "c";\nexport type * from "d";';
     assert.deepEqual(
@@ -81,7 +81,7 @@ describe("the reader of imports", () => {
   });
 
   for (const source of ['const a = "b', "const a = `b", "/* a"]) {
-    test(`does not read past ${source}`, () => assert.throws(() => importsOf(source), /has no end/));
+    test(`refuses ${source}, which has no end`, () => assert.throws(() => importsOf(source), /has no end/));
   }
 });
 

@@ -1,10 +1,10 @@
-/** What a file imports, in every form in which the host can be made to load a file, or to take a type from it. */
+/** Reads the imports of a file, in every form that loads a file or takes a type from it. */
 import { type Token, tokensOf } from "./tokens.ts";
 
 export interface Import {
-  /** Undefined where it is computed, and nobody can say what it is. */
+  /** Undefined where the name is computed, so that it cannot be known. */
   readonly from: string | undefined;
-  /** Nothing is loaded for it. */
+  /** True if nothing is loaded for it. */
   readonly type: boolean;
   readonly line: number;
 }
@@ -41,7 +41,7 @@ function at(tokens: readonly Token[], i: number, { text, line }: Token): Import[
   if (text === "import" && !member) {
     if (said(i + 1) === "(") return [call(i + 1)];
     if (said(i + 1) === ".") return said(i + 3) === "." && said(i + 4) === "resolve" ? [call(i + 5)] : [];
-    // a property that is called so
+    // a property with this name
     if (tokens[i + 1]?.kind === "sign" && !"{*".includes(said(i + 1) ?? "")) return [];
     return [{ from: source(tokens, i), type: said(i + 1) === "type" && said(i + 2) !== "from", line }];
   }
@@ -59,7 +59,7 @@ function at(tokens: readonly Token[], i: number, { text, line }: Token): Import[
     if (said(i + 1) === "(") return [call(i + 1)];
     if (said(i + 1) === "." && said(i + 2) === "resolve") return [call(i + 3)];
   }
-  // new URL("./x.ts", import.meta.url) names a file as an import does
+  // new URL("./x.ts", import.meta.url) names a file like an import
   if (text === "URL" && said(i - 1) === "new" && said(i + 1) === "(") {
     const inside = tokens.slice(i + 2, closing(tokens, i + 1)).map(({ text }) => text);
     return /import\.meta\.(url|filename|dirname)/.test(inside.join("")) ? [call(i + 1)] : [];
@@ -67,7 +67,7 @@ function at(tokens: readonly Token[], i: number, { text, line }: Token): Import[
   return [];
 }
 
-/** Of a call whose parenthesis opens there: its first argument, if that is one string and nothing else. */
+/** The first argument of the call whose parenthesis opens there, if it is a single string. */
 function argument(tokens: readonly Token[], open: number): string | undefined {
   const [first, next] = [tokens[open + 1], tokens[open + 2]];
   return first?.kind === "string" && next?.kind === "sign" && ",)".includes(next.text)
@@ -75,7 +75,7 @@ function argument(tokens: readonly Token[], open: number): string | undefined {
     : undefined;
 }
 
-/** Of an import statement: its string, which stands first or behind `from`. */
+/** The string of an import statement, which is first or follows `from`. */
 function source(tokens: readonly Token[], i: number): string | undefined {
   if (tokens[i + 1]?.kind === "string") return tokens[i + 1]?.text;
   for (let k = i + 1; k < tokens.length && tokens[k]?.text !== ";"; k += 1) {

@@ -1,22 +1,22 @@
-/** Whether the table of walls lets a file import another one. */
+/** Decides whether the table of walls lets a file import another one. */
 import { posix } from "node:path";
 import type { Import } from "./imports.ts";
 import type { Wall } from "./walls.ts";
 
-/** One permission: a wall, the list of it, and the entry that is used. */
+/** One permission: a wall, one of its lists, and the entry that is used. */
 export type Permission = `${string}: ${string} ${string}`;
 
 export type Verdict = { readonly fault: string } | { readonly used?: Permission };
 
 const OWN: Verdict = {};
 
-/** @returns the file's path where an import names a file of the project, without what leads back and forth in it */
+/** @returns the normalized path where an import names a file of the project */
 export function targetOf(file: string, from: string): string | undefined {
   return /^\.{0,2}\//.test(from) ? posix.join(posix.dirname(file), from) : undefined;
 }
 
 /**
- * @param file from the root of the project; it need not exist
+ * @param file path from the root of the project; the file need not exist
  * @returns the permission that is used, if one is needed
  */
 export function judge(walls: readonly Wall[], file: string, { from, type }: Import): Verdict {
@@ -72,7 +72,7 @@ function isTest(file: string): boolean {
   return file.endsWith(".test.ts");
 }
 
-/** The wall that names the file itself, or that of its folder; a test without either keeps the wall of what it tests. */
+/** The wall that names the file itself, or that of its folder; a test without either has the wall of the file that it tests. */
 function wallOf(walls: readonly Wall[], file: string): Wall | undefined {
   const named = (path: string) => walls.find(({ room }) => typeof room !== "string" && room.includes(path));
   return (
@@ -87,13 +87,13 @@ function isOwn({ room }: Wall, file: string, target: string): boolean {
   return room.includes(target) && target !== file;
 }
 
-/** A folder that is a room covers the files in it; one outside of host/ covers all that is under it. */
+/** A folder that is a room covers the files in it; one outside of host/ covers everything below it. */
 function covers(walls: readonly Wall[], entry: string, target: string): boolean {
   if (entry === target || entry === posix.dirname(target)) return true;
   return !walls.some(({ room }) => room === entry) && target.startsWith(`${entry}/`);
 }
 
-/** `@grpc/grpc-js/build/x.js` is of `@grpc/grpc-js`; each module of Node stands for itself. */
+/** `@grpc/grpc-js/build/x.js` is part of `@grpc/grpc-js`; each module of Node is separate. */
 function packageOf(from: string): string {
   if (from.startsWith("node:")) return from;
   return from.split("/", from.startsWith("@") ? 2 : 1).join("/");

@@ -1,5 +1,5 @@
 /**
- * The configuration and the gate each read the path of a request, and neither room may import the other: what one takes, the other takes.
+ * The configuration and the gate each parse the path of a request, and neither room may import the other: both must accept the same paths.
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -23,7 +23,7 @@ const pieces = fc.constantFrom(
 );
 const paths = fc.array(pieces, { maxLength: 8 }).map((some) => some.join(""));
 
-test("a path can be granted exactly where it can be asked for", () => {
+test("a path can be granted exactly if it can be requested", () => {
   let taken = 0;
   fc.assert(
     fc.property(

@@ -1,4 +1,4 @@
-/** The documents are true where a machine can tell: the README's safe commands run, and every link and path leads somewhere. */
+/** The documents are correct where a machine can check: the README's safe commands run, and every link and path exists. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { existsSync, globSync, readFileSync } from "node:fs";
@@ -10,16 +10,16 @@ const root = join(import.meta.dirname, "..", "..");
 const DOCUMENTS = globSync(["*.md", ".github/**/*.md", "{docs,examples,providers,sdk}/**/*.md"], {
   cwd: root,
 }).sort();
-/** These end by themselves and change nothing outside .kleidi/; what else the README shows is not run here. */
+/** These exit by themselves and change nothing outside .kleidi/; other commands of the README are not run here. */
 const SAFE = / --once\b| --help\b|\bkleidi (check|diff|inspect|key list)\b/;
 const TIMEOUT_MS = 120_000;
 
 describe("the README's commands", () => {
   const commands = commandsOf(textOf("README.md"));
 
-  test("there are some, the quickstart first", () => {
+  test("include the quickstart, first", () => {
     assert.ok(commands.length >= 4, `${commands.length} commands`);
-    // the ones behind it use what it makes
+    // later commands use its output
     assert.match(commands[0] ?? "", /quickstart/);
   });
 
@@ -31,14 +31,14 @@ describe("the README's commands", () => {
   }
 });
 
-test("the configuration of docs/running.md is one", () => {
+test("the configuration of docs/running.md is valid", () => {
   const [, example] = /^```yaml\n(apiVersion: kleidi.*?)^```$/ms.exec(textOf("docs/running.md")) ?? [];
   const { keys, listen } = parseConfig(example ?? "", "/etc/kleidi/kleidi.yaml");
   assert.equal(keys.length, 1);
   assert.equal(listen.mode, 0o660);
 });
 
-describe("every link leads to a file, and to a heading in it", () => {
+describe("every link has a file and a heading as its target", () => {
   for (const document of DOCUMENTS) {
     test(document, () => {
       const broken = linksOf(textOf(document)).filter(({ path, anchor }) => {
@@ -50,7 +50,7 @@ describe("every link leads to a file, and to a heading in it", () => {
     });
   }
 
-  test("the README links to the front page, and that one to every page beside it", () => {
+  test("the README links to the front page of docs/, which links to every page beside it", () => {
     assert.ok(linksOf(textOf("README.md")).some(({ path }) => path === "docs/README.md"));
     const linked = linksOf(textOf("docs/README.md")).map(({ path }) => path);
     const pages = globSync("*.md", { cwd: join(root, "docs") }).filter((page) => page !== "README.md");
@@ -61,7 +61,7 @@ describe("every link leads to a file, and to a heading in it", () => {
   });
 });
 
-describe("every path of this project that a document names is there", () => {
+describe("every path of this project in a document exists", () => {
   for (const document of DOCUMENTS) {
     test(document, () => {
       const missing = pathsOf(textOf(document)).filter((path) => globSync(path, { cwd: root }).length === 0);
@@ -70,7 +70,7 @@ describe("every path of this project that a document names is there", () => {
   }
 });
 
-describe("every script of npm that a document names is in package.json", () => {
+describe("every npm script in a document is in package.json", () => {
   const { scripts }: { scripts: Record<string, string> } = JSON.parse(textOf("package.json"));
   for (const document of DOCUMENTS) {
     test(document, () => {
@@ -103,7 +103,7 @@ function linksOf(text: string): { path: string; anchor: string }[] {
     .filter(({ path }) => !/^[a-z]+:/.test(path));
 }
 
-/** The anchors that GitHub makes of a page's headings. */
+/** The anchors that GitHub derives from a page's headings. */
 function anchorsOf(text: string): string[] {
   const seen = new Map<string, number>();
   return [...withoutCode(text).matchAll(/^#{1,6} (.+)$/gm)].map(([, heading = ""]) => {
@@ -122,7 +122,7 @@ function withoutCode(text: string): string {
   return text.replaceAll(/^```.*?^```$/gms, "");
 }
 
-/** What stands in backticks and begins with a folder of the checkout. Built modules come and go. */
+/** Backticked text that begins with a folder of the checkout. Built modules are excluded. */
 function pathsOf(text: string): string[] {
   return [...text.matchAll(/`((?:host|test|docs|sdk|proto|examples|bench|deploy)\/[\w./*-]*)`/g)]
     .map(([, path]) => path ?? "")

@@ -7,12 +7,12 @@ import { compile } from "../../sdk/assemblyscript/build.ts";
 
 const root = join(import.meta.dirname, "..", "..");
 const ENTRY = join(root, "sdk/assemblyscript/assembly/index.ts");
-/** As deep as a provider, so that the import path of an example is valid here too. */
+/** As deep as a provider's folder, so that the import path of an example is valid here too. */
 const EXAMPLES = join(root, ".tmp/rules/assembly/sdk-examples.ts");
 const SDK = "../../../sdk/assemblyscript/assembly";
 
 interface Declaration {
-  /** As a provider writes it: "keystore.seal". */
+  /** The name as a provider writes it: "keystore.seal". */
   readonly name: string;
   readonly kind: string;
   readonly doc: string;
@@ -91,7 +91,7 @@ function bareMembers(source: string): string[] {
   });
 }
 
-/** The methods of a class with their comments, without what is `@internal`. */
+/** The methods of a class with their comments, except `@internal` ones. */
 function methodsOf(source: string): { name: string; doc: string; signature: string }[] {
   const method =
     /^ {2}\/\*\*((?:(?!\*\/).)*)\*\/\n {2}(?!private|constructor|get )((?:static |abstract )*(\w+)\([^\n]*\)[^\n]*)$/gms;
@@ -113,7 +113,7 @@ test("the public API is found", () => {
   assert.equal(new Set(names).size, names.length);
 });
 
-describe("each export of the SDK says all of it", () => {
+describe("each export of the SDK is documented completely", () => {
   for (const { name, kind, doc, source } of DECLARED) {
     test(name, () => {
       assert.match(doc, /^\s*[A-Z`]/, "a sentence first");
@@ -146,7 +146,7 @@ test("every example compiles", async () => {
       for (const name of namesIn(names)) exported.add(name);
       return "";
     });
-    // a class cannot stand in a function
+    // a class cannot be inside a function
     if (/^class /m.test(code)) modules.push(code);
     else statements.push(code);
   }

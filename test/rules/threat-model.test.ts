@@ -1,4 +1,4 @@
-/** docs/threat-model.md makes no claim that nothing enforces or nothing tries: each row names files that are there, and tests in them. */
+/** docs/threat-model.md makes no claim without enforcement and test: each row names existing files, and tests in them. */
 import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -29,7 +29,7 @@ function claimsOf(text: string): Claim[] {
 
 const paths = (cell: string) => [...cell.matchAll(/`([^`]+)`/g)].map(([, path]) => path ?? "");
 
-/** Of each path in a cell, the names of tests that follow it. */
+/** The names of tests that follow each path in a cell. */
 function testsOf(cell: string): [path: string, name: string][] {
   return [...cell.matchAll(/`([^`]+)`((?:[:,] "[^"]+")*)/g)].flatMap(([, path = "", names = ""]) =>
     [...names.matchAll(/"([^"]+)"/g)].map(([, name = ""]): [string, string] => [path, name]),
@@ -49,14 +49,17 @@ test("there are claims against each attacker", () => {
 
 for (const { says, enforcedBy, triedBy } of claims) {
   test(`the claim is enforced and tried: ${says}`, () => {
-    assert.ok(paths(enforcedBy).length > 0 || enforcedBy === "all of it", "a file that enforces it is named");
+    assert.ok(
+      paths(enforcedBy).length > 0 || enforcedBy === "all of it",
+      "no file that enforces it is named",
+    );
     const tries = paths(triedBy);
-    assert.ok(tries.length > 0, "a test that tries it is named");
+    assert.ok(tries.length > 0, "no test of it is named");
     for (const path of [...paths(enforcedBy), ...tries])
-      assert.ok(existsSync(join(root, path)), `${path} is there`);
+      assert.ok(existsSync(join(root, path)), `${path} is missing`);
     for (const path of tries) assert.match(path, /\.test\.ts$|^test\/fuzz\/[\w-]+\.ts$/);
     for (const [path, name] of testsOf(triedBy)) {
-      assert.ok(readFileSync(join(root, path), "utf8").includes(name), `${path} has the test "${name}"`);
+      assert.ok(readFileSync(join(root, path), "utf8").includes(name), `${path} has no test "${name}"`);
     }
   });
 }

@@ -1,10 +1,10 @@
-/** TypeScript and JavaScript as far as a reader of imports needs it: words, signs and strings; and comments, in which types are imported too. */
+/** Tokenizes TypeScript and JavaScript for the reader of imports: words, signs, strings, and comments, in which types are imported too. */
 
 export interface Token {
   readonly kind: "word" | "sign" | "string" | "template" | "regex" | "comment";
-  /** Of a string what it says, of a comment all of it. */
+  /** The content of a string, all of a comment. */
   readonly text: string;
-  /** From 1. */
+  /** 1-based. */
   readonly line: number;
 }
 
@@ -13,18 +13,18 @@ const PARTS =
 const REGEX = /\/(?:[^/\\[\n]|\\.|\[(?:[^\]\\\n]|\\.)*\])+\/[a-z]*/y;
 const TEXT_OF_TEMPLATE = /(?:[^`\\$]|\\[\s\S]|\$(?!\{))*/y;
 
-/** Words behind which a value stands: a slash there begins a regular expression. */
+/** Words before a value: a slash after them begins a regular expression. */
 const BEFORE_VALUE = new Set(
   "return typeof case in of new delete void throw await yield do else instanceof extends default".split(" "),
 );
 
 /**
- * @returns the tokens of a file; the texts of its templates are left out, what stands in `${…}` is not
+ * @returns the tokens of a file; without the texts of its templates, but with the contents of `${…}`
  * @throws Error where a string, a comment or a template has no end
  */
 export function tokensOf(source: string): Token[] {
   const tokens: Token[] = [];
-  // for each template that is open: how many braces are open in its ${…}
+  // for each open template: the number of open braces in its ${…}
   const open: number[] = [];
   let at = source.startsWith("#!") ? source.indexOf("\n") : 0;
   let line = 1;
@@ -83,7 +83,7 @@ export function tokensOf(source: string): Token[] {
   return tokens;
 }
 
-/** Whether a slash behind these tokens begins a regular expression, and is no division. */
+/** Whether a slash after these tokens begins a regular expression, and not a division. */
 function valueFollows(tokens: readonly Token[]): boolean {
   const last = tokens.findLast(({ kind }) => kind !== "comment");
   if (last === undefined) return true;
@@ -91,7 +91,7 @@ function valueFollows(tokens: readonly Token[]): boolean {
   return last.kind === "word" && BEFORE_VALUE.has(last.text);
 }
 
-/** What a string says: an escape could hide the name of a file. */
+/** The value of a string: an escape could hide the name of a file. */
 function saidBy(literal: string): string {
   return literal
     .slice(1, -1)

@@ -1,4 +1,4 @@
-/** The systemd unit of docs/running.md: systemd takes every line of it, and what it leaves open is little. */
+/** The systemd unit of docs/running.md: systemd accepts every line of it, and its exposure is small. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -14,7 +14,7 @@ after(() => rmSync(folder, { recursive: true, force: true }));
 const page = readFileSync(join(root, "docs/running.md"), "utf8");
 const [unit = ""] = /^\[Unit\]$.*?(?=^```$)/ms.exec(page) ?? [];
 const file = join(folder, "kleidi.service");
-// verify wants the program and the users to be there.
+// verify requires that the program and the users exist
 writeFileSync(
   file,
   unit
@@ -24,7 +24,7 @@ writeFileSync(
     .replace(/^SupplementaryGroups=.*\n/m, ""),
 );
 
-test("systemd takes every line of the unit", () => {
+test("systemd accepts every line of the unit", () => {
   const { stdout, stderr } = spawnSync("systemd-analyze", ["verify", "--man=no", file], { encoding: "utf8" });
   const said = `${stdout}${stderr}`
     .split("\n")
@@ -32,7 +32,7 @@ test("systemd takes every line of the unit", () => {
   assert.deepEqual(said, []);
 });
 
-test("systemd's own measure of what a unit leaves open is at most 1.5", () => {
+test("systemd's exposure score of the unit is at most 1.5", () => {
   const { stdout, stderr, status } = spawnSync(
     "systemd-analyze",
     ["security", "--offline=true", "--no-pager", "--threshold=15", file],
@@ -41,7 +41,7 @@ test("systemd's own measure of what a unit leaves open is at most 1.5", () => {
   assert.equal(status, 0, `${stdout.split("\n").slice(-3).join("\n")}${stderr}`);
 });
 
-test("the unit relaxes what bubblewrap needs, and no more", () => {
+test("the unit relaxes only what bubblewrap needs", () => {
   const value = (key: string) => new RegExp(`^${key}=(.*)$`, "m").exec(unit)?.[1];
   assert.equal(value("RestrictNamespaces"), "cgroup ipc mnt net pid user uts");
   assert.equal(value("RestrictAddressFamilies"), "AF_UNIX AF_NETLINK");

@@ -1,6 +1,6 @@
-/** What the walls must refuse and must let through, whatever the files of today need. */
+/** Imports that the walls must refuse and must accept, independent of the current files. */
 
-/** File, then what it imports. */
+/** The file, then its import. */
 export type Case = readonly [file: string, from: string];
 
 export const FORBIDDEN: readonly Case[] = [
@@ -63,7 +63,7 @@ export const FORBIDDEN: readonly Case[] = [
   ["host/capabilities/keystore/x.ts", "../../sandbox/child.ts"],
   ["host/capabilities/keystore/x.ts", "../log/log.ts"],
   ["host/capabilities/x.ts", "../../sdk/assemblyscript/build.ts"],
-  // what is pure
+  // pure rooms
   ["host/inspect/x.ts", "node:fs"],
   ["host/inspect/x.ts", "zod"],
   ["host/kms/x.ts", "node:crypto"],

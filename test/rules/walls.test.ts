@@ -1,4 +1,4 @@
-/** The host keeps the walls of walls.ts: every import of it, types included, is one that the table allows. */
+/** The host keeps the walls of walls.ts: the table allows every import, types included. */
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -31,7 +31,7 @@ describe("the host", () => {
     assert.deepEqual(faults, []);
   });
 
-  test("imports files that are there", () => {
+  test("imports existing files", () => {
     const missing = all.filter(([file, { from = "" }]) => {
       const target = targetOf(file, from);
       return target !== undefined && !existsSync(join(root, target));
@@ -39,11 +39,11 @@ describe("the host", () => {
     assert.deepEqual(missing, []);
   });
 
-  test("has no circle of imports, types included", () => assert.deepEqual(circle(), []));
+  test("has no import cycle, types included", () => assert.deepEqual(circle(), []));
 });
 
 describe("the table", () => {
-  test("has each folder under host/ once, and each file that it names is there", () => {
+  test("has each folder under host/ once, and only existing files", () => {
     const rooms = WALLS.flatMap(({ room }) => room);
     assert.deepEqual(new Set(rooms).size, rooms.length);
     const folders = entries.filter(({ folder }) => folder).map(({ path }) => path);
@@ -54,7 +54,7 @@ describe("the table", () => {
     );
   });
 
-  test("gives no permission that nothing uses", () => {
+  test("gives no unused permission", () => {
     const used = new Set(verdicts.map(({ verdict }) => ("used" in verdict ? verdict.used : undefined)));
     assert.deepEqual(
       permissionsOf(WALLS).filter((permission) => !used.has(permission)),
@@ -76,7 +76,7 @@ describe("the table", () => {
           assert.ok("fault" in judge(WALLS, `${path}/${file}`, plain(`${up}${from}`)));
       });
   }
-  test("lets a type be imported where the rest is not", () => {
+  test("allows the import of a type where other imports are refused", () => {
     const socket = { from: "node:net", line: 1 };
     assert.ok("fault" in judge(WALLS, "host/sandbox/x.ts", { ...socket, type: false }));
     assert.ok(!("fault" in judge(WALLS, "host/sandbox/x.ts", { ...socket, type: true })));
@@ -87,7 +87,7 @@ function plain(from: string): Import {
   return { from, type: false, line: 1 };
 }
 
-/** The files of one circle, or none. */
+/** The files of one cycle, or none. */
 function circle(): string[] {
   const done = new Set<string>();
   const way: string[] = [];

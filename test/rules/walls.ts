@@ -1,5 +1,5 @@
 /**
- * Who may import whom. What is not written here is forbidden, and what is written and not used is a fault (walls.test.ts). A room is a folder
+ * The permitted imports. Everything else is forbidden, and an unused permission is a fault (walls.test.ts). A room is a folder
  * without the folders in it, or some files of a folder that may import less than the rest of it. A room's files import each other.
  */
 
@@ -8,11 +8,11 @@ export interface Wall {
   readonly room: string | readonly string[];
   /** Rooms, files of rooms, and folders outside of host/. */
   readonly may?: readonly string[];
-  /** Of Node and of packages. */
+  /** Modules of Node and packages. */
   readonly outside?: readonly string[];
   /** The same, for types only. */
   readonly types?: readonly string[];
-  /** What the room's tests may import besides, and besides all of Node. */
+  /** Further imports of the room's tests, which may import all of Node. */
   readonly tests?: { readonly may?: readonly string[]; readonly outside?: readonly string[] };
 }
 
@@ -29,7 +29,7 @@ const PROVIDER = "proto/provider/v1";
 const PROTOBUF = "@bufbuild/protobuf";
 
 const CAPABILITY = "host/capabilities/capability.ts";
-/** The words of a way of logging in. */
+/** The vocabulary of a login method. */
 const POINTER = "host/capabilities/net/login/pointer.ts";
 const LOGIN = ["fields", "method", "token-recipe"].map((name) => `host/capabilities/net/login/${name}.ts`);
 const FUZZED = { outside: ["fast-check"] };
@@ -134,7 +134,7 @@ export const WALLS: readonly Wall[] = [
     types: ["node:child_process", "node:net"],
     tests: BOTH,
   },
-  // run by both sides
+  // runs on both sides
   { room: [WIRE], types: ["node:stream"] },
   {
     room: "host/sandbox/wall",
@@ -226,7 +226,7 @@ export const WALLS: readonly Wall[] = [
     tests: { ...BOTH, may: ["host/capabilities/gate.ts", "test"] },
   },
   {
-    // what hands the login its way, and says what is configured of it
+    // gives the login its connection, and describes its configuration
     room: ["capability", "check", "doctor", "footprint", "grant", "open", "rules"].map(
       (name) => `host/capabilities/net/${name}.ts`,
     ),
@@ -243,7 +243,7 @@ export const WALLS: readonly Wall[] = [
     outside: ["node:net", "zod"],
   },
   {
-    // not the transport, which it is handed as a function
+    // not the transport, which it receives as a function
     room: "host/capabilities/net/login",
     may: [
       FINDING,
@@ -259,7 +259,7 @@ export const WALLS: readonly Wall[] = [
     outside: ["node:fs/promises", "node:util", "zod"],
     tests: BOTH,
   },
-  // one folder for each way of logging in
+  // one folder for each login method
   { room: "host/capabilities/net/login/file", may: [SCHEMA, ...LOGIN], outside: ["zod"] },
   {
     room: "host/capabilities/net/login/recipe",
@@ -284,7 +284,7 @@ export const WALLS: readonly Wall[] = [
     outside: ["node:crypto", "node:fs", "node:net", "node:timers/promises", "node:util", PROTOBUF, "zod"],
     tests: BOTH,
   },
-  // what decides is pure
+  // the decisions are pure
   { room: ["host/capabilities/policy.ts"], may: [HOST_CALL] },
   { room: ["host/capabilities/net/policy.ts"], may: ["host/capabilities/net/request-syntax.ts"] },
   { room: ["host/capabilities/net/request-syntax.ts"] },

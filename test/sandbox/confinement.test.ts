@@ -1,6 +1,6 @@
 /**
- * The wall as machine code in a provider's process meets it. A stand-in runs behind it: the same executable, without Node's permission model
- * and with system calls at hand, so that nothing but the wall is in its way.
+ * The wall against machine code in a provider's process. A stand-in runs behind it: the same executable, without Node's permission model
+ * and with direct system calls, so that only the wall restricts it.
  */
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
@@ -22,14 +22,14 @@ import { UNPRIVILEGED, Walled } from "./walled.ts";
 const WALLS = ["bubblewrap", "landlock"] as const;
 const USERS = ["this user", "an unprivileged user"] as const;
 const MEMORY = 256 << 20;
-/** For what another process does, on a machine that is busy with something else. */
+/** For the work of another process, on a busy machine. */
 const PATIENCE_MS = 30_000;
 const programs = wallPrograms();
 const open = (wall: (typeof WALLS)[number]) =>
   openWall({ wall, ...(programs !== undefined && { programs }) }, MEMORY);
 
 for (const user of USERS) {
-  // Without root there is one user only, and it is an unprivileged one.
+  // Without root there is only one user, and it is unprivileged.
   if (user !== "this user" && process.getuid?.() !== 0) continue;
   const walled = new Walled(user);
   after(() => walled.close());
@@ -49,20 +49,20 @@ for (const user of USERS) {
         test(what, () => assert.equal(outcomes[what], typeof code === "string" ? code : code[wall]));
       }
       for (const [i, { what }] of FATAL.entries()) {
-        test(`${what}, and ends with it`, () => {
+        test(`${what}, and is killed for the attempt`, () => {
           assert.deepEqual([others[i]?.how, others[i]?.said], ["SIGSYS", ""]);
         });
       }
     });
 
-    test(`behind ${wall}, of a host that runs as ${user}, there are no descriptors that the host inherited`, () => {
+    test(`behind ${wall}, of a host that runs as ${user}, the process has no descriptors that the host inherited`, () => {
       const source =
         "require('fs').writeSync(3, JSON.stringify(Array.from({ length: 1024 }, (_, fd) => { try { return require('fs').fstatSync(fd).ino; } catch { return -1; } })))";
       const { ran } = walled.run({ wall, sources: [source] }, [9, 16, 40, 251]);
       const inodes: number[] = JSON.parse(ran[0]?.said ?? "[]");
       assert.equal(inodes.length, 1024);
       assert.ok(!inodes.includes(statSync(walled.secret).ino));
-      // What Node has of its own lies close together: nothing is left beyond it.
+      // Node's own descriptors have low numbers: none is left beyond them.
       assert.deepEqual(
         inodes.slice(64).filter((inode) => inode !== -1),
         [],
@@ -70,7 +70,7 @@ for (const user of USERS) {
     });
   }
 
-  test(`without a wall, of a host that runs as ${user}, machine code can do what the walls are tried with`, () => {
+  test(`without a wall, of a host that runs as ${user}, machine code can do everything that the walls are tested with`, () => {
     const tries = [
       "read a key file",
       "write to a key file",
@@ -88,7 +88,7 @@ for (const user of USERS) {
     assert.deepEqual(outcomes, Object.fromEntries(tries.map((what) => [what, "reached"])));
   });
 
-  test(`without a wall, of a host that runs as ${user}, there are no descriptors that the host inherited`, () => {
+  test(`without a wall, of a host that runs as ${user}, the process has no descriptors that the host inherited`, () => {
     const source =
       "require('fs').writeSync(3, JSON.stringify([9, 16, 40, 251].map((fd) => { try { return require('fs').fstatSync(fd).ino; } catch { return -1; } })))";
     const { ran } = walled.run({ wall: "none", sources: [source] }, [9, 16, 40, 251]);
@@ -99,7 +99,7 @@ for (const user of USERS) {
 for (const name of WALLS) {
   const wall = await open(name);
 
-  test(`behind ${name} a process dumps no core, writes no file, and is the first to go when memory runs out`, async () => {
+  test(`behind ${name} a process dumps no core, writes no file, and is killed first when memory runs out`, async () => {
     const started = wall.start(["--eval", "process.stderr.write('up'); setInterval(() => {}, 1000)"], MEMORY);
     try {
       await new Promise((resolve) => started.stderr?.once("data", resolve));
@@ -120,7 +120,7 @@ for (const name of WALLS) {
     }
   });
 
-  test(`behind ${name} a process has the memory that it is given, and no more`, async () => {
+  test(`behind ${name} a process has no more memory than its limit`, async () => {
     const fill = `
       const memories = [];
       try {
@@ -141,7 +141,7 @@ for (const name of WALLS) {
       return Number(said);
     };
     const [small, large] = [await filled(128 << 20), await filled(512 << 20)];
-    // What Node has reserved and does not use is a part of it too: up to 640 MiB less the 562 that were measured.
+    // Memory that Node reserves without use counts too: up to 640 MiB less the measured 562.
     assert.ok(small >= 96 && small <= 128 + 96, `${small} MiB of 128`);
     assert.ok(large >= 480 && large <= 512 + 96, `${large} MiB of 512`);
   });
@@ -161,15 +161,15 @@ for (const name of WALLS) {
     await until(() => !isAlive(pid));
   });
 
-  test(`behind ${name} a process that makes its first thread another program ends when it is killed`, async () => {
-    // The thread that calls execve becomes the process, and has no parent-death signal: what ends it must not hang on that.
+  test(`behind ${name} a process whose first thread becomes another program ends when it is killed`, async () => {
+    // The thread that calls execve becomes the process and has no parent-death signal; killing it must not depend on that signal.
     const thread = `${PRELUDE}
       const words = [process.execPath, ...${JSON.stringify(name === "landlock" ? landlock.nodeArguments : [])}, "--eval", "require('fs').writeSync(2, 'up'); setInterval(() => {}, 1000)"];
       const argv = new BigUint64Array([...words.map((word) => BigInt(text(word))), 0n]);
       for (const fd of [0, 1, 2, 3]) sys(NR.fcntl, fd, 2, 0);
       sys(NR.execve, text(process.execPath), pointer(Buffer.from(argv.buffer)), 0);`;
     const source = `new (require("node:worker_threads").Worker)(${JSON.stringify(thread)}, { eval: true });`;
-    // A thread with JavaScript of its own reserves as much again as Node.
+    // A thread with JavaScript reserves as much memory as Node itself.
     const started = wall.start(["--no-warnings", "--experimental-ffi", "--eval", source], 8 * MEMORY);
     const said = await new Promise((resolve) =>
       started.stderr?.once("data", (chunk) => resolve(String(chunk))),
@@ -180,7 +180,7 @@ for (const name of WALLS) {
     await until(() => !isAlive(pid));
   });
 
-  test(`behind ${name} a provider whose process the filter ends is taken for taken over`, async () => {
+  test(`behind ${name} a provider whose process the filter kills counts as taken over`, async () => {
     const loaded = Buffer.concat([encodeFrame(Frame.STARTED, 0), encodeFrame(Frame.LOADED, 0)]).toString(
       "base64",
     );
@@ -212,7 +212,7 @@ async function killed(started: ChildProcess): Promise<void> {
   await ended;
 }
 
-/** A zombie waits for whoever reaps it: it runs no more. */
+/** A zombie, which waits to be reaped, no longer runs. */
 function isAlive(pid: number): boolean {
   try {
     return !/^State:\t[ZX]/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));

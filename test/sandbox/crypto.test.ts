@@ -1,4 +1,4 @@
-/** Every vector of kleidi:crypto, asked by a guest in its sandbox. */
+/** Every vector of kleidi:crypto, called by a guest in its sandbox. */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -15,7 +15,7 @@ interface Vector {
   readonly code?: number;
 }
 
-// As the guest numbers them.
+// In the guest's numbering.
 const OPERATIONS = [
   "random",
   "digest",
@@ -56,7 +56,7 @@ for (const { name, operation, hex, body, code } of vectors) {
   });
 }
 
-test("random bytes are not the same twice", async () => {
+test("random bytes differ between calls", async () => {
   const request = Buffer.of(8, 32);
   const [one, two] = [await ask("random", request), await ask("random", request)];
   assert.equal(one.body.length, 64);

@@ -1,4 +1,4 @@
-/** The provider's process compiles a module only if the engine reads its imports as admission did. */
+/** The provider's process compiles a module only if the engine reads the same imports as admission. */
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -29,7 +29,7 @@ function start(told: readonly { module: string; name: string }[]): Child {
   });
 }
 
-test("a process whose engine sees the imports that admission saw loads the module", async () => {
+test("a process whose engine sees the same imports as admission loads the module", async () => {
   const child = start(imports);
   await child.loaded;
   child.kill("the test is over");
@@ -38,10 +38,10 @@ test("a process whose engine sees the imports that admission saw loads the modul
 
 for (const [what, told] of [
   ["fewer", imports.slice(1)],
-  ["more", [...imports, { module: "kleidi:log", name: "write" }]],
-  ["others", imports.map(({ module }) => ({ module, name: "x" }))],
+  ["additional ones", [...imports, { module: "kleidi:log", name: "write" }]],
+  ["different ones", imports.map(({ module }) => ({ module, name: "x" }))],
 ] as const) {
-  test(`a process whose engine sees other imports than admission does not run the module: ${what} were told`, async () => {
+  test(`a process whose engine sees other imports than admission does not run the module: ${what}`, async () => {
     const child = start(told);
     await assert.rejects(child.loaded, {
       code: "module-invalid",

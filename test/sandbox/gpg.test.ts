@@ -10,8 +10,8 @@ import { type Sandbox, startSandbox } from "../support/sandbox.ts";
 requireDebian(["gnupg"]);
 
 /**
- * The contract's ends, the cipher's blocks, and what makes a packet 191 to 193 bytes, where its length takes another form: the protected
- * data is 88 bytes longer than the plaintext (one less inside the short form), the literal data 45.
+ * The limits of the contract, the cipher's block sizes, and those where a packet has 191 to 193 bytes, at which the encoding of its length
+ * changes: the protected data is 88 bytes longer than the plaintext (one less inside the short form), the literal data 45.
  */
 const SIZES = [1, 2, 15, 16, 17, 32, 103, 104, 105, 146, 147, 148, 190, 191, 192, 193, 511, 512];
 const SECRETS = { kek: randomBytes(32), other: randomBytes(32) };
@@ -49,7 +49,7 @@ async function decrypt(ciphertext: Uint8Array, associatedData = AAD): Promise<Bu
   return Buffer.from(await sandbox.provider.decrypt(request));
 }
 
-/** The provider's own words for why a message is not its own. */
+/** The provider's reasons why a message is not its own. */
 async function refusal(work: Promise<unknown>): Promise<string> {
   let said: string | undefined;
   await assert.rejects(work, (error: Error & { code: string }) => {
@@ -61,7 +61,7 @@ async function refusal(work: Promise<unknown>): Promise<string> {
 }
 
 for (const size of SIZES) {
-  test(`gpg --decrypt opens what was encrypted, and the other way round: ${size} bytes`, async () => {
+  test(`gpg --decrypt opens the provider's message, and the provider opens gpg's: ${size} bytes`, async () => {
     const plaintext = randomBytes(size);
     const ciphertext = await encrypt(plaintext);
     assert.ok(ciphertext.length <= 1023, `${ciphertext.length} bytes`);
@@ -71,7 +71,7 @@ for (const size of SIZES) {
   });
 }
 
-test("gpg --list-packets shows what the provider's page promises", async () => {
+test("gpg --list-packets shows the packets that the provider's page documents", async () => {
   const shown = gpg.packets(PASSPHRASE, await encrypt(PLAINTEXT));
   assert.match(shown, /:symkey enc packet: version 4, cipher 9, (aead 0,\s?)?s2k 3, hash 8/);
   assert.match(shown, /salt [0-9A-F]{16}, count 65536 \(96\)/);
@@ -81,7 +81,7 @@ test("gpg --list-packets shows what the provider's page promises", async () => {
   assert.equal(shown.match(/^:/gm)?.length, 3);
 });
 
-test("gpg does not open it with another passphrase, or changed", async () => {
+test("gpg does not open a message with another passphrase, or a changed one", async () => {
   const ciphertext = await encrypt(PLAINTEXT);
   assert.throws(() => gpg.decrypt(SECRETS.other.toString("base64url"), ciphertext), /Bad session key/);
   const changed = Uint8Array.from(ciphertext);
@@ -89,7 +89,7 @@ test("gpg does not open it with another passphrase, or changed", async () => {
   assert.throws(() => gpg.decrypt(PASSPHRASE, changed), /gpg ended with 2/);
 });
 
-/** Options beside READABLE, and the name of the file, or none for stdin. */
+/** Options in addition to READABLE, and the name of the file, or none for stdin. */
 const OPENED: readonly [options: readonly string[], name?: string][] = [
   [[]],
   [[], "seed.bin"],
@@ -103,13 +103,13 @@ const OPENED: readonly [options: readonly string[], name?: string][] = [
   [["--for-your-eyes-only"], "seed.bin"],
 ];
 for (const [options, name] of OPENED) {
-  test(`what gpg --symmetric makes is decrypted: ${options.join(" ")} ${name ?? "from stdin"}`, async () => {
+  test(`a message of gpg --symmetric is decrypted: ${options.join(" ")} ${name ?? "from stdin"}`, async () => {
     const message = gpg.symmetric(PASSPHRASE, PLAINTEXT, [...READABLE, ...options], name);
     assert.deepEqual(await decrypt(message), PLAINTEXT);
   });
 }
 
-/** Options, and why the message is refused. */
+/** Options, and the reason of the refusal. */
 const REFUSED: readonly [options: readonly string[], says: RegExp][] = [
   [
     ["--s2k-digest-algo", "SHA1", "-z", "0"],
@@ -125,12 +125,12 @@ const REFUSED: readonly [options: readonly string[], says: RegExp][] = [
   [[...READABLE, "--set-filename", "kleidi:"], /it is bound to other associated data/],
 ];
 for (const [options, says] of REFUSED) {
-  test(`what gpg --symmetric makes is refused: ${options.join(" ")}`, async () => {
+  test(`a message of gpg --symmetric is refused: ${options.join(" ")}`, async () => {
     assert.match(await refusal(decrypt(gpg.symmetric(PASSPHRASE, PLAINTEXT, options))), says);
   });
 }
 
-/** Many at once, as many as the provider takes. */
+/** Runs as many calls at once as the provider accepts. */
 async function allRefused(messages: readonly Uint8Array[]): Promise<void> {
   for (let at = 0; at < messages.length; at += 32) {
     await Promise.all(messages.slice(at, at + 32).map((message) => refusal(decrypt(message))));
@@ -148,21 +148,21 @@ test("every changed bit of a message is refused", async () => {
   await allRefused(changed);
 });
 
-test("every beginning of a message, and a message with more behind it, is refused", async () => {
+test("every truncated message, and one with trailing bytes, is refused", async () => {
   const message = await encrypt(PLAINTEXT);
-  // the contract has no empty ciphertext
+  // the contract does not allow an empty ciphertext
   const cut = Array.from({ length: message.length - 1 }, (_, at) => message.subarray(0, at + 1));
   await allRefused([...cut, Buffer.concat([message, Buffer.of(0)]), Buffer.concat([message, message])]);
 });
 
-test("a message is refused with another key's associated data, and one of gpg's is not", async () => {
+test("a message is refused with another key's associated data, but one of gpg's is accepted", async () => {
   const message = await encrypt(PLAINTEXT);
   assert.match(await refusal(decrypt(message, Uint8Array.of(1, 2))), /it is bound to other associated data/);
   const foreign = gpg.symmetric(PASSPHRASE, PLAINTEXT, READABLE);
   assert.deepEqual(await decrypt(foreign, Uint8Array.of(1, 2)), PLAINTEXT);
 });
 
-test("a message of another passphrase is refused", async () => {
+test("a message with another passphrase is refused", async () => {
   const says = /it was modified, or encrypted with another passphrase/;
   const foreign = gpg.symmetric(SECRETS.other.toString("base64url"), PLAINTEXT, READABLE);
   assert.match(await refusal(decrypt(foreign)), says);
@@ -177,7 +177,7 @@ test("another version of the passphrase is not used", async () => {
   await assert.rejects(sandbox.provider.encrypt(request), { code: "key-not-ready" });
 });
 
-test("a key that is granted to seal with gives no passphrase", async () => {
+test("a key that is granted for sealing cannot be used as a passphrase", async () => {
   const other = await startSandbox("gpg", module, { keys: ["kek"] });
   try {
     const { version } = await other.provider.status("kek");

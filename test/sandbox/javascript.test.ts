@@ -1,6 +1,6 @@
 /**
- * The layer inside the wall: what JavaScript in a provider's process can still reach, if an attacker got out of WebAssembly and into it.
- * A program is run with the very flags and the empty environment of that process, without a wall, and tries.
+ * The layer inside the wall: the abilities of JavaScript in a provider's process, if an attacker escaped from WebAssembly into it. A
+ * program runs with the exact flags and the empty environment of that process, without a wall, and makes the attempts.
  */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
@@ -29,7 +29,7 @@ function inside(program: string): string {
   return stdout.trim();
 }
 
-/** A program that prints how an expression fails. */
+/** A program that prints the error of an expression. */
 function attempt(expression: string): string {
   return `
     const told = (error) => console.log(error.code ?? error.name);
@@ -91,7 +91,7 @@ const attempts: [what: string, expression: string, outcome: string][] = [
     'new Promise((done, fail) => require("http2").connect("http://127.0.0.1:1").on("error", fail).on("connect", done))',
     DENIED,
   ],
-  // Node's permission model does not guard this one: the module is not there at all.
+  // Node's permission model does not cover this one: the module is absent.
   [
     "write through a database",
     'new (require("node:sqlite").DatabaseSync)("/tmp/kleidi-escape.db").exec("create table t (x)")',
@@ -118,7 +118,7 @@ for (const [what, expression, outcome] of attempts) {
   });
 }
 
-/** A program of which a part is run after the process was hardened as the guest's own program hardens it. */
+/** A program, part of which runs after the process was hardened like the guest's own program. */
 function hardened(program: string): string {
   const harden = pathToFileURL(join(root, "host/sandbox/guest/harden.mjs")).href;
   return inside(`
@@ -131,7 +131,7 @@ function hardened(program: string): string {
     }).catch((error) => log("failed", error.stack));`);
 }
 
-/** The program's text ends with how an expression fails; modules are named in the way of the message. */
+/** The end of the program prints the error of an expression; modules are named as in the message. */
 const failing = (expression: string) =>
   `try { const result = await (${expression}); log("reached", typeof result); } catch (error) { log(error.code ?? error.name, error.message.replace(/^Cannot read.*/, "")); } exit(0);`;
 
@@ -187,12 +187,12 @@ const NODE =
 const PROCESS =
   "_events _eventsCount _exiting _fatalException _maxListeners _rawDebug _tickCallback arch argv0 domain emitWarning env exit exitCode features nextTick permission platform reallyExit release version versions";
 
-test("the provider's process, hardened, has these globals and no other ones", () => {
+test("the provider's process, hardened, has exactly these globals", () => {
   const names = hardened("log(Object.getOwnPropertyNames(globalThis).sort().join(' ')); exit(0);");
   assert.equal(names, [...LANGUAGE.split(" "), ...NODE.split(" ")].sort().join(" "));
 });
 
-test("the provider's process, hardened, has these parts of process and no other ones", () => {
+test("the provider's process, hardened, has exactly these members of process", () => {
   assert.equal(hardened("log(Object.getOwnPropertyNames(process).sort().join(' ')); exit(0);"), PROCESS);
 });
 
@@ -209,7 +209,7 @@ const FLAGS = [
   "--allow-natives-syntax",
 ];
 for (const flag of FLAGS) {
-  test(`the provider's process cannot set the engine's flag ${flag}: it ends`, () => {
+  test(`the provider's process cannot set the engine's flag ${flag}, and exits`, () => {
     const program = `require("v8").setFlagsFromString(${JSON.stringify(flag)}); console.log("set");`;
     const { stdout, status } = spawnSync(process.execPath, [...confinement(MEMORY), "--eval", program], {
       env: {},
@@ -238,7 +238,7 @@ test("SIGUSR1 opens no debugger in a host", async () => {
       readFileSync(`/proc/${host.pid}/net/tcp`, "utf8").match(/0100007F:240D 00000000:0000 0A/g)?.length ?? 0;
     const before = listening();
     host.kill("SIGUSR1");
-    // An ignored or fatal signal is over at once; a debugger would listen on port 9229 (hex 240D).
+    // The effect of an ignored or fatal signal is immediate; a debugger would listen on port 9229 (hex 240D).
     await sleep(300);
     assert.equal(listening(), before);
   } finally {

@@ -1,9 +1,9 @@
 /**
- * What machine code in a provider's process would try, as JavaScript for a stand-in that Node's own FFI gives system calls: the same
- * executable, without Node's permission model, so that only the wall holds.
+ * The attempts of machine code in a provider's process, as JavaScript for a stand-in to which Node's FFI gives system calls: the same
+ * executable, without Node's permission model, so that only the wall restricts it.
  */
 
-/** Numbers of x86-64: what the table of the filter has not is denied by number, whatever its name. */
+/** Numbers of x86-64: the filter denies every call that is not in its table by number, under any name. */
 const NR = {
   open: 2,
   lseek: 8,
@@ -115,7 +115,7 @@ const NR = {
   sendfile: 40,
 } as const;
 
-/** Puts `sys(number, …arguments)` there, which throws an error with the code that the kernel gave, and `text(string)`, a C string. */
+/** Defines `sys(number, …arguments)`, which throws an error with the kernel's code, and `text(string)`, a C string. */
 export const PRELUDE = `
 const fs = require("node:fs");
 const ffi = require("node:ffi");
@@ -143,12 +143,12 @@ export interface Attempt {
   readonly what: string;
   /** An expression, or a block that returns; SECRET in it is the path of a file of the host, FOLDER its folder. */
   readonly tries: string;
-  /** The code of the error that it must end with, by wall where these differ. */
+  /** The code of the expected error, by wall where these differ. */
   readonly code: Codes;
 }
 
 const attempt = (what: string, tries: string, code: Codes = "EPERM"): Attempt => ({ what, tries, code });
-/** Where one wall hides a file and the other forbids it. */
+/** One wall hides a file and the other forbids it. */
 const HIDDEN = { bubblewrap: "ENOENT", landlock: "EACCES" };
 
 export const ATTEMPTS: readonly Attempt[] = [
@@ -243,7 +243,7 @@ export const ATTEMPTS: readonly Attempt[] = [
   attempt("turn on accounting", "sys(NR.acct, 0)"),
   attempt("get signals as data", "sys(NR.signalfd4, -1, buffer(8), 8, 0)"),
   attempt("set a timer", "sys(NR.timer_create, 0, 0, buffer(8))"),
-  attempt("share memory with whoever maps the same", "sys(NR.mmap, 0, 4096, 3, 0x21, -1, 0)"),
+  attempt("share memory with other processes that map the same", "sys(NR.mmap, 0, 4096, 3, 0x21, -1, 0)"),
   attempt("map memory that grows past the limit on data", "sys(NR.mmap, 0, 4096, 3, 0x122, -1, 0)"),
   attempt(
     "open more descriptors than its share",
@@ -258,7 +258,7 @@ export const ATTEMPTS: readonly Attempt[] = [
   attempt("add rules about ports to Landlock's", "sys(NR.landlock_add_rule, 3, 2, buffer(16), 0)"),
 ];
 
-/** What ends the process: nothing in Node is known to ask for it. */
+/** Attempts that end the process: nothing in Node is known to make these calls. */
 export const FATAL: readonly Pick<Attempt, "what" | "tries">[] = [
   { what: "trace the host", tries: "sys(NR.ptrace, 16, HOST, 0, 0)" },
   {
@@ -287,7 +287,7 @@ export const FATAL: readonly Pick<Attempt, "what" | "tries">[] = [
   { what: "make a system call by its x32 number", tries: "sys(0x40000000 | NR.getppid)" },
 ];
 
-/** A program that makes all attempts and writes to descriptor 3, as JSON, the code that each ended with. */
+/** A program that makes all attempts and writes the resulting codes to descriptor 3, as JSON. */
 export function programOf(
   attempts: readonly Pick<Attempt, "what" | "tries">[],
   names: Readonly<Record<string, string>>,

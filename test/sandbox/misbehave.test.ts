@@ -1,4 +1,4 @@
-/** Guests that break the contract, one fault at a time: the code is the table's, the next call works, others never notice. */
+/** Guests that break the contract, one fault at a time: the call fails with its code, the next works, others are not affected. */
 import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
@@ -18,7 +18,7 @@ const REPLY = 'Cannot accept the reply of provider "bad"';
 const plaintext = new Uint8Array(32).fill(0x5a);
 
 let bad: Sandbox;
-/** The same, with time for whatever a busy machine makes slow. */
+/** The same, with more time for a busy machine. */
 let patient: Sandbox;
 let honest: Sandbox;
 
@@ -42,7 +42,7 @@ after(async () => {
   await honest.stop();
 });
 
-/** Both providers still work, the bad one with a key that is served well. */
+/** Both providers still work, the bad one with a key that it serves correctly. */
 async function assertLives(): Promise<void> {
   await seal(await bad.key("good", "v1"), plaintext);
   const { version } = await honest.provider.status("kek");
@@ -139,7 +139,7 @@ describe("a guest that misbehaves in Encrypt or its read-back", () => {
     await assertLives();
   });
 
-  test("what a backend wrote is the cause, and not the message", async () => {
+  test("backend text goes to the cause, not to the message", async () => {
     const key = await bad.key("fail-3", "v1");
     const error = await failure(() => seal(key, plaintext));
     assert.equal(error.cause, "CANARY-backend-text");
@@ -173,7 +173,7 @@ describe("a guest that misbehaves in Status", () => {
   }
 });
 
-describe("what the contract allows", () => {
+describe("behaviour that the contract allows", () => {
   for (const name of ["max-ciphertext", "annotated", "bad-pointer", "nonzero", "slow", "calls"]) {
     test(name, async () => {
       const key = await patient.key(name, "v1");
@@ -181,10 +181,10 @@ describe("what the contract allows", () => {
     });
   }
 
-  test("a flood of log lines is cut at the call's budget", async () => {
+  test("a flood of log lines is cut off at the call's budget", async () => {
     bad.logLines.length = 0;
     await seal(await bad.key("logs", "v1"), plaintext);
-    // 64 host calls, two of which made the ciphertext.
+    // 64 host calls, two of which made the ciphertext
     assert.equal(bad.logLines.length, 62);
   });
 
@@ -197,7 +197,7 @@ describe("what the contract allows", () => {
 });
 
 describe("isolation of calls", () => {
-  test("an instance sees nothing of the calls before it", async () => {
+  test("an instance sees nothing of earlier calls", async () => {
     const key = await bad.key("leak", "v1");
     const request = { key: "leak", version: "v1", plaintext, associatedData: new Uint8Array() };
     const seen = [];
@@ -205,17 +205,17 @@ describe("isolation of calls", () => {
     assert.equal(new Set(seen).size, 1, `the counter in the guest's memory: ${seen}`);
   });
 
-  test("calls that came after one that loops are repeated on the standby and succeed", async () => {
+  test("calls that follow a looping one are repeated on the standby and succeed", async () => {
     const good = await bad.key("good", "v1");
     const looping = failure(async () => seal(await bad.key("loop", "v1"), plaintext));
-    // A call keeps its own deadline: one that came with the looping one has none of it left.
+    // A call keeps its own deadline: one that arrived with the looping one has no time left.
     await sleep(DEADLINE_MS / 2);
     const others = Array.from({ length: 20 }, () => seal(good, plaintext));
     assert.equal((await looping).code, "deadline");
     assert.equal((await Promise.all(others)).length, 20);
   });
 
-  test("a process that is killed from outside costs no call", async () => {
+  test("a process that is killed from outside fails no call", async () => {
     const good = await bad.key("good", "v1");
     const [serving] = bad.supervisor.pids;
     const calls = Array.from({ length: 20 }, () => seal(good, plaintext));
@@ -232,7 +232,7 @@ describe("isolation of calls", () => {
     assert.equal((await failure(() => open(other, sealed))).code, "ciphertext-invalid");
   });
 
-  test("every flipped bit and every cut of a ciphertext is refused", async () => {
+  test("every flipped bit and every truncation of a ciphertext is refused", async () => {
     const { version } = await honest.provider.status("kek");
     const key = await honest.key("kek", version);
     const { ciphertext } = await seal(key, plaintext);
@@ -250,7 +250,7 @@ describe("isolation of calls", () => {
 
 test("overload is refused at once", async () => {
   const guests = await buildGuests();
-  // The first call's guest waits for the host until the test lets it go on: nothing here depends on how long that is.
+  // The first call's guest waits for the host until the test releases it, so nothing here depends on time.
   const held = Promise.withResolvers<void>();
   const narrow = await startSandbox("narrow", guests.misbehave, {
     concurrentCalls: 1,
@@ -286,7 +286,7 @@ test("overload is refused at once", async () => {
 test("no process of a provider outlives its supervisor", async () => {
   const guests = await buildGuests();
   const sandbox = await startSandbox("short", guests.misbehave, { keys: ["other"] });
-  // A wall's own process stands before Node's.
+  // A process of the wall is the parent of Node's.
   const pids = sandbox.supervisor.pids.flatMap((pid) => [pid, nodePid(pid)]).map(String);
   assert.ok(pids.length > 0);
   await sandbox.stop();

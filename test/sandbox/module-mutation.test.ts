@@ -1,6 +1,6 @@
 /**
- * Damaged modules. Whatever the reader takes and the engine takes too must be the same to both: the same imports, exports and
- * custom sections, and after the limits are written, a module still. Whatever else happens, it is an Error and soon.
+ * Damaged modules. The reader and the engine must agree on each module that both accept: the same imports, exports and custom sections, and
+ * it is still a module after the limits are written. All others must fail quickly with an Error.
  */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -14,7 +14,7 @@ import { buildGuests } from "../guests/build.ts";
 import { assertEngineAgrees } from "../support/engine.ts";
 import { wasm } from "../support/wasm.ts";
 
-/** Small, so that damage meets structure, and with some of everything. */
+/** Small, so that damage hits structure, with every kind of section. */
 const DENSE = wasm(`(module
   (type $v (func)) (type $h (func (param i64) (result i64)))
   (import "kleidi:log" "write" (func $w (type $h)))
@@ -70,9 +70,9 @@ function examine(bytes: Uint8Array, tally: Tally): void {
   assertEngineAgrees(clamped, module);
 }
 
-/** Where, as a part of the length. */
+/** The position as a fraction of the length. */
 const at = fc.noBias(fc.nat(0xffff)).map((n) => n / 0x10000);
-/** Bytes that mean something more often than others. */
+/** Bytes that have a meaning more often than others. */
 const byte = fc.oneof(fc.constantFrom(0, 1, 2, 0x0b, 0x40, 0x60, 0x7f, 0x70, 0x80, 0xff), fc.nat(255));
 const damage = fc.oneof(
   fc.record({ kind: fc.constant("set"), at, byte, length: fc.constant(1) }),
@@ -108,7 +108,7 @@ function property(pool: readonly Uint8Array[], numRuns: number): Tally {
   return tally;
 }
 
-/** Where meanings change: sections, kinds, types, opcodes, the ends of numbers. */
+/** The bounds of meanings: sections, kinds, types, opcodes, the ends of numbers. */
 const VALUES = [
   ...range(0x00, 0x15),
   ...range(0x1a, 0x28),
@@ -124,7 +124,7 @@ function range(first: number, last: number): number[] {
   return Array.from({ length: last - first + 1 }, (_, i) => first + i);
 }
 
-test("every single byte of a module, set to what it could mean, is the same to the engine and to us", () => {
+test("the engine and the reader agree on a module with any single byte set to a meaningful value", () => {
   const tally = { read: 0, valid: 0 };
   for (let place = 8; place < DENSE.length; place++) {
     const changed = Uint8Array.from(DENSE);
@@ -136,12 +136,12 @@ test("every single byte of a module, set to what it could mean, is the same to t
   assert.ok(tally.valid > 2000, `${tally.valid} of ${tally.read} were valid`);
 });
 
-test("a small module that was damaged is the same to the engine and to us", () => {
+test("the engine and the reader agree on a damaged small module", () => {
   const { read, valid } = property([DENSE, ...small], 20_000);
   assert.ok(valid > 1000, `${valid} of ${read} were valid`);
 });
 
-test("a large module that was damaged is the same to the engine and to us", () => {
+test("the engine and the reader agree on a damaged large module", () => {
   const { read, valid } = property(large, 6000);
   assert.ok(valid > 100, `${valid} of ${read} were valid`);
 });

@@ -1,4 +1,4 @@
-/** The reader of modules beside Binaryen and the engine: on every module there is, and on random ones. */
+/** The reader of modules compared with Binaryen and the engine: on every module of the tree, and on random ones. */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
@@ -14,7 +14,7 @@ import { wasm } from "../support/wasm.ts";
 
 const CAPS = { memoryPages: 70, tableEntries: 5 };
 
-/** The same in Binaryen's words. */
+/** The same, as Binaryen writes it. */
 function seenByUs(module: Module): Seen {
   const { start, exports } = reach(module);
   const range = ({ min, max }: { min: number; max?: number }) => ({ min, ...(max !== undefined && { max }) });
@@ -46,12 +46,12 @@ function check(bytes: Uint8Array): void {
 }
 
 for (const { name, path } of await buildAll()) {
-  test(`the provider ${name} is to Binaryen and the engine what it is to us`, () =>
+  test(`Binaryen, the engine and the reader agree on the provider ${name}`, () =>
     check(new Uint8Array(readFileSync(path))));
 }
 
 for (const [name, path] of Object.entries(await buildGuests())) {
-  test(`the guest ${name} is to Binaryen and the engine what it is to us`, () =>
+  test(`Binaryen, the engine and the reader agree on the guest ${name}`, () =>
     check(new Uint8Array(readFileSync(path))));
 }
 
@@ -87,7 +87,7 @@ const SHAPE = fc.record({
 });
 type Shape = typeof SHAPE extends fc.Arbitrary<infer T> ? T : never;
 
-/** Two types: none to none, and the host call's. Only the second's imports are called with a value. */
+/** Two types: none to none, and the host call's. Only imports of the second type are called with a value. */
 function toWat(shape: Shape): string {
   const { imports, functions, tables } = shape;
   const count = imports.length + functions.length;
@@ -137,7 +137,7 @@ function toWat(shape: Shape): string {
     ${named.size > 0 ? `(elem declare func ${[...named].join(" ")})` : ""})`;
 }
 
-test("a random module is to Binaryen and the engine what it is to us", () => {
+test("Binaryen, the engine and the reader agree on random modules", () => {
   let reached = 0;
   let indirect = 0;
   fc.assert(
@@ -150,7 +150,7 @@ test("a random module is to Binaryen and the engine what it is to us", () => {
     }),
     { numRuns: 1000 },
   );
-  // it is not all about modules that do nothing
+  // not all of the modules may be trivial
   assert.ok(reached > 500, `${reached} imports reached`);
   assert.ok(indirect > 200, `${indirect} modules call through a table`);
 });

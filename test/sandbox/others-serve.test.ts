@@ -1,4 +1,4 @@
-/** Two providers, one of which never comes up: the other one's key encrypts and decrypts all the same. */
+/** Two providers, one of which never starts: the other one's key still encrypts and decrypts. */
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { KmsClient } from "../../host/grpc/client.ts";
@@ -8,7 +8,7 @@ import { Fixture, localConfig, localModule, sha256Of } from "../support/fixture.
 const fixture = new Fixture();
 after(() => fixture.close());
 
-test("a provider that cannot be started keeps no other one from serving", async () => {
+test("a provider that cannot be started does not keep another from serving", async () => {
   const looping = (await buildGuests())["start-loop"];
   const providers = {
     local: {

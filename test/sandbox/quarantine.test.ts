@@ -1,4 +1,4 @@
-/** A provider whose processes end again and again is given up, and whoever looks at the host sees it: Status, probes, metrics, check. */
+/** A provider whose processes exit repeatedly is quarantined, and Status, probes, metrics and check report it. */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, test } from "node:test";
@@ -11,7 +11,7 @@ import { untilWell } from "../support/until-well.ts";
 const fixture = new Fixture();
 after(() => fixture.close());
 
-/** None of a process that is gone. */
+/** Undefined for a process that is gone. */
 function children(pid: number): number[] {
   try {
     return readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").split(" ").filter(Boolean).map(Number);
@@ -20,7 +20,7 @@ function children(pid: number): number[] {
   }
 }
 
-/** A process that is gone already is as good. */
+/** A process that is gone already counts as killed. */
 function end(pid: number): void {
   try {
     process.kill(pid, "SIGKILL");
@@ -29,7 +29,7 @@ function end(pid: number): void {
   }
 }
 
-test("quarantine is told by Status, readyz, metrics, state and check, and livez stays ok", async () => {
+test("quarantine is reported by Status, readyz, metrics, state and check, and livez stays ok", async () => {
   const admin = `127.0.0.1:${await freePort()}`;
   fixture.write(localConfig([{ name: "kek", use: "active" }], { admin: { listen: admin } })).keyInit("kek");
   assert.match(fixture.run("check").stdout, /ok {3}running host: no host answers at 127\.0\.0\.1/);
@@ -45,7 +45,7 @@ test("quarantine is told by Status, readyz, metrics, state and check, and livez 
   const client = new KmsClient(fixture.socket);
   let said = "";
   while (!said.includes("quarantine")) {
-    // A wall's own process is Node's parent: killed while it builds the wall, it would leave its child behind.
+    // A process of the wall is Node's parent: killed while it builds the wall, it would leave its child behind.
     for (const pid of children(host.pid ?? 0)) {
       const [node = pid] = children(pid);
       end(node);
@@ -66,7 +66,7 @@ test("quarantine is told by Status, readyz, metrics, state and check, and livez 
   const ready = await get("/readyz");
   assert.equal(ready.status, 503);
   assert.match(ready.text, /is in quarantine/);
-  // What costs time is made once a second.
+  // Expensive responses are computed once a second.
   await untilWell(async () => {
     const { text } = await get("/metrics");
     assert.match(text, /^kleidi_provider_state\{provider="local",state="quarantined"\} 1$/m);

@@ -1,7 +1,7 @@
 /**
- * "Signed modules" of docs/running.md, done as it says there: its minisign commands are run, its configurations are used, and
- * `kleidi check` and `kleidi serve` say what it promises. Two things are not as on the page: keys have no password (-W), because
- * nobody is there to type it, and days are so far off that this test does not expire.
+ * Follows "Signed modules" of docs/running.md: its minisign commands are run, its configurations are used, and `kleidi check` and `kleidi
+ * serve` must behave as documented. Two things differ from the page: keys have no password (-W), because a test cannot type one, and the
+ * dates are so far in the future that this test does not expire.
  */
 import assert from "node:assert/strict";
 import { copyFileSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
@@ -46,10 +46,10 @@ function run(line: string): string {
   return said;
 }
 
-/** Lines 1 and 2 of a .pub file: its id and its key. */
+/** Lines 1 and 2 of a .pub file: the key's id and the key. */
 function pub(name: string): { id: string; key: string } {
   const [comment = "", key = ""] = readFileSync(join(fixture.folder, `${name}.pub`), "utf8").split("\n");
-  // minisign prints the id without the zeros in front.
+  // minisign prints the id without leading zeros
   return { id: (comment.split(" ").at(-1) ?? "").padStart(16, "0"), key };
 }
 
@@ -77,7 +77,7 @@ function configure(trust: Trust | undefined, signatures?: string[]): void {
   fixture.write(localConfig([{ name: "kek", use: "active" }], { providers: { local }, trust }));
 }
 
-/** What `kleidi check` says of the provider. */
+/** The finding of `kleidi check` on the provider. */
 function check(): { ok: boolean; detail: string } {
   const { stdout } = fixture.run("check", "--json");
   const { findings } = JSON.parse(stdout) as { findings: { subject: string; ok: boolean; detail: string }[] };
@@ -86,14 +86,14 @@ function check(): { ok: boolean; detail: string } {
 }
 
 describe("Signed modules of docs/running.md", () => {
-  test("without trust, check says that nothing is signed", () => {
+  test("without trust, check reports that nothing is signed", () => {
     configure(undefined);
     const { ok, detail } = check();
     assert.ok(ok);
     assert.match(detail, /as pinned, signatures not checked: no trust in the configuration$/);
   });
 
-  test("create a key and sign: the commands run, the last one verifies", () => {
+  test("create a key and sign: the commands succeed, and the last one verifies", () => {
     assert.equal(makeAndSign.length, 3);
     for (const [i, line] of makeAndSign.entries()) {
       const said = run(line);
@@ -101,7 +101,7 @@ describe("Signed modules of docs/running.md", () => {
     }
   });
 
-  test("configure: check says who signed and until when, and serve starts", async () => {
+  test("configure: check reports the signing key and its expiry, and serve starts", async () => {
     configure(policy(one));
     const { id } = pub("release-2026");
     const { ok, detail } = check();
@@ -113,7 +113,7 @@ describe("Signed modules of docs/running.md", () => {
     assert.equal(await Fixture.stop(await fixture.serve()), 0);
   });
 
-  test("rotate: the new signature stands beside the old one, and each key may go", () => {
+  test("rotate: the new signature is beside the old one, and either key can be removed", () => {
     assert.equal(rotate.length, 2);
     for (const line of rotate) run(line);
     const [, listed = ""] = /`signatures: \[(.*?)\]`/.exec(section) ?? [];

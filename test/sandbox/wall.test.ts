@@ -1,4 +1,4 @@
-/** Which wall is taken, what is said where none can be, and where the one in force can be seen. */
+/** The choice of a wall, the error when none can be built, and the places that report the wall in force. */
 import assert from "node:assert/strict";
 import { chmodSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -28,7 +28,7 @@ function programs(scripts: Readonly<Record<string, string>>, links: readonly str
 
 const setpriv = join(wallPrograms() ?? "/usr/bin", "setpriv");
 const LIMITS = ["/usr/bin/prlimit", "/usr/bin/choom"];
-/** Starts what it is given without building anything. */
+/** Starts its command without building anything. */
 const SHAM = 'while [ "$1" != "--" ]; do shift; done; shift; exec "$@"';
 
 async function refused(settings: WallSettings): Promise<[message: string, remedies: string]> {
@@ -41,12 +41,12 @@ async function refused(settings: WallSettings): Promise<[message: string, remedi
   return assert.fail("a wall was opened");
 }
 
-test("auto takes bubblewrap where both work", async () => {
+test("auto chooses bubblewrap where both work", async () => {
   const folder = programs({}, ["/usr/bin/bwrap", setpriv, ...LIMITS]);
   assert.equal((await openWall({ wall: "auto", programs: folder }, MEMORY)).name, "bubblewrap");
 });
 
-test("auto takes landlock where bubblewrap may not make namespaces", async () => {
+test("auto chooses landlock where bubblewrap may not make namespaces", async () => {
   const bwrap = "echo 'bwrap: No permissions to create new namespace' >&2; exit 1";
   const folder = programs({ bwrap }, [setpriv, ...LIMITS]);
   assert.equal((await openWall({ wall: "auto", programs: folder }, MEMORY)).name, "landlock");
@@ -56,14 +56,14 @@ for (const [missing, links] of [
   ["prlimit", ["/usr/bin/bwrap", "/usr/bin/choom"]],
   ["choom", ["/usr/bin/bwrap", "/usr/bin/prlimit"]],
 ] as const) {
-  test(`a wall without ${missing} is not taken: its limits are a part of it`, async () => {
+  test(`a wall without ${missing} is not used, because the limits are part of it`, async () => {
     const [message, remedies] = await refused({ wall: "bubblewrap", programs: programs({}, links) });
     assert.match(message, new RegExp(`: bubblewrap: ${missing} cannot be run in sandbox\\.programs`));
     assert.match(remedies, /^Install util-linux/);
   });
 }
 
-test("bubblewrap that leaves the filter out is not taken", async () => {
+test("bubblewrap without the filter is not used", async () => {
   const bwrap =
     '[ "$1" ] && set -- "$@"; args=; skip=; for each; do if [ "$skip" ]; then skip=; elif [ "$each" = --seccomp ]; then skip=1; else args="$args \'$each\'"; fi; done; eval exec /usr/bin/bwrap $args';
   const [message] = await refused({ wall: "bubblewrap", programs: programs({ bwrap }, LIMITS) });
@@ -81,7 +81,7 @@ test("a folder of programs that others can write to is not used", async () => {
   assert.match(remedies, /chmod go-w/);
 });
 
-test("without prlimit and choom and a wall, what is not limited is told", async () => {
+test("without prlimit, choom and a wall, the missing limits are reported", async () => {
   const { detail } = await openWall({ wall: "none", programs: programs({}) }, MEMORY);
   assert.match(detail, /; without prlimit: memory and core dumps are not limited; without choom: /);
 });
@@ -90,11 +90,11 @@ for (const [wall, program] of [
   ["bubblewrap", "bwrap"],
   ["landlock", "setpriv"],
 ] as const) {
-  test(`a wall that does not hold is not taken: ${wall}`, async () => {
+  test(`a wall that does not hold is not used: ${wall}`, async () => {
     const [message] = await refused({ wall, programs: programs({ [program]: SHAM }, LIMITS) });
     const reached =
       "could read a file of the host, open a file of the host to write, create a file, signal the host";
-    // An unprivileged user may write to none of the host's files anyway.
+    // An unprivileged user may write to none of the host's files in any case.
     const expected = process.getuid?.() === 0 ? reached : "could read a file of the host";
     assert.ok(
       message.startsWith(`Cannot confine the providers' processes: ${wall}: a process behind it ${expected}`),
@@ -102,7 +102,7 @@ for (const [wall, program] of [
     );
   });
 
-  test(`a wall whose program ends at once is not taken: ${wall}`, async () => {
+  test(`a wall whose program ends at once is not used: ${wall}`, async () => {
     const [message] = await refused({ wall, programs: programs({ [program]: "exit 3" }, LIMITS) });
     assert.equal(
       message,
@@ -110,7 +110,7 @@ for (const [wall, program] of [
     );
   });
 
-  test(`a wall whose program says yes to everything is not taken: ${wall}`, async () => {
+  test(`a wall whose program always succeeds is not used: ${wall}`, async () => {
     const said = 'echo "{}" >&3; exit 0';
     const [message] = await refused({ wall, programs: programs({ [program]: said }, LIMITS) });
     assert.equal(
@@ -145,7 +145,7 @@ const REMEDIES: [wall: "bubblewrap" | "landlock", script: string | undefined, re
   ],
 ];
 for (const [wall, script, remedy] of REMEDIES) {
-  test(`${wall}, ${script ?? "not installed"}: the remedy is of this fault`, async () => {
+  test(`${wall}, ${script ?? "not installed"}: the remedy fits the fault`, async () => {
     const program = wall === "bubblewrap" ? "bwrap" : "setpriv";
     const folder = programs(script === undefined ? {} : { [program]: script }, LIMITS);
     const [, remedies] = await refused({ wall, programs: folder });
@@ -153,7 +153,7 @@ for (const [wall, script, remedy] of REMEDIES) {
   });
 }
 
-test("where no wall can be built, the host does not start and says how to get one", async () => {
+test("where no wall can be built, the host does not start and names the remedy", async () => {
   const fixture = new Fixture({ keepOutput: true });
   try {
     const sandbox = { programs: programs({}) };
@@ -178,7 +178,7 @@ test("where no wall can be built, the host does not start and says how to get on
 
 for (const wall of ["auto", "none"] as const) {
   const inForce = wall === "auto" ? "bubblewrap" : "none";
-  test(`with wall: ${wall}, ${inForce} is in force, and the log, the audit log, /state, /metrics, the page and check say so`, async () => {
+  test(`with wall: ${wall}, ${inForce} is in force, and the log, the audit log, /state, /metrics, the page and check report it`, async () => {
     const fixture = new Fixture();
     try {
       const port = await freePort();

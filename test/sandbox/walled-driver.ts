@@ -1,6 +1,6 @@
 /**
- * Plays the host: opens a wall and starts programs behind it, one after the other. It is a process of its own so that it can run as
- * another user, and with descriptors that it inherited. Its argument is a Task as JSON; it prints a Report.
+ * Plays the host: opens a wall and starts programs behind it, one after the other. It is a separate process so that it can run as another
+ * user, and with inherited descriptors. Its argument is a Task as JSON; it prints a Report.
  */
 import { readFileSync } from "node:fs";
 import type { Readable } from "node:stream";
@@ -11,12 +11,12 @@ export interface Task {
   readonly wall: WallName | "auto";
   readonly programs?: string | undefined;
   readonly memoryBytes: number;
-  /** JavaScript that is run in Node behind the wall, without Node's permission model and with FFI; HOST in it is the number of this process. */
+  /** JavaScript that runs in Node behind the wall, without Node's permission model and with FFI; HOST in it is the pid of this process. */
   readonly sources: readonly string[];
 }
 
 export interface Ran {
-  /** What it wrote to descriptor 3. */
+  /** The program's output on descriptor 3. */
   readonly said: string;
   readonly stderr: string;
   /** A signal, or "exit code N". */

@@ -1,4 +1,4 @@
-/** Runs programs behind a wall as a host of some user would start them. */
+/** Runs programs behind a wall, like a host of a given user. */
 import { spawnSync } from "node:child_process";
 import {
   chmodSync,
@@ -21,17 +21,17 @@ const MEMORY = 256 << 20;
 const TIMEOUT_MS = 120_000;
 
 /**
- * A copy of what a host needs for its walls, which every user can read, with a file in it that the host alone may reach: its secret.
- * Remove it with close().
+ * A copy of the files that a host needs for its walls, readable by every user, with a secret file that only the host may read. Remove it
+ * with close().
  */
 export class Walled {
   readonly folder = mkdtempSync(join(tmpdir(), "kleidi-walled-"));
-  /** A file of the host, mode 0600 and the user's own. */
+  /** A file of the host with mode 0600, owned by the user. */
   readonly secret = join(this.folder, "secret", "kek.key");
   readonly #programs: string | undefined;
   readonly #uid: number | undefined;
 
-  /** @param user as whom the host runs: this one, or one without privileges (only root can ask for that) */
+  /** @param user the user that the host runs as: the current one, or one without privileges (only root can choose that) */
   constructor(user: "this user" | "an unprivileged user") {
     this.#uid = user === "this user" ? undefined : UNPRIVILEGED;
     for (const path of [
@@ -61,7 +61,7 @@ export class Walled {
 
   /**
    * @param inherited descriptors on which the host inherits the secret, open for reading
-   * @throws Error with what the host said where it ended otherwise
+   * @throws Error with the host's output where it ended otherwise
    */
   run(
     task: Omit<Task, "memoryBytes" | "programs"> & Partial<Task>,

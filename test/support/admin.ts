@@ -1,4 +1,4 @@
-/** A host's admin listener, for tests. */
+/** Requests to a host's admin listener, for tests. */
 import { createServer } from "node:net";
 
 export async function freePort(): Promise<number> {

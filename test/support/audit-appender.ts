@@ -1,6 +1,6 @@
 /**
- * A process that appends to an audit log as a host does, and says over IPC what became of it: the last sequence that was
- * acknowledged, or the error. Its argument is JSON: { settings, options, burst, uid }.
+ * A process that appends to an audit log like a host, and reports each result over IPC: the last acknowledged sequence, or the error. Its
+ * argument is JSON: { settings, options, burst, uid }.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { AuditLog } from "../../host/audit/log.ts";

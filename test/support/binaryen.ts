@@ -1,4 +1,4 @@
-/** A module as Binaryen sees it: an independent reader to check ours against. */
+/** A module as Binaryen reads it: an independent reader to compare with the host's. */
 import binaryen from "binaryen";
 
 export interface Seen {
@@ -7,7 +7,7 @@ export interface Seen {
   readonly memories: readonly Range[];
   readonly tables: readonly Range[];
   readonly start: readonly string[];
-  /** For each exported function, the imports that it reaches: `module.name`, sorted. */
+  /** The imports that each exported function reaches: `module.name`, sorted. */
   readonly reach: Readonly<Record<string, readonly string[]>>;
 }
 
@@ -31,10 +31,10 @@ const TYPES = new Map<number, string>([
   [binaryen.funcref, "funcref"],
   [binaryen.externref, "externref"],
 ]);
-/** What an unlimited table has. */
+/** The maximum of an unlimited table. */
 const UNLIMITED = 0xffff_ffff;
 
-/** Its functions are called by their names in Binaryen. */
+/** Binaryen refers to the functions by name. */
 export function seenByBinaryen(bytes: Uint8Array): Seen {
   const module = binaryen.readBinaryWithFeatures(bytes, binaryen.Features.All);
   try {
@@ -99,15 +99,15 @@ const FIELD = /^ \((\S+)(?: \$("[^"]*"|[^\s()]+))?/;
 const INSTRUCTION = /\((call|return_call|ref\.func|call_indirect|return_call_indirect) \$("[^"]*"|[^\s()]+)/g;
 
 /**
- * Binaryen's text has one field of the module after each line break and space, and every instruction in parentheses with the
- * name that it refers to. (Its API cannot describe every instruction: memory.copy is one that it fails at.)
+ * Binaryen's text has one field of the module after each line break and space, and every instruction in parentheses with the name that it
+ * refers to. (Its API cannot describe every instruction: it fails on memory.copy.)
  */
 function readText(text: string): { graph: Map<string, Called>; inTable: Set<string> } {
   const graph = new Map<string, Called>();
   const inTable = new Set<string>();
   for (const field of text.split(/\n(?= \()/)) {
     const [head = "", kind, name = ""] = FIELD.exec(field) ?? [];
-    // without the segment's own name and its table's
+    // without the names of the segment itself and of its table
     const entries = field.slice(head.length).replace(/\(table [^)]*\)/, "");
     if (kind === "elem") for (const [, entry] of entries.matchAll(/\$([^\s()]+)/g)) inTable.add(bare(entry));
     const found: Called = { calls: new Set(), named: new Set(), indirect: false };

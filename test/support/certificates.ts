@@ -1,4 +1,4 @@
-/** A certificate authority of a test's own, and what it signs: servers, clients, and servers whose time has passed. */
+/** A test's own certificate authority, and the certificates that it signs: of servers and clients, valid or expired. */
 import { execFileSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -11,11 +11,11 @@ export interface Certificate {
 }
 
 export interface ServerNames {
-  /** beside localhost and 127.0.0.1 */
+  /** in addition to localhost and 127.0.0.1 */
   readonly names?: readonly string[];
-  /** it ended yesterday */
+  /** it expired yesterday */
   readonly expired?: boolean;
-  /** no subjectAltName at all */
+  /** without subjectAltName */
   readonly nameless?: boolean;
   /** lines of openssl's extensions */
   readonly extensions?: readonly string[];
@@ -33,15 +33,15 @@ export interface AuthorityOptions {
 }
 
 export interface RevocationList {
-  /** the certificates in it */
+  /** the certificates in the list */
   readonly revoked?: readonly Certificate[];
-  /** it ended yesterday */
+  /** it expired yesterday */
   readonly expired?: boolean;
 }
 
 const DAY_MS = 86_400_000;
 
-/** What `openssl ca` wants to keep book with; the extensions come from a file for each certificate. */
+/** The files that `openssl ca` needs for its records; the extensions come from a file for each certificate. */
 const BOOK = `[ca]
 default_ca = own
 [own]
@@ -58,7 +58,7 @@ commonName = supplied
 export class Authority {
   readonly folder: string;
 
-  /** @param folder is made; whose private keys lie in it */
+  /** @param folder is created; it holds the private keys */
   constructor(folder: string, options: string | AuthorityOptions = {}) {
     const {
       name = "kleidi test CA",
@@ -81,7 +81,7 @@ export class Authority {
     this.#openssl("req", "-x509", "-new", "-key", "ca-key.pem", ...subject, "-out", "ca.pem");
   }
 
-  /** The file of the CA's own certificate. */
+  /** The path of the CA's own certificate. */
   get file(): string {
     return join(this.folder, "ca.pem");
   }
@@ -101,7 +101,7 @@ export class Authority {
     return this.#sign(id, "clientAuth", [`DNS:${id}`], DAY_MS);
   }
 
-  /** A file with a list of what is revoked, signed now. */
+  /** A file with a revocation list, signed now. */
   revocations(id: string, { revoked = [], expired = false }: RevocationList = {}): string {
     const own = ["-config", "ca.cnf", "-cert", "ca.pem", "-keyfile", "ca-key.pem"];
     for (const { cert } of revoked) this.#openssl("ca", ...own, "-revoke", cert);

@@ -1,4 +1,4 @@
-/** A real headless Chromium, of Debian, spoken to over its pipe (the Chrome DevTools Protocol). */
+/** A real headless Chromium of Debian, controlled over its pipe (the Chrome DevTools Protocol). */
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -14,7 +14,7 @@ interface Message {
   readonly error?: { readonly message: string };
 }
 
-/** What happened in a tab: requests by URL, console messages, failures, violations of a policy. */
+/** The events of a tab: requests by URL, console messages, failures, violations of a policy. */
 export interface TabEvents {
   readonly requests: string[];
   readonly complaints: string[];
@@ -68,7 +68,7 @@ export class Chromium {
     const { targetId } = await this.send("Target.createTarget", { url: "about:blank" });
     const { sessionId } = await this.send("Target.attachToTarget", { targetId, flatten: true });
     const tab = new Tab(this, String(sessionId));
-    // A bar would take some of the width, or lie over the page, as it likes.
+    // A scroll bar would take part of the width, or overlay the page.
     await tab.send("Emulation.setScrollbarsHidden", { hidden: true });
     for (const domain of ["Page", "Network", "Runtime", "Log", "Audits"]) await tab.send(`${domain}.enable`);
     return tab;

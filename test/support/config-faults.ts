@@ -8,7 +8,7 @@ const FILE = "/etc/k.yaml";
 
 /** A text with one fault. */
 export interface RefusedText {
-  /** Names the text; it follows "parseConfig refuses". */
+  /** The name of the text; it follows "parseConfig refuses". */
   readonly name: string;
   readonly text: string;
   /** The place of the fault as "line:column path", 1-based; without a path for the whole document. */

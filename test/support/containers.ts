@@ -1,10 +1,10 @@
-/** buildah and podman over one storage, which the tests of this checkout share and nothing else uses. */
+/** buildah and podman over one storage, which only the tests of this checkout use. */
 import { type SpawnSyncReturns, spawnSync } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { canOverlay } from "./overlay.ts";
 
-/** Of this checkout: another one has other images under the same names. */
+/** In this checkout: another one may have other images under the same names. */
 export const STORAGE = join(import.meta.dirname, "..", "..", ".tmp", "images");
 const RUN_MS = 600_000;
 
@@ -24,8 +24,8 @@ export function storageFlags(): readonly string[] {
 export const podmanFlags = () => [...storageFlags(), "--cgroup-manager", "cgroupfs", "--runtime", "runc"];
 
 /**
- * @returns what buildah wrote to stdout, without the last newline
- * @throws Error with what it wrote to stderr
+ * @returns stdout of buildah, without the last newline
+ * @throws Error with its stderr
  */
 export function buildah(command: string, ...args: string[]): string {
   return output("buildah", [...storageFlags(), command, ...args]);
@@ -36,7 +36,7 @@ export function podman(command: string, ...args: string[]): string {
   return output("podman", [...podmanFlags(), command, ...args]);
 }
 
-/** Runs podman and returns how it ended. */
+/** Runs podman. @returns its exit status and output */
 export function tryPodman(...args: string[]): SpawnSyncReturns<string> {
   return spawnSync("podman", [...podmanFlags(), ...args], { encoding: "utf8", timeout: RUN_MS });
 }

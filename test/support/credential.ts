@@ -1,4 +1,4 @@
-/** For tests of credentials: a clock that the test moves, a server that the test answers for, and what a credential told of itself. */
+/** For tests of credentials: a clock that the test moves, a server that the test answers for, and the events of a credential. */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -38,7 +38,7 @@ export class TestClock implements Clock {
     return this.#now + 1_800_000_000_000;
   }
 
-  /** The longest pauses, and renewal at two thirds exactly. */
+  /** The longest pauses, with renewal at exactly two thirds. */
   random(): number {
     return 1;
   }
@@ -55,7 +55,7 @@ export class TestClock implements Clock {
     return this.#timers.length;
   }
 
-  /** Runs what is due on the way, each when its time has come and what was before it has settled. */
+  /** Runs all timers on the way, each at its time and after the effects of the previous one have settled. */
   async pass(ms: number): Promise<void> {
     const until = this.#now + ms;
     for (;;) {
@@ -70,7 +70,7 @@ export class TestClock implements Clock {
   }
 }
 
-/** Until nothing is left that could go on by itself; files are none of it. */
+/** Waits until nothing is left that can continue by itself, except file operations. */
 export async function settled(): Promise<void> {
   for (let turns = 0; turns < 5; turns++) await turn();
 }
@@ -82,7 +82,7 @@ export class Rig {
   readonly folder = mkdtempSync(join(tmpdir(), "kleidi-credential-"));
   readonly clock = new TestClock();
   readonly requests: Request[] = [];
-  /** Copies of the bodies, as text: those of `requests` may be wiped. */
+  /** Copies of the bodies as text, because those of `requests` may be wiped. */
   readonly bodies: string[] = [];
   readonly events: CredentialEvent[] = [];
   answer: Answer = () => json({});
@@ -128,7 +128,7 @@ export function json(value: unknown, status = 200): Response {
   return { status, headers: {}, body: Buffer.from(JSON.stringify(value)) };
 }
 
-/** What Vault answers to a login. */
+/** Vault's answer to a login. */
 export function auth(token: string, seconds: number, renewable = true): Response {
   return json({ auth: { client_token: token, lease_duration: seconds, renewable } });
 }
@@ -137,5 +137,5 @@ export function down(): never {
   throw new Unreachable("the connection to 127.0.0.1:8200 was refused");
 }
 
-/** For callers that have time. */
+/** For callers that can wait. */
 export const patient = new AbortController().signal;

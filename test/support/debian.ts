@@ -1,10 +1,10 @@
-/** Debian's packages that tests run for real. `npm test` installs them where it may; nothing is mocked where they are missing. */
+/** The Debian packages that tests run. `npm test` installs them if it can; missing ones are never mocked. */
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { installDebian13 } from "./debian13.ts";
 
-/** Everything that any test asks for. */
+/** All packages of all tests. */
 export const PACKAGES = [
   "bubblewrap",
   "buildah",
@@ -27,24 +27,24 @@ export const PACKAGES = [
 ] as const;
 export type Package = (typeof PACKAGES)[number];
 
-/** Of these a program is wanted and no more: to install them would start a service. They are unpacked, not installed. */
+/** Only the programs of these are needed, and an installation would start a service: they are unpacked, not installed. */
 export const PROGRAMS = {
   prometheus: "usr/bin/promtool",
-  // Headers of both architectures: the numbers of their system calls.
+  // Headers of both architectures, for the numbers of their system calls.
   "linux-libc-dev-amd64-cross": "usr/x86_64-linux-gnu/include/asm/unistd_64.h",
   "linux-libc-dev-arm64-cross": "usr/aarch64-linux-gnu/include/asm-generic/unistd.h",
 } as const;
 
 const UNPACKED = join(import.meta.dirname, "..", "..", ".tmp", "debian");
 
-/** The path of the program; throws with what to do where it is missing. */
+/** The path of the program; throws with the remedy where it is missing. */
 export function programOf(name: keyof typeof PROGRAMS): string {
   const path = pathOf(name);
   if (path === undefined) throw new Error(`Cannot run this test: ${remedyOf(name)}`);
   return path;
 }
 
-/** Throws with what to install where one is missing. */
+/** Throws with the packages to install where one is missing. */
 export function requireDebian(packages: readonly Package[]): void {
   const missing = packages.filter((name) => !isInstalled(name));
   if (missing.length > 0) throw new Error(`Cannot run this test: ${remedy(missing)}`);
@@ -52,7 +52,7 @@ export function requireDebian(packages: readonly Package[]): void {
 
 /**
  * Installs what is missing, as root and through apt.
- * @returns what to do where that is not possible; nothing where all is there
+ * @returns the remedy where that is not possible; undefined where all packages are installed
  */
 export function installDebian(): string | undefined {
   const remedy13 = installDebian13();
@@ -68,7 +68,7 @@ export function installDebian(): string | undefined {
         stdio: ["ignore", "ignore", "inherit"],
       });
     console.log(`Installing ${[...missing(), ...absent()].join(", ")} …`);
-    // The package lists may be old or not there at all.
+    // The package lists may be old or missing.
     if (!install(apt)) {
       apt("update");
       install(apt);
@@ -86,7 +86,7 @@ export function installDebian(): string | undefined {
   }
 }
 
-/** Gets the package and unpacks it, beside what is installed. */
+/** Downloads the package and unpacks it, without an installation. */
 function unpack(name: string): boolean {
   mkdirSync(UNPACKED, { recursive: true });
   const folder = mkdtempSync(join(UNPACKED, "new-"));

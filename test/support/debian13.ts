@@ -1,6 +1,6 @@
 /**
- * Programs of Debian 13 for machines that run an older Debian: unpacked beside what is installed, with their own C library, and started
- * through that library's loader. They come from the archive that this machine's apt uses, signed as its packages are.
+ * Programs of Debian 13 for machines with an older Debian: unpacked without an installation, with their own C library, and started through
+ * that library's loader. They come from the archive that this machine's apt uses, with the same signatures.
  */
 import { spawnSync } from "node:child_process";
 import {
@@ -25,8 +25,8 @@ const HOME = join(import.meta.dirname, "..", "..", ".tmp", "debian13");
 
 /**
  * The folder of programs for the wall of Landlock.
- * @returns undefined: the system's own folders have them
- * @throws Error with what to do where they are missing
+ * @returns undefined where the system's own folders have them
+ * @throws Error with the remedy where they are missing
  */
 export function wallPrograms(): string | undefined {
   if (isRecent("/usr/bin/setpriv")) return undefined;
@@ -48,7 +48,7 @@ export function copyWallPrograms(to: string): string | undefined {
   return join(to, "bin");
 }
 
-/** Gets and unpacks what is missing. @returns what to do where that is not possible */
+/** Downloads and unpacks missing packages. @returns the remedy where that is not possible */
 export function installDebian13(): string | undefined {
   if (isRecent("/usr/bin/setpriv") || isRecent(join(HOME, "bin", OWN))) return undefined;
   console.log(`Unpacking ${PACKAGES.join(", ")} of Debian 13 …`);
@@ -74,7 +74,7 @@ function isRecent(setpriv: string): boolean {
   return (stdout ?? "").includes("--landlock-access") && stdout.includes("--seccomp-filter");
 }
 
-/** Where this machine's apt gets Debian's packages. */
+/** The archive from which this machine's apt gets Debian's packages. */
 export function archiveOf(): string | undefined {
   const format = "$(REPO_URI) $(COMPONENT) $(ORIGIN)";
   const { stdout } = spawnSync("apt-get", ["indextargets", "--format", format], { encoding: "utf8" });
@@ -101,7 +101,7 @@ function download(archive: string, folder: string): boolean {
     "Dir::Etc::sourceparts": "-",
     "Dir::State": join(folder, "state"),
     "Dir::Cache": join(folder, "cache"),
-    // The archive of the other release is read as whoever runs this.
+    // apt keeps the rights of the current user to read the archive of the other release.
     "APT::Sandbox::User": "root",
   }).flatMap(([name, value]) => ["-o", `${name}=${value}`]);
   const apt = (...args: string[]) =>
@@ -116,7 +116,7 @@ function download(archive: string, folder: string): boolean {
   return unpacked;
 }
 
-/** A folder as sandbox.programs wants it. */
+/** A folder in the form that sandbox.programs requires. */
 function writeBin(folder: string): void {
   const bin = join(folder, "bin");
   rmSync(bin, { recursive: true, force: true });

@@ -1,4 +1,4 @@
-/** Failures as tests look at them: the code is asserted in the test, the message in the room's snapshot. */
+/** Assertions on failures: the test asserts the code; the message is in the room's snapshot. */
 import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
 import { type ErrorCode, KleidiError } from "../../host/error.ts";
@@ -71,8 +71,8 @@ export function assertRefused(
 
 /**
  * The messages of a table of cases, for one snapshot.
- * @param cases each a name, and work that throws or rejects with an Error
- * @returns by name, the message of the error
+ * @param cases by name, work that throws or rejects with an Error
+ * @returns the messages of the errors by name
  */
 export async function messagesOf(
   cases: readonly (readonly [name: string, work: () => unknown])[],

@@ -1,4 +1,4 @@
-/** A host in a folder of its own, driven through its command line as an operator drives it. */
+/** A host in its own folder, driven through the command line like an operator drives it. */
 import { type ChildProcess, execFile, spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -52,7 +52,7 @@ export class Fixture {
   readonly log = join(this.folder, "kleidi.log");
   readonly #running = new Set<ChildProcess>();
   readonly #keepOutput: boolean;
-  /** What hosts wrote to stdout and stderr, where it is kept; else stderr is the test's own. */
+  /** The output of hosts on stdout and stderr, where it is captured; otherwise stderr is the test's own. */
   output = "";
 
   constructor({ keepOutput = false }: { readonly keepOutput?: boolean } = {}) {
@@ -67,11 +67,11 @@ export class Fixture {
 
   /** Runs a command with this configuration. */
   run(...args: string[]): { status: number | null; stdout: string; stderr: string } {
-    // A host that should have refused to start must not keep the test for ever.
+    // A host that should have refused to start must not block the test forever.
     return spawnSync(kleidi, [...args, "--config", this.config], { encoding: "utf8", timeout: RUN_MS });
   }
 
-  /** The same while the test goes on: for what the command needs of this process. Rejects where the command fails. */
+  /** The same without blocking, for commands that need this process. Rejects where the command fails. */
   async runAside(...args: string[]): Promise<{ stdout: string; stderr: string }> {
     return await promisify(execFile)(kleidi, [...args, "--config", this.config]);
   }
@@ -128,7 +128,7 @@ export class Fixture {
     return readFileSync(this.log, "utf8");
   }
 
-  /** SIGTERM, and the exit code. */
+  /** Sends SIGTERM. @returns the exit code */
   static async stop(host: ChildProcess, signal: NodeJS.Signals = "SIGTERM"): Promise<number | null> {
     if (host.exitCode !== null || host.signalCode !== null) return host.exitCode;
     const ended = new Promise<number | null>((resolve) => host.once("exit", resolve));

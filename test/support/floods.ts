@@ -1,6 +1,6 @@
 /**
- * Callers that flood a host's two listeners, each until it is told to stop; one whose connection is closed connects again. For
- * test/floods and `npm run bench -- floods`.
+ * Clients that flood a host's two listeners, each until it is stopped; one whose connection is closed reconnects. For test/floods and
+ * `npm run bench -- floods`.
  */
 import { connect as connectHttp2 } from "node:http2";
 import { connect, type Socket } from "node:net";
@@ -19,11 +19,11 @@ import {
 
 export interface Target {
   readonly socket: string;
-  /** Of the admin listener on 127.0.0.1. */
+  /** The port of the admin listener on 127.0.0.1. */
   readonly port: number;
 }
 
-/** Not Encrypt: what fills a provider's queue is another attack. */
+/** Not Encrypt, because filling a provider's queue is another attack. */
 const STATUS = message(Buffer.alloc(0));
 
 type Flood = (target: Target, signal: AbortSignal) => Promise<void>;
@@ -47,7 +47,7 @@ export const FLOODS = {
   },
   "silent connections": ({ socket }, signal) => each(512, signal, () => wait(connect(socket), signal)),
   "endless requests": ({ socket }, signal) => {
-    // 60,000 of 65,000 bytes, and no end.
+    // 60,000 of 65,000 bytes, without an end
     const begun = message(Buffer.alloc(60_000), 65_000);
     return each(24, signal, () => requests(socket, signal, 1024, {}, (stream) => stream.write(begun)));
   },
@@ -57,10 +57,10 @@ export const FLOODS = {
       requests(socket, signal, 256, settings, (stream) => stream.end(STATUS), "Status"),
     );
   },
-  // More than there are places for: each that is closed connects again.
+  // More than there are slots; a closed one reconnects.
   "answered callers": ({ socket }, signal) =>
     each(300, signal, () =>
-      // One that leaves its answer unread does not see its end either.
+      // A client that does not read its answer does not see the end either.
       requests(socket, signal, 1, {}, (stream) => stream.resume().end(STATUS), "Status"),
     ),
   "admin: pipelined": ({ port }, signal) =>
@@ -75,14 +75,14 @@ export function pipelined(count: number): Buffer {
   return Buffer.from("GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".repeat(count));
 }
 
-/** So many callers, each of which begins again when it ends. */
+/** Runs `count` clients, each of which restarts when it ends. */
 async function each(count: number, signal: AbortSignal, once: () => Promise<void>): Promise<void> {
   await Promise.all(
     Array.from({ length: count }, async () => {
       while (!signal.aborted) {
         const begun = performance.now();
         await once();
-        // A caller that is refused at once does not spin: no process in the system has more descriptors than that.
+        // A client that is refused at once must not spin: it would use up more descriptors than any other process.
         if (performance.now() - begun < 1) await sleep(1);
       }
     }),
@@ -108,7 +108,7 @@ function resets(): () => Buffer {
     );
 }
 
-/** Writes as fast as it is read, and reads what comes, until the connection ends. */
+/** Writes as fast as the peer reads, and reads all input, until the connection ends. */
 async function pour(socket: Socket, signal: AbortSignal, first: Buffer[], next: () => Buffer): Promise<void> {
   const ended = wait(socket, signal, Buffer.concat(first));
   const more = () => {
@@ -119,7 +119,7 @@ async function pour(socket: Socket, signal: AbortSignal, first: Buffer[], next: 
   await ended;
 }
 
-/** Until the connection ends. */
+/** Waits for the end of the connection. */
 async function wait(socket: Socket, signal: AbortSignal, bytes?: Buffer, reads = true): Promise<void> {
   const stop = () => socket.destroy();
   signal.addEventListener("abort", stop, { once: true });
@@ -132,7 +132,7 @@ async function wait(socket: Socket, signal: AbortSignal, bytes?: Buffer, reads =
 
 type Stream = ReturnType<ReturnType<typeof connectHttp2>["request"]>;
 
-/** So many requests on one connection that keeps to the rules of HTTP/2, whatever the server says of how many it takes. */
+/** Sends `count` requests on one valid HTTP/2 connection, regardless of the concurrency that the server allows. */
 async function requests(
   path: string,
   signal: AbortSignal,

@@ -1,15 +1,15 @@
-/** The real gpg, in a home of its own. */
+/** The real gpg, with its own home. */
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-/** What gpg has to be told so that its message is one that providers/gpg reads. */
+/** Options that make gpg write messages that providers/gpg can read. */
 export const READABLE = ["--compress-algo", "none", "--s2k-digest-algo", "SHA256"] as const;
 
 const ASK_NOBODY = ["--batch", "--yes", "--no-tty", "--pinentry-mode", "loopback"];
 
 export class Gpg {
-  /** A short path: the agent's socket is in it, and a socket's path has 108 bytes at most. */
+  /** A short path, because the agent's socket is in it, and a socket's path has at most 108 bytes. */
   readonly home = mkdtempSync("/tmp/kg-");
   readonly #file = join(this.home, "message");
 
@@ -23,13 +23,13 @@ export class Gpg {
     return this.#run(args, plaintext);
   }
 
-  /** What `gpg --decrypt` reads in a message; throws where it reads none. */
+  /** The plaintext that `gpg --decrypt` reads in a message; throws where it fails. */
   decrypt(passphrase: string, message: Uint8Array): Buffer {
     writeFileSync(this.#file, message);
     return this.#run(["--passphrase-fd", "0", "--decrypt", this.#file], Buffer.from(passphrase));
   }
 
-  /** What `gpg --list-packets` shows, the passphrase being known. */
+  /** The output of `gpg --list-packets` with the passphrase. */
   packets(passphrase: string, message: Uint8Array): string {
     writeFileSync(this.#file, message);
     return this.#run(
@@ -38,7 +38,7 @@ export class Gpg {
     ).toString();
   }
 
-  /** Ends the agent that gpg started, and takes the home away. */
+  /** Stops the agent that gpg started, and removes the home. */
   close(): void {
     spawnSync("gpgconf", ["--homedir", this.home, "--kill", "all"]);
     rmSync(this.home, { recursive: true, force: true });

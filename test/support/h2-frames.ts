@@ -1,4 +1,4 @@
-/** HTTP/2 frames (RFC 9113, 4.1) as a caller writes them that keeps to no rule: node:http2 keeps to most. */
+/** HTTP/2 frames (RFC 9113, 4.1) of a client that violates the rules; node:http2 enforces most of them. */
 
 export const PREFACE = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
 export const TYPE = { data: 0, headers: 1, reset: 3, settings: 4, ping: 6, continuation: 9 } as const;
@@ -42,7 +42,7 @@ export function headerBlock(rpc: string): Buffer {
   ]);
 }
 
-/** A gRPC message: not compressed, its length, itself. */
+/** A gRPC message: the flag "not compressed", its length, its bytes. */
 export function message(bytes: Uint8Array, length = bytes.length): Buffer {
   const head = Buffer.alloc(5);
   head.writeUInt32BE(length, 1);

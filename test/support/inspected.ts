@@ -1,4 +1,4 @@
-/** Modules for tests of inspect and diff: honest from outside, with what a test wants inside. */
+/** Modules for tests of inspect and diff: valid modules with the contents that a test needs. */
 
 import { createHash } from "node:crypto";
 import { KNOWN } from "../../host/capabilities/registry.ts";
@@ -13,7 +13,7 @@ export interface Row {
 }
 
 export interface Guest {
-  /** WAT fields: imports, then functions `$status`, `$encrypt`, `$decrypt` and what they need; absent: they do nothing. */
+  /** WAT fields: imports, then functions `$status`, `$encrypt`, `$decrypt` and their helpers; absent: they do nothing. */
   readonly imports?: string;
   readonly fields?: string;
   readonly bodies?: Partial<Record<"status" | "encrypt" | "decrypt" | "provision", string>>;
@@ -23,7 +23,7 @@ export interface Guest {
   readonly version?: string;
   /** In place of the manifest. */
   readonly manifest?: string | Uint8Array;
-  /** Custom sections behind it. */
+  /** Custom sections after it. */
   readonly sections?: readonly (readonly number[])[];
 }
 
@@ -71,7 +71,7 @@ export function inspected(
   );
 }
 
-/** The rows of the table that are not good: check and what was found. */
+/** The rows of the table that are not good: the check and its finding. */
 export function found({ verdicts }: Report): string[] {
   return verdicts
     .filter(({ severity }) => severity !== "ok")

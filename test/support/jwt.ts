@@ -1,4 +1,4 @@
-/** Signs JSON Web Tokens (RFC 7519) with a key of its own, as an identity provider or an API server does. */
+/** Signs JSON Web Tokens (RFC 7519) with its own key, like an identity provider or an API server. */
 import { createPublicKey, generateKeyPairSync, sign, verify } from "node:crypto";
 
 export type Claims = Readonly<Record<string, unknown>>;
@@ -6,12 +6,12 @@ export type Claims = Readonly<Record<string, unknown>>;
 export class JwtIssuer {
   readonly #keys = generateKeyPairSync("ec", { namedCurve: "P-256" });
 
-  /** For those who verify. */
+  /** The public key, for verifiers. */
   get publicKey(): string {
     return String(this.#keys.publicKey.export({ type: "spki", format: "pem" }));
   }
 
-  /** ES256; issued now, for ten minutes unless the claims say else. */
+  /** ES256; issued now and valid for ten minutes, unless the claims say otherwise. */
   sign(claims: Claims): string {
     const now = Math.floor(Date.now() / 1000);
     const head = encode({ alg: "ES256", typ: "JWT" });
@@ -20,7 +20,7 @@ export class JwtIssuer {
     return `${signed}.${sign("sha256", Buffer.from(signed), key).toString("base64url")}`;
   }
 
-  /** The claims of a token that this issuer signed and whose time is not over; else nothing. */
+  /** The claims of an unexpired token that this issuer signed; otherwise undefined. */
   verify(token: string): Claims | undefined {
     const [head = "", claims = "", signature = ""] = token.split(".");
     const key = { key: createPublicKey(this.publicKey), dsaEncoding: "ieee-p1363" as const };

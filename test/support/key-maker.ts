@@ -1,7 +1,7 @@
 /**
- * A process that creates keys and records when it is told to, for tests of what two do at once and of what one that is killed leaves. Reads
- * lines of JSON: { at, kill, what, path, name }. It waits until `at` (milliseconds of Date.now()), creates the key or record, and prints
- * what came of it; with `kill`, it ends itself with SIGKILL right before that many changing calls of the file system, counted from 0.
+ * A process that creates keys and records on command, for tests of races and of the leftovers of a killed process. Reads lines of JSON:
+ * { at, kill, what, path, name }. It waits until `at` (milliseconds of Date.now()), creates the key or record, and prints the result; with
+ * `kill`, it kills itself with SIGKILL right before that changing call of the file system, counted from 0.
  */
 import fs from "node:fs";
 import { syncBuiltinESMExports } from "node:module";
@@ -45,7 +45,7 @@ console.log("up");
 for await (const line of createInterface({ input: process.stdin })) {
   const order: Order = JSON.parse(line);
   left = order.kill ?? Number.POSITIVE_INFINITY;
-  // Not a timer: two of them would fire milliseconds apart.
+  // Not a timer: two timers would fire milliseconds apart.
   while (Date.now() < (order.at ?? 0));
   try {
     console.log(make(order));

@@ -1,4 +1,4 @@
-/** Processes of key-maker.ts. */
+/** Starts processes of key-maker.ts. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
@@ -19,7 +19,7 @@ export class KeyMaker {
     return maker;
   }
 
-  /** What it printed; undefined if it ended. */
+  /** The line that it printed; undefined if it ended. */
   async make(order: Order): Promise<string | undefined> {
     this.process.stdin?.write(`${JSON.stringify(order)}\n`);
     return await this.#line();
@@ -38,7 +38,7 @@ export class KeyMaker {
   }
 }
 
-/** What two make of one order at the same time. */
+/** The results of two processes with the same order at the same time. */
 export async function race(makers: readonly KeyMaker[], order: Order): Promise<(string | undefined)[]> {
   const at = Date.now() + 10;
   return await Promise.all(makers.map((maker) => maker.make({ ...order, at })));

@@ -1,4 +1,4 @@
-/** Signatures of minisign for tests: made here with node:crypto, and by the real program. */
+/** Signatures of minisign for tests: made with node:crypto, and by the real program. */
 import { spawnSync } from "node:child_process";
 import {
   createHash,
@@ -10,14 +10,14 @@ import {
   sign,
 } from "node:crypto";
 
-/** What PKCS #8 has before the 32 bytes of an Ed25519 private key (RFC 8410, section 7). */
+/** The PKCS #8 prefix of the 32 bytes of an Ed25519 private key (RFC 8410, section 7). */
 const PKCS8 = Buffer.from("302e020100300506032b657004220420", "hex");
 
 /** A minisign key pair. */
 export interface Signer {
   /** The base64 line of the .pub file. */
   readonly publicKey: string;
-  /** As minisign prints it. */
+  /** The key id as minisign prints it. */
   readonly keyId: string;
   /** The text of a .minisig. */
   sign(
@@ -26,7 +26,7 @@ export interface Signer {
   ): string;
 }
 
-/** @param seed for the same key each time; random where it is absent */
+/** @param seed for the same key each time; absent: random */
 export function newSigner(id: Uint8Array = randomBytes(8), seed?: string): Signer {
   const privateKey = seed === undefined ? generateKeyPairSync("ed25519").privateKey : keyOf(seed);
   const raw = Buffer.from(createPublicKey(privateKey).export({ format: "jwk" }).x ?? "", "base64url");

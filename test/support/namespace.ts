@@ -1,6 +1,6 @@
 /**
- * A program in a network and a view of the file system of its own: its names are resolved as a test says, by the C library's own
- * resolver, and nothing of this machine changes.
+ * Runs a program in its own network and mount namespace: the C library's own resolver resolves names as a test defines, and nothing of this
+ * machine changes.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { writeFileSync } from "node:fs";
@@ -8,9 +8,9 @@ import { join } from "node:path";
 import { requireDebian } from "./debian.ts";
 
 export interface Names {
-  /** What /etc/hosts is there. */
+  /** The content of its /etc/hosts. */
   readonly hosts: string;
-  /** What /etc/resolv.conf is there. */
+  /** The content of its /etc/resolv.conf. */
   readonly resolv: string;
 }
 
@@ -22,7 +22,7 @@ shift 2
 exec "$@"
 `;
 
-/** @param folder of the test's own, for the two files */
+/** @param folder the test's own folder, for the two files */
 export function spawnWithNames(
   folder: string,
   { hosts, resolv }: Names,

@@ -1,10 +1,10 @@
-/** One request to OpenBao's API, and what it answers. */
+/** One request to OpenBao's API, and its answer. */
 import { readFileSync } from "node:fs";
 import { request as httpRequest, type IncomingHttpHeaders, type OutgoingHttpHeaders } from "node:http";
 import { request as httpsRequest } from "node:https";
 import type { Certificate } from "./certificates.ts";
 
-/** What the API answers with; which of them depends on the path. */
+/** The fields of an answer; which of them are set depends on the path. */
 export interface Body {
   readonly data?: Readonly<Record<string, unknown>> | null;
   readonly auth?: { readonly client_token: string; readonly policies: readonly string[] } | null;
@@ -15,7 +15,7 @@ export interface Body {
 export interface Answer {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
-  /** The body as it came; `body` is {} where that is no JSON object. */
+  /** The raw body; `body` is {} if it is not a JSON object. */
   readonly text: string;
   readonly body: Body;
 }
@@ -27,13 +27,13 @@ export interface Ask {
   readonly headers?: OutgoingHttpHeaders;
 }
 
-/** How to log in by one of the auth methods. */
+/** The credentials for one of the auth methods. */
 export interface Login extends Pick<Ask, "client"> {
   readonly path: string;
   readonly body: Readonly<Record<string, unknown>>;
 }
 
-/** Over a connection of its own, without following anything; rejects only where there is no answer. */
+/** Uses its own connection and follows no redirect; rejects only where there is no answer. */
 export function ask(
   method: string,
   url: URL,
@@ -49,7 +49,7 @@ export function ask(
       ...(sent === undefined ? {} : { "content-type": "application/json" }),
       ...headers,
     },
-    // Whoever asks here set this server up: a certificate that has expired is for others to stumble over.
+    // The test set this server up itself, so an expired certificate does not matter here.
     rejectUnauthorized: false,
     ...(client === undefined ? {} : { cert: readFileSync(client.cert), key: readFileSync(client.key) }),
   };

@@ -1,4 +1,4 @@
-/** The process behind OpenBao: where it listens, when it is ready, how it ends. */
+/** The process of OpenBao: its address, its start and its end. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, openSync, readFileSync } from "node:fs";
@@ -9,7 +9,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 const folder = join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "kleidi", "openbao-bin");
 
-/** What test/openbao/build.sh built. */
+/** The program built by test/openbao/build.sh. */
 export const bao = join(folder, "bao");
 export const vaultpeer = join(folder, "vaultpeer");
 
@@ -38,15 +38,15 @@ export class ServerProcess {
     return child?.pid !== undefined && child.exitCode === null && child.signalCode === null;
   }
 
-  /** @param answers says whether the server answers */
+  /** @param answers returns whether the server answers */
   async start(args: readonly string[], answers: () => Promise<boolean>): Promise<void> {
     const log = openSync(this.log, "a");
-    // No BAO_* or VAULT_* of the caller, and no ~/.vault-token: both would change what is tested.
+    // Without the caller's BAO_* or VAULT_* and ~/.vault-token, which would change the tested behaviour.
     const env = { PATH: process.env.PATH, HOME: this.#folder };
     const child = spawn(bao, args, { cwd: this.#folder, env, stdio: ["ignore", log, log] });
     closeSync(log);
     this.#process = child;
-    // A test that throws outside of its hooks leaves nothing behind either.
+    // A test that throws outside of its hooks must leave nothing behind either.
     const last = () => child.kill("SIGKILL");
     process.once("exit", last);
     child.once("exit", () => process.off("exit", last));
@@ -57,8 +57,8 @@ export class ServerProcess {
   }
 
   /**
-   * Asks until the answer is yes; an exception is a no.
-   * @throws with the log's end where the process ends first, or does not answer in time
+   * Polls until the check returns true; an exception counts as false.
+   * @throws with the end of the log where the process ends first, or does not answer in time
    */
   async until(answers: () => Promise<boolean>): Promise<void> {
     const deadline = Date.now() + START_MS;
@@ -83,12 +83,12 @@ export class ServerProcess {
     this.#process?.kill(name);
   }
 
-  /** Ends it and waits for that; nothing where it is not running. */
+  /** Stops it and waits for its end; does nothing where it is not running. */
   async end(name: NodeJS.Signals = "SIGTERM"): Promise<void> {
     const child = this.#process;
     if (child === undefined || !this.running) return;
     const exited = once(child, "exit");
-    // A stopped process takes no other signal than SIGKILL.
+    // A stopped process accepts no signal except SIGKILL.
     if (name !== "SIGKILL") child.kill("SIGCONT");
     child.kill(name);
     const timer = setTimeout(() => child.kill("SIGKILL"), STOP_MS);

@@ -1,11 +1,11 @@
-/** What a test wants in its OpenBao: transit, keys, policies, ways to log in, quotas. */
+/** Sets up OpenBao for a test: transit, keys, policies, login methods, quotas. */
 import { readFileSync } from "node:fs";
 import type { Claims } from "./jwt.ts";
 import { JwtIssuer } from "./jwt.ts";
 import type { Login, OpenBao } from "./openbao.ts";
 import type { ServiceAccount, TokenReviewServer } from "./token-review.ts";
 
-/** What is asked of a path: read, update, create, delete, list, deny. */
+/** The capabilities on a path: read, update, create, delete, list, deny. */
 export type Rules = Readonly<Record<string, readonly string[]>>;
 
 export interface RoleOptions {
@@ -16,7 +16,7 @@ export interface RoleOptions {
   readonly mount?: string;
 }
 
-/** What a plugin needs to encrypt and decrypt with one key, and to read which version is the latest. */
+/** The policy that a plugin needs to encrypt and decrypt with one key, and to read the latest version. */
 export function keyRules(key: string, mount = "transit"): Rules {
   return {
     [`${mount}/keys/${key}`]: ["read"],
@@ -39,7 +39,7 @@ export class Setup {
     return this.#bao.must(method, `${this.#namespace}${path}`, body);
   }
 
-  /** @returns a setup that works in it */
+  /** @returns a setup that works in the namespace */
   async namespace(name: string): Promise<Setup> {
     await this.#must("POST", `sys/namespaces/${name}`);
     return new Setup(this.#bao, `${this.#namespace}${name}`);
@@ -53,7 +53,7 @@ export class Setup {
     await this.#must("POST", `${mount}/keys/${name}`, { type: "aes256-gcm96", ...options });
   }
 
-  /** Transit, a key, and a policy of the same name for whoever uses it. */
+  /** Creates transit, a key, and a policy of the same name for its users. */
   async kek(name = "kek"): Promise<void> {
     await this.transit();
     await this.key(name);
@@ -117,7 +117,7 @@ export class Setup {
     return this.#login(mount, `login/${user}`, { password });
   }
 
-  /** @param subject whom the role is for; the audience is "kleidi" */
+  /** @param subject the subject that the role accepts; the audience is "kleidi" */
   async jwt(subject: string, { mount = "jwt", ...role }: RoleOptions) {
     const issuer = new JwtIssuer();
     await this.#enable("jwt", mount);
@@ -130,7 +130,7 @@ export class Setup {
       ...tokenFields(role),
     });
     return {
-      /** with a token of its own, which may lie about what `claims` says */
+      /** with its own token, which may differ from `claims` */
       login: (claims: Claims = {}): Login => {
         const jwt = issuer.sign({ sub: subject, aud: "kleidi", ...claims });
         return this.#login(mount, "login", { role: "kleidi", jwt });
@@ -138,7 +138,7 @@ export class Setup {
     };
   }
 
-  /** @param name the common name of the one client certificate that is let in */
+  /** @param name the common name of the one client certificate that is accepted */
   async cert(name: string, { mount = "cert", ...role }: RoleOptions): Promise<Login> {
     await this.#enable("cert", mount);
     const { authority } = this.#bao;
@@ -147,7 +147,7 @@ export class Setup {
     return { ...this.#login(mount, "login", { name: "kleidi" }), client: authority.client(name) };
   }
 
-  /** @param reviews asked for each login; its certificate is by `authority` */
+  /** @param reviews called for each login; its certificate is by `authority` */
   async kubernetes(
     reviews: TokenReviewServer,
     account: ServiceAccount,

@@ -1,7 +1,7 @@
 /**
- * A real OpenBao for a test, on loopback: in dev mode over plain http, or with file storage and TLS, where it can be sealed, killed
- * and started again, or two of them, of which one is the standby. Built by test/openbao/build.sh. What a test wants in it is made by
- * openbao-setup.ts.
+ * A real OpenBao for a test, on loopback: in dev mode over plain http, or with file storage and TLS, where it can be sealed, killed and
+ * restarted, or two nodes, of which one is the standby. Built by test/openbao/build.sh. openbao-setup.ts creates the objects that a test
+ * needs in it.
  */
 import { randomBytes } from "node:crypto";
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -14,7 +14,7 @@ import { freePort, ServerProcess } from "./openbao-server.ts";
 export type { Answer, Ask, Body, Login };
 
 export interface TlsOptions extends ServerNames {
-  /** false: leaves it as it is on the first day, without keys and sealed */
+  /** false: leaves it in its initial state, without keys and sealed */
   readonly init?: boolean;
   /** "raft" can have a standby; "file" (the default) starts faster */
   readonly storage?: "file" | "raft";
@@ -35,12 +35,12 @@ export class OpenBao {
     this.#authority = storage === undefined ? undefined : new Authority(join(this.folder, "pki"));
   }
 
-  /** In memory, unsealed, over http: what it holds is gone when it ends. */
+  /** In memory, unsealed, over http: its data is gone when it ends. */
   static dev(): Promise<OpenBao> {
     return new OpenBao().#first(async () => {});
   }
 
-  /** On disk, over TLS by a CA of its own; one unseal key. */
+  /** On disk, over TLS with its own CA; one unseal key. */
   static tls({ init = true, storage = "file", ...names }: TlsOptions = {}): Promise<OpenBao> {
     const server = new OpenBao(storage);
     return server.#first(async () => {
@@ -50,7 +50,7 @@ export class OpenBao {
     }, names);
   }
 
-  /** Two with the same storage; they change places when the active one steps down, is sealed or ends. */
+  /** Two nodes with the same storage; they change roles when the active one steps down, is sealed or ends. */
   static async pair(): Promise<{ active: OpenBao; standby: OpenBao }> {
     const active = await OpenBao.tls({ storage: "raft" });
     const standby = new OpenBao("raft");
@@ -95,27 +95,27 @@ export class OpenBao {
     return readFileSync(this.#server.log, "utf8");
   }
 
-  /** Signed its certificate, and signs those of clients. */
+  /** The CA that signed its certificate, and signs those of clients. */
   get authority(): Authority {
     if (this.#authority === undefined)
       throw new Error("OpenBao in dev mode has no certificates: use OpenBao.tls()");
     return this.#authority;
   }
 
-  /** Makes the certificate that is presented from the next start or SIGHUP on. */
+  /** Makes the certificate for the next start or SIGHUP. */
   serverCertificate(names: ServerNames): void {
     const made = this.authority.server("server", names);
     copyFileSync(made.cert, join(this.folder, "tls.pem"));
     copyFileSync(made.key, join(this.folder, "tls-key.pem"));
   }
 
-  /** One request, whatever is answered. `path` is what follows /v1/. */
+  /** Sends one request and returns any answer. `path` is the part after /v1/. */
   api(method: string, path: string, body?: unknown, token: string | Ask = this.#rootToken): Promise<Answer> {
     const by = typeof token === "string" ? { token } : token;
     return ask(method, new URL(`/v1/${path}`, this.url), body, by);
   }
 
-  /** The same where anything but a 2xx is a fault of the test. */
+  /** The same, but any status except 2xx fails the test. */
   async must(method: string, path: string, body?: unknown, token?: string | Ask): Promise<Body> {
     const answer = await this.api(method, path, body, token);
     if (answer.status >= 200 && answer.status < 300) return answer.body;
@@ -139,24 +139,24 @@ export class OpenBao {
     await this.must("PUT", "sys/seal");
   }
 
-  /** Resolves when it serves, or stands by. */
+  /** Resolves when it serves, or is on standby. */
   async unseal(): Promise<void> {
     await this.must("PUT", "sys/unseal", { key: this.#unsealKey }, {});
     await this.#untilHealth(this.#storage === "raft" ? [200, 429] : [200]);
   }
 
-  /** Gives its place to the standby, and does not want it back for ten seconds. */
+  /** Gives the active role to the standby, and does not take it back for ten seconds. */
   async stepDown(): Promise<void> {
     await this.must("PUT", "sys/step-down");
   }
 
-  /** Ends it and starts it at the same address: with files it is sealed then, in dev mode it is empty. */
+  /** Restarts it at the same address: with files it is sealed then, in dev mode it is empty. */
   async restart(): Promise<void> {
     await this.#server.end();
     await this.#start();
   }
 
-  /** Starts it again after kill(). */
+  /** Restarts it after kill(). */
   start(): Promise<void> {
     return this.#start();
   }
@@ -166,18 +166,18 @@ export class OpenBao {
     return this.#server.end("SIGKILL");
   }
 
-  /** SIGSTOP makes it hang and SIGCONT go on; SIGHUP has it read its certificate again. */
+  /** SIGSTOP makes it hang and SIGCONT continue; SIGHUP makes it reload its certificate. */
   signal(name: NodeJS.Signals): void {
     this.#server.signal(name);
   }
 
-  /** For good: nothing of it is left, so there is nothing to end well. */
+  /** Ends it for good: its data is removed, so no clean shutdown is needed. */
   async stop(): Promise<void> {
     await this.#server.end("SIGKILL");
     rmSync(this.folder, { recursive: true, force: true });
   }
 
-  /** The first start: at a port that is free, which somebody may take before OpenBao does. */
+  /** The first start, at a free port that another program may take before OpenBao does. */
   async #listen(): Promise<void> {
     for (let left = 3; ; left--) {
       this.#port = await freePort();
@@ -238,7 +238,7 @@ export class OpenBao {
     await this.#untilHealth([429]);
   }
 
-  /** 200: it serves. 429: it stands by. */
+  /** 200: active. 429: standby. */
   async #untilHealth(statuses: readonly number[]): Promise<void> {
     await this.#server.until(async () => {
       const { status } = await this.api("GET", "sys/health", undefined, {});

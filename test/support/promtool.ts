@@ -1,4 +1,4 @@
-/** Prometheus' own tool, of Debian's package. */
+/** Prometheus' own tool from Debian's package. */
 import { spawnSync } from "node:child_process";
 import { programOf } from "./debian.ts";
 
@@ -19,7 +19,7 @@ export interface Sample {
   readonly value: number;
 }
 
-/** A scrape's samples, buckets under their own names. */
+/** The samples of a scrape, buckets under their own names. */
 export function samplesOf(scrape: string): Sample[] {
   return scrape.split("\n").flatMap((line) => {
     const [, name, labels = "", value] = /^([a-z_0-9]+)(?:\{(.*)\})? (\S+)$/.exec(line) ?? [];

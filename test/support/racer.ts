@@ -1,7 +1,6 @@
 /**
- * A process that listens when it is told to, as a host does at its start, for tests of what happens when two do at once. Reads lines
- * "TIME SOCKET" (milliseconds of Date.now()), tries to listen at that time, and prints "listening" or the failure's code; at "close" it
- * closes what it listens on.
+ * A process that listens on command, like a host at its start, for tests of races. Reads lines "TIME SOCKET" (milliseconds of Date.now()),
+ * tries to listen at that time, and prints "listening" or the failure's code; at "close" it closes its listener.
  */
 import { createInterface } from "node:readline";
 import { type Listener, listen } from "../../host/grpc/listener.ts";
@@ -16,7 +15,7 @@ for await (const line of createInterface({ input: process.stdin })) {
     continue;
   }
   const [time = "", socket = ""] = line.split(" ");
-  // Not a timer: two of them would fire milliseconds apart.
+  // Not a timer: two timers would fire milliseconds apart.
   while (Date.now() < Number(time));
   try {
     listener = await listen({ socket, mode: 0o600 }, (connection) => connection.destroy());

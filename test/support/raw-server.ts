@@ -1,4 +1,4 @@
-/** A server that reads HTTP and answers what a test likes, byte by byte: what no HTTP library would let it write. */
+/** A server that reads HTTP and writes any answer of a test, byte by byte, including those that no HTTP library would write. */
 import { createServer, type Server, type Socket } from "node:net";
 import type { TestContext } from "node:test";
 import { createServer as createTlsServer, type TlsOptions } from "node:tls";
@@ -8,7 +8,7 @@ export interface RawRequest {
   /** Request line and headers, without the empty line. */
   readonly head: string;
   readonly body: string;
-  /** The how-manieth of the server, from 1. */
+  /** The 1-based index of the request at this server. */
   readonly ordinal: number;
 }
 
@@ -16,7 +16,7 @@ export type OnRequest = (request: RawRequest) => void;
 
 export class RawServer {
   readonly requests: RawRequest[] = [];
-  /** All that ever were. */
+  /** All connections so far. */
   connections = 0;
   readonly open = new Set<Socket>();
   readonly #server: Server;
@@ -30,7 +30,7 @@ export class RawServer {
     this.#server.on("tlsClientError", () => {});
   }
 
-  /** Is stopped after the test. @param at an address to listen at */
+  /** Is stopped after the test. @param at the address to listen on */
   static async start(
     t: TestContext,
     onRequest: OnRequest,

@@ -1,4 +1,4 @@
-/** A provider in its sandbox without a socket, for tests that look closely at one guest. */
+/** A provider in its sandbox without a socket, for tests of one guest. */
 
 import { Crypto as SoftwareCrypto } from "@peculiar/webcrypto";
 import { createGate } from "../../host/capabilities/gate.ts";
@@ -19,9 +19,9 @@ export interface Sandbox {
   readonly supervisor: Supervisor;
   readonly logLines: string[];
   readonly denials: string[];
-  /** How processes ended, in order. */
+  /** The reasons for which processes ended, in order. */
   readonly ends: string[];
-  /** What operations of the host threw: nothing, if all is well. */
+  /** Errors thrown by operations of the host: none, if all is well. */
   readonly faults: unknown[];
   /** A key of this provider, as the keyset would route to it. */
   key(name: string, version: string): Promise<KeyVersion>;
@@ -29,17 +29,17 @@ export interface Sandbox {
 }
 
 export interface SandboxOptions extends Partial<SupervisorOptions> {
-  /** Keystore keys that the provider is granted, made here. */
+  /** Keystore keys that are created here and granted to the provider. */
   readonly keys?: string[];
-  /** Keystore keys that it is granted as passphrases, with their 32 bytes. */
+  /** Keystore keys that are granted as passphrases, with their 32 bytes. */
   readonly passphrases?: Readonly<Record<string, Uint8Array>>;
-  /** What the grant is narrowed to. */
+  /** The restriction of the grant. */
   readonly rpcs?: string[];
   readonly tableEntries?: number;
   readonly hostCallsPerMinute?: number;
-  /** In place of one of its own: what several providers share. */
+  /** A keystore that several providers share, in place of a new one. */
   readonly keystore?: Keystore;
-  /** Keys of that keystore that it is granted beside its own. */
+  /** Keys of that keystore that are granted in addition. */
   readonly shared?: string[];
 }
 
@@ -129,7 +129,7 @@ export async function startSandbox(
   try {
     await supervisor.start();
   } catch (error) {
-    // It would go on trying.
+    // Otherwise it would retry.
     await supervisor.stop();
     throw error;
   }

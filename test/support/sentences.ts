@@ -1,4 +1,4 @@
-/** What the host answers with, by gRPC code, where a provider's KMS is the cause: one sentence for each, and nothing of the KMS's own. */
+/** The host's messages by gRPC code for errors of a provider's KMS: one message for each code, without text of the KMS. */
 import assert from "node:assert/strict";
 
 const RPC = "Cannot (?:status|encrypt|decrypt): ";
@@ -18,7 +18,7 @@ const SENTENCES: Readonly<Record<number, RegExp>> = {
   16: new RegExp(`^${SAYS}its KMS refused the credential$`),
 };
 
-/** An error of a gRPC client with one of these codes, and the host's own sentence for it: for assert.rejects. */
+/** Matches an error of a gRPC client with one of these codes and the host's message for it; for assert.rejects. */
 export function saying(...codes: readonly number[]): (error: unknown) => true {
   return (error) => {
     const { code, details } = error as { code?: number; details?: string };

@@ -1,4 +1,4 @@
-/** A virtual TPM of its own for a test: swtpm, with its state in a temporary folder, and tpm2-tools that speak to it. */
+/** A virtual TPM for a test: swtpm with its state in a temporary folder, and tpm2-tools connected to it. */
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -36,7 +36,7 @@ export class Swtpm {
     return this.#port ?? 0;
   }
 
-  /** What a grant calls this device. */
+  /** The name of this device in a grant. */
   get device(): string {
     return this.#port === undefined ? `swtpm:${this.socket}` : `swtpm:127.0.0.1:${this.#port}`;
   }
@@ -46,7 +46,7 @@ export class Swtpm {
     return this.#port === undefined ? `swtpm:path=${this.socket}` : `swtpm:host=127.0.0.1,port=${this.#port}`;
   }
 
-  /** @param state its folder; another one is another TPM at the same place */
+  /** @param state its folder; another folder is another TPM at the same address */
   async start(state = this.folder): Promise<void> {
     const at = (kind: string, suffix: string, add: number) =>
       this.#port === undefined
@@ -69,13 +69,13 @@ export class Swtpm {
     this.#process?.kill(name);
   }
 
-  /** Ends it; its state stays, and start() begins again from it. */
+  /** Stops it; its state is kept, and start() continues with it. */
   async kill(name: NodeJS.Signals = "SIGTERM"): Promise<void> {
     const running = this.#process;
     this.#process = undefined;
     if (running === undefined || running.exitCode !== null || running.signalCode !== null) return;
     const exited = once(running, "exit");
-    // A stopped process takes no other signal than SIGKILL, and is not to go on before that one.
+    // A stopped process accepts no signal except SIGKILL, and must not continue before it.
     if (name !== "SIGKILL") running.kill("SIGCONT");
     running.kill(name);
     await exited;
@@ -86,7 +86,7 @@ export class Swtpm {
     rmSync(this.folder, { recursive: true, force: true });
   }
 
-  /** Runs one of tpm2-tools in the folder; whoever holds the data connection must have let go of it. */
+  /** Runs one of tpm2-tools in the folder; no other client may hold the data connection. */
   async tool(name: string, ...args: string[]): Promise<string> {
     const { stdout } = await run(name, args, {
       cwd: this.folder,
@@ -96,7 +96,7 @@ export class Swtpm {
     return stdout;
   }
 
-  /** What is loaded in the TPM: empty when nothing is. */
+  /** The handles loaded in the TPM: empty if there are none. */
   async loaded(): Promise<string> {
     const kinds = ["handles-transient", "handles-loaded-session", "handles-saved-session"];
     let all = "";
@@ -104,18 +104,18 @@ export class Swtpm {
     return all;
   }
 
-  /** Wrong passwords for an object of its own, until the TPM refuses all that dictionary-attack protection guards. */
+  /** Tries wrong passwords for its own object until the TPM locks all objects with dictionary-attack protection. */
   async lockOut(): Promise<void> {
     const made = ["-C", "o", "-g", "sha256", "-G", "ecc256", "-p", "right", "-c", "guarded.ctx"];
     await this.tool("tpm2_createprimary", ...made);
     for (let i = 0; i < 8; i++) {
       await this.tool("tpm2_create", "-C", "guarded.ctx", "-P", "wrong", "-G", "ecc256").catch(() => {});
-      // Without a resource manager, what a tool loaded stays.
+      // Without a resource manager, objects loaded by a tool stay.
       await this.tool("tpm2_flushcontext", "-t").catch(() => {});
     }
   }
 
-  /** Both channels. Nobody connects to see it: that would count as the TPM's one client. */
+  /** Waits for both channels. It does not connect to test them: that would count as the TPM's one client. */
   async #untilListening(): Promise<void> {
     for (let i = 0; i < 1000; i++) {
       if (this.#listens()) return;
@@ -124,7 +124,7 @@ export class Swtpm {
     throw new Error("swtpm does not listen");
   }
 
-  /** As the kernel says it: proc(5), /proc/net/unix and /proc/net/tcp. */
+  /** As the kernel reports it: proc(5), /proc/net/unix and /proc/net/tcp. */
   #listens(): boolean {
     if (this.#port === undefined) {
       const ACCEPTS = "00010000";
@@ -144,7 +144,7 @@ export class Swtpm {
   }
 }
 
-/** A port that is free, and so is the next one. */
+/** A free port whose next port is free too. */
 async function freePorts(): Promise<number> {
   for (;;) {
     const first = createServer();

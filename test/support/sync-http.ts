@@ -1,6 +1,6 @@
 /**
  * Requests over HTTP for code that cannot wait for a promise, such as a host call of the SDK's stand-in: a worker makes the request, and
- * this thread stands still until it has the answer. The server must be another process.
+ * this thread blocks until it has the answer. The server must be another process.
  */
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from "node:worker_threads";
 
@@ -22,7 +22,7 @@ export interface SyncResponse {
 
 const TIMEOUT_MS = 20_000;
 
-/** node:http follows no redirect; over https the server's certificate is held against `ca`. */
+/** node:http follows no redirect; over https the server's certificate is checked with `ca`. */
 const WORKER = `
 const { workerData } = require("node:worker_threads");
 const modules = { "http:": require("node:http"), "https:": require("node:https") };

@@ -1,4 +1,4 @@
-/** Errors and their sentences, for tests: a test asserts code, path and byte itself, and leaves the wording to a snapshot. */
+/** Errors and their messages, for tests: a test asserts code, path and byte itself, and leaves the wording to a snapshot. */
 import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
 
@@ -13,7 +13,7 @@ export function thrown(call: () => unknown): Error & { readonly code?: string } 
     assert.ok(error instanceof Error, String(error));
     return error;
   }
-  return assert.fail("it did not throw");
+  return assert.fail("the function did not throw");
 }
 
 /** Values of one run, such as a path or a port, or patterns of them (with the flag g), by the names that stand for them in a snapshot. */

@@ -1,6 +1,6 @@
 /**
- * Stands in for the one call of an API server that the auth method "kubernetes" makes: authentication.k8s.io/v1 TokenReview, over TLS
- * on loopback. It looks at the token's signature, time and audience, and at whether its service account was deleted meanwhile.
+ * Stands in for the one API server call of the auth method "kubernetes": authentication.k8s.io/v1 TokenReview, over TLS on loopback. It
+ * checks the token's signature, time and audience, and whether its service account has been deleted.
  */
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
@@ -25,7 +25,7 @@ export class TokenReviewServer {
   readonly #issuer = new JwtIssuer();
   readonly #uids = new Map<string, string>();
   readonly #server: Server;
-  /** How many reviews were asked for. */
+  /** The number of reviews. */
   reviews = 0;
 
   private constructor(authority: Authority) {
@@ -55,7 +55,7 @@ export class TokenReviewServer {
     return `https://127.0.0.1:${(this.#server.address() as { port: number }).port}`;
   }
 
-  /** A projected token, as the kubelet puts it into a pod; makes the account where there is none. */
+  /** A projected token, as the kubelet puts it into a pod; creates the account if it is missing. */
   token({ namespace, name }: ServiceAccount, audience = AUDIENCE): string {
     const user = `system:serviceaccount:${namespace}:${name}`;
     const uid = this.#uids.get(user) ?? randomUUID();
@@ -68,7 +68,7 @@ export class TokenReviewServer {
     });
   }
 
-  /** Its tokens are no longer good, as in a cluster where the account was deleted. */
+  /** Invalidates its tokens, like the deletion of the account in a cluster. */
   delete({ namespace, name }: ServiceAccount): void {
     this.#uids.delete(`system:serviceaccount:${namespace}:${name}`);
   }

@@ -1,4 +1,4 @@
-/** Calls of guests at one device, behind the real gate and filter: the command's bytes are the test's own. */
+/** Calls of guests to one device, behind the real gate and filter: the test provides the bytes of each command. */
 import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
@@ -17,7 +17,7 @@ const NONE = new Uint8Array();
 const EVERY = ["status", "encrypt", "decrypt", "provision"];
 const REQUESTS = [{ capability: "tpm", operations: ["enter", "transmit", "leave"], rpcs: EVERY }];
 
-/** Providers "a" and "b" (or more) at one device, behind the real gate. */
+/** Providers "a" and "b" (or more) on one device, behind the real gate. */
 export function setUp(
   t: TestContext,
   device: string,
@@ -92,14 +92,14 @@ export function setUp(
       );
     }
 
-    /** The response to a command that reaches the TPM, or a manager's answer. */
+    /** The response to a command that reaches the TPM, or an answer of the resource manager. */
     async send(command: Uint8Array): Promise<Uint8Array> {
       const { code, body, message } = await this.transmit(command);
       assert.equal(code, 0, message);
       return body;
     }
 
-    /** The response to a command that the TPM does. */
+    /** The response to a command that succeeds in the TPM. */
     async done(command: Uint8Array): Promise<Uint8Array> {
       const response = await this.send(command);
       assert.equal(tpm.rc(response), 0, `0x${tpm.rc(response).toString(16)}`);
@@ -110,7 +110,7 @@ export function setUp(
       return this.ask("leave", toBinary(TpmLeaveRequestSchema, create(TpmLeaveRequestSchema, { memory })));
     }
 
-    /** As the sandbox says it: the call is over, however it ended. */
+    /** Ends the call, like the sandbox does for any outcome. */
     end(): void {
       this.#over.abort();
     }

@@ -1,4 +1,4 @@
-/** Marshals TPM 2.0 commands for tests, and takes responses apart. */
+/** Builds TPM 2.0 commands for tests, and parses responses. */
 import { createHash, createHmac } from "node:crypto";
 import { STORAGE_PRIMARY } from "../../host/capabilities/tpm/template.ts";
 
@@ -79,7 +79,7 @@ export function keyedHash(
   return join(u16(0x0008), u16(0x000b), u32(attributes), sized(policy), scheme, sized(unique));
 }
 
-/** The public area of an HMAC key, as a TPM gives it back. */
+/** The public area of an HMAC key, as a TPM returns it. */
 export const loadable = () => keyedHash(HMAC_KEY, { unique: new Uint8Array(32) });
 
 export const create = (
@@ -114,12 +114,12 @@ export const policyCommandCode = (session: number) => command(0x16c, [session], 
 export const policyGetDigest = (session: number) => command(0x189, [session], []);
 export const policyRestart = (session: number) => command(0x180, [session], []);
 
-/** A response's code. */
+/** The code of a response. */
 export const rc = (response: Uint8Array) => Buffer.from(response).readUInt32BE(6);
 /** The handle of a response that has one. */
 export const handleIn = (response: Uint8Array) => Buffer.from(response).readUInt32BE(10);
 
-/** The TPM2Bs that begin at an offset. */
+/** The TPM2Bs from an offset on. */
 export function sizedAt(response: Uint8Array, offset: number, count: number): Uint8Array[] {
   const buffer = Buffer.from(response);
   let at = offset;

@@ -1,4 +1,4 @@
-/** A host's folder whose keys are in a TPM: nothing is made or started yet. */
+/** A host's folder with keys in a TPM: nothing is created or started yet. */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { Fixture, root, sha256Of } from "./fixture.ts";
@@ -7,9 +7,9 @@ export const tpmModule = join(root, "providers", "tpm.wasm");
 
 export interface TpmNodeOptions {
   readonly device: string;
-  /** Between two probes of the host's own; long where a test counts what is said to the TPM. */
+  /** The interval of the host's own probes; long where a test counts TPM commands. */
   readonly interval?: string;
-  /** Keys for decrypting only, besides "kek". */
+  /** Keys for decryption only, in addition to "kek". */
   readonly others?: readonly string[];
   /** Whether the provider may have sealed data from the TPM. */
   readonly unseal?: boolean;

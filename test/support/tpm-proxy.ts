@@ -1,26 +1,26 @@
 /**
- * A man in the middle between a host and swtpm: it hears every command and response, and may change, cut, delay or replace what comes
- * back. Where a message ends, its own size field says.
+ * A man in the middle between a host and swtpm: it reads every command and response, and may change, cut, delay or replace responses. The
+ * size field of a message gives its end.
  */
 import { once } from "node:events";
 import { createConnection, createServer, type Server, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 
 export interface Heard {
-  /** The command's code, for its response too. */
+  /** The command's code, also for its response. */
   readonly code: number;
   readonly from: "host" | "tpm";
   readonly bytes: Buffer;
 }
 
-/** What the host gets: bytes; late, or with the connection's end behind them. */
+/** The reaction to a response: bytes, delayed, or followed by the end of the connection. */
 export interface Reaction {
   readonly send: Buffer;
   readonly afterMs?: number;
   readonly thenCut?: boolean;
 }
 
-/** What it gets is the command's code and the response's bytes, its own to change. */
+/** Receives the command's code and the response's bytes, which it may change. */
 export type Tamper = (code: number, response: Buffer) => Buffer | Reaction;
 
 const honest: Tamper = (_code, response) => response;
@@ -46,14 +46,14 @@ export class TpmProxy {
     return proxy;
   }
 
-  /** Tampers with the next response to this command, or with the nth of them from 1, and with no other. */
+  /** Tampers only with the next response to this command, or with the nth of them from 1. */
   next(code: number, change: (response: Buffer) => Buffer | Reaction, nth = 1): { readonly done: boolean } {
     return this.#tamperWith(code, change, (count) => count === nth);
   }
 
   /**
-   * Tampers with every response to this command, from the nth on. Where the host uses the TPM by itself too, this is what is sure to hit
-   * the call that a test makes.
+   * Tampers with every response to this command, from the nth on. Where the host also uses the TPM by itself, this is sure to affect the
+   * test's own call.
    */
   every(code: number, change: (response: Buffer) => Buffer | Reaction, nth = 1): { readonly done: boolean } {
     return this.#tamperWith(code, change, (count) => count >= nth);
@@ -74,12 +74,12 @@ export class TpmProxy {
     return state;
   }
 
-  /** Until every response that was held back has been given, or its connection was gone. */
+  /** Waits until every delayed response has been sent, or its connection is gone. */
   async allGiven(): Promise<void> {
     while (this.#late.length > 0) await this.#late.shift();
   }
 
-  /** Of hosts, that none of them has ended. */
+  /** The number of open connections of hosts. */
   get connections(): number {
     return this.#hosts.size;
   }
@@ -89,8 +89,8 @@ export class TpmProxy {
   }
 
   /**
-   * Ends what connections there are, and resolves when the host has ended its side of them: it makes another one when it needs it, and
-   * begins again in the TPM.
+   * Closes the connections, and resolves when the host has closed its side: it reconnects when needed, and loads its objects in the TPM
+   * again.
    */
   async cut(): Promise<void> {
     const closed = [...this.#hosts].map((host) => once(host, "close"));
@@ -121,7 +121,7 @@ export class TpmProxy {
         thenCut = false,
       } = Buffer.isBuffer(reaction) ? { send: reaction } : reaction;
       const deliver = () => {
-        // The connection was cut, or a host that does not wait so long has ended it.
+        // The connection was cut, or a host that does not wait so long has closed it.
         if (host.writableEnded || host.destroyed) return;
         if (thenCut) host.end(send);
         else host.write(send);
@@ -131,7 +131,7 @@ export class TpmProxy {
     });
   }
 
-  /** Calls with each whole message that comes from a side. */
+  /** Calls back with each complete message from one side. */
   #messages(from: Socket, to: Socket, take: (bytes: Buffer) => void): void {
     let received = Buffer.alloc(0);
     this.#sockets.add(from);

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
-/** Tries until it is well again, at most for 20 s. */
+/** Retries until the work succeeds, for at most 20 s. */
 export async function untilWell<T>(work: () => Promise<T>): Promise<T> {
   for (let i = 0; ; i++) {
     try {

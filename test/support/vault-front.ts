@@ -1,6 +1,6 @@
 /**
- * What stands between a host and OpenBao in tests: it passes requests on, hears them, and may answer in the server's place, late,
- * wrongly or not at all. A host that talks to it in the clear or over TLS sees an origin like any other.
+ * A proxy between a host and OpenBao: it forwards requests, records them, and may answer in the server's place, late, wrongly or not at
+ * all. To a host it is an ordinary origin, over plain HTTP or TLS.
  */
 import {
   createServer,
@@ -22,7 +22,7 @@ export interface Heard {
 export type Interfere = (request: IncomingMessage, response: ServerResponse) => boolean | Promise<boolean>;
 
 export interface FrontOptions {
-  /** PEM; absent: in the clear. */
+  /** PEM; absent: plain HTTP. */
   readonly tls?: { readonly key: string; readonly cert: string; readonly ca?: string };
   /** 0: any free one. */
   readonly port?: number;
@@ -33,7 +33,7 @@ export class Front {
   interfere: Interfere | undefined;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
-  /** What `interfere` threw: an assertion of a test, which must not look like a server that hangs up. */
+  /** An error that `interfere` threw: a failed assertion of a test must not look like a server that hangs up. */
   readonly #faults: unknown[] = [];
   readonly #tls: boolean;
 
@@ -66,7 +66,7 @@ export class Front {
     return `${this.#tls ? "https" : "http"}://127.0.0.1:${this.port}`;
   }
 
-  /** How many requests of a path that ends like this were heard. */
+  /** The number of requests with a path that ends like this. */
   count(end: string): number {
     return this.heard.filter(({ path }) => path.endsWith(end)).length;
   }

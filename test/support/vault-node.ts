@@ -1,4 +1,4 @@
-/** A host's folder whose KEK is in OpenBao's Transit engine: nothing is made or started yet. */
+/** A host's folder with its KEK in OpenBao's Transit engine: nothing is created or started yet. */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Fixture, root, sha256Of } from "./fixture.ts";
@@ -8,7 +8,7 @@ export const vaultModule = join(root, "providers", "vault.wasm");
 export interface VaultNodeOptions {
   /** "http://127.0.0.1:8200" */
   readonly origin: string;
-  /** Written to the file "token", with which the host says who it is; another credential goes into `net`. */
+  /** Written to the file "token", the host's credential; another credential goes into `net`. */
   readonly token?: string;
   /** Changes to the grant. */
   readonly net?: Record<string, unknown>;
@@ -16,12 +16,12 @@ export interface VaultNodeOptions {
   readonly key?: Record<string, unknown>;
   /** Changes to the provider. */
   readonly provider?: Record<string, unknown>;
-  /** Changes to the rest. */
+  /** Further changes to the configuration. */
   readonly rest?: Record<string, unknown>;
   readonly interval?: string;
 }
 
-/** What the provider asks for a key of this name, mounted at transit. */
+/** The provider's requests for a key of this name, mounted at transit. */
 export function allowFor(key: string, mount = "transit"): string[] {
   return [
     `GET /v1/${mount}/keys/${key}`,

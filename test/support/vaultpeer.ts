@@ -27,7 +27,7 @@ export class VaultPeer {
     const tls = bao.url.startsWith("https:") ? [`-ca-file=${bao.authority.file}`] : [];
     const args = [`-socket=${this.socket}`, `-addr=${bao.url}`, `-token-file=${tokenFile}`, ...tls];
     const log = openSync(join(this.folder, "log"), "a");
-    // No BAO_* or VAULT_* of the caller: the client in it reads them.
+    // Without the caller's BAO_* or VAULT_*, which the client in it reads.
     this.#process = spawn(vaultpeer, [...args, `-mount=${mount}`, `-key=${key}`], {
       env: { PATH: process.env.PATH },
       stdio: ["ignore", log, log],

@@ -1,4 +1,4 @@
-/** Modules for tests: assembled from text, or put together byte by byte. */
+/** Modules for tests: assembled from text, or byte by byte. */
 import wabt from "wabt";
 
 const { parseWat } = await wabt();
@@ -18,7 +18,7 @@ export function wasm(wat: string): Uint8Array {
     simd: true,
   });
   try {
-    // a copy: what the assembler gives lies in its own memory
+    // a copy, because the assembler's result is in its own memory
     return parsed.toBinary({ write_debug_names: false }).buffer.slice();
   } finally {
     parsed.destroy();

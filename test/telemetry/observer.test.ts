@@ -1,4 +1,4 @@
-/** The events of a host are in the metrics and in the state report. */
+/** The host's events appear in the metrics and in the state report. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { CredentialEvent } from "../../host/capabilities/capability.ts";
@@ -39,7 +39,7 @@ async function open() {
   return { telemetry, scrape: async () => samplesOf(await telemetry.metrics.scrape(metricSamples(view))) };
 }
 
-test("another version of a key is counted, its return from a failure is not", async () => {
+test("a new version of a key is counted, its recovery from a failure is not", async () => {
   const { telemetry, scrape } = await open();
   const [one, two] = [await deriveKeyId("kek", "1"), await deriveKeyId("kek", "2")];
   telemetry.keyChanged({ key, keyId: one });
@@ -59,7 +59,7 @@ test("another version of a key is counted, its return from a failure is not", as
   ]);
 });
 
-test("a credential's events are counted, its end is known, and what changes is in the history", async () => {
+test("a credential's events are counted, its expiry is reported, and its changes are in the history", async () => {
   const { telemetry, scrape } = await open();
   const events: CredentialEvent[] = [
     { provider: "local", event: "login", expires: 1_800_000_000_000 },
@@ -87,7 +87,7 @@ test("a credential's events are counted, its end is known, and what changes is i
   );
 });
 
-test("the state of the audit log and of the socket is in the scrape, and the host is not ready before a probe", async () => {
+test("the scrape has the state of the audit log and of the socket, and the host is not ready before a probe", async () => {
   const samples = await (await open()).scrape();
   assert.deepEqual(
     ["lag_lines", "lag_bytes", "failures_total"].map((name) => total(samples, `kleidi_audit_${name}`)),

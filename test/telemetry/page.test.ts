@@ -1,4 +1,4 @@
-/** The admin page in a real browser: what is hostile in it does nothing, and what it says can be read. */
+/** The admin page in a real browser: hostile text in it has no effect, and its content is readable. */
 import assert from "node:assert/strict";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
@@ -12,11 +12,11 @@ import { Chromium, type Tab } from "../support/chromium.ts";
 import { Fixture, localConfig, localModule, root, sha256Of } from "../support/fixture.ts";
 import { untilWell } from "../support/until-well.ts";
 
-/** Where what was seen is left, for people. */
+/** The folder of the screenshots, for people. */
 const PICTURES = join(root, ".tmp", "page");
 const WIDTHS = [400, 1400];
 
-/** Everything that a page was ever broken out of with; each would say so if it ran, or ask for something. */
+/** Typical injections into a page; each would reveal itself if it ran or requested anything. */
 const ATTACKS = [
   "<script>document.title='owned'</script>",
   "</style><script>document.title='owned'</script>",
@@ -81,7 +81,7 @@ function hostileReport(): HostReport {
   };
 }
 
-/** Of every element with a text of its own, how far it stands out from what is behind it (WCAG 2.2, 1.4.3). */
+/** The contrast of every element with its own text against its background (WCAG 2.2, 1.4.3). */
 const CONTRASTS = `(() => {
   const parse = (text) => text.match(/[\\d.]+/g).map(Number);
   const luminance = ([r, g, b]) => [r, g, b].map((c) => c / 255).map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4))
@@ -101,7 +101,7 @@ const CONTRASTS = `(() => {
     });
 })()`;
 
-/** What a reader that does not see the page needs; empty where all is well. */
+/** The requirements of a screen reader; empty if all are met. */
 const ACCESS = `(() => {
   const faults = [];
   const all = (what) => [...document.querySelectorAll(what)];
@@ -121,7 +121,7 @@ const ACCESS = `(() => {
     for (const row of table.tBodies[0].rows)
       if (row.querySelectorAll("th[scope=row]").length !== 1) faults.push("a row without a header");
   }
-  for (const time of all("time")) if (Number.isNaN(Date.parse(time.dateTime))) faults.push("a time that is none");
+  for (const time of all("time")) if (Number.isNaN(Date.parse(time.dateTime))) faults.push("an invalid time");
   for (const section of all("section")) if (!section.getAttribute("aria-label")) faults.push("a section without a name");
   return faults;
 })()`;
@@ -136,7 +136,7 @@ describe("the admin page in Chromium", () => {
   });
   after(() => browser.close());
 
-  /** Loads it at two widths, and in light and dark; nothing else may be asked for, nothing complained of. */
+  /** Loads the page at two widths, in light and dark mode; no other request may be sent and no problem reported. */
   async function look(url: string, name: string): Promise<void> {
     tab.events.requests.length = 0;
     tab.events.complaints.length = 0;
@@ -157,7 +157,7 @@ describe("the admin page in Chromium", () => {
     assert.deepEqual(tab.events.complaints, []);
   }
 
-  describe("with hostile text wherever there is text", () => {
+  describe("with hostile text in every field", () => {
     const options = { metrics: async () => "", notReadyReason: () => undefined, state: hostileReport };
     const admin = createAdmin(options);
     let listener: Awaited<ReturnType<typeof listenOnAddress>>;
@@ -171,7 +171,7 @@ describe("the admin page in Chromium", () => {
       admin.close();
     });
 
-    test("shows it, asks for nothing, runs nothing, and can be read", async () => {
+    test("shows it, sends no request, runs no script, and is readable", async () => {
       await look(url, "hostile");
       assert.equal(await tab.value("document.title"), "NOT READY · kleidí");
       const elements =
@@ -183,7 +183,7 @@ describe("the admin page in Chromium", () => {
       for (const hidden of ["\u202e", "\u0000", "\u2028", "\u200b"]) assert.ok(!text.includes(hidden));
     });
 
-    test("the policy stops a script and a picture, were they in it", async () => {
+    test("blocks an injected script and image by its policy", async () => {
       await tab.go(url);
       await tab.value(`(() => {
         const script = document.createElement("script");
@@ -201,7 +201,7 @@ describe("the admin page in Chromium", () => {
     });
   });
 
-  describe("of a real host with a provider that is denied what it asks for", () => {
+  describe("of a real host with a provider whose requests are denied", () => {
     const fixture = new Fixture();
     let where = "";
     before(async () => {
@@ -233,7 +233,7 @@ describe("the admin page in Chromium", () => {
     });
     after(() => fixture.close());
 
-    test("says what it may reach, what it reached, and what it was denied", async () => {
+    test("shows the grants, the calls and the denials of the provider", async () => {
       await look(`http://${where}/`, "host");
       const text = await tab.value<string>("document.body.innerText");
       assert.match(
@@ -246,7 +246,7 @@ describe("the admin page in Chromium", () => {
       assert.ok(text.includes(sha256Of(localModule)));
     });
 
-    test("/state says the same, and check reads it", async () => {
+    test("agrees with /state, which check reads", async () => {
       const state: HostReport = JSON.parse((await ask(where, "/state")).text);
       assert.deepEqual(Object.keys(state.providers), ["local", "stranger"]);
       const [denial] = state.denials;
@@ -261,7 +261,7 @@ describe("the admin page in Chromium", () => {
       assert.match(fixture.run("check").stdout, /running host: provider stranger is ready/);
     });
 
-    test("and when all is well, it says so", async () => {
+    test("reports a healthy host", async () => {
       const good = new Fixture();
       try {
         const at = `127.0.0.1:${await freePort()}`;

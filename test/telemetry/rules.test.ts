@@ -1,5 +1,5 @@
 /**
- * Alert rules and the dashboard: checked with the real promtool, against what a real host says, and against their pages.
+ * Alert rules and the dashboard: checked with the real promtool, compared with the metrics of a real host and with their pages.
  */
 import assert from "node:assert/strict";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -62,13 +62,13 @@ const expressions = [
   ),
 ];
 
-/** A metric as an expression names it, with what it says of its labels. */
+/** A metric as an expression names it, with the matchers of its labels. */
 interface Use {
   readonly metric: string;
   readonly labels: readonly { readonly name: string; readonly values: readonly string[] }[];
 }
 
-/** Names of PromQL are followed by "(" or are its words; what is left names metrics. Labels after by and on are told of apart. */
+/** Names of PromQL are followed by "(" or are keywords; the others name metrics. Labels after by and on are recognized separately. */
 function usesOf(expr: string): { uses: Use[]; grouped: string[] } {
   const grouped: string[] = [];
   const ungrouped = expr.replace(/\b(by|on|without)\s*\(([^)]*)\)/g, (_, _word, names: string) => {
@@ -90,11 +90,11 @@ function usesOf(expr: string): { uses: Use[]; grouped: string[] } {
   return { uses, grouped };
 }
 
-/** What Prometheus adds to every series. */
+/** The labels that Prometheus adds to every series. */
 const TARGET = ["instance", "job"];
 const bare = (name: string) => name.replace(/_(bucket|sum|count)$/, "");
 
-test("the rules are good, and each fires and keeps quiet where it should", () => {
+test("the rules are valid, and each fires only where it should", () => {
   const checked = promtool(["check", "rules", RULES]);
   assert.equal(checked.status, 0, checked.text);
   const tested = promtool(["test", "rules", RULES_TEST]);
@@ -113,7 +113,7 @@ test("each alert has a case in which it fires, and one in which it does not", ()
   }
 });
 
-test("each alert has a severity, a summary, a description, and the page of its name", () => {
+test("each alert has a severity, a summary, a description, and a runbook page with its name", () => {
   for (const { alert, labels, annotations } of rules) {
     assert.match(labels.severity, /^(critical|warning|info)$/, alert);
     assert.ok(annotations.summary.length > 10 && annotations.description.length > 10, alert);
@@ -135,10 +135,10 @@ for (const { alert } of rules) {
   test(`the page of ${alert} has the headings Meaning, Checks and Actions`, () => {
     const headings = [...text.matchAll(/^#+ (.*)$/gm)].map(([, heading]) => heading);
     assert.deepEqual(headings, [alert, "Meaning", "Checks", "Actions"]);
-    assert.ok(text.split(/\s+/).length < 350, "it is read at night");
+    assert.ok(text.split(/\s+/).length < 350, "short enough to read at night");
   });
 
-  test(`what the page of ${alert} names is there: commands, metrics, codes`, () => {
+  test(`the commands, metrics and codes on the page of ${alert} exist`, () => {
     for (const quoted of code) {
       const [, command] = /^kleidi ((?:(?:key|audit) )?[a-z]+)/.exec(quoted) ?? [];
       if (command !== undefined) assert.ok(COMMANDS.includes(command), `${quoted} is a command`);
@@ -149,7 +149,7 @@ for (const { alert } of rules) {
   });
 }
 
-describe("against a real host's scrape", () => {
+describe("compared with a real host's scrape", () => {
   const fixture = new Fixture();
   let types = new Set<string>();
   const values = new Map<string, Set<string>>();
@@ -170,9 +170,9 @@ describe("against a real host's scrape", () => {
       const known = values.get(name) ?? new Set();
       values.set(name, known.add(value));
     }
-    // No series before the first credential: this host has none.
+    // The series appears with the first credential, and this host has none.
     values.set("event", new Set(CREDENTIAL_EVENTS));
-    // This host has one of them.
+    // The host exposes one of these.
     values.set("wall", new Set(WALLS));
   });
   after(() => fixture.close());
@@ -194,12 +194,12 @@ describe("against a real host's scrape", () => {
           for (const value of named) assert.ok(values.get(name)?.has(value), `${name} can be "${value}"`);
         }
       }
-      for (const name of grouped) assert.ok(all.has(name), `the label ${name} is there to group by`);
+      for (const name of grouped) assert.ok(all.has(name), `the label ${name} exists to group by`);
     });
   }
 });
 
-test("what names no metric, a made-up one or a made-up label is seen", () => {
+test("an expression without a metric, an invented metric and an invented label are detected", () => {
   assert.deepEqual(
     usesOf('sum by (rpc, le) (rate(a_total{x=~"b|c", y="d"}[5m])) / 2 > on (z) b or absent(up)'),
     {
@@ -242,12 +242,12 @@ test("the dashboard's expressions are PromQL", () => {
 });
 
 describe("the dashboard", () => {
-  test("has a row for each of the readers' questions", () => {
+  test("has a row for each question of its readers", () => {
     const rows = dashboard.panels.filter(({ type }) => type === "row").map(({ title }) => title);
     assert.deepEqual(rows, ["The API server's view", "Providers", "Keys", "Security", "Host"]);
   });
 
-  test("has what Grafana asks of a dashboard and its panels", () => {
+  test("has the fields that Grafana requires of a dashboard and its panels", () => {
     assert.ok(dashboard.title && dashboard.uid && dashboard.schemaVersion >= 36);
     const ids = dashboard.panels.map(({ id }) => id);
     assert.equal(new Set(ids).size, ids.length);
@@ -259,7 +259,7 @@ describe("the dashboard", () => {
     }
   });
 
-  test("asks the data source that is chosen, everywhere, and only hosts that are chosen", () => {
+  test("queries only the selected data source and the selected hosts", () => {
     const variables = dashboard.templating.list.map(({ name, type }) => `${name} ${type}`);
     assert.deepEqual(variables, ["datasource datasource", "instance query"]);
     for (const { title, type, datasource, targets = [] } of dashboard.panels) {
@@ -278,7 +278,7 @@ describe("the dashboard", () => {
     }
   });
 
-  test("has panels side by side that fill their lines and do not overlap", () => {
+  test("has panels that fill their rows and do not overlap", () => {
     const taken = new Map<string, string>();
     for (const { title, gridPos } of dashboard.panels) {
       assert.ok(gridPos.x + gridPos.w <= 24, title);
@@ -292,7 +292,7 @@ describe("the dashboard", () => {
     assert.equal(taken.size, bottom * 24);
   });
 
-  test("or an alert shows every metric of the host, but the one that a runbook names", () => {
+  test("shows every metric of the host that no alert uses, except the one that a runbook names", () => {
     const shown = new Set(
       expressions.flatMap(([, expr]) => usesOf(expr).uses.map(({ metric }) => bare(metric))),
     );
@@ -303,7 +303,7 @@ describe("the dashboard", () => {
   });
 });
 
-test("labels that rules and dashboard group by are documented", () => {
+test("the grouping labels of rules and dashboard are documented", () => {
   const grouped = new Set(expressions.flatMap(([, expr]) => usesOf(expr).grouped));
   for (const name of grouped) assert.ok([...TARGET, "le", ...Object.keys(LABELS)].includes(name), name);
 });

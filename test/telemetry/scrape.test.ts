@@ -1,4 +1,4 @@
-/** What a real host says to Prometheus: the conventions, the bounds of its labels, and what it counts while it is used. */
+/** The metrics of a real host: Prometheus' conventions, the bounds of the labels, and the counts while it is used. */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { Grpc } from "../../host/error.ts";
@@ -16,7 +16,7 @@ import { untilWell } from "../support/until-well.ts";
 requireDebian(["swtpm", "tpm2-tools"]);
 const plaintext = new Uint8Array(32).fill(0x5a);
 
-/** The labels of the table, by the name of a sample. */
+/** The labels in the table, by the name of a sample. */
 function labelsOf(name: string): readonly string[] {
   const bare = name.replace(/_(bucket|sum|count)$/, "");
   const row = Object.hasOwn(METRICS, name) ? METRICS[name as MetricName] : METRICS[bare as MetricName];
@@ -40,7 +40,7 @@ describe("a host with a hostile provider", () => {
       hostile: {
         module: misbehave,
         sha256: sha256Of(misbehave),
-        // So the keystore in its Encrypt is denied.
+        // So that the keystore call in its Encrypt is denied.
         grants: { keystore: { keys: ["undeclared"], rpcs: ["decrypt"] } },
       },
     };
@@ -63,12 +63,12 @@ describe("a host with a hostile provider", () => {
     await fixture.close();
   });
 
-  test("its scrape keeps Prometheus' conventions", async () => {
+  test("exposes a scrape that follows Prometheus' conventions", async () => {
     const { text } = await ask(admin, "/metrics");
     assert.deepEqual(promtool(["check", "metrics"], text), { status: 0, text: "" });
   });
 
-  test("promtool does say what does not keep them", () => {
+  test("promtool reports a scrape that does not follow the conventions", () => {
     const { status, text } = promtool(
       ["check", "metrics"],
       "# HELP a_total b\n# TYPE a_total gauge\na_total 1\n",
@@ -77,12 +77,12 @@ describe("a host with a hostile provider", () => {
     assert.match(text, /a_total/);
   });
 
-  test("every sample has the labels of the table, and no other", async () => {
+  test("every sample has exactly the labels of the table", async () => {
     for (const { name, labels } of ours(await scrape()))
       assert.deepEqual(Object.keys(labels).sort(), labelsOf(name).toSorted(), name);
   });
 
-  test("denials are counted, and whatever it does, it adds no series", async () => {
+  test("counts denials, and the provider cannot add a series", async () => {
     const before = await scrape();
     const denied = { provider: "hostile", capability: "keystore", verdict: "denied" };
     const denial = {
@@ -100,7 +100,7 @@ describe("a host with a hostile provider", () => {
     assert.deepEqual(names(await scrape()), names(before));
   });
 
-  test("it is not ready, and says so; what it serves with another key is counted", async () => {
+  test("reports that it is not ready, and counts the calls that it serves with another key", async () => {
     const samples = await scrape();
     assert.equal(total(samples, "kleidi_ready"), 0);
     assert.equal((await ask(admin, "/readyz")).status, 503);
@@ -116,7 +116,7 @@ describe("a host with a hostile provider", () => {
       code: Grpc.FAILED_PRECONDITION,
       details: 'Cannot decrypt: no ready key has this key_id; not answered yet: "undeclared"',
     });
-    // A scrape is shared for a second.
+    // A scrape is cached for a second.
     await untilWell(async () => {
       const decrypts = (await scrape()).filter(({ labels }) => labels.rpc === "Decrypt");
       assert.equal(
@@ -127,7 +127,7 @@ describe("a host with a hostile provider", () => {
     });
   });
 
-  test("nothing of a local key's calls is a backend's: an RPC's overhead is its whole time", async () => {
+  test("calls of a local key have no backend time: an RPC's overhead is its full duration", async () => {
     const samples = await scrape();
     for (const rpc of ["Encrypt", "Decrypt"])
       assert.equal(
@@ -137,7 +137,7 @@ describe("a host with a hostile provider", () => {
   });
 });
 
-test("scrapes under load are whole, and what they count only rises", async (t) => {
+test("scrapes under load are complete, and their counters only rise", async (t) => {
   const admin = `127.0.0.1:${await freePort()}`;
   const fixture = new Fixture();
   t.after(() => fixture.close());
@@ -160,7 +160,7 @@ test("scrapes under load are whole, and what they count only rises", async (t) =
     const now = total(samples, "kleidi_rpcs_total", good);
     assert.ok(now >= last, `${now} after ${last}`);
     last = now;
-    // A bucket of a histogram is there or not; everything that is there once stays.
+    // A bucket of a histogram may be absent; a series that was there once stays.
     const all = ours(samples).map(({ name, labels }) => `${name} ${JSON.stringify(labels)}`);
     names ??= all;
     assert.deepEqual(all, names);
@@ -177,7 +177,7 @@ test("scrapes under load are whole, and what they count only rises", async (t) =
   assert.equal(total(samples, "kleidi_ready"), 1);
 });
 
-test("the time in which a TPM is waited for is in an RPC's duration, and not in its overhead", async (t) => {
+test("the time of waiting for a TPM is part of an RPC's duration, and not of its overhead", async (t) => {
   const tpm = await Swtpm.start();
   const fixture = tpmNode(tpm);
   t.after(async () => {
@@ -202,6 +202,6 @@ test("the time in which a TPM is waited for is in an RPC's duration, and not in 
     assert.ok(own > 0 && own < whole, `${rpc}: ${own} of ${whole}`);
     waited += whole - own;
   }
-  // What is around a host call is a few lines of the gate; probes wait for the TPM as well.
+  // A host call adds only a few lines of the gate; probes wait for the TPM as well.
   assert.ok(waited < inTpm * 1.5, `RPCs waited ${waited} s, host calls took ${inTpm} s`);
 });

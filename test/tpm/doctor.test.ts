@@ -1,4 +1,4 @@
-/** kleidi doctor before a real swtpm: healthy, locked, with a password, busy, gone, and a device that is not a TPM. */
+/** kleidi doctor with a real swtpm: healthy, locked, with a password, busy, gone, and a device that is not a TPM. */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -26,7 +26,7 @@ function doctor(node = fixture): { status: number | null; stdout: string } {
   return node.run("doctor");
 }
 
-test("a healthy TPM: its identity, and that nothing is missing", async () => {
+test("reports the identity of a healthy TPM, and that nothing is missing", async () => {
   const { status, stdout } = doctor();
   assert.equal(status, 0, stdout);
   const said = stdout.replaceAll(`TPM ${tpm.device}`, "TPM x").split("\n");
@@ -42,14 +42,14 @@ test("a healthy TPM: its identity, and that nothing is missing", async () => {
   assert.equal(await tpm.loaded(), "");
 });
 
-test("--json is one object of findings", () => {
+test("prints one object of findings with --json", () => {
   const { stdout } = fixture.run("doctor", "--json");
   const { ok, findings } = JSON.parse(stdout) as { ok: boolean; findings: { subject: string }[] };
   assert.equal(ok, true);
   assert.ok(findings.some(({ subject }) => subject === `TPM ${tpm.device} lockout`));
 });
 
-test("a TPM in lockout, with the command that ends it", async () => {
+test("reports a TPM in lockout with the command that ends it", async () => {
   await tpm.lockOut();
   const { status, stdout } = doctor();
   assert.equal(status, 1, stdout);
@@ -61,7 +61,7 @@ test("a TPM in lockout, with the command that ends it", async () => {
   assert.equal(doctor().status, 0);
 });
 
-test("an owner hierarchy with a password, with the command that takes it away", async () => {
+test("reports an owner hierarchy with a password and the command that removes it", async () => {
   await tpm.tool("tpm2_changeauth", "-c", "owner", "secret");
   const { status, stdout } = doctor();
   assert.equal(status, 1);
@@ -72,7 +72,7 @@ test("an owner hierarchy with a password, with the command that takes it away", 
   await tpm.tool("tpm2_changeauth", "-c", "owner", "-p", "secret");
 });
 
-test("a virtual TPM whose one client is a host cannot be asked, and says who is in the way", async () => {
+test("reports a virtual TPM whose only connection a host holds", async () => {
   const made = fixture.run("key", "init");
   assert.equal(made.status, 0, made.stderr);
   const host = await fixture.serve();
@@ -85,7 +85,7 @@ test("a virtual TPM whose one client is a host cannot be asked, and says who is 
   assert.equal(await Fixture.stop(host), 0);
 });
 
-test("a TPM that is not there", async () => {
+test("reports a missing TPM", async () => {
   const node = tpmNode({ device: `swtpm:${join(fixture.folder, "nowhere.sock")}` });
   const { status, stdout } = doctor(node);
   assert.equal(status, 1);
@@ -96,13 +96,13 @@ test("a TPM that is not there", async () => {
   await node.close();
 });
 
-/** Servers in processes of their own: the command is waited for, and they have to answer meanwhile. */
+/** Servers in processes of their own: the test waits synchronously for the command, and they must answer meanwhile. */
 const IMPOSTORS: [name: string, onData: string, sentence: RegExp][] = [
   ["rubbish", 's.write(require("crypto").randomBytes(64))', /FAIL TPM .*: it cannot be asked: /],
   ["nothing", "", /it cannot be asked: it took a command and did not answer in 3000 ms/],
 ];
 for (const [name, onData, sentence] of IMPOSTORS) {
-  test(`a device that answers ${name} is not a TPM`, async () => {
+  test(`reports that a device that answers ${name} is not a TPM`, async () => {
     const path = join(fixture.folder, `${name}.sock`);
     const program = `require("net").createServer((s) => {
       s.on("error", () => {});

@@ -1,6 +1,6 @@
 /**
- * Keys of every scheme that kleidi 0.1.0 made, before Load was held against what Create makes and Unseal was a grant: the virtual TPM's
- * state, the records and a ciphertext of each are in records-of-0.1.0.json. They must work as long as the project lives.
+ * Keys of every scheme that kleidi 0.1.0 made, before Load was compared with the output of Create and Unseal needed a grant. The state of
+ * the virtual TPM, the records and a ciphertext of each are in records-of-0.1.0.json. They must work as long as the project exists.
  */
 import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
@@ -58,7 +58,7 @@ after(async () => {
   await tpm.stop();
 });
 
-/** The providers as commands run them, with a deadline that a busy machine can keep. */
+/** The providers as commands run them, with a deadline that a busy machine can meet. */
 async function withProvider(work: (provider: SandboxedProvider) => Promise<void>): Promise<void> {
   const log = createLog({ level: "fatal" });
   const providers = await Providers.open(loadConfig(fixture.config), log, { deadlineMs: 60_000 });
@@ -84,14 +84,14 @@ async function assertOpens(provider: SandboxedProvider, name: string, made: Made
   assert.equal(Buffer.from(plaintext).toString(), earlier.plaintext, name);
 }
 
-test("with Unseal granted, a key of each scheme is the same version, and opens what it sealed then", async () => {
+test("with Unseal granted, a key of each scheme has the same version and decrypts its old ciphertext", async () => {
   assert.equal(Object.keys(earlier.keys).length, 8);
   await withProvider(async (provider) => {
     for (const [name, made] of Object.entries(earlier.keys)) await assertOpens(provider, name, made);
   });
 });
 
-test("without it, the keys that compute in the TPM do, and a sealed one says which line to write", async () => {
+test("without Unseal, the keys that compute in the TPM work, and a sealed key names the missing line", async () => {
   fixture.write(fixture.readConfig().replace('"unseal":true', '"unseal":false'));
   await withProvider(async (provider) => {
     for (const [name, made] of Object.entries(earlier.keys)) {

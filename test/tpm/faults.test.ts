@@ -1,4 +1,4 @@
-/** A whole host with the tpm provider while its TPM, or the way to it, misbehaves: nothing is told, nothing wrong is handed out, all is well afterwards. */
+/** End to end: the tpm provider while its TPM or the connection misbehaves: no secret leaks, no wrong result, and recovery afterwards. */
 import assert from "node:assert/strict";
 import { mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -43,7 +43,7 @@ async function opens(client: KmsClient, sealed: Sealed): Promise<void> {
   assert.deepEqual(new Uint8Array(back), plaintext);
 }
 
-/** The host's own sentence under one of these codes, in time: the client's own deadline would give another one. */
+/** Asserts the host's own message under one of these codes, in time: the client's deadline would produce another message. */
 function gaveUp(reason: unknown, codes: readonly number[]): void {
   const { code, details } = reason as { code?: number; details?: string };
   assert.ok(code !== undefined && codes.includes(code), String(reason));
@@ -51,18 +51,18 @@ function gaveUp(reason: unknown, codes: readonly number[]): void {
 }
 
 const [DEADLINE_EXCEEDED, FAILED_PRECONDITION, UNAVAILABLE] = [4, 9, 14];
-/** Less than the three seconds of the API server. */
+/** Less than the three seconds that the API server waits. */
 const PATIENCE_MS = 2_500;
 const ANOTHER_TPM = /this TPM's storage primary is not the parent of the key/;
 
-/** Everything that key init and a host wrote of keys. */
+/** Every record that key init and a host wrote for keys. */
 function recordsOf({ folder }: Fixture): string[] {
   const state = join(folder, "state");
   return readdirSync(state).map((name) => `${name} ${readFileSync(join(state, name), "hex")}`);
 }
 
-describe("a TPM that is not well", () => {
-  test("killed while 16 calls are in flight: each is answered or UNAVAILABLE, and when it is back all is well", () =>
+describe("a faulty TPM", () => {
+  test("killed while 16 calls are in flight: each is answered or UNAVAILABLE, and calls succeed after its restart", () =>
     inWorld(async ({ tpm, fixture, client }) => {
       const host = await fixture.serve();
       const sealed = await client.encrypt({ plaintext });
@@ -80,7 +80,7 @@ describe("a TPM that is not well", () => {
       assert.equal(await tpm.loaded(), "");
     }));
 
-  test("started again with its state: Decrypt works on, without a restart of the host", () =>
+  test("restarted with its state: Decrypt continues without a restart of the host", () =>
     inWorld(async ({ tpm, fixture, client }) => {
       const host = await fixture.serve();
       const sealed = await client.encrypt({ plaintext });
@@ -93,13 +93,13 @@ describe("a TPM that is not well", () => {
       assert.equal(await tpm.loaded(), "");
     }));
 
-  test("stopped for four seconds: each call ends in time, and all is well when it goes on", () =>
+  test("stopped for four seconds: each call ends in time, and calls succeed when it continues", () =>
     inWorld(async ({ tpm, fixture, client }) => {
       const host = await fixture.serve();
       const sealed = await client.encrypt({ plaintext });
       tpm.signal("SIGSTOP");
       const goesOn = sleep(4_000).then(() => tpm.signal("SIGCONT"));
-      // Those that wait for their turn too, and then one that finds the connection given up.
+      // Calls that queue count too, and then one that finds the connection given up.
       const late = await Promise.allSettled(
         Array.from({ length: 4 }, () => client.decrypt(sealed, PATIENCE_MS)),
       );
@@ -108,7 +108,7 @@ describe("a TPM that is not well", () => {
         gaveUp(each.reason, [DEADLINE_EXCEEDED, UNAVAILABLE]);
       }
       const after = await client.decrypt(sealed, PATIENCE_MS).catch((error) => error);
-      // It may have gone on meanwhile.
+      // The TPM may have continued meanwhile.
       if (after instanceof Error) gaveUp(after, [DEADLINE_EXCEEDED, UNAVAILABLE]);
       await goesOn;
       await untilWell(() => opens(client, sealed));
@@ -116,10 +116,10 @@ describe("a TPM that is not well", () => {
       assert.equal(await tpm.loaded(), "");
     }));
 
-  test("in lockout: a key without dictionary-attack protection goes on", () =>
+  test("in lockout: a key without dictionary-attack protection still works", () =>
     inWorld(async ({ tpm, fixture, client }) => {
       await tpm.lockOut();
-      // inLockout of TPMA_PERMANENT, as the TPM itself says it.
+      // inLockout of TPMA_PERMANENT, as reported by the TPM.
       assert.match(await tpm.tool("tpm2_getcap", "properties-variable"), /inLockout: +1/);
       await fixture.serve();
       const sealed = await client.encrypt({ plaintext });
@@ -127,8 +127,8 @@ describe("a TPM that is not well", () => {
     }));
 });
 
-describe("a TPM that is not the one", () => {
-  test("another one in its place: nothing is decrypted or made, the log says why; the old one back, all is well", () =>
+describe("a TPM that is not the key's", () => {
+  test("another TPM in its place: nothing is decrypted or created, and the log gives the reason; with the old one, calls succeed again", () =>
     inWorld(async ({ tpm, fixture, client }) => {
       const records = recordsOf(fixture);
       const host = await fixture.serve();
@@ -157,7 +157,7 @@ describe("a TPM that is not the one", () => {
       assert.equal(await tpm.tool("tpm2_getcap", "handles-persistent"), "");
     }));
 
-  test("cleared: nothing is decrypted, the reason is told, and no key is created over the old one", () =>
+  test("cleared: nothing is decrypted, the reason is reported, and no key replaces the old one", () =>
     inWorld(async ({ tpm, fixture, client }) => {
       const records = recordsOf(fixture);
       const first = await fixture.serve();
@@ -165,12 +165,12 @@ describe("a TPM that is not the one", () => {
       assert.equal(await Fixture.stop(first), 0);
       await tpm.tool("tpm2_clear", "-c", "lockout");
       const second = fixture.spawn();
-      // It listens before it has looked at its key: only then does it say what is the matter.
+      // The host listens before it has probed its key; it reports the fault only after the probe.
       await untilWell(async () => assert.match(fixture.readLog(), ANOTHER_TPM));
       await untilWell(async () =>
         gaveUp(await failureOf(client.encrypt({ plaintext })), [FAILED_PRECONDITION]),
       );
-      // Not NOT_FOUND, although this host never saw the key well.
+      // Not NOT_FOUND, although this host never probed the key successfully.
       gaveUp(await failureOf(client.decrypt(sealed)), [FAILED_PRECONDITION]);
       gaveUp(await failureOf(client.status()), [FAILED_PRECONDITION]);
       assert.equal(await Fixture.stop(second), 0);

@@ -1,4 +1,4 @@
-/** Three providers on one TPM: two with a key each, and a hostile one that sends whatever it likes. The two do not notice. */
+/** Three providers on one TPM: two with a key each, and a hostile one that sends arbitrary commands. The two are not affected. */
 import assert from "node:assert/strict";
 import type { ChildProcess } from "node:child_process";
 import { mkdirSync } from "node:fs";
@@ -18,7 +18,7 @@ requireDebian(["swtpm", "tpm2-tools"]);
 type Sealed = Awaited<ReturnType<KmsClient["encrypt"]>>;
 
 const [DEADLINE_EXCEEDED, PERMISSION_DENIED, UNAVAILABLE] = [4, 7, 14];
-/** Of test/guests/tpm-raw. */
+/** The flags of test/guests/tpm-raw. */
 const LEAVE = 1;
 const STAY = 2;
 
@@ -91,7 +91,7 @@ async function decryptBoth(): Promise<void> {
   );
 }
 
-/** What both neighbours do while something else happens; one that fails or is wrong fails the test. */
+/** Both neighbours decrypt while something else happens; a failure or a wrong plaintext fails the test. */
 async function meanwhile<T>(work: () => Promise<T>): Promise<T> {
   let going = true;
   let rounds = 0;
@@ -111,7 +111,7 @@ interface Order {
   readonly times?: number;
 }
 
-/** Has the hostile provider send a command. */
+/** Makes the hostile provider send a command. */
 function order(command: Uint8Array, { flags = 0, times = 1 }: Order = {}): Promise<Sealed> {
   const head = Buffer.from(`RAW!${"\0".repeat(3)}`, "latin1");
   head.writeUInt8(flags, 4);
@@ -119,7 +119,7 @@ function order(command: Uint8Array, { flags = 0, times = 1 }: Order = {}): Promi
   return client.encrypt({ plaintext: Buffer.concat([head, command]) });
 }
 
-/** The response that it got. */
+/** The response that the hostile provider received. */
 async function respond(command: Uint8Array, how?: Order): Promise<Buffer> {
   const ciphertext = Buffer.from((await order(command, how)).ciphertext);
   const at = 2 + ciphertext.readUInt16BE(0);
@@ -162,12 +162,12 @@ const denied: readonly [what: string, command: Uint8Array][] = [
   ["NV_Read", authorized(0x14e, [OWNER, 0x01800001], u16(8), u16(0))],
   ["DictionaryAttackParameters", authorized(0x13a, [LOCKOUT], u32(0), u32(0), u32(0))],
   ["Duplicate", authorized(0x14b, [0x80001000, tpmCommand.NULL_HIERARCHY], sized(none), u16(0x10))],
-  ["a command that there is not", raw(0x7fffffff, [])],
+  ["an unknown command", raw(0x7fffffff, [])],
   ["a vendor's command", raw(0x20000001, [])],
 ];
 
 describe("two providers on one TPM", () => {
-  test("decrypt at the same time, and each is right", async () => {
+  test("decrypt correctly at the same time", async () => {
     const calls = Array.from({ length: 32 }, (_, i) => {
       const { plaintext, sealed } = neighbours[i % 2] ?? assert.fail();
       return client
@@ -178,19 +178,19 @@ describe("two providers on one TPM", () => {
   });
 });
 
-describe("a hostile third one, while the two decrypt", () => {
+describe("a hostile third provider, while the two decrypt", () => {
   for (const [what, command] of denied) {
     test(`is denied ${what}`, () =>
       meanwhile(() => assert.rejects(order(command), { code: PERMISSION_DENIED })));
   }
 
-  test("is answered that what others have is not there, by their numbers, the TPM's and all near them", () =>
+  test("cannot see the objects of others, by their handles, the TPM's or any near them", () =>
     meanwhile(async () => {
       const slots = [0, 1, 2, 3, ...Array.from({ length: 24 }, (_, i) => 0x1000 + i)];
       for (const slot of slots) {
         const object = (0x80000000 | slot) >>> 0;
         const [hmacSession, policySession] = [0x02000000 | slot, 0x03000000 | slot];
-        // Reference codes of a resource manager: what was named is not loaded.
+        // Reference codes of a resource manager: the handle is not loaded.
         assert.equal(tpmCommand.rc(await respond(tpmCommand.readPublic(object))), 0xb0910);
         assert.equal(tpmCommand.rc(await respond(tpmCommand.hmac(object, none))), 0xb0910);
         assert.equal(tpmCommand.rc(await respond(tpmCommand.load(object, none, none))), 0xb0910);
@@ -202,9 +202,9 @@ describe("a hostile third one, while the two decrypt", () => {
       }
     }));
 
-  test("may have ten thousand random numbers", () =>
+  test("may request ten thousand random numbers", () =>
     meanwhile(async () => {
-      // So few in one call that a busy machine does them long before its deadline.
+      // So few in one call that even a busy machine finishes long before the deadline.
       for (let i = 0; i < 200; i++) {
         const response = await respond(tpmCommand.getRandom(32), { times: 50 });
         assert.equal(tpmCommand.rc(response), 0);
@@ -212,7 +212,7 @@ describe("a hostile third one, while the two decrypt", () => {
       }
     }));
 
-  test("may fill the TPM: its call over, in order or not, both load their keys again at the same time", async () => {
+  test("may fill the TPM: after its call, successful or not, both load their keys again at the same time", async () => {
     for (const flags of [0, LEAVE, 0, LEAVE, LEAVE]) {
       await order(tpmCommand.createPrimary(), { times: 5, flags });
       await decryptBoth();
@@ -221,7 +221,7 @@ describe("a hostile third one, while the two decrypt", () => {
     }
   });
 
-  test("keeps the TPM full for no longer than its call lasts, and has nothing wrong handed out meanwhile", async () => {
+  test("keeps the TPM full only during its call, and causes no wrong result meanwhile", async () => {
     const full = order(tpmCommand.createPrimary(), { times: 5, flags: STAY });
     const ended = assert.rejects(full, { code: DEADLINE_EXCEEDED });
     const meantime = Array.from({ length: 8 }, (_, i) => neighbours[i % 2] ?? assert.fail());
@@ -230,20 +230,20 @@ describe("a hostile third one, while the two decrypt", () => {
         (reply) => Uint8Array.from(reply.plaintext),
         (error) => error.code,
       );
-      // A TPM has as few as three slots, and what a provider has while it is at it is not taken from it.
+      // A TPM has as few as three slots, and the host does not evict the objects of the active provider.
       if (back !== UNAVAILABLE) assert.deepEqual(back, plaintext);
     }
     await ended;
     await untilWell(decryptBoth);
   });
 
-  test("may stay in its turn until its deadline, with nothing in the TPM", () =>
+  test("may hold its turn until its deadline, with nothing in the TPM", () =>
     meanwhile(async () => {
       const stays = () => order(tpmCommand.getRandom(8), { flags: STAY });
       await untilWell(() => assert.rejects(stays, { code: DEADLINE_EXCEEDED }));
     }));
 
-  test("has left nothing in the TPM when the host stops", async () => {
+  test("leaves nothing in the TPM when the host stops", async () => {
     await untilWell(decryptBoth);
     await order(tpmCommand.createPrimary(), { times: 2, flags: LEAVE }).catch(() => {});
     assert.equal(await Fixture.stop(host), 0);

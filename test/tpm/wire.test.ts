@@ -1,4 +1,4 @@
-/** A whole host and a real swtpm, and somebody between them who listens, changes, repeats, delays and cuts. */
+/** End to end: a host, a real swtpm, and an attacker between them who listens, changes, repeats, delays and cuts. */
 import assert from "node:assert/strict";
 import type { ChildProcess } from "node:child_process";
 import { createHmac, randomBytes } from "node:crypto";
@@ -29,7 +29,7 @@ let fixture: Fixture;
 let client: KmsClient;
 let host: ChildProcess;
 let sealed: Sealed;
-/** Auth values of all keys that were made through the proxy. */
+/** Auth values of all keys that were created through the proxy. */
 const auths: Buffer[] = [];
 
 before(async () => {
@@ -41,7 +41,7 @@ before(async () => {
   await generated.runAside("key", "init");
   auths.push(authIn(generated, "kek"));
   await generated.close();
-  // No probe by itself while a test counts what is said.
+  // A long interval: no probe interferes while a test counts the commands.
   fixture = tpmNode({ device, interval: "60s", others: ["sealed"], unseal: true });
   const file = join(fixture.folder, "kek.hex");
   writeFileSync(file, `${kek.toString("hex")}\n`, { mode: 0o600 });
@@ -66,7 +66,7 @@ function authIn({ folder }: Fixture, key: string): Buffer {
   return Buffer.from(auth, "hex");
 }
 
-/** What the imported KEK gives (providers/tpm/README.md, "Formats"). */
+/** The values derived from the imported KEK (providers/tpm/README.md, "Formats"). */
 function derived(use: string, context: Uint8Array, bits: number): Buffer {
   const ends = [Buffer.of(0, 0, 0, 1), Buffer.of(0, 0, bits >>> 8, bits & 0xff)] as const;
   return createHmac("sha256", kek)
@@ -78,8 +78,8 @@ async function opens(one: Sealed): Promise<void> {
   assert.deepEqual(Uint8Array.from((await client.decrypt(one)).plaintext), plaintext);
 }
 
-describe("a listener", () => {
-  test("hears of key init, start, Encrypt and Decrypt no KEK, auth value, AES key, seed or plaintext", async () => {
+describe("an eavesdropper", () => {
+  test("learns no KEK, auth value, AES key, seed or plaintext from key init, start, Encrypt and Decrypt", async () => {
     const sealeds = [sealed, await client.encrypt({ plaintext }), await client.encrypt({ plaintext })];
     for (const one of sealeds) await opens(one);
     const secrets: [what: string, secret: Uint8Array][] = [
@@ -92,7 +92,7 @@ describe("a listener", () => {
         derived("kleidi tpm hmac 1 seed", ciphertext.subarray(1, 49), 256),
       ]),
     ];
-    // The key of this test is the one that opens: else its absence would say nothing.
+    // The ciphertext is of the key of this test; otherwise the absence of its bytes would prove nothing.
     const { ciphertext } = sealed;
     const id = derived("kleidi tpm hmac 1 id", Buffer.alloc(0), 128).subarray(0, 16);
     assert.deepEqual(Buffer.from(ciphertext.subarray(1, 17)), id);
@@ -105,13 +105,13 @@ describe("a listener", () => {
     assert.equal(auths.length, 3);
     for (const [what, secret] of secrets) {
       assert.ok(secret.length >= 32, what);
-      // A part of it is too much too.
+      // Part of a secret must not appear either.
       for (let at = 0; at + 8 <= secret.length; at += 8)
         assert.ok(!wire.includes(secret.subarray(at, at + 8)), `${what} is on the wire`);
     }
   });
 
-  test("hears no RSA key being made, nor on the serving path any key but the storage primary", () => {
+  test("sees no RSA key being created, and on the serving path no key except the storage primary", () => {
     const made = proxy.heard.filter(
       ({ code, from }) => from === "host" && (code === CC.CreatePrimary || code === CC.Create),
     );
@@ -128,7 +128,7 @@ describe("a listener", () => {
   });
 });
 
-/** What a call may end with where the TPM's answers are not to be believed: never that the ciphertext is at fault. */
+/** The permitted codes of a call whose TPM answers are not trusted: none blames the ciphertext. */
 const GAVE_UP: Readonly<Record<number, string>> = {
   4: "DEADLINE_EXCEEDED",
   9: "FAILED_PRECONDITION",
@@ -136,7 +136,7 @@ const GAVE_UP: Readonly<Record<number, string>> = {
   14: "UNAVAILABLE",
 };
 
-/** "right", or the code's name; anything else is the fault that is looked for. */
+/** "right", or the name of the code; any other outcome is the fault that the test looks for. */
 async function outcome(call: Promise<{ plaintext: Uint8Array }>): Promise<string> {
   try {
     const { plaintext: back } = await call;
@@ -146,7 +146,7 @@ async function outcome(call: Promise<{ plaintext: Uint8Array }>): Promise<string
     const { code, details } = error as { code?: number; details?: string };
     if (code === undefined) throw error;
     assert.ok(code in GAVE_UP, `${code}: ${details}`);
-    // The host's own sentence, and not what gRPC says where the host is gone or too late.
+    // The host's own message, and not gRPC's for a host that is gone or too late.
     assert.match(details ?? "", /^Cannot /);
     return GAVE_UP[code] ?? "";
   }
@@ -155,30 +155,30 @@ async function outcome(call: Promise<{ plaintext: Uint8Array }>): Promise<string
 async function encryptAndOpen(): Promise<{ plaintext: Uint8Array }> {
   const made = await client.encrypt({ plaintext });
   proxy.honest();
-  // What was handed out can be read, whatever it was made from.
+  // A stored ciphertext can be decrypted, regardless of the responses behind it.
   return { plaintext: (await untilWell(() => client.decrypt(made))).plaintext };
 }
 
 interface Attack {
   readonly code: number;
   readonly change: Change;
-  /** The connection is new: all is loaded again in the call. */
+  /** The connection is new: the call loads all objects again. */
   readonly isNew?: boolean;
   /** From the nth response on. */
   readonly nth?: number;
-  /** One response only. The host looks at its keys too, so it may be another call's: then the call is right. */
+  /** Only one response. The host also probes its keys, so it may belong to another call: then this call succeeds. */
   readonly isSingle?: boolean;
 }
 
 /**
- * One call while responses are not what the TPM said; then the host is well again, with no help. Every one of them: the host's own probes
- * use the TPM when they like, and nothing but the bytes may decide what becomes of the call.
+ * Makes one call while the TPM's responses are changed; afterwards the host recovers by itself. By default every response is changed: the
+ * host's own probes use the TPM at any time, and the outcome must depend on the bytes only.
  */
 async function attack(
   { code, change, isNew = false, nth = 1, isSingle = false }: Attack,
   call: () => Promise<{ plaintext: Uint8Array }> = () => client.decrypt(sealed, 5000),
 ): Promise<string> {
-  // Before the connection is cut: nobody can load anything in between.
+  // Before the connection is cut, so that nothing can be loaded in between.
   const tampering = isSingle ? proxy.next(code, change, nth) : proxy.every(code, change, nth);
   if (isNew) await proxy.cut();
   const how = await outcome(call());
@@ -194,26 +194,26 @@ async function attack(
 const flip =
   (at: number, bit = 0) =>
   (response: Buffer): Buffer => {
-    // An error is shorter than what was asked for.
+    // An error response is shorter than the requested one.
     const place = Math.min(at < 0 ? Math.max(response.length + at, 0) : at, response.length - 1);
     response.writeUInt8(response.readUInt8(place) ^ (1 << bit), place);
     return response;
   };
 
-/** Header, handle or size of the parameters, and what is in them, up to the last bytes, which are those of the HMAC. */
+/** Header, handle or parameter size, the parameters, and the last bytes, which belong to the HMAC. */
 const PLACES = [0, 1, 5, 6, 7, 8, 9, 10, 13, 14, 17, 20, 30, 47, 60, -40, -34, -33, -17, -1];
 
-describe("who flips one bit of a response", () => {
-  test("to HMAC makes the call fail, and nothing else", async () => {
+describe("one flipped bit in the response", () => {
+  test("to HMAC makes only that call fail", async () => {
     for (const at of PLACES) {
       const how = await attack({ code: CC.HMAC, change: flip(at) });
-      // A code that says that a handle is gone has all made again.
+      // A code that reports a missing handle makes the host load everything again.
       if (at < 6 || at > 9) assert.notEqual(how, "right", `byte ${at}`);
       await attack({ code: CC.HMAC, change: flip(at), isSingle: true });
     }
   });
 
-  test("to HMAC, in the Encrypt or in its read-back, has nothing stored that cannot be read", async () => {
+  test("to HMAC, in Encrypt or its read-back, never leads to an unreadable ciphertext", async () => {
     for (const nth of [1, 2])
       for (const at of [8, 14, 16, 40, -33, -1]) {
         const how = await attack({ code: CC.HMAC, change: flip(at), nth }, encryptAndOpen);
@@ -221,24 +221,24 @@ describe("who flips one bit of a response", () => {
       }
   });
 
-  test("to StartAuthSession, Load or CreatePrimary makes the call fail or has all made again", async () => {
+  test("to StartAuthSession, Load or CreatePrimary makes the call fail, or everything is loaded again", async () => {
     for (const code of [CC.StartAuthSession, CC.Load, CC.CreatePrimary])
       for (const at of [1, 8, 13, 16, 25, 30, 45, -33, -5, -1]) {
         const how = await attack({ code, change: flip(at), isNew: true });
-        // What is said of how the primary came about is not used.
+        // The creation data of the primary is not used.
         if (at !== 8 && code !== CC.CreatePrimary) assert.notEqual(how, "right", `byte ${at}`);
       }
   });
 
-  test("to what the host itself says to a new TPM does no harm", async () => {
+  test("to the host's own commands to a new TPM does no harm", async () => {
     for (const code of [STARTUP, CC.GetCapability])
       for (const at of [1, 5, 8, 9, -1]) await attack({ code, change: flip(at), isNew: true });
   });
 
-  test("of a handle, again and again, does not fill the TPM with what nobody owns", async () => {
+  test("in a handle, repeated, does not fill the TPM with orphaned objects", async () => {
     for (const code of [CC.CreatePrimary, CC.StartAuthSession, CC.Load]) {
       await proxy.cut();
-      // A wrong handle may name the same primary from a call before: so it can even be right.
+      // A wrong handle may name the same primary of an earlier call, so the result can even be right.
       proxy.tamper = (each, response) =>
         each === code && response.length > 13 ? flip(13, 1)(response) : response;
       for (let i = 0; i < 5; i++) await outcome(client.decrypt(sealed, 5000));
@@ -248,13 +248,13 @@ describe("who flips one bit of a response", () => {
   });
 });
 
-describe("who gives an earlier response in the place of a later one", () => {
+describe("an earlier response in place of a later one", () => {
   for (const [name, code] of [
     ["HMAC", CC.HMAC],
     ["Load", CC.Load],
     ["StartAuthSession", CC.StartAuthSession],
   ] as const) {
-    test(`to ${name} is found out`, async () => {
+    test(`to ${name} is detected`, async () => {
       const earlier = proxy.heard.find((each) => each.code === code && each.from === "tpm")?.bytes;
       assert.ok(earlier);
       const how = await attack({ code, change: () => Buffer.from(earlier), isNew: code !== CC.HMAC });
@@ -266,7 +266,7 @@ describe("who gives an earlier response in the place of a later one", () => {
     });
   }
 
-  test("to CreatePrimary has given the same key, so the call is right", async () => {
+  test("to CreatePrimary has the same key, so the call succeeds", async () => {
     const last = proxy.heard.findLast((each) => each.code === CC.CreatePrimary && each.from === "tpm");
     assert.ok(last);
     const how = await attack({ code: CC.CreatePrimary, change: () => Buffer.from(last.bytes), isNew: true });
@@ -274,43 +274,43 @@ describe("who gives an earlier response in the place of a later one", () => {
   });
 });
 
-describe("who stands in the way", () => {
+describe("an attacker on the connection", () => {
   const kinds = [CC.HMAC, CC.CreatePrimary, CC.StartAuthSession, CC.Load, CC.GetCapability, STARTUP];
 
-  test("and cuts the connection in the middle of a response has the call end as UNAVAILABLE", async () => {
+  test("who cuts it in the middle of a response makes the call fail with UNAVAILABLE", async () => {
     for (const code of kinds)
       for (const length of [0, 3, 10, 13]) {
         const change: Change = (response) => ({ send: response.subarray(0, length), thenCut: true });
-        // Ten bytes are whole where the response was an error, which none of these is, and Startup's, which has no more.
+        // Ten bytes are a complete response only if it is an error, which none of these is, or Startup's, which has no more.
         const how = await attack({ code, change, isNew: code !== CC.HMAC });
         if (code === STARTUP && length >= 10) continue;
         assert.equal(how, "UNAVAILABLE", `0x${code.toString(16)}, ${length} bytes`);
       }
   });
 
-  test("and lets a response come too late has the call end in time, and the late one believed by nobody", async () => {
+  test("who delays a response does not delay the end of the call, and the late response is ignored", async () => {
     const how = await attack({ code: CC.HMAC, change: (response) => ({ send: response, afterMs: 2_600 }) });
     assert.ok(how === "UNAVAILABLE" || how === "DEADLINE_EXCEEDED", how);
     await proxy.allGiven();
     await opens(sealed);
   });
 
-  test("and answers rubbish gets nothing out, and is forgotten when the TPM is heard again", async () => {
-    const rubbish: Change[] = [
+  test("who sends garbage gets no result, and calls succeed when the TPM's responses arrive again", async () => {
+    const garbage: Change[] = [
       () => randomBytes(64),
       () => randomBytes(5000),
       (response) => Buffer.concat([response.subarray(0, 10), randomBytes(response.length - 10)]),
-      // Nothing behind a header that says that all went well.
+      // A header that reports success, and no body.
       () => Buffer.from("80020000000a00000000", "hex"),
       () => Buffer.from("8001ffffffff00000000", "hex"),
       (response) => Buffer.concat([response, response]),
     ];
-    for (const change of rubbish)
+    for (const change of garbage)
       for (const code of [CC.HMAC, CC.CreatePrimary]) {
         const how = await attack({ code, change, isNew: code !== CC.HMAC });
         assert.notEqual(how, "right");
       }
-    // Nothing but rubbish, to everything, for as long as eight calls.
+    // Garbage in reply to every command, for eight calls.
     proxy.tamper = () => randomBytes(40);
     for (let i = 0; i < 8; i++) assert.notEqual(await outcome(client.decrypt(sealed, 5000)), "right");
     proxy.honest();
@@ -318,7 +318,7 @@ describe("who stands in the way", () => {
   });
 });
 
-test("after all of this the host serves, stops as it should, and has left nothing in the TPM", async () => {
+test("after all attacks the host serves, stops cleanly, and leaves nothing in the TPM", async () => {
   await untilWell(async () => {
     await client.status();
     await opens(await client.encrypt({ plaintext }));

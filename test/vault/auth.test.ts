@@ -1,4 +1,4 @@
-/** Each way to log in that OpenBao serves, through a whole host: tokens end, are renewed, are revoked, and are in no sink. */
+/** End to end: each login method that OpenBao supports: tokens end, are renewed, are revoked, and are in no log or output. */
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -29,7 +29,7 @@ after(() => bao.stop());
 interface Way {
   /** The `vault` of the credential. */
   readonly vault: Record<string, unknown>;
-  /** Files that it names. */
+  /** The files that it names. */
   readonly secrets?: Record<string, string>;
   readonly tls?: Record<string, unknown>;
 }
@@ -65,13 +65,13 @@ async function works(client: KmsClient): Promise<void> {
 
 const text = (login: Login, field: string) => String(login.body[field]);
 
-describe("every way to log in", () => {
-  test("token, from a file", async () => {
+describe("every login method", () => {
+  test("token from a file", async () => {
     const token = await setup.token({ policies, ttl: "1h" });
     await withHost({ vault: { auth: "token", file: "token" }, secrets: { token } }, works);
   });
 
-  test("approle, with tokens that live for two seconds: no call ever fails", async () => {
+  test("approle, with tokens that live for two seconds: no call fails", async () => {
     const login = await setup.appRole({ policies, ttl: "2s" });
     await withHost(
       {
@@ -124,7 +124,7 @@ describe("every way to log in", () => {
   });
 });
 
-test("all tokens revoked while 8 callers are at work: a new login, and no call fails", async () => {
+test("a revocation of all tokens during 8 callers' work leads to a new login, and no call fails", async () => {
   const login = await setup.appRole({ policies, ttl: "1h", mount: "revoked" });
   await withHost(
     {
@@ -138,7 +138,7 @@ test("all tokens revoked while 8 callers are at work: a new login, and no call f
     },
     async (client, fixture) => {
       await works(client);
-      // A token that was just given is not asked for again: what it may not do is a question of policy.
+      // The host does not log in again for a new token: a denial of a new token is a matter of policy.
       await sleep(10_500);
       let going = true;
       const callers = Array.from({ length: 8 }, async () => {
@@ -157,8 +157,8 @@ test("all tokens revoked while 8 callers are at work: a new login, and no call f
   );
 });
 
-test("a secret that the server refuses: Status says so, and with the right one in the file all is well", async () => {
-  const login = await setup.appRole({ policies, mount: "mended" });
+test("a refused secret is reported by Status, and calls succeed once the right one is in the file", async () => {
+  const login = await setup.appRole({ policies, mount: "corrected" });
   const fixture = vaultNode({
     origin: bao.url,
     net: {
@@ -166,7 +166,7 @@ test("a secret that the server refuses: Status says so, and with the right one i
       credential: {
         vault: {
           auth: "approle",
-          mount: "mended",
+          mount: "corrected",
           roleId: text(login, "role_id"),
           secretId: { file: "secret-id" },
         },

@@ -1,4 +1,4 @@
-/** kleidi doctor before a real OpenBao: well, and with each thing on the way that can be wrong. */
+/** kleidi doctor with a real OpenBao: healthy, and with each possible fault on the way. */
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -26,7 +26,7 @@ before(async () => {
 
 after(() => bao.stop());
 
-/** What doctor prints, lines of this provider's network only, and its exit code. */
+/** The lines that doctor prints about this provider's network, and its exit code. */
 async function doctor(
   options: Partial<VaultNodeOptions> = {},
 ): Promise<{ status: number | null; text: string }> {
@@ -45,7 +45,7 @@ async function doctor(
   }
 }
 
-/** OpenBao is a process of its own, but stand-ins of tests are in this one. */
+/** OpenBao has its own process, but the tests' stand-ins run in this one. */
 async function runAside(fixture: Fixture): Promise<{ status: number | null; stdout: string }> {
   return await fixture.runAside("doctor").then(
     ({ stdout }) => ({ status: 0, stdout }),
@@ -53,7 +53,7 @@ async function runAside(fixture: Fixture): Promise<{ status: number | null; stdo
   );
 }
 
-test("well: name, connection, login, policy and key", async () => {
+test("reports name, connection, login, policy and key of a healthy server", async () => {
   const { status, text } = await doctor();
   assert.equal(status, 0, text);
   assert.match(text, /^ok {3}net vault name: 127\.0\.0\.1 is at 127\.0\.0\.1$/m);
@@ -67,7 +67,7 @@ test("well: name, connection, login, policy and key", async () => {
   assert.ok(!text.includes(token));
 });
 
-test("a policy that lacks something: exactly the stanzas to add", async () => {
+test("prints exactly the stanzas that a policy lacks", async () => {
   await setup.policy("part", { "transit/keys/kek": ["read"], ...asksItself });
   const { status, text } = await doctor({ token: await setup.token({ policies: ["part"] }) });
   assert.equal(status, 1);
@@ -84,14 +84,14 @@ path "transit/decrypt/kek" {
 }
 `;
   assert.ok(text.includes(stanzas), text);
-  // What was printed, added as it is, is what was missing.
+  // The policy plus the printed stanzas is complete.
   const policy = `${stanzas.slice(stanzas.indexOf("path"))}path "transit/keys/kek" { capabilities = ["read"] }`;
-  await bao.must("PUT", "sys/policies/acl/mended", { policy });
-  const { text: after } = await doctor({ token: await setup.token({ policies: ["mended"] }) });
+  await bao.must("PUT", "sys/policies/acl/completed", { policy });
+  const { text: after } = await doctor({ token: await setup.token({ policies: ["completed"] }) });
   assert.match(after, /^ok {3}net vault key kek/m);
 });
 
-test("a policy that may create: said, because Encrypt could create a key", async () => {
+test("warns of a policy that may create, because Encrypt could create a key", async () => {
   await setup.policy("more", {
     ...keyRules("kek"),
     ...asksItself,
@@ -102,12 +102,12 @@ test("a policy that may create: said, because Encrypt could create a key", async
   assert.match(text, /^FAIL net vault policy: the token may create at transit\/encrypt\/kek/m);
 });
 
-test("a token of root: said", async () => {
+test("warns of a root token", async () => {
   const { text } = await doctor({ token: bao.rootToken });
   assert.match(text, /^FAIL net vault policy: the token has the root policy/m);
 });
 
-describe("what is wrong on the way", () => {
+describe("doctor reports that", () => {
   test("the name does not resolve", async () => {
     const { status, text } = await doctor({ origin: "https://vault.invalid:8200" });
     assert.equal(status, 1);
@@ -119,7 +119,7 @@ describe("what is wrong on the way", () => {
     assert.match(text, /^FAIL net vault name: .*10\.1\.2\.3 is private.*\n {5}.*grants\.net\.networks/m);
   });
 
-  test("nobody listens", async () => {
+  test("no server listens", async () => {
     const { text } = await doctor({ origin: "https://127.0.0.1:1" });
     assert.match(text, /^FAIL net vault connection: .*refuses connections/m);
   });
@@ -132,7 +132,7 @@ describe("what is wrong on the way", () => {
     await folder.close();
   });
 
-  test("the CA's file is none: told of the file, and not of the server", async () => {
+  test("the CA file is invalid, without blaming the server", async () => {
     const folder = new Fixture();
     const file = join(folder.folder, "ca.pem");
     const missing = await doctor({ net: { tls: { ca: file } } });
@@ -148,7 +148,7 @@ describe("what is wrong on the way", () => {
     await folder.close();
   });
 
-  test("the token is none", async () => {
+  test("the token is invalid", async () => {
     const { status, text } = await doctor({ token: "s.none" });
     assert.equal(status, 1);
     assert.match(text, /^FAIL net vault key kek: /m);

@@ -1,4 +1,4 @@
-/** A whole host while its OpenBao, or the way to it, is not well: nothing hangs, nothing wrong is handed out, all is well afterwards. */
+/** End to end: a host while its OpenBao or the connection is faulty: nothing hangs, no wrong result, and recovery afterwards. */
 import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
@@ -16,13 +16,13 @@ import { Front } from "../support/vault-front.ts";
 import { vaultNode } from "../support/vault-node.ts";
 
 const plaintext = Uint8Array.from(Buffer.from("a DEK seed that nobody may hear!"));
-/** Less than the three seconds of the API server. */
+/** Less than the three seconds that the API server waits. */
 const PATIENCE_MS = 2_500;
 const [DEADLINE_EXCEEDED, INTERNAL, UNAVAILABLE, UNAUTHENTICATED] = [4, 13, 14, 16];
 
 type Sealed = Awaited<ReturnType<KmsClient["encrypt"]>>;
 
-/** The host's own sentence under one of these codes, in time: the client's own deadline would give another one. */
+/** Asserts the host's own message under one of these codes, in time: the client's deadline would produce another message. */
 async function givesUp(work: Promise<unknown>, ...codes: number[]): Promise<void> {
   await assert.rejects(work, saying(...codes));
 }
@@ -61,7 +61,7 @@ describe("an OpenBao with files and TLS", () => {
     await bao.stop();
   });
 
-  test("sealed: calls are UNAVAILABLE and Status fails; unsealed, all is well without a restart", async () => {
+  test("sealed: calls are UNAVAILABLE and Status fails; after the unseal, calls succeed without a restart", async () => {
     await bao.seal();
     await givesUp(client.decrypt(sealed, PATIENCE_MS), UNAVAILABLE);
     await untilWell(() => givesUp(client.status(), UNAVAILABLE));
@@ -71,7 +71,7 @@ describe("an OpenBao with files and TLS", () => {
     await untilWell(() => client.status());
   });
 
-  test("killed while 16 calls are in flight: each is answered or UNAVAILABLE; back, and unsealed, all is well", async () => {
+  test("killed while 16 calls are in flight: each is answered or UNAVAILABLE; restarted and unsealed, it serves again", async () => {
     const calls = Array.from({ length: 16 }, () => client.decrypt(sealed, PATIENCE_MS));
     await Promise.race(calls);
     await bao.kill();
@@ -86,7 +86,7 @@ describe("an OpenBao with files and TLS", () => {
     await untilWell(() => client.status());
   });
 
-  test("stopped for four seconds, with its connections open: each call ends in time, and all is well when it goes on", async () => {
+  test("stopped for four seconds with its connections open: each call ends in time, and calls succeed when it continues", async () => {
     bao.signal("SIGSTOP");
     const goesOn = sleep(4_000).then(() => bao.signal("SIGCONT"));
     const calls = Array.from({ length: 4 }, () => client.decrypt(sealed, PATIENCE_MS));
@@ -96,7 +96,7 @@ describe("an OpenBao with files and TLS", () => {
   });
 });
 
-describe("an OpenBao behind something that misbehaves", () => {
+describe("an OpenBao behind a misbehaving proxy", () => {
   let bao: OpenBao;
   let setup: Setup;
   let front: Front;
@@ -129,7 +129,7 @@ describe("an OpenBao behind something that misbehaves", () => {
   });
 
   for (const seconds of [2.5, 3.5]) {
-    test(`${seconds} seconds late: the call ends before the API server gives up, and the next one is well`, async () => {
+    test(`${seconds} seconds late: the call ends before the API server gives up, and the next one succeeds`, async () => {
       front.interfere = async () => {
         await sleep(seconds * 1000);
         return false;
@@ -140,7 +140,7 @@ describe("an OpenBao behind something that misbehaves", () => {
     });
   }
 
-  test("half-open connections, which nobody answers on any more, cost their calls and nothing else", async () => {
+  test("half-open connections without answers fail only their own calls", async () => {
     front.interfere = () => true;
     const calls = Array.from({ length: 8 }, () => client.decrypt(sealed, PATIENCE_MS));
     await Promise.all(calls.map((each) => givesUp(each, DEADLINE_EXCEEDED, UNAVAILABLE)));
@@ -148,7 +148,7 @@ describe("an OpenBao behind something that misbehaves", () => {
     await untilWell(() => opens(client, sealed));
   });
 
-  test("connections that are cut between calls are not noticed by any", async () => {
+  test("connections that are cut between calls affect no call", async () => {
     for (let i = 0; i < 5; i++) {
       await opens(client, sealed);
       front.cut();
@@ -157,7 +157,7 @@ describe("an OpenBao behind something that misbehaves", () => {
     }
   });
 
-  test("a redirect to another host is not followed, and the other host hears nothing", async () => {
+  test("a redirect to another host is not followed, and the other host receives nothing", async () => {
     let heard = 0;
     const other = createServer((_, response) => {
       heard += 1;
@@ -194,7 +194,7 @@ describe("an OpenBao behind something that misbehaves", () => {
       return true;
     };
     await givesUp(client.decrypt(sealed, PATIENCE_MS), UNAVAILABLE, INTERNAL);
-    assert.ok(sent < 50 << 20, `${sent} bytes were taken`);
+    assert.ok(sent < 50 << 20, `${sent} bytes were accepted`);
   });
 
   for (const [what, type, body] of [
@@ -202,7 +202,7 @@ describe("an OpenBao behind something that misbehaves", () => {
     ["a page", "text/html", "<html><body>Welcome</body></html>"],
     ["nothing", "application/json", ""],
     ["another shape", "application/json", '{"data":[1,2,3]}'],
-    ["a plaintext that is no base64", "application/json", '{"data":{"plaintext":"§§§§"}}'],
+    ["a plaintext that is not base64", "application/json", '{"data":{"plaintext":"§§§§"}}'],
   ] as const) {
     test(`an answer that is ${what} is the server's fault, not a plaintext`, async () => {
       front.interfere = (_, response) => {
@@ -213,7 +213,7 @@ describe("an OpenBao behind something that misbehaves", () => {
     });
   }
 
-  test("a plaintext that is another one than was encrypted is not let go: Encrypt reads back", async () => {
+  test("Encrypt reads back its ciphertext, and fails if the plaintext differs", async () => {
     front.interfere = (request, response) => {
       if (!request.url?.includes("/decrypt/")) return false;
       const data = { plaintext: Buffer.from("another DEK seed, of 32 bytes too").toString("base64") };
@@ -223,7 +223,7 @@ describe("an OpenBao behind something that misbehaves", () => {
     await givesUp(client.encrypt({ plaintext }), INTERNAL);
   });
 
-  test("a server that sends the token back gets nothing of it to the guest or the log", async () => {
+  test("a token that the server sends back reaches neither the guest nor the log", async () => {
     const token = readFileSync(join(fixture.folder, "token"), "utf8").trim();
     front.interfere = (request, response) => {
       const echo = String(request.headers["x-vault-token"]);
@@ -237,7 +237,7 @@ describe("an OpenBao behind something that misbehaves", () => {
     assert.ok(!fixture.readLog().includes(token));
   });
 
-  test("the rate-limit quota of the server is UNAVAILABLE, and over when it is", async () => {
+  test("calls over the server's rate-limit quota are UNAVAILABLE, and succeed when it is over", async () => {
     await setup.rateLimit("all", { path: "transit/", rate: 1, interval: "1s" });
     try {
       const calls = await Promise.allSettled(
@@ -252,7 +252,7 @@ describe("an OpenBao behind something that misbehaves", () => {
     }
   });
 
-  test("a token without the policy: UNAUTHENTICATED, and the log has the stanza that is missing", async () => {
+  test("calls with a token without the policy are UNAUTHENTICATED, and the log has the missing stanza", async () => {
     const file = join(fixture.folder, "token");
     const good = readFileSync(file, "utf8");
     await setup.policy("reader", { "transit/keys/kek": ["read"] });
@@ -267,7 +267,7 @@ describe("an OpenBao behind something that misbehaves", () => {
     }
   });
 
-  test("a token that is revoked, and another one in its file: calls go on without a restart", async () => {
+  test("calls succeed without a restart when a revoked token is replaced in its file", async () => {
     const file = join(fixture.folder, "token");
     await setup.revoke(readFileSync(file, "utf8").trim());
     await untilWell(() => givesUp(client.decrypt(sealed, PATIENCE_MS), UNAUTHENTICATED));

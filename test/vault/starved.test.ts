@@ -1,6 +1,6 @@
 /**
- * A provider whose KMS takes requests and answers none holds all that it may: connections, the descriptors and timers of these, calls in its
- * process, callers in its queue. A provider beside it is measured meanwhile: none of that is taken from it.
+ * A provider whose KMS accepts requests and answers none holds all that it may: connections, their descriptors and timers, calls in its
+ * process, callers in its queue. Meanwhile a second provider is measured: it must not be affected.
  */
 import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
@@ -18,7 +18,7 @@ import { allowFor, vaultConfig, vaultNode } from "../support/vault-node.ts";
 const plaintext = Uint8Array.from(Buffer.from("a DEK seed that nobody may hear!"));
 /** More than the provider's calls at once and its queue: some are refused. */
 const STUCK = 400;
-/** A connection may have 100 requests at once. */
+/** A connection may carry 100 requests at once. */
 const CLIENTS = 4;
 const HONEST = 40;
 
@@ -28,7 +28,7 @@ before(async () => {
 });
 after(() => bao.stop());
 
-test("a KMS that answers nothing costs its own provider's calls, and no other provider's", async () => {
+test("a KMS that answers nothing fails only the calls of its own provider", async () => {
   const setup = new Setup(bao);
   await setup.transit();
   await setup.key("stuck");
@@ -95,7 +95,7 @@ test("a KMS that answers nothing costs its own provider's calls, and no other pr
       );
       held = Math.max(held, readdirSync(`/proc/${host.pid}/fd`).length);
     }
-    assert.ok(held <= most, `${held} descriptors, at most ${most} were said`);
+    assert.ok(held <= most, `${held} descriptors, at most ${most} were announced`);
     const outcomes = new Set(await Promise.all(stuck));
     assert.ok(!outcomes.has("served"), [...outcomes].join());
 

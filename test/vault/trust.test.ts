@@ -1,4 +1,4 @@
-/** Whom a host believes to be its OpenBao: certificates, names and addresses, before a token leaves it. */
+/** The checks before a token leaves the host: the server's certificate, name and address. */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
@@ -39,7 +39,7 @@ interface Case {
   readonly says: RegExp;
 }
 
-/** The host starts, says why its key is not ready, and the server never hears a request. */
+/** Asserts that the host starts, logs why its key is not ready, and that the server never receives a request. */
 async function refused({ certificate, tls, says }: Case): Promise<void> {
   const front = await Front.start(bao.url, {
     tls: { cert: readFileSync(certificate.cert, "utf8"), key: readFileSync(certificate.key, "utf8") },
@@ -60,21 +60,21 @@ async function refused({ certificate, tls, says }: Case): Promise<void> {
   }
 }
 
-describe("a server that is not believed hears nothing", () => {
-  test("its certificate is of another CA", () =>
+describe("an untrusted server receives nothing", () => {
+  test("if its certificate is of another CA", () =>
     refused({ certificate: other.server("foreign"), tls: { ca: ca.file }, says: /certificate/ }));
 
-  test("its certificate is of a CA that the system may know, and the grant names one of its own", () =>
+  test("if its certificate is of a CA that the system may trust, but the grant names another one", () =>
     refused({
       certificate: other.server("public"),
       tls: { ca: ca.file, minimum: "1.3" },
       says: /certificate/,
     }));
 
-  test("its certificate has expired", () =>
+  test("if its certificate has expired", () =>
     refused({ certificate: ca.server("old", { expired: true }), tls: { ca: ca.file }, says: /expired/ }));
 
-  test("its certificate is for another name", () =>
+  test("if its certificate is for another name", () =>
     refused({
       certificate: ca.server("named"),
       tls: { ca: ca.file, serverName: "vault.example" },
@@ -82,7 +82,7 @@ describe("a server that is not believed hears nothing", () => {
     }));
 });
 
-test("a certificate for the name that the grant expects is believed", async () => {
+test("a certificate for the name that the grant expects is trusted", async () => {
   const { cert, key } = ca.server("right", { names: ["vault.example"] });
   const front = await Front.start(bao.url, {
     tls: { cert: readFileSync(cert, "utf8"), key: readFileSync(key, "utf8") },
@@ -103,7 +103,7 @@ test("a certificate for the name that the grant expects is believed", async () =
   }
 });
 
-test("a name that leads to the metadata service of a cloud is not asked", async () => {
+test("a name that resolves to a cloud's metadata service is not connected to", async () => {
   const fixture = vaultNode({ origin: "http://127.0.0.1:1", token });
   const config = readFileSync(fixture.config, "utf8").replace(
     "http://127.0.0.1:1",
@@ -112,7 +112,7 @@ test("a name that leads to the metadata service of a cloud is not asked", async 
   fixture.write(config);
   const hosts = join(fixture.folder, "hosts");
   writeFileSync(hosts, "169.254.169.254 vault.test\n127.0.0.1 localhost\n");
-  // A mount namespace of its own, in which the name leads there.
+  // A mount namespace of its own, in which the name resolves to it.
   const script = 'mount --bind "$0" /etc/hosts && exec "$@"';
   const host = spawn(
     "unshare",

@@ -1,4 +1,4 @@
-/** Signed notes over a log that the host's code wrote: by the commands, and held against the packages of Go that others read them with. */
+/** Signed notes over a log that the host's code wrote: made by the commands, and checked with Go's packages for such notes. */
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -66,8 +66,8 @@ before(async () => {
   writeFileSync(noteFile, made.stdout);
 });
 
-describe("a note that the log is exported as", () => {
-  test("is opened by Go's packages, and its root is theirs", () => {
+describe("a log exported as a signed note", () => {
+  test("is opened by Go's packages, which compute the same root", () => {
     const text = goOpens("open", vkey, noteFile, ...files());
     assert.equal(text.split("\n")[0], origin);
     const [changed = "", ...others] = files();
@@ -79,13 +79,13 @@ describe("a note that the log is exported as", () => {
     );
   });
 
-  test("is what verify holds the log against", () => {
+  test("is what verify compares the log with", () => {
     const { status, stdout } = audit("verify", "--key", publicKey, "--note", noteFile, ...files());
     assert.equal(status, 0, stdout);
     assert.doesNotMatch(stdout, /cut off at the end/);
   });
 
-  test("shows that the end was cut off", () => {
+  test("reveals that the end was cut off", () => {
     const others = files().filter((path) => path !== file);
     const { status, stdout } = audit("verify", "--key", publicKey, "--note", noteFile, ...others);
     assert.equal(status, 1);
@@ -95,7 +95,7 @@ describe("a note that the log is exported as", () => {
     );
   });
 
-  test("shows that the log was written again, also by somebody who has the key", async () => {
+  test("reveals that the log was rewritten, even with the key", async () => {
     const again = join(folder, "again.jsonl");
     await write(100, { file: again, rotate: { sizeBytes: 1_000_000 } });
     const { status, stdout } = audit("verify", "--key", publicKey, "--note", noteFile, again);
@@ -109,7 +109,7 @@ describe("a note that the log is exported as", () => {
     );
   });
 
-  test("is followed by the next one, with the proof that a witness asks for", async () => {
+  test("is followed by the next note, with the proof that a witness requires", async () => {
     const first = audit("export", "--format", "c2sp-witness", ...sign, ...files());
     assert.equal(first.stdout, `old 0\n\n${readFileSync(noteFile, "utf8")}`);
     for (const lines of [1, 7, 64, 130]) {
@@ -140,7 +140,7 @@ describe("a note that the log is exported as", () => {
     }
   });
 
-  test("can be signed with another key than the log", () => {
+  test("can be signed with a key other than the log's", () => {
     const own = join(folder, "note.key");
     const notePublic = audit("key", own).stdout.trim();
     const made = audit(
@@ -169,7 +169,7 @@ describe("a note that the log is exported as", () => {
   });
 });
 
-describe("no note is signed over", () => {
+describe("refuses to sign a note over", () => {
   const lines = () => files().flatMap((path) => readFileSync(path, "utf8").trimEnd().split("\n"));
   const written = (name: string, text: readonly string[]) => {
     const path = join(folder, name);
@@ -182,7 +182,7 @@ describe("no note is signed over", () => {
     return `${status} ${stderr.trimEnd()}`;
   };
 
-  test("a log that verify does not call good", () => {
+  test("a log that verify rejects", () => {
     const path = written("bad", lines().with(4, (lines()[4] ?? "").replace("allowed", "denied")));
     assert.match(
       refused(path),
@@ -190,7 +190,7 @@ describe("no note is signed over", () => {
     );
   });
 
-  test("a log whose older files are not there", () => {
+  test("a log whose older files are missing", () => {
     const [, second = ""] = files();
     assert.match(
       refused(second),
@@ -211,7 +211,7 @@ describe("no note is signed over", () => {
     );
   });
 
-  test("a log that does not go on from the note before", () => {
+  test("a log that does not continue from the previous note", () => {
     const own = lines().map((line) => JSON.parse(line));
     const { chain, prev } = own[0];
     const other = new Chain({ chain, seq: 0, hash: prev });
@@ -251,7 +251,7 @@ describe("no note is signed over", () => {
       "Cannot use --format c2sp: give --origin",
     ],
   ] as const)
-    test(`ends with 2 for ${what}`, () => {
+    test(`exits 2 for ${what}`, () => {
       const { status, stderr } = audit("export", ...args, file);
       assert.equal(status, 2);
       assert.ok(stderr.startsWith(why), stderr);

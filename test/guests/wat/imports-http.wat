@@ -1,4 +1,4 @@
-;; Asks for Extism's own HTTP client, which knows no grants.
+;; Imports Extism's own HTTP client, which ignores grants.
 (module
   (import "extism:host/env" "http_request" (func (param i64 i64) (result i64)))
   (memory (export "memory") 1 1)

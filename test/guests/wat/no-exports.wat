@@ -1,3 +1,3 @@
-;; A module that is no provider.
+;; A module that is not a provider.
 (module
   (memory (export "memory") 1 1))

@@ -1,4 +1,4 @@
-;; Exports what it must and replies nothing. The faults are in the manifests that build.ts gives it.
+;; Has the required exports and replies nothing. The faults are in the manifests that build.ts gives it.
 (module
   (memory (export "memory") 1 1)
   (func (export "kleidi_status") (result i32) (i32.const 0))

@@ -1,4 +1,4 @@
-;; Calls the host before any export runs. The address is none that the host gave, and it must not come to that.
+;; Calls the host before any export runs. The address is invalid, and the call must never be reached.
 (module
   (import "kleidi:log" "write" (func $write (param i64) (result i64)))
   (memory (export "memory") 1 1)

@@ -1,4 +1,4 @@
-;; Never comes out of its instantiation.
+;; Never finishes its instantiation.
 (module
   (memory (export "memory") 1 1)
   (func $start (loop $forever (br $forever)))

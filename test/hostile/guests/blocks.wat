@@ -1,6 +1,6 @@
-;; Takes Extism's blocks, which lie outside of its memory: many small ones (1), few large ones (2), one of 2 GiB (3), one of a
-;; negative length (4), of none (5), of 2^63 - 1 bytes (6), one block again and again that it frees each time (7).
-;; Must: fail at the block that is one too many, before it is made.
+;; Requests Extism's blocks, which lie outside of its memory: many small ones (1), few large ones (2), one of 2 GiB (3), one of negative
+;; length (4), of length 0 (5), of 2^63 - 1 bytes (6), one block that it frees each time, repeatedly (7).
+;; Must: fail at the first block over the limit, before it is allocated.
 (module
   ;;! honest
   (memory (export "memory") 4)

@@ -1,5 +1,5 @@
-;; Replies to Decrypt with another plaintext than was asked for (1), as one that kept it from an earlier call would; with none (2), with
-;; 513 bytes (3), with a failure whose words are the plaintext (4), with the plaintext and an error (5).
+;; Replies to Decrypt with a wrong plaintext (1), like one that was kept from an earlier call; with none (2), with 513 bytes (3), with a
+;; failure whose message is the plaintext (4), with the plaintext and an error (5).
 ;; Must: be refused; in a read-back, before anything is stored.
 (module
   ;;! honest

@@ -1,6 +1,6 @@
-;; Replies to Encrypt with its request as it came, in a ciphertext (1) and in an annotation (2); with the other RPCs' messages (3, 4);
-;; with an annotation of the host's (5), of a name that is no UTF-8 (6); with 30,000 annotations of nothing (7); with 64 KiB of groups
-;; within groups (8); with a field that claims 2 GiB (9).
+;; Replies to Encrypt with its unchanged request, in a ciphertext (1) and in an annotation (2); with the other RPCs' messages (3, 4); with
+;; an annotation of the host's (5), with a name that is invalid UTF-8 (6); with 30,000 empty annotations (7); with 64 KiB of nested groups
+;; (8); with a field that claims 2 GiB (9).
 ;; Must: be refused before it is stored.
 (module
   ;;! honest

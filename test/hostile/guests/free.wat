@@ -1,6 +1,6 @@
-;; Frees what is not its own: its request (1), Extism's block 0 (2), blocks that nobody made, from the first to the last address (3),
-;; the same block twice (4).
-;; Must: harm nobody but itself; where it still can, it goes on.
+;; Frees blocks of others: its request (1), Extism's block 0 (2), blocks that do not exist, from the first to the last address (3), the
+;; same block twice (4).
+;; Must: harm only itself; the call continues where it can.
 (module
   ;;! honest
   (memory (export "memory") 4)

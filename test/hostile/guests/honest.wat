@@ -1,5 +1,5 @@
-  ;; What each guest here has beside its attack: the rest of a provider, so that a call that does not ask for the attack is served.
-  ;; Its cipher is no cipher: every byte XOR 0x55. Memory: the input at 0x10000, scratch from 0x20000, the reply at 0x30000.
+  ;; The part of each guest beside its attack: the rest of a provider, so that a call that does not request the attack is served.
+  ;; Its cipher protects nothing: every byte XOR 0x55. Memory: the input at 0x10000, scratch from 0x20000, the reply at 0x30000.
   (import "extism:host/env" "input_length" (func $input_length (result i64)))
   (import "extism:host/env" "input_load_u8" (func $input_load_u8 (param i64) (result i32)))
   (import "extism:host/env" "input_offset" (func $input_offset (result i64)))
@@ -12,7 +12,7 @@
   (import "extism:host/env" "error_set" (func $error_set (param i64)))
 
   (global $at (mut i32) (i32.const 0))
-  ;; Of the field that was found last.
+  ;; The position and length of the field that was found last.
   (global $length (mut i32) (i32.const 0))
 
   (func $read_input (result i32)
@@ -41,7 +41,7 @@
       (br_if $next (i32.ge_u (local.get $byte) (i32.const 128))))
     (local.get $value))
 
-  ;; Address of a field of the request, all of which are LEN; 0 where it is absent.
+  ;; The address of a field of the request, all of which are LEN; 0 where it is absent.
   (func $field (param $number i32) (result i32)
     (local $end i32) (local $key i32) (local $n i32)
     (local.set $end (i32.add (i32.const 0x10000) (call $read_input)))
@@ -60,7 +60,7 @@
     (global.set $length (i32.const 0))
     (i32.const 0))
 
-  ;; Which attack the call asks for: the digit that its key's name ends with, 0 for none.
+  ;; The number of the requested attack: the digit at the end of the key's name, 0 for none.
   (func $attack (result i32)
     (local $key i32) (local $last i32)
     (local.set $key (call $field (i32.const 1)))
@@ -86,7 +86,7 @@
   (func $give (param $from i32) (param $n i32)
     (call $output_set (call $to_block (local.get $from) (local.get $n)) (i64.extend_i32_u (local.get $n))))
 
-  ;; A reply of one field, 2: `n` bytes from `from`, each changed by `xor`.
+  ;; A reply of one field, 2: `n` bytes from `from`, each XORed with `xor`.
   (func $reply (param $from i32) (param $n i32) (param $xor i32)
     (local $i i32)
     (i32.store8 (i32.const 0x30000) (i32.const 0x12))
@@ -102,7 +102,7 @@
         (br $next)))
     (call $give (i32.const 0x30000) (i32.add (local.get $n) (i32.const 3))))
 
-  ;; A ciphertext that tells the test one number: 4 bytes, little-endian.
+  ;; A ciphertext that reports one number to the test: 4 bytes, little-endian.
   (func $tell (param $number i32) (result i32)
     (i32.store (i32.const 0x20000) (local.get $number))
     (call $reply (i32.const 0x20000) (i32.const 4) (i32.const 0))

@@ -1,4 +1,4 @@
-;; Waits for the host in a call that is past its deadline (1), and tells the first byte of the body of the answer that it gets.
+;; Waits for the host in a call that is past its deadline (1), and reports the first byte of the body of the answer that it gets.
 ;; Must: be ended without its process; the late answer reaches no later call.
 ;;! requests keystore info in encrypt
 (module

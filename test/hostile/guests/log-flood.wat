@@ -1,6 +1,5 @@
-;; Calls kleidi:log without need: ten thousand times, then replies well (1); without end (2); without end and with
-;; requests of 64 KiB (3).
-;; Must: write its budget of lines; what is over it is answered with a limit, out of one block, and what has no end is stopped.
+;; Calls kleidi:log needlessly: ten thousand times, then replies well (1); endlessly (2); endlessly with requests of 64 KiB (3).
+;; Must: write its budget of lines; every call over it gets a limit, from one block, and an endless one is stopped.
 ;;! requests log write in encrypt
 (module
   (import "kleidi:log" "write" (func $write (param i64) (result i64)))

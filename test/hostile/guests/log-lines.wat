@@ -1,6 +1,6 @@
-;; Writes what should not be in a log: 60,000 characters (1), a line end and another line behind it (2), terminal escapes (3), characters
-;; that end a line or turn its direction elsewhere (4), what is no UTF-8 (5).
-;; Must: be one line of at most 1,024 bytes without control characters; what is no text is refused.
+;; Writes unsafe text to the log: 60,000 characters (1), a line end and another line after it (2), terminal escapes (3), characters that
+;; end a line or change its direction elsewhere (4), invalid UTF-8 (5).
+;; Must: be one line of at most 1,024 bytes without control characters; invalid text is refused.
 ;;! requests log write in encrypt
 (module
   (import "kleidi:log" "write" (func $write (param i64) (result i64)))

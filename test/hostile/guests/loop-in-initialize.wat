@@ -1,4 +1,4 @@
-;; Never comes out of its export _initialize, which Extism runs when it makes an instance.
+;; Never returns from its export _initialize, which Extism runs when it makes an instance.
 ;; Must: be refused when it is not loaded in time.
 (module
   ;;! honest

@@ -1,4 +1,4 @@
-;; Never comes out of its start section.
+;; Never returns from its start section.
 ;; Must: be refused when it is not loaded in time.
 (module
   ;;! honest

@@ -1,4 +1,4 @@
-;; Never returns, in whichever export is asked to (1), nor from a chain of tail calls, which needs no stack (2).
+;; Never returns: from the requested export (1), and from a chain of tail calls, which needs no stack (2).
 ;; Must: be stopped at the deadline with its process; the next call is served by the standby.
 (module
   ;;! honest

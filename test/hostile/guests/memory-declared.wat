@@ -1,5 +1,5 @@
-;; Takes memory to the end, under a maximum of 4 GiB: page by page (1), all that can be addressed at once (2).
-;; Must: get limits.memory and no page more; the call itself may go on.
+;; Takes all memory, under a declared maximum of 4 GiB: page by page (1), the addressable maximum at once (2).
+;; Must: get limits.memory and not one page more; the call itself may continue.
 (module
   ;;! honest
   (memory (export "memory") 4 65536)

@@ -1,5 +1,5 @@
-;; Takes and writes all the memory it can have, and then waits for the host with it, in as many calls as there can be at once (1); the
-;; same without waiting, call after call (2).
+;; Takes and writes all the memory it can get, and holds it while it waits for the host, in as many calls as can run at once (1); the same
+;; without waiting, call after call (2).
 ;; Must: be held within limits.memory for each instance.
 ;;! requests keystore info in encrypt
 (module

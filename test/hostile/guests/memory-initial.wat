@@ -1,4 +1,4 @@
-;; Begins with a page more than limits.memory.
+;; Begins with one page more than limits.memory.
 ;; Must: be refused at admission.
 (module
   ;;! honest

@@ -1,5 +1,5 @@
-;; Gives out twice, garbage first (1); garbage last (2); changes the block after giving it out (3); frees it then (4).
-;; Must: the last block counts, as it was when it was given out.
+;; Sets its output twice, garbage first (1); garbage last (2); changes the block after setting it as output (3); frees it then (4).
+;; Must: the last block counts, with its content at the time of the call.
 (module
   ;;! honest
   (memory (export "memory") 4)

@@ -1,7 +1,7 @@
-;; Gives out what it does not have: 2 GiB of a block of one byte (1), a block that nobody made (2), one that it freed (3), a
-;; negative length (4), Extism's own block 0 (5), its request as it came (6), nothing (7), a byte less than the block has (8),
-;; an address within a block (9).
-;; Must: fail. No byte behind a block, and none of another call, is ever read.
+;; Returns output that it does not own: 2 GiB of a block of one byte (1), a block that does not exist (2), one that it freed (3), a
+;; negative length (4), Extism's own block 0 (5), its unchanged request (6), no output (7), a byte less than the block has (8), an address
+;; within a block (9).
+;; Must: fail. No byte after a block, and none of another call, is ever read.
 (module
   ;;! honest
   (memory (export "memory") 4)

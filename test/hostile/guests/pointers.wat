@@ -1,5 +1,5 @@
-;; Gives a host call an address that is none: 0 (1), -1 (2), its own request's (3), a freed block's (4), one within a block (5), the
-;; lowest (6), one that nobody made (7).
+;; Passes an invalid address to a host call: 0 (1), -1 (2), its own request's (3), a freed block's (4), one within a block (5), the lowest
+;; (6), one that does not exist (7).
 ;; Must: be answered with code 2, invalid.
 ;;! requests log write in encrypt
 (module

@@ -1,5 +1,5 @@
-;; Calls itself without end: directly (1), over another function (2), through the table (3), with many locals (4).
-;; Must: run out of its own stack and fail, with its process alive.
+;; Calls itself endlessly: directly (1), through another function (2), through the table (3), with many locals (4).
+;; Must: exhaust its own stack and fail, while its process survives.
 (module
   ;;! honest
   (memory (export "memory") 4)

@@ -1,13 +1,13 @@
-;; Goes over its budget of host calls, and frees each answer (1), or writes over it (2), before it asks again; frees answers without
-;; end (3). It tells the code of the last answer.
-;; Must: read a refusal each time, not an empty reply, which would be a success; what has no end is stopped.
+;; Exceeds its budget of host calls, and frees each answer (1), or overwrites it (2), before the next call; frees answers endlessly (3). It
+;; reports the code of the last answer.
+;; Must: read a refusal each time, not an empty reply, which would be a success; an endless guest is stopped.
 ;;! requests log write in encrypt
 (module
   (import "kleidi:log" "write" (func $write (param i64) (result i64)))
   ;;! honest
   (memory (export "memory") 4)
   (data (i32.const 0x20100) "\08\01\12\04line")
-  ;; Of a reply whose first field is its code; 0 where it is empty.
+  ;; The code of a reply whose first field it is; 0 where the reply is empty.
   (func $code (param $reply i64) (result i32)
     (if (i64.eqz (call $block_length (local.get $reply))) (then (return (i32.const 0))))
     (call $load_u8 (i64.add (local.get $reply) (i64.const 1))))
@@ -15,7 +15,7 @@
     (local $reply i64) (local $code i32)
     (local.set $reply (call $write (local.get $request)))
     (local.set $code (call $code (local.get $reply)))
-    ;; What succeeded is an empty block.
+    ;; A success is an empty block.
     (if (i64.eqz (call $block_length (local.get $reply))) (then (return (local.get $code))))
     (if (i32.eq (local.get $attack) (i32.const 2))
       (then (call $store_u8 (i64.add (local.get $reply) (i64.const 1)) (i32.const 0)))

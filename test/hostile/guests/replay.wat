@@ -1,6 +1,6 @@
-;; Looks for what an earlier call left: in a global (1), in memory (2), in its table (3), in Extism's blocks by every address that an
-;; earlier call could have had (4). Then leaves something there itself.
-;; Must: find nothing, whatever the order of the calls.
+;; Looks for traces of an earlier call: in a global (1), in memory (2), in its table (3), in Extism's blocks at every address that an
+;; earlier call could have had (4). Then leaves traces there itself.
+;; Must: find nothing, in any order of the calls.
 (module
   ;;! honest
   (memory (export "memory") 4)

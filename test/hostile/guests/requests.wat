@@ -1,5 +1,5 @@
-;; Gives a host call a request that is none: garbage (1), 65,537 bytes (2), a field that claims 2 GiB (3), 64 KiB of groups within
-;; groups (4), a level that there is not (5), a tag that never ends (6); and one without any field that is known (7), which is one.
+;; Makes a host call with an invalid request: garbage (1), 65,537 bytes (2), a field that claims 2 GiB (3), 64 KiB of nested groups (4), an
+;; unknown level (5), a tag that never ends (6); and with a valid request without known fields (7).
 ;; Must: be answered with code 2, invalid; the last one with 0.
 ;;! requests log write in encrypt
 (module

@@ -1,5 +1,5 @@
-;; Opens in Decrypt whatever it is given, under the key and version that it is told: DecryptRequest and KeystoreOpenRequest have the
-;; same fields. It tells the answer's code where it is none, and gives the plaintext where it is open.
+;; Opens any ciphertext in Decrypt, under the key and version of the request: DecryptRequest and KeystoreOpenRequest have the same fields.
+;; It reports the answer's code on failure, and returns the plaintext on success.
 ;; Must: not open what another provider sealed, also under the same key with the same associated data.
 ;;! requests keystore open in decrypt
 (module

@@ -1,6 +1,6 @@
-;; Uses a keystore key that another provider was granted (1), one that nobody has (2), one named as JavaScript's prototype (3), its own
-;; (4) in an RPC that the grant leaves out; each time it takes no notice of the denial, asks ten times more, and replies well.
-;; Must: be denied, and its perfect reply be void.
+;; Uses a keystore key that another provider was granted (1), one that does not exist (2), one named like JavaScript's prototype (3), its
+;; own (4) in an RPC that the grant excludes; each time it ignores the denial, makes ten more calls, and replies well.
+;; Must: be denied, and its valid reply be void.
 ;;! requests keystore seal in encrypt
 (module
   (import "kleidi:keystore" "seal" (func $seal (param i64) (result i64)))

@@ -1,5 +1,5 @@
-;; Takes table entries to the end, under a maximum of 2^32 - 1: one by one (1), all at once (2).
-;; Must: get limits.tableEntries and no entry more.
+;; Takes all table entries, under a declared maximum of 2^32 - 1: one by one (1), all at once (2).
+;; Must: get limits.tableEntries and not one entry more.
 (module
   ;;! honest
   (memory (export "memory") 4)

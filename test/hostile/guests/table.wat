@@ -1,5 +1,5 @@
-;; Takes table entries to the end, without a maximum of its own: one by one (1), all at once (2).
-;; Must: get limits.tableEntries and no entry more.
+;; Takes all table entries, without a declared maximum: one by one (1), all at once (2).
+;; Must: get limits.tableEntries and not one entry more.
 (module
   ;;! honest
   (memory (export "memory") 4)

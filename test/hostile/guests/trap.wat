@@ -1,6 +1,6 @@
-;; Traps, in each way there is: unreachable (1), memory out of bounds (2), division by zero (3), indirect call of another type (4),
+;; Traps in every way: unreachable (1), memory out of bounds (2), division by zero (3), indirect call of another type (4),
 ;; invalid conversion (5), integer overflow (6), table out of bounds (7), an empty table entry (8), memory.copy out of bounds (9).
-;; Must: fail this call, and no other; the process lives.
+;; Must: fail only this call; the process survives.
 (module
   ;;! honest
   (memory (export "memory") 4)

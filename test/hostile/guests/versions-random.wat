@@ -1,6 +1,6 @@
-;; Throws dice for its key's version: one of two (1), so that it goes back sooner or later, or one of 2^32 each time (2), so that the
-;; host has to know ever more of them.
-;; Must: be refused when it goes back, and when there are too many.
+;; Picks its key's version at random: one of two (1), so that it reverts sooner or later, or one of 2^32 each time (2), so that the number
+;; of versions grows.
+;; Must: be refused when it reverts, and when there are too many.
 ;;! requests crypto random in status
 (module
   (import "kleidi:crypto" "random" (func $random (param i64) (result i64)))
@@ -11,7 +11,7 @@
     (local $answer i64) (local $i i32) (local $byte i32)
     (if (i32.eqz (call $attack)) (then (return (call $status))))
     (local.set $answer (call $random (call $to_block (i32.const 0x100) (i32.const 2))))
-    ;; an answer of one field, 3, with four bytes, each given as two letters
+    ;; an answer of one field, 3, with four bytes, each written as two letters
     (loop $next
       (local.set $byte (call $load_u8 (i64.add (local.get $answer) (i64.extend_i32_u (i32.add (i32.const 2) (local.get $i))))))
       (i32.store16

@@ -1,6 +1,6 @@
-;; Names as its key's version what is no UTF-8 (1), two lines (2), terminal escapes (3), 129 bytes (4), nothing (5), the same twice
-;; (6), 257 older ones (7).
-;; Must: be refused; nothing of it is in a sentence.
+;; Reports as its key's version invalid UTF-8 (1), two lines (2), terminal escapes (3), 129 bytes (4), nothing (5), the same one twice (6),
+;; 257 older ones (7).
+;; Must: be refused; no message contains any of it.
 (module
   ;;! honest
   (memory (export "memory") 4)

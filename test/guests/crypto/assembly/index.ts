@@ -1,7 +1,6 @@
 /**
- * Hands any operation of `kleidi:crypto` through to a test. Encrypt's plaintext: one byte, the operation's index below,
- * then the operation's request message. Its ciphertext: one byte, the host code, then the body. Decrypt gives back the
- * ciphertext.
+ * Passes any operation of `kleidi:crypto` on to a test. Encrypt's plaintext: one byte, the operation's index below, then the
+ * operation's request message. Its ciphertext: one byte, the host code, then the body. Decrypt returns the ciphertext.
  */
 import {
   concat,

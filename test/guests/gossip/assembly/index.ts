@@ -1,6 +1,6 @@
 /**
- * Puts what it sees everywhere that a provider can write to. The last character of a plaintext that begins with "CANARY" says
- * where, beside the log; any other plaintext is served without a word. Its cipher is XOR with 0x55.
+ * Leaks its plaintexts into every place that a provider can write to. The last character of a plaintext that begins with "CANARY"
+ * selects the place, in addition to the log; any other plaintext is encrypted normally. The cipher is XOR with 0x55.
  */
 import {
   Annotation,
@@ -42,7 +42,7 @@ export function kleidi_encrypt(): i32 {
     }
   }
   const reply = new EncryptReply(xor(plaintext));
-  // As it is: the host must refuse it.
+  // Unchanged: the host must refuse it.
   if (where === "4".charCodeAt(0)) reply.ciphertext = plaintext;
   if (where === "5".charCodeAt(0)) reply.annotations.push(new Annotation("a.example.com", plaintext));
   if (where === "6".charCodeAt(0)) reply.annotations.push(new Annotation(text(plaintext), utf8("x")));
@@ -67,14 +67,14 @@ export function kleidi_decrypt(): i32 {
   return 0;
 }
 
-/** True where the reply is given already, as no reply at all. */
+/** True where the reply has been sent already, as an invalid reply. */
 function gossip(plaintext: Uint8Array, where: i32): bool {
   log.debug(text(plaintext));
   if (remembers()) log.debug("PRESENT");
   log.info(hexadecimal(plaintext));
   log.warn(text(plaintext));
   log.error(`{"level":60,"guest":false,"msg":"${text(plaintext)}"}`);
-  // A level that there is not, with the text in a field of its own.
+  // An unknown level, with the text in an additional field.
   env.log_write(toBlock(behind([8, 9, 18, plaintext.length as u8], plaintext)));
   if (where === "3".charCodeAt(0)) keystore.info(text(plaintext));
   if (where === "7".charCodeAt(0)) {
@@ -84,7 +84,7 @@ function gossip(plaintext: Uint8Array, where: i32): bool {
   return false;
 }
 
-/** Whether memory holds what begins as a canary does. At a call's begin it could only be an earlier call's. */
+/** Whether memory contains the beginning of a canary. At the beginning of a call it could only be an earlier call's. */
 function remembers(): bool {
   const end = ((memory.size() as usize) << 16) - 4;
   for (let at: usize = 0; at <= end; at++) {

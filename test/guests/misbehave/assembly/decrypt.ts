@@ -1,4 +1,4 @@
-/** Decrypt: the reverse of encrypt.ts, unless the key's name asks for a fault. */
+/** Decrypt: the reverse of encrypt.ts, unless the key's name selects a fault. */
 import {
   Annotation,
   DecryptReply,
@@ -19,7 +19,7 @@ export function decrypt(request: DecryptRequest): i32 {
   if (key === "decrypt-loop") harm.loop();
   if (key === "decrypt-big") return sendDecrypt(new DecryptReply(new Uint8Array(513)));
   if (key === "decrypt-empty") {
-    // Field 2, spelled out with no bytes: the reply is there, its plaintext is empty.
+    // Field 2, encoded with no bytes: the reply is present, its plaintext is empty.
     writeOutput(new Writer().element(2, new Uint8Array(0)).finish());
     return 0;
   }

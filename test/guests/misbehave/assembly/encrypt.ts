@@ -1,4 +1,4 @@
-/** Encrypt: a good reply is made first; then the key's name says what becomes of it. */
+/** Encrypt: makes a good reply first; the key's name then selects a fault. */
 import {
   Annotation,
   concat,
@@ -32,7 +32,7 @@ export function encrypt(request: EncryptRequest): i32 {
   return output(key, shaped(request, sealed));
 }
 
-/** The reply as a message: its ciphertext, its annotations, and host calls that should not have been made. */
+/** The faults of the message: its ciphertext, its annotations, and forbidden host calls. */
 function shaped(request: EncryptRequest, sealed: Uint8Array): EncryptReply {
   const key = request.key;
   const reply = new EncryptReply(sealed);
@@ -59,7 +59,7 @@ function shaped(request: EncryptRequest, sealed: Uint8Array): EncryptReply {
   return reply;
 }
 
-/** The reply as bytes: what is written to the host, and what the export returns. */
+/** The faults of the bytes: the output to the host, and the return value of the export. */
 function output(key: string, reply: EncryptReply): i32 {
   if (key === "nothing") return 0;
   if (key === "garbage") harm.garbage();
@@ -67,7 +67,7 @@ function output(key: string, reply: EncryptReply): i32 {
   else if (key === "huge-output") harm.hugeOutput();
   else if (key === "trailing") harm.trailing(reply.encode());
   else if (key === "empty-ciphertext") {
-    // A reply needs a field to have any bytes.
+    // An empty reply would have no bytes, so a field is set.
     reply.ciphertext = new Uint8Array(0);
     annotate(reply, "note.example.com");
     return sendEncrypt(reply);

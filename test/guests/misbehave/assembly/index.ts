@@ -1,6 +1,6 @@
 /**
- * A provider that works, except that a key's name tells it how to misbehave: tests name the fault in the configuration.
- * Every name is a case in status.ts, encrypt.ts or decrypt.ts; any other name is served well.
+ * A working provider, except that a key's name selects a fault, so that tests name the fault in the configuration. Every name is a case in
+ * status.ts, encrypt.ts or decrypt.ts; any other name is served correctly.
  */
 import {
   receiveDecrypt,

@@ -1,7 +1,7 @@
 /**
- * Looks for what an earlier call left behind, then leaves something behind itself. Three places, because an instance can
- * be reused in three ways: a global (the instance), a cell outside every data segment (its memory under new globals), and
- * heap that nothing has written in this call (the same, higher up).
+ * Looks for traces of an earlier call, then leaves some itself. In three places, because an instance can be reused in three ways: a global
+ * (the instance), a cell outside every data segment (its memory under new globals), and heap that this call has not written (its memory
+ * further up).
  */
 let calls: u8 = 0;
 

@@ -1,4 +1,4 @@
-/** Status: the version is always "v1", unless the key's name asks for a fault. */
+/** Status: the version is always "v1", unless the key's name selects a fault. */
 import { FailureCode, fail, StatusReply, StatusRequest } from "../../../../sdk/assemblyscript/assembly";
 import { sendStatus } from "../../../../sdk/assemblyscript/assembly/exchange";
 import * as harm from "./harm";
@@ -11,7 +11,7 @@ export function status(request: StatusRequest): i32 {
   if (key === "status-fail") {
     return sendStatus(fail<StatusReply>(FailureCode.KEY_UNUSABLE, "CANARY-backend-text"));
   }
-  // The field is left out of the reply; one without any field has no bytes, so another version stands beside it.
+  // The field is omitted from the reply; a reply without fields has no bytes, so another version is set.
   if (key === "status-empty-version") {
     const reply = new StatusReply("");
     reply.older_versions.push("v0");

@@ -1,4 +1,4 @@
-/** A cipher that works and protects nothing: AES-GCM through `kleidi:crypto` under a key that everybody knows. */
+/** A working cipher that protects nothing: AES-GCM through `kleidi:crypto` under a public key. */
 import { concat, crypto, HostReply } from "../../../../sdk/assemblyscript/assembly";
 
 const NONCE = 12;
@@ -20,7 +20,7 @@ export function freshNonce(): Uint8Array {
   return nonce.body;
 }
 
-/** A good ciphertext of exactly `size` bytes: u16(length of what is sealed), sealed, zeros. */
+/** A good ciphertext of exactly `size` bytes: u16(length of the sealed bytes), sealed bytes, zeros. */
 export function padded(sealed: Uint8Array, size: i32): Uint8Array {
   const bytes = new Uint8Array(size);
   bytes[0] = (sealed.length >> 8) as u8;

@@ -1,7 +1,7 @@
 /**
- * Sends over kleidi:net what a test says, byte for byte. Decrypt's ciphertext: the byte 1, then a NetRequest as the test made it;
- * the plaintext is the host code in one byte, then the body as far as it fits. Any other ciphertext is Encrypt's: the byte 0,
- * then the plaintext, its bits inverted.
+ * Sends a test's request over kleidi:net, byte for byte. Decrypt's ciphertext: the byte 1, then a NetRequest from the test; the plaintext
+ * is the host code in one byte, then as much of the body as fits. Any other ciphertext is Encrypt's: the byte 0, then the plaintext, its
+ * bits inverted.
  */
 import {
   concat,

@@ -1,7 +1,7 @@
 /**
- * Sends to the TPM what a test says, byte for byte. Encrypt's plaintext: "RAW!", one byte of flags, u16 how often, then the
- * command; anything else is left alone. The ciphertext is the plaintext, its bits inverted, behind its length in a u16; then the host
- * code of the last transmit in one byte, and the response as far as it fits. Decrypt gives the plaintext back.
+ * Sends a test's command to the TPM, byte for byte. Encrypt's plaintext: "RAW!", one byte of flags, u16 number of repetitions, then the
+ * command; any other plaintext is not sent. The ciphertext is the plaintext, its bits inverted, after its length as u16; then the host code
+ * of the last transmit in one byte, and as much of the response as fits. Decrypt returns the plaintext.
  */
 import {
   concat,
@@ -19,9 +19,9 @@ import {
 
 export { kleidi_decrypt, kleidi_encrypt, kleidi_status } from "../../../../sdk/assemblyscript/assembly";
 
-/** Ends its turn as it should, with whatever it made left in the TPM for the next one. */
+/** Ends its turn normally, but leaves its objects in the TPM for the next one. */
 const LEAVE = 1;
-/** Never ends: the host has to end it. */
+/** Never ends, so that the host has to end it. */
 const STAY = 2;
 const HEAD = 7;
 const MAX_CIPHERTEXT = 1023;

@@ -1,8 +1,8 @@
-// Command notecheck is the outside opinion on what "kleidi audit export" signs: Go's own packages for its checksum database open the
-// notes, compute the tree over the lines of a log, and check the proof that one tree begins with another.
+// Command notecheck checks independently what "kleidi audit export" signs: with Go's own packages for its checksum database it opens
+// the notes, computes the tree over the lines of a log, and checks the proof that one tree is a prefix of another.
 //
-//	notecheck open VKEY NOTE LOG...       prints the note's text if it is signed and its root is that of the lines
-//	notecheck witness VKEY NOTE REQUEST   prints the text of the request's note if the note before is proved to be its beginning
+//	notecheck open VKEY NOTE LOG...       prints the note's text if it is signed and has the root of the lines
+//	notecheck witness VKEY NOTE REQUEST   prints the text of the request's note if NOTE is proved to be its prefix
 package main
 
 import (
