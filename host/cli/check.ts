@@ -2,6 +2,7 @@
 import { checkConfigured } from "../checks/configured.ts";
 import { useKeys } from "../checks/keys.ts";
 import { loadConfig } from "../config/load.ts";
+import { becomeServingUser } from "../runtime/serving-user.ts";
 import { report } from "./output.ts";
 
 export interface CheckOptions {
@@ -12,8 +13,10 @@ export interface CheckOptions {
 
 /** @throws KleidiError config-invalid */
 export async function checkCommand(configPath: string, { live, json }: CheckOptions): Promise<number> {
+  const findings = becomeServingUser(loadConfig(configPath));
+  // The serving user must be able to read it.
   const config = loadConfig(configPath);
-  const findings = await checkConfigured(config);
+  findings.push(...(await checkConfigured(config)));
   if (live && findings.every(({ ok }) => ok)) findings.push(...(await useKeys(config)));
   return report(findings, json);
 }

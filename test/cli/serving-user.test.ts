@@ -1,0 +1,65 @@
+/** `kleidi check` and `kleidi doctor` run by root while the host's folders belong to another user. */
+import assert from "node:assert/strict";
+import { chmodSync, chownSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, describe, test } from "node:test";
+import { Fixture, localConfig } from "../support/fixture.ts";
+
+const isRoot = process.getuid?.() === 0;
+/** Without an entry in /etc/passwd, as in a container. */
+const UID = 61_234;
+
+describe("a check of a service's files", () => {
+  let fixture: Fixture;
+  afterEach(() => fixture.close());
+
+  function prepare(): void {
+    fixture = new Fixture();
+    fixture.write(localConfig([{ name: "kek", use: "active" }])).keyInit("kek");
+    chmodSync(fixture.folder, 0o755);
+    chmodSync(fixture.config, 0o644);
+  }
+  const give = (...names: string[]) => {
+    if (isRoot) for (const name of names) chownSync(join(fixture.folder, "keys", name), UID, UID);
+  };
+  const subjects = (...command: string[]) => {
+    const { stdout, stderr } = fixture.run(...command, "--json");
+    const { findings } = JSON.parse(stdout || stderr);
+    return findings as { subject: string; ok: boolean; detail: string }[];
+  };
+
+  for (const command of ["check", "doctor"])
+    test(`${command} --live uses the keys of the owner of their folder`, () => {
+      prepare();
+      give("", "kek.key", "kek.json");
+      const findings = subjects(command, "--live");
+      const user = findings.find(({ subject }) => subject === "user");
+      // Without root's rights, a check runs with those of its caller.
+      assert.equal(user?.detail.includes(`uid ${UID}`), isRoot ? true : undefined);
+      assert.deepEqual(
+        findings.filter(({ ok }) => !ok),
+        [],
+      );
+    });
+
+  test("a key file that root created in the service's folder is found", () => {
+    prepare();
+    give("");
+    const failed = subjects("check").filter(({ ok }) => !ok);
+    assert.deepEqual(
+      failed.map(({ subject }) => subject),
+      isRoot ? ["key kek"] : [],
+    );
+  });
+
+  test("a configuration that the service cannot read is refused", () => {
+    prepare();
+    give("", "kek.key", "kek.json");
+    chmodSync(fixture.config, 0o600);
+    const { status, stderr } = fixture.run("check");
+    assert.deepEqual(
+      [status, /a file that this user may not read/.test(stderr)],
+      isRoot ? [1, true] : [0, false],
+    );
+  });
+});
