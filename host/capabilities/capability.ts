@@ -86,6 +86,8 @@ export interface OpenContext<Grant = unknown, Section = unknown> extends GrantCo
   /** Log lines in one call of each provider, by the provider's name. */
   readonly linesPerCall: ReadonlyMap<string, number>;
   log(level: LogLevel, fields: Readonly<Record<string, unknown>>, message: string): void;
+  /** A guest wrote a line to kleidi:log. */
+  onLine(provider: string, level: LogLevel, line: string): void;
   onCredential(event: CredentialEvent): void;
 }
 export type LogLevel = "debug" | "info" | "warn" | "error";
@@ -101,7 +103,7 @@ export interface CredentialEvent {
 
 /** The findings about one TPM or server. */
 export interface Examined {
-  /** The only provider that uses it: if all is well, doctor probes its keys next. */
+  /** A provider that uses it: if all is well, doctor probes its keys next. */
   readonly provider?: string;
   readonly findings: readonly Finding[];
 }

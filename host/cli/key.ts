@@ -24,7 +24,7 @@ export interface KeyInitOptions {
 interface CreatedKey {
   readonly version: string;
   readonly lines: readonly string[];
-  readonly fields: Readonly<Record<string, string>>;
+  readonly fields: Readonly<Record<string, unknown>>;
 }
 
 /**
@@ -99,7 +99,7 @@ async function provision(
       `Cannot create key "${key.name}": give --import (existing bytes) or --escrow (a file for new bytes), not both`,
     );
   }
-  const { version, imported } = await createProvisionedKey(config, provider, key, options);
+  const { version, imported, warnings } = await createProvisionedKey(config, provider, key, options);
   if (key.version !== undefined && key.version !== version) {
     throw new KleidiError(
       "key-not-ready",
@@ -121,8 +121,12 @@ async function provision(
             "It works with this KMS only: if the KMS is lost, the data that the key encrypts is lost. For several control planes use --escrow and --import.",
           ]
         : []),
+      ...warnings.map((warning) => `Warning: ${warning}`),
     ],
-    fields: { name: key.name, provider: provider.name, version, ...(escrow === undefined ? {} : { escrow }) },
+    fields: {
+      ...{ name: key.name, provider: provider.name, version, warnings },
+      ...(escrow === undefined ? {} : { escrow }),
+    },
   };
 }
 

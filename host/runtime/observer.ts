@@ -2,7 +2,7 @@
  * The events of a host, and the observers that receive them: the audit log, the metrics with the state report, and the log. An observer
  * is given to each part of the host when the part is constructed.
  */
-import type { CredentialEvent } from "../capabilities/capability.ts";
+import type { CredentialEvent, LogLevel } from "../capabilities/capability.ts";
 import type { Witness } from "../capabilities/gate.ts";
 import type { KleidiError } from "../error.ts";
 import type { CloseReason } from "../grpc/limits.ts";
@@ -13,6 +13,8 @@ import type { AdminCloseReason } from "../telemetry/admin-connections.ts";
 
 export interface HostObserver extends Witness {
   credentialChanged(event: CredentialEvent): void;
+  /** A guest wrote a line to kleidi:log. */
+  guestWrote(provider: string, level: LogLevel, line: string): void;
   providerChanged(provider: string, event: ProviderEvent): void;
   /** A key became ready or failed, or its provider reports a new version. */
   keyChanged(change: KeyChange): void;
@@ -60,6 +62,9 @@ export function combineObservers(observers: readonly Partial<HostObserver>[]): H
     },
     credentialChanged(event) {
       for (const each of observers) each.credentialChanged?.(event);
+    },
+    guestWrote(provider, level, line) {
+      for (const each of observers) each.guestWrote?.(provider, level, line);
     },
     providerChanged(provider, event) {
       for (const each of observers) each.providerChanged?.(provider, event);

@@ -16,6 +16,7 @@ import type { Wall } from "../sandbox/wall/build.ts";
 import { failureFields, type Logger } from "../telemetry/log.ts";
 import { closeCapabilities, type OpenCapabilities, openCapabilities } from "./capabilities.ts";
 import { EventLog } from "./event-log.ts";
+import { GuestLog } from "./guest-log.ts";
 import { combineObservers, type HostObserver } from "./observer.ts";
 import { wallOf } from "./wall.ts";
 
@@ -56,7 +57,7 @@ export class Providers {
    */
   static async open(config: Config, log: Logger, options: ProvidersOptions = {}): Promise<Providers> {
     const {
-      observer = combineObservers([new EventLog(log)]),
+      observer = combineObservers([new EventLog(log), new GuestLog(log)]),
       measure = (gate) => gate,
       deadlineMs,
     } = options;
@@ -65,7 +66,10 @@ export class Providers {
       module: admitProvider(config, provider),
     }));
     const wall = options.wall ?? (await wallOf(config));
-    const capabilities = await openCapabilities(config, log, (event) => observer.credentialChanged(event));
+    const capabilities = await openCapabilities(config, log, {
+      onCredential: (event) => observer.credentialChanged(event),
+      onLine: (...line) => observer.guestWrote(...line),
+    });
     const gate = measure(gateOf(admitted, capabilities, observer));
     const all = admitted.map((each): RunnableProvider => {
       const { name } = each.config;

@@ -2,7 +2,7 @@
 import { StateDirectory } from "../capabilities/state/directory.ts";
 import type { Config, KeyConfig, ProviderConfig } from "../config/config.ts";
 import { createMaterial, readMaterial, removeMaterial } from "./key-material.ts";
-import { assertNeverCreated, provision, wasNotCreated } from "./provision.ts";
+import { assertNeverCreated, type NewKey, provision, wasNotCreated } from "./provision.ts";
 
 export interface Material {
   readonly scheme?: string;
@@ -12,8 +12,7 @@ export interface Material {
   readonly escrow?: string;
 }
 
-export interface ProvisionedKey {
-  readonly version: string;
+export interface ProvisionedKey extends NewKey {
   /** Its bytes came from a file, or were written to one first. */
   readonly imported: boolean;
 }
@@ -59,7 +58,7 @@ async function create(
     from !== undefined ? readMaterial(from) : escrow !== undefined ? createMaterial(escrow) : undefined;
   try {
     return {
-      version: await provision(config, provider, key, { scheme, material }),
+      ...(await provision(config, provider, key, { scheme, material })),
       imported: material !== undefined,
     };
   } catch (error) {

@@ -8,11 +8,11 @@ import {
   same,
   state,
 } from "../../../sdk/assemblyscript/assembly";
+import { confirmedPolicy } from "./binding";
 import { create } from "./create";
 import { derive, idInput } from "./kek";
 import { enter, Key } from "./lease";
 import { loadWrapped, startSessions } from "./load";
-import { policyDigest } from "./policy";
 import { createPrimary, nameOf } from "./primary";
 import { hmac, random } from "./primitives";
 import { Record } from "./record";
@@ -51,7 +51,7 @@ function make(request: ProvisionRequest, scheme: Scheme): Record | null {
   lease.drop();
   // The policy first, because its trial session counts against the quota of two.
   let policy: Uint8Array | null = new Uint8Array(0);
-  if (scheme.hasPolicy) policy = policyDigest(scheme.pcrs);
+  if (scheme.hasPolicy) policy = confirmedPolicy(request.key, scheme);
   if (policy === null) return null;
   const primary = createPrimary();
   if (primary === null) return null;
