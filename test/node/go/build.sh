@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds the programs of a node from the modules pinned in kubelet/go.mod and containerd/go.mod: kubelet, containerd with its shim and ctr,
+# Builds the programs of a node from the modules pinned in kubelet/go.mod and containerd/go.mod: kubelet, kube-scheduler,
+# kube-controller-manager, containerd with its shim and ctr,
 # the pause program of a pod, and a KMS plugin in Go that the benchmark of the boot compares with.
 # Usage: build.sh [OUTDIR]   (default: ${XDG_CACHE_HOME:-$HOME/.cache}/kleidi/node-bin)
 # Exit 0: OUTDIR holds them all. 1: a build failed. 2: wrong usage. 3: no `go`.
@@ -23,7 +24,7 @@ export CGO_ENABLED=0         # static: pause and the plugin are the only file of
 export GOWORK=off            # a go.work further up would replace our pins
 export GOFLAGS=-mod=readonly # the stamp does not cover the flags of the caller
 
-programs=(kubelet pause goplugin containerd containerd-shim-runc-v2 ctr)
+programs=(kubelet kube-controller-manager kube-scheduler pause goplugin containerd containerd-shim-runc-v2 ctr)
 sha256() { if command -v sha256sum >/dev/null; then sha256sum; else shasum -a 256; fi; }
 stamp() {
   {
@@ -68,6 +69,8 @@ containerd=github.com/containerd/containerd/v2/cmd
 build kubelet pause ./cmd/pause
 build kubelet goplugin ./cmd/goplugin
 build kubelet kubelet k8s.io/kubernetes/cmd/kubelet "$kubernetes"
+build kubelet kube-scheduler k8s.io/kubernetes/cmd/kube-scheduler "$kubernetes"
+build kubelet kube-controller-manager k8s.io/kubernetes/cmd/kube-controller-manager "$kubernetes"
 build containerd ctr "$containerd/ctr"
 build containerd containerd-shim-runc-v2 "$containerd/containerd-shim-runc-v2"
 build containerd containerd "$containerd/containerd"
