@@ -5,6 +5,7 @@
  *     NAME.tgz                    for npm: everything but Node, which npm installs for the machine's processor
  *     NAME-linux-ARCH/            the tree: the same files, and node_modules/node-linux-ARCH/bin/node; host/kleidi starts it
  *     NAME-linux-ARCH.tar.gz      the tree as an archive
+ *     NAME-operator/              the tree of the operator, without Node
  *     NAME.cdx.json               the software bill of materials
  *
  * `makeDist` makes all of it. A test calls `builtDist()` of built.ts, which builds once for the same files.
@@ -14,6 +15,7 @@ import { join } from "node:path";
 import { type Head, nameOf, readHead } from "../release/commit.ts";
 import type { Lockfile } from "../release/sbom.ts";
 import { archive, normalise, pack } from "./archive.ts";
+import { makeOperatorTree } from "./operator.ts";
 import { makePackage } from "./package.ts";
 import { type Architecture, addNode } from "./packages.ts";
 import { run } from "./run.ts";
@@ -40,6 +42,8 @@ export interface Dist {
   readonly files: readonly string[];
   /** Names of the trees in the folder. */
   readonly trees: readonly string[];
+  /** The name of the operator's tree in the folder. */
+  readonly operator: string;
 }
 
 /** @throws ReleaseFault; the folder may then have files */
@@ -56,9 +60,11 @@ export async function makeDist({ checkout, into, architectures, archives }: Dist
       makeTree(checkout, head, arch, tgz, join(into, tree));
       return tree;
     });
+    const operator = `${name}-operator`;
+    makeOperatorTree(checkout, join(into, operator), head.time);
     const archived = archives ? trees.map((tree) => archive(join(into, tree))) : [];
     const files = [`${name}.cdx.json`, `${name}.tgz`, ...archived.map((path) => path.slice(into.length + 1))];
-    return { name, commit: head.id, time: head.time, files: files.sort(), trees };
+    return { name, commit: head.id, time: head.time, files: files.sort(), trees, operator };
   } finally {
     rmSync(work, { recursive: true, force: true });
   }
