@@ -16,7 +16,14 @@ import { locked } from "../image/images.ts";
 import { buildah, STORAGE } from "../support/containers.ts";
 import { NODE_BIN } from "./machine.ts";
 
-const PROGRAMS = { pause: NODE_BIN, goplugin: NODE_BIN, etcd: binaries, "kube-apiserver": binaries } as const;
+const PROGRAMS = {
+  pause: NODE_BIN,
+  goplugin: NODE_BIN,
+  etcd: binaries,
+  "kube-apiserver": binaries,
+  "kube-controller-manager": NODE_BIN,
+  "kube-scheduler": NODE_BIN,
+} as const;
 export type ImageName = keyof typeof PROGRAMS;
 
 export const nameOf = (program: ImageName) => `localhost/${program}:test`;
