@@ -7,30 +7,11 @@ import { after, describe, test } from "node:test";
 import { parse, parseAllDocuments } from "yaml";
 import { root } from "../support/fixture.ts";
 import { CHART, Helm } from "./helm.ts";
+import { pageValues } from "./page.ts";
 import { find, IMAGE, NAMESPACE, type Rendered, rendered } from "./rendered.ts";
+import { ALL_ON, BARE, SOCKET } from "./values.ts";
 
 const read = (path: string) => readFileSync(join(root, path), "utf8");
-const ALL_ON = {
-  operator: { replicas: 2 },
-  migration: { enabled: true, resources: ["secrets", "widgets.example.com"], storageVersionMigration: true },
-  metrics: { serviceMonitor: { enabled: true, labels: { release: "prometheus" } } },
-  prometheusRule: { enabled: true },
-  dashboard: { enabled: true },
-  networkPolicy: { enabled: true },
-};
-const SOCKET = {
-  agent: {
-    admin: { address: "", socket: "/run/kleidi-admin/admin.sock", socketGroup: 4711 },
-    hostNetwork: false,
-  },
-  networkPolicy: { enabled: true },
-};
-const BARE = {
-  crds: { enabled: false },
-  agent: { enabled: false },
-  metrics: { service: { enabled: false } },
-};
-
 describe("the chart", () => {
   const helm = new Helm();
   after(() => helm.close());
@@ -191,6 +172,13 @@ describe("the chart", () => {
       roles.some(({ rules }) => JSON.stringify(rules).includes("*")),
       false,
     );
+  });
+
+  test("the command of docs/helm.md shows the rights with their reasons", () => {
+    const [, command = ""] = /`helm (template [^`]+)`/.exec(read("docs/helm.md")) ?? [];
+    const file = helm.values(pageValues);
+    const words = command.split(" ").map((word) => (word === "values.yaml" ? file : word));
+    assert.match(helm.run(words), /^ {2}# It polls the reports of the nodes/m);
   });
 
   test("each rule of RBAC has its reason in a comment before it", () => {

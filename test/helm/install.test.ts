@@ -8,9 +8,13 @@ import { until } from "../e2e/servers.ts";
 import { NODE } from "../node/kubelet.ts";
 import { whyNoMachine } from "../node/machine.ts";
 import { requireDebian } from "../support/debian.ts";
+import { refusedByServer } from "./apply.ts";
 import { CHART, Helm } from "./helm.ts";
+import { monitoringCrd } from "./monitoring.ts";
 import { type HelmNode, startHelmNode } from "./node.ts";
 import { helmArguments, pageValues } from "./page.ts";
+import { rendered } from "./rendered.ts";
+import { ALL_ON, BARE, SOCKET } from "./values.ts";
 
 const NAMESPACE = "kleidi-system";
 const REPORT = `/apis/kleidi.dev/v1alpha1/kleidinodes/${NODE}`;
@@ -85,6 +89,18 @@ describe("the chart on a node", { timeout: 900_000 }, () => {
     for (const name of ["operator", "agent"]) assert.equal((await containerOf(name)).restarts, 0);
     const { host, apiServer, activeKey } = await report();
     assert.deepEqual([host?.ready, apiServer?.reachable, activeKey], [true, true, "kek"]);
+  });
+
+  test("the API server accepts every object for every switch, with the real CRDs of the Prometheus operator", async () => {
+    const crds = ["servicemonitors", "prometheusrules"];
+    for (const plural of crds)
+      assert.equal((await at.node.api.ask("POST", CRDS, monitoringCrd(plural))).status, 201);
+    await until("its resources are served", async () => {
+      const { body } = await at.node.api.get("/apis/monitoring.coreos.com/v1");
+      return crds.every((each) => body.includes(`"${each}"`));
+    });
+    for (const each of [{}, ALL_ON, SOCKET, BARE])
+      assert.deepEqual(await refusedByServer(at.node.api, rendered(helm, each, NAMESPACE)), []);
   });
 
   test("neither pod has a privilege or more memory than its limit", async () => {

@@ -54,6 +54,6 @@ async function valuesOf({ api }: TestNode, address: string): Promise<object> {
   return {
     apiServer: { url: api.url },
     operator: listen,
-    agent: { admin: { address }, apiServer: { url: api.url }, port: await freePort() },
+    agent: { admin: { address }, apiServer: { url: api.url }, port: await freePort(), intervalSeconds: 2 },
   };
 }

@@ -11,8 +11,8 @@ export const IMAGE = { repository: "registry.example/kleidi-operator", tag: "0.1
 export const NAMESPACE = "another-namespace";
 
 /** @param values in addition to an image */
-export function rendered(helm: Helm, values: object = {}): Rendered[] {
-  const args = ["template", "kleidi", CHART, "--namespace", NAMESPACE];
+export function rendered(helm: Helm, values: object = {}, namespace = NAMESPACE): Rendered[] {
+  const args = ["template", "kleidi", CHART, "--namespace", namespace];
   const text = helm.run([...args, "--values", helm.values({ image: IMAGE, ...values })]);
   return parseAllDocuments(text)
     .map((document) => document.toJSON())
