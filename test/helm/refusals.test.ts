@@ -20,6 +20,7 @@ const BY_SCHEMA: Readonly<Record<string, readonly [object, string]>> = {
   "an unknown value further down": [{ operator: { replica: 2 } }, "'/operator'"],
   "a value of another type": [{ crds: { keep: "true" } }, "'/crds/keep'"],
   "zero replicas": [{ operator: { replicas: 0 } }, "'/operator/replicas'"],
+  "an interval of the agent above a minute": [{ agent: { intervalSeconds: 61 } }, "'/agent/intervalSeconds'"],
   "a digest that is none": [{ image: { digest: "sha256:abc" } }, "'/image/digest'"],
   "a repository with a digest in it": [{ image: { repository: "a/b@sha256:0" } }, "'/image/repository'"],
   "an API server without TLS": [{ apiServer: { url: "http://10.0.0.1" } }, "'/apiServer/url'"],
