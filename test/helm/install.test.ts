@@ -11,7 +11,7 @@ import { requireDebian } from "../support/debian.ts";
 import { refusedByServer } from "./apply.ts";
 import { CHART, Helm } from "./helm.ts";
 import { monitoringCrd } from "./monitoring.ts";
-import { type HelmNode, startHelmNode } from "./node.ts";
+import { type HelmNode, listenAt, startHelmNode } from "./node.ts";
 import { helmArguments, pageValues } from "./page.ts";
 import { rendered } from "./rendered.ts";
 import { ALL_ON, BARE, SOCKET } from "./values.ts";
@@ -170,6 +170,26 @@ describe("the chart on a node", { timeout: 900_000 }, () => {
     assert.equal(await statusOf(`${CRDS}/kleidinodes.kleidi.dev`), 200);
     assert.equal((await report()).activeKey, "kek");
     helm.run(["rollback", "kleidi", "1", "--namespace", NAMESPACE], at.kubeconfig);
+  });
+
+  test("an agent reports through a socket, and does not see the one of the KMS", async () => {
+    const socket = "/run/kleidi-admin/admin.sock";
+    const socketGroup = 4711;
+    const before = (await report()).host?.configurationHash;
+    listenAt(at.node, { listen: `unix:${socket}`, mode: "0660", group: socketGroup });
+    const file = helm.values({ agent: { admin: { address: "", socket, socketGroup } } });
+    run("upgrade", "--values", file);
+    await until(
+      "the new configuration is reported",
+      async () => {
+        const { host } = await report();
+        return host?.ready === true && host.configurationHash !== before;
+      },
+      LIMIT_MS,
+    );
+    const script = `console.log(require("node:fs").existsSync("/run/kleidi"))`;
+    const { id } = await containerOf("agent");
+    assert.equal(at.node.containerd.exec(id, "/usr/local/bin/node", "-e", script), "false\n");
   });
 
   test("uninstall keeps the CRDs with their objects, and says so", async () => {

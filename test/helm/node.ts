@@ -26,7 +26,7 @@ export async function startHelmNode(image: string): Promise<HelmNode> {
   try {
     const admin = `127.0.0.1:${await freePort()}`;
     install(node, IMAGE);
-    addAdmin(node, admin);
+    listenAt(node, { listen: admin });
     node.containerd.ctr("images", "tag", OPERATOR_IMAGE, image);
     await writeControllers(node);
     node.boot();
@@ -43,10 +43,12 @@ export async function startHelmNode(image: string): Promise<HelmNode> {
   }
 }
 
-function addAdmin({ machine }: TestNode, listen: string): void {
+/** Gives kleidí another admin listener: what `kleidi render` prints for it is written and run. */
+export function listenAt({ machine }: TestNode, admin: object): void {
   const config = JSON.parse(readFileSync(machine.path(CONFIG), "utf8"));
-  machine.write(CONFIG, JSON.stringify({ ...config, admin: { listen } }));
+  machine.write(CONFIG, JSON.stringify({ ...config, admin }));
   render(machine, "static-pod", "--image", IMAGE);
+  machine.run("systemd-tmpfiles", "--create", "kleidi.conf");
 }
 
 async function valuesOf({ api }: TestNode, address: string): Promise<object> {
