@@ -1,6 +1,6 @@
 /** The image of the operator and the agent, built once for the same tree: its own test and that of the chart share it. */
 import { createHash } from "node:crypto";
-import { existsSync, globSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { type BuiltDist, builtDist } from "../../.ci/dist/built.ts";
 import { buildah, STORAGE } from "../support/containers.ts";
@@ -38,19 +38,12 @@ export async function builtOperatorImage(): Promise<string> {
 export function buildOperator(dist: BuiltDist, tag: string): string {
   const version = dist.name.replace(/^kleidi-/, "");
   const args = [`NODE=${baseImage()}`, `VERSION=${version}`, `REVISION=${dist.commit}`];
-  return buildImage(DOCKERFILE, tag, treeOf(dist), args);
+  return buildImage(DOCKERFILE, tag, join(dist.folder, dist.operator), args);
 }
 
-const treeOf = (dist: BuiltDist) => join(dist.folder, dist.operator);
-
 function keyOf(dist: BuiltDist): string {
-  const hash = createHash("sha256");
-  const tree = treeOf(dist);
-  // A commit that changes nothing of the operator builds nothing.
-  for (const file of globSync("**/*", { cwd: tree, withFileTypes: true }).filter((each) => each.isFile()))
-    hash
-      .update(`${join(file.parentPath, file.name).slice(tree.length)}\0`)
-      .update(readFileSync(join(file.parentPath, file.name)));
+  // The folder is named by the content of the checkout, and its commit is a label of the image.
+  const hash = createHash("sha256").update(`${dist.folder}\n`);
   for (const file of [DOCKERFILE, join(import.meta.dirname, "base.ts")]) hash.update(readFileSync(file));
   return hash.digest("hex").slice(0, 16);
 }
