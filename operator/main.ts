@@ -5,7 +5,7 @@ import { type Log, runAgent, runController } from "./run.ts";
 
 const HELP = `Usage: kleidi-operator controller|agent [options]
 
-  controller   follows rotations of the encryption key, and reports what it sees (docs/operator.md)
+  controller   follows rotations of the encryption key, and reports its phase (docs/operator.md)
   agent        reports one control-plane node; writes nothing on it
 
 The options of both are in operator/README.md.

@@ -1,11 +1,11 @@
 /** The metrics of the controller. */
 import { collectDefaultMetrics, Gauge, Registry } from "prom-client";
+import { isUnknown } from "../host/rotation/observed.ts";
 import type { Client } from "./cluster/client.ts";
 import type { Seen } from "./controller/observe.ts";
 import { nodeOf } from "./controller/observe.ts";
-import { isUnknown } from "./rotation/observed.ts";
 
-/** @param clients those whose requests are counted */
+/** @param clients their requests are counted */
 function baseRegistry(clients: readonly Client[]): Registry {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });

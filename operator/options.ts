@@ -65,7 +65,8 @@ export function agentOptions(args: readonly string[], env: NodeJS.ProcessEnv) {
     cluster: clientOf(server, values),
     apiServer: clientOf(own, values, values["api-server-name"]),
     admin: adminAddress(values.admin),
-    intervalSeconds: seconds("interval", values.interval, 1, 600),
+    // A node's clock may be off by four intervals before its report is refused: less than the default margin of a wait.
+    intervalSeconds: seconds("interval", values.interval, 1, 60),
     listen: address("listen", values.listen),
     once: values.once,
   };

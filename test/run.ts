@@ -28,7 +28,11 @@ const SERVERS = [
     what: "Go's own reader of signed notes",
     build: "test/audit/note/build.sh",
   },
-  { tests: /^test\/(helm|node)\//, what: "a real kubelet and containerd", build: "test/node/go/build.sh" },
+  {
+    tests: /^test\/(helm|node|operator)\//,
+    what: "a real kubelet, kube-controller-manager and containerd",
+    build: "test/node/go/build.sh",
+  },
   {
     tests: /^test\/packages\//,
     what: "nfpm, which writes the packages",

@@ -17,10 +17,13 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
+import { requireDebian } from "../../test/support/debian.ts";
+import { minisign } from "../../test/support/minisign.ts";
 import { Checkout } from "../release/checkout.ts";
 import { builtDist } from "./built.ts";
 
 const root = join(import.meta.dirname, "..", "..");
+requireDebian(["minisign"]);
 const dist = await builtDist();
 const folder = mkdtempSync(join(tmpdir(), "kleidi-dist-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -192,17 +195,27 @@ describe("npm run dist in another checkout", () => {
       env: { PATH: process.env.PATH, HOME: process.env.HOME, ...env },
     });
 
-  test("gives the same bytes twice, under another umask, time zone and locale", () => {
-    const sums = ["0022", "0077"].map((umask, index) => {
+  test("gives the same bytes twice, under another umask, time zone and locale, signed by a key and not", () => {
+    const keys = checkout.beside("keys");
+    mkdirSync(keys);
+    assert.equal(minisign(keys, ["-G", "-W", "-p", "kleidi.pub", "-s", "release.key"]).status, 0);
+    const runs = [
+      { umask: "0022", env: {}, signing: ["--key", join(keys, "release.key")] },
+      { umask: "0077", env: { LC_ALL: "tr_TR.UTF-8", TZ: "Pacific/Kiritimati" }, signing: [] },
+    ];
+    const [signed, unsigned] = runs.map(({ umask, env, signing }, index) => {
       const out = checkout.beside(`out-${index}`);
-      const env = index === 0 ? {} : { LC_ALL: "tr_TR.UTF-8", TZ: "Pacific/Kiritimati" };
-      const { status, stdout, stderr } = run(["--out", out, "--json"], env, umask);
+      const { status, stdout, stderr } = run(["--out", out, ...signing, "--json"], env, umask);
       assert.equal(status, 0, `${stdout}${stderr}`);
+      assert.deepEqual(JSON.parse(stdout).notRun, []);
       assert.equal(spawnSync("sha256sum", ["--check", "SHA256SUMS"], { cwd: out }).status, 0);
-      return readFileSync(join(out, "SHA256SUMS"), "utf8");
+      return { out, sums: readFileSync(join(out, "SHA256SUMS"), "utf8") };
     });
-    assert.equal(sums[0]?.trimEnd().split("\n").length, 3);
-    assert.equal(sums[1], sums[0]);
+    assert.equal(signed?.sums.trimEnd().split("\n").length, 3);
+    assert.equal(unsigned?.sums, signed?.sums);
+    const verify = ["-V", "-p", join(keys, "kleidi.pub"), "-m", "SHA256SUMS"];
+    assert.equal(minisign(signed?.out ?? "", verify).status, 0);
+    assert.equal(existsSync(join(unsigned?.out ?? "", "SHA256SUMS.minisig")), false);
   });
 
   test("refuses a folder that exists", () => {

@@ -13,6 +13,7 @@
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { type Head, nameOf, readHead } from "../release/commit.ts";
+import { ReleaseFault } from "../release/fault.ts";
 import type { Lockfile } from "../release/sbom.ts";
 import { archive, normalise, pack } from "./archive.ts";
 import { makeOperatorTree } from "./operator.ts";
@@ -44,6 +45,8 @@ export interface Dist {
   readonly trees: readonly string[];
   /** The name of the operator's tree in the folder. */
   readonly operator: string;
+  /** Those that are for another processor than this machine's; the others have printed their version here. */
+  readonly notRun: readonly string[];
 }
 
 /** @throws ReleaseFault; the folder may then have files */
@@ -55,16 +58,18 @@ export async function makeDist({ checkout, into, architectures, archives }: Dist
   try {
     const tgz = join(into, `${name}.tgz`);
     await makeTgz(checkout, head, work, tgz, join(into, `${name}.cdx.json`));
-    const trees = architectures.map((arch) => {
-      const tree = `${name}-linux-${arch}`;
-      makeTree(checkout, head, arch, tgz, join(into, tree));
-      return tree;
-    });
+    const treeOf = (arch: Architecture) => `${name}-linux-${arch}`;
+    for (const arch of architectures) {
+      makeTree(checkout, head, arch, tgz, join(into, treeOf(arch)));
+      if (arch === process.arch) tryTree(join(into, treeOf(arch)), version);
+    }
+    const trees = architectures.map(treeOf);
+    const notRun = architectures.filter((arch) => arch !== process.arch).map(treeOf);
     const operator = `${name}-operator`;
     makeOperatorTree(checkout, join(into, operator), head.time);
     const archived = archives ? trees.map((tree) => archive(join(into, tree))) : [];
     const files = [`${name}.cdx.json`, `${name}.tgz`, ...archived.map((path) => path.slice(into.length + 1))];
-    return { name, commit: head.id, time: head.time, files: files.sort(), trees, operator };
+    return { name, commit: head.id, time: head.time, files: files.sort(), trees, notRun, operator };
   } finally {
     rmSync(work, { recursive: true, force: true });
   }
@@ -92,4 +97,12 @@ function makeTree(checkout: string, head: Head, arch: Architecture, tgz: string,
     rmSync(download, { recursive: true, force: true });
   }
   normalise(tree, head.time);
+}
+
+function tryTree(tree: string, version: string): void {
+  const said = run(join(tree, "host/kleidi"), ["--version"], tree);
+  if (!said.startsWith(`${version}\n`))
+    throw new ReleaseFault(
+      `host/kleidi of the tree printed ${JSON.stringify(said)}, not the version ${version}`,
+    );
 }

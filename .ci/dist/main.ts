@@ -1,11 +1,11 @@
 /** npm run dist: see HELP, and docs/releasing.md. */
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs";
-import { dirname, join, resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { buildNfpm } from "../../deploy/packages/nfpm.ts";
 import { makePackages } from "../../deploy/packages/packages.ts";
 import { packageVersion } from "../../deploy/packages/version.ts";
 import { ReleaseFault } from "../release/fault.ts";
+import { makeFolder } from "../release/folder.ts";
 import { readSecretKey } from "../release/minisign.ts";
 import { type SummedFile, writeSums } from "../release/sums.ts";
 import { type Dist, makeDist } from "./dist.ts";
@@ -25,7 +25,8 @@ const HELP = `Make the installable forms of this checkout: JavaScript, the modul
 It writes NAME.tgz (for npm, without Node), NAME-linux-ARCH/ (a folder that runs where it is copied to), NAME-linux-ARCH.tar.gz, a software
 bill of materials (CycloneDX), NAME-operator/ (the operator, for its image) and SHA256SUMS. The same commit gives the same bytes. NAME is
 kleidi-1.2.3 for a commit with the tag v1.2.3, kleidi-1.2.3+gCOMMIT for another one, and ends with .modified if the checkout has changes.
-The packages of a commit without the tag have the version 1.2.3~TIME.gCOMMIT, which sorts before 1.2.3.
+The packages of a commit without the tag have the version 1.2.3~TIME.gCOMMIT, which sorts before 1.2.3. The tree of
+this machine's processor is run once, for its version; another one is not run.
 
 Examples:
     npm run dist && dist/kleidi-*/host/kleidi --version       make and run the tree
@@ -77,31 +78,21 @@ interface Written extends Omit<Dist, "files"> {
   readonly files: readonly SummedFile[];
 }
 
-/** All or nothing: the folder gets its name only when it is complete. */
 async function write(
   out: string | undefined,
   architectures: readonly Architecture[],
   { packages, key }: { readonly packages: boolean; readonly key: string | undefined },
 ): Promise<Written> {
-  const folder = resolve(out ?? DEFAULT_OUT);
-  if (out !== undefined && existsSync(folder))
-    throw new ReleaseFault(`${out} exists already; name a folder that does not`);
   // Before minutes of work: it fails where Go is missing.
   if (packages) buildNfpm();
   const secret = key === undefined ? undefined : readSecretKey(key);
-  mkdirSync(dirname(folder), { recursive: true });
-  const into = mkdtempSync(`${folder}.unfinished-`);
-  try {
+  const folder = resolve(out ?? DEFAULT_OUT);
+  return await makeFolder(folder, out === undefined, async (into) => {
     const dist = await makeDist({ checkout: root, into, architectures, archives: true });
     const packaged = packages ? packagesOf(dist, architectures, into) : [];
     const files = writeSums(into, [...dist.files, ...packaged], secret, `${dist.name} commit:${dist.commit}`);
-    chmodSync(into, 0o755);
-    if (out === undefined) rmSync(folder, { recursive: true, force: true });
-    renameSync(into, folder);
     return { ...dist, out: folder, files };
-  } finally {
-    rmSync(into, { recursive: true, force: true });
-  }
+  });
 }
 
 function packagesOf(
@@ -128,7 +119,16 @@ function fail(exit: number, message: string, json: boolean): number {
   return exit;
 }
 
-function textOf({ out, commit, files, trees }: Written): string {
+function textOf({ out, commit, files, trees, notRun }: Written): string {
   const rows = files.map(({ sha256, size, name }) => `${sha256}  ${String(size).padStart(9)} bytes  ${name}`);
-  return `${rows.join("\n")}\nCommit ${commit} is in ${out}; run ${trees.map((tree) => join(out, tree, "host/kleidi")).join(" or ")}.\n`;
+  const lines = [
+    ...rows,
+    `Commit ${commit} is in ${out}.`,
+    ...trees.map((tree) =>
+      notRun.includes(tree)
+        ? `${tree} was not run: it is for another processor than this machine's.`
+        : `Run ${join(out, tree, "host/kleidi")}.`,
+    ),
+  ];
+  return `${lines.join("\n")}\n`;
 }

@@ -25,7 +25,8 @@ const id = checkout.git("rev-parse", "HEAD").trimEnd();
 const { version } = JSON.parse(readFileSync(join(checkout.path, "package.json"), "utf8"));
 const name = `kleidi-${version}+g${id.slice(0, 12)}`;
 const out = checkout.beside("out");
-const made = checkout.release(["--out", out, "--json"]);
+// The packages that run without a build take most of the time; dist.test.ts and verify.test.ts have them.
+const made = checkout.release(["--out", out, "--source-only", "--json"]);
 
 test("--json prints the release as JSON", () => {
   assert.equal(made.status, 0, made.stderr);
@@ -51,7 +52,7 @@ test("another path, user, umask, locale, time zone and configuration of git give
     `[tar]\n\tumask = 0077\n[core]\n\tautocrlf = true\n\tattributesFile = ${attributes}\n[status]\n\tshowUntrackedFiles = no\n`,
   );
   const there = elsewhere.beside("out");
-  const { status, stderr } = elsewhere.release(["--out", there], {
+  const { status, stderr } = elsewhere.release(["--out", there, "--source-only"], {
     umask: "0077",
     env: { LC_ALL: "tr_TR.UTF-8", TZ: "Pacific/Kiritimati", GIT_CONFIG_GLOBAL: config },
   });
@@ -125,7 +126,7 @@ describe("a tag of the version", () => {
     change();
     checkout.commit();
     checkout.git("tag", "--force", `v${version}`);
-    return checkout.release(["--out", tagged, "--json"]);
+    return checkout.release(["--out", tagged, "--source-only", "--json"]);
   };
   const addSection = () =>
     appendFileSync(join(checkout.path, "CHANGELOG.md"), `\n## [${version}] - 2026-06-01\n`);

@@ -1,22 +1,16 @@
 /** Makes the files of a release from a clean checkout: the same bytes wherever, whenever and by whomever it is run. */
-import {
-  chmodSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
-import { basename, dirname, join, resolve } from "node:path";
+import { copyFileSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
 import { buildAll, digestsOf } from "../../providers/build.ts";
+import { makeDist } from "../dist/dist.ts";
+import { ARCHITECTURES } from "../dist/packages.ts";
 import { type Commit, nameOf, readCommit } from "./commit.ts";
 import { isReleased } from "./contents.ts";
 import { ReleaseFault } from "./fault.ts";
+import { makeFolder } from "./folder.ts";
 import { readSecretKey, type SecretKey, signatureOf } from "./minisign.ts";
 import { sbomOf } from "./sbom.ts";
-import { type SummedFile, sumOf, sumsOf } from "./sums.ts";
+import { type SummedFile, writeSums } from "./sums.ts";
 import { checkTagged } from "./tagged.ts";
 
 export interface ReleaseOptions {
@@ -26,6 +20,8 @@ export interface ReleaseOptions {
   readonly out: string;
   /** The file of a secret key of minisign; without one nothing is signed. */
   readonly key?: string | undefined;
+  /** True: leave out the packages that run without a build, most of the time that this takes. */
+  readonly sourceOnly: boolean;
 }
 
 export interface MadeRelease {
@@ -34,50 +30,68 @@ export interface MadeRelease {
   readonly commit: string;
   /** All but the signatures, sorted by name. */
   readonly files: readonly SummedFile[];
+  /** The archives whose program was not started, because they are for another processor than this machine's. */
+  readonly notRun: readonly string[];
   /** The id of the key that signed. */
   readonly signedBy?: string;
 }
 
 /** @throws ReleaseFault; nothing is left of a release that failed */
-export async function makeRelease({ checkout, out, key }: ReleaseOptions): Promise<MadeRelease> {
-  const folder = resolve(out);
-  if (existsSync(folder)) throw new ReleaseFault(`${out} exists already; name a folder that does not`);
+export async function makeRelease({ checkout, out, key, sourceOnly }: ReleaseOptions): Promise<MadeRelease> {
   const secret = key === undefined ? undefined : readSecretKey(key);
   const commit = readCommit(checkout);
   const modules = await buildModules(commit);
-  const manifest: { version: string; license: string } = json(commit, "package.json");
-  const name = nameOf(manifest.version, commit);
-  if (name === `kleidi-${manifest.version}`) checkTagged(checkout, manifest.version, commit);
-  const files = new Map<string, Uint8Array>();
-  for (const { path } of modules) files.set(basename(path), readFileSync(path));
-  const released = commit.files.filter(isReleased);
+  const { version }: { version: string } = json(commit, "package.json");
+  const name = nameOf(version, commit);
+  if (name === `kleidi-${version}`) checkTagged(checkout, version, commit);
+  return await makeFolder(out, false, async (into) => {
+    const source = writeSource(commit, name, modules, into);
+    const packages = sourceOnly ? NOTHING : await writePackages(checkout, into);
+    const comment = `${name} commit:${commit.id}`;
+    const names = new Set([...source, ...packages.files]);
+    const files = writeSums(into, [...names], secret, comment);
+    if (secret !== undefined) signModules(into, source, secret, comment);
+    const signed = secret !== undefined && { signedBy: secret.id };
+    return { name, commit: commit.id, files, notRun: packages.notRun, ...signed };
+  });
+}
+
+type Modules = Awaited<ReturnType<typeof buildAll>>;
+const NOTHING = { files: [], notRun: [] };
+
+/** The archive of the source with the modules in it, the modules, and the bill of materials. @returns their names */
+function writeSource(commit: Commit, name: string, modules: Modules, into: string): string[] {
   const paths = modules.map(({ path }) => path);
-  files.set(`${name}.tar`, commit.archive(name, released, paths, "providers"));
+  for (const path of paths) copyFileSync(path, join(into, basename(path)));
+  const released = commit.files.filter(isReleased);
+  writeFileSync(join(into, `${name}.tar`), commit.archive(name, released, paths, "providers"));
   const shipped = modules.map(({ path, sha256 }) => ({ name: basename(path), sha256 }));
-  const release = { ...manifest, commit: commit.id, time: commit.time };
-  files.set(`${name}.cdx.json`, Buffer.from(sbomOf(release, json(commit, "package-lock.json"), shipped)));
-  const described = [...files].map(([file, bytes]) => sumOf(file, bytes));
-  described.sort((a, b) => (a.name < b.name ? -1 : 1));
-  files.set("SHA256SUMS", Buffer.from(sumsOf(described)));
-  if (secret !== undefined) addSignatures(files, secret, `${name} commit:${commit.id}`);
-  writeFolder(folder, files);
-  return {
-    name,
+  const release = {
+    ...json<{ version: string; license: string }>(commit, "package.json"),
     commit: commit.id,
-    files: described,
-    ...(secret !== undefined && { signedBy: secret.id }),
+    time: commit.time,
   };
+  writeFileSync(join(into, `${name}.cdx.json`), sbomOf(release, json(commit, "package-lock.json"), shipped));
+  return [...paths.map((path) => basename(path)), `${name}.tar`, `${name}.cdx.json`];
+}
+
+/** The package of npm, and a tree with Node for each processor; its bill of materials is the one of the source. */
+async function writePackages(checkout: string, into: string) {
+  const dist = await makeDist({ checkout, into, architectures: ARCHITECTURES, archives: true });
+  for (const tree of dist.trees) rmSync(join(into, tree), { recursive: true });
+  return { files: dist.files, notRun: dist.notRun.map((tree) => `${tree}.tar.gz`) };
 }
 
 /** SHA256SUMS vouches for all; a module is signed by itself too, because the configuration's `trust` wants that. */
-function addSignatures(files: Map<string, Uint8Array>, secret: SecretKey, comment: string): void {
-  for (const [file, bytes] of [...files])
-    if (file === "SHA256SUMS" || file.endsWith(".wasm"))
-      files.set(`${file}.minisig`, Buffer.from(signatureOf(secret, bytes, `${comment} file:${file}`)));
+function signModules(into: string, names: readonly string[], secret: SecretKey, comment: string): void {
+  for (const file of names.filter((each) => each.endsWith(".wasm"))) {
+    const bytes = readFileSync(join(into, file));
+    writeFileSync(join(into, `${file}.minisig`), signatureOf(secret, bytes, `${comment} file:${file}`));
+  }
 }
 
 /** The modules, which are those of the commit's own digests. */
-async function buildModules(commit: Commit) {
+async function buildModules(commit: Commit): Promise<Modules> {
   const modules = await buildAll();
   if (!commit.read("providers/SHA256SUMS").equals(Buffer.from(digestsOf(modules)))) {
     throw new ReleaseFault(
@@ -85,20 +99,6 @@ async function buildModules(commit: Commit) {
     );
   }
   return modules;
-}
-
-/** All or nothing: the folder gets its name when everything is in it. */
-function writeFolder(folder: string, files: ReadonlyMap<string, Uint8Array>): void {
-  mkdirSync(dirname(folder), { recursive: true });
-  const unfinished = mkdtempSync(`${folder}.unfinished-`);
-  try {
-    for (const [file, bytes] of files) writeFileSync(join(unfinished, file), bytes, { flush: true });
-    chmodSync(unfinished, 0o755);
-    renameSync(unfinished, folder);
-  } catch (error) {
-    rmSync(unfinished, { recursive: true, force: true });
-    throw error;
-  }
 }
 
 function json<T>(commit: Commit, path: string): T {

@@ -56,7 +56,23 @@ test("a package has the dependencies that npm reports", () => {
     ...lock.packages[""].dependencies,
     ...lock.packages[""].optionalDependencies,
   });
-  assert.deepEqual(own?.dependsOn, [...wanted.map((each) => each.join("@")).sort(), "local.wasm"]);
+  const node = `node@${process.versions.node}`;
+  assert.deepEqual(own?.dependsOn, [...wanted.map((each) => each.join("@")).sort(), node, "local.wasm"]);
+});
+
+test("Node itself is a component, with the version that runs, and the names that lists of vulnerabilities have", () => {
+  const [node] = ours.components.filter(({ type }) => type === "application");
+  const { node: version } = process.versions;
+  assert.deepEqual(node, {
+    "bom-ref": `node@${version}`,
+    type: "application",
+    name: "node",
+    version,
+    scope: "required",
+    purl: `pkg:generic/node@${version}`,
+    cpe: `cpe:2.3:a:nodejs:node.js:${version}:*:*:*:*:*:*:*`,
+    licenses: [{ expression: "MIT" }],
+  });
 });
 
 test("a module is a file with its digest and its compiler", () => {

@@ -49,6 +49,7 @@ export function sbomOf(release: Release, lock: Lockfile, modules: readonly Modul
     .sort();
   const own = refOf("kleidi", release.version);
   const compiler = lock.packages[`${FOLDER}assemblyscript`]?.version;
+  const node = nodeOf(lock);
   const document = {
     $schema: "http://cyclonedx.org/schema/bom-1.5.schema.json",
     bomFormat: "CycloneDX",
@@ -68,6 +69,7 @@ export function sbomOf(release: Release, lock: Lockfile, modules: readonly Modul
     },
     components: [
       ...paths.map((path) => componentOf(path, lock.packages[path] as Locked)),
+      ...node,
       ...modules.map(({ name, sha256 }) => ({
         "bom-ref": name,
         type: "file",
@@ -81,12 +83,35 @@ export function sbomOf(release: Release, lock: Lockfile, modules: readonly Modul
     dependencies: [
       {
         ref: own,
-        dependsOn: [...dependenciesOf("", lock), ...modules.map(({ name }) => name)],
+        dependsOn: [
+          ...dependenciesOf("", lock),
+          ...node.map((each) => each["bom-ref"]),
+          ...modules.map(({ name }) => name),
+        ],
       },
       ...paths.map((path) => ({ ref: refAt(path, lock), dependsOn: dependenciesOf(path, lock) })),
     ],
   };
   return `${JSON.stringify(document, null, 2)}\n`;
+}
+
+/** Node itself, under the names that lists of vulnerabilities have: they do not know the packages of npm that bring it. */
+function nodeOf({ packages }: Lockfile) {
+  const locked = Object.entries(packages).find(([path]) => path.startsWith(`${FOLDER}node-linux-`))?.[1];
+  if (locked === undefined) return [];
+  const { version, license } = locked;
+  return [
+    {
+      "bom-ref": refOf("node", version),
+      type: "application",
+      name: "node",
+      version,
+      scope: "required",
+      purl: `pkg:generic/node@${version}`,
+      cpe: `cpe:2.3:a:nodejs:node.js:${version}:*:*:*:*:*:*:*`,
+      ...(license !== undefined && { licenses: [{ expression: license }] }),
+    },
+  ];
 }
 
 function componentOf(path: string, { version, integrity = "", license, optional }: Locked) {

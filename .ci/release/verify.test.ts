@@ -1,7 +1,17 @@
 /** A user verifies and runs a release with the commands of docs/releasing.md, with the real minisign, tar and sha256sum. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { chmodSync, cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  cpSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import { after, describe, test } from "node:test";
 import { requireDebian } from "../../test/support/debian.ts";
@@ -27,7 +37,8 @@ assert.equal(made.status, 0, made.stderr);
 /** The files that a user has downloaded. */
 function download(name: string): string {
   const folder = checkout.beside(name);
-  cpSync(out, folder, { recursive: true });
+  mkdirSync(folder);
+  for (const file of readdirSync(out)) linkSync(join(out, file), join(folder, file));
   cpSync(join(keys, "kleidi.pub"), join(folder, "kleidi.pub"));
   return folder;
 }
@@ -69,6 +80,7 @@ for (const [what, file] of [
     const bytes = readFileSync(path);
     const at = what === "the trusted comment" ? bytes.indexOf("commit:") + 7 : bytes.length >> 1;
     bytes.writeUInt8(bytes.readUInt8(at) ^ 1, at);
+    rmSync(path);
     writeFileSync(path, bytes);
     assert.notEqual(sh(folder, verifying).status, 0);
   });
@@ -77,10 +89,10 @@ for (const [what, file] of [
 describe("the unpacked release", () => {
   const folder = download("unpacked");
   assert.equal(sh(folder, verifying).status, 0);
-  const unpacked = join(
-    folder,
-    readdirSync(folder).find((name) => /^kleidi-[^/]*(?<!\.tar|\.json|\.pub)$/.test(name)) ?? "",
+  const [{ name } = { name: "" }] = readdirSync(folder, { withFileTypes: true }).filter((each) =>
+    each.isDirectory(),
   );
+  const unpacked = join(folder, name);
   installProduction(unpacked);
 
   test("runs by the page's commands, without the packages of the tests", () => {
@@ -111,6 +123,54 @@ describe("the unpacked release", () => {
       const run = sh(folder, `'${unpacked}/host/kleidi' ${command} --config kleidi.yaml`);
       assert.equal(run.status, 0, `${command}: ${run.stdout}${run.stderr}`);
     }
+  });
+});
+
+describe("the packages that run without a build", () => {
+  const folder = download("packages");
+  const said: { name: string; notRun: string[] } = JSON.parse(made.stdout);
+  const unpack = (arch: string, ...members: string[]) => {
+    const tree = `${said.name}-linux-${arch}`;
+    const paths = members.map((each) => `${tree}/${each}`);
+    const { status, stderr } = sh(folder, `tar --extract --gzip --file '${tree}.tar.gz' ${paths.join(" ")}`);
+    assert.equal(status, 0, stderr);
+    return join(folder, tree);
+  };
+  const other = process.arch === "x64" ? "arm64" : "x64";
+  const packageOf = (arch: string) => `node_modules/node-linux-${arch}`;
+
+  test("are in SHA256SUMS, which the key has signed", () => {
+    const archives = ["arm64", "x64"].map((arch) => `${said.name}-linux-${arch}.tar.gz`);
+    const sums = readFileSync(join(folder, "SHA256SUMS"), "utf8");
+    for (const name of [...archives, `${said.name}.tgz`]) assert.ok(sums.includes(`  ${name}\n`), name);
+    assert.deepEqual(said.notRun, [`${said.name}-linux-${other}.tar.gz`]);
+  });
+
+  test("run where they are unpacked", () => {
+    const { status, stdout, stderr } = sh(unpack(process.arch), "host/kleidi --version");
+    assert.equal(status, 0, stderr);
+    assert.ok(stdout.includes(checkout.git("rev-parse", "HEAD").trimEnd()), stdout);
+  });
+
+  test("have the bill of materials of the release", () => {
+    const name = "kleidi.cdx.json";
+    const tree = unpack(process.arch, name);
+    assert.ok(readFileSync(join(tree, name)).equals(readFileSync(join(out, `${said.name}.cdx.json`))));
+  });
+
+  test("have the other processor's Node, and else the same files", () => {
+    const node = `${packageOf(other)}/bin/node`;
+    const bytes = readFileSync(join(unpack(other, node), node));
+    // e_machine of ELF: EM_X86_64 or EM_AARCH64.
+    assert.deepEqual(
+      [bytes.toString("latin1", 1, 4), bytes.readUInt16LE(18)],
+      ["ELF", other === "x64" ? 62 : 183],
+    );
+    const [files, others] = [process.arch, other].map((arch) => {
+      const { stdout } = sh(folder, `tar --list --gzip --file '${said.name}-linux-${arch}.tar.gz'`);
+      return stdout.replaceAll(`linux-${arch}`, "linux-ARCH");
+    });
+    assert.equal(others, files);
   });
 });
 

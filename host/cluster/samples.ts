@@ -15,12 +15,15 @@ const ESCAPES: Readonly<Record<string, string>> = { "\\\\": "\\", '\\"': '"', "\
  * @returns in the order of the text; a line that is not a sample is left out
  */
 export function samplesOf(text: string, prefixes: readonly string[]): Sample[] {
-  return text.split("\n").flatMap((line): Sample[] => {
-    if (!prefixes.some((prefix) => line.startsWith(prefix))) return [];
-    const [, name, labels = "", number = ""] = LINE.exec(line) ?? [];
-    const value = Number(number);
-    return name === undefined || Number.isNaN(value) ? [] : [{ name, labels: labelsOf(labels), value }];
-  });
+  const wanted = text.split("\n").filter((line) => prefixes.some((prefix) => line.startsWith(prefix)));
+  return wanted.flatMap((line) => sampleOf(line) ?? []);
+}
+
+/** @returns the sample of one line of /metrics; undefined if it has none */
+export function sampleOf(line: string): Sample | undefined {
+  const [, name, labels = "", number = ""] = LINE.exec(line) ?? [];
+  const value = Number(number);
+  return name === undefined || Number.isNaN(value) ? undefined : { name, labels: labelsOf(labels), value };
 }
 
 function labelsOf(text: string): Record<string, string> {

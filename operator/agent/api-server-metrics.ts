@@ -1,4 +1,6 @@
 /** The metrics of an API server about its encryption (k8s.io/apiserver, envelope/metrics and encryptionconfig/metrics). */
+
+import { type Sample, sampleOf } from "../../host/cluster/samples.ts";
 import type { KleidiNodeStatus, SeenKey } from "../api/kleidi-node.ts";
 import type { Client } from "../cluster/client.ts";
 
@@ -8,20 +10,30 @@ const ENVELOPE = "apiserver_envelope_encryption_key_id_hash";
 const CONFIG = "apiserver_encryption_config_controller";
 const START = "process_start_time_seconds";
 const MAX_KEYS = 128;
-const LINE = /^([a-z_]+)(?:\{(.*)\})? (\S+)$/;
+const HASH = /^sha256:[0-9a-f]{64}$/;
 
-/** Reads lines of the Prometheus text format, and keeps sums only. */
+/** Takes the samples one by one, and keeps sums only. */
 export class EncryptionMetrics {
   readonly #keys = new Map<string, { polledAt?: number; reads: number; writes: number }>();
   #startedAt: number | undefined;
   #configurationHash: string | undefined;
   #failedReloads = 0;
 
-  add(line: string): void {
-    const [, name, labelText = "", number] = LINE.exec(line) ?? [];
-    const value = Number(number);
-    if (name === undefined || !Number.isFinite(value)) return;
-    this.#take(name, labelsOf(labelText), value);
+  add({ name, labels, value }: Sample): void {
+    if (!Number.isFinite(value)) return;
+    if (name === START) this.#startedAt = value;
+    if (name === `${CONFIG}_last_config_info` && HASH.test(labels.hash ?? ""))
+      this.#configurationHash = labels.hash;
+    if (name === `${CONFIG}_automatic_reloads_total` && labels.status === "failure")
+      this.#failedReloads += value;
+    const hash = labels.key_id_hash;
+    if (hash === undefined || !HASH.test(hash)) return;
+    const key = this.#keys.get(hash) ?? { reads: 0, writes: 0 };
+    this.#keys.set(hash, key);
+    if (name === `${ENVELOPE}_status_last_timestamp_seconds`) key.polledAt = value;
+    if (name !== `${ENVELOPE}_total`) return;
+    if (labels.transformation_type === "from_storage") key.reads += value;
+    else key.writes += value;
   }
 
   part(): ApiServerPart {
@@ -36,38 +48,20 @@ export class EncryptionMetrics {
       keys,
     };
   }
-
-  #take(name: string, labels: Record<string, string>, value: number): void {
-    if (name === START) this.#startedAt = value;
-    if (name === `${CONFIG}_last_config_info`) this.#configurationHash = labels.hash;
-    if (name === `${CONFIG}_automatic_reloads_total` && labels.status === "failure")
-      this.#failedReloads += value;
-    const hash = labels.key_id_hash;
-    if (hash === undefined || !/^sha256:[0-9a-f]{64}$/.test(hash)) return;
-    const key = this.#keys.get(hash) ?? { reads: 0, writes: 0 };
-    this.#keys.set(hash, key);
-    if (name === `${ENVELOPE}_status_last_timestamp_seconds`) key.polledAt = value;
-    if (name !== `${ENVELOPE}_total`) return;
-    if (labels.transformation_type === "from_storage") key.reads += value;
-    else key.writes += value;
-  }
 }
 
 /** @returns the API server's part of the report; without an answer only that there was none */
 export async function apiServerPart(client: Client): Promise<ApiServerPart> {
   const metrics = new EncryptionMetrics();
   try {
-    await client.lines("/metrics", [ENVELOPE, CONFIG, START], (line) => metrics.add(line));
+    await client.lines("/metrics", [ENVELOPE, CONFIG, START], (line) => {
+      const sample = sampleOf(line);
+      if (sample !== undefined) metrics.add(sample);
+    });
     return metrics.part();
   } catch {
     return { reachable: false };
   }
-}
-
-function labelsOf(text: string): Record<string, string> {
-  return Object.fromEntries(
-    [...text.matchAll(/([a-z_]+)="([^"]*)"/g)].map(([, name, value]) => [name, value]),
-  );
 }
 
 function atMs(seconds: number): string {

@@ -76,7 +76,9 @@ function text(value: unknown, max: number): string {
 
 function get(admin: AdminAddress, path: string): Promise<string> {
   return new Promise((resolve, reject) => {
-    const outgoing = request({ ...admin, path, timeout: TIMEOUT_MS, agent: false }, (answer) => {
+    // Of the whole answer: one that comes drop by drop would hold the report for ever.
+    const signal = AbortSignal.timeout(TIMEOUT_MS);
+    const outgoing = request({ ...admin, path, signal, agent: false }, (answer) => {
       const chunks: Buffer[] = [];
       let size = 0;
       answer.on("data", (chunk: Buffer) => {
@@ -90,7 +92,6 @@ function get(admin: AdminAddress, path: string): Promise<string> {
         else reject(new Error(`the answer is HTTP ${answer.statusCode}`));
       });
     });
-    outgoing.on("timeout", () => outgoing.destroy(new Error(`no answer in ${TIMEOUT_MS} ms`)));
     outgoing.on("error", reject);
     outgoing.end();
   });

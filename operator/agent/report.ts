@@ -1,4 +1,4 @@
-/** The report of a node: what kleidi and the API server say, and since when the active key is active. */
+/** The report of a node: the states of kleidi and of the API server, and the time since which the active key is active. */
 import type { KleidiNodeStatus } from "../api/kleidi-node.ts";
 import { type ConditionDraft, conditionsSince, rfc3339 } from "../cluster/resources.ts";
 

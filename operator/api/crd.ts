@@ -77,7 +77,7 @@ const DEFINITIONS: readonly Definition[] = [
         name: "Migration",
         type: "string",
         jsonPath: ".spec.migration.by",
-        description: "Who rewrites objects.",
+        description: "The program that rewrites objects.",
       },
       AGE,
     ],

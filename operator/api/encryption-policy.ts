@@ -1,4 +1,4 @@
-/** EncryptionPolicy: the one policy of a cluster. It says what is encrypted, by how many nodes, and how a rotation may proceed. */
+/** EncryptionPolicy: the one policy of a cluster. The encrypted resources, the number of nodes, and the limits of a rotation. */
 import { z } from "zod";
 import { conditions, count, ruled, text } from "./fields.ts";
 
@@ -21,7 +21,7 @@ const migration = z
       .enum(["Nobody", "Operator", "StorageVersionMigration"])
       .default("Nobody")
       .describe(
-        "Who rewrites the objects. Operator needs the service account of the migration; StorageVersionMigration needs that API to be served.",
+        "The program that rewrites the objects. Operator needs the service account of the migration; StorageVersionMigration needs that API to be served.",
       ),
     workers: z.int().min(1).max(8).default(4).describe("Objects that are rewritten at the same time."),
     pageSize: z.int().min(10).max(500).default(250).describe("Objects of one page of a list."),
@@ -88,7 +88,7 @@ export const encryptionPolicyStatus = z.object({
     .max(256)
     .meta({ "x-kubernetes-list-type": "atomic" })
     .optional()
-    .describe("What differs between nodes, node by node."),
+    .describe("The differences between nodes, node by node."),
   conditions: conditions().optional(),
 });
 

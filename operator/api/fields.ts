@@ -39,4 +39,4 @@ export const condition = z.object({
 });
 export type Condition = z.infer<typeof condition>;
 
-export const conditions = () => listBy(condition, 16, "type").describe("What was found, by condition.");
+export const conditions = () => listBy(condition, 16, "type").describe("The findings, by condition.");

@@ -29,7 +29,7 @@ export const keyRotationSpec = ruled(
 const refusal = z.object({
   object: text(600).describe("Resource, namespace and name."),
   code: z.int().describe("The HTTP status of the answer; 0 without an answer."),
-  message: text(512).describe("What the API server said, cut."),
+  message: text(512).describe("The message of the API server, cut."),
 });
 
 const pass = z.object({
@@ -81,7 +81,7 @@ export const keyRotationStatus = z.object({
   nodes: text(32).optional().describe("Nodes that have done this phase's part, of all."),
   progress: text(64).optional().describe("Objects rewritten and refused so far."),
   waitUntil: time().optional().describe("The end of the wait."),
-  migration: migration.optional().describe("What was rewritten and proved."),
+  migration: migration.optional().describe("The outcome of the passes over the objects."),
   completedAt: time().optional().describe("When no node held `from` any more. It is final."),
   conditions: conditions().optional(),
 });

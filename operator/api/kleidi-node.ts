@@ -59,7 +59,7 @@ export const kleidiNodeStatus = z.object({
   intervalSeconds: z
     .int()
     .min(1)
-    .max(600)
+    .max(60)
     .optional()
     .describe("The time between two reports. After four of them without a report the node is Unknown."),
   host: host.optional().describe("kleidi on this node."),

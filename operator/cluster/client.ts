@@ -23,6 +23,7 @@ export interface RequestOptions {
 
 const TIMEOUT_MS = 30_000;
 const MAX_BYTES = 64 << 20;
+const MAX_LINE = 64 << 10;
 const MAX_MESSAGE = 500;
 export const MERGE_PATCH = "application/merge-patch+json";
 export const APPLY_PATCH = "application/apply-patch+yaml";
@@ -73,12 +74,7 @@ export class Client {
   async json<T>(method: string, path: string, options: RequestOptions = {}): Promise<T> {
     const action = `${method.toLowerCase()} ${path.replace(/\?.*$/, "")}`;
     const chunks: Buffer[] = [];
-    let size = 0;
-    const answer = await this.#send(action, method, path, options, (chunk, stop) => {
-      size += chunk.length;
-      if (size > MAX_BYTES) stop(new Error(`the answer is over ${MAX_BYTES} bytes`));
-      chunks.push(chunk);
-    });
+    const answer = await this.#send(action, method, path, options, (chunk) => chunks.push(chunk));
     const text = Buffer.concat(chunks).toString("utf8");
     const { statusCode: code = 0 } = answer;
     if (code >= 200 && code < 300) return JSON.parse(text) as T;
@@ -95,7 +91,7 @@ export class Client {
     const action = `get ${path}`;
     const wanted = prefixes.map((prefix) => Buffer.from(prefix));
     let rest: Buffer = Buffer.alloc(0);
-    const answer = await this.#send(action, "GET", path, { accept: "text/plain" }, (chunk) => {
+    const answer = await this.#send(action, "GET", path, { accept: "text/plain" }, (chunk, stop) => {
       const data = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
       let at = 0;
       for (let end = data.indexOf(10); end >= 0; end = data.indexOf(10, at)) {
@@ -104,6 +100,7 @@ export class Client {
         at = end + 1;
       }
       rest = data.subarray(at);
+      if (rest.length > MAX_LINE) stop(new Error(`a line of the answer is over ${MAX_LINE} bytes`));
     });
     if (answer.statusCode !== 200) throw new ApiError(action, answer.statusCode ?? 0, "no metrics");
   }
@@ -117,7 +114,7 @@ export class Client {
     method: string,
     path: string,
     { body, type = "application/json", accept = "application/json", signal }: RequestOptions,
-    onData: (chunk: Buffer, stop: (error: Error) => void) => void,
+    onData: (chunk: Buffer, stop: (error: Error) => void) => unknown,
   ): Promise<IncomingMessage> {
     this.requests += 1;
     const { server, token, serverName } = this.#target;
@@ -139,12 +136,20 @@ export class Client {
           },
         },
         (answer) => {
-          answer.on("data", (chunk: Buffer) => onData(chunk, (error) => outgoing.destroy(error)));
+          let size = 0;
+          answer.on("data", (chunk: Buffer) => {
+            size += chunk.length;
+            if (size > MAX_BYTES) stop(new Error(`the answer is over ${MAX_BYTES} bytes`));
+            onData(chunk, stop);
+          });
           answer.on("end", () => resolve(answer));
           answer.on("error", failed);
         },
       );
-      outgoing.setTimeout(TIMEOUT_MS, () => outgoing.destroy(new Error(`no answer in ${TIMEOUT_MS} ms`)));
+      const stop = (error: Error) => void outgoing.destroy(error);
+      // Of the whole answer: one that comes drop by drop would hold a report for ever.
+      const timer = setTimeout(() => stop(new Error(`no answer in ${TIMEOUT_MS} ms`)), TIMEOUT_MS);
+      outgoing.once("close", () => clearTimeout(timer));
       outgoing.on("error", failed);
       outgoing.end(payload);
     });

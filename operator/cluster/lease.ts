@@ -33,7 +33,7 @@ export class LeaseHolder {
     this.#options = options;
   }
 
-  /** @returns whether this replica may work now: two thirds of the duration have not passed since the last renewal */
+  /** @returns true if this replica may work now: two thirds of the duration have not passed since the last renewal */
   get holds(): boolean {
     return this.#heldAt !== undefined && performance.now() - this.#heldAt < this.#options.seconds * 667;
   }

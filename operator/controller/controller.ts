@@ -2,6 +2,11 @@
  * One look at the cluster: observe, decide, act, report. Nothing is kept between two looks but a pass that runs; a replica that takes over
  * derives the rest.
  */
+
+import { decide } from "../../host/rotation/decide.ts";
+import { type Decision, phaseOf } from "../../host/rotation/decision.ts";
+import { countersOf } from "../../host/rotation/migrate.ts";
+import type { Observation } from "../../host/rotation/observed.ts";
 import { ApiError, type Client } from "../cluster/client.ts";
 import { type EventNote, writeEvent } from "../cluster/events.ts";
 import {
@@ -15,15 +20,13 @@ import {
 } from "../cluster/resources.ts";
 import type { MigrationAccess } from "../migration/access.ts";
 import type { PassRunner } from "../migration/runner.ts";
-import { decide } from "../rotation/decide.ts";
-import { type Decision, phaseOf } from "../rotation/decision.ts";
-import { countersOf } from "../rotation/migrate.ts";
-import type { Observation } from "../rotation/observed.ts";
 import { policyStatus } from "./drift.ts";
 import { apiCounters, isFinished, observe, type Seen } from "./observe.ts";
 import { statusOf, withPass } from "./status.ts";
 
 const MANAGER = "kleidi-operator";
+/** Faults of the proof after which the migration is tried again later. */
+const RETRIED = ["OldKeyUsed", "StillStale"];
 /** Steps of one rotation in one look. */
 const MAX_STEPS = 16;
 
@@ -46,7 +49,7 @@ export class Controller {
     this.#options = options;
   }
 
-  /** @returns whether a rotation is not finished, so that the next look should be soon. @throws ApiError */
+  /** @returns true if a rotation is not finished, so that the next look should be soon. @throws ApiError */
   async look(): Promise<boolean> {
     const { client, onSeen } = this.#options;
     const [nodes, policies, rotations] = await Promise.all([
@@ -57,6 +60,9 @@ export class Controller {
     const seen: Seen = { nodes, policy: policies[0], rotations };
     onSeen?.(seen);
     if (seen.policy !== undefined) await this.#reportPolicy(seen.policy, nodes);
+    // The pass of a KeyRotation that was deleted ends.
+    if (this.#owner !== undefined && !rotations.some(({ metadata }) => metadata.uid === this.#owner))
+      this.#stop();
     for (const rotation of rotations) await this.#advance(seen, rotation);
     return rotations.some((rotation) => !isFinished(rotation));
   }
@@ -88,10 +94,10 @@ export class Controller {
     const at = rfc3339(seen.now);
     const migration = status?.migration ?? { resources: [] };
     const mine = action.do === "pass";
-    if (!mine && this.#owner === metadata.name) this.#stop();
+    if (!mine && this.#owner === metadata.uid) this.#stop();
     switch (action.do) {
       case "nothing":
-        if (reason !== "OldKeyUsed" || migration.retryAt !== undefined) return undefined;
+        if (!RETRIED.includes(reason) || migration.retryAt !== undefined) return undefined;
         return { ...status, migration: { ...migration, retryAt: rfc3339(seen.now + retryMs) } };
       case "restart": {
         const { migration: _, ...rest } = status ?? {};
@@ -106,7 +112,7 @@ export class Controller {
       case "pass": {
         if (policy === undefined) return undefined;
         const { kind, resource } = action;
-        this.#owner = metadata.name;
+        this.#owner = metadata.uid;
         const pass = passes.take({
           rotation: metadata.name,
           kind,
@@ -125,6 +131,7 @@ export class Controller {
     }
   }
 
+  /** The uid of the rotation whose pass runs. */
   #owner: string | undefined;
 
   #stop(): void {

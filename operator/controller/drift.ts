@@ -1,7 +1,8 @@
 /** Differences between nodes, for the status of the EncryptionPolicy. */
+
+import { isUnknown } from "../../host/rotation/observed.ts";
 import type { Difference, EncryptionPolicyStatus } from "../api/encryption-policy.ts";
 import type { ConditionDraft, KleidiNode } from "../cluster/resources.ts";
-import { isUnknown } from "../rotation/observed.ts";
 import { nodeOf } from "./observe.ts";
 
 type Values = (node: KleidiNode) => readonly (string | undefined)[];

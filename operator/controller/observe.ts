@@ -1,7 +1,8 @@
 /** From the resources of the API to the input of the state machine, and back. */
+
+import type { Migration, Observation, ObservedNode, Pass, Policy } from "../../host/rotation/observed.ts";
 import type { Migration as ApiMigration, Pass as ApiPass } from "../api/key-rotation.ts";
 import { type EncryptionPolicy, type KeyRotation, type KleidiNode, rfc3339 } from "../cluster/resources.ts";
-import type { Migration, Observation, ObservedNode, Pass, Policy } from "../rotation/observed.ts";
 
 export interface Seen {
   readonly nodes: readonly KleidiNode[];
@@ -27,7 +28,7 @@ export function observe(
   };
 }
 
-/** @returns whether a rotation leaves nothing to do for the operator: its proof is there */
+/** @returns true if a rotation leaves nothing to do for the operator: its proof is there */
 export function isFinished({ status }: KeyRotation): boolean {
   return status?.completedAt !== undefined || status?.migration?.provedAt !== undefined;
 }

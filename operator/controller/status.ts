@@ -1,10 +1,11 @@
 /** The status of a rotation from the decision about it. */
+
+import { commandsFor } from "../../host/rotation/commands.ts";
+import { conditionsOf } from "../../host/rotation/conditions.ts";
+import { type Decision, phaseOf } from "../../host/rotation/decision.ts";
+import type { Observation } from "../../host/rotation/observed.ts";
 import type { KeyRotationStatus, Migration, Pass } from "../api/key-rotation.ts";
 import { conditionsSince, type KeyRotation, rfc3339 } from "../cluster/resources.ts";
-import { commandsFor } from "../rotation/commands.ts";
-import { conditionsOf } from "../rotation/conditions.ts";
-import { type Decision, phaseOf } from "../rotation/decision.ts";
-import type { Observation } from "../rotation/observed.ts";
 
 const MAX_MESSAGE = 2000;
 

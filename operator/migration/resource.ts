@@ -1,5 +1,5 @@
 /** A resource as an EncryptionConfiguration names it, and its paths. */
-import type { Client } from "../cluster/client.ts";
+import { ApiError, type Client } from "../cluster/client.ts";
 
 export interface GroupResource {
   /** Empty for the core group. */
@@ -14,14 +14,21 @@ export function parseResource(name: string): GroupResource {
   return { resource: name.slice(0, dot), group: name.slice(dot + 1) };
 }
 
-/** @returns the path of the group in its preferred version. @throws ApiError */
-export async function basePath(client: Client, { group }: GroupResource): Promise<string> {
+interface Group {
+  readonly preferredVersion: { readonly groupVersion: string };
+  readonly versions: readonly { readonly groupVersion: string }[];
+}
+
+/** @returns the path of the group in a version that has the resource, the preferred one if it has. @throws ApiError */
+export async function basePath(client: Client, { group, resource }: GroupResource): Promise<string> {
   if (group === "") return "/api/v1";
-  const { preferredVersion } = await client.json<{ preferredVersion: { groupVersion: string } }>(
-    "GET",
-    `/apis/${group}`,
-  );
-  return `/apis/${preferredVersion.groupVersion}`;
+  const { preferredVersion, versions } = await client.json<Group>("GET", `/apis/${group}`);
+  for (const { groupVersion } of [preferredVersion, ...versions]) {
+    const path = `/apis/${groupVersion}`;
+    const { resources } = await client.json<{ resources: readonly { name: string }[] }>("GET", path);
+    if (resources.some(({ name }) => name === resource)) return path;
+  }
+  throw new ApiError(`find ${resource}.${group}`, 404, "no version of the group serves this resource");
 }
 
 /** @param namespace undefined for objects without one */

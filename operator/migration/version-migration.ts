@@ -1,6 +1,7 @@
 /** A pass by Kubernetes' own controller: a StorageVersionMigration (storagemigration.k8s.io/v1beta1), polled to its end. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { ApiError, type Client } from "../cluster/client.ts";
+import { Patience } from "./patience.ts";
 import { parseResource } from "./resource.ts";
 import type { Tally } from "./tally.ts";
 
@@ -25,18 +26,20 @@ export async function versionMigrationPass(
   signal: AbortSignal,
   tally: Tally,
 ): Promise<void> {
-  const path = `${PATH}/${name}`;
+  const path = `${PATH}/${encodeURIComponent(name)}`;
+  const patience = new Patience(signal);
   // One of an earlier pass proves nothing about this one, and a failed one stays failed.
-  await client.json("DELETE", path).catch(ignore404);
+  await patience.ask(() => client.json("DELETE", path, { signal }).catch(ignore(404)));
   const body = {
     apiVersion: "storagemigration.k8s.io/v1beta1",
     kind: "StorageVersionMigration",
     metadata: { name },
     spec: { resource: parseResource(resource) },
   };
-  await client.json("POST", PATH, { body });
+  // After a lost answer the object is there: it was deleted a moment ago, so it is this one.
+  await patience.ask(() => client.json("POST", PATH, { body, signal }).catch(ignore(409)));
   for (;;) {
-    const { status } = await client.json<VersionMigration>("GET", path);
+    const { status } = await patience.ask(() => client.json<VersionMigration>("GET", path, { signal }));
     const is = (type: string) =>
       status?.conditions?.find((each) => each.type === type && each.status === "True");
     if (is("Succeeded")) return;
@@ -46,6 +49,8 @@ export async function versionMigrationPass(
   }
 }
 
-function ignore404(error: unknown): void {
-  if (!(error instanceof ApiError) || error.code !== 404) throw error;
+function ignore(code: number): (error: unknown) => void {
+  return (error) => {
+    if (!(error instanceof ApiError) || error.code !== code) throw error;
+  };
 }

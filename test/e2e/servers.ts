@@ -114,7 +114,11 @@ export class ApiClient {
     method: string,
     path: string,
     body?: unknown,
-    { type = "application/json", token = this.token }: { type?: string; token?: string } = {},
+    {
+      type = "application/json",
+      accept = "application/json",
+      token = this.token,
+    }: { type?: string; accept?: string; token?: string } = {},
   ): Promise<Answer> {
     return new Promise((resolve, reject) => {
       const outgoing = request(
@@ -125,7 +129,7 @@ export class ApiClient {
           path,
           // The server has just made its certificate itself.
           rejectUnauthorized: false,
-          headers: { authorization: `Bearer ${token}`, "content-type": type },
+          headers: { authorization: `Bearer ${token}`, "content-type": type, accept },
         },
         (incoming) => {
           let text = "";

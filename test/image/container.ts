@@ -18,16 +18,20 @@ const CONFIG = {
   keys: [{ name: "kek", provider: "local", use: "active" }],
 };
 
-/** Makes the folders of a node as docs/image.md lists them, with a configuration of the local provider. */
-export function makeNodeFiles(folder: string, module = "/opt/kleidi/providers/local.wasm"): void {
+/**
+ * Makes the folders of a node as docs/image.md lists them, with a configuration of the local provider.
+ * @param changes keys of the configuration
+ */
+export function makeNodeFiles(folder: string, changes: Readonly<Record<string, unknown>> = {}): void {
   make(join(folder, "etc/kleidi"), 0, USER, 0o750);
   make(join(folder, "var/lib/kleidi"), USER, USER, 0o750);
   make(join(folder, "var/lib/kleidi/keys"), USER, USER, 0o700);
   make(join(folder, "run/kleidi"), USER, SOCKET_GROUP, 0o2750);
   const grants = { keystore: { keys: ["kek"] } };
+  const module = "/opt/kleidi/providers/local.wasm";
   const providers = { local: { module, sha256: sha256Of(localModule), grants } };
   const file = join(folder, "etc/kleidi/kleidi.yaml");
-  writeFileSync(file, JSON.stringify({ ...CONFIG, providers }));
+  writeFileSync(file, JSON.stringify({ ...CONFIG, providers, ...changes }));
   chownSync(file, 0, USER);
   chmodSync(file, 0o640);
 }
@@ -51,6 +55,11 @@ export class HardenedContainer {
   /** Runs a command of kleidí in a container of its own. @returns its stdout */
   run(...command: string[]): string {
     return podman("run", "--rm", ...this.#flags(), IMAGE, ...command);
+  }
+
+  /** The arguments of podman that run Node alone in a container with the same flags. */
+  nodeCommand(...args: string[]): string[] {
+    return ["run", "--rm", "--entrypoint", "/usr/local/bin/node", ...this.#flags(), IMAGE, ...args];
   }
 
   /** Starts the host; it may not be ready yet. */

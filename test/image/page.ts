@@ -1,15 +1,25 @@
-/** The commands that docs/image.md shows. */
+/** The commands and the YAML that docs/image.md shows. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { parse } from "yaml";
 import { root } from "../support/fixture.ts";
+
+const PAGE = readFileSync(join(root, "docs", "image.md"), "utf8");
 
 /**
  * @param start the first words of the command
  * @returns the words of the command, whose lines are joined
  */
 export function commandOf(start: string): string[] {
-  const page = readFileSync(join(root, "docs", "image.md"), "utf8").replaceAll("\\\n", " ");
-  const line = page.split("\n").find((each) => each.startsWith(start));
+  const line = PAGE.replaceAll("\\\n", " ")
+    .split("\n")
+    .find((each) => each.startsWith(start));
   if (line === undefined) throw new Error(`docs/image.md shows no command that starts with: ${start}`);
   return line.split(/\s+/);
+}
+
+/** @returns the only block of YAML: what the page adds to a pod for an image volume */
+export function imageVolume() {
+  const [, block = ""] = /^```yaml\n(.*?)^```$/ms.exec(PAGE) ?? [];
+  return parse(block);
 }

@@ -16,6 +16,9 @@ import { locked } from "../image/images.ts";
 import { buildah, STORAGE } from "../support/containers.ts";
 import { NODE_BIN } from "./machine.ts";
 
+/** Programs are where the control plane's own images have them: a manifest of kubeadm calls them by their name. */
+const dockerfileOf = (program: string) =>
+  `FROM scratch\nCOPY ${program} /usr/local/bin/\nENTRYPOINT ["/usr/local/bin/${program}"]\n`;
 const PROGRAMS = {
   pause: NODE_BIN,
   goplugin: NODE_BIN,
@@ -31,7 +34,7 @@ export const nameOf = (program: ImageName) => `localhost/${program}:test`;
 /** Makes what is missing of each image. @returns the path of its OCI archive */
 export function builtImage(program: ImageName): string {
   return locked(() => {
-    const archive = join(STORAGE, "programs", `${program}-${stampOf(PROGRAMS[program])}.tar`);
+    const archive = join(STORAGE, "programs", `${program}-${stampOf(program)}.tar`);
     if (!existsSync(archive)) build(program, archive);
     return archive;
   });
@@ -42,10 +45,7 @@ function build(program: ImageName, archive: string): void {
   const context = mkdtempSync(join(STORAGE, "program-"));
   try {
     copyFileSync(join(PROGRAMS[program], program), join(context, program));
-    writeFileSync(
-      join(context, "Dockerfile"),
-      `FROM scratch\nCOPY ${program} /\nENTRYPOINT ["/${program}"]\n`,
-    );
+    writeFileSync(join(context, "Dockerfile"), dockerfileOf(program));
     buildah(
       "build",
       "--isolation",
@@ -71,8 +71,8 @@ function build(program: ImageName, archive: string): void {
   }
 }
 
-/** The build that the programs of a folder are from. */
-function stampOf(folder: string): string {
-  const stamp = readFileSync(join(folder, ".stamp"));
-  return createHash("sha256").update(stamp).digest("hex").slice(0, 12);
+/** The build that a program is from, and the form of its image. */
+function stampOf(program: ImageName): string {
+  const stamp = readFileSync(join(PROGRAMS[program], ".stamp"));
+  return createHash("sha256").update(stamp).update(dockerfileOf(program)).digest("hex").slice(0, 12);
 }

@@ -1,8 +1,12 @@
 /** kleidí on a node: its files, the pod and the EncryptionConfiguration as `kleidi render` makes them, and its key. */
 import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { parse } from "yaml";
 import { MAIN, makeNodeFiles, USER } from "../image/container.ts";
 import { IMAGE } from "../image/images.ts";
+import { imageVolume } from "../image/page.ts";
 import { kleidi } from "../support/fixture.ts";
+import { writeKubeadmApiServer } from "./kubeadm.ts";
 import { type ContainerStatus, MANIFESTS } from "./kubelet.ts";
 import type { Machine } from "./machine.ts";
 import type { TestNode } from "./node.ts";
@@ -15,7 +19,19 @@ export function install(node: TestNode, image: string): void {
   makeNodeFiles(node.machine.root);
   render(node.machine, "encryption-config");
   render(node.machine, "static-pod", "--image", image);
-  // The commands that render prints for these files.
+  finish(node);
+}
+
+/** The same with kleidí in the API server's pod, whose manifest kubeadm writes. @param adminPort of the listener that is probed */
+export function installSidecar(node: TestNode, image: string, adminPort: number): void {
+  makeNodeFiles(node.machine.root, { admin: { listen: `127.0.0.1:${adminPort}` } });
+  render(node.machine, "kubeadm", "--form", "sidecar", "--image", image);
+  finish(node);
+  writeKubeadmApiServer(node);
+}
+
+function finish(node: TestNode): void {
+  // The commands that render prints for its files.
   node.machine.run("systemd-sysusers", "kleidi.conf");
   node.machine.run("systemd-tmpfiles", "--create", "kleidi.conf");
   initKey(node);
@@ -24,6 +40,16 @@ export function install(node: TestNode, image: string): void {
 export function render(machine: Machine, form: string, ...options: string[]): void {
   const args = ["render", form, "--config", machine.path(CONFIG), "--out", machine.root, ...options];
   execFileSync(kleidi, args, { stdio: ["ignore", "ignore", "pipe"] });
+}
+
+/** Adds to the rendered pod what docs/image.md shows. @param reference of the image with the module */
+export function addImageVolume(machine: Machine, reference: string): void {
+  const pod = parse(readFileSync(machine.path(POD), "utf8"));
+  const { volumes, containers } = imageVolume().spec;
+  volumes[0].image.reference = reference;
+  pod.spec.volumes.push(...volumes);
+  pod.spec.containers[0].volumeMounts.push(...containers[0].volumeMounts);
+  machine.write(POD, JSON.stringify(pod));
 }
 
 /** Makes the key in a container, as the user of the pod. */

@@ -54,6 +54,19 @@ export function whyNoMachine(): string | undefined {
   }
 }
 
+/**
+ * For the option `skip` of tests on a machine.
+ * @returns false, or the reason in one line why they are left out
+ * @throws Error in a CI that runs as root: there they must run
+ */
+export function leftOut(): false | string {
+  const why = whyNoMachine();
+  if (why === undefined) return false;
+  if (process.env.CI === "true" && process.getuid?.() === 0)
+    throw new Error(`Cannot run this test: ${why}, and CI=true forbids leaving it out`);
+  return `left out: ${why}`;
+}
+
 export class Machine {
   /** The machine's root folder, as this machine sees it. */
   readonly root: string;

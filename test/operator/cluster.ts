@@ -1,5 +1,5 @@
 /**
- * A control plane of two nodes on loopback: one etcd, and for each node a kleidi host, an API server and an agent. The manifests of
+ * A control plane on loopback: one etcd, and for each node a kleidi host, an API server and an agent. The manifests of
  * operator/ are installed as they are, and controller and agents run with the service accounts of these.
  */
 import { type ChildProcess, spawn } from "node:child_process";
@@ -7,7 +7,7 @@ import { cpSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } fr
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseAllDocuments } from "yaml";
-import { ApiServer, Etcd, until } from "../e2e/servers.ts";
+import { ApiServer, type ApiServerOptions, Etcd, until } from "../e2e/servers.ts";
 import { freePort } from "../support/admin.ts";
 import { Fixture, type Key, localConfig, root } from "../support/fixture.ts";
 
@@ -38,23 +38,18 @@ export class Node {
   readonly #admin: number;
   #host: ChildProcess | undefined;
 
-  constructor(name: string, admin: number, etcd: Etcd, tokensOf?: ApiServer) {
+  constructor(name: string, admin: number, etcd: Etcd, options: ApiServerOptions) {
     this.name = name;
     this.#admin = admin;
-    this.api = new ApiServer(
-      this.fixture.folder,
-      etcd,
-      this.fixture.socket,
-      tokensOf === undefined ? {} : { tokensOf },
-    );
+    this.api = new ApiServer(this.fixture.folder, etcd, this.fixture.socket, options);
   }
 
   get admin(): string {
     return `127.0.0.1:${this.#admin}`;
   }
 
-  configure(keys: readonly Key[]): this {
-    this.fixture.write(localConfig(keys, { admin: { listen: this.admin } }));
+  configure(keys: readonly Key[], changes: Record<string, unknown> = {}): this {
+    this.fixture.write(localConfig(keys, { admin: { listen: this.admin }, ...changes }));
     return this;
   }
 
@@ -88,15 +83,24 @@ export class Cluster {
     return node.api;
   }
 
-  /** Starts two nodes whose hosts hold the same key. */
-  async start(keys: readonly Key[]): Promise<void> {
-    const one = new Node("cp-1", await freePort(), this.etcd).configure(keys);
+  /**
+   * Starts nodes whose hosts hold the same keys.
+   * @param flags of the API servers
+   */
+  async start(
+    keys: readonly Key[],
+    { nodes = 2, flags = [] }: { nodes?: number; flags?: readonly string[] } = {},
+  ): Promise<void> {
+    const one = new Node("cp-1", await freePort(), this.etcd, { flags }).configure(keys);
     for (const { name } of keys) one.fixture.keyInit(name);
-    const two = new Node("cp-2", await freePort(), this.etcd, one.api).configure(keys).copyKeys(one);
-    this.nodes.push(one, two);
-    await Promise.all([this.etcd.start(), one.startHost(), two.startHost()]);
-    await one.api.start();
-    await two.api.start();
+    this.nodes.push(one);
+    for (let at = 2; at <= nodes; at++) {
+      const options = { flags, tokensOf: one.api };
+      const next = new Node(`cp-${at}`, await freePort(), this.etcd, options);
+      this.nodes.push(next.configure(keys).copyKeys(one));
+    }
+    await Promise.all([this.etcd.start(), ...this.nodes.map((node) => node.startHost())]);
+    for (const { api } of this.nodes) await api.start();
     writeFileSync(
       join(this.folder, "ca.crt"),
       this.nodes.map(({ api }) => readFileSync(api.certificate, "utf8")).join("\n"),
@@ -108,7 +112,7 @@ export class Cluster {
     for (const file of ["operator", "agent"]) await this.install(`manifests/${file}.yaml`);
     await until(
       "the resources are served",
-      async () => (await this.api.get(resource("keyrotations"))).status === 200,
+      async () => (await this.api.get("/apis/kleidi.dev/v1alpha1/keyrotations")).status === 200,
     );
   }
 
@@ -201,8 +205,4 @@ export class Cluster {
     for (const { fixture } of this.nodes) await fixture.close();
     rmSync(this.folder, { recursive: true, force: true });
   }
-}
-
-export function resource(plural: string, name?: string): string {
-  return `/apis/kleidi.dev/v1alpha1/${plural}${name === undefined ? "" : `/${name}`}`;
 }

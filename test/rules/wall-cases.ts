@@ -89,6 +89,19 @@ export const FORBIDDEN: readonly Case[] = [
   ["host/sandbox/guest/x.mjs", "../../error.ts"],
   ["host/sandbox/guest/x.mjs", "../../host-call.ts"],
   ["host/sandbox/guest/x.mjs", "@bufbuild/protobuf"],
+  // the operator
+  ["host/cli/x.ts", "../../operator/options.ts"],
+  ["host/rotation/x.ts", "node:fs"],
+  ["host/rotation/x.ts", "../lib/text.ts"],
+  ["operator/agent/x.ts", "../../host/cluster/api-client.ts"],
+  ["operator/agent/x.ts", "../../host/lib/files.ts"],
+  ["operator/agent/x.ts", "../controller/controller.ts"],
+  ["operator/agent/x.ts", "node:fs"],
+  ["operator/agent/x.ts", "node:child_process"],
+  ["operator/agent/x.ts", "zod"],
+  ["operator/cluster/x.ts", "../controller/controller.ts"],
+  ["operator/controller/x.ts", "node:fs"],
+  ["operator/migration/x.ts", "../controller/controller.ts"],
   // tests keep the walls of their room
   ["host/sandbox/x.test.ts", "../capabilities/gate.ts"],
   ["host/capabilities/keystore/x.test.ts", "../../sandbox/child.ts"],
@@ -158,6 +171,8 @@ export const ALLOWED: readonly Case[] = [
   ["host/capabilities/policy.ts", "../host-call.ts"],
   ["host/kms/x.ts", "../error.ts"],
   ["host/kms/x.ts", "./limits.ts"],
+  ["operator/agent/x.ts", "../../host/cluster/samples.ts"],
+  ["operator/controller/x.ts", "../../host/rotation/decide.ts"],
   ["host/kms/x.test.ts", "node:test"],
   ["host/sandbox/x.test.ts", "../../test/guests/build.ts"],
 ];

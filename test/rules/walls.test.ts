@@ -1,4 +1,4 @@
-/** The host keeps the walls of walls.ts: the table allows every import, types included. */
+/** Host and operator keep the walls of walls.ts: the table allows every import, types included. */
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -9,10 +9,15 @@ import { ALLOWED, FORBIDDEN } from "./wall-cases.ts";
 import { WALLS } from "./walls.ts";
 
 const root = join(import.meta.dirname, "..", "..");
-const entries = readdirSync(join(root, "host"), { recursive: true, withFileTypes: true }).map((entry) => ({
-  folder: entry.isDirectory(),
-  path: join(entry.parentPath, entry.name).slice(root.length + 1),
-}));
+/** Folders of the operator without a program in them. */
+const WITHOUT_CODE = /^operator\/(node_modules|crds|manifests)(\/|$)/;
+const entries = ["host", "operator"]
+  .flatMap((top) => readdirSync(join(root, top), { recursive: true, withFileTypes: true }))
+  .map((entry) => ({
+    folder: entry.isDirectory(),
+    path: join(entry.parentPath, entry.name).slice(root.length + 1),
+  }))
+  .filter(({ path }) => !WITHOUT_CODE.test(path));
 const files = entries
   .filter(({ folder, path }) => !folder && /\.[cm]?[jt]sx?$/.test(path))
   .map(({ path }) => path);
@@ -20,7 +25,7 @@ const imports = new Map(files.map((file) => [file, importsOf(readFileSync(join(r
 const all = [...imports].flatMap(([file, some]) => some.map((one) => [file, one] as const));
 const verdicts = all.map(([file, one]) => ({ at: `${file}:${one.line}`, verdict: judge(WALLS, file, one) }));
 
-describe("the host", () => {
+describe("host and operator", () => {
   test("is read", () =>
     assert.ok(files.length > 300 && all.length > 1500, `${files.length} files, ${all.length}`));
 
@@ -43,7 +48,7 @@ describe("the host", () => {
 });
 
 describe("the table", () => {
-  test("has each folder under host/ once, and only existing files", () => {
+  test("has each folder under host/ and operator/ once, and only existing files", () => {
     const rooms = WALLS.flatMap(({ room }) => room);
     assert.deepEqual(new Set(rooms).size, rooms.length);
     const folders = entries.filter(({ folder }) => folder).map(({ path }) => path);

@@ -1,12 +1,12 @@
 /**
- * The permitted imports. Everything else is forbidden, and an unused permission is a fault (walls.test.ts). A room is a folder
+ * The permitted imports of host/ and operator/. Everything else is forbidden, and an unused permission is a fault (walls.test.ts). A room is a folder
  * without the folders in it, or some files of a folder that may import less than the rest of it. A room's files import each other.
  */
 
 export interface Wall {
   /** A folder, or files. */
   readonly room: string | readonly string[];
-  /** Rooms, files of rooms, and folders outside of host/. */
+  /** Rooms, files of rooms, and folders outside of host/ and operator/. */
   readonly may?: readonly string[];
   /** Modules of Node and packages. */
   readonly outside?: readonly string[];
@@ -331,8 +331,57 @@ export const WALLS: readonly Wall[] = [
     may: [FINDING, LIB, SCHEMA, "host/config/document.ts"],
     outside: ["node:crypto", "node:path", "undici", "yaml"],
   },
+  // pure: the operator and the command line decide alike
+  { room: "host/rotation" },
   // the path of a key in the schema is a type only
   { room: "host/init", may: ["host/schema/text.ts"], outside: ["yaml"] },
   { room: SCHEMA, may: [TEXT], outside: ["node:path", "yaml", "zod"] },
   { room: "host/kms", may: [ERROR, BACK_OFF], tests: BOTH },
+
+  // the operator: main → run → the rooms → cluster → api
+  { room: ["operator/main.ts"], may: ["operator/options.ts", "operator/run.ts"] },
+  {
+    room: ["operator/run.ts"],
+    may: [
+      "operator/agent",
+      "operator/cluster",
+      "operator/controller",
+      "operator/metrics.ts",
+      "operator/migration",
+      "operator/options.ts",
+    ],
+    outside: ["node:module", "node:timers/promises"],
+  },
+  {
+    room: ["operator/options.ts"],
+    may: ["operator/agent/host-state.ts", "operator/cluster"],
+    outside: ["node:fs", "node:os", "node:util"],
+  },
+  {
+    room: ["operator/metrics.ts"],
+    may: ["host/rotation/observed.ts", "operator/cluster", "operator/controller/observe.ts"],
+    outside: ["prom-client"],
+  },
+  {
+    room: "operator/agent",
+    may: ["host/cluster/samples.ts", "operator/api", "operator/cluster"],
+    outside: ["node:http"],
+  },
+  {
+    room: "operator/controller",
+    may: ["host/rotation", "operator/api", "operator/cluster", "operator/migration"],
+  },
+  {
+    room: "operator/migration",
+    may: ["operator/api", "operator/cluster"],
+    outside: ["node:timers/promises"],
+  },
+  { room: "operator/cluster", may: ["operator/api"], outside: ["node:fs", "node:http", "node:https"] },
+  // the schemas; only generate.ts writes
+  { room: "operator/api", outside: ["zod"], tests: { outside: ["yaml"] } },
+  {
+    room: ["operator/api/generate.ts"],
+    may: ["operator/api/crd.ts"],
+    outside: ["node:fs", "node:path", "yaml"],
+  },
 ];

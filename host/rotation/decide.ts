@@ -1,5 +1,5 @@
 /**
- * The state machine of a rotation. It is pure: the phase is derived from what is observed, and nothing of an earlier decision but the
+ * The state machine of a rotation. It is pure: the phase is derived from the observation, and nothing of an earlier decision but the
  * outcome of passes over the objects goes into it. So it does not matter when the operator is killed.
  */
 import { block, type Decision, goOn } from "./decision.ts";
@@ -10,7 +10,7 @@ import { isProved, retire } from "./retire.ts";
 import { settle } from "./settle.ts";
 
 /**
- * Decides where a rotation is and what comes next.
+ * Decides the step of a rotation and the next action.
  * @param seen everything that is known at this moment
  * @returns the step, the reason, and at most one action
  * @example

@@ -257,7 +257,14 @@ const CASES: readonly Case[] = [
   [
     "the proof found stale objects",
     { nodes: promoted, migration: proof({ changed: 2 }) },
-    "Verifying",
+    "Blocked",
+    "StillStale",
+    "nothing",
+  ],
+  [
+    "the proof found stale objects, and it is time to try again",
+    { nodes: promoted, migration: { ...proof({ changed: 2 }), retryAt: NOW } },
+    "Blocked",
     "StillStale",
     "restart",
   ],

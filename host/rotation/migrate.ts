@@ -1,5 +1,5 @@
 /** Migration and its proof: every object is sent once, then once more. The second time nothing may be left to write. */
-import { block, type Decision, goOn } from "./decision.ts";
+import { type Action, block, type Decision, goOn } from "./decision.ts";
 import {
   type Counters,
   isUnknown,
@@ -28,7 +28,11 @@ function notAllowed({ missing = [] }: Observation, { migrationBy, resources }: P
 function rewrite(seen: Observation, policy: Policy): Decision | undefined {
   const { migration } = seen;
   if (isStale(seen, policy))
-    return again("Migrating", "Restarted", "A node was promoted again after the migration began.");
+    return goOn("Migrating", {
+      reason: "Restarted",
+      message: "A node was promoted again after the migration began.",
+      action: { do: "restart" },
+    });
   for (const resource of policy.resources) {
     const pass = passesOf(migration, resource)?.rewrite;
     const message =
@@ -45,19 +49,14 @@ function rewrite(seen: Observation, policy: Policy): Decision | undefined {
 }
 
 /** A refused object stays under the old key. All of the resource is sent again later: that is cheap for objects that are current. */
-function refused(
-  { migration, now }: Observation,
-  resource: string,
-  { refused, refusals = [] }: Pass,
-): Decision {
+function refused(seen: Observation, resource: string, { refused, refusals = [] }: Pass): Decision {
   const [first] = refusals;
-  const due = migration.retryAt !== undefined && now >= migration.retryAt;
   const all = refused === 1 ? "" : ` and ${refused - 1} more`;
   return block(
     "Migrating",
     "ObjectRefused",
     `${first?.object ?? resource}${all} cannot be rewritten and would be lost with the old key: ${first?.code} ${first?.message}`,
-    due ? { do: "restart" } : { do: "nothing" },
+    retry(seen),
   );
 }
 
@@ -83,12 +82,7 @@ function prove(seen: Observation, policy: Policy): Decision {
         action: { do: "pass", kind: "proof", resource },
       });
     if (proof.refused > 0) return refused(seen, resource, proof);
-    if (proof.changed > 0)
-      return again(
-        step,
-        "StillStale",
-        `${proof.changed} objects of ${resource} were not encrypted with the new key.`,
-      );
+    if (proof.changed > 0) return stillStale(seen, resource, proof.changed);
   }
   const late = waiting(Math.max(...passes.map((each) => each.proof?.endedAt ?? 0)));
   if (late !== undefined)
@@ -106,19 +100,29 @@ function prove(seen: Observation, policy: Policy): Decision {
   return stillUsed(seen, used.node, rotation.from);
 }
 
-/** The API server read or wrote an object under the old key during the proof: perhaps of a resource that the policy does not list. */
-function stillUsed({ migration, now }: Observation, node: string, from: string): Decision {
+/** Tried again later, not at once: where admission changes each object at each write, this would never end. */
+function stillStale(seen: Observation, resource: string, changed: number): Decision {
+  return block(
+    "Verifying",
+    "StillStale",
+    `${changed} objects of ${resource} were written once more in the proof: an API server wrote them with another key meanwhile, or a mutating admission rule changes them at each write.`,
+    retry(seen),
+  );
+}
+
+function retry({ migration, now }: Observation): Action {
   const due = migration.retryAt !== undefined && now >= migration.retryAt;
+  return due ? { do: "restart" } : { do: "nothing" };
+}
+
+/** The API server read or wrote an object under the old key during the proof: perhaps of a resource that the policy does not list. */
+function stillUsed(seen: Observation, node: string, from: string): Decision {
   return block(
     "Verifying",
     "OldKeyUsed",
     `The API server of node ${node} used the old key ${from} during the proof: the EncryptionConfiguration may name resources that EncryptionPolicy cluster does not.`,
-    due ? { do: "restart" } : { do: "nothing" },
+    retry(seen),
   );
-}
-
-function again(step: "Migrating" | "Verifying", reason: string, message: string): Decision {
-  return goOn(step, { reason, message, action: { do: "restart" } });
 }
 
 function passesOf({ resources }: Migration, resource: string) {

@@ -108,7 +108,7 @@ export interface Observation {
 /** A node without a report for this many intervals is unknown. */
 export const UNKNOWN_INTERVALS = 4;
 
-/** @returns whether the node's report is too old, or of the future, to decide anything by it */
+/** @returns true if the node's report is too old, or of the future, to decide anything by it */
 export function isUnknown({ observedAt, intervalMs }: ObservedNode, now: number): boolean {
   return observedAt === undefined || Math.abs(now - observedAt) > UNKNOWN_INTERVALS * intervalMs;
 }

@@ -1,0 +1,126 @@
+/** A pass beside everything that can happen to a list and to its objects. The API server is a store in memory. */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { ApiError, type Client, type RequestOptions } from "../cluster/client.ts";
+import { patchPass } from "./patch-pass.ts";
+import { Tally } from "./tally.ts";
+
+interface Stored {
+  uid: string;
+  version: number;
+  stale: boolean;
+}
+
+const COUNT = 25;
+const PAGE = 10;
+
+class Store {
+  readonly objects = new Map<string, Stored>();
+  version = 1000;
+  /** Called before each request. */
+  before: (method: string, name: string) => void = () => {};
+  lists = 0;
+
+  constructor() {
+    for (let at = 0; at < COUNT; at++)
+      this.objects.set(`s-${at}`, { uid: `uid-${at}`, version: at, stale: true });
+  }
+
+  async pass(resource = "secrets"): Promise<Tally> {
+    const tally = new Tally();
+    const { signal } = new AbortController();
+    await patchPass(
+      { client: this as unknown as Client, resource, workers: 4, pageSize: PAGE, signal },
+      tally,
+    );
+    return tally;
+  }
+
+  async json(method: string, path: string, { body }: RequestOptions = {}): Promise<unknown> {
+    const url = new URL(path, "https://h");
+    const name = url.pathname.split("/").at(-1) ?? "";
+    this.before(method, name);
+    if (method === "GET") return this.#list(Number(url.searchParams.get("continue") ?? 0));
+    const { metadata } = body as { metadata: { uid?: string; resourceVersion?: string } };
+    const stored = this.objects.get(name);
+    if (stored === undefined) throw new ApiError("patch", 404, "not found");
+    const is = { uid: stored.uid, resourceVersion: `${stored.version}` };
+    if (
+      (metadata.uid ?? is.uid) !== is.uid ||
+      (metadata.resourceVersion ?? is.resourceVersion) !== is.resourceVersion
+    )
+      throw new ApiError("patch", 409, "changed");
+    if (stored.stale) Object.assign(stored, { stale: false, version: ++this.version });
+    return { metadata: { resourceVersion: `${stored.version}` } };
+  }
+
+  #list(from: number) {
+    this.lists += 1;
+    const names = [...this.objects].slice(from, from + PAGE);
+    const items = names.map(([name, { uid, version }]) => {
+      return { metadata: { name, namespace: "default", uid, resourceVersion: `${version}` } };
+    });
+    const next = from + PAGE < this.objects.size ? { continue: `${from + PAGE}` } : {};
+    return { metadata: next, items };
+  }
+}
+
+describe("patchPass", () => {
+  test("sends each object once, and the second pass writes nothing", async () => {
+    const store = new Store();
+    const first = await store.pass();
+    assert.deepEqual([first.objects, first.changed, store.lists], [COUNT, COUNT, 3]);
+    const second = await store.pass();
+    assert.deepEqual([second.objects, second.changed], [COUNT, 0]);
+  });
+
+  test("goes on with the token of a 410, and begins anew where there is none", async () => {
+    for (const continueAt of ["10", undefined]) {
+      const store = new Store();
+      let expired = false;
+      store.before = (method) => {
+        if (method !== "GET" || store.lists !== 1 || expired) return;
+        expired = true;
+        throw new ApiError("list", 410, "expired", { continueAt });
+      };
+      const tally = await store.pass();
+      assert.equal(expired, true);
+      assert.equal(
+        [...store.objects.values()].some(({ stale }) => stale),
+        false,
+      );
+      assert.equal(tally.pass().refused, 0);
+    }
+  });
+
+  test("an object that was deleted, with its namespace or alone, needs nothing", async () => {
+    const store = new Store();
+    store.before = (method) => {
+      if (method === "PATCH") store.objects.delete("s-24");
+    };
+    const { refused } = (await store.pass()).pass();
+    assert.equal(refused, 0);
+  });
+
+  test("an object that was made anew or changed meanwhile is sent again", async () => {
+    const store = new Store();
+    let first = true;
+    store.before = (method, name) => {
+      if (method !== "PATCH" || name !== "s-3" || !first) return;
+      first = false;
+      store.objects.set("s-3", { uid: "another", version: ++store.version, stale: true });
+    };
+    const { refused, conflicts } = (await store.pass()).pass();
+    assert.deepEqual([refused, conflicts, store.objects.get("s-3")?.stale], [0, 1, false]);
+  });
+
+  test("one that is refused is named, and the others are sent", async () => {
+    const store = new Store();
+    store.before = (_, name) => {
+      if (name === "s-7") throw new ApiError("patch", 403, "not today");
+    };
+    const { objects, refused, refusals } = (await store.pass()).pass();
+    assert.deepEqual([objects, refused], [COUNT, 1]);
+    assert.deepEqual(refusals, [{ object: "secrets default/s-7", code: 403, message: "not today" }]);
+  });
+});
