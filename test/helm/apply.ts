@@ -10,7 +10,7 @@ interface ResourceList {
   }[];
 }
 
-/** @returns the answers that are no success, each with the kind and name of its object */
+/** @returns the answers that are not a success, each with the kind and name of its object */
 export async function refusedByServer(api: ApiClient, objects: readonly Rendered[]): Promise<string[]> {
   const refused: string[] = [];
   for (const object of objects) {

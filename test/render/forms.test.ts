@@ -109,7 +109,7 @@ const REFUSED: Readonly<Record<string, () => Rendered>> = {
     renderSystemd(inputFrom(localPod.replace("kleidi/audit.jsonl", "audit.jsonl")), { program }),
   "keys in a folder that the unit hides": () =>
     renderSystemd(inputFrom(local.replace("/var/lib/kleidi/keys", "/home/kleidi/keys")), { program }),
-  "an endpoint that is no URL": () =>
+  "an endpoint that is not a URL": () =>
     renderEncryptionConfig(inputFrom(local.replace("/run/kleidi/", "/run/k%20?/")), {
       ...encryption,
       file: "/enc.yaml",
