@@ -99,7 +99,12 @@ async function provision(
       `Cannot create key "${key.name}": give --import (existing bytes) or --escrow (a file for new bytes), not both`,
     );
   }
-  const { version, imported, warnings } = await createProvisionedKey(config, provider, key, options);
+  const { version, imported, replaced, warnings } = await createProvisionedKey(
+    config,
+    provider,
+    key,
+    options,
+  );
   if (key.version !== undefined && key.version !== version) {
     throw new KleidiError(
       "key-not-ready",
@@ -107,10 +112,14 @@ async function provision(
     );
   }
   const origin = imported ? "imported" : "created";
+  const again = replaced
+    ? ["The key existed: its record is replaced, and what it encrypted before can be decrypted."]
+    : [];
   return {
     version,
     lines: [
       `Provider "${provider.name}" ${origin} key "${key.name}", version ${version}.`,
+      ...again,
       ...(escrow === undefined
         ? []
         : [
@@ -124,7 +133,7 @@ async function provision(
       ...warnings.map((warning) => `Warning: ${warning}`),
     ],
     fields: {
-      ...{ name: key.name, provider: provider.name, version, warnings },
+      ...{ name: key.name, provider: provider.name, version, replaced, warnings },
       ...(escrow === undefined ? {} : { escrow }),
     },
   };

@@ -81,7 +81,10 @@ export function assertNeverCreated(
     const records = new StateDirectory(state.directory);
     // `get` throws if a record existed and is gone.
     if (records.get(key.name) !== undefined) {
-      throw new KleidiError("key-exists", `${action}: ${records.recordPath(key.name)} exists already`);
+      throw new KleidiError(
+        "key-exists",
+        `${action}: ${records.recordPath(key.name)} exists already; to restore this key from its escrowed bytes, use --import`,
+      );
     }
   }
   if (key.version !== undefined && !imported) {

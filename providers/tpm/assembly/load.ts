@@ -20,7 +20,7 @@ export function load(lease: Lease, label: string, record: Record, isStatus: bool
   if (!same(primary.name, record.primary)) {
     trouble(
       FailureCode.KEY_UNUSABLE,
-      `Cannot use the key "${label}": this TPM's storage primary is not the parent of the key; it is another TPM, or it was cleared`,
+      `Cannot use the key "${label}": this TPM's storage primary is not the parent of the key; it is another TPM, or it was cleared; where the key's bytes were escrowed, import them: kleidi key init --import FILE`,
     );
     return null;
   }

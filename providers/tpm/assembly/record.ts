@@ -44,7 +44,7 @@ export function readRecord(name: string): Record | null {
   const found = state.get(name);
   if (found.ok) {
     const record = decode(String.UTF8.decodeUnsafe(found.body.dataStart, found.body.length));
-    const message = `Cannot use the key "${name}": its state record is damaged; restore it from a backup, it cannot be created again`;
+    const message = `Cannot use the key "${name}": its state record is damaged; restore it from a backup, or import the key's escrowed bytes: kleidi key init --import FILE`;
     if (record === null) trouble(FailureCode.KEY_UNUSABLE, message);
     return record;
   }
