@@ -68,7 +68,7 @@ function judge(result: u32, action: string): void {
   } else if (base === 0x8e || base === 0xa2) {
     staleTrouble(
       FailureCode.KEY_UNUSABLE,
-      `${told}: the auth value is refused; the state record does not fit the key, or the owner hierarchy has a password`,
+      `${told}: the auth value is refused; the state record does not fit the key, or the owner hierarchy has a password; then name a persistent storage key (providers/tpm/README.md, "A TPM with an owner password")`,
     );
   } else if (base === 0x9d) {
     staleTrouble(

@@ -4,9 +4,10 @@ import { reportBinding } from "./binding";
 import { derive, idInput } from "./kek";
 import { Key, Lease } from "./lease";
 import { Out } from "./marshal";
+import { openParent } from "./parent";
 import { readPcrs } from "./pcrs";
 import { Wrapped } from "./pem";
-import { createPrimary, nameOf, Primary } from "./primary";
+import { nameOf, Primary } from "./primary";
 import { Record } from "./record";
 import { HMAC_SESSION, LOAD, POLICY_SESSION, run, startSession } from "./session";
 import { trouble } from "./trouble";
@@ -14,7 +15,7 @@ import { trouble } from "./trouble";
 /** Loads the key of a record, and starts the sessions that it needs. Status also examines its PCRs: the host calls of the other RPCs are needed for recovery. */
 export function load(lease: Lease, label: string, record: Record, isStatus: bool): Key | null {
   lease.makeRoom();
-  const primary = createPrimary();
+  const primary = openParent();
   if (primary === null) return null;
   lease.primary = primary.handle;
   if (!same(primary.name, record.primary)) {
