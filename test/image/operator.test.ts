@@ -65,6 +65,6 @@ describe("the image of the operator", () => {
     );
     const { status, stderr } = tryPodman("run", ...HARDENED, OPERATOR_IMAGE, "agent");
     assert.equal(status, 2);
-    assert.match(stderr, /^Cannot report: --node is missing, and so is NODE_NAME$/m);
+    assert.match(stderr, /^Cannot report: neither --node nor NODE_NAME is set$/m);
   });
 });
