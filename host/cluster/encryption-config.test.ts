@@ -55,7 +55,7 @@ for (const endpoint of [
 /** A part of VALID, its replacement, the place of the problem, and the mode of the file. */
 const REFUSED: readonly (readonly [name: string, from: string, to: string, place: string, mode?: number])[] =
   [
-    ["text that is not YAML", "kind:", "kind: [", "3:1"],
+    ["text that is not valid YAML", "kind:", "kind: [", "3:1"],
     ["another kind", "EncryptionConfiguration", "AuditPolicy", "2:7"],
     ["another version of the file", "apiserver.config.k8s.io/v1", "v1", "1:13"],
     ["no resources", VALID.slice(VALID.indexOf("  - res")), "", "3:1"],

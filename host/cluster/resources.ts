@@ -21,7 +21,7 @@ export function covers(entry: string, resource: string): boolean {
   return entry === "*.*" || (group === "" && (name === resource || entry === "*."));
 }
 
-/** Checks the entries of one list as the API server does. */
+/** Checks the entries of one list by the rules of the API server. */
 export function checkResources(entries: readonly string[], path: Path, report: EncryptionReport): void {
   if (entries.length === 0) {
     report.problem(path, { expected: "a list of resources", remedy: "write: resources: [secrets]" });

@@ -1,4 +1,4 @@
-/** A sidecar in the API server's own pod: the kubelet starts it first. Each change of it restarts the API server. */
+/** Renders a sidecar in the API server's own pod. The kubelet starts it first; each change of it restarts the API server. */
 import { dirname } from "node:path";
 import { containerOf, probeOf, refuseInPod, SOCKET_VOLUME, volumesOf } from "./container.ts";
 import { shellWord, yaml } from "./escape.ts";
@@ -6,7 +6,7 @@ import { POD_USER, renderLayout } from "./layout.ts";
 import { joined, type Rendered, type RenderInput, rootFile } from "./rendered.ts";
 import { DIGEST_ANNOTATION, type PodOptions, podNotes, supplemental } from "./static-pod.ts";
 
-/** The folder that kubeadm takes patches from. */
+/** The folder from which kubeadm reads patches. */
 export const PATCHES = "/etc/kubernetes/patches";
 
 /**
@@ -46,7 +46,7 @@ function patchOf(input: RenderInput, image: string): object {
       initContainers: [
         {
           ...containerOf(input, { image }),
-          // an init container that keeps running: the others start once it has started (KEP-753)
+          // an init container that keeps running: the other containers start after it has started (KEP-753)
           restartPolicy: "Always",
           ...(probe && {
             startupProbe: { ...probe, periodSeconds: 1, timeoutSeconds: 5, failureThreshold: 120 },
@@ -65,7 +65,7 @@ function patchOf(input: RenderInput, image: string): object {
   };
 }
 
-/** Groups belong to the pod: the API server gets them too. */
+/** Supplemental groups belong to the pod: the API server gets them too. */
 function podSecurity(input: RenderInput): object {
   const groups = supplemental(input);
   return Object.keys(groups).length === 0 ? {} : { securityContext: groups };

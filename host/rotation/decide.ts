@@ -1,6 +1,6 @@
 /**
- * The state machine of a rotation. It is pure: the phase is derived from the observation, and nothing of an earlier decision but the
- * outcome of passes over the objects goes into it. So it does not matter when the operator is killed.
+ * The state machine of a rotation. It is pure: it derives the phase from the observation. The outcome of the passes over the objects is the
+ * only earlier state that it uses, so the operator can be killed at any time.
  */
 import { block, type Decision, goOn } from "./decision.ts";
 import { migrate } from "./migrate.ts";
