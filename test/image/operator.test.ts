@@ -1,4 +1,4 @@
-/** The image of the operator and the agent, run with podman as a hardened pod runs it. */
+/** The image of the operator and the agent, run with podman under the restrictions of a hardened pod. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { before, describe, test } from "node:test";
@@ -58,7 +58,7 @@ describe("the image of the operator", () => {
     }
   });
 
-  test("without a capability and a writable file it explains itself, and refuses what it cannot do", () => {
+  test("without capabilities and writable files it prints its help, and refuses invalid options", () => {
     assert.match(
       podman("run", ...HARDENED, OPERATOR_IMAGE, "--help"),
       /^Usage: kleidi-operator controller\|agent/,

@@ -1,4 +1,4 @@
-/** The commands and the YAML that docs/image.md shows. */
+/** Reads the commands and the YAML from docs/image.md. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse } from "yaml";
@@ -8,7 +8,7 @@ const PAGE = readFileSync(join(root, "docs", "image.md"), "utf8");
 
 /**
  * @param start the first words of the command
- * @returns the words of the command, whose lines are joined
+ * @returns the words of the command, with its lines joined
  */
 export function commandOf(start: string): string[] {
   const line = PAGE.replaceAll("\\\n", " ")
@@ -18,7 +18,7 @@ export function commandOf(start: string): string[] {
   return line.split(/\s+/);
 }
 
-/** @returns the only block of YAML: what the page adds to a pod for an image volume */
+/** @returns the only block of YAML: the fields to add to a pod for an image volume */
 export function imageVolume() {
   const [, block = ""] = /^```yaml\n(.*?)^```$/ms.exec(PAGE) ?? [];
   return parse(block);
