@@ -114,8 +114,8 @@ describe("a control plane without a distribution", () => {
   });
 
   describe("recovery.md", () => {
-    test("Before anything is lost", () => {
-      walk(recovery, "Before anything is lost");
+    test("Make backups", () => {
+      walk(recovery, "Make backups");
     });
 
     test("A key file is gone or damaged", () => {
@@ -125,7 +125,7 @@ describe("a control plane without a distribution", () => {
       ]) {
         machine.mustRun(damage);
         machine.run("systemctl restart kleidi.service");
-        const [seen = ""] = walk(recovery, "Where to look first");
+        const [seen = ""] = walk(recovery, "First checks");
         assert.match(seen, /key-missing|key-file-invalid/);
         walk(recovery, "A key file is gone or damaged");
         restartApiServer();
