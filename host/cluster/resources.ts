@@ -38,7 +38,7 @@ export function checkResources(entries: readonly string[], path: Path, report: E
       report.problem([...path, i], { expected: "each resource once", remedy: "remove one of the two" });
     else if (before.some((other) => overlaps(entry, other)))
       report.problem([...path, i], {
-        expected: "no wildcard beside a resource that it covers: the API server refuses the file",
+        expected: "no wildcard together with a resource that it covers: the API server refuses the file",
         remedy: "put one of the two into a list of its own, before the wildcard",
       });
   }

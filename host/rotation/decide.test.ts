@@ -171,7 +171,7 @@ const CASES: readonly Case[] = [
     "nothing",
   ],
   [
-    "nobody migrates",
+    "migration is off",
     { nodes: promoted, policy: { ...policy, migrationBy: "Nobody" } },
     "Blocked",
     "MigrationOff",

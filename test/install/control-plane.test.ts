@@ -178,16 +178,16 @@ describe("a control plane without a distribution", () => {
       walk(recovery, "Every copy of a key is lost");
       assert.match(machine.mustRun("cat lost-secrets.txt"), /^\/registry\/secrets\/default\/before$/m);
       secrets.clear();
-      createSecret("anew");
+      createSecret("recreated");
       restartApiServer();
       assertReadable();
-      assert.match(machine.storedPrefix("anew"), KLEIDI);
+      assert.match(machine.storedPrefix("recreated"), KLEIDI);
     });
   });
 
   test("install-api-server.md: Leave", () => {
     walk(installation, "Leave");
-    assert.doesNotMatch(machine.storedPrefix("anew"), KLEIDI);
+    assert.doesNotMatch(machine.storedPrefix("recreated"), KLEIDI);
     machine.mustRun("systemctl stop kleidi.service");
     assertReadable();
   });
