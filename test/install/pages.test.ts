@@ -30,6 +30,16 @@ for (const name of ["install-kubeadm.md", "install-k3s-rke2.md", "install-talos.
     for (const command of commands) run(folder, command);
   });
 
+test("image.md: the module from an image volume", (t) => {
+  const folder = mkdtempSync(join(tmpdir(), "kleidi-page-"));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  const inImage = RENDERED.replace("/opt/kleidi/providers/local.wasm", "/opt/kleidi/modules/local.wasm");
+  assert.notEqual(inImage, RENDERED);
+  writeFileSync(join(folder, "kleidi.yaml"), inImage);
+  symlinkSync(kleidi, join(folder, "kleidi"));
+  for (const command of new Page("image.md").commands("A module from an image volume")) run(folder, command);
+});
+
 describe("upgrade.md", () => {
   test("each command runs in a folder with a configuration and a key", async (t) => {
     const fixture = new Fixture();
