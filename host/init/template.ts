@@ -26,7 +26,7 @@ export type Answers = Readonly<Record<string, string>>;
 export interface Template {
   /** The name of the provider, of its module's file, and the value of --for. */
   readonly name: string;
-  /** Where the KEK is stored, for the help. */
+  /** The storage of the KEK, for the help. */
   readonly about: string;
   readonly questions: readonly Question[];
   /** The lines of the provider's own top-level section; empty if it needs none. */

@@ -43,7 +43,7 @@ export type Verdict = Pick<Decision, "reason" | "message"> &
   Partial<Pick<Decision, "action" | "done" | "waitUntil">>;
 
 /** @returns a decision that lets the rotation continue, by itself or by its commands */
-export function goOn(step: Step, verdict: Verdict): Decision {
+export function proceed(step: Step, verdict: Verdict): Decision {
   return { action: { do: "nothing" }, ...verdict, step, blocked: false };
 }
 

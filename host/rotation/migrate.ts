@@ -1,5 +1,5 @@
 /** The migration and its proof: every object is sent once, and then once more. The second pass must find nothing left to rewrite. */
-import { type Action, block, type Decision, goOn } from "./decision.ts";
+import { type Action, block, type Decision, proceed } from "./decision.ts";
 import {
   type Counters,
   isUnknown,
@@ -28,7 +28,7 @@ function notAllowed({ missing = [] }: Observation, { migrationBy, resources }: P
 function rewrite(seen: Observation, policy: Policy): Decision | undefined {
   const { migration } = seen;
   if (isStale(seen, policy))
-    return goOn("Migrating", {
+    return proceed("Migrating", {
       reason: "Restarted",
       message: "A node was promoted again after the migration began.",
       action: { do: "restart" },
@@ -38,7 +38,7 @@ function rewrite(seen: Observation, policy: Policy): Decision | undefined {
     const message =
       pass === undefined ? `Rewriting ${resource}.` : `Rewriting ${resource}: ${pass.objects} objects sent.`;
     if (pass?.endedAt === undefined)
-      return goOn("Migrating", {
+      return proceed("Migrating", {
         reason: "Rewriting",
         message,
         action: { do: "pass", kind: "rewrite", resource },
@@ -68,15 +68,19 @@ function prove(seen: Observation, policy: Policy): Decision {
   if (migration.baseline === undefined) {
     const late = waiting(Math.max(...passes.map((each) => each.rewrite?.endedAt ?? 0)));
     if (late === undefined)
-      return goOn(step, { reason: "Proving", message: "Every object was sent.", action: { do: "baseline" } });
-    return goOn(step, {
+      return proceed(step, {
+        reason: "Proving",
+        message: "Every object was sent.",
+        action: { do: "baseline" },
+      });
+    return proceed(step, {
       reason: "WaitingForReports",
       message: `Waiting for a report of node ${late.name} after the migration.`,
     });
   }
   for (const { resource, proof } of passes) {
     if (proof?.endedAt === undefined)
-      return goOn(step, {
+      return proceed(step, {
         reason: "Proving",
         message: `Sending each object of ${resource} once more: no object may be left to rewrite.`,
         action: { do: "pass", kind: "proof", resource },
@@ -86,13 +90,13 @@ function prove(seen: Observation, policy: Policy): Decision {
   }
   const late = waiting(Math.max(...passes.map((each) => each.proof?.endedAt ?? 0)));
   if (late !== undefined)
-    return goOn(step, {
+    return proceed(step, {
       reason: "WaitingForReports",
       message: `Waiting for a report of node ${late.name} after the proof.`,
     });
   const used = migration.baseline.find((before) => hasMoved(before, seen));
   if (used === undefined)
-    return goOn(step, {
+    return proceed(step, {
       reason: "Proved",
       message: "No object is left under the old key.",
       action: { do: "proved" },

@@ -1,5 +1,5 @@
 /** The step after the proof. The old key is kept until a person removes it, because a backup of etcd may need it. */
-import { block, type Decision, goOn } from "./decision.ts";
+import { block, type Decision, proceed } from "./decision.ts";
 import { heldKey, isUnknown, type Observation, type Policy } from "./observed.ts";
 
 /** True if no object is left under the old key, and since then no node returned to it and was promoted again. */
@@ -23,19 +23,19 @@ export function retire({ nodes, rotation, now }: Observation, { minimumNodes }: 
   const done = nodes.length - holders.length;
   const [first] = holders;
   if (first !== undefined)
-    return goOn("Retirable", {
+    return proceed("Retirable", {
       reason: "Proved",
       message: `No object is left under the old key; node ${first.name} still holds it. Keep it as long as a backup of etcd may need it.`,
       done,
     });
   const unknown = nodes.find((node) => isUnknown(node, now));
   if (nodes.length < minimumNodes || unknown !== undefined)
-    return goOn("Retirable", {
+    return proceed("Retirable", {
       reason: "NodesMissing",
       message: `No node that reports holds the old key; ${unknown === undefined ? `${minimumNodes - nodes.length} nodes are` : `node ${unknown.name} is`} unknown.`,
       done,
     });
-  return goOn("Done", {
+  return proceed("Done", {
     reason: "Completed",
     message: "No node holds the old key any more.",
     done,

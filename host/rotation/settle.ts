@@ -2,7 +2,7 @@
  * The wait after the promotion. An API server calls Status every 60 s and may continue with its old key for 3 minutes after the last successful
  * answer (KEP-3299). An object written with the old key after the migration has passed it would be lost with that key.
  */
-import { type Decision, goOn } from "./decision.ts";
+import { type Decision, proceed } from "./decision.ts";
 import type { ApiServerKey, Observation, ObservedNode, Policy } from "./observed.ts";
 
 /** @returns the end of the wait: the latest promotion of a node plus the policy's wait */
@@ -14,7 +14,7 @@ export function settle(seen: Observation, policy: Policy): Decision | undefined 
   const { now, nodes, rotation } = seen;
   const end = settledAt(seen, policy);
   if (now < end)
-    return goOn("Waiting", {
+    return proceed("Waiting", {
       reason: "Waiting",
       message: `Every node is promoted; until ${new Date(end).toISOString()} an API server may still write with the old key.`,
       waitUntil: end,
@@ -27,7 +27,7 @@ export function settle(seen: Observation, policy: Policy): Decision | undefined 
     first.apiServer === undefined
       ? `The API server of node ${first.name} does not give its metrics to the agent, so its key is unknown.`
       : `The API server of node ${first.name} has not polled the new key since kleidi was promoted.`;
-  return goOn("Waiting", { reason: "APIServerBehind", message, done: nodes.length - late.length });
+  return proceed("Waiting", { reason: "APIServerBehind", message, done: nodes.length - late.length });
 }
 
 /** True if the API server's last call of Status returned the new key. */

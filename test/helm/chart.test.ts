@@ -178,7 +178,7 @@ describe("the chart", () => {
     const [, command = ""] = /`helm (template [^`]+)`/.exec(read("docs/helm.md")) ?? [];
     const file = helm.values(pageValues);
     const words = command.split(" ").map((word) => (word === "values.yaml" ? file : word));
-    assert.match(helm.run(words), /^ {2}# It polls the reports of the nodes/m);
+    assert.match(helm.run(words), /^ {2}# The controller polls the reports of the nodes/m);
   });
 
   test("a comment before each RBAC rule gives its reason", () => {

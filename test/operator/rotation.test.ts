@@ -88,7 +88,7 @@ describe("the operator on a control plane of two nodes", { timeout: 900_000 }, (
         "EncryptionPolicy",
         "cluster",
         { ...policy, waits },
-        /less than an API server takes to change its key/,
+        /less than the time an API server takes to change its key/,
       ],
       ["EncryptionPolicy", "other", policy, /name it cluster/],
     ];
