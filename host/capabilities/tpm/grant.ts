@@ -64,7 +64,7 @@ export const GRANT = field(
         {
           expected: "a list of at most 16 quoted handles",
           meaning:
-            "Persistent objects under which the provider may load keys. Give none without noDA: wrong authorizations of it would lock the TPM.",
+            "Persistent objects under which the provider may load keys; for the tpm provider, those that the setting `parent` of its keys names. Give none without noDA: wrong authorizations of it would lock the TPM.",
           example: '["0x81000001"]',
           absent: "none",
         },
