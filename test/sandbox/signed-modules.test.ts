@@ -54,7 +54,7 @@ function pub(name: string): { id: string; key: string } {
 }
 
 type Trust = {
-  keys: { name: string; key: string }[];
+  keys: { name: string; key: string; expires?: string }[];
   revoked?: Record<string, string>[];
   threshold?: number;
 };
@@ -132,6 +132,34 @@ describe("Signed modules of docs/running.md", () => {
         new RegExp(`signed by ${key.name} .*; not counted: .* which is not in trust.keys`),
       );
     }
+  });
+
+  test("a signature or a key that ends within 14 days is a warning: counted, visible, and exit code 0", () => {
+    const day = (days: number) => new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 10);
+    const [key] = policy(one).keys;
+    assert.ok(key);
+    delete key.expires;
+    const sign = `minisign -S -s release-2026.key -m providers/local.wasm -x soon.minisig`;
+    const ends = {
+      comment: [`${sign} -t 'kleidi expires:${day(7)}'`, undefined],
+      key: [sign, day(7)],
+    } as const;
+    for (const [line, expires] of Object.values(ends)) {
+      run(line);
+      configure({ keys: [{ ...key, ...(expires && { expires }) }] }, ["soon.minisig"]);
+      const { status, stdout } = fixture.run("check", "--json");
+      assert.equal(status, 0, stdout);
+      const { ok, warnings, findings } = JSON.parse(stdout);
+      assert.deepEqual([ok, warnings], [true, 1]);
+      const [warning, ...rest] = findings.filter(({ level }: { level: string }) => level !== "ok");
+      assert.deepEqual(rest, []);
+      assert.equal(warning.subject, "provider local");
+      assert.match(warning.detail, /1 required; it ends in 7 days$/);
+      assert.match(fixture.run("check").stdout, /^warn provider local: .*; it ends in 7 days\n {5}\S/m);
+    }
+    run(`${sign} -t 'kleidi expires:${day(20)}'`);
+    configure({ keys: [key] }, ["soon.minisig"]);
+    assert.equal(JSON.parse(fixture.run("check", "--json").stdout).warnings, 0);
   });
 
   test("revoke: a key by its id, then the module by its SHA-256, each with the reason", () => {
