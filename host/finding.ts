@@ -28,7 +28,11 @@ export function levelOf({ ok, warning }: Finding): Level {
  * @param expiry undefined if it does not end
  * @param hint the next step, if it ends soon
  */
-export function withEnd(finding: Finding, expiry: Expiry | undefined, hint: string): Finding {
+export function withEnd(
+  finding: Finding,
+  expiry: Pick<Expiry, "at" | "warningMs"> | undefined,
+  hint: string,
+): Finding {
   if (!finding.ok || expiry === undefined || !endsSoon(expiry)) return finding;
   const detail = `${finding.detail}; it ends in ${timeLeft(expiry.at)}`;
   return { ...finding, warning: true, detail, hint };

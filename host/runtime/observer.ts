@@ -8,11 +8,14 @@ import type { KleidiError } from "../error.ts";
 import type { CloseReason } from "../grpc/limits.ts";
 import type { KeyConfig } from "../kms/keyset.ts";
 import type { KeyChange } from "../kms/prober.ts";
+import type { Expiry } from "../lib/expiry.ts";
 import type { Quarantine } from "../sandbox/supervisor.ts";
 import type { AdminCloseReason } from "../telemetry/admin-connections.ts";
 
 export interface HostObserver extends Witness {
   credentialChanged(event: CredentialEvent): void;
+  /** The end of a signature, a certificate or a credential is known, or was read again. */
+  expiryKnown(expiry: Expiry): void;
   providerChanged(provider: string, event: ProviderEvent): void;
   /** A key became ready or failed, or its provider reports a new version. */
   keyChanged(change: KeyChange): void;
@@ -60,6 +63,9 @@ export function combineObservers(observers: readonly Partial<HostObserver>[]): H
     },
     credentialChanged(event) {
       for (const each of observers) each.credentialChanged?.(event);
+    },
+    expiryKnown(expiry) {
+      for (const each of observers) each.expiryKnown?.(expiry);
     },
     providerChanged(provider, event) {
       for (const each of observers) each.providerChanged?.(provider, event);

@@ -10,6 +10,7 @@ import { KleidiError, toKleidiError } from "../error.ts";
 import type { Gate } from "../host-call.ts";
 import { type KeyConfig, Keyset } from "../kms/keyset.ts";
 import { type AdmittedModule, admit } from "../module/admission.ts";
+import { trustEnd } from "../module/trust/end.ts";
 import { SandboxedProvider, type Settings } from "../sandbox/provider.ts";
 import { Supervisor } from "../sandbox/supervisor.ts";
 import type { Wall } from "../sandbox/wall/build.ts";
@@ -65,7 +66,16 @@ export class Providers {
       module: admitProvider(config, provider),
     }));
     const wall = options.wall ?? (await wallOf(config));
-    const capabilities = await openCapabilities(config, log, (event) => observer.credentialChanged(event));
+    const capabilities = await openCapabilities(
+      config,
+      log,
+      (event) => observer.credentialChanged(event),
+      (expiry) => observer.expiryKnown(expiry),
+    );
+    for (const { config, module } of admitted) {
+      const end = module.trusted && trustEnd(config.name, module.trusted);
+      if (end !== undefined) observer.expiryKnown(end);
+    }
     const gate = measure(gateOf(admitted, capabilities, observer));
     const all = admitted.map((each): RunnableProvider => {
       const { name } = each.config;

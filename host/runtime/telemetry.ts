@@ -7,6 +7,7 @@ import type { Interceptor } from "../grpc/interceptor.ts";
 import type { Gate } from "../host-call.ts";
 import type { KeyConfig } from "../kms/keyset.ts";
 import type { KeyChange } from "../kms/prober.ts";
+import type { Expiry } from "../lib/expiry.ts";
 import { keyIdHash } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { RpcClock } from "../telemetry/overhead.ts";
@@ -87,6 +88,10 @@ export class Telemetry implements Partial<HostObserver> {
     if (before === state || (type === "refused" && before?.startsWith("failed"))) return;
     this.#credentials.set(provider, state);
     this.recorder.changed(`credential of ${provider}`, good, why === undefined ? type : `${type}: ${why}`);
+  }
+
+  expiryKnown(expiry: Expiry): void {
+    this.metrics.expiry(expiry);
   }
 
   providerChanged(provider: string, event: ProviderEvent): void {

@@ -3,6 +3,7 @@
  * guest or a caller is never a label. Each counter exists from the start, so that the first denial is an increase, too.
  */
 import { ERRORS, type ErrorCode } from "../error.ts";
+import type { Expiry } from "../lib/expiry.ts";
 import { MetricRegistry } from "./metric-registry.ts";
 import { type MetricSamples, sampleSetters } from "./metric-samples.ts";
 import { CLOSE_REASONS, CREDENTIAL_EVENTS, PROBE_RESULTS, VERDICTS } from "./metric-table.ts";
@@ -51,6 +52,8 @@ export class Metrics {
   readonly #closes = this.#registry.counter("kleidi_connections_closed_total");
   readonly #adminFailures = this.#registry.counter("kleidi_admin_listen_failures_total");
   readonly #expiries = this.#registry.gauge("kleidi_credential_expiry_timestamp_seconds");
+  readonly #ends = this.#registry.gauge("kleidi_expiry_timestamp_seconds");
+  readonly #warnings = this.#registry.gauge("kleidi_expiry_warning_seconds");
   /** Sets the metrics that are read at a scrape. */
   readonly #setters = sampleSetters(this.#registry);
 
@@ -106,6 +109,11 @@ export class Metrics {
   credential({ provider, event, expires }: CredentialSample): void {
     this.#credentials.inc({ provider, event });
     if (expires !== undefined) this.#expiries.set({ provider }, expires / 1000);
+  }
+
+  expiry({ kind, name, at, warningMs }: Expiry): void {
+    this.#ends.set({ kind, name }, at / 1000);
+    this.#warnings.set({ kind, name }, warningMs / 1000);
   }
 
   #known(capability: string): string {

@@ -8,9 +8,11 @@ import { copyFileSync, mkdirSync, readFileSync, renameSync, writeFileSync } from
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { parse } from "yaml";
+import { ask, freePort } from "../support/admin.ts";
 import { requireDebian } from "../support/debian.ts";
 import { Fixture, localConfig, localModule, root, sha256Of } from "../support/fixture.ts";
 import { minisign } from "../support/minisign.ts";
+import { samplesOf, total } from "../support/promtool.ts";
 
 requireDebian(["minisign"]);
 
@@ -85,6 +87,21 @@ function check(): { ok: boolean; detail: string } {
   return { ok, detail };
 }
 
+/** A host warns of the end in its log, and has it as a metric. */
+async function assertServes(day: string): Promise<void> {
+  const admin = `127.0.0.1:${await freePort()}`;
+  fixture.write(
+    `${readFileSync(fixture.config, "utf8").trimEnd().slice(0, -1)}, "admin": { "listen": "${admin}" } }`,
+  );
+  const host = await fixture.serve();
+  const samples = samplesOf((await ask(admin, "/metrics")).text);
+  const labels = { kind: "trust-key", name: "release-2026" };
+  assert.equal(total(samples, "kleidi_expiry_timestamp_seconds", labels), Date.parse(day) / 1000 + 86_400);
+  assert.equal(total(samples, "kleidi_expiry_warning_seconds", labels), 14 * 86_400);
+  assert.match(fixture.readLog(), /"level":40,.*the trust-key of release-2026 ends in 7 days/);
+  assert.equal(await Fixture.stop(host), 0);
+}
+
 describe("Signed modules of docs/running.md", () => {
   test("without trust, check reports that nothing is signed", () => {
     configure(undefined);
@@ -134,7 +151,7 @@ describe("Signed modules of docs/running.md", () => {
     }
   });
 
-  test("a signature or a key that ends within 14 days is a warning: counted, visible, and exit code 0", () => {
+  test("a signature or a key that ends within 14 days is a warning: counted, visible, and exit code 0", async () => {
     const day = (days: number) => new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 10);
     const [key] = policy(one).keys;
     assert.ok(key);
@@ -157,6 +174,7 @@ describe("Signed modules of docs/running.md", () => {
       assert.match(warning.detail, /1 required; it ends in 7 days$/);
       assert.match(fixture.run("check").stdout, /^warn provider local: .*; it ends in 7 days\n {5}\S/m);
     }
+    await assertServes(day(7));
     run(`${sign} -t 'kleidi expires:${day(20)}'`);
     configure({ keys: [key] }, ["soon.minisig"]);
     assert.equal(JSON.parse(fixture.run("check", "--json").stdout).warnings, 0);

@@ -1,5 +1,6 @@
 /** Opens kleidi:net: the route of each provider to its origin, with its credential. Sends nothing yet. */
 import type { CredentialEvent, OpenContext, Opened } from "../capability.ts";
+import type { CertificateEnd, CertificateEnds } from "./certificate-end.ts";
 import type { Credential } from "./exchange.ts";
 import { LOGIN_CONNECTIONS, type NetConfig } from "./grant.ts";
 import { createCredential } from "./login/credential.ts";
@@ -14,7 +15,7 @@ interface OpenRoute extends Route {
 }
 
 /** Opens the routes. Closing revokes the tokens from logins, as far as that is quick. */
-export function open({ grants, log, onCredential }: OpenContext<NetConfig>): Opened {
+export function open({ grants, log, onCredential, onExpiry }: OpenContext<NetConfig>): Opened {
   const onEvent = (event: CredentialEvent) => {
     logCredential(log, event);
     onCredential(event);
@@ -28,7 +29,11 @@ export function open({ grants, log, onCredential }: OpenContext<NetConfig>): Ope
   for (const [name, grant] of grants) {
     const { credential: config, timeoutMs } = grant;
     const warn = (why: string) => log("warn", { provider: name, why }, "the tls files have a problem");
-    const target = { ...grant, warn };
+    const onEnds = (ends: CertificateEnds) => {
+      for (const [kind, end] of Object.entries(ends) as [keyof CertificateEnds, CertificateEnd?][])
+        if (end !== undefined) onExpiry({ kind, name, at: end.at, warningMs: end.warningMs });
+    };
+    const target = { ...grant, warn, onEnds };
     const transport = createTransport(target, resolver.resolve);
     const { send } = transport;
     // Logins are rare, and some must not be repeated.

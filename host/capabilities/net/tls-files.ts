@@ -1,8 +1,10 @@
 /** Builds TLS contexts from PEM files, which may be replaced while the host runs. */
+import { X509Certificate } from "node:crypto";
 import { statSync } from "node:fs";
 import { createSecureContext, type SecureContext } from "node:tls";
 import { FileFault, readRegular, systemFault } from "../../lib/files.ts";
 import { readSecretFile } from "../../lib/secret-files.ts";
+import { type CertificateEnd, endOfCertificates } from "./certificate-end.ts";
 import { Unreachable } from "./exchange.ts";
 import { codeOf } from "./faults.ts";
 
@@ -26,6 +28,7 @@ interface Pair {
   readonly stamp: string;
   readonly cert: Buffer;
   readonly key: Buffer;
+  readonly end: CertificateEnd | undefined;
 }
 
 export class TlsContext {
@@ -63,6 +66,11 @@ export class TlsContext {
     return context;
   }
 
+  /** The end of the host's own certificate, as `get` last read it. */
+  get ownEnd(): CertificateEnd | undefined {
+    return this.#pair?.end;
+  }
+
   /**
    * The current certificate and key. They are two files, replaced one after the other: until they match again, the last pair is used. A key
    * that others may read is never used.
@@ -98,7 +106,8 @@ function readPair({ certificate, key }: NonNullable<TlsTarget["client"]>, stamp:
   const pair = { stamp, cert: certificatesOf("tls.certificate", certificate), key: readKey(key) };
   const what = `tls.certificate ${certificate}, tls.key ${key}`;
   usable(what, () => createSecureContext({ cert: pair.cert, key: pair.key }));
-  return pair;
+  const end = usable(what, () => endOfCertificates([new X509Certificate(pair.cert)]));
+  return { ...pair, end };
 }
 
 function usable<T>(what: string, make: () => T): T {
