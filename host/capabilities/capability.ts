@@ -90,6 +90,7 @@ export interface OpenContext<Grant = unknown, Section = unknown> extends GrantCo
   onCredential(event: CredentialEvent): void;
   /** Called when an end is known for the first time, and when it is read again. */
   onExpiry(expiry: Expiry): void;
+  onCredentialUses(uses: CredentialUses): void;
 }
 export type LogLevel = "debug" | "info" | "warn" | "error";
 
@@ -100,6 +101,14 @@ export interface CredentialEvent {
   /** In milliseconds of Date.now(); absent if unknown. */
   readonly expires?: number | undefined;
   readonly why?: string | undefined;
+}
+
+/** The uses of a credential that are left. */
+export interface CredentialUses {
+  readonly provider: string;
+  readonly kind: "token" | "secret-id";
+  /** Undefined: not limited. */
+  readonly left: number | undefined;
 }
 
 /** The findings about one TPM or server. */

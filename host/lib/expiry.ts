@@ -1,12 +1,19 @@
 /** The ends of things that work today and later do not: signatures, certificates, credentials. A warning comes while there is time to act. */
 
-export const EXPIRY_KINDS = ["signature", "trust-key", "server-certificate", "client-certificate"] as const;
+export const EXPIRY_KINDS = [
+  "signature",
+  "trust-key",
+  "server-certificate",
+  "client-certificate",
+  "token",
+  "secret-id",
+] as const;
 
 export interface Expiry {
   readonly kind: (typeof EXPIRY_KINDS)[number];
   /** A name of the configuration: of a provider or, for a trust-key, of a key in `trust`. */
   readonly name: string;
-  /** The end, in milliseconds since 1970. */
+  /** The end, in milliseconds since 1970; Infinity if it has none any more. */
   readonly at: number;
   /** The warning begins this long before the end, in milliseconds. */
   readonly warningMs: number;
@@ -19,9 +26,10 @@ const WARNING_PART = 1 / 4;
 /**
  * The time before an end in which to warn of it: 14 days, or a quarter of a life that is shorter than 56 days.
  * @param lifeMs the whole life, in milliseconds; Infinity if it is unknown
+ * @param part of a short life, 0 to 1
  */
-export function warningBefore(lifeMs: number): number {
-  return Math.min(WARNING_MS, lifeMs * WARNING_PART);
+export function warningBefore(lifeMs: number, part = WARNING_PART): number {
+  return Math.min(WARNING_MS, lifeMs * part);
 }
 
 /** @param now in milliseconds since 1970 */

@@ -1,5 +1,5 @@
 /** Opens the capabilities that the configuration grants. */
-import type { CredentialEvent, Opened } from "../capabilities/capability.ts";
+import type { CredentialEvent, CredentialUses, Opened } from "../capabilities/capability.ts";
 import { CAPABILITIES } from "../capabilities/registry.ts";
 import type { Config } from "../config/config.ts";
 import type { Expiry } from "../lib/expiry.ts";
@@ -17,6 +17,7 @@ export async function openCapabilities(
   log: Logger,
   onCredential: (event: CredentialEvent) => void,
   onExpiry: (expiry: Expiry) => void,
+  onCredentialUses: (uses: CredentialUses) => void,
 ): Promise<OpenCapabilities> {
   const linesPerCall = new Map(config.providers.map(({ name, limits }) => [name, limits.logLines]));
   const opened: Record<string, Opened> = {};
@@ -31,6 +32,7 @@ export async function openCapabilities(
         log: (level, fields, message) => log[level](fields, message),
         onCredential,
         onExpiry,
+        onCredentialUses,
       });
     }
     return opened;

@@ -2,7 +2,7 @@
  * The events of a host, and the observers that receive them: the audit log, the metrics with the state report, and the log. An observer
  * is given to each part of the host when the part is constructed.
  */
-import type { CredentialEvent } from "../capabilities/capability.ts";
+import type { CredentialEvent, CredentialUses } from "../capabilities/capability.ts";
 import type { Witness } from "../capabilities/gate.ts";
 import type { KleidiError } from "../error.ts";
 import type { CloseReason } from "../grpc/limits.ts";
@@ -16,6 +16,7 @@ export interface HostObserver extends Witness {
   credentialChanged(event: CredentialEvent): void;
   /** The end of a signature, a certificate or a credential is known, or was read again. */
   expiryKnown(expiry: Expiry): void;
+  credentialUsesKnown(uses: CredentialUses): void;
   providerChanged(provider: string, event: ProviderEvent): void;
   /** A key became ready or failed, or its provider reports a new version. */
   keyChanged(change: KeyChange): void;
@@ -66,6 +67,9 @@ export function combineObservers(observers: readonly Partial<HostObserver>[]): H
     },
     expiryKnown(expiry) {
       for (const each of observers) each.expiryKnown?.(expiry);
+    },
+    credentialUsesKnown(uses) {
+      for (const each of observers) each.credentialUsesKnown?.(uses);
     },
     providerChanged(provider, event) {
       for (const each of observers) each.providerChanged?.(provider, event);

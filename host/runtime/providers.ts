@@ -71,6 +71,7 @@ export class Providers {
       log,
       (event) => observer.credentialChanged(event),
       (expiry) => observer.expiryKnown(expiry),
+      (uses) => observer.credentialUsesKnown(uses),
     );
     for (const { config, module } of admitted) {
       const end = module.trusted && trustEnd(config.name, module.trusted);

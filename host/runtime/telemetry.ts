@@ -1,5 +1,5 @@
 /** Counts the events of a host for the metrics, and records them for the state report. */
-import type { CredentialEvent } from "../capabilities/capability.ts";
+import type { CredentialEvent, CredentialUses } from "../capabilities/capability.ts";
 import type { Decision, Outcome } from "../capabilities/gate.ts";
 import { CAPABILITIES } from "../capabilities/registry.ts";
 import type { Config } from "../config/config.ts";
@@ -92,6 +92,10 @@ export class Telemetry implements Partial<HostObserver> {
 
   expiryKnown(expiry: Expiry): void {
     this.metrics.expiry(expiry);
+  }
+
+  credentialUsesKnown(uses: CredentialUses): void {
+    this.metrics.credentialUses(uses);
   }
 
   providerChanged(provider: string, event: ProviderEvent): void {

@@ -170,9 +170,15 @@ export const METRICS = {
     labels: ["provider", "event"],
   },
 
+  kleidi_credential_uses_left: {
+    type: "gauge",
+    help: "Requests that the token in a file, or logins that a secret id, is good for before it is good for nothing; absent if they are not limited, or the server did not report it.",
+    labels: ["provider", "kind"],
+  },
+
   kleidi_expiry_timestamp_seconds: {
     type: "gauge",
-    help: "The time at which it ends: signature and trust-key, after which a host that starts refuses a module, as read at the start; the certificates of the server (the first of its chain to end) and of the host, as read at the last connection. Absent if it has no end or was not read.",
+    help: "The time at which it ends: signature and trust-key, after which a host that starts refuses a module, as read at the start; the certificates of the server (the first of its chain to end) and of the host, as read at the last connection; token (in a file, beyond which it cannot be renewed) and secret-id, as the server reported. Absent if it has no end or was not read.",
     labels: ["kind", "name"],
   },
   kleidi_expiry_warning_seconds: {

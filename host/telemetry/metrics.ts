@@ -16,6 +16,13 @@ interface CredentialSample {
   readonly expires?: number | undefined;
 }
 
+/** The uses of a credential that are left, as the capability net reports them. */
+interface CredentialUses {
+  readonly provider: string;
+  readonly kind: "token" | "secret-id";
+  readonly left: number | undefined;
+}
+
 export interface MetricsOptions {
   readonly version: string;
   /** The wall around providers' processes. */
@@ -52,6 +59,7 @@ export class Metrics {
   readonly #closes = this.#registry.counter("kleidi_connections_closed_total");
   readonly #adminFailures = this.#registry.counter("kleidi_admin_listen_failures_total");
   readonly #expiries = this.#registry.gauge("kleidi_credential_expiry_timestamp_seconds");
+  readonly #uses = this.#registry.gauge("kleidi_credential_uses_left");
   readonly #ends = this.#registry.gauge("kleidi_expiry_timestamp_seconds");
   readonly #warnings = this.#registry.gauge("kleidi_expiry_warning_seconds");
   /** Sets the metrics that are read at a scrape. */
@@ -112,8 +120,18 @@ export class Metrics {
   }
 
   expiry({ kind, name, at, warningMs }: Expiry): void {
+    if (at === Number.POSITIVE_INFINITY) {
+      for (const gauge of [this.#ends, this.#warnings]) gauge.remove({ kind, name });
+      return;
+    }
     this.#ends.set({ kind, name }, at / 1000);
     this.#warnings.set({ kind, name }, warningMs / 1000);
+  }
+
+  /** @param left undefined: not limited */
+  credentialUses({ provider, kind, left }: CredentialUses): void {
+    if (left === undefined) this.#uses.remove({ provider, kind });
+    else this.#uses.set({ provider, kind }, left);
   }
 
   #known(capability: string): string {

@@ -63,14 +63,16 @@ async function login(
   });
   try {
     const signal = AbortSignal.timeout(TIMEOUT_MS);
-    const lease = await credential.lease(signal);
+    await credential.lease(signal);
     const until = expires === undefined ? "" : `, until ${new Date(expires).toISOString()}`;
     const method = methodOf(config);
     const detail = `the host has a token ${method.source(config)}${until}`;
-    const use = { allow: net.allow, send, lease };
+    // A lease is for one request.
+    const use = async () => ({ allow: net.allow, send, lease: await credential.lease(signal) });
     return [
       { subject: `${subject} login`, ok: true, detail },
-      ...((await method.checkPolicy?.(`${subject} policy`, config, use, signal)) ?? []),
+      ...((await method.checkLimits?.(`${subject} limits`, config, await credential.limits(signal))) ?? []),
+      ...((await method.checkPolicy?.(`${subject} policy`, config, await use(), signal)) ?? []),
     ];
   } catch (error) {
     if (!(error instanceof Unreachable)) throw error;
