@@ -29,6 +29,8 @@ export interface ServerNames {
 
 export interface AuthorityOptions {
   readonly name?: string;
+  /** signs its certificate; absent: it is a root */
+  readonly issuer?: Authority;
   /** lines of openssl's extensions */
   readonly extensions?: readonly string[];
   readonly rsa?: number;
@@ -66,6 +68,7 @@ export class Authority {
       name = "kleidi test CA",
       extensions = [],
       rsa,
+      issuer,
     } = typeof options === "string" ? { name: options } : options;
     requireDebian(["openssl"]);
     this.folder = folder;
@@ -80,7 +83,8 @@ export class Authority {
       "2",
       ...extensions.flatMap((line) => ["-addext", line]),
     ];
-    this.#openssl("req", "-x509", "-new", "-key", "ca-key.pem", ...subject, "-out", "ca.pem");
+    const by = issuer === undefined ? [] : ["-CA", issuer.file, "-CAkey", join(issuer.folder, "ca-key.pem")];
+    this.#openssl("req", "-x509", "-new", "-key", "ca-key.pem", ...by, ...subject, "-out", "ca.pem");
   }
 
   /** The path of the CA's own certificate. */

@@ -82,7 +82,7 @@ export class Dialer {
 
   /** Reads the TLS files. @throws Unreachable a file is unusable */
   assertFiles(): void {
-    if (this.secure) this.#context.get();
+    if (this.secure) this.#context.assertIntact();
   }
 
   /** The end of the host's own certificate; undefined if there is none. @throws Unreachable a file is unusable */
