@@ -194,6 +194,7 @@ export const WALLS: readonly Wall[] = [
     outside: [
       "node:crypto",
       "node:fs",
+      "node:module",
       "node:path",
       "node:timers/promises",
       PROTOBUF,
