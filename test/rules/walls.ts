@@ -240,6 +240,7 @@ export const WALLS: readonly Wall[] = [
       "host/capabilities/net/login/grant.ts",
       "host/capabilities/net/login/method.ts",
       "host/capabilities/net/login/methods.ts",
+      "host/capabilities/net/login/secret-files.ts",
     ],
     outside: ["node:net", "zod"],
   },
