@@ -1,7 +1,7 @@
 /**
  * The type of a capability: one value with its name, its operations, its grant and the reach of that grant, its opening, and the checks of
  * `kleidi check` and `kleidi doctor`. registry.ts lists all capabilities; nothing else enumerates them. The value itself loads no large
- * modules: `open` and `examine` do, if a provider is granted the capability.
+ * modules: `open`, `check` and `examine` do, if a provider is granted the capability.
  */
 import { type DescMessage, fromBinary, type Message, type MessageShape } from "@bufbuild/protobuf";
 import type { z } from "zod";
@@ -28,7 +28,7 @@ export interface Capability {
   /** The files, folders, devices and servers that a host with these grants uses, for `kleidi render`. */
   footprint?(context: GrantContext): Footprint;
   /** For `kleidi check`: checks what the grants name, without contacting a TPM or a server. */
-  check?(context: GrantContext): Finding[];
+  check?(context: GrantContext): Finding[] | Promise<Finding[]>;
   /** For `kleidi doctor`: contacts the TPM or the server. */
   examine?(context: ExamineContext): Promise<Examined[]>;
 }

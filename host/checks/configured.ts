@@ -23,14 +23,18 @@ export async function checkConfigured(
   return [
     { subject: "configuration", ok: true, detail: `${config.file} is valid, ${config.keys.length} keys` },
     ...config.providers.flatMap((provider) => checkProvider(config, provider)),
-    ...CAPABILITIES.filter((capability) => !examined.has(capability)).flatMap(
-      (capability) => capability.check?.(grantsOf(config, capability)) ?? [],
-    ),
+    ...(await checkCapabilities(config, examined)),
     checkAudit(config),
     await checkWall(config),
     ...descriptorFindings(config),
     ...(await checkRunning(config)),
   ];
+}
+
+async function checkCapabilities(config: Config, examined: ReadonlySet<Capability>): Promise<Finding[]> {
+  const checked = CAPABILITIES.filter((capability) => !examined.has(capability));
+  const found = checked.map(async (each) => (await each.check?.(grantsOf(config, each))) ?? []);
+  return (await Promise.all(found)).flat();
 }
 
 /** Checks the module of a provider, its reach (requested and granted) and its surplus (granted and not requested). */

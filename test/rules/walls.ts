@@ -194,6 +194,7 @@ export const WALLS: readonly Wall[] = [
     outside: [
       "node:crypto",
       "node:fs",
+      "node:module",
       "node:path",
       "node:timers/promises",
       PROTOBUF,
@@ -239,6 +240,7 @@ export const WALLS: readonly Wall[] = [
       "host/capabilities/net/login/grant.ts",
       "host/capabilities/net/login/method.ts",
       "host/capabilities/net/login/methods.ts",
+      "host/capabilities/net/login/secret-files.ts",
     ],
     outside: ["node:net", "zod"],
   },
