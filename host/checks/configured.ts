@@ -10,6 +10,7 @@ import { admitProvider } from "../runtime/providers.ts";
 import { reach, surplus } from "../runtime/reach.ts";
 import { checkWall } from "../runtime/wall.ts";
 import { checkAudit } from "./audit.ts";
+import { checkPlaces } from "./places.ts";
 import { checkRunning } from "./running.ts";
 
 /**
@@ -27,6 +28,7 @@ export async function checkConfigured(
       (capability) => capability.check?.(grantsOf(config, capability)) ?? [],
     ),
     checkAudit(config),
+    ...checkPlaces(config),
     await checkWall(config),
     ...descriptorFindings(config),
     ...(await checkRunning(config)),

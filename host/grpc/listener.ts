@@ -7,6 +7,7 @@ import { connect, createServer, type Server, type Socket } from "node:net";
 import { dirname, join } from "node:path";
 import { KleidiError } from "../error.ts";
 import { groupIdOf } from "../lib/groups.ts";
+import { accessFault } from "../lib/path-fault.ts";
 import { lockSocket } from "./socket-lock.ts";
 
 export interface ListenOptions {
@@ -35,11 +36,7 @@ export async function listen(
 ): Promise<Listener> {
   const { socket } = options;
   const action = `Cannot listen on ${socket}`;
-  const length = Buffer.byteLength(socket);
-  if (length > MAX_PATH) {
-    throw refused(`${action}: its path is ${length} bytes, at most ${MAX_PATH} are allowed`);
-  }
-  assertFolder(socket, action);
+  assertBindable(options);
   // Without the lock, two hosts that start at once would both find a dead socket and both replace it.
   const unlock = lockSocket(socket, action);
   try {
@@ -58,6 +55,23 @@ export async function listen(
     unlock();
     throw error;
   }
+}
+
+/**
+ * Checks everything that `listen` needs, except the lock and another process that serves. Changes nothing.
+ * @throws KleidiError socket-refused
+ */
+export function assertBindable({ socket, group }: ListenOptions): void {
+  const action = `Cannot listen on ${socket}`;
+  const length = Buffer.byteLength(socket);
+  if (length > MAX_PATH)
+    throw refused(`${action}: its path is ${length} bytes, at most ${MAX_PATH} are allowed`);
+  assertFolder(socket, action);
+  const fault = accessFault(socket, "create");
+  if (fault !== undefined)
+    throw refused(`${action}: the system refuses it (${fault.code}): ${fault.problem}; ${fault.remedy}`);
+  assertReplaceable(socket, action);
+  if (group !== undefined) assertMember(groupId(group, action), action);
 }
 
 async function bind(
@@ -104,8 +118,14 @@ function assertFolder(path: string, action: string): void {
   if (!statSync(dirname(path)).isDirectory()) throw refused(`${action}: ${dirname(path)} is not a directory`);
 }
 
-/** Only a dead socket of this user may be replaced. */
 async function assertFree(path: string, action: string): Promise<void> {
+  assertReplaceable(path, action);
+  if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return;
+  if (await isServed(path)) throw refused(`${action}: a process is serving there already`);
+}
+
+/** Only a socket of this user may be replaced, once no process listens on it. */
+function assertReplaceable(path: string, action: string): void {
   const found = lstatSync(path, { throwIfNoEntry: false });
   if (found === undefined) return;
   if (found.isSymbolicLink()) throw refused(`${action}: a symbolic link is there`);
@@ -116,7 +136,6 @@ async function assertFree(path: string, action: string): Promise<void> {
   if (found.uid !== uid) {
     throw refused(`${action}: the socket there belongs to uid ${found.uid}, this process is uid ${uid}`);
   }
-  if (await isServed(path)) throw refused(`${action}: a process is serving there already`);
 }
 
 function isServed(path: string): Promise<boolean> {
@@ -136,6 +155,15 @@ function groupId(group: string | number, action: string): number {
   const id = groupIdOf(group);
   if (id !== undefined) return id;
   throw refused(`${action}: the group "${group}" is not in /etc/group; use its number instead`);
+}
+
+/** Only root and members of a group may give a file to it (chown(2)). */
+function assertMember(id: number, action: string): void {
+  if (process.geteuid?.() === 0 || process.getegid?.() === id || process.getgroups?.().includes(id)) return;
+  const uid = process.geteuid?.();
+  throw refused(
+    `${action}: the uid ${uid} is not in the group ${id}, so it cannot give the socket to it; add it to the group, in a unit: SupplementaryGroups=${id}`,
+  );
 }
 
 function unlinkIfPresent(path: string): void {

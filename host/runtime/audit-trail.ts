@@ -16,6 +16,7 @@ import type { Keyset } from "../kms/keyset.ts";
 import { within } from "../lib/deadline.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { AuditSample } from "../telemetry/metric-samples.ts";
+import type { SinkReport } from "../telemetry/report.ts";
 import { AuditRecords } from "./audit-records.ts";
 import { endAnyway } from "./end-anyway.ts";
 import type { HostIdentity } from "./host-identity.ts";
@@ -106,6 +107,11 @@ export class AuditTrail implements Partial<HostObserver> {
     const { sinks, lag: lagLines, untrusted } = this.#log;
     const lagBytes = Math.max(0, ...sinks.map(({ waiting }) => waiting));
     return { lagLines, lagBytes, failures: this.#sinks.failures, untrusted };
+  }
+
+  /** For the state report. */
+  get sinks(): SinkReport[] {
+    return this.#log.sinks.map(({ name, failure }) => ({ name, ...(failure && { failure: failure.error }) }));
   }
 
   rotate(): void {

@@ -19,7 +19,7 @@ export interface HostView {
   readonly service: Pick<KmsService, "activeKeyId">;
   readonly server: Pick<KmsServer, "sample">;
   /** Absent: there is no audit log. */
-  readonly audit?: Pick<AuditTrail, "assertReady" | "sample"> | undefined;
+  readonly audit?: Pick<AuditTrail, "assertReady" | "sample" | "sinks"> | undefined;
   readonly recorder: Recorder;
 }
 

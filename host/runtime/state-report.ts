@@ -29,6 +29,7 @@ export function stateReport({
     startedAt: performance.timeOrigin,
     at: Date.now(),
     ...(reason === undefined ? {} : { notReadyReason: reason }),
+    ...(audit && { audit: audit.sinks }),
     providers: Object.fromEntries(
       providers.all.map((provider) => [provider.config.name, providerReport(provider, recorder)]),
     ),

@@ -4,6 +4,7 @@ import { constants, fstatSync, openSync, type Stats, statSync, writeSync } from 
 import pino, { type Logger } from "pino";
 import { KleidiError } from "../error.ts";
 import { typeFault } from "../lib/files.ts";
+import { accessFault, explainPathError } from "../lib/path-fault.ts";
 
 export type { Logger };
 
@@ -25,6 +26,20 @@ export function createLog({ level, file }: LogOptions): Logger {
     for (let at = 0; at < bytes.length; ) at += writeSync(descriptor, bytes, at);
   });
   return pino({ level, base: { service: "kleidi" }, timestamp: pino.stdTimeFunctions.isoTime }, destination);
+}
+
+/**
+ * Checks that `createLog` can open a log file. Creates nothing.
+ * @throws KleidiError config-invalid
+ */
+export function assertLoggable(file: string): void {
+  const action = `Cannot open the log ${file}`;
+  const found = statSync(file, { throwIfNoEntry: false });
+  if (found !== undefined) assertNoPipe(action, found);
+  const fault = accessFault(file, found === undefined ? "create" : "write");
+  if (fault === undefined) return;
+  const why = `the system refuses it (${fault.code}): ${fault.problem}; ${fault.remedy}`;
+  throw new KleidiError("config-invalid", `${action}: ${why}`);
 }
 
 /**
@@ -61,8 +76,16 @@ function open(file: string): number {
     return descriptor;
   } catch (error) {
     if (error instanceof KleidiError) throw error;
-    const reason = (error as NodeJS.ErrnoException).code ?? "unknown";
-    throw new KleidiError("config-invalid", `${action}: the system refuses it (${reason})`, error);
+    const { code = "unknown" } = error as NodeJS.ErrnoException;
+    const { problem, remedy } = explainPathError(file, error, "create") ?? {
+      problem: "an unknown reason",
+      remedy: "look at the path and its disk",
+    };
+    throw new KleidiError(
+      "config-invalid",
+      `${action}: the system refuses it (${code}): ${problem}; ${remedy}`,
+      error,
+    );
   }
 }
 

@@ -13,12 +13,20 @@ export interface HostReport {
   readonly at: number;
   /** The reason why the host is not ready; absent if it is ready. */
   readonly notReadyReason?: string;
+  /** The sinks of the audit log; absent without one. */
+  readonly audit?: readonly SinkReport[];
   readonly providers: Readonly<Record<string, ProviderReport>>;
   readonly keys: readonly KeyReport[];
   /** The latest first. */
   readonly denials: readonly Denial[];
   /** The latest first. */
   readonly changes: readonly Change[];
+}
+
+export interface SinkReport {
+  readonly name: string;
+  /** The reason why it takes no records; absent if it takes them. */
+  readonly failure?: string;
 }
 
 export interface ProviderReport {

@@ -20,7 +20,9 @@ describe("a check of a service's files", () => {
     chmodSync(fixture.config, 0o644);
   }
   const give = (...names: string[]) => {
-    if (isRoot) for (const name of names) chownSync(join(fixture.folder, "keys", name), UID, UID);
+    if (!isRoot) return;
+    chownSync(fixture.folder, UID, UID);
+    for (const name of names) chownSync(join(fixture.folder, "keys", name), UID, UID);
   };
   const subjects = (...command: string[]) => {
     const { stdout, stderr } = fixture.run(...command, "--json");

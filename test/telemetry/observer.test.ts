@@ -31,6 +31,7 @@ async function open() {
     service: { activeKeyId: () => keyset.encryptWith().keyId },
     server: { sample: () => ({ connections: 5, requests: 4, arrivingBytes: 2 }) },
     audit: {
+      sinks: [],
       assertReady: () => {},
       sample: () => ({ lagLines: 3, lagBytes: 300, failures: 1, untrusted: 0 }),
     },

@@ -2,6 +2,7 @@
 import { closeSync, constants, fstatSync, lstatSync, openSync, rmSync, type Stats } from "node:fs";
 import { dirname } from "node:path";
 import { KleidiError } from "../../error.ts";
+import { accessFault } from "../../lib/path-fault.ts";
 
 /** The owner may write, the group may read. */
 const MODE = 0o640;
@@ -28,6 +29,21 @@ export function assertFolder(file: string): void {
       file,
       `its folder has mode ${octal(status)}, so others can write to it. Change it: chmod 0750 ${folder}`,
     );
+}
+
+/**
+ * Checks that the file can be opened, and its folder written (the lock and the rotation create files there). Creates nothing.
+ * @throws KleidiError audit-invalid
+ */
+export function assertOpenable(file: string): void {
+  assertFolder(file);
+  const found = lstatSync(file, { throwIfNoEntry: false });
+  if (found?.isSymbolicLink()) throw invalid(file, "it is a symbolic link");
+  const unsafe = found && faultOf(found);
+  if (unsafe !== undefined) throw invalid(file, unsafe);
+  const fault = accessFault(file, "create") ?? (found && accessFault(file, "write"));
+  if (fault !== undefined)
+    throw invalid(file, `the system refuses it (${fault.code}): ${fault.problem}; ${fault.remedy}`);
 }
 
 /**
