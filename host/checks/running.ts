@@ -51,7 +51,7 @@ function edited({ file, sha256 }: Config, { configurationSha256, startedAt }: Ho
 function socketRemoved({ listen: { socket } }: Config): Finding[] {
   if (lstatSync(socket, { throwIfNoEntry: false })?.isSocket()) return [];
   const detail = `it runs, and ${socket} is not a socket: no API server can reach it`;
-  return [failed(detail, "Find out what removed the socket, then restart the host.")];
+  return [failed(detail, "The host binds it again within status.interval. Find out what removed it.")];
 }
 
 function failedSinks({ audit = [] }: HostReport): Finding[] {

@@ -2,7 +2,7 @@
  * The Unix socket. It is bound under another name, gets its mode and group, and is then renamed. So it can never be reached with a
  * wrong mode, and an old socket is replaced without a gap.
  */
-import { chmodSync, chownSync, lstatSync, renameSync, statSync, unlinkSync } from "node:fs";
+import { chmodSync, chownSync, lstatSync, renameSync, type Stats, statSync, unlinkSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { dirname, join } from "node:path";
 import { KleidiError } from "../error.ts";
@@ -18,6 +18,8 @@ export interface ListenOptions {
 
 export interface Listener {
   readonly server: Server;
+  /** False if the socket was removed or replaced: no caller reaches this listener any more. */
+  isInPlace(): boolean;
   /** Stops accepting connections, and removes the socket if it is still the one that this listener bound. */
   close(): void;
 }
@@ -42,12 +44,19 @@ export async function listen(
   try {
     await assertFree(socket, action);
     const server = await bind(options, action, onConnection);
-    const { ino } = lstatSync(socket);
+    const { ino, dev } = lstatSync(socket);
+    // While the server listens, the kernel does not give its inode to another file.
+    const isInPlace = () => {
+      const found = statusOf(socket);
+      return found?.ino === ino && found.dev === dev;
+    };
     return {
       server,
+      isInPlace,
       close() {
+        const isOurs = isInPlace();
         server.close();
-        if (lstatSync(socket, { throwIfNoEntry: false })?.ino === ino) unlinkSync(socket);
+        if (isOurs) unlinkSync(socket);
         unlock();
       },
     };
@@ -164,6 +173,15 @@ function assertMember(id: number, action: string): void {
   throw refused(
     `${action}: the uid ${uid} is not in the group ${id}, so it cannot give the socket to it; add it to the group, in a unit: SupplementaryGroups=${id}`,
   );
+}
+
+/** Undefined as well if a folder above the path cannot be entered any more. */
+function statusOf(path: string): Stats | undefined {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false });
+  } catch {
+    return undefined;
+  }
 }
 
 function unlinkIfPresent(path: string): void {

@@ -17,7 +17,7 @@ export interface HostView {
   readonly providers: Pick<Providers, "all">;
   readonly keyset: Keyset;
   readonly service: Pick<KmsService, "activeKeyId">;
-  readonly server: Pick<KmsServer, "sample">;
+  readonly server: Pick<KmsServer, "sample" | "assertReachable">;
   /** Absent: there is no audit log. */
   readonly audit?: Pick<AuditTrail, "assertReady" | "sample" | "sinks"> | undefined;
   readonly recorder: Recorder;
@@ -27,7 +27,7 @@ export interface HostView {
 export function metricSamples(view: HostView): MetricSamples {
   const { providers, service, server, audit } = view;
   return {
-    ready: notReadyReason(service, audit) === undefined,
+    ready: notReadyReason(service, audit, server) === undefined,
     providers: providers.all.map(({ config, supervisor }) => ({ name: config.name, ...supervisor.state() })),
     keys: keySamples(view),
     audit: audit?.sample(),

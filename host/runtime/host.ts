@@ -15,7 +15,7 @@ import type { AuditTrail } from "./audit-trail.ts";
 import { EventLog } from "./event-log.ts";
 import type { HostIdentity } from "./host-identity.ts";
 import { LimitsLog } from "./limits-log.ts";
-import { combineObservers, type HostObserver } from "./observer.ts";
+import { combineObservers, type HostObserver, socketEvents } from "./observer.ts";
 import { keysetOf, Providers } from "./providers.ts";
 import { RpcLog } from "./rpc-log.ts";
 import { Telemetry } from "./telemetry.ts";
@@ -130,12 +130,15 @@ async function construct(config: Config, log: Logger, { wall, identity, audit }:
     interceptors: interceptors.filter((each) => each !== undefined),
     onClosed: (reason, connections, detail) =>
       observer.connectionClosed({ listener: "kms", reason, connections, detail }),
+    socketEvents: socketEvents("kms", observer),
+    socketCheckMs: config.status.intervalMs,
   });
+  const { admin } = config;
   const parts = { config, log, audit, providers, prober, server };
-  if (config.admin === undefined || telemetry === undefined) return { ...parts, admin: undefined };
+  if (admin === undefined || telemetry === undefined) return { ...parts, admin: undefined };
   const { recorder, metrics } = telemetry;
   const view = { identity, config, providers, keyset, service, server, audit, recorder };
-  return { ...parts, admin: new AdminListener(config.admin, view, metrics, observer) };
+  return { ...parts, admin: new AdminListener({ ...config, admin }, view, metrics, observer) };
 }
 
 function proberOf({ status }: Config, keyset: Keyset, observer: HostObserver): Prober {

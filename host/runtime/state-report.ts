@@ -19,10 +19,11 @@ export function stateReport({
   providers,
   keyset,
   service,
+  server,
   audit,
   recorder,
 }: HostView): HostReport {
-  const reason = notReadyReason(service, audit);
+  const reason = notReadyReason(service, audit, server);
   return {
     ...identity,
     configurationSha256: config.sha256,

@@ -186,6 +186,11 @@ export const METRICS = {
     help: "Connections that passed a limit. The host closed them, except for pipelined: then the rest of the sent data is not read.",
     labels: ["listener", "reason"],
   },
+  kleidi_socket_losses_total: {
+    type: "counter",
+    help: "Times that a Unix socket was found removed or replaced under the running host, which binds it again.",
+    labels: ["listener"],
+  },
   kleidi_admin_listen_failures_total: {
     type: "counter",
     help: "Failures of the admin listener to bind its address. The host tries again; until then nothing can be scraped.",

@@ -49,6 +49,7 @@ export class Metrics {
   readonly #versions = this.#registry.counter("kleidi_key_version_changes_total");
   readonly #credentials = this.#registry.counter("kleidi_credential_events_total");
   readonly #closes = this.#registry.counter("kleidi_connections_closed_total");
+  readonly #socketLosses = this.#registry.counter("kleidi_socket_losses_total");
   readonly #adminFailures = this.#registry.counter("kleidi_admin_listen_failures_total");
   readonly #expiries = this.#registry.gauge("kleidi_credential_expiry_timestamp_seconds");
   /** Sets the metrics that are read at a scrape. */
@@ -97,6 +98,10 @@ export class Metrics {
     reason: (typeof CLOSE_REASONS)[Listener][number],
   ): void {
     this.#closes.inc({ listener, reason });
+  }
+
+  socketLost(listener: "kms" | "admin"): void {
+    this.#socketLosses.inc({ listener });
   }
 
   adminListenFailed(): void {

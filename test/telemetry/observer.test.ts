@@ -29,7 +29,7 @@ async function open() {
     providers: { all: [] },
     keyset,
     service: { activeKeyId: () => keyset.encryptWith().keyId },
-    server: { sample: () => ({ connections: 5, requests: 4, arrivingBytes: 2 }) },
+    server: { assertReachable: () => {}, sample: () => ({ connections: 5, requests: 4, arrivingBytes: 2 }) },
     audit: {
       sinks: [],
       assertReady: () => {},
