@@ -2,6 +2,7 @@
 import { closeSync, constants, fstatSync, ftruncateSync, openSync } from "node:fs";
 import { basename } from "node:path";
 import { KleidiError } from "../error.ts";
+import { PATH_REMEDY, pathErrorText } from "../lib/path-fault.ts";
 import { statOf } from "../lib/write-files.ts";
 import { linesBackward } from "./backward.ts";
 import { hashOf, type Position } from "./chain.ts";
@@ -161,7 +162,7 @@ async function withAuditError<T>(file: string, work: () => T | Promise<T>): Prom
   } catch (error) {
     if (error instanceof KleidiError) throw error;
     if (error instanceof ChainFault) throw invalid(file, error.message);
-    throw invalid(file, `the system refused it (${codeOf(error)})`, error);
+    throw invalid(file, pathErrorText(file, error, "create"), error, PATH_REMEDY);
   }
 }
 

@@ -7,8 +7,8 @@ import { connect, createServer, type Server, type Socket } from "node:net";
 import { dirname, join } from "node:path";
 import { KleidiError } from "../error.ts";
 import { groupIdOf } from "../lib/groups.ts";
-import { accessFault } from "../lib/path-fault.ts";
-import { lockSocket } from "./socket-lock.ts";
+import { accessFault, PATH_REMEDY, pathErrorText } from "../lib/path-fault.ts";
+import { lockSocket, SERVED_REMEDY } from "./socket-lock.ts";
 
 export interface ListenOptions {
   readonly socket: string;
@@ -26,6 +26,7 @@ export interface Listener {
 
 // sockaddr_un holds 108 bytes with the terminating zero (unix(7)).
 const MAX_PATH = 107;
+const GROUP_REMEDY = "Create the group or correct its name, and let the user that serves be a member of it.";
 
 /**
  * Listens on a Unix socket.
@@ -77,8 +78,7 @@ export function assertBindable({ socket, group }: ListenOptions): void {
     throw refused(`${action}: its path is ${length} bytes, at most ${MAX_PATH} are allowed`);
   assertFolder(socket, action);
   const fault = accessFault(socket, "create");
-  if (fault !== undefined)
-    throw refused(`${action}: the system refuses it (${fault.code}): ${fault.problem}; ${fault.remedy}`);
+  if (fault !== undefined) throw refused(`${action}: ${fault}`, PATH_REMEDY);
   assertReplaceable(socket, action);
   if (group !== undefined) assertMember(groupId(group, action), action);
 }
@@ -106,8 +106,8 @@ async function bind(
     server.close();
     unlinkIfPresent(staged);
     if (error instanceof KleidiError) throw error;
-    const reason = (error as NodeJS.ErrnoException).code ?? "unknown";
-    throw new KleidiError("socket-refused", `${action}: the system refuses it (${reason})`, error);
+    const why = pathErrorText(socket, error, "create");
+    throw new KleidiError("socket-refused", `${action}: ${why}`, error, PATH_REMEDY);
   } finally {
     process.umask(umask);
   }
@@ -121,6 +121,7 @@ function assertFolder(path: string, action: string): void {
   if (folder === undefined) {
     throw refused(
       `${action}: the folder ${dirname(path)} does not exist; create it: install -d -m 0750 ${dirname(path)}`,
+      PATH_REMEDY,
     );
   }
   // stat, not lstat: /var/run is a link on most systems.
@@ -130,7 +131,7 @@ function assertFolder(path: string, action: string): void {
 async function assertFree(path: string, action: string): Promise<void> {
   assertReplaceable(path, action);
   if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return;
-  if (await isServed(path)) throw refused(`${action}: a process is serving there already`);
+  if (await isServed(path)) throw refused(`${action}: a process is serving there already`, SERVED_REMEDY);
 }
 
 /** Only a socket of this user may be replaced, once no process listens on it. */
@@ -163,7 +164,7 @@ function isServed(path: string): Promise<boolean> {
 function groupId(group: string | number, action: string): number {
   const id = groupIdOf(group);
   if (id !== undefined) return id;
-  throw refused(`${action}: the group "${group}" is not in /etc/group; use its number instead`);
+  throw refused(`${action}: the group "${group}" is not in /etc/group; use its number instead`, GROUP_REMEDY);
 }
 
 /** Only root and members of a group may give a file to it (chown(2)). */
@@ -172,6 +173,7 @@ function assertMember(id: number, action: string): void {
   const uid = process.geteuid?.();
   throw refused(
     `${action}: the uid ${uid} is not in the group ${id}, so it cannot give the socket to it; add it to the group, in a unit: SupplementaryGroups=${id}`,
+    GROUP_REMEDY,
   );
 }
 
@@ -188,6 +190,6 @@ function unlinkIfPresent(path: string): void {
   if (lstatSync(path, { throwIfNoEntry: false }) !== undefined) unlinkSync(path);
 }
 
-function refused(message: string): KleidiError {
-  return new KleidiError("socket-refused", message);
+function refused(message: string, remedy?: string): KleidiError {
+  return new KleidiError("socket-refused", message, undefined, remedy);
 }

@@ -27,26 +27,29 @@ export function explainPathError(path: string, error: unknown, access: Access): 
   return EXPLANATIONS[code]?.(resolve(path), access);
 }
 
+/** The remedy of an error whose message ends with the explanation: its command is in the message. */
+export const PATH_REMEDY = "Run the command named above as root or as the owner of the path, then try again.";
+
+/** Explains an error as the end of a sentence, with the command. @param error of the system, or a fault of `accessFault` */
+export function pathErrorText(path: string, error: unknown, access: Access): string {
+  const { code = "unknown" } = error as NodeJS.ErrnoException;
+  const explained = explainPathError(path, error, access);
+  const why = explained === undefined ? "" : `: ${explained.problem}; ${explained.remedy}`;
+  return `the system refuses it (${code})${why}`;
+}
+
 /**
  * Checks in advance that this process may use a path. Opens and changes nothing.
- * @returns the fault; undefined if the operation is permitted
+ * @returns the fault as the end of a sentence, with the command; undefined if the operation is permitted
  */
-export function accessFault(
-  path: string,
-  access: Access,
-): (PathFault & { readonly code: string }) | undefined {
+export function accessFault(path: string, access: Access): string | undefined {
   const target = access === "create" ? dirname(resolve(path)) : path;
   const { R_OK, W_OK, X_OK } = constants;
   try {
     accessSync(target, access === "read" ? R_OK : access === "write" ? W_OK : W_OK | X_OK);
     return undefined;
   } catch (error) {
-    const { code = "unknown" } = error as NodeJS.ErrnoException;
-    const explained = explainPathError(path, error, access) ?? {
-      problem: `the system refuses ${target}`,
-      remedy: `look at it: namei -l ${target}`,
-    };
-    return { code, ...explained };
+    return pathErrorText(path, error, access);
   }
 }
 

@@ -4,7 +4,7 @@ import { constants, fstatSync, openSync, type Stats, statSync, writeSync } from 
 import pino, { type Logger } from "pino";
 import { KleidiError } from "../error.ts";
 import { typeFault } from "../lib/files.ts";
-import { accessFault, explainPathError } from "../lib/path-fault.ts";
+import { accessFault, PATH_REMEDY, pathErrorText } from "../lib/path-fault.ts";
 
 export type { Logger };
 
@@ -38,8 +38,7 @@ export function assertLoggable(file: string): void {
   if (found !== undefined) assertNoPipe(action, found);
   const fault = accessFault(file, found === undefined ? "create" : "write");
   if (fault === undefined) return;
-  const why = `the system refuses it (${fault.code}): ${fault.problem}; ${fault.remedy}`;
-  throw new KleidiError("config-invalid", `${action}: ${why}`);
+  throw new KleidiError("config-invalid", `${action}: ${fault}`, undefined, PATH_REMEDY);
 }
 
 /**
@@ -76,16 +75,8 @@ function open(file: string): number {
     return descriptor;
   } catch (error) {
     if (error instanceof KleidiError) throw error;
-    const { code = "unknown" } = error as NodeJS.ErrnoException;
-    const { problem, remedy } = explainPathError(file, error, "create") ?? {
-      problem: "an unknown reason",
-      remedy: "look at the path and its disk",
-    };
-    throw new KleidiError(
-      "config-invalid",
-      `${action}: the system refuses it (${code}): ${problem}; ${remedy}`,
-      error,
-    );
+    const why = pathErrorText(file, error, "create");
+    throw new KleidiError("config-invalid", `${action}: ${why}`, error, PATH_REMEDY);
   }
 }
 
