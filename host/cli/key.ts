@@ -11,6 +11,7 @@ import { isProvisioned } from "../runtime/provision.ts";
 import { createProvisionedKey } from "../runtime/provisioned-key.ts";
 import { becomeOwner, becomeServingUser } from "../runtime/serving-user.ts";
 import { EXIT, print, report } from "./output.ts";
+import { UsageError } from "./usage-error.ts";
 
 export interface KeyInitOptions {
   readonly json: boolean;
@@ -85,8 +86,7 @@ function createInKeystore(
     );
   }
   if ((scheme ?? imported ?? escrow) !== undefined) {
-    throw new KleidiError(
-      "config-invalid",
+    throw new UsageError(
       `Cannot create key "${wanted}": --scheme, --import and --escrow are for keys that a provider creates; this key is a file of the keystore, which can be copied`,
     );
   }
@@ -111,8 +111,7 @@ async function provision(
 ): Promise<CreatedKey> {
   const { import: from, escrow } = options;
   if (from !== undefined && escrow !== undefined) {
-    throw new KleidiError(
-      "config-invalid",
+    throw new UsageError(
       `Cannot create key "${key.name}": give --import (existing bytes) or --escrow (a file for new bytes), not both`,
     );
   }

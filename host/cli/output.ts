@@ -32,7 +32,7 @@ export function print(text: string): void {
 }
 
 /** Converts an error of the system about a path, which is no fault in kleidi. */
-function pathFailure(error: unknown): unknown {
+export function pathFailure(error: unknown): unknown {
   const { path, code } = error as NodeJS.ErrnoException;
   if (error instanceof KleidiError || typeof path !== "string" || code === undefined) return error;
   if (explainPathError(path, error, "create") === undefined) return error;
@@ -51,8 +51,8 @@ export function fail(thrown: unknown, json: boolean): number {
   const error = pathFailure(thrown);
   if (error instanceof UsageError) {
     const { message } = error;
-    if (json) print(JSON.stringify({ ok: false, code: "usage-error", message }, null, 2));
-    else process.stderr.write(`${message}\n`);
+    if (json) print(JSON.stringify({ ok: false, code: "usage", message }, null, 2));
+    else process.stderr.write(`error: ${message}\n`);
     return EXIT.USAGE;
   }
   const known = error instanceof KleidiError;

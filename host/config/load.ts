@@ -48,7 +48,7 @@ function read(path: string): Buffer {
 
 function decoded(path: string, bytes: Buffer): string {
   try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch (error) {
     throw refused(path, "UTF-8 text", "bytes that are not valid UTF-8", "save the file as UTF-8", error);
   }

@@ -3,7 +3,6 @@
  * RPCs. The uid of an RPC is in an async context, where the records of its host calls find it; a probe has no uid.
  */
 import { AsyncLocalStorage } from "node:async_hooks";
-import { hashOf } from "../audit/chain.ts";
 import { AuditLog } from "../audit/log.ts";
 import type { Entry } from "../audit/record.ts";
 import type { CredentialEvent } from "../capabilities/capability.ts";
@@ -52,8 +51,7 @@ export class AuditTrail implements Partial<HostObserver> {
   ): Promise<AuditTrail> {
     const sinks = new SinkLog(logger);
     const log = await AuditLog.open(settings, sinks);
-    const digest = hashOf(JSON.stringify(config));
-    log.append({ kind: "start", version, config: digest, wall, pid: process.pid, ...log.claim });
+    log.append({ kind: "start", version, config: config.sha256, wall, pid: process.pid, ...log.claim });
     await log.settled();
     const modules = new Map(config.providers.map(({ name, sha256 }) => [name, sha256]));
     return new AuditTrail(log, sinks, new AuditRecords(modules));

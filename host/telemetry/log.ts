@@ -21,10 +21,7 @@ interface LogOptions {
  */
 export function createLog({ level, file }: LogOptions): Logger {
   const descriptor = file === undefined ? 2 : open(file);
-  const destination = lossy((text) => {
-    const bytes = Buffer.from(text);
-    for (let at = 0; at < bytes.length; ) at += writeSync(descriptor, bytes, at);
-  });
+  const destination = lossy(endTornLines((bytes) => writeSync(descriptor, bytes)));
   return pino({ level, base: { service: "kleidi" }, timestamp: pino.stdTimeFunctions.isoTime }, destination);
 }
 
@@ -39,6 +36,21 @@ export function assertLoggable(file: string): void {
   const fault = accessFault(file, found === undefined ? "create" : "write");
   if (fault === undefined) return;
   throw new KleidiError("config-invalid", `${action}: ${fault}`, undefined, PATH_REMEDY);
+}
+
+/**
+ * Writes texts completely. A line that could be written in part only (a full disk) is ended before the next text, which it would swallow.
+ * @param writeSome writes the first bytes; returns their number
+ */
+export function endTornLines(writeSome: (bytes: Uint8Array) => number): (text: string) => void {
+  let torn = false;
+  return (text) => {
+    let bytes: Uint8Array = Buffer.from(torn ? `\n${text}` : text);
+    while (bytes.length > 0) {
+      bytes = bytes.subarray(writeSome(bytes));
+      torn = bytes.length > 0;
+    }
+  };
 }
 
 /**

@@ -11,7 +11,7 @@ interface MetricRow {
 
 /** The possible values of each label. Neither a caller nor a guest can add a value. */
 export const LABELS = {
-  rpc: "Status, Encrypt or Decrypt",
+  rpc: "status, encrypt or decrypt, as in the log and the audit log",
   code: "ok, or a code of docs/errors.md that an RPC can end with",
   provider: "a name of `providers` in the configuration",
   capability: "a capability of docs/ABI.md that reaches the host, or unknown",

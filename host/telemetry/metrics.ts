@@ -69,7 +69,8 @@ export class Metrics {
   }
 
   /** @param waitedMs the part of `ms` in which the provider waited for a TPM or a KMS */
-  rpc(rpc: (typeof RPCS)[number], code: ErrorCode | "ok", ms: number, waitedMs: number): void {
+  rpc(name: (typeof RPCS)[number], code: ErrorCode | "ok", ms: number, waitedMs: number): void {
+    const rpc = name.toLowerCase();
     this.#rpcs.inc({ rpc, code });
     this.#durations.observe({ rpc }, ms / 1000);
     this.#overheads.observe({ rpc }, Math.max(0, ms - waitedMs) / 1000);
@@ -135,7 +136,7 @@ export class Metrics {
   #zeroCounters(): void {
     const { providers, capabilities, keys } = this.#options;
     const codes = Object.entries(ERRORS).flatMap(([code, row]) => ("grpc" in row ? [code] : []));
-    for (const rpc of RPCS) {
+    for (const rpc of RPCS.map((name) => name.toLowerCase())) {
       for (const code of ["ok", ...codes]) this.#rpcs.inc({ rpc, code }, 0);
       for (const histogram of [this.#durations, this.#overheads]) histogram.zero({ rpc });
     }
