@@ -70,7 +70,9 @@ function failedKeys({ keys }: HostReport): Finding[] {
 }
 
 function providers(state: HostReport): Finding[] {
-  return Object.entries(state.providers).map(([name, { state, quarantine, processes, ends }]) => {
+  return Object.entries(state.providers).map(([name, { state, quarantine, refusal, processes, ends }]) => {
+    if (refusal !== undefined)
+      return failed(`provider ${name} is not run: ${refusal}`, "Correct the module, then restart the host.");
     const detail = `provider ${name} is ${state}, ${processes} of 2 processes, ${ends} unexpected exits`;
     if (quarantine === undefined) return passed(detail);
     const until =

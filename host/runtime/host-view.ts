@@ -10,11 +10,12 @@ import type { AuditTrail } from "./audit-trail.ts";
 import type { HostIdentity } from "./host-identity.ts";
 import type { Providers } from "./providers.ts";
 import { notReadyReason } from "./readiness.ts";
+import { NEVER_STARTED } from "./refused-provider.ts";
 
 export interface HostView {
   readonly identity: HostIdentity;
   readonly config: Pick<Config, "sha256">;
-  readonly providers: Pick<Providers, "all">;
+  readonly providers: Pick<Providers, "all" | "refused">;
   readonly keyset: Keyset;
   readonly service: Pick<KmsService, "activeKeyId">;
   readonly server: Pick<KmsServer, "sample" | "assertReachable">;
@@ -28,7 +29,10 @@ export function metricSamples(view: HostView): MetricSamples {
   const { providers, service, server, audit } = view;
   return {
     ready: notReadyReason(service, audit, server) === undefined,
-    providers: providers.all.map(({ config, supervisor }) => ({ name: config.name, ...supervisor.state() })),
+    providers: [
+      ...providers.all.map(({ config, supervisor }) => ({ name: config.name, ...supervisor.state() })),
+      ...providers.refused.map(({ name }) => ({ name, ...NEVER_STARTED })),
+    ],
     keys: keySamples(view),
     audit: audit?.sample(),
     socket: server.sample(),

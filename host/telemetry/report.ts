@@ -32,6 +32,8 @@ export interface SinkReport {
 export interface ProviderReport {
   readonly state: "starting" | "ready" | "quarantined" | "stopped";
   readonly quarantine?: { readonly reason: string; readonly until?: number };
+  /** The reason why its module is not run; absent if it is. */
+  readonly refusal?: string;
   readonly processes: number;
   readonly ends: number;
   readonly inFlight: number;

@@ -26,7 +26,7 @@ async function open() {
   const view = {
     identity,
     config,
-    providers: { all: [] },
+    providers: { all: [], refused: [] },
     keyset,
     service: { activeKeyId: () => keyset.encryptWith().keyId },
     server: { assertReachable: () => {}, sample: () => ({ connections: 5, requests: 4, arrivingBytes: 2 }) },
