@@ -89,7 +89,7 @@ function parse<const T extends NonNullable<Parameters<typeof parseArgs>[0]>["opt
 function serverOf(server: string | undefined, env: NodeJS.ProcessEnv): string {
   const { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port = "443" } = env;
   if (server !== undefined) return server;
-  if (!host) throw new UsageError("Cannot find the API server: --server is missing, and this is no pod");
+  if (!host) throw new UsageError("Cannot find the API server: --server is missing, and this process does not run in a pod");
   return `https://${bracketed(host)}:${port}`;
 }
 

@@ -19,7 +19,7 @@ const ci = process.env.CI === "true";
 /** Real servers that are built before the tests with such a path run. */
 const SERVERS = [
   {
-    tests: /^test\/(e2e|node|operator)\//,
+    tests: /^test\/(e2e|helm|install|node|operator)\//,
     what: "a real kube-apiserver and etcd",
     build: "test/e2e/go/build.sh",
   },
@@ -34,10 +34,16 @@ const SERVERS = [
     build: "test/node/go/build.sh",
   },
   {
-    tests: /^test\/packages\//,
+    tests: /^test\/install\//,
+    what: "kubectl, etcdctl and etcdutl",
+    build: "test/install/go/build.sh",
+  },
+  {
+    tests: /^test\/(install|packages)\//,
     what: "nfpm, which writes the packages",
     build: "deploy/packages/go/build.sh",
   },
+  { tests: /^test\/helm\//, what: "a real Helm", build: "test/helm/build.sh" },
   { tests: /openbao|vault/, what: "a real OpenBao", build: "test/openbao/build.sh" },
 ] as const;
 type Server = (typeof SERVERS)[number];

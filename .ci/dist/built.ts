@@ -10,7 +10,7 @@ import type { Architecture } from "./packages.ts";
 const root = join(import.meta.dirname, "..", "..");
 const CACHE = join(root, ".tmp", "dist");
 /** Changes in these folders do not change the tree. */
-const WITHOUT_EFFECT = /^(test|bench|\.github|deploy\/packages)\/|\.test\.(ts|yaml)(\.snapshot)?$/;
+const WITHOUT_EFFECT = /^(test|bench|\.github|deploy\/(helm|packages))\/|\.test\.(ts|yaml)(\.snapshot)?$/;
 /** A build takes 12 seconds on one processor, more on a busy machine. */
 const WAIT_MS = 600_000;
 

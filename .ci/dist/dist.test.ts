@@ -157,6 +157,34 @@ describe("the tree", () => {
   });
 });
 
+describe("the tree of the operator", () => {
+  const tree = join(dist.folder, dist.operator);
+
+  test("has every package that a file of the operator imports, and starts", () => {
+    const files = globSync("operator/!(node_modules)/**/*.js", { cwd: tree });
+    assert.ok(files.length > 10, `${files.length} files`);
+    const program = `for (const file of ${JSON.stringify(files)}) await import("${tree}/" + file);`;
+    const imported = spawnSync(process.execPath, ["--input-type=module", "--eval", program], {
+      encoding: "utf8",
+    });
+    assert.equal(imported.status, 0, imported.stderr);
+    const { status, stdout } = spawnSync(process.execPath, [join(tree, "operator/main.js"), "--help"], {
+      encoding: "utf8",
+    });
+    assert.deepEqual([status, stdout.split("|")[0]], [0, "Usage: kleidi-operator controller"]);
+  });
+
+  test("has no source, manifest or package of the development", () => {
+    const files = globSync("**/*", { cwd: tree });
+    assert.deepEqual(
+      files.filter((file) => /\.(map|[cm]?tsx?|ya?ml)$|\.test\./.test(file)),
+      [],
+    );
+    const packages = readdirSync(join(tree, "operator/node_modules")).filter((name) => !name.startsWith("."));
+    assert.deepEqual(packages.sort(), ["@opentelemetry", "bintrees", "prom-client", "tdigest"]);
+  });
+});
+
 describe("npm run dist in another checkout", () => {
   const checkout = new Checkout("another folder, ü");
   after(() => checkout.remove());

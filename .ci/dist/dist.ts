@@ -5,6 +5,7 @@
  *     NAME.tgz                    for npm: everything but Node, which npm installs for the machine's processor
  *     NAME-linux-ARCH/            the tree: the same files, and node_modules/node-linux-ARCH/bin/node; host/kleidi starts it
  *     NAME-linux-ARCH.tar.gz      the tree as an archive
+ *     NAME-operator/              the tree of the operator, without Node
  *     NAME.cdx.json               the software bill of materials
  *
  * `makeDist` makes all of it. A test calls `builtDist()` of built.ts, which builds once for the same files.
@@ -15,6 +16,7 @@ import { type Head, nameOf, readHead } from "../release/commit.ts";
 import { ReleaseFault } from "../release/fault.ts";
 import type { Lockfile } from "../release/sbom.ts";
 import { archive, normalise, pack } from "./archive.ts";
+import { makeOperatorTree } from "./operator.ts";
 import { makePackage } from "./package.ts";
 import { type Architecture, addNode } from "./packages.ts";
 import { run } from "./run.ts";
@@ -41,6 +43,8 @@ export interface Dist {
   readonly files: readonly string[];
   /** Names of the trees in the folder. */
   readonly trees: readonly string[];
+  /** The name of the operator's tree in the folder. */
+  readonly operator: string;
   /** Those that are for another processor than this machine's; the others have printed their version here. */
   readonly notRun: readonly string[];
 }
@@ -61,9 +65,11 @@ export async function makeDist({ checkout, into, architectures, archives }: Dist
     }
     const trees = architectures.map(treeOf);
     const notRun = architectures.filter((arch) => arch !== process.arch).map(treeOf);
+    const operator = `${name}-operator`;
+    makeOperatorTree(checkout, join(into, operator), head.time);
     const archived = archives ? trees.map((tree) => archive(join(into, tree))) : [];
     const files = [`${name}.cdx.json`, `${name}.tgz`, ...archived.map((path) => path.slice(into.length + 1))];
-    return { name, commit: head.id, time: head.time, files: files.sort(), trees, notRun };
+    return { name, commit: head.id, time: head.time, files: files.sort(), trees, notRun, operator };
   } finally {
     rmSync(work, { recursive: true, force: true });
   }

@@ -23,10 +23,10 @@ const HELP = `Make the installable forms of this checkout: JavaScript, the modul
   --help        print this
 
 It writes NAME.tgz (for npm, without Node), NAME-linux-ARCH/ (a folder that runs where it is copied to), NAME-linux-ARCH.tar.gz, a software
-bill of materials (CycloneDX) and SHA256SUMS. The same commit gives the same bytes. NAME is kleidi-1.2.3 for a commit with the tag
-v1.2.3, kleidi-1.2.3+gCOMMIT for another one, and ends with .modified if the checkout has changes. The packages of a commit without the
-tag have the version 1.2.3~TIME.gCOMMIT, which sorts before 1.2.3. The tree of this machine's processor is run once, for its version;
-another one is not run.
+bill of materials (CycloneDX), NAME-operator/ (the operator, for its image) and SHA256SUMS. The same commit gives the same bytes. NAME is
+kleidi-1.2.3 for a commit with the tag v1.2.3, kleidi-1.2.3+gCOMMIT for another one, and ends with .modified if the checkout has changes.
+The packages of a commit without the tag have the version 1.2.3~TIME.gCOMMIT, which sorts before 1.2.3. The tree of
+this machine's processor is run once, for its version; another one is not run.
 
 Examples:
     npm run dist && dist/kleidi-*/host/kleidi --version       make and run the tree

@@ -18,11 +18,13 @@ const NODE_FILES = ["bin/node", "LICENSE", "package.json"];
 /**
  * Installs the production packages without Node; npm verifies each against the lockfile's digest.
  * @param folder gets node_modules
+ * @param of the folder of package.json and its lockfile, relative to the checkout
  * @throws ReleaseFault if npm fails
  */
-export function installPackages(checkout: string, folder: string): void {
-  for (const file of ["package.json", "package-lock.json", ".npmrc"])
-    copyFileSync(join(checkout, file), join(folder, file));
+export function installPackages(checkout: string, folder: string, of = "."): void {
+  for (const file of ["package.json", "package-lock.json"])
+    copyFileSync(join(checkout, of, file), join(folder, file));
+  copyFileSync(join(checkout, ".npmrc"), join(folder, ".npmrc"));
   run("npm", ["ci", "--omit=dev", "--omit=optional", ...QUIET], folder);
   for (const file of ["package-lock.json", ".npmrc"]) rmSync(join(folder, file));
   // npm writes it for its own use.

@@ -78,7 +78,7 @@ function writeSource(commit: Commit, name: string, modules: Modules, into: strin
 /** The package of npm, and a tree with Node for each processor; its bill of materials is the one of the source. */
 async function writePackages(checkout: string, into: string) {
   const dist = await makeDist({ checkout, into, architectures: ARCHITECTURES, archives: true });
-  for (const tree of dist.trees) rmSync(join(into, tree), { recursive: true });
+  for (const tree of [...dist.trees, dist.operator]) rmSync(join(into, tree), { recursive: true });
   return { files: dist.files, notRun: dist.notRun.map((tree) => `${tree}.tar.gz`) };
 }
 

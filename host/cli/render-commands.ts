@@ -22,6 +22,12 @@ const IMAGE: Option = {
   flags: "--image <reference>",
   about: "the image of kleidi, best with its digest; required",
 };
+const MODULE_IMAGE: Option = {
+  flags: "--module-image <provider=reference>",
+  about:
+    "the image of a provider's module, mounted as an image volume; for a module under /opt/kleidi/modules",
+  repeated: true,
+};
 const ENCRYPTION: readonly Option[] = [
   {
     flags: "--stage <stage>",
@@ -46,6 +52,7 @@ const NODE: readonly Option[] = [
   FORM,
   PROGRAM,
   { ...IMAGE, about: "the image of kleidi, best with its digest; required for a pod" },
+  MODULE_IMAGE,
 ];
 
 const EXAMPLE_IMAGE = "--image registry.example/kleidi:0.1.0";
@@ -67,11 +74,15 @@ export const RENDER_COMMANDS: readonly Command[] = [
   {
     name: "render static-pod",
     summary: "Render the manifest, the users and the folders of a static pod.",
-    options: [IMAGE, ...COMMON],
+    options: [IMAGE, MODULE_IMAGE, ...COMMON],
     examples: [
       {
         does: "Print the files for an image",
         line: `kleidi render static-pod ${EXAMPLE_IMAGE}`,
+      },
+      {
+        does: "Take the module of a provider from an image of its own",
+        line: `kleidi render static-pod ${EXAMPLE_IMAGE} --module-image local=registry.example/kleidi-provider-local:0.1.0 --config pod-module.yaml`,
       },
     ],
     run: async (options: PodCommandOptions) => (await forms()).renderStaticPodCommand(options),
@@ -96,7 +107,7 @@ export const RENDER_COMMANDS: readonly Command[] = [
     name: "render sidecar",
     summary:
       "Render a strategic patch of the API server's manifest that runs kleidi as a sidecar in its pod.",
-    options: [IMAGE, ...COMMON],
+    options: [IMAGE, MODULE_IMAGE, ...COMMON],
     examples: [
       {
         does: "Write the patch where kubeadm reads patches",

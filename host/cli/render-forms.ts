@@ -1,6 +1,7 @@
 /** The forms of kleidi render: checks their options and renders them. */
 import { ENCRYPTION_FILE, renderEncryptionConfig, STAGES, type Stage } from "../render/encryption-config.ts";
 import { renderKubeadm } from "../render/kubeadm.ts";
+import type { ModuleImages } from "../render/module-images.ts";
 import { FORMS, type Form, type NodeForm } from "../render/node-form.ts";
 import { renderK3s, renderRke2 } from "../render/rancher.ts";
 import type { Rendered, RenderInput } from "../render/rendered.ts";
@@ -12,7 +13,13 @@ import { type RenderOptions, renderCommand } from "./render.ts";
 import { readExisting } from "./render-existing.ts";
 import { UsageError } from "./usage-error.ts";
 
-export type PodCommandOptions = RenderOptions & { readonly image?: string };
+/** The images of a pod. */
+export interface ImageFlags {
+  readonly image?: string;
+  /** PROVIDER=REFERENCE. Not on Talos. */
+  readonly moduleImage?: readonly string[];
+}
+export type PodCommandOptions = RenderOptions & ImageFlags;
 
 export interface EncryptionFlags {
   readonly stage: string;
@@ -35,8 +42,8 @@ export function renderSystemdCommand(options: RenderOptions & ProgramFlag): numb
 }
 
 export function renderStaticPodCommand(options: PodCommandOptions): number {
-  const image = imageOf(options);
-  return renderCommand(options, (input) => renderStaticPod(input, { image }));
+  const images = imagesOf(options);
+  return renderCommand(options, (input) => renderStaticPod(input, images));
 }
 
 export function renderEncryptionCommand(options: EncryptionCommandOptions): number {
@@ -47,8 +54,8 @@ export function renderEncryptionCommand(options: EncryptionCommandOptions): numb
 }
 
 export function renderSidecarCommand(options: PodCommandOptions): number {
-  const image = imageOf(options);
-  return renderCommand(options, (input) => renderSidecar(input, { image }));
+  const images = imagesOf(options);
+  return renderCommand(options, (input) => renderSidecar(input, images));
 }
 
 const DISTRIBUTIONS = { kubeadm: renderKubeadm, k3s: renderK3s, rke2: renderRke2 };
@@ -74,7 +81,9 @@ export function renderTalosCommand(options: EncryptionCommandOptions & PodComman
 function nodeFormOf(options: DistributionOptions): NodeForm {
   const { form } = options;
   if (!isForm(form)) throw new UsageError(`Cannot use --form ${form}: expected one of ${FORMS.join(", ")}`);
-  return form === "systemd" ? { form, program: programOf(options) } : { form, image: imageOf(options) };
+  if (form === "systemd" && options.moduleImage?.length)
+    throw new UsageError("Cannot use --module-image with --form systemd: a service reads files of the node");
+  return form === "systemd" ? { form, program: programOf(options) } : { form, ...imagesOf(options) };
 }
 
 function isForm(text: string): text is Form {
@@ -88,6 +97,22 @@ function programOf({ program }: ProgramFlag): string {
 
 /** The characters of a reference (distribution/reference), not its grammar: the runtime checks that. */
 const IMAGE = /^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,511}$/;
+
+function imagesOf({ moduleImage = [], ...options }: ImageFlags): {
+  image: string;
+  moduleImages: ModuleImages;
+} {
+  const pairs = moduleImage.map((text) => {
+    const [, provider = "", image = ""] = /^([^=]+)=(.*)$/.exec(text) ?? [];
+    if (provider !== "" && IMAGE.test(image)) return [provider, image] as const;
+    throw new UsageError(
+      `Cannot use --module-image ${text}: expected PROVIDER=REFERENCE, such as local=registry.example/kleidi-provider-local:0.1.0`,
+    );
+  });
+  const images = new Map(pairs);
+  if (images.size < pairs.length) throw new UsageError("Cannot use --module-image twice for one provider");
+  return { image: imageOf(options), moduleImages: images };
+}
 
 function imageOf({ image = "" }: { readonly image?: string }): string {
   if (IMAGE.test(image)) return image;

@@ -6,6 +6,7 @@ import { quote } from "../lib/text.ts";
 import { podArgument } from "./escape.ts";
 import { memoryMiB, socketFolders } from "./footprint.ts";
 import { POD_USER } from "./layout.ts";
+import { type ModuleImages, moduleVolumes, refuseModuleImages } from "./module-images.ts";
 import { refuseIf, sharedFolders } from "./refusal.ts";
 import type { RenderInput } from "./rendered.ts";
 
@@ -52,7 +53,8 @@ function isBelow(folder: string, other: string): boolean {
  * Refuses a configuration that cannot run in a pod.
  * @throws KleidiError render-refused
  */
-export function refuseInPod(form: string, input: RenderInput): void {
+export function refuseInPod(form: string, input: RenderInput, moduleImages: ModuleImages = NONE): void {
+  refuseModuleImages(form, input, moduleImages);
   const { config, footprint } = input;
   const named = socketFolders(config).filter(({ group }) => typeof group === "string");
   const mounts = mountsOf(input).map(({ folder }) => folder);
@@ -90,12 +92,16 @@ export interface ContainerOptions {
   readonly image: string;
   /** By default POD_USER. */
   readonly user?: number;
+  /** By default modules come with the image, or from a folder of the node. */
+  readonly moduleImages?: ModuleImages;
 }
+
+const NONE: ModuleImages = new Map();
 
 /** Not root, no capability, a read-only root: all that a host needs is mounted. */
 export function containerOf(
   input: RenderInput,
-  { image, user = POD_USER }: ContainerOptions,
+  { image, user = POD_USER, moduleImages = NONE }: ContainerOptions,
 ): Record<string, unknown> {
   const { config } = input;
   return {
@@ -117,11 +123,10 @@ export function containerOf(
       seccompProfile: { type: "RuntimeDefault" },
     },
     terminationMessagePolicy: "FallbackToLogsOnError",
-    volumeMounts: mountsOf(input).map(({ name, folder, readOnly }) => ({
-      name,
-      mountPath: folder,
-      readOnly,
-    })),
+    volumeMounts: [
+      ...mountsOf(input).map(({ name, folder, readOnly }) => ({ name, mountPath: folder, readOnly })),
+      ...moduleVolumes(input, moduleImages).map(({ name, folder }) => ({ name, mountPath: folder })),
+    ],
   };
 }
 
@@ -131,10 +136,16 @@ export function containerOf(
  */
 export function volumesOf(
   input: RenderInput,
-  { user = POD_USER }: { readonly user?: number } = {},
+  { user = POD_USER, moduleImages = NONE }: Omit<ContainerOptions, "image"> = {},
 ): object[] {
   const type = user === 0 ? {} : { type: "Directory" };
-  return mountsOf(input).map(({ name, folder }) => ({ name, hostPath: { path: folder, ...type } }));
+  return [
+    ...mountsOf(input).map(({ name, folder }) => ({ name, hostPath: { path: folder, ...type } })),
+    ...moduleVolumes(input, moduleImages).map(({ name, image }) => ({
+      name,
+      image: { reference: image, pullPolicy: "IfNotPresent" },
+    })),
+  ];
 }
 
 /** A request of the kubelet to the admin listener; undefined without one that listens on TCP. */

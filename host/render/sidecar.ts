@@ -1,10 +1,17 @@
 /** A sidecar in the API server's own pod: the kubelet starts it first. Each change of it restarts the API server. */
 import { dirname } from "node:path";
-import { containerOf, probeOf, refuseInPod, SOCKET_VOLUME, volumesOf } from "./container.ts";
+import {
+  type ContainerOptions,
+  containerOf,
+  probeOf,
+  refuseInPod,
+  SOCKET_VOLUME,
+  volumesOf,
+} from "./container.ts";
 import { shellWord, yaml } from "./escape.ts";
 import { POD_USER, renderLayout } from "./layout.ts";
 import { joined, type Rendered, type RenderInput, rootFile } from "./rendered.ts";
-import { DIGEST_ANNOTATION, type PodOptions, podNotes, supplemental } from "./static-pod.ts";
+import { DIGEST_ANNOTATION, moduleNotes, type PodOptions, podNotes, supplemental } from "./static-pod.ts";
 
 /** The folder that kubeadm takes patches from. */
 export const PATCHES = "/etc/kubernetes/patches";
@@ -13,14 +20,18 @@ export const PATCHES = "/etc/kubernetes/patches";
  * Renders a strategic merge patch of the API server's manifest, in the form of kubeadm's patches.
  * @throws KleidiError render-refused
  */
-export function renderSidecar(input: RenderInput, { image }: PodOptions): Rendered {
-  refuseInPod("sidecar", input);
-  const patch = rootFile(`${PATCHES}/kube-apiserver0+strategic.yaml`, yaml(patchOf(input, image)));
+export function renderSidecar(input: RenderInput, { image, moduleImages = new Map() }: PodOptions): Rendered {
+  refuseInPod("sidecar", input, moduleImages);
+  const patch = rootFile(
+    `${PATCHES}/kube-apiserver0+strategic.yaml`,
+    yaml(patchOf(input, { image, moduleImages })),
+  );
   return joined(renderLayout(input, POD_USER), {
     files: [patch],
-    commands: [`crictl pull ${shellWord(image)}`],
+    commands: [image, ...new Set(moduleImages.values())].map((each) => `crictl pull ${shellWord(each)}`),
     notes: [
       ...podNotes(input, image),
+      ...moduleNotes(moduleImages),
       "Each change of the configuration or the image restarts the API server, as they share a pod.",
       ...(probeOf(input, "/livez") === undefined ? [UNORDERED] : []),
     ],
@@ -30,7 +41,7 @@ export function renderSidecar(input: RenderInput, { image }: PodOptions): Render
 const UNORDERED =
   "Without a probe the API server starts as soon as the sidecar's process does: it waits for the socket by itself.";
 
-function patchOf(input: RenderInput, image: string): object {
+function patchOf(input: RenderInput, container: ContainerOptions): object {
   const probe = probeOf(input, "/livez");
   const folder = dirname(input.config.listen.socket);
   return {
@@ -45,7 +56,7 @@ function patchOf(input: RenderInput, image: string): object {
       ...podSecurity(input),
       initContainers: [
         {
-          ...containerOf(input, { image }),
+          ...containerOf(input, container),
           // an init container that keeps running: the others start once it has started (KEP-753)
           restartPolicy: "Always",
           ...(probe && {
@@ -60,7 +71,7 @@ function patchOf(input: RenderInput, image: string): object {
           volumeMounts: [{ name: SOCKET_VOLUME, mountPath: folder, readOnly: true }],
         },
       ],
-      volumes: volumesOf(input),
+      volumes: volumesOf(input, container),
     },
   };
 }

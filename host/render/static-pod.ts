@@ -9,6 +9,7 @@ import {
 } from "./container.ts";
 import { shellWord, yaml } from "./escape.ts";
 import { POD_USER, renderLayout } from "./layout.ts";
+import type { ModuleImages } from "./module-images.ts";
 import { joined, type Rendered, type RenderInput, rootFile } from "./rendered.ts";
 
 /** The kubelet restarts a static pod only if its manifest changes. */
@@ -18,6 +19,7 @@ export const MANIFESTS = "/etc/kubernetes/manifests";
 export interface PodOptions {
   /** The reference of kleidí's image. */
   readonly image: string;
+  readonly moduleImages?: ModuleImages;
   /** The folder of the kubelet's manifests, without a slash at its end. */
   readonly manifests?: string;
   /** The command that pulls an image, without the image. */
@@ -27,14 +29,14 @@ export interface PodOptions {
 /** @throws KleidiError render-refused */
 export function renderStaticPod(
   input: RenderInput,
-  { image, manifests = MANIFESTS, pull = "crictl pull" }: PodOptions,
+  { image, moduleImages = new Map(), manifests = MANIFESTS, pull = "crictl pull" }: PodOptions,
 ): Rendered {
-  refuseInPod("static-pod", input);
-  const files = [rootFile(`${manifests}/kleidi.yaml`, yaml(podOf(input, { image })))];
+  refuseInPod("static-pod", input, moduleImages);
+  const files = [rootFile(`${manifests}/kleidi.yaml`, yaml(podOf(input, { image, moduleImages })))];
   return joined(renderLayout(input, POD_USER), {
     files,
-    commands: [`${pull} ${shellWord(image)}`],
-    notes: podNotes(input, image),
+    commands: [image, ...new Set(moduleImages.values())].map((each) => `${pull} ${shellWord(each)}`),
+    notes: [...podNotes(input, image), ...moduleNotes(moduleImages)],
   });
 }
 
@@ -80,6 +82,17 @@ export function podOf(input: RenderInput, container: ContainerOptions): object {
 export function supplemental(input: RenderInput): object {
   const groups = groupsOf(input);
   return groups.length === 0 ? {} : { supplementalGroups: groups };
+}
+
+/** The requirements of image volumes. */
+export function moduleNotes(images: ModuleImages): string[] {
+  if (images.size === 0) return [];
+  return [
+    "An image volume needs Kubernetes 1.36, or 1.33 with the feature gate ImageVolume, and containerd 2.1.",
+    ...[...new Set(images.values())]
+      .filter((image) => !image.includes("@sha256:"))
+      .map((image) => `The image ${image} is not pinned: add @sha256: and its digest.`),
+  ];
 }
 
 /** The requirements of a pod that its manifest does not show. */

@@ -83,9 +83,9 @@ describe("parseState", () => {
     ["null", null],
     ["a list", []],
     ["no keys", { ...state, keys: undefined }],
-    ["a key that is no object", { ...state, keys: ["kek-1"] }],
-    ["a name that is no text", { ...state, keys: [{ name: 1, provider: "local" }] }],
-    ["a start that is no time", { ...state, startedAt: 1e300 }],
+    ["a key that is not an object", { ...state, keys: ["kek-1"] }],
+    ["a name that is not text", { ...state, keys: [{ name: 1, provider: "local" }] }],
+    ["a start that is not a time", { ...state, startedAt: 1e300 }],
     [
       "a module without a digest",
       { ...state, providers: { local: { module: { name: "m", version: "1" } } } },

@@ -42,7 +42,7 @@ export async function builtImages(): Promise<Images> {
  * @returns its digest: `sha256:…`
  */
 export function buildKleidi(dist: BuiltDist, tag: string): string {
-  return build(DOCKERFILE, tag, dist.tree, [
+  return buildImage(DOCKERFILE, tag, dist.tree, [
     `NODE=${baseImage()}`,
     `VERSION=${versionOf(dist)}`,
     `REVISION=${dist.commit}`,
@@ -51,7 +51,7 @@ export function buildKleidi(dist: BuiltDist, tag: string): string {
 
 /** The same for the image of a provider's module. */
 export function buildProvider(dist: BuiltDist, provider: string, tag: string): string {
-  return build(PROVIDER_DOCKERFILE, tag, join(dist.tree, "providers"), [
+  return buildImage(PROVIDER_DOCKERFILE, tag, join(dist.tree, "providers"), [
     `PROVIDER=${provider}`,
     `VERSION=${versionOf(dist)}`,
     `REVISION=${dist.commit}`,
@@ -69,7 +69,8 @@ export function locked<T>(work: () => T): T {
   }
 }
 
-function build(file: string, tag: string, context: string, args: readonly string[]): string {
+/** @returns the digest of the image */
+export function buildImage(file: string, tag: string, context: string, args: readonly string[]): string {
   // The isolation without namespaces works in a container too; nothing that a step runs uses the network.
   const isolation = ["--isolation", "chroot", "--network", "host"];
   const named = args.flatMap((each) => ["--build-arg", each]);

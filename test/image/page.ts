@@ -1,7 +1,6 @@
-/** The commands and the YAML that docs/image.md shows. */
+/** The commands that docs/image.md shows. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { parse } from "yaml";
 import { root } from "../support/fixture.ts";
 
 const PAGE = readFileSync(join(root, "docs", "image.md"), "utf8");
@@ -16,10 +15,4 @@ export function commandOf(start: string): string[] {
     .find((each) => each.startsWith(start));
   if (line === undefined) throw new Error(`docs/image.md shows no command that starts with: ${start}`);
   return line.split(/\s+/);
-}
-
-/** @returns the only block of YAML: what the page adds to a pod for an image volume */
-export function imageVolume() {
-  const [, block = ""] = /^```yaml\n(.*?)^```$/ms.exec(PAGE) ?? [];
-  return parse(block);
 }

@@ -4,7 +4,7 @@ import { type ImageName, nameOf } from "./images.ts";
 import { MANIFESTS, NODE } from "./kubelet.ts";
 import type { Machine } from "./machine.ts";
 
-const PKI = "/etc/kubernetes/pki";
+export const PKI = "/etc/kubernetes/pki";
 /** Where `kleidi render encryption-config` puts its file. */
 export const ENCRYPTION_CONFIG = "/etc/kubernetes/enc/enc.yaml";
 

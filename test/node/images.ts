@@ -19,7 +19,14 @@ import { NODE_BIN } from "./machine.ts";
 /** Programs are where the control plane's own images have them: a manifest of kubeadm calls them by their name. */
 const dockerfileOf = (program: string) =>
   `FROM scratch\nCOPY ${program} /usr/local/bin/\nENTRYPOINT ["/usr/local/bin/${program}"]\n`;
-const PROGRAMS = { pause: NODE_BIN, goplugin: NODE_BIN, etcd: binaries, "kube-apiserver": binaries } as const;
+const PROGRAMS = {
+  pause: NODE_BIN,
+  goplugin: NODE_BIN,
+  etcd: binaries,
+  "kube-apiserver": binaries,
+  "kube-controller-manager": NODE_BIN,
+  "kube-scheduler": NODE_BIN,
+} as const;
 export type ImageName = keyof typeof PROGRAMS;
 
 export const nameOf = (program: ImageName) => `localhost/${program}:test`;

@@ -1,10 +1,7 @@
 /** kleidí on a node: its files, the pod and the EncryptionConfiguration as `kleidi render` makes them, and its key. */
 import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
-import { parse } from "yaml";
 import { MAIN, makeNodeFiles, USER } from "../image/container.ts";
 import { IMAGE } from "../image/images.ts";
-import { imageVolume } from "../image/page.ts";
 import { kleidi } from "../support/fixture.ts";
 import { writeKubeadmApiServer } from "./kubeadm.ts";
 import { type ContainerStatus, MANIFESTS } from "./kubelet.ts";
@@ -40,16 +37,6 @@ function finish(node: TestNode): void {
 export function render(machine: Machine, form: string, ...options: string[]): void {
   const args = ["render", form, "--config", machine.path(CONFIG), "--out", machine.root, ...options];
   execFileSync(kleidi, args, { stdio: ["ignore", "ignore", "pipe"] });
-}
-
-/** Adds to the rendered pod what docs/image.md shows. @param reference of the image with the module */
-export function addImageVolume(machine: Machine, reference: string): void {
-  const pod = parse(readFileSync(machine.path(POD), "utf8"));
-  const { volumes, containers } = imageVolume().spec;
-  volumes[0].image.reference = reference;
-  pod.spec.volumes.push(...volumes);
-  pod.spec.containers[0].volumeMounts.push(...containers[0].volumeMounts);
-  machine.write(POD, JSON.stringify(pod));
 }
 
 /** Makes the key in a container, as the user of the pod. */

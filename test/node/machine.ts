@@ -13,6 +13,7 @@ import { once } from "node:events";
 import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import { basename, join } from "node:path";
+import { takeLock } from "../../host/lib/lock.ts";
 import { until } from "../e2e/servers.ts";
 import { makeCgroups, removeCgroups } from "./cgroups.ts";
 
@@ -22,6 +23,9 @@ export const NODE_BIN = join(cache, "node-bin");
 
 const PATH = "/opt/node-bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 const END_MS = 30_000;
+/** One machine at a time on all of this one: two would find the settings of each other and restore those. */
+const LOCK = join(tmpdir(), "kleidi-machine.lock");
+const WAIT_MS = 1_800_000;
 /** Settings of the whole machine that a kubelet writes (pkg/kubelet/cm/container_manager_linux.go). */
 const SYSCTLS = [
   "vm/overcommit_memory",
@@ -72,9 +76,11 @@ export class Machine {
   readonly #sysctls = SYSCTLS.map((path) => [path, readFileSync(path, "utf8")] as const);
   readonly #children = new Set<ChildProcess>();
   readonly #unshare: ChildProcess;
+  readonly #release: () => void;
   #first = 0;
 
-  private constructor(folders: readonly string[]) {
+  private constructor(folders: readonly string[], release: () => void) {
+    this.#release = release;
     // Short: the path of a socket has at most 107 bytes.
     this.#folder = mkdtempSync(join(tmpdir(), "kleidi-node-"));
     this.root = join(this.#folder, "root");
@@ -91,9 +97,12 @@ export class Machine {
     process.once("exit", this.#abandon);
   }
 
-  /** @param folders of this machine, each bound to /opt/NAME */
+  /**
+   * Waits until no other machine runs.
+   * @param folders of this machine, each bound to /opt/NAME
+   */
   static async start(folders: readonly string[] = []): Promise<Machine> {
-    const machine = new Machine(folders);
+    const machine = new Machine(folders, takeLock(LOCK, WAIT_MS));
     try {
       await until("process 1 of the machine is there", async () => machine.#find());
     } catch (error) {
@@ -157,6 +166,7 @@ export class Machine {
     process.off("exit", this.#abandon);
     await until("its cgroups are gone", async () => removeCgroups(this.cgroup), END_MS);
     this.#restore();
+    this.#release();
     rmSync(this.#folder, { recursive: true, force: true });
   }
 

@@ -13,7 +13,7 @@ import { builtImages, IMAGE, PROVIDER_IMAGE } from "../image/images.ts";
 import { requireDebian } from "../support/debian.ts";
 import { root } from "../support/fixture.ts";
 import { untilWell } from "../support/until-well.ts";
-import { addImageVolume, install, POD, render, runInPod } from "./kleidi.ts";
+import { install, POD, render, runInPod } from "./kleidi.ts";
 import { leftOut } from "./machine.ts";
 import { BOOT_MS, TestNode } from "./node.ts";
 import { PREVIOUS, PREVIOUS_VERSION, previousImage } from "./variants.ts";
@@ -145,8 +145,7 @@ describe("a node whose static pods are etcd, kleidí and kube-apiserver", { skip
     const config = JSON.parse(readFileSync(node.machine.path(CONFIG), "utf8"));
     config.providers.local.module = "/opt/kleidi/modules/local.wasm";
     node.machine.write(CONFIG, JSON.stringify(config));
-    render(node.machine, "static-pod", "--image", IMAGE);
-    addImageVolume(node.machine, PROVIDER_IMAGE);
+    render(node.machine, "static-pod", "--image", IMAGE, "--module-image", `local=${PROVIDER_IMAGE}`);
     const current = await container("the pod with the volume runs", (each) => each.id !== old.id);
     await assertServes();
     assert.match(runInPod(node, current, "check", "--live"), /^ok .*provider local: .* as pinned/m);

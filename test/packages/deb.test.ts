@@ -10,13 +10,14 @@ import { after, before, describe, test } from "node:test";
 import { KmsClient } from "../../host/grpc/client.ts";
 import { requireDebian } from "../support/debian.ts";
 import { sha256Of } from "../support/fixture.ts";
+import { Page } from "../support/page.ts";
 import { untilWell } from "../support/until-well.ts";
 import { builtPackages, NEW, OLD } from "./built.ts";
 import { Machine } from "./machine.ts";
-import { commandsOf } from "./page.ts";
 
 requireDebian(["debootstrap", "systemd-container"]);
 
+const page = new Page("install-systemd.md");
 const HOME = "/usr/lib/kleidi";
 const MIB = 1 << 20;
 /** Less than one version, one version, and two: an upgrade writes the new files beside the old ones. */
@@ -29,7 +30,7 @@ describe("the .deb", () => {
   const show = (property: string) =>
     machine.mustRun(`systemctl show --value --property ${property} kleidi.service`);
   const installed = () => machine.run("dpkg --status kleidi | grep '^Status\\|^Version'").text;
-  const walk = (heading: string) => commandsOf(heading).map((command) => machine.mustRun(command));
+  const walk = (heading: string) => page.commands(heading).map((command) => machine.mustRun(command));
   const resize = (bytes: number) => machine.mustRun(`mount -o remount,size=${bytes} ${HOME}`);
 
   before(async () => {
@@ -63,7 +64,7 @@ describe("the .deb", () => {
   }
 
   test("an installation on a full disk fails and leaves nothing", () => {
-    const [install = ""] = commandsOf("Install");
+    const [install = ""] = page.commands("Install");
     const { status, text } = machine.run(install);
     assert.equal(status, 100, text);
     assert.match(text, /No space left on device/);
@@ -89,7 +90,7 @@ describe("the .deb", () => {
   });
 
   test("it is installed twice without a change", () => {
-    const [install = ""] = commandsOf("Install");
+    const [install = ""] = page.commands("Install");
     assert.match(machine.mustRun(install), /already the newest version/);
     machine.mustRun(install.replace("apt-get install --yes", "dpkg --install"));
     assertInstalled(OLD);
@@ -120,7 +121,7 @@ describe("the .deb", () => {
   test("an upgrade on a full disk fails, and the former version is complete and serves", async () => {
     resize(SIZES.one);
     const pid = show("MainPID");
-    const [upgrade = ""] = commandsOf("Upgrade");
+    const [upgrade = ""] = page.commands("Upgrade");
     const { status, text } = machine.run(upgrade);
     assert.equal(status, 100, text);
     assert.match(text, /No space left on device/);
@@ -134,7 +135,7 @@ describe("the .deb", () => {
     const pid = show("MainPID");
     const pinned = join(machine.root, "etc/kleidi/providers/local.wasm");
     const sha256 = sha256Of(pinned);
-    const [upgrade = "", ...rest] = commandsOf("Upgrade");
+    const [upgrade = "", ...rest] = page.commands("Upgrade");
     assert.match(machine.mustRun(upgrade), /runs the former version until it is restarted/);
     assertInstalled(NEW);
     assert.equal(show("MainPID"), pid);
@@ -172,7 +173,7 @@ describe("the .deb", () => {
       "var/lib/kleidi/keys/kek-2026.key",
     ];
     const before = kept.map((path) => sha256Of(join(machine.root, path)));
-    for (const command of [...commandsOf("Remove"), "apt-get purge --yes kleidi"]) {
+    for (const command of [...page.commands("Remove"), "apt-get purge --yes kleidi"]) {
       assert.match(machine.mustRun(command), /Kept: \/etc\/kleidi, \/var\/lib\/kleidi \(the keys\)/);
       assert.deepEqual(
         kept.map((path) => sha256Of(join(machine.root, path))),

@@ -9,7 +9,7 @@ import { unpackRoot } from "./debian-root.ts";
 /** The hierarchies that systemd moves its processes in: version 2, and the one that systemd has beside version 1. */
 const HIERARCHIES = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd"];
 const ENVIRONMENT = [
-  "PATH=/usr/sbin:/usr/bin",
+  "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin",
   "LANG=C.UTF-8",
   "HOME=/root",
   "DEBIAN_FRONTEND=noninteractive",
@@ -30,10 +30,8 @@ export class Machine {
   #process: ChildProcess | undefined;
   #leader = "";
 
-  /**
-   * @param full a folder that is a file system of its own, with these bytes
-   */
-  async boot(full: { path: string; bytes: number }): Promise<void> {
+  /** @param small a folder that is a file system of its own, of so many bytes */
+  async boot(small?: { path: string; bytes: number }): Promise<void> {
     if (this.#cgroups.length === 0) this.#cgroups.push(join("/sys/fs/cgroup", this.#name));
     for (const each of this.#cgroups) mkdirSync(each);
     const enter = this.#cgroups.map((each) => `echo $$ >'${each}/cgroup.procs'; `).join("");
@@ -41,7 +39,8 @@ export class Machine {
       ...["--quiet", "--directory", this.root, "--register=no", "--keep-unit", "--private-network"],
       // A machine has no filter of system calls around its process 1.
       ...["--console=pipe", "--system-call-filter=@known"],
-      ...[`--tmpfs=${full.path}:size=${full.bytes},mode=755`, "--boot"],
+      ...(small === undefined ? [] : [`--tmpfs=${small.path}:size=${small.bytes},mode=755`]),
+      "--boot",
     ];
     const env = { ...process.env, SYSTEMD_NSPAWN_UNIFIED_HIERARCHY: "1" };
     this.#process = spawn("sh", ["-c", `${enter}exec systemd-nspawn "$@"`, "sh", ...args], {

@@ -7,12 +7,13 @@ import { after, before, describe, test } from "node:test";
 import { buildNfpm, runNfpm } from "../../deploy/packages/nfpm.ts";
 import { requireDebian } from "../support/debian.ts";
 import { sha256Of } from "../support/fixture.ts";
+import { Page } from "../support/page.ts";
 import { builtPackages, NEW, OLD } from "./built.ts";
 import { unpackRoot } from "./debian-root.ts";
-import { commandsOf } from "./page.ts";
 
 requireDebian(["debootstrap", "rpm"]);
 
+const page = new Page("install-systemd.md");
 const HOME = "/usr/lib/kleidi";
 /** What a distribution with rpm has: the root has the same of Debian. */
 const BASE = [
@@ -25,7 +26,7 @@ const BASE = [
   "systemd",
   "util-linux",
 ];
-const [INSTALL = "", UPGRADE = "", BACK = "", ERASE = ""] = commandsOf("Fedora and RHEL (.rpm)");
+const [INSTALL = "", UPGRADE = "", BACK = "", ERASE = ""] = page.commands("Fedora and RHEL (.rpm)");
 
 describe("the .rpm", () => {
   const root = unpackRoot();
@@ -108,7 +109,7 @@ describe("the .rpm", () => {
   });
 
   test("upgrade, the way back and removal keep keys and configuration; installed again, it reads the key", () => {
-    for (const command of commandsOf("First configuration").filter((each) => !each.includes("--live")))
+    for (const command of page.commands("First configuration").filter((each) => !each.includes("--live")))
       inRoot(command);
     const kept = [
       "etc/kleidi/kleidi.yaml",

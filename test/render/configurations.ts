@@ -40,3 +40,12 @@ export const talos = localPod
   .replace("65533", "65534")
   .replace("providers/main.wasm", "/opt/kleidi/providers/main.wasm")
   .replace("/etc/kleidi/secret", "/var/lib/kleidi/secret");
+/** The module where an image volume is mounted. */
+export const moduleFromImage = localPod.replace("providers/main.wasm", "/opt/kleidi/modules/main.wasm");
+/** The same, with a second provider whose module is in that folder. */
+export const twoModules = moduleFromImage
+  .replace(
+    "\nkeys:",
+    `\n  second: { module: /opt/kleidi/modules/second.wasm, sha256: ${SHA}, grants: {} }\nkeys:`,
+  )
+  .replace("keys: [{", "keys: [{ name: old, provider: second, use: decrypt }, {");

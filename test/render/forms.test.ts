@@ -17,7 +17,16 @@ import { renderSystemd } from "../../host/render/systemd.ts";
 import { renderTalos } from "../../host/render/talos.ts";
 import { requireDebian } from "../support/debian.ts";
 import { kleidi } from "../support/fixture.ts";
-import { local, localPod, talos, tpm, vault, vaultAddress } from "./configurations.ts";
+import {
+  local,
+  localPod,
+  moduleFromImage,
+  talos,
+  tpm,
+  twoModules,
+  vault,
+  vaultAddress,
+} from "./configurations.ts";
 
 requireDebian(["systemd"]);
 const folder = mkdtempSync(join(tmpdir(), "kleidi-render-"));
@@ -31,6 +40,7 @@ function inputFrom(text: string, nodeConfig = "/etc/kleidi/kleidi.yaml"): Render
 
 const image = "registry.example/kleidi:0.1.0";
 const program = "/opt/kleidi/host/kleidi";
+const moduleImages = new Map([["main", "registry.example/kleidi-provider-main:0.1.0"]]);
 const encryption = { stage: "promote" as Stage, resources: ["secrets"] };
 const service = { form: "systemd", program } as const;
 const pod = { form: "static-pod", image } as const;
@@ -45,7 +55,11 @@ const FORMS: Readonly<Record<string, () => Rendered>> = {
   "systemd, server with an address, landlock": () => renderSystemd(inputFrom(vaultAddress), { program }),
   "static-pod": () => renderStaticPod(inputFrom(localPod), { image }),
   "static-pod, server": () => renderStaticPod(inputFrom(vault), { image }),
+  "static-pod, the module from an image": () =>
+    renderStaticPod(inputFrom(moduleFromImage), { image, moduleImages }),
   sidecar: () => renderSidecar(inputFrom(localPod), { image }),
+  "sidecar, the module from an image": () =>
+    renderSidecar(inputFrom(moduleFromImage), { image, moduleImages }),
   "kubeadm, systemd": () => renderKubeadm(inputFrom(local), service, encryption),
   "kubeadm, sidecar": () => renderKubeadm(inputFrom(localPod), sidecar, encryption),
   "k3s, systemd": () => renderK3s(inputFrom(local), service, encryption, { kubeletFirst: false }),
@@ -104,12 +118,18 @@ const REFUSED: Readonly<Record<string, () => Rendered>> = {
   "a group's name in a pod": () => renderStaticPod(inputFrom(local), { image }),
   "bubblewrap in a pod": () =>
     renderStaticPod(inputFrom(`${localPod}sandbox: { wall: bubblewrap }\n`), { image }),
+  "an image for a module in a folder of the node": () =>
+    renderStaticPod(inputFrom(localPod), { image, moduleImages }),
+  "an image for an unknown provider": () =>
+    renderSidecar(inputFrom(moduleFromImage), { image, moduleImages: new Map([["other", "x"]]) }),
+  "an image over the module of another provider": () =>
+    renderStaticPod(inputFrom(twoModules), { image, moduleImages }),
   "a configuration that Talos cannot have": () => renderTalos(inputFrom(local), { image, encryption }),
   "a log in a folder of the system": () =>
     renderSystemd(inputFrom(localPod.replace("kleidi/audit.jsonl", "audit.jsonl")), { program }),
   "keys in a folder that the unit hides": () =>
     renderSystemd(inputFrom(local.replace("/var/lib/kleidi/keys", "/home/kleidi/keys")), { program }),
-  "an endpoint that is no URL": () =>
+  "an endpoint that is not a URL": () =>
     renderEncryptionConfig(inputFrom(local.replace("/run/kleidi/", "/run/k%20?/")), {
       ...encryption,
       file: "/enc.yaml",

@@ -9,6 +9,7 @@ export const PACKAGES = [
   "bubblewrap",
   "buildah",
   "chromium",
+  "containernetworking-plugins",
   "debootstrap",
   "fish",
   "gnupg",
