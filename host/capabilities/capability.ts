@@ -65,6 +65,8 @@ export interface GrantContext<Grant = unknown, Section = unknown> {
   readonly grants: ReadonlyMap<string, Grant>;
   /** The capability's own section of the configuration; undefined if there is none. */
   readonly section: Section | undefined;
+  /** The version that the configuration pins, by the name of the key. */
+  readonly pins: ReadonlyMap<string, string>;
 }
 
 /** Features that a provider needs of the TPM or the server, as its manifest lists them (docs/ABI.md, section 6). */

@@ -10,6 +10,7 @@ import { admitProvider } from "../runtime/providers.ts";
 import { reach, surplus } from "../runtime/reach.ts";
 import { checkWall } from "../runtime/wall.ts";
 import { checkAudit } from "./audit.ts";
+import { checkPlaces } from "./places.ts";
 import { checkRunning } from "./running.ts";
 
 /**
@@ -25,6 +26,7 @@ export async function checkConfigured(
     ...config.providers.flatMap((provider) => checkProvider(config, provider)),
     ...(await checkCapabilities(config, examined)),
     checkAudit(config),
+    ...checkPlaces(config),
     await checkWall(config),
     ...descriptorFindings(config),
     ...(await checkRunning(config)),

@@ -5,6 +5,7 @@
 import type { CredentialEvent } from "../capabilities/capability.ts";
 import type { Witness } from "../capabilities/gate.ts";
 import type { KleidiError } from "../error.ts";
+import type { SocketEvents } from "../grpc/keep-listening.ts";
 import type { CloseReason } from "../grpc/limits.ts";
 import type { KeyConfig } from "../kms/keyset.ts";
 import type { KeyChange } from "../kms/prober.ts";
@@ -23,6 +24,24 @@ export interface HostObserver extends Witness {
   adminRefused(failure: KleidiError, nextTryMs: number): void;
   /** @param tries how many it took, this one included */
   adminOpened(address: string, tries: number): void;
+  /** A Unix socket was removed or replaced under the host, was bound again, or cannot be. */
+  socketChanged(event: SocketEvent): void;
+}
+
+export interface SocketEvent {
+  readonly listener: "kms" | "admin";
+  readonly type: "lost" | "bound" | "refused";
+  /** The reason why it cannot be bound again. */
+  readonly failure?: KleidiError;
+}
+
+/** The events of a kept socket (grpc/keep-listening.ts), for the observer. */
+export function socketEvents(listener: SocketEvent["listener"], observer: HostObserver): SocketEvents {
+  return {
+    lost: () => observer.socketChanged({ listener, type: "lost" }),
+    bound: () => observer.socketChanged({ listener, type: "bound" }),
+    refused: (failure) => observer.socketChanged({ listener, type: "refused", failure }),
+  };
 }
 
 export type ProviderEvent =
@@ -78,6 +97,9 @@ export function combineObservers(observers: readonly Partial<HostObserver>[]): H
     },
     adminOpened(address, tries) {
       for (const each of observers) each.adminOpened?.(address, tries);
+    },
+    socketChanged(event) {
+      for (const each of observers) each.socketChanged?.(event);
     },
   };
 }

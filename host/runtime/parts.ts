@@ -12,7 +12,7 @@ import type { AuditTrail } from "./audit-trail.ts";
 import { EventLog } from "./event-log.ts";
 import type { HostIdentity } from "./host-identity.ts";
 import { LimitsLog } from "./limits-log.ts";
-import { combineObservers, type HostObserver } from "./observer.ts";
+import { combineObservers, type HostObserver, socketEvents } from "./observer.ts";
 import { keysetOf, Providers } from "./providers.ts";
 import { RpcLog } from "./rpc-log.ts";
 
@@ -59,13 +59,16 @@ export async function construct(
     interceptors: interceptors.filter((each) => each !== undefined),
     onClosed: (reason, connections, detail) =>
       observer.connectionClosed({ listener: "kms", reason, connections, detail }),
+    socketEvents: socketEvents("kms", observer),
+    socketCheckMs: config.status.intervalMs,
   });
   const parts = { config, log, audit, providers, prober, server };
-  if (config.admin === undefined || watched === undefined) return { ...parts, admin: undefined };
+  const { admin } = config;
+  if (admin === undefined || watched === undefined) return { ...parts, admin: undefined };
   const { AdminListener } = watched;
   const { recorder, metrics } = watched.telemetry;
   const view = { identity, config, providers, keyset, service, server, audit, recorder };
-  return { ...parts, admin: new AdminListener(config.admin, view, metrics, observer) };
+  return { ...parts, admin: new AdminListener({ ...config, admin }, view, metrics, observer) };
 }
 
 function proberOf({ status }: Config, keyset: Keyset, observer: HostObserver): Prober {

@@ -86,11 +86,13 @@ export const WALLS: readonly Wall[] = [
       "host/audit",
       "host/capabilities",
       "host/config",
+      "host/grpc",
       "host/kms",
       "host/module/trust",
       "host/runtime",
       "host/telemetry",
     ],
+    outside: ["node:fs", "node:path"],
   },
   {
     // pure: a configuration in, files out
