@@ -7,6 +7,7 @@ import { type DescMessage, fromBinary, type Message, type MessageShape } from "@
 import type { z } from "zod";
 import type { Finding } from "../finding.ts";
 import { type HostAnswer, type HostCall, HostCode, refusal } from "../host-call.ts";
+import type { Expiry } from "../lib/expiry.ts";
 import type { Rule } from "../schema/rule.ts";
 
 export interface Capability {
@@ -89,6 +90,9 @@ export interface OpenContext<Grant = unknown, Section = unknown> extends GrantCo
   readonly linesPerCall: ReadonlyMap<string, number>;
   log(level: LogLevel, fields: Readonly<Record<string, unknown>>, message: string): void;
   onCredential(event: CredentialEvent): void;
+  /** Called when an end is known for the first time, and when it is read again. */
+  onExpiry(expiry: Expiry): void;
+  onCredentialUses(uses: CredentialUses): void;
 }
 export type LogLevel = "debug" | "info" | "warn" | "error";
 
@@ -99,6 +103,14 @@ export interface CredentialEvent {
   /** In milliseconds of Date.now(); absent if unknown. */
   readonly expires?: number | undefined;
   readonly why?: string | undefined;
+}
+
+/** The uses of a credential that are left. */
+export interface CredentialUses {
+  readonly provider: string;
+  readonly kind: "token" | "secret-id";
+  /** Undefined: not limited. */
+  readonly left: number | undefined;
 }
 
 /** The findings about one TPM or server. */

@@ -1,7 +1,8 @@
 /** Opens the capabilities that the configuration grants. */
-import type { CredentialEvent, Opened } from "../capabilities/capability.ts";
+import type { CredentialEvent, CredentialUses, Opened } from "../capabilities/capability.ts";
 import { CAPABILITIES } from "../capabilities/registry.ts";
 import type { Config } from "../config/config.ts";
+import type { Expiry } from "../lib/expiry.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { grantsOf } from "./grants.ts";
 
@@ -15,6 +16,8 @@ export async function openCapabilities(
   config: Config,
   log: Logger,
   onCredential: (event: CredentialEvent) => void,
+  onExpiry: (expiry: Expiry) => void,
+  onCredentialUses: (uses: CredentialUses) => void,
 ): Promise<OpenCapabilities> {
   const linesPerCall = new Map(config.providers.map(({ name, limits }) => [name, limits.logLines]));
   const opened: Record<string, Opened> = {};
@@ -28,6 +31,8 @@ export async function openCapabilities(
         linesPerCall,
         log: (level, fields, message) => log[level](fields, message),
         onCredential,
+        onExpiry,
+        onCredentialUses,
       });
     }
     return opened;

@@ -11,6 +11,7 @@ import type { Gate } from "../host-call.ts";
 import { type KeyConfig, Keyset } from "../kms/keyset.ts";
 import type { Provider } from "../kms/provider.ts";
 import { type AdmittedModule, admit } from "../module/admission.ts";
+import { trustEnd } from "../module/trust/end.ts";
 import { SandboxedProvider, type Settings } from "../sandbox/provider.ts";
 import { Supervisor } from "../sandbox/supervisor.ts";
 import type { Wall } from "../sandbox/wall/build.ts";
@@ -78,7 +79,17 @@ export class Providers {
         `${failure.message}; the other providers serve`,
       );
     const wall = options.wall ?? (await wallOf(config));
-    const capabilities = await openCapabilities(config, log, (event) => observer.credentialChanged(event));
+    const capabilities = await openCapabilities(
+      config,
+      log,
+      (event) => observer.credentialChanged(event),
+      (expiry) => observer.expiryKnown(expiry),
+      (uses) => observer.credentialUsesKnown(uses),
+    );
+    for (const { config, module } of admitted) {
+      const end = module.trusted && trustEnd(config.name, module.trusted);
+      if (end !== undefined) observer.expiryKnown(end);
+    }
     const gate = measure(gateOf(admitted, capabilities, observer));
     const all = admitted.map((each): RunnableProvider => {
       const { name } = each.config;
