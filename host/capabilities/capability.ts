@@ -89,6 +89,8 @@ export interface OpenContext<Grant = unknown, Section = unknown> extends GrantCo
   /** Log lines in one call of each provider, by the provider's name. */
   readonly linesPerCall: ReadonlyMap<string, number>;
   log(level: LogLevel, fields: Readonly<Record<string, unknown>>, message: string): void;
+  /** A guest wrote a line to kleidi:log. */
+  onLine(provider: string, level: LogLevel, line: string): void;
   onCredential(event: CredentialEvent): void;
   /** Called when an end is known for the first time, and when it is read again. */
   onExpiry(expiry: Expiry): void;
@@ -115,7 +117,7 @@ export interface CredentialUses {
 
 /** The findings about one TPM or server. */
 export interface Examined {
-  /** The only provider that uses it: if all is well, doctor probes its keys next. */
+  /** A provider that uses it: if all is well, doctor probes its keys next. */
   readonly provider?: string;
   readonly findings: readonly Finding[];
 }

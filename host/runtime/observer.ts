@@ -2,7 +2,7 @@
  * The events of a host, and the observers that receive them: the audit log, the metrics with the state report, and the log. An observer
  * is given to each part of the host when the part is constructed.
  */
-import type { CredentialEvent, CredentialUses } from "../capabilities/capability.ts";
+import type { CredentialEvent, CredentialUses, LogLevel } from "../capabilities/capability.ts";
 import type { Witness } from "../capabilities/gate.ts";
 import type { KleidiError } from "../error.ts";
 import type { SocketEvents } from "../grpc/keep-listening.ts";
@@ -18,6 +18,8 @@ export interface HostObserver extends Witness {
   /** The end of a signature, a certificate or a credential is known, or was read again. */
   expiryKnown(expiry: Expiry): void;
   credentialUsesKnown(uses: CredentialUses): void;
+  /** A guest wrote a line to kleidi:log. */
+  guestWrote(provider: string, level: LogLevel, line: string): void;
   providerChanged(provider: string, event: ProviderEvent): void;
   /** A key became ready or failed, or its provider reports a new version. */
   keyChanged(change: KeyChange): void;
@@ -89,6 +91,9 @@ export function combineObservers(observers: readonly Partial<HostObserver>[]): H
     },
     credentialUsesKnown(uses) {
       for (const each of observers) each.credentialUsesKnown?.(uses);
+    },
+    guestWrote(provider, level, line) {
+      for (const each of observers) each.guestWrote?.(provider, level, line);
     },
     providerChanged(provider, event) {
       for (const each of observers) each.providerChanged?.(provider, event);

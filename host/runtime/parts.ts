@@ -10,6 +10,7 @@ import type { Logger } from "../telemetry/log.ts";
 import type { AdminListener } from "./admin.ts";
 import type { AuditTrail } from "./audit-trail.ts";
 import { EventLog } from "./event-log.ts";
+import { GuestLog } from "./guest-log.ts";
 import type { HostIdentity } from "./host-identity.ts";
 import { LimitsLog } from "./limits-log.ts";
 import { combineObservers, type HostObserver, socketEvents } from "./observer.ts";
@@ -45,7 +46,7 @@ export async function construct(
   const watched = config.admin && (await loadAdmin(config, identity));
   const telemetry = watched?.telemetry;
   // The audit log comes first: an action that it cannot record is not performed.
-  const observers = [audit, telemetry, new EventLog(log), new LimitsLog(log)];
+  const observers = [audit, telemetry, new EventLog(log), new GuestLog(log), new LimitsLog(log)];
   const observer = combineObservers(observers.filter((each) => each !== undefined));
   const measured = telemetry && { measure: telemetry.measure.bind(telemetry) };
   const providers = await Providers.open(config, log, { wall, observer, ...measured });

@@ -18,6 +18,7 @@ import type { Wall } from "../sandbox/wall/build.ts";
 import { failureFields, type Logger } from "../telemetry/log.ts";
 import { closeCapabilities, type OpenCapabilities, openCapabilities } from "./capabilities.ts";
 import { EventLog } from "./event-log.ts";
+import { GuestLog } from "./guest-log.ts";
 import { combineObservers, type HostObserver } from "./observer.ts";
 import { RefusedProvider } from "./refused-provider.ts";
 import { wallOf } from "./wall.ts";
@@ -68,7 +69,7 @@ export class Providers {
    */
   static async open(config: Config, log: Logger, options: ProvidersOptions = {}): Promise<Providers> {
     const {
-      observer = combineObservers([new EventLog(log)]),
+      observer = combineObservers([new EventLog(log), new GuestLog(log)]),
       measure = (gate) => gate,
       deadlineMs,
     } = options;
@@ -79,13 +80,12 @@ export class Providers {
         `${failure.message}; the other providers serve`,
       );
     const wall = options.wall ?? (await wallOf(config));
-    const capabilities = await openCapabilities(
-      config,
-      log,
-      (event) => observer.credentialChanged(event),
-      (expiry) => observer.expiryKnown(expiry),
-      (uses) => observer.credentialUsesKnown(uses),
-    );
+    const capabilities = await openCapabilities(config, log, {
+      onCredential: (event) => observer.credentialChanged(event),
+      onCredentialUses: (uses) => observer.credentialUsesKnown(uses),
+      onExpiry: (expiry) => observer.expiryKnown(expiry),
+      onLine: (...line) => observer.guestWrote(...line),
+    });
     for (const { config, module } of admitted) {
       const end = module.trusted && trustEnd(config.name, module.trusted);
       if (end !== undefined) observer.expiryKnown(end);
