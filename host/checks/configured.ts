@@ -11,6 +11,7 @@ import { admitProvider } from "../runtime/providers.ts";
 import { reach, surplus } from "../runtime/reach.ts";
 import { checkWall } from "../runtime/wall.ts";
 import { checkAudit } from "./audit.ts";
+import { checkPlaces } from "./places.ts";
 import { checkRunning } from "./running.ts";
 
 /**
@@ -24,14 +25,19 @@ export async function checkConfigured(
   return [
     { subject: "configuration", ok: true, detail: `${config.file} is valid, ${config.keys.length} keys` },
     ...config.providers.flatMap((provider) => checkProvider(config, provider)),
-    ...CAPABILITIES.filter((capability) => !examined.has(capability)).flatMap(
-      (capability) => capability.check?.(grantsOf(config, capability)) ?? [],
-    ),
+    ...(await checkCapabilities(config, examined)),
     checkAudit(config),
+    ...checkPlaces(config),
     await checkWall(config),
     ...descriptorFindings(config),
     ...(await checkRunning(config)),
   ];
+}
+
+async function checkCapabilities(config: Config, examined: ReadonlySet<Capability>): Promise<Finding[]> {
+  const checked = CAPABILITIES.filter((capability) => !examined.has(capability));
+  const found = checked.map(async (each) => (await each.check?.(grantsOf(config, each))) ?? []);
+  return (await Promise.all(found)).flat();
 }
 
 const RENEW = {

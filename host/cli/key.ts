@@ -9,7 +9,9 @@ import { ERRORS, KleidiError } from "../error.ts";
 import { type Finding, finding } from "../finding.ts";
 import { isProvisioned } from "../runtime/provision.ts";
 import { createProvisionedKey } from "../runtime/provisioned-key.ts";
+import { becomeOwner, becomeServingUser } from "../runtime/serving-user.ts";
 import { EXIT, print, report } from "./output.ts";
+import { UsageError } from "./usage-error.ts";
 
 export interface KeyInitOptions {
   readonly json: boolean;
@@ -24,7 +26,7 @@ export interface KeyInitOptions {
 interface CreatedKey {
   readonly version: string;
   readonly lines: readonly string[];
-  readonly fields: Readonly<Record<string, string>>;
+  readonly fields: Readonly<Record<string, unknown>>;
 }
 
 /**
@@ -41,17 +43,33 @@ export async function keyInitCommand(
   const wanted = name ?? config.keys.find(({ use }) => use === "active")?.name ?? "";
   const key = config.keys.find((entry) => entry.name === wanted);
   const provider = config.providers.find((each) => each.name === key?.provider);
+  // As root, the files would belong to root, and the service could not read them.
+  const owner = becomeOwner([folderOf(config, provider, wanted)]);
   const { version, lines, fields } =
     key !== undefined && provider !== undefined && isProvisioned(config, provider)
       ? await provision(config, provider, key, options)
       : createInKeystore(config, wanted, key, options);
-  if (options.json) print(JSON.stringify({ ok: true, ...fields }, null, 2));
+  if (options.json) print(JSON.stringify({ ok: true, ...fields, ...(owner && { uid: owner.uid }) }, null, 2));
   else {
     for (const line of lines) print(line);
+    if (owner !== undefined)
+      print(
+        `It belongs to the uid ${owner.uid}, which owns ${owner.folder}: the command took the rights of that user.`,
+      );
     print("To make kleidi refuse any other key under this name, write in the configuration:");
     print(`  - { name: ${wanted}, provider: ${key?.provider}, use: ${key?.use}, version: "${version}" }`);
   }
   return EXIT.SUCCESS;
+}
+
+/** The folder that the files of a new key are created in; undefined if the key has no file here. */
+function folderOf(
+  { keystore, state }: Config,
+  provider: ProviderConfig | undefined,
+  name: string,
+): string | undefined {
+  const isRecord = provider?.grants.state?.names.includes(name) ?? false;
+  return isRecord ? state?.directory : keystore?.directory;
 }
 
 function createInKeystore(
@@ -68,8 +86,7 @@ function createInKeystore(
     );
   }
   if ((scheme ?? imported ?? escrow) !== undefined) {
-    throw new KleidiError(
-      "config-invalid",
+    throw new UsageError(
       `Cannot create key "${wanted}": --scheme, --import and --escrow are for keys that a provider creates; this key is a file of the keystore, which can be copied`,
     );
   }
@@ -94,12 +111,16 @@ async function provision(
 ): Promise<CreatedKey> {
   const { import: from, escrow } = options;
   if (from !== undefined && escrow !== undefined) {
-    throw new KleidiError(
-      "config-invalid",
+    throw new UsageError(
       `Cannot create key "${key.name}": give --import (existing bytes) or --escrow (a file for new bytes), not both`,
     );
   }
-  const { version, imported } = await createProvisionedKey(config, provider, key, options);
+  const { version, imported, replaced, warnings } = await createProvisionedKey(
+    config,
+    provider,
+    key,
+    options,
+  );
   if (key.version !== undefined && key.version !== version) {
     throw new KleidiError(
       "key-not-ready",
@@ -107,10 +128,14 @@ async function provision(
     );
   }
   const origin = imported ? "imported" : "created";
+  const again = replaced
+    ? ["The key existed: its record is replaced, and what it encrypted before can be decrypted."]
+    : [];
   return {
     version,
     lines: [
       `Provider "${provider.name}" ${origin} key "${key.name}", version ${version}.`,
+      ...again,
       ...(escrow === undefined
         ? []
         : [
@@ -121,16 +146,21 @@ async function provision(
             "It works with this KMS only: if the KMS is lost, the data that the key encrypts is lost. For several control planes use --escrow and --import.",
           ]
         : []),
+      ...warnings.map((warning) => `Warning: ${warning}`),
     ],
-    fields: { name: key.name, provider: provider.name, version, ...(escrow === undefined ? {} : { escrow }) },
+    fields: {
+      ...{ name: key.name, provider: provider.name, version, replaced, warnings },
+      ...(escrow === undefined ? {} : { escrow }),
+    },
   };
 }
 
 /** Prints the keys with their fingerprints or records. @throws KleidiError config-invalid */
 export function keyListCommand(configPath: string, options: { json: boolean }): number {
   const config = loadConfig(configPath);
+  const found = becomeServingUser(config);
   const records = config.providers.flatMap(({ grants }) => grants.state?.names ?? []);
-  const findings = config.keys.flatMap(({ name, use }): Finding[] => {
+  const keys = config.keys.flatMap(({ name, use }): Finding[] => {
     try {
       if (grantedNames(config).includes(name)) return [keystoreLine(keystoreOf(config), name, use)];
       if (records.includes(name)) return [recordLine(config, name, use)];
@@ -139,7 +169,7 @@ export function keyListCommand(configPath: string, options: { json: boolean }): 
       return [finding(`key ${name}`, error)];
     }
   });
-  return report(findings, options.json);
+  return report([...found, ...keys], options.json);
 }
 
 function keystoreLine(directory: KeyDirectory, name: string, use: string): Finding {

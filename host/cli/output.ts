@@ -2,6 +2,7 @@
 import { styleText } from "node:util";
 import { KleidiError } from "../error.ts";
 import { causesOf, type Finding, type Level, levelOf } from "../finding.ts";
+import { explainPathError, pathErrorText } from "../lib/path-fault.ts";
 import { UsageError } from "./usage-error.ts";
 
 export const EXIT = { SUCCESS: 0, PROBLEMS: 1, USAGE: 2 } as const;
@@ -38,15 +39,28 @@ export function print(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
+/** Converts an error of the system about a path, which is no fault in kleidi. */
+export function pathFailure(error: unknown): unknown {
+  const { path, code } = error as NodeJS.ErrnoException;
+  if (error instanceof KleidiError || typeof path !== "string" || code === undefined) return error;
+  if (explainPathError(path, error, "create") === undefined) return error;
+  return new KleidiError(
+    "path-refused",
+    `Cannot use ${path}: ${pathErrorText(path, error, "create")}`,
+    error,
+  );
+}
+
 /**
  * Prints the failure of a command: text to stderr, or one JSON object to stdout.
  * @returns the exit code: USAGE for a UsageError, otherwise PROBLEMS
  */
-export function fail(error: unknown, json: boolean): number {
+export function fail(thrown: unknown, json: boolean): number {
+  const error = pathFailure(thrown);
   if (error instanceof UsageError) {
     const { message } = error;
-    if (json) print(JSON.stringify({ ok: false, code: "usage-error", message }, null, 2));
-    else process.stderr.write(`${message}\n`);
+    if (json) print(JSON.stringify({ ok: false, code: "usage", message }, null, 2));
+    else process.stderr.write(`error: ${message}\n`);
     return EXIT.USAGE;
   }
   const known = error instanceof KleidiError;

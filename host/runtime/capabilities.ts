@@ -1,8 +1,7 @@
 /** Opens the capabilities that the configuration grants. */
-import type { CredentialEvent, CredentialUses, Opened } from "../capabilities/capability.ts";
+import type { OpenContext, Opened } from "../capabilities/capability.ts";
 import { CAPABILITIES } from "../capabilities/registry.ts";
 import type { Config } from "../config/config.ts";
-import type { Expiry } from "../lib/expiry.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { grantsOf } from "./grants.ts";
 
@@ -15,9 +14,7 @@ export type OpenCapabilities = Readonly<Record<string, Opened>>;
 export async function openCapabilities(
   config: Config,
   log: Logger,
-  onCredential: (event: CredentialEvent) => void,
-  onExpiry: (expiry: Expiry) => void,
-  onCredentialUses: (uses: CredentialUses) => void,
+  events: Pick<OpenContext, "onCredential" | "onCredentialUses" | "onExpiry" | "onLine">,
 ): Promise<OpenCapabilities> {
   const linesPerCall = new Map(config.providers.map(({ name, limits }) => [name, limits.logLines]));
   const opened: Record<string, Opened> = {};
@@ -30,9 +27,7 @@ export async function openCapabilities(
         ...granted,
         linesPerCall,
         log: (level, fields, message) => log[level](fields, message),
-        onCredential,
-        onExpiry,
-        onCredentialUses,
+        ...events,
       });
     }
     return opened;

@@ -5,7 +5,7 @@ import type { HostCall } from "../host-call.ts";
 import type { KeyChange } from "../kms/prober.ts";
 import { type Expiry, endsSoon, timeLeft } from "../lib/expiry.ts";
 import { failureFields, keyIdHash, type Logger } from "../telemetry/log.ts";
-import type { HostObserver, ProviderEvent } from "./observer.ts";
+import type { HostObserver, ProviderEvent, SocketEvent } from "./observer.ts";
 
 export class EventLog implements Partial<HostObserver> {
   readonly #log: Logger;
@@ -79,5 +79,15 @@ export class EventLog implements Partial<HostObserver> {
 
   adminOpened(admin: string, tries: number): void {
     if (tries > 1) this.#log.info({ admin, tries }, "the admin listener has its address now");
+  }
+
+  socketChanged({ listener, type, failure }: SocketEvent): void {
+    if (type === "lost")
+      this.#log.error(
+        { listener },
+        "the socket was removed or replaced by another process; binding it again",
+      );
+    else if (type === "bound") this.#log.info({ listener }, "the socket is bound again");
+    else if (failure !== undefined) this.#log.error({ listener, ...failureFields(failure) }, failure.message);
   }
 }

@@ -13,7 +13,7 @@ import type { Metrics } from "../telemetry/metrics.ts";
 import { RpcClock } from "../telemetry/overhead.ts";
 import { Recorder } from "../telemetry/recorder.ts";
 import type { HostIdentity } from "./host-identity.ts";
-import type { ConnectionClosed, HostObserver, ProviderEvent } from "./observer.ts";
+import type { ConnectionClosed, HostObserver, ProviderEvent, SocketEvent } from "./observer.ts";
 
 /** Host calls of these capabilities wait for a TPM or a KMS: that time is not the host's own. */
 const WAITING: ReadonlySet<string> = new Set(
@@ -122,6 +122,16 @@ export class Telemetry implements Partial<HostObserver> {
 
   adminRefused(): void {
     this.metrics.adminListenFailed();
+  }
+
+  socketChanged({ listener, type, failure }: SocketEvent): void {
+    if (type === "lost") this.metrics.socketLost(listener);
+    const details = {
+      lost: "it was removed or replaced",
+      bound: "it is bound again",
+      refused: failure?.message,
+    };
+    this.recorder.changed(`socket of ${listener}`, type === "bound", details[type] ?? type);
   }
 
   #keyReady(name: string, keyId: string): void {

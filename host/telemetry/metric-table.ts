@@ -13,7 +13,7 @@ interface MetricRow {
 
 /** The possible values of each label. Neither a caller nor a guest can add a value. */
 export const LABELS = {
-  rpc: "Status, Encrypt or Decrypt",
+  rpc: "status, encrypt or decrypt, as in the log and the audit log",
   code: "ok, or a code of docs/errors.md that an RPC can end with",
   provider: "a name of `providers` in the configuration",
   capability: "a capability of docs/ABI.md that reaches the host, or unknown",
@@ -206,6 +206,11 @@ export const METRICS = {
     type: "counter",
     help: "Connections that passed a limit. The host closed them, except for pipelined: then the rest of the sent data is not read.",
     labels: ["listener", "reason"],
+  },
+  kleidi_socket_losses_total: {
+    type: "counter",
+    help: "Times that a Unix socket was found removed or replaced under the running host, which binds it again.",
+    labels: ["listener"],
   },
   kleidi_admin_listen_failures_total: {
     type: "counter",

@@ -57,6 +57,7 @@ export class Metrics {
   readonly #versions = this.#registry.counter("kleidi_key_version_changes_total");
   readonly #credentials = this.#registry.counter("kleidi_credential_events_total");
   readonly #closes = this.#registry.counter("kleidi_connections_closed_total");
+  readonly #socketLosses = this.#registry.counter("kleidi_socket_losses_total");
   readonly #adminFailures = this.#registry.counter("kleidi_admin_listen_failures_total");
   readonly #expiries = this.#registry.gauge("kleidi_credential_expiry_timestamp_seconds");
   readonly #uses = this.#registry.gauge("kleidi_credential_uses_left");
@@ -79,7 +80,8 @@ export class Metrics {
   }
 
   /** @param waitedMs the part of `ms` in which the provider waited for a TPM or a KMS */
-  rpc(rpc: (typeof RPCS)[number], code: ErrorCode | "ok", ms: number, waitedMs: number): void {
+  rpc(name: (typeof RPCS)[number], code: ErrorCode | "ok", ms: number, waitedMs: number): void {
+    const rpc = name.toLowerCase();
     this.#rpcs.inc({ rpc, code });
     this.#durations.observe({ rpc }, ms / 1000);
     this.#overheads.observe({ rpc }, Math.max(0, ms - waitedMs) / 1000);
@@ -108,6 +110,10 @@ export class Metrics {
     reason: (typeof CLOSE_REASONS)[Listener][number],
   ): void {
     this.#closes.inc({ listener, reason });
+  }
+
+  socketLost(listener: "kms" | "admin"): void {
+    this.#socketLosses.inc({ listener });
   }
 
   adminListenFailed(): void {
@@ -156,7 +162,7 @@ export class Metrics {
   #zeroCounters(): void {
     const { providers, capabilities, keys } = this.#options;
     const codes = Object.entries(ERRORS).flatMap(([code, row]) => ("grpc" in row ? [code] : []));
-    for (const rpc of RPCS) {
+    for (const rpc of RPCS.map((name) => name.toLowerCase())) {
       for (const code of ["ok", ...codes]) this.#rpcs.inc({ rpc, code }, 0);
       for (const histogram of [this.#durations, this.#overheads]) histogram.zero({ rpc });
     }

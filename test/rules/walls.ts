@@ -87,11 +87,13 @@ export const WALLS: readonly Wall[] = [
       "host/audit",
       "host/capabilities",
       "host/config",
+      "host/grpc",
       "host/kms",
       "host/module/trust",
       "host/runtime",
       "host/telemetry",
     ],
+    outside: ["node:fs", "node:path"],
   },
   {
     // pure: a configuration in, files out
@@ -195,6 +197,7 @@ export const WALLS: readonly Wall[] = [
     outside: [
       "node:crypto",
       "node:fs",
+      "node:module",
       "node:path",
       "node:timers/promises",
       PROTOBUF,
@@ -242,6 +245,7 @@ export const WALLS: readonly Wall[] = [
       "host/capabilities/net/login/limits.ts",
       "host/capabilities/net/login/method.ts",
       "host/capabilities/net/login/methods.ts",
+      "host/capabilities/net/login/secret-files.ts",
     ],
     outside: ["node:net", "zod"],
   },

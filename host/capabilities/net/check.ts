@@ -4,7 +4,7 @@ import type { GrantContext } from "../capability.ts";
 import { Dialer } from "./dial.ts";
 import { Unreachable } from "./exchange.ts";
 import type { NetConfig } from "./grant.ts";
-import { secretFileFaults } from "./login/credential.ts";
+import { secretFileFaults } from "./login/secret-files.ts";
 
 const HINT =
   "The user that the host runs as must be able to read the files, and no other user those with secrets (docs/running.md).";

@@ -4,17 +4,14 @@
  * A client certificate (`tls.client`) is not a credential in this sense: the transport presents it. Vault's cert method logs in over it.
  */
 import type { CredentialEvent } from "../../capability.ts";
-import { type Credential, type Send, Unreachable } from "../exchange.ts";
+import type { Credential, Send } from "../exchange.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import type { CredentialConfig } from "./grant.ts";
 import type { CredentialLimit } from "./limits.ts";
 import { Login } from "./login.ts";
 import { methodOf } from "./methods.ts";
-import { readSecret, type SecretPath } from "./secret-file.ts";
-import { fieldFault, tokenFault } from "./secret-text.ts";
 import type { EmitEvent } from "./timed-request.ts";
 import { TokenFile } from "./token-file.ts";
-import type { Recipe } from "./token-recipe.ts";
 
 export interface CredentialOptions {
   /** The provider's name, for the events. */
@@ -47,29 +44,4 @@ export function createCredential(config: CredentialConfig, options: CredentialOp
   return recipe.kind === "file"
     ? new TokenFile(recipe, { send, clock }, emit, onLimit)
     : new Login(recipe, { send, clock }, emit, onLimit);
-}
-
-/** Checks the secret files of a credential. Sends nothing and keeps nothing. @returns one sentence for each unusable file */
-export function secretFileFaults(config: CredentialConfig): string[] {
-  const recipe = methodOf(config).recipe(config);
-  const faultOf = recipe.kind === "file" ? tokenFault : fieldFault;
-  return secretPaths(recipe).flatMap((path) => {
-    try {
-      readSecret(path, faultOf).wipe();
-      return [];
-    } catch (error) {
-      if (error instanceof Unreachable) return [error.message];
-      throw error;
-    }
-  });
-}
-
-/** @returns the paths of the secret files of a credential */
-export function secretFilesOf(config: CredentialConfig): string[] {
-  return secretPaths(methodOf(config).recipe(config)).map(({ file }) => file);
-}
-
-function secretPaths(recipe: Recipe): SecretPath[] {
-  if (recipe.kind === "file") return [recipe];
-  return Object.values(recipe.body).filter((value) => typeof value !== "string");
 }
