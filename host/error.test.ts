@@ -39,6 +39,7 @@ test("each error code has its gRPC code", () => {
     "key-locked": 13,
     "key-missing": 13,
     "render-refused": 13,
+    "path-refused": 13,
     "state-invalid": 13,
     "wall-missing": 13,
     "key-not-made": 13,

@@ -134,6 +134,9 @@ export const ERRORS = {
   "state-invalid": {
     hint: "Fix the problem named above. Restore a damaged record from its backup: without it, data encrypted with its key may be lost.",
   },
+  "path-refused": {
+    hint: "The system refuses a path. Run the command named above, then try again.",
+  },
   "render-refused": {
     hint: "Nothing was written. Change the configuration as named above, or render another form.",
   },
@@ -144,21 +147,24 @@ export type ErrorCode = keyof typeof ERRORS;
 /** A failure with a code from the table. `message` may be sent to the API server; `cause` may not. */
 export class KleidiError extends Error {
   readonly code: ErrorCode;
+  readonly #remedy: string | undefined;
 
   /**
    * @param message names the action, the limit and the actual value; contains no text from a backend
    * @param cause text from a backend or the error of a library; logged, never sent
+   * @param remedy the next step for this fault, one or more sentences; by default that of the code, which may have other causes
    * @example new KleidiError("deadline", 'Cannot encrypt with key "k": the provider did not answer within 2000 ms')
    */
-  constructor(code: ErrorCode, message: string, cause?: unknown) {
+  constructor(code: ErrorCode, message: string, cause?: unknown, remedy?: string) {
     super(message, cause === undefined ? undefined : { cause });
     this.name = "KleidiError";
     this.code = code;
+    this.#remedy = remedy;
   }
 
-  /** The next step for the operator, from the table. */
+  /** The next step for the operator: of this fault, or of its code. */
   get hint(): string {
-    return ERRORS[this.code].hint;
+    return this.#remedy ?? ERRORS[this.code].hint;
   }
 
   /** The gRPC status code of the RPC; INTERNAL for errors that only commands report. */

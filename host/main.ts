@@ -107,7 +107,8 @@ export const PROGRAM: Program = {
     },
     {
       name: "healthcheck",
-      summary: "Call Status of a running host over the socket, as the API server does.",
+      summary:
+        "Call Status of a running host over the socket, as the API server does; a failure says: not running, not permitted, not ready, or refused.",
       options: [
         { flags: "--socket <path>", about: "the socket, instead of the configuration's" },
         {
@@ -115,6 +116,10 @@ export const PROGRAM: Program = {
           about: "how long to wait for the answer, in milliseconds",
           integer: [1, 60_000],
           default: 3_000,
+        },
+        {
+          flags: "--wait <duration>",
+          about: "ask again until the answer is good, for at most this long: 500ms, 30s, 5m",
         },
         CONFIG,
         JSON_OBJECT,
@@ -125,8 +130,13 @@ export const PROGRAM: Program = {
           does: "Check the host at a socket and wait at most one second",
           line: "kleidi healthcheck --socket /run/kleidi/kms.sock --timeout 1000",
         },
+        { does: "Wait until a host that was just started is ready", line: "kleidi healthcheck --wait 30s" },
       ],
-      run: async ({ config, timeout, ...options }: ConfigOptions & { socket?: string; timeout: number }) =>
+      run: async ({
+        config,
+        timeout,
+        ...options
+      }: ConfigOptions & { socket?: string; timeout: number; wait?: string }) =>
         (await import("./cli/healthcheck.ts")).healthcheckCommand(config, { ...options, timeoutMs: timeout }),
     },
     ...CONFIG_COMMANDS,

@@ -8,6 +8,7 @@ import {
 } from "node:crypto";
 import { KleidiError } from "../error.ts";
 import { FileFault } from "../lib/files.ts";
+import { pathErrorText } from "../lib/path-fault.ts";
 import { readSecretFile } from "../lib/secret-files.ts";
 import { createPrivate } from "../lib/write-files.ts";
 
@@ -44,7 +45,7 @@ export function createKey(path: string): KeyObject {
     createPrivate(path, privateKey.export({ type: "pkcs8", format: "pem" }) as string, staged);
   } catch (error) {
     const { code = "unknown" } = error as NodeJS.ErrnoException;
-    const why = code === "EEXIST" ? "the path already exists" : `the system refused it (${code})`;
+    const why = code === "EEXIST" ? "the path already exists" : pathErrorText(path, error, "create");
     throw new KleidiError("audit-invalid", `Cannot create the audit key ${path}: ${why}`, error);
   }
   return createPublicKey(privateKey);

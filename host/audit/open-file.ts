@@ -2,6 +2,8 @@
 import { closeSync, constants, fstatSync, ftruncateSync, openSync } from "node:fs";
 import { basename } from "node:path";
 import { KleidiError } from "../error.ts";
+import { PATH_REMEDY, pathErrorText } from "../lib/path-fault.ts";
+import { statOf } from "../lib/write-files.ts";
 import { linesBackward } from "./backward.ts";
 import { hashOf, type Position } from "./chain.ts";
 import type { Signer } from "./checkpoint.ts";
@@ -11,7 +13,7 @@ import { type AsideFile, setAside } from "./sink/aside.ts";
 import { Lock } from "./sink/lock.ts";
 import { rotatedFiles } from "./sink/names.ts";
 import { codeOf } from "./sink/output.ts";
-import { assertFolder, invalid, openFile } from "./sink/place.ts";
+import { assertFolder, assertOpenable, invalid, openFile } from "./sink/place.ts";
 import { ChainFault, type End, endOf } from "./sink/resume.ts";
 import { undoRotation } from "./sink/rotation.ts";
 
@@ -45,6 +47,23 @@ export async function openLog(
   } catch (error) {
     lock.release();
     throw error;
+  }
+}
+
+/**
+ * Checks that `openLog` can open and continue the file, beside a host that may write to it. Changes nothing.
+ * @param isSigned with a signer, a file that cannot be continued is set aside and refuses nothing
+ * @throws KleidiError audit-invalid
+ */
+export function assertContinues(file: string, isSigned: boolean): void {
+  assertOpenable(file);
+  if (isSigned || statOf(file) === undefined) return;
+  const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants;
+  const descriptor = openSync(file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  try {
+    readEnd(file, descriptor);
+  } finally {
+    closeSync(descriptor);
   }
 }
 
@@ -143,7 +162,7 @@ async function withAuditError<T>(file: string, work: () => T | Promise<T>): Prom
   } catch (error) {
     if (error instanceof KleidiError) throw error;
     if (error instanceof ChainFault) throw invalid(file, error.message);
-    throw invalid(file, `the system refused it (${codeOf(error)})`, error);
+    throw invalid(file, pathErrorText(file, error, "create"), error, PATH_REMEDY);
   }
 }
 

@@ -1,12 +1,13 @@
 /**
  * The type of a capability: one value with its name, its operations, its grant and the reach of that grant, its opening, and the checks of
  * `kleidi check` and `kleidi doctor`. registry.ts lists all capabilities; nothing else enumerates them. The value itself loads no large
- * modules: `open` and `examine` do, if a provider is granted the capability.
+ * modules: `open`, `check` and `examine` do, if a provider is granted the capability.
  */
 import { type DescMessage, fromBinary, type Message, type MessageShape } from "@bufbuild/protobuf";
 import type { z } from "zod";
 import type { Finding } from "../finding.ts";
 import { type HostAnswer, type HostCall, HostCode, refusal } from "../host-call.ts";
+import type { Expiry } from "../lib/expiry.ts";
 import type { Rule } from "../schema/rule.ts";
 
 export interface Capability {
@@ -28,7 +29,7 @@ export interface Capability {
   /** The files, folders, devices and servers that a host with these grants uses, for `kleidi render`. */
   footprint?(context: GrantContext): Footprint;
   /** For `kleidi check`: checks what the grants name, without contacting a TPM or a server. */
-  check?(context: GrantContext): Finding[];
+  check?(context: GrantContext): Finding[] | Promise<Finding[]>;
   /** For `kleidi doctor`: contacts the TPM or the server. */
   examine?(context: ExamineContext): Promise<Examined[]>;
 }
@@ -65,6 +66,8 @@ export interface GrantContext<Grant = unknown, Section = unknown> {
   readonly grants: ReadonlyMap<string, Grant>;
   /** The capability's own section of the configuration; undefined if there is none. */
   readonly section: Section | undefined;
+  /** The version that the configuration pins, by the name of the key. */
+  readonly pins: ReadonlyMap<string, string>;
 }
 
 /** Features that a provider needs of the TPM or the server, as its manifest lists them (docs/ABI.md, section 6). */
@@ -89,6 +92,9 @@ export interface OpenContext<Grant = unknown, Section = unknown> extends GrantCo
   /** A guest wrote a line to kleidi:log. */
   onLine(provider: string, level: LogLevel, line: string): void;
   onCredential(event: CredentialEvent): void;
+  /** Called when an end is known for the first time, and when it is read again. */
+  onExpiry(expiry: Expiry): void;
+  onCredentialUses(uses: CredentialUses): void;
 }
 export type LogLevel = "debug" | "info" | "warn" | "error";
 
@@ -99,6 +105,14 @@ export interface CredentialEvent {
   /** In milliseconds of Date.now(); absent if unknown. */
   readonly expires?: number | undefined;
   readonly why?: string | undefined;
+}
+
+/** The uses of a credential that are left. */
+export interface CredentialUses {
+  readonly provider: string;
+  readonly kind: "token" | "secret-id";
+  /** Undefined: not limited. */
+  readonly left: number | undefined;
 }
 
 /** The findings about one TPM or server. */

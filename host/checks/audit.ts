@@ -1,10 +1,11 @@
 /** The audit log, as the configuration has it. */
 import { Signer } from "../audit/checkpoint.ts";
 import { loadKey } from "../audit/key-file.ts";
+import { assertContinues } from "../audit/open-file.ts";
 import type { Config } from "../config/config.ts";
 import { type Finding, finding } from "../finding.ts";
 
-/** Reports on the audit log, which is optional. Loads its key: a host without it does not start. */
+/** Reports on the audit log, which is optional. Loads its key, and examines its file: a host that cannot continue it does not start. */
 export function checkAudit({ audit }: Config): Finding {
   const subject = "audit";
   if (audit === undefined) {
@@ -15,6 +16,11 @@ export function checkAudit({ audit }: Config): Finding {
     };
   }
   const { file, stdout, checkpoints } = audit;
+  try {
+    if (file !== undefined) assertContinues(file, checkpoints !== undefined);
+  } catch (error) {
+    return finding(subject, error);
+  }
   const sinks = [...(file === undefined ? [] : [file]), ...(stdout ? ["stdout"] : [])].join(" and ");
   if (checkpoints === undefined) {
     return {

@@ -1,4 +1,5 @@
-/** The host that runs with the configuration, over its admin address. */
+/** The host that runs with the configuration, over its admin address: what is in force now, and what the files no longer say. */
+import { lstatSync } from "node:fs";
 import type { Config } from "../config/config.ts";
 import { ERRORS } from "../error.ts";
 import type { Finding } from "../finding.ts";
@@ -6,33 +7,87 @@ import { adminAddress } from "../runtime/admin-address.ts";
 import { fetchStateReport } from "../runtime/fetch-state.ts";
 import type { HostReport } from "../telemetry/report.ts";
 
-/** Asks the host that runs with this configuration, if there is one, for the state of its providers. */
-export async function checkRunning({ admin }: Config): Promise<Finding[]> {
+const SUBJECT = "running host";
+
+/** Asks the host that runs with this configuration, if there is one, for its state. */
+export async function checkRunning(config: Config): Promise<Finding[]> {
+  const { admin } = config;
   if (admin === undefined) return [];
-  const subject = "running host";
   const where = adminAddress(admin);
   let state: HostReport | undefined;
   try {
     state = await fetchStateReport(admin);
   } catch (error) {
     const detail = `the process at ${where} does not answer as a kleidi host: ${(error as Error).message}`;
-    return [{ subject, ok: false, detail, hint: "Find out which process listens there." }];
+    return [failed(detail, "Find out which process listens there.")];
   }
-  if (state === undefined) return [{ subject, ok: true, detail: `no host answers at ${where}` }];
-  const wall: Finding = { subject, ok: true, detail: `the wall in force is ${state.wall}` };
-  const providers = Object.entries(state.providers).map(
-    ([name, { state, quarantine, processes, ends }]): Finding => {
-      const detail = `provider ${name} is ${state}, ${processes} of 2 processes, ${ends} unexpected exits`;
-      if (quarantine === undefined) return { subject, ok: true, detail };
-      const until =
-        quarantine.until === undefined ? "the host is restarted" : new Date(quarantine.until).toISOString();
-      return {
-        subject,
-        ok: false,
-        detail: `provider ${name} is in quarantine until ${until}: ${quarantine.reason}`,
-        hint: ERRORS["provider-quarantined"].hint,
-      };
-    },
+  if (state === undefined) return [passed(`no host answers at ${where}`)];
+  return [
+    passed(`the wall in force is ${state.wall}`),
+    readiness(state),
+    ...edited(config, state),
+    ...socketRemoved(config),
+    ...failedSinks(state),
+    ...failedKeys(state),
+    ...providers(state),
+  ];
+}
+
+function readiness({ notReadyReason }: HostReport): Finding {
+  if (notReadyReason === undefined) return passed("it is ready");
+  return failed(
+    `it refuses calls: ${notReadyReason}`,
+    "Its log has the cause; `kleidi healthcheck` asks it again.",
   );
-  return [wall, ...providers];
+}
+
+function edited({ file, sha256 }: Config, { configurationSha256, startedAt }: HostReport): Finding[] {
+  if (sha256 === configurationSha256) return [];
+  const since = new Date(startedAt).toISOString();
+  const detail = `it runs since ${since} with another configuration (sha256 ${configurationSha256.slice(0, 16)}…) than ${file} (sha256 ${sha256.slice(0, 16)}…)`;
+  return [failed(detail, "The file is read at the start only: restart the host, or undo the change.")];
+}
+
+function socketRemoved({ listen: { socket } }: Config): Finding[] {
+  if (lstatSync(socket, { throwIfNoEntry: false })?.isSocket()) return [];
+  const detail = `it runs, and ${socket} is not a socket: no API server can reach it`;
+  return [failed(detail, "The host binds it again within status.interval. Find out what removed it.")];
+}
+
+function failedSinks({ audit = [] }: HostReport): Finding[] {
+  return audit.flatMap(({ name, failure }) => {
+    if (failure === undefined) return [];
+    return [failed(`the audit log's sink ${name} takes no records: ${failure}`, ERRORS["audit-failed"].hint)];
+  });
+}
+
+function failedKeys({ keys }: HostReport): Finding[] {
+  return keys.flatMap(({ name, use, failure }) => {
+    // The active key's failure is the reason why the host is not ready.
+    if (failure === undefined || use === "active") return [];
+    return [failed(`key ${name} is not usable: ${failure}`, ERRORS["key-not-ready"].hint)];
+  });
+}
+
+function providers(state: HostReport): Finding[] {
+  return Object.entries(state.providers).map(([name, { state, quarantine, refusal, processes, ends }]) => {
+    if (refusal !== undefined)
+      return failed(`provider ${name} is not run: ${refusal}`, "Correct the module, then restart the host.");
+    const detail = `provider ${name} is ${state}, ${processes} of 2 processes, ${ends} unexpected exits`;
+    if (quarantine === undefined) return passed(detail);
+    const until =
+      quarantine.until === undefined ? "the host is restarted" : new Date(quarantine.until).toISOString();
+    return failed(
+      `provider ${name} is in quarantine until ${until}: ${quarantine.reason}`,
+      ERRORS["provider-quarantined"].hint,
+    );
+  });
+}
+
+function passed(detail: string): Finding {
+  return { subject: SUBJECT, ok: true, detail };
+}
+
+function failed(detail: string, hint: string): Finding {
+  return { subject: SUBJECT, ok: false, detail, hint };
 }

@@ -5,6 +5,7 @@ import { parsePublic } from "../audit/checkpoint.ts";
 import { firstHead } from "../audit/lines.ts";
 import { NoteFault, openNote, type TreeHead } from "../audit/note.ts";
 import { FileFault, readRegular, withRegular } from "../lib/files.ts";
+import { pathErrorText } from "../lib/path-fault.ts";
 import { UsageError } from "./usage-error.ts";
 
 /** Bytes. A public key is a line of 44 characters. */
@@ -45,7 +46,7 @@ export function readable<T>(file: string, work: () => T): T {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === undefined) throw error;
-    throw new UsageError(`Cannot read ${file}: the system refuses it (${code})`, { cause: error });
+    throw new UsageError(`Cannot read ${file}: ${pathErrorText(file, error, "read")}`, { cause: error });
   }
 }
 

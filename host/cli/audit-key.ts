@@ -1,10 +1,13 @@
 /** kleidi audit key: creates the key that signs checkpoints. Nobody can rewrite a signed log without it. */
+import { dirname, resolve } from "node:path";
 import { keyIdOf, publicLine } from "../audit/checkpoint.ts";
 import { createAuditKey } from "../runtime/create-audit-key.ts";
+import { becomeOwner } from "../runtime/serving-user.ts";
 import { EXIT, print } from "./output.ts";
 
-/** @param file the path of the new private key @throws KleidiError, it exists or cannot be written */
+/** As root, the key belongs to the owner of its folder. @param file the path of the new private key @throws KleidiError, it exists or cannot be written */
 export function auditKeyCommand(file: string, { json }: { readonly json: boolean }): number {
+  becomeOwner([dirname(resolve(file))]);
   const publicKey = createAuditKey(file);
   const created = { file, id: keyIdOf(publicKey), public: publicLine(publicKey) };
   print(json ? JSON.stringify({ ok: true, ...created }, null, 2) : created.public);

@@ -2,6 +2,7 @@
 import { CommanderError, Command as Node, type OutputConfiguration } from "commander";
 import { addCommand, type Command, EXIT_CODES } from "./command.ts";
 import { EXIT, fail } from "./output.ts";
+import { UsageError } from "./usage-error.ts";
 
 /** The program: its version and all commands. */
 export interface Program {
@@ -23,16 +24,27 @@ export async function execute(
   output: OutputConfiguration = {},
 ): Promise<number> {
   let code: number = EXIT.SUCCESS;
-  const tree = treeOf(program, output, async (command, options, words) => {
+  const json = argv.includes("--json");
+  // With --json the error is one JSON object on stdout.
+  const errors = json ? { writeErr: () => {} } : {};
+  const tree = treeOf(program, { ...output, ...errors }, async (command, options, words) => {
     code = await codeOf(command, options, words);
   });
   try {
     await tree.parseAsync(argv, { from: "user" });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
-    return error.exitCode === 0 ? EXIT.SUCCESS : EXIT.USAGE;
+    if (error.exitCode === 0) return EXIT.SUCCESS;
+    return json ? fail(usageError(error), true) : EXIT.USAGE;
   }
   return code;
+}
+
+function usageError({ code, message }: CommanderError): UsageError {
+  const isMissing = code === "commander.help";
+  return new UsageError(
+    isMissing ? "a command is missing; see kleidi --help" : message.replace(/^error: /, ""),
+  );
 }
 
 type Run = (command: Command, options: object, words: unknown[]) => Promise<void>;

@@ -7,6 +7,7 @@ import type { Severity } from "../inspect/check.ts";
 import { pageOf } from "../inspect/page.ts";
 import { type InspectContext, inspect, type ModuleFile, type Report } from "../inspect/report.ts";
 import { textOf } from "../inspect/text.ts";
+import { pathErrorText } from "../lib/path-fault.ts";
 import { stringifyAscii } from "../lib/text.ts";
 import { replaceFile } from "../lib/write-files.ts";
 import type { Manifest } from "../module/manifest.ts";
@@ -40,7 +41,7 @@ function writePage(html: string, module: string, report: Report): void {
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
     if (code === undefined) throw error;
-    throw new UsageError(`Cannot write the page ${html}: the system refuses it (${code})`, {
+    throw new UsageError(`Cannot write the page ${html}: ${pathErrorText(html, error, "create")}`, {
       cause: error,
     });
   }

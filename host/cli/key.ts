@@ -9,7 +9,9 @@ import { ERRORS, KleidiError } from "../error.ts";
 import { type Finding, finding } from "../finding.ts";
 import { isProvisioned } from "../runtime/provision.ts";
 import { createProvisionedKey } from "../runtime/provisioned-key.ts";
+import { becomeOwner, becomeServingUser } from "../runtime/serving-user.ts";
 import { EXIT, print, report } from "./output.ts";
+import { UsageError } from "./usage-error.ts";
 
 export interface KeyInitOptions {
   readonly json: boolean;
@@ -41,17 +43,33 @@ export async function keyInitCommand(
   const wanted = name ?? config.keys.find(({ use }) => use === "active")?.name ?? "";
   const key = config.keys.find((entry) => entry.name === wanted);
   const provider = config.providers.find((each) => each.name === key?.provider);
+  // As root, the files would belong to root, and the service could not read them.
+  const owner = becomeOwner([folderOf(config, provider, wanted)]);
   const { version, lines, fields } =
     key !== undefined && provider !== undefined && isProvisioned(config, provider)
       ? await provision(config, provider, key, options)
       : createInKeystore(config, wanted, key, options);
-  if (options.json) print(JSON.stringify({ ok: true, ...fields }, null, 2));
+  if (options.json) print(JSON.stringify({ ok: true, ...fields, ...(owner && { uid: owner.uid }) }, null, 2));
   else {
     for (const line of lines) print(line);
+    if (owner !== undefined)
+      print(
+        `It belongs to the uid ${owner.uid}, which owns ${owner.folder}: the command took the rights of that user.`,
+      );
     print("To make kleidi refuse any other key under this name, write in the configuration:");
     print(`  - { name: ${wanted}, provider: ${key?.provider}, use: ${key?.use}, version: "${version}" }`);
   }
   return EXIT.SUCCESS;
+}
+
+/** The folder that the files of a new key are created in; undefined if the key has no file here. */
+function folderOf(
+  { keystore, state }: Config,
+  provider: ProviderConfig | undefined,
+  name: string,
+): string | undefined {
+  const isRecord = provider?.grants.state?.names.includes(name) ?? false;
+  return isRecord ? state?.directory : keystore?.directory;
 }
 
 function createInKeystore(
@@ -68,8 +86,7 @@ function createInKeystore(
     );
   }
   if ((scheme ?? imported ?? escrow) !== undefined) {
-    throw new KleidiError(
-      "config-invalid",
+    throw new UsageError(
       `Cannot create key "${wanted}": --scheme, --import and --escrow are for keys that a provider creates; this key is a file of the keystore, which can be copied`,
     );
   }
@@ -94,8 +111,7 @@ async function provision(
 ): Promise<CreatedKey> {
   const { import: from, escrow } = options;
   if (from !== undefined && escrow !== undefined) {
-    throw new KleidiError(
-      "config-invalid",
+    throw new UsageError(
       `Cannot create key "${key.name}": give --import (existing bytes) or --escrow (a file for new bytes), not both`,
     );
   }
@@ -142,8 +158,9 @@ async function provision(
 /** Prints the keys with their fingerprints or records. @throws KleidiError config-invalid */
 export function keyListCommand(configPath: string, options: { json: boolean }): number {
   const config = loadConfig(configPath);
+  const found = becomeServingUser(config);
   const records = config.providers.flatMap(({ grants }) => grants.state?.names ?? []);
-  const findings = config.keys.flatMap(({ name, use }): Finding[] => {
+  const keys = config.keys.flatMap(({ name, use }): Finding[] => {
     try {
       if (grantedNames(config).includes(name)) return [keystoreLine(keystoreOf(config), name, use)];
       if (records.includes(name)) return [recordLine(config, name, use)];
@@ -152,7 +169,7 @@ export function keyListCommand(configPath: string, options: { json: boolean }): 
       return [finding(`key ${name}`, error)];
     }
   });
-  return report(findings, options.json);
+  return report([...found, ...keys], options.json);
 }
 
 function keystoreLine(directory: KeyDirectory, name: string, use: string): Finding {

@@ -1,27 +1,36 @@
 /** The output of commands and their exit codes: 0 success, 1 problems found, 2 usage error. */
 import { styleText } from "node:util";
 import { KleidiError } from "../error.ts";
-import { causesOf, type Finding } from "../finding.ts";
+import { causesOf, type Finding, type Level, levelOf } from "../finding.ts";
+import { explainPathError, pathErrorText } from "../lib/path-fault.ts";
 import { UsageError } from "./usage-error.ts";
 
 export const EXIT = { SUCCESS: 0, PROBLEMS: 1, USAGE: 2 } as const;
 
 /**
- * Prints findings, as text or as one JSON object.
+ * Prints findings, as text or as one JSON object with the number of warnings.
  * @returns the exit code: PROBLEMS if a finding is not ok
  */
 export function report(findings: readonly Finding[], json: boolean): number {
   const ok = findings.every((finding) => finding.ok);
-  if (json) print(JSON.stringify({ ok, findings }, null, 2));
+  const warnings = findings.filter((finding) => levelOf(finding) === "warn").length;
+  if (json) print(JSON.stringify({ ok, warnings, findings: findings.map(withLevel) }, null, 2));
   else for (const finding of findings) print(line(finding));
   return ok ? EXIT.SUCCESS : EXIT.PROBLEMS;
 }
 
-function line({ subject, ok, detail, hint }: Finding): string {
+function withLevel(finding: Finding): Omit<Finding, "warning"> & { level: Level } {
+  const { subject, ok, detail, hint } = finding;
+  return { subject, ok, level: levelOf(finding), detail, hint };
+}
+
+const MARKS = { ok: ["green", "ok  "], warn: ["yellow", "warn"], fail: ["red", "FAIL"] } as const;
+
+function line(finding: Finding): string {
+  const { subject, detail, hint } = finding;
+  const [colour, text] = MARKS[levelOf(finding)];
   // styleText checks the stream: colour only on a terminal, and not with NO_COLOR
-  const mark = ok
-    ? styleText("green", "ok  ", { stream: process.stdout })
-    : styleText("red", "FAIL", { stream: process.stdout });
+  const mark = styleText(colour, text, { stream: process.stdout });
   return `${mark} ${subject}: ${detail}${hint === undefined ? "" : `\n     ${hint}`}`;
 }
 
@@ -30,15 +39,28 @@ export function print(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
+/** Converts an error of the system about a path, which is no fault in kleidi. */
+export function pathFailure(error: unknown): unknown {
+  const { path, code } = error as NodeJS.ErrnoException;
+  if (error instanceof KleidiError || typeof path !== "string" || code === undefined) return error;
+  if (explainPathError(path, error, "create") === undefined) return error;
+  return new KleidiError(
+    "path-refused",
+    `Cannot use ${path}: ${pathErrorText(path, error, "create")}`,
+    error,
+  );
+}
+
 /**
  * Prints the failure of a command: text to stderr, or one JSON object to stdout.
  * @returns the exit code: USAGE for a UsageError, otherwise PROBLEMS
  */
-export function fail(error: unknown, json: boolean): number {
+export function fail(thrown: unknown, json: boolean): number {
+  const error = pathFailure(thrown);
   if (error instanceof UsageError) {
     const { message } = error;
-    if (json) print(JSON.stringify({ ok: false, code: "usage-error", message }, null, 2));
-    else process.stderr.write(`${message}\n`);
+    if (json) print(JSON.stringify({ ok: false, code: "usage", message }, null, 2));
+    else process.stderr.write(`error: ${message}\n`);
     return EXIT.USAGE;
   }
   const known = error instanceof KleidiError;

@@ -1,6 +1,7 @@
 /** Writes rendered files under a folder, each at its path on the node. */
 import { mkdirSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { pathErrorText } from "../lib/path-fault.ts";
 import { replaceFile } from "../lib/write-files.ts";
 import type { RenderedFile } from "../render/rendered.ts";
 import { UsageError } from "./usage-error.ts";
@@ -19,7 +20,9 @@ export function writeTree(folder: string, files: readonly RenderedFile[]): void 
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
       if (code === undefined) throw error;
-      throw new UsageError(`Cannot write ${target} (${code}): give --out a folder that this user may write`);
+      throw new UsageError(
+        `Cannot write ${target}: ${pathErrorText(target, error, "create")}, or give --out a folder that this user may write`,
+      );
     }
   }
 }

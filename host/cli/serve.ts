@@ -1,11 +1,12 @@
 /** kleidi serve: binds the socket, starts the providers, probes the keys, and serves until SIGTERM, SIGINT or SIGHUP. */
 import { flushCompileCache } from "node:module";
+import type { Config } from "../config/config.ts";
 import { loadConfig } from "../config/load.ts";
 import { toKleidiError } from "../error.ts";
 import { descriptorFindings } from "../runtime/descriptors.ts";
 import { Host } from "../runtime/host.ts";
 import { createLog, failureFields, type Logger } from "../telemetry/log.ts";
-import { EXIT } from "./output.ts";
+import { EXIT, pathFailure } from "./output.ts";
 
 /**
  * @param version of kleidi
@@ -19,7 +20,12 @@ export async function serveCommand(configPath: string, version: string): Promise
   const stopped = untilStopped();
   // Without a listener, SIGUSR2 ends the process: a program that rotates logs may send it before the host is open.
   process.on("SIGUSR2", () => {});
-  const host = await Host.open(config, log, version).catch((error) => logAndThrow(log, error));
+  let host: Host;
+  try {
+    host = await Host.open(config, log, version);
+  } catch (error) {
+    return logFatal(config, log, error);
+  }
   process.on("SIGUSR2", () => host.rotateAuditLog());
   let reason = "it was asked to stop";
   try {
@@ -38,15 +44,17 @@ export async function serveCommand(configPath: string, version: string): Promise
     return EXIT.SUCCESS;
   } catch (error) {
     reason = "it could not be started";
-    return logAndThrow(log, error);
+    return logFatal(config, log, error);
   } finally {
     await host.close(reason);
   }
 }
 
-function logAndThrow(log: Logger, error: unknown): never {
-  const failure = toKleidiError(error, "serve");
+/** @returns the exit code, if the log is on stderr: the command would print the same failure there again. @throws KleidiError otherwise */
+function logFatal({ log: { file } }: Config, log: Logger, error: unknown): number {
+  const failure = toKleidiError(pathFailure(error), "serve");
   log.fatal(failureFields(failure), failure.message);
+  if (file === undefined) return EXIT.PROBLEMS;
   throw failure;
 }
 

@@ -2,7 +2,7 @@
 import { resolve } from "node:path";
 import type { Rule } from "../schema/rule.ts";
 import type { ConfigOutline } from "./outline.ts";
-import { LONGEST_SOCKET, UNIX_PREFIX } from "./socket-path.ts";
+import { foreignForm, LONGEST_SOCKET, UNIX_PREFIX } from "./socket-path.ts";
 
 /** @returns the path of a socket, as written; undefined for an address and for anything invalid */
 function socketIn(listen: unknown): string | undefined {
@@ -11,6 +11,19 @@ function socketIn(listen: unknown): string | undefined {
 }
 
 export const ADMIN_RULES: readonly Rule<ConfigOutline>[] = [
+  {
+    description: "The path of an admin socket is a path of the file system too.",
+    *check({ document, admin }) {
+      const path = socketIn(admin?.listen);
+      const actual = path === undefined ? undefined : foreignForm(path);
+      if (actual === undefined) return;
+      yield document.fault(["admin", "listen"], {
+        expected: "unix: and the path of a socket in the file system",
+        actual,
+        remedy: "write: listen: unix:/run/kleidi/admin.sock",
+      });
+    },
+  },
   {
     description: `The path of an admin socket is at most ${LONGEST_SOCKET} bytes long after it is resolved, and differs from \`listen.socket\`.`,
     *check({ document, folder, socket, admin }) {

@@ -1,5 +1,6 @@
 /** Reads the configuration file, once. */
 import { FileFault, readRegular } from "../lib/files.ts";
+import { explainPathError } from "../lib/path-fault.ts";
 import { denyCallersSecrets } from "../lib/secret-files.ts";
 import type { Config } from "./config.ts";
 import { ConfigError } from "./config-error.ts";
@@ -47,7 +48,7 @@ function read(path: string): Buffer {
 
 function decoded(path: string, bytes: Buffer): string {
   try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch (error) {
     throw refused(path, "UTF-8 text", "bytes that are not valid UTF-8", "save the file as UTF-8", error);
   }
@@ -58,15 +59,10 @@ function unreadable(path: string, error: unknown): ConfigError {
   const expected = "a file that can be read";
   if (code === "ENOENT")
     return refused(path, expected, "no file", "create the file, or give another path", error);
-  if (code === "EACCES")
-    return refused(
-      path,
-      expected,
-      "a file that this user may not read",
-      "give this user read access to the file, and search access to the folders above it",
-      error,
-    );
-  return refused(path, expected, code, "check the path and its disk", error);
+  const fault = explainPathError(path, error, "read");
+  if (fault === undefined) return refused(path, expected, code, "check the path and its disk", error);
+  const actual = code === "EACCES" ? "a file that this user may not read" : code;
+  return refused(path, expected, `${actual}: ${fault.problem}`, fault.remedy, error);
 }
 
 function refused(
@@ -76,5 +72,10 @@ function refused(
   remedy: string,
   cause?: unknown,
 ): ConfigError {
-  return new ConfigError(path, [{ line: 0, column: 0, path: "", expected, actual, remedy }], cause);
+  return new ConfigError(
+    path,
+    [{ line: 0, column: 0, path: "", expected, actual, remedy }],
+    cause,
+    "Run the command again when the file can be read.",
+  );
 }

@@ -24,6 +24,17 @@ keys:
 type Case = readonly [name: string, from: string, to: string, place: string];
 
 const cases: readonly Case[] = [
+  ["a socket that is a URL", "/run/kms.sock", "unix:///run/kms.sock", "2:19 listen.socket"],
+  ["a socket that is abstract", "/run/kms.sock", '"@kleidi"', "2:19 listen.socket"],
+  ["a socket in a home folder", "/run/kms.sock", '"~/kms.sock"', "2:19 listen.socket"],
+  ["a socket under a specifier of systemd", "/run/kms.sock", '"%t/kms.sock"', "2:19 listen.socket"],
+  ["a socket under a variable", "/run/kms.sock", "$XDG_RUNTIME_DIR/kms.sock", "2:19 listen.socket"],
+  [
+    "an admin socket that is a URL",
+    "providers:\n",
+    "admin: { listen: unix://run/admin.sock }\nproviders:\n",
+    "4:18 admin.listen",
+  ],
   [
     "a socket path that is too long after it is resolved",
     "/run/kms.sock",

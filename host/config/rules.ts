@@ -16,10 +16,24 @@ import { AUDIT_RULES } from "./audit-rules.ts";
 import type { Document } from "./document.ts";
 import { LIMIT_RULES } from "./limit-rules.ts";
 import { type ConfigOutline, haveValidNames, outlineOf } from "./outline.ts";
-import { LONGEST_SOCKET } from "./socket-path.ts";
+import { foreignForm, LONGEST_SOCKET } from "./socket-path.ts";
 import { TRUST_RULES } from "./trust-rules.ts";
 
 export const RULES: readonly Rule<ConfigOutline>[] = [
+  {
+    description:
+      "The path of a socket is a path of the file system: no URL, no abstract socket, no `~`, no specifier of systemd and no variable.",
+    *check({ document, socket }) {
+      const actual = socket === undefined ? undefined : foreignForm(socket);
+      if (actual === undefined) return;
+      const url = /^unix:\/*(\/[^\0]+)$/.exec(socket ?? "")?.[1];
+      yield document.fault(["listen", "socket"], {
+        expected: "the path of a socket in the file system",
+        actual: `${quoted(socket ?? "")}, ${actual}`,
+        remedy: `write: socket: ${url !== undefined && url.length <= LONGEST ? url : "/run/kleidi/kms.sock"}`,
+      });
+    },
+  },
   {
     description: `The path of the socket is at most ${LONGEST_SOCKET} bytes long after it is resolved.`,
     *check({ document, folder, socket }) {

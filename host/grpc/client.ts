@@ -1,4 +1,5 @@
 /** A client of the socket, as the API server is: for healthcheck, the quickstart and the tests. */
+import { connect } from "node:net";
 import { create } from "@bufbuild/protobuf";
 import { Client, credentials, type MethodDefinition } from "@grpc/grpc-js";
 import {
@@ -58,6 +59,21 @@ export class KmsClient {
       );
     });
   }
+}
+
+/**
+ * Connects to a socket and closes the connection again.
+ * @returns the system's error if no connection is possible: ENOENT and ECONNREFUSED if no process listens
+ */
+export function connectionError(socket: string): Promise<NodeJS.ErrnoException | undefined> {
+  return new Promise((resolve) => {
+    const connection = connect(socket);
+    connection.once("connect", () => {
+      connection.destroy();
+      resolve(undefined);
+    });
+    connection.once("error", resolve);
+  });
 }
 
 export interface DecryptInput {

@@ -2,12 +2,13 @@
  * The Unix socket. It is bound under another name, gets its mode and group, and is then renamed. So it can never be reached with a
  * wrong mode, and an old socket is replaced without a gap.
  */
-import { chmodSync, chownSync, lstatSync, renameSync, statSync, unlinkSync } from "node:fs";
+import { chmodSync, chownSync, lstatSync, renameSync, type Stats, statSync, unlinkSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { dirname, join } from "node:path";
 import { KleidiError } from "../error.ts";
 import { groupIdOf } from "../lib/groups.ts";
-import { lockSocket } from "./socket-lock.ts";
+import { accessFault, PATH_REMEDY, pathErrorText } from "../lib/path-fault.ts";
+import { lockSocket, SERVED_REMEDY } from "./socket-lock.ts";
 
 export interface ListenOptions {
   readonly socket: string;
@@ -17,12 +18,15 @@ export interface ListenOptions {
 
 export interface Listener {
   readonly server: Server;
+  /** False if the socket was removed or replaced: no caller reaches this listener any more. */
+  isInPlace(): boolean;
   /** Stops accepting connections, and removes the socket if it is still the one that this listener bound. */
   close(): void;
 }
 
 // sockaddr_un holds 108 bytes with the terminating zero (unix(7)).
 const MAX_PATH = 107;
+const GROUP_REMEDY = "Create the group or correct its name, and let the user that serves be a member of it.";
 
 /**
  * Listens on a Unix socket.
@@ -35,22 +39,25 @@ export async function listen(
 ): Promise<Listener> {
   const { socket } = options;
   const action = `Cannot listen on ${socket}`;
-  const length = Buffer.byteLength(socket);
-  if (length > MAX_PATH) {
-    throw refused(`${action}: its path is ${length} bytes, at most ${MAX_PATH} are allowed`);
-  }
-  assertFolder(socket, action);
+  assertBindable(options);
   // Without the lock, two hosts that start at once would both find a dead socket and both replace it.
   const unlock = lockSocket(socket, action);
   try {
     await assertFree(socket, action);
     const server = await bind(options, action, onConnection);
-    const { ino } = lstatSync(socket);
+    const { ino, dev } = lstatSync(socket);
+    // While the server listens, the kernel does not give its inode to another file.
+    const isInPlace = () => {
+      const found = statusOf(socket);
+      return found?.ino === ino && found.dev === dev;
+    };
     return {
       server,
+      isInPlace,
       close() {
+        const isOurs = isInPlace();
         server.close();
-        if (lstatSync(socket, { throwIfNoEntry: false })?.ino === ino) unlinkSync(socket);
+        if (isOurs) unlinkSync(socket);
         unlock();
       },
     };
@@ -58,6 +65,22 @@ export async function listen(
     unlock();
     throw error;
   }
+}
+
+/**
+ * Checks everything that `listen` needs, except the lock and another process that serves. Changes nothing.
+ * @throws KleidiError socket-refused
+ */
+export function assertBindable({ socket, group }: ListenOptions): void {
+  const action = `Cannot listen on ${socket}`;
+  const length = Buffer.byteLength(socket);
+  if (length > MAX_PATH)
+    throw refused(`${action}: its path is ${length} bytes, at most ${MAX_PATH} are allowed`);
+  assertFolder(socket, action);
+  const fault = accessFault(socket, "create");
+  if (fault !== undefined) throw refused(`${action}: ${fault}`, PATH_REMEDY);
+  assertReplaceable(socket, action);
+  if (group !== undefined) assertMember(groupId(group, action), action);
 }
 
 async function bind(
@@ -83,8 +106,8 @@ async function bind(
     server.close();
     unlinkIfPresent(staged);
     if (error instanceof KleidiError) throw error;
-    const reason = (error as NodeJS.ErrnoException).code ?? "unknown";
-    throw new KleidiError("socket-refused", `${action}: the system refuses it (${reason})`, error);
+    const why = pathErrorText(socket, error, "create");
+    throw new KleidiError("socket-refused", `${action}: ${why}`, error, PATH_REMEDY);
   } finally {
     process.umask(umask);
   }
@@ -98,14 +121,21 @@ function assertFolder(path: string, action: string): void {
   if (folder === undefined) {
     throw refused(
       `${action}: the folder ${dirname(path)} does not exist; create it: install -d -m 0750 ${dirname(path)}`,
+      PATH_REMEDY,
     );
   }
   // stat, not lstat: /var/run is a link on most systems.
   if (!statSync(dirname(path)).isDirectory()) throw refused(`${action}: ${dirname(path)} is not a directory`);
 }
 
-/** Only a dead socket of this user may be replaced. */
 async function assertFree(path: string, action: string): Promise<void> {
+  assertReplaceable(path, action);
+  if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return;
+  if (await isServed(path)) throw refused(`${action}: a process is serving there already`, SERVED_REMEDY);
+}
+
+/** Only a socket of this user may be replaced, once no process listens on it. */
+function assertReplaceable(path: string, action: string): void {
   const found = lstatSync(path, { throwIfNoEntry: false });
   if (found === undefined) return;
   if (found.isSymbolicLink()) throw refused(`${action}: a symbolic link is there`);
@@ -116,7 +146,6 @@ async function assertFree(path: string, action: string): Promise<void> {
   if (found.uid !== uid) {
     throw refused(`${action}: the socket there belongs to uid ${found.uid}, this process is uid ${uid}`);
   }
-  if (await isServed(path)) throw refused(`${action}: a process is serving there already`);
 }
 
 function isServed(path: string): Promise<boolean> {
@@ -135,13 +164,32 @@ function isServed(path: string): Promise<boolean> {
 function groupId(group: string | number, action: string): number {
   const id = groupIdOf(group);
   if (id !== undefined) return id;
-  throw refused(`${action}: the group "${group}" is not in /etc/group; use its number instead`);
+  throw refused(`${action}: the group "${group}" is not in /etc/group; use its number instead`, GROUP_REMEDY);
+}
+
+/** Only root and members of a group may give a file to it (chown(2)). */
+function assertMember(id: number, action: string): void {
+  if (process.geteuid?.() === 0 || process.getegid?.() === id || process.getgroups?.().includes(id)) return;
+  const uid = process.geteuid?.();
+  throw refused(
+    `${action}: the uid ${uid} is not in the group ${id}, so it cannot give the socket to it; add it to the group, in a unit: SupplementaryGroups=${id}`,
+    GROUP_REMEDY,
+  );
+}
+
+/** Undefined as well if a folder above the path cannot be entered any more. */
+function statusOf(path: string): Stats | undefined {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false });
+  } catch {
+    return undefined;
+  }
 }
 
 function unlinkIfPresent(path: string): void {
   if (lstatSync(path, { throwIfNoEntry: false }) !== undefined) unlinkSync(path);
 }
 
-function refused(message: string): KleidiError {
-  return new KleidiError("socket-refused", message);
+function refused(message: string, remedy?: string): KleidiError {
+  return new KleidiError("socket-refused", message, undefined, remedy);
 }

@@ -13,8 +13,9 @@ import type { KmsService } from "../kms/service.ts";
 import { Guard, type GuardSample, type OnClosed } from "./guard.ts";
 import { InFlight } from "./in-flight.ts";
 import { chain, type Interceptor } from "./interceptor.ts";
+import { type KeptListener, keepListening, type SocketEvents } from "./keep-listening.ts";
 import { LIMITS } from "./limits.ts";
-import { type Listener, type ListenOptions, listen } from "./listener.ts";
+import { type ListenOptions, listen } from "./listener.ts";
 import { kmsMethods, unread } from "./methods.ts";
 import { unaryHandler } from "./unary.ts";
 
@@ -24,7 +25,14 @@ export interface KmsServerOptions {
   readonly interceptors?: readonly Interceptor[];
   /** Called when a limit closes a connection. Callers decide how often that is. */
   readonly onClosed?: OnClosed;
+  /** Called when the socket is removed or replaced, and when it is bound again. */
+  readonly socketEvents?: SocketEvents;
+  /** Milliseconds between two checks that the socket is in its place. */
+  readonly socketCheckMs?: number;
 }
+
+const IGNORED: SocketEvents = { lost() {}, refused() {}, bound() {} };
+const SOCKET_CHECK_MS = 10_000;
 
 // The largest legal request is a Decrypt: a ciphertext, a key_id and 32 KiB of annotations.
 const MAX_MESSAGE = 64 * 1024;
@@ -39,9 +47,11 @@ export class KmsServer {
   readonly #guard: Guard;
   readonly #injector: ReturnType<Server["createConnectionInjector"]>;
   readonly #inFlight = new InFlight();
-  #listener: Listener | undefined;
+  readonly #keep: Pick<KmsServerOptions, "socketEvents" | "socketCheckMs">;
+  #listener: KeptListener | undefined;
 
-  constructor({ service, interceptors = [], onClosed = () => {} }: KmsServerOptions) {
+  constructor({ service, interceptors = [], onClosed = () => {}, ...keep }: KmsServerOptions) {
+    this.#keep = keep;
     this.#grpc = grpcServer(service, chain(interceptors), this.#inFlight);
     this.#injector = this.#grpc.createConnectionInjector(ServerCredentials.createInsecure());
     const http2 = http2ServerOf(this.#grpc);
@@ -50,13 +60,22 @@ export class KmsServer {
   }
 
   /**
-   * Binds the socket and accepts connections.
+   * Binds the socket and accepts connections. From then on a socket that is removed or replaced is bound again.
    * @throws KleidiError socket-refused
    */
   async listen(where: ListenOptions): Promise<void> {
-    this.#listener = await listen(where, (socket) => {
-      this.#guard.accept(socket, () => this.#injector.injectConnection(socket));
-    });
+    const { socketEvents = IGNORED, socketCheckMs = SOCKET_CHECK_MS } = this.#keep;
+    const open = () =>
+      listen(where, (socket) => {
+        this.#guard.accept(socket, () => this.#injector.injectConnection(socket));
+      });
+    this.#listener = await keepListening(open, socketCheckMs, socketEvents);
+  }
+
+  /** @throws KleidiError socket-refused: the socket was lost and cannot be bound again */
+  assertReachable(): void {
+    const failure = this.#listener?.failure();
+    if (failure !== undefined) throw failure;
   }
 
   /**

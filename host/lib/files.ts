@@ -13,6 +13,7 @@ import {
   statSync,
 } from "node:fs";
 import { isHeldLock } from "./held-locks.ts";
+import { explainPathError, type PathFault } from "./path-fault.ts";
 
 export type FaultKind = "missing" | "denied" | "folder" | "special" | "link" | "large" | "exposed" | "system";
 
@@ -155,12 +156,15 @@ export function systemFault(path: string, error: unknown): FileFault {
   const what = `cannot be read (${code})`;
   if (code === "ENOENT")
     return new FileFault("missing", what, "put the file there, or correct the path", error);
-  if (code === "EACCES" || code === "EPERM") {
-    const remedy = `let the user with the uid ${process.geteuid?.()} read it and enter the folders above it`;
-    return new FileFault("denied", what, remedy, error);
-  }
-  return new FileFault("system", what, "look at the path and at the disk that it is on", error);
+  const kind = code === "EACCES" || code === "EPERM" ? "denied" : "system";
+  const { problem, remedy } = explainPathError(path, error, "read") ?? UNEXPLAINED;
+  return new FileFault(kind, `${what}: ${problem}`, remedy, error);
 }
+
+const UNEXPLAINED: PathFault = {
+  problem: "the disk or the path has a fault",
+  remedy: "look at the path and at the disk that it is on",
+};
 
 function isLink(path: string): boolean {
   try {

@@ -78,7 +78,12 @@ function readPinned({ name, module, sha256: pinned }: AdmitOptions): { bytes: Ui
   const action = `Cannot load provider "${name}"`;
   const bytes = readRegular(module, MAX_MODULE);
   if (bytes instanceof FileFault)
-    throw new KleidiError("module-invalid", `${action}: ${module} ${bytes.text}`, bytes.cause);
+    throw new KleidiError(
+      "module-invalid",
+      `${action}: ${module} ${bytes.text}`,
+      bytes.cause,
+      "Correct the file or its path as named above.",
+    );
   const sha256 = createHash("sha256").update(bytes).digest("hex");
   if (sha256 !== pinned) {
     throw new KleidiError(

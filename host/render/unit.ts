@@ -108,5 +108,5 @@ const WITHOUT = "SystemCallFilter=~@resources";
 function wall(name: "auto" | "bubblewrap" | "landlock" | "none"): string[] {
   if (name === "landlock" || name === "none")
     return ["ProcSubset=pid", "RestrictSUIDSGID=yes", "RestrictNamespaces=yes", CALLS, WITHOUT];
-  return ["RestrictNamespaces=cgroup ipc mnt net pid user uts", `${CALLS} @mount`, WITHOUT];
+  return ["RestrictNamespaces=ipc mnt net pid user uts", `${CALLS} @mount`, WITHOUT];
 }

@@ -1,29 +1,36 @@
 /** The admin listener of a host: metrics, health probes, the state report and its page. */
 import type { Socket } from "node:net";
-import type { AdminConfig } from "../config/config.ts";
+import type { AdminConfig, Config } from "../config/config.ts";
 import { toKleidiError } from "../error.ts";
+import { keepListening } from "../grpc/keep-listening.ts";
 import { listen } from "../grpc/listener.ts";
 import { type Admin, createAdmin, listenOnAddress } from "../telemetry/admin.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { adminAddress } from "./admin-address.ts";
 import { type HostView, metricSamples } from "./host-view.ts";
 import { type Closable, keepOpen } from "./keep-open.ts";
-import type { HostObserver } from "./observer.ts";
+import { type HostObserver, socketEvents } from "./observer.ts";
 import { notReadyReason } from "./readiness.ts";
 import { stateReport } from "./state-report.ts";
 
+interface AdminSettings extends Pick<Config, "status"> {
+  readonly admin: AdminConfig;
+}
+
 export class AdminListener {
+  readonly #socketCheckMs: number;
   readonly #settings: AdminConfig;
   readonly #observer: HostObserver;
   readonly #admin: Admin;
   #listener: Closable | undefined;
 
-  constructor(settings: AdminConfig, view: HostView, metrics: Metrics, observer: HostObserver) {
-    this.#settings = settings;
+  constructor({ admin, status }: AdminSettings, view: HostView, metrics: Metrics, observer: HostObserver) {
+    this.#settings = admin;
+    this.#socketCheckMs = status.intervalMs;
     this.#observer = observer;
     this.#admin = createAdmin({
       metrics: () => metrics.scrape(metricSamples(view)),
-      notReadyReason: () => notReadyReason(view.service, view.audit),
+      notReadyReason: () => notReadyReason(view.service, view.audit, view.server),
       state: () => stateReport(view),
       onClosed: (reason) => observer.connectionClosed({ listener: "admin", reason }),
     });
@@ -36,7 +43,14 @@ export class AdminListener {
   async listen(): Promise<void> {
     const settings = this.#settings;
     const accept = (socket: Socket) => this.#admin.accept(socket);
-    const open = () => ("socket" in settings ? listen(settings, accept) : listenOnAddress(settings, accept));
+    const open = () =>
+      "socket" in settings
+        ? keepListening(
+            () => listen(settings, accept),
+            this.#socketCheckMs,
+            socketEvents("admin", this.#observer),
+          )
+        : listenOnAddress(settings, accept);
     this.#listener = await keepOpen(open, {
       onRefused: (error, nextTryMs) => this.#observer.adminRefused(toKleidiError(error, "admin"), nextTryMs),
       onOpened: (tries) => this.#observer.adminOpened(adminAddress(settings), tries),

@@ -3,7 +3,6 @@
  * RPCs. The uid of an RPC is in an async context, where the records of its host calls find it; a probe has no uid.
  */
 import { AsyncLocalStorage } from "node:async_hooks";
-import { hashOf } from "../audit/chain.ts";
 import { AuditLog } from "../audit/log.ts";
 import type { Entry } from "../audit/record.ts";
 import type { CredentialEvent } from "../capabilities/capability.ts";
@@ -16,6 +15,7 @@ import type { Keyset } from "../kms/keyset.ts";
 import { within } from "../lib/deadline.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { AuditSample } from "../telemetry/metric-samples.ts";
+import type { SinkReport } from "../telemetry/report.ts";
 import { AuditRecords } from "./audit-records.ts";
 import { endAnyway } from "./end-anyway.ts";
 import type { HostIdentity } from "./host-identity.ts";
@@ -51,8 +51,7 @@ export class AuditTrail implements Partial<HostObserver> {
   ): Promise<AuditTrail> {
     const sinks = new SinkLog(logger);
     const log = await AuditLog.open(settings, sinks);
-    const digest = hashOf(JSON.stringify(config));
-    log.append({ kind: "start", version, config: digest, wall, pid: process.pid, ...log.claim });
+    log.append({ kind: "start", version, config: config.sha256, wall, pid: process.pid, ...log.claim });
     await log.settled();
     const modules = new Map(config.providers.map(({ name, sha256 }) => [name, sha256]));
     return new AuditTrail(log, sinks, new AuditRecords(modules));
@@ -106,6 +105,11 @@ export class AuditTrail implements Partial<HostObserver> {
     const { sinks, lag: lagLines, untrusted } = this.#log;
     const lagBytes = Math.max(0, ...sinks.map(({ waiting }) => waiting));
     return { lagLines, lagBytes, failures: this.#sinks.failures, untrusted };
+  }
+
+  /** For the state report. */
+  get sinks(): SinkReport[] {
+    return this.#log.sinks.map(({ name, failure }) => ({ name, ...(failure && { failure: failure.error }) }));
   }
 
   rotate(): void {

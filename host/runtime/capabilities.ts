@@ -14,7 +14,7 @@ export type OpenCapabilities = Readonly<Record<string, Opened>>;
 export async function openCapabilities(
   config: Config,
   log: Logger,
-  { onCredential, onLine }: Pick<OpenContext, "onCredential" | "onLine">,
+  events: Pick<OpenContext, "onCredential" | "onCredentialUses" | "onExpiry" | "onLine">,
 ): Promise<OpenCapabilities> {
   const linesPerCall = new Map(config.providers.map(({ name, limits }) => [name, limits.logLines]));
   const opened: Record<string, Opened> = {};
@@ -27,8 +27,7 @@ export async function openCapabilities(
         ...granted,
         linesPerCall,
         log: (level, fields, message) => log[level](fields, message),
-        onLine,
-        onCredential,
+        ...events,
       });
     }
     return opened;

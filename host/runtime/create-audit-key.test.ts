@@ -65,6 +65,6 @@ test("the function that creates the key reports a missing folder", (t) => {
   const { path } = place(t);
   assert.throws(() => createAuditKey(join(path, "no", "audit.key")), {
     code: "audit-invalid",
-    message: /the system refused it \(ENOENT\)$/,
+    message: /the system refuses it \(ENOENT\): the folder .* does not exist; create it: install -d /,
   });
 });

@@ -12,5 +12,6 @@ export function grantsOf(config: Config, { name, section }: Capability): GrantCo
       }),
     ),
     section: section && config[name as keyof typeof config],
+    pins: new Map(config.keys.flatMap((key) => (key.version === undefined ? [] : [[key.name, key.version]]))),
   };
 }

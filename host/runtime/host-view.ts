@@ -10,16 +10,17 @@ import type { AuditTrail } from "./audit-trail.ts";
 import type { HostIdentity } from "./host-identity.ts";
 import type { Providers } from "./providers.ts";
 import { notReadyReason } from "./readiness.ts";
+import { NEVER_STARTED } from "./refused-provider.ts";
 
 export interface HostView {
   readonly identity: HostIdentity;
   readonly config: Pick<Config, "sha256">;
-  readonly providers: Pick<Providers, "all">;
+  readonly providers: Pick<Providers, "all" | "refused">;
   readonly keyset: Keyset;
   readonly service: Pick<KmsService, "activeKeyId">;
-  readonly server: Pick<KmsServer, "sample">;
+  readonly server: Pick<KmsServer, "sample" | "assertReachable">;
   /** Absent: there is no audit log. */
-  readonly audit?: Pick<AuditTrail, "assertReady" | "sample"> | undefined;
+  readonly audit?: Pick<AuditTrail, "assertReady" | "sample" | "sinks"> | undefined;
   readonly recorder: Recorder;
 }
 
@@ -27,8 +28,11 @@ export interface HostView {
 export function metricSamples(view: HostView): MetricSamples {
   const { providers, service, server, audit } = view;
   return {
-    ready: notReadyReason(service, audit) === undefined,
-    providers: providers.all.map(({ config, supervisor }) => ({ name: config.name, ...supervisor.state() })),
+    ready: notReadyReason(service, audit, server) === undefined,
+    providers: [
+      ...providers.all.map(({ config, supervisor }) => ({ name: config.name, ...supervisor.state() })),
+      ...providers.refused.map(({ name }) => ({ name, ...NEVER_STARTED })),
+    ],
     keys: keySamples(view),
     audit: audit?.sample(),
     socket: server.sample(),

@@ -3,6 +3,7 @@ import { unlinkSync } from "node:fs";
 import { basename, dirname } from "node:path";
 import { readPrivate } from "../capabilities/files.ts";
 import { KleidiError } from "../error.ts";
+import { PATH_REMEDY, pathErrorText } from "../lib/path-fault.ts";
 import { createPrivate, isStagingOf, removeLeftovers, syncFolder } from "../lib/write-files.ts";
 
 const BYTES = 32;
@@ -39,7 +40,8 @@ export function createMaterial(path: string): Uint8Array {
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? "unknown";
     if (code === "EEXIST") throw new KleidiError("key-exists", `${action}: it exists already`);
-    throw new KleidiError("key-file-invalid", `${action}: the system refuses it (${code})`, error);
+    const why = pathErrorText(path, error, "create");
+    throw new KleidiError("key-file-invalid", `${action}: ${why}`, error, PATH_REMEDY);
   }
   return material;
 }

@@ -2,17 +2,22 @@
  * The events of a host, and the observers that receive them: the audit log, the metrics with the state report, and the log. An observer
  * is given to each part of the host when the part is constructed.
  */
-import type { CredentialEvent, LogLevel } from "../capabilities/capability.ts";
+import type { CredentialEvent, CredentialUses, LogLevel } from "../capabilities/capability.ts";
 import type { Witness } from "../capabilities/gate.ts";
 import type { KleidiError } from "../error.ts";
+import type { SocketEvents } from "../grpc/keep-listening.ts";
 import type { CloseReason } from "../grpc/limits.ts";
 import type { KeyConfig } from "../kms/keyset.ts";
 import type { KeyChange } from "../kms/prober.ts";
+import type { Expiry } from "../lib/expiry.ts";
 import type { Quarantine } from "../sandbox/supervisor.ts";
 import type { AdminCloseReason } from "../telemetry/admin-connections.ts";
 
 export interface HostObserver extends Witness {
   credentialChanged(event: CredentialEvent): void;
+  /** The end of a signature, a certificate or a credential is known, or was read again. */
+  expiryKnown(expiry: Expiry): void;
+  credentialUsesKnown(uses: CredentialUses): void;
   /** A guest wrote a line to kleidi:log. */
   guestWrote(provider: string, level: LogLevel, line: string): void;
   providerChanged(provider: string, event: ProviderEvent): void;
@@ -25,6 +30,24 @@ export interface HostObserver extends Witness {
   adminRefused(failure: KleidiError, nextTryMs: number): void;
   /** @param tries how many it took, this one included */
   adminOpened(address: string, tries: number): void;
+  /** A Unix socket was removed or replaced under the host, was bound again, or cannot be. */
+  socketChanged(event: SocketEvent): void;
+}
+
+export interface SocketEvent {
+  readonly listener: "kms" | "admin";
+  readonly type: "lost" | "bound" | "refused";
+  /** The reason why it cannot be bound again. */
+  readonly failure?: KleidiError;
+}
+
+/** The events of a kept socket (grpc/keep-listening.ts), for the observer. */
+export function socketEvents(listener: SocketEvent["listener"], observer: HostObserver): SocketEvents {
+  return {
+    lost: () => observer.socketChanged({ listener, type: "lost" }),
+    bound: () => observer.socketChanged({ listener, type: "bound" }),
+    refused: (failure) => observer.socketChanged({ listener, type: "refused", failure }),
+  };
 }
 
 export type ProviderEvent =
@@ -63,6 +86,12 @@ export function combineObservers(observers: readonly Partial<HostObserver>[]): H
     credentialChanged(event) {
       for (const each of observers) each.credentialChanged?.(event);
     },
+    expiryKnown(expiry) {
+      for (const each of observers) each.expiryKnown?.(expiry);
+    },
+    credentialUsesKnown(uses) {
+      for (const each of observers) each.credentialUsesKnown?.(uses);
+    },
     guestWrote(provider, level, line) {
       for (const each of observers) each.guestWrote?.(provider, level, line);
     },
@@ -83,6 +112,9 @@ export function combineObservers(observers: readonly Partial<HostObserver>[]): H
     },
     adminOpened(address, tries) {
       for (const each of observers) each.adminOpened?.(address, tries);
+    },
+    socketChanged(event) {
+      for (const each of observers) each.socketChanged?.(event);
     },
   };
 }

@@ -9,7 +9,9 @@ import { grantLine } from "../config/grant-lines.ts";
 import { KleidiError, toKleidiError } from "../error.ts";
 import type { Gate } from "../host-call.ts";
 import { type KeyConfig, Keyset } from "../kms/keyset.ts";
+import type { Provider } from "../kms/provider.ts";
 import { type AdmittedModule, admit } from "../module/admission.ts";
+import { trustEnd } from "../module/trust/end.ts";
 import { SandboxedProvider, type Settings } from "../sandbox/provider.ts";
 import { Supervisor } from "../sandbox/supervisor.ts";
 import type { Wall } from "../sandbox/wall/build.ts";
@@ -18,6 +20,7 @@ import { closeCapabilities, type OpenCapabilities, openCapabilities } from "./ca
 import { EventLog } from "./event-log.ts";
 import { GuestLog } from "./guest-log.ts";
 import { combineObservers, type HostObserver } from "./observer.ts";
+import { RefusedProvider } from "./refused-provider.ts";
 import { wallOf } from "./wall.ts";
 
 export interface ProvidersOptions {
@@ -40,20 +43,29 @@ export interface RunnableProvider {
 }
 
 export class Providers {
-  /** In the order of the configuration. */
+  /** Those whose modules are admitted, in the order of the configuration. */
   readonly all: readonly RunnableProvider[];
+  /** Those whose modules are not; their calls fail. */
+  readonly refused: readonly RefusedProvider[];
   readonly #capabilities: OpenCapabilities;
   readonly #log: Logger;
 
-  private constructor(all: readonly RunnableProvider[], capabilities: OpenCapabilities, log: Logger) {
+  private constructor(
+    all: readonly RunnableProvider[],
+    refused: readonly RefusedProvider[],
+    capabilities: OpenCapabilities,
+    log: Logger,
+  ) {
     this.all = all;
+    this.refused = refused;
     this.#capabilities = capabilities;
     this.#log = log;
   }
 
   /**
-   * Admits the modules and opens the capabilities. No process is started.
-   * @throws KleidiError module-invalid, module-ungranted, module-untrusted, digest-differs, key-missing, key-file-invalid, wall-missing
+   * Admits the modules and opens the capabilities. No process is started. If a module is not admitted, this is logged, and the others serve.
+   * @throws KleidiError of the first module (module-invalid, module-ungranted, module-untrusted, digest-differs), if none is admitted;
+   * key-missing, key-file-invalid, wall-missing
    */
   static async open(config: Config, log: Logger, options: ProvidersOptions = {}): Promise<Providers> {
     const {
@@ -61,15 +73,23 @@ export class Providers {
       measure = (gate) => gate,
       deadlineMs,
     } = options;
-    const admitted = config.providers.map((provider) => ({
-      config: withDeadline(provider, deadlineMs),
-      module: admitProvider(config, provider),
-    }));
+    const { admitted, refused } = admitAll(config, deadlineMs);
+    for (const { name, failure } of refused)
+      log.error(
+        { provider: name, ...failureFields(failure) },
+        `${failure.message}; the other providers serve`,
+      );
     const wall = options.wall ?? (await wallOf(config));
     const capabilities = await openCapabilities(config, log, {
       onCredential: (event) => observer.credentialChanged(event),
+      onCredentialUses: (uses) => observer.credentialUsesKnown(uses),
+      onExpiry: (expiry) => observer.expiryKnown(expiry),
       onLine: (...line) => observer.guestWrote(...line),
     });
+    for (const { config, module } of admitted) {
+      const end = module.trusted && trustEnd(config.name, module.trusted);
+      if (end !== undefined) observer.expiryKnown(end);
+    }
     const gate = measure(gateOf(admitted, capabilities, observer));
     const all = admitted.map((each): RunnableProvider => {
       const { name } = each.config;
@@ -80,11 +100,18 @@ export class Providers {
         provider: new SandboxedProvider(name, supervisor, settingsOf(config, name)),
       };
     });
-    return new Providers(all, capabilities, log);
+    return new Providers(all, refused, capabilities, log);
   }
 
-  /** @throws KleidiError host-fault: the configuration has no provider of this name */
+  /** The provider of a key, which can be a refused one. */
+  ofKey(name: string): Provider {
+    return this.refused.find((each) => each.name === name) ?? this.get(name).provider;
+  }
+
+  /** @throws KleidiError of its module, if it is refused; host-fault: the configuration has no provider of this name */
   get(name: string): RunnableProvider {
+    const refused = this.refused.find((each) => each.name === name);
+    if (refused !== undefined) throw refused.failure;
     const found = this.all.find(({ config }) => config.name === name);
     if (found === undefined) throw new KleidiError("host-fault", `Cannot find provider "${name}"`);
     return found;
@@ -129,9 +156,30 @@ export function admitProvider(config: Config, provider: ProviderConfig): Admitte
 export function keysetOf(config: Config, providers: Providers): Keyset {
   return new Keyset(
     config.keys.map(({ name, provider, use, version }): KeyConfig => {
-      return { name, provider: providers.get(provider).provider, use, pin: version };
+      return { name, provider: providers.ofKey(provider), use, pin: version };
     }),
   );
+}
+
+/** @throws KleidiError of the first module, if none is admitted */
+function admitAll(
+  config: Config,
+  deadlineMs: number | undefined,
+): { admitted: AdmittedProvider[]; refused: RefusedProvider[] } {
+  const admitted: AdmittedProvider[] = [];
+  const refused: RefusedProvider[] = [];
+  for (const provider of config.providers) {
+    try {
+      const module = admitProvider(config, provider);
+      admitted.push({ config: withDeadline(provider, deadlineMs), module });
+    } catch (error) {
+      if (!(error instanceof KleidiError)) throw error;
+      refused.push(new RefusedProvider(provider, error));
+    }
+  }
+  const [first] = refused;
+  if (first !== undefined && admitted.length === 0) throw first.failure;
+  return { admitted, refused };
 }
 
 type AdmittedProvider = Pick<RunnableProvider, "config" | "module">;

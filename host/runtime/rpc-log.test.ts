@@ -37,10 +37,10 @@ test("a caller in a loop causes one line per minute and kind of failure, with th
   assert.deepEqual(
     lines.map(({ level, fields: { rpc, code, count }, message }) => [level, rpc, code, count, message]),
     [
-      ["warn", "Decrypt", "key-unknown", 1, 'the key_id "0" is unknown'],
-      ["warn", "Encrypt", "key-unknown", 1, "no"],
-      ["warn", "Decrypt", "ciphertext-invalid", 1, "no"],
-      ["warn", "Decrypt", "key-unknown", 10_000, "the last"],
+      ["warn", "decrypt", "key-unknown", 1, 'the key_id "0" is unknown'],
+      ["warn", "encrypt", "key-unknown", 1, "no"],
+      ["warn", "decrypt", "ciphertext-invalid", 1, "no"],
+      ["warn", "decrypt", "key-unknown", 10_000, "the last"],
     ],
   );
 });

@@ -18,7 +18,7 @@ export class RpcLog {
   readonly intercept = observeReplies((call, reply) => this.#rpc({ ...call, ...reply }));
 
   #rpc({ rpc, uid, keyId, ms, failure }: RpcContext & RpcReply): void {
-    const fields = { rpc, uid, ms: Math.round(ms * 1000) / 1000 };
+    const fields = { rpc: rpc.toLowerCase(), uid, ms: Math.round(ms * 1000) / 1000 };
     if (failure === undefined) {
       if (this.#log.isLevelEnabled("debug"))
         this.#log.debug(

@@ -7,7 +7,7 @@ import { dirname } from "node:path";
 import type { Config } from "../config/config.ts";
 import type { Finding } from "../finding.ts";
 
-interface Owner {
+export interface Owner {
   readonly folder: string;
   readonly uid: number;
   readonly gid: number;
@@ -20,16 +20,27 @@ interface Owner {
  * @example const findings = becomeServingUser(loadConfig(path));
  */
 export function becomeServingUser(config: Config): Finding[] {
-  const owner = process.geteuid?.() === 0 ? ownerOf(config) : undefined;
+  const { keystore, state, listen } = config;
+  const owner = becomeOwner([keystore?.directory, state?.directory, dirname(listen.socket)]);
   if (owner === undefined) return [];
-  become(owner);
   const detail = `checked with the rights of the uid ${owner.uid}, which owns ${owner.folder}, and not with root's`;
   return [{ subject: "user", ok: true, detail }];
 }
 
-/** The first of the host's folders that exists decides, so that a wrong owner of another one is found. */
-function ownerOf({ keystore, state, listen }: Config): Owner | undefined {
-  for (const folder of [keystore?.directory, state?.directory, dirname(listen.socket)]) {
+/**
+ * Gives up root's rights for those of the owner of a folder, so that the files that are created in it belong to that user. Without root's
+ * rights, or in root's own folder, nothing is changed.
+ * @param folders the first one that exists decides, so that a wrong owner of another one is found
+ * @returns the owner; undefined if nothing was changed
+ */
+export function becomeOwner(folders: readonly (string | undefined)[]): Owner | undefined {
+  const owner = process.geteuid?.() === 0 ? ownerOf(folders) : undefined;
+  if (owner !== undefined) become(owner);
+  return owner;
+}
+
+function ownerOf(folders: readonly (string | undefined)[]): Owner | undefined {
+  for (const folder of folders) {
     const found = folder === undefined ? undefined : statSync(folder, { throwIfNoEntry: false });
     if (folder === undefined || found === undefined) continue;
     return found.uid === 0 ? undefined : { folder, uid: found.uid, gid: found.gid };

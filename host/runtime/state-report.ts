@@ -9,6 +9,7 @@ import type { HostView } from "./host-view.ts";
 import type { RunnableProvider } from "./providers.ts";
 import { reach } from "./reach.ts";
 import { notReadyReason } from "./readiness.ts";
+import { NEVER_STARTED, type RefusedProvider } from "./refused-provider.ts";
 
 /** The report is rendered between two RPCs: a key with 1,024 versions must not make it long. */
 const REPORTED = 64;
@@ -19,19 +20,22 @@ export function stateReport({
   providers,
   keyset,
   service,
+  server,
   audit,
   recorder,
 }: HostView): HostReport {
-  const reason = notReadyReason(service, audit);
+  const reason = notReadyReason(service, audit, server);
   return {
     ...identity,
     configurationSha256: config.sha256,
     startedAt: performance.timeOrigin,
     at: Date.now(),
     ...(reason === undefined ? {} : { notReadyReason: reason }),
-    providers: Object.fromEntries(
-      providers.all.map((provider) => [provider.config.name, providerReport(provider, recorder)]),
-    ),
+    ...(audit && { audit: audit.sinks }),
+    providers: Object.fromEntries([
+      ...providers.all.map((provider) => [provider.config.name, providerReport(provider, recorder)] as const),
+      ...providers.refused.map((provider) => [provider.name, refusedReport(provider)] as const),
+    ]),
     keys: keyset.states().map((state) => keyReport(state, keyset.keyIds(state.key), recorder)),
     denials: recorder.denials(),
     changes: recorder.changes(),
@@ -56,6 +60,10 @@ function providerReport(
     }),
     reached: recorder.reached(config.name),
   };
+}
+
+function refusedReport({ failure }: RefusedProvider): ProviderReport {
+  return { ...NEVER_STARTED, refusal: failure.message, reach: [], reached: [] };
 }
 
 function keyReport(

@@ -1,5 +1,5 @@
 /** Counts the events of a host for the metrics, and records them for the state report. */
-import type { CredentialEvent } from "../capabilities/capability.ts";
+import type { CredentialEvent, CredentialUses } from "../capabilities/capability.ts";
 import type { Decision, Outcome } from "../capabilities/gate.ts";
 import { CAPABILITIES } from "../capabilities/registry.ts";
 import type { Config } from "../config/config.ts";
@@ -7,12 +7,13 @@ import type { Interceptor } from "../grpc/interceptor.ts";
 import type { Gate } from "../host-call.ts";
 import type { KeyConfig } from "../kms/keyset.ts";
 import type { KeyChange } from "../kms/prober.ts";
+import type { Expiry } from "../lib/expiry.ts";
 import { keyIdHash } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { RpcClock } from "../telemetry/overhead.ts";
 import { Recorder } from "../telemetry/recorder.ts";
 import type { HostIdentity } from "./host-identity.ts";
-import type { ConnectionClosed, HostObserver, ProviderEvent } from "./observer.ts";
+import type { ConnectionClosed, HostObserver, ProviderEvent, SocketEvent } from "./observer.ts";
 
 /** Host calls of these capabilities wait for a TPM or a KMS: that time is not the host's own. */
 const WAITING: ReadonlySet<string> = new Set(
@@ -89,6 +90,14 @@ export class Telemetry implements Partial<HostObserver> {
     this.recorder.changed(`credential of ${provider}`, good, why === undefined ? type : `${type}: ${why}`);
   }
 
+  expiryKnown(expiry: Expiry): void {
+    this.metrics.expiry(expiry);
+  }
+
+  credentialUsesKnown(uses: CredentialUses): void {
+    this.metrics.credentialUses(uses);
+  }
+
   providerChanged(provider: string, event: ProviderEvent): void {
     if (event.type === "quarantined")
       this.recorder.changed(`provider ${provider}`, false, `it is in quarantine, ${event.reason}`);
@@ -113,6 +122,16 @@ export class Telemetry implements Partial<HostObserver> {
 
   adminRefused(): void {
     this.metrics.adminListenFailed();
+  }
+
+  socketChanged({ listener, type, failure }: SocketEvent): void {
+    if (type === "lost") this.metrics.socketLost(listener);
+    const details = {
+      lost: "it was removed or replaced",
+      bound: "it is bound again",
+      refused: failure?.message,
+    };
+    this.recorder.changed(`socket of ${listener}`, type === "bound", details[type] ?? type);
   }
 
   #keyReady(name: string, keyId: string): void {

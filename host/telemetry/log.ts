@@ -4,6 +4,7 @@ import { constants, fstatSync, openSync, type Stats, statSync, writeSync } from 
 import pino, { type Logger } from "pino";
 import { KleidiError } from "../error.ts";
 import { typeFault } from "../lib/files.ts";
+import { accessFault, PATH_REMEDY, pathErrorText } from "../lib/path-fault.ts";
 
 export type { Logger };
 
@@ -20,11 +21,36 @@ interface LogOptions {
  */
 export function createLog({ level, file }: LogOptions): Logger {
   const descriptor = file === undefined ? 2 : open(file);
-  const destination = lossy((text) => {
-    const bytes = Buffer.from(text);
-    for (let at = 0; at < bytes.length; ) at += writeSync(descriptor, bytes, at);
-  });
+  const destination = lossy(endTornLines((bytes) => writeSync(descriptor, bytes)));
   return pino({ level, base: { service: "kleidi" }, timestamp: pino.stdTimeFunctions.isoTime }, destination);
+}
+
+/**
+ * Checks that `createLog` can open a log file. Creates nothing.
+ * @throws KleidiError config-invalid
+ */
+export function assertLoggable(file: string): void {
+  const action = `Cannot open the log ${file}`;
+  const found = statSync(file, { throwIfNoEntry: false });
+  if (found !== undefined) assertNoPipe(action, found);
+  const fault = accessFault(file, found === undefined ? "create" : "write");
+  if (fault === undefined) return;
+  throw new KleidiError("config-invalid", `${action}: ${fault}`, undefined, PATH_REMEDY);
+}
+
+/**
+ * Writes texts completely. A line that could be written in part only (a full disk) is ended before the next text, which it would swallow.
+ * @param writeSome writes the first bytes; returns their number
+ */
+export function endTornLines(writeSome: (bytes: Uint8Array) => number): (text: string) => void {
+  let torn = false;
+  return (text) => {
+    let bytes: Uint8Array = Buffer.from(torn ? `\n${text}` : text);
+    while (bytes.length > 0) {
+      bytes = bytes.subarray(writeSome(bytes));
+      torn = bytes.length > 0;
+    }
+  };
 }
 
 /**
@@ -61,8 +87,8 @@ function open(file: string): number {
     return descriptor;
   } catch (error) {
     if (error instanceof KleidiError) throw error;
-    const reason = (error as NodeJS.ErrnoException).code ?? "unknown";
-    throw new KleidiError("config-invalid", `${action}: the system refuses it (${reason})`, error);
+    const why = pathErrorText(file, error, "create");
+    throw new KleidiError("config-invalid", `${action}: ${why}`, error, PATH_REMEDY);
   }
 }
 

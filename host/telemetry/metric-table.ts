@@ -3,6 +3,8 @@
  * Prometheus conventions: base units, with the unit and the type as suffix.
  */
 
+import { EXPIRY_KINDS } from "../lib/expiry.ts";
+
 interface MetricRow {
   readonly type: "counter" | "gauge" | "histogram";
   readonly help: string;
@@ -11,7 +13,7 @@ interface MetricRow {
 
 /** The possible values of each label. Neither a caller nor a guest can add a value. */
 export const LABELS = {
-  rpc: "Status, Encrypt or Decrypt",
+  rpc: "status, encrypt or decrypt, as in the log and the audit log",
   code: "ok, or a code of docs/errors.md that an RPC can end with",
   provider: "a name of `providers` in the configuration",
   capability: "a capability of docs/ABI.md that reaches the host, or unknown",
@@ -23,6 +25,8 @@ export const LABELS = {
   use: "active or decrypt",
   key_id_sha256: "the hash by which the log names a key_id; only those that are current at the scrape",
   result: "good, failed, or unknown (callers filled the queue, so the probe had no result)",
+  kind: EXPIRY_KINDS.join(", "),
+  name: "a name of `providers` in the configuration or, for trust-key, of `trust.keys`",
   event: "read, login, renewed, refused or failed",
   listener: "kms (the socket of the API server) or admin",
   reason:
@@ -166,6 +170,23 @@ export const METRICS = {
     labels: ["provider", "event"],
   },
 
+  kleidi_credential_uses_left: {
+    type: "gauge",
+    help: "Requests that the token in a file, or logins that a secret id, is good for before it is good for nothing; absent if they are not limited, or the server did not report it.",
+    labels: ["provider", "kind"],
+  },
+
+  kleidi_expiry_timestamp_seconds: {
+    type: "gauge",
+    help: "The time at which it ends: signature and trust-key, after which a host that starts refuses a module, as read at the start; the certificates of the server (the first of its chain to end) and of the host, as read at the last connection; token (in a file, beyond which it cannot be renewed) and secret-id, as the server reported. Absent if it has no end or was not read.",
+    labels: ["kind", "name"],
+  },
+  kleidi_expiry_warning_seconds: {
+    type: "gauge",
+    help: "How long before that time the warning begins: 14 days, or a quarter of a life below 56 days.",
+    labels: ["kind", "name"],
+  },
+
   kleidi_connections: {
     type: "gauge",
     help: "Connections on the socket of the API server; it has one.",
@@ -185,6 +206,11 @@ export const METRICS = {
     type: "counter",
     help: "Connections that passed a limit. The host closed them, except for pipelined: then the rest of the sent data is not read.",
     labels: ["listener", "reason"],
+  },
+  kleidi_socket_losses_total: {
+    type: "counter",
+    help: "Times that a Unix socket was found removed or replaced under the running host, which binds it again.",
+    labels: ["listener"],
   },
   kleidi_admin_listen_failures_total: {
     type: "counter",

@@ -67,17 +67,17 @@ test("RPCs are counted by code, and timed with and without the wait for a backen
   metrics.rpc("Decrypt", "ok", 0.2, 0);
   metrics.rpc("Decrypt", "key-unknown", 30, 29.5);
   await has(metrics, [
-    'kleidi_rpcs_total{rpc="Decrypt",code="ok"} 1',
-    'kleidi_rpcs_total{rpc="Decrypt",code="key-unknown"} 1',
-    'kleidi_rpc_duration_seconds_bucket{le="0.00025",rpc="Decrypt"} 1',
-    'kleidi_rpc_duration_seconds_count{rpc="Decrypt"} 2',
-    'kleidi_rpc_overhead_seconds_bucket{le="0.0005",rpc="Decrypt"} 2',
+    'kleidi_rpcs_total{rpc="decrypt",code="ok"} 1',
+    'kleidi_rpcs_total{rpc="decrypt",code="key-unknown"} 1',
+    'kleidi_rpc_duration_seconds_bucket{le="0.00025",rpc="decrypt"} 1',
+    'kleidi_rpc_duration_seconds_count{rpc="decrypt"} 2',
+    'kleidi_rpc_overhead_seconds_bucket{le="0.0005",rpc="decrypt"} 2',
   ]);
 });
 
 test("all series exist from the start, so that the first event counts as an increase", async () => {
   await has(new Metrics(OPTIONS), [
-    'kleidi_rpcs_total{rpc="Encrypt",code="overloaded"} 0',
+    'kleidi_rpcs_total{rpc="encrypt",code="overloaded"} 0',
     'kleidi_host_calls_total{provider="local",capability="keystore",verdict="denied"} 0',
     'kleidi_host_calls_total{provider="local",capability="unknown",verdict="denied"} 0',
     'kleidi_key_version_changes_total{key="kek"} 0',
@@ -206,9 +206,9 @@ test("the duration of an RPC is in seconds, and its overhead excludes waits", as
   const metrics = new Metrics(OPTIONS);
   metrics.rpc("Decrypt", "ok", 2000, 500);
   metrics.rpc("Decrypt", "ok", 3000, 4000);
-  const sums = (await scraped(metrics)).filter((line) => /_sum\{rpc="Decrypt"\}/.test(line)).sort();
+  const sums = (await scraped(metrics)).filter((line) => /_sum\{rpc="decrypt"\}/.test(line)).sort();
   assert.deepEqual(sums, [
-    'kleidi_rpc_duration_seconds_sum{rpc="Decrypt"} 5',
-    'kleidi_rpc_overhead_seconds_sum{rpc="Decrypt"} 1.5',
+    'kleidi_rpc_duration_seconds_sum{rpc="decrypt"} 5',
+    'kleidi_rpc_overhead_seconds_sum{rpc="decrypt"} 1.5',
   ]);
 });

@@ -3,6 +3,7 @@
  * guest or a caller is never a label. Each counter exists from the start, so that the first denial is an increase, too.
  */
 import { ERRORS, type ErrorCode } from "../error.ts";
+import type { Expiry } from "../lib/expiry.ts";
 import { MetricRegistry } from "./metric-registry.ts";
 import { type MetricSamples, sampleSetters } from "./metric-samples.ts";
 import { CLOSE_REASONS, CREDENTIAL_EVENTS, PROBE_RESULTS, VERDICTS } from "./metric-table.ts";
@@ -13,6 +14,13 @@ interface CredentialSample {
   readonly event: (typeof CREDENTIAL_EVENTS)[number];
   /** When the credential expires, in milliseconds since 1970. */
   readonly expires?: number | undefined;
+}
+
+/** The uses of a credential that are left, as the capability net reports them. */
+interface CredentialUses {
+  readonly provider: string;
+  readonly kind: "token" | "secret-id";
+  readonly left: number | undefined;
 }
 
 export interface MetricsOptions {
@@ -49,8 +57,12 @@ export class Metrics {
   readonly #versions = this.#registry.counter("kleidi_key_version_changes_total");
   readonly #credentials = this.#registry.counter("kleidi_credential_events_total");
   readonly #closes = this.#registry.counter("kleidi_connections_closed_total");
+  readonly #socketLosses = this.#registry.counter("kleidi_socket_losses_total");
   readonly #adminFailures = this.#registry.counter("kleidi_admin_listen_failures_total");
   readonly #expiries = this.#registry.gauge("kleidi_credential_expiry_timestamp_seconds");
+  readonly #uses = this.#registry.gauge("kleidi_credential_uses_left");
+  readonly #ends = this.#registry.gauge("kleidi_expiry_timestamp_seconds");
+  readonly #warnings = this.#registry.gauge("kleidi_expiry_warning_seconds");
   /** Sets the metrics that are read at a scrape. */
   readonly #setters = sampleSetters(this.#registry);
 
@@ -68,7 +80,8 @@ export class Metrics {
   }
 
   /** @param waitedMs the part of `ms` in which the provider waited for a TPM or a KMS */
-  rpc(rpc: (typeof RPCS)[number], code: ErrorCode | "ok", ms: number, waitedMs: number): void {
+  rpc(name: (typeof RPCS)[number], code: ErrorCode | "ok", ms: number, waitedMs: number): void {
+    const rpc = name.toLowerCase();
     this.#rpcs.inc({ rpc, code });
     this.#durations.observe({ rpc }, ms / 1000);
     this.#overheads.observe({ rpc }, Math.max(0, ms - waitedMs) / 1000);
@@ -99,6 +112,10 @@ export class Metrics {
     this.#closes.inc({ listener, reason });
   }
 
+  socketLost(listener: "kms" | "admin"): void {
+    this.#socketLosses.inc({ listener });
+  }
+
   adminListenFailed(): void {
     this.#adminFailures.inc();
   }
@@ -106,6 +123,21 @@ export class Metrics {
   credential({ provider, event, expires }: CredentialSample): void {
     this.#credentials.inc({ provider, event });
     if (expires !== undefined) this.#expiries.set({ provider }, expires / 1000);
+  }
+
+  expiry({ kind, name, at, warningMs }: Expiry): void {
+    if (at === Number.POSITIVE_INFINITY) {
+      for (const gauge of [this.#ends, this.#warnings]) gauge.remove({ kind, name });
+      return;
+    }
+    this.#ends.set({ kind, name }, at / 1000);
+    this.#warnings.set({ kind, name }, warningMs / 1000);
+  }
+
+  /** @param left undefined: not limited */
+  credentialUses({ provider, kind, left }: CredentialUses): void {
+    if (left === undefined) this.#uses.remove({ provider, kind });
+    else this.#uses.set({ provider, kind }, left);
   }
 
   #known(capability: string): string {
@@ -130,7 +162,7 @@ export class Metrics {
   #zeroCounters(): void {
     const { providers, capabilities, keys } = this.#options;
     const codes = Object.entries(ERRORS).flatMap(([code, row]) => ("grpc" in row ? [code] : []));
-    for (const rpc of RPCS) {
+    for (const rpc of RPCS.map((name) => name.toLowerCase())) {
       for (const code of ["ok", ...codes]) this.#rpcs.inc({ rpc, code }, 0);
       for (const histogram of [this.#durations, this.#overheads]) histogram.zero({ rpc });
     }

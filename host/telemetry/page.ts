@@ -94,7 +94,7 @@ const MOODS: Readonly<Record<ProviderReport["state"], Mood>> = {
 };
 
 function providerCard(name: string, provider: ProviderReport): Html {
-  const { state, quarantine, processes, ends, inFlight, waiting, module, reach, reached } = provider;
+  const { state, quarantine, refusal, processes, ends, inFlight, waiting, module, reach, reached } = provider;
   return html`<section class="card" aria-label="provider ${name}"><h3>${name} ${badge(state, MOODS[state])}</h3>
 ${
   quarantine &&
@@ -102,6 +102,7 @@ ${
     quarantine.until === undefined ? "until the host is restarted" : html`until ${time(quarantine.until)}`
   }: ${quarantine.reason}</p>`
 }
+${refusal && html`<p class="banner bad">Its module is not run: ${refusal}</p>`}
 <dl>${module && moduleFacts(module)}
 <dt>Processes</dt><dd>${processes} of 2 loaded, ${ends} unexpected exits</dd>
 <dt>Calls</dt><dd>${inFlight} in flight, ${waiting} waiting</dd></dl>

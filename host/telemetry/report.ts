@@ -13,6 +13,8 @@ export interface HostReport {
   readonly at: number;
   /** The reason why the host is not ready; absent if it is ready. */
   readonly notReadyReason?: string;
+  /** The sinks of the audit log; absent without one. */
+  readonly audit?: readonly SinkReport[];
   readonly providers: Readonly<Record<string, ProviderReport>>;
   readonly keys: readonly KeyReport[];
   /** The latest first. */
@@ -21,9 +23,17 @@ export interface HostReport {
   readonly changes: readonly Change[];
 }
 
+export interface SinkReport {
+  readonly name: string;
+  /** The reason why it takes no records; absent if it takes them. */
+  readonly failure?: string;
+}
+
 export interface ProviderReport {
   readonly state: "starting" | "ready" | "quarantined" | "stopped";
   readonly quarantine?: { readonly reason: string; readonly until?: number };
+  /** The reason why its module is not run; absent if it is. */
+  readonly refusal?: string;
   readonly processes: number;
   readonly ends: number;
   readonly inFlight: number;

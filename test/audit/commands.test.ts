@@ -181,7 +181,7 @@ describe("kleidi audit verify", () => {
   test("reports the code of a usage error in JSON", () => {
     const { status, stdout } = run("verify", "--json", "/nowhere/audit.jsonl");
     assert.equal(status, 2);
-    assert.equal(JSON.parse(stdout).code, "usage-error");
+    assert.equal(JSON.parse(stdout).code, "usage");
   });
 
   test("exits 2 for the files of two logs", async (t) => {

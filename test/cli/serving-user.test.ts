@@ -1,9 +1,10 @@
 /** `kleidi check` and `kleidi doctor` run by root while the host's folders belong to another user. */
 import assert from "node:assert/strict";
-import { chmodSync, chownSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { chmodSync, chownSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, describe, test } from "node:test";
-import { Fixture, localConfig } from "../support/fixture.ts";
+import { Fixture, kleidi, localConfig } from "../support/fixture.ts";
 
 const isRoot = process.getuid?.() === 0;
 /** Without an entry in /etc/passwd, as in a container. */
@@ -20,7 +21,9 @@ describe("a check of a service's files", () => {
     chmodSync(fixture.config, 0o644);
   }
   const give = (...names: string[]) => {
-    if (isRoot) for (const name of names) chownSync(join(fixture.folder, "keys", name), UID, UID);
+    if (!isRoot) return;
+    chownSync(fixture.folder, UID, UID);
+    for (const name of names) chownSync(join(fixture.folder, "keys", name), UID, UID);
   };
   const subjects = (...command: string[]) => {
     const { stdout, stderr } = fixture.run(...command, "--json");
@@ -50,6 +53,33 @@ describe("a check of a service's files", () => {
       failed.map(({ subject }) => subject),
       isRoot ? ["key kek"] : [],
     );
+  });
+
+  test("a key that root creates belongs to the owner of the folder, and can be used", () => {
+    fixture = new Fixture();
+    fixture.write(localConfig([{ name: "kek", use: "active" }]));
+    chmodSync(fixture.folder, 0o755);
+    give("");
+    const { status, stdout } = fixture.run("key", "init", "--json");
+    assert.equal(status, 0, stdout);
+    assert.equal(JSON.parse(stdout).uid, isRoot ? UID : undefined);
+    const owners = ["kek.key", "kek.json", ".kleidi.lock"].map(
+      (name) => statSync(join(fixture.folder, "keys", name)).uid,
+    );
+    const own = isRoot ? UID : process.getuid?.();
+    assert.deepEqual(owners, [own, own, own]);
+    assert.deepEqual(
+      subjects("key", "list").filter(({ ok }) => !ok),
+      [],
+    );
+  });
+
+  test("an audit key that root creates belongs to the owner of its folder", () => {
+    fixture = new Fixture();
+    give("");
+    const file = join(fixture.folder, "audit.key");
+    assert.equal(spawnSync(kleidi, ["audit", "key", file]).status, 0);
+    assert.equal(statSync(file).uid, isRoot ? UID : process.getuid?.());
   });
 
   test("a configuration that the service cannot read is refused", () => {

@@ -149,7 +149,7 @@ describe("the file", () => {
     const text = fixture.readConfig();
     const { status, stderr } = fixture.run("config", "init", "--for", "local", "--key", "kek-2");
     assert.equal(status, 2);
-    assert.match(stderr, /^Cannot write .*kleidi\.yaml: it exists; /);
+    assert.match(stderr, /^error: Cannot write .*kleidi\.yaml: it exists; /);
     assert.equal(fixture.readConfig(), text);
   });
 });

@@ -186,7 +186,7 @@ describe("systemd", () => {
 
     // systemd's own weights: 0.8 for the network, 0.2 for unknown addresses, 0.2 for a device
     // 0.2 and 0.1 for openat2 and /proc/sys, which bubblewrap needs
-    const most = name.includes("software") ? 16 : name.includes("TPM") ? 18 : 25;
+    const most = name.includes("software") ? 15 : name.includes("TPM") ? 17 : 24;
     test(`has an exposure score of at most ${most / 10} in systemd-analyze: ${name}`, () => {
       const args = ["security", "--offline=true", "--no-pager", `--threshold=${most}`, file];
       const { status, stdout } = spawnSync("systemd-analyze", args, { encoding: "utf8" });

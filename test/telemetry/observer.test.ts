@@ -26,11 +26,12 @@ async function open() {
   const view = {
     identity,
     config,
-    providers: { all: [] },
+    providers: { all: [], refused: [] },
     keyset,
     service: { activeKeyId: () => keyset.encryptWith().keyId },
-    server: { sample: () => ({ connections: 5, requests: 4, arrivingBytes: 2 }) },
+    server: { assertReachable: () => {}, sample: () => ({ connections: 5, requests: 4, arrivingBytes: 2 }) },
     audit: {
+      sinks: [],
       assertReady: () => {},
       sample: () => ({ lagLines: 3, lagBytes: 300, failures: 1, untrusted: 0 }),
     },

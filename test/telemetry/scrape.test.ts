@@ -110,7 +110,7 @@ describe("a host with a hostile provider", () => {
       samples.filter(({ name }) => name === "kleidi_key_info").map(({ labels }) => labels.key),
       ["kek"],
     );
-    const before = total(samples, "kleidi_rpcs_total", { rpc: "Decrypt", code: "key-not-ready" });
+    const before = total(samples, "kleidi_rpcs_total", { rpc: "decrypt", code: "key-not-ready" });
     const strange = { ciphertext: plaintext, keyId: `v1.${"A".repeat(43)}`, annotations: {} };
     await assert.rejects(client.decrypt(strange), {
       code: Grpc.FAILED_PRECONDITION,
@@ -118,7 +118,7 @@ describe("a host with a hostile provider", () => {
     });
     // A scrape is cached for a second.
     await untilWell(async () => {
-      const decrypts = (await scrape()).filter(({ labels }) => labels.rpc === "Decrypt");
+      const decrypts = (await scrape()).filter(({ labels }) => labels.rpc === "decrypt");
       assert.equal(
         total(decrypts, "kleidi_rpc_duration_seconds_count"),
         total(decrypts, "kleidi_rpcs_total"),
@@ -129,7 +129,7 @@ describe("a host with a hostile provider", () => {
 
   test("calls of a local key have no backend time: an RPC's overhead is its full duration", async () => {
     const samples = await scrape();
-    for (const rpc of ["Encrypt", "Decrypt"])
+    for (const rpc of ["encrypt", "decrypt"])
       assert.equal(
         total(samples, "kleidi_rpc_overhead_seconds_sum", { rpc }),
         total(samples, "kleidi_rpc_duration_seconds_sum", { rpc }),
@@ -150,7 +150,7 @@ test("scrapes under load are complete, and their counters only rise", async (t) 
   const callers = Array.from({ length: 16 }, async () => {
     for (; !over; done++) await client.decrypt(sealed);
   });
-  const good = { rpc: "Decrypt", code: "ok" };
+  const good = { rpc: "decrypt", code: "ok" };
   let last = 0;
   let names: string[] | undefined;
   for (let i = 0; i < 50; i++) {
@@ -173,7 +173,7 @@ test("scrapes under load are complete, and their counters only rise", async (t) 
     assert.equal(total(last, "kleidi_rpcs_total", good), done);
     return last;
   });
-  assert.equal(total(samples, "kleidi_rpc_duration_seconds_bucket", { rpc: "Decrypt", le: "+Inf" }), done);
+  assert.equal(total(samples, "kleidi_rpc_duration_seconds_bucket", { rpc: "decrypt", le: "+Inf" }), done);
   assert.equal(total(samples, "kleidi_ready"), 1);
 });
 
@@ -196,7 +196,7 @@ test("the time of waiting for a TPM is part of an RPC's duration, and not of its
   const samples = samplesOf((await ask(admin, "/metrics")).text);
   const inTpm = total(samples, "kleidi_host_call_duration_seconds_sum", { capability: "tpm" });
   let waited = 0;
-  for (const rpc of ["Encrypt", "Decrypt"]) {
+  for (const rpc of ["encrypt", "decrypt"]) {
     const whole = total(samples, "kleidi_rpc_duration_seconds_sum", { rpc });
     const own = total(samples, "kleidi_rpc_overhead_seconds_sum", { rpc });
     assert.ok(own > 0 && own < whole, `${rpc}: ${own} of ${whole}`);

@@ -2,12 +2,13 @@
 import { closeSync, constants, fstatSync, lstatSync, openSync, rmSync, type Stats } from "node:fs";
 import { dirname } from "node:path";
 import { KleidiError } from "../../error.ts";
+import { accessFault, PATH_REMEDY } from "../../lib/path-fault.ts";
 
 /** The owner may write, the group may read. */
 const MODE = 0o640;
 
-export function invalid(file: string, why: string, cause?: unknown): KleidiError {
-  return new KleidiError("audit-invalid", `Cannot open the audit log ${file}: ${why}`, cause);
+export function invalid(file: string, why: string, cause?: unknown, remedy?: string): KleidiError {
+  return new KleidiError("audit-invalid", `Cannot open the audit log ${file}: ${why}`, cause, remedy);
 }
 
 /** @throws KleidiError audit-invalid */
@@ -20,6 +21,8 @@ export function assertFolder(file: string): void {
     throw invalid(
       file,
       `${folder} ${actual}. If no volume is missing, create it: install -d -m 0750 ${folder}`,
+      undefined,
+      PATH_REMEDY,
     );
   }
   // The sticky bit prevents others from removing the file, not from creating it first.
@@ -28,6 +31,20 @@ export function assertFolder(file: string): void {
       file,
       `its folder has mode ${octal(status)}, so others can write to it. Change it: chmod 0750 ${folder}`,
     );
+}
+
+/**
+ * Checks that the file can be opened, and its folder written (the lock and the rotation create files there). Creates nothing.
+ * @throws KleidiError audit-invalid
+ */
+export function assertOpenable(file: string): void {
+  assertFolder(file);
+  const found = lstatSync(file, { throwIfNoEntry: false });
+  if (found?.isSymbolicLink()) throw invalid(file, "it is a symbolic link");
+  const unsafe = found && faultOf(found);
+  if (unsafe !== undefined) throw invalid(file, unsafe);
+  const fault = accessFault(file, "create") ?? (found && accessFault(file, "write"));
+  if (fault !== undefined) throw invalid(file, fault, undefined, PATH_REMEDY);
 }
 
 /**

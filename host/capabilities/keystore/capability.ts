@@ -1,5 +1,4 @@
 /** kleidi:keystore: encrypts and decrypts under keys that no guest sees. */
-import { Crypto } from "@peculiar/webcrypto";
 import { type Finding, finding } from "../../finding.ts";
 import type { Capability, Footprint, GrantContext, OpenContext } from "../capability.ts";
 import { KeyDirectory } from "./directory.ts";
@@ -37,6 +36,8 @@ export const keystore = {
     section === undefined ? {} : { writes: [section.directory] },
   async open({ grants, section, log }: OpenContext<KeystoreGrant, KeystoreSection>) {
     if (section === undefined) throw new TypeError("a key is granted, and there is no folder of key files");
+    // Loaded only if it is used: it has 70 modules.
+    const { Crypto } = await import("@peculiar/webcrypto");
     const directory = new KeyDirectory(section.directory);
     const all = [...grants.values()];
     const fault = directory.tidy(all.flatMap(namesOf));
@@ -49,21 +50,36 @@ export const keystore = {
     }
     return keystore.opened();
   },
-  check({ grants, section }: GrantContext<KeystoreGrant, KeystoreSection>) {
+  check({ grants, section, pins }: GrantContext<KeystoreGrant, KeystoreSection>) {
     if (section === undefined) return [];
     const directory = new KeyDirectory(section.directory);
-    return [...grants.values()].flatMap(namesOf).map((name) => checkKey(directory, name));
+    return [...grants.values()].flatMap((grant) => [
+      ...grant.keys.map((name) => checkKey(directory, name, pins.get(name))),
+      // The version of a key that is made of a passphrase is its provider's own.
+      ...(grant.passphrases ?? []).map((name) => checkKey(directory, name)),
+    ]);
   },
 } as const satisfies Capability;
 
-function checkKey(directory: KeyDirectory, name: string): Finding {
+function checkKey(directory: KeyDirectory, name: string, pin?: string): Finding {
   const subject = `key ${name}`;
   try {
     const bytes = directory.load(name);
     const version = fingerprint(bytes);
     bytes.wipe();
+    if (pin !== undefined && pin !== version) return differs(subject, directory.keyPath(name), version, pin);
     return { subject, ok: true, detail: `${directory.keyPath(name)} is intact, fingerprint ${version}` };
   } catch (error) {
     return finding(subject, error);
   }
+}
+
+function differs(subject: string, path: string, version: string, pin: string): Finding {
+  const detail = `${path} has the fingerprint ${version}, the configuration pins ${pin}`;
+  return {
+    subject,
+    ok: false,
+    detail,
+    hint: `Restore the key with the pinned fingerprint. If this is the right key, write: version: "${version}"`,
+  };
 }

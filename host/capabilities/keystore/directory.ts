@@ -44,6 +44,8 @@ export class KeyDirectory {
   load(name: string): KeyBytes {
     const path = this.keyPath(name);
     const action = `Cannot load key "${name}" from ${path}`;
+    // Otherwise an unmounted volume would look like a key that was never created.
+    if (statOf(this.path) === undefined) throw invalid(action)(folderFault(this.path) ?? "");
     const text = this.#read(path, action, name);
     if (text === undefined) {
       const record = this.record(name);

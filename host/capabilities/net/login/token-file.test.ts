@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { chmodSync, mkdirSync, renameSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, type TestContext, test } from "node:test";
 import { auth, down, headersOf, json, patient, Rig, settled } from "../../../../test/support/credential.ts";
 import { assertError, errorOf } from "../../../../test/support/failures.ts";
@@ -136,7 +136,7 @@ describe("a secret file is refused, by name and without its content, if", () => 
     const error = await errorOf(() => plain(file).lease(patient));
     assert.ok(error instanceof Unreachable);
     assert.doesNotMatch(`${error.stack}`, canary);
-    assertSentence(t, error.message, { FILE: file });
+    assertSentence(t, error.message, { FILE: file, FOLDER: dirname(file) });
   }
 });
 
