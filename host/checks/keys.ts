@@ -83,6 +83,7 @@ const remarkOn =
   ({ level, line }: Remark): Finding => ({
     subject,
     ok: level === "warn",
+    ...(level === "warn" ? { warning: true } : {}),
     detail: `${level === "warn" ? "warning" : "error"} of its provider: ${line}`,
   });
 
