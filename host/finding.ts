@@ -1,14 +1,41 @@
 /** One line in the report of a checking command: `check`, `doctor`, `key list`. */
 import { KleidiError } from "./error.ts";
+import { type Expiry, endsSoon, timeLeft } from "./lib/expiry.ts";
 import { replaceControls } from "./lib/text.ts";
 
 export interface Finding {
   /** The checked object, such as `provider "vault"`. */
   readonly subject: string;
+  /** False: it does not work, and the command exits with 1. */
   readonly ok: boolean;
+  /** True: it works today, and the operator must act before it ends. Only beside ok. */
+  readonly warning?: boolean | undefined;
   readonly detail: string;
-  /** The next step for the operator. Absent if ok. */
+  /** The next step for the operator. Absent if there is nothing to do. */
   readonly hint?: string | undefined;
+}
+
+export type Level = "ok" | "warn" | "fail";
+
+/** The level of a finding: ok, warn (works, but not for long) or fail. */
+export function levelOf({ ok, warning }: Finding): Level {
+  if (!ok) return "fail";
+  return warning === true ? "warn" : "ok";
+}
+
+/**
+ * Adds the end of the checked object to a finding: a warning with the time that is left, if that is short.
+ * @param expiry undefined if it does not end
+ * @param hint the next step, if it ends soon
+ */
+export function withEnd(
+  finding: Finding,
+  expiry: Pick<Expiry, "at" | "warningMs"> | undefined,
+  hint: string,
+): Finding {
+  if (!finding.ok || expiry === undefined || !endsSoon(expiry)) return finding;
+  const detail = `${finding.detail}; it ends in ${timeLeft(expiry.at)}`;
+  return { ...finding, warning: true, detail, hint };
 }
 
 /**

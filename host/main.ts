@@ -181,7 +181,7 @@ export const PROGRAM: Program = {
       name: "key init",
       arguments: "[name]",
       summary:
-        "Create a key (by default the active one); refuses if one exists or ever existed under this name.",
+        "Create a key (by default the active one); refuses if one exists or ever existed under this name, except an import of the same key.",
       options: [
         {
           flags: "--scheme <text>",
@@ -190,7 +190,7 @@ export const PROGRAM: Program = {
         {
           flags: "--import <file>",
           about:
-            "for a key that its provider creates: its 32 bytes, as hexadecimal digits in a file of mode 0600",
+            "for a key that its provider creates: its 32 bytes, as hexadecimal digits in a file of mode 0600; replaces the record of a key that existed, if the bytes give the recorded or pinned version",
         },
         {
           flags: "--escrow <file>",

@@ -1,4 +1,4 @@
-/** kleidi-operator: the controller and the agent of a node. */
+/** The program kleidi-operator: the controller, and the agent of a node. */
 
 import { UsageError } from "./options.ts";
 import { type Log, runAgent, runController } from "./run.ts";

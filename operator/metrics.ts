@@ -5,7 +5,7 @@ import type { Client } from "./cluster/client.ts";
 import type { Seen } from "./controller/observe.ts";
 import { nodeOf } from "./controller/observe.ts";
 
-/** @param clients their requests are counted */
+/** @param clients the clients whose requests are counted */
 function baseRegistry(clients: readonly Client[]): Registry {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });

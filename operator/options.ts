@@ -57,7 +57,7 @@ export function agentOptions(args: readonly string[], env: NodeJS.ProcessEnv) {
     listen: { type: "string", default: "127.0.0.1:9466" },
     once: { type: "boolean", default: false },
   } as const);
-  if (values.node === "") throw new UsageError("Cannot report: --node is missing, and so is NODE_NAME");
+  if (values.node === "") throw new UsageError("Cannot report: neither --node nor NODE_NAME is set");
   const server = serverOf(values.server, env);
   const own = values["api-server"] ?? (env.HOST_IP ? `https://${bracketed(env.HOST_IP)}:6443` : server);
   return {
@@ -65,7 +65,7 @@ export function agentOptions(args: readonly string[], env: NodeJS.ProcessEnv) {
     cluster: clientOf(server, values),
     apiServer: clientOf(own, values, values["api-server-name"]),
     admin: adminAddress(values.admin),
-    // A node's clock may be off by four intervals before its report is refused: less than the default margin of a wait.
+    // A node's clock may be wrong by four intervals before its report is refused. That is less than the default margin of a wait.
     intervalSeconds: seconds("interval", values.interval, 1, 60),
     listen: address("listen", values.listen),
     once: values.once,
@@ -89,7 +89,10 @@ function parse<const T extends NonNullable<Parameters<typeof parseArgs>[0]>["opt
 function serverOf(server: string | undefined, env: NodeJS.ProcessEnv): string {
   const { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port = "443" } = env;
   if (server !== undefined) return server;
-  if (!host) throw new UsageError("Cannot find the API server: --server is missing, and this process does not run in a pod");
+  if (!host)
+    throw new UsageError(
+      "Cannot find the API server: --server is not set, and this process does not run in a pod",
+    );
   return `https://${bracketed(host)}:${port}`;
 }
 
@@ -111,7 +114,7 @@ function clientOf(
 function ownNamespace(): string {
   const file = `${ACCOUNT}/namespace`;
   if (existsSync(file)) return readFileSync(file, "utf8").trim();
-  throw new UsageError("Cannot find the namespace: --namespace is missing, and so is POD_NAMESPACE");
+  throw new UsageError("Cannot find the namespace: neither --namespace nor POD_NAMESPACE is set");
 }
 
 function readText(option: string, path: string): string {

@@ -1,4 +1,4 @@
-/** The two programs: each runs until it is asked to stop. */
+/** Runs the controller or the agent until a signal stops it. */
 import { flushCompileCache } from "node:module";
 import { setTimeout as sleep } from "node:timers/promises";
 import { NodeAgent } from "./agent/agent.ts";
@@ -10,7 +10,7 @@ import { PassRunner } from "./migration/runner.ts";
 import { agentOptions, controllerOptions } from "./options.ts";
 
 const LEASE = "kleidi-operator";
-/** While a pass runs, its progress is reported this often. */
+/** Interval of the progress reports of a running pass. */
 const PASS_LOOK_MS = 3000;
 
 export type Log = (message: string, fields?: Record<string, unknown>) => void;
@@ -37,8 +37,8 @@ export async function runAgent(args: readonly string[], signal: AbortSignal, log
     metrics: async () => agentMetrics(options),
     unready: () => unready,
   });
-  log("the agent reports", { node: options.node, listen: server.address() });
-  // Keeps the parsed sources: the next start needs no type stripper, which takes 17 MB.
+  log("the agent is running", { node: options.node, listen: server.address() });
+  // Caches the compiled sources, so that the next start needs no type stripper, which takes 17 MB.
   flushCompileCache();
   await every(options.intervalSeconds * 1000, signal, report);
   server.close();
@@ -52,7 +52,7 @@ export async function runController(args: readonly string[], signal: AbortSignal
   const lease = new LeaseHolder(client, { namespace, identity, name: LEASE, seconds: leaseSeconds });
   const access = new MigrationAccess(client, options);
   const passes = new PassRunner(access.client);
-  // Only for the controller: the agent does without the Prometheus client, which takes 10 MB.
+  // Imported by the controller only: the agent does not need the Prometheus client, which takes 10 MB.
   const { controllerMetrics } = await import("./metrics.ts");
   const metrics = controllerMetrics([client, access.client]);
   const controller = new Controller({
@@ -71,11 +71,11 @@ export async function runController(args: readonly string[], signal: AbortSignal
     metrics: () => metrics.registry.metrics(),
     unready: () => unready,
   });
-  log("the controller runs", { identity, listen: server.address() });
+  log("the controller is running", { identity, listen: server.address() });
   flushCompileCache();
 
   const tending = every((leaseSeconds * 1000) / 3, signal, async () => {
-    unready = await lease.tend().then(
+    unready = await lease.acquireOrRenew().then(
       () => undefined,
       (error: Error) => error.message,
     );

@@ -1,10 +1,10 @@
-/** Reproducible archives: no user, no umask, one fixed time, and gzip's own program, whose output does not depend on the processor. */
+/** Makes reproducible archives: independent of user and umask, with one fixed time, and with the gzip program, whose output does not depend on the processor. */
 import { chmodSync, lstatSync, lutimesSync, readdirSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { run } from "./run.ts";
 
 /**
- * Gives every file and folder the mode 0644 or 0755 and one time.
+ * Sets the mode of every file and folder to 0644 or 0755, and its time.
  * @param time seconds since 1970
  */
 export function normalise(path: string, time: number): void {
@@ -16,8 +16,8 @@ export function normalise(path: string, time: number): void {
 
 /**
  * Archives a folder under its own name.
- * @param folder a normalised folder
- * @returns the path of the archive, beside the folder: FOLDER.tar.gz
+ * @param folder with normalised modes and times
+ * @returns the path of the archive, next to the folder: FOLDER.tar.gz
  */
 export function archive(folder: string): string {
   const tar = `${folder}.tar`;
@@ -37,7 +37,7 @@ export function pack(folder: string, into: string): string {
   run("npm", ["pack", "--silent", "--ignore-scripts", "--pack-destination", into], folder);
   const [name = ""] = readdirSync(into);
   const path = join(into, name);
-  // npm compresses with the zlib of its Node, whose output depends on the processor.
+  // npm uses the zlib of its Node, whose output depends on the processor.
   run("gzip", ["--decompress", path], into);
   run("gzip", ["--no-name", "--suffix=.tgz", path.replace(/\.tgz$/, ".tar")], into);
   return path.replace(/\.tgz$/, ".tar.tgz");

@@ -1,4 +1,4 @@
-/** For tests: one build of this working tree that all tests share. */
+/** Builds the packages of this working tree once for all tests. */
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -9,7 +9,7 @@ import type { Architecture } from "./packages.ts";
 
 const root = join(import.meta.dirname, "..", "..");
 const CACHE = join(root, ".tmp", "dist");
-/** Changes in these folders do not change the tree. */
+/** Changes in these folders do not affect the tree. */
 const WITHOUT_EFFECT = /^(test|bench|\.github|deploy\/(helm|packages))\/|\.test\.(ts|yaml)(\.snapshot)?$/;
 /** A build takes 12 seconds on one processor, more on a busy machine. */
 const WAIT_MS = 600_000;

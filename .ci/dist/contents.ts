@@ -1,8 +1,8 @@
-/** The files that the package copies unchanged from the checkout, beside the emitted JavaScript. */
+/** Selects the files that the package copies unchanged from the checkout, in addition to the emitted JavaScript. */
 
 const COPIED = [
   /^host\/kleidi(-node)?$/,
-  // The programs of processes apart from the host, and their system call filters.
+  // The programs that run in processes other than the host, and their system call filters.
   /^host\/.*\.(mjs|bpf)$/,
   /^proto\/.*\.proto$/,
   /^providers\/(SHA256SUMS|[^/]+\/README\.md)$/,
@@ -13,7 +13,7 @@ const COPIED = [
 ];
 
 /**
- * @param path of a file that git has, relative to the root of the checkout
+ * @param path of a tracked file, relative to the root of the checkout
  * @returns true if the package contains the file unchanged
  * @example isCopied("host/sandbox/guest/main.mjs") // true
  */
@@ -21,14 +21,14 @@ export function isCopied(path: string): boolean {
   return COPIED.some((pattern) => pattern.test(path));
 }
 
-/** At the root of a package only; further down, "doc" and "test" can be folders of the program. */
+/** Folders at the root of a package only: below it, "doc" and "test" can belong to the program. */
 const UNUSED_FOLDERS = /^(\..*|__tests__|tests?|benchmarks?|docs?|examples?)$/;
 const UNUSED_FILES = /(\.map|\.[cm]?tsx?|\.flow|\.md|\.markdown|^\..*|^tsconfig.*\.json)$/i;
 const LICENCE = /^(licen[cs]e|notice|copying)/i;
 
 /**
  * @param name of a file in a package of npm
- * @returns true if no program reads it when the host runs: source maps, declarations, documents. Licences stay.
+ * @returns true if the running host does not read it: source maps, declarations, documents. Licences are kept.
  */
 export function isUnusedFile(name: string): boolean {
   return UNUSED_FILES.test(name) && !LICENCE.test(name);

@@ -1,4 +1,4 @@
-/** The package installs with npm in an empty folder and works there as an ordinary user; the same commit gives the same bytes. */
+/** The package installs with npm in an empty folder and works there as an ordinary user; the same commit results in the same bytes. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -30,12 +30,12 @@ after(() => rmSync(folder, { recursive: true, force: true }));
 chmodSync(folder, 0o755);
 const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
 
-/** An ordinary user: that of this process, or "nobody" if this is root. */
+/** An ordinary user: the user of this process, or "nobody" if that is root. */
 const USER = process.getuid?.() === 0 ? { uid: 65534, gid: 65534 } : {};
 const runAs = (program: string, args: readonly string[], cwd: string) =>
   spawnSync(program, args, { ...USER, cwd, encoding: "utf8", env: { PATH: process.env.PATH } });
 
-/** Makes a key and runs check --live with the local provider of an installed package. */
+/** Creates a key and runs check --live with the local provider of an installed package. */
 function tryLive(installed: string, name: string): void {
   const home = join(folder, name);
   mkdirSync(join(home, "keys"), { recursive: true, mode: 0o700 });
@@ -93,7 +93,7 @@ describe("the package of npm, installed in an empty folder", () => {
     assert.equal(text, `${version}\ncommit ${said.commit}\nNode ${node}\nABI 1\nplatform ${platform}\n`);
   });
 
-  test("makes a key, and check --live encrypts and decrypts with it, as an ordinary user", () =>
+  test("creates a key, and check --live encrypts and decrypts with it, as an ordinary user", () =>
     tryLive(installed, "npm-live"));
 
   test("refuses a module with another digest than the configuration's", () => {
@@ -109,14 +109,14 @@ describe("the package of npm, installed in an empty folder", () => {
     assert.equal(JSON.parse(stdout).ok, false);
   });
 
-  test("installs the Node of the lockfile, and nothing else beside it", () => {
+  test("installs the Node of the lockfile, and no other package", () => {
     const packages = readdirSync(join(home, "node_modules")).filter((name) => !name.startsWith("."));
     assert.deepEqual(packages, ["kleidi", `node-linux-${process.arch}`]);
   });
 });
 
 describe("the tree", () => {
-  test("makes a key, and check --live encrypts and decrypts with it, as an ordinary user", (t) => {
+  test("creates a key, and check --live encrypts and decrypts with it, as an ordinary user", (t) => {
     // The cache of the test may be in a folder that other users cannot enter.
     const copy = join(folder, "tree");
     t.after(() => rmSync(copy, { recursive: true, force: true }));
@@ -136,7 +136,7 @@ describe("the tree", () => {
     assert.equal(status, 0, stderr);
   });
 
-  test("has no source, map, declaration, test or script, and each package's licence", () => {
+  test("has no source, map, declaration, test or script, but each package's licence", () => {
     const files = globSync("**/*", { cwd: dist.tree, exclude: (name) => name.endsWith("/bin/node") });
     assert.deepEqual(
       files.filter((file) => /\.(map|[cm]?tsx?)$|\.test\.|(^|\/)\.[^/]|^(test|bench|sdk)\//.test(file)),
@@ -174,7 +174,7 @@ describe("the tree of the operator", () => {
     assert.deepEqual([status, stdout.split("|")[0]], [0, "Usage: kleidi-operator controller"]);
   });
 
-  test("has no source, manifest or package of the development", () => {
+  test("has no source, manifest or development package", () => {
     const files = globSync("**/*", { cwd: tree });
     assert.deepEqual(
       files.filter((file) => /\.(map|[cm]?tsx?|ya?ml)$|\.test\./.test(file)),
@@ -195,7 +195,7 @@ describe("npm run dist in another checkout", () => {
       env: { PATH: process.env.PATH, HOME: process.env.HOME, ...env },
     });
 
-  test("gives the same bytes twice, under another umask, time zone and locale, signed by a key and not", () => {
+  test("results in the same bytes under another umask, time zone and locale, with and without a signature", () => {
     const keys = checkout.beside("keys");
     mkdirSync(keys);
     assert.equal(minisign(keys, ["-G", "-W", "-p", "kleidi.pub", "-s", "release.key"]).status, 0);
@@ -221,7 +221,7 @@ describe("npm run dist in another checkout", () => {
   test("refuses a folder that exists", () => {
     const { status, stdout } = run(["--out", checkout.beside(""), "--json"]);
     assert.equal(status, 1);
-    assert.match(JSON.parse(stdout).message, /exists already; name a folder that does not/);
+    assert.match(JSON.parse(stdout).message, /already exists; name a folder that does not exist/);
   });
 
   for (const [args, says] of [

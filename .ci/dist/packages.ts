@@ -1,4 +1,4 @@
-/** The npm packages in the package and in the tree: those of the lockfile, without files that no program reads. */
+/** Installs the npm packages of the lockfile into the package and the tree, without files that no program reads. */
 import { createHash } from "node:crypto";
 import { copyFileSync, globSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
@@ -7,17 +7,17 @@ import type { Lockfile } from "../release/sbom.ts";
 import { isUnusedFile, isUnusedFolder } from "./contents.ts";
 import { run } from "./run.ts";
 
-/** Processors that have a Node in the lockfile, named as in process.arch. */
+/** Processors with a Node in the lockfile, named as in process.arch. */
 export const ARCHITECTURES = ["x64", "arm64"] as const;
 export type Architecture = (typeof ARCHITECTURES)[number];
 
 const QUIET = ["--ignore-scripts", "--prefer-offline", "--no-audit", "--no-fund", "--loglevel=error"];
-/** The members of Node's package that a host needs. */
+/** The files of Node's package that a host needs. */
 const NODE_FILES = ["bin/node", "LICENSE", "package.json"];
 
 /**
  * Installs the production packages without Node; npm verifies each against the lockfile's digest.
- * @param folder gets node_modules
+ * @param folder in which node_modules is made
  * @param of the folder of package.json and its lockfile, relative to the checkout
  * @throws ReleaseFault if npm fails
  */
@@ -27,7 +27,7 @@ export function installPackages(checkout: string, folder: string, of = "."): voi
   copyFileSync(join(checkout, ".npmrc"), join(folder, ".npmrc"));
   run("npm", ["ci", "--omit=dev", "--omit=optional", ...QUIET], folder);
   for (const file of ["package-lock.json", ".npmrc"]) rmSync(join(folder, file));
-  // npm writes it for its own use.
+  // npm writes this file for its own use.
   rmSync(join(folder, "node_modules", ".package-lock.json"), { force: true });
   removeUnused(join(folder, "node_modules"));
 }
@@ -48,7 +48,7 @@ function removeUnused(folder: string): void {
 /**
  * Adds the Node of the lockfile.
  * @param work an empty folder for the download
- * @param tree gets node_modules/node-linux-ARCH
+ * @param tree in which node_modules/node-linux-ARCH is made
  * @throws ReleaseFault if npm fails, or the digest is not the lockfile's
  */
 export function addNode(lock: Lockfile, arch: Architecture, work: string, tree: string): void {
@@ -61,7 +61,7 @@ export function addNode(lock: Lockfile, arch: Architecture, work: string, tree: 
     .digest("base64");
   if (integrity !== `sha512-${sha512}`)
     throw new ReleaseFault(
-      `the package ${name}@${version} has the SHA-512 ${sha512}, not the one of package-lock.json; remove it from npm's cache and try again`,
+      `the package ${name}@${version} has the SHA-512 ${sha512}, not the one of package-lock.json; remove it from npm's cache and run this again`,
     );
   const folder = join(tree, "node_modules", name);
   mkdirSync(folder, { recursive: true });

@@ -1,4 +1,4 @@
-/** Runs a program of the build, and reports its failure. */
+/** Runs a program of the build, and throws its error output if it fails. */
 import { spawnSync } from "node:child_process";
 import { ReleaseFault } from "../release/fault.ts";
 

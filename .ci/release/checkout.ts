@@ -1,4 +1,4 @@
-/** For tests: checkouts of this working tree whose commit is always the same. */
+/** Makes checkouts of this working tree for tests. Their commit is always the same. */
 import { spawnSync } from "node:child_process";
 import {
   cpSync,
@@ -35,7 +35,7 @@ export class Checkout {
     for (const each of readdirSync(root))
       if (!LEFT_OUT.includes(each)) cpSync(join(root, each), join(this.path, each), { recursive: true });
     symlinkSync(join(root, "node_modules"), join(this.path, "node_modules"));
-    // The modules that are built here are reused; the release compares their digests in any case.
+    // Reuse the modules that were built here; the release compares their digests anyway.
     for (const each of readdirSync(join(this.path, "providers")))
       if (each.endsWith(".wasm")) utimesSync(join(this.path, "providers", each), new Date(), new Date());
     this.git("init", "--quiet", "--template=");
@@ -56,12 +56,12 @@ export class Checkout {
     return stdout;
   }
 
-  /** Returns a path beside the checkout that does not exist yet. */
+  /** Returns a new path next to the checkout. */
   beside(name: string): string {
     return join(dirname(this.path), name);
   }
 
-  /** Runs the release's program of this checkout. */
+  /** Runs the release program of this checkout. */
   release(
     args: readonly string[],
     { umask = "0022", env = {} }: { umask?: string; env?: NodeJS.ProcessEnv } = {},

@@ -1,8 +1,8 @@
-/** The commit that a release is made from: read through git, independent of the user's and the machine's configuration. */
+/** Reads the commit of a release through git, independent of the configuration of the user and the machine. */
 import { spawnSync } from "node:child_process";
 import { ReleaseFault } from "./fault.ts";
 
-/** The commit of a checkout, with or without changes. */
+/** The commit of a checkout, which may have uncommitted changes. */
 export interface Head {
   /** 40 hexadecimal digits. */
   readonly id: string;
@@ -34,7 +34,7 @@ const MAX_BYTES = 256 << 20;
 
 /**
  * @param checkout a git working tree
- * @throws ReleaseFault if it is not a checkout
+ * @throws ReleaseFault if the folder is not a checkout
  */
 export function readHead(checkout: string): Head {
   const text = (...args: string[]) => git(checkout, args).toString();
@@ -53,7 +53,7 @@ export function readHead(checkout: string): Head {
   };
 }
 
-/** @returns every file of the working tree that git has or would add, sorted, relative to the root */
+/** @returns every file of the working tree that git tracks or would add, sorted, relative to the root */
 export function readFiles(checkout: string): string[] {
   const listed = git(checkout, [
     "ls-files",
@@ -66,7 +66,7 @@ export function readFiles(checkout: string): string[] {
   return listed.toString().split("\0").slice(0, -1).sort();
 }
 
-/** A release has the tag of its version. Any other commit has its id in the name, so that it is not mistaken for a release. */
+/** The commit of a release has the tag of its version. The name of any other commit contains its id, to distinguish it from a release. */
 export function nameOf(version: string, { id, tags, changes }: Head): string {
   if (changes !== "") return `kleidi-${version}+g${id.slice(0, 12)}.modified`;
   return tags.includes(`v${version}`) ? `kleidi-${version}` : `kleidi-${version}+g${id.slice(0, 12)}`;

@@ -1,4 +1,4 @@
-/** The files of a checkout that a release contains: those for the host, its operator and provider authors, without the project's own. */
+/** Selects the files of a release: those for the host, its operator and provider authors, without those for the development of the project. */
 
 const FOLDERS = ["deploy", "docs", "examples", "host", "proto", "providers", "sdk"];
 const FILES = ["LICENSE", "package-lock.json", "package.json", ".npmrc"];
@@ -12,7 +12,7 @@ const LEFT_OUT = [
 ];
 
 /**
- * @param path of a file that git has, relative to the root of the checkout
+ * @param path of a tracked file, relative to the root of the checkout
  * @returns true if the release contains it
  * @example isReleased("host/main.ts") // true
  */

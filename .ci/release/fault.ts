@@ -1,2 +1,2 @@
-/** The reason why no release is made: the message names the problem and the remedy. */
+/** The reason why a release cannot be made. The message names the problem and the remedy. */
 export class ReleaseFault extends Error {}

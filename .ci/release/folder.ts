@@ -1,14 +1,14 @@
-/** A folder that is made all or nothing: it gets its name when everything is in it. */
+/** Makes a folder atomically: it gets its name when it is complete. */
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { ReleaseFault } from "./fault.ts";
 
 /**
  * @param path of the folder
- * @param replaces true: a folder that is there is replaced, once the new one is complete
- * @param fill gets the folder under another name
- * @returns what `fill` returns; nothing is left where it throws
- * @throws ReleaseFault where the folder exists and is not to be replaced
+ * @param replaces true: an existing folder is replaced once the new one is complete
+ * @param fill writes the content; it gets the path of the unfinished folder
+ * @returns the result of `fill`; nothing is left if it throws
+ * @throws ReleaseFault if the folder exists and `replaces` is false
  */
 export async function makeFolder<T>(
   path: string,
@@ -17,7 +17,7 @@ export async function makeFolder<T>(
 ): Promise<T> {
   const folder = resolve(path);
   if (!replaces && existsSync(folder))
-    throw new ReleaseFault(`${path} exists already; name a folder that does not`);
+    throw new ReleaseFault(`${path} already exists; name a folder that does not exist`);
   mkdirSync(dirname(folder), { recursive: true });
   const into = mkdtempSync(`${folder}.unfinished-`);
   try {

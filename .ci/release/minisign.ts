@@ -4,7 +4,7 @@
  *     untrusted comment: TEXT
  *     base64( "Ed" ‖ 00 00 ‖ "B2" ‖ salt, 32 ‖ limits, 16 ‖ key id, 8 ‖ seed, 32 ‖ Ed25519 public key, 32 ‖ checksum, 32 )
  *
- * The checksum is not read: comparing the public key with the seed's is the stronger check.
+ * The checksum is not verified: the comparison of the public key with the seed's is the stronger check.
  */
 import { createHash, createPrivateKey, createPublicKey, type KeyObject, sign } from "node:crypto";
 import { FileFault } from "../../host/lib/files.ts";

@@ -1,4 +1,4 @@
-/** A release is reproducible, contains what a host needs and no more, and is refused if it would not match its name. */
+/** A release is reproducible, contains only the files that a host needs, and is refused if it would not match its name. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import {
@@ -25,7 +25,7 @@ const id = checkout.git("rev-parse", "HEAD").trimEnd();
 const { version } = JSON.parse(readFileSync(join(checkout.path, "package.json"), "utf8"));
 const name = `kleidi-${version}+g${id.slice(0, 12)}`;
 const out = checkout.beside("out");
-// The packages that run without a build take most of the time; dist.test.ts and verify.test.ts have them.
+// The packages that run without a build take most of the time; dist.test.ts and verify.test.ts cover them.
 const made = checkout.release(["--out", out, "--source-only", "--json"]);
 
 test("--json prints the release as JSON", () => {
@@ -42,7 +42,7 @@ test("--json prints the release as JSON", () => {
   assert.deepEqual(readdirSync(out).sort(), [...files.map((file) => file.name), "SHA256SUMS"].sort());
 });
 
-test("another path, user, umask, locale, time zone and configuration of git give the same bytes", () => {
+test("another path, user, umask, locale, time zone and git configuration result in the same bytes", () => {
   assert.equal(elsewhere.git("rev-parse", "HEAD").trimEnd(), id);
   const attributes = elsewhere.beside("attributes");
   writeFileSync(attributes, "*.md export-ignore\n*.ts eol=crlf\n");
@@ -69,7 +69,7 @@ describe("the archive", () => {
   }).stdout;
   const rows = listed.trimEnd().split("\n");
 
-  test("belongs to root, with the time of the commit and modes that do not depend on the user who made it", () => {
+  test("belongs to root, with the time of the commit and modes that do not depend on the user", () => {
     for (const row of rows)
       assert.match(row, /^(-rw-r--r--|-rwxr-xr-x|drwxr-xr-x) 0\/0 +\d+ 2026-06-01 12:00 kleidi-/);
   });
@@ -121,7 +121,7 @@ test("a file's path alone decides if a release contains it", () => {
 
 describe("a tag of the version", () => {
   const tagged = checkout.beside("tagged");
-  /** Tags a commit that has these changes, and makes the release. */
+  /** Tags a commit with these changes, and makes the release. */
   const release = (change: () => void) => {
     change();
     checkout.commit();
@@ -239,7 +239,7 @@ describe("a release is refused", () => {
   test("if the output folder exists", () => {
     const there = checkout.beside("there");
     mkdirSync(there);
-    refuses(/exists already/, ["--out", there]);
+    refuses(/already exists/, ["--out", there]);
     assert.deepEqual(readdirSync(there), []);
   });
 

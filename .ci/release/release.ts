@@ -1,4 +1,4 @@
-/** Makes the files of a release from a clean checkout: the same bytes wherever, whenever and by whomever it is run. */
+/** Makes the files of a release from a clean checkout. The bytes do not depend on the machine, the time or the user. */
 import { copyFileSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { buildAll, digestsOf } from "../../providers/build.ts";
@@ -16,27 +16,27 @@ import { checkTagged } from "./tagged.ts";
 export interface ReleaseOptions {
   /** The root of the checkout. */
   readonly checkout: string;
-  /** The folder to make; it does not exist yet. */
+  /** The folder to make; it must not exist. */
   readonly out: string;
-  /** The file of a secret key of minisign; without one nothing is signed. */
+  /** The file of a minisign secret key; without it the release is not signed. */
   readonly key?: string | undefined;
-  /** True: leave out the packages that run without a build, most of the time that this takes. */
+  /** True: leave out the packages that run without a build, which take most of the time. */
   readonly sourceOnly: boolean;
 }
 
 export interface MadeRelease {
-  /** The archive's name without its ending, and the folder in it. */
+  /** The archive's name without its extension, and the name of the folder in it. */
   readonly name: string;
   readonly commit: string;
-  /** All but the signatures, sorted by name. */
+  /** All files except the signatures, sorted by name. */
   readonly files: readonly SummedFile[];
   /** The archives whose program was not started, because they are for another processor than this machine's. */
   readonly notRun: readonly string[];
-  /** The id of the key that signed. */
+  /** The id of the signing key. */
   readonly signedBy?: string;
 }
 
-/** @throws ReleaseFault; nothing is left of a release that failed */
+/** @throws ReleaseFault; a failed release leaves no files */
 export async function makeRelease({ checkout, out, key, sourceOnly }: ReleaseOptions): Promise<MadeRelease> {
   const secret = key === undefined ? undefined : readSecretKey(key);
   const commit = readCommit(checkout);
@@ -59,7 +59,7 @@ export async function makeRelease({ checkout, out, key, sourceOnly }: ReleaseOpt
 type Modules = Awaited<ReturnType<typeof buildAll>>;
 const NOTHING = { files: [], notRun: [] };
 
-/** The archive of the source with the modules in it, the modules, and the bill of materials. @returns their names */
+/** Writes the archive of the source with its modules, the modules, and the bill of materials. @returns their names */
 function writeSource(commit: Commit, name: string, modules: Modules, into: string): string[] {
   const paths = modules.map(({ path }) => path);
   for (const path of paths) copyFileSync(path, join(into, basename(path)));
@@ -75,14 +75,14 @@ function writeSource(commit: Commit, name: string, modules: Modules, into: strin
   return [...paths.map((path) => basename(path)), `${name}.tar`, `${name}.cdx.json`];
 }
 
-/** The package of npm, and a tree with Node for each processor; its bill of materials is the one of the source. */
+/** Makes the npm package, and a tree with Node for each processor. Their bill of materials is the one of the source. */
 async function writePackages(checkout: string, into: string) {
   const dist = await makeDist({ checkout, into, architectures: ARCHITECTURES, archives: true });
   for (const tree of [...dist.trees, dist.operator]) rmSync(join(into, tree), { recursive: true });
   return { files: dist.files, notRun: dist.notRun.map((tree) => `${tree}.tar.gz`) };
 }
 
-/** SHA256SUMS vouches for all; a module is signed by itself too, because the configuration's `trust` wants that. */
+/** SHA256SUMS covers all files. Each module also has its own signature, which the configuration's `trust` needs. */
 function signModules(into: string, names: readonly string[], secret: SecretKey, comment: string): void {
   for (const file of names.filter((each) => each.endsWith(".wasm"))) {
     const bytes = readFileSync(join(into, file));
@@ -90,12 +90,12 @@ function signModules(into: string, names: readonly string[], secret: SecretKey, 
   }
 }
 
-/** The modules, which are those of the commit's own digests. */
+/** Reads the modules, and compares them with the digests of the commit. */
 async function buildModules(commit: Commit): Promise<Modules> {
   const modules = await buildAll();
   if (!commit.read("providers/SHA256SUMS").equals(Buffer.from(digestsOf(modules)))) {
     throw new ReleaseFault(
-      "the modules that were built are not those of providers/SHA256SUMS: remove providers/*.wasm and try again; if they differ still, npm run build -- --digests, and commit",
+      "the modules that were built are not those of providers/SHA256SUMS: remove providers/*.wasm and try again; if they still differ, npm run build -- --digests, and commit",
     );
   }
   return modules;

@@ -28,10 +28,10 @@ interface Document {
 }
 
 const ours: Document = JSON.parse(sbomOf(RELEASE, lock, MODULES));
-/** npm's own, for all packages: with --omit=dev it also omits packages that the tests and the host both need. */
+/** The bill of materials from npm, for all packages: with --omit=dev npm also omits packages that the tests and the host both need. */
 const theirs: Document = JSON.parse(npm("sbom", "--sbom-format=cyclonedx"));
 
-test("it has the packages that npm installs without those of the tests", () => {
+test("it has the packages that npm installs without development packages", () => {
   const [, ...installed] = npm("ls", "--all", "--omit=dev", "--parseable", "--long").trimEnd().split("\n");
   const refs = installed.map((line) => line.split(":")[1]);
   assert.ok(refs.length > 30);
@@ -60,7 +60,7 @@ test("a package has the dependencies that npm reports", () => {
   assert.deepEqual(own?.dependsOn, [...wanted.map((each) => each.join("@")).sort(), node, "local.wasm"]);
 });
 
-test("Node itself is a component, with the version that runs, and the names that lists of vulnerabilities have", () => {
+test("Node itself is a component, with the running version and the names of vulnerability databases", () => {
   const [node] = ours.components.filter(({ type }) => type === "application");
   const { node: version } = process.versions;
   assert.deepEqual(node, {

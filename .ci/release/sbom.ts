@@ -1,5 +1,5 @@
 /**
- * The software bill of materials: CycloneDX 1.5 in JSON, made from the lockfile alone. "npm sbom" writes a random number and the
+ * Makes the software bill of materials, CycloneDX 1.5 in JSON, from the lockfile alone. "npm sbom" writes a random number and the
  * current time, and its format depends on the version of npm, which nothing pins; a test compares the two.
  */
 import { createHash } from "node:crypto";
@@ -39,8 +39,8 @@ export interface Release {
 const FOLDER = "node_modules/";
 
 /**
- * @param modules the providers, which are files of the release, not packages
- * @returns the document's text; the same for the same arguments
+ * @param modules the providers, which are files of the release and not packages
+ * @returns the text of the document, which depends on the arguments only
  * @throws ReleaseFault if the lockfile lacks the digest of a package
  */
 export function sbomOf(release: Release, lock: Lockfile, modules: readonly Module[]): string {
@@ -95,7 +95,7 @@ export function sbomOf(release: Release, lock: Lockfile, modules: readonly Modul
   return `${JSON.stringify(document, null, 2)}\n`;
 }
 
-/** Node itself, under the names that lists of vulnerabilities have: they do not know the packages of npm that bring it. */
+/** Node itself, under the names of vulnerability databases, which do not list the npm packages that contain it. */
 function nodeOf({ packages }: Lockfile) {
   const locked = Object.entries(packages).find(([path]) => path.startsWith(`${FOLDER}node-linux-`))?.[1];
   if (locked === undefined) return [];
@@ -130,7 +130,7 @@ function componentOf(path: string, { version, integrity = "", license, optional 
   };
 }
 
-/** The packages that Node resolves from this one: in its own folder, else in a parent folder. */
+/** The packages that Node resolves from this one: in its own folder, otherwise in a parent folder. */
 function dependenciesOf(path: string, lock: Lockfile): string[] {
   const { dependencies = {}, optionalDependencies = {} } = lock.packages[path] ?? {};
   const found = Object.keys({ ...dependencies, ...optionalDependencies }).flatMap((name) => {

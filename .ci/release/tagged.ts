@@ -1,4 +1,4 @@
-/** The steps of docs/releasing.md that must precede the tag of a version. */
+/** Checks the steps of docs/releasing.md that must precede the tag of a version. */
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

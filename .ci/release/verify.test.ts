@@ -1,4 +1,4 @@
-/** A user verifies and runs a release with the commands of docs/releasing.md, with the real minisign, tar and sha256sum. */
+/** Verifies and runs a release with the commands of docs/releasing.md and the real minisign, tar and sha256sum. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import {
@@ -34,7 +34,7 @@ const out = checkout.beside("out");
 const made = checkout.release(["--out", out, "--key", key, "--json"]);
 assert.equal(made.status, 0, made.stderr);
 
-/** The files that a user has downloaded. */
+/** Copies the files of the release, like a download. */
 function download(name: string): string {
   const folder = checkout.beside(name);
   mkdirSync(folder);
@@ -152,13 +152,13 @@ describe("the packages that run without a build", () => {
     assert.ok(stdout.includes(checkout.git("rev-parse", "HEAD").trimEnd()), stdout);
   });
 
-  test("have the bill of materials of the release", () => {
+  test("contain the bill of materials of the release", () => {
     const name = "kleidi.cdx.json";
     const tree = unpack(process.arch, name);
     assert.ok(readFileSync(join(tree, name)).equals(readFileSync(join(out, `${said.name}.cdx.json`))));
   });
 
-  test("have the other processor's Node, and else the same files", () => {
+  test("have the other processor's Node, and otherwise the same files", () => {
     const node = `${packageOf(other)}/bin/node`;
     const bytes = readFileSync(join(unpack(other, node), node));
     // e_machine of ELF: EM_X86_64 or EM_AARCH64.
@@ -222,7 +222,7 @@ describe("a key is refused", () => {
   });
 });
 
-/** The packages that "npm ci --omit=dev" would install, copied from those installed here. */
+/** Copies the packages that "npm ci --omit=dev" would install from those installed here. */
 function installProduction(folder: string): void {
   const lock: { packages: Record<string, { dev?: boolean }> } = JSON.parse(
     readFileSync(join(folder, "package-lock.json"), "utf8"),

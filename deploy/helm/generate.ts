@@ -1,7 +1,6 @@
 /**
- * Writes the parts of the chart that have another source: the CRDs, the alert rules and the dashboard are copies, because a chart can only
- * read its own files, and the table of README.md is from values.yaml and its schema. With --check it writes nothing and fails where a file
- * is not current.
+ * Writes the generated parts of the chart. The CRDs, the alert rules and the dashboard are copies, because a chart can only read its own
+ * files; the table of README.md comes from values.yaml and its schema. With --check it writes nothing and fails if a file is not current.
  *
  *     sh host/kleidi-node deploy/helm/generate.ts [--check]
  */

@@ -1,4 +1,4 @@
-/** The table of values in the chart's README: keys and defaults from values.yaml, descriptions from values.schema.json. */
+/** Makes the table of values in the chart's README: keys and defaults from values.yaml, descriptions from values.schema.json. */
 import { parse } from "yaml";
 
 interface Schema {
@@ -13,7 +13,7 @@ const END = "<!-- end of values -->";
 /**
  * @param readme with the lines START and END
  * @returns the same with the table between them
- * @throws Error a value has no description, or the README no place for the table
+ * @throws Error a value has no description, or the README lacks the lines for the table
  */
 export function readmeWithTable(readme: string, values: string, schema: string): string {
   const [before, rest] = readme.split(START);

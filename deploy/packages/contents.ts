@@ -1,4 +1,4 @@
-/** The files of a package, as nfpm's `contents`: the tree under /usr/lib/kleidi, and the staged files under their own paths. */
+/** Lists the files of a package in the form of nfpm's `contents`: the tree under /usr/lib/kleidi, and the staged files under their own paths. */
 import { globSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 
@@ -10,7 +10,7 @@ export interface Content {
 
 export const HOME = "/usr/lib/kleidi";
 export const DOC = "/usr/share/doc/kleidi";
-/** Of the tree: they have another place in a package. */
+/** Files of the tree that have another path in a package. */
 const ELSEWHERE = ["completions", "examples", "man"];
 
 /**
@@ -19,7 +19,7 @@ const ELSEWHERE = ["completions", "examples", "man"];
  */
 export function contentsOf(tree: string, stage: string): Content[] {
   return [
-    // A folder that no entry names would not be the package's, and would stay when it is removed.
+    // A folder without an entry would not belong to the package, and would stay after its removal.
     ...[HOME, DOC].map((dst): Content => ({ dst, type: "dir" })),
     ...readdirSync(tree)
       .filter((name) => !ELSEWHERE.includes(name))

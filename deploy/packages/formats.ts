@@ -1,7 +1,7 @@
-/** The formats of packages, and the differences between the distributions that use them. */
+/** The package formats, and the differences between the distributions that use them. */
 
 export interface Format {
-  /** nfpm's name of the format, and the ending of the file. */
+  /** nfpm's name of the format, which is also the file extension. */
   readonly packager: "deb" | "rpm";
   /** Node's libraries, the programs of the wall, and systemd-sysusers and systemd-tmpfiles. */
   readonly depends: readonly string[];

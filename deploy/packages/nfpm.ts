@@ -8,9 +8,9 @@ import { ReleaseFault } from "../../.ci/release/fault.ts";
 const BUILD = join(import.meta.dirname, "go", "build.sh");
 
 /**
- * Builds nfpm, or finds the one that was built of the same module.
+ * Builds nfpm, or finds an earlier build of the same module.
  * @returns its path
- * @throws ReleaseFault where Go is missing or the build fails
+ * @throws ReleaseFault if Go is missing or the build fails
  */
 export function buildNfpm(): string {
   const { status, stdout, stderr } = spawnSync("bash", [BUILD], { encoding: "utf8" });
@@ -20,15 +20,15 @@ export function buildNfpm(): string {
 
 /**
  * @param config nfpm's document
- * @param into a folder that exists and gets the package
+ * @param into an existing folder, in which the package is written
  * @returns the name of the file
- * @throws ReleaseFault where nfpm fails
+ * @throws ReleaseFault if nfpm fails
  */
 export function runNfpm(nfpm: string, config: object, packager: string, into: string): string {
   const work = mkdtempSync(join(into, "nfpm-"));
   try {
     const file = join(work, "nfpm.json");
-    // JSON is YAML, and has no other reading
+    // JSON is a subset of YAML without ambiguities
     writeFileSync(file, JSON.stringify(config));
     run(nfpm, ["package", "--config", file, "--packager", packager, "--target", `${work}/`], work);
     const [made = ""] = globSync(`*.${packager}`, { cwd: work });

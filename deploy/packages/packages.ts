@@ -1,5 +1,5 @@
 /**
- * The packages of distributions: a .deb and an .rpm of a tree that `npm run dist` makes, written by nfpm, which is built from the Go module
+ * Makes the packages of distributions: a .deb and an .rpm of a tree from `npm run dist`. nfpm writes them; it is built from the Go module
  * in go/. `npm run dist -- --packages` calls this.
  *
  *     /usr/lib/kleidi                     the tree, and /usr/bin/kleidi, a link to its command
@@ -7,7 +7,7 @@
  *     /usr/share/doc/kleidi/examples      an example configuration of each provider
  *     /usr/share/man, bash-completion, zsh, fish
  *
- * No file is a configuration file of the package: /etc/kleidi is the operator's. docs/install-systemd.md is the page for the operator.
+ * The package has no configuration files: /etc/kleidi belongs to the operator. docs/install-systemd.md is the page for the operator.
  */
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -23,23 +23,23 @@ export interface PackagesOptions {
   /** The path of a tree; docs/releasing.md. */
   readonly tree: string;
   readonly arch: Architecture;
-  /** As packageVersion gives it. */
+  /** The result of packageVersion. */
   readonly version: string;
-  /** Of each file in the packages: seconds since 1970. */
+  /** The time of each file in the packages, in seconds since 1970. */
   readonly time: number;
-  /** A folder that exists and gets the packages. */
+  /** An existing folder, in which the packages are written. */
   readonly into: string;
 }
 
-/** Debian and RPM count one packaging of each version. */
+/** The revision of Debian and RPM: each version is packaged once. */
 const RELEASE = "1";
 const DEBIAN_ARCH: Readonly<Record<Architecture, string>> = { x64: "amd64", arm64: "arm64" };
 const SCRIPTS = join(import.meta.dirname, "scripts");
 
 /**
- * Makes both packages; the same tree gives the same bytes.
+ * Makes both packages. The same tree results in the same bytes.
  * @returns the names of the files, such as kleidi_0.1.0-1_amd64.deb and kleidi-0.1.0-1.x86_64.rpm
- * @throws ReleaseFault where Go is missing, nfpm cannot be built, or it fails
+ * @throws ReleaseFault if Go is missing, nfpm cannot be built, or nfpm fails
  */
 export function makePackages(options: PackagesOptions): string[] {
   const nfpm = buildNfpm();
@@ -58,7 +58,7 @@ export function makePackages(options: PackagesOptions): string[] {
   }
 }
 
-/** nfpm's own document; its fields are in the manual of nfpm. */
+/** The configuration of nfpm; the manual of nfpm documents its fields. */
 function configOf({ tree, arch, version, time }: PackagesOptions, stage: string, format: Format): object {
   return {
     name: "kleidi",

@@ -11,10 +11,10 @@ import { renderSystemd } from "../../host/render/systemd.ts";
 import { DOC, HOME } from "./contents.ts";
 import type { Format } from "./formats.ts";
 
-/** The configuration that the package's unit is for; the operator copies or replaces the example. */
+/** The configuration from which the package's unit is rendered; the operator copies or replaces the example. */
 const CONFIG = "/etc/kleidi/kleidi.yaml";
 const EXAMPLE = `${DOC}/examples/kleidi.yaml`;
-/** A copy that the operator makes: an upgrade of the package must not change a module that is pinned. */
+/** The operator copies the module, because an upgrade of the package must not change a pinned module. */
 const MODULE = "/etc/kleidi/providers/local.wasm";
 const PROGRAM = "/usr/bin/kleidi";
 const MAN = "/usr/share/man/man1";
@@ -22,7 +22,7 @@ const MAN = "/usr/share/man/man1";
 /**
  * @param tree the path of a tree of `npm run dist`
  * @param stage an empty folder; gets each file under its path in the package
- * @throws ReleaseFault where gzip fails
+ * @throws ReleaseFault if gzip fails
  */
 export function stageFiles(tree: string, stage: string, { completions }: Format): void {
   const put = (path: string, text: string) => writeFileSync(placeOf(stage, path), text);

@@ -1,12 +1,13 @@
 /**
  * The type of a capability: one value with its name, its operations, its grant and the reach of that grant, its opening, and the checks of
  * `kleidi check` and `kleidi doctor`. registry.ts lists all capabilities; nothing else enumerates them. The value itself loads no large
- * modules: `open` and `examine` do, if a provider is granted the capability.
+ * modules: `open`, `check` and `examine` do, if a provider is granted the capability.
  */
 import { type DescMessage, fromBinary, type Message, type MessageShape } from "@bufbuild/protobuf";
 import type { z } from "zod";
 import type { Finding } from "../finding.ts";
 import { type HostAnswer, type HostCall, HostCode, refusal } from "../host-call.ts";
+import type { Expiry } from "../lib/expiry.ts";
 import type { Rule } from "../schema/rule.ts";
 
 export interface Capability {
@@ -28,7 +29,7 @@ export interface Capability {
   /** The files, folders, devices and servers that a host with these grants uses, for `kleidi render`. */
   footprint?(context: GrantContext): Footprint;
   /** For `kleidi check`: checks what the grants name, without contacting a TPM or a server. */
-  check?(context: GrantContext): Finding[];
+  check?(context: GrantContext): Finding[] | Promise<Finding[]>;
   /** For `kleidi doctor`: contacts the TPM or the server. */
   examine?(context: ExamineContext): Promise<Examined[]>;
 }
@@ -88,7 +89,12 @@ export interface OpenContext<Grant = unknown, Section = unknown> extends GrantCo
   /** Log lines in one call of each provider, by the provider's name. */
   readonly linesPerCall: ReadonlyMap<string, number>;
   log(level: LogLevel, fields: Readonly<Record<string, unknown>>, message: string): void;
+  /** A guest wrote a line to kleidi:log. */
+  onLine(provider: string, level: LogLevel, line: string): void;
   onCredential(event: CredentialEvent): void;
+  /** Called when an end is known for the first time, and when it is read again. */
+  onExpiry(expiry: Expiry): void;
+  onCredentialUses(uses: CredentialUses): void;
 }
 export type LogLevel = "debug" | "info" | "warn" | "error";
 
@@ -101,9 +107,17 @@ export interface CredentialEvent {
   readonly why?: string | undefined;
 }
 
+/** The uses of a credential that are left. */
+export interface CredentialUses {
+  readonly provider: string;
+  readonly kind: "token" | "secret-id";
+  /** Undefined: not limited. */
+  readonly left: number | undefined;
+}
+
 /** The findings about one TPM or server. */
 export interface Examined {
-  /** The only provider that uses it: if all is well, doctor probes its keys next. */
+  /** A provider that uses it: if all is well, doctor probes its keys next. */
   readonly provider?: string;
   readonly findings: readonly Finding[];
 }

@@ -2,7 +2,8 @@
 import type { Capability } from "../capabilities/capability.ts";
 import { CAPABILITIES } from "../capabilities/registry.ts";
 import type { Config, ProviderConfig } from "../config/config.ts";
-import { type Finding, finding } from "../finding.ts";
+import { type Finding, finding, withEnd } from "../finding.ts";
+import { trustEnd } from "../module/trust/end.ts";
 import { trustLine } from "../module/trust/trust.ts";
 import { descriptorFindings } from "../runtime/descriptors.ts";
 import { grantsOf } from "../runtime/grants.ts";
@@ -24,9 +25,7 @@ export async function checkConfigured(
   return [
     { subject: "configuration", ok: true, detail: `${config.file} is valid, ${config.keys.length} keys` },
     ...config.providers.flatMap((provider) => checkProvider(config, provider)),
-    ...CAPABILITIES.filter((capability) => !examined.has(capability)).flatMap(
-      (capability) => capability.check?.(grantsOf(config, capability)) ?? [],
-    ),
+    ...(await checkCapabilities(config, examined)),
     checkAudit(config),
     ...checkPlaces(config),
     await checkWall(config),
@@ -35,14 +34,31 @@ export async function checkConfigured(
   ];
 }
 
+async function checkCapabilities(config: Config, examined: ReadonlySet<Capability>): Promise<Finding[]> {
+  const checked = CAPABILITIES.filter((capability) => !examined.has(capability));
+  const found = checked.map(async (each) => (await each.check?.(grantsOf(config, each))) ?? []);
+  return (await Promise.all(found)).flat();
+}
+
+const RENEW = {
+  signature:
+    "A host that starts after this day refuses the module. Get a newer signature, or a newer module, from its publisher.",
+  key: "A host that starts after this day refuses the module. Have it signed with a newer key, and add that key to trust.keys.",
+} as const;
+
 /** Checks the module of a provider, its reach (requested and granted) and its surplus (granted and not requested). */
 function checkProvider(config: Config, provider: ProviderConfig): Finding[] {
   const subject = `provider ${provider.name}`;
   try {
     const { manifest, sha256, trusted } = admitProvider(config, provider);
     const module = `${manifest.name} ${manifest.version}, sha256 ${sha256.slice(0, 16)}… as pinned, ${trustLine(trusted)}`;
+    const end = trusted && trustEnd(provider.name, trusted);
     return [
-      { subject, ok: true, detail: module },
+      withEnd(
+        { subject, ok: true, detail: module },
+        end,
+        end?.kind === "trust-key" ? RENEW.key : RENEW.signature,
+      ),
       ...reach(provider, manifest),
       ...surplus(provider, manifest),
     ];

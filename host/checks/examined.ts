@@ -12,7 +12,7 @@ export const EXAMINED: ReadonlySet<Capability> = new Set(
   CAPABILITIES.filter(({ examine }) => examine !== undefined),
 );
 
-/** Examines the objects that the grants name; if they are usable, the keys of the only provider that uses them are listed. */
+/** Examines the objects that the grants name; if they are usable, the keys of the providers that use them are listed. */
 export async function examineCapabilities(config: Config): Promise<Finding[]> {
   const needs = providerNeeds(config);
   const findings: Finding[] = [];

@@ -5,7 +5,11 @@ import { checkStatusReply } from "../kms/check-reply.ts";
 import type { KeyConfig as Key, Keyset } from "../kms/keyset.ts";
 import type { KeyVersions } from "../kms/provider.ts";
 import { seal } from "../kms/seal.ts";
+import { EventLog } from "../runtime/event-log.ts";
+import { type Remark, Remarks } from "../runtime/guest-log.ts";
+import { combineObservers } from "../runtime/observer.ts";
 import { keysetOf, Providers } from "../runtime/providers.ts";
+import { wasNotCreated } from "../runtime/provision.ts";
 import { createLog } from "../telemetry/log.ts";
 
 /** Runs Status for every key, and Encrypt and Decrypt with the active one. */
@@ -18,13 +22,16 @@ export async function useKeys(config: Config): Promise<Finding[]> {
   });
 }
 
-/** Runs Status for the keys of one provider. @param subject of the findings, before the name of the key */
+/** Runs Status for the keys of one provider, except those that are not created yet. @param subject of the findings, before the name of the key */
 export async function listVersions(
   config: Config,
   provider: ProviderConfig,
   subject: string,
 ): Promise<Finding[]> {
-  const keys = config.keys.filter((key: KeyConfig) => key.provider === provider.name);
+  const keys = config.keys.filter(
+    (key: KeyConfig) => key.provider === provider.name && !wasNotCreated(config, provider, key),
+  );
+  if (keys.length === 0) return [];
   return await probeKeys(
     { ...config, providers: [provider], keys },
     subject,
@@ -50,12 +57,17 @@ async function probeKeys(
 ): Promise<Finding[]> {
   const findings: Finding[] = [];
   try {
-    const providers = await Providers.open(config, createLog({ level: "error" }));
+    const log = createLog({ level: "error" });
+    const remarks = new Remarks();
+    const observer = combineObservers([new EventLog(log), remarks]);
+    const providers = await Providers.open(config, log, { observer });
     try {
       await providers.start();
       const keyset = keysetOf(config, providers);
-      for (const key of keyset.keys)
-        findings.push(await probeKey(`${keySubject} ${key.name}`, key, keyset, use));
+      for (const key of keyset.keys) {
+        const about = `${keySubject} ${key.name}`;
+        findings.push(await probeKey(about, key, keyset, use), ...remarks.take().map(remarkOn(about)));
+      }
     } finally {
       await providers.close();
     }
@@ -64,6 +76,15 @@ async function probeKeys(
   }
   return findings;
 }
+
+/** A warning of the provider is not a fault: the key works as it was configured. */
+const remarkOn =
+  (subject: string) =>
+  ({ level, line }: Remark): Finding => ({
+    subject,
+    ok: level === "warn",
+    detail: `${level === "warn" ? "warning" : "error"} of its provider: ${line}`,
+  });
 
 async function probeKey(subject: string, key: Key, keyset: Keyset, use: UseKey): Promise<Finding> {
   try {

@@ -26,7 +26,7 @@ export interface KeyInitOptions {
 interface CreatedKey {
   readonly version: string;
   readonly lines: readonly string[];
-  readonly fields: Readonly<Record<string, string>>;
+  readonly fields: Readonly<Record<string, unknown>>;
 }
 
 /**
@@ -115,7 +115,12 @@ async function provision(
       `Cannot create key "${key.name}": give --import (existing bytes) or --escrow (a file for new bytes), not both`,
     );
   }
-  const { version, imported } = await createProvisionedKey(config, provider, key, options);
+  const { version, imported, replaced, warnings } = await createProvisionedKey(
+    config,
+    provider,
+    key,
+    options,
+  );
   if (key.version !== undefined && key.version !== version) {
     throw new KleidiError(
       "key-not-ready",
@@ -123,10 +128,14 @@ async function provision(
     );
   }
   const origin = imported ? "imported" : "created";
+  const again = replaced
+    ? ["The key existed: its record is replaced, and what it encrypted before can be decrypted."]
+    : [];
   return {
     version,
     lines: [
       `Provider "${provider.name}" ${origin} key "${key.name}", version ${version}.`,
+      ...again,
       ...(escrow === undefined
         ? []
         : [
@@ -137,8 +146,12 @@ async function provision(
             "It works with this KMS only: if the KMS is lost, the data that the key encrypts is lost. For several control planes use --escrow and --import.",
           ]
         : []),
+      ...warnings.map((warning) => `Warning: ${warning}`),
     ],
-    fields: { name: key.name, provider: provider.name, version, ...(escrow === undefined ? {} : { escrow }) },
+    fields: {
+      ...{ name: key.name, provider: provider.name, version, replaced, warnings },
+      ...(escrow === undefined ? {} : { escrow }),
+    },
   };
 }
 

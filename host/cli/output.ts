@@ -1,28 +1,36 @@
 /** The output of commands and their exit codes: 0 success, 1 problems found, 2 usage error. */
 import { styleText } from "node:util";
 import { KleidiError } from "../error.ts";
-import { causesOf, type Finding } from "../finding.ts";
+import { causesOf, type Finding, type Level, levelOf } from "../finding.ts";
 import { explainPathError, pathErrorText } from "../lib/path-fault.ts";
 import { UsageError } from "./usage-error.ts";
 
 export const EXIT = { SUCCESS: 0, PROBLEMS: 1, USAGE: 2 } as const;
 
 /**
- * Prints findings, as text or as one JSON object.
+ * Prints findings, as text or as one JSON object with the number of warnings.
  * @returns the exit code: PROBLEMS if a finding is not ok
  */
 export function report(findings: readonly Finding[], json: boolean): number {
   const ok = findings.every((finding) => finding.ok);
-  if (json) print(JSON.stringify({ ok, findings }, null, 2));
+  const warnings = findings.filter((finding) => levelOf(finding) === "warn").length;
+  if (json) print(JSON.stringify({ ok, warnings, findings: findings.map(withLevel) }, null, 2));
   else for (const finding of findings) print(line(finding));
   return ok ? EXIT.SUCCESS : EXIT.PROBLEMS;
 }
 
-function line({ subject, ok, detail, hint }: Finding): string {
+function withLevel(finding: Finding): Omit<Finding, "warning"> & { level: Level } {
+  const { subject, ok, detail, hint } = finding;
+  return { subject, ok, level: levelOf(finding), detail, hint };
+}
+
+const MARKS = { ok: ["green", "ok  "], warn: ["yellow", "warn"], fail: ["red", "FAIL"] } as const;
+
+function line(finding: Finding): string {
+  const { subject, detail, hint } = finding;
+  const [colour, text] = MARKS[levelOf(finding)];
   // styleText checks the stream: colour only on a terminal, and not with NO_COLOR
-  const mark = ok
-    ? styleText("green", "ok  ", { stream: process.stdout })
-    : styleText("red", "FAIL", { stream: process.stdout });
+  const mark = styleText(colour, text, { stream: process.stdout });
   return `${mark} ${subject}: ${detail}${hint === undefined ? "" : `\n     ${hint}`}`;
 }
 

@@ -1,13 +1,13 @@
-/** Asks one API server, over one connection: a load balancer in between keeps it at one server. Reads only. */
+/** Reads from one API server over one connection, which a load balancer in between keeps on one server. Sends no writes. */
 import { Client } from "undici";
 import { ClusterFault } from "./cluster-fault.ts";
 import type { ClusterAccess } from "./kubeconfig.ts";
 
-/** /metrics of a large cluster has a few MiB. */
+/** The /metrics page of a large cluster has a few MiB. */
 const MAX_BYTES = 64 << 20;
 const TIMEOUT_MS = 30_000;
 
-/** Of objects, only the metadata: the values of Secrets do not leave the API server. */
+/** Requests only the metadata of objects: the values of Secrets do not leave the API server. */
 export const METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
 export const METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
 
@@ -39,7 +39,7 @@ export class ApiClient {
   /**
    * @param path with its query
    * @returns undefined if there is no such object (404)
-   * @throws ClusterFault, no answer or another status
+   * @throws ClusterFault the API server does not answer, or answers with another status
    */
   async get(path: string, accept = "application/json"): Promise<string | undefined> {
     const { statusCode, text } = await this.#ask(path, accept);
@@ -48,7 +48,7 @@ export class ApiClient {
     const who = statusCode === 401 || statusCode === 403;
     const remedy = who
       ? "Let the user of the kubeconfig get /metrics and, for --count, get and list the resources."
-      : "Look at the log of the API server.";
+      : "Read the log of the API server.";
     throw new ClusterFault(
       `${this.server} answered GET ${path.replace(/\?.*$/, "")} with HTTP ${statusCode}`,
       remedy,
@@ -70,7 +70,7 @@ export class ApiClient {
     } catch (error) {
       const { code = "", message } = error as NodeJS.ErrnoException;
       throw new ClusterFault(
-        `${this.server} cannot be asked: ${code === "" ? message : code}`,
+        `the request to ${this.server} failed: ${code === "" ? message : code}`,
         "Check the server and the CA in the kubeconfig.",
       );
     }

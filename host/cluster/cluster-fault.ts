@@ -1,6 +1,6 @@
-/** The reason why an API server cannot be asked. */
+/** The reason why a request to an API server is not possible or failed. */
 export class ClusterFault extends Error {
-  /** The next step for the operator. */
+  /** The remedy, one sentence for the user. */
   readonly remedy: string;
 
   constructor(message: string, remedy: string) {

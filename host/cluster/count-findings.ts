@@ -1,4 +1,4 @@
-/** Judges a count of objects: how many are under the active key, under older ones, and under none. */
+/** Makes findings from a count of objects: how many are under the active key, under older keys, and under no key of this host. */
 import type { Finding } from "../finding.ts";
 import type { Count } from "./count.ts";
 import { hashOf, type KnownKeys, keyName } from "./key-usage.ts";
@@ -16,7 +16,7 @@ export function countFindings(
     const detail = `${all}, ${count} were read under ${keyName(hash, keys)}`;
     if (active === undefined || hash === active) return { subject, ok: true, detail };
     const hint =
-      "At most so many are left: reads of other clients are counted too. Rewrite them (docs/running.md, section 6) before the key is removed.";
+      "This is an upper bound, because reads of other clients are counted too. Rewrite the objects (docs/running.md, section 6) before you remove the key.";
     return { subject, ok: false, detail, hint };
   });
   const total = reads.reduce((sum, { count }) => sum + count, 0);

@@ -1,7 +1,7 @@
 /**
  * Counts the objects under each key. A LIST proves nothing: the API server answers it from its cache (by default since Kubernetes 1.31). A GET without
- * a resourceVersion reads etcd and decrypts, and the API server counts it under the object's key. So every object is read once, its
- * metadata only, and the counters are compared before and after.
+ * a resourceVersion reads etcd and decrypts, and the API server counts it under the object's key. So this reads the metadata of every object
+ * once, and compares the counters before and after.
  */
 import { isMapping } from "../schema/outline.ts";
 import { type ApiClient, METADATA, METADATA_LIST } from "./api-client.ts";
@@ -12,9 +12,9 @@ import { type Sample, samplesOf } from "./samples.ts";
 const PAGE = 500;
 
 export interface Count {
-  /** Objects that were read. */
+  /** Number of objects that were read. */
   readonly objects: number;
-  /** Reads under each key while they were read, other clients' included. */
+  /** Reads under each key during that time, including those of other clients. */
   readonly reads: readonly KeyReads[];
 }
 
@@ -30,7 +30,7 @@ export async function metricsOf(client: ApiClient): Promise<Sample[]> {
  * Reads every object of these resources once.
  * @param resources "secrets", "deployments.apps"; no wildcards
  * @param names the names of the kms providers
- * @throws ClusterFault, an object cannot be read, or a load balancer sent the requests to different API servers
+ * @throws ClusterFault an object cannot be read, or a load balancer sent the requests to different API servers
  */
 export async function countObjects(
   client: ApiClient,
@@ -43,7 +43,7 @@ export async function countObjects(
   const after = await metricsOf(client);
   if (serverIds(before).join() !== serverIds(after).join())
     throw new ClusterFault(
-      "two API servers answered, and each has counters of its own",
+      "two API servers answered, and each has its own counters",
       "Give the address of one API server, not of a load balancer.",
     );
   const counted = new Map(readsOf(before, names).map(({ hash, count }) => [hash, count]));
@@ -99,7 +99,10 @@ async function readAll(client: ApiClient, { root, name }: { root: string; name: 
 function pageOf(text: string | undefined, path: string) {
   const page: unknown = JSON.parse(text ?? "null");
   if (!isMapping(page) || !Array.isArray(page.items))
-    throw new ClusterFault(`there is no list at ${path}`, "Correct the resource in the encryption config.");
+    throw new ClusterFault(
+      `${path} does not return a list`,
+      "Correct the resource in the encryption config.",
+    );
   const items = page.items.map((item: unknown) => {
     const metadata = isMapping(item) && isMapping(item.metadata) ? item.metadata : {};
     return { namespace: String(metadata.namespace ?? ""), name: String(metadata.name ?? "") };

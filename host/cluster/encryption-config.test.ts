@@ -55,7 +55,7 @@ for (const endpoint of [
 /** A part of VALID, its replacement, the place of the problem, and the mode of the file. */
 const REFUSED: readonly (readonly [name: string, from: string, to: string, place: string, mode?: number])[] =
   [
-    ["text that is not YAML", "kind:", "kind: [", "3:1"],
+    ["text that is not valid YAML", "kind:", "kind: [", "3:1"],
     ["another kind", "EncryptionConfiguration", "AuditPolicy", "2:7"],
     ["another version of the file", "apiserver.config.k8s.io/v1", "v1", "1:13"],
     ["no resources", VALID.slice(VALID.indexOf("  - res")), "", "3:1"],
@@ -69,7 +69,7 @@ const REFUSED: readonly (readonly [name: string, from: string, to: string, place
     ["an unknown field", "timeout: 3s", "timeouts: 3s", "9:11"],
     ["a name with a colon", "name: kleidi", 'name: "a:b"', "8:17"],
     ["resources without secrets", "[secrets]", "[configmaps]", "3:1"],
-    ["a wildcard beside a resource that it covers", "[secrets]", '[secrets, "*."]', "4:26"],
+    ["a wildcard with a resource that it covers", "[secrets]", '[secrets, "*."]', "4:26"],
     ["a duplicate resource", "[secrets]", "[secrets, secrets]", "4:26"],
     ["a star alone", "[secrets]", '[secrets, "*"]', "4:26"],
     ["a list that an earlier wildcard hides", "resources:\n", `resources:\n${FIRST}`, "5:16"],

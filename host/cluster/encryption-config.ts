@@ -185,7 +185,7 @@ function checkSecrets(lists: readonly ResourceList[], { socket }: Plugin, report
       });
 }
 
-/** A name stands before every stored object, and two providers with one name cannot be told apart. */
+/** The provider's name is the prefix of every stored object: objects of two providers with one name cannot be distinguished. */
 function checkNames(lists: readonly ResourceList[], report: EncryptionReport): void {
   const seen = new Set<string>();
   for (const provider of lists.flatMap(({ providers }) => providers)) {

@@ -15,12 +15,12 @@ export class EncryptionReport {
     for (const fault of document.faults) this.#add(fault);
   }
 
-  /** Adds a problem at a place. Without `actual`, it describes the value found: never call it so for a place with a secret. */
+  /** Adds a problem at a place. Without `actual`, it shows the value found: always give `actual` for a place that may contain a secret. */
   problem(path: Path, text: Omit<FaultText, "actual"> & { actual?: string }, at?: "key" | "value"): void {
     this.#add(this.#document.fault(path, text, at));
   }
 
-  /** Adds a note about a place: no problem, and worth knowing. */
+  /** Adds a note about a place: information that is not a problem. */
   note(path: Path, detail: string): void {
     const fault = this.#document.fault(path, { expected: "", actual: "", remedy: "" });
     this.#rows.push({

@@ -45,7 +45,7 @@ const GOOD = [
 const find = (text: string, keys = KEYS) =>
   usageFindings("API server", samplesOf(text, USED_METRICS), ["kleidi"], FILE, keys);
 
-test("samplesOf reads labels with escapes, and leaves out other metrics and malformed lines", () => {
+test("samplesOf reads labels with escapes, and ignores other metrics and malformed lines", () => {
   const text = '# HELP a_b x\na_b{l="x\\"\\\\\\n}",m=""} 1e3 1700000000\na_b NaNo\na_b 2\nother 3\n';
   assert.deepEqual(samplesOf(text, ["a_"]), [
     { name: "a_b", labels: { l: 'x"\\\n}', m: "" }, value: 1000 },
@@ -62,7 +62,7 @@ test("an API server that uses the file and the active key has no problem", () =>
 
 /** The samples, and true if there is no problem. */
 const CASES: readonly (readonly [name: string, text: string, ok: boolean])[] = [
-  ["no metric of the current config", GOOD.replace(/^.*last_config_info.*\n/, ""), true],
+  ["the metric of the current config is missing", GOOD.replace(/^.*last_config_info.*\n/, ""), true],
   ["another current config", GOOD.replace(FILE, hashOf("another")), false],
   [
     "a failed reload",
@@ -119,7 +119,7 @@ const count = (objects: number, reads: readonly (readonly [string, number])[]) =
 const proves = (findings: ReturnType<typeof count>) =>
   findings.some(({ detail }) => detail.startsWith("no object is left"));
 
-test("a count proves that no object is left only if each object was read, none of them under an older key", () => {
+test("a count proves that no object is left only if each object was read and none under an older key", () => {
   assert.ok(proves(count(5, [[NEW, 5]])));
   assert.ok(!proves(count(5, [[NEW, 4]])));
   assert.ok(

@@ -1,4 +1,4 @@
-/** Compares the metrics of one API server with the file and with the keys of the running host. Counters begin at the API server's start. */
+/** Compares the metrics of one API server with the file and with the keys of the running host. Counters start at 0 when the API server starts. */
 import { createHash } from "node:crypto";
 import type { Finding } from "../finding.ts";
 import type { Sample } from "./samples.ts";
@@ -22,12 +22,12 @@ export interface KeyReads {
   readonly count: number;
 }
 
-/** The hash of a key_id or a file, as the API server labels it. */
+/** The hash of a key_id or a file, in the format of the API server's labels. */
 export function hashOf(text: string | Uint8Array): string {
   return `sha256:${createHash("sha256").update(text).digest("hex")}`;
 }
 
-/** Names a key_id: by the key of the host, or by the start of its hash. */
+/** Names a key_id by the key of the host, or by the start of its hash. */
 export function keyName(hash: string, { active, names }: KnownKeys): string {
   const name = names.get(hash.slice("sha256:".length, "sha256:".length + 16));
   const use = active !== undefined && hash === hashOf(active) ? "the active key" : "key";
@@ -76,7 +76,7 @@ function configInForce(subject: string, samples: readonly Sample[], fileHash: st
       subject,
       ok: true,
       detail:
-        "does not say which encryption config is in force: no metric last_config_info, which older versions of Kubernetes lack",
+        "does not report which encryption config is in force: the metric last_config_info is missing, as in older versions of Kubernetes",
     };
   if (inForce === fileHash)
     return { subject, ok: true, detail: `the file is in force: ${fileHash.slice(0, 23)}…` };
@@ -107,7 +107,7 @@ function reloads(subject: string, samples: readonly Sample[]): Finding {
     subject,
     ok: false,
     detail,
-    hint: "The API server continues with the previous config, and still reports ready. Its log has the reason; fix the file.",
+    hint: "The API server continues with the previous config and still reports ready. Its log has the reason; fix the file.",
   };
 }
 
@@ -125,7 +125,7 @@ function statusOf(
         subject,
         ok: false,
         detail: `has had no key_id from Status of ${names.join(", ")} since its start`,
-        hint: "Its log says why it does not reach the socket; /readyz?verbose has the check kms-providers.",
+        hint: "Its log has the reason why it does not reach the socket; /readyz?verbose has the check kms-providers.",
       },
     ];
   const hash = last.labels.key_id_hash ?? "";
@@ -158,7 +158,7 @@ function lastUse(
   ];
 }
 
-/** Reads under other keys than the active one: proof that such objects existed. No reads prove nothing. */
+/** Reads under other keys than the active one prove that such objects existed. The absence of reads proves nothing. */
 function olderReads(
   subject: string,
   samples: readonly Sample[],
@@ -174,11 +174,11 @@ function olderReads(
         subject,
         ok: true,
         detail:
-          "no read under an older key since its start, which does not prove that no object is left under one: --count does",
+          "no read under an older key since its start, which does not prove that no object is left under one; use --count",
       },
     ];
   return older.map(({ hash, count }): Finding => {
-    const detail = `${count} reads under ${keyName(hash, keys)} since its start: objects were under it; --count says how many are left`;
+    const detail = `${count} reads under ${keyName(hash, keys)} since its start: objects were under it; use --count to count the rest`;
     if (keys.names.size === 0 || keys.names.has(hash.slice(7, 23))) return { subject, ok: true, detail };
     return {
       subject,

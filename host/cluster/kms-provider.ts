@@ -3,13 +3,13 @@ import { isMapping, type Mapping } from "../schema/outline.ts";
 import type { Path } from "../schema/text.ts";
 import type { EncryptionReport } from "./encryption-report.ts";
 
-/** The host, as the API server should use it. */
+/** The settings of the host with which the API server must agree. */
 export interface Plugin {
   /** The path of the socket. */
   readonly socket: string;
   /** The longest deadline of a provider, in milliseconds. */
   readonly deadlineMs: number;
-  /** @returns true if a path leads to the socket, perhaps through links */
+  /** @returns true if a path leads to the socket, possibly through links */
   isSocket(path: string): boolean;
 }
 
@@ -33,7 +33,7 @@ export function isOwnEndpoint(kms: unknown, plugin: Plugin): boolean {
   return path !== undefined && plugin.isSocket(path);
 }
 
-/** The path in a URL of the scheme unix, as the API server reads it: `unix:///run/a.sock`, or `unix:/run/a.sock`. */
+/** The path in a URL of the scheme unix, parsed as the API server does: `unix:///run/a.sock`, or `unix:/run/a.sock`. */
 function socketOf(endpoint: string): string | undefined {
   const [, path] = /^unix:(?:\/\/)?(\/[^?#]*)$/.exec(endpoint) ?? [];
   try {

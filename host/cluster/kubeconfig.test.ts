@@ -26,7 +26,7 @@ function write(cluster: Part = {}, user: Part = { token: TOKEN }, rest: Part = {
   writeFileSync(path, JSON.stringify(document), { mode: 0o600 });
 }
 
-test("reads data in the file and in files beside it", () => {
+test("reads data in the file and in files next to it", () => {
   for (const name of ["ca.pem", "cert.pem", "key.pem"])
     writeFileSync(join(folder, name), name, { mode: 0o600 });
   write(
@@ -48,7 +48,7 @@ test("a token cannot be printed", () => {
 });
 
 const REFUSED: readonly (readonly [name: string, cluster: Part, user?: Part, rest?: Part])[] = [
-  ["a program that logs in", {}, { exec: { command: "aws" } }],
+  ["a credential plugin", {}, { exec: { command: "aws" } }],
   ["a password", {}, { username: "a", password: TOKEN }],
   ["no identity", {}, {}],
   ["a certificate without its key", {}, { "client-certificate-data": "YQ==" }],
@@ -75,7 +75,7 @@ for (const [name, cluster, user = { token: TOKEN }, rest] of REFUSED)
     );
   });
 
-test("refuses a file that others can read, and text that is not YAML", () => {
+test("refuses a file that others can read, and text that is not valid YAML", () => {
   write();
   chmodSync(path, 0o644);
   assert.throws(() => readKubeconfig(path), /has the mode 0644/);

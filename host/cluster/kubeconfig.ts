@@ -1,6 +1,6 @@
 /**
- * Reads a kubeconfig: the server and the identity of its current context. It runs no program and follows no proxy: a client certificate or a
- * token is the identity, in the file or in files beside it.
+ * Reads a kubeconfig: the server and the identity of its current context. It runs no program and uses no proxy. The identity is a client
+ * certificate or a token, in the file or in files next to it.
  */
 import { dirname, resolve } from "node:path";
 import { parse } from "yaml";
@@ -15,7 +15,7 @@ const MAX_BYTES = 1 << 20;
 export interface ClusterAccess {
   /** "https://10.0.0.1:6443" */
   readonly server: string;
-  /** PEM; undefined: the certificates that Node comes with. */
+  /** PEM; undefined: the CA certificates of Node. */
   readonly ca: string | undefined;
   /** The name that the server's certificate must have; undefined: the host of `server`. */
   readonly serverName: string | undefined;
@@ -26,13 +26,13 @@ export interface ClusterAccess {
   readonly token: Secret | undefined;
 }
 
-/** Ways of logging in, and settings, that this reader does not follow. */
+/** Authentication methods and settings that this reader does not support. */
 const REFUSED_USER = ["exec", "auth-provider", "username", "password", "as", "as-groups", "as-uid"];
 const REFUSED_CLUSTER = ["insecure-skip-tls-verify", "proxy-url"];
 
 /**
  * @param path of the file; relative paths in it are resolved against its folder
- * @throws ClusterFault, it names the place and quotes nothing of the file
+ * @throws ClusterFault it names the place and does not quote the file
  */
 export function readKubeconfig(path: string): ClusterAccess {
   const root = parsed(path);
@@ -66,7 +66,7 @@ function parsed(path: string): Mapping {
     value = parse(bytes.toString());
   } catch {
     // without the cause, which quotes the file
-    throw new ClusterFault(`${path} is not YAML`, "Give a kubeconfig.");
+    throw new ClusterFault(`${path} is not valid YAML`, "Give a kubeconfig.");
   } finally {
     bytes.fill(0);
   }
@@ -90,7 +90,7 @@ function refuse(mapping: Mapping, keys: readonly string[], path: string): void {
   const key = keys.find((each) => mapping[each] !== undefined && mapping[each] !== false);
   if (key === undefined) return;
   throw new ClusterFault(
-    `${path} has ${key}, which is not followed here`,
+    `${path} has ${key}, which is not supported here`,
     "Give a kubeconfig with a client certificate or a token, such as /etc/kubernetes/admin.conf.",
   );
 }
@@ -117,7 +117,7 @@ function content(mapping: Mapping, key: string, folder: string, path: string): S
 }
 
 function tokenOf(user: Mapping, path: string): Secret | undefined {
-  // a token that the kubelet projects is readable for others and lives for minutes
+  // a token that the kubelet projects is world-readable and valid for minutes
   const file = text(user.tokenFile);
   if (file !== undefined) return read(resolve(dirname(resolve(path)), file), "public", path);
   const token = text(user.token);

@@ -21,7 +21,7 @@ export function covers(entry: string, resource: string): boolean {
   return entry === "*.*" || (group === "" && (name === resource || entry === "*."));
 }
 
-/** Checks the entries of one list as the API server does. */
+/** Checks the entries of one list by the rules of the API server. */
 export function checkResources(entries: readonly string[], path: Path, report: EncryptionReport): void {
   if (entries.length === 0) {
     report.problem(path, { expected: "a list of resources", remedy: "write: resources: [secrets]" });
@@ -38,7 +38,7 @@ export function checkResources(entries: readonly string[], path: Path, report: E
       report.problem([...path, i], { expected: "each resource once", remedy: "remove one of the two" });
     else if (before.some((other) => overlaps(entry, other)))
       report.problem([...path, i], {
-        expected: "no wildcard beside a resource that it covers: the API server refuses the file",
+        expected: "no wildcard together with a resource that it covers: the API server refuses the file",
         remedy: "put one of the two into a list of its own, before the wildcard",
       });
   }

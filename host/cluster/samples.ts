@@ -11,15 +11,15 @@ const ESCAPES: Readonly<Record<string, string>> = { "\\\\": "\\", '\\"': '"', "\
 
 /**
  * @param text of /metrics
- * @param prefixes of the names that are wanted
- * @returns in the order of the text; a line that is not a sample is left out
+ * @param prefixes of the names of the wanted metrics
+ * @returns the samples in the order of the text; other lines are skipped
  */
 export function samplesOf(text: string, prefixes: readonly string[]): Sample[] {
   const wanted = text.split("\n").filter((line) => prefixes.some((prefix) => line.startsWith(prefix)));
   return wanted.flatMap((line) => sampleOf(line) ?? []);
 }
 
-/** @returns the sample of one line of /metrics; undefined if it has none */
+/** @returns the sample in one line of /metrics; undefined if the line is not a sample */
 export function sampleOf(line: string): Sample | undefined {
   const [, name, labels = "", number = ""] = LINE.exec(line) ?? [];
   const value = Number(number);

@@ -1,4 +1,4 @@
-/** The text of a new configuration: one template with its answers, a reason for each key, and the steps that follow. */
+/** Writes the text of a new configuration: a template with its answers, a reason for each key, and the next steps. */
 import type { Answers, Template } from "./template.ts";
 import { scalar, shellWord } from "./words.ts";
 
@@ -42,8 +42,8 @@ export function documentText(document: NewDocument): string {
     ...(section.length === 0 ? [] : [...section, ""]),
     "providers:",
     `  ${name}: # a permanent name: it is bound into every ciphertext`,
-    `    module: ${scalar(module.path)} # the provider, a WebAssembly module without any authority of its own`,
-    `    sha256: ${scalar(module.sha256)} # a module with another digest is not run; compare it with the published SHA256SUMS`,
+    `    module: ${scalar(module.path)} # the provider, a WebAssembly module that has no authority by itself`,
+    `    sha256: ${scalar(module.sha256)} # kleidí refuses a module with another digest; compare it with the published SHA256SUMS`,
     "    grants: # everything that is not listed is denied",
     ...template.grants(answers).map((line) => `      ${line}`),
     "",
@@ -67,7 +67,7 @@ function listenLines({ socket = "", group }: Answers): string[] {
 
 /** Each line is valid configuration without its "# ". */
 const OPTIONAL = [
-  "# Not needed to start, and recommended:",
+  "# Optional, but recommended:",
   "# admin: { listen: 127.0.0.1:9464 } # metrics, probes and a status page",
   "# audit: { file: /var/log/kleidi/audit.jsonl } # a record of every RPC and host call",
 ];

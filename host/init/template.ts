@@ -1,7 +1,7 @@
 /** The shape of a template of `kleidi config init`: one file for each provider, listed in templates.ts. */
 import type { Path } from "../schema/text.ts";
 
-/** One answer that a template needs. Its name is an option of the command, and a terminal asks for it. */
+/** One answer that a template needs. Its name is an option of the command; on a terminal the command asks for it. */
 export interface Question {
   /** The long option without its dashes: "role-id". */
   readonly name: string;
@@ -14,9 +14,9 @@ export interface Question {
   /** The only accepted answers, if the key of the configuration accepts more. */
   readonly oneOf?: readonly string[];
   readonly byDefault?: string;
-  /** No answer is needed. */
+  /** True if the question may stay unanswered. */
   readonly optional?: true;
-  /** The question concerns only some answers to earlier ones. */
+  /** True if the question applies to these earlier answers. */
   concerns?(answers: Answers): boolean;
 }
 
@@ -26,7 +26,7 @@ export type Answers = Readonly<Record<string, string>>;
 export interface Template {
   /** The name of the provider, of its module's file, and the value of --for. */
   readonly name: string;
-  /** The place of the KEK, for the help. */
+  /** The storage of the KEK, for the help. */
   readonly about: string;
   readonly questions: readonly Question[];
   /** The lines of the provider's own top-level section; empty if it needs none. */

@@ -38,7 +38,7 @@ export const QUESTIONS: readonly Question[] = [
   ...new Map(TEMPLATES.flatMap(questionsOf).map((question) => [question.name, question])).values(),
 ];
 
-/** @returns true if a question needs an answer of its own: it is not optional, has no default, and concerns the answers so far */
+/** @returns true if a question must be answered: it is not optional, has no default, and applies to the answers so far */
 export function isOpen(question: Question, answers: Answers): boolean {
   return (
     answers[question.name] === undefined &&

@@ -29,7 +29,7 @@ export const tpm: Template = {
   ],
   grants: ({ device = "", key = "" }) => [
     "tpm:",
-    `  device: ${scalar(device)} # through a filter of commands; "unseal: true" beside it is for the scheme "sealed" only`,
+    `  device: ${scalar(device)} # through a command filter; add "unseal: true" for the scheme "sealed" only`,
     "state:",
     `  names: [${scalar(key)}] # the record of the key`,
   ],

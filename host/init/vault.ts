@@ -60,17 +60,17 @@ export const vault: Template = {
 
 function netOf({ origin = "", key = "", network, ca, ...login }: Answers): string[] {
   return [
-    `origin: ${scalar(origin)} # the one server that the provider may ask`,
+    `origin: ${scalar(origin)} # the only server that the provider can contact`,
     "allow: # the provider can send these requests and no others",
     `  - GET /v1/transit/keys/${key}`,
     `  - POST /v1/transit/encrypt/${key}`,
     `  - POST /v1/transit/decrypt/${key}`,
     ...(network === undefined
       ? []
-      : [`networks: [${scalar(network)}] # a private address needs its network here`]),
+      : [`networks: [${scalar(network)}] # a private address is allowed only in a listed network`]),
     ...(ca === undefined
       ? []
-      : [`tls: # the server's certificate must be by this CA`, `  ca: ${scalar(ca)}`]),
+      : [`tls: # this CA must have issued the server's certificate`, `  ca: ${scalar(ca)}`]),
     "credential: # the host's own login; the provider never sees a token",
     "  vault:",
     ...credentialOf(login).map((line) => `    ${line}`),

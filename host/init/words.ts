@@ -1,14 +1,14 @@
-/** Writes answers into the two languages of the file: YAML, and the shell commands in its comments. */
+/** Quotes answers for YAML and for the shell commands in the comments of the file. */
 import { stringify } from "yaml";
 
-/** A text as a YAML scalar on one line, fit for a flow list too: quoted if it would be read as something else. */
+/** Writes a text as a YAML scalar on one line, valid in a flow list too. It is quoted if YAML would parse it differently. */
 export function scalar(text: string): string {
   return /^[A-Za-z0-9/][A-Za-z0-9_./@-]*$/.test(text)
     ? stringify(text, { lineWidth: 0 }).trim()
     : JSON.stringify(text);
 }
 
-/** A text as one word of a POSIX shell. */
+/** Quotes a text as one word of a POSIX shell. */
 export function shellWord(text: string): string {
   return /^[A-Za-z0-9_./:@=+-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }

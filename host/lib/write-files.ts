@@ -65,10 +65,10 @@ export function createGroupReadable(path: string, text: string): void {
  * @param mode of the new file, less the umask
  * @throws the system's error
  */
-export function replaceFile(path: string, text: string, mode = 0o644): void {
+export function replaceFile(path: string, content: string | Uint8Array, mode = 0o644): void {
   const staged = stagingPath(path);
   try {
-    write(staged, Buffer.from(text), mode);
+    write(staged, Buffer.from(content), mode);
     renameSync(staged, path);
   } catch (error) {
     rmSync(staged, { force: true });

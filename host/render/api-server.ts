@@ -1,4 +1,4 @@
-/** The API server's part: its arguments, and the folders that a pod of it mounts. */
+/** The settings of the API server: its arguments, and the folders that its pod mounts. */
 import { dirname } from "node:path";
 import { SOCKET_VOLUME } from "./container.ts";
 import type { RenderInput } from "./rendered.ts";
@@ -7,7 +7,7 @@ import type { RenderInput } from "./rendered.ts";
 export function apiServerArguments(file: string): readonly (readonly [name: string, value: string])[] {
   return [
     ["encryption-provider-config", file],
-    // read again once a minute: no restart for the next stage
+    // the API server reads the file again once a minute: the next stage needs no restart
     ["encryption-provider-config-automatic-reload", "true"],
   ];
 }
@@ -17,7 +17,7 @@ export interface ApiServerMount {
   readonly folder: string;
 }
 
-/** Folders, not files: a file or a socket that is replaced would stay the old one in the pod. */
+/** Mounts folders and not files: the pod would keep the old file or socket after a replacement. */
 export function apiServerMounts({ config }: RenderInput, file: string): ApiServerMount[] {
   return [
     { name: "kleidi-enc", folder: dirname(file) },

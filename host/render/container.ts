@@ -1,4 +1,4 @@
-/** The container of kleidí and its mounts, as a static pod and a sidecar of the API server have them. */
+/** The container of kleidí and its mounts, shared by the static pod and the sidecar of the API server. */
 
 import { isIP } from "node:net";
 import { dirname } from "node:path";
@@ -10,7 +10,7 @@ import { type ModuleImages, moduleVolumes, refuseModuleImages } from "./module-i
 import { refuseIf, sharedFolders } from "./refusal.ts";
 import type { RenderInput } from "./rendered.ts";
 
-/** Files under it come with the image; the others are mounted from the node. */
+/** Files under this folder are part of the image; all others are mounted from the node. */
 export const IN_IMAGE = "/opt/kleidi/";
 
 export interface Mount {
@@ -19,7 +19,7 @@ export interface Mount {
   readonly readOnly: boolean;
 }
 
-/** The folders of the node that the container sees. Folders, not files: a file that is replaced would stay the old one in the container. */
+/** The folders of the node that the container mounts. They are folders and not files: the container would keep the old file after a replacement. */
 export function mountsOf({ config, footprint }: RenderInput): Mount[] {
   const sockets = socketFolders(config).map(({ folder }) => folder);
   const writes = new Set([...sockets, ...footprint.writes]);
@@ -70,7 +70,7 @@ export function refuseInPod(form: string, input: RenderInput, moduleImages: Modu
       : []),
     ...named.map(
       ({ folder, group }) =>
-        `a container has no names of groups, and the socket in ${folder} has the group ${group}: write its number`,
+        `a container has no group names, and the socket in ${folder} has the group ${group}: write the number of the group`,
     ),
     ...mounts
       .filter((folder) => /[:\p{C}\p{Zl}\p{Zp}]/u.test(folder))
@@ -82,7 +82,7 @@ export function refuseInPod(form: string, input: RenderInput, moduleImages: Modu
   ]);
 }
 
-/** The groups of the sockets, beside the container's own. */
+/** The supplemental groups of the container: those of the sockets. */
 export function groupsOf({ config }: RenderInput): number[] {
   const groups = socketFolders(config).flatMap(({ group }) => (typeof group === "number" ? [group] : []));
   return [...new Set(groups)].filter((group) => group !== POD_USER);
@@ -92,13 +92,13 @@ export interface ContainerOptions {
   readonly image: string;
   /** By default POD_USER. */
   readonly user?: number;
-  /** By default modules come with the image, or from a folder of the node. */
+  /** By default modules are part of the image or in a folder of the node. */
   readonly moduleImages?: ModuleImages;
 }
 
 const NONE: ModuleImages = new Map();
 
-/** Not root, no capability, a read-only root: all that a host needs is mounted. */
+/** No root user, no capability, a read-only root filesystem: all that a host needs is mounted. */
 export function containerOf(
   input: RenderInput,
   { image, user = POD_USER, moduleImages = NONE }: ContainerOptions,
@@ -131,8 +131,8 @@ export function containerOf(
 }
 
 /**
- * hostPath volumes; a folder that is missing keeps the pod from starting. For root the runtime makes it: without a type nothing checks
- * that it is there.
+ * Makes hostPath volumes. A missing folder prevents the pod from starting. For root the runtime creates the folder: without a type nothing
+ * checks that it exists.
  */
 export function volumesOf(
   input: RenderInput,
@@ -148,7 +148,7 @@ export function volumesOf(
   ];
 }
 
-/** A request of the kubelet to the admin listener; undefined without one that listens on TCP. */
+/** The kubelet's probe of the admin listener; undefined if no admin listener is on TCP. */
 export function probeOf({ config: { admin } }: RenderInput, path: "/livez" | "/readyz"): object | undefined {
   if (admin === undefined || !("host" in admin)) return undefined;
   const { host, port } = admin;

@@ -6,21 +6,21 @@ import { refuseIf } from "./refusal.ts";
 import { type Rendered, type RenderInput, rootFile } from "./rendered.ts";
 
 /**
- * The stages, in their order. "Others" are the providers that wrote before kleidí: identity, or those of an existing file.
+ * The stages, in order. "Others" are the providers that wrote before kleidí: identity, or those of an existing file.
  * The first provider of the list writes; all of them read.
  */
 export const STAGES = {
   stage: "others write, kleidí reads: for every API server, before one of them writes with kleidí",
   promote: "kleidí writes, others read: the objects can be rewritten now",
   retire:
-    "kleidí alone: only after every object was rewritten, as an API server with one that it cannot read does not start",
+    "kleidí alone: only after every object was rewritten, because an API server does not start if it cannot read an object",
   leave: "others write, kleidí reads: rewrite every object, then remove kleidí",
 } as const;
 export type Stage = keyof typeof STAGES;
 
-/** The name stands in front of every stored object. */
+/** The name is the prefix of every stored object. */
 const NAME = "kleidi";
-/** Of the API server for one call; the host answers or refuses within 2.5 s. */
+/** The API server's timeout for one call; the host answers or refuses within 2.5 s. */
 const TIMEOUT = "3s";
 export const ENCRYPTION_FILE = "/etc/kubernetes/enc/enc.yaml";
 
@@ -36,11 +36,11 @@ export interface EncryptionOptions {
 
 export interface EncryptedResources {
   readonly resources: readonly string[];
-  /** One key each, the provider's kind. They may hold keys: they are passed through, and never shown. */
+  /** Each has one key, the kind of the provider. They may contain keys: they are passed through and never shown. */
   readonly providers: readonly Readonly<Record<string, unknown>>[];
 }
 
-/** @throws KleidiError render-refused, another KMS provider of the existing file has kleidí's name */
+/** @throws KleidiError render-refused: another KMS provider of the existing file has kleidí's name */
 export function renderEncryptionConfig(input: RenderInput, options: EncryptionOptions): Rendered {
   const { stage, existing, file } = options;
   const text = yaml({
@@ -49,7 +49,7 @@ export function renderEncryptionConfig(input: RenderInput, options: EncryptionOp
     ...encryptionRules(input, options),
   });
   return {
-    // keys of other providers may be in it
+    // the file may contain keys of other providers
     files: [rootFile(file, text, 0o600)],
     commands: [],
     notes: [
@@ -60,7 +60,7 @@ export function renderEncryptionConfig(input: RenderInput, options: EncryptionOp
 }
 
 const PLAIN =
-  "The other provider is identity: the objects that it writes are not encrypted. If the API server encrypts already, name its file with --existing.";
+  "The other provider is identity, which does not encrypt the objects that it writes. If the API server encrypts already, name its file with --existing.";
 
 /** The configuration without apiVersion and kind, as Talos embeds it. */
 export function encryptionRules(
@@ -91,7 +91,7 @@ function ordered(stage: Stage, kms: Provider, others: readonly Provider[]): Prov
   return stage === "promote" ? [kms, ...others] : [...others, kms];
 }
 
-/** All but kleidí's own; a file with kleidí alone leaves to identity. */
+/** All providers but kleidí's; identity if the file has kleidí alone. */
 function othersOf(providers: readonly Provider[]): Provider[] {
   const others = providers.filter((provider) => kmsOf(provider)?.name !== NAME);
   return others.length === 0 ? [{ identity: {} }] : others;
@@ -101,7 +101,7 @@ function clash(provider: Provider, endpoint: string): string[] {
   const kms = kmsOf(provider);
   if (kms?.name !== NAME || kms.endpoint === endpoint) return [];
   return [
-    `the existing file has a KMS provider "${NAME}" with another endpoint than ${endpoint}: its objects could not be told from kleidí's; correct listen.socket`,
+    `the existing file has a KMS provider "${NAME}" with another endpoint than ${endpoint}: its objects could not be distinguished from kleidí's; correct listen.socket`,
   ];
 }
 

@@ -1,15 +1,15 @@
 /**
- * Escapes values for the files that are rendered. Each format has one function, and every value of the configuration and of the command
- * line goes through one of them: a value stays one value, whatever its characters are.
+ * Escapes values for the rendered files. Each format has one function, and every value of the configuration and of the command line goes
+ * through one of them, so that a value stays one value whatever its characters are.
  */
 import { Document, visit } from "yaml";
 import { quote } from "../lib/text.ts";
 
-/** A number or a date for one of the parsers of YAML 1.1, 1.2 and Go. */
+/** Text that a parser of YAML 1.1, YAML 1.2 or Go would read as a number or a date. */
 const NUMERIC = /^[-+]?[.0-9]/;
 
 /**
- * Formats a document as YAML in ASCII, which parsers of YAML 1.1 (Kubernetes) and 1.2 read alike: no anchors, no line is wrapped.
+ * Formats a document as YAML in ASCII, which parsers of YAML 1.1 (Kubernetes) and 1.2 read in the same way: without anchors and without wrapped lines.
  * @param value plain objects, lists, text, numbers and booleans; a value that is undefined is left out
  */
 export function yaml(value: object): string {
@@ -20,7 +20,7 @@ export function yaml(value: object): string {
       if (NUMERIC.test(node.value) || /[^\x20-\x7e]/.test(node.value)) node.type = "QUOTE_DOUBLE";
     },
   });
-  // only text in double quotes has other characters than ASCII; some of them end a line in YAML 1.1
+  // only text in double quotes contains other characters than ASCII; some of them end a line in YAML 1.1
   return document.toString({ lineWidth: 0, directives: false }).replace(/[^\x20-\x7e\n]/gu, (character) => {
     const code = character.codePointAt(0) ?? 0;
     return code > 0xffff
@@ -29,7 +29,7 @@ export function yaml(value: object): string {
   });
 }
 
-/** Characters that systemd's settings carry in double quotes. Its settings differ in their escapes, so that others cannot be written in all. */
+/** Characters that every setting of systemd accepts in double quotes. The settings have different escapes, so no other character works in all. */
 const UNIT_TEXT = /^(?:(?!["'\\])[\x20-\x7e])+$/;
 
 /** @returns a reason for each path that no unit file can name */
@@ -43,7 +43,7 @@ export function unwritable(paths: readonly string[]): string[] {
 }
 
 /**
- * A word of a unit file, of sysusers.d or of tmpfiles.d.
+ * Quotes a word for a unit file, sysusers.d or tmpfiles.d.
  * @throws RangeError a character cannot be written (see `unwritable`)
  */
 export function unitWord(text: string): string {
@@ -52,17 +52,17 @@ export function unitWord(text: string): string {
   return /^[A-Za-z0-9_@%+=:,./-]+$/.test(plain) ? plain : `"${plain}"`;
 }
 
-/** A word of ExecStart=, which expands variables besides. */
+/** Quotes a word for ExecStart=, which also expands variables. */
 export function unitArgument(text: string): string {
   return unitWord(text.replaceAll("$", "$$$$"));
 }
 
-/** An entry of a container's `args`, in which the kubelet expands `$(NAME)`. */
+/** Escapes an entry of a container's `args`, in which the kubelet expands `$(NAME)`. */
 export function podArgument(text: string): string {
   return text.replaceAll("$", "$$$$");
 }
 
-/** A word of a POSIX shell. */
+/** Quotes a word for a POSIX shell. */
 export function shellWord(text: string): string {
   return /^[A-Za-z0-9_@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }

@@ -1,4 +1,4 @@
-/** Everything that a host uses on its machine: the resources of its capabilities, and those of every host. */
+/** Everything that a host uses on its machine: the resources of its capabilities, and those that every host needs. */
 import { dirname } from "node:path";
 import type { Footprint as Used } from "../capabilities/capability.ts";
 import type { Config } from "../config/config.ts";
@@ -30,11 +30,11 @@ function hostFootprint({ file, providers, audit, log }: Config): Used {
 
 export interface SocketFolder {
   readonly folder: string;
-  /** The group of the socket in it, which must enter; undefined: kleidí's own. */
+  /** The group of the socket in the folder, which must be able to enter it; undefined: kleidí's own group. */
   readonly group?: string | number | undefined;
 }
 
-/** The folders of the host's sockets; if both sockets are in one, it is the group of the API server's that enters. */
+/** The folders of the host's sockets. If one folder has both sockets, the group of the API server's socket can enter it. */
 export function socketFolders({ listen, admin }: Config): SocketFolder[] {
   const sockets = [listen, ...(admin !== undefined && "socket" in admin ? [admin] : [])];
   const folders = new Map<string, SocketFolder>();
@@ -43,19 +43,19 @@ export function socketFolders({ listen, admin }: Config): SocketFolder[] {
   return [...folders.values()].toReversed();
 }
 
-/** The memory that the host and two processes of each provider may use together, in MiB. */
+/** The memory limit of the host and two processes of each provider together, in MiB. */
 export function memoryMiB({ providers }: Config): number {
   const guests = providers.reduce((sum, { limits }) => sum + 2 * limits.processMemoryBytes, 0);
   return Math.ceil(guests / 1_048_576) + HOST_MIB;
 }
 
-/** The host: its heap, up to 256 MiB that callers can have it hold, and Node. */
+/** Memory of the host: its heap, up to 256 MiB of callers' data, and Node. */
 const HOST_MIB = 768;
 const TASKS_OF_HOST = 64;
-/** Two processes and one that replaces another, of about 12 threads each. */
+/** Threads of each provider: two processes and one replacement, about 12 threads each. */
 const TASKS_OF_PROVIDER = 48;
 
-/** The most threads of the host and of all providers. */
+/** The limit of the threads of the host and of all providers. */
 export function tasks({ providers }: Config): number {
   return TASKS_OF_HOST + TASKS_OF_PROVIDER * providers.length;
 }

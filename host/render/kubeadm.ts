@@ -1,4 +1,4 @@
-/** kubeadm (v1beta4): arguments and mounts in its ClusterConfiguration; a sidecar as a patch. */
+/** Renders for kubeadm (v1beta4): arguments and mounts in its ClusterConfiguration, a sidecar as a patch. */
 import { apiServerArguments, apiServerMounts } from "./api-server.ts";
 import { ENCRYPTION_FILE, type EncryptionOptions, renderEncryptionConfig } from "./encryption-config.ts";
 import { yaml } from "./escape.ts";
@@ -25,7 +25,7 @@ export function renderKubeadm(input: RenderInput, node: NodeForm, encryption: En
         "Merge the ClusterConfiguration into that of kubeadm init, or of the running cluster (kubectl --namespace kube-system edit configmap kubeadm-config), and have kubeadm write the API server's manifest again on each node.",
         ...(isSidecar
           ? [
-              `kubeadm join and kubeadm upgrade need the patch again: patches.directory ${PATCHES} in their configuration, or --patches.`,
+              `kubeadm join and kubeadm upgrade need the patch again: set patches.directory ${PATCHES} in their configuration, or give --patches.`,
             ]
           : []),
       ],

@@ -1,4 +1,4 @@
-/** The users and folders of a node: sysusers.d and tmpfiles.d. */
+/** Renders the users and folders of a node: sysusers.d and tmpfiles.d. */
 import type { Config } from "../config/config.ts";
 import { unitWord, unwritable } from "./escape.ts";
 import { socketFolders } from "./footprint.ts";
@@ -51,13 +51,13 @@ function folders(config: Config, writes: readonly string[], user: string | numbe
       .map((folder) => `d ${unitWord(folder)} 0700 ${user} ${user} -`),
     ...sockets.map(
       ({ folder, group = user }) =>
-        // set-gid: new files in it belong to the group that may enter
+        // set-gid: new files in the folder belong to the group that may enter it
         `d ${unitWord(folder)} ${group === user ? "0750" : "2750"} ${user} ${group} -`,
     ),
   ];
 }
 
-/** The line of a standard folder of kleidí's, if one of the paths is in it. */
+/** The line for a standard folder of kleidí, if it contains one of the paths. */
 function parents(paths: readonly string[], folder: string, user: string | number): string[] {
   const isParent = !paths.includes(folder) && paths.some((path) => path.startsWith(`${folder}/`));
   return isParent ? [`d ${folder} 0750 root ${user} -`] : [];

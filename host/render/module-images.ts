@@ -1,12 +1,12 @@
-/** Image volumes: a provider's module comes from an OCI image of its own, and the kubelet mounts it (KEP-4639). */
+/** Image volumes: the kubelet mounts a provider's module from a separate OCI image (KEP-4639). */
 import { dirname } from "node:path";
 import { refuseIf } from "./refusal.ts";
 import type { RenderInput } from "./rendered.ts";
 
-/** Provider → the reference of the image of its module. */
+/** Provider → the reference of the image that contains its module. */
 export type ModuleImages = ReadonlyMap<string, string>;
 
-/** The folder for modules from images: kleidí's own image has nothing in it. */
+/** The folder for modules from images, empty in kleidí's own image. */
 const MODULES = "/opt/kleidi/modules";
 
 export interface ModuleVolume {
@@ -28,7 +28,7 @@ export function moduleVolumes({ config }: RenderInput, images: ModuleImages): Mo
 }
 
 /**
- * Refuses images that would not be mounted where the configuration reads the module, or would hide other files.
+ * Refuses an image whose mount path differs from the module's path in the configuration, or that would hide other files.
  * @throws KleidiError render-refused
  */
 export function refuseModuleImages(form: string, { config }: RenderInput, images: ModuleImages): void {
@@ -49,7 +49,7 @@ export function refuseModuleImages(form: string, { config }: RenderInput, images
         .filter((other) => images.has(name) && images.get(other.name) !== images.get(name))
         .map(
           (other) =>
-            `the image of provider ${name} would hide the module of ${other.name}: put it into a folder of its own under ${MODULES}`,
+            `the image of provider ${name} would hide the module of ${other.name}: move it to a separate folder under ${MODULES}`,
         ),
     ),
   ]);

@@ -1,4 +1,4 @@
-/** The forms in which a node runs kleidí, for the distributions. */
+/** Renders the form in which a node of a distribution runs kleidí. */
 
 import { refuseIf } from "./refusal.ts";
 import type { Rendered, RenderInput } from "./rendered.ts";
@@ -13,13 +13,13 @@ export type NodeForm =
   | ({ readonly form: "systemd" } & SystemdOptions)
   | ({ readonly form: "static-pod" | "sidecar" } & PodOptions);
 
-/** The places and the limits of a distribution. */
+/** The paths and the limits of a distribution. */
 export interface Distribution {
-  /** For a refusal. */
+  /** The name in the message of a refusal. */
   readonly name: string;
   readonly manifests?: string;
   readonly pull?: string;
-  /** Form → the reason why this distribution cannot have it. */
+  /** Form → the reason why this distribution does not support it. */
   readonly impossible?: Partial<Record<Form, string>>;
 }
 

@@ -1,4 +1,4 @@
-/** k3s and RKE2: a file of config.yaml.d, whose keys with a plus sign are added to those of other files. */
+/** Renders for k3s and RKE2: a file of config.yaml.d, whose keys with a plus sign are added to those of other files. */
 import { apiServerArguments, apiServerMounts } from "./api-server.ts";
 import { type EncryptionOptions, renderEncryptionConfig } from "./encryption-config.ts";
 import { yaml } from "./escape.ts";
@@ -12,11 +12,11 @@ const WAITS =
   "before pull request 14635 (September 2026) k3s starts the kubelet only once the API server is ready, and the API server is ready only once kleidí serves: render the form systemd, or give --kubelet-first if the release notes of this k3s have the pull request";
 
 export interface K3sOptions {
-  /** This k3s starts the kubelet without waiting for the KMS. */
+  /** True if this k3s starts the kubelet without waiting for the KMS. */
   readonly kubeletFirst: boolean;
 }
 
-/** k3s runs the API server in its own process, as root: nothing is mounted. @throws KleidiError render-refused */
+/** k3s runs the API server in its own process as root, so nothing is mounted. @throws KleidiError render-refused */
 export function renderK3s(
   input: RenderInput,
   node: NodeForm,
@@ -40,7 +40,7 @@ export function renderK3s(
       files: [rootFile("/etc/rancher/k3s/config.yaml.d/50-kleidi.yaml", yaml(argumentsOf(file)))],
       commands: ["systemctl restart k3s.service"],
       notes: [
-        "Leave out secrets-encryption: k3s secrets-encrypt refuses providers of others. If it was on, give --existing /var/lib/rancher/k3s/server/cred/encryption-config.json.",
+        "Leave out secrets-encryption: k3s secrets-encrypt refuses other providers. If it was on, give --existing /var/lib/rancher/k3s/server/cred/encryption-config.json.",
       ],
     },
   );
@@ -58,7 +58,7 @@ export function renderRke2(input: RenderInput, node: NodeForm, encryption: Encry
       pull: RKE2_PULL,
       impossible: {
         sidecar:
-          "RKE2 makes the API server's manifest and takes no patch of it: render the form systemd or static-pod",
+          "RKE2 makes the API server's manifest and accepts no patch for it: render the form systemd or static-pod",
       },
     }),
     renderEncryptionConfig(input, { ...encryption, file }),
@@ -71,7 +71,7 @@ export function renderRke2(input: RenderInput, node: NodeForm, encryption: Encry
       ],
       commands: ["systemctl restart rke2-server.service"],
       notes: [
-        "RKE2 encrypts Secrets by default: in a cluster that exists, give --existing /var/lib/rancher/rke2/server/cred/encryption-config.json, or they cannot be read.",
+        "RKE2 encrypts Secrets by default: in an existing cluster, give --existing /var/lib/rancher/rke2/server/cred/encryption-config.json, or the API server cannot read them.",
       ],
     },
   );

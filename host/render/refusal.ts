@@ -12,7 +12,7 @@ export function refuseIf(form: string, reasons: readonly string[]): void {
   throw new KleidiError("render-refused", `Cannot render ${form}: ${[...new Set(reasons)].join("; ")}`);
 }
 
-/** Folders that other programs use too: to mount or own one would give kleidí more than its own files. */
+/** Folders that other programs use too: mounting or owning one would give kleidí more than its own files. */
 const SHARED = new Set(
   [
     "/",

@@ -1,9 +1,9 @@
-/** The input and the result of a render: a configuration in, complete files and the commands around them out. Nothing here has an effect. */
+/** The input and the result of a render: a configuration; complete files with their commands. All functions here are pure. */
 import type { Config } from "../config/config.ts";
 import type { Footprint } from "./footprint.ts";
 
 export interface RenderInput {
-  /** Parsed with the path that the file has on the node. */
+  /** The parsed configuration, with the path of the file on the node. */
   readonly config: Config;
   /** The content of the configuration file. */
   readonly text: string;
@@ -24,13 +24,13 @@ export interface RenderedFile {
 
 export interface Rendered {
   readonly files: readonly RenderedFile[];
-  /** Shell commands for the node, in their order. */
+  /** Shell commands for the node, in order. */
   readonly commands: readonly string[];
   /** Notes for the operator: facts to know and steps to do by hand, one sentence or two each. */
   readonly notes: readonly string[];
 }
 
-/** A file of root's. @param mode 0o644, unless it holds secrets */
+/** A file that root owns. @param mode 0o644, unless the file contains secrets */
 export function rootFile(path: string, text: string, mode = 0o644): RenderedFile {
   return { path, mode, owner: "root:root", text };
 }

@@ -1,4 +1,4 @@
-/** A sidecar in the API server's own pod: the kubelet starts it first. Each change of it restarts the API server. */
+/** Renders a sidecar in the API server's own pod. The kubelet starts it first; each change of it restarts the API server. */
 import { dirname } from "node:path";
 import {
   type ContainerOptions,
@@ -13,7 +13,7 @@ import { POD_USER, renderLayout } from "./layout.ts";
 import { joined, type Rendered, type RenderInput, rootFile } from "./rendered.ts";
 import { DIGEST_ANNOTATION, moduleNotes, type PodOptions, podNotes, supplemental } from "./static-pod.ts";
 
-/** The folder that kubeadm takes patches from. */
+/** The folder from which kubeadm reads patches. */
 export const PATCHES = "/etc/kubernetes/patches";
 
 /**
@@ -57,7 +57,7 @@ function patchOf(input: RenderInput, container: ContainerOptions): object {
       initContainers: [
         {
           ...containerOf(input, container),
-          // an init container that keeps running: the others start once it has started (KEP-753)
+          // an init container that keeps running: the other containers start after it has started (KEP-753)
           restartPolicy: "Always",
           ...(probe && {
             startupProbe: { ...probe, periodSeconds: 1, timeoutSeconds: 5, failureThreshold: 120 },
@@ -76,7 +76,7 @@ function patchOf(input: RenderInput, container: ContainerOptions): object {
   };
 }
 
-/** Groups belong to the pod: the API server gets them too. */
+/** Supplemental groups belong to the pod: the API server gets them too. */
 function podSecurity(input: RenderInput): object {
   const groups = supplemental(input);
   return Object.keys(groups).length === 0 ? {} : { securityContext: groups };

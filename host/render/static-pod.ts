@@ -1,4 +1,4 @@
-/** A static pod: the kubelet starts it without the API server. */
+/** Renders a static pod, which the kubelet starts without the API server. */
 import {
   type ContainerOptions,
   containerOf,
@@ -20,9 +20,9 @@ export interface PodOptions {
   /** The reference of kleidí's image. */
   readonly image: string;
   readonly moduleImages?: ModuleImages;
-  /** The folder of the kubelet's manifests, without a slash at its end. */
+  /** The folder of the kubelet's manifests, without a trailing slash. */
   readonly manifests?: string;
-  /** The command that pulls an image, without the image. */
+  /** The command that pulls an image, without the name of the image. */
   readonly pull?: string;
 }
 
@@ -78,13 +78,13 @@ export function podOf(input: RenderInput, container: ContainerOptions): object {
   };
 }
 
-/** Groups by number: a container has no names. */
+/** Groups by number: a container has no group names. */
 export function supplemental(input: RenderInput): object {
   const groups = groupsOf(input);
   return groups.length === 0 ? {} : { supplementalGroups: groups };
 }
 
-/** The requirements of image volumes. */
+/** Notes about the requirements of image volumes. */
 export function moduleNotes(images: ModuleImages): string[] {
   if (images.size === 0) return [];
   return [
@@ -95,7 +95,7 @@ export function moduleNotes(images: ModuleImages): string[] {
   ];
 }
 
-/** The requirements of a pod that its manifest does not show. */
+/** Notes about requirements of a pod that its manifest does not show. */
 export function podNotes(input: RenderInput, image: string): string[] {
   const { config } = input;
   return [

@@ -1,4 +1,4 @@
-/** A systemd service: the form that starts before the kubelet and needs nothing of the cluster. */
+/** Renders a systemd service, which starts before the kubelet and does not depend on the cluster. */
 
 import { unwritable } from "./escape.ts";
 import { socketFolders } from "./footprint.ts";
@@ -17,7 +17,7 @@ export interface SystemdOptions {
 const HIDDEN = /^\/(home|root|run\/user|tmp|var\/tmp)(\/|$)/;
 
 /**
- * Renders the service, its users and its folders. There is no socket unit: the host does not take a socket over from systemd.
+ * Renders the service, its users and its folders. There is no socket unit: the host does not support socket activation.
  * @throws KleidiError render-refused
  */
 export function renderSystemd(input: RenderInput, { program }: SystemdOptions): Rendered {

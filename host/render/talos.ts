@@ -1,4 +1,4 @@
-/** Talos 1.14: one patch of the machine configuration. Its files are under /var, and nothing there makes a folder for another user. */
+/** Renders for Talos 1.14: one patch of the machine configuration. Its files are under /var, where Talos creates folders for root only. */
 import { apiServerMounts } from "./api-server.ts";
 import { IN_IMAGE, refuseInPod } from "./container.ts";
 import { type EncryptionOptions, encryptionRules } from "./encryption-config.ts";
@@ -12,7 +12,7 @@ const API_SERVER = 65_534;
 const ROOT = 0;
 /** Talos places its own EncryptionConfiguration. */
 const TALOS_FILE = "";
-/** The name of the patch, on the machine that runs talosctl. */
+/** The file name of the patch on the machine that runs talosctl. */
 const PATCH = "/talos-patch.yaml";
 
 export interface TalosOptions {
@@ -33,7 +33,7 @@ export function renderTalos(input: RenderInput, { image, encryption }: TalosOpti
     },
   ];
   return {
-    // the encryption rules may have keys of other providers
+    // the encryption rules may contain keys of other providers
     files: [rootFile(PATCH, documents.map(yaml).join("---\n"), 0o600)],
     commands: [
       `talosctl image pull --namespace cri ${shellWord(image)}`,
@@ -41,9 +41,9 @@ export function renderTalos(input: RenderInput, { image, encryption }: TalosOpti
     ],
     notes: [
       ...podNotes(input, image),
-      "The container runs as root without capabilities: Talos makes its folders for root alone.",
+      "The container runs as root without capabilities, because Talos creates its folders for root only.",
       "The patch was not tried on Talos: apply it to one control-plane node first, with talosctl's --mode=try.",
-      "Talos has no shell: key files must be made on another machine, or by a pod that runs once.",
+      "Talos has no shell: create key files on another machine, or with a pod that runs once.",
     ],
   };
 }

@@ -1,10 +1,10 @@
-/** The network settings of a unit: what the grants need, and no network without a grant. */
+/** The network settings of a unit: the access that the grants need, and no network without a grant. */
 import { isIP } from "node:net";
 import type { RenderInput } from "./rendered.ts";
 
 export interface UnitNetwork {
   readonly lines: readonly string[];
-  /** True if servers are contacted over a network. */
+  /** True if a granted server is not on loopback. */
   readonly isOnline: boolean;
   readonly notes: readonly string[];
 }

@@ -1,4 +1,4 @@
-/** The text of kleidi.service. systemd.exec(5) has the meaning of each setting. */
+/** The text of kleidi.service. systemd.exec(5) documents each setting. */
 import { unitArgument, unitWord } from "./escape.ts";
 import { memoryMiB, socketFolders, tasks } from "./footprint.ts";
 import type { RenderInput } from "./rendered.ts";
@@ -6,7 +6,7 @@ import { networkOf } from "./unit-network.ts";
 
 export interface UnitOptions {
   readonly program: string;
-  /** The folders that the service writes. */
+  /** The folders that the service may write to. */
   readonly folders: readonly string[];
 }
 
@@ -19,7 +19,7 @@ export function unitText(input: RenderInput, { program, folders }: UnitOptions):
     "Description=kleidi, a KMS v2 plugin for Kubernetes",
     "Before=kubelet.service k3s.service rke2-server.service",
     ...(network.isOnline ? ["Wants=network-online.target", "After=network-online.target"] : []),
-    "# The API server waits for it: never give up starting it.",
+    "# The API server waits for this service: restart it without a limit.",
     "StartLimitIntervalSec=0",
     "",
     "[Service]",
@@ -33,7 +33,7 @@ export function unitText(input: RenderInput, { program, folders }: UnitOptions):
     "TimeoutStopSec=10s",
     ...[...new Set(folders)].sort().map((folder) => `ReadWritePaths=${unitWord(folder)}`),
     "",
-    "# The keys are in this process's memory.",
+    "# This process holds the keys in its memory.",
     "LimitCORE=0",
     "MemorySwapMax=0",
     `MemoryMax=${memoryMiB(config)}M`,
@@ -77,11 +77,11 @@ const HARDENING = [
 ];
 
 function supplementary({ config, footprint }: RenderInput): string[] {
-  // sysusers.d makes the user a member of every other group that has a name
+  // sysusers.d adds the user to every other group that has a name
   const sockets = socketFolders(config)
     .flatMap(({ group }) => group ?? [])
     .filter((group) => typeof group === "number" || group === "root");
-  // Debian and Fedora give the TPM's resource manager to this group
+  // on Debian and Fedora this group owns the TPM's resource manager
   const tpm = footprint.devices.some((device) => device.startsWith("/dev/tpmrm")) ? ["tss"] : [];
   const groups = [...new Set([...sockets, ...tpm])];
   return groups.length === 0 ? [] : [`SupplementaryGroups=${groups.join(" ")}`];
@@ -102,11 +102,11 @@ const CALLS =
 const WITHOUT = "SystemCallFilter=~@resources";
 
 /**
- * bubblewrap makes namespaces and mounts for a provider's process, and reads /proc/sys. RestrictSUIDSGID= would hide openat2 from it,
- * whose mode a filter of system calls cannot see.
+ * bubblewrap makes namespaces and mounts for a provider's process, and reads /proc/sys. RestrictSUIDSGID= would block openat2, because
+ * a system call filter cannot see the mode argument of that call.
  */
 function wall(name: "auto" | "bubblewrap" | "landlock" | "none"): string[] {
   if (name === "landlock" || name === "none")
     return ["ProcSubset=pid", "RestrictSUIDSGID=yes", "RestrictNamespaces=yes", CALLS, WITHOUT];
-  return ["RestrictNamespaces=cgroup ipc mnt net pid user uts", `${CALLS} @mount`, WITHOUT];
+  return ["RestrictNamespaces=ipc mnt net pid user uts", `${CALLS} @mount`, WITHOUT];
 }

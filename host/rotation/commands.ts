@@ -1,4 +1,4 @@
-/** The commands of the next step, for the person or the program that changes nodes. The operator changes none. */
+/** Makes the commands of the next step, for the person or the program that changes nodes. The operator itself changes no node. */
 import type { Decision } from "./decision.ts";
 import { heldKey, type Observation, type ObservedNode } from "./observed.ts";
 
@@ -8,7 +8,7 @@ const LIMIT = 64;
 /**
  * @param seen the observation
  * @param decided the decision about it
- * @returns at most 64 lines, one node after the other; each begins with the node in brackets, or is for any machine
+ * @returns at most 64 lines, grouped by node; each begins with the node in brackets, or runs on any machine
  */
 export function commandsFor(seen: Observation, decided: Decision): string[] {
   return lines(seen, decided).slice(0, LIMIT);
@@ -46,7 +46,7 @@ function staging(seen: Observation): string[] {
     .flatMap(({ name }) => edit(name, `add under keys: ${entry}`));
 }
 
-/** One node after the other: the API server of a node reads from its memory while kleidi restarts. */
+/** Changes one node after the other. While kleidi restarts, the API server of its node reads from memory. */
 function promoting(some: readonly ObservedNode[], seen: Observation): string[] {
   const { from, to } = seen.rotation;
   const change = `under keys write: ${entryOf(seen, to, "active")} and ${entryOf(seen, from, "decrypt")}`;
@@ -71,7 +71,7 @@ function migrating({ policy }: Observation): string[] {
   );
 }
 
-/** Without agents: the same questions, asked by a person on each node. */
+/** Commands to check by hand on each node, for a cluster without agents. */
 function byHand({ rotation }: Observation): string[] {
   return [
     "kubectl get kleidinodes",
@@ -89,7 +89,7 @@ function edit(node: string, change: string): string[] {
   ];
 }
 
-/** A line of the configuration, with the names that another node has for this key. */
+/** A line of the configuration, with the names that another node uses for this key. */
 function entryOf({ nodes }: Observation, hash: string, use: "active" | "decrypt"): string {
   for (const node of nodes) {
     const key = heldKey(node, hash);

@@ -1,4 +1,4 @@
-/** The conditions of a rotation by the conventions of the Kubernetes API. */
+/** The conditions of a rotation, in the conventions of the Kubernetes API. */
 import { type Decision, STEPS, type Step } from "./decision.ts";
 
 export interface ConditionDraft {
@@ -8,7 +8,7 @@ export interface ConditionDraft {
   readonly message: string;
 }
 
-/** A condition is true once its step is behind. */
+/** A condition is true once its step is finished. */
 const CONDITIONS: readonly (readonly [type: string, step: Step, passed: string])[] = [
   ["Staged", "Staging", "Every node holds the new key."],
   ["Promoted", "Promoting", "Every node encrypts with the new key."],
@@ -33,7 +33,7 @@ export function conditionsOf(decided: Decision): ConditionDraft[] {
       type: "Blocked",
       status: blocked ? "True" : "False",
       reason,
-      message: blocked ? message : "Nothing is in the way.",
+      message: blocked ? message : "Nothing blocks the rotation.",
     },
   ];
 }

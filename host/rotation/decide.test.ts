@@ -1,4 +1,4 @@
-/** The state machine, case by case: what is observed, and the phase, reason and action that follow. Sentences are in the snapshot. */
+/** The state machine, case by case: an observation, and the phase, reason and action that follow. The snapshot has the messages. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { commandsFor } from "./commands.ts";
@@ -71,28 +71,28 @@ const CASES: readonly Case[] = [
   ["no node has the new key", { nodes: old }, "Staging", "NodesLack", "nothing"],
   ["one node lags", { nodes: [node("cp-1", [A, B]), node("cp-2", [A])] }, "Staging", "NodesLack", "nothing"],
   [
-    "a new key that fails",
+    "the new key fails its probe",
     { nodes: [node("cp-1", [A, B]), node("cp-2", [A], { keys: [key(A), key(B, { ready: false })] })] },
     "Staging",
     "NodesLack",
     "nothing",
   ],
   [
-    "a node that went silent",
+    "a node stopped reporting",
     { nodes: [node("cp-1", [A]), node("cp-2", [A], { observedAt: NOW - 120_001 })] },
     "Blocked",
     "NodeUnknown",
     "nothing",
   ],
   [
-    "a node after exactly four intervals",
+    "a report that is exactly four intervals old",
     { nodes: [node("cp-1", [A]), node("cp-2", [A], { observedAt: NOW - 120_000 })] },
     "Staging",
     "NodesLack",
     "nothing",
   ],
   [
-    "a report of the future",
+    "a report from the future",
     { nodes: [node("cp-1", [A]), node("cp-2", [A], { observedAt: NOW + 120_001 })] },
     "Blocked",
     "NodeUnknown",
@@ -120,7 +120,7 @@ const CASES: readonly Case[] = [
     "nothing",
   ],
   [
-    "a node with a third key",
+    "a node encrypts with a third key",
     { nodes: [node("cp-1", [A, B]), node("cp-2", [C, A, B])] },
     "Blocked",
     "OtherKeyActive",
@@ -135,7 +135,7 @@ const CASES: readonly Case[] = [
     "nothing",
   ],
   [
-    "promoted a moment ago",
+    "nodes were promoted a moment ago",
     {
       nodes: [node("cp-1", [B, A]), node("cp-2", [B, A], { active: { hash: B, since: NOW - WAIT + 1 } })],
     },
@@ -144,7 +144,7 @@ const CASES: readonly Case[] = [
     "nothing",
   ],
   [
-    "an API server that polled the old key last",
+    "an API server last polled the old key",
     {
       nodes: [
         node("cp-1", [B, A]),
@@ -171,14 +171,14 @@ const CASES: readonly Case[] = [
     "nothing",
   ],
   [
-    "nobody migrates",
+    "migration is off",
     { nodes: promoted, policy: { ...policy, migrationBy: "Nobody" } },
     "Blocked",
     "MigrationOff",
     "nothing",
   ],
   [
-    "a right is missing",
+    "the migration lacks a right",
     { nodes: promoted, missing: ["patch secrets"] },
     "Blocked",
     "RightMissing",
@@ -186,7 +186,7 @@ const CASES: readonly Case[] = [
   ],
   ["settled", { nodes: promoted }, "Migrating", "Rewriting", "rewrite secrets"],
   [
-    "killed while rewriting",
+    "the operator was killed while rewriting",
     {
       nodes: promoted,
       migration: { resources: [{ resource: "secrets", rewrite: pass({ endedAt: undefined }) }] },
@@ -233,7 +233,7 @@ const CASES: readonly Case[] = [
     "restart",
   ],
   [
-    "rewritten before the wait was over",
+    "objects were rewritten before the wait ended",
     {
       nodes: promoted,
       migration: { resources: [{ resource: "secrets", rewrite: pass({ startedAt: SETTLED - 1 }) }] },
@@ -244,7 +244,7 @@ const CASES: readonly Case[] = [
   ],
   ["rewritten", { nodes: promoted, migration: rewritten }, "Verifying", "Proving", "baseline"],
   [
-    "rewritten, and a report is older",
+    "objects were rewritten, and one report is older",
     {
       nodes: [node("cp-1", [B, A]), node("cp-2", [B, A], { observedAt: NOW - 60_000 })],
       migration: { resources: [{ resource: "secrets", rewrite: pass({ endedAt: NOW - 50_000 }) }] },
@@ -262,27 +262,27 @@ const CASES: readonly Case[] = [
     "nothing",
   ],
   [
-    "the proof found stale objects, and it is time to try again",
+    "the proof found stale objects, and the retry is due",
     { nodes: promoted, migration: { ...proof({ changed: 2 }), retryAt: NOW } },
     "Blocked",
     "StillStale",
     "restart",
   ],
   [
-    "the proof was refused an object",
+    "an object was refused in the proof",
     { nodes: promoted, migration: proof({ refused: 1, refusals }) },
     "Blocked",
     "ObjectRefused",
     "nothing",
   ],
   [
-    "the proof is good, reports are older",
+    "the proof succeeded, and the reports are older",
     { nodes: promoted, migration: proof({ endedAt: NOW }) },
     "Verifying",
     "WaitingForReports",
     "nothing",
   ],
-  ["the proof is good", { nodes: promoted, migration: proof() }, "Verifying", "Proved", "proved"],
+  ["the proof succeeded", { nodes: promoted, migration: proof() }, "Verifying", "Proved", "proved"],
   [
     "an API server read the old key during the proof",
     {
@@ -294,7 +294,7 @@ const CASES: readonly Case[] = [
     "nothing",
   ],
   [
-    "an API server restarted and read the old key since",
+    "an API server restarted and then read the old key",
     {
       nodes: promoted,
       migration: { ...proof(), baseline: baseline.map((each) => ({ ...each, startedAt: 0 })) },
@@ -305,7 +305,7 @@ const CASES: readonly Case[] = [
   ],
   ["proved", { nodes: promoted, migration: proved }, "Retirable", "Proved", "nothing"],
   [
-    "proved, and a node is silent",
+    "proved, and a node does not report",
     { nodes: [...retired.slice(1), node("cp-1", [B], { observedAt: 0 })], migration: proved },
     "Retirable",
     "NodesMissing",
@@ -319,14 +319,14 @@ const CASES: readonly Case[] = [
     "nothing",
   ],
   [
-    "proved, and a node went back",
+    "proved, and a node returned to the old key",
     { nodes: [node("cp-1", [A, B]), node("cp-2", [B, A])], migration: proved },
     "Blocked",
     "Reverted",
     "nothing",
   ],
   [
-    "proved, and a node went back and was promoted again",
+    "proved, and a node returned to the old key and was promoted again",
     {
       nodes: [
         node("cp-1", [B, A], { active: { hash: B, since: NOW - WAIT, previous: A } }),
@@ -347,7 +347,7 @@ const CASES: readonly Case[] = [
   ],
   ["no node holds the old key", { nodes: retired, migration: proved }, "Done", "Completed", "complete"],
   [
-    "finished long ago",
+    "the rotation finished long ago",
     { nodes: [], rotation: { ...rotation, completedAt: 1 } },
     "Done",
     "Completed",
@@ -367,7 +367,7 @@ describe("decide", () => {
     });
   }
 
-  test("conditions are true for the steps behind, and name the reason of the step", () => {
+  test("conditions are true for finished steps, and name the reason of the current step", () => {
     const decided = decide({
       now: NOW,
       rotation,
@@ -390,7 +390,7 @@ describe("decide", () => {
     );
   });
 
-  test("a wait names its end", () => {
+  test("the message of a wait has its end", () => {
     const nodes = promoted.map((each) => ({ ...each, active: { hash: B, since: NOW - 1 } }));
     assert.equal(decide({ now: NOW, rotation, policy, nodes, migration: none }).waitUntil, NOW - 1 + WAIT);
   });

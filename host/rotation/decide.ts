@@ -1,8 +1,8 @@
 /**
- * The state machine of a rotation. It is pure: the phase is derived from the observation, and nothing of an earlier decision but the
- * outcome of passes over the objects goes into it. So it does not matter when the operator is killed.
+ * The state machine of a rotation. It is pure: it derives the phase from the observation. The outcome of the passes over the objects is the
+ * only earlier state that it uses, so the operator can be killed at any time.
  */
-import { block, type Decision, goOn } from "./decision.ts";
+import { block, type Decision, proceed } from "./decision.ts";
 import { migrate } from "./migrate.ts";
 import { nodeFault, reportFault } from "./node-faults.ts";
 import { heldKey, type Observation } from "./observed.ts";
@@ -19,7 +19,7 @@ import { settle } from "./settle.ts";
 export function decide(seen: Observation): Decision {
   const { rotation, policy, older } = seen;
   if (rotation.completedAt !== undefined)
-    return goOn("Done", { reason: "Completed", message: "No node held the old key any more." });
+    return proceed("Done", { reason: "Completed", message: "No node held the old key any more." });
   if (policy === undefined)
     return block(
       "Staging",
@@ -47,14 +47,14 @@ function stage({ nodes, rotation }: Observation): Decision | undefined {
     held === undefined
       ? `Node ${first.name} does not hold the new key.`
       : `Node ${first.name} holds the new key "${held.name}", and its last probe failed.`;
-  return goOn("Staging", { reason: "NodesLack", message, done: nodes.length - lacking.length });
+  return proceed("Staging", { reason: "NodesLack", message, done: nodes.length - lacking.length });
 }
 
 function promote({ nodes, rotation }: Observation): Decision | undefined {
   const left = nodes.filter(({ active }) => active?.hash !== rotation.to);
   const [first] = left;
   if (first === undefined) return undefined;
-  return goOn("Promoting", {
+  return proceed("Promoting", {
     reason: "NodesLeft",
     message: `Every node holds the new key; node ${first.name} still encrypts with the old one.`,
     done: nodes.length - left.length,

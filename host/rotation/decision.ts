@@ -1,6 +1,6 @@
 /** The output of the state machine. */
 
-/** The steps of a rotation, in their order. */
+/** The steps of a rotation, in order. */
 export const STEPS = [
   "Staging",
   "Promoting",
@@ -16,25 +16,25 @@ export type Action =
   | { readonly do: "nothing" }
   /** One pass over the objects of a resource. */
   | { readonly do: "pass"; readonly kind: "rewrite" | "proof"; readonly resource: string }
-  /** Remember the counters of the old key. */
+  /** Store the counters of the old key. */
   | { readonly do: "baseline" }
-  /** Forget the passes: they prove nothing. */
+  /** Discard the passes: they prove nothing. */
   | { readonly do: "restart" }
-  /** Remember that no object is left under the old key. */
+  /** Store that no object is left under the old key. */
   | { readonly do: "proved" }
-  /** Remember that the rotation is finished. */
+  /** Store that the rotation is finished. */
   | { readonly do: "complete" };
 
 export interface Decision {
   readonly step: Step;
-  /** The step cannot be finished until the thing that the message names is mended. */
+  /** True if the step cannot finish until the fault in the message is fixed. */
   readonly blocked: boolean;
   /** One word, for machines. */
   readonly reason: string;
   /** A sentence that names the node, verb or object. */
   readonly message: string;
   readonly action: Action;
-  /** Nodes that have done this step's part. */
+  /** Number of nodes that finished this step. */
   readonly done?: number | undefined;
   readonly waitUntil?: number | undefined;
 }
@@ -42,12 +42,12 @@ export interface Decision {
 export type Verdict = Pick<Decision, "reason" | "message"> &
   Partial<Pick<Decision, "action" | "done" | "waitUntil">>;
 
-/** @returns a decision that goes on by itself or by the person who follows its commands */
-export function goOn(step: Step, verdict: Verdict): Decision {
+/** @returns a decision that lets the rotation continue, by itself or by its commands */
+export function proceed(step: Step, verdict: Verdict): Decision {
   return { action: { do: "nothing" }, ...verdict, step, blocked: false };
 }
 
-/** @returns a decision that needs a person */
+/** @returns a decision that blocks the rotation until somebody fixes the fault */
 export function block(
   step: Step,
   reason: string,

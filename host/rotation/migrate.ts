@@ -1,5 +1,5 @@
-/** Migration and its proof: every object is sent once, then once more. The second time nothing may be left to write. */
-import { type Action, block, type Decision, goOn } from "./decision.ts";
+/** The migration and its proof: every object is sent once, and then once more. The second pass must find nothing left to rewrite. */
+import { type Action, block, type Decision, proceed } from "./decision.ts";
 import {
   type Counters,
   isUnknown,
@@ -19,7 +19,7 @@ function notAllowed({ missing = [] }: Observation, { migrationBy, resources }: P
     return block(
       "Migrating",
       "MigrationOff",
-      `EncryptionPolicy cluster lets nobody rewrite ${resources.join(", ")}: set spec.migration.by.`,
+      `Migration of ${resources.join(", ")} is off: EncryptionPolicy cluster has spec.migration.by: Nobody. Set it to Operator or StorageVersionMigration.`,
     );
   if (missing.length === 0) return undefined;
   return block("Migrating", "RightMissing", `The migration lacks a right: ${missing.join("; ")}.`);
@@ -28,7 +28,7 @@ function notAllowed({ missing = [] }: Observation, { migrationBy, resources }: P
 function rewrite(seen: Observation, policy: Policy): Decision | undefined {
   const { migration } = seen;
   if (isStale(seen, policy))
-    return goOn("Migrating", {
+    return proceed("Migrating", {
       reason: "Restarted",
       message: "A node was promoted again after the migration began.",
       action: { do: "restart" },
@@ -38,7 +38,7 @@ function rewrite(seen: Observation, policy: Policy): Decision | undefined {
     const message =
       pass === undefined ? `Rewriting ${resource}.` : `Rewriting ${resource}: ${pass.objects} objects sent.`;
     if (pass?.endedAt === undefined)
-      return goOn("Migrating", {
+      return proceed("Migrating", {
         reason: "Rewriting",
         message,
         action: { do: "pass", kind: "rewrite", resource },
@@ -48,7 +48,7 @@ function rewrite(seen: Observation, policy: Policy): Decision | undefined {
   return undefined;
 }
 
-/** A refused object stays under the old key. All of the resource is sent again later: that is cheap for objects that are current. */
+/** A refused object stays under the old key. The whole resource is sent again later, which is cheap for objects that are current. */
 function refused(seen: Observation, resource: string, { refused, refusals = [] }: Pass): Decision {
   const [first] = refusals;
   const all = refused === 1 ? "" : ` and ${refused - 1} more`;
@@ -68,17 +68,21 @@ function prove(seen: Observation, policy: Policy): Decision {
   if (migration.baseline === undefined) {
     const late = waiting(Math.max(...passes.map((each) => each.rewrite?.endedAt ?? 0)));
     if (late === undefined)
-      return goOn(step, { reason: "Proving", message: "Every object was sent.", action: { do: "baseline" } });
-    return goOn(step, {
+      return proceed(step, {
+        reason: "Proving",
+        message: "Every object was sent.",
+        action: { do: "baseline" },
+      });
+    return proceed(step, {
       reason: "WaitingForReports",
       message: `Waiting for a report of node ${late.name} after the migration.`,
     });
   }
   for (const { resource, proof } of passes) {
     if (proof?.endedAt === undefined)
-      return goOn(step, {
+      return proceed(step, {
         reason: "Proving",
-        message: `Sending each object of ${resource} once more: nothing may be left to write.`,
+        message: `Sending each object of ${resource} once more: no object may be left to rewrite.`,
         action: { do: "pass", kind: "proof", resource },
       });
     if (proof.refused > 0) return refused(seen, resource, proof);
@@ -86,13 +90,13 @@ function prove(seen: Observation, policy: Policy): Decision {
   }
   const late = waiting(Math.max(...passes.map((each) => each.proof?.endedAt ?? 0)));
   if (late !== undefined)
-    return goOn(step, {
+    return proceed(step, {
       reason: "WaitingForReports",
       message: `Waiting for a report of node ${late.name} after the proof.`,
     });
   const used = migration.baseline.find((before) => hasMoved(before, seen));
   if (used === undefined)
-    return goOn(step, {
+    return proceed(step, {
       reason: "Proved",
       message: "No object is left under the old key.",
       action: { do: "proved" },
@@ -100,12 +104,12 @@ function prove(seen: Observation, policy: Policy): Decision {
   return stillUsed(seen, used.node, rotation.from);
 }
 
-/** Tried again later, not at once: where admission changes each object at each write, this would never end. */
+/** Retried later and not at once: if admission changes each object at each write, it would never end. */
 function stillStale(seen: Observation, resource: string, changed: number): Decision {
   return block(
     "Verifying",
     "StillStale",
-    `${changed} objects of ${resource} were written once more in the proof: an API server wrote them with another key meanwhile, or a mutating admission rule changes them at each write.`,
+    `${changed} objects of ${resource} were rewritten in the proof: an API server wrote them with another key meanwhile, or a mutating admission rule changes them at each write.`,
     retry(seen),
   );
 }
@@ -115,7 +119,7 @@ function retry({ migration, now }: Observation): Action {
   return due ? { do: "restart" } : { do: "nothing" };
 }
 
-/** The API server read or wrote an object under the old key during the proof: perhaps of a resource that the policy does not list. */
+/** The API server read or wrote an object under the old key during the proof: possibly of a resource that the policy does not list. */
 function stillUsed(seen: Observation, node: string, from: string): Decision {
   return block(
     "Verifying",
@@ -129,7 +133,7 @@ function passesOf({ resources }: Migration, resource: string) {
   return resources.find((each) => each.resource === resource);
 }
 
-/** A pass that began before the wait was over proves nothing. */
+/** A pass that began before the end of the wait proves nothing. */
 function isStale(seen: Observation, policy: Policy): boolean {
   const end = settledAt(seen, policy);
   return seen.migration.resources.some(({ rewrite, proof }) =>
@@ -141,12 +145,12 @@ function hasMoved(before: Counters, { nodes, rotation, now }: Observation): bool
   const node = nodes.find(({ name }) => name === before.node);
   if (node?.apiServer === undefined || isUnknown(node, now)) return true;
   const key = keyOf(node.apiServer.keys, rotation.from);
-  // After a restart the counters begin at 0.
+  // After a restart the counters start at 0.
   const base = node.apiServer.startedAt === before.startedAt ? before : { reads: 0, writes: 0 };
   return (key?.reads ?? 0) > base.reads || (key?.writes ?? 0) > base.writes;
 }
 
-/** @returns the counters of the old key on each node, to be remembered before the proof */
+/** @returns the counters of the old key on each node, to store before the proof */
 export function countersOf({ nodes, rotation }: Pick<Observation, "nodes" | "rotation">): Counters[] {
   return nodes.map(({ name, apiServer }) => {
     const key = keyOf(apiServer?.keys ?? [], rotation.from);

@@ -1,4 +1,4 @@
-/** Faults of nodes that stop a rotation before its proof: each could lose data, or hides something that could. */
+/** Faults of nodes that block a rotation before its proof: each could lose data, or could hide a fault that does. */
 import { block, type Decision, type Step } from "./decision.ts";
 import {
   heldKey,
@@ -9,7 +9,7 @@ import {
   UNKNOWN_INTERVALS,
 } from "./observed.ts";
 
-/** @returns a fault if a control-plane node is missing among those that report */
+/** @returns a fault if a control-plane node does not report */
 export function reportFault(seen: Observation, { minimumNodes }: Policy): Decision | undefined {
   const { nodes, now } = seen;
   if (nodes.length < minimumNodes)
@@ -25,7 +25,7 @@ export function reportFault(seen: Observation, { minimumNodes }: Policy): Decisi
   return block(stepOf(seen), "HostUnreachable", `kleidi on node ${silent.name} does not answer its agent.`);
 }
 
-/** @returns a fault if a node cannot read, or writes with a key that is none of the two */
+/** @returns a fault if a node cannot read with both keys, or writes with another key than these two */
 export function nodeFault(seen: Observation): Decision | undefined {
   const { nodes, rotation } = seen;
   const { from, to } = rotation;
@@ -35,7 +35,7 @@ export function nodeFault(seen: Observation): Decision | undefined {
     return block(
       step,
       "OldKeyMissing",
-      `Node ${without.name} does not hold the old key, and objects may still be encrypted with it: put it back there.`,
+      `Node ${without.name} does not hold the old key, and objects may still be encrypted with it: add the old key there again.`,
     );
   const promoted = nodes.find(({ active }) => active?.hash === to);
   const lacking = nodes.find((node) => heldKey(node, to) === undefined);

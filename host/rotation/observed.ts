@@ -1,6 +1,6 @@
 /**
- * The input of the state machine: everything that is known about a rotation at one moment. Times are milliseconds since 1970. This room
- * imports nothing, so that the operator and the command line decide alike.
+ * The input of the state machine: everything that is known about a rotation at one moment. Times are milliseconds since 1970. This folder
+ * imports nothing, so that the operator and the command line decide in the same way.
  */
 
 export interface Rotation {
@@ -9,12 +9,12 @@ export interface Rotation {
   readonly from: string;
   /** The hash of the key_id that replaces it. */
   readonly to: string;
-  /** When it was finished; nothing is derived after that. */
+  /** When the rotation finished; it is not evaluated after that. */
   readonly completedAt?: number | undefined;
 }
 
 export interface Policy {
-  /** As in an EncryptionConfiguration: secrets, widgets.example.com. */
+  /** In the notation of an EncryptionConfiguration: secrets, widgets.example.com. */
   readonly resources: readonly string[];
   readonly minimumNodes: number;
   readonly migrationBy: "Nobody" | "Operator" | "StorageVersionMigration";
@@ -27,13 +27,13 @@ export interface HeldKey {
   readonly provider: string;
   readonly use: "active" | "decrypt";
   readonly ready: boolean;
-  /** The hashes of all key_ids that it decrypts. */
+  /** The hashes of all key_ids that the key decrypts. */
   readonly hashes: readonly string[];
 }
 
 export interface ApiServerKey {
   readonly hash: string;
-  /** When Status gave this key_id last. */
+  /** When Status last returned this key_id. */
   readonly polledAt?: number | undefined;
   /** Objects read from storage under it since the API server's start. */
   readonly reads: number;
@@ -46,14 +46,14 @@ export interface ObservedNode {
   /** The time of the report by the node's clock; absent before the first one. */
   readonly observedAt?: number | undefined;
   readonly intervalMs: number;
-  /** kleidi answered the agent. */
+  /** True if kleidi answered the agent. */
   readonly reachable: boolean;
   readonly keys: readonly HeldKey[];
-  /** The key_id with which kleidi encrypts, when it was seen first, and the one before it if the change was seen. */
+  /** The key_id with which kleidi encrypts, when the agent first saw it, and the previous one if the agent saw the change. */
   readonly active?:
     | { readonly hash: string; readonly since: number; readonly previous?: string | undefined }
     | undefined;
-  /** The node's own API server by its metrics; absent where it did not answer. */
+  /** The metrics of the node's own API server; absent if it did not answer. */
   readonly apiServer?: { readonly startedAt: number; readonly keys: readonly ApiServerKey[] } | undefined;
 }
 
@@ -61,7 +61,7 @@ export interface Pass {
   readonly startedAt: number;
   readonly endedAt?: number | undefined;
   readonly objects: number;
-  /** Objects that were written anew. */
+  /** Number of objects that were rewritten. */
   readonly changed: number;
   readonly refused: number;
   readonly refusals?:
@@ -76,19 +76,19 @@ export interface Counters {
   readonly writes: number;
 }
 
-/** The outcome of the migration so far: the only thing that is remembered, because it cannot be seen in a cluster. */
+/** The outcome of the migration so far. It is the only stored state, because a cluster does not show it. */
 export interface Migration {
   readonly resources: readonly {
     readonly resource: string;
-    /** Each object is sent once. */
+    /** The first pass: each object is sent once. */
     readonly rewrite?: Pass | undefined;
-    /** Each object is sent once more: nothing may be written. */
+    /** The second pass: each object is sent once more, and none may be rewritten. */
     readonly proof?: Pass | undefined;
   }[];
   /** The counters of the old key before the proof. */
   readonly baseline?: readonly Counters[] | undefined;
   readonly provedAt?: number | undefined;
-  /** When a failed migration is tried again. */
+  /** When a failed migration is retried. */
   readonly retryAt?: number | undefined;
 }
 
@@ -108,7 +108,7 @@ export interface Observation {
 /** A node without a report for this many intervals is unknown. */
 export const UNKNOWN_INTERVALS = 4;
 
-/** @returns true if the node's report is too old, or of the future, to decide anything by it */
+/** @returns true if the node's report is too old to rely on, or from the future */
 export function isUnknown({ observedAt, intervalMs }: ObservedNode, now: number): boolean {
   return observedAt === undefined || Math.abs(now - observedAt) > UNKNOWN_INTERVALS * intervalMs;
 }

@@ -1,8 +1,8 @@
-/** After the proof. The old key is kept unless a person removes it: a backup of etcd may need it. */
-import { block, type Decision, goOn } from "./decision.ts";
+/** The step after the proof. The old key is kept until a person removes it, because a backup of etcd may need it. */
+import { block, type Decision, proceed } from "./decision.ts";
 import { heldKey, isUnknown, type Observation, type Policy } from "./observed.ts";
 
-/** No object is left under the old key, and no node was taken back to it and promoted again since. */
+/** True if no object is left under the old key, and since then no node returned to it and was promoted again. */
 export function isProved({ nodes, rotation, migration }: Observation): boolean {
   if (migration.provedAt === undefined) return false;
   const began = Math.min(...migration.resources.map(({ proof }) => proof?.startedAt ?? 0));
@@ -17,25 +17,25 @@ export function retire({ nodes, rotation, now }: Observation, { minimumNodes }: 
     return block(
       "Retirable",
       "Reverted",
-      `Node ${back.name} encrypts with the old key again: promote the new one there, and the migration begins anew.`,
+      `Node ${back.name} encrypts with the old key again: promote the new one there; the migration then restarts.`,
     );
   const holders = nodes.filter((node) => heldKey(node, rotation.from) !== undefined);
   const done = nodes.length - holders.length;
   const [first] = holders;
   if (first !== undefined)
-    return goOn("Retirable", {
+    return proceed("Retirable", {
       reason: "Proved",
       message: `No object is left under the old key; node ${first.name} still holds it. Keep it as long as a backup of etcd may need it.`,
       done,
     });
   const unknown = nodes.find((node) => isUnknown(node, now));
   if (nodes.length < minimumNodes || unknown !== undefined)
-    return goOn("Retirable", {
+    return proceed("Retirable", {
       reason: "NodesMissing",
       message: `No node that reports holds the old key; ${unknown === undefined ? `${minimumNodes - nodes.length} nodes are` : `node ${unknown.name} is`} unknown.`,
       done,
     });
-  return goOn("Done", {
+  return proceed("Done", {
     reason: "Completed",
     message: "No node holds the old key any more.",
     done,

@@ -1,5 +1,5 @@
 /** Opens the capabilities that the configuration grants. */
-import type { CredentialEvent, Opened } from "../capabilities/capability.ts";
+import type { OpenContext, Opened } from "../capabilities/capability.ts";
 import { CAPABILITIES } from "../capabilities/registry.ts";
 import type { Config } from "../config/config.ts";
 import type { Logger } from "../telemetry/log.ts";
@@ -14,7 +14,7 @@ export type OpenCapabilities = Readonly<Record<string, Opened>>;
 export async function openCapabilities(
   config: Config,
   log: Logger,
-  onCredential: (event: CredentialEvent) => void,
+  events: Pick<OpenContext, "onCredential" | "onCredentialUses" | "onExpiry" | "onLine">,
 ): Promise<OpenCapabilities> {
   const linesPerCall = new Map(config.providers.map(({ name, limits }) => [name, limits.logLines]));
   const opened: Record<string, Opened> = {};
@@ -27,7 +27,7 @@ export async function openCapabilities(
         ...granted,
         linesPerCall,
         log: (level, fields, message) => log[level](fields, message),
-        onCredential,
+        ...events,
       });
     }
     return opened;

@@ -3,11 +3,14 @@ import type { Decision } from "../capabilities/gate.ts";
 import type { KleidiError } from "../error.ts";
 import type { HostCall } from "../host-call.ts";
 import type { KeyChange } from "../kms/prober.ts";
+import { type Expiry, endsSoon, timeLeft } from "../lib/expiry.ts";
 import { failureFields, keyIdHash, type Logger } from "../telemetry/log.ts";
 import type { HostObserver, ProviderEvent, SocketEvent } from "./observer.ts";
 
 export class EventLog implements Partial<HostObserver> {
   readonly #log: Logger;
+  /** The ends that were logged, by kind and name. */
+  readonly #ends = new Map<string, number>();
   /** The last failure of the admin listener. */
   #adminFailure = "";
 
@@ -26,6 +29,21 @@ export class EventLog implements Partial<HostObserver> {
   fault({ provider, rpc, capability, operation }: HostCall, error: unknown): void {
     const fields = { provider, rpc, capability, operation, cause: String(error) };
     this.#log.error(fields, "a host call failed in the host");
+  }
+
+  /** Once for each end. */
+  expiryKnown(expiry: Expiry): void {
+    const { kind, name, at } = expiry;
+    const key = `${kind} ${name}`;
+    if (!endsSoon(expiry) || this.#ends.get(key) === at) return;
+    this.#ends.set(key, at);
+    const fields = {
+      kind,
+      name,
+      ends: new Date(at).toISOString(),
+      runbook: "docs/runbooks/KleidiExpires.md",
+    };
+    this.#log.warn(fields, `the ${kind} of ${name} ends in ${timeLeft(at)}`);
   }
 
   providerChanged(provider: string, event: ProviderEvent): void {

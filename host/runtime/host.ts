@@ -1,38 +1,15 @@
 /**
- * A host: all its parts, from the wall to the admin listener. They are constructed in the order in which data flows between them, and each
- * gets what it needs when it is constructed.
+ * A host: all its parts, from the wall to the admin listener. parts.ts constructs them.
  */
-import { AsyncLocalStorage } from "node:async_hooks";
 import type { Config } from "../config/config.ts";
-import { KmsServer } from "../grpc/server.ts";
-import type { Keyset } from "../kms/keyset.ts";
-import { Prober } from "../kms/prober.ts";
-import { KmsService } from "../kms/service.ts";
-import type { Wall } from "../sandbox/wall/build.ts";
 import type { Logger } from "../telemetry/log.ts";
-import { AdminListener } from "./admin.ts";
 import type { AuditTrail } from "./audit-trail.ts";
-import { EventLog } from "./event-log.ts";
 import type { HostIdentity } from "./host-identity.ts";
-import { LimitsLog } from "./limits-log.ts";
-import { combineObservers, type HostObserver, socketEvents } from "./observer.ts";
-import { keysetOf, Providers } from "./providers.ts";
-import { RpcLog } from "./rpc-log.ts";
-import { Telemetry } from "./telemetry.ts";
+import type { Parts } from "./parts.ts";
 import { wallOf } from "./wall.ts";
 
 /** RPCs in flight end within 2.4 s. */
 const GRACE_MS = 4_000;
-
-interface Parts {
-  readonly config: Config;
-  readonly log: Logger;
-  readonly audit: AuditTrail | undefined;
-  readonly providers: Providers;
-  readonly prober: Prober;
-  readonly server: KmsServer;
-  readonly admin: AdminListener | undefined;
-}
 
 export class Host {
   readonly #parts: Parts;
@@ -53,7 +30,8 @@ export class Host {
    * await host.close("it was asked to stop");
    */
   static async open(config: Config, log: Logger, version: string): Promise<Host> {
-    const wall = await wallOf(config);
+    // A process of its own tries the wall: most of the host is loaded meanwhile.
+    const [wall, { construct }] = await Promise.all([wallOf(config), import("./parts.ts")]);
     log.info({ wall: wall.name }, `the wall around providers' processes is ${wall.detail}`);
     const identity = { version, wall: wall.name };
     const audit = await openAudit(config, identity, log);
@@ -105,50 +83,6 @@ export class Host {
     if (lines > 0) log.error({ lines }, "the last records of the audit log could not be written");
     log.info("stopped");
   }
-}
-
-interface Opened {
-  readonly wall: Wall;
-  readonly identity: HostIdentity;
-  readonly audit: AuditTrail | undefined;
-}
-
-async function construct(config: Config, log: Logger, { wall, identity, audit }: Opened): Promise<Parts> {
-  const telemetry = config.admin && (await Telemetry.open(config, identity));
-  // The audit log comes first: an action that it cannot record is not performed.
-  const observers = [audit, telemetry, new EventLog(log), new LimitsLog(log)];
-  const observer = combineObservers(observers.filter((each) => each !== undefined));
-  const measured = telemetry && { measure: telemetry.measure.bind(telemetry) };
-  const providers = await Providers.open(config, log, { wall, observer, ...measured });
-  const keyset = keysetOf(config, providers);
-  const prober = proberOf(config, keyset, observer);
-  const service = new KmsService(keyset, prober);
-  // The audit log is the innermost: the others see the reply that is sent.
-  const interceptors = [new RpcLog(log).intercept, telemetry?.intercept, audit?.interceptor(keyset)];
-  const server = new KmsServer({
-    service,
-    interceptors: interceptors.filter((each) => each !== undefined),
-    onClosed: (reason, connections, detail) =>
-      observer.connectionClosed({ listener: "kms", reason, connections, detail }),
-    socketEvents: socketEvents("kms", observer),
-    socketCheckMs: config.status.intervalMs,
-  });
-  const { admin } = config;
-  const parts = { config, log, audit, providers, prober, server };
-  if (admin === undefined || telemetry === undefined) return { ...parts, admin: undefined };
-  const { recorder, metrics } = telemetry;
-  const view = { identity, config, providers, keyset, service, server, audit, recorder };
-  return { ...parts, admin: new AdminListener({ ...config, admin }, view, metrics, observer) };
-}
-
-function proberOf({ status }: Config, keyset: Keyset, observer: HostObserver): Prober {
-  return new Prober(keyset, {
-    ...status,
-    onChange: (change) => observer.keyChanged(change),
-    onProbe: (key, result) => observer.keyProbed(key, result),
-    // The async context of here, which belongs to no RPC.
-    outside: AsyncLocalStorage.snapshot(),
-  });
 }
 
 /**

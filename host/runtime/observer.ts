@@ -2,18 +2,24 @@
  * The events of a host, and the observers that receive them: the audit log, the metrics with the state report, and the log. An observer
  * is given to each part of the host when the part is constructed.
  */
-import type { CredentialEvent } from "../capabilities/capability.ts";
+import type { CredentialEvent, CredentialUses, LogLevel } from "../capabilities/capability.ts";
 import type { Witness } from "../capabilities/gate.ts";
 import type { KleidiError } from "../error.ts";
 import type { SocketEvents } from "../grpc/keep-listening.ts";
 import type { CloseReason } from "../grpc/limits.ts";
 import type { KeyConfig } from "../kms/keyset.ts";
 import type { KeyChange } from "../kms/prober.ts";
+import type { Expiry } from "../lib/expiry.ts";
 import type { Quarantine } from "../sandbox/supervisor.ts";
 import type { AdminCloseReason } from "../telemetry/admin-connections.ts";
 
 export interface HostObserver extends Witness {
   credentialChanged(event: CredentialEvent): void;
+  /** The end of a signature, a certificate or a credential is known, or was read again. */
+  expiryKnown(expiry: Expiry): void;
+  credentialUsesKnown(uses: CredentialUses): void;
+  /** A guest wrote a line to kleidi:log. */
+  guestWrote(provider: string, level: LogLevel, line: string): void;
   providerChanged(provider: string, event: ProviderEvent): void;
   /** A key became ready or failed, or its provider reports a new version. */
   keyChanged(change: KeyChange): void;
@@ -79,6 +85,15 @@ export function combineObservers(observers: readonly Partial<HostObserver>[]): H
     },
     credentialChanged(event) {
       for (const each of observers) each.credentialChanged?.(event);
+    },
+    expiryKnown(expiry) {
+      for (const each of observers) each.expiryKnown?.(expiry);
+    },
+    credentialUsesKnown(uses) {
+      for (const each of observers) each.credentialUsesKnown?.(uses);
+    },
+    guestWrote(provider, level, line) {
+      for (const each of observers) each.guestWrote?.(provider, level, line);
     },
     providerChanged(provider, event) {
       for (const each of observers) each.providerChanged?.(provider, event);

@@ -11,12 +11,14 @@ import type { Gate } from "../host-call.ts";
 import { type KeyConfig, Keyset } from "../kms/keyset.ts";
 import type { Provider } from "../kms/provider.ts";
 import { type AdmittedModule, admit } from "../module/admission.ts";
+import { trustEnd } from "../module/trust/end.ts";
 import { SandboxedProvider, type Settings } from "../sandbox/provider.ts";
 import { Supervisor } from "../sandbox/supervisor.ts";
 import type { Wall } from "../sandbox/wall/build.ts";
 import { failureFields, type Logger } from "../telemetry/log.ts";
 import { closeCapabilities, type OpenCapabilities, openCapabilities } from "./capabilities.ts";
 import { EventLog } from "./event-log.ts";
+import { GuestLog } from "./guest-log.ts";
 import { combineObservers, type HostObserver } from "./observer.ts";
 import { RefusedProvider } from "./refused-provider.ts";
 import { wallOf } from "./wall.ts";
@@ -67,7 +69,7 @@ export class Providers {
    */
   static async open(config: Config, log: Logger, options: ProvidersOptions = {}): Promise<Providers> {
     const {
-      observer = combineObservers([new EventLog(log)]),
+      observer = combineObservers([new EventLog(log), new GuestLog(log)]),
       measure = (gate) => gate,
       deadlineMs,
     } = options;
@@ -78,7 +80,16 @@ export class Providers {
         `${failure.message}; the other providers serve`,
       );
     const wall = options.wall ?? (await wallOf(config));
-    const capabilities = await openCapabilities(config, log, (event) => observer.credentialChanged(event));
+    const capabilities = await openCapabilities(config, log, {
+      onCredential: (event) => observer.credentialChanged(event),
+      onCredentialUses: (uses) => observer.credentialUsesKnown(uses),
+      onExpiry: (expiry) => observer.expiryKnown(expiry),
+      onLine: (...line) => observer.guestWrote(...line),
+    });
+    for (const { config, module } of admitted) {
+      const end = module.trusted && trustEnd(config.name, module.trusted);
+      if (end !== undefined) observer.expiryKnown(end);
+    }
     const gate = measure(gateOf(admitted, capabilities, observer));
     const all = admitted.map((each): RunnableProvider => {
       const { name } = each.config;

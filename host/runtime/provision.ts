@@ -7,12 +7,20 @@ import type { Config, KeyConfig, ProviderConfig } from "../config/config.ts";
 import { KleidiError } from "../error.ts";
 import { checkStatusReply } from "../kms/check-reply.ts";
 import { createLog } from "../telemetry/log.ts";
+import { EventLog } from "./event-log.ts";
+import { Remarks } from "./guest-log.ts";
+import { combineObservers } from "./observer.ts";
 import { admitProvider, Providers } from "./providers.ts";
 
 export interface ProvisionOptions {
   readonly scheme?: string | undefined;
   /** Bytes of an imported key; absent: the KMS generates the key. */
   readonly material?: Uint8Array | undefined;
+}
+
+export interface NewKey {
+  readonly version: string;
+  readonly warnings: readonly string[];
 }
 
 /** Hardware may take seconds for each of several commands, and only a person waits. */
@@ -26,7 +34,7 @@ export function isProvisioned(config: Config, provider: ProviderConfig): boolean
 
 /**
  * Creates the key. Call assertNeverCreated first, before there is any key material.
- * @returns the version of the new key
+ * @returns the version of the new key, and the warnings of the provider about it
  * @throws KleidiError of the provider
  */
 export async function provision(
@@ -34,20 +42,23 @@ export async function provision(
   provider: ProviderConfig,
   key: KeyConfig,
   { scheme = "", material }: ProvisionOptions,
-): Promise<string> {
+): Promise<NewKey> {
   // This provider alone: the keys of the others may not exist yet.
   const alone = {
     ...config,
     providers: [provider],
     keys: config.keys.filter((each) => each.provider === provider.name),
   };
-  const providers = await Providers.open(alone, createLog({ level: "warn" }), { deadlineMs: DEADLINE_MS });
+  const log = createLog({ level: "warn" });
+  const remarks = new Remarks();
+  const observer = combineObservers([new EventLog(log), remarks]);
+  const providers = await Providers.open(alone, log, { deadlineMs: DEADLINE_MS, observer });
   try {
     await providers.start();
     const sandboxed = providers.get(provider.name).provider;
     const version = await sandboxed.provision({ key: key.name, scheme, material });
     checkStatusReply(provider.name, { version, olderVersions: [] });
-    return version;
+    return { version, warnings: remarks.take().map(({ line }) => line) };
   } finally {
     await providers.close();
   }
@@ -70,7 +81,10 @@ export function assertNeverCreated(
     const records = new StateDirectory(state.directory);
     // `get` throws if a record existed and is gone.
     if (records.get(key.name) !== undefined) {
-      throw new KleidiError("key-exists", `${action}: ${records.recordPath(key.name)} exists already`);
+      throw new KleidiError(
+        "key-exists",
+        `${action}: ${records.recordPath(key.name)} exists already; to restore this key from its escrowed bytes, use --import`,
+      );
     }
   }
   if (key.version !== undefined && !imported) {

@@ -1,5 +1,5 @@
 /** Counts the events of a host for the metrics, and records them for the state report. */
-import type { CredentialEvent } from "../capabilities/capability.ts";
+import type { CredentialEvent, CredentialUses } from "../capabilities/capability.ts";
 import type { Decision, Outcome } from "../capabilities/gate.ts";
 import { CAPABILITIES } from "../capabilities/registry.ts";
 import type { Config } from "../config/config.ts";
@@ -7,6 +7,7 @@ import type { Interceptor } from "../grpc/interceptor.ts";
 import type { Gate } from "../host-call.ts";
 import type { KeyConfig } from "../kms/keyset.ts";
 import type { KeyChange } from "../kms/prober.ts";
+import type { Expiry } from "../lib/expiry.ts";
 import { keyIdHash } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { RpcClock } from "../telemetry/overhead.ts";
@@ -87,6 +88,14 @@ export class Telemetry implements Partial<HostObserver> {
     if (before === state || (type === "refused" && before?.startsWith("failed"))) return;
     this.#credentials.set(provider, state);
     this.recorder.changed(`credential of ${provider}`, good, why === undefined ? type : `${type}: ${why}`);
+  }
+
+  expiryKnown(expiry: Expiry): void {
+    this.metrics.expiry(expiry);
+  }
+
+  credentialUsesKnown(uses: CredentialUses): void {
+    this.metrics.credentialUses(uses);
   }
 
   providerChanged(provider: string, event: ProviderEvent): void {

@@ -3,6 +3,8 @@
  * Prometheus conventions: base units, with the unit and the type as suffix.
  */
 
+import { EXPIRY_KINDS } from "../lib/expiry.ts";
+
 interface MetricRow {
   readonly type: "counter" | "gauge" | "histogram";
   readonly help: string;
@@ -23,6 +25,8 @@ export const LABELS = {
   use: "active or decrypt",
   key_id_sha256: "the hash by which the log names a key_id; only those that are current at the scrape",
   result: "good, failed, or unknown (callers filled the queue, so the probe had no result)",
+  kind: EXPIRY_KINDS.join(", "),
+  name: "a name of `providers` in the configuration or, for trust-key, of `trust.keys`",
   event: "read, login, renewed, refused or failed",
   listener: "kms (the socket of the API server) or admin",
   reason:
@@ -164,6 +168,23 @@ export const METRICS = {
     type: "counter",
     help: "Events of the provider's credential.",
     labels: ["provider", "event"],
+  },
+
+  kleidi_credential_uses_left: {
+    type: "gauge",
+    help: "Requests that the token in a file, or logins that a secret id, is good for before it is good for nothing; absent if they are not limited, or the server did not report it.",
+    labels: ["provider", "kind"],
+  },
+
+  kleidi_expiry_timestamp_seconds: {
+    type: "gauge",
+    help: "The time at which it ends: signature and trust-key, after which a host that starts refuses a module, as read at the start; the certificates of the server (the first of its chain to end) and of the host, as read at the last connection; token (in a file, beyond which it cannot be renewed) and secret-id, as the server reported. Absent if it has no end or was not read.",
+    labels: ["kind", "name"],
+  },
+  kleidi_expiry_warning_seconds: {
+    type: "gauge",
+    help: "How long before that time the warning begins: 14 days, or a quarter of a life below 56 days.",
+    labels: ["kind", "name"],
   },
 
   kleidi_connections: {

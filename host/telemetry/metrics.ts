@@ -3,6 +3,7 @@
  * guest or a caller is never a label. Each counter exists from the start, so that the first denial is an increase, too.
  */
 import { ERRORS, type ErrorCode } from "../error.ts";
+import type { Expiry } from "../lib/expiry.ts";
 import { MetricRegistry } from "./metric-registry.ts";
 import { type MetricSamples, sampleSetters } from "./metric-samples.ts";
 import { CLOSE_REASONS, CREDENTIAL_EVENTS, PROBE_RESULTS, VERDICTS } from "./metric-table.ts";
@@ -13,6 +14,13 @@ interface CredentialSample {
   readonly event: (typeof CREDENTIAL_EVENTS)[number];
   /** When the credential expires, in milliseconds since 1970. */
   readonly expires?: number | undefined;
+}
+
+/** The uses of a credential that are left, as the capability net reports them. */
+interface CredentialUses {
+  readonly provider: string;
+  readonly kind: "token" | "secret-id";
+  readonly left: number | undefined;
 }
 
 export interface MetricsOptions {
@@ -52,6 +60,9 @@ export class Metrics {
   readonly #socketLosses = this.#registry.counter("kleidi_socket_losses_total");
   readonly #adminFailures = this.#registry.counter("kleidi_admin_listen_failures_total");
   readonly #expiries = this.#registry.gauge("kleidi_credential_expiry_timestamp_seconds");
+  readonly #uses = this.#registry.gauge("kleidi_credential_uses_left");
+  readonly #ends = this.#registry.gauge("kleidi_expiry_timestamp_seconds");
+  readonly #warnings = this.#registry.gauge("kleidi_expiry_warning_seconds");
   /** Sets the metrics that are read at a scrape. */
   readonly #setters = sampleSetters(this.#registry);
 
@@ -112,6 +123,21 @@ export class Metrics {
   credential({ provider, event, expires }: CredentialSample): void {
     this.#credentials.inc({ provider, event });
     if (expires !== undefined) this.#expiries.set({ provider }, expires / 1000);
+  }
+
+  expiry({ kind, name, at, warningMs }: Expiry): void {
+    if (at === Number.POSITIVE_INFINITY) {
+      for (const gauge of [this.#ends, this.#warnings]) gauge.remove({ kind, name });
+      return;
+    }
+    this.#ends.set({ kind, name }, at / 1000);
+    this.#warnings.set({ kind, name }, warningMs / 1000);
+  }
+
+  /** @param left undefined: not limited */
+  credentialUses({ provider, kind, left }: CredentialUses): void {
+    if (left === undefined) this.#uses.remove({ provider, kind });
+    else this.#uses.set({ provider, kind }, left);
   }
 
   #known(capability: string): string {

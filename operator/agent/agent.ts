@@ -1,4 +1,4 @@
-/** The agent of one node: asks kleidi and the API server, and writes the KleidiNode. It writes nothing on the node. */
+/** The agent of one node: reads the state of kleidi and the metrics of the API server, and writes the KleidiNode. It changes nothing on the node. */
 import type { KleidiNodeStatus } from "../api/kleidi-node.ts";
 import { APPLY_PATCH, ApiError, type Client } from "../cluster/client.ts";
 import { API_VERSION, applyStatus, pathOf } from "../cluster/resources.ts";
@@ -12,7 +12,7 @@ export interface AgentOptions {
   readonly node: string;
   readonly admin: AdminAddress;
   readonly intervalSeconds: number;
-  /** The cluster, to which the report goes. */
+  /** Client of the cluster that receives the report. */
   readonly cluster: Client;
   /** The API server of this node. */
   readonly apiServer: Client;
@@ -26,7 +26,7 @@ export class NodeAgent {
     this.#options = options;
   }
 
-  /** Makes one report. @throws ApiError it was not accepted */
+  /** Sends one report. @throws ApiError the API server did not accept it */
   async report(): Promise<KleidiNodeStatus> {
     const { node, admin, intervalSeconds, cluster, apiServer } = this.#options;
     this.#last ??= await this.#read();

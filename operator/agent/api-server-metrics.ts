@@ -1,4 +1,4 @@
-/** The metrics of an API server about its encryption (k8s.io/apiserver, envelope/metrics and encryptionconfig/metrics). */
+/** Reads the encryption metrics of an API server (k8s.io/apiserver, envelope/metrics and encryptionconfig/metrics). */
 
 import { type Sample, sampleOf } from "../../host/cluster/samples.ts";
 import type { KleidiNodeStatus, SeenKey } from "../api/kleidi-node.ts";
@@ -12,7 +12,7 @@ const START = "process_start_time_seconds";
 const MAX_KEYS = 128;
 const HASH = /^sha256:[0-9a-f]{64}$/;
 
-/** Takes the samples one by one, and keeps sums only. */
+/** Adds up the samples one by one; it stores no samples. */
 export class EncryptionMetrics {
   readonly #keys = new Map<string, { polledAt?: number; reads: number; writes: number }>();
   #startedAt: number | undefined;
@@ -50,7 +50,7 @@ export class EncryptionMetrics {
   }
 }
 
-/** @returns the API server's part of the report; without an answer only that there was none */
+/** @returns the API server's part of the report; `reachable: false` if the API server did not answer */
 export async function apiServerPart(client: Client): Promise<ApiServerPart> {
   const metrics = new EncryptionMetrics();
   try {

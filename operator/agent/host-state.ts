@@ -1,4 +1,4 @@
-/** The report of kleidi on this node: /state of its admin listener. It is distrusted: each field is checked and cut. */
+/** Reads the state of kleidi on this node from /state of its admin listener. The reply is distrusted: each field is checked and cut. */
 import { request } from "node:http";
 import type { HeldKey, KleidiNodeStatus } from "../api/kleidi-node.ts";
 
@@ -11,7 +11,7 @@ const TIMEOUT_MS = 5000;
 const MAX_BYTES = 8 << 20;
 const HASH = /^sha256:[0-9a-f]{64}$/;
 
-/** @returns the host's part of the report; without an answer only that there was none */
+/** @returns the host's part of the report; `reachable: false` if the host did not answer */
 export async function hostPart(admin: AdminAddress): Promise<HostPart> {
   try {
     return parseState(JSON.parse(await get(admin, "/state")));
@@ -20,7 +20,7 @@ export async function hostPart(admin: AdminAddress): Promise<HostPart> {
   }
 }
 
-/** @throws Error it is not a state report */
+/** @throws Error the text is not a state report */
 export function parseState(value: unknown): HostPart {
   const { version, wall, startedAt, unready, configurationSha256, providers, keys } = record(value);
   if (!Array.isArray(keys)) throw new Error("not a kleidi state report");
@@ -76,14 +76,14 @@ function text(value: unknown, max: number): string {
 
 function get(admin: AdminAddress, path: string): Promise<string> {
   return new Promise((resolve, reject) => {
-    // Of the whole answer: one that comes drop by drop would hold the report for ever.
+    // The time limit covers the whole answer: a server that sends one byte at a time would otherwise block the report forever.
     const signal = AbortSignal.timeout(TIMEOUT_MS);
     const outgoing = request({ ...admin, path, signal, agent: false }, (answer) => {
       const chunks: Buffer[] = [];
       let size = 0;
       answer.on("data", (chunk: Buffer) => {
         size += chunk.length;
-        if (size > MAX_BYTES) outgoing.destroy(new Error(`the answer is over ${MAX_BYTES} bytes`));
+        if (size > MAX_BYTES) outgoing.destroy(new Error(`the answer is longer than ${MAX_BYTES} bytes`));
         chunks.push(chunk);
       });
       answer.on("error", reject);

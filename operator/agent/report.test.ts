@@ -20,7 +20,7 @@ const parts = (...keys: HeldKey[]) => ({ host: { reachable: true, ready: true },
 describe("reportOf", () => {
   const first = reportOf(parts(held(A, "active")), {}, 30, NOW);
 
-  test("remembers since when a key is active, and the one before it", () => {
+  test("remembers when the active key became active, and the previous key", () => {
     assert.deepEqual(first.active, { hash: A, since: "2026-01-01T00:00:00.000Z" });
     const same = reportOf(parts(held(A, "active")), first, 30, NOW + 1000);
     assert.deepEqual(same.active, first.active);
@@ -63,7 +63,7 @@ describe("parseState", () => {
     ],
   };
 
-  test("takes hashes only", () => {
+  test("accepts hashes only", () => {
     const { host, modules, keys } = parseState(state);
     assert.equal(host?.configurationHash, `sha256:${"c".repeat(64)}`);
     assert.deepEqual(
@@ -103,7 +103,7 @@ describe("parseState", () => {
   });
 });
 
-test("EncryptionMetrics adds the counts of a key_id, and leaves out other text than hashes", () => {
+test("EncryptionMetrics adds up the counts of a key_id, and ignores labels that are not hashes", () => {
   const metrics = new EncryptionMetrics();
   const total = (direction: string, hash: string, name: string, count: number) =>
     `apiserver_envelope_encryption_key_id_hash_total{key_id_hash="${hash}",provider_name="${name}",transformation_type="${direction}"} ${count}`;
@@ -127,7 +127,7 @@ test("EncryptionMetrics adds the counts of a key_id, and leaves out other text t
   });
 });
 
-test("an agent creates its KleidiNode, and goes on from the last report of an agent before it", async () => {
+test("an agent creates its KleidiNode, and continues from the last report of its predecessor", async () => {
   const active: KleidiNodeStatus["active"] = { hash: A, since: "2020-01-01T00:00:00.000Z" };
   const requests: string[] = [];
   let exists = false;

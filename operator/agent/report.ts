@@ -1,11 +1,11 @@
-/** The report of a node: the states of kleidi and of the API server, and the time since which the active key is active. */
+/** The report of a node: the states of kleidi and of the API server, and the time when the active key became active. */
 import type { KleidiNodeStatus } from "../api/kleidi-node.ts";
 import { type ConditionDraft, conditionsSince, rfc3339 } from "../cluster/resources.ts";
 
 type Parts = Pick<KleidiNodeStatus, "host" | "modules" | "keys" | "apiServer">;
 
 /**
- * @param before the last report, perhaps of an agent before this one: it knows since when the key is active
+ * @param before the last report, possibly from a previous agent; it holds the time when the key became active
  * @param now milliseconds since 1970
  */
 export function reportOf(
@@ -16,7 +16,7 @@ export function reportOf(
 ): KleidiNodeStatus {
   const key = parts.keys?.find(({ use, ready }) => use === "active" && ready);
   const hash = key?.hashes[0];
-  // While kleidi does not answer, the last active key stays: nothing says that it changed.
+  // While kleidi does not answer, the last known active key is kept: nothing indicates a change.
   const active = hash === undefined ? before.active : activeSince(hash, before.active, now);
   return {
     ...parts,
@@ -46,20 +46,20 @@ function conditions({ host, apiServer }: Parts): ConditionDraft[] {
         type: "APIServerObserved",
         status: "True",
         reason: "Observed",
-        message: "The metrics of the API server are read.",
+        message: "The agent reads the metrics of the API server.",
       }
     : {
         type: "APIServerObserved",
         status: "False",
         reason: "NoMetrics",
         message:
-          "The API server does not show its metrics: the verb get on /metrics, the address, the certificate.",
+          "The agent cannot read the metrics of the API server: check the verb get on /metrics, the address and the certificate.",
       };
   return [ready, seen];
 }
 
 function unreadyReason(host: Parts["host"]) {
   if (host?.reachable)
-    return { reason: "NotReady", message: "kleidi answers and is not ready; its /readyz says why." };
+    return { reason: "NotReady", message: "kleidi answers but is not ready; its /readyz has the reason." };
   return { reason: "Unreachable", message: "The admin listener of kleidi does not answer." };
 }

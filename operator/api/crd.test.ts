@@ -1,4 +1,4 @@
-/** The CRDs of operator/crds are those of the schemas. The real API server tries them in test/operator. */
+/** The CRDs in operator/crds match the schemas. test/operator installs them in a real API server. */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,4 +1,4 @@
-/** A CustomResourceDefinition from a zod schema: structural, with defaults, rules in CEL and the columns of `kubectl get`. */
+/** Makes a CustomResourceDefinition from a zod schema: structural, with defaults, CEL rules and the columns of `kubectl get`. */
 import { z } from "zod";
 import { encryptionPolicy } from "./encryption-policy.ts";
 import { keyRotation } from "./key-rotation.ts";
@@ -9,7 +9,7 @@ interface Column {
   readonly type: "string" | "integer" | "date";
   readonly jsonPath: string;
   readonly description: string;
-  /** 1: only with -o wide. */
+  /** 1: shown with -o wide only. */
   readonly priority?: number;
 }
 
@@ -40,7 +40,12 @@ const DEFINITIONS: readonly Definition[] = [
     columns: [
       { name: "Ready", type: "string", jsonPath: condition("Ready"), description: "kleidi can encrypt." },
       { name: "Active", type: "string", jsonPath: ".status.activeKey", description: "The active key." },
-      { name: "Wall", type: "string", jsonPath: ".status.host.wall", description: "The wall of kleidi." },
+      {
+        name: "Wall",
+        type: "string",
+        jsonPath: ".status.host.wall",
+        description: "The wall around providers' processes.",
+      },
       { name: "Version", type: "string", jsonPath: ".status.host.version", description: "kleidi's version." },
       { name: "Reported", type: "date", jsonPath: ".status.observedAt", description: "The last report." },
       {
@@ -57,7 +62,8 @@ const DEFINITIONS: readonly Definition[] = [
     kind: "EncryptionPolicy",
     plural: "encryptionpolicies",
     shortName: "kep",
-    summary: "The encryption of the cluster: resources, control-plane nodes, and how a rotation may proceed.",
+    summary:
+      "The encryption of the cluster: its resources, its control-plane nodes, and the limits of a rotation.",
     schema: encryptionPolicy,
     columns: [
       {
@@ -72,7 +78,12 @@ const DEFINITIONS: readonly Definition[] = [
         jsonPath: ".status.reporting",
         description: "Nodes that report.",
       },
-      { name: "In-Sync", type: "string", jsonPath: condition("InSync"), description: "No node differs." },
+      {
+        name: "In-Sync",
+        type: "string",
+        jsonPath: condition("InSync"),
+        description: "True if all nodes have the same configuration.",
+      },
       {
         name: "Migration",
         type: "string",
@@ -94,14 +105,14 @@ const DEFINITIONS: readonly Definition[] = [
         name: "Nodes",
         type: "string",
         jsonPath: ".status.nodes",
-        description: "Nodes that are done, of all.",
+        description: "Nodes that finished this phase, of all nodes.",
       },
       { name: "Objects", type: "string", jsonPath: ".status.progress", description: "Objects rewritten." },
       {
         name: "Message",
         type: "string",
         jsonPath: ".status.message",
-        description: "The reason of the phase.",
+        description: "The reason for the phase.",
       },
       AGE,
     ],
@@ -146,13 +157,13 @@ function crd({ kind, plural, shortName, summary, schema, columns }: Definition):
   };
 }
 
-/** Structural schemas of the API server know neither `$schema` nor `additionalProperties: false`: unknown fields are pruned. */
+/** The API server's structural schemas support neither `$schema` nor `additionalProperties: false`: it prunes unknown fields. */
 function openApi(schema: z.ZodType): object {
   const { $schema: _, ...rest } = z.toJSONSchema(schema, {
     io: "input",
     override: ({ jsonSchema }) => {
       delete jsonSchema.additionalProperties;
-      // The API server puts an object in place before it applies the defaults of its fields.
+      // The API server applies the default of an object before the defaults of its fields.
       if (jsonSchema.anyOf !== undefined) delete jsonSchema.anyOf;
     },
   });

@@ -1,4 +1,4 @@
-/** EncryptionPolicy: the one policy of a cluster. The encrypted resources, the number of nodes, and the limits of a rotation. */
+/** EncryptionPolicy: the single policy of a cluster. It has the encrypted resources, the number of nodes, and the limits of a rotation. */
 import { z } from "zod";
 import { conditions, count, ruled, text } from "./fields.ts";
 
@@ -10,7 +10,7 @@ const resource = z
 const resources = ruled(z.array(resource).min(1).max(64).meta({ "x-kubernetes-list-type": "set" }), {
   rule: "oldSelf.all(each, each in self)",
   message:
-    "a resource cannot be removed: objects of it that nobody rewrites would be lost with the old key; delete the policy and create another one",
+    "a resource cannot be removed: its objects would no longer be rewritten and would be lost with the old key; delete the policy and create another one",
 }).describe(
   "The resources that the EncryptionConfiguration encrypts with kleidi, each as in that file: secrets, or widgets.example.com. No wildcards.",
 );
@@ -21,7 +21,7 @@ const migration = z
       .enum(["Nobody", "Operator", "StorageVersionMigration"])
       .default("Nobody")
       .describe(
-        "The program that rewrites the objects. Operator needs the service account of the migration; StorageVersionMigration needs that API to be served.",
+        "The program that rewrites the objects. Operator needs the service account of the migration; StorageVersionMigration needs an API server that serves that API.",
       ),
     workers: z.int().min(1).max(8).default(4).describe("Objects that are rewritten at the same time."),
     pageSize: z.int().min(10).max(500).default(250).describe("Objects of one page of a list."),
@@ -36,27 +36,32 @@ const waits = ruled(
         .min(0)
         .max(3600)
         .default(60)
-        .describe("The API server asks Status once in this time."),
+        .describe("The interval at which the API server calls Status."),
       expirySeconds: z
         .int()
         .min(0)
         .max(3600)
         .default(180)
-        .describe("The API server goes on to write with a key for this time after the last good Status."),
-      marginSeconds: z.int().min(0).max(86400).default(300).describe("A margin on top."),
+        .describe("How long the API server continues to write with a key after the last successful Status."),
+      marginSeconds: z
+        .int()
+        .min(0)
+        .max(86400)
+        .default(300)
+        .describe("A safety margin that is added to the wait."),
       shorterThanAPIServer: z
         .boolean()
         .default(false)
         .describe(
-          "Accepts waits below the constants of the API server. For tests; a real cluster may lose data.",
+          "Accepts waits below the constants of the API server. For tests only: a real cluster can lose data.",
         ),
     })
-    // In full, because the API server checks the default against the rule before it fills it in.
+    // The default lists every field, because the API server checks it against the rule before it applies the defaults of the fields.
     .default({ pollSeconds: 60, expirySeconds: 180, marginSeconds: 300, shorterThanAPIServer: false }),
   {
     rule: "self.shorterThanAPIServer || (self.pollSeconds >= 60 && self.expirySeconds >= 180)",
     message:
-      "pollSeconds below 60 or expirySeconds below 180 is less than an API server takes to change its key: objects written meanwhile would be lost with the old key",
+      "pollSeconds below 60 or expirySeconds below 180 is less than the time an API server takes to change its key: objects written meanwhile would be lost with the old key",
   },
 );
 
@@ -74,13 +79,13 @@ export const encryptionPolicySpec = z.object({
 const difference = z.object({
   of: z
     .enum(["EncryptionConfiguration", "Configuration", "Module", "Wall"])
-    .describe("The thing that differs."),
+    .describe("The setting that differs."),
   node: text(253).describe("The node."),
   value: text(253).describe("The value on this node."),
 });
 
 export const encryptionPolicyStatus = z.object({
-  observedGeneration: count().optional().describe("The generation of the spec that was judged."),
+  observedGeneration: count().optional().describe("The generation of the spec that this status describes."),
   nodes: count().optional().describe("Nodes that have a KleidiNode."),
   reporting: count().optional().describe("Nodes whose report is recent."),
   drift: z
@@ -88,7 +93,7 @@ export const encryptionPolicyStatus = z.object({
     .max(256)
     .meta({ "x-kubernetes-list-type": "atomic" })
     .optional()
-    .describe("The differences between nodes, node by node."),
+    .describe("The differences between nodes, one entry for each node."),
   conditions: conditions().optional(),
 });
 

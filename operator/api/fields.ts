@@ -1,7 +1,7 @@
-/** The words in which the custom resources are declared: fields and rules as zod schemas, from which crd.ts makes OpenAPI. */
+/** Building blocks of the custom resources: fields and rules as zod schemas, from which crd.ts makes OpenAPI. */
 import { z } from "zod";
 
-/** A rule in CEL that the API server evaluates at each write. The message is all that a person sees of a refusal. */
+/** A CEL rule that the API server evaluates at each write. The user of a refused write sees only the message. */
 export interface CelRule {
   readonly rule: string;
   readonly message: string;
@@ -12,12 +12,12 @@ export function ruled<T extends z.ZodType>(schema: T, ...rules: readonly CelRule
   return schema.meta({ ...schema.meta(), "x-kubernetes-validations": rules });
 }
 
-/** A list of objects that is merged by these fields, so that each item has one owner. */
+/** A list of objects that server-side apply merges by these fields, so that each item has one owner. */
 export function listBy<T extends z.ZodType>(item: T, max: number, ...keys: readonly string[]) {
   return z.array(item).max(max).meta({ "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": keys });
 }
 
-/** A hash as the metrics of the API server write it: of a key_id, of a file, of a module. */
+/** A hash of a key_id, a file or a module, in the format of the API server's metrics. */
 export const hash = () => z.string().regex(/^sha256:[0-9a-f]{64}$/);
 
 /** A time in RFC 3339. */
@@ -32,8 +32,8 @@ export const count = () => z.int().min(0).meta({ format: "int64" });
 export const condition = z.object({
   type: z.string().max(64).describe("The name of the condition."),
   status: z.enum(["True", "False", "Unknown"]).describe("True, False or Unknown."),
-  observedGeneration: count().optional().describe("The generation of the spec that was judged."),
-  lastTransitionTime: time().describe("When the status of the condition changed last."),
+  observedGeneration: count().optional().describe("The generation of the spec that this status describes."),
+  lastTransitionTime: time().describe("When the status of the condition last changed."),
   reason: z.string().max(64).describe("The reason in one word."),
   message: text(2048).describe("The reason in a sentence. It names the node, verb or object."),
 });

@@ -1,5 +1,5 @@
 /**
- * Writes operator/crds from the schemas. With --check it writes nothing and fails where a file is not current.
+ * Writes operator/crds from the schemas. With --check it writes nothing and fails if a file is not current.
  *
  *     sh host/kleidi-node operator/api/generate.ts [--check]
  */

@@ -1,4 +1,4 @@
-/** KeyRotation: one change from a key_id to another one. Its spec never changes; its phase is derived anew at each look. */
+/** KeyRotation: the change from one key_id to another. Its spec never changes; each reconcile derives its phase again. */
 import { z } from "zod";
 import { conditions, count, hash, listBy, ruled, text, time } from "./fields.ts";
 
@@ -33,12 +33,12 @@ const refusal = z.object({
 });
 
 const pass = z.object({
-  startedAt: time().describe("When the first page was asked for."),
+  startedAt: time().describe("When the first page was requested."),
   endedAt: time().optional().describe("When the last object was written."),
   objects: count().describe("Objects that were sent."),
-  changed: count().describe("Objects that the API server wrote anew; the others were current."),
-  conflicts: count().describe("Objects that were changed or deleted by others meanwhile."),
-  refused: count().describe("Objects that were refused."),
+  changed: count().describe("Objects that the API server rewrote; the others were current."),
+  conflicts: count().describe("Objects that other clients changed or deleted meanwhile."),
+  refused: count().describe("Objects that the API server refused to rewrite."),
   refusals: z
     .array(refusal)
     .max(20)
@@ -49,13 +49,13 @@ const pass = z.object({
 
 const resourceProgress = z.object({
   resource: text(253).describe("The resource, as in the policy."),
-  rewrite: pass.optional().describe("The pass that writes each object anew."),
-  proof: pass.optional().describe("The pass after it, in which nothing may be left to write."),
+  rewrite: pass.optional().describe("The pass that rewrites each object."),
+  proof: pass.optional().describe("The second pass, which must find no object left to rewrite."),
 });
 
 const counters = z.object({
   node: text(253).describe("The node."),
-  startedAt: time().describe("The start of the API server; its counters begin at 0 there."),
+  startedAt: time().describe("The start of the API server; its counters start at 0 then."),
   reads: count().describe("Objects read under `from`."),
   writes: count().describe("Objects written under `from`."),
 });
@@ -63,26 +63,28 @@ const counters = z.object({
 const migration = z.object({
   resources: listBy(resourceProgress, 64, "resource").describe("The progress, by resource."),
   baseline: listBy(counters, 64, "node").optional().describe("The counters of `from` before the proof."),
-  settledAt: time().optional().describe("When the wait was over. A proof that began earlier does not count."),
+  settledAt: time().optional().describe("When the wait ended. A proof that began earlier does not count."),
   provedAt: time().optional().describe("When no object was left under `from`."),
   retryAt: time().optional().describe("When a failed pass is tried again."),
 });
 
 export const keyRotationStatus = z.object({
-  observedGeneration: count().optional().describe("The generation of the spec that was judged."),
-  phase: z.enum(PHASES).optional().describe("Derived from the reports of the nodes; for people."),
-  message: text(2048).optional().describe("The reason of the phase, in a sentence."),
+  observedGeneration: count().optional().describe("The generation of the spec that this status describes."),
+  phase: z.enum(PHASES).optional().describe("Derived from the reports of the nodes; for display only."),
+  message: text(2048).optional().describe("The reason for the phase, in a sentence."),
   commands: z
     .array(text(1024))
     .max(64)
     .meta({ "x-kubernetes-list-type": "atomic" })
     .optional()
-    .describe("The commands that a person runs next."),
-  nodes: text(32).optional().describe("Nodes that have done this phase's part, of all."),
+    .describe("The commands to run next."),
+  nodes: text(32).optional().describe("Nodes that finished this phase, of all nodes."),
   progress: text(64).optional().describe("Objects rewritten and refused so far."),
   waitUntil: time().optional().describe("The end of the wait."),
   migration: migration.optional().describe("The outcome of the passes over the objects."),
-  completedAt: time().optional().describe("When no node held `from` any more. It is final."),
+  completedAt: time()
+    .optional()
+    .describe("When no node held `from` any more. The rotation is finished then, for good."),
   conditions: conditions().optional(),
 });
 

@@ -1,4 +1,4 @@
-/** KleidiNode: the report of one control-plane node. The agent writes its status; nobody writes a spec. It has hashes and counters only. */
+/** KleidiNode: the report of one control-plane node. It has no spec; the agent writes its status. It contains hashes and counters only. */
 import { z } from "zod";
 import { conditions, count, hash, listBy, text, time } from "./fields.ts";
 
@@ -23,8 +23,8 @@ const module = z.object({
 const key = z.object({
   name: text(128).describe("The key's name in the configuration."),
   provider: text(128).describe("The provider that holds the key."),
-  use: z.enum(["active", "decrypt"]).describe("active: new data is encrypted with it."),
-  ready: z.boolean().describe("The last probe of the key was good."),
+  use: z.enum(["active", "decrypt"]).describe("active: kleidi encrypts new data with it."),
+  ready: z.boolean().describe("The last probe of the key succeeded."),
   hashes: z
     .array(hash())
     .max(64)
@@ -33,13 +33,13 @@ const key = z.object({
 
 const active = z.object({
   hash: hash().describe("The hash of the key_id with which kleidi encrypts."),
-  since: time().describe("When the agent saw this key_id first."),
+  since: time().describe("When the agent first saw this key_id."),
   previous: hash().optional().describe("The hash before it, if the agent saw the change."),
 });
 
 const seenKey = z.object({
   hash: hash().describe("The hash of a key_id, as in the metrics of the API server."),
-  polledAt: time().optional().describe("When Status gave this key_id last."),
+  polledAt: time().optional().describe("When Status last returned this key_id."),
   reads: count().describe("Objects read from storage under it since the API server's start."),
   writes: count().describe("Objects written to storage under it since the API server's start."),
 });
@@ -51,7 +51,7 @@ const apiServer = z.object({
   failedReloads: count()
     .optional()
     .describe("Failed reloads of the EncryptionConfiguration since the start."),
-  keys: listBy(seenKey, 128, "hash").optional().describe("Each key_id that the API server has met."),
+  keys: listBy(seenKey, 128, "hash").optional().describe("Each key_id that the API server has seen."),
 });
 
 export const kleidiNodeStatus = z.object({
@@ -61,9 +61,9 @@ export const kleidiNodeStatus = z.object({
     .min(1)
     .max(60)
     .optional()
-    .describe("The time between two reports. After four of them without a report the node is Unknown."),
+    .describe("The time between two reports. After four intervals without a report the node is Unknown."),
   host: host.optional().describe("kleidi on this node."),
-  modules: listBy(module, 64, "provider").optional().describe("The modules that run."),
+  modules: listBy(module, 64, "provider").optional().describe("The modules that are running."),
   keys: listBy(key, 64, "name").optional().describe("The keys that kleidi holds."),
   active: active.optional().describe("The key_id with which kleidi encrypts."),
   activeKey: text(128).optional().describe("The name of the active key."),

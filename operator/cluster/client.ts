@@ -1,4 +1,4 @@
-/** Requests to one API server over HTTPS. Polled, without informers: a request that hangs ends, and the next look makes a new one. */
+/** Sends requests to one API server over HTTPS. It polls and uses no informers: a request that hangs times out, and the next reconcile sends another. */
 import { readFileSync } from "node:fs";
 import type { IncomingMessage } from "node:http";
 import { Agent, request } from "node:https";
@@ -8,7 +8,7 @@ export interface Target {
   readonly server: string;
   /** Read before each request: the kubelet renews it. */
   readonly token: () => string;
-  /** Certificates that are trusted, in PEM. */
+  /** Trusted certificates, in PEM. */
   readonly ca: string;
   /** The name in the server's certificate, if it is not the host of `server`. */
   readonly serverName?: string | undefined;
@@ -28,13 +28,13 @@ const MAX_MESSAGE = 500;
 export const MERGE_PATCH = "application/merge-patch+json";
 export const APPLY_PATCH = "application/apply-patch+yaml";
 
-/** An answer of the API server that is not a success, or no answer (code 0). */
+/** A failed request: an error status of the API server, or no answer (code 0). */
 export class ApiError extends Error {
   readonly code: number;
-  /** The API server's own words, or the failure of the connection. */
+  /** The API server's message, or the failure of the connection. */
   readonly reason: string;
   readonly retryAfterMs: number;
-  /** With 410: where a list can go on. */
+  /** With 410: the token to continue the list with. */
   readonly continueAt: string | undefined;
 
   constructor(
@@ -54,7 +54,7 @@ export class ApiError extends Error {
 export class Client {
   readonly #target: Target;
   readonly #agent: Agent;
-  /** Requests so far. */
+  /** Number of requests sent so far. */
   requests = 0;
 
   constructor(target: Target) {
@@ -62,7 +62,7 @@ export class Client {
     this.#agent = new Agent({ keepAlive: true, maxSockets: 16, ca: target.ca });
   }
 
-  /** @returns a client with the rights of another token */
+  /** @returns a client that authenticates with another token */
   as(token: () => string): Client {
     return new Client({ ...this.#target, token });
   }
@@ -100,7 +100,7 @@ export class Client {
         at = end + 1;
       }
       rest = data.subarray(at);
-      if (rest.length > MAX_LINE) stop(new Error(`a line of the answer is over ${MAX_LINE} bytes`));
+      if (rest.length > MAX_LINE) stop(new Error(`a line of the answer is longer than ${MAX_LINE} bytes`));
     });
     if (answer.statusCode !== 200) throw new ApiError(action, answer.statusCode ?? 0, "no metrics");
   }
@@ -139,7 +139,7 @@ export class Client {
           let size = 0;
           answer.on("data", (chunk: Buffer) => {
             size += chunk.length;
-            if (size > MAX_BYTES) stop(new Error(`the answer is over ${MAX_BYTES} bytes`));
+            if (size > MAX_BYTES) stop(new Error(`the answer is longer than ${MAX_BYTES} bytes`));
             onData(chunk, stop);
           });
           answer.on("end", () => resolve(answer));
@@ -147,7 +147,7 @@ export class Client {
         },
       );
       const stop = (error: Error) => void outgoing.destroy(error);
-      // Of the whole answer: one that comes drop by drop would hold a report for ever.
+      // The time limit covers the whole answer: a server that sends one byte at a time would otherwise block a report forever.
       const timer = setTimeout(() => stop(new Error(`no answer in ${TIMEOUT_MS} ms`)), TIMEOUT_MS);
       outgoing.once("close", () => clearTimeout(timer));
       outgoing.on("error", failed);
@@ -173,7 +173,7 @@ function statusIn(text: string): { message?: unknown; metadata?: { continue?: st
   }
 }
 
-/** @returns a function that reads the token of a file each time */
+/** @returns a function that reads the token from the file at each call */
 export function tokenFile(path: string): () => string {
   return () => readFileSync(path, "utf8").trim();
 }

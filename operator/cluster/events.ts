@@ -1,4 +1,4 @@
-/** Events of the custom resources, as `kubectl describe` shows them. An event that cannot be written stops nothing. */
+/** Writes the events of the custom resources that `kubectl describe` shows. A failure to write an event is ignored. */
 import type { Client } from "./client.ts";
 import { API_VERSION, kindOf, type Plural, type Resource } from "./resources.ts";
 
@@ -8,7 +8,7 @@ export interface EventNote {
   readonly message: string;
 }
 
-/** Objects without a namespace have their events here. */
+/** Namespace of the events of cluster-scoped objects. */
 const NAMESPACE = "default";
 const MAX_NOTE = 1000;
 

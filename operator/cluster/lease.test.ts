@@ -45,72 +45,72 @@ describe("LeaseHolder", () => {
   const holder = ({ client }: Server, identity: string) =>
     new LeaseHolder(client, { namespace: "n", name: "l", identity, seconds: SECONDS });
 
-  test("takes one that is not there, and renews it by one request", async () => {
+  test("creates a lease that does not exist, and renews it with one request", async () => {
     const server = new Server();
     const one = holder(server, "one");
     assert.equal(one.holds, false);
-    assert.equal(await one.tend(), true);
+    assert.equal(await one.acquireOrRenew(), true);
     const before = server.requests;
     now += 5000;
-    assert.equal(await one.tend(), true);
+    assert.equal(await one.acquireOrRenew(), true);
     assert.equal(server.requests - before, 1);
     assert.equal(server.lease?.spec.leaseTransitions, 0);
   });
 
-  test("waits for the duration without a renewal before it takes another's, whatever the clock in it says", async () => {
+  test("takes another's lease only after its duration passed without a renewal, whatever time the lease contains", async () => {
     const server = new Server();
     const [one, two] = [holder(server, "one"), holder(server, "two")];
-    await one.tend();
+    await one.acquireOrRenew();
     (server.lease as NonNullable<Server["lease"]>).spec.renewTime = "1970-01-01T00:00:00.000000Z";
-    assert.equal(await two.tend(), false);
+    assert.equal(await two.acquireOrRenew(), false);
     now += SECONDS * 1000;
-    assert.equal(await two.tend(), false);
+    assert.equal(await two.acquireOrRenew(), false);
     now += 1;
-    assert.equal(await two.tend(), true);
+    assert.equal(await two.acquireOrRenew(), true);
     assert.equal(server.lease?.spec.leaseTransitions, 1);
-    assert.equal(await one.tend(), false, "the first lost it by a conflict");
+    assert.equal(await one.acquireOrRenew(), false, "the first replica lost the lease by a conflict");
     assert.equal(one.holds, false);
   });
 
-  test("does not take one that is renewed", async () => {
+  test("does not take a lease that is renewed", async () => {
     const server = new Server();
     const [one, two] = [holder(server, "one"), holder(server, "two")];
     for (let at = 0; at < 10; at++) {
-      await one.tend();
-      assert.equal(await two.tend(), false);
+      await one.acquireOrRenew();
+      assert.equal(await two.acquireOrRenew(), false);
       now += 10_000;
     }
   });
 
-  test("holds for two thirds of the duration while no renewal is answered", async () => {
+  test("holds the lease for two thirds of its duration while no renewal is answered", async () => {
     const server = new Server();
     const one = holder(server, "one");
-    await one.tend();
+    await one.acquireOrRenew();
     server.down = true;
-    await assert.rejects(one.tend(), { code: 0 });
+    await assert.rejects(one.acquireOrRenew(), { code: 0 });
     now += 10_000;
     assert.equal(one.holds, true);
     now += 10;
     assert.equal(one.holds, false);
     server.down = false;
-    assert.equal(await one.tend(), true);
+    assert.equal(await one.acquireOrRenew(), true);
   });
 
-  test("gives it up at the end: another takes it at once", async () => {
+  test("releases the lease at shutdown: another replica takes it at once", async () => {
     const server = new Server();
     const [one, two] = [holder(server, "one"), holder(server, "two")];
-    await one.tend();
+    await one.acquireOrRenew();
     await one.release();
     assert.equal(one.holds, false);
-    assert.equal(await two.tend(), true);
+    assert.equal(await two.acquireOrRenew(), true);
   });
 
-  test("makes it anew where somebody deleted it", async () => {
+  test("recreates a deleted lease", async () => {
     const server = new Server();
     const one = holder(server, "one");
-    await one.tend();
+    await one.acquireOrRenew();
     server.lease = undefined;
-    assert.equal(await one.tend(), false);
-    assert.equal(await one.tend(), true);
+    assert.equal(await one.acquireOrRenew(), false);
+    assert.equal(await one.acquireOrRenew(), true);
   });
 });

@@ -1,4 +1,4 @@
-/** Leader election by a Lease (coordination.k8s.io/v1): one replica works, the others stand by. */
+/** Leader election by a Lease (coordination.k8s.io/v1): one replica works, the others are on standby. */
 import { ApiError, type Client } from "./client.ts";
 
 export interface LeaseOptions {
@@ -22,10 +22,10 @@ interface Lease {
 export class LeaseHolder {
   readonly #client: Client;
   readonly #options: LeaseOptions;
-  /** The last renewal that was accepted, by the monotonic clock. */
+  /** When the last renewal was accepted, by the monotonic clock. */
   #heldAt: number | undefined;
   #mine: Lease | undefined;
-  /** The lease of another holder, and when it was seen to change: clocks of other machines are not believed. */
+  /** The lease of another holder, and when this replica saw it change: the clocks of other machines are not trusted. */
   #other: { readonly version: string | undefined; readonly at: number } | undefined;
 
   constructor(client: Client, options: LeaseOptions) {
@@ -33,13 +33,13 @@ export class LeaseHolder {
     this.#options = options;
   }
 
-  /** @returns true if this replica may work now: two thirds of the duration have not passed since the last renewal */
+  /** @returns true if this replica may work now: less than two thirds of the duration has passed since the last renewal */
   get holds(): boolean {
     return this.#heldAt !== undefined && performance.now() - this.#heldAt < this.#options.seconds * 667;
   }
 
-  /** Renews or takes the lease: one request while it is held. @throws ApiError */
-  async tend(): Promise<boolean> {
+  /** Renews or acquires the lease; one request while this replica holds it. @throws ApiError */
+  async acquireOrRenew(): Promise<boolean> {
     const began = performance.now();
     const lease = this.#mine ?? (await this.#read());
     if (lease !== undefined && lease !== this.#mine && !this.#isFree(lease)) return false;
@@ -55,7 +55,7 @@ export class LeaseHolder {
     }
   }
 
-  /** Gives the lease up, so that another replica need not wait. */
+  /** Releases the lease, so that another replica need not wait. */
   async release(): Promise<void> {
     const mine = this.#mine;
     if (mine === undefined) return;

@@ -6,11 +6,11 @@ export interface ProbeOptions {
   readonly port: number;
   /** In the Prometheus text format. */
   readonly metrics: () => Promise<string>;
-  /** The reason why the program is not ready; undefined if it is. */
+  /** The reason why the program is not ready; undefined if it is ready. */
   readonly unready: () => string | undefined;
 }
 
-/** @returns the server, once it listens */
+/** @returns the server, once it is listening */
 export async function serveProbes({ host, port, metrics, unready }: ProbeOptions): Promise<Server> {
   const answers: Record<string, () => Promise<readonly [number, string]>> = {
     "/healthz": async () => [200, "ok\n"],

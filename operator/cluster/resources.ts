@@ -1,4 +1,4 @@
-/** The custom resources as they are in the API, and the requests for them. */
+/** The custom resources as the API returns them, and the requests for them. */
 import type { EncryptionPolicySpec, EncryptionPolicyStatus } from "../api/encryption-policy.ts";
 import type { Condition } from "../api/fields.ts";
 import type { KeyRotationSpec, KeyRotationStatus } from "../api/key-rotation.ts";

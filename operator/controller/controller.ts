@@ -1,6 +1,6 @@
 /**
- * One look at the cluster: observe, decide, act, report. Nothing is kept between two looks but a pass that runs; a replica that takes over
- * derives the rest.
+ * One reconcile of the cluster: observe, decide, act, report. The only state kept between two reconciles is a running pass; a replica that
+ * takes over derives the rest.
  */
 
 import { decide } from "../../host/rotation/decide.ts";
@@ -25,9 +25,9 @@ import { apiCounters, isFinished, observe, type Seen } from "./observe.ts";
 import { statusOf, withPass } from "./status.ts";
 
 const MANAGER = "kleidi-operator";
-/** Faults of the proof after which the migration is tried again later. */
+/** Faults of the proof after which the migration is retried later. */
 const RETRIED = ["OldKeyUsed", "StillStale"];
-/** Steps of one rotation in one look. */
+/** The most steps of one rotation in one reconcile. */
 const MAX_STEPS = 16;
 
 export interface ControllerOptions {
@@ -49,7 +49,7 @@ export class Controller {
     this.#options = options;
   }
 
-  /** @returns true if a rotation is not finished, so that the next look should be soon. @throws ApiError */
+  /** @returns true if a rotation is not finished, so that the next reconcile should be soon. @throws ApiError */
   async look(): Promise<boolean> {
     const { client, onSeen } = this.#options;
     const [nodes, policies, rotations] = await Promise.all([
@@ -60,7 +60,7 @@ export class Controller {
     const seen: Seen = { nodes, policy: policies[0], rotations };
     onSeen?.(seen);
     if (seen.policy !== undefined) await this.#reportPolicy(seen.policy, nodes);
-    // The pass of a KeyRotation that was deleted ends.
+    // Stop the pass of a deleted KeyRotation.
     if (this.#owner !== undefined && !rotations.some(({ metadata }) => metadata.uid === this.#owner))
       this.#stop();
     for (const rotation of rotations) await this.#advance(seen, rotation);
@@ -82,7 +82,7 @@ export class Controller {
     }
   }
 
-  /** @returns the status after the action; undefined where it must wait for the next look */
+  /** @returns the status after the action; undefined if the action must wait for the next reconcile */
   #act(
     { metadata, status }: KeyRotation,
     seen: Observation,
@@ -131,7 +131,7 @@ export class Controller {
     }
   }
 
-  /** The uid of the rotation whose pass runs. */
+  /** The uid of the rotation whose pass is running. */
   #owner: string | undefined;
 
   #stop(): void {
@@ -139,7 +139,7 @@ export class Controller {
     this.#owner = undefined;
   }
 
-  /** Asks for the rights only where a pass is due. */
+  /** Checks the rights only if a pass is due. */
   async #missing(seen: Seen, rotation: KeyRotation): Promise<string[] | undefined> {
     const { action } = decide(observe(seen, rotation, [], Date.now()));
     if (action.do !== "pass" || seen.policy === undefined) return undefined;
@@ -154,7 +154,7 @@ export class Controller {
     const { name } = before.metadata;
     onPhase?.(name, phaseOf(decided));
     if (!isSame(before.status, status)) await applyStatus(client, "keyrotations", name, status, MANAGER);
-    // The caller decides by it how soon to look again.
+    // The caller chooses the time of the next reconcile by it.
     Object.assign(before, { status });
     const reason = before.status?.conditions?.find(({ type }) => type === "Blocked")?.reason;
     if (this.#told.get(name) === `${status.phase} ${reason}`) return;
@@ -198,7 +198,7 @@ export class Controller {
   }
 }
 
-/** Equal as JSON, whatever the order of the keys is. */
+/** Compares two values as JSON, ignoring the order of keys. */
 function isSame(one: unknown, other: unknown): boolean {
   return canonical(one) === canonical(other);
 }

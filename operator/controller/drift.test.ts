@@ -47,7 +47,7 @@ describe("driftOf", () => {
       both("EncryptionConfiguration"),
     ],
     [
-      "a node that says nothing",
+      "a node that reports nothing",
       { host: { reachable: false, ready: false }, modules: [], apiServer: { reachable: false } },
       [],
     ],
@@ -55,7 +55,7 @@ describe("driftOf", () => {
   for (const [name, change, expected] of CASES) test(name, () => assert.deepEqual(drift(change), expected));
 });
 
-test("policyStatus names nodes that are silent, and failed reloads", () => {
+test("policyStatus names nodes that do not report, and failed reloads", () => {
   const old = node("cp-2", { observedAt: new Date(NOW - 120_001).toISOString() });
   const failed = node("cp-1", { apiServer: { reachable: true, failedReloads: 1 } });
   const { status, drafts } = policyStatus([failed, old], 2, NOW);

@@ -15,7 +15,7 @@ const VALUES: readonly (readonly [Difference["of"], Values])[] = [
   ["Wall", ({ status }) => [status?.host?.wall]],
 ];
 
-/** @returns the values of each thing that is not the same on all nodes that say something about it */
+/** @returns the values of each setting that is not the same on all nodes that report it */
 export function driftOf(nodes: readonly KleidiNode[]): Difference[] {
   return VALUES.flatMap(([of, values]) => {
     const all = nodes.map(
@@ -34,7 +34,7 @@ export function driftOf(nodes: readonly KleidiNode[]): Difference[] {
   }).slice(0, MAX);
 }
 
-/** @returns the status without its conditions' times */
+/** @returns the status, without the times of its conditions */
 export function policyStatus(nodes: readonly KleidiNode[], minimumNodes: number, now: number) {
   const silent = nodes.filter((node) => isUnknown(nodeOf(node), now));
   const reporting = nodes.length - silent.length;
@@ -72,7 +72,7 @@ function inSync(drift: readonly Difference[]): ConditionDraft {
   return { type, status: "False", reason: `${drift[0]?.of}Differs`, message };
 }
 
-/** A failed reload shows nowhere else: the API server stays ready with the file that it had. */
+/** No other check shows a failed reload: the API server stays ready with its previous file. */
 function reloads(nodes: readonly KleidiNode[]): ConditionDraft {
   const type = "ReloadsSucceed";
   const failed = nodes.find(({ status }) => (status?.apiServer?.failedReloads ?? 0) > 0);

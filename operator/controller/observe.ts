@@ -1,4 +1,4 @@
-/** From the resources of the API to the input of the state machine, and back. */
+/** Converts the resources of the API to the input of the state machine, and back. */
 
 import type { Migration, Observation, ObservedNode, Pass, Policy } from "../../host/rotation/observed.ts";
 import type { Migration as ApiMigration, Pass as ApiPass } from "../api/key-rotation.ts";
@@ -28,7 +28,7 @@ export function observe(
   };
 }
 
-/** @returns true if a rotation leaves nothing to do for the operator: its proof is there */
+/** @returns true if the operator has nothing left to do for a rotation: it is proved */
 export function isFinished({ status }: KeyRotation): boolean {
   return status?.completedAt !== undefined || status?.migration?.provedAt !== undefined;
 }

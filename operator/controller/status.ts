@@ -1,4 +1,4 @@
-/** The status of a rotation from the decision about it. */
+/** Makes the status of a rotation from the decision about it. */
 
 import { commandsFor } from "../../host/rotation/commands.ts";
 import { conditionsOf } from "../../host/rotation/conditions.ts";

@@ -1,4 +1,4 @@
-/** The rights of the migration: a service account of its own, whose token is asked for while objects are rewritten. */
+/** The rights of the migration: its own service account, whose token is requested only while objects are rewritten. */
 import { ApiError, type Client } from "../cluster/client.ts";
 import { parseResource } from "./resource.ts";
 
@@ -7,7 +7,7 @@ const RENEW_MS = (LIFETIME_SECONDS * 1000) / 2;
 
 export interface AccessOptions {
   readonly namespace: string;
-  /** Absent: no service account is configured, and nothing can be migrated. */
+  /** Absent: no service account is configured, and the operator cannot migrate. */
   readonly serviceAccount?: string | undefined;
 }
 
@@ -31,7 +31,7 @@ export class MigrationAccess {
   }
 
   /**
-   * Gets a token if the last one is half its life old, and asks for each right.
+   * Requests a token if the last one has passed half its lifetime, and checks each right.
    * @returns the rights that are missing, as verb and resource
    * @throws ApiError the API server did not answer
    */

@@ -1,4 +1,4 @@
-/** A pass beside everything that can happen to a list and to its objects. The API server is a store in memory. */
+/** A pass while other clients change the list and its objects. The API server is a store in memory. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { ApiError, type Client, type RequestOptions } from "../cluster/client.ts";
@@ -74,7 +74,7 @@ describe("patchPass", () => {
     assert.deepEqual([second.objects, second.changed], [COUNT, 0]);
   });
 
-  test("goes on with the token of a 410, and begins anew where there is none", async () => {
+  test("continues with the token of a 410, and restarts the list if there is none", async () => {
     for (const continueAt of ["10", undefined]) {
       const store = new Store();
       let expired = false;
@@ -93,7 +93,7 @@ describe("patchPass", () => {
     }
   });
 
-  test("an object that was deleted, with its namespace or alone, needs nothing", async () => {
+  test("skips an object that was deleted, with its namespace or alone", async () => {
     const store = new Store();
     store.before = (method) => {
       if (method === "PATCH") store.objects.delete("s-24");
@@ -102,7 +102,7 @@ describe("patchPass", () => {
     assert.equal(refused, 0);
   });
 
-  test("an object that was made anew or changed meanwhile is sent again", async () => {
+  test("sends an object again if it was recreated or changed meanwhile", async () => {
     const store = new Store();
     let first = true;
     store.before = (method, name) => {
@@ -114,7 +114,7 @@ describe("patchPass", () => {
     assert.deepEqual([refused, conflicts, store.objects.get("s-3")?.stale], [0, 1, false]);
   });
 
-  test("one that is refused is named, and the others are sent", async () => {
+  test("names a refused object, and sends the others", async () => {
     const store = new Store();
     store.before = (_, name) => {
       if (name === "s-7") throw new ApiError("patch", 403, "not today");

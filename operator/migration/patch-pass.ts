@@ -1,16 +1,16 @@
 /**
- * A pass over all objects of a resource: each gets an empty patch. The API server reads the object from etcd, and writes it anew if it is not
- * encrypted with the key in force; else nothing is written, and its resourceVersion stays. Only metadata comes back.
+ * A pass over all objects of a resource: sends an empty patch for each. The API server reads the object from etcd, and rewrites it if it is not
+ * encrypted with the key in force; otherwise it writes nothing and the resourceVersion stays. It returns only metadata.
  */
 import { ApiError, type Client, MERGE_PATCH, type RequestOptions } from "../cluster/client.ts";
-import { Patience } from "./patience.ts";
 import { basePath, objectPath, parseResource } from "./resource.ts";
+import { RetryPolicy } from "./retry-policy.ts";
 import type { Tally } from "./tally.ts";
 
 export interface PassOptions {
   readonly client: Client;
   readonly resource: string;
-  /** Objects at the same time, 1 to 8. */
+  /** Number of objects patched at the same time, 1 to 8. */
   readonly workers: number;
   readonly pageSize: number;
   readonly signal: AbortSignal;
@@ -30,23 +30,23 @@ interface Page {
 const ONE = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
 const LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
 
-/** @throws ApiError a page cannot be listed */
+/** @throws ApiError a page could not be listed */
 export async function patchPass(options: PassOptions, tally: Tally): Promise<void> {
   const { client, signal, pageSize } = options;
   const { group, resource } = parseResource(options.resource);
-  const patience = new Patience(signal);
-  const base = await patience.ask(() => basePath(client, { group, resource }));
+  const retry = new RetryPolicy(signal);
+  const base = await retry.run(() => basePath(client, { group, resource }));
   let at: string | undefined = "";
   while (at !== undefined) {
     const query: string = `limit=${pageSize}${at && `&continue=${encodeURIComponent(at)}`}`;
     try {
-      const page = await patience.ask(() =>
+      const page = await retry.run(() =>
         client.json<Page>("GET", `${base}/${resource}?${query}`, { accept: LIST, signal }),
       );
-      await patchAll(options, page.items, { base, resource, patience }, tally);
+      await patchAll(options, page.items, { base, resource, retry }, tally);
       at = page.metadata.continue || undefined;
     } catch (error) {
-      // The list is older than etcd's history: it goes on with newer objects, or begins anew.
+      // The list is older than etcd's history: it continues with newer objects, or restarts.
       if (!(error instanceof ApiError) || error.code !== 410 || at === "") throw error;
       at = error.continueAt ?? "";
     }
@@ -59,8 +59,8 @@ async function patchAll(
   {
     base,
     resource,
-    patience,
-  }: { readonly base: string; readonly resource: string; readonly patience: Patience },
+    retry,
+  }: { readonly base: string; readonly resource: string; readonly retry: RetryPolicy },
   tally: Tally,
 ): Promise<void> {
   const left = items.values();
@@ -71,7 +71,7 @@ async function patchAll(
       const path = objectPath(base, resource, name, namespace);
       const send = (body: object) => {
         const ask: RequestOptions = { body: { metadata: body }, type: MERGE_PATCH, accept: ONE, signal };
-        return patience.ask(() => client.json<{ metadata: Metadata }>("PATCH", path, ask));
+        return retry.run(() => client.json<{ metadata: Metadata }>("PATCH", path, ask));
       };
       await patchOne(send, metadata, tally).catch((error) => {
         if (signal.aborted || !(error instanceof ApiError)) throw error;
@@ -96,7 +96,7 @@ async function patchOne(
     if (!(error instanceof ApiError)) throw error;
     if (error.code === 404) return;
     if (error.code !== 409) throw error;
-    // Changed by another writer meanwhile. The object that is there now is patched, whatever its version is.
+    // Another client changed the object meanwhile. Patch the current object, whatever its version is.
     tally.conflicts += 1;
     await send({}).catch((second) => {
       if (!(second instanceof ApiError) || second.code !== 404) throw second;

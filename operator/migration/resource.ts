@@ -1,4 +1,4 @@
-/** A resource as an EncryptionConfiguration names it, and its paths. */
+/** A resource in the notation of an EncryptionConfiguration, and its API paths. */
 import { ApiError, type Client } from "../cluster/client.ts";
 
 export interface GroupResource {
@@ -19,7 +19,7 @@ interface Group {
   readonly versions: readonly { readonly groupVersion: string }[];
 }
 
-/** @returns the path of the group in a version that has the resource, the preferred one if it has. @throws ApiError */
+/** @returns the path of the group in a version that serves the resource, the preferred version if possible. @throws ApiError */
 export async function basePath(client: Client, { group, resource }: GroupResource): Promise<string> {
   if (group === "") return "/api/v1";
   const { preferredVersion, versions } = await client.json<Group>("GET", `/apis/${group}`);
@@ -31,7 +31,7 @@ export async function basePath(client: Client, { group, resource }: GroupResourc
   throw new ApiError(`find ${resource}.${group}`, 404, "no version of the group serves this resource");
 }
 
-/** @param namespace undefined for objects without one */
+/** @param namespace undefined for cluster-scoped objects */
 export function objectPath(
   base: string,
   resource: string,

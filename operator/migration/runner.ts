@@ -1,4 +1,4 @@
-/** Runs one pass at a time, beside the loop of the controller. */
+/** Runs one pass at a time, concurrently with the loop of the controller. */
 import type { EncryptionPolicySpec } from "../api/encryption-policy.ts";
 import type { Pass } from "../api/key-rotation.ts";
 import { ApiError, type Client } from "../cluster/client.ts";
@@ -28,7 +28,7 @@ export class PassRunner {
     this.#client = client;
   }
 
-  /** Starts the pass if it does not run yet. @returns its counts so far, or its outcome: then it is forgotten */
+  /** Starts the pass if it is not running yet. @returns its counts so far, or its outcome, after which the runner forgets it */
   take(order: PassOrder): Pass {
     const id = `${order.rotation} ${order.kind} ${order.resource}`;
     if (this.#running?.id !== id) {
@@ -40,7 +40,7 @@ export class PassRunner {
     return pass;
   }
 
-  /** The end of the pass that runs; at once without one. */
+  /** Resolves when the running pass ends; at once if none is running. */
   async ended(): Promise<void> {
     await this.#running?.ended;
   }

@@ -1,4 +1,4 @@
-/** The counts of a pass, while it runs. */
+/** The counts of a running pass. */
 import type { Pass, Refusal } from "../api/key-rotation.ts";
 import { rfc3339 } from "../cluster/resources.ts";
 

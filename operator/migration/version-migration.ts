@@ -1,8 +1,8 @@
-/** A pass by Kubernetes' own controller: a StorageVersionMigration (storagemigration.k8s.io/v1beta1), polled to its end. */
+/** Runs a pass by Kubernetes' own controller: creates a StorageVersionMigration (storagemigration.k8s.io/v1beta1) and polls it until it ends. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { ApiError, type Client } from "../cluster/client.ts";
-import { Patience } from "./patience.ts";
 import { parseResource } from "./resource.ts";
+import { RetryPolicy } from "./retry-policy.ts";
 import type { Tally } from "./tally.ts";
 
 interface VersionMigration {
@@ -18,7 +18,7 @@ interface VersionMigration {
 const PATH = "/apis/storagemigration.k8s.io/v1beta1/storageversionmigrations";
 const POLL_MS = 2000;
 
-/** @throws ApiError it is not served, or not allowed */
+/** @throws ApiError the API is not served, or the request is not allowed */
 export async function versionMigrationPass(
   client: Client,
   resource: string,
@@ -27,19 +27,19 @@ export async function versionMigrationPass(
   tally: Tally,
 ): Promise<void> {
   const path = `${PATH}/${encodeURIComponent(name)}`;
-  const patience = new Patience(signal);
-  // One of an earlier pass proves nothing about this one, and a failed one stays failed.
-  await patience.ask(() => client.json("DELETE", path, { signal }).catch(ignore(404)));
+  const retry = new RetryPolicy(signal);
+  // The object of an earlier pass proves nothing about this one, and a failed one stays failed.
+  await retry.run(() => client.json("DELETE", path, { signal }).catch(ignore(404)));
   const body = {
     apiVersion: "storagemigration.k8s.io/v1beta1",
     kind: "StorageVersionMigration",
     metadata: { name },
     spec: { resource: parseResource(resource) },
   };
-  // After a lost answer the object is there: it was deleted a moment ago, so it is this one.
-  await patience.ask(() => client.json("POST", PATH, { body, signal }).catch(ignore(409)));
+  // If the answer was lost, the object exists already. The old one was just deleted, so it is the new one.
+  await retry.run(() => client.json("POST", PATH, { body, signal }).catch(ignore(409)));
   for (;;) {
-    const { status } = await patience.ask(() => client.json<VersionMigration>("GET", path, { signal }));
+    const { status } = await retry.run(() => client.json<VersionMigration>("GET", path, { signal }));
     const is = (type: string) =>
       status?.conditions?.find((each) => each.type === type && each.status === "True");
     if (is("Succeeded")) return;

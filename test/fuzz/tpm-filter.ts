@@ -47,7 +47,7 @@ function handlesIn(forward: Uint8Array): number[] {
 /** The number of handles in the area, by command code (TPM 2.0 Part 3). No other command is for a provider. */
 const COUNT: Readonly<Record<number, number>> = {
   ...{ 305: 1, 339: 1, 341: 1, 343: 1, 350: 1, 357: 0, 363: 1, 364: 1, 371: 1 },
-  ...{ 374: 2, 378: 0, 379: 0, 383: 1, 384: 1, 393: 1 },
+  ...{ 374: 2, 378: 0, 379: 0, 382: 0, 383: 1, 384: 1, 393: 1 },
 };
 const SHARED = new Set([tpm.OWNER, tpm.NULL_HIERARCHY, tpm.PASSWORD, PERSISTENT]);
 const typeOf = (handle: number) => handle >>> 24;

@@ -1,4 +1,4 @@
-/** Objects sent to an API server as Helm applies them, in requests that it does not keep: defaults, validation and admission are real. */
+/** Sends objects to an API server like Helm, as dry-run requests: defaults, validation and admission are real. */
 import type { ApiClient } from "../e2e/servers.ts";
 import type { Rendered } from "./rendered.ts";
 
@@ -10,7 +10,7 @@ interface ResourceList {
   }[];
 }
 
-/** @returns the answers that are not a success, each with the kind and name of its object */
+/** @returns the failures, each with the kind and name of its object */
 export async function refusedByServer(api: ApiClient, objects: readonly Rendered[]): Promise<string[]> {
   const refused: string[] = [];
   for (const object of objects) {

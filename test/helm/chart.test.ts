@@ -1,4 +1,4 @@
-/** The chart without a cluster: lint, the objects for several values, and their equality with their sources. */
+/** The chart without a cluster: lint, the objects for several values, and their comparison with the sources. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { globSync, readFileSync } from "node:fs";
@@ -17,13 +17,13 @@ describe("the chart", () => {
   after(() => helm.close());
 
   for (const [name, values] of Object.entries({ defaults: {}, "all on": ALL_ON, socket: SOCKET, bare: BARE }))
-    test(`lint --strict finds nothing with the values: ${name}`, () => {
+    test(`lint --strict reports no problem with the values: ${name}`, () => {
       const file = helm.values({ image: IMAGE, ...values });
       const said = helm.run(["lint", "--strict", CHART, "--values", file]);
       assert.match(said, /1 chart\(s\) linted, 0 chart\(s\) failed/);
     });
 
-  test("its copies, and the table of its README, are current", () => {
+  test("the copies in the chart and the table of its README are current", () => {
     const { status, stderr } = spawnSync(process.execPath, ["deploy/helm/generate.ts", "--check"], {
       cwd: root,
       encoding: "utf8",
@@ -31,7 +31,7 @@ describe("the chart", () => {
     assert.equal(status, 0, stderr);
   });
 
-  test("CRDs, alert rules and dashboard are those of their sources", () => {
+  test("CRDs, alert rules and dashboard equal their sources", () => {
     const objects = rendered(helm, ALL_ON);
     const crds = globSync("operator/crds/*.yaml", { cwd: root }).map((file) => parse(read(file)));
     assert.equal(crds.length, 3);
@@ -43,7 +43,7 @@ describe("the chart", () => {
     assert.equal(dashboard.trimEnd(), read("deploy/grafana/kleidi.json").trimEnd());
   });
 
-  test("accounts, rights and admission are those of operator/manifests, in the namespace of the release", () => {
+  test("accounts, rights and admission equal those of operator/manifests, in the namespace of the release", () => {
     const objects = rendered(helm, {
       migration: { enabled: true, resources: ["secrets"], storageVersionMigration: true },
     });
@@ -61,12 +61,12 @@ describe("the chart", () => {
       } = find(objects, kind, metadata.name);
       assert.deepEqual({ apiVersion, ...same }, rest, `${kind} ${metadata.name}`);
       assert.equal(found.namespace, metadata.namespace);
-      // A pod that needs a token asks for it.
+      // A pod that needs a token mounts it explicitly.
       if (kind === "ServiceAccount") assert.equal(automountServiceAccountToken, false);
     }
   });
 
-  test("each pod has the least that it needs", () => {
+  test("each pod runs with minimal privileges", () => {
     for (const values of [{}, ALL_ON, SOCKET])
       for (const { kind, spec } of rendered(helm, values).filter(
         (each) => each.spec?.template !== undefined,
@@ -94,7 +94,7 @@ describe("the chart", () => {
       }
   });
 
-  test("an agent with a socket mounts its folder read-only, as a user who is not kleidí's", () => {
+  test("an agent with a socket mounts its folder read-only, as another user than kleidí's", () => {
     const { spec } = find(rendered(helm, SOCKET), "DaemonSet", "kleidi-agent").spec.template;
     assert.deepEqual(spec.volumes, [
       { name: "admin", hostPath: { path: "/run/kleidi-admin", type: "Directory" } },
@@ -155,7 +155,7 @@ describe("the chart", () => {
     assert.ok(container.args.includes("--migration-service-account=kleidi-migration"));
   });
 
-  test("without it no rule of the chart names a resource of another group than it needs", () => {
+  test("without the migration the rules of the chart name only resources of the groups that it needs", () => {
     const roles = rendered(helm).filter(({ kind }) => kind === "ClusterRole" || kind === "Role");
     const named = roles.flatMap(({ rules }) => rules.flatMap(({ resources = [] }: Rendered) => resources));
     assert.deepEqual([...new Set(named)].sort(), [
@@ -174,14 +174,14 @@ describe("the chart", () => {
     );
   });
 
-  test("the command of docs/helm.md shows the rights with their reasons", () => {
+  test("the command of docs/helm.md prints the rights with their reasons", () => {
     const [, command = ""] = /`helm (template [^`]+)`/.exec(read("docs/helm.md")) ?? [];
     const file = helm.values(pageValues);
     const words = command.split(" ").map((word) => (word === "values.yaml" ? file : word));
-    assert.match(helm.run(words), /^ {2}# It polls the reports of the nodes/m);
+    assert.match(helm.run(words), /^ {2}# The controller polls the reports of the nodes/m);
   });
 
-  test("each rule of RBAC has its reason in a comment before it", () => {
+  test("a comment before each RBAC rule gives its reason", () => {
     for (const file of globSync(`${CHART}/templates/rbac-*.yaml`, { cwd: root })) {
       const lines = read(file).split("\n");
       for (const [index, line] of lines.entries())

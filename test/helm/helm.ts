@@ -1,4 +1,4 @@
-/** Helm as test/helm/build.sh builds it, with files of its own. */
+/** Runs the Helm that test/helm/build.sh builds, with its own files. */
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
@@ -14,7 +14,7 @@ export class Helm {
   readonly folder = mkdtempSync(join(tmpdir(), "kleidi-helm-"));
   #values = 0;
 
-  /** @returns the path of a file of values */
+  /** Writes a values file. @returns its path */
   values(values: object): string {
     this.#values += 1;
     const path = join(this.folder, `values-${this.#values}.yaml`);
@@ -22,14 +22,14 @@ export class Helm {
     return path;
   }
 
-  /** Runs it in the checkout, without a network unless `kubeconfig` names an API server. */
+  /** Runs Helm in the checkout, without a network unless `kubeconfig` names an API server. */
   try(args: readonly string[], kubeconfig = "/dev/null") {
     const env = { PATH: process.env.PATH, HOME: this.folder, KUBECONFIG: kubeconfig };
     const options = { cwd: root, env, encoding: "utf8", timeout: MOST_MS, maxBuffer: 1 << 26 } as const;
     return spawnSync(join(BIN, "helm"), args, options);
   }
 
-  /** @returns its stdout @throws Error with what it wrote */
+  /** Runs Helm. @returns its stdout @throws Error with its output */
   run(args: readonly string[], kubeconfig?: string): string {
     const { status, stdout, stderr } = this.try(args, kubeconfig);
     if (status === 0) return stdout;

@@ -1,5 +1,6 @@
 /**
- * The chart on a real node, by the commands of docs/helm.md: dry-run, install, upgrade, rollback, uninstall. The tests build on each other.
+ * The chart on a real node, with the commands of docs/helm.md: dry-run, install, upgrade, rollback, uninstall. Each test continues from the
+ * state of the previous one.
  */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
@@ -53,7 +54,7 @@ describe("the chart on a node", { timeout: 900_000 }, () => {
     return (await get<{ status?: KleidiNodeStatus }>(REPORT)).status ?? {};
   }
 
-  /** Whether a service account of the release may do this. */
+  /** @returns true if a service account of the release has this right */
   async function may(
     account: string,
     verb: string,
@@ -76,13 +77,13 @@ describe("the chart on a node", { timeout: 900_000 }, () => {
   const containerOf = (name: string) =>
     at.node.kubelet.waitFor(`${name} is ready`, name, ({ ready }) => ready, LIMIT_MS);
 
-  test("a dry-run by the server accepts every object, and leaves nothing", async () => {
+  test("a dry run on the server accepts every object, and leaves nothing", async () => {
     const args = helmArguments("install", values).filter((word) => word !== "--wait");
     helm.run([...args, "--dry-run=server"], at.kubeconfig);
     assert.equal(await statusOf(`/api/v1/namespaces/${NAMESPACE}`), 404);
   });
 
-  test("install waits until operator and agent are ready, and the node is reported", async () => {
+  test("install waits until operator and agent are ready, and the agent reports the node", async () => {
     const said = run("install");
     assert.match(said, /^STATUS: deployed$/m);
     assert.match(said, /kleidi render encryption-config --stage stage/);
@@ -126,7 +127,7 @@ describe("the chart on a node", { timeout: 900_000 }, () => {
     assert.equal(await may("kleidi-operator", "create", "serviceaccounts", "token"), false);
   });
 
-  test("a token of the agent's account that is bound to no node reports nothing", async () => {
+  test("a token of the agent's account without a node cannot report", async () => {
     const path = `/api/v1/namespaces/${NAMESPACE}/serviceaccounts/kleidi-agent/token`;
     const { body } = await at.node.api.ask("POST", path, { spec: { expirationSeconds: 600 } });
     const { token } = JSON.parse(body).status;
@@ -136,7 +137,7 @@ describe("the chart on a node", { timeout: 900_000 }, () => {
     assert.match(answer.body, /an agent may only report the node that its token is bound to/);
   });
 
-  test("an upgrade gives the right to rewrite Secrets, to one account", async () => {
+  test("an upgrade grants the right to rewrite Secrets to one account only", async () => {
     run("upgrade");
     assert.equal(await may("kleidi-operator", "create", "serviceaccounts", "token"), true);
     assert.equal(await may("kleidi-migration", "patch", "secrets"), true);
@@ -144,12 +145,12 @@ describe("the chart on a node", { timeout: 900_000 }, () => {
     assert.equal(await may("kleidi-operator", "list", "secrets"), false);
   });
 
-  test("a rollback takes it back, and the node goes on to be reported", async () => {
+  test("a rollback revokes the right, and the agent continues to report", async () => {
     run("rollback");
     assert.equal(await may("kleidi-migration", "patch", "secrets"), false);
     assert.equal(await statusOf(`/api/v1/namespaces/${NAMESPACE}/serviceaccounts/kleidi-migration`), 404);
     const { observedAt } = await report();
-    await until("there is a new report", async () => (await report()).observedAt !== observedAt, LIMIT_MS);
+    await until("a new report exists", async () => (await report()).observedAt !== observedAt, LIMIT_MS);
   });
 
   test("a release without the CRDs keeps them and the report", async () => {
@@ -172,7 +173,7 @@ describe("the chart on a node", { timeout: 900_000 }, () => {
     helm.run(["rollback", "kleidi", "1", "--namespace", NAMESPACE], at.kubeconfig);
   });
 
-  test("an agent reports through a socket, and does not see the one of the KMS", async () => {
+  test("an agent reports through a socket, and does not see the socket of the KMS", async () => {
     const socket = "/run/kleidi-admin/admin.sock";
     const socketGroup = 4711;
     const before = (await report()).host?.configurationHash;
@@ -192,7 +193,7 @@ describe("the chart on a node", { timeout: 900_000 }, () => {
     assert.equal(at.node.containerd.exec(id, "/usr/local/bin/node", "-e", script), "false\n");
   });
 
-  test("uninstall keeps the CRDs with their objects, and says so", async () => {
+  test("uninstall keeps the CRDs with their objects, and prints that it does", async () => {
     const said = run("uninstall");
     assert.match(said, /kept due to the resource policy/);
     for (const name of ["kleidinodes", "encryptionpolicies", "keyrotations"]) {
@@ -209,7 +210,7 @@ describe("the chart on a node", { timeout: 900_000 }, () => {
       assert.equal(await statusOf(path), 404, path);
   });
 
-  test("a second install takes over the CRDs that were kept", () => {
+  test("a second install adopts the kept CRDs", () => {
     const args = helmArguments("install", values).filter((word) => word !== "--wait");
     helm.run([...args, "--dry-run=server"], at.kubeconfig);
   });

@@ -15,11 +15,11 @@ export interface HelmNode {
   readonly node: TestNode;
   /** The path of a kubeconfig of the administrator. */
   readonly kubeconfig: string;
-  /** Values for this node: its ports are not the usual ones, and pods have no network but the node's. */
+  /** Values for this node: it has other ports than usual, and pods have only the network of the node. */
   readonly values: object;
 }
 
-/** @param image the name that the chart's values give to the operator's image */
+/** @param image the name of the operator's image in the values of the chart */
 export async function startHelmNode(image: string): Promise<HelmNode> {
   const images = [(await builtImages()).kleidi, await builtOperatorImage(), ...CONTROLLERS.map(builtImage)];
   const node = await TestNode.prepare({ images });
@@ -32,7 +32,7 @@ export async function startHelmNode(image: string): Promise<HelmNode> {
     node.boot();
     await node.untilReady();
     const path = `/api/v1/nodes/${NODE}`;
-    await until("the node is there", async () => (await node.api.get(path)).status === 200);
+    await until("the node exists", async () => (await node.api.get(path)).status === 200);
     await markControlPlane(node);
     const kubeconfig = "/root/kubeconfig";
     node.machine.write(kubeconfig, JSON.stringify(kubeconfigOf(node.api.url, node.api.token)), 0o600);
@@ -43,7 +43,7 @@ export async function startHelmNode(image: string): Promise<HelmNode> {
   }
 }
 
-/** Gives kleidí another admin listener: what `kleidi render` prints for it is written and run. */
+/** Gives kleidí another admin listener: writes the files and runs the commands of `kleidi render`. */
 export function listenAt({ machine }: TestNode, admin: object): void {
   const config = JSON.parse(readFileSync(machine.path(CONFIG), "utf8"));
   machine.write(CONFIG, JSON.stringify({ ...config, admin }));

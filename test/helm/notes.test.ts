@@ -1,4 +1,4 @@
-/** The text after an install: for each set of values, and its `kleidi` commands run. */
+/** The notes after an install: their text for several values, and their `kleidi` commands. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
@@ -18,18 +18,18 @@ describe("the notes of the chart", () => {
     return said.slice(said.indexOf("\nNOTES:\n"));
   }
 
-  test("by default they say what stays, and that nothing reads a Secret", (t) => {
+  test("the default notes name the kept objects, and state that nothing reads a Secret", (t) => {
     t.assert.snapshot(notes({}).split("\n"));
   });
 
-  test("they warn that an uninstall would lose objects, and name the rights that were given", (t) => {
+  test("the notes warn that an uninstall would lose objects, and name the granted rights", (t) => {
     const migration = { enabled: true, resources: ["secrets"] };
     t.assert.snapshot(
       notes({ crds: { keep: false }, migration, prometheusRule: { enabled: true } }).split("\n"),
     );
   });
 
-  test("each kleidi command in them runs", () => {
+  test("each kleidi command in the notes runs", () => {
     const page = readFileSync(join(root, "docs/deploying.md"), "utf8");
     writeFileSync(join(helm.folder, "kleidi.yaml"), /^```yaml\n(.*?)^```$/ms.exec(page)?.[1] ?? "");
     const commands = [...notes({}).matchAll(/^ +kleidi (.*)$/gm)].map(([, words = ""]) => words);

@@ -1,4 +1,4 @@
-/** The commands and the values that docs/helm.md shows. */
+/** Reads the commands and the values from docs/helm.md. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse } from "yaml";
@@ -13,7 +13,7 @@ export const pageValues: { image: { repository: string; tag: string } } = parse(
 
 /**
  * @param start the first words after `helm`
- * @param values the path of the file that stands for the page's values.yaml
+ * @param values the path of the file to use in place of the page's values.yaml
  * @returns the arguments of the last such command
  */
 export function helmArguments(start: string, values: string): string[] {

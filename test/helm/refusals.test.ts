@@ -1,4 +1,4 @@
-/** Values that the chart refuses: by its schema, or by a rule that crosses values. */
+/** Values that the chart refuses, by its schema or by a rule about several values. */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -14,14 +14,14 @@ interface Schema {
   readonly items?: Schema;
 }
 
-/** By the schema: the value, and the place that helm names. */
+/** Refused by the schema: the value, and the location in helm's message. */
 const BY_SCHEMA: Readonly<Record<string, readonly [object, string]>> = {
   "an unknown value": [{ opreator: {} }, "''"],
   "an unknown value further down": [{ operator: { replica: 2 } }, "'/operator'"],
   "a value of another type": [{ crds: { keep: "true" } }, "'/crds/keep'"],
   "zero replicas": [{ operator: { replicas: 0 } }, "'/operator/replicas'"],
   "an interval of the agent above a minute": [{ agent: { intervalSeconds: 61 } }, "'/agent/intervalSeconds'"],
-  "a digest that is none": [{ image: { digest: "sha256:abc" } }, "'/image/digest'"],
+  "a malformed digest": [{ image: { digest: "sha256:abc" } }, "'/image/digest'"],
   "a repository with a digest in it": [{ image: { repository: "a/b@sha256:0" } }, "'/image/repository'"],
   "an API server without TLS": [{ apiServer: { url: "http://10.0.0.1" } }, "'/apiServer/url'"],
   "no memory limit": [{ agent: { resources: { limits: { memory: null } } } }, "'/agent/resources/limits'"],
@@ -33,7 +33,7 @@ const BY_SCHEMA: Readonly<Record<string, readonly [object, string]>> = {
     { migration: { enabled: true, resources: ["*"] } },
     "'/migration/resources/0'",
   ],
-  "an admin socket beside the one of the KMS": [
+  "an admin socket in the folder of the KMS socket": [
     { agent: { admin: { address: "", socket: "/run/kleidi/admin.sock", socketGroup: 4711 } } },
     "'/agent/admin/socket'",
   ],
@@ -44,7 +44,7 @@ const BY_SCHEMA: Readonly<Record<string, readonly [object, string]>> = {
   "a listener on another address": [{ operator: { listenAddress: "10.0.0.1" } }, "'/operator/listenAddress'"],
 };
 
-/** By a rule of templates/_checks.tpl; the sentences are in the snapshot. */
+/** Refused by a rule of templates/_checks.tpl; the snapshot has the messages. */
 const BY_RULE: Readonly<Record<string, object>> = {
   "an image without a name": { image: { repository: "" } },
   "an image without a tag or a digest": { image: { tag: "" } },
@@ -72,7 +72,7 @@ describe("the chart refuses", () => {
   const helm = new Helm();
   after(() => helm.close());
 
-  /** @returns what helm wrote to stderr */
+  /** @returns the stderr of helm */
   function refuse(values: object): string {
     const files = [{ image: IMAGE }, values].flatMap((each) => ["--values", helm.values(each)]);
     const { status, stdout, stderr } = helm.try(["template", "kleidi", CHART, ...files]);

@@ -1,12 +1,12 @@
-/** The objects of the chart, as Helm renders them without a cluster. */
+/** Renders the objects of the chart with Helm, without a cluster. */
 import { parseAllDocuments } from "yaml";
 import { CHART, type Helm } from "./helm.ts";
 
-// The chart's objects are of many kinds, and each test looks at other fields.
+// The chart has objects of many kinds, and each test reads different fields.
 // biome-ignore lint/suspicious/noExplicitAny: see above
 export type Rendered = any;
 
-/** The least that the chart needs. */
+/** The required values of the chart. */
 export const IMAGE = { repository: "registry.example/kleidi-operator", tag: "0.1.0" };
 export const NAMESPACE = "another-namespace";
 

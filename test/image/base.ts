@@ -1,6 +1,6 @@
 /**
- * The base of the image, made on this machine: Debian 13 by debootstrap, from the archive that this machine's apt uses, with the Node of
- * the lockfile. It stands for the published image of Debian 13 with Node 26, which a build elsewhere names by its digest.
+ * Makes the base of the image on this machine: Debian 13 by debootstrap, from the archive of this machine's apt, with the Node of the
+ * lockfile. It replaces the published image of Debian 13 with Node 26, which other builds name by its digest.
  */
 import { createHash } from "node:crypto";
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from "node:fs";
@@ -12,11 +12,11 @@ import { root } from "../support/fixture.ts";
 
 const PACKAGES = ["binutils", "libatomic1", "libstdc++6"];
 const NODE = `node-linux-${process.arch}`;
-/** Archives of bases, which all checkouts share: one takes a minute. */
+/** Archives of bases, shared by all checkouts: making one takes a minute. */
 const CACHE = join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "kleidi", "image-base");
 
 /**
- * Brings the base into the storage; call it while you hold the lock of the storage.
+ * Loads the base into the storage. The caller must hold the lock of the storage.
  * @returns the name of the image with its digest, for FROM
  */
 export function baseImage(): string {

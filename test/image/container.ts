@@ -1,4 +1,4 @@
-/** The image in podman under the flags that docs/image.md shows, with the files of a node in a folder of its own. */
+/** Runs the image in podman with the flags of docs/image.md, with the files of a node in a separate folder. */
 import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
@@ -19,7 +19,7 @@ const CONFIG = {
 };
 
 /**
- * Makes the folders of a node as docs/image.md lists them, with a configuration of the local provider.
+ * Makes the folders that docs/image.md lists, with a configuration of the local provider.
  * @param changes keys of the configuration
  */
 export function makeNodeFiles(folder: string, changes: Readonly<Record<string, unknown>> = {}): void {
@@ -36,7 +36,7 @@ export function makeNodeFiles(folder: string, changes: Readonly<Record<string, u
   chmodSync(file, 0o640);
 }
 
-/** A folder with an owner, a group and a mode, whatever the umask is. */
+/** Makes a folder with an owner, a group and a mode, independent of the umask. */
 function make(path: string, uid: number, gid: number, mode: number): void {
   mkdirSync(path, { recursive: true });
   chownSync(path, uid, gid);
@@ -52,22 +52,22 @@ export class HardenedContainer {
     makeNodeFiles(this.folder);
   }
 
-  /** Runs a command of kleidí in a container of its own. @returns its stdout */
+  /** Runs a command of kleidí in a new container. @returns its stdout */
   run(...command: string[]): string {
     return podman("run", "--rm", ...this.#flags(), IMAGE, ...command);
   }
 
-  /** The arguments of podman that run Node alone in a container with the same flags. */
+  /** The arguments of podman that run only Node in a container with the same flags. */
   nodeCommand(...args: string[]): string[] {
     return ["run", "--rm", "--entrypoint", "/usr/local/bin/node", ...this.#flags(), IMAGE, ...args];
   }
 
-  /** Starts the host; it may not be ready yet. */
+  /** Starts the host without waiting until it is ready. */
   serve(): void {
     podman("run", "--detach", "--name", this.name, ...this.#flags(), IMAGE, "serve");
   }
 
-  /** Ends the host and removes its container. */
+  /** Stops the host and removes its container. */
   stop(): void {
     tryPodman("rm", "--force", "--time", "0", this.name);
   }
@@ -77,7 +77,7 @@ export class HardenedContainer {
     return podman("exec", this.name, "node", ...args);
   }
 
-  /** Asks Status as a user that is not the host's, in a container with the same flags and these groups. */
+  /** Calls Status as another user than the host's, in a container with the same flags and these groups. */
   askAs(uid: number, groups: readonly number[]) {
     const flags = this.#flags();
     const at = flags.indexOf("--user");
@@ -91,7 +91,7 @@ export class HardenedContainer {
     rmSync(this.folder, { recursive: true, force: true });
   }
 
-  /** The flags of the page, with the folders of this node. */
+  /** The flags from the page, with the folders of this node. */
   #flags(): string[] {
     const words = commandOf("podman run").slice("podman run --detach --name kleidi".split(" ").length);
     return words.slice(0, -2).map((each) => (each.startsWith("/") ? `${this.folder}${each}` : each));

@@ -1,4 +1,4 @@
-/** The image of kleidí: built as docs/image.md says, and run with podman under the flags of that page. */
+/** The image of kleidí, built with the commands of docs/image.md and run with podman and the flags of that page. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { lstatSync } from "node:fs";
@@ -69,14 +69,14 @@ describe("the image", () => {
     }
   });
 
-  test("in the hardened container a key is made, and the wall is in force", () => {
+  test("the hardened container creates a key, and the wall is in force", () => {
     container.run("key", "init");
     const { findings } = JSON.parse(container.run("check", "--live", "--json"));
     const { detail } = findings.find(({ subject }: { subject: string }) => subject === "wall");
     assert.match(detail, /^landlock: /);
   });
 
-  test("a member of the socket's group is served, and another user is not", async () => {
+  test("a member of the socket's group can connect, and another user cannot", async () => {
     container.serve();
     await untilWell(async () => lstatSync(container.socket));
     const member = container.askAs(STRANGER, [SOCKET_GROUP]);
@@ -87,7 +87,7 @@ describe("the image", () => {
     assert.equal(lstatSync(container.socket).mode & 0o777, 0o660);
   });
 
-  test("the running container has no network, no capability and no way to write", () => {
+  test("the running container has no network, no capability and no writable path", () => {
     const script = `
       const { networkInterfaces } = require("node:os");
       const { readFileSync, writeFileSync } = require("node:fs");
@@ -106,7 +106,7 @@ describe("the image", () => {
     });
   });
 
-  test("the command of the page runs in the container", () => {
+  test("the page's exec command runs in the container", () => {
     const [, ...words] = commandOf("podman exec");
     const [command = "", ...args] = words.map((each) => (each === "kleidi" ? container.name : each));
     assert.ok(args.includes(MAIN));

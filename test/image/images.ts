@@ -1,4 +1,4 @@
-/** The image of kleidí and those of its providers, built once for the same files: tests and benchmarks share them. */
+/** Builds the image of kleidí and those of its providers, once for the same files. Tests and benchmarks share them. */
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
@@ -22,7 +22,7 @@ export interface Images {
   readonly provider: string;
 }
 
-/** Builds the images, or returns those that were built of the same files before. Both are in the storage too. */
+/** Builds the images, or returns earlier ones of the same files. Both are in the storage too. */
 export async function builtImages(): Promise<Images> {
   const dist = await builtDist();
   return locked(() => {
@@ -38,7 +38,7 @@ export async function builtImages(): Promise<Images> {
 }
 
 /**
- * Builds the image of kleidí as docs/image.md says.
+ * Builds the image of kleidí with the command of docs/image.md.
  * @returns its digest: `sha256:…`
  */
 export function buildKleidi(dist: BuiltDist, tag: string): string {
@@ -71,7 +71,7 @@ export function locked<T>(work: () => T): T {
 
 /** @returns the digest of the image */
 export function buildImage(file: string, tag: string, context: string, args: readonly string[]): string {
-  // The isolation without namespaces works in a container too; nothing that a step runs uses the network.
+  // Isolation without namespaces works in a container too; no step uses the network.
   const isolation = ["--isolation", "chroot", "--network", "host"];
   const named = args.flatMap((each) => ["--build-arg", each]);
   buildah(
@@ -100,7 +100,7 @@ export function removeImage(tag: string): void {
   if (all.includes(`${name} ${version}`)) buildah("rmi", "--force", tag);
 }
 
-/** Images of an earlier build are removed. */
+/** Removes the images of earlier builds. */
 function exportAll(folder: string): void {
   const parent = join(folder, "..");
   rmSync(parent, { recursive: true, force: true });

@@ -1,4 +1,4 @@
-/** The image of the operator and the agent, built once for the same tree: its own test and that of the chart share it. */
+/** Builds the image of the operator and the agent, once for the same tree. Its own test and the chart's test share it. */
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -17,7 +17,7 @@ export async function builtOperatorImage(): Promise<string> {
   return locked(() => {
     const archive = join(STORAGE, "operator", `${keyOf(dist)}.tar`);
     if (existsSync(archive)) return archive;
-    // The image of an earlier build.
+    // Remove the image of an earlier build.
     rmSync(dirname(archive), { recursive: true, force: true });
     mkdirSync(dirname(archive), { recursive: true });
     removeImage(OPERATOR_IMAGE);
@@ -34,7 +34,7 @@ export async function builtOperatorImage(): Promise<string> {
   });
 }
 
-/** Builds it as docs/helm.md says. @returns its digest */
+/** Builds the image with the command of docs/helm.md. @returns its digest */
 export function buildOperator(dist: BuiltDist, tag: string): string {
   const version = dist.name.replace(/^kleidi-/, "");
   const args = [`NODE=${baseImage()}`, `VERSION=${version}`, `REVISION=${dist.commit}`];
@@ -42,7 +42,7 @@ export function buildOperator(dist: BuiltDist, tag: string): string {
 }
 
 function keyOf(dist: BuiltDist): string {
-  // The folder is named by the content of the checkout, and its commit is a label of the image.
+  // The name of the folder depends on the content of the checkout; the image has the commit as a label.
   const hash = createHash("sha256").update(`${dist.folder}\n`);
   for (const file of [DOCKERFILE, join(import.meta.dirname, "base.ts")]) hash.update(readFileSync(file));
   return hash.digest("hex").slice(0, 16);

@@ -1,4 +1,4 @@
-/** The image of the operator and the agent, run with podman as a hardened pod runs it. */
+/** The image of the operator and the agent, run with podman under the restrictions of a hardened pod. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { before, describe, test } from "node:test";
@@ -58,13 +58,13 @@ describe("the image of the operator", () => {
     }
   });
 
-  test("without a capability and a writable file it explains itself, and refuses what it cannot do", () => {
+  test("without capabilities and writable files it prints its help, and refuses invalid options", () => {
     assert.match(
       podman("run", ...HARDENED, OPERATOR_IMAGE, "--help"),
       /^Usage: kleidi-operator controller\|agent/,
     );
     const { status, stderr } = tryPodman("run", ...HARDENED, OPERATOR_IMAGE, "agent");
     assert.equal(status, 2);
-    assert.match(stderr, /^Cannot report: --node is missing, and so is NODE_NAME$/m);
+    assert.match(stderr, /^Cannot report: neither --node nor NODE_NAME is set$/m);
   });
 });

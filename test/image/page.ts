@@ -1,4 +1,4 @@
-/** The commands that docs/image.md shows. */
+/** Reads the commands from docs/image.md. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { root } from "../support/fixture.ts";
@@ -7,7 +7,7 @@ const PAGE = readFileSync(join(root, "docs", "image.md"), "utf8");
 
 /**
  * @param start the first words of the command
- * @returns the words of the command, whose lines are joined
+ * @returns the words of the command, with its lines joined
  */
 export function commandOf(start: string): string[] {
   const line = PAGE.replaceAll("\\\n", " ")

@@ -1,4 +1,4 @@
-/** kleidi config init: what it writes is a configuration, and works after the steps that it names. */
+/** kleidi config init writes a valid configuration, which works after the steps in its comments. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
@@ -14,7 +14,7 @@ requireDebian(["swtpm"]);
 
 const RUN_MS = 120_000;
 
-/** A folder of its own for each test. */
+/** A separate folder for each test. */
 function folderOf(t: { after(fn: () => Promise<void>): void }): Fixture {
   const fixture = new Fixture();
   t.after(() => fixture.close());
@@ -24,12 +24,12 @@ function folderOf(t: { after(fn: () => Promise<void>): void }): Fixture {
 /** The options for a host in the folder of a fixture. */
 const inFolder = (fixture: Fixture) => ["--socket", fixture.socket];
 
-/** The steps that the comments of the file name. */
+/** The steps in the comments of the file. */
 function stepsIn(fixture: Fixture): string[] {
   return [...fixture.readConfig().matchAll(/^# {3}\d+\. (.*)$/gm)].map(([, step = ""]) => step);
 }
 
-/** Runs the commands of kleidi that stand in a step. */
+/** Runs the kleidi commands in a step. */
 function follow(step: string): void {
   const [command] = /kleidi (?:key|check) [^;]*/.exec(step) ?? [];
   if (command === undefined) return;
@@ -83,7 +83,7 @@ describe("the file works after its own steps", () => {
   });
 
   for (const auth of ["approle", "token"])
-    test(`vault with ${auth}: check, which asks no server`, async (t) => {
+    test(`vault with ${auth}: check, which contacts no server`, async (t) => {
       const fixture = folderOf(t);
       const secret = join(fixture.folder, "secret");
       writeFileSync(secret, "s.secret\n", { mode: 0o600 });
@@ -116,7 +116,7 @@ describe("the file", () => {
     assert.equal(first, `# yaml-language-server: $schema=${join(root, "docs/kleidi.schema.json")}`);
   });
 
-  test("has mode 0640, and nothing is left beside it", () => {
+  test("has mode 0640, and no temporary file is left", () => {
     assert.equal(statSync(fixture.config).mode & 0o777, 0o640);
     assert.deepEqual(readdirSync(fixture.folder).sort(), ["keys", "kleidi.yaml"]);
   });
@@ -126,14 +126,14 @@ describe("the file", () => {
       .readConfig()
       .split("\n")
       .filter((line) => /^ *(- )?\w+: \S/.test(line) && !line.includes(" # "));
-    // the group and the provider of the key are plain from the lines before them
+    // the lines before them explain the group and the provider of the key
     assert.deepEqual(
       unexplained.map((line) => line.trim()),
       ["group: root", "provider: local"],
     );
   });
 
-  test("is valid with its recommended lines in force too", () => {
+  test("is valid with its recommended lines uncommented", () => {
     const text = fixture.readConfig().replaceAll(/^# (admin|audit): /gm, "$1: ");
     const { admin, audit } = parseConfig(text, fixture.config);
     assert.ok(admin !== undefined && audit !== undefined);
@@ -154,7 +154,7 @@ describe("the file", () => {
   });
 });
 
-/** Options that cannot be used, and the option that the sentence names. */
+/** Invalid options, and the option that the message names. */
 const REFUSED: readonly (readonly [name: string, words: string, option: string])[] = [
   ["no provider", "", "--for"],
   ["an unknown provider", "--for aws", "--for"],
@@ -204,7 +204,7 @@ describe("refuses, with exit code 2 and no file,", () => {
 });
 
 describe("on a terminal", () => {
-  /** Types lines on a terminal of its own (script(1)). */
+  /** Types lines on a new terminal (script(1)). */
   function type(fixture: Fixture, lines: readonly string[]) {
     const command = `'${kleidi}' config init --config '${fixture.config}'`;
     const input = lines.map((line) => `${line}\n`).join("");

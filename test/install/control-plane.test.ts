@@ -1,6 +1,6 @@
 /**
- * docs/install-api-server.md and docs/recovery.md on a machine with a real systemd, etcd and kube-apiserver: every command that they show,
- * in their order. Each loss is played before its section is walked, and every Secret is read after it.
+ * Runs every command of docs/install-api-server.md and docs/recovery.md, in order, on a machine with a real systemd, etcd and kube-apiserver.
+ * Each test causes the loss, follows the section about it, and then reads every Secret.
  */
 import assert from "node:assert/strict";
 import { copyFileSync, globSync, readFileSync, writeFileSync } from "node:fs";
@@ -47,7 +47,7 @@ describe("a control plane without a distribution", () => {
   const walk = (page: Page, heading: string) =>
     page.blocks(heading).map((block) => machine.mustRun(`set -e\n${block}`));
 
-  /** Puts the configuration that a section shows over the one in force. */
+  /** Merges the configuration of a section into the one in force. */
   function configure(page: Page, heading: string): void {
     const [shown = ""] = page.blocks(heading, "yaml");
     const merged = overlay(parse(readFileSync(configuration, "utf8")), parse(shown));
@@ -59,7 +59,7 @@ describe("a control plane without a distribution", () => {
     machine.untilReady();
   }
 
-  /** Restarts the API server, which must not become ready, until its log says why. */
+  /** Restarts the API server, which must not become ready, and waits until its log has the reason. */
   function assertNotReady(reason: string): void {
     machine.mustRun("systemctl restart kube-apiserver.service");
     const log = "journalctl --unit kube-apiserver.service --since -60s --no-pager";
@@ -67,7 +67,7 @@ describe("a control plane without a distribution", () => {
       `timeout 60 sh -c 'until ${log} | grep --quiet "${reason}"; do sleep 0.5; done'`,
     );
     if (status !== 0)
-      throw new Error(`its log does not say ${reason}:\n${machine.run(`${log} | tail --lines 20`).text}`);
+      throw new Error(`its log does not contain ${reason}:\n${machine.run(`${log} | tail --lines 20`).text}`);
     assert.notEqual(machine.run("kubectl get --raw /readyz").status, 0);
   }
 
@@ -114,8 +114,8 @@ describe("a control plane without a distribution", () => {
   });
 
   describe("recovery.md", () => {
-    test("Before anything is lost", () => {
-      walk(recovery, "Before anything is lost");
+    test("Make backups", () => {
+      walk(recovery, "Make backups");
     });
 
     test("A key file is gone or damaged", () => {
@@ -125,7 +125,7 @@ describe("a control plane without a distribution", () => {
       ]) {
         machine.mustRun(damage);
         machine.run("systemctl restart kleidi.service");
-        const [seen = ""] = walk(recovery, "Where to look first");
+        const [seen = ""] = walk(recovery, "First checks");
         assert.match(seen, /key-missing|key-file-invalid/);
         walk(recovery, "A key file is gone or damaged");
         restartApiServer();
@@ -178,21 +178,21 @@ describe("a control plane without a distribution", () => {
       walk(recovery, "Every copy of a key is lost");
       assert.match(machine.mustRun("cat lost-secrets.txt"), /^\/registry\/secrets\/default\/before$/m);
       secrets.clear();
-      createSecret("anew");
+      createSecret("recreated");
       restartApiServer();
       assertReadable();
-      assert.match(machine.storedPrefix("anew"), KLEIDI);
+      assert.match(machine.storedPrefix("recreated"), KLEIDI);
     });
   });
 
   test("install-api-server.md: Leave", () => {
     walk(installation, "Leave");
-    assert.doesNotMatch(machine.storedPrefix("anew"), KLEIDI);
+    assert.doesNotMatch(machine.storedPrefix("recreated"), KLEIDI);
     machine.mustRun("systemctl stop kleidi.service");
     assertReadable();
   });
 
-  /** From kek-2026 to kek-2027, and kek-2026 is retired: its files are in the backup alone. */
+  /** Rotates from kek-2026 to kek-2027 and retires kek-2026: only the backup has its files. */
   function rotate(): void {
     const use = (keys: Record<string, string>) => {
       const document = parse(readFileSync(configuration, "utf8"));

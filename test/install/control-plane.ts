@@ -1,4 +1,4 @@
-/** A control-plane node without a distribution: etcd and kube-apiserver are services of a real systemd, kubectl and etcdctl are there. */
+/** A control-plane node without a distribution: etcd and kube-apiserver are services of a real systemd; kubectl and etcdctl are installed. */
 import { generateKeyPairSync, randomBytes } from "node:crypto";
 import { copyFileSync, mkdirSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
@@ -42,14 +42,14 @@ const API_SERVER = unit("etcd.service", [
 ]);
 
 export class ControlPlane extends Machine {
-  /** Boots the machine, with the API server serving. */
+  /** Boots the machine and waits until the API server serves. */
   async start(): Promise<void> {
     for (const name of ["etcd", "kube-apiserver"]) this.#program(join(binaries, name));
     for (const name of ["kubectl", "etcdctl", "etcdutl"]) this.#program(join(TOOLS, name));
     this.#write("/etc/systemd/system/etcd.service", ETCD);
-    // The API server tells systemd when it is ready only where it can be reached from outside: it counts as started at once.
+    // The API server notifies systemd only if it can be reached from outside. Here it counts as started at once.
     this.#write("/etc/systemd/system/kube-apiserver.service", API_SERVER.replace("notify", "exec"));
-    // debootstrap leaves it to the installer.
+    // debootstrap leaves this step to the installer.
     this.#write("/etc/hosts", "127.0.0.1 localhost\n", 0o644);
     this.#writeIdentity();
     await this.boot();
@@ -62,7 +62,7 @@ export class ControlPlane extends Machine {
     this.mustRun("timeout 120 sh -c 'until kubectl get --raw /readyz >/dev/null 2>&1; do sleep 0.5; done'");
   }
 
-  /** The value of a Secret, asked of the API server. */
+  /** Reads the value of a Secret from the API server. */
   secret(name: string): string {
     const value = this.mustRun(`kubectl get secret ${name} --output 'jsonpath={.data.value}'`);
     return Buffer.from(value, "base64").toString();
@@ -72,7 +72,7 @@ export class ControlPlane extends Machine {
     this.mustRun(`kubectl create secret generic ${name} --from-literal=value=${value}`);
   }
 
-  /** The first bytes of a Secret in etcd, as text: the provider that wrote it. */
+  /** Reads the first bytes of a Secret in etcd, as text. They name the provider that wrote it. */
   storedPrefix(name: string): string {
     return this.mustRun(
       `etcdctl get /registry/secrets/default/${name} --print-value-only | head --bytes 22 | tr --delete '\\0'`,

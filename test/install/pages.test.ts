@@ -1,4 +1,4 @@
-/** The commands under `sh` on the pages on installation and upgrade run, in their order, with the configuration of docs/deploying.md. */
+/** Runs the `sh` commands of the pages on installation and upgrade, in order, with the configuration of docs/deploying.md. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
@@ -41,7 +41,7 @@ test("image.md: the module from an image volume", (t) => {
 });
 
 describe("upgrade.md", () => {
-  test("each command runs beside a configuration with a key", async (t) => {
+  test("each command runs in a folder with a configuration and a key", async (t) => {
     const fixture = new Fixture();
     t.after(() => fixture.close());
     copyFileSync(localModule, join(fixture.folder, "local.wasm"));
@@ -55,7 +55,7 @@ describe("upgrade.md", () => {
   });
 });
 
-/** Also those of blocks that belong to an item of a list. */
+/** Includes blocks inside list items. */
 function allCommands(name: string): string[] {
   const page = readFileSync(join(root, "docs", name), "utf8");
   return [...page.matchAll(/^( *)```sh\n(.*?)^\1```$/gms)].flatMap(([, , block = ""]) =>

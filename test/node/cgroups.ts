@@ -1,22 +1,22 @@
-/** A cgroup of its own in every hierarchy, version 1 and 2: pods are counted there, and nothing else. */
+/** Creates a separate cgroup in every hierarchy, version 1 and 2. It contains only pods. */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 const ROOT = "/sys/fs/cgroup";
 
-/** @throws the system's error where a hierarchy cannot be written */
+/** @throws the system's error if a hierarchy is not writable */
 export function makeCgroups(name: string): void {
   for (const hierarchy of hierarchies()) {
     const folder = join(hierarchy, name);
     mkdirSync(folder);
-    // Version 1: a new cpuset is empty, and no process may enter it.
+    // Version 1: a new cpuset is empty, and no process can enter it.
     for (const file of ["cpuset.cpus", "cpuset.mems"])
       if (hierarchy.endsWith("/cpuset"))
         writeFileSync(join(folder, file), readFileSync(join(hierarchy, file)));
   }
 }
 
-/** Removes them with everything below. @returns false if a process is still in one of them */
+/** Removes the cgroups and their children. @returns false if a process is still in one of them */
 export function removeCgroups(name: string): boolean {
   return hierarchies()
     .map((hierarchy) => remove(join(hierarchy, name)))

@@ -1,4 +1,4 @@
-/** containerd 2 with runc on a machine of its own. */
+/** Runs containerd 2 with runc on a test machine. */
 
 import { copyFileSync } from "node:fs";
 import { basename, join } from "node:path";
@@ -8,7 +8,7 @@ import { nameOf } from "./images.ts";
 import type { Machine } from "./machine.ts";
 
 export const CRI_SOCKET = "/run/containerd/containerd.sock";
-/** The namespace that the kubelet's containers are in. */
+/** The namespace of the kubelet's containers. */
 const NAMESPACE = "k8s.io";
 
 export class Containerd {
@@ -17,11 +17,11 @@ export class Containerd {
 
   constructor(machine: Machine) {
     this.#machine = machine;
-    // Where an overlay cannot be mounted, each container gets a copy of its image.
+    // If overlay cannot be mounted, each container gets a copy of its image.
     this.#snapshotter = canOverlay(machine.root) ? "overlayfs" : "native";
   }
 
-  /** Starts it and waits until the kubelet can use it: a kubelet that finds nothing there ends. */
+  /** Starts containerd and waits until the kubelet can use it: a kubelet without it exits. */
   async start(): Promise<void> {
     this.#machine.write("/etc/containerd/config.toml", this.#config());
     const process = this.#machine.spawn([
@@ -29,7 +29,7 @@ export class Containerd {
       "--config",
       "/etc/containerd/config.toml",
     ]);
-    await until("containerd is there", async () => {
+    await until("containerd answers", async () => {
       if (process.exitCode !== null) throw new Error(`containerd ended:\n${this.#machine.log("containerd")}`);
       return /io\.containerd\.grpc\.v1\s+cri\s.*\sok\s/.test(this.ctr("plugins", "list"));
     });
@@ -48,7 +48,7 @@ export class Containerd {
   }
   #execs = 0;
 
-  /** The process of a container, with its number on the machine. */
+  /** The id of a container's process, in the PID namespace of the machine. */
   pidOf(container: string): number {
     const line = this.ctr("tasks", "list")
       .split("\n")

@@ -1,11 +1,11 @@
-/** The static pods of etcd and kube-apiserver, with what kubeadm gives them and no more than a node of tests needs. */
+/** The static pods of etcd and kube-apiserver, like those of kubeadm, reduced to the needs of a test node. */
 import { generateKeyPairSync } from "node:crypto";
 import { type ImageName, nameOf } from "./images.ts";
 import { MANIFESTS, NODE } from "./kubelet.ts";
 import type { Machine } from "./machine.ts";
 
 export const PKI = "/etc/kubernetes/pki";
-/** Where `kleidi render encryption-config` puts its file. */
+/** The path of the file of `kleidi render encryption-config`. */
 export const ENCRYPTION_CONFIG = "/etc/kubernetes/enc/enc.yaml";
 
 export interface Ports {
@@ -14,7 +14,7 @@ export interface Ports {
   readonly api: number;
 }
 
-/** Writes the key of the service accounts and the tokens of the administrator and of the kubelet. */
+/** Writes the service account key and the tokens of the administrator and the kubelet. */
 export function writeCredentials(machine: Machine, tokens: { admin: string; node: string }): void {
   const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
   machine.write(`${PKI}/sa.key`, privateKey.export({ type: "pkcs8", format: "pem" }).toString(), 0o600);
@@ -45,7 +45,7 @@ export function writeApiServer(machine: Machine, ports: Ports): void {
   writePod(machine, apiServerPod(ports));
 }
 
-/** The pod of kube-apiserver; a test may change it before it writes it. */
+/** The pod of kube-apiserver; a test may change it before writing it. */
 export function apiServerPod({ etcd, api }: Ports): StaticPod {
   const args = [
     `--etcd-servers=http://127.0.0.1:${etcd}`,

@@ -6,13 +6,13 @@ import type { TestNode } from "./node.ts";
 
 const KUBECONFIG = "/etc/kubernetes/controllers/kubeconfig";
 const PLUGINS = "/opt/cni/bin";
-/** Taint and label as kubeadm gives them to a node of the control plane. */
+/** The taint and label that kubeadm sets on a control-plane node. */
 const CONTROL_PLANE = "node-role.kubernetes.io/control-plane";
 
-/** Images of the node for these pods; NodeOptions.images. */
+/** The images for these pods; see NodeOptions.images. */
 export const CONTROLLERS = ["kube-scheduler", "kube-controller-manager"] as const;
 
-/** Writes both pods, and a network configuration: without one the node is never ready. Call it before the kubelet starts. */
+/** Writes both pods and a network configuration, without which the node never becomes ready. Call this before the kubelet starts. */
 export async function writeControllers(node: TestNode): Promise<void> {
   const { machine, api } = node;
   machine.write(KUBECONFIG, JSON.stringify(kubeconfigOf(api.url, api.token)), 0o600);
@@ -25,7 +25,7 @@ export async function writeControllers(node: TestNode): Promise<void> {
   const folders = ["/etc/kubernetes/controllers", PKI, "/run/kubernetes"];
   const signing = [
     `--service-account-private-key-file=${PKI}/sa.key`,
-    // The API server made its certificate itself.
+    // The certificate of the API server is self-signed.
     "--root-ca-file=/run/kubernetes/apiserver.crt",
   ];
   for (const [name, args] of [
@@ -39,7 +39,7 @@ export async function writeControllers(node: TestNode): Promise<void> {
   writeLoopback(node);
 }
 
-/** Pods that are not on the host's network get a loopback and nothing else: no bridge is made on this machine. */
+/** Pods outside the host's network get only a loopback interface: no bridge is created on this machine. */
 function writeLoopback({ machine }: TestNode): void {
   machine.run("mkdir", "-p", "/opt/cni");
   machine.run("ln", "-s", "/usr/lib/cni", PLUGINS);
@@ -47,7 +47,7 @@ function writeLoopback({ machine }: TestNode): void {
   machine.write("/etc/cni/net.d/10-loopback.conflist", JSON.stringify(conflist));
 }
 
-/** Label and taint of a node of the control plane. */
+/** Sets the label and taint of a control-plane node. */
 export async function markControlPlane({ api }: TestNode): Promise<void> {
   const body = {
     metadata: { labels: { [CONTROL_PLANE]: "" } },
@@ -59,12 +59,12 @@ export async function markControlPlane({ api }: TestNode): Promise<void> {
   if (status !== 200) throw new Error(`marking the node gave ${status}: ${said}`);
 }
 
-/** A kubeconfig of the administrator for a program on this machine, or on the node. */
+/** The administrator's kubeconfig, for a program on this machine or on the node. */
 export function kubeconfigOf(server: string, token: string): object {
   return {
     apiVersion: "v1",
     kind: "Config",
-    // The API server made its certificate itself.
+    // The certificate of the API server is self-signed.
     clusters: [{ name: "node", cluster: { server, "insecure-skip-tls-verify": true } }],
     users: [{ name: "admin", user: { token } }],
     contexts: [{ name: "node", context: { cluster: "node", user: "admin" } }],

@@ -1,4 +1,4 @@
-/** The images of a node that are not kleidí's: a program of the control plane each, as the only file of its image. */
+/** The images of the control plane's programs. Each image has the program as its only file. */
 import { createHash } from "node:crypto";
 import {
   copyFileSync,
@@ -16,7 +16,7 @@ import { locked } from "../image/images.ts";
 import { buildah, STORAGE } from "../support/containers.ts";
 import { NODE_BIN } from "./machine.ts";
 
-/** Programs are where the control plane's own images have them: a manifest of kubeadm calls them by their name. */
+/** Programs have the same paths as in the published images, because kubeadm's manifests start them by name. */
 const dockerfileOf = (program: string) =>
   `FROM scratch\nCOPY ${program} /usr/local/bin/\nENTRYPOINT ["/usr/local/bin/${program}"]\n`;
 const PROGRAMS = {
@@ -31,7 +31,7 @@ export type ImageName = keyof typeof PROGRAMS;
 
 export const nameOf = (program: ImageName) => `localhost/${program}:test`;
 
-/** Makes what is missing of each image. @returns the path of its OCI archive */
+/** Builds an image unless it exists. @returns the path of its OCI archive */
 export function builtImage(program: ImageName): string {
   return locked(() => {
     const archive = join(STORAGE, "programs", `${program}-${stampOf(program)}.tar`);
@@ -71,7 +71,7 @@ function build(program: ImageName, archive: string): void {
   }
 }
 
-/** The build that a program is from, and the form of its image. */
+/** The build of a program, and the layout of its image. */
 function stampOf(program: ImageName): string {
   const stamp = readFileSync(join(PROGRAMS[program], ".stamp"));
   return createHash("sha256").update(stamp).update(dockerfileOf(program)).digest("hex").slice(0, 12);

@@ -1,4 +1,4 @@
-/** kleidí on a node: its files, the pod and the EncryptionConfiguration as `kleidi render` makes them, and its key. */
+/** Sets up kleidí on a node: its files and key, and the pod and the EncryptionConfiguration from `kleidi render`. */
 import { execFileSync } from "node:child_process";
 import { MAIN, makeNodeFiles, USER } from "../image/container.ts";
 import { IMAGE } from "../image/images.ts";
@@ -11,7 +11,7 @@ import type { TestNode } from "./node.ts";
 const CONFIG = "/etc/kleidi/kleidi.yaml";
 export const POD = `${MANIFESTS}/kleidi.yaml`;
 
-/** Writes the files of a node and renders what the kubelet and the API server read. */
+/** Writes kleidí's files on a node and renders the files of the kubelet and the API server. */
 export function install(node: TestNode, image: string): void {
   makeNodeFiles(node.machine.root);
   render(node.machine, "encryption-config");
@@ -19,7 +19,7 @@ export function install(node: TestNode, image: string): void {
   finish(node);
 }
 
-/** The same with kleidí in the API server's pod, whose manifest kubeadm writes. @param adminPort of the listener that is probed */
+/** The same for kleidí in the API server's pod, whose manifest kubeadm writes. @param adminPort the port of the probed listener */
 export function installSidecar(node: TestNode, image: string, adminPort: number): void {
   makeNodeFiles(node.machine.root, { admin: { listen: `127.0.0.1:${adminPort}` } });
   render(node.machine, "kubeadm", "--form", "sidecar", "--image", image);
@@ -28,7 +28,7 @@ export function installSidecar(node: TestNode, image: string, adminPort: number)
 }
 
 function finish(node: TestNode): void {
-  // The commands that render prints for its files.
+  // Run the commands that render prints for its files.
   node.machine.run("systemd-sysusers", "kleidi.conf");
   node.machine.run("systemd-tmpfiles", "--create", "kleidi.conf");
   initKey(node);
@@ -39,7 +39,7 @@ export function render(machine: Machine, form: string, ...options: string[]): vo
   execFileSync(kleidi, args, { stdio: ["ignore", "ignore", "pipe"] });
 }
 
-/** Makes the key in a container, as the user of the pod. */
+/** Creates the key in a container, as the user of the pod. */
 function initKey({ containerd }: TestNode): void {
   const mounts = ["/etc/kleidi", "/var/lib/kleidi"].flatMap((path) => [
     "--mount",

@@ -1,4 +1,4 @@
-/** kubeadm's own validation of what `kleidi render kubeadm` writes. */
+/** kubeadm validates the files of `kleidi render kubeadm`. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
@@ -10,14 +10,14 @@ import { RENDERED } from "./kubeadm.ts";
 import { NODE_BIN } from "./machine.ts";
 
 const IMAGE = "registry.example/kleidi:0.1.0";
-/** Without a version in its configuration, kubeadm asks the internet for the newest one: nothing listens at this proxy. */
+/** Without a version in its configuration, kubeadm looks up the newest one on the internet. Nothing listens at this proxy. */
 const env = { ...process.env, HTTPS_PROXY: "http://127.0.0.1:1" };
 
 describe("kubeadm config validate", () => {
   const fixture = new Fixture().write(localPod);
   after(() => fixture.close());
 
-  /** Renders into a folder of its own. @returns the path of the file for kubeadm */
+  /** Renders into a new folder. @returns the path of the file for kubeadm */
   function render(form: string): string {
     const out = mkdtempSync(join(fixture.folder, "out-"));
     const { status, stderr } = fixture.run(
@@ -38,7 +38,7 @@ describe("kubeadm config validate", () => {
     spawnSync(join(NODE_BIN, "kubeadm"), ["config", "validate", "--config", file], { encoding: "utf8", env });
 
   for (const form of ["systemd", "static-pod", "sidecar"])
-    test(`takes the file of the form ${form}`, () => {
+    test(`accepts the file of the form ${form}`, () => {
       const { status, stdout, stderr } = validate(render(form));
       assert.equal(status, 0, stderr);
       assert.equal(stdout, "ok\n");

@@ -1,25 +1,25 @@
-/** kubeadm on a node: its ClusterConfiguration with what `kleidi render kubeadm` adds, and the API server's pod that it writes with the patch. */
+/** Runs kubeadm on a node: merges the output of `kleidi render kubeadm` into its ClusterConfiguration, and writes the API server's patched pod. */
 import { readFileSync } from "node:fs";
 import { parseAllDocuments, stringify } from "yaml";
 import { nameOf } from "./images.ts";
 import { NODE } from "./kubelet.ts";
 import type { TestNode } from "./node.ts";
 
-/** What test/node/go/build.sh builds. */
+/** The folder of the programs from test/node/go/build.sh. */
 export const KUBEADM = "/opt/node-bin/kubeadm";
 /** The file that kleidi render kubeadm writes. */
 export const RENDERED = "/etc/kubernetes/kleidi/kubeadm.yaml";
 const MERGED = "/etc/kubernetes/kubeadm.yaml";
-/** Beside the rendered patch, which kubeadm applies before it. */
+/** The test's own patch, next to the rendered one, which kubeadm applies first. */
 const OWN_PATCH = "/etc/kubernetes/patches/kube-apiserver1+strategic.yaml";
-/** For documents (RFC 5737): kubeadm takes no address of loopback, and nothing here uses it. */
+/** An address for documentation (RFC 5737): kubeadm refuses a loopback address, and nothing here uses this one. */
 const NO_ADDRESS = "192.0.2.1";
 
 interface Cluster {
   apiServer: { extraArgs: { name: string; value: string }[] };
 }
 
-/** Has kubeadm write the certificates and the manifest of kube-apiserver, as it does on a node that it initialises. */
+/** Runs the phases of kubeadm init that write the certificates and the manifest of kube-apiserver. */
 export function writeKubeadmApiServer(node: TestNode): void {
   const { machine, containerd, ports } = node;
   const version = machine.run(KUBEADM, "version", "--output", "short").trim();
@@ -63,7 +63,7 @@ function initOf(rendered: object, { api }: TestNode["ports"]): object {
   return {
     ...rendered,
     localAPIEndpoint: { advertiseAddress: NO_ADDRESS, bindPort: api },
-    // Else kubeadm looks for sockets of runtimes.
+    // Otherwise kubeadm looks for the sockets of container runtimes.
     nodeRegistration: { name: NODE, criSocket: "unix:///run/containerd/containerd.sock" },
   };
 }

@@ -1,4 +1,4 @@
-/** A kubelet on a machine of its own, which starts static pods and registers the node with their API server. */
+/** Runs a kubelet on a test machine. It starts static pods and registers the node with their API server. */
 import { Hopeless, until } from "../e2e/servers.ts";
 import { CRI_SOCKET } from "./containerd.ts";
 import type { Machine } from "./machine.ts";
@@ -18,12 +18,12 @@ export interface KubeletOptions {
 
 export interface ContainerStatus {
   readonly name: string;
-  /** containerd's id of the container. */
+  /** The container's id in containerd. */
   readonly id: string;
   readonly imageID: string;
   readonly ready: boolean;
   readonly restarts: number;
-  /** Milliseconds since 1970; undefined while it does not run. */
+  /** Milliseconds since 1970; undefined while the container does not run. */
   readonly startedAt: number | undefined;
 }
 
@@ -45,7 +45,7 @@ export class Kubelet {
     machine.write(KUBECONFIG, JSON.stringify(kubeconfigOf(options)), 0o600);
   }
 
-  /** Starts it; it may not be ready yet. */
+  /** Starts the kubelet without waiting until it is ready. */
   start(): void {
     const flags = [
       `--config=${CONFIG}`,
@@ -54,14 +54,14 @@ export class Kubelet {
       "--v=2",
     ];
     const process = this.#machine.spawn(["/opt/node-bin/kubelet", ...flags]);
-    // The log is read only by a test that still runs: at the end of the machine its folder goes with the kubelet.
+    // Only a running test reads the log: the folder is removed with the machine.
     process.once("exit", (code, signal) => {
       this.#end = code ?? signal ?? undefined;
     });
   }
   #end: number | string | undefined;
 
-  /** @throws Hopeless if it has ended */
+  /** @throws Hopeless if the kubelet has exited */
   assertRunning(): void {
     if (this.#end === undefined) return;
     const lines = this.#machine.log("kubelet").split("\n");
@@ -69,7 +69,7 @@ export class Kubelet {
     throw new Hopeless([`the kubelet ended with ${this.#end}:`, ...errors].join("\n"));
   }
 
-  /** The pods as the kubelet knows them; it does not ask the API server. */
+  /** The pods as the kubelet itself reports them, without the API server. */
   async pods(): Promise<PodStatus[]> {
     this.assertRunning();
     const response = await fetch(`http://127.0.0.1:${this.#options.readOnlyPort}/pods`);
@@ -77,7 +77,7 @@ export class Kubelet {
     return (items ?? []).map(podOf);
   }
 
-  /** Waits for a container. @param isSo what must be so of it and of its pod */
+  /** Waits for a container. @param isSo the condition on the container and its pod */
   async waitFor(
     what: string,
     container: string,
@@ -94,7 +94,7 @@ export class Kubelet {
       },
       limitMs,
     );
-    if (found === undefined) throw new Error(`there is no container ${container}`);
+    if (found === undefined) throw new Error(`the container ${container} does not exist`);
     return found;
   }
 }
@@ -144,7 +144,7 @@ function configOf(cgroup: string, { port, readOnlyPort }: KubeletOptions): objec
     containerRuntimeEndpoint: `unix://${CRI_SOCKET}`,
     staticPodPath: MANIFESTS,
     cgroupDriver: "cgroupfs",
-    // Two kubelets under one root end each other's pods.
+    // Two kubelets with one root folder stop each other's pods.
     cgroupRoot: `/${cgroup}`,
     failCgroupV1: false,
     failSwapOn: false,
@@ -163,7 +163,7 @@ function configOf(cgroup: string, { port, readOnlyPort }: KubeletOptions): objec
 }
 
 function kubeconfigOf({ apiPort, token }: KubeletOptions): object {
-  // The API server made its certificate itself.
+  // The certificate of the API server is self-signed.
   const cluster = { server: `https://127.0.0.1:${apiPort}`, "insecure-skip-tls-verify": true };
   return {
     apiVersion: "v1",

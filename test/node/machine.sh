@@ -1,6 +1,6 @@
 #!/bin/sh
-# Process 1 of a machine of its own (machine.ts), in a new mount and PID namespace: gives the folder ROOT the programs and devices of this
-# machine, makes it the root, and becomes pause. /etc, /var, /run, /opt and /tmp are the folder's own; every mount ends with the process.
+# Process 1 of a test machine (machine.ts), in a new mount and PID namespace: mounts the programs and devices of this machine into the folder
+# ROOT, makes it the root, and becomes pause. /etc, /var, /run, /opt and /tmp belong to the folder; every mount ends with the process.
 # Usage: machine.sh ROOT FOLDER…   each FOLDER is bound to /opt/NAME
 set -eu
 root=$1

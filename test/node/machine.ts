@@ -1,7 +1,7 @@
 /**
- * A machine of its own for a node: a root file system in a folder, with this machine's programs and devices, and processes that all end
- * with its process 1. The kubelet, containerd and pods find their usual paths there, and nothing of them stays: mounts and processes end
- * with the namespaces, and `stop` removes the cgroups and restores the settings of the kernel that a kubelet changes.
+ * A test machine for a node: a root file system in a folder, with this machine's programs and devices, and with processes that all end with
+ * process 1. The kubelet, containerd and pods find their usual paths there. They leave nothing behind: mounts and processes end with the
+ * namespaces, and `stop` removes the cgroups and restores the kernel settings that a kubelet changes.
  *
  *     const machine = await Machine.start([binaries]);
  *     machine.spawn(["/opt/node-bin/ctr", "version"]);
@@ -18,15 +18,15 @@ import { until } from "../e2e/servers.ts";
 import { makeCgroups, removeCgroups } from "./cgroups.ts";
 
 const cache = join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "kleidi");
-/** What test/node/go/build.sh builds; /opt/node-bin on the machine. */
+/** The folder of the programs from test/node/go/build.sh; /opt/node-bin on the test machine. */
 export const NODE_BIN = join(cache, "node-bin");
 
 const PATH = "/opt/node-bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 const END_MS = 30_000;
-/** One machine at a time on all of this one: two would find the settings of each other and restore those. */
+/** Only one test machine runs at a time: two would save and restore each other's kernel settings. */
 const LOCK = join(tmpdir(), "kleidi-machine.lock");
 const WAIT_MS = 1_800_000;
-/** Settings of the whole machine that a kubelet writes (pkg/kubelet/cm/container_manager_linux.go). */
+/** Kernel settings that a kubelet writes (pkg/kubelet/cm/container_manager_linux.go). */
 const SYSCTLS = [
   "vm/overcommit_memory",
   "vm/panic_on_oom",
@@ -36,19 +36,19 @@ const SYSCTLS = [
   "kernel/keys/root_maxbytes",
 ].map((name) => join("/proc/sys", name));
 
-/** @returns the reason in one line why no machine can be started here; undefined if one can */
+/** @returns the reason, in one line, why a test machine cannot start here; undefined if it can */
 export function whyNoMachine(): string | undefined {
   if (process.getuid?.() !== 0) return "this user is not root";
   const { status, stderr } = spawnSync("unshare", ["--mount", "--pid", "--fork", "true"], {
     encoding: "utf8",
   });
-  if (status !== 0) return `no namespaces can be made (${stderr.trim()})`;
+  if (status !== 0) return `namespaces cannot be created (${stderr.trim()})`;
   const name = `kleidi-try-${process.pid}`;
   try {
     makeCgroups(name);
     return undefined;
   } catch (error) {
-    return `no cgroups can be made (${(error as Error).message})`;
+    return `cgroups cannot be created (${(error as Error).message})`;
   } finally {
     removeCgroups(name);
   }
@@ -56,21 +56,21 @@ export function whyNoMachine(): string | undefined {
 
 /**
  * For the option `skip` of tests on a machine.
- * @returns false, or the reason in one line why they are left out
- * @throws Error in a CI that runs as root: there they must run
+ * @returns false, or the reason, in one line, why they are skipped
+ * @throws Error in a CI that runs as root, where they must not be skipped
  */
 export function leftOut(): false | string {
   const why = whyNoMachine();
   if (why === undefined) return false;
   if (process.env.CI === "true" && process.getuid?.() === 0)
-    throw new Error(`Cannot run this test: ${why}, and CI=true forbids leaving it out`);
+    throw new Error(`Cannot run this test: ${why}, and CI=true forbids skipping it`);
   return `left out: ${why}`;
 }
 
 export class Machine {
-  /** The machine's root folder, as this machine sees it. */
+  /** The root folder of the test machine, as a path on this machine. */
   readonly root: string;
-  /** The name of its cgroups, below the root of each hierarchy. */
+  /** The path of its cgroups, below the root of each hierarchy. */
   readonly cgroup: string;
   readonly #folder: string;
   readonly #sysctls = SYSCTLS.map((path) => [path, readFileSync(path, "utf8")] as const);
@@ -93,18 +93,18 @@ export class Machine {
     this.#unshare = spawn("unshare", [...namespaces, "--", ...program], {
       stdio: ["ignore", "inherit", "inherit"],
     });
-    // Where the test itself ends early, so does the machine; its folder stays then, and its cgroups while a process is ending.
+    // If the test process exits early, the test machine ends too. Its folder then remains, and its cgroups until its processes have ended.
     process.once("exit", this.#abandon);
   }
 
   /**
-   * Waits until no other machine runs.
+   * Starts a test machine, after waiting until no other one runs.
    * @param folders of this machine, each bound to /opt/NAME
    */
   static async start(folders: readonly string[] = []): Promise<Machine> {
     const machine = new Machine(folders, takeLock(LOCK, WAIT_MS));
     try {
-      await until("process 1 of the machine is there", async () => machine.#find());
+      await until("process 1 of the machine runs", async () => machine.#find());
     } catch (error) {
       await machine.stop();
       throw error;
@@ -120,7 +120,7 @@ export class Machine {
     return machine;
   }
 
-  /** Where a path of the machine is on this one. */
+  /** Converts a path on the test machine to its path on this machine. */
   path(path: string): string {
     return join(this.root, path);
   }
@@ -130,7 +130,7 @@ export class Machine {
     writeFileSync(this.path(path), text, { mode });
   }
 
-  /** Starts a program of the machine, which writes to /var/log/NAME.log. @returns the process that waits for it */
+  /** Starts a program on the test machine, with its output in /var/log/NAME.log. @returns the process that waits for it */
   spawn(command: readonly string[]): ChildProcess {
     const log = openSync(this.path(`/var/log/${basename(command[0] ?? "")}.log`), "a");
     const child = spawn("nsenter", this.#enter(command), { env: { PATH }, stdio: ["ignore", log, log] });
@@ -140,7 +140,7 @@ export class Machine {
     return child;
   }
 
-  /** Runs a program of the machine. @returns its stdout @throws Error with its stderr */
+  /** Runs a program on the test machine. @returns its stdout @throws Error with its stderr */
   run(...command: string[]): string {
     const options = { env: { PATH }, encoding: "utf8", maxBuffer: 1 << 26 } as const;
     const { status, stdout, stderr } = spawnSync("nsenter", this.#enter(command), options);
@@ -148,7 +148,7 @@ export class Machine {
     throw new Error(`${command.join(" ")} gave ${status}:\n${stdout}${stderr}`);
   }
 
-  /** A file in /proc of a process that has this number on the machine. */
+  /** Reads a file in /proc of a process. @param pid in the PID namespace of the test machine */
   proc(pid: number, file: string): string {
     return this.run("cat", `/proc/${pid}/${file}`);
   }
@@ -157,14 +157,14 @@ export class Machine {
     return readFileSync(this.path(`/var/log/${name}.log`), "utf8");
   }
 
-  /** Ends everything on it and leaves the machine below as it was. */
+  /** Stops all its processes and restores the settings of this machine. */
   async stop(): Promise<void> {
     const isRunning = this.#unshare.exitCode === null && this.#unshare.signalCode === null;
     const exit = isRunning ? once(this.#unshare, "exit") : undefined;
     this.#kill();
     await exit;
     process.off("exit", this.#abandon);
-    await until("its cgroups are gone", async () => removeCgroups(this.cgroup), END_MS);
+    await until("its cgroups are removed", async () => removeCgroups(this.cgroup), END_MS);
     this.#restore();
     this.#release();
     rmSync(this.#folder, { recursive: true, force: true });
@@ -181,13 +181,13 @@ export class Machine {
       if (readFileSync(path, "utf8") !== value) writeFileSync(path, value);
   }
 
-  /** Process 1 takes all others of its namespace with it. */
+  /** Killing process 1 ends all other processes of its namespace. */
   readonly #kill = () => {
     if (this.#first === 0) this.#unshare.kill("SIGKILL");
     else spawnSync("kill", ["-KILL", String(this.#first)], { stdio: "ignore" });
   };
 
-  /** True as soon as process 1 is pause: the root is in place then. */
+  /** @returns true once process 1 is pause, which means that the root is mounted */
   #find(): boolean {
     const { pid, exitCode } = this.#unshare;
     if (exitCode !== null) throw new Error(`unshare ended with ${exitCode}`);

@@ -1,6 +1,6 @@
 /**
- * A node boots: a real kubelet and containerd start etcd, kleidí and kube-apiserver as static pods, kleidí's as `kleidi render` makes it.
- * The tests build on each other, as an operator's day does.
+ * A node boots: a real kubelet and containerd start etcd, kleidí and kube-apiserver as static pods; `kleidi render` makes kleidí's. Each test
+ * continues from the state of the previous one.
  */
 import assert from "node:assert/strict";
 import { readFileSync, renameSync } from "node:fs";
@@ -38,7 +38,7 @@ describe("a node whose static pods are etcd, kleidí and kube-apiserver", { skip
   });
   after(() => node?.stop());
 
-  /** The manifest of kleidí, outside the kubelet's folder. */
+  /** The path of kleidí's manifest, outside the kubelet's folder. */
   const held = () => node.machine.path("/etc/kubernetes/held.yaml");
 
   const container = (what: string, isSo: Parameters<typeof node.kubelet.waitFor>[2]) =>
@@ -58,7 +58,7 @@ describe("a node whose static pods are etcd, kleidí and kube-apiserver", { skip
     }
   }
 
-  /** The key is the same: what the pod encrypted at the start still decrypts. */
+  /** Asserts that the key is the same: the pod decrypts the ciphertext from the first start. */
   async function assertServes(): Promise<void> {
     const { plaintext } = await untilWell(() => kms((client) => client.decrypt(ciphertext)));
     assert.deepEqual(Buffer.from(plaintext), Buffer.alloc(32, 7));
@@ -78,7 +78,7 @@ describe("a node whose static pods are etcd, kleidí and kube-apiserver", { skip
     );
   });
 
-  test("as soon as kleidí serves it is ready, and nothing was restarted", async () => {
+  test("once kleidí serves, the API server is ready without a restart", async () => {
     renameSync(held(), node.machine.path(POD));
     await node.untilReady();
     assert.match((await node.api.get("/readyz?verbose")).body, /^\[\+\]kms-providers ok$/m);
@@ -88,7 +88,7 @@ describe("a node whose static pods are etcd, kleidí and kube-apiserver", { skip
     ciphertext = await kms((client) => client.encrypt({ plaintext: Buffer.alloc(32, 7) }));
   });
 
-  test("a Secret lies in etcd under kleidí's prefix, and its value nowhere", async () => {
+  test("etcd stores a Secret under kleidí's prefix, and its value nowhere in the clear", async () => {
     await node.api.createSecret("first", VALUE);
     const [stored] = await node.etcd.values("/registry/secrets/default/first");
     assert.ok(stored?.subarray(0, 22).equals(Buffer.from("k8s:enc:kms:v2:kleidi:")), String(stored));
@@ -109,16 +109,16 @@ describe("a node whose static pods are etcd, kleidí and kube-apiserver", { skip
     );
   });
 
-  test("after a crash the kubelet starts it again, and the API server is not restarted", async () => {
+  test("after a crash the kubelet restarts kleidí, and does not restart the API server", async () => {
     const { id, restarts } = await container("kleidí runs", () => true);
     node.containerd.ctr("tasks", "kill", "--signal", "SIGKILL", id);
     await container("kleidí runs again", (each) => each.restarts > restarts);
     await assertServes();
-    const api = await node.kubelet.waitFor("the API server is known", "kube-apiserver", () => true);
+    const api = await node.kubelet.waitFor("the API server's container exists", "kube-apiserver", () => true);
     assert.equal(api.restarts, 0);
   });
 
-  test("a changed configuration is in force after it is rendered again", async () => {
+  test("a changed configuration takes effect after it is rendered again", async () => {
     const old = await container("kleidí runs", () => true);
     const config = JSON.parse(readFileSync(node.machine.path(CONFIG), "utf8"));
     node.machine.write(CONFIG, JSON.stringify({ ...config, status: { interval: "7s" } }));
@@ -131,7 +131,7 @@ describe("a node whose static pods are etcd, kleidí and kube-apiserver", { skip
     await assertServes();
   });
 
-  test("an upgrade from the previous image to this one keeps key and Secrets", async () => {
+  test("an upgrade from the previous image to this one keeps the key and the Secrets", async () => {
     const old = await container("the previous image runs", () => true);
     assert.ok(runInPod(node, old, "--version").startsWith(`${PREVIOUS_VERSION}\n`));
     render(node.machine, "static-pod", "--image", IMAGE);
@@ -140,7 +140,7 @@ describe("a node whose static pods are etcd, kleidí and kube-apiserver", { skip
     await assertServes();
   });
 
-  test("the module comes from an image volume, and the same Secrets are read", async () => {
+  test("with the module from an image volume, the API server reads the same Secrets", async () => {
     const old = await container("kleidí runs", () => true);
     const config = JSON.parse(readFileSync(node.machine.path(CONFIG), "utf8"));
     config.providers.local.module = "/opt/kleidi/modules/local.wasm";

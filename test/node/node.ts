@@ -1,6 +1,6 @@
 /**
- * A node of a control plane: a kubelet and containerd on a machine of its own (machine.ts), whose static pods are etcd, kube-apiserver and
- * what a test adds. Paths on it are those of any node; `machine.path` says where they are here.
+ * A control-plane node: a kubelet and containerd on a test machine (machine.ts), whose static pods are etcd, kube-apiserver and those that a
+ * test adds. It has the paths of an ordinary node; `machine.path` converts them to paths on this machine.
  *
  *     const node = await TestNode.prepare({ images: [(await builtImages()).kleidi] });
  *     node.machine.write("/etc/kubernetes/enc/enc.yaml", …);
@@ -19,7 +19,7 @@ import { Machine } from "./machine.ts";
 export const BOOT_MS = 180_000;
 
 export interface NodeOptions {
-  /** OCI archives, in addition to those of the control plane: a node on its boot path pulls nothing. */
+  /** OCI archives, in addition to those of the control plane: a booting node pulls no images. */
   readonly images: readonly string[];
 }
 
@@ -27,7 +27,7 @@ export class TestNode {
   readonly machine: Machine;
   readonly containerd: Containerd;
   readonly kubelet: Kubelet;
-  /** As a member of system:masters. */
+  /** A client with the rights of system:masters. */
   readonly api = new ApiClient();
   readonly etcd = new EtcdClient();
   readonly ports: Ports;
@@ -45,7 +45,7 @@ export class TestNode {
     writeApiServer(machine, ports);
   }
 
-  /** A machine with containerd, the images, and the manifests of etcd and kube-apiserver. No kubelet runs yet. */
+  /** Prepares a machine with containerd, the images, and the manifests of etcd and kube-apiserver, without a kubelet. */
   static async prepare({ images }: NodeOptions): Promise<TestNode> {
     const ports = { etcd: await freePort(), etcdPeer: await freePort(), api: await freePort() };
     const kubelet = { port: await freePort(), readOnlyPort: await freePort() };
@@ -68,7 +68,7 @@ export class TestNode {
     this.kubelet.start();
   }
 
-  /** Waits until the API server says that it is ready. */
+  /** Waits until the API server reports that it is ready. */
   async untilReady(): Promise<void> {
     const isReady = async () => {
       this.kubelet.assertRunning();

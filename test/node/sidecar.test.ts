@@ -1,4 +1,4 @@
-/** kleidí in the API server's own pod: kubeadm applies what `kleidi render kubeadm --form sidecar` wrote, and a real kubelet boots it. */
+/** kleidí in the API server's own pod: kubeadm applies the patch of `kleidi render kubeadm --form sidecar`, and a real kubelet starts the pod. */
 import assert from "node:assert/strict";
 import { statSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
@@ -25,7 +25,7 @@ describe("a node whose API server has kleidí as a sidecar", { skip }, () => {
   const running = (name: string) =>
     node.kubelet.waitFor(`${name} runs`, name, ({ startedAt }) => startedAt !== undefined, BOOT_MS);
 
-  test("it boots: the API server is ready, with its KMS check, and nothing was restarted", async () => {
+  test("the node boots: the API server is ready, with its KMS check, without a restart", async () => {
     node.boot();
     await node.untilReady();
     assert.match((await node.api.get("/readyz?verbose")).body, /^\[\+\]kms-providers ok$/m);
@@ -38,14 +38,14 @@ describe("a node whose API server has kleidí as a sidecar", { skip }, () => {
     ]);
   });
 
-  test("the API server's container is made after kleidí has bound its socket", async () => {
+  test("the API server's container is created after kleidí has bound its socket", async () => {
     const { id } = await running("kube-apiserver");
     const { CreatedAt } = JSON.parse(node.containerd.ctr("containers", "info", id));
     const bound = statSync(node.machine.path("/run/kleidi/kms.sock")).mtimeMs;
     assert.ok(Date.parse(CreatedAt) > bound, `${CreatedAt} and ${new Date(bound).toISOString()}`);
   });
 
-  test("a Secret lies in etcd under kleidí's prefix, and the wall is in force", async () => {
+  test("etcd stores a Secret under kleidí's prefix, and the wall is in force", async () => {
     await node.api.createSecret("first", "a-value");
     const [stored] = await node.etcd.values("/registry/secrets/default/first");
     assert.ok(stored?.subarray(0, 22).equals(Buffer.from("k8s:enc:kms:v2:kleidi:")), String(stored));
@@ -53,7 +53,7 @@ describe("a node whose API server has kleidí as a sidecar", { skip }, () => {
     assert.match(live, /^ok .*landlock: no other files/m);
   });
 
-  test("after a crash of kleidí the kubelet starts it again, and not the API server", async () => {
+  test("after a crash of kleidí the kubelet restarts kleidí, but not the API server", async () => {
     const [{ id, restarts }, api] = [await running("kleidi"), await running("kube-apiserver")];
     node.containerd.ctr("tasks", "kill", "--signal", "SIGKILL", id);
     await node.kubelet.waitFor("kleidí runs again", "kleidi", (each) => each.restarts > restarts, BOOT_MS);

@@ -1,4 +1,4 @@
-/** An image before this one, for an upgrade. */
+/** Makes a previous image, for an upgrade. */
 import { existsSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { BuiltDist } from "../../.ci/dist/built.ts";
@@ -9,8 +9,8 @@ export const PREVIOUS = "localhost/kleidi:previous";
 export const PREVIOUS_VERSION = "0.0.0";
 
 /**
- * No image was released yet: this one's program with an older version, which it prints.
- * @param dist IMAGE was built of it
+ * Makes the image from the current program with an older version number, because no image was released yet.
+ * @param dist from which IMAGE was built
  * @returns its OCI archive
  */
 export function previousImage(dist: BuiltDist): string {

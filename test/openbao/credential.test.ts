@@ -373,6 +373,22 @@ describe("a token from a file", () => {
     assert.equal(await encrypt(client), 200);
   });
 
+  test("with a number of uses is not sent after the last, and the next token in the file is", async () => {
+    const client = tokenClient(await setup.token({ policies: ["kek", "self"], ttl: "1h", num_uses: 4 }));
+    assert.equal(await encrypt(client), 200);
+    await until("the look-up", () => events.length === 2);
+    const used = /^the token in .* has no use left: put one there whose number of uses is not limited/;
+    await until("the last use", () =>
+      encrypt(client).then(
+        () => false,
+        ({ message }) => used.test(message),
+      ),
+    );
+    secret("token", await setup.token({ policies: ["kek"], ttl: "1h" }));
+    aheadMs += 1000;
+    assert.equal(await encrypt(client), 200);
+  });
+
   test("that cannot be renewed is not sent after it expired", async () => {
     const client = tokenClient(await setup.token({ policies: ["kek", "self"], ttl: "2s", renewable: false }));
     assert.equal(await encrypt(client), 200);

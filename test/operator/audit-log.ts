@@ -1,4 +1,4 @@
-/** The API server's own log of the requests of kleidi's service accounts. */
+/** Reads the API server's audit log of the requests of kleidi's service accounts. */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { NAMESPACE } from "./cluster.ts";
@@ -17,7 +17,7 @@ export class AuditLog {
   readonly #file: string;
   readonly #policy: string;
 
-  /** @param folder gets the policy and the log */
+  /** @param folder in which the policy and the log are written */
   constructor(folder: string) {
     this.#file = join(folder, "audit.log");
     this.#policy = join(folder, "audit-policy.yaml");
@@ -27,12 +27,12 @@ export class AuditLog {
     writeFileSync(this.#policy, JSON.stringify(policy));
   }
 
-  /** Of the API server. */
+  /** Flags for the API server. */
   get flags(): string[] {
     return [`--audit-policy-file=${this.#policy}`, `--audit-log-path=${this.#file}`];
   }
 
-  /** The requests of an account so far, in their order. */
+  /** The requests of an account so far, in order. */
   requestsOf(account: string): AuditEvent[] {
     const lines = readFileSync(this.#file, "utf8").split("\n").slice(0, -1);
     const events = lines.map((line): AuditEvent => JSON.parse(line));

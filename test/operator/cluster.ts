@@ -1,6 +1,6 @@
 /**
  * A control plane on loopback: one etcd, and for each node a kleidi host, an API server and an agent. The manifests of
- * operator/ are installed as they are, and controller and agents run with the service accounts of these.
+ * operator/ are installed unchanged, and the controller and the agents run with their service accounts.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { cpSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -24,7 +24,7 @@ const PATHS: Record<string, string> = {
   ValidatingAdmissionPolicyBinding: "validatingadmissionpolicybindings",
 };
 
-/** A program that was started, and the port of its probes. */
+/** A running program, and the port of its probes. */
 export interface Program {
   readonly process: ChildProcess;
   readonly port: number;
@@ -53,7 +53,7 @@ export class Node {
     return this;
   }
 
-  /** Copies the keys of another node, as a person does. */
+  /** Copies the keys of another node, like an operator. */
   copyKeys(from: Node): this {
     cpSync(join(from.fixture.folder, "keys"), join(this.fixture.folder, "keys"), { recursive: true });
     return this;
@@ -85,7 +85,7 @@ export class Cluster {
 
   /**
    * Starts nodes whose hosts hold the same keys.
-   * @param flags of the API servers
+   * @param flags for the API servers
    */
   async start(
     keys: readonly Key[],
@@ -116,7 +116,7 @@ export class Cluster {
     );
   }
 
-  /** Creates every object of a file of operator/. */
+  /** Creates every object in a file of operator/. */
   async install(file: string): Promise<void> {
     for (const document of parseAllDocuments(readFileSync(join(root, "operator", file), "utf8"))) {
       const object = document.toJSON();
@@ -132,7 +132,7 @@ export class Cluster {
     if (answer.status !== 201) throw new Error(`${path} gave ${answer.status}: ${answer.body}`);
   }
 
-  /** A token of a service account, bound to a node where one is named: as the kubelet's are. */
+  /** A token of a service account, bound to a node if one is given, like the tokens of the kubelet. */
   async token(account: string, node?: string): Promise<string> {
     const path = `/api/v1/namespaces/${NAMESPACE}/serviceaccounts/${account}/token`;
     const boundObjectRef = node === undefined ? undefined : { kind: "Node", apiVersion: "v1", name: node };
@@ -199,7 +199,7 @@ export class Cluster {
 
   async close(): Promise<void> {
     await Promise.all([...this.#programs].map((each) => Fixture.stop(each, "SIGKILL")));
-    // The API servers first: without etcd they take long to end.
+    // Stop the API servers first: without etcd they take long to exit.
     await Promise.all(this.nodes.map(({ api }) => api.stop()));
     await this.etcd.stop();
     for (const { fixture } of this.nodes) await fixture.close();

@@ -1,4 +1,4 @@
-/** Kubernetes' own kube-controller-manager, with the controller of StorageVersionMigrations and the garbage collector that it needs. */
+/** Starts kube-controller-manager with the controller of StorageVersionMigrations and the garbage collector, which that controller needs. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { openSync } from "node:fs";
 import { join } from "node:path";
@@ -7,13 +7,13 @@ import type { Cluster } from "./cluster.ts";
 
 const PROGRAM = join(binaries, "..", "node-bin", "kube-controller-manager");
 
-/** Of an API server that serves StorageVersionMigrations. */
+/** Flags for an API server that serves StorageVersionMigrations. */
 export const MIGRATION_FLAGS = [
   "--feature-gates=StorageVersionMigrator=true",
   "--runtime-config=storagemigration.k8s.io/v1beta1=true",
 ];
 
-/** The caller stops it. */
+/** Starts the process; the caller stops it. */
 export function startControllerManager({ api, folder }: Cluster): ChildProcess {
   const log = openSync(join(folder, "controller-manager.log"), "a");
   const args = [
@@ -21,7 +21,7 @@ export function startControllerManager({ api, folder }: Cluster): ChildProcess {
     "--controllers=garbage-collector-controller,storage-version-migrator-controller",
     "--feature-gates=StorageVersionMigrator=true",
     "--leader-elect=false",
-    // It would listen on every address.
+    // By default it listens on every address.
     "--secure-port=0",
   ];
   return spawn(PROGRAM, args, { cwd: folder, stdio: ["ignore", log, log] });

@@ -1,4 +1,4 @@
-/** The custom resources of a test's cluster, created and watched as an administrator. */
+/** The custom resources of a test's cluster, created and watched by an administrator. */
 import { readFileSync } from "node:fs";
 import type { KeyRotationStatus } from "../../operator/api/key-rotation.ts";
 import type { KleidiNodeStatus } from "../../operator/api/kleidi-node.ts";
@@ -32,7 +32,7 @@ export async function nodeStatus(cluster: Cluster, name = "cp-1"): Promise<Kleid
   return (await cluster.get<{ status?: KleidiNodeStatus }>(resource("kleidinodes", name))).status ?? {};
 }
 
-/** The hash of the key_id of a key that a node holds, once it reports it. */
+/** The hash of the key_id of a node's key, once the node reports it. */
 export async function hashOfKey(cluster: Cluster, key: string): Promise<string> {
   let hash: string | undefined;
   const held = async () => {
@@ -45,8 +45,8 @@ export async function hashOfKey(cluster: Cluster, key: string): Promise<string> 
 
 /**
  * Waits until the rotation is in a phase.
- * @param reason of its condition Blocked
- * @param controller its log is shown if the phase does not come
+ * @param reason of the condition Blocked
+ * @param controller its log is shown if the rotation does not reach the phase
  */
 export async function reachPhase(
   cluster: Cluster,

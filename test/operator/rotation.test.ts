@@ -1,6 +1,6 @@
 /**
- * A rotation of 5,000 Secrets on a real control plane of two nodes with RBAC, from the first look to the removal of the old key. The tests
- * build on each other, as an operator's days do; the controller is killed at each phase and another one goes on.
+ * A rotation of 5,000 Secrets on a real control plane of two nodes with RBAC, from the first reconcile to the removal of the old key. Each
+ * test continues from the state of the previous one; the controller is killed in each phase, and another replica continues.
  */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
@@ -56,7 +56,7 @@ describe("the operator on a control plane of two nodes", { timeout: 900_000 }, (
   const reach = (phase: string, reason?: string) => reachPhase(cluster, () => controller, phase, reason);
   const patch = (path: string, body: object) => cluster.api.ask("PATCH", path, body, MERGE);
 
-  /** Kills the controller where it is; another replica takes over. */
+  /** Kills the controller in its current phase; another replica takes over. */
   async function killController(): Promise<void> {
     await Fixture.stop(controller.process, "SIGKILL");
     controller = await start();
@@ -88,7 +88,7 @@ describe("the operator on a control plane of two nodes", { timeout: 900_000 }, (
         "EncryptionPolicy",
         "cluster",
         { ...policy, waits },
-        /less than an API server takes to change its key/,
+        /less than the time an API server takes to change its key/,
       ],
       ["EncryptionPolicy", "other", policy, /name it cluster/],
     ];
@@ -99,7 +99,7 @@ describe("the operator on a control plane of two nodes", { timeout: 900_000 }, (
     }
   });
 
-  test("an agent reports hashes as the API server has them, and only for its own node", async () => {
+  test("an agent reports the same hashes as the API server, and only for its own node", async () => {
     agents = await Promise.all(cluster.nodes.map((each) => cluster.startAgent(each)));
     await until(
       "both nodes report",
@@ -139,14 +139,14 @@ describe("the operator on a control plane of two nodes", { timeout: 900_000 }, (
     await forge("POST", resource("kleidinodes"), "cp-3", "cp-1");
   });
 
-  test("without a policy the rotation is blocked; with one it stages, and names the node and the commands", async () => {
+  test("without a policy the rotation is Blocked; with one it is Staging, and names the node and the commands", async () => {
     node(0).configure(STAGED).fixture.keyInit("kek-2");
     await node(0).startHost();
     to = await hashOfKey(cluster, "kek-2");
     controller = await start();
     assert.equal((await createResource(cluster, "KeyRotation", "r", { from, to })).status, 201);
     await reach("Blocked", "PolicyMissing");
-    // Long enough for Waiting to be seen.
+    // Long enough to observe the phase Waiting.
     const waits = { pollSeconds: 0, expirySeconds: 0, marginSeconds: 5, shorterThanAPIServer: true };
     const made = await createResource(cluster, "EncryptionPolicy", "cluster", {
       resources: ["secrets"],
@@ -180,13 +180,13 @@ describe("the operator on a control plane of two nodes", { timeout: 900_000 }, (
     controller = second;
   });
 
-  test("a node whose agent is silent is unknown and blocks, by name", async () => {
+  test("a node whose agent stopped is unknown and blocks the rotation, which names it", async () => {
     await Fixture.stop((agents[1] as Program).process, "SIGKILL");
     const { message } = await reach("Blocked", "NodeUnknown");
     assert.match(message ?? "", /^Node cp-2 /);
   });
 
-  test("one report by --once makes it known for four intervals; one that is not accepted ends with 1", async () => {
+  test("agent --once sends a report that is valid for four intervals, and exits with 1 if it is not accepted", async () => {
     const before = (await nodeStatus(cluster, "cp-2")).observedAt;
     const report = async (of: string) => {
       const token = await cluster.token("kleidi-agent", of);
@@ -199,7 +199,7 @@ describe("the operator on a control plane of two nodes", { timeout: 900_000 }, (
     assert.notEqual((await nodeStatus(cluster, "cp-2")).observedAt, before);
   });
 
-  test("differences between nodes are reported, node by node", async () => {
+  test("differences between nodes are reported for each node", async () => {
     agents[1] = await cluster.startAgent(node(1));
     const other = join(node(1).fixture.folder, "other.wasm");
     // A custom section with the name x: another digest, the same program.
@@ -235,7 +235,7 @@ describe("the operator on a control plane of two nodes", { timeout: 900_000 }, (
     await Promise.all(Array.from({ length: 16 }, (_, first) => work(first)));
   });
 
-  test("staged on every node, it is to be promoted; killed here and there, it waits and then asks for rights", async () => {
+  test("the rotation passes Promoting and Waiting although the controller is killed, and then lacks rights", async () => {
     node(1).copyKeys(node(0)).configure(STAGED);
     await node(1).startHost();
     const { commands = [] } = await reach("Promoting");
@@ -250,11 +250,11 @@ describe("the operator on a control plane of two nodes", { timeout: 900_000 }, (
     await killController();
     await node(1).restartApi();
     const { message } = await reach("Blocked", "MigrationOff");
-    assert.match(message ?? "", /lets nobody rewrite secrets/);
+    assert.match(message ?? "", /Migration of secrets is off/);
     assert.equal((await status()).conditions?.find(({ type }) => type === "Settled")?.status, "True");
   });
 
-  test("a missing right is named, verb and service account", async () => {
+  test("a missing right is reported with its verb and service account", async () => {
     await patch(resource("encryptionpolicies", "cluster"), {
       spec: { migration: { by: "Operator", workers: 8 } },
     });
@@ -276,7 +276,7 @@ describe("the operator on a control plane of two nodes", { timeout: 900_000 }, (
     await patch(roles, { rules: all });
   });
 
-  test("5,000 Secrets are rewritten, while others write, an API server restarts and the controller is killed; a refused one blocks by name", async (t) => {
+  test("5,000 Secrets are rewritten while clients write, an API server restarts and the controller is killed; a refused Secret blocks by name", async (t) => {
     const began = performance.now();
     await until(
       "a part is rewritten",
@@ -291,11 +291,11 @@ describe("the operator on a control plane of two nodes", { timeout: 900_000 }, (
         await node(1).api.ask("PATCH", `/api/v1/namespaces/default/secrets/s-${at}`, body, MERGE);
       }
     })();
-    // The one that the controller asks.
+    // The API server of the controller.
     await node(0).restartApi();
     const { message } = await reach("Blocked", "ObjectRefused");
     t.diagnostic(
-      `rewritten in ${Math.round(performance.now() - began)} ms, a restart of the controller included: ${(await status()).progress}`,
+      `rewritten in ${Math.round(performance.now() - began)} ms, including a restart of the controller: ${(await status()).progress}`,
     );
     writing = false;
     await writer;
@@ -372,7 +372,7 @@ describe("the operator on a control plane of two nodes", { timeout: 900_000 }, (
     assert.match(`${rotation?.Objects}`, /^5000 sent, \d+ rewritten, 0 refused$/);
   });
 
-  test("it is done when a person has removed the old key from every node", async () => {
+  test("the rotation is Done when the old key is removed from every node", async () => {
     const { commands = [] } = await status();
     assert.match(commands.join("\n"), /only if no backup of etcd needs it/);
     for (const each of cluster.nodes) {
@@ -399,12 +399,12 @@ describe("the operator on a control plane of two nodes", { timeout: 900_000 }, (
   async function promote(each: Node): Promise<void> {
     each.configure(PROMOTED);
     await each.startHost();
-    // The API server asks Status once a minute; a restart asks at once.
+    // The API server calls Status once a minute; after a restart it calls at once.
     await each.restartApi();
   }
 });
 
-/** MiB of the process that are resident. */
+/** The resident memory of the process, in MiB. */
 function memoryOf({ process: { pid } }: Program): number {
   const [, kib] = /VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
   return Math.round(Number(kib) / 1024);

@@ -1,4 +1,4 @@
-/** A rotation whose objects are rewritten by Kubernetes' own controller of StorageVersionMigrations. */
+/** A rotation in which Kubernetes' own controller of StorageVersionMigrations rewrites the objects. */
 import assert from "node:assert/strict";
 import type { ChildProcess } from "node:child_process";
 import { after, before, describe, test } from "node:test";
@@ -53,7 +53,7 @@ describe("StorageVersionMigration", { timeout: 600_000 }, () => {
     }
   }
 
-  test("without the rights on it, the verbs are named", async () => {
+  test("without the rights on StorageVersionMigrations, the missing verbs are named", async () => {
     const [node] = cluster.nodes as [Node];
     agent = await cluster.startAgent(node);
     const from = await hashOfKey(cluster, "kek-1");
@@ -85,7 +85,7 @@ describe("StorageVersionMigration", { timeout: 600_000 }, () => {
     await cluster.api.ask("PATCH", roles, { rules }, MERGE);
   });
 
-  test("one that fails blocks by the message of its controller, and is made anew", async () => {
+  test("a failed migration blocks the rotation with its controller's message, and is recreated", async () => {
     const policies = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies";
     const bindings = `${policies.slice(0, -"policies".length)}policybindings`;
     const names = { apiGroups: [""], apiVersions: ["v1"], operations: ["UPDATE"], resources: ["secrets"] };
@@ -130,7 +130,7 @@ describe("StorageVersionMigration", { timeout: 600_000 }, () => {
     assert.equal((await rotationStatus(cluster)).migration?.resources[0]?.proof?.refused, 0);
   });
 
-  test("no account of kleidi asked for a Secret", () => {
+  test("no account of kleidi requested a Secret", () => {
     for (const account of ["kleidi-operator", "kleidi-agent", "kleidi-migration"]) {
       const asked = audit.requestsOf(account);
       assert.ok(asked.length > 0, account);
@@ -138,14 +138,14 @@ describe("StorageVersionMigration", { timeout: 600_000 }, () => {
     }
   });
 
-  test("idle, controller and agent each make at most 10 requests a minute", async (t) => {
+  test("an idle controller and an idle agent each send at most 10 requests a minute", async (t) => {
     for (const { process } of [controller, agent]) await Fixture.stop(process);
     const asked = (account: string) => audit.requestsOf(account).map(nameOf);
     const before = { operator: asked("kleidi-operator").length, agent: asked("kleidi-agent").length };
     // The defaults of 60, 45 and 30 seconds, divided by 15: a minute is 4 s.
     controller = await cluster.startController("idle", ["--interval", "1", "--idle-interval", "4"]);
     agent = await cluster.startAgent(cluster.nodes[0] as Node, ["--interval", "2"]);
-    // A minute of the controller begins with its look, and one of the agent has two reports.
+    // A minute of the controller begins with a reconcile; a minute of the agent has two reports.
     const ofOperator = () =>
       minutes(asked("kleidi-operator").slice(before.operator), "list kleidinodes", 1).slice(1);
     const ofAgent = () => minutes(asked("kleidi-agent").slice(before.agent), "patch kleidinodes/status", 2);
@@ -159,14 +159,14 @@ describe("StorageVersionMigration", { timeout: 600_000 }, () => {
   });
 });
 
-/** Cuts the requests at every n-th one that is `first`. */
+/** Splits the requests before every n-th request that is `first`. */
 function minutes(asked: readonly string[], first: string, every: number): string[][] {
   const all = asked.flatMap((one, at) => (one === first ? [at] : []));
   const starts = all.filter((_, at) => at % every === 0);
   return starts.slice(1).map((end, at) => asked.slice(starts[at], end));
 }
 
-/** The length of the middle one: a machine that is busy for a moment renews more often between two looks. */
+/** The median length: on a machine that is briefly busy, more renewals happen between two reconciles. */
 function median(some: readonly string[][]): number {
   return some.map(({ length }) => length).sort((a, b) => a - b)[Math.floor(some.length / 2)] ?? Number.NaN;
 }

@@ -17,7 +17,7 @@ export class RefusingWebhook {
   readonly #cluster: Cluster;
   readonly #secret: string;
   #server: Server | undefined;
-  /** Reviews that were refused. */
+  /** The number of refused reviews. */
   refused = 0;
 
   constructor(cluster: Cluster, secret: string) {
@@ -25,7 +25,7 @@ export class RefusingWebhook {
     this.#secret = secret;
   }
 
-  /** Listens, and registers itself with the API server. */
+  /** Starts to listen, and registers the webhook with the API server. */
   async start(): Promise<void> {
     const authority = new Authority(join(this.#cluster.folder, "webhook"));
     const { cert, key } = authority.server("webhook");
@@ -47,7 +47,7 @@ export class RefusingWebhook {
         caBundle: Buffer.from(authority.pem).toString("base64"),
       },
       rules: [rule],
-      // Others are not sent to it: 5,000 of them would measure this webhook.
+      // The API server sends no other reviews: with 5,000 of them the test would measure this webhook.
       matchConditions: [
         { name: "one", expression: `object.metadata.name.endsWith("${this.#secret.slice(-2)}")` },
       ],

@@ -47,7 +47,7 @@ describe("npm run dist -- --packages", () => {
     assert.equal(first.length, 2);
   });
 
-  test("says that Go is missing before it makes anything", () => {
+  test("reports that Go is missing before it makes anything", () => {
     const programs = checkout.beside("programs");
     mkdirSync(programs);
     for (const name of ["bash", "dirname"]) symlinkSync(`/usr/bin/${name}`, join(programs, name));
@@ -94,7 +94,7 @@ describe("the packages", () => {
     assert.doesNotMatch(control, /conffiles/);
   });
 
-  test("both belong to root, and name no machine that built them", () => {
+  test("both packages belong to root, and do not name the build machine", () => {
     const rpm = fileOf("kleidi-0.1.0-1.*.rpm");
     const owners = output("rpm", [
       "--query",
@@ -109,11 +109,11 @@ describe("the packages", () => {
     assert.deepEqual([...new Set(members.map((line) => line.split(/\s+/)[1]))], ["root/root"]);
   });
 
-  test("the dependencies have each library that Node needs", async () => {
+  test("the dependencies contain each library that Node needs", async () => {
     const { tree } = await builtDist();
     const node = join(tree, `node_modules/node-linux-${process.arch}/bin/node`);
     const libraries = output("ldd", [node]).matchAll(/^\s*(?:\/\S*\/)?([\w-]+(?:\+\+)?)[.-]\S* /gm);
-    // libc6 has most of them, and the kernel one.
+    // libc6 has most of the libraries, and the kernel has one.
     const known = [
       "ld-linux",
       "libatomic",

@@ -1,4 +1,4 @@
-/** Packages of two versions, built once for the same files: the second one has another module of the local provider. */
+/** Builds packages of two versions, once for the same files. The second version has another module of the local provider. */
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import {
@@ -61,7 +61,7 @@ function build(dist: BuiltDist, folder: string): void {
   renameSync(into, folder);
 }
 
-/** Adds an empty custom section, which changes the digest and nothing that runs. */
+/** Adds an empty custom section, which changes only the digest of the module. */
 function changeModule(providers: string): void {
   appendFileSync(join(providers, "local.wasm"), Buffer.from([0, 4, 3, ...Buffer.from("new")]));
   const sums = readFileSync(join(providers, "SHA256SUMS"), "utf8");

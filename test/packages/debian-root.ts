@@ -1,4 +1,4 @@
-/** The root of a Debian 13 with systemd and the dependencies of the package, made by debootstrap once and kept as an archive. */
+/** Makes the root of a Debian 13 with systemd and the package's dependencies. debootstrap makes it once; it is kept as an archive. */
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
@@ -11,7 +11,7 @@ const PACKAGES = ["bubblewrap", "libatomic1", "libstdc++6", "systemd", "systemd-
 const CACHE = join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "kleidi", "package-root");
 const WAIT_MS = 1_800_000;
 
-/** @returns a root of your own, in a new folder; remove it */
+/** @returns a root in a new folder, which the caller removes */
 export function unpackRoot(): string {
   const folder = mkdtempSync(join(tmpdir(), "kleidi-root-"));
   output("tar", ["--extract", "--numeric-owner", "--file", archive(), "--directory", folder]);

@@ -1,4 +1,4 @@
-/** A machine: a root in which a real systemd is booted, in a container of systemd-nspawn without a network. */
+/** Boots a real systemd in a root, in a container of systemd-nspawn without a network. */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, globSync, mkdirSync, readFileSync, rmdirSync, rmSync } from "node:fs";
@@ -6,7 +6,7 @@ import { basename, join } from "node:path";
 import { untilWell } from "../support/until-well.ts";
 import { unpackRoot } from "./debian-root.ts";
 
-/** The hierarchies that systemd moves its processes in: version 2, and the one that systemd has beside version 1. */
+/** The cgroup hierarchies of systemd: version 2, and its own hierarchy next to version 1. */
 const HIERARCHIES = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd"];
 const ENVIRONMENT = [
   "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin",
@@ -25,19 +25,19 @@ export interface Result {
 export class Machine {
   readonly root = unpackRoot();
   readonly #name = basename(this.root);
-  /** nspawn leaves its folders of cgroups behind: it gets a parent of this machine's own. */
+  /** nspawn leaves its cgroup folders behind, so each machine has its own parent. */
   readonly #cgroups = HIERARCHIES.filter((each) => existsSync(each)).map((each) => join(each, this.#name));
   #process: ChildProcess | undefined;
   #leader = "";
 
-  /** @param small a folder that is a file system of its own, of so many bytes */
+  /** @param small a folder to mount as a separate file system, and its size in bytes */
   async boot(small?: { path: string; bytes: number }): Promise<void> {
     if (this.#cgroups.length === 0) this.#cgroups.push(join("/sys/fs/cgroup", this.#name));
     for (const each of this.#cgroups) mkdirSync(each);
     const enter = this.#cgroups.map((each) => `echo $$ >'${each}/cgroup.procs'; `).join("");
     const args = [
       ...["--quiet", "--directory", this.root, "--register=no", "--keep-unit", "--private-network"],
-      // A machine has no filter of system calls around its process 1.
+      // A real machine has no system call filter around process 1.
       ...["--console=pipe", "--system-call-filter=@known"],
       ...(small === undefined ? [] : [`--tmpfs=${small.path}:size=${small.bytes},mode=755`]),
       "--boot",
@@ -69,14 +69,14 @@ export class Machine {
     return { status, text: `${stdout}${stderr}${error?.message ?? ""}`.trim() };
   }
 
-  /** @returns stdout and stderr @throws Error with them where the command fails */
+  /** @returns stdout and stderr @throws Error with both if the command fails */
   mustRun(command: string): string {
     const { status, text } = this.run(command);
     if (status === 0) return text;
     throw new Error(`${command} gave ${status}: ${text}`);
   }
 
-  /** A path of the machine, as this process sees it. */
+  /** Converts a path on the machine to its path for this process. */
   path(path: string): string {
     return `/proc/${this.#leader}/root${path}`;
   }
@@ -84,7 +84,7 @@ export class Machine {
   async close(): Promise<void> {
     if (this.#process !== undefined && this.#process.exitCode === null) {
       const exited = once(this.#process, "exit");
-      // nspawn powers the machine off.
+      // nspawn shuts the machine down.
       this.#process.kill("SIGTERM");
       await exited;
     }
@@ -94,7 +94,7 @@ export class Machine {
   }
 }
 
-/** The kernel removes a folder of cgroups by rmdir alone, the innermost first. */
+/** The kernel removes cgroup folders by rmdir only, the innermost first. */
 function removeCgroups(folder: string): void {
   const inner = globSync("**/", { cwd: folder }).map((each) => join(folder, each));
   for (const each of [folder, ...inner].sort().reverse()) if (existsSync(each)) rmdirSync(each);

@@ -1,4 +1,4 @@
-/** The .rpm by the commands of docs/install-systemd.md: a real rpm, on a root of its own in which no systemd runs. */
+/** The .rpm, with the commands of docs/install-systemd.md: a real rpm on a separate root in which no systemd runs. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { existsSync, globSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
@@ -15,7 +15,7 @@ requireDebian(["debootstrap", "rpm"]);
 
 const page = new Page("install-systemd.md");
 const HOME = "/usr/lib/kleidi";
-/** What a distribution with rpm has: the root has the same of Debian. */
+/** Dependencies that a distribution with rpm has; the root has those of Debian. */
 const BASE = [
   "/bin/sh",
   "bubblewrap",
@@ -37,7 +37,7 @@ describe("the .rpm", () => {
   });
   after(() => rmSync(root, { recursive: true, force: true }));
 
-  /** Runs a line of shell in a mount namespace of its own, in which the root has /proc. */
+  /** Runs a line of shell in a new mount namespace, in which the root has /proc. */
   function run(line: string) {
     const { status, stdout, stderr } = spawnSync("unshare", ["--mount", "sh", "-c", `${PROC} && ${line}`], {
       cwd: packages,
@@ -72,7 +72,7 @@ describe("the .rpm", () => {
     mustRpm(`rpm --install '${join(folder, name)}'`);
   }
 
-  test("it is not installed where a dependency is missing, and each is named", () => {
+  test("the installation is refused if dependencies are missing, and names each of them", () => {
     const { status, text } = rpm(INSTALL);
     assert.notEqual(status, 0);
     for (const name of ["bubblewrap", "glibc", "libatomic", "libgcc", "libstdc++", "systemd", "util-linux"])
@@ -92,7 +92,7 @@ describe("the .rpm", () => {
     assert.deepEqual(globSync("**/kleidi*", { cwd: join(root, "etc") }), []);
   });
 
-  test("the installation makes users and folders, and enables nothing", () => {
+  test("the installation creates users and folders, and enables no service", () => {
     assert.match(mustRpm(INSTALL), /kleidi is installed and does not run/);
     assertInstalled(OLD);
     const folders = inRoot("stat --format '%n %a %U:%G' /etc/kleidi /var/lib/kleidi/keys");
@@ -108,7 +108,7 @@ describe("the .rpm", () => {
     assertInstalled(OLD);
   });
 
-  test("upgrade, the way back and removal keep keys and configuration; installed again, it reads the key", () => {
+  test("upgrade, downgrade and removal keep keys and configuration; a new installation reads the key", () => {
     for (const command of page.commands("First configuration").filter((each) => !each.includes("--live")))
       inRoot(command);
     const kept = [

@@ -1,4 +1,4 @@
-/** Configurations to render: one for each kind of authority, as an operator would write them. */
+/** Configurations to render: a realistic one for each kind of authority. */
 const SHA = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
 const HEAD = `apiVersion: kleidi.dev/v1
@@ -24,15 +24,15 @@ const FILES =
 
 /** Software keys, without a network. */
 export const local = head("kleidi-socket") + KEYSTORE + LOCAL;
-/** The same for a pod: groups are numbers, probes go over loopback. */
+/** The same for a pod: with numeric groups, and probes over loopback. */
 export const localPod = `${head("65533")}${KEYSTORE}${LOCAL}${AUDIT}admin: { listen: "127.0.0.1:9464" }\n`;
 export const tpm = `${head("kleidi-socket")}state: { directory: /var/lib/kleidi/state }\n${provider(
   "{ tpm: { device: /dev/tpmrm0 }, state: { names: [kek-2026] } }",
 )}`;
-/** A server with a name: its address is not in the configuration. */
+/** A server with a host name, whose address is not in the configuration. */
 export const vault =
   head("65533") + provider(`{ net: { origin: "https://vault.example:8200", ${ALLOW}, ${FILES} } }`);
-/** A server with an address. */
+/** A server with an IP address. */
 export const vaultAddress = `${head("65533")}${provider(
   `{ net: { origin: "https://10.20.0.5:8200", ${ALLOW}, networks: [10.20.0.0/16], ${FILES} } }`,
 )}sandbox: { wall: landlock }\n`;

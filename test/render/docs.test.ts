@@ -1,4 +1,4 @@
-/** Every command of docs/deploying.md runs, with the configuration of that page. */
+/** Runs every command of docs/deploying.md with the configuration of that page. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";

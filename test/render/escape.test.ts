@@ -1,4 +1,4 @@
-/** No value of a configuration becomes anything but one value in a rendered file. */
+/** Each value of a configuration stays exactly one value in a rendered file. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -54,14 +54,14 @@ test("YAML keeps every text, in ASCII, for parsers of 1.1 and 1.2", () => {
   );
 });
 
-test("a shell reads one word, which is the text", () => {
+test("a shell reads the text as one word", () => {
   const odd = ["a b", "a'b", "$(reboot)", "`reboot`", "a;b", "a\nb", '"', "\\", "*", "~", "-n", ""];
   const script = odd.map((text) => `printf '%s\\0' ${shellWord(text)}`).join("\n");
   const { stdout } = spawnSync("sh", ["-c", script], { encoding: "utf8", cwd: folder });
   assert.equal(stdout, odd.map((text) => `${text}\0`).join(""));
 });
 
-test("a unit's word is one line, quoted where it has spaces; specifiers and variables are escaped", () => {
+test("a word of a unit is one line, quoted if it has spaces; specifiers and variables are escaped", () => {
   assert.equal(unitWord("/a/%n b"), '"/a/%%n b"');
   assert.equal(unitArgument("/a/$HOME;%t"), '"/a/$$HOME;%%t"');
   for (const odd of ["/a\nUser=root", "/a\rb", '/a"b', "/a'b", "/a\\x0ab", "/\u2028", "/é", ""])

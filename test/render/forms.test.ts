@@ -1,4 +1,4 @@
-/** Every form, rendered from configurations with each kind of authority: the files are snapshots, what cannot run is refused. */
+/** Renders every form from configurations with each kind of authority: the files are snapshots, and unsupported combinations are refused. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
@@ -115,7 +115,7 @@ const REFUSED: Readonly<Record<string, () => Rendered>> = {
     renderK3s(inputFrom(localPod), pod, encryption, { kubeletFirst: false }),
   "a sidecar on k3s": () => renderK3s(inputFrom(localPod), sidecar, encryption, { kubeletFirst: true }),
   "a sidecar on RKE2": () => renderRke2(inputFrom(localPod), sidecar, encryption),
-  "a group's name in a pod": () => renderStaticPod(inputFrom(local), { image }),
+  "a group name in a pod": () => renderStaticPod(inputFrom(local), { image }),
   "bubblewrap in a pod": () =>
     renderStaticPod(inputFrom(`${localPod}sandbox: { wall: bubblewrap }\n`), { image }),
   "an image for a module in a folder of the node": () =>
@@ -124,8 +124,8 @@ const REFUSED: Readonly<Record<string, () => Rendered>> = {
     renderSidecar(inputFrom(moduleFromImage), { image, moduleImages: new Map([["other", "x"]]) }),
   "an image over the module of another provider": () =>
     renderStaticPod(inputFrom(twoModules), { image, moduleImages }),
-  "a configuration that Talos cannot have": () => renderTalos(inputFrom(local), { image, encryption }),
-  "a log in a folder of the system": () =>
+  "a configuration that Talos does not support": () => renderTalos(inputFrom(local), { image, encryption }),
+  "a log in a system folder": () =>
     renderSystemd(inputFrom(localPod.replace("kleidi/audit.jsonl", "audit.jsonl")), { program }),
   "keys in a folder that the unit hides": () =>
     renderSystemd(inputFrom(local.replace("/var/lib/kleidi/keys", "/home/kleidi/keys")), { program }),
@@ -147,7 +147,7 @@ describe("refuses", () => {
     test(name, () =>
       assert.throws(render, (error) => error instanceof KleidiError && error.code === "render-refused"),
     );
-  test("each with its reason and a remedy", (t) => {
+  test("each refusal has a reason and a remedy", (t) => {
     const sentences = Object.entries(REFUSED).map(([name, render]) => `${name}\n  ${messageOf(render)}`);
     t.assert.snapshot(sentences.join("\n"), { serializers: [String] });
   });
@@ -159,17 +159,17 @@ function messageOf(render: () => unknown): string {
   } catch (error) {
     return (error as Error).message;
   }
-  assert.fail("it was rendered");
+  assert.fail("the render succeeded");
 }
 
 describe("systemd", () => {
   const SERVICES = Object.entries(FORMS).filter(([name]) => name.startsWith("systemd"));
   for (const [name, render] of SERVICES) {
     const file = join(folder, name.replaceAll(/\W+/g, "-"), "kleidi.service");
-    test(`takes every line of the unit: ${name}`, () => {
+    test(`accepts every line of the unit: ${name}`, () => {
       const unit = render().files.find(({ path }) => path.endsWith(".service"))?.text ?? "";
       mkdirSync(join(file, ".."), { recursive: true });
-      // verify wants the program and the users to be there
+      // verify requires that the program and the users exist
       writeFileSync(
         file,
         unit
@@ -184,17 +184,17 @@ describe("systemd", () => {
       assert.deepEqual(complaints, []);
     });
 
-    // by systemd's own weights: 0.8 for the network, 0.2 for addresses that are not known, 0.2 for a device
+    // systemd's own weights: 0.8 for the network, 0.2 for unknown addresses, 0.2 for a device
     // 0.2 and 0.1 for openat2 and /proc/sys, which bubblewrap needs
-    const most = name.includes("software") ? 16 : name.includes("TPM") ? 18 : 25;
-    test(`leaves at most ${most / 10} open by systemd's own measure: ${name}`, () => {
+    const most = name.includes("software") ? 15 : name.includes("TPM") ? 17 : 24;
+    test(`has an exposure score of at most ${most / 10} in systemd-analyze: ${name}`, () => {
       const args = ["security", "--offline=true", "--no-pager", `--threshold=${most}`, file];
       const { status, stdout } = spawnSync("systemd-analyze", args, { encoding: "utf8" });
       assert.equal(status, 0, stdout.split("\n").slice(-3).join("\n"));
     });
   }
 
-  test("systemd-sysusers and systemd-tmpfiles make the users and the folders", () => {
+  test("systemd-sysusers and systemd-tmpfiles create the users and the folders", () => {
     const root = join(folder, "root");
     mkdirSync(join(root, "etc"), { recursive: true });
     const { files } = renderStaticPod(inputFrom(localPod), { image });
@@ -255,7 +255,7 @@ describe("the command", () => {
     ["a resource with a line break", ["encryption-config", "--resource", "secrets\n- x"], 2],
     ["an existing file that would be printed", ["encryption-config", "--existing", "x"], 2],
     ["a relative path on the node", ["systemd", "--node-config", "kleidi.yaml"], 2],
-    ["a form that cannot run it", ["k3s", "--form", "static-pod", "--image", image], 1],
+    ["a form that the distribution does not support", ["k3s", "--form", "static-pod", "--image", image], 1],
   ];
   for (const [name, args, expected] of WRONG)
     test(`ends with ${expected} for ${name}`, () => {

@@ -21,6 +21,7 @@ const FINDING = "host/finding.ts";
 const HOST_CALL = "host/host-call.ts";
 const LIB = "host/lib";
 // pure
+const EXPIRY = "host/lib/expiry.ts";
 const BACK_OFF = "host/lib/back-off.ts";
 const TEXT = "host/lib/text.ts";
 const SCHEMA = "host/schema";
@@ -39,7 +40,7 @@ const BOTH = { ...SUPPORTED, ...FUZZED };
 export const WALLS: readonly Wall[] = [
   { room: [ERROR] },
   { room: [HOST_CALL] },
-  { room: [FINDING], may: [ERROR, TEXT] },
+  { room: [FINDING], may: [ERROR, EXPIRY, TEXT] },
   { room: LIB, outside: ["node:crypto", "node:fs", "node:path", "node:sqlite", "node:util"], tests: FUZZED },
   { room: ["host/main.ts"], may: ["host/cli"], outside: ["node:fs", "node:path"] },
   {
@@ -196,6 +197,7 @@ export const WALLS: readonly Wall[] = [
     outside: [
       "node:crypto",
       "node:fs",
+      "node:module",
       "node:path",
       "node:timers/promises",
       PROTOBUF,
@@ -235,12 +237,15 @@ export const WALLS: readonly Wall[] = [
     may: [
       FINDING,
       SCHEMA,
+      EXPIRY,
       CAPABILITY,
       "host/capabilities/net",
       "host/capabilities/net/login/credential.ts",
       "host/capabilities/net/login/grant.ts",
+      "host/capabilities/net/login/limits.ts",
       "host/capabilities/net/login/method.ts",
       "host/capabilities/net/login/methods.ts",
+      "host/capabilities/net/login/secret-files.ts",
     ],
     outside: ["node:net", "zod"],
   },
@@ -270,7 +275,7 @@ export const WALLS: readonly Wall[] = [
   },
   {
     room: "host/capabilities/net/login/vault",
-    may: [FINDING, SCHEMA, ...LOGIN, POINTER],
+    may: [FINDING, EXPIRY, SCHEMA, ...LOGIN, POINTER, "host/capabilities/net/login/limits.ts"],
     outside: ["zod"],
     tests: SUPPORTED,
   },

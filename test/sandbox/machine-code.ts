@@ -176,6 +176,9 @@ export const ATTEMPTS: readonly Attempt[] = [
   attempt("copy between descriptors in the kernel", "sys(NR.copy_file_range, 0, 0, 1, 0, 1, 0)"),
   attempt("read the host's memory", 'fs.openSync("/proc/HOST/mem", "r")', HIDDEN),
   attempt("read the host's environment", 'fs.readFileSync("/proc/HOST/environ")', HIDDEN),
+  // bubblewrap makes no cgroup namespace: it is not needed while these are hidden
+  attempt("read its cgroup", 'fs.readFileSync("/proc/self/cgroup")', HIDDEN),
+  attempt("read the tree of cgroups", 'fs.readdirSync("/sys/fs/cgroup")', HIDDEN),
   attempt("list the host's descriptors", 'fs.readlinkSync("/proc/HOST/fd/0")', {
     bubblewrap: "ENOENT",
     landlock: "EACCES",

@@ -8,9 +8,11 @@ import { copyFileSync, mkdirSync, readFileSync, renameSync, writeFileSync } from
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { parse } from "yaml";
+import { ask, freePort } from "../support/admin.ts";
 import { requireDebian } from "../support/debian.ts";
 import { Fixture, localConfig, localModule, root, sha256Of } from "../support/fixture.ts";
 import { minisign } from "../support/minisign.ts";
+import { samplesOf, total } from "../support/promtool.ts";
 
 requireDebian(["minisign"]);
 
@@ -54,7 +56,7 @@ function pub(name: string): { id: string; key: string } {
 }
 
 type Trust = {
-  keys: { name: string; key: string }[];
+  keys: { name: string; key: string; expires?: string }[];
   revoked?: Record<string, string>[];
   threshold?: number;
 };
@@ -83,6 +85,21 @@ function check(): { ok: boolean; detail: string } {
   const { findings } = JSON.parse(stdout) as { findings: { subject: string; ok: boolean; detail: string }[] };
   const { ok, detail } = findings.find(({ subject }) => subject === "provider local") ?? assert.fail(stdout);
   return { ok, detail };
+}
+
+/** A host warns of the end in its log, and has it as a metric. */
+async function assertServes(day: string): Promise<void> {
+  const admin = `127.0.0.1:${await freePort()}`;
+  fixture.write(
+    `${readFileSync(fixture.config, "utf8").trimEnd().slice(0, -1)}, "admin": { "listen": "${admin}" } }`,
+  );
+  const host = await fixture.serve();
+  const samples = samplesOf((await ask(admin, "/metrics")).text);
+  const labels = { kind: "trust-key", name: "release-2026" };
+  assert.equal(total(samples, "kleidi_expiry_timestamp_seconds", labels), Date.parse(day) / 1000 + 86_400);
+  assert.equal(total(samples, "kleidi_expiry_warning_seconds", labels), 14 * 86_400);
+  assert.match(fixture.readLog(), /"level":40,.*the trust-key of release-2026 ends in 7 days/);
+  assert.equal(await Fixture.stop(host), 0);
 }
 
 describe("Signed modules of docs/running.md", () => {
@@ -132,6 +149,35 @@ describe("Signed modules of docs/running.md", () => {
         new RegExp(`signed by ${key.name} .*; not counted: .* which is not in trust.keys`),
       );
     }
+  });
+
+  test("a signature or a key that ends within 14 days is a warning: counted, visible, and exit code 0", async () => {
+    const day = (days: number) => new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 10);
+    const [key] = policy(one).keys;
+    assert.ok(key);
+    delete key.expires;
+    const sign = `minisign -S -s release-2026.key -m providers/local.wasm -x soon.minisig`;
+    const ends = {
+      comment: [`${sign} -t 'kleidi expires:${day(7)}'`, undefined],
+      key: [sign, day(7)],
+    } as const;
+    for (const [line, expires] of Object.values(ends)) {
+      run(line);
+      configure({ keys: [{ ...key, ...(expires && { expires }) }] }, ["soon.minisig"]);
+      const { status, stdout } = fixture.run("check", "--json");
+      assert.equal(status, 0, stdout);
+      const { ok, warnings, findings } = JSON.parse(stdout);
+      assert.deepEqual([ok, warnings], [true, 1]);
+      const [warning, ...rest] = findings.filter(({ level }: { level: string }) => level !== "ok");
+      assert.deepEqual(rest, []);
+      assert.equal(warning.subject, "provider local");
+      assert.match(warning.detail, /1 required; it ends in 7 days$/);
+      assert.match(fixture.run("check").stdout, /^warn provider local: .*; it ends in 7 days\n {5}\S/m);
+    }
+    await assertServes(day(7));
+    run(`${sign} -t 'kleidi expires:${day(20)}'`);
+    configure({ keys: [key] }, ["soon.minisig"]);
+    assert.equal(JSON.parse(fixture.run("check", "--json").stdout).warnings, 0);
   });
 
   test("revoke: a key by its id, then the module by its SHA-256, each with the reason", () => {

@@ -11,6 +11,8 @@ export interface Certificate {
 }
 
 export interface ServerNames {
+  /** in place of one; the certificate is 60 days old then */
+  readonly endsInDays?: number;
   /** in addition to localhost and 127.0.0.1 */
   readonly names?: readonly string[];
   /** it expired yesterday */
@@ -27,6 +29,8 @@ export interface ServerNames {
 
 export interface AuthorityOptions {
   readonly name?: string;
+  /** signs its certificate; absent: it is a root */
+  readonly issuer?: Authority;
   /** lines of openssl's extensions */
   readonly extensions?: readonly string[];
   readonly rsa?: number;
@@ -64,6 +68,7 @@ export class Authority {
       name = "kleidi test CA",
       extensions = [],
       rsa,
+      issuer,
     } = typeof options === "string" ? { name: options } : options;
     requireDebian(["openssl"]);
     this.folder = folder;
@@ -78,7 +83,8 @@ export class Authority {
       "2",
       ...extensions.flatMap((line) => ["-addext", line]),
     ];
-    this.#openssl("req", "-x509", "-new", "-key", "ca-key.pem", ...subject, "-out", "ca.pem");
+    const by = issuer === undefined ? [] : ["-CA", issuer.file, "-CAkey", join(issuer.folder, "ca-key.pem")];
+    this.#openssl("req", "-x509", "-new", "-key", "ca-key.pem", ...by, ...subject, "-out", "ca.pem");
   }
 
   /** The path of the CA's own certificate. */
@@ -92,13 +98,13 @@ export class Authority {
 
   /** @param id names the files, and is the common name */
   server(id: string, options: ServerNames = {}): Certificate {
-    const { names = [], expired = false, nameless = false } = options;
+    const { names = [], expired = false, nameless = false, endsInDays = expired ? -1 : 1 } = options;
     const all = ["DNS:localhost", "IP:127.0.0.1", ...names.map((name) => `DNS:${name}`)];
-    return this.#sign(id, "serverAuth", nameless ? [] : all, expired ? -DAY_MS : DAY_MS, options);
+    return this.#sign(id, "serverAuth", nameless ? [] : all, endsInDays * DAY_MS, options);
   }
 
-  client(id: string): Certificate {
-    return this.#sign(id, "clientAuth", [`DNS:${id}`], DAY_MS);
+  client(id: string, options: Pick<ServerNames, "endsInDays"> = {}): Certificate {
+    return this.#sign(id, "clientAuth", [`DNS:${id}`], (options.endsInDays ?? 1) * DAY_MS, options);
   }
 
   /** A file with a revocation list, signed now. */
@@ -126,7 +132,7 @@ export class Authority {
     usage: string,
     names: readonly string[],
     endsInMs: number,
-    { rsa, digest = "sha256", extensions: more = [] }: ServerNames = {},
+    { rsa, digest = "sha256", extensions: more = [], endsInDays }: ServerNames = {},
   ): Certificate {
     const [cert, key, request, extensions] = [`${id}.pem`, `${id}-key.pem`, `${id}.csr`, `${id}.cnf`];
     writeFileSync(
@@ -144,7 +150,12 @@ export class Authority {
     const now = Date.now();
     this.#openssl(
       ...["ca", "-batch", "-notext", "-config", "ca.cnf", "-cert", "ca.pem", "-keyfile", "ca-key.pem"],
-      ...["-startdate", asn1Time(now - 2 * DAY_MS), "-enddate", asn1Time(now + endsInMs)],
+      ...[
+        "-startdate",
+        asn1Time(now - (endsInDays === undefined ? 2 : 60) * DAY_MS),
+        "-enddate",
+        asn1Time(now + endsInMs),
+      ],
       ...["-md", digest, "-extfile", extensions, "-in", request, "-out", cert],
     );
     return { cert: join(this.folder, cert), key: join(this.folder, key) };

@@ -108,6 +108,8 @@ export const getCapability = (capability: number, property = 0, count = 64) =>
 
 export const flushContext = (handle: number) => command(0x165, [], [], u32(handle));
 
+/** PCR 0 and 7 of the SHA-256 bank. */
+export const pcrRead = () => command(0x17e, [], [], u32(1), u16(0x000b), Uint8Array.of(3, 0x81, 0, 0));
 export const policyPcr = (session: number) => command(0x17f, [session], [], sized(NONE), u32(0));
 export const policyAuthValue = (session: number) => command(0x16b, [session], []);
 export const policyCommandCode = (session: number) => command(0x16c, [session], [], u32(0x155));

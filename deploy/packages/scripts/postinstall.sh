@@ -1,12 +1,12 @@
 #!/bin/sh
-# Runs after an installation or an upgrade: makes users and folders, and prints the next step. It neither enables nor restarts the
+# Runs after an installation or an upgrade: creates users and folders, and prints the next step. It neither enables nor restarts the
 # service: the API server depends on it, and the operator chooses the moment.
 set -e
-# Debian calls this after an aborted action too, which has changed nothing.
+# Debian calls this script after an aborted action too, which has changed nothing.
 case "${1:-}" in abort-*) exit 0 ;; esac
 
 systemd-sysusers kleidi.conf
-# Without /proc, as in the build of an image, the next boot makes the folders.
+# Without /proc, for example in an image build, the next boot creates the folders.
 if [ -d /proc/self ]; then systemd-tmpfiles --create kleidi.conf; fi
 if [ -d /run/systemd/system ]; then
   systemctl daemon-reload

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs after a removal and after a purge: prints the paths that are kept. A lost key cannot be made again, so no key is ever removed.
+# Runs after a removal and after a purge: prints the paths that are kept. A lost key cannot be recovered, so no key is ever removed.
 set -e
 case "${1:-}" in remove | purge | 0) ;; *) exit 0 ;; esac
 

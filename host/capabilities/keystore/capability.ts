@@ -1,5 +1,4 @@
 /** kleidi:keystore: encrypts and decrypts under keys that no guest sees. */
-import { Crypto } from "@peculiar/webcrypto";
 import { type Finding, finding } from "../../finding.ts";
 import type { Capability, Footprint, GrantContext, OpenContext } from "../capability.ts";
 import { KeyDirectory } from "./directory.ts";
@@ -37,6 +36,8 @@ export const keystore = {
     section === undefined ? {} : { writes: [section.directory] },
   async open({ grants, section, log }: OpenContext<KeystoreGrant, KeystoreSection>) {
     if (section === undefined) throw new TypeError("a key is granted, and there is no folder of key files");
+    // Loaded only if it is used: it has 70 modules.
+    const { Crypto } = await import("@peculiar/webcrypto");
     const directory = new KeyDirectory(section.directory);
     const all = [...grants.values()];
     const fault = directory.tidy(all.flatMap(namesOf));

@@ -5,6 +5,5 @@ import { openLog, REQUESTS } from "./log.ts";
 export const log = {
   name: "log",
   requests: REQUESTS,
-  open: ({ linesPerCall, log }: OpenContext) =>
-    openLog({ linesPerCall, write: (provider, level, line) => log(level, { provider, guest: true }, line) }),
+  open: ({ linesPerCall, onLine }: OpenContext) => openLog({ linesPerCall, write: onLine }),
 } as const satisfies Capability;

@@ -1,7 +1,6 @@
 /** kleidi:net: requests to the one granted origin, with a credential of the host. */
 import { exampleOf } from "../../schema/field.ts";
 import type { Capability, ExamineContext, GrantContext, OpenContext } from "../capability.ts";
-import { checkFiles } from "./check.ts";
 import { footprintOf } from "./footprint.ts";
 import { GRANT, LOGIN_CONNECTIONS, type NetConfig } from "./grant.ts";
 import { methodOf } from "./login/methods.ts";
@@ -31,7 +30,10 @@ export const net = {
   },
   descriptors: ({ connections }: NetConfig) => connections + LOGIN_CONNECTIONS,
   footprint: ({ grants }: GrantContext<NetConfig>) => footprintOf([...grants.values()]),
-  check: (context: GrantContext<NetConfig>) => checkFiles(context),
+  async check(context: GrantContext<NetConfig>) {
+    const { checkFiles } = await import("./check.ts");
+    return checkFiles(context);
+  },
   async examine(context: ExamineContext<NetConfig>) {
     const { examineOrigins } = await import("./doctor.ts");
     return examineOrigins(context);

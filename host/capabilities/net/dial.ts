@@ -3,9 +3,10 @@
  * later change of the name cannot redirect it. The certificate is verified against the name.
  */
 import { connect as connectPlain, isIP, type Socket } from "node:net";
-import { type ConnectionOptions, connect as connectTls } from "node:tls";
+import { type ConnectionOptions, connect as connectTls, TLSSocket } from "node:tls";
 import { withDeadline } from "../../lib/deadline.ts";
 import { addressFault, Networks } from "./addresses.ts";
+import { type CertificateEnd, type CertificateEnds, endOfChain } from "./certificate-end.ts";
 import { Unreachable } from "./exchange.ts";
 import { codeOf, connectionFault, resolverFault } from "./faults.ts";
 import { type Resolve, systemResolve } from "./resolver.ts";
@@ -19,6 +20,8 @@ export interface Target {
   readonly tls: TlsTarget;
   /** Called with problems of the `tls` files that the operator should know. */
   readonly warn?: (why: string) => void;
+  /** Called with the ends of the certificates of each new connection. */
+  readonly onEnds?: (ends: CertificateEnds) => void;
 }
 
 const MAX_ADDRESSES = 4;
@@ -36,6 +39,7 @@ export class Dialer {
   readonly #context: TlsContext;
   readonly #granted: Networks;
   readonly #resolve: Resolve;
+  readonly #onEnds: (ends: CertificateEnds) => void;
 
   constructor(target: Target, resolve: Resolve = systemResolve) {
     const url = new URL(target.origin);
@@ -45,6 +49,7 @@ export class Dialer {
     this.where = `${url.hostname}:${this.port}`;
     this.expected = target.tls.serverName ?? this.host;
     this.#context = new TlsContext(target.tls, target.warn);
+    this.#onEnds = target.onEnds ?? (() => {});
     // A loopback address in the configuration is an explicit grant.
     const own = /^127\./.test(this.host) ? [`${this.host}/32`] : this.host === "::1" ? ["::1/128"] : [];
     this.#granted = new Networks([...target.networks, ...own]);
@@ -77,7 +82,13 @@ export class Dialer {
 
   /** Reads the TLS files. @throws Unreachable a file is unusable */
   assertFiles(): void {
-    if (this.secure) this.#context.get();
+    if (this.secure) this.#context.assertIntact();
+  }
+
+  /** The end of the host's own certificate; undefined if there is none. @throws Unreachable a file is unusable */
+  ownEnd(): CertificateEnd | undefined {
+    this.assertFiles();
+    return this.secure ? this.#context.ownEnd : undefined;
   }
 
   #allowed(addresses: readonly string[]): readonly string[] {
@@ -130,6 +141,11 @@ export class Dialer {
       socket.once(this.secure ? "secureConnect" : "connect", () => {
         signal.removeEventListener("abort", abort);
         socket.setNoDelay(true);
+        if (socket instanceof TLSSocket)
+          this.#onEnds({
+            "server-certificate": endOfChain(socket.getPeerCertificate(true)),
+            "client-certificate": this.#context.ownEnd,
+          });
         resolve(socket);
       });
     });

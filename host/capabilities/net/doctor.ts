@@ -2,8 +2,9 @@
  * Examines each granted origin for `kleidi doctor`: files, name, connection, login, policy. The first step that fails ends the series, so
  * the first failed line is the one to fix.
  */
-import type { Finding } from "../../finding.ts";
+import { type Finding, withEnd } from "../../finding.ts";
 import type { Examined, GrantContext } from "../capability.ts";
+import { certificateFindings } from "./check.ts";
 import { examineOrigin } from "./examine.ts";
 import { CredentialRefused, Unreachable } from "./exchange.ts";
 import type { NetConfig } from "./grant.ts";
@@ -32,13 +33,14 @@ export async function examineOrigins({ grants }: GrantContext<NetConfig>): Promi
 async function examineProvider(subject: string, provider: string, net: NetConfig): Promise<Finding[]> {
   const steps = await examineOrigin(net, TIMEOUT_MS);
   const findings = steps.map(
-    ({ step, ok, detail }): Finding => ({
-      subject: `${subject} ${step}`,
-      ok,
-      detail,
-      ...(ok ? {} : { hint: REMEDIES[step] }),
-    }),
+    ({ step, ok, detail, end }): Finding =>
+      withEnd(
+        { subject: `${subject} ${step}`, ok, detail, ...(ok ? {} : { hint: REMEDIES[step] }) },
+        end,
+        "Have the certificate of the server renewed: after its end, no connection is made.",
+      ),
   );
+  if (findings.every(({ ok }) => ok)) findings.push(...certificateFindings(provider, net));
   if (net.credential === undefined || findings.some(({ ok }) => !ok)) return findings;
   return [...findings, ...(await login(subject, provider, net, net.credential))];
 }
@@ -61,14 +63,16 @@ async function login(
   });
   try {
     const signal = AbortSignal.timeout(TIMEOUT_MS);
-    const lease = await credential.lease(signal);
+    await credential.lease(signal);
     const until = expires === undefined ? "" : `, until ${new Date(expires).toISOString()}`;
     const method = methodOf(config);
     const detail = `the host has a token ${method.source(config)}${until}`;
-    const use = { allow: net.allow, send, lease };
+    // A lease is for one request.
+    const use = async () => ({ allow: net.allow, send, lease: await credential.lease(signal) });
     return [
       { subject: `${subject} login`, ok: true, detail },
-      ...((await method.checkPolicy?.(`${subject} policy`, config, use, signal)) ?? []),
+      ...((await method.checkLimits?.(`${subject} limits`, config, await credential.limits(signal))) ?? []),
+      ...((await method.checkPolicy?.(`${subject} policy`, config, await use(), signal)) ?? []),
     ];
   } catch (error) {
     if (!(error instanceof Unreachable)) throw error;

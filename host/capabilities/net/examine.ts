@@ -1,7 +1,7 @@
 /** Examines the connection to an origin, step by step, for `kleidi doctor`. Sends nothing but a TLS handshake. */
 
 import { TLSSocket } from "node:tls";
-import { replaceNonAscii } from "../../lib/text.ts";
+import { type CertificateEnd, commonNameOf, endOfChain } from "./certificate-end.ts";
 import { Dialer, type Target } from "./dial.ts";
 import { Unreachable } from "./exchange.ts";
 
@@ -9,10 +9,9 @@ export interface Step {
   readonly step: "files" | "name" | "connection";
   readonly ok: boolean;
   readonly detail: string;
+  /** Of the server's certificate, or of one in its chain that ends before it. */
+  readonly end?: CertificateEnd | undefined;
 }
-
-/** The part of a certificate's lifetime that counts as soon. A part, because some certificates live for hours. */
-const EXPIRES_SOON_PART = 0.1;
 
 /**
  * Examines the TLS files (reported only if they fail), the name, then connection and certificate. Ends with the first step that fails.
@@ -34,7 +33,7 @@ export async function examineOrigin(target: Target, ms: number): Promise<Step[]>
     });
     step = "connection";
     const socket = await dialer.dial(ms, never);
-    steps.push({ step, ...describe(socket instanceof TLSSocket ? socket : undefined, dialer) });
+    steps.push({ step, ok: true, ...describe(socket instanceof TLSSocket ? socket : undefined, dialer) });
     socket.destroy();
   } catch (error) {
     if (!(error instanceof Unreachable)) throw error;
@@ -43,20 +42,22 @@ export async function examineOrigin(target: Target, ms: number): Promise<Step[]>
   return steps;
 }
 
-function describe(socket: TLSSocket | undefined, { where }: Dialer): { ok: boolean; detail: string } {
-  if (socket === undefined) return { ok: true, detail: `${where} takes connections, in the clear` };
-  const { subject, issuer, valid_from, valid_to } = socket.getPeerCertificate();
-  const ends = new Date(valid_to);
-  const who = `${commonNameOf(subject)}, by ${commonNameOf(issuer)}, until ${ends.toISOString().slice(0, 10)}`;
-  const detail = `${where} takes connections over ${socket.getProtocol()}; its certificate: ${who}`;
-  const life = ends.getTime() - Date.parse(valid_from);
-  return ends.getTime() - Date.now() < life * EXPIRES_SOON_PART
-    ? { ok: false, detail: `${detail}, which is soon: less than a tenth of its life is left` }
-    : { ok: true, detail };
+function describe(socket: TLSSocket | undefined, { where }: Dialer): Pick<Step, "detail" | "end"> {
+  if (socket === undefined) return { detail: `${where} takes connections, in the clear` };
+  const certificate = socket.getPeerCertificate(true);
+  const { subject, issuer, valid_to } = certificate;
+  const end = endOfChain(certificate);
+  const issued = `${commonNameOf(subject)}, by ${commonNameOf(issuer)}, until ${dayOf(Date.parse(valid_to))}`;
+  const above =
+    end === undefined || end.at >= Date.parse(valid_to)
+      ? ""
+      : `, and that of ${end.subject}, above it, until ${dayOf(end.at)}`;
+  return {
+    detail: `${where} takes connections over ${socket.getProtocol()}; its certificate: ${issued}${above}`,
+    end,
+  };
 }
 
-/** The common name; a certificate is not trusted to contain text. */
-function commonNameOf(name: unknown): string {
-  const { CN } = (name ?? {}) as { readonly CN?: unknown };
-  return typeof CN === "string" ? replaceNonAscii(CN.slice(0, 64)) : "no common name";
+function dayOf(ms: number): string {
+  return new Date(ms).toISOString().slice(0, 10);
 }

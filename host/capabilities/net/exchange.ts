@@ -39,7 +39,7 @@ export interface Lease {
 
 /** The host's identity at the origin, for one provider. */
 export interface Credential {
-  /** Returns the current lease; logs in first if necessary. Rejects with an Unreachable. */
+  /** Returns a lease for one request; logs in first if necessary. Rejects with an Unreachable. */
   lease(signal: AbortSignal): Promise<Lease>;
   /** Reports that the server answered 401 or 403 to a request with this lease. @returns true if a new lease is available for a retry */
   refused(lease: Lease, signal: AbortSignal): Promise<boolean>;

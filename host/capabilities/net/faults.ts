@@ -14,11 +14,12 @@ export function connectionFault(error: unknown, expected: string): string {
       return "has a certificate that is not valid yet: is the clock right?";
     case "ERR_TLS_CERT_ALTNAME_INVALID":
       return `has a certificate that is not for ${expected}`;
-    case "DEPTH_ZERO_SELF_SIGNED_CERT":
-    case "SELF_SIGNED_CERT_IN_CHAIN":
     case "UNABLE_TO_GET_ISSUER_CERT":
     case "UNABLE_TO_GET_ISSUER_CERT_LOCALLY":
     case "UNABLE_TO_VERIFY_LEAF_SIGNATURE":
+      return `has a certificate whose chain leads to no certificate in tls.ca (without tls.ca: to none that Node comes with); add the certificate of its issuer to tls.ca, or have the server send those in between (${code})`;
+    case "DEPTH_ZERO_SELF_SIGNED_CERT":
+    case "SELF_SIGNED_CERT_IN_CHAIN":
       return `has a certificate that no CA in tls.ca has issued (${code})`;
     case "ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION":
     case "ERR_SSL_UNSUPPORTED_PROTOCOL":
@@ -45,7 +46,7 @@ export function connectionFault(error: unknown, expected: string): string {
     case "CRL_NOT_YET_VALID":
       return `cannot be verified: a revocation list in tls.crl is not valid yet: is the clock right? (${code})`;
     case "CRL_SIGNATURE_FAILURE":
-      return `cannot be verified: a revocation list in tls.crl is not signed by its CA (${code})`;
+      return `cannot be verified: tls.ca lacks the root of the chain, which tls.crl needs; or a revocation list in tls.crl is not signed by its CA (${code})`;
     case "UNSPECIFIED":
       return unspecified(error);
     default:

@@ -1,7 +1,7 @@
 /** The server that grants of an origin lead to, and the files of its TLS and its credential. */
 import type { Footprint } from "../capability.ts";
 import type { NetConfig } from "./grant.ts";
-import { secretFilesOf } from "./login/credential.ts";
+import { secretFilesOf } from "./login/secret-files.ts";
 
 export function footprintOf(grants: readonly NetConfig[]): Footprint {
   return {

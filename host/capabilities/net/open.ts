@@ -1,11 +1,18 @@
 /** Opens kleidi:net: the route of each provider to its origin, with its credential. Sends nothing yet. */
+import { warningBefore } from "../../lib/expiry.ts";
 import type { CredentialEvent, OpenContext, Opened } from "../capability.ts";
+import type { CertificateEnd, CertificateEnds } from "./certificate-end.ts";
 import type { Credential } from "./exchange.ts";
 import { LOGIN_CONNECTIONS, type NetConfig } from "./grant.ts";
 import { createCredential } from "./login/credential.ts";
+import type { CredentialLimit } from "./login/limits.ts";
 import { openNet, type Route } from "./net.ts";
 import { Resolver } from "./resolver.ts";
 import { createTransport, type Transport } from "./transport.ts";
+
+const NEVER = Number.POSITIVE_INFINITY;
+/** Of the life of a token. Programs that replace one do so while a tenth is left. */
+const TOKEN_WARNING_PART = 1 / 10;
 
 interface OpenRoute extends Route {
   readonly transport: Transport;
@@ -14,7 +21,13 @@ interface OpenRoute extends Route {
 }
 
 /** Opens the routes. Closing revokes the tokens from logins, as far as that is quick. */
-export function open({ grants, log, onCredential }: OpenContext<NetConfig>): Opened {
+export function open({
+  grants,
+  log,
+  onCredential,
+  onExpiry,
+  onCredentialUses,
+}: OpenContext<NetConfig>): Opened {
   const onEvent = (event: CredentialEvent) => {
     logCredential(log, event);
     onCredential(event);
@@ -28,13 +41,24 @@ export function open({ grants, log, onCredential }: OpenContext<NetConfig>): Ope
   for (const [name, grant] of grants) {
     const { credential: config, timeoutMs } = grant;
     const warn = (why: string) => log("warn", { provider: name, why }, "the tls files have a problem");
-    const target = { ...grant, warn };
+    const onEnds = (ends: CertificateEnds) => {
+      for (const [kind, end] of Object.entries(ends) as [keyof CertificateEnds, CertificateEnd?][])
+        if (end !== undefined) onExpiry({ kind, name, at: end.at, warningMs: end.warningMs });
+    };
+    const onLimit = ({ kind, usesLeft, end }: CredentialLimit) => {
+      onCredentialUses({ provider: name, kind, left: usesLeft });
+      const part = kind === "token" ? TOKEN_WARNING_PART : undefined;
+      const [at, life] = end === undefined ? [NEVER, NEVER] : [end.at, end.lifeMs];
+      onExpiry({ kind, name, at, warningMs: warningBefore(life, part) });
+    };
+    const target = { ...grant, warn, onEnds };
     const transport = createTransport(target, resolver.resolve);
     const { send } = transport;
     // Logins are rare, and some must not be repeated.
     const logins =
       config && createTransport({ ...target, connections: LOGIN_CONNECTIONS, once: true }, resolver.resolve);
-    const credential = logins && createCredential(config, { provider: name, send: logins.send, onEvent });
+    const credential =
+      logins && createCredential(config, { provider: name, send: logins.send, onEvent, onLimit });
     routes.set(name, { transport, logins, send, credential, timeoutMs });
   }
   return {

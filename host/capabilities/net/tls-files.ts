@@ -3,8 +3,10 @@ import { statSync } from "node:fs";
 import { createSecureContext, type SecureContext } from "node:tls";
 import { FileFault, readRegular, systemFault } from "../../lib/files.ts";
 import { readSecretFile } from "../../lib/secret-files.ts";
+import { type CertificateEnd, endOfCertificates } from "./certificate-end.ts";
 import { Unreachable } from "./exchange.ts";
 import { codeOf } from "./faults.ts";
+import { type PemFile, readPem } from "./pem.ts";
 
 export interface TlsTarget {
   /** Absent: the certificates that Node comes with. */
@@ -26,6 +28,7 @@ interface Pair {
   readonly stamp: string;
   readonly cert: Buffer;
   readonly key: Buffer;
+  readonly end: CertificateEnd | undefined;
 }
 
 export class TlsContext {
@@ -34,8 +37,12 @@ export class TlsContext {
   #cached: { readonly stamp: string; readonly context: SecureContext } | undefined;
   #pair: Pair | undefined;
   #lastWarning: string | undefined;
+  #caFaults: readonly string[] = [];
 
-  /** @param warn called once when certificate and key are no longer a pair and the previous pair is used */
+  /**
+   * @param warn called once when certificate and key are no longer a pair and the previous pair is used, and when certificates in `ca`
+   * cannot be read and the others are used
+   */
   constructor(tls: TlsTarget, warn: (why: string) => void = () => {}) {
     this.#tls = tls;
     this.#warn = warn;
@@ -52,8 +59,10 @@ export class TlsContext {
     ]);
     if (this.#cached?.stamp === stamp) return this.#cached.context;
     const trusted = {
-      ...(ca === undefined ? {} : { ca: certificatesOf("tls.ca", ca) }),
+      ...(ca === undefined ? {} : { ca: this.#authorities(ca) }),
       ...(crl === undefined ? {} : { crl: listsOf(crl) }),
+      // Any certificate in the file is an end of the chain, as for Go and curl. With lists, OpenSSL wants the chain up to its root.
+      allowPartialTrustChain: ca !== undefined && crl === undefined,
     };
     const own = pair && { cert: pair.cert, key: pair.key };
     const minVersion = minimum === "1.3" ? "TLSv1.3" : "TLSv1.2";
@@ -61,6 +70,27 @@ export class TlsContext {
     const context = usable(what, () => createSecureContext({ minVersion, ...trusted, ...own }));
     this.#cached = { stamp, context };
     return context;
+  }
+
+  /** @throws Unreachable a file is unusable, or a certificate in `ca` cannot be read */
+  assertIntact(): void {
+    this.get();
+    const [fault] = this.#caFaults;
+    if (fault !== undefined) throw new Unreachable(fault);
+  }
+
+  #authorities(path: string): string[] {
+    const { certificates, faults } = certificatesOf("tls.ca", path);
+    this.#caFaults = faults.map(
+      (fault) => `tls.ca ${path}: ${fault}; put the whole certificate there, or remove it`,
+    );
+    for (const fault of this.#caFaults) this.#warn(`${fault}; the others are used`);
+    return certificates.map((each) => each.toString());
+  }
+
+  /** The end of the host's own certificate, as `get` last read it. */
+  get ownEnd(): CertificateEnd | undefined {
+    return this.#pair?.end;
   }
 
   /**
@@ -95,10 +125,13 @@ export class TlsContext {
 class ExposedKey extends Unreachable {}
 
 function readPair({ certificate, key }: NonNullable<TlsTarget["client"]>, stamp: string): Pair {
-  const pair = { stamp, cert: certificatesOf("tls.certificate", certificate), key: readKey(key) };
+  const { certificates, faults } = certificatesOf("tls.certificate", certificate);
+  if (faults[0] !== undefined) throw new Unreachable(`tls.certificate ${certificate}: ${faults[0]}`);
+  const cert = Buffer.from(certificates.map((each) => each.toString()).join(""));
+  const pair = { stamp, cert, key: readKey(key) };
   const what = `tls.certificate ${certificate}, tls.key ${key}`;
   usable(what, () => createSecureContext({ cert: pair.cert, key: pair.key }));
-  return pair;
+  return { ...pair, end: endOfCertificates(certificates) };
 }
 
 function usable<T>(what: string, make: () => T): T {
@@ -126,12 +159,14 @@ function stampOf(key: string, path: string): string {
   }
 }
 
-function certificatesOf(key: string, path: string): Buffer {
-  const content = read(key, path, MAX_BYTES);
-  // Node accepts a file without certificates as a CA that signed nothing, which would put the blame on the server. Only the end of the
-  // line is compared, because OpenSSL also reads TRUSTED certificates.
-  if (content.includes(" CERTIFICATE-----")) return content;
-  throw new Unreachable(`${key} ${path} has no PEM certificate in it`);
+/** @throws Unreachable there is no certificate that can be read: Node would accept that as a CA that signed nothing, and blame the server */
+function certificatesOf(key: string, path: string): PemFile {
+  const file = readPem(read(key, path, MAX_BYTES));
+  if (file.certificates.length > 0) return file;
+  const [fault] = file.faults;
+  throw new Unreachable(
+    `${key} ${path}${fault === undefined ? " has no PEM certificate in it" : `: ${fault}`}`,
+  );
 }
 
 /** The lists of a file, one by one: Node reads only the first list of a text. */

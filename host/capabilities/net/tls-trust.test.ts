@@ -9,6 +9,7 @@ import { Authority, type Certificate } from "../../../test/support/certificates.
 import { assertError } from "../../../test/support/failures.ts";
 import { ok, RawServer } from "../../../test/support/raw-server.ts";
 import { assertSentence } from "../../../test/support/thrown.ts";
+import { Dialer } from "./dial.ts";
 import { Unreachable } from "./exchange.ts";
 import type { TlsTarget } from "./tls-files.ts";
 import { createTransport } from "./transport.ts";
@@ -153,6 +154,63 @@ test("an expired list, or one of another CA, rejects every server; each of sever
   writeFileSync(both, `${readFileSync(foreign)}${readFileSync(authority.revocations("good"))}`);
   assert.equal(await ask(t, raw.port, { crl: both })(), "nobody");
   assert.equal(raw.requests.length, 1);
+});
+
+const issuing = new Authority(join(folder, "issuing"), { name: "issuing CA", issuer: authority });
+const leaf = issuing.server("leaf", { names });
+const chain = { ...of(leaf), cert: `${readFileSync(leaf.cert, "utf8")}${issuing.pem}` };
+
+/** Writes a file of `tls.ca`. */
+function bundle(name: string, ...parts: string[]): string {
+  const path = join(folder, name);
+  writeFileSync(path, parts.join(""));
+  return path;
+}
+
+test("any certificate of the chain in tls.ca is enough: the root, an intermediate, or the server's own", async (t) => {
+  const raw = await serving(t, chain);
+  for (const ca of [authority.file, issuing.file, leaf.cert, bundle("both.pem", issuing.pem, authority.pem)])
+    assert.equal(await ask(t, raw.port, { ca })(), "nobody");
+  const alone = await serving(t, of(leaf));
+  assert.equal(await ask(t, alone.port, { ca: issuing.file })(), "nobody");
+});
+
+test("a server whose chain has a gap, and one that another intermediate signed, get no request", async (t) => {
+  const alone = await serving(t, of(leaf));
+  await refuses(t, ask(t, alone.port), alone.port);
+  const other = new Authority(join(folder, "issuing-2"), { name: "issuing CA", issuer: authority });
+  const raw = await serving(t, chain);
+  await assert.rejects(ask(t, raw.port, { ca: other.file })(), Unreachable);
+  assert.deepEqual([alone.requests.length, raw.requests.length], [0, 0]);
+});
+
+test("with tls.crl, the root is needed beside its intermediates, and the fault says so", async (t) => {
+  const raw = await serving(t, chain);
+  const crl = bundle(
+    "all.crl.pem",
+    ...[authority, issuing].map((each) => readFileSync(each.revocations("all"), "utf8")),
+  );
+  await refuses(t, ask(t, raw.port, { ca: issuing.file, crl }), raw.port);
+  const ca = bundle("root-too.pem", issuing.pem, authority.pem);
+  assert.equal(await ask(t, raw.port, { ca, crl })(), "nobody");
+});
+
+test("a damaged certificate in tls.ca is named, and the others are used, those after it too", async (t) => {
+  const raw = await serving(t, chain);
+  const damaged = issuing.pem.replace(/\n[^\n]{8}/, "\nAAAAAAAA");
+  const ca = bundle("damaged.pem", damaged, authority.pem);
+  const warnings: string[] = [];
+  assert.equal(await ask(t, raw.port, { ca }, (why) => warnings.push(why))(), "nobody");
+  assert.equal(warnings.length, 1);
+  assert.match(
+    warnings[0] ?? "",
+    /damaged\.pem: certificate 1, which begins in line 1, cannot be read; .*the others are used$/,
+  );
+  const dialer = new Dialer({ origin: "https://vault.test", networks: [], tls: { ca, minimum: "1.2" } });
+  assert.throws(() => dialer.assertFiles(), {
+    name: "Unreachable",
+    message: /certificate 1, which begins in line 1/,
+  });
 });
 
 test("a list that is not PEM is reported, and rejects every server", async (t) => {

@@ -1,16 +1,20 @@
 /**
- * The folder of records. NAME.state is created once and never changed. NAME.made, the mark, outlives it: it distinguishes a lost record
+ * The folder of records. NAME.state is created once and never changed by a provider; only an import of the same key replaces it. NAME.made, the mark, outlives it: it distinguishes a lost record
  * from one that was never created, so no record is created in place of a lost one.
  */
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { KleidiError } from "../../error.ts";
-import { createPrivate, isStagingOf, removeLeftovers, statOf } from "../../lib/write-files.ts";
+import { createPrivate, isStagingOf, removeLeftovers, replaceFile, statOf } from "../../lib/write-files.ts";
 import { folderFault, lockFolder, readPrivate, tidy } from "../files.ts";
 import { formatRecord, MAX_FILE, parseRecord } from "./record.ts";
 
 /** Matches the staging files of these records. Each process has its own, so two processes never write the same file. */
 const isStagedFor = (names: readonly string[]) =>
   isStagingOf(names.flatMap((name) => [`${name}.state`, `${name}.made`]));
+
+/** The name of the folder in which a record is made that replaces another one, without its last six characters. */
+const importPrefix = (name: string) => `.${name}.import.`;
 
 export class StateDirectory {
   readonly path: string;
@@ -45,6 +49,11 @@ export class StateDirectory {
   /** As tidy, for the holder of the lock. A reader whose staged mark is removed fails to mark; the next reader marks the record. */
   clear(names: readonly string[]): void {
     removeLeftovers(this.path, isStagedFor(names));
+    const prefixes = names.map(importPrefix);
+    for (const name of readdirSync(this.path)) {
+      if (!prefixes.some((prefix) => name.startsWith(prefix))) continue;
+      rmSync(join(this.path, name), { recursive: true, force: true });
+    }
   }
 
   /**
@@ -110,5 +119,27 @@ export class StateDirectory {
     }
     this.#mark(name);
     return true;
+  }
+
+  /**
+   * Replaces a record, or restores a lost one, by one that is made in a folder of its own. Until that is complete, nothing changes here. The
+   * caller holds the lock.
+   * @param make creates the record in the given folder; if it throws, the old record stays
+   * @throws KleidiError state-invalid; the error of `make`
+   */
+  async replace<T>(name: string, make: (records: StateDirectory) => Promise<T>): Promise<T> {
+    const stage = new StateDirectory(mkdtempSync(join(this.path, importPrefix(name))));
+    try {
+      const made = await make(stage);
+      const value = stage.get(name);
+      if (value === undefined) {
+        throw new KleidiError("state-invalid", `Cannot replace record "${name}": its provider wrote none`);
+      }
+      replaceFile(this.recordPath(name), formatRecord(name, value), 0o600);
+      this.#mark(name);
+      return made;
+    } finally {
+      rmSync(stage.path, { recursive: true, force: true });
+    }
   }
 }

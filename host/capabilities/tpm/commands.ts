@@ -42,6 +42,7 @@ export const CC = {
   StartAuthSession: 0x176,
   GetCapability: 0x17a,
   GetRandom: 0x17b,
+  PCR_Read: 0x17e,
   PolicyPCR: 0x17f,
   PolicyRestart: 0x180,
   PolicyGetDigest: 0x189,
@@ -59,6 +60,8 @@ const LIST: readonly Command[] = [
   command("GetCapability", []),
   // No sessions: its handle is a parameter and could name a session that the command carries.
   command("FlushContext", []),
+  // Every user may read them (/sys/class/tpm/tpm0/pcr-sha256). A provider cannot change one.
+  command("PCR_Read", []),
   command("PolicyPCR", ["policy session"]),
   command("PolicyAuthValue", ["policy session"]),
   command("PolicyCommandCode", ["policy session"]),

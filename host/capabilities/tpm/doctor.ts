@@ -17,7 +17,13 @@ export async function examineTpms({ grants, needs }: ExamineContext<TpmConfig>):
   const all: Examined[] = [];
   for (const [device, hierarchies] of devices) {
     const own = new Map([...needs].filter(([provider]) => grants.get(provider)?.device === device));
-    all.push({ findings: await examineTpm(device, [...hierarchies], own) });
+    const onDevice = [...grants.values()].filter((grant) => grant.device === device);
+    const hasParent = onDevice.some(({ persistent }) => persistent.length > 0);
+    const findings = await examineTpm(device, [...hierarchies], hasParent, own);
+    all.push({ findings });
+    if (findings.every(({ ok }) => ok))
+      for (const [provider, grant] of grants)
+        if (grant.device === device) all.push({ provider, findings: [] });
   }
   return all;
 }
@@ -25,11 +31,18 @@ export async function examineTpms({ grants, needs }: ExamineContext<TpmConfig>):
 async function examineTpm(
   device: string,
   hierarchies: readonly Hierarchy[],
+  hasParent: boolean,
   needs: ReadonlyMap<string, readonly Need[]>,
 ): Promise<Finding[]> {
   const subject = `TPM ${device}`;
   try {
-    return findingsOf(subject, await examine(parseTpmDevice(device), TIMEOUT_MS), hierarchies, needs);
+    return findingsOf(
+      subject,
+      await examine(parseTpmDevice(device), TIMEOUT_MS),
+      hierarchies,
+      hasParent,
+      needs,
+    );
   } catch (error) {
     if (!(error instanceof TransportError)) throw error;
     return [

@@ -37,11 +37,15 @@ const HASHES = new Map([
   [0x0d, "sha512"],
 ]);
 
-/** @param subject the TPM's name in the report */
+/**
+ * @param subject the TPM's name in the report
+ * @param hasParent a provider is granted a persistent object on it
+ */
 export function findingsOf(
   subject: string,
   facts: TpmFacts,
   hierarchies: readonly Hierarchy[],
+  hasParent: boolean,
   needs: ReadonlyMap<string, readonly Need[]>,
 ): Finding[] {
   return [
@@ -49,7 +53,7 @@ export function findingsOf(
     ...[...needs].flatMap(([provider, rows]) => needFindings(subject, provider, rows, featuresOf(facts))),
     slots(subject, facts),
     banks(subject, facts),
-    ...hierarchies.flatMap((each) => hierarchy(subject, facts, each)),
+    ...hierarchies.flatMap((each) => hierarchy(subject, facts, each, hasParent)),
     lockout(subject, facts),
   ];
 }
@@ -107,7 +111,7 @@ function banks(tpm: string, { banks }: TpmFacts): Finding {
   return { subject, ok: true, detail, hint };
 }
 
-function hierarchy(tpm: string, { properties }: TpmFacts, name: Hierarchy): Finding[] {
+function hierarchy(tpm: string, { properties }: TpmFacts, name: Hierarchy, hasParent: boolean): Finding[] {
   const subject = `${tpm} hierarchy ${name}`;
   const permanent = properties.get(PT.PERMANENT) ?? 0;
   const enabled = properties.get(PT.STARTUP_CLEAR) ?? 0;
@@ -119,7 +123,11 @@ function hierarchy(tpm: string, { properties }: TpmFacts, name: Hierarchy): Find
   if ((permanent & PERMANENT[`${name}AuthSet`]) === 0) {
     return [{ subject, ok: true, detail: "it is enabled and has no password" }];
   }
-  const hint = `kleidí uses the empty password. Remove the password with: tpm2_changeauth -c ${name} -p PASSWORD`;
+  if (name === "owner" && hasParent) {
+    const detail = "it has a password (ownerAuthSet): keys need a granted persistent object as their parent";
+    return [{ subject, ok: true, detail }];
+  }
+  const hint = `kleidí uses the empty password. Grant a persistent storage key (providers/tpm/README.md), or remove the password with: tpm2_changeauth -c ${name} -p PASSWORD`;
   return [
     { subject, ok: false, detail: `it has a password (${name}AuthSet), so no primary key can be made`, hint },
   ];

@@ -138,6 +138,7 @@ const ALLOWED: [string, Rpc, (object: number, hmac: number, policy: number) => U
   ]),
   ["FlushContext of an object", "encrypt", (object) => tpm.flushContext(object)],
   ["FlushContext of a session", "encrypt", (_, hmac) => tpm.flushContext(hmac)],
+  ["PCR_Read", "status", () => tpm.pcrRead()],
   ["PolicyPCR", "encrypt", (_, __, policy) => tpm.policyPcr(policy)],
   ["PolicyAuthValue", "encrypt", (_, __, policy) => tpm.policyAuthValue(policy)],
   ["PolicyCommandCode", "encrypt", (_, __, policy) => tpm.policyCommandCode(policy)],
@@ -167,7 +168,7 @@ const CODES = [
 ];
 const PROVIDERS_CODES = [
   ...[0x131, 0x153, 0x155, 0x157, 0x15e, 0x165, 0x16b, 0x16c],
-  ...[0x173, 0x176, 0x17a, 0x17b, 0x17f, 0x180, 0x189],
+  ...[0x173, 0x176, 0x17a, 0x17b, 0x17e, 0x17f, 0x180, 0x189],
 ];
 
 for (const rpc of ["status", "encrypt", "decrypt", "provision"] as const) {

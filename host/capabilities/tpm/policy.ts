@@ -135,7 +135,9 @@ function realHandle(
   if (rule === "key or null" && handle === RH_NULL) return handle;
   if (type === HT.PERSISTENT && (rule === "parent" || rule === "key or null")) {
     if (grant.persistent.includes(handle)) return handle;
-    throw denied(`the persistent object ${hex(handle)} is not granted`);
+    throw denied(
+      `the persistent object ${hex(handle)} is not granted; to grant it, write under tpm: persistent: ["${hex(handle)}"]`,
+    );
   }
   if (type === typeOf(RH_NULL)) throw denied(`the permanent handle ${hex(handle)} is not granted here`);
   throw answered(rcOf.handleValue(place));

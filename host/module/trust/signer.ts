@@ -20,6 +20,8 @@ export interface Signer {
   readonly trustedComment: string;
   /** The last day on which this signature is valid, YYYY-MM-DD: the earlier of the key's and the signature's expiry. */
   readonly expires?: string;
+  /** The last day of the key alone, by `trust.keys`. */
+  readonly keyExpires?: string;
 }
 
 /** A signature is not valid under the policy. The message is a clause whose subject is the file, with a remedy. */
@@ -61,6 +63,7 @@ export function verifySignature(
       keyId: key.id,
       trustedComment: signature.trustedComment,
       ...(last === undefined ? {} : { expires: last }),
+      ...(trusted.expires === undefined ? {} : { keyExpires: trusted.expires }),
     },
   };
 }

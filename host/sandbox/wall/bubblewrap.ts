@@ -1,5 +1,6 @@
 /**
- * bubblewrap: separate namespaces of every kind, and a read-only file system with Node, its libraries and the guest's program.
+ * bubblewrap: separate namespaces, and a read-only file system with Node, its libraries and the guest's program. No cgroup namespace: it
+ * would change what files show that are not mounted (docs/decisions/0020-wall-of-the-operating-system.md).
  * Its process 1 waits for Node. When the host or bubblewrap's own process exits, process 1 exits, and with it every process in the namespace,
  * whatever Node did to its own parent-death signal (a thread that calls execve loses it). Needs user namespaces. It mounts neither /proc,
  * which containers forbid, nor /dev; Node works without both.
@@ -7,6 +8,7 @@
 import type { WallKind } from "./wall.ts";
 
 const FILTER = 4;
+const NAMESPACES = ["user-try", "ipc", "pid", "net", "uts"];
 
 export const bubblewrap: WallKind = {
   name: "bubblewrap",
@@ -16,7 +18,7 @@ export const bubblewrap: WallKind = {
   filterDescriptor: FILTER,
   command: ({ bwrap = "bwrap" }, { readable: { executable, files, folders } }) => [
     bwrap,
-    "--unshare-all",
+    ...NAMESPACES.map((name) => `--unshare-${name}`),
     "--die-with-parent",
     "--new-session",
     "--clearenv",

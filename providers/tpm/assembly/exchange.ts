@@ -68,10 +68,13 @@ function judge(result: u32, action: string): void {
   } else if (base === 0x8e || base === 0xa2) {
     staleTrouble(
       FailureCode.KEY_UNUSABLE,
-      `${told}: the auth value is refused; the state record does not fit the key, or the owner hierarchy has a password`,
+      `${told}: the auth value is refused; the state record does not fit the key, or the owner hierarchy has a password; then name a persistent storage key (providers/tpm/README.md, "A TPM with an owner password")`,
     );
   } else if (base === 0x9d) {
-    staleTrouble(FailureCode.KEY_UNUSABLE, `${told}: the PCRs are not as they were when the key was created`);
+    staleTrouble(
+      FailureCode.KEY_UNUSABLE,
+      `${told}: the PCRs are not as they were when the key was created; after an intended change, import the key's escrowed bytes: kleidi key init --import FILE`,
+    );
   } else if (base === 0x9f) {
     trouble(FailureCode.KEY_UNUSABLE, `${told}: the wrapped key was not made in this TPM, or it was changed`);
   } else if (rc === 0x143) {

@@ -21,6 +21,7 @@ import {
   serve,
 } from "../../../sdk/assemblyscript/assembly";
 import { keyIdOf, MIN_CIPHERTEXT, NONCE, nonceOf, open, seal } from "./blob";
+import { readSettings } from "./parent";
 import { random } from "./primitives";
 import { provision } from "./provision";
 import { hex, unhex } from "./text";
@@ -37,6 +38,7 @@ export {
 class Tpm extends Provider {
   /** The version is the key's id. The TPM computes it each time: one command proves that the key works. */
   status(request: StatusRequest): StatusReply {
+    if (!readSettings(request.key, request.settings)) return failed<StatusReply>();
     const derived = deriveId(request.key);
     if (derived === null) return failed<StatusReply>();
     if (!same(derived.bytes.slice(0, 16), derived.keyId)) {
@@ -52,6 +54,7 @@ class Tpm extends Provider {
       const message = "Cannot encrypt: the requested version is not a version of this provider";
       return fail<EncryptReply>(FailureCode.KEY_UNUSABLE, message);
     }
+    if (!readSettings(request.key, request.settings)) return failed<EncryptReply>();
     const nonce = random(NONCE);
     const derived = deriveSeedKey(request.key, keyId, nonce);
     if (derived === null) return failed<EncryptReply>();
@@ -74,6 +77,7 @@ class Tpm extends Provider {
     }
     const keyId = keyIdOf(ciphertext);
     if (hex(keyId) !== request.version) return refuse(`it was made with the version ${hex(keyId)}`);
+    if (!readSettings(request.key, request.settings)) return failed<DecryptReply>();
     const derived = deriveSeedKey(request.key, keyId, nonceOf(ciphertext));
     if (derived === null) return failed<DecryptReply>();
     if (format !== derived.scheme.format)

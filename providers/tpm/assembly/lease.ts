@@ -11,6 +11,7 @@ import { trouble } from "./trouble";
 
 const FORMAT: u32 = 1;
 const MAX_KEYS = 2;
+const TRANSIENT: u32 = 0x80;
 
 /** A key in the TPM. */
 export class Key {
@@ -53,7 +54,8 @@ export class Lease {
   }
 
   flushPrimary(): void {
-    if (this.primary !== 0) flush(this.primary);
+    // A persistent parent stays.
+    if (this.primary >> 24 === TRANSIENT) flush(this.primary);
     this.primary = 0;
   }
 

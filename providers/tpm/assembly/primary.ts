@@ -79,7 +79,8 @@ function template(): Uint8Array {
   return area.u16(0x0006).u16(128).u16(0x0043).u16(0x0010).u16(0x0003).u16(0x0010).finish();
 }
 
-function readPoint(primary: Primary, area: Uint8Array): bool {
+/** Reads the point of a public area; false if the area is not of the template. */
+export function readPoint(primary: Primary, area: Uint8Array): bool {
   const expected = template();
   const reader = new In(area);
   if (!same(reader.raw(expected.length), expected)) return false;

@@ -8,12 +8,13 @@ import {
   same,
   state,
 } from "../../../sdk/assemblyscript/assembly";
+import { confirmedPolicy } from "./binding";
 import { create } from "./create";
 import { derive, idInput } from "./kek";
 import { enter, Key } from "./lease";
 import { loadWrapped, startSessions } from "./load";
-import { policyDigest } from "./policy";
-import { createPrimary, nameOf } from "./primary";
+import { openParent, readSettings } from "./parent";
+import { nameOf } from "./primary";
 import { hmac, random } from "./primitives";
 import { Record } from "./record";
 import { parseScheme, Scheme } from "./scheme";
@@ -25,6 +26,7 @@ const SIZE = 32;
 
 export function provision(request: ProvisionRequest): ProvisionReply {
   if (!isLabel(request.key)) return failed<ProvisionReply>();
+  if (!readSettings(request.key, request.settings)) return failed<ProvisionReply>();
   const scheme = parseScheme(request.scheme);
   if (scheme === null) return refuse(request, `the scheme "${request.scheme}" is none of: ${SCHEMES}`);
   if (request.imported.length !== 0 && request.imported.length !== SIZE) {
@@ -51,9 +53,9 @@ function make(request: ProvisionRequest, scheme: Scheme): Record | null {
   lease.drop();
   // The policy first, because its trial session counts against the quota of two.
   let policy: Uint8Array | null = new Uint8Array(0);
-  if (scheme.hasPolicy) policy = policyDigest(scheme.pcrs);
+  if (scheme.hasPolicy) policy = confirmedPolicy(request.key, scheme);
   if (policy === null) return null;
-  const primary = createPrimary();
+  const primary = openParent();
   if (primary === null) return null;
   lease.primary = primary.handle;
   if (!startSessions(lease, primary, scheme.hasPolicy)) return null;

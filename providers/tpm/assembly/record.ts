@@ -6,12 +6,14 @@
  *     version: 32 hexadecimal digits, the version that Status reports
  *     primary: Name of the storage primary that wraps the key
  *     auth: the key's auth value
+ *     pcrs: sha256 0, 7; with a policy: the PCRs that were read back from the TPM when the key was created
  *     -----BEGIN TSS2 PRIVATE KEY-----
  *
  * PEM readers skip the lines before BEGIN, so `tpm2_load -r` reads the record as it is. It is useless without this TPM; with the TPM, it is the key's
  * password: hence 0600, like the host's other secrets.
  */
 import { FailureCode, state, utf8 } from "../../../sdk/assemblyscript/assembly";
+import { listOf } from "./pcrs";
 import { readPem, Wrapped, writePem } from "./pem";
 import { parseScheme, Scheme } from "./scheme";
 import { hex, unhex } from "./text";
@@ -31,7 +33,9 @@ export class Record {
   encode(): Uint8Array {
     const head = `${FIRST}scheme: ${this.scheme.text}\nversion: ${hex(this.keyId)}\n`;
     const secrets = `primary: ${hex(this.primary)}\nauth: ${hex(this.auth)}\n`;
-    return utf8(head + secrets + writePem(this.key));
+    const scheme = this.scheme;
+    const pcrs = scheme.hasPolicy ? `pcrs: ${scheme.bankName} ${listOf(scheme.bits)}\n` : "";
+    return utf8(head + secrets + pcrs + writePem(this.key));
   }
 }
 
@@ -40,7 +44,7 @@ export function readRecord(name: string): Record | null {
   const found = state.get(name);
   if (found.ok) {
     const record = decode(String.UTF8.decodeUnsafe(found.body.dataStart, found.body.length));
-    const message = `Cannot use the key "${name}": its state record is damaged; restore it from a backup, it cannot be created again`;
+    const message = `Cannot use the key "${name}": its state record is damaged; restore it from a backup, or import the key's escrowed bytes: kleidi key init --import FILE`;
     if (record === null) trouble(FailureCode.KEY_UNUSABLE, message);
     return record;
   }

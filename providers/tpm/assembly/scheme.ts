@@ -4,10 +4,14 @@
  */
 import { Out } from "./marshal";
 
+const SHA256: u32 = 0x000b;
+const SHA384: u32 = 0x000c;
+
 export class Scheme {
   sealed: bool = false;
-  /** A TPML_PCR_SELECTION, or no bytes. */
-  pcrs: Uint8Array = new Uint8Array(0);
+  /** The hash algorithm of the PCRs (TPM_ALG_ID), and the PCRs themselves, PCR 0 the lowest bit; 0 without a policy. */
+  bank: u32 = 0;
+  bits: u32 = 0;
 
   constructor(
     /** The text in the record. */
@@ -15,7 +19,16 @@ export class Scheme {
   ) {}
 
   get hasPolicy(): bool {
-    return this.pcrs.length > 0;
+    return this.bits !== 0;
+  }
+
+  /** A TPML_PCR_SELECTION. */
+  get pcrs(): Uint8Array {
+    return selectionOf(this.bank, this.bits);
+  }
+
+  get bankName(): string {
+    return this.bank === SHA384 ? "sha384" : "sha256";
   }
 
   /** The first byte of a ciphertext. */
@@ -38,8 +51,8 @@ export function parseScheme(text: string): Scheme | null {
     rest = rest.slice(6);
   } else return null;
   if (rest.length === 0) return scheme;
-  if (rest.startsWith(" pcr=sha256:")) return withPcrs(scheme, 0x000b, rest.slice(12));
-  if (rest.startsWith(" pcr=sha384:")) return withPcrs(scheme, 0x000c, rest.slice(12));
+  if (rest.startsWith(" pcr=sha256:")) return withPcrs(scheme, SHA256, rest.slice(12));
+  if (rest.startsWith(" pcr=sha384:")) return withPcrs(scheme, SHA384, rest.slice(12));
   return null;
 }
 
@@ -61,12 +74,17 @@ function withPcrs(scheme: Scheme, bank: u32, list: string): Scheme | null {
       digits++;
     } else return null;
   }
-  // One bank, three bytes of bits, PCR 0 the lowest bit of the first.
+  scheme.bank = bank;
+  scheme.bits = bits;
+  return scheme;
+}
+
+/** TPML_PCR_SELECTION of one bank: three bytes of bits, PCR 0 the lowest bit of the first. */
+export function selectionOf(bank: u32, bits: u32): Uint8Array {
   const out = new Out().u32(1).u16(bank).u8(3);
-  scheme.pcrs = out
+  return out
     .u8(bits)
     .u8(bits >> 8)
     .u8(bits >> 16)
     .finish();
-  return scheme;
 }

@@ -65,7 +65,7 @@ function attempt(lease: Lease, label: string, keyId: Uint8Array, nonce: Uint8Arr
     const record = readRecord(label);
     // The TPM is fine: another loaded key stays loaded.
     if (record === null) lease.leave();
-    else key = load(lease, label, record);
+    else key = load(lease, label, record, nonce.length === 0);
   }
   if (key === null || !isVersion(lease, key, keyId)) return null;
   // If only the id is needed, the load has just compared it.

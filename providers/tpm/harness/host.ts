@@ -22,6 +22,7 @@ const NAMES = new Map([
   [FLUSH, "FlushContext"],
   [0x16b, "PolicyAuthValue"],
   [0x176, "StartAuthSession"],
+  [0x17e, "PCR_Read"],
   [0x17f, "PolicyPCR"],
   [0x189, "PolicyGetDigest"],
 ]);
@@ -39,6 +40,8 @@ export class Host {
   /** The commands of the last call, and all its host calls. */
   commands: string[] = [];
   calls: string[] = [];
+  /** The lines of the last call, each after its level. */
+  log: string[] = [];
   /** Changes a response in transit. */
   meddle: (command: string, response: Uint8Array) => Uint8Array = (_, response) => response;
   /** Handles of this provider in the TPM. */
@@ -82,6 +85,7 @@ export class Host {
 
   #call(rpc: Rpc, input: Uint8Array): Uint8Array {
     this.commands = [];
+    this.log = [];
     this.#inside = false;
     const { returned, output, calls } = new StandIn(this.#module, this.#hostCalls(rpc)).call(
       `kleidi_${rpc}`,
@@ -97,6 +101,11 @@ export class Host {
     return {
       ...cryptoCalls,
       ...moreCrypto,
+      "log.write": (bytes) => {
+        const { level, message } = fromBinary(pb.LogWriteRequestSchema, bytes);
+        this.log.push(`${["debug", "info", "warn", "error"][level]} ${message}`);
+        return new Uint8Array(0);
+      },
       "state.get": (bytes) => this.state.get(fromBinary(pb.StateGetRequestSchema, bytes).name) ?? 3,
       "state.put": (bytes) => {
         const { name, value } = fromBinary(pb.StatePutRequestSchema, bytes);

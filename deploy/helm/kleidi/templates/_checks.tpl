@@ -1,4 +1,4 @@
-{{/* The rules that cross values. The schema has the others. Each message names the values, and the value to write. */}}
+{{/* Rules that involve several values; the schema has all others. Each message names the values and the value to set. */}}
 {{- define "kleidi.checks" -}}
 {{- with .Values.image }}
 {{- if not .repository }}

@@ -4,16 +4,14 @@
  * A client certificate (`tls.client`) is not a credential in this sense: the transport presents it. Vault's cert method logs in over it.
  */
 import type { CredentialEvent } from "../../capability.ts";
-import { type Credential, type Send, Unreachable } from "../exchange.ts";
+import type { Credential, Send } from "../exchange.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import type { CredentialConfig } from "./grant.ts";
+import type { CredentialLimit } from "./limits.ts";
 import { Login } from "./login.ts";
 import { methodOf } from "./methods.ts";
-import { readSecret, type SecretPath } from "./secret-file.ts";
-import { fieldFault, tokenFault } from "./secret-text.ts";
 import type { EmitEvent } from "./timed-request.ts";
 import { TokenFile } from "./token-file.ts";
-import type { Recipe } from "./token-recipe.ts";
 
 export interface CredentialOptions {
   /** The provider's name, for the events. */
@@ -21,43 +19,29 @@ export interface CredentialOptions {
   /** Sends to the origin that the credential is bound to, and to no other. */
   readonly send: Send;
   readonly onEvent: (event: CredentialEvent) => void;
+  /** Called when the limits are known, and when they have changed. */
+  readonly onLimit?: (limit: CredentialLimit) => void;
   readonly clock?: Clock;
+}
+
+/** A credential that reports its limits. */
+export interface LimitedCredential extends Credential {
+  /**
+   * Asks the server for the limits of the credential, once for each token; takes uses of the token. To be called after `lease`.
+   * @throws Unreachable the signal was aborted
+   */
+  limits(signal: AbortSignal): Promise<readonly CredentialLimit[]>;
 }
 
 /**
  * Creates a credential. It sends and reads nothing before the first lease.
  * @throws Error a JSON pointer or a part of a path in the configuration is not valid
  */
-export function createCredential(config: CredentialConfig, options: CredentialOptions): Credential {
-  const { provider, send, onEvent, clock = systemClock } = options;
+export function createCredential(config: CredentialConfig, options: CredentialOptions): LimitedCredential {
+  const { provider, send, onEvent, onLimit = () => {}, clock = systemClock } = options;
   const emit: EmitEvent = (event) => onEvent({ provider, ...event });
   const recipe = methodOf(config).recipe(config);
   return recipe.kind === "file"
-    ? new TokenFile(recipe, { send, clock }, emit)
-    : new Login(recipe, { send, clock }, emit);
-}
-
-/** Checks the secret files of a credential. Sends nothing and keeps nothing. @returns one sentence for each unusable file */
-export function secretFileFaults(config: CredentialConfig): string[] {
-  const recipe = methodOf(config).recipe(config);
-  const faultOf = recipe.kind === "file" ? tokenFault : fieldFault;
-  return secretPaths(recipe).flatMap((path) => {
-    try {
-      readSecret(path, faultOf).wipe();
-      return [];
-    } catch (error) {
-      if (error instanceof Unreachable) return [error.message];
-      throw error;
-    }
-  });
-}
-
-/** @returns the paths of the secret files of a credential */
-export function secretFilesOf(config: CredentialConfig): string[] {
-  return secretPaths(methodOf(config).recipe(config)).map(({ file }) => file);
-}
-
-function secretPaths(recipe: Recipe): SecretPath[] {
-  if (recipe.kind === "file") return [recipe];
-  return Object.values(recipe.body).filter((value) => typeof value !== "string");
+    ? new TokenFile(recipe, { send, clock }, emit, onLimit)
+    : new Login(recipe, { send, clock }, emit, onLimit);
 }

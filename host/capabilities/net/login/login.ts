@@ -1,9 +1,12 @@
 /**
  * A credential from a login. All callers share one login at a time; during the pause after a failed login, calls fail at once. At two
  * thirds of its lifetime a token is renewed or replaced by another login. An expired token is never used.
+ *
+ * A token may be good for a number of requests only: each lease takes one, and at a third of them the next login begins.
  */
 import { type Credential, type Lease, Unreachable } from "../exchange.ts";
 import { FailurePause } from "./failure-pause.ts";
+import type { CredentialLimit } from "./limits.ts";
 import { LoginRequests } from "./login-requests.ts";
 import { SecretScanner } from "./secret-scanner.ts";
 import { type EmitEvent, type RequestContext, waitFor } from "./timed-request.ts";
@@ -21,14 +24,25 @@ export class Login implements Credential {
   readonly #requests: LoginRequests;
   readonly #pause: FailurePause;
   readonly #revoker: TokenRevoker;
+  readonly #onLimit: (limit: CredentialLimit) => void;
   #token: Token | undefined;
+  /** The limits of a token, or the look-up that is running. */
+  #limits: { readonly token: Token; readonly found: Promise<readonly CredentialLimit[]> } | undefined;
+  /** A look-up that was refused is not repeated. */
+  #mayLookUp = true;
   #pendingLogin: Promise<Token> | undefined;
   #cancelRefresh = () => {};
   #closed = false;
 
-  constructor(recipe: LoginRecipe, context: RequestContext, emit: EmitEvent) {
+  constructor(
+    recipe: LoginRecipe,
+    context: RequestContext,
+    emit: EmitEvent,
+    onLimit: (limit: CredentialLimit) => void,
+  ) {
     this.#context = context;
     this.#emit = emit;
+    this.#onLimit = onLimit;
     this.#scanner = new SecretScanner(context.clock);
     this.#requests = new LoginRequests(recipe, context, this.#scanner);
     this.#pause = new FailurePause(context.clock);
@@ -36,8 +50,20 @@ export class Login implements Credential {
   }
 
   async lease(signal: AbortSignal): Promise<Lease> {
-    if (!this.#closed && this.#token?.isUsable(this.#context.clock.now())) return this.#token.lease;
-    return (await waitFor(this.#login(), signal)).lease;
+    let token = this.#token;
+    // Callers that waited for the same login may have taken all of its uses.
+    while (this.#closed || !token?.isUsable(this.#context.clock.now()) || !token.take()) {
+      token = await waitFor(this.#login(), signal);
+      if (token.take()) break;
+    }
+    if (token.uses !== Number.POSITIVE_INFINITY && token.usesLeft <= token.uses / 3)
+      void this.#login().catch(() => {});
+    return token.lease;
+  }
+
+  async limits(signal: AbortSignal): Promise<readonly CredentialLimit[]> {
+    const token = this.#token;
+    return token === undefined ? [] : await waitFor(this.#limitsOf(token), signal);
   }
 
   async refused(lease: Lease, signal: AbortSignal): Promise<boolean> {
@@ -82,12 +108,27 @@ export class Login implements Credential {
     return pending;
   }
 
+  #limitsOf(token: Token): Promise<readonly CredentialLimit[]> {
+    if (this.#limits?.token !== token) this.#limits = { token, found: this.#requests.limits(token) };
+    return this.#limits.found;
+  }
+
+  async #reportLimits(token: Token): Promise<void> {
+    if (!this.#mayLookUp) return;
+    for (const limit of await this.#limitsOf(token)) {
+      if (limit.unknown !== undefined) this.#mayLookUp = false;
+      // The next login replaces the token.
+      else if (limit.kind !== "token") this.#onLimit(limit);
+    }
+  }
+
   async #attempt(): Promise<Token> {
     try {
       const token = await this.#requests.login();
       this.#pause.reset();
       this.#replaceToken(token);
       this.#emitTokenEvent("login", token);
+      void this.#reportLimits(token);
       return token;
     } catch (error) {
       if (!(error instanceof Unreachable)) throw error;

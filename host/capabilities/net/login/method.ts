@@ -5,6 +5,7 @@ import type { Mapping } from "../../../schema/outline.ts";
 import type { Rule } from "../../../schema/rule.ts";
 import type { Lease, Send } from "../exchange.ts";
 import type { AllowedRequest } from "../request-syntax.ts";
+import type { CredentialLimit } from "./limits.ts";
 import type { Recipe } from "./token-recipe.ts";
 
 export interface LoginMethod {
@@ -31,6 +32,11 @@ export interface LoginMethod {
    * @param subject the beginning of each finding
    */
   checkPolicy?(subject: string, config: unknown, use: LeaseUse, signal: AbortSignal): Promise<Finding[]>;
+  /**
+   * For `kleidi doctor`: reports on the limits of the credential.
+   * @param subject the beginning of each finding
+   */
+  checkLimits?(subject: string, config: unknown, limits: readonly CredentialLimit[]): Promise<Finding[]>;
 }
 
 /** A lease, and the requests that the provider may use it for. */

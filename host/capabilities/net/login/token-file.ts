@@ -1,5 +1,6 @@
 /** A credential that another program keeps in a file: the token is the current content. */
 import { type Credential, type Lease, Unreachable } from "../exchange.ts";
+import type { CredentialLimit } from "./limits.ts";
 import { readSecret, stampOf } from "./secret-file.ts";
 import { SecretScanner } from "./secret-scanner.ts";
 import { tokenFault } from "./secret-text.ts";
@@ -17,6 +18,7 @@ export class TokenFile implements Credential {
   readonly #emit: EmitEvent;
   readonly #scanner: SecretScanner;
   readonly #renewer: TokenRenewer | undefined;
+  readonly #onLimit: (limit: CredentialLimit) => void;
   #token: Token | undefined;
   #fault: Unreachable | undefined;
   #stamp: string | undefined;
@@ -24,12 +26,19 @@ export class TokenFile implements Credential {
   #pendingCheck: Promise<void> | undefined;
   #closed = false;
 
-  constructor(recipe: TokenFileRecipe, context: RequestContext, emit: EmitEvent) {
+  constructor(
+    recipe: TokenFileRecipe,
+    context: RequestContext,
+    emit: EmitEvent,
+    onLimit: (limit: CredentialLimit) => void,
+  ) {
     this.#recipe = recipe;
+    this.#onLimit = onLimit;
     this.#context = context;
     this.#emit = emit;
     this.#scanner = new SecretScanner(context.clock);
-    this.#renewer = recipe.keep === undefined ? undefined : new TokenRenewer(recipe.keep, context, emit);
+    this.#renewer =
+      recipe.keep === undefined ? undefined : new TokenRenewer(recipe.keep, context, emit, onLimit);
   }
 
   async lease(signal: AbortSignal): Promise<Lease> {
@@ -39,7 +48,15 @@ export class TokenFile implements Credential {
     if (due) await waitFor(this.#checkOnce(), signal);
     // A new error each time: callers must not share and change one.
     if (this.#token === undefined) throw new Unreachable(this.#fault?.message ?? "the host is stopping");
-    if (this.#token.isUsable(this.#context.clock.now())) return this.#token.lease;
+    const usesLeft = this.#token.usesLeft;
+    if (this.#token.isUsable(this.#context.clock.now()) && this.#token.take()) {
+      if (usesLeft !== Number.POSITIVE_INFINITY) this.#onLimit({ kind: "token", usesLeft: usesLeft - 1 });
+      return this.#token.lease;
+    }
+    if (usesLeft <= 0)
+      throw new Unreachable(
+        `the token in ${this.#recipe.file} has no use left: put one there whose number of uses is not limited (num_uses=0)`,
+      );
     throw new Unreachable(`the token in ${this.#recipe.file} has expired: put a new one there`);
   }
 
@@ -49,6 +66,10 @@ export class TokenFile implements Credential {
     // Read even if the stamp is unchanged: a file can be written twice within one tick of the file system's clock.
     this.#read();
     return this.#token !== undefined && this.#token.lease !== lease;
+  }
+
+  async limits(signal: AbortSignal): Promise<readonly CredentialLimit[]> {
+    return this.#renewer === undefined ? [] : [await waitFor(this.#renewer.limit(), signal)];
   }
 
   containsSecret(bytes: Uint8Array): boolean {

@@ -28,6 +28,37 @@ export interface Lifetime {
   readonly renewable?: Pointer | undefined;
 }
 
+/** The places of the limits of a secret that the host logs in with, in the answer to its look-up. */
+export interface EndPointers {
+  /** 0: not limited. */
+  readonly uses: Pointer;
+  /** RFC 3339. */
+  readonly end: Pointer;
+  /** Seconds. */
+  readonly life: Pointer;
+}
+
+/** The places of the limits of a token in the answer to its look-up; times are in seconds, 0 for none. */
+export interface TokenEnd {
+  readonly uses: Pointer;
+  readonly ttl: Pointer;
+  /** The time to live at its creation. */
+  readonly life: Pointer;
+  /** The longest life, renewals included; counted from `created`. */
+  readonly most: Pointer;
+  readonly created: Pointer;
+  readonly renewable: Pointer;
+}
+
+/** The look-up of the limits of the secret in one field of the login. */
+export interface SecretLookup {
+  readonly field: string;
+  /** The place of the role's name in the answer to the login: the path needs it. */
+  readonly role: Pointer;
+  call(role: string): Call;
+  readonly limits: EndPointers;
+}
+
 /** The host logs in. */
 export interface LoginRecipe {
   readonly kind: "login";
@@ -36,6 +67,9 @@ export interface LoginRecipe {
   readonly body: Readonly<Record<string, string | SecretField>>;
   readonly token: Pointer;
   readonly lifetime: Lifetime;
+  /** The place of the number of requests that the token is good for. */
+  readonly uses?: Pointer | undefined;
+  readonly secret?: SecretLookup | undefined;
   /** Its answer has the lifetime at the same places. */
   readonly renew?: Call | undefined;
   readonly revoke?: Call | undefined;
@@ -53,6 +87,7 @@ export interface TokenFileRecipe {
     | {
         readonly lookup: Call;
         readonly lookedUp: Lifetime;
+        readonly limits: TokenEnd;
         readonly renew: Call;
         readonly renewed: Lifetime;
       }

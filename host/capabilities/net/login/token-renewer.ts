@@ -5,6 +5,7 @@
 import type { Response } from "../exchange.ts";
 import { describeRequest, documentOf, lifetimeIn } from "./answer.ts";
 import { FailurePause } from "./failure-pause.ts";
+import { type CredentialLimit, tokenLimit } from "./limits.ts";
 import { type EmitEvent, type RequestContext, requestOf, timedRequest } from "./timed-request.ts";
 import type { Token } from "./token.ts";
 import type { Call, Lifetime, TokenFileRecipe } from "./token-recipe.ts";
@@ -20,12 +21,20 @@ export class TokenRenewer {
   readonly #context: RequestContext;
   readonly #emit: EmitEvent;
   readonly #pause: FailurePause;
+  readonly #onLimit: (limit: CredentialLimit) => void;
+  #limit = Promise.withResolvers<CredentialLimit>();
   #token: Token | undefined;
   #mayRenew = true;
   #cancel = () => {};
 
-  constructor(recipe: NonNullable<TokenFileRecipe["keep"]>, context: RequestContext, emit: EmitEvent) {
+  constructor(
+    recipe: NonNullable<TokenFileRecipe["keep"]>,
+    context: RequestContext,
+    emit: EmitEvent,
+    onLimit: (limit: CredentialLimit) => void,
+  ) {
     this.#recipe = recipe;
+    this.#onLimit = onLimit;
     this.#context = context;
     this.#emit = emit;
     this.#pause = new FailurePause(context.clock);
@@ -36,6 +45,7 @@ export class TokenRenewer {
     this.stop();
     this.#token = token;
     this.#mayRenew = true;
+    this.#limit = Promise.withResolvers();
     void this.#lookUp(token);
   }
 
@@ -45,16 +55,28 @@ export class TokenRenewer {
     this.#pause.reset();
   }
 
+  /** The limits of the current token, once its first look-up is done. */
+  limit(): Promise<CredentialLimit> {
+    return this.#limit.promise;
+  }
+
   close(): void {
     this.stop();
   }
 
   async #lookUp(token: Token): Promise<void> {
-    const { lookup, lookedUp } = this.#recipe;
-    const outcome = await this.#updateLifetime(token, "look-up", lookup, undefined, lookedUp);
+    const { lookup, lookedUp, limits } = this.#recipe;
+    const outcome = await this.#updateLifetime(token, "look-up", lookup, undefined, lookedUp, (document) => {
+      const limit = tokenLimit(document, limits, this.#context.clock.date());
+      token.setUses(limit.usesLeft);
+      this.#limit.resolve(limit);
+      this.#onLimit(limit);
+    });
     if (this.#token !== token) return;
     if (outcome === "later") this.#after(this.#pause.leftMs + 1, () => this.#lookUp(token));
     // A forbidden look-up says nothing about the token.
+    if (outcome === "never")
+      this.#limit.resolve({ kind: "token", unknown: "the server refused its look-up" });
     if (outcome !== "done") return;
     this.#emitTokenEvent("read", token);
     this.#renewLater(token);
@@ -88,15 +110,20 @@ export class TokenRenewer {
     call: Call,
     fields: Readonly<Record<string, unknown>> | undefined,
     lifetime: Lifetime,
+    onDocument: (document: unknown) => void = () => {},
   ): Promise<"done" | "never" | "later"> {
     const what = describeRequest(kind, call);
+    if (!token.take()) return "never";
     const asked = this.#context.clock.now();
     let answer: Response | undefined;
     try {
       answer = await timedRequest(this.#context, what, token.lease.sign(requestOf(call, fields)), LIMIT_MS);
       const document = documentOf(what, answer, "the token is not valid, or its policies do not allow this");
       const { ttlMs, renewable } = lifetimeIn(what, document, lifetime);
-      if (this.#token === token) token.setLifetime(asked, ttlMs, renewable);
+      if (this.#token === token) {
+        token.setLifetime(asked, ttlMs, renewable);
+        onDocument(document);
+      }
       this.#pause.reset();
       return "done";
     } catch (error) {

@@ -48,6 +48,7 @@ export class TokenRevoker {
 
   async #revokeToken(token: Token, limitMs: number): Promise<void> {
     if (this.#revocation === undefined || !token.isUsable(this.#context.clock.now())) return;
+    if (!token.take()) return;
     const request = token.lease.sign(requestOf(this.#revocation, {}));
     // A token that is not revoked expires.
     await timedRequest(this.#context, "the revocation", request, limitMs).catch(() => {});

@@ -14,9 +14,14 @@ export class Token {
   /** The time of its request or read, on the monotonic clock, in milliseconds. */
   readonly issued: number;
   renewable = false;
+  /** The role of its login by the server, which is not trusted; undefined if it is unknown. */
+  role: unknown;
   /** The lifetime that the server reported last, in milliseconds; `firstTtlMs` is the first. */
   ttlMs = Number.POSITIVE_INFINITY;
   firstTtlMs: number | undefined;
+  /** The number of requests that it was good for at first. */
+  uses = Number.POSITIVE_INFINITY;
+  usesLeft = Number.POSITIVE_INFINITY;
   #expires = Number.POSITIVE_INFINITY;
 
   constructor(secret: Secret, header: Header, issued: number) {
@@ -33,8 +38,20 @@ export class Token {
     this.renewable = renewable;
   }
 
+  setUses(uses: number | undefined): void {
+    this.uses = uses ?? Number.POSITIVE_INFINITY;
+    this.usesLeft = this.uses;
+  }
+
+  /** Takes one use, for one request. @returns false if none is left */
+  take(): boolean {
+    if (this.usesLeft <= 0) return false;
+    this.usesLeft--;
+    return true;
+  }
+
   isUsable(now: number): boolean {
-    return now < this.#expires - Math.min(MARGIN_MS, this.ttlMs * MARGIN_PART);
+    return this.usesLeft > 0 && now < this.#expires - Math.min(MARGIN_MS, this.ttlMs * MARGIN_PART);
   }
 
   /** In milliseconds of Date.now(); undefined if it never expires or its lifetime is unknown. */

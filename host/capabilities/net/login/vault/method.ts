@@ -1,4 +1,5 @@
 /** Login method: HashiCorp Vault or OpenBao, by one of its auth methods. */
+import type { CredentialLimit } from "../limits.ts";
 import { allowsPath, type LeaseUse, type LoginMethod } from "../method.ts";
 import { SCHEMA, type VaultLogin } from "./grant.ts";
 import { vaultRecipe } from "./recipe.ts";
@@ -24,5 +25,9 @@ export const vault = {
   async checkPolicy(subject: string, { namespace }: VaultLogin, use: LeaseUse, signal: AbortSignal) {
     const { policyFindings } = await import("./policy.ts");
     return policyFindings(subject, use, namespace, signal);
+  },
+  async checkLimits(subject: string, config: VaultLogin, limits: readonly CredentialLimit[]) {
+    const { limitFindings } = await import("./limit-findings.ts");
+    return limitFindings(subject, config, limits);
   },
 } as const satisfies LoginMethod;

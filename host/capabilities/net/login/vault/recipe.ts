@@ -1,12 +1,25 @@
 /** Builds the recipe of `credential.vault`. HashiCorp Vault and OpenBao have the same API here. */
 import { parsePointer } from "../pointer.ts";
-import type { Call, Recipe, SecretField } from "../token-recipe.ts";
+import type { Call, Recipe, SecretField, SecretLookup } from "../token-recipe.ts";
 import type { VaultLogin } from "./grant.ts";
 
 const HEADER = { name: "x-vault-token" };
 const IN_AUTH = {
   ttl: parsePointer("/auth/lease_duration"),
   renewable: parsePointer("/auth/renewable"),
+};
+const TOKEN_LIMITS = {
+  uses: parsePointer("/data/num_uses"),
+  ttl: parsePointer("/data/ttl"),
+  life: parsePointer("/data/creation_ttl"),
+  most: parsePointer("/data/explicit_max_ttl"),
+  created: parsePointer("/data/creation_time"),
+  renewable: parsePointer("/data/renewable"),
+};
+const SECRET_LIMITS = {
+  uses: parsePointer("/data/secret_id_num_uses"),
+  end: parsePointer("/data/expiration_time"),
+  life: parsePointer("/data/secret_id_ttl"),
 };
 const IN_DATA = { ttl: parsePointer("/data/ttl"), renewable: parsePointer("/data/renewable") };
 
@@ -16,11 +29,18 @@ export function vaultRecipe(config: VaultLogin): Recipe {
   const self = (method: string, what: string): Call => ({ method, path: `${root}/token/${what}-self` });
   if (config.auth === "token") {
     const [lookup, renew] = [self("GET", "lookup"), self("POST", "renew")];
-    const keep = { lookup, lookedUp: IN_DATA, renew, renewed: IN_AUTH };
+    const keep = { lookup, lookedUp: IN_DATA, limits: TOKEN_LIMITS, renew, renewed: IN_AUTH };
     return { kind: "file", header: HEADER, file: config.file, keep };
   }
   const { user, body, remedy } = method(config);
-  const at = `${root}/${pathOf(config.mount ?? config.auth)}/login`;
+  const mount = `${root}/${pathOf(config.mount ?? config.auth)}`;
+  const at = `${mount}/login`;
+  const secret: SecretLookup = {
+    field: "secret_id",
+    role: parsePointer("/auth/metadata/role_name"),
+    call: (role) => ({ method: "POST", path: `${mount}/role/${pathOf(role, 1)}/secret-id/lookup` }),
+    limits: SECRET_LIMITS,
+  };
   return {
     kind: "login",
     header: HEADER,
@@ -28,6 +48,8 @@ export function vaultRecipe(config: VaultLogin): Recipe {
     body,
     token: parsePointer("/auth/client_token"),
     lifetime: IN_AUTH,
+    uses: parsePointer("/auth/num_uses"),
+    ...(body.secret_id === undefined ? {} : { secret }),
     renew: self("POST", "renew"),
     revoke: self("POST", "revoke"),
     remedy,
