@@ -165,7 +165,7 @@ describe("a log exported as a signed note", () => {
       hold("--key", publicKey).stderr,
       /^Cannot use the note .*: no given key signed it in the name of its origin\n$/,
     );
-    assert.match(hold().stderr, /^Cannot use --note without the key that signed it/);
+    assert.match(hold().stderr, /^error: Cannot use --note without the key that signed it/);
   });
 });
 
