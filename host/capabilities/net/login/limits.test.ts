@@ -61,3 +61,25 @@ test("a token with a number of uses carries no more requests than that, however 
   await settled();
   assert.equal(logins, before + 1);
 });
+
+test("a token for one request carries the caller's, and not the look-up of the secret id", async () => {
+  const secretId = { file: rig.secret("id", "a secret id") };
+  const credential = rig.create({ kind: "vault", auth: "approle", roleId: "r", secretId });
+  rig.answer = () =>
+    json({
+      auth: { client_token: "token", lease_duration: 60, num_uses: 1, metadata: { role_name: "kleidi" } },
+    });
+  for (let i = 0; i < 3; i++) await credential.lease(patient);
+  await settled();
+  assert.deepEqual(new Set(rig.paths()), new Set(["/v1/auth/approle/login"]));
+  assert.ok(rig.requests.length <= 4, `${rig.requests.length}`);
+});
+
+test("a login that returns a token for no request is a failure, followed by a pause", async () => {
+  const file = rig.secret("password", "correct horse");
+  const credential = rig.create({ kind: "vault", auth: "userpass", username: "kleidi", file });
+  rig.answer = () => json({ auth: { client_token: "token", lease_duration: 60, num_uses: -1 } });
+  for (let i = 0; i < 3; i++)
+    await assert.rejects(credential.lease(patient), { name: "Unreachable", message: /good for no request/ });
+  assert.equal(rig.requests.length, 1);
+});

@@ -42,6 +42,8 @@ export class LoginRequests {
       const { ttlMs, renewable } = lifetimeIn(what, document, lifetime);
       token.setLifetime(asked, ttlMs, renewable);
       token.setUses(usesIn(document, uses));
+      // Without a pause, callers would log in again and again.
+      if (token.usesLeft === 0) throw new Unreachable(`${what} returned a token that is good for no request`);
       if (secret !== undefined) token.role = valueAt(document, secret.role);
     } catch (error) {
       // The token is valid at the server though it is not used. Watched under a name of its own, so the active token stays watched.
@@ -89,7 +91,8 @@ export class LoginRequests {
     if (typeof token.role !== "string" || !/^[\w.-]{1,256}$/.test(token.role))
       return unknown("the login did not name its role");
     const what = describeRequest("look-up", call(token.role));
-    if (!token.take()) return unknown("the token has no use left to ask");
+    // The last use is the caller's who waits for this login.
+    if (token.usesLeft < 2 || !token.take()) return unknown("the token has no use left to ask");
     try {
       const secret = readSecret(value, fieldFault);
       const request = requestOf(call(token.role), { [field]: secret.text() });
