@@ -2,7 +2,7 @@
  * Prepares a checkout: installs the packages of the lockfile (including Node 26) and builds the providers. Needs Linux on x64
  * or arm64, node 20 or later and npm; skips every step that is done already.
  */
-import { spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -10,6 +10,8 @@ import { fileURLToPath } from "node:url";
 
 const root = join(fileURLToPath(import.meta.url), "..", "..");
 const PACKAGES = ["", "operator"];
+/** npm ci prints nothing for up to a minute. */
+const PROGRESS_MS = 10_000;
 /** The processors that have a Node in the lockfile, named as in process.arch. */
 const ARCHITECTURES = ["x64", "arm64"];
 
@@ -22,11 +24,11 @@ if (process.platform !== "linux" || !ARCHITECTURES.includes(process.arch)) {
   );
 }
 
-for (const folder of PACKAGES) install(folder);
-run("sh", [join(root, "host", "kleidi-node"), join(root, "providers", "build.ts")]);
+for (const folder of PACKAGES) await install(folder);
+await run("sh", [join(root, "host", "kleidi-node"), join(root, "providers", "build.ts")]);
 
 /** @param {string} folder a folder with a package-lock.json */
-function install(folder) {
+async function install(folder) {
   const file = join(folder, "package-lock.json");
   const stamp = join(root, folder, "node_modules", ".kleidi-lock");
   const lock = createHash("sha256")
@@ -35,7 +37,14 @@ function install(folder) {
   if (existsSync(stamp) && readFileSync(stamp, "utf8") === lock) return;
   console.log(`Installing the packages of ${file} …`);
   const quiet = ["--no-audit", "--no-fund", "--loglevel=error"];
-  run("npm", ["ci", "--prefix", join(root, folder), "--ignore-scripts", "--include=optional", ...quiet]);
+  await run("npm", [
+    "ci",
+    "--prefix",
+    join(root, folder),
+    "--ignore-scripts",
+    "--include=optional",
+    ...quiet,
+  ]);
   // npm does not fail if it cannot get a package of one architecture.
   const node = join("node_modules", `node-linux-${process.arch}`, "bin", "node");
   if (!existsSync(join(root, node))) stop(`Cannot set up: npm did not install ${node}: run it again`);
@@ -46,10 +55,19 @@ function install(folder) {
  * @param {string} command
  * @param {string[]} args
  */
-function run(command, args) {
-  const { status, error } = spawnSync(command, args, { cwd: root, stdio: "inherit" });
-  if (status !== 0)
-    stop(`Cannot set up: "${command} ${args.join(" ")}" ended with ${error?.message ?? status}`);
+async function run(command, args) {
+  const child = spawn(command, args, { cwd: root, stdio: "inherit" });
+  const began = Date.now();
+  const timer = setInterval(
+    () => console.log(`  ${command} is still at work, ${Math.round((Date.now() - began) / 1000)} s`),
+    PROGRESS_MS,
+  );
+  const outcome = await new Promise((resolve) => {
+    child.once("error", ({ message }) => resolve(message));
+    child.once("exit", (code, signal) => resolve(code ?? signal));
+  });
+  clearInterval(timer);
+  if (outcome !== 0) stop(`Cannot set up: "${command} ${args.join(" ")}" ended with ${outcome}`);
 }
 
 /** @param {string} message */

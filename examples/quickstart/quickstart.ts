@@ -1,17 +1,19 @@
 /**
  * A complete run on this machine: a key, a host with the local provider, and this program in place of the API server. All
- * its files are in .kleidi/ of the checkout; with --once it stops after the round trip.
+ * its files are in .kleidi/ of the checkout, or in the folder of --folder; with --once it stops after the round trip.
  */
-import { spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join, relative } from "node:path";
+import { join, relative, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { KmsClient } from "../../host/grpc/client.ts";
+import { parseArgs } from "node:util";
+import { LONGEST_SOCKET } from "../../host/config/socket-path.ts";
+import { connectionError, KmsClient } from "../../host/grpc/client.ts";
 import { openWall } from "../../host/sandbox/wall/choose.ts";
 
 const root = join(import.meta.dirname, "..", "..");
-const folder = join(root, ".kleidi");
+const { once, folder } = optionsOf(process.argv.slice(2));
 const config = join(folder, "kleidi.yaml");
 const socket = join(folder, "kms.sock");
 const log = join(folder, "kleidi.log");
@@ -19,13 +21,8 @@ const kleidi = join(root, "host", "kleidi");
 const START_MS = 10_000;
 const WALL_MEMORY = 1280 << 20;
 
-const once = process.argv.slice(2).includes("--once");
-const unknown = process.argv.slice(2).find((argument) => argument !== "--once");
-if (unknown !== undefined) {
-  console.error(`Cannot start: "${unknown}" is unknown; the only option is --once`);
-  process.exit(2);
-}
-
+let host: ChildProcess | undefined;
+await assertFree();
 mkdirSync(join(folder, "keys"), { recursive: true, mode: 0o700 });
 const module = join(root, "providers", "local.wasm");
 const sha256 = createHash("sha256").update(readFileSync(module)).digest("hex");
@@ -58,9 +55,10 @@ if (existsSync(join(folder, "keys", "quickstart.key"))) {
   say(`Made the KEK, which stays in the host: ${show(join(folder, "keys", "quickstart.key"))}.`);
 }
 
-const host = spawn(kleidi, ["serve", "--config", config], { stdio: ["ignore", "inherit", "inherit"] });
-const ended = new Promise<number>((resolve) => host.once("exit", (code) => resolve(code ?? 1)));
-for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => host.kill("SIGTERM"));
+const serving = spawn(kleidi, ["serve", "--config", config], { stdio: ["ignore", "inherit", "inherit"] });
+host = serving;
+const ended = new Promise<number>((done) => serving.once("exit", (code) => done(code ?? 1)));
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => serving.kill("SIGTERM"));
 
 const client = new KmsClient(socket);
 const status = await firstStatus();
@@ -83,7 +81,7 @@ client.close();
 say(`Every call is in the log ${show(log)}.`);
 
 if (once) {
-  host.kill("SIGTERM");
+  serving.kill("SIGTERM");
 } else {
   say("It serves until Ctrl-C. In another terminal:");
   say(`  npx kleidi healthcheck --config ${show(config)}`);
@@ -91,6 +89,30 @@ if (once) {
 }
 process.exitCode = await ended;
 say("The host has stopped.");
+
+function optionsOf(args: string[]): { once: boolean; folder: string } {
+  try {
+    const options = { once: { type: "boolean" }, folder: { type: "string" } } as const;
+    const { values } = parseArgs({ args, options });
+    return { once: values.once ?? false, folder: resolve(values.folder ?? join(root, ".kleidi")) };
+  } catch (error) {
+    console.error(`Cannot start: ${(error as Error).message}; the options are --once and --folder <path>`);
+    process.exit(2);
+  }
+}
+
+/** Before anything is written: a second quickstart would replace the configuration of the first one, and talk to its host. */
+async function assertFree(): Promise<void> {
+  const bytes = Buffer.byteLength(socket);
+  if (bytes > LONGEST_SOCKET)
+    stop(
+      `Cannot start: the path ${socket} is ${bytes} bytes, a socket has at most ${LONGEST_SOCKET}; give a shorter folder: npm run quickstart -- --folder /tmp/kleidi`,
+    );
+  if ((await connectionError(socket)) === undefined)
+    stop(
+      `Cannot start: a host serves on ${show(socket)} already; stop that quickstart with Ctrl-C, or give another folder: npm run quickstart -- --folder /tmp/kleidi`,
+    );
+}
 
 /** Returns a wall that works on this machine, or none: the quickstart must not fail without one. */
 async function wallHere(): Promise<{ sandbox: string; said: string }> {
@@ -109,7 +131,7 @@ async function wallHere(): Promise<{ sandbox: string; said: string }> {
 async function firstStatus() {
   const deadline = Date.now() + START_MS;
   for (;;) {
-    if (host.exitCode !== null) stop(`The host exited with ${host.exitCode}; its log is ${show(log)}`);
+    if (serving.exitCode !== null) stop(`The host exited with ${serving.exitCode}; its log is ${show(log)}`);
     try {
       return await client.status();
     } catch (error) {

@@ -1,12 +1,14 @@
 /** Checks of a module's authority: manifest against code, host calls at instantiation, and calls through the table. */
 import { RPCS } from "../host-call.ts";
 import { escapeName } from "../lib/text.ts";
-import { authorityOf, manifestFaults, startFaults } from "../module/authority.ts";
-import { type Check, type CheckInput, plural, refusals } from "./check.ts";
+import { authorityOf, manifestFaults, RUN_AT_START, startFaults } from "../module/authority.ts";
+import { KLEIDI } from "../module/contract.ts";
+import { type Check, type CheckFinding, type CheckInput, plural, refusals } from "./check.ts";
 
 /** Host calls at instantiation. */
-export function start({ partial: { module }, reached }: CheckInput): Check {
+export function start({ partial: { module, exports }, reached }: CheckInput): Check {
   const index = module?.start;
+  const others = RUN_AT_START.filter((name) => exports.some((each) => each.name === name));
   return {
     check: "start",
     expectation: "no host call before an export is called",
@@ -14,11 +16,24 @@ export function start({ partial: { module }, reached }: CheckInput): Check {
       module === undefined
         ? undefined
         : index === undefined
-          ? "no start function"
+          ? "no start function and no export that runs in each instance"
           : `the start function ${index} reaches no host call`,
-    found: refusals(reached === undefined ? [] : startFaults(reached)),
+    found: [
+      ...refusals(reached === undefined ? [] : startFaults(reached)),
+      ...others.map(runsAtStart(reached)),
+    ],
   };
 }
+
+/** Extism calls these exports in every instance, so they are code that runs, and not exports without a use. */
+const runsAtStart =
+  (reached: CheckInput["reached"]) =>
+  (name: string): CheckFinding => {
+    const calls = reached?.exports.get(name)?.filter(({ module }) => module.startsWith(KLEIDI)) ?? [];
+    const names = calls.map((call) => `${escapeName(call.module)} ${escapeName(call.name)}`).join(", ");
+    const what = reached === undefined ? "its reach is unknown" : `it reaches ${names || "no host call"}`;
+    return { severity: "note", actual: `the export ${name} runs in each instance, before its RPC; ${what}` };
+  };
 
 /** The requests of the manifest against the reach of the code. */
 export function authority({ manifest, reached, known }: CheckInput): Check {

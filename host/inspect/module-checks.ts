@@ -1,6 +1,7 @@
 /** Checks of size, format, manifest, imports and exports. */
 import { RPCS } from "../host-call.ts";
 import { escapeName } from "../lib/text.ts";
+import { RUN_AT_START } from "../module/authority.ts";
 import { type ContractPart, contractFaults, KLEIDI, MAX_MODULE } from "../module/contract.ts";
 import { MANIFEST_SECTION } from "../module/manifest.ts";
 import { type Check, type CheckFinding, type CheckInput, plural, refusals } from "./check.ts";
@@ -79,7 +80,8 @@ export function exports({ partial }: CheckInput): Check {
 }
 
 export function unusedExports({ partial }: CheckInput): Check {
-  const others = partial.exports.filter(({ name }) => name !== "memory" && !RPC_EXPORTS.includes(name));
+  const used = ["memory", ...RPC_EXPORTS, ...RUN_AT_START];
+  const others = partial.exports.filter(({ name }) => !used.includes(name));
   const shown = others.slice(0, MAX_SHOWN).map((each) => escapeName(each.name));
   const actual = `${plural(others.length, "other export")}: ${shown.join(", ")}${others.length > MAX_SHOWN ? ", …" : ""}`;
   return {

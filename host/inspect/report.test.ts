@@ -162,6 +162,28 @@ test("every fault of a module is in the table, not only the first", (t) => {
   assertLines(t, found(report));
 });
 
+test("exports that run in each instance are rows of their own, with what they reach, and not unused exports", () => {
+  const report = inspected(
+    guest({
+      imports: SEAL,
+      fields: `(func (export "_initialize")) (func (export "hs_init") ${call("keystore", "seal")})`,
+      bodies: { encrypt: call("keystore", "seal") },
+      rows: [row("keystore", "seal", "encrypt")],
+    }),
+  );
+  assert.deepEqual(kinds(report), ["refuse start", "note start", "note start", "note producers"]);
+  const starts = report.verdicts.filter(({ check }) => check === "start").map(({ actual }) => actual);
+  assert.match(
+    starts[0] ?? "",
+    /export hs_init, which runs in each instance, can reach kleidi:keystore seal/,
+  );
+  assert.match(starts[1] ?? "", /the export _initialize runs in each instance, .* it reaches no host call/);
+  assert.match(
+    starts[2] ?? "",
+    /the export hs_init runs in each instance, .* it reaches kleidi:keystore seal/,
+  );
+});
+
 test("an operation that is only requested is distinguished from one that is only used", () => {
   const { authority } = inspected(
     guest({

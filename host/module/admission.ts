@@ -115,8 +115,8 @@ export function examine(provider: string, bytes: Uint8Array, known: KnownCapabil
   const section = manifestSection(module.customSections);
   if (typeof section === "string") throw moduleInvalid(`${action}: ${section}`);
   const manifest = parseManifest(provider, section);
-  const [fault] = contractFaults(module);
-  if (fault !== undefined) throw moduleInvalid(`${action}: ${fault.message}`);
+  const broken = contractFaults(module).map(({ message }) => message);
+  if (broken.length > 0) throw moduleInvalid(`${action}: ${broken.join("; ").slice(0, MAX_FAULTS_TEXT)}`);
   const reached = reach(module);
   const authority = authorityOf(reached, RPCS);
   const faults = authorityFaults(manifest, reached, authority, known);

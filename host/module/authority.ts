@@ -15,7 +15,7 @@ export interface Authority {
 }
 
 /** Exports that Extism calls when it creates an instance, in addition to the start function. */
-const RUN_AT_START = ["_initialize", "_start", "hs_init"];
+export const RUN_AT_START = ["_initialize", "_start", "hs_init"];
 
 /**
  * Returns the host calls that the code of each RPC can reach. Static analysis: it may list too many, never too few.
@@ -45,13 +45,19 @@ export function authorityFaults(
 
 /** Returns a fault if instantiation can reach a host call: a start function, or an export that Extism calls at instantiation. */
 export function startFaults(reach: Reach): string[] {
-  const atStart = [...reach.start, ...RUN_AT_START.flatMap((name) => reach.exports.get(name) ?? [])].find(
-    ({ module }) => module.startsWith(KLEIDI),
-  );
-  if (atStart === undefined) return [];
-  return [
-    `its start function can reach ${printable(atStart.module)} ${printable(atStart.name)}; a module must not make host calls before an export is called`,
+  const atStart = [
+    ["start function", reach.start] as const,
+    ...RUN_AT_START.map(
+      (name) => [`export ${name}, which runs in each instance,`, reach.exports.get(name) ?? []] as const,
+    ),
   ];
+  return atStart.flatMap(([what, reached]) => {
+    const call = reached.find(({ module }) => module.startsWith(KLEIDI));
+    if (call === undefined) return [];
+    return [
+      `its ${what} can reach ${printable(call.module)} ${printable(call.name)}; a module must not make host calls before an export is called`,
+    ];
+  });
 }
 
 /** Returns the differences between the requests of the manifest and the host calls that the code can reach. */

@@ -69,12 +69,12 @@ test("prints the verdict, both digests and the changes as JSON", () => {
 });
 
 for (const [what, path, said] of [
-  ["no module", put("script.wasm", "#!/bin/sh\n"), /^Cannot compare .*: reading stops at byte 0: /],
+  ["no module", put("script.wasm", "#!/bin/sh\n"), /^error: Cannot compare .*: reading stops at byte 0: /],
   ["no readable manifest", put("bad.wasm", guest({ manifest: "{" })), /: its manifest is not valid JSON\n$/],
   [
     "no file",
     join(folder, "none.wasm"),
-    /^Cannot read .*: it cannot be read \(ENOENT\); put the file there, or correct the path\n$/,
+    /^error: Cannot read .*: it cannot be read \(ENOENT\); put the file there, or correct the path\n$/,
   ],
 ] as const) {
   test(`${what} on either side exits 2: it does not pass for a module without authority`, () => {

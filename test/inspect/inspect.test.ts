@@ -120,14 +120,14 @@ describe("files that are not modules", () => {
     const none = join(folder, "none.wasm");
     assert.equal(
       stderr,
-      `Cannot read ${none}: it cannot be read (ENOENT); put the file there, or correct the path\n`,
+      `error: Cannot read ${none}: it cannot be read (ENOENT); put the file there, or correct the path\n`,
     );
   });
 
   test("a folder is a usage error, in JSON with --json", () => {
     const { status, stdout } = run(folder, "--json");
     assert.equal(status, 2);
-    assert.equal(JSON.parse(stdout).code, "usage-error");
+    assert.equal(JSON.parse(stdout).code, "usage");
   });
 
   test("a named pipe without a writer does not block the command", () => {
@@ -198,7 +198,7 @@ describe("--html", () => {
     for (const page of [module, link]) {
       const { status, stderr } = run(module, "--html", page);
       assert.equal(status, 2);
-      assert.equal(stderr, `Cannot write the page ${page}: it is the module\n`);
+      assert.equal(stderr, `error: Cannot write the page ${page}: it is the module\n`);
     }
     assert.deepEqual(readFileSync(module), Buffer.from(guest()));
   });

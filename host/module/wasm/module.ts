@@ -66,6 +66,8 @@ export interface PartialModule {
 }
 
 const PREAMBLE = [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0];
+/** The preamble of a component: version 13, layer 1 (component-model, Binary.md). */
+const COMPONENT = [0x00, 0x61, 0x73, 0x6d, 0x0d, 0x00, 0x01, 0x00];
 
 type SectionReader = readonly [id: number, name: string, read: (reader: Reader, draft: Draft) => void];
 
@@ -125,6 +127,11 @@ function readInto(
   found: Section[],
   customSections: CustomSection[],
 ): Module {
+  if (COMPONENT.every((byte, at) => bytes[at] === byte)) {
+    throw new Error(
+      "it is a WebAssembly component; a provider is a core module: build it for wasm32-unknown-unknown, or extract the core module",
+    );
+  }
   if (!PREAMBLE.every((byte, at) => bytes[at] === byte)) {
     throw new Error(
       "it does not start with the header of a WebAssembly core module (00 61 73 6d 01 00 00 00)",

@@ -163,9 +163,9 @@ describe("a log exported as a signed note", () => {
     assert.equal(hold("--key", publicKey).status, 2);
     assert.match(
       hold("--key", publicKey).stderr,
-      /^Cannot use the note .*: no given key signed it in the name of its origin\n$/,
+      /^error: Cannot use the note .*: no given key signed it in the name of its origin\n$/,
     );
-    assert.match(hold().stderr, /^Cannot use --note without the key that signed it/);
+    assert.match(hold().stderr, /^error: Cannot use --note without the key that signed it/);
   });
 });
 
@@ -200,7 +200,7 @@ describe("refuses to sign a note over", () => {
     assert.equal(status, 2);
     assert.match(
       stderr,
-      /^Cannot compare the log with 1 of the notes: a note covers all lines from sequence 1, and the given files lack/,
+      /^error: Cannot compare the log with 1 of the notes: a note covers all lines from sequence 1, and the given files lack/,
     );
   });
 
@@ -233,7 +233,7 @@ describe("refuses to sign a note over", () => {
         noteFile,
         ...files(),
       ).stderr,
-      /^Cannot continue from the note .*: its origin is example\.com\/kleidi\/node-1, not example\.com\/x\n$/,
+      /^error: Cannot continue from the note .*: its origin is example\.com\/kleidi\/node-1, not example\.com\/x\n$/,
     );
   });
 
@@ -241,14 +241,14 @@ describe("refuses to sign a note over", () => {
     [
       "an unknown format",
       ["--format", "pem"],
-      "Cannot use --format pem: expected one of lines, c2sp, c2sp-witness",
+      "error: Cannot use --format pem: expected one of lines, c2sp, c2sp-witness",
     ],
-    ["no origin", ["--format", "c2sp", "--sign", key], "Cannot use --format c2sp: give --origin"],
-    ["no key", ["--format", "c2sp", "--origin", origin], "Cannot use --format c2sp: give --origin"],
+    ["no origin", ["--format", "c2sp", "--sign", key], "error: Cannot use --format c2sp: give --origin"],
+    ["no key", ["--format", "c2sp", "--origin", origin], "error: Cannot use --format c2sp: give --origin"],
     [
       "an origin with a space",
       ["--format", "c2sp", "--sign", key, "--origin", "a b"],
-      "Cannot use --format c2sp: give --origin",
+      "error: Cannot use --format c2sp: give --origin",
     ],
   ] as const)
     test(`exits 2 for ${what}`, () => {
