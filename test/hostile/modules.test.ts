@@ -101,7 +101,11 @@ const NO_MODULE = "it does not start with the header of a WebAssembly core modul
 
 const READ: [what: string, module: () => Uint8Array, said: string][] = [
   ["no module", () => Buffer.from("#!/bin/sh\n"), NO_MODULE],
-  ["a component", () => Buffer.concat([Buffer.from("0061736d0d000100", "hex"), good.subarray(8)]), NO_MODULE],
+  [
+    "a component",
+    () => Buffer.concat([Buffer.from("0061736d0d000100", "hex"), good.subarray(8)]),
+    "it is a WebAssembly component; a provider is a core module: build it for wasm32-unknown-unknown, or extract the core module",
+  ],
   [
     "a module of version 2",
     () => Buffer.concat([Buffer.from("0061736d02000000", "hex"), good.subarray(8)]),
@@ -447,17 +451,17 @@ describe("a module that is refused for its manifest:", () => {
     });
   }
 
-  const AT_START =
-    "its start function can reach kleidi:keystore seal; a module must not make host calls before an export is called; its manifest requests kleidi:keystore seal in encrypt, which kleidi_encrypt cannot reach; remove it there";
+  const atStart = (what: string) =>
+    `${what} can reach kleidi:keystore seal; a module must not make host calls before an export is called; its manifest requests kleidi:keystore seal in encrypt, which kleidi_encrypt cannot reach; remove it there`;
   for (const place of ["the start section", "_initialize", "_start", "hs_init"]) {
     test(`a host call from ${place}, for any requested capabilities`, async () => {
-      const init =
+      const [init, what] =
         place === "the start section"
-          ? `(start $init) (func $init ${DROPPED})`
-          : `(func (export "${place}") ${DROPPED})`;
+          ? [`(start $init) (func $init ${DROPPED})`, "its start function"]
+          : [`(func (export "${place}") ${DROPPED})`, `its export ${place}, which runs in each instance,`];
       const module = withManifest(guest(init, SEAL), manifest([row()]));
       const attack = () => arena.start(write("module", module), { keys: ["mine"] });
-      await arena.refused(attack, { code: "module-invalid", message: `${CANNOT}${AT_START}` });
+      await arena.refused(attack, { code: "module-invalid", message: `${CANNOT}${atStart(what)}` });
     });
   }
 

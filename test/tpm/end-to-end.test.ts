@@ -271,7 +271,7 @@ describe("bad input to key init", () => {
 
   test("--import together with --escrow", () => {
     const { status, stderr } = fixture.run("key", "init", "--import", "a", "--escrow", "b");
-    assert.equal(status, 1);
+    assert.equal(status, 2);
     assert.match(stderr, /give --import \(existing bytes\) or --escrow \(a file for new bytes\), not both/);
   });
 
