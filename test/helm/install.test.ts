@@ -196,6 +196,7 @@ describe("the chart on a node", { timeout: 900_000 }, () => {
   test("uninstall keeps the CRDs with their objects, and prints that it does", async () => {
     const uid = async () => (await get<{ metadata: { uid: string } }>(REPORT)).metadata.uid;
     const before = await uid();
+    await until("the report names the key", async () => (await report()).activeKey === "kek", LIMIT_MS);
     const said = run("uninstall");
     assert.match(said, /kept due to the resource policy/);
     for (const name of ["kleidinodes", "encryptionpolicies", "keyrotations"]) {
