@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import type { ChildProcess } from "node:child_process";
 import { EventEmitter, once } from "node:events";
 import { type Duplex, duplexPair } from "node:stream";
-import { type TestContext, test } from "node:test";
+import { describe, type TestContext, test } from "node:test";
 import { assertFailure } from "../../test/support/failures.ts";
 import { standIn } from "../../test/support/wall.ts";
 import { KleidiError } from "../error.ts";
@@ -93,6 +93,7 @@ function setUp(t: TestContext, changes: Partial<SupervisorOptions> = {}): Settin
     deadlineMs: 60_000,
     concurrentCalls: 2,
     queue: 2,
+    standbyDelayMs: 0,
     gate: async () => refusal(HostCode.DENIED, "no"),
     onStderr: () => {},
     onEnd: (how, nextInMs) => ends.push([how, nextInMs]),
@@ -167,6 +168,67 @@ test("the state is starting until a process is loaded, then ready, and both proc
   await until(() => supervisor.state().processes === 2);
   assert.deepEqual(supervisor.pids, [1000, 1001]);
   assert.equal(started.length, 2);
+});
+
+describe("before the standby process is started", () => {
+  const LATER = { standbyDelayMs: 5000 };
+
+  /** A supervisor whose first process is loaded. The time of its timers is the test's. */
+  async function first(t: TestContext) {
+    t.mock.timers.enable({ apis: ["setTimeout"] });
+    const setting = setUp(t, LATER);
+    const start = setting.supervisor.start();
+    const process = await setting.process(1);
+    process.load();
+    await start;
+    return { ...setting, first: process };
+  }
+
+  test("one process serves, and the standby is started when its time comes", async (t) => {
+    const { supervisor, started } = await first(t);
+    t.mock.timers.tick(4999);
+    assert.equal(started.length, 1);
+    assert.deepEqual([supervisor.state().state, supervisor.state().processes], ["ready", 1]);
+    t.mock.timers.tick(1);
+    assert.equal(started.length, 2);
+  });
+
+  test("an exit of the only process is waited out: a replacement serves its call, a standby is started with it, and none later", async (t) => {
+    const { supervisor, first: only, process, started, ends } = await first(t);
+    const call = supervisor.call("decrypt", bytes(5));
+    await only.received(1);
+    only.end("SIGKILL");
+    await until(() => ends.length === 1);
+    assert.deepEqual(ends, [["SIGKILL", 0]]);
+    t.mock.timers.tick(0);
+    const second = await process(2);
+    second.load();
+    const received = await second.received(1);
+    assert.deepEqual(received.input, [5]);
+    second.send(Frame.RESULT, received.call, bytes(6));
+    assert.deepEqual(await call, bytes(6));
+    t.mock.timers.tick(5000);
+    assert.equal(started.length, 3);
+  });
+
+  test("a stop and a quarantine cancel its start", async (t) => {
+    const stopped = await first(t);
+    const stop = stopped.supervisor.stop();
+    stopped.first.end("SIGKILL");
+    await stop;
+    t.mock.timers.tick(5000);
+    assert.equal(stopped.started.length, 1);
+
+    const quarantined = setUp(t, LATER);
+    const start = quarantined.supervisor.start();
+    const process = await quarantined.process(1);
+    process.load();
+    await start;
+    process.send(99);
+    await until(() => quarantined.quarantines.length === 1);
+    t.mock.timers.tick(5000);
+    assert.equal(quarantined.started.length, 1);
+  });
 });
 
 test("without a process the state is starting, a call waits, and the next process serves it", async (t) => {

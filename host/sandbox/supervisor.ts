@@ -1,5 +1,5 @@
 /**
- * Runs two processes of a provider: one serves, one stands by, so that a killed process costs its callers milliseconds. Limits the calls
+ * Runs two processes of a provider: one serves, one is on standby, so that a killed process costs its callers milliseconds. Limits the calls
  * in flight, repeats a call once if its process exits (Encrypt and Decrypt are idempotent), and puts a provider in quarantine when its
  * processes keep exiting.
  */
@@ -18,6 +18,8 @@ export interface SupervisorOptions extends ChildOptions {
   /** The most calls that wait. */
   readonly queue: number;
   readonly restartPolicy?: Partial<RestartPolicyOptions>;
+  /** Milliseconds from the first loaded process to the start of the standby process; if left out, STANDBY_DELAY_MS. */
+  readonly standbyDelayMs?: number;
   /** Called when a process is loaded, also a replacement. */
   readonly onLoaded?: () => void;
   /** Called when a process exited unexpectedly, with the delay before its replacement starts. */
@@ -45,6 +47,11 @@ export interface ProviderState {
 }
 
 const PROCESSES = 2;
+/**
+ * When the host starts, so does the API server beside it, on the same processors: the standby process waits until that is over. A process
+ * that exits before is replaced at once, and its calls wait for the replacement.
+ */
+const STANDBY_DELAY_MS = 5000;
 const ATTEMPTS = 2;
 
 export class Supervisor {
@@ -69,7 +76,7 @@ export class Supervisor {
   }
 
   /**
-   * Resolves when the first process is loaded; the second one loads in the background. The supervisor keeps trying after a rejection.
+   * Resolves when the first process is loaded; the standby process is started later. The supervisor keeps trying after a rejection.
    * @throws KleidiError module-invalid, provider-unavailable
    */
   async start(): Promise<void> {
@@ -79,7 +86,7 @@ export class Supervisor {
       if (error instanceof KleidiError) throw error;
       throw this.#unavailable(error);
     }
-    void this.#launch().catch(() => {});
+    this.#later(this.#options.standbyDelayMs ?? STANDBY_DELAY_MS, () => this.#relaunch());
   }
 
   /** Process ids; that of the serving process is the first. */
@@ -215,7 +222,9 @@ export class Supervisor {
   }
 
   #relaunch(): void {
-    while (!this.#stopped && this.#children.size < PROCESSES) void this.#launch().catch(() => {});
+    while (!this.#stopped && this.#quarantine === undefined && this.#children.size < PROCESSES) {
+      void this.#launch().catch(() => {});
+    }
   }
 
   #enterQuarantine(quarantine: Quarantine): void {

@@ -114,6 +114,7 @@ export async function startSandbox(
     memoryBytes: 16 << 20,
     processMemoryBytes: 1 << 30,
     wall: await theWall(),
+    standbyDelayMs: 0,
     hostCalls: 64,
     inputBytes: 65_536,
     outputBytes: 65_536,
