@@ -30,7 +30,7 @@ export class AdminListener {
     this.#observer = observer;
     this.#admin = createAdmin({
       metrics: () => metrics.scrape(metricSamples(view)),
-      notReadyReason: () => notReadyReason(view.service, view.audit, view.server),
+      notReadyReason: () => notReadyReason(view.serving.current.service, view.audit, view.server),
       state: () => stateReport(view),
       onClosed: (reason) => observer.connectionClosed({ listener: "admin", reason }),
     });

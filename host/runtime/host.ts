@@ -59,8 +59,7 @@ export class Host {
    * @throws KleidiError of the first provider, if none can be started
    */
   async start(): Promise<void> {
-    await this.#parts.providers.start();
-    await this.#parts.prober.start();
+    await this.#parts.serving.current.start();
   }
 
   /** Starts a new file of the audit log, if there is an audit log. */
@@ -73,11 +72,11 @@ export class Host {
    * @param reason for the audit log, at most 64 characters
    */
   async close(reason: string): Promise<void> {
-    const { log, audit, providers, prober, server, admin } = this.#parts;
-    prober.stop();
+    const { log, audit, serving, server, admin } = this.#parts;
+    serving.current.prober.stop();
     await server.stop(GRACE_MS);
     admin?.close();
-    await providers.close();
+    await serving.current.close();
     await audit?.close(reason);
     const lines = audit?.sample().lagLines ?? 0;
     if (lines > 0) log.error({ lines }, "the last records of the audit log could not be written");

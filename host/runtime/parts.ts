@@ -1,10 +1,6 @@
 /** The parts of a host, constructed in the order in which data flows between them. */
-import { AsyncLocalStorage } from "node:async_hooks";
 import type { Config } from "../config/config.ts";
 import { KmsServer } from "../grpc/server.ts";
-import type { Keyset } from "../kms/keyset.ts";
-import { Prober } from "../kms/prober.ts";
-import { KmsService } from "../kms/service.ts";
 import type { Wall } from "../sandbox/wall/build.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { AdminListener } from "./admin.ts";
@@ -13,16 +9,17 @@ import { EventLog } from "./event-log.ts";
 import { GuestLog } from "./guest-log.ts";
 import type { HostIdentity } from "./host-identity.ts";
 import { LimitsLog } from "./limits-log.ts";
-import { combineObservers, type HostObserver, socketEvents } from "./observer.ts";
-import { keysetOf, Providers } from "./providers.ts";
+import { combineObservers, socketEvents } from "./observer.ts";
 import { RpcLog } from "./rpc-log.ts";
+import { Serving } from "./serving.ts";
+import { ServingSet, type SetParts } from "./serving-set.ts";
+import type { Telemetry } from "./telemetry.ts";
 
 export interface Parts {
   readonly config: Config;
   readonly log: Logger;
   readonly audit: AuditTrail | undefined;
-  readonly providers: Providers;
-  readonly prober: Prober;
+  readonly serving: Serving;
   readonly server: KmsServer;
   readonly admin: AdminListener | undefined;
 }
@@ -45,41 +42,43 @@ export async function construct(
 ): Promise<Parts> {
   const watched = config.admin && (await loadAdmin(config, identity));
   const telemetry = watched?.telemetry;
-  // The audit log comes first: an action that it cannot record is not performed.
-  const observers = [audit, telemetry, new EventLog(log), new GuestLog(log), new LimitsLog(log)];
-  const observer = combineObservers(observers.filter((each) => each !== undefined));
+  const observerOf = observers(log, audit, telemetry);
   const measured = telemetry && { measure: telemetry.measure.bind(telemetry) };
-  const providers = await Providers.open(config, log, { wall, observer, ...measured });
-  const keyset = keysetOf(config, providers);
-  const prober = proberOf(config, keyset, observer);
-  const service = new KmsService(keyset, prober);
+  const parts = { wall, log, ...measured };
+  const serving = new Serving(await ServingSet.open(config, { ...parts, ...observerOf(config) }));
+  const { observer } = observerOf(config);
   // The audit log is the innermost: the others see the reply that is sent.
-  const interceptors = [new RpcLog(log).intercept, telemetry?.intercept, audit?.interceptor(keyset)];
+  const interceptors = [
+    new RpcLog(log).intercept,
+    telemetry?.intercept,
+    audit?.interceptor(() => serving.current),
+  ];
   const server = new KmsServer({
-    service,
+    service: serving,
     interceptors: interceptors.filter((each) => each !== undefined),
     onClosed: (reason, connections, detail) =>
       observer.connectionClosed({ listener: "kms", reason, connections, detail }),
     socketEvents: socketEvents("kms", observer),
     socketCheckMs: config.status.intervalMs,
   });
-  const parts = { config, log, audit, providers, prober, server };
+  const all = { config, log, audit, serving, server };
   const { admin } = config;
-  if (admin === undefined || watched === undefined) return { ...parts, admin: undefined };
+  if (admin === undefined || watched === undefined) return { ...all, admin: undefined };
   const { AdminListener } = watched;
   const { recorder, metrics } = watched.telemetry;
-  const view = { identity, config, providers, keyset, service, server, audit, recorder };
-  return { ...parts, admin: new AdminListener({ ...config, admin }, view, metrics, observer) };
+  const view = { identity, serving, server, audit, recorder };
+  return { ...all, admin: new AdminListener({ ...config, admin }, view, metrics, observer) };
 }
 
-function proberOf({ status }: Config, keyset: Keyset, observer: HostObserver): Prober {
-  return new Prober(keyset, {
-    ...status,
-    onChange: (change) => observer.keyChanged(change),
-    onProbe: (key, result) => observer.keyProbed(key, result),
-    // The async context of here, which belongs to no RPC.
-    outside: AsyncLocalStorage.snapshot(),
-  });
+/** @returns the observer of a configuration's events */
+function observers(log: Logger, audit: AuditTrail | undefined, telemetry: Telemetry | undefined) {
+  const logs = [new EventLog(log), new GuestLog(log), new LimitsLog(log)];
+  return (config: Config): Pick<SetParts, "observer" | "audit"> => {
+    const records = audit?.observer(config);
+    // The audit log comes first: an action that it cannot record is not performed.
+    const all = [records, telemetry, ...logs].filter((each) => each !== undefined);
+    return { observer: combineObservers(all), ...(records && { audit: records }) };
+  };
 }
 
 /** Only for a host with an admin listener: loading Node's HTTP server takes 30 ms. Before anything is open, so that a failure leaves nothing. */

@@ -14,16 +14,8 @@ import type { RunnableProvider } from "./runnable-provider.ts";
 /** The report is rendered between two RPCs: a key with 1,024 versions must not make it long. */
 const REPORTED = 64;
 
-export function stateReport({
-  identity,
-  config,
-  providers,
-  keyset,
-  service,
-  server,
-  audit,
-  recorder,
-}: HostView): HostReport {
+export function stateReport({ identity, serving, server, audit, recorder }: HostView): HostReport {
+  const { config, providers, keyset, service } = serving.current;
   const reason = notReadyReason(service, audit, server);
   return {
     ...identity,
