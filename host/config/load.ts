@@ -16,10 +16,18 @@ const LARGEST = 1024 * 1024;
  * @throws ConfigError, the file cannot be read or has faults
  */
 export function loadConfig(path: string): Config {
-  const config = parseConfig(readConfig(path), path);
+  const config = parseFile(path);
   const { admin } = config;
   denyCallersSecrets([config.listen, ...(admin !== undefined && "socket" in admin ? [admin] : [])]);
   return config;
+}
+
+/**
+ * Reads and parses the configuration file. Nothing in this process changes.
+ * @throws ConfigError, the file cannot be read or has faults
+ */
+export function parseFile(path: string): Config {
+  return parseConfig(readConfig(path), path);
 }
 
 /**

@@ -46,11 +46,14 @@ export class Prober {
   /** Keys whose first probe has not ended. */
   readonly #unprobed: Map<KeyConfig, PromiseWithResolvers<void>>;
 
-  constructor(keyset: Keyset, options: ProberOptions) {
+  /** @param former the prober of the keys before a reload */
+  constructor(keyset: Keyset, options: ProberOptions, former?: Prober) {
     this.#keyset = keyset;
     this.#options = options;
     const stableProbes = options.stableProbes ?? 1;
-    this.#stabilizers = new Map(keyset.keys.map((key) => [key, new VersionStabilizer(stableProbes)]));
+    this.#stabilizers = new Map(
+      keyset.keys.map((key) => [key, new VersionStabilizer(stableProbes, former?.stabilizerOf(key))]),
+    );
     this.#unprobed = new Map(keyset.keys.map((key) => [key, Promise.withResolvers<void>()]));
     this.#loops = keyset.keys.map((key) => new ProbeLoop(() => this.#runProbe(key), options.intervalMs));
   }
@@ -69,6 +72,12 @@ export class Prober {
   /** @returns a promise that resolves when the key's first probe ends; undefined if it has ended */
   firstProbe(key: KeyConfig): Promise<void> | undefined {
     return this.#unprobed.get(key)?.promise;
+  }
+
+  /** @returns the stabilizer of the key of this name, if the same provider serves it */
+  stabilizerOf({ name, provider }: KeyConfig): VersionStabilizer | undefined {
+    const key = this.#keyset.keys.find((each) => each.name === name && each.provider === provider);
+    return key && this.#stabilizers.get(key);
   }
 
   /** Starts a probe of this key now. Call it after an RPC failed on the key. */

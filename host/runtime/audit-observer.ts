@@ -10,7 +10,7 @@ import type { RpcContext, RpcReply } from "../grpc/interceptor.ts";
 import type { HostCall } from "../host-call.ts";
 import type { Keyset } from "../kms/keyset.ts";
 import { AuditRecords } from "./audit-records.ts";
-import type { HostObserver, ProviderEvent } from "./observer.ts";
+import type { HostObserver, ProviderEvent, Reload } from "./observer.ts";
 
 export class AuditObserver implements Partial<HostObserver> {
   readonly #log: AuditLog;
@@ -54,6 +54,13 @@ export class AuditObserver implements Partial<HostObserver> {
 
   providerChanged(provider: string, event: ProviderEvent): void {
     tryAppend(this.#log, this.#records.provider(provider, event));
+  }
+
+  /** @throws KleidiError audit-failed: a configuration that cannot be recorded must not be applied */
+  reloaded(reload: Reload): void {
+    const record = this.#records.reload(reload);
+    if (reload.outcome === "applied") this.#log.append(record);
+    else tryAppend(this.#log, record);
   }
 
   get #uid(): string | undefined {

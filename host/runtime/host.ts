@@ -6,6 +6,7 @@ import type { Logger } from "../telemetry/log.ts";
 import type { AuditTrail } from "./audit-trail.ts";
 import type { HostIdentity } from "./host-identity.ts";
 import type { Parts } from "./parts.ts";
+import type { ReloadVerdict } from "./reload.ts";
 import { wallOf } from "./wall.ts";
 
 /** RPCs in flight end within 2.4 s. */
@@ -13,6 +14,7 @@ const GRACE_MS = 4_000;
 
 export class Host {
   readonly #parts: Parts;
+  #started: Promise<void> = Promise.resolve();
 
   private constructor(parts: Parts) {
     this.#parts = parts;
@@ -59,7 +61,17 @@ export class Host {
    * @throws KleidiError of the first provider, if none can be started
    */
   async start(): Promise<void> {
-    await this.#parts.serving.current.start();
+    this.#started = this.#parts.serving.current.start();
+    await this.#started;
+  }
+
+  /**
+   * Reads the configuration file again and, if all of it works, serves with it; otherwise serves on as before. The verdict is logged.
+   * @throws KleidiError of start
+   */
+  async reload(): Promise<ReloadVerdict> {
+    await this.#started;
+    return await this.#parts.reloader.reload();
   }
 
   /** Starts a new file of the audit log, if there is an audit log. */
@@ -72,7 +84,8 @@ export class Host {
    * @param reason for the audit log, at most 64 characters
    */
   async close(reason: string): Promise<void> {
-    const { log, audit, serving, server, admin } = this.#parts;
+    const { log, audit, serving, reloader, server, admin } = this.#parts;
+    await reloader.close();
     serving.current.prober.stop();
     await server.stop(GRACE_MS);
     admin?.close();

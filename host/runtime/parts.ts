@@ -1,5 +1,6 @@
 /** The parts of a host, constructed in the order in which data flows between them. */
 import type { Config } from "../config/config.ts";
+import { parseFile } from "../config/load.ts";
 import { KmsServer } from "../grpc/server.ts";
 import type { Wall } from "../sandbox/wall/build.ts";
 import type { Logger } from "../telemetry/log.ts";
@@ -7,9 +8,11 @@ import type { AdminListener } from "./admin.ts";
 import type { AuditTrail } from "./audit-trail.ts";
 import { EventLog } from "./event-log.ts";
 import { GuestLog } from "./guest-log.ts";
+import { holdEvents } from "./hold-events.ts";
 import type { HostIdentity } from "./host-identity.ts";
 import { LimitsLog } from "./limits-log.ts";
-import { combineObservers, socketEvents } from "./observer.ts";
+import { combineObservers, type HostObserver, socketEvents } from "./observer.ts";
+import { Reloader, type ReloaderOptions } from "./reload.ts";
 import { RpcLog } from "./rpc-log.ts";
 import { Serving } from "./serving.ts";
 import { ServingSet, type SetParts } from "./serving-set.ts";
@@ -20,6 +23,7 @@ export interface Parts {
   readonly log: Logger;
   readonly audit: AuditTrail | undefined;
   readonly serving: Serving;
+  readonly reloader: Reloader;
   readonly server: KmsServer;
   readonly admin: AdminListener | undefined;
 }
@@ -42,11 +46,12 @@ export async function construct(
 ): Promise<Parts> {
   const watched = config.admin && (await loadAdmin(config, identity));
   const telemetry = watched?.telemetry;
-  const observerOf = observers(log, audit, telemetry);
-  const measured = telemetry && { measure: telemetry.measure.bind(telemetry) };
-  const parts = { wall, log, ...measured };
-  const serving = new Serving(await ServingSet.open(config, { ...parts, ...observerOf(config) }));
-  const { observer } = observerOf(config);
+  const observer = combineObservers([telemetry, ...logsOf(log)].filter((each) => each !== undefined));
+  const shadow = shadowOf({ wall, log, audit, telemetry, observer });
+  const first = shadow(config);
+  const serving = new Serving(await ServingSet.open(config, first));
+  first.release();
+  const reloader = new Reloader({ serving, shadow, read: () => parseFile(config.file) });
   // The audit log is the innermost: the others see the reply that is sent.
   const interceptors = [
     new RpcLog(log).intercept,
@@ -61,23 +66,40 @@ export async function construct(
     socketEvents: socketEvents("kms", observer),
     socketCheckMs: config.status.intervalMs,
   });
-  const all = { config, log, audit, serving, server };
+  const all = { config, log, audit, serving, reloader, server };
   const { admin } = config;
   if (admin === undefined || watched === undefined) return { ...all, admin: undefined };
   const { AdminListener } = watched;
   const { recorder, metrics } = watched.telemetry;
-  const view = { identity, serving, server, audit, recorder };
+  const view = { identity, serving, reloader, server, audit, recorder };
   return { ...all, admin: new AdminListener({ ...config, admin }, view, metrics, observer) };
 }
 
-/** @returns the observer of a configuration's events */
-function observers(log: Logger, audit: AuditTrail | undefined, telemetry: Telemetry | undefined) {
-  const logs = [new EventLog(log), new GuestLog(log), new LimitsLog(log)];
-  return (config: Config): Pick<SetParts, "observer" | "audit"> => {
+function logsOf(log: Logger) {
+  return [new EventLog(log), new GuestLog(log), new LimitsLog(log)];
+}
+
+interface Observers extends Pick<SetParts, "wall" | "log"> {
+  readonly audit: AuditTrail | undefined;
+  readonly telemetry: Telemetry | undefined;
+  /** Telemetry and the log. */
+  readonly observer: HostObserver;
+}
+
+/** @returns the parts of a set: its events are recorded in the audit log at once, and are seen otherwise after `release` */
+function shadowOf({ wall, log, audit, telemetry, observer }: Observers): ReloaderOptions["shadow"] {
+  const measured = telemetry && { measure: telemetry.measure.bind(telemetry) };
+  return (config) => {
     const records = audit?.observer(config);
+    const held = holdEvents(observer);
     // The audit log comes first: an action that it cannot record is not performed.
-    const all = [records, telemetry, ...logs].filter((each) => each !== undefined);
-    return { observer: combineObservers(all), ...(records && { audit: records }) };
+    const all = [records, held.observer].filter((each) => each !== undefined);
+    return {
+      ...{ wall, log, ...measured },
+      observer: combineObservers(all),
+      ...(records && { audit: records }),
+      release: held.release,
+    };
   };
 }
 

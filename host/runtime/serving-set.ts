@@ -4,7 +4,7 @@ import type { Config } from "../config/config.ts";
 import { InFlight } from "../grpc/in-flight.ts";
 import type { Gate } from "../host-call.ts";
 import type { Keyset } from "../kms/keyset.ts";
-import { Prober } from "../kms/prober.ts";
+import { Prober, type ProberOptions } from "../kms/prober.ts";
 import { KmsService } from "../kms/service.ts";
 import type { Wall } from "../sandbox/wall/build.ts";
 import type { Logger } from "../telemetry/log.ts";
@@ -30,25 +30,35 @@ export class ServingSet {
   readonly keyset: Keyset;
   readonly prober: Prober;
   readonly service: KmsService;
+  readonly observer: HostObserver;
   readonly audit?: AuditObserver;
   /** The RPCs that this set serves. */
   readonly inFlight = new InFlight();
 
-  private constructor(config: Config, providers: Providers, { observer, audit }: SetParts) {
+  private constructor(
+    config: Config,
+    providers: Providers,
+    { observer, audit }: SetParts,
+    former?: ServingSet,
+  ) {
     this.config = config;
+    this.observer = observer;
     this.providers = providers;
-    this.keyset = keysetOf(config, providers);
-    this.prober = proberOf(config, this.keyset, observer);
+    this.keyset = keysetOf(config, providers, former?.keyset);
+    this.prober = new Prober(this.keyset, probesOf(config, observer), former?.prober);
     this.service = new KmsService(this.keyset, this.prober);
     if (audit !== undefined) this.audit = audit;
   }
 
   /**
    * Admits the modules and opens the capabilities. No process is started.
+   * @param former the set that serves: its providers that fit this configuration go on in both sets
    * @throws KleidiError of Providers.open
    */
-  static async open(config: Config, parts: SetParts): Promise<ServingSet> {
-    return new ServingSet(config, await Providers.open(config, parts.log, parts), parts);
+  static async open(config: Config, parts: SetParts, former?: ServingSet): Promise<ServingSet> {
+    const reuse = former?.providers.all ?? [];
+    const providers = await Providers.open(config, parts.log, { ...parts, reuse });
+    return new ServingSet(config, providers, parts, former);
   }
 
   /**
@@ -60,19 +70,22 @@ export class ServingSet {
     await this.prober.start();
   }
 
-  /** Ends the probes and the providers. RPCs in flight fail. */
-  async close(): Promise<void> {
+  /**
+   * Ends the probes and the providers. RPCs in flight fail.
+   * @param other a set that goes on with the providers that it has in common with this one
+   */
+  async close(other?: ServingSet): Promise<void> {
     this.prober.stop();
-    await this.providers.close();
+    await this.providers.close(other?.providers.all);
   }
 }
 
-function proberOf({ status }: Config, keyset: Keyset, observer: HostObserver): Prober {
-  return new Prober(keyset, {
+function probesOf({ status }: Config, observer: HostObserver): ProberOptions {
+  return {
     ...status,
     onChange: (change) => observer.keyChanged(change),
     onProbe: (key, result) => observer.keyProbed(key, result),
     // The async context of here, which belongs to no RPC.
     outside: AsyncLocalStorage.snapshot(),
-  });
+  };
 }
