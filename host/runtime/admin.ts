@@ -5,6 +5,7 @@ import { toKleidiError } from "../error.ts";
 import { keepListening } from "../grpc/keep-listening.ts";
 import { listen } from "../grpc/listener.ts";
 import { type Admin, createAdmin, listenOnAddress } from "../telemetry/admin.ts";
+import type { AdminActions } from "../telemetry/admin-actions.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { adminAddress } from "./admin-address.ts";
 import { type HostView, metricSamples } from "./host-view.ts";
@@ -24,7 +25,13 @@ export class AdminListener {
   readonly #admin: Admin;
   #listener: Closable | undefined;
 
-  constructor({ admin, status }: AdminSettings, view: HostView, metrics: Metrics, observer: HostObserver) {
+  constructor(
+    { admin, status }: AdminSettings,
+    view: HostView,
+    metrics: Metrics,
+    observer: HostObserver,
+    actions: AdminActions,
+  ) {
     this.#settings = admin;
     this.#socketCheckMs = status.intervalMs;
     this.#observer = observer;
@@ -32,6 +39,7 @@ export class AdminListener {
       metrics: () => metrics.scrape(metricSamples(view)),
       notReadyReason: () => notReadyReason(view.service, view.audit, view.server),
       state: () => stateReport(view),
+      actions: isOwnersOnly(admin) ? actions : undefined,
       onClosed: (reason) => observer.connectionClosed({ listener: "admin", reason }),
     });
   }
@@ -61,4 +69,9 @@ export class AdminListener {
     this.#listener?.close();
     this.#admin.close();
   }
+}
+
+/** A socket that others may open too, and an address, are read-only: the right to read metrics is no right to change a host. */
+function isOwnersOnly(admin: AdminConfig): boolean {
+  return "socket" in admin && (admin.mode & 0o077) === 0;
 }

@@ -15,6 +15,7 @@ import type { HostIdentity } from "./host-identity.ts";
 import { LimitsLog } from "./limits-log.ts";
 import { combineObservers, type HostObserver, socketEvents } from "./observer.ts";
 import { keysetOf, Providers } from "./providers.ts";
+import { refreshKeys } from "./refresh-keys.ts";
 import { RpcLog } from "./rpc-log.ts";
 
 export interface Parts {
@@ -69,7 +70,8 @@ export async function construct(
   const { AdminListener } = watched;
   const { recorder, metrics } = watched.telemetry;
   const view = { identity, config, providers, keyset, service, server, audit, recorder };
-  return { ...parts, admin: new AdminListener({ ...config, admin }, view, metrics, observer) };
+  const actions = new Map([["/refresh", () => refreshKeys(prober, view)]]);
+  return { ...parts, admin: new AdminListener({ ...config, admin }, view, metrics, observer, actions) };
 }
 
 function proberOf({ status }: Config, keyset: Keyset, observer: HostObserver): Prober {

@@ -36,7 +36,7 @@ export function stateReport({
       ...providers.all.map((provider) => [provider.config.name, providerReport(provider, recorder)] as const),
       ...providers.refused.map((provider) => [provider.name, refusedReport(provider)] as const),
     ]),
-    keys: keyset.states().map((state) => keyReport(state, keyset.keyIds(state.key), recorder)),
+    keys: keyReports({ keyset, recorder }),
     denials: recorder.denials(),
     changes: recorder.changes(),
   };
@@ -64,6 +64,10 @@ function providerReport(
 
 function refusedReport({ failure }: RefusedProvider): ProviderReport {
   return { ...NEVER_STARTED, refusal: failure.message, reach: [], reached: [] };
+}
+
+export function keyReports({ keyset, recorder }: Pick<HostView, "keyset" | "recorder">): KeyReport[] {
+  return keyset.states().map((state) => keyReport(state, keyset.keyIds(state.key), recorder));
 }
 
 function keyReport(
