@@ -7,7 +7,7 @@ import { ConfigError } from "./config-error.ts";
 import { parseConfig } from "./parse.ts";
 
 /** In bytes. A file with 64 keys and 64 providers has about 30 KiB. */
-const LARGEST = 1024 * 1024;
+export const LARGEST = 1024 * 1024;
 
 /**
  * Reads and parses the configuration file. Afterwards the process refuses every secret file that the group of one of its

@@ -2,6 +2,7 @@
 import type { Config } from "../config/config.ts";
 import type { KmsServer } from "../grpc/server.ts";
 import type { Keyset } from "../kms/keyset.ts";
+import type { Prober } from "../kms/prober.ts";
 import type { KmsService } from "../kms/service.ts";
 import { keyIdHash } from "../telemetry/log.ts";
 import type { KeySample, MetricSamples } from "../telemetry/metric-samples.ts";
@@ -11,6 +12,7 @@ import type { HostIdentity } from "./host-identity.ts";
 import type { Providers } from "./providers.ts";
 import { notReadyReason } from "./readiness.ts";
 import { NEVER_STARTED } from "./refused-provider.ts";
+import type { Reloader } from "./reload.ts";
 
 /** The set that serves. */
 export interface SetView {
@@ -18,11 +20,13 @@ export interface SetView {
   readonly providers: Pick<Providers, "all" | "refused">;
   readonly keyset: Keyset;
   readonly service: Pick<KmsService, "activeKeyId">;
+  readonly prober: Pick<Prober, "refresh">;
 }
 
 export interface HostView {
   readonly identity: HostIdentity;
   readonly serving: { readonly current: SetView };
+  readonly reloader: Pick<Reloader, "last">;
   readonly server: Pick<KmsServer, "sample" | "assertReachable">;
   /** Absent: there is no audit log. */
   readonly audit?: Pick<AuditTrail, "assertReady" | "sample" | "sinks"> | undefined;

@@ -2,19 +2,21 @@
  * A host: all its parts, from the wall to the admin listener. parts.ts constructs them.
  */
 import type { Config } from "../config/config.ts";
+import { LARGEST } from "../config/load.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { AuditTrail } from "./audit-trail.ts";
 import type { HostIdentity } from "./host-identity.ts";
 import type { Parts } from "./parts.ts";
 import type { ReloadVerdict } from "./reload.ts";
 import { wallOf } from "./wall.ts";
+import { watchFile } from "./watch-file.ts";
 
 /** RPCs in flight end within 2.4 s. */
 const GRACE_MS = 4_000;
 
 export class Host {
   readonly #parts: Parts;
-  #started: Promise<void> = Promise.resolve();
+  #endWatch = () => {};
 
   private constructor(parts: Parts) {
     this.#parts = parts;
@@ -61,16 +63,17 @@ export class Host {
    * @throws KleidiError of the first provider, if none can be started
    */
   async start(): Promise<void> {
-    this.#started = this.#parts.serving.current.start();
-    await this.#started;
+    const { config, serving } = this.#parts;
+    await serving.current.start();
+    if (config.reload.onChange)
+      this.#endWatch = watchFile(config.file, () => void this.reload(), { largest: LARGEST });
   }
 
   /**
-   * Reads the configuration file again and, if all of it works, serves with it; otherwise serves on as before. The verdict is logged.
-   * @throws KleidiError of start
+   * Reads the configuration file again and, if all of it works, serves with it; otherwise serves on as before. The verdict is logged. Waits
+   * for a start that is running.
    */
   async reload(): Promise<ReloadVerdict> {
-    await this.#started;
     return await this.#parts.reloader.reload();
   }
 
@@ -85,6 +88,7 @@ export class Host {
    */
   async close(reason: string): Promise<void> {
     const { log, audit, serving, reloader, server, admin } = this.#parts;
+    this.#endWatch();
     await reloader.close();
     serving.current.prober.stop();
     await server.stop(GRACE_MS);

@@ -3,6 +3,7 @@ import type { Config } from "../config/config.ts";
 import { parseFile } from "../config/load.ts";
 import { KmsServer } from "../grpc/server.ts";
 import type { Wall } from "../sandbox/wall/build.ts";
+import type { ActionResult, AdminActions } from "../telemetry/admin-actions.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { AdminListener } from "./admin.ts";
 import type { AuditTrail } from "./audit-trail.ts";
@@ -12,7 +13,9 @@ import { holdEvents } from "./hold-events.ts";
 import type { HostIdentity } from "./host-identity.ts";
 import { LimitsLog } from "./limits-log.ts";
 import { combineObservers, type HostObserver, socketEvents } from "./observer.ts";
+import { refreshKeys } from "./refresh-keys.ts";
 import { Reloader, type ReloaderOptions } from "./reload.ts";
+import { reloadHost } from "./reload-host.ts";
 import { RpcLog } from "./rpc-log.ts";
 import { Serving } from "./serving.ts";
 import { ServingSet, type SetParts } from "./serving-set.ts";
@@ -72,7 +75,11 @@ export async function construct(
   const { AdminListener } = watched;
   const { recorder, metrics } = watched.telemetry;
   const view = { identity, serving, reloader, server, audit, recorder };
-  return { ...all, admin: new AdminListener({ ...config, admin }, view, metrics, observer) };
+  const actions: AdminActions = new Map<string, () => Promise<ActionResult>>([
+    ["/refresh", () => refreshKeys(view)],
+    ["/reload", () => reloadHost(reloader)],
+  ]);
+  return { ...all, admin: new AdminListener({ ...config, admin }, view, metrics, observer, actions) };
 }
 
 function logsOf(log: Logger) {

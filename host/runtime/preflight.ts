@@ -6,7 +6,7 @@ import type { KeyState } from "../kms/keyset.ts";
 import type { ServingSet } from "./serving-set.ts";
 
 /** The sections that a host works through at its start only. */
-const AT_START = ["listen", "admin", "audit", "log", "sandbox"] as const;
+const AT_START = ["listen", "admin", "audit", "log", "reload", "sandbox"] as const;
 
 /** @throws KleidiError reload-refused: a section differs that takes effect at a start only, or a key has another provider */
 export function assertReloadable(next: Config, now: Config): void {

@@ -64,6 +64,7 @@ export class Reloader {
     const { serving } = this.#options;
     let config: Config | undefined;
     let verdict: Reload;
+    await serving.current.settled();
     try {
       config = this.#options.read();
       verdict = await this.#exchange(config);

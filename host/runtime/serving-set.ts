@@ -34,6 +34,7 @@ export class ServingSet {
   readonly audit?: AuditObserver;
   /** The RPCs that this set serves. */
   readonly inFlight = new InFlight();
+  #started: Promise<void> | undefined;
 
   private constructor(
     config: Config,
@@ -65,9 +66,14 @@ export class ServingSet {
    * Starts the providers and probes every key once; the probes continue in the background.
    * @throws KleidiError of the first provider, if none can be started
    */
-  async start(): Promise<void> {
-    await this.providers.start();
-    await this.prober.start();
+  start(): Promise<void> {
+    this.#started = this.#start();
+    return this.#started;
+  }
+
+  /** Resolves when its start has ended, with success or failure; at once if it was not started. */
+  async settled(): Promise<void> {
+    await this.#started?.catch(() => {});
   }
 
   /**
@@ -77,6 +83,11 @@ export class ServingSet {
   async close(other?: ServingSet): Promise<void> {
     this.prober.stop();
     await this.providers.close(other?.providers.all);
+  }
+
+  async #start(): Promise<void> {
+    await this.providers.start();
+    await this.prober.start();
   }
 }
 

@@ -25,8 +25,10 @@ async function open() {
   const keyset = new Keyset([key]);
   const view = {
     identity,
+    reloader: { last: undefined },
     serving: {
       current: {
+        prober: { refresh: async () => {} },
         config,
         providers: { all: [], refused: [] },
         keyset,
