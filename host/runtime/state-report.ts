@@ -6,10 +6,10 @@ import { apiServerHash, keyIdHash } from "../telemetry/log.ts";
 import type { Recorder } from "../telemetry/recorder.ts";
 import type { HostReport, KeyReport, ProviderReport } from "../telemetry/report.ts";
 import type { HostView } from "./host-view.ts";
-import type { RunnableProvider } from "./providers.ts";
 import { reach } from "./reach.ts";
 import { notReadyReason } from "./readiness.ts";
 import { NEVER_STARTED, type RefusedProvider } from "./refused-provider.ts";
+import type { RunnableProvider } from "./runnable-provider.ts";
 
 /** The report is rendered between two RPCs: a key with 1,024 versions must not make it long. */
 const REPORTED = 64;
