@@ -105,5 +105,8 @@ export class AuditTrail {
 
 /** An RPC that has succeeded must not fail as if its provider were slow, because a disk hangs. */
 function tooLate(): KleidiError {
-  return new KleidiError("audit-failed", `Cannot audit: the record was not written within ${SETTLED_MS} ms`);
+  return new KleidiError(
+    "audit-failed/slow",
+    `Cannot audit: the record was not written within ${SETTLED_MS} ms`,
+  );
 }
