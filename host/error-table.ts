@@ -369,6 +369,10 @@ export const ERRORS = {
   },
   "socket-refused": {
     causes: {
+      passed: {
+        cause: "The service manager passed another socket than the one of listen.socket, or several.",
+        remedy: "Write one ListenStream= with the path of listen.socket into kleidi.socket, then restart it.",
+      },
       path: PATH,
       long: {
         cause: "The path of the socket is longer than the kernel allows.",

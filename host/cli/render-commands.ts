@@ -1,7 +1,11 @@
 /** The commands under "kleidi render": rows of the table in host/main.ts. */
 import type { Command, Option } from "./command.ts";
-import type { RenderOptions } from "./render.ts";
-import type { DistributionOptions, EncryptionCommandOptions, PodCommandOptions } from "./render-forms.ts";
+import type {
+  DistributionOptions,
+  EncryptionCommandOptions,
+  PodCommandOptions,
+  SystemdCommandOptions,
+} from "./render-forms.ts";
 
 const COMMON: readonly Option[] = [
   { flags: "-c, --config <file>", about: "the configuration", default: "/etc/kleidi/kleidi.yaml" },
@@ -63,13 +67,20 @@ export const RENDER_COMMANDS: readonly Command[] = [
   {
     name: "render systemd",
     summary: "Render the unit, the users and the folders of a systemd service.",
-    options: [PROGRAM, ...COMMON],
+    options: [
+      PROGRAM,
+      {
+        flags: "--socket-unit",
+        about: "let systemd hold the socket, so that no connection is refused while the service restarts",
+        default: false,
+      },
+      ...COMMON,
+    ],
     examples: [
       { does: "Print the files", line: "kleidi render systemd" },
       { does: "Write them under a folder", line: "kleidi render systemd --out node-files" },
     ],
-    run: async (options: RenderOptions & { program: string }) =>
-      (await forms()).renderSystemdCommand(options),
+    run: async (options: SystemdCommandOptions) => (await forms()).renderSystemdCommand(options),
   },
   {
     name: "render static-pod",

@@ -31,14 +31,16 @@ export type EncryptionCommandOptions = RenderOptions & EncryptionFlags;
 export interface ProgramFlag {
   readonly program: string;
 }
+export type SystemdCommandOptions = RenderOptions & ProgramFlag & { readonly socketUnit?: boolean };
 /** A distribution: the form of kleidí on its nodes, and the stage of its API servers. */
 export type DistributionOptions = EncryptionCommandOptions &
   ProgramFlag &
   PodCommandOptions & { readonly form: string; readonly kubeletFirst?: boolean };
 
-export function renderSystemdCommand(options: RenderOptions & ProgramFlag): number {
+export function renderSystemdCommand(options: SystemdCommandOptions): number {
   const program = programOf(options);
-  return renderCommand(options, (input) => renderSystemd(input, { program }));
+  const { socketUnit = false } = options;
+  return renderCommand(options, (input) => renderSystemd(input, { program, socketUnit }));
 }
 
 export function renderStaticPodCommand(options: PodCommandOptions): number {

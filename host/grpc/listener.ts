@@ -67,6 +67,36 @@ export async function listen(
 }
 
 /**
+ * Listens on a socket that the service manager bound and holds: it is neither locked nor removed here.
+ * @param descriptor of the socket, see passed-socket.ts
+ * @param onConnection called with a paused socket
+ * @throws KleidiError socket-refused
+ */
+export async function listenOnPassed(
+  { socket }: ListenOptions,
+  descriptor: number,
+  onConnection: (socket: Socket) => void,
+): Promise<Listener> {
+  const server = createServer({ pauseOnConnect: true }, onConnection);
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", (error) =>
+      reject(new KleidiError("socket-refused/passed", `Cannot listen on ${socket}: ${error.message}`, error)),
+    );
+    server.listen({ fd: descriptor }, resolve);
+  });
+  server.on("error", () => {});
+  const { ino, dev } = lstatSync(socket);
+  return {
+    server,
+    isInPlace() {
+      const found = statusOf(socket);
+      return found?.ino === ino && found.dev === dev;
+    },
+    close: () => void server.close(),
+  };
+}
+
+/**
  * Checks everything that `listen` needs, except the lock and another process that serves. Changes nothing.
  * @throws KleidiError socket-refused
  */

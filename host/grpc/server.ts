@@ -1,5 +1,6 @@
 /** The gRPC server: the three RPCs of KMS v2 over a Unix socket, with limits on connections and streams and with interceptors. */
 import type { Http2Server, ServerHttp2Stream } from "node:http2";
+import type { Socket } from "node:net";
 import { create } from "@bufbuild/protobuf";
 import { logVerbosity, Server, ServerCredentials, setLogVerbosity } from "@grpc/grpc-js";
 import {
@@ -15,8 +16,9 @@ import { InFlight } from "./in-flight.ts";
 import { chain, type Interceptor } from "./interceptor.ts";
 import { type KeptListener, keepListening, type SocketEvents } from "./keep-listening.ts";
 import { LIMITS } from "./limits.ts";
-import { type ListenOptions, listen } from "./listener.ts";
+import { type ListenOptions, listen, listenOnPassed } from "./listener.ts";
 import { kmsMethods, unread } from "./methods.ts";
+import { type Environment, passedSocket } from "./passed-socket.ts";
 import { unaryHandler } from "./unary.ts";
 
 export interface KmsServerOptions {
@@ -29,6 +31,8 @@ export interface KmsServerOptions {
   readonly socketEvents?: SocketEvents;
   /** Milliseconds between two checks that the socket is in its place. */
   readonly socketCheckMs?: number;
+  /** Of this process: the service manager may pass the socket. */
+  readonly environment?: Environment;
 }
 
 const IGNORED: SocketEvents = { lost() {}, refused() {}, bound() {} };
@@ -47,7 +51,7 @@ export class KmsServer {
   readonly #guard: Guard;
   readonly #injector: ReturnType<Server["createConnectionInjector"]>;
   readonly #inFlight = new InFlight();
-  readonly #keep: Pick<KmsServerOptions, "socketEvents" | "socketCheckMs">;
+  readonly #keep: Pick<KmsServerOptions, "socketEvents" | "socketCheckMs" | "environment">;
   #listener: KeptListener | undefined;
 
   constructor({ service, interceptors = [], onClosed = () => {}, ...keep }: KmsServerOptions) {
@@ -64,11 +68,16 @@ export class KmsServer {
    * @throws KleidiError socket-refused
    */
   async listen(where: ListenOptions): Promise<void> {
-    const { socketEvents = IGNORED, socketCheckMs = SOCKET_CHECK_MS } = this.#keep;
-    const open = () =>
-      listen(where, (socket) => {
-        this.#guard.accept(socket, () => this.#injector.injectConnection(socket));
-      });
+    const { socketEvents = IGNORED, socketCheckMs = SOCKET_CHECK_MS, environment = {} } = this.#keep;
+    const accept = (socket: Socket) =>
+      this.#guard.accept(socket, () => this.#injector.injectConnection(socket));
+    let passed = passedSocket(where.socket, environment);
+    const open = () => {
+      const descriptor = passed;
+      // A socket that was removed is bound again by the host itself.
+      passed = undefined;
+      return descriptor === undefined ? listen(where, accept) : listenOnPassed(where, descriptor, accept);
+    };
     this.#listener = await keepListening(open, socketCheckMs, socketEvents);
   }
 

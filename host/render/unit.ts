@@ -8,9 +8,11 @@ export interface UnitOptions {
   readonly program: string;
   /** The folders that the service may write to. */
   readonly folders: readonly string[];
+  /** Whether kleidi.socket has the socket. */
+  readonly socketUnit: boolean;
 }
 
-export function unitText(input: RenderInput, { program, folders }: UnitOptions): string {
+export function unitText(input: RenderInput, { program, folders, socketUnit }: UnitOptions): string {
   const { config, digest, footprint } = input;
   const network = networkOf(input);
   return [
@@ -19,6 +21,7 @@ export function unitText(input: RenderInput, { program, folders }: UnitOptions):
     "Description=kleidi, a KMS v2 plugin for Kubernetes",
     "Before=kubelet.service k3s.service rke2-server.service",
     ...(network.isOnline ? ["Wants=network-online.target", "After=network-online.target"] : []),
+    ...(socketUnit ? ["Requires=kleidi.socket", "After=kleidi.socket"] : []),
     "# The API server waits for this service: restart it without a limit.",
     "StartLimitIntervalSec=0",
     "",
@@ -31,7 +34,7 @@ export function unitText(input: RenderInput, { program, folders }: UnitOptions):
     "Group=kleidi",
     ...supplementary(input),
     "Restart=always",
-    "RestartSec=1s",
+    "RestartSec=500ms",
     "TimeoutStopSec=10s",
     ...[...new Set(folders)].sort().map((folder) => `ReadWritePaths=${unitWord(folder)}`),
     "",

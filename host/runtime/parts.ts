@@ -68,6 +68,7 @@ export async function construct(
       observer.connectionClosed({ listener: "kms", reason, connections, detail }),
     socketEvents: socketEvents("kms", observer),
     socketCheckMs: config.status.intervalMs,
+    environment: process.env,
   });
   const all = { config, log, audit, serving, reloader, server };
   const { admin } = config;

@@ -15,7 +15,7 @@ After=${after}
 Type=notify
 ExecStart=${command.join(" ")}
 Restart=always
-RestartSec=1s
+RestartSec=500ms
 TimeoutStartSec=120s
 `;
 const ETCD = unit("network.target", [

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { after, describe, test } from "node:test";
 import { inputOf } from "../../host/cli/render.ts";
 import { KleidiError } from "../../host/error.ts";
@@ -49,6 +49,7 @@ const onTalos = () => inputFrom(talos, "/var/lib/kleidi/kleidi.yaml");
 
 const FORMS: Readonly<Record<string, () => Rendered>> = {
   "systemd, software keys": () => renderSystemd(inputFrom(local), { program }),
+  "systemd, with a socket unit": () => renderSystemd(inputFrom(local), { program, socketUnit: true }),
   "systemd, audit log and admin": () => renderSystemd(inputFrom(localPod), { program }),
   "systemd, TPM": () => renderSystemd(inputFrom(tpm), { program }),
   "systemd, server with a name": () => renderSystemd(inputFrom(vault), { program }),
@@ -167,20 +168,26 @@ describe("systemd", () => {
   for (const [name, render] of SERVICES) {
     const file = join(folder, name.replaceAll(/\W+/g, "-"), "kleidi.service");
     test(`accepts every line of the unit: ${name}`, () => {
-      const unit = render().files.find(({ path }) => path.endsWith(".service"))?.text ?? "";
       mkdirSync(join(file, ".."), { recursive: true });
-      // verify requires that the program and the users exist
-      writeFileSync(
-        file,
-        unit
-          .replace(/^ExecStart=.*$/m, "ExecStart=/bin/true")
-          .replaceAll(/^(User|Group)=.*$/gm, "$1=daemon")
-          .replace(/^SupplementaryGroups=.*\n/m, ""),
-      );
-      const { stdout, stderr } = spawnSync("systemd-analyze", ["verify", "--man=no", file], {
+      const units = render().files.filter(({ path }) => /\.(service|socket)$/.test(path));
+      const written = units.map(({ path, text }) => {
+        const unit = join(file, "..", basename(path));
+        // verify requires that the program, the users and the groups exist
+        writeFileSync(
+          unit,
+          text
+            .replace(/^ExecStart=.*$/m, "ExecStart=/bin/true")
+            .replaceAll(/^(User|Group|SocketUser|SocketGroup)=.*$/gm, "$1=daemon")
+            .replace(/^SupplementaryGroups=.*\n/m, ""),
+        );
+        return unit;
+      });
+      const { stdout, stderr } = spawnSync("systemd-analyze", ["verify", "--man=no", ...written], {
         encoding: "utf8",
       });
-      const complaints = `${stdout}${stderr}`.split("\n").filter((line) => line.includes("kleidi.service"));
+      const complaints = `${stdout}${stderr}`
+        .split("\n")
+        .filter((line) => /kleidi\.(service|socket)/.test(line));
       assert.deepEqual(complaints, []);
     });
 

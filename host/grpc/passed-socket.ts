@@ -1,0 +1,57 @@
+/**
+ * A listening socket from the service manager, which holds it open while the host restarts: callers that come meanwhile wait in its queue
+ * and are refused by nobody (sd_listen_fds(3), systemd.socket(5)).
+ */
+import { readFileSync } from "node:fs";
+import { KleidiError } from "../error.ts";
+
+/** SD_LISTEN_FDS_START */
+const FIRST = 3;
+/** The columns of /proc/net/unix: address, references, protocol, flags, type, state, inode, path (proc_net(5)). */
+const FLAGS = 3;
+const INODE = 6;
+const PATH = 7;
+/** __SO_ACCEPTCON: the socket listens. */
+const LISTENS = 0x10000;
+
+export interface Environment {
+  readonly LISTEN_PID?: string | undefined;
+  readonly LISTEN_FDS?: string | undefined;
+}
+
+/**
+ * @param socket the path that the configuration names; a socket that listens elsewhere is refused
+ * @param environment of this process
+ * @returns the descriptor; undefined if none was passed to this process
+ * @throws KleidiError socket-refused
+ */
+export function passedSocket(socket: string, environment: Environment): number | undefined {
+  const { LISTEN_PID: pid, LISTEN_FDS: count } = environment;
+  if (pid !== String(process.pid) || count === undefined) return undefined;
+  const action = `Cannot listen on ${socket}`;
+  if (count !== "1")
+    throw new KleidiError(
+      "socket-refused/passed",
+      `${action}: the service manager passed ${count} sockets, and 1 is expected`,
+    );
+  const path = listeningPath(FIRST);
+  if (path === socket) return FIRST;
+  throw new KleidiError(
+    "socket-refused/passed",
+    `${action}: the service manager passed ${path === undefined ? "something that is not a listening Unix socket" : `a socket on ${path}`}`,
+  );
+}
+
+/** @returns the path that a descriptor listens on; undefined if it is not a listening Unix socket with a path */
+function listeningPath(descriptor: number): string | undefined {
+  const inode = /^ino:\t(\d+)$/m.exec(readFileSync(`/proc/self/fdinfo/${descriptor}`, "utf8"))?.[1];
+  for (const line of readFileSync("/proc/self/net/unix", "utf8").split("\n")) {
+    const columns = line.split(/ +/);
+    if (columns[INODE] !== inode || inode === undefined) continue;
+    if ((Number.parseInt(columns[FLAGS] ?? "0", 16) & LISTENS) === 0) return undefined;
+    // The path may have spaces.
+    const path = columns.slice(PATH).join(" ");
+    return path === "" || path.startsWith("@") ? undefined : path;
+  }
+  return undefined;
+}
