@@ -43,7 +43,7 @@ export const ERRORS = {
   },
   "key-unknown": {
     grpc: Grpc.NOT_FOUND,
-    hint: 'No configured key has this key_id. Add the key that encrypted the object to "keys" with use: decrypt.',
+    hint: 'If the key that encrypted the object is missing under "keys", add it with use: decrypt. If its name or its settings were changed, or its mount was moved in the KMS, change that back: the key_id follows from them. If it was deleted and created again in the KMS, restore it from a backup of the KMS.',
   },
   "key-not-ready": {
     grpc: Grpc.FAILED_PRECONDITION,

@@ -1,0 +1,52 @@
+/**
+ * The versions that providers report as unusable, by key. An object of such a version has a key_id that cannot be computed: the KMS no longer
+ * reports the version. It is recognised by the beginning of its ciphertext, for its error message only.
+ */
+import { KleidiError } from "../error.ts";
+import type { UnusableVersions } from "./provider.ts";
+
+interface Match extends UnusableVersions {
+  readonly key: string;
+}
+
+export class UnusableTable {
+  readonly #byKey = new Map<string, readonly UnusableVersions[]>();
+
+  /** Replaces the groups of a key. @param groups of a checked reply of Status */
+  set(key: string, groups: readonly UnusableVersions[] = []): void {
+    this.#byKey.set(key, groups);
+  }
+
+  /**
+   * Explains why an object cannot be decrypted.
+   * @param key the key that has its key_id; undefined: no key has it
+   * @returns key-not-ready with the reasons of the providers; undefined if no key reports versions with such ciphertexts
+   */
+  explain(ciphertext: Uint8Array, key?: string): KleidiError | undefined {
+    const matches = this.#matches(ciphertext, key);
+    if (matches.length === 0) return undefined;
+    const names = matches.map(({ key }) => `"${key}"`).join(" or ");
+    const other =
+      key === undefined ? ['If the object is of another key, add that one with "use: decrypt".'] : [];
+    return new KleidiError(
+      "key-not-ready",
+      `Cannot decrypt: by its beginning, the ciphertext is of a version of key ${names} that the provider reports as unusable`,
+      matches.map(({ reason }) => reason).join("; "),
+      [...matches.map(({ remedy }) => `${remedy}.`), ...other].join(" "),
+    );
+  }
+
+  #matches(ciphertext: Uint8Array, only: string | undefined): Match[] {
+    return [...this.#byKey].flatMap(([key, groups]) => {
+      if (only !== undefined && key !== only) return [];
+      const found = groups.find(({ ciphertextPrefixes }) =>
+        ciphertextPrefixes.some((prefix) => beginsWith(ciphertext, prefix)),
+      );
+      return found === undefined ? [] : [{ ...found, key }];
+    });
+  }
+}
+
+function beginsWith(bytes: Uint8Array, prefix: Uint8Array): boolean {
+  return prefix.length <= bytes.length && prefix.every((byte, i) => bytes[i] === byte);
+}
