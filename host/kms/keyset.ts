@@ -163,6 +163,7 @@ export class Keyset {
       if (state === undefined || state.key.provider !== key.provider) continue;
       if (state.current !== undefined)
         this.#states.set(key.name, { key, current: { ...state.current, key } });
+      this.unusable.copy(former.unusable, key.name);
       for (const route of former.#routes.values())
         if (route.key.name === key.name) this.#routes.set(route.keyId, { ...route, key });
     }

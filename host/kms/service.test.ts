@@ -447,3 +447,10 @@ test("a probe replaces the unusable versions of a key", async (t) => {
   await keyset.addVersions(key, { version: "1", olderVersions: [] });
   assert.equal((await failureOf(() => service.decrypt(input))).code, "key-unknown");
 });
+
+test("a keyset that continues a former one keeps the unusable versions of its keys", async (t) => {
+  const { keyset } = await setUp(t);
+  keyset.unusable.set("main", [UNUSABLE]);
+  const next = new Keyset(keyset.keys, keyset);
+  assert.equal(next.unusable.explain(PLAINTEXT)?.code, "key-not-ready");
+});

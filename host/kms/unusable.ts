@@ -17,6 +17,11 @@ export class UnusableTable {
     this.#byKey.set(key, groups);
   }
 
+  /** Takes over the groups of a key, which is the same one in both tables. */
+  copy(from: UnusableTable, key: string): void {
+    this.set(key, from.#byKey.get(key));
+  }
+
   /**
    * Explains why an object cannot be decrypted.
    * @param key the key that has its key_id; undefined: no key has it
