@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import fc from "fast-check";
 import { assertFailure, failureOf } from "../../test/support/failures.ts";
-import { type ErrorCode, KleidiError } from "../error.ts";
+import { type ErrorCode, type FaultName, KleidiError } from "../error.ts";
 import { deriveKeyId } from "./key-id.ts";
 import { type KeyConfig, Keyset } from "./keyset.ts";
 import { Prober } from "./prober.ts";
@@ -244,17 +244,17 @@ for (const [what, input, code] of BAD_DECRYPTS) {
   });
 }
 
-const PROBED_AFTER: ErrorCode[] = [
+const PROBED_AFTER: FaultName[] = [
   "backend-unreachable",
   "credential-refused",
-  "deadline",
-  "provider-fault",
-  "key-not-ready",
+  "deadline/waiting",
+  "provider-fault/reply",
+  "key-not-ready/refused",
 ];
-for (const code of PROBED_AFTER) {
-  test(`${code} from Decrypt starts a probe of the key`, async (t) => {
+for (const fault of PROBED_AFTER) {
+  test(`${fault} from Decrypt starts a probe of the key`, async (t) => {
     const { service, main, keyset, probeNow } = await setUp(t);
-    main.failure = new KleidiError(code, "Cannot decrypt: x");
+    main.failure = new KleidiError(fault, "Cannot decrypt: x");
     await assert.rejects(
       service.decrypt({ ciphertext: PLAINTEXT, keyId: OF_MAIN, annotations: FORMAT }),
       main.failure,
@@ -266,10 +266,10 @@ for (const code of PROBED_AFTER) {
   });
 }
 
-for (const code of ["ciphertext-invalid", "overloaded"] as const) {
-  test(`${code} from Decrypt starts no probe of the key`, async (t) => {
+for (const fault of ["ciphertext-invalid/refused", "overloaded/full"] as const) {
+  test(`${fault} from Decrypt starts no probe of the key`, async (t) => {
     const { service, main, probeNow } = await setUp(t);
-    main.failure = new KleidiError(code, "Cannot decrypt: x");
+    main.failure = new KleidiError(fault, "Cannot decrypt: x");
     await assert.rejects(
       service.decrypt({ ciphertext: PLAINTEXT, keyId: OF_MAIN, annotations: FORMAT }),
       main.failure,
@@ -393,14 +393,13 @@ const UNUSABLE = {
 
 test("an unusable version has the same failure with a known and with an unknown key_id", async (t) => {
   const { service, main, keyset, probeNow } = await setUp(t);
-  main.failure = new KleidiError("key-not-ready", "Cannot decrypt: it is gone");
+  main.failure = new KleidiError("key-not-ready/refused", "Cannot decrypt: it is gone");
   keyset.unusable.set("main", [UNUSABLE]);
   const decrypt = (keyId: string) => service.decrypt({ ciphertext: PLAINTEXT, keyId, annotations: FORMAT });
   const failures = [await failureOf(() => decrypt(OF_MAIN)), await failureOf(() => decrypt("k1.x"))];
-  for (const { code, message, cause, hint } of failures) {
-    assert.deepEqual([code, cause], ["key-not-ready", UNUSABLE.reason]);
+  for (const { fault, message, cause } of failures) {
+    assert.deepEqual([fault, cause], ["key-not-ready/unusable", `${UNUSABLE.reason}. ${UNUSABLE.remedy}`]);
     assert.match(message, /version of key "main" that the provider reports as unusable/);
-    assert.ok(hint.startsWith(`${UNUSABLE.remedy}.`));
     // Both texts are the provider's, and the message is sent to the API server.
     assert.ok(!message.includes("minimum"));
   }
@@ -412,8 +411,8 @@ test("each key whose provider reports such ciphertexts is named, and only the ke
   for (const name of ["main", "old"]) keyset.unusable.set(name, [UNUSABLE]);
   const input = { ciphertext: PLAINTEXT, annotations: FORMAT };
   const unknown = await failureOf(() => service.decrypt({ ...input, keyId: "k1.x" }));
-  assert.match(unknown.message, /a version of key "old" or "main" that/);
-  main.failure = new KleidiError("key-not-ready", "Cannot decrypt: it is gone");
+  assert.match(unknown.message, /a version of key "main" or "old" that/);
+  main.failure = new KleidiError("key-not-ready/refused", "Cannot decrypt: it is gone");
   const known = await failureOf(() => service.decrypt({ ...input, keyId: OF_MAIN }));
   assert.match(known.message, /a version of key "main" that/);
 });

@@ -31,18 +31,17 @@ export class UnusableTable {
     const matches = this.#matches(ciphertext, key);
     if (matches.length === 0) return undefined;
     const names = matches.map(({ key }) => `"${key}"`).join(" or ");
-    const other =
-      key === undefined ? ['If the object is of another key, add that one with "use: decrypt".'] : [];
     return new KleidiError(
-      "key-not-ready",
+      "key-not-ready/unusable",
       `Cannot decrypt: by its beginning, the ciphertext is of a version of key ${names} that the provider reports as unusable`,
-      matches.map(({ reason }) => reason).join("; "),
-      [...matches.map(({ remedy }) => `${remedy}.`), ...other].join(" "),
+      matches.map(({ reason, remedy }) => `${reason}. ${remedy}`).join("; "),
     );
   }
 
   #matches(ciphertext: Uint8Array, only: string | undefined): Match[] {
-    return [...this.#byKey].flatMap(([key, groups]) => {
+    // By name: the order in which the first probes end must not change a message.
+    const byName = [...this.#byKey].sort(([a], [b]) => (a < b ? -1 : 1));
+    return byName.flatMap(([key, groups]) => {
       if (only !== undefined && key !== only) return [];
       const found = groups.find(({ ciphertextPrefixes }) =>
         ciphertextPrefixes.some((prefix) => beginsWith(ciphertext, prefix)),

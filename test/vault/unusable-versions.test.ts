@@ -58,7 +58,7 @@ async function untilExplained(fixture: Fixture, client: KmsClient, sealed: Seale
       .map((line) => JSON.parse(line));
     if (lines.length > 0) {
       assert.equal(error, FAILED_PRECONDITION);
-      return lines as { code: string; msg: string; cause: string; hint: string }[];
+      return lines as { code: string; msg: string; cause: string }[];
     }
     assert.ok(Date.now() < deadline, fixture.readLog());
     await sleep(50);
@@ -98,10 +98,8 @@ test("a version below min_decryption_version: the reason and the command, before
   assert.equal(after.cause, before.cause);
   assert.match(
     after.cause,
-    /^version 1 is below the min_decryption_version of the key "transit\/keys\/low", which is 2$/,
+    /^version 1 is below the min_decryption_version of the key "transit\/keys\/low", which is 2\. .*: bao write transit\/keys\/low\/config min_decryption_version=1$/,
   );
-  for (const { hint } of [before, after])
-    assert.match(hint, /bao write transit\/keys\/low\/config min_decryption_version=1/);
   assert.match(
     doctor.stdout,
     /^warn net vault key kek: version 1 is below the min_decryption_version.*\n.*config min_decryption_version=1/m,
@@ -121,7 +119,7 @@ test("the remedy works: after it, a host that was started without the version de
   try {
     const [line] = await untilExplained(again, other, sealed, BELOW);
     const [, path = "", version] =
-      /bao write (\S+)\/config min_decryption_version=(\d+)/.exec(line?.hint ?? "") ?? [];
+      /bao write (\S+)\/config min_decryption_version=(\d+)/.exec(line?.cause ?? "") ?? [];
     await bao.must("POST", `${path}/config`, { min_decryption_version: Number(version) });
     const deadline = Date.now() + DEADLINE_MS;
     for (;;) {
@@ -148,10 +146,8 @@ test("a trimmed version: only a backup helps, before and after a restart", async
     after.cause,
     /version 1 is trimmed from the key "transit\/keys\/cut": its min_available_version is 2/,
   );
-  for (const { hint } of [before, after]) {
-    assert.match(hint, /only a backup from before the trim can read/);
-    assert.doesNotMatch(hint, /min_decryption_version=/);
-  }
+  assert.match(after.cause, /only a backup from before the trim can read/);
+  assert.doesNotMatch(after.cause, /min_decryption_version=/);
   assert.match(doctor.stdout, /^warn net vault key kek: version 1 is trimmed/m);
 });
 
