@@ -80,7 +80,8 @@ export const ERRORS = {
   "key-unknown": {
     grpc: Grpc.NOT_FOUND,
     cause: "No configured key has this key_id.",
-    remedy: 'Add the key that encrypted the object to "keys" with use: decrypt.',
+    remedy:
+      'If the key that encrypted the object is missing under "keys", add it with use: decrypt. If its name or its settings were changed, or its mount was moved in the KMS, change that back: the key_id follows from them. If it was deleted and created again in the KMS, restore it from a backup of the KMS.',
   },
   "key-not-ready": {
     grpc: Grpc.FAILED_PRECONDITION,
@@ -105,6 +106,12 @@ export const ERRORS = {
       imported: {
         cause: "The imported bytes or the scheme are not those of the pinned or recorded key.",
         remedy: "Import the file that was written by --escrow for this key, with the scheme of its creation.",
+      },
+      unusable: {
+        cause:
+          "The KMS has, or had, the version of the key that encrypted the object, and does not decrypt with it now.",
+        remedy:
+          'The cause in the log has the reason and the next step, as have the warnings of kleidi doctor. If the object is of a key that is not configured, add that key with "use: decrypt".',
       },
       refused: {
         cause: "The provider reports that the key is missing, disabled or not usable.",

@@ -109,6 +109,67 @@ describe("a key's description", () => {
     );
   });
 
+  const groupsOf = (changes: object, settings = {}) =>
+    status(() => data({ ...KEY, ...changes }), settings).unusable.map(
+      ({ reason, remedy, ciphertextPrefixes }) => ({
+        reason,
+        remedy,
+        prefixes: ciphertextPrefixes.map((prefix) => new TextDecoder().decode(prefix)),
+      }),
+    );
+
+  test("a key all of whose versions decrypt has no unusable ones", () => {
+    assert.deepEqual(groupsOf({}), []);
+  });
+
+  test("versions below min_decryption_version are unusable, with the command that changes it", () => {
+    const settings = { namespace: "team" };
+    assert.deepEqual(groupsOf({ min_decryption_version: 3, keys: { "3": CREATED + 3 } }, settings), [
+      {
+        reason:
+          'versions 1 to 2 are below the min_decryption_version of the key "transit/keys/kek" in the namespace "team", which is 3',
+        remedy:
+          "To read objects that they encrypted, lower it until these are encrypted again: bao write -namespace=team transit/keys/kek/config min_decryption_version=1",
+        prefixes: ["vault:v2:", "vault:v1:"],
+      },
+    ]);
+  });
+
+  test("trimmed versions have no command, and those between the two minimums do", () => {
+    const [below, trimmed, ...more] = groupsOf({
+      latest_version: 5,
+      min_decryption_version: 4,
+      min_available_version: 3,
+      keys: { "4": CREATED + 4, "5": CREATED + 5 },
+    });
+    assert.deepEqual(
+      [below?.prefixes, trimmed?.prefixes, more],
+      [["vault:v3:"], ["vault:v2:", "vault:v1:"], []],
+    );
+    assert.match(below?.remedy ?? "", /min_decryption_version=3$/);
+    assert.match(trimmed?.reason ?? "", /^versions 1 to 2 are trimmed .*: its min_available_version is 3$/);
+    assert.match(trimmed?.remedy ?? "", /only a backup from before the trim/);
+  });
+
+  test("at most 256 unusable versions are named, the newest ones", () => {
+    for (const min_available_version of [0, 1000, 2000]) {
+      const groups = groupsOf({
+        latest_version: 2000,
+        min_decryption_version: 2000,
+        min_available_version,
+        keys: { "2000": CREATED },
+      });
+      const all = groups.flatMap(({ prefixes }) => prefixes);
+      assert.deepEqual([all.length, all[0], all.at(-1)], [256, "vault:v1999:", "vault:v1744:"]);
+    }
+  });
+
+  test("the texts of the longest settings are within the contract", () => {
+    const settings = { namespace: "n".repeat(256), mount: "m".repeat(256), key: "k".repeat(256) };
+    const [group] = groupsOf({ name: settings.key, min_decryption_version: 3 }, settings);
+    assert.deepEqual([group?.reason.length, group?.remedy.length], [512, 512]);
+  });
+
   test("Status names the latest of 2,000 versions and the newest 256 before it", () => {
     const keys = Object.fromEntries(Array.from({ length: 2000 }, (_, i) => [String(i + 1), CREATED + i]));
     const reply = described({ latest_version: 2000, keys });

@@ -29,7 +29,7 @@ import { failureOf, unasked } from "./vault/harness/guest.ts";
 describe("requests", () => {
   test("status reads the key and names its latest version, then the older ones, the newest first", () => {
     const reply = status((request) => {
-      assert.deepEqual(sent(request), ["GET", "/v1/transit/keys/kek", [], ""]);
+      assert.deepEqual(sent(request), ["GET", "/v1/transit/keys/kek", ["x-vault-request: true"], ""]);
       return data(KEY);
     });
     assert.deepEqual(failureOf(reply), []);
@@ -42,7 +42,7 @@ describe("requests", () => {
       assert.deepEqual(sent(request), [
         "POST",
         "/v1/transit/encrypt/kek",
-        ["content-type: application/json"],
+        ["x-vault-request: true", "content-type: application/json"],
         { plaintext: base64(PLAINTEXT), associated_data: base64(AAD), key_version: 3, type: "make-no-key" },
       ]);
       return data({ ciphertext: `vault:v3:${SEALED}`, key_version: 3 });
@@ -57,7 +57,7 @@ describe("requests", () => {
       assert.deepEqual(sent(request), [
         "POST",
         "/v1/transit/decrypt/kek",
-        ["content-type: application/json"],
+        ["x-vault-request: true", "content-type: application/json"],
         { ciphertext: `vault:v3:${SEALED}`, associated_data: base64(AAD) },
       ]);
       return data({ plaintext: base64(PLAINTEXT) });

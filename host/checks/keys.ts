@@ -3,7 +3,7 @@ import type { Config, KeyConfig, ProviderConfig } from "../config/config.ts";
 import { type Finding, finding } from "../finding.ts";
 import { checkStatusReply } from "../kms/check-reply.ts";
 import type { KeyConfig as Key, Keyset } from "../kms/keyset.ts";
-import type { KeyVersions } from "../kms/provider.ts";
+import type { KeyVersions, UnusableVersions } from "../kms/provider.ts";
 import { seal } from "../kms/seal.ts";
 import { EventLog } from "../runtime/event-log.ts";
 import { type Remark, Remarks } from "../runtime/guest-log.ts";
@@ -66,7 +66,7 @@ async function probeKeys(
       const keyset = keysetOf(config, providers);
       for (const key of keyset.keys) {
         const about = `${keySubject} ${key.name}`;
-        findings.push(await probeKey(about, key, keyset, use), ...remarks.take().map(remarkOn(about)));
+        findings.push(...(await probeKey(about, key, keyset, use)), ...remarks.take().map(remarkOn(about)));
       }
     } finally {
       await providers.close();
@@ -87,12 +87,24 @@ const remarkOn =
     detail: `${level === "warn" ? "warning" : "error"} of its provider: ${line}`,
   });
 
-async function probeKey(subject: string, key: Key, keyset: Keyset, use: UseKey): Promise<Finding> {
+async function probeKey(subject: string, key: Key, keyset: Keyset, use: UseKey): Promise<Finding[]> {
   try {
     const versions = await key.provider.status(key.name);
     checkStatusReply(key.provider.name, versions);
-    return { subject, ok: true, detail: await use(key, versions, keyset) };
+    const found = { subject, ok: true, detail: await use(key, versions, keyset) };
+    return [found, ...(versions.unusable ?? []).map(warningOf(subject))];
   } catch (error) {
-    return finding(subject, error);
+    return [finding(subject, error)];
   }
 }
+
+/** The key works, but objects of these versions cannot be read. */
+const warningOf =
+  (subject: string) =>
+  ({ reason, remedy }: UnusableVersions): Finding => ({
+    subject,
+    ok: true,
+    warning: true,
+    detail: reason,
+    hint: `${remedy}.`,
+  });

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { type RefusedText, testRefusals } from "../../test/support/config-faults.ts";
-import { originOf } from "../capabilities/net/grant.ts";
+import { originOf } from "../capabilities/net/origin.ts";
 import { ALLOWED_PATH } from "../capabilities/net/request-syntax.ts";
 import { parseConfig } from "./parse.ts";
 
@@ -291,6 +291,49 @@ const CREDENTIALS: readonly (readonly [yaml: string, parsed: unknown])[] = [
 for (const [yaml, parsed] of CREDENTIALS)
   test(`the credential ${yaml} is accepted`, () => {
     assert.deepEqual(grantIn(withLines(`credential: ${yaml}`))?.credential, parsed);
+  });
+
+const SUGGESTED: readonly (readonly [source: string, origin: string])[] = [
+  ["::1", "https://[::1]"],
+  ["fd00::1", "https://[fd00::1]"],
+  ["https://fd00::1", "https://[fd00::1]"],
+  ["https://::1:8200", "https://[::1]:8200"],
+  ["fd00::1:8200", "https://[fd00::1]:8200"],
+  ["[fd00::1]:8200", "https://[fd00::1]:8200"],
+  ["https://[FD00::1]:8200/v1", "https://[fd00::1]:8200"],
+  ["https://[0:0:0:0:0:0:0:1]:8200", "https://[::1]:8200"],
+  ["https://[fd00:0::1]:8200", "https://[fd00::1]:8200"],
+  ["http://[fd00::1]:8200", "https://[fd00::1]:8200"],
+  ["http://[0::1]:8200", "http://[::1]:8200"],
+  ["http://localhost:8100", "http://127.0.0.1:8100"],
+  ["http://vault.example:8200", "https://vault.example:8200"],
+  ["HTTPS://me@Vault.Example:8200/v1", "https://vault.example:8200"],
+];
+for (const [source, origin] of SUGGESTED)
+  test(`the suggestion for the origin ${source} is ${origin}`, () => {
+    const text = VALID.replace("https://vault.example:8200", JSON.stringify(source));
+    assert.throws(
+      () => parseConfig(text, "/etc/k.yaml"),
+      (error: Error) => {
+        assert.ok(error.message.includes(`; write: origin: ${origin}`), error.message);
+        return true;
+      },
+    );
+    assert.ok(originOf(origin) !== undefined);
+  });
+
+for (const [source, network] of [
+  ["[fd00::1]", "fd00::1/128"],
+  ["[fd00::]/8", "fd00::/8"],
+] as const)
+  test(`the suggestion for the network ${source} is ${network}`, () => {
+    assert.throws(
+      () => parseConfig(withLines(`networks: ["${source}"]`), "/etc/k.yaml"),
+      (error: Error) => {
+        assert.ok(error.message.includes(`; write: - ${network}`), error.message);
+        return true;
+      },
+    );
   });
 
 for (const origin of ["http://127.0.0.1:8200", "http://[::1]", "https://10.0.0.1", "https://[fd00::1]:1"])

@@ -26,6 +26,8 @@ export interface ConnectionEvents {
   onFirstReply(): void;
   /** Called when a frame exceeds a limit or violates HTTP/2. */
   onViolation(reason: CloseReason, why: string): void;
+  /** Called when HTTP/2 itself reset a request, which the host never saw. */
+  onUnseenRequest(): void;
 }
 
 const SETTINGS_AFTER_REPLY = { maxConcurrentStreams: LIMITS.streamsPerConnection };
@@ -44,6 +46,9 @@ export class Connection {
   readonly #open = new Map<ServerHttp2Stream, OpenRequest>();
   #session: ServerHttp2Session | undefined;
   #sentPreface = false;
+  /** The highest stream that reached the host, and a higher one that HTTP/2 had begun at the last check; 0 if there is none. */
+  #seenStream = 0;
+  #unseenStream = 0;
   #allowance: number = ALLOWANCE.initial;
   #creditedAt = this.since;
   #checkedAt = this.since;
@@ -89,6 +94,7 @@ export class Connection {
       this.#sentPreface = true;
       this.#pay(ALLOWANCE.settings, "settings");
     });
+    session.on("goaway", () => this.#checkUnseen(true));
     session.on("error", ({ code = "", message }: NodeJS.ErrnoException) => {
       if (code.startsWith("ERR_HTTP2_")) this.#events.onViolation("protocol", message);
     });
@@ -104,6 +110,7 @@ export class Connection {
     if (this.#allowance < 0) return "waste";
     if (!this.#sentPreface && now - this.since > LIMITS.prefaceMs) return "silent";
     this.#checkedAt = now;
+    this.#checkUnseen();
     for (const [{ headersSent }, request] of this.#open) {
       const { since, ended } = request;
       if (now - since > LIMITS.streamMs) return "unread";
@@ -111,6 +118,20 @@ export class Connection {
       if (ended && headersSent) request.sentAt ??= now;
     }
     return undefined;
+  }
+
+  /**
+   * Node reports no event for a request that it resets. The one sign of it is a stream that was begun and never arrives: not until the next
+   * check, or until the caller leaves.
+   */
+  #checkUnseen(isLeaving = false): void {
+    // Undefined once the session has ended.
+    const { lastProcStreamID: begun = 0 } = this.#session?.state ?? {};
+    const unseen = isLeaving ? begun : this.#unseenStream;
+    this.#unseenStream = begun > this.#seenStream ? begun : 0;
+    if (unseen <= this.#seenStream) return;
+    this.#seenStream = unseen;
+    this.#events.onUnseenRequest();
   }
 
   destroy(): void {
@@ -123,6 +144,7 @@ export class Connection {
 
   /** @returns true if the request is to be answered */
   open(stream: ServerHttp2Stream, flags: number): boolean {
+    this.#seenStream = Math.max(this.#seenStream, stream.id ?? 0);
     // Frames of the same read still arrive after the connection was closed.
     if (this.socket.destroyed || !this.#pay(ALLOWANCE.request, "resets")) {
       stream.destroy();

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { once } from "node:events";
+import { EventEmitter, once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { type ClientHttp2Session, connect as connectHttp2 } from "node:http2";
 import { connect, type Socket } from "node:net";
@@ -25,7 +25,14 @@ async function start(t: TestContext) {
   const never = new Promise<never>(() => {});
   const service = { status: () => keyId, encrypt: () => never, decrypt: () => never };
   const reasons: string[] = [];
-  const server = new KmsServer({ service, onClosed: (reason) => reasons.push(reason) });
+  const unseen = new EventEmitter();
+  const server = new KmsServer({
+    service,
+    guardEvents: {
+      onClosed: (reason) => reasons.push(reason),
+      onUnseenRequest: () => unseen.emit("request"),
+    },
+  });
   await server.listen({ socket: path, mode: 0o600 });
   const open: { destroy(): void }[] = [];
   t.after(async () => {
@@ -38,6 +45,7 @@ async function start(t: TestContext) {
   };
   return {
     reasons,
+    unseen,
     sample: () => server.sample(),
     count,
     /** Opens a connection that sends nothing; resolves when the host has accepted it. */
@@ -342,5 +350,28 @@ test(
     await closed;
     await ask(await session());
     assert.equal(reasons.length, 1);
+  },
+);
+
+test(
+  "a request that HTTP/2 resets for its :authority is reported, and one that is answered is not",
+  LIMIT,
+  async (t) => {
+    const { session, unseen, reasons } = await start(t);
+    let reported = 0;
+    unseen.on("request", () => {
+      reported += 1;
+    });
+    const caller = await session();
+    await ask(caller);
+    for (const authority of ["/run/kleidi/kms.sock", "a b"]) {
+      const seen = once(unseen, "request");
+      const stream = caller.request({ ...HEADERS, ":authority": authority });
+      await assert.rejects(once(stream.end(EMPTY), "response"), { code: "ERR_HTTP2_STREAM_ERROR" });
+      await seen;
+    }
+    // The connection serves valid requests further on.
+    await ask(caller);
+    assert.deepEqual([reported, reasons], [2, []]);
   },
 );

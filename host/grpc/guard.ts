@@ -23,10 +23,15 @@ export interface GuardSample {
   readonly arrivingBytes: number;
 }
 
-export type OnClosed = (reason: CloseReason, connections: number, why: string) => void;
+export interface GuardEvents {
+  /** A limit closed a connection. @param why Node's error message; empty if there is none */
+  readonly onClosed: (reason: CloseReason, connections: number, why: string) => void;
+  /** HTTP/2 reset a request of a caller before the host saw it. At most one in CHECK_MS is reported for a connection. */
+  readonly onUnseenRequest: () => void;
+}
 
 export class Guard {
-  readonly #onClosed: OnClosed;
+  readonly #events: GuardEvents;
   readonly #totals: Totals = { streams: 0, arrivingBytes: 0 };
   /** In order of arrival. */
   readonly #connections = new Set<Connection>();
@@ -41,8 +46,8 @@ export class Guard {
   #slotsAt = performance.now();
   #serveTimer: NodeJS.Timeout | undefined;
 
-  constructor(onClosed: OnClosed) {
-    this.#onClosed = onClosed;
+  constructor(events: GuardEvents) {
+    this.#events = events;
     this.#timer = setInterval(() => this.#check(), CHECK_MS).unref();
   }
 
@@ -117,6 +122,7 @@ export class Guard {
       onGrown: () => this.#enforceTotals(),
       onFirstReply: () => this.#answered.add(connection),
       onViolation: (reason, why) => this.#close(connection, reason, why),
+      onUnseenRequest: this.#events.onUnseenRequest,
     });
     this.#connections.add(connection);
     socket.once("close", () => this.#forget(connection));
@@ -131,7 +137,7 @@ export class Guard {
     if (socket === undefined) return;
     this.#waiting.delete(socket);
     socket.destroy();
-    this.#onClosed("waiting", this.#connections.size, "");
+    this.#events.onClosed("waiting", this.#connections.size, "");
   }
 
   #check(): void {
@@ -155,7 +161,7 @@ export class Guard {
     connection.destroy();
     if (reason !== "replaced" && reason !== "silent")
       this.#slots = Math.max(-ACCEPT_RATE.debt, this.#slots - ACCEPT_RATE.perMisuse);
-    this.#onClosed(reason, this.#connections.size, why);
+    this.#events.onClosed(reason, this.#connections.size, why);
   }
 
   #forget(connection: Connection): void {

@@ -67,3 +67,9 @@ export const CLOSE_REASONS = {
   protocol: "it violated a rule or a limit of HTTP/2",
 } as const;
 export type CloseReason = keyof typeof CLOSE_REASONS;
+
+/** The causes of a reset by HTTP/2 that the host does not see, as the log states them. */
+export const UNSEEN_REQUEST =
+  "a request to the socket was reset by HTTP/2 and not answered: its :authority is invalid (the path of a socket, for example), or another header is";
+export const UNSEEN_REMEDY =
+  'Kubernetes 1.29 and newer send a valid :authority; kleidi serves no older version. In another client, set the authority to "localhost" (grpc-go: grpc.WithAuthority("localhost")).';

@@ -11,7 +11,7 @@ import {
 import { KleidiError } from "../error.ts";
 import type { KeyId } from "../kms/key-id.ts";
 import type { KmsService } from "../kms/service.ts";
-import { Guard, type GuardSample, type OnClosed } from "./guard.ts";
+import { Guard, type GuardEvents, type GuardSample } from "./guard.ts";
 import { InFlight } from "./in-flight.ts";
 import { chain, type Interceptor } from "./interceptor.ts";
 import { type KeptListener, keepListening, type SocketEvents } from "./keep-listening.ts";
@@ -25,8 +25,8 @@ export interface KmsServerOptions {
   readonly service: { status(): KeyId | Promise<KeyId> } & Pick<KmsService, "encrypt" | "decrypt">;
   /** Run around each RPC; the first one is the outermost. */
   readonly interceptors?: readonly Interceptor[];
-  /** Called when a limit closes a connection. Callers decide how often that is. */
-  readonly onClosed?: OnClosed;
+  /** Callers decide how often these are called. */
+  readonly guardEvents?: Partial<GuardEvents>;
   /** Called when the socket is removed or replaced, and when it is bound again. */
   readonly socketEvents?: SocketEvents;
   /** Milliseconds between two checks that the socket is in its place. */
@@ -54,12 +54,12 @@ export class KmsServer {
   readonly #keep: Pick<KmsServerOptions, "socketEvents" | "socketCheckMs" | "environment">;
   #listener: KeptListener | undefined;
 
-  constructor({ service, interceptors = [], onClosed = () => {}, ...keep }: KmsServerOptions) {
+  constructor({ service, interceptors = [], guardEvents, ...keep }: KmsServerOptions) {
     this.#keep = keep;
     this.#grpc = grpcServer(service, chain(interceptors), this.#inFlight);
     this.#injector = this.#grpc.createConnectionInjector(ServerCredentials.createInsecure());
     const http2 = http2ServerOf(this.#grpc);
-    this.#guard = new Guard(onClosed);
+    this.#guard = new Guard({ onClosed() {}, onUnseenRequest() {}, ...guardEvents });
     guardStreams(http2, this.#guard);
   }
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { messagesOf } from "../../test/support/failures.ts";
 import { checkDecryptReply, checkEncryptReply, checkStatusReply, equalBytes } from "./check-reply.ts";
-import type { KeyVersions, Sealed } from "./provider.ts";
+import type { KeyVersions, Sealed, UnusableVersions } from "./provider.ts";
 
 const PLAINTEXT = Uint8Array.from({ length: 32 }, (_, i) => i + 100);
 
@@ -10,11 +10,24 @@ function older(count: number): string[] {
   return Array.from({ length: count }, (_, i) => `old-${i}`);
 }
 
+const text = (length: number) => new Uint8Array(length).fill(0x61);
+function withUnusable(...groups: Partial<UnusableVersions>[]): KeyVersions {
+  const group = { reason: "version 1 is disabled", remedy: "enable it", ciphertextPrefixes: [text(1)] };
+  return { version: "2", olderVersions: [], unusable: groups.map((changes) => ({ ...group, ...changes })) };
+}
+const times = <T>(count: number, value: T): T[] => Array.from({ length: count }, () => value);
+
 const GOOD_STATUS: [string, KeyVersions][] = [
   ["a version of 1 byte", { version: "1", olderVersions: [] }],
   ["a version of 128 bytes", { version: "v".repeat(128), olderVersions: [] }],
   ["an older version of 128 bytes", { version: "1", olderVersions: ["~".repeat(128)] }],
   ["256 older versions", { version: "1", olderVersions: older(256) }],
+  ["8 groups of unusable versions", withUnusable(...times(8, {}))],
+  [
+    "256 ciphertext prefixes of 64 bytes",
+    withUnusable(...times(8, { ciphertextPrefixes: times(32, text(64)) })),
+  ],
+  ["a reason of 512 characters", withUnusable({ reason: "r".repeat(512) })],
 ];
 for (const [what, reply] of GOOD_STATUS) {
   test(`checkStatusReply accepts ${what}`, () => assert.equal(checkStatusReply("p", reply), undefined));
@@ -32,6 +45,13 @@ const BAD_STATUS: [string, KeyVersions][] = [
   ["257 older versions", { version: "1", olderVersions: older(257) }],
   ["the version among the older ones", { version: "2", olderVersions: ["1", "2"] }],
   ["a duplicate older version", { version: "3", olderVersions: ["1", "1"] }],
+  ["9 groups of unusable versions", withUnusable(...times(9, {}))],
+  ["257 ciphertext prefixes", withUnusable({ ciphertextPrefixes: times(256, text(1)) }, {})],
+  ["an empty ciphertext prefix", withUnusable({ ciphertextPrefixes: [text(0)] })],
+  ["a ciphertext prefix of 65 bytes", withUnusable({ ciphertextPrefixes: [text(65)] })],
+  ["an empty reason", withUnusable({ reason: "" })],
+  ["a remedy of 513 characters", withUnusable({ remedy: "r".repeat(513) })],
+  ["a remedy with a line end", withUnusable({ remedy: "a\nok   everything" })],
 ];
 for (const [what, reply] of BAD_STATUS) {
   test(`checkStatusReply refuses ${what}`, () => {

@@ -4,15 +4,16 @@
  */
 import { KleidiError } from "../error.ts";
 import { annotationsFault } from "./annotations.ts";
-import { MAX_CIPHERTEXT, MAX_OLDER_VERSIONS, MAX_PLAINTEXT, MAX_VERSION } from "./limits.ts";
-import type { KeyVersions, Sealed } from "./provider.ts";
+import { MAX_CIPHERTEXT, MAX_OLDER_VERSIONS, MAX_PLAINTEXT, MAX_UNUSABLE, MAX_VERSION } from "./limits.ts";
+import type { KeyVersions, Sealed, UnusableVersions } from "./provider.ts";
 
 // In bytes. A shorter plaintext can occur in a ciphertext by chance.
 const MIN_SEARCHED_PLAINTEXT = 8;
 
 /**
  * @param provider the provider's name in the configuration, for the message
- * @throws KleidiError provider-fault if a version is empty, too long, not printable ASCII or listed twice, or there are too many
+ * @throws KleidiError provider-fault if a version is empty, too long, not printable ASCII or listed twice, or there are too many; if a group of unusable versions is out of
+ * bounds
  */
 export function checkStatusReply(provider: string, reply: KeyVersions): void {
   const action = `Cannot accept the status of provider "${provider}"`;
@@ -33,6 +34,26 @@ export function checkStatusReply(provider: string, reply: KeyVersions): void {
   }
   const distinct = new Set([reply.version, ...reply.olderVersions]);
   if (distinct.size !== reply.olderVersions.length + 1) throw fault(`${action}: a version is listed twice`);
+  const unusable = unusableFault(reply.unusable ?? []);
+  if (unusable !== undefined) throw fault(`${action}: ${unusable}`);
+}
+
+function unusableFault(groups: readonly UnusableVersions[]): string | undefined {
+  if (groups.length > MAX_UNUSABLE.groups)
+    return `it lists ${groups.length} groups of unusable versions, at most ${MAX_UNUSABLE.groups} are allowed`;
+  const prefixes = groups.flatMap(({ ciphertextPrefixes }) => ciphertextPrefixes);
+  if (prefixes.length > MAX_UNUSABLE.prefixes)
+    return `its unusable versions have ${prefixes.length} ciphertext prefixes, at most ${MAX_UNUSABLE.prefixes} are allowed`;
+  // An empty prefix would be that of every ciphertext.
+  const length = prefixes.find(
+    (prefix) => prefix.length === 0 || prefix.length > MAX_UNUSABLE.prefixBytes,
+  )?.length;
+  if (length !== undefined)
+    return `a ciphertext prefix is ${length} bytes, 1 to ${MAX_UNUSABLE.prefixBytes} are allowed`;
+  const isText = (text: string) => text.length <= MAX_UNUSABLE.text && /^[\x20-\x7e]+$/.test(text);
+  return groups.every(({ reason, remedy }) => isText(reason) && isText(remedy))
+    ? undefined
+    : `the reason or the remedy of unusable versions is not 1 to ${MAX_UNUSABLE.text} printable ASCII characters`;
 }
 
 /**

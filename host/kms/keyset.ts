@@ -5,6 +5,7 @@
 import { KleidiError } from "../error.ts";
 import { deriveKeyId, type KeyId } from "./key-id.ts";
 import type { KeyVersions, Provider } from "./provider.ts";
+import { UnusableTable } from "./unusable.ts";
 
 export interface KeyConfig {
   readonly name: string;
@@ -32,6 +33,8 @@ const MAX_VERSIONS = 1024;
 
 export class Keyset {
   readonly keys: readonly KeyConfig[];
+  /** The versions that the providers report as unusable. They have no route. */
+  readonly unusable = new UnusableTable();
   readonly #states = new Map<string, KeyState>();
   readonly #routes = new Map<KeyId, KeyVersion>();
   readonly #retired = new Set<KeyId>();
@@ -141,6 +144,7 @@ export class Keyset {
       );
     }
     for (const route of routes) this.#routes.set(route.keyId, route);
+    this.unusable.set(key.name, versions.unusable);
     return current;
   }
 
@@ -159,6 +163,7 @@ export class Keyset {
       if (state === undefined || state.key.provider !== key.provider) continue;
       if (state.current !== undefined)
         this.#states.set(key.name, { key, current: { ...state.current, key } });
+      this.unusable.copy(former.unusable, key.name);
       for (const route of former.#routes.values())
         if (route.key.name === key.name) this.#routes.set(route.keyId, { ...route, key });
     }

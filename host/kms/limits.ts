@@ -17,3 +17,5 @@ export const MAX_ANNOTATION_NAME = 253;
 export const MAX_VERSION = 128;
 /** A number of versions (docs/ABI.md, StatusReply.older_versions). */
 export const MAX_OLDER_VERSIONS = 256;
+/** Limits of StatusReply.unusable (docs/ABI.md): groups, prefixes in all groups, bytes of a prefix, characters of a text. */
+export const MAX_UNUSABLE = { groups: 8, prefixes: 256, prefixBytes: 64, text: 512 } as const;

@@ -14,6 +14,15 @@ export interface Provider {
 export interface KeyVersions {
   readonly version: string;
   readonly olderVersions: readonly string[];
+  /** Versions that exist in the KMS, or once did, and that the provider does not decrypt now. */
+  readonly unusable?: readonly UnusableVersions[];
+}
+
+/** Both texts are the provider's: they may be logged and shown to the operator, and never sent to the API server. */
+export interface UnusableVersions {
+  readonly reason: string;
+  readonly remedy: string;
+  readonly ciphertextPrefixes: readonly Uint8Array[];
 }
 
 export interface EncryptRequest {

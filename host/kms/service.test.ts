@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import fc from "fast-check";
-import { assertFailure } from "../../test/support/failures.ts";
+import { assertFailure, failureOf } from "../../test/support/failures.ts";
 import { type ErrorCode, type FaultName, KleidiError } from "../error.ts";
 import { deriveKeyId } from "./key-id.ts";
 import { type KeyConfig, Keyset } from "./keyset.ts";
@@ -383,4 +383,73 @@ test("stopping the prober ends the wait for a first probe", async (t) => {
   const waiting = assert.rejects(service.status(), { code: "key-not-ready" });
   prober.stop();
   await waiting;
+});
+
+const UNUSABLE = {
+  reason: "version 1 is below the minimum",
+  remedy: "Lower the minimum",
+  ciphertextPrefixes: [Uint8Array.of(7), PLAINTEXT.slice(0, 8)],
+};
+
+test("an unusable version has the same failure with a known and with an unknown key_id", async (t) => {
+  const { service, main, keyset, probeNow } = await setUp(t);
+  main.failure = new KleidiError("key-not-ready/refused", "Cannot decrypt: it is gone");
+  keyset.unusable.set("main", [UNUSABLE]);
+  const decrypt = (keyId: string) => service.decrypt({ ciphertext: PLAINTEXT, keyId, annotations: FORMAT });
+  const failures = [await failureOf(() => decrypt(OF_MAIN)), await failureOf(() => decrypt("k1.x"))];
+  for (const { fault, message, cause } of failures) {
+    assert.deepEqual([fault, cause], ["key-not-ready/unusable", `${UNUSABLE.reason}. ${UNUSABLE.remedy}`]);
+    assert.match(message, /version of key "main" that the provider reports as unusable/);
+    // Both texts are the provider's, and the message is sent to the API server.
+    assert.ok(!message.includes("minimum"));
+  }
+  assert.equal(probeNow.mock.callCount(), 1);
+});
+
+test("each key whose provider reports such ciphertexts is named, and only the key that has the key_id", async (t) => {
+  const { service, main, keyset } = await setUp(t);
+  for (const name of ["main", "old"]) keyset.unusable.set(name, [UNUSABLE]);
+  const input = { ciphertext: PLAINTEXT, annotations: FORMAT };
+  const unknown = await failureOf(() => service.decrypt({ ...input, keyId: "k1.x" }));
+  assert.match(unknown.message, /a version of key "main" or "old" that/);
+  main.failure = new KleidiError("key-not-ready/refused", "Cannot decrypt: it is gone");
+  const known = await failureOf(() => service.decrypt({ ...input, keyId: OF_MAIN }));
+  assert.match(known.message, /a version of key "main" that/);
+});
+
+test("an unknown key_id stays unknown with any other ciphertext", async (t) => {
+  const { service, keyset } = await setUp(t);
+  keyset.unusable.set("main", [UNUSABLE]);
+  for (const ciphertext of [PLAINTEXT.slice(0, 7), flip(PLAINTEXT)]) {
+    const failure = await failureOf(() =>
+      service.decrypt({ ciphertext, keyId: "k1.x", annotations: FORMAT }),
+    );
+    assert.equal(failure.code, "key-unknown");
+  }
+});
+
+test("reports of unusable versions change no Decrypt that works, and no other failure", async (t) => {
+  const { service, main, keyset } = await setUp(t);
+  keyset.unusable.set("main", [UNUSABLE]);
+  const input = { ciphertext: PLAINTEXT, keyId: OF_MAIN, annotations: FORMAT };
+  assert.deepEqual(await service.decrypt(input), flip(PLAINTEXT));
+  main.failure = new KleidiError("backend-unreachable", "Cannot decrypt: offline");
+  assert.equal(await failureOf(() => service.decrypt(input)), main.failure);
+});
+
+test("a probe replaces the unusable versions of a key", async (t) => {
+  const { service, keyset } = await setUp(t);
+  const { key } = keyset.active;
+  const input = { ciphertext: PLAINTEXT, keyId: "k1.x", annotations: FORMAT };
+  await keyset.addVersions(key, { version: "1", olderVersions: [], unusable: [UNUSABLE] });
+  assert.equal((await failureOf(() => service.decrypt(input))).code, "key-not-ready");
+  await keyset.addVersions(key, { version: "1", olderVersions: [] });
+  assert.equal((await failureOf(() => service.decrypt(input))).code, "key-unknown");
+});
+
+test("a keyset that continues a former one keeps the unusable versions of its keys", async (t) => {
+  const { keyset } = await setUp(t);
+  keyset.unusable.set("main", [UNUSABLE]);
+  const next = new Keyset(keyset.keys, keyset);
+  assert.equal(next.unusable.explain(PLAINTEXT)?.code, "key-not-ready");
 });

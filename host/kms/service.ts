@@ -2,12 +2,13 @@
  * The three RPCs of KMS v2: check the request, choose the key, call its provider, check the reply. This file has no transport and
  * no I/O.
  */
-import { KleidiError, toKleidiError } from "../error.ts";
+import { type ErrorCode, KleidiError, toKleidiError } from "../error.ts";
 import { withFormat, withoutFormat } from "./annotations.ts";
 import { type KeyId, parseKeyId } from "./key-id.ts";
-import type { KeyConfig, Keyset } from "./keyset.ts";
+import type { KeyConfig, Keyset, KeyVersion } from "./keyset.ts";
 import { MAX_CIPHERTEXT, MAX_PLAINTEXT } from "./limits.ts";
 import type { Prober } from "./prober.ts";
+import type { Sealed } from "./provider.ts";
 import { open, seal } from "./seal.ts";
 
 export interface Encrypted {
@@ -88,7 +89,7 @@ export class KmsService {
     const wanted = parseKeyId(keyId);
     // Any key that is not probed yet could have this key_id.
     if (!this.#keyset.hasKeyId(wanted)) await this.#waitForProbes(this.#keyset.keys);
-    const target = this.#keyset.decryptWith(wanted);
+    const target = this.#routeOf(wanted, ciphertext);
     if (ciphertext.length === 0 || ciphertext.length > MAX_CIPHERTEXT) {
       throw new KleidiError(
         "ciphertext-invalid/length",
@@ -96,7 +97,7 @@ export class KmsService {
       );
     }
     const sealed = { ciphertext, annotations: withoutFormat(annotations) };
-    return await this.#withProbeOnFailure(target.key, () => open(target, sealed));
+    return await this.#withProbeOnFailure(target.key, () => this.#open(target, sealed));
   }
 
   /** Resolves when the first probe of each key has ended, and after FIRST_PROBE_MS at the latest. */
@@ -109,6 +110,26 @@ export class KmsService {
     clearTimeout(timer);
   }
 
+  #routeOf(keyId: KeyId, ciphertext: Uint8Array): KeyVersion {
+    try {
+      return this.#keyset.decryptWith(keyId);
+    } catch (error) {
+      throw (isFailure(error, "key-unknown") && this.#keyset.unusable.explain(ciphertext)) || error;
+    }
+  }
+
+  /** Decrypts. An unusable version has the same failure here as after a restart, when no key has its key_id. */
+  async #open(target: KeyVersion, sealed: Sealed): Promise<Uint8Array> {
+    try {
+      return await open(target, sealed);
+    } catch (error) {
+      const { unusable } = this.#keyset;
+      throw (
+        (isFailure(error, "key-not-ready") && unusable.explain(sealed.ciphertext, target.key.name)) || error
+      );
+    }
+  }
+
   /** Runs work with a key. A failure that the caller did not cause starts a probe of the key. */
   async #withProbeOnFailure<T>(key: KeyConfig, work: () => Promise<T>): Promise<T> {
     try {
@@ -119,4 +140,8 @@ export class KmsService {
       throw failure;
     }
   }
+}
+
+function isFailure(error: unknown, code: ErrorCode): boolean {
+  return error instanceof KleidiError && error.code === code;
 }

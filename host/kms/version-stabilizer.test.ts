@@ -89,3 +89,9 @@ test("a retired version restarts the count of a new one", () => {
   const answers = ["1", "2", "2", "2", "3", "3", "1", "3", "3", "3"];
   assert.deepEqual(run(3, answers), ["1", "1", "1", "2", "2", "2", "2", "2", "2", "3"]);
 });
+
+test("the unusable versions of each report are passed on, also while a new version waits", () => {
+  const unusable = [{ reason: "version 1 is disabled", remedy: "enable it", ciphertextPrefixes: [] }];
+  const versions = new VersionStabilizer(2).next({ ...reported("3"), unusable }, "2");
+  assert.deepEqual(versions, { version: "2", olderVersions: ["3"], unusable });
+});

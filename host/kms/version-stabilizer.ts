@@ -62,6 +62,10 @@ export class VersionStabilizer {
 }
 
 /** Keeps the active version; the reported one decrypts, beside the older ones. */
-function keepActive(active: string, { version, olderVersions }: KeyVersions): KeyVersions {
-  return { version: active, olderVersions: [version, ...olderVersions.filter((old) => old !== active)] };
+function keepActive(active: string, { version, olderVersions, ...more }: KeyVersions): KeyVersions {
+  return {
+    ...more,
+    version: active,
+    olderVersions: [version, ...olderVersions.filter((old) => old !== active)],
+  };
 }

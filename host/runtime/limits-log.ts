@@ -1,5 +1,8 @@
-/** Logs connections that a limit closed: each kind at once, and then at most once a minute with the number of them. */
-import { CLOSE_REASONS } from "../grpc/limits.ts";
+/**
+ * Logs connections that a limit closed, and requests that HTTP/2 reset: each kind at once, and then at most once a minute with the number of
+ * them.
+ */
+import { CLOSE_REASONS, UNSEEN_REMEDY, UNSEEN_REQUEST } from "../grpc/limits.ts";
 import { ADMIN_CLOSE_REASONS } from "../telemetry/admin-connections.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { LogThrottle } from "../telemetry/log-throttle.ts";
@@ -26,5 +29,9 @@ export class LimitsLog implements Partial<HostObserver> {
     const { connections } = event;
     const fields = { listener, reason, count, connections, ...(detail === "" ? {} : { why: detail }) };
     this.#log.warn(fields, `a connection to the socket was closed: ${CLOSE_REASONS[event.reason]}`);
+  }
+  requestUnseen(): void {
+    const count = this.#throttle.count("unseen request");
+    if (count !== undefined) this.#log.warn({ listener: "kms", count, hint: UNSEEN_REMEDY }, UNSEEN_REQUEST);
   }
 }

@@ -27,6 +27,8 @@ export interface HostObserver extends Witness {
   keyProbed(key: KeyConfig, result: "good" | "failed" | "unknown"): void;
   /** A limit closed a connection. Callers decide how often that is. */
   connectionClosed(event: ConnectionClosed): void;
+  /** HTTP/2 reset a request to the socket before the host saw it. Callers decide how often that is. */
+  requestUnseen(): void;
   /** The admin listener could not be opened; it is tried again after this many milliseconds. */
   adminRefused(failure: KleidiError, nextTryMs: number): void;
   /** @param tries how many it took, this one included */
@@ -131,6 +133,9 @@ export function combineObservers(observers: readonly Partial<HostObserver>[]): H
     },
     connectionClosed(event) {
       for (const each of observers) each.connectionClosed?.(event);
+    },
+    requestUnseen() {
+      for (const each of observers) each.requestUnseen?.();
     },
     adminRefused(failure, nextTryMs) {
       for (const each of observers) each.adminRefused?.(failure, nextTryMs);

@@ -64,8 +64,11 @@ export async function construct(
   const server = new KmsServer({
     service: serving,
     interceptors: interceptors.filter((each) => each !== undefined),
-    onClosed: (reason, connections, detail) =>
-      observer.connectionClosed({ listener: "kms", reason, connections, detail }),
+    guardEvents: {
+      onClosed: (reason, connections, detail) =>
+        observer.connectionClosed({ listener: "kms", reason, connections, detail }),
+      onUnseenRequest: () => observer.requestUnseen(),
+    },
     socketEvents: socketEvents("kms", observer),
     socketCheckMs: config.status.intervalMs,
     environment: process.env,

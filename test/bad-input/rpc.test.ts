@@ -6,7 +6,7 @@ import { connect as connectHttp2, constants } from "node:http2";
 import { connect } from "node:net";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { Client, credentials, type ServiceError } from "@grpc/grpc-js";
+import { Client, type ClientOptions, credentials, type ServiceError } from "@grpc/grpc-js";
 import { Grpc } from "../../host/error.ts";
 import { KmsClient } from "../../host/grpc/client.ts";
 import { Fixture, localConfig, localModule, sha256Of } from "../support/fixture.ts";
@@ -220,6 +220,20 @@ describe("a misbehaving caller", () => {
     await assertServes();
   });
 
+  test("with the path of the socket as its :authority is reset, and the log has the reason and the remedy once", async () => {
+    const options = { "grpc.default_authority": fixture.socket };
+    const ask = async () => assert.equal((await refused(send("Status", Buffer.alloc(0), options))).code, 13);
+    const lines = () => fixture.readLog().match(/^.*reset by HTTP\/2.*$/gm) ?? [];
+    while (lines().length === 0) await ask();
+    await ask();
+    const [line = "", ...more] = lines();
+    const { level, count, hint, msg } = JSON.parse(line);
+    assert.deepEqual([level, count, more], [40, 1, []]);
+    assert.match(msg, /its :authority is invalid \(the path of a socket, for example\)/);
+    assert.match(hint, /set the authority to "localhost"/);
+    await assertServes();
+  });
+
   for (const rpc of ["Status", "Encrypt", "Decrypt"]) {
     test(`gets INVALID_ARGUMENT with the host's text for a ${rpc} request that is not protobuf, and it is logged`, async () => {
       const { code, details } = await refused(send(rpc, Buffer.from([0x0a, 0xff])));
@@ -237,8 +251,8 @@ describe("a misbehaving caller", () => {
 });
 
 /** Sends a request of arbitrary bytes. */
-async function send(rpc: string, bytes: Buffer): Promise<unknown> {
-  const raw = new Client(`unix:${fixture.socket}`, credentials.createInsecure());
+async function send(rpc: string, bytes: Buffer, options: ClientOptions = {}): Promise<unknown> {
+  const raw = new Client(`unix:${fixture.socket}`, credentials.createInsecure(), options);
   const same = (bytes: Buffer) => bytes;
   try {
     return await new Promise((resolve, reject) => {

@@ -43,7 +43,9 @@ function runReadme(): void {
   const all = [...page.matchAll(/^```(\w+)\n(.*?)^```$/gms)];
   const blocks = (language: string) =>
     all.filter(([, of]) => of === language).map(([, , block = ""]) => block);
-  const [policy, ...others] = blocks("hcl");
+  // The second block is the agent's, which test/vault/agent.test.ts runs.
+  const [policy, agent, ...others] = blocks("hcl");
+  assert.match(agent ?? "", /require_request_header/);
   assert.deepEqual(others, []);
   writeFileSync(join(bao.folder, "kleidi-kek.hcl"), policy ?? "");
   const path = `${dirname(program)}${delimiter}${process.env.PATH}`;

@@ -91,6 +91,22 @@ path "transit/decrypt/kek" {
   assert.match(after, /^ok {3}net vault key kek/m);
 });
 
+test("a policy that the host may not ask for is unknown and not ok, with the line that lets it ask", async () => {
+  await setup.policy("mute", keyRules("kek"));
+  const { status, text } = await doctor({ token: await setup.token({ policies: ["mute"], ttl: "1h" }) });
+  assert.equal(status, 0, text);
+  assert.match(text, /^warn net vault policy: unknown: .*\(status 403 at sys\/capabilities-self\)$/m);
+  const stanza = `path "sys/capabilities-self" {\n  capabilities = ["update"]\n}`;
+  assert.ok(text.includes(stanza), text);
+  await bao.must("PUT", "sys/policies/acl/mute", {
+    policy: `${stanza}\n${Object.entries(keyRules("kek"))
+      .map(([path, words]) => `path "${path}" { capabilities = ${JSON.stringify(words)} }`)
+      .join("\n")}`,
+  });
+  const { text: after } = await doctor({ token: await setup.token({ policies: ["mute"], ttl: "1h" }) });
+  assert.match(after, /^ok {3}net vault policy: the token's policy allows the granted requests/m);
+});
+
 test("warns of a policy that may create, because Encrypt could create a key", async () => {
   await setup.policy("more", {
     ...keyRules("kek"),

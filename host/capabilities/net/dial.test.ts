@@ -1,6 +1,10 @@
 /** Resolving the origin's name and choosing an allowed address. */
 import assert from "node:assert/strict";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { type TestContext, test } from "node:test";
+import { Authority } from "../../../test/support/certificates.ts";
 import { assertError } from "../../../test/support/failures.ts";
 import { ok, RawServer } from "../../../test/support/raw-server.ts";
 import type { Values } from "../../../test/support/thrown.ts";
@@ -130,10 +134,29 @@ test("if an address refuses, the next one is tried", async (t) => {
   socket.destroy();
 });
 
-test("at most four addresses are tried", async (t) => {
-  const server = await RawServer.start(t, () => {}, undefined, "127.0.0.5");
-  const all = ["127.0.0.1", "127.0.0.2", "127.0.0.3", "127.0.0.4", "127.0.0.5"];
-  await rejects(t, named(server, at(...all)).dial(2000, NEVER), { PORT: server.port });
+test("if the first addresses take connections and do not answer over TLS, the next one is used", async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), "kleidi-dial-"));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const authority = new Authority(folder);
+  const { cert, key } = authority.server("server", { names: [NAME] });
+  const tls = { cert: readFileSync(cert), key: readFileSync(key) };
+  const server = await RawServer.start(t, () => {}, tls, "127.0.0.6");
+  const hung = ["127.0.0.1", "127.0.0.2", "127.0.0.3", "127.0.0.4", "127.0.0.5"];
+  for (const address of hung) await RawServer.start(t, () => {}, undefined, address, server.port);
+  const target = {
+    origin: `https://${NAME}:${server.port}`,
+    networks: ["127.0.0.0/8"],
+    tls: { ...TLS, ca: authority.file },
+  };
+  const socket = await new Dialer(target, at(...hung, "127.0.0.6")).dial(60_000, NEVER);
+  assert.equal(socket.remoteAddress, "127.0.0.6");
+  socket.destroy();
+});
+
+test("at most 64 addresses are tried", async (t) => {
+  const server = await RawServer.start(t, () => {}, undefined, "127.0.1.65");
+  const all = Array.from({ length: 65 }, (_, i) => `127.0.1.${i + 1}`);
+  await rejects(t, named(server, at(...all)).dial(60_000, NEVER), { PORT: server.port });
   assert.equal(server.connections, 0);
 });
 

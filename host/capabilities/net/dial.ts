@@ -9,6 +9,7 @@ import { addressFault, Networks } from "./addresses.ts";
 import { type CertificateEnd, type CertificateEnds, endOfChain } from "./certificate-end.ts";
 import { Unreachable } from "./exchange.ts";
 import { codeOf, connectionFault, resolverFault } from "./faults.ts";
+import { firstConnection } from "./first-connection.ts";
 import { type Resolve, systemResolve } from "./resolver.ts";
 import { identityFault } from "./server-identity.ts";
 import { TlsContext, type TlsTarget } from "./tls-files.ts";
@@ -24,9 +25,12 @@ export interface Target {
   readonly onEnds?: (ends: CertificateEnds) => void;
 }
 
-const MAX_ADDRESSES = 4;
+/** A name has fewer. The limit keeps a resolver's answer from deciding how much a dial costs. */
+const MAX_ADDRESSES = 64;
 /** The part of the connection time for name resolution, so that a slow resolver is reported as such. */
 const RESOLVING_PART = 0.75;
+/** The part of the rest for several addresses, so that the fault of one is reported, and not the time-out of the request. */
+const RACING_PART = 0.9;
 
 export class Dialer {
   readonly host: string;
@@ -101,7 +105,7 @@ export class Dialer {
   }
 
   /**
-   * Opens a connection and, over TLS, verifies the server. Tries a few addresses, each for its share of the time.
+   * Opens a connection and, over TLS, verifies the server. Tries the addresses in their order until one accepts.
    * @param ms time limit
    * @param over aborted when the connection is no longer needed
    * @throws Unreachable
@@ -111,17 +115,18 @@ export class Dialer {
     const late = () => new Unreachable(`${this.where} takes no connection within ${ms} ms`);
     const all = await this.addresses(ms * RESOLVING_PART, over);
     const addresses = all.slice(0, MAX_ADDRESSES);
-    let last: unknown;
-    for (const [i, address] of addresses.entries()) {
-      const share = (ms - (performance.now() - begun)) / (addresses.length - i);
-      try {
-        return await withDeadline(share, over, late, (signal) => this.#connect(address, signal));
-      } catch (error) {
-        last = error;
-        if (over.aborted) break;
-      }
+    const left = ms - (performance.now() - begun);
+    const race = {
+      addresses,
+      connect: (address: string, signal: AbortSignal) => this.#connect(address, signal),
+      ms: addresses.length > 1 ? left * RACING_PART : left,
+      late,
+    };
+    try {
+      return await firstConnection(race, over);
+    } catch (error) {
+      throw this.#toUnreachable(error);
     }
-    throw this.#toUnreachable(last);
   }
 
   #connect(address: string, signal: AbortSignal): Promise<Socket> {

@@ -29,7 +29,7 @@ export async function examineOrigin(target: Target, ms: number): Promise<Step[]>
     steps.push({
       step,
       ok: true,
-      detail: `${dialer.host} is at ${addresses.slice(0, 4).join(", ")}`,
+      detail: `${dialer.host} is at ${addresses.slice(0, 4).join(", ")}${addresses.length > 4 ? ` and ${addresses.length - 4} more` : ""}`,
     });
     step = "connection";
     const socket = await dialer.dial(ms, never);

@@ -1,36 +1,12 @@
 /** The schema of `grants.net`: one origin, the allowed requests, and the connection. rules.ts has the rules across keys. */
-import { isIP, isIPv4 } from "node:net";
+import { isIP } from "node:net";
 import { z } from "zod";
 import { count, field, nearestOf, path, quantity } from "../../schema/field.ts";
 import { rpcs } from "../../schema/rpcs.ts";
 import { duration, memory } from "../../schema/units.ts";
 import { credential } from "./login/grant.ts";
+import { isName, originOf, suggestOrigin } from "./origin.ts";
 import { HEADER, METHODS, parseLine, RESERVED_HEADERS } from "./request-syntax.ts";
-
-const NAME = /^(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*$/;
-
-/** Rejects a name whose last label is a number, which some programs parse as an address. */
-function isName(text: string): boolean {
-  return NAME.test(text) && !/(^|\.)(?:[0-9]+|0x[0-9a-f]*)$/.test(text);
-}
-
-function isLoopback(host: string): boolean {
-  return host === "[::1]" || (isIPv4(host) && host.startsWith("127."));
-}
-
-/** The origin with an explicit port; undefined if the text is not a valid origin, or is http to another machine. */
-export function originOf(text: string): string | undefined {
-  const [, scheme = "", host = "", port] =
-    /^(https?):\/\/(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(?::([1-9][0-9]{0,4}))?\/?$/.exec(text) ?? [];
-  const inner = host.replace(/^\[(.*)\]$/, "$1");
-  const isAddress = isIP(inner) === (host.startsWith("[") ? 6 : 4);
-  const number = Number(port ?? (scheme === "https" ? 443 : 80));
-  if (!(isAddress || isName(host)) || number > 65_535) return undefined;
-  // one spelling per origin: "[0::1]" is another one of "[::1]", and "xn--a" is not a host
-  if (!URL.canParse(text) || new URL(text).hostname !== host) return undefined;
-  if (scheme === "http" && !isLoopback(host)) return undefined;
-  return `${scheme}://${host}:${number}`;
-}
 
 function isNetwork(text: string): boolean {
   const [, address = "", bits] = /^([0-9a-fA-F.:]+)\/(0|[1-9][0-9]{0,2})$/.exec(text) ?? [];
@@ -183,10 +159,7 @@ export const GRANT = field(
           expected: "https://, a host in lower case and perhaps a port; http:// only with a loopback address",
           meaning: "The one server that the provider may ask.",
           example: "https://vault.example:8200",
-          suggest: (source) =>
-            /^https?:\/\/[^/?#@\s]+/i
-              .exec(source.replace(/^(https?:\/\/)?(?:[^/?#]*@)?/i, (_, scheme = "https://") => scheme))?.[0]
-              .toLowerCase(),
+          suggest: suggestOrigin,
         },
       ),
       allow: field(z.array(allowed).min(1).max(64), {
@@ -208,8 +181,10 @@ export const GRANT = field(
               expected: "a network as address/bits",
               meaning: "A network.",
               example: "10.20.0.0/16",
-              suggest: (source) =>
-                isIP(source) === 0 ? undefined : `${source}/${isIP(source) === 4 ? 32 : 128}`,
+              suggest: (source) => {
+                const [address = "", bits] = source.replaceAll(/[[\]]/g, "").split("/");
+                return `${address}/${bits ?? (isIP(address) === 4 ? 32 : 128)}`;
+              },
             }),
           )
           .max(64)

@@ -92,6 +92,8 @@ const DENIED: readonly (readonly [what: string, asked: Partial<ParsedRequest>])[
   ["a header without a name", header("")],
   ["a second header in a name", header("content-type: a\r\nx-vault-token")],
   ["the header __proto__", header("__proto__")],
+  ["x-vault-request with another value", header("x-vault-request", "s.token")],
+  ["x-vault-request without a value", header("x-vault-request", "")],
   ["the header host", header("host")],
   ["the header authorization", header("authorization")],
   ["a second header in a value", header("content-type", "a\r\nx-vault-token: b")],
@@ -135,6 +137,7 @@ const ALLOWED: readonly (readonly [what: string, asked: Partial<ParsedRequest>, 
     0,
   ],
   ["a value of 1024 characters", header("content-type", "~".repeat(1024)), 0],
+  ["x-vault-request: true, which needs no grant", header("x-vault-request", "true"), 0],
 ];
 for (const [what, asked, line] of ALLOWED)
   test(`decideRequest allows ${what}`, () => {

@@ -2,7 +2,7 @@
  * Decides on one request of kleidi:net, from the request itself and the grant. Pure. Each path has one spelling, so the server reads the
  * path that is compared here: nothing is normalised, and a path that would need it is denied.
  */
-import { type AllowedRequest, lineText } from "./request-syntax.ts";
+import { type AllowedRequest, FREE_HEADERS, lineText } from "./request-syntax.ts";
 
 /** The part of a grant that decides on requests; connection and trust are handled elsewhere. */
 export interface NetGrant {
@@ -53,7 +53,8 @@ export function decideRequest(asked: ParsedRequest, grant: NetGrant): Verdict {
     return denied(`${headers.length} headers, at most ${MAX_HEADERS} are allowed`);
   const seen = new Set<string>();
   for (const { name, value } of headers) {
-    if (!grant.headers.includes(name) && !Object.hasOwn(line.headers ?? {}, name))
+    const isGranted = grant.headers.includes(name) || Object.hasOwn(line.headers ?? {}, name);
+    if (!isGranted && FREE_HEADERS.get(name) !== value)
       return denied(
         `a header with a name of ${name.length} characters is none of ${grant.headers.length} granted ones`,
       );

@@ -43,6 +43,12 @@ export const RESERVED_HEADERS: ReadonlySet<string> = new Set([
   "x-vault-token",
 ]);
 
+/**
+ * Headers that each grant allows, with this value alone. They carry no data, and are not compared with a line. A listener of Vault Agent with
+ * `require_request_header` refuses a request without this one.
+ */
+export const FREE_HEADERS: ReadonlyMap<string, string> = new Map([["x-vault-request", "true"]]);
+
 /** The reserved headers that a credential may use. */
 export const CREDENTIAL_HEADERS: ReadonlySet<string> = new Set(["authorization", "x-vault-token"]);
 

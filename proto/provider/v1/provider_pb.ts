@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file provider/v1/provider.proto.
  */
 export const file_provider_v1_provider: GenFile = /*@__PURE__*/
-  fileDesc("Chpwcm92aWRlci92MS9wcm92aWRlci5wcm90bxISa2xlaWRpLnByb3ZpZGVyLnYxIksKDVN0YXR1c1JlcXVlc3QSCwoDa2V5GAEgASgJEi0KCHNldHRpbmdzGAIgAygLMhsua2xlaWRpLnByb3ZpZGVyLnYxLlNldHRpbmciJgoHU2V0dGluZxIMCgRuYW1lGAEgASgJEg0KBXZhbHVlGAIgASgJImQKC1N0YXR1c1JlcGx5EiwKB2ZhaWx1cmUYASABKAsyGy5rbGVpZGkucHJvdmlkZXIudjEuRmFpbHVyZRIPCgd2ZXJzaW9uGAIgASgJEhYKDm9sZGVyX3ZlcnNpb25zGAMgAygJIokBCg5FbmNyeXB0UmVxdWVzdBILCgNrZXkYASABKAkSDwoHdmVyc2lvbhgCIAEoCRIRCglwbGFpbnRleHQYAyABKAwSFwoPYXNzb2NpYXRlZF9kYXRhGAQgASgMEi0KCHNldHRpbmdzGAUgAygLMhsua2xlaWRpLnByb3ZpZGVyLnYxLlNldHRpbmcihQEKDEVuY3J5cHRSZXBseRIsCgdmYWlsdXJlGAEgASgLMhsua2xlaWRpLnByb3ZpZGVyLnYxLkZhaWx1cmUSEgoKY2lwaGVydGV4dBgCIAEoDBIzCgthbm5vdGF0aW9ucxgDIAMoCzIeLmtsZWlkaS5wcm92aWRlci52MS5Bbm5vdGF0aW9uIr8BCg5EZWNyeXB0UmVxdWVzdBILCgNrZXkYASABKAkSDwoHdmVyc2lvbhgCIAEoCRISCgpjaXBoZXJ0ZXh0GAMgASgMEhcKD2Fzc29jaWF0ZWRfZGF0YRgEIAEoDBIzCgthbm5vdGF0aW9ucxgFIAMoCzIeLmtsZWlkaS5wcm92aWRlci52MS5Bbm5vdGF0aW9uEi0KCHNldHRpbmdzGAYgAygLMhsua2xlaWRpLnByb3ZpZGVyLnYxLlNldHRpbmciTwoMRGVjcnlwdFJlcGx5EiwKB2ZhaWx1cmUYASABKAsyGy5rbGVpZGkucHJvdmlkZXIudjEuRmFpbHVyZRIRCglwbGFpbnRleHQYAiABKAwiKQoKQW5ub3RhdGlvbhIMCgRuYW1lGAEgASgJEg0KBXZhbHVlGAIgASgMIigKB0ZhaWx1cmUSDAoEY29kZRgBIAEoDRIPCgdtZXNzYWdlGAIgASgJIm4KEFByb3Zpc2lvblJlcXVlc3QSCwoDa2V5GAEgASgJEg4KBnNjaGVtZRgCIAEoCRIOCgZpbXBvcnQYAyABKAwSLQoIc2V0dGluZ3MYBCADKAsyGy5rbGVpZGkucHJvdmlkZXIudjEuU2V0dGluZyJPCg5Qcm92aXNpb25SZXBseRIsCgdmYWlsdXJlGAEgASgLMhsua2xlaWRpLnByb3ZpZGVyLnYxLkZhaWx1cmUSDwoHdmVyc2lvbhgCIAEoCSI4CglIb3N0UmVwbHkSDAoEY29kZRgBIAEoDRIPCgdtZXNzYWdlGAIgASgJEgwKBGJvZHkYAyABKAwiMQoPTG9nV3JpdGVSZXF1ZXN0Eg0KBWxldmVsGAEgASgNEg8KB21lc3NhZ2UYAiABKAkiIgoTS2V5c3RvcmVJbmZvUmVxdWVzdBILCgNrZXkYASABKAkiHwoMS2V5c3RvcmVJbmZvEg8KB3ZlcnNpb24YASABKAkiXwoTS2V5c3RvcmVTZWFsUmVxdWVzdBILCgNrZXkYASABKAkSDwoHdmVyc2lvbhgCIAEoCRIRCglwbGFpbnRleHQYAyABKAwSFwoPYXNzb2NpYXRlZF9kYXRhGAQgASgMIlwKE0tleXN0b3JlT3BlblJlcXVlc3QSCwoDa2V5GAEgASgJEg8KB3ZlcnNpb24YAiABKAkSDgoGc2VhbGVkGAMgASgMEhcKD2Fzc29jaWF0ZWRfZGF0YRgEIAEoDCJfChJLZXlzdG9yZVMya1JlcXVlc3QSCwoDa2V5GAEgASgJEg8KB3ZlcnNpb24YAiABKAkSDAoEc2FsdBgDIAEoDBINCgVjb3VudBgEIAEoDRIOCgZsZW5ndGgYBSABKA0iJQoTQ3J5cHRvUmFuZG9tUmVxdWVzdBIOCgZsZW5ndGgYASABKA0iNgoTQ3J5cHRvRGlnZXN0UmVxdWVzdBIRCglhbGdvcml0aG0YASABKAkSDAoEZGF0YRgCIAEoDCJBChFDcnlwdG9IbWFjUmVxdWVzdBIRCglhbGdvcml0aG0YASABKAkSCwoDa2V5GAIgASgMEgwKBGRhdGEYAyABKAwiXwoRQ3J5cHRvSGtkZlJlcXVlc3QSEQoJYWxnb3JpdGhtGAEgASgJEgsKA2tleRgCIAEoDBIMCgRzYWx0GAMgASgMEgwKBGluZm8YBCABKAwSDgoGbGVuZ3RoGAUgASgNIlYKEUNyeXB0b0FlYWRSZXF1ZXN0EgsKA2tleRgBIAEoDBINCgVub25jZRgCIAEoDBIMCgRkYXRhGAMgASgMEhcKD2Fzc29jaWF0ZWRfZGF0YRgEIAEoDCI5ChBDcnlwdG9DZmJSZXF1ZXN0EgsKA2tleRgBIAEoDBIKCgJpdhgCIAEoDBIMCgRkYXRhGAMgASgMIkUKEUNyeXB0b0VjZGhSZXF1ZXN0Eg0KBWN1cnZlGAEgASgJEhMKC3ByaXZhdGVfa2V5GAIgASgMEgwKBHBlZXIYAyABKAwiEQoPVHBtRW50ZXJSZXF1ZXN0IhwKClRwbUNvbnRleHQSDgoGbWVtb3J5GAEgASgMIiUKElRwbVRyYW5zbWl0UmVxdWVzdBIPCgdjb21tYW5kGAEgASgMIiEKD1RwbUxlYXZlUmVxdWVzdBIOCgZtZW1vcnkYASABKAwiHwoPU3RhdGVHZXRSZXF1ZXN0EgwKBG5hbWUYASABKAkiLgoPU3RhdGVQdXRSZXF1ZXN0EgwKBG5hbWUYASABKAkSDQoFdmFsdWUYAiABKAwiaAoKTmV0UmVxdWVzdBIOCgZtZXRob2QYASABKAkSDAoEcGF0aBgCIAEoCRIuCgdoZWFkZXJzGAMgAygLMh0ua2xlaWRpLnByb3ZpZGVyLnYxLk5ldEhlYWRlchIMCgRib2R5GAQgASgMIigKCU5ldEhlYWRlchIMCgRuYW1lGAEgASgJEg0KBXZhbHVlGAIgASgJIlsKC05ldFJlc3BvbnNlEg4KBnN0YXR1cxgBIAEoDRIuCgdoZWFkZXJzGAIgAygLMh0ua2xlaWRpLnByb3ZpZGVyLnYxLk5ldEhlYWRlchIMCgRib2R5GAMgASgMYgZwcm90bzM");
+  fileDesc("Chpwcm92aWRlci92MS9wcm92aWRlci5wcm90bxISa2xlaWRpLnByb3ZpZGVyLnYxIksKDVN0YXR1c1JlcXVlc3QSCwoDa2V5GAEgASgJEi0KCHNldHRpbmdzGAIgAygLMhsua2xlaWRpLnByb3ZpZGVyLnYxLlNldHRpbmciJgoHU2V0dGluZxIMCgRuYW1lGAEgASgJEg0KBXZhbHVlGAIgASgJIpwBCgtTdGF0dXNSZXBseRIsCgdmYWlsdXJlGAEgASgLMhsua2xlaWRpLnByb3ZpZGVyLnYxLkZhaWx1cmUSDwoHdmVyc2lvbhgCIAEoCRIWCg5vbGRlcl92ZXJzaW9ucxgDIAMoCRI2Cgh1bnVzYWJsZRgEIAMoCzIkLmtsZWlkaS5wcm92aWRlci52MS5VbnVzYWJsZVZlcnNpb25zIk8KEFVudXNhYmxlVmVyc2lvbnMSDgoGcmVhc29uGAEgASgJEg4KBnJlbWVkeRgCIAEoCRIbChNjaXBoZXJ0ZXh0X3ByZWZpeGVzGAMgAygMIokBCg5FbmNyeXB0UmVxdWVzdBILCgNrZXkYASABKAkSDwoHdmVyc2lvbhgCIAEoCRIRCglwbGFpbnRleHQYAyABKAwSFwoPYXNzb2NpYXRlZF9kYXRhGAQgASgMEi0KCHNldHRpbmdzGAUgAygLMhsua2xlaWRpLnByb3ZpZGVyLnYxLlNldHRpbmcihQEKDEVuY3J5cHRSZXBseRIsCgdmYWlsdXJlGAEgASgLMhsua2xlaWRpLnByb3ZpZGVyLnYxLkZhaWx1cmUSEgoKY2lwaGVydGV4dBgCIAEoDBIzCgthbm5vdGF0aW9ucxgDIAMoCzIeLmtsZWlkaS5wcm92aWRlci52MS5Bbm5vdGF0aW9uIr8BCg5EZWNyeXB0UmVxdWVzdBILCgNrZXkYASABKAkSDwoHdmVyc2lvbhgCIAEoCRISCgpjaXBoZXJ0ZXh0GAMgASgMEhcKD2Fzc29jaWF0ZWRfZGF0YRgEIAEoDBIzCgthbm5vdGF0aW9ucxgFIAMoCzIeLmtsZWlkaS5wcm92aWRlci52MS5Bbm5vdGF0aW9uEi0KCHNldHRpbmdzGAYgAygLMhsua2xlaWRpLnByb3ZpZGVyLnYxLlNldHRpbmciTwoMRGVjcnlwdFJlcGx5EiwKB2ZhaWx1cmUYASABKAsyGy5rbGVpZGkucHJvdmlkZXIudjEuRmFpbHVyZRIRCglwbGFpbnRleHQYAiABKAwiKQoKQW5ub3RhdGlvbhIMCgRuYW1lGAEgASgJEg0KBXZhbHVlGAIgASgMIigKB0ZhaWx1cmUSDAoEY29kZRgBIAEoDRIPCgdtZXNzYWdlGAIgASgJIm4KEFByb3Zpc2lvblJlcXVlc3QSCwoDa2V5GAEgASgJEg4KBnNjaGVtZRgCIAEoCRIOCgZpbXBvcnQYAyABKAwSLQoIc2V0dGluZ3MYBCADKAsyGy5rbGVpZGkucHJvdmlkZXIudjEuU2V0dGluZyJPCg5Qcm92aXNpb25SZXBseRIsCgdmYWlsdXJlGAEgASgLMhsua2xlaWRpLnByb3ZpZGVyLnYxLkZhaWx1cmUSDwoHdmVyc2lvbhgCIAEoCSI4CglIb3N0UmVwbHkSDAoEY29kZRgBIAEoDRIPCgdtZXNzYWdlGAIgASgJEgwKBGJvZHkYAyABKAwiMQoPTG9nV3JpdGVSZXF1ZXN0Eg0KBWxldmVsGAEgASgNEg8KB21lc3NhZ2UYAiABKAkiIgoTS2V5c3RvcmVJbmZvUmVxdWVzdBILCgNrZXkYASABKAkiHwoMS2V5c3RvcmVJbmZvEg8KB3ZlcnNpb24YASABKAkiXwoTS2V5c3RvcmVTZWFsUmVxdWVzdBILCgNrZXkYASABKAkSDwoHdmVyc2lvbhgCIAEoCRIRCglwbGFpbnRleHQYAyABKAwSFwoPYXNzb2NpYXRlZF9kYXRhGAQgASgMIlwKE0tleXN0b3JlT3BlblJlcXVlc3QSCwoDa2V5GAEgASgJEg8KB3ZlcnNpb24YAiABKAkSDgoGc2VhbGVkGAMgASgMEhcKD2Fzc29jaWF0ZWRfZGF0YRgEIAEoDCJfChJLZXlzdG9yZVMya1JlcXVlc3QSCwoDa2V5GAEgASgJEg8KB3ZlcnNpb24YAiABKAkSDAoEc2FsdBgDIAEoDBINCgVjb3VudBgEIAEoDRIOCgZsZW5ndGgYBSABKA0iJQoTQ3J5cHRvUmFuZG9tUmVxdWVzdBIOCgZsZW5ndGgYASABKA0iNgoTQ3J5cHRvRGlnZXN0UmVxdWVzdBIRCglhbGdvcml0aG0YASABKAkSDAoEZGF0YRgCIAEoDCJBChFDcnlwdG9IbWFjUmVxdWVzdBIRCglhbGdvcml0aG0YASABKAkSCwoDa2V5GAIgASgMEgwKBGRhdGEYAyABKAwiXwoRQ3J5cHRvSGtkZlJlcXVlc3QSEQoJYWxnb3JpdGhtGAEgASgJEgsKA2tleRgCIAEoDBIMCgRzYWx0GAMgASgMEgwKBGluZm8YBCABKAwSDgoGbGVuZ3RoGAUgASgNIlYKEUNyeXB0b0FlYWRSZXF1ZXN0EgsKA2tleRgBIAEoDBINCgVub25jZRgCIAEoDBIMCgRkYXRhGAMgASgMEhcKD2Fzc29jaWF0ZWRfZGF0YRgEIAEoDCI5ChBDcnlwdG9DZmJSZXF1ZXN0EgsKA2tleRgBIAEoDBIKCgJpdhgCIAEoDBIMCgRkYXRhGAMgASgMIkUKEUNyeXB0b0VjZGhSZXF1ZXN0Eg0KBWN1cnZlGAEgASgJEhMKC3ByaXZhdGVfa2V5GAIgASgMEgwKBHBlZXIYAyABKAwiEQoPVHBtRW50ZXJSZXF1ZXN0IhwKClRwbUNvbnRleHQSDgoGbWVtb3J5GAEgASgMIiUKElRwbVRyYW5zbWl0UmVxdWVzdBIPCgdjb21tYW5kGAEgASgMIiEKD1RwbUxlYXZlUmVxdWVzdBIOCgZtZW1vcnkYASABKAwiHwoPU3RhdGVHZXRSZXF1ZXN0EgwKBG5hbWUYASABKAkiLgoPU3RhdGVQdXRSZXF1ZXN0EgwKBG5hbWUYASABKAkSDQoFdmFsdWUYAiABKAwiaAoKTmV0UmVxdWVzdBIOCgZtZXRob2QYASABKAkSDAoEcGF0aBgCIAEoCRIuCgdoZWFkZXJzGAMgAygLMh0ua2xlaWRpLnByb3ZpZGVyLnYxLk5ldEhlYWRlchIMCgRib2R5GAQgASgMIigKCU5ldEhlYWRlchIMCgRuYW1lGAEgASgJEg0KBXZhbHVlGAIgASgJIlsKC05ldFJlc3BvbnNlEg4KBnN0YXR1cxgBIAEoDRIuCgdoZWFkZXJzGAIgAygLMh0ua2xlaWRpLnByb3ZpZGVyLnYxLk5ldEhlYWRlchIMCgRib2R5GAMgASgMYgZwcm90bzM");
 
 /**
  * Asks if the key is usable, and which version encrypts.
@@ -95,6 +95,13 @@ export type StatusReply = Message<"kleidi.provider.v1.StatusReply"> & {
    * @generated from field: repeated string older_versions = 3;
    */
   olderVersions: string[];
+
+  /**
+   * At most 8 groups of versions that Decrypt does not accept now.
+   *
+   * @generated from field: repeated kleidi.provider.v1.UnusableVersions unusable = 4;
+   */
+  unusable: UnusableVersions[];
 };
 
 /**
@@ -103,6 +110,41 @@ export type StatusReply = Message<"kleidi.provider.v1.StatusReply"> & {
  */
 export const StatusReplySchema: GenMessage<StatusReply> = /*@__PURE__*/
   messageDesc(file_provider_v1_provider, 2);
+
+/**
+ * Versions that the KMS once used and that Decrypt does not accept now, all for the same reason.
+ *
+ * @generated from message kleidi.provider.v1.UnusableVersions
+ */
+export type UnusableVersions = Message<"kleidi.provider.v1.UnusableVersions"> & {
+  /**
+   * The versions, and why they cannot be used: a clause of 1 to 512 printable ASCII characters.
+   *
+   * @generated from field: string reason = 1;
+   */
+  reason: string;
+
+  /**
+   * The operator's next step: 1 to 512 printable ASCII characters.
+   *
+   * @generated from field: string remedy = 2;
+   */
+  remedy: string;
+
+  /**
+   * How each of their ciphertexts begins: 1 to 64 bytes each, at most 256 in all groups. A KMS need not tell their versions.
+   *
+   * @generated from field: repeated bytes ciphertext_prefixes = 3;
+   */
+  ciphertextPrefixes: Uint8Array[];
+};
+
+/**
+ * Describes the message kleidi.provider.v1.UnusableVersions.
+ * Use `create(UnusableVersionsSchema)` to create a new message.
+ */
+export const UnusableVersionsSchema: GenMessage<UnusableVersions> = /*@__PURE__*/
+  messageDesc(file_provider_v1_provider, 3);
 
 /**
  * @generated from message kleidi.provider.v1.EncryptRequest
@@ -143,7 +185,7 @@ export type EncryptRequest = Message<"kleidi.provider.v1.EncryptRequest"> & {
  * Use `create(EncryptRequestSchema)` to create a new message.
  */
 export const EncryptRequestSchema: GenMessage<EncryptRequest> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 3);
+  messageDesc(file_provider_v1_provider, 4);
 
 /**
  * @generated from message kleidi.provider.v1.EncryptReply
@@ -172,7 +214,7 @@ export type EncryptReply = Message<"kleidi.provider.v1.EncryptReply"> & {
  * Use `create(EncryptReplySchema)` to create a new message.
  */
 export const EncryptReplySchema: GenMessage<EncryptReply> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 4);
+  messageDesc(file_provider_v1_provider, 5);
 
 /**
  * @generated from message kleidi.provider.v1.DecryptRequest
@@ -216,7 +258,7 @@ export type DecryptRequest = Message<"kleidi.provider.v1.DecryptRequest"> & {
  * Use `create(DecryptRequestSchema)` to create a new message.
  */
 export const DecryptRequestSchema: GenMessage<DecryptRequest> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 5);
+  messageDesc(file_provider_v1_provider, 6);
 
 /**
  * @generated from message kleidi.provider.v1.DecryptReply
@@ -238,7 +280,7 @@ export type DecryptReply = Message<"kleidi.provider.v1.DecryptReply"> & {
  * Use `create(DecryptReplySchema)` to create a new message.
  */
 export const DecryptReplySchema: GenMessage<DecryptReply> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 6);
+  messageDesc(file_provider_v1_provider, 7);
 
 /**
  * Stored beside the ciphertext in etcd, in the clear.
@@ -264,7 +306,7 @@ export type Annotation = Message<"kleidi.provider.v1.Annotation"> & {
  * Use `create(AnnotationSchema)` to create a new message.
  */
 export const AnnotationSchema: GenMessage<Annotation> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 7);
+  messageDesc(file_provider_v1_provider, 8);
 
 /**
  * @generated from message kleidi.provider.v1.Failure
@@ -290,7 +332,7 @@ export type Failure = Message<"kleidi.provider.v1.Failure"> & {
  * Use `create(FailureSchema)` to create a new message.
  */
 export const FailureSchema: GenMessage<Failure> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 8);
+  messageDesc(file_provider_v1_provider, 9);
 
 /**
  * @generated from message kleidi.provider.v1.ProvisionRequest
@@ -326,7 +368,7 @@ export type ProvisionRequest = Message<"kleidi.provider.v1.ProvisionRequest"> & 
  * Use `create(ProvisionRequestSchema)` to create a new message.
  */
 export const ProvisionRequestSchema: GenMessage<ProvisionRequest> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 9);
+  messageDesc(file_provider_v1_provider, 10);
 
 /**
  * @generated from message kleidi.provider.v1.ProvisionReply
@@ -350,7 +392,7 @@ export type ProvisionReply = Message<"kleidi.provider.v1.ProvisionReply"> & {
  * Use `create(ProvisionReplySchema)` to create a new message.
  */
 export const ProvisionReplySchema: GenMessage<ProvisionReply> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 10);
+  messageDesc(file_provider_v1_provider, 11);
 
 /**
  * The answer to every host call.
@@ -381,7 +423,7 @@ export type HostReply = Message<"kleidi.provider.v1.HostReply"> & {
  * Use `create(HostReplySchema)` to create a new message.
  */
 export const HostReplySchema: GenMessage<HostReply> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 11);
+  messageDesc(file_provider_v1_provider, 12);
 
 /**
  * @generated from message kleidi.provider.v1.LogWriteRequest
@@ -407,7 +449,7 @@ export type LogWriteRequest = Message<"kleidi.provider.v1.LogWriteRequest"> & {
  * Use `create(LogWriteRequestSchema)` to create a new message.
  */
 export const LogWriteRequestSchema: GenMessage<LogWriteRequest> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 12);
+  messageDesc(file_provider_v1_provider, 13);
 
 /**
  * @generated from message kleidi.provider.v1.KeystoreInfoRequest
@@ -424,7 +466,7 @@ export type KeystoreInfoRequest = Message<"kleidi.provider.v1.KeystoreInfoReques
  * Use `create(KeystoreInfoRequestSchema)` to create a new message.
  */
 export const KeystoreInfoRequestSchema: GenMessage<KeystoreInfoRequest> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 13);
+  messageDesc(file_provider_v1_provider, 14);
 
 /**
  * @generated from message kleidi.provider.v1.KeystoreInfo
@@ -443,7 +485,7 @@ export type KeystoreInfo = Message<"kleidi.provider.v1.KeystoreInfo"> & {
  * Use `create(KeystoreInfoSchema)` to create a new message.
  */
 export const KeystoreInfoSchema: GenMessage<KeystoreInfo> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 14);
+  messageDesc(file_provider_v1_provider, 15);
 
 /**
  * @generated from message kleidi.provider.v1.KeystoreSealRequest
@@ -475,7 +517,7 @@ export type KeystoreSealRequest = Message<"kleidi.provider.v1.KeystoreSealReques
  * Use `create(KeystoreSealRequestSchema)` to create a new message.
  */
 export const KeystoreSealRequestSchema: GenMessage<KeystoreSealRequest> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 15);
+  messageDesc(file_provider_v1_provider, 16);
 
 /**
  * @generated from message kleidi.provider.v1.KeystoreOpenRequest
@@ -509,7 +551,7 @@ export type KeystoreOpenRequest = Message<"kleidi.provider.v1.KeystoreOpenReques
  * Use `create(KeystoreOpenRequestSchema)` to create a new message.
  */
 export const KeystoreOpenRequestSchema: GenMessage<KeystoreOpenRequest> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 16);
+  messageDesc(file_provider_v1_provider, 17);
 
 /**
  * RFC 4880, 3.7.1.3, with SHA-256 over the salt and the passphrase's text.
@@ -556,7 +598,7 @@ export type KeystoreS2kRequest = Message<"kleidi.provider.v1.KeystoreS2kRequest"
  * Use `create(KeystoreS2kRequestSchema)` to create a new message.
  */
 export const KeystoreS2kRequestSchema: GenMessage<KeystoreS2kRequest> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 17);
+  messageDesc(file_provider_v1_provider, 18);
 
 /**
  * @generated from message kleidi.provider.v1.CryptoRandomRequest
@@ -575,7 +617,7 @@ export type CryptoRandomRequest = Message<"kleidi.provider.v1.CryptoRandomReques
  * Use `create(CryptoRandomRequestSchema)` to create a new message.
  */
 export const CryptoRandomRequestSchema: GenMessage<CryptoRandomRequest> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 18);
+  messageDesc(file_provider_v1_provider, 19);
 
 /**
  * @generated from message kleidi.provider.v1.CryptoDigestRequest
@@ -599,7 +641,7 @@ export type CryptoDigestRequest = Message<"kleidi.provider.v1.CryptoDigestReques
  * Use `create(CryptoDigestRequestSchema)` to create a new message.
  */
 export const CryptoDigestRequestSchema: GenMessage<CryptoDigestRequest> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 19);
+  messageDesc(file_provider_v1_provider, 20);
 
 /**
  * @generated from message kleidi.provider.v1.CryptoHmacRequest
@@ -626,7 +668,7 @@ export type CryptoHmacRequest = Message<"kleidi.provider.v1.CryptoHmacRequest"> 
  * Use `create(CryptoHmacRequestSchema)` to create a new message.
  */
 export const CryptoHmacRequestSchema: GenMessage<CryptoHmacRequest> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 20);
+  messageDesc(file_provider_v1_provider, 21);
 
 /**
  * @generated from message kleidi.provider.v1.CryptoHkdfRequest
@@ -665,7 +707,7 @@ export type CryptoHkdfRequest = Message<"kleidi.provider.v1.CryptoHkdfRequest"> 
  * Use `create(CryptoHkdfRequestSchema)` to create a new message.
  */
 export const CryptoHkdfRequestSchema: GenMessage<CryptoHkdfRequest> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 21);
+  messageDesc(file_provider_v1_provider, 22);
 
 /**
  * aead_seal and aead_open: AES-GCM, the key 16 or 32 bytes, the nonce 12, the tag the last 16 of the sealed data.
@@ -699,7 +741,7 @@ export type CryptoAeadRequest = Message<"kleidi.provider.v1.CryptoAeadRequest"> 
  * Use `create(CryptoAeadRequestSchema)` to create a new message.
  */
 export const CryptoAeadRequestSchema: GenMessage<CryptoAeadRequest> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 22);
+  messageDesc(file_provider_v1_provider, 23);
 
 /**
  * aes_cfb_encrypt and aes_cfb_decrypt: full-block (128 bit) feedback, the key 16 or 32 bytes, the iv 16.
@@ -728,7 +770,7 @@ export type CryptoCfbRequest = Message<"kleidi.provider.v1.CryptoCfbRequest"> & 
  * Use `create(CryptoCfbRequestSchema)` to create a new message.
  */
 export const CryptoCfbRequestSchema: GenMessage<CryptoCfbRequest> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 23);
+  messageDesc(file_provider_v1_provider, 24);
 
 /**
  * ecdh: the x coordinate of private_key * peer. Without peer: the public point of private_key.
@@ -763,7 +805,7 @@ export type CryptoEcdhRequest = Message<"kleidi.provider.v1.CryptoEcdhRequest"> 
  * Use `create(CryptoEcdhRequestSchema)` to create a new message.
  */
 export const CryptoEcdhRequestSchema: GenMessage<CryptoEcdhRequest> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 24);
+  messageDesc(file_provider_v1_provider, 25);
 
 /**
  * kleidi:tpm. enter waits for this provider's turn at its TPM and returns the memory of the last leave.
@@ -778,7 +820,7 @@ export type TpmEnterRequest = Message<"kleidi.provider.v1.TpmEnterRequest"> & {
  * Use `create(TpmEnterRequestSchema)` to create a new message.
  */
 export const TpmEnterRequestSchema: GenMessage<TpmEnterRequest> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 25);
+  messageDesc(file_provider_v1_provider, 26);
 
 /**
  * @generated from message kleidi.provider.v1.TpmContext
@@ -797,7 +839,7 @@ export type TpmContext = Message<"kleidi.provider.v1.TpmContext"> & {
  * Use `create(TpmContextSchema)` to create a new message.
  */
 export const TpmContextSchema: GenMessage<TpmContext> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 26);
+  messageDesc(file_provider_v1_provider, 27);
 
 /**
  * A command of TPM 2.0 Part 3, header included, at most 4,096 bytes; the body of the reply is the TPM's response.
@@ -816,7 +858,7 @@ export type TpmTransmitRequest = Message<"kleidi.provider.v1.TpmTransmitRequest"
  * Use `create(TpmTransmitRequestSchema)` to create a new message.
  */
 export const TpmTransmitRequestSchema: GenMessage<TpmTransmitRequest> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 27);
+  messageDesc(file_provider_v1_provider, 28);
 
 /**
  * @generated from message kleidi.provider.v1.TpmLeaveRequest
@@ -835,7 +877,7 @@ export type TpmLeaveRequest = Message<"kleidi.provider.v1.TpmLeaveRequest"> & {
  * Use `create(TpmLeaveRequestSchema)` to create a new message.
  */
 export const TpmLeaveRequestSchema: GenMessage<TpmLeaveRequest> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 28);
+  messageDesc(file_provider_v1_provider, 29);
 
 /**
  * kleidi:state
@@ -854,7 +896,7 @@ export type StateGetRequest = Message<"kleidi.provider.v1.StateGetRequest"> & {
  * Use `create(StateGetRequestSchema)` to create a new message.
  */
 export const StateGetRequestSchema: GenMessage<StateGetRequest> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 29);
+  messageDesc(file_provider_v1_provider, 30);
 
 /**
  * @generated from message kleidi.provider.v1.StatePutRequest
@@ -878,7 +920,7 @@ export type StatePutRequest = Message<"kleidi.provider.v1.StatePutRequest"> & {
  * Use `create(StatePutRequestSchema)` to create a new message.
  */
 export const StatePutRequestSchema: GenMessage<StatePutRequest> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 30);
+  messageDesc(file_provider_v1_provider, 31);
 
 /**
  * kleidi:net, to the one granted origin.
@@ -919,7 +961,7 @@ export type NetRequest = Message<"kleidi.provider.v1.NetRequest"> & {
  * Use `create(NetRequestSchema)` to create a new message.
  */
 export const NetRequestSchema: GenMessage<NetRequest> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 31);
+  messageDesc(file_provider_v1_provider, 32);
 
 /**
  * @generated from message kleidi.provider.v1.NetHeader
@@ -945,7 +987,7 @@ export type NetHeader = Message<"kleidi.provider.v1.NetHeader"> & {
  * Use `create(NetHeaderSchema)` to create a new message.
  */
 export const NetHeaderSchema: GenMessage<NetHeader> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 32);
+  messageDesc(file_provider_v1_provider, 33);
 
 /**
  * @generated from message kleidi.provider.v1.NetResponse
@@ -974,5 +1016,5 @@ export type NetResponse = Message<"kleidi.provider.v1.NetResponse"> & {
  * Use `create(NetResponseSchema)` to create a new message.
  */
 export const NetResponseSchema: GenMessage<NetResponse> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 33);
+  messageDesc(file_provider_v1_provider, 34);
 

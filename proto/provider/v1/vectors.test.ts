@@ -2,7 +2,14 @@
 import assert from "node:assert/strict";
 import * as node from "node:crypto";
 import { test } from "node:test";
-import { type DescMessage, fromBinary, fromJson, type JsonObject, toBinary } from "@bufbuild/protobuf";
+import {
+  type DescMessage,
+  fromBinary,
+  fromJson,
+  type JsonObject,
+  ScalarType,
+  toBinary,
+} from "@bufbuild/protobuf";
 import { file_provider_v1_provider as file } from "./provider_pb.ts";
 import vectors from "./vectors.json" with { type: "json" };
 
@@ -21,10 +28,11 @@ function toProtoJson(message: DescMessage, value: Record<string, unknown>): Json
   for (const [name, content] of Object.entries(value)) {
     const field = message.fields.find((candidate) => candidate.name === name);
     assert.ok(field, `${message.name} has no field ${name}`);
-    const one = (item: unknown) =>
-      field.message ? toProtoJson(field.message, item as Record<string, unknown>) : item;
-    if (Array.isArray(content)) json[name] = content.map(one);
-    else json[name] = field.scalar === 12 ? bytes(content as string).toBase64() : one(content);
+    const one = (item: unknown) => {
+      if (field.message) return toProtoJson(field.message, item as Record<string, unknown>);
+      return field.scalar === ScalarType.BYTES ? bytes(item as string).toBase64() : item;
+    };
+    json[name] = Array.isArray(content) ? content.map(one) : one(content);
   }
   return json as JsonObject;
 }

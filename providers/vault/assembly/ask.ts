@@ -12,9 +12,14 @@ import { Place } from "./place";
 import { describe, Refusal } from "./refusal";
 import { hostTrouble, trouble } from "./trouble";
 
+/** Every request has it: a listener of Vault Agent with `require_request_header` refuses others. */
+function requestHeader(): NetHeader {
+  return new NetHeader("x-vault-request", "true");
+}
+
 /** `GET keys/KEY`. */
 export function readKey(place: Place): JsonValue | null {
-  const reply = net.request("GET", place.path("keys"), [], new Uint8Array(0));
+  const reply = net.request("GET", place.path("keys"), [requestHeader()], new Uint8Array(0));
   return dataOf(reply, new Refusal(place, "keys"));
 }
 
@@ -26,7 +31,7 @@ export function useKey(
   body: JsonObject,
   withheld: string,
 ): JsonValue | null {
-  const headers = [new NetHeader("content-type", "application/json")];
+  const headers = [requestHeader(), new NetHeader("content-type", "application/json")];
   const reply = net.request("POST", place.path(operation), headers, body.finish());
   const refusal = new Refusal(place, operation);
   refusal.number = number;

@@ -1,8 +1,13 @@
 /** Transit's ciphertext as text: `vault:v3:` and base64. Only Transit's own spelling is accepted. */
-import { base64 } from "../../../sdk/assemblyscript/assembly";
+import { base64, decimal } from "../../../sdk/assemblyscript/assembly";
 import { parseNumber } from "./version";
 
 const PREFIX = "vault:v";
+
+/** The beginning of each ciphertext of a version. */
+export function prefixOf(number: u32): string {
+  return PREFIX + decimal(number) + ":";
+}
 
 /** Returns the version; 0 if this is not a ciphertext of Transit. The server itself also accepts "v01", "v0", line breaks and stray bits. */
 export function versionIn(text: string): u32 {

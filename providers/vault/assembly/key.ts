@@ -1,5 +1,6 @@
 /** Status: checks Transit's description of a key, and reads the versions from it. */
 import { decimal, FailureCode, fail, JsonValue, StatusReply } from "../../../sdk/assemblyscript/assembly";
+import { unusableVersions } from "./archived";
 import { integerOf, isFalse, isTrue, textOf } from "./members";
 import { Place } from "./place";
 import { failed } from "./trouble";
@@ -15,10 +16,8 @@ export function statusOf(data: JsonValue, place: Place): StatusReply {
     return fail<StatusReply>(FailureCode.KEY_UNUSABLE, `Cannot use the key ${place.toString()}: ${unusable}`);
   }
   const number = integerOf(data, "latest_version");
-  const first = max(
-    max(integerOf(data, "min_decryption_version"), integerOf(data, "min_available_version")),
-    1,
-  );
+  const kept = max(integerOf(data, "min_available_version"), 1);
+  const first = max(integerOf(data, "min_decryption_version"), kept);
   const encryption = integerOf(data, "min_encryption_version");
   if (
     number < 1 ||
@@ -34,7 +33,9 @@ export function statusOf(data: JsonValue, place: Place): StatusReply {
   }
   const id = idOf(place);
   if (id == null) return failed<StatusReply>();
-  return versions(data, place, number as u32, first as u32, id);
+  const reply = versions(data, place, number as u32, first as u32, id);
+  reply.unusable = unusableVersions(place, first as u32, kept as u32);
+  return reply;
 }
 
 /** Returns "" if the key is of a usable kind, else the reason. A member is absent if the server does not know it. */

@@ -23,7 +23,7 @@ export function meaningOf(text: string, number: u32): Meaning | null {
   }
   if (text.includes("too old")) {
     return unusable(
-      `${version} is below the key's min_decryption_version; lower that until everything is encrypted again`,
+      `${version} is below the key's min_decryption_version; lower that until everything is encrypted again, unless the version was trimmed (min_available_version)`,
     );
   }
   if (text.includes("less than the minimum")) {

@@ -24,6 +24,7 @@ export {
   Setting,
   StatusReply,
   StatusRequest,
+  UnusableVersions,
 } from "./messages";
 export { NetHeader, NetResponse } from "./net";
 export {

@@ -229,6 +229,38 @@ export class ProvisionRequest {
 }
 
 /**
+ * Versions of the KMS that Decrypt does not accept now, all for the same reason. For messages: the host refuses nothing because of it.
+ *
+ * @param reason the versions, and why they cannot be used: a clause of 1 to 512 printable ASCII characters
+ * @param remedy the operator's next step: 1 to 512 printable ASCII characters
+ * @example
+ * ```ts
+ * const disabled = new UnusableVersions("versions 1 to 2 are disabled", "enable them: kms enable 1 2");
+ * disabled.ciphertext_prefixes.push(utf8("kms:v1:"));
+ * ```
+ */
+export class UnusableVersions {
+  /** How each of their ciphertexts begins: 1 to 64 bytes each, at most 256 in all groups of a reply. */
+  ciphertext_prefixes: Uint8Array[] = [];
+
+  constructor(
+    /** 1 to 512 printable ASCII characters. */
+    public reason: string = "",
+    /** 1 to 512 printable ASCII characters. */
+    public remedy: string = "",
+  ) {}
+
+  /** @internal The message `UnusableVersions`. */
+  encode(): Uint8Array {
+    const writer = new Writer().string(1, this.reason).string(2, this.remedy);
+    for (let i = 0; i < this.ciphertext_prefixes.length; i++) {
+      writer.element(3, this.ciphertext_prefixes[i]);
+    }
+    return writer.finish();
+  }
+}
+
+/**
  * The reply to Status.
  *
  * @param version the version to encrypt with: 1 to 128 printable ASCII characters without a space, never used again for other key material
@@ -243,6 +275,8 @@ export class StatusReply {
   failure: Failure | null = null;
   /** At most 256 versions that Decrypt still accepts. */
   older_versions: string[] = [];
+  /** At most 8 groups of versions that Decrypt does not accept now. */
+  unusable: UnusableVersions[] = [];
 
   constructor(
     /** 1 to 128 printable ASCII characters without a space. */
@@ -258,6 +292,7 @@ export class StatusReply {
     for (let i = 0; i < this.older_versions.length; i++) {
       writer.element(3, utf8(this.older_versions[i]));
     }
+    for (let i = 0; i < this.unusable.length; i++) writer.element(4, this.unusable[i].encode());
     return writer.finish();
   }
 }

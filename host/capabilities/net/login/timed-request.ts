@@ -3,6 +3,7 @@ import { untilAborted } from "../../../lib/deadline.ts";
 import type { CredentialEvent } from "../../capability.ts";
 import { type Request, type Response, type Send, Unreachable } from "../exchange.ts";
 import type { Clock } from "./clock.ts";
+import type { Call } from "./token-recipe.ts";
 
 /** Emits an event of a credential; the receiver adds the provider. */
 export type EmitEvent = (event: Omit<CredentialEvent, "provider">) => void;
@@ -48,12 +49,9 @@ export function waitFor<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
 }
 
 /** Builds a request. @param fields the JSON object of the body; absent: no body */
-export function requestOf(
-  call: { readonly method: string; readonly path: string },
-  fields?: Readonly<Record<string, unknown>>,
-): Request {
-  const { method, path } = call;
-  if (fields === undefined) return { method, path, headers: {}, body: new Uint8Array() };
+export function requestOf(call: Call, fields?: Readonly<Record<string, unknown>>): Request {
+  const { method, path, headers = {} } = call;
+  if (fields === undefined) return { method, path, headers, body: new Uint8Array() };
   const body = Buffer.from(JSON.stringify(fields));
-  return { method, path, headers: { "content-type": "application/json" }, body };
+  return { method, path, headers: { ...headers, "content-type": "application/json" }, body };
 }

@@ -5,6 +5,8 @@ import type { Pointer } from "./pointer.ts";
 export interface Call {
   readonly method: string;
   readonly path: string;
+  /** Names in lower case. */
+  readonly headers?: Readonly<Record<string, string>> | undefined;
 }
 
 /** A secret file whose whole content is a field of the body. */

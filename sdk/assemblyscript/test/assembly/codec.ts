@@ -17,6 +17,7 @@ import {
   Setting,
   StatusReply,
   StatusRequest,
+  UnusableVersions,
 } from "../../assembly";
 import { readInput, writeOutput } from "../../assembly/extism";
 import { Reader, Writer } from "../../assembly/protobuf";
@@ -65,6 +66,7 @@ export function StatusReply_(): i32 {
     if (reader.field === 1) it.failure = failure(reader);
     else if (reader.field === 2) it.version = reader.string();
     else if (reader.field === 3) it.older_versions.push(reader.string());
+    else if (reader.field === 4) it.unusable.push(unusable(reader));
     else reader.skip();
   }
   return reader.ok ? write(it.encode()) : 1;
@@ -133,6 +135,19 @@ export function NetResponse_(): i32 {
 function settings(writer: Writer, field: u32, all: Setting[]): Writer {
   for (let i = 0; i < all.length; i++) writer.element(field, all[i].encode());
   return writer;
+}
+
+function unusable(outer: Reader): UnusableVersions {
+  const reader = new Reader(outer.bytesValue());
+  const it = new UnusableVersions();
+  while (reader.next()) {
+    if (reader.field === 1) it.reason = reader.string();
+    else if (reader.field === 2) it.remedy = reader.string();
+    else if (reader.field === 3) it.ciphertext_prefixes.push(reader.bytesValue());
+    else reader.skip();
+  }
+  if (!reader.ok) outer.ok = false;
+  return it;
 }
 
 function failure(outer: Reader): Failure {

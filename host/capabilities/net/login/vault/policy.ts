@@ -4,6 +4,7 @@
  */
 import type { Finding } from "../../../../finding.ts";
 import type { LeaseUse } from "../method.ts";
+import { REQUEST_HEADER } from "./recipe.ts";
 
 /** The policy capability of each HTTP method. */
 const CAPABILITY: Readonly<Record<string, string>> = {
@@ -14,6 +15,10 @@ const CAPABILITY: Readonly<Record<string, string>> = {
   PATCH: "patch",
   DELETE: "delete",
 };
+
+const ASK_REMEDY = `To have it checked, add to its policy:
+${stanza({ method: "POST", path: "sys/capabilities-self" })}
+Until then, read the policy yourself: it must allow the granted requests, and no "create".`;
 
 /** @param namespace the token's namespace, which the paths in its policy leave out */
 export async function policyFindings(
@@ -28,13 +33,13 @@ export async function policyFindings(
   );
   if (lines.length === 0) return [];
   const body = Buffer.from(JSON.stringify({ paths: [...new Set(lines.map(({ path }) => path))] }));
-  const headers = { "content-type": "application/json" };
+  const headers = { ...REQUEST_HEADER, "content-type": "application/json" };
   const path = `${prefix}sys/capabilities-self`;
   const response = await send(lease.sign({ method: "POST", path, headers, body }), signal);
   const given = response.status === 200 ? capabilitiesOf(response.body) : undefined;
   if (given === undefined) {
-    const why = `the server does not report them (status ${response.status} at sys/capabilities-self); see the health of the provider's keys instead`;
-    return [{ subject, ok: true, detail: why }];
+    const detail = `unknown: the host may not ask which requests the token's policy allows (status ${response.status} at sys/capabilities-self)`;
+    return [{ subject, ok: true, warning: true, detail, hint: ASK_REMEDY }];
   }
   const missing = lines.filter(
     ({ method, path }) => !allows(given.get(path) ?? [], CAPABILITY[method] ?? ""),

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { assertSentence, thrown } from "../../../../../test/support/thrown.ts";
 import type { VaultLogin } from "./grant.ts";
-import { vaultRecipe as vault } from "./recipe.ts";
+import { REQUEST_HEADER, vaultRecipe as vault } from "./recipe.ts";
 
 describe("a recipe for Vault", () => {
   const LOGINS: readonly (readonly [VaultLogin, string, unknown])[] = [
@@ -35,7 +35,7 @@ describe("a recipe for Vault", () => {
       const recipe = vault(config);
       assert.equal(recipe.kind, "login");
       assert.deepEqual(recipe.kind === "login" && [recipe.login, recipe.body], [
-        { method: "POST", path },
+        { method: "POST", path, headers: REQUEST_HEADER },
         body,
       ]);
     });
@@ -44,8 +44,8 @@ describe("a recipe for Vault", () => {
   test("renews and revokes in the namespace of the login", () => {
     const recipe = vault({ auth: "cert", namespace: "/team/" });
     assert.deepEqual(recipe.kind === "login" && [recipe.renew, recipe.revoke], [
-      { method: "POST", path: "/v1/team/auth/token/renew-self" },
-      { method: "POST", path: "/v1/team/auth/token/revoke-self" },
+      { method: "POST", path: "/v1/team/auth/token/renew-self", headers: REQUEST_HEADER },
+      { method: "POST", path: "/v1/team/auth/token/revoke-self", headers: REQUEST_HEADER },
     ]);
   });
 

@@ -4,6 +4,8 @@ import type { Call, Recipe, SecretField, SecretLookup } from "../token-recipe.ts
 import type { VaultLogin } from "./grant.ts";
 
 const HEADER = { name: "x-vault-token" };
+/** Vault Agent's `require_request_header`: a web page cannot make a browser send it. */
+export const REQUEST_HEADER = { "x-vault-request": "true" } as const;
 const IN_AUTH = {
   ttl: parsePointer("/auth/lease_duration"),
   renewable: parsePointer("/auth/renewable"),
@@ -26,7 +28,7 @@ const IN_DATA = { ttl: parsePointer("/data/ttl"), renewable: parsePointer("/data
 export function vaultRecipe(config: VaultLogin): Recipe {
   // The namespace is part of the path: as a header, it would be one more header that a guest must not set.
   const root = `/v1/${config.namespace === undefined ? "" : `${pathOf(config.namespace)}/`}auth`;
-  const self = (method: string, what: string): Call => ({ method, path: `${root}/token/${what}-self` });
+  const self = (method: string, what: string): Call => callOf(method, `${root}/token/${what}-self`);
   if (config.auth === "token") {
     const [lookup, renew] = [self("GET", "lookup"), self("POST", "renew")];
     const keep = { lookup, lookedUp: IN_DATA, limits: TOKEN_LIMITS, renew, renewed: IN_AUTH };
@@ -38,13 +40,13 @@ export function vaultRecipe(config: VaultLogin): Recipe {
   const secret: SecretLookup = {
     field: "secret_id",
     role: parsePointer("/auth/metadata/role_name"),
-    call: (role) => ({ method: "POST", path: `${mount}/role/${pathOf(role, 1)}/secret-id/lookup` }),
+    call: (role) => callOf("POST", `${mount}/role/${pathOf(role, 1)}/secret-id/lookup`),
     limits: SECRET_LIMITS,
   };
   return {
     kind: "login",
     header: HEADER,
-    login: { method: "POST", path: user === undefined ? at : `${at}/${pathOf(user, 1)}` },
+    login: callOf("POST", user === undefined ? at : `${at}/${pathOf(user, 1)}`),
     body,
     token: parsePointer("/auth/client_token"),
     lifetime: IN_AUTH,
@@ -54,6 +56,10 @@ export function vaultRecipe(config: VaultLogin): Recipe {
     revoke: self("POST", "revoke"),
     remedy,
   };
+}
+
+function callOf(method: string, path: string): Call {
+  return { method, path, headers: REQUEST_HEADER };
 }
 
 /** The parts of a recipe that depend on the auth method. */
