@@ -164,6 +164,7 @@ export const WALLS: readonly Wall[] = [
     room: "host/inspect",
     may: [
       HOST_CALL,
+      "host/lib/html-table.ts",
       "host/lib/html.ts",
       TEXT,
       "host/module/authority.ts",
