@@ -5,6 +5,8 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, test } from "node:test";
 import { freePort } from "../support/admin.ts";
 import { Fixture, localConfig } from "../support/fixture.ts";
+import { call, guest, hostCall, row } from "../support/inspected.ts";
+import { newSigner } from "../support/minisign.ts";
 import { untilWell } from "../support/until-well.ts";
 
 const isRoot = process.getuid?.() === 0;
@@ -97,6 +99,27 @@ describe("check and serve both refuse", () => {
     fixture.write(localConfig([pinned]));
     assertFails("key kek", /has the fingerprint [0-9a-f]+, the configuration pins 0123456789abcdef/);
   });
+});
+
+test("check reports all reasons for which a module is refused, not only the first", () => {
+  const module = join(fixture.folder, "other.wasm");
+  const rows = [row("state", "get", "status")];
+  writeFileSync(
+    module,
+    guest({ imports: hostCall("state", "put"), bodies: { status: call("state", "put") }, rows }),
+  );
+  const providers = { local: { module, sha256: "0".repeat(64), grants: { keystore: { keys: ["kek"] } } } };
+  const trust = { keys: [{ name: "release", key: newSigner().publicKey }] };
+  fixture.write(localConfig([KEY], { providers, trust }));
+  const sentences = [
+    /the configuration pins 0{64}/,
+    /trust requires signatures/,
+    /requests kleidi:state get in status, .*can reach kleidi:state put/,
+    /does not grant:\n {2}state get in status/,
+  ];
+  const failed = failures().filter(({ subject }) => subject === "provider local");
+  assert.equal(failed.length, sentences.length);
+  for (const [i, sentence] of sentences.entries()) assert.match(failed[i]?.detail ?? "", sentence);
 });
 
 describe("check finds what the user that serves may not write", () => {
