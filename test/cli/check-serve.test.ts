@@ -1,4 +1,4 @@
-/** `kleidi check` fails where `kleidi serve` refuses, and tells the state of a host that serves. */
+/** `kleidi check` fails where `kleidi serve` refuses, and reports the state of a host that serves. */
 import assert from "node:assert/strict";
 import { chmodSync, chownSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -67,7 +67,7 @@ describe("check and serve both refuse", () => {
     ["a missing folder of the log", "log", /none does not exist/, { log: { file: "none/kleidi.log" } }],
     ["a missing folder of the audit log", "audit", /audit does not exist/, audit],
     [
-      "an audit log that is none",
+      "a file that is not an audit log",
       "audit",
       /last lines is not a line of an audit log/,
       audit,
@@ -141,7 +141,7 @@ describe("check finds what the user that serves may not write", () => {
     });
 });
 
-describe("beside a host that serves, check tells", () => {
+describe("beside a host that serves, check reports", () => {
   async function serve(changes: Record<string, unknown> = {}): Promise<void> {
     const admin = { listen: `127.0.0.1:${await freePort()}` };
     fixture.write(localConfig([KEY], { admin, ...changes }));

@@ -17,7 +17,7 @@ const GENERALIZED_TIME = 0x18;
 /**
  * Reads the times of a list.
  * @param pem one list, with its boundaries
- * @returns undefined if the list has no end, or cannot be read
+ * @returns undefined if the list does not expire, or cannot be read
  */
 export function revocationTimes(pem: string): RevocationTimes | undefined {
   const [list] = elementsOf(Buffer.from(pem.replace(/-----[^-]+-----/g, ""), "base64"));
