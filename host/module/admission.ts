@@ -9,7 +9,7 @@ import type { KnownCapabilities } from "../host-call.ts";
 import { FileFault, readRegular } from "../lib/files.ts";
 import { ungranted } from "./authority.ts";
 import { MAX_MODULE } from "./contract.ts";
-import { type ExaminedModule, examine, moduleInvalid } from "./examine.ts";
+import { type ExaminedModule, examine } from "./examine.ts";
 import type { Manifest } from "./manifest.ts";
 import type { TrustPolicy } from "./trust/policy.ts";
 import { type TrustResult, trustModule } from "./trust/trust.ts";
@@ -74,10 +74,9 @@ export function readModuleFile({ name, module }: AdmitOptions): { bytes: Uint8Ar
   const bytes = readRegular(module, MAX_MODULE);
   if (bytes instanceof FileFault)
     throw new KleidiError(
-      "module-invalid",
+      "module-invalid/file",
       `Cannot load provider "${name}": ${module} ${bytes.text}`,
       bytes.cause,
-      "Correct the file or its path as named above.",
     );
   return { bytes, sha256: createHash("sha256").update(bytes).digest("hex") };
 }
@@ -109,7 +108,10 @@ export function withLimits(
   try {
     return clampLimits(bytes, module, { memoryPages: Math.floor(memoryBytes / PAGE), tableEntries });
   } catch (error) {
-    throw moduleInvalid(name, `${(error as Error).message} (limits.memory, limits.tableEntries)`);
+    throw new KleidiError(
+      "module-invalid/limits",
+      `Cannot load provider "${name}": ${(error as Error).message} (limits.memory, limits.tableEntries)`,
+    );
   }
 }
 

@@ -76,6 +76,6 @@ export function examineAuthority(
 }
 
 /** @param why a clause about the module */
-export function moduleInvalid(provider: string, why: string): KleidiError {
-  return new KleidiError("module-invalid", `Cannot load provider "${provider}": ${why}`);
+function moduleInvalid(provider: string, why: string): KleidiError {
+  return new KleidiError("module-invalid/contract", `Cannot load provider "${provider}": ${why}`);
 }

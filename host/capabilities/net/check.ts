@@ -8,7 +8,7 @@ import type { NetConfig } from "./grant.ts";
 import { secretFileFaults } from "./login/secret-files.ts";
 
 const HINT =
-  "The user that the host runs as must be able to read the files, and no other user those with secrets (docs/running.md).";
+  "The user that the host runs as must be able to read the files, and no other user those with secrets (docs/operate/credentials.md).";
 
 /** What a file of `tls` contains and ends. */
 const ENDING = {
