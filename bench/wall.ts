@@ -5,7 +5,7 @@
 
 import { readdirSync, readFileSync } from "node:fs";
 import { KNOWN } from "../host/capabilities/registry.ts";
-import { examine } from "../host/module/admission.ts";
+import { examine } from "../host/module/examine.ts";
 import { Child } from "../host/sandbox/child.ts";
 import { openWall } from "../host/sandbox/wall/choose.ts";
 import { wallPrograms } from "../test/support/debian13.ts";

@@ -7,7 +7,7 @@ import { trustEnd } from "../module/trust/end.ts";
 import { trustLine } from "../module/trust/trust.ts";
 import { descriptorFindings } from "../runtime/descriptors.ts";
 import { grantsOf } from "../runtime/grants.ts";
-import { admitProvider } from "../runtime/providers.ts";
+import { admitProvider, providerFaults } from "../runtime/providers.ts";
 import { reach, surplus } from "../runtime/reach.ts";
 import { checkWall } from "../runtime/wall.ts";
 import { checkAudit } from "./audit.ts";
@@ -63,6 +63,7 @@ function checkProvider(config: Config, provider: ProviderConfig): Finding[] {
       ...surplus(provider, manifest),
     ];
   } catch (error) {
-    return [finding(subject, error)];
+    const faults = providerFaults(config, provider);
+    return (faults.length === 0 ? [error] : faults).map((fault) => finding(subject, fault));
   }
 }

@@ -39,7 +39,7 @@ export function print(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
-/** Converts an error of the system about a path, which is no fault in kleidi. */
+/** Converts an error of the system about a path; it is not a fault in kleidi. */
 export function pathFailure(error: unknown): unknown {
   const { path, code } = error as NodeJS.ErrnoException;
   if (error instanceof KleidiError || typeof path !== "string" || code === undefined) return error;

@@ -17,10 +17,10 @@ const WIDTH = 860;
 const LONGEST = 38;
 
 /** Draws the graph as SVG. Deterministic: RPCs in their order, operations sorted. */
-export function graphOf({ rpcs, authority }: Report): Html {
+export function graphOf({ rpcs, authority }: Pick<Report, "rpcs" | "authority">): Html {
   const sources = [...new Set([...rpcs.map(({ rpc }) => rpc), ...authority.map(({ rpc }) => rpc)])];
   const operations = [...new Set(authority.map(labelOf))].sort().slice(0, MAX_OPERATIONS);
-  const rows = Math.max(sources.length, operations.length, 1);
+  const rows = Math.max(sources.length, operations.length);
   const height = TOP + rows * ROW + 10;
   // each column uses the whole height, so that the lines of neighbouring boxes are apart
   const place = (index: number, count: number) => TOP + ((index + 0.5) * rows * ROW) / count - BOX / 2;

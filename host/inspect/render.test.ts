@@ -107,15 +107,18 @@ describe("the page", () => {
   const report = reportWith("calm");
   const page = pageOf(report);
 
-  test("has no script, no handler, no link, no form, and nothing from elsewhere", () => {
+  test("has no script, no handler, no link out of it, no form, and nothing from elsewhere", () => {
     const tags = new Set(tagsOf(page).map((tag) => /^<[!/]?([a-zA-Z0-9]+)/.exec(tag)?.[1] ?? tag));
     const allowed =
-      "DOCTYPE html head meta title style body h1 h2 p span table thead tbody tr th td bdi code pre svg text path rect g";
+      "DOCTYPE html head meta title style body header nav main footer h1 h2 p a span ul li dl dt dd figure table thead tbody tr th td bdi code pre svg text path rect g";
     assert.deepEqual(
       [...tags].filter((tag) => !allowed.split(" ").includes(tag)),
       [],
     );
-    assert.doesNotMatch(tagsOf(page).join(""), / (on\w+|src|srcdoc|href|xlink:href|style|action)=/);
+    assert.doesNotMatch(
+      tagsOf(page).join(""),
+      / (on\w+|src|srcdoc|href(?!="#[a-z-]+")|xlink:href|style|action)=/,
+    );
   });
 
   test("allows only its own style, by its hash", () => {
@@ -138,6 +141,14 @@ describe("the page", () => {
       /<path class="both encrypt"[^>]*><title>encrypt → keystore\.seal: requested and used, through functions/,
     );
   });
+});
+
+test("a page without host calls has no drawing, and says whether the code was read", () => {
+  const unread = pageOf(inspected(guest().subarray(0, 40)));
+  assert.match(unread, /<p>Unknown: the code was not read\.<\/p>/);
+  const none = pageOf(inspected(guest({})));
+  assert.match(none, /<p>No RPC requests or reaches a host call\.<\/p>/);
+  for (const page of [unread, none]) assert.doesNotMatch(page, /<svg|<figure/);
 });
 
 test("the graph marks operations that are used but not requested, and requested but not used", () => {

@@ -5,6 +5,7 @@ export const EXPIRY_KINDS = [
   "trust-key",
   "server-certificate",
   "client-certificate",
+  "revocation-list",
   "token",
   "secret-id",
 ] as const;

@@ -10,7 +10,9 @@ import { newSigner } from "../../test/support/minisign.ts";
 import { assertSentences, thrown } from "../../test/support/thrown.ts";
 import { KleidiError } from "../error.ts";
 import type { KnownCapabilities } from "../host-call.ts";
-import { type AdmitOptions, admit, examine as examineModule } from "./admission.ts";
+import { type AdmitOptions, admit } from "./admission.ts";
+import { admissionFaults } from "./admission-faults.ts";
+import { examine as examineModule } from "./examine.ts";
 
 const { parseWat } = await wabt();
 
@@ -479,6 +481,50 @@ test("admit reports a different digest before it checks signatures", (t) => {
   assert.throws(() => admit(optionsOf(path, "0".repeat(64), { trust })), {
     code: "digest-differs",
   });
+});
+
+test("admissionFaults gives the faults of every step at once", (t) => {
+  const bytes = withUse(manifest(row("keystore", "seal", "encrypt")), {
+    imports: SEAL + imported("env", "abort"),
+    status: CALL_SEAL,
+    fields: "(table 101 funcref)",
+  });
+  const { path } = file(t, bytes);
+  const trust = { keys: [{ name: "release", key: newSigner().publicKey }], threshold: 1, revoked: [] };
+  const options = optionsOf(path, "0".repeat(64), { trust });
+  const faults = admissionFaults(options);
+  assert.deepEqual(
+    faults.map(({ code }) => code),
+    [
+      "digest-differs",
+      "module-untrusted",
+      "module-invalid",
+      "module-invalid",
+      "module-ungranted",
+      "module-invalid",
+    ],
+  );
+  const [, , contract, authority, , limits] = faults.map(({ message }) => message);
+  assert.match(contract ?? "", /it imports the function "abort" from "env"/);
+  assert.match(authority ?? "", /kleidi_status can reach .*; add it there/);
+  assert.match(limits ?? "", /\b101 entries, at most 100\b/);
+  assert.throws(() => admit(options), { code: "digest-differs" });
+});
+
+test("admissionFaults leaves out the steps that need a module, a manifest or an RPC that is not there", (t) => {
+  const codes = (bytes: Uint8Array) => {
+    const { path, sha256 } = file(t, bytes);
+    return admissionFaults(optionsOf(path, sha256)).map(({ code, message }) => [code, message]);
+  };
+  assert.equal(codes(Buffer.from("bad")).length, 1);
+  assert.equal(codes(module("", undefined, [])).length, 1);
+  const noStatus = module("", `${MEMORY} ${RPCS.slice(1).join(" ")}`, [
+    bytesOf(manifest(row("crypto", "random", "status"))),
+  ]);
+  assert.equal(codes(noStatus).length, 1);
+  assert.deepEqual(codes(module("")), []);
+  const missing = join(file(t, new Uint8Array()).folder, "missing.wasm");
+  assert.equal(admissionFaults(optionsOf(missing, "")).length, 1);
 });
 
 test("examine parses a module of 32 MiB, and refuses one byte more unread", () => {

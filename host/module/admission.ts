@@ -5,24 +5,16 @@
 
 import { createHash } from "node:crypto";
 import { KleidiError } from "../error.ts";
-import { type KnownCapabilities, RPCS } from "../host-call.ts";
+import type { KnownCapabilities } from "../host-call.ts";
 import { FileFault, readRegular } from "../lib/files.ts";
-import { type Authority, authorityFaults, authorityOf, ungranted } from "./authority.ts";
-import { contractFaults, MAX_MODULE } from "./contract.ts";
-import { type Manifest, manifestSection, parseManifest } from "./manifest.ts";
+import { ungranted } from "./authority.ts";
+import { MAX_MODULE } from "./contract.ts";
+import { type ExaminedModule, examine } from "./examine.ts";
+import type { Manifest } from "./manifest.ts";
 import type { TrustPolicy } from "./trust/policy.ts";
 import { type TrustResult, trustModule } from "./trust/trust.ts";
-import { type Module, readModule } from "./wasm/module.ts";
-import { reach } from "./wasm/reach.ts";
+import type { Module } from "./wasm/module.ts";
 import { clampLimits } from "./wasm/rewrite.ts";
-
-/** A module that fulfils the provider contract (docs/ABI.md). */
-export interface ExaminedModule {
-  readonly manifest: Manifest;
-  readonly module: Module;
-  /** The host calls that each RPC can reach; equal to the requests of the manifest. */
-  readonly authority: readonly Authority[];
-}
 
 /** A module that the host may run. */
 export interface AdmittedModule extends ExaminedModule {
@@ -54,83 +46,71 @@ export interface AdmitOptions {
   readonly grantLine: (capability: string, operations: readonly string[]) => string;
 }
 
-/** Characters of the listed faults in one error message. */
-const MAX_FAULTS_TEXT = 1200;
 const PAGE = 65_536;
 
 /**
  * Reads and admits the module of a provider.
  * @returns the module, ready to be compiled
- * @throws KleidiError digest-differs, module-untrusted, module-invalid or module-ungranted, checked in this order
+ * @throws KleidiError digest-differs, module-untrusted, module-invalid or module-ungranted, checked in this order; `admissionFaults`
+ * gives all of them
  */
 export function admit(options: AdmitOptions): AdmittedModule {
-  const { name, trust, limits, grants, known, grantLine } = options;
-  const { bytes, sha256 } = readPinned(options);
-  const trusted = trust && { trusted: trustModule(trust, options, bytes, sha256) };
+  const { name, known } = options;
+  const { bytes, sha256 } = readModuleFile(options);
+  assertPinned(options, sha256);
+  const trusted = trustOf(options, bytes, sha256);
   const examined = examine(name, bytes, known);
-  const missing = ungranted(examined.manifest, grants, known);
-  if (missing.length > 0) throw ungrantedError(name, examined.manifest, missing, grantLine);
-  return { ...examined, bytes: withLimits(name, bytes, examined.module, limits), sha256, ...trusted };
+  assertGranted(options, examined.manifest);
+  return {
+    ...examined,
+    bytes: withLimits(options, bytes, examined.module),
+    sha256,
+    ...(trusted && { trusted }),
+  };
 }
 
-/** @throws KleidiError module-invalid, digest-differs */
-function readPinned({ name, module, sha256: pinned }: AdmitOptions): { bytes: Uint8Array; sha256: string } {
-  const action = `Cannot load provider "${name}"`;
+/** @throws KleidiError module-invalid */
+export function readModuleFile({ name, module }: AdmitOptions): { bytes: Uint8Array; sha256: string } {
   const bytes = readRegular(module, MAX_MODULE);
   if (bytes instanceof FileFault)
-    throw new KleidiError("module-invalid/file", `${action}: ${module} ${bytes.text}`, bytes.cause);
-  const sha256 = createHash("sha256").update(bytes).digest("hex");
-  if (sha256 !== pinned) {
     throw new KleidiError(
-      "digest-differs",
-      `${action}: the sha256 of ${module} is ${sha256}, the configuration pins ${pinned}`,
+      "module-invalid/file",
+      `Cannot load provider "${name}": ${module} ${bytes.text}`,
+      bytes.cause,
     );
-  }
-  return { bytes, sha256 };
+  return { bytes, sha256: createHash("sha256").update(bytes).digest("hex") };
 }
 
-/**
- * Checks a module against the provider contract, without running it and without a configuration.
- * @param provider the name used in error messages
- * @param bytes the whole module; at most 32 MiB are accepted
- * @param known the capabilities of this host
- * @throws KleidiError module-invalid, with the byte offset if the module cannot be parsed
- */
-export function examine(provider: string, bytes: Uint8Array, known: KnownCapabilities): ExaminedModule {
-  const action = `Cannot load provider "${provider}"`;
-  if (bytes.length > MAX_MODULE) {
-    throw moduleInvalid(`${action}: its module is ${bytes.length} bytes, at most ${MAX_MODULE} are allowed`);
-  }
-  let module: Module;
-  try {
-    module = readModule(bytes);
-  } catch (error) {
-    throw moduleInvalid(`${action}: its module cannot be read as WebAssembly: ${(error as Error).message}`);
-  }
-  const section = manifestSection(module.customSections);
-  if (typeof section === "string") throw moduleInvalid(`${action}: ${section}`);
-  const manifest = parseManifest(provider, section);
-  const broken = contractFaults(module).map(({ message }) => message);
-  if (broken.length > 0) throw moduleInvalid(`${action}: ${broken.join("; ").slice(0, MAX_FAULTS_TEXT)}`);
-  const reached = reach(module);
-  const authority = authorityOf(reached, RPCS);
-  const faults = authorityFaults(manifest, reached, authority, known);
-  if (faults.length > 0) throw moduleInvalid(`${action}: ${faults.join("; ").slice(0, MAX_FAULTS_TEXT)}`);
-  return { manifest, module, authority };
+/** @throws KleidiError digest-differs */
+export function assertPinned({ name, module, sha256: pinned }: AdmitOptions, sha256: string): void {
+  if (sha256 === pinned) return;
+  const found = `the sha256 of ${module} is ${sha256}, the configuration pins ${pinned}`;
+  throw new KleidiError("digest-differs", `Cannot load provider "${name}": ${found}`);
 }
 
-function withLimits(
-  provider: string,
+/** @throws KleidiError module-untrusted */
+export function trustOf(options: AdmitOptions, bytes: Uint8Array, sha256: string): TrustResult | undefined {
+  return options.trust && trustModule(options.trust, options, bytes, sha256);
+}
+
+/** @throws KleidiError module-ungranted */
+export function assertGranted({ name, grants, known, grantLine }: AdmitOptions, manifest: Manifest): void {
+  const missing = ungranted(manifest, grants, known);
+  if (missing.length > 0) throw ungrantedError(name, manifest, missing, grantLine);
+}
+
+/** @throws KleidiError module-invalid */
+export function withLimits(
+  { name, limits: { memoryBytes, tableEntries } }: AdmitOptions,
   bytes: Uint8Array,
   module: Module,
-  { memoryBytes, tableEntries }: AdmitOptions["limits"],
 ): Uint8Array {
   try {
     return clampLimits(bytes, module, { memoryPages: Math.floor(memoryBytes / PAGE), tableEntries });
   } catch (error) {
     throw new KleidiError(
       "module-invalid/limits",
-      `Cannot load provider "${provider}": ${(error as Error).message} (limits.memory, limits.tableEntries)`,
+      `Cannot load provider "${name}": ${(error as Error).message} (limits.memory, limits.tableEntries)`,
     );
   }
 }
@@ -163,8 +143,4 @@ function ungrantedError(
       ...lines,
     ].join("\n"),
   );
-}
-
-function moduleInvalid(message: string): KleidiError {
-  return new KleidiError("module-invalid/contract", message);
 }

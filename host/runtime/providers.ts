@@ -9,7 +9,8 @@ import { KleidiError, toKleidiError } from "../error.ts";
 import type { Gate } from "../host-call.ts";
 import { type KeyConfig, Keyset } from "../kms/keyset.ts";
 import type { Provider } from "../kms/provider.ts";
-import { type AdmittedModule, admit } from "../module/admission.ts";
+import { type AdmitOptions, type AdmittedModule, admit } from "../module/admission.ts";
+import { admissionFaults } from "../module/admission-faults.ts";
 import type { Wall } from "../sandbox/wall/build.ts";
 import { failureFields, type Logger } from "../telemetry/log.ts";
 import { EventLog } from "./event-log.ts";
@@ -136,13 +137,22 @@ async function closeAll(providers: readonly RunnableProvider[]): Promise<void> {
  * @throws KleidiError module-invalid, module-ungranted, module-untrusted, digest-differs
  */
 export function admitProvider(config: Config, provider: ProviderConfig): AdmittedModule {
-  return admit({
+  return admit(admitOptions(config, provider));
+}
+
+/** All reasons for which `admitProvider` refuses a provider's module; empty if it admits it. */
+export function providerFaults(config: Config, provider: ProviderConfig): KleidiError[] {
+  return admissionFaults(admitOptions(config, provider));
+}
+
+function admitOptions(config: Config, provider: ProviderConfig): AdmitOptions {
+  return {
     ...provider,
     trust: config.trust,
     grants: { ...provider.grants },
     known: KNOWN,
     grantLine: (...asked) => grantLine(config, provider.name, ...asked),
-  });
+  };
 }
 
 /**

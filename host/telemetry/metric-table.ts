@@ -189,7 +189,7 @@ export const METRICS = {
 
   kleidi_expiry_timestamp_seconds: {
     type: "gauge",
-    help: "The time at which it ends: signature and trust-key, after which a host that starts refuses a module, as read at the start; the certificates of the server (the first of its chain to end) and of the host, as read at the last connection; token (in a file, beyond which it cannot be renewed) and secret-id, as the server reported. Absent if it has no end or was not read.",
+    help: "The time at which it ends: signature and trust-key, after which a host that starts refuses a module, as read at the start; the certificates of the server (the first of its chain to end) and of the host, and the revocation lists, as read at the last connection; token (in a file, beyond which it cannot be renewed) and secret-id, as the server reported. Absent if it does not end or was not read.",
     labels: ["kind", "name"],
   },
   kleidi_expiry_warning_seconds: {

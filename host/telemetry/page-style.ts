@@ -1,5 +1,6 @@
 /** The style of the admin page and the Content-Security-Policy that allows only this style. */
 import { pageStyle } from "../lib/html.ts";
+import { STACKED_TABLES } from "../lib/html-table.ts";
 
 export const STYLE = pageStyle(`
 :root { color-scheme: light dark; --ink: #1b1f24; --soft: #505a66; --paper: #ffffff; --panel: #f4f6f8; --line: #cfd6dd;
@@ -38,16 +39,7 @@ ul { margin: .25rem 0; padding-left: 1.2rem; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .15rem 1rem; margin: 0; font-size: .9rem; }
 dt { color: var(--soft); }
 dd { margin: 0; }
-@media (max-width: 44rem) {
-  thead { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
-  table, caption, tbody, tr, th, td { display: block; }
-  tr { border-bottom: 1px solid var(--line); padding: .4rem 0; }
-  th, td { border: 0; padding: .1rem 0; }
-  td[data-label] { display: grid; grid-template-columns: 7rem 1fr; gap: .5rem; }
-  td[data-label]::before { content: attr(data-label); color: var(--soft); }
-  dl { grid-template-columns: 1fr; gap: 0; }
-  dd { margin-bottom: .35rem; }
-}
+${STACKED_TABLES}
 `);
 
 /** For the headers of the answer: `frame-ancestors` has no effect in the page itself. */

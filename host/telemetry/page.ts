@@ -1,11 +1,13 @@
 /** The admin page: the report as HTML. One page, without scripts and without external resources. */
 import { type Html, htmlTemplate } from "../lib/html.ts";
+import { tableTemplate } from "../lib/html-table.ts";
 import { replaceControlsInLines } from "../lib/text.ts";
 import { STYLE } from "./page-style.ts";
 import { BOUNDS, type Reached } from "./recorder.ts";
 import type { HostReport, KeyReport, ModuleReport, ProviderReport } from "./report.ts";
 
 const html = htmlTemplate(replaceControlsInLines);
+const toTable = tableTemplate(html);
 
 type Mood = "good" | "mild" | "bad";
 
@@ -144,24 +146,15 @@ function reachedTable(reached: readonly Reached[]): Html {
   );
 }
 
-/** Renders a table. On a narrow screen each cell shows its column name; the ARIA roles keep it a table in that layout. */
 function table(
   caption: string,
-  head: readonly string[],
+  columns: readonly string[],
   rows: readonly (readonly (string | Html)[])[],
   emptyText: string,
 ): Html {
-  if (rows.length === 0) return html`<p class="soft">${emptyText}</p>`;
-  const cells = (row: readonly (string | Html)[]) =>
-    row.map((cell, i) =>
-      i === 0
-        ? html`<th scope="row" role="rowheader">${cell}</th>`
-        : html`<td role="cell" data-label="${head[i]}"><span>${cell}</span></td>`,
-    );
-  return html`<table role="table"><caption>${caption}</caption>
-<thead role="rowgroup"><tr role="row">${head.map((title) => html`<th scope="col" role="columnheader">${title}</th>`)}</tr></thead>
-<tbody role="rowgroup">${rows.map((row) => html`<tr role="row">${cells(row)}</tr>\n`)}</tbody></table>
-`;
+  return rows.length === 0
+    ? html`<p class="soft">${emptyText}</p>`
+    : toTable({ name: { caption }, columns, rows });
 }
 
 function badge(text: string, mood: Mood): Html {

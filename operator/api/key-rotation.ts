@@ -1,17 +1,9 @@
 /** KeyRotation: the change from one key_id to another. Its spec never changes; each reconcile derives its phase again. */
 import { z } from "zod";
+import { STEPS } from "../../host/rotation/decision.ts";
 import { conditions, count, hash, listBy, ruled, text, time } from "./fields.ts";
 
-export const PHASES = [
-  "Staging",
-  "Promoting",
-  "Waiting",
-  "Migrating",
-  "Verifying",
-  "Retirable",
-  "Done",
-  "Blocked",
-] as const;
+export const PHASES = [...STEPS, "Blocked"] as const;
 
 export const keyRotationSpec = ruled(
   z.object({

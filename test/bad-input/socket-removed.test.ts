@@ -63,7 +63,7 @@ test("a socket whose folder was emptied or made again is bound again, with its l
   assert.match(fixture.run("serve").stderr, /a process is serving there already/);
 });
 
-test("a file in its place is told and not removed; without it, the socket is bound again", async () => {
+test("a file in its place is reported and not removed; without it, the socket is bound again", async () => {
   rmSync(socket);
   writeFileSync(socket, "");
   await untilWell(async () => {

@@ -1,10 +1,12 @@
-/** `kleidi check` fails where `kleidi serve` refuses, and tells the state of a host that serves. */
+/** `kleidi check` fails where `kleidi serve` refuses, and reports the state of a host that serves. */
 import assert from "node:assert/strict";
 import { chmodSync, chownSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, test } from "node:test";
 import { freePort } from "../support/admin.ts";
 import { Fixture, localConfig } from "../support/fixture.ts";
+import { call, guest, hostCall, row } from "../support/inspected.ts";
+import { newSigner } from "../support/minisign.ts";
 import { untilWell } from "../support/until-well.ts";
 
 const isRoot = process.getuid?.() === 0;
@@ -65,7 +67,7 @@ describe("check and serve both refuse", () => {
     ["a missing folder of the log", "log", /none does not exist/, { log: { file: "none/kleidi.log" } }],
     ["a missing folder of the audit log", "audit", /audit does not exist/, audit],
     [
-      "an audit log that is none",
+      "a file that is not an audit log",
       "audit",
       /last lines is not a line of an audit log/,
       audit,
@@ -99,6 +101,27 @@ describe("check and serve both refuse", () => {
   });
 });
 
+test("check reports all reasons for which a module is refused, not only the first", () => {
+  const module = join(fixture.folder, "other.wasm");
+  const rows = [row("state", "get", "status")];
+  writeFileSync(
+    module,
+    guest({ imports: hostCall("state", "put"), bodies: { status: call("state", "put") }, rows }),
+  );
+  const providers = { local: { module, sha256: "0".repeat(64), grants: { keystore: { keys: ["kek"] } } } };
+  const trust = { keys: [{ name: "release", key: newSigner().publicKey }] };
+  fixture.write(localConfig([KEY], { providers, trust }));
+  const sentences = [
+    /the configuration pins 0{64}/,
+    /trust requires signatures/,
+    /requests kleidi:state get in status, .*can reach kleidi:state put/,
+    /does not grant:\n {2}state get in status/,
+  ];
+  const failed = failures().filter(({ subject }) => subject === "provider local");
+  assert.equal(failed.length, sentences.length);
+  for (const [i, sentence] of sentences.entries()) assert.match(failed[i]?.detail ?? "", sentence);
+});
+
 describe("check finds what the user that serves may not write", () => {
   const cases: [what: string, subject: string, changes: object][] = [
     ["the folder of the socket", "socket", { listen: { socket: "others/kms.sock" } }],
@@ -118,7 +141,7 @@ describe("check finds what the user that serves may not write", () => {
     });
 });
 
-describe("beside a host that serves, check tells", () => {
+describe("beside a host that serves, check reports", () => {
   async function serve(changes: Record<string, unknown> = {}): Promise<void> {
     const admin = { listen: `127.0.0.1:${await freePort()}` };
     fixture.write(localConfig([KEY], { admin, ...changes }));

@@ -43,7 +43,7 @@ test("a path that is too long for a socket is refused before anything is written
   assert.match(stderr, /is 1[0-9]{2} bytes, a socket has at most 100; give a shorter folder/);
 });
 
-test("a failure of key init is told with its reason", () => {
+test("a failure of key init is reported with its reason", () => {
   mkdirSync(join(folder, "keys"), { mode: 0o700 });
   writeFileSync(join(folder, "keys", "quickstart.json"), "{}");
   const { status, stderr } = quickstart("--folder", folder, "--once");

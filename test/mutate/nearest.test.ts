@@ -43,6 +43,6 @@ test("the file's own tests come first, then tests in its folder with a similar n
   assert.deepEqual(nearestTests(root, "host/a/trust-rules.ts", 3), [...near, "host/b/b.test.ts"]);
 });
 
-test("where no test is within that distance, the nearest ones are run", () => {
+test("if no test is within that distance, the nearest ones are run", () => {
   assert.deepEqual(nearestTests(root, "host/c/far.ts", 1), ["test/far-too.test.ts", "test/far.test.ts"]);
 });

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { KNOWN } from "../../host/capabilities/registry.ts";
-import { examine } from "../../host/module/admission.ts";
+import { examine } from "../../host/module/examine.ts";
 import { Child } from "../../host/sandbox/child.ts";
 import { localModule } from "../support/fixture.ts";
 import { theWall } from "../support/wall.ts";

@@ -153,7 +153,7 @@ for (const [wall, script, remedy] of REMEDIES) {
   });
 }
 
-test("where no wall can be built, the host does not start and names the remedy", async () => {
+test("if no wall can be built, the host does not start and names the remedy", async () => {
   const fixture = new Fixture({ keepOutput: true });
   try {
     const sandbox = { programs: programs({}) };

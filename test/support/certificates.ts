@@ -39,6 +39,8 @@ export interface AuthorityOptions {
 export interface RevocationList {
   /** the certificates in the list */
   readonly revoked?: readonly Certificate[];
+  /** in place of one; the list is 60 days old then */
+  readonly endsInDays?: number;
   /** it expired yesterday */
   readonly expired?: boolean;
 }
@@ -108,15 +110,16 @@ export class Authority {
   }
 
   /** A file with a revocation list, signed now. */
-  revocations(id: string, { revoked = [], expired = false }: RevocationList = {}): string {
+  revocations(id: string, options: RevocationList = {}): string {
+    const { revoked = [], expired = false, endsInDays } = options;
     const own = ["-config", "ca.cnf", "-cert", "ca.pem", "-keyfile", "ca-key.pem"];
     for (const { cert } of revoked) this.#openssl("ca", ...own, "-revoke", cert);
     const now = Date.now();
     const times = [
       "-crl_lastupdate",
-      asn1Time(now - 2 * DAY_MS),
+      asn1Time(now - (endsInDays === undefined ? 2 : 60) * DAY_MS),
       "-crl_nextupdate",
-      asn1Time(now + (expired ? -DAY_MS : DAY_MS)),
+      asn1Time(now + (endsInDays ?? (expired ? -1 : 1)) * DAY_MS),
     ];
     this.#openssl("ca", "-gencrl", ...own, ...times, "-out", `${id}.crl.pem`);
     return join(this.folder, `${id}.crl.pem`);

@@ -12,18 +12,25 @@ import { requireDebian } from "./debian.ts";
 const run = promisify(execFile);
 
 export class Swtpm {
-  readonly folder = mkdtempSync(join(tmpdir(), "kleidi-swtpm-"));
+  readonly folder: string;
   readonly #port: number | undefined;
   #process: ChildProcess | undefined;
 
-  private constructor(port: number | undefined) {
+  private constructor(port: number | undefined, folder: string) {
     this.#port = port;
+    this.folder = folder;
   }
 
-  /** Starts one that listens on a Unix socket, or on two TCP ports of the loopback address. */
-  static async start(kind: "unix" | "tcp" = "unix"): Promise<Swtpm> {
+  /**
+   * Starts one that listens on a Unix socket, or on two TCP ports of the loopback address.
+   * @param folder of its state and its socket; stop() removes it
+   */
+  static async start(
+    kind: "unix" | "tcp" = "unix",
+    folder = mkdtempSync(join(tmpdir(), "kleidi-swtpm-")),
+  ): Promise<Swtpm> {
     requireDebian(["swtpm", "tpm2-tools"]);
-    const swtpm = new Swtpm(kind === "tcp" ? await freePorts() : undefined);
+    const swtpm = new Swtpm(kind === "tcp" ? await freePorts() : undefined, folder);
     await swtpm.start();
     return swtpm;
   }

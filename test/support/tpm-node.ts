@@ -2,6 +2,7 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { Fixture, root, sha256Of } from "./fixture.ts";
+import { Swtpm } from "./swtpm.ts";
 
 export const tpmModule = join(root, "providers", "tpm.wasm");
 
@@ -13,6 +14,18 @@ export interface TpmNodeOptions {
   readonly others?: readonly string[];
   /** Whether the provider may have sealed data from the TPM. */
   readonly unseal?: boolean;
+}
+
+/** Gives a new TPM, and a host's folder with a key "kek" in it, to a test. */
+export async function withTpm(work: (tpm: Swtpm, node: Fixture) => Promise<void>): Promise<void> {
+  const tpm = await Swtpm.start("unix");
+  const node = tpmNode(tpm);
+  try {
+    await work(tpm, node);
+  } finally {
+    await node.close();
+    await tpm.stop();
+  }
 }
 
 /** @param key changes to the key in the configuration */

@@ -8,6 +8,7 @@ import { createAdmin, listenOnAddress } from "../../host/telemetry/admin.ts";
 import type { HostReport } from "../../host/telemetry/report.ts";
 import { buildGuests } from "../guests/build.ts";
 import { ask, freePort } from "../support/admin.ts";
+import { accessFaults, assertContrast } from "../support/browser-checks.ts";
 import { Chromium, type Tab } from "../support/chromium.ts";
 import { Fixture, localConfig, localModule, root, sha256Of } from "../support/fixture.ts";
 import { untilWell } from "../support/until-well.ts";
@@ -81,51 +82,6 @@ function hostileReport(): HostReport {
   };
 }
 
-/** The contrast of every element with its own text against its background (WCAG 2.2, 1.4.3). */
-const CONTRASTS = `(() => {
-  const parse = (text) => text.match(/[\\d.]+/g).map(Number);
-  const luminance = ([r, g, b]) => [r, g, b].map((c) => c / 255).map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4))
-    .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
-  const behind = (element) => {
-    for (let at = element; at; at = at.parentElement) {
-      const color = parse(getComputedStyle(at).backgroundColor);
-      if (color.length === 3 || color[3] > 0) return color;
-    }
-    return [255, 255, 255];
-  };
-  return [...document.body.querySelectorAll("*")]
-    .filter((element) => [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim() !== ""))
-    .map((element) => {
-      const [a, b] = [luminance(parse(getComputedStyle(element).color)), luminance(behind(element))];
-      return [element.outerHTML.slice(0, 80), (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05)];
-    });
-})()`;
-
-/** The requirements of a screen reader; empty if all are met. */
-const ACCESS = `(() => {
-  const faults = [];
-  const all = (what) => [...document.querySelectorAll(what)];
-  if (!document.documentElement.lang) faults.push("no language");
-  if (!document.title) faults.push("no title");
-  if (all("main").length !== 1) faults.push("no main");
-  if (all("h1").length !== 1) faults.push("no h1");
-  let level = 1;
-  for (const heading of all("h1, h2, h3, h4")) {
-    const own = Number(heading.tagName[1]);
-    if (own > level + 1) faults.push("skipped to " + heading.outerHTML);
-    level = own;
-  }
-  for (const table of all("table")) {
-    if (!table.caption?.textContent.trim()) faults.push("a table without a caption");
-    if (table.querySelectorAll("thead th[scope=col]").length === 0) faults.push("a table without headers");
-    for (const row of table.tBodies[0].rows)
-      if (row.querySelectorAll("th[scope=row]").length !== 1) faults.push("a row without a header");
-  }
-  for (const time of all("time")) if (Number.isNaN(Date.parse(time.dateTime))) faults.push("an invalid time");
-  for (const section of all("section")) if (!section.getAttribute("aria-label")) faults.push("a section without a name");
-  return faults;
-})()`;
-
 describe("the admin page in Chromium", () => {
   let browser: Chromium;
   let tab: Tab;
@@ -142,9 +98,7 @@ describe("the admin page in Chromium", () => {
     tab.events.complaints.length = 0;
     await tab.go(url);
     for (const scheme of ["light", "dark"] as const) {
-      await tab.scheme(scheme);
-      for (const [what, ratio] of await tab.value<[string, number][]>(CONTRASTS))
-        assert.ok(ratio >= 4.5, `${ratio} in ${scheme}: ${what}`);
+      await assertContrast(tab, scheme);
       for (const width of WIDTHS) {
         await tab.resize(width);
         const wide = await tab.value<number>("document.documentElement.scrollWidth");
@@ -152,7 +106,7 @@ describe("the admin page in Chromium", () => {
         await tab.screenshot(join(PICTURES, `${name}-${scheme}-${width}.png`));
       }
     }
-    assert.deepEqual(await tab.value(ACCESS), []);
+    assert.deepEqual(await accessFaults(tab), []);
     assert.deepEqual(tab.events.requests, [url]);
     assert.deepEqual(tab.events.complaints, []);
   }

@@ -4,8 +4,8 @@ import { test } from "node:test";
 import { KmsClient } from "../../host/grpc/client.ts";
 import { requireDebian } from "../support/debian.ts";
 import { Fixture } from "../support/fixture.ts";
-import { Swtpm } from "../support/swtpm.ts";
-import { tpmNode } from "../support/tpm-node.ts";
+import type { Swtpm } from "../support/swtpm.ts";
+import { withTpm } from "../support/tpm-node.ts";
 
 requireDebian(["swtpm", "tpm2-tools"]);
 
@@ -13,17 +13,6 @@ const plaintext = new Uint8Array(32).fill(0x5a);
 const HANDLE = "0x81000001";
 /** As providers/tpm/README.md shows it. */
 const ATTRIBUTES = "fixedtpm|fixedparent|sensitivedataorigin|userwithauth|noda|restricted|decrypt";
-
-async function withTpm(work: (tpm: Swtpm, node: Fixture) => Promise<void>): Promise<void> {
-  const tpm = await Swtpm.start("unix");
-  const node = tpmNode(tpm);
-  try {
-    await work(tpm, node);
-  } finally {
-    await node.close();
-    await tpm.stop();
-  }
-}
 
 async function takeOwnership(tpm: Swtpm): Promise<void> {
   await tpm.tool("tpm2_changeauth", "-c", "owner", "secret");

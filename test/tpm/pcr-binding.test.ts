@@ -4,26 +4,14 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { requireDebian } from "../support/debian.ts";
-import type { Fixture } from "../support/fixture.ts";
-import { Swtpm } from "../support/swtpm.ts";
-import { tpmNode } from "../support/tpm-node.ts";
+import type { Swtpm } from "../support/swtpm.ts";
+import { withTpm } from "../support/tpm-node.ts";
 
 requireDebian(["swtpm", "tpm2-tools"]);
 
 const SHA1_ONLY = "sha1:all+sha256:none+sha384:none+sha512:none";
 const SHA256_ONLY = "sha1:none+sha256:all+sha384:none+sha512:none";
 const ALL = "sha1:all+sha256:all+sha384:all+sha512:all";
-
-async function withTpm(work: (tpm: Swtpm, node: Fixture) => Promise<void>): Promise<void> {
-  const tpm = await Swtpm.start("unix");
-  const node = tpmNode(tpm);
-  try {
-    await work(tpm, node);
-  } finally {
-    await node.close();
-    await tpm.stop();
-  }
-}
 
 /** The banks change at the next start of the TPM. */
 async function allocate(tpm: Swtpm, banks: string): Promise<void> {

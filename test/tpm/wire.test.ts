@@ -277,7 +277,7 @@ describe("an earlier response in place of a later one", () => {
 describe("an attacker on the connection", () => {
   const kinds = [CC.HMAC, CC.CreatePrimary, CC.StartAuthSession, CC.Load, CC.GetCapability, STARTUP];
 
-  test("who cuts it in the middle of a response makes the call fail with UNAVAILABLE", async () => {
+  test("cuts it in the middle of a response: the call fails with UNAVAILABLE", async () => {
     for (const code of kinds)
       for (const length of [0, 3, 10, 13]) {
         const change: Change = (response) => ({ send: response.subarray(0, length), thenCut: true });
@@ -288,14 +288,14 @@ describe("an attacker on the connection", () => {
       }
   });
 
-  test("who delays a response does not delay the end of the call, and the late response is ignored", async () => {
+  test("delays a response: the call ends in time, and the late response is ignored", async () => {
     const how = await attack({ code: CC.HMAC, change: (response) => ({ send: response, afterMs: 2_600 }) });
     assert.ok(how === "UNAVAILABLE" || how === "DEADLINE_EXCEEDED", how);
     await proxy.allGiven();
     await opens(sealed);
   });
 
-  test("who sends garbage gets no result, and calls succeed when the TPM's responses arrive again", async () => {
+  test("sends random bytes: no result is returned, and calls succeed when the TPM's responses arrive again", async () => {
     const garbage: Change[] = [
       () => randomBytes(64),
       () => randomBytes(5000),

@@ -1,18 +1,24 @@
-/** The ends of the certificates of a connection: of the server's chain, and of the host's own. */
+/** The ends of the certificates of a connection: of the server's chain, of the host's own, and of the revocation lists. */
 import type { X509Certificate } from "node:crypto";
 import type { DetailedPeerCertificate } from "node:tls";
 import { type Expiry, warningBefore } from "../../lib/expiry.ts";
 import { replaceNonAscii } from "../../lib/text.ts";
+import { revocationTimes } from "./crl.ts";
 
 export interface CertificateEnd extends Pick<Expiry, "at" | "warningMs"> {
-  /** The common name of the certificate's subject. */
+  /** The common name of the certificate's subject, or the place of a list, such as `list 2`. */
   readonly subject: string;
 }
 
-/** By the certificate that a warning names. */
-export interface CertificateEnds {
-  readonly "server-certificate"?: CertificateEnd | undefined;
+/** The ends of what the files of `tls` contain, as they were last read. */
+export interface FileEnds {
   readonly "client-certificate"?: CertificateEnd | undefined;
+  readonly "revocation-list"?: CertificateEnd | undefined;
+}
+
+/** By the object that a warning names. */
+export interface CertificateEnds extends FileEnds {
+  readonly "server-certificate"?: CertificateEnd | undefined;
 }
 
 /** More certificates than a chain has. */
@@ -39,6 +45,16 @@ export function endOfCertificates(certificates: readonly X509Certificate[]): Cer
         validToDate.getTime(),
       ),
     ),
+  );
+}
+
+/** @returns the end of the list that ends first; undefined if none ends */
+export function endOfLists(lists: readonly string[]): CertificateEnd | undefined {
+  return earliest(
+    lists.flatMap((list, i) => {
+      const times = revocationTimes(list);
+      return times === undefined ? [] : [endOf(`list ${i + 1}`, times.thisUpdate, times.nextUpdate)];
+    }),
   );
 }
 

@@ -1,6 +1,7 @@
 /** Checks the files that a grant of an origin names (TLS and secrets), for `kleidi check`. Sends nothing. */
 import { type Finding, withEnd } from "../../finding.ts";
 import type { GrantContext } from "../capability.ts";
+import type { CertificateEnd, FileEnds } from "./certificate-end.ts";
 import { Dialer } from "./dial.ts";
 import { Unreachable } from "./exchange.ts";
 import type { NetConfig } from "./grant.ts";
@@ -9,8 +10,19 @@ import { secretFileFaults } from "./login/secret-files.ts";
 const HINT =
   "The user that the host runs as must be able to read the files, and no other user those with secrets (docs/operate/credentials.md).";
 
-const RENEW =
-  "Put a newer certificate and its key where tls.certificate and tls.key are; the host reads them at its next connection.";
+/** What a file of `tls` contains and ends. */
+const ENDING = {
+  "client-certificate": {
+    subject: "certificate",
+    name: (subject: string) => `that of the host, ${subject},`,
+    hint: "Put a newer certificate and its key where tls.certificate and tls.key are; the host reads them at its next connection.",
+  },
+  "revocation-list": {
+    subject: "revocation lists",
+    name: (subject: string) => `${subject} of tls.crl`,
+    hint: "Put the newest list of its CA into tls.crl, with a timer, more often than it expires; after its end no server is trusted. The host reads the file at its next connection.",
+  },
+} as const;
 
 export function checkFiles({ grants }: GrantContext<NetConfig>): Finding[] {
   return [...grants].flatMap(([name, net]) => {
@@ -19,23 +31,26 @@ export function checkFiles({ grants }: GrantContext<NetConfig>): Finding[] {
     if (faults.length === 0)
       return [
         { subject, ok: true, detail: "the files of tls and credential are usable" },
-        ...certificateFindings(name, net),
+        ...endFindings(name, net),
       ];
     return faults.map((detail): Finding => ({ subject, ok: false, detail, hint: HINT }));
   });
 }
 
 /**
- * Reports on the end of the host's own certificate; nothing if there is none.
+ * Reports on the ends of the host's own certificate and of the revocation lists; nothing of those that are not configured.
  * @throws Unreachable a file of `tls` is unusable
  */
-export function certificateFindings(provider: string, net: NetConfig): Finding[] {
-  const end = new Dialer(net).ownEnd();
-  if (end === undefined) return [];
-  const subject = `net ${provider} certificate`;
-  const detail = `that of the host, ${end.subject}, is valid until ${new Date(end.at).toISOString().slice(0, 10)}`;
-  if (end.at <= Date.now()) return [{ subject, ok: false, detail, hint: RENEW }];
-  return [withEnd({ subject, ok: true, detail }, end, RENEW)];
+export function endFindings(provider: string, net: NetConfig): Finding[] {
+  const ends = Object.entries(new Dialer(net).fileEnds()) as [keyof FileEnds, CertificateEnd?][];
+  return ends.flatMap(([kind, end]) => {
+    if (end === undefined) return [];
+    const { subject, name, hint } = ENDING[kind];
+    const expired = end.at <= Date.now();
+    const detail = `${name(end.subject)} ${expired ? "expired on" : "is valid until"} ${new Date(end.at).toISOString().slice(0, 10)}`;
+    const found = { subject: `net ${provider} ${subject}`, ok: !expired, detail };
+    return [expired ? { ...found, hint } : withEnd(found, end, hint)];
+  });
 }
 
 function tlsFaults(net: NetConfig): string[] {

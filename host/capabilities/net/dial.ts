@@ -6,7 +6,7 @@ import { connect as connectPlain, isIP, type Socket } from "node:net";
 import { type ConnectionOptions, connect as connectTls, TLSSocket } from "node:tls";
 import { withDeadline } from "../../lib/deadline.ts";
 import { addressFault, Networks } from "./addresses.ts";
-import { type CertificateEnd, type CertificateEnds, endOfChain } from "./certificate-end.ts";
+import { type CertificateEnds, endOfChain, type FileEnds } from "./certificate-end.ts";
 import { Unreachable } from "./exchange.ts";
 import { codeOf, connectionFault, resolverFault } from "./faults.ts";
 import { firstConnection } from "./first-connection.ts";
@@ -89,10 +89,10 @@ export class Dialer {
     if (this.secure) this.#context.assertIntact();
   }
 
-  /** The end of the host's own certificate; undefined if there is none. @throws Unreachable a file is unusable */
-  ownEnd(): CertificateEnd | undefined {
+  /** The ends of the host's own certificate and of the revocation lists. @throws Unreachable a file is unusable */
+  fileEnds(): FileEnds {
     this.assertFiles();
-    return this.secure ? this.#context.ownEnd : undefined;
+    return this.secure ? this.#context.ends : {};
   }
 
   #allowed(addresses: readonly string[]): readonly string[] {
@@ -149,7 +149,7 @@ export class Dialer {
         if (socket instanceof TLSSocket)
           this.#onEnds({
             "server-certificate": endOfChain(socket.getPeerCertificate(true)),
-            "client-certificate": this.#context.ownEnd,
+            ...this.#context.ends,
           });
         resolve(socket);
       });

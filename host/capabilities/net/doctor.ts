@@ -4,7 +4,7 @@
  */
 import { type Finding, withEnd } from "../../finding.ts";
 import type { Examined, GrantContext } from "../capability.ts";
-import { certificateFindings } from "./check.ts";
+import { endFindings } from "./check.ts";
 import { examineOrigin } from "./examine.ts";
 import { CredentialRefused, Unreachable } from "./exchange.ts";
 import type { NetConfig } from "./grant.ts";
@@ -32,7 +32,9 @@ export async function examineOrigins({ grants }: GrantContext<NetConfig>): Promi
 
 async function examineProvider(subject: string, provider: string, net: NetConfig): Promise<Finding[]> {
   const steps = await examineOrigin(net, TIMEOUT_MS);
-  const findings = steps.map(
+  // First: an end can be the reason for which the connection fails.
+  const ends = steps[0]?.step === "files" ? [] : endFindings(provider, net);
+  const connected = steps.map(
     ({ step, ok, detail, end }): Finding =>
       withEnd(
         { subject: `${subject} ${step}`, ok, detail, ...(ok ? {} : { hint: REMEDIES[step] }) },
@@ -40,7 +42,7 @@ async function examineProvider(subject: string, provider: string, net: NetConfig
         "Have the certificate of the server renewed: after its end, no connection is made.",
       ),
   );
-  if (findings.every(({ ok }) => ok)) findings.push(...certificateFindings(provider, net));
+  const findings = [...ends, ...connected];
   if (net.credential === undefined || findings.some(({ ok }) => !ok)) return findings;
   return [...findings, ...(await login(subject, provider, net, net.credential))];
 }

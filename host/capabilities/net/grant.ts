@@ -64,7 +64,7 @@ const tls = field(
       crl: field(path().exactOptional(), {
         expected: "the path of a PEM file",
         meaning:
-          "The revocation lists of the CAs in `ca`, one for every CA of the server's chain, read again when it changes. Needs `ca`. With an expired list, every connection is refused.",
+          "The revocation lists of the CAs in `ca`, one for every CA of the server's chain, read again when it changes. Needs `ca`. With an expired list, every connection is refused; `check`, `doctor` and the alert `KleidiExpires` warn before.",
         example: "/etc/kleidi/vault-crl.pem",
         absent: "nothing is looked up as revoked",
       }),

@@ -3,7 +3,7 @@ import { statSync } from "node:fs";
 import { createSecureContext, type SecureContext } from "node:tls";
 import { FileFault, readRegular, systemFault } from "../../lib/files.ts";
 import { readSecretFile } from "../../lib/secret-files.ts";
-import { type CertificateEnd, endOfCertificates } from "./certificate-end.ts";
+import { type CertificateEnd, endOfCertificates, endOfLists, type FileEnds } from "./certificate-end.ts";
 import { Unreachable } from "./exchange.ts";
 import { codeOf } from "./faults.ts";
 import { type PemFile, readPem } from "./pem.ts";
@@ -35,6 +35,7 @@ export class TlsContext {
   readonly #tls: TlsTarget;
   readonly #warn: (why: string) => void;
   #cached: { readonly stamp: string; readonly context: SecureContext } | undefined;
+  #listEnd: CertificateEnd | undefined;
   #pair: Pair | undefined;
   #lastWarning: string | undefined;
   #caFaults: readonly string[] = [];
@@ -58,9 +59,10 @@ export class TlsContext {
       pair?.stamp,
     ]);
     if (this.#cached?.stamp === stamp) return this.#cached.context;
+    const lists = crl === undefined ? undefined : listsOf(crl);
     const trusted = {
       ...(ca === undefined ? {} : { ca: this.#authorities(ca) }),
-      ...(crl === undefined ? {} : { crl: listsOf(crl) }),
+      ...(lists && { crl: lists }),
       // Any certificate in the file is an end of the chain, as for Go and curl. With lists, OpenSSL wants the chain up to its root.
       allowPartialTrustChain: ca !== undefined && crl === undefined,
     };
@@ -68,6 +70,7 @@ export class TlsContext {
     const minVersion = minimum === "1.3" ? "TLSv1.3" : "TLSv1.2";
     const what = [ca && `tls.ca ${ca}`, crl && `tls.crl ${crl}`].filter(Boolean).join(", ");
     const context = usable(what, () => createSecureContext({ minVersion, ...trusted, ...own }));
+    this.#listEnd = lists && endOfLists(lists);
     this.#cached = { stamp, context };
     return context;
   }
@@ -88,9 +91,9 @@ export class TlsContext {
     return certificates.map((each) => each.toString());
   }
 
-  /** The end of the host's own certificate, as `get` last read it. */
-  get ownEnd(): CertificateEnd | undefined {
-    return this.#pair?.end;
+  /** The ends of the host's own certificate and of the revocation lists, as `get` last read them. */
+  get ends(): FileEnds {
+    return { "client-certificate": this.#pair?.end, "revocation-list": this.#listEnd };
   }
 
   /**

@@ -7,14 +7,14 @@ import { parsePointer } from "./pointer.ts";
 
 const uses = parsePointer("/uses");
 
-test("uses are a whole number; 0 is no limit, and a number below is none left", () => {
+test("uses are a whole number; 0 means that they are not limited, and a negative number that none is left", () => {
   const found = [undefined, null, "10", 1.5, Number.NaN, {}, 0, 10, -1].map((value) =>
     usesIn({ uses: value }, uses),
   );
   assert.deepEqual(found, [...Array(7).fill(undefined), 10, 0]);
 });
 
-test("a secret id without an end has the year 1, and nonsense is no end", () => {
+test("a secret id that does not expire has the year 1, and a malformed end is ignored", () => {
   const pointers = { uses, end: parsePointer("/end"), life: parsePointer("/life") };
   for (const end of ["0001-01-01T00:00:00Z", "soon", 5e99, null])
     assert.equal(secretLimit({ end, life: "x" }, pointers).end, undefined);
@@ -22,7 +22,7 @@ test("a secret id without an end has the year 1, and nonsense is no end", () => 
   assert.deepEqual(end, { at: Date.parse("2027-01-31T00:00:00Z"), lifeMs: 60_000 });
 });
 
-test("a token ends for good by its longest life, or where it cannot be renewed", () => {
+test("a token ends for good by its longest life, or if it cannot be renewed", () => {
   const names = ["ttl", "life", "most", "created", "renewable"] as const;
   const at = Object.fromEntries(names.map((name) => [name, parsePointer(`/${name}`)]));
   const pointers = { uses, ...(at as Record<(typeof names)[number], readonly string[]>) };
