@@ -134,6 +134,12 @@ export const ERRORS = {
   "state-invalid": {
     hint: "Fix the problem named above. Restore a damaged record from its backup: without it, data encrypted with its key may be lost.",
   },
+  "history-invalid": {
+    hint: 'Restore the history from the backup of its folder. If there is none, "kleidi key recover" begins again from the configuration (docs/recovery.md).',
+  },
+  "key-change-refused": {
+    hint: "Nothing was changed. Wait, or fix the problem named above. --force overrides it, and the history records that.",
+  },
   "path-refused": {
     hint: "The system refuses a path. Run the command named above, then try again.",
   },
