@@ -43,6 +43,8 @@ test("each error code has its gRPC code", () => {
     "state-invalid": 13,
     "wall-missing": 13,
     "key-not-made": 13,
+    "history-invalid": 13,
+    "key-change-refused": 13,
   });
 });
 

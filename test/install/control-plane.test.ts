@@ -1,5 +1,6 @@
 /**
- * Runs every command of docs/install-api-server.md and docs/recovery.md, in order, on a machine with a real systemd, etcd and kube-apiserver.
+ * Runs every command of docs/install-api-server.md, docs/recovery.md and "Rotate a key by hand" of docs/running.md, in order, on a machine with a
+ * real systemd, etcd and kube-apiserver.
  * Each test causes the loss, follows the section about it, and then reads every Secret.
  */
 import assert from "node:assert/strict";
@@ -9,6 +10,7 @@ import { after, before, describe, test } from "node:test";
 import { parse, stringify } from "yaml";
 import { builtPackages, OLD } from "../packages/built.ts";
 import { requireDebian } from "../support/debian.ts";
+import { ageHistory } from "../support/history.ts";
 import { Page } from "../support/page.ts";
 import { ControlPlane } from "./control-plane.ts";
 
@@ -18,6 +20,9 @@ const KLEIDI = /^k8s:enc:kms:v2:kleidi/;
 const systemd = new Page("install-systemd.md");
 const installation = new Page("install-api-server.md");
 const recovery = new Page("recovery.md");
+const running = new Page("running.md");
+const HISTORY = "etc/kleidi/kleidi.history.jsonl";
+const DAY = 86_400_000;
 
 describe("a control plane without a distribution", () => {
   const machine = new ControlPlane();
@@ -52,6 +57,21 @@ describe("a control plane without a distribution", () => {
     const [shown = ""] = page.blocks(heading, "yaml");
     const merged = overlay(parse(readFileSync(configuration, "utf8")), parse(shown));
     writeFileSync(configuration, stringify(merged));
+  }
+
+  /** Runs a block whose first command must fail. @returns its message */
+  function refused(block: string): string {
+    const { status, text } = machine.run(`set -e\n${block}`);
+    assert.equal(status, 1, text);
+    return text;
+  }
+
+  /** The waits of the rotation are over: all that the history knows is a day older. */
+  function age(): void {
+    const marks = ["etc/kleidi", "var/lib/kleidi/keys"].map((each) =>
+      join(machine.root, each, "kleidi.history.mark"),
+    );
+    ageHistory(join(machine.root, HISTORY), marks, DAY);
   }
 
   function restartApiServer(): void {
@@ -141,8 +161,39 @@ describe("a control plane without a distribution", () => {
       assertReadable();
     });
 
+    test("running.md, Rotate a key by hand: no step is possible too early, and every Secret stays readable", () => {
+      configure(running, "6. Rotation");
+      machine.mustRun("systemctl restart kleidi.service; kleidi healthcheck --wait 30s");
+      const [stage = "", load = "", promote = "", rewrite = "", retire = ""] =
+        running.blocks("Rotate a key by hand");
+      const owned = () => machine.mustRun("stat --format '%U:%G %a' /etc/kleidi/kleidi.yaml");
+      const before = owned();
+      machine.mustRun(`set -e\n${stage}`);
+      assert.equal(owned(), before);
+      assert.match(machine.mustRun("stat --format %U /var/lib/kleidi/keys/kek-2027.key"), /^kleidi$/);
+      // An older backup of the history, for the section about its loss.
+      machine.mustRun(`cp --archive /${HISTORY} /root/kleidi-backup/kleidi/`);
+      assert.match(refused(promote), /is not ready for it: Node \S+ does not hold the new key/);
+      machine.mustRun(`set -e\n${load}`);
+      assert.match(refused(promote), /a host needs 30 s to take it/);
+      age();
+      const promoted = machine.mustRun(`set -e\n${promote}`);
+      assert.match(promoted, /^ok {3}key kek-2027: active, .*; ready in the running host; /m);
+      restartApiServer();
+      assert.match(refused(retire), /an API server may still write with "kek-2026"/);
+      age();
+      assert.match(refused(retire), /of \d+ objects of secrets, \d+ were read under it through https:/);
+      machine.mustRun(`set -e\n${rewrite}`);
+      assert.match(
+        machine.mustRun(`set -e\n${retire}`),
+        /Proof: \d+ objects of secrets were read through https:\S+, none under the key\.$/m,
+      );
+      machine.mustRun("rm /var/lib/kleidi/keys/kek-2026.*");
+      restartApiServer();
+      assertReadable();
+    });
+
     test("etcd is restored from a snapshot: not ready without the retired key, then with it", () => {
-      rotate();
       createSecret("after-rotation");
       assertReadable();
       const blocks = recovery.blocks("etcd is restored from a snapshot");
@@ -156,6 +207,23 @@ describe("a control plane without a distribution", () => {
       configure(recovery, "etcd is restored from a snapshot");
       for (const block of rest) machine.mustRun(`set -e\n${block}`);
       secrets.delete("after-rotation");
+      assertReadable();
+    });
+
+    test("The history of the keys is lost", () => {
+      const [restore = "", recover = "", rotate = ""] = recovery.blocks("The history of the keys is lost");
+      assert.match(
+        machine.mustRun(`set -e\n${restore}`),
+        /^FAIL history: The history ends at record \d+, and /m,
+      );
+      assert.equal(machine.run("kleidi check").status, 1);
+      machine.mustRun(`set -e\n${recover}`);
+      machine.mustRun(`set -e\n${rotate}`);
+      machine.mustRun("systemctl restart kleidi.service; kleidi healthcheck --wait 30s; kleidi check");
+      assert.match(
+        machine.mustRun("kleidi key list"),
+        /key kek-2027-2: decrypt, .*; ready in the running host; .*; next: /,
+      );
       assertReadable();
     });
 
@@ -191,28 +259,6 @@ describe("a control plane without a distribution", () => {
     machine.mustRun("systemctl stop kleidi.service");
     assertReadable();
   });
-
-  /** Rotates from kek-2026 to kek-2027 and retires kek-2026: only the backup has its files. */
-  function rotate(): void {
-    const use = (keys: Record<string, string>) => {
-      const document = parse(readFileSync(configuration, "utf8"));
-      document.providers.local.grants.keystore.keys = Object.keys(keys);
-      document.keys = Object.entries(keys).map(([name, use]) => ({ name, provider: "local", use }));
-      writeFileSync(configuration, stringify(document));
-    };
-    const restart = () =>
-      machine.mustRun("systemctl restart kleidi.service; until kleidi healthcheck; do sleep 0.5; done");
-    use({ "kek-2026": "decrypt", "kek-2027": "active" });
-    machine.mustRun("runuser -u kleidi -- kleidi key init kek-2027");
-    restart();
-    restartApiServer();
-    const [rewrite = ""] = recovery.blocks("etcd is restored from a snapshot").slice(-1);
-    machine.mustRun(rewrite);
-    use({ "kek-2027": "active" });
-    machine.mustRun("rm /var/lib/kleidi/keys/kek-2026.*");
-    restart();
-    restartApiServer();
-  }
 });
 
 /** Mappings are merged; anything else replaces the former value. */
