@@ -98,6 +98,9 @@ export const ERRORS = {
     hint: "The host is stopping. Retry when it has restarted.",
   },
   "config-invalid": { hint: "Fix the lines named above, then run the command again." },
+  "reload-refused": {
+    hint: "The host serves on with the configuration that it has. Correct what the message names, then reload again.",
+  },
   "module-invalid": { hint: "Rebuild the provider, or download it again from its publisher." },
   "module-ungranted": {
     hint: "Read the module's reasons. To allow the requests, add the lines shown above; otherwise do not run the module.",

@@ -7,6 +7,7 @@ import type { Past } from "../keys/past.ts";
 import { lineDiff } from "../lib/line-diff.ts";
 import { adminAddress } from "../runtime/admin-address.ts";
 import { fetchStateReport } from "../runtime/fetch-state.ts";
+import type { HostReport, KeyReport } from "../telemetry/report.ts";
 import { EXIT, print } from "./output.ts";
 
 export interface LifeOptions {
@@ -37,14 +38,18 @@ export async function situationOf(config: Config, past: Past): Promise<Situation
     const report = await fetchStateReport(admin);
     if (report === undefined)
       return { ...about, host: undefined, silence: `no host answers at ${adminAddress(admin)}` };
-    return { ...about, host: { startedAt: report.startedAt, keys: report.keys.map(heldOf) } };
+    return { ...about, host: { configuredAt: configuredAt(report), keys: report.keys.map(heldOf) } };
   } catch (error) {
     const silence = `the process at ${adminAddress(admin)} does not answer as a kleidi host: ${(error as Error).message}`;
     return { ...about, host: undefined, silence };
   }
 }
 
-type Reported = NonNullable<Awaited<ReturnType<typeof fetchStateReport>>>["keys"][number];
+/** A refused reload hides the time of an applied one before it. */
+function configuredAt({ startedAt, lastReload }: HostReport): number | undefined {
+  if (lastReload === undefined) return startedAt;
+  return lastReload.outcome === "applied" ? lastReload.at : undefined;
+}
 
 function heldOf({
   name,
@@ -53,7 +58,7 @@ function heldOf({
   failure,
   key_id_sha256,
   key_id_hashes,
-}: Reported): RunningHost["keys"][number] {
+}: KeyReport): RunningHost["keys"][number] {
   return {
     name,
     provider,

@@ -39,11 +39,11 @@ function hash(name: string): string {
   return `sha256:${name.padEnd(64, "0")}`;
 }
 
-function host(active: string, others: readonly string[], startedAt = 0, ready = true): Situation["host"] {
+function host(active: string, others: readonly string[], configuredAt = 0, ready = true): Situation["host"] {
   const held = (name: string, use: "active" | "decrypt") => {
     return { name, provider: "local", use, ready: ready || use === "active", hashes: [hash(name)] };
   };
-  return { startedAt, keys: [held(active, "active"), ...others.map((name) => held(name, "decrypt"))] };
+  return { configuredAt, keys: [held(active, "active"), ...others.map((name) => held(name, "decrypt"))] };
 }
 
 function situation(minute: number, of: readonly HistoryRecord[], running: Situation["host"]): Situation {
@@ -100,10 +100,10 @@ describe("a key is retired", () => {
     assert.deepEqual(retire({ ...at, now: START + 25 * MINUTE + WAIT }), []);
   });
 
-  test("a host that was started after the promotion is known to encrypt with it since its start", () => {
-    const startedAt = START + 22 * MINUTE;
-    const at = situation(40, promoted, host("two", ["one"], startedAt));
-    assert.equal(inForceSince(at, "two"), startedAt);
+  test("a host that was started or reloaded after the promotion is known to encrypt with it since its start", () => {
+    const configuredAt = START + 22 * MINUTE;
+    const at = situation(40, promoted, host("two", ["one"], configuredAt));
+    assert.equal(inForceSince(at, "two"), configuredAt);
     assert.deepEqual(retire(at), []);
   });
 

@@ -9,7 +9,11 @@ import { waitAfterPromotion } from "../rotation/waits.ts";
 import { type KeyPast, mayHaveBeenActive, type Past } from "./past.ts";
 
 /** The host that runs with the configuration; undefined: none answers. */
-export type RunningHost = Pick<ObservedNode, "keys"> & { readonly startedAt: number };
+export interface RunningHost {
+  readonly keys: readonly HeldKey[];
+  /** When it began to serve with its configuration, at the latest. Absent: unknown. */
+  readonly configuredAt?: number | undefined;
+}
 
 export interface Situation {
   /** The name of this node. */
@@ -90,14 +94,15 @@ export function needsProof(past: Past, name: string): boolean {
 }
 
 /**
- * Since when the running host encrypts with the active key, at the latest: the time at which it was first seen; the start of a host that was
- * started after the promotion; or now.
+ * Since when the running host encrypts with the active key, at the latest: the time at which it was first seen; its start or its reload
+ * after the promotion; or now.
  */
 export function inForceSince({ past, host, now }: Situation, active: string): number {
   const { servedAt, activeFrom } = past.keys.get(active) ?? {};
   if (servedAt !== undefined) return servedAt;
   const promotedAt = past.promotedAt ?? activeFrom ?? now;
-  return host !== undefined && host.startedAt > promotedAt ? host.startedAt : now;
+  const { configuredAt = 0 } = host ?? {};
+  return configuredAt > promotedAt ? configuredAt : now;
 }
 
 function hostObjections(
