@@ -51,9 +51,10 @@ export function materialOf({ keystore, state }: Config, home: Home, name: string
  */
 export function createKey(home: Home, name: string, copy: string, options: CreateOptions): Created {
   if (home === "kms") return { how: "found", warnings: [], ...checkRemote(name, copy) };
-  const words = Object.entries(options).flatMap(([option, value]) =>
-    value === undefined ? [] : [`--${option}`, value],
-  );
+  const words = (["scheme", "import", "escrow"] as const).flatMap((option) => {
+    const value = options[option];
+    return value === undefined ? [] : [`--${option}`, value];
+  });
   const made = run(["key", "init", name, ...words], copy);
   // An interrupted command created it, or its files were copied from another node.
   const isThere = made.code === "key-exists" && words.length === 0;

@@ -13,7 +13,7 @@ import {
   show,
   situationOf,
 } from "./key-life.ts";
-import { keyNamed } from "./key-rotate.ts";
+import { keyNamed } from "./key-names.ts";
 
 /** @throws KleidiError config-invalid, history-invalid, key-change-refused, key-locked; UsageError */
 export async function keyPromoteCommand(

@@ -2,7 +2,7 @@
 import { readdirSync } from "node:fs";
 import type { Config } from "../config/config.ts";
 import { loadConfig } from "../config/load.ts";
-import { recoverHistory } from "../keys/key-file.ts";
+import { recoverHistory } from "../keys/recover.ts";
 import type { Outcome } from "./key-life.ts";
 import { show } from "./key-life.ts";
 

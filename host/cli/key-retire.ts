@@ -16,9 +16,9 @@ import {
   show,
   situationOf,
 } from "./key-life.ts";
+import { keyNamed } from "./key-names.ts";
 import { assertNotActive } from "./key-promote.ts";
 import { type ProofOptions, proofOf } from "./key-proof.ts";
-import { keyNamed } from "./key-rotate.ts";
 
 export interface RetireOptions extends LifeOptions, ProofOptions {
   /** Also remove the key's file or record. */

@@ -1,10 +1,8 @@
 /** kleidi key rotate: stages the successor of a key, decrypt-only. */
-import type { Config, KeyConfig } from "../config/config.ts";
+import type { KeyConfig } from "../config/config.ts";
 import { stageKey } from "../keys/edits.ts";
 import { type KeyFile, withKeyFile } from "../keys/key-file.ts";
 import { iso, promotableAt } from "../keys/life.ts";
-import { mayHaveBeenActive } from "../keys/past.ts";
-import { successorOf } from "../keys/successor.ts";
 import { type CreateOptions, createKey, type Home, homeOf, materialOf } from "./key-create.ts";
 import {
   assertNoObjections,
@@ -16,7 +14,7 @@ import {
   show,
   situationOf,
 } from "./key-life.ts";
-import { UsageError } from "./usage-error.ts";
+import { assertNewName, isStaged, isUnfinished, keyNamed, proposedName, waitingKeys } from "./key-names.ts";
 
 export interface RotateOptions extends LifeOptions, CreateOptions {
   /** The name of the new key. */
@@ -35,50 +33,12 @@ export async function keyRotateCommand(
 ): Promise<number> {
   return await withKeyFile(configPath, options.dryRun, async (file) => {
     const old = keyNamed(file.config, name);
-    const next = options.as ?? proposed(file, old);
+    const next = options.as ?? proposedName(file, old);
     const outcome = isStaged(file, next)
       ? await staged(file, old, next)
       : await stage(file, old, next, options);
     return show(outcome, file.notes, options.json);
   });
-}
-
-/** @throws UsageError */
-export function keyNamed({ keys, file }: Config, name: string | undefined): KeyConfig {
-  const key = keys.find((each) => (name === undefined ? each.use === "active" : each.name === name));
-  if (key !== undefined) return key;
-  const names = keys.map((each) => each.name).join(", ");
-  throw new UsageError(`Cannot find key "${name}" in ${file}; its keys are: ${names}`);
-}
-
-function proposed({ config, past }: KeyFile, old: KeyConfig): string {
-  // The name that was staged before: the command is repeated.
-  const waiting = waitingKeys(config, past)[0];
-  if (waiting !== undefined) return waiting;
-  const home = homeOf(config, old);
-  const isTaken = (name: string) =>
-    config.keys.some((key) => key.name === name) ||
-    (past.keys.get(name)?.createdAt === undefined
-      ? past.keys.has(name) || materialOf(config, home, name) !== undefined
-      : !isUnfinished(past, name));
-  return successorOf(old.name, isTaken, new Date().getUTCFullYear());
-}
-
-/** True for a key that a command began to create and did not stage. */
-function isUnfinished(past: KeyFile["past"], name: string): boolean {
-  const key = past.keys.get(name);
-  return key?.createdAt !== undefined && (key.stagedAt ?? key.activeFrom) === undefined;
-}
-
-/** The keys that were staged and never promoted. */
-function waitingKeys({ keys }: Config, past: KeyFile["past"]): string[] {
-  return keys
-    .filter(({ name, use }) => use === "decrypt" && past.keys.has(name) && !mayHaveBeenActive(past, name))
-    .map(({ name }) => name);
-}
-
-function isStaged({ config, past }: KeyFile, name: string): boolean {
-  return waitingKeys(config, past).includes(name);
 }
 
 async function staged({ config, past }: KeyFile, old: KeyConfig, name: string): Promise<Outcome> {
@@ -103,18 +63,12 @@ async function stage(file: KeyFile, old: KeyConfig, name: string, options: Rotat
   const home = homeOf(config, old);
   const draft = stageKey(file.text, old.name, name);
   file.check(draft);
-  const { lagMs, now } = await situationOf(config, past);
+  const situation = await situationOf(config, past);
   if (options.dryRun) return dryRun(file, draft, home, name);
-  const { scheme, import: from, escrow } = options;
-  const given = {
-    ...(scheme === undefined ? {} : { scheme }),
-    ...(from === undefined ? {} : { import: from }),
-    ...(escrow === undefined ? {} : { escrow }),
-  };
   const isFound = materialOf(config, home, name) !== undefined && !isUnfinished(past, name);
   if (!isFound && !isUnfinished(past, name))
     file.record([{ event: "create", key: name, provider: old.provider }]);
-  const { version, how, warnings } = file.withCopy(draft, (copy) => createKey(home, name, copy, given));
+  const { version, how, warnings } = file.withCopy(draft, (copy) => createKey(home, name, copy, options));
   const pin = old.version === undefined ? undefined : version;
   file.replace(pin === undefined ? draft : stageKey(file.text, old.name, name, pin), {
     event: "stage",
@@ -123,40 +77,30 @@ async function stage(file: KeyFile, old: KeyConfig, name: string, options: Rotat
     ...(isFound ? { found: true } : {}),
     ...(forced.length === 0 ? {} : { forced }),
   });
-  const at = promotableAt({ ...(await situationOf(config, file.past)), lagMs, now }, name) ?? now;
+  const at = promotableAt({ ...situation, past: file.past }, name) ?? situation.now;
+  const steps = [
+    ...nextSteps(home, old.name, name),
+    `When every host has it, from ${iso(at)}: kleidi key promote ${name}`,
+  ];
+  const all = [...(isFound ? [FOUND] : []), ...warnings];
   return {
     lines: [
       ...forcedLines("stage", name, forced),
       `Staged key "${name}" (provider ${old.provider}), decrypt-only: it was ${how}${version === undefined ? "" : `, version ${version}`}. ${config.file} has it.`,
-      ...(isFound
-        ? [
-            "Warning: its files were there before. It must be the key that another node created for this rotation, and no older one.",
-          ]
-        : []),
-      ...warnings.map((warning) => `Warning: ${warning}`),
+      ...all.map((warning) => `Warning: ${warning}`),
       "Next:",
-      ...nextSteps(home, old.name, name).map((step, index) => `  ${index + 1}. ${step}`),
-      `  ${nextSteps(home, old.name, name).length + 1}. When every host has it, from ${iso(at)}: kleidi key promote ${name}`,
+      ...steps.map((step, index) => `  ${index + 1}. ${step}`),
     ],
     fields: {
       ...{ changed: true, key: name, succeeds: old.name, provider: old.provider, how, file: config.file },
-      ...{ promotableAt: iso(at), warnings, forced, diff: diffLines(config.file, file.text, draft) },
+      ...{ promotableAt: iso(at), warnings: all, forced, diff: diffLines(config.file, file.text, draft) },
       ...(version === undefined ? {} : { version }),
     },
   };
 }
 
-/** @throws UsageError */
-function assertNewName({ config, past }: KeyFile, name: string): void {
-  if (config.keys.some((key) => key.name === name))
-    throw new UsageError(
-      `Cannot stage key "${name}": ${config.file} has it already; give another name with --as`,
-    );
-  if (past.keys.has(name) && !isUnfinished(past, name))
-    throw new UsageError(
-      `Cannot stage key "${name}": the name was used before, and a key_id is derived from it; give another name with --as`,
-    );
-}
+const FOUND =
+  "its files were there before. It must be the key that another node created for this rotation, and no older one.";
 
 function dryRun(file: KeyFile, draft: string, home: Home, name: string): Outcome {
   const diff = diffLines(file.config.file, file.text, draft);

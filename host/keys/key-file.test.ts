@@ -20,8 +20,9 @@ import { describe, type TestContext, test } from "node:test";
 import { loadConfig } from "../config/load.ts";
 import { promoteKey, retireKey } from "./edits.ts";
 import { placeOf, readHistory, recordsOf } from "./history.ts";
-import { recoverHistory, withKeyFile } from "./key-file.ts";
+import { withKeyFile } from "./key-file.ts";
 import { mayHaveBeenActive, pastOf } from "./past.ts";
+import { recoverHistory } from "./recover.ts";
 
 const CONFIG = `# The head.
 apiVersion: kleidi.dev/v1
@@ -237,7 +238,8 @@ const WORKER = `
     };
   }
   syncBuiltinESMExports();
-  const { withKeyFile, recoverHistory } = await import(key);
+  const { withKeyFile } = await import(key);
+  const { recoverHistory } = await import(new URL("./recover.ts", key).href);
   const { promoteKey } = await import(new URL("./edits.ts", key).href);
   if (work === "recover") recoverHistory(config, []);
   else await withKeyFile(config, false, async (file) => {

@@ -4,27 +4,16 @@
  */
 import { createHash } from "node:crypto";
 import { rmSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
 import type { Config } from "../config/config.ts";
 import { loadConfig, readConfig } from "../config/load.ts";
 import { parseConfig } from "../config/parse.ts";
 import { KleidiError } from "../error.ts";
-import { LockFault, takeLock } from "../lib/lock.ts";
-import { isStagingOf, publishOver, removeLeftovers, replaceAs, stageAs, statOf } from "../lib/write-files.ts";
-import {
-  appendHistory,
-  type History,
-  placeOf,
-  readHistory,
-  readText,
-  recordsOf,
-  tidyHistory,
-} from "./history.ts";
+import { publishOver, stageAs } from "../lib/write-files.ts";
+import { lockKeys, tidy } from "./exclusive.ts";
+import { appendHistory, type History, placeOf, readHistory, recordsOf } from "./history.ts";
 import { type Past, pastOf } from "./past.ts";
-import { reconcile, usesOf } from "./reconcile.ts";
+import { reconcile } from "./reconcile.ts";
 import type { Change, HistoryEvent } from "./record.ts";
-
-const LOCK_WAIT_MS = 5_000;
 
 /** A change without the digests of the file. */
 export type Intent = Omit<Change, "before" | "after">;
@@ -62,34 +51,14 @@ export async function withKeyFile<T>(
   use: (file: KeyFile) => Promise<T>,
 ): Promise<T> {
   const place = placeOf(loadConfig(configPath));
-  const release = isDry ? () => {} : lock(`${place.file}.lock`);
+  const release = isDry ? () => {} : lockKeys(place);
   try {
     // Read again under the lock.
     const config = loadConfig(configPath);
-    if (!isDry) tidy(config, place.config);
+    if (!isDry) tidy(config);
     return await use(new OpenKeyFile(config, readConfig(configPath), readHistory(place), isDry));
   } finally {
     release();
-  }
-}
-
-function tidy(config: Config, path: string): void {
-  tidyHistory(placeOf(config));
-  for (const each of new Set([config.file, path]))
-    removeLeftovers(dirname(each), isStagingOf([basename(each)]));
-}
-
-function lock(path: string): () => void {
-  try {
-    return takeLock(join(dirname(path), `.${basename(path)}`), LOCK_WAIT_MS);
-  } catch (error) {
-    if (!(error instanceof LockFault)) throw error;
-    const code = error.isBusy ? "key-locked" : "history-invalid";
-    throw new KleidiError(
-      code,
-      `Cannot change the keys: the lock .${basename(path)} ${error.message}`,
-      error,
-    );
   }
 }
 
@@ -150,7 +119,8 @@ class OpenKeyFile implements KeyFile {
   }
 
   #assertUnchanged(): void {
-    if (readConfig(this.config.file) === this.text) return;
+    const isSame = readConfig(this.config.file) === this.text && digestOf(this.text) === this.config.sha256;
+    if (isSame) return;
     throw new KleidiError(
       "config-invalid",
       `Cannot change the keys: ${this.config.file} was changed by another program meanwhile`,
@@ -173,38 +143,4 @@ function withEvents(history: History, events: readonly HistoryEvent[], now: numb
 
 function digestOf(text: string): string {
   return createHash("sha256").update(text).digest("hex");
-}
-
-export interface Loss {
-  /** A sentence without its full stop. */
-  readonly fault: string;
-  /** The new name of a damaged file. */
-  readonly aside?: string;
-  readonly former: readonly string[];
-}
-
-/**
- * Begins again from the configuration after a loss, and records it. Records that can be read stay.
- * @param former names that may have been used before
- * @returns undefined if the history has no fault
- * @throws KleidiError config-invalid, history-invalid, key-locked
- */
-export function recoverHistory(configPath: string, former: readonly string[]): Loss | undefined {
-  const config = loadConfig(configPath);
-  const place = placeOf(config);
-  const release = lock(`${place.file}.lock`);
-  try {
-    tidy(config, place.config);
-    const history = readHistory(place);
-    if (history.fault === undefined) return undefined;
-    const aside = statOf(place.file) === undefined ? undefined : `${place.file}.${history.last}.aside`;
-    // A copy: if this process is killed, the file is still there.
-    if (aside !== undefined) removeLeftovers(dirname(aside), isStagingOf([basename(aside)]));
-    if (aside !== undefined) replaceAs(aside, readText(place.file), place.config);
-    const lost = history.fault;
-    appendHistory(history, [{ event: "recover", keys: usesOf(config), former, lost }], Date.now());
-    return { fault: lost, former, ...(aside === undefined ? {} : { aside }) };
-  } finally {
-    release();
-  }
 }

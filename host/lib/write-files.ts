@@ -113,7 +113,8 @@ export function stageAs(path: string, content: string, like: string, mode?: numb
     fsyncSync(file);
   } catch (error) {
     rmSync(staged, { force: true });
-    throw error;
+    // Calls on a descriptor name no path in their errors.
+    throw Object.assign(error as Error, { path });
   } finally {
     closeSync(file);
   }

@@ -1,13 +1,13 @@
 /** The life of a key on one node: the commands, a running host, and what both leave on the disk. */
 import assert from "node:assert/strict";
-import type { ChildProcess } from "node:child_process";
+import { type ChildProcess, spawnSync } from "node:child_process";
 import { chmodSync, chownSync, copyFileSync, existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, type TestContext, test } from "node:test";
 import { loadConfig } from "../../host/config/load.ts";
 import { KmsClient } from "../../host/grpc/client.ts";
 import { parseLines } from "../../host/keys/record.ts";
-import { Fixture, localModule, sha256Of } from "../support/fixture.ts";
+import { Fixture, kleidi, localModule, sha256Of } from "../support/fixture.ts";
 import { ageHistory } from "../support/history.ts";
 
 const isRoot = process.getuid?.() === 0;
@@ -278,6 +278,21 @@ test("a key whose creation fails leaves the configuration as it was", async (t) 
     readdirSync(fixture.folder).filter((name) => name.startsWith(".kleidi.yaml")),
     [],
   );
+});
+
+test("a user who is not the owner of the configuration changes nothing", async (t) => {
+  // Only root can run a command as somebody else.
+  const fixture = new Fixture();
+  t.after(() => fixture.close());
+  fixture.write(configuration).keyInit("kek-2025");
+  if (!isRoot) return;
+  chmodSync(fixture.folder, 0o777);
+  chmodSync(fixture.config, 0o644);
+  const words = ["key", "rotate", "--json", "--config", fixture.config];
+  const as = ["--reuid", `${UID}`, "--regid", `${UID}`, "--clear-groups", kleidi];
+  const { stdout, status } = spawnSync("setpriv", [...as, ...words], { encoding: "utf8" });
+  assert.deepEqual([status, JSON.parse(stdout).code], [1, "path-refused"]);
+  assert.equal(existsSync(join(fixture.folder, "kleidi.history.jsonl")), false);
 });
 
 test("as root, the key belongs to the service's user, and the configuration keeps its owner and mode", async (t) => {
