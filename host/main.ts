@@ -39,7 +39,7 @@ export const PROGRAM: Program = {
   version: versionText(manifest),
   groups: {
     config: "Write a configuration.",
-    key: "Create keys, and lead each through its life (docs/running.md, section 6).",
+    key: "Create keys, and lead each through its life (docs/operate/rotate.md).",
     render: "Render the files of a deployment from the configuration (docs/deploying.md).",
     audit: "Read, verify and export an audit log (docs/audit.md).",
   },

@@ -19,7 +19,7 @@ export function examineHistory(config: Config): ExaminedHistory {
   const subject = "history";
   try {
     const history = readHistory(placeOf(config));
-    if (history.fault !== undefined) throw new KleidiError("history-invalid", history.fault);
+    if (history.fault !== undefined) throw new KleidiError("history-invalid/lost", history.fault);
     const records = recordsOf(history);
     if (records.length === 0) return { past: pastOf([]), isKnown: false, findings: [] };
     const { events, notes } = reconcile(records, config);

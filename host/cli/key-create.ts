@@ -6,7 +6,7 @@ import { spawnSync } from "node:child_process";
 import { extname, join } from "node:path";
 import { namesOf } from "../capabilities/keystore/grant.ts";
 import type { Config, KeyConfig } from "../config/config.ts";
-import { ERRORS, type ErrorCode, KleidiError } from "../error.ts";
+import { causesOfCode, ERRORS, type ErrorCode, KleidiError } from "../error.ts";
 import { statOf } from "../lib/write-files.ts";
 
 export interface CreateOptions {
@@ -58,7 +58,7 @@ export function createKey(home: Home, name: string, copy: string, options: Creat
   const made = run(["key", "init", name, ...words], copy);
   // An interrupted command created it, or its files were copied from another node.
   const isThere = made.code === "key-exists" && words.length === 0;
-  if (made.ok !== true && !isThere) throw failure(made);
+  if (made.ok !== true && !isThere) throw new ChildFailure(made);
   if (isThere) return { how: "found", warnings: [], ...listed(name, copy) };
   const version = home === "keystore" ? made.fingerprint : made.version;
   return {
@@ -73,7 +73,8 @@ function listed(name: string, copy: string): { version?: string } {
     keys?: { name: string; ok: boolean; detail: string; version?: string }[];
   };
   const key = keys?.find((each) => each.name === name);
-  if (key?.ok !== true) throw new KleidiError("key-not-ready", `Cannot stage key "${name}": ${key?.detail}`);
+  if (key?.ok !== true)
+    throw new KleidiError("key-not-ready/found", `Cannot stage key "${name}": ${key?.detail}`);
   return key.version === undefined ? {} : { version: key.version };
 }
 
@@ -81,21 +82,17 @@ interface Finding {
   readonly subject: string;
   readonly ok: boolean;
   readonly detail: string;
-  readonly hint?: string;
 }
 
 function checkRemote(name: string, copy: string): Record<string, never> {
-  const { findings = [], ...answer } = run(["check", "--live"], copy) as { findings?: Finding[] };
+  const { findings = [], ...answer } = run(["check", "--live"], copy) as Answer & { findings?: Finding[] };
   const found = findings.find(({ subject }) => subject === `live ${name}`);
   if (found?.ok === true) return {};
   // Without the finding, another fault kept the providers from being started.
-  const { detail, hint } = found ??
-    findings.find(({ ok }) => !ok) ?? { detail: String((answer as Answer).message), hint: undefined };
+  const { detail } = found ?? findings.find(({ ok }) => !ok) ?? { detail: answer.message };
   throw new KleidiError(
-    "key-not-ready",
-    `Cannot stage key "${name}": its KMS does not serve it: ${detail}`,
-    undefined,
-    `Create the key in the KMS first and allow the host's login to use it (Vault or OpenBao: vault write -f transit/keys/${name}, and the three paths of the policy), then run the command again.${hint === undefined ? "" : ` ${hint}`}`,
+    "key-not-ready/remote",
+    `Cannot stage key "${name}" that its KMS should have: ${detail}`,
   );
 }
 
@@ -115,7 +112,17 @@ function run(words: readonly string[], config: string): Answer {
   }
 }
 
-function failure({ code, message, hint }: Answer): KleidiError {
-  const known = typeof code === "string" && code in ERRORS ? (code as ErrorCode) : "host-fault";
-  return new KleidiError(known, String(message), undefined, typeof hint === "string" ? hint : undefined);
+/** The failure of the other process, with its own remedy. */
+class ChildFailure extends KleidiError {
+  readonly #hint: string;
+
+  constructor({ code, message, hint }: Answer) {
+    const known = typeof code === "string" && code in ERRORS ? (code as ErrorCode) : "host-fault";
+    super([...causesOfCode(known).keys()][0] ?? "host-fault", String(message));
+    this.#hint = String(hint);
+  }
+
+  override get hint(): string {
+    return this.#hint;
+  }
 }

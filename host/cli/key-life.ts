@@ -82,7 +82,10 @@ export function assertNoObjections(
 ): readonly string[] {
   const messages = objections.map(({ message }) => message);
   if (messages.length === 0 || force) return messages;
-  throw new KleidiError("key-change-refused", `Cannot ${action} key "${name}": ${messages.join(";\n  ")}`);
+  throw new KleidiError(
+    "key-change-refused/objections",
+    `Cannot ${action} key "${name}": ${messages.join(";\n  ")}`,
+  );
 }
 
 /** The lines that tell loudly what --force overrode. */

@@ -5,7 +5,7 @@ import { StateDirectory } from "../capabilities/state/directory.ts";
 import { examineHistory } from "../checks/history.ts";
 import type { Config, KeyConfig } from "../config/config.ts";
 import { loadConfig } from "../config/load.ts";
-import { ERRORS } from "../error.ts";
+import { remedyOfFault } from "../error.ts";
 import { type Finding, finding, levelOf } from "../finding.ts";
 import { inForceSince, iso, needsProof, promotableAt, type Situation } from "../keys/life.ts";
 import { mayHaveBeenActive, type Past } from "../keys/past.ts";
@@ -154,5 +154,5 @@ function recordLine({ state }: Config, name: string, use: string): Finding {
     };
   }
   const detail = `${use}, its provider has not created it: ${records.recordPath(name)} does not exist`;
-  return { subject, ok: false, detail, hint: ERRORS["key-not-made"].hint };
+  return { subject, ok: false, detail, hint: remedyOfFault("key-not-made") };
 }

@@ -96,7 +96,7 @@ function report({ lagMs }: Situation, name: string, former: string): string[] {
     "Next:",
     "  1. On every node: kleidi reload, or restart the host; then kleidi key list",
     `  2. Wait ${total} s after the last node: ${parts[0]} s until the API server's next Status, ${parts[1]} s in which it may write with the old key, ${parts[2]} s of the host, ${parts[3]} s of margin`,
-    "  3. Rewrite every object (docs/running.md, section 6)",
+    "  3. Rewrite every object (docs/operate/rotate.md)",
     `  4. Retire the former key with a proof: kleidi key retire ${former} --encryption-config FILE --kubeconfig FILE`,
   ];
 }
@@ -104,10 +104,5 @@ function report({ lagMs }: Situation, name: string, former: string): string[] {
 /** @throws KleidiError key-change-refused */
 export function assertNotActive(name: string, use: string): void {
   if (use !== "active") return;
-  throw new KleidiError(
-    "key-change-refused",
-    `Cannot retire key "${name}": it is active`,
-    undefined,
-    "Nothing was changed. Rotate to another key and promote that first.",
-  );
+  throw new KleidiError("key-change-refused/active", `Cannot retire key "${name}": it is active`);
 }

@@ -1,6 +1,6 @@
 /** kleidi key rotate: stages the successor of a key, decrypt-only. */
 import type { KeyConfig } from "../config/config.ts";
-import { stageKey } from "../keys/edits.ts";
+import { stageKey, withoutAdmin } from "../keys/edits.ts";
 import { type KeyFile, withKeyFile } from "../keys/key-file.ts";
 import { iso, promotableAt } from "../keys/life.ts";
 import { type CreateOptions, createKey, type Home, homeOf, materialOf } from "./key-create.ts";
@@ -68,7 +68,9 @@ async function stage(file: KeyFile, old: KeyConfig, name: string, options: Rotat
   const isFound = materialOf(config, home, name) !== undefined && !isUnfinished(past, name);
   if (!isFound && !isUnfinished(past, name))
     file.record([{ event: "create", key: name, provider: old.provider }]);
-  const { version, how, warnings } = file.withCopy(draft, (copy) => createKey(home, name, copy, options));
+  const { version, how, warnings } = file.withCopy(withoutAdmin(draft), (copy) =>
+    createKey(home, name, copy, options),
+  );
   const pin = old.version === undefined ? undefined : version;
   file.replace(pin === undefined ? draft : stageKey(file.text, old.name, name, pin), {
     event: "stage",

@@ -78,7 +78,7 @@ function createInKeystore(
   if (key === undefined || !grantedNames(config).includes(wanted)) {
     const names = grantedNames(config).join(", ") || "none";
     throw new KleidiError(
-      "config-invalid",
+      "config-invalid/key",
       `Cannot create key "${wanted}": it is not a keystore key of ${config.file}; its keystore keys are: ${names}`,
     );
   }
@@ -120,7 +120,7 @@ async function provision(
   );
   if (key.version !== undefined && key.version !== version) {
     throw new KleidiError(
-      "key-not-ready",
+      "key-not-ready/imported",
       `Cannot use key "${key.name}" that was just imported: its version is ${version}, the configuration pins ${key.version}. The bytes or the scheme differ from those of the pinned key`,
     );
   }
@@ -155,7 +155,7 @@ async function provision(
 function keystoreOf(config: Config): KeyDirectory {
   if (config.keystore !== undefined) return new KeyDirectory(config.keystore.directory);
   throw new KleidiError(
-    "config-invalid",
+    "config-invalid/key",
     `Cannot find the keys: ${config.file} has no "keystore"; write: keystore: { directory: /var/lib/kleidi/keys }`,
   );
 }

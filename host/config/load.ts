@@ -80,10 +80,5 @@ function refused(
   remedy: string,
   cause?: unknown,
 ): ConfigError {
-  return new ConfigError(
-    path,
-    [{ line: 0, column: 0, path: "", expected, actual, remedy }],
-    cause,
-    "Run the command again when the file can be read.",
-  );
+  return new ConfigError(path, [{ line: 0, column: 0, path: "", expected, actual, remedy }], cause, false);
 }

@@ -80,6 +80,14 @@ export function retireKey(text: string, name: string): string {
   return edited(yaml, "retire", name);
 }
 
+/** The text without `admin`: for a command that must not compare it with the running host. */
+export function withoutAdmin(text: string): string {
+  const yaml = new YamlText(text);
+  if ((yaml.value as { admin?: unknown }).admin === undefined) return text;
+  yaml.removeKey([], "admin");
+  return yaml.result() ?? text;
+}
+
 function removeGrants(
   yaml: YamlText,
   key: KeyEntry,
@@ -164,9 +172,7 @@ function edited(yaml: YamlText, action: string, name: string): string {
   const text = yaml.result();
   if (text !== undefined) return text;
   throw new KleidiError(
-    "config-invalid",
+    "config-invalid/edit",
     `Cannot ${action} key "${name}": the lines of the configuration have a form that this command cannot edit`,
-    undefined,
-    "Edit the file by hand (docs/running.md, section 6); the history takes the change up.",
   );
 }

@@ -20,7 +20,7 @@ export function tidy(config: Config): void {
 /**
  * Locks the configuration for changes of its keys.
  * @returns releases the lock
- * @throws KleidiError key-locked; history-invalid; path-refused, this user cannot keep the owner of the configuration
+ * @throws KleidiError key-locked; history-invalid; key-change-refused, this user cannot keep the owner of the configuration
  */
 export function lockKeys({ file, config }: HistoryPlace): () => void {
   assertKeepsOwner(config);
@@ -29,7 +29,7 @@ export function lockKeys({ file, config }: HistoryPlace): () => void {
     return takeLock(join(dirname(file), name), LOCK_WAIT_MS);
   } catch (error) {
     if (!(error instanceof LockFault)) throw error;
-    const code = error.isBusy ? "key-locked" : "history-invalid";
+    const code = error.isBusy ? "key-locked" : "history-invalid/unreadable";
     throw new KleidiError(code, `Cannot change the keys: the lock ${name} ${error.message}`, error);
   }
 }
@@ -39,9 +39,7 @@ function assertKeepsOwner(path: string): void {
   const own = process.geteuid?.() ?? 0;
   if (own === 0 || own === uid) return;
   throw new KleidiError(
-    "path-refused",
+    "key-change-refused/owner",
     `Cannot change the keys: ${path} belongs to the uid ${uid}, and a command of the uid ${own} cannot write a file that belongs to it`,
-    undefined,
-    "Nothing was changed. Run the command as root, or as the owner of the configuration.",
   );
 }

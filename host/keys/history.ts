@@ -146,7 +146,7 @@ function read(path: string, maxBytes: number): string | undefined {
 }
 
 function invalid(what: string, cause?: unknown): KleidiError {
-  return new KleidiError("history-invalid", `Cannot read the history of the keys: ${what}`, cause);
+  return new KleidiError("history-invalid/unreadable", `Cannot read the history of the keys: ${what}`, cause);
 }
 
 /** Follows links: a file behind a link is replaced, and not the link. */

@@ -74,7 +74,7 @@ class OpenKeyFile implements KeyFile {
     this.text = text;
     this.#history = history;
     this.#isDry = isDry;
-    if (history.fault !== undefined) throw new KleidiError("history-invalid", history.fault);
+    if (history.fault !== undefined) throw new KleidiError("history-invalid/lost", history.fault);
     const { events, notes } = reconcile(recordsOf(history), config);
     this.notes = notes;
     this.record(events);
@@ -122,10 +122,8 @@ class OpenKeyFile implements KeyFile {
     const isSame = readConfig(this.config.file) === this.text && digestOf(this.text) === this.config.sha256;
     if (isSame) return;
     throw new KleidiError(
-      "config-invalid",
+      "config-invalid/changed",
       `Cannot change the keys: ${this.config.file} was changed by another program meanwhile`,
-      undefined,
-      "Nothing was changed. Run the command again.",
     );
   }
 }

@@ -64,7 +64,7 @@ export class Keyset {
     if (failure !== undefined) throw failure;
     if (current === undefined) {
       throw new KleidiError(
-        "key-not-ready",
+        "key-not-ready/starting",
         `Cannot use key "${key.name}": its first health probe is still running`,
       );
     }
@@ -94,7 +94,7 @@ export class Keyset {
     if (unanswered.length > 0) {
       const names = unanswered.map(({ key }) => `"${key.name}"`).join(", ");
       throw new KleidiError(
-        "key-not-ready",
+        "key-not-ready/unanswered",
         `Cannot decrypt: no ready key has this key_id; not answered yet: ${names}`,
       );
     }
@@ -114,7 +114,7 @@ export class Keyset {
   async addVersions(key: KeyConfig, versions: KeyVersions): Promise<KeyVersion> {
     if (key.pin !== undefined && key.pin !== versions.version) {
       throw new KleidiError(
-        "key-not-ready",
+        "key-not-ready/pinned",
         `Cannot use key "${key.name}": its version is ${versions.version}, the configuration pins ${key.pin}`,
       );
     }
@@ -122,7 +122,7 @@ export class Keyset {
     const before = this.#states.get(key.name)?.current;
     if (this.#retired.has(keyId)) {
       throw new KleidiError(
-        "provider-fault",
+        "provider-fault/reverted",
         `Cannot use key "${key.name}": provider "${key.provider.name}" reverted from version ${before?.version} to ${versions.version}`,
       );
     }
@@ -136,7 +136,7 @@ export class Keyset {
     const reported = known + routes.filter((route) => !this.#routes.has(route.keyId)).length;
     if (reported > MAX_VERSIONS) {
       throw new KleidiError(
-        "provider-fault",
+        "provider-fault/versions",
         `Cannot use key "${key.name}": provider "${key.provider.name}" has reported ${reported} versions since the host started, at most ${MAX_VERSIONS} are allowed`,
       );
     }

@@ -115,7 +115,7 @@ export class Prober {
     const limit = this.#options.intervalMs * STALE_AFTER_INTERVALS;
     if (age > limit) {
       throw new KleidiError(
-        "key-not-ready",
+        "key-not-ready/stale",
         `Cannot answer Status: the active key's last probe ended ${Math.round(age)} ms ago, at most ${limit} ms are allowed`,
       );
     }

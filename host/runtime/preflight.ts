@@ -14,10 +14,8 @@ export function assertReloadable(next: Config, now: Config): void {
   const changed = AT_START.filter((section) => !isDeepStrictEqual(next[section], now[section]));
   if (changed.length === 0) return;
   throw new KleidiError(
-    "reload-refused",
+    "reload-refused/at-start",
     `Cannot reload ${next.file}: ${changed.map((name) => `"${name}"`).join(" and ")} changed, which takes effect at a start only`,
-    undefined,
-    "Restart the host, or undo that change and reload again.",
   );
 }
 
@@ -27,10 +25,8 @@ function assertSameProviders(next: Config, now: Config): void {
     const moved = next.keys.find((key) => key.name === name && key.provider !== provider);
     if (moved === undefined) continue;
     throw new KleidiError(
-      "reload-refused",
+      "reload-refused/provider",
       `Cannot reload ${next.file}: key "${name}" has provider "${moved.provider}" there and "${provider}" in the running host; what it encrypted is bound to the name of its provider`,
-      undefined,
-      `Give key "${name}" its provider "${provider}" again. To change the provider, add a key with a new name.`,
     );
   }
 }
@@ -56,10 +52,13 @@ function isGood({ current, failure }: KeyState): boolean {
 }
 
 function refused({ config }: ServingSet, failure: KleidiError | undefined): KleidiError {
-  return reloadRefused(config.file, failure ?? new KleidiError("key-not-ready", "a key has not answered"));
+  return reloadRefused(
+    config.file,
+    failure ?? new KleidiError("key-not-ready/starting", "a key has not answered"),
+  );
 }
 
-/** @returns the error of a reload that failed for this reason, with its remedy */
-export function reloadRefused(file: string, { message, hint, cause }: KleidiError): KleidiError {
-  return new KleidiError("reload-refused", `Cannot reload ${file}: ${message}`, cause, hint);
+/** @returns the error of a reload that failed for this reason */
+export function reloadRefused(file: string, { message, cause }: KleidiError): KleidiError {
+  return new KleidiError("reload-refused/broken", `Cannot reload ${file}: ${message}`, cause);
 }

@@ -110,7 +110,7 @@ export async function listenOnAddress(
   await new Promise<void>((resolve, reject) => {
     server.once("error", (error: NodeJS.ErrnoException) => {
       const message = `Cannot listen on ${host}:${port} for metrics and probes: the system refuses it (${error.code})`;
-      reject(new KleidiError("admin-refused", message, error));
+      reject(new KleidiError("admin-refused/address", message, error));
     });
     server.listen(port, host, resolve);
   });

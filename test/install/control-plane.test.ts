@@ -1,5 +1,5 @@
 /**
- * Runs every command of docs/install-api-server.md, docs/recovery.md and "Rotate a key by hand" of docs/running.md, in order, on a machine with a
+ * Runs every command of docs/install-api-server.md, docs/recovery.md and "Rotate a key by hand" of docs/operate/rotate.md, in order, on a machine with a
  * real systemd, etcd and kube-apiserver.
  * Each test causes the loss, follows the section about it, and then reads every Secret.
  */
@@ -20,7 +20,7 @@ const KLEIDI = /^k8s:enc:kms:v2:kleidi/;
 const systemd = new Page("install-systemd.md");
 const installation = new Page("install-api-server.md");
 const recovery = new Page("recovery.md");
-const running = new Page("running.md");
+const rotation = new Page("operate/rotate.md");
 const HISTORY = "etc/kleidi/kleidi.history.jsonl";
 const DAY = 86_400_000;
 
@@ -161,11 +161,11 @@ describe("a control plane without a distribution", () => {
       assertReadable();
     });
 
-    test("running.md, Rotate a key by hand: no step is possible too early, and every Secret stays readable", () => {
-      configure(running, "6. Rotation");
+    test("rotate.md, Rotate a key by hand: no step is possible too early, and every Secret stays readable", () => {
+      configure(rotation, "Before you begin");
       machine.mustRun("systemctl restart kleidi.service; kleidi healthcheck --wait 30s");
       const [stage = "", load = "", promote = "", rewrite = "", retire = ""] =
-        running.blocks("Rotate a key by hand");
+        rotation.blocks("Rotate a key by hand");
       const owned = () => machine.mustRun("stat --format '%U:%G %a' /etc/kleidi/kleidi.yaml");
       const before = owned();
       machine.mustRun(`set -e\n${stage}`);

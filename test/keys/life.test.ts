@@ -290,7 +290,7 @@ test("a user who is not the owner of the configuration changes nothing", AS_OTHE
   const words = ["key", "rotate", "--json", "--config", fixture.config];
   const as = ["--reuid", `${UID}`, "--regid", `${UID}`, "--clear-groups", kleidi];
   const { stdout, status } = spawnSync("setpriv", [...as, ...words], { encoding: "utf8" });
-  assert.deepEqual([status, JSON.parse(stdout).code], [1, "path-refused"]);
+  assert.deepEqual([status, JSON.parse(stdout).code], [1, "key-change-refused"]);
   assert.equal(existsSync(join(fixture.folder, "kleidi.history.jsonl")), false);
 });
 

@@ -16,8 +16,11 @@ test("a key in Transit is staged when it exists there and the host may use it", 
     origin: bao.url,
     token: await setup.token({ policies }),
     net: { networks: ["127.0.0.0/8"] },
+    // Beside a host that runs with the former configuration.
+    rest: { admin: { listen: "unix:admin.sock" } },
   });
   t.after(() => node.close());
+  await node.serve();
   const before = node.readConfig();
   const rotate = () => {
     const { status, stdout } = node.run("key", "rotate", "--json");
@@ -26,7 +29,7 @@ test("a key in Transit is staged when it exists there and the host may use it", 
 
   const missing = rotate();
   assert.deepEqual([missing.status, missing.code], [1, "key-not-ready"]);
-  assert.match(missing.hint, /vault write -f transit\/keys\/kek-2, and the three paths of the policy/);
+  assert.match(missing.hint, /vault write -f transit\/keys\/NAME, and the three paths of the policy/);
   assert.equal(node.readConfig(), before);
 
   await setup.key("kek-2");
