@@ -112,7 +112,7 @@ function run(words: readonly string[], config: string): Answer {
   }
 }
 
-/** The failure of the other process, with its own remedy. */
+/** The failure of the other process. Its remedy is the one of the fault there, which its answer does not name. */
 class ChildFailure extends KleidiError {
   readonly #hint: string;
 
