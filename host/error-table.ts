@@ -113,6 +113,15 @@ export const ERRORS = {
         remedy:
           'The cause in the log has the reason and the next step, as have the warnings of kleidi doctor. If the object is of a key that is not configured, add that key with "use: decrypt".',
       },
+      found: {
+        cause: "The files of the key that is to be staged exist and cannot be used.",
+        remedy: "Nothing was changed. Correct what is named above, or give another name with --as.",
+      },
+      remote: {
+        cause: "The KMS does not serve the key that is to be staged.",
+        remedy:
+          "Nothing was changed. Create the key in the KMS first and allow the host's login to use it (Vault or OpenBao: vault write -f transit/keys/NAME, and the three paths of the policy), then run the command again.",
+      },
       refused: {
         cause: "The provider reports that the key is missing, disabled or not usable.",
         remedy:
@@ -278,6 +287,14 @@ export const ERRORS = {
       key: {
         cause: "The configuration has no keystore, or grants no keystore key of this name.",
         remedy: "Correct the name, or add what is named above to the configuration.",
+      },
+      edit: {
+        cause: "The keys stand in the file in a form that a command cannot edit.",
+        remedy: "Edit the file by hand (docs/operate/rotate.md); the history takes the change up.",
+      },
+      changed: {
+        cause: "Another program changed the file while a command did.",
+        remedy: "Nothing was changed. Run the command again.",
       },
       log: PATH,
       "log-file": {
@@ -537,6 +554,37 @@ export const ERRORS = {
       unwritten: {
         cause: "The provider imported a key and wrote no record.",
         remedy: "Report it to the provider's author. Nothing was changed.",
+      },
+    },
+  },
+  "history-invalid": {
+    causes: {
+      lost: {
+        cause:
+          "The history of the keys is missing, cut, damaged, older than its marks, or that of another node.",
+        remedy:
+          'Restore the history from the backup of its folder. Without one, "kleidi key recover" continues from the configuration (docs/recovery.md).',
+      },
+      unreadable: {
+        cause: "The file of the history, one of its marks or its lock cannot be used.",
+        remedy: "Do what is named above, then run the command again. The host serves on meanwhile.",
+      },
+    },
+  },
+  "key-change-refused": {
+    causes: {
+      objections: {
+        cause: "Something speaks against the step in the life of the key.",
+        remedy:
+          "Nothing was changed. Wait, or fix the problem named above. --force overrides it, and the history records that.",
+      },
+      active: {
+        cause: "The key is active, and a host needs an active key.",
+        remedy: "Nothing was changed. Rotate to another key and promote that first.",
+      },
+      owner: {
+        cause: "The configuration belongs to another user, and would not any more.",
+        remedy: "Nothing was changed. Run the command as root, or as the owner of the configuration.",
       },
     },
   },

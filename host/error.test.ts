@@ -41,11 +41,13 @@ test("each error code has its gRPC code", () => {
     "key-locked": 13,
     "key-missing": 13,
     "render-refused": 13,
-    "reload-refused": 13,
     "path-refused": 13,
     "state-invalid": 13,
     "wall-missing": 13,
     "key-not-made": 13,
+    "history-invalid": 13,
+    "key-change-refused": 13,
+    "reload-refused": 13,
   });
 });
 

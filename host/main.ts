@@ -9,6 +9,7 @@ import type { ClusterOptions } from "./cli/doctor-cluster.ts";
 import { execute, type Program } from "./cli/execute.ts";
 import type { InspectOptions } from "./cli/inspect.ts";
 import type { KeyInitOptions } from "./cli/key.ts";
+import { KEY_COMMANDS } from "./cli/key-commands.ts";
 import { EXIT } from "./cli/output.ts";
 import { RENDER_COMMANDS } from "./cli/render-commands.ts";
 import { type Manifest, versionCommand, versionText } from "./cli/version.ts";
@@ -38,7 +39,7 @@ export const PROGRAM: Program = {
   version: versionText(manifest),
   groups: {
     config: "Write a configuration.",
-    key: "Create, list and refresh keys.",
+    key: "Create keys, and lead each through its life (docs/operate/rotate.md).",
     render: "Render the files of a deployment from the configuration (docs/deploying.md).",
     audit: "Read, verify and export an audit log (docs/audit.md).",
   },
@@ -213,20 +214,7 @@ export const PROGRAM: Program = {
       run: async ({ config, ...options }: ConfigOptions & KeyInitOptions, name?: string) =>
         (await import("./cli/key.ts")).keyInitCommand(config, name, options),
     },
-    {
-      name: "key list",
-      summary: "List the keys with their files and fingerprints.",
-      options: [CONFIG, JSON_OBJECT],
-      examples: [
-        { does: "Compare the fingerprints on two nodes", line: "kleidi key list" },
-        {
-          does: "List the keys of another configuration as JSON",
-          line: "kleidi key list --config .kleidi/kleidi.yaml --json",
-        },
-      ],
-      run: async ({ config, json }: ConfigOptions) =>
-        (await import("./cli/key.ts")).keyListCommand(config, { json }),
-    },
+    ...KEY_COMMANDS,
     {
       name: "key refresh",
       summary:

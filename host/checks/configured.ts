@@ -11,6 +11,7 @@ import { admitProvider, providerFaults } from "../runtime/providers.ts";
 import { reach, surplus } from "../runtime/reach.ts";
 import { checkWall } from "../runtime/wall.ts";
 import { checkAudit } from "./audit.ts";
+import { examineHistory } from "./history.ts";
 import { checkPlaces } from "./places.ts";
 import { checkRunning } from "./running.ts";
 
@@ -27,6 +28,7 @@ export async function checkConfigured(
     ...config.providers.flatMap((provider) => checkProvider(config, provider)),
     ...(await checkCapabilities(config, examined)),
     checkAudit(config),
+    ...examineHistory(config).findings,
     ...checkPlaces(config),
     await checkWall(config),
     ...descriptorFindings(config),

@@ -48,7 +48,7 @@ export async function clusterFindings(config: Config, options: ClusterOptions): 
   return [...examined.findings, ...findings, ...servers];
 }
 
-function pluginOf({ listen, providers }: Config): Plugin {
+export function pluginOf({ listen, providers }: Config): Plugin {
   const own = realPath(listen.socket);
   return {
     socket: listen.socket,

@@ -1,16 +1,13 @@
-/** kleidi key init and key list: creates and lists keys of the keystore and keys that providers create. */
+/** kleidi key init: creates a key of the keystore, or a key that its provider creates. */
 import { KeyDirectory } from "../capabilities/keystore/directory.ts";
 import { namesOf } from "../capabilities/keystore/grant.ts";
-import { fingerprint } from "../capabilities/keystore/key-file.ts";
-import { StateDirectory } from "../capabilities/state/directory.ts";
 import type { Config, KeyConfig, ProviderConfig } from "../config/config.ts";
 import { loadConfig } from "../config/load.ts";
-import { KleidiError, remedyOfFault } from "../error.ts";
-import { type Finding, finding } from "../finding.ts";
+import { KleidiError } from "../error.ts";
 import { isProvisioned } from "../runtime/provision.ts";
 import { createProvisionedKey } from "../runtime/provisioned-key.ts";
-import { becomeOwner, becomeServingUser } from "../runtime/serving-user.ts";
-import { EXIT, print, report } from "./output.ts";
+import { becomeOwner } from "../runtime/serving-user.ts";
+import { EXIT, print } from "./output.ts";
 import { UsageError } from "./usage-error.ts";
 
 export interface KeyInitOptions {
@@ -153,46 +150,6 @@ async function provision(
       ...(escrow === undefined ? {} : { escrow }),
     },
   };
-}
-
-/** Prints the keys with their fingerprints or records. @throws KleidiError config-invalid */
-export function keyListCommand(configPath: string, options: { json: boolean }): number {
-  const config = loadConfig(configPath);
-  const found = becomeServingUser(config);
-  const records = config.providers.flatMap(({ grants }) => grants.state?.names ?? []);
-  const keys = config.keys.flatMap(({ name, use }): Finding[] => {
-    try {
-      if (grantedNames(config).includes(name)) return [keystoreLine(keystoreOf(config), name, use)];
-      if (records.includes(name)) return [recordLine(config, name, use)];
-      return [];
-    } catch (error) {
-      return [finding(`key ${name}`, error)];
-    }
-  });
-  return report([...found, ...keys], options.json);
-}
-
-function keystoreLine(directory: KeyDirectory, name: string, use: string): Finding {
-  const bytes = directory.load(name);
-  const version = fingerprint(bytes);
-  bytes.wipe();
-  const created = directory.record(name)?.created ?? "created elsewhere";
-  return { subject: `key ${name}`, ok: true, detail: `${use}, fingerprint ${version}, ${created}` };
-}
-
-/** A key with a record. Only its provider knows the version: "check --live" asks it. */
-function recordLine({ state }: Config, name: string, use: string): Finding {
-  const subject = `key ${name}`;
-  const records = new StateDirectory(state?.directory ?? "");
-  if (records.get(name) !== undefined) {
-    return {
-      subject,
-      ok: true,
-      detail: `${use}, created by its provider, record ${records.recordPath(name)}`,
-    };
-  }
-  const detail = `${use}, its provider has not created it: ${records.recordPath(name)} does not exist`;
-  return { subject, ok: false, detail, hint: remedyOfFault("key-not-made") };
 }
 
 function keystoreOf(config: Config): KeyDirectory {

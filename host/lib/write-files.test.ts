@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import {
   chmodSync,
+  chownSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -19,6 +20,7 @@ import {
   isStagingOf,
   publish,
   removeLeftovers,
+  replaceAs,
   replaceFile,
   statOf,
   writePrivate,
@@ -66,6 +68,38 @@ test("replaceFile replaces a file, and a link instead of its target", (t) => {
   assert.equal(readFileSync(join(folder, "other"), "utf8"), "other");
   assert.equal(statSync(join(folder, "a")).mode & 0o777, 0o644 & ~process.umask());
   assert.deepEqual(readdirSync(folder).sort(), ["a", "other"]);
+});
+
+for (const [name, mode, expected] of [
+  ["of another file", undefined, 0o604],
+  ["that is given", 0o644, 0o644],
+] as const)
+  test(`replaceAs writes a file with the owner of another one and the mode ${name}, under any umask`, (t) => {
+    const folder = folderOf(t);
+    const like = join(folder, "like");
+    writeFileSync(like, "");
+    chmodSync(like, 0o604);
+    // Only root can give a file away.
+    const owner = process.getuid?.() === 0 ? 61_234 : (process.getuid?.() ?? 0);
+    chownSync(like, owner, process.getgid?.() ?? 0);
+    const before = process.umask(0o077);
+    try {
+      replaceAs(join(folder, "a"), "one", like, mode);
+      replaceAs(join(folder, "a"), "two", like, mode);
+    } finally {
+      process.umask(before);
+    }
+    const status = statSync(join(folder, "a"));
+    assert.deepEqual([status.uid, status.mode & 0o777], [owner, expected]);
+    assert.equal(readFileSync(join(folder, "a"), "utf8"), "two");
+    assert.deepEqual(readdirSync(folder).sort(), ["a", "like"]);
+  });
+
+test("replaceAs leaves the file and no staged one if the folder does not take it", (t) => {
+  const folder = folderOf(t);
+  mkdirSync(join(folder, "a"));
+  assert.throws(() => replaceAs(join(folder, "a"), "", folder), { code: "EISDIR" });
+  assert.deepEqual(readdirSync(folder), ["a"]);
 });
 
 test("createGroupReadable creates a file of mode 0640 under any umask, and never replaces one", (t) => {

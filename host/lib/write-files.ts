@@ -6,6 +6,8 @@ import { randomBytes } from "node:crypto";
 import {
   chmodSync,
   closeSync,
+  fchmodSync,
+  fchownSync,
   fsyncSync,
   linkSync,
   lstatSync,
@@ -14,6 +16,7 @@ import {
   renameSync,
   rmSync,
   type Stats,
+  statSync,
   unlinkSync,
   writeSync,
 } from "node:fs";
@@ -74,6 +77,53 @@ export function replaceFile(path: string, content: string | Uint8Array, mode = 0
     rmSync(staged, { force: true });
     throw error;
   }
+  syncFolder(dirname(path));
+}
+
+/**
+ * Writes a file with the owner and the group of another one. Replaces an existing file.
+ * @param like the path of that other file, which may be the same one, or of a folder
+ * @param mode of the new file, whatever the umask is; by default that of `like`
+ * @throws the system's error; EPERM if this process may not give the file to that owner
+ */
+export function replaceAs(path: string, content: string, like: string, mode?: number): void {
+  const staged = stageAs(path, content, like, mode);
+  try {
+    publishOver(staged, path);
+  } catch (error) {
+    rmSync(staged, { force: true });
+    throw error;
+  }
+}
+
+/**
+ * The first half of `replaceAs`, for a caller that uses the file before it replaces the other one.
+ * @returns the staging path; the caller publishes or removes it
+ * @throws the system's error
+ */
+export function stageAs(path: string, content: string, like: string, mode?: number): string {
+  const { uid, gid, mode: own } = statSync(like);
+  const staged = stagingPath(path);
+  const file = openSync(staged, "wx", 0o600);
+  try {
+    const bytes = Buffer.from(content);
+    for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at);
+    fchownSync(file, uid, gid);
+    fchmodSync(file, mode ?? own & 0o777);
+    fsyncSync(file);
+  } catch (error) {
+    rmSync(staged, { force: true });
+    // Calls on a descriptor name no path in their errors.
+    throw Object.assign(error as Error, { path });
+  } finally {
+    closeSync(file);
+  }
+  return staged;
+}
+
+/** Gives a staged file its final name, and replaces an existing file. @throws the system's error */
+export function publishOver(staged: string, path: string): void {
+  renameSync(staged, path);
   syncFolder(dirname(path));
 }
 

@@ -1,5 +1,6 @@
 /** EncryptionPolicy: the single policy of a cluster. It has the encrypted resources, the number of nodes, and the limits of a rotation. */
 import { z } from "zod";
+import { WAITS_MS } from "../../host/rotation/waits.ts";
 import { conditions, count, ruled, text } from "./fields.ts";
 
 const resource = z
@@ -35,19 +36,19 @@ const waits = ruled(
         .int()
         .min(0)
         .max(3600)
-        .default(60)
+        .default(WAITS_MS.poll / 1000)
         .describe("The interval at which the API server calls Status."),
       expirySeconds: z
         .int()
         .min(0)
         .max(3600)
-        .default(180)
+        .default(WAITS_MS.expiry / 1000)
         .describe("How long the API server continues to write with a key after the last successful Status."),
       marginSeconds: z
         .int()
         .min(0)
         .max(86400)
-        .default(300)
+        .default(WAITS_MS.margin / 1000)
         .describe("A safety margin that is added to the wait."),
       shorterThanAPIServer: z
         .boolean()
@@ -57,7 +58,12 @@ const waits = ruled(
         ),
     })
     // The default lists every field, because the API server checks it against the rule before it applies the defaults of the fields.
-    .default({ pollSeconds: 60, expirySeconds: 180, marginSeconds: 300, shorterThanAPIServer: false }),
+    .default({
+      pollSeconds: WAITS_MS.poll / 1000,
+      expirySeconds: WAITS_MS.expiry / 1000,
+      marginSeconds: WAITS_MS.margin / 1000,
+      shorterThanAPIServer: false,
+    }),
   {
     rule: "self.shorterThanAPIServer || (self.pollSeconds >= 60 && self.expirySeconds >= 180)",
     message:

@@ -1,5 +1,6 @@
 /**
- * Runs every command of docs/install-api-server.md and docs/recovery.md, in order, on a machine with a real systemd, etcd and kube-apiserver.
+ * Runs every command of docs/install-api-server.md, docs/recovery.md and "Rotate a key by hand" of docs/operate/rotate.md, in order, on a machine with a
+ * real systemd, etcd and kube-apiserver.
  * Each test causes the loss, follows the section about it, and then reads every Secret.
  */
 import assert from "node:assert/strict";
@@ -8,6 +9,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { builtPackages, OLD } from "../packages/built.ts";
 import { requireDebian } from "../support/debian.ts";
+import { ageHistory } from "../support/history.ts";
 import { Page } from "../support/page.ts";
 import { tpmLosses } from "./tpm-losses.ts";
 import { vaultLosses } from "./vault-losses.ts";
@@ -19,6 +21,9 @@ const KLEIDI = /^k8s:enc:kms:v2:kleidi/;
 const systemd = new Page("install-systemd.md");
 const installation = new Page("install-api-server.md");
 const recovery = new Page("recovery.md");
+const rotation = new Page("operate/rotate.md");
+const HISTORY = "etc/kleidi/kleidi.history.jsonl";
+const DAY = 86_400_000;
 
 describe("a control plane without a distribution", () => {
   const machine = new WalkedControlPlane();
@@ -31,6 +36,21 @@ describe("a control plane without a distribution", () => {
     machine.remember("before");
   });
   after(() => machine.close());
+
+  /** Runs a block whose first command must fail. @returns its message */
+  function refused(block: string): string {
+    const { status, text } = machine.run(`set -e\n${block}`);
+    assert.equal(status, 1, text);
+    return text;
+  }
+
+  /** The waits of the rotation are over: all that the history knows is a day older. */
+  function age(): void {
+    const marks = ["etc/kleidi", "var/lib/kleidi/keys"].map((each) =>
+      join(machine.root, each, "kleidi.history.mark"),
+    );
+    ageHistory(join(machine.root, HISTORY), marks, DAY);
+  }
 
   describe("install-api-server.md", () => {
     test("Before you begin", () => {
@@ -102,8 +122,39 @@ describe("a control plane without a distribution", () => {
       machine.assertReadable();
     });
 
+    test("rotate.md, Rotate a key by hand: no step is possible too early, and every Secret stays readable", () => {
+      machine.configureAsShown(rotation, "Before you begin");
+      machine.mustRun("systemctl restart kleidi.service; kleidi healthcheck --wait 30s");
+      const [stage = "", load = "", promote = "", rewrite = "", retire = ""] =
+        rotation.blocks("Rotate a key by hand");
+      const owned = () => machine.mustRun("stat --format '%U:%G %a' /etc/kleidi/kleidi.yaml");
+      const before = owned();
+      machine.walkBlock(stage);
+      assert.equal(owned(), before);
+      assert.match(machine.mustRun("stat --format %U /var/lib/kleidi/keys/kek-2027.key"), /^kleidi$/);
+      // An older backup of the history, for the section about its loss.
+      machine.mustRun(`cp --archive /${HISTORY} /root/kleidi-backup/kleidi/`);
+      assert.match(refused(promote), /is not ready for it: Node \S+ does not hold the new key/);
+      machine.walkBlock(load);
+      assert.match(refused(promote), /a host needs 30 s to take it/);
+      age();
+      const promoted = machine.walkBlock(promote);
+      assert.match(promoted, /^ok {3}key kek-2027: active, .*; ready in the running host; /m);
+      machine.restartApiServer();
+      assert.match(refused(retire), /an API server may still write with "kek-2026"/);
+      age();
+      assert.match(refused(retire), /of \d+ objects of secrets, \d+ were read under it through https:/);
+      machine.walkBlock(rewrite);
+      assert.match(
+        machine.walkBlock(retire),
+        /Proof: \d+ objects of secrets were read through https:\S+, none under the key\.$/m,
+      );
+      machine.mustRun("rm /var/lib/kleidi/keys/kek-2026.*");
+      machine.restartApiServer();
+      machine.assertReadable();
+    });
+
     test("etcd is restored from a snapshot: not ready without the retired key, then with it", () => {
-      rotate();
       machine.remember("after-rotation");
       machine.assertReadable();
       const blocks = recovery.blocks("etcd is restored from a snapshot");
@@ -117,6 +168,20 @@ describe("a control plane without a distribution", () => {
       machine.configureAsShown(recovery, "etcd is restored from a snapshot");
       for (const block of rest) machine.walkBlock(block);
       machine.forget("after-rotation");
+      machine.assertReadable();
+    });
+
+    test("The history of the keys is lost", () => {
+      const [restore = "", recover = "", rotate = ""] = recovery.blocks("The history of the keys is lost");
+      assert.match(machine.walkBlock(restore), /^FAIL history: The history ends at record \d+, and /m);
+      assert.equal(machine.run("kleidi check").status, 1);
+      machine.walkBlock(recover);
+      machine.walkBlock(rotate);
+      machine.mustRun("systemctl restart kleidi.service; kleidi healthcheck --wait 30s; kleidi check");
+      assert.match(
+        machine.mustRun("kleidi key list"),
+        /key kek-2027-2: decrypt, .*; ready in the running host; .*; next: /,
+      );
       machine.assertReadable();
     });
 
@@ -156,27 +221,4 @@ describe("a control plane without a distribution", () => {
     machine.mustRun("systemctl stop kleidi.service");
     machine.assertReadable();
   });
-
-  /** Rotates from kek-2026 to kek-2027 and retires kek-2026: only the backup has its files. */
-  function rotate(): void {
-    const use = (keys: Record<string, string>) => {
-      machine.configure((document) => {
-        document.providers.local.grants.keystore.keys = Object.keys(keys);
-        document.keys = Object.entries(keys).map(([name, use]) => ({ name, provider: "local", use }));
-        return document;
-      });
-    };
-    const restart = () =>
-      machine.mustRun("systemctl restart kleidi.service; until kleidi healthcheck; do sleep 0.5; done");
-    use({ "kek-2026": "decrypt", "kek-2027": "active" });
-    machine.mustRun("runuser -u kleidi -- kleidi key init kek-2027");
-    restart();
-    machine.restartApiServer();
-    const [rewrite = ""] = recovery.blocks("etcd is restored from a snapshot").slice(-1);
-    machine.mustRun(rewrite);
-    use({ "kek-2027": "active" });
-    machine.mustRun("rm /var/lib/kleidi/keys/kek-2026.*");
-    restart();
-    machine.restartApiServer();
-  }
 });

@@ -15,6 +15,7 @@ import type { KleidiNodeStatus } from "../../operator/api/kleidi-node.ts";
 import { until } from "../e2e/servers.ts";
 import { ask } from "../support/admin.ts";
 import { Fixture, localModule, sha256Of } from "../support/fixture.ts";
+import { ageHistory } from "../support/history.ts";
 import { Cluster, type Node, type Program } from "./cluster.ts";
 import {
   createResource,
@@ -375,10 +376,9 @@ describe("the operator on a control plane of two nodes", { timeout: 900_000 }, (
   test("the rotation is Done when the old key is removed from every node", async () => {
     const { commands = [] } = await status();
     assert.match(commands.join("\n"), /only if no backup of etcd needs it/);
-    for (const each of cluster.nodes) {
-      each.configure(RETIRED);
-      await each.startHost();
-    }
+    node(1).configure(RETIRED);
+    retireByProof(node(0));
+    for (const each of cluster.nodes) await each.startHost();
     assert.notEqual((await reach("Done")).completedAt, undefined);
     assert.equal(await node(1).api.readSecret("s-1"), "value 1");
     const { items } = await cluster.get<{ items: { reason: string; type: string }[] }>(
@@ -395,6 +395,23 @@ describe("the operator on a control plane of two nodes", { timeout: 900_000 }, (
       assert.ok(reasons.has(reason), `${reason} is among ${[...reasons]}`);
     assert.equal((await status()).conditions?.find(({ type }) => type === "Blocked")?.status, "False");
   });
+
+  /** `kleidi key retire` takes the proof of the operator, and waits as it would without one. */
+  function retireByProof({ fixture, api }: Node): void {
+    const retire = () =>
+      JSON.parse(
+        fixture.run("key", "retire", "kek-1", "--kubeconfig", api.kubeconfig(), "--json").stdout || "{}",
+      );
+    const { code, message } = retire();
+    assert.equal(code, "key-change-refused");
+    assert.match(message, /an API server may still write with "kek-1"$/);
+    const marks = [fixture.folder, join(fixture.folder, "keys")].map((each) =>
+      join(each, "kleidi.history.mark"),
+    );
+    ageHistory(join(fixture.folder, "kleidi.history.jsonl"), marks, 86_400_000);
+    assert.match(retire().proof, /^the operator proved the rotation \S+$/);
+    assert.deepEqual(JSON.parse(fixture.readConfig()).keys, [{ provider: "local", ...RETIRED[0] }]);
+  }
 
   async function promote(each: Node): Promise<void> {
     each.configure(PROMOTED);

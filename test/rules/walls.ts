@@ -62,16 +62,20 @@ export const WALLS: readonly Wall[] = [
       "host/grpc",
       "host/init",
       "host/inspect",
+      "host/keys",
       "host/module",
       "host/module/trust",
       "host/render",
+      "host/rotation/waits.ts",
       "host/runtime",
       "host/telemetry",
     ],
     outside: [
+      "node:child_process",
       "node:crypto",
       "node:fs",
       "node:module",
+      "node:os",
       "node:path",
       "node:readline",
       "node:util",
@@ -90,6 +94,7 @@ export const WALLS: readonly Wall[] = [
       "host/capabilities",
       "host/config",
       "host/grpc",
+      "host/keys",
       "host/kms",
       "host/module/trust",
       "host/runtime",
@@ -341,6 +346,18 @@ export const WALLS: readonly Wall[] = [
     may: [FINDING, LIB, SCHEMA, "host/config/document.ts"],
     outside: ["node:crypto", "node:path", "undici", "yaml"],
   },
+  {
+    // the life of a key: history, edits of the configuration
+    room: "host/keys",
+    may: [ERROR, LIB, "host/config"],
+    outside: ["node:crypto", "node:fs", "node:path", "node:util", "yaml"],
+    tests: FUZZED,
+  },
+  // pure: what is decided about a key
+  {
+    room: ["past", "life", "successor"].map((name) => `host/keys/${name}.ts`),
+    may: ["host/rotation", "host/keys/record.ts"],
+  },
   // pure: the operator and the command line decide alike
   { room: "host/rotation" },
   // the path of a key in the schema is a type only
@@ -390,7 +407,7 @@ export const WALLS: readonly Wall[] = [
   // the schemas; only generate.ts writes
   {
     room: "operator/api",
-    may: ["host/rotation/decision.ts"],
+    may: ["host/rotation/decision.ts", "host/rotation/waits.ts"],
     outside: ["zod"],
     tests: { outside: ["yaml"] },
   },
