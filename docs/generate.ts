@@ -128,6 +128,8 @@ sandbox:
 status:
   interval: 10s
   stableProbes: 3
+reload:
+  onChange: false
 log:
   level: info
   file: /var/log/kleidi/kleidi.log

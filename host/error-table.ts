@@ -261,6 +261,24 @@ export const ERRORS = {
       },
     },
   },
+  "reload-refused": {
+    causes: {
+      section: {
+        cause: "A section changed that takes effect at a start only.",
+        remedy: "Restart the host, or undo that change and reload again.",
+      },
+      provider: {
+        cause:
+          "A key has another provider than in the running host, which bound its name into each ciphertext.",
+        remedy:
+          "Give the key its provider again. To change the provider, add a key with a new name, and rotate to it.",
+      },
+      failed: {
+        cause: "The new configuration does not work, for the reason of another code.",
+        remedy: "The host serves on with the configuration that it has; reload again when this is corrected.",
+      },
+    },
+  },
   "module-invalid": {
     causes: {
       file: {
@@ -375,10 +393,34 @@ export const ERRORS = {
     },
   },
   "admin-refused": {
-    cause:
-      "The address of the admin listener cannot be had: another program has it, or this machine does not.",
-    remedy:
-      'Find the program that listens there (ss -ltnp), or choose another address under "admin". Keys are served meanwhile; the host retries until it can listen.',
+    causes: {
+      address: {
+        cause:
+          "The address of the admin listener cannot be had: another program has it, or this machine does not.",
+        remedy:
+          'Find the program that listens there (ss -ltnp), or choose another address under "admin". Keys are served meanwhile; the host retries until it can listen.',
+      },
+      "no-socket": {
+        cause: "The configuration has no admin socket, over which alone a host takes actions.",
+        remedy: "Write: admin: { listen: unix:/run/kleidi/admin.sock }, and restart the host.",
+      },
+      denied: {
+        cause: "The user of the command may not open the admin socket.",
+        remedy: "Run the command as root or as the user of the host.",
+      },
+      absent: {
+        cause: "No host answers on the admin socket.",
+        remedy: "Start the host. If it was started, its log has the reason why it ended.",
+      },
+      "read-only": {
+        cause: "The admin socket takes no actions, because others than its owner may open it.",
+        remedy: "Remove admin.mode and admin.group, and restart the host.",
+      },
+      other: {
+        cause: "The process on the admin socket answers unlike this version of kleidi.",
+        remedy: "Find out which process listens there, and whether it is this version of kleidi.",
+      },
+    },
   },
   "key-file-invalid": {
     causes: {

@@ -25,6 +25,7 @@ export async function checkRunning(config: Config): Promise<Finding[]> {
   return [
     passed(`the wall in force is ${state.wall}`),
     readiness(state),
+    ...refusedReload(state),
     ...edited(config, state),
     ...socketRemoved(config),
     ...failedSinks(state),
@@ -45,7 +46,14 @@ function edited({ file, sha256 }: Config, { configurationSha256, startedAt }: Ho
   if (sha256 === configurationSha256) return [];
   const since = new Date(startedAt).toISOString();
   const detail = `it runs since ${since} with another configuration (sha256 ${configurationSha256.slice(0, 16)}…) than ${file} (sha256 ${sha256.slice(0, 16)}…)`;
-  return [failed(detail, "The file is read at the start only: restart the host, or undo the change.")];
+  return [failed(detail, "Apply it with `kleidi reload` or a restart, or undo the change.")];
+}
+
+function refusedReload({ lastReload }: HostReport): Finding[] {
+  if (lastReload?.outcome !== "refused") return [];
+  const { at, reason = "" } = lastReload;
+  const detail = `its reload at ${new Date(at).toISOString()} was refused, it serves with the configuration that it had: ${reason}`;
+  return [failed(detail, "Correct the configuration, then run `kleidi reload`.")];
 }
 
 function socketRemoved({ listen: { socket } }: Config): Finding[] {
@@ -67,10 +75,10 @@ function failedSinks({ audit = [] }: HostReport): Finding[] {
 }
 
 function failedKeys({ keys }: HostReport): Finding[] {
-  return keys.flatMap(({ name, use, failure }) => {
+  return keys.flatMap(({ name, use, failure, hint }) => {
     // The active key's failure is the reason why the host is not ready.
     if (failure === undefined || use === "active") return [];
-    return [failed(`key ${name} is not usable: ${failure}`, remedyOfFault("key-not-ready/refused"))];
+    return [failed(`key ${name} is not usable: ${failure}`, hint ?? "Read the log lines of this key.")];
   });
 }
 

@@ -36,10 +36,14 @@ export class Keyset {
   readonly #routes = new Map<KeyId, KeyVersion>();
   readonly #retired = new Set<KeyId>();
 
-  /** @param keys exactly one with use "active"; each with a different name */
-  constructor(keys: readonly KeyConfig[]) {
+  /**
+   * @param keys exactly one with use "active"; each with a different name
+   * @param former the keys before a reload: those of the same provider keep their versions, and no version of theirs comes back
+   */
+  constructor(keys: readonly KeyConfig[], former?: Keyset) {
     this.keys = keys;
     for (const key of keys) this.#states.set(key.name, { key });
+    if (former !== undefined) this.#continue(former);
   }
 
   get active(): KeyState {
@@ -146,6 +150,19 @@ export class Keyset {
     // Retired here, not in addVersions: a new version that never worked encrypted nothing, so reverting from it is safe.
     if (before !== undefined && before.keyId !== current.keyId) this.#retired.add(before.keyId);
     this.#states.set(current.key.name, { key: current.key, current });
+  }
+
+  #continue(former: Keyset): void {
+    for (const key of this.keys) {
+      const state = former.#states.get(key.name);
+      // Another provider can be another KMS: its versions are read as at a start.
+      if (state === undefined || state.key.provider !== key.provider) continue;
+      if (state.current !== undefined)
+        this.#states.set(key.name, { key, current: { ...state.current, key } });
+      for (const route of former.#routes.values())
+        if (route.key.name === key.name) this.#routes.set(route.keyId, { ...route, key });
+    }
+    for (const keyId of former.#retired) if (this.#routes.has(keyId)) this.#retired.add(keyId);
   }
 
   /** Records the failure of a probe. The key keeps its version. */

@@ -145,12 +145,16 @@ export function admitProvider(config: Config, provider: ProviderConfig): Admitte
   });
 }
 
-/** The keys of the configuration over these providers. */
-export function keysetOf(config: Config, providers: Providers): Keyset {
+/**
+ * The keys of the configuration over these providers.
+ * @param former the keys before a reload
+ */
+export function keysetOf(config: Config, providers: Providers, former?: Keyset): Keyset {
   return new Keyset(
     config.keys.map(({ name, provider, use, version }): KeyConfig => {
       return { name, provider: providers.ofKey(provider), use, pin: version };
     }),
+    former,
   );
 }
 

@@ -102,7 +102,8 @@ function partsOf(config: Config, name: string) {
     provider: config.providers.find((each) => each.name === name),
     keys: config.keys
       .filter(({ provider }) => provider === name)
-      .map((key) => [key.name, key.version, key.settings]),
+      .map((key) => [key.name, key.version, key.settings] as const)
+      .sort(([one], [other]) => (one < other ? -1 : 1)),
     sections: Object.keys(SECTIONS).map((section) => config[section as keyof typeof SECTIONS]),
     trust: config.trust,
   };

@@ -122,7 +122,7 @@ export const WALLS: readonly Wall[] = [
       "host/sandbox/wall",
       "host/telemetry",
     ],
-    outside: ["node:async_hooks", "node:crypto", "node:fs", "node:http", "node:path"],
+    outside: ["node:async_hooks", "node:crypto", "node:fs", "node:http", "node:path", "node:util"],
     types: ["node:net"],
     tests: SUPPORTED,
   },
