@@ -240,6 +240,24 @@ export const ERRORS = {
     cause: "The host is stopping.",
     remedy: "Retry when it has restarted.",
   },
+  "reload-refused": {
+    causes: {
+      "at-start": {
+        cause: "A section of the configuration changed that takes effect at a start only.",
+        remedy: "Restart the host, or undo that change and run kleidi reload.",
+      },
+      provider: {
+        cause:
+          "A key has another provider than in the running host. What it encrypted is bound to the name of its provider.",
+        remedy: "Give the key its provider again. To change the provider, add a key with a new name.",
+      },
+      broken: {
+        cause: "The configuration has faults, or a module, a file, a provider or a key of it does not work.",
+        remedy:
+          "The host serves on with the configuration that it had. Correct what the message names, then run kleidi reload; kleidi check lists every fault.",
+      },
+    },
+  },
   "config-invalid": {
     causes: {
       faults: {
@@ -258,24 +276,6 @@ export const ERRORS = {
       "log-file": {
         cause: "The path of log.file leads to a pipe, a folder or another special file.",
         remedy: "Give log.file the path of a regular file, or remove it to log to stderr.",
-      },
-    },
-  },
-  "reload-refused": {
-    causes: {
-      section: {
-        cause: "A section changed that takes effect at a start only.",
-        remedy: "Restart the host, or undo that change and reload again.",
-      },
-      provider: {
-        cause:
-          "A key has another provider than in the running host, which bound its name into each ciphertext.",
-        remedy:
-          "Give the key its provider again. To change the provider, add a key with a new name, and rotate to it.",
-      },
-      failed: {
-        cause: "The new configuration does not work, for the reason of another code.",
-        remedy: "The host serves on with the configuration that it has; reload again when this is corrected.",
       },
     },
   },
@@ -404,20 +404,20 @@ export const ERRORS = {
         cause: "The configuration has no admin socket, over which alone a host takes actions.",
         remedy: "Write: admin: { listen: unix:/run/kleidi/admin.sock }, and restart the host.",
       },
-      denied: {
-        cause: "The user of the command may not open the admin socket.",
-        remedy: "Run the command as root or as the user of the host.",
-      },
-      absent: {
+      "not-running": {
         cause: "No host answers on the admin socket.",
         remedy: "Start the host. If it was started, its log has the reason why it ended.",
       },
+      "not-permitted": {
+        cause: "The user of the command may not open the admin socket.",
+        remedy: "Run the command as root or as the user of the host.",
+      },
       "read-only": {
-        cause: "The admin socket takes no actions, because others than its owner may open it.",
+        cause: "Others than the owner of the admin socket may open it, so it takes no actions.",
         remedy: "Remove admin.mode and admin.group, and restart the host.",
       },
-      other: {
-        cause: "The process on the admin socket answers unlike this version of kleidi.",
+      stranger: {
+        cause: "The process on the admin socket does not know the action.",
         remedy: "Find out which process listens there, and whether it is this version of kleidi.",
       },
     },

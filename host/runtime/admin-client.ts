@@ -92,13 +92,11 @@ function unanswered(
   const message = isAbsent
     ? `Cannot ${action}: no host listens on ${where} (${error.code})`
     : `Cannot ${action}: the process at ${where} does not answer: ${error.message}`;
-  const fault = error.code === "EACCES" ? "admin-refused/denied" : "admin-refused/absent";
+  const fault = error.code === "EACCES" ? "admin-refused/not-permitted" : "admin-refused/not-running";
   return new KleidiError(fault, message, error);
 }
 
 function refused(action: string, where: string, status: number | undefined): KleidiError {
-  return new KleidiError(
-    status === 405 ? "admin-refused/read-only" : "admin-refused/other",
-    `Cannot ${action}: the host at ${where} answers HTTP ${status}`,
-  );
+  const fault = status === 405 ? "admin-refused/read-only" : "admin-refused/stranger";
+  return new KleidiError(fault, `Cannot ${action}: the host at ${where} answers HTTP ${status}`);
 }

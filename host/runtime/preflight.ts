@@ -14,7 +14,7 @@ export function assertReloadable(next: Config, now: Config): void {
   const changed = AT_START.filter((section) => !isDeepStrictEqual(next[section], now[section]));
   if (changed.length === 0) return;
   throw new KleidiError(
-    "reload-refused/section",
+    "reload-refused/at-start",
     `Cannot reload ${next.file}: ${changed.map((name) => `"${name}"`).join(" and ")} changed, which takes effect at a start only`,
   );
 }
@@ -54,11 +54,11 @@ function isGood({ current, failure }: KeyState): boolean {
 function refused({ config }: ServingSet, failure: KleidiError | undefined): KleidiError {
   return reloadRefused(
     config.file,
-    failure ?? new KleidiError("key-not-ready/unanswered", "a key has not answered"),
+    failure ?? new KleidiError("key-not-ready/starting", "a key has not answered"),
   );
 }
 
 /** @returns the error of a reload that failed for this reason, with its remedy */
 export function reloadRefused(file: string, { message, fault, cause }: KleidiError): KleidiError {
-  return new KleidiError("reload-refused/failed", `Cannot reload ${file}: ${message}`, cause, fault);
+  return new KleidiError("reload-refused/broken", `Cannot reload ${file}: ${message}`, cause, fault);
 }
