@@ -29,6 +29,7 @@ test("each error code has its gRPC code", () => {
     stopping: 14,
     // Only commands report these; as replies to RPCs they would have code 13.
     "config-invalid": 13,
+    "reload-refused": 13,
     "module-invalid": 13,
     "module-ungranted": 13,
     "digest-differs": 13,
@@ -74,6 +75,12 @@ test("the causes of a code are different, and so are their remedies", () => {
     assert.equal(new Set(causes.map(({ cause }) => cause)).size, causes.length, code);
     assert.equal(new Set(causes.map(({ remedy }) => remedy)).size, causes.length, code);
   }
+});
+
+test("the hint of a failure that repeats another one begins with the remedy of that one", () => {
+  const { hint } = new KleidiError("reload-refused/broken", "x", undefined, "digest-differs");
+  const remedies = [...causesOfCode("digest-differs").values()].map(({ remedy }) => remedy);
+  assert.ok(hint.startsWith(`${remedies[0]} The host serves on`), hint);
 });
 
 test("a KleidiError without a cause has no cause property", () => {

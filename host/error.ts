@@ -18,23 +18,27 @@ export { causesOfCode, ERRORS, type ErrorCode, type FaultName, Grpc, remedyOfFau
 export class KleidiError extends Error {
   readonly fault: FaultName;
   readonly code: ErrorCode;
+  readonly #reported: FaultName | undefined;
 
   /**
    * @param fault the code, with its cause where the code has several
    * @param message names the action, the limit and the actual value; contains no text from a backend
    * @param cause text from a backend or the error of a library; logged, never sent
+   * @param reported the fault that the message repeats, if it is another one: its remedy comes first
    * @example new KleidiError("deadline/waiting", 'Cannot encrypt with key "k": the KMS did not answer within 2000 ms')
    */
-  constructor(fault: FaultName, message: string, cause?: unknown) {
+  constructor(fault: FaultName, message: string, cause?: unknown, reported?: FaultName) {
     super(message, cause === undefined ? undefined : { cause });
     this.name = "KleidiError";
     this.fault = fault;
     this.code = codeOfFault(fault);
+    this.#reported = reported;
   }
 
   /** The next step for the operator. */
   get hint(): string {
-    return remedyOfFault(this.fault);
+    const own = remedyOfFault(this.fault);
+    return this.#reported === undefined ? own : `${remedyOfFault(this.#reported)} ${own}`;
   }
 
   /** The gRPC status code of the RPC; INTERNAL for errors that only commands report. */

@@ -75,10 +75,10 @@ function failedSinks({ audit = [] }: HostReport): Finding[] {
 }
 
 function failedKeys({ keys }: HostReport): Finding[] {
-  return keys.flatMap(({ name, use, failure }) => {
+  return keys.flatMap(({ name, use, failure, hint }) => {
     // The active key's failure is the reason why the host is not ready.
     if (failure === undefined || use === "active") return [];
-    return [failed(`key ${name} is not usable: ${failure}`, remedyOfFault("key-not-ready/refused"))];
+    return [failed(`key ${name} is not usable: ${failure}`, hint ?? "Read the log lines of this key.")];
   });
 }
 

@@ -55,70 +55,126 @@ const EXPLANATIONS: Readonly<Record<string, (path: string, access: Access) => Pa
   EPERM: denied,
   ENOENT: missing,
   ENOTDIR: notFolder,
-  EROFS: readOnly,
-  ENOSPC: full,
-  EDQUOT: full,
+  EROFS: (path) => fault("read-only", path),
+  ENOSPC: (path) => fault("full", path),
+  EDQUOT: (path) => fault("full", path),
   ELOOP: links,
 };
 
+/** The parts of the sentences: paths, except that `owner` is a clause and `verb` the word read or write. */
+type Parts = Readonly<Record<"path" | "at" | "owner" | "uid" | "verb" | "mount" | "folder" | "to", string>>;
+
+/** The sentences of each situation, by the system's errors; docs/errors.md lists them. */
+export const PATH_CAUSES = {
+  closed: {
+    codes: "EACCES, EPERM",
+    text: ({ at, owner, uid }: Parts) => ({
+      problem: `${owner}, so this process (uid ${uid}) cannot enter that folder`,
+      remedy: `let it enter: chmod o+x ${at}`,
+    }),
+  },
+  denied: {
+    codes: "EACCES, EPERM",
+    text: ({ at, owner, uid, verb }: Parts) => ({
+      problem: `${owner}, so this process (uid ${uid}) cannot ${verb} it`,
+      remedy: `give it to that user: chown ${uid} ${at}`,
+    }),
+  },
+  "denied to root": {
+    codes: "EACCES, EPERM",
+    text: ({ at, owner, verb }: Parts) => ({
+      problem: `${owner}, so this process (uid 0) cannot ${verb} it`,
+      remedy: `look for an attribute or a security module: lsattr -d ${at}`,
+    }),
+  },
+  "no folder": {
+    codes: "ENOENT",
+    text: ({ at, folder }: Parts) => ({
+      problem: `the folder ${at} does not exist`,
+      remedy: `create it: install -d -m 0750 ${folder}`,
+    }),
+  },
+  dangling: {
+    codes: "ENOENT",
+    text: ({ path }: Parts) => ({
+      problem: "it is a link to nothing",
+      remedy: `look at it: readlink ${path}`,
+    }),
+  },
+  missing: {
+    codes: "ENOENT",
+    text: () => ({ problem: "it does not exist", remedy: "create it, or correct the path" }),
+  },
+  "no directory": {
+    codes: "ENOTDIR",
+    text: ({ at }: Parts) => ({
+      problem: `${at} is not a folder`,
+      remedy: `look at it: ls -ld ${at}, and correct the path`,
+    }),
+  },
+  "read-only": {
+    codes: "EROFS",
+    text: ({ mount, folder }: Parts) => ({
+      problem: `the file system at ${mount} is read-only`,
+      remedy: `make it writable: mount -o remount,rw ${mount}; in a unit with ProtectSystem: ReadWritePaths=${folder}`,
+    }),
+  },
+  full: {
+    codes: "ENOSPC, EDQUOT",
+    text: ({ mount }: Parts) => ({
+      problem: `no space is left on the file system at ${mount}`,
+      remedy: `look at its space and its inodes: df -h ${mount}; df -i ${mount}`,
+    }),
+  },
+  links: {
+    codes: "ELOOP",
+    text: ({ path, at, to }: Parts) => ({
+      problem: `${at} is a link${to} that cannot be followed`,
+      remedy: `look at each step: namei -l ${path}`,
+    }),
+  },
+} as const satisfies Record<string, { codes: string; text: (parts: Parts) => PathFault }>;
+
+/** Fills in the sentences of a situation. @param at the part of the path at fault */
+function fault(
+  situation: keyof typeof PATH_CAUSES,
+  path: string,
+  at = path,
+  more: Partial<Parts> = {},
+): PathFault {
+  const parts = {
+    path,
+    at,
+    owner: ownerOf(at),
+    uid: `${process.geteuid?.()}`,
+    verb: "",
+    mount: mountOf(path),
+  };
+  return PATH_CAUSES[situation].text({ ...parts, folder: dirname(path), to: "", ...more });
+}
+
 function denied(path: string, access: Access): PathFault {
-  const uid = process.geteuid?.();
   const closed = foldersOf(path).find((folder) => !may(folder, constants.X_OK));
-  if (closed !== undefined)
-    return {
-      problem: `${ownerOf(closed)}, so this process (uid ${uid}) cannot enter that folder`,
-      remedy: `let it enter: chmod o+x ${closed}`,
-    };
+  if (closed !== undefined) return fault("closed", path, closed);
   const target = access === "create" || !exists(path) ? dirname(path) : path;
   const verb = access === "read" ? "read" : "write";
-  return {
-    problem: `${ownerOf(target)}, so this process (uid ${uid}) cannot ${verb} it`,
-    remedy:
-      uid === 0
-        ? `look for an attribute or a security module: lsattr -d ${target}`
-        : `give it to that user: chown ${uid} ${target}`,
-  };
+  return fault(process.geteuid?.() === 0 ? "denied to root" : "denied", path, target, { verb });
 }
 
 function missing(path: string): PathFault {
   const folder = foldersOf(path).find((each) => !exists(each));
-  if (folder !== undefined)
-    return {
-      problem: `the folder ${folder} does not exist`,
-      remedy: `create it: install -d -m 0750 ${dirname(path)}`,
-    };
-  if (isLink(path)) return { problem: `it is a link to nothing`, remedy: `look at it: readlink ${path}` };
-  return { problem: "it does not exist", remedy: "create it, or correct the path" };
+  if (folder !== undefined) return fault("no folder", path, folder);
+  return fault(isLink(path) ? "dangling" : "missing", path);
 }
 
 function notFolder(path: string): PathFault {
   const file = foldersOf(path).find((each) => statOf(each)?.isDirectory() === false) ?? dirname(path);
-  return { problem: `${file} is not a folder`, remedy: `look at it: ls -ld ${file}, and correct the path` };
-}
-
-function readOnly(path: string): PathFault {
-  const mount = mountOf(path);
-  return {
-    problem: `the file system at ${mount} is read-only`,
-    remedy: `make it writable: mount -o remount,rw ${mount}; in a unit with ProtectSystem: ReadWritePaths=${dirname(path)}`,
-  };
-}
-
-function full(path: string): PathFault {
-  const mount = mountOf(path);
-  return {
-    problem: `no space is left on the file system at ${mount}`,
-    remedy: `look at its space and its inodes: df -h ${mount}; df -i ${mount}`,
-  };
+  return fault("no directory", path, file);
 }
 
 function links(path: string): PathFault {
   const link = [...foldersOf(path), path].find(isLink) ?? path;
-  const to = isLink(link) ? ` to ${readlinkSync(link)}` : "";
-  return {
-    problem: `${link} is a link${to} that cannot be followed`,
-    remedy: `look at each step: namei -l ${path}`,
-  };
+  return fault("links", path, link, { to: isLink(link) ? ` to ${readlinkSync(link)}` : "" });
 }
 
 /** The folders above a path, from the root. */

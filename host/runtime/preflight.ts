@@ -58,7 +58,7 @@ function refused({ config }: ServingSet, failure: KleidiError | undefined): Klei
   );
 }
 
-/** @returns the error of a reload that failed for this reason */
-export function reloadRefused(file: string, { message, cause }: KleidiError): KleidiError {
-  return new KleidiError("reload-refused/broken", `Cannot reload ${file}: ${message}`, cause);
+/** @returns the error of a reload that failed for this reason, with its remedy */
+export function reloadRefused(file: string, { message, fault, cause }: KleidiError): KleidiError {
+  return new KleidiError("reload-refused/broken", `Cannot reload ${file}: ${message}`, cause, fault);
 }

@@ -88,7 +88,7 @@ function keyReport(
     use: key.use,
     key_id_hashes: keyIds.slice(0, REPORTED).map(apiServerHash),
     ...(current && { key_id_sha256: keyIdHash(current.keyId), version: current.version }),
-    ...(failure && { failure: failure.message, code: failure.code }),
+    ...(failure && { failure: failure.message, code: failure.code, hint: failure.hint }),
     ...(probe && { probe }),
   };
 }

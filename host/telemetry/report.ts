@@ -77,5 +77,7 @@ export interface KeyReport {
   /** The reason why the key is not usable; absent if it is usable. */
   readonly failure?: string;
   readonly code?: string;
+  /** The next step for the operator. */
+  readonly hint?: string;
   readonly probe?: ProbeNote;
 }
