@@ -242,6 +242,18 @@ export const PROGRAM: Program = {
       run: async ({ config, json }: ConfigOptions) =>
         (await import("./cli/key-refresh.ts")).keyRefreshCommand(config, { json }),
     },
+    {
+      name: "reload",
+      summary:
+        "Ask the running host to read its configuration again, and wait for the verdict; needs an admin socket of the host's user alone. SIGHUP does the same without a verdict.",
+      options: [CONFIG, JSON_OBJECT],
+      examples: [
+        { does: "Apply an edited configuration without a restart", line: "kleidi reload" },
+        { does: "Get the verdict as JSON", line: "kleidi reload --config .kleidi/kleidi.yaml --json" },
+      ],
+      run: async ({ config, json }: ConfigOptions) =>
+        (await import("./cli/reload.ts")).reloadCommand(config, { json }),
+    },
     ...RENDER_COMMANDS,
     ...AUDIT_COMMANDS,
     {

@@ -1,6 +1,6 @@
 /** kleidi key refresh: asks the running host to probe its keys now, so that a rotation in the KMS takes effect without a wait. */
 import { loadConfig } from "../config/load.ts";
-import { ERRORS, type ErrorCode } from "../error.ts";
+import { remedyOfFault } from "../error.ts";
 import type { Finding } from "../finding.ts";
 import { askForAction } from "../runtime/admin-client.ts";
 import type { RefreshResult } from "../runtime/refresh-keys.ts";
@@ -14,9 +14,9 @@ export async function keyRefreshCommand(configPath: string, { json }: { json: bo
   return report(keys.map(keyFinding), json);
 }
 
-function keyFinding({ name, use, version, key_id_sha256: keyId, failure, code }: KeyReport): Finding {
+function keyFinding({ name, use, version, key_id_sha256: keyId, failure }: KeyReport): Finding {
   const subject = `key ${name}`;
   if (failure !== undefined)
-    return { subject, ok: false, detail: failure, hint: ERRORS[code as ErrorCode]?.hint };
+    return { subject, ok: false, detail: failure, hint: remedyOfFault("key-not-ready/refused") };
   return { subject, ok: true, detail: `${use}, version ${version}, key_id sha256 ${keyId}` };
 }

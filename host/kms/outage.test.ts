@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
-import { type ErrorCode, KleidiError } from "../error.ts";
+import { type FaultName, KleidiError } from "../error.ts";
 import { Outage } from "./outage.ts";
 
 const offline = new KleidiError("backend-unreachable", "Cannot decrypt: offline");
@@ -62,7 +62,13 @@ test("a call fails with its last failure at its deadline", async (t) => {
   assert.ok(kms.tries.every((at) => at <= 500));
 });
 
-for (const code of ["ciphertext-invalid", "credential-refused", "key-not-ready", "deadline"] as ErrorCode[]) {
+const NOT_REPEATED: FaultName[] = [
+  "ciphertext-invalid/refused",
+  "credential-refused",
+  "key-not-ready/refused",
+  "deadline/waiting",
+];
+for (const code of NOT_REPEATED) {
   test(`${code} is not repeated`, async (t) => {
     const { outage, kms, call } = setUp(t);
     kms.failure = new KleidiError(code, "Cannot decrypt: x");

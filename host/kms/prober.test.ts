@@ -503,7 +503,7 @@ test("onProbe reports every probe, also without a change and with an unknown res
   provider.failure = offline;
   tick(INTERVAL);
   await probes(3);
-  provider.failure = new KleidiError("overloaded", "Cannot status: full");
+  provider.failure = new KleidiError("overloaded/full", "Cannot status: full");
   tick(250);
   await probes(3);
   assert.deepEqual(results, ["good", "good", "failed", "unknown"]);

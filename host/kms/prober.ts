@@ -61,11 +61,14 @@ export class Prober {
   /** Keys whose first probe has not ended. */
   readonly #unprobed: Map<KeyConfig, PromiseWithResolvers<void>>;
 
-  constructor(keyset: Keyset, options: ProberOptions) {
+  /** @param former the prober of the keys before a reload */
+  constructor(keyset: Keyset, options: ProberOptions, former?: Prober) {
     this.#keyset = keyset;
     this.#options = options;
     const stableProbes = options.stableProbes ?? 1;
-    this.#stabilizers = new Map(keyset.keys.map((key) => [key, new VersionStabilizer(stableProbes)]));
+    this.#stabilizers = new Map(
+      keyset.keys.map((key) => [key, new VersionStabilizer(stableProbes, former?.stabilizerOf(key))]),
+    );
     this.#unprobed = new Map(keyset.keys.map((key) => [key, Promise.withResolvers<void>()]));
     this.#loops = keyset.keys.map(
       (key) =>
@@ -93,6 +96,12 @@ export class Prober {
     return this.#unprobed.get(key)?.promise;
   }
 
+  /** @returns the stabilizer of the key of this name, if the same provider serves it */
+  stabilizerOf({ name, provider }: KeyConfig): VersionStabilizer | undefined {
+    const key = this.#keyset.keys.find((each) => each.name === name && each.provider === provider);
+    return key && this.#stabilizers.get(key);
+  }
+
   /** Starts a probe of this key now. Call it after an RPC failed on the key. */
   probeNow(key: KeyConfig): void {
     const { outside = (work) => work() } = this.#options;
@@ -114,7 +123,7 @@ export class Prober {
     const limit = this.#options.intervalMs * STALE_AFTER_INTERVALS;
     if (age > limit) {
       throw new KleidiError(
-        "key-not-ready",
+        "key-not-ready/stale",
         `Cannot answer Status: the active key's last probe ended ${Math.round(age)} ms ago, at most ${limit} ms are allowed`,
       );
     }

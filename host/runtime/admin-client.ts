@@ -78,10 +78,8 @@ export async function askForAction<Result extends ActionResult>(
 function noSocket(action: string, admin: AdminConfig | undefined): KleidiError {
   const actual = admin === undefined ? "has no admin listener" : `listens on ${adminAddress(admin)}`;
   return new KleidiError(
-    "admin-refused",
+    "admin-refused/no-socket",
     `Cannot ${action}: the configuration ${actual}, and a host takes actions over a socket only`,
-    undefined,
-    "Write: admin: { listen: unix:/run/kleidi/admin.sock }, and restart the host.",
   );
 }
 
@@ -94,20 +92,11 @@ function unanswered(
   const message = isAbsent
     ? `Cannot ${action}: no host listens on ${where} (${error.code})`
     : `Cannot ${action}: the process at ${where} does not answer: ${error.message}`;
-  const remedy =
-    error.code === "EACCES"
-      ? "Run the command as root or as the user of the host."
-      : "Start the host. If it was started, its log has the reason why it ended.";
-  return new KleidiError("admin-refused", message, error, remedy);
+  const fault = error.code === "EACCES" ? "admin-refused/not-permitted" : "admin-refused/not-running";
+  return new KleidiError(fault, message, error);
 }
 
 function refused(action: string, where: string, status: number | undefined): KleidiError {
-  return new KleidiError(
-    "admin-refused",
-    `Cannot ${action}: the host at ${where} answers HTTP ${status}`,
-    undefined,
-    status === 405
-      ? "The socket is read-only, because others than its owner may open it. Remove admin.mode and admin.group, and restart the host."
-      : "Find out which process listens there, and whether it is this version of kleidi.",
-  );
+  const fault = status === 405 ? "admin-refused/read-only" : "admin-refused/stranger";
+  return new KleidiError(fault, `Cannot ${action}: the host at ${where} answers HTTP ${status}`);
 }

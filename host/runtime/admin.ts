@@ -12,7 +12,7 @@ import { type HostView, metricSamples } from "./host-view.ts";
 import { type Closable, keepOpen } from "./keep-open.ts";
 import { type HostObserver, socketEvents } from "./observer.ts";
 import { notReadyReason } from "./readiness.ts";
-import { stateReport } from "./state-report.ts";
+import { reloadRemark, stateReport } from "./state-report.ts";
 
 interface AdminSettings extends Pick<Config, "status"> {
   readonly admin: AdminConfig;
@@ -37,7 +37,8 @@ export class AdminListener {
     this.#observer = observer;
     this.#admin = createAdmin({
       metrics: () => metrics.scrape(metricSamples(view)),
-      notReadyReason: () => notReadyReason(view.service, view.audit, view.server),
+      notReadyReason: () => notReadyReason(view.serving.current.service, view.audit, view.server),
+      remark: () => reloadRemark(view),
       state: () => stateReport(view),
       actions: isOwnersOnly(admin) ? actions : undefined,
       onClosed: (reason) => observer.connectionClosed({ listener: "admin", reason }),

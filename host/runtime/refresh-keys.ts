@@ -1,5 +1,4 @@
 /** The action POST /refresh: probes every key now, as after a rotation in the KMS. */
-import type { Prober } from "../kms/prober.ts";
 import type { ActionResult } from "../telemetry/admin-actions.ts";
 import type { KeyReport } from "../telemetry/report.ts";
 import type { HostView } from "./host-view.ts";
@@ -10,8 +9,9 @@ export interface RefreshResult extends ActionResult {
 }
 
 /** @returns the keys after their probes; ok if all of them are usable */
-export async function refreshKeys(prober: Prober, view: HostView): Promise<RefreshResult> {
+export async function refreshKeys(view: HostView): Promise<RefreshResult> {
+  const { prober, keyset } = view.serving.current;
   await prober.refresh();
-  const keys = keyReports(view);
+  const keys = keyReports(keyset, view.recorder);
   return { ok: keys.every(({ failure }) => failure === undefined), keys };
 }

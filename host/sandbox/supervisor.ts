@@ -126,20 +126,20 @@ export class Supervisor {
     this.#assertRunning(rpc);
     if (input.length > inputBytes) {
       throw new KleidiError(
-        "request-too-large",
+        "request-too-large/message",
         `Cannot ${rpc}: the message for provider "${provider}" is ${input.length} bytes, at most ${inputBytes} are allowed`,
       );
     }
     const full = () =>
       new KleidiError(
-        "overloaded",
+        "overloaded/full",
         `Cannot ${rpc}: provider "${provider}" has ${this.#queue.running} calls in flight and ${this.#queue.waiting} with ${this.#queue.waitingBytes} bytes waiting, at most ${concurrentCalls}, ${queue} and ${WAITING_BYTES} are allowed`,
       );
     const waitMs = Math.floor(deadlineMs * WAITING_PART);
     // Earlier calls used up the time: the provider is not slow, so this is not a deadline failure.
     const late = () =>
       new KleidiError(
-        "overloaded",
+        "overloaded/late",
         `Cannot ${rpc}: earlier calls kept provider "${provider}" busy for ${waitMs} ms, and too little of the deadline of ${deadlineMs} ms is left`,
       );
     await this.#queue.enter({ bytes: input.length, latestStart: now + waitMs, full, late });
@@ -281,7 +281,7 @@ export class Supervisor {
         ? "it is not started again until the host restarts"
         : `it is tried again at ${new Date(until).toISOString()}`;
     return new KleidiError(
-      "provider-quarantined",
+      until === undefined ? "provider-quarantined/taken-over" : "provider-quarantined/exits",
       `Cannot ${action}: provider "${this.#options.provider}" is in quarantine, ${reason}; ${end}`,
     );
   }

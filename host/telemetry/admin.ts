@@ -21,6 +21,8 @@ export interface AdminOptions {
   readonly metrics: () => Promise<string>;
   /** The reason why the host is not ready, as a sentence; undefined if it is ready. */
   readonly notReadyReason: () => string | undefined;
+  /** A line for /readyz beside "ok": something that needs attention and stops no call. */
+  readonly remark?: () => string | undefined;
   /** The report for /state and for the page. */
   readonly state: () => HostReport;
   /** Absent: the listener is read-only. */
@@ -55,6 +57,7 @@ const HTML_TYPE = "text/html; charset=utf-8";
 export function createAdmin({
   metrics,
   notReadyReason,
+  remark = () => undefined,
   state,
   actions,
   onClosed = () => {},
@@ -63,6 +66,7 @@ export function createAdmin({
   const bytes = (make: () => string) => cachedFor(CACHE_MS, () => Buffer.from(make()));
   const content: Content = {
     notReadyReason,
+    remark,
     metrics: cachedFor(CACHE_MS, async () => Buffer.from(await metrics())),
     page: bytes(() => page(report())),
     state: bytes(() => `${JSON.stringify(report())}\n`),
@@ -106,7 +110,7 @@ export async function listenOnAddress(
   await new Promise<void>((resolve, reject) => {
     server.once("error", (error: NodeJS.ErrnoException) => {
       const message = `Cannot listen on ${host}:${port} for metrics and probes: the system refuses it (${error.code})`;
-      reject(new KleidiError("admin-refused", message, error));
+      reject(new KleidiError("admin-refused/address", message, error));
     });
     server.listen(port, host, resolve);
   });
@@ -118,6 +122,7 @@ export async function listenOnAddress(
 interface Content {
   readonly metrics: () => Promise<Buffer>;
   readonly notReadyReason: AdminOptions["notReadyReason"];
+  readonly remark: () => string | undefined;
   readonly page: () => Buffer;
   readonly state: () => Buffer;
   readonly actions: AdminActions | undefined;
@@ -147,7 +152,9 @@ async function answer(content: Content, request: IncomingMessage, response: Serv
     if (request.url === "/livez") return respond(200, TEXT, "ok\n");
     if (request.url === "/readyz") {
       const why = content.notReadyReason();
-      return why === undefined ? respond(200, TEXT, "ok\n") : respond(503, TEXT, `${why}\n`);
+      if (why !== undefined) return respond(503, TEXT, `${why}\n`);
+      const remark = content.remark();
+      return respond(200, TEXT, remark === undefined ? "ok\n" : `ok\n${remark}\n`);
     }
     if (request.url === "/metrics") return respond(200, PROMETHEUS, await content.metrics());
     if (request.url === "/state") return respond(200, JSON_TYPE, content.state());

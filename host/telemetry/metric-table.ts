@@ -159,6 +159,17 @@ export const METRICS = {
     labels: [],
   },
 
+  kleidi_config_reloads_total: {
+    type: "counter",
+    help: "Reloads of the configuration since the start; refused: the host serves on with the one that it had.",
+    labels: ["result"],
+  },
+  kleidi_config_last_reload_successful: {
+    type: "gauge",
+    help: "0 if the last reload was refused, else 1; 1 if there was none.",
+    labels: [],
+  },
+
   kleidi_credential_expiry_timestamp_seconds: {
     type: "gauge",
     help: "The time at which the credential of the provider's grant of kleidi:net ends; absent if it is unknown.",
@@ -251,6 +262,7 @@ export type HistogramName = OfType<"histogram">;
 
 export const VERDICTS = ["allowed", "denied", "refused"] as const;
 export const PROVIDER_STATES = ["starting", "ready", "quarantined", "stopped"] as const;
+export const RELOADS = ["applied", "refused"] as const;
 export const PROBE_RESULTS = ["good", "failed", "unknown"] as const;
 export const CLOSE_REASONS = {
   kms: [
