@@ -90,7 +90,7 @@ export class Host {
     const { log, audit, serving, reloader, server, admin } = this.#parts;
     this.#endWatch();
     await reloader.close();
-    serving.current.prober.stop();
+    serving.current.endProbes();
     await server.stop(GRACE_MS);
     admin?.close();
     await serving.current.close();

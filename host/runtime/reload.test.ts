@@ -1,13 +1,17 @@
 /** A serving host gets another configuration: what is applied, what is refused, and that no caller notices. */
 import assert from "node:assert/strict";
-import { readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, type TestContext, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { Fixture, type Key, localConfig } from "../../test/support/fixture.ts";
 import { loadConfig } from "../config/load.ts";
+import { KleidiError } from "../error.ts";
 import { KmsClient } from "../grpc/client.ts";
 import { createLog } from "../telemetry/log.ts";
+import { AuditObserver } from "./audit-observer.ts";
 import { Host } from "./host.ts";
+import type { Reload } from "./observer.ts";
 import type { ReloadVerdict } from "./reload.ts";
 
 const PLAINTEXT = new Uint8Array(32).fill(7);
@@ -224,4 +228,42 @@ test("a host that is closed during a reload leaves no process and no socket behi
   const reload = host.reload();
   await host.close("it was asked to stop");
   assert.equal(shown(await reload), "reload-refused");
+});
+
+test("reloads leave no process, no descriptor and no word of a failure behind", async (t) => {
+  const { made, host, client } = await serving(t);
+  const children = () =>
+    readFileSync(`/proc/self/task/${process.pid}/children`, "utf8").trim().split(" ").length;
+  const replace = async (queue: number) => {
+    made.write(withProvider({ limits: { queue } }));
+    assert.equal(shown(await host.reload()), "applied +local -local");
+    await client.encrypt({ plaintext: PLAINTEXT });
+  };
+  await replace(300);
+  const before = { children: children(), descriptors: readdirSync("/proc/self/fd").length };
+  for (let queue = 301; queue < 309; queue++) await replace(queue);
+  // The former set ends when its last call has ended; the standby process of the last one comes later.
+  for (let look = 0; look < 200 && children() > before.children; look++) await sleep(50);
+  assert.ok(children() <= before.children, `${children()} processes, before ${before.children}`);
+  assert.ok(readdirSync("/proc/self/fd").length <= before.descriptors + 2);
+  assert.deepEqual(
+    readFileSync(made.log, "utf8")
+      .split("\n")
+      .filter((line) => /"level":(40|50|60)/.test(line)),
+    [],
+  );
+});
+
+test("a reload that the audit log cannot record is refused", async (t) => {
+  const { made, host, client } = await serving(t);
+  const before = (await client.status()).keyId;
+  // In place of a full disk, which would refuse the calls of this test too.
+  const full = t.mock.method(AuditObserver.prototype, "reloaded", ({ outcome }: Reload) => {
+    if (outcome === "applied") throw new KleidiError("audit-failed/sinks", "Cannot audit: the disk is full");
+  });
+  made.write(config(PROMOTED));
+  assert.equal(shown(await host.reload()), "reload-refused");
+  assert.equal((await client.status()).keyId, before);
+  full.mock.restore();
+  assert.equal(shown(await host.reload()), "applied + -");
 });

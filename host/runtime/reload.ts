@@ -107,7 +107,7 @@ export class Reloader {
 
 /** Ends a set when its last RPC has ended. */
 async function retire(former: ServingSet, next: ServingSet): Promise<void> {
-  former.prober.stop();
+  former.endProbes();
   await former.inFlight.idle(LAST_CALLS_MS);
   await former.close(next);
 }

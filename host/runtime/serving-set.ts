@@ -35,6 +35,7 @@ export class ServingSet {
   /** The RPCs that this set serves. */
   readonly inFlight = new InFlight();
   #started: Promise<void> | undefined;
+  #probesEnded = false;
 
   private constructor(
     config: Config,
@@ -46,7 +47,7 @@ export class ServingSet {
     this.observer = observer;
     this.providers = providers;
     this.keyset = keysetOf(config, providers, former?.keyset);
-    this.prober = new Prober(this.keyset, probesOf(config, observer), former?.prober);
+    this.prober = new Prober(this.keyset, this.#probes(config, observer), former?.prober);
     this.service = new KmsService(this.keyset, this.prober);
     if (audit !== undefined) this.audit = audit;
   }
@@ -76,12 +77,18 @@ export class ServingSet {
     await this.#started?.catch(() => {});
   }
 
+  /** Ends the probes. What one that is running finds out is not told: its provider may be ending. */
+  endProbes(): void {
+    this.#probesEnded = true;
+    this.prober.stop();
+  }
+
   /**
    * Ends the probes and the providers. RPCs in flight fail.
    * @param other a set that goes on with the providers that it has in common with this one
    */
   async close(other?: ServingSet): Promise<void> {
-    this.prober.stop();
+    this.endProbes();
     await this.providers.close(other?.providers.all);
   }
 
@@ -89,14 +96,18 @@ export class ServingSet {
     await this.providers.start();
     await this.prober.start();
   }
-}
 
-function probesOf({ status }: Config, observer: HostObserver): ProberOptions {
-  return {
-    ...status,
-    onChange: (change) => observer.keyChanged(change),
-    onProbe: (key, result) => observer.keyProbed(key, result),
-    // The async context of here, which belongs to no RPC.
-    outside: AsyncLocalStorage.snapshot(),
-  };
+  #probes({ status }: Config, observer: HostObserver): ProberOptions {
+    return {
+      ...status,
+      onChange: (change) => {
+        if (!this.#probesEnded) observer.keyChanged(change);
+      },
+      onProbe: (key, result) => {
+        if (!this.#probesEnded) observer.keyProbed(key, result);
+      },
+      // The async context of here, which belongs to no RPC.
+      outside: AsyncLocalStorage.snapshot(),
+    };
+  }
 }
