@@ -70,7 +70,7 @@ providers:
       hostCallsPerMinute: 600000
       logLines: 64
       concurrentCalls: 64
-      queue: 256
+      queue: 1024
   vault:
     module: providers/vault.wasm
     sha256: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08

@@ -175,7 +175,7 @@ export const ERRORS = {
         remedy: "Look for a caller that loops (ss -xp), or raise these limits of the provider.",
       },
       late: {
-        cause: "Earlier calls kept the provider busy until this call's deadline.",
+        cause: "Earlier calls kept the provider busy, and too little of this call's deadline was left.",
         remedy:
           "Look for a slow KMS (kleidi_host_call_duration_seconds) and for a caller that loops, or raise limits.concurrentCalls.",
       },

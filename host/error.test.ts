@@ -48,7 +48,6 @@ test("each error code has its gRPC code", () => {
     "key-not-made": 13,
     "history-invalid": 13,
     "key-change-refused": 13,
-    "reload-refused": 13,
   });
 });
 

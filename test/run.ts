@@ -44,6 +44,11 @@ const SERVERS = [
     build: "deploy/packages/go/build.sh",
   },
   { tests: /^test\/helm\//, what: "a real Helm", build: "test/helm/build.sh" },
+  {
+    tests: /^test\/kmsclient\//,
+    what: "kube-apiserver's KMS v2 client",
+    build: "test/kmsclient/build.sh",
+  },
   { tests: /openbao|vault/, what: "a real OpenBao", build: "test/openbao/build.sh" },
 ] as const;
 type Server = (typeof SERVERS)[number];

@@ -91,7 +91,7 @@ test("parseConfig returns the values of a valid configuration", () => {
       assert.deepEqual(provider?.grants, first?.grants ?? {});
       assert.equal(`${provider?.limits.deadlineMs}ms`, first?.limits.deadline ?? "2000ms");
       assert.equal(`${(provider?.limits.memoryBytes ?? 0) / 1024 ** 2}MiB`, first?.limits.memory ?? "16MiB");
-      assert.equal(provider?.limits.queue, first?.limits.queue ?? 256);
+      assert.equal(provider?.limits.queue, first?.limits.queue ?? 1024);
     }),
   );
 });

@@ -59,7 +59,12 @@ export const limits = field(
       ),
       logLines: count(0, 1024, 64, "The most log lines in one call of the provider."),
       concurrentCalls: count(1, 1024, 64, "The most concurrent calls in the provider's process."),
-      queue: count(0, 4096, 256, "The most calls that wait. Further calls are refused immediately."),
+      queue: count(
+        0,
+        4096,
+        1024,
+        "The most calls that wait, at most 16 MiB of them; further calls are refused immediately. A call that waits for three quarters of `deadline` is refused, too: the rest would not suffice. The default is the number of calls that the socket takes at once.",
+      ),
     })
     .transform(({ memory, processMemory, input, output, deadline, ...counts }) => {
       const { concurrentCalls } = counts;

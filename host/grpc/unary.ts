@@ -1,14 +1,13 @@
 /** One RPC in the server: the request is read, the interceptors run around the work, and their reply is sent. */
 import type { MethodDefinition, ServerUnaryCall, sendUnaryData } from "@grpc/grpc-js";
 import { KleidiError } from "../error.ts";
+import { RPC_DEADLINE_MS } from "../kms/limits.ts";
 import { within } from "../lib/deadline.ts";
 import { replaceNonAscii } from "../lib/text.ts";
 import type { InFlight } from "./in-flight.ts";
 import type { Interceptor, RpcContext } from "./interceptor.ts";
 import type { Unread } from "./methods.ts";
 
-// The API server waits 3 s. It gets an error from the host before its own deadline.
-const DEADLINE_MS = 2_400;
 const MAX_UID = 64;
 
 export interface UnaryRpc<In, Out> {
@@ -37,7 +36,7 @@ export function unaryHandler<In, Out>(
     try {
       const reply = await intercept(call, async () => {
         if (request instanceof KleidiError) throw request;
-        const [response, keyId] = await within(DEADLINE_MS, work(request), () => tooLate(rpc));
+        const [response, keyId] = await within(RPC_DEADLINE_MS, work(request), () => tooLate(rpc));
         const message = method.responseSerialize(response);
         return { message, keyId, ms: performance.now() - call.startedAt };
       });
@@ -70,5 +69,5 @@ function keyIdOf(request: unknown): string | undefined {
 
 /** The work continues to its own deadline; its result is dropped. */
 function tooLate(rpc: string): KleidiError {
-  return new KleidiError("deadline/rpc", `Cannot ${rpc}: it took longer than ${DEADLINE_MS} ms`);
+  return new KleidiError("deadline/rpc", `Cannot ${rpc}: it took longer than ${RPC_DEADLINE_MS} ms`);
 }

@@ -11,6 +11,8 @@ export const MAX_CIPHERTEXT = 1023;
 export const MAX_GUEST_ANNOTATIONS = 31_999;
 /** The API server sends 32. The limit leaves room for a provider's overhead within MAX_CIPHERTEXT. */
 export const MAX_PLAINTEXT = 512;
+/** In milliseconds. The API server waits 3 s; it gets an error from the host before its own deadline. */
+export const RPC_DEADLINE_MS = 2_400;
 /** In characters (RFC 1123). */
 export const MAX_ANNOTATION_NAME = 253;
 /** docs/ABI.md, section 4. */

@@ -3,7 +3,7 @@ import { type TestContext, test } from "node:test";
 import { assertFailure } from "../../test/support/failures.ts";
 import { KleidiError } from "../error.ts";
 import { deriveKeyId } from "./key-id.ts";
-import { type KeyConfig, Keyset, type KeyVersion } from "./keyset.ts";
+import { type KeyConfig, Keyset } from "./keyset.ts";
 import { type KeyChange, Prober } from "./prober.ts";
 import type { Provider } from "./provider.ts";
 
@@ -44,21 +44,6 @@ class FakeProvider implements Provider {
   }
 }
 
-/** Counts the finished probes. */
-class CountingKeyset extends Keyset {
-  probes = 0;
-
-  override markGood(current: KeyVersion) {
-    super.markGood(current);
-    this.probes += 1;
-  }
-
-  override markFailed(key: KeyConfig, failure: KleidiError) {
-    super.markFailed(key, failure);
-    this.probes += 1;
-  }
-}
-
 /** A keyset of one active key under mock timers, without jitter; only tick() advances the time. */
 function setUp(
   t: TestContext,
@@ -73,7 +58,7 @@ function setUp(
   t.mock.method(performance, "now", () => now);
   const provider = new FakeProvider();
   const key: KeyConfig = { name: "main", provider, use, pin };
-  const keyset = new CountingKeyset([key]);
+  const keyset = new Keyset([key]);
   const changes: KeyChange[] = [];
   const results: string[] = [];
   const onChange = (change: KeyChange) => changes.push(change);
@@ -93,7 +78,7 @@ function setUp(
     },
     /** Waits until this many probes have ended since the start, and for the work after the last one. */
     async probes(count: number) {
-      while (keyset.probes < count) await immediate();
+      while (results.filter((result) => result !== "unknown").length < count) await immediate();
       for (let i = 0; i < 3; i++) await immediate();
     },
   };
@@ -245,10 +230,10 @@ test("a new version that cannot encrypt leaves the key failed and the old versio
   await prober.start();
   const before = keyset.encryptWith();
   provider.version = "2";
-  provider.encryptFailure = offline;
+  provider.encryptFailure = refused;
   tick(INTERVAL);
   await probes(2);
-  assert.throws(() => keyset.encryptWith(), offline);
+  assert.throws(() => keyset.encryptWith(), refused);
   assert.equal(keyset.decryptWith(before.keyId), before);
 });
 
@@ -424,14 +409,14 @@ test("a hanging probe does not delay the probes of other keys", async (t) => {
   const hanging = new FakeProvider();
   hanging.gate = new Promise(() => {});
   const well = new FakeProvider();
-  const keyset = new CountingKeyset([
+  const keyset = new Keyset([
     { name: "main", provider: well, use: "active" },
     { name: "old", provider: hanging, use: "decrypt" },
   ]);
   const prober = new Prober(keyset, { intervalMs: INTERVAL, onChange: () => {} });
   t.after(() => prober.stop());
   void prober.start();
-  while (keyset.probes < 1) await immediate();
+  await prober.firstProbe(keyset.active.key);
   assert.equal(keyset.encryptWith().version, "1");
 });
 
@@ -632,4 +617,48 @@ test("stop ends a refresh", async (t) => {
   const refreshed = prober.refresh();
   prober.stop();
   await refreshed;
+});
+
+test("a key that worked stays usable while its KMS is out of reach for less than 3 s, then fails", async (t) => {
+  const { prober, provider, keyset, changes, tick, probes } = setUp(t, "active", 1, undefined, LONG);
+  await prober.start();
+  provider.failure = offline;
+  tick(LONG);
+  // The retries of the probe follow after 250, 500, 1,000 and 2,000 ms.
+  for (const [i, ms] of [0, 250, 500, 1_000].entries()) {
+    tick(ms);
+    await probes(i + 2);
+    assert.equal(keyset.encryptWith().version, "1");
+  }
+  tick(2_000);
+  await probes(6);
+  assert.throws(() => keyset.encryptWith(), offline);
+  assert.deepEqual(changes.at(-1)?.failure, offline);
+});
+
+test("a key whose KMS answers again in time never failed, and the next outage is a new one", async (t) => {
+  const { prober, provider, keyset, changes, tick, probes } = setUp(t, "active", 1, undefined, LONG);
+  await prober.start();
+  for (const first of [2, 4]) {
+    provider.failure = offline;
+    tick(LONG);
+    await probes(first);
+    provider.failure = undefined;
+    tick(250);
+    await probes(first + 1);
+    assert.equal(keyset.encryptWith().version, "1");
+  }
+  assert.equal(changes.length, 1);
+});
+
+test("a refusal by the KMS fails a key at once, also while it was out of reach", async (t) => {
+  const { prober, provider, keyset, tick, probes } = setUp(t, "active", 1, undefined, LONG);
+  await prober.start();
+  provider.failure = offline;
+  tick(LONG);
+  await probes(2);
+  provider.failure = refused;
+  tick(250);
+  await probes(3);
+  assert.throws(() => keyset.encryptWith(), refused);
 });

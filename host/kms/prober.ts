@@ -6,6 +6,7 @@ import { KleidiError, toKleidiError } from "../error.ts";
 import { backOffMs, jitterMs } from "../lib/back-off.ts";
 import { checkStatusReply } from "./check-reply.ts";
 import type { KeyConfig, Keyset } from "./keyset.ts";
+import { isOutOfReach } from "./outage.ts";
 import type { KeyVersions } from "./provider.ts";
 import { seal } from "./seal.ts";
 import { VersionStabilizer } from "./version-stabilizer.ts";
@@ -42,6 +43,11 @@ const PENDING_MS = 1_500;
 const MAX_REFRESH_PROBES = 12;
 /** The keys of one host, and the hosts of one cluster, should not probe at the same moment. */
 const JITTER = [0.9, 1.1] as const;
+/**
+ * A key that worked is not failed before its KMS was out of reach for this long: calls are repeated for 2.4 s, and a server that restarts
+ * must not stop writes. A refusal by the KMS counts at once.
+ */
+const TOLERATED_MS = 3_000;
 // Status fails when the last probe ended more than this many intervals ago: its result is too old.
 const STALE_AFTER_INTERVALS = 6;
 
@@ -50,6 +56,8 @@ export class Prober {
   readonly #options: ProberOptions;
   readonly #loops: ProbeLoop[];
   readonly #stabilizers: ReadonlyMap<KeyConfig, VersionStabilizer>;
+  /** Since when the KMS of a key is out of reach, on the clock of performance.now(). */
+  readonly #outOfReachSince = new Map<KeyConfig, number>();
   /** Keys whose first probe has not ended. */
   readonly #unprobed: Map<KeyConfig, PromiseWithResolvers<void>>;
 
@@ -137,6 +145,7 @@ export class Prober {
       const current = await this.#keyset.addVersions(key, versions);
       if (key.use === "active") await seal(current, crypto.getRandomValues(new Uint8Array(32)));
       this.#keyset.markGood(current);
+      this.#outOfReachSince.delete(key);
       if (before?.failure !== undefined || before?.current?.keyId !== current.keyId) {
         this.#options.onChange({ key, keyId: current.keyId });
       }
@@ -145,11 +154,21 @@ export class Prober {
       const failure = toKleidiError(error, `probe key "${key.name}"`);
       // Callers filled the queue. The key may be healthy, and callers must not be able to stop writes this way.
       if (failure.code === "overloaded") return undefined;
+      if (before?.current !== undefined && this.#isTolerated(key, failure)) return false;
       this.#keyset.markFailed(key, failure);
       if (before?.failure === undefined || reasonOf(before.failure) !== reasonOf(failure))
         this.#options.onChange({ key, failure });
       return false;
     }
+  }
+
+  /** True if the KMS of a key that worked has just gone out of reach. */
+  #isTolerated(key: KeyConfig, failure: KleidiError): boolean {
+    if (!isOutOfReach(failure)) return false;
+    const now = performance.now();
+    const since = this.#outOfReachSince.get(key) ?? now;
+    this.#outOfReachSince.set(key, since);
+    return now - since < TOLERATED_MS;
   }
 
   /** Asks the provider for the key's versions, and returns the versions to use. */

@@ -62,6 +62,12 @@ async function setUp(t: Pick<TestContext, "mock" | "after">) {
   return { main, old, keyset, prober, probeNow, service: new KmsService(keyset, prober) };
 }
 
+/** Resolves when a call of the provider has failed and waits for its next try. */
+async function untilWaiting({ calls }: FakeProvider): Promise<void> {
+  for (let left = 3; left > 0; left -= calls.length === 0 ? 0 : 1)
+    await new Promise((resolve) => setImmediate(resolve));
+}
+
 test("Status answers with the active key's key_id", async (t) => {
   const { service } = await setUp(t);
   assert.equal(service.activeKeyId(), await deriveKeyId("main", "1"));
@@ -245,7 +251,6 @@ for (const [what, input, code] of BAD_DECRYPTS) {
 }
 
 const PROBED_AFTER: FaultName[] = [
-  "backend-unreachable",
   "credential-refused",
   "deadline/waiting",
   "provider-fault/reply",
@@ -277,6 +282,44 @@ for (const fault of ["ciphertext-invalid/refused", "overloaded/full"] as const) 
     assert.equal(probeNow.mock.callCount(), 0);
   });
 }
+
+test("Decrypt is repeated while the KMS is out of reach, and starts a probe of the key", async (t) => {
+  const { service, main, probeNow } = await setUp(t);
+  main.failure = new KleidiError("backend-unreachable", "Cannot decrypt: x");
+  const opened = service.decrypt({ ciphertext: PLAINTEXT, keyId: OF_MAIN, annotations: FORMAT });
+  await untilWaiting(main);
+  main.failure = undefined;
+  t.mock.timers.tick(100);
+  assert.deepEqual(await opened, flip(PLAINTEXT));
+  assert.deepEqual([main.calls.length, probeNow.mock.callCount()], [2, 1]);
+});
+
+test("Encrypt is repeated while the KMS is out of reach", async (t) => {
+  const { service, main } = await setUp(t);
+  main.failure = new KleidiError("backend-unreachable", "Cannot encrypt: x");
+  const sealed = service.encrypt(PLAINTEXT);
+  await untilWaiting(main);
+  main.failure = undefined;
+  t.mock.timers.tick(100);
+  assert.deepEqual((await sealed).ciphertext, flip(PLAINTEXT));
+  assert.deepEqual(main.calls, ["encrypt 1", "encrypt 1", "decrypt 1"]);
+});
+
+test("a key of another provider is not held up by the outage", async (t) => {
+  const { service, main, old } = await setUp(t);
+  main.failure = new KleidiError("backend-unreachable", "Cannot decrypt: x");
+  const late = service.decrypt({ ciphertext: PLAINTEXT, keyId: OF_MAIN, annotations: FORMAT });
+  await untilWaiting(main);
+  const keyId = await deriveKeyId("old", "1");
+  assert.deepEqual(
+    await service.decrypt({ ciphertext: PLAINTEXT, keyId, annotations: FORMAT }),
+    flip(PLAINTEXT),
+  );
+  assert.deepEqual(old.calls, ["decrypt 1"]);
+  main.failure = undefined;
+  t.mock.timers.tick(100);
+  await late;
+});
 
 test("a failed read-back starts a probe of the key", async (t) => {
   const { service, main, probeNow } = await setUp(t);

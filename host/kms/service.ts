@@ -6,9 +6,10 @@ import { type ErrorCode, KleidiError, toKleidiError } from "../error.ts";
 import { withFormat, withoutFormat } from "./annotations.ts";
 import { type KeyId, parseKeyId } from "./key-id.ts";
 import type { KeyConfig, Keyset, KeyVersion } from "./keyset.ts";
-import { MAX_CIPHERTEXT, MAX_PLAINTEXT } from "./limits.ts";
+import { MAX_CIPHERTEXT, MAX_PLAINTEXT, RPC_DEADLINE_MS } from "./limits.ts";
+import { Outage } from "./outage.ts";
 import type { Prober } from "./prober.ts";
-import type { Sealed } from "./provider.ts";
+import type { Provider, Sealed } from "./provider.ts";
 import { open, seal } from "./seal.ts";
 
 export interface Encrypted {
@@ -25,13 +26,16 @@ export interface DecryptInput {
 
 /**
  * The longest wait of an RPC for a first probe, in milliseconds. An API server that finds the socket calls at once, and an error in the
- * first second fails its own first probe. It waits 3 s, and the host ends each RPC after 2.4 s.
+ * first second fails its own first probe.
  */
 const FIRST_PROBE_MS = 2_000;
+/** After this time an RPC that found the KMS out of reach is not tried again: its last try needs some time, too. */
+const LAST_TRY_MS = RPC_DEADLINE_MS - 100;
 
 export class KmsService {
   readonly #keyset: Keyset;
   readonly #prober: Prober;
+  readonly #outages = new Map<Provider, Outage>();
 
   constructor(keyset: Keyset, prober: Prober) {
     this.#keyset = keyset;
@@ -70,9 +74,10 @@ export class KmsService {
         `Cannot encrypt: the plaintext is ${plaintext.length} bytes, at most ${MAX_PLAINTEXT} are allowed`,
       );
     }
+    const lastTryAt = performance.now() + LAST_TRY_MS;
     await this.#waitForProbes([this.#keyset.active.key]);
     const target = this.#keyset.encryptWith();
-    const sealed = await this.#withProbeOnFailure(target.key, () => seal(target, plaintext));
+    const sealed = await this.#perform(target.key, lastTryAt, () => seal(target, plaintext));
     return {
       ciphertext: sealed.ciphertext,
       keyId: target.keyId,
@@ -86,6 +91,7 @@ export class KmsService {
    * @throws KleidiError request-invalid, key-unknown, key-not-ready, ciphertext-invalid, annotations-invalid; the provider's failure
    */
   async decrypt({ ciphertext, keyId, annotations }: DecryptInput): Promise<Uint8Array> {
+    const lastTryAt = performance.now() + LAST_TRY_MS;
     const wanted = parseKeyId(keyId);
     // Any key that is not probed yet could have this key_id.
     if (!this.#keyset.hasKeyId(wanted)) await this.#waitForProbes(this.#keyset.keys);
@@ -97,7 +103,7 @@ export class KmsService {
       );
     }
     const sealed = { ciphertext, annotations: withoutFormat(annotations) };
-    return await this.#withProbeOnFailure(target.key, () => this.#open(target, sealed));
+    return await this.#perform(target.key, lastTryAt, () => this.#open(target, sealed));
   }
 
   /** Resolves when the first probe of each key has ended, and after FIRST_PROBE_MS at the latest. */
@@ -128,6 +134,16 @@ export class KmsService {
         (isFailure(error, "key-not-ready") && unusable.explain(sealed.ciphertext, target.key.name)) || error
       );
     }
+  }
+
+  /**
+   * Runs work with a key; again until `lastTryAt`, while its KMS is out of reach. Encrypt and Decrypt are idempotent (docs/ABI.md,
+   * section 1).
+   */
+  #perform<T>(key: KeyConfig, lastTryAt: number, work: () => Promise<T>): Promise<T> {
+    const outage = this.#outages.get(key.provider) ?? new Outage();
+    this.#outages.set(key.provider, outage);
+    return outage.run(lastTryAt, () => this.#withProbeOnFailure(key, work));
   }
 
   /** Runs work with a key. A failure that the caller did not cause starts a probe of the key. */

@@ -53,6 +53,10 @@ const PROCESSES = 2;
  */
 const STANDBY_DELAY_MS = 5000;
 const ATTEMPTS = 2;
+/** The most bytes of inputs that wait. A Decrypt of an API server has about 300. */
+const WAITING_BYTES = 16 << 20;
+/** A call waits for at most this part of its deadline, so that the rest is enough to serve it: a call that is cut off can end the process. */
+const WAITING_PART = 3 / 4;
 
 export class Supervisor {
   readonly #options: SupervisorOptions;
@@ -72,7 +76,7 @@ export class Supervisor {
     this.#options = options;
     this.#restartPolicy = new RestartPolicy(options.restartPolicy);
     const { concurrentCalls, queue } = options;
-    this.#queue = new CallQueue({ concurrentCalls, waitingCalls: queue });
+    this.#queue = new CallQueue({ concurrentCalls, waitingCalls: queue, waitingBytes: WAITING_BYTES });
   }
 
   /**
@@ -117,7 +121,8 @@ export class Supervisor {
    */
   async call(rpc: Rpc, input: Uint8Array): Promise<Uint8Array> {
     const { provider, deadlineMs, inputBytes, concurrentCalls, queue } = this.#options;
-    const deadline = performance.now() + deadlineMs;
+    const now = performance.now();
+    const deadline = now + deadlineMs;
     this.#assertRunning(rpc);
     if (input.length > inputBytes) {
       throw new KleidiError(
@@ -128,15 +133,16 @@ export class Supervisor {
     const full = () =>
       new KleidiError(
         "overloaded/full",
-        `Cannot ${rpc}: provider "${provider}" has ${this.#queue.running} calls in flight and ${queue} waiting, at most ${concurrentCalls} and ${queue} are allowed`,
+        `Cannot ${rpc}: provider "${provider}" has ${this.#queue.running} calls in flight and ${this.#queue.waiting} with ${this.#queue.waitingBytes} bytes waiting, at most ${concurrentCalls}, ${queue} and ${WAITING_BYTES} are allowed`,
       );
+    const waitMs = Math.floor(deadlineMs * WAITING_PART);
     // Earlier calls used up the time: the provider is not slow, so this is not a deadline failure.
     const late = () =>
       new KleidiError(
         "overloaded/late",
-        `Cannot ${rpc}: earlier calls kept provider "${provider}" busy until the deadline of ${deadlineMs} ms`,
+        `Cannot ${rpc}: earlier calls kept provider "${provider}" busy for ${waitMs} ms, and too little of the deadline of ${deadlineMs} ms is left`,
       );
-    await this.#queue.enter(deadline, full, late);
+    await this.#queue.enter({ bytes: input.length, latestStart: now + waitMs, full, late });
     try {
       for (let attempt = 1; ; attempt++) {
         this.#assertRunning(rpc);

@@ -119,7 +119,7 @@ export const METRICS = {
   },
   kleidi_provider_calls_waiting_limit: {
     type: "gauge",
-    help: "Limit of kleidi_provider_calls_waiting: limits.queue. One more is refused as overloaded.",
+    help: "Limit of kleidi_provider_calls_waiting: limits.queue. One more is refused as overloaded; so is one that waits for too long.",
     labels: ["provider"],
   },
 

@@ -251,9 +251,12 @@ describe("no audit, no service", () => {
       await untilWell(() => client.decrypt(sealed));
       const lines = linesOf(join(disk, "audit.jsonl"));
       const vain = lines.filter(({ uid }) => uid === "asked-in-vain");
+      const kinds = vain.map(({ kind, outcome }) => `${kind} ${outcome}`);
+      assert.equal(kinds.at(-1), "rpc backend-unreachable");
+      // The host call is tried again until the deadline of the RPC, and each try is recorded.
       assert.deepEqual(
-        vain.map(({ kind, outcome }) => `${kind} ${outcome}`),
-        ["host_call fault", "rpc backend-unreachable"],
+        new Set(kinds.slice(0, -1)),
+        new Set(["host_call fault"]),
         "the refused call is recorded once there is room; the probes that it caused are not part of it",
       );
       assertIntact(undefined, join(disk, "audit.jsonl"));

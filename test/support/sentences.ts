@@ -14,7 +14,9 @@ const SENTENCES: Readonly<Record<number, RegExp>> = {
   13: new RegExp(
     `^(?:${SAYS}it failed internally|${RPC}provider "vault" decrypted its new ciphertext to a different plaintext)$`,
   ),
-  14: new RegExp(`^${SAYS}its KMS does not answer$`),
+  14: new RegExp(
+    `^(?:${SAYS}its KMS does not answer|Cannot call the provider: its KMS is out of reach, and the calls before this one used up the time to try again)$`,
+  ),
   16: new RegExp(`^${SAYS}its KMS refused the credential$`),
 };
 

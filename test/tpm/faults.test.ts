@@ -52,7 +52,7 @@ function gaveUp(reason: unknown, codes: readonly number[]): void {
 
 const [DEADLINE_EXCEEDED, FAILED_PRECONDITION, UNAVAILABLE] = [4, 9, 14];
 /** Less than the three seconds that the API server waits. */
-const PATIENCE_MS = 2_500;
+const PATIENCE_MS = 2_900;
 const ANOTHER_TPM = /this TPM's storage primary is not the parent of the key/;
 
 /** Every record that key init and a host wrote for keys. */

@@ -17,7 +17,7 @@ import { vaultNode } from "../support/vault-node.ts";
 
 const plaintext = Uint8Array.from(Buffer.from("a DEK seed that nobody may hear!"));
 /** Less than the three seconds that the API server waits. */
-const PATIENCE_MS = 2_500;
+const PATIENCE_MS = 2_900;
 const [DEADLINE_EXCEEDED, INTERNAL, UNAVAILABLE, UNAUTHENTICATED] = [4, 13, 14, 16];
 
 type Sealed = Awaited<ReturnType<KmsClient["encrypt"]>>;
@@ -177,9 +177,10 @@ describe("an OpenBao behind a misbehaving proxy", () => {
     }
   });
 
-  test("an answer of 100 MB is cut off, and the host does not keep it", async () => {
-    let sent = 0;
+  test("an answer of 100 MB is cut off, each time that the host asks again", async () => {
+    let most = 0;
     front.interfere = async (_, response) => {
+      let sent = 0;
       response.writeHead(200, { "content-type": "application/json" });
       const piece = Buffer.alloc(1 << 20, 0x20);
       for (let i = 0; i < 100 && !response.destroyed; i++) {
@@ -189,12 +190,13 @@ describe("an OpenBao behind a misbehaving proxy", () => {
             new Promise((resolve) => response.once("close", resolve)),
           ]);
         sent += piece.length;
+        most = Math.max(most, sent);
       }
       response.end();
       return true;
     };
     await givesUp(client.decrypt(sealed, PATIENCE_MS), UNAVAILABLE, INTERNAL);
-    assert.ok(sent < 50 << 20, `${sent} bytes were accepted`);
+    assert.ok(most < 50 << 20, `${most} bytes were accepted`);
   });
 
   for (const [what, type, body] of [

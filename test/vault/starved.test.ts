@@ -16,7 +16,7 @@ import { Front } from "../support/vault-front.ts";
 import { allowFor, vaultConfig, vaultNode } from "../support/vault-node.ts";
 
 const plaintext = Uint8Array.from(Buffer.from("a DEK seed that nobody may hear!"));
-/** More than the provider's calls at once and its queue: some are refused. */
+/** More than the provider's calls at once, so that many wait in its queue until they are refused. */
 const STUCK = 400;
 /** A connection may carry 100 requests at once. */
 const CLIENTS = 4;

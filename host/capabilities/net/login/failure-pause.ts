@@ -3,7 +3,9 @@ import { type BackOff, backOffMs, jitterMs } from "../../../lib/back-off.ts";
 import { CredentialRefused, Unreachable } from "../exchange.ts";
 import type { Clock } from "./clock.ts";
 
-const PAUSES: BackOff = { firstMs: 500, longestMs: 30_000 };
+/** A server that restarts is back in a second, and calls wait for it. One that refused a secret may count the refusals. */
+const UNREACHABLE: BackOff = { firstMs: 100, longestMs: 30_000 };
+const REFUSED: BackOff = { firstMs: 500, longestMs: 30_000 };
 /** A random half to full pause. */
 const JITTER = [0.5, 1] as const;
 
@@ -19,7 +21,8 @@ export class FailurePause {
 
   recordFailure(error: Unreachable): void {
     this.#failures++;
-    const pause = jitterMs(backOffMs(PAUSES, this.#failures), JITTER, this.#clock.random());
+    const pauses = error instanceof CredentialRefused ? REFUSED : UNREACHABLE;
+    const pause = jitterMs(backOffMs(pauses, this.#failures), JITTER, this.#clock.random());
     this.#until = this.#clock.now() + pause;
     this.#last = error;
   }

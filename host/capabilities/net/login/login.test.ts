@@ -122,7 +122,7 @@ describe("after a failed login", () => {
 
   test("pauses grow to half a minute at most, and start again after a success", async (t) => {
     rig.answer = down;
-    for (const seconds of [0.5, 1, 2, 4, 8, 16, 30, 30]) {
+    for (const seconds of [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 30, 30]) {
       for (let calls = 0; calls < 2; calls++)
         await assertError(t, Unreachable, () => credential.lease(patient));
       await rig.clock.pass(seconds * 1000);
@@ -133,6 +133,17 @@ describe("after a failed login", () => {
     // Its refresh failed at 667 ms, and the token is not used after 900 ms.
     await rig.clock.pass(900);
     await assertError(t, Unreachable, () => credential.lease(patient));
+  });
+
+  test("the first pause after a refusal is longer: a server may count refusals", async () => {
+    rig.answer = () => json({}, 403);
+    await errorOf(() => credential.lease(patient));
+    await rig.clock.pass(499);
+    await errorOf(() => credential.lease(patient));
+    assert.equal(rig.requests.length, 1);
+    await rig.clock.pass(1);
+    await errorOf(() => credential.lease(patient));
+    assert.equal(rig.requests.length, 2);
   });
 
   for (const status of [400, 403, 302, 404, 429, 500, 503]) {

@@ -223,7 +223,7 @@ describe("a Vault token in a file", () => {
     await carried(credential);
     await rig.clock.pass(60_000);
     const { length } = rig.requests;
-    assert.ok(length >= 5 && length <= 8, `${length} look-ups`);
+    assert.ok(length >= 7 && length <= 11, `${length} look-ups`);
     rig.answer = ({ path }) => (path === LOOKUP ? life(60) : auth("ignored", 60));
     await rig.clock.pass(90_000);
     assert.equal(rig.kinds().at(-1), "renewed");
