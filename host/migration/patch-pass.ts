@@ -2,76 +2,50 @@
  * A pass over all objects of a resource: sends an empty patch for each. The API server reads the object from etcd, and rewrites it if it is not
  * encrypted with the key in force; otherwise it writes nothing and the resourceVersion stays. It returns only metadata.
  */
-import { ApiError, type Client, MERGE_PATCH, type RequestOptions } from "../cluster/client.ts";
-import { basePath, objectPath, parseResource } from "./resource.ts";
+import { ApiError, type ApiRequests, MERGE_PATCH, METADATA, type RequestOptions } from "./api.ts";
+import { type ObjectMetadata, objectPath, type Page, pages } from "./resource.ts";
 import { RetryPolicy } from "./retry-policy.ts";
 import type { Tally } from "./tally.ts";
 
 export interface PassOptions {
-  readonly client: Client;
+  readonly client: ApiRequests;
+  /** "secrets", "deployments.apps"; no wildcards. */
   readonly resource: string;
   /** Number of objects patched at the same time, 1 to 8. */
   readonly workers: number;
   readonly pageSize: number;
   readonly signal: AbortSignal;
+  /** Called after each page of the list, with the number of objects that are left. */
+  readonly onPage?: (remaining: number) => void;
+  /** Called after each object. */
+  readonly onObject?: () => void;
 }
-
-interface Metadata {
-  readonly name: string;
-  readonly namespace?: string;
-  readonly uid: string;
-  readonly resourceVersion: string;
-}
-interface Page {
-  readonly metadata: { readonly continue?: string };
-  readonly items: readonly { readonly metadata: Metadata }[];
-}
-
-const ONE = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
-const LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
 
 /** @throws ApiError a page could not be listed */
 export async function patchPass(options: PassOptions, tally: Tally): Promise<void> {
-  const { client, signal, pageSize } = options;
-  const { group, resource } = parseResource(options.resource);
+  const { client, resource, pageSize, signal, onPage } = options;
   const retry = new RetryPolicy(signal);
-  const base = await retry.run(() => basePath(client, { group, resource }));
-  let at: string | undefined = "";
-  while (at !== undefined) {
-    const query: string = `limit=${pageSize}${at && `&continue=${encodeURIComponent(at)}`}`;
-    try {
-      const page = await retry.run(() =>
-        client.json<Page>("GET", `${base}/${resource}?${query}`, { accept: LIST, signal }),
-      );
-      await patchAll(options, page.items, { base, resource, retry }, tally);
-      at = page.metadata.continue || undefined;
-    } catch (error) {
-      // The list is older than etcd's history: it continues with newer objects, or restarts.
-      if (!(error instanceof ApiError) || error.code !== 410 || at === "") throw error;
-      at = error.continueAt ?? "";
-    }
+  for await (const page of pages({ client, resource, pageSize, retry, signal })) {
+    onPage?.(page.items.length + page.remaining);
+    await patchAll(options, page, retry, tally);
   }
 }
 
 async function patchAll(
-  { client, workers, signal }: PassOptions,
-  items: Page["items"],
-  {
-    base,
-    resource,
-    retry,
-  }: { readonly base: string; readonly resource: string; readonly retry: RetryPolicy },
+  { client, workers, signal, onObject }: PassOptions,
+  { base, resource, items }: Page,
+  retry: RetryPolicy,
   tally: Tally,
 ): Promise<void> {
   const left = items.values();
   const work = async () => {
-    for (const { metadata } of left) {
+    for (const metadata of left) {
       signal.throwIfAborted();
       const { name, namespace } = metadata;
       const path = objectPath(base, resource, name, namespace);
       const send = (body: object) => {
-        const ask: RequestOptions = { body: { metadata: body }, type: MERGE_PATCH, accept: ONE, signal };
-        return retry.run(() => client.json<{ metadata: Metadata }>("PATCH", path, ask));
+        const ask: RequestOptions = { body: { metadata: body }, type: MERGE_PATCH, accept: METADATA, signal };
+        return retry.run(() => client.json<{ metadata: ObjectMetadata }>("PATCH", path, ask));
       };
       await patchOne(send, metadata, tally).catch((error) => {
         if (signal.aborted || !(error instanceof ApiError)) throw error;
@@ -79,14 +53,15 @@ async function patchAll(
         tally.refuse(object, error.code, error.reason);
       });
       tally.objects += 1;
+      onObject?.();
     }
   };
   await Promise.all(Array.from({ length: workers }, work));
 }
 
 async function patchOne(
-  send: (metadata: object) => Promise<{ metadata: Metadata }>,
-  { uid, resourceVersion }: Metadata,
+  send: (metadata: object) => Promise<{ metadata: ObjectMetadata }>,
+  { uid, resourceVersion }: ObjectMetadata,
   tally: Tally,
 ): Promise<void> {
   try {
