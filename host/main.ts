@@ -9,6 +9,7 @@ import type { ClusterOptions } from "./cli/doctor-cluster.ts";
 import { execute, type Program } from "./cli/execute.ts";
 import type { InspectOptions } from "./cli/inspect.ts";
 import type { KeyInitOptions } from "./cli/key.ts";
+import type { MigrateOptions } from "./cli/migrate.ts";
 import { EXIT } from "./cli/output.ts";
 import { RENDER_COMMANDS } from "./cli/render-commands.ts";
 import { type Manifest, versionCommand, versionText } from "./cli/version.ts";
@@ -104,6 +105,65 @@ export const PROGRAM: Program = {
       ],
       run: async ({ config, ...options }: ConfigOptions & DoctorOptions) =>
         (await import("./cli/doctor.ts")).doctorCommand(config, options),
+    },
+    {
+      name: "migrate",
+      summary:
+        "Rewrite the encrypted objects under the active key, through the API server, and prove that none is left under an older one. Rewrites only what is stale; no value leaves the API server.",
+      options: [
+        {
+          flags: "--kubeconfig <file>",
+          about:
+            "the API server and a user who may list and patch the resources, get each object, and get /metrics",
+          default: "/etc/kubernetes/admin.conf",
+        },
+        {
+          flags: "--server <url>",
+          about:
+            "the address of another API server of the cluster (https://10.0.0.2:6443): its metrics are compared too",
+          repeated: true,
+        },
+        {
+          flags: "--encryption-config <file>",
+          about: "take the resources and the provider's names from the API server's EncryptionConfiguration",
+        },
+        {
+          flags: "--resource <name>",
+          about: "the resource to migrate (secrets, deployments.apps); by default secrets",
+          repeated: true,
+        },
+        {
+          flags: "--workers <count>",
+          about: "requests at the same time",
+          integer: [1, 8],
+          default: 8,
+        },
+        {
+          flags: "--position <file>",
+          about: "keep the position in this file, and continue from it after an interruption",
+        },
+        {
+          flags: "--dry-run",
+          about:
+            "write nothing: only count the objects under each key; exit code 1 if one is left to rewrite",
+          default: false,
+        },
+        CONFIG,
+        JSON_OBJECT,
+      ],
+      examples: [
+        { does: "Count the Secrets that are left under an older key", line: "kleidi migrate --dry-run" },
+        {
+          does: "Rewrite all resources of the file, and compare all API servers",
+          line: "kleidi migrate --encryption-config /etc/kubernetes/enc/encryption.yaml --server https://10.0.0.2:6443 --server https://10.0.0.3:6443",
+        },
+        {
+          does: "Rewrite a large cluster in parts, which an interruption does not lose",
+          line: "kleidi migrate --position /var/lib/kleidi/migration.json",
+        },
+      ],
+      run: async ({ config, ...options }: ConfigOptions & MigrateOptions) =>
+        (await import("./cli/migrate.ts")).migrateCommand(config, options),
     },
     {
       name: "healthcheck",

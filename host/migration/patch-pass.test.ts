@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { ApiError, type ApiRequests, type RequestOptions } from "./api.ts";
-import { patchPass } from "./patch-pass.ts";
+import { type PassOptions, patchPass } from "./patch-pass.ts";
 import { Tally } from "./tally.ts";
 
 interface Stored {
@@ -26,10 +26,20 @@ class Store {
       this.objects.set(`s-${at}`, { uid: `uid-${at}`, version: at, stale: true });
   }
 
-  async pass(resource = "secrets"): Promise<Tally> {
+  /** Orders the objects by name, as etcd does. */
+  sort(): void {
+    const sorted = [...this.objects].toSorted(([a], [b]) => (a < b ? -1 : 1));
+    this.objects.clear();
+    for (const [name, stored] of sorted) this.objects.set(name, stored);
+  }
+
+  async pass(resource = "secrets", options: Partial<PassOptions> = {}): Promise<Tally> {
     const tally = new Tally();
     const { signal } = new AbortController();
-    await patchPass({ client: this as ApiRequests, resource, workers: 4, pageSize: PAGE, signal }, tally);
+    await patchPass(
+      { client: this as ApiRequests, resource, workers: 4, pageSize: PAGE, signal, ...options },
+      tally,
+    );
     return tally;
   }
 
@@ -69,6 +79,34 @@ describe("patchPass", () => {
     assert.deepEqual([first.objects, first.changed, store.lists], [COUNT, COUNT, 3]);
     const second = await store.pass();
     assert.deepEqual([second.objects, second.changed], [COUNT, 0]);
+  });
+
+  test("continues after a position of an earlier pass, and reports its own", async () => {
+    const store = new Store();
+    store.sort();
+    const positions: string[] = [];
+    const { objects } = await store.pass("secrets", {
+      after: "default/s-2",
+      onPosition: (position) => positions.push(position),
+    });
+    const skipped = [...store.objects].filter(([, { stale }]) => stale).map(([name]) => name);
+    assert.deepEqual(skipped, [
+      "s-0",
+      "s-1",
+      "s-10",
+      "s-11",
+      "s-12",
+      "s-13",
+      "s-14",
+      "s-15",
+      "s-16",
+      "s-17",
+      "s-18",
+      "s-19",
+      "s-2",
+    ]);
+    assert.equal(objects, COUNT - skipped.length);
+    assert.deepEqual(positions, ["default/s-4", "default/s-9"]);
   });
 
   test("continues with the token of a 410, and restarts the list if there is none", async () => {

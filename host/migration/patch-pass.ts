@@ -15,20 +15,32 @@ export interface PassOptions {
   readonly workers: number;
   readonly pageSize: number;
   readonly signal: AbortSignal;
-  /** Called after each page of the list, with the number of objects that are left. */
+  /** Objects up to this one, as positionOf names it, are skipped: an earlier pass sent them. */
+  readonly after?: string | undefined;
+  /** Called before each page, with the number of objects that are left. */
   readonly onPage?: (remaining: number) => void;
+  /** Called after each page, with the position of its last object: a later pass can start after it. */
+  readonly onPosition?: (position: string) => void;
   /** Called after each object. */
   readonly onObject?: () => void;
 }
 
 /** @throws ApiError a page could not be listed */
 export async function patchPass(options: PassOptions, tally: Tally): Promise<void> {
-  const { client, resource, pageSize, signal, onPage } = options;
+  const { client, resource, pageSize, signal, after, onPage, onPosition } = options;
   const retry = new RetryPolicy(signal);
   for await (const page of pages({ client, resource, pageSize, retry, signal })) {
-    onPage?.(page.items.length + page.remaining);
-    await patchAll(options, page, retry, tally);
+    const items = after === undefined ? page.items : page.items.filter((each) => positionOf(each) > after);
+    onPage?.(items.length + page.remaining);
+    await patchAll(options, { ...page, items }, retry, tally);
+    const last = items.at(-1);
+    if (last !== undefined) onPosition?.(positionOf(last));
   }
+}
+
+/** The position of an object in the list of its resource: the API server lists in the order of these texts. */
+export function positionOf({ namespace, name }: Pick<ObjectMetadata, "namespace" | "name">): string {
+  return namespace === undefined ? name : `${namespace}/${name}`;
 }
 
 async function patchAll(
@@ -49,8 +61,7 @@ async function patchAll(
       };
       await patchOne(send, metadata, tally).catch((error) => {
         if (signal.aborted || !(error instanceof ApiError)) throw error;
-        const object = `${resource} ${namespace === undefined ? "" : `${namespace}/`}${name}`;
-        tally.refuse(object, error.code, error.reason);
+        tally.refuse(`${resource} ${positionOf(metadata)}`, error.code, error.reason);
       });
       tally.objects += 1;
       onObject?.();

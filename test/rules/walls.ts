@@ -61,6 +61,7 @@ export const WALLS: readonly Wall[] = [
       "host/grpc",
       "host/init",
       "host/inspect",
+      "host/migration",
       "host/module",
       "host/module/trust",
       "host/render",
@@ -336,7 +337,7 @@ export const WALLS: readonly Wall[] = [
   },
   {
     room: "host/cluster",
-    may: [FINDING, LIB, SCHEMA, "host/config/document.ts"],
+    may: [FINDING, LIB, SCHEMA, "host/config/document.ts", "host/migration"],
     outside: ["node:crypto", "node:path", "undici", "yaml"],
   },
   // pure: the operator and the command line decide alike
