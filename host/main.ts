@@ -6,6 +6,7 @@ import { AUDIT_COMMANDS } from "./cli/audit-commands.ts";
 import type { Option } from "./cli/command.ts";
 import { CONFIG_COMMANDS } from "./cli/config-commands.ts";
 import type { ClusterOptions } from "./cli/doctor-cluster.ts";
+import type { EtcdScanOptions } from "./cli/etcd-scan.ts";
 import { execute, type Program } from "./cli/execute.ts";
 import type { InspectOptions } from "./cli/inspect.ts";
 import type { KeyInitOptions } from "./cli/key.ts";
@@ -40,6 +41,7 @@ export const PROGRAM: Program = {
   groups: {
     config: "Write a configuration.",
     key: "Create and list software keys.",
+    etcd: "Examine the objects in etcd (docs/recovery.md).",
     render: "Render the files of a deployment from the configuration (docs/deploying.md).",
     audit: "Read, verify and export an audit log (docs/audit.md).",
   },
@@ -286,6 +288,44 @@ export const PROGRAM: Program = {
       ],
       run: async ({ config, json }: ConfigOptions) =>
         (await import("./cli/key.ts")).keyListCommand(config, { json }),
+    },
+    {
+      name: "etcd scan",
+      arguments: "<source>",
+      summary:
+        "Count the objects in a snapshot of etcd, or in a running etcd, by provider and key_id, and name those that are damaged, in clear, or under a key that is not configured. Decrypts nothing.",
+      options: [
+        { flags: "--cacert <file>", about: "for an endpoint: the CA of its certificate" },
+        { flags: "--cert <file>", about: "for an endpoint: the client certificate" },
+        { flags: "--key <file>", about: "for an endpoint: the key of the client certificate" },
+        { flags: "--prefix <path>", about: "the prefix of the API server's keys", default: "/registry" },
+        {
+          flags: "--resource <name>",
+          about: "a resource that must be encrypted; by default secrets",
+          repeated: true,
+        },
+        {
+          flags: "-c, --config <file>",
+          about: "compare the key_ids with the keys of this configuration; starts its providers",
+        },
+        JSON_OBJECT,
+      ],
+      examples: [
+        {
+          does: "Find the keys that a snapshot needs, before you restore it",
+          line: "kleidi etcd scan /root/etcd-2026.db --config /etc/kleidi/kleidi.yaml",
+        },
+        {
+          does: "Scan the etcd of a control plane of kubeadm",
+          line: "kleidi etcd scan https://127.0.0.1:2379 --cacert /etc/kubernetes/pki/etcd/ca.crt --cert /etc/kubernetes/pki/apiserver-etcd-client.crt --key /etc/kubernetes/pki/apiserver-etcd-client.key",
+        },
+        {
+          does: "Scan the store of an etcd that is stopped",
+          line: "kleidi etcd scan /var/lib/etcd/member/snap/db --json",
+        },
+      ],
+      run: async (options: EtcdScanOptions, source: string) =>
+        (await import("./cli/etcd-scan.ts")).etcdScanCommand(source, options),
     },
     ...RENDER_COMMANDS,
     ...AUDIT_COMMANDS,

@@ -42,6 +42,32 @@ export async function listVersions(
   );
 }
 
+export interface ConfiguredKey {
+  /** The name of the key. */
+  readonly name: string;
+  /** "older": another key than the active one, or an older version of it. */
+  readonly state: "active" | "older";
+}
+
+/**
+ * Runs Status for every key, and derives the key_ids that the configuration can decrypt.
+ * @returns the keys by key_id, and a finding for each key whose key_ids are unknown
+ */
+export async function configuredKeyIds(
+  config: Config,
+): Promise<{ keys: ReadonlyMap<string, ConfiguredKey>; findings: Finding[] }> {
+  const keys = new Map<string, ConfiguredKey>();
+  const probed = await probeKeys(config, "keys", "key", async (key, versions, keyset) => {
+    const current = await keyset.addVersions(key, versions);
+    for (const keyId of keyset.keyIds(key)) {
+      const isActive = key.use === "active" && keyId === current.keyId;
+      keys.set(keyId, { name: key.name, state: isActive ? "active" : "older" });
+    }
+    return "its key_ids are known";
+  });
+  return { keys, findings: probed.filter(({ ok }) => !ok) };
+}
+
 type UseKey = (key: Key, versions: KeyVersions, keyset: Keyset) => Promise<string>;
 
 /**

@@ -58,6 +58,7 @@ export const WALLS: readonly Wall[] = [
       "host/checks",
       "host/cluster",
       "host/config",
+      "host/etcd",
       "host/grpc",
       "host/init",
       "host/inspect",
@@ -339,6 +340,13 @@ export const WALLS: readonly Wall[] = [
     room: "host/cluster",
     may: [FINDING, LIB, SCHEMA, "host/config/document.ts", "host/migration"],
     outside: ["node:crypto", "node:path", "undici", "yaml"],
+  },
+  {
+    // reads files and bytes that may be forged
+    room: "host/etcd",
+    may: [FINDING, "host/lib/files.ts", TEXT, "host/cluster/key-usage.ts", "proto/etcd/v3"],
+    outside: ["node:crypto", PROTOBUF, "@grpc/grpc-js"],
+    tests: BOTH,
   },
   // pure: the operator and the command line decide alike
   { room: "host/rotation" },
