@@ -145,6 +145,13 @@ export const PROGRAM: Program = {
           about: "keep the position in this file, and continue from it after an interruption",
         },
         {
+          flags: "--etcd <source>",
+          about: "also read etcd itself at the end (https://127.0.0.1:2379), as kleidi etcd scan does",
+        },
+        { flags: "--etcd-cacert <file>", about: "the CA of etcd's certificate" },
+        { flags: "--etcd-cert <file>", about: "the client certificate for etcd" },
+        { flags: "--etcd-key <file>", about: "the key of that certificate" },
+        {
           flags: "--dry-run",
           about:
             "write nothing: only count the objects under each key; exit code 1 if one is left to rewrite",

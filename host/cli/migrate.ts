@@ -3,9 +3,10 @@ import { ClusterFault } from "../cluster/cluster-fault.ts";
 import { loadConfig } from "../config/load.ts";
 import type { Finding } from "../finding.ts";
 import { readEncryptionFile, runningKeys } from "./cluster-context.ts";
+import type { EtcdSource } from "./etcd-source.ts";
 import type { Migration } from "./migration.ts";
 import { PositionFile } from "./migration-position.ts";
-import { proofFindings, statusOfServers } from "./migration-proof.ts";
+import { etcdFindings, proofFindings, statusOfServers } from "./migration-proof.ts";
 import { rewrite } from "./migration-run.ts";
 import { report } from "./output.ts";
 import { UsageError } from "./usage-error.ts";
@@ -24,6 +25,11 @@ export interface MigrateOptions {
   /** The path of the file that keeps the position. */
   readonly position?: string;
   readonly dryRun: boolean;
+  /** The etcd to read at the end: its endpoint, and the files of its TLS. */
+  readonly etcd?: string;
+  readonly etcdCacert?: string;
+  readonly etcdCert?: string;
+  readonly etcdKey?: string;
   readonly json: boolean;
 }
 
@@ -50,6 +56,7 @@ export async function migrateCommand(configPath: string, options: MigrateOptions
     names: encryption?.names,
     keys,
     workers: options.workers,
+    etcd: etcdOf(options),
     signal: abort.signal,
   };
   return report([...skipped, ...(await migrate(migration, options))], json);
@@ -62,13 +69,20 @@ async function migrate(migration: Migration, { dryRun, position }: MigrateOption
     if (status.some(({ ok }) => !ok)) return status;
     const passes = dryRun ? [] : await rewrite(migration, new PositionFile(position));
     if (passes.some(({ ok }) => !ok)) return [...status, ...passes];
-    return [...status, ...passes, ...(await proofFindings(migration))];
+    return [...status, ...passes, ...(await proofFindings(migration)), ...(await etcdFindings(migration))];
   } catch (error) {
     if (migration.signal.aborted)
       return [{ subject: "migration", ok: false, detail: "it was interrupted before the proof ended" }];
     if (!(error instanceof ClusterFault)) throw error;
     return [{ subject: "API server", ok: false, detail: error.message, hint: error.remedy }];
   }
+}
+
+function etcdOf({ etcd, etcdCacert, etcdCert, etcdKey }: MigrateOptions): EtcdSource | undefined {
+  if (etcd !== undefined)
+    return { source: etcd, prefix: "/registry", cacert: etcdCacert, cert: etcdCert, key: etcdKey };
+  if ([etcdCacert, etcdCert, etcdKey].every((file) => file === undefined)) return undefined;
+  throw new UsageError("Cannot read etcd: --etcd-cacert, --etcd-cert and --etcd-key need --etcd");
 }
 
 /** @throws UsageError no resource can be migrated */

@@ -6,7 +6,10 @@ import { statusFindings } from "../cluster/key-usage.ts";
 import { readKubeconfig } from "../cluster/kubeconfig.ts";
 import { unusedFindings } from "../cluster/migration-findings.ts";
 import type { Sample } from "../cluster/samples.ts";
+import { EtcdFault } from "../etcd/etcd-fault.ts";
+import { leftFindings } from "../etcd/scan-findings.ts";
 import type { Finding } from "../finding.ts";
+import { scanSource } from "./etcd-source.ts";
 import type { Migration } from "./migration.ts";
 import { objectBar } from "./migration-run.ts";
 
@@ -38,6 +41,18 @@ export async function proofFindings(migration: Migration): Promise<Finding[]> {
     );
     return [...countFindings(subjectOf(reader), resources, count, keys), ...unused.flat()];
   });
+}
+
+/** Reads etcd itself, which needs no trust in counters. */
+export async function etcdFindings({ etcd, resources, keys }: Migration): Promise<Finding[]> {
+  if (etcd === undefined) return [];
+  try {
+    const scan = await scanSource(etcd);
+    return leftFindings(scan, { source: etcd.source, resources, active: keys.active ?? "" });
+  } catch (error) {
+    if (!(error instanceof EtcdFault)) throw error;
+    return [{ subject: "etcd", ok: false, detail: error.message, hint: error.remedy }];
+  }
 }
 
 async function withServers<T>(

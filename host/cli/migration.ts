@@ -1,5 +1,6 @@
 /** A migration, as the options of `kleidi migrate` describe it. */
 import { hashOf, type KnownKeys } from "../cluster/key-usage.ts";
+import type { EtcdSource } from "./etcd-source.ts";
 
 /** The objects to migrate and the way to the API servers. */
 export interface Migration {
@@ -11,6 +12,8 @@ export interface Migration {
   readonly names: readonly string[] | undefined;
   readonly keys: KnownKeys;
   readonly workers: number;
+  /** Read at the end; undefined: etcd is not read. */
+  readonly etcd: EtcdSource | undefined;
   readonly signal: AbortSignal;
 }
 

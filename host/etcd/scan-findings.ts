@@ -25,18 +25,50 @@ const SHOWN = 5;
 
 /** @returns the findings; those about one resource have its name as the subject */
 export function scanFindings(scan: Scan, context: ScanContext): Finding[] {
-  const mustBe = (resource: string) =>
-    context.encrypted.some((each) => each === resource || each.split(".")[0] === resource);
-  const rest = scan.groups.filter(({ resource, stored }) => stored.kind === "clear" && !mustBe(resource));
+  const { source, keys, encrypted } = context;
+  const rest = scan.groups.filter(
+    ({ resource, stored }) => stored.kind === "clear" && !isOneOf(resource, encrypted),
+  );
   const groups = scan.groups.filter((group) => !rest.includes(group));
   return [
-    ...storeFindings(scan, context),
-    ...groups.map((group) => groupFinding(group, context)),
+    ...storeFindings(scan, source),
+    ...groups.map((group) => groupFinding(group, keys)),
     ...(rest.length === 0 ? [] : [restFinding(rest)]),
   ];
 }
 
-function storeFindings({ objects, revision, faults, faultCount, checksum }: Scan, { source }: ScanContext) {
+/**
+ * The proof in etcd itself that no object is left under another key than the active one.
+ * @param resources that were migrated, "deployments.apps"
+ * @param active the active key_id
+ */
+export function leftFindings(
+  scan: Scan,
+  { source, resources, active }: { source: string; resources: readonly string[]; active: string },
+): Finding[] {
+  const groups = scan.groups.filter(({ resource }) => isOneOf(resource, resources));
+  const left = groups.filter(({ stored }) => stored.kind !== "kms-v2" || stored.keyId !== active);
+  const total = groups.reduce((sum, { count }) => sum + count, 0);
+  const damaged = storeFindings(scan, source).filter(({ ok }) => !ok);
+  const unproven = [
+    ...damaged,
+    ...left.map((group): Finding => {
+      const { subject, detail } = groupFinding(group, undefined);
+      const hint = "Rewrite them: kleidi migrate. One that is damaged or refused is named above.";
+      return { subject: `etcd ${subject}`, ok: false, detail, hint };
+    }),
+  ];
+  if (unproven.length > 0) return unproven;
+  const detail = `all ${total} objects of ${resources.join(", ")} in ${source} are under the active key`;
+  return [{ subject: "etcd", ok: true, detail }];
+}
+
+/** In etcd the resources of the built-in groups are stored without their group. */
+function isOneOf(resource: string, names: readonly string[]): boolean {
+  return names.some((each) => each === resource || each.split(".")[0] === resource);
+}
+
+function storeFindings({ objects, revision, faults, faultCount, checksum }: Scan, source: string) {
   const subject = "etcd";
   const verified = checksum ? ", and its SHA-256 is right" : "";
   const findings: Finding[] = [
@@ -59,7 +91,7 @@ function storeFindings({ objects, revision, faults, faultCount, checksum }: Scan
   return findings;
 }
 
-function groupFinding(group: Group, context: ScanContext): Finding {
+function groupFinding(group: Group, keys: ScanContext["keys"]): Finding {
   const { resource, stored, count } = group;
   const subject = escapeName(resource);
   const objects = count === 1 ? "1 object" : `${count} objects`;
@@ -81,11 +113,11 @@ function groupFinding(group: Group, context: ScanContext): Finding {
       return { subject, ok: true, warning: true, detail, hint };
     }
     case "kms-v2":
-      return keyFinding(subject, `${objects} under kms v2 ${escapeName(stored.provider)}`, group, context);
+      return keyFinding(subject, `${objects} under kms v2 ${escapeName(stored.provider)}`, group, keys);
   }
 }
 
-function keyFinding(subject: string, under: string, group: Group, { keys }: ScanContext): Finding {
+function keyFinding(subject: string, under: string, group: Group, keys: ScanContext["keys"]): Finding {
   const keyId = group.stored.kind === "kms-v2" ? group.stored.keyId : "";
   const id = `${escapeName(keyId)} (${hashOf(keyId).slice(0, 23)}…)`;
   if (keys === undefined) return { subject, ok: true, detail: `${under}, key_id ${id}` };

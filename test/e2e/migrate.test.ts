@@ -123,8 +123,9 @@ describe("a migration after a rotation", () => {
     await Promise.all([api.stop(), other.stop()]);
     await Promise.all([api.start(), other.start()]);
     const before = await etcd.values("/registry/secrets/", true);
-    const report = await migrate("--dry-run");
+    const report = await migrate("--dry-run", "--etcd", etcd.url);
     assert.equal(report.code, 1);
+    assertLine(report, /^fail etcd secrets: 30 objects under kms v2 kleidi, key_id k1\./);
     assertLine(report, /^fail API server API: of 30 objects of secrets, 30 were read under key kek-1 /);
     assert.deepEqual(await etcd.values("/registry/secrets/", true), before);
   });
@@ -170,6 +171,8 @@ describe("a migration after a rotation", () => {
       other.url,
       "--encryption-config",
       api.encryptionConfig,
+      "--etcd",
+      etcd.url,
     );
     assert.equal(report.code, 0, report.lines.join("\n"));
     assertLine(
@@ -181,6 +184,7 @@ describe("a migration after a rotation", () => {
       /^ok API server API: no object is left under an older key: 30 reads of 30 objects were under the active one$/,
     );
     assertLine(report, /^ok API server OTHER: used no older key while the objects were counted$/);
+    assertLine(report, /^ok etcd: all 30 objects of secrets in http:.* are under the active key$/);
     const changed = (await resourceVersions()).filter((version, i) => version !== versions[i]);
     assert.equal(changed.length, 20);
     for (const name of [NAMES[0], NAMES[29]]) assert.equal(await other.readSecret(name ?? ""), VALUE);
