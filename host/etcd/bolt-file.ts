@@ -4,6 +4,7 @@
  */
 import {
   childrenOf,
+  elementsFault,
   headerOf,
   isBranch,
   isLeaf,
@@ -118,6 +119,8 @@ export class BoltFile {
 }
 
 function* leafSteps(page: Buffer, header: PageHeader, name: string): Generator<Step> {
+  const fault = elementsFault(page, header);
+  if (fault !== undefined) return yield { fault: `${name}: ${fault}` };
   for (let i = header.count - 1; i >= 0; i--)
     try {
       yield { element: leafElement(page, header, i) };

@@ -73,14 +73,18 @@ export function metaOf(page: Buffer): Meta | undefined {
 }
 
 /** @returns the page of each child. @throws PageFault */
-export function childrenOf(page: Buffer, { count }: PageHeader): number[] {
-  checkElements(page, count);
+export function childrenOf(page: Buffer, header: PageHeader): number[] {
+  const { count } = header;
+  const fault = elementsFault(page, header);
+  if (fault !== undefined) throw new PageFault(fault);
   return Array.from({ length: count }, (_, i) => u64(page, PAGE_HEADER + i * ELEMENT + 8));
 }
 
-/** @throws PageFault */
+/**
+ * @param page a leaf without elementsFault
+ * @throws PageFault
+ */
 export function leafElement(page: Buffer, { count }: PageHeader, index: number): LeafElement {
-  checkElements(page, count);
   const at = PAGE_HEADER + index * ELEMENT;
   const start = at + page.readUInt32LE(at + 4);
   const middle = start + page.readUInt32LE(at + 8);
@@ -91,9 +95,10 @@ export function leafElement(page: Buffer, { count }: PageHeader, index: number):
   return { key: page.subarray(start, middle), value: page.subarray(middle, end), isBucket };
 }
 
-function checkElements(page: Buffer, count: number): void {
-  if (PAGE_HEADER + count * ELEMENT > page.length)
-    throw new PageFault(`it has ${count} elements, which is more than fit into its ${page.length} bytes`);
+/** @returns the fault of a page whose elements do not fit, as the end of a sentence */
+export function elementsFault(page: Buffer, { count }: PageHeader): string | undefined {
+  if (PAGE_HEADER + count * ELEMENT <= page.length) return undefined;
+  return `it has ${count} elements, which is more than fit into its ${page.length} bytes`;
 }
 
 /** A number beyond 2^53 loses its last digits, and is out of every range here. */

@@ -1,5 +1,5 @@
 /** Reads how a value in etcd is encrypted, without decrypting it. Source: k8s.io/apiserver 0.36, storage/value/encrypt. */
-import { fromBinary } from "@bufbuild/protobuf";
+import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { type EncryptedObject, EncryptedObjectSchema } from "../../proto/etcd/v3/etcd_pb.ts";
 
 export type StoredValue =
@@ -15,6 +15,8 @@ const NAMED = /^k8s:enc:(kms:v1|kms:v2|aescbc:v1|aesgcm:v1|secretbox:v1):([^:]+)
 const MAX_PREFIX = 1024;
 /** The first bytes of an object in clear: protobuf of Kubernetes, JSON, CBOR. */
 const CLEAR = [Buffer.from("k8s\0"), Buffer.from("{"), Buffer.from([0xd9, 0xd9, 0xf7])];
+
+const CUT = "it is not a valid EncryptedObject of KMS v2: it was cut or changed";
 
 /** The API server's limits, in bytes. */
 const MAX_FIELD = 1024;
@@ -47,8 +49,10 @@ function readEncryptedObject(provider: string, data: Uint8Array): StoredValue {
   try {
     object = fromBinary(EncryptedObjectSchema, data, { readUnknownFields: false });
   } catch {
-    return damaged("it is not a valid EncryptedObject of KMS v2: it was cut or changed");
+    return damaged(CUT);
   }
+  // The reader takes missing bytes at the end for zeros. No encoding of a message is shorter than the one made here.
+  if (toBinary(EncryptedObjectSchema, object).length > data.length) return damaged(CUT);
   const problem = problemOf(object);
   return problem === undefined ? { kind: "kms-v2", provider, keyId: object.keyId } : damaged(problem);
 }
