@@ -70,6 +70,7 @@ export class KvClient {
     rangeEnd[rangeEnd.length - 1] = (rangeEnd.at(-1) ?? 0) + 1;
     let revision = 0n;
     let total: number | undefined;
+    let seen = 0;
     for (;;) {
       const request = create(RangeRequestSchema, { key, rangeEnd, limit: BigInt(PAGE), revision });
       const { kvs, more, header, count } = await this.#range(request);
@@ -79,7 +80,8 @@ export class KvClient {
       yield { revision: Number(revision), total, pairs: kvs };
       const last = kvs.at(-1)?.key;
       if (!more || last === undefined) return;
-      if (Buffer.compare(last, key) < 0)
+      seen += kvs.length;
+      if (seen > total || Buffer.compare(last, key) < 0)
         throw new EtcdFault(`${this.#endpoint} repeats its keys`, "Give the client URL of an etcd.");
       key = Buffer.concat([last, Buffer.of(0)]);
     }

@@ -7,6 +7,8 @@ import { KeyValueSchema } from "../../proto/etcd/v3/etcd_pb.ts";
 import type { Step } from "./bolt-file.ts";
 import { EtcdFault } from "./etcd-fault.ts";
 
+// biome-ignore lint/suspicious/noControlCharactersInRegex: no key of the API server has them
+const CONTROL = /[\x00-\x1f\x7f]/;
 const REVISION = 17;
 const TOMBSTONE = 0x74;
 /** Keys that are held in memory, and their length together in bytes. etcd's largest quota is 8 GiB. */
@@ -71,7 +73,9 @@ function nameOf(revision: Buffer): string {
 function readKey(value: Buffer): StoredKey | undefined {
   try {
     const read = fromBinary(KeyValueSchema, value, { readUnknownFields: false });
-    return { key: Buffer.from(read.key).toString("latin1"), value: read.value };
+    const key = Buffer.from(read.key).toString("latin1");
+    // Keys are printed and values are not. A key whose length is damaged goes on in its value, and has the tag of the next field.
+    return CONTROL.test(key) ? undefined : { key, value: read.value };
   } catch {
     return undefined;
   }

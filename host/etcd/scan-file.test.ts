@@ -164,6 +164,15 @@ describe("scanStore", () => {
     assert.deepEqual(scan(storeOf(deep)).faults, ["page 36: it is 33 levels deep, at most 32 are read"]);
   });
 
+  test("prints no value whose bytes a damaged length makes a part of its key", () => {
+    const [pair] = revisions([{ key: key("a"), value: Buffer.from("k8s\0secret") }]);
+    assert.ok(pair);
+    const value = Buffer.from(pair.value);
+    value.writeUInt8(value.length - 2, 1); // the length of the key
+    const { faults, objects } = scan(storeOf([leaf(3, [{ ...pair, value }])]));
+    assert.deepEqual([faults, objects], [["the value of revision 2_0 is damaged"], 0]);
+  });
+
   test("reports revisions that are out of order, of another form, or damaged, and does not count them", () => {
     const [first, second, third, fourth] = ALL;
     assert.ok(first && second && third && fourth);
