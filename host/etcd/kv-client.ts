@@ -1,12 +1,21 @@
 /** Reads keys of a running etcd: KV.Range of its API v3, over TLS. It sends no writes. */
+import { isIP } from "node:net";
+import { checkServerIdentity } from "node:tls";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import { type ChannelCredentials, Client, credentials, type ServiceError } from "@grpc/grpc-js";
+import {
+  type ChannelCredentials,
+  Client,
+  type ClientOptions,
+  credentials,
+  type ServiceError,
+} from "@grpc/grpc-js";
 import {
   type RangeRequest,
   RangeRequestSchema,
   type RangeResponse,
   RangeResponseSchema,
 } from "../../proto/etcd/v3/etcd_pb.ts";
+import { cut, replaceControls } from "../lib/text.ts";
 import { EtcdFault } from "./etcd-fault.ts";
 
 const RANGE = "/etcdserverpb.KV/Range";
@@ -14,12 +23,19 @@ const PAGE = 100;
 /** A page of values of 1.5 MiB, etcd's default limit. */
 const MAX_BYTES = 160 << 20;
 const TIMEOUT_MS = 30_000;
+const MAX_REASON = 500;
 
 /** The files of `etcdctl`, PEM. */
 export interface EtcdTls {
   readonly ca?: Buffer | undefined;
   readonly certificate?: Buffer | undefined;
   readonly key?: Buffer | undefined;
+}
+
+interface Channel {
+  readonly target: string;
+  readonly channel: ChannelCredentials;
+  readonly options: ClientOptions;
 }
 
 export interface KeyPage {
@@ -33,10 +49,7 @@ export interface KeyPage {
  * @param endpoint "https://127.0.0.1:2379"; http only on a loopback address
  * @throws EtcdFault the endpoint is not a URL of etcd
  */
-export function channelOf(
-  endpoint: string,
-  { ca, certificate, key }: EtcdTls,
-): { target: string; channel: ChannelCredentials } {
+export function channelOf(endpoint: string, { ca, certificate, key }: EtcdTls): Channel {
   const { protocol, hostname, host, port, pathname } = new URL(endpoint);
   const isLoopback = /^(localhost|127\.[0-9.]+|\[::1\])$/.test(hostname);
   if (pathname !== "/" || (protocol !== "https:" && !(protocol === "http:" && isLoopback)))
@@ -45,8 +58,14 @@ export function channelOf(
       "Give the client URL of one member; http is accepted on a loopback address only.",
     );
   const target = port === "" ? `${hostname}:2379` : host;
-  if (protocol === "http:") return { target, channel: credentials.createInsecure() };
-  return { target, channel: credentials.createSsl(ca ?? null, key ?? null, certificate ?? null) };
+  if (protocol === "http:") return { target, channel: credentials.createInsecure(), options: {} };
+  const name = hostname.replace(/^\[(.*)\]$/, "$1");
+  const channel = credentials.createSsl(ca ?? null, key ?? null, certificate ?? null, {
+    checkServerIdentity: (_, peer) => checkServerIdentity(name, peer),
+  });
+  // grpc-js sends the host as the name of TLS, which cannot be an address. The check above is of the address.
+  const options = isIP(name) === 0 ? {} : { "grpc.ssl_target_name_override": "localhost" };
+  return { target, channel, options };
 }
 
 export class KvClient {
@@ -55,9 +74,9 @@ export class KvClient {
 
   /** @throws EtcdFault the endpoint is not a URL of etcd */
   constructor(endpoint: string, tls: EtcdTls) {
-    const { target, channel } = channelOf(endpoint, tls);
+    const { target, channel, options } = channelOf(endpoint, tls);
     this.#endpoint = endpoint;
-    this.#client = new Client(target, channel, { "grpc.max_receive_message_length": MAX_BYTES });
+    this.#client = new Client(target, channel, { ...options, "grpc.max_receive_message_length": MAX_BYTES });
   }
 
   /**
@@ -109,7 +128,8 @@ export class KvClient {
   }
 
   #fault(error: ServiceError | null): EtcdFault {
-    const reason = error?.details ?? "it did not answer";
+    // Text of the other end, and lines of Node's own errors.
+    const reason = cut(replaceControls((error?.details ?? "it did not answer").trim()), MAX_REASON);
     return new EtcdFault(
       `${this.#endpoint} does not return its keys: ${reason}`,
       "Check the endpoint, --cacert, --cert and --key: those of the API server's --etcd-… flags work.",
