@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { parseConfig } from "../host/config/parse.ts";
-import { ERRORS } from "../host/error.ts";
+import { causesOfCode, ERRORS, type ErrorCode } from "../host/error.ts";
 import { LABELS, METRICS } from "../host/telemetry/metric-table.ts";
 import { pages, stalePages } from "./generate.ts";
 
@@ -55,9 +55,14 @@ test("the example of docs/configuration.md shows every key of the table", () => 
   );
 });
 
-test("docs/errors.md has a row for every code", () => {
-  for (const code of Object.keys(ERRORS))
-    assert.match(pages().get("errors.md") ?? "", new RegExp(`^\\| \`${code}\` +\\|`, "m"));
+test("docs/errors.md has a row for every cause of every code", () => {
+  const page = pages().get("errors.md") ?? "";
+  const rows = page.split("\n").map((line) => line.split("|").map((each) => each.trim()));
+  for (const code of Object.keys(ERRORS) as ErrorCode[])
+    for (const { cause, remedy } of causesOfCode(code).values()) {
+      const row = rows.find((cells) => cells[1] === `\`${code}\`` && cells[3] === cause);
+      assert.equal(row?.[4], remedy, cause);
+    }
 });
 
 test("docs/metrics.md has a row for every metric and for every label", () => {

@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ERRORS, type ErrorCode, KleidiError, toKleidiError } from "./error.ts";
+import { causesOfCode, ERRORS, type ErrorCode, type FaultName, KleidiError, toKleidiError } from "./error.ts";
 
 const codes = Object.keys(ERRORS) as ErrorCode[];
+const faults = codes.flatMap((code) => [...causesOfCode(code)]);
+const firstOf = (code: ErrorCode): FaultName => [...causesOfCode(code).keys()][0] ?? "host-fault";
 
 test("each error code has its gRPC code", () => {
-  const actual = Object.fromEntries(codes.map((code) => [code, new KleidiError(code, "x").grpc]));
+  const actual = Object.fromEntries(codes.map((code) => [code, new KleidiError(firstOf(code), "x").grpc]));
   assert.deepEqual(actual, {
     "request-invalid": 3,
     "request-too-large": 8,
@@ -39,6 +41,7 @@ test("each error code has its gRPC code", () => {
     "key-locked": 13,
     "key-missing": 13,
     "render-refused": 13,
+    "reload-refused": 13,
     "path-refused": 13,
     "state-invalid": 13,
     "wall-missing": 13,
@@ -46,18 +49,37 @@ test("each error code has its gRPC code", () => {
   });
 });
 
-for (const code of codes) {
-  test(`the hint of ${code} is a sentence`, () => {
-    assert.match(new KleidiError(code, "x").hint, /^[A-Z].{20,}\.$/);
+test("each code has at least one cause, whose name begins with the code", () => {
+  for (const code of codes) {
+    const names = [...causesOfCode(code).keys()];
+    assert.ok(names.length > 0, code);
+    for (const name of names) assert.ok(name === code || name.startsWith(`${code}/`), name);
+    assert.equal(new KleidiError(firstOf(code), "x").code, code);
+  }
+});
+
+for (const [fault, { cause, remedy }] of faults) {
+  test(`${fault}: cause and remedy are sentences, and the remedy is the hint`, () => {
+    assert.match(cause, /^[A-Z].{15,}\.$/);
+    assert.match(remedy, /^[A-Z].{15,}\.$/);
+    assert.equal(new KleidiError(fault, "x").hint, remedy);
   });
 }
 
+test("the causes of a code are different, and so are their remedies", () => {
+  for (const code of codes) {
+    const causes = [...causesOfCode(code).values()];
+    assert.equal(new Set(causes.map(({ cause }) => cause)).size, causes.length, code);
+    assert.equal(new Set(causes.map(({ remedy }) => remedy)).size, causes.length, code);
+  }
+});
+
 test("a KleidiError without a cause has no cause property", () => {
-  assert.equal(Object.hasOwn(new KleidiError("deadline", "x"), "cause"), false);
+  assert.equal(Object.hasOwn(new KleidiError("deadline/rpc", "x"), "cause"), false);
 });
 
 test("toKleidiError returns a KleidiError unchanged", () => {
-  const error = new KleidiError("deadline", "Cannot wait");
+  const error = new KleidiError("deadline/rpc", "Cannot wait");
   assert.equal(toKleidiError(error, "encrypt"), error);
 });
 

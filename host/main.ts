@@ -40,7 +40,7 @@ export const PROGRAM: Program = {
   version: versionText(manifest),
   groups: {
     config: "Write a configuration.",
-    key: "Create and list software keys.",
+    key: "Create, list and refresh keys.",
     etcd: "Examine the objects in etcd (docs/recovery.md).",
     render: "Render the files of a deployment from the configuration (docs/deploying.md).",
     audit: "Read, verify and export an audit log (docs/audit.md).",
@@ -333,6 +333,33 @@ export const PROGRAM: Program = {
       ],
       run: async (options: EtcdScanOptions, source: string) =>
         (await import("./cli/etcd-scan.ts")).etcdScanCommand(source, options),
+    },
+    {
+      name: "key refresh",
+      summary:
+        "Ask the running host to probe its keys now, and wait until a new version is adopted or refused; needs an admin socket of the host's user alone.",
+      options: [CONFIG, JSON_OBJECT],
+      examples: [
+        { does: "Let a rotation of the Transit key take effect now", line: "kleidi key refresh" },
+        {
+          does: "Get the key_id after it as JSON",
+          line: "kleidi key refresh --config .kleidi/kleidi.yaml --json",
+        },
+      ],
+      run: async ({ config, json }: ConfigOptions) =>
+        (await import("./cli/key-refresh.ts")).keyRefreshCommand(config, { json }),
+    },
+    {
+      name: "reload",
+      summary:
+        "Ask the running host to read its configuration again, and wait for the verdict; needs an admin socket of the host's user alone. SIGHUP does the same without a verdict.",
+      options: [CONFIG, JSON_OBJECT],
+      examples: [
+        { does: "Apply an edited configuration without a restart", line: "kleidi reload" },
+        { does: "Get the verdict as JSON", line: "kleidi reload --config .kleidi/kleidi.yaml --json" },
+      ],
+      run: async ({ config, json }: ConfigOptions) =>
+        (await import("./cli/reload.ts")).reloadCommand(config, { json }),
     },
     ...RENDER_COMMANDS,
     ...AUDIT_COMMANDS,

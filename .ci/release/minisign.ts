@@ -25,7 +25,7 @@ const SIZE = 158;
 const PKCS8 = Buffer.from("302e020100300506032b657004220420", "hex");
 
 /**
- * @param path a file that only its owner can read (docs/running.md, "Files that hold secrets")
+ * @param path a file that only its owner can read (docs/operate/credentials.md, "Files that hold secrets")
  * @throws ReleaseFault that names the path, and never quotes the file
  */
 export function readSecretKey(path: string): SecretKey {

@@ -88,7 +88,7 @@ describe("the archive", () => {
       "CHANGELOG.md",
       "LICENSE",
       "deploy/prometheus/kleidi.rules.yaml",
-      "docs/running.md",
+      "docs/operate/failures.md",
       "examples/vault/kleidi.yaml",
       "host/kleidi",
       "host/main.ts",

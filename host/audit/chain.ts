@@ -87,7 +87,7 @@ export class Chain {
     const { chain, seq, hash: prev } = this.#at;
     if (seq >= MOST_SEQ)
       throw new KleidiError(
-        "audit-failed",
+        "audit-failed/ended",
         `Cannot audit: the last line has the sequence ${seq}, at most ${MOST_SEQ} is allowed. Move the log's files away and restart the host`,
       );
     this.#head = `,"chain":"${chain}","prev":"${prev}","seq":${seq + 1},"time":"${time}"`;

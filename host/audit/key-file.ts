@@ -45,8 +45,11 @@ export function createKey(path: string): KeyObject {
     createPrivate(path, privateKey.export({ type: "pkcs8", format: "pem" }) as string, staged);
   } catch (error) {
     const { code = "unknown" } = error as NodeJS.ErrnoException;
-    const why = code === "EEXIST" ? "the path already exists" : pathErrorText(path, error, "create");
-    throw new KleidiError("audit-invalid", `Cannot create the audit key ${path}: ${why}`, error);
+    const [fault, why] =
+      code === "EEXIST"
+        ? (["audit-invalid/key-exists", "the path already exists"] as const)
+        : (["audit-invalid/path", pathErrorText(path, error, "create")] as const);
+    throw new KleidiError(fault, `Cannot create the audit key ${path}: ${why}`, error);
   }
   return createPublicKey(privateKey);
 }
@@ -58,5 +61,5 @@ function read(path: string): Buffer {
 }
 
 function invalid(path: string, why: string, cause?: unknown): KleidiError {
-  return new KleidiError("audit-invalid", `Cannot use the audit key ${path}: ${why}`, cause);
+  return new KleidiError("audit-invalid/key", `Cannot use the audit key ${path}: ${why}`, cause);
 }

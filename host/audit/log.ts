@@ -106,7 +106,7 @@ export class AuditLog {
    * @throws KleidiError audit-failed
    */
   assertReady(): void {
-    if (this.#isClosed) throw auditFailed("the audit log is closed");
+    if (this.#isClosed) throw auditFailed("audit-failed/ended", "the audit log is closed");
     if (this.#fault !== undefined) throw this.#fault;
     if (!this.#sinks.isUsable) throw this.#sinks.failure();
   }
@@ -135,7 +135,7 @@ export class AuditLog {
     this.#isClosed = true;
     this.#chain.stop();
     const late = await this.#sinks.close(CLOSE_MS);
-    this.#sinks.rejectAll(auditFailed("the audit log is closed"));
+    this.#sinks.rejectAll(auditFailed("audit-failed/ended", "the audit log is closed"));
     return late;
   }
 
@@ -150,7 +150,11 @@ export class AuditLog {
     try {
       work();
     } catch (error) {
-      this.#fault = auditFailed(`the log cannot continue: ${codeOf(error)}. Restart the host`, error);
+      this.#fault = auditFailed(
+        "audit-failed/ended",
+        `the log cannot continue: ${codeOf(error)}. Restart the host`,
+        error,
+      );
       this.#chain.stop();
       this.#sinks.rejectAll(this.#fault);
       this.#options.onFault?.(this.#fault);

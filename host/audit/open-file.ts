@@ -2,7 +2,7 @@
 import { closeSync, constants, fstatSync, ftruncateSync, openSync } from "node:fs";
 import { basename } from "node:path";
 import { KleidiError } from "../error.ts";
-import { PATH_REMEDY, pathErrorText } from "../lib/path-fault.ts";
+import { pathErrorText } from "../lib/path-fault.ts";
 import { statOf } from "../lib/write-files.ts";
 import { linesBackward } from "./backward.ts";
 import { hashOf, type Position } from "./chain.ts";
@@ -161,8 +161,8 @@ async function withAuditError<T>(file: string, work: () => T | Promise<T>): Prom
     return await work();
   } catch (error) {
     if (error instanceof KleidiError) throw error;
-    if (error instanceof ChainFault) throw invalid(file, error.message);
-    throw invalid(file, pathErrorText(file, error, "create"), error, PATH_REMEDY);
+    if (error instanceof ChainFault) throw invalid("audit-invalid/changed", file, error.message);
+    throw invalid("audit-invalid/path", file, pathErrorText(file, error, "create"), error);
   }
 }
 
@@ -172,6 +172,10 @@ function readEnd(file: string, descriptor: number): End {
     return endOf(descriptor);
   } catch (error) {
     if (!(error instanceof ChainFault)) throw error;
-    throw invalid(file, `${error.message}. Find the changed line: kleidi audit verify ${file}`);
+    throw invalid(
+      "audit-invalid/changed",
+      file,
+      `${error.message}. Find the changed line: kleidi audit verify ${file}`,
+    );
   }
 }

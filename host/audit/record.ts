@@ -36,6 +36,12 @@ const ENTRIES = {
     ...rhythm,
   },
   stop: { reason: text(64) },
+  /** A running host read its configuration again. "config": the SHA-256 of the file; absent if it could not be read. */
+  reload: {
+    outcome: word("applied", "refused"),
+    config: optional(hex(64)),
+    reason: optional(text(256)),
+  },
   rpc: {
     rpc,
     uid: optional(text(128)),

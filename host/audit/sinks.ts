@@ -1,5 +1,5 @@
 /** All sinks of a log: their state, and the callers that wait until a sink has accepted their lines. */
-import { KleidiError } from "../error.ts";
+import { type FaultName, KleidiError } from "../error.ts";
 import type { BackOff } from "../lib/back-off.ts";
 import type { Position } from "./chain.ts";
 import { closeWithin } from "./close.ts";
@@ -98,7 +98,10 @@ export class Sinks {
     const full = this.#feeds.filter(({ bytes }) => bytes >= queueBytes);
     if (full.length === 0) return;
     if (!this.#feeds.some((feed) => feed.isUsable && !full.includes(feed)))
-      throw auditFailed(`${queueBytes} bytes are already waiting, and no sink is fast enough`);
+      throw auditFailed(
+        "audit-failed/sinks",
+        `${queueBytes} bytes are already waiting, and no sink is fast enough`,
+      );
     for (const feed of full) feed.drop(now);
     this.#forget();
   }
@@ -112,7 +115,7 @@ export class Sinks {
     const each = this.#feeds.map(
       ({ output, failure }) => `${output.label} (${failure?.error ?? "too slow"})`,
     );
-    return auditFailed(`no sink accepts lines: ${each.join(", ")}`);
+    return auditFailed("audit-failed/sinks", `no sink accepts lines: ${each.join(", ")}`);
   }
 
   /** Writes and syncs all lines, and closes the sinks. @returns the labels of the sinks that were not done within `ms` */
@@ -127,6 +130,10 @@ export class Sinks {
   }
 }
 
-export function auditFailed(why: string, cause?: unknown): KleidiError {
-  return new KleidiError("audit-failed", `Cannot audit: ${why}`, cause);
+export function auditFailed(
+  fault: Extract<FaultName, `audit-failed/${string}`>,
+  why: string,
+  cause?: unknown,
+): KleidiError {
+  return new KleidiError(fault, `Cannot audit: ${why}`, cause);
 }

@@ -9,8 +9,11 @@ import { FOLDER_LOCK, LockFault, takeLock } from "../lib/lock.ts";
 import { readSecretFile } from "../lib/secret-files.ts";
 import { statOf } from "../lib/write-files.ts";
 
+/** The causes of errors for files that this module finds: the same for every kind of file. */
+export type FileCause = "exposed" | "unreadable" | "folder" | "lock";
+
 /** Creates the error for an invalid file or folder. `what` ends its sentence. */
-export type Invalid = (what: string, cause?: unknown) => Error;
+export type Invalid = (why: FileCause, what: string, cause?: unknown) => Error;
 
 /**
  * Reads a file that the host created for itself: mode 0600, not a link, in folders where no other user can replace it.
@@ -22,7 +25,7 @@ export function readPrivate(path: string, maxBytes: number, invalid: Invalid): B
   const content = readSecretFile(path, maxBytes, "own");
   if (!(content instanceof FileFault)) return content;
   if (content.kind === "missing") return undefined;
-  throw invalid(`it ${content.text}`, content.cause);
+  throw invalid(content.kind === "exposed" ? "exposed" : "unreadable", `it ${content.text}`, content.cause);
 }
 
 /** The fault of a required folder, or undefined. The host never creates it: an unmounted volume looks like a missing folder. */
@@ -51,7 +54,7 @@ export function lockFolder(folder: string, action: string, invalid: Invalid): ()
     const why = `${action}: its lock ${path} ${error.message}`;
     throw error.isBusy
       ? new KleidiError("key-locked", why, error)
-      : invalid(`its lock ${path} ${error.message}`, error);
+      : invalid("lock", `its lock ${path} ${error.message}`, error);
   }
 }
 

@@ -1,7 +1,7 @@
 /** The host that runs with the configuration, over its admin address: what is in force now, and what the files no longer say. */
 import { lstatSync } from "node:fs";
 import type { Config } from "../config/config.ts";
-import { ERRORS } from "../error.ts";
+import { remedyOfFault } from "../error.ts";
 import type { Finding } from "../finding.ts";
 import { adminAddress } from "../runtime/admin-address.ts";
 import { fetchStateReport } from "../runtime/fetch-state.ts";
@@ -25,6 +25,7 @@ export async function checkRunning(config: Config): Promise<Finding[]> {
   return [
     passed(`the wall in force is ${state.wall}`),
     readiness(state),
+    ...refusedReload(state),
     ...edited(config, state),
     ...socketRemoved(config),
     ...failedSinks(state),
@@ -45,7 +46,14 @@ function edited({ file, sha256 }: Config, { configurationSha256, startedAt }: Ho
   if (sha256 === configurationSha256) return [];
   const since = new Date(startedAt).toISOString();
   const detail = `it runs since ${since} with another configuration (sha256 ${configurationSha256.slice(0, 16)}…) than ${file} (sha256 ${sha256.slice(0, 16)}…)`;
-  return [failed(detail, "The file is read at the start only: restart the host, or undo the change.")];
+  return [failed(detail, "Apply it with `kleidi reload` or a restart, or undo the change.")];
+}
+
+function refusedReload({ lastReload }: HostReport): Finding[] {
+  if (lastReload?.outcome !== "refused") return [];
+  const { at, reason = "" } = lastReload;
+  const detail = `its reload at ${new Date(at).toISOString()} was refused, it serves with the configuration that it had: ${reason}`;
+  return [failed(detail, "Correct the configuration, then run `kleidi reload`.")];
 }
 
 function socketRemoved({ listen: { socket } }: Config): Finding[] {
@@ -57,7 +65,12 @@ function socketRemoved({ listen: { socket } }: Config): Finding[] {
 function failedSinks({ audit = [] }: HostReport): Finding[] {
   return audit.flatMap(({ name, failure }) => {
     if (failure === undefined) return [];
-    return [failed(`the audit log's sink ${name} takes no records: ${failure}`, ERRORS["audit-failed"].hint)];
+    return [
+      failed(
+        `the audit log's sink ${name} takes no records: ${failure}`,
+        remedyOfFault("audit-failed/sinks"),
+      ),
+    ];
   });
 }
 
@@ -65,7 +78,7 @@ function failedKeys({ keys }: HostReport): Finding[] {
   return keys.flatMap(({ name, use, failure }) => {
     // The active key's failure is the reason why the host is not ready.
     if (failure === undefined || use === "active") return [];
-    return [failed(`key ${name} is not usable: ${failure}`, ERRORS["key-not-ready"].hint)];
+    return [failed(`key ${name} is not usable: ${failure}`, remedyOfFault("key-not-ready/refused"))];
   });
 }
 
@@ -79,7 +92,9 @@ function providers(state: HostReport): Finding[] {
       quarantine.until === undefined ? "the host is restarted" : new Date(quarantine.until).toISOString();
     return failed(
       `provider ${name} is in quarantine until ${until}: ${quarantine.reason}`,
-      ERRORS["provider-quarantined"].hint,
+      remedyOfFault(
+        quarantine.until === undefined ? "provider-quarantined/taken-over" : "provider-quarantined/exits",
+      ),
     );
   });
 }

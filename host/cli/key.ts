@@ -5,7 +5,7 @@ import { fingerprint } from "../capabilities/keystore/key-file.ts";
 import { StateDirectory } from "../capabilities/state/directory.ts";
 import type { Config, KeyConfig, ProviderConfig } from "../config/config.ts";
 import { loadConfig } from "../config/load.ts";
-import { ERRORS, KleidiError } from "../error.ts";
+import { KleidiError, remedyOfFault } from "../error.ts";
 import { type Finding, finding } from "../finding.ts";
 import { isProvisioned } from "../runtime/provision.ts";
 import { createProvisionedKey } from "../runtime/provisioned-key.ts";
@@ -81,7 +81,7 @@ function createInKeystore(
   if (key === undefined || !grantedNames(config).includes(wanted)) {
     const names = grantedNames(config).join(", ") || "none";
     throw new KleidiError(
-      "config-invalid",
+      "config-invalid/key",
       `Cannot create key "${wanted}": it is not a keystore key of ${config.file}; its keystore keys are: ${names}`,
     );
   }
@@ -123,7 +123,7 @@ async function provision(
   );
   if (key.version !== undefined && key.version !== version) {
     throw new KleidiError(
-      "key-not-ready",
+      "key-not-ready/imported",
       `Cannot use key "${key.name}" that was just imported: its version is ${version}, the configuration pins ${key.version}. The bytes or the scheme differ from those of the pinned key`,
     );
   }
@@ -192,13 +192,13 @@ function recordLine({ state }: Config, name: string, use: string): Finding {
     };
   }
   const detail = `${use}, its provider has not created it: ${records.recordPath(name)} does not exist`;
-  return { subject, ok: false, detail, hint: ERRORS["key-not-made"].hint };
+  return { subject, ok: false, detail, hint: remedyOfFault("key-not-made") };
 }
 
 function keystoreOf(config: Config): KeyDirectory {
   if (config.keystore !== undefined) return new KeyDirectory(config.keystore.directory);
   throw new KleidiError(
-    "config-invalid",
+    "config-invalid/key",
     `Cannot find the keys: ${config.file} has no "keystore"; write: keystore: { directory: /var/lib/kleidi/keys }`,
   );
 }

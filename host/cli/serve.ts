@@ -1,4 +1,4 @@
-/** kleidi serve: binds the socket, starts the providers, probes the keys, and serves until SIGTERM, SIGINT or SIGHUP. */
+/** kleidi serve: binds the socket, starts the providers, probes the keys, and serves until SIGTERM or SIGINT. SIGHUP reloads. */
 import { flushCompileCache } from "node:module";
 import type { Config } from "../config/config.ts";
 import { loadConfig } from "../config/load.ts";
@@ -18,8 +18,8 @@ export async function serveCommand(configPath: string, version: string): Promise
   const log = createLog(config.log);
   for (const { detail, hint } of descriptorFindings(config)) log.warn({ hint }, detail);
   const stopped = untilStopped();
-  // Without a listener, SIGUSR2 ends the process: a program that rotates logs may send it before the host is open.
-  process.on("SIGUSR2", () => {});
+  // Without a listener, these signals end the process: they may come before the host is open.
+  for (const signal of ["SIGUSR2", "SIGHUP"] as const) process.on(signal, () => {});
   let host: Host;
   try {
     host = await Host.open(config, log, version);
@@ -27,6 +27,7 @@ export async function serveCommand(configPath: string, version: string): Promise
     return logFatal(config, log, error);
   }
   process.on("SIGUSR2", () => host.rotateAuditLog());
+  process.on("SIGHUP", () => void host.reload());
   let reason = "it was asked to stop";
   try {
     await host.serve();
@@ -61,7 +62,6 @@ function logFatal({ log: { file } }: Config, log: Logger, error: unknown): numbe
 /** @returns the first signal that asks the host to stop */
 function untilStopped(): Promise<string> {
   return new Promise((resolve) => {
-    for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const)
-      process.once(signal, () => resolve(signal));
+    for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => resolve(signal));
   });
 }

@@ -49,7 +49,8 @@ export const admin = field(
     .exactOptional(),
   {
     expected: "a mapping with the key listen",
-    meaning: "Metrics, probes and a page for people over HTTP, read-only.",
+    meaning:
+      "Metrics, probes and a page for people over HTTP. A socket that only its owner may open (mode 0600) also takes the requests of `kleidi key refresh` and `kleidi reload`; anything else is read-only.",
     example: "{ listen: 127.0.0.1:9464 }",
     absent: "no HTTP server",
   },

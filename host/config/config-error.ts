@@ -15,9 +15,9 @@ export class ConfigError extends KleidiError {
   /** All faults, in the order of the file. */
   readonly faults: readonly Fault[];
 
-  constructor(file: string, faults: readonly Fault[], cause?: unknown, remedy?: string) {
+  constructor(file: string, faults: readonly Fault[], cause?: unknown, isRead = true) {
     const ordered = [...faults].sort((a, b) => a.line - b.line || a.column - b.column);
-    super("config-invalid", describe(file, ordered), cause, remedy);
+    super(isRead ? "config-invalid/faults" : "config-invalid/unreadable", describe(file, ordered), cause);
     this.name = "ConfigError";
     this.file = file;
     this.faults = Object.freeze(ordered);

@@ -56,6 +56,28 @@ export const status = field(
   },
 );
 
+export const reload = field(
+  z
+    .strictObject({
+      onChange: field(z.boolean().prefault(false), {
+        expected: "true or false",
+        meaning:
+          "`true`: the host reloads this file when its content changed. Otherwise it does so only on SIGHUP and on `kleidi reload`.",
+        example: "true",
+        absent: "`false`",
+        suggest: (source) => (/^(yes|on|1|"?true"?)$/i.test(source) ? "true" : undefined),
+      }),
+    })
+    .prefault({}),
+  {
+    expected: "a mapping with the key onChange",
+    meaning:
+      "How a running host takes a changed configuration. Whatever does not work is refused, and the host serves on as before.",
+    example: "{ onChange: true }",
+    absent: "every setting at its default",
+  },
+);
+
 const LOG_LEVELS = ["trace", "debug", "info", "warn", "error"] as const;
 export const log = field(
   z

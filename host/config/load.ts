@@ -7,7 +7,7 @@ import { ConfigError } from "./config-error.ts";
 import { parseConfig } from "./parse.ts";
 
 /** In bytes. A file with 64 keys and 64 providers has about 30 KiB. */
-const LARGEST = 1024 * 1024;
+export const LARGEST = 1024 * 1024;
 
 /**
  * Reads and parses the configuration file. Afterwards the process refuses every secret file that the group of one of its
@@ -16,10 +16,18 @@ const LARGEST = 1024 * 1024;
  * @throws ConfigError, the file cannot be read or has faults
  */
 export function loadConfig(path: string): Config {
-  const config = parseConfig(readConfig(path), path);
+  const config = parseFile(path);
   const { admin } = config;
   denyCallersSecrets([config.listen, ...(admin !== undefined && "socket" in admin ? [admin] : [])]);
   return config;
+}
+
+/**
+ * Reads and parses the configuration file. Nothing in this process changes.
+ * @throws ConfigError, the file cannot be read or has faults
+ */
+export function parseFile(path: string): Config {
+  return parseConfig(readConfig(path), path);
 }
 
 /**
@@ -72,10 +80,5 @@ function refused(
   remedy: string,
   cause?: unknown,
 ): ConfigError {
-  return new ConfigError(
-    path,
-    [{ line: 0, column: 0, path: "", expected, actual, remedy }],
-    cause,
-    "Run the command again when the file can be read.",
-  );
+  return new ConfigError(path, [{ line: 0, column: 0, path: "", expected, actual, remedy }], cause, false);
 }

@@ -254,6 +254,7 @@ test("parseConfig resolves paths and units", () => {
     keys: [{ name: "kek", provider: "local", use: "active" }],
     sandbox: { wall: "auto" },
     status: { intervalMs: 30_000, stableProbes: 3 },
+    reload: { onChange: false },
     log: { level: "debug" },
   } satisfies Config);
 });
@@ -313,6 +314,7 @@ log: { file: k.log }
     keys: [{ name: "kek", provider: "local", use: "active", version: "v1" }],
     sandbox: { wall: "auto" },
     status: { intervalMs: 10_000, stableProbes: 3 },
+    reload: { onChange: false },
     log: { level: "info", file: "/e/k.log" },
   } satisfies Config);
 });

@@ -7,7 +7,7 @@ import { SECTIONS } from "../capabilities/registry.ts";
 import { field } from "../schema/field.ts";
 import { admin } from "./admin-schema.ts";
 import { audit } from "./audit-schema.ts";
-import { log, sandbox, status } from "./host-schema.ts";
+import { log, reload, sandbox, status } from "./host-schema.ts";
 import { keys } from "./keys-schema.ts";
 import { listen } from "./listen-schema.ts";
 import { providers } from "./provider-schema.ts";
@@ -30,6 +30,7 @@ export const SCHEMA = field(
       keys,
       sandbox,
       status,
+      reload,
       log,
       audit,
       admin,

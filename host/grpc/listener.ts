@@ -5,10 +5,10 @@
 import { chmodSync, chownSync, lstatSync, renameSync, type Stats, statSync, unlinkSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { dirname, join } from "node:path";
-import { KleidiError } from "../error.ts";
+import { type FaultName, KleidiError } from "../error.ts";
 import { groupIdOf } from "../lib/groups.ts";
-import { accessFault, PATH_REMEDY, pathErrorText } from "../lib/path-fault.ts";
-import { lockSocket, SERVED_REMEDY } from "./socket-lock.ts";
+import { accessFault, pathErrorText } from "../lib/path-fault.ts";
+import { lockSocket } from "./socket-lock.ts";
 
 export interface ListenOptions {
   readonly socket: string;
@@ -26,7 +26,6 @@ export interface Listener {
 
 // sockaddr_un holds 108 bytes with the terminating zero (unix(7)).
 const MAX_PATH = 107;
-const GROUP_REMEDY = "Create the group or correct its name, and let the user that serves be a member of it.";
 
 /**
  * Listens on a Unix socket.
@@ -75,10 +74,10 @@ export function assertBindable({ socket, group }: ListenOptions): void {
   const action = `Cannot listen on ${socket}`;
   const length = Buffer.byteLength(socket);
   if (length > MAX_PATH)
-    throw refused(`${action}: its path is ${length} bytes, at most ${MAX_PATH} are allowed`);
+    throw refused("long", `${action}: its path is ${length} bytes, at most ${MAX_PATH} are allowed`);
   assertFolder(socket, action);
   const fault = accessFault(socket, "create");
-  if (fault !== undefined) throw refused(`${action}: ${fault}`, PATH_REMEDY);
+  if (fault !== undefined) throw refused("path", `${action}: ${fault}`);
   assertReplaceable(socket, action);
   if (group !== undefined) assertMember(groupId(group, action), action);
 }
@@ -107,7 +106,7 @@ async function bind(
     unlinkIfPresent(staged);
     if (error instanceof KleidiError) throw error;
     const why = pathErrorText(socket, error, "create");
-    throw new KleidiError("socket-refused", `${action}: ${why}`, error, PATH_REMEDY);
+    throw new KleidiError("socket-refused/path", `${action}: ${why}`, error);
   } finally {
     process.umask(umask);
   }
@@ -120,31 +119,38 @@ function assertFolder(path: string, action: string): void {
   const folder = lstatSync(dirname(path), { throwIfNoEntry: false });
   if (folder === undefined) {
     throw refused(
+      "path",
       `${action}: the folder ${dirname(path)} does not exist; create it: install -d -m 0750 ${dirname(path)}`,
-      PATH_REMEDY,
     );
   }
   // stat, not lstat: /var/run is a link on most systems.
-  if (!statSync(dirname(path)).isDirectory()) throw refused(`${action}: ${dirname(path)} is not a directory`);
+  if (!statSync(dirname(path)).isDirectory())
+    throw refused("occupied", `${action}: ${dirname(path)} is not a directory`);
 }
 
 async function assertFree(path: string, action: string): Promise<void> {
   assertReplaceable(path, action);
   if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return;
-  if (await isServed(path)) throw refused(`${action}: a process is serving there already`, SERVED_REMEDY);
+  if (await isServed(path)) throw refused("served", `${action}: a process is serving there already`);
 }
 
 /** Only a socket of this user may be replaced, once no process listens on it. */
 function assertReplaceable(path: string, action: string): void {
   const found = lstatSync(path, { throwIfNoEntry: false });
   if (found === undefined) return;
-  if (found.isSymbolicLink()) throw refused(`${action}: a symbolic link is there`);
+  if (found.isSymbolicLink()) throw refused("occupied", `${action}: a symbolic link is there`);
   if (!found.isSocket()) {
-    throw refused(`${action}: ${found.isDirectory() ? "a folder" : "a file that is not a socket"} is there`);
+    throw refused(
+      "occupied",
+      `${action}: ${found.isDirectory() ? "a folder" : "a file that is not a socket"} is there`,
+    );
   }
   const uid = process.getuid?.();
   if (found.uid !== uid) {
-    throw refused(`${action}: the socket there belongs to uid ${found.uid}, this process is uid ${uid}`);
+    throw refused(
+      "occupied",
+      `${action}: the socket there belongs to uid ${found.uid}, this process is uid ${uid}`,
+    );
   }
 }
 
@@ -164,7 +170,7 @@ function isServed(path: string): Promise<boolean> {
 function groupId(group: string | number, action: string): number {
   const id = groupIdOf(group);
   if (id !== undefined) return id;
-  throw refused(`${action}: the group "${group}" is not in /etc/group; use its number instead`, GROUP_REMEDY);
+  throw refused("group", `${action}: the group "${group}" is not in /etc/group; use its number instead`);
 }
 
 /** Only root and members of a group may give a file to it (chown(2)). */
@@ -172,8 +178,8 @@ function assertMember(id: number, action: string): void {
   if (process.geteuid?.() === 0 || process.getegid?.() === id || process.getgroups?.().includes(id)) return;
   const uid = process.geteuid?.();
   throw refused(
+    "group",
     `${action}: the uid ${uid} is not in the group ${id}, so it cannot give the socket to it; add it to the group, in a unit: SupplementaryGroups=${id}`,
-    GROUP_REMEDY,
   );
 }
 
@@ -190,6 +196,8 @@ function unlinkIfPresent(path: string): void {
   if (lstatSync(path, { throwIfNoEntry: false }) !== undefined) unlinkSync(path);
 }
 
-function refused(message: string, remedy?: string): KleidiError {
-  return new KleidiError("socket-refused", message, undefined, remedy);
+type Cause = Extract<FaultName, `socket-refused/${string}`> extends `socket-refused/${infer C}` ? C : never;
+
+function refused(cause: Cause, message: string): KleidiError {
+  return new KleidiError(`socket-refused/${cause}`, message);
 }

@@ -193,7 +193,7 @@ test(
   async (t) => {
     const record: Interceptor = async (_, next) => {
       await next();
-      throw new KleidiError("audit-failed", "Cannot audit: the disk is full");
+      throw new KleidiError("audit-failed/sinks", "Cannot audit: the disk is full");
     };
     const { server, client, replies, keyId } = await held(t, [record]);
     t.after(() => server.stop(1));
@@ -214,7 +214,7 @@ test("an RPC whose record is refused is recorded only once", LIMIT, async (t) =>
   const recorded: RpcReply[] = [];
   const record: Interceptor = async (_, next) => {
     recorded.push(await next());
-    throw new KleidiError("audit-failed", "Cannot audit: the disk is full");
+    throw new KleidiError("audit-failed/sinks", "Cannot audit: the disk is full");
   };
   const { server, client } = await held(t, [record]);
   t.after(() => server.stop(1));

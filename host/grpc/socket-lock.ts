@@ -3,10 +3,6 @@ import { basename, dirname, join } from "node:path";
 import { KleidiError } from "../error.ts";
 import { LockFault, takeLock } from "../lib/lock.ts";
 
-/** The remedy if another host serves the socket. */
-export const SERVED_REMEDY =
-  "Two hosts cannot serve one socket. Find the other one (ss -xlp), and stop one of them.";
-
 /** @returns the path of the lock file of a socket */
 export function lockOf(socket: string): string {
   return join(dirname(socket), `.${basename(socket)}.lock`);
@@ -26,11 +22,7 @@ export function lockSocket(socket: string, action: string): () => void {
   } catch (error) {
     if (!(error instanceof LockFault)) throw error;
     if (error.isBusy)
-      throw refused(`${action}: a process is serving there already`, undefined, SERVED_REMEDY);
-    throw refused(`${action}: its lock ${path} ${error.message}`, error);
+      throw new KleidiError("socket-refused/served", `${action}: a process is serving there already`);
+    throw new KleidiError("socket-refused/lock", `${action}: its lock ${path} ${error.message}`, error);
   }
-}
-
-function refused(message: string, cause?: unknown, remedy?: string): KleidiError {
-  return new KleidiError("socket-refused", message, cause, remedy);
 }

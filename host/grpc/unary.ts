@@ -70,5 +70,5 @@ function keyIdOf(request: unknown): string | undefined {
 
 /** The work continues to its own deadline; its result is dropped. */
 function tooLate(rpc: string): KleidiError {
-  return new KleidiError("deadline", `Cannot ${rpc}: it took longer than ${DEADLINE_MS} ms`);
+  return new KleidiError("deadline/rpc", `Cannot ${rpc}: it took longer than ${DEADLINE_MS} ms`);
 }

@@ -86,5 +86,5 @@ function contains(haystack: Uint8Array, needle: Uint8Array): boolean {
 }
 
 function fault(message: string): KleidiError {
-  return new KleidiError("provider-fault", message);
+  return new KleidiError("provider-fault/reply", message);
 }

@@ -36,10 +36,14 @@ export class Keyset {
   readonly #routes = new Map<KeyId, KeyVersion>();
   readonly #retired = new Set<KeyId>();
 
-  /** @param keys exactly one with use "active"; each with a different name */
-  constructor(keys: readonly KeyConfig[]) {
+  /**
+   * @param keys exactly one with use "active"; each with a different name
+   * @param former the keys before a reload: those of the same provider keep their versions, and no version of theirs comes back
+   */
+  constructor(keys: readonly KeyConfig[], former?: Keyset) {
     this.keys = keys;
     for (const key of keys) this.#states.set(key.name, { key });
+    if (former !== undefined) this.#continue(former);
   }
 
   get active(): KeyState {
@@ -60,7 +64,7 @@ export class Keyset {
     if (failure !== undefined) throw failure;
     if (current === undefined) {
       throw new KleidiError(
-        "key-not-ready",
+        "key-not-ready/starting",
         `Cannot use key "${key.name}": its first health probe is still running`,
       );
     }
@@ -90,7 +94,7 @@ export class Keyset {
     if (unanswered.length > 0) {
       const names = unanswered.map(({ key }) => `"${key.name}"`).join(", ");
       throw new KleidiError(
-        "key-not-ready",
+        "key-not-ready/unanswered",
         `Cannot decrypt: no ready key has this key_id; not answered yet: ${names}`,
       );
     }
@@ -110,7 +114,7 @@ export class Keyset {
   async addVersions(key: KeyConfig, versions: KeyVersions): Promise<KeyVersion> {
     if (key.pin !== undefined && key.pin !== versions.version) {
       throw new KleidiError(
-        "key-not-ready",
+        "key-not-ready/pinned",
         `Cannot use key "${key.name}": its version is ${versions.version}, the configuration pins ${key.pin}`,
       );
     }
@@ -118,7 +122,7 @@ export class Keyset {
     const before = this.#states.get(key.name)?.current;
     if (this.#retired.has(keyId)) {
       throw new KleidiError(
-        "provider-fault",
+        "provider-fault/reverted",
         `Cannot use key "${key.name}": provider "${key.provider.name}" reverted from version ${before?.version} to ${versions.version}`,
       );
     }
@@ -132,7 +136,7 @@ export class Keyset {
     const reported = known + routes.filter((route) => !this.#routes.has(route.keyId)).length;
     if (reported > MAX_VERSIONS) {
       throw new KleidiError(
-        "provider-fault",
+        "provider-fault/versions",
         `Cannot use key "${key.name}": provider "${key.provider.name}" has reported ${reported} versions since the host started, at most ${MAX_VERSIONS} are allowed`,
       );
     }
@@ -146,6 +150,19 @@ export class Keyset {
     // Retired here, not in addVersions: a new version that never worked encrypted nothing, so reverting from it is safe.
     if (before !== undefined && before.keyId !== current.keyId) this.#retired.add(before.keyId);
     this.#states.set(current.key.name, { key: current.key, current });
+  }
+
+  #continue(former: Keyset): void {
+    for (const key of this.keys) {
+      const state = former.#states.get(key.name);
+      // Another provider can be another KMS: its versions are read as at a start.
+      if (state === undefined || state.key.provider !== key.provider) continue;
+      if (state.current !== undefined)
+        this.#states.set(key.name, { key, current: { ...state.current, key } });
+      for (const route of former.#routes.values())
+        if (route.key.name === key.name) this.#routes.set(route.keyId, { ...route, key });
+    }
+    for (const keyId of former.#retired) if (this.#routes.has(keyId)) this.#retired.add(keyId);
   }
 
   /** Records the failure of a probe. The key keeps its version. */

@@ -60,7 +60,13 @@ class CountingKeyset extends Keyset {
 }
 
 /** A keyset of one active key under mock timers, without jitter; only tick() advances the time. */
-function setUp(t: TestContext, use: "active" | "decrypt" = "active", stableProbes = 1, pin?: string) {
+function setUp(
+  t: TestContext,
+  use: "active" | "decrypt" = "active",
+  stableProbes = 1,
+  pin?: string,
+  intervalMs = INTERVAL,
+) {
   t.mock.timers.enable({ apis: ["setTimeout"] });
   t.mock.method(Math, "random", () => 0.5);
   let now = 0;
@@ -72,7 +78,7 @@ function setUp(t: TestContext, use: "active" | "decrypt" = "active", stableProbe
   const results: string[] = [];
   const onChange = (change: KeyChange) => changes.push(change);
   const onProbe = (_: KeyConfig, result: string) => results.push(result);
-  const prober = new Prober(keyset, { intervalMs: INTERVAL, stableProbes, onChange, onProbe });
+  const prober = new Prober(keyset, { intervalMs, stableProbes, onChange, onProbe });
   t.after(() => prober.stop());
   return {
     provider,
@@ -512,8 +518,118 @@ test("onProbe reports every probe, also without a change and with an unknown res
   provider.failure = offline;
   tick(INTERVAL);
   await probes(3);
-  provider.failure = new KleidiError("overloaded", "Cannot status: full");
+  provider.failure = new KleidiError("overloaded/full", "Cannot status: full");
   tick(250);
   await probes(3);
   assert.deepEqual(results, ["good", "good", "failed", "unknown"]);
+});
+
+const LONG = 10_000;
+
+test("while a new version is pending, probes follow after 1.5 s: it is adopted 3 s after it was first seen", async (t) => {
+  const { prober, provider, keyset, tick, probes } = setUp(t, "active", 3, undefined, LONG);
+  await prober.start();
+  provider.version = "2";
+  tick(LONG);
+  await probes(2);
+  for (const count of [3, 4]) {
+    tick(1_499);
+    assert.equal(provider.statuses, count - 1);
+    assert.equal(keyset.encryptWith().version, "1");
+    tick(1);
+    await probes(count);
+  }
+  assert.equal(keyset.encryptWith().version, "2");
+  tick(1_500);
+  assert.equal(provider.statuses, 4, "the interval is the configured one again");
+});
+
+test("a version that is reported once is not adopted by faster probes", async (t) => {
+  const { prober, provider, keyset, tick, probes } = setUp(t, "active", 3, undefined, LONG);
+  await prober.start();
+  provider.version = "2";
+  tick(LONG);
+  await probes(2);
+  provider.version = "1";
+  tick(1_500);
+  await probes(3);
+  assert.equal(keyset.encryptWith().version, "1");
+  tick(1_500);
+  assert.equal(provider.statuses, 3, "nothing is pending any more");
+});
+
+test("refresh resolves when a pending version is adopted", async (t) => {
+  const { prober, provider, keyset, tick, probes } = setUp(t, "active", 3, undefined, LONG);
+  await prober.start();
+  provider.version = "2";
+  let done = false;
+  const refreshed = prober.refresh().then(() => {
+    done = true;
+  });
+  await probes(2);
+  tick(1_500);
+  await probes(3);
+  assert.equal(done, false);
+  tick(1_500);
+  await refreshed;
+  assert.equal(keyset.encryptWith().version, "2");
+  assert.equal(provider.statuses, 4);
+});
+
+test("refresh without a new version resolves after one probe of each key", async (t) => {
+  const { prober, provider } = setUp(t);
+  await prober.start();
+  await prober.refresh();
+  assert.equal(provider.statuses, 2);
+});
+
+test("refresh during a probe waits for the next one, which started after it was called", async (t) => {
+  const { prober, provider, key, keyset, tick, probes } = setUp(t);
+  await prober.start();
+  const { promise, resolve } = Promise.withResolvers<void>();
+  provider.gate = promise;
+  prober.probeNow(key);
+  const refreshed = prober.refresh();
+  provider.gate = undefined;
+  provider.version = "2";
+  resolve();
+  await probes(2);
+  tick(1);
+  await refreshed;
+  assert.equal(provider.statuses, 3);
+  assert.equal(keyset.encryptWith().version, "2");
+});
+
+test("refresh probes a failed key at once", async (t) => {
+  const { prober, provider, keyset } = setUp(t);
+  provider.failure = offline;
+  await prober.start();
+  provider.failure = undefined;
+  await prober.refresh();
+  assert.equal(keyset.encryptWith().version, "1");
+});
+
+test("refresh gives up on versions that never settle", async (t) => {
+  const { prober, provider, tick, probes } = setUp(t, "active", 3, undefined, LONG);
+  await prober.start();
+  const refreshed = prober.refresh();
+  let over = false;
+  void refreshed.then(() => {
+    over = true;
+  });
+  for (let count = 2; !over; count++) {
+    provider.version = `${count}`;
+    await probes(count);
+    tick(1_500);
+  }
+  assert.ok(provider.statuses <= 14, `${provider.statuses} probes`);
+});
+
+test("stop ends a refresh", async (t) => {
+  const { prober, provider } = setUp(t);
+  await prober.start();
+  provider.gate = new Promise(() => {});
+  const refreshed = prober.refresh();
+  prober.stop();
+  await refreshed;
 });

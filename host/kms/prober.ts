@@ -33,6 +33,13 @@ export interface KeyChange {
 
 /** The longest delay after a failure is the interval. */
 const FIRST_RETRY_MS = 250;
+/**
+ * The longest delay to the next probe while a new version is pending: three probes take 3 s. It is longer than a write of a KMS takes to
+ * reach a replica, and still the probe that adopts the version encrypts and decrypts with it.
+ */
+const PENDING_MS = 1_500;
+/** A KMS whose versions never settle. */
+const MAX_REFRESH_PROBES = 12;
 /** The keys of one host, and the hosts of one cluster, should not probe at the same moment. */
 const JITTER = [0.9, 1.1] as const;
 // Status fails when the last probe ended more than this many intervals ago: its result is too old.
@@ -46,13 +53,23 @@ export class Prober {
   /** Keys whose first probe has not ended. */
   readonly #unprobed: Map<KeyConfig, PromiseWithResolvers<void>>;
 
-  constructor(keyset: Keyset, options: ProberOptions) {
+  /** @param former the prober of the keys before a reload */
+  constructor(keyset: Keyset, options: ProberOptions, former?: Prober) {
     this.#keyset = keyset;
     this.#options = options;
     const stableProbes = options.stableProbes ?? 1;
-    this.#stabilizers = new Map(keyset.keys.map((key) => [key, new VersionStabilizer(stableProbes)]));
+    this.#stabilizers = new Map(
+      keyset.keys.map((key) => [key, new VersionStabilizer(stableProbes, former?.stabilizerOf(key))]),
+    );
     this.#unprobed = new Map(keyset.keys.map((key) => [key, Promise.withResolvers<void>()]));
-    this.#loops = keyset.keys.map((key) => new ProbeLoop(() => this.#runProbe(key), options.intervalMs));
+    this.#loops = keyset.keys.map(
+      (key) =>
+        new ProbeLoop({
+          probe: () => this.#runProbe(key),
+          isPending: () => this.#stabilizers.get(key)?.pending !== undefined,
+          intervalMs: options.intervalMs,
+        }),
+    );
   }
 
   /** Starts probing. Resolves when the first probe of every key has ended, with success or failure. */
@@ -71,10 +88,24 @@ export class Prober {
     return this.#unprobed.get(key)?.promise;
   }
 
+  /** @returns the stabilizer of the key of this name, if the same provider serves it */
+  stabilizerOf({ name, provider }: KeyConfig): VersionStabilizer | undefined {
+    const key = this.#keyset.keys.find((each) => each.name === name && each.provider === provider);
+    return key && this.#stabilizers.get(key);
+  }
+
   /** Starts a probe of this key now. Call it after an RPC failed on the key. */
   probeNow(key: KeyConfig): void {
     const { outside = (work) => work() } = this.#options;
     outside(() => this.#loops[this.#keyset.keys.indexOf(key)]?.runNow());
+  }
+
+  /**
+   * Probes every key now, and resolves when each key was probed after this call and none has a version that is neither adopted nor
+   * rejected; after MAX_REFRESH_PROBES probes at the latest.
+   */
+  async refresh(): Promise<void> {
+    await Promise.all(this.#loops.map((loop) => loop.refresh()));
   }
 
   /** @throws KleidiError key-not-ready if the last probe of the active key is too old */
@@ -84,7 +115,7 @@ export class Prober {
     const limit = this.#options.intervalMs * STALE_AFTER_INTERVALS;
     if (age > limit) {
       throw new KleidiError(
-        "key-not-ready",
+        "key-not-ready/stale",
         `Cannot answer Status: the active key's last probe ended ${Math.round(age)} ms ago, at most ${limit} ms are allowed`,
       );
     }
@@ -150,20 +181,27 @@ function reasonOf(error: unknown, depth = MAX_CAUSES): string {
   return error.cause === undefined || depth === 0 ? own : `${own} <- ${reasonOf(error.cause, depth - 1)}`;
 }
 
+interface ProbeLoopOptions {
+  readonly probe: () => Promise<boolean | undefined>;
+  /** True if a new version waits for further probes. */
+  readonly isPending: () => boolean;
+  readonly intervalMs: number;
+}
+
 /** Repeats a probe; at most one runs at a time. */
 class ProbeLoop {
-  readonly #probe: () => Promise<boolean | undefined>;
-  readonly #intervalMs: number;
+  readonly #options: ProbeLoopOptions;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  /** Settled at the end of the running probe, or of the next one. */
+  #end = Promise.withResolvers<void>();
   #running = false;
   #again = false;
   #stopped = false;
   #failures = 0;
   #endedAt = performance.now();
 
-  constructor(probe: () => Promise<boolean | undefined>, intervalMs: number) {
-    this.#probe = probe;
-    this.#intervalMs = intervalMs;
+  constructor(options: ProbeLoopOptions) {
+    this.#options = options;
   }
 
   async start(): Promise<void> {
@@ -173,34 +211,56 @@ class ProbeLoop {
   stop(): void {
     this.#stopped = true;
     clearTimeout(this.#timer);
+    this.#end.resolve();
   }
 
   runNow(): void {
     // A failed key is probed with back-off; a caller in a loop must not turn that into a flood.
-    if (this.#failures > 0 || this.#stopped) return;
-    if (this.#running) this.#again = true;
-    else void this.#run();
+    if (this.#failures > 0) return;
+    this.#startNow();
+  }
+
+  async refresh(): Promise<void> {
+    // A probe that runs may have read the key's version before this call.
+    const last = this.#running ? this.#end.promise : undefined;
+    this.#startNow();
+    await last;
+    for (let probes = 0; probes < MAX_REFRESH_PROBES && !this.#stopped; probes++) {
+      await this.#end.promise;
+      if (!this.#options.isPending()) return;
+    }
   }
 
   ageMs(): number {
     return performance.now() - this.#endedAt;
   }
 
+  #startNow(): void {
+    if (this.#stopped) return;
+    if (this.#running) this.#again = true;
+    else void this.#run();
+  }
+
   async #run(): Promise<void> {
     clearTimeout(this.#timer);
     this.#running = true;
-    const good = await this.#probe();
+    const good = await this.#options.probe();
     this.#running = false;
     if (good !== undefined) this.#endedAt = performance.now();
     this.#failures = good ? 0 : this.#failures + 1;
-    if (this.#stopped) return;
+    const { resolve } = this.#end;
+    this.#end = Promise.withResolvers();
+    resolve();
+    if (this.#stopped) return this.#end.resolve();
     this.#timer = setTimeout(() => void this.#run(), this.#again ? 0 : this.#delayMs());
     this.#again = false;
   }
 
   #delayMs(): number {
-    const backOff = { firstMs: FIRST_RETRY_MS, longestMs: this.#intervalMs };
-    const delay = this.#failures === 0 ? this.#intervalMs : backOffMs(backOff, this.#failures);
+    const { intervalMs, isPending } = this.#options;
+    const backOff = { firstMs: FIRST_RETRY_MS, longestMs: intervalMs };
+    const regular = isPending() ? Math.min(PENDING_MS, intervalMs) : intervalMs;
+    const delay = this.#failures === 0 ? regular : backOffMs(backOff, this.#failures);
     return jitterMs(delay, JITTER, Math.random());
   }
 }

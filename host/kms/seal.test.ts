@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { failureOf, messagesOf } from "../../test/support/failures.ts";
-import { type ErrorCode, KleidiError } from "../error.ts";
+import { type FaultName, KleidiError } from "../error.ts";
 import { associatedData, parseKeyId } from "./key-id.ts";
 import type { KeyVersion } from "./keyset.ts";
 import type { DecryptRequest, EncryptRequest, Provider, Sealed } from "./provider.ts";
@@ -71,9 +71,10 @@ test("seal refuses a ciphertext that reads back as a part of the plaintext", asy
   await assert.rejects(seal(target({ decrypt }), PLAINTEXT), { code: "read-back-failed" });
 });
 
-for (const code of ["ciphertext-invalid", "provider-fault"] as const) {
+for (const fault of ["ciphertext-invalid/refused", "provider-fault/reply"] as const) {
+  const [code] = fault.split("/");
   test(`seal maps ${code} of the read-back to read-back-failed`, async (t) => {
-    const cause = new KleidiError(code, "Cannot decrypt: no");
+    const cause = new KleidiError(fault, "Cannot decrypt: no");
     const decrypt = () => Promise.reject(cause);
     const failure = await failureOf(() => seal(target({ decrypt }), PLAINTEXT));
     assert.equal(failure.code, "read-back-failed");
@@ -89,19 +90,19 @@ test("seal maps an empty read-back to read-back-failed", async (t) => {
   t.assert.snapshot(message);
 });
 
-const PASSED_ON: ErrorCode[] = [
+const PASSED_ON: FaultName[] = [
   "backend-unreachable",
   "provider-unavailable",
   "credential-refused",
-  "key-not-ready",
-  "deadline",
-  "overloaded",
+  "key-not-ready/refused",
+  "deadline/waiting",
+  "overloaded/full",
   "capability-denied",
   "stopping",
 ];
-for (const code of PASSED_ON) {
-  test(`seal passes on ${code} of the read-back`, async () => {
-    const failure = new KleidiError(code, "Cannot decrypt: later");
+for (const fault of PASSED_ON) {
+  test(`seal passes on ${fault} of the read-back`, async () => {
+    const failure = new KleidiError(fault, "Cannot decrypt: later");
     const decrypt = () => Promise.reject(failure);
     await assert.rejects(seal(target({ decrypt }), PLAINTEXT), failure);
   });
@@ -117,7 +118,7 @@ test("seal reports an unexpected failure of the read-back as host-fault", async 
 
 test("seal passes on a failure of Encrypt without reading back", async () => {
   const calls: string[] = [];
-  const failure = new KleidiError("ciphertext-invalid", "Cannot encrypt: odd");
+  const failure = new KleidiError("ciphertext-invalid/refused", "Cannot encrypt: odd");
   const encrypt = () => Promise.reject(failure);
   const decrypt = async () => {
     calls.push("decrypt");

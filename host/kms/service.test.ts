@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import fc from "fast-check";
 import { assertFailure } from "../../test/support/failures.ts";
-import { type ErrorCode, KleidiError } from "../error.ts";
+import { type ErrorCode, type FaultName, KleidiError } from "../error.ts";
 import { deriveKeyId } from "./key-id.ts";
 import { type KeyConfig, Keyset } from "./keyset.ts";
 import { Prober } from "./prober.ts";
@@ -244,17 +244,17 @@ for (const [what, input, code] of BAD_DECRYPTS) {
   });
 }
 
-const PROBED_AFTER: ErrorCode[] = [
+const PROBED_AFTER: FaultName[] = [
   "backend-unreachable",
   "credential-refused",
-  "deadline",
-  "provider-fault",
-  "key-not-ready",
+  "deadline/waiting",
+  "provider-fault/reply",
+  "key-not-ready/refused",
 ];
-for (const code of PROBED_AFTER) {
-  test(`${code} from Decrypt starts a probe of the key`, async (t) => {
+for (const fault of PROBED_AFTER) {
+  test(`${fault} from Decrypt starts a probe of the key`, async (t) => {
     const { service, main, keyset, probeNow } = await setUp(t);
-    main.failure = new KleidiError(code, "Cannot decrypt: x");
+    main.failure = new KleidiError(fault, "Cannot decrypt: x");
     await assert.rejects(
       service.decrypt({ ciphertext: PLAINTEXT, keyId: OF_MAIN, annotations: FORMAT }),
       main.failure,
@@ -266,10 +266,10 @@ for (const code of PROBED_AFTER) {
   });
 }
 
-for (const code of ["ciphertext-invalid", "overloaded"] as const) {
-  test(`${code} from Decrypt starts no probe of the key`, async (t) => {
+for (const fault of ["ciphertext-invalid/refused", "overloaded/full"] as const) {
+  test(`${fault} from Decrypt starts no probe of the key`, async (t) => {
     const { service, main, probeNow } = await setUp(t);
-    main.failure = new KleidiError(code, "Cannot decrypt: x");
+    main.failure = new KleidiError(fault, "Cannot decrypt: x");
     await assert.rejects(
       service.decrypt({ ciphertext: PLAINTEXT, keyId: OF_MAIN, annotations: FORMAT }),
       main.failure,

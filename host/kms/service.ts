@@ -65,7 +65,7 @@ export class KmsService {
     }
     if (plaintext.length > MAX_PLAINTEXT) {
       throw new KleidiError(
-        "request-too-large",
+        "request-too-large/plaintext",
         `Cannot encrypt: the plaintext is ${plaintext.length} bytes, at most ${MAX_PLAINTEXT} are allowed`,
       );
     }
@@ -91,7 +91,7 @@ export class KmsService {
     const target = this.#keyset.decryptWith(wanted);
     if (ciphertext.length === 0 || ciphertext.length > MAX_CIPHERTEXT) {
       throw new KleidiError(
-        "ciphertext-invalid",
+        "ciphertext-invalid/length",
         `Cannot decrypt: the ciphertext is ${ciphertext.length} bytes, 1 to ${MAX_CIPHERTEXT} are allowed`,
       );
     }

@@ -8,13 +8,17 @@ import type { KeyVersions } from "./provider.ts";
 export class VersionStabilizer {
   readonly #stableProbes: number;
   /** Versions that were active once. Never adopted again, even if the KMS reports them. */
-  readonly #retired = new Set<string>();
+  readonly #retired: Set<string>;
   #candidate: string | undefined;
   #probes = 0;
 
-  /** @param stableProbes the number of consecutive probes that must report a new version, at least 1 */
-  constructor(stableProbes: number) {
+  /**
+   * @param stableProbes the number of consecutive probes that must report a new version, at least 1
+   * @param former of the same key; its retired versions stay retired
+   */
+  constructor(stableProbes: number, former?: VersionStabilizer) {
     this.#stableProbes = stableProbes;
+    this.#retired = new Set(former === undefined ? [] : former.#retired);
   }
 
   /**

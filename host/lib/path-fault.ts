@@ -27,9 +27,6 @@ export function explainPathError(path: string, error: unknown, access: Access): 
   return EXPLANATIONS[code]?.(resolve(path), access);
 }
 
-/** The remedy of an error whose message ends with the explanation: its command is in the message. */
-export const PATH_REMEDY = "Run the command named above as root or as the owner of the path, then try again.";
-
 /** Explains an error as the end of a sentence, with the command. @param error of the system, or a fault of `accessFault` */
 export function pathErrorText(path: string, error: unknown, access: Access): string {
   const { code = "unknown" } = error as NodeJS.ErrnoException;

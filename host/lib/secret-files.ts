@@ -1,5 +1,5 @@
 /**
- * Checks files that hold secrets (docs/running.md, "Files that hold secrets"):
+ * Checks files that hold secrets (docs/operate/credentials.md, "Files that hold secrets"):
  *
  * - The file, the links that lead to it and every folder on the path belong to root or to the user of this process, and nobody else may
  *   write them: anyone who can write a secret can change the identity of the host. A world-writable folder with the sticky bit (/tmp,

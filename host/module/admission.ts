@@ -78,12 +78,7 @@ function readPinned({ name, module, sha256: pinned }: AdmitOptions): { bytes: Ui
   const action = `Cannot load provider "${name}"`;
   const bytes = readRegular(module, MAX_MODULE);
   if (bytes instanceof FileFault)
-    throw new KleidiError(
-      "module-invalid",
-      `${action}: ${module} ${bytes.text}`,
-      bytes.cause,
-      "Correct the file or its path as named above.",
-    );
+    throw new KleidiError("module-invalid/file", `${action}: ${module} ${bytes.text}`, bytes.cause);
   const sha256 = createHash("sha256").update(bytes).digest("hex");
   if (sha256 !== pinned) {
     throw new KleidiError(
@@ -133,7 +128,8 @@ function withLimits(
   try {
     return clampLimits(bytes, module, { memoryPages: Math.floor(memoryBytes / PAGE), tableEntries });
   } catch (error) {
-    throw moduleInvalid(
+    throw new KleidiError(
+      "module-invalid/limits",
       `Cannot load provider "${provider}": ${(error as Error).message} (limits.memory, limits.tableEntries)`,
     );
   }
@@ -170,5 +166,5 @@ function ungrantedError(
 }
 
 function moduleInvalid(message: string): KleidiError {
-  return new KleidiError("module-invalid", message);
+  return new KleidiError("module-invalid/contract", message);
 }

@@ -90,7 +90,7 @@ export function parseManifest(provider: string, bytes: Uint8Array): Manifest {
   const result = readManifest(bytes);
   if (!("fault" in result)) return result;
   throw new KleidiError(
-    "module-invalid",
+    "module-invalid/contract",
     `Cannot load provider "${provider}": ${result.fault}`,
     result.cause,
   );

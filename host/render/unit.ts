@@ -25,6 +25,8 @@ export function unitText(input: RenderInput, { program, folders }: UnitOptions):
     "[Service]",
     "Type=exec",
     `ExecStart=${unitArgument(program)} serve --config ${unitArgument(config.file)}`,
+    "# Takes an edited configuration, or refuses it and serves on: the log has the verdict.",
+    "ExecReload=/bin/kill -HUP $MAINPID",
     "User=kleidi",
     "Group=kleidi",
     ...supplementary(input),

@@ -5,13 +5,14 @@ import { toKleidiError } from "../error.ts";
 import { keepListening } from "../grpc/keep-listening.ts";
 import { listen } from "../grpc/listener.ts";
 import { type Admin, createAdmin, listenOnAddress } from "../telemetry/admin.ts";
+import type { AdminActions } from "../telemetry/admin-actions.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { adminAddress } from "./admin-address.ts";
 import { type HostView, metricSamples } from "./host-view.ts";
 import { type Closable, keepOpen } from "./keep-open.ts";
 import { type HostObserver, socketEvents } from "./observer.ts";
 import { notReadyReason } from "./readiness.ts";
-import { stateReport } from "./state-report.ts";
+import { reloadRemark, stateReport } from "./state-report.ts";
 
 interface AdminSettings extends Pick<Config, "status"> {
   readonly admin: AdminConfig;
@@ -24,14 +25,22 @@ export class AdminListener {
   readonly #admin: Admin;
   #listener: Closable | undefined;
 
-  constructor({ admin, status }: AdminSettings, view: HostView, metrics: Metrics, observer: HostObserver) {
+  constructor(
+    { admin, status }: AdminSettings,
+    view: HostView,
+    metrics: Metrics,
+    observer: HostObserver,
+    actions: AdminActions,
+  ) {
     this.#settings = admin;
     this.#socketCheckMs = status.intervalMs;
     this.#observer = observer;
     this.#admin = createAdmin({
       metrics: () => metrics.scrape(metricSamples(view)),
-      notReadyReason: () => notReadyReason(view.service, view.audit, view.server),
+      notReadyReason: () => notReadyReason(view.serving.current.service, view.audit, view.server),
+      remark: () => reloadRemark(view),
       state: () => stateReport(view),
+      actions: isOwnersOnly(admin) ? actions : undefined,
       onClosed: (reason) => observer.connectionClosed({ listener: "admin", reason }),
     });
   }
@@ -61,4 +70,9 @@ export class AdminListener {
     this.#listener?.close();
     this.#admin.close();
   }
+}
+
+/** A socket that others may open too, and an address, are read-only: the right to read metrics is no right to change a host. */
+function isOwnersOnly(admin: AdminConfig): boolean {
+  return "socket" in admin && (admin.mode & 0o077) === 0;
 }

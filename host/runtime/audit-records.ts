@@ -8,7 +8,7 @@ import type { RpcContext, RpcReply } from "../grpc/interceptor.ts";
 import { type HostCall, HostCode } from "../host-call.ts";
 import { parseKeyId } from "../kms/key-id.ts";
 import type { KeyConfig, Keyset } from "../kms/keyset.ts";
-import type { ProviderEvent } from "./observer.ts";
+import type { ProviderEvent, Reload } from "./observer.ts";
 
 /** The outcome of a host call by its code (docs/ABI.md, section 5). */
 const OUTCOMES = new Map<number, string>(
@@ -106,6 +106,12 @@ export class AuditRecords {
   provider(provider: string, event: ProviderEvent): Entry {
     const reason = event.type === "started" ? undefined : event.reason;
     return { kind: "provider", provider, event: event.type, module: this.#modules.get(provider), reason };
+  }
+
+  reload(reload: Reload): Entry {
+    return reload.outcome === "applied"
+      ? { kind: "reload", outcome: "applied", config: reload.config.sha256 }
+      : { kind: "reload", outcome: "refused", config: reload.sha256, reason: reload.failure.message };
   }
 }
 

@@ -1,42 +1,38 @@
 /**
- * Writes the audit log of a serving host. As an observer it records host calls, credentials and providers; as an interceptor it records
- * RPCs. The uid of an RPC is in an async context, where the records of its host calls find it; a probe has no uid.
+ * Writes the audit log of a serving host. Its observers record host calls, credentials and providers; its interceptor records RPCs. The
+ * uid of an RPC is in an async context, where the records of its host calls find it; a probe has no uid.
  */
 import { AsyncLocalStorage } from "node:async_hooks";
 import { AuditLog } from "../audit/log.ts";
-import type { Entry } from "../audit/record.ts";
-import type { CredentialEvent } from "../capabilities/capability.ts";
-import type { Decision, Outcome } from "../capabilities/gate.ts";
 import type { AuditConfig, Config } from "../config/config.ts";
 import { KleidiError } from "../error.ts";
 import type { Interceptor } from "../grpc/interceptor.ts";
-import type { HostCall } from "../host-call.ts";
 import type { Keyset } from "../kms/keyset.ts";
 import { within } from "../lib/deadline.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { AuditSample } from "../telemetry/metric-samples.ts";
 import type { SinkReport } from "../telemetry/report.ts";
-import { AuditRecords } from "./audit-records.ts";
+import { AuditObserver, tryAppend } from "./audit-observer.ts";
 import { endAnyway } from "./end-anyway.ts";
 import type { HostIdentity } from "./host-identity.ts";
-import type { HostObserver, ProviderEvent } from "./observer.ts";
 import { SinkLog } from "./sink-log.ts";
 
-/** The API server waits 3 s, of which the RPC itself may have used 2.4. */
-const SETTLED_MS = 400;
+/**
+ * The longest time from an RPC to its reply, its record included, in milliseconds: the API server waits 3 s. The RPC itself takes up to
+ * 2,400, and a record that does not come at once is waited for as long as that helps the caller.
+ */
+const LATEST_MS = 2_800;
 /** The longest time for which a closed log may keep the process alive when a disk hangs. */
 const END_MS = 1_000;
 
-export class AuditTrail implements Partial<HostObserver> {
+export class AuditTrail {
   readonly #log: AuditLog;
   readonly #sinks: SinkLog;
-  readonly #records: AuditRecords;
   readonly #uids = new AsyncLocalStorage<string>();
 
-  private constructor(log: AuditLog, sinks: SinkLog, records: AuditRecords) {
+  private constructor(log: AuditLog, sinks: SinkLog) {
     this.#log = log;
     this.#sinks = sinks;
-    this.#records = records;
   }
 
   /**
@@ -53,21 +49,26 @@ export class AuditTrail implements Partial<HostObserver> {
     const log = await AuditLog.open(settings, sinks);
     log.append({ kind: "start", version, config: config.sha256, wall, pid: process.pid, ...log.claim });
     await log.settled();
-    const modules = new Map(config.providers.map(({ name, sha256 }) => [name, sha256]));
-    return new AuditTrail(log, sinks, new AuditRecords(modules));
+    return new AuditTrail(log, sinks);
+  }
+
+  /** @returns an observer for the providers of a configuration */
+  observer(config: Pick<Config, "providers">): AuditObserver {
+    return new AuditObserver(this.#log, this.#uids, config);
   }
 
   /**
    * Records each RPC before its reply is sent, and fails an RPC that it cannot record.
-   * @param keyset gives the name of the key to a key_id
+   * @param serving the keys that serve at the moment, and the observer of their configuration
    */
-  interceptor(keyset: Keyset): Interceptor {
+  interceptor(serving: () => { readonly keyset: Keyset; readonly audit?: AuditObserver }): Interceptor {
     return (call, next) =>
       this.#uids.run(call.uid, async () => {
+        const { keyset, audit } = serving();
         const reply = await next();
-        this.#log.append(this.#records.rpc(call, reply, keyset));
+        audit?.rpc(call, reply, keyset);
         // Resolves when the records of the RPC's host calls are written, too.
-        await within(SETTLED_MS, this.#log.settled(), tooLate);
+        await within(call.startedAt + LATEST_MS - performance.now(), this.#log.settled(), tooLate);
         return reply;
       });
   }
@@ -75,30 +76,6 @@ export class AuditTrail implements Partial<HostObserver> {
   /** @throws KleidiError audit-failed: no sink takes lines, so every RPC would fail with this error */
   assertReady(): void {
     this.#log.assertReady();
-  }
-
-  /** @throws KleidiError audit-failed: the host call must not be performed */
-  decided(decision: Decision): void {
-    // An allowed host call is recorded when it has finished, with its outcome.
-    if (decision.verdict === "allowed") this.#log.assertReady();
-    else this.#log.append(this.#records.decision(decision, this.#uid));
-  }
-
-  /** @throws KleidiError audit-failed: the guest must not get the answer */
-  performed(decision: Decision, outcome: Outcome): void {
-    this.#log.append(this.#records.outcome(decision, outcome, this.#uid));
-  }
-
-  fault(call: HostCall): void {
-    this.#tryAppend(this.#records.fault(call, this.#uid));
-  }
-
-  credentialChanged(event: CredentialEvent): void {
-    this.#tryAppend(this.#records.credential(event));
-  }
-
-  providerChanged(provider: string, event: ProviderEvent): void {
-    this.#tryAppend(this.#records.provider(provider, event));
   }
 
   sample(): AuditSample {
@@ -121,28 +98,18 @@ export class AuditTrail implements Partial<HostObserver> {
    * @param reason at most 64 characters
    */
   async close(reason: string): Promise<void> {
-    this.#tryAppend({ kind: "stop", reason });
+    tryAppend(this.#log, { kind: "stop", reason });
     const hanging = await this.#log.close();
     if (hanging.length === 0) return;
     this.#sinks.hang(hanging);
     endAnyway(END_MS);
   }
-
-  get #uid(): string | undefined {
-    return this.#uids.getStore() || undefined;
-  }
-
-  /** Appends a record that no caller waits for. If the log takes no lines, the next RPC fails. */
-  #tryAppend(entry: Entry): void {
-    try {
-      this.#log.append(entry);
-    } catch (error) {
-      if (!(error instanceof KleidiError)) throw error;
-    }
-  }
 }
 
 /** An RPC that has succeeded must not fail as if its provider were slow, because a disk hangs. */
 function tooLate(): KleidiError {
-  return new KleidiError("audit-failed", `Cannot audit: the record was not written within ${SETTLED_MS} ms`);
+  return new KleidiError(
+    "audit-failed/slow",
+    `Cannot audit: the record was not written within ${LATEST_MS} ms of the request`,
+  );
 }

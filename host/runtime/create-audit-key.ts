@@ -17,7 +17,7 @@ export function createAuditKey(file: string): KeyObject {
   const release = lockFolder(
     folder,
     action,
-    (what, cause) => new KleidiError("audit-invalid", `${action}: ${what}`, cause),
+    (_why, what, cause) => new KleidiError("audit-invalid/lock", `${action}: ${what}`, cause),
   );
   try {
     // The names of createKey for unfinished files: a private key in one of them never signed anything.

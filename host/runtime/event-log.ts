@@ -5,7 +5,7 @@ import type { HostCall } from "../host-call.ts";
 import type { KeyChange } from "../kms/prober.ts";
 import { type Expiry, endsSoon, timeLeft } from "../lib/expiry.ts";
 import { failureFields, keyIdHash, type Logger } from "../telemetry/log.ts";
-import type { HostObserver, ProviderEvent, SocketEvent } from "./observer.ts";
+import type { HostObserver, ProviderEvent, Reload, SocketEvent } from "./observer.ts";
 
 export class EventLog implements Partial<HostObserver> {
   readonly #log: Logger;
@@ -79,6 +79,19 @@ export class EventLog implements Partial<HostObserver> {
 
   adminOpened(admin: string, tries: number): void {
     if (tries > 1) this.#log.info({ admin, tries }, "the admin listener has its address now");
+  }
+
+  reloaded(reload: Reload): void {
+    if (reload.outcome === "refused") {
+      const { failure, sha256 } = reload;
+      this.#log.error({ config: sha256, ...failureFields(failure) }, failure.message);
+      return;
+    }
+    const { config, opened, closed, addedKeys, removedKeys } = reload;
+    const fields = { config: config.sha256, started: opened, stopped: closed, addedKeys, removedKeys };
+    this.#log.info(fields, "the configuration was reloaded");
+    if (removedKeys.length > 0)
+      this.#log.warn({ removedKeys }, "objects that were written with these keys can no longer be read");
   }
 
   socketChanged({ listener, type, failure }: SocketEvent): void {

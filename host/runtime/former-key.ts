@@ -24,7 +24,7 @@ export function findFormerKey(records: StateDirectory, { name, version }: KeyCon
   if (recorded !== undefined) return { version: recorded, scheme, source: "its record has" };
   if (text === undefined && lost === undefined) return undefined;
   throw new KleidiError(
-    "key-exists",
+    "key-exists/version",
     `Cannot import key "${name}": it was created before, and its version is not known, so the bytes cannot be compared; write the version that "key init" printed into the configuration, as version: of the key`,
     lost,
   );

@@ -2,17 +2,21 @@
  * A host: all its parts, from the wall to the admin listener. parts.ts constructs them.
  */
 import type { Config } from "../config/config.ts";
+import { LARGEST } from "../config/load.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { AuditTrail } from "./audit-trail.ts";
 import type { HostIdentity } from "./host-identity.ts";
 import type { Parts } from "./parts.ts";
+import type { ReloadVerdict } from "./reload.ts";
 import { wallOf } from "./wall.ts";
+import { watchFile } from "./watch-file.ts";
 
 /** RPCs in flight end within 2.4 s. */
 const GRACE_MS = 4_000;
 
 export class Host {
   readonly #parts: Parts;
+  #endWatch = () => {};
 
   private constructor(parts: Parts) {
     this.#parts = parts;
@@ -59,8 +63,18 @@ export class Host {
    * @throws KleidiError of the first provider, if none can be started
    */
   async start(): Promise<void> {
-    await this.#parts.providers.start();
-    await this.#parts.prober.start();
+    const { config, serving } = this.#parts;
+    await serving.current.start();
+    if (config.reload.onChange)
+      this.#endWatch = watchFile(config.file, () => void this.reload(), { largest: LARGEST });
+  }
+
+  /**
+   * Reads the configuration file again and, if all of it works, serves with it; otherwise serves on as before. The verdict is logged. Waits
+   * for a start that is running.
+   */
+  async reload(): Promise<ReloadVerdict> {
+    return await this.#parts.reloader.reload();
   }
 
   /** Starts a new file of the audit log, if there is an audit log. */
@@ -73,11 +87,13 @@ export class Host {
    * @param reason for the audit log, at most 64 characters
    */
   async close(reason: string): Promise<void> {
-    const { log, audit, providers, prober, server, admin } = this.#parts;
-    prober.stop();
+    const { log, audit, serving, reloader, server, admin } = this.#parts;
+    this.#endWatch();
+    await reloader.close();
+    serving.current.endProbes();
     await server.stop(GRACE_MS);
     admin?.close();
-    await providers.close();
+    await serving.current.close();
     await audit?.close(reason);
     const lines = audit?.sample().lagLines ?? 0;
     if (lines > 0) log.error({ lines }, "the last records of the audit log could not be written");

@@ -1,9 +1,9 @@
 /** Reads and writes files of key material: 32 bytes as 64 hexadecimal digits on one line, readable by the owner only. */
 import { unlinkSync } from "node:fs";
 import { basename, dirname } from "node:path";
-import { readPrivate } from "../capabilities/files.ts";
+import { type FileCause, readPrivate } from "../capabilities/files.ts";
 import { KleidiError } from "../error.ts";
-import { PATH_REMEDY, pathErrorText } from "../lib/path-fault.ts";
+import { pathErrorText } from "../lib/path-fault.ts";
 import { createPrivate, isStagingOf, removeLeftovers, syncFolder } from "../lib/write-files.ts";
 
 const BYTES = 32;
@@ -13,13 +13,14 @@ const MAX_FILE = 256;
 
 /** @throws KleidiError key-file-invalid */
 export function readMaterial(path: string): Uint8Array {
-  const invalid = (what: string, cause?: unknown) =>
-    new KleidiError("key-file-invalid", `Cannot import the key from ${path}: ${what}`, cause);
+  const invalid = (why: FileCause | "import", what: string, cause?: unknown) =>
+    new KleidiError(`key-file-invalid/${why}`, `Cannot import the key from ${path}: ${what}`, cause);
   const file = readPrivate(path, MAX_FILE, invalid);
-  if (file === undefined) throw invalid("it cannot be read (ENOENT)");
+  if (file === undefined) throw invalid("import", "it cannot be read (ENOENT)");
   const text = file.toString("latin1");
   file.fill(0);
-  if (!LINE.test(text)) throw invalid(`it should be ${BYTES * 2} lower-case hexadecimal digits on one line`);
+  if (!LINE.test(text))
+    throw invalid("import", `it should be ${BYTES * 2} lower-case hexadecimal digits on one line`);
   // Not Buffer.from(text): that would leave a copy in Node's pool.
   const material = new Uint8Array(BYTES);
   Buffer.from(material.buffer).write(text.trimEnd(), "hex");
@@ -39,9 +40,9 @@ export function createMaterial(path: string): Uint8Array {
     createPrivate(path, `${Buffer.from(material).toString("hex")}\n`);
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? "unknown";
-    if (code === "EEXIST") throw new KleidiError("key-exists", `${action}: it exists already`);
+    if (code === "EEXIST") throw new KleidiError("key-exists/escrow", `${action}: it exists already`);
     const why = pathErrorText(path, error, "create");
-    throw new KleidiError("key-file-invalid", `${action}: ${why}`, error, PATH_REMEDY);
+    throw new KleidiError("key-file-invalid/path", `${action}: ${why}`, error);
   }
   return material;
 }

@@ -4,6 +4,7 @@
  */
 import type { CredentialEvent, CredentialUses, LogLevel } from "../capabilities/capability.ts";
 import type { Witness } from "../capabilities/gate.ts";
+import type { Config } from "../config/config.ts";
 import type { KleidiError } from "../error.ts";
 import type { SocketEvents } from "../grpc/keep-listening.ts";
 import type { CloseReason } from "../grpc/limits.ts";
@@ -30,9 +31,33 @@ export interface HostObserver extends Witness {
   adminRefused(failure: KleidiError, nextTryMs: number): void;
   /** @param tries how many it took, this one included */
   adminOpened(address: string, tries: number): void;
+  /**
+   * A reload of the configuration ended. One that is applied takes effect afterwards.
+   * @throws KleidiError audit-failed: it must not be applied
+   */
+  reloaded(reload: Reload): void;
   /** A Unix socket was removed or replaced under the host, was bound again, or cannot be. */
   socketChanged(event: SocketEvent): void;
 }
+
+/** The verdict on a reload. */
+export type Reload =
+  | {
+      readonly outcome: "applied";
+      readonly config: Config;
+      /** Providers that were started for it, by name. */
+      readonly opened: readonly string[];
+      /** Providers that end: removed, or replaced by one of `opened`. */
+      readonly closed: readonly string[];
+      readonly addedKeys: readonly string[];
+      readonly removedKeys: readonly string[];
+    }
+  | {
+      readonly outcome: "refused";
+      readonly failure: KleidiError;
+      /** Of the configuration, if it could be read. */
+      readonly sha256?: string;
+    };
 
 export interface SocketEvent {
   readonly listener: "kms" | "admin";
@@ -112,6 +137,9 @@ export function combineObservers(observers: readonly Partial<HostObserver>[]): H
     },
     adminOpened(address, tries) {
       for (const each of observers) each.adminOpened?.(address, tries);
+    },
+    reloaded(reload) {
+      for (const each of observers) each.reloaded?.(reload);
     },
     socketChanged(event) {
       for (const each of observers) each.socketChanged?.(event);

@@ -1,28 +1,32 @@
 /** The parts of a host, constructed in the order in which data flows between them. */
-import { AsyncLocalStorage } from "node:async_hooks";
 import type { Config } from "../config/config.ts";
+import { parseFile } from "../config/load.ts";
 import { KmsServer } from "../grpc/server.ts";
-import type { Keyset } from "../kms/keyset.ts";
-import { Prober } from "../kms/prober.ts";
-import { KmsService } from "../kms/service.ts";
 import type { Wall } from "../sandbox/wall/build.ts";
+import type { ActionResult, AdminActions } from "../telemetry/admin-actions.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { AdminListener } from "./admin.ts";
 import type { AuditTrail } from "./audit-trail.ts";
 import { EventLog } from "./event-log.ts";
 import { GuestLog } from "./guest-log.ts";
+import { holdEvents } from "./hold-events.ts";
 import type { HostIdentity } from "./host-identity.ts";
 import { LimitsLog } from "./limits-log.ts";
 import { combineObservers, type HostObserver, socketEvents } from "./observer.ts";
-import { keysetOf, Providers } from "./providers.ts";
+import { refreshKeys } from "./refresh-keys.ts";
+import { Reloader, type ReloaderOptions } from "./reload.ts";
+import { reloadHost } from "./reload-host.ts";
 import { RpcLog } from "./rpc-log.ts";
+import { Serving } from "./serving.ts";
+import { ServingSet, type SetParts } from "./serving-set.ts";
+import type { Telemetry } from "./telemetry.ts";
 
 export interface Parts {
   readonly config: Config;
   readonly log: Logger;
   readonly audit: AuditTrail | undefined;
-  readonly providers: Providers;
-  readonly prober: Prober;
+  readonly serving: Serving;
+  readonly reloader: Reloader;
   readonly server: KmsServer;
   readonly admin: AdminListener | undefined;
 }
@@ -45,41 +49,65 @@ export async function construct(
 ): Promise<Parts> {
   const watched = config.admin && (await loadAdmin(config, identity));
   const telemetry = watched?.telemetry;
-  // The audit log comes first: an action that it cannot record is not performed.
-  const observers = [audit, telemetry, new EventLog(log), new GuestLog(log), new LimitsLog(log)];
-  const observer = combineObservers(observers.filter((each) => each !== undefined));
-  const measured = telemetry && { measure: telemetry.measure.bind(telemetry) };
-  const providers = await Providers.open(config, log, { wall, observer, ...measured });
-  const keyset = keysetOf(config, providers);
-  const prober = proberOf(config, keyset, observer);
-  const service = new KmsService(keyset, prober);
+  const observer = combineObservers([telemetry, ...logsOf(log)].filter((each) => each !== undefined));
+  const shadow = shadowOf({ wall, log, audit, telemetry, observer });
+  const first = shadow(config);
+  const serving = new Serving(await ServingSet.open(config, first));
+  first.release();
+  const reloader = new Reloader({ serving, shadow, read: () => parseFile(config.file) });
   // The audit log is the innermost: the others see the reply that is sent.
-  const interceptors = [new RpcLog(log).intercept, telemetry?.intercept, audit?.interceptor(keyset)];
+  const interceptors = [
+    new RpcLog(log).intercept,
+    telemetry?.intercept,
+    audit?.interceptor(() => serving.current),
+  ];
   const server = new KmsServer({
-    service,
+    service: serving,
     interceptors: interceptors.filter((each) => each !== undefined),
     onClosed: (reason, connections, detail) =>
       observer.connectionClosed({ listener: "kms", reason, connections, detail }),
     socketEvents: socketEvents("kms", observer),
     socketCheckMs: config.status.intervalMs,
   });
-  const parts = { config, log, audit, providers, prober, server };
+  const all = { config, log, audit, serving, reloader, server };
   const { admin } = config;
-  if (admin === undefined || watched === undefined) return { ...parts, admin: undefined };
+  if (admin === undefined || watched === undefined) return { ...all, admin: undefined };
   const { AdminListener } = watched;
   const { recorder, metrics } = watched.telemetry;
-  const view = { identity, config, providers, keyset, service, server, audit, recorder };
-  return { ...parts, admin: new AdminListener({ ...config, admin }, view, metrics, observer) };
+  const view = { identity, serving, reloader, server, audit, recorder };
+  const actions: AdminActions = new Map<string, () => Promise<ActionResult>>([
+    ["/refresh", () => refreshKeys(view)],
+    ["/reload", () => reloadHost(reloader)],
+  ]);
+  return { ...all, admin: new AdminListener({ ...config, admin }, view, metrics, observer, actions) };
 }
 
-function proberOf({ status }: Config, keyset: Keyset, observer: HostObserver): Prober {
-  return new Prober(keyset, {
-    ...status,
-    onChange: (change) => observer.keyChanged(change),
-    onProbe: (key, result) => observer.keyProbed(key, result),
-    // The async context of here, which belongs to no RPC.
-    outside: AsyncLocalStorage.snapshot(),
-  });
+function logsOf(log: Logger) {
+  return [new EventLog(log), new GuestLog(log), new LimitsLog(log)];
+}
+
+interface Observers extends Pick<SetParts, "wall" | "log"> {
+  readonly audit: AuditTrail | undefined;
+  readonly telemetry: Telemetry | undefined;
+  /** Telemetry and the log. */
+  readonly observer: HostObserver;
+}
+
+/** @returns the parts of a set: its events are recorded in the audit log at once, and are seen otherwise after `release` */
+function shadowOf({ wall, log, audit, telemetry, observer }: Observers): ReloaderOptions["shadow"] {
+  const measured = telemetry && { measure: telemetry.measure.bind(telemetry) };
+  return (config) => {
+    const records = audit?.observer(config);
+    const held = holdEvents(observer);
+    // The audit log comes first: an action that it cannot record is not performed.
+    const all = [records, held.observer].filter((each) => each !== undefined);
+    return {
+      ...{ wall, log, ...measured },
+      observer: combineObservers(all),
+      ...(records && { audit: records }),
+      release: held.release,
+    };
+  };
 }
 
 /** Only for a host with an admin listener: loading Node's HTTP server takes 30 ms. Before anything is open, so that a failure leaves nothing. */

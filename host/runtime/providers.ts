@@ -1,9 +1,8 @@
 /**
- * The providers of a configuration, each as a supervised sandbox behind the gate: their modules admitted, their capabilities opened. A
+ * The providers of a configuration, each as a supervised sandbox behind its gate: their modules admitted, their capabilities opened. A
  * serving host, `kleidi check --live`, `kleidi doctor` and `kleidi key init` run their providers with it.
  */
-import { createGate } from "../capabilities/gate.ts";
-import { ALWAYS_GRANTED, KNOWN } from "../capabilities/registry.ts";
+import { KNOWN } from "../capabilities/registry.ts";
 import type { Config, ProviderConfig } from "../config/config.ts";
 import { grantLine } from "../config/grant-lines.ts";
 import { KleidiError, toKleidiError } from "../error.ts";
@@ -11,16 +10,13 @@ import type { Gate } from "../host-call.ts";
 import { type KeyConfig, Keyset } from "../kms/keyset.ts";
 import type { Provider } from "../kms/provider.ts";
 import { type AdmittedModule, admit } from "../module/admission.ts";
-import { trustEnd } from "../module/trust/end.ts";
-import { SandboxedProvider, type Settings } from "../sandbox/provider.ts";
-import { Supervisor } from "../sandbox/supervisor.ts";
 import type { Wall } from "../sandbox/wall/build.ts";
 import { failureFields, type Logger } from "../telemetry/log.ts";
-import { closeCapabilities, type OpenCapabilities, openCapabilities } from "./capabilities.ts";
 import { EventLog } from "./event-log.ts";
 import { GuestLog } from "./guest-log.ts";
 import { combineObservers, type HostObserver } from "./observer.ts";
 import { RefusedProvider } from "./refused-provider.ts";
+import { type AdmittedProvider, RunnableProvider } from "./runnable-provider.ts";
 import { wallOf } from "./wall.ts";
 
 export interface ProvidersOptions {
@@ -32,14 +28,8 @@ export interface ProvidersOptions {
   readonly measure?: (gate: Gate) => Gate;
   /** Replaces the deadline of each provider, in milliseconds. */
   readonly deadlineMs?: number;
-}
-
-/** A provider of the configuration, and the parts that run it. */
-export interface RunnableProvider {
-  readonly config: ProviderConfig;
-  readonly module: AdmittedModule;
-  readonly supervisor: Supervisor;
-  readonly provider: SandboxedProvider;
+  /** Providers that run: those that can serve the configuration as they are go on. */
+  readonly reuse?: readonly RunnableProvider[];
 }
 
 export class Providers {
@@ -47,60 +37,56 @@ export class Providers {
   readonly all: readonly RunnableProvider[];
   /** Those whose modules are not; their calls fail. */
   readonly refused: readonly RefusedProvider[];
-  readonly #capabilities: OpenCapabilities;
+  /** Those of `all` that another set had started. */
+  readonly #reused: ReadonlySet<RunnableProvider>;
   readonly #log: Logger;
 
   private constructor(
     all: readonly RunnableProvider[],
     refused: readonly RefusedProvider[],
-    capabilities: OpenCapabilities,
+    reused: ReadonlySet<RunnableProvider>,
     log: Logger,
   ) {
     this.all = all;
     this.refused = refused;
-    this.#capabilities = capabilities;
+    this.#reused = reused;
     this.#log = log;
   }
 
   /**
    * Admits the modules and opens the capabilities. No process is started. If a module is not admitted, this is logged, and the others serve.
    * @throws KleidiError of the first module (module-invalid, module-ungranted, module-untrusted, digest-differs), if none is admitted;
-   * key-missing, key-file-invalid, wall-missing
+   * key-missing, key-file-invalid, wall-missing. Nothing is left open
    */
   static async open(config: Config, log: Logger, options: ProvidersOptions = {}): Promise<Providers> {
     const {
       observer = combineObservers([new EventLog(log), new GuestLog(log)]),
       measure = (gate) => gate,
       deadlineMs,
+      reuse = [],
     } = options;
-    const { admitted, refused } = admitAll(config, deadlineMs);
+    const kept = reuse.filter((each) => each.serves(config));
+    const { admitted, refused } = admitAll(config, kept, deadlineMs);
     for (const { name, failure } of refused)
       log.error(
         { provider: name, ...failureFields(failure) },
         `${failure.message}; the other providers serve`,
       );
     const wall = options.wall ?? (await wallOf(config));
-    const capabilities = await openCapabilities(config, log, {
-      onCredential: (event) => observer.credentialChanged(event),
-      onCredentialUses: (uses) => observer.credentialUsesKnown(uses),
-      onExpiry: (expiry) => observer.expiryKnown(expiry),
-      onLine: (...line) => observer.guestWrote(...line),
-    });
-    for (const { config, module } of admitted) {
-      const end = module.trusted && trustEnd(config.name, module.trusted);
-      if (end !== undefined) observer.expiryKnown(end);
+    const all: RunnableProvider[] = [];
+    const reused = new Set(kept);
+    try {
+      for (const each of admitted)
+        all.push(
+          each instanceof RunnableProvider
+            ? each
+            : await RunnableProvider.open(config, each, { wall, observer, log, measure }),
+        );
+    } catch (error) {
+      await closeAll(all.filter((each) => !reused.has(each)));
+      throw error;
     }
-    const gate = measure(gateOf(admitted, capabilities, observer));
-    const all = admitted.map((each): RunnableProvider => {
-      const { name } = each.config;
-      const supervisor = supervise(each, { gate, wall, observer, log });
-      return {
-        ...each,
-        supervisor,
-        provider: new SandboxedProvider(name, supervisor, settingsOf(config, name)),
-      };
-    });
-    return new Providers(all, refused, capabilities, log);
+    return new Providers(all, refused, reused, log);
   }
 
   /** The provider of a key, which can be a refused one. */
@@ -118,11 +104,12 @@ export class Providers {
   }
 
   /**
-   * Starts every provider. If one cannot be started, this is logged, its supervisor tries again, and the others serve.
+   * Starts every provider that is not running. If one cannot be started, this is logged, its supervisor tries again, and the others serve.
    * @throws KleidiError of the first provider, if none can be started
    */
   async start(): Promise<void> {
-    const results = await Promise.allSettled(this.all.map(({ supervisor }) => supervisor.start()));
+    const started = this.all.filter((each) => !this.#reused.has(each));
+    const results = await Promise.allSettled(started.map(({ supervisor }) => supervisor.start()));
     const failures = results.flatMap((result) =>
       result.status === "rejected" ? [toKleidiError(result.reason, "start a provider")] : [],
     );
@@ -131,11 +118,17 @@ export class Providers {
     for (const failure of failures) this.#log.error(failureFields(failure), failure.message);
   }
 
-  /** Stops every process and closes the capabilities. RPCs in flight fail. */
-  async close(): Promise<void> {
-    await Promise.all(this.all.map(({ supervisor }) => supervisor.stop()));
-    await closeCapabilities(this.#capabilities);
+  /**
+   * Stops every process and closes the capabilities. RPCs in flight fail.
+   * @param kept providers that another set goes on with
+   */
+  async close(kept: readonly RunnableProvider[] = []): Promise<void> {
+    await closeAll(this.all.filter((each) => !kept.includes(each)));
   }
+}
+
+async function closeAll(providers: readonly RunnableProvider[]): Promise<void> {
+  await Promise.all(providers.map((each) => each.close()));
 }
 
 /**
@@ -152,23 +145,36 @@ export function admitProvider(config: Config, provider: ProviderConfig): Admitte
   });
 }
 
-/** The keys of the configuration over these providers. */
-export function keysetOf(config: Config, providers: Providers): Keyset {
+/**
+ * The keys of the configuration over these providers.
+ * @param former the keys before a reload
+ */
+export function keysetOf(config: Config, providers: Providers, former?: Keyset): Keyset {
   return new Keyset(
     config.keys.map(({ name, provider, use, version }): KeyConfig => {
       return { name, provider: providers.ofKey(provider), use, pin: version };
     }),
+    former,
   );
 }
 
-/** @throws KleidiError of the first module, if none is admitted */
+/**
+ * @param kept providers that run already, and are taken as they are
+ * @throws KleidiError of the first module, if none is admitted
+ */
 function admitAll(
   config: Config,
+  kept: readonly RunnableProvider[],
   deadlineMs: number | undefined,
-): { admitted: AdmittedProvider[]; refused: RefusedProvider[] } {
-  const admitted: AdmittedProvider[] = [];
+): { admitted: (AdmittedProvider | RunnableProvider)[]; refused: RefusedProvider[] } {
+  const admitted: (AdmittedProvider | RunnableProvider)[] = [];
   const refused: RefusedProvider[] = [];
   for (const provider of config.providers) {
+    const running = kept.find((each) => each.config.name === provider.name);
+    if (running !== undefined) {
+      admitted.push(running);
+      continue;
+    }
     try {
       const module = admitProvider(config, provider);
       admitted.push({ config: withDeadline(provider, deadlineMs), module });
@@ -182,52 +188,6 @@ function admitAll(
   return { admitted, refused };
 }
 
-type AdmittedProvider = Pick<RunnableProvider, "config" | "module">;
-
-function gateOf(
-  admitted: readonly AdmittedProvider[],
-  capabilities: OpenCapabilities,
-  witness: HostObserver,
-): Gate {
-  const clients = new Map(
-    admitted.map(({ config: { name, grants, limits }, module }) => [
-      name,
-      { requests: module.manifest.capabilities, grants: { ...grants }, ...limits },
-    ]),
-  );
-  return createGate({ clients, capabilities, alwaysGranted: ALWAYS_GRANTED, witness });
-}
-
-interface Surroundings {
-  readonly gate: Gate;
-  readonly wall: Wall;
-  readonly observer: HostObserver;
-  readonly log: Logger;
-}
-
-function supervise(
-  { config, module }: AdmittedProvider,
-  { observer, log, ...run }: Surroundings,
-): Supervisor {
-  const { limits, name } = config;
-  return new Supervisor({
-    provider: name,
-    module: module.bytes,
-    imports: module.module.imports,
-    ...limits,
-    ...run,
-    onStderr: (text) =>
-      log.warn({ provider: name, text: text.trim() }, "the provider's process wrote to stderr"),
-    onLoaded: () => observer.providerChanged(name, { type: "started" }),
-    onEnd: (reason, nextInMs) => observer.providerChanged(name, { type: "ended", reason, nextInMs }),
-    onQuarantine: (quarantine) => observer.providerChanged(name, { type: "quarantined", ...quarantine }),
-  });
-}
-
 function withDeadline(provider: ProviderConfig, deadlineMs: number | undefined): ProviderConfig {
   return deadlineMs === undefined ? provider : { ...provider, limits: { ...provider.limits, deadlineMs } };
-}
-
-function settingsOf({ keys }: Config, provider: string): Settings {
-  return new Map(keys.flatMap((key) => (key.provider === provider ? [[key.name, key.settings ?? {}]] : [])));
 }

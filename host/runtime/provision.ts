@@ -82,14 +82,14 @@ export function assertNeverCreated(
     // `get` throws if a record existed and is gone.
     if (records.get(key.name) !== undefined) {
       throw new KleidiError(
-        "key-exists",
+        "key-exists/record",
         `${action}: ${records.recordPath(key.name)} exists already; to restore this key from its escrowed bytes, use --import`,
       );
     }
   }
   if (key.version !== undefined && !imported) {
     throw new KleidiError(
-      "key-missing",
+      "key-missing/record",
       `${action}: the configuration pins version ${key.version}, so the key was created before, and its record is gone; ciphertexts may exist that only that key opens`,
     );
   }

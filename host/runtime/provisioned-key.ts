@@ -96,7 +96,7 @@ async function importAgain(
     const made = await provision({ ...config, state: { directory: path } }, provider, key, options);
     if (made.version === former.version) return made;
     throw new KleidiError(
-      "key-not-ready",
+      "key-not-ready/imported",
       `Cannot import key "${key.name}": its version is ${made.version}, ${former.source} ${former.version}. The bytes or the scheme differ; nothing was changed`,
     );
   });

@@ -27,7 +27,7 @@ test("a host whose audit log accepts no lines is not ready, even with healthy ke
 test("a host is not ready if Status fails, for the same reason", () => {
   const failing = {
     activeKeyId() {
-      throw new KleidiError("key-not-ready", "Cannot answer Status: not yet");
+      throw new KleidiError("key-not-ready/starting", "Cannot answer Status: not yet");
     },
   };
   assert.equal(notReadyReason(failing), "Cannot answer Status: not yet");

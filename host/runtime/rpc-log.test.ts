@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type ErrorCode, KleidiError } from "../error.ts";
+import { type FaultName, KleidiError } from "../error.ts";
 import { chain, type RpcContext } from "../grpc/interceptor.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { LogThrottle } from "../telemetry/log-throttle.ts";
@@ -14,14 +14,14 @@ function setUp(level: "info" | "debug" = "info") {
   const log = { warn: at("warn"), debug: at("debug"), isLevelEnabled: (asked: string) => asked === level };
   const clock = { ms: 0 };
   const { intercept } = new RpcLog(log as unknown as Logger, new LogThrottle(() => clock.ms));
-  /** Logs an RPC: failed with this code, or successful. */
-  const ended = async (code?: ErrorCode, message = "no", rpc: RpcContext["rpc"] = "Decrypt") => {
+  /** Logs an RPC: failed with this fault, or successful. */
+  const ended = async (fault?: FaultName, message = "no", rpc: RpcContext["rpc"] = "Decrypt") => {
     const call = { rpc, uid: "u", requestBytes: 1, startedAt: 0 };
     const ms = 1.23456;
     await chain([intercept])(call, async () =>
-      code === undefined
+      fault === undefined
         ? { message: Buffer.of(), keyId: "k", ms }
-        : { failure: new KleidiError(code, message), ms },
+        : { failure: new KleidiError(fault, message), ms },
     );
   };
   return { lines, clock, ended };
@@ -31,7 +31,7 @@ test("a caller in a loop causes one line per minute and kind of failure, with th
   const { lines, clock, ended } = setUp();
   for (let i = 0; i < 10_000; i++) await ended("key-unknown", `the key_id "${i}" is unknown`);
   await ended("key-unknown", "no", "Encrypt");
-  await ended("ciphertext-invalid");
+  await ended("ciphertext-invalid/refused");
   clock.ms = 60_000;
   await ended("key-unknown", "the last");
   assert.deepEqual(

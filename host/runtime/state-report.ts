@@ -1,29 +1,22 @@
 /** The state report of a running host: `/state` and the page of the admin listener. `kleidi check` reads it. */
 import type { KeyId } from "../kms/key-id.ts";
-import type { KeyState } from "../kms/keyset.ts";
+import type { KeyState, Keyset } from "../kms/keyset.ts";
 import { trustLine } from "../module/trust/trust.ts";
 import { apiServerHash, keyIdHash } from "../telemetry/log.ts";
 import type { Recorder } from "../telemetry/recorder.ts";
-import type { HostReport, KeyReport, ProviderReport } from "../telemetry/report.ts";
+import type { HostReport, KeyReport, ProviderReport, ReloadReport } from "../telemetry/report.ts";
 import type { HostView } from "./host-view.ts";
-import type { RunnableProvider } from "./providers.ts";
 import { reach } from "./reach.ts";
 import { notReadyReason } from "./readiness.ts";
 import { NEVER_STARTED, type RefusedProvider } from "./refused-provider.ts";
+import type { ReloadVerdict } from "./reload.ts";
+import type { RunnableProvider } from "./runnable-provider.ts";
 
 /** The report is rendered between two RPCs: a key with 1,024 versions must not make it long. */
 const REPORTED = 64;
 
-export function stateReport({
-  identity,
-  config,
-  providers,
-  keyset,
-  service,
-  server,
-  audit,
-  recorder,
-}: HostView): HostReport {
+export function stateReport({ identity, serving, reloader, server, audit, recorder }: HostView): HostReport {
+  const { config, providers, keyset, service } = serving.current;
   const reason = notReadyReason(service, audit, server);
   return {
     ...identity,
@@ -31,15 +24,28 @@ export function stateReport({
     startedAt: performance.timeOrigin,
     at: Date.now(),
     ...(reason === undefined ? {} : { notReadyReason: reason }),
+    ...(reloader.last && { lastReload: reloadReport(reloader.last) }),
     ...(audit && { audit: audit.sinks }),
     providers: Object.fromEntries([
       ...providers.all.map((provider) => [provider.config.name, providerReport(provider, recorder)] as const),
       ...providers.refused.map((provider) => [provider.name, refusedReport(provider)] as const),
     ]),
-    keys: keyset.states().map((state) => keyReport(state, keyset.keyIds(state.key), recorder)),
+    keys: keyReports(keyset, recorder),
     denials: recorder.denials(),
     changes: recorder.changes(),
   };
+}
+
+/** @returns a sentence, if the last reload was refused */
+export function reloadRemark({ reloader: { last } }: Pick<HostView, "reloader">): string | undefined {
+  return last?.outcome === "refused"
+    ? `the reload at ${new Date(last.at).toISOString()} was refused: ${last.failure.message}`
+    : undefined;
+}
+
+function reloadReport(reload: ReloadVerdict): ReloadReport {
+  const { at, outcome } = reload;
+  return outcome === "applied" ? { at, outcome } : { at, outcome, reason: reload.failure.message };
 }
 
 function providerReport(
@@ -64,6 +70,10 @@ function providerReport(
 
 function refusedReport({ failure }: RefusedProvider): ProviderReport {
   return { ...NEVER_STARTED, refusal: failure.message, reach: [], reached: [] };
+}
+
+export function keyReports(keyset: Keyset, recorder: Recorder): KeyReport[] {
+  return keyset.states().map((state) => keyReport(state, keyset.keyIds(state.key), recorder));
 }
 
 function keyReport(

@@ -9,11 +9,11 @@ import type { KeyConfig } from "../kms/keyset.ts";
 import type { KeyChange } from "../kms/prober.ts";
 import type { Expiry } from "../lib/expiry.ts";
 import { keyIdHash } from "../telemetry/log.ts";
-import type { Metrics } from "../telemetry/metrics.ts";
+import type { Metrics, Served } from "../telemetry/metrics.ts";
 import { RpcClock } from "../telemetry/overhead.ts";
 import { Recorder } from "../telemetry/recorder.ts";
 import type { HostIdentity } from "./host-identity.ts";
-import type { ConnectionClosed, HostObserver, ProviderEvent, SocketEvent } from "./observer.ts";
+import type { ConnectionClosed, HostObserver, ProviderEvent, Reload, SocketEvent } from "./observer.ts";
 
 /** Host calls of these capabilities wait for a TPM or a KMS: that time is not the host's own. */
 const WAITING: ReadonlySet<string> = new Set(
@@ -36,22 +36,9 @@ export class Telemetry implements Partial<HostObserver> {
   /** Loads the Prometheus client, which takes 10 MB of memory: only for a host with an admin listener. */
   static async open(config: Config, { version, wall }: HostIdentity): Promise<Telemetry> {
     const { Metrics } = await import("../telemetry/metrics.ts");
-    const metrics = new Metrics({
-      version,
-      wall,
-      intervalMs: config.status.intervalMs,
-      providers: config.providers.map(({ name, sha256, limits, grants }) => ({
-        name,
-        sha256,
-        inFlightLimit: limits.concurrentCalls,
-        waitingLimit: limits.queue,
-        credential: grants.net?.credential !== undefined,
-      })),
-      // The provider's process performs the others itself.
-      capabilities: CAPABILITIES.filter(({ open }) => open !== undefined).map(({ name }) => name),
-      keys: config.keys.map(({ name }) => name),
-    });
-    return new Telemetry(metrics);
+    // The provider's process performs the others itself.
+    const capabilities = CAPABILITIES.filter(({ open }) => open !== undefined).map(({ name }) => name);
+    return new Telemetry(new Metrics({ version, wall, capabilities, ...served(config) }));
   }
 
   /** Counts each RPC with the reply that is sent, and the time in which it waited for a TPM or a KMS. */
@@ -124,6 +111,17 @@ export class Telemetry implements Partial<HostObserver> {
     this.metrics.adminListenFailed();
   }
 
+  reloaded(reload: Reload): void {
+    this.metrics.reloaded(reload.outcome);
+    if (reload.outcome === "refused") {
+      this.recorder.changed("configuration", false, reload.failure.message);
+      return;
+    }
+    const { config, closed } = reload;
+    this.metrics.configure(served(config), closed);
+    this.recorder.changed("configuration", true, `it was reloaded: sha256 ${config.sha256.slice(0, 16)}`);
+  }
+
   socketChanged({ listener, type, failure }: SocketEvent): void {
     if (type === "lost") this.metrics.socketLost(listener);
     const details = {
@@ -142,4 +140,19 @@ export class Telemetry implements Partial<HostObserver> {
     const state = isNewVersion ? "it is ready, in another version" : "it is ready";
     this.recorder.changed(`key ${name}`, true, `${state}: key_id sha256 ${keyIdHash(keyId)}`);
   }
+}
+
+/** The names of a configuration that become labels, and its limits. */
+function served({ status, providers, keys }: Config): Served {
+  return {
+    intervalMs: status.intervalMs,
+    providers: providers.map(({ name, sha256, limits, grants }) => ({
+      name,
+      sha256,
+      inFlightLimit: limits.concurrentCalls,
+      waitingLimit: limits.queue,
+      credential: grants.net?.credential !== undefined,
+    })),
+    keys: keys.map(({ name }) => name),
+  };
 }

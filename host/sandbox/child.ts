@@ -107,7 +107,7 @@ export class Child {
   /** The loading took too long: a start function can loop. */
   #onLateLoad(): void {
     const message = `Cannot load provider "${this.#options.provider}": it was not ready within ${LOAD_MS} ms`;
-    this.#loaded.reject(new KleidiError("module-invalid", message));
+    this.#loaded.reject(new KleidiError("module-invalid/slow", message));
     this.#process.killNow("it was not ready in time");
   }
 
@@ -116,7 +116,7 @@ export class Child {
     if (waiting) this.#calls.drop(call);
     else this.#calls.end(call);
     const message = `Cannot ${rpc}: provider "${this.#options.provider}" exceeded its deadline ${when}`;
-    reject(new KleidiError("deadline", message));
+    reject(new KleidiError(waiting ? "deadline/waiting" : "deadline/running", message));
     if (waiting) this.#process.send(Frame.DROP, call);
     else this.kill("a call exceeded its deadline");
   }
@@ -146,7 +146,9 @@ export class Child {
       this.#loaded.resolve();
     } else {
       const message = `Cannot load provider "${this.#options.provider}": its module cannot be compiled or instantiated`;
-      this.#loaded.reject(new KleidiError("module-invalid", message, payload.toString("utf8", 0, MAX_CAUSE)));
+      this.#loaded.reject(
+        new KleidiError("module-invalid/engine", message, payload.toString("utf8", 0, MAX_CAUSE)),
+      );
     }
   }
 
@@ -154,7 +156,7 @@ export class Child {
     this.#calls.settle(call, ({ resolve, reject }) => {
       if (type === Frame.RESULT) return resolve(new Uint8Array(payload));
       const message = `Cannot get a reply from provider "${this.#options.provider}": its guest failed`;
-      reject(new KleidiError("provider-fault", message, payload.toString("utf8", 0, MAX_CAUSE)));
+      reject(new KleidiError("provider-fault/failed", message, payload.toString("utf8", 0, MAX_CAUSE)));
     });
   }
 

@@ -11,19 +11,19 @@ import {
   StatusReplySchema,
   StatusRequestSchema,
 } from "../../proto/provider/v1/provider_pb.ts";
-import { type ErrorCode, KleidiError } from "../error.ts";
+import { type FaultName, KleidiError } from "../error.ts";
 import type { Rpc } from "../host-call.ts";
 import type { DecryptRequest, EncryptRequest, KeyVersions, Provider, Sealed } from "../kms/provider.ts";
 import type { Supervisor } from "./supervisor.ts";
 
 /** docs/ABI.md, "Failure codes". */
-const FAILURES: Record<number, { code: ErrorCode; reason: string }> = {
-  1: { code: "ciphertext-invalid", reason: "this ciphertext is not its own or was modified" },
-  2: { code: "key-not-ready", reason: "the key is missing, disabled or not usable" },
-  3: { code: "backend-unreachable", reason: "its KMS does not answer" },
-  4: { code: "credential-refused", reason: "its KMS refused the credential" },
+const FAILURES: Record<number, { fault: FaultName; reason: string }> = {
+  1: { fault: "ciphertext-invalid/refused", reason: "this ciphertext is not its own or was modified" },
+  2: { fault: "key-not-ready/refused", reason: "the key is missing, disabled or not usable" },
+  3: { fault: "backend-unreachable", reason: "its KMS does not answer" },
+  4: { fault: "credential-refused", reason: "its KMS refused the credential" },
 };
-const INTERNAL_FAILURE = { code: "provider-fault", reason: "it failed internally" } as const;
+const INTERNAL_FAILURE = { fault: "provider-fault/failed", reason: "it failed internally" } as const;
 
 export interface ProvisionInput {
   readonly key: string;
@@ -94,7 +94,7 @@ export class SandboxedProvider implements Provider {
       reply = fromBinary(schema, output);
     } catch (error) {
       const message = `Cannot accept the reply of provider "${this.name}": it is not a message of ${schema.typeName}`;
-      throw new KleidiError("provider-fault", message, error);
+      throw new KleidiError("provider-fault/reply", message, error);
     }
     const { failure } = reply as { failure?: Failure };
     if (failure !== undefined) throw this.#failure(rpc, failure);
@@ -103,9 +103,9 @@ export class SandboxedProvider implements Provider {
 
   /** The guest's message becomes the cause, which goes to the log only: it can quote the backend. */
   #failure(rpc: Rpc, failure: Failure): KleidiError {
-    const { code, reason } = FAILURES[failure.code] ?? INTERNAL_FAILURE;
+    const { fault, reason } = FAILURES[failure.code] ?? INTERNAL_FAILURE;
     return new KleidiError(
-      code,
+      fault,
       `Cannot ${rpc}: provider "${this.name}" reports that ${reason}`,
       failure.message.slice(0, 512),
     );

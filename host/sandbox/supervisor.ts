@@ -121,19 +121,19 @@ export class Supervisor {
     this.#assertRunning(rpc);
     if (input.length > inputBytes) {
       throw new KleidiError(
-        "request-too-large",
+        "request-too-large/message",
         `Cannot ${rpc}: the message for provider "${provider}" is ${input.length} bytes, at most ${inputBytes} are allowed`,
       );
     }
     const full = () =>
       new KleidiError(
-        "overloaded",
+        "overloaded/full",
         `Cannot ${rpc}: provider "${provider}" has ${this.#queue.running} calls in flight and ${queue} waiting, at most ${concurrentCalls} and ${queue} are allowed`,
       );
     // Earlier calls used up the time: the provider is not slow, so this is not a deadline failure.
     const late = () =>
       new KleidiError(
-        "overloaded",
+        "overloaded/late",
         `Cannot ${rpc}: earlier calls kept provider "${provider}" busy until the deadline of ${deadlineMs} ms`,
       );
     await this.#queue.enter(deadline, full, late);
@@ -275,7 +275,7 @@ export class Supervisor {
         ? "it is not started again until the host restarts"
         : `it is tried again at ${new Date(until).toISOString()}`;
     return new KleidiError(
-      "provider-quarantined",
+      until === undefined ? "provider-quarantined/taken-over" : "provider-quarantined/exits",
       `Cannot ${action}: provider "${this.#options.provider}" is in quarantine, ${reason}; ${end}`,
     );
   }

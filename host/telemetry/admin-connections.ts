@@ -50,6 +50,7 @@ export class AdminConnections {
   readonly #open = new Map<Socket, boolean>();
   /** In order of arrival. */
   readonly #waiting = new Set<Socket>();
+  readonly #timers = new WeakMap<Socket, NodeJS.Timeout>();
   #later: NodeJS.Timeout | undefined;
 
   /**
@@ -124,12 +125,21 @@ export class AdminConnections {
 
   #serve(socket: Socket): void {
     this.#open.set(socket, false);
-    const timer = setTimeout(() => this.#close(socket, "late"), this.#limits.lifetimeMs);
+    this.prolong(socket, this.#limits.lifetimeMs);
     socket.once("close", () => {
-      clearTimeout(timer);
+      clearTimeout(this.#timers.get(socket));
       this.#open.delete(socket);
     });
     this.#readHead(socket);
+  }
+
+  /** Replaces what is left of a connection's life, for a request whose answer takes longer. */
+  prolong(socket: Socket, ms: number): void {
+    clearTimeout(this.#timers.get(socket));
+    this.#timers.set(
+      socket,
+      setTimeout(() => this.#close(socket, "late"), ms),
+    );
   }
 
   #replace(): void {

@@ -5,6 +5,7 @@ import { request } from "node:http";
 import { connect } from "node:net";
 import { type TestContext, test } from "node:test";
 import { type AdminOptions, createAdmin, listenOnAddress } from "./admin.ts";
+import type { ActionResult } from "./admin-actions.ts";
 import { POLICY, STYLE } from "./page-style.ts";
 import type { HostReport } from "./report.ts";
 
@@ -102,6 +103,51 @@ for (const method of ["POST", "PUT", "DELETE", "OPTIONS", "PATCH"]) {
     t.assert.snapshot(text);
   });
 }
+
+function withActions(...actions: [string, () => Promise<ActionResult>][]): Partial<AdminOptions> {
+  return { actions: new Map(actions) };
+}
+
+test("POST performs the action of its path, and answers with its result", async (t) => {
+  const ask = await start(t, withActions(["/refresh", async () => ({ ok: true, keys: 2 })]));
+  const { status, type, text } = await ask("/refresh", { method: "POST" });
+  assert.deepEqual([status, type, JSON.parse(text)], [200, "application/json", { ok: true, keys: 2 }]);
+});
+
+test("an action that fails is answered with 409", async (t) => {
+  const ask = await start(t, withActions(["/refresh", async () => ({ ok: false })]));
+  assert.equal((await ask("/refresh", { method: "POST" })).status, 409);
+});
+
+test("an action that throws is answered with 500, without the error's text", async (t) => {
+  const ask = await start(t, withActions(["/refresh", () => Promise.reject(new Error("secret"))]));
+  const { status, text } = await ask("/refresh", { method: "POST" });
+  assert.deepEqual([status, text], [500, "internal error\n"]);
+});
+
+test("GET never performs an action", async (t) => {
+  let runs = 0;
+  const act = async () => ({ ok: ++runs > 0 });
+  const ask = await start(t, withActions(["/refresh", act]));
+  assert.equal((await ask("/refresh")).status, 404);
+  assert.equal((await ask("/refresh", { method: "HEAD" })).status, 404);
+  assert.equal(runs, 0);
+});
+
+test("a POST for a name is refused like a GET", async (t) => {
+  let runs = 0;
+  const ask = await start(t, withActions(["/refresh", async () => ({ ok: ++runs > 0 })]));
+  assert.equal((await ask("/refresh", { method: "POST", host: "kleidi.example" })).status, 403);
+  assert.equal(runs, 0);
+});
+
+test("a POST for an unknown action is answered with the known ones, PUT with the known methods", async (t) => {
+  const ask = await start(t, withActions(["/refresh", async () => ({ ok: true })]));
+  const unknown = await ask("/state", { method: "POST" });
+  const method = await ask("/refresh", { method: "PUT" });
+  assert.deepEqual([unknown.status, method.status], [404, 405]);
+  t.assert.snapshot([unknown.text, method.text]);
+});
 
 test("the answer to HEAD has no body", async (t) => {
   assert.deepEqual(await (await start(t))("/livez", { method: "HEAD" }), {

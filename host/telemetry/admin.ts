@@ -1,9 +1,11 @@
 /**
- * The admin listener: read-only HTTP for probes, scrapes, `kleidi check` and people. It reveals no secrets and changes no state.
+ * The admin listener: HTTP for probes, scrapes, `kleidi check` and people. It reveals no secrets. GET changes no state; POST performs the
+ * actions of a host that offers any.
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer as createNetServer, isIP, type Socket } from "node:net";
 import { KleidiError } from "../error.ts";
+import { ACTION_MS, type AdminActions, shared } from "./admin-actions.ts";
 import { type AdminCloseReason, AdminConnections } from "./admin-connections.ts";
 import { cachedFor } from "./cached-for.ts";
 import { page } from "./page.ts";
@@ -19,8 +21,12 @@ export interface AdminOptions {
   readonly metrics: () => Promise<string>;
   /** The reason why the host is not ready, as a sentence; undefined if it is ready. */
   readonly notReadyReason: () => string | undefined;
+  /** A line for /readyz beside "ok": something that needs attention and stops no call. */
+  readonly remark?: () => string | undefined;
   /** The report for /state and for the page. */
   readonly state: () => HostReport;
+  /** Absent: the listener is read-only. */
+  readonly actions?: AdminActions | undefined;
   /** Called when a connection exceeds a limit; clients can cause this at will. */
   readonly onClosed?: (reason: AdminCloseReason) => void;
 }
@@ -44,17 +50,27 @@ const PACE_MS = 5;
 const TEXT = "text/plain; charset=utf-8";
 const PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8";
 const JSON_TYPE = "application/json";
+const READ_ONLY = "only GET and HEAD are allowed";
 const HTML_TYPE = "text/html; charset=utf-8";
 
 /** Creates the HTTP server of the admin listener; it listens on no address itself. */
-export function createAdmin({ metrics, notReadyReason, state, onClosed = () => {} }: AdminOptions): Admin {
+export function createAdmin({
+  metrics,
+  notReadyReason,
+  remark = () => undefined,
+  state,
+  actions,
+  onClosed = () => {},
+}: AdminOptions): Admin {
   const report = cachedFor(CACHE_MS, state);
   const bytes = (make: () => string) => cachedFor(CACHE_MS, () => Buffer.from(make()));
   const content: Content = {
     notReadyReason,
+    remark,
     metrics: cachedFor(CACHE_MS, async () => Buffer.from(await metrics())),
     page: bytes(() => page(report())),
     state: bytes(() => `${JSON.stringify(report())}\n`),
+    actions: actions && new Map([...actions].map(([path, run]) => [path, shared(run)])),
   };
   const pacer = new RequestPacer(PACE_MS);
   const served = new WeakSet<Socket>();
@@ -65,6 +81,7 @@ export function createAdmin({ metrics, notReadyReason, state, onClosed = () => {
     // Data after the request is not read.
     socket.pause();
     response.shouldKeepAlive = false;
+    if (request.method === "POST" && actions !== undefined) connections.prolong(socket, ACTION_MS);
     const cancel = pacer.schedule(() => void answer(content, request, response));
     socket.once("close", cancel);
   };
@@ -93,7 +110,7 @@ export async function listenOnAddress(
   await new Promise<void>((resolve, reject) => {
     server.once("error", (error: NodeJS.ErrnoException) => {
       const message = `Cannot listen on ${host}:${port} for metrics and probes: the system refuses it (${error.code})`;
-      reject(new KleidiError("admin-refused", message, error));
+      reject(new KleidiError("admin-refused/address", message, error));
     });
     server.listen(port, host, resolve);
   });
@@ -105,8 +122,10 @@ export async function listenOnAddress(
 interface Content {
   readonly metrics: () => Promise<Buffer>;
   readonly notReadyReason: AdminOptions["notReadyReason"];
+  readonly remark: () => string | undefined;
   readonly page: () => Buffer;
   readonly state: () => Buffer;
+  readonly actions: AdminActions | undefined;
 }
 
 async function answer(content: Content, request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -122,16 +141,20 @@ async function answer(content: Content, request: IncomingMessage, response: Serv
     response.end(request.method === "HEAD" ? undefined : text);
   };
   try {
-    if (request.method !== "GET" && request.method !== "HEAD")
-      return respond(405, TEXT, "only GET and HEAD are allowed\n");
     // DNS rebinding: a browser lets a web page whose name resolves to this address read the answers.
     if (!isDirect(request.headers.host))
       return respond(403, TEXT, "use an IP address or localhost as the host name\n");
+    const { method } = request;
+    if (method === "POST" && content.actions !== undefined)
+      return await act(content.actions, request.url ?? "", respond);
+    if (method !== "GET" && method !== "HEAD") return respond(405, TEXT, `${allowed(content)}\n`);
     if (request.url === "/") return respond(200, HTML_TYPE, content.page());
     if (request.url === "/livez") return respond(200, TEXT, "ok\n");
     if (request.url === "/readyz") {
       const why = content.notReadyReason();
-      return why === undefined ? respond(200, TEXT, "ok\n") : respond(503, TEXT, `${why}\n`);
+      if (why !== undefined) return respond(503, TEXT, `${why}\n`);
+      const remark = content.remark();
+      return respond(200, TEXT, remark === undefined ? "ok\n" : `ok\n${remark}\n`);
     }
     if (request.url === "/metrics") return respond(200, PROMETHEUS, await content.metrics());
     if (request.url === "/state") return respond(200, JSON_TYPE, content.state());
@@ -139,6 +162,22 @@ async function answer(content: Content, request: IncomingMessage, response: Serv
   } catch {
     if (!response.headersSent) respond(500, TEXT, "internal error\n");
   }
+}
+
+function allowed({ actions }: Content): string {
+  return actions === undefined ? READ_ONLY : "only GET, HEAD and POST are allowed";
+}
+
+async function act(
+  actions: AdminActions,
+  path: string,
+  respond: (status: number, type: string, text: string) => void,
+): Promise<void> {
+  const run = actions.get(path);
+  if (run === undefined)
+    return respond(404, TEXT, `not found; the actions are ${[...actions.keys()].join(", ")}\n`);
+  const result = await run();
+  respond(result.ok ? 200 : 409, JSON_TYPE, `${JSON.stringify(result)}\n`);
 }
 
 function isDirect(header: string | undefined): boolean {

@@ -37,7 +37,9 @@ test("a line that was written in part does not swallow the next one", () => {
 });
 
 test("a cause that is guest text is marked as guest text", () => {
-  const { hint, ...fields } = failureFields(new KleidiError("provider-fault", "Cannot", "its own words"));
+  const { hint, ...fields } = failureFields(
+    new KleidiError("provider-fault/failed", "Cannot", "its own words"),
+  );
   assert.ok(hint);
   assert.deepEqual(fields, { code: "provider-fault", guest: true, cause: "its own words" });
 });

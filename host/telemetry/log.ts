@@ -4,7 +4,7 @@ import { constants, fstatSync, openSync, type Stats, statSync, writeSync } from 
 import pino, { type Logger } from "pino";
 import { KleidiError } from "../error.ts";
 import { typeFault } from "../lib/files.ts";
-import { accessFault, PATH_REMEDY, pathErrorText } from "../lib/path-fault.ts";
+import { accessFault, pathErrorText } from "../lib/path-fault.ts";
 
 export type { Logger };
 
@@ -35,7 +35,7 @@ export function assertLoggable(file: string): void {
   if (found !== undefined) assertNoPipe(action, found);
   const fault = accessFault(file, found === undefined ? "create" : "write");
   if (fault === undefined) return;
-  throw new KleidiError("config-invalid", `${action}: ${fault}`, undefined, PATH_REMEDY);
+  throw new KleidiError("config-invalid/log", `${action}: ${fault}`);
 }
 
 /**
@@ -88,7 +88,7 @@ function open(file: string): number {
   } catch (error) {
     if (error instanceof KleidiError) throw error;
     const why = pathErrorText(file, error, "create");
-    throw new KleidiError("config-invalid", `${action}: ${why}`, error, PATH_REMEDY);
+    throw new KleidiError("config-invalid/log", `${action}: ${why}`, error);
   }
 }
 
@@ -97,7 +97,7 @@ function assertNoPipe(action: string, status: Stats): void {
   const fault = status.isCharacterDevice() ? undefined : typeFault(status);
   if (fault === undefined) return;
   const remedy = "give the path of a regular file, or remove log.file to log to stderr";
-  throw new KleidiError("config-invalid", `${action}: it ${fault.problem}; ${remedy}`);
+  throw new KleidiError("config-invalid/log-file", `${action}: it ${fault.problem}; ${remedy}`);
 }
 
 /**

@@ -65,7 +65,8 @@ function providerSetter(registry: MetricRegistry): SampleSetter {
   const states = registry.gauge("kleidi_provider_state");
   const exits = registry.counter("kleidi_provider_process_ends_total");
   return ({ providers }) => {
-    exits.reset();
+    // A reload may have removed providers.
+    for (const metric of [loaded, open, queued, states, exits]) metric.reset();
     for (const { name: provider, state, processes, ends, inFlight, waiting } of providers) {
       loaded.set({ provider }, processes);
       open.set({ provider }, inFlight);
@@ -84,8 +85,8 @@ function keySetter(registry: MetricRegistry): SampleSetter {
   const statusAge = registry.gauge("kleidi_status_age_seconds");
   return ({ ready, keys }) => {
     hostReady.set(ready ? 1 : 0);
-    // Without it, the series of earlier versions would stay.
-    info.reset();
+    // Without it, the series of earlier versions and of removed keys would stay.
+    for (const gauge of [keyReady, info, lastGoodProbe]) gauge.reset();
     for (const { name: key, provider, use, ready, keyIdSha256, goodAgeMs } of keys) {
       keyReady.set({ key, provider, use }, ready ? 1 : 0);
       if (keyIdSha256 !== undefined) info.set({ key, provider, use, key_id_sha256: keyIdSha256 }, 1);

@@ -94,7 +94,7 @@ export const METRICS = {
   },
   kleidi_provider_processes: {
     type: "gauge",
-    help: "Processes of the provider that are loaded and have an instance ready; normally 2, one of them on standby. Instances are created ahead in the process, which does not report their number.",
+    help: "Processes of the provider that are loaded and have an instance ready; normally 2, one of them on standby, which is started 5 s after the first. Instances are created ahead in the process, which does not report their number.",
     labels: ["provider"],
   },
   kleidi_provider_process_ends_total: {
@@ -156,6 +156,17 @@ export const METRICS = {
   kleidi_probe_interval_seconds: {
     type: "gauge",
     help: "status.interval: how often a key that is well is probed. Status fails six of them after the last probe.",
+    labels: [],
+  },
+
+  kleidi_config_reloads_total: {
+    type: "counter",
+    help: "Reloads of the configuration since the start; refused: the host serves on with the one that it had.",
+    labels: ["result"],
+  },
+  kleidi_config_last_reload_successful: {
+    type: "gauge",
+    help: "0 if the last reload was refused, else 1; 1 if there was none.",
     labels: [],
   },
 
@@ -251,6 +262,7 @@ export type HistogramName = OfType<"histogram">;
 
 export const VERDICTS = ["allowed", "denied", "refused"] as const;
 export const PROVIDER_STATES = ["starting", "ready", "quarantined", "stopped"] as const;
+export const RELOADS = ["applied", "refused"] as const;
 export const PROBE_RESULTS = ["good", "failed", "unknown"] as const;
 export const CLOSE_REASONS = {
   kms: [

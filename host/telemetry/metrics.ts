@@ -3,10 +3,10 @@
  * guest or a caller is never a label. Each counter exists from the start, so that the first denial is an increase, too.
  */
 import { ERRORS, type ErrorCode } from "../error.ts";
-import type { Expiry } from "../lib/expiry.ts";
+import { EXPIRY_KINDS, type Expiry } from "../lib/expiry.ts";
 import { MetricRegistry } from "./metric-registry.ts";
 import { type MetricSamples, sampleSetters } from "./metric-samples.ts";
-import { CLOSE_REASONS, CREDENTIAL_EVENTS, PROBE_RESULTS, VERDICTS } from "./metric-table.ts";
+import { CLOSE_REASONS, CREDENTIAL_EVENTS, PROBE_RESULTS, RELOADS, VERDICTS } from "./metric-table.ts";
 
 /** An event of a provider's credential, as the capability net reports it. */
 interface CredentialSample {
@@ -23,10 +23,8 @@ interface CredentialUses {
   readonly left: number | undefined;
 }
 
-export interface MetricsOptions {
-  readonly version: string;
-  /** The wall around providers' processes. */
-  readonly wall: string;
+/** The parts of a configuration that are constants of the metrics, until a reload. */
+export interface Served {
   readonly intervalMs: number;
   readonly providers: readonly {
     readonly name: string;
@@ -36,9 +34,15 @@ export interface MetricsOptions {
     /** It has a credential; the events of the credential are counted. */
     readonly credential: boolean;
   }[];
+  readonly keys: readonly string[];
+}
+
+export interface MetricsOptions extends Served {
+  readonly version: string;
+  /** The wall around providers' processes. */
+  readonly wall: string;
   /** Capabilities that a provider can ask the host for. */
   readonly capabilities: readonly string[];
-  readonly keys: readonly string[];
 }
 
 const RPCS = ["Status", "Encrypt", "Decrypt"] as const;
@@ -46,8 +50,13 @@ const UNKNOWN = "unknown";
 
 export class Metrics {
   readonly #registry = new MetricRegistry();
-  readonly #options: MetricsOptions;
   readonly #capabilities: ReadonlySet<string>;
+  readonly #interval = this.#registry.gauge("kleidi_probe_interval_seconds");
+  readonly #info = this.#registry.gauge("kleidi_provider_info");
+  readonly #inFlightLimits = this.#registry.gauge("kleidi_provider_calls_in_flight_limit");
+  readonly #waitingLimits = this.#registry.gauge("kleidi_provider_calls_waiting_limit");
+  readonly #reloads = this.#registry.counter("kleidi_config_reloads_total");
+  readonly #reloadGood = this.#registry.gauge("kleidi_config_last_reload_successful");
   readonly #rpcs = this.#registry.counter("kleidi_rpcs_total");
   readonly #durations = this.#registry.histogram("kleidi_rpc_duration_seconds");
   readonly #overheads = this.#registry.histogram("kleidi_rpc_overhead_seconds");
@@ -67,10 +76,40 @@ export class Metrics {
   readonly #setters = sampleSetters(this.#registry);
 
   constructor(options: MetricsOptions) {
-    this.#options = options;
-    this.#capabilities = new Set(options.capabilities);
-    this.#setConstants();
+    const { version, wall, capabilities } = options;
+    this.#capabilities = new Set(capabilities);
+    this.#registry.gauge("kleidi_build_info").set({ version }, 1);
+    this.#registry.gauge("kleidi_wall_info").set({ wall }, 1);
+    this.#reloadGood.set(1);
     this.#zeroCounters();
+    this.configure(options, []);
+  }
+
+  /**
+   * Sets the constants of a configuration, and the counters of its names to 0 if they are new.
+   * @param closed the names of providers that have ended: their last values are removed
+   */
+  configure({ intervalMs, providers, keys }: Served, closed: readonly string[]): void {
+    this.#forget(closed);
+    this.#interval.set(intervalMs / 1000);
+    for (const gauge of [this.#info, this.#inFlightLimits, this.#waitingLimits]) gauge.reset();
+    for (const { name: provider, sha256, inFlightLimit, waitingLimit, credential } of providers) {
+      this.#info.set({ provider, sha256 }, 1);
+      this.#inFlightLimits.set({ provider }, inFlightLimit);
+      this.#waitingLimits.set({ provider }, waitingLimit);
+      for (const capability of [...this.#capabilities, UNKNOWN])
+        for (const verdict of VERDICTS) this.#hostCalls.inc({ provider, capability, verdict }, 0);
+      if (credential) for (const event of CREDENTIAL_EVENTS) this.#credentials.inc({ provider, event }, 0);
+    }
+    for (const key of keys) {
+      this.#versions.inc({ key }, 0);
+      for (const result of PROBE_RESULTS) this.#probes.inc({ key, result }, 0);
+    }
+  }
+
+  reloaded(result: (typeof RELOADS)[number]): void {
+    this.#reloads.inc({ result });
+    this.#reloadGood.set(result === "applied" ? 1 : 0);
   }
 
   /** @returns the text format of Prometheus */
@@ -144,37 +183,24 @@ export class Metrics {
     return this.#capabilities.has(capability) ? capability : UNKNOWN;
   }
 
-  #setConstants(): void {
-    const { version, wall, intervalMs, providers } = this.#options;
-    this.#registry.gauge("kleidi_build_info").set({ version }, 1);
-    this.#registry.gauge("kleidi_wall_info").set({ wall }, 1);
-    this.#registry.gauge("kleidi_probe_interval_seconds").set(intervalMs / 1000);
-    const info = this.#registry.gauge("kleidi_provider_info");
-    const inFlight = this.#registry.gauge("kleidi_provider_calls_in_flight_limit");
-    const waiting = this.#registry.gauge("kleidi_provider_calls_waiting_limit");
-    for (const { name: provider, sha256, inFlightLimit, waitingLimit } of providers) {
-      info.set({ provider, sha256 }, 1);
-      inFlight.set({ provider }, inFlightLimit);
-      waiting.set({ provider }, waitingLimit);
+  /** Removes what was known of providers that have ended. */
+  #forget(closed: readonly string[]): void {
+    for (const provider of closed) {
+      this.#expiries.remove({ provider });
+      for (const kind of ["token", "secret-id"]) this.#uses.remove({ provider, kind });
+      // The name of a trust-key is not that of a provider.
+      for (const kind of EXPIRY_KINDS.filter((each) => each !== "trust-key"))
+        for (const gauge of [this.#ends, this.#warnings]) gauge.remove({ kind, name: provider });
     }
   }
 
   #zeroCounters(): void {
-    const { providers, capabilities, keys } = this.#options;
     const codes = Object.entries(ERRORS).flatMap(([code, row]) => ("grpc" in row ? [code] : []));
     for (const rpc of RPCS.map((name) => name.toLowerCase())) {
       for (const code of ["ok", ...codes]) this.#rpcs.inc({ rpc, code }, 0);
       for (const histogram of [this.#durations, this.#overheads]) histogram.zero({ rpc });
     }
-    for (const { name: provider, credential } of providers) {
-      for (const capability of [...capabilities, UNKNOWN])
-        for (const verdict of VERDICTS) this.#hostCalls.inc({ provider, capability, verdict }, 0);
-      if (credential) for (const event of CREDENTIAL_EVENTS) this.#credentials.inc({ provider, event }, 0);
-    }
-    for (const key of keys) {
-      this.#versions.inc({ key }, 0);
-      for (const result of PROBE_RESULTS) this.#probes.inc({ key, result }, 0);
-    }
+    for (const result of RELOADS) this.#reloads.inc({ result }, 0);
     for (const [listener, reasons] of Object.entries(CLOSE_REASONS))
       for (const reason of reasons) this.#closes.inc({ listener, reason }, 0);
   }

@@ -11,7 +11,8 @@ type Mood = "good" | "mild" | "bad";
 
 /** Renders the report as a complete HTML document. Text of guests is escaped. */
 export function page(report: HostReport): string {
-  const { version, wall, startedAt, at, notReadyReason, providers, keys, denials, changes } = report;
+  const { version, wall, startedAt, at, notReadyReason, lastReload, providers, keys, denials, changes } =
+    report;
   const body = html`<header><h1>kleidí ${version}</h1>
 <p class="soft">up for ${span(at - startedAt)}, since ${time(startedAt)} · as of ${time(at)}</p></header>
 <main>
@@ -19,6 +20,11 @@ ${
   notReadyReason === undefined
     ? html`<p class="banner good">Ready: Status answers with the active key.</p>`
     : html`<p class="banner bad">Not ready, the API server will stop writing: ${notReadyReason}</p>`
+}
+${
+  lastReload?.outcome === "refused"
+    ? html`<p class="banner bad">The reload at ${time(lastReload.at)} was refused, the host serves with the configuration that it had: ${lastReload.reason ?? ""}</p>`
+    : ""
 }
 ${
   wall === "none"

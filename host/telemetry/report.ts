@@ -13,6 +13,8 @@ export interface HostReport {
   readonly at: number;
   /** The reason why the host is not ready; absent if it is ready. */
   readonly notReadyReason?: string;
+  /** Absent: the configuration was not reloaded since the start. */
+  readonly lastReload?: ReloadReport;
   /** The sinks of the audit log; absent without one. */
   readonly audit?: readonly SinkReport[];
   readonly providers: Readonly<Record<string, ProviderReport>>;
@@ -21,6 +23,15 @@ export interface HostReport {
   readonly denials: readonly Denial[];
   /** The latest first. */
   readonly changes: readonly Change[];
+}
+
+export interface ReloadReport {
+  /** Milliseconds since 1970. */
+  readonly at: number;
+  /** refused: the host serves on with the configuration that it had. */
+  readonly outcome: "applied" | "refused";
+  /** Of a refusal. */
+  readonly reason?: string;
 }
 
 export interface SinkReport {

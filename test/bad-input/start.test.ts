@@ -251,8 +251,8 @@ describe("a log file that cannot be written", () => {
 });
 
 describe("stopping", () => {
-  test("SIGHUP ends the host as SIGTERM does", async () => {
-    assert.equal(await Fixture.stop(await fixture.serve(), "SIGHUP"), 0);
+  test("SIGINT ends the host as SIGTERM does", async () => {
+    assert.equal(await Fixture.stop(await fixture.serve(), "SIGINT"), 0);
     assert.equal(statSync(fixture.socket, { throwIfNoEntry: false }), undefined);
   });
 

@@ -83,6 +83,10 @@ describe("kube-apiserver with the local provider", () => {
     assert.equal(await api.readSecret("first"), VALUE);
     await until("readyz fails", async () => (await api.get("/readyz/kms-providers")).status === 500);
     assert.match((await api.get("/readyz?verbose")).body, /^\[-\]kms-providers failed/m);
+    // the table of docs/operate/api-server.md
+    const probes = ["/livez", "/livez?exclude=kms-providers", "/readyz?exclude=kms-providers", "/healthz"];
+    const statuses = await Promise.all(probes.map(async (path) => (await api.get(path)).status));
+    assert.deepEqual(statuses, [200, 200, 200, 500]);
     assert.equal(await api.readSecret("first"), VALUE);
     // The host replaces the socket of the killed one.
     host = await fixture.serve();

@@ -1,4 +1,4 @@
-/** docs/running.md and docs/inspect.md describe inspect and diff correctly: their commands are run, their tables compared. */
+/** docs/operate/approve.md and docs/inspect.md describe inspect and diff correctly: their commands are run, their tables compared. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -9,15 +9,14 @@ import type { Report } from "../../host/inspect/report.ts";
 import { Fixture, kleidi, localConfig, localModule, root, sha256Of } from "../support/fixture.ts";
 import { call, guest, hostCall, inspected, row } from "../support/inspected.ts";
 
-const running = readFileSync(join(root, "docs", "running.md"), "utf8");
-const section = running.split(/^(?=## )/m).find((text) => /^## [\d. ]*Approving a module$/m.test(text)) ?? "";
+const approval = readFileSync(join(root, "docs", "operate", "approve.md"), "utf8");
 const page = readFileSync(join(root, "docs", "inspect.md"), "utf8");
 
 const fixture = new Fixture();
 after(() => fixture.close());
 
 function blocks(language: string): string[] {
-  return [...section.matchAll(new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\`$`, "gms"))].map(
+  return [...approval.matchAll(new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\`$`, "gms"))].map(
     ([, text]) => text ?? "",
   );
 }
@@ -28,7 +27,7 @@ function run(line: string): { status: number | null; stdout: string; stderr: str
   return spawnSync(kleidi, args, { cwd: fixture.folder, encoding: "utf8" });
 }
 
-describe("Approving a module of docs/running.md", () => {
+describe("docs/operate/approve.md", () => {
   for (const folder of ["providers", "approved"]) {
     mkdirSync(join(fixture.folder, folder));
     copyFileSync(localModule, join(fixture.folder, folder, "local.wasm"));

@@ -10,6 +10,16 @@ import { Page } from "../support/page.ts";
 
 const [RENDERED = ""] = new Page("deploying.md").blocks("How to render", "yaml");
 
+/** The file of an API server that encrypts with a key of its own. */
+const AESCBC = `apiVersion: apiserver.config.k8s.io/v1
+kind: EncryptionConfiguration
+resources:
+  - resources: [secrets]
+    providers:
+      - aescbc: { keys: [{ name: key1, secret: ${Buffer.alloc(32).toString("base64")} }] }
+      - identity: {}
+`;
+
 function run(folder: string, command: string): void {
   const { status, stdout, stderr } = spawnSync("sh", ["-c", command], {
     cwd: folder,
@@ -29,6 +39,28 @@ for (const name of ["install-kubeadm.md", "install-k3s-rke2.md", "install-talos.
     assert.ok(commands.length > 0);
     for (const command of commands) run(folder, command);
   });
+
+test("operate/migrate.md: each command runs, and the keys of the former file stay in it until the stage retire", (t) => {
+  const folder = mkdtempSync(join(tmpdir(), "kleidi-page-"));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  writeFileSync(join(folder, "kleidi.yaml"), RENDERED);
+  writeFileSync(join(folder, "enc.yaml"), AESCBC);
+  symlinkSync(kleidi, join(folder, "kleidi"));
+  const stages = allCommands("operate/migrate.md").map((command) => {
+    run(folder, command);
+    const text = readFileSync(join(folder, "node-files/etc/kubernetes/enc/enc.yaml"), "utf8");
+    return [
+      / --stage (\w+)/.exec(command)?.[1],
+      [...text.matchAll(/\b(aescbc|kms|identity):/g)].map(([, name]) => name),
+    ];
+  });
+  assert.deepEqual(stages, [
+    ["stage", ["aescbc", "identity", "kms"]],
+    ["promote", ["kms", "aescbc", "identity"]],
+    ["retire", ["kms"]],
+    ["leave", ["aescbc", "identity", "kms"]],
+  ]);
+});
 
 test("image.md: the module from an image volume", (t) => {
   const folder = mkdtempSync(join(tmpdir(), "kleidi-page-"));

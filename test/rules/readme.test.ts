@@ -31,11 +31,24 @@ describe("the README's commands", () => {
   }
 });
 
-test("the configuration of docs/running.md is valid", () => {
-  const [, example] = /^```yaml\n(apiVersion: kleidi.*?)^```$/ms.exec(textOf("docs/running.md")) ?? [];
+test("the configuration of docs/operate/configure.md is valid", () => {
+  const [, example] =
+    /^```yaml\n(apiVersion: kleidi.*?)^```$/ms.exec(textOf("docs/operate/configure.md")) ?? [];
   const { keys, listen } = parseConfig(example ?? "", "/etc/kleidi/kleidi.yaml");
   assert.equal(keys.length, 1);
   assert.equal(listen.mode, 0o660);
+});
+
+test("the credentials of docs/operate/credentials.md are valid", () => {
+  const shown = [...textOf("docs/operate/credentials.md").matchAll(/^```yaml\n(credential:.*?)^```$/gms)];
+  assert.equal(shown.length, 2);
+  const example = textOf("examples/vault/kleidi.yaml");
+  for (const [, credential = ""] of shown) {
+    const indented = credential.trimEnd().replaceAll(/^/gm, "        ");
+    const text = example.replace(/^ {8}credential:.*?(?=^keys:)/ms, `${indented}\n`);
+    assert.notEqual(text, example);
+    parseConfig(text, "/etc/kleidi/kleidi.yaml");
+  }
 });
 
 describe("every link has a file and a heading as its target", () => {
@@ -52,12 +65,11 @@ describe("every link has a file and a heading as its target", () => {
 
   test("the README links to the front page of docs/, which links to every page beside it", () => {
     assert.ok(linksOf(textOf("README.md")).some(({ path }) => path === "docs/README.md"));
-    const linked = linksOf(textOf("docs/README.md")).map(({ path }) => path);
-    const pages = globSync("*.md", { cwd: join(root, "docs") }).filter((page) => page !== "README.md");
-    assert.deepEqual(
-      pages.filter((page) => !linked.includes(page)),
-      [],
-    );
+    assert.deepEqual(unlinked("docs"), []);
+  });
+
+  test("docs/operate/README.md links to every page beside it", () => {
+    assert.deepEqual(unlinked("docs/operate"), []);
   });
 });
 
@@ -87,6 +99,14 @@ describe("every npm script in a document is in package.json", () => {
 
 function textOf(document: string): string {
   return readFileSync(join(root, document), "utf8");
+}
+
+/** The pages of a folder that its README.md does not link to. */
+function unlinked(folder: string): string[] {
+  const linked = linksOf(textOf(`${folder}/README.md`)).map(({ path }) => path);
+  return globSync("*.md", { cwd: join(root, folder) }).filter(
+    (page) => page !== "README.md" && !linked.includes(page),
+  );
 }
 
 /** The lines of ```sh blocks that are safe to run. */

@@ -1,4 +1,4 @@
-/** The systemd unit of docs/running.md: systemd accepts every line of it, and its exposure is small. */
+/** The systemd unit of docs/operate/systemd.md: systemd accepts every line of it, and its exposure is small. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -11,7 +11,7 @@ import { root } from "../support/fixture.ts";
 requireDebian(["systemd"]);
 const folder = mkdtempSync(join(tmpdir(), "kleidi-unit-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
-const page = readFileSync(join(root, "docs/running.md"), "utf8");
+const page = readFileSync(join(root, "docs/operate/systemd.md"), "utf8");
 const [unit = ""] = /^\[Unit\]$.*?(?=^```$)/ms.exec(page) ?? [];
 const file = join(folder, "kleidi.service");
 // verify requires that the program and the users exist

@@ -1,5 +1,5 @@
 /**
- * Follows "Signed modules" of docs/running.md: its minisign commands are run, its configurations are used, and `kleidi check` and `kleidi
+ * Follows docs/operate/signed-modules.md: its minisign commands are run, its configurations are used, and `kleidi check` and `kleidi
  * serve` must behave as documented. Two things differ from the page: keys have no password (-W), because a test cannot type one, and the
  * dates are so far in the future that this test does not expire.
  */
@@ -16,9 +16,7 @@ import { samplesOf, total } from "../support/promtool.ts";
 
 requireDebian(["minisign"]);
 
-const page = readFileSync(join(root, "docs", "running.md"), "utf8");
-const sections = far(page).split(/^(?=## )/m);
-const section = sections.find((text) => /^## [\d. ]*Signed modules$/m.test(text)) ?? "";
+const page = far(readFileSync(join(root, "docs", "operate", "signed-modules.md"), "utf8"));
 const [makeAndSign = [], rotate = []] = blocks("sh").map((block) => block.trim().split("\n"));
 const [one, revoking] = blocks("yaml");
 
@@ -27,7 +25,7 @@ function far(text: string): string {
 }
 
 function blocks(language: string): string[] {
-  return [...section.matchAll(new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\`$`, "gms"))].map(
+  return [...page.matchAll(new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\`$`, "gms"))].map(
     ([, text]) => text ?? "",
   );
 }
@@ -102,7 +100,7 @@ async function assertServes(day: string): Promise<void> {
   assert.equal(await Fixture.stop(host), 0);
 }
 
-describe("Signed modules of docs/running.md", () => {
+describe("docs/operate/signed-modules.md", () => {
   test("without trust, check reports that nothing is signed", () => {
     configure(undefined);
     const { ok, detail } = check();
@@ -133,7 +131,7 @@ describe("Signed modules of docs/running.md", () => {
   test("rotate: the new signature is beside the old one, and either key can be removed", () => {
     assert.equal(rotate.length, 2);
     for (const line of rotate) run(line);
-    const [, listed = ""] = /`signatures: \[(.*?)\]`/.exec(section) ?? [];
+    const [, listed = ""] = /`signatures: \[(.*?)\]`/.exec(page) ?? [];
     const signatures = listed.split(", ");
     assert.equal(signatures.length, 2);
 

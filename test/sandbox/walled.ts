@@ -37,6 +37,7 @@ export class Walled {
     for (const path of [
       "package.json",
       "host/error.ts",
+      "host/error-table.ts",
       "host/sandbox/wire.mjs",
       "host/sandbox/wall",
       "host/sandbox/guest",

@@ -25,10 +25,16 @@ async function open() {
   const keyset = new Keyset([key]);
   const view = {
     identity,
-    config,
-    providers: { all: [], refused: [] },
-    keyset,
-    service: { activeKeyId: () => keyset.encryptWith().keyId },
+    reloader: { last: undefined },
+    serving: {
+      current: {
+        prober: { refresh: async () => {} },
+        config,
+        providers: { all: [], refused: [] },
+        keyset,
+        service: { activeKeyId: () => keyset.encryptWith().keyId },
+      },
+    },
     server: { assertReachable: () => {}, sample: () => ({ connections: 5, requests: 4, arrivingBytes: 2 }) },
     audit: {
       sinks: [],

@@ -167,6 +167,22 @@ describe("a host with a KEK in OpenBao", () => {
       await opens(client, last);
     }));
 
+  test("names a rotated key in Status when key refresh returns, long before the next regular probe", () =>
+    inWorld(
+      "refreshed",
+      async ({ fixture, client }) => {
+        await fixture.serve();
+        const { keyId: before } = await client.status();
+        await setup.rotate("refreshed");
+        const { stdout } = await fixture.runAside("key", "refresh");
+        assert.match(stdout, /^ok {3}key kek: active, version 2\./);
+        const { keyId } = await client.status();
+        assert.notEqual(keyId, before);
+        assert.equal((await client.encrypt({ plaintext })).keyId, keyId);
+      },
+      { interval: "60s", rest: { admin: { listen: "unix:admin.sock" } } },
+    ));
+
   test("refuses ciphertexts below min_decryption_version as such, and decrypts them when it is lowered", () =>
     inWorld("minimum", async ({ fixture, client }) => {
       await fixture.serve();

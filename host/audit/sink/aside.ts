@@ -29,7 +29,7 @@ export function setAside(file: string, isEmpty: boolean): string {
   for (const path of [...rotatedFiles(file), ...(isEmpty ? [] : [file])]) {
     name = `${prefix}${basename(path)}`;
     const to = join(dirname(file), name);
-    if (statOf(to) !== undefined) throw invalid(file, `${to} already exists`);
+    if (statOf(to) !== undefined) throw invalid("audit-invalid/type", file, `${to} already exists`);
     renameSync(path, to);
   }
   syncFolder(dirname(file));

@@ -37,13 +37,13 @@ export class Lock {
         const stale = inodeOf(path);
         if (await answers(dirname(file), name))
           throw new KleidiError(
-            "audit-invalid",
+            "audit-invalid/in-use",
             `Cannot open the audit log ${file}: another host writes to it (it listens on ${path})`,
           );
         removeStale(path, stale, `${own}.old`);
       }
       throw new KleidiError(
-        "audit-invalid",
+        "audit-invalid/in-use",
         `Cannot lock the audit log ${file}: ${path} keeps being taken by other processes`,
       );
     } catch (error) {

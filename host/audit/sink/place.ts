@@ -1,14 +1,16 @@
 /** Opens the file of the log and checks its folder, so that only the host and root can have written there. */
 import { closeSync, constants, fstatSync, lstatSync, openSync, rmSync, type Stats } from "node:fs";
 import { dirname } from "node:path";
-import { KleidiError } from "../../error.ts";
-import { accessFault, PATH_REMEDY } from "../../lib/path-fault.ts";
+import { type FaultName, KleidiError } from "../../error.ts";
+import { accessFault } from "../../lib/path-fault.ts";
 
 /** The owner may write, the group may read. */
 const MODE = 0o640;
 
-export function invalid(file: string, why: string, cause?: unknown, remedy?: string): KleidiError {
-  return new KleidiError("audit-invalid", `Cannot open the audit log ${file}: ${why}`, cause, remedy);
+type Fault = Extract<FaultName, `audit-invalid/${string}`>;
+
+export function invalid(fault: Fault, file: string, why: string, cause?: unknown): KleidiError {
+  return new KleidiError(fault, `Cannot open the audit log ${file}: ${why}`, cause);
 }
 
 /** @throws KleidiError audit-invalid */
@@ -19,15 +21,15 @@ export function assertFolder(file: string): void {
   if (!status?.isDirectory()) {
     const actual = status === undefined ? "does not exist" : "is not a directory";
     throw invalid(
+      "audit-invalid/path",
       file,
       `${folder} ${actual}. If no volume is missing, create it: install -d -m 0750 ${folder}`,
-      undefined,
-      PATH_REMEDY,
     );
   }
   // The sticky bit prevents others from removing the file, not from creating it first.
   if ((status.mode & 0o002) !== 0)
     throw invalid(
+      "audit-invalid/exposed",
       file,
       `its folder has mode ${octal(status)}, so others can write to it. Change it: chmod 0750 ${folder}`,
     );
@@ -40,11 +42,10 @@ export function assertFolder(file: string): void {
 export function assertOpenable(file: string): void {
   assertFolder(file);
   const found = lstatSync(file, { throwIfNoEntry: false });
-  if (found?.isSymbolicLink()) throw invalid(file, "it is a symbolic link");
-  const unsafe = found && faultOf(found);
-  if (unsafe !== undefined) throw invalid(file, unsafe);
+  if (found?.isSymbolicLink()) throw invalid("audit-invalid/type", file, "it is a symbolic link");
+  if (found !== undefined) assertSafe(file, found);
   const fault = accessFault(file, "create") ?? (found && accessFault(file, "write"));
-  if (fault !== undefined) throw invalid(file, fault, undefined, PATH_REMEDY);
+  if (fault !== undefined) throw invalid("audit-invalid/path", file, fault);
 }
 
 /**
@@ -68,23 +69,29 @@ export function openFile(file: string): number {
     descriptor = openSync(file, O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK, MODE);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (code === "ELOOP") throw invalid(file, "it is a symbolic link");
-    if (code === "EISDIR" || code === "ENXIO") throw invalid(file, "it is not a regular file");
+    if (code === "ELOOP") throw invalid("audit-invalid/type", file, "it is a symbolic link");
+    if (code === "EISDIR" || code === "ENXIO")
+      throw invalid("audit-invalid/type", file, "it is not a regular file");
     throw error;
   }
-  const status = fstatSync(descriptor);
-  const fault = faultOf(status);
-  if (fault === undefined) return descriptor;
-  // closed because the caller retries while an unsafe file is at the path
-  closeSync(descriptor);
-  throw invalid(file, fault);
+  try {
+    assertSafe(file, fstatSync(descriptor));
+    return descriptor;
+  } catch (error) {
+    // closed because the caller retries while an unsafe file is at the path
+    closeSync(descriptor);
+    throw error;
+  }
 }
 
-function faultOf(status: Stats): string | undefined {
-  if (!status.isFile()) return "it is not a regular file";
-  if ((status.mode & 0o027) !== 0)
-    return `its mode is ${octal(status)}, so others may have written to it; it should be 0640`;
-  return undefined;
+function assertSafe(file: string, status: Stats): void {
+  if (!status.isFile()) throw invalid("audit-invalid/type", file, "it is not a regular file");
+  if ((status.mode & 0o027) === 0) return;
+  throw invalid(
+    "audit-invalid/exposed",
+    file,
+    `its mode is ${octal(status)}, so others may have written to it; it should be 0640`,
+  );
 }
 
 function octal({ mode }: Stats): string {

@@ -45,7 +45,7 @@ export class KeyDirectory {
     const path = this.keyPath(name);
     const action = `Cannot load key "${name}" from ${path}`;
     // Otherwise an unmounted volume would look like a key that was never created.
-    if (statOf(this.path) === undefined) throw invalid(action)(folderFault(this.path) ?? "");
+    if (statOf(this.path) === undefined) throw invalid(action)("folder", folderFault(this.path) ?? "");
     const text = this.#read(path, action, name);
     if (text === undefined) {
       const record = this.record(name);
@@ -56,7 +56,7 @@ export class KeyDirectory {
         );
       }
       throw new KleidiError(
-        "key-missing",
+        "key-missing/file",
         `${action}: the file is gone. The key was created on ${record.created} with fingerprint ${record.fingerprint}; restore it from its backup`,
       );
     }
@@ -90,7 +90,7 @@ export class KeyDirectory {
   create(name: string, pin?: string): KeyRecord {
     const action = `Cannot create key "${name}" in ${this.path}`;
     const fault = folderFault(this.path);
-    if (fault !== undefined) throw invalid(action)(fault);
+    if (fault !== undefined) throw invalid(action)("folder", fault);
     const release = lockFolder(this.path, action, invalid(action));
     try {
       return this.#create(name, action, pin);
@@ -125,18 +125,19 @@ export class KeyDirectory {
     const [stagedKey, stagedRecord] = stagedNames(name);
     const staged = join(this.path, stagedKey);
     const record = this.record(name);
-    if (statOf(path) !== undefined) throw new KleidiError("key-exists", `${action}: ${path} exists already`);
+    if (statOf(path) !== undefined)
+      throw new KleidiError("key-exists/file", `${action}: ${path} exists already`);
     if (record !== undefined) {
       const resumed = this.#resume(name, staged, record);
       if (resumed) return record;
       throw new KleidiError(
-        "key-missing",
+        "key-missing/file",
         `${action}: it was created on ${record.created} with fingerprint ${record.fingerprint}, and its file is gone; ciphertexts may exist that only that file opens`,
       );
     }
     if (pin !== undefined) {
       throw new KleidiError(
-        "key-missing",
+        "key-missing/file",
         `${action}: the configuration pins version ${pin}, so the key was created before, and its file is gone; ciphertexts may exist that only that file opens`,
       );
     }
@@ -190,5 +191,5 @@ const stagedNames = (name: string): [key: string, record: string] => [
   `.${name}.json.new`,
 ];
 
-const invalid: (action: string) => Invalid = (action) => (what, cause) =>
-  new KleidiError("key-file-invalid", `${action}: ${what}`, cause);
+const invalid: (action: string) => Invalid = (action) => (why, what, cause) =>
+  new KleidiError(`key-file-invalid/${why}`, `${action}: ${what}`, cause);

@@ -68,5 +68,5 @@ function checksum(body: string): string {
 }
 
 function invalid(message: string): KleidiError {
-  return new KleidiError("key-file-invalid", message);
+  return new KleidiError("key-file-invalid/damaged", message);
 }

@@ -7,7 +7,7 @@ import type { NetConfig } from "./grant.ts";
 import { secretFileFaults } from "./login/secret-files.ts";
 
 const HINT =
-  "The user that the host runs as must be able to read the files, and no other user those with secrets (docs/running.md).";
+  "The user that the host runs as must be able to read the files, and no other user those with secrets (docs/operate/credentials.md).";
 
 const RENEW =
   "Put a newer certificate and its key where tls.certificate and tls.key are; the host reads them at its next connection.";

@@ -7,7 +7,7 @@ import { LOGIN_CONNECTIONS, type NetConfig } from "./grant.ts";
 import { createCredential } from "./login/credential.ts";
 import type { CredentialLimit } from "./login/limits.ts";
 import { openNet, type Route } from "./net.ts";
-import { Resolver } from "./resolver.ts";
+import { joinResolver } from "./resolver.ts";
 import { createTransport, type Transport } from "./transport.ts";
 
 const NEVER = Number.POSITIVE_INFINITY;
@@ -32,11 +32,9 @@ export function open({
     logCredential(log, event);
     onCredential(event);
   };
-  // Shared by all providers: one lookup per name at a time, and no name waits for another.
-  const resolver = new Resolver({
-    onStale: (name, why) =>
-      log("warn", { name, why }, "the resolver of this machine fails: using the last good addresses"),
-  });
+  const resolver = joinResolver((name, why) =>
+    log("warn", { name, why }, "the resolver of this machine fails: using the last good addresses"),
+  );
   const routes = new Map<string, OpenRoute>();
   for (const [name, grant] of grants) {
     const { credential: config, timeoutMs } = grant;

@@ -106,10 +106,40 @@ export class Resolver {
   }
 }
 
+/** The resolver of this process: all providers use it, so that a name is looked up once at a time. */
 let shared: Resolver | undefined;
+const users = new Set<ResolverUser>();
 
-/** A shared resolver for callers without one of their own. Its process ends with this one. */
+interface ResolverUser {
+  /** See ResolverOptions. */
+  readonly onStale: (name: string, why: string) => void;
+}
+
+/**
+ * @param onStale see ResolverOptions
+ * @returns the resolver that all users share, until the last one is closed
+ */
+export function joinResolver(onStale: ResolverUser["onStale"]): { resolve: Resolve; close(): void } {
+  const user = { onStale };
+  users.add(user);
+  return {
+    resolve: systemResolve,
+    close() {
+      users.delete(user);
+      if (users.size > 0) return;
+      shared?.close();
+      shared = undefined;
+    },
+  };
+}
+
+/** The shared resolver, for callers that do not close it. Its process ends with this one. */
 export const systemResolve: Resolve = (name) => {
-  shared ??= new Resolver();
+  shared ??= new Resolver({
+    onStale: (...stale) => {
+      // One report is enough: all write to the same log.
+      for (const user of users) return user.onStale(...stale);
+    },
+  });
   return shared.resolve(name);
 };

@@ -6,7 +6,7 @@ import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { KleidiError } from "../../error.ts";
 import { createPrivate, isStagingOf, removeLeftovers, replaceFile, statOf } from "../../lib/write-files.ts";
-import { folderFault, lockFolder, readPrivate, tidy } from "../files.ts";
+import { type FileCause, folderFault, type Invalid, lockFolder, readPrivate, tidy } from "../files.ts";
 import { formatRecord, MAX_FILE, parseRecord } from "./record.ts";
 
 /** Matches the staging files of these records. Each process has its own, so two processes never write the same file. */
@@ -34,10 +34,10 @@ export class StateDirectory {
    * @throws KleidiError key-locked, state-invalid
    */
   lock(action: string): () => void {
-    const invalid = (what: string, cause?: unknown) =>
-      new KleidiError("state-invalid", `${action}: ${what}`, cause);
+    const invalid: Invalid = (why, what, cause) =>
+      new KleidiError(`state-invalid/${why}`, `${action}: ${what}`, cause);
     const fault = folderFault(this.path);
-    if (fault !== undefined) throw invalid(fault);
+    if (fault !== undefined) throw invalid("folder", fault);
     return lockFolder(this.path, action, invalid);
   }
 
@@ -63,20 +63,21 @@ export class StateDirectory {
    */
   get(name: string): Uint8Array | undefined {
     const path = this.recordPath(name);
-    const invalid = (what: string, cause?: unknown) =>
-      new KleidiError("state-invalid", `Cannot read record "${name}" from ${path}: ${what}`, cause);
+    const invalid = (why: FileCause | "damaged" | "gone", what: string, cause?: unknown) =>
+      new KleidiError(`state-invalid/${why}`, `Cannot read record "${name}" from ${path}: ${what}`, cause);
     const fault = folderFault(this.path);
     // Otherwise an unmounted volume would look like a record that was never created.
-    if (fault !== undefined) throw invalid(fault);
+    if (fault !== undefined) throw invalid("folder", fault);
     const file = readPrivate(path, MAX_FILE, invalid);
     if (file === undefined) {
       if (statOf(this.#markPath(name)) === undefined) return undefined;
       throw invalid(
+        "gone",
         `the file is gone, and ${this.#markPath(name)} says that it was created; restore it from its backup`,
       );
     }
     const value = parseRecord(name, file);
-    if (typeof value === "string") throw invalid(value);
+    if (typeof value === "string") throw invalid("damaged", value);
     this.#mark(name);
     return value;
   }
@@ -108,7 +109,10 @@ export class StateDirectory {
     const path = this.recordPath(name);
     const fault = folderFault(this.path);
     if (fault !== undefined) {
-      throw new KleidiError("state-invalid", `Cannot create record "${name}" in ${this.path}: ${fault}`);
+      throw new KleidiError(
+        "state-invalid/folder",
+        `Cannot create record "${name}" in ${this.path}: ${fault}`,
+      );
     }
     if (statOf(path) !== undefined || statOf(this.#markPath(name)) !== undefined) return false;
     try {
@@ -133,7 +137,10 @@ export class StateDirectory {
       const made = await make(stage);
       const value = stage.get(name);
       if (value === undefined) {
-        throw new KleidiError("state-invalid", `Cannot replace record "${name}": its provider wrote none`);
+        throw new KleidiError(
+          "state-invalid/unwritten",
+          `Cannot replace record "${name}": its provider wrote none`,
+        );
       }
       replaceFile(this.recordPath(name), formatRecord(name, value), 0o600);
       this.#mark(name);

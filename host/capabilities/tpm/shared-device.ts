@@ -36,11 +36,10 @@ export interface SharedDeviceOptions {
 }
 
 export class SharedDevice {
-  readonly #contexts = new Map<string, ProviderContext>();
+  readonly #contexts = new Set<ProviderContext>();
   readonly #queue = new Queue();
   readonly #device: Device;
   readonly #warn: (why: string) => void;
-  #closed = false;
 
   constructor({ endpoint, timeoutMs, warn }: SharedDeviceOptions) {
     this.#warn = (why) => warn(endpoint.name, why);
@@ -48,17 +47,16 @@ export class SharedDevice {
       endpoint,
       timeoutMs,
       onLost: () => {
-        for (const context of this.#contexts.values()) context.empty();
+        for (const context of this.#contexts) context.empty();
       },
     });
   }
 
-  context(provider: string): ProviderContext {
-    const found = this.#contexts.get(provider);
-    if (found !== undefined) return found;
-    const made = new ProviderContext((handles) => this.#queue.run(() => this.#flush(handles())));
-    this.#contexts.set(provider, made);
-    return made;
+  /** @returns the context of one more user of the device, without handles and memory */
+  join(): ProviderContext {
+    const context = new ProviderContext((handles) => this.#queue.run(() => this.#flush(handles())));
+    this.#contexts.add(context);
+    return context;
   }
 
   /**
@@ -71,7 +69,7 @@ export class SharedDevice {
     try {
       for (let waitMs = FIRST_WAIT_MS; ; waitMs *= 2) {
         const done = await this.#queue.run(async () => {
-          if (this.#closed) return STOPPING;
+          if (!this.#contexts.has(context)) return STOPPING;
           if (call.aborted) return OVER;
           return answer(await this.#perform(context, command));
         });
@@ -87,19 +85,20 @@ export class SharedDevice {
     }
   }
 
-  /** Flushes the objects and sessions of all providers, and closes the device. */
-  close(): Promise<void> {
-    this.#closed = true;
+  /** Flushes the objects and sessions of one user; after the last one the device is closed. Its later commands are refused. */
+  leave(context: ProviderContext): Promise<void> {
+    this.#contexts.delete(context);
+    const isLast = this.#contexts.size === 0;
     return this.#queue.run(async () => {
-      for (const context of this.#contexts.values()) await this.#flush(context.empty());
-      await this.#device.close();
+      await this.#flush(context.empty());
+      if (isLast) await this.#device.close();
     });
   }
 
   /** True if the TPM is full while another provider is active: most of them leave within a few milliseconds. */
   #isFilledByOthers(context: ProviderContext, { code, body }: HostAnswer): boolean {
     if (code !== HostCode.OK || !isFull(body)) return false;
-    return [...this.#contexts.values()].some((each) => each !== context && each.isActive);
+    return [...this.#contexts].some((each) => each !== context && each.isActive);
   }
 
   async #perform(context: ProviderContext, command: Forward): Promise<Uint8Array> {
@@ -137,7 +136,7 @@ export class SharedDevice {
   /** Makes room in a full TPM: flushes handles that no provider owns, else everything of one idle provider. @returns true if it did */
   async #makeRoom(context: ProviderContext, effects: CommandEffects, response: Uint8Array): Promise<boolean> {
     if (!isFull(response)) return false;
-    const contexts = [...this.#contexts.values()];
+    const contexts = [...this.#contexts];
     if (await this.#device.sweep((handle) => contexts.some(({ owned }) => owned.has(handle)))) return true;
     // A resource manager answers OBJECT_MEMORY for sessions too.
     const kind =
@@ -150,7 +149,7 @@ export class SharedDevice {
 
   /** Drops the handles of a provider whose handle the TPM returned for another: the TPM was reset in between. */
   #dropReusedHandle(real: number): void {
-    for (const each of this.#contexts.values()) if (each.owned.has(real)) each.empty();
+    for (const each of this.#contexts) if (each.owned.has(real)) each.empty();
   }
 
   async #flush(handles: readonly number[]): Promise<void> {

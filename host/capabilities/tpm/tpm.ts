@@ -11,12 +11,10 @@ import {
 } from "../../../proto/provider/v1/provider_pb.ts";
 import { answer, type HostAnswer, type HostCall, HostCode, refusal } from "../../host-call.ts";
 import { denied, type Opened, type Plan } from "../capability.ts";
+import { type DevicePlace, takePlace } from "./device-pool.ts";
 import { MAX_MEMORY } from "./memory.ts";
-import { parseTpmDevice } from "./parse-device.ts";
 import { decideCommand, type TpmGrant } from "./policy.ts";
-import type { ProviderContext } from "./provider-context.ts";
 import { REQUESTS } from "./requests.ts";
-import { SharedDevice } from "./shared-device.ts";
 import { STORAGE_PRIMARY_SHA256 } from "./template.ts";
 
 export interface TpmProviderGrant extends TpmGrant {
@@ -33,15 +31,13 @@ export interface TpmOptions {
   readonly timeoutMs?: number;
 }
 
-/** The opened capability. `close` flushes the objects and sessions of all providers, and closes every TPM. */
+/** The opened capability. `close` flushes the objects and sessions of its providers, and closes every TPM that nothing else uses. */
 export interface Tpm extends Opened<typeof REQUESTS> {
   close(): Promise<void>;
 }
 
-interface Client {
+interface Client extends DevicePlace {
   readonly grant: TpmGrant;
-  readonly device: SharedDevice;
-  readonly context: ProviderContext;
 }
 
 const NOT_INSIDE = refusal(HostCode.INVALID, "the call is not between enter and leave");
@@ -49,15 +45,13 @@ const DONE = answer(new Uint8Array());
 
 /** @throws RangeError a device name that is not valid */
 export function openTpm({ grants, timeoutMs, warn = () => {} }: TpmOptions): Tpm {
-  const devices = new Map<string, SharedDevice>();
   const clients = new Map<string, Client>();
   for (const [provider, grant] of grants) {
-    const device =
-      devices.get(grant.device) ??
-      new SharedDevice({ endpoint: parseTpmDevice(grant.device), timeoutMs, warn });
-    devices.set(grant.device, device);
     const templates = [STORAGE_PRIMARY_SHA256, ...grant.templates];
-    clients.set(provider, { grant: { ...grant, templates }, device, context: device.context(provider) });
+    clients.set(provider, {
+      grant: { ...grant, templates },
+      ...takePlace(grant.device, { timeoutMs, warn }),
+    });
   }
 
   /** Denies a provider that is not granted a TPM. */
@@ -73,7 +67,7 @@ export function openTpm({ grants, timeoutMs, warn = () => {} }: TpmOptions): Tpm
       leave: (request, call) => withClient(call, (client) => leave(call, client, request)),
     },
     async close() {
-      await Promise.all([...devices.values()].map((device) => device.close()));
+      await Promise.all([...clients.values()].map((client) => client.leave()));
     },
   };
 }

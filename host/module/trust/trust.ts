@@ -50,12 +50,12 @@ export function checkTrust(
   files: readonly SignatureFile[],
   now: Date,
 ): TrustResult {
-  const untrusted = (why: string) =>
-    new KleidiError("module-untrusted", `Cannot load provider "${provider}": ${why}`);
+  const action = `Cannot load provider "${provider}"`;
   const revoked = policy.revoked.find((entry) => "sha256" in entry && entry.sha256 === sha256);
   if (revoked !== undefined) {
-    throw untrusted(
-      `its module with the sha256 ${sha256} is revoked: ${revoked.why}; use another version of the module`,
+    throw new KleidiError(
+      "module-untrusted/revoked",
+      `${action}: its module with the sha256 ${sha256} is revoked: ${revoked.why}; use another version of the module`,
     );
   }
 
@@ -81,8 +81,9 @@ export function checkTrust(
       ignored.length === 0
         ? [`have it signed with ${policy.threshold - signers.size} more of trust.keys`]
         : ignored;
-    throw untrusted(
-      `trust requires signatures of its module by ${needed}, ${signers.size} of ${policy.threshold} are valid${found}: ${reasons.join("; ")}`,
+    throw new KleidiError(
+      "module-untrusted/signatures",
+      `${action}: trust requires signatures of its module by ${needed}, ${signers.size} of ${policy.threshold} are valid${found}: ${reasons.join("; ")}`,
     );
   }
   return { threshold: policy.threshold, signers: [...signers.values()], ignored };

@@ -32,7 +32,7 @@ const REMEDIES: readonly Remedy[] = [
     wall: "bubblewrap",
     message: /namespace|uid map|Operation not permitted/i,
     remedy:
-      "bubblewrap needs user namespaces. In a systemd unit: RestrictNamespaces= and SystemCallFilter= as in docs/running.md; on Ubuntu, an AppArmor profile for bwrap; a pod under RuntimeDefault forbids them, so use landlock there.",
+      "bubblewrap needs user namespaces. In a systemd unit: RestrictNamespaces= and SystemCallFilter= as in docs/operate/systemd.md; on Ubuntu, an AppArmor profile for bwrap; a pod under RuntimeDefault forbids them, so use landlock there.",
   },
   {
     wall: "bubblewrap",
@@ -55,7 +55,7 @@ const REMEDIES: readonly Remedy[] = [
     wall: "landlock",
     message: /landlock/i,
     remedy:
-      "The kernel must have Landlock (5.19 or later) and enable it: /sys/kernel/security/lsm must list landlock, else add lsm=landlock,… to the kernel's command line. In a systemd unit: SystemCallFilter= as in docs/running.md.",
+      "The kernel must have Landlock (5.19 or later) and enable it: /sys/kernel/security/lsm must list landlock, else add lsm=landlock,… to the kernel's command line. In a systemd unit: SystemCallFilter= as in docs/operate/systemd.md.",
   },
 ];
 
@@ -66,6 +66,6 @@ const REMEDIES: readonly Remedy[] = [
 export function remedyOf(wall: WallName, why: string): string {
   return (
     REMEDIES.find((each) => (each.wall ?? wall) === wall && each.message.test(why))?.remedy ??
-    `${wall} does not work here: see "The wall" in docs/running.md.`
+    `${wall} does not work here: see docs/operate/confinement.md.`
   );
 }
