@@ -18,6 +18,7 @@ const KLEIDI = /^k8s:enc:kms:v2:kleidi/;
 const systemd = new Page("install-systemd.md");
 const installation = new Page("install-api-server.md");
 const recovery = new Page("recovery.md");
+const rewrite = new Page("operate/rewrite.md");
 
 describe("a control plane without a distribution", () => {
   const machine = new ControlPlane();
@@ -145,6 +146,12 @@ describe("a control plane without a distribution", () => {
       rotate();
       createSecret("after-rotation");
       assertReadable();
+      const [scanned = ""] = walk(recovery, "The night after a restore: the keys that a snapshot needs");
+      assert.match(scanned, /^ok {3}etcd: .* and its SHA-256 is right$/m);
+      assert.match(
+        scanned,
+        /^FAIL secrets: \d+ objects under kms v2 kleidi, key_id k1\.\S+ .* which no configured key can read: /m,
+      );
       const blocks = recovery.blocks("etcd is restored from a snapshot");
       const restore = blocks.find((each) => each.includes("etcdutl")) ?? "";
       machine.mustRun(`set -e\n${restore.replace(/\nuntil .*$/, "")}`);
@@ -157,6 +164,15 @@ describe("a control plane without a distribution", () => {
       for (const block of rest) machine.mustRun(`set -e\n${block}`);
       secrets.delete("after-rotation");
       assertReadable();
+    });
+
+    test("operate/rewrite.md: nothing is left to rewrite after the restore", () => {
+      const [counted = ""] = walk(rewrite, "Count");
+      const [migrated = ""] = walk(rewrite, "Rewrite");
+      const [scanned = ""] = walk(rewrite, "Look into etcd");
+      for (const text of [counted, migrated]) assert.match(text, /no object is left under an older key/);
+      assert.match(migrated, /^ok {3}etcd: all \d+ objects of secrets in .* are under the active key$/m);
+      assert.match(scanned, /^ok {3}secrets: \d+ objects under kms v2 kleidi, the active key kek-2027, /m);
     });
 
     test("One damaged Secret keeps the API server from ready", () => {
