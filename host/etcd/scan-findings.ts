@@ -59,6 +59,15 @@ export function leftFindings(
     }),
   ];
   if (unproven.length > 0) return unproven;
+  if (total === 0)
+    return [
+      {
+        subject: "etcd",
+        ok: false,
+        detail: `${source} has no object of ${resources.join(", ")}`,
+        hint: "Give the etcd of this cluster; if its API server has another --etcd-prefix, use kleidi etcd scan --prefix.",
+      },
+    ];
   const detail = `all ${total} objects of ${resources.join(", ")} in ${source} are under the active key`;
   return [{ subject: "etcd", ok: true, detail }];
 }
@@ -85,7 +94,7 @@ function storeFindings({ objects, revision, faults, faultCount, checksum }: Scan
     findings.push({
       subject,
       ok: false,
-      detail: `${faultCount} parts of the store are damaged, and the objects in them are not counted: ${shown(faults, faultCount)}`,
+      detail: `the store has damaged parts (${faultCount}), whose objects are not counted: ${shown(faults, faultCount)}`,
       hint: "Restore another snapshot, or start etcd from another member.",
     });
   return findings;
