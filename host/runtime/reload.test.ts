@@ -6,9 +6,12 @@ import { describe, type TestContext, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Fixture, type Key, localConfig } from "../../test/support/fixture.ts";
 import { loadConfig } from "../config/load.ts";
+import { KleidiError } from "../error.ts";
 import { KmsClient } from "../grpc/client.ts";
 import { createLog } from "../telemetry/log.ts";
+import { AuditObserver } from "./audit-observer.ts";
 import { Host } from "./host.ts";
+import type { Reload } from "./observer.ts";
 import type { ReloadVerdict } from "./reload.ts";
 
 const PLAINTEXT = new Uint8Array(32).fill(7);
@@ -249,4 +252,18 @@ test("reloads leave no process, no descriptor and no word of a failure behind", 
       .filter((line) => /"level":(40|50|60)/.test(line)),
     [],
   );
+});
+
+test("a reload that the audit log cannot record is refused", async (t) => {
+  const { made, host, client } = await serving(t);
+  const before = (await client.status()).keyId;
+  // In place of a full disk, which would refuse the calls of this test too.
+  const full = t.mock.method(AuditObserver.prototype, "reloaded", ({ outcome }: Reload) => {
+    if (outcome === "applied") throw new KleidiError("audit-failed/sinks", "Cannot audit: the disk is full");
+  });
+  made.write(config(PROMOTED));
+  assert.equal(shown(await host.reload()), "reload-refused");
+  assert.equal((await client.status()).keyId, before);
+  full.mock.restore();
+  assert.equal(shown(await host.reload()), "applied + -");
 });
