@@ -1,5 +1,6 @@
 /** Keys used through their providers, each in its sandbox, beside a host that may serve. */
 import type { Config, KeyConfig, ProviderConfig } from "../config/config.ts";
+import type { ConfiguredKey } from "../etcd/scan-findings.ts";
 import { type Finding, finding } from "../finding.ts";
 import { checkStatusReply } from "../kms/check-reply.ts";
 import type { KeyConfig as Key, Keyset } from "../kms/keyset.ts";
@@ -40,13 +41,6 @@ export async function listVersions(
       return `version ${versions.version}, ${versions.olderVersions.length} older versions`;
     },
   );
-}
-
-export interface ConfiguredKey {
-  /** The name of the key. */
-  readonly name: string;
-  /** "older": another key than the active one, or an older version of it. */
-  readonly state: "active" | "older";
 }
 
 /**

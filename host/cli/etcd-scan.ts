@@ -2,7 +2,8 @@
 import { configuredKeyIds } from "../checks/keys.ts";
 import { loadConfig } from "../config/load.ts";
 import { EtcdFault } from "../etcd/etcd-fault.ts";
-import { type ScanContext, scanFindings, scanReport } from "../etcd/scan-findings.ts";
+import { type ScanContext, scanFindings } from "../etcd/scan-findings.ts";
+import { scanReport } from "../etcd/scan-report.ts";
 import type { Finding } from "../finding.ts";
 import { becomeServingUser } from "../runtime/serving-user.ts";
 import { type EtcdSource, scanSource } from "./etcd-source.ts";

@@ -7,7 +7,7 @@ import { readKubeconfig } from "../cluster/kubeconfig.ts";
 import { unusedFindings } from "../cluster/migration-findings.ts";
 import type { Sample } from "../cluster/samples.ts";
 import { EtcdFault } from "../etcd/etcd-fault.ts";
-import { leftFindings } from "../etcd/scan-findings.ts";
+import { leftFindings } from "../etcd/left-findings.ts";
 import type { Finding } from "../finding.ts";
 import { scanSource } from "./etcd-source.ts";
 import type { Migration } from "./migration.ts";

@@ -1,8 +1,10 @@
 /** The sentences of a scan, in one snapshot. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { leftFindings } from "./left-findings.ts";
 import type { Scan } from "./scan.ts";
-import { leftFindings, scanFindings, scanReport } from "./scan-findings.ts";
+import { scanFindings } from "./scan-findings.ts";
+import { scanReport } from "./scan-report.ts";
 import type { Group } from "./tally.ts";
 
 const kms = (keyId: string, count: number, names: string[] = ["/registry/secrets/default/a"]): Group => ({

@@ -9,6 +9,7 @@ import type { Group } from "./tally.ts";
 export interface ConfiguredKey {
   /** The name of the key. */
   readonly name: string;
+  /** "older": another key than the active one, or an older version of it. */
   readonly state: "active" | "older";
 }
 
@@ -37,47 +38,13 @@ export function scanFindings(scan: Scan, context: ScanContext): Finding[] {
   ];
 }
 
-/**
- * The proof in etcd itself that no object is left under another key than the active one.
- * @param resources that were migrated, "deployments.apps"
- * @param active the active key_id
- */
-export function leftFindings(
-  scan: Scan,
-  { source, resources, active }: { source: string; resources: readonly string[]; active: string },
-): Finding[] {
-  const groups = scan.groups.filter(({ resource }) => isOneOf(resource, resources));
-  const left = groups.filter(({ stored }) => stored.kind !== "kms-v2" || stored.keyId !== active);
-  const total = groups.reduce((sum, { count }) => sum + count, 0);
-  const damaged = storeFindings(scan, source).filter(({ ok }) => !ok);
-  const unproven = [
-    ...damaged,
-    ...left.map((group): Finding => {
-      const { subject, detail } = groupFinding(group, undefined);
-      const hint = "Rewrite them: kleidi migrate. One that is damaged or refused is named above.";
-      return { subject: `etcd ${subject}`, ok: false, detail, hint };
-    }),
-  ];
-  if (unproven.length > 0) return unproven;
-  if (total === 0)
-    return [
-      {
-        subject: "etcd",
-        ok: false,
-        detail: `${source} has no object of ${resources.join(", ")}`,
-        hint: "Give the etcd of this cluster; if its API server has another --etcd-prefix, use kleidi etcd scan --prefix.",
-      },
-    ];
-  const detail = `all ${total} objects of ${resources.join(", ")} in ${source} are under the active key`;
-  return [{ subject: "etcd", ok: true, detail }];
-}
-
 /** In etcd the resources of the built-in groups are stored without their group. */
-function isOneOf(resource: string, names: readonly string[]): boolean {
+export function isOneOf(resource: string, names: readonly string[]): boolean {
   return names.some((each) => each === resource || each.split(".")[0] === resource);
 }
 
-function storeFindings({ objects, revision, faults, faultCount, checksum }: Scan, source: string) {
+/** The findings about the store as a whole. */
+export function storeFindings({ objects, revision, faults, faultCount, checksum }: Scan, source: string) {
   const subject = "etcd";
   const verified = checksum ? ", and its SHA-256 is right" : "";
   const findings: Finding[] = [
@@ -100,7 +67,8 @@ function storeFindings({ objects, revision, faults, faultCount, checksum }: Scan
   return findings;
 }
 
-function groupFinding(group: Group, keys: ScanContext["keys"]): Finding {
+/** The finding about objects that are encrypted alike. @param keys undefined: the key_id is not compared */
+export function groupFinding(group: Group, keys: ScanContext["keys"]): Finding {
   const { resource, stored, count } = group;
   const subject = escapeName(resource);
   const objects = count === 1 ? "1 object" : `${count} objects`;
@@ -157,26 +125,4 @@ function namesOf({ names, count }: Group): string {
 function shown(texts: readonly string[], count: number): string {
   const first = texts.slice(0, SHOWN).map(escapeOwnText).join(", ");
   return count > SHOWN ? `${first} and ${count - Math.min(SHOWN, texts.length)} more` : first;
-}
-
-/** The groups for a program: each with the names of its first 20 objects. */
-export function scanReport({ revision, objects, groups, faultCount, checksum }: Scan, { keys }: ScanContext) {
-  return {
-    revision,
-    objects,
-    damagedParts: faultCount,
-    checksum,
-    groups: groups.map(({ resource, stored, count, names }) => {
-      const isKms = stored.kind === "kms-v2";
-      const key = isKms ? keys?.get(stored.keyId) : undefined;
-      return {
-        resource,
-        count,
-        ...stored,
-        problem: undefined,
-        ...(isKms ? { keyIdHash: hashOf(stored.keyId), key: key?.name, state: key?.state } : {}),
-        names: stored.kind === "clear" ? undefined : names,
-      };
-    }),
-  };
 }

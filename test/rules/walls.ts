@@ -92,6 +92,7 @@ export const WALLS: readonly Wall[] = [
       "host/audit",
       "host/capabilities",
       "host/config",
+      "host/etcd",
       "host/grpc",
       "host/kms",
       "host/module/trust",
