@@ -111,7 +111,7 @@ export const PROGRAM: Program = {
     {
       name: "migrate",
       summary:
-        "Rewrite the encrypted objects under the active key, through the API server, and prove that none is left under an older one. Rewrites only what is stale; no value leaves the API server.",
+        "Rewrite the encrypted objects under the active key, through the API server, and prove that none is left under an older one. Rewrites only what is stale, and requests metadata only.",
       options: [
         {
           flags: "--kubeconfig <file>",
