@@ -6,10 +6,12 @@ import { AUDIT_COMMANDS } from "./cli/audit-commands.ts";
 import type { Option } from "./cli/command.ts";
 import { CONFIG_COMMANDS } from "./cli/config-commands.ts";
 import type { ClusterOptions } from "./cli/doctor-cluster.ts";
+import type { EtcdScanOptions } from "./cli/etcd-scan.ts";
 import { execute, type Program } from "./cli/execute.ts";
 import type { InspectOptions } from "./cli/inspect.ts";
 import type { KeyInitOptions } from "./cli/key.ts";
 import { KEY_COMMANDS } from "./cli/key-commands.ts";
+import type { MigrateOptions } from "./cli/migrate.ts";
 import { EXIT } from "./cli/output.ts";
 import { RENDER_COMMANDS } from "./cli/render-commands.ts";
 import { type Manifest, versionCommand, versionText } from "./cli/version.ts";
@@ -40,6 +42,7 @@ export const PROGRAM: Program = {
   groups: {
     config: "Write a configuration.",
     key: "Create keys, and lead each through its life (docs/operate/rotate.md).",
+    etcd: "Examine the objects in etcd (docs/recovery.md).",
     render: "Render the files of a deployment from the configuration (docs/deploying.md).",
     audit: "Read, verify and export an audit log (docs/audit.md).",
   },
@@ -105,6 +108,72 @@ export const PROGRAM: Program = {
       ],
       run: async ({ config, ...options }: ConfigOptions & DoctorOptions) =>
         (await import("./cli/doctor.ts")).doctorCommand(config, options),
+    },
+    {
+      name: "migrate",
+      summary:
+        "Rewrite the encrypted objects under the active key, through the API server, and prove that none is left under an older one. Rewrites only what is stale, and requests metadata only.",
+      options: [
+        {
+          flags: "--kubeconfig <file>",
+          about:
+            "the API server and a user who may list and patch the resources, get each object, and get /metrics",
+          default: "/etc/kubernetes/admin.conf",
+        },
+        {
+          flags: "--server <url>",
+          about:
+            "the address of another API server of the cluster (https://10.0.0.2:6443): its metrics are compared too",
+          repeated: true,
+        },
+        {
+          flags: "--encryption-config <file>",
+          about: "take the resources and the provider's names from the API server's EncryptionConfiguration",
+        },
+        {
+          flags: "--resource <name>",
+          about: "the resource to migrate (secrets, deployments.apps); by default secrets",
+          repeated: true,
+        },
+        {
+          flags: "--workers <count>",
+          about: "requests at the same time",
+          integer: [1, 8],
+          default: 8,
+        },
+        {
+          flags: "--position <file>",
+          about: "keep the position in this file, and continue from it after an interruption",
+        },
+        {
+          flags: "--etcd <source>",
+          about: "also read etcd itself at the end (https://127.0.0.1:2379), as kleidi etcd scan does",
+        },
+        { flags: "--etcd-cacert <file>", about: "the CA of etcd's certificate" },
+        { flags: "--etcd-cert <file>", about: "the client certificate for etcd" },
+        { flags: "--etcd-key <file>", about: "the key of that certificate" },
+        {
+          flags: "--dry-run",
+          about:
+            "write nothing: only count the objects under each key; exit code 1 if one is left to rewrite",
+          default: false,
+        },
+        CONFIG,
+        JSON_OBJECT,
+      ],
+      examples: [
+        { does: "Count the Secrets that are left under an older key", line: "kleidi migrate --dry-run" },
+        {
+          does: "Rewrite all resources of the file, and compare all API servers",
+          line: "kleidi migrate --encryption-config /etc/kubernetes/enc/encryption.yaml --server https://10.0.0.2:6443 --server https://10.0.0.3:6443",
+        },
+        {
+          does: "Rewrite a large cluster in parts, which an interruption does not lose",
+          line: "kleidi migrate --position /var/lib/kleidi/migration.json",
+        },
+      ],
+      run: async ({ config, ...options }: ConfigOptions & MigrateOptions) =>
+        (await import("./cli/migrate.ts")).migrateCommand(config, options),
     },
     {
       name: "healthcheck",
@@ -215,6 +284,44 @@ export const PROGRAM: Program = {
         (await import("./cli/key.ts")).keyInitCommand(config, name, options),
     },
     ...KEY_COMMANDS,
+    {
+      name: "etcd scan",
+      arguments: "<source>",
+      summary:
+        "Count the objects in a snapshot of etcd, or in a running etcd, by provider and key_id, and name those that are damaged, in clear, or under a key that is not configured. Decrypts nothing.",
+      options: [
+        { flags: "--cacert <file>", about: "for an endpoint: the CA of its certificate" },
+        { flags: "--cert <file>", about: "for an endpoint: the client certificate" },
+        { flags: "--key <file>", about: "for an endpoint: the key of the client certificate" },
+        { flags: "--prefix <path>", about: "the prefix of the API server's keys", default: "/registry" },
+        {
+          flags: "--resource <name>",
+          about: "a resource that must be encrypted; by default secrets",
+          repeated: true,
+        },
+        {
+          flags: "-c, --config <file>",
+          about: "compare the key_ids with the keys of this configuration; starts its providers",
+        },
+        JSON_OBJECT,
+      ],
+      examples: [
+        {
+          does: "Find the keys that a snapshot needs, before you restore it",
+          line: "kleidi etcd scan /root/etcd-2026.db --config /etc/kleidi/kleidi.yaml",
+        },
+        {
+          does: "Scan the etcd of a control plane of kubeadm",
+          line: "kleidi etcd scan https://127.0.0.1:2379 --cacert /etc/kubernetes/pki/etcd/ca.crt --cert /etc/kubernetes/pki/apiserver-etcd-client.crt --key /etc/kubernetes/pki/apiserver-etcd-client.key",
+        },
+        {
+          does: "Scan the store of an etcd that is stopped",
+          line: "kleidi etcd scan /var/lib/etcd/member/snap/db --json",
+        },
+      ],
+      run: async (options: EtcdScanOptions, source: string) =>
+        (await import("./cli/etcd-scan.ts")).etcdScanCommand(source, options),
+    },
     {
       name: "key refresh",
       summary:

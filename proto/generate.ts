@@ -1,5 +1,5 @@
 /**
- * Generates the TypeScript beside the two contracts; with --check, compares it with the existing files.
+ * Generates the TypeScript beside the contracts; with --check, compares it with the existing files.
  * Exit 0: written, or equal. Exit 1: a file differs or the generator failed.
  */
 import { spawnSync } from "node:child_process";
@@ -9,7 +9,7 @@ import { delimiter, join } from "node:path";
 
 const root = join(import.meta.dirname, "..");
 const bin = join(root, "node_modules", ".bin");
-const generated = ["kms/v2/kms_pb.ts", "provider/v1/provider_pb.ts"];
+const generated = ["etcd/v3/etcd_pb.ts", "kms/v2/kms_pb.ts", "provider/v1/provider_pb.ts"];
 
 /** Runs buf with the local plugin only, so that nothing is fetched. */
 function generate(out: string): void {

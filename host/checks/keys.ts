@@ -1,5 +1,6 @@
 /** Keys used through their providers, each in its sandbox, beside a host that may serve. */
 import type { Config, KeyConfig, ProviderConfig } from "../config/config.ts";
+import type { ConfiguredKey } from "../etcd/scan-findings.ts";
 import { type Finding, finding } from "../finding.ts";
 import { checkStatusReply } from "../kms/check-reply.ts";
 import type { KeyConfig as Key, Keyset } from "../kms/keyset.ts";
@@ -40,6 +41,25 @@ export async function listVersions(
       return `version ${versions.version}, ${versions.olderVersions.length} older versions`;
     },
   );
+}
+
+/**
+ * Runs Status for every key, and derives the key_ids that the configuration can decrypt.
+ * @returns the keys by key_id, and a finding for each key whose key_ids are unknown
+ */
+export async function configuredKeyIds(
+  config: Config,
+): Promise<{ keys: ReadonlyMap<string, ConfiguredKey>; findings: Finding[] }> {
+  const keys = new Map<string, ConfiguredKey>();
+  const probed = await probeKeys(config, "keys", "key", async (key, versions, keyset) => {
+    const current = await keyset.addVersions(key, versions);
+    for (const keyId of keyset.keyIds(key)) {
+      const isActive = key.use === "active" && keyId === current.keyId;
+      keys.set(keyId, { name: key.name, state: isActive ? "active" : "older" });
+    }
+    return "its key_ids are known";
+  });
+  return { keys, findings: probed.filter(({ ok }) => !ok) };
 }
 
 type UseKey = (key: Key, versions: KeyVersions, keyset: Keyset) => Promise<string>;

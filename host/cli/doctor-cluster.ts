@@ -1,23 +1,14 @@
 /** The part of kleidi doctor that looks at the API server: its EncryptionConfiguration, its metrics, and the keys of its objects. */
-import { realpathSync, statSync } from "node:fs";
-import { dirname, join, resolve } from "node:path";
-import type { ServiceError } from "@grpc/grpc-js";
 import { ApiClient } from "../cluster/api-client.ts";
 import { ClusterFault } from "../cluster/cluster-fault.ts";
 import { countObjects, metricsOf } from "../cluster/count.ts";
 import { countFindings } from "../cluster/count-findings.ts";
-import { type EncryptionExamination, examineEncryptionConfig } from "../cluster/encryption-config.ts";
-import { hashOf, type KnownKeys, usageFindings } from "../cluster/key-usage.ts";
-import type { Plugin } from "../cluster/kms-provider.ts";
+import { type KnownKeys, usageFindings } from "../cluster/key-usage.ts";
 import { readKubeconfig } from "../cluster/kubeconfig.ts";
 import type { Config } from "../config/config.ts";
 import type { Finding } from "../finding.ts";
-import { KmsClient } from "../grpc/client.ts";
-import { FileFault, readRegular } from "../lib/files.ts";
-import { fetchStateReport } from "../runtime/fetch-state.ts";
+import { type EncryptionFile, readEncryptionFile, runningKeys } from "./cluster-context.ts";
 import { UsageError } from "./usage-error.ts";
-
-const MAX_BYTES = 1 << 20;
 
 export interface ClusterOptions {
   /** The path of the EncryptionConfiguration. */
@@ -36,69 +27,17 @@ export async function clusterFindings(config: Config, options: ClusterOptions): 
     if (kubeconfig.length === 0) return [];
     throw new UsageError("Cannot compare an API server: --kubeconfig needs --encryption-config");
   }
-  const bytes = readRegular(file, MAX_BYTES);
-  if (bytes instanceof FileFault) throw new UsageError(`Cannot read ${file}: it ${bytes.text}`);
-  const examined = examineEncryptionConfig(bytes.toString(), file, statSync(file).mode, pluginOf(config));
-  const hash = hashOf(bytes);
-  bytes.fill(0); // it may contain keys
+  const examined = readEncryptionFile(file, config);
   if (kubeconfig.length === 0) return [...examined.findings];
   const { keys, findings } = await runningKeys(config);
   const servers = [];
-  for (const path of kubeconfig) servers.push(...(await serverFindings(path, examined, hash, keys, count)));
+  for (const path of kubeconfig) servers.push(...(await serverFindings(path, examined, keys, count)));
   return [...examined.findings, ...findings, ...servers];
-}
-
-export function pluginOf({ listen, providers }: Config): Plugin {
-  const own = realPath(listen.socket);
-  return {
-    socket: listen.socket,
-    deadlineMs: Math.max(...providers.map(({ limits }) => limits.deadlineMs)),
-    isSocket: (path) => realPath(resolve(path)) === own,
-  };
-}
-
-/** Follows the links of the folder: /var/run is a link to /run. The socket need not exist. */
-function realPath(path: string): string {
-  try {
-    return join(realpathSync(dirname(path)), path.slice(dirname(path).length));
-  } catch {
-    return path;
-  }
-}
-
-/** Asks the running host for its active key_id and, on the admin page, for the hashes of all. */
-async function runningKeys(config: Config): Promise<{ keys: KnownKeys; findings: Finding[] }> {
-  const subject = "running host";
-  const client = new KmsClient(config.listen.socket);
-  const names = await keyNames(config);
-  try {
-    return { keys: { active: (await client.status()).keyId, names }, findings: [] };
-  } catch (error) {
-    const { details } = error as ServiceError;
-    const detail = `its active key is unknown, and older keys cannot be told from it: ${details}`;
-    const hint = "Start the host, and run this as a user who may use its socket.";
-    return { keys: { active: undefined, names }, findings: [{ subject, ok: false, detail, hint }] };
-  } finally {
-    client.close();
-  }
-}
-
-async function keyNames({ admin }: Config): Promise<Map<string, string>> {
-  if (admin === undefined) return new Map();
-  try {
-    const keys = (await fetchStateReport(admin))?.keys ?? [];
-    return new Map(
-      keys.flatMap(({ name, key_id_sha256: hash }) => (hash === undefined ? [] : [[hash, name]])),
-    );
-  } catch {
-    return new Map(); // check reports it
-  }
 }
 
 async function serverFindings(
   path: string,
-  { names, resources }: EncryptionExamination,
-  fileHash: string,
+  { names, resources, hash }: EncryptionFile,
   keys: KnownKeys,
   count: boolean,
 ): Promise<Finding[]> {
@@ -108,10 +47,17 @@ async function serverFindings(
   try {
     client = new ApiClient(readKubeconfig(path));
     subject = `API server ${client.server}`;
-    findings.push(...usageFindings(subject, await metricsOf(client), names, fileHash, keys));
+    findings.push(...usageFindings(subject, await metricsOf(client), names, hash, keys));
     const countable = resources.filter((each) => !each.includes("*"));
     if (count && countable.length > 0)
-      findings.push(...countFindings(subject, countable, await countObjects(client, countable, names), keys));
+      findings.push(
+        ...countFindings(
+          subject,
+          countable,
+          await countObjects(client, { resources: countable, names }),
+          keys,
+        ),
+      );
     const wildcards = resources.filter((each) => each.includes("*"));
     if (count && wildcards.length > 0) findings.push(uncounted(subject, wildcards));
   } catch (error) {

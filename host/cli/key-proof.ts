@@ -8,7 +8,7 @@ import { readKubeconfig } from "../cluster/kubeconfig.ts";
 import { provedRotations } from "../cluster/rotations.ts";
 import type { Config } from "../config/config.ts";
 import { FileFault, readRegular } from "../lib/files.ts";
-import { pluginOf } from "./doctor-cluster.ts";
+import { pluginOf } from "./cluster-context.ts";
 import { UsageError } from "./usage-error.ts";
 
 const MAX_BYTES = 1 << 20;
@@ -86,7 +86,7 @@ function counter(config: Config, file: string, hashes: readonly string[]) {
     if (wildcard !== undefined)
       return { faults: [`objects of ${wildcard} cannot be counted, so nothing is proved`] };
     if (resources.length === 0) return { faults: [`${file} names no resource that this host encrypts`] };
-    const { objects, reads } = await countObjects(client, resources, names);
+    const { objects, reads } = await countObjects(client, { resources, names });
     const old = reads.filter(({ hash }) => hashes.includes(hash)).reduce((sum, { count }) => sum + count, 0);
     if (old > 0)
       return {

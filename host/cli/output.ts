@@ -3,18 +3,20 @@ import { styleText } from "node:util";
 import { KleidiError } from "../error.ts";
 import { causesOf, type Finding, type Level, levelOf } from "../finding.ts";
 import { explainPathError, pathErrorText } from "../lib/path-fault.ts";
+import { stringifyAscii } from "../lib/text.ts";
 import { UsageError } from "./usage-error.ts";
 
 export const EXIT = { SUCCESS: 0, PROBLEMS: 1, USAGE: 2 } as const;
 
 /**
  * Prints findings, as text or as one JSON object with the number of warnings.
+ * @param more further fields of the JSON object
  * @returns the exit code: PROBLEMS if a finding is not ok
  */
-export function report(findings: readonly Finding[], json: boolean): number {
+export function report(findings: readonly Finding[], json: boolean, more: object = {}): number {
   const ok = findings.every((finding) => finding.ok);
   const warnings = findings.filter((finding) => levelOf(finding) === "warn").length;
-  if (json) print(JSON.stringify({ ok, warnings, findings: findings.map(withLevel) }, null, 2));
+  if (json) print(stringifyAscii({ ok, warnings, findings: findings.map(withLevel), ...more }));
   else for (const finding of findings) print(line(finding));
   return ok ? EXIT.SUCCESS : EXIT.PROBLEMS;
 }

@@ -16,7 +16,7 @@ export function countFindings(
     const detail = `${all}, ${count} were read under ${keyName(hash, keys)}`;
     if (active === undefined || hash === active) return { subject, ok: true, detail };
     const hint =
-      "This is an upper bound, because reads of other clients are counted too. Rewrite the objects (docs/operate/rotate.md) before you remove the key.";
+      "This is an upper bound, because reads of other clients are counted too. Rewrite the objects before you remove the key: kleidi migrate (docs/operate/rewrite.md).";
     return { subject, ok: false, detail, hint };
   });
   const total = reads.reduce((sum, { count }) => sum + count, 0);
@@ -29,7 +29,7 @@ export function countFindings(
 
 function unread(subject: string, all: string, count: number): Finding {
   const detail = `${all}, at least ${count} are not under a key of this host: in the clear, or written by another provider`;
-  return { subject, ok: false, detail, hint: "Rewrite them (docs/operate/api-server.md)." };
+  return { subject, ok: false, detail, hint: "Rewrite them: kleidi migrate (docs/operate/rewrite.md)." };
 }
 
 function proven(subject: string, objects: number, total: number): Finding {

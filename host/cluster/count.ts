@@ -3,8 +3,10 @@
  * a resourceVersion reads etcd and decrypts, and the API server counts it under the object's key. So this reads the metadata of every object
  * once, and compares the counters before and after.
  */
-import { isMapping } from "../schema/outline.ts";
-import { type ApiClient, METADATA, METADATA_LIST } from "./api-client.ts";
+import { ApiError, METADATA } from "../migration/api.ts";
+import { objectPath, type Page, pages } from "../migration/resource.ts";
+import { RetryPolicy } from "../migration/retry-policy.ts";
+import { type ApiClient, refusal } from "./api-client.ts";
 import { ClusterFault } from "./cluster-fault.ts";
 import { type KeyReads, readsOf, serverIds, USED_METRICS } from "./key-usage.ts";
 import { type Sample, samplesOf } from "./samples.ts";
@@ -18,6 +20,18 @@ export interface Count {
   readonly reads: readonly KeyReads[];
 }
 
+export interface CountOptions {
+  /** "secrets", "deployments.apps"; no wildcards. */
+  readonly resources: readonly string[];
+  /** The names of the kms providers; undefined: all that the API server has. */
+  readonly names: readonly string[] | undefined;
+  readonly signal?: AbortSignal;
+  /** Called after each page of a list, with the number of objects that are left. */
+  readonly onPage?: (remaining: number) => void;
+  /** Called after each object. */
+  readonly onObject?: () => void;
+}
+
 /** @throws ClusterFault */
 export async function metricsOf(client: ApiClient): Promise<Sample[]> {
   const text = await client.get("/metrics", "text/plain");
@@ -28,85 +42,79 @@ export async function metricsOf(client: ApiClient): Promise<Sample[]> {
 
 /**
  * Reads every object of these resources once.
- * @param resources "secrets", "deployments.apps"; no wildcards
- * @param names the names of the kms providers
  * @throws ClusterFault an object cannot be read, or a load balancer sent the requests to different API servers
  */
-export async function countObjects(
-  client: ApiClient,
-  resources: readonly string[],
-  names: readonly string[],
-): Promise<Count> {
+export async function countObjects(client: ApiClient, options: CountOptions): Promise<Count> {
   const before = await metricsOf(client);
   let objects = 0;
-  for (const resource of resources) objects += await readAll(client, await pathOf(client, resource));
+  for (const resource of options.resources) objects += await readAll(client, resource, options);
   const after = await metricsOf(client);
   if (serverIds(before).join() !== serverIds(after).join())
     throw new ClusterFault(
       "two API servers answered, and each has its own counters",
       "Give the address of one API server, not of a load balancer.",
     );
-  const counted = new Map(readsOf(before, names).map(({ hash, count }) => [hash, count]));
-  const reads = readsOf(after, names).map(({ hash, count }) => ({
+  return { objects, reads: readsBetween(before, after, options.names) };
+}
+
+/** The reads, or the writes, under each key between two pages of metrics of one API server. */
+export function readsBetween(
+  before: readonly Sample[],
+  after: readonly Sample[],
+  names: readonly string[] | undefined,
+  direction: "from_storage" | "to_storage" = "from_storage",
+): KeyReads[] {
+  const counted = new Map(readsOf(before, names, direction).map(({ hash, count }) => [hash, count]));
+  const reads = readsOf(after, names, direction).map(({ hash, count }) => ({
     hash,
     count: count - (counted.get(hash) ?? 0),
   }));
-  return { objects, reads: reads.filter(({ count }) => count > 0) };
+  return reads.filter(({ count }) => count > 0);
 }
 
-/** @returns the path of a resource: of the core group, or of the preferred version of its group */
-async function pathOf(
+async function readAll(
   client: ApiClient,
   resource: string,
-): Promise<{ readonly root: string; readonly name: string }> {
-  const dot = resource.indexOf(".");
-  if (dot < 0) return { root: "/api/v1", name: resource };
-  const group = resource.slice(dot + 1);
-  const answer: unknown = JSON.parse((await client.get(`/apis/${encodeURIComponent(group)}`)) ?? "null");
-  const version =
-    isMapping(answer) && isMapping(answer.preferredVersion) ? answer.preferredVersion.version : undefined;
-  if (typeof version !== "string")
-    throw new ClusterFault(
-      `${client.server} has no group ${group}`,
-      "Correct the resource in the encryption config.",
-    );
-  return {
-    root: `/apis/${encodeURIComponent(group)}/${encodeURIComponent(version)}`,
-    name: resource.slice(0, dot),
-  };
-}
-
-async function readAll(client: ApiClient, { root, name }: { root: string; name: string }): Promise<number> {
+  { signal = new AbortController().signal, onPage, onObject }: CountOptions,
+): Promise<number> {
+  const retry = new RetryPolicy(signal);
   let read = 0;
-  let token = "";
-  do {
-    const page = await client.get(
-      `${root}/${name}?limit=${PAGE}${token === "" ? "" : `&continue=${encodeURIComponent(token)}`}`,
-      METADATA_LIST,
-    );
-    const { items, next } = pageOf(page, `${root}/${name}`);
-    for (const { namespace, name: object } of items) {
-      const scope = namespace === "" ? "" : `/namespaces/${encodeURIComponent(namespace)}`;
-      // an object that was removed in the meantime is not counted
-      if ((await client.get(`${root}${scope}/${name}/${encodeURIComponent(object)}`, METADATA)) !== undefined)
-        read++;
+  try {
+    for await (const page of pages({ client, resource, pageSize: PAGE, retry, signal })) {
+      onPage?.(page.items.length + page.remaining);
+      read += await readPage(client, page, retry, signal, onObject);
     }
-    token = next;
-  } while (token !== "");
+  } catch (error) {
+    throw error instanceof ApiError ? refusal(client.server, error) : error;
+  }
   return read;
 }
 
-function pageOf(text: string | undefined, path: string) {
-  const page: unknown = JSON.parse(text ?? "null");
-  if (!isMapping(page) || !Array.isArray(page.items))
-    throw new ClusterFault(
-      `${path} does not return a list`,
-      "Correct the resource in the encryption config.",
-    );
-  const items = page.items.map((item: unknown) => {
-    const metadata = isMapping(item) && isMapping(item.metadata) ? item.metadata : {};
-    return { namespace: String(metadata.namespace ?? ""), name: String(metadata.name ?? "") };
-  });
-  const metadata = isMapping(page.metadata) ? page.metadata : {};
-  return { items, next: String(metadata.continue ?? "") };
+/** @returns the number of objects that still exist */
+async function readPage(
+  client: ApiClient,
+  { base, resource, items }: Page,
+  retry: RetryPolicy,
+  signal: AbortSignal,
+  onObject: CountOptions["onObject"],
+): Promise<number> {
+  let read = 0;
+  for (const { name, namespace } of items) {
+    signal.throwIfAborted();
+    const path = objectPath(base, resource, name, namespace);
+    const found = await retry.run(() => exists(client, path, signal));
+    if (found) read += 1;
+    onObject?.();
+  }
+  return read;
+}
+
+async function exists(client: ApiClient, path: string, signal: AbortSignal): Promise<boolean> {
+  try {
+    await client.json("GET", path, { accept: METADATA, signal });
+    return true;
+  } catch (error) {
+    if (error instanceof ApiError && error.code === 404) return false;
+    throw error;
+  }
 }

@@ -34,9 +34,17 @@ export function keyName(hash: string, { active, names }: KnownKeys): string {
   return `${use}${name === undefined ? "" : ` ${name}`} (${hash.slice(0, 23)}…)`;
 }
 
-/** The reads of each key_id. @param names the names of the kms providers */
-export function readsOf(samples: readonly Sample[], names: readonly string[]): KeyReads[] {
-  return usesOf(samples, names, "total", "from_storage").map(({ labels, value }) => ({
+/**
+ * The reads of each key_id since the start of the API server.
+ * @param names the names of the kms providers; undefined: all
+ * @param direction to_storage for writes
+ */
+export function readsOf(
+  samples: readonly Sample[],
+  names: readonly string[] | undefined,
+  direction: "from_storage" | "to_storage" = "from_storage",
+): KeyReads[] {
+  return usesOf(samples, names, "total", direction).map(({ labels, value }) => ({
     hash: labels.key_id_hash ?? "",
     count: value,
   }));
@@ -61,7 +69,7 @@ export function usageFindings(
   return [
     configInForce(subject, samples, fileHash),
     reloads(subject, samples),
-    ...statusOf(subject, samples, names, keys),
+    ...statusFindings(subject, samples, names, keys),
     ...["to_storage", "from_storage"].flatMap((direction) =>
       lastUse(subject, samples, names, direction, keys),
     ),
@@ -111,11 +119,11 @@ function reloads(subject: string, samples: readonly Sample[]): Finding {
   };
 }
 
-/** The key_id that the API server last got from Status. */
-function statusOf(
+/** Compares the key_id that the API server last got from Status, with which it writes, with the active key. */
+export function statusFindings(
   subject: string,
   samples: readonly Sample[],
-  names: readonly string[],
+  names: readonly string[] | undefined,
   keys: KnownKeys,
 ): Finding[] {
   const last = latest(usesOf(samples, names, "status_last_timestamp_seconds"));
@@ -124,7 +132,7 @@ function statusOf(
       {
         subject,
         ok: false,
-        detail: `has had no key_id from Status of ${names.join(", ")} since its start`,
+        detail: `has had no key_id from Status of ${names?.join(", ") ?? "a kms provider"} since its start`,
         hint: "Its log has the reason why it does not reach the socket; /readyz?verbose has the check kms-providers.",
       },
     ];
@@ -191,14 +199,14 @@ function olderReads(
 
 function usesOf(
   samples: readonly Sample[],
-  names: readonly string[],
+  names: readonly string[] | undefined,
   metric: string,
   direction?: string,
 ): Sample[] {
   return samples.filter(
     ({ name, labels }) =>
       name === `${KEYS}${metric}` &&
-      names.includes(labels.provider_name ?? "") &&
+      (names === undefined || names.includes(labels.provider_name ?? "")) &&
       labels.transformation_type === direction,
   );
 }

@@ -32,9 +32,10 @@ const REFUSED_CLUSTER = ["insecure-skip-tls-verify", "proxy-url"];
 
 /**
  * @param path of the file; relative paths in it are resolved against its folder
+ * @param server the address of another API server of the cluster, "https://10.0.0.2:6443"; by default that of the file
  * @throws ClusterFault it names the place and does not quote the file
  */
-export function readKubeconfig(path: string): ClusterAccess {
+export function readKubeconfig(path: string, server?: string): ClusterAccess {
   const root = parsed(path);
   const context = named(root.contexts, root["current-context"], "context", path);
   const cluster = named(root.clusters, context.cluster, "cluster", path);
@@ -43,7 +44,8 @@ export function readKubeconfig(path: string): ClusterAccess {
   refuse(user, REFUSED_USER, path);
   const fileOr = (mapping: Mapping, key: string) => content(mapping, key, dirname(resolve(path)), path);
   const access = {
-    server: serverOf(cluster.server, path),
+    server:
+      server === undefined ? serverOf(cluster.server, `the server in ${path}`) : serverOf(server, server),
     ca: fileOr(cluster, "certificate-authority")?.text(),
     serverName: text(cluster["tls-server-name"]),
     certificate: fileOr(user, "client-certificate")?.text(),
@@ -95,15 +97,12 @@ function refuse(mapping: Mapping, keys: readonly string[], path: string): void {
   );
 }
 
-function serverOf(server: unknown, path: string): string {
+function serverOf(server: unknown, place: string): string {
   if (typeof server === "string" && URL.canParse(server)) {
     const { protocol, origin, pathname, search } = new URL(server);
     if (protocol === "https:" && pathname === "/" && search === "") return origin;
   }
-  throw new ClusterFault(
-    `the server in ${path} is not https://host:port`,
-    "Give the address of one API server.",
-  );
+  throw new ClusterFault(`${place} is not https://host:port`, "Give the address of one API server.");
 }
 
 /** The content of `key`-data (base64), or of the file that `key` names. */

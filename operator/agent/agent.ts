@@ -1,6 +1,8 @@
 /** The agent of one node: reads the state of kleidi and the metrics of the API server, and writes the KleidiNode. It changes nothing on the node. */
+
+import { ApiError } from "../../host/migration/api.ts";
 import type { KleidiNodeStatus } from "../api/kleidi-node.ts";
-import { APPLY_PATCH, ApiError, type Client } from "../cluster/client.ts";
+import { APPLY_PATCH, type Client } from "../cluster/client.ts";
 import { API_VERSION, applyStatus, pathOf } from "../cluster/resources.ts";
 import { apiServerPart } from "./api-server-metrics.ts";
 import { type AdminAddress, hostPart } from "./host-state.ts";

@@ -2,8 +2,9 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { sampleOf } from "../../host/cluster/samples.ts";
+import { ApiError } from "../../host/migration/api.ts";
 import type { HeldKey, KleidiNodeStatus } from "../api/kleidi-node.ts";
-import { ApiError, type Client } from "../cluster/client.ts";
+import type { Client } from "../cluster/client.ts";
 import { NodeAgent } from "./agent.ts";
 import { EncryptionMetrics } from "./api-server-metrics.ts";
 import { parseState } from "./host-state.ts";

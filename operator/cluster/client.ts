@@ -2,6 +2,13 @@
 import { readFileSync } from "node:fs";
 import type { IncomingMessage } from "node:http";
 import { Agent, request } from "node:https";
+import {
+  ApiError,
+  type ApiRequests,
+  actionOf,
+  errorOf,
+  type RequestOptions,
+} from "../../host/migration/api.ts";
 
 export interface Target {
   /** https://HOST:PORT */
@@ -14,44 +21,12 @@ export interface Target {
   readonly serverName?: string | undefined;
 }
 
-export interface RequestOptions {
-  readonly body?: unknown;
-  readonly type?: string;
-  readonly accept?: string;
-  readonly signal?: AbortSignal;
-}
-
 const TIMEOUT_MS = 30_000;
 const MAX_BYTES = 64 << 20;
 const MAX_LINE = 64 << 10;
-const MAX_MESSAGE = 500;
-export const MERGE_PATCH = "application/merge-patch+json";
 export const APPLY_PATCH = "application/apply-patch+yaml";
 
-/** A failed request: an error status of the API server, or no answer (code 0). */
-export class ApiError extends Error {
-  readonly code: number;
-  /** The API server's message, or the failure of the connection. */
-  readonly reason: string;
-  readonly retryAfterMs: number;
-  /** With 410: the token to continue the list with. */
-  readonly continueAt: string | undefined;
-
-  constructor(
-    action: string,
-    code: number,
-    reason: string,
-    { retryAfterMs = 0, continueAt }: { retryAfterMs?: number; continueAt?: string | undefined } = {},
-  ) {
-    super(`Cannot ${action}: ${code === 0 ? reason : `${code} ${reason}`}`);
-    this.code = code;
-    this.reason = reason;
-    this.retryAfterMs = retryAfterMs;
-    this.continueAt = continueAt;
-  }
-}
-
-export class Client {
+export class Client implements ApiRequests {
   readonly #target: Target;
   readonly #agent: Agent;
   /** Number of requests sent so far. */
@@ -72,15 +47,13 @@ export class Client {
    * @throws ApiError
    */
   async json<T>(method: string, path: string, options: RequestOptions = {}): Promise<T> {
-    const action = `${method.toLowerCase()} ${path.replace(/\?.*$/, "")}`;
+    const action = actionOf(method, path);
     const chunks: Buffer[] = [];
     const answer = await this.#send(action, method, path, options, (chunk) => chunks.push(chunk));
     const text = Buffer.concat(chunks).toString("utf8");
     const { statusCode: code = 0 } = answer;
     if (code >= 200 && code < 300) return JSON.parse(text) as T;
-    const seconds = Number(answer.headers["retry-after"] ?? 0);
-    const retryAfterMs = Number.isFinite(seconds) ? seconds * 1000 : 0;
-    throw new ApiError(action, code, reasonIn(text), { retryAfterMs, continueAt: continueIn(text) });
+    throw errorOf(action, code, text, answer.headers["retry-after"]);
   }
 
   /**
@@ -153,23 +126,6 @@ export class Client {
       outgoing.on("error", failed);
       outgoing.end(payload);
     });
-  }
-}
-
-/** The message of a Status of the API server, cut. */
-function reasonIn(text: string): string {
-  return String(statusIn(text).message ?? text).slice(0, MAX_MESSAGE);
-}
-
-function continueIn(text: string): string | undefined {
-  return statusIn(text).metadata?.continue;
-}
-
-function statusIn(text: string): { message?: unknown; metadata?: { continue?: string } } {
-  try {
-    return JSON.parse(text) ?? {};
-  } catch {
-    return {};
   }
 }
 

@@ -1,7 +1,8 @@
 /** One replica holds the Lease. The API server is a Lease in memory that refuses a stale resourceVersion, as the real one does. */
 import assert from "node:assert/strict";
 import { describe, mock, test } from "node:test";
-import { ApiError, type Client, type RequestOptions } from "./client.ts";
+import { ApiError, type RequestOptions } from "../../host/migration/api.ts";
+import type { Client } from "./client.ts";
 import { LeaseHolder } from "./lease.ts";
 
 const SECONDS = 15;

@@ -1,5 +1,6 @@
 /** Leader election by a Lease (coordination.k8s.io/v1): one replica works, the others are on standby. */
-import { ApiError, type Client } from "./client.ts";
+import { ApiError } from "../../host/migration/api.ts";
+import type { Client } from "./client.ts";
 
 export interface LeaseOptions {
   readonly namespace: string;

@@ -3,11 +3,12 @@
  * takes over derives the rest.
  */
 
+import { ApiError } from "../../host/migration/api.ts";
 import { decide } from "../../host/rotation/decide.ts";
 import { type Decision, phaseOf } from "../../host/rotation/decision.ts";
 import { countersOf } from "../../host/rotation/migrate.ts";
 import type { Observation } from "../../host/rotation/observed.ts";
-import { ApiError, type Client } from "../cluster/client.ts";
+import type { Client } from "../cluster/client.ts";
 import { type EventNote, writeEvent } from "../cluster/events.ts";
 import {
   applyStatus,

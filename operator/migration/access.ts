@@ -1,6 +1,7 @@
 /** The rights of the migration: its own service account, whose token is requested only while objects are rewritten. */
-import { ApiError, type Client } from "../cluster/client.ts";
-import { parseResource } from "./resource.ts";
+import { ApiError } from "../../host/migration/api.ts";
+import { parseResource } from "../../host/migration/resource.ts";
+import type { Client } from "../cluster/client.ts";
 
 const LIFETIME_SECONDS = 600;
 const RENEW_MS = (LIFETIME_SECONDS * 1000) / 2;

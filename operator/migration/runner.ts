@@ -1,9 +1,11 @@
 /** Runs one pass at a time, concurrently with the loop of the controller. */
+
+import { ApiError } from "../../host/migration/api.ts";
+import { patchPass } from "../../host/migration/patch-pass.ts";
 import type { EncryptionPolicySpec } from "../api/encryption-policy.ts";
 import type { Pass } from "../api/key-rotation.ts";
-import { ApiError, type Client } from "../cluster/client.ts";
-import { patchPass } from "./patch-pass.ts";
-import { Tally } from "./tally.ts";
+import type { Client } from "../cluster/client.ts";
+import { TimedTally } from "./timed-tally.ts";
 import { versionMigrationPass } from "./version-migration.ts";
 
 export interface PassOrder {
@@ -15,7 +17,7 @@ export interface PassOrder {
 
 interface Running {
   readonly id: string;
-  readonly tally: Tally;
+  readonly tally: TimedTally;
   readonly abort: AbortController;
   readonly ended: Promise<void>;
 }
@@ -55,7 +57,7 @@ export class PassRunner {
   }
 
   #start(id: string, order: PassOrder): Running {
-    const tally = new Tally();
+    const tally = new TimedTally();
     const abort = new AbortController();
     const ended = this.#run(order, abort.signal, tally).then(
       () => tally.end(),
@@ -72,7 +74,7 @@ export class PassRunner {
   async #run(
     { rotation, resource, kind, migration }: PassOrder,
     signal: AbortSignal,
-    tally: Tally,
+    tally: TimedTally,
   ): Promise<void> {
     const { by, workers, pageSize } = migration;
     const client = this.#client;

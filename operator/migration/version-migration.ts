@@ -1,9 +1,10 @@
 /** Runs a pass by Kubernetes' own controller: creates a StorageVersionMigration (storagemigration.k8s.io/v1beta1) and polls it until it ends. */
 import { setTimeout as sleep } from "node:timers/promises";
-import { ApiError, type Client } from "../cluster/client.ts";
-import { parseResource } from "./resource.ts";
-import { RetryPolicy } from "./retry-policy.ts";
-import type { Tally } from "./tally.ts";
+import { ApiError } from "../../host/migration/api.ts";
+import { parseResource } from "../../host/migration/resource.ts";
+import { RetryPolicy } from "../../host/migration/retry-policy.ts";
+import type { Tally } from "../../host/migration/tally.ts";
+import type { Client } from "../cluster/client.ts";
 
 interface VersionMigration {
   readonly status?: {

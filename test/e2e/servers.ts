@@ -33,6 +33,26 @@ export class EtcdClient {
     const { kvs = [] } = (await response.json()) as { kvs?: { value: string }[] };
     return kvs.map(({ value }) => Buffer.from(value, "base64"));
   }
+
+  async put(key: string, value: Uint8Array): Promise<void> {
+    await this.#ask("put", { key, value });
+  }
+
+  async delete(key: string): Promise<void> {
+    await this.#ask("deleterange", { key });
+  }
+
+  async #ask(verb: string, body: Record<string, string | Uint8Array>): Promise<void> {
+    const encoded = Object.entries(body).map(([name, value]) => [
+      name,
+      Buffer.from(value as string).toString("base64"),
+    ]);
+    const response = await fetch(`${this.url}/v3/kv/${verb}`, {
+      method: "POST",
+      body: JSON.stringify(Object.fromEntries(encoded)),
+    });
+    if (!response.ok) throw new Error(`${verb} gave ${response.status}: ${await response.text()}`);
+  }
 }
 
 export class Etcd extends EtcdClient {

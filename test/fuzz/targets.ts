@@ -4,6 +4,7 @@ import { audit } from "./audit.ts";
 import { child } from "./child.ts";
 import { codec } from "./codec.ts";
 import { config } from "./config.ts";
+import { etcd } from "./etcd.ts";
 import { forgery } from "./forgery.ts";
 import { gate } from "./gate.ts";
 import { login } from "./login.ts";
@@ -29,4 +30,5 @@ export const TARGETS: readonly Target[] = [
   login,
   audit,
   forgery,
+  etcd,
 ];

@@ -24,6 +24,7 @@ const recovery = new Page("recovery.md");
 const rotation = new Page("operate/rotate.md");
 const HISTORY = "etc/kleidi/kleidi.history.jsonl";
 const DAY = 86_400_000;
+const rewrite = new Page("operate/rewrite.md");
 
 describe("a control plane without a distribution", () => {
   const machine = new WalkedControlPlane();
@@ -157,6 +158,15 @@ describe("a control plane without a distribution", () => {
     test("etcd is restored from a snapshot: not ready without the retired key, then with it", () => {
       machine.remember("after-rotation");
       machine.assertReadable();
+      const [scanned = ""] = machine.walk(
+        recovery,
+        "The night after a restore: the keys that a snapshot needs",
+      );
+      assert.match(scanned, /^ok {3}etcd: .* and its SHA-256 is right$/m);
+      assert.match(
+        scanned,
+        /^FAIL secrets: \d+ objects under kms v2 kleidi, key_id k1\.\S+ .* which no configured key can read: /m,
+      );
       const blocks = recovery.blocks("etcd is restored from a snapshot");
       const restore = blocks.find((each) => each.includes("etcdutl")) ?? "";
       machine.walkBlock(restore.replace(/\nuntil .*$/, ""));
@@ -183,6 +193,15 @@ describe("a control plane without a distribution", () => {
         /key kek-2027-2: decrypt, .*; ready in the running host; .*; next: /,
       );
       machine.assertReadable();
+    });
+
+    test("operate/rewrite.md: nothing is left to rewrite after the restore", () => {
+      const [counted = ""] = machine.walk(rewrite, "Count");
+      const [migrated = ""] = machine.walk(rewrite, "Rewrite");
+      const [scanned = ""] = machine.walk(rewrite, "Look into etcd");
+      for (const text of [counted, migrated]) assert.match(text, /no object is left under an older key/);
+      assert.match(migrated, /^ok {3}etcd: all \d+ objects of secrets in .* are under the active key$/m);
+      assert.match(scanned, /^ok {3}secrets: \d+ objects under kms v2 kleidi, the active key kek-2027, /m);
     });
 
     test("One damaged Secret keeps the API server from ready", () => {

@@ -1,6 +1,6 @@
 /** Retries a request if the API server is busy, restarts or does not answer. */
 import { setTimeout as sleep } from "node:timers/promises";
-import { ApiError } from "../cluster/client.ts";
+import { ApiError } from "./api.ts";
 
 /** Ten attempts in about 30 s, in which an API server can restart. */
 const DELAYS_MS: readonly number[] = [250, 500, 1000, 2000, 2000, 4000, 4000, 8000, 8000];

@@ -1,8 +1,8 @@
 /** A pass while other clients change the list and its objects. The API server is a store in memory. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { ApiError, type Client, type RequestOptions } from "../cluster/client.ts";
-import { patchPass } from "./patch-pass.ts";
+import { ApiError, type ApiRequests, type RequestOptions } from "./api.ts";
+import { type PassOptions, patchPass } from "./patch-pass.ts";
 import { Tally } from "./tally.ts";
 
 interface Stored {
@@ -26,21 +26,28 @@ class Store {
       this.objects.set(`s-${at}`, { uid: `uid-${at}`, version: at, stale: true });
   }
 
-  async pass(resource = "secrets"): Promise<Tally> {
+  /** Orders the objects by name, as etcd does. */
+  sort(): void {
+    const sorted = [...this.objects].toSorted(([a], [b]) => (a < b ? -1 : 1));
+    this.objects.clear();
+    for (const [name, stored] of sorted) this.objects.set(name, stored);
+  }
+
+  async pass(resource = "secrets", options: Partial<PassOptions> = {}): Promise<Tally> {
     const tally = new Tally();
     const { signal } = new AbortController();
     await patchPass(
-      { client: this as unknown as Client, resource, workers: 4, pageSize: PAGE, signal },
+      { client: this as ApiRequests, resource, workers: 4, pageSize: PAGE, signal, ...options },
       tally,
     );
     return tally;
   }
 
-  async json(method: string, path: string, { body }: RequestOptions = {}): Promise<unknown> {
+  async json<T>(method: string, path: string, { body }: RequestOptions = {}): Promise<T> {
     const url = new URL(path, "https://h");
     const name = url.pathname.split("/").at(-1) ?? "";
     this.before(method, name);
-    if (method === "GET") return this.#list(Number(url.searchParams.get("continue") ?? 0));
+    if (method === "GET") return this.#list(Number(url.searchParams.get("continue") ?? 0)) as T;
     const { metadata } = body as { metadata: { uid?: string; resourceVersion?: string } };
     const stored = this.objects.get(name);
     if (stored === undefined) throw new ApiError("patch", 404, "not found");
@@ -51,7 +58,7 @@ class Store {
     )
       throw new ApiError("patch", 409, "changed");
     if (stored.stale) Object.assign(stored, { stale: false, version: ++this.version });
-    return { metadata: { resourceVersion: `${stored.version}` } };
+    return { metadata: { resourceVersion: `${stored.version}` } } as T;
   }
 
   #list(from: number) {
@@ -74,6 +81,34 @@ describe("patchPass", () => {
     assert.deepEqual([second.objects, second.changed], [COUNT, 0]);
   });
 
+  test("continues after a position of an earlier pass, and reports its own", async () => {
+    const store = new Store();
+    store.sort();
+    const positions: string[] = [];
+    const { objects } = await store.pass("secrets", {
+      after: "default/s-2",
+      onPosition: (position) => positions.push(position),
+    });
+    const skipped = [...store.objects].filter(([, { stale }]) => stale).map(([name]) => name);
+    assert.deepEqual(skipped, [
+      "s-0",
+      "s-1",
+      "s-10",
+      "s-11",
+      "s-12",
+      "s-13",
+      "s-14",
+      "s-15",
+      "s-16",
+      "s-17",
+      "s-18",
+      "s-19",
+      "s-2",
+    ]);
+    assert.equal(objects, COUNT - skipped.length);
+    assert.deepEqual(positions, ["default/s-4", "default/s-9"]);
+  });
+
   test("continues with the token of a 410, and restarts the list if there is none", async () => {
     for (const continueAt of ["10", undefined]) {
       const store = new Store();
@@ -89,7 +124,7 @@ describe("patchPass", () => {
         [...store.objects.values()].some(({ stale }) => stale),
         false,
       );
-      assert.equal(tally.pass().refused, 0);
+      assert.equal(tally.refused, 0);
     }
   });
 
@@ -98,7 +133,7 @@ describe("patchPass", () => {
     store.before = (method) => {
       if (method === "PATCH") store.objects.delete("s-24");
     };
-    const { refused } = (await store.pass()).pass();
+    const { refused } = await store.pass();
     assert.equal(refused, 0);
   });
 
@@ -110,7 +145,7 @@ describe("patchPass", () => {
       first = false;
       store.objects.set("s-3", { uid: "another", version: ++store.version, stale: true });
     };
-    const { refused, conflicts } = (await store.pass()).pass();
+    const { refused, conflicts } = await store.pass();
     assert.deepEqual([refused, conflicts, store.objects.get("s-3")?.stale], [0, 1, false]);
   });
 
@@ -119,7 +154,7 @@ describe("patchPass", () => {
     store.before = (_, name) => {
       if (name === "s-7") throw new ApiError("patch", 403, "not today");
     };
-    const { objects, refused, refusals } = (await store.pass()).pass();
+    const { objects, refused, refusals } = await store.pass();
     assert.deepEqual([objects, refused], [COUNT, 1]);
     assert.deepEqual(refusals, [{ object: "secrets default/s-7", code: 403, message: "not today" }]);
   });

@@ -1,7 +1,7 @@
 /** Retries while an API server restarts, and stops if it does not come back. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { ApiError } from "../cluster/client.ts";
+import { ApiError } from "./api.ts";
 import { RetryPolicy, retryDelay } from "./retry-policy.ts";
 
 const DELAYS = [0, 0, 0];
