@@ -476,7 +476,7 @@ test("reports of unusable versions change no Decrypt that works, and no other fa
   keyset.unusable.set("main", [UNUSABLE]);
   const input = { ciphertext: PLAINTEXT, keyId: OF_MAIN, annotations: FORMAT };
   assert.deepEqual(await service.decrypt(input), flip(PLAINTEXT));
-  main.failure = new KleidiError("backend-unreachable", "Cannot decrypt: offline");
+  main.failure = new KleidiError("credential-refused", "Cannot decrypt: the token has ended");
   assert.equal(await failureOf(() => service.decrypt(input)), main.failure);
 });
 

@@ -52,6 +52,8 @@ export class WalkedControlPlane extends ControlPlane {
   useProvider(name: string, grants: object): void {
     this.mustRun("kubectl delete secrets --all");
     this.forget();
+    // Another installation: the history of the former one would name its keys.
+    this.mustRun("find /etc/kleidi /var/lib/kleidi -name 'kleidi.history.*' -delete");
     const module = `/etc/kleidi/providers/${name}.wasm`;
     this.mustRun(`install -m 0444 /usr/lib/kleidi/providers/${name}.wasm ${module}`);
     const [sha256 = ""] = this.mustRun(`sha256sum ${module}`).split(" ");
