@@ -61,6 +61,7 @@ export class WalkedControlPlane extends ControlPlane {
       ...rest,
       state: { directory: "/var/lib/kleidi/state" },
       status: { interval: "1s" },
+      admin: { listen: "unix:/run/kleidi/admin.sock" },
       providers: { [name]: { module, sha256, grants } },
       keys: [{ name: "kek-2026", provider: name, use: "active" }],
     }));
