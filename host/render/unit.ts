@@ -29,7 +29,7 @@ export function unitText(input: RenderInput, { program, folders, socketUnit }: U
     "Type=exec",
     `ExecStart=${unitArgument(program)} serve --config ${unitArgument(config.file)}`,
     "# Takes an edited configuration, or refuses it and serves on: the log has the verdict.",
-    "ExecReload=/bin/kill -HUP $MAINPID",
+    'ExecReload=/bin/sh -c "kill -HUP $MAINPID"',
     "User=kleidi",
     "Group=kleidi",
     ...supplementary(input),

@@ -133,6 +133,8 @@ test("a host that is killed and started again, three times: the call that waits 
   assert.deepEqual(await client.ask("roundtrips 1"), served(1));
   for (let i = 0; i < 3; i++) {
     await Fixture.stop(host, "SIGKILL");
+    // The client has to notice the end of its connection: a call that it still sends on it is lost with it.
+    await sleep(500);
     const waiting = client.ask("roundtrips 10");
     await sleep(500);
     host = fixture.spawn();
