@@ -118,6 +118,16 @@ describe("the .deb", () => {
     await assertDecrypts();
   });
 
+  test("systemctl reload has the running service read its configuration again", async () => {
+    const pid = show("MainPID");
+    machine.mustRun("systemctl reload kleidi.service");
+    machine.mustRun(
+      "timeout 30 sh -c 'until journalctl --unit kleidi.service | grep --quiet \"the configuration was reloaded\"; do sleep 0.2; done'",
+    );
+    assert.equal(show("MainPID"), pid);
+    await assertDecrypts();
+  });
+
   test("an upgrade on a full disk fails, and the former version is complete and serves", async () => {
     resize(SIZES.one);
     const pid = show("MainPID");
