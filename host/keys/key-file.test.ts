@@ -202,7 +202,7 @@ describe("a history that was changed from outside is noticed", () => {
       assert.equal(historyOf(folder).fault, undefined);
     });
 
-  test("a mark that is missing or behind is no loss, and is written again", async (t) => {
+  test("a mark that is missing or behind does not count as a loss, and is written again", async (t) => {
     const [folder] = await prepared(t);
     const mark = join(folder, "keys", "kleidi.history.mark");
     const newest = readFileSync(mark, "utf8");
@@ -214,7 +214,7 @@ describe("a history that was changed from outside is noticed", () => {
     assert.equal(historyOf(folder).fault, undefined);
   });
 
-  test("a mark that is no mark is named", async (t) => {
+  test("a file in the place of a mark that cannot be read as one is named", async (t) => {
     const [folder] = await prepared(t);
     writeFileSync(join(folder, "keys", "kleidi.history.mark"), "x");
     assert.throws(() => historyOf(folder), { code: "history-invalid" });

@@ -1,6 +1,6 @@
 /**
  * The history of the keys: one JSON object on a line, each with the SHA-256 of itself and of the line before it. The checksum detects a
- * damaged file and a changed order. It is no protection against a writer of the file.
+ * damaged file and a changed order. It does not protect against somebody who can write the file.
  */
 import { createHash } from "node:crypto";
 

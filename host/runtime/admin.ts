@@ -72,7 +72,7 @@ export class AdminListener {
   }
 }
 
-/** A socket that others may open too, and an address, are read-only: the right to read metrics is no right to change a host. */
+/** A socket that others may open too, and an address, are read-only: the right to read metrics does not include the right to change a host. */
 function isOwnersOnly(admin: AdminConfig): boolean {
   return "socket" in admin && (admin.mode & 0o077) === 0;
 }
