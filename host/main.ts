@@ -1,4 +1,5 @@
 /** The table of commands. Each implementation is imported when it runs: most need little of the host and start twice as fast this way. */
+import { CONFIG, JSON_OBJECT } from "./cli/common-options.ts";
 import "./cli/require-node.ts";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -18,16 +19,6 @@ import { type Manifest, versionCommand, versionText } from "./cli/version.ts";
 
 const manifest: Manifest = JSON.parse(readFileSync(join(import.meta.dirname, "..", "package.json"), "utf8"));
 
-const CONFIG: Option = {
-  flags: "-c, --config <file>",
-  about: "the configuration",
-  default: "/etc/kleidi/kleidi.yaml",
-};
-const JSON_OBJECT: Option = {
-  flags: "--json",
-  about: "print one JSON object instead of text",
-  default: false,
-};
 const LIVE: Option = {
   flags: "--live",
   about: "also start the providers and run Status, Encrypt and Decrypt through the sandbox",

@@ -1,19 +1,11 @@
 /** The commands in the life of a key: rows of the table in host/main.ts. */
+
 import type { Command, Option } from "./command.ts";
+import { CONFIG, JSON_OBJECT } from "./common-options.ts";
 import type { LifeOptions } from "./key-life.ts";
 import type { RetireOptions } from "./key-retire.ts";
 import type { RotateOptions } from "./key-rotate.ts";
 
-const CONFIG: Option = {
-  flags: "-c, --config <file>",
-  about: "the configuration",
-  default: "/etc/kleidi/kleidi.yaml",
-};
-const JSON_OBJECT: Option = {
-  flags: "--json",
-  about: "print one JSON object instead of text",
-  default: false,
-};
 const DRY_RUN: Option = {
   flags: "--dry-run",
   about: "print the change of the configuration and what speaks against it; change nothing",

@@ -93,6 +93,30 @@ export function forcedLines(action: string, name: string, forced: readonly strin
   return forced.map((message) => `FORCED to ${action} "${name}", although ${message}`);
 }
 
+/**
+ * The outcome of --dry-run.
+ * @param action "promote", "retire"
+ * @param proof of a retirement
+ */
+export function dryRunOutcome(
+  action: string,
+  name: string,
+  diff: readonly string[],
+  objections: readonly Objection[],
+  proof?: string,
+): Outcome {
+  const refused = objections.map(({ message }) => message);
+  const proved = action === "retire" ? ` Proof: ${proof}.` : "";
+  const verdict =
+    refused.length === 0
+      ? [`"kleidi key ${action} ${name}" would be done.${proved}`]
+      : refused.map((each) => `Would be refused: ${each}`);
+  return {
+    lines: [...diff, ...verdict, "Nothing was changed (--dry-run)."],
+    fields: { changed: false, key: name, refused, proof, diff },
+  };
+}
+
 export function diffLines(file: string, before: string, after: string): string[] {
   return [`--- ${file}`, `+++ ${file}`, ...lineDiff(before, after)];
 }

@@ -7,6 +7,7 @@ import { WAITS_MS, waitAfterPromotion } from "../rotation/waits.ts";
 import {
   assertNoObjections,
   diffLines,
+  dryRunOutcome,
   forcedLines,
   type LifeOptions,
   type Outcome,
@@ -40,7 +41,7 @@ async function promote(file: KeyFile, name: string, options: LifeOptions): Promi
   file.check(text);
   const diff = diffLines(config.file, file.text, text);
   const objections = objectionsToPromote(situation, former.name, name);
-  if (options.dryRun) return dryRun(diff, name, objections);
+  if (options.dryRun) return dryRunOutcome("promote", name, diff, objections);
   const forced = assertNoObjections("promote", name, objections, options);
   file.replace(text, {
     event: "promote",
@@ -60,18 +61,6 @@ async function promote(file: KeyFile, name: string, options: LifeOptions): Promi
       forced,
       diff,
     },
-  };
-}
-
-function dryRun(diff: string[], name: string, objections: readonly { message: string }[]): Outcome {
-  const refused = objections.map(({ message }) => message);
-  const verdict =
-    refused.length === 0
-      ? [`"kleidi key promote ${name}" would be done.`]
-      : refused.map((each) => `Would be refused: ${each}`);
-  return {
-    lines: [...diff, ...verdict, "Nothing was changed (--dry-run)."],
-    fields: { changed: false, key: name, refused, diff },
   };
 }
 

@@ -10,6 +10,7 @@ import { type Home, homeOf, materialOf } from "./key-create.ts";
 import {
   assertNoObjections,
   diffLines,
+  dryRunOutcome,
   forcedLines,
   type LifeOptions,
   type Outcome,
@@ -54,7 +55,7 @@ async function retire(file: KeyFile, name: string, options: RetireOptions): Prom
   const waits = objectionsToRetire({ ...situation, past: file.past }, active, name);
   const { proof, faults } = await provenOf(situation, past, config, name, options);
   const objections = [...waits, ...faults];
-  if (options.dryRun) return dryRun(diff, name, objections, proof);
+  if (options.dryRun) return dryRunOutcome("retire", name, diff, objections, proof);
   const forced = assertNoObjections("retire", name, objections, options);
   file.replace(text, {
     event: "retire",
@@ -97,23 +98,6 @@ async function provenOf(
 function keyIdHash({ host }: Situation, name: string): { key_id_hash?: string } {
   const hash = host === undefined ? "" : hashOf(host, name);
   return hash.startsWith("sha256:") ? { key_id_hash: hash } : {};
-}
-
-function dryRun(
-  diff: string[],
-  name: string,
-  objections: readonly Objection[],
-  proof: string | undefined,
-): Outcome {
-  const refused = objections.map(({ message }) => message);
-  const verdict =
-    refused.length === 0
-      ? [`"kleidi key retire ${name}" would be done. Proof: ${proof}.`]
-      : refused.map((each) => `Would be refused: ${each}`);
-  return {
-    lines: [...diff, ...verdict, "Nothing was changed (--dry-run)."],
-    fields: { changed: false, key: name, refused, proof, diff },
-  };
 }
 
 /** Its record of creation stays: no other key gets its name. */

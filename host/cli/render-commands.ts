@@ -1,5 +1,7 @@
 /** The commands under "kleidi render": rows of the table in host/main.ts. */
+
 import type { Command, Option } from "./command.ts";
+import { CONFIG, JSON_OBJECT } from "./common-options.ts";
 import type {
   DistributionOptions,
   EncryptionCommandOptions,
@@ -8,14 +10,14 @@ import type {
 } from "./render-forms.ts";
 
 const COMMON: readonly Option[] = [
-  { flags: "-c, --config <file>", about: "the configuration", default: "/etc/kleidi/kleidi.yaml" },
+  CONFIG,
   {
     flags: "--node-config <file>",
     about: "the path of the configuration on the node; relative paths in it are resolved against its folder",
     default: "/etc/kleidi/kleidi.yaml",
   },
   { flags: "-o, --out <folder>", about: "write the files under this folder instead of printing them" },
-  { flags: "--json", about: "print one JSON object instead of text", default: false },
+  JSON_OBJECT,
 ];
 const PROGRAM: Option = {
   flags: "--program <file>",
