@@ -49,7 +49,7 @@ const SERVERS = [
     what: "kube-apiserver's KMS v2 client",
     build: "test/kmsclient/build.sh",
   },
-  { tests: /openbao|vault/, what: "a real OpenBao", build: "test/openbao/build.sh" },
+  { tests: /openbao|vault|^test\/install\//, what: "a real OpenBao", build: "test/openbao/build.sh" },
 ] as const;
 type Server = (typeof SERVERS)[number];
 const running = new Set<ChildProcess>();
