@@ -471,6 +471,50 @@ test("an unknown key_id stays unknown with any other ciphertext", async (t) => {
   }
 });
 
+const OF_ANOTHER_HOST = "k1.".padEnd(46, "A");
+
+test("Decrypt of an unknown key_id waits for a look at the versions, and finds the version of another host", async (t) => {
+  const { service, prober, keyset } = await setUp(t);
+  const [key] = keyset.keys;
+  assert.ok(key !== undefined);
+  t.mock.method(prober, "lookForVersions", () =>
+    keyset.addVersions(key, { version: "1", olderVersions: ["2"] }),
+  );
+  const keyId = await deriveKeyId("old", "2");
+  assert.deepEqual(
+    await service.decrypt({ ciphertext: PLAINTEXT, keyId, annotations: FORMAT }),
+    flip(PLAINTEXT),
+  );
+});
+
+test("Decrypt gives up on a look that takes too long, and fails as without one", async (t) => {
+  const { service, prober } = await setUp(t);
+  const { promise: looked, resolve } = Promise.withResolvers<void>();
+  t.mock.method(prober, "lookForVersions", () => {
+    resolve();
+    return new Promise(() => {});
+  });
+  const failing = failureOf(() =>
+    service.decrypt({ ciphertext: PLAINTEXT, keyId: OF_ANOTHER_HOST, annotations: FORMAT }),
+  );
+  await looked;
+  t.mock.timers.tick(1_500);
+  assert.equal((await failing).code, "key-unknown");
+});
+
+test("no look is requested for a known key_id, for one that is not kleidi's, or for an unusable version", async (t) => {
+  const { service, prober, keyset } = await setUp(t);
+  const { mock } = t.mock.method(prober, "lookForVersions", () => undefined);
+  const decrypt = (keyId: string) => service.decrypt({ ciphertext: PLAINTEXT, keyId, annotations: FORMAT });
+  await decrypt(OF_MAIN);
+  await failureOf(() => decrypt("k1.x"));
+  await failureOf(() => decrypt(OF_ANOTHER_HOST));
+  assert.equal(mock.callCount(), 1);
+  keyset.unusable.set("main", [UNUSABLE]);
+  await failureOf(() => decrypt(OF_ANOTHER_HOST));
+  assert.equal(mock.callCount(), 1);
+});
+
 test("reports of unusable versions change no Decrypt that works, and no other failure", async (t) => {
   const { service, main, keyset } = await setUp(t);
   keyset.unusable.set("main", [UNUSABLE]);
