@@ -113,6 +113,12 @@ export const ERRORS = {
         remedy:
           'The cause in the log has the reason and the next step, as have the warnings of kleidi doctor. If the object is of a key that is not configured, add that key with "use: decrypt".',
       },
+      foreign: {
+        cause:
+          "The key is for the objects of another plugin, and its provider does not know the plugin's format.",
+        remedy:
+          'Use a provider that knows the format under "foreign" (docs/foreign-formats.md), and a build of its module that is as new as the host.',
+      },
       found: {
         cause: "The files of the key that is to be staged exist and cannot be used.",
         remedy: "Nothing was changed. Correct what is named above, or give another name with --as.",
@@ -631,6 +637,10 @@ export const ERRORS = {
       active: {
         cause: "The key is active, and a host needs an active key.",
         remedy: "Nothing was changed. Rotate to another key and promote that first.",
+      },
+      foreign: {
+        cause: "The key is for the objects of another plugin, and can only decrypt them.",
+        remedy: "Nothing was changed. Name a key of kleidí: kleidi key list.",
       },
       owner: {
         cause: "The configuration belongs to another user, and would not any more.",

@@ -1,7 +1,7 @@
 /** kleidi key retire: removes a key that no object needs from the configuration. Its files stay, unless they are asked for. */
 import { unlinkSync } from "node:fs";
 import { dirname } from "node:path";
-import type { Config } from "../config/config.ts";
+import type { Config, KeyConfig } from "../config/config.ts";
 import { retireKey } from "../keys/edits.ts";
 import { type KeyFile, withKeyFile } from "../keys/key-file.ts";
 import { hashOf, needsProof, type Objection, objectionsToRetire, type Situation } from "../keys/life.ts";
@@ -53,7 +53,7 @@ async function retire(file: KeyFile, name: string, options: RetireOptions): Prom
   file.check(text);
   const diff = diffLines(config.file, file.text, text);
   const waits = objectionsToRetire({ ...situation, past: file.past }, active, name);
-  const { proof, faults } = await provenOf(situation, past, config, name, options);
+  const { proof, faults } = await provenOf(situation, past, config, key, options);
   const objections = [...waits, ...faults];
   if (options.dryRun) return dryRunOutcome("retire", name, diff, objections, proof);
   const forced = assertNoObjections("retire", name, objections, options);
@@ -86,10 +86,10 @@ async function provenOf(
   { host }: Situation,
   past: KeyFile["past"],
   config: Config,
-  name: string,
+  { name, foreign }: KeyConfig,
   options: ProofOptions,
 ): Promise<{ proof?: string; faults: readonly Objection[] }> {
-  if (!needsProof(past, name)) return { proof: "it was never active", faults: [] };
+  if (foreign === undefined && !needsProof(past, name)) return { proof: "it was never active", faults: [] };
   const hashes = host?.keys.find((key) => key.name === name)?.hashes ?? [];
   const { proof, faults } = await proofOf(config, hashes, options);
   return { ...(proof === undefined ? {} : { proof }), faults: faults.map((message) => ({ message })) };

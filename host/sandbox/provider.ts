@@ -34,6 +34,8 @@ export interface ProvisionInput {
 
 /** By key name: the settings from the configuration, by which the provider finds the key in its KMS. */
 export type Settings = ReadonlyMap<string, Readonly<Record<string, string>>>;
+/** By key name: the format of another plugin whose objects the key decrypts. */
+export type ForeignFormats = ReadonlyMap<string, string>;
 
 interface Setting {
   readonly name: string;
@@ -44,15 +46,26 @@ export class SandboxedProvider implements Provider {
   readonly name: string;
   readonly #supervisor: Supervisor;
   readonly #settings: ReadonlyMap<string, Setting[]>;
+  readonly #foreign: ForeignFormats;
 
-  constructor(name: string, supervisor: Supervisor, settings: Settings = new Map()) {
+  constructor(
+    name: string,
+    supervisor: Supervisor,
+    settings: Settings = new Map(),
+    foreign: ForeignFormats = new Map(),
+  ) {
     this.name = name;
     this.#supervisor = supervisor;
+    this.#foreign = foreign;
     this.#settings = new Map([...settings].map(([key, values]) => [key, sorted(values)]));
   }
 
   async status(key: string): Promise<KeyVersions> {
-    const message = create(StatusRequestSchema, { key, settings: this.#settingsOf(key) });
+    const message = create(StatusRequestSchema, {
+      key,
+      settings: this.#settingsOf(key),
+      foreignFormat: this.#foreign.get(key) ?? "",
+    });
     return await this.#call("status", toBinary(StatusRequestSchema, message), StatusReplySchema);
   }
 
@@ -62,8 +75,12 @@ export class SandboxedProvider implements Provider {
   }
 
   async decrypt({ annotations, ...request }: DecryptRequest): Promise<Uint8Array> {
-    const settings = this.#settingsOf(request.key);
-    const message = create(DecryptRequestSchema, { ...request, annotations: [...annotations], settings });
+    const message = create(DecryptRequestSchema, {
+      ...request,
+      annotations: [...annotations],
+      settings: this.#settingsOf(request.key),
+      foreignFormat: this.#foreign.get(request.key) ?? "",
+    });
     const reply = await this.#call("decrypt", toBinary(DecryptRequestSchema, message), DecryptReplySchema);
     return reply.plaintext;
   }
