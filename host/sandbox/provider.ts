@@ -24,6 +24,17 @@ const FAILURES: Record<number, { fault: FaultName; reason: string }> = {
   3: { fault: "backend-unreachable/answer", reason: "its KMS does not answer" },
   4: { fault: "credential-refused/policy", reason: "its KMS refused the credential" },
 };
+/** By the step that failed. A guest that calls a refused login unreachable does not change its remedy. */
+const UNREACHABLE: Readonly<Record<FailedStep, FaultName>> = {
+  file: "backend-unreachable/file",
+  name: "backend-unreachable/name",
+  connection: "backend-unreachable/connection",
+  tls: "backend-unreachable/tls",
+  time: "backend-unreachable/time",
+  answer: "backend-unreachable/answer",
+  login: "credential-refused/login",
+  tpm: "backend-unreachable/tpm",
+};
 const INTERNAL_FAILURE = { fault: "provider-fault/failed", reason: "it failed internally" } as const;
 
 export interface ProvisionInput {
@@ -134,8 +145,7 @@ export class SandboxedProvider implements Provider {
 /** The guest says that its KMS failed. The host knows at which step: the guest's word does not choose the remedy. */
 function atStep(fault: FaultName, step: FailedStep | undefined): FaultName {
   if (fault === "credential-refused/policy" && step === "login") return "credential-refused/login";
-  if (fault !== "backend-unreachable/answer" || step === undefined || step === "login") return fault;
-  return `backend-unreachable/${step}`;
+  return fault === "backend-unreachable/answer" && step !== undefined ? UNREACHABLE[step] : fault;
 }
 
 /** Sorts settings by name (docs/ABI.md, section 4). */
