@@ -9,6 +9,7 @@ import { after, before, describe, test } from "node:test";
 import { status } from "@grpc/grpc-js";
 import { KmsClient } from "../../host/grpc/client.ts";
 import { type Fixture, localModule, sha256Of } from "../support/fixture.ts";
+import { startForeignPlugin } from "../support/foreign-plugin.ts";
 import { OpenBao } from "../support/openbao.ts";
 import { keyRules, Setup } from "../support/openbao-setup.ts";
 import { allowFor, vaultConfig, vaultNode } from "../support/vault-node.ts";
@@ -48,6 +49,7 @@ describe("the recorded objects of vault-kubernetes-kms", () => {
         keys: [
           { name: "kek", provider: "vault", use: "active", settings },
           { name: "old", provider: "vault", use: "decrypt", foreign: "vault-kubernetes-kms", settings },
+          { name: "go", provider: "vault", use: "decrypt", foreign: "kleidi-go-vault", settings },
         ],
       },
     };
@@ -110,6 +112,24 @@ describe("the recorded objects of vault-kubernetes-kms", () => {
     const foreign = bytes(recorded.objects[1]?.ciphertext ?? "");
     assert.equal(await decrypted(own.keyId, foreign, FORMAT), status.INVALID_ARGUMENT);
     assert.equal(await decrypted(own.keyId, foreign), status.INVALID_ARGUMENT);
+  });
+
+  test("what the Go kleidi stores with Vault decrypts, and not without its annotation", async () => {
+    const socket = join(fixture.folder, "plugin.sock");
+    const plugin = await startForeignPlugin(bao, recorded.key, socket, "kleidi-go-vault");
+    const other = new KmsClient(socket);
+    try {
+      const plaintext = Buffer.from(recorded.plaintext, "hex");
+      const { keyId, ciphertext, annotations } = await other.encrypt({ plaintext });
+      assert.match(keyId, /^kleidi-kms-plugin_2_\d{10}$/);
+      assert.equal(await decrypted(keyId, ciphertext, annotations), recorded.plaintext);
+      assert.equal(await decrypted(keyId, ciphertext), status.NOT_FOUND);
+      const another = keyId.replace(/_\d+$/, "_1");
+      assert.equal(await decrypted(another, ciphertext, annotations), status.NOT_FOUND);
+    } finally {
+      other.close();
+      await plugin.stop();
+    }
   });
 
   test("check --live and key list name the foreign key, and a step that would make it encrypt is refused", async () => {
