@@ -7,8 +7,9 @@ import { after, before, describe, test } from "node:test";
 import { parse } from "yaml";
 import { WAITS_MS } from "../../host/rotation/waits.ts";
 import { Fixture, kleidi } from "../support/fixture.ts";
-import { type ForeignPlugin, startForeignPlugin } from "../support/foreign-plugin.ts";
+import { startForeignPlugin } from "../support/foreign-plugin.ts";
 import { ageHistory } from "../support/history.ts";
+import type { KmsPlugin } from "../support/kms-plugin.ts";
 import { OpenBao } from "../support/openbao.ts";
 import { Setup } from "../support/openbao-setup.ts";
 import { Page } from "../support/page.ts";
@@ -16,7 +17,8 @@ import { vaultConfig } from "../support/vault-node.ts";
 import { ApiServer, Etcd } from "./servers.ts";
 
 const page = new Page("operate/from-vault-kubernetes-kms.md");
-const PROVIDER = "k8s:enc:kms:v2:kleidi:";
+const NAME = "vault-kubernetes-kms";
+const PROVIDER = `k8s:enc:kms:v2:${NAME}:`;
 
 interface Outcome {
   readonly code: number;
@@ -30,7 +32,7 @@ describe("from vault-kubernetes-kms to kleidí", () => {
   const secrets = new Map<string, string>();
   let bao: OpenBao;
   let setup: Setup;
-  let plugin: ForeignPlugin | undefined;
+  let plugin: KmsPlugin | undefined;
   let host: ChildProcess | undefined;
 
   before(async () => {
@@ -47,6 +49,15 @@ describe("from vault-kubernetes-kms to kleidí", () => {
       "transit/decrypt/kms": ["update"],
     });
     await configure();
+    // The entry of the plugin, whose name and socket stay.
+    const kms = { apiVersion: "v2", name: NAME, endpoint: `unix://${fixture.socket}` };
+    api.useEncryption(
+      JSON.stringify({
+        apiVersion: "apiserver.config.k8s.io/v1",
+        kind: "EncryptionConfiguration",
+        resources: [{ resources: ["secrets"], providers: [{ kms }, { identity: {} }] }],
+      }),
+    );
     symlinkSync(kleidi, join(fixture.folder, "kleidi"));
     await etcd.start();
   });
@@ -136,7 +147,7 @@ describe("from vault-kubernetes-kms to kleidí", () => {
     assert.equal(value?.subarray(0, PROVIDER.length).toString(), PROVIDER);
     assert.match(
       await scan(),
-      /secrets: 1 object under kms v2 kleidi, key_id 1 \(.*, as vault-kubernetes-kms writes it$/m,
+      /secrets: 1 object under kms v2 vault-kubernetes-kms, key_id 1 \(.*, as vault-kubernetes-kms writes it$/m,
     );
   });
 
@@ -158,7 +169,7 @@ describe("from vault-kubernetes-kms to kleidí", () => {
     await servePlugin();
     await assertReadable();
     await remember("two");
-    assert.match(await scan(), /secrets: 1 object under kms v2 kleidi, key_id 2 /);
+    assert.match(await scan(), /secrets: 1 object under kms v2 vault-kubernetes-kms, key_id 2 /);
   });
 
   test("to kleidí again: the objects of both versions are read, and new ones are its own", async () => {
@@ -167,8 +178,13 @@ describe("from vault-kubernetes-kms to kleidí", () => {
     await remember("three");
     await assertReadable();
     const output = await scan();
+    const doctor = `kleidi doctor --count --config ${fixture.config} --encryption-config ${api.encryptionConfig} --kubeconfig ${join(fixture.folder, "kubeconfig")}`;
+    assert.match((await run(doctor)).output, /1 were read under key old-transit/);
     for (const keyId of ["1", "2", "k1\\.\\S+"])
-      assert.match(output, new RegExp(`secrets: 1 object under kms v2 kleidi, key_id ${keyId} \\(`));
+      assert.match(
+        output,
+        new RegExp(`secrets: 1 object under kms v2 vault-kubernetes-kms, key_id ${keyId} \\(`),
+      );
   });
 
   test("the foreign key is not retired while an API server may write with it, nor while objects need it", async () => {
@@ -183,8 +199,8 @@ describe("from vault-kubernetes-kms to kleidí", () => {
     assert.equal(code, 0, output);
     assert.match(output, /all 3 objects of secrets in \S+ are under the active key/);
     const after = await scan();
-    assert.match(after, /secrets: 3 objects under kms v2 kleidi, key_id k1\./);
-    assert.doesNotMatch(after, /vault-kubernetes-kms/);
+    assert.match(after, /secrets: 3 objects under kms v2 vault-kubernetes-kms, key_id k1\./);
+    assert.doesNotMatch(after, /vault-kubernetes-kms writes it/);
     await assertReadable();
   });
 

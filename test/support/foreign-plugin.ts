@@ -5,36 +5,19 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { create } from "@bufbuild/protobuf";
-import {
-  Server,
-  ServerCredentials,
-  type ServerUnaryCall,
-  type sendUnaryData,
-  type UntypedHandleCall,
-} from "@grpc/grpc-js";
 import { KmsClient } from "../../host/grpc/client.ts";
-import { kmsMethods } from "../../host/grpc/methods.ts";
-import {
-  DecryptResponseSchema,
-  EncryptResponseSchema,
-  StatusResponseSchema,
-} from "../../proto/kms/v2/kms_pb.ts";
 import { until } from "../e2e/servers.ts";
+import { type KmsPlugin, serveKmsPlugin } from "./kms-plugin.ts";
 import type { OpenBao } from "./openbao.ts";
 
 type Format = "vault-kubernetes-kms" | "kleidi-go-vault";
-
-export interface ForeignPlugin {
-  stop(): Promise<void>;
-}
 
 export async function startForeignPlugin(
   bao: OpenBao,
   key: string,
   socket: string,
   format: Format = "vault-kubernetes-kms",
-): Promise<ForeignPlugin> {
+): Promise<KmsPlugin> {
   const real = format === "vault-kubernetes-kms" ? process.env.KLEIDI_TEST_PLUGIN : undefined;
   const plugin = real ? startReal(real, bao, key, socket) : await startStandIn(bao, key, socket, format);
   const client = new KmsClient(socket);
@@ -44,7 +27,7 @@ export async function startForeignPlugin(
   return plugin;
 }
 
-function startReal(program: string, bao: OpenBao, key: string, socket: string): ForeignPlugin {
+function startReal(program: string, bao: OpenBao, key: string, socket: string): KmsPlugin {
   const child: ChildProcess = spawn(
     program,
     [
@@ -67,55 +50,24 @@ function startReal(program: string, bao: OpenBao, key: string, socket: string): 
   };
 }
 
-async function startStandIn(
-  bao: OpenBao,
-  key: string,
-  socket: string,
-  format: Format,
-): Promise<ForeignPlugin> {
-  const annotations: Record<string, Uint8Array> =
-    format === "kleidi-go-vault" ? { "v2.kleidi.beezy.dev": Uint8Array.of(0x31) } : {};
-  const keyIdNow = async (): Promise<string> => {
-    const { data } = await bao.must("GET", `transit/keys/${key}`);
-    const { latest_version, keys } = data as { latest_version: number; keys: Record<string, number> };
-    const latest = String(latest_version);
-    const created = keys[latest];
-    return format === "kleidi-go-vault" ? `kleidi-kms-plugin_${latest}_${created}` : latest;
-  };
-  const server = new Server();
-  server.addService(kmsMethods, {
-    Status: unary(async () => {
-      return create(StatusResponseSchema, { version: "v2", healthz: "ok", keyId: await keyIdNow() });
-    }),
-    Encrypt: unary(async ({ plaintext }: { plaintext: Uint8Array }) => {
+async function startStandIn(bao: OpenBao, key: string, socket: string, format: Format): Promise<KmsPlugin> {
+  return await serveKmsPlugin(socket, {
+    annotations: format === "kleidi-go-vault" ? { "v2.kleidi.beezy.dev": Uint8Array.of(0x31) } : {},
+    async keyId() {
+      const { data } = await bao.must("GET", `transit/keys/${key}`);
+      const { latest_version, keys } = data as { latest_version: number; keys: Record<string, number> };
+      const latest = String(latest_version);
+      return format === "kleidi-go-vault" ? `kleidi-kms-plugin_${latest}_${keys[latest]}` : latest;
+    },
+    async encrypt(plaintext) {
       const body = { plaintext: Buffer.from(plaintext).toString("base64") };
       const { data } = await bao.must("POST", `transit/encrypt/${key}`, body);
-      const ciphertext = Buffer.from(String(data?.ciphertext));
-      return create(EncryptResponseSchema, { ciphertext, keyId: await keyIdNow(), annotations });
-    }),
-    Decrypt: unary(async ({ ciphertext }: { ciphertext: Uint8Array }) => {
+      return Buffer.from(String(data?.ciphertext));
+    },
+    async decrypt(ciphertext) {
       const body = { ciphertext: Buffer.from(ciphertext).toString() };
       const { data } = await bao.must("POST", `transit/decrypt/${key}`, body);
-      return create(DecryptResponseSchema, { plaintext: Buffer.from(String(data?.plaintext), "base64") });
-    }),
-  });
-  await new Promise<void>((resolve, reject) =>
-    server.bindAsync(`unix:${socket}`, ServerCredentials.createInsecure(), (error) =>
-      error === null ? resolve() : reject(error),
-    ),
-  );
-  return {
-    async stop() {
-      server.forceShutdown();
+      return Buffer.from(String(data?.plaintext), "base64");
     },
-  };
-}
-
-function unary<In, Out>(work: (request: In) => Promise<Out>): UntypedHandleCall {
-  return (({ request }: ServerUnaryCall<In, Out>, reply: sendUnaryData<Out>) => {
-    work(request).then(
-      (answer) => reply(null, answer),
-      (error: Error) => reply({ code: 2, details: error.message }),
-    );
-  }) as UntypedHandleCall;
+  });
 }
