@@ -69,6 +69,12 @@ export const ERRORS = {
         remedy:
           "The stored object was encrypted with another key or under another provider name, or was changed in etcd. Check whether the provider was renamed, and compare with a backup of etcd.",
       },
+      composed: {
+        cause:
+          "The stored object of a composed key, or a wrap of it, was changed. An object of an anyOf key is refused only if no wrap of it can be opened.",
+        remedy:
+          "The stored object was changed in etcd. Compare with a backup of etcd; docs/recovery.md removes one damaged object.",
+      },
     },
   },
   "annotations-invalid": {
@@ -219,6 +225,11 @@ export const ERRORS = {
       versions: {
         cause: "The provider has reported more versions of a key than a host keeps.",
         remedy: "Restart the host. If this returns, report it to the provider's author.",
+      },
+      wraps: {
+        cause:
+          "The wraps of a composed key's members, which are annotations of each object, are together larger than the API server allows.",
+        remedy: "Compose the key of fewer members, or of members whose providers write shorter annotations.",
       },
     },
   },
@@ -581,6 +592,16 @@ export const ERRORS = {
       active: {
         cause: "The key is active, and a host needs an active key.",
         remedy: "Nothing was changed. Rotate to another key and promote that first.",
+      },
+      composed: {
+        cause: "The key is composed of other keys, or is a member of one.",
+        remedy:
+          "Nothing was changed. Rotate a member in its KMS, and the key has a new version; or replace a member as docs/operate/two-kms.md shows.",
+      },
+      member: {
+        cause: "The key is a member of a composed key, whose objects need it.",
+        remedy:
+          "Nothing was changed. Remove it from anyOf or allOf of that key, write use: decrypt at it, rewrite every object, then retire it.",
       },
       owner: {
         cause: "The configuration belongs to another user, and would not any more.",

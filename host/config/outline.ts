@@ -124,6 +124,7 @@ function auditOutline(value: unknown): AuditOutline | undefined {
 }
 
 function keyOutline(value: unknown): KeyOutline {
-  const { name, provider, use } = mapping(value) ?? {};
-  return { name, provider, use };
+  const key = mapping(value) ?? {};
+  const { name, provider, use, anyOf, allOf } = key;
+  return { name, provider, use, anyOf, allOf, has: new Set(Object.keys(key)) };
 }

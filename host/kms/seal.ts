@@ -5,26 +5,31 @@
 import { KleidiError, toKleidiError } from "../error.ts";
 import { checkDecryptReply, checkEncryptReply, equalBytes } from "./check-reply.ts";
 import { associatedData } from "./key-id.ts";
-import type { KeyVersion } from "./keyset.ts";
+import type { SimpleVersion } from "./keyset.ts";
 import type { Sealed } from "./provider.ts";
 
 /**
  * Encrypts, and decrypts the result to compare it.
  * @param plaintext 1 to MAX_PLAINTEXT bytes
+ * @param bound the associated data, by default that of an object
  * @throws KleidiError the provider's failure; provider-fault; read-back-failed
  */
-export async function seal(target: KeyVersion, plaintext: Uint8Array): Promise<Sealed> {
-  const { key, version, keyId } = target;
+export async function seal(
+  target: SimpleVersion,
+  plaintext: Uint8Array,
+  bound = associatedData(target.key.provider.name, target.keyId),
+): Promise<Sealed> {
+  const { key, version } = target;
   const sealed = await key.provider.encrypt({
     key: key.name,
     version,
     plaintext,
-    associatedData: associatedData(key.provider.name, keyId),
+    associatedData: bound,
   });
   checkEncryptReply(key.provider.name, plaintext, sealed);
   let back: Uint8Array;
   try {
-    back = await open(target, sealed);
+    back = await open(target, sealed, bound);
   } catch (error) {
     throw readBackFailure(key.provider.name, error);
   }
@@ -39,16 +44,21 @@ export async function seal(target: KeyVersion, plaintext: Uint8Array): Promise<S
 
 /**
  * Decrypts.
+ * @param bound the associated data, by default that of an object
  * @returns the plaintext, 1 to MAX_PLAINTEXT bytes
  * @throws KleidiError the provider's failure; provider-fault
  */
-export async function open(target: KeyVersion, sealed: Sealed): Promise<Uint8Array> {
-  const { key, version, keyId } = target;
+export async function open(
+  target: SimpleVersion,
+  sealed: Sealed,
+  bound = associatedData(target.key.provider.name, target.keyId),
+): Promise<Uint8Array> {
+  const { key, version } = target;
   const plaintext = await key.provider.decrypt({
     ...sealed,
     key: key.name,
     version,
-    associatedData: associatedData(key.provider.name, keyId),
+    associatedData: bound,
   });
   checkDecryptReply(key.provider.name, plaintext);
   return plaintext;
