@@ -12,16 +12,28 @@ import {
   StatusRequestSchema,
 } from "../../proto/provider/v1/provider_pb.ts";
 import { type FaultName, KleidiError } from "../error.ts";
-import type { Rpc } from "../host-call.ts";
+import type { FailedStep, Rpc } from "../host-call.ts";
 import type { DecryptRequest, EncryptRequest, KeyVersions, Provider, Sealed } from "../kms/provider.ts";
+import type { HostFailures } from "./pending-calls.ts";
 import type { Supervisor } from "./supervisor.ts";
 
 /** docs/ABI.md, "Failure codes". */
 const FAILURES: Record<number, { fault: FaultName; reason: string }> = {
   1: { fault: "ciphertext-invalid/refused", reason: "this ciphertext is not its own or was modified" },
   2: { fault: "key-not-ready/refused", reason: "the key is missing, disabled or not usable" },
-  3: { fault: "backend-unreachable", reason: "its KMS does not answer" },
-  4: { fault: "credential-refused", reason: "its KMS refused the credential" },
+  3: { fault: "backend-unreachable/answer", reason: "its KMS does not answer" },
+  4: { fault: "credential-refused/policy", reason: "its KMS refused the credential" },
+};
+/** By the step that failed. A guest that calls a refused login unreachable does not change its remedy. */
+const UNREACHABLE: Readonly<Record<FailedStep, FaultName>> = {
+  file: "backend-unreachable/file",
+  name: "backend-unreachable/name",
+  connection: "backend-unreachable/connection",
+  tls: "backend-unreachable/tls",
+  time: "backend-unreachable/time",
+  answer: "backend-unreachable/answer",
+  login: "credential-refused/login",
+  tpm: "backend-unreachable/tpm",
 };
 const INTERNAL_FAILURE = { fault: "provider-fault/failed", reason: "it failed internally" } as const;
 
@@ -105,7 +117,8 @@ export class SandboxedProvider implements Provider {
     request: Uint8Array,
     schema: Reply,
   ): Promise<MessageShape<Reply>> {
-    const output = await this.#supervisor.call(rpc, grease(request));
+    const failures: HostFailures = {};
+    const output = await this.#supervisor.call(rpc, grease(request), failures);
     let reply: MessageShape<Reply>;
     try {
       reply = fromBinary(schema, output);
@@ -114,19 +127,25 @@ export class SandboxedProvider implements Provider {
       throw new KleidiError("provider-fault/reply", message, error);
     }
     const { failure } = reply as { failure?: Failure };
-    if (failure !== undefined) throw this.#failure(rpc, failure);
+    if (failure !== undefined) throw this.#failure(rpc, failure, failures.step);
     return reply;
   }
 
   /** The guest's message becomes the cause, which goes to the log only: it can quote the backend. */
-  #failure(rpc: Rpc, failure: Failure): KleidiError {
+  #failure(rpc: Rpc, failure: Failure, step: FailedStep | undefined): KleidiError {
     const { fault, reason } = FAILURES[failure.code] ?? INTERNAL_FAILURE;
     return new KleidiError(
-      fault,
+      atStep(fault, step),
       `Cannot ${rpc}: provider "${this.name}" reports that ${reason}`,
       failure.message.slice(0, 512),
     );
   }
+}
+
+/** The guest says that its KMS failed. The host knows at which step: the guest's word does not choose the remedy. */
+function atStep(fault: FaultName, step: FailedStep | undefined): FaultName {
+  if (fault === "credential-refused/policy" && step === "login") return "credential-refused/login";
+  return fault === "backend-unreachable/answer" && step !== undefined ? UNREACHABLE[step] : fault;
 }
 
 /** Sorts settings by name (docs/ABI.md, section 4). */
