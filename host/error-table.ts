@@ -87,7 +87,7 @@ export const ERRORS = {
     grpc: Grpc.NOT_FOUND,
     cause: "No configured key has this key_id.",
     remedy:
-      'If the key that encrypted the object is missing under "keys", add it with use: decrypt. If its name or its settings were changed, or its mount was moved in the KMS, change that back: the key_id follows from them. If it was deleted and created again in the KMS, restore it from a backup of the KMS.',
+      'If the key that encrypted the object is missing under "keys", add it with use: decrypt. If its name or its settings were changed, or its mount was moved in the KMS, change that back: the key_id follows from them. If it was deleted and created again in the KMS, restore it from a backup of the KMS. If another KMS plugin encrypted it, add a key with foreign (docs/foreign-formats.md).',
   },
   "key-not-ready": {
     grpc: Grpc.FAILED_PRECONDITION,
