@@ -804,6 +804,18 @@ test("a key that worked stays usable while its KMS is out of reach for less than
   assert.deepEqual(changes.at(-1)?.failure, offline);
 });
 
+test("the first probe after a reload has to reach the KMS, also for a key that worked before it", async (t) => {
+  const { prober, provider, key, keyset } = setUp(t, "decrypt");
+  await prober.start();
+  provider.failure = offline;
+  const promoted: KeyConfig = { ...key, use: "active" };
+  const next = new Keyset([promoted], keyset);
+  const shadow = new Prober(next, { intervalMs: INTERVAL, onChange: () => {} }, prober);
+  t.after(() => shadow.stop());
+  await shadow.start();
+  assert.throws(() => next.encryptWith(), offline);
+});
+
 test("a key whose KMS answers again in time never failed, and the next outage is a new one", async (t) => {
   const { prober, provider, keyset, changes, tick, probes } = setUp(t, "active", 1, undefined, LONG);
   await prober.start();
