@@ -9,8 +9,8 @@ import type { Provider } from "./provider.ts";
 
 const INTERVAL = 1_000;
 const flip = (bytes: Uint8Array) => bytes.map((byte) => byte ^ 0x5a);
-const offline = new KleidiError("backend-unreachable", "Cannot status: offline");
-const refused = new KleidiError("credential-refused", "Cannot status: refused");
+const offline = new KleidiError("backend-unreachable/connection", "Cannot status: offline");
+const refused = new KleidiError("credential-refused/login", "Cannot status: refused");
 
 class FakeProvider implements Provider {
   readonly name = "vault";
@@ -198,7 +198,7 @@ test("onChange reports a different failure", async (t) => {
 test("onChange reports a failure with a different cause, and not one with the same cause", async (t) => {
   const { prober, provider, changes, tick, probes } = setUp(t);
   const withCause = (cause: unknown) =>
-    new KleidiError("backend-unreachable", "Cannot status: no answer", cause);
+    new KleidiError("backend-unreachable/connection", "Cannot status: no answer", cause);
   const loop = new Error("round");
   loop.cause = loop;
   const causes = [

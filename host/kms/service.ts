@@ -4,6 +4,7 @@
  */
 import { type ErrorCode, KleidiError, toKleidiError } from "../error.ts";
 import { withFormat, withoutFormat } from "./annotations.ts";
+import { assertForeignObject } from "./foreign.ts";
 import { isDerivable, type KeyId, parseKeyId } from "./key-id.ts";
 import type { KeyConfig, Keyset, KeyVersion } from "./keyset.ts";
 import { MAX_CIPHERTEXT, MAX_PLAINTEXT, RPC_DEADLINE_MS } from "./limits.ts";
@@ -105,7 +106,7 @@ export class KmsService {
         `Cannot decrypt: the ciphertext is ${ciphertext.length} bytes, 1 to ${MAX_CIPHERTEXT} are allowed`,
       );
     }
-    const sealed = { ciphertext, annotations: withoutFormat(annotations) };
+    const sealed = { ciphertext, annotations: guestAnnotations(target, annotations) };
     return await this.#perform(target.key, lastTryAt, () => this.#open(target, sealed));
   }
 
@@ -170,6 +171,17 @@ async function within(ms: number, work: Promise<unknown>): Promise<void> {
   const timer = setTimeout(resolve, ms);
   await Promise.race([work, late]);
   clearTimeout(timer);
+}
+
+/** @throws KleidiError annotations-invalid; key-unknown if the key is a foreign one, and the object not of its format */
+function guestAnnotations(
+  { key, keyId }: KeyVersion,
+  annotations: DecryptInput["annotations"],
+): Sealed["annotations"] {
+  const { foreign } = key;
+  if (foreign === undefined) return withoutFormat(annotations);
+  assertForeignObject({ ...key, foreign }, keyId, annotations);
+  return [];
 }
 
 function isFailure(error: unknown, code: ErrorCode): boolean {
