@@ -5,7 +5,7 @@
  * Arguments: the path of the socket, the path of the configuration, and the command without its arguments (Node, its options, main).
  */
 import { spawn } from "node:child_process";
-import { lstatSync, unlinkSync, writeSync } from "node:fs";
+import { lstatSync, readFileSync, unlinkSync, writeSync } from "node:fs";
 
 /** @type {string[]} */
 const [socket = "", config = "", program = "", ...main] = process.argv.slice(2);
@@ -18,6 +18,11 @@ const LONGEST_PAUSE_MS = 500;
 const STEADY_MS = 10_000;
 /** After this time without a host that serves, connections are accepted in its place. */
 const UNSERVED_MS = 5_000;
+/**
+ * As the first process of a container this one inherits what a killed host started. Node cannot wait for those processes, so the kernel keeps
+ * an entry of each. The container, restarted, begins without them.
+ */
+const MAX_ORPHANS = 500;
 const WAITING_ROOM = new URL("./waiting-room.mjs", import.meta.url).pathname;
 
 const placed = statusOf(socket);
@@ -79,11 +84,26 @@ function onEnd(how) {
   if (child === undefined) return;
   child = undefined;
   if (isStopping || how === USAGE) return end(typeof how === "number" ? how : 1);
+  if (childCount() > MAX_ORPHANS) {
+    log(
+      `kleidi hold ends: over ${MAX_ORPHANS} processes of former hosts remain; the container has to be restarted`,
+    );
+    return end(1);
+  }
   if (performance.now() - startedAt > STEADY_MS) restarts = 0;
   const pause = restarts === 0 ? 0 : Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (restarts - 1));
   restarts += 1;
   log(`kleidi serve ended (${how}); it is started again in ${pause} ms`);
   timer = setTimeout(start, pause);
+}
+
+function childCount() {
+  try {
+    return readFileSync(`/proc/self/task/${process.pid}/children`, "utf8").split(" ").length - 1;
+  } catch {
+    // A kernel without the file (CONFIG_PROC_CHILDREN).
+    return 0;
+  }
 }
 
 /** @param {number} code */

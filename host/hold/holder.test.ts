@@ -134,6 +134,27 @@ test("a socket that was replaced is not removed, and makes the holder begin anew
   assert.equal(readFileSync(join(folder, "kms.sock"), "utf8"), "another\n");
 });
 
+const AS_ROOT = { skip: process.getuid?.() === 0 ? false : "only root makes a PID namespace" };
+
+test(
+  "as the first process of a container it ends when too many processes of former hosts remain",
+  AS_ROOT,
+  async () => {
+    const orphans = "i=0; while [ $i -lt 200 ]; do (sleep 100 &); i=$((i + 1)); done; exit 1";
+    const args = [HOLDER, join(folder, "kms.sock"), "CONFIG", "/bin/sh", "-c", orphans, "sh"];
+    const namespace = ["--pid", "--fork", "--kill-child=SIGKILL", "--mount-proc", process.execPath];
+    holder = spawn("unshare", [...namespace, ...args], { stdio: ["ignore", "ignore", "pipe"] });
+    let log = "";
+    holder.stderr?.setEncoding("utf8").on("data", (text: string) => {
+      log += text;
+    });
+    assert.equal(await ended(), 1);
+    assert.match(log, /over 500 processes of former hosts remain/);
+    assert.equal(log.match(/started again/g)?.length, 2);
+    assert.equal(socketExists(), false);
+  },
+);
+
 test("its modules are Node's own: a second process has to be small", () => {
   const imports = [...readFileSync(HOLDER, "utf8").matchAll(/from "([^"]+)"/g)].map(([, name]) => name);
   assert.deepEqual(imports, ["node:child_process", "node:fs"]);
