@@ -464,6 +464,11 @@ export const ERRORS = {
         cause: "The service manager passed another socket than the one of listen.socket, or several.",
         remedy: "Write one ListenStream= with the path of listen.socket into kleidi.socket, then restart it.",
       },
+      held: {
+        cause:
+          "The setting listen.socket changed since kleidi hold was started, which holds the former socket.",
+        remedy: "Restart kleidi hold (the pod, or the service).",
+      },
       path: PATH,
       long: {
         cause: "The path of the socket is longer than the kernel allows.",

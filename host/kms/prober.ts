@@ -184,7 +184,9 @@ export class Prober {
       const failure = toKleidiError(error, `probe key "${key.name}"`);
       // Callers filled the queue. The key may be healthy, and callers must not be able to stop writes this way.
       if (failure.code === "overloaded") return undefined;
-      if (before.current !== undefined && this.#isTolerated(key, failure)) return false;
+      // What a former set knew of the key does not show that this one can use it.
+      const worked = before.current !== undefined && !this.#unprobed.has(key);
+      if (worked && this.#isTolerated(key, failure)) return false;
       this.#keyset.markFailed(key, failure);
       if (before.failure === undefined || reasonOf(before.failure) !== reasonOf(failure))
         this.#options.onChange({ key, failure });

@@ -49,6 +49,7 @@ export const WALLS: readonly Wall[] = [
   { room: [FINDING], may: [ERROR, EXPIRY, TEXT] },
   { room: LIB, outside: ["node:crypto", "node:fs", "node:path", "node:sqlite", "node:util"], tests: FUZZED },
   { room: ["host/main.ts"], may: ["host/cli"], outside: ["node:fs", "node:path"] },
+  { room: "host/hold", outside: ["node:child_process", "node:fs", "node:net"] },
   {
     room: "host/cli",
     may: [
