@@ -279,6 +279,11 @@ export const WALLS: readonly Wall[] = [
     tests: BOTH,
   },
   // one folder for each login method
+  {
+    room: "host/capabilities/net/login/aws",
+    may: [LIB, "host/capabilities/net/exchange.ts"],
+    outside: ["node:crypto", "node:util"],
+  },
   { room: "host/capabilities/net/login/file", may: [SCHEMA, ...LOGIN], outside: ["zod"] },
   {
     room: "host/capabilities/net/login/recipe",
