@@ -270,6 +270,7 @@ export const WALLS: readonly Wall[] = [
       SCHEMA,
       CAPABILITY,
       "host/capabilities/net/exchange.ts",
+      "host/capabilities/net/login/aws",
       "host/capabilities/net/login/file",
       "host/capabilities/net/login/recipe",
       "host/capabilities/net/login/vault",
@@ -281,8 +282,17 @@ export const WALLS: readonly Wall[] = [
   // one folder for each login method
   {
     room: "host/capabilities/net/login/aws",
-    may: [LIB, "host/capabilities/net/exchange.ts"],
-    outside: ["node:crypto", "node:util"],
+    may: [
+      FINDING,
+      LIB,
+      SCHEMA,
+      "host/capabilities/net/exchange.ts",
+      "host/capabilities/net/login",
+      "host/capabilities/net/origin.ts",
+      "host/capabilities/net/request-syntax.ts",
+    ],
+    outside: ["node:crypto", "node:util", "zod"],
+    tests: SUPPORTED,
   },
   { room: "host/capabilities/net/login/file", may: [SCHEMA, ...LOGIN], outside: ["zod"] },
   {
