@@ -76,7 +76,7 @@ export interface LeaseUse {
   readonly lease: Lease;
 }
 
-/** True if an allowed request covers this path. */
-export function allowsPath({ path }: AllowedRequest, other: string): boolean {
-  return path.endsWith("/") ? other.startsWith(path) : path === other;
+/** True if an allowed request covers this path. A line with fixed headers covers its own path alone (policy.ts). */
+export function allowsPath({ path, headers }: AllowedRequest, other: string): boolean {
+  return path.endsWith("/") && headers === undefined ? other.startsWith(path) : path === other;
 }
