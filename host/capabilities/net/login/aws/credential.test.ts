@@ -213,8 +213,10 @@ describe("the time of AWS", () => {
     assert.equal(await credential.refused(lease, patient, late(ahead)), true);
     const offset = Math.floor((rig.clock.date() + ahead) / 1000) * 1000;
     assert.equal(await timeIn(credential), compact(offset));
-    // A caller whose request was on its way tries again too.
+    // A caller whose request was on its way tries again too, and a later one does not.
     assert.equal(await credential.refused(lease, patient, late(ahead)), true);
+    await rig.clock.pass(10_000);
+    assert.equal(await credential.refused(lease, patient, late(ahead)), false);
     assert.equal(rig.events.filter(({ event }) => event === "refused").length, 1);
     assert.match(String(rig.events.at(-1)?.why), /^the clock of this machine is \d+ s behind that of AWS/);
   });

@@ -11,11 +11,14 @@ import { dateIn } from "./session.ts";
 const MOST_MS = 3_600_000;
 /** A smaller one is not the reason of a refusal, which begins at five minutes. */
 const LEAST_MS = 60_000;
+/** Longer than any request takes. */
+const LATELY_MS = 10_000;
 
 export class ServerClock {
   readonly #clock: Clock;
   readonly #tell: (why: string) => void;
   #offset = 0;
+  #correctedAt = Number.NEGATIVE_INFINITY;
 
   /** @param tell gets a sentence when the offset changes, or would */
   constructor(clock: Clock, tell: (why: string) => void) {
@@ -42,8 +45,9 @@ export class ServerClock {
       );
       return false;
     }
-    // Another caller has corrected it meanwhile.
-    if (!changed) return this.#offset !== 0;
+    // Another caller has corrected it while this request was on its way.
+    if (!changed) return this.#clock.now() - this.#correctedAt < LATELY_MS;
+    this.#correctedAt = this.#clock.now();
     this.#offset = Math.abs(offset) < LEAST_MS ? 0 : offset;
     this.#tell(
       this.#offset === 0
