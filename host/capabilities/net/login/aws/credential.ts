@@ -92,8 +92,11 @@ export class AwsCredential implements LimitedCredential {
       return this.#serverClock.correctFrom(response);
     // Another caller has replaced the keys meanwhile.
     if (held.lease !== lease) return true;
-    if (this.#options.clock.now() - held.since < FRESH_MS) return false;
-    if (this.#pending === undefined && this.#pause.leftMs === 0) this.#emit("refused", held);
+    // A file is read again at once.
+    if (held.until !== Number.POSITIVE_INFINITY) {
+      if (this.#options.clock.now() - held.since < FRESH_MS) return false;
+      if (this.#pending === undefined && this.#pause.leftMs === 0) this.#emit("refused", held);
+    }
     return waitFor(this.#refresh(), signal).then(
       (next) => next.lease !== lease,
       () => false,
