@@ -36,11 +36,16 @@ test("each credential that is a comment in the example is valid in the place of 
     text.replaceAll(/^( {10})# /gm, "$1"),
   );
   assert.equal(commented.length, 9);
-  for (const other of commented)
+  for (const other of commented) {
+    // A line for an identity of AWS names the operation.
+    const text = other.includes(" aws:")
+      ? example.replaceAll(/(GET|POST) \/v1\/transit\/(\w+)\/kek\b/g, "POST / x-amz-target=TrentService.$2")
+      : example;
     parseConfig(
-      example.replace(credential, () => other),
+      text.replace(credential, () => other),
       "/etc/kleidi/config.yaml",
     );
+  }
 });
 
 test("the example of docs/configuration.md shows every key of the table", () => {

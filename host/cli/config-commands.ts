@@ -45,10 +45,6 @@ export const CONFIG_COMMANDS: readonly Command[] = [
         does: "Keep the KEK in Vault",
         line: "kleidi config init --for vault --key kek-2026 --origin https://vault.example:8200 --network 10.20.0.0/16 --ca /etc/kleidi/vault-ca.pem --role-id 3f0c2b1e-8a3c-4c57-9d0f-0d6f1b2c9a11 --secret-file /etc/kleidi/secret-id",
       },
-      {
-        does: "Keep the KEK in AWS KMS, with the role of the EC2 instance",
-        line: "kleidi config init --for aws --key kek-2026 --region eu-central-1",
-      },
     ],
     run: async ({ config, ...options }: ConfigInitOptions & { config: string }) =>
       (await import("./config-init.ts")).configInitCommand(config, options),
