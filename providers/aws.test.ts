@@ -146,6 +146,12 @@ describe("other partitions and names", () => {
     assert.equal(failureOf(reply)[0], 2);
   });
 
+  test("the format of another plugin is refused before a request", () => {
+    const fields = { key: "kek", version: ARN, foreignFormat: "aws-encryption-provider" };
+    assert.equal(failureOf(guest.status(fields, unasked))[0], 2);
+    assert.equal(failureOf(guest.decrypt({ ...fields, ciphertext: SEALED }, unasked))[0], 2);
+  });
+
   test("a version of another key is refused before a request", () => {
     const other = ARN.replace("1234abcd", "ffffffff");
     for (const call of [encrypt, decrypt]) assert.equal(failureOf(call(unasked, ARN, other))[0], 2);

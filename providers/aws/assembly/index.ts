@@ -35,6 +35,7 @@ class Aws extends Provider {
   status(request: StatusRequest): StatusReply {
     const name = nameOf(request.key, request.settings);
     if (name.fault.length > 0) return misnamed<StatusReply>(request.key, name);
+    if (request.foreign_format.length > 0) return foreign<StatusReply>(name, request.foreign_format);
     const answer = ask(name, "DescribeKey", new JsonObject().text("KeyId", name.text));
     if (answer == null) return failed<StatusReply>();
     const metadata = answer.get("KeyMetadata");
@@ -76,6 +77,7 @@ class Aws extends Provider {
   decrypt(request: DecryptRequest): DecryptReply {
     const name = nameOf(request.key, request.settings);
     if (name.fault.length > 0) return misnamed<DecryptReply>(request.key, name);
+    if (request.foreign_format.length > 0) return foreign<DecryptReply>(name, request.foreign_format);
     if (!name.fits(request.version)) return elsewhere<DecryptReply>(name, request.version);
     const body = new JsonObject()
       .text("KeyId", name.keyIdFor(request.version))
@@ -118,6 +120,13 @@ function statusOf(name: KeyName, metadata: JsonValue, version: string): StatusRe
 
 function misnamed<T>(key: string, name: KeyName): T {
   return fail<T>(FailureCode.KEY_UNUSABLE, `Cannot find the key "${key}" in KMS: ${name.fault}`);
+}
+
+function foreign<T>(name: KeyName, format: string): T {
+  return fail<T>(
+    FailureCode.KEY_UNUSABLE,
+    `Cannot use the key ${name.toString()}: this provider knows no formats of other plugins, and "${format.slice(0, 64)}" is one`,
+  );
 }
 
 function elsewhere<T>(name: KeyName, version: string): T {

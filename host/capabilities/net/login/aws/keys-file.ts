@@ -16,11 +16,11 @@ export function fromProfile({ file, profile = "default" }: AwsLogin & { source: 
   const found = profileIn(content.text(), profile);
   content.wipe();
   const what = `the profile "${profile}" of ${file}`;
-  if (found === undefined) throw new Unreachable(`${what} is not there`);
+  if (found === undefined) throw new Unreachable(`${what} is not there`, "file");
   const [id, secret, token] = ["access_key_id", "secret_access_key", "session_token"].map((name) =>
     found.get(`aws_${name}`),
   );
-  return { keys: keysOf(what, id, secret, token), lifeMs: Number.POSITIVE_INFINITY };
+  return { keys: keysOf(what, id, secret, token, "file"), lifeMs: Number.POSITIVE_INFINITY };
 }
 
 /** Lines of printable text. */

@@ -33,7 +33,7 @@ export function instanceSource(service: Service): Source {
       { method: "PUT", path: TOKEN_PATH, headers, body: new Uint8Array() },
       LIMIT_MS,
     ).catch((error: Unreachable) => {
-      throw new Unreachable(`${error.message}; ${HOPS}`);
+      throw new Unreachable(`${error.message}; ${HOPS}`, error.step);
     });
     const text = textOf(body);
     if (status !== 200 || tokenFault(text) !== undefined)

@@ -29,15 +29,22 @@ export function secretFault(text: string): string | undefined {
 /**
  * Makes keys of their texts.
  * @param what begins an error message
+ * @param step the step that fails where a text cannot be a key
  * @throws Unreachable a text cannot be a key
  */
-export function keysOf(what: string, id: unknown, secret: unknown, token: unknown): Keys {
-  if (typeof id !== "string" || !ID.test(id)) throw new Unreachable(`${what} has no access key id`);
+export function keysOf(
+  what: string,
+  id: unknown,
+  secret: unknown,
+  token: unknown,
+  step: Unreachable["step"] = "answer",
+): Keys {
+  if (typeof id !== "string" || !ID.test(id)) throw new Unreachable(`${what} has no access key id`, step);
   if (typeof secret !== "string" || secretFault(secret) !== undefined)
-    throw new Unreachable(`${what} has no secret access key`);
+    throw new Unreachable(`${what} has no secret access key`, step);
   if (token === undefined) return { accessKeyId: id, secretAccessKey: Secret.of(secret) };
   if (typeof token !== "string" || tokenFault(token) !== undefined)
-    throw new Unreachable(`${what} has a session token that a header cannot carry`);
+    throw new Unreachable(`${what} has a session token that a header cannot carry`, step);
   return { accessKeyId: id, secretAccessKey: Secret.of(secret), sessionToken: Secret.of(token) };
 }
 
