@@ -295,7 +295,7 @@ export const WALLS: readonly Wall[] = [
       "host/capabilities/net/request-syntax.ts",
     ],
     outside: ["node:crypto", "node:util", "zod"],
-    tests: SUPPORTED,
+    tests: BOTH,
   },
   { room: "host/capabilities/net/login/file", may: [SCHEMA, ...LOGIN], outside: ["zod"] },
   {
