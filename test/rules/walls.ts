@@ -274,6 +274,7 @@ export const WALLS: readonly Wall[] = [
       SCHEMA,
       CAPABILITY,
       "host/capabilities/net/exchange.ts",
+      "host/capabilities/net/login/aws",
       "host/capabilities/net/login/file",
       "host/capabilities/net/login/recipe",
       "host/capabilities/net/login/vault",
@@ -283,6 +284,20 @@ export const WALLS: readonly Wall[] = [
     tests: BOTH,
   },
   // one folder for each login method
+  {
+    room: "host/capabilities/net/login/aws",
+    may: [
+      FINDING,
+      LIB,
+      SCHEMA,
+      "host/capabilities/net/exchange.ts",
+      "host/capabilities/net/login",
+      "host/capabilities/net/origin.ts",
+      "host/capabilities/net/request-syntax.ts",
+    ],
+    outside: ["node:crypto", "node:util", "zod"],
+    tests: BOTH,
+  },
   { room: "host/capabilities/net/login/file", may: [SCHEMA, ...LOGIN], outside: ["zod"] },
   {
     room: "host/capabilities/net/login/recipe",

@@ -4,7 +4,7 @@
 import { Duplex } from "node:stream";
 import { Pool } from "undici";
 import { Dialer, type Target } from "./dial.ts";
-import { type Request, type Response, type Send, Unreachable } from "./exchange.ts";
+import { type Connect, type Request, type Response, type Send, Unreachable } from "./exchange.ts";
 import { codeOf, connectionFault, connectionStep } from "./faults.ts";
 import type { Resolve } from "./resolver.ts";
 
@@ -146,6 +146,13 @@ export function createTransport(options: TransportOptions, resolve?: Resolve): T
       );
     return new Unreachable(`${where} ${connectionFault(cause, dialer.expected)}`, connectionStep(cause));
   }
+}
+
+/** Connects to other servers than the origin with what its grant says of limits, networks and CA; the host's certificate is the origin's own. */
+export function connectorOf(options: Omit<TransportOptions, "onEnds">, resolve?: Resolve): Connect {
+  const { client: _, serverName: __, ...tls } = options.tls;
+  return (origin, networks = options.networks) =>
+    createTransport({ ...options, origin, networks, tls, connections: 1, once: true }, resolve);
 }
 
 /** The answer broke off. The server has read the request, so it is not sent again. */
