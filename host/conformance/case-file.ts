@@ -30,7 +30,7 @@ const REQUEST = z.strictObject({
 const HOST = z.strictObject({
   /** The code of the answer; without it, the host's own. */
   code: z.int().min(0).max(0xffff_ffff).default(0),
-  /** Only host calls of these capabilities; by default all but log. */
+  /** Only host calls of these capabilities; by default all but log. "tpm leave" is concerned only if it is named. */
   of: z.array(z.string()).optional(),
   /** Also all later host calls. */
   onwards: z.boolean().default(false),

@@ -32,14 +32,20 @@ async function run(bytes: Buffer, more: Partial<KitOptions> = {}): Promise<Resul
   return results;
 }
 
-test("the good provider passes, and every check applies to it but those of a keystore", async () => {
-  const results = await run(good);
+/** Checks of capabilities that the toy does not use. */
+const NOT_APPLICABLE = [
+  "host_code_3_not_found",
+  "host_code_4_not_authentic",
+  "host_code_5_no_record",
+  "host_code_5_when_given_back",
+  "info_message_with_unknown_fields",
+];
+
+test("the good provider passes every check that applies", async () => {
+  const others = (await run(good)).filter(({ result }) => result !== "pass");
   assert.deepEqual(
-    results.filter(({ result }) => result !== "pass").map(({ name, text }) => [name, ...text]),
-    ["host_code_3_not_found", "host_code_4_not_authentic", "info_message_with_unknown_fields"].map((name) => [
-      name,
-      "no host call of this kind is made",
-    ]),
+    others.map(({ name, text }) => [name, ...text]),
+    NOT_APPLICABLE.map((name) => [name, "no host call of this kind is made"]),
   );
 });
 
