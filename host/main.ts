@@ -22,7 +22,8 @@ const manifest: Manifest = JSON.parse(readFileSync(join(import.meta.dirname, "..
 
 const LIVE: Option = {
   flags: "--live",
-  about: "also start the providers and run Status, Encrypt and Decrypt through the sandbox",
+  about:
+    "also start the providers and run Status, Encrypt and Decrypt through the sandbox; this shows that the keys work, and is no conformance run (kleidi provider test)",
   default: false,
 };
 

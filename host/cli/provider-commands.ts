@@ -40,8 +40,8 @@ export function providerCommands(version: string): readonly Command[] {
       examples: [
         { does: "Prove a provider", line: "kleidi provider test providers/local.wasm" },
         {
-          does: "Write a report, and show it beside the module",
-          line: "kleidi provider test providers/vault.wasm --report vault.conformance.json && kleidi inspect providers/vault.wasm --report vault.conformance.json",
+          does: "Write a report for the person who approves the module",
+          line: "kleidi provider test providers/vault.wasm --report vault.conformance.json",
         },
         {
           does: "Test with the real KMS of a configuration",
