@@ -45,7 +45,6 @@ const HOST = z.strictObject({
     .optional(),
   /** Unknown fields of each wire type in the message that is the body. */
   greased: z.boolean().default(false),
-  message: z.literal("cut").optional(),
 });
 
 const CASE = z.strictObject({

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { type Check, eachOf } from "./check.ts";
 import { outcomeText, TESTED, type TestedRpc } from "./outcome.ts";
 import type { Subject } from "./subject.ts";
-import { boundariesOf } from "./wire.ts";
+import { encodeFields, fieldsOf, type WireField } from "./wire.ts";
 
 const VECTORS = join(import.meta.dirname, "../../proto/provider/v1/vectors.json");
 const RPC_OF: Readonly<Record<string, TestedRpc>> = {
@@ -50,26 +50,31 @@ async function onVectors(
   });
 }
 
-/** A message that ends between two fields is a valid one, with less in it; one that ends in a field is not. */
+/**
+ * Each field in turn is the last one, and is cut at each of its bytes: a guest that drops the field, or takes the rest of it, would not notice
+ * that a later one is missing.
+ */
 async function cutRequests(subject: Subject): Promise<string[]> {
-  const cuts: [rpc: TestedRpc, size: number, message: Uint8Array][] = [];
-  for (const rpc of TESTED) {
-    const message = await subject.request(rpc);
-    const boundaries = boundariesOf(message);
-    for (let size = 1; size < message.length; size++)
-      if (!boundaries.has(size)) cuts.push([rpc, size, message]);
-  }
+  const cuts: [rpc: TestedRpc, message: Uint8Array][] = [];
+  for (const rpc of TESTED)
+    for (const cut of cutsOf(fieldsOf(await subject.request(rpc)))) cuts.push([rpc, cut]);
   const { plaintext } = await subject.good();
-  return await eachOf(subject, cuts, async ([rpc, size, message]) => {
-    const outcome = await subject.call(
-      rpc,
-      message.subarray(0, size),
-      {},
-      rpc === "status" ? [] : [plaintext],
-    );
+  return await eachOf(subject, cuts, async ([rpc, message]) => {
+    const outcome = await subject.call(rpc, message, {}, rpc === "status" ? [] : [plaintext]);
     const isRefused = outcome.kind === "failure" || outcome.kind === "trap";
+    const hex = Buffer.from(message).toString("hex");
     return isRefused
       ? undefined
-      : `${rpc} with ${size} of the ${message.length} bytes of its request gave ${outcomeText(outcome)}`;
+      : `${rpc} with the request ${hex}, whose end is missing, gave ${outcomeText(outcome)}`;
+  });
+}
+
+function cutsOf(fields: readonly WireField[]): Uint8Array[] {
+  return fields.flatMap((field, index) => {
+    const others = encodeFields(fields.toSpliced(index, 1));
+    const last = encodeFields([field]);
+    return Array.from({ length: last.length - 1 }, (_, i) =>
+      Buffer.concat([others, last.subarray(0, i + 1)]),
+    );
   });
 }

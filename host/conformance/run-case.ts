@@ -127,8 +127,8 @@ const RELEASE = "tpm leave";
 const EMPTY: HostAnswer = { code: HostCode.OK, message: "", body: new Uint8Array() };
 
 /** @returns true if the change is one of the host's own answer */
-function isOfOwn({ body, greased, message }: HostChange): boolean {
-  return body !== undefined || greased || message !== undefined;
+function isOfOwn({ body, greased }: HostChange): boolean {
+  return body !== undefined || greased;
 }
 
 /** @returns the changed answer; undefined if the change does not concern a host call of this kind */
@@ -137,7 +137,7 @@ function changedAnswer(
   call: Pick<MadeCall, "capability" | "operation">,
   change: HostChange,
 ): HostAnswer | undefined {
-  const { code, of, status, greased, message } = change;
+  const { code, of, status, greased } = change;
   const { capability } = call;
   const name = nameOf(call);
   const isConcerned = name === RELEASE ? of?.includes(name) : (of?.includes(capability) ?? true);
@@ -145,7 +145,6 @@ function changedAnswer(
   if (code !== HostCode.OK)
     return { code, message: "answered by the conformance kit", body: new Uint8Array() };
   if (greased) return { ...good, body: Buffer.concat([GREASE, good.body, GREASE]) };
-  if (message === "cut") return { ...good, body: good.body.subarray(0, good.body.length - 1) };
   if (capability !== "net" || status === undefined) return undefined;
   const body = bodyOf(good.body, change);
   if (body === undefined) return undefined;

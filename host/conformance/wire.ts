@@ -38,17 +38,6 @@ export function encodeFields(fields: readonly WireField[], longLengths = false):
   );
 }
 
-/** @returns the offsets at which a field begins, and the end: a message that is cut there is a valid one */
-export function boundariesOf(message: Uint8Array): Set<number> {
-  const ends = new Set([0]);
-  let end = 0;
-  for (const field of fieldsOf(message)) {
-    end += encodeFields([field]).length;
-    ends.add(end);
-  }
-  return ends;
-}
-
 function varint(value: number): Uint8Array {
   const bytes: number[] = [];
   let left = value >>> 0;

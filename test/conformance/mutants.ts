@@ -70,6 +70,20 @@ export const MUTANTS: Readonly<Record<number, string>> = {
   56: "code 2 for a ciphertext that was changed",
   57: "code 5 for a version that does not exist",
   58: "Encrypt does not end",
+  59: "Status accepts a malformed request",
+  60: "fields in another order are refused",
+  61: "a field that is there twice is refused",
+  62: "long lengths are refused",
+  63: "large field numbers are refused",
+  64: "a trap with a name that is not ASCII",
+  65: "a trap with 400 bytes of associated data",
+  66: "XOR with a constant, so that equal plaintexts are equal",
+  67: "a plaintext of zero bytes is refused",
+  68: "code 1 for every status that is no success",
+  69: "an answer with unknown members is refused",
+  70: "a response with unknown fields is refused",
+  71: "plaintexts of 512 bytes are refused",
+  72: "a version with another spelling now and then",
 };
 
 /** Builds the toy provider if it is older than its sources. @returns the good module */

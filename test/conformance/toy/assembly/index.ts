@@ -64,9 +64,15 @@ function failed<T>(): T {
 
 export function kleidi_status(): i32 {
   const input = readInput();
-  const request = StatusRequest.decode(input);
+  let request = StatusRequest.decode(input);
+  if (request == null && mutant(59)) {
+    request = new StatusRequest();
+    request.key = "one";
+  }
   if (request == null) return send(failure<StatusReply>("the request is malformed").encode());
   if (mutant(30) && hasUnknown(input)) return send(failure<StatusReply>("unknown field").encode());
+  if (isRefusedForm(input)) return send(failure<StatusReply>("an encoding that is refused").encode());
+  if (mutant(64) && request.key.length > 0 && request.key.charCodeAt(0) > 127) unreachable();
   return send(status(request).encode());
 }
 
@@ -110,6 +116,31 @@ function hasUnknown(input: Uint8Array): bool {
   return false;
 }
 
+/** For the mutants that refuse valid encodings: fields in another order, a field twice, long lengths, large numbers. */
+function isRefusedForm(input: Uint8Array): bool {
+  let last: u32 = 0;
+  let at = 0;
+  while (at < input.length) {
+    let key: u32 = 0;
+    const start = at;
+    do key |= ((input[at] & 127) as u32) << (7 * (at - start));
+    while (input[at++] > 127);
+    if (mutant(63) && at - start > 4) return true;
+    const field = key >> 3;
+    if (mutant(60) && field < last) return true;
+    if (mutant(61) && field === last && field === 1) return true;
+    last = field;
+    if ((key & 7) !== 2) return false;
+    const from = at;
+    let length: u32 = 0;
+    do length |= ((input[at] & 127) as u32) << (7 * (at - from));
+    while (input[at++] > 127);
+    if (mutant(62) && at - from > 3) return true;
+    at += length as i32;
+  }
+  return false;
+}
+
 function status(request: StatusRequest): StatusReply {
   const path = pathOf(request.key, request.settings);
   if (path.length === 0) return failed<StatusReply>();
@@ -125,6 +156,7 @@ function status(request: StatusRequest): StatusReply {
   const reply = new StatusReply(versionOf(current as u32, id));
   if (mutant(52)) reply.version = "1-constant";
   if (mutant(27)) reply.version = decimal(crypto.random(1).body[0] as u32) + "-" + id;
+  if (mutant(72) && crypto.random(1).body[0] > 127) reply.version = "0" + reply.version;
   if (mutant(28)) reply.version += " latest";
   for (let number = current - 1; number >= oldest; number--)
     reply.older_versions.push(versionOf(number as u32, id));
@@ -143,10 +175,14 @@ function encrypt(request: EncryptRequest): EncryptReply {
   const random = crypto.random(SALT);
   if (!random.ok) return failFrom<EncryptReply>(random, "make a salt");
   let salt = random.body;
-  if (mutant(1)) return sealedAlone(salt, plaintext);
+  if (mutant(66)) salt = new Uint8Array(SALT);
+  if (mutant(1) || mutant(66)) return sealedAlone(salt, plaintext);
+  if (mutant(65) && request.associated_data.length === 400) unreachable();
+  if (mutant(67) && isZero(plaintext)) return failure<EncryptReply>("an empty plaintext");
   if (mutant(32)) plaintext = plaintext.slice(0, min(plaintext.length, 256));
   if (mutant(33)) plaintext = utf8(String.UTF8.decodeUnsafe(plaintext.dataStart, plaintext.length));
   while (mutant(58)) {}
+  if (mutant(71) && plaintext.length === 512) return failure<EncryptReply>("the plaintext is too long");
   if (mutant(34) && plaintext.length === 33) unreachable();
   if (mutant(24))
     log.info(String.UTF8.decodeUnsafe(plaintext.dataStart, plaintext.length) + hexadecimal(plaintext));
@@ -179,7 +215,7 @@ function decrypt(request: DecryptRequest): DecryptReply {
   const path = pathOf(request.key, request.settings);
   if (path.length === 0) return failed<DecryptReply>();
   const ciphertext = request.ciphertext;
-  if (mutant(1)) return openedAlone(ciphertext);
+  if (mutant(1) || mutant(66)) return openedAlone(ciphertext);
   if (mutant(11))
     return remembered.length === 0 ? refuse("nothing is remembered") : new DecryptReply(remembered);
   if (ciphertext.length < 2 || (ciphertext[0] !== FORMAT && !mutant(35)))
@@ -294,7 +330,10 @@ function ask(method: string, path: string, body: Uint8Array, action: string): Js
   const status = response.status;
   if (status !== 200 && !mutant(38))
     return statusTrouble(status, action, method === "POST" && path.endsWith("/decrypt"));
+  if (mutant(70) && reply.body[0] !== 8) return statusTrouble(200, action, false);
   const document = json.parse(response.body);
+  if (mutant(69) && document != null && document.get("kit_last") != null)
+    return statusTrouble(200, action, false);
   if (document == null) trouble(FailureCode.FAULT, `Cannot ${action}: the answer is not JSON`);
   if (document == null && mutant(20)) return json.parse(utf8("{}"));
   return document;
@@ -328,6 +367,7 @@ function statusTrouble(status: u32, action: string, isDecrypt: bool): JsonValue 
   if (status === 429 && mutant(50)) failure = FailureCode.FAULT;
   if (status === 400 && mutant(56)) failure = FailureCode.KEY_UNUSABLE;
   if (status === 409 && mutant(57)) failure = FailureCode.FAULT;
+  if (mutant(68)) failure = FailureCode.NOT_OURS;
   trouble(failure, `Cannot ${action}: status ${decimal(status)}`);
   return null;
 }
@@ -371,6 +411,11 @@ function format(sealed: Uint8Array): Uint8Array {
   out[0] = FORMAT;
   out.set(sealed, 1);
   return out;
+}
+
+function isZero(bytes: Uint8Array): bool {
+  for (let i = 0; i < bytes.length; i++) if (bytes[i] !== 0) return false;
+  return true;
 }
 
 function integerOf(value: JsonValue, name: string): i64 {
