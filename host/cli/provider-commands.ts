@@ -1,6 +1,7 @@
 /** The commands for authors of providers: rows of the table in host/main.ts. */
 import type { Command, Option } from "./command.ts";
 import { JSON_OBJECT } from "./common-options.ts";
+import type { ProviderRunOptions } from "./provider-run.ts";
 import type { ProviderTestOptions } from "./provider-test.ts";
 
 const FIXTURE: Option = {
@@ -50,6 +51,63 @@ export function providerCommands(version: string): readonly Command[] {
       ],
       run: async (options: ProviderTestOptions, module: string) =>
         (await import("./provider-test.ts")).providerTestCommand(module, options, version),
+    },
+    {
+      name: "provider run",
+      arguments: "<module> <rpc>",
+      summary:
+        "Run status, encrypt, decrypt or all of a module once, in its sandbox, without a configuration: with the KMS of its fixture, or with a real origin.",
+      options: [
+        FIXTURE,
+        { flags: "--key <name>", about: "the key's name; by default the fixture's, or kek" },
+        { flags: "--set <name=value>", about: "a setting of the key", repeated: true },
+        { flags: "--origin <url>", about: "send the requests to this origin, in place of the fixture" },
+        {
+          flags: "--allow <request>",
+          about: "with --origin: a request that is granted, as in the configuration",
+          repeated: true,
+        },
+        {
+          flags: "--network <network>",
+          about: "with --origin: a network in which a private address is allowed",
+          repeated: true,
+        },
+        { flags: "--ca <file>", about: "with --origin: the CA of its certificate" },
+        { flags: "--token-file <file>", about: "with --origin: the host's token, in a file of mode 0600" },
+        {
+          flags: "--token-header <header>",
+          about: "the header of the token, and perhaps a scheme before it",
+          default: "authorization Bearer",
+        },
+        {
+          flags: "--trace",
+          about: "print each host call: number of the budget, operation, path, result, bytes, milliseconds",
+          default: false,
+        },
+        {
+          flags: "--record <file>",
+          about:
+            "write all calls with their answers, random bytes and plaintexts included, without the credential",
+        },
+        {
+          flags: "--replay <file>",
+          about: "make the recorded calls again with the recorded answers; exit 1 if anything differs",
+        },
+        JSON_OBJECT,
+      ],
+      examples: [
+        { does: "See the host calls", line: "kleidi provider run providers/vault.wasm all --trace" },
+        {
+          does: "Use a real Vault",
+          line: 'kleidi provider run providers/vault.wasm all --trace --origin https://vault.example:8200 --allow "GET /v1/transit/keys/kek" --allow "POST /v1/transit/encrypt/kek" --allow "POST /v1/transit/decrypt/kek" --token-file token --token-header x-vault-token',
+        },
+        {
+          does: "Record, and compare another build with it",
+          line: "kleidi provider run providers/vault.wasm all --replay vault.jsonl",
+        },
+      ],
+      run: async (options: ProviderRunOptions, module: string, rpc: string) =>
+        (await import("./provider-run.ts")).providerRunCommand(module, rpc, options),
     },
   ];
 }

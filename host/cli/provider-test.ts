@@ -1,17 +1,15 @@
 /** kleidi provider test: runs the conformance kit on a module. */
-import { existsSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
 import { loadConfig } from "../config/load.ts";
 import type { Level, Result } from "../conformance/check.ts";
-import { FIXTURE, type Fixture, FixtureError, loadFixture, NO_FIXTURE } from "../conformance/fixture.ts";
+import { FixtureError } from "../conformance/fixture.ts";
 import { OFFLINE, testModule } from "../conformance/kit.ts";
 import { testLive } from "../conformance/live.ts";
 import { type ConformanceReport, reportOf } from "../conformance/report.ts";
 import { tapOf } from "../conformance/tap.ts";
-import type { ModuleFile } from "../inspect/report.ts";
 import { pathErrorText } from "../lib/path-fault.ts";
 import { escapeForTerminal, stringifyAscii } from "../lib/text.ts";
 import { replaceFile } from "../lib/write-files.ts";
+import { fixtureOf } from "./fixture-file.ts";
 import { readModuleFile } from "./module-file.ts";
 import { EXIT, print } from "./output.ts";
 import { UsageError } from "./usage-error.ts";
@@ -36,7 +34,7 @@ export async function providerTestCommand(
 ): Promise<number> {
   const levels = levelsOf(options);
   const file = readModuleFile(path);
-  const kms = options.config === undefined ? fixtureOf(file, options) : loadConfig(options.config);
+  const kms = options.config === undefined ? fixtureOf(file, options.fixture) : loadConfig(options.config);
   const results: Result[] = [];
   const say = options.json ? () => {} : print;
   say("TAP version 14");
@@ -62,18 +60,6 @@ export async function providerTestCommand(
   if (options.json) print(stringifyAscii(report));
   if (options.report !== undefined) writeReport(options.report, report);
   return report.ok ? EXIT.SUCCESS : EXIT.PROBLEMS;
-}
-
-/** Without a file, an empty fixture: a module that is refused needs none, and the kit names the part that another one lacks. */
-function fixtureOf({ path }: ModuleFile, { fixture }: ProviderTestOptions): Fixture {
-  const beside = join(dirname(path), FIXTURE);
-  const inFolder = join(dirname(path), basename(path, ".wasm"), FIXTURE);
-  const found = fixture ?? [inFolder, beside].find((each) => existsSync(each));
-  try {
-    return found === undefined ? NO_FIXTURE : loadFixture(found);
-  } catch (error) {
-    throw error instanceof FixtureError ? new UsageError(error.message, { cause: error }) : error;
-  }
 }
 
 function levelsOf({ level, config }: ProviderTestOptions): Level[] {

@@ -75,7 +75,8 @@ export function admitModule(file: Uint8Array, onResult: (result: Result) => void
   return module && manifest && bytes && { module, manifest, bytes };
 }
 
-function withLimits(file: Uint8Array, module: Module): Uint8Array {
+/** @throws Error if the module declares more than the limits */
+export function withLimits(file: Uint8Array, module: Module): Uint8Array {
   const { memoryBytes, tableEntries } = LIMITS;
   return clampLimits(file, module, { memoryPages: memoryBytes / PAGE, tableEntries });
 }

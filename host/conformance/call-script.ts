@@ -8,6 +8,8 @@ import { type Gate, type HostAnswer, type HostCall, HostCode } from "../host-cal
 /** A host call that was made, with its answer. */
 export interface MadeCall extends Pick<HostCall, "capability" | "operation" | "request"> {
   readonly answer: HostAnswer;
+  /** How long the host took. */
+  readonly ms: number;
 }
 
 /**
@@ -56,10 +58,12 @@ export function scripted(inner: Gate): Gate {
     }
     const index = script.made.length;
     // before the answer, so that two host calls have two indexes
-    const made = { capability, operation, request, answer: PENDING };
+    const begun = performance.now();
+    const made = { capability, operation, request, answer: PENDING, ms: 0 };
     script.made.push(made);
     const own = () => (script.gate ?? inner)(call);
     made.answer = (await script.replace?.(call, index, own)) ?? (await own());
+    made.ms = performance.now() - begun;
     return made.answer;
   };
 }
@@ -72,7 +76,7 @@ export function recordIgnored({
 }: Pick<MadeCall, "capability" | "operation" | "request">): void {
   if (capability === "log") return;
   const answer = { code: HostCode.DENIED, message: "", body: new Uint8Array() };
-  scripts.getStore()?.made.push({ capability, operation, request, answer });
+  scripts.getStore()?.made.push({ capability, operation, request, answer, ms: 0 });
 }
 
 /** @returns true for a host call that was denied, which voids the whole call */

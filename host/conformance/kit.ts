@@ -1,20 +1,19 @@
 /** The conformance kit: runs all checks of a module, in its sandbox, against a host in memory or a real one. */
-import type { Gate } from "../host-call.ts";
-import { Supervisor } from "../sandbox/supervisor.ts";
+import type { Supervisor } from "../sandbox/supervisor.ts";
 import type { Wall } from "../sandbox/wall/build.ts";
 import { openWall } from "../sandbox/wall/choose.ts";
-import { type Admitted, admitModule, failureText, LIMITS } from "./admitted.ts";
-import { recordIgnored, scripted } from "./call-script.ts";
+import { admitModule, failureText } from "./admitted.ts";
 import { readCases } from "./case-file.ts";
 import { type Check, type Level, type Result, runCheck } from "./check.ts";
 import { CIPHERTEXT_CHECKS } from "./ciphertext.ts";
 import { CONTRACT_CHECKS } from "./contract.ts";
 import { opensTo } from "./expectation.ts";
-import { type Fixture, FixtureError } from "./fixture.ts";
+import type { Fixture } from "./fixture.ts";
 import { KMS_CHECKS } from "./kms-used.ts";
 import { MESSAGE_CHECKS } from "./messages.ts";
 import { checkOf } from "./run-case.ts";
-import { HOST_CALLS, inPlaceOf, missingParts, openScriptedHost } from "./scripted-host.ts";
+import { PARALLEL, PROCESS_BYTES, superviseModule } from "./sandboxed.ts";
+import { assertComplete, inPlaceOf, openScriptedHost } from "./scripted-host.ts";
 import { PROVIDER, Subject } from "./subject.ts";
 
 /** The levels that need no real KMS. */
@@ -37,11 +36,6 @@ export interface KitOptions {
   readonly wall?: Wall;
 }
 
-/** A call takes milliseconds; this is for a guest that loops, on a machine with other work. */
-const DEADLINE_MS = 5_000;
-const PROCESS_BYTES = 1 << 30;
-const MESSAGE_BYTES = 65_536;
-const PARALLEL = 16;
 /** No limit: a call against a host in memory takes about a millisecond. */
 const VARIANTS = 4_096;
 
@@ -72,12 +66,11 @@ export async function testModule(options: KitOptions): Promise<void> {
   const { bytes, fixture, onResult } = options;
   const admitted = admitModule(bytes, onResult);
   if (admitted === undefined) return;
-  const missing = missingParts(admitted.manifest, fixture);
-  if (missing.length > 0) throw new FixtureError(missingText(missing));
+  assertComplete(admitted.manifest, fixture);
   const wall = options.wall ?? (await openWall({ wall: "auto" }, PROCESS_BYTES));
   const host = await openScriptedHost(PROVIDER, admitted.manifest, fixture);
   const stranger = inPlaceOf(await openScriptedHost(PROVIDER, admitted.manifest, fixture), host);
-  const supervisor = supervise(admitted, wall, host.gate, options.deadlineMs);
+  const supervisor = superviseModule(admitted, wall, host.gate, { deadlineMs: options.deadlineMs });
   try {
     if (!(await starts(supervisor, onResult))) return;
     const { key, settings, others, binds } = fixture;
@@ -109,41 +102,6 @@ export async function runChecks(
     onResult(result);
     if (result.result === "fail" && (bail || check === GOOD_CALLS)) return;
   }
-}
-
-function missingText(missing: readonly string[]): string {
-  if (missing.includes("tpm"))
-    return "Cannot test the module without a TPM: it requests kleidi:tpm, which a fixture cannot stand for; give a configuration with a granted TPM (--config)";
-  const requested = missing.map((name) => `kleidi:${name}`).join(", ");
-  const parts = missing.map((name) => `"${name}"`).join(", ");
-  return `Cannot test the module: it requests ${requested}, and the fixture has no ${parts}; add it to the kms.fixture.json beside the module, or give --fixture`;
-}
-
-function supervise(
-  { bytes, module }: Admitted,
-  wall: Wall,
-  gate: Gate,
-  deadlineMs = DEADLINE_MS,
-): Supervisor {
-  return new Supervisor({
-    provider: PROVIDER,
-    module: bytes,
-    imports: module.imports,
-    memoryBytes: LIMITS.memoryBytes,
-    processMemoryBytes: PROCESS_BYTES,
-    wall,
-    hostCalls: HOST_CALLS,
-    inputBytes: MESSAGE_BYTES,
-    outputBytes: MESSAGE_BYTES,
-    deadlineMs,
-    concurrentCalls: PARALLEL,
-    queue: VARIANTS,
-    gate: scripted(gate),
-    onIgnored: recordIgnored,
-    onStderr: () => {},
-    onEnd: () => {},
-    onQuarantine: () => {},
-  });
 }
 
 async function starts(supervisor: Supervisor, onResult: KitOptions["onResult"]): Promise<boolean> {

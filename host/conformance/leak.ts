@@ -44,12 +44,11 @@ function constantIn(bytes: Buffer, plaintext: Uint8Array): string | undefined {
 }
 
 /** @returns where a call wrote one of the plaintexts: log lines, the failure's message, paths and headers of requests */
-export function placesOf(
-  outcome: Outcome<TestedRpc>,
-  lines: readonly Uint8Array[],
-  plaintexts: readonly Uint8Array[],
-): string[] {
-  const written: [place: string, bytes: Uint8Array][] = lines.map((line) => ["a log line", messageOf(line)]);
+export function placesOf(outcome: Outcome<TestedRpc>, plaintexts: readonly Uint8Array[]): string[] {
+  const written: [place: string, bytes: Uint8Array][] = outcome.lines.map((line) => [
+    "a log line",
+    messageOf(line),
+  ]);
   if (outcome.kind === "failure") written.push(["the message of a failure", Buffer.from(outcome.message)]);
   for (const { capability, request } of outcome.made) {
     if (capability === "net") written.push(["the path or a header of a request", headOf(request)]);
@@ -62,7 +61,8 @@ export function placesOf(
   );
 }
 
-function messageOf(line: Uint8Array): Uint8Array {
+/** @param line a LogWriteRequest @returns its text */
+export function messageOf(line: Uint8Array): Uint8Array {
   try {
     return Buffer.from(fromBinary(LogWriteRequestSchema, line).message);
   } catch {

@@ -28,7 +28,13 @@ export type Ending<Name extends TestedRpc> =
   /** The guest trapped or returned nothing: "trap". The host refuses the reply: "invalid". The time or the process ended: "gone". */
   | { readonly kind: "trap" | "invalid" | "gone"; readonly why: string };
 
-export type Outcome<Name extends TestedRpc> = Ending<Name> & { readonly made: readonly MadeCall[] };
+export type Outcome<Name extends TestedRpc> = Ending<Name> & {
+  readonly made: readonly MadeCall[];
+  /** The lines that the guest wrote to kleidi:log, each a LogWriteRequest. */
+  readonly lines: readonly Uint8Array[];
+  /** The output of the guest; absent if it gave none. */
+  readonly output?: Uint8Array | undefined;
+};
 
 /** The greatest failure code (docs/ABI.md, section 4). */
 const MAX_FAILURE = 5;

@@ -15,7 +15,7 @@ import { ALWAYS_GRANTED } from "../capabilities/registry.ts";
 import { answer, type Gate, type HostCall, HostCode, refusal } from "../host-call.ts";
 import { Secret } from "../lib/secret.ts";
 import type { Manifest } from "../module/manifest.ts";
-import type { Fixture } from "./fixture.ts";
+import { type Fixture, FixtureError } from "./fixture.ts";
 import { ScriptedKms } from "./scripted-kms.ts";
 
 /** Of a call of the guest, as configured by default. */
@@ -32,8 +32,11 @@ export interface ScriptedHost {
   readonly versions: ReadonlyMap<string, string>;
 }
 
-/** @returns the capabilities of the manifest that a fixture cannot stand for, or has no part for */
-export function missingParts({ capabilities }: Manifest, fixture: Fixture): string[] {
+/**
+ * Checks that a fixture has a part for each capability that a module requests.
+ * @throws FixtureError
+ */
+export function assertComplete({ capabilities }: Manifest, fixture: Fixture): void {
   const has: Record<string, boolean> = {
     crypto: true,
     log: true,
@@ -41,7 +44,17 @@ export function missingParts({ capabilities }: Manifest, fixture: Fixture): stri
     state: fixture.state !== undefined,
     net: fixture.net !== undefined,
   };
-  return [...new Set(capabilities.map(({ capability }) => capability))].filter((name) => has[name] !== true);
+  const names = new Set(capabilities.map(({ capability }) => capability));
+  const missing = [...names].filter((name) => has[name] !== true);
+  if (missing.length > 0) throw new FixtureError(missingText(missing));
+}
+
+function missingText(missing: readonly string[]): string {
+  if (missing.includes("tpm"))
+    return "Cannot test the module without a TPM: it requests kleidi:tpm, which a fixture cannot stand for; give a configuration with a granted TPM (kleidi provider test --config)";
+  const requested = missing.map((name) => `kleidi:${name}`).join(", ");
+  const parts = missing.map((name) => `"${name}"`).join(", ");
+  return `Cannot test the module: it requests ${requested}, and the fixture has no ${parts}; add it to the kms.fixture.json beside the module, or give --fixture`;
 }
 
 /**

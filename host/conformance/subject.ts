@@ -132,15 +132,17 @@ export class Subject {
     for (const secret of secrets) this.#secrets.add(secret);
     const made: MadeCall[] = [];
     const script: CallScript = { replace, gate, made, lines: [] };
+    let output: Uint8Array | undefined;
     const ending = await underScript(script, async () => {
       try {
-        return endingOf(rpc, await this.options.supervisor.call(rpc, request));
+        output = await this.options.supervisor.call(rpc, request);
+        return endingOf(rpc, output);
       } catch (error) {
         return endingOfError(error);
       }
     });
-    const outcome = { ...ending, made } as Outcome<Name>;
-    for (const place of placesOf(outcome, script.lines, secrets)) this.leaks.add(`${place} in ${rpc}`);
+    const outcome = { ...ending, made, lines: script.lines, output } as Outcome<Name>;
+    for (const place of placesOf(outcome, secrets)) this.leaks.add(`${place} in ${rpc}`);
     return outcome;
   }
 

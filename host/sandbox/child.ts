@@ -24,6 +24,8 @@ export interface ChildOptions extends ProcessOptions {
   /** The largest output of an export, in bytes. */
   readonly outputBytes: number;
   readonly gate: Gate;
+  /** True: the gate gets the host calls of kleidi:crypto too, to record them. By default the process computes them. */
+  readonly forwardsCrypto?: boolean;
   /** Called for a host call that the guest makes after a denial, in the caller's async context. It is not performed. */
   readonly onIgnored?: (made: GuestHostCall) => void;
 }
@@ -98,9 +100,9 @@ export class Child {
 
   /** Called after STARTED only: before that, a process with the module could outlive the host. */
   #load(): void {
-    const { hostCalls, outputBytes, module } = this.#options;
+    const { hostCalls, outputBytes, module, forwardsCrypto = false } = this.#options;
     const imports = this.#options.imports.map(({ module, name }) => [module, name]);
-    const text = Buffer.from(JSON.stringify({ hostCalls, outputBytes, imports }));
+    const text = Buffer.from(JSON.stringify({ hostCalls, outputBytes, imports, forwardsCrypto }));
     const length = Buffer.alloc(4);
     length.writeUInt32BE(text.length);
     this.#process.send(Frame.LOAD, 0, length, text, module);
