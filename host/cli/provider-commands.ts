@@ -98,11 +98,11 @@ export function providerCommands(version: string): readonly Command[] {
       examples: [
         { does: "See the host calls", line: "kleidi provider run providers/vault.wasm all --trace" },
         {
-          does: "Use a real Vault",
-          line: 'kleidi provider run providers/vault.wasm all --trace --origin https://vault.example:8200 --allow "GET /v1/transit/keys/kek" --allow "POST /v1/transit/encrypt/kek" --allow "POST /v1/transit/decrypt/kek" --token-file token --token-header x-vault-token',
+          does: "Record the calls",
+          line: "kleidi provider run providers/vault.wasm all --record vault.jsonl",
         },
         {
-          does: "Record, and compare another build with it",
+          does: "Compare another build with the recording",
           line: "kleidi provider run providers/vault.wasm all --replay vault.jsonl",
         },
       ],

@@ -127,12 +127,14 @@ export const WALLS: readonly Wall[] = [
       "host/module/wasm",
       "host/runtime",
       "host/sandbox",
+      // kleidi:crypto of a recorded module, which is computed in the host
+      "host/sandbox/guest",
       "host/sandbox/wall",
       SCHEMA,
       "host/telemetry",
       PROVIDER,
     ],
-    outside: ["node:async_hooks", "node:crypto", "node:fs", "node:path", PROTOBUF, "zod"],
+    outside: ["node:async_hooks", "node:crypto", "node:fs", "node:os", "node:path", PROTOBUF, "zod"],
   },
   {
     // pure: a configuration in, files out
