@@ -24,6 +24,7 @@ export const CONTRACT_CHECKS: readonly Check[] = [
   { name: "version_of_another_key", level: 2, section: "4", run: versionOfOtherKey },
   { name: "unknown_setting", level: 2, section: "4", should: true, run: unknownSetting },
   { name: "unknown_setting_beside_known_ones", level: 2, section: "4", run: unknownBesideKnown },
+  { name: "foreign_format_that_is_unknown", level: 2, section: "4", run: unknownFormat },
   { name: "calls_in_any_order", level: 2, section: "2", run: anyOrder },
 ];
 
@@ -201,6 +202,15 @@ async function unknownSetting(subject: Subject): Promise<Findings> {
     const fault = notFailure(outcome, [2]);
     return fault && `${rpc} with an unknown setting ${fault}`;
   });
+}
+
+/** A guest may not know the field; it must not claim the objects of a format that does not exist. */
+async function unknownFormat(subject: Subject): Promise<Findings> {
+  const request = requestOf("status", subject.key, { foreignFormat: "kleidi-conformance-no-such-format" });
+  const outcome = await subject.call("status", request);
+  if (outcome.kind === "reply" && outcome.reply.foreignKeyIds.length === 0) return [];
+  const fault = notFailure(outcome, [2]);
+  return fault === undefined ? [] : [`Status with a foreign format that does not exist ${fault}`];
 }
 
 /** Nothing is left from an earlier call: ciphertexts open in another order, beside each other, and with Encrypt in between. */

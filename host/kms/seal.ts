@@ -48,7 +48,8 @@ export async function open(target: KeyVersion, sealed: Sealed): Promise<Uint8Arr
     ...sealed,
     key: key.name,
     version,
-    associatedData: associatedData(key.provider.name, keyId),
+    // Another plugin bound none.
+    associatedData: key.foreign === undefined ? associatedData(key.provider.name, keyId) : new Uint8Array(0),
   });
   checkDecryptReply(key.provider.name, plaintext);
   return plaintext;
