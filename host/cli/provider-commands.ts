@@ -26,6 +26,15 @@ export function providerCommands(version: string): readonly Command[] {
             "test with the real KMS of this configuration, which must have the module; no fixture is needed",
         },
         {
+          flags: "--rotate <command>",
+          about: "with --config: a command that makes a new version of the key, for level 4",
+        },
+        {
+          flags: "--stop <command>",
+          about: "with --config: a command after which the KMS cannot be reached, for level 4",
+        },
+        { flags: "--start <command>", about: "with --stop: a command after which it can be reached again" },
+        {
           flags: "--level <number>",
           about:
             "run this level: 0 admission, 1 messages, 2 contract, 3 host, 4 live (only with --config); by default all that are possible",

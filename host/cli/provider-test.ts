@@ -20,6 +20,9 @@ export interface ProviderTestOptions {
   readonly level: readonly string[];
   readonly report?: string;
   readonly bail: boolean;
+  readonly rotate?: string;
+  readonly stop?: string;
+  readonly start?: string;
   readonly json: boolean;
 }
 
@@ -33,6 +36,7 @@ export async function providerTestCommand(
   version: string,
 ): Promise<number> {
   const levels = levelsOf(options);
+  assertLive(options);
   const file = readModuleFile(path);
   const kms = options.config === undefined ? fixtureOf(file, options.fixture) : loadConfig(options.config);
   const results: Result[] = [];
@@ -46,7 +50,7 @@ export async function providerTestCommand(
   try {
     const given = { levels, bail: options.bail, onResult };
     if ("fixture" in kms) await testModule({ bytes: file.bytes, fixture: kms, ...given });
-    else await testLive({ file, config: kms, ...given });
+    else await testLive({ file, config: kms, commands: options, ...given });
   } catch (error) {
     const [reason = ""] = String((error as Error).message).split("\n");
     say(`Bail out! ${escapeForTerminal(reason)}`);
@@ -60,6 +64,16 @@ export async function providerTestCommand(
   if (options.json) print(stringifyAscii(report));
   if (options.report !== undefined) writeReport(options.report, report);
   return report.ok ? EXIT.SUCCESS : EXIT.PROBLEMS;
+}
+
+/** The commands change a real KMS. */
+function assertLive(options: ProviderTestOptions): void {
+  const { config, stop, start } = options;
+  const given = (["rotate", "stop", "start"] as const).find((name) => options[name] !== undefined);
+  if (given !== undefined && config === undefined)
+    throw new UsageError(`Cannot use --${given} without --config`);
+  if ((stop === undefined) !== (start === undefined))
+    throw new UsageError("Cannot use --stop and --start apart: give both");
 }
 
 function levelsOf({ level, config }: ProviderTestOptions): Level[] {

@@ -137,7 +137,17 @@ export const WALLS: readonly Wall[] = [
       "host/telemetry",
       PROVIDER,
     ],
-    outside: ["node:async_hooks", "node:crypto", "node:fs", "node:os", "node:path", PROTOBUF, "zod"],
+    outside: [
+      "node:async_hooks",
+      "node:child_process",
+      "node:crypto",
+      "node:fs",
+      "node:os",
+      "node:path",
+      "node:timers/promises",
+      PROTOBUF,
+      "zod",
+    ],
   },
   {
     // pure: a configuration in, files out
