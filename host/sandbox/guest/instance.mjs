@@ -29,8 +29,9 @@ const silent = { trace() {}, debug() {}, info() {}, warn() {}, error() {}, log()
  * @param {WebAssembly.Module} module
  * @param {{ capability: string, operation: string }[]} imports the module's imports from kleidi:*
  * @param {number} outputBytes the largest output, in bytes
+ * @param {boolean} [forwardsCrypto] host calls of kleidi:crypto wait for the host like others
  */
-export async function createInstance(module, imports, outputBytes) {
+export async function createInstance(module, imports, outputBytes, forwardsCrypto = false) {
   let blocks = 0;
   let blockBytes = 0;
   /** @param {Context} context @param {bigint} length */
@@ -77,7 +78,7 @@ export async function createInstance(module, imports, outputBytes) {
     };
     // crypto is computed here and answered at once: suspending and resuming the guest costs more than most operations.
     functions[namespace][operation] =
-      capability === "crypto"
+      capability === "crypto" && !forwardsCrypto
         ? (/** @type {Context} */ context, /** @type {bigint} */ address) => {
             const reply = ask(context, address);
             if (reply instanceof Promise) throw new Error("an unknown operation of crypto");

@@ -28,6 +28,7 @@ const text = new TextEncoder();
  *   imports: { capability: string, operation: string }[],
  *   hostCalls: number,
  *   outputBytes: number,
+ *   forwardsCrypto: boolean,
  * } | undefined}
  */
 let guest;
@@ -77,7 +78,8 @@ async function load(payload) {
     const imports = seen
       .filter((entry) => entry.module.startsWith("kleidi:"))
       .map((entry) => ({ capability: entry.module.slice("kleidi:".length), operation: entry.name }));
-    guest = { module, imports, hostCalls: options.hostCalls, outputBytes: options.outputBytes };
+    const { hostCalls, outputBytes, forwardsCrypto = false } = options;
+    guest = { module, imports, hostCalls, outputBytes, forwardsCrypto };
     spares.push(await fresh());
     writer.send(Frame.LOADED, 0);
   } catch (error) {
@@ -87,7 +89,7 @@ async function load(payload) {
 
 async function fresh() {
   if (guest === undefined) throw new Error("no module is loaded");
-  return await createInstance(guest.module, guest.imports, guest.outputBytes);
+  return await createInstance(guest.module, guest.imports, guest.outputBytes, guest.forwardsCrypto);
 }
 
 /**
@@ -104,7 +106,11 @@ async function run(call, payload) {
     if (guest === undefined) throw new Error("no module is loaded");
     const instance = spares.pop() ?? (await fresh());
     state.instance = instance;
-    const output = await instance.call(`kleidi_${rpc}`, input, hostCallsOf(call, guest.hostCalls));
+    const output = await instance.call(
+      `kleidi_${rpc}`,
+      input,
+      hostCallsOf(call, guest.hostCalls, guest.forwardsCrypto),
+    );
     if (drop(call)) writer.send(Frame.RESULT, call, output);
   } catch (error) {
     if (drop(call)) writer.send(Frame.FAILED, call, text.encode(reason(error)));
@@ -125,9 +131,10 @@ function drop(call) {
 /**
  * @param {number} call
  * @param {number} budget
+ * @param {boolean} forwardsCrypto
  * @returns {import("./instance.mjs").HostCall}
  */
-function hostCallsOf(call, budget) {
+function hostCallsOf(call, budget, forwardsCrypto) {
   let used = 0;
   const overBudget = encodeReply(6, `at most ${budget} host calls are allowed in a call`, NONE);
   return (capability, operation, request) => {
@@ -140,7 +147,8 @@ function hostCallsOf(call, budget) {
         NONE,
       );
     }
-    const computed = capability === "crypto" ? computeReply(operation, request) : undefined;
+    const computed =
+      capability === "crypto" && !forwardsCrypto ? computeReply(operation, request) : undefined;
     if (computed !== undefined) return computed;
     return new Promise((resolve, reject) => {
       const state = calls.get(call);
