@@ -3,13 +3,11 @@
  * process behind each wall; its memory. Timings are noisy: compare within one run. Takes two minutes; --quick takes one.
  */
 
-import { readFileSync } from "node:fs";
-import { KNOWN } from "../host/capabilities/registry.ts";
-import { examine } from "../host/module/examine.ts";
 import { Child } from "../host/sandbox/child.ts";
 import { openWall } from "../host/sandbox/wall/choose.ts";
+import { admittedLocal } from "../test/support/admitted-local.ts";
 import { wallPrograms } from "../test/support/debian13.ts";
-import { Fixture, localConfig, localModule } from "../test/support/fixture.ts";
+import { Fixture, localConfig } from "../test/support/fixture.ts";
 import { type Load, run, summary } from "./callers.ts";
 import { median } from "./figures.ts";
 import { memoryMiB, treeOf } from "./processes.ts";
@@ -85,8 +83,7 @@ async function calls(): Promise<void> {
 
 /** Measures from the start of a process until its module is loaded; then the memory of the process and of the wall's own process. */
 async function starts(): Promise<void> {
-  const module = new Uint8Array(readFileSync(localModule));
-  const { imports } = examine("local", module, KNOWN).module;
+  const { bytes, imports, memory } = admittedLocal(MEMORY);
   const times = new Map<Name, number[]>();
   const pss = new Map<Name, number[]>();
   const walls = new Map(
@@ -99,8 +96,9 @@ async function starts(): Promise<void> {
       const before = performance.now();
       const child = new Child({
         provider: "local",
-        module,
+        module: bytes,
         imports,
+        memory,
         memoryBytes: MEMORY,
         processMemoryBytes: PROCESS,
         hostCalls: 64,
