@@ -14,12 +14,12 @@ import type { Sealed } from "./provider.ts";
  * @throws KleidiError the provider's failure; provider-fault; read-back-failed
  */
 export async function seal(target: KeyVersion, plaintext: Uint8Array): Promise<Sealed> {
-  const { key, version, keyId } = target;
+  const { key, version } = target;
   const sealed = await key.provider.encrypt({
     key: key.name,
     version,
     plaintext,
-    associatedData: associatedData(key.provider.name, keyId),
+    associatedData: associatedDataOf(target),
   });
   checkEncryptReply(key.provider.name, plaintext, sealed);
   let back: Uint8Array;
@@ -43,15 +43,26 @@ export async function seal(target: KeyVersion, plaintext: Uint8Array): Promise<S
  * @throws KleidiError the provider's failure; provider-fault
  */
 export async function open(target: KeyVersion, sealed: Sealed): Promise<Uint8Array> {
-  const { key, version, keyId } = target;
+  const { key, version } = target;
   const plaintext = await key.provider.decrypt({
     ...sealed,
     key: key.name,
     version,
-    associatedData: associatedData(key.provider.name, keyId),
+    associatedData: associatedDataOf(target),
   });
   checkDecryptReply(key.provider.name, plaintext);
   return plaintext;
+}
+
+/** Of each version that was used: it is the same in every call. */
+const associated = new WeakMap<KeyVersion, Uint8Array>();
+
+function associatedDataOf(target: KeyVersion): Uint8Array {
+  const known = associated.get(target);
+  if (known !== undefined) return known;
+  const made = associatedData(target.key.provider.name, target.keyId);
+  associated.set(target, made);
+  return made;
 }
 
 /** A read-back fails with ciphertext-invalid or provider-fault only; an unreachable KMS stays an unreachable KMS. */
