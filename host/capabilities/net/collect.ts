@@ -6,7 +6,7 @@ import type { Dispatcher } from "undici";
 import symbols from "undici/lib/core/symbols.js";
 import { type Response, Unreachable } from "./exchange.ts";
 
-/** undici has no public way to take a request that waits for a connection out of its queue, except in request(). */
+/** undici has no other way to take a request that waits for a connection out of its queue (docs/decisions/0039-queue-of-undici.md). */
 const { kQueuedAbort } = symbols;
 if (typeof kQueuedAbort !== "symbol") throw new Error("undici does not expose its hook for queued requests");
 
@@ -70,6 +70,7 @@ class Collector implements Dispatcher.DispatchHandler {
   #head: Omit<Collected, "body"> | undefined;
   /** Ends the request: in the queue, or on its connection. */
   #end: (reason: Error) => void = () => {};
+  #aborted: Error | undefined;
 
   constructor(expected: Expected, settle: Settle) {
     this.#expected = expected;
@@ -77,6 +78,7 @@ class Collector implements Dispatcher.DispatchHandler {
   }
 
   abort(reason: Error): void {
+    this.#aborted = reason;
     this.#end(reason);
     this.onResponseError(null, reason);
   }
@@ -87,6 +89,7 @@ class Collector implements Dispatcher.DispatchHandler {
 
   onRequestStart(controller: Controller): void {
     this.#end = (reason) => controller.abort(reason);
+    if (this.#aborted !== undefined) controller.abort(this.#aborted);
   }
 
   onResponseStart(controller: Controller, status: number, headers: Headers): void {
