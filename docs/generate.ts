@@ -124,6 +124,11 @@ keys:
     provider: vault
     use: decrypt
     settings: { mount: transit, key: kek }
+  - name: old-plugin
+    provider: vault
+    use: decrypt
+    foreign: vault-kubernetes-kms
+    settings: { mount: transit, key: kms }
 sandbox:
   wall: auto
   programs: /opt/kleidi/bin

@@ -18,7 +18,7 @@ export async function useKeys(config: Config): Promise<Finding[]> {
   return await probeKeys(config, "live", "live", async (key, versions, keyset) => {
     const current = await keyset.addVersions(key, versions);
     if (key.use === "active") await seal(current, crypto.getRandomValues(new Uint8Array(32)));
-    const done = key.use === "active" ? "Status, Encrypt and Decrypt" : "Status";
+    const done = key.use === "active" ? "Status, Encrypt and Decrypt" : statusOf(key);
     return `${done} through provider ${key.provider.name} succeeded`;
   });
 }
@@ -55,11 +55,16 @@ export async function configuredKeyIds(
     const current = await keyset.addVersions(key, versions);
     for (const keyId of keyset.keyIds(key)) {
       const isActive = key.use === "active" && keyId === current.keyId;
-      keys.set(keyId, { name: key.name, state: isActive ? "active" : "older" });
+      keys.set(keyId, { name: key.name, state: isActive ? "active" : "older", foreign: key.foreign });
     }
     return "its key_ids are known";
   });
   return { keys, findings: probed.filter(({ ok }) => !ok) };
+}
+
+/** No object of another plugin is at hand: its Decrypt is not tried. */
+function statusOf({ foreign }: Key): string {
+  return foreign === undefined ? "Status" : `Status for objects of ${foreign}`;
 }
 
 type UseKey = (key: Key, versions: KeyVersions, keyset: Keyset) => Promise<string>;

@@ -1,5 +1,6 @@
 /** The schema of `keys`: the keyset. */
 import { z } from "zod";
+import { FOREIGN_NAMES } from "../foreign.ts";
 import { field, KEY_NAME, keyName, nearestOf, normalizeName } from "../schema/field.ts";
 
 /** The name of a setting. */
@@ -36,6 +37,14 @@ const key = field(
         absent: "any version",
       },
     ),
+    foreign: field(z.enum(FOREIGN_NAMES).exactOptional(), {
+      expected: `one of ${FOREIGN_NAMES.join(", ")}`,
+      meaning:
+        "The other KMS plugin that encrypted with this key: its objects decrypt, as long as they are not rewritten ([foreign-formats.md](foreign-formats.md)). Only with `use: decrypt`.",
+      example: "vault-kubernetes-kms",
+      absent: "a key of kleidí",
+      suggest: nearestOf(FOREIGN_NAMES),
+    }),
     settings: field(
       z
         .record(

@@ -124,6 +124,6 @@ function auditOutline(value: unknown): AuditOutline | undefined {
 }
 
 function keyOutline(value: unknown): KeyOutline {
-  const { name, provider, use } = mapping(value) ?? {};
-  return { name, provider, use };
+  const { name, provider, use, foreign } = mapping(value) ?? {};
+  return { name, provider, use, foreign };
 }

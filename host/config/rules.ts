@@ -14,6 +14,7 @@ import { cut, LONGEST, list, nearest, type Path, quoted } from "../schema/text.t
 import { ADMIN_RULES } from "./admin-rules.ts";
 import { AUDIT_RULES } from "./audit-rules.ts";
 import type { Document } from "./document.ts";
+import { FOREIGN_RULES } from "./foreign-rules.ts";
 import { LIMIT_RULES } from "./limit-rules.ts";
 import { type ConfigOutline, haveValidNames, outlineOf } from "./outline.ts";
 import { foreignForm, LONGEST_SOCKET } from "./socket-path.ts";
@@ -142,6 +143,7 @@ export const RULES: readonly Rule<ConfigOutline>[] = [
       }
     },
   },
+  ...FOREIGN_RULES,
   ...TRUST_RULES,
   ...CAPABILITIES.flatMap((capability: Capability) => capability.rules ?? []),
   ...AUDIT_RULES,

@@ -1,9 +1,16 @@
 /** Reads how a value in etcd is encrypted, without decrypting it. Source: k8s.io/apiserver 0.36, storage/value/encrypt. */
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { type EncryptedObject, EncryptedObjectSchema } from "../../proto/etcd/v3/etcd_pb.ts";
+import { type ForeignName, foreignFormatOf } from "../foreign.ts";
 
 export type StoredValue =
-  | { readonly kind: "kms-v2"; readonly provider: string; readonly keyId: string }
+  | {
+      readonly kind: "kms-v2";
+      readonly provider: string;
+      readonly keyId: string;
+      /** The other plugin that writes such objects; undefined: none that is known. */
+      readonly foreign?: ForeignName | undefined;
+    }
   /** Another transformer of the API server: aescbc, aesgcm, secretbox, kms v1. `name` is that of its key, or of its provider. */
   | { readonly kind: "other"; readonly transformer: string; readonly name: string }
   | { readonly kind: "clear" }
@@ -54,7 +61,10 @@ function readEncryptedObject(provider: string, data: Uint8Array): StoredValue {
   // The reader takes missing bytes at the end for zeros. No encoding of a message is shorter than the one made here.
   if (toBinary(EncryptedObjectSchema, object).length > data.length) return damaged(CUT);
   const problem = problemOf(object);
-  return problem === undefined ? { kind: "kms-v2", provider, keyId: object.keyId } : damaged(problem);
+  if (problem !== undefined) return damaged(problem);
+  const { keyId } = object;
+  const foreign = foreignFormatOf(keyId, object.annotations);
+  return { kind: "kms-v2", provider, keyId, ...(foreign && { foreign }) };
 }
 
 function problemOf(object: EncryptedObject): string | undefined {

@@ -3,6 +3,8 @@
  * socket serves the keys of several KMSs. Probes (prober.ts) update the state; the RPCs only read it.
  */
 import { KleidiError } from "../error.ts";
+import type { ForeignName } from "../foreign.ts";
+import { foreignKeyIds } from "./foreign.ts";
 import { deriveKeyId, type KeyId } from "./key-id.ts";
 import type { KeyVersions, Provider } from "./provider.ts";
 import { UnusableTable } from "./unusable.ts";
@@ -13,6 +15,8 @@ export interface KeyConfig {
   readonly use: "active" | "decrypt";
   /** The version that the provider must report, if the operator pinned it. */
   readonly pin?: string | undefined;
+  /** The format of another plugin, whose objects the key decrypts. Only with use "decrypt". */
+  readonly foreign?: ForeignName | undefined;
 }
 
 /** One version of one key. */
@@ -121,18 +125,15 @@ export class Keyset {
         `Cannot use key "${key.name}": its version is ${versions.version}, the configuration pins ${key.pin}`,
       );
     }
-    const keyId = await deriveKeyId(key.name, versions.version);
+    const routes = await routesOf(key, versions);
+    const [current] = routes;
+    const { keyId } = current;
     const before = this.#states.get(key.name)?.current;
     if (this.#retired.has(keyId)) {
       throw new KleidiError(
         "provider-fault/reverted",
         `Cannot use key "${key.name}": provider "${key.provider.name}" reverted from version ${before?.version} to ${versions.version}`,
       );
-    }
-    const current = { key, version: versions.version, keyId };
-    const routes: KeyVersion[] = [current];
-    for (const version of versions.olderVersions) {
-      routes.push({ key, version, keyId: await deriveKeyId(key.name, version) });
     }
     // Routes are never removed. The limit keeps a provider that reports new versions forever from filling the host's memory.
     const known = [...this.#routes.values()].filter((route) => route.key === key).length;
@@ -175,4 +176,22 @@ export class Keyset {
     const current = this.#states.get(key.name)?.current;
     this.#states.set(key.name, current === undefined ? { key, failure } : { key, current, failure });
   }
+}
+
+/** @returns the version to encrypt with, then the older ones; of a foreign key one for each key_id of the other plugin */
+async function routesOf(
+  key: KeyConfig,
+  { version, olderVersions, foreignKeyIds: reported }: KeyVersions,
+): Promise<readonly [KeyVersion, ...KeyVersion[]]> {
+  const { foreign } = key;
+  if (foreign !== undefined) {
+    const [newest, ...older] = foreignKeyIds({ ...key, foreign }, reported);
+    return [{ key, version, keyId: newest }, ...older.map((keyId) => ({ key, version, keyId }))];
+  }
+  const routes: [KeyVersion, ...KeyVersion[]] = [
+    { key, version, keyId: await deriveKeyId(key.name, version) },
+  ];
+  for (const older of olderVersions)
+    routes.push({ key, version: older, keyId: await deriveKeyId(key.name, older) });
+  return routes;
 }

@@ -60,7 +60,9 @@ const associated = new WeakMap<KeyVersion, Uint8Array>();
 function associatedDataOf(target: KeyVersion): Uint8Array {
   const known = associated.get(target);
   if (known !== undefined) return known;
-  const made = associatedData(target.key.provider.name, target.keyId);
+  const { key, keyId } = target;
+  // Another plugin bound none.
+  const made = key.foreign === undefined ? associatedData(key.provider.name, keyId) : new Uint8Array(0);
   associated.set(target, made);
   return made;
 }

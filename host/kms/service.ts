@@ -4,7 +4,8 @@
  */
 import { type ErrorCode, KleidiError, toKleidiError } from "../error.ts";
 import { withFormat, withoutFormat } from "./annotations.ts";
-import { type KeyId, parseKeyId } from "./key-id.ts";
+import { assertForeignObject } from "./foreign.ts";
+import { isDerivable, type KeyId, parseKeyId } from "./key-id.ts";
 import type { KeyConfig, Keyset, KeyVersion } from "./keyset.ts";
 import { MAX_CIPHERTEXT, MAX_PLAINTEXT, RPC_DEADLINE_MS } from "./limits.ts";
 import { Outage } from "./outage.ts";
@@ -29,6 +30,8 @@ export interface DecryptInput {
  * first second fails its own first probe.
  */
 const FIRST_PROBE_MS = 2_000;
+/** The longest wait of a Decrypt for a look at the versions of the keys, in milliseconds: the Decrypt itself needs some time, too. */
+const VERSIONS_MS = 1_500;
 /** After this time an RPC that found the KMS out of reach is not tried again: its last try needs some time, too. */
 const LAST_TRY_MS = RPC_DEADLINE_MS - 100;
 
@@ -95,6 +98,7 @@ export class KmsService {
     const wanted = parseKeyId(keyId);
     // Any key that is not probed yet could have this key_id.
     if (!this.#keyset.hasKeyId(wanted)) await this.#waitForProbes(this.#keyset.keys);
+    if (!this.#keyset.hasKeyId(wanted)) await this.#waitForVersions(wanted, ciphertext);
     const target = this.#routeOf(wanted, ciphertext);
     if (ciphertext.length === 0 || ciphertext.length > MAX_CIPHERTEXT) {
       throw new KleidiError(
@@ -102,18 +106,21 @@ export class KmsService {
         `Cannot decrypt: the ciphertext is ${ciphertext.length} bytes, 1 to ${MAX_CIPHERTEXT} are allowed`,
       );
     }
-    const sealed = { ciphertext, annotations: withoutFormat(annotations) };
+    const sealed = { ciphertext, annotations: guestAnnotations(target, annotations) };
     return await this.#perform(target.key, lastTryAt, () => this.#open(target, sealed));
   }
 
   /** Resolves when the first probe of each key has ended, and after FIRST_PROBE_MS at the latest. */
   async #waitForProbes(keys: readonly KeyConfig[]): Promise<void> {
     const waits = keys.flatMap((key) => this.#prober.firstProbe(key) ?? []);
-    if (waits.length === 0) return;
-    const { promise: late, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, FIRST_PROBE_MS);
-    await Promise.race([Promise.all(waits), late]);
-    clearTimeout(timer);
+    if (waits.length > 0) await within(FIRST_PROBE_MS, Promise.all(waits));
+  }
+
+  /** Another host may just have rotated a key: resolves when its versions have been read again, and after VERSIONS_MS at the latest. */
+  async #waitForVersions(keyId: KeyId, ciphertext: Uint8Array): Promise<void> {
+    if (!isDerivable(keyId) || this.#keyset.unusable.explain(ciphertext) !== undefined) return;
+    const looks = this.#prober.lookForVersions();
+    if (looks !== undefined) await within(VERSIONS_MS, looks);
   }
 
   #routeOf(keyId: KeyId, ciphertext: Uint8Array): KeyVersion {
@@ -156,6 +163,25 @@ export class KmsService {
       throw failure;
     }
   }
+}
+
+/** Waits for work, or for this many milliseconds. */
+async function within(ms: number, work: Promise<unknown>): Promise<void> {
+  const { promise: late, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, ms);
+  await Promise.race([work, late]);
+  clearTimeout(timer);
+}
+
+/** @throws KleidiError annotations-invalid; key-unknown if the key is a foreign one, and the object not of its format */
+function guestAnnotations(
+  { key, keyId }: KeyVersion,
+  annotations: DecryptInput["annotations"],
+): Sealed["annotations"] {
+  const { foreign } = key;
+  if (foreign === undefined) return withoutFormat(annotations);
+  assertForeignObject({ ...key, foreign }, keyId, annotations);
+  return [];
 }
 
 function isFailure(error: unknown, code: ErrorCode): boolean {

@@ -161,8 +161,8 @@ function admitOptions(config: Config, provider: ProviderConfig): AdmitOptions {
  */
 export function keysetOf(config: Config, providers: Providers, former?: Keyset): Keyset {
   return new Keyset(
-    config.keys.map(({ name, provider, use, version }): KeyConfig => {
-      return { name, provider: providers.ofKey(provider), use, pin: version };
+    config.keys.map(({ name, provider, use, version, foreign }): KeyConfig => {
+      return { name, provider: providers.ofKey(provider), use, pin: version, foreign };
     }),
     former,
   );

@@ -24,6 +24,7 @@ export interface KeyOutline {
   readonly name: unknown;
   readonly provider: unknown;
   readonly use: unknown;
+  readonly foreign: unknown;
 }
 
 /**
