@@ -30,8 +30,8 @@ const CALLERS = [1, 64] as const;
 /** Calls of the client that it does not count. */
 const WARM_UP = 201;
 const QUIET = { log: { level: "warn", file: "kleidi.log" }, status: { interval: "60s" } };
-/** After this time the processes that are started in advance have started, too. */
-const REST_MS = 3000;
+/** A provider's standby process starts after 5 s. */
+const REST_MS = 8000;
 
 interface Subject {
   readonly name: string;
@@ -122,18 +122,18 @@ async function measureStarts(subjects: readonly Subject[]): Promise<Map<Subject,
 
 async function measureCalls(subjects: readonly Subject[], starts: Map<Subject, number[]>): Promise<void> {
   await sleep(REST_MS);
-  const pids = new Map(subjects.map((subject, i) => [subject, treeOf(running[i]?.pid ?? 0)]));
-  const pss = () => new Map([...pids].map(([subject, each]) => [subject, memoryMiB(each, "Pss")]));
+  const pids = new Map(subjects.map((subject, i) => [subject, running[i]?.pid ?? 0]));
+  const pss = () => new Map([...pids].map(([subject, pid]) => [subject, memoryMiB(treeOf(pid), "Pss")]));
   const rest = pss();
   const samples = new Map<string, Sample[]>();
   for (let round = 0; round < ROUNDS; round++) {
     for (const callers of CALLERS) {
-      for (const [subject, each] of pids) {
+      for (const [subject, pid] of pids) {
         process.stderr.write(
           `\r\u001b[Kround ${round + 1} of ${ROUNDS}: ${subject.name}, ${callers} callers`,
         );
         const key = `${subject.name} ${callers}`;
-        samples.set(key, [...(samples.get(key) ?? []), await sample(subject, each, callers)]);
+        samples.set(key, [...(samples.get(key) ?? []), await sample(subject, pid, callers)]);
       }
     }
   }
@@ -154,12 +154,12 @@ async function measureCalls(subjects: readonly Subject[], starts: Map<Subject, n
   );
 }
 
-async function sample(subject: Subject, pids: readonly number[], callers: 1 | 64): Promise<Sample> {
-  const before = cpuMs(pids);
+async function sample(subject: Subject, pid: number, callers: 1 | 64): Promise<Sample> {
+  const before = cpuMs(treeOf(pid));
   const args = [subject.socket, "Decrypt", String(callers), String(CALLS[callers])];
   const { stdout } = await promisify(execFile)(kmsload, args);
   const load: Load = JSON.parse(stdout);
-  return { ...load, cpu: ((cpuMs(pids) - before) / (load.calls + WARM_UP)) * 10_000 };
+  return { ...load, cpu: ((cpuMs(treeOf(pid)) - before) / (load.calls + WARM_UP)) * 10_000 };
 }
 
 function rowOf({ name, peer }: Subject, callers: number, samples: ReadonlyMap<string, Sample[]>) {

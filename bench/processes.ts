@@ -1,15 +1,13 @@
 /** A process and its descendants: their CPU time and their memory, from /proc. */
-import { readdirSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { sum } from "./figures.ts";
 
 /** Milliseconds of a clock tick of /proc: USER_HZ is 100 on Linux. */
 const TICK_MS = 10;
 
-/** @returns the process and all its descendants */
+/** @returns the process and all its descendants, if each was started by a main thread */
 export function treeOf(pid: number): number[] {
-  const children = readdirSync(`/proc/${pid}/task`).flatMap((task) =>
-    readFileSync(`/proc/${pid}/task/${task}/children`, "utf8").split(" ").filter(Boolean),
-  );
+  const children = textOf(`/proc/${pid}/task/${pid}/children`).split(" ").filter(Boolean);
   return [pid, ...children.flatMap((child) => treeOf(Number(child)))];
 }
 
@@ -20,7 +18,7 @@ export function cpuMs(pids: readonly number[]): number {
 
 /** The fields utime, stime, cutime and cstime of proc_pid_stat(5). */
 function ticksOf(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+  const stat = textOf(`/proc/${pid}/stat`);
   // The name of the program, in parentheses, may contain spaces.
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   return sum(fields.slice(11, 15).map(Number));
@@ -29,7 +27,17 @@ function ticksOf(pid: number): number {
 /** Resident or proportional memory, summed, in MiB. */
 export function memoryMiB(pids: readonly number[], field: "Rss" | "Pss"): number {
   const pattern = new RegExp(`^${field}:\\s+(\\d+)`, "m");
-  return sum(
-    pids.map((pid) => Number(pattern.exec(readFileSync(`/proc/${pid}/smaps_rollup`, "utf8"))?.[1]) / 1024),
-  );
+  const kib = (pid: number) => Number(pattern.exec(textOf(`/proc/${pid}/smaps_rollup`))?.[1] ?? 0);
+  return sum(pids.map(kib)) / 1024;
+}
+
+/** Empty for a process that has ended. */
+function textOf(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT" || code === "ESRCH") return "";
+    throw error;
+  }
 }
