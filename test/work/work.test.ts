@@ -21,8 +21,8 @@ import { Fixture, localConfig } from "../support/fixture.ts";
 const WORK = {
   framesToProvider: 2,
   hostKiB: 120,
-  hostReads: 9,
-  hostWrites: 9.5,
+  hostReads: 10,
+  hostWrites: 10.5,
   providerReads: 4.5,
   providerWrites: 4.5,
   providerFaults: 0.5,
