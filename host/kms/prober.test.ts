@@ -2,9 +2,10 @@ import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { assertFailure } from "../../test/support/failures.ts";
 import { KleidiError } from "../error.ts";
+import type { KeyChange } from "./key-change.ts";
 import { deriveKeyId } from "./key-id.ts";
-import { type KeyConfig, Keyset } from "./keyset.ts";
-import { type KeyChange, Prober } from "./prober.ts";
+import { Keyset, type SimpleKey } from "./keyset.ts";
+import { Prober } from "./prober.ts";
 import type { Provider } from "./provider.ts";
 
 const INTERVAL = 1_000;
@@ -62,13 +63,13 @@ function setUp(
   let now = 0;
   t.mock.method(performance, "now", () => now);
   const provider = new FakeProvider();
-  const key: KeyConfig = { name: "main", provider, use, pin };
+  const key: SimpleKey = { name: "main", provider, use, pin };
   const keyset = new Keyset([key]);
   const added = t.mock.method(keyset, "addVersions");
   const changes: KeyChange[] = [];
   const results: string[] = [];
   const onChange = (change: KeyChange) => changes.push(change);
-  const onProbe = (_: KeyConfig, result: string) => results.push(result);
+  const onProbe = (_: unknown, result: string) => results.push(result);
   const prober = new Prober(keyset, {
     intervalMs,
     stableProbes,

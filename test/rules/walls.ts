@@ -379,7 +379,13 @@ export const WALLS: readonly Wall[] = [
   // the path of a key in the schema is a type only
   { room: "host/init", may: ["host/schema/text.ts"], outside: ["yaml"] },
   { room: SCHEMA, may: [TEXT], outside: ["node:path", "yaml", "zod"] },
-  { room: "host/kms", may: [ERROR, FOREIGN, BACK_OFF], tests: BOTH },
+  { room: "host/kms", may: [ERROR, FOREIGN, BACK_OFF, "host/kms/composed"], tests: BOTH },
+  // pure: the bytes of a composed object, and the choice among its members
+  {
+    room: "host/kms/composed",
+    may: [ERROR, ...["annotations", "key-id", "limits"].map((name) => `host/kms/${name}.ts`)],
+    tests: BOTH,
+  },
 
   // the operator: main → run → the rooms → cluster → api
   { room: ["operator/main.ts"], may: ["operator/options.ts", "operator/run.ts"] },
