@@ -21,6 +21,7 @@ const SUBJECTS = {
   "tpm-filter": "the cost of the TPM command filter",
   scrape: "a scrape, idle and with 64 callers, beside an empty registry (1 minute)",
   floods: "the effect of floods of both listeners on an honest caller and the host's memory (5 minutes)",
+  peers: "CPU, latency, memory and start beside plugins in Go (3 minutes)",
   neighbours: "the effect of a misbehaving provider on the callers of an honest one (2 minutes)",
 } as const;
 /** Subjects that run only if named. */

@@ -385,7 +385,7 @@ export const WALLS: readonly Wall[] = [
   {
     room: "host/audit",
     may: [ERROR, LIB, "host/audit/sink"],
-    outside: ["node:crypto", "node:fs", "node:path", "pino"],
+    outside: ["node:crypto", "node:fs", "node:path"],
     tests: { may: ["test"], outside: ["fast-check", "zod"] },
   },
   {
