@@ -215,10 +215,25 @@ describe("the time of AWS", () => {
     assert.equal(await timeIn(credential), compact(offset));
     // A caller whose request was on its way tries again too, and a later one does not.
     assert.equal(await credential.refused(lease, patient, late(ahead)), true);
-    await rig.clock.pass(10_000);
+    await rig.clock.pass(9_000);
+    assert.equal(await credential.refused(lease, patient, late(ahead)), true);
+    await rig.clock.pass(1_000);
     assert.equal(await credential.refused(lease, patient, late(ahead)), false);
     assert.equal(rig.events.filter(({ event }) => event === "refused").length, 1);
     assert.match(String(rig.events.at(-1)?.why), /^the clock of this machine is \d+ s behind that of AWS/);
+  });
+
+  test("is corrected by a refusal of STS too, and by one that writes Message", async () => {
+    const message = "Signature not yet current: 2 is still later than 1";
+    for (const body of [
+      { Error: { Code: "SignatureDoesNotMatch", Message: message } },
+      { __type: "InvalidSignatureException", Message: message },
+    ]) {
+      const credential = credentialOf();
+      const answer = { ...json(body, 403), headers: late(-HOUR_MS / 2).headers };
+      assert.equal(await credential.refused(await credential.lease(patient), patient, answer), true);
+      assert.match(String(rig.events.at(-1)?.why), /s ahead of that of AWS/);
+    }
   });
 
   for (const [name, ms] of [
