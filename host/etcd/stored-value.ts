@@ -1,9 +1,19 @@
 /** Reads how a value in etcd is encrypted, without decrypting it. Source: k8s.io/apiserver 0.36, storage/value/encrypt. */
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { type EncryptedObject, EncryptedObjectSchema } from "../../proto/etcd/v3/etcd_pb.ts";
+import { formatOf } from "../kms/annotations.ts";
+import { Malformed } from "../kms/composed/bytes.ts";
+import { decodeCiphertext, type Header } from "../kms/composed/header.ts";
+import { COMPOSED_FORMAT } from "../kms/composed/wrap.ts";
 
 export type StoredValue =
-  | { readonly kind: "kms-v2"; readonly provider: string; readonly keyId: string }
+  | {
+      readonly kind: "kms-v2";
+      readonly provider: string;
+      readonly keyId: string;
+      /** The wraps of an object of a composed key of kleidi (docs/formats.md). */
+      readonly composed?: Header;
+    }
   /** Another transformer of the API server: aescbc, aesgcm, secretbox, kms v1. `name` is that of its key, or of its provider. */
   | { readonly kind: "other"; readonly transformer: string; readonly name: string }
   | { readonly kind: "clear" }
@@ -54,7 +64,15 @@ function readEncryptedObject(provider: string, data: Uint8Array): StoredValue {
   // The reader takes missing bytes at the end for zeros. No encoding of a message is shorter than the one made here.
   if (toBinary(EncryptedObjectSchema, object).length > data.length) return damaged(CUT);
   const problem = problemOf(object);
-  return problem === undefined ? { kind: "kms-v2", provider, keyId: object.keyId } : damaged(problem);
+  if (problem !== undefined) return damaged(problem);
+  const { keyId, annotations, encryptedDekSource } = object;
+  if (formatOf(annotations) !== COMPOSED_FORMAT) return { kind: "kms-v2", provider, keyId };
+  try {
+    return { kind: "kms-v2", provider, keyId, composed: decodeCiphertext(encryptedDekSource).header };
+  } catch (error) {
+    if (!(error instanceof Malformed)) throw error;
+    return damaged(`its key source is not one of a composed key: ${error.message}`);
+  }
 }
 
 function problemOf(object: EncryptedObject): string | undefined {

@@ -100,6 +100,7 @@ export const WALLS: readonly Wall[] = [
       "host/grpc",
       "host/keys",
       "host/kms",
+      "host/kms/composed",
       "host/module/trust",
       "host/runtime",
       "host/telemetry",
@@ -365,7 +366,15 @@ export const WALLS: readonly Wall[] = [
   {
     // reads files and bytes that may be forged
     room: "host/etcd",
-    may: [FINDING, "host/lib/files.ts", TEXT, "host/cluster/key-usage.ts", "proto/etcd/v3"],
+    may: [
+      FINDING,
+      "host/lib/files.ts",
+      TEXT,
+      "host/cluster/key-usage.ts",
+      "host/kms/annotations.ts",
+      "host/kms/composed",
+      "proto/etcd/v3",
+    ],
     outside: ["node:crypto", "node:net", "node:tls", PROTOBUF, "@grpc/grpc-js"],
     tests: { may: ["test"] },
   },

@@ -55,7 +55,10 @@ async function vaultBack(port: number): Promise<void> {
 }
 
 /** Decrypts with 8 callers all the time while the work runs. @returns the failures, and the number of calls */
-async function underLoad(decrypt: () => Promise<{ readonly plaintext: Uint8Array }>, work: () => Promise<void>) {
+async function underLoad(
+  decrypt: () => Promise<{ readonly plaintext: Uint8Array }>,
+  work: () => Promise<void>,
+) {
   let isGoing = true;
   let calls = 0;
   const failures: unknown[] = [];
