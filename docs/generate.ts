@@ -130,6 +130,11 @@ keys:
   - name: together # both of them decrypt
     allOf: [kek-vault, kek-2025]
     use: decrypt
+  - name: old-plugin
+    provider: vault
+    use: decrypt
+    foreign: vault-kubernetes-kms
+    settings: { mount: transit, key: kms }
 sandbox:
   wall: auto
   programs: /opt/kleidi/bin

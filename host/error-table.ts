@@ -119,6 +119,12 @@ export const ERRORS = {
         remedy:
           'The cause in the log has the reason and the next step, as have the warnings of kleidi doctor. If the object is of a key that is not configured, add that key with "use: decrypt".',
       },
+      foreign: {
+        cause:
+          "The key is for the objects of another plugin, and its provider does not know the plugin's format.",
+        remedy:
+          'Use a provider that knows the format under "foreign" (docs/foreign-formats.md), and a build of its module that is as new as the host.',
+      },
       found: {
         cause: "The files of the key that is to be staged exist and cannot be used.",
         remedy: "Nothing was changed. Correct what is named above, or give another name with --as.",
@@ -137,10 +143,50 @@ export const ERRORS = {
   },
   "backend-unreachable": {
     grpc: Grpc.UNAVAILABLE,
-    cause:
-      "The KMS behind the provider cannot be reached: the credential's file, the DNS name, the connection, TLS, or the KMS itself.",
-    remedy:
-      "The cause in the log names the step that failed, and kleidi doctor tries each step with its own remedy. The host retries automatically.",
+    causes: {
+      file: {
+        cause: "The host cannot use a file that the connection needs: a credential, or a file of tls.",
+        remedy:
+          "The cause in the log names the file and its fault. Put a good file there: the host reads it again by itself.",
+      },
+      name: {
+        cause: "The name of the KMS cannot be resolved, or has no address that the host may connect to.",
+        remedy:
+          "Compare grants.net.origin with the name, and look at /etc/resolv.conf and its DNS servers: getent hosts NAME. The host retries automatically.",
+      },
+      connection: {
+        cause: "The KMS refuses the connection, closes it, or takes none.",
+        remedy:
+          "Start the KMS, and look at its port in grants.net.origin, at routes and firewalls: kleidi doctor tries each step. The host retries automatically.",
+      },
+      tls: {
+        cause:
+          "The TLS connection fails: the certificate of the KMS is not trusted, or the two sides have nothing in common.",
+        remedy:
+          "The cause in the log names the fault of the certificate. Mend it on the server, or tls.ca, tls.crl, tls.certificate in the grant; docs/operate/vault.md tells what they want.",
+      },
+      time: {
+        cause: "The KMS took the connection and did not answer in time.",
+        remedy:
+          "Look at the load and the storage of the KMS. If it is only slow, raise limits.timeout in the grant. The host retries automatically.",
+      },
+      answer: {
+        cause:
+          "The KMS answers that it cannot serve now (sealed, starting, overloaded), or with something that no such KMS answers.",
+        remedy:
+          "Look at the state of the KMS, for example with bao status, and at grants.net.origin: is it the right server? The host retries automatically.",
+      },
+      tpm: {
+        cause: "The TPM's device or simulator cannot be opened, or does not answer.",
+        remedy:
+          "The cause in the log names the device. Look at its mode and at the programs that hold it: fuser --verbose /dev/tpmrm0. The host retries automatically.",
+      },
+      turn: {
+        cause: "The KMS is out of reach, and the calls before this one used up the time to try again.",
+        remedy:
+          "The errors of the provider's other calls name the step that fails, and so does kleidi doctor.",
+      },
+    },
   },
   "provider-unavailable": {
     grpc: Grpc.UNAVAILABLE,
@@ -164,8 +210,18 @@ export const ERRORS = {
   },
   "credential-refused": {
     grpc: Grpc.UNAUTHENTICATED,
-    cause: "The KMS rejected the credential, or its policy does not allow the request.",
-    remedy: "Renew the credential and check its policy: kleidi doctor logs in and prints the missing stanza.",
+    causes: {
+      login: {
+        cause: "The KMS rejected the host's login.",
+        remedy:
+          "Renew the credential: kleidi doctor logs in with it and names what is refused. The host reads a new file by itself.",
+      },
+      policy: {
+        cause: "The KMS refused the request: its policy does not allow it, or the token is no longer valid.",
+        remedy:
+          "Run kleidi doctor: it logs in, and prints the missing stanza of the policy or the fault of the token.",
+      },
+    },
   },
   "capability-denied": {
     grpc: Grpc.PERMISSION_DENIED,
@@ -602,6 +658,10 @@ export const ERRORS = {
         cause: "The key is a member of a composed key, whose objects need it.",
         remedy:
           "Nothing was changed. Remove it from anyOf or allOf of that key, write use: decrypt at it, rewrite every object, then retire it.",
+      },
+      foreign: {
+        cause: "The key is for the objects of another plugin, and can only decrypt them.",
+        remedy: "Nothing was changed. Name a key of kleidí: kleidi key list.",
       },
       owner: {
         cause: "The configuration belongs to another user, and would not any more.",

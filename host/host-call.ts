@@ -53,6 +53,12 @@ export const HostCode = {
   LIMIT: 6,
 } as const;
 
+/**
+ * The step at which a host call to a KMS or a TPM failed. It selects the remedy of the RPC's error: "file" is a credential or a TLS file that
+ * cannot be read, "login" a credential that the KMS refused, and "answer" a KMS that answers with something else than is expected.
+ */
+export type FailedStep = "file" | "name" | "connection" | "tls" | "time" | "answer" | "login" | "tpm";
+
 /** The result of a host call. */
 export interface HostAnswer {
   /** A value of HostCode. */
@@ -61,6 +67,8 @@ export interface HostAnswer {
   readonly message: string;
   /** One message of proto/provider/v1; empty unless the code is HostCode.OK. */
   readonly body: Uint8Array;
+  /** The step that failed, for the host itself: the guest does not get it. */
+  readonly failedStep?: FailedStep;
 }
 
 /** Decides on a host call and performs it. Never rejects: a failure is an answer with another code than HostCode.OK. */
@@ -73,7 +81,10 @@ export function answer(body: Uint8Array): HostAnswer {
   return { code: HostCode.OK, message: "", body };
 }
 
-/** @param code a value of HostCode other than OK */
-export function refusal(code: number, message: string): HostAnswer {
-  return { code, message, body: NO_BYTES };
+/**
+ * @param code a value of HostCode other than OK
+ * @param failedStep of a host call to a KMS or a TPM
+ */
+export function refusal(code: number, message: string, failedStep?: FailedStep): HostAnswer {
+  return { code, message, body: NO_BYTES, ...(failedStep && { failedStep }) };
 }

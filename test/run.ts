@@ -49,7 +49,7 @@ const SERVERS = [
     what: "kube-apiserver's KMS v2 client",
     build: "test/kmsclient/build.sh",
   },
-  { tests: /openbao|vault/, what: "a real OpenBao", build: "test/openbao/build.sh" },
+  { tests: /openbao|vault|^test\/install\//, what: "a real OpenBao", build: "test/openbao/build.sh" },
 ] as const;
 type Server = (typeof SERVERS)[number];
 const running = new Set<ChildProcess>();
@@ -117,7 +117,12 @@ function leaveOut(servers: readonly Server[]): void {
 
 async function test(name: string, chosen: readonly string[]): Promise<void> {
   // Without a file, node would look for tests itself.
-  if (chosen.length > 0) await step(name, process.execPath, ["--test", "--test-concurrency=2", ...chosen]);
+  if (chosen.length === 0) return;
+  const reporters = [join(root, "test/support/slowest.mjs"), "spec"].flatMap((reporter) => [
+    `--test-reporter=${reporter}`,
+    "--test-reporter-destination=stdout",
+  ]);
+  await step(name, process.execPath, ["--test", "--test-concurrency=2", ...reporters, ...chosen]);
 }
 
 async function step(name: string, command: string, args: readonly string[]): Promise<void> {

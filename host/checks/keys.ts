@@ -21,7 +21,7 @@ export async function useKeys(config: Config): Promise<Finding[]> {
     const current = await keyset.addVersions(key, versions);
     if (key.use === "active") await seal(current, crypto.getRandomValues(new Uint8Array(32)));
     keyset.markGood(current);
-    const done = key.use === "active" ? "Status, Encrypt and Decrypt" : "Status";
+    const done = key.use === "active" ? "Status, Encrypt and Decrypt" : statusOf(key);
     return `${done} through provider ${key.provider.name} succeeded`;
   };
   return await probeKeys(config, "live", "live", use, async (keyset) => {
@@ -69,7 +69,7 @@ export async function configuredKeyIds(
     keyset.markGood(current);
     for (const keyId of keyset.keyIds(key)) {
       const isActive = key.use === "active" && keyId === current.keyId;
-      keys.set(keyId, { name: key.name, state: isActive ? "active" : "older" });
+      keys.set(keyId, { name: key.name, state: isActive ? "active" : "older", foreign: key.foreign });
     }
     return "its key_ids are known";
   };
@@ -79,6 +79,11 @@ export async function configuredKeyIds(
   });
   await addComposed(keys, config, stored, active);
   return { keys, findings: probed.filter(({ ok }) => !ok) };
+}
+
+/** No object of another plugin is at hand: its Decrypt is not tried. */
+function statusOf({ foreign }: SimpleKey): string {
+  return foreign === undefined ? "Status" : `Status for objects of ${foreign}`;
 }
 
 type UseKey = (key: SimpleKey, versions: KeyVersions, keyset: Keyset) => Promise<string>;

@@ -13,6 +13,8 @@ import { fetchStateReport } from "../runtime/fetch-state.ts";
 import { UsageError } from "./usage-error.ts";
 
 const MAX_BYTES = 1 << 20;
+/** The length of what the API server writes before a hash. */
+const PREFIX = "sha256:".length;
 
 export interface EncryptionFile extends EncryptionExamination {
   /** The hash of the file, as the API server reports it. */
@@ -69,7 +71,9 @@ async function keyNames({ admin }: Config): Promise<Map<string, string>> {
   try {
     const keys = (await fetchStateReport(admin))?.keys ?? [];
     return new Map(
-      keys.flatMap(({ name, key_id_sha256: hash }) => (hash === undefined ? [] : [[hash, name]])),
+      keys.flatMap(({ name, key_id_hashes: hashes }) =>
+        hashes.map((hash) => [hash.slice(PREFIX, PREFIX + 16), name]),
+      ),
     );
   } catch {
     return new Map(); // check reports it

@@ -20,6 +20,7 @@ interface ListedKey extends Finding {
   readonly name: string;
   readonly provider: string;
   readonly use: string;
+  readonly foreign?: string;
   readonly version?: string;
   readonly keyIdHash?: string;
   readonly host?: "ready" | "not ready" | "not loaded";
@@ -50,11 +51,11 @@ export async function keyListCommand(configPath: string, options: { json: boolea
 
 function listedOf(config: Config, key: KeyConfig, situation: Situation, isKnown: boolean): ListedKey {
   const { version, ...found } = materialOf(config, key);
-  const { name, use } = key;
+  const { name, use, foreign } = key;
   const provider = providerOf(key);
   const held = situation.host?.keys.find((each) => each.name === name);
   const past = isKnown ? situation.past.keys.get(name) : undefined;
-  const next = past === undefined ? undefined : nextOf(situation, name, use);
+  const next = foreign === undefined ? past && nextOf(situation, name, use) : nextOfForeign(name);
   const host =
     situation.host === undefined
       ? undefined
@@ -68,6 +69,7 @@ function listedOf(config: Config, key: KeyConfig, situation: Situation, isKnown:
   const hash = held?.hashes[0];
   const parts = [
     found.detail,
+    ...(foreign === undefined ? [] : [`for objects of ${foreign}`]),
     ...(host === undefined ? [] : [hostText(host, held?.use, use)]),
     ...(hash === undefined ? [] : [`key_id ${hash.slice(0, 23)}…`]),
     ...pastText(past),
@@ -75,6 +77,7 @@ function listedOf(config: Config, key: KeyConfig, situation: Situation, isKnown:
   ];
   return {
     ...{ subject: found.subject, ok: found.ok, detail: parts.join("; "), name, provider, use },
+    ...(foreign === undefined ? {} : { foreign }),
     ...(found.hint === undefined ? {} : { hint: found.hint }),
     ...(version === undefined ? {} : { version }),
     ...(hash === undefined ? {} : { keyIdHash: hash }),
@@ -107,6 +110,11 @@ function pastText(past: ReturnType<Past["keys"]["get"]>): string[] {
       `active ${past?.stagedAt === undefined ? "before" : "from"} ${activeFrom}${activeUntil === undefined ? "" : ` until ${activeUntil}`}`,
     ];
   return stagedAt === undefined ? [] : [`staged ${stagedAt}`];
+}
+
+/** Its objects can be rewritten at any time, and it is never promoted. */
+function nextOfForeign(name: string): string {
+  return `kleidi migrate, then kleidi key retire ${name}, with a proof`;
 }
 
 function nextOf(situation: Situation, name: string, use: string): string | undefined {

@@ -1,5 +1,6 @@
 /** The names of keys in the commands of a key's life: which key is meant, and the name of the next one. */
 import type { Config, KeyConfig } from "../config/config.ts";
+import { KleidiError } from "../error.ts";
 import type { KeyFile } from "../keys/key-file.ts";
 import { mayHaveBeenActive } from "../keys/past.ts";
 import { successorOf } from "../keys/successor.ts";
@@ -34,10 +35,25 @@ export function isUnfinished(past: KeyFile["past"], name: string): boolean {
   return key?.createdAt !== undefined && (key.stagedAt ?? key.activeFrom) === undefined;
 }
 
+/**
+ * A foreign key never encrypts.
+ * @throws KleidiError key-change-refused
+ */
+export function assertNotForeign(step: "promote" | "rotate", { name, foreign }: KeyConfig): void {
+  if (foreign === undefined) return;
+  throw new KleidiError(
+    "key-change-refused/foreign",
+    `Cannot ${step} key "${name}": it decrypts objects of ${foreign}, and never encrypts`,
+  );
+}
+
 /** The keys that were staged and never promoted. */
 export function waitingKeys({ keys }: Config, past: KeyFile["past"]): string[] {
   return keys
-    .filter(({ name, use }) => use === "decrypt" && past.keys.has(name) && !mayHaveBeenActive(past, name))
+    .filter(
+      ({ name, use, foreign }) =>
+        use === "decrypt" && foreign === undefined && past.keys.has(name) && !mayHaveBeenActive(past, name),
+    )
     .map(({ name }) => name);
 }
 

@@ -15,7 +15,7 @@ import {
   show,
   situationOf,
 } from "./key-life.ts";
-import { keyNamed } from "./key-names.ts";
+import { assertNotForeign, keyNamed } from "./key-names.ts";
 
 /** @throws KleidiError config-invalid, history-invalid, key-change-refused, key-locked; UsageError */
 export async function keyPromoteCommand(
@@ -37,6 +37,7 @@ async function promote(file: KeyFile, name: string, options: LifeOptions): Promi
       lines: [`Key "${name}" is active already; nothing was changed.`],
       fields: { changed: false, key: name },
     };
+  assertNotForeign("promote", key);
   const situation = await situationOf(config, past);
   const text = promoteKey(file.text, name);
   file.check(text);

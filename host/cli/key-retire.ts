@@ -54,8 +54,10 @@ async function retire(file: KeyFile, name: string, options: RetireOptions): Prom
   const text = retireKey(file.text, name);
   file.check(text);
   const diff = diffLines(config.file, file.text, text);
-  const waits = objectionsToRetire({ ...situation, past: file.past }, active, name);
-  const { proof, faults } = await provenOf(situation, past, config, name, options);
+  // A foreign key was never active here, and encrypted all the same: for the other plugin.
+  const mayBeNeeded = key.foreign !== undefined || needsProof(past, name);
+  const waits = objectionsToRetire({ ...situation, past: file.past }, active, name, mayBeNeeded);
+  const { proof, faults } = await provenOf(situation, mayBeNeeded, config, name, options);
   const objections = [...waits, ...faults];
   if (options.dryRun) return dryRunOutcome("retire", name, diff, objections, proof);
   const forced = assertNoObjections("retire", name, objections, options);
@@ -96,12 +98,12 @@ function noteServing(file: KeyFile, { host }: Situation, active: string): void {
 
 async function provenOf(
   { host }: Situation,
-  past: KeyFile["past"],
+  mayBeNeeded: boolean,
   config: Config,
   name: string,
   options: ProofOptions,
 ): Promise<{ proof?: string; faults: readonly Objection[] }> {
-  if (!needsProof(past, name)) return { proof: "it was never active", faults: [] };
+  if (!mayBeNeeded) return { proof: "it was never active", faults: [] };
   const hashes = host?.keys.find((key) => key.name === name)?.hashes ?? [];
   const active = host?.keys.find((key) => key.use === "active")?.hashes[0] ?? "";
   const hasComposed = config.keys.some(({ members }) => members !== undefined);

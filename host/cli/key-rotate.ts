@@ -15,7 +15,15 @@ import {
   show,
   situationOf,
 } from "./key-life.ts";
-import { assertNewName, isStaged, isUnfinished, keyNamed, proposedName, waitingKeys } from "./key-names.ts";
+import {
+  assertNewName,
+  assertNotForeign,
+  isStaged,
+  isUnfinished,
+  keyNamed,
+  proposedName,
+  waitingKeys,
+} from "./key-names.ts";
 
 export interface RotateOptions extends LifeOptions, CreateOptions {
   /** The name of the new key. */
@@ -34,6 +42,7 @@ export async function keyRotateCommand(
 ): Promise<number> {
   return await withKeyFile(configPath, options.dryRun, async (file) => {
     const old = rotatable(file.config, keyNamed(file.config, name));
+    assertNotForeign("rotate", old);
     const next = options.as ?? proposedName(file, old);
     const outcome = isStaged(file, next)
       ? await staged(file, old, next)

@@ -1,5 +1,6 @@
 /** The schema of `keys`: the keyset. A key is one of a provider, or composed of other keys. */
 import { z } from "zod";
+import { FOREIGN_NAMES, type ForeignName } from "../foreign.ts";
 import { field, KEY_NAME, keyName, nearestOf, normalizeName } from "../schema/field.ts";
 
 /** The name of a setting. */
@@ -29,6 +30,7 @@ interface WrittenKey {
   anyOf?: string[];
   allOf?: string[];
   version?: string;
+  foreign?: ForeignName;
   settings?: Record<string, string>;
 }
 interface SimpleKey extends Omit<WrittenKey, "anyOf" | "allOf"> {
@@ -42,6 +44,7 @@ interface ComposedKey {
   members: string[];
   provider?: undefined;
   version?: undefined;
+  foreign?: undefined;
   settings?: undefined;
 }
 
@@ -103,6 +106,14 @@ const key = field(
           absent: "any version",
         },
       ),
+      foreign: field(z.enum(FOREIGN_NAMES).exactOptional(), {
+        expected: `one of ${FOREIGN_NAMES.join(", ")}`,
+        meaning:
+          "The other KMS plugin that encrypted with this key: its objects decrypt, as long as they are not rewritten ([foreign-formats.md](foreign-formats.md)). Only with `use: decrypt`.",
+        example: "vault-kubernetes-kms",
+        absent: "a key of kleidí",
+        suggest: nearestOf(FOREIGN_NAMES),
+      }),
       settings: field(
         z
           .record(

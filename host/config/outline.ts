@@ -125,6 +125,6 @@ function auditOutline(value: unknown): AuditOutline | undefined {
 
 function keyOutline(value: unknown): KeyOutline {
   const key = mapping(value) ?? {};
-  const { name, provider, use, anyOf, allOf } = key;
-  return { name, provider, use, anyOf, allOf, has: new Set(Object.keys(key)) };
+  const { name, provider, use, foreign, anyOf, allOf } = key;
+  return { name, provider, use, foreign, anyOf, allOf, has: new Set(Object.keys(key)) };
 }

@@ -15,6 +15,7 @@ import { ADMIN_RULES } from "./admin-rules.ts";
 import { AUDIT_RULES } from "./audit-rules.ts";
 import { COMPOSED_RULES, isComposed } from "./composed-rules.ts";
 import type { Document } from "./document.ts";
+import { FOREIGN_RULES } from "./foreign-rules.ts";
 import { LIMIT_RULES } from "./limit-rules.ts";
 import { type ConfigOutline, haveValidNames, outlineOf } from "./outline.ts";
 import { foreignForm, LONGEST_SOCKET } from "./socket-path.ts";
@@ -144,6 +145,7 @@ export const RULES: readonly Rule<ConfigOutline>[] = [
     },
   },
   ...COMPOSED_RULES,
+  ...FOREIGN_RULES,
   ...TRUST_RULES,
   ...CAPABILITIES.flatMap((capability: Capability) => capability.rules ?? []),
   ...AUDIT_RULES,

@@ -69,6 +69,26 @@ test("the resources that must be encrypted are compared without the group of a b
   );
 });
 
+test("objects of another plugin are named as its own, whether a key can read them or not", (t) => {
+  const foreign = (keyId: string, name?: "vault-kubernetes-kms" | "kleidi-go-vault"): Group => {
+    const stored = { kind: "kms-v2", provider: "vault", keyId, foreign: name } as const;
+    return { resource: "secrets", stored, count: 2, names: ["/registry/secrets/default/a"] };
+  };
+  const groups = [
+    foreign("2", "vault-kubernetes-kms"),
+    foreign("3", "vault-kubernetes-kms"),
+    // The key_id of a key, and not its annotations.
+    foreign("2"),
+    foreign("kleidi-kms-plugin_1_1756412535", "kleidi-go-vault"),
+  ];
+  const scan = { ...SCAN, groups, faultCount: 0, checksum: undefined };
+  const key = { name: "old", state: "older", foreign: "vault-kubernetes-kms" } as const;
+  const keys = new Map([...KEYS, ["2", key] as const]);
+  t.assert.snapshot(scanFindings(scan, { source: "s", keys, encrypted: [] }));
+  t.assert.snapshot(scanFindings(scan, { source: "s", keys: undefined, encrypted: [] }));
+  t.assert.snapshot(scanReport(scan, { source: "s", keys, encrypted: [] }));
+});
+
 test("the report for programs names no object in clear", (t) => {
   t.assert.snapshot(
     scanReport({ ...SCAN, groups: GROUPS.slice(1, 4) }, { source: "s", keys: KEYS, encrypted: [] }),

@@ -1,6 +1,7 @@
 /** Makes findings from a scan: for each resource, the objects under each provider and key_id, those that are damaged, and those in clear. Pure. */
 import { hashOf } from "../cluster/key-usage.ts";
 import type { Finding } from "../finding.ts";
+import type { ForeignName } from "../foreign.ts";
 import { escapeName, escapeOwnText } from "../lib/text.ts";
 import type { Scan } from "./scan.ts";
 import type { Group } from "./tally.ts";
@@ -11,6 +12,8 @@ export interface ConfiguredKey {
   readonly name: string;
   /** "older": another key than the active one, or an older version of it. */
   readonly state: "active" | "older";
+  /** The other plugin whose objects the key decrypts. */
+  readonly foreign?: ForeignName | undefined;
 }
 
 export interface ScanContext {
@@ -95,21 +98,36 @@ export function groupFinding(group: Group, keys: ScanContext["keys"]): Finding {
 }
 
 function keyFinding(subject: string, under: string, group: Group, keys: ScanContext["keys"]): Finding {
-  const keyId = group.stored.kind === "kms-v2" ? group.stored.keyId : "";
+  const { keyId, foreign } = group.stored.kind === "kms-v2" ? group.stored : { keyId: "" };
   const id = `${escapeName(keyId)} (${hashOf(keyId).slice(0, 23)}…)`;
-  if (keys === undefined) return { subject, ok: true, detail: `${under}, key_id ${id}` };
-  const key = keys.get(keyId);
-  if (key === undefined)
-    return {
-      subject,
-      ok: false,
-      detail: `${under}, key_id ${id}, which no configured key can read: ${namesOf(group)}`,
-      hint: "Add the key with use: decrypt, from the backup of that time (docs/recovery.md).",
-    };
+  if (keys === undefined) return { subject, ok: true, detail: `${under}, key_id ${id}${writtenBy(foreign)}` };
+  const key = configuredKey({ keyId, foreign }, keys);
+  if (key === undefined) {
+    const hint =
+      foreign === undefined
+        ? "Add the key with use: decrypt, from the backup of that time (docs/recovery.md)."
+        : `Add a key with use: decrypt and foreign: ${foreign} (docs/operate/migrate.md).`;
+    const detail = `${under}, key_id ${id}${writtenBy(foreign)}, which no configured key can read: ${namesOf(group)}`;
+    return { subject, ok: false, detail, hint };
+  }
   if (key.state === "active")
     return { subject, ok: true, detail: `${under}, the active key ${key.name}, ${id}` };
   const hint = "Rewrite them before you remove the key: kleidi migrate.";
-  return { subject, ok: true, warning: true, detail: `${under}, the older key ${key.name}, ${id}`, hint };
+  const of = foreign === undefined ? `older key ${key.name}` : `key ${key.name} for objects of ${foreign}`;
+  return { subject, ok: true, warning: true, detail: `${under}, the ${of}, ${id}`, hint };
+}
+
+/** @returns the key that can read such objects; undefined: none, or the keys are unknown */
+export function configuredKey(
+  { keyId, foreign }: { readonly keyId: string; readonly foreign?: ForeignName | undefined },
+  keys: ScanContext["keys"],
+): ConfiguredKey | undefined {
+  const key = keys?.get(keyId);
+  return key?.foreign === foreign ? key : undefined;
+}
+
+function writtenBy(foreign: ForeignName | undefined): string {
+  return foreign === undefined ? "" : `, as ${foreign} writes it`;
 }
 
 function restFinding(rest: readonly Group[]): Finding {

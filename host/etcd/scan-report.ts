@@ -1,7 +1,7 @@
 /** The report of a scan for programs. */
 import { hashOf } from "../cluster/key-usage.ts";
 import type { Scan } from "./scan.ts";
-import type { ScanContext } from "./scan-findings.ts";
+import { configuredKey, type ScanContext } from "./scan-findings.ts";
 
 /** The groups for a program: each with the names of its first 20 objects. */
 export function scanReport({ revision, objects, groups, faultCount, checksum }: Scan, { keys }: ScanContext) {
@@ -12,7 +12,7 @@ export function scanReport({ revision, objects, groups, faultCount, checksum }: 
     checksum,
     groups: groups.map(({ resource, stored, count, names }) => {
       const isKms = stored.kind === "kms-v2";
-      const key = isKms ? keys?.get(stored.keyId) : undefined;
+      const key = isKms ? configuredKey(stored, keys) : undefined;
       return {
         resource,
         count,

@@ -15,7 +15,9 @@ const GOOD = {
   encryptedDekSourceType: 1,
 };
 
-function read(changes: Partial<typeof GOOD>) {
+function read(
+  changes: Partial<Omit<typeof GOOD, "annotations">> & { annotations?: Record<string, Uint8Array> },
+) {
   const object = toBinary(EncryptedObjectSchema, create(EncryptedObjectSchema, { ...GOOD, ...changes }));
   return readStoredValue(Buffer.concat([Buffer.from("k8s:enc:kms:v2:a:"), object]));
 }
@@ -23,6 +25,12 @@ function read(changes: Partial<typeof GOOD>) {
 describe("readStoredValue", () => {
   test("reads provider and key_id at the limits", () => {
     assert.deepEqual(read({}), { kind: "kms-v2", provider: "a", keyId: "k1" });
+    assert.deepEqual(read({ keyId: "1", annotations: {} }), {
+      kind: "kms-v2",
+      provider: "a",
+      keyId: "1",
+      foreign: "vault-kubernetes-kms",
+    });
     assert.deepEqual(read({ keyId: "x".repeat(1024) }), {
       kind: "kms-v2",
       provider: "a",

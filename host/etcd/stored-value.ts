@@ -1,6 +1,7 @@
 /** Reads how a value in etcd is encrypted, without decrypting it. Source: k8s.io/apiserver 0.36, storage/value/encrypt. */
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { type EncryptedObject, EncryptedObjectSchema } from "../../proto/etcd/v3/etcd_pb.ts";
+import { type ForeignName, foreignFormatOf } from "../foreign.ts";
 import { formatOf } from "../kms/annotations.ts";
 import { Malformed } from "../kms/composed/bytes.ts";
 import { decodeCiphertext, type Header } from "../kms/composed/header.ts";
@@ -13,6 +14,8 @@ export type StoredValue =
       readonly keyId: string;
       /** The wraps of an object of a composed key of kleidi (docs/formats.md). */
       readonly composed?: Header;
+      /** The other plugin that writes such objects; undefined: none that is known. */
+      readonly foreign?: ForeignName | undefined;
     }
   /** Another transformer of the API server: aescbc, aesgcm, secretbox, kms v1. `name` is that of its key, or of its provider. */
   | { readonly kind: "other"; readonly transformer: string; readonly name: string }
@@ -66,9 +69,11 @@ function readEncryptedObject(provider: string, data: Uint8Array): StoredValue {
   const problem = problemOf(object);
   if (problem !== undefined) return damaged(problem);
   const { keyId, annotations, encryptedDekSource } = object;
-  if (formatOf(annotations) !== COMPOSED_FORMAT) return { kind: "kms-v2", provider, keyId };
+  const foreign = foreignFormatOf(keyId, annotations);
+  const found = { kind: "kms-v2", provider, keyId, ...(foreign && { foreign }) } as const;
+  if (formatOf(annotations) !== COMPOSED_FORMAT) return found;
   try {
-    return { kind: "kms-v2", provider, keyId, composed: decodeCiphertext(encryptedDekSource).header };
+    return { ...found, composed: decodeCiphertext(encryptedDekSource).header };
   } catch (error) {
     if (!(error instanceof Malformed)) throw error;
     return damaged(`its key source is not one of a composed key: ${error.message}`);

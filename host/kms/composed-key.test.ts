@@ -148,7 +148,7 @@ for (const lost of ["vault", "tpm"] as const)
     const all = await started(t, "allOf");
     const object = await all.service.encrypt(SEED);
     assert.deepEqual(await all.service.decrypt(object), SEED);
-    all[lost].failure = new KleidiError("credential-refused", "Cannot call: refused");
+    all[lost].failure = new KleidiError("credential-refused/login", "Cannot call: refused");
     await assertFailure(t, "credential-refused", () => all.service.decrypt(object));
   });
 
@@ -374,7 +374,7 @@ test("the probes ask each provider for its Status once, and test the members of 
 test("a member of the active key that cannot encrypt has failed", async (t) => {
   const { keyset, prober, vault, members } = setUp(t);
   vault.encrypt = async () => {
-    throw new KleidiError("credential-refused", "Cannot encrypt: refused");
+    throw new KleidiError("credential-refused/login", "Cannot encrypt: refused");
   };
   await prober.start();
   assert.equal(keyset.stateOf(members[0] as SimpleKey).failure?.code, "credential-refused");
@@ -396,7 +396,7 @@ test("if all members are out of reach, Status fails with their failures, and Enc
 test("the healthiest member is asked first", async (t) => {
   const { service, vault, tpm, pass } = await started(t);
   const object = await service.encrypt(SEED);
-  vault.failure = new KleidiError("credential-refused", "Cannot call: refused");
+  vault.failure = new KleidiError("credential-refused/login", "Cannot call: refused");
   await pass(3_000);
   const calls = vault.count("decrypt");
   assert.deepEqual(await service.decrypt(object), SEED);
@@ -439,7 +439,7 @@ test("a member that was removed from the key, and decrypts still, opens the obje
   await prober.start();
   const next = new KmsService(keyset, prober);
   assert.notEqual(await next.status(), object.keyId);
-  tpm.failure = new KleidiError("credential-refused", "Cannot call: refused");
+  tpm.failure = new KleidiError("credential-refused/login", "Cannot call: refused");
   assert.deepEqual(await next.decrypt(object), SEED);
   assert.ok(vault.count("decrypt") > 0);
 });

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { test } from "node:test";
 import fc from "fast-check";
 import { messagesOf } from "../../test/support/failures.ts";
-import { associatedData, deriveKeyId, parseKeyId } from "./key-id.ts";
+import { associatedData, deriveKeyId, isDerivable, parseKeyId } from "./key-id.ts";
 
 const ACCEPTED = [
   ["1 byte", "a"],
@@ -104,3 +104,10 @@ function sized(text: string): Buffer {
   const bytes = Buffer.from(text, "utf8");
   return Buffer.concat([Buffer.from([bytes.length >> 8, bytes.length % 256]), bytes]);
 }
+
+test("isDerivable is true for what deriveKeyId returns, and false for another form", async () => {
+  const keyId = await deriveKeyId("a", "1");
+  assert.equal(isDerivable(keyId), true);
+  for (const other of ["k1.x", `${keyId}A`, `k2${keyId.slice(2)}`, `${keyId.slice(0, -1)}=`, `x${keyId}`])
+    assert.equal(isDerivable(parseKeyId(other)), false, other);
+});

@@ -39,6 +39,11 @@ export async function deriveKeyId(key: string, version: string): Promise<KeyId> 
   return `k1.${new Uint8Array(digest).toBase64({ alphabet: "base64url", omitPadding: true })}` as KeyId;
 }
 
+/** False for a key_id that deriveKeyId never returns. */
+export function isDerivable(keyId: KeyId): boolean {
+  return /^k1\.[\w-]{43}$/.test(keyId);
+}
+
 /** @returns the associated data that a provider binds to a ciphertext */
 export function associatedData(provider: string, keyId: KeyId): Uint8Array {
   return encodeParts("kleidi 1", provider, keyId);

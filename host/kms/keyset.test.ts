@@ -9,7 +9,7 @@ import type { Provider } from "./provider.ts";
 const unused = () => Promise.reject(new Error("the keyset does not call the provider"));
 const provider: Provider = { name: "vault", status: unused, encrypt: unused, decrypt: unused };
 const reported = (version: string, ...olderVersions: string[]) => ({ version, olderVersions });
-const offline = new KleidiError("backend-unreachable", "Cannot status: offline");
+const offline = new KleidiError("backend-unreachable/connection", "Cannot status: offline");
 
 function keyConfig(name: string, use: "active" | "decrypt" = "active", pin?: string): SimpleKey {
   return { name, provider, use, pin };

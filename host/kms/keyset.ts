@@ -3,7 +3,9 @@
  * socket serves the keys of several KMSs. Probes (prober.ts) update the state; the RPCs only read it.
  */
 import { KleidiError } from "../error.ts";
+import type { ForeignName } from "../foreign.ts";
 import { composedVersion, type Header, type Mode } from "./composed/header.ts";
+import { foreignKeyIds } from "./foreign.ts";
 import { deriveKeyId, type KeyId } from "./key-id.ts";
 import type { KeyVersions, Provider } from "./provider.ts";
 import { UnusableTable } from "./unusable.ts";
@@ -16,6 +18,8 @@ export interface SimpleKey {
   readonly use: "active" | "decrypt" | "member";
   /** The version that the provider must report, if the operator pinned it. */
   readonly pin?: string | undefined;
+  /** The format of another plugin, whose objects the key decrypts. Only with use "decrypt". */
+  readonly foreign?: ForeignName | undefined;
   readonly members?: undefined;
 }
 
@@ -211,18 +215,15 @@ export class Keyset {
         `Cannot use key "${key.name}": its version is ${versions.version}, the configuration pins ${key.pin}`,
       );
     }
-    const keyId = await deriveKeyId(key.name, versions.version);
+    const routes = await routesOf(key, versions);
+    const [current] = routes;
+    const { keyId } = current;
     const before = this.#states.get(key.name)?.current;
     if (this.#retired.has(keyId)) {
       throw new KleidiError(
         "provider-fault/reverted",
         `Cannot use key "${key.name}": provider "${key.provider.name}" reverted from version ${before?.version} to ${versions.version}`,
       );
-    }
-    const current = { key, version: versions.version, keyId };
-    const routes: SimpleVersion[] = [current];
-    for (const version of versions.olderVersions) {
-      routes.push({ key, version, keyId: await deriveKeyId(key.name, version) });
     }
     // Routes are never removed. The limit keeps a provider that reports new versions forever from filling the host's memory.
     const known = [...this.#routes.values()].filter((route) => route.key === key).length;
@@ -267,4 +268,22 @@ export class Keyset {
     const current = this.#states.get(key.name)?.current;
     this.#states.set(key.name, current === undefined ? { key, failure } : { key, current, failure });
   }
+}
+
+/** @returns the version to encrypt with, then the older ones; of a foreign key one for each key_id of the other plugin */
+async function routesOf(
+  key: SimpleKey,
+  { version, olderVersions, foreignKeyIds: reported }: KeyVersions,
+): Promise<readonly [SimpleVersion, ...SimpleVersion[]]> {
+  const { foreign } = key;
+  if (foreign !== undefined) {
+    const [newest, ...older] = foreignKeyIds({ ...key, foreign }, reported);
+    return [{ key, version, keyId: newest }, ...older.map((keyId) => ({ key, version, keyId }))];
+  }
+  const routes: [SimpleVersion, ...SimpleVersion[]] = [
+    { key, version, keyId: await deriveKeyId(key.name, version) },
+  ];
+  for (const older of olderVersions)
+    routes.push({ key, version: older, keyId: await deriveKeyId(key.name, older) });
+  return routes;
 }

@@ -3,7 +3,7 @@ import { type TestContext, test } from "node:test";
 import { type FaultName, KleidiError } from "../error.ts";
 import { Outage } from "./outage.ts";
 
-const offline = new KleidiError("backend-unreachable", "Cannot decrypt: offline");
+const offline = new KleidiError("backend-unreachable/connection", "Cannot decrypt: offline");
 
 /** A KMS that is out of reach until `failure` is cleared, under mock timers, with the longest pauses. */
 function setUp(t: TestContext) {
@@ -64,7 +64,7 @@ test("a call fails with its last failure at its deadline", async (t) => {
 
 const NOT_REPEATED: FaultName[] = [
   "ciphertext-invalid/refused",
-  "credential-refused",
+  "credential-refused/login",
   "key-not-ready/refused",
   "deadline/waiting",
 ];
@@ -107,7 +107,7 @@ test("calls that come during an outage wait, and go on together when the KMS ans
 
 test("a refusal of one call is an answer: the others go on", async (t) => {
   const { outage, kms, call, pass } = setUp(t);
-  const refused = new KleidiError("credential-refused", "Cannot decrypt: refused");
+  const refused = new KleidiError("credential-refused/login", "Cannot decrypt: refused");
   const all = [1, 2, 3].map(() => assert.rejects(outage.run(2_300, call), refused));
   await pass(30);
   kms.failure = refused;

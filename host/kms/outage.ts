@@ -117,7 +117,7 @@ function before<T>(deadline: number, work: Promise<T>, failure: KleidiError): Pr
 
 function noTurn(): KleidiError {
   return new KleidiError(
-    "backend-unreachable",
+    "backend-unreachable/turn",
     "Cannot call the provider: its KMS is out of reach, and the calls before this one used up the time to try again",
   );
 }

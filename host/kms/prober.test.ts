@@ -10,8 +10,8 @@ import type { Provider } from "./provider.ts";
 
 const INTERVAL = 1_000;
 const flip = (bytes: Uint8Array) => bytes.map((byte) => byte ^ 0x5a);
-const offline = new KleidiError("backend-unreachable", "Cannot status: offline");
-const refused = new KleidiError("credential-refused", "Cannot status: refused");
+const offline = new KleidiError("backend-unreachable/connection", "Cannot status: offline");
+const refused = new KleidiError("credential-refused/login", "Cannot status: refused");
 
 class FakeProvider implements Provider {
   readonly name = "vault";
@@ -20,13 +20,17 @@ class FakeProvider implements Provider {
   encryptFailure: unknown;
   statuses = 0;
   encrypts = 0;
+  refusals = 0;
   /** Status waits for it, if it is set. */
   gate: Promise<void> | undefined;
 
   async status() {
     this.statuses += 1;
     await this.gate;
-    if (this.failure !== undefined) throw this.failure;
+    if (this.failure !== undefined) {
+      this.refusals += 1;
+      throw this.failure;
+    }
     return { version: this.version, olderVersions: [] };
   }
 
@@ -52,6 +56,7 @@ function setUp(
   stableProbes = 1,
   pin?: string,
   intervalMs = INTERVAL,
+  mayRotate = false,
 ) {
   t.mock.timers.enable({ apis: ["setTimeout"] });
   t.mock.method(Math, "random", () => 0.5);
@@ -60,11 +65,18 @@ function setUp(
   const provider = new FakeProvider();
   const key: SimpleKey = { name: "main", provider, use, pin };
   const keyset = new Keyset([key]);
+  const added = t.mock.method(keyset, "addVersions");
   const changes: KeyChange[] = [];
   const results: string[] = [];
   const onChange = (change: KeyChange) => changes.push(change);
   const onProbe = (_: unknown, result: string) => results.push(result);
-  const prober = new Prober(keyset, { intervalMs, stableProbes, onChange, onProbe });
+  const prober = new Prober(keyset, {
+    intervalMs,
+    stableProbes,
+    onChange,
+    onProbe,
+    mayRotate: () => mayRotate,
+  });
   t.after(() => prober.stop());
   return {
     provider,
@@ -81,6 +93,12 @@ function setUp(
     async probes(count: number) {
       while (results.filter((result) => result !== "unknown").length < count) await immediate();
       for (let i = 0; i < 3; i++) await immediate();
+    },
+    /** Waits until the version was read this many times since the start, and for the work after the last one. */
+    async looks(count: number) {
+      while (added.mock.callCount() + provider.refusals < count) await immediate();
+      await Promise.allSettled(added.mock.calls.map(({ result }) => result));
+      for (let i = 0; i < 5; i++) await immediate();
     },
   };
 }
@@ -181,7 +199,7 @@ test("onChange reports a different failure", async (t) => {
 test("onChange reports a failure with a different cause, and not one with the same cause", async (t) => {
   const { prober, provider, changes, tick, probes } = setUp(t);
   const withCause = (cause: unknown) =>
-    new KleidiError("backend-unreachable", "Cannot status: no answer", cause);
+    new KleidiError("backend-unreachable/connection", "Cannot status: no answer", cause);
   const loop = new Error("round");
   loop.cause = loop;
   const causes = [
@@ -512,54 +530,204 @@ test("onProbe reports every probe, also without a change and with an unknown res
 
 const LONG = 10_000;
 
-test("while a new version is pending, probes follow after 1.5 s: it is adopted 3 s after it was first seen", async (t) => {
-  const { prober, provider, keyset, tick, probes } = setUp(t, "active", 3, undefined, LONG);
+test("while a new version is pending, looks follow after 0.9 s; the one that adopts it encrypts", async (t) => {
+  const { prober, provider, keyset, tick, looks } = setUp(t, "active", 3, undefined, LONG);
   await prober.start();
   provider.version = "2";
   tick(LONG);
-  await probes(2);
+  await looks(2);
+  const { encrypts } = provider;
   for (const count of [3, 4]) {
-    tick(1_499);
+    tick(899);
     assert.equal(provider.statuses, count - 1);
     assert.equal(keyset.encryptWith().version, "1");
+    assert.equal(provider.encrypts, encrypts);
     tick(1);
-    await probes(count);
+    await looks(count);
   }
   assert.equal(keyset.encryptWith().version, "2");
-  tick(1_500);
+  assert.equal(provider.encrypts, encrypts + 1);
+  tick(900);
   assert.equal(provider.statuses, 4, "the interval is the configured one again");
 });
 
 test("a version that is reported once is not adopted by faster probes", async (t) => {
-  const { prober, provider, keyset, tick, probes } = setUp(t, "active", 3, undefined, LONG);
+  const { prober, provider, keyset, tick, looks } = setUp(t, "active", 3, undefined, LONG);
   await prober.start();
   provider.version = "2";
   tick(LONG);
-  await probes(2);
+  await looks(2);
   provider.version = "1";
-  tick(1_500);
-  await probes(3);
+  tick(900);
+  await looks(3);
   assert.equal(keyset.encryptWith().version, "1");
-  tick(1_500);
+  tick(900);
   assert.equal(provider.statuses, 3, "nothing is pending any more");
 });
 
 test("refresh resolves when a pending version is adopted", async (t) => {
-  const { prober, provider, keyset, tick, probes } = setUp(t, "active", 3, undefined, LONG);
+  const { prober, provider, keyset, tick, looks } = setUp(t, "active", 3, undefined, LONG);
   await prober.start();
   provider.version = "2";
   let done = false;
   const refreshed = prober.refresh().then(() => {
     done = true;
   });
-  await probes(2);
-  tick(1_500);
-  await probes(3);
+  await looks(2);
+  tick(900);
+  await looks(3);
   assert.equal(done, false);
-  tick(1_500);
+  tick(900);
   await refreshed;
   assert.equal(keyset.encryptWith().version, "2");
   assert.equal(provider.statuses, 4);
+});
+
+/** The steps of a loop that looks every 2.5 s at a key with the default interval. */
+const STEP = 2_500;
+
+test("the version of a key that others may rotate is read four times in an interval, and the key is used once", async (t) => {
+  const { prober, provider, results, tick, looks } = setUp(t, "active", 3, undefined, LONG, true);
+  await prober.start();
+  for (let count = 2; count <= 9; count++) {
+    tick(STEP);
+    await looks(count);
+  }
+  assert.equal(provider.encrypts, 3, "at the start, after 10 s, after 20 s");
+  assert.deepEqual(results, ["good", "good", "good"], "a look is not reported as a probe");
+});
+
+test("a rotated version is adopted 4.3 s later at the latest", async (t) => {
+  const { prober, provider, keyset, tick, looks } = setUp(t, "active", 3, undefined, LONG, true);
+  await prober.start();
+  provider.version = "2";
+  for (const [i, ms] of [STEP, 900, 900].entries()) {
+    assert.equal(keyset.encryptWith().version, "1");
+    tick(ms);
+    await looks(i + 2);
+  }
+  assert.equal(keyset.encryptWith().version, "2");
+});
+
+for (const [intervalMs, stepMs] of [
+  [1_000, 1_000],
+  [5_000, 2_500],
+  [60_000, 15_000],
+] as const) {
+  test(`with an interval of ${intervalMs} ms the version is read every ${stepMs} ms`, async (t) => {
+    const { prober, provider, tick } = setUp(t, "active", 3, undefined, intervalMs, true);
+    await prober.start();
+    tick(stepMs - 1);
+    assert.equal(provider.statuses, 1);
+    tick(1);
+    assert.equal(provider.statuses, 2);
+  });
+}
+
+for (const [what, use, pin] of [
+  ["decrypt-only", "decrypt", undefined],
+  ["pinned", "active", "1"],
+] as const) {
+  test(`a ${what} key is read once in an interval`, async (t) => {
+    const { prober, provider, tick } = setUp(t, use, 3, pin, LONG, true);
+    await prober.start();
+    tick(LONG - 1);
+    assert.equal(provider.statuses, 1);
+  });
+}
+
+test("a look that fails is a failed probe: the next one follows after 250 ms and uses the key", async (t) => {
+  const { prober, provider, keyset, results, tick, looks, probes } = setUp(
+    t,
+    "active",
+    3,
+    undefined,
+    LONG,
+    true,
+  );
+  await prober.start();
+  provider.failure = refused;
+  tick(STEP);
+  await looks(2);
+  assert.throws(() => keyset.encryptWith(), refused);
+  provider.failure = undefined;
+  tick(250);
+  await probes(3);
+  assert.equal(provider.encrypts, 2);
+  assert.deepEqual(results, ["good", "failed", "good"]);
+});
+
+test("looks that succeed do not make the last probe younger: Status fails when no probe ends", async (t) => {
+  const { prober, provider, tick, looks } = setUp(t, "active", 3, undefined, LONG, true);
+  await prober.start();
+  for (let count = 2; count <= 4; count++) {
+    tick(STEP);
+    await looks(count);
+  }
+  provider.gate = new Promise(() => {});
+  tick(LONG * 6 - 3 * STEP);
+  prober.assertFresh();
+  tick(1);
+  assert.throws(() => prober.assertFresh(), { code: "key-not-ready" });
+});
+
+test("callers that ask for a look share it, and a second passes between the starts of two", async (t) => {
+  const { prober, provider, tick, looks } = setUp(t, "active", 3, undefined, LONG, true);
+  await prober.start();
+  for (let count = 2; count <= 4; count++) {
+    const asked = Array.from({ length: 64 }, () => prober.lookForVersions());
+    tick(999);
+    assert.equal(provider.statuses, count - 1);
+    tick(1);
+    await looks(count);
+    await Promise.all(asked);
+  }
+  assert.equal(provider.encrypts, 1);
+});
+
+test("a look that is asked for during another one is a second one", async (t) => {
+  const { prober, provider, tick, looks } = setUp(t, "active", 3, undefined, LONG, true);
+  await prober.start();
+  const { promise, resolve } = Promise.withResolvers<void>();
+  provider.gate = promise;
+  tick(STEP);
+  let done = false;
+  const asked = prober.lookForVersions()?.then(() => {
+    done = true;
+  });
+  provider.gate = undefined;
+  resolve();
+  await looks(2);
+  assert.equal(done, false, "the first one may have read the version before");
+  tick(1_000);
+  await asked;
+  assert.equal(provider.statuses, 3);
+});
+
+test("nobody waits for a look at a key that failed, at one that cannot be rotated, or after stop", async (t) => {
+  const failed = setUp(t, "active", 3, undefined, LONG, true);
+  failed.provider.failure = offline;
+  await failed.prober.start();
+  assert.equal(failed.prober.lookForVersions(), undefined);
+  for (const [pin, mayRotate] of [
+    ["1", true],
+    [undefined, false],
+  ] as const) {
+    t.mock.timers.reset();
+    t.mock.restoreAll();
+    const { prober } = setUp(t, "active", 3, pin, LONG, mayRotate);
+    await prober.start();
+    assert.equal(prober.lookForVersions(), undefined);
+  }
+  t.mock.timers.reset();
+  t.mock.restoreAll();
+  const { prober, tick } = setUp(t, "active", 3, undefined, LONG, true);
+  await prober.start();
+  const asked = prober.lookForVersions();
+  prober.stop();
+  await asked;
+  tick(LONG);
+  assert.equal(prober.lookForVersions(), undefined);
 });
 
 test("refresh without a new version resolves after one probe of each key", async (t) => {
@@ -596,7 +764,7 @@ test("refresh probes a failed key at once", async (t) => {
 });
 
 test("refresh gives up on versions that never settle", async (t) => {
-  const { prober, provider, tick, probes } = setUp(t, "active", 3, undefined, LONG);
+  const { prober, provider, tick, looks } = setUp(t, "active", 3, undefined, LONG);
   await prober.start();
   const refreshed = prober.refresh();
   let over = false;
@@ -605,8 +773,8 @@ test("refresh gives up on versions that never settle", async (t) => {
   });
   for (let count = 2; !over; count++) {
     provider.version = `${count}`;
-    await probes(count);
-    tick(1_500);
+    await looks(count);
+    tick(900);
   }
   assert.ok(provider.statuses <= 14, `${provider.statuses} probes`);
 });

@@ -1,14 +1,14 @@
 /**
  * Probes each key in the background, so that Status never waits for a KMS. A probe of the active key also encrypts once: a key that
- * reports a healthy status and cannot encrypt has failed.
+ * reports a healthy status and cannot encrypt has failed. A look reads the key's version only.
  */
 import { KleidiError, toKleidiError } from "../error.ts";
-import { backOffMs, jitterMs } from "../lib/back-off.ts";
 import { checkStatusReply } from "./check-reply.ts";
 import { Compositions } from "./compositions.ts";
 import type { KeyListener } from "./key-change.ts";
 import type { KeyConfig, Keyset, SimpleKey } from "./keyset.ts";
 import { isOutOfReach } from "./outage.ts";
+import { ProbeLoop } from "./probe-loop.ts";
 import type { KeyVersions } from "./provider.ts";
 import { seal } from "./seal.ts";
 import { VersionStabilizer } from "./version-stabilizer.ts";
@@ -18,21 +18,12 @@ export interface ProberOptions extends KeyListener {
   readonly intervalMs: number;
   /** Consecutive probes that must report a new version before it is adopted; default 1. */
   readonly stableProbes?: number;
+  /** True for a key whose KMS other programs can rotate: its version is also read between two probes. Default: none. */
+  readonly mayRotate?: (key: SimpleKey) => boolean;
   /** Runs work outside the async context of an RPC: a probe that an RPC requested does not belong to that RPC. */
   readonly outside?: <T>(work: () => T) => T;
 }
 
-/** The longest delay after a failure is the interval. */
-const FIRST_RETRY_MS = 250;
-/**
- * The longest delay to the next probe while a new version is pending: three probes take 3 s. It is longer than a write of a KMS takes to
- * reach a replica, and still the probe that adopts the version encrypts and decrypts with it.
- */
-const PENDING_MS = 1_500;
-/** A KMS whose versions never settle. */
-const MAX_REFRESH_PROBES = 12;
-/** The keys of one host, and the hosts of one cluster, should not probe at the same moment. */
-const JITTER = [0.9, 1.1] as const;
 /**
  * A key that worked is not failed before its KMS was out of reach for this long: calls are repeated for 2.4 s, and a server that restarts
  * must not stop writes. A refusal by the KMS counts at once.
@@ -67,9 +58,10 @@ export class Prober {
       keys.map((key) => [
         key,
         new ProbeLoop({
-          probe: () => this.#runProbe(key),
+          probe: (onlyLook) => this.#runProbe(key, onlyLook),
           isPending: () => this.#stabilizers.get(key)?.pending !== undefined,
           intervalMs: options.intervalMs,
+          looks: this.#encrypts(key) && this.#mayRotate(key),
         }),
       ]),
     );
@@ -107,6 +99,18 @@ export class Prober {
   }
 
   /**
+   * Reads the versions of the keys that another host may have rotated. Callers share the looks: a key gets at most one a second.
+   * @returns a promise that resolves when a look at each of them has ended that began after this call; undefined if there are none
+   */
+  lookForVersions(): Promise<unknown> | undefined {
+    const { outside = (work) => work() } = this.#options;
+    const looks = [...this.#loops].flatMap(([key, loop]) =>
+      this.#mayRotate(key) ? (outside(() => loop.look()) ?? []) : [],
+    );
+    return looks.length === 0 ? undefined : Promise.all(looks);
+  }
+
+  /**
    * Probes every key now, and resolves when each key was probed after this call and none has a version that is neither adopted nor
    * rejected; after MAX_REFRESH_PROBES probes at the latest.
    */
@@ -133,21 +137,42 @@ export class Prober {
     return key.mode === "anyOf" ? Math.min(...ages) : Math.max(...ages);
   }
 
-  async #runProbe(key: SimpleKey): Promise<boolean | undefined> {
-    const good = await this.#probe(key);
+  /** True for the active key, and for its members. */
+  #encrypts(key: SimpleKey): boolean {
+    return this.#keyset.keys.some(
+      (each) => each.use === "active" && (each === key || each.members?.includes(key)),
+    );
+  }
+
+  /** A pinned key fails with another version; it takes none. */
+  #mayRotate(key: SimpleKey): boolean {
+    return key.pin === undefined && (this.#options.mayRotate?.(key) ?? false);
+  }
+
+  async #runProbe(key: SimpleKey, onlyLook: boolean): Promise<boolean | undefined> {
+    const good = await this.#probe(key, onlyLook);
     if (good !== undefined || this.#unprobed.has(key)) await this.#compositions.probed(key);
     this.#unprobed.get(key)?.resolve();
     this.#unprobed.delete(key);
-    this.#options.onProbe?.(key, good === undefined ? "unknown" : good ? "good" : "failed");
+    // A look that succeeds does not show that the key works.
+    if (good !== true || !onlyLook)
+      this.#options.onProbe?.(key, good === undefined ? "unknown" : good ? "good" : "failed");
     return good;
   }
 
-  /** @returns true if the key is healthy; undefined if the call queue was full, so that nothing is known */
-  async #probe(key: SimpleKey): Promise<boolean | undefined> {
+  /**
+   * @param onlyLook the version is read, and the key is used only if it has another one than before
+   * @returns true if the key is healthy; undefined if the call queue was full, so that nothing is known
+   */
+  async #probe(key: SimpleKey, onlyLook: boolean): Promise<boolean | undefined> {
     const before = this.#keyset.stateOf(key);
     try {
       const versions = await this.#versionsOf(key, before.current?.version);
       const current = await this.#keyset.addVersions(key, versions);
+      if (onlyLook && before.failure === undefined && before.current?.keyId === current.keyId) {
+        this.#outOfReachSince.delete(key);
+        return true;
+      }
       if (key.use === "active") await seal(current, crypto.getRandomValues(new Uint8Array(32)));
       await this.#compositions.test(current);
       this.#keyset.markGood(current);
@@ -204,88 +229,4 @@ function reasonOf(error: unknown, depth = MAX_CAUSES): string {
   if (!(error instanceof Error)) return String(error);
   const own = `${error.name}: ${error.message}`;
   return error.cause === undefined || depth === 0 ? own : `${own} <- ${reasonOf(error.cause, depth - 1)}`;
-}
-
-interface ProbeLoopOptions {
-  readonly probe: () => Promise<boolean | undefined>;
-  /** True if a new version waits for further probes. */
-  readonly isPending: () => boolean;
-  readonly intervalMs: number;
-}
-
-/** Repeats a probe; at most one runs at a time. */
-class ProbeLoop {
-  readonly #options: ProbeLoopOptions;
-  #timer: ReturnType<typeof setTimeout> | undefined;
-  /** Settled at the end of the running probe, or of the next one. */
-  #end = Promise.withResolvers<void>();
-  #running = false;
-  #again = false;
-  #stopped = false;
-  #failures = 0;
-  #endedAt = performance.now();
-
-  constructor(options: ProbeLoopOptions) {
-    this.#options = options;
-  }
-
-  async start(): Promise<void> {
-    await this.#run();
-  }
-
-  stop(): void {
-    this.#stopped = true;
-    clearTimeout(this.#timer);
-    this.#end.resolve();
-  }
-
-  runNow(): void {
-    // A failed key is probed with back-off; a caller in a loop must not turn that into a flood.
-    if (this.#failures > 0) return;
-    this.#startNow();
-  }
-
-  async refresh(): Promise<void> {
-    // A probe that runs may have read the key's version before this call.
-    const last = this.#running ? this.#end.promise : undefined;
-    this.#startNow();
-    await last;
-    for (let probes = 0; probes < MAX_REFRESH_PROBES && !this.#stopped; probes++) {
-      await this.#end.promise;
-      if (!this.#options.isPending()) return;
-    }
-  }
-
-  ageMs(): number {
-    return performance.now() - this.#endedAt;
-  }
-
-  #startNow(): void {
-    if (this.#stopped) return;
-    if (this.#running) this.#again = true;
-    else void this.#run();
-  }
-
-  async #run(): Promise<void> {
-    clearTimeout(this.#timer);
-    this.#running = true;
-    const good = await this.#options.probe();
-    this.#running = false;
-    if (good !== undefined) this.#endedAt = performance.now();
-    this.#failures = good ? 0 : this.#failures + 1;
-    const { resolve } = this.#end;
-    this.#end = Promise.withResolvers();
-    resolve();
-    if (this.#stopped) return this.#end.resolve();
-    this.#timer = setTimeout(() => void this.#run(), this.#again ? 0 : this.#delayMs());
-    this.#again = false;
-  }
-
-  #delayMs(): number {
-    const { intervalMs, isPending } = this.#options;
-    const backOff = { firstMs: FIRST_RETRY_MS, longestMs: intervalMs };
-    const regular = isPending() ? Math.min(PENDING_MS, intervalMs) : intervalMs;
-    const delay = this.#failures === 0 ? regular : backOffMs(backOff, this.#failures);
-    return jitterMs(delay, JITTER, Math.random());
-  }
 }

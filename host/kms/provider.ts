@@ -16,6 +16,8 @@ export interface KeyVersions {
   readonly olderVersions: readonly string[];
   /** Versions that exist in the KMS, or once did, and that the provider does not decrypt now. */
   readonly unusable?: readonly UnusableVersions[];
+  /** Of a foreign key: the key_ids under which the other plugin stored its objects, the newest first. */
+  readonly foreignKeyIds?: readonly string[];
 }
 
 /** Both texts are the provider's: they may be logged and shown to the operator, and never sent to the API server. */

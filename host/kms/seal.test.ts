@@ -91,9 +91,9 @@ test("seal maps an empty read-back to read-back-failed", async (t) => {
 });
 
 const PASSED_ON: FaultName[] = [
-  "backend-unreachable",
+  "backend-unreachable/connection",
   "provider-unavailable",
-  "credential-refused",
+  "credential-refused/login",
   "key-not-ready/refused",
   "deadline/waiting",
   "overloaded/full",

@@ -51,7 +51,7 @@ export async function seal(
 export async function open(
   target: SimpleVersion,
   sealed: Sealed,
-  bound = associatedData(target.key.provider.name, target.keyId),
+  bound = boundBy(target),
 ): Promise<Uint8Array> {
   const { key, version } = target;
   const plaintext = await key.provider.decrypt({
@@ -62,6 +62,11 @@ export async function open(
   });
   checkDecryptReply(key.provider.name, plaintext);
   return plaintext;
+}
+
+/** @returns the associated data of an object. Another plugin bound none. */
+function boundBy({ key, keyId }: SimpleVersion): Uint8Array {
+  return key.foreign === undefined ? associatedData(key.provider.name, keyId) : new Uint8Array(0);
 }
 
 /** A read-back fails with ciphertext-invalid or provider-fault only; an unreachable KMS stays an unreachable KMS. */

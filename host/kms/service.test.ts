@@ -81,14 +81,14 @@ test("Status calls no provider", async (t) => {
 
 test("Status throws the failure of the active key", async (t) => {
   const { service, keyset } = await setUp(t);
-  const failure = new KleidiError("credential-refused", "Cannot status: refused");
+  const failure = new KleidiError("credential-refused/login", "Cannot status: refused");
   keyset.markFailed(keyset.active.key, failure);
   assert.throws(() => service.activeKeyId(), failure);
 });
 
 test("Status ignores a failed decrypt-only key", async (t) => {
   const { service, keyset } = await setUp(t);
-  keyset.markFailed(keyset.keys[0] as SimpleKey, new KleidiError("backend-unreachable", "x"));
+  keyset.markFailed(keyset.keys[0] as SimpleKey, new KleidiError("backend-unreachable/connection", "x"));
   assert.equal(service.activeKeyId(), await deriveKeyId("main", "1"));
 });
 
@@ -150,7 +150,7 @@ test("Encrypt does not call the provider with a plaintext that it refuses", asyn
 
 test("Encrypt throws the failure of the active key", async (t) => {
   const { service, keyset } = await setUp(t);
-  const failure = new KleidiError("backend-unreachable", "Cannot status: offline");
+  const failure = new KleidiError("backend-unreachable/connection", "Cannot status: offline");
   keyset.markFailed(keyset.active.key, failure);
   await assert.rejects(service.encrypt(PLAINTEXT), failure);
 });
@@ -195,7 +195,7 @@ test("Decrypt passes an older version to the provider", async (t) => {
 test("Decrypt works after a failed probe of the key", async (t) => {
   const { service, keyset } = await setUp(t);
   const encrypted = await service.encrypt(PLAINTEXT);
-  keyset.markFailed(keyset.active.key, new KleidiError("backend-unreachable", "x"));
+  keyset.markFailed(keyset.active.key, new KleidiError("backend-unreachable/connection", "x"));
   assert.deepEqual(await service.decrypt(encrypted), PLAINTEXT);
 });
 
@@ -251,7 +251,7 @@ for (const [what, input, code] of BAD_DECRYPTS) {
 }
 
 const PROBED_AFTER: FaultName[] = [
-  "credential-refused",
+  "credential-refused/login",
   "deadline/waiting",
   "provider-fault/reply",
   "key-not-ready/refused",
@@ -285,7 +285,7 @@ for (const fault of ["ciphertext-invalid/refused", "overloaded/full"] as const) 
 
 test("Decrypt is repeated while the KMS is out of reach, and starts a probe of the key", async (t) => {
   const { service, main, probeNow } = await setUp(t);
-  main.failure = new KleidiError("backend-unreachable", "Cannot decrypt: x");
+  main.failure = new KleidiError("backend-unreachable/connection", "Cannot decrypt: x");
   const opened = service.decrypt({ ciphertext: PLAINTEXT, keyId: OF_MAIN, annotations: FORMAT });
   await untilWaiting(main);
   main.failure = undefined;
@@ -296,7 +296,7 @@ test("Decrypt is repeated while the KMS is out of reach, and starts a probe of t
 
 test("Encrypt is repeated while the KMS is out of reach", async (t) => {
   const { service, main } = await setUp(t);
-  main.failure = new KleidiError("backend-unreachable", "Cannot encrypt: x");
+  main.failure = new KleidiError("backend-unreachable/connection", "Cannot encrypt: x");
   const sealed = service.encrypt(PLAINTEXT);
   await untilWaiting(main);
   main.failure = undefined;
@@ -307,7 +307,7 @@ test("Encrypt is repeated while the KMS is out of reach", async (t) => {
 
 test("a key of another provider is not held up by the outage", async (t) => {
   const { service, main, old } = await setUp(t);
-  main.failure = new KleidiError("backend-unreachable", "Cannot decrypt: x");
+  main.failure = new KleidiError("backend-unreachable/connection", "Cannot decrypt: x");
   const late = service.decrypt({ ciphertext: PLAINTEXT, keyId: OF_MAIN, annotations: FORMAT });
   await untilWaiting(main);
   const keyId = await deriveKeyId("old", "1");
@@ -407,7 +407,7 @@ test("a Decrypt waits only while no probed key has its key_id", async (t) => {
 test("an RPC that waits for a first probe fails with its failure, or after 2 s with key-not-ready", async (t) => {
   const { service, prober, main, endMain } = beforeProbes(t);
   const first = assert.rejects(service.status(), { code: "backend-unreachable" });
-  main.failure = new KleidiError("backend-unreachable", "Cannot status: its KMS does not answer");
+  main.failure = new KleidiError("backend-unreachable/connection", "Cannot status: its KMS does not answer");
   void prober.start();
   endMain();
   await first;
@@ -471,12 +471,56 @@ test("an unknown key_id stays unknown with any other ciphertext", async (t) => {
   }
 });
 
+const OF_ANOTHER_HOST = "k1.".padEnd(46, "A");
+
+test("Decrypt of an unknown key_id waits for a look at the versions, and finds the version of another host", async (t) => {
+  const { service, prober, keyset } = await setUp(t);
+  const [key] = keyset.keys;
+  assert.ok(key !== undefined && key.members === undefined);
+  t.mock.method(prober, "lookForVersions", () =>
+    keyset.addVersions(key, { version: "1", olderVersions: ["2"] }),
+  );
+  const keyId = await deriveKeyId("old", "2");
+  assert.deepEqual(
+    await service.decrypt({ ciphertext: PLAINTEXT, keyId, annotations: FORMAT }),
+    flip(PLAINTEXT),
+  );
+});
+
+test("Decrypt gives up on a look that takes too long, and fails as without one", async (t) => {
+  const { service, prober } = await setUp(t);
+  const { promise: looked, resolve } = Promise.withResolvers<void>();
+  t.mock.method(prober, "lookForVersions", () => {
+    resolve();
+    return new Promise(() => {});
+  });
+  const failing = failureOf(() =>
+    service.decrypt({ ciphertext: PLAINTEXT, keyId: OF_ANOTHER_HOST, annotations: FORMAT }),
+  );
+  await looked;
+  t.mock.timers.tick(1_500);
+  assert.equal((await failing).code, "key-unknown");
+});
+
+test("no look is requested for a known key_id, for one that is not kleidi's, or for an unusable version", async (t) => {
+  const { service, prober, keyset } = await setUp(t);
+  const { mock } = t.mock.method(prober, "lookForVersions", () => undefined);
+  const decrypt = (keyId: string) => service.decrypt({ ciphertext: PLAINTEXT, keyId, annotations: FORMAT });
+  await decrypt(OF_MAIN);
+  await failureOf(() => decrypt("k1.x"));
+  await failureOf(() => decrypt(OF_ANOTHER_HOST));
+  assert.equal(mock.callCount(), 1);
+  keyset.unusable.set("main", [UNUSABLE]);
+  await failureOf(() => decrypt(OF_ANOTHER_HOST));
+  assert.equal(mock.callCount(), 1);
+});
+
 test("reports of unusable versions change no Decrypt that works, and no other failure", async (t) => {
   const { service, main, keyset } = await setUp(t);
   keyset.unusable.set("main", [UNUSABLE]);
   const input = { ciphertext: PLAINTEXT, keyId: OF_MAIN, annotations: FORMAT };
   assert.deepEqual(await service.decrypt(input), flip(PLAINTEXT));
-  main.failure = new KleidiError("credential-refused", "Cannot decrypt: the token has ended");
+  main.failure = new KleidiError("credential-refused/login", "Cannot decrypt: the token has ended");
   assert.equal(await failureOf(() => service.decrypt(input)), main.failure);
 });
 

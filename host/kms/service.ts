@@ -7,7 +7,8 @@ import { formatOf, withFormat, withoutFormat } from "./annotations.ts";
 import type { Header } from "./composed/header.ts";
 import { COMPOSED_FORMAT } from "./composed/wrap.ts";
 import { objectOf, openComposed, type Perform, readComposed, sealComposed } from "./composed-key.ts";
-import { type KeyId, parseKeyId } from "./key-id.ts";
+import { assertForeignObject } from "./foreign.ts";
+import { isDerivable, type KeyId, parseKeyId } from "./key-id.ts";
 import type { KeyConfig, Keyset, SimpleKey, SimpleVersion } from "./keyset.ts";
 import { Latencies } from "./latencies.ts";
 import { MAX_CIPHERTEXT, MAX_PLAINTEXT, RPC_DEADLINE_MS } from "./limits.ts";
@@ -33,6 +34,8 @@ export interface DecryptInput {
  * first second fails its own first probe.
  */
 const FIRST_PROBE_MS = 2_000;
+/** The longest wait of a Decrypt for a look at the versions of the keys, in milliseconds: the Decrypt itself needs some time, too. */
+const VERSIONS_MS = 1_500;
 /** After this time an RPC that found the KMS out of reach is not tried again: its last try needs some time, too. */
 const LAST_TRY_MS = RPC_DEADLINE_MS - 100;
 
@@ -106,6 +109,7 @@ export class KmsService {
       return await this.#decryptComposed(ciphertext, wanted, annotations, lastTryAt);
     // Any key that is not probed yet could have this key_id.
     if (!this.#keyset.hasKeyId(wanted)) await this.#waitForProbes(this.#keyset.keys);
+    if (!this.#keyset.hasKeyId(wanted)) await this.#waitForVersions(wanted, ciphertext);
     const target = this.#routeOf(wanted, ciphertext);
     if (ciphertext.length === 0 || ciphertext.length > MAX_CIPHERTEXT) {
       throw new KleidiError(
@@ -113,7 +117,7 @@ export class KmsService {
         `Cannot decrypt: the ciphertext is ${ciphertext.length} bytes, 1 to ${MAX_CIPHERTEXT} are allowed`,
       );
     }
-    const sealed = { ciphertext, annotations: withoutFormat(annotations) };
+    const sealed = { ciphertext, annotations: guestAnnotations(target, annotations) };
     return await this.#perform(target.key, lastTryAt, () => this.#open(target, sealed));
   }
 
@@ -130,6 +134,9 @@ export class KmsService {
     // An anyOf key does not wait for a member that does not answer. The members of an earlier time are none of the key today.
     for (const keys of [[key], this.#keyset.keys])
       if (!this.#canOpen(content.header)) await this.#waitForProbes(keys, until - performance.now());
+    // Another host may just have rotated a member.
+    const looks = this.#canOpen(content.header) ? undefined : this.#prober.lookForVersions();
+    if (looks !== undefined) await within(VERSIONS_MS, looks);
     const bad = new Set(this.#keyset.states().flatMap((state) => (state.failure ? [state.key.name] : [])));
     return await openComposed(object, {
       perform: this.#performBefore(lastTryAt),
@@ -155,11 +162,14 @@ export class KmsService {
   /** Resolves when the first probe of each key has ended, and after this time at the latest. */
   async #waitForProbes(keys: readonly KeyConfig[], ms = FIRST_PROBE_MS): Promise<void> {
     const waits = keys.flatMap((key) => this.#prober.firstProbe(key) ?? []);
-    if (waits.length === 0) return;
-    const { promise: late, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, Math.max(0, ms));
-    await Promise.race([Promise.all(waits), late]);
-    clearTimeout(timer);
+    if (waits.length > 0) await within(ms, Promise.all(waits));
+  }
+
+  /** Another host may just have rotated a key: resolves when its versions have been read again, and after VERSIONS_MS at the latest. */
+  async #waitForVersions(keyId: KeyId, ciphertext: Uint8Array): Promise<void> {
+    if (!isDerivable(keyId) || this.#keyset.unusable.explain(ciphertext) !== undefined) return;
+    const looks = this.#prober.lookForVersions();
+    if (looks !== undefined) await within(VERSIONS_MS, looks);
   }
 
   #routeOf(keyId: KeyId, ciphertext: Uint8Array): SimpleVersion {
@@ -202,6 +212,25 @@ export class KmsService {
       throw failure;
     }
   }
+}
+
+/** Waits for work, or for this many milliseconds. */
+async function within(ms: number, work: Promise<unknown>): Promise<void> {
+  const { promise: late, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, Math.max(0, ms));
+  await Promise.race([work, late]);
+  clearTimeout(timer);
+}
+
+/** @throws KleidiError annotations-invalid; key-unknown if the key is a foreign one, and the object not of its format */
+function guestAnnotations(
+  { key, keyId }: SimpleVersion,
+  annotations: DecryptInput["annotations"],
+): Sealed["annotations"] {
+  const { foreign } = key;
+  if (foreign === undefined) return withoutFormat(annotations);
+  assertForeignObject({ ...key, foreign }, keyId, annotations);
+  return [];
 }
 
 function isFailure(error: unknown, code: ErrorCode): boolean {

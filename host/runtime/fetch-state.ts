@@ -3,7 +3,8 @@ import type { AdminConfig } from "../config/config.ts";
 import type { HostReport } from "../telemetry/report.ts";
 import { askAdmin, isNotListening } from "./admin-client.ts";
 
-const TIMEOUT_MS = 2000;
+// A machine that starts a control plane is slow, and an operator waits for the report.
+const TIMEOUT_MS = 5000;
 
 /**
  * @returns undefined if no process listens on the address

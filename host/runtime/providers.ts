@@ -168,8 +168,10 @@ export function keysetOf(config: Config, providers: Providers, former?: Keyset):
 
 function kmsKeysOf({ keys }: Config, providerOf: (name: string) => Provider): KeyConfig[] {
   const simple = new Map(
-    keys.flatMap(({ name, provider, use, version }): [string, SimpleKey][] =>
-      provider === undefined ? [] : [[name, { name, provider: providerOf(provider), use, pin: version }]],
+    keys.flatMap(({ name, provider, use, version, foreign }): [string, SimpleKey][] =>
+      provider === undefined
+        ? []
+        : [[name, { name, provider: providerOf(provider), use, pin: version, foreign }]],
     ),
   );
   return keys.map((key): KeyConfig => {

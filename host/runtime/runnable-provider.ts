@@ -6,7 +6,7 @@ import type { Config, ProviderConfig } from "../config/config.ts";
 import type { Gate } from "../host-call.ts";
 import type { AdmittedModule } from "../module/admission.ts";
 import { trustEnd } from "../module/trust/end.ts";
-import { SandboxedProvider, type Settings } from "../sandbox/provider.ts";
+import { type ForeignFormats, SandboxedProvider, type Settings } from "../sandbox/provider.ts";
 import { Supervisor } from "../sandbox/supervisor.ts";
 import type { Wall } from "../sandbox/wall/build.ts";
 import type { Logger } from "../telemetry/log.ts";
@@ -38,7 +38,12 @@ export class RunnableProvider {
     this.config = config;
     this.module = module;
     this.supervisor = supervisor;
-    this.provider = new SandboxedProvider(config.name, supervisor, settingsOf(whole, config.name));
+    this.provider = new SandboxedProvider(
+      config.name,
+      supervisor,
+      settingsOf(whole, config.name),
+      foreignOf(whole, config.name),
+    );
     this.#whole = whole;
     this.#capabilities = capabilities;
   }
@@ -102,7 +107,7 @@ function partsOf(config: Config, name: string) {
     provider: config.providers.find((each) => each.name === name),
     keys: config.keys
       .filter(({ provider }) => provider === name)
-      .map((key) => [key.name, key.version, key.settings] as const)
+      .map((key) => [key.name, key.version, key.settings, key.foreign] as const)
       .sort(([one], [other]) => (one < other ? -1 : 1)),
     sections: Object.keys(SECTIONS).map((section) => config[section as keyof typeof SECTIONS]),
     trust: config.trust,
@@ -145,4 +150,12 @@ function supervise(
 
 function settingsOf({ keys }: Config, provider: string): Settings {
   return new Map(keys.flatMap((key) => (key.provider === provider ? [[key.name, key.settings ?? {}]] : [])));
+}
+
+function foreignOf({ keys }: Config, provider: string): ForeignFormats {
+  return new Map(
+    keys.flatMap(({ name, foreign, ...key }) =>
+      key.provider === provider && foreign !== undefined ? [[name, foreign]] : [],
+    ),
+  );
 }

@@ -97,9 +97,12 @@ export class ServingSet {
     await this.prober.start();
   }
 
-  #probes({ status }: Config, observer: HostObserver): ProberOptions {
+  #probes({ status, providers }: Config, observer: HostObserver): ProberOptions {
     return {
       ...status,
+      // A KMS on the network has other users.
+      mayRotate: ({ provider }) =>
+        providers.some(({ name, grants }) => name === provider.name && grants.net !== undefined),
       onChange: (change) => {
         if (!this.#probesEnded) observer.keyChanged(change);
       },

@@ -9,7 +9,7 @@ import type { Gate, Rpc } from "../host-call.ts";
 import { faultOf } from "./frame-order.ts";
 import { countHostCall, parseHostCall, passGate } from "./guest-host-call.ts";
 import { type End, GuestProcess, type ProcessOptions } from "./guest-process.ts";
-import { type PendingCall, PendingCalls } from "./pending-calls.ts";
+import { type HostFailures, type PendingCall, PendingCalls } from "./pending-calls.ts";
 import { Frame, RPCS } from "./wire.mjs";
 
 export type { End } from "./guest-process.ts";
@@ -83,12 +83,13 @@ export class Child {
    * Calls an export of the guest. At the deadline the process is killed, unless the guest waits for the host: then only its instance is
    * dropped.
    * @param deadline on the clock of performance.now(), in milliseconds
+   * @param failures gets the step at which a host call of this call failed
    * @throws KleidiError provider-fault, capability-denied, deadline; ChildGone
    */
-  call(rpc: Rpc, input: Uint8Array, deadline: number): Promise<Uint8Array> {
+  call(rpc: Rpc, input: Uint8Array, deadline: number, failures?: HostFailures): Promise<Uint8Array> {
     const { gone } = this.#process;
     if (gone !== undefined) return Promise.reject(new ChildGone(gone));
-    const { call, pending, output } = this.#calls.add(rpc);
+    const { call, pending, output } = this.#calls.add(rpc, failures);
     const timer = setTimeout(() => this.#expire(call, pending), Math.max(0, deadline - performance.now()));
     this.#process.send(Frame.CALL, call, Uint8Array.of(RPCS.indexOf(rpc)), input);
     return output.finally(() => clearTimeout(timer));
@@ -168,6 +169,8 @@ export class Child {
       return this.#process.killTakenOver("it sent a host call that no guest can make");
     const answer = await passGate(pending, made, this.#options.gate, this.#options.provider);
     if (this.#calls.get(call) !== pending) return;
-    this.#process.send(Frame.ANSWER, call, toBinary(HostReplySchema, create(HostReplySchema, answer)));
+    const { code, message, body } = answer;
+    const reply = create(HostReplySchema, { code, message, body });
+    this.#process.send(Frame.ANSWER, call, toBinary(HostReplySchema, reply));
   }
 }

@@ -61,6 +61,7 @@ export async function passGate(
     signal: pending.abort.signal,
   });
   pending.waiting = false;
+  if (answer.failedStep !== undefined) pending.failures.step = answer.failedStep;
   if (answer.code === HostCode.DENIED) pending.denied ??= answer.message;
   return answer;
 }

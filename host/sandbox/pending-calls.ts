@@ -1,7 +1,13 @@
 /** The calls in progress in one process, and those that the host dropped. */
 import { AsyncLocalStorage } from "node:async_hooks";
 import { KleidiError } from "../error.ts";
-import type { Rpc } from "../host-call.ts";
+import type { FailedStep, Rpc } from "../host-call.ts";
+
+/** What the caller learns of the host calls of one call. */
+export interface HostFailures {
+  /** The step at which the last host call failed that did; absent: none did. */
+  step?: FailedStep;
+}
 
 export interface PendingCall {
   readonly rpc: Rpc;
@@ -13,6 +19,8 @@ export interface PendingCall {
   waiting: boolean;
   /** The message of a denied host call. It voids the call, whatever the guest returns. */
   denied?: string;
+  /** Receives the step at which a host call failed. */
+  readonly failures: HostFailures;
   /** Aborted when the call ends; created with its first host call. */
   abort?: AbortController;
   /** Runs a function in the async context of the caller: the host calls belong to the caller's RPC. */
@@ -36,7 +44,10 @@ export class PendingCalls {
   }
 
   /** Adds a call of the current async context. */
-  add(rpc: Rpc): { call: number; pending: PendingCall; output: Promise<Uint8Array> } {
+  add(
+    rpc: Rpc,
+    failures: HostFailures = {},
+  ): { call: number; pending: PendingCall; output: Promise<Uint8Array> } {
     const call = this.#nextCall++;
     const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
     const pending: PendingCall = {
@@ -46,6 +57,7 @@ export class PendingCalls {
       hostCalls: 0,
       perCapability: new Map(),
       waiting: false,
+      failures,
       within: AsyncLocalStorage.snapshot(),
     };
     this.#pending.set(call, pending);

@@ -7,6 +7,7 @@ import { KleidiError } from "../error.ts";
 import type { Rpc } from "../host-call.ts";
 import { CallQueue } from "./call-queue.ts";
 import { Child, ChildGone, type ChildOptions, type End } from "./child.ts";
+import type { HostFailures } from "./pending-calls.ts";
 import { RestartPolicy, type RestartPolicyOptions } from "./restart-policy.ts";
 
 export interface SupervisorOptions extends ChildOptions {
@@ -115,11 +116,12 @@ export class Supervisor {
   /**
    * Calls an export of the guest.
    * @param input the request message, at most inputBytes bytes
+   * @param failures gets the step at which a host call of this call failed
    * @returns the reply message, at most outputBytes bytes
    * @throws KleidiError overloaded, deadline, provider-unavailable, provider-quarantined, provider-fault, capability-denied,
    * request-too-large
    */
-  async call(rpc: Rpc, input: Uint8Array): Promise<Uint8Array> {
+  async call(rpc: Rpc, input: Uint8Array, failures?: HostFailures): Promise<Uint8Array> {
     const { provider, deadlineMs, inputBytes, concurrentCalls, queue } = this.#options;
     const now = performance.now();
     const deadline = now + deadlineMs;
@@ -149,7 +151,7 @@ export class Supervisor {
         // A process that was just killed has not exited yet, and accepts no calls.
         const child = this.#ready.find(({ alive }) => alive) ?? (await this.#nextReady(deadline));
         try {
-          return await child.call(rpc, input, deadline);
+          return await child.call(rpc, input, deadline, failures);
         } catch (error) {
           if (!(error instanceof ChildGone)) throw error;
           if (attempt === ATTEMPTS) throw this.#unavailable(error);

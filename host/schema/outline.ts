@@ -29,6 +29,7 @@ export interface KeyOutline {
   /** The lists of a composed key, as written. */
   readonly anyOf: unknown;
   readonly allOf: unknown;
+  readonly foreign: unknown;
 }
 
 /**

@@ -75,6 +75,7 @@ test("the guest writes any DecryptRequest as protobuf-es does", () => {
     associatedData: bytes,
     annotations,
     settings,
+    foreignFormat: text,
   };
   checkSame("DecryptRequest", fc.record(request));
 });

@@ -99,7 +99,8 @@ test("SIGHUP reloads; a refusal is in the log, /readyz, /state, the metrics, the
   host.kill("SIGHUP");
   await untilWell(async () => assert.equal(await get("/readyz"), "ok\n"));
   assert.notEqual(await keyId(), before);
-  assert.equal(fixture.run("check").status, 0);
+  const after = fixture.run("check");
+  assert.equal(after.status, 0, after.stdout);
   assert.equal(await Fixture.stop(host), 0);
 });
 

@@ -1,16 +1,36 @@
 /** A control plane on which the commands of pages are run, with Secrets whose values are remembered and compared. */
 import assert from "node:assert/strict";
-import { readFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, globSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse, stringify } from "yaml";
+import { builtPackages, OLD } from "../packages/built.ts";
 import { Page } from "../support/page.ts";
 import { ControlPlane } from "./control-plane.ts";
 
+/** The sections of install-systemd.md that install kleidí and start it. */
+export const INSTALL = ["Install", "First configuration", "Start", "Check that it serves"];
 const UNIT = "Another configuration: your own unit";
 
 export class WalkedControlPlane extends ControlPlane {
   readonly configuration = join(this.root, "etc/kleidi/kleidi.yaml");
   readonly #secrets = new Map<string, string>();
+
+  /** Boots the machine, with the packages in /root. */
+  override async start(): Promise<void> {
+    const packages = await builtPackages();
+    for (const name of globSync(`*${OLD}*.deb`, { cwd: packages }))
+      copyFileSync(join(packages, name), join(this.root, "root", name));
+    await super.start();
+  }
+
+  /** Installs kleidí, and lets the API server encrypt with it. */
+  install(): void {
+    const [systemd, page] = [new Page("install-systemd.md"), new Page("install-api-server.md")];
+    for (const heading of INSTALL) this.walk(systemd, heading);
+    for (const heading of ["Before you begin", "Read with kleidí"]) this.walk(page, heading);
+    const [encrypt = ""] = page.blocks("Write with kleidí");
+    this.walkBlock(encrypt);
+  }
 
   /** Creates a Secret that assertReadable() compares. */
   remember(name: string): void {

@@ -21,6 +21,8 @@ const ERROR = "host/error.ts";
 const ERROR_TABLE = "host/error-table.ts";
 const FINDING = "host/finding.ts";
 const HOST_CALL = "host/host-call.ts";
+// the formats of other plugins: data
+const FOREIGN = "host/foreign.ts";
 const LIB = "host/lib";
 // pure
 const EXPIRY = "host/lib/expiry.ts";
@@ -43,6 +45,7 @@ const BOTH = { ...SUPPORTED, ...FUZZED };
 export const WALLS: readonly Wall[] = [
   { room: [ERROR, ERROR_TABLE] },
   { room: [HOST_CALL] },
+  { room: [FOREIGN] },
   { room: [FINDING], may: [ERROR, EXPIRY, TEXT] },
   { room: LIB, outside: ["node:crypto", "node:fs", "node:path", "node:sqlite", "node:util"], tests: FUZZED },
   { room: ["host/main.ts"], may: ["host/cli"], outside: ["node:fs", "node:path"] },
@@ -342,7 +345,7 @@ export const WALLS: readonly Wall[] = [
   },
   {
     room: "host/config",
-    may: [ERROR, LIB, SCHEMA, CAPABILITY, "host/capabilities/registry.ts"],
+    may: [ERROR, FOREIGN, LIB, SCHEMA, CAPABILITY, "host/capabilities/registry.ts"],
     outside: ["node:crypto", "node:net", "node:path", "yaml", "zod"],
     tests: { may: ["host/capabilities/net", "test"], outside: ["ajv", "fast-check"] },
   },
@@ -368,6 +371,7 @@ export const WALLS: readonly Wall[] = [
     room: "host/etcd",
     may: [
       FINDING,
+      FOREIGN,
       "host/lib/files.ts",
       TEXT,
       "host/cluster/key-usage.ts",
@@ -385,7 +389,7 @@ export const WALLS: readonly Wall[] = [
   // the path of a key in the schema is a type only
   { room: "host/init", may: ["host/schema/text.ts"], outside: ["yaml"] },
   { room: SCHEMA, may: [TEXT], outside: ["node:path", "yaml", "zod"] },
-  { room: "host/kms", may: [ERROR, BACK_OFF, "host/kms/composed"], tests: BOTH },
+  { room: "host/kms", may: [ERROR, FOREIGN, BACK_OFF, "host/kms/composed"], tests: BOTH },
   // pure: the bytes of a composed object, and the choice among its members
   {
     room: "host/kms/composed",

@@ -2,7 +2,7 @@
 import { KleidiError } from "../../host/error.ts";
 import type { DecryptRequest, EncryptRequest, Provider, Sealed } from "../../host/kms/provider.ts";
 
-export const OFFLINE = new KleidiError("backend-unreachable", "Cannot call: offline");
+export const OFFLINE = new KleidiError("backend-unreachable/connection", "Cannot call: offline");
 
 export class FakeKms implements Provider {
   readonly name: string;

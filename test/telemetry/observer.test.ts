@@ -50,7 +50,10 @@ test("a new version of a key is counted, its recovery from a failure is not", as
   const { telemetry, scrape } = await open();
   const [one, two] = [await deriveKeyId("kek", "1"), await deriveKeyId("kek", "2")];
   telemetry.keyChanged({ key, keyId: one });
-  telemetry.keyChanged({ key, failure: new KleidiError("backend-unreachable", "Cannot status: offline") });
+  telemetry.keyChanged({
+    key,
+    failure: new KleidiError("backend-unreachable/connection", "Cannot status: offline"),
+  });
   telemetry.keyChanged({ key, keyId: one });
   assert.equal(total(await scrape(), "kleidi_key_version_changes_total"), 0);
   telemetry.keyChanged({ key, keyId: two });

@@ -83,10 +83,10 @@ describe("a host with a KEK in OpenBao", () => {
       async ({ fixture, front, client }) => {
         await fixture.serve();
         const asked = () => ({
-          keys: front.count("/keys/counted"),
           encrypt: front.count("/encrypt/counted"),
           decrypt: front.count("/decrypt/counted"),
-          all: front.heard.length,
+          // Without the looks at the version, which no caller causes here.
+          all: front.heard.length - front.count("/keys/counted"),
         });
         const start = asked();
         for (let i = 0; i < 20; i++) await client.status();

@@ -8,7 +8,7 @@ import { withDeadline } from "../../lib/deadline.ts";
 import { addressFault, Networks } from "./addresses.ts";
 import { type CertificateEnds, endOfChain, type FileEnds } from "./certificate-end.ts";
 import { Unreachable } from "./exchange.ts";
-import { codeOf, connectionFault, resolverFault } from "./faults.ts";
+import { codeOf, connectionFault, connectionStep, resolverFault } from "./faults.ts";
 import { firstConnection } from "./first-connection.ts";
 import { type Resolve, systemResolve } from "./resolver.ts";
 import { identityFault } from "./server-identity.ts";
@@ -81,7 +81,10 @@ export class Dialer {
 
   /** Blames the resolver and not the server, so that the operator looks at the right machine. */
   #unresolved(why: string): Unreachable {
-    return new Unreachable(`the name ${this.host} cannot be resolved: the resolver of this machine ${why}`);
+    return new Unreachable(
+      `the name ${this.host} cannot be resolved: the resolver of this machine ${why}`,
+      "name",
+    );
   }
 
   /** Reads the TLS files. @throws Unreachable a file is unusable */
@@ -101,6 +104,7 @@ export class Dialer {
     if (allowed.length > 0) return allowed;
     throw new Unreachable(
       `${this.host} has no address that the host may connect to: ${faults[0] ?? "it has none at all"}`,
+      "name",
     );
   }
 
@@ -112,7 +116,7 @@ export class Dialer {
    */
   async dial(ms: number, over: AbortSignal): Promise<Socket> {
     const begun = performance.now();
-    const late = () => new Unreachable(`${this.where} takes no connection within ${ms} ms`);
+    const late = () => new Unreachable(`${this.where} takes no connection within ${ms} ms`, "connection");
     const all = await this.addresses(ms * RESOLVING_PART, over);
     const addresses = all.slice(0, MAX_ADDRESSES);
     const left = ms - (performance.now() - begun);
@@ -171,6 +175,6 @@ export class Dialer {
 
   #toUnreachable(error: unknown): Unreachable {
     if (error instanceof Unreachable) return error;
-    return new Unreachable(`${this.where} ${connectionFault(error, this.expected)}`);
+    return new Unreachable(`${this.where} ${connectionFault(error, this.expected)}`, connectionStep(error));
   }
 }

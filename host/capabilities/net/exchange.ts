@@ -1,4 +1,5 @@
 /** The types that the parts of this capability exchange: an allowed request, its response, and the host's credential at the origin. */
+import type { FailedStep } from "../../host-call.ts";
 
 export interface Request {
   readonly method: string;
@@ -21,11 +22,21 @@ export type Send = (request: Request, signal: AbortSignal) => Promise<Response>;
 /** The origin could not be reached, or could not be trusted. The message contains no secret and may be shown to a guest. */
 export class Unreachable extends Error {
   override readonly name: string = "Unreachable";
+  readonly step: FailedStep;
+
+  constructor(message: string, step: FailedStep = "answer") {
+    super(message);
+    this.step = step;
+  }
 }
 
 /** The origin refused the host's credential. */
 export class CredentialRefused extends Unreachable {
   override readonly name = "CredentialRefused";
+
+  constructor(message: string) {
+    super(message, "login");
+  }
 }
 
 /** A credential in the form that one request carries. Compared by identity: `refused` names the lease that the server refused. */

@@ -1,4 +1,5 @@
 /** Messages for faults between the host and an origin. They may be shown to a guest: they quote neither libraries nor answers. */
+import type { FailedStep } from "../../host-call.ts";
 
 /** The reason why a connection could not be opened or kept, as the end of a sentence. */
 export function connectionFault(error: unknown, expected: string): string {
@@ -52,6 +53,14 @@ export function connectionFault(error: unknown, expected: string): string {
     default:
       return /^[A-Z0-9_/]{1,60}$/.test(code) ? `cannot be reached (${code})` : "cannot be reached";
   }
+}
+
+/** The step that failed with this error: TLS, unless the code is that of a socket. */
+export function connectionStep(error: unknown): FailedStep {
+  const code = codeOf(error);
+  return /^(CERT_|CRL_|ERR_TLS_|ERR_SSL_|UNABLE_|DEPTH_|SELF_|INVALID_|KLEIDI_|UNSPECIFIED)/.test(code)
+    ? "tls"
+    : "connection";
 }
 
 /** OpenSSL's messages for faults without a code in Node (X509_verify_cert_error_string), and ours. */

@@ -71,8 +71,9 @@ export function openNet({ routes, warn }: NetOptions): Opened<typeof REQUESTS, N
           return encoded(response, grant.headers);
         } catch (error) {
           if (call.signal.aborted) return refusal(HostCode.UNAVAILABLE, "the call is over");
-          if (error instanceof CredentialRefused) return refusal(HostCode.NOT_AUTHENTIC, error.message);
-          if (error instanceof Unreachable) return refusal(HostCode.UNAVAILABLE, error.message);
+          if (error instanceof CredentialRefused)
+            return refusal(HostCode.NOT_AUTHENTIC, error.message, error.step);
+          if (error instanceof Unreachable) return refusal(HostCode.UNAVAILABLE, error.message, error.step);
           throw error;
         }
       },
@@ -96,7 +97,7 @@ function exchange(
   request: Request,
   over: AbortSignal,
 ): Promise<Response> {
-  const late = () => new Unreachable(`the server did not answer within ${timeoutMs} ms`);
+  const late = () => new Unreachable(`the server did not answer within ${timeoutMs} ms`, "time");
   return within(timeoutMs, over, late, async (signal) => {
     const lease = await credential?.lease(signal);
     signal.throwIfAborted();

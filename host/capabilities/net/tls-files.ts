@@ -79,7 +79,7 @@ export class TlsContext {
   assertIntact(): void {
     this.get();
     const [fault] = this.#caFaults;
-    if (fault !== undefined) throw new Unreachable(fault);
+    if (fault !== undefined) throw new Unreachable(fault, "file");
   }
 
   #authorities(path: string): string[] {
@@ -129,7 +129,7 @@ class ExposedKey extends Unreachable {}
 
 function readPair({ certificate, key }: NonNullable<TlsTarget["client"]>, stamp: string): Pair {
   const { certificates, faults } = certificatesOf("tls.certificate", certificate);
-  if (faults[0] !== undefined) throw new Unreachable(`tls.certificate ${certificate}: ${faults[0]}`);
+  if (faults[0] !== undefined) throw new Unreachable(`tls.certificate ${certificate}: ${faults[0]}`, "file");
   const cert = Buffer.from(certificates.map((each) => each.toString()).join(""));
   const pair = { stamp, cert, key: readKey(key) };
   const what = `tls.certificate ${certificate}, tls.key ${key}`;
@@ -148,7 +148,7 @@ function usable<T>(what: string, make: () => T): T {
         : /_(EE_KEY|CA_KEY|CA_MD)_TOO_(SMALL|WEAK)$/.test(code)
           ? `a key or a signature that is too weak to be used; issue it with RSA 2048 or more, or ECDSA, and SHA-256 (${code})`
           : `PEM that cannot be used (${code})`;
-    throw new Unreachable(`${what}: ${why}`);
+    throw new Unreachable(`${what}: ${why}`, "file");
   }
 }
 
@@ -158,7 +158,7 @@ function stampOf(key: string, path: string): string {
     const { mtimeMs, ctimeMs, size, ino } = statSync(path);
     return `${mtimeMs} ${ctimeMs} ${size} ${ino}`;
   } catch (error) {
-    throw new Unreachable(`${key} ${path} ${systemFault(path, error).text}`);
+    throw new Unreachable(`${key} ${path} ${systemFault(path, error).text}`, "file");
   }
 }
 
@@ -169,6 +169,7 @@ function certificatesOf(key: string, path: string): PemFile {
   const [fault] = file.faults;
   throw new Unreachable(
     `${key} ${path}${fault === undefined ? " has no PEM certificate in it" : `: ${fault}`}`,
+    "file",
   );
 }
 
@@ -177,12 +178,12 @@ function listsOf(path: string): string[] {
   const lists = read("tls.crl", path, MAX_CRL).toString("latin1").match(CRL);
   if (lists !== null) return lists;
   const remedy = "put the lists of the CAs there as PEM: openssl crl -inform der -in FILE";
-  throw new Unreachable(`tls.crl ${path} has no PEM revocation list in it; ${remedy}`);
+  throw new Unreachable(`tls.crl ${path} has no PEM revocation list in it; ${remedy}`, "file");
 }
 
 function read(key: string, path: string, maxBytes: number): Buffer {
   const content = readRegular(path, maxBytes);
-  if (content instanceof FileFault) throw new Unreachable(`${key} ${path} ${content.text}`);
+  if (content instanceof FileFault) throw new Unreachable(`${key} ${path} ${content.text}`, "file");
   return content;
 }
 
@@ -190,5 +191,5 @@ function readKey(path: string): Buffer {
   const content = readSecretFile(path, MAX_BYTES, "given");
   if (!(content instanceof FileFault)) return content;
   const message = `tls.key ${path} ${content.text}`;
-  throw content.kind === "exposed" ? new ExposedKey(message) : new Unreachable(message);
+  throw content.kind === "exposed" ? new ExposedKey(message, "file") : new Unreachable(message, "file");
 }

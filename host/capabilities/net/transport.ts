@@ -5,7 +5,7 @@ import { Duplex } from "node:stream";
 import { Pool } from "undici";
 import { Dialer, type Target } from "./dial.ts";
 import { type Request, type Response, type Send, Unreachable } from "./exchange.ts";
-import { codeOf, connectionFault } from "./faults.ts";
+import { codeOf, connectionFault, connectionStep } from "./faults.ts";
 import type { Resolve } from "./resolver.ts";
 
 export interface TransportOptions extends Target {
@@ -131,7 +131,7 @@ export function createTransport(options: TransportOptions, resolve?: Resolve): T
     const code = codeOf(cause);
     const { name } = cause as Error;
     if (name === "TimeoutError" || name === "AbortError" || code.includes("TIMEOUT"))
-      return new Unreachable(`${where} did not answer within ${options.timeoutMs} ms`);
+      return new Unreachable(`${where} did not answer within ${options.timeoutMs} ms`, "time");
     if (code === "UND_ERR_HEADERS_OVERFLOW")
       return new Unreachable(`${where} sends more than ${MAX_HEADERS} bytes of headers`);
     if (isMalformed(cause)) return new Unreachable(`${where} sent a malformed or unsupported HTTP answer`);
@@ -142,8 +142,9 @@ export function createTransport(options: TransportOptions, resolve?: Resolve): T
         error instanceof BrokenOff
           ? `${where} broke off its answer`
           : `${where} closed the connection before its answer`,
+        "connection",
       );
-    return new Unreachable(`${where} ${connectionFault(cause, dialer.expected)}`);
+    return new Unreachable(`${where} ${connectionFault(cause, dialer.expected)}`, connectionStep(cause));
   }
 }
 

@@ -21,7 +21,7 @@ export interface Forward {
 }
 
 const OVER = refusal(HostCode.UNAVAILABLE, "the call is over");
-const UNREACHABLE = refusal(HostCode.UNAVAILABLE, "the TPM cannot be reached");
+const UNREACHABLE = refusal(HostCode.UNAVAILABLE, "the TPM cannot be reached", "tpm");
 const STOPPING = refusal(HostCode.UNAVAILABLE, "the host is stopping");
 
 /** Pauses while active providers fill the TPM, half a second in total. If two wait for each other, one gets the TPM's answer. */

@@ -21,6 +21,7 @@ import {
 } from "../../../sdk/assemblyscript/assembly";
 import { readKey, useKey } from "./ask";
 import { versionIn } from "./ciphertext";
+import { addForeignKeyIds, isKnownFormat } from "./foreign";
 import { statusOf } from "./key";
 import { textOf } from "./members";
 import { Place, placeOf } from "./place";
@@ -42,9 +43,13 @@ class Vault extends Provider {
   status(request: StatusRequest): StatusReply {
     const place = placeOf(request.key, request.settings);
     if (place.fault.length > 0) return misplaced<StatusReply>(request.key, place);
+    const format = request.foreign_format;
+    if (format.length > 0 && !isKnownFormat(format)) return unknownFormat<StatusReply>(format, place);
     const data = readKey(place);
     if (data == null) return failed<StatusReply>();
-    return statusOf(data, place);
+    const reply = statusOf(data, place);
+    if (format.length > 0 && reply.failure === null) addForeignKeyIds(reply, format);
+    return reply;
   }
 
   encrypt(request: EncryptRequest): EncryptReply {
@@ -71,19 +76,21 @@ class Vault extends Provider {
   decrypt(request: DecryptRequest): DecryptReply {
     const place = placeOf(request.key, request.settings);
     if (place.fault.length > 0) return misplaced<DecryptReply>(request.key, place);
+    const format = request.foreign_format;
+    if (format.length > 0 && !isKnownFormat(format)) return unknownFormat<DecryptReply>(format, place);
     const bytes = request.ciphertext;
     const ciphertext = String.UTF8.decodeUnsafe(bytes.dataStart, bytes.length);
     const found = versionIn(ciphertext);
     if (found === 0) return refuse("it is not a ciphertext of Transit");
     const number = numberOf(request.version, place);
     if (number === 0) return failed<DecryptReply>();
-    if (found !== number) {
+    // Another plugin reads the key id after it has encrypted, so that the ciphertext can be of an older version.
+    if (found !== number && format.length === 0) {
       return refuse(`it was made with version ${decimal(found)} of the key, not with ${decimal(number)}`);
     }
-    const body = new JsonObject()
-      .text("ciphertext", ciphertext)
-      .text("associated_data", base64.encode(request.associated_data));
-    const data = useKey(place, "decrypt", number, body, ciphertext);
+    const body = new JsonObject().text("ciphertext", ciphertext);
+    if (format.length === 0) body.text("associated_data", base64.encode(request.associated_data));
+    const data = useKey(place, "decrypt", found, body, ciphertext);
     if (data == null) return failed<DecryptReply>();
     const plaintext = base64.decode(textOf(data, "plaintext"));
     if (plaintext == null) {
@@ -101,6 +108,11 @@ class Vault extends Provider {
 
 function misplaced<T>(key: string, place: Place): T {
   return fail<T>(FailureCode.KEY_UNUSABLE, `Cannot find the key "${key}" in the server: ${place.fault}`);
+}
+
+function unknownFormat<T>(format: string, place: Place): T {
+  const message = `Cannot use the key ${place.toString()}: the format "${format.slice(0, 64)}" is not one of this provider, which has vault-kubernetes-kms and kleidi-go-vault`;
+  return fail<T>(FailureCode.KEY_UNUSABLE, message);
 }
 
 serve(new Vault());

@@ -100,6 +100,8 @@ export class StatusRequest {
   key: string = "";
   /** At most 16, sorted by name, each name once. Fail with KEY_UNUSABLE on a name that the provider does not know. */
   settings: Setting[] = [];
+  /** Another plugin's format, if the key is for its objects; else "". Name their key ids in `foreign_key_ids`, or fail with KEY_UNUSABLE. */
+  foreign_format: string = "";
 
   /** @internal Reads the message `StatusRequest`; null if it is malformed. */
   static decode(bytes: Uint8Array): StatusRequest | null {
@@ -108,6 +110,7 @@ export class StatusRequest {
     while (reader.next()) {
       if (reader.field === 1) it.key = reader.string();
       else if (reader.field === 2) addSetting(reader, it.settings);
+      else if (reader.field === 3) it.foreign_format = reader.string();
       else reader.skip();
     }
     return reader.ok ? it : null;
@@ -173,6 +176,8 @@ export class DecryptRequest {
   annotations: Annotation[] = [];
   /** At most 16, sorted by name, each name once. Fail with KEY_UNUSABLE on a name that the provider does not know. */
   settings: Setting[] = [];
+  /** The format of another plugin, if that plugin encrypted the ciphertext; else "". `associated_data` is empty then. */
+  foreign_format: string = "";
 
   /** @internal Reads the message `DecryptRequest`; null if it is malformed. */
   static decode(bytes: Uint8Array): DecryptRequest | null {
@@ -188,6 +193,7 @@ export class DecryptRequest {
         if (annotation == null) reader.ok = false;
         else it.annotations.push(annotation);
       } else if (reader.field === 6) addSetting(reader, it.settings);
+      else if (reader.field === 7) it.foreign_format = reader.string();
       else reader.skip();
     }
     return reader.ok ? it : null;
@@ -277,6 +283,8 @@ export class StatusReply {
   older_versions: string[] = [];
   /** At most 8 groups of versions that Decrypt does not accept now. */
   unusable: UnusableVersions[] = [];
+  /** In reply to `foreign_format`: the key ids of the other plugin's objects that this key decrypts, the newest first, at most 257. */
+  foreign_key_ids: string[] = [];
 
   constructor(
     /** 1 to 128 printable ASCII characters without a space. */
@@ -293,6 +301,9 @@ export class StatusReply {
       writer.element(3, utf8(this.older_versions[i]));
     }
     for (let i = 0; i < this.unusable.length; i++) writer.element(4, this.unusable[i].encode());
+    for (let i = 0; i < this.foreign_key_ids.length; i++) {
+      writer.element(5, utf8(this.foreign_key_ids[i]));
+    }
     return writer.finish();
   }
 }

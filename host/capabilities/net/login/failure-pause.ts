@@ -40,7 +40,9 @@ export class FailurePause {
   currentFailure(): Unreachable | undefined {
     const left = this.leftMs;
     if (left === 0 || this.#last === undefined) return undefined;
-    const Failure = this.#last instanceof CredentialRefused ? CredentialRefused : Unreachable;
-    return new Failure(`${this.#last.message}; the next try is in ${Math.ceil(left / 100) / 10} s`);
+    const message = `${this.#last.message}; the next try is in ${Math.ceil(left / 100) / 10} s`;
+    return this.#last instanceof CredentialRefused
+      ? new CredentialRefused(message)
+      : new Unreachable(message, this.#last.step);
   }
 }

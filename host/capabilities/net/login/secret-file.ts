@@ -54,7 +54,7 @@ function withoutNewline(content: Buffer): Buffer {
 }
 
 function unusable(path: string, what: string): Unreachable {
-  return new Unreachable(`the secret file ${path} cannot be used: ${what}`);
+  return new Unreachable(`the secret file ${path} cannot be used: ${what}`, "file");
 }
 
 function codeOf(error: unknown): string {

@@ -29,15 +29,16 @@ export async function timedRequest(
   const controller = new AbortController();
   const late = Promise.withResolvers<never>();
   const cancel = clock.after(limitMs, () => {
-    const error = new Unreachable(`${what} was not answered within ${limitMs} ms`);
+    const error = new Unreachable(`${what} was not answered within ${limitMs} ms`, "time");
     late.reject(error);
     controller.abort(error);
   });
   try {
     return await Promise.race([send(request, controller.signal), late.promise]);
   } catch (error) {
-    const why = error instanceof Unreachable ? error.message : "it failed for an unknown reason";
-    throw new Unreachable(why.startsWith(what) ? why : `${what} got no answer: ${why}`);
+    const known = error instanceof Unreachable ? error : new Unreachable("it failed for an unknown reason");
+    const why = known.message;
+    throw new Unreachable(why.startsWith(what) ? why : `${what} got no answer: ${why}`, known.step);
   } finally {
     cancel();
   }

@@ -47,7 +47,8 @@ export class TokenFile implements Credential {
     const due = now - this.#checkedAt >= CHECK_INTERVAL_MS || this.#token?.isUsable(now) === false;
     if (due) await waitFor(this.#checkOnce(), signal);
     // A new error each time: callers must not share and change one.
-    if (this.#token === undefined) throw new Unreachable(this.#fault?.message ?? "the host is stopping");
+    if (this.#token === undefined)
+      throw new Unreachable(this.#fault?.message ?? "the host is stopping", this.#fault?.step);
     const usesLeft = this.#token.usesLeft;
     if (this.#token.isUsable(this.#context.clock.now()) && this.#token.take()) {
       if (usesLeft !== Number.POSITIVE_INFINITY) this.#onLimit({ kind: "token", usesLeft: usesLeft - 1 });
@@ -56,8 +57,9 @@ export class TokenFile implements Credential {
     if (usesLeft <= 0)
       throw new Unreachable(
         `the token in ${this.#recipe.file} has no use left: put one there whose number of uses is not limited (num_uses=0)`,
+        "file",
       );
-    throw new Unreachable(`the token in ${this.#recipe.file} has expired: put a new one there`);
+    throw new Unreachable(`the token in ${this.#recipe.file} has expired: put a new one there`, "file");
   }
 
   async refused(lease: Lease, _signal: AbortSignal): Promise<boolean> {

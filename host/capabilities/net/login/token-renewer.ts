@@ -2,7 +2,7 @@
  * Renews a token that another program created: looks up its lifetime, and renews it in the background. If the host is not allowed to
  * renew it, the lifetime is looked up again: Vault Agent renews a token without touching its file.
  */
-import type { Response } from "../exchange.ts";
+import { type Response, Unreachable } from "../exchange.ts";
 import { describeRequest, documentOf, lifetimeIn } from "./answer.ts";
 import { FailurePause } from "./failure-pause.ts";
 import { type CredentialLimit, tokenLimit } from "./limits.ts";
@@ -129,7 +129,7 @@ export class TokenRenewer {
     } catch (error) {
       if (this.#token !== token) return "never";
       const why = (error as Error).message;
-      this.#pause.recordFailure({ name: "Unreachable", message: why });
+      this.#pause.recordFailure(new Unreachable(why));
       const refused = answer !== undefined && NEVER.has(answer.status);
       // A forbidden look-up is common and not reported.
       if (!(refused && kind === "look-up")) this.#emit({ event: "failed", why });

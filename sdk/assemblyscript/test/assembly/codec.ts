@@ -25,7 +25,9 @@ import { Reader, Writer } from "../../assembly/protobuf";
 export function StatusRequest_(): i32 {
   const it = StatusRequest.decode(readInput());
   if (it === null) return 1;
-  return write(settings(new Writer().string(1, it.key), 2, it.settings).finish());
+  return write(
+    settings(new Writer().string(1, it.key), 2, it.settings).string(3, it.foreign_format).finish(),
+  );
 }
 
 export function EncryptRequest_(): i32 {
@@ -41,7 +43,7 @@ export function DecryptRequest_(): i32 {
   const writer = new Writer().string(1, it.key).string(2, it.version).bytesValue(3, it.ciphertext);
   writer.bytesValue(4, it.associated_data);
   for (let i = 0; i < it.annotations.length; i++) writer.element(5, it.annotations[i].encode());
-  return write(settings(writer, 6, it.settings).finish());
+  return write(settings(writer, 6, it.settings).string(7, it.foreign_format).finish());
 }
 
 export function ProvisionRequest_(): i32 {
@@ -67,6 +69,7 @@ export function StatusReply_(): i32 {
     else if (reader.field === 2) it.version = reader.string();
     else if (reader.field === 3) it.older_versions.push(reader.string());
     else if (reader.field === 4) it.unusable.push(unusable(reader));
+    else if (reader.field === 5) it.foreign_key_ids.push(reader.string());
     else reader.skip();
   }
   return reader.ok ? write(it.encode()) : 1;

@@ -1,0 +1,41 @@
+/** The formats of other plugins: which objects are theirs, and that no object is of two. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { FOREIGN_NAMES, foreignFormatOf } from "./foreign.ts";
+
+const ONE = { "v2.kleidi.beezy.dev": Uint8Array.of(0x31) };
+const OURS = { "format.kleidi.dev": Uint8Array.of(0x31) };
+
+const OBJECTS: readonly [string, Readonly<Record<string, Uint8Array>>, string | undefined][] = [
+  ["1", {}, "vault-kubernetes-kms"],
+  ["4294967295", {}, "vault-kubernetes-kms"],
+  ["0", {}, undefined],
+  ["01", {}, undefined],
+  ["+1", {}, undefined],
+  ["1 ", {}, undefined],
+  ["1\n", {}, undefined],
+  ["１", {}, undefined],
+  ["12345678901", {}, undefined],
+  ["1", ONE, undefined],
+  ["1", OURS, undefined],
+  ["kleidi-kms-plugin_3_1756412535", ONE, "kleidi-go-vault"],
+  ["kleidi-kms-plugin_3_1756412535", {}, undefined],
+  ["kleidi-kms-plugin_3_1756412535", { ...ONE, ...OURS }, undefined],
+  ["kleidi-kms-plugin_3_1756412535", { "v2.kleidi.beezy.dev": Uint8Array.of(0x31, 0x31) }, undefined],
+  ["kleidi-kms-plugin_3_1756412535", { "v2.kleidi.beezy.dev": Uint8Array.of(0x32) }, undefined],
+  ["kleidi-kms-plugin_3_1756412535", { toString: Uint8Array.of(0x31) }, undefined],
+  ["kleidi-kms-plugin_3_", ONE, undefined],
+  ["kleidi-kms-plugin_3_%!s(<nil>)", ONE, undefined],
+  ["kleidi-kms-plugin", ONE, undefined],
+  ["k1.CYOBsC7GZNTxtwQ6jFL0PSaqmPA9G7NENCUCGzsbrFU", {}, undefined],
+  ["", {}, undefined],
+];
+
+for (const [keyId, annotations, expected] of OBJECTS)
+  test(`the key_id ${JSON.stringify(keyId)} with ${Object.keys(annotations).join(", ") || "no annotation"}`, () =>
+    assert.equal(foreignFormatOf(keyId, annotations), expected));
+
+test("each format has an object above", () => {
+  const found = new Set(OBJECTS.flatMap(([, , name]) => name ?? []));
+  assert.deepEqual([...found].sort(), [...FOREIGN_NAMES].sort());
+});
