@@ -4,7 +4,8 @@ import type { ConfiguredKey } from "../etcd/scan-findings.ts";
 import type { StoredValue } from "../etcd/stored-value.ts";
 import { type Finding, finding } from "../finding.ts";
 import { composedVersion } from "../kms/composed/header.ts";
-import { objectOf, openComposed, readComposed, sealComposed } from "../kms/composed-key.ts";
+import { objectOf, openComposed, readComposed } from "../kms/composed-open.ts";
+import { sealComposed } from "../kms/composed-seal.ts";
 import { deriveKeyId } from "../kms/key-id.ts";
 import type { ComposedKey, Keyset, SimpleVersion } from "../kms/keyset.ts";
 

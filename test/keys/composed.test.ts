@@ -1,8 +1,13 @@
 /** The commands of a key's life with composed keys: what they refuse, and what they do instead. No host runs. */
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
 import { parse } from "yaml";
-import { Fixture, localConfig } from "../support/fixture.ts";
+import { parseConfig } from "../../host/config/parse.ts";
+import { LEAVE_AFTER_MS, RETURN_AFTER_MS } from "../../host/kms/composed/member-set.ts";
+import { composedConfig } from "../support/composed-node.ts";
+import { Fixture, localConfig, root } from "../support/fixture.ts";
 
 let fixture: Fixture;
 beforeEach(() => {
@@ -28,10 +33,24 @@ function refused(...command: string[]) {
   return { status, code, message, hint };
 }
 
+test("docs/operate/two-kms.md shows a valid configuration, and the times of the code", () => {
+  const page = readFileSync(join(root, "docs", "operate", "two-kms.md"), "utf8");
+  const [, yaml = ""] = /^```yaml\n(keys:\n[^]*?)^```/m.exec(page) ?? [];
+  const { keys } = parse(yaml);
+  const text = composedConfig({ origin: "http://127.0.0.1:8200", device: "/dev/tpmrm0", keys });
+  assert.deepEqual(
+    parseConfig(text, "/etc/k.yaml").keys.map(({ use }) => use),
+    ["decrypt", "member", "member", "active"],
+  );
+  assert.match(page, new RegExp(`^\\| ${LEAVE_AFTER_MS / 1000} s later`, "m"));
+  assert.match(page, new RegExp(`good for ${RETURN_AFTER_MS / 1000} s`));
+});
+
 test("key list shows the members of a composed key", () => {
   const { stdout } = fixture.run("key", "list");
   assert.match(stdout, /^ok {3}key both: decrypt, anyOf of one and two/m);
   assert.match(stdout, /^ok {3}key one: member, fingerprint/m);
+  assert.doesNotMatch(stdout, /promote one/);
 });
 
 test("check warns of two members of one provider, and check --live uses the keys", () => {

@@ -1,6 +1,6 @@
 /**
  * Composed keys with real providers: OpenBao behind a front that can go away, a TPM, and a key file. The waits of a minute are walked on a
- * mocked clock, in host/kms/composed-key.test.ts.
+ * mocked clock, in host/kms/composed.test.ts.
  */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
