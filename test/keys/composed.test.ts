@@ -35,7 +35,7 @@ function refused(...command: string[]) {
 
 test("docs/operate/two-kms.md shows a valid configuration, and the times of the code", () => {
   const page = readFileSync(join(root, "docs", "operate", "two-kms.md"), "utf8");
-  const [, yaml = ""] = /^```yaml\n(keys:\n[^]*?)^```/m.exec(page) ?? [];
+  const [, yaml = ""] = /^```yaml\n(keys:\n[\s\S]*?)^```/m.exec(page) ?? [];
   const { keys } = parse(yaml);
   const text = composedConfig({ origin: "http://127.0.0.1:8200", device: "/dev/tpmrm0", keys });
   assert.deepEqual(
