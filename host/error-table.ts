@@ -73,7 +73,7 @@ export const ERRORS = {
         cause:
           "The stored object of a composed key, or a wrap of it, was changed. An object of an anyOf key is refused only if no wrap of it can be opened.",
         remedy:
-          "The stored object was changed in etcd. Compare with a backup of etcd; docs/recovery.md removes one damaged object.",
+          "The stored object or its annotations were changed in etcd. Compare both with a backup of etcd; docs/recovery.md removes one damaged object.",
       },
     },
   },
@@ -87,7 +87,7 @@ export const ERRORS = {
     grpc: Grpc.NOT_FOUND,
     cause: "No configured key has this key_id.",
     remedy:
-      'If the key that encrypted the object is missing under "keys", add it with use: decrypt. If its name or its settings were changed, or its mount was moved in the KMS, change that back: the key_id follows from them. If it was deleted and created again in the KMS, restore it from a backup of the KMS.',
+      'If the key that encrypted the object is missing under "keys", add it with use: decrypt. If its name or its settings were changed, or its mount was moved in the KMS, change that back: the key_id follows from them. If it was deleted and created again in the KMS, restore it from a backup of the KMS. If another KMS plugin encrypted it, add a key with foreign (docs/foreign-formats.md).',
   },
   "key-not-ready": {
     grpc: Grpc.FAILED_PRECONDITION,
@@ -464,6 +464,11 @@ export const ERRORS = {
         cause: "The service manager passed another socket than the one of listen.socket, or several.",
         remedy: "Write one ListenStream= with the path of listen.socket into kleidi.socket, then restart it.",
       },
+      held: {
+        cause:
+          "The setting listen.socket changed since kleidi hold was started, which holds the former socket.",
+        remedy: "Restart kleidi hold (the pod, or the service).",
+      },
       path: PATH,
       long: {
         cause: "The path of the socket is longer than the kernel allows.",
@@ -649,6 +654,10 @@ export const ERRORS = {
         cause: "The key is active, and a host needs an active key.",
         remedy: "Nothing was changed. Rotate to another key and promote that first.",
       },
+      foreign: {
+        cause: "The key is for the objects of another plugin, and can only decrypt them.",
+        remedy: "Nothing was changed. Name a key of kleidí: kleidi key list.",
+      },
       composed: {
         cause: "The key is composed of other keys, or is a member of one.",
         remedy:
@@ -658,10 +667,6 @@ export const ERRORS = {
         cause: "The key is a member of a composed key, whose objects need it.",
         remedy:
           "Nothing was changed. Remove it from anyOf or allOf of that key, write use: decrypt at it, rewrite every object, then retire it.",
-      },
-      foreign: {
-        cause: "The key is for the objects of another plugin, and can only decrypt them.",
-        remedy: "Nothing was changed. Name a key of kleidí: kleidi key list.",
       },
       owner: {
         cause: "The configuration belongs to another user, and would not any more.",

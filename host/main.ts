@@ -14,6 +14,7 @@ import type { KeyInitOptions } from "./cli/key.ts";
 import { KEY_COMMANDS } from "./cli/key-commands.ts";
 import type { MigrateOptions } from "./cli/migrate.ts";
 import { EXIT } from "./cli/output.ts";
+import { providerCommands } from "./cli/provider-commands.ts";
 import { RENDER_COMMANDS } from "./cli/render-commands.ts";
 import { type Manifest, versionCommand, versionText } from "./cli/version.ts";
 
@@ -21,7 +22,8 @@ const manifest: Manifest = JSON.parse(readFileSync(join(import.meta.dirname, "..
 
 const LIVE: Option = {
   flags: "--live",
-  about: "also start the providers and run Status, Encrypt and Decrypt through the sandbox",
+  about:
+    "also start the providers and run Status, Encrypt and Decrypt through the sandbox; this shows that the keys work, and is no conformance run (kleidi provider test)",
   default: false,
 };
 
@@ -32,6 +34,7 @@ export const PROGRAM: Program = {
   version: versionText(manifest),
   groups: {
     config: "Write a configuration.",
+    provider: "Prove a provider: for authors of modules (docs/providers.md).",
     key: "Create keys, and lead each through its life (docs/operate/rotate.md).",
     etcd: "Examine the objects in etcd (docs/recovery.md).",
     render: "Render the files of a deployment from the configuration (docs/deploying.md).",
@@ -48,6 +51,21 @@ export const PROGRAM: Program = {
       ],
       run: async ({ config }: { config: string }) =>
         (await import("./cli/serve.ts")).serveCommand(config, manifest.version),
+    },
+    {
+      name: "hold",
+      summary:
+        "Bind the socket and hold it, and run serve on it. A serving process that ends is started again, and no connection is refused meanwhile. For a container; systemd holds a socket itself.",
+      options: [CONFIG],
+      examples: [
+        { does: "Serve, and survive the end of the serving process", line: "kleidi hold" },
+        {
+          does: "Hold the socket of another configuration",
+          line: "kleidi hold --config .kleidi/kleidi.yaml",
+        },
+      ],
+      run: async ({ config }: { config: string }) =>
+        (await import("./cli/hold.ts")).holdCommand(config, import.meta.filename),
     },
     {
       name: "check",
@@ -212,6 +230,10 @@ export const PROGRAM: Program = {
           flags: "-c, --config <file>",
           about: "also compare the module with this configuration: pin, trust and grants",
         },
+        {
+          flags: "--report <file>",
+          about: "also show this report of kleidi provider test, if it is of this module",
+        },
         JSON_OBJECT,
       ],
       examples: [
@@ -238,6 +260,7 @@ export const PROGRAM: Program = {
       run: async (options: { json: boolean }, oldPath: string, newPath: string) =>
         (await import("./cli/diff.ts")).diffCommand(oldPath, newPath, options),
     },
+    ...providerCommands(manifest.version),
     {
       name: "key init",
       arguments: "[name]",

@@ -41,8 +41,9 @@ export async function keyRotateCommand(
   options: RotateOptions,
 ): Promise<number> {
   return await withKeyFile(configPath, options.dryRun, async (file) => {
-    const old = rotatable(file.config, keyNamed(file.config, name));
-    assertNotForeign("rotate", old);
+    const named = keyNamed(file.config, name);
+    assertNotForeign("rotate", named);
+    const old = rotatable(file.config, named);
     const next = options.as ?? proposedName(file, old);
     const outcome = isStaged(file, next)
       ? await staged(file, old, next)

@@ -40,11 +40,11 @@ export const COMPOSED_RULES: readonly Rule<ConfigOutline>[] = [
     },
   },
   {
-    description: "`version` and `settings` are of a key with a provider; so is `use: member`.",
+    description: "`version`, `settings` and `foreign` are of a key with a provider; so is `use: member`.",
     *check({ document, keys = [] }) {
       for (const [i, key] of keys.entries()) {
         if (!isComposed(key)) continue;
-        for (const name of ["version", "settings"].filter((each) => key.has.has(each)))
+        for (const name of ["version", "settings", "foreign"].filter((each) => key.has.has(each)))
           yield document.fault(
             ["keys", i, name],
             { expected: `no ${name} for a composed key`, actual: name, remedy: "write it at the members" },

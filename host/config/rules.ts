@@ -144,8 +144,8 @@ export const RULES: readonly Rule<ConfigOutline>[] = [
       }
     },
   },
-  ...COMPOSED_RULES,
   ...FOREIGN_RULES,
+  ...COMPOSED_RULES,
   ...TRUST_RULES,
   ...CAPABILITIES.flatMap((capability: Capability) => capability.rules ?? []),
   ...AUDIT_RULES,

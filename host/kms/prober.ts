@@ -13,6 +13,11 @@ import type { KeyVersions } from "./provider.ts";
 import { seal } from "./seal.ts";
 import { VersionStabilizer } from "./version-stabilizer.ts";
 
+/** True for the active key and, if it is composed, for its members. */
+function isUsed({ keys }: Keyset, key: SimpleKey): boolean {
+  return keys.some((each) => each.use === "active" && (each === key || each.members?.includes(key)));
+}
+
 export interface ProberOptions extends KeyListener {
   /** Milliseconds between the end of a successful probe and the start of the next one. */
   readonly intervalMs: number;
@@ -61,7 +66,7 @@ export class Prober {
           probe: (onlyLook) => this.#runProbe(key, onlyLook),
           isPending: () => this.#stabilizers.get(key)?.pending !== undefined,
           intervalMs: options.intervalMs,
-          looks: this.#encrypts(key) && this.#mayRotate(key),
+          looks: isUsed(keyset, key) && this.#mayRotate(key),
         }),
       ]),
     );
@@ -104,9 +109,10 @@ export class Prober {
    */
   lookForVersions(): Promise<unknown> | undefined {
     const { outside = (work) => work() } = this.#options;
-    const looks = [...this.#loops].flatMap(([key, loop]) =>
-      this.#mayRotate(key) ? (outside(() => loop.look()) ?? []) : [],
-    );
+    const looks = [...this.#loops].flatMap(([key, loop]) => {
+      if (!this.#mayRotate(key)) return [];
+      return outside(() => loop.look()) ?? [];
+    });
     return looks.length === 0 ? undefined : Promise.all(looks);
   }
 
@@ -130,23 +136,16 @@ export class Prober {
     }
   }
 
+  /** A pinned key fails with another version; it takes none. */
+  #mayRotate(key: SimpleKey): boolean {
+    return key.pin === undefined && (this.#options.mayRotate?.(key) ?? false);
+  }
+
   /** The time since the last probe; of a composed key since the last one of the members that it needs. */
   #ageMs(key: KeyConfig): number {
     if (key.members === undefined) return this.#loops.get(key)?.ageMs() ?? 0;
     const ages = key.members.map((member) => this.#ageMs(member));
     return key.mode === "anyOf" ? Math.min(...ages) : Math.max(...ages);
-  }
-
-  /** True for the active key, and for its members. */
-  #encrypts(key: SimpleKey): boolean {
-    return this.#keyset.keys.some(
-      (each) => each.use === "active" && (each === key || each.members?.includes(key)),
-    );
-  }
-
-  /** A pinned key fails with another version; it takes none. */
-  #mayRotate(key: SimpleKey): boolean {
-    return key.pin === undefined && (this.#options.mayRotate?.(key) ?? false);
   }
 
   async #runProbe(key: SimpleKey, onlyLook: boolean): Promise<boolean | undefined> {
@@ -185,7 +184,9 @@ export class Prober {
       const failure = toKleidiError(error, `probe key "${key.name}"`);
       // Callers filled the queue. The key may be healthy, and callers must not be able to stop writes this way.
       if (failure.code === "overloaded") return undefined;
-      if (before.current !== undefined && this.#isTolerated(key, failure)) return false;
+      // What a former set knew of the key does not show that this one can use it.
+      const worked = before.current !== undefined && !this.#unprobed.has(key);
+      if (worked && this.#isTolerated(key, failure)) return false;
       this.#keyset.markFailed(key, failure);
       if (before.failure === undefined || reasonOf(before.failure) !== reasonOf(failure))
         this.#options.onChange({ key, failure });

@@ -17,7 +17,7 @@ import type { Sealed } from "./provider.ts";
 export async function seal(
   target: SimpleVersion,
   plaintext: Uint8Array,
-  bound = associatedData(target.key.provider.name, target.keyId),
+  bound = dataOf(target),
 ): Promise<Sealed> {
   const { key, version } = target;
   const sealed = await key.provider.encrypt({
@@ -51,7 +51,7 @@ export async function seal(
 export async function open(
   target: SimpleVersion,
   sealed: Sealed,
-  bound = boundBy(target),
+  bound = dataOf(target),
 ): Promise<Uint8Array> {
   const { key, version } = target;
   const plaintext = await key.provider.decrypt({
@@ -64,9 +64,17 @@ export async function open(
   return plaintext;
 }
 
-/** @returns the associated data of an object. Another plugin bound none. */
-function boundBy({ key, keyId }: SimpleVersion): Uint8Array {
-  return key.foreign === undefined ? associatedData(key.provider.name, keyId) : new Uint8Array(0);
+/** By version that was used: it is the same in every call. */
+const ofObjects = new WeakMap<SimpleVersion, Uint8Array>();
+
+/** The associated data of an object. Another plugin bound none. */
+function dataOf(target: SimpleVersion): Uint8Array {
+  const known = ofObjects.get(target);
+  if (known !== undefined) return known;
+  const { key, keyId } = target;
+  const made = key.foreign === undefined ? associatedData(key.provider.name, keyId) : new Uint8Array();
+  ofObjects.set(target, made);
+  return made;
 }
 
 /** A read-back fails with ciphertext-invalid or provider-fault only; an unreachable KMS stays an unreachable KMS. */

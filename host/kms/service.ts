@@ -136,9 +136,7 @@ export class KmsService {
     // An anyOf key does not wait for a member that does not answer. The members of an earlier time are none of the key today.
     for (const keys of [[key], this.#keyset.keys])
       if (!this.#canOpen(content.header)) await this.#waitForProbes(keys, until - performance.now());
-    // Another host may just have rotated a member.
-    const looks = this.#canOpen(content.header) ? undefined : this.#prober.lookForVersions();
-    if (looks !== undefined) await within(VERSIONS_MS, looks);
+    if (!this.#canOpen(content.header)) await this.#waitForVersions(keyId, ciphertext);
     const bad = new Set(this.#keyset.states().flatMap((state) => (state.failure ? [state.key.name] : [])));
     return await openComposed(object, {
       perform: this.#performBefore(lastTryAt),
@@ -164,7 +162,7 @@ export class KmsService {
   /** Resolves when the first probe of each key has ended, and after this time at the latest. */
   async #waitForProbes(keys: readonly KeyConfig[], ms = FIRST_PROBE_MS): Promise<void> {
     const waits = keys.flatMap((key) => this.#prober.firstProbe(key) ?? []);
-    if (waits.length > 0) await within(ms, Promise.all(waits));
+    if (waits.length > 0) await within(Math.max(0, ms), Promise.all(waits));
   }
 
   /** Another host may just have rotated a key: resolves when its versions have been read again, and after VERSIONS_MS at the latest. */

@@ -24,12 +24,12 @@ export interface KeyOutline {
   readonly name: unknown;
   readonly provider: unknown;
   readonly use: unknown;
+  readonly foreign: unknown;
   /** The keys that the mapping has. */
   readonly has: ReadonlySet<string>;
   /** The lists of a composed key, as written. */
   readonly anyOf: unknown;
   readonly allOf: unknown;
-  readonly foreign: unknown;
 }
 
 /**
