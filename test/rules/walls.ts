@@ -105,6 +105,7 @@ export const WALLS: readonly Wall[] = [
       "host/grpc",
       "host/keys",
       "host/kms",
+      "host/kms/composed",
       "host/module/trust",
       "host/runtime",
       "host/telemetry",
@@ -424,7 +425,16 @@ export const WALLS: readonly Wall[] = [
   {
     // reads files and bytes that may be forged
     room: "host/etcd",
-    may: [FINDING, FOREIGN, "host/lib/files.ts", TEXT, "host/cluster/key-usage.ts", "proto/etcd/v3"],
+    may: [
+      FINDING,
+      FOREIGN,
+      "host/lib/files.ts",
+      TEXT,
+      "host/cluster/key-usage.ts",
+      "host/kms/annotations.ts",
+      "host/kms/composed",
+      "proto/etcd/v3",
+    ],
     outside: ["node:crypto", "node:net", "node:tls", PROTOBUF, "@grpc/grpc-js"],
     tests: { may: ["test"] },
   },
