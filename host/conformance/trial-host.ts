@@ -36,6 +36,7 @@ export async function withSubject(
     const wall = await openWall({ wall: "auto" }, PROCESS_BYTES);
     const supervisor = superviseModule({ ...examined, bytes }, wall, withCrypto(host.gate), {
       forwardsCrypto: true,
+      reportsUsage: true,
     });
     try {
       await supervisor.start();

@@ -118,6 +118,8 @@ export async function createInstance(module, imports, outputBytes, forwardsCrypt
   return {
     /** The current size of its memory, in bytes. */
     size: () => memory?.buffer.byteLength ?? 0,
+    /** The blocks that the guest allocated, freed ones included, and their bytes. */
+    blocks: () => ({ blocks, blockBytes }),
     /**
      * Runs one export, once.
      * @param {string} name
