@@ -92,7 +92,7 @@ providers:
           certificate: /etc/kleidi/client.pem
           key: /etc/kleidi/client-key.pem
           minimum: "1.3"
-        # one of the three: vault, file or login
+        # one of the four: vault, aws, file or login
         credential:
           vault:
             auth: approle
@@ -102,6 +102,18 @@ providers:
             secretId: { file: /etc/kleidi/secret-id }
           # vault: { auth: kubernetes, role: kleidi, file: /var/run/secrets/kubernetes.io/serviceaccount/token }
           # vault: { auth: userpass, username: kleidi, file: /etc/kleidi/password }
+          # aws: { region: eu-central-1, source: instance, endpoint: "http://169.254.169.254" }
+          # aws: { region: eu-central-1, source: keys, accessKeyId: AKIAIOSFODNN7EXAMPLE, secretAccessKey: { file: /etc/kleidi/aws-secret } }
+          # aws: { region: eu-central-1, source: profile, file: /etc/kleidi/aws-credentials, profile: kleidi }
+          # aws: { region: eu-central-1, source: container, endpoint: "http://169.254.170.23/v1/credentials", file: /var/run/secrets/pods.eks.amazonaws.com/serviceaccount/eks-pod-identity-token }
+          # aws:
+          #   region: eu-central-1
+          #   source: web-identity
+          #   role: arn:aws:iam::111122223333:role/kleidi
+          #   file: /var/run/secrets/eks.amazonaws.com/serviceaccount/token
+          #   sts: https://sts.eu-central-1.amazonaws.com
+          #   session: kleidi-control-plane-1
+          #   assume: [{ role: arn:aws:iam::444455556666:role/kleidi-kek, externalId: kleidi-7f3a }]
           # file: { file: /etc/kleidi/token, header: authorization, scheme: Bearer }
           # login:
           #   method: POST
@@ -119,16 +131,22 @@ keys:
     version: 00112233445566778899aabbccddeeff
   - name: kek-2025
     provider: local
-    use: decrypt
+    use: member
   - name: kek-vault
     provider: vault
-    use: decrypt
+    use: member
     settings: { mount: transit, key: kek }
   - name: old-plugin
     provider: vault
     use: decrypt
     foreign: vault-kubernetes-kms
     settings: { mount: transit, key: kms }
+  - name: either # one of the two decrypts
+    anyOf: [kek-vault, kek-2025]
+    use: decrypt
+  - name: together # both of them decrypt
+    allOf: [kek-vault, kek-2025]
+    use: decrypt
 sandbox:
   wall: auto
   programs: /opt/kleidi/bin

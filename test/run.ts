@@ -49,6 +49,7 @@ const SERVERS = [
     what: "kube-apiserver's KMS v2 client",
     build: "test/kmsclient/build.sh",
   },
+  { tests: /^test\/aws\//, what: "AWS's SDK for Go", build: "test/aws/build.sh" },
   { tests: /openbao|vault|^test\/install\//, what: "a real OpenBao", build: "test/openbao/build.sh" },
 ] as const;
 type Server = (typeof SERVERS)[number];

@@ -1,7 +1,8 @@
 /** kleidi key retire: removes a key that no object needs from the configuration. Its files stay, unless they are asked for. */
 import { unlinkSync } from "node:fs";
 import { dirname } from "node:path";
-import type { Config } from "../config/config.ts";
+import { type Config, providerOf } from "../config/config.ts";
+import { KleidiError } from "../error.ts";
 import { retireKey } from "../keys/edits.ts";
 import { type KeyFile, withKeyFile } from "../keys/key-file.ts";
 import { hashOf, needsProof, type Objection, objectionsToRetire, type Situation } from "../keys/life.ts";
@@ -46,6 +47,7 @@ async function retire(file: KeyFile, name: string, options: RetireOptions): Prom
     };
   const key = keyNamed(config, name);
   assertNotActive(name, key.use);
+  assertNoMember(config, name);
   const active = keyNamed(config, undefined).name;
   const situation = await situationOf(config, past);
   noteServing(file, situation, active);
@@ -62,7 +64,7 @@ async function retire(file: KeyFile, name: string, options: RetireOptions): Prom
   file.replace(text, {
     event: "retire",
     key: name,
-    provider: key.provider,
+    provider: providerOf(key),
     ...keyIdHash(situation, name),
     ...(proof === undefined ? {} : { proof }),
     ...(forced.length === 0 ? {} : { forced }),
@@ -73,6 +75,16 @@ async function retire(file: KeyFile, name: string, options: RetireOptions): Prom
     lines: [...forcedLines("retire", name, forced), ...report(config, home, name, proof, removed)],
     fields: { changed: true, key: name, proof, removed, forced, diff },
   };
+}
+
+/** @throws KleidiError key-change-refused, a composed key names it */
+function assertNoMember({ keys }: Config, name: string): void {
+  const owner = keys.find(({ members }) => members?.includes(name));
+  if (owner === undefined) return;
+  throw new KleidiError(
+    "key-change-refused/member",
+    `Cannot retire key "${name}": it is a member of key "${owner.name}"`,
+  );
 }
 
 /** From the first time at which the running host is seen to encrypt with the key, the wait is known. */

@@ -2,22 +2,23 @@
 import { KNOWN } from "../capabilities/registry.ts";
 import { KleidiError } from "../error.ts";
 import { causesOf } from "../finding.ts";
+import { withLimits } from "../module/admission.ts";
 import { assertContract, examineAuthority, manifestOf, parseModule } from "../module/examine.ts";
 import type { Manifest } from "../module/manifest.ts";
 import type { Module } from "../module/wasm/module.ts";
-import { clampLimits } from "../module/wasm/rewrite.ts";
 import type { Result } from "./check.ts";
 import { PROVIDER } from "./subject.ts";
 
 /** The limits of a provider by default. */
 export const LIMITS = { memoryBytes: 16 << 20, tableEntries: 16_384 };
-const PAGE = 65_536;
+
+type Runnable = ReturnType<typeof withLimits>;
 
 export interface Admitted {
   readonly module: Module;
   readonly manifest: Manifest;
   /** With the limits. */
-  readonly bytes: Uint8Array;
+  readonly runnable: Runnable;
 }
 
 /**
@@ -28,7 +29,7 @@ export interface Admitted {
 export function admitModule(file: Uint8Array, onResult: (result: Result) => void): Admitted | undefined {
   let module: Module | undefined;
   let manifest: Manifest | undefined;
-  let bytes: Uint8Array | undefined;
+  let runnable: Runnable | undefined;
   const steps: [name: string, section: string, take: () => void][] = [
     [
       "module_is_webassembly",
@@ -54,7 +55,7 @@ export function admitModule(file: Uint8Array, onResult: (result: Result) => void
       "memory_and_table_fit_the_limits",
       "1",
       () => {
-        if (module !== undefined) bytes = withLimits(file, module);
+        if (module !== undefined) runnable = withLimits({ name: PROVIDER, limits: LIMITS }, file, module);
       },
     ],
   ];
@@ -72,13 +73,7 @@ export function admitModule(file: Uint8Array, onResult: (result: Result) => void
     });
     if (fault !== undefined) return undefined;
   }
-  return module && manifest && bytes && { module, manifest, bytes };
-}
-
-/** @throws Error if the module declares more than the limits */
-export function withLimits(file: Uint8Array, module: Module): Uint8Array {
-  const { memoryBytes, tableEntries } = LIMITS;
-  return clampLimits(file, module, { memoryPages: memoryBytes / PAGE, tableEntries });
+  return module && manifest && runnable && { module, manifest, runnable };
 }
 
 function faultOf(take: () => void): string | undefined {

@@ -24,7 +24,7 @@ export interface SandboxedOptions {
 
 /** @returns the module's supervisor; no process is started yet */
 export function superviseModule(
-  { bytes, module }: Admitted,
+  { runnable: { bytes, imports, memory } }: Pick<Admitted, "runnable">,
   wall: Wall,
   gate: Gate,
   { deadlineMs = DEADLINE_MS, forwardsCrypto = false, reportsUsage = false }: SandboxedOptions = {},
@@ -32,7 +32,8 @@ export function superviseModule(
   return new Supervisor({
     provider: PROVIDER,
     module: bytes,
-    imports: module.imports,
+    imports,
+    memory,
     memoryBytes: LIMITS.memoryBytes,
     processMemoryBytes: PROCESS_BYTES,
     wall,

@@ -1,8 +1,9 @@
 /** The module of a trial in its sandbox, with one of three hosts: that of a fixture, one with a real origin, or a recording. */
 import { KNOWN } from "../capabilities/registry.ts";
+import { withLimits } from "../module/admission.ts";
 import { examine } from "../module/examine.ts";
 import { openWall } from "../sandbox/wall/choose.ts";
-import { withLimits } from "./admitted.ts";
+import { LIMITS } from "./admitted.ts";
 import { type OpenHost, openConfiguredHost, type RunGrants } from "./configured-host.ts";
 import { withCrypto } from "./crypto-host.ts";
 import type { Fixture, FixtureKey } from "./fixture.ts";
@@ -30,11 +31,11 @@ export async function withSubject(
   work: (subject: Subject) => Promise<void>,
 ): Promise<void> {
   const examined = examine(PROVIDER, module.bytes, KNOWN);
-  const bytes = withLimits(module.bytes, examined.module);
+  const runnable = withLimits({ name: PROVIDER, limits: LIMITS }, module.bytes, examined.module);
   const host = await openHost(module, examined.manifest, key, source);
   try {
     const wall = await openWall({ wall: "auto" }, PROCESS_BYTES);
-    const supervisor = superviseModule({ ...examined, bytes }, wall, withCrypto(host.gate), {
+    const supervisor = superviseModule({ runnable }, wall, withCrypto(host.gate), {
       forwardsCrypto: true,
       reportsUsage: true,
     });

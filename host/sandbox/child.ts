@@ -20,6 +20,8 @@ export interface ChildOptions extends ProcessOptions {
   readonly module: Uint8Array;
   /** The module's imports in order, as admission read them. The engine must read the same ones. */
   readonly imports: readonly { readonly module: string; readonly name: string }[];
+  /** The memory that the module imports, in pages of 64 KiB. */
+  readonly memory: { readonly initial: number; readonly maximum: number };
   readonly hostCalls: number;
   /** The largest output of an export, in bytes. */
   readonly outputBytes: number;
@@ -112,11 +114,11 @@ export class Child {
 
   /** Called after STARTED only: before that, a process with the module could outlive the host. */
   #load(): void {
-    const { hostCalls, outputBytes, module, forwardsCrypto = false, onUsage } = this.#options;
+    const { hostCalls, outputBytes, module, memory, forwardsCrypto = false, onUsage } = this.#options;
     const reportsUsage = onUsage !== undefined;
     const imports = this.#options.imports.map(({ module, name }) => [module, name]);
     const text = Buffer.from(
-      JSON.stringify({ hostCalls, outputBytes, imports, forwardsCrypto, reportsUsage }),
+      JSON.stringify({ hostCalls, outputBytes, imports, memory, forwardsCrypto, reportsUsage }),
     );
     const length = Buffer.alloc(4);
     length.writeUInt32BE(text.length);

@@ -38,7 +38,8 @@ export const RPCS = /** @type {const} */ (["status", "encrypt", "decrypt", "prov
  * @typedef {object} LoadOptions
  * @property {number} hostCalls the most host calls in one call, including those of kleidi:crypto and kleidi:log
  * @property {number} outputBytes the largest output of an export
- * @property {[module: string, name: string][]} imports the module's imports, as admission read them
+ * @property {[module: string, name: string][]} imports the module's imports, as admission made them
+ * @property {{ initial: number, maximum: number }} memory the memory that it imports, in pages of 64 KiB
  * @property {boolean} [reportsUsage] true: the process sends USAGE for each call
  * @property {boolean} [forwardsCrypto] true: host calls of kleidi:crypto go to the host like others, and are not computed in the process
  */

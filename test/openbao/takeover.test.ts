@@ -7,11 +7,13 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { status } from "@grpc/grpc-js";
+import { parse } from "yaml";
 import { KmsClient } from "../../host/grpc/client.ts";
 import { type Fixture, localModule, sha256Of } from "../support/fixture.ts";
 import { startForeignPlugin } from "../support/foreign-plugin.ts";
 import { OpenBao } from "../support/openbao.ts";
 import { keyRules, Setup } from "../support/openbao-setup.ts";
+import { Page } from "../support/page.ts";
 import { allowFor, vaultConfig, vaultNode } from "../support/vault-node.ts";
 
 interface Recorded {
@@ -24,6 +26,8 @@ interface Recorded {
 const recorded: Recorded = JSON.parse(
   readFileSync(join(import.meta.dirname, "recorded/vault-kubernetes-kms.json"), "utf8"),
 );
+const [shown = ""] = new Page("operate/from-kleidi-go.md").blocks("From hvault", "yaml");
+const shownKey = parse(shown).keys[1];
 const FORMAT = { "format.kleidi.dev": Uint8Array.of(0x31) };
 const bytes = (text: string) => new TextEncoder().encode(text);
 
@@ -49,7 +53,7 @@ describe("the recorded objects of vault-kubernetes-kms", () => {
         keys: [
           { name: "kek", provider: "vault", use: "active", settings },
           { name: "old", provider: "vault", use: "decrypt", foreign: "vault-kubernetes-kms", settings },
-          { name: "go", provider: "vault", use: "decrypt", foreign: "kleidi-go-vault", settings },
+          { ...shownKey, name: "go", settings },
         ],
       },
     };

@@ -74,12 +74,12 @@ function rewrite(bytes: Uint8Array, { offset, size }: Section, edits: readonly E
 }
 
 /** Returns the offset of a section's id. Sections follow each other without gaps; the first one starts after the 8-byte header. */
-function headOf({ sections }: Module, section: Section): number {
+export function headOf({ sections }: Module, section: Section): number {
   const before = sections[sections.indexOf(section) - 1];
   return before === undefined ? 8 : before.offset + before.size;
 }
 
-function leb(value: number): number[] {
+export function leb(value: number): number[] {
   const bytes: number[] = [];
   let left = value;
   for (; left >= 128; left = Math.floor(left / 128)) bytes.push((left % 128) | 128);
@@ -87,7 +87,7 @@ function leb(value: number): number[] {
   return bytes;
 }
 
-function concat(parts: readonly Uint8Array[]): Uint8Array {
+export function concat(parts: readonly Uint8Array[]): Uint8Array {
   const all = new Uint8Array(parts.reduce((total, { length }) => total + length, 0));
   let at = 0;
   for (const part of parts) {

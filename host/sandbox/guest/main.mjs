@@ -7,7 +7,8 @@ import { Frame, FrameReader, FrameWriter, MAX_MESSAGE, RPCS, USAGE_BYTES } from 
 import { encodeReply } from "./codec.mjs";
 import { compute, NotAuthentic } from "./crypto.mjs";
 import { harden } from "./harden.mjs";
-import { createInstance } from "./instance.mjs";
+import { createInstance, prepareEngine } from "./instance.mjs";
+import { Memories } from "./memories.mjs";
 
 /** @import { Instance } from "./instance.mjs" */
 
@@ -25,6 +26,7 @@ const text = new TextEncoder();
 /**
  * @type {{
  *   module: WebAssembly.Module,
+ *   memories: Memories,
  *   imports: { capability: string, operation: string }[],
  *   hostCalls: number,
  *   outputBytes: number,
@@ -50,7 +52,7 @@ const reader = new FrameReader(MAX_HOST_FRAME, (type, call, payload) => {
   else if (type === Frame.DROP) {
     // The engine keeps a suspended stack, with everything that it refers to, until it resumes: a rejection ends it.
     calls.get(call)?.abandon?.(new Error("the call is over"));
-    drop(call);
+    calls.delete(call);
   }
 });
 link.on("data", (/** @type {Buffer} */ chunk) => reader.push(chunk));
@@ -80,7 +82,9 @@ async function load(payload) {
       .filter((entry) => entry.module.startsWith("kleidi:"))
       .map((entry) => ({ capability: entry.module.slice("kleidi:".length), operation: entry.name }));
     const { hostCalls, outputBytes, forwardsCrypto = false, reportsUsage = false } = options;
-    guest = { module, imports, hostCalls, outputBytes, forwardsCrypto, reportsUsage };
+    const memories = new Memories(options.memory);
+    prepareEngine(module, memories);
+    guest = { module, memories, imports, hostCalls, outputBytes, forwardsCrypto, reportsUsage };
     spares.push(await fresh());
     writer.send(Frame.LOADED, 0);
   } catch (error) {
@@ -90,7 +94,8 @@ async function load(payload) {
 
 async function fresh() {
   if (guest === undefined) throw new Error("no module is loaded");
-  return await createInstance(guest.module, guest.imports, guest.outputBytes, guest.forwardsCrypto);
+  const { module, memories, imports, outputBytes, forwardsCrypto } = guest;
+  return await createInstance(module, memories, imports, outputBytes, forwardsCrypto);
 }
 
 /**
@@ -113,12 +118,16 @@ async function run(call, payload) {
       hostCallsOf(call, guest.hostCalls, guest.forwardsCrypto),
     );
     reportUsage(call);
-    if (drop(call)) writer.send(Frame.RESULT, call, output);
+    if (calls.delete(call)) writer.send(Frame.RESULT, call, output);
   } catch (error) {
     reportUsage(call);
-    if (drop(call)) writer.send(Frame.FAILED, call, text.encode(reason(error)));
+    if (calls.delete(call)) writer.send(Frame.FAILED, call, text.encode(reason(error)));
   }
-  setImmediate(refill);
+  // When the reply has left.
+  setImmediate(() => {
+    garbage += state.instance?.end() ?? 0;
+    void refill();
+  });
 }
 
 /**
@@ -131,19 +140,9 @@ function reportUsage(call) {
   const usage = Buffer.alloc(USAGE_BYTES);
   const { blocks, blockBytes } = instance.blocks();
   // a refused block is counted too, and may have any size
-  const numbers = [instance.size(), blocks, Math.min(blockBytes, 0xffff_ffff)];
+  const numbers = [instance.memory.buffer.byteLength, blocks, Math.min(blockBytes, 0xffff_ffff)];
   for (const [index, value] of numbers.entries()) usage.writeUInt32BE(value, 4 * index);
   writer.send(Frame.USAGE, call, usage);
-}
-
-/**
- * Ends a call; its instance becomes garbage.
- * @param {number} call
- * @returns {boolean} true if the call was in progress
- */
-function drop(call) {
-  garbage += calls.get(call)?.instance?.size() ?? 0;
-  return calls.delete(call);
 }
 
 /**
