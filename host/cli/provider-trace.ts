@@ -6,6 +6,9 @@ import { HOST_CALLS } from "../conformance/scripted-host.ts";
 import type { Tried } from "../conformance/trial.ts";
 import { escapeForTerminal } from "../lib/text.ts";
 
+/** Of a call (docs/ABI.md, section 3). */
+const MAX_BLOCKS = 1024;
+
 type Traced = Tried & { readonly differences?: readonly string[] };
 
 /** @param trace adds a line for each host call and each line that the guest logged */
@@ -18,7 +21,18 @@ export function linesOf({ rpc, outcome, ms, differences = [] }: Traced, trace: b
   const logged = outcome.lines.map(
     (line) => `    log ${escapeForTerminal(Buffer.from(messageOf(line)).toString())}`,
   );
-  return [head, ...(trace ? [...calls, ...logged] : []), ...differences.map((each) => `  differs: ${each}`)];
+  const { usage } = outcome;
+  const used =
+    usage === undefined
+      ? []
+      : [
+          `    memory ${usage.memoryBytes >> 10} KiB, ${usage.blocks} of ${MAX_BLOCKS} blocks with ${usage.blockBytes} bytes`,
+        ];
+  return [
+    head,
+    ...(trace ? [...calls, ...used, ...logged] : []),
+    ...differences.map((each) => `  differs: ${each}`),
+  ];
 }
 
 /** @returns the same for --json */
@@ -37,6 +51,7 @@ export function jsonOf({ rpc, outcome, ms, differences }: Traced): object {
       ms: Math.round(made.ms * 10) / 10,
     })),
     budget: HOST_CALLS,
+    ...(outcome.usage && { usage: outcome.usage }),
     log: outcome.lines.map((line) => Buffer.from(messageOf(line)).toString()),
     ...(differences && { differences }),
   };

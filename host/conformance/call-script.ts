@@ -4,6 +4,7 @@
  */
 import { AsyncLocalStorage } from "node:async_hooks";
 import { type Gate, type HostAnswer, type HostCall, HostCode } from "../host-call.ts";
+import type { GuestUsage } from "../sandbox/child.ts";
 
 /** A host call that was made, with its answer. */
 export interface MadeCall extends Pick<HostCall, "capability" | "operation" | "request"> {
@@ -28,6 +29,8 @@ export interface CallScript {
   /** Performs the host calls of this call in place of the host. */
   readonly gate?: Gate | undefined;
   readonly made: MadeCall[];
+  /** What the call used, if the process reports it. */
+  usage?: GuestUsage;
   /** The lines that the guest wrote to kleidi:log; not counted in `made`. */
   readonly lines: Uint8Array[];
 }
@@ -66,6 +69,12 @@ export function scripted(inner: Gate): Gate {
     made.ms = performance.now() - begun;
     return made.answer;
   };
+}
+
+/** Records what a call used. */
+export function recordUsage(usage: GuestUsage): void {
+  const script = scripts.getStore();
+  if (script !== undefined) script.usage = usage;
 }
 
 /** Records a host call after a denial, which the host does not perform. */

@@ -10,6 +10,7 @@ import { KleidiError } from "../error.ts";
 import { causesOf } from "../finding.ts";
 import type { Rpc } from "../host-call.ts";
 import { checkDecryptReply, checkEncryptReply, checkStatusReply } from "../kms/check-reply.ts";
+import type { GuestUsage } from "../sandbox/child.ts";
 import type { MadeCall } from "./call-script.ts";
 
 /** The RPCs that the kit calls. */
@@ -34,6 +35,7 @@ export type Outcome<Name extends TestedRpc> = Ending<Name> & {
   readonly lines: readonly Uint8Array[];
   /** The output of the guest; absent if it gave none. */
   readonly output?: Uint8Array | undefined;
+  readonly usage?: GuestUsage | undefined;
 };
 
 /** The greatest failure code (docs/ABI.md, section 4). */

@@ -3,7 +3,7 @@ import type { Gate } from "../host-call.ts";
 import { Supervisor } from "../sandbox/supervisor.ts";
 import type { Wall } from "../sandbox/wall/build.ts";
 import { type Admitted, LIMITS } from "./admitted.ts";
-import { recordIgnored, scripted } from "./call-script.ts";
+import { recordIgnored, recordUsage, scripted } from "./call-script.ts";
 import { HOST_CALLS } from "./scripted-host.ts";
 import { PROVIDER } from "./subject.ts";
 
@@ -18,6 +18,8 @@ export interface SandboxedOptions {
   readonly deadlineMs?: number | undefined;
   /** True: the gate gets the host calls of kleidi:crypto too. */
   readonly forwardsCrypto?: boolean;
+  /** True: outcomes have what the call used. */
+  readonly reportsUsage?: boolean;
 }
 
 /** @returns the module's supervisor; no process is started yet */
@@ -25,7 +27,7 @@ export function superviseModule(
   { runnable: { bytes, imports, memory } }: Pick<Admitted, "runnable">,
   wall: Wall,
   gate: Gate,
-  { deadlineMs = DEADLINE_MS, forwardsCrypto = false }: SandboxedOptions = {},
+  { deadlineMs = DEADLINE_MS, forwardsCrypto = false, reportsUsage = false }: SandboxedOptions = {},
 ): Supervisor {
   return new Supervisor({
     provider: PROVIDER,
@@ -43,6 +45,7 @@ export function superviseModule(
     queue: QUEUE,
     gate: scripted(gate),
     forwardsCrypto,
+    onUsage: reportsUsage ? recordUsage : undefined,
     onIgnored: recordIgnored,
     onStderr: () => {},
     onEnd: () => {},

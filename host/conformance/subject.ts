@@ -141,7 +141,7 @@ export class Subject {
         return endingOfError(error);
       }
     });
-    const outcome = { ...ending, made, lines: script.lines, output } as Outcome<Name>;
+    const outcome = { ...ending, made, lines: script.lines, output, usage: script.usage } as Outcome<Name>;
     for (const place of placesOf(outcome, secrets)) this.leaks.add(`${place} in ${rpc}`);
     return outcome;
   }

@@ -35,7 +35,10 @@ export async function withSubject(
   const host = await openHost(module, examined.manifest, key, source);
   try {
     const wall = await openWall({ wall: "auto" }, PROCESS_BYTES);
-    const supervisor = superviseModule({ runnable }, wall, withCrypto(host.gate), { forwardsCrypto: true });
+    const supervisor = superviseModule({ runnable }, wall, withCrypto(host.gate), {
+      forwardsCrypto: true,
+      reportsUsage: true,
+    });
     try {
       await supervisor.start();
       const options = { others: [], binds: true, variants: 1, parallel: 1 };

@@ -26,10 +26,21 @@ export interface ChildOptions extends ProcessOptions {
   /** The largest output of an export, in bytes. */
   readonly outputBytes: number;
   readonly gate: Gate;
+  /** Called before the result of each call, in the caller's async context. */
+  readonly onUsage?: ((usage: GuestUsage) => void) | undefined;
   /** True: the gate gets the host calls of kleidi:crypto too, to record them. By default the process computes them. */
   readonly forwardsCrypto?: boolean;
   /** Called for a host call that the guest makes after a denial, in the caller's async context. It is not performed. */
   readonly onIgnored?: (made: GuestHostCall) => void;
+}
+
+/** What one call used. */
+export interface GuestUsage {
+  /** The size of the guest's memory, in bytes. */
+  readonly memoryBytes: number;
+  /** The blocks that the guest allocated, freed ones included, and their bytes. */
+  readonly blocks: number;
+  readonly blockBytes: number;
 }
 
 /** The process has exited. The call can be repeated on another process. */
@@ -103,9 +114,12 @@ export class Child {
 
   /** Called after STARTED only: before that, a process with the module could outlive the host. */
   #load(): void {
-    const { hostCalls, outputBytes, module, memory, forwardsCrypto = false } = this.#options;
+    const { hostCalls, outputBytes, module, memory, forwardsCrypto = false, onUsage } = this.#options;
+    const reportsUsage = onUsage !== undefined;
     const imports = this.#options.imports.map(({ module, name }) => [module, name]);
-    const text = Buffer.from(JSON.stringify({ hostCalls, outputBytes, imports, memory, forwardsCrypto }));
+    const text = Buffer.from(
+      JSON.stringify({ hostCalls, outputBytes, imports, memory, forwardsCrypto, reportsUsage }),
+    );
     const length = Buffer.alloc(4);
     length.writeUInt32BE(text.length);
     this.#process.send(Frame.LOAD, 0, length, text, module);
@@ -133,6 +147,7 @@ export class Child {
     if (fault !== undefined) this.#process.killTakenOver(fault);
     else if (type === Frame.STARTED) this.#load();
     else if (type === Frame.LOADED || (type === Frame.FAILED && call === 0)) this.#endLoading(type, payload);
+    else if (type === Frame.USAGE) this.#reportUsage(call, payload);
     else if (type === Frame.HOST_CALL) void this.#answerHostCall(call, payload);
     else this.#settle(type, call, payload);
   }
@@ -143,6 +158,7 @@ export class Child {
       loadingEnded: this.#loadingEnded,
       nextCall: this.#calls.nextCall,
       outputBytes: this.#options.outputBytes,
+      reportsUsage: this.#options.onUsage !== undefined,
       stateOf: (call: number) => this.#calls.takeState(call),
     };
   }
@@ -157,6 +173,16 @@ export class Child {
         new KleidiError("module-invalid/engine", message, payload.toString("utf8", 0, MAX_CAUSE)),
       );
     }
+  }
+
+  #reportUsage(call: number, payload: Buffer): void {
+    const [memoryBytes, blocks, blockBytes] = [0, 4, 8].map((at) => payload.readUInt32BE(at)) as [
+      number,
+      number,
+      number,
+    ];
+    const { onUsage } = this.#options;
+    if (onUsage !== undefined) this.#calls.get(call)?.within(onUsage, { memoryBytes, blocks, blockBytes });
   }
 
   #settle(type: number, call: number, payload: Buffer): void {

@@ -158,6 +158,11 @@ describe("usage errors", () => {
       [localModule, "--level", "4"],
       /level 4 needs a real KMS: give --config/,
     ],
+    [
+      "a command for a KMS without a configuration",
+      [localModule, "--rotate", "true"],
+      /Cannot use --rotate without --config/,
+    ],
     ["a level that does not exist", [localModule, "--level", "5"], /levels are 0, 1, 2, 3/],
     [
       "a report in no folder",

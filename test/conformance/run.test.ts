@@ -51,6 +51,18 @@ test("traces each host call, those of crypto included", async () => {
   );
 });
 
+test("traces the memory and the blocks of each call", async () => {
+  const { calls } = JSON.parse((await run(localModule, "all", "--json")).stdout);
+  assert.equal(calls.length, 3);
+  for (const { usage } of calls) {
+    assert.equal(usage.memoryBytes % 65_536, 0);
+    assert.ok(usage.blocks >= 2 && usage.blocks <= 8, `${usage.blocks} blocks`);
+    assert.ok(usage.blockBytes > usage.blocks);
+  }
+  const { stdout } = await run(localModule, "status", "--trace");
+  assert.match(stdout, /^ {4}memory \d+ KiB, \d+ of 1024 blocks with \d+ bytes$/m);
+});
+
 test("ends after the RPC that is named, and with 1 at a failure", async () => {
   const one = JSON.parse((await run(localModule, "status", "--json")).stdout);
   assert.deepEqual([one.ok, one.calls.length, one.calls[0].result], [true, 1, "reply"]);

@@ -137,6 +137,8 @@ export async function createInstance(module, memories, imports, outputBytes, for
 
   return {
     memory,
+    /** The blocks that the guest allocated, freed ones included, and their bytes. */
+    blocks: () => ({ blocks, blockBytes }),
     /**
      * Runs one export, once.
      * @param {string} name

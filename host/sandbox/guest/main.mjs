@@ -3,7 +3,7 @@
  * runs each call in a new instance, and forwards host calls. Only ../child.ts starts it.
  */
 import { Socket } from "node:net";
-import { Frame, FrameReader, FrameWriter, MAX_MESSAGE, RPCS } from "../wire.mjs";
+import { Frame, FrameReader, FrameWriter, MAX_MESSAGE, RPCS, USAGE_BYTES } from "../wire.mjs";
 import { encodeReply } from "./codec.mjs";
 import { compute, NotAuthentic } from "./crypto.mjs";
 import { harden } from "./harden.mjs";
@@ -31,6 +31,7 @@ const text = new TextEncoder();
  *   hostCalls: number,
  *   outputBytes: number,
  *   forwardsCrypto: boolean,
+ *   reportsUsage: boolean,
  * } | undefined}
  */
 let guest;
@@ -80,10 +81,10 @@ async function load(payload) {
     const imports = seen
       .filter((entry) => entry.module.startsWith("kleidi:"))
       .map((entry) => ({ capability: entry.module.slice("kleidi:".length), operation: entry.name }));
-    const { hostCalls, outputBytes, forwardsCrypto = false } = options;
+    const { hostCalls, outputBytes, forwardsCrypto = false, reportsUsage = false } = options;
     const memories = new Memories(options.memory);
     prepareEngine(module, memories);
-    guest = { module, memories, imports, hostCalls, outputBytes, forwardsCrypto };
+    guest = { module, memories, imports, hostCalls, outputBytes, forwardsCrypto, reportsUsage };
     spares.push(await fresh());
     writer.send(Frame.LOADED, 0);
   } catch (error) {
@@ -116,8 +117,10 @@ async function run(call, payload) {
       input,
       hostCallsOf(call, guest.hostCalls, guest.forwardsCrypto),
     );
+    reportUsage(call);
     if (calls.delete(call)) writer.send(Frame.RESULT, call, output);
   } catch (error) {
+    reportUsage(call);
     if (calls.delete(call)) writer.send(Frame.FAILED, call, text.encode(reason(error)));
   }
   // When the reply has left.
@@ -125,6 +128,21 @@ async function run(call, payload) {
     garbage += state.instance?.end() ?? 0;
     void refill();
   });
+}
+
+/**
+ * Sends what a call in progress used, if the host asked for it.
+ * @param {number} call
+ */
+function reportUsage(call) {
+  const instance = calls.get(call)?.instance;
+  if (!guest?.reportsUsage || instance === undefined) return;
+  const usage = Buffer.alloc(USAGE_BYTES);
+  const { blocks, blockBytes } = instance.blocks();
+  // a refused block is counted too, and may have any size
+  const numbers = [instance.memory.buffer.byteLength, blocks, Math.min(blockBytes, 0xffff_ffff)];
+  for (const [index, value] of numbers.entries()) usage.writeUInt32BE(value, 4 * index);
+  writer.send(Frame.USAGE, call, usage);
 }
 
 /**
