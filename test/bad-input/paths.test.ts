@@ -68,6 +68,8 @@ const CASES: Readonly<Record<string, Case>> = {
   "providers.<name>.grants.net.tls.key": { file: "bad-key.pem", by: "check" },
   "providers.<name>.grants.net.credential.vault.file": { file: "bad-vault-token", by: "check" },
   "providers.<name>.grants.net.credential.vault.secretId.file": { file: "bad-secret-id", by: "check" },
+  "providers.<name>.grants.net.credential.aws.file": { file: "bad-profile", by: "check" },
+  "providers.<name>.grants.net.credential.aws.secretAccessKey.file": { file: "bad-aws-secret", by: "check" },
   "providers.<name>.grants.net.credential.file.file": { file: "bad-token", by: "check" },
   "providers.<name>.grants.net.credential.login.body.<name>.file": { file: "bad-password", by: "check" },
   "sandbox.programs": { file: "bad-programs", by: "check", fine: FOLDER },
@@ -106,6 +108,11 @@ function vaults(pick: Pick): Record<string, unknown> {
     ...more,
   });
   const credential = (kinds: Record<string, unknown>) => of({ credential: kinds });
+  const aws = (source: Record<string, unknown>) =>
+    of({
+      allow: ["POST / x-amz-target=TrentService.DescribeKey"],
+      credential: { aws: { region: "eu-central-1", ...source } },
+    });
   const secretId = { file: pick("bad-secret-id", "token") };
   const body = { password: { file: pick("bad-password", "token") } };
   const header = "authorization";
@@ -118,6 +125,12 @@ function vaults(pick: Pick): Record<string, unknown> {
     key: of({ tls: { certificate: cert, key: pick("bad-key.pem", key) } }),
     token: credential({ vault: { auth: "token", file: pick("bad-vault-token", "token") } }),
     secret: credential({ vault: { auth: "approle", roleId: "r", secretId } }),
+    aws: aws({
+      source: "keys",
+      accessKeyId: "AKIAIOSFODNN7EXAMPLE",
+      secretAccessKey: { file: pick("bad-aws-secret", "token") },
+    }),
+    profile: aws({ source: "profile", file: pick("bad-profile", "token") }),
     file: credential({ file: { file: pick("bad-token", "token"), header } }),
     login: credential({ login: { path: "/v1/login", body, token: "/token", header } }),
   };

@@ -137,13 +137,19 @@ describe("refuses with its own code and message", () => {
       "no annotations",
       () => client.decrypt({ ...sealed, annotations: {} }),
       Grpc.INVALID_ARGUMENT,
-      /format\.kleidi\.dev must be "1", it is missing$/,
+      /format\.kleidi\.dev must be "1" or "2", it is missing$/,
     ],
     [
       "a wrong annotation",
+      () => client.decrypt({ ...sealed, annotations: { "format.kleidi.dev": Buffer.from("3") } }),
+      Grpc.INVALID_ARGUMENT,
+      /format\.kleidi\.dev must be "1" or "2", it has another value$/,
+    ],
+    [
+      "the annotation of a composed key",
       () => client.decrypt({ ...sealed, annotations: { "format.kleidi.dev": Buffer.from("2") } }),
       Grpc.INVALID_ARGUMENT,
-      /format\.kleidi\.dev must be "1", it has another value$/,
+      /the ciphertext of a composed key is malformed/,
     ],
     [
       "an annotation that the provider did not write",
