@@ -175,6 +175,11 @@ export const WALLS: readonly Wall[] = [
   { room: "host/module/trust", may: [ERROR, LIB], outside: ["node:crypto"], tests: SUPPORTED },
   { room: "host/module/wasm", tests: BOTH },
   {
+    // pure: bytes in, bytes out
+    room: "host/provider/link",
+    may: ["host/module/contract.ts", "host/module/wasm"],
+  },
+  {
     room: "host/inspect",
     may: [
       HOST_CALL,
