@@ -4,12 +4,11 @@ import { randomBytes } from "node:crypto";
 import { describe, test } from "node:test";
 import { readModule } from "../../host/module/wasm/module.ts";
 import { reach } from "../../host/module/wasm/reach.ts";
-import { link } from "../../host/provider/link/link.ts";
+import { link, withManifest } from "../../host/provider/link/link.ts";
 import { STUBS } from "../../host/provider/link/wasi.ts";
 import { wasm } from "../support/wasm.ts";
 
-const MANIFEST = new TextEncoder().encode('{"abi":1}');
-const linked = (wat: string, debug = false) => link(wasm(wat), { manifest: MANIFEST, debug });
+const linked = (wat: string, debug = false) => link(wasm(wat), { debug });
 
 type Reply = readonly number[];
 /** Blocks of Extism, the answers of `kleidi:crypto random`, and the instance of a linked module. */
@@ -286,14 +285,11 @@ describe("sections", () => {
     return Uint8Array.from([...module, ...names.flatMap(custom)]);
   })();
   const names = (debug: boolean) =>
-    readModule(link(bytes, { manifest: MANIFEST, debug }).bytes).customSections.map(({ name }) => name);
+    readModule(withManifest(link(bytes, { debug }).bytes, "{}")).customSections.map(({ name }) => name);
 
   test("only the producers and the manifest stay, once", () => {
     assert.deepEqual(names(false), ["producers", "kleidi.provider"]);
-    assert.deepEqual(link(bytes, { manifest: MANIFEST, debug: false }).removedSections, [
-      "name",
-      ".debug_info",
-    ]);
+    assert.deepEqual(link(bytes, { debug: false }).removedSections, ["name", ".debug_info"]);
   });
 
   test("for debugging the others stay too", () => {
@@ -301,7 +297,7 @@ describe("sections", () => {
   });
 
   test("a linked module is linked again to the same bytes", () => {
-    const once = link(bytes, { manifest: MANIFEST, debug: false }).bytes;
-    assert.deepEqual(link(once, { manifest: MANIFEST, debug: false }).bytes, once);
+    const once = link(bytes, { debug: false }).bytes;
+    assert.deepEqual(link(withManifest(once, "{}"), { debug: false }).bytes, once);
   });
 });

@@ -2,7 +2,7 @@
 import type { Import, Module } from "../../module/wasm/module.ts";
 import type { FuncType, ValType } from "../../module/wasm/types.ts";
 import { type RANDOM_IMPORTS, type StubContext, varint } from "./random.ts";
-import { STUBS, type Stub, WASI } from "./wasi.ts";
+import { type Stub, stubOf, WASI } from "./wasi.ts";
 
 export interface Layout {
   readonly imports: readonly Import[];
@@ -44,10 +44,10 @@ const nameOf = ({ module, name }: Import) => `${module} ${name}`;
 
 /** @param initialize the index of `_initialize` in the module; undefined if it has none */
 export function layoutOf(module: Module, initialize: number | undefined): Layout {
-  const kept = module.imports.filter((one) => one.module !== WASI);
-  const stubs = module.imports.flatMap(({ module: from, name }) => {
-    const stub = from === WASI ? STUBS.get(name) : undefined;
-    return stub === undefined ? [] : [{ name, stub }];
+  const kept = module.imports.filter((one) => stubOf(one.module, one.name) === undefined);
+  const stubs = module.imports.flatMap((one) => {
+    const stub = stubOf(one.module, one.name);
+    return stub === undefined ? [] : [{ name: nameOf(one), stub }];
   });
   const imports = [...kept, ...missingImports(kept, stubs)];
   const own = module.functions.slice(module.imports.length);
@@ -109,14 +109,17 @@ function newIndexes(module: Module, imports: number, firstStub: number): number[
   let [keptImports, stubs] = [0, 0];
   return module.functions.map((_, index) => {
     if (index >= module.imports.length) return index - module.imports.length + imports;
-    return module.imports[index]?.module === WASI ? firstStub + stubs++ : keptImports++;
+    const { module: from, name } = module.imports[index] as Import;
+    return stubOf(from, name) === undefined ? keptImports++ : firstStub + stubs++;
   });
 }
 
 function globalsOf(needsVarint: boolean, stubs: Layout["stubs"], initializes: boolean): Layout["globals"] {
   return [
     ...(needsVarint ? [{ name: "value", type: "i64" } as const] : []),
-    ...(stubs.some(({ name }) => name === "clock_time_get") ? [{ name: "ticks", type: "i64" } as const] : []),
+    ...(stubs.some(({ name }) => name === `${WASI} clock_time_get`)
+      ? [{ name: "ticks", type: "i64" } as const]
+      : []),
     ...(initializes ? [{ name: "initialized", type: "i32" } as const] : []),
   ];
 }

@@ -3,6 +3,7 @@
  * the exports of the contract stay (docs/ABI.md, section 1). It reads with the host's own reader. Pure.
  */
 import { formatType, printable } from "../../module/contract.ts";
+import { MANIFEST_SECTION } from "../../module/manifest.ts";
 import {
   concat,
   customSection,
@@ -20,7 +21,7 @@ import { type Reference, References } from "../../module/wasm/references.ts";
 import type { FuncType, Span, ValType } from "../../module/wasm/types.ts";
 import { body, call, globalGet, globalSet, i32, i32Eqz, when } from "./assembler.ts";
 import { type Layout, layoutOf } from "./layout.ts";
-import { STUBS, WASI } from "./wasi.ts";
+import { stubOf, WASI } from "./wasi.ts";
 
 export interface Linked {
   readonly bytes: Uint8Array;
@@ -45,14 +46,11 @@ const KEPT_SECTIONS = ["producers"];
 /**
  * Links a module.
  * @param bytes the whole file, of at most 32 MiB
- * @param options `manifest`: the content of the section `kleidi.provider`; `debug`: keep the sections of names, maps and debuggers
- * where they stay valid
+ * @param options `debug`: keep the sections of names, maps and debuggers where they stay valid
+ * @returns the module without a manifest
  * @throws Error it is not a module that can be linked; the message is a clause about the module, without its subject
  */
-export function link(
-  bytes: Uint8Array,
-  { manifest, debug }: { readonly manifest: Uint8Array; readonly debug: boolean },
-): Linked {
+export function link(bytes: Uint8Array, { debug }: { readonly debug: boolean }): Linked {
   const references = new References();
   const module = readModule(bytes, references);
   const fault = linkFault(module);
@@ -60,15 +58,12 @@ export function link(
   const layout = layoutOf(module, module.exports.find(isInitialize)?.index);
   const sections = standardSections(bytes, module, references, layout);
   const kept = module.customSections.filter(
-    ({ name }) =>
-      name !== "kleidi.provider" && (KEPT_SECTIONS.includes(name) || (debug && layout.isIdentity)),
+    ({ name }) => name !== MANIFEST_SECTION && (KEPT_SECTIONS.includes(name) || (debug && layout.isIdentity)),
   );
   const custom = kept.map((one) => customSection(one.name, one.bytes));
-  const dropped = module.customSections.filter(
-    (one) => !kept.includes(one) && one.name !== "kleidi.provider",
-  );
+  const dropped = module.customSections.filter((one) => !kept.includes(one) && one.name !== MANIFEST_SECTION);
   return {
-    bytes: concat([PREAMBLE, ...sections, ...custom, customSection("kleidi.provider", manifest)]),
+    bytes: concat([PREAMBLE, ...sections, ...custom]),
     stubs: stubsOf(layout),
     initializes: layout.initialize !== undefined,
     removedExports: module.exports
@@ -78,9 +73,14 @@ export function link(
   };
 }
 
+/** Appends the manifest to a linked module. @param manifest as JSON.stringify writes it */
+export function withManifest(bytes: Uint8Array, manifest: string): Uint8Array {
+  return concat([bytes, customSection(MANIFEST_SECTION, new TextEncoder().encode(manifest))]);
+}
+
 /** Each name once: a compiler may import a function twice. */
 function stubsOf({ stubs }: Layout): Linked["stubs"] {
-  const effects = new Map(stubs.map(({ name, stub }) => [`${WASI} ${name}`, stub.effect]));
+  const effects = new Map(stubs.map(({ name, stub }) => [name, stub.effect]));
   return [...effects].map(([name, effect]) => ({ name, effect }));
 }
 
@@ -102,10 +102,9 @@ function linkFault({ imports, exports }: Module): string | undefined {
 }
 
 function importFault({ module, name, type }: Import): string[] {
-  if (module !== WASI) return [];
-  const stub = STUBS.get(name);
-  const shown = `the function "${printable(name)}" from "${WASI}"`;
-  if (stub === undefined) return [`it imports ${shown}, which has no stub`];
+  const stub = stubOf(module, name);
+  const shown = `the function "${printable(name)}" from "${printable(module)}"`;
+  if (stub === undefined) return module === WASI ? [`it imports ${shown}, which has no stub`] : [];
   const [actual, expected] = [formatType(type), formatType(stub.type)];
   return actual === expected ? [] : [`it imports ${shown} of type ${actual}, expected ${expected}`];
 }

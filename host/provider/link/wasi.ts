@@ -68,7 +68,7 @@ const RANDOM: Effect = {
 };
 /** Clock 1 is the monotonic one; the reader must not take the others for a time of day. */
 const CLOCK: Effect = {
-  effect: "the monotonic clock advances by 1 µs at each question; the time of day traps",
+  effect: "the monotonic clock advances by 1,000 ns at each question; the time of day traps",
   needs: [],
   body: ({ global }) =>
     body(
@@ -162,3 +162,12 @@ export const STUBS: ReadonlyMap<string, Stub> = new Map([
   ["proc_exit", { type: typeOf("i", []), ...traps("traps: the call fails") }],
   ["proc_raise", { type: typeOf("i", ["i32"]), ...traps("traps: the call fails") }],
 ]);
+
+/** AssemblyScript calls it where a check fails, and ends there. */
+const ABORT: Stub = { type: typeOf("iiii", []), ...traps("traps: the call fails") };
+
+/** Returns the function in place of an import; undefined if the import stays. */
+export function stubOf(module: string, name: string): Stub | undefined {
+  if (module === WASI) return STUBS.get(name);
+  return module === "env" && name === "abort" ? ABORT : undefined;
+}
