@@ -2,8 +2,29 @@
 import type { Command } from "./command.ts";
 import { JSON_OBJECT } from "./common-options.ts";
 import type { ProviderBuildOptions } from "./provider-build.ts";
+import type { ProviderNewOptions } from "./provider-new.ts";
 
 export const PROVIDER_AUTHOR_COMMANDS: readonly Command[] = [
+  {
+    name: "provider new",
+    arguments: "<name>",
+    summary:
+      "Write the source of a new provider into a folder of its name: a working provider for a KMS with an interface over HTTP, with the SDK beside it.",
+    options: [
+      {
+        flags: "--lang <language>",
+        about: "assemblyscript, c or go",
+        default: "assemblyscript",
+      },
+      JSON_OBJECT,
+    ],
+    examples: [
+      { does: "Start a provider in AssemblyScript", line: "kleidi provider new mine" },
+      { does: "Start one in C, which needs clang and lld only", line: "kleidi provider new mine --lang c" },
+    ],
+    run: async (options: ProviderNewOptions, name: string) =>
+      (await import("./provider-new.ts")).providerNewCommand(name, options),
+  },
   {
     name: "provider build",
     arguments: "[path]",
