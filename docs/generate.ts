@@ -119,11 +119,22 @@ keys:
     version: 00112233445566778899aabbccddeeff
   - name: kek-2025
     provider: local
-    use: decrypt
+    use: member
   - name: kek-vault
     provider: vault
-    use: decrypt
+    use: member
     settings: { mount: transit, key: kek }
+  - name: old-plugin
+    provider: vault
+    use: decrypt
+    foreign: vault-kubernetes-kms
+    settings: { mount: transit, key: kms }
+  - name: either # one of the two decrypts
+    anyOf: [kek-vault, kek-2025]
+    use: decrypt
+  - name: together # both of them decrypt
+    allOf: [kek-vault, kek-2025]
+    use: decrypt
 sandbox:
   wall: auto
   programs: /opt/kleidi/bin

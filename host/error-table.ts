@@ -69,6 +69,12 @@ export const ERRORS = {
         remedy:
           "The stored object was encrypted with another key or under another provider name, or was changed in etcd. Check whether the provider was renamed, and compare with a backup of etcd.",
       },
+      composed: {
+        cause:
+          "The stored object of a composed key, or a wrap of it, was changed. An object of an anyOf key is refused only if no wrap of it can be opened.",
+        remedy:
+          "The stored object or its annotations were changed in etcd. Compare both with a backup of etcd; docs/recovery.md removes one damaged object.",
+      },
     },
   },
   "annotations-invalid": {
@@ -81,7 +87,7 @@ export const ERRORS = {
     grpc: Grpc.NOT_FOUND,
     cause: "No configured key has this key_id.",
     remedy:
-      'If the key that encrypted the object is missing under "keys", add it with use: decrypt. If its name or its settings were changed, or its mount was moved in the KMS, change that back: the key_id follows from them. If it was deleted and created again in the KMS, restore it from a backup of the KMS.',
+      'If the key that encrypted the object is missing under "keys", add it with use: decrypt. If its name or its settings were changed, or its mount was moved in the KMS, change that back: the key_id follows from them. If it was deleted and created again in the KMS, restore it from a backup of the KMS. If another KMS plugin encrypted it, add a key with foreign (docs/foreign-formats.md).',
   },
   "key-not-ready": {
     grpc: Grpc.FAILED_PRECONDITION,
@@ -276,6 +282,11 @@ export const ERRORS = {
         cause: "The provider has reported more versions of a key than a host keeps.",
         remedy: "Restart the host. If this returns, report it to the provider's author.",
       },
+      wraps: {
+        cause:
+          "The wraps of a composed key's members, which are annotations of each object, are together larger than the API server allows.",
+        remedy: "Compose the key of fewer members, or of members whose providers write shorter annotations.",
+      },
     },
   },
   "read-back-failed": {
@@ -452,6 +463,11 @@ export const ERRORS = {
       passed: {
         cause: "The service manager passed another socket than the one of listen.socket, or several.",
         remedy: "Write one ListenStream= with the path of listen.socket into kleidi.socket, then restart it.",
+      },
+      held: {
+        cause:
+          "The setting listen.socket changed since kleidi hold was started, which holds the former socket.",
+        remedy: "Restart kleidi hold (the pod, or the service).",
       },
       path: PATH,
       long: {
@@ -641,6 +657,16 @@ export const ERRORS = {
       foreign: {
         cause: "The key is for the objects of another plugin, and can only decrypt them.",
         remedy: "Nothing was changed. Name a key of kleidí: kleidi key list.",
+      },
+      composed: {
+        cause: "The key is composed of other keys, or is a member of one.",
+        remedy:
+          "Nothing was changed. Rotate a member in its KMS, and the key has a new version; or replace a member as docs/operate/two-kms.md shows.",
+      },
+      member: {
+        cause: "The key is a member of a composed key, whose objects need it.",
+        remedy:
+          "Nothing was changed. Remove it from anyOf or allOf of that key, write use: decrypt at it, rewrite every object, then retire it.",
       },
       owner: {
         cause: "The configuration belongs to another user, and would not any more.",

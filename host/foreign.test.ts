@@ -27,6 +27,10 @@ const OBJECTS: readonly [string, Readonly<Record<string, Uint8Array>>, string | 
   ["kleidi-kms-plugin_3_", ONE, undefined],
   ["kleidi-kms-plugin_3_%!s(<nil>)", ONE, undefined],
   ["kleidi-kms-plugin", ONE, undefined],
+  ["a_kleidi-kms-plugin_3_1756412535", ONE, undefined],
+  ["kleidi-kms-plugin_3_1756412535a", ONE, undefined],
+  ["a1", {}, undefined],
+  ["1a", {}, undefined],
   ["k1.CYOBsC7GZNTxtwQ6jFL0PSaqmPA9G7NENCUCGzsbrFU", {}, undefined],
   ["", {}, undefined],
 ];

@@ -63,11 +63,11 @@ for (const command of commands) {
   });
 }
 
-test("every command but serve has --json", () => {
+test("every command but serve and hold has --json", () => {
   const without = commands.filter(({ options }) => !options.some(({ flags }) => flags === "--json"));
   assert.deepEqual(
     without.map(({ name }) => name),
-    ["serve"],
+    ["serve", "hold"],
   );
 });
 

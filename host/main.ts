@@ -52,6 +52,21 @@ export const PROGRAM: Program = {
         (await import("./cli/serve.ts")).serveCommand(config, manifest.version),
     },
     {
+      name: "hold",
+      summary:
+        "Bind the socket and hold it, and run serve on it. A serving process that ends is started again, and no connection is refused meanwhile. For a container; systemd holds a socket itself.",
+      options: [CONFIG],
+      examples: [
+        { does: "Serve, and survive the end of the serving process", line: "kleidi hold" },
+        {
+          does: "Hold the socket of another configuration",
+          line: "kleidi hold --config .kleidi/kleidi.yaml",
+        },
+      ],
+      run: async ({ config }: { config: string }) =>
+        (await import("./cli/hold.ts")).holdCommand(config, import.meta.filename),
+    },
+    {
       name: "check",
       summary: "Check the configuration, the modules, their digests and grants, and the keys.",
       options: [LIVE, CONFIG, JSON_OBJECT],

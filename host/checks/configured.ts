@@ -11,6 +11,7 @@ import { admitProvider, providerFaults } from "../runtime/providers.ts";
 import { reach, surplus } from "../runtime/reach.ts";
 import { checkWall } from "../runtime/wall.ts";
 import { checkAudit } from "./audit.ts";
+import { checkComposition } from "./composed.ts";
 import { examineHistory } from "./history.ts";
 import { checkPlaces } from "./places.ts";
 import { checkRunning } from "./running.ts";
@@ -25,6 +26,7 @@ export async function checkConfigured(
 ): Promise<Finding[]> {
   return [
     { subject: "configuration", ok: true, detail: `${config.file} is valid, ${config.keys.length} keys` },
+    ...checkComposition(config),
     ...config.providers.flatMap((provider) => checkProvider(config, provider)),
     ...(await checkCapabilities(config, examined)),
     checkAudit(config),

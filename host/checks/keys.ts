@@ -1,9 +1,9 @@
 /** Keys used through their providers, each in its sandbox, beside a host that may serve. */
-import type { Config, KeyConfig, ProviderConfig } from "../config/config.ts";
+import type { Config, KeyConfig, ProviderConfig, SimpleKeyConfig } from "../config/config.ts";
 import type { ConfiguredKey } from "../etcd/scan-findings.ts";
 import { type Finding, finding } from "../finding.ts";
 import { checkStatusReply } from "../kms/check-reply.ts";
-import type { KeyConfig as Key, Keyset } from "../kms/keyset.ts";
+import type { Keyset, SimpleKey } from "../kms/keyset.ts";
 import type { KeyVersions, UnusableVersions } from "../kms/provider.ts";
 import { seal } from "../kms/seal.ts";
 import { EventLog } from "../runtime/event-log.ts";
@@ -12,14 +12,22 @@ import { combineObservers } from "../runtime/observer.ts";
 import { keysetOf, Providers } from "../runtime/providers.ts";
 import { wasNotCreated } from "../runtime/provision.ts";
 import { createLog } from "../telemetry/log.ts";
+import { useComposed } from "./composed.ts";
 
-/** Runs Status for every key, and Encrypt and Decrypt with the active one. */
+/** Runs Status for every key, and Encrypt and Decrypt with the active one and its members. */
 export async function useKeys(config: Config): Promise<Finding[]> {
-  return await probeKeys(config, "live", "live", async (key, versions, keyset) => {
+  const use: UseKey = async (key, versions, keyset) => {
     const current = await keyset.addVersions(key, versions);
     if (key.use === "active") await seal(current, crypto.getRandomValues(new Uint8Array(32)));
+    keyset.markGood(current);
     const done = key.use === "active" ? "Status, Encrypt and Decrypt" : statusOf(key);
     return `${done} through provider ${key.provider.name} succeeded`;
+  };
+  return await probeKeys(config, "live", "live", use, async (keyset) => {
+    const found = keyset.keys.map((key) =>
+      key.members === undefined ? [] : useComposed(`live ${key.name}`, key, keyset),
+    );
+    return (await Promise.all(found)).flat();
   });
 }
 
@@ -30,7 +38,8 @@ export async function listVersions(
   subject: string,
 ): Promise<Finding[]> {
   const keys = config.keys.filter(
-    (key: KeyConfig) => key.provider === provider.name && !wasNotCreated(config, provider, key),
+    (key: KeyConfig): key is SimpleKeyConfig =>
+      key.provider === provider.name && !wasNotCreated(config, provider, key),
   );
   if (keys.length === 0) return [];
   return await probeKeys(
@@ -63,22 +72,24 @@ export async function configuredKeyIds(
 }
 
 /** No object of another plugin is at hand: its Decrypt is not tried. */
-function statusOf({ foreign }: Key): string {
+function statusOf({ foreign }: SimpleKey): string {
   return foreign === undefined ? "Status" : `Status for objects of ${foreign}`;
 }
 
-type UseKey = (key: Key, versions: KeyVersions, keyset: Keyset) => Promise<string>;
+type UseKey = (key: SimpleKey, versions: KeyVersions, keyset: Keyset) => Promise<string>;
 
 /**
  * @param subject of the finding where the providers cannot be run
  * @param keySubject of the findings about keys, before the name of the key
  * @param use continues after Status, and returns the detail of the finding
+ * @param finish makes further findings, when all keys were used
  */
 async function probeKeys(
   config: Config,
   subject: string,
   keySubject: string,
   use: UseKey,
+  finish: (keyset: Keyset) => Promise<Finding[]> = async () => [],
 ): Promise<Finding[]> {
   const findings: Finding[] = [];
   try {
@@ -90,9 +101,11 @@ async function probeKeys(
       await providers.start();
       const keyset = keysetOf(config, providers);
       for (const key of keyset.keys) {
+        if (key.members !== undefined) continue;
         const about = `${keySubject} ${key.name}`;
         findings.push(...(await probeKey(about, key, keyset, use)), ...remarks.take().map(remarkOn(about)));
       }
+      findings.push(...(await finish(keyset)));
     } finally {
       await providers.close();
     }
@@ -112,7 +125,7 @@ const remarkOn =
     detail: `${level === "warn" ? "warning" : "error"} of its provider: ${line}`,
   });
 
-async function probeKey(subject: string, key: Key, keyset: Keyset, use: UseKey): Promise<Finding[]> {
+async function probeKey(subject: string, key: SimpleKey, keyset: Keyset, use: UseKey): Promise<Finding[]> {
   try {
     const versions = await key.provider.status(key.name);
     checkStatusReply(key.provider.name, versions);

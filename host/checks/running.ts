@@ -30,6 +30,7 @@ export async function checkRunning(config: Config): Promise<Finding[]> {
     ...socketRemoved(config),
     ...failedSinks(state),
     ...failedKeys(state),
+    ...reducedKeys(state),
     ...providers(state),
   ];
 }
@@ -79,6 +80,16 @@ function failedKeys({ keys }: HostReport): Finding[] {
     // The active key's failure is the reason why the host is not ready.
     if (failure === undefined || use === "active") return [];
     return [failed(`key ${name} is not usable: ${failure}`, hint ?? "Read the log lines of this key.")];
+  });
+}
+
+function reducedKeys({ keys }: HostReport): Finding[] {
+  return keys.flatMap(({ name, leftOut = [] }) => {
+    if (leftOut.length === 0) return [];
+    const names = leftOut.join(" and ");
+    const detail = `key ${name} encrypts without its member ${names}: new objects cannot be read with it`;
+    const hint = `Repair ${names}; a minute later the key uses it again, and kleidi migrate rewrites the objects in between.`;
+    return [{ subject: SUBJECT, ok: true, warning: true, detail, hint }];
   });
 }
 

@@ -3,7 +3,7 @@ import { KeyDirectory } from "../capabilities/keystore/directory.ts";
 import { fingerprint } from "../capabilities/keystore/key-file.ts";
 import { StateDirectory } from "../capabilities/state/directory.ts";
 import { examineHistory } from "../checks/history.ts";
-import type { Config, KeyConfig } from "../config/config.ts";
+import { type Config, type KeyConfig, providerOf } from "../config/config.ts";
 import { loadConfig } from "../config/load.ts";
 import { remedyOfFault } from "../error.ts";
 import { type Finding, finding, levelOf } from "../finding.ts";
@@ -51,7 +51,8 @@ export async function keyListCommand(configPath: string, options: { json: boolea
 
 function listedOf(config: Config, key: KeyConfig, situation: Situation, isKnown: boolean): ListedKey {
   const { version, ...found } = materialOf(config, key);
-  const { name, provider, use, foreign } = key;
+  const { name, use, foreign } = key;
+  const provider = providerOf(key);
   const held = situation.host?.keys.find((each) => each.name === name);
   const past = isKnown ? situation.past.keys.get(name) : undefined;
   const next = foreign === undefined ? past && nextOf(situation, name, use) : nextOfForeign(name);
@@ -136,6 +137,8 @@ function materialOf(config: Config, key: KeyConfig): Material {
     if (home === "keystore")
       return keystoreLine(new KeyDirectory(config.keystore?.directory ?? ""), name, use);
     if (home === "state") return recordLine(config, name, use);
+    if (key.members !== undefined)
+      return { subject, ok: true, detail: `${use}, ${key.mode} of ${key.members.join(" and ")}` };
     return { subject, ok: true, detail: `${use}, in the KMS of provider ${key.provider}` };
   } catch (error) {
     return finding(subject, error);

@@ -1,4 +1,5 @@
 /** kleidi key promote: a staged key becomes active, and the former active key decrypts. */
+import { providerOf } from "../config/config.ts";
 import { KleidiError } from "../error.ts";
 import { promoteKey } from "../keys/edits.ts";
 import { type KeyFile, withKeyFile } from "../keys/key-file.ts";
@@ -47,7 +48,7 @@ async function promote(file: KeyFile, name: string, options: LifeOptions): Promi
   file.replace(text, {
     event: "promote",
     key: name,
-    provider: key.provider,
+    provider: providerOf(key),
     replaces: former.name,
     ...hashesOf(situation, name, former.name),
     ...(forced.length === 0 ? {} : { forced }),

@@ -1,7 +1,8 @@
 /** kleidi key retire: removes a key that no object needs from the configuration. Its files stay, unless they are asked for. */
 import { unlinkSync } from "node:fs";
 import { dirname } from "node:path";
-import type { Config, KeyConfig } from "../config/config.ts";
+import { type Config, providerOf } from "../config/config.ts";
+import { KleidiError } from "../error.ts";
 import { retireKey } from "../keys/edits.ts";
 import { type KeyFile, withKeyFile } from "../keys/key-file.ts";
 import { hashOf, needsProof, type Objection, objectionsToRetire, type Situation } from "../keys/life.ts";
@@ -46,21 +47,24 @@ async function retire(file: KeyFile, name: string, options: RetireOptions): Prom
     };
   const key = keyNamed(config, name);
   assertNotActive(name, key.use);
+  assertNoMember(config, name);
   const active = keyNamed(config, undefined).name;
   const situation = await situationOf(config, past);
   noteServing(file, situation, active);
   const text = retireKey(file.text, name);
   file.check(text);
   const diff = diffLines(config.file, file.text, text);
-  const waits = objectionsToRetire({ ...situation, past: file.past }, active, name);
-  const { proof, faults } = await provenOf(situation, past, config, key, options);
+  // A foreign key was never active here, and encrypted all the same: for the other plugin.
+  const mayBeNeeded = key.foreign !== undefined || needsProof(past, name);
+  const waits = objectionsToRetire({ ...situation, past: file.past }, active, name, mayBeNeeded);
+  const { proof, faults } = await provenOf(situation, mayBeNeeded, config, name, options);
   const objections = [...waits, ...faults];
   if (options.dryRun) return dryRunOutcome("retire", name, diff, objections, proof);
   const forced = assertNoObjections("retire", name, objections, options);
   file.replace(text, {
     event: "retire",
     key: name,
-    provider: key.provider,
+    provider: providerOf(key),
     ...keyIdHash(situation, name),
     ...(proof === undefined ? {} : { proof }),
     ...(forced.length === 0 ? {} : { forced }),
@@ -71,6 +75,16 @@ async function retire(file: KeyFile, name: string, options: RetireOptions): Prom
     lines: [...forcedLines("retire", name, forced), ...report(config, home, name, proof, removed)],
     fields: { changed: true, key: name, proof, removed, forced, diff },
   };
+}
+
+/** @throws KleidiError key-change-refused, a composed key names it */
+function assertNoMember({ keys }: Config, name: string): void {
+  const owner = keys.find(({ members }) => members?.includes(name));
+  if (owner === undefined) return;
+  throw new KleidiError(
+    "key-change-refused/member",
+    `Cannot retire key "${name}": it is a member of key "${owner.name}"`,
+  );
 }
 
 /** From the first time at which the running host is seen to encrypt with the key, the wait is known. */
@@ -84,12 +98,12 @@ function noteServing(file: KeyFile, { host }: Situation, active: string): void {
 
 async function provenOf(
   { host }: Situation,
-  past: KeyFile["past"],
+  mayBeNeeded: boolean,
   config: Config,
-  { name, foreign }: KeyConfig,
+  name: string,
   options: ProofOptions,
 ): Promise<{ proof?: string; faults: readonly Objection[] }> {
-  if (foreign === undefined && !needsProof(past, name)) return { proof: "it was never active", faults: [] };
+  if (!mayBeNeeded) return { proof: "it was never active", faults: [] };
   const hashes = host?.keys.find((key) => key.name === name)?.hashes ?? [];
   const { proof, faults } = await proofOf(config, hashes, options);
   return { ...(proof === undefined ? {} : { proof }), faults: faults.map((message) => ({ message })) };

@@ -1,5 +1,6 @@
 /** kleidi key rotate: stages the successor of a key, decrypt-only. */
-import type { KeyConfig } from "../config/config.ts";
+import type { Config, KeyConfig, SimpleKeyConfig } from "../config/config.ts";
+import { KleidiError } from "../error.ts";
 import { stageKey, withoutAdmin } from "../keys/edits.ts";
 import { type KeyFile, withKeyFile } from "../keys/key-file.ts";
 import { iso, promotableAt } from "../keys/life.ts";
@@ -40,14 +41,31 @@ export async function keyRotateCommand(
   options: RotateOptions,
 ): Promise<number> {
   return await withKeyFile(configPath, options.dryRun, async (file) => {
-    const old = keyNamed(file.config, name);
-    assertNotForeign("rotate", old);
+    const named = keyNamed(file.config, name);
+    assertNotForeign("rotate", named);
+    const old = rotatable(file.config, named);
     const next = options.as ?? proposedName(file, old);
     const outcome = isStaged(file, next)
       ? await staged(file, old, next)
       : await stage(file, old, next, options);
     return show(outcome, file.notes, options.json);
   });
+}
+
+/**
+ * A composed key has no version of its own, and a successor of a member would have to take its place in a list.
+ * @throws KleidiError key-change-refused
+ */
+function rotatable({ keys }: Config, key: KeyConfig): SimpleKeyConfig {
+  if (key.members === undefined && key.use !== "member") return key;
+  const members = key.members ?? [key.name];
+  const providers = members.map((name) => keys.find((each) => each.name === name)?.provider);
+  const steps = members.map((name, i) => `"${name}" in the KMS of provider ${providers[i]}`).join(", ");
+  const what = key.members === undefined ? "it is a member of another key" : "it is composed of other keys";
+  throw new KleidiError(
+    "key-change-refused/composed",
+    `Cannot rotate key "${key.name}": ${what}; rotate ${steps}, then run: kleidi key refresh`,
+  );
 }
 
 async function staged({ config, past }: KeyFile, old: KeyConfig, name: string): Promise<Outcome> {
@@ -62,7 +80,12 @@ async function staged({ config, past }: KeyFile, old: KeyConfig, name: string): 
   };
 }
 
-async function stage(file: KeyFile, old: KeyConfig, name: string, options: RotateOptions): Promise<Outcome> {
+async function stage(
+  file: KeyFile,
+  old: SimpleKeyConfig,
+  name: string,
+  options: RotateOptions,
+): Promise<Outcome> {
   const { config, past } = file;
   assertNewName(file, name);
   const waiting = waitingKeys(config, past).map((each) => ({

@@ -3,6 +3,7 @@ import { flushCompileCache } from "node:module";
 import type { Config } from "../config/config.ts";
 import { loadConfig } from "../config/load.ts";
 import { toKleidiError } from "../error.ts";
+import { linkToHolder } from "../grpc/holder-link.ts";
 import { descriptorFindings } from "../runtime/descriptors.ts";
 import { Host } from "../runtime/host.ts";
 import { createLog, failureFields, type Logger } from "../telemetry/log.ts";
@@ -17,7 +18,9 @@ export async function serveCommand(configPath: string, version: string): Promise
   const config = loadConfig(configPath);
   const log = createLog(config.log);
   for (const { detail, hint } of descriptorFindings(config)) log.warn({ hint }, detail);
-  const stopped = untilStopped();
+  const { promise: stopped, resolve: stop } = Promise.withResolvers<string>();
+  for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => stop(signal));
+  const holder = linkToHolder(process.env, () => stop("the end of kleidi hold"));
   // Without a listener, these signals end the process: they may come before the host is open.
   for (const signal of ["SIGUSR2", "SIGHUP"] as const) process.on(signal, () => {});
   let host: Host;
@@ -31,6 +34,7 @@ export async function serveCommand(configPath: string, version: string): Promise
   let reason = "it was asked to stop";
   try {
     await host.serve();
+    holder?.tellServing();
     // Loading and first probes may take seconds; a signal ends the host before they are done.
     const early = await Promise.race([stopped, host.start()]);
     if (early !== undefined) {
@@ -57,11 +61,4 @@ function logFatal({ log: { file } }: Config, log: Logger, error: unknown): numbe
   log.fatal(failureFields(failure), failure.message);
   if (file === undefined) return EXIT.PROBLEMS;
   throw failure;
-}
-
-/** @returns the first signal that asks the host to stop */
-function untilStopped(): Promise<string> {
-  return new Promise((resolve) => {
-    for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => resolve(signal));
-  });
 }

@@ -16,6 +16,15 @@ export type Config = Frozen<z.output<typeof SCHEMA>> & {
   readonly sha256: string;
 };
 export type KeyConfig = Config["keys"][number];
+/** A key of a provider. */
+export type SimpleKeyConfig = Extract<KeyConfig, { readonly provider: string }>;
+/** A key of other keys. */
+export type ComposedKeyConfig = Extract<KeyConfig, { readonly mode: string }>;
+/** @returns the name of a key's provider; of a composed key its mode and members, such as "anyOf(vault-kek,tpm-kek)" */
+export function providerOf(key: KeyConfig): string {
+  return key.members === undefined ? key.provider : `${key.mode}(${key.members.join(",")})`;
+}
+
 export type AdminConfig = NonNullable<Config["admin"]>;
 export type AuditConfig = NonNullable<Config["audit"]>;
 export type ProviderConfig = Config["providers"][number];

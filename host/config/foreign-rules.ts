@@ -8,10 +8,10 @@ export const FOREIGN_RULES: readonly Rule<ConfigOutline>[] = [
       "A key with `foreign` has `use: decrypt`: kleidí does not write the formats of other plugins.",
     *check({ document, keys = [] }) {
       for (const [i, { foreign, use }] of keys.entries()) {
-        if (foreign === undefined || use !== "active") continue;
+        if (foreign === undefined || (use !== "active" && use !== "member")) continue;
         yield document.fault(["keys", i, "use"], {
           expected: "use: decrypt, because the key has foreign",
-          actual: "active",
+          actual: use,
           remedy: "write: use: decrypt (and add a key of kleidí with use: active)",
         });
       }

@@ -36,7 +36,8 @@ export const status = field(
     .strictObject({
       interval: quantity(duration(1000, 60_000), "10s", {
         expected: "a duration from 1s to 60s",
-        meaning: "The interval between background probes of every key. Units: ms, s.",
+        meaning:
+          "The interval between background probes of every key. The version of the active key is read up to four times in it, if its provider has a grant of net. Units: ms, s.",
         example: "10s",
       }),
       stableProbes: count(

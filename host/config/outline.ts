@@ -124,6 +124,7 @@ function auditOutline(value: unknown): AuditOutline | undefined {
 }
 
 function keyOutline(value: unknown): KeyOutline {
-  const { name, provider, use, foreign } = mapping(value) ?? {};
-  return { name, provider, use, foreign };
+  const key = mapping(value) ?? {};
+  const { name, provider, use, foreign, anyOf, allOf } = key;
+  return { name, provider, use, foreign, anyOf, allOf, has: new Set(Object.keys(key)) };
 }

@@ -13,6 +13,7 @@ import type { Rule } from "../schema/rule.ts";
 import { cut, LONGEST, list, nearest, type Path, quoted } from "../schema/text.ts";
 import { ADMIN_RULES } from "./admin-rules.ts";
 import { AUDIT_RULES } from "./audit-rules.ts";
+import { COMPOSED_RULES, isComposed } from "./composed-rules.ts";
 import type { Document } from "./document.ts";
 import { FOREIGN_RULES } from "./foreign-rules.ts";
 import { LIMIT_RULES } from "./limit-rules.ts";
@@ -86,7 +87,7 @@ export const RULES: readonly Rule<ConfigOutline>[] = [
     *check({ document, keys = [] }) {
       const active = keys.flatMap(({ use }, i) => (use === "active" ? [i] : []));
       const [first] = active;
-      const noneActive = keys.length > 0 && keys.every(({ use }) => use === "decrypt");
+      const noneActive = keys.length > 0 && keys.every(({ use }) => use === "decrypt" || use === "member");
       if (noneActive)
         yield document.fault(
           ["keys"],
@@ -125,7 +126,7 @@ export const RULES: readonly Rule<ConfigOutline>[] = [
     description: "Every provider has a key.",
     *check({ document, providers = [], keys }) {
       if (keys === undefined) return;
-      const used = keys.map(({ provider }) => provider);
+      const used = keys.filter((key) => !isComposed(key)).map(({ provider }) => provider);
       // a key whose provider is misspelt or missing may belong to this provider: that fault comes first
       if (used.some((name) => !providers.some((one) => isCalled(one, name)))) return;
       for (const provider of providers) {
@@ -144,6 +145,7 @@ export const RULES: readonly Rule<ConfigOutline>[] = [
     },
   },
   ...FOREIGN_RULES,
+  ...COMPOSED_RULES,
   ...TRUST_RULES,
   ...CAPABILITIES.flatMap((capability: Capability) => capability.rules ?? []),
   ...AUDIT_RULES,

@@ -2,12 +2,22 @@
  * The Unix socket. It is bound under another name, gets its mode and group, and is then renamed. So it can never be reached with a
  * wrong mode, and an old socket is replaced without a gap.
  */
-import { chmodSync, chownSync, lstatSync, renameSync, type Stats, statSync, unlinkSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  lstatSync,
+  renameSync,
+  type Stats,
+  statSync,
+  unlinkSync,
+} from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { dirname, join } from "node:path";
 import { type FaultName, KleidiError } from "../error.ts";
 import { groupIdOf } from "../lib/groups.ts";
 import { accessFault, pathErrorText } from "../lib/path-fault.ts";
+import { listeningPath } from "./passed-socket.ts";
 import { lockSocket } from "./socket-lock.ts";
 
 export interface ListenOptions {
@@ -97,6 +107,39 @@ export async function listenOnPassed(
 }
 
 /**
+ * Binds the socket as standard input, the one descriptor that another program in the place of this one gets (process.execve) and does not
+ * need. Nothing accepts connections here: they wait in its queue.
+ * @throws KleidiError socket-refused
+ */
+export async function bindAsInput(options: ListenOptions): Promise<void> {
+  const { socket } = options;
+  const action = `Cannot listen on ${socket}`;
+  assertBindable(options);
+  const unlock = lockSocket(socket, action);
+  try {
+    await assertFree(socket, action);
+    await openFirstHandle();
+    // A new descriptor is the lowest one that is free.
+    await bind(
+      options,
+      action,
+      () => {},
+      () => closeSync(0),
+    );
+  } finally {
+    unlock();
+  }
+  if (listeningPath(0) === undefined)
+    throw refused("passed", `${action}: it is not the standard input of this process`);
+}
+
+/** libuv opens a spare descriptor with the first handle: it must not be the one that the socket is to get. */
+async function openFirstHandle(): Promise<void> {
+  const none = connect(join("/dev/null", "none"));
+  await new Promise<void>((resolve) => none.once("error", () => resolve()));
+}
+
+/**
  * Checks everything that `listen` needs, except the lock and another process that serves. Changes nothing.
  * @throws KleidiError socket-refused
  */
@@ -116,6 +159,7 @@ async function bind(
   { socket, mode, group }: ListenOptions,
   action: string,
   onConnection: (socket: Socket) => void,
+  beforeListen = () => {},
 ): Promise<Server> {
   const staged = join(dirname(socket), `.${process.pid}`);
   // Paused: the guard decides whether a connection is read.
@@ -126,6 +170,7 @@ async function bind(
     unlinkIfPresent(staged);
     await new Promise<void>((resolve, reject) => {
       server.once("error", reject);
+      beforeListen();
       server.listen(staged, resolve);
     });
     if (group !== undefined) chownSync(staged, -1, groupId(group, action));

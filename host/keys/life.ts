@@ -75,10 +75,17 @@ function tooEarly({ past, lagMs }: Situation, name: string, at: number): Objecti
   return { message: `${message}; wait until ${iso(at)}`, until: at };
 }
 
-/** @returns every reason against removing a key, except that objects may need it; none for a key that was never active */
-export function objectionsToRetire(situation: Situation, active: string, name: string): Objection[] {
-  const { past } = situation;
-  if (!needsProof(past, name)) return [];
+/**
+ * @param mayBeNeeded false for a key that was never active
+ * @returns every reason against removing a key, except that objects may need it
+ */
+export function objectionsToRetire(
+  situation: Situation,
+  active: string,
+  name: string,
+  mayBeNeeded = needsProof(situation.past, name),
+): Objection[] {
+  if (!mayBeNeeded) return [];
   const since = inForceSince(situation, active);
   const { reason, waitUntil } = judged(situation, name, active, since) ?? {};
   // The step after the wait: the proof that the caller brings takes the place of the migration.

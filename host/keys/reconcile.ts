@@ -1,5 +1,5 @@
 /** Compares the history with the configuration, pure: the outcome of an interrupted command, and changes that no command made. */
-import type { Config } from "../config/config.ts";
+import { type Config, providerOf } from "../config/config.ts";
 import { type Past, pastOf } from "./past.ts";
 import type { HistoryEvent, HistoryRecord, KeyUse } from "./record.ts";
 
@@ -11,7 +11,7 @@ export interface Reconciled {
 }
 
 export function usesOf({ keys }: Pick<Config, "keys">): KeyUse[] {
-  return keys.map(({ name, provider, use }) => ({ name, provider, use }));
+  return keys.map((key) => ({ name: key.name, provider: providerOf(key), use: key.use }));
 }
 
 /** @param records without a fault */

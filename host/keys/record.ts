@@ -6,8 +6,9 @@ import { createHash } from "node:crypto";
 
 export interface KeyUse {
   readonly name: string;
+  /** Of a composed key: its mode and members, such as "anyOf(vault-kek,tpm-kek)". */
   readonly provider: string;
-  readonly use: "active" | "decrypt";
+  readonly use: "active" | "decrypt" | "member";
 }
 
 /** A change of the configuration that a command makes. `before` and `after` are the SHA-256 of the file's text, 64 hex digits. */

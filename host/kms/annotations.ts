@@ -42,6 +42,12 @@ export function annotationsFault(annotations: readonly Annotation[]): string | u
   return undefined;
 }
 
+/** @returns the value of the annotation format.kleidi.dev as text; undefined: it is missing, or longer than any that is known */
+export function formatOf(annotations: Readonly<Record<string, Uint8Array>>): string | undefined {
+  const format = Object.hasOwn(annotations, FORMAT_NAME) ? annotations[FORMAT_NAME] : undefined;
+  return format?.length === 1 ? String.fromCharCode(format[0] ?? 0) : undefined;
+}
+
 /** @returns the guest's annotations and the host's own, as the API server gets them */
 export function withFormat(annotations: readonly Annotation[]): Record<string, Uint8Array> {
   const all: Record<string, Uint8Array> = { [FORMAT_NAME]: FORMAT_VALUE };
@@ -61,7 +67,7 @@ export function withoutFormat(annotations: Readonly<Record<string, Uint8Array>>)
     const actual = format === undefined ? "is missing" : "has another value";
     throw new KleidiError(
       "annotations-invalid",
-      `Cannot decrypt: the annotation ${FORMAT_NAME} must be "1", it ${actual}`,
+      `Cannot decrypt: the annotation ${FORMAT_NAME} must be "1" or "2", it ${actual}`,
     );
   }
   const guest = Object.entries(annotations)

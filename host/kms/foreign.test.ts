@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { assertFailure } from "../../test/support/failures.ts";
 import type { KeyConfig } from "./keyset.ts";
-import { Keyset } from "./keyset.ts";
+import { Keyset, type SimpleKey } from "./keyset.ts";
 import { Prober } from "./prober.ts";
 import type { DecryptRequest, EncryptRequest, KeyVersions, Provider, Sealed } from "./provider.ts";
 import { KmsService } from "./service.ts";
@@ -131,7 +131,7 @@ for (const [what, reported, code] of BAD)
 
 test("a provider that reports foreign key_ids for a key of kleidí changes nothing", async (t) => {
   const { keyset } = await setUp(t);
-  const { key } = keyset.active;
+  const { key } = keyset.active as { key: SimpleKey };
   await keyset.addVersions(key, { version: "3", olderVersions: [], foreignKeyIds: ["9"] });
   assert.equal(keyset.hasKeyId("9" as never), false);
 });

@@ -49,8 +49,17 @@ export function associatedData(provider: string, keyId: KeyId): Uint8Array {
   return encodeParts("kleidi 1", provider, keyId);
 }
 
+/**
+ * The associated data of a wrap: a share of a composed key, encrypted by a member (docs/formats.md). Its label differs from that of an
+ * object, so that neither can take the place of the other.
+ * @param composed the name of the composed key
+ */
+export function memberData(provider: string, keyId: KeyId, composed: string): Uint8Array {
+  return encodeParts("kleidi member 1", provider, keyId, composed);
+}
+
 /** Encodes a label, a zero byte, then each part after its 16-bit length: two different lists never give the same bytes. */
-function encodeParts(label: string, ...parts: string[]): Uint8Array<ArrayBuffer> {
+export function encodeParts(label: string, ...parts: string[]): Uint8Array<ArrayBuffer> {
   const chunks = [encoder.encode(`${label}\0`)];
   for (const part of parts) {
     const bytes = encoder.encode(part);

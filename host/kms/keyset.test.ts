@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { assertFailure } from "../../test/support/failures.ts";
 import { KleidiError } from "../error.ts";
 import { deriveKeyId, parseKeyId } from "./key-id.ts";
-import { type KeyConfig, Keyset } from "./keyset.ts";
+import { Keyset, type SimpleKey } from "./keyset.ts";
 import type { Provider } from "./provider.ts";
 
 const unused = () => Promise.reject(new Error("the keyset does not call the provider"));
@@ -11,11 +11,11 @@ const provider: Provider = { name: "vault", status: unused, encrypt: unused, dec
 const reported = (version: string, ...olderVersions: string[]) => ({ version, olderVersions });
 const offline = new KleidiError("backend-unreachable/connection", "Cannot status: offline");
 
-function keyConfig(name: string, use: "active" | "decrypt" = "active", pin?: string): KeyConfig {
+function keyConfig(name: string, use: "active" | "decrypt" = "active", pin?: string): SimpleKey {
   return { name, provider, use, pin };
 }
 
-async function activate(keyset: Keyset, key: KeyConfig, version: string, ...older: string[]) {
+async function activate(keyset: Keyset, key: SimpleKey, version: string, ...older: string[]) {
   const current = await keyset.addVersions(key, reported(version, ...older));
   keyset.markGood(current);
   return current;
@@ -125,8 +125,8 @@ test("decryptWith refuses a key_id that no key has", async (t) => {
 test("decryptWith does not report a key_id as unknown while a key has not answered yet", async (t) => {
   const keys = [keyConfig("main"), keyConfig("old", "decrypt"), keyConfig("older", "decrypt")];
   const keyset = new Keyset(keys);
-  await activate(keyset, keys[0] as KeyConfig, "1");
-  keyset.markFailed(keys[1] as KeyConfig, offline);
+  await activate(keyset, keys[0] as SimpleKey, "1");
+  keyset.markFailed(keys[1] as SimpleKey, offline);
   await assertFailure(t, "key-not-ready", () => keyset.decryptWith(parseKeyId("k1.other")));
 });
 

@@ -9,6 +9,8 @@ export const MAX_KEY_ID = 1023;
 export const MAX_CIPHERTEXT = 1023;
 /** Names and values together. The API server's limit is 32 KiB; the rest is reserved for the host's own annotation. */
 export const MAX_GUEST_ANNOTATIONS = 31_999;
+/** Names and values of all annotations of an object together. The API server's limit is 32 KiB. */
+export const MAX_ANNOTATIONS = 32_767;
 /** The API server sends 32. The limit leaves room for a provider's overhead within MAX_CIPHERTEXT. */
 export const MAX_PLAINTEXT = 512;
 /** In milliseconds. The API server waits 3 s; it gets an error from the host before its own deadline. */
@@ -21,3 +23,5 @@ export const MAX_VERSION = 128;
 export const MAX_OLDER_VERSIONS = 256;
 /** Limits of StatusReply.unusable (docs/ABI.md): groups, prefixes in all groups, bytes of a prefix, characters of a text. */
 export const MAX_UNUSABLE = { groups: 8, prefixes: 256, prefixBytes: 64, text: 512 } as const;
+/** The members of a composed key. */
+export const MAX_MEMBERS = 4;

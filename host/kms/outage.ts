@@ -28,6 +28,11 @@ export class Outage {
   #nextTurnAt = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
+  /** True while the KMS is out of reach. */
+  get isOpen(): boolean {
+    return this.#turns !== undefined;
+  }
+
   /**
    * Runs a call, and repeats it while the KMS is out of reach.
    * @param deadline on the clock of performance.now(), in milliseconds: no try starts later, and a repetition that takes longer is given up

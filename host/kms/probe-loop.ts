@@ -21,10 +21,10 @@ const FIRST_RETRY_MS = 250;
  * The longest delay to the next look while a new version is pending. It is longer than a write of a KMS takes to reach a replica, and the
  * look that adopts the version encrypts and decrypts with it.
  */
-const PENDING_MS = 900;
+const PENDING_MS = 750;
 /**
  * Looks are this long apart, but at most MAX_LOOKS are in one interval: an operator who chose a long one wants few requests. With the
- * default interval of 10 s, three looks find and confirm a new version within 2.5 s + 2 × 0.9 s, and the jitter.
+ * default interval of 10 s, three looks find and confirm a new version within 2.5 s + 2 × 0.75 s, and the jitter.
  */
 const LOOK_MS = 2_500;
 const MAX_LOOKS = 4;

@@ -2,9 +2,10 @@ import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { assertFailure } from "../../test/support/failures.ts";
 import { KleidiError } from "../error.ts";
+import type { KeyChange } from "./key-change.ts";
 import { deriveKeyId } from "./key-id.ts";
-import { type KeyConfig, Keyset } from "./keyset.ts";
-import { type KeyChange, Prober } from "./prober.ts";
+import { Keyset, type SimpleKey } from "./keyset.ts";
+import { Prober } from "./prober.ts";
 import type { Provider } from "./provider.ts";
 
 const INTERVAL = 1_000;
@@ -62,13 +63,13 @@ function setUp(
   let now = 0;
   t.mock.method(performance, "now", () => now);
   const provider = new FakeProvider();
-  const key: KeyConfig = { name: "main", provider, use, pin };
+  const key: SimpleKey = { name: "main", provider, use, pin };
   const keyset = new Keyset([key]);
   const added = t.mock.method(keyset, "addVersions");
   const changes: KeyChange[] = [];
   const results: string[] = [];
   const onChange = (change: KeyChange) => changes.push(change);
-  const onProbe = (_: KeyConfig, result: string) => results.push(result);
+  const onProbe = (_: unknown, result: string) => results.push(result);
   const prober = new Prober(keyset, {
     intervalMs,
     stableProbes,
@@ -529,7 +530,7 @@ test("onProbe reports every probe, also without a change and with an unknown res
 
 const LONG = 10_000;
 
-test("while a new version is pending, looks follow after 0.9 s; the one that adopts it encrypts", async (t) => {
+test("while a new version is pending, looks follow after 0.75 s; the one that adopts it encrypts", async (t) => {
   const { prober, provider, keyset, tick, looks } = setUp(t, "active", 3, undefined, LONG);
   await prober.start();
   provider.version = "2";
@@ -537,7 +538,7 @@ test("while a new version is pending, looks follow after 0.9 s; the one that ado
   await looks(2);
   const { encrypts } = provider;
   for (const count of [3, 4]) {
-    tick(899);
+    tick(749);
     assert.equal(provider.statuses, count - 1);
     assert.equal(keyset.encryptWith().version, "1");
     assert.equal(provider.encrypts, encrypts);
@@ -546,7 +547,7 @@ test("while a new version is pending, looks follow after 0.9 s; the one that ado
   }
   assert.equal(keyset.encryptWith().version, "2");
   assert.equal(provider.encrypts, encrypts + 1);
-  tick(900);
+  tick(750);
   assert.equal(provider.statuses, 4, "the interval is the configured one again");
 });
 
@@ -557,10 +558,10 @@ test("a version that is reported once is not adopted by faster probes", async (t
   tick(LONG);
   await looks(2);
   provider.version = "1";
-  tick(900);
+  tick(750);
   await looks(3);
   assert.equal(keyset.encryptWith().version, "1");
-  tick(900);
+  tick(750);
   assert.equal(provider.statuses, 3, "nothing is pending any more");
 });
 
@@ -573,10 +574,10 @@ test("refresh resolves when a pending version is adopted", async (t) => {
     done = true;
   });
   await looks(2);
-  tick(900);
+  tick(750);
   await looks(3);
   assert.equal(done, false);
-  tick(900);
+  tick(750);
   await refreshed;
   assert.equal(keyset.encryptWith().version, "2");
   assert.equal(provider.statuses, 4);
@@ -596,11 +597,11 @@ test("the version of a key that others may rotate is read four times in an inter
   assert.deepEqual(results, ["good", "good", "good"], "a look is not reported as a probe");
 });
 
-test("a rotated version is adopted 4.3 s later at the latest", async (t) => {
+test("a rotated version is adopted 4 s later at the latest", async (t) => {
   const { prober, provider, keyset, tick, looks } = setUp(t, "active", 3, undefined, LONG, true);
   await prober.start();
   provider.version = "2";
-  for (const [i, ms] of [STEP, 900, 900].entries()) {
+  for (const [i, ms] of [STEP, 750, 750].entries()) {
     assert.equal(keyset.encryptWith().version, "1");
     tick(ms);
     await looks(i + 2);
@@ -773,7 +774,7 @@ test("refresh gives up on versions that never settle", async (t) => {
   for (let count = 2; !over; count++) {
     provider.version = `${count}`;
     await looks(count);
-    tick(900);
+    tick(750);
   }
   assert.ok(provider.statuses <= 14, `${provider.statuses} probes`);
 });
@@ -802,6 +803,18 @@ test("a key that worked stays usable while its KMS is out of reach for less than
   await probes(6);
   assert.throws(() => keyset.encryptWith(), offline);
   assert.deepEqual(changes.at(-1)?.failure, offline);
+});
+
+test("the first probe after a reload has to reach the KMS, also for a key that worked before it", async (t) => {
+  const { prober, provider, key, keyset } = setUp(t, "decrypt");
+  await prober.start();
+  provider.failure = offline;
+  const promoted: KeyConfig = { ...key, use: "active" };
+  const next = new Keyset([promoted], keyset);
+  const shadow = new Prober(next, { intervalMs: INTERVAL, onChange: () => {} }, prober);
+  t.after(() => shadow.stop());
+  await shadow.start();
+  assert.throws(() => next.encryptWith(), offline);
 });
 
 test("a key whose KMS answers again in time never failed, and the next outage is a new one", async (t) => {

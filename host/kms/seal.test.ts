@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { failureOf, messagesOf } from "../../test/support/failures.ts";
 import { type FaultName, KleidiError } from "../error.ts";
 import { associatedData, parseKeyId } from "./key-id.ts";
-import type { KeyVersion } from "./keyset.ts";
+import type { SimpleVersion } from "./keyset.ts";
 import type { DecryptRequest, EncryptRequest, Provider, Sealed } from "./provider.ts";
 import { open, seal } from "./seal.ts";
 
@@ -11,7 +11,7 @@ const PLAINTEXT = Uint8Array.from({ length: 32 }, (_, i) => i);
 const KEY_ID = parseKeyId("k1.test");
 const flip = (bytes: Uint8Array) => bytes.map((byte) => byte ^ 0x5a);
 
-function target(overrides: Partial<Provider> = {}): KeyVersion {
+function target(overrides: Partial<Provider> = {}): SimpleVersion {
   const provider: Provider = {
     name: "vault",
     status: () => Promise.reject(new Error("seal does not call status")),

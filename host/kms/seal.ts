@@ -5,26 +5,31 @@
 import { KleidiError, toKleidiError } from "../error.ts";
 import { checkDecryptReply, checkEncryptReply, equalBytes } from "./check-reply.ts";
 import { associatedData } from "./key-id.ts";
-import type { KeyVersion } from "./keyset.ts";
+import type { SimpleVersion } from "./keyset.ts";
 import type { Sealed } from "./provider.ts";
 
 /**
  * Encrypts, and decrypts the result to compare it.
  * @param plaintext 1 to MAX_PLAINTEXT bytes
+ * @param bound the associated data, by default that of an object
  * @throws KleidiError the provider's failure; provider-fault; read-back-failed
  */
-export async function seal(target: KeyVersion, plaintext: Uint8Array): Promise<Sealed> {
-  const { key, version, keyId } = target;
+export async function seal(
+  target: SimpleVersion,
+  plaintext: Uint8Array,
+  bound = dataOf(target),
+): Promise<Sealed> {
+  const { key, version } = target;
   const sealed = await key.provider.encrypt({
     key: key.name,
     version,
     plaintext,
-    associatedData: associatedData(key.provider.name, keyId),
+    associatedData: bound,
   });
   checkEncryptReply(key.provider.name, plaintext, sealed);
   let back: Uint8Array;
   try {
-    back = await open(target, sealed);
+    back = await open(target, sealed, bound);
   } catch (error) {
     throw readBackFailure(key.provider.name, error);
   }
@@ -39,20 +44,29 @@ export async function seal(target: KeyVersion, plaintext: Uint8Array): Promise<S
 
 /**
  * Decrypts.
+ * @param bound the associated data, by default that of an object
  * @returns the plaintext, 1 to MAX_PLAINTEXT bytes
  * @throws KleidiError the provider's failure; provider-fault
  */
-export async function open(target: KeyVersion, sealed: Sealed): Promise<Uint8Array> {
-  const { key, version, keyId } = target;
+export async function open(
+  target: SimpleVersion,
+  sealed: Sealed,
+  bound = dataOf(target),
+): Promise<Uint8Array> {
+  const { key, version } = target;
   const plaintext = await key.provider.decrypt({
     ...sealed,
     key: key.name,
     version,
-    // Another plugin bound none.
-    associatedData: key.foreign === undefined ? associatedData(key.provider.name, keyId) : new Uint8Array(0),
+    associatedData: bound,
   });
   checkDecryptReply(key.provider.name, plaintext);
   return plaintext;
+}
+
+/** The associated data of an object. Another plugin bound none. */
+function dataOf({ key, keyId }: SimpleVersion): Uint8Array {
+  return key.foreign === undefined ? associatedData(key.provider.name, keyId) : new Uint8Array();
 }
 
 /** A read-back fails with ciphertext-invalid or provider-fault only; an unreachable KMS stays an unreachable KMS. */

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { assertFailure, failureOf } from "../../test/support/failures.ts";
 import { type ErrorCode, type FaultName, KleidiError } from "../error.ts";
 import { deriveKeyId } from "./key-id.ts";
-import { type KeyConfig, Keyset } from "./keyset.ts";
+import { Keyset, type SimpleKey } from "./keyset.ts";
 import { Prober } from "./prober.ts";
 import type { DecryptRequest, EncryptRequest, Provider, Sealed } from "./provider.ts";
 import { KmsService } from "./service.ts";
@@ -88,7 +88,7 @@ test("Status throws the failure of the active key", async (t) => {
 
 test("Status ignores a failed decrypt-only key", async (t) => {
   const { service, keyset } = await setUp(t);
-  keyset.markFailed(keyset.keys[0] as KeyConfig, new KleidiError("backend-unreachable/connection", "x"));
+  keyset.markFailed(keyset.keys[0] as SimpleKey, new KleidiError("backend-unreachable/connection", "x"));
   assert.equal(service.activeKeyId(), await deriveKeyId("main", "1"));
 });
 
@@ -475,7 +475,7 @@ const OF_ANOTHER_HOST = "k1.".padEnd(46, "A");
 
 test("Decrypt of an unknown key_id waits for a look at the versions, and finds the version of another host", async (t) => {
   const { service, prober, keyset } = await setUp(t);
-  const [key] = keyset.keys;
+  const [key] = keyset.keys as SimpleKey[];
   assert.ok(key !== undefined);
   t.mock.method(prober, "lookForVersions", () =>
     keyset.addVersions(key, { version: "1", olderVersions: ["2"] }),
@@ -526,7 +526,7 @@ test("reports of unusable versions change no Decrypt that works, and no other fa
 
 test("a probe replaces the unusable versions of a key", async (t) => {
   const { service, keyset } = await setUp(t);
-  const { key } = keyset.active;
+  const { key } = keyset.active as { key: SimpleKey };
   const input = { ciphertext: PLAINTEXT, keyId: "k1.x", annotations: FORMAT };
   await keyset.addVersions(key, { version: "1", olderVersions: [], unusable: [UNUSABLE] });
   assert.equal((await failureOf(() => service.decrypt(input))).code, "key-not-ready");

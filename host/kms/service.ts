@@ -3,10 +3,14 @@
  * no I/O.
  */
 import { type ErrorCode, KleidiError, toKleidiError } from "../error.ts";
-import { withFormat, withoutFormat } from "./annotations.ts";
+import { formatOf, withFormat, withoutFormat } from "./annotations.ts";
+import type { Header } from "./composed/header.ts";
+import { COMPOSED_FORMAT } from "./composed/wrap.ts";
+import { objectOf, openComposed, type Perform, readComposed, sealComposed } from "./composed-key.ts";
 import { assertForeignObject } from "./foreign.ts";
 import { isDerivable, type KeyId, parseKeyId } from "./key-id.ts";
-import type { KeyConfig, Keyset, KeyVersion } from "./keyset.ts";
+import type { KeyConfig, Keyset, SimpleKey, SimpleVersion } from "./keyset.ts";
+import { Latencies } from "./latencies.ts";
 import { MAX_CIPHERTEXT, MAX_PLAINTEXT, RPC_DEADLINE_MS } from "./limits.ts";
 import { Outage } from "./outage.ts";
 import type { Prober } from "./prober.ts";
@@ -39,6 +43,7 @@ export class KmsService {
   readonly #keyset: Keyset;
   readonly #prober: Prober;
   readonly #outages = new Map<Provider, Outage>();
+  readonly #latencies = new Latencies();
 
   constructor(keyset: Keyset, prober: Prober) {
     this.#keyset = keyset;
@@ -80,6 +85,10 @@ export class KmsService {
     const lastTryAt = performance.now() + LAST_TRY_MS;
     await this.#waitForProbes([this.#keyset.active.key]);
     const target = this.#keyset.encryptWith();
+    if (target.members !== undefined) {
+      const sealed = await sealComposed(target, plaintext, this.#performBefore(lastTryAt));
+      return { ...sealed, keyId: target.keyId };
+    }
     const sealed = await this.#perform(target.key, lastTryAt, () => seal(target, plaintext));
     return {
       ciphertext: sealed.ciphertext,
@@ -96,6 +105,8 @@ export class KmsService {
   async decrypt({ ciphertext, keyId, annotations }: DecryptInput): Promise<Uint8Array> {
     const lastTryAt = performance.now() + LAST_TRY_MS;
     const wanted = parseKeyId(keyId);
+    if (formatOf(annotations) === COMPOSED_FORMAT)
+      return await this.#decryptComposed(ciphertext, wanted, annotations, lastTryAt);
     // Any key that is not probed yet could have this key_id.
     if (!this.#keyset.hasKeyId(wanted)) await this.#waitForProbes(this.#keyset.keys);
     if (!this.#keyset.hasKeyId(wanted)) await this.#waitForVersions(wanted, ciphertext);
@@ -110,10 +121,46 @@ export class KmsService {
     return await this.#perform(target.key, lastTryAt, () => this.#open(target, sealed));
   }
 
-  /** Resolves when the first probe of each key has ended, and after FIRST_PROBE_MS at the latest. */
-  async #waitForProbes(keys: readonly KeyConfig[]): Promise<void> {
+  async #decryptComposed(
+    ciphertext: Uint8Array,
+    keyId: KeyId,
+    annotations: DecryptInput["annotations"],
+    lastTryAt: number,
+  ): Promise<Uint8Array> {
+    const content = readComposed(ciphertext);
+    const key = await this.#keyset.composedWith(keyId, content.header);
+    const object = objectOf(key, keyId, content, annotations);
+    const until = performance.now() + FIRST_PROBE_MS;
+    // An anyOf key does not wait for a member that does not answer. The members of an earlier time are none of the key today.
+    for (const keys of [[key], this.#keyset.keys])
+      if (!this.#canOpen(content.header)) await this.#waitForProbes(keys, until - performance.now());
+    if (!this.#canOpen(content.header)) await this.#waitForVersions(keyId, ciphertext);
+    const bad = new Set(this.#keyset.states().flatMap((state) => (state.failure ? [state.key.name] : [])));
+    return await openComposed(object, {
+      perform: this.#performBefore(lastTryAt),
+      route: (each) => this.#keyset.decryptWith(each),
+      rank: ({ name, provider }) => {
+        const isDown = bad.has(name) || this.#outages.get(provider)?.isOpen === true;
+        return this.#latencies.of(name) + (isDown ? RPC_DEADLINE_MS : 0);
+      },
+      patienceMs: ({ name }) => this.#latencies.patienceMs(name),
+    });
+  }
+
+  #canOpen({ mode, keyIds }: Header): boolean {
+    const known = keyIds.filter((each) => this.#keyset.hasKeyId(each)).length;
+    return known >= (mode === "anyOf" ? 1 : keyIds.length);
+  }
+
+  /** Runs work with a member until `lastTryAt`, and notes how long an answer takes. */
+  #performBefore(lastTryAt: number): Perform {
+    return (key, work) => this.#perform(key, lastTryAt, () => this.#latencies.measured(key.name, work));
+  }
+
+  /** Resolves when the first probe of each key has ended, and after this time at the latest. */
+  async #waitForProbes(keys: readonly KeyConfig[], ms = FIRST_PROBE_MS): Promise<void> {
     const waits = keys.flatMap((key) => this.#prober.firstProbe(key) ?? []);
-    if (waits.length > 0) await within(FIRST_PROBE_MS, Promise.all(waits));
+    if (waits.length > 0) await within(Math.max(0, ms), Promise.all(waits));
   }
 
   /** Another host may just have rotated a key: resolves when its versions have been read again, and after VERSIONS_MS at the latest. */
@@ -123,7 +170,7 @@ export class KmsService {
     if (looks !== undefined) await within(VERSIONS_MS, looks);
   }
 
-  #routeOf(keyId: KeyId, ciphertext: Uint8Array): KeyVersion {
+  #routeOf(keyId: KeyId, ciphertext: Uint8Array): SimpleVersion {
     try {
       return this.#keyset.decryptWith(keyId);
     } catch (error) {
@@ -132,7 +179,7 @@ export class KmsService {
   }
 
   /** Decrypts. An unusable version has the same failure here as after a restart, when no key has its key_id. */
-  async #open(target: KeyVersion, sealed: Sealed): Promise<Uint8Array> {
+  async #open(target: SimpleVersion, sealed: Sealed): Promise<Uint8Array> {
     try {
       return await open(target, sealed);
     } catch (error) {
@@ -147,14 +194,14 @@ export class KmsService {
    * Runs work with a key; again until `lastTryAt`, while its KMS is out of reach. Encrypt and Decrypt are idempotent (docs/ABI.md,
    * section 1).
    */
-  #perform<T>(key: KeyConfig, lastTryAt: number, work: () => Promise<T>): Promise<T> {
+  #perform<T>(key: SimpleKey, lastTryAt: number, work: () => Promise<T>): Promise<T> {
     const outage = this.#outages.get(key.provider) ?? new Outage();
     this.#outages.set(key.provider, outage);
     return outage.run(lastTryAt, () => this.#withProbeOnFailure(key, work));
   }
 
   /** Runs work with a key. A failure that the caller did not cause starts a probe of the key. */
-  async #withProbeOnFailure<T>(key: KeyConfig, work: () => Promise<T>): Promise<T> {
+  async #withProbeOnFailure<T>(key: SimpleKey, work: () => Promise<T>): Promise<T> {
     try {
       return await work();
     } catch (error) {
@@ -175,7 +222,7 @@ async function within(ms: number, work: Promise<unknown>): Promise<void> {
 
 /** @throws KleidiError annotations-invalid; key-unknown if the key is a foreign one, and the object not of its format */
 function guestAnnotations(
-  { key, keyId }: KeyVersion,
+  { key, keyId }: SimpleVersion,
   annotations: DecryptInput["annotations"],
 ): Sealed["annotations"] {
   const { foreign } = key;

@@ -108,7 +108,8 @@ export function containerOf(
     name: "kleidi",
     image,
     imagePullPolicy: "IfNotPresent",
-    args: ["serve", "--config", config.file].map(podArgument),
+    // a host that ends is back within a second, without the pauses of the kubelet
+    args: ["hold", "--config", config.file].map(podArgument),
     resources: {
       requests: { cpu: "100m", memory: "256Mi" },
       limits: { memory: `${memoryMiB(config)}Mi` },
@@ -147,6 +148,12 @@ export function volumesOf(
     })),
   ];
 }
+
+/**
+ * A host that cannot start for some minutes keeps its socket: the kubelet ends kleidi hold, and the socket with it, only after five. It is
+ * for a process that hangs.
+ */
+export const LIVENESS = { periodSeconds: 10, timeoutSeconds: 5, failureThreshold: 30 };
 
 /** The kubelet's probe of the admin listener; undefined if no admin listener is on TCP. */
 export function probeOf({ config: { admin } }: RenderInput, path: "/livez" | "/readyz"): object | undefined {

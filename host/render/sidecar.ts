@@ -3,6 +3,7 @@ import { dirname } from "node:path";
 import {
   type ContainerOptions,
   containerOf,
+  LIVENESS,
   probeOf,
   refuseInPod,
   SOCKET_VOLUME,
@@ -61,7 +62,7 @@ function patchOf(input: RenderInput, container: ContainerOptions): object {
           restartPolicy: "Always",
           ...(probe && {
             startupProbe: { ...probe, periodSeconds: 1, timeoutSeconds: 5, failureThreshold: 120 },
-            livenessProbe: { ...probe, periodSeconds: 10, timeoutSeconds: 5, failureThreshold: 6 },
+            livenessProbe: { ...probe, ...LIVENESS },
           }),
         },
       ],

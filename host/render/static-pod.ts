@@ -3,6 +3,7 @@ import {
   type ContainerOptions,
   containerOf,
   groupsOf,
+  LIVENESS,
   probeOf,
   refuseInPod,
   volumesOf,
@@ -68,7 +69,7 @@ export function podOf(input: RenderInput, container: ContainerOptions): object {
         {
           ...containerOf(input, container),
           ...(liveness && {
-            livenessProbe: { ...liveness, periodSeconds: 10, timeoutSeconds: 5, failureThreshold: 6 },
+            livenessProbe: { ...liveness, ...LIVENESS },
           }),
           ...(readiness && { readinessProbe: { ...readiness, periodSeconds: 10, timeoutSeconds: 5 } }),
         },

@@ -12,7 +12,7 @@ import { type HostView, metricSamples } from "./host-view.ts";
 import { type Closable, keepOpen } from "./keep-open.ts";
 import { type HostObserver, socketEvents } from "./observer.ts";
 import { notReadyReason } from "./readiness.ts";
-import { reloadRemark, stateReport } from "./state-report.ts";
+import { redundancyRemark, reloadRemark, stateReport } from "./state-report.ts";
 
 interface AdminSettings extends Pick<Config, "status"> {
   readonly admin: AdminConfig;
@@ -38,7 +38,7 @@ export class AdminListener {
     this.#admin = createAdmin({
       metrics: () => metrics.scrape(metricSamples(view)),
       notReadyReason: () => notReadyReason(view.serving.current.service, view.audit, view.server),
-      remark: () => reloadRemark(view),
+      remark: () => remarkOf(view),
       state: () => stateReport(view),
       actions: isOwnersOnly(admin) ? actions : undefined,
       onClosed: (reason) => observer.connectionClosed({ listener: "admin", reason }),
@@ -75,4 +75,10 @@ export class AdminListener {
 /** A socket that others may open too, and an address, are read-only: the right to read metrics does not include the right to change a host. */
 function isOwnersOnly(admin: AdminConfig): boolean {
   return "socket" in admin && (admin.mode & 0o077) === 0;
+}
+
+/** The sentences beside "ok" of a host that is ready. */
+function remarkOf(view: HostView): string | undefined {
+  const remarks = [reloadRemark(view), redundancyRemark(view)].filter((each) => each !== undefined);
+  return remarks.length === 0 ? undefined : remarks.join("\n");
 }

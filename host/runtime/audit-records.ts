@@ -76,7 +76,8 @@ export class AuditRecords {
     keyset: Keyset,
   ): Entry {
     const key = keyOf(keyset, rpc, keyId);
-    const provider = key?.provider.name;
+    // A composed key has several: the records of its host calls name each.
+    const provider = key?.provider?.name;
     return {
       kind: "rpc",
       rpc: rpc.toLowerCase() as Lowercase<typeof rpc>,
@@ -119,7 +120,7 @@ export class AuditRecords {
 function keyOf(keyset: Keyset, rpc: RpcContext["rpc"], keyId: string | undefined): KeyConfig | undefined {
   if (keyId === undefined) return rpc === "Decrypt" ? undefined : keyset.active.key;
   try {
-    return keyset.decryptWith(parseKeyId(keyId)).key;
+    return keyset.ownerOf(parseKeyId(keyId));
   } catch {
     return undefined;
   }

@@ -2,10 +2,13 @@
 import type { Decision } from "../capabilities/gate.ts";
 import type { KleidiError } from "../error.ts";
 import type { HostCall } from "../host-call.ts";
-import type { KeyChange } from "../kms/prober.ts";
+import type { KeyChange } from "../kms/key-change.ts";
+import { providerText } from "../kms/keyset.ts";
 import { type Expiry, endsSoon, timeLeft } from "../lib/expiry.ts";
 import { failureFields, keyIdHash, type Logger } from "../telemetry/log.ts";
 import type { HostObserver, ProviderEvent, Reload, SocketEvent } from "./observer.ts";
+
+const REDUNDANCY = "docs/runbooks/KleidiRedundancyReduced.md";
 
 export class EventLog implements Partial<HostObserver> {
   readonly #log: Logger;
@@ -57,9 +60,14 @@ export class EventLog implements Partial<HostObserver> {
     this.#log.error(fields, `the provider is in quarantine: ${reason}`);
   }
 
-  keyChanged({ key, keyId, failure, pendingVersion }: KeyChange): void {
-    const fields = { key: key.name, provider: key.provider.name, use: key.use };
+  keyChanged({ key, keyId, failure, pendingVersion, without = [] }: KeyChange): void {
+    const fields = { key: key.name, provider: providerText(key), use: key.use };
     if (failure !== undefined) this.#log.error({ ...fields, ...failureFields(failure) }, failure.message);
+    else if (keyId !== undefined && without.length > 0)
+      this.#log.warn(
+        { ...fields, key_id_sha256: keyIdHash(keyId), without, runbook: REDUNDANCY },
+        "the key is ready, without some of its members: new objects have no wrap by them",
+      );
     else if (keyId !== undefined)
       this.#log.info({ ...fields, key_id_sha256: keyIdHash(keyId) }, "the key is ready");
     else if (pendingVersion !== undefined)

@@ -1,7 +1,7 @@
 /** A running host as its admin listener sees it. Everything is read when a caller asks for it. */
 import type { Config } from "../config/config.ts";
 import type { KmsServer } from "../grpc/server.ts";
-import type { Keyset } from "../kms/keyset.ts";
+import { type Keyset, leftOut, providerText } from "../kms/keyset.ts";
 import type { Prober } from "../kms/prober.ts";
 import type { KmsService } from "../kms/service.ts";
 import { keyIdHash } from "../telemetry/log.ts";
@@ -52,7 +52,8 @@ export function metricSamples(view: HostView): MetricSamples {
 function keySamples(keyset: Keyset, recorder: Recorder): KeySample[] {
   return keyset.states().map(({ key, current, failure }) => ({
     name: key.name,
-    provider: key.provider.name,
+    membersLeftOut: key.members && leftOut({ key, ...(current && { current }) }).length,
+    provider: providerText(key),
     use: key.use,
     ready: current !== undefined && failure === undefined,
     keyIdSha256: current && keyIdHash(current.keyId),

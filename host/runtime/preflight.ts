@@ -24,9 +24,12 @@ function assertSameProviders(next: Config, now: Config): void {
   for (const { name, provider } of now.keys) {
     const moved = next.keys.find((key) => key.name === name && key.provider !== provider);
     if (moved === undefined) continue;
+    const [there, here] = [moved.provider, provider].map((each) =>
+      each === undefined ? "members" : `provider "${each}"`,
+    );
     throw new KleidiError(
       "reload-refused/provider",
-      `Cannot reload ${next.file}: key "${name}" has provider "${moved.provider}" there and "${provider}" in the running host; what it encrypted is bound to the name of its provider`,
+      `Cannot reload ${next.file}: key "${name}" has ${there} there and ${here} in the running host; what it encrypted is bound to the name of its provider`,
     );
   }
 }

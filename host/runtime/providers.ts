@@ -7,7 +7,7 @@ import type { Config, ProviderConfig } from "../config/config.ts";
 import { grantLine } from "../config/grant-lines.ts";
 import { KleidiError, toKleidiError } from "../error.ts";
 import type { Gate } from "../host-call.ts";
-import { type KeyConfig, Keyset } from "../kms/keyset.ts";
+import { type KeyConfig, Keyset, type SimpleKey } from "../kms/keyset.ts";
 import type { Provider } from "../kms/provider.ts";
 import { type AdmitOptions, type AdmittedModule, admit } from "../module/admission.ts";
 import { admissionFaults } from "../module/admission-faults.ts";
@@ -161,11 +161,31 @@ function admitOptions(config: Config, provider: ProviderConfig): AdmitOptions {
  */
 export function keysetOf(config: Config, providers: Providers, former?: Keyset): Keyset {
   return new Keyset(
-    config.keys.map(({ name, provider, use, version, foreign }): KeyConfig => {
-      return { name, provider: providers.ofKey(provider), use, pin: version, foreign };
-    }),
+    kmsKeysOf(config, (name) => providers.ofKey(name)),
     former,
   );
+}
+
+function kmsKeysOf({ keys }: Config, providerOf: (name: string) => Provider): KeyConfig[] {
+  const simple = new Map(
+    keys.flatMap(({ name, provider, use, version, foreign }): [string, SimpleKey][] =>
+      provider === undefined
+        ? []
+        : [[name, { name, provider: providerOf(provider), use, pin: version, foreign }]],
+    ),
+  );
+  return keys.map((key): KeyConfig => {
+    if (key.members === undefined) return memberOf(simple, key.name);
+    const { name, mode, use, members } = key;
+    return { name, mode, use, members: members.map((each) => memberOf(simple, each)) };
+  });
+}
+
+function memberOf(keys: ReadonlyMap<string, SimpleKey>, name: string): SimpleKey {
+  const key = keys.get(name);
+  // The rules of the configuration exclude it.
+  if (key === undefined) throw new KleidiError("host-fault", `Cannot find key "${name}"`);
+  return key;
 }
 
 /**

@@ -1,6 +1,6 @@
 /** The state report of a running host: `/state` and the page of the admin listener. `kleidi check` reads it. */
 import type { KeyId } from "../kms/key-id.ts";
-import type { KeyState, Keyset } from "../kms/keyset.ts";
+import { type KeyState, type Keyset, leftOut, providerText } from "../kms/keyset.ts";
 import { trustLine } from "../module/trust/trust.ts";
 import { apiServerHash, keyIdHash } from "../telemetry/log.ts";
 import type { Recorder } from "../telemetry/recorder.ts";
@@ -76,18 +76,25 @@ export function keyReports(keyset: Keyset, recorder: Recorder): KeyReport[] {
   return keyset.states().map((state) => keyReport(state, keyset.keyIds(state.key), recorder));
 }
 
-function keyReport(
-  { key, current, failure }: KeyState,
-  keyIds: readonly KeyId[],
-  recorder: Recorder,
-): KeyReport {
+/** @returns a sentence, if the active key encrypts without some of its members */
+export function redundancyRemark({ serving }: Pick<HostView, "serving">): string | undefined {
+  const { active } = serving.current.keyset;
+  const names = leftOut(active);
+  return names.length === 0
+    ? undefined
+    : `key ${active.key.name} encrypts without its member ${names.join(" and ")}: new objects cannot be read with it`;
+}
+
+function keyReport(state: KeyState, keyIds: readonly KeyId[], recorder: Recorder): KeyReport {
+  const { key, current, failure } = state;
   const probe = recorder.lastProbe(key.name);
   return {
     name: key.name,
-    provider: key.provider.name,
+    provider: providerText(key),
     use: key.use,
     key_id_hashes: keyIds.slice(0, REPORTED).map(apiServerHash),
     ...(current && { key_id_sha256: keyIdHash(current.keyId), version: current.version }),
+    ...(key.members && { members: key.members.map(({ name }) => name), leftOut: leftOut(state) }),
     ...(failure && { failure: failure.message, code: failure.code, hint: failure.hint }),
     ...(probe && { probe }),
   };

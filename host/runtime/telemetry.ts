@@ -5,8 +5,8 @@ import { CAPABILITIES } from "../capabilities/registry.ts";
 import type { Config } from "../config/config.ts";
 import type { Interceptor } from "../grpc/interceptor.ts";
 import type { Gate } from "../host-call.ts";
+import type { KeyChange } from "../kms/key-change.ts";
 import type { KeyConfig } from "../kms/keyset.ts";
-import type { KeyChange } from "../kms/prober.ts";
 import type { Expiry } from "../lib/expiry.ts";
 import { keyIdHash } from "../telemetry/log.ts";
 import type { Metrics, Served } from "../telemetry/metrics.ts";
@@ -90,10 +90,10 @@ export class Telemetry implements Partial<HostObserver> {
       this.recorder.changed(`provider ${provider}`, false, `it is in quarantine, ${event.reason}`);
   }
 
-  keyChanged({ key, keyId, failure }: KeyChange): void {
+  keyChanged({ key, keyId, failure, without = [] }: KeyChange): void {
     if (failure !== undefined)
       this.recorder.changed(`key ${key.name}`, false, `${failure.code}: ${failure.message}`);
-    else if (keyId !== undefined) this.#keyReady(key.name, keyId);
+    else if (keyId !== undefined) this.#keyReady(key.name, keyId, without);
   }
 
   keyProbed({ name }: KeyConfig, result: "good" | "failed" | "unknown"): void {
@@ -132,12 +132,13 @@ export class Telemetry implements Partial<HostObserver> {
     this.recorder.changed(`socket of ${listener}`, type === "bound", details[type] ?? type);
   }
 
-  #keyReady(name: string, keyId: string): void {
+  #keyReady(name: string, keyId: string, without: readonly string[]): void {
     const before = this.#keyIds.get(name);
     this.#keyIds.set(name, keyId);
     const isNewVersion = before !== undefined && before !== keyId;
     if (isNewVersion) this.metrics.versionChanged(name);
-    const state = isNewVersion ? "it is ready, in another version" : "it is ready";
+    const ready = isNewVersion ? "it is ready, in another version" : "it is ready";
+    const state = without.length === 0 ? ready : `${ready}, without ${without.join(" and ")}`;
     this.recorder.changed(`key ${name}`, true, `${state}: key_id sha256 ${keyIdHash(keyId)}`);
   }
 }

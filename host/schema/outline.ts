@@ -25,6 +25,11 @@ export interface KeyOutline {
   readonly provider: unknown;
   readonly use: unknown;
   readonly foreign: unknown;
+  /** The keys that the mapping has. */
+  readonly has: ReadonlySet<string>;
+  /** The lists of a composed key, as written. */
+  readonly anyOf: unknown;
+  readonly allOf: unknown;
 }
 
 /**

@@ -18,6 +18,8 @@ export interface KeySample {
   readonly provider: string;
   readonly use: string;
   readonly ready: boolean;
+  /** The number of members that a composed key encrypts without; absent for another key. */
+  readonly membersLeftOut?: number | undefined;
   /** Absent before the first good probe. */
   readonly keyIdSha256?: string | undefined;
   /** Milliseconds since its last good probe; absent before the first one. */
@@ -81,13 +83,15 @@ function keySetter(registry: MetricRegistry): SampleSetter {
   const hostReady = registry.gauge("kleidi_ready");
   const keyReady = registry.gauge("kleidi_key_ready");
   const info = registry.gauge("kleidi_key_info");
+  const leftOut = registry.gauge("kleidi_key_members_left_out");
   const lastGoodProbe = registry.gauge("kleidi_key_last_good_probe_timestamp_seconds");
   const statusAge = registry.gauge("kleidi_status_age_seconds");
   return ({ ready, keys }) => {
     hostReady.set(ready ? 1 : 0);
     // Without it, the series of earlier versions and of removed keys would stay.
-    for (const gauge of [keyReady, info, lastGoodProbe]) gauge.reset();
-    for (const { name: key, provider, use, ready, keyIdSha256, goodAgeMs } of keys) {
+    for (const gauge of [keyReady, info, leftOut, lastGoodProbe]) gauge.reset();
+    for (const { name: key, provider, use, ready, membersLeftOut, keyIdSha256, goodAgeMs } of keys) {
+      if (membersLeftOut !== undefined) leftOut.set({ key }, membersLeftOut);
       keyReady.set({ key, provider, use }, ready ? 1 : 0);
       if (keyIdSha256 !== undefined) info.set({ key, provider, use, key_id_sha256: keyIdSha256 }, 1);
       if (goodAgeMs !== undefined) lastGoodProbe.set({ key }, (Date.now() - goodAgeMs) / 1000);

@@ -15,14 +15,15 @@ interface MetricRow {
 export const LABELS = {
   rpc: "status, encrypt or decrypt, as in the log and the audit log",
   code: "ok, or a code of docs/errors.md that an RPC can end with",
-  provider: "a name of `providers` in the configuration",
+  provider:
+    "a name of `providers` in the configuration; of a composed key its mode and members, such as anyOf(a,b)",
   capability: "a capability of docs/ABI.md that reaches the host, or unknown",
   verdict:
     "allowed, denied (a question of authority), or refused (a budget is used up, or the request cannot be read)",
   state: "starting, ready, quarantined or stopped",
   sha256: "the digest that the configuration pins",
   key: "a name of `keys` in the configuration, at most 64",
-  use: "active or decrypt",
+  use: "active, decrypt or member",
   key_id_sha256: "the hash by which the log names a key_id; only those that are current at the scrape",
   result: "good, failed, or unknown (callers filled the queue, so the probe had no result)",
   kind: EXPIRY_KINDS.join(", "),
@@ -132,6 +133,11 @@ export const METRICS = {
     type: "gauge",
     help: "1, with the hash of the key's current key_id: it is the same on every node, and changes with the key's version.",
     labels: ["key", "provider", "use", "key_id_sha256"],
+  },
+  kleidi_key_members_left_out: {
+    type: "gauge",
+    help: "Members that an anyOf key encrypts without, because they failed for 15 s or are not back for a minute; absent for a key that is not composed.",
+    labels: ["key"],
   },
   kleidi_key_version_changes_total: {
     type: "counter",

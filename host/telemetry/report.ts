@@ -68,6 +68,9 @@ export interface KeyReport {
   readonly name: string;
   readonly provider: string;
   readonly use: string;
+  /** The names of a composed key's members, and of those that it encrypts without. */
+  readonly members?: readonly string[];
+  readonly leftOut?: readonly string[];
   /** The hashes of the key_ids that it decrypts, as the metrics of the API server have them; the current one first, at most 64. */
   readonly key_id_hashes: readonly string[];
   /** Absent before the first successful probe. */

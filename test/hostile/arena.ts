@@ -8,7 +8,7 @@ import { after, afterEach, before } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type ErrorCode, KleidiError } from "../../host/error.ts";
 import { checkStatusReply } from "../../host/kms/check-reply.ts";
-import type { KeyVersion } from "../../host/kms/keyset.ts";
+import type { SimpleVersion } from "../../host/kms/keyset.ts";
 import type { Sealed } from "../../host/kms/provider.ts";
 import { open, seal } from "../../host/kms/seal.ts";
 import type { Supervisor } from "../../host/sandbox/supervisor.ts";
@@ -34,7 +34,7 @@ export const REPLY = 'Cannot accept the reply of provider "hostile"';
 
 export class Arena {
   #honest: Sandbox | undefined;
-  #key: KeyVersion | undefined;
+  #key: SimpleVersion | undefined;
   #sealed: Sealed | undefined;
   #pids: number[] = [];
   #before: { descriptors: number; children: number } = { descriptors: 0, children: 0 };

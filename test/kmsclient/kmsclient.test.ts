@@ -4,12 +4,13 @@
  */
 import assert from "node:assert/strict";
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { existsSync, rmSync } from "node:fs";
+import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { afterEach, before, beforeEach, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Fixture, localConfig } from "../support/fixture.ts";
+import { untilWell } from "../support/until-well.ts";
 
 interface Answer {
   readonly version?: string;
@@ -141,3 +142,70 @@ test("a host that is killed and started again, three times: the call that waits 
     assert.deepEqual(await waiting, served(10));
   }
 });
+
+/** Seconds of the crash loop. 200 are the promise; they are too long for each run. */
+const CRASH_LOOP_S = Number(process.env.KLEIDI_CRASH_LOOP_S ?? 20);
+
+async function serverOf(holder: ChildProcess): Promise<number> {
+  return await untilWell(async () => {
+    const server = Number.parseInt(
+      readFileSync(`/proc/${holder.pid}/task/${holder.pid}/children`, "utf8"),
+      10,
+    );
+    assert.ok(server > 0);
+    return server;
+  });
+}
+
+test("a host under kleidi hold that is killed under load: at most the calls in flight are lost", async (t) => {
+  const holder = fixture.spawn("hold");
+  const client = connect(LONG);
+  assert.deepEqual(await client.ask("roundtrips 1"), served(1));
+  for (let i = 0; i < 3; i++) {
+    const server = await serverOf(holder);
+    const inFlight = client.ask("roundtrips 50");
+    process.kill(server, "SIGKILL");
+    const killedAt = performance.now();
+    const other = connect(LONG);
+    assert.deepEqual(await other.ask("roundtrips 1"), served(1));
+    t.diagnostic(`a new client was served ${Math.round(performance.now() - killedAt)} ms after the kill`);
+    other.close();
+    for (const error of (await inFlight).errors) assert.match(error, /Unavailable/);
+    // The client connects again by itself; no call after that is lost.
+    assert.deepEqual(await client.ask("roundtrips 50"), served(50));
+  }
+});
+
+test(`a host under kleidi hold that cannot start for ${CRASH_LOOP_S} s: calls wait, no connection is refused, and the first call afterwards is served`, async (t) => {
+  const config = fixture.readConfig();
+  const holder = fixture.spawn("hold");
+  await untilSocket();
+  const client = connect("3s");
+  await untilServed(client);
+  const server = await serverOf(holder);
+  fixture.write("broken: [");
+  process.kill(server, "SIGKILL");
+  const brokenAt = performance.now();
+  const errors = new Set<string>();
+  while (performance.now() - brokenAt < CRASH_LOOP_S * 1_000)
+    for (const error of (await client.ask("roundtrips 1")).errors) errors.add(error);
+  fixture.write(config);
+  const repairedAt = performance.now();
+  for (const error of await untilServed(client)) errors.add(error);
+  t.diagnostic(`served ${Math.round(performance.now() - repairedAt)} ms after the cause ended`);
+  t.diagnostic([...errors].join("\n"));
+  assert.deepEqual(
+    [...errors].filter((error) => /refused|no such file/.test(error)),
+    [],
+  );
+});
+
+/** @returns the errors until a round trip was served */
+async function untilServed(client: ApiServerClient): Promise<readonly string[]> {
+  const errors: string[] = [];
+  for (;;) {
+    const answer = await client.ask("roundtrips 1");
+    if (answer.served === 1) return errors;
+    errors.push(...answer.errors);
+  }
+}

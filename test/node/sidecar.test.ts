@@ -2,9 +2,11 @@
 import assert from "node:assert/strict";
 import { statSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
+import { KmsClient } from "../../host/grpc/client.ts";
 import { freePort } from "../e2e/servers.ts";
 import { builtImages, IMAGE } from "../image/images.ts";
 import { requireDebian } from "../support/debian.ts";
+import { untilWell } from "../support/until-well.ts";
 import { installSidecar, runInPod } from "./kleidi.ts";
 import { leftOut } from "./machine.ts";
 import { BOOT_MS, TestNode } from "./node.ts";
@@ -51,6 +53,21 @@ describe("a node whose API server has kleidí as a sidecar", { skip }, () => {
     assert.ok(stored?.subarray(0, 22).equals(Buffer.from("k8s:enc:kms:v2:kleidi:")), String(stored));
     const live = runInPod(node, await running("kleidi"), "check", "--live");
     assert.match(live, /^ok .*landlock: no other files/m);
+  });
+
+  test("a host that is killed in the container is started again by its holder, and the kubelet restarts nothing", async () => {
+    const { id, restarts } = await running("kleidi");
+    const holder = node.containerd.pidOf(id);
+    const server = () => node.machine.proc(holder, `task/${holder}/children`).trim();
+    const killed = server();
+    node.machine.run("kill", "-KILL", killed);
+    const client = new KmsClient(node.machine.path("/run/kleidi/kms.sock"));
+    await untilWell(() => client.status());
+    client.close();
+    assert.notEqual(server(), killed);
+    const after = await running("kleidi");
+    assert.deepEqual([after.id, after.restarts], [id, restarts]);
+    await node.untilReady();
   });
 
   test("after a crash of kleidí the kubelet restarts kleidí, but not the API server", async () => {

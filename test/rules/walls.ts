@@ -49,6 +49,7 @@ export const WALLS: readonly Wall[] = [
   { room: [FINDING], may: [ERROR, EXPIRY, TEXT] },
   { room: LIB, outside: ["node:crypto", "node:fs", "node:path", "node:sqlite", "node:util"], tests: FUZZED },
   { room: ["host/main.ts"], may: ["host/cli"], outside: ["node:fs", "node:path"] },
+  { room: "host/hold", outside: ["node:child_process", "node:fs", "node:net"] },
   {
     room: "host/cli",
     may: [
@@ -392,7 +393,13 @@ export const WALLS: readonly Wall[] = [
   // the path of a key in the schema is a type only
   { room: "host/init", may: ["host/schema/text.ts"], outside: ["yaml"] },
   { room: SCHEMA, may: [TEXT], outside: ["node:path", "yaml", "zod"] },
-  { room: "host/kms", may: [ERROR, FOREIGN, BACK_OFF], tests: BOTH },
+  { room: "host/kms", may: [ERROR, FOREIGN, BACK_OFF, "host/kms/composed"], tests: BOTH },
+  // pure: the bytes of a composed object, and the choice among its members
+  {
+    room: "host/kms/composed",
+    may: [ERROR, ...["annotations", "key-id", "limits"].map((name) => `host/kms/${name}.ts`)],
+    tests: BOTH,
+  },
 
   // the operator: main → run → the rooms → cluster → api
   { room: ["operator/main.ts"], may: ["operator/options.ts", "operator/run.ts"] },

@@ -83,9 +83,9 @@ export class Fixture {
     return this;
   }
 
-  /** Starts "kleidi serve" without waiting for it. */
-  spawn(): ChildProcess {
-    const host = spawn(kleidi, ["serve", "--config", this.config], {
+  /** Starts "kleidi serve", or "kleidi hold" around it, without waiting for it. */
+  spawn(command: "serve" | "hold" = "serve"): ChildProcess {
+    const host = spawn(kleidi, [command, "--config", this.config], {
       stdio: this.#keepOutput ? ["ignore", "pipe", "pipe"] : ["ignore", "ignore", "inherit"],
     });
     for (const stream of [host.stdout, host.stderr]) {

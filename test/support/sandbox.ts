@@ -6,7 +6,7 @@ import { Keystore } from "../../host/capabilities/keystore/keystore.ts";
 import { openLog } from "../../host/capabilities/log/log.ts";
 import { ALWAYS_GRANTED, KNOWN } from "../../host/capabilities/registry.ts";
 import { deriveKeyId } from "../../host/kms/key-id.ts";
-import type { KeyVersion } from "../../host/kms/keyset.ts";
+import type { SimpleVersion } from "../../host/kms/keyset.ts";
 import { Secret } from "../../host/lib/secret.ts";
 import { admit } from "../../host/module/admission.ts";
 import { SandboxedProvider } from "../../host/sandbox/provider.ts";
@@ -24,7 +24,7 @@ export interface Sandbox {
   /** Errors thrown by operations of the host: none, if all is well. */
   readonly faults: unknown[];
   /** A key of this provider, as the keyset would route to it. */
-  key(name: string, version: string): Promise<KeyVersion>;
+  key(name: string, version: string): Promise<SimpleVersion>;
   stop(): Promise<void>;
 }
 
