@@ -36,15 +36,19 @@ export interface CompileInput {
 
 export const ASC = "assemblyscript/bin/asc.js";
 
-/** The SDK that "kleidi provider new" puts beside the code. */
-const ABORT = "assembly/kleidi/abort";
+/** In the SDK that "kleidi provider new" puts beside the code. */
+const TRAP = "assembly/kleidi/abort";
+const REPORT = "assembly/kleidi/report";
 
 const ASSEMBLYSCRIPT: Language = {
   name: "assemblyscript",
   sign: "assembly/index.ts",
   install: "run npm install in the folder: its package.json has assemblyscript among the devDependencies",
   compile: ({ out, dev, has, packaged }) => {
-    const abort = has(`${ABORT}.ts`) ? ["--use", `abort=${ABORT}/${dev ? "report" : "trap"}`] : [];
+    const file = dev ? REPORT : TRAP;
+    const target = dev ? `${REPORT}/report` : `${TRAP}/trap`;
+    // asc knows the functions of its entries and their imports only
+    const abort = has(`${file}.ts`) ? ["--use", `abort=${target}`, ...(dev ? [`${file}.ts`] : [])] : [];
     const memory = ["--runtime", "stub", "--initialMemory", "1", "--maximumMemory", "64"];
     const form = dev ? ["--debug", "--sourceMap"] : [];
     return {
