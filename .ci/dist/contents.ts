@@ -6,6 +6,9 @@ const COPIED = [
   /^host\/.*\.(mjs|bpf)$/,
   /^proto\/.*\.proto$/,
   /^providers\/(SHA256SUMS|[^/]+\/README\.md)$/,
+  // kleidi provider new copies these; provider build uses kleidi.h
+  /^examples\/http-[a-z]+\//,
+  /^sdk\/(assemblyscript\/assembly|c|go)\//,
   /^docs\/.*\.(md|json)$/,
   /^examples\/[^/]+\/[^/]+\.(yaml|hcl)$/,
   /^deploy\/(prometheus|grafana)\/(?!.*\.test\.)/,

@@ -23,7 +23,7 @@ import { Checkout } from "../release/checkout.ts";
 import { builtDist } from "./built.ts";
 
 const root = join(import.meta.dirname, "..", "..");
-requireDebian(["minisign"]);
+requireDebian(["clang", "lld", "minisign"]);
 const dist = await builtDist();
 const folder = mkdtempSync(join(tmpdir(), "kleidi-dist-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -107,6 +107,27 @@ describe("the package of npm, installed in an empty folder", () => {
     );
     assert.equal(status, 1);
     assert.equal(JSON.parse(stdout).ok, false);
+  });
+
+  test("writes a new provider in C, and builds it", () => {
+    const bin = join(home, "node_modules/.bin/kleidi");
+    const work = join(folder, "author");
+    mkdirSync(work);
+    chownSync(work, USER.uid ?? process.getuid?.() ?? 0, USER.gid ?? process.getgid?.() ?? 0);
+    const made = runAs(bin, ["provider", "new", "mine", "--lang", "c", "--json"], work);
+    assert.equal(made.status, 0, made.stderr);
+    const { status, stdout, stderr } = runAs(bin, ["provider", "build", "mine", "--json"], work);
+    assert.equal(status, 0, stdout + stderr);
+    const { module } = JSON.parse(stdout);
+    assert.equal(runAs(bin, ["inspect", module], work).status, 0);
+  });
+
+  test("writes a new provider in each other language", () => {
+    for (const language of ["assemblyscript", "go"]) {
+      const args = ["provider", "new", language, "--lang", language];
+      const { status, stderr } = runAs(join(home, "node_modules/.bin/kleidi"), args, join(folder, "author"));
+      assert.equal(status, 0, stderr);
+    }
   });
 
   test("installs the Node of the lockfile, and no other package", () => {
