@@ -240,7 +240,7 @@ typedef struct {
   kl_bytes message, body;
 } kl_host_reply;
 
-/* Frees both blocks: what is freed no longer counts against the 4 MiB of a call. */
+/* Reads a reply and frees both blocks. */
 KL_UNUSED kl_host_reply kl_finish(uint64_t request, uint64_t block) {
   kl_host_reply reply = {0};
   kl_reader r = {.in = kl_from_block(block), .ok = true};

@@ -53,7 +53,7 @@ func toBlock(bytes []byte) uint64 {
 	return address
 }
 
-// finish reads a reply and frees both blocks: what is freed no longer counts against the 4 MiB of a call.
+// finish reads a reply and frees both blocks.
 func finish(request, reply uint64) []byte {
 	bytes := make([]byte, blockLength(reply))
 	for i := range bytes {
