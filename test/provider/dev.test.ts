@@ -8,7 +8,7 @@ import { KNOWN } from "../../host/capabilities/registry.ts";
 import { buildProvider } from "../../host/provider/build.ts";
 import { scaffold } from "../../host/provider/scaffold.ts";
 import { requireDebian } from "../support/debian.ts";
-import { startSandbox } from "../support/sandbox.ts";
+import { reasonOf } from "./reason.ts";
 
 const base = mkdtempSync(join(tmpdir(), "kleidi-dev-test-"));
 after(() => rmSync(base, { recursive: true }));
@@ -41,20 +41,6 @@ class Failing extends Provider {
 }
 serve(new Failing());
 `;
-
-/** The reason that the host logs for a Status. */
-async function reasonOf(module: string): Promise<string> {
-  const sandbox = await startSandbox("failing", module);
-  try {
-    const thrown: unknown = await sandbox.provider.status("kek").then(
-      () => assert.fail("it succeeded"),
-      (error: unknown) => error,
-    );
-    return String((thrown as Error).cause);
-  } finally {
-    await sandbox.stop();
-  }
-}
 
 describe("an abort", () => {
   const CASES = [

@@ -142,6 +142,32 @@ describe("other stubs", () => {
     assert.throws(() => guest.call("kleidi_status"), WebAssembly.RuntimeError);
   });
 
+  const sleep = (tag: number, clock: number, count = 1) =>
+    withCall(
+      "poll_oneoff",
+      "(param i32 i32 i32 i32) (result i32)",
+      `(i64.store (i32.const 8) (i64.const 77)) (i32.store8 (i32.const 16) (i32.const ${tag})) (i32.store (i32.const 24) (i32.const ${clock}))
+       (i64.store (i32.const 32) (i64.const 5000)) (i32.store (i32.const 108) (i32.const 9))
+       (call $wasi (i32.const 8) (i32.const 100) (i32.const ${count}) (i32.const 200))`,
+    );
+
+  test("poll_oneoff: one wait for the monotonic clock returns at once with its event", () => {
+    const guest = sleep(0, 1);
+    assert.equal(guest.call("kleidi_status"), 0);
+    const view = new DataView(guest.memory().buffer);
+    assert.deepEqual(
+      [view.getBigUint64(100, true), view.getUint32(108, true), view.getUint32(200, true)],
+      [77n, 0, 1],
+    );
+  });
+
+  test("poll_oneoff: other waits fail with nosys, and one for the time of day traps", () => {
+    assert.equal(sleep(1, 1).call("kleidi_status"), 52);
+    assert.equal(sleep(0, 1, 2).call("kleidi_status"), 52);
+    assert.equal(sleep(0, 1, 0).call("kleidi_status"), 52);
+    assert.throws(() => sleep(0, 0).call("kleidi_status"), WebAssembly.RuntimeError);
+  });
+
   const write = (file: number) => `
     (i32.store (i32.const 8) (i32.const 100)) (i32.store (i32.const 12) (i32.const 5))
     (i32.store (i32.const 16) (i32.const 100)) (i32.store (i32.const 20) (i32.const 7))

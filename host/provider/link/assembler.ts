@@ -69,6 +69,8 @@ export const toI32 = (value: Code): Code => [value, 0xa7];
 export const toI64 = (value: Code): Code => [value, 0xad];
 
 export const load32 = (address: Code): Code => [address, 0x28, 2, 0];
+export const load8 = (address: Code): Code => [address, 0x2d, 0, 0];
+export const load64 = (address: Code): Code => [address, 0x29, 3, 0];
 export const store32 = (address: Code, value: Code): Code => [address, value, 0x36, 2, 0];
 export const store64 = (address: Code, value: Code): Code => [address, value, 0x37, 3, 0];
 export const store8 = (address: Code, value: Code): Code => [address, value, 0x3a, 0, 0];

@@ -19,8 +19,9 @@ import type { Import, Module } from "../../module/wasm/module.ts";
 import { readModule } from "../../module/wasm/module.ts";
 import { type Reference, References } from "../../module/wasm/references.ts";
 import type { FuncType, Span, ValType } from "../../module/wasm/types.ts";
-import { body, call, globalGet, globalSet, i32, i32Eqz, when } from "./assembler.ts";
+import { body, type Code, call, globalGet, globalSet, i32, i32Eqz, when } from "./assembler.ts";
 import { type Layout, layoutOf } from "./layout.ts";
+import { takeBack } from "./stderr.ts";
 import { stubOf, WASI } from "./wasi.ts";
 
 export interface Linked {
@@ -55,7 +56,7 @@ export function link(bytes: Uint8Array, { debug }: { readonly debug: boolean }):
   const module = readModule(bytes, references);
   const fault = linkFault(module);
   if (fault !== undefined) throw new Error(fault);
-  const layout = layoutOf(module, module.exports.find(isInitialize)?.index);
+  const layout = layoutOf(module, module.exports.find(isInitialize)?.index, debug);
   const sections = standardSections(bytes, module, references, layout);
   const kept = module.customSections.filter(
     ({ name }) => name !== MANIFEST_SECTION && (KEPT_SECTIONS.includes(name) || (debug && layout.isIdentity)),
@@ -102,7 +103,7 @@ function linkFault({ imports, exports }: Module): string | undefined {
 }
 
 function importFault({ module, name, type }: Import): string[] {
-  const stub = stubOf(module, name);
+  const stub = stubOf(module, name, false);
   const shown = `the function "${printable(name)}" from "${printable(module)}"`;
   if (stub === undefined) return module === WASI ? [`it imports ${shown}, which has no stub`] : [];
   const [actual, expected] = [formatType(type), formatType(stub.type)];
@@ -210,15 +211,19 @@ function codeSection(
 }
 
 function stubBodies(layout: Layout): Uint8Array[] {
-  const { context, initialize, wrapped } = layout;
+  const { context, initialize, keepsStderr, wrapped } = layout;
   const stubs = layout.bodies.map((write) => write(context));
-  if (initialize === undefined) return stubs;
-  const once = when(
+  const once = initialize === undefined ? [] : runOnce(initialize);
+  const after = keepsStderr ? takeBack(context) : [];
+  return [...stubs, ...wrapped.map((index) => body([], once, call(index), after))];
+}
+
+function runOnce(initialize: NonNullable<Layout["initialize"]>): Code {
+  return when(
     i32Eqz(globalGet(initialize.global)),
     globalSet(initialize.global, i32(1)),
     call(initialize.function),
   );
-  return [...stubs, ...wrapped.map((index) => body([], once, call(index)))];
 }
 
 /** The types of the module, with those of the stubs behind them. */

@@ -39,7 +39,7 @@ import {
 export interface StubContext {
   /** @param name "kleidi:crypto random", "extism:host/env alloc", or the name of a helper */
   readonly function: (name: string) => number;
-  readonly global: (name: "value" | "ticks") => number;
+  readonly global: (name: "value" | "ticks" | "text" | "filled") => number;
 }
 
 export const EXTISM = "extism:host/env";

@@ -13,13 +13,18 @@ import {
   globalSet,
   i32,
   i32Add,
+  i32Eq,
+  i32Eqz,
   i32LtU,
   i32Mul,
   i32Ne,
   i64,
   i64Add,
+  load8,
   load32,
+  load64,
   loop,
+  RETURN,
   set,
   store32,
   store64,
@@ -27,6 +32,7 @@ import {
   when,
 } from "./assembler.ts";
 import { RANDOM_IMPORTS, randomGet, type StubContext } from "./random.ts";
+import { keepStderr, STDERR_IMPORTS } from "./stderr.ts";
 
 export const WASI = "wasi_snapshot_preview1";
 
@@ -45,6 +51,8 @@ export interface Stub {
 const BADF = 8;
 const NOSYS = 52;
 const STEP_NS = 1000;
+/** The number of the clock that has no time of day. */
+const MONOTONIC = 1;
 
 type Effect = Omit<Stub, "type">;
 const answers = (code: number, effect: string): Effect => ({
@@ -66,18 +74,40 @@ const RANDOM: Effect = {
   needs: RANDOM_IMPORTS,
   body: randomGet,
 };
-/** Clock 1 is the monotonic one; the reader must not take the others for a time of day. */
 const CLOCK: Effect = {
   effect: "the monotonic clock advances by 1,000 ns at each question; the time of day traps",
   needs: [],
   body: ({ global }) =>
     body(
       [],
-      when(i32Ne(get(0), i32(1)), UNREACHABLE),
+      when(i32Ne(get(0), i32(MONOTONIC)), UNREACHABLE),
       globalSet(global("ticks"), i64Add(globalGet(global("ticks")), i64(STEP_NS))),
       store64(get(2), globalGet(global("ticks"))),
       i32(0),
     ),
+};
+/**
+ * `poll_oneoff(subscriptions, events, count, happened)`: a subscription has the user's data at 0, its tag at 8 (0 is a clock), the clock at
+ * 16 and the time at 24; an event has the user's data at 0, the errno at 8 and the tag at 10.
+ */
+const SLEEP: Effect = {
+  effect: "one wait for the monotonic clock advances it and returns at once; others fail with nosys",
+  needs: [],
+  body: ({ global }) => {
+    const [subscriptions, events, count, happened] = [0, 1, 2, 3];
+    const isOneClock = [i32Eq(get(count), i32(1)), i32Eqz(load8(i32Add(get(subscriptions), i32(8)))), 0x71];
+    const time = load64(i32Add(get(subscriptions), i32(24)));
+    return body(
+      [],
+      when(i32Eqz(isOneClock), i32(NOSYS), RETURN),
+      when(i32Ne(load32(i32Add(get(subscriptions), i32(16))), i32(MONOTONIC)), UNREACHABLE),
+      globalSet(global("ticks"), i64Add(globalGet(global("ticks")), time)),
+      store64(get(events), load64(get(subscriptions))),
+      store32(i32Add(get(events), i32(8)), i32(0)),
+      store32(get(happened), i32(1)),
+      i32(0),
+    );
+  },
 };
 const DISCARD: Effect = {
   effect: "discards what is written to stdout and stderr; other files fail with badf",
@@ -114,7 +144,7 @@ const ROWS: readonly (readonly [name: string, params: string, effect: Effect])[]
   ["environ_sizes_get", "ii", EMPTY],
   ["environ_get", "ii", answers(0, EMPTY.effect)],
   ["sched_yield", "", answers(0, "does nothing: a guest has one thread")],
-  ["poll_oneoff", "iiii", MISSING],
+  ["poll_oneoff", "iiii", SLEEP],
   ["fd_advise", "iIIi", NO_FILE],
   ["fd_allocate", "iII", NO_FILE],
   ["fd_close", "i", NO_FILE],
@@ -166,8 +196,20 @@ export const STUBS: ReadonlyMap<string, Stub> = new Map([
 /** AssemblyScript calls it where a check fails, and ends there. */
 const ABORT: Stub = { type: typeOf("iiii", []), ...traps("traps: the call fails") };
 
-/** Returns the function in place of an import; undefined if the import stays. */
-export function stubOf(module: string, name: string): Stub | undefined {
-  if (module === WASI) return STUBS.get(name);
-  return module === "env" && name === "abort" ? ABORT : undefined;
+/** `fd_write` in a module for development. */
+const KEEP: Effect = {
+  effect: "the first 400 bytes of stderr are in the host's log if the call traps; stdout is discarded",
+  needs: STDERR_IMPORTS,
+  body: (context) =>
+    body(["i32", "i32", "i32", "i32", "i32", "i32", "i32"], keepStderr(context, 6), discard()),
+};
+
+/**
+ * Returns the function in place of an import; undefined if the import stays.
+ * @param debug true for the functions of a module for development
+ */
+export function stubOf(module: string, name: string, debug: boolean): Stub | undefined {
+  if (module !== WASI) return module === "env" && name === "abort" ? ABORT : undefined;
+  const stub = STUBS.get(name);
+  return stub && debug && name === "fd_write" ? { ...stub, ...KEEP } : stub;
 }

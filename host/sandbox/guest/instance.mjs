@@ -67,8 +67,12 @@ export async function createInstance(module, imports, outputBytes) {
   // Extism's own function loses the text if the guest traps after it.
   /** @param {Context} context @param {bigint} address */
   const error_set = (context, address) => {
+    if (address === 0n) {
+      stated = undefined;
+      return;
+    }
     const text = new TextDecoder().decode(blockAt(context, address)?.subarray(0, MAX_STATED));
-    stated = address === 0n ? undefined : { address, text };
+    stated = { address, text: text.trimEnd() };
   };
   const error_get = () => stated?.address ?? 0n;
   /** @type {{ reply: Uint8Array, address: bigint } | undefined} */
