@@ -1,12 +1,10 @@
 /**
  * npm run bench -- boot: from the kubelet's start to an API server that is ready, with kleidí's static pod as it is rendered, beside the
- * same node with a plugin in Go that does no more than AES-GCM under a key in a file (test/node/go/kubelet/cmd/goplugin). A new node for
+ * same node with a plugin in Go that does no more than AES-GCM under a key in a file (bench/go/cmd/localpeer). A new node for
  * each boot, in turns. As root; takes five minutes, --quick three. To reach: a ratio of at most 1.15.
  */
-import { spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
-import { join } from "node:path";
 import { makeNodeFiles } from "../test/image/container.ts";
 import { builtImages, IMAGE } from "../test/image/images.ts";
 import { podOf, writePod } from "../test/node/control-plane.ts";
@@ -14,11 +12,12 @@ import { builtImage } from "../test/node/images.ts";
 import { install, render } from "../test/node/kleidi.ts";
 import { whyNoMachine } from "../test/node/machine.ts";
 import { TestNode } from "../test/node/node.ts";
+import { buildGo } from "./build-go.ts";
 import { median } from "./figures.ts";
 
 const quick = process.argv.includes("--quick");
 const ROUNDS = quick ? 3 : 7;
-const KEY = "/var/lib/kleidi/goplugin.key";
+const KEY = "/var/lib/kleidi/localpeer.key";
 const SOCKET = "/run/kleidi/kms.sock";
 
 const why = whyNoMachine();
@@ -26,15 +25,11 @@ if (why !== undefined) {
   console.error(`Cannot measure the boot of a node: ${why}`);
   process.exit(1);
 }
-// Built once; where they are built already, that takes no time.
-for (const folder of ["e2e", "node"]) {
-  const build = join(import.meta.dirname, "..", "test", folder, "go", "build.sh");
-  if (spawnSync("bash", [build], { stdio: ["ignore", "ignore", "inherit"] }).status !== 0) process.exit(1);
-}
+buildGo("test/e2e/go", "test/node/go", "bench/go");
 const { kleidi } = await builtImages();
 const PLUGINS = {
   kleidí: { image: kleidi, prepare: (node: TestNode) => install(node, IMAGE) },
-  "Go plugin": { image: builtImage("goplugin"), prepare: prepareGo },
+  "Go plugin": { image: builtImage("localpeer"), prepare: prepareGo },
 };
 type Name = keyof typeof PLUGINS;
 
@@ -50,7 +45,7 @@ function prepareGo(node: TestNode): void {
   render(node.machine, "encryption-config");
   node.machine.write(KEY, randomBytes(32).toString("hex"), 0o600);
   const args = ["--socket", SOCKET, "--key", KEY];
-  writePod(node.machine, podOf("goplugin", args, ["/run/kleidi", "/var/lib/kleidi"]));
+  writePod(node.machine, podOf("localpeer", args, ["/run/kleidi", "/var/lib/kleidi"]));
 }
 
 async function boot(name: Name): Promise<Boot> {

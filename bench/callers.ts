@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { median, sum } from "./figures.ts";
 
 // The Node options of the command host/kleidi.
-const HEAP = ["--max-semi-space-size=2", "--max-old-space-size=128"];
+const HEAP = ["--max-semi-space-size=4", "--max-old-space-size=128"];
 
 export interface Load {
   calls: number;

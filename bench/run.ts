@@ -16,10 +16,13 @@ const SUBJECTS = {
   tpm: "the tpm provider on a real swtpm, beside the local one and bare commands",
   audited: "the cost of the audit log for a serving host",
   vault: "the vault provider on a real OpenBao, beside plain fetch and a Go plugin",
+  compose: "a composed key beside its members alone, on a real OpenBao and TPM simulators (2 minutes)",
+  aws: "a signature, and the aws provider on a stand-in, beside plain signed requests and the vault provider (1 minute)",
   migrate: "rewriting Secrets on a real API server, and the count that proves it (1 minute)",
   "tpm-filter": "the cost of the TPM command filter",
   scrape: "a scrape, idle and with 64 callers, beside an empty registry (1 minute)",
   floods: "the effect of floods of both listeners on an honest caller and the host's memory (5 minutes)",
+  peers: "CPU, latency, memory and start beside plugins in Go (3 minutes)",
   neighbours: "the effect of a misbehaving provider on the callers of an honest one (2 minutes)",
 } as const;
 /** Subjects that run only if named. */

@@ -2,14 +2,14 @@
  * npm run bench -- serving: the cost of the sandbox, compared with an echo in the same server and AES-GCM in the same process; cold start;
  * memory; growth over 100,000 calls. Timings are noisy: compare within one run. Takes about three minutes; --quick takes one.
  */
-import { execFileSync } from "node:child_process";
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { KmsClient } from "../host/grpc/client.ts";
 import { Fixture, localConfig } from "../test/support/fixture.ts";
 import { type Load, line, node, run, summary } from "./callers.ts";
 import { median, sum } from "./figures.ts";
+import { memoryMiB, treeOf } from "./processes.ts";
+import { untilGood } from "./until-good.ts";
 
 const quick = process.argv.includes("--quick");
 const ROUNDS = quick ? 1 : 3;
@@ -85,20 +85,9 @@ async function throughput(): Promise<void> {
 async function coldStart(): Promise<void> {
   const starts: number[] = [];
   for (let i = 0; i < STARTS; i++) {
-    const client = new KmsClient(fixture.socket);
     const begun = performance.now();
     const host = fixture.spawn();
-    for (;;) {
-      try {
-        // A short deadline leads to a new attempt soon: the client's own back-off is not measured.
-        await client.status(50);
-        break;
-      } catch {
-        await sleep(5);
-      }
-    }
-    starts.push(performance.now() - begun);
-    client.close();
+    starts.push((await untilGood(fixture.socket)) - begun);
     await Fixture.stop(host);
   }
   console.log(`Cold start to the first good Status: median of ${STARTS}: ${Math.round(median(starts))} ms`);
@@ -121,27 +110,15 @@ async function growth(): Promise<void> {
   await Fixture.stop(host);
 }
 
-/** Resident and proportional memory in MB, summed and each; descriptors; processes. */
+/** Resident and proportional memory, summed and each; descriptors; processes. */
 function measure(host: number) {
-  const pids = [host, ...children(host)];
-  const rss = pids.map((pid) => memory(pid, "Rss"));
+  const pids = treeOf(host);
+  const rss = pids.map((pid) => Math.round(memoryMiB([pid], "Rss")));
   return {
-    "RSS MB": sum(rss),
+    "RSS MiB": sum(rss),
     each: rss.join(" + "),
-    "PSS MB": sum(pids.map((pid) => memory(pid, "Pss"))),
+    "PSS MiB": Math.round(memoryMiB(pids, "Pss")),
     descriptors: sum(pids.map((pid) => readdirSync(`/proc/${pid}/fd`).length)),
     processes: pids.length,
   };
-}
-
-function memory(pid: number, field: string): number {
-  const found = new RegExp(`^${field}:\\s+(\\d+)`, "m").exec(
-    readFileSync(`/proc/${pid}/smaps_rollup`, "utf8"),
-  );
-  return Math.round(Number(found?.[1]) / 1024);
-}
-
-function children(parent: number): number[] {
-  const text = execFileSync("ps", ["-o", "pid=", "--ppid", String(parent)], { encoding: "utf8" });
-  return text.split("\n").filter(Boolean).map(Number);
 }

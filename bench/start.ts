@@ -4,16 +4,13 @@
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync } from "node:fs";
-import { setTimeout as sleep } from "node:timers/promises";
-import { KmsClient } from "../host/grpc/client.ts";
 import { HardenedContainer } from "../test/image/container.ts";
 import { builtImages } from "../test/image/images.ts";
 import { podmanFlags } from "../test/support/containers.ts";
 import { median } from "./figures.ts";
+import { untilGood } from "./until-good.ts";
 
 const ROUNDS = 5;
-const LIMIT_MS = 60_000;
 
 await builtImages();
 const container = new HardenedContainer();
@@ -54,22 +51,9 @@ async function startNode(): Promise<number> {
 async function startKleidi(): Promise<number> {
   const begin = performance.now();
   container.serve();
-  // A client that finds no socket waits longer and longer before it tries again.
-  const untilBound = () => existsSync(container.socket) || performance.now() - begin > LIMIT_MS;
-  while (!untilBound()) await sleep(5);
-  const client = new KmsClient(container.socket);
   try {
-    for (;;) {
-      const isReady = await client.status().then(
-        ({ healthz }) => healthz === "ok",
-        () => false,
-      );
-      if (isReady) return performance.now() - begin;
-      if (performance.now() - begin > LIMIT_MS) throw new Error(`Status is not ok after ${LIMIT_MS} ms`);
-      await sleep(10);
-    }
+    return (await untilGood(container.socket)) - begin;
   } finally {
-    client.close();
     container.stop();
   }
 }

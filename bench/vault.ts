@@ -2,8 +2,6 @@
  * npm run bench -- vault: the vault provider on a real OpenBao, compared with a plain fetch loop to the same server and a typical Go
  * plugin (test/openbao/cmd/vaultpeer) with the same callers. Also counts the server requests of each RPC. Takes about a minute.
  */
-import { spawnSync } from "node:child_process";
-import { join } from "node:path";
 import { KmsClient } from "../host/grpc/client.ts";
 import type { Fixture } from "../test/support/fixture.ts";
 import { OpenBao } from "../test/support/openbao.ts";
@@ -11,15 +9,14 @@ import { Setup } from "../test/support/openbao-setup.ts";
 import { Front } from "../test/support/vault-front.ts";
 import { vaultNode } from "../test/support/vault-node.ts";
 import { VaultPeer } from "../test/support/vaultpeer.ts";
+import { buildGo } from "./build-go.ts";
 import { type Load, line, node, run, summary } from "./callers.ts";
 
 const quick = process.argv.includes("--quick");
 const ROUNDS = quick ? 1 : 3;
 const ROUND_MS = quick ? 1000 : 2000;
 
-// Cached: takes no time if it is built already.
-const build = join(import.meta.dirname, "..", "test", "openbao", "build.sh");
-if (spawnSync("bash", [build], { stdio: ["ignore", "ignore", "inherit"] }).status !== 0) process.exit(1);
+buildGo("test/openbao");
 
 const bao = await OpenBao.dev();
 const fixtures: Fixture[] = [];

@@ -3,15 +3,14 @@
  * process behind each wall; its memory. Timings are noisy: compare within one run. Takes two minutes; --quick takes one.
  */
 
-import { readdirSync, readFileSync } from "node:fs";
-import { KNOWN } from "../host/capabilities/registry.ts";
-import { examine } from "../host/module/examine.ts";
 import { Child } from "../host/sandbox/child.ts";
 import { openWall } from "../host/sandbox/wall/choose.ts";
+import { admittedLocal } from "../test/support/admitted-local.ts";
 import { wallPrograms } from "../test/support/debian13.ts";
-import { Fixture, localConfig, localModule } from "../test/support/fixture.ts";
+import { Fixture, localConfig } from "../test/support/fixture.ts";
 import { type Load, run, summary } from "./callers.ts";
 import { median } from "./figures.ts";
+import { memoryMiB, treeOf } from "./processes.ts";
 
 const quick = process.argv.includes("--quick");
 const ROUNDS = quick ? 5 : 15;
@@ -84,8 +83,7 @@ async function calls(): Promise<void> {
 
 /** Measures from the start of a process until its module is loaded; then the memory of the process and of the wall's own process. */
 async function starts(): Promise<void> {
-  const module = new Uint8Array(readFileSync(localModule));
-  const { imports } = examine("local", module, KNOWN).module;
+  const { bytes, imports, memory } = admittedLocal(MEMORY);
   const times = new Map<Name, number[]>();
   const pss = new Map<Name, number[]>();
   const walls = new Map(
@@ -98,8 +96,9 @@ async function starts(): Promise<void> {
       const before = performance.now();
       const child = new Child({
         provider: "local",
-        module,
+        module: bytes,
         imports,
+        memory,
         memoryBytes: MEMORY,
         processMemoryBytes: PROCESS,
         hostCalls: 64,
@@ -110,32 +109,23 @@ async function starts(): Promise<void> {
       });
       await child.loaded;
       times.set(name, [...(times.get(name) ?? []), performance.now() - before]);
-      pss.set(name, [...(pss.get(name) ?? []), pssOf(child.pid ?? 0)]);
+      pss.set(name, [...(pss.get(name) ?? []), memoryMiB(treeOf(child.pid ?? 0), "Pss")]);
       child.kill("measured");
       await child.ended;
     }
   }
-  const base = { ms: median(times.get("none") ?? []), kib: median(pss.get("none") ?? []) };
+  const base = { ms: median(times.get("none") ?? []), mib: median(pss.get("none") ?? []) };
   console.log(`A provider's process, medians of ${STARTS} starts:`);
   console.table(
     WALLS.map((name) => {
-      const [ms, kib] = [median(times.get(name) ?? []), median(pss.get(name) ?? [])];
+      const [ms, mib] = [median(times.get(name) ?? []), median(pss.get(name) ?? [])];
       return {
         wall: name,
         "loaded after ms": ms.toFixed(1),
         "over none ms": (ms - base.ms).toFixed(1),
-        "PSS MiB": (kib / 1024).toFixed(1),
-        "over none MiB": ((kib - base.kib) / 1024).toFixed(1),
+        "PSS MiB": mib.toFixed(1),
+        "over none MiB": (mib - base.mib).toFixed(1),
       };
     }),
   );
-}
-
-/** KiB of a process and its children. */
-function pssOf(pid: number): number {
-  const [, own = "0"] = /^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, "utf8")) ?? [];
-  const children = readdirSync(`/proc/${pid}/task`).flatMap((task) =>
-    readFileSync(`/proc/${pid}/task/${task}/children`, "utf8").split(" ").filter(Boolean),
-  );
-  return Number(own) + children.reduce((sum, child) => sum + pssOf(Number(child)), 0);
 }

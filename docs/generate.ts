@@ -92,7 +92,7 @@ providers:
           certificate: /etc/kleidi/client.pem
           key: /etc/kleidi/client-key.pem
           minimum: "1.3"
-        # one of the three: vault, file or login
+        # one of the four: vault, aws, file or login
         credential:
           vault:
             auth: approle
@@ -102,6 +102,18 @@ providers:
             secretId: { file: /etc/kleidi/secret-id }
           # vault: { auth: kubernetes, role: kleidi, file: /var/run/secrets/kubernetes.io/serviceaccount/token }
           # vault: { auth: userpass, username: kleidi, file: /etc/kleidi/password }
+          # aws: { region: eu-central-1, source: instance, endpoint: "http://169.254.169.254" }
+          # aws: { region: eu-central-1, source: keys, accessKeyId: AKIAIOSFODNN7EXAMPLE, secretAccessKey: { file: /etc/kleidi/aws-secret } }
+          # aws: { region: eu-central-1, source: profile, file: /etc/kleidi/aws-credentials, profile: kleidi }
+          # aws: { region: eu-central-1, source: container, endpoint: "http://169.254.170.23/v1/credentials", file: /var/run/secrets/pods.eks.amazonaws.com/serviceaccount/eks-pod-identity-token }
+          # aws:
+          #   region: eu-central-1
+          #   source: web-identity
+          #   role: arn:aws:iam::111122223333:role/kleidi
+          #   file: /var/run/secrets/eks.amazonaws.com/serviceaccount/token
+          #   sts: https://sts.eu-central-1.amazonaws.com
+          #   session: kleidi-control-plane-1
+          #   assume: [{ role: arn:aws:iam::444455556666:role/kleidi-kek, externalId: kleidi-7f3a }]
           # file: { file: /etc/kleidi/token, header: authorization, scheme: Bearer }
           # login:
           #   method: POST

@@ -15,6 +15,7 @@ import { KEY_COMMANDS } from "./cli/key-commands.ts";
 import type { MigrateOptions } from "./cli/migrate.ts";
 import { EXIT } from "./cli/output.ts";
 import { PROVIDER_AUTHOR_COMMANDS } from "./cli/provider-author-commands.ts";
+import { providerCommands } from "./cli/provider-commands.ts";
 import { RENDER_COMMANDS } from "./cli/render-commands.ts";
 import { type Manifest, versionCommand, versionText } from "./cli/version.ts";
 
@@ -22,7 +23,8 @@ const manifest: Manifest = JSON.parse(readFileSync(join(import.meta.dirname, "..
 
 const LIVE: Option = {
   flags: "--live",
-  about: "also start the providers and run Status, Encrypt and Decrypt through the sandbox",
+  about:
+    "also start the providers and run Status, Encrypt and Decrypt through the sandbox; this shows that the keys work, and is no conformance run (kleidi provider test)",
   default: false,
 };
 
@@ -33,7 +35,8 @@ export const PROGRAM: Program = {
   version: versionText(manifest),
   groups: {
     config: "Write a configuration.",
-    provider: "Make a provider: for authors of modules (docs/provider-build.md).",
+    provider:
+      "Make and prove a provider: for authors of modules (docs/provider-build.md, docs/providers.md).",
     key: "Create keys, and lead each through its life (docs/operate/rotate.md).",
     etcd: "Examine the objects in etcd (docs/recovery.md).",
     render: "Render the files of a deployment from the configuration (docs/deploying.md).",
@@ -229,6 +232,10 @@ export const PROGRAM: Program = {
           flags: "-c, --config <file>",
           about: "also compare the module with this configuration: pin, trust and grants",
         },
+        {
+          flags: "--report <file>",
+          about: "also show this report of kleidi provider test, if it is of this module",
+        },
         JSON_OBJECT,
       ],
       examples: [
@@ -256,6 +263,7 @@ export const PROGRAM: Program = {
         (await import("./cli/diff.ts")).diffCommand(oldPath, newPath, options),
     },
     ...PROVIDER_AUTHOR_COMMANDS,
+    ...providerCommands(manifest.version),
     {
       name: "key init",
       arguments: "[name]",

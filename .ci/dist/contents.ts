@@ -5,6 +5,9 @@ const COPIED = [
   // The programs that run in processes other than the host, and their system call filters.
   /^host\/.*\.(mjs|bpf)$/,
   /^proto\/.*\.proto$/,
+  // kleidi provider test reads the vectors and the cases, and the fixtures of these providers
+  /^proto\/provider\/v1\/.*\.json$/,
+  /^providers\/[^/]+\/kms\.fixture\.json$/,
   /^providers\/(SHA256SUMS|[^/]+\/README\.md)$/,
   // kleidi provider new copies these; provider build uses kleidi.h
   /^examples\/http-[a-z]+\//,

@@ -3,7 +3,6 @@
  * invalidates the line after it.
  */
 import { hash } from "node:crypto";
-import pino from "pino";
 import { KleidiError } from "../error.ts";
 import { TIME } from "./fields.ts";
 import { type Control, type Entry, encodeRecord, VERSION } from "./record.ts";
@@ -52,21 +51,6 @@ export function hashOf(line: string | Uint8Array): string {
 /** Creates the lines of a chain. */
 export class Chain {
   #at: Position;
-  #head = "";
-  #line = "";
-  /** pino writes the line; the head of the line replaces pino's level and time. */
-  readonly #pino = pino(
-    {
-      base: undefined as unknown as null,
-      timestamp: () => this.#head,
-      formatters: { level: () => ({ v: VERSION }) },
-    },
-    {
-      write: (line: string) => {
-        this.#line = line;
-      },
-    },
-  );
 
   constructor(at: Position) {
     this.#at = at;
@@ -84,15 +68,14 @@ export class Chain {
    */
   next(record: Entry | Control, time: string): Line {
     const fields = encodeRecord(record);
-    const { chain, seq, hash: prev } = this.#at;
+    const { chain, seq } = this.#at;
     if (seq >= MOST_SEQ)
       throw new KleidiError(
         "audit-failed/ended",
         `Cannot audit: the last line has the sequence ${seq}, at most ${MOST_SEQ} is allowed. Move the log's files away and restart the host`,
       );
-    this.#head = `,"chain":"${chain}","prev":"${prev}","seq":${seq + 1},"time":"${time}"`;
-    this.#pino.info(fields);
-    const text = this.#line.slice(0, -1);
+    // The fields are ASCII in their order, so JSON.stringify gives the canonical form (canonical.ts).
+    const text = `${prefixOf(this.#at)}${time}",${JSON.stringify(fields).slice(1)}`;
     const line = { seq: seq + 1, text, hash: hashOf(text) };
     this.#at = { chain, seq: line.seq, hash: line.hash, time };
     return line;

@@ -10,6 +10,7 @@ class Scripted implements Output {
   readonly name = "file";
   readonly label = "the file x";
   readonly written: number[] = [];
+  writes = 0;
   failure: Error | undefined;
   syncFailure: Error | undefined;
   /** The number of lines of the next write that are accepted before it fails. */
@@ -17,6 +18,7 @@ class Scripted implements Output {
   blocked: Promise<void> | undefined;
   async write(lines: readonly { readonly seq: number }[]) {
     await this.blocked;
+    this.writes += 1;
     const taken = this.failure === undefined ? lines.length : Math.min(this.takes, lines.length);
     this.written.push(...lines.slice(0, taken).map(({ seq }) => seq));
     return { taken, error: this.failure };
@@ -51,11 +53,33 @@ async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await sleep(1);
 }
 
-test("all lines of one iteration of the event loop are one write", async () => {
-  const { events, feed } = setUp();
-  for (let seq = 1; seq <= 5; seq++) feed.push(line(seq));
+/** Some iterations of the event loop, with its timers stopped. */
+async function iterate(): Promise<void> {
+  for (let i = 0; i < 10; i++) await new Promise((resolve) => setImmediate(resolve));
+}
+
+test("lines of several iterations of the event loop are one write, which a caller asks for", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const { events, output, feed } = setUp();
+  for (let seq = 1; seq <= 5; seq++) {
+    feed.push(line(seq));
+    await iterate();
+  }
+  assert.equal(output.writes, 0);
   await feed.settled();
-  assert.deepEqual(events, ["taken 1-5"]);
+  assert.deepEqual([output.writes, events], [1, ["taken 1-5"]]);
+});
+
+test("a line that no caller waits for is written after 2 ms", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const { events, feed } = setUp();
+  feed.push(line(1));
+  t.mock.timers.tick(1);
+  await iterate();
+  assert.deepEqual(events, []);
+  t.mock.timers.tick(1);
+  await iterate();
+  assert.deepEqual(events, ["taken 1-1"]);
 });
 
 test("lines that a failing output did not accept are written after it recovers, in order and once", async () => {

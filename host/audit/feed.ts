@@ -8,6 +8,8 @@ import { ClosedOutputError, codeOf, type Output, type OutputLine } from "./sink/
 
 /** The maximum size of one write. */
 const BATCH_BYTES = 1_048_576;
+/** The longest time for which lines wait for `flush`: lines for which no caller waits. */
+const LINGER_MS = 2;
 /** The shortest and the longest pause, as fractions of the backoff. */
 const JITTER = [0.75, 1.25] as const;
 
@@ -50,7 +52,9 @@ export class Feed {
   #gone = false;
   #behind = false;
   #attempts = 0;
+  /** Set while a failed output pauses. */
   #timer: NodeJS.Timeout | undefined;
+  #linger: NodeJS.Timeout | undefined;
   /** The last line that was written. */
   #last: { readonly seq: number; readonly hash: string };
   #idle: (() => void)[] = [];
@@ -98,7 +102,22 @@ export class Feed {
     if (!this.keepsLines) return;
     this.#queue.push(item);
     this.#bytes += item.text.length + 1;
-    this.#schedule();
+    this.#linger ??= setTimeout(() => this.flush(), LINGER_MS);
+  }
+
+  /**
+   * Writes the waiting lines at the end of this turn of the event loop: one write for all of them. The lines of an RPC's host calls wait
+   * for the line of the RPC.
+   */
+  flush(): void {
+    clearTimeout(this.#linger);
+    this.#linger = undefined;
+    if (this.#queue.length === 0 || this.#running || this.#scheduled || this.#timer !== undefined) return;
+    this.#scheduled = true;
+    setImmediate(() => {
+      this.#scheduled = false;
+      void this.#run();
+    });
   }
 
   /** Drops all lines that are not being written: this queue is full, and another output has them. */
@@ -117,24 +136,16 @@ export class Feed {
 
   /** Resolves when all lines are written, or the output has failed. */
   settled(): Promise<void> {
+    this.flush();
     if (!this.#running && !this.#scheduled) return Promise.resolve();
     return new Promise((resolve) => this.#idle.push(resolve));
   }
 
   async close(): Promise<void> {
     clearTimeout(this.#timer);
+    clearTimeout(this.#linger);
     this.#gone = true;
     await this.output.close();
-  }
-
-  #schedule(): void {
-    if (this.#running || this.#scheduled || this.#timer !== undefined) return;
-    this.#scheduled = true;
-    // at the end of this turn of the event loop: one write for all its lines
-    setImmediate(() => {
-      this.#scheduled = false;
-      void this.#run();
-    });
   }
 
   async #run(): Promise<void> {
@@ -233,7 +244,7 @@ export class Feed {
     this.#timer = undefined;
     if (this.#gone || this.#running) return;
     if (this.#behind && this.#failure !== undefined) this.#events.behind(this, this.#failure);
-    if (this.#queue.length > 0) this.#schedule();
+    if (this.#queue.length > 0) this.flush();
     else void this.#probe();
   }
 

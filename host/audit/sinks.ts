@@ -85,6 +85,7 @@ export class Sinks {
    * @throws KleidiError audit-failed
    */
   settled(fault: KleidiError | undefined): Promise<void> {
+    for (const feed of this.#feeds) feed.flush();
     const error = fault ?? (this.isUsable ? undefined : this.failure());
     return this.#waiters.until(this.#options.lastSeq(), error);
   }

@@ -1,7 +1,12 @@
 /** The checks of composed keys. */
 import type { ComposedKeyConfig, Config } from "../config/config.ts";
+import type { ConfiguredKey } from "../etcd/scan-findings.ts";
+import type { StoredValue } from "../etcd/stored-value.ts";
 import { type Finding, finding } from "../finding.ts";
-import { objectOf, openComposed, readComposed, sealComposed } from "../kms/composed-key.ts";
+import { composedVersion } from "../kms/composed/header.ts";
+import { objectOf, openComposed, readComposed } from "../kms/composed-open.ts";
+import { sealComposed } from "../kms/composed-seal.ts";
+import { deriveKeyId } from "../kms/key-id.ts";
 import type { ComposedKey, Keyset, SimpleVersion } from "../kms/keyset.ts";
 
 /** @returns a finding for each composed key; a warning if two members are of one provider */
@@ -27,10 +32,7 @@ function compositionOf({ name, mode, members }: ComposedKeyConfig, keys: Config[
  * @param subject of the finding
  */
 export async function useComposed(subject: string, key: ComposedKey, keyset: Keyset): Promise<Finding> {
-  const good = key.members.flatMap((member) => {
-    const { current, failure } = keyset.stateOf(member);
-    return current === undefined || failure !== undefined ? [] : [current];
-  });
+  const good = goodMembers(key, keyset);
   const missing = key.members.filter((member) => !good.some((each) => each.key === member));
   const names = missing.map(({ name }) => name).join(" and ");
   if (missing.length > 0 && (key.mode === "allOf" || good.length === 0))
@@ -45,6 +47,45 @@ export async function useComposed(subject: string, key: ComposedKey, keyset: Key
   if (missing.length === 0) return { subject, ok: true, detail };
   const hint = `Repair ${names}: until then new objects cannot be read with it.`;
   return { subject, ok: true, warning: true, detail: `${detail}, without ${names}`, hint };
+}
+
+function goodMembers({ members }: ComposedKey, keyset: Keyset): SimpleVersion[] {
+  return members.flatMap((member) => {
+    const { current, failure } = keyset.stateOf(member);
+    return current === undefined || failure !== undefined ? [] : [current];
+  });
+}
+
+/** @returns the key_id with which the active key would encrypt now; undefined if it is not composed, or no member is good */
+export async function composedKeyId(keyset: Keyset): Promise<string | undefined> {
+  const { key } = keyset.active;
+  if (key.members === undefined) return undefined;
+  const good = goodMembers(key, keyset);
+  return good.length === 0 ? undefined : (await keyset.compose(key, good)).keyId;
+}
+
+/**
+ * Adds the key_ids of stored objects that a composed key can decrypt: anyOf with one wrap of a known key, allOf with all of them.
+ * @param keys by key_id: the keys of providers
+ * @param active the key_id of the active key, if that is composed
+ */
+export async function addComposed(
+  keys: Map<string, ConfiguredKey>,
+  config: Config,
+  stored: readonly StoredValue[],
+  active: string | undefined,
+): Promise<void> {
+  const simple = new Set(keys.keys());
+  for (const value of stored) {
+    if (value.kind !== "kms-v2" || value.composed === undefined) continue;
+    const { mode, keyIds } = value.composed;
+    const known = keyIds.filter((keyId) => simple.has(keyId)).length;
+    if (known < (mode === "anyOf" ? 1 : keyIds.length)) continue;
+    const version = await composedVersion(value.composed);
+    for (const { name, members } of config.keys)
+      if (members !== undefined && (await deriveKeyId(name, version)) === value.keyId)
+        keys.set(value.keyId, { name, state: value.keyId === active ? "active" : "older" });
+  }
 }
 
 /** @throws KleidiError of a member, or of the host's own seal */

@@ -1,6 +1,7 @@
 /** Keys used through their providers, each in its sandbox, beside a host that may serve. */
 import type { Config, KeyConfig, ProviderConfig, SimpleKeyConfig } from "../config/config.ts";
 import type { ConfiguredKey } from "../etcd/scan-findings.ts";
+import type { StoredValue } from "../etcd/stored-value.ts";
 import { type Finding, finding } from "../finding.ts";
 import { checkStatusReply } from "../kms/check-reply.ts";
 import type { Keyset, SimpleKey } from "../kms/keyset.ts";
@@ -12,7 +13,7 @@ import { combineObservers } from "../runtime/observer.ts";
 import { keysetOf, Providers } from "../runtime/providers.ts";
 import { wasNotCreated } from "../runtime/provision.ts";
 import { createLog } from "../telemetry/log.ts";
-import { useComposed } from "./composed.ts";
+import { addComposed, composedKeyId, useComposed } from "./composed.ts";
 
 /** Runs Status for every key, and Encrypt and Decrypt with the active one and its members. */
 export async function useKeys(config: Config): Promise<Finding[]> {
@@ -21,7 +22,7 @@ export async function useKeys(config: Config): Promise<Finding[]> {
     if (key.use === "active") await seal(current, crypto.getRandomValues(new Uint8Array(32)));
     keyset.markGood(current);
     const done = key.use === "active" ? "Status, Encrypt and Decrypt" : statusOf(key);
-    return `${done} through provider ${key.provider.name} succeeded`;
+    return `${done} through provider ${key.provider.name} succeeded; this is no conformance run (kleidi provider test)`;
   };
   return await probeKeys(config, "live", "live", use, async (keyset) => {
     const found = keyset.keys.map((key) =>
@@ -54,20 +55,29 @@ export async function listVersions(
 
 /**
  * Runs Status for every key, and derives the key_ids that the configuration can decrypt.
+ * @param stored the values of which those of composed keys are looked up too
  * @returns the keys by key_id, and a finding for each key whose key_ids are unknown
  */
 export async function configuredKeyIds(
   config: Config,
+  stored: readonly StoredValue[],
 ): Promise<{ keys: ReadonlyMap<string, ConfiguredKey>; findings: Finding[] }> {
   const keys = new Map<string, ConfiguredKey>();
-  const probed = await probeKeys(config, "keys", "key", async (key, versions, keyset) => {
+  let active: string | undefined;
+  const use: UseKey = async (key, versions, keyset) => {
     const current = await keyset.addVersions(key, versions);
+    keyset.markGood(current);
     for (const keyId of keyset.keyIds(key)) {
       const isActive = key.use === "active" && keyId === current.keyId;
       keys.set(keyId, { name: key.name, state: isActive ? "active" : "older", foreign: key.foreign });
     }
     return "its key_ids are known";
+  };
+  const probed = await probeKeys(config, "keys", "key", use, async (keyset) => {
+    active = await composedKeyId(keyset);
+    return [];
   });
+  await addComposed(keys, config, stored, active);
   return { keys, findings: probed.filter(({ ok }) => !ok) };
 }
 

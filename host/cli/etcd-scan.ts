@@ -2,6 +2,7 @@
 import { configuredKeyIds } from "../checks/keys.ts";
 import { loadConfig } from "../config/load.ts";
 import { EtcdFault } from "../etcd/etcd-fault.ts";
+import type { Scan } from "../etcd/scan.ts";
 import { type ScanContext, scanFindings } from "../etcd/scan-findings.ts";
 import { scanReport } from "../etcd/scan-report.ts";
 import type { Finding } from "../finding.ts";
@@ -27,7 +28,7 @@ export async function etcdScanCommand(source: string, options: EtcdScanOptions):
   try {
     // Before the next step: root alone may read the files of etcd.
     const scan = await scanSource({ ...options, source });
-    const { keys, findings } = config === undefined ? NOT_COMPARED : await keysOf(config);
+    const { keys, findings } = config === undefined ? NOT_COMPARED : await keysOf(config, scan);
     const context: ScanContext = { source, keys, encrypted };
     const all = [...scanFindings(scan, context), ...findings];
     return report(all, json, { scan: scanReport(scan, context) });
@@ -50,8 +51,11 @@ const NOT_COMPARED: Keys = {
   ],
 };
 
-async function keysOf(path: string): Promise<Keys> {
+async function keysOf(path: string, { groups }: Scan): Promise<Keys> {
   const notes = becomeServingUser(loadConfig(path));
-  const { keys, findings } = await configuredKeyIds(loadConfig(path));
+  const { keys, findings } = await configuredKeyIds(
+    loadConfig(path),
+    groups.map(({ stored }) => stored),
+  );
   return { keys, findings: [...notes, ...findings] };
 }

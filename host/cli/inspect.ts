@@ -3,7 +3,7 @@ import { statSync } from "node:fs";
 import { styleText } from "node:util";
 import { KNOWN } from "../capabilities/registry.ts";
 import type { ProviderConfig } from "../config/config.ts";
-import type { Severity } from "../inspect/check.ts";
+import type { Severity, Verdict } from "../inspect/check.ts";
 import { pageOf } from "../inspect/page.ts";
 import { type InspectContext, inspect, type ModuleFile, type Report } from "../inspect/report.ts";
 import { textOf } from "../inspect/text.ts";
@@ -11,6 +11,7 @@ import { pathErrorText } from "../lib/path-fault.ts";
 import { stringifyAscii } from "../lib/text.ts";
 import { replaceFile } from "../lib/write-files.ts";
 import type { Manifest } from "../module/manifest.ts";
+import { conformanceOf } from "./conformance-report.ts";
 import { readModuleFile, signaturesBeside, signaturesSeen } from "./module-file.ts";
 import { EXIT, print } from "./output.ts";
 import { UsageError } from "./usage-error.ts";
@@ -20,14 +21,19 @@ export interface InspectOptions {
   /** The path of the HTML page to write. */
   readonly html?: string;
   readonly config?: string;
+  /** The path of a report of `kleidi provider test`. */
+  readonly report?: string;
 }
 
 /** The limits of a provider by default. */
 export const DEFAULT_LIMITS = { memoryBytes: 16 << 20, tableEntries: 16_384 };
 
 /** @throws UsageError, the module cannot be read or the page cannot be written; KleidiError config-invalid */
-export async function inspectCommand(path: string, { json, html, config }: InspectOptions): Promise<number> {
-  const report = await reportOf(readModuleFile(path), config);
+export async function inspectCommand(path: string, options: InspectOptions): Promise<number> {
+  const { json, html, config } = options;
+  const file = readModuleFile(path);
+  const conformance = options.report === undefined ? undefined : conformanceOf(options.report, file);
+  const report = await reportOf(file, config, conformance);
   if (html !== undefined) writePage(html, path, report);
   print(json ? stringifyAscii(report) : textOf(report, paint).trimEnd());
   if (html !== undefined && !json) print(`\nWrote ${html}.`);
@@ -53,9 +59,18 @@ function isSameFile(one: string, other: string): boolean {
   return a !== undefined && b !== undefined && a.dev === b.dev && a.ino === b.ino;
 }
 
-async function reportOf(file: ModuleFile, configPath: string | undefined): Promise<Report> {
+async function reportOf(
+  file: ModuleFile,
+  configPath: string | undefined,
+  conformance: Verdict | undefined,
+): Promise<Report> {
   const signatures = signaturesSeen(signaturesBeside(file.path));
-  const alone: InspectContext = { known: KNOWN, limits: DEFAULT_LIMITS, signatures };
+  const alone: InspectContext = {
+    known: KNOWN,
+    limits: DEFAULT_LIMITS,
+    signatures,
+    ...(conformance && { conformance }),
+  };
   const report = inspect(file, alone);
   if (configPath === undefined) return report;
   // loading the schema takes half of the start, and most modules are inspected without a configuration

@@ -61,7 +61,7 @@ function listedOf(config: Config, key: KeyConfig, situation: Situation, isKnown:
       ? undefined
       : held === undefined
         ? "not loaded"
-        : held.ready && held.use === use
+        : held.ready && (held.use === "active") === (use === "active")
           ? "ready"
           : held.ready
             ? "not loaded"
@@ -119,7 +119,7 @@ function nextOfForeign(name: string): string {
 
 function nextOf(situation: Situation, name: string, use: string): string | undefined {
   const { past, now, lagMs } = situation;
-  if (use === "active") return undefined;
+  if (use === "active" || use === "member") return undefined;
   if (!mayHaveBeenActive(past, name))
     return `kleidi key promote ${name}, ${fromTime(promotableAt(situation, name), now)}`;
   if (!needsProof(past, name) || past.active === undefined) return undefined;

@@ -26,15 +26,23 @@ export interface Proof {
   readonly faults: readonly string[];
 }
 
+/** The key_ids under which no object may be. */
+export interface Former {
+  /** Of all key_ids that the key decrypts, as the running host has them. */
+  readonly hashes: readonly string[];
+  /**
+   * Set if the configuration has a composed key: then every other key_id than this one, the active key's. A composed key has many key_ids, and
+   * an object of it needs the keys of its wraps.
+   */
+  readonly allBut?: string | undefined;
+}
+
 /**
- * @param hashes of all key_ids that the key decrypts, as the running host has them
+ * @param former the key_ids that must not be found
  * @throws UsageError, the options do not belong together, or the file cannot be read
  */
-export async function proofOf(
-  config: Config,
-  hashes: readonly string[],
-  options: ProofOptions,
-): Promise<Proof> {
+export async function proofOf(config: Config, former: Former, options: ProofOptions): Promise<Proof> {
+  const { hashes, allBut } = former;
   const { encryptionConfig, kubeconfig } = options;
   if (kubeconfig.length === 0) {
     if (encryptionConfig !== undefined)
@@ -47,10 +55,16 @@ export async function proofOf(
   }
   if (hashes.length === 0)
     return { faults: ["nothing can be proved: the running host does not know the key_ids of the key"] };
+  if (allBut !== undefined && encryptionConfig === undefined)
+    return {
+      faults: [
+        "the operator's proof is about one key_id, and a composed key has many: give --encryption-config too",
+      ],
+    };
   const ask =
     encryptionConfig === undefined
       ? (client: ApiClient) => rotated(client, hashes)
-      : counter(config, encryptionConfig, hashes);
+      : counter(config, encryptionConfig, former);
   const proofs = [];
   for (const path of kubeconfig) proofs.push(await withClient(path, ask));
   const faults = proofs.flatMap((each) => each.faults);
@@ -71,7 +85,9 @@ async function withClient(path: string, ask: (client: ApiClient) => Promise<Proo
   }
 }
 
-function counter(config: Config, file: string, hashes: readonly string[]) {
+function counter(config: Config, file: string, { hashes, allBut }: Former) {
+  const isFormer = (hash: string) => (allBut === undefined ? hashes.includes(hash) : hash !== allBut);
+  const under = allBut === undefined ? "it" : "another key_id than the active one";
   const bytes = readRegular(file, MAX_BYTES);
   if (bytes instanceof FileFault) throw new UsageError(`Cannot read ${file}: it ${bytes.text}`);
   const { names, resources } = examineEncryptionConfig(
@@ -87,15 +103,15 @@ function counter(config: Config, file: string, hashes: readonly string[]) {
       return { faults: [`objects of ${wildcard} cannot be counted, so nothing is proved`] };
     if (resources.length === 0) return { faults: [`${file} names no resource that this host encrypts`] };
     const { objects, reads } = await countObjects(client, { resources, names });
-    const old = reads.filter(({ hash }) => hashes.includes(hash)).reduce((sum, { count }) => sum + count, 0);
+    const old = reads.filter(({ hash }) => isFormer(hash)).reduce((sum, { count }) => sum + count, 0);
     if (old > 0)
       return {
         faults: [
-          `of ${objects} objects of ${resources.join(", ")}, ${old} were read under it through ${client.server}: rewrite them`,
+          `of ${objects} objects of ${resources.join(", ")}, ${old} were read under ${under} through ${client.server}: rewrite them`,
         ],
       };
     return {
-      proof: `${objects} objects of ${resources.join(", ")} were read through ${client.server}, none under the key`,
+      proof: `${objects} objects of ${resources.join(", ")} were read through ${client.server}, none under ${allBut === undefined ? "the key" : under}`,
       faults: [],
     };
   };

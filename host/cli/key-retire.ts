@@ -105,7 +105,10 @@ async function provenOf(
 ): Promise<{ proof?: string; faults: readonly Objection[] }> {
   if (!mayBeNeeded) return { proof: "it was never active", faults: [] };
   const hashes = host?.keys.find((key) => key.name === name)?.hashes ?? [];
-  const { proof, faults } = await proofOf(config, hashes, options);
+  const active = host?.keys.find((key) => key.use === "active")?.hashes[0] ?? "";
+  const hasComposed = config.keys.some(({ members }) => members !== undefined);
+  const former = { hashes, ...(hasComposed ? { allBut: active } : {}) };
+  const { proof, faults } = await proofOf(config, former, options);
   return { ...(proof === undefined ? {} : { proof }), faults: faults.map((message) => ({ message })) };
 }
 

@@ -34,6 +34,8 @@ const STRICTER_IN_CODE = new Set([
   "providers.<name>.grants.net.limits.timeout",
   "providers.<name>.grants.net.tls.serverName",
   "providers.<name>.grants.net.credential.vault",
+  "providers.<name>.grants.net.credential.aws",
+  "providers.<name>.grants.net.credential.aws.sts",
   "providers.<name>.grants.net.credential.vault.mount",
   "providers.<name>.grants.net.credential.vault.namespace",
   "providers.<name>.grants.net.credential.file.header",
@@ -71,7 +73,9 @@ const VALID: readonly (readonly [string, unknown])[] = [
   ["docs/configuration.md", parse(documented)],
   ["docs/configuration.md with a login", withLogin],
   ["docs/configuration.md with a token file", withFile],
-  ...["tpm", "vault", "gpg"].map((name) => [name, parse(read(`examples/${name}/kleidi.yaml`))] as const),
+  ...["tpm", "vault", "aws", "gpg"].map(
+    (name) => [name, parse(read(`examples/${name}/kleidi.yaml`))] as const,
+  ),
 ];
 
 /** The parser's verdict on a document that JSON can express. */

@@ -2,12 +2,18 @@
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { type EncryptedObject, EncryptedObjectSchema } from "../../proto/etcd/v3/etcd_pb.ts";
 import { type ForeignName, foreignFormatOf } from "../foreign.ts";
+import { formatOf } from "../kms/annotations.ts";
+import { Malformed } from "../kms/composed/bytes.ts";
+import { decodeCiphertext, type Header } from "../kms/composed/header.ts";
+import { COMPOSED_FORMAT } from "../kms/composed/wrap.ts";
 
 export type StoredValue =
   | {
       readonly kind: "kms-v2";
       readonly provider: string;
       readonly keyId: string;
+      /** The wraps of an object of a composed key of kleidi (docs/formats.md). */
+      readonly composed?: Header;
       /** The other plugin that writes such objects; undefined: none that is known. */
       readonly foreign?: ForeignName | undefined;
     }
@@ -62,9 +68,16 @@ function readEncryptedObject(provider: string, data: Uint8Array): StoredValue {
   if (toBinary(EncryptedObjectSchema, object).length > data.length) return damaged(CUT);
   const problem = problemOf(object);
   if (problem !== undefined) return damaged(problem);
-  const { keyId } = object;
-  const foreign = foreignFormatOf(keyId, object.annotations);
-  return { kind: "kms-v2", provider, keyId, ...(foreign && { foreign }) };
+  const { keyId, annotations, encryptedDekSource } = object;
+  const foreign = foreignFormatOf(keyId, annotations);
+  const found = { kind: "kms-v2", provider, keyId, ...(foreign && { foreign }) } as const;
+  if (formatOf(annotations) !== COMPOSED_FORMAT) return found;
+  try {
+    return { ...found, composed: decodeCiphertext(encryptedDekSource).header };
+  } catch (error) {
+    if (!(error instanceof Malformed)) throw error;
+    return damaged(`its key source is not one of a composed key: ${error.message}`);
+  }
 }
 
 function problemOf(object: EncryptedObject): string | undefined {

@@ -21,11 +21,16 @@ function method<In extends DescMessage, Out extends DescMessage>(
     path: `${SERVICE}/${name}`,
     requestStream: false,
     responseStream: false,
-    requestSerialize: (message) => Buffer.from(toBinary(input, message)),
+    requestSerialize: (message) => bufferOf(toBinary(input, message)),
     requestDeserialize: (bytes) => fromBinary(input, bytes),
-    responseSerialize: (message) => Buffer.from(toBinary(output, message)),
+    responseSerialize: (message) => bufferOf(toBinary(output, message)),
     responseDeserialize: (bytes) => fromBinary(output, bytes),
   };
+}
+
+/** The same bytes as a Buffer, without a copy. */
+function bufferOf({ buffer, byteOffset, length }: Uint8Array): Buffer {
+  return Buffer.from(buffer, byteOffset, length);
 }
 
 export const kmsMethods = {

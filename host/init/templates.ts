@@ -1,10 +1,11 @@
 /** Every template of `kleidi config init`. To add one, write its file and add it here. */
+import { aws } from "./aws.ts";
 import { local } from "./local.ts";
 import type { Answers, Question, Template } from "./template.ts";
 import { tpm } from "./tpm.ts";
 import { vault } from "./vault.ts";
 
-export const TEMPLATES: readonly Template[] = [local, tpm, vault];
+export const TEMPLATES: readonly Template[] = [local, tpm, vault, aws];
 
 /** The questions that every template shares. */
 const SHARED: readonly Question[] = [

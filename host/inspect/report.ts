@@ -38,6 +38,8 @@ export interface InspectContext {
   readonly limits: InstanceLimits;
   readonly signatures: readonly UnverifiedSignature[];
   readonly configured?: Configured;
+  /** What a report of the conformance kit says of the module. */
+  readonly conformance?: Verdict;
 }
 
 /** The results of checking the module against a configuration. */
@@ -133,6 +135,7 @@ export function inspect({ path, bytes, size, sha256 }: ModuleFile, context: Insp
       limits: context.limits,
       known: context.known,
     }),
+    ...(context.conformance === undefined ? [] : [context.conformance]),
     ...(context.configured?.verdicts ?? []),
   ];
   return {

@@ -145,3 +145,32 @@ test("any valid file has the wanted values after an edit, in every style of the 
     { numRuns: 300 },
   );
 });
+
+const COMPOSED = `providers:
+  local: { grants: { keystore: { keys: [a, b, c] } } }
+keys:
+  - { name: both, anyOf: [a, b], use: decrypt } # the former one
+  - { name: pair, allOf: [b, c], use: active }
+  - { name: a, provider: local, use: member }
+  - { name: b, provider: local, use: member } # of both
+  - { name: c, provider: local, use: member }
+`;
+
+test("a composed key is retired: a member of no other key decrypts from then on, and providers and grants stay", () => {
+  const { keys, providers } = parse(retireKey(COMPOSED, "both"));
+  assert.deepEqual(keys, [
+    { name: "pair", allOf: ["b", "c"], use: "active" },
+    { name: "a", provider: "local", use: "decrypt" },
+    { name: "b", provider: "local", use: "member" },
+    { name: "c", provider: "local", use: "member" },
+  ]);
+  assert.deepEqual(providers, parse(COMPOSED).providers);
+});
+
+test("a composed key is promoted as any key", () => {
+  const { keys } = parse(promoteKey(COMPOSED, "both"));
+  assert.deepEqual(
+    keys.map(({ use }: { use: string }) => use),
+    ["active", "decrypt", "member", "member", "member"],
+  );
+});

@@ -9,7 +9,10 @@ interface Outline {
 }
 interface KeyEntry {
   readonly name: string;
-  readonly provider: string;
+  /** Absent: the key is composed. */
+  readonly provider?: string;
+  readonly anyOf?: readonly string[];
+  readonly allOf?: readonly string[];
   readonly use: string;
   readonly version?: string;
   readonly settings?: Readonly<Record<string, string>>;
@@ -37,7 +40,7 @@ export function stageKey(text: string, old: string, name: string, version?: stri
   const { keys, providers } = yaml.value as Outline;
   const index = keys.findIndex((key) => key.name === old);
   const key = keys[index];
-  if (key === undefined) throw new TypeError("the key to succeed is not in the file");
+  if (key?.provider === undefined) throw new TypeError("the key to succeed is not in the file, or composed");
   yaml.insert(["keys"], index, [entryOf(key, name, version)]);
   const { grants } = providers[key.provider] ?? {};
   const at = ["providers", key.provider, "grants"];
@@ -73,11 +76,26 @@ export function retireKey(text: string, name: string): string {
   const index = keys.findIndex((key) => key.name === name);
   const key = keys[index];
   if (key === undefined) throw new TypeError("the key to retire is not in the file");
+  releaseMembers(yaml, keys, key);
   yaml.removeItems(["keys"], [index]);
-  const others = keys.filter((each) => each.provider === key.provider && each.name !== name);
-  if (others.length === 0) yaml.removeKey(["providers"], key.provider);
-  else removeGrants(yaml, key, providers[key.provider]?.grants, others);
+  const { provider } = key;
+  if (provider === undefined) return edited(yaml, "retire", name);
+  const others = keys.filter((each) => each.provider === provider && each.name !== name);
+  if (others.length === 0) yaml.removeKey(["providers"], provider);
+  else removeGrants(yaml, key, provider, providers[provider]?.grants, others);
   return edited(yaml, "retire", name);
+}
+
+/** The members of a composed key that goes, and of no other one, only decrypt from then on. */
+function releaseMembers(yaml: YamlText, keys: readonly KeyEntry[], composed: KeyEntry): void {
+  const others = keys.filter((key) => key !== composed).flatMap(membersOf);
+  for (const [index, { name }] of keys.entries())
+    if (membersOf(composed).includes(name) && !others.includes(name))
+      yaml.replace(["keys", index, "use"], "decrypt");
+}
+
+function membersOf({ anyOf, allOf }: KeyEntry): readonly string[] {
+  return anyOf ?? allOf ?? [];
 }
 
 /** The text without `admin`: for a command that must not compare it with the running host. */
@@ -91,10 +109,11 @@ export function withoutAdmin(text: string): string {
 function removeGrants(
   yaml: YamlText,
   key: KeyEntry,
+  provider: string,
   grants: Grants | undefined,
   others: readonly KeyEntry[],
 ): void {
-  const at = ["providers", key.provider, "grants"];
+  const at = ["providers", provider, "grants"];
   for (const [capability, list] of NAMES) {
     const names = namesIn(grants, capability, list);
     const item = names.indexOf(key.name);

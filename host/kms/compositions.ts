@@ -2,13 +2,14 @@
  * The state of composed keys, which follows from the states of their members after each probe. No provider is asked for it: pins, stable
  * versions and versions that came back are checked for each member.
  */
-import { KleidiError } from "../error.ts";
+import { KleidiError, toKleidiError } from "../error.ts";
 import { SHARE, systemRandom } from "./composed/cipher.ts";
 import { MemberSet } from "./composed/member-set.ts";
 import { annotationsOf } from "./composed/wrap.ts";
-import { worst, wrapShare } from "./composed-key.ts";
+import { wrapShare } from "./composed-seal.ts";
 import type { KeyListener } from "./key-change.ts";
 import type { ComposedKey, ComposedVersion, KeyState, Keyset, SimpleKey, SimpleVersion } from "./keyset.ts";
+import { worst } from "./members.ts";
 
 /** An RPC waits 2 s for a first probe: an anyOf key is ready before that, without the members that have not answered. */
 const START_MS = 1_500;
@@ -83,9 +84,19 @@ export class Compositions {
 
   #evaluate(compositions: readonly Composition[]): Promise<void> {
     this.#last = this.#last.then(async () => {
-      for (const each of compositions) await this.#update(each);
+      for (const each of compositions) await this.#updateOrFail(each);
     });
     return this.#last;
+  }
+
+  /** A fault of the host fails the key, and not the probes of its members. */
+  async #updateOrFail(composition: Composition): Promise<void> {
+    try {
+      await this.#update(composition);
+    } catch (error) {
+      const { key } = composition;
+      this.#keyset.markFailed(key, toKleidiError(error, `find the state of key "${key.name}"`));
+    }
   }
 
   async #update(composition: Composition): Promise<void> {

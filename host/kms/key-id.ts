@@ -15,7 +15,7 @@ const encoder = new TextEncoder();
  * @throws KleidiError request-invalid
  */
 export function parseKeyId(text: string): KeyId {
-  const length = encoder.encode(text).length;
+  const length = Buffer.byteLength(text);
   if (length === 0)
     throw new KleidiError("request-invalid", "Cannot find the key: the request's key_id is empty");
   if (length > MAX_KEY_ID) {

@@ -809,7 +809,7 @@ test("the first probe after a reload has to reach the KMS, also for a key that w
   const { prober, provider, key, keyset } = setUp(t, "decrypt");
   await prober.start();
   provider.failure = offline;
-  const promoted: KeyConfig = { ...key, use: "active" };
+  const promoted: SimpleKey = { ...key, use: "active" };
   const next = new Keyset([promoted], keyset);
   const shadow = new Prober(next, { intervalMs: INTERVAL, onChange: () => {} }, prober);
   t.after(() => shadow.stop());

@@ -168,7 +168,7 @@ export class Prober {
     try {
       const versions = await this.#versionsOf(key, before.current?.version);
       const current = await this.#keyset.addVersions(key, versions);
-      if (onlyLook && before?.failure === undefined && before?.current?.keyId === current.keyId) {
+      if (onlyLook && before.failure === undefined && before.current?.keyId === current.keyId) {
         this.#outOfReachSince.delete(key);
         return true;
       }

@@ -64,9 +64,17 @@ export async function open(
   return plaintext;
 }
 
+/** By version that was used: it is the same in every call. */
+const ofObjects = new WeakMap<SimpleVersion, Uint8Array>();
+
 /** The associated data of an object. Another plugin bound none. */
-function dataOf({ key, keyId }: SimpleVersion): Uint8Array {
-  return key.foreign === undefined ? associatedData(key.provider.name, keyId) : new Uint8Array();
+function dataOf(target: SimpleVersion): Uint8Array {
+  const known = ofObjects.get(target);
+  if (known !== undefined) return known;
+  const { key, keyId } = target;
+  const made = key.foreign === undefined ? associatedData(key.provider.name, keyId) : new Uint8Array();
+  ofObjects.set(target, made);
+  return made;
 }
 
 /** A read-back fails with ciphertext-invalid or provider-fault only; an unreachable KMS stays an unreachable KMS. */

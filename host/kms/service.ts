@@ -6,12 +6,14 @@ import { type ErrorCode, KleidiError, toKleidiError } from "../error.ts";
 import { formatOf, withFormat, withoutFormat } from "./annotations.ts";
 import type { Header } from "./composed/header.ts";
 import { COMPOSED_FORMAT } from "./composed/wrap.ts";
-import { objectOf, openComposed, type Perform, readComposed, sealComposed } from "./composed-key.ts";
+import { objectOf, openComposed, readComposed } from "./composed-open.ts";
+import { sealComposed } from "./composed-seal.ts";
 import { assertForeignObject } from "./foreign.ts";
 import { isDerivable, type KeyId, parseKeyId } from "./key-id.ts";
 import type { KeyConfig, Keyset, SimpleKey, SimpleVersion } from "./keyset.ts";
 import { Latencies } from "./latencies.ts";
 import { MAX_CIPHERTEXT, MAX_PLAINTEXT, RPC_DEADLINE_MS } from "./limits.ts";
+import type { Perform } from "./members.ts";
 import { Outage } from "./outage.ts";
 import type { Prober } from "./prober.ts";
 import type { Provider, Sealed } from "./provider.ts";
@@ -215,7 +217,7 @@ export class KmsService {
 /** Waits for work, or for this many milliseconds. */
 async function within(ms: number, work: Promise<unknown>): Promise<void> {
   const { promise: late, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, ms);
+  const timer = setTimeout(resolve, Math.max(0, ms));
   await Promise.race([work, late]);
   clearTimeout(timer);
 }

@@ -11,7 +11,14 @@
 export function within<T>(ms: number, work: Promise<T>, late: () => Error): Promise<T> {
   const { promise, resolve, reject } = Promise.withResolvers<T>();
   const timer = setTimeout(() => reject(late()), ms);
-  work.then(resolve, reject).finally(() => clearTimeout(timer));
+  // Each RPC passes here: no promise is made for finally().
+  const settle =
+    <A>(how: (value: A) => void) =>
+    (value: A) => {
+      clearTimeout(timer);
+      how(value);
+    };
+  work.then(settle(resolve), settle(reject));
   return promise;
 }
 

@@ -10,7 +10,7 @@ import { newSigner } from "../../test/support/minisign.ts";
 import { assertSentences, thrown } from "../../test/support/thrown.ts";
 import { KleidiError } from "../error.ts";
 import type { KnownCapabilities } from "../host-call.ts";
-import { type AdmitOptions, admit } from "./admission.ts";
+import { type AdmitOptions, type AdmittedModule, admit } from "./admission.ts";
 import { admissionFaults } from "./admission-faults.ts";
 import { examine as examineModule } from "./examine.ts";
 
@@ -369,8 +369,10 @@ function optionsOf(path: string, sha256: string, changes: Partial<AdmitOptions> 
 }
 
 /** Measures the maximum sizes of the exported memory and table: grows them in the engine until that fails. */
-function grown(bytes: Uint8Array): { pages: number; entries: number } {
-  const instance = new WebAssembly.Instance(new WebAssembly.Module(new Uint8Array(bytes)));
+function grown({ bytes, memory: size }: AdmittedModule): { pages: number; entries: number } {
+  const instance = new WebAssembly.Instance(new WebAssembly.Module(new Uint8Array(bytes)), {
+    host: { memory: new WebAssembly.Memory(size) },
+  });
   const { memory, table } = instance.exports as unknown as Record<
     "memory" | "table",
     { grow(by: number): number } | undefined
@@ -392,7 +394,9 @@ test("admit returns the digest of the file, and its bytes with the limits insert
   const admitted = admit(optionsOf(path, sha256));
   assert.equal(admitted.sha256, sha256);
   assert.deepEqual(admitted.manifest, NOTHING);
-  assert.deepEqual(grown(admitted.bytes), { pages: 64, entries: 100 });
+  assert.deepEqual(admitted.imports, [{ module: "host", name: "memory" }]);
+  assert.deepEqual(admitted.memory, { initial: 1, maximum: 64 });
+  assert.deepEqual(grown(admitted), { pages: 64, entries: 100 });
 });
 
 test("admit refuses a module whose initial memory exceeds the limit", (t) => {

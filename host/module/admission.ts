@@ -13,17 +13,28 @@ import { type ExaminedModule, examine } from "./examine.ts";
 import type { Manifest } from "./manifest.ts";
 import type { TrustPolicy } from "./trust/policy.ts";
 import { type TrustResult, trustModule } from "./trust/trust.ts";
-import type { Module } from "./wasm/module.ts";
+import { HOST_MEMORY, importMemory } from "./wasm/import-memory.ts";
+import { type Module, readModule } from "./wasm/module.ts";
 import { clampLimits } from "./wasm/rewrite.ts";
 
 /** A module that the host may run. */
 export interface AdmittedModule extends ExaminedModule {
-  /** The bytes to compile: the bytes of the file with the limits of the configuration. */
+  /** The bytes to compile: the bytes of the file with the limits of the configuration, and with an imported memory. */
   readonly bytes: Uint8Array;
+  /** The imports of `bytes`, in their order. */
+  readonly imports: readonly { readonly module: string; readonly name: string }[];
+  /** The memory that `bytes` import. */
+  readonly memory: MemorySize;
   /** SHA-256 of the file, lower-case hex. */
   readonly sha256: string;
   /** The verified signatures. Absent without a trust policy. */
   readonly trusted?: TrustResult;
+}
+
+/** In pages of 64 KiB. */
+export interface MemorySize {
+  readonly initial: number;
+  readonly maximum: number;
 }
 
 export interface AdmitOptions {
@@ -63,7 +74,7 @@ export function admit(options: AdmitOptions): AdmittedModule {
   assertGranted(options, examined.manifest);
   return {
     ...examined,
-    bytes: withLimits(options, bytes, examined.module),
+    ...withLimits(options, bytes, examined.module),
     sha256,
     ...(trusted && { trusted }),
   };
@@ -99,14 +110,25 @@ export function assertGranted({ name, grants, known, grantLine }: AdmitOptions, 
   if (missing.length > 0) throw ungrantedError(name, manifest, missing, grantLine);
 }
 
-/** @throws KleidiError module-invalid */
+/**
+ * Makes the bytes to compile, with the limits and an imported memory.
+ * @throws KleidiError module-invalid
+ */
 export function withLimits(
-  { name, limits: { memoryBytes, tableEntries } }: AdmitOptions,
+  { name, limits: { memoryBytes, tableEntries } }: Pick<AdmitOptions, "name" | "limits">,
   bytes: Uint8Array,
   module: Module,
-): Uint8Array {
+): Pick<AdmittedModule, "bytes" | "imports" | "memory"> {
   try {
-    return clampLimits(bytes, module, { memoryPages: Math.floor(memoryBytes / PAGE), tableEntries });
+    const memoryPages = Math.floor(memoryBytes / PAGE);
+    const clamped = clampLimits(bytes, module, { memoryPages, tableEntries });
+    const limited = readModule(clamped);
+    const { min = 0, max = 0 } = limited.memories[0] ?? {};
+    return {
+      bytes: importMemory(clamped, limited),
+      imports: [...module.imports, HOST_MEMORY],
+      memory: { initial: min, maximum: max },
+    };
   } catch (error) {
     throw new KleidiError(
       "module-invalid/limits",

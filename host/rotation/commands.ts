@@ -93,7 +93,12 @@ function edit(node: string, change: string): string[] {
 function entryOf({ nodes }: Observation, hash: string, use: "active" | "decrypt"): string {
   for (const node of nodes) {
     const key = heldKey(node, hash);
-    if (key !== undefined) return `- { name: ${key.name}, provider: ${key.provider}, use: ${use} }`;
+    if (key === undefined) continue;
+    // A composed key: its mode and its members.
+    const [, mode, members] = /^(anyOf|allOf)\((.+)\)$/.exec(key.provider) ?? [];
+    const kind =
+      mode === undefined ? `provider: ${key.provider}` : `${mode}: [${members?.replaceAll(",", ", ")}]`;
+    return `- { name: ${key.name}, ${kind}, use: ${use} }`;
   }
   return `- { name: KEY, provider: PROVIDER, use: ${use} } # the key whose key_id hash is ${hash}`;
 }

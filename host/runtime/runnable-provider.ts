@@ -136,7 +136,8 @@ function supervise(
   return new Supervisor({
     provider: name,
     module: module.bytes,
-    imports: module.module.imports,
+    imports: module.imports,
+    memory: module.memory,
     ...limits,
     gate,
     wall,

@@ -7,7 +7,7 @@ import { HostReplySchema } from "../../proto/provider/v1/provider_pb.ts";
 import { KleidiError } from "../error.ts";
 import type { Gate, Rpc } from "../host-call.ts";
 import { faultOf } from "./frame-order.ts";
-import { countHostCall, parseHostCall, passGate } from "./guest-host-call.ts";
+import { countHostCall, type GuestHostCall, parseHostCall, passGate } from "./guest-host-call.ts";
 import { type End, GuestProcess, type ProcessOptions } from "./guest-process.ts";
 import { type HostFailures, type PendingCall, PendingCalls } from "./pending-calls.ts";
 import { Frame, RPCS } from "./wire.mjs";
@@ -20,10 +20,27 @@ export interface ChildOptions extends ProcessOptions {
   readonly module: Uint8Array;
   /** The module's imports in order, as admission read them. The engine must read the same ones. */
   readonly imports: readonly { readonly module: string; readonly name: string }[];
+  /** The memory that the module imports, in pages of 64 KiB. */
+  readonly memory: { readonly initial: number; readonly maximum: number };
   readonly hostCalls: number;
   /** The largest output of an export, in bytes. */
   readonly outputBytes: number;
   readonly gate: Gate;
+  /** Called before the result of each call, in the caller's async context. */
+  readonly onUsage?: ((usage: GuestUsage) => void) | undefined;
+  /** True: the gate gets the host calls of kleidi:crypto too, to record them. By default the process computes them. */
+  readonly forwardsCrypto?: boolean;
+  /** Called for a host call that the guest makes after a denial, in the caller's async context. It is not performed. */
+  readonly onIgnored?: (made: GuestHostCall) => void;
+}
+
+/** What one call used. */
+export interface GuestUsage {
+  /** The size of the guest's memory, in bytes. */
+  readonly memoryBytes: number;
+  /** The blocks that the guest allocated, freed ones included, and their bytes. */
+  readonly blocks: number;
+  readonly blockBytes: number;
 }
 
 /** The process has exited. The call can be repeated on another process. */
@@ -97,9 +114,12 @@ export class Child {
 
   /** Called after STARTED only: before that, a process with the module could outlive the host. */
   #load(): void {
-    const { hostCalls, outputBytes, module } = this.#options;
+    const { hostCalls, outputBytes, module, memory, forwardsCrypto = false, onUsage } = this.#options;
+    const reportsUsage = onUsage !== undefined;
     const imports = this.#options.imports.map(({ module, name }) => [module, name]);
-    const text = Buffer.from(JSON.stringify({ hostCalls, outputBytes, imports }));
+    const text = Buffer.from(
+      JSON.stringify({ hostCalls, outputBytes, imports, memory, forwardsCrypto, reportsUsage }),
+    );
     const length = Buffer.alloc(4);
     length.writeUInt32BE(text.length);
     this.#process.send(Frame.LOAD, 0, length, text, module);
@@ -127,6 +147,7 @@ export class Child {
     if (fault !== undefined) this.#process.killTakenOver(fault);
     else if (type === Frame.STARTED) this.#load();
     else if (type === Frame.LOADED || (type === Frame.FAILED && call === 0)) this.#endLoading(type, payload);
+    else if (type === Frame.USAGE) this.#reportUsage(call, payload);
     else if (type === Frame.HOST_CALL) void this.#answerHostCall(call, payload);
     else this.#settle(type, call, payload);
   }
@@ -137,6 +158,7 @@ export class Child {
       loadingEnded: this.#loadingEnded,
       nextCall: this.#calls.nextCall,
       outputBytes: this.#options.outputBytes,
+      reportsUsage: this.#options.onUsage !== undefined,
       stateOf: (call: number) => this.#calls.takeState(call),
     };
   }
@@ -153,6 +175,16 @@ export class Child {
     }
   }
 
+  #reportUsage(call: number, payload: Buffer): void {
+    const [memoryBytes, blocks, blockBytes] = [0, 4, 8].map((at) => payload.readUInt32BE(at)) as [
+      number,
+      number,
+      number,
+    ];
+    const { onUsage } = this.#options;
+    if (onUsage !== undefined) this.#calls.get(call)?.within(onUsage, { memoryBytes, blocks, blockBytes });
+  }
+
   #settle(type: number, call: number, payload: Buffer): void {
     this.#calls.settle(call, ({ resolve, reject }) => {
       if (type === Frame.RESULT) return resolve(new Uint8Array(payload));
@@ -167,7 +199,8 @@ export class Child {
     const made = parseHostCall(payload);
     if (!countHostCall(pending, made, this.#imported, this.#options.hostCalls))
       return this.#process.killTakenOver("it sent a host call that no guest can make");
-    const answer = await passGate(pending, made, this.#options.gate, this.#options.provider);
+    const { gate, provider, onIgnored } = this.#options;
+    const answer = await passGate(pending, made, gate, provider, onIgnored);
     if (this.#calls.get(call) !== pending) return;
     const { code, message, body } = answer;
     const reply = create(HostReplySchema, { code, message, body });

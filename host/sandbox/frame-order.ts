@@ -1,5 +1,5 @@
 /** The order of the frames of a provider's process. Pure: a frame that our guest program never sends shows that an attacker controls the process. */
-import { Frame } from "./wire.mjs";
+import { Frame, USAGE_BYTES } from "./wire.mjs";
 
 /** The frames that the host has sent and received, as far as they matter for the order. */
 export interface FrameState {
@@ -8,6 +8,8 @@ export interface FrameState {
   readonly loadingEnded: boolean;
   /** The number of the next call; those below exist. */
   readonly nextCall: number;
+  /** The process was told to send USAGE. */
+  readonly reportsUsage?: boolean;
   /** The largest output of an export, in bytes. */
   readonly outputBytes: number;
   /** The state of a call that exists. "waiting": for the host's answer. "dropped": it may still send the one frame that crossed the DROP. */
@@ -28,6 +30,11 @@ export function faultOf(
   if (type === Frame.LOADED || (type === Frame.FAILED && call === 0)) {
     if (call !== 0 || state.loadingEnded) return "it sent the result of its loading out of order";
     return undefined;
+  }
+  if (type === Frame.USAGE && state.reportsUsage) {
+    // No state: one of a dropped call crosses the DROP together with the call's last frame.
+    const isOfCall = call > 0 && call < state.nextCall && payloadBytes === USAGE_BYTES;
+    return isOfCall ? undefined : "it sent a malformed report of its usage";
   }
   if (type !== Frame.RESULT && type !== Frame.FAILED && type !== Frame.HOST_CALL) {
     return `it sent a frame of the unexpected type ${type}`;

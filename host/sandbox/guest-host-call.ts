@@ -40,14 +40,21 @@ export function countHostCall(
   return !isOverLimit && imported.has(`kleidi:${capability} ${operation}`);
 }
 
-/** Passes a counted host call to the gate, in the caller's async context. After a denial nothing else of the call is performed. */
+/**
+ * Passes a counted host call to the gate, in the caller's async context. After a denial nothing else of the call is performed.
+ * @param onIgnored called for a host call after a denial
+ */
 export async function passGate(
   pending: PendingCall,
   made: GuestHostCall,
   gate: Gate,
   provider: string,
+  onIgnored?: (made: GuestHostCall) => void,
 ): Promise<HostAnswer> {
-  if (pending.denied !== undefined) return { code: HostCode.DENIED, message: pending.denied, body: NO_BODY };
+  if (pending.denied !== undefined) {
+    if (onIgnored !== undefined) pending.within(onIgnored, made);
+    return { code: HostCode.DENIED, message: pending.denied, body: NO_BODY };
+  }
   const ordinalOfCapability = (pending.perCapability.get(made.capability) ?? 0) + 1;
   pending.perCapability.set(made.capability, ordinalOfCapability);
   pending.waiting = true;

@@ -86,6 +86,7 @@ function setUp(t: TestContext, changes: Partial<SupervisorOptions> = {}): Settin
     provider: "p",
     module: new Uint8Array(),
     imports: [],
+    memory: { initial: 1, maximum: 1 },
     memoryBytes: 16 << 20,
     hostCalls: 3,
     inputBytes: 64,

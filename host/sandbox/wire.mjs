@@ -27,6 +27,8 @@ export const Frame = /** @type {const} */ ({
   DROP: 8,
   /** The program runs and has no module yet. No payload. Sent once, before any other frame of the process. */
   STARTED: 9,
+  /** What a call used, sent before its result if LoadOptions.reportsUsage. Payload: u32 bytes of memory, u32 blocks, u32 bytes of blocks. */
+  USAGE: 10,
 });
 
 /** The RPCs. The export that serves one has the prefix "kleidi_". */
@@ -36,13 +38,18 @@ export const RPCS = /** @type {const} */ (["status", "encrypt", "decrypt", "prov
  * @typedef {object} LoadOptions
  * @property {number} hostCalls the most host calls in one call, including those of kleidi:crypto and kleidi:log
  * @property {number} outputBytes the largest output of an export
- * @property {[module: string, name: string][]} imports the module's imports, as admission read them
+ * @property {[module: string, name: string][]} imports the module's imports, as admission made them
+ * @property {{ initial: number, maximum: number }} memory the memory that it imports, in pages of 64 KiB
+ * @property {boolean} [reportsUsage] true: the process sends USAGE for each call
+ * @property {boolean} [forwardsCrypto] true: host calls of kleidi:crypto go to the host like others, and are not computed in the process
  */
 
 /** The largest message in either direction, in bytes (docs/ABI.md, section 3). */
 export const MAX_MESSAGE = 65_536;
 /** The largest payload of a frame of the process, in bytes: a message and the names of a host call. */
 export const MAX_CHILD_FRAME = MAX_MESSAGE + 1024;
+/** Bytes of the payload of USAGE. */
+export const USAGE_BYTES = 12;
 const HEADER = 9;
 
 /**

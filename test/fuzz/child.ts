@@ -247,6 +247,7 @@ async function play({
     provider: "p",
     module: new Uint8Array(),
     imports: IMPORTS,
+    memory: { initial: 1, maximum: 1 },
     memoryBytes: 16 << 20,
     hostCalls: HOST_CALLS,
     outputBytes: MAX_MESSAGE,

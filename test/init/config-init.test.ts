@@ -100,6 +100,46 @@ describe("the file works after its own steps", () => {
     });
 });
 
+describe("aws: check, which contacts no server", () => {
+  const role = "arn:aws:iam::111122223333:role/kleidi";
+  const CASES: readonly (readonly [
+    source: string,
+    region: string,
+    origin: string,
+    options: (secret: string) => string[],
+  ])[] = [
+    ["instance", "cn-north-1", "https://kms.cn-north-1.amazonaws.com.cn:443", () => []],
+    [
+      "keys",
+      "eu-central-1",
+      "https://kms.eu-central-1.amazonaws.com:443",
+      (secret) => ["--access-key-id", "AKIAIOSFODNN7EXAMPLE", "--secret-key-file", secret],
+    ],
+    [
+      "web-identity",
+      "us-gov-west-1",
+      "https://kms.us-gov-west-1.amazonaws.com:443",
+      (secret) => ["--role", role, "--token-file", secret],
+    ],
+  ];
+  for (const [source, region, origin, options] of CASES)
+    test(`${source} in ${region}`, (t) => {
+      const fixture = folderOf(t);
+      const secret = join(fixture.folder, "secret");
+      writeFileSync(secret, "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY\n", { mode: 0o600 });
+      const made = fixture.run(
+        ...["config", "init", "--for", "aws", "--key", "kek-1", "--region", region, "--source", source],
+        ...options(secret),
+        ...inFolder(fixture),
+      );
+      assert.equal(made.status, 0, made.stderr);
+      const checked = fixture.run("check");
+      assert.equal(checked.status, 0, checked.stdout);
+      const { providers } = parseConfig(fixture.readConfig(), fixture.config);
+      assert.equal((providers[0]?.grants.net as { origin?: string } | undefined)?.origin, origin);
+    });
+});
+
 describe("the file", () => {
   const fixture = new Fixture();
   before(() => {
@@ -157,7 +197,7 @@ describe("the file", () => {
 /** Invalid options, and the option that the message names. */
 const REFUSED: readonly (readonly [name: string, words: string, option: string])[] = [
   ["no provider", "", "--for"],
-  ["an unknown provider", "--for aws", "--for"],
+  ["an unknown provider", "--for none", "--for"],
   ["no key", "--for local", "--key"],
   ["every missing option of vault", "--for vault", "--key, --origin, --role-id, --secret-file"],
   ["no secret for a token", "--for vault --key a --origin https://a --auth token", "--secret-file"],
@@ -219,7 +259,7 @@ describe("on a terminal", () => {
     assert.deepEqual(listen, { socket: "/run/kleidi/kms.sock", mode: 0o600 });
     assert.equal(keys[0]?.name, "kek-1");
     assert.equal(keystore?.directory, "/var/lib/kleidi/keys");
-    assert.match(stdout, /expected local, tpm, vault, found "gcp"/);
+    assert.match(stdout, /expected local, tpm, vault, aws, found "gcp"/);
     assert.match(stdout, /found "KEK 1"/);
   });
 

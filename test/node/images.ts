@@ -10,9 +10,10 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { binaries } from "../e2e/servers.ts";
 import { locked } from "../image/images.ts";
+import { localpeer } from "../support/bench-go.ts";
 import { buildah, STORAGE } from "../support/containers.ts";
 import { NODE_BIN } from "./machine.ts";
 
@@ -21,7 +22,7 @@ const dockerfileOf = (program: string) =>
   `FROM scratch\nCOPY ${program} /usr/local/bin/\nENTRYPOINT ["/usr/local/bin/${program}"]\n`;
 const PROGRAMS = {
   pause: NODE_BIN,
-  goplugin: NODE_BIN,
+  localpeer: dirname(localpeer),
   etcd: binaries,
   "kube-apiserver": binaries,
   "kube-controller-manager": NODE_BIN,

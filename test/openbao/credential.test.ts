@@ -106,7 +106,9 @@ function clientOf(config: VaultLogin, certificate?: Certificate): Client {
     { kind: "vault", ...config },
     {
       provider: "vault",
+      origin: bao.url,
       send,
+      connect: () => assert.fail("a login of Vault asks no other server"),
       onEvent: (event) => events.push(event),
       clock: { ...systemClock, now: () => performance.now() + aheadMs },
     },

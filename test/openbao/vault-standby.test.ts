@@ -16,7 +16,7 @@ let guest: Guest;
 
 before(async () => {
   http = new SyncHttp();
-  guest = await Guest.load();
+  guest = await Guest.load("vault");
   ({ active, standby } = await OpenBao.pair());
   const setup = new Setup(active);
   await setup.transit();

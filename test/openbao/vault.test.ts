@@ -26,7 +26,7 @@ before(async () => {
   http = new SyncHttp();
   bao = await OpenBao.dev();
   setup = new Setup(bao);
-  guest = await Guest.load();
+  guest = await Guest.load("vault");
   runReadme();
   limited = serverWith(await setup.token({ policies: ["kleidi-kek"] }));
   root = serverWith(bao.rootToken);

@@ -137,7 +137,6 @@ export const ALLOWED: readonly Case[] = [
   ["host/telemetry/x.ts", "../error.ts"],
   ["host/audit/x.ts", "../error.ts"],
   ["host/audit/x.ts", "./sink/file.ts"],
-  ["host/audit/x.ts", "pino"],
   ["host/audit/sink/x.ts", "../chain.ts"],
   ["host/audit/sink/x.ts", "../../error.ts"],
   ["host/cli/x.ts", "../audit/log.ts"],

@@ -1,17 +1,13 @@
 /** The provider's process compiles a module only if the engine reads the same imports as admission. */
 
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { KNOWN } from "../../host/capabilities/registry.ts";
-import { examine } from "../../host/module/examine.ts";
 import { Child } from "../../host/sandbox/child.ts";
-import { localModule } from "../support/fixture.ts";
+import { admittedLocal } from "../support/admitted-local.ts";
 import { theWall } from "../support/wall.ts";
 
-const bytes = new Uint8Array(readFileSync(localModule));
-const { imports } = examine("local", bytes, KNOWN).module;
-
+const MEMORY = 16 << 20;
+const { bytes, imports, memory } = admittedLocal(MEMORY);
 const wall = await theWall();
 
 function start(told: readonly { module: string; name: string }[]): Child {
@@ -19,7 +15,8 @@ function start(told: readonly { module: string; name: string }[]): Child {
     provider: "local",
     module: bytes,
     imports: told,
-    memoryBytes: 16 << 20,
+    memory,
+    memoryBytes: MEMORY,
     processMemoryBytes: 256 << 20,
     wall,
     hostCalls: 64,

@@ -86,6 +86,8 @@ export class Rig {
   readonly bodies: string[] = [];
   readonly events: CredentialEvent[] = [];
   answer: Answer = () => json({});
+  /** Answers for other servers than the origin. */
+  other: (origin: string, request: Request) => Promise<Response> = async () => down();
 
   readonly send: Send = async (request) => {
     this.requests.push(request);
@@ -97,7 +99,9 @@ export class Rig {
     const { send, clock } = this;
     return createCredential(config, {
       provider: "vault",
+      origin: "https://kms.example:443",
       send,
+      connect: (origin) => ({ send: (request) => this.other(origin, request), close: async () => {} }),
       clock,
       onEvent: (event) => this.events.push(event),
     });

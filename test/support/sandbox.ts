@@ -110,7 +110,8 @@ export async function startSandbox(
   const supervisor = new Supervisor({
     provider: name,
     module: admitted.bytes,
-    imports: admitted.module.imports,
+    imports: admitted.imports,
+    memory: admitted.memory,
     memoryBytes: 16 << 20,
     processMemoryBytes: 1 << 30,
     wall: await theWall(),

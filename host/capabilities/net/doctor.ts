@@ -11,7 +11,7 @@ import type { NetConfig } from "./grant.ts";
 import { createCredential } from "./login/credential.ts";
 import type { CredentialConfig } from "./login/grant.ts";
 import { methodOf } from "./login/methods.ts";
-import { createTransport } from "./transport.ts";
+import { connectorOf, createTransport } from "./transport.ts";
 
 const TIMEOUT_MS = 5000;
 
@@ -58,7 +58,9 @@ async function login(
   let expires: number | undefined;
   const credential = createCredential(config, {
     provider,
+    origin: net.origin,
     send,
+    connect: connectorOf(net),
     onEvent: (event) => {
       expires = event.expires ?? expires;
     },

@@ -19,6 +19,18 @@ export interface Response {
 /** Sends one request to the granted origin, without following redirects. Rejects with an Unreachable. Enforces no policy. */
 export type Send = (request: Request, signal: AbortSignal) => Promise<Response>;
 
+/** A connection to one server, in the form that credentials use: without a credential, each request once. */
+export interface Connection {
+  readonly send: Send;
+  close(): Promise<void>;
+}
+
+/**
+ * Connects to another server than the origin. Nothing is sent before the first request.
+ * @param networks the only private networks that it may be in; absent: those of the grant
+ */
+export type Connect = (origin: string, networks?: readonly string[]) => Connection;
+
 /** The origin could not be reached, or could not be trusted. The message contains no secret and may be shown to a guest. */
 export class Unreachable extends Error {
   override readonly name: string = "Unreachable";
@@ -52,8 +64,10 @@ export interface Lease {
 export interface Credential {
   /** Returns a lease for one request; logs in first if necessary. Rejects with an Unreachable. */
   lease(signal: AbortSignal): Promise<Lease>;
-  /** Reports that the server answered 401 or 403 to a request with this lease. @returns true if a new lease is available for a retry */
-  refused(lease: Lease, signal: AbortSignal): Promise<boolean>;
+  /** True if an answer refuses the credential. Absent: one with the status 401 or 403 does. */
+  isRefusal?(response: Response): boolean;
+  /** Reports that the server refused a request with this lease. @returns true if a new lease is available for a retry */
+  refused(lease: Lease, signal: AbortSignal, response?: Response): Promise<boolean>;
   /** True if the bytes contain a secret that this credential sends, or sent recently. Such bytes must not reach a guest. */
   containsSecret(bytes: Uint8Array): boolean;
   close(): Promise<void>;

@@ -1,7 +1,7 @@
-/** The server that grants of an origin lead to, and the files of its TLS and its credential. */
+/** The servers that grants of an origin and their logins lead to, and the files of its TLS and its credential. */
 import type { Footprint } from "../capability.ts";
 import type { NetConfig } from "./grant.ts";
-import { secretFilesOf } from "./login/secret-files.ts";
+import { secretFilesOf, serversOf } from "./login/secret-files.ts";
 
 export function footprintOf(grants: readonly NetConfig[]): Footprint {
   return {
@@ -10,6 +10,10 @@ export function footprintOf(grants: readonly NetConfig[]): Footprint {
       ...(credential === undefined ? [] : secretFilesOf(credential)),
     ]),
     // the brackets of an IPv6 address belong to the URL
-    servers: grants.map(({ origin }) => new URL(origin).hostname.replace(/^\[(.*)\]$/, "$1")),
+    servers: grants.flatMap(({ origin, credential }) =>
+      [origin, ...(credential === undefined ? [] : serversOf(credential))].map((url) =>
+        new URL(url).hostname.replace(/^\[(.*)\]$/, "$1"),
+      ),
+    ),
   };
 }

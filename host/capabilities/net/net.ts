@@ -102,14 +102,18 @@ function exchange(
     const lease = await credential?.lease(signal);
     signal.throwIfAborted();
     const response = await send(lease?.sign(request) ?? request, signal);
-    if ((response.status !== 401 && response.status !== 403) || lease === undefined) return response;
-    const another = await credential?.refused(lease, signal);
+    if (lease === undefined || !isRefusal(credential, response)) return response;
+    const another = await credential?.refused(lease, signal, response);
     signal.throwIfAborted();
     if (another !== true) return response;
     const next = await credential?.lease(signal);
     signal.throwIfAborted();
     return await send(next?.sign(request) ?? request, signal);
   });
+}
+
+function isRefusal(credential: Credential | undefined, response: Response): boolean {
+  return credential?.isRefusal?.(response) ?? (response.status === 401 || response.status === 403);
 }
 
 function containsSecret(credential: Credential | undefined, { headers, body }: Response): boolean {

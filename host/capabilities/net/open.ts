@@ -8,7 +8,7 @@ import { createCredential } from "./login/credential.ts";
 import type { CredentialLimit } from "./login/limits.ts";
 import { openNet, type Route } from "./net.ts";
 import { joinResolver } from "./resolver.ts";
-import { createTransport, type Transport } from "./transport.ts";
+import { connectorOf, createTransport, type Transport } from "./transport.ts";
 
 const NEVER = Number.POSITIVE_INFINITY;
 /** Of the life of a token. Programs that replace one do so while a tenth is left. */
@@ -55,8 +55,12 @@ export function open({
     // Logins are rare, and some must not be repeated.
     const logins =
       config && createTransport({ ...target, connections: LOGIN_CONNECTIONS, once: true }, resolver.resolve);
+    const connect = connectorOf({ ...grant, warn }, resolver.resolve);
     const credential =
-      logins && createCredential(config, { provider: name, send: logins.send, onEvent, onLimit });
+      logins &&
+      createCredential(config, {
+        ...{ provider: name, origin: grant.origin, send: logins.send, connect, onEvent, onLimit },
+      });
     routes.set(name, { transport, logins, send, credential, timeoutMs });
   }
   return {

@@ -3,8 +3,9 @@
  */
 import { Duplex } from "node:stream";
 import { Pool } from "undici";
+import { BrokenOff, sendCollected } from "./collect.ts";
 import { Dialer, type Target } from "./dial.ts";
-import { type Request, type Response, type Send, Unreachable } from "./exchange.ts";
+import { type Connect, type Request, type Response, type Send, Unreachable } from "./exchange.ts";
 import { codeOf, connectionFault, connectionStep } from "./faults.ts";
 import type { Resolve } from "./resolver.ts";
 
@@ -88,40 +89,18 @@ export function createTransport(options: TransportOptions, resolve?: Resolve): T
   };
 
   async function sendOnce({ method, path, headers, body }: Request, signal: AbortSignal): Promise<Response> {
-    signal.throwIfAborted();
-    const answer = await pool.request({
-      method,
-      path,
-      headers,
-      body: body.length > 0 ? body : method === "GET" || method === "HEAD" ? null : "",
+    const empty = method === "GET" || method === "HEAD" ? null : "";
+    const answer = await sendCollected(
+      pool,
+      { method, path, headers, body: body.length > 0 ? body : empty },
+      {
+        where,
+        responseBytes: options.responseBytes,
+        faultOf: (status, given) => faultOf(method, status, given),
+      },
       signal,
-    });
-    try {
-      if (answer.statusCode > 599)
-        throw new Unreachable(`${where} answers with the status ${answer.statusCode}`);
-      const encoding = answer.headers["content-encoding"] ?? "identity";
-      if (encoding !== "identity")
-        throw new Unreachable(`${where} sent a compressed answer, which was not requested`);
-      if (method !== "HEAD" && !isFramed(answer.statusCode, answer.headers))
-        throw new Unreachable(`${where} does not say where its answer ends`);
-      const bytes = await bounded(answer.body);
-      return { status: answer.statusCode, headers: headersOf(answer.headers), body: bytes };
-    } catch (error) {
-      answer.body.on("error", () => {}).destroy();
-      throw error instanceof Unreachable ? error : new BrokenOff(error);
-    }
-  }
-
-  async function bounded(body: AsyncIterable<Buffer>): Promise<Uint8Array> {
-    const parts: Buffer[] = [];
-    let length = 0;
-    for await (const part of body) {
-      length += part.length;
-      if (length > options.responseBytes)
-        throw new Unreachable(`${where} answers with more than ${options.responseBytes} bytes`);
-      parts.push(part);
-    }
-    return parts.length === 1 && parts[0] !== undefined ? parts[0] : Buffer.concat(parts);
+    );
+    return { ...answer, headers: headersOf(answer.headers) };
   }
 
   function toUnreachable(error: unknown): Unreachable {
@@ -148,14 +127,11 @@ export function createTransport(options: TransportOptions, resolve?: Resolve): T
   }
 }
 
-/** The answer broke off. The server has read the request, so it is not sent again. */
-class BrokenOff extends Error {
-  readonly why: unknown;
-
-  constructor(why: unknown) {
-    super("the answer broke off");
-    this.why = why;
-  }
+/** Connects to other servers than the origin with what its grant says of limits, networks and CA; the host's certificate is the origin's own. */
+export function connectorOf(options: Omit<TransportOptions, "onEnds">, resolve?: Resolve): Connect {
+  const { client: _, serverName: __, ...tls } = options.tls;
+  return (origin, networks = options.networks) =>
+    createTransport({ ...options, origin, networks, tls, connections: 1, once: true }, resolve);
 }
 
 function isConnectionLost(error: unknown): boolean {
@@ -166,6 +142,19 @@ function isConnectionLost(error: unknown): boolean {
 function isMalformed(error: unknown): boolean {
   const { name, message } = error as Error;
   return name === "HTTPParserError" || (codeOf(error) === "UND_ERR_SOCKET" && message.startsWith("bad "));
+}
+
+/** Returns the fault of the head of an answer, as the end of a sentence. */
+function faultOf(
+  method: string,
+  status: number,
+  headers: Readonly<Record<string, unknown>>,
+): string | undefined {
+  if (status > 599) return `answers with the status ${status}`;
+  if ((headers["content-encoding"] ?? "identity") !== "identity")
+    return "sent a compressed answer, which was not requested";
+  if (method !== "HEAD" && !isFramed(status, headers)) return "does not say where its answer ends";
+  return undefined;
 }
 
 /** True if an answer marks its end. Otherwise anyone who can close the connection could truncate it unnoticed (RFC 9112, 8). */

@@ -60,7 +60,7 @@ function clampAll(
 }
 
 /** Returns the offset of a section's id. Sections follow each other without gaps; the first one starts after the 8-byte header. */
-function headOf({ sections }: Module, section: Section): number {
+export function headOf({ sections }: Module, section: Section): number {
   const before = sections[sections.indexOf(section) - 1];
   return before === undefined ? 8 : before.offset + before.size;
 }

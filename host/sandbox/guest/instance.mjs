@@ -4,6 +4,8 @@
  */
 import createPlugin from "@extism/extism";
 
+/** @import { Memories } from "./memories.mjs" */
+
 const MAX_BLOCKS = 1024;
 const MAX_BLOCK = 1 << 20;
 const MAX_BLOCK_BYTES = 4 << 20;
@@ -24,15 +26,31 @@ const MAX_STATED = 400;
 /** Stands for a request whose address is not a block of the guest. It is not a valid message. */
 const NO_REQUEST = new Uint8Array([255]);
 
+/**
+ * Prepares the engine for the one module of this process. Extism instantiates modules through the global WebAssembly, and supports no
+ * import of a memory: it sees the functions among the imports, and the engine gets a memory in addition.
+ * @param {WebAssembly.Module} module it imports functions and a memory
+ * @param {Memories} memories
+ */
+export function prepareEngine(module, memories) {
+  const functions = WebAssembly.Module.imports(module).filter(({ kind }) => kind === "function");
+  const engine = /** @type {any} */ (WebAssembly);
+  engine.Module.imports = () => functions;
+  engine.instantiate = async (/** @type {unknown} */ _, /** @type {WebAssembly.Imports} */ imports) =>
+    new WebAssembly.Instance(module, { ...imports, host: { memory: memories.take() } });
+}
+
 const silent = { trace() {}, debug() {}, info() {}, warn() {}, error() {}, log() {} };
 
 /**
  * Creates an instance.
- * @param {WebAssembly.Module} module
+ * @param {WebAssembly.Module} module the one that the engine is prepared for
+ * @param {Memories} memories
  * @param {{ capability: string, operation: string }[]} imports the module's imports from kleidi:*
  * @param {number} outputBytes the largest output, in bytes
+ * @param {boolean} [forwardsCrypto] host calls of kleidi:crypto wait for the host like others
  */
-export async function createInstance(module, imports, outputBytes) {
+export async function createInstance(module, memories, imports, outputBytes, forwardsCrypto = false) {
   let blocks = 0;
   let blockBytes = 0;
   /** @param {Context} context @param {bigint} length */
@@ -94,7 +112,7 @@ export async function createInstance(module, imports, outputBytes) {
     };
     // crypto is computed here and answered at once: suspending and resuming the guest costs more than most operations.
     functions[namespace][operation] =
-      capability === "crypto"
+      capability === "crypto" && !forwardsCrypto
         ? (/** @type {Context} */ context, /** @type {bigint} */ address) => {
             const reply = ask(context, address);
             if (reply instanceof Promise) throw new Error("an unknown operation of crypto");
@@ -129,11 +147,15 @@ export async function createInstance(module, imports, outputBytes) {
   });
 
   const { exports } = await plugin.getInstance();
-  const memory = /** @type {{ buffer: ArrayBuffer } | undefined} */ (exports.memory);
+
+  /** Admission requires that the module exports its one memory under this name. */
+  const memory = /** @type {WebAssembly.Memory} */ (exports.memory);
+  let hasReturned = false;
 
   return {
-    /** The current size of its memory, in bytes. */
-    size: () => memory?.buffer.byteLength ?? 0,
+    memory,
+    /** The blocks that the guest allocated, freed ones included, and their bytes. */
+    blocks: () => ({ blocks, blockBytes }),
     /**
      * Runs one export, once.
      * @param {string} name
@@ -152,7 +174,18 @@ export async function createInstance(module, imports, outputBytes) {
       }
       if (stated !== undefined) throw new Error(`Plugin-originated error: ${stated.text}`);
       if (output === undefined) throw new Error("it returned no output");
+      hasReturned = true;
       return output;
+    },
+    /**
+     * Ends the instance. Its memory is used again only if its export has returned: then nothing of it can run any more.
+     * @returns {number} the bytes that are garbage now
+     */
+    end() {
+      const canGiveBack = hasReturned;
+      // Two instances would share a memory that is given back twice.
+      hasReturned = false;
+      return canGiveBack && memories.giveBack(memory) ? 0 : memory.buffer.byteLength;
     },
   };
 }

@@ -3,11 +3,12 @@
  * runs each call in a new instance, and forwards host calls. Only ../child.ts starts it.
  */
 import { Socket } from "node:net";
-import { Frame, FrameReader, FrameWriter, MAX_MESSAGE, RPCS } from "../wire.mjs";
+import { Frame, FrameReader, FrameWriter, MAX_MESSAGE, RPCS, USAGE_BYTES } from "../wire.mjs";
 import { encodeReply } from "./codec.mjs";
 import { compute, NotAuthentic } from "./crypto.mjs";
 import { harden } from "./harden.mjs";
-import { createInstance } from "./instance.mjs";
+import { createInstance, prepareEngine } from "./instance.mjs";
+import { Memories } from "./memories.mjs";
 
 /** @import { Instance } from "./instance.mjs" */
 
@@ -25,9 +26,12 @@ const text = new TextEncoder();
 /**
  * @type {{
  *   module: WebAssembly.Module,
+ *   memories: Memories,
  *   imports: { capability: string, operation: string }[],
  *   hostCalls: number,
  *   outputBytes: number,
+ *   forwardsCrypto: boolean,
+ *   reportsUsage: boolean,
  * } | undefined}
  */
 let guest;
@@ -48,7 +52,7 @@ const reader = new FrameReader(MAX_HOST_FRAME, (type, call, payload) => {
   else if (type === Frame.DROP) {
     // The engine keeps a suspended stack, with everything that it refers to, until it resumes: a rejection ends it.
     calls.get(call)?.abandon?.(new Error("the call is over"));
-    drop(call);
+    calls.delete(call);
   }
 });
 link.on("data", (/** @type {Buffer} */ chunk) => reader.push(chunk));
@@ -77,7 +81,10 @@ async function load(payload) {
     const imports = seen
       .filter((entry) => entry.module.startsWith("kleidi:"))
       .map((entry) => ({ capability: entry.module.slice("kleidi:".length), operation: entry.name }));
-    guest = { module, imports, hostCalls: options.hostCalls, outputBytes: options.outputBytes };
+    const { hostCalls, outputBytes, forwardsCrypto = false, reportsUsage = false } = options;
+    const memories = new Memories(options.memory);
+    prepareEngine(module, memories);
+    guest = { module, memories, imports, hostCalls, outputBytes, forwardsCrypto, reportsUsage };
     spares.push(await fresh());
     writer.send(Frame.LOADED, 0);
   } catch (error) {
@@ -87,7 +94,8 @@ async function load(payload) {
 
 async function fresh() {
   if (guest === undefined) throw new Error("no module is loaded");
-  return await createInstance(guest.module, guest.imports, guest.outputBytes);
+  const { module, memories, imports, outputBytes, forwardsCrypto } = guest;
+  return await createInstance(module, memories, imports, outputBytes, forwardsCrypto);
 }
 
 /**
@@ -104,30 +112,46 @@ async function run(call, payload) {
     if (guest === undefined) throw new Error("no module is loaded");
     const instance = spares.pop() ?? (await fresh());
     state.instance = instance;
-    const output = await instance.call(`kleidi_${rpc}`, input, hostCallsOf(call, guest.hostCalls));
-    if (drop(call)) writer.send(Frame.RESULT, call, output);
+    const output = await instance.call(
+      `kleidi_${rpc}`,
+      input,
+      hostCallsOf(call, guest.hostCalls, guest.forwardsCrypto),
+    );
+    reportUsage(call);
+    if (calls.delete(call)) writer.send(Frame.RESULT, call, output);
   } catch (error) {
-    if (drop(call)) writer.send(Frame.FAILED, call, text.encode(reason(error)));
+    reportUsage(call);
+    if (calls.delete(call)) writer.send(Frame.FAILED, call, text.encode(reason(error)));
   }
-  setImmediate(refill);
+  // When the reply has left.
+  setImmediate(() => {
+    garbage += state.instance?.end() ?? 0;
+    void refill();
+  });
 }
 
 /**
- * Ends a call; its instance becomes garbage.
+ * Sends what a call in progress used, if the host asked for it.
  * @param {number} call
- * @returns {boolean} true if the call was in progress
  */
-function drop(call) {
-  garbage += calls.get(call)?.instance?.size() ?? 0;
-  return calls.delete(call);
+function reportUsage(call) {
+  const instance = calls.get(call)?.instance;
+  if (!guest?.reportsUsage || instance === undefined) return;
+  const usage = Buffer.alloc(USAGE_BYTES);
+  const { blocks, blockBytes } = instance.blocks();
+  // a refused block is counted too, and may have any size
+  const numbers = [instance.memory.buffer.byteLength, blocks, Math.min(blockBytes, 0xffff_ffff)];
+  for (const [index, value] of numbers.entries()) usage.writeUInt32BE(value, 4 * index);
+  writer.send(Frame.USAGE, call, usage);
 }
 
 /**
  * @param {number} call
  * @param {number} budget
+ * @param {boolean} forwardsCrypto
  * @returns {import("./instance.mjs").HostCall}
  */
-function hostCallsOf(call, budget) {
+function hostCallsOf(call, budget, forwardsCrypto) {
   let used = 0;
   const overBudget = encodeReply(6, `at most ${budget} host calls are allowed in a call`, NONE);
   return (capability, operation, request) => {
@@ -140,7 +164,8 @@ function hostCallsOf(call, budget) {
         NONE,
       );
     }
-    const computed = capability === "crypto" ? computeReply(operation, request) : undefined;
+    const computed =
+      capability === "crypto" && !forwardsCrypto ? computeReply(operation, request) : undefined;
     if (computed !== undefined) return computed;
     return new Promise((resolve, reject) => {
       const state = calls.get(call);

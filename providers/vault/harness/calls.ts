@@ -34,7 +34,7 @@ export const KEY = {
   type: "aes256-gcm96",
 };
 
-export const guest = await Guest.load();
+export const guest = await Guest.load("vault");
 
 /** A response with this JSON, or these bytes, in its body. */
 export const answer = (status: number, body: unknown, type = "application/json") => ({

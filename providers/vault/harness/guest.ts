@@ -1,4 +1,4 @@
-/** The vault provider in the stand-in, for tests: its three calls, with a function of the test in place of the server. */
+/** A provider of a KMS over HTTP in the stand-in, for tests: its three calls, with a function of the test in place of the server. */
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
@@ -20,10 +20,10 @@ export class Guest {
     this.#module = module;
   }
 
-  static async load(): Promise<Guest> {
-    const vault = (await buildAll()).find(({ name }) => name === "vault");
-    assert.ok(vault);
-    return new Guest(new WebAssembly.Module(await readFile(vault.path)));
+  static async load(provider: string): Promise<Guest> {
+    const built = (await buildAll()).find(({ name }) => name === provider);
+    assert.ok(built);
+    return new Guest(new WebAssembly.Module(await readFile(built.path)));
   }
 
   status(fields: MessageInitShape<typeof pb.StatusRequestSchema>, server: Server): pb.StatusReply {

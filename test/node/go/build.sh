@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # Builds the programs of a node from the modules pinned in kubelet/go.mod and containerd/go.mod: kubelet, kubeadm, kube-scheduler,
-# kube-controller-manager, containerd with its shim and ctr, the pause program of a pod, and a KMS plugin in Go that the benchmark of the boot
-# compares with.
+# kube-controller-manager, containerd with its shim and ctr, and the pause program of a pod.
 # Usage: build.sh [OUTDIR]   (default: ${XDG_CACHE_HOME:-$HOME/.cache}/kleidi/node-bin)
 # Exit 0: OUTDIR holds them all. 1: a build failed. 2: wrong usage. 3: no `go`.
 set -euo pipefail
@@ -20,11 +19,11 @@ mkdir -p "$out"
 out=$(cd "$out" && pwd) # before the cd below: OUTDIR may be relative
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
-export CGO_ENABLED=0         # static: pause and the plugin are the only file of their image
+export CGO_ENABLED=0         # static: pause is the only file of its image
 export GOWORK=off            # a go.work further up would replace our pins
 export GOFLAGS=-mod=readonly # the stamp does not cover the flags of the caller
 
-programs=(kubelet kubeadm kube-controller-manager kube-scheduler pause goplugin containerd containerd-shim-runc-v2 ctr)
+programs=(kubelet kubeadm kube-controller-manager kube-scheduler pause containerd containerd-shim-runc-v2 ctr)
 sha256() { if command -v sha256sum >/dev/null; then sha256sum; else shasum -a 256; fi; }
 stamp() {
   {
@@ -67,7 +66,6 @@ build() { # module, name, package, flags of the linker
 }
 containerd=github.com/containerd/containerd/v2/cmd
 build kubelet pause ./cmd/pause
-build kubelet goplugin ./cmd/goplugin
 build kubelet kubelet k8s.io/kubernetes/cmd/kubelet "$kubernetes"
 build kubelet kube-scheduler k8s.io/kubernetes/cmd/kube-scheduler "$kubernetes"
 build kubelet kube-controller-manager k8s.io/kubernetes/cmd/kube-controller-manager "$kubernetes"

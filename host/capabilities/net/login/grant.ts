@@ -1,7 +1,7 @@
 /** The schema of `credential`: the host's identity at an origin. Secrets are files, named by their paths. */
 import { z } from "zod";
 import { field } from "../../../schema/field.ts";
-import { type METHODS, SCHEMAS } from "./methods.ts";
+import { METHODS, SCHEMAS } from "./methods.ts";
 
 type Known = (typeof METHODS)[number];
 
@@ -22,7 +22,7 @@ export const credential = field(
     })
     .exactOptional(),
   {
-    expected: "a mapping with one of the keys vault, file and login",
+    expected: `a mapping with one of the keys ${METHODS.map(({ kind }) => kind).join(", ")}`,
     meaning: "The host's identity at the origin. The provider never sees it.",
     example: "{ vault: { auth: token, file: /etc/kleidi/vault-token } }",
     absent: "no credential, but the certificate of `tls` if it has one",

@@ -1,16 +1,14 @@
-/** The secret files of a credential, for `kleidi check` and `kleidi render`: they need no login. */
+/** The secret files and the other servers of a credential, for `kleidi check` and `kleidi render`: they need no login. */
 import { Unreachable } from "../exchange.ts";
 import type { CredentialConfig } from "./grant.ts";
+import type { SecretUse } from "./method.ts";
 import { methodOf } from "./methods.ts";
-import { readSecret, type SecretPath } from "./secret-file.ts";
+import { readSecret } from "./secret-file.ts";
 import { fieldFault, tokenFault } from "./secret-text.ts";
-import type { Recipe } from "./token-recipe.ts";
 
 /** Checks the secret files of a credential. Sends nothing and keeps nothing. @returns one sentence for each unusable file */
 export function secretFileFaults(config: CredentialConfig): string[] {
-  const recipe = methodOf(config).recipe(config);
-  const faultOf = recipe.kind === "file" ? tokenFault : fieldFault;
-  return secretPaths(recipe).flatMap((path) => {
+  return secretsOf(config).flatMap(({ faultOf, ...path }) => {
     try {
       readSecret(path, faultOf).wipe();
       return [];
@@ -23,10 +21,21 @@ export function secretFileFaults(config: CredentialConfig): string[] {
 
 /** @returns the paths of the secret files of a credential */
 export function secretFilesOf(config: CredentialConfig): string[] {
-  return secretPaths(methodOf(config).recipe(config)).map(({ file }) => file);
+  return secretsOf(config).map(({ file }) => file);
 }
 
-function secretPaths(recipe: Recipe): SecretPath[] {
-  if (recipe.kind === "file") return [recipe];
-  return Object.values(recipe.body).filter((value) => typeof value !== "string");
+/** @returns the URLs of the servers that a credential asks beside the origin */
+export function serversOf(config: CredentialConfig): string[] {
+  const method = methodOf(config);
+  return "create" in method ? method.servers(config) : [];
+}
+
+function secretsOf(config: CredentialConfig): SecretUse[] {
+  const method = methodOf(config);
+  if ("create" in method) return method.secrets(config);
+  const recipe = method.recipe(config);
+  if (recipe.kind === "file") return [{ ...recipe, faultOf: tokenFault }];
+  return Object.values(recipe.body)
+    .filter((value) => typeof value !== "string")
+    .map((path) => ({ ...path, faultOf: fieldFault }));
 }

@@ -39,7 +39,7 @@ replace (
 	k8s.io/streaming => k8s.io/streaming v0.36.3
 )
 
-require k8s.io/kms v0.36.3
+require k8s.io/kms v0.36.3 // indirect
 
 require (
 	cel.dev/expr v0.25.1 // indirect

@@ -96,6 +96,28 @@ test("what an anyOf key encrypts is decrypted, under the key_id that Status name
   assert.deepEqual(await service.decrypt(object), SEED);
 });
 
+test("a member sees a share and never the seed", async (t) => {
+  for (const mode of ["anyOf", "allOf"] as const) {
+    const { service, vault, tpm } = await started(t, mode);
+    const seen: string[] = [];
+    for (const member of [vault, tpm]) {
+      const encrypt = member.encrypt.bind(member);
+      member.encrypt = (request) => {
+        seen.push(Buffer.from(request.plaintext).toString("hex"));
+        return encrypt(request);
+      };
+    }
+    await service.encrypt(SEED);
+    assert.equal(seen.length, 2);
+    assert.equal(new Set(seen).size, mode === "anyOf" ? 1 : 2);
+    for (const share of seen) {
+      assert.equal(share.length, 64);
+      assert.notEqual(share, Buffer.from(SEED).toString("hex"));
+    }
+    t.mock.reset();
+  }
+});
+
 test("two Encrypts of one seed have nothing in common but the header", async (t) => {
   const { service } = await started(t);
   const [one, other] = [await service.encrypt(SEED), await service.encrypt(SEED)];

@@ -1,26 +1,15 @@
-/**
- * Encrypts and decrypts with a composed key. The host seals the seed under a key from random shares, and each member of the key wraps a share:
- * the same one (anyOf) or one of its own (allOf).
- */
-import { type FaultName, KleidiError, toKleidiError } from "../error.ts";
-import { equalBytes } from "./check-reply.ts";
+/** Decrypts objects of a composed key: anyOf with the first member that answers, allOf with all of them. */
+import { KleidiError, toKleidiError } from "../error.ts";
 import { Malformed } from "./composed/bytes.ts";
-import { openSeed, type Random, SHARE, sealSeed, systemRandom } from "./composed/cipher.ts";
-import { type ComposedCiphertext, decodeCiphertext, encodeCiphertext } from "./composed/header.ts";
+import { openSeed, SHARE } from "./composed/cipher.ts";
+import { type ComposedCiphertext, decodeCiphertext } from "./composed/header.ts";
 import { hedge } from "./composed/hedge.ts";
-import { annotationsOf, decodeWrap, encodeWrap, wrapsIn } from "./composed/wrap.ts";
+import { decodeWrap, wrapsIn } from "./composed/wrap.ts";
 import { type KeyId, memberData } from "./key-id.ts";
-import type { ComposedKey, ComposedVersion, SimpleKey, SimpleVersion } from "./keyset.ts";
+import type { ComposedKey, SimpleKey, SimpleVersion } from "./keyset.ts";
+import { all, type Perform, worst } from "./members.ts";
 import type { Sealed } from "./provider.ts";
-import { open, seal } from "./seal.ts";
-
-/** Runs work with a member; it may repeat it. */
-export type Perform = <T>(member: SimpleKey, work: () => Promise<T>) => Promise<T>;
-
-export interface ComposedSealed {
-  readonly ciphertext: Uint8Array;
-  readonly annotations: Readonly<Record<string, Uint8Array>>;
-}
+import { open } from "./seal.ts";
 
 /** An object of a composed key. */
 export interface ComposedObject {
@@ -39,53 +28,6 @@ export interface OpenOptions {
   readonly rank: (member: SimpleKey) => number;
   /** How long to wait for a member before the next one is asked too, in milliseconds. */
   readonly patienceMs: (member: SimpleKey) => number;
-}
-
-/** Wraps a share with a member, and reads it back. */
-export async function wrapShare(
-  member: SimpleVersion,
-  share: Uint8Array,
-  composed: string,
-): Promise<Uint8Array<ArrayBuffer>> {
-  const { ciphertext, annotations } = await seal(member, share, dataOf(member, composed));
-  return encodeWrap({ ciphertext, annotations });
-}
-
-/**
- * Encrypts with all members of a version at once. The host checks its own seal; the members have checked theirs.
- * @param random only tests give another source
- * @throws KleidiError the most useful failure of the members; provider-fault: the annotations are too large; host-fault
- */
-export async function sealComposed(
-  { key, keyId, members }: ComposedVersion,
-  plaintext: Uint8Array,
-  perform: Perform,
-  random: Random = systemRandom,
-): Promise<ComposedSealed> {
-  const seed = Uint8Array.from(plaintext);
-  const shares = key.mode === "anyOf" ? [random(SHARE)] : members.map(() => random(SHARE));
-  try {
-    const wraps = await all(
-      members.map((member, index) => {
-        const share = key.mode === "anyOf" ? shares[0] : shares[index];
-        if (share === undefined) throw new TypeError("a member without a share");
-        return perform(member.key, () => wrapShare(member, share, key.name));
-      }),
-      `Cannot encrypt with key "${key.name}"`,
-      members.map((member) => member.key.name),
-    );
-    const annotations = annotationsOf(wraps);
-    const header = { mode: key.mode, keyIds: members.map((member) => member.keyId) };
-    const input = { header, keyId, shares, wraps };
-    const content = await sealSeed(input, seed, random);
-    const back = await openSeed(input, content);
-    if (back === undefined || !equalBytes(back, seed))
-      throw new KleidiError("host-fault", "Cannot encrypt: the host cannot open its own seal");
-    back.fill(0);
-    return { ciphertext: encodeCiphertext(content), annotations };
-  } finally {
-    for (const secret of [seed, ...shares]) secret.fill(0);
-  }
 }
 
 /** @throws KleidiError ciphertext-invalid, it is not the ciphertext of a composed key */
@@ -221,36 +163,4 @@ function damaged(what: string): KleidiError {
 
 function dataOf({ key, keyId }: SimpleVersion, composed: string): Uint8Array {
   return memberData(key.provider.name, keyId, composed);
-}
-
-/** Waits for all, and throws the most useful failure. */
-async function all<T>(work: readonly Promise<T>[], action: string, names: readonly string[]): Promise<T[]> {
-  const results = await Promise.allSettled(work);
-  const failed = results.flatMap((result, index) =>
-    result.status === "rejected" ? [{ error: result.reason, name: names[index] ?? "" }] : [],
-  );
-  if (failed.length > 0)
-    throw worst(
-      failed.map(({ error }) => error),
-      action,
-      failed.map(({ name }) => name),
-    );
-  return results.map((result) => (result as PromiseFulfilledResult<T>).value);
-}
-
-/** The failures that another try or another member may end come first, then those of the configuration, then damage. */
-const LAST: readonly string[] = ["key-unknown", "annotations-invalid", "ciphertext-invalid"];
-
-/**
- * Joins the failures of members.
- * @param action "Cannot decrypt with key "both""
- * @returns the most useful one, which names the others in its message
- */
-export function worst(errors: readonly unknown[], action: string, names: readonly string[]): KleidiError {
-  const failures = errors.map((error) => toKleidiError(error, "use a member"));
-  const rank = ({ code }: KleidiError) => (code === "backend-unreachable" ? -2 : LAST.indexOf(code));
-  const [first] = failures.toSorted((a, b) => rank(a) - rank(b));
-  const parts = failures.map(({ message }, index) => `member "${names[index]}": ${message}`);
-  const fault: FaultName = first?.fault ?? "host-fault";
-  return new KleidiError(fault, `${action}: ${parts.join("; ")}`, first?.cause);
 }

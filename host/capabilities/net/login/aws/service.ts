@@ -1,0 +1,52 @@
+/** One request to a service that gives keys, and its answer, which is distrusted: no message quotes it. */
+import type { Connection, Request, Response } from "../../exchange.ts";
+import { CredentialRefused, Unreachable } from "../../exchange.ts";
+import type { Clock } from "../clock.ts";
+import { timedRequest } from "../timed-request.ts";
+
+const MAX_BYTES = 32 * 1024;
+/** For one request. A caller with less time leaves; the next one gets the result. */
+const LIMIT_MS = 5000;
+
+export interface Service {
+  readonly connection: Connection;
+  readonly clock: Clock;
+}
+
+/**
+ * Sends a request.
+ * @param what names it in an error message: "the keys of the role at GET …"
+ * @throws Unreachable no answer, or too large a one
+ */
+export async function ask(
+  { connection, clock }: Service,
+  what: string,
+  request: Request,
+  limitMs = LIMIT_MS,
+): Promise<Response> {
+  const answer = await timedRequest({ send: connection.send, clock }, what, request, limitMs);
+  if (answer.body.length > MAX_BYTES)
+    throw new Unreachable(`${what} returned ${answer.body.length} bytes, at most ${MAX_BYTES} are allowed`);
+  return answer;
+}
+
+/** @throws Unreachable the body is not JSON. Without a cause, which would quote it. */
+export function documentOf(what: string, { body }: Response): unknown {
+  try {
+    return JSON.parse(textOf(body));
+  } catch {
+    throw new Unreachable(`${what} did not return JSON: is it the right service?`);
+  }
+}
+
+export function textOf(body: Uint8Array): string {
+  return Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString();
+}
+
+/** The error for a status that is not 2xx. @param remedy the advice for a refusal */
+export function refusedBy(what: string, status: number, code: string, remedy: string): Unreachable {
+  const why = code === "" ? String(status) : `${status}, ${code}`;
+  if (status >= 500 || status === 429 || /Throttl|IDPCommunication/.test(code))
+    return new Unreachable(`${what} failed (${why}): the service is overloaded or out of order`);
+  return new CredentialRefused(`${what} was refused (${why}): ${remedy}`);
+}
