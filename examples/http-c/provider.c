@@ -58,6 +58,8 @@ static kl_reply status(const kl_request *request) {
   kl_reply fault = fault_of(request);
   if (fault.failure != 0) return fault;
   kl_response response = kl_http(KL_TEXT("GET"), path_of(request, KL_TEXT("")), KL_NONE);
+  /* Status has no ciphertext that could be of somebody else */
+  if (response.status == 400) return bad_answer();
   if (response.status != 200) return refusal(response);
   kl_bytes version = kl_json_text(response.body, KL_TEXT("version"));
   return is_version(version) ? kl_success(version) : bad_answer();

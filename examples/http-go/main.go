@@ -41,6 +41,9 @@ func (provider) Status(r *kleidi.Request) (string, error) {
 		return "", err
 	}
 	a, err := ask("GET", path, nil)
+	if isNotOurs(err) {
+		return "", kleidi.Fail(kleidi.Fault, "the KMS refused the request for the version")
+	}
 	if err != nil {
 		return "", err
 	}
@@ -59,8 +62,7 @@ func (provider) Encrypt(r *kleidi.Request) ([]byte, error) {
 		return nil, kleidi.Fail(kleidi.KeyUnusable, "the version is malformed")
 	}
 	a, err := ask("POST", path+"/encrypt", &body{Version: r.Version, Plaintext: r.Input, AssociatedData: r.AssociatedData})
-	if f, ok := err.(*kleidi.Failure); ok && f.Code == kleidi.NotOurs {
-		// nothing that Encrypt gets is a ciphertext of somebody else
+	if isNotOurs(err) {
 		return nil, kleidi.Fail(kleidi.Fault, "the KMS refused the request to encrypt")
 	}
 	if err != nil {
@@ -91,6 +93,12 @@ func (provider) Decrypt(r *kleidi.Request) ([]byte, error) {
 		return nil, kleidi.Fail(kleidi.Fault, "the plaintext of the KMS is not 1 to 512 bytes")
 	}
 	return a.Plaintext, nil
+}
+
+// isNotOurs: only Decrypt gets a ciphertext that can be of somebody else.
+func isNotOurs(err error) bool {
+	f, ok := err.(*kleidi.Failure)
+	return ok && f.Code == kleidi.NotOurs
 }
 
 // pathOf refuses a setting that is not known: it was meant to have an effect.

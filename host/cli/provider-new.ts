@@ -18,7 +18,12 @@ export function providerNewCommand(name: string, { lang, json }: ProviderNewOpti
   if (!isTemplate(lang))
     throw new UsageError(`Cannot use --lang ${lang}: expected one of ${TEMPLATE_NAMES.join(", ")}`);
   const files = write(name, lang);
-  const next = [`cd ${name}`, ...(lang === "assemblyscript" ? ["npm install"] : []), "kleidi provider build"];
+  const next = [
+    `cd ${name}`,
+    ...(lang === "assemblyscript" ? ["npm install"] : []),
+    "kleidi provider build",
+    `kleidi provider test ${name}.wasm`,
+  ];
   print(
     json
       ? stringifyAscii({ ok: true, provider: name, language: lang, files, next })

@@ -173,23 +173,44 @@ KL_UNUSED bool kl_varint(kl_reader *r, uint64_t *value) {
   return false;
 }
 
-/* Reads the next field. False at the end, and with ok false in a malformed message. Unknown fields of each wire type pass by. */
-KL_UNUSED bool kl_next(kl_reader *r) {
+#define KL_MAX_GROUPS 32
+KL_UNUSED bool kl_read_field(kl_reader *r, uint32_t depth);
+
+/* Passes the fields up to the end of a group. */
+KL_UNUSED bool kl_pass_group(kl_reader *r, uint32_t group, uint32_t depth) {
+  if (depth == KL_MAX_GROUPS) return false;
+  while (kl_read_field(r, depth + 1))
+    if (r->type == 4) return r->field == group;
+  return false;
+}
+
+KL_UNUSED bool kl_read_field(kl_reader *r, uint32_t depth) {
   uint64_t key, size = 0;
-  if (r->at == r->in.size || !r->ok) return false;
-  r->ok = false;
   if (!kl_varint(r, &key) || key >> 3 == 0 || key >> 32 != 0) return false;
-  r->field = (uint32_t)(key >> 3);
-  r->type = (uint32_t)(key & 7);
+  uint32_t field = r->field = (uint32_t)(key >> 3);
+  uint32_t type = r->type = (uint32_t)(key & 7);
   r->bytes = KL_NONE;
-  if (r->type == 0) return r->ok = kl_varint(r, &r->number);
-  if (r->type == 1) size = 8;
-  else if (r->type == 5) size = 4;
-  else if (r->type != 2 || !kl_varint(r, &size)) return false;
+  if (type == 4) return depth > 0;
+  if (type == 3) {
+    if (!kl_pass_group(r, field, depth)) return false;
+    r->field = field;
+    r->type = type;
+    return true;
+  }
+  if (type == 0) return kl_varint(r, &r->number);
+  if (type == 1) size = 8;
+  else if (type == 5) size = 4;
+  else if (type != 2 || !kl_varint(r, &size)) return false;
   if (size > r->in.size - r->at) return false;
   r->bytes = (kl_bytes){r->in.data + r->at, (size_t)size};
   r->at += (size_t)size;
-  return r->ok = true;
+  return true;
+}
+
+/* Reads the next field. False at the end, and with ok false in a malformed message. Unknown fields of each wire type pass by. */
+KL_UNUSED bool kl_next(kl_reader *r) {
+  if (r->at == r->in.size || !r->ok) return false;
+  return r->ok = kl_read_field(r, 0);
 }
 
 /* A known field must have its wire type: 0 VARINT, 2 LEN. */

@@ -22,7 +22,8 @@ func TestRequestsAndReplies(t *testing.T) {
 	request := AppendBytes(nil, 1, []byte("main"))
 	request = AppendBytes(AppendBytes(request, 2, []byte("3")), 3, []byte{9})
 	request = AppendBytes(AppendBytes(request, 4, []byte{7}), 5, setting)
-	// unknown fields of the wire types 0, 1, 2 and 5
+	// unknown fields of each wire type
+	request = append(request, 0xfb, 0x7f, 0x0a, 1, 1, 0x13, 0x14, 0xfc, 0x7f)
 	request = append(request, 0xf8, 0x7f, 1, 0xf9, 0x7f, 1, 2, 3, 4, 5, 6, 7, 8, 0xfa, 0x7f, 1, 1, 0xfd, 0x7f, 1, 2, 3, 4)
 	if reply := Call("encrypt", request); !bytes.Equal(reply, []byte{0x12, 1, 9}) {
 		t.Fatalf("%x", reply)

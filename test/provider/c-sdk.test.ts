@@ -152,7 +152,9 @@ describe("requests", () => {
   });
 
   test("unknown fields of each wire type are skipped", () => {
+    const group = [0xfb, 0x7f, 0x0a, 1, 1, 0x13, 0x14, 0xfc, 0x7f];
     const unknown = [
+      ...group,
       0xf8,
       0x7f,
       1,

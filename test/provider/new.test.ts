@@ -144,6 +144,11 @@ for (const language of TEMPLATE_NAMES) {
       await assert.rejects(client.decrypt({ ...input, ciphertext, uid: "two" }, DEADLINE_MS), { code: 3 });
     });
 
+    test("it passes the conformance kit", async () => {
+      const { stdout } = await run(["test", `${name}.wasm`], folder);
+      assert.match(stdout, /^# pass \d+, fail 0,/m);
+    });
+
     test("its files name no other provider, and a build adds the module only", () => {
       const files = readdirSync(folder, { recursive: true }).map(String);
       for (const file of ["provider.json", "README.md", `${name}.wasm`])

@@ -44,7 +44,7 @@ class Http extends Provider {
     if (!reply.ok) return fail<StatusReply>(hostCodeOf(reply), reply.message);
     const response = net.responseOf(reply);
     if (response == null || response.status !== 200)
-      return fail<StatusReply>(codeOf(response), messageOf(response));
+      return fail<StatusReply>(withoutCiphertext(codeOf(response)), messageOf(response));
     const version = textOf(json.parse(response.body), "version");
     if (!isVersion(version)) return fail<StatusReply>(FAULT, "the KMS named a malformed version");
     return new StatusReply(version);
@@ -61,9 +61,7 @@ class Http extends Provider {
     if (!reply.ok) return fail<EncryptReply>(hostCodeOf(reply), reply.message);
     const response = net.responseOf(reply);
     if (response == null || response.status !== 200) {
-      const code = codeOf(response);
-      // nothing that Encrypt gets is a ciphertext of somebody else
-      return fail<EncryptReply>(code === FailureCode.NOT_OURS ? FAULT : code, messageOf(response));
+      return fail<EncryptReply>(withoutCiphertext(codeOf(response)), messageOf(response));
     }
     const ciphertext = base64.decode(textOf(json.parse(response.body), "ciphertext"));
     if (ciphertext == null || ciphertext.length === 0 || ciphertext.length > 1023)
@@ -141,6 +139,11 @@ function codeOf(response: NetResponse | null): FailureCode {
   if (status === 404 || status === 409) return KEY_UNUSABLE;
   if (status === 401 || status === 403) return FailureCode.CREDENTIAL_REFUSED;
   return status === 429 || status >= 500 ? FailureCode.UNREACHABLE : FAULT;
+}
+
+/** Only Decrypt gets a ciphertext that can be of somebody else. */
+function withoutCiphertext(code: FailureCode): FailureCode {
+  return code === FailureCode.NOT_OURS ? FAULT : code;
 }
 
 function messageOf(response: NetResponse | null): string {
