@@ -30,7 +30,6 @@ export const STDERR_IMPORTS = ["alloc", "store_u8", "error_set"].map((name) => `
 
 /** Bytes of the text that are kept. */
 const ROOM = 400;
-const SPACE = 0x20;
 const STDERR = 2;
 
 /** The start of `fd_write` that keeps what goes to stderr. Its parameters are fd, vectors, count; its locals, from `first` on, five of i32. */
@@ -50,13 +49,8 @@ export function keepStderr({ function: indexOf, global }: StubContext, first: nu
       globalSet(filled, i64Add(globalGet(filled), i64(1))),
     ]),
   ];
-  const blank = loop(when(i64LtU(globalGet(filled), i64(ROOM)), [store(i32(SPACE)), again(1)]));
   return when(i32Eq(get(fd), i32(STDERR)), [
-    when(i64Eq(globalGet(text), i64(0)), [
-      globalSet(text, [i64(ROOM), call(indexOf(`${EXTISM} alloc`))]),
-      blank,
-      globalSet(filled, i64(0)),
-    ]),
+    when(i64Eq(globalGet(text), i64(0)), [globalSet(text, [i64(ROOM), call(indexOf(`${EXTISM} alloc`))])]),
     loop(
       when(i32LtU(get(i), get(count)), [
         set(vector, i32Add(get(vectors), [get(i), i32(3), 0x74])),

@@ -90,7 +90,8 @@ export async function createInstance(module, memories, imports, outputBytes, for
       return;
     }
     const text = new TextDecoder().decode(blockAt(context, address)?.subarray(0, MAX_STATED));
-    stated = { address, text: text.trimEnd() };
+    // A block that was made before its text was known ends in zeros.
+    stated = { address, text: text.replace(/\0+$/, "") };
   };
   const error_get = () => stated?.address ?? 0n;
   /** @type {{ reply: Uint8Array, address: bigint } | undefined} */
