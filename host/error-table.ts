@@ -682,6 +682,38 @@ export const ERRORS = {
     cause: "The form cannot work with this configuration.",
     remedy: "Nothing was written. Change the configuration as named above, or render another form.",
   },
+  "provider-build": {
+    causes: {
+      compiler: {
+        cause: "The compiler of the provider's language is not installed.",
+        remedy:
+          "Install it as named above. kleidi provider build also links a raw module that was compiled elsewhere.",
+      },
+      compile: {
+        cause: "The compiler refused the source.",
+        remedy: "Correct the source at the lines that the compiler names.",
+      },
+      link: {
+        cause:
+          "The raw module cannot become a provider: it is malformed, a program, or imports what a guest does not have.",
+        remedy:
+          "Remove what is named above from the source or the compiler's options (docs/ABI.md, section 1).",
+      },
+      manifest: {
+        cause: "The file provider.json is missing, malformed, or not a manifest.",
+        remedy: "Write provider.json as in docs/ABI.md, section 6; kleidi provider new writes one.",
+      },
+      rows: {
+        cause: "The rows of provider.json are not the host calls that the code can reach.",
+        remedy:
+          "Nothing was written. If the code should make these host calls, run the command again with --fix.",
+      },
+      why: {
+        cause: "A row of provider.json has no reason.",
+        remedy: "No module was written. The operator reads the reason before granting the host call.",
+      },
+    },
+  },
 } as const satisfies Record<string, ErrorRow>;
 
 export type ErrorCode = keyof typeof ERRORS;

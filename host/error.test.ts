@@ -41,6 +41,7 @@ test("each error code has its gRPC code", () => {
     "key-exists": 13,
     "key-locked": 13,
     "key-missing": 13,
+    "provider-build": 13,
     "render-refused": 13,
     "path-refused": 13,
     "state-invalid": 13,

@@ -14,6 +14,7 @@ import type { KeyInitOptions } from "./cli/key.ts";
 import { KEY_COMMANDS } from "./cli/key-commands.ts";
 import type { MigrateOptions } from "./cli/migrate.ts";
 import { EXIT } from "./cli/output.ts";
+import { PROVIDER_AUTHOR_COMMANDS } from "./cli/provider-author-commands.ts";
 import { providerCommands } from "./cli/provider-commands.ts";
 import { RENDER_COMMANDS } from "./cli/render-commands.ts";
 import { type Manifest, versionCommand, versionText } from "./cli/version.ts";
@@ -34,7 +35,8 @@ export const PROGRAM: Program = {
   version: versionText(manifest),
   groups: {
     config: "Write a configuration.",
-    provider: "Prove a provider: for authors of modules (docs/providers.md).",
+    provider:
+      "Make and prove a provider: for authors of modules (docs/provider-build.md, docs/providers.md).",
     key: "Create keys, and lead each through its life (docs/operate/rotate.md).",
     etcd: "Examine the objects in etcd (docs/recovery.md).",
     render: "Render the files of a deployment from the configuration (docs/deploying.md).",
@@ -260,6 +262,7 @@ export const PROGRAM: Program = {
       run: async (options: { json: boolean }, oldPath: string, newPath: string) =>
         (await import("./cli/diff.ts")).diffCommand(oldPath, newPath, options),
     },
+    ...PROVIDER_AUTHOR_COMMANDS,
     ...providerCommands(manifest.version),
     {
       name: "key init",

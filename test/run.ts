@@ -49,6 +49,11 @@ const SERVERS = [
     what: "kube-apiserver's KMS v2 client",
     build: "test/kmsclient/build.sh",
   },
+  {
+    tests: /^test\/provider\/new/,
+    what: "Go's compiler for WebAssembly",
+    build: "test/provider/go-build.sh",
+  },
   { tests: /^test\/aws\//, what: "AWS's SDK for Go", build: "test/aws/build.sh" },
   { tests: /openbao|vault|^test\/install\//, what: "a real OpenBao", build: "test/openbao/build.sh" },
 ] as const;

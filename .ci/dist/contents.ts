@@ -9,6 +9,9 @@ const COPIED = [
   /^proto\/provider\/v1\/.*\.json$/,
   /^providers\/[^/]+\/kms\.fixture\.json$/,
   /^providers\/(SHA256SUMS|[^/]+\/README\.md)$/,
+  // kleidi provider new copies these; provider build uses kleidi.h
+  /^examples\/http-[a-z]+\//,
+  /^sdk\/(assemblyscript\/assembly|c|go)\//,
   /^docs\/.*\.(md|json)$/,
   /^examples\/[^/]+\/[^/]+\.(yaml|hcl)$/,
   /^deploy\/(prometheus|grafana)\/(?!.*\.test\.)/,

@@ -23,7 +23,7 @@ import { Checkout } from "../release/checkout.ts";
 import { builtDist } from "./built.ts";
 
 const root = join(import.meta.dirname, "..", "..");
-requireDebian(["minisign"]);
+requireDebian(["clang", "lld", "minisign"]);
 const dist = await builtDist();
 const folder = mkdtempSync(join(tmpdir(), "kleidi-dist-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -34,6 +34,9 @@ const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"))
 const USER = process.getuid?.() === 0 ? { uid: 65534, gid: 65534 } : {};
 const runAs = (program: string, args: readonly string[], cwd: string) =>
   spawnSync(program, args, { ...USER, cwd, encoding: "utf8", env: { PATH: process.env.PATH } });
+
+/** The sources that kleidi provider new copies. */
+const AUTHORS = /^(examples\/http-[a-z]+|sdk\/assemblyscript\/assembly)\//;
 
 /** Creates a key and runs check --live with the local provider of an installed package. */
 function tryLive(installed: string, name: string): void {
@@ -109,6 +112,27 @@ describe("the package of npm, installed in an empty folder", () => {
     assert.equal(JSON.parse(stdout).ok, false);
   });
 
+  test("writes a new provider in C, and builds it", () => {
+    const bin = join(home, "node_modules/.bin/kleidi");
+    const work = join(folder, "author");
+    mkdirSync(work);
+    chownSync(work, USER.uid ?? process.getuid?.() ?? 0, USER.gid ?? process.getgid?.() ?? 0);
+    const made = runAs(bin, ["provider", "new", "mine", "--lang", "c", "--json"], work);
+    assert.equal(made.status, 0, made.stderr);
+    const { status, stdout, stderr } = runAs(bin, ["provider", "build", "mine", "--json"], work);
+    assert.equal(status, 0, stdout + stderr);
+    const { module } = JSON.parse(stdout);
+    assert.equal(runAs(bin, ["inspect", module], work).status, 0);
+  });
+
+  test("writes a new provider in each other language", () => {
+    for (const language of ["assemblyscript", "go"]) {
+      const args = ["provider", "new", language, "--lang", language];
+      const { status, stderr } = runAs(join(home, "node_modules/.bin/kleidi"), args, join(folder, "author"));
+      assert.equal(status, 0, stderr);
+    }
+  });
+
   test("installs the Node of the lockfile, and no other package", () => {
     const packages = readdirSync(join(home, "node_modules")).filter((name) => !name.startsWith("."));
     assert.deepEqual(packages, ["kleidi", `node-linux-${process.arch}`]);
@@ -139,7 +163,10 @@ describe("the tree", () => {
   test("has no source, map, declaration, test or script, but each package's licence", () => {
     const files = globSync("**/*", { cwd: dist.tree, exclude: (name) => name.endsWith("/bin/node") });
     assert.deepEqual(
-      files.filter((file) => /\.(map|[cm]?tsx?)$|\.test\.|(^|\/)\.[^/]|^(test|bench|sdk)\//.test(file)),
+      files.filter(
+        (file) =>
+          /\.(map|[cm]?tsx?)$|\.test\.|(^|\/)\.[^/]|^(test|bench)\//.test(file) && !AUTHORS.test(file),
+      ),
       [],
     );
     const { scripts, devDependencies } = JSON.parse(readFileSync(join(dist.tree, "package.json"), "utf8"));

@@ -23,6 +23,7 @@ const FILES = [
   "man",
   "proto",
   "providers",
+  "sdk",
   "*.md",
   "*.cdx.json",
 ];

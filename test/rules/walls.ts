@@ -73,6 +73,7 @@ export const WALLS: readonly Wall[] = [
       "host/migration",
       "host/module",
       "host/module/trust",
+      "host/provider",
       "host/render",
       "host/rotation/waits.ts",
       "host/runtime",
@@ -216,6 +217,18 @@ export const WALLS: readonly Wall[] = [
   },
   { room: "host/module/trust", may: [ERROR, LIB], outside: ["node:crypto"], tests: SUPPORTED },
   { room: "host/module/wasm", tests: BOTH },
+  {
+    // pure: bytes in, bytes out
+    room: "host/provider/link",
+    may: ["host/module/contract.ts", "host/module/manifest.ts", "host/module/wasm"],
+  },
+  {
+    room: "host/provider",
+    may: [ERROR, HOST_CALL, LIB, "host/module", "host/module/wasm", "host/provider/link"],
+    outside: ["node:child_process", "node:crypto", "node:fs", "node:os", "node:path"],
+  },
+  // pure
+  { room: ["host/provider/rows.ts"], may: [HOST_CALL, "host/module/authority.ts"] },
   {
     room: "host/inspect",
     may: [

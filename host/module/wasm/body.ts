@@ -119,6 +119,7 @@ export function walkBody(
         } else {
           if (index >= functions) throw indexOutOfRange("function", index, functions, start);
           calls.call(index);
+          calls.references?.add(index, start, at);
         }
         break;
       }

@@ -1,5 +1,6 @@
 /** The contents of a module, collected while its sections are read in order. */
 import { CallGraph } from "./graph.ts";
+import type { References } from "./references.ts";
 import type { ExternalKind, FuncType, Global, Limits, Span, Table } from "./types.ts";
 
 export interface Import {
@@ -34,11 +35,18 @@ export class Draft {
   dataCount: number | undefined;
   data = 0;
   bodies = 0;
+  readonly #references: References | undefined;
   #calls: CallGraph | undefined;
+
+  /** @param references records where function indexes stand; only a rewriter needs them */
+  constructor(references?: References) {
+    this.#references = references;
+  }
 
   /** Created on first use. All functions are known then, because every section that refers to one comes after the function section. */
   get calls(): CallGraph {
-    this.#calls ??= new CallGraph(this.imports.length, this.functions.length - this.imports.length);
+    const imported = this.imports.length;
+    this.#calls ??= new CallGraph(imported, this.functions.length - imported, this.#references);
     return this.#calls;
   }
 }

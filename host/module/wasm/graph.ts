@@ -1,3 +1,5 @@
+import type { References } from "./references.ts";
+
 /** The call graph, collected while the bodies are read. Flat arrays, because a module can have any number of calls. */
 export class CallGraph {
   /** Number of imported functions. */
@@ -13,10 +15,13 @@ export class CallGraph {
   readonly inTable: Uint8Array;
   /** For each function, the last caller (+ 1) that was recorded: each callee is recorded once for each caller. */
   readonly #lastCaller: Uint32Array;
+  /** Receives the place of each function index in the file; absent unless the module is rewritten. */
+  readonly references: References | undefined;
   #count = 0;
   #caller = 0;
 
-  constructor(imported: number, own: number) {
+  constructor(imported: number, own: number, references?: References) {
+    this.references = references;
     this.imported = imported;
     this.functions = imported + own;
     this.ends = new Uint32Array(own);

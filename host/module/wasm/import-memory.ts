@@ -3,8 +3,10 @@
  * zeroed itself (docs/decisions/0038-zeroed-memories.md). Nothing else changes: a module has one memory, so its index stays 0, and imports of
  * memories do not shift the indices of functions.
  */
+
+import { concat, leb } from "./encode.ts";
 import type { Module } from "./module.ts";
-import { concat, headOf, leb } from "./rewrite.ts";
+import { headOf } from "./rewrite.ts";
 
 /** The name of the import. Guests cannot import it themselves: the contract has no such namespace. */
 export const HOST_MEMORY = { module: "host", name: "memory" } as const;

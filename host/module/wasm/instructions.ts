@@ -53,7 +53,9 @@ export function walkOther(
       break;
     case 0xd2: {
       // ref.func: a function with a reference can be put into a table
+      const from = reader.at;
       const target = reader.index(spaces.functions, "function");
+      calls.references?.add(target, from, reader.at);
       calls.inTable[target] = 1;
       calls.call(target);
       break;

@@ -6,9 +6,10 @@
 import { Draft, type Export, type Import } from "./draft.ts";
 import type { CallGraph } from "./graph.ts";
 import { Reader } from "./reader.ts";
+import type { References } from "./references.ts";
 import { EXCEPTIONS } from "./refused.ts";
 import * as sections from "./sections.ts";
-import type { Global, Limits, Span, Table } from "./types.ts";
+import type { FuncType, Global, Limits, Span, Table } from "./types.ts";
 
 export type { Export, Import } from "./draft.ts";
 export type { ExternalKind, FuncType, Global, Limits, Table, ValType } from "./types.ts";
@@ -44,8 +45,11 @@ export interface Section {
   readonly size: number;
 }
 
-/** A parsed module, with the data that reach and clampLimits need. */
+/** A parsed module, with the data that reach, clampLimits and the linker of host/provider need. */
 export interface Module extends ModuleOutline {
+  readonly types: readonly FuncType[];
+  /** The type of each function: imported functions first, then those that the module defines. */
+  readonly functions: readonly FuncType[];
   readonly calls: CallGraph;
   readonly memoryLimits: readonly Span[];
   readonly tableLimits: readonly Span[];
@@ -92,10 +96,11 @@ const MAX_CUSTOM_SECTIONS = 1000;
 /**
  * Parses a module.
  * @param bytes the whole file
+ * @param references receives the place of each function index and of each body, for a caller that rewrites the module
  * @throws Error the module is malformed or uses a refused feature; the message names the byte offset
  */
-export function readModule(bytes: Uint8Array): Module {
-  return readInto(bytes, new Reader(bytes, 0), new Draft(), [], []);
+export function readModule(bytes: Uint8Array, references?: References): Module {
+  return readInto(bytes, new Reader(bytes, 0), new Draft(references), [], []);
 }
 
 /**
@@ -195,7 +200,8 @@ function readSection(
 }
 
 function finish(draft: Draft, found: Section[], customSections: CustomSection[]): Module {
-  const { imports, exports, memories, tables, globals, start, calls, memoryLimits, tableLimits } = draft;
+  const { types, functions, imports, exports, memories, tables, globals, start, calls } = draft;
+  const { memoryLimits, tableLimits } = draft;
   const functionCount = draft.functions.length - imports.length;
   if (draft.bodies !== functionCount) {
     throw new Error(`the module declares ${functionCount} functions but has no code section`);
@@ -206,6 +212,8 @@ function finish(draft: Draft, found: Section[], customSections: CustomSection[])
     );
   }
   return {
+    types,
+    functions,
     imports,
     exports,
     memories,

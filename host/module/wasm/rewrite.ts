@@ -1,4 +1,5 @@
 /** Writes the limits of the configuration into a module: the maximum size of its memory and of its tables. */
+import { concat, type Edit, edited, leb } from "./encode.ts";
 import type { Limits, Module, Section } from "./module.ts";
 import { MAX_PAGES, type Span } from "./types.ts";
 
@@ -29,7 +30,7 @@ export function clampLimits(bytes: Uint8Array, module: Module, caps: Caps): Uint
   for (const section of module.sections) {
     const edits = section.id === TABLE_SECTION ? tables : section.id === MEMORY_SECTION ? memories : [];
     if (edits.length === 0) continue;
-    const content = rewrite(bytes, section, edits);
+    const content = edited(bytes, { from: section.offset, to: section.offset + section.size }, edits);
     const size = content.reduce((total, part) => total + part.length, 0);
     parts.push(bytes.subarray(copied, headOf(module, section)), Uint8Array.from([section.id, ...leb(size)]));
     parts.push(...content);
@@ -37,10 +38,6 @@ export function clampLimits(bytes: Uint8Array, module: Module, caps: Caps): Uint
   }
   parts.push(bytes.subarray(copied));
   return concat(parts);
-}
-
-interface Edit extends Span {
-  readonly bytes: Uint8Array;
 }
 
 function clampAll(
@@ -62,37 +59,8 @@ function clampAll(
   });
 }
 
-function rewrite(bytes: Uint8Array, { offset, size }: Section, edits: readonly Edit[]): Uint8Array[] {
-  const parts: Uint8Array[] = [];
-  let copied = offset;
-  for (const { from, to, bytes: written } of edits) {
-    parts.push(bytes.subarray(copied, from), written);
-    copied = to;
-  }
-  parts.push(bytes.subarray(copied, offset + size));
-  return parts;
-}
-
 /** Returns the offset of a section's id. Sections follow each other without gaps; the first one starts after the 8-byte header. */
 export function headOf({ sections }: Module, section: Section): number {
   const before = sections[sections.indexOf(section) - 1];
   return before === undefined ? 8 : before.offset + before.size;
-}
-
-export function leb(value: number): number[] {
-  const bytes: number[] = [];
-  let left = value;
-  for (; left >= 128; left = Math.floor(left / 128)) bytes.push((left % 128) | 128);
-  bytes.push(left);
-  return bytes;
-}
-
-export function concat(parts: readonly Uint8Array[]): Uint8Array {
-  const all = new Uint8Array(parts.reduce((total, { length }) => total + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
 }

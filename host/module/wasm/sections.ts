@@ -131,7 +131,10 @@ export function readElements(reader: Reader, draft: Draft): void {
     }
     for (let entries = reader.count(expressions ? 3 : 1); entries > 0; entries--) {
       if (expressions) readEntry(reader, draft);
-      else draft.calls.inTable[reader.index(functions, "function")] = 1;
+      else {
+        const from = reader.at;
+        referTo(draft, reader.index(functions, "function"), from, reader.at);
+      }
     }
     draft.elements += 1;
   }
@@ -146,8 +149,15 @@ function readElementKind(reader: Reader): void {
 
 /** Reads a constant expression. A function that it refers to could be put in a table. */
 function readEntry(reader: Reader, draft: Draft): void {
+  const from = reader.at;
   const target = readConstant(reader, draft.functions.length);
-  if (target !== undefined) draft.calls.inTable[target] = 1;
+  // the index stands between the opcode and end
+  if (target !== undefined) referTo(draft, target, from + 1, reader.at - 1);
+}
+
+function referTo({ calls }: Draft, target: number, from: number, to: number): void {
+  calls.inTable[target] = 1;
+  calls.references?.add(target, from, to);
 }
 
 export function readDataCount(reader: Reader, draft: Draft): void {
@@ -174,10 +184,12 @@ export function readCode(reader: Reader, draft: Draft): void {
   };
   const { calls } = draft;
   for (let i = 0; i < count; i++) {
+    const head = reader.at;
     const size = reader.u32();
     const end = reader.at + size;
     if (end > reader.end) reader.skip(size); // throws
     walkBody(reader, end, draft.functions[imported + i]?.params.length ?? 0, spaces, calls);
+    calls.references?.bodies.push({ head, from: end - size, to: end });
     calls.nextCaller();
   }
   draft.bodies = count;

@@ -9,6 +9,8 @@ import createPlugin from "@extism/extism";
 const MAX_BLOCKS = 1024;
 const MAX_BLOCK = 1 << 20;
 const MAX_BLOCK_BYTES = 4 << 20;
+/** Bytes of the text of an error that a guest sets: a trap after it is named too, in the 512 characters of a reason. */
+const MAX_STATED = 400;
 
 /** The part of Extism's call context that is used here. */
 /**
@@ -78,11 +80,27 @@ export async function createInstance(module, memories, imports, outputBytes, for
     }
     output = bytes.slice();
   };
+  /** @type {{ address: bigint, text: string } | undefined} */
+  let stated;
+  // Extism's own function loses the text if the guest traps after it.
+  /** @param {Context} context @param {bigint} address */
+  const error_set = (context, address) => {
+    if (address === 0n) {
+      stated = undefined;
+      return;
+    }
+    const text = new TextDecoder().decode(blockAt(context, address)?.subarray(0, MAX_STATED));
+    // A block that was made before its text was known ends in zeros.
+    stated = { address, text: text.replace(/\0+$/, "") };
+  };
+  const error_get = () => stated?.address ?? 0n;
   /** @type {{ reply: Uint8Array, address: bigint } | undefined} */
   let answered;
   let storedAgain = 0;
   /** @type {Record<string, Record<string, Function>>} */
-  const functions = { "extism:host/env": { alloc, output_set } };
+  const functions = {
+    "extism:host/env": { alloc, output_set, error_set, error_get },
+  };
   for (const { capability, operation } of imports) {
     const namespace = `kleidi:${capability}`;
     functions[namespace] ??= {};
@@ -147,8 +165,15 @@ export async function createInstance(module, memories, imports, outputBytes, for
      * @returns {Promise<Uint8Array>} a copy of the output
      */
     async call(name, input, hostCall) {
-      // It throws if the guest set an error. output_set above took the output.
-      await plugin.call(name, input, /** @type {any} */ (hostCall));
+      // output_set above took the output.
+      try {
+        await plugin.call(name, input, /** @type {any} */ (hostCall));
+      } catch (error) {
+        if (stated === undefined) throw error;
+        // The guest's text says more than the trap after it, and must not hide a limit of the host.
+        stated.text += `; then ${error instanceof Error ? `${error.name}: ${error.message}` : "it ended"}`;
+      }
+      if (stated !== undefined) throw new Error(`Plugin-originated error: ${stated.text}`);
       if (output === undefined) throw new Error("it returned no output");
       hasReturned = true;
       return output;

@@ -43,7 +43,7 @@ export function writeOutput(bytes: Uint8Array): void {
   if (bytes.length > 0) env.output_set(toBlock(bytes), bytes.length as u64);
 }
 
-/** Frees a block: its bytes no longer count against the 4 MiB of a call. */
+/** Frees a block. It still counts against the blocks and the 4 MiB of a call. */
 export function freeBlock(address: u64): void {
   if (address !== 0) env.free(address);
 }

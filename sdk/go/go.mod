@@ -1,0 +1,3 @@
+module kleidi
+
+go 1.24
