@@ -48,7 +48,7 @@ async function play(rig: Rig, { config, answers, pauses, refused }: Script, seen
         assert.deepEqual(Object.keys(headers), [header]);
         assert.ok(value !== undefined && value.length <= 16_384 + "Bearer ".length && value.trim() === value);
         validateHeaderValue(header, value);
-        assert.ok(!JSON.stringify(lease).includes(value), "a lease can be printed");
+        assert.equal(JSON.stringify(lease), "{}", "a lease can be printed");
         if (value.length >= 16)
           assert.ok(credential.containsSecret(Buffer.from(`<${value.replace(/^Bearer /, "")}>`)));
         seen(asked === before ? "the same lease" : "a new lease");
