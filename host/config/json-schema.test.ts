@@ -247,7 +247,9 @@ function places(container: object): (readonly [Record<string, unknown>, string])
   ]);
 }
 
-function apply(document: { root: unknown }, { kind, at, name, value }: Change): void {
+function apply(document: { root: unknown }, { kind, at, name, value: shared }: Change): void {
+  // An object that is put into itself would have no end.
+  const value = structuredClone(shared);
   const all = places(document);
   const [container, key] = all[at % all.length] ?? [{}, ""];
   const inside = container[key];
