@@ -4,9 +4,18 @@
  * needs in it.
  */
 import { randomBytes } from "node:crypto";
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { Authority, type ServerNames } from "./certificates.ts";
 import { type Answer, type Ask, ask, type Body, type Login } from "./openbao-api.ts";
 import { freePort, ServerProcess } from "./openbao-server.ts";
@@ -166,7 +175,16 @@ export class OpenBao {
     return this.#server.end("SIGKILL");
   }
 
-  /** SIGSTOP makes it hang and SIGCONT continue; SIGHUP makes it reload its certificate. */
+  /** Makes it hang until SIGCONT. Resolves when all its threads have stopped: one that still runs could answer a request. */
+  async hang(): Promise<void> {
+    this.signal("SIGSTOP");
+    const tasks = `/proc/${this.#server.pid}/task`;
+    const isStopped = (task: string) =>
+      /^\d+ \(.*\) T /.test(readFileSync(join(tasks, task, "stat"), "latin1"));
+    while (!readdirSync(tasks).every(isStopped)) await sleep(5);
+  }
+
+  /** SIGCONT makes it continue; SIGHUP makes it reload its certificate. */
   signal(name: NodeJS.Signals): void {
     this.#server.signal(name);
   }

@@ -87,7 +87,7 @@ describe("an OpenBao with files and TLS", () => {
   });
 
   test("stopped for four seconds with its connections open: each call ends in time, and calls succeed when it continues", async () => {
-    bao.signal("SIGSTOP");
+    await bao.hang();
     const goesOn = sleep(4_000).then(() => bao.signal("SIGCONT"));
     const calls = Array.from({ length: 4 }, () => client.decrypt(sealed, PATIENCE_MS));
     await Promise.all(calls.map((each) => givesUp(each, DEADLINE_EXCEEDED, UNAVAILABLE)));
