@@ -106,7 +106,9 @@ export class WalkedControlPlane extends ControlPlane {
   /** Restarts the API server, which must not become ready, and waits until its log has the reason. */
   assertNotReady(reason: string): void {
     this.mustRun("systemctl restart kube-apiserver.service");
-    const log = "journalctl --unit kube-apiserver.service --since -60s --no-pager";
+    // Of this start: an earlier one may have written the same reason.
+    const log =
+      "journalctl --no-pager _SYSTEMD_INVOCATION_ID=$(systemctl show --value --property InvocationID kube-apiserver.service)";
     const { status } = this.run(
       `timeout 60 sh -c 'until ${log} | grep --quiet "${reason}"; do sleep 0.5; done'`,
     );
