@@ -1,7 +1,7 @@
 /** One RPC in the server: the request is read, the interceptors run around the work, and their reply is sent. */
 import type { MethodDefinition, ServerUnaryCall, sendUnaryData } from "@grpc/grpc-js";
 import { KleidiError } from "../error.ts";
-import { RPC_DEADLINE_MS } from "../kms/limits.ts";
+import { RPC_DEADLINE_MS, SHARE_OF_DEADLINE } from "../kms/limits.ts";
 import { within } from "../lib/deadline.ts";
 import { replaceNonAscii } from "../lib/text.ts";
 import type { InFlight } from "./in-flight.ts";
@@ -13,8 +13,11 @@ const MAX_UID = 64;
 export interface UnaryRpc<In, Out> {
   readonly rpc: RpcContext["rpc"];
   readonly method: MethodDefinition<In, Out>;
-  /** @returns the reply message and the key_id of the key that was used */
-  readonly work: (request: In) => Promise<readonly [Out, keyId: string]>;
+  /**
+   * @param ms the time for it, in milliseconds
+   * @returns the reply message and the key_id of the key that was used
+   */
+  readonly work: (request: In, ms: number) => Promise<readonly [Out, keyId: string]>;
 }
 
 /** @returns the handler for grpc-js. It sends the reply of `intercept`, and nothing before. */
@@ -23,7 +26,9 @@ export function unaryHandler<In, Out>(
   intercept: Interceptor,
   inFlight: InFlight,
 ): (call: ServerUnaryCall<Unread<In>, Buffer>, send: sendUnaryData<Buffer>) => Promise<void> {
-  return async ({ request: unread }, send) => {
+  return async (rpcCall, send) => {
+    const unread = rpcCall.request;
+    const ms = timeFor(rpcCall.getDeadline());
     const request = read(rpc, unread);
     const call: RpcContext = {
       rpc,
@@ -36,7 +41,7 @@ export function unaryHandler<In, Out>(
     try {
       const reply = await intercept(call, async () => {
         if (request instanceof KleidiError) throw request;
-        const [response, keyId] = await within(RPC_DEADLINE_MS, work(request), () => tooLate(rpc));
+        const [response, keyId] = await within(ms, work(request, ms), () => tooLate(rpc, ms));
         const message = method.responseSerialize(response);
         return { message, keyId, ms: performance.now() - call.startedAt };
       });
@@ -67,7 +72,16 @@ function keyIdOf(request: unknown): string | undefined {
   return keyId === "" ? undefined : keyId;
 }
 
+/**
+ * The time for an RPC, in milliseconds. The `timeout` of an EncryptionConfiguration may be shorter than its default of 3 s: that caller,
+ * too, gets the host's own error before it gives up.
+ */
+function timeFor(deadline: Date | number): number {
+  const left = Number(deadline) - Date.now();
+  return Math.round(Math.min(RPC_DEADLINE_MS, Math.max(0, left * SHARE_OF_DEADLINE)));
+}
+
 /** The work continues to its own deadline; its result is dropped. */
-function tooLate(rpc: string): KleidiError {
-  return new KleidiError("deadline/rpc", `Cannot ${rpc}: it took longer than ${RPC_DEADLINE_MS} ms`);
+function tooLate(rpc: string, ms: number): KleidiError {
+  return new KleidiError("deadline/rpc", `Cannot ${rpc}: it took longer than ${ms} ms`);
 }

@@ -23,6 +23,12 @@ const STARTUP = 0x144;
 type Sealed = Awaited<ReturnType<KmsClient["encrypt"]>>;
 type Change = (response: Buffer) => Buffer | Reaction;
 
+/**
+ * How long the caller of an attacked call waits, in milliseconds: the host repeats the call for most of that time. A new connection needs
+ * more commands before the attacked one.
+ */
+const WAITS = { known: 1_000, isNew: 1_500 } as const;
+
 let tpm: Swtpm;
 let proxy: TpmProxy;
 let fixture: Fixture;
@@ -153,7 +159,7 @@ async function outcome(call: Promise<{ plaintext: Uint8Array }>): Promise<string
 }
 
 async function encryptAndOpen(): Promise<{ plaintext: Uint8Array }> {
-  const made = await client.encrypt({ plaintext });
+  const made = await client.encrypt({ plaintext }, WAITS.known);
   proxy.honest();
   // A stored ciphertext can be decrypted, regardless of the responses behind it.
   return { plaintext: (await untilWell(() => client.decrypt(made))).plaintext };
@@ -176,7 +182,8 @@ interface Attack {
  */
 async function attack(
   { code, change, isNew = false, nth = 1, isSingle = false }: Attack,
-  call: () => Promise<{ plaintext: Uint8Array }> = () => client.decrypt(sealed, 5000),
+  call: () => Promise<{ plaintext: Uint8Array }> = () =>
+    client.decrypt(sealed, WAITS[isNew ? "isNew" : "known"]),
 ): Promise<string> {
   // Before the connection is cut, so that nothing can be loaded in between.
   const tampering = isSingle ? proxy.next(code, change, nth) : proxy.every(code, change, nth);
@@ -241,7 +248,7 @@ describe("one flipped bit in the response", () => {
       // A wrong handle may name the same primary of an earlier call, so the result can even be right.
       proxy.tamper = (each, response) =>
         each === code && response.length > 13 ? flip(13, 1)(response) : response;
-      for (let i = 0; i < 5; i++) await outcome(client.decrypt(sealed, 5000));
+      for (let i = 0; i < 5; i++) await outcome(client.decrypt(sealed, WAITS.isNew));
       proxy.honest();
       await untilWell(() => opens(sealed));
     }
@@ -289,7 +296,8 @@ describe("an attacker on the connection", () => {
   });
 
   test("delays a response: the call ends in time, and the late response is ignored", async () => {
-    const how = await attack({ code: CC.HMAC, change: (response) => ({ send: response, afterMs: 2_600 }) });
+    const change: Change = (response) => ({ send: response, afterMs: WAITS.known + 100 });
+    const how = await attack({ code: CC.HMAC, change });
     assert.ok(how === "UNAVAILABLE" || how === "DEADLINE_EXCEEDED", how);
     await proxy.allGiven();
     await opens(sealed);
@@ -312,7 +320,7 @@ describe("an attacker on the connection", () => {
       }
     // Garbage in reply to every command, for eight calls.
     proxy.tamper = () => randomBytes(40);
-    for (let i = 0; i < 8; i++) assert.notEqual(await outcome(client.decrypt(sealed, 5000)), "right");
+    for (let i = 0; i < 8; i++) assert.notEqual(await outcome(client.decrypt(sealed, WAITS.known)), "right");
     proxy.honest();
     await untilWell(() => opens(sealed));
   });
