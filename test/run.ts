@@ -128,7 +128,8 @@ async function test(name: string, chosen: readonly string[]): Promise<void> {
     `--test-reporter=${reporter}`,
     "--test-reporter-destination=stdout",
   ]);
-  await step(name, process.execPath, ["--test", "--test-concurrency=2", ...reporters, ...chosen]);
+  // Three on two processors: most tests wait for a process, a server or a clock half of their time.
+  await step(name, process.execPath, ["--test", "--test-concurrency=3", ...reporters, ...chosen]);
 }
 
 async function step(name: string, command: string, args: readonly string[]): Promise<void> {
