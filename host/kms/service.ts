@@ -113,8 +113,7 @@ export class KmsService {
     const { ciphertext, keyId, annotations } = input;
     const lastTryAt = performance.now() + ms - LAST_TRY_MS;
     const wanted = parseKeyId(keyId);
-    if (formatOf(annotations) === COMPOSED_FORMAT)
-      return await this.#decryptComposed(input, wanted, ms);
+    if (formatOf(annotations) === COMPOSED_FORMAT) return await this.#decryptComposed(input, wanted, ms);
     // Any key that is not probed yet could have this key_id.
     if (!this.#keyset.hasKeyId(wanted)) await this.#waitForProbes(this.#keyset.keys, ms * FIRST_PROBE_SHARE);
     if (!this.#keyset.hasKeyId(wanted)) await this.#waitForVersions(wanted, ciphertext, ms);
