@@ -54,7 +54,7 @@ const SERVERS = [
     what: "Go's compiler for WebAssembly",
     build: "test/provider/go-build.sh",
   },
-  { tests: /^test\/aws\//, what: "AWS's SDK for Go", build: "test/aws/build.sh" },
+  { tests: /^test\/(aws\/|e2e\/takeover-aws)/, what: "AWS's SDK for Go", build: "test/aws/build.sh" },
   { tests: /openbao|vault|^test\/install\//, what: "a real OpenBao", build: "test/openbao/build.sh" },
 ] as const;
 type Server = (typeof SERVERS)[number];
