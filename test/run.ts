@@ -129,7 +129,13 @@ async function test(name: string, chosen: readonly string[]): Promise<void> {
     "--test-reporter-destination=stdout",
   ]);
   // Three on two processors: most tests wait for a process, a server or a clock half of their time.
-  await step(name, process.execPath, ["--test", "--test-concurrency=3", ...reporters, ...chosen]);
+  await step(name, process.execPath, [
+    "--test",
+    "--test-concurrency=3",
+    "--test-timeout=900000",
+    ...reporters,
+    ...chosen,
+  ]);
 }
 
 async function step(name: string, command: string, args: readonly string[]): Promise<void> {
