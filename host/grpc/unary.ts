@@ -1,7 +1,7 @@
 /** One RPC in the server: the request is read, the interceptors run around the work, and their reply is sent. */
 import type { MethodDefinition, ServerUnaryCall, sendUnaryData } from "@grpc/grpc-js";
 import { KleidiError } from "../error.ts";
-import { RPC_DEADLINE_MS, SHARE_OF_DEADLINE } from "../kms/limits.ts";
+import { RPC_DEADLINE_MS } from "../kms/limits.ts";
 import { within } from "../lib/deadline.ts";
 import { replaceNonAscii } from "../lib/text.ts";
 import type { InFlight } from "./in-flight.ts";
@@ -9,6 +9,8 @@ import type { Interceptor, RpcContext } from "./interceptor.ts";
 import type { Unread } from "./methods.ts";
 
 const MAX_UID = 64;
+/** What is left for the way back to a caller that waits less than 3 s: a fifth of its time, at most this many milliseconds. */
+const WAY_BACK_MS = 500;
 
 export interface UnaryRpc<In, Out> {
   readonly rpc: RpcContext["rpc"];
@@ -28,7 +30,7 @@ export function unaryHandler<In, Out>(
 ): (call: ServerUnaryCall<Unread<In>, Buffer>, send: sendUnaryData<Buffer>) => Promise<void> {
   return async (rpcCall, send) => {
     const unread = rpcCall.request;
-    const ms = timeFor(rpcCall.getDeadline());
+    const timeMs = timeFor(rpcCall.getDeadline());
     const request = read(rpc, unread);
     const call: RpcContext = {
       rpc,
@@ -36,12 +38,13 @@ export function unaryHandler<In, Out>(
       keyId: keyIdOf(request),
       requestBytes: unread.bytes,
       startedAt: performance.now(),
+      timeMs,
     };
     inFlight.begin();
     try {
       const reply = await intercept(call, async () => {
         if (request instanceof KleidiError) throw request;
-        const [response, keyId] = await within(ms, work(request, ms), () => tooLate(rpc, ms));
+        const [response, keyId] = await within(timeMs, work(request, timeMs), () => tooLate(rpc, timeMs));
         const message = method.responseSerialize(response);
         return { message, keyId, ms: performance.now() - call.startedAt };
       });
@@ -77,8 +80,9 @@ function keyIdOf(request: unknown): string | undefined {
  * too, gets the host's own error before it gives up.
  */
 function timeFor(deadline: Date | number): number {
-  const left = Number(deadline) - Date.now();
-  return Math.round(Math.min(RPC_DEADLINE_MS, Math.max(0, left * SHARE_OF_DEADLINE)));
+  const left = Math.max(0, Number(deadline) - Date.now());
+  if (left >= RPC_DEADLINE_MS + WAY_BACK_MS) return RPC_DEADLINE_MS;
+  return Math.round(left - Math.min(WAY_BACK_MS, left / 5));
 }
 
 /** The work continues to its own deadline; its result is dropped. */

@@ -15,8 +15,6 @@ export const MAX_ANNOTATIONS = 32_767;
 export const MAX_PLAINTEXT = 512;
 /** In milliseconds. The API server waits 3 s; it gets an error from the host before its own deadline. */
 export const RPC_DEADLINE_MS = 2_400;
-/** What the host may use of the time that a caller waits: 2.4 of 3 s. The rest is for the way back. */
-export const SHARE_OF_DEADLINE = 0.8;
 /** In characters (RFC 1123). */
 export const MAX_ANNOTATION_NAME = 253;
 /** docs/ABI.md, section 4. */
