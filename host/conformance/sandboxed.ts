@@ -43,6 +43,7 @@ export function superviseModule(
     deadlineMs,
     concurrentCalls: PARALLEL,
     queue: QUEUE,
+    standby: false,
     gate: scripted(gate),
     forwardsCrypto,
     onUsage: reportsUsage ? recordUsage : undefined,

@@ -94,6 +94,7 @@ function setUp(t: TestContext, changes: Partial<SupervisorOptions> = {}): Settin
     deadlineMs: 60_000,
     concurrentCalls: 2,
     queue: 2,
+    standby: true,
     standbyDelayMs: 0,
     gate: async () => refusal(HostCode.DENIED, "no"),
     onStderr: () => {},

@@ -1,5 +1,5 @@
 /**
- * Runs two processes of a provider: one serves, one is on standby, so that a killed process costs its callers milliseconds. Limits the calls
+ * Runs the process of a provider, and a second one on standby if it has one, so that a killed process costs its callers milliseconds. Limits the calls
  * in flight, repeats a call once if its process exits (Encrypt and Decrypt are idempotent), and puts a provider in quarantine when its
  * processes keep exiting.
  */
@@ -19,6 +19,8 @@ export interface SupervisorOptions extends ChildOptions {
   /** The most calls that wait. */
   readonly queue: number;
   readonly restartPolicy?: Partial<RestartPolicyOptions>;
+  /** True: a second process is kept ready. False: the calls of a process that exits wait for its replacement. */
+  readonly standby: boolean;
   /** Milliseconds from the first loaded process to the start of the standby process; if left out, STANDBY_DELAY_MS. */
   readonly standbyDelayMs?: number;
   /** Called when a process is loaded, also a replacement. */
@@ -39,15 +41,16 @@ export interface Quarantine {
 export interface ProviderState {
   readonly state: "starting" | "ready" | "quarantined" | "stopped";
   readonly quarantine?: Quarantine;
-  /** Loaded processes; 2 in normal operation. */
+  /** Loaded processes. */
   readonly processes: number;
+  /** The number of processes in normal operation: 2 with a standby process, 1 without. */
+  readonly wanted: number;
   /** Unexpected exits since the host started. */
   readonly ends: number;
   readonly inFlight: number;
   readonly waiting: number;
 }
 
-const PROCESSES = 2;
 /**
  * When the host starts, so does the API server beside it, on the same processors: the standby process waits until that is over. A process
  * that exits before is replaced at once, and its calls wait for the replacement.
@@ -61,6 +64,7 @@ const WAITING_PART = 3 / 4;
 
 export class Supervisor {
   readonly #options: SupervisorOptions;
+  readonly #wanted: 1 | 2;
   readonly #restartPolicy: RestartPolicy;
   readonly #queue: CallQueue;
   readonly #children = new Set<Child>();
@@ -75,13 +79,14 @@ export class Supervisor {
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
+    this.#wanted = options.standby ? 2 : 1;
     this.#restartPolicy = new RestartPolicy(options.restartPolicy);
     const { concurrentCalls, queue } = options;
     this.#queue = new CallQueue({ concurrentCalls, waitingCalls: queue, waitingBytes: WAITING_BYTES });
   }
 
   /**
-   * Resolves when the first process is loaded; the standby process is started later. The supervisor keeps trying after a rejection.
+   * Resolves when the first process is loaded; a standby process is started later. The supervisor keeps trying after a rejection.
    * @throws KleidiError module-invalid, provider-unavailable
    */
   async start(): Promise<void> {
@@ -91,7 +96,8 @@ export class Supervisor {
       if (error instanceof KleidiError) throw error;
       throw this.#unavailable(error);
     }
-    this.#later(this.#options.standbyDelayMs ?? STANDBY_DELAY_MS, () => this.#relaunch());
+    if (this.#options.standby)
+      this.#later(this.#options.standbyDelayMs ?? STANDBY_DELAY_MS, () => this.#relaunch());
   }
 
   /** Process ids; that of the serving process is the first. */
@@ -107,6 +113,7 @@ export class Supervisor {
       state,
       ...(this.#quarantine === undefined ? {} : { quarantine: this.#quarantine }),
       processes,
+      wanted: this.#wanted,
       ends: this.#ends,
       inFlight: this.#queue.running,
       waiting: this.#queue.waiting,
@@ -230,7 +237,7 @@ export class Supervisor {
   }
 
   #relaunch(): void {
-    while (!this.#stopped && this.#quarantine === undefined && this.#children.size < PROCESSES) {
+    while (!this.#stopped && this.#quarantine === undefined && this.#children.size < this.#wanted) {
       void this.#launch().catch(() => {});
     }
   }
