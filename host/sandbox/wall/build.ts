@@ -4,8 +4,8 @@ import { closeSync, openSync, readFileSync } from "node:fs";
 import { constants } from "node:os";
 import { filterPath } from "./filter-file.ts";
 import { limits } from "./limits.ts";
-import { readable } from "./readable.ts";
-import type { Programs, WallKind, WallName } from "./wall.ts";
+import { readable, readableForNative } from "./readable.ts";
+import type { NativeAccess, Programs, WallKind, WallName } from "./wall.ts";
 
 export interface Wall {
   readonly name: WallName;
@@ -17,14 +17,24 @@ export interface Wall {
    * @param memoryBytes the memory limit of the process, in bytes, without the address space that Node reserves
    */
   start(nodeArguments: readonly string[], memoryBytes: number): ChildProcess;
+  /**
+   * Starts Node behind the wall with a program that loads the native code of a vendor: with the libraries of the system and the granted
+   * access, without a filter of system calls.
+   * @param program its file; its folder is readable
+   */
+  startNative(program: string, access: NativeAccess): ChildProcess;
   /** @returns how a process behind the wall ended: the signal, or the exit code */
   endOf(code: number | null, signal: NodeJS.Signals | null): string;
 }
 
+/** The memory limit of native code, in bytes. SoftHSM and the clients of HSMs use a few MiB. */
+const NATIVE_MEMORY = 256 << 20;
+
 /** @param programs must include the programs that the kind needs */
 export function build(kind: WallKind, programs: Programs): Wall {
   const filter = filterPath(process.arch === "arm64" ? "arm64" : "x64");
-  const command = kind.command(programs, { readable: readable(), filter, mayDropBounds: hasSetpcap() });
+  const mayDropBounds = hasSetpcap();
+  const command = kind.command(programs, { readable: readable(), filter, mayDropBounds });
   return {
     name: kind.name,
     detail: detailOf(kind, programs),
@@ -44,6 +54,18 @@ export function build(kind: WallKind, programs: Programs): Wall {
       } finally {
         for (const descriptor of given) closeSync(descriptor);
       }
+    },
+    startNative(program, access) {
+      const [file = process.execPath, ...words] = [
+        ...limits(programs, NATIVE_MEMORY, access.writes.length > 0),
+        ...kind.nativeCommand(programs, { readable: readableForNative(program), access, mayDropBounds }),
+        process.execPath,
+        ...kind.nodeArguments,
+        "--no-warnings",
+        program,
+      ];
+      const stdio = ["ignore", "ignore", "pipe", "pipe"] as const;
+      return spawn(file, words, { cwd: "/", env: { ...access.environment }, stdio: [...stdio] });
     },
     endOf: (code, signal) => signal ?? signalOf(code) ?? `exit code ${code}`,
   };

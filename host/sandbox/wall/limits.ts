@@ -15,9 +15,10 @@ const DESCRIPTORS = 64;
 
 /**
  * @param memoryBytes the memory limit of the process, in bytes, without the address space that Node reserves
+ * @param writesFiles true: files may grow
  * @returns the command words before those of the wall; none without the programs
  */
-export function limits({ prlimit, choom }: Programs, memoryBytes: number): string[] {
+export function limits({ prlimit, choom }: Programs, memoryBytes: number, writesFiles = false): string[] {
   const data = NODE_RESERVES + memoryBytes;
   return [
     // When memory runs out, the kernel kills these before all other processes of the host.
@@ -27,7 +28,7 @@ export function limits({ prlimit, choom }: Programs, memoryBytes: number): strin
       : [
           prlimit,
           "--core=0:0",
-          "--fsize=0:0",
+          ...(writesFiles ? [] : ["--fsize=0:0"]),
           `--nofile=${DESCRIPTORS}:${DESCRIPTORS}`,
           `--data=${data}:${data}`,
           "--",

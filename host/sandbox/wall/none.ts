@@ -7,6 +7,10 @@ export const none: WallKind = {
   needs: [],
   keeps: "no protection: machine code in a provider's process has every right of the host's user",
   nodeArguments: [],
-  command: ({ setpriv }, { mayDropBounds }) =>
-    setpriv === undefined ? [] : [setpriv, ...withoutPrivileges(mayDropBounds), "--"],
+  command: ({ setpriv }, { mayDropBounds }) => unprivileged(setpriv, mayDropBounds),
+  nativeCommand: ({ setpriv }, { mayDropBounds }) => unprivileged(setpriv, mayDropBounds),
 };
+
+function unprivileged(setpriv: string | undefined, mayDropBounds: boolean): string[] {
+  return setpriv === undefined ? [] : [setpriv, ...withoutPrivileges(mayDropBounds), "--"];
+}

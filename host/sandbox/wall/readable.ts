@@ -1,6 +1,6 @@
 /** The files that a provider's process can read: its program, the packages of its program, and Node. */
-import { realpathSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, realpathSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { librariesOf } from "./libraries.ts";
 import type { Readable } from "./wall.ts";
 
@@ -23,6 +23,23 @@ export function readable(): Readable {
     executable: both([process.execPath, ...librariesOf()]),
     files: both(FILES),
     folders: both(FOLDERS),
+  };
+}
+
+/** The libraries of the system, which a module of a vendor links with, and the loader's cache of their names. */
+const LIBRARY_FOLDERS = ["/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib"];
+const LOADER_CACHE = "/etc/ld.so.cache";
+
+/**
+ * @param program the program that loads native code; its folder is readable
+ * @returns the files that a wall shows to its process
+ */
+export function readableForNative(program: string): Readable {
+  const present = (paths: readonly string[]) => paths.filter((path) => existsSync(path));
+  return {
+    executable: both([process.execPath, ...librariesOf()]),
+    files: both([...FILES, ...present([LOADER_CACHE])]),
+    folders: both([dirname(program), ...present(LIBRARY_FOLDERS)]),
   };
 }
 

@@ -34,6 +34,25 @@ export interface WallKind {
   readonly filterDescriptor?: number;
   /** @returns the command words before Node's executable */
   command(programs: Programs, context: WallContext): string[];
+  /** @returns the same for a process that runs the native code of a vendor: without a filter of system calls, which it would not pass */
+  nativeCommand(programs: Programs, context: NativeContext): string[];
+}
+
+/** The resources of the machine that native code may use. Paths are absolute. */
+export interface NativeAccess {
+  /** Files and folders, with everything below them. */
+  readonly reads: readonly string[];
+  /** Folders whose files it may read, create and change. */
+  readonly writes: readonly string[];
+  /** Sockets to other machines. Only bubblewrap can deny them. */
+  readonly network: boolean;
+  readonly environment: Readonly<Record<string, string>>;
+}
+
+export interface NativeContext {
+  readonly readable: Readable;
+  readonly access: NativeAccess;
+  readonly mayDropBounds: boolean;
 }
 
 export interface WallContext {
