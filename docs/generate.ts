@@ -125,6 +125,21 @@ providers:
           #   header: authorization
           #   scheme: Bearer
         rpcs: [status, encrypt, decrypt]
+  hsm:
+    module: providers/pkcs11.wasm
+    sha256: 2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae
+    signatures: [providers/pkcs11.wasm.minisig]
+    grants:
+      pkcs11:
+        module: /usr/lib/softhsm/libsofthsm2.so
+        token: kleidi
+        pin: { file: /etc/kleidi/pin }
+        keys: [kek-2026]
+        environment: { SOFTHSM2_CONF: /etc/softhsm/softhsm2.conf }
+        reads: [/etc/softhsm/softhsm2.conf]
+        writes: [/var/lib/softhsm/tokens]
+        network: false
+        rpcs: [status, encrypt, decrypt]
 keys:
   - name: kek-2026
     provider: local

@@ -181,6 +181,11 @@ export const ERRORS = {
         remedy:
           "The cause in the log names the device. Look at its mode and at the programs that hold it: fuser --verbose /dev/tpmrm0. The host retries automatically.",
       },
+      hsm: {
+        cause: "The PKCS #11 module, its process or its token cannot be used.",
+        remedy:
+          "The cause in the log names the function of the module and its return value, or the token. Look at the HSM, at its client and at grants.pkcs11: kleidi doctor opens the token. The host retries automatically.",
+      },
       turn: {
         cause: "The KMS is out of reach, and the calls before this one used up the time to try again.",
         remedy:

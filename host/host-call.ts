@@ -57,7 +57,7 @@ export const HostCode = {
  * The step at which a host call to a KMS or a TPM failed. It selects the remedy of the RPC's error: "file" is a credential or a TLS file that
  * cannot be read, "login" a credential that the KMS refused, and "answer" a KMS that answers with something else than is expected.
  */
-export type FailedStep = "file" | "name" | "connection" | "tls" | "time" | "answer" | "login" | "tpm";
+export type FailedStep = "file" | "name" | "connection" | "tls" | "time" | "answer" | "login" | "tpm" | "hsm";
 
 /** The result of a host call. */
 export interface HostAnswer {

@@ -3,6 +3,7 @@
  * `kleidi check` and `kleidi doctor`. registry.ts lists all capabilities; nothing else enumerates them. The value itself loads no large
  * modules: `open`, `check` and `examine` do, if a provider is granted the capability.
  */
+import type { ChildProcess } from "node:child_process";
 import { type DescMessage, fromBinary, type Message, type MessageShape } from "@bufbuild/protobuf";
 import type { z } from "zod";
 import type { Finding } from "../finding.ts";
@@ -83,7 +84,23 @@ export interface Need {
 export interface ExamineContext<Grant = unknown, Section = unknown> extends GrantContext<Grant, Section> {
   /** The needs of each provider that has a grant, by the provider's name. */
   readonly needs: ReadonlyMap<string, readonly Need[]>;
+  readonly startNative: StartNative;
 }
+
+/** The resources of the machine that the native code of a vendor may use. Paths are absolute. */
+export interface NativeAccess {
+  readonly reads: readonly string[];
+  /** Folders whose files it may read, create and change. */
+  readonly writes: readonly string[];
+  readonly network: boolean;
+  readonly environment: Readonly<Record<string, string>>;
+}
+
+/**
+ * Starts Node behind the wall with a program that loads native code. Its descriptor 3 is the link to this process.
+ * @param program its file; its folder is readable
+ */
+export type StartNative = (program: string, access: NativeAccess) => ChildProcess | Promise<ChildProcess>;
 
 export interface OpenContext<Grant = unknown, Section = unknown> extends GrantContext<Grant, Section> {
   /** Log lines in one call of each provider, by the provider's name. */
@@ -95,6 +112,7 @@ export interface OpenContext<Grant = unknown, Section = unknown> extends GrantCo
   /** Called when an end is known for the first time, and when it is read again. */
   onExpiry(expiry: Expiry): void;
   onCredentialUses(uses: CredentialUses): void;
+  readonly startNative: StartNative;
 }
 export type LogLevel = "debug" | "info" | "warn" | "error";
 

@@ -5,10 +5,11 @@ import { crypto } from "./crypto/capability.ts";
 import { keystore } from "./keystore/capability.ts";
 import { log } from "./log/capability.ts";
 import { net } from "./net/capability.ts";
+import { pkcs11 } from "./pkcs11/capability.ts";
 import { state } from "./state/capability.ts";
 import { tpm } from "./tpm/capability.ts";
 
-const ALL = [crypto, keystore, log, tpm, state, net] as const;
+const ALL = [crypto, keystore, log, tpm, pkcs11, state, net] as const;
 
 export const CAPABILITIES: readonly Capability[] = ALL;
 

@@ -1,9 +1,10 @@
 /** The examinations of capabilities, which contact each TPM and each server. */
-import type { Capability } from "../capabilities/capability.ts";
+import type { Capability, StartNative } from "../capabilities/capability.ts";
 import { CAPABILITIES } from "../capabilities/registry.ts";
 import type { Config } from "../config/config.ts";
 import type { Finding } from "../finding.ts";
 import { grantsOf } from "../runtime/grants.ts";
+import { wallOf } from "../runtime/wall.ts";
 import { listVersions } from "./keys.ts";
 import { needsFor, providerNeeds } from "./needs.ts";
 
@@ -16,8 +17,9 @@ export const EXAMINED: ReadonlySet<Capability> = new Set(
 export async function examineCapabilities(config: Config): Promise<Finding[]> {
   const needs = providerNeeds(config);
   const findings: Finding[] = [];
+  const startNative: StartNative = async (...native) => (await wallOf(config)).startNative(...native);
   for (const capability of EXAMINED) {
-    const context = { ...grantsOf(config, capability), needs: needsFor(capability.name, needs) };
+    const context = { ...grantsOf(config, capability), needs: needsFor(capability.name, needs), startNative };
     for (const examined of (await capability.examine?.(context)) ?? []) {
       findings.push(...examined.findings);
       const provider = config.providers.find(({ name }) => name === examined.provider);

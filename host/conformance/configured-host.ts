@@ -11,8 +11,10 @@ import { parseConfig } from "../config/parse.ts";
 import type { Gate } from "../host-call.ts";
 import type { Manifest } from "../module/manifest.ts";
 import { closeCapabilities, openCapabilities } from "../runtime/capabilities.ts";
+import { openWall } from "../sandbox/wall/choose.ts";
 import { createLog } from "../telemetry/log.ts";
 import { FixtureError, type FixtureKey } from "./fixture.ts";
+import { PROCESS_BYTES } from "./sandboxed.ts";
 import { HOST_CALLS } from "./scripted-host.ts";
 import { PROVIDER } from "./subject.ts";
 
@@ -56,6 +58,8 @@ export async function openConfiguredHost(
       onCredentialUses() {},
       onExpiry() {},
       onLine() {},
+      startNative: async (...native) =>
+        (await openWall({ wall: "auto" }, PROCESS_BYTES)).startNative(...native),
     });
     const [provider] = config.providers;
     const client = {

@@ -6,7 +6,7 @@ import type { Outcome } from "./outcome.ts";
 import type { Subject } from "./subject.ts";
 
 /** Capabilities through which a guest uses a key that it does not have. */
-const KMS: ReadonlySet<string> = new Set(["keystore", "tpm", "net"]);
+const KMS: ReadonlySet<string> = new Set(["keystore", "tpm", "net", "pkcs11"]);
 
 export const KMS_CHECKS: readonly Check[] = [
   { name: "kms_is_called", level: 2, section: "5", run: kmsCalled },

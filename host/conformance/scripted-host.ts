@@ -52,6 +52,8 @@ export function assertComplete({ capabilities }: Manifest, fixture: Fixture): vo
 function missingText(missing: readonly string[]): string {
   if (missing.includes("tpm"))
     return "Cannot test the module without a TPM: it requests kleidi:tpm, which a fixture cannot stand for; give a configuration with a granted TPM (kleidi provider test --config)";
+  if (missing.includes("pkcs11"))
+    return "Cannot test the module without a token: it requests kleidi:pkcs11, which a fixture cannot stand for; give a configuration with a granted token, of SoftHSM for example (kleidi provider test --config)";
   const requested = missing.map((name) => `kleidi:${name}`).join(", ");
   const parts = missing.map((name) => `"${name}"`).join(", ");
   return `Cannot test the module: it requests ${requested}, and the fixture has no ${parts}; add it to the kms.fixture.json beside the module, or give --fixture`;

@@ -14,7 +14,10 @@ export type OpenCapabilities = Readonly<Record<string, Opened>>;
 export async function openCapabilities(
   config: Config,
   log: Logger,
-  events: Pick<OpenContext, "onCredential" | "onCredentialUses" | "onExpiry" | "onLine">,
+  surroundings: Pick<
+    OpenContext,
+    "onCredential" | "onCredentialUses" | "onExpiry" | "onLine" | "startNative"
+  >,
 ): Promise<OpenCapabilities> {
   const linesPerCall = new Map(config.providers.map(({ name, limits }) => [name, limits.logLines]));
   const opened: Record<string, Opened> = {};
@@ -27,7 +30,7 @@ export async function openCapabilities(
         ...granted,
         linesPerCall,
         log: (level, fields, message) => log[level](fields, message),
-        ...events,
+        ...surroundings,
       });
     }
     return opened;

@@ -62,12 +62,13 @@ export class RunnableProvider {
     surroundings: Surroundings,
   ): Promise<RunnableProvider> {
     const { config, module } = admitted;
-    const { observer, log, measure } = surroundings;
+    const { wall, observer, log, measure } = surroundings;
     const capabilities = await openCapabilities(withOne(whole, config), log, {
       onCredential: (event) => observer.credentialChanged(event),
       onCredentialUses: (uses) => observer.credentialUsesKnown(uses),
       onExpiry: (expiry) => observer.expiryKnown(expiry),
       onLine: (...line) => observer.guestWrote(...line),
+      startNative: (...native) => wall.startNative(...native),
     });
     const end = module.trusted && trustEnd(config.name, module.trusted);
     if (end !== undefined) observer.expiryKnown(end);

@@ -34,6 +34,7 @@ const UNREACHABLE: Readonly<Record<FailedStep, FaultName>> = {
   answer: "backend-unreachable/answer",
   login: "credential-refused/login",
   tpm: "backend-unreachable/tpm",
+  hsm: "backend-unreachable/hsm",
 };
 const INTERNAL_FAILURE = { fault: "provider-fault/failed", reason: "it failed internally" } as const;
 

@@ -252,12 +252,12 @@ export const WALLS: readonly Wall[] = [
       HOST_CALL,
       LIB,
       SCHEMA,
-      ...["crypto", "keystore", "log", "net", "state", "tpm"].map(
+      ...["crypto", "keystore", "log", "net", "pkcs11", "state", "tpm"].map(
         (name) => `host/capabilities/${name}/capability.ts`,
       ),
     ],
     outside: ["node:fs", "node:path", PROTOBUF],
-    types: ["zod"],
+    types: ["node:child_process", "zod"],
     tests: { may: [PROVIDER, "test"] },
   },
   { room: "host/capabilities/crypto", may: [CAPABILITY, PROVIDER] },
@@ -364,6 +364,15 @@ export const WALLS: readonly Wall[] = [
     outside: ["zod"],
     tests: SUPPORTED,
   },
+  {
+    room: "host/capabilities/pkcs11",
+    may: [FINDING, HOST_CALL, LIB, SCHEMA, CAPABILITY, "host/capabilities/pkcs11/module", PROVIDER, WIRE],
+    outside: ["node:crypto", "node:fs", "node:path", PROTOBUF, "zod"],
+    types: ["node:child_process", "node:stream"],
+    tests: SUPPORTED,
+  },
+  // the program of the process that runs a vendor's native code
+  { room: "host/capabilities/pkcs11/module", may: [WIRE], outside: ["node:crypto", "node:ffi", "node:net"] },
   {
     room: "host/capabilities/state",
     may: [ERROR, HOST_CALL, LIB, SCHEMA, CAPABILITY, "host/capabilities/files.ts", PROVIDER],

@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file provider/v1/provider.proto.
  */
 export const file_provider_v1_provider: GenFile = /*@__PURE__*/
-  fileDesc("Chpwcm92aWRlci92MS9wcm92aWRlci5wcm90bxISa2xlaWRpLnByb3ZpZGVyLnYxImMKDVN0YXR1c1JlcXVlc3QSCwoDa2V5GAEgASgJEi0KCHNldHRpbmdzGAIgAygLMhsua2xlaWRpLnByb3ZpZGVyLnYxLlNldHRpbmcSFgoOZm9yZWlnbl9mb3JtYXQYAyABKAkiJgoHU2V0dGluZxIMCgRuYW1lGAEgASgJEg0KBXZhbHVlGAIgASgJIrUBCgtTdGF0dXNSZXBseRIsCgdmYWlsdXJlGAEgASgLMhsua2xlaWRpLnByb3ZpZGVyLnYxLkZhaWx1cmUSDwoHdmVyc2lvbhgCIAEoCRIWCg5vbGRlcl92ZXJzaW9ucxgDIAMoCRI2Cgh1bnVzYWJsZRgEIAMoCzIkLmtsZWlkaS5wcm92aWRlci52MS5VbnVzYWJsZVZlcnNpb25zEhcKD2ZvcmVpZ25fa2V5X2lkcxgFIAMoCSJPChBVbnVzYWJsZVZlcnNpb25zEg4KBnJlYXNvbhgBIAEoCRIOCgZyZW1lZHkYAiABKAkSGwoTY2lwaGVydGV4dF9wcmVmaXhlcxgDIAMoDCKJAQoORW5jcnlwdFJlcXVlc3QSCwoDa2V5GAEgASgJEg8KB3ZlcnNpb24YAiABKAkSEQoJcGxhaW50ZXh0GAMgASgMEhcKD2Fzc29jaWF0ZWRfZGF0YRgEIAEoDBItCghzZXR0aW5ncxgFIAMoCzIbLmtsZWlkaS5wcm92aWRlci52MS5TZXR0aW5nIoUBCgxFbmNyeXB0UmVwbHkSLAoHZmFpbHVyZRgBIAEoCzIbLmtsZWlkaS5wcm92aWRlci52MS5GYWlsdXJlEhIKCmNpcGhlcnRleHQYAiABKAwSMwoLYW5ub3RhdGlvbnMYAyADKAsyHi5rbGVpZGkucHJvdmlkZXIudjEuQW5ub3RhdGlvbiLXAQoORGVjcnlwdFJlcXVlc3QSCwoDa2V5GAEgASgJEg8KB3ZlcnNpb24YAiABKAkSEgoKY2lwaGVydGV4dBgDIAEoDBIXCg9hc3NvY2lhdGVkX2RhdGEYBCABKAwSMwoLYW5ub3RhdGlvbnMYBSADKAsyHi5rbGVpZGkucHJvdmlkZXIudjEuQW5ub3RhdGlvbhItCghzZXR0aW5ncxgGIAMoCzIbLmtsZWlkaS5wcm92aWRlci52MS5TZXR0aW5nEhYKDmZvcmVpZ25fZm9ybWF0GAcgASgJIk8KDERlY3J5cHRSZXBseRIsCgdmYWlsdXJlGAEgASgLMhsua2xlaWRpLnByb3ZpZGVyLnYxLkZhaWx1cmUSEQoJcGxhaW50ZXh0GAIgASgMIikKCkFubm90YXRpb24SDAoEbmFtZRgBIAEoCRINCgV2YWx1ZRgCIAEoDCIoCgdGYWlsdXJlEgwKBGNvZGUYASABKA0SDwoHbWVzc2FnZRgCIAEoCSJuChBQcm92aXNpb25SZXF1ZXN0EgsKA2tleRgBIAEoCRIOCgZzY2hlbWUYAiABKAkSDgoGaW1wb3J0GAMgASgMEi0KCHNldHRpbmdzGAQgAygLMhsua2xlaWRpLnByb3ZpZGVyLnYxLlNldHRpbmciTwoOUHJvdmlzaW9uUmVwbHkSLAoHZmFpbHVyZRgBIAEoCzIbLmtsZWlkaS5wcm92aWRlci52MS5GYWlsdXJlEg8KB3ZlcnNpb24YAiABKAkiOAoJSG9zdFJlcGx5EgwKBGNvZGUYASABKA0SDwoHbWVzc2FnZRgCIAEoCRIMCgRib2R5GAMgASgMIjEKD0xvZ1dyaXRlUmVxdWVzdBINCgVsZXZlbBgBIAEoDRIPCgdtZXNzYWdlGAIgASgJIiIKE0tleXN0b3JlSW5mb1JlcXVlc3QSCwoDa2V5GAEgASgJIh8KDEtleXN0b3JlSW5mbxIPCgd2ZXJzaW9uGAEgASgJIl8KE0tleXN0b3JlU2VhbFJlcXVlc3QSCwoDa2V5GAEgASgJEg8KB3ZlcnNpb24YAiABKAkSEQoJcGxhaW50ZXh0GAMgASgMEhcKD2Fzc29jaWF0ZWRfZGF0YRgEIAEoDCJcChNLZXlzdG9yZU9wZW5SZXF1ZXN0EgsKA2tleRgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJEg4KBnNlYWxlZBgDIAEoDBIXCg9hc3NvY2lhdGVkX2RhdGEYBCABKAwiXwoSS2V5c3RvcmVTMmtSZXF1ZXN0EgsKA2tleRgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJEgwKBHNhbHQYAyABKAwSDQoFY291bnQYBCABKA0SDgoGbGVuZ3RoGAUgASgNIiUKE0NyeXB0b1JhbmRvbVJlcXVlc3QSDgoGbGVuZ3RoGAEgASgNIjYKE0NyeXB0b0RpZ2VzdFJlcXVlc3QSEQoJYWxnb3JpdGhtGAEgASgJEgwKBGRhdGEYAiABKAwiQQoRQ3J5cHRvSG1hY1JlcXVlc3QSEQoJYWxnb3JpdGhtGAEgASgJEgsKA2tleRgCIAEoDBIMCgRkYXRhGAMgASgMIl8KEUNyeXB0b0hrZGZSZXF1ZXN0EhEKCWFsZ29yaXRobRgBIAEoCRILCgNrZXkYAiABKAwSDAoEc2FsdBgDIAEoDBIMCgRpbmZvGAQgASgMEg4KBmxlbmd0aBgFIAEoDSJWChFDcnlwdG9BZWFkUmVxdWVzdBILCgNrZXkYASABKAwSDQoFbm9uY2UYAiABKAwSDAoEZGF0YRgDIAEoDBIXCg9hc3NvY2lhdGVkX2RhdGEYBCABKAwiOQoQQ3J5cHRvQ2ZiUmVxdWVzdBILCgNrZXkYASABKAwSCgoCaXYYAiABKAwSDAoEZGF0YRgDIAEoDCJFChFDcnlwdG9FY2RoUmVxdWVzdBINCgVjdXJ2ZRgBIAEoCRITCgtwcml2YXRlX2tleRgCIAEoDBIMCgRwZWVyGAMgASgMIhEKD1RwbUVudGVyUmVxdWVzdCIcCgpUcG1Db250ZXh0Eg4KBm1lbW9yeRgBIAEoDCIlChJUcG1UcmFuc21pdFJlcXVlc3QSDwoHY29tbWFuZBgBIAEoDCIhCg9UcG1MZWF2ZVJlcXVlc3QSDgoGbWVtb3J5GAEgASgMIh8KD1N0YXRlR2V0UmVxdWVzdBIMCgRuYW1lGAEgASgJIi4KD1N0YXRlUHV0UmVxdWVzdBIMCgRuYW1lGAEgASgJEg0KBXZhbHVlGAIgASgMImgKCk5ldFJlcXVlc3QSDgoGbWV0aG9kGAEgASgJEgwKBHBhdGgYAiABKAkSLgoHaGVhZGVycxgDIAMoCzIdLmtsZWlkaS5wcm92aWRlci52MS5OZXRIZWFkZXISDAoEYm9keRgEIAEoDCIoCglOZXRIZWFkZXISDAoEbmFtZRgBIAEoCRINCgV2YWx1ZRgCIAEoCSJbCgtOZXRSZXNwb25zZRIOCgZzdGF0dXMYASABKA0SLgoHaGVhZGVycxgCIAMoCzIdLmtsZWlkaS5wcm92aWRlci52MS5OZXRIZWFkZXISDAoEYm9keRgDIAEoDGIGcHJvdG8z");
+  fileDesc("Chpwcm92aWRlci92MS9wcm92aWRlci5wcm90bxISa2xlaWRpLnByb3ZpZGVyLnYxImMKDVN0YXR1c1JlcXVlc3QSCwoDa2V5GAEgASgJEi0KCHNldHRpbmdzGAIgAygLMhsua2xlaWRpLnByb3ZpZGVyLnYxLlNldHRpbmcSFgoOZm9yZWlnbl9mb3JtYXQYAyABKAkiJgoHU2V0dGluZxIMCgRuYW1lGAEgASgJEg0KBXZhbHVlGAIgASgJIrUBCgtTdGF0dXNSZXBseRIsCgdmYWlsdXJlGAEgASgLMhsua2xlaWRpLnByb3ZpZGVyLnYxLkZhaWx1cmUSDwoHdmVyc2lvbhgCIAEoCRIWCg5vbGRlcl92ZXJzaW9ucxgDIAMoCRI2Cgh1bnVzYWJsZRgEIAMoCzIkLmtsZWlkaS5wcm92aWRlci52MS5VbnVzYWJsZVZlcnNpb25zEhcKD2ZvcmVpZ25fa2V5X2lkcxgFIAMoCSJPChBVbnVzYWJsZVZlcnNpb25zEg4KBnJlYXNvbhgBIAEoCRIOCgZyZW1lZHkYAiABKAkSGwoTY2lwaGVydGV4dF9wcmVmaXhlcxgDIAMoDCKJAQoORW5jcnlwdFJlcXVlc3QSCwoDa2V5GAEgASgJEg8KB3ZlcnNpb24YAiABKAkSEQoJcGxhaW50ZXh0GAMgASgMEhcKD2Fzc29jaWF0ZWRfZGF0YRgEIAEoDBItCghzZXR0aW5ncxgFIAMoCzIbLmtsZWlkaS5wcm92aWRlci52MS5TZXR0aW5nIoUBCgxFbmNyeXB0UmVwbHkSLAoHZmFpbHVyZRgBIAEoCzIbLmtsZWlkaS5wcm92aWRlci52MS5GYWlsdXJlEhIKCmNpcGhlcnRleHQYAiABKAwSMwoLYW5ub3RhdGlvbnMYAyADKAsyHi5rbGVpZGkucHJvdmlkZXIudjEuQW5ub3RhdGlvbiLXAQoORGVjcnlwdFJlcXVlc3QSCwoDa2V5GAEgASgJEg8KB3ZlcnNpb24YAiABKAkSEgoKY2lwaGVydGV4dBgDIAEoDBIXCg9hc3NvY2lhdGVkX2RhdGEYBCABKAwSMwoLYW5ub3RhdGlvbnMYBSADKAsyHi5rbGVpZGkucHJvdmlkZXIudjEuQW5ub3RhdGlvbhItCghzZXR0aW5ncxgGIAMoCzIbLmtsZWlkaS5wcm92aWRlci52MS5TZXR0aW5nEhYKDmZvcmVpZ25fZm9ybWF0GAcgASgJIk8KDERlY3J5cHRSZXBseRIsCgdmYWlsdXJlGAEgASgLMhsua2xlaWRpLnByb3ZpZGVyLnYxLkZhaWx1cmUSEQoJcGxhaW50ZXh0GAIgASgMIikKCkFubm90YXRpb24SDAoEbmFtZRgBIAEoCRINCgV2YWx1ZRgCIAEoDCIoCgdGYWlsdXJlEgwKBGNvZGUYASABKA0SDwoHbWVzc2FnZRgCIAEoCSJuChBQcm92aXNpb25SZXF1ZXN0EgsKA2tleRgBIAEoCRIOCgZzY2hlbWUYAiABKAkSDgoGaW1wb3J0GAMgASgMEi0KCHNldHRpbmdzGAQgAygLMhsua2xlaWRpLnByb3ZpZGVyLnYxLlNldHRpbmciTwoOUHJvdmlzaW9uUmVwbHkSLAoHZmFpbHVyZRgBIAEoCzIbLmtsZWlkaS5wcm92aWRlci52MS5GYWlsdXJlEg8KB3ZlcnNpb24YAiABKAkiOAoJSG9zdFJlcGx5EgwKBGNvZGUYASABKA0SDwoHbWVzc2FnZRgCIAEoCRIMCgRib2R5GAMgASgMIjEKD0xvZ1dyaXRlUmVxdWVzdBINCgVsZXZlbBgBIAEoDRIPCgdtZXNzYWdlGAIgASgJIiIKE0tleXN0b3JlSW5mb1JlcXVlc3QSCwoDa2V5GAEgASgJIh8KDEtleXN0b3JlSW5mbxIPCgd2ZXJzaW9uGAEgASgJIl8KE0tleXN0b3JlU2VhbFJlcXVlc3QSCwoDa2V5GAEgASgJEg8KB3ZlcnNpb24YAiABKAkSEQoJcGxhaW50ZXh0GAMgASgMEhcKD2Fzc29jaWF0ZWRfZGF0YRgEIAEoDCJcChNLZXlzdG9yZU9wZW5SZXF1ZXN0EgsKA2tleRgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJEg4KBnNlYWxlZBgDIAEoDBIXCg9hc3NvY2lhdGVkX2RhdGEYBCABKAwiXwoSS2V5c3RvcmVTMmtSZXF1ZXN0EgsKA2tleRgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJEgwKBHNhbHQYAyABKAwSDQoFY291bnQYBCABKA0SDgoGbGVuZ3RoGAUgASgNIiAKEVBrY3MxMUZpbmRSZXF1ZXN0EgsKA2tleRgBIAEoCSIcCglQa2NzMTFLZXkSDwoHdmVyc2lvbhgBIAEoCSJgChRQa2NzMTFFbmNyeXB0UmVxdWVzdBILCgNrZXkYASABKAkSDwoHdmVyc2lvbhgCIAEoCRIRCglwbGFpbnRleHQYAyABKAwSFwoPYXNzb2NpYXRlZF9kYXRhGAQgASgMIl0KFFBrY3MxMURlY3J5cHRSZXF1ZXN0EgsKA2tleRgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJEg4KBnNlYWxlZBgDIAEoDBIXCg9hc3NvY2lhdGVkX2RhdGEYBCABKAwiJQoTQ3J5cHRvUmFuZG9tUmVxdWVzdBIOCgZsZW5ndGgYASABKA0iNgoTQ3J5cHRvRGlnZXN0UmVxdWVzdBIRCglhbGdvcml0aG0YASABKAkSDAoEZGF0YRgCIAEoDCJBChFDcnlwdG9IbWFjUmVxdWVzdBIRCglhbGdvcml0aG0YASABKAkSCwoDa2V5GAIgASgMEgwKBGRhdGEYAyABKAwiXwoRQ3J5cHRvSGtkZlJlcXVlc3QSEQoJYWxnb3JpdGhtGAEgASgJEgsKA2tleRgCIAEoDBIMCgRzYWx0GAMgASgMEgwKBGluZm8YBCABKAwSDgoGbGVuZ3RoGAUgASgNIlYKEUNyeXB0b0FlYWRSZXF1ZXN0EgsKA2tleRgBIAEoDBINCgVub25jZRgCIAEoDBIMCgRkYXRhGAMgASgMEhcKD2Fzc29jaWF0ZWRfZGF0YRgEIAEoDCI5ChBDcnlwdG9DZmJSZXF1ZXN0EgsKA2tleRgBIAEoDBIKCgJpdhgCIAEoDBIMCgRkYXRhGAMgASgMIkUKEUNyeXB0b0VjZGhSZXF1ZXN0Eg0KBWN1cnZlGAEgASgJEhMKC3ByaXZhdGVfa2V5GAIgASgMEgwKBHBlZXIYAyABKAwiEQoPVHBtRW50ZXJSZXF1ZXN0IhwKClRwbUNvbnRleHQSDgoGbWVtb3J5GAEgASgMIiUKElRwbVRyYW5zbWl0UmVxdWVzdBIPCgdjb21tYW5kGAEgASgMIiEKD1RwbUxlYXZlUmVxdWVzdBIOCgZtZW1vcnkYASABKAwiHwoPU3RhdGVHZXRSZXF1ZXN0EgwKBG5hbWUYASABKAkiLgoPU3RhdGVQdXRSZXF1ZXN0EgwKBG5hbWUYASABKAkSDQoFdmFsdWUYAiABKAwiaAoKTmV0UmVxdWVzdBIOCgZtZXRob2QYASABKAkSDAoEcGF0aBgCIAEoCRIuCgdoZWFkZXJzGAMgAygLMh0ua2xlaWRpLnByb3ZpZGVyLnYxLk5ldEhlYWRlchIMCgRib2R5GAQgASgMIigKCU5ldEhlYWRlchIMCgRuYW1lGAEgASgJEg0KBXZhbHVlGAIgASgJIlsKC05ldFJlc3BvbnNlEg4KBnN0YXR1cxgBIAEoDRIuCgdoZWFkZXJzGAIgAygLMh0ua2xlaWRpLnByb3ZpZGVyLnYxLk5ldEhlYWRlchIMCgRib2R5GAMgASgMYgZwcm90bzM");
 
 /**
  * Asks if the key is usable, and which version encrypts.
@@ -622,6 +622,112 @@ export const KeystoreS2kRequestSchema: GenMessage<KeystoreS2kRequest> = /*@__PUR
   messageDesc(file_provider_v1_provider, 18);
 
 /**
+ * @generated from message kleidi.provider.v1.Pkcs11FindRequest
+ */
+export type Pkcs11FindRequest = Message<"kleidi.provider.v1.Pkcs11FindRequest"> & {
+  /**
+   * A granted CKA_LABEL.
+   *
+   * @generated from field: string key = 1;
+   */
+  key: string;
+};
+
+/**
+ * Describes the message kleidi.provider.v1.Pkcs11FindRequest.
+ * Use `create(Pkcs11FindRequestSchema)` to create a new message.
+ */
+export const Pkcs11FindRequestSchema: GenMessage<Pkcs11FindRequest> = /*@__PURE__*/
+  messageDesc(file_provider_v1_provider, 19);
+
+/**
+ * @generated from message kleidi.provider.v1.Pkcs11Key
+ */
+export type Pkcs11Key = Message<"kleidi.provider.v1.Pkcs11Key"> & {
+  /**
+   * 32 hexadecimal digits, derived from attributes of the key object.
+   *
+   * @generated from field: string version = 1;
+   */
+  version: string;
+};
+
+/**
+ * Describes the message kleidi.provider.v1.Pkcs11Key.
+ * Use `create(Pkcs11KeySchema)` to create a new message.
+ */
+export const Pkcs11KeySchema: GenMessage<Pkcs11Key> = /*@__PURE__*/
+  messageDesc(file_provider_v1_provider, 20);
+
+/**
+ * @generated from message kleidi.provider.v1.Pkcs11EncryptRequest
+ */
+export type Pkcs11EncryptRequest = Message<"kleidi.provider.v1.Pkcs11EncryptRequest"> & {
+  /**
+   * @generated from field: string key = 1;
+   */
+  key: string;
+
+  /**
+   * @generated from field: string version = 2;
+   */
+  version: string;
+
+  /**
+   * At most 4,096 bytes, like the associated data.
+   *
+   * @generated from field: bytes plaintext = 3;
+   */
+  plaintext: Uint8Array;
+
+  /**
+   * @generated from field: bytes associated_data = 4;
+   */
+  associatedData: Uint8Array;
+};
+
+/**
+ * Describes the message kleidi.provider.v1.Pkcs11EncryptRequest.
+ * Use `create(Pkcs11EncryptRequestSchema)` to create a new message.
+ */
+export const Pkcs11EncryptRequestSchema: GenMessage<Pkcs11EncryptRequest> = /*@__PURE__*/
+  messageDesc(file_provider_v1_provider, 21);
+
+/**
+ * @generated from message kleidi.provider.v1.Pkcs11DecryptRequest
+ */
+export type Pkcs11DecryptRequest = Message<"kleidi.provider.v1.Pkcs11DecryptRequest"> & {
+  /**
+   * @generated from field: string key = 1;
+   */
+  key: string;
+
+  /**
+   * @generated from field: string version = 2;
+   */
+  version: string;
+
+  /**
+   * As returned by encrypt.
+   *
+   * @generated from field: bytes sealed = 3;
+   */
+  sealed: Uint8Array;
+
+  /**
+   * @generated from field: bytes associated_data = 4;
+   */
+  associatedData: Uint8Array;
+};
+
+/**
+ * Describes the message kleidi.provider.v1.Pkcs11DecryptRequest.
+ * Use `create(Pkcs11DecryptRequestSchema)` to create a new message.
+ */
+export const Pkcs11DecryptRequestSchema: GenMessage<Pkcs11DecryptRequest> = /*@__PURE__*/
+  messageDesc(file_provider_v1_provider, 22);
+
+/**
  * @generated from message kleidi.provider.v1.CryptoRandomRequest
  */
 export type CryptoRandomRequest = Message<"kleidi.provider.v1.CryptoRandomRequest"> & {
@@ -638,7 +744,7 @@ export type CryptoRandomRequest = Message<"kleidi.provider.v1.CryptoRandomReques
  * Use `create(CryptoRandomRequestSchema)` to create a new message.
  */
 export const CryptoRandomRequestSchema: GenMessage<CryptoRandomRequest> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 19);
+  messageDesc(file_provider_v1_provider, 23);
 
 /**
  * @generated from message kleidi.provider.v1.CryptoDigestRequest
@@ -662,7 +768,7 @@ export type CryptoDigestRequest = Message<"kleidi.provider.v1.CryptoDigestReques
  * Use `create(CryptoDigestRequestSchema)` to create a new message.
  */
 export const CryptoDigestRequestSchema: GenMessage<CryptoDigestRequest> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 20);
+  messageDesc(file_provider_v1_provider, 24);
 
 /**
  * @generated from message kleidi.provider.v1.CryptoHmacRequest
@@ -689,7 +795,7 @@ export type CryptoHmacRequest = Message<"kleidi.provider.v1.CryptoHmacRequest"> 
  * Use `create(CryptoHmacRequestSchema)` to create a new message.
  */
 export const CryptoHmacRequestSchema: GenMessage<CryptoHmacRequest> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 21);
+  messageDesc(file_provider_v1_provider, 25);
 
 /**
  * @generated from message kleidi.provider.v1.CryptoHkdfRequest
@@ -728,7 +834,7 @@ export type CryptoHkdfRequest = Message<"kleidi.provider.v1.CryptoHkdfRequest"> 
  * Use `create(CryptoHkdfRequestSchema)` to create a new message.
  */
 export const CryptoHkdfRequestSchema: GenMessage<CryptoHkdfRequest> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 22);
+  messageDesc(file_provider_v1_provider, 26);
 
 /**
  * aead_seal and aead_open: AES-GCM, the key 16 or 32 bytes, the nonce 12, the tag the last 16 of the sealed data.
@@ -762,7 +868,7 @@ export type CryptoAeadRequest = Message<"kleidi.provider.v1.CryptoAeadRequest"> 
  * Use `create(CryptoAeadRequestSchema)` to create a new message.
  */
 export const CryptoAeadRequestSchema: GenMessage<CryptoAeadRequest> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 23);
+  messageDesc(file_provider_v1_provider, 27);
 
 /**
  * aes_cfb_encrypt and aes_cfb_decrypt: full-block (128 bit) feedback, the key 16 or 32 bytes, the iv 16.
@@ -791,7 +897,7 @@ export type CryptoCfbRequest = Message<"kleidi.provider.v1.CryptoCfbRequest"> & 
  * Use `create(CryptoCfbRequestSchema)` to create a new message.
  */
 export const CryptoCfbRequestSchema: GenMessage<CryptoCfbRequest> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 24);
+  messageDesc(file_provider_v1_provider, 28);
 
 /**
  * ecdh: the x coordinate of private_key * peer. Without peer: the public point of private_key.
@@ -826,7 +932,7 @@ export type CryptoEcdhRequest = Message<"kleidi.provider.v1.CryptoEcdhRequest"> 
  * Use `create(CryptoEcdhRequestSchema)` to create a new message.
  */
 export const CryptoEcdhRequestSchema: GenMessage<CryptoEcdhRequest> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 25);
+  messageDesc(file_provider_v1_provider, 29);
 
 /**
  * kleidi:tpm. enter waits for this provider's turn at its TPM and returns the memory of the last leave.
@@ -841,7 +947,7 @@ export type TpmEnterRequest = Message<"kleidi.provider.v1.TpmEnterRequest"> & {
  * Use `create(TpmEnterRequestSchema)` to create a new message.
  */
 export const TpmEnterRequestSchema: GenMessage<TpmEnterRequest> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 26);
+  messageDesc(file_provider_v1_provider, 30);
 
 /**
  * @generated from message kleidi.provider.v1.TpmContext
@@ -860,7 +966,7 @@ export type TpmContext = Message<"kleidi.provider.v1.TpmContext"> & {
  * Use `create(TpmContextSchema)` to create a new message.
  */
 export const TpmContextSchema: GenMessage<TpmContext> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 27);
+  messageDesc(file_provider_v1_provider, 31);
 
 /**
  * A command of TPM 2.0 Part 3, header included, at most 4,096 bytes; the body of the reply is the TPM's response.
@@ -879,7 +985,7 @@ export type TpmTransmitRequest = Message<"kleidi.provider.v1.TpmTransmitRequest"
  * Use `create(TpmTransmitRequestSchema)` to create a new message.
  */
 export const TpmTransmitRequestSchema: GenMessage<TpmTransmitRequest> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 28);
+  messageDesc(file_provider_v1_provider, 32);
 
 /**
  * @generated from message kleidi.provider.v1.TpmLeaveRequest
@@ -898,7 +1004,7 @@ export type TpmLeaveRequest = Message<"kleidi.provider.v1.TpmLeaveRequest"> & {
  * Use `create(TpmLeaveRequestSchema)` to create a new message.
  */
 export const TpmLeaveRequestSchema: GenMessage<TpmLeaveRequest> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 29);
+  messageDesc(file_provider_v1_provider, 33);
 
 /**
  * kleidi:state
@@ -917,7 +1023,7 @@ export type StateGetRequest = Message<"kleidi.provider.v1.StateGetRequest"> & {
  * Use `create(StateGetRequestSchema)` to create a new message.
  */
 export const StateGetRequestSchema: GenMessage<StateGetRequest> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 30);
+  messageDesc(file_provider_v1_provider, 34);
 
 /**
  * @generated from message kleidi.provider.v1.StatePutRequest
@@ -941,7 +1047,7 @@ export type StatePutRequest = Message<"kleidi.provider.v1.StatePutRequest"> & {
  * Use `create(StatePutRequestSchema)` to create a new message.
  */
 export const StatePutRequestSchema: GenMessage<StatePutRequest> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 31);
+  messageDesc(file_provider_v1_provider, 35);
 
 /**
  * kleidi:net, to the one granted origin.
@@ -982,7 +1088,7 @@ export type NetRequest = Message<"kleidi.provider.v1.NetRequest"> & {
  * Use `create(NetRequestSchema)` to create a new message.
  */
 export const NetRequestSchema: GenMessage<NetRequest> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 32);
+  messageDesc(file_provider_v1_provider, 36);
 
 /**
  * @generated from message kleidi.provider.v1.NetHeader
@@ -1008,7 +1114,7 @@ export type NetHeader = Message<"kleidi.provider.v1.NetHeader"> & {
  * Use `create(NetHeaderSchema)` to create a new message.
  */
 export const NetHeaderSchema: GenMessage<NetHeader> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 33);
+  messageDesc(file_provider_v1_provider, 37);
 
 /**
  * @generated from message kleidi.provider.v1.NetResponse
@@ -1037,5 +1143,5 @@ export type NetResponse = Message<"kleidi.provider.v1.NetResponse"> & {
  * Use `create(NetResponseSchema)` to create a new message.
  */
 export const NetResponseSchema: GenMessage<NetResponse> = /*@__PURE__*/
-  messageDesc(file_provider_v1_provider, 34);
+  messageDesc(file_provider_v1_provider, 38);
 

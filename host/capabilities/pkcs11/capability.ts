@@ -1,0 +1,38 @@
+/** kleidi:pkcs11: encrypts and decrypts with keys of an HSM, whose module runs in a process of its own. */
+import { exampleOf } from "../../schema/field.ts";
+import type { Capability, ExamineContext, GrantContext, OpenContext } from "../capability.ts";
+import { GRANT, type Pkcs11Config } from "./grant.ts";
+import { REQUESTS } from "./requests.ts";
+
+export const pkcs11 = {
+  name: "pkcs11",
+  requests: REQUESTS,
+  waits: true,
+  grant: {
+    schema: GRANT,
+    line: () => `pkcs11: ${exampleOf(GRANT)}`,
+    reach: ({ module, token, keys }: Pkcs11Config) =>
+      `of token "${token}" of ${module}, keys ${keys.join(", ")}`,
+  },
+  // The link to the module's process, and the pipe of its stderr.
+  descriptors: () => 2,
+  footprint: ({ grants }: GrantContext<Pkcs11Config>) => {
+    const all = [...grants.values()];
+    return {
+      reads: all.flatMap(({ module, pin, reads }) => [module, pin.file, ...reads]),
+      writes: all.flatMap(({ writes }) => writes),
+    };
+  },
+  async open(context: OpenContext<Pkcs11Config>) {
+    const { open } = await import("./open.ts");
+    return open(context);
+  },
+  async check(context: GrantContext<Pkcs11Config>) {
+    const { checkFiles } = await import("./check.ts");
+    return checkFiles(context);
+  },
+  async examine(context: ExamineContext<Pkcs11Config>) {
+    const { examineTokens } = await import("./doctor.ts");
+    return examineTokens(context);
+  },
+} as const satisfies Capability;

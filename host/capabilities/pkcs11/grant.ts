@@ -1,0 +1,113 @@
+/** The schema of `grants.pkcs11`: a module, a token, its PIN, the keys there, and what of the machine the module may use. */
+import { z } from "zod";
+import { field, path } from "../../schema/field.ts";
+import { rpcs } from "../../schema/rpcs.ts";
+
+/** Printable, and at most `bytes` in UTF-8. */
+const label = (bytes: number) =>
+  z.string().refine((text) => /^[^\p{C}]+$/u.test(text) && Buffer.byteLength(text) <= bytes);
+
+const paths = (meaning: string, example: string) =>
+  field(
+    z
+      .array(field(path(), { expected: "the path of a file or a folder", meaning: "A path.", example }))
+      .max(16)
+      .exactOptional(),
+    { expected: "a list of at most 16 paths", meaning, example: `[${example}]`, absent: "none" },
+  );
+
+export const GRANT = field(
+  z
+    .strictObject({
+      module: field(path(), {
+        expected: "the path of a shared library",
+        meaning: "The vendor's PKCS #11 module. It runs in a process of its own.",
+        example: "/usr/lib/softhsm/libsofthsm2.so",
+      }),
+      token: field(label(32), {
+        expected: "the label of a token, at most 32 bytes",
+        meaning: "The token (CKA_LABEL of CK_TOKEN_INFO). Exactly one slot has it.",
+        example: "kleidi",
+      }),
+      pin: field(
+        z.strictObject({
+          file: field(path(), {
+            expected: "the path of a file",
+            meaning:
+              "The file with the PIN of the token's user, one line. It is read for each login, and a PIN that the token refused is not tried again until the file changes.",
+            example: "/etc/kleidi/pin",
+          }),
+        }),
+        {
+          expected: "a mapping with the key file",
+          meaning: "The PIN of the token's user.",
+          example: "{ file: /etc/kleidi/pin }",
+        },
+      ),
+      keys: field(
+        z
+          .array(
+            field(label(255), {
+              expected: "the label of a key, at most 255 bytes",
+              meaning: "The label of an AES key (CKA_LABEL). Exactly one key has it.",
+              example: "kek-2026",
+            }),
+          )
+          .min(1)
+          .max(64),
+        {
+          expected: "a list of 1 to 64 labels",
+          meaning: "The keys that the provider may encrypt and decrypt with.",
+          example: "[kek-2026]",
+        },
+      ),
+      environment: field(
+        z
+          .record(
+            z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,63}$/),
+            field(z.string().regex(/^[^\0]{1,4095}$/), {
+              expected: "a text",
+              meaning: "The value of an environment variable.",
+              example: "/etc/softhsm/softhsm2.conf",
+            }),
+          )
+          .refine((variables) => Object.keys(variables).length <= 16)
+          .exactOptional(),
+        {
+          expected: "a mapping of at most 16 environment variables to their values",
+          meaning: "The environment of the module's process. It inherits nothing.",
+          example: "{ SOFTHSM2_CONF: /etc/softhsm/softhsm2.conf }",
+          absent: "empty",
+        },
+      ),
+      reads: paths(
+        "Files, folders and Unix sockets that the module uses, beside the libraries of the system.",
+        "/etc/softhsm/softhsm2.conf",
+      ),
+      writes: paths("Folders whose files the module may change.", "/var/lib/softhsm/tokens"),
+      network: field(z.boolean().exactOptional(), {
+        expected: "true or false",
+        meaning: "`true`: the module may connect to its HSM by the network. Only bubblewrap can deny it.",
+        example: "true",
+        absent: "false",
+      }),
+      rpcs: rpcs(),
+    })
+    .transform(({ environment = {}, reads = [], writes = [], network = false, ...pkcs11 }) => ({
+      ...pkcs11,
+      environment,
+      reads,
+      writes,
+      network,
+    }))
+    .exactOptional(),
+  {
+    expected: "a mapping with the keys module, token, pin and keys",
+    meaning: "Lets the provider use keys of an HSM through its PKCS #11 module. It never sees them.",
+    example:
+      "{ module: /usr/lib/softhsm/libsofthsm2.so, token: kleidi, pin: { file: /etc/kleidi/pin }, keys: [kek-2026] }",
+    absent: "no HSM",
+  },
+);
+
+export type Pkcs11Config = NonNullable<z.output<typeof GRANT>>;

@@ -1,0 +1,64 @@
+/** The program of the process that runs a vendor's PKCS #11 module. It has one link to the host, descriptor 3, and serves one request at a time. */
+import { Socket } from "node:net";
+import { FrameReader, FrameWriter } from "../../../sandbox/wire.mjs";
+import { CryptokiError } from "./cryptoki.mjs";
+import { joinFields, MAX_PAYLOAD, Message, splitFields } from "./protocol.mjs";
+import { Token, TokenFault } from "./token.mjs";
+
+const link = new Socket({ fd: 3 });
+const writer = new FrameWriter(link);
+/** @type {Token | undefined} */
+let token;
+
+const NONE = Buffer.alloc(0);
+
+/**
+ * @param {number} type
+ * @param {Buffer[]} fields
+ * @returns {Uint8Array}
+ */
+function serve(type, [first = NONE, version = NONE, iv = NONE, aad = NONE, data = NONE]) {
+  if (type === Message.OPEN) return open(first, version);
+  if (token === undefined) throw new Error("the token is not open");
+  if (type === Message.FIND) return json(token.find(first));
+  const act = type === Message.ENCRYPT ? "encrypt" : "decrypt";
+  return token[act](first, version.toString(), iv, aad, data);
+}
+
+/**
+ * @param {Buffer} options
+ * @param {Buffer} pin
+ */
+function open(options, pin) {
+  const { module, token: label } = JSON.parse(options.toString());
+  token = new Token(module, label);
+  token.login(pin);
+  return json(token.facts());
+}
+
+/** @param {unknown} error */
+function failureOf(error) {
+  if (error instanceof TokenFault) return { kind: error.kind, detail: error.detail };
+  if (error instanceof CryptokiError) return { kind: "call", call: error.call, rv: error.rv };
+  throw error;
+}
+
+/** @param {unknown} value */
+function json(value) {
+  return Buffer.from(JSON.stringify(value));
+}
+
+const reader = new FrameReader(MAX_PAYLOAD, (type, call, payload) => {
+  try {
+    writer.send(Message.DONE, call, joinFields([serve(type, splitFields(payload))]));
+  } catch (error) {
+    writer.send(Message.FAILED, call, json(failureOf(error)));
+  } finally {
+    // the PIN, or a plaintext
+    payload.fill(0);
+  }
+});
+link.on("data", (/** @type {Buffer} */ chunk) => reader.push(chunk));
+link.on("close", () => process.exit());
+link.on("error", () => process.exit());
+writer.send(Message.STARTED, 0);

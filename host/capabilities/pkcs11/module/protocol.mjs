@@ -1,0 +1,56 @@
+/**
+ * The messages between the host and the process of a module, in frames of host/sandbox/wire.mjs. The host sends one request at a time; the
+ * process answers each with DONE or FAILED and sends nothing else but STARTED. Plain JavaScript, as it runs on both sides.
+ */
+
+export const Message = /** @type {const} */ ({
+  /** Fields: JSON { module, token } and the PIN. Answer: JSON with the facts about the module and the token. */
+  OPEN: 1,
+  /** Fields: the key's label. Answer: JSON { version, bits, extractable }. */
+  FIND: 2,
+  /** Fields: label, version, IV, associated data, plaintext. Answer: the ciphertext and the tag. */
+  ENCRYPT: 3,
+  /** Fields: label, version, IV, associated data, ciphertext and tag. Answer: the plaintext. */
+  DECRYPT: 4,
+  DONE: 5,
+  /** JSON: { kind, detail } of a TokenFault, or { kind: "call", call, rv } of a function of the module. */
+  FAILED: 6,
+  STARTED: 7,
+});
+
+/** The largest payload of a frame in either direction, in bytes: two fields of the largest size, and the names. */
+export const MAX_PAYLOAD = 16_384;
+/** The largest plaintext and the largest associated data, in bytes. The seed of an API server is 32 (docs/ABI.md, section 4). */
+export const MAX_DATA = 4_096;
+
+/**
+ * Joins fields: u32 length (big-endian), bytes; for each.
+ * @param {readonly Uint8Array[]} fields
+ * @returns {Buffer}
+ */
+export function joinFields(fields) {
+  return Buffer.concat(
+    fields.flatMap((field) => {
+      const length = Buffer.alloc(4);
+      length.writeUInt32BE(field.length);
+      return [length, field];
+    }),
+  );
+}
+
+/**
+ * @param {Buffer} payload
+ * @returns {Buffer[]} views of the payload
+ * @throws {RangeError} a field is cut short
+ */
+export function splitFields(payload) {
+  const fields = [];
+  for (let at = 0; at < payload.length; ) {
+    const start = at + 4;
+    const end = start + payload.readUInt32BE(at);
+    if (end > payload.length) throw new RangeError("a field is cut short");
+    fields.push(payload.subarray(start, end));
+    at = end;
+  }
+  return fields;
+}

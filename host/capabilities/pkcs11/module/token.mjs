@@ -1,0 +1,231 @@
+/** One token of a module with one session, in the process that runs the module. The host asks for one operation at a time. */
+import { createHash, randomBytes } from "node:crypto";
+import { copied, withArena } from "./arena.mjs";
+import { CKA, CKK_AES, CKM_AES_GCM, CKO_SECRET_KEY, CKR, TOKEN_FLAG } from "./constants.mjs";
+import { Cryptoki, CryptokiError } from "./cryptoki.mjs";
+import { gcmParams, mechanism, words } from "./layout.mjs";
+
+export const IV_BYTES = 12;
+export const TAG_BYTES = 16;
+
+/**
+ * A fault that the process finds. The host makes its sentence and its remedy (failure.ts).
+ * @typedef {"load" | "token-missing" | "token-twice" | "pin-final-try" | "pin-locked" | "no-mechanism" | "key-missing" | "key-twice" | "key-other" | "not-authentic"} Kind
+ */
+export class TokenFault extends Error {
+  /**
+   * @param {Kind} kind
+   * @param {string} [detail]
+   */
+  constructor(kind, detail = "") {
+    super(kind);
+    this.kind = kind;
+    this.detail = detail;
+  }
+}
+
+export class Token {
+  /** @type {Cryptoki} */
+  #module;
+  #session = 0;
+  #slot = 0;
+  /** The keys that were found: a handle is valid as long as the session. @type {Map<string, { handle: number, version: string }>} */
+  #found = new Map();
+
+  /**
+   * Loads the module and opens the token, without a login.
+   * @param {string} module its path
+   * @param {string} label of the token
+   * @throws {TokenFault | CryptokiError}
+   */
+  constructor(module, label) {
+    this.#module = load(module);
+    withArena(() => {
+      this.#module.initialize();
+      this.#slot = this.#slotOf(label);
+      this.#session = this.#module.openSession(this.#slot);
+    });
+  }
+
+  /** Facts for kleidi doctor. */
+  facts() {
+    return withArena(() => ({
+      ...this.#module.info(),
+      ...this.#module.tokenInfo(this.#slot),
+      aesGcm: this.#module.hasMechanism(this.#slot, CKM_AES_GCM),
+    }));
+  }
+
+  /**
+   * Logs in, if the token wants it. Never makes the last try before the token locks: a person has to.
+   * @param {Uint8Array} pin
+   */
+  login(pin) {
+    withArena(() => {
+      const { flags } = this.#module.tokenInfo(this.#slot);
+      if ((flags & TOKEN_FLAG.LOGIN_REQUIRED) === 0) return;
+      if ((flags & TOKEN_FLAG.USER_PIN_LOCKED) !== 0) throw new TokenFault("pin-locked");
+      if ((flags & TOKEN_FLAG.USER_PIN_FINAL_TRY) !== 0) throw new TokenFault("pin-final-try");
+      this.#module.login(this.#session, copied(pin));
+    });
+  }
+
+  /**
+   * Searches the AES key with a label, anew.
+   * @param {Uint8Array} label
+   */
+  find(label) {
+    return withArena(() => {
+      const handle = this.#handleOf(label);
+      const version = this.#versionOf(handle);
+      this.#found.set(Buffer.from(label).toString("hex"), { handle, version });
+      const length = this.#attribute(handle, CKA.VALUE_LEN);
+      return {
+        version,
+        bits: length?.length === 8 ? Number(length.readBigUInt64LE()) * 8 : 0,
+        extractable: this.#attribute(handle, CKA.EXTRACTABLE)?.[0] === 1,
+      };
+    });
+  }
+
+  /**
+   * @param {Uint8Array} label
+   * @param {string} version
+   * @param {Uint8Array} iv
+   * @param {Uint8Array} aad
+   * @param {Uint8Array} plaintext
+   * @returns {Buffer} the ciphertext and the tag
+   */
+  encrypt(label, version, iv, aad, plaintext) {
+    return this.#crypt("Encrypt", this.#keyOf(label, version), iv, aad, plaintext);
+  }
+
+  /**
+   * @param {Uint8Array} label
+   * @param {string} version
+   * @param {Uint8Array} iv
+   * @param {Uint8Array} aad
+   * @param {Uint8Array} ciphertext with the tag
+   * @returns {Buffer}
+   */
+  decrypt(label, version, iv, aad, ciphertext) {
+    const key = this.#keyOf(label, version);
+    try {
+      return this.#crypt("Decrypt", key, iv, aad, ciphertext);
+    } catch (error) {
+      if (this.#isNotAuthentic(error, key)) throw new TokenFault("not-authentic");
+      throw error;
+    }
+  }
+
+  /**
+   * Modules differ in what they return for a wrong tag (SoftHSM: CKR_GENERAL_ERROR). If the key still encrypts and decrypts, the ciphertext
+   * is at fault and not the token.
+   * @param {unknown} error
+   * @param {number} key
+   */
+  #isNotAuthentic(error, key) {
+    if (!(error instanceof CryptokiError) || error.call !== "C_Decrypt") return false;
+    if (NOT_AUTHENTIC.has(error.rv)) return true;
+    const sample = randomBytes(16);
+    const iv = randomBytes(IV_BYTES);
+    try {
+      const sealed = this.#crypt("Encrypt", key, iv, new Uint8Array(), sample);
+      return this.#crypt("Decrypt", key, iv, new Uint8Array(), sealed).equals(sample);
+    } catch {
+      return false;
+    }
+  }
+
+  /**
+   * @param {"Encrypt" | "Decrypt"} name
+   * @param {number} key
+   * @param {Uint8Array} iv
+   * @param {Uint8Array} aad
+   * @param {Uint8Array} input
+   */
+  #crypt(name, key, iv, aad, input) {
+    return withArena(() => {
+      const gcm = mechanism(CKM_AES_GCM, gcmParams(copied(iv), copied(aad), TAG_BYTES));
+      const most = input.length + TAG_BYTES;
+      return Buffer.from(this.#module.crypt(name, this.#session, key, gcm, copied(input), most));
+    });
+  }
+
+  /**
+   * @param {Uint8Array} label
+   * @param {string} version
+   */
+  #keyOf(label, version) {
+    const cached = this.#found.get(Buffer.from(label).toString("hex"));
+    if (cached?.version === version) return cached.handle;
+    const found = this.find(label);
+    if (found.version !== version) throw new TokenFault("key-other");
+    return this.#found.get(Buffer.from(label).toString("hex"))?.handle ?? 0;
+  }
+
+  /** @param {string} label */
+  #slotOf(label) {
+    const slots = this.#module.slots().filter((slot) => this.#module.tokenInfo(slot).label === label);
+    if (slots.length > 1) throw new TokenFault("token-twice");
+    const [slot] = slots;
+    if (slot === undefined) throw new TokenFault("token-missing");
+    return slot;
+  }
+
+  /** @param {Uint8Array} label */
+  #handleOf(label) {
+    const [handle, second] = this.#module.findObjects(
+      this.#session,
+      [
+        [CKA.CLASS, words(CKO_SECRET_KEY)],
+        [CKA.KEY_TYPE, words(CKK_AES)],
+        [CKA.TOKEN, copied(Uint8Array.of(1))],
+        [CKA.LABEL, copied(label)],
+      ],
+      2,
+    );
+    if (handle === undefined) throw new TokenFault("key-missing");
+    if (second !== undefined) throw new TokenFault("key-twice");
+    return handle;
+  }
+
+  /**
+   * The key's version: from CKA_ID and the check value of the key's bytes (3.1, 4.6.2), which copies of a key in other tokens have too. A
+   * token without check values gives CKA_UNIQUE_ID, if it gives anything.
+   * @param {number} handle
+   */
+  #versionOf(handle) {
+    const id = this.#attribute(handle, CKA.ID) ?? Buffer.alloc(0);
+    const check = this.#attribute(handle, CKA.CHECK_VALUE) ?? Buffer.alloc(0);
+    const unique = check.length > 0 ? undefined : this.#attribute(handle, CKA.UNIQUE_ID);
+    const hash = createHash("sha256").update("kleidi pkcs11 key 1\0");
+    for (const part of [id, check, unique ?? Buffer.alloc(0)])
+      hash.update(Uint8Array.of(part.length >> 8, part.length)).update(part);
+    return hash.digest("hex").slice(0, 32);
+  }
+
+  /**
+   * @param {number} handle
+   * @param {number} type
+   */
+  #attribute(handle, type) {
+    return this.#module.attribute(this.#session, handle, type);
+  }
+}
+
+/** @type {ReadonlySet<number>} */
+const NOT_AUTHENTIC = new Set([
+  CKR.AEAD_DECRYPT_FAILED,
+  CKR.ENCRYPTED_DATA_INVALID,
+  CKR.ENCRYPTED_DATA_LEN_RANGE,
+]);
+
+/** @param {string} path */
+function load(path) {
+  try {
+    return new Cryptoki(path);
+  } catch (error) {
+    throw new TokenFault("load", String(/** @type {Error} */ (error).message).slice(0, 200));
+  }
+}

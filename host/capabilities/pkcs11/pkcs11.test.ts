@@ -1,0 +1,140 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { Pkcs11KeySchema } from "../../../proto/provider/v1/provider_pb.ts";
+import { assertSentence } from "../../../test/support/thrown.ts";
+import { type HostAnswer, type HostCall, HostCode } from "../../host-call.ts";
+import { decideOn } from "../capability.ts";
+import { failure } from "./failure.ts";
+import { Message } from "./module/protocol.mjs";
+import { openPkcs11 } from "./pkcs11.ts";
+import { REQUESTS } from "./requests.ts";
+import type { Operation } from "./token-client.ts";
+
+const GRANT = { token: "kleidi", keys: ["kek", "κλειδί", "mkek"] };
+const VERSION = "00112233445566778899aabbccddeeff";
+const SEED = new Uint8Array(32).fill(5);
+const NONE = new Uint8Array();
+
+type Perform = (operation: Operation) => Promise<Buffer>;
+const unused: Perform = () => assert.fail("the token must not be used");
+
+/** Decides on a request and performs the plan, if there is one. */
+async function call<Name extends keyof typeof REQUESTS>(
+  operation: Name,
+  fields: MessageInitShape<(typeof REQUESTS)[Name]>,
+  perform: Perform = unused,
+  provider = "hsm",
+): Promise<HostAnswer> {
+  const tokens = new Map([[provider, { perform, close() {} }]]);
+  const request = toBinary(REQUESTS[operation], create(REQUESTS[operation], fields));
+  const made: HostCall = {
+    ...{ provider, rpc: "decrypt", ordinal: 1, ordinalOfCapability: 1, capability: "pkcs11" },
+    ...{ operation, request, signal: new AbortController().signal },
+  };
+  const next = decideOn(openPkcs11(tokens), made, GRANT);
+  return "perform" in next ? await next.perform() : next;
+}
+
+const facts = (value: unknown) => async () => Buffer.from(JSON.stringify(value));
+
+test("find returns the key's version", async () => {
+  const { code, body } = await call("find", { key: "kek" }, facts({ version: VERSION }));
+  assert.equal(code, HostCode.OK);
+  assert.equal(fromBinary(Pkcs11KeySchema, body).version, VERSION);
+});
+
+for (const [what, version] of [
+  ["no version", undefined],
+  ["a version of another form", "v1"],
+] as const) {
+  test(`find refuses an answer with ${what}`, async () => {
+    assert.equal((await call("find", { key: "kek" }, facts({ version }))).code, HostCode.UNAVAILABLE);
+  });
+}
+
+for (const operation of ["find", "encrypt", "decrypt"] as const) {
+  test(`${operation} denies a label that is not granted`, async (t) => {
+    const { code, message } = await call(operation, { key: "other" });
+    assert.equal(code, HostCode.DENIED);
+    assertSentence(t, message);
+  });
+}
+
+test("encrypt uses a new random nonce for each call", async () => {
+  const nonces = new Set<string>();
+  for (let i = 0; i < 2; i++) {
+    const { body } = await call("encrypt", { key: "kek", version: VERSION, plaintext: SEED }, async () =>
+      Buffer.alloc(SEED.length + 16),
+    );
+    assert.equal(body.length, 12 + SEED.length + 16);
+    nonces.add(Buffer.from(body.subarray(0, 12)).toString("hex"));
+  }
+  assert.equal(nonces.size, 2);
+});
+
+const vectors = JSON.parse(
+  readFileSync(join(import.meta.dirname, "../../../proto/provider/v1/vectors.json"), "utf8"),
+) as {
+  pkcs11_associated_data: { provider: string; key: string; associated_data: string; hex: string }[];
+};
+for (const { provider, key, associated_data, hex } of vectors.pkcs11_associated_data) {
+  test(`the associated data binds provider "${provider}" and key "${key}"`, async () => {
+    const bound: string[] = [];
+    const associatedData = Buffer.from(associated_data, "hex");
+    const perform: Perform = async ({ type, fields }) => {
+      bound.push(Buffer.from(fields[3] ?? NONE).toString("hex"));
+      return Buffer.alloc(type === Message.ENCRYPT ? 17 : 1);
+    };
+    const common = { key, version: VERSION, associatedData };
+    await call("encrypt", { ...common, plaintext: Buffer.alloc(1) }, perform, provider);
+    await call("decrypt", { ...common, sealed: Buffer.alloc(29) }, perform, provider);
+    assert.deepEqual(bound, [hex, hex]);
+  });
+}
+
+const LARGE = Buffer.alloc(4_097);
+for (const [what, operation, fields] of [
+  ["a plaintext", "encrypt", { plaintext: LARGE }],
+  ["associated data of encrypt", "encrypt", { associatedData: LARGE }],
+  ["sealed bytes", "decrypt", { sealed: Buffer.alloc(4_125) }],
+  ["associated data of decrypt", "decrypt", { sealed: Buffer.alloc(60), associatedData: LARGE }],
+] as const) {
+  test(`${what} with a byte too many reaches no token`, async (t) => {
+    const { code, message } = await call(operation, { key: "kek", version: VERSION, ...fields });
+    assert.equal(code, HostCode.INVALID);
+    assertSentence(t, message);
+  });
+}
+
+test("sealed bytes that are cut short are not authentic and reach no token", async () => {
+  const fields = { key: "kek", version: VERSION, sealed: Buffer.alloc(27) };
+  assert.equal((await call("decrypt", fields)).code, HostCode.NOT_AUTHENTIC);
+});
+
+for (const operation of ["encrypt", "decrypt"] as const) {
+  test(`${operation} refuses an output of another length`, async () => {
+    const fields = { key: "kek", version: VERSION, plaintext: SEED, sealed: Buffer.alloc(60) };
+    const { code } = await call(operation, fields, async () => Buffer.alloc(31));
+    assert.equal(code, HostCode.UNAVAILABLE);
+  });
+}
+
+for (const [kind, code, step] of [
+  ["key-missing", HostCode.NOT_FOUND, undefined],
+  ["key-other", HostCode.NOT_FOUND, undefined],
+  ["not-authentic", HostCode.NOT_AUTHENTIC, undefined],
+  ["token-missing", HostCode.UNAVAILABLE, "hsm"],
+  ["pin-refused", HostCode.UNAVAILABLE, "login"],
+  ["pin-file", HostCode.UNAVAILABLE, "file"],
+] as const) {
+  test(`a token that fails with ${kind} is code ${code}`, async (t) => {
+    const found = await call("find", { key: "kek" }, async () => {
+      throw failure(kind);
+    });
+    assert.deepEqual([found.code, found.failedStep], [code, step]);
+    assertSentence(t, found.message);
+  });
+}

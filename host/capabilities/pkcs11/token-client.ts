@@ -1,0 +1,181 @@
+/**
+ * A token in the process of its module: one request at a time, a login when a process starts, and another process, after growing pauses,
+ * when one ended. Any failure that may have changed the session ends the process: a new one finds the slots again, opens a session and logs
+ * in, which is the way back from a token that was pulled, a session that expired and a module that lost its HSM.
+ */
+import type { ChildProcess } from "node:child_process";
+import { backOffMs } from "../../lib/back-off.ts";
+import { failure, keepsProcess, ModuleFailure } from "./failure.ts";
+import { Message } from "./module/protocol.mjs";
+import { ModuleProcess } from "./module-process.ts";
+import { markRefused, readPin } from "./pin.ts";
+
+export interface TokenOptions {
+  readonly module: string;
+  readonly token: string;
+  readonly pinFile: string;
+  /** Starts the module's process behind the wall. */
+  readonly start: () => ChildProcess | Promise<ChildProcess>;
+  /** Called after each login, with what the module says of itself and the token; and after each failed opening. */
+  readonly onOpened?: (facts: Buffer) => void;
+  readonly onFailed?: (failure: ModuleFailure) => void;
+  /** For one operation, in milliseconds; the deadline of a provider's call is 2 s by default. */
+  readonly callMs?: number;
+}
+
+export interface Operation {
+  /** FIND, ENCRYPT or DECRYPT of Message. */
+  readonly type: number;
+  readonly fields: readonly Uint8Array[];
+}
+
+const CALL_MS = 1_500;
+/** C_Initialize of an HSM on a network may connect to several machines. */
+const OPEN_MS = 10_000;
+const MAX_WAITING = 256;
+const PAUSE = { firstMs: 100, longestMs: 10_000 };
+/** A process that lived as long ends a series of failures. */
+const GOOD_LIFE_MS = 30_000;
+/** A key that is missing may mean that the token was pulled; a new process is tried at most as often. */
+const RECHECK_MS = 10_000;
+
+export class TokenClient {
+  readonly #options: TokenOptions;
+  #process: ModuleProcess | undefined;
+  #opening: Promise<ModuleProcess> | undefined;
+  /** The end of the queue. */
+  #last: Promise<void> = Promise.resolve();
+  #waiting = 0;
+  #failures = 0;
+  #pauseUntil = 0;
+  #lastFailure: ModuleFailure | undefined;
+  #startedAt = 0;
+  #recheckedAt = Number.NEGATIVE_INFINITY;
+  #closed = false;
+
+  constructor(options: TokenOptions) {
+    this.#options = options;
+  }
+
+  /** For tests. */
+  get pid(): number | undefined {
+    return this.#process?.pid;
+  }
+
+  /**
+   * Performs an operation after those that wait.
+   * @param signal ends the wait, not the operation
+   * @throws ModuleFailure
+   */
+  async perform(operation: Operation, signal: AbortSignal): Promise<Buffer> {
+    if (this.#waiting >= MAX_WAITING) throw failure("busy", `${MAX_WAITING}`);
+    const before = this.#last;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#last = promise;
+    this.#waiting += 1;
+    try {
+      await before;
+      if (signal.aborted || this.#closed) throw failure("over");
+      return await this.#performNow(operation);
+    } finally {
+      this.#waiting -= 1;
+      resolve();
+    }
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#process?.kill();
+  }
+
+  /** Performs it, and once more in a new process if the failure may be that of an old session. */
+  async #performNow(operation: Operation): Promise<Buffer> {
+    const isOld = this.#process !== undefined && this.#process.gone === undefined;
+    try {
+      return await this.#attempt(operation);
+    } catch (error) {
+      if (!(error instanceof ModuleFailure) || !isOld || !this.#isWorthRepeating(error)) throw error;
+      this.#process?.kill(error);
+      return await this.#attempt(operation);
+    }
+  }
+
+  #isWorthRepeating(error: ModuleFailure): boolean {
+    // the time of the call is over
+    if (error.kind === "late") return false;
+    if (error.kind !== "key-missing") return !keepsProcess(error);
+    const now = performance.now();
+    if (now - this.#recheckedAt < RECHECK_MS) return false;
+    this.#recheckedAt = now;
+    return true;
+  }
+
+  async #attempt({ type, fields }: Operation): Promise<Buffer> {
+    const process = await this.#opened();
+    try {
+      return await process.request(type, fields, this.#options.callMs ?? CALL_MS);
+    } catch (error) {
+      if (error instanceof ModuleFailure && !keepsProcess(error)) process.kill(error);
+      throw error;
+    }
+  }
+
+  /** The process, opened if there is none. An opening goes on when the call that began it is over. */
+  #opened(): Promise<ModuleProcess> {
+    const process = this.#process;
+    if (process !== undefined) {
+      if (process.gone === undefined) return Promise.resolve(process);
+      this.#process = undefined;
+      this.#countFailure(process.gone);
+    }
+    this.#opening ??= this.#open().finally(() => {
+      this.#opening = undefined;
+    });
+    return this.#opening;
+  }
+
+  async #open(): Promise<ModuleProcess> {
+    const now = performance.now();
+    if (now < this.#pauseUntil)
+      throw this.#lastFailure ?? failure("paused", `${Math.ceil(this.#pauseUntil - now)} ms`);
+    try {
+      const process = await this.#login();
+      this.#process = process;
+      if (this.#closed) process.kill();
+      return process;
+    } catch (error) {
+      if (!(error instanceof ModuleFailure)) throw error;
+      this.#countFailure(error);
+      this.#options.onFailed?.(error);
+      throw error;
+    }
+  }
+
+  async #login(): Promise<ModuleProcess> {
+    const { module, token, pinFile, start, onOpened } = this.#options;
+    const pin = readPin(pinFile, `${module}\0${token}`);
+    this.#startedAt = performance.now();
+    const process = new ModuleProcess(await start());
+    try {
+      const options = Buffer.from(JSON.stringify({ module, token }));
+      const facts = await pin.secret.use((bytes) => process.request(Message.OPEN, [options, bytes], OPEN_MS));
+      onOpened?.(facts);
+      return process;
+    } catch (error) {
+      if (error instanceof ModuleFailure && error.kind === "pin-refused") markRefused(pin);
+      process.kill();
+      throw error;
+    } finally {
+      pin.secret.wipe();
+    }
+  }
+
+  #countFailure(why: ModuleFailure): void {
+    const now = performance.now();
+    if (now - this.#startedAt >= GOOD_LIFE_MS) this.#failures = 0;
+    this.#failures += 1;
+    this.#lastFailure = why;
+    // The first one is replaced at once.
+    if (this.#failures > 1) this.#pauseUntil = now + backOffMs(PAUSE, this.#failures - 1);
+  }
+}

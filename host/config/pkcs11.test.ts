@@ -1,0 +1,38 @@
+/** Grants of pkcs11 that parseConfig refuses. */
+import { type RefusedText, testRefusals } from "../../test/support/config-faults.ts";
+
+const configuration = (grant: string) => `apiVersion: kleidi.dev/v1
+listen: { socket: /run/kms.sock }
+providers:
+  one:
+    module: a
+    sha256: ${"0123456789abcdef".repeat(4)}
+    grants:
+      pkcs11:
+        module: /usr/lib/module.so
+        token: kleidi
+        pin: { file: /etc/kleidi/pin }
+        ${grant}
+keys:
+  - { name: kek-1, provider: one, use: active }
+`;
+const KEYS = "keys: [kek-1]";
+const GRANT = "providers.one.grants.pkcs11";
+
+const refused: RefusedText[] = [];
+const refuses = (name: string, place: string, grant: string) =>
+  refused.push({ name, text: configuration(grant), place });
+
+refuses("a grant without keys", `8:7 ${GRANT}.keys`, "network: false");
+refuses("an empty list of keys", `12:15 ${GRANT}.keys`, "keys: []");
+refuses("a label with a line end", `12:16 ${GRANT}.keys[0]`, 'keys: ["a\\nb"]');
+refuses("a label of 256 bytes", `12:16 ${GRANT}.keys[0]`, `keys: ["${"é".repeat(128)}"]`);
+refuses(
+  "an environment variable that is inherited",
+  `13:22 ${GRANT}.environment`,
+  `${KEYS}\n        environment: [PATH]`,
+);
+refuses("a network that is no boolean", `13:18 ${GRANT}.network`, `${KEYS}\n        network: 10.0.0.0/8`);
+refuses("a PIN in the configuration", `13:9 ${GRANT}.password`, `${KEYS}\n        password: "1234"`);
+
+testRefusals("grants of pkcs11", refused);
