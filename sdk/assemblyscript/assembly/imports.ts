@@ -83,6 +83,15 @@ export declare function crypto_aes_cfb_decrypt(request: u64): u64;
 @external("kleidi:crypto", "ecdh")
 export declare function crypto_ecdh(request: u64): u64;
 
+@external("kleidi:pkcs11", "find")
+export declare function pkcs11_find(request: u64): u64;
+
+@external("kleidi:pkcs11", "encrypt")
+export declare function pkcs11_encrypt(request: u64): u64;
+
+@external("kleidi:pkcs11", "decrypt")
+export declare function pkcs11_decrypt(request: u64): u64;
+
 @external("kleidi:tpm", "enter")
 export declare function tpm_enter(request: u64): u64;
 

@@ -5,6 +5,7 @@ import * as json from "./json";
 import * as keystore from "./keystore";
 import * as log from "./log";
 import * as net from "./net";
+import * as pkcs11 from "./pkcs11";
 import * as protobuf from "./protobuf";
 import * as state from "./state";
 import * as tpm from "./tpm";
@@ -35,4 +36,4 @@ export {
   Provider,
   serve,
 } from "./serve";
-export { base64, crypto, json, keystore, log, net, protobuf, state, tpm };
+export { base64, crypto, json, keystore, log, net, pkcs11, protobuf, state, tpm };
