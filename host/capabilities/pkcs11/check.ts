@@ -14,13 +14,15 @@ const MAX_MODULE = 256 << 20;
 const ELF = Buffer.from([0x7f, 0x45, 0x4c, 0x46, 2]);
 
 export function checkFiles({ grants }: GrantContext<Pkcs11Config>): Finding[] {
-  return [...grants].map(([provider, grant]): Finding => {
-    const subject = `pkcs11 ${provider} files`;
-    const faults = faultsOf(grant);
-    if (faults.length === 0)
-      return { subject, ok: true, detail: "the module, the PIN and the granted paths are usable" };
-    return { subject, ok: false, detail: faults.join("; "), hint: HINT };
-  });
+  return [...grants].map(([provider, grant]) => checkGrant(provider, grant));
+}
+
+export function checkGrant(provider: string, grant: Pkcs11Config): Finding {
+  const subject = `pkcs11 ${provider} files`;
+  const faults = faultsOf(grant);
+  if (faults.length === 0)
+    return { subject, ok: true, detail: "the module, the PIN and the granted paths are usable" };
+  return { subject, ok: false, detail: faults.join("; "), hint: HINT };
 }
 
 function faultsOf({ module, pin, reads, writes }: Pkcs11Config): string[] {

@@ -1,6 +1,7 @@
 /** Examines tokens for `kleidi doctor`: opens each with its PIN, as the host would, and looks at the granted keys. */
 import type { Finding } from "../../finding.ts";
 import type { ExamineContext, Examined } from "../capability.ts";
+import { checkGrant } from "./check.ts";
 import { ModuleFailure } from "./failure.ts";
 import type { Pkcs11Config } from "./grant.ts";
 import { Message } from "./module/protocol.mjs";
@@ -28,8 +29,9 @@ export async function examineTokens({
 }: ExamineContext<Pkcs11Config>): Promise<Examined[]> {
   const all: Examined[] = [];
   for (const [provider, grant] of grants) {
-    const findings = await examineToken(grant, startNative);
-    all.push({ provider, findings });
+    const files = checkGrant(provider, grant);
+    const findings = files.ok ? await examineToken(grant, startNative) : [];
+    all.push({ provider, findings: [files, ...findings] });
   }
   return all;
 }
