@@ -14,6 +14,7 @@ const SUBJECTS = {
   gate: "the cost of the gate per host call",
   audit: "lines of the audit log beside plain pino, and the speed of verify (--large: 1 GB)",
   tpm: "the tpm provider on a real swtpm, beside the local one and bare commands",
+  pkcs11: "the pkcs11 provider on a token of SoftHSM, beside the local one (half a minute)",
   audited: "the cost of the audit log for a serving host",
   vault: "the vault provider on a real OpenBao, beside plain fetch and a Go plugin",
   compose: "a composed key beside its members alone, on a real OpenBao and TPM simulators (2 minutes)",

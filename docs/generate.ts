@@ -138,7 +138,7 @@ providers:
         environment: { SOFTHSM2_CONF: /etc/softhsm/softhsm2.conf }
         reads: [/etc/softhsm/softhsm2.conf]
         writes: [/var/lib/softhsm/tokens]
-        network: false
+        servers: [10.20.0.7]
         rpcs: [status, encrypt, decrypt]
 keys:
   - name: kek-2026

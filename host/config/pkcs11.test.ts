@@ -23,7 +23,7 @@ const refused: RefusedText[] = [];
 const refuses = (name: string, place: string, grant: string) =>
   refused.push({ name, text: configuration(grant), place });
 
-refuses("a grant without keys", `8:7 ${GRANT}.keys`, "network: false");
+refuses("a grant without keys", `8:7 ${GRANT}.keys`, "rpcs: [status]");
 refuses("an empty list of keys", `12:15 ${GRANT}.keys`, "keys: []");
 refuses("a label with a line end", `12:16 ${GRANT}.keys[0]`, 'keys: ["a\\nb"]');
 refuses("a label of 256 bytes", `12:16 ${GRANT}.keys[0]`, `keys: ["${"é".repeat(128)}"]`);
@@ -32,7 +32,12 @@ refuses(
   `13:22 ${GRANT}.environment`,
   `${KEYS}\n        environment: [PATH]`,
 );
-refuses("a network that is no boolean", `13:18 ${GRANT}.network`, `${KEYS}\n        network: 10.0.0.0/8`);
+refuses(
+  "a server with a scheme",
+  `13:19 ${GRANT}.servers[0]`,
+  `${KEYS}
+        servers: ["http://hsm"]`,
+);
 refuses("a PIN in the configuration", `13:9 ${GRANT}.password`, `${KEYS}\n        password: "1234"`);
 
 testRefusals("grants of pkcs11", refused);

@@ -83,6 +83,9 @@ KL_IMPORT("kleidi:keystore", "info") uint64_t kl_keystore_info(uint64_t);
 KL_IMPORT("kleidi:keystore", "seal") uint64_t kl_keystore_seal(uint64_t);
 KL_IMPORT("kleidi:keystore", "open") uint64_t kl_keystore_open(uint64_t);
 KL_IMPORT("kleidi:net", "request") uint64_t kl_net_request(uint64_t);
+KL_IMPORT("kleidi:pkcs11", "find") uint64_t kl_pkcs11_find(uint64_t);
+KL_IMPORT("kleidi:pkcs11", "encrypt") uint64_t kl_pkcs11_encrypt(uint64_t);
+KL_IMPORT("kleidi:pkcs11", "decrypt") uint64_t kl_pkcs11_decrypt(uint64_t);
 
 /* ---- the arena ---- */
 

@@ -21,6 +21,7 @@ export const pkcs11 = {
     return {
       reads: all.flatMap(({ module, pin, reads }) => [module, pin.file, ...reads]),
       writes: all.flatMap(({ writes }) => writes),
+      servers: all.flatMap(({ servers }) => servers),
     };
   },
   async open(context: OpenContext<Pkcs11Config>) {

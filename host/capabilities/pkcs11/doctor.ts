@@ -18,7 +18,7 @@ const REMEDIES: Partial<Record<string, string>> = {
   "pin-locked": "Unlock the token as its security officer, for example with pkcs11-tool --init-pin --so-pin.",
   "pin-file": "Put the PIN there, one line, readable for the host's user only.",
   "key-missing":
-    "Create the key: pkcs11-tool --keygen --key-type aes:32 --label LABEL --sensitive --usage-decrypt.",
+    "Create the key: pkcs11-tool --keygen --key-type aes:32 --label LABEL --sensitive.",
   "key-twice": "Give each key a label of its own: pkcs11-tool --list-objects lists them.",
 };
 const HINT = "Ask the HSM's vendor for the meaning of the code, and look at the HSM's own log.";

@@ -105,8 +105,10 @@ export function keepsProcess({ kind, rv }: ModuleFailure): boolean {
   return row.keeps === true || (kind === "call" && HARMLESS.has(rv ?? -1));
 }
 
-/** The answer to the guest. `subject` begins the sentence. */
-export function answerOf(subject: string, { kind, message }: ModuleFailure): HostAnswer {
+/** The answer to the guest: a key that does not permit the operation is one that cannot be used. `subject` begins the sentence. */
+export function answerOf(subject: string, failed: ModuleFailure): HostAnswer {
+  const { kind, message } = failed;
+  if (kind === "call" && keepsProcess(failed)) return refusal(NOT_FOUND, `${subject}: ${message}`);
   const { code, step }: KindRow = KINDS[kind];
   return refusal(code, `${subject}: ${message}`, step);
 }

@@ -85,20 +85,34 @@ export const GRANT = field(
         "/etc/softhsm/softhsm2.conf",
       ),
       writes: paths("Folders whose files the module may change.", "/var/lib/softhsm/tokens"),
-      network: field(z.boolean().exactOptional(), {
-        expected: "true or false",
-        meaning: "`true`: the module may connect to its HSM by the network. Only bubblewrap can deny it.",
-        example: "true",
-        absent: "false",
-      }),
+      servers: field(
+        z
+          .array(
+            field(z.string().regex(/^[A-Za-z0-9]([A-Za-z0-9.:-]{0,252}[A-Za-z0-9])?$/), {
+              expected: "a name or an IP address, without a port",
+              meaning: "A server.",
+              example: "10.20.0.7",
+            }),
+          )
+          .min(1)
+          .max(16)
+          .exactOptional(),
+        {
+          expected: "a list of 1 to 16 names or IP addresses",
+          meaning:
+            "The machines of the HSM. With the list the module's process has the network, all of it; a unit that `kleidi render` writes allows these addresses only. Without it bubblewrap denies every connection.",
+          example: "[10.20.0.7]",
+          absent: "no network",
+        },
+      ),
       rpcs: rpcs(),
     })
-    .transform(({ environment = {}, reads = [], writes = [], network = false, ...pkcs11 }) => ({
+    .transform(({ environment = {}, reads = [], writes = [], servers = [], ...pkcs11 }) => ({
       ...pkcs11,
       environment,
       reads,
       writes,
-      network,
+      servers,
     }))
     .exactOptional(),
   {

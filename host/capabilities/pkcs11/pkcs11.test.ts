@@ -7,7 +7,7 @@ import { Pkcs11KeySchema } from "../../../proto/provider/v1/provider_pb.ts";
 import { assertSentence } from "../../../test/support/thrown.ts";
 import { type HostAnswer, type HostCall, HostCode } from "../../host-call.ts";
 import { decideOn } from "../capability.ts";
-import { failure } from "./failure.ts";
+import { failure, ModuleFailure } from "./failure.ts";
 import { Message } from "./module/protocol.mjs";
 import { openPkcs11 } from "./pkcs11.ts";
 import { REQUESTS } from "./requests.ts";
@@ -138,3 +138,13 @@ for (const [kind, code, step] of [
     assertSentence(t, found.message);
   });
 }
+
+test("a key that does not permit the operation is code 3", async () => {
+  const { code } = await call("find", { key: "kek" }, async () => {
+    throw new ModuleFailure("call", "C_EncryptInit returned CKR_KEY_FUNCTION_NOT_PERMITTED", {
+      call: "C_EncryptInit",
+      rv: 0x68,
+    });
+  });
+  assert.equal(code, HostCode.NOT_FOUND);
+});
