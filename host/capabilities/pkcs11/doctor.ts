@@ -2,6 +2,7 @@
 import type { Finding } from "../../finding.ts";
 import type { ExamineContext, Examined } from "../capability.ts";
 import { checkGrant } from "./check.ts";
+import { parseFacts } from "./facts.ts";
 import { ModuleFailure } from "./failure.ts";
 import type { Pkcs11Config } from "./grant.ts";
 import { Message } from "./module/protocol.mjs";
@@ -17,8 +18,7 @@ const REMEDIES: Partial<Record<string, string>> = {
     "Put the right PIN into the file of grants.pkcs11.pin. Each wrong one brings the token nearer to its lock.",
   "pin-locked": "Unlock the token as its security officer, for example with pkcs11-tool --init-pin --so-pin.",
   "pin-file": "Put the PIN there, one line, readable for the host's user only.",
-  "key-missing":
-    "Create the key: pkcs11-tool --keygen --key-type aes:32 --label LABEL --sensitive.",
+  "key-missing": "Create the key: pkcs11-tool --keygen --key-type aes:32 --label LABEL --sensitive.",
   "key-twice": "Give each key a label of its own: pkcs11-tool --list-objects lists them.",
 };
 const HINT = "Ask the HSM's vendor for the meaning of the code, and look at the HSM's own log.";
@@ -41,14 +41,14 @@ async function examineToken(
   startNative: ExamineContext["startNative"],
 ): Promise<Finding[]> {
   const subject = `token ${grant.token}`;
-  let facts: Record<string, unknown> = {};
+  let facts: Readonly<Record<string, unknown>> = {};
   const client = new TokenClient({
     module: grant.module,
     token: grant.token,
     pinFile: grant.pin.file,
     start: startOf(grant, startNative),
     onOpened: (opened) => {
-      facts = factsIn(opened);
+      facts = parseFacts(opened);
     },
   });
   try {
@@ -62,7 +62,7 @@ async function examineToken(
   }
 }
 
-function tokenFinding(subject: string, facts: Record<string, unknown>): Finding {
+function tokenFinding(subject: string, facts: Readonly<Record<string, unknown>>): Finding {
   const text = (name: string) =>
     String(facts[name] ?? "")
       .replace(/[^\x20-\x7e]/g, "?")
@@ -76,7 +76,7 @@ function tokenFinding(subject: string, facts: Record<string, unknown>): Finding 
 
 async function examineKey(client: TokenClient, subject: string, key: string): Promise<Finding> {
   try {
-    const found = factsIn(
+    const found = parseFacts(
       await client.perform({ type: Message.FIND, fields: [Buffer.from(key)] }, new AbortController().signal),
     );
     const detail = `AES-${Number(found.bits)}, ${found.extractable === true ? "extractable" : "not extractable"}`;
@@ -87,9 +87,4 @@ async function examineKey(client: TokenClient, subject: string, key: string): Pr
     if (!(error instanceof ModuleFailure)) throw error;
     return { subject, ok: false, detail: error.message, hint: REMEDIES[error.kind] ?? HINT };
   }
-}
-
-function factsIn(bytes: Buffer): Record<string, unknown> {
-  const value: unknown = JSON.parse(bytes.toString());
-  return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
 }

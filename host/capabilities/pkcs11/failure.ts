@@ -1,5 +1,6 @@
 /** The failures of a module and its token: their sentences, and how each is answered and survived. Pure. */
 import { type FailedStep, type HostAnswer, HostCode, refusal } from "../../host-call.ts";
+import { parseFacts } from "./facts.ts";
 import { CKR } from "./module/constants.mjs";
 
 /** A module or a token that cannot be used now; the message continues a sentence. */
@@ -88,7 +89,7 @@ export function failure(kind: Kind, detail = ""): ModuleFailure {
  * @returns undefined if the process cannot have meant it
  */
 export function parseFailure(payload: Buffer): ModuleFailure | undefined {
-  const { kind, detail, call, rv } = parsed(payload);
+  const { kind, detail, call, rv } = parseFacts(payload);
   if (typeof kind !== "string" || !Object.hasOwn(KINDS, kind)) return undefined;
   if (kind !== "call") return failure(kind as Kind, clean(detail));
   if (typeof call !== "string" || !/^C_[A-Za-z]{1,32}$/.test(call) || !Number.isSafeInteger(rv))
@@ -111,15 +112,6 @@ export function answerOf(subject: string, failed: ModuleFailure): HostAnswer {
   if (kind === "call" && keepsProcess(failed)) return refusal(NOT_FOUND, `${subject}: ${message}`);
   const { code, step }: KindRow = KINDS[kind];
   return refusal(code, `${subject}: ${message}`, step);
-}
-
-function parsed(payload: Buffer): Record<string, unknown> {
-  try {
-    const value: unknown = JSON.parse(payload.toString());
-    return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
-  } catch {
-    return {};
-  }
 }
 
 /** Text of the loader or the module: printable ASCII, at most 200 characters. */

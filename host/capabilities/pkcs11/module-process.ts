@@ -10,7 +10,8 @@ import { joinFields, MAX_PAYLOAD, Message, splitFields } from "./module/protocol
 
 /** Node starts in 50 ms, on a busy machine in several hundred. */
 const START_MS = 10_000;
-const MAX_STDERR = 1024;
+const MAX_STDERR = 4096;
+const MAX_REASON = 160;
 
 interface Pending {
   readonly resolve: (answer: Buffer) => void;
@@ -38,9 +39,7 @@ export class ModuleProcess {
     process.on("exit", (code, signal) =>
       this.#end(failure("gone", [signal ?? `exit code ${code}`, this.#stderr].filter(Boolean).join(": "))),
     );
-    process.stderr?.on("data", (chunk: Buffer) => {
-      this.#stderr = firstLine(this.#stderr + chunk.toString("latin1"));
-    });
+    this.#readStderr();
     this.#readFrames();
   }
 
@@ -85,6 +84,17 @@ export class ModuleProcess {
       START_MS,
     );
     await this.#started.promise.finally(() => clearTimeout(timer));
+  }
+
+  /** Keeps the first line, for the reason of an end, and closes it when it gets long: reading more would cost the host time. */
+  #readStderr(): void {
+    const { stderr } = this.#process;
+    let left = MAX_STDERR;
+    stderr?.on("data", (chunk: Buffer) => {
+      if (this.#stderr === "") this.#stderr = firstLine(chunk.toString("latin1", 0, left));
+      left -= chunk.length;
+      if (left <= 0) stderr.destroy();
+    });
   }
 
   #readFrames(): void {
@@ -148,5 +158,5 @@ function firstLine(text: string): string {
     .trimStart()
     .split("\n", 1)
     .join("")
-    .slice(0, MAX_STDERR / 8);
+    .slice(0, MAX_REASON);
 }

@@ -7,6 +7,7 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { Pkcs11KeySchema } from "../../../proto/provider/v1/provider_pb.ts";
 import { answer, type HostAnswer, type HostCall, HostCode, refusal } from "../../host-call.ts";
 import { denied, type Opened, type Plan } from "../capability.ts";
+import { parseFacts } from "./facts.ts";
 import { answerOf, failure, ModuleFailure } from "./failure.ts";
 import { MAX_DATA, Message } from "./module/protocol.mjs";
 import { REQUESTS } from "./requests.ts";
@@ -134,7 +135,7 @@ function named({ key, version = "" }: Named): Buffer[] {
 
 /** The answer of FIND is the module's process's: its version is checked. */
 function versionIn(facts: Buffer): string {
-  const { version } = JSON.parse(facts.toString()) as { version?: unknown };
+  const { version } = parseFacts(facts);
   if (typeof version === "string" && VERSION.test(version)) return version;
   throw failure("gone", "its answer has no version");
 }

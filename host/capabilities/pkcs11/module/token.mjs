@@ -66,7 +66,12 @@ export class Token {
       if ((flags & TOKEN_FLAG.LOGIN_REQUIRED) === 0) return;
       if ((flags & TOKEN_FLAG.USER_PIN_LOCKED) !== 0) throw new TokenFault("pin-locked");
       if ((flags & TOKEN_FLAG.USER_PIN_FINAL_TRY) !== 0) throw new TokenFault("pin-final-try");
-      this.#module.login(this.#session, copied(pin));
+      try {
+        this.#module.login(this.#session, copied(pin));
+      } catch (error) {
+        // a login of this user that the vendor's daemon keeps
+        if (!(error instanceof CryptokiError) || error.rv !== CKR.USER_ALREADY_LOGGED_IN) throw error;
+      }
     });
   }
 
