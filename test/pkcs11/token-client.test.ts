@@ -191,6 +191,39 @@ describe("with SoftHSM", () => {
     assert.deepEqual(await untilWell(() => crypt(client, Message.DECRYPT, version, sealed)), SEED);
   });
 
+  test("a key that is missing does not start another process for each operation", async () => {
+    const { client, starts } = soft();
+    await find(client);
+    const fields = [Buffer.from("none")];
+    for (let i = 0; i < 5; i++) {
+      const failed = await failureOf(client.perform({ type: Message.FIND, fields }, NEVER));
+      assert.equal(failed.kind, "key-missing");
+    }
+    assert.ok(starts() < 5, `${starts()} processes were started`);
+  });
+
+  test("operations that wait are performed one after another, but for those whose call is over", async () => {
+    const { client, starts } = soft();
+    const { version } = await find(client);
+    const over = new AbortController();
+    const operation = { type: Message.ENCRYPT, fields: [KEY, Buffer.from(version), IV, AAD, SEED] };
+    const all = Array.from({ length: 20 }, () => client.perform(operation, NEVER));
+    const late = failureOf(client.perform(operation, over.signal));
+    over.abort();
+    assert.equal(new Set((await Promise.all(all)).map(String)).size, 1);
+    assert.equal((await late).kind, "over");
+    assert.equal(starts(), 1);
+  });
+
+  test("more operations than may wait are refused at once", async () => {
+    const { client } = soft();
+    const { version } = await find(client);
+    const operation = { type: Message.ENCRYPT, fields: [KEY, Buffer.from(version), IV, AAD, SEED] };
+    const all = Array.from({ length: 256 }, () => client.perform(operation, NEVER));
+    assert.equal((await failureOf(client.perform(operation, NEVER))).kind, "busy");
+    await Promise.all(all);
+  });
+
   test("another token's label is not found", async () => {
     const failed = await failureOf(find(soft({ token: "other" }).client));
     assert.equal(failed.kind, "token-missing");
