@@ -16,6 +16,7 @@ import type { FixtureKey } from "./fixture.ts";
 import { placesOf } from "./leak.ts";
 import { callsText } from "./made-calls.ts";
 import { endingOf, endingOfError, type Outcome, outcomeText, type TestedRpc } from "./outcome.ts";
+import type { Json } from "./pattern.ts";
 
 /** The name under which a module runs. */
 export const PROVIDER = "subject";
@@ -53,6 +54,8 @@ export interface SubjectOptions {
   readonly binds: boolean;
   /** A host with other key material that knows the key under the same version; absent where the KMS is a real one. */
   readonly stranger?: Gate | undefined;
+  /** The JSON body that the KMS sends with an error status, by status. */
+  readonly refusals?: Readonly<Record<string, Json>> | undefined;
   /** The most variants of a case that tries many; a real KMS is slow. */
   readonly variants: number;
   /** Calls at the same time. */
