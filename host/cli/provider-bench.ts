@@ -1,7 +1,7 @@
 /** kleidi provider bench: measures the calls of a module, and of an older build of it. */
 import { benchModules, type ModuleFigures, type RpcFigures } from "../conformance/bench.ts";
 import { FixtureError } from "../conformance/fixture.ts";
-import { NotGood } from "../conformance/subject.ts";
+import { NotGood } from "../conformance/not-good.ts";
 import { escapeForTerminal, stringifyAscii } from "../lib/text.ts";
 import { fixtureOf } from "./fixture-file.ts";
 import { readModuleFile } from "./module-file.ts";

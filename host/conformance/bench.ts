@@ -8,11 +8,12 @@ import { openWall } from "../sandbox/wall/choose.ts";
 import { LIMITS } from "./admitted.ts";
 import { rounded, type Spread, spreadOf } from "./figures.ts";
 import type { Fixture } from "./fixture.ts";
+import { NotGood } from "./not-good.ts";
 import { type Outcome, outcomeText, TESTED, type TestedRpc } from "./outcome.ts";
 import { cpuMs } from "./process-cpu.ts";
 import { PROCESS_BYTES, superviseModule } from "./sandboxed.ts";
 import { assertComplete, openScriptedHost } from "./scripted-host.ts";
-import { NotGood, PROVIDER, Subject } from "./subject.ts";
+import { PROVIDER, Subject } from "./subject.ts";
 import type { TrialModule } from "./trial-host.ts";
 
 /** The figures of an RPC. Times are in milliseconds, of single calls. */

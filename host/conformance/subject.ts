@@ -15,6 +15,7 @@ import { type CallScript, type MadeCall, type Replace, underScript } from "./cal
 import type { FixtureKey } from "./fixture.ts";
 import { placesOf } from "./leak.ts";
 import { callsText } from "./made-calls.ts";
+import { NotGood } from "./not-good.ts";
 import { endingOf, endingOfError, type Outcome, outcomeText, type TestedRpc } from "./outcome.ts";
 import type { Json } from "./pattern.ts";
 
@@ -61,9 +62,6 @@ export interface SubjectOptions {
   /** Calls at the same time. */
   readonly parallel: number;
 }
-
-/** A request that should have succeeded did not. The text names the call and its outcome. */
-export class NotGood extends Error {}
 
 export class Subject {
   readonly options: SubjectOptions;
