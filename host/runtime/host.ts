@@ -6,6 +6,7 @@ import { LARGEST } from "../config/load.ts";
 import type { AheadWall } from "../sandbox/wall/ahead.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { AuditTrail } from "./audit-trail.ts";
+import { loadCapabilities } from "./capabilities.ts";
 import type { HostIdentity } from "./host-identity.ts";
 import type { Parts } from "./parts.ts";
 import type { ReloadVerdict } from "./reload.ts";
@@ -38,7 +39,11 @@ export class Host {
    */
   static async open(config: Config, log: Logger, version: string): Promise<Host> {
     // A process of its own tries the wall: most of the host is loaded meanwhile.
-    const [wall, { construct }] = await Promise.all([wallAheadOf(config), import("./parts.ts")]);
+    const [wall, { construct }] = await Promise.all([
+      wallAheadOf(config),
+      import("./parts.ts"),
+      loadCapabilities(config),
+    ]);
     log.info({ wall: wall.name }, `the wall around providers' processes is ${wall.detail}`);
     const identity = { version, wall: wall.name };
     let audit: AuditTrail | undefined;
