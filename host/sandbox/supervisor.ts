@@ -6,7 +6,7 @@
 import { KleidiError } from "../error.ts";
 import type { Rpc } from "../host-call.ts";
 import { CallQueue } from "./call-queue.ts";
-import { Child, ChildGone, type ChildOptions, type End } from "./child.ts";
+import { Child, ChildGone, type ChildOptions, type End, LOAD_MS, LOADED_LATE } from "./child.ts";
 import type { HostFailures } from "./pending-calls.ts";
 import { RestartPolicy, type RestartPolicyOptions } from "./restart-policy.ts";
 
@@ -56,6 +56,8 @@ export interface ProviderState {
  * that exits before is replaced at once, and its calls wait for the replacement.
  */
 const STANDBY_DELAY_MS = 5000;
+/** On a node that is overloaded, loading takes longer: each process that was late doubles the time for the next one. */
+const LONGEST_LOAD_MS = 20_000;
 const ATTEMPTS = 2;
 /** The most bytes of inputs that wait. A Decrypt of an API server has about 300. */
 const WAITING_BYTES = 16 << 20;
@@ -66,6 +68,8 @@ export class Supervisor {
   readonly #options: SupervisorOptions;
   readonly #wanted: 1 | 2;
   readonly #restartPolicy: RestartPolicy;
+  /** For processes that have never served while another one serves: their exits do not end the one that works. */
+  readonly #sparePolicy: RestartPolicy;
   readonly #queue: CallQueue;
   readonly #children = new Set<Child>();
   /** Loaded processes. The first one serves. */
@@ -75,12 +79,14 @@ export class Supervisor {
   #quarantine: Quarantine | undefined;
   #timers = new Set<ReturnType<typeof setTimeout>>();
   #ends = 0;
+  #loadMs = LOAD_MS;
   #stopped = false;
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
     this.#wanted = options.standby ? 2 : 1;
     this.#restartPolicy = new RestartPolicy(options.restartPolicy);
+    this.#sparePolicy = new RestartPolicy(options.restartPolicy);
     const { concurrentCalls, queue } = options;
     this.#queue = new CallQueue({ concurrentCalls, waitingCalls: queue, waitingBytes: WAITING_BYTES });
   }
@@ -197,7 +203,7 @@ export class Supervisor {
   }
 
   async #launch(): Promise<void> {
-    const child = new Child(this.#options);
+    const child = new Child(this.#options, this.#loadMs);
     this.#children.add(child);
     const born = performance.now();
     void child.ended.then((end) => this.#onChildEnd(child, end, performance.now() - born));
@@ -214,6 +220,7 @@ export class Supervisor {
   }
 
   #onChildEnd(child: Child, { how, takenOver }: End, lifeMs: number): void {
+    const hasServed = this.#ready.includes(child);
     this.#children.delete(child);
     this.#ready = this.#ready.filter((other) => other !== child);
     if (this.#stopped || this.#quarantine !== undefined) return;
@@ -222,10 +229,13 @@ export class Supervisor {
       this.#enterQuarantine({ reason: `its process was taken over: ${how}` });
       return;
     }
-    const next = this.#restartPolicy.onExit(lifeMs);
-    if (next.action === "start") {
-      this.#options.onEnd(how, next.inMs);
-      this.#later(next.inMs, () => this.#relaunch());
+    if (how === LOADED_LATE) this.#loadMs = Math.min(2 * this.#loadMs, LONGEST_LOAD_MS);
+    const isSpare = !hasServed && this.#ready.some(({ alive }) => alive);
+    const next = (isSpare ? this.#sparePolicy : this.#restartPolicy).onExit(lifeMs);
+    if (next.action === "start" || isSpare) {
+      const inMs = next.action === "start" ? next.inMs : next.forMs;
+      this.#options.onEnd(how, inMs);
+      this.#later(inMs, () => this.#relaunch());
       return;
     }
     const reason = `its process exited ${this.#restartPolicy.failures} times in a row, most recently: ${how}`;
