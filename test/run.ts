@@ -49,6 +49,7 @@ const SERVERS = [
     what: "kube-apiserver's KMS v2 client",
     build: "test/kmsclient/build.sh",
   },
+  { tests: /^test\/kmsclient\/conformance/, what: "a plugin in Go", build: "bench/go/build.sh" },
   {
     tests: /^test\/provider\/new/,
     what: "Go's compiler for WebAssembly",

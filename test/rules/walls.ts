@@ -66,6 +66,7 @@ export const WALLS: readonly Wall[] = [
       "host/cluster",
       "host/config",
       "host/conformance",
+      "host/conformance/plugin",
       "host/etcd",
       "host/grpc",
       "host/init",
@@ -113,6 +114,17 @@ export const WALLS: readonly Wall[] = [
       "host/telemetry",
     ],
     outside: ["node:fs", "node:path"],
+  },
+  {
+    // for authors of plugins, also of others than kleidi: calls over a socket
+    room: "host/conformance/plugin",
+    may: [
+      ...["command", "leak", "not-good", "verdict"].map((name) => `host/conformance/${name}.ts`),
+      "host/grpc/client.ts",
+      "host/kms/annotations.ts",
+      "host/kms/limits.ts",
+    ],
+    outside: ["node:crypto", "node:timers/promises"],
   },
   {
     // for authors of providers: calls a module's exports directly, against a host in memory or that of a configuration

@@ -11,7 +11,7 @@ import { harden } from "./harden.mjs";
 import { createInstance, prepareEngine } from "./instance.mjs";
 import { Memories } from "./memories.mjs";
 
-/** @import { Instance } from "./instance.mjs" */
+/** @typedef {import("./instance.mjs").Instance & { createdMs: number }} Timed an instance with the time that its creation took */
 
 // Instances that are created in advance. Encrypt with its read-back uses two.
 const SPARES = 4;
@@ -19,6 +19,10 @@ const MAX_HOST_FRAME = 64 << 20;
 // Memory of dropped instances that is not collected yet, in bytes. Without this limit it grows to gigabytes.
 const MAX_GARBAGE = 128 << 20;
 const NONE = new Uint8Array();
+/** The largest number of a report. */
+const MAX_U32 = 0xffff_ffff;
+// harden() removes it from the globals.
+const clock = globalThis.performance;
 
 const link = new Socket({ fd: 3, readable: true, writable: true });
 const writer = new FrameWriter(link);
@@ -37,13 +41,13 @@ const idleMemory = new IdleMemory();
  * } | undefined}
  */
 let guest;
-/** @type {Instance[]} */
+/** @type {Timed[]} */
 const spares = [];
 let refilling = false;
 let garbage = 0;
 /**
  * Calls in progress, each with its instance, and with the functions that settle its current host call.
- * @type {Map<number, { instance?: Instance, answer?: (reply: Uint8Array) => void, abandon?: (why: Error) => void }>}
+ * @type {Map<number, { instance?: Timed, answer?: (reply: Uint8Array) => void, abandon?: (why: Error) => void, begun: number, waitedMs: number }>}
  */
 const calls = new Map();
 
@@ -98,7 +102,9 @@ async function load(payload) {
 async function fresh() {
   if (guest === undefined) throw new Error("no module is loaded");
   const { module, memories, imports, outputBytes, forwardsCrypto } = guest;
-  return await createInstance(module, memories, imports, outputBytes, forwardsCrypto);
+  const begun = clock.now();
+  const instance = await createInstance(module, memories, imports, outputBytes, forwardsCrypto);
+  return Object.assign(instance, { createdMs: clock.now() - begun });
 }
 
 /**
@@ -109,13 +115,14 @@ async function run(call, payload) {
   idleMemory.count();
   const rpc = RPCS[payload.readUInt8(0)];
   const input = new Uint8Array(payload.subarray(1));
-  /** @type {{ instance?: Instance }} */
-  const state = {};
+  /** @type {{ instance?: Timed, begun: number, waitedMs: number }} */
+  const state = { begun: clock.now(), waitedMs: 0 };
   calls.set(call, state);
   try {
     if (guest === undefined) throw new Error("no module is loaded");
     const instance = spares.pop() ?? (await fresh());
     state.instance = instance;
+    state.begun = clock.now();
     const output = await instance.call(
       `kleidi_${rpc}`,
       input,
@@ -139,13 +146,15 @@ async function run(call, payload) {
  * @param {number} call
  */
 function reportUsage(call) {
-  const instance = calls.get(call)?.instance;
+  const { instance, begun = 0, waitedMs = 0 } = calls.get(call) ?? {};
   if (!guest?.reportsUsage || instance === undefined) return;
   const usage = Buffer.alloc(USAGE_BYTES);
   const { blocks, blockBytes } = instance.blocks();
+  const times = [instance.createdMs, clock.now() - begun - waitedMs].map((ms) => Math.round(ms * 1000));
   // a refused block is counted too, and may have any size
-  const numbers = [instance.memory.buffer.byteLength, blocks, Math.min(blockBytes, 0xffff_ffff)];
-  for (const [index, value] of numbers.entries()) usage.writeUInt32BE(value, 4 * index);
+  const numbers = [instance.memory.buffer.byteLength, blocks, blockBytes, ...times];
+  for (const [index, value] of numbers.entries())
+    usage.writeUInt32BE(Math.min(Math.max(value, 0), MAX_U32), 4 * index);
   writer.send(Frame.USAGE, call, usage);
 }
 
@@ -174,7 +183,11 @@ function hostCallsOf(call, budget, forwardsCrypto) {
     return new Promise((resolve, reject) => {
       const state = calls.get(call);
       if (state === undefined) return reject(new Error("the call is over"));
-      state.answer = resolve;
+      const since = clock.now();
+      state.answer = (reply) => {
+        state.waitedMs += clock.now() - since;
+        resolve(reply);
+      };
       state.abandon = reject;
       const names = [capability, operation].flatMap((name) => [name.length, ...text.encode(name)]);
       writer.send(Frame.HOST_CALL, call, Uint8Array.from(names), request);
