@@ -55,7 +55,7 @@ const SERVERS = [
     what: "Go's compiler for WebAssembly",
     build: "test/provider/go-build.sh",
   },
-  { tests: /^test\/aws\//, what: "AWS's SDK for Go", build: "test/aws/build.sh" },
+  { tests: /^test\/(aws\/|e2e\/takeover-aws)/, what: "AWS's SDK for Go", build: "test/aws/build.sh" },
   { tests: /openbao|vault|^test\/install\//, what: "a real OpenBao", build: "test/openbao/build.sh" },
 ] as const;
 type Server = (typeof SERVERS)[number];
@@ -129,7 +129,14 @@ async function test(name: string, chosen: readonly string[]): Promise<void> {
     `--test-reporter=${reporter}`,
     "--test-reporter-destination=stdout",
   ]);
-  await step(name, process.execPath, ["--test", "--test-concurrency=2", ...reporters, ...chosen]);
+  // Three on two processors: most tests wait for a process, a server or a clock half of their time.
+  await step(name, process.execPath, [
+    "--test",
+    "--test-concurrency=3",
+    "--test-timeout=900000",
+    ...reporters,
+    ...chosen,
+  ]);
 }
 
 async function step(name: string, command: string, args: readonly string[]): Promise<void> {

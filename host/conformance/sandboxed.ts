@@ -50,6 +50,7 @@ export function superviseModule(
     deadlineMs,
     concurrentCalls: PARALLEL,
     queue: QUEUE,
+    standby: false,
     gate: scripted(gate),
     forwardsCrypto,
     ...(standbyDelayMs !== undefined && { standbyDelayMs }),

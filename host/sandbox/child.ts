@@ -50,8 +50,10 @@ export interface GuestUsage {
 /** The process has exited. The call can be repeated on another process. */
 export class ChildGone extends Error {}
 
-// Compiling and the first instance take 50 ms.
-const LOAD_MS = 5_000;
+/** For loading a module, which takes 50 ms; in milliseconds. */
+export const LOAD_MS = 5_000;
+/** The end of a process whose module took too long to load. */
+export const LOADED_LATE = "it was not ready in time";
 /** The most characters of a guest's or the engine's message that the host keeps as a cause. */
 const MAX_CAUSE = 512;
 
@@ -64,7 +66,8 @@ export class Child {
   readonly #loaded = Promise.withResolvers<void>();
   #loadingEnded = false;
 
-  constructor(options: ChildOptions) {
+  /** @param loadMs milliseconds until the module must be loaded: a start function can loop */
+  constructor(options: ChildOptions, loadMs = LOAD_MS) {
     this.#options = options;
     this.#imported = new Set(options.imports.map(({ module, name }) => `${module} ${name}`));
     this.#process = new GuestProcess(options, {
@@ -74,7 +77,7 @@ export class Child {
         this.#loaded.reject(new ChildGone(how));
       },
     });
-    const timer = setTimeout(() => this.#onLateLoad(), LOAD_MS);
+    const timer = setTimeout(() => this.#onLateLoad(loadMs), loadMs);
     this.#loaded.promise.catch(() => {}).finally(() => clearTimeout(timer));
   }
 
@@ -129,11 +132,10 @@ export class Child {
     this.#process.send(Frame.LOAD, 0, length, text, module);
   }
 
-  /** The loading took too long: a start function can loop. */
-  #onLateLoad(): void {
-    const message = `Cannot load provider "${this.#options.provider}": it was not ready within ${LOAD_MS} ms`;
+  #onLateLoad(loadMs: number): void {
+    const message = `Cannot load provider "${this.#options.provider}": it was not ready within ${loadMs} ms`;
     this.#loaded.reject(new KleidiError("module-invalid/slow", message));
-    this.#process.killNow("it was not ready in time");
+    this.#process.killNow(LOADED_LATE);
   }
 
   #expire(call: number, { rpc, waiting, reject }: PendingCall): void {

@@ -30,6 +30,7 @@ const BACK_OFF = "host/lib/back-off.ts";
 const TEXT = "host/lib/text.ts";
 const SCHEMA = "host/schema";
 const WIRE = "host/sandbox/wire.mjs";
+const IDLE_MEMORY = "host/sandbox/idle-memory.mjs";
 const PROVIDER = "proto/provider/v1";
 const PROTOBUF = "@bufbuild/protobuf";
 
@@ -208,6 +209,7 @@ export const WALLS: readonly Wall[] = [
   },
   // runs on both sides
   { room: [WIRE], types: ["node:stream"] },
+  { room: [IDLE_MEMORY] },
   {
     room: "host/sandbox/wall",
     may: [ERROR],
@@ -217,7 +219,7 @@ export const WALLS: readonly Wall[] = [
   },
   {
     room: "host/sandbox/guest",
-    may: [WIRE],
+    may: [WIRE, IDLE_MEMORY],
     outside: ["node:crypto", "node:fs", "node:module", "node:net", "@extism/extism"],
     tests: { may: [PROVIDER, "test"], outside: ["fast-check", PROTOBUF] },
   },

@@ -3,6 +3,7 @@
  * runs each call in a new instance, and forwards host calls. Only ../child.ts starts it.
  */
 import { Socket } from "node:net";
+import { IdleMemory } from "../idle-memory.mjs";
 import { Frame, FrameReader, FrameWriter, MAX_MESSAGE, RPCS, USAGE_BYTES } from "../wire.mjs";
 import { encodeReply } from "./codec.mjs";
 import { compute, NotAuthentic } from "./crypto.mjs";
@@ -26,6 +27,7 @@ const clock = globalThis.performance;
 const link = new Socket({ fd: 3, readable: true, writable: true });
 const writer = new FrameWriter(link);
 const text = new TextEncoder();
+const idleMemory = new IdleMemory();
 
 /**
  * @type {{
@@ -66,6 +68,7 @@ link.on("error", () => process.exit(1));
 // Before the first byte of the host, and of a guest, is read.
 harden();
 writer.send(Frame.STARTED, 0);
+idleMemory.watch();
 
 // Service managers and terminals signal the whole group. The host ends this process through the link, after its calls are done.
 for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"]) process.on(signal, () => {});
@@ -109,6 +112,7 @@ async function fresh() {
  * @param {Buffer} payload
  */
 async function run(call, payload) {
+  idleMemory.count();
   const rpc = RPCS[payload.readUInt8(0)];
   const input = new Uint8Array(payload.subarray(1));
   /** @type {{ instance?: Timed, begun: number, waitedMs: number }} */
