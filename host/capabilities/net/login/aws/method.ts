@@ -1,10 +1,11 @@
 /** Login method: an identity of AWS, whose keys sign each request (Signature Version 4). */
 import type { Finding } from "../../../../finding.ts";
 import { Unreachable } from "../../exchange.ts";
+import { IssuedLease } from "../issued-credential.ts";
 import type { LeaseUse, SecretUse, SigningMethod, SigningOptions } from "../method.ts";
 import { fieldFault, tokenFault } from "../secret-text.ts";
 import { waitFor } from "../timed-request.ts";
-import { AwsCredential, AwsLease } from "./credential.ts";
+import { awsCredential } from "./credential.ts";
 import { type AwsLogin, SCHEMA } from "./grant.ts";
 import { profileFault } from "./keys-file.ts";
 import { RULES } from "./rules.ts";
@@ -14,7 +15,7 @@ export const aws = {
   kind: "aws",
   schema: SCHEMA,
   rules: RULES,
-  create: (config: AwsLogin, options: SigningOptions) => new AwsCredential(config, options),
+  create: (config: AwsLogin, options: SigningOptions) => awsCredential(config, options),
   secrets: (config: AwsLogin): SecretUse[] => {
     switch (config.source) {
       case "keys":
@@ -39,7 +40,7 @@ export const aws = {
     { lease }: LeaseUse,
     signal: AbortSignal,
   ): Promise<Finding[]> {
-    const identity = lease instanceof AwsLease ? lease.identity : undefined;
+    const identity = lease instanceof IssuedLease ? lease.identity : undefined;
     const named = subject.replace(/policy$/, "identity");
     if (identity === undefined)
       return [{ subject: named, ok: true, detail: "not known: credential.aws.sts is not configured" }];

@@ -9,9 +9,9 @@ import { Unreachable } from "../../exchange.ts";
 import { valueAt } from "../pointer.ts";
 import { readSecret } from "../secret-file.ts";
 import { tokenFault } from "../secret-text.ts";
+import { ask, documentOf, refusedBy, type Service } from "../service.ts";
 import type { AwsLogin } from "./grant.ts";
 import type { ServerClock } from "./server-clock.ts";
-import { ask, documentOf, refusedBy, type Service } from "./service.ts";
 import { type Session, sessionIn } from "./session.ts";
 import { type Keys, Signer } from "./signer.ts";
 

@@ -1,8 +1,14 @@
-/** One request to a service that gives keys, and its answer, which is distrusted: no message quotes it. */
-import type { Connection, Request, Response } from "../../exchange.ts";
-import { CredentialRefused, Unreachable } from "../../exchange.ts";
-import type { Clock } from "../clock.ts";
-import { timedRequest } from "../timed-request.ts";
+/** Services that issue credentials. Each answer is distrusted: no message quotes it. */
+import {
+  type Connect,
+  type Connection,
+  CredentialRefused,
+  type Request,
+  type Response,
+  Unreachable,
+} from "../exchange.ts";
+import type { Clock } from "./clock.ts";
+import { timedRequest } from "./timed-request.ts";
 
 const MAX_BYTES = 32 * 1024;
 /** For one request. A caller with less time leaves; the next one gets the result. */
@@ -11,6 +17,36 @@ const LIMIT_MS = 5000;
 export interface Service {
   readonly connection: Connection;
   readonly clock: Clock;
+}
+
+/** The services that one credential asks. Connects to none before its first request. */
+export class Services {
+  readonly #connect: Connect;
+  readonly #clock: Clock;
+  readonly #open: Connection[] = [];
+
+  constructor(connect: Connect, clock: Clock) {
+    this.#connect = connect;
+    this.#clock = clock;
+  }
+
+  /** @param networks the only private networks that it may be in; absent: those of the grant */
+  at(origin: string, networks?: readonly string[]): Service {
+    const connection = this.#connect(origin, networks);
+    this.#open.push(connection);
+    return { connection, clock: this.#clock };
+  }
+
+  /** A service of the machine itself: its address is the only network. */
+  ofMachine(endpoint: string): Service {
+    const { origin, hostname } = new URL(endpoint);
+    const address = hostname.replace(/^\[(.*)\]$/, "$1");
+    return this.at(origin, [`${address}/${address.includes(":") ? 128 : 32}`]);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#open.map((connection) => connection.close()));
+  }
 }
 
 /**
