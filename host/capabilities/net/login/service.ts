@@ -8,6 +8,7 @@ import {
   Unreachable,
 } from "../exchange.ts";
 import type { Clock } from "./clock.ts";
+import { type Pointer, valueAt } from "./pointer.ts";
 import { timedRequest } from "./timed-request.ts";
 
 const MAX_BYTES = 32 * 1024;
@@ -77,6 +78,24 @@ export function documentOf(what: string, { body }: Response): unknown {
 
 export function textOf(body: Uint8Array): string {
   return Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString();
+}
+
+/** The code of an error; "" if there is none that a message may quote. */
+export function errorCodeIn({ body }: Response, ...pointers: readonly Pointer[]): string {
+  try {
+    const document: unknown = JSON.parse(textOf(body));
+    const codes = pointers.map((pointer) => valueAt(document, pointer));
+    const code = codes.find((each) => typeof each === "string");
+    return typeof code === "string" && /^[A-Za-z_.]{1,64}$/.test(code) ? code : "";
+  } catch {
+    return "";
+  }
+}
+
+/** The time of an answer by its server, in milliseconds; undefined if it has none. */
+export function dateIn(headers: Response["headers"]): number | undefined {
+  const at = Date.parse(headers.date ?? "");
+  return Number.isNaN(at) ? undefined : at;
 }
 
 /** The error for a status that is not 2xx. @param remedy the advice for a refusal */

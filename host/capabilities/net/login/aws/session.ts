@@ -4,6 +4,7 @@ import { type Response, Unreachable } from "../../exchange.ts";
 import { SHORTEST_MS } from "../issued-credential.ts";
 import { valueAt } from "../pointer.ts";
 import { tokenFault } from "../secret-text.ts";
+import { dateIn } from "../service.ts";
 import type { Keys } from "./signer.ts";
 
 export interface Session {
@@ -74,12 +75,6 @@ export function sessionIn(
   if (lifeMs < SHORTEST_MS)
     throw new Unreachable(`${what} returned keys that have expired, or do so at once`);
   return { keys, lifeMs };
-}
-
-/** The time of an answer by its server, in milliseconds; undefined if it has none. */
-export function dateIn(headers: Response["headers"]): number | undefined {
-  const at = Date.parse(headers.date ?? "");
-  return Number.isNaN(at) ? undefined : at;
 }
 
 /** STS writes seconds as a number in JSON; the metadata services write ISO 8601. */
