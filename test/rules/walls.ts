@@ -330,6 +330,7 @@ export const WALLS: readonly Wall[] = [
       "host/capabilities/net/exchange.ts",
       "host/capabilities/net/login/aws",
       "host/capabilities/net/login/file",
+      "host/capabilities/net/login/gcp",
       "host/capabilities/net/login/recipe",
       "host/capabilities/net/login/vault",
       "host/capabilities/net/origin.ts",
@@ -339,6 +340,19 @@ export const WALLS: readonly Wall[] = [
     tests: BOTH,
   },
   // one folder for each login method
+  {
+    room: "host/capabilities/net/login/gcp",
+    may: [
+      FINDING,
+      LIB,
+      SCHEMA,
+      "host/capabilities/net/exchange.ts",
+      "host/capabilities/net/login",
+      "host/capabilities/net/request-syntax.ts",
+    ],
+    outside: ["node:crypto", "zod"],
+    tests: BOTH,
+  },
   {
     room: "host/capabilities/net/login/aws",
     may: [
