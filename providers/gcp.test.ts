@@ -81,20 +81,23 @@ describe("requests", () => {
     assert.deepEqual(sent(), [`GET /v1/${KEY}`, [], undefined]);
   });
 
-  const bound = { additionalAuthenticatedData: base64(AAD), additionalAuthenticatedDataCrc32c: crc(AAD) };
+  const bound = (version: string) => {
+    const data = Buffer.concat([Buffer.from(`${version}\0`), AAD]);
+    return { additionalAuthenticatedData: base64(data), additionalAuthenticatedDataCrc32c: crc(data) };
+  };
   const json = ["content-type: application/json"];
 
-  test("Encrypt names the version, and binds the associated data, each with its checksum", () => {
+  test("Encrypt names the version, and binds version and associated data, each with its checksum", () => {
     const { server, sent } = recorder(ENCRYPTED);
     assert.deepEqual(Buffer.from(encrypt(server).ciphertext), Buffer.from(SEALED));
-    const body = { plaintext: base64(SEED), plaintextCrc32c: crc(SEED), ...bound };
+    const body = { plaintext: base64(SEED), plaintextCrc32c: crc(SEED), ...bound(`3.${HASH}`) };
     assert.deepEqual(sent(), [`POST /v1/${KEY}/cryptoKeyVersions/3:encrypt`, json, body]);
   });
 
   test("Decrypt names the key, for an older version too", () => {
     const { server, sent } = recorder(DECRYPTED);
     assert.deepEqual(Buffer.from(decrypt(server, `1.${HASH}`).plaintext), Buffer.from(SEED));
-    const body = { ciphertext: base64(SEALED), ciphertextCrc32c: crc(SEALED), ...bound };
+    const body = { ciphertext: base64(SEALED), ciphertextCrc32c: crc(SEALED), ...bound(`1.${HASH}`) };
     assert.deepEqual(sent(), [`POST /v1/${KEY}:decrypt`, json, body]);
   });
 
@@ -251,7 +254,8 @@ const REFUSALS: readonly (readonly [string, ReturnType<typeof answer>, number])[
   ],
   ["another error", refusal(400, "INVALID_ARGUMENT", base64(SEED)), 5],
   ["an error that is a sentence", refusal(400, base64(SEED)), 5],
-  ["a refusal that is not JSON", answer(403, "<html>", "text/html"), 5],
+  ["a refusal that is not JSON", answer(403, "<html>", "text/html"), 4],
+  ["an answer that is not JSON", answer(400, "<html>", "text/html"), 5],
 ];
 
 describe("refusals", () => {
@@ -290,7 +294,7 @@ describe("refusals", () => {
 
   test("no message repeats the plaintext or the ciphertext", () => {
     const echo = ({ body }: NetRequest) =>
-      refusal(403, base64(SEED), Buffer.from(body).toString(), base64(SEED));
+      refusal(400, base64(SEED), Buffer.from(body).toString(), base64(SEED));
     const type = () => refusal(403, "PERMISSION_DENIED", base64(SEED), base64(SEED));
     for (const reply of [encrypt(echo), decrypt(echo), encrypt(type)]) {
       const [, text = ""] = failureOf(reply);

@@ -3,6 +3,7 @@
  * access token. README.md has the settings and the roles that it needs.
  */
 import {
+  concat,
   DecryptReply,
   DecryptRequest,
   decimal,
@@ -19,6 +20,7 @@ import {
   StatusReply,
   StatusRequest,
   serve,
+  utf8,
 } from "../../../sdk/assemblyscript/assembly";
 import { addChecked, checkedBytes, readKey, useKey } from "./ask";
 import { KeyName, nameOf } from "./name";
@@ -50,7 +52,7 @@ class Gcp extends Provider {
     refusal.number = number;
     const body = new JsonObject();
     addChecked(body, "plaintext", request.plaintext);
-    addChecked(body, "additionalAuthenticatedData", request.associated_data);
+    addChecked(body, "additionalAuthenticatedData", bound(request.version, request.associated_data));
     // The version and not the key: for hours after a rotation, some servers of KMS still take the former primary version.
     const answer = useKey(name.versionName(number), "encrypt", body, refusal);
     if (answer == null) return failed<EncryptReply>();
@@ -83,7 +85,7 @@ class Gcp extends Provider {
     refusal.number = number;
     const body = new JsonObject();
     addChecked(body, "ciphertext", request.ciphertext);
-    addChecked(body, "additionalAuthenticatedData", request.associated_data);
+    addChecked(body, "additionalAuthenticatedData", bound(request.version, request.associated_data));
     const answer = useKey(name.text, "decrypt", body, refusal);
     if (answer == null) return failed<DecryptReply>();
     const plaintext = checkedBytes(answer, "plaintext", refusal);
@@ -147,6 +149,11 @@ function versionsOf(name: KeyName, primary: u32): StatusReply {
     reply.older_versions.push(decimal(number) + hash);
   }
   return reply;
+}
+
+/** KMS decrypts with the version that encrypted, whichever it is: so the version is bound too. */
+function bound(version: string, associatedData: Uint8Array): Uint8Array {
+  return concat(utf8(version + "\0"), associatedData);
 }
 
 /** KMS confirms that it compared a checksum of the request. */

@@ -31,7 +31,12 @@ export class Refusal {
     const reason = error == null ? "" : reasonOf(error);
     if (status === 401 || code === "UNAUTHENTICATED") this.credential(reason);
     else if (code === "PERMISSION_DENIED") this.denied(reason);
-    else if (code === "NOT_FOUND") this.missing();
+    else if (status === 403) {
+      this.note(
+        FailureCode.CREDENTIAL_REFUSED,
+        `refused by something else than KMS (${response.kind}): is there a proxy before it?`,
+      );
+    } else if (code === "NOT_FOUND") this.missing();
     else if (status === 429 || code === "RESOURCE_EXHAUSTED") {
       this.wait(
         "too many requests for the project; if this lasts, raise the quota of KMS (cryptographic requests)",
