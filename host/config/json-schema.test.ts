@@ -77,7 +77,7 @@ const VALID: readonly (readonly [string, unknown])[] = [
   ["docs/configuration.md", parse(documented)],
   ["docs/configuration.md with a login", withLogin],
   ["docs/configuration.md with a token file", withFile],
-  ...["tpm", "vault", "aws", "gpg"].map(
+  ...["tpm", "vault", "aws", "gcp", "gpg"].map(
     (name) => [name, parse(read(`examples/${name}/kleidi.yaml`))] as const,
   ),
 ];
