@@ -98,6 +98,16 @@ export function dateIn(headers: Response["headers"]): number | undefined {
   return Number.isNaN(at) ? undefined : at;
 }
 
+/** A smaller difference is not the reason of a refusal. */
+const LEAST_DRIFT_MS = 60_000;
+
+/** The remedy for a clock that differs from the server's; undefined if it does not. */
+export function driftIn({ headers }: Response, date: number): string | undefined {
+  const drift = date - (dateIn(headers) ?? date);
+  if (Math.abs(drift) < LEAST_DRIFT_MS) return undefined;
+  return `the clock of this machine is ${Math.round(Math.abs(drift) / 1000)} s ${drift > 0 ? "ahead of" : "behind"} that of the server: set it (timedatectl set-ntp true)`;
+}
+
 /** The error for a status that is not 2xx. @param remedy the advice for a refusal */
 export function refusedBy(what: string, status: number, code: string, remedy: string): Unreachable {
   const why = code === "" ? String(status) : `${status}, ${code}`;

@@ -1,15 +1,13 @@
 /** The requests for tokens: of a service account, of a workload identity, and of a service account that another identity acts as. */
 import type { Request, Response } from "../../exchange.ts";
+import type { AccessToken } from "../access-token.ts";
 import { valueAt } from "../pointer.ts";
 import { readSecret } from "../secret-file.ts";
 import { tokenFault } from "../secret-text.ts";
-import { ask, dateIn, errorCodeIn, refusedBy, type Service } from "../service.ts";
+import { ask, driftIn, errorCodeIn, refusedBy, type Service } from "../service.ts";
 import { assertionOf, readAccountKey } from "./account-key.ts";
 import type { GcpLogin } from "./grant.ts";
-import { type AccessToken, impersonatedIn, tokenIn } from "./token.ts";
-
-/** A smaller difference is not the reason of a refusal. */
-const LEAST_DRIFT_MS = 60_000;
+import { impersonatedIn, tokenIn } from "./token.ts";
 
 type Login<Source extends GcpLogin["source"]> = GcpLogin & { source: Source };
 
@@ -106,13 +104,6 @@ async function perform(
   const code = errorCodeIn(answer, ["error"], ["error", "status"]);
   const drift = driftIn(answer, service.clock.date());
   throw refusedBy(what, answer.status, code, drift ?? (typeof remedy === "string" ? remedy : await remedy()));
-}
-
-/** The remedy for a clock that differs from the server's; undefined if it does not. */
-function driftIn({ headers }: Response, date: number): string | undefined {
-  const drift = date - (dateIn(headers) ?? date);
-  if (Math.abs(drift) < LEAST_DRIFT_MS) return undefined;
-  return `the clock of this machine is ${Math.round(Math.abs(drift) / 1000)} s ${drift > 0 ? "ahead of" : "behind"} that of the server: set it (timedatectl set-ntp true)`;
 }
 
 function formOf(path: string, fields: Readonly<Record<string, string>>): Request {

@@ -1,7 +1,8 @@
 /** The metadata service of a machine in Google Cloud, and of GKE: tokens of the service account that is attached, and its name. */
 import { type Response, Unreachable } from "../../exchange.ts";
+import type { AccessToken } from "../access-token.ts";
 import { ask, refusedBy, type Service, textOf } from "../service.ts";
-import { type AccessToken, tokenIn } from "./token.ts";
+import { tokenIn } from "./token.ts";
 
 const ACCOUNT = "/computeMetadata/v1/instance/service-accounts/default";
 /** Its answers come from the machine itself; a lost one is a fault of the configuration. */

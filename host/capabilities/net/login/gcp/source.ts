@@ -1,12 +1,12 @@
 /** The source of the token, as the configuration describes it: a key, the machine, or a federation; then the account that is acted as. */
 import type { Connect } from "../../exchange.ts";
+import type { AccessToken } from "../access-token.ts";
 import type { Clock } from "../clock.ts";
 import { Services } from "../service.ts";
 import { readAccountKey } from "./account-key.ts";
 import { accountToken, federatedToken, impersonatedToken, subjectToken } from "./exchange.ts";
 import type { GcpLogin } from "./grant.ts";
 import { machineAccount, machineToken } from "./metadata.ts";
-import type { AccessToken } from "./token.ts";
 
 const KMS = "https://www.googleapis.com/auth/cloudkms";
 /** To act as another account, a token needs more than the scope of KMS. */
