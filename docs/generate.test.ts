@@ -35,12 +35,14 @@ test("each credential that is a comment in the example is valid in the place of 
   const commented = [...example.matchAll(/^ {10}# \S.*\n(?: {10}# {3}.*\n)*/gm)].map(([text]) =>
     text.replaceAll(/^( {10})# /gm, "$1"),
   );
-  assert.equal(commented.length, 9);
+  assert.equal(commented.length, 12);
   for (const other of commented) {
-    // A line for an identity of AWS names the operation.
-    const text = other.includes(" aws:")
-      ? example.replaceAll(/(GET|POST) \/v1\/transit\/(\w+)\/kek\b/g, "POST / x-amz-target=TrentService.$2")
-      : example;
+    // A line for an identity of AWS names the operation, one for an identity of Google a key.
+    const lines = /(GET|POST) \/v1\/transit\/(\w+)\/kek\b/g;
+    const key = "/v1/projects/p/locations/l/keyRings/r/cryptoKeys";
+    let text = example;
+    if (other.includes(" aws:")) text = example.replaceAll(lines, "POST / x-amz-target=TrentService.$2");
+    if (other.includes(" gcp:")) text = example.replaceAll(lines, `POST ${key}/$2:decrypt`);
     parseConfig(
       text.replace(credential, () => other),
       "/etc/kleidi/config.yaml",

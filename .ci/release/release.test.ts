@@ -35,7 +35,16 @@ test("--json prints the release as JSON", () => {
   const files: { name: string; sha256: string }[] = said.files;
   assert.deepEqual(
     files.map((file) => file.name),
-    ["aws.wasm", "gpg.wasm", `${name}.cdx.json`, `${name}.tar`, "local.wasm", "tpm.wasm", "vault.wasm"],
+    [
+      "aws.wasm",
+      "gcp.wasm",
+      "gpg.wasm",
+      `${name}.cdx.json`,
+      `${name}.tar`,
+      "local.wasm",
+      "tpm.wasm",
+      "vault.wasm",
+    ],
   );
   const sums = files.map((file) => `${file.sha256}  ${file.name}\n`).join("");
   assert.equal(readFileSync(join(out, "SHA256SUMS"), "utf8"), sums);

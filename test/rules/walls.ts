@@ -39,6 +39,14 @@ const MIGRATION_API = "host/migration/api.ts";
 /** The vocabulary of a login method. */
 const POINTER = "host/capabilities/net/login/pointer.ts";
 const LOGIN = ["fields", "method", "token-recipe"].map((name) => `host/capabilities/net/login/${name}.ts`);
+/** What the login of a cloud stands on. */
+const CLOUD = [
+  FINDING,
+  SCHEMA,
+  "host/capabilities/net/exchange.ts",
+  "host/capabilities/net/login",
+  "host/capabilities/net/request-syntax.ts",
+];
 const FUZZED = { outside: ["fast-check"] };
 const SUPPORTED = { may: ["test"] };
 const BOTH = { ...SUPPORTED, ...FUZZED };
@@ -344,25 +352,20 @@ export const WALLS: readonly Wall[] = [
       "host/capabilities/net/exchange.ts",
       "host/capabilities/net/login/aws",
       "host/capabilities/net/login/file",
+      "host/capabilities/net/login/gcp",
       "host/capabilities/net/login/recipe",
       "host/capabilities/net/login/vault",
+      "host/capabilities/net/origin.ts",
       "host/capabilities/net/request-syntax.ts",
     ],
     outside: ["node:fs/promises", "node:util", "zod"],
     tests: BOTH,
   },
   // one folder for each login method
+  { room: "host/capabilities/net/login/gcp", may: CLOUD, outside: ["node:crypto", "zod"], tests: BOTH },
   {
     room: "host/capabilities/net/login/aws",
-    may: [
-      FINDING,
-      LIB,
-      SCHEMA,
-      "host/capabilities/net/exchange.ts",
-      "host/capabilities/net/login",
-      "host/capabilities/net/origin.ts",
-      "host/capabilities/net/request-syntax.ts",
-    ],
+    may: [...CLOUD, LIB],
     outside: ["node:crypto", "node:util", "zod"],
     tests: BOTH,
   },

@@ -98,7 +98,8 @@ export function failFrom<T>(reply: HostReply, action: string): T {
  * @throws Nothing.
  * @example
  * ```ts
- * if (request.settings.length > 0) return failSettings<StatusReply>(request.key, request.settings);
+ * const settings = [new Setting("mount", "transit")];
+ * if (settings.length > 0) failSettings<StatusReply>("kek", settings);
  * ```
  */
 export function failSettings<T>(key: string, settings: Setting[]): T {

@@ -1,4 +1,4 @@
-/** A strict HTTP server on loopback for the AWS stand-in: one function answers, every request is kept. */
+/** An HTTP server on loopback for the stand-in of a cloud's service: one function answers, every request is kept. */
 import { createServer, type IncomingMessage, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 
@@ -40,7 +40,6 @@ export class Listener {
         date: new Date(now()).toUTCString(),
         "content-type": type,
         "content-length": Buffer.byteLength(body),
-        "x-amzn-requestid": "4e1f6a0e-8c0a-4c11-9d2b-1f5a6b7c8d9e",
         ...headers,
       });
       reply.end(body);
