@@ -93,7 +93,7 @@ providers:
           certificate: /etc/kleidi/client.pem
           key: /etc/kleidi/client-key.pem
           minimum: "1.3"
-        # one of the four: vault, aws, file or login
+        # one of the six: vault, aws, gcp, azure, file or login
         credential:
           vault:
             auth: approle
@@ -115,6 +115,24 @@ providers:
           #   sts: https://sts.eu-central-1.amazonaws.com
           #   session: kleidi-control-plane-1
           #   assume: [{ role: arn:aws:iam::444455556666:role/kleidi-kek, externalId: kleidi-7f3a }]
+          # gcp: { source: metadata, endpoint: "http://169.254.169.254" }
+          # gcp: { source: service-account, file: /etc/kleidi/gcp-key.json, oauth: "https://oauth2.googleapis.com" }
+          # gcp:
+          #   source: workload-identity
+          #   audience: //iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/clusters/providers/kubernetes
+          #   file: /var/lib/kleidi/workload-token
+          #   field: id_token
+          #   sts: https://sts.googleapis.com
+          #   impersonate: kleidi-kek@my-project.iam.gserviceaccount.com
+          #   iam: https://iamcredentials.googleapis.com
+          # azure: { source: managed-identity, endpoint: "http://169.254.169.254" }
+          # azure:
+          #   source: client-certificate
+          #   tenant: 11111111-2222-3333-4444-555555555555
+          #   client: 66666666-7777-8888-9999-000000000000
+          #   file: /etc/kleidi/azure-app.pem
+          #   login: https://login.microsoftonline.com
+          #   resource: https://managedhsm.azure.net
           # file: { file: /etc/kleidi/token, header: authorization, scheme: Bearer }
           # login:
           #   method: POST

@@ -6,7 +6,7 @@ import wabt from "wabt";
 import { buildAll } from "./build.ts";
 
 const RPCS = ["status", "encrypt", "decrypt", "provision"];
-const PROVIDERS = ["aws", "gpg", "local", "pkcs11", "tpm", "vault"];
+const PROVIDERS = ["aws", "azure", "gcp", "gpg", "local", "pkcs11", "tpm", "vault"];
 
 let built: Awaited<ReturnType<typeof buildAll>>;
 

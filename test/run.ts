@@ -49,12 +49,15 @@ const SERVERS = [
     what: "kube-apiserver's KMS v2 client",
     build: "test/kmsclient/build.sh",
   },
+  { tests: /^test\/kmsclient\/conformance/, what: "a plugin in Go", build: "bench/go/build.sh" },
   {
-    tests: /^test\/provider\/new/,
+    tests: /^(test\/provider\/new|\.ci\/dist\/author)/,
     what: "Go's compiler for WebAssembly",
     build: "test/provider/go-build.sh",
   },
   { tests: /^test\/(aws\/|e2e\/takeover-aws)/, what: "AWS's SDK for Go", build: "test/aws/build.sh" },
+  { tests: /^test\/gcp\//, what: "Google Cloud's SDK for Go", build: "test/gcp/build.sh" },
+  { tests: /^test\/azure\//, what: "Azure's SDK for Go", build: "test/azure/build.sh" },
   { tests: /openbao|vault|^test\/install\//, what: "a real OpenBao", build: "test/openbao/build.sh" },
 ] as const;
 type Server = (typeof SERVERS)[number];

@@ -36,6 +36,12 @@ const STRICTER_IN_CODE = new Set([
   "providers.<name>.grants.net.credential.vault",
   "providers.<name>.grants.net.credential.aws",
   "providers.<name>.grants.net.credential.aws.sts",
+  "providers.<name>.grants.net.credential.azure",
+  "providers.<name>.grants.net.credential.azure.login",
+  "providers.<name>.grants.net.credential.gcp",
+  "providers.<name>.grants.net.credential.gcp.oauth",
+  "providers.<name>.grants.net.credential.gcp.sts",
+  "providers.<name>.grants.net.credential.gcp.iam",
   "providers.<name>.grants.net.credential.vault.mount",
   "providers.<name>.grants.net.credential.vault.namespace",
   "providers.<name>.grants.net.credential.file.header",
@@ -73,7 +79,7 @@ const VALID: readonly (readonly [string, unknown])[] = [
   ["docs/configuration.md", parse(documented)],
   ["docs/configuration.md with a login", withLogin],
   ["docs/configuration.md with a token file", withFile],
-  ...["tpm", "vault", "aws", "gpg"].map(
+  ...["tpm", "vault", "aws", "gcp", "azure", "gpg"].map(
     (name) => [name, parse(read(`examples/${name}/kleidi.yaml`))] as const,
   ),
 ];

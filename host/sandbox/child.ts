@@ -41,6 +41,10 @@ export interface GuestUsage {
   /** The blocks that the guest allocated, freed ones included, and their bytes. */
   readonly blocks: number;
   readonly blockBytes: number;
+  /** Milliseconds to create the instance; most instances are created before the call. */
+  readonly createdMs: number;
+  /** Milliseconds in which the guest ran, without those in which it waited for the host. */
+  readonly ranMs: number;
 }
 
 /** The process has exited. The call can be repeated on another process. */
@@ -178,13 +182,16 @@ export class Child {
   }
 
   #reportUsage(call: number, payload: Buffer): void {
-    const [memoryBytes, blocks, blockBytes] = [0, 4, 8].map((at) => payload.readUInt32BE(at)) as [
-      number,
-      number,
-      number,
-    ];
     const { onUsage } = this.#options;
-    if (onUsage !== undefined) this.#calls.get(call)?.within(onUsage, { memoryBytes, blocks, blockBytes });
+    const at = (index: number) => payload.readUInt32BE(4 * index);
+    const usage = {
+      memoryBytes: at(0),
+      blocks: at(1),
+      blockBytes: at(2),
+      createdMs: at(3) / 1000,
+      ranMs: at(4) / 1000,
+    };
+    if (onUsage !== undefined) this.#calls.get(call)?.within(onUsage, usage);
   }
 
   #settle(type: number, call: number, payload: Buffer): void {

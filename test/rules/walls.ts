@@ -30,6 +30,7 @@ const BACK_OFF = "host/lib/back-off.ts";
 const TEXT = "host/lib/text.ts";
 const SCHEMA = "host/schema";
 const WIRE = "host/sandbox/wire.mjs";
+const IDLE_MEMORY = "host/sandbox/idle-memory.mjs";
 const PROVIDER = "proto/provider/v1";
 const PROTOBUF = "@bufbuild/protobuf";
 
@@ -38,6 +39,14 @@ const MIGRATION_API = "host/migration/api.ts";
 /** The vocabulary of a login method. */
 const POINTER = "host/capabilities/net/login/pointer.ts";
 const LOGIN = ["fields", "method", "token-recipe"].map((name) => `host/capabilities/net/login/${name}.ts`);
+/** What the login of a cloud stands on. */
+const CLOUD = [
+  FINDING,
+  SCHEMA,
+  "host/capabilities/net/exchange.ts",
+  "host/capabilities/net/login",
+  "host/capabilities/net/request-syntax.ts",
+];
 const FUZZED = { outside: ["fast-check"] };
 const SUPPORTED = { may: ["test"] };
 const BOTH = { ...SUPPORTED, ...FUZZED };
@@ -65,6 +74,7 @@ export const WALLS: readonly Wall[] = [
       "host/cluster",
       "host/config",
       "host/conformance",
+      "host/conformance/plugin",
       "host/etcd",
       "host/grpc",
       "host/init",
@@ -112,6 +122,17 @@ export const WALLS: readonly Wall[] = [
       "host/telemetry",
     ],
     outside: ["node:fs", "node:path"],
+  },
+  {
+    // for authors of plugins, also of others than kleidi: calls over a socket
+    room: "host/conformance/plugin",
+    may: [
+      ...["command", "leak", "not-good", "verdict"].map((name) => `host/conformance/${name}.ts`),
+      "host/grpc/client.ts",
+      "host/kms/annotations.ts",
+      "host/kms/limits.ts",
+    ],
+    outside: ["node:crypto", "node:timers/promises"],
   },
   {
     // for authors of providers: calls a module's exports directly, against a host in memory or that of a configuration
@@ -196,6 +217,7 @@ export const WALLS: readonly Wall[] = [
   },
   // runs on both sides
   { room: [WIRE], types: ["node:stream"] },
+  { room: [IDLE_MEMORY] },
   {
     room: "host/sandbox/wall",
     may: [ERROR],
@@ -205,7 +227,7 @@ export const WALLS: readonly Wall[] = [
   },
   {
     room: "host/sandbox/guest",
-    may: [WIRE],
+    may: [WIRE, IDLE_MEMORY],
     outside: ["node:crypto", "node:fs", "node:module", "node:net", "@extism/extism"],
     tests: { may: [PROVIDER, "test"], outside: ["fast-check", PROTOBUF] },
   },
@@ -329,26 +351,23 @@ export const WALLS: readonly Wall[] = [
       CAPABILITY,
       "host/capabilities/net/exchange.ts",
       "host/capabilities/net/login/aws",
+      "host/capabilities/net/login/azure",
       "host/capabilities/net/login/file",
+      "host/capabilities/net/login/gcp",
       "host/capabilities/net/login/recipe",
       "host/capabilities/net/login/vault",
+      "host/capabilities/net/origin.ts",
       "host/capabilities/net/request-syntax.ts",
     ],
     outside: ["node:fs/promises", "node:util", "zod"],
     tests: BOTH,
   },
   // one folder for each login method
+  { room: "host/capabilities/net/login/azure", may: CLOUD, outside: ["node:crypto", "zod"], tests: BOTH },
+  { room: "host/capabilities/net/login/gcp", may: CLOUD, outside: ["node:crypto", "zod"], tests: BOTH },
   {
     room: "host/capabilities/net/login/aws",
-    may: [
-      FINDING,
-      LIB,
-      SCHEMA,
-      "host/capabilities/net/exchange.ts",
-      "host/capabilities/net/login",
-      "host/capabilities/net/origin.ts",
-      "host/capabilities/net/request-syntax.ts",
-    ],
+    may: [...CLOUD, LIB],
     outside: ["node:crypto", "node:util", "zod"],
     tests: BOTH,
   },

@@ -1,18 +1,16 @@
 /** One request to KMS over the AWS JSON 1.1 protocol, and the object of its answer. Null always means that a trouble was noted. */
 import {
   base64,
-  decimal,
   FailureCode,
   JsonObject,
   JsonValue,
   json,
   NetHeader,
-  NetResponse,
   net,
+  trouble,
 } from "../../../sdk/assemblyscript/assembly";
 import { KeyName } from "./name";
 import { Refusal } from "./refusal";
-import { hostTrouble, trouble } from "./trouble";
 
 /** `operation`: of TrentService, the internal name of KMS in its protocol. */
 export function ask(name: KeyName, operation: string, body: JsonObject): JsonValue | null {
@@ -21,16 +19,8 @@ export function ask(name: KeyName, operation: string, body: JsonObject): JsonVal
     new NetHeader("x-amz-target", "TrentService." + operation),
   ];
   const refusal = new Refusal(name, operation);
-  const reply = net.request("POST", "/", headers, body.finish());
-  if (!reply.ok) {
-    hostTrouble(reply, refusal.action);
-    return null;
-  }
-  const response = net.responseOf(reply);
-  if (response == null) {
-    trouble(FailureCode.FAULT, `Cannot ${refusal.action}: the host's answer is not a valid response`);
-    return null;
-  }
+  const response = net.ask("POST", "/", headers, body.finish(), refusal.action);
+  if (response == null) return null;
   const document = json.parse(response.body);
   if (response.status !== 200) {
     refusal.explain(response.status, document);
@@ -39,7 +29,7 @@ export function ask(name: KeyName, operation: string, body: JsonObject): JsonVal
   if (document != null && document.members().next()) return document;
   trouble(
     FailureCode.FAULT,
-    `Cannot ${refusal.action}: the answer (${describe(response)}) is not a JSON object; is the grant's origin an endpoint of KMS?`,
+    `Cannot ${refusal.action}: the answer (${response.kind}) is not a JSON object; is the grant's origin an endpoint of KMS?`,
   );
   return null;
 }
@@ -47,9 +37,4 @@ export function ask(name: KeyName, operation: string, body: JsonObject): JsonVal
 /** The encryption context, which KMS binds under its cipher and writes to CloudTrail: the associated data names provider and key id. */
 export function contextOf(associatedData: Uint8Array): string {
   return new JsonObject().text("kleidi", base64.encode(associatedData)).toString();
-}
-
-function describe(response: NetResponse): string {
-  const type = response.header("content-type");
-  return `status ${decimal(response.status)}, ${type.length > 0 ? type.slice(0, 80) : "no content-type"}`;
 }

@@ -11,6 +11,7 @@ import {
   EncryptRequest,
   FailureCode,
   fail,
+  failed,
   JsonObject,
   JsonValue,
   Provider,
@@ -21,10 +22,8 @@ import {
 } from "../../../sdk/assemblyscript/assembly";
 import { ask, contextOf } from "./ask";
 import { isKnownFormat, unwrapped } from "./foreign";
-import { textOf } from "./members";
 import { KeyName, nameOf, versionOf } from "./name";
 import { isUsable, stateTrouble } from "./state";
-import { failed } from "./trouble";
 
 export { kleidi_decrypt, kleidi_encrypt, kleidi_status } from "../../../sdk/assemblyscript/assembly";
 
@@ -41,7 +40,7 @@ class Aws extends Provider {
     const answer = ask(name, "DescribeKey", new JsonObject().text("KeyId", name.text));
     if (answer == null) return failed<StatusReply>();
     const metadata = answer.get("KeyMetadata");
-    const version = metadata == null ? "" : versionOf(textOf(metadata, "Arn"));
+    const version = metadata == null ? "" : versionOf(metadata.textOf("Arn"));
     if (metadata == null || version.length === 0 || !name.fits(version)) {
       return fail<StatusReply>(
         FailureCode.FAULT,
@@ -63,12 +62,12 @@ class Aws extends Provider {
       .raw("EncryptionContext", contextOf(request.associated_data));
     const answer = ask(name, "Encrypt", body);
     if (answer == null) return failed<EncryptReply>();
-    const ciphertext = base64.decode(textOf(answer, "CiphertextBlob"));
+    const ciphertext = base64.decode(answer.textOf("CiphertextBlob"));
     if (
       ciphertext == null ||
       ciphertext.length < 1 ||
       ciphertext.length > MAX_CIPHERTEXT ||
-      versionOf(textOf(answer, "KeyId")) !== request.version
+      versionOf(answer.textOf("KeyId")) !== request.version
     ) {
       return fail<EncryptReply>(
         FailureCode.FAULT,
@@ -92,8 +91,8 @@ class Aws extends Provider {
       .raw("EncryptionContext", format.length > 0 ? name.context : contextOf(request.associated_data));
     const answer = ask(name, "Decrypt", body);
     if (answer == null) return failed<DecryptReply>();
-    const plaintext = base64.decode(textOf(answer, "Plaintext"));
-    if (plaintext == null || versionOf(textOf(answer, "KeyId")) !== request.version) {
+    const plaintext = base64.decode(answer.textOf("Plaintext"));
+    if (plaintext == null || versionOf(answer.textOf("KeyId")) !== request.version) {
       return fail<DecryptReply>(
         FailureCode.FAULT,
         `Cannot decrypt with the key ${name.toString()}: the answer of KMS is not a plaintext of ${request.version}`,
@@ -109,13 +108,13 @@ class Aws extends Provider {
 }
 
 function statusOf(name: KeyName, metadata: JsonValue, version: string): StatusReply {
-  const state = textOf(metadata, "KeyState");
+  const state = metadata.textOf("KeyState");
   if (!isUsable(state)) {
     stateTrouble(`use the key ${name.toString()}`, name.text, state);
     return failed<StatusReply>();
   }
-  const usage = textOf(metadata, "KeyUsage");
-  const spec = textOf(metadata, "KeySpec");
+  const usage = metadata.textOf("KeyUsage");
+  const spec = metadata.textOf("KeySpec");
   if (usage !== "ENCRYPT_DECRYPT" || spec !== "SYMMETRIC_DEFAULT") {
     return fail<StatusReply>(
       FailureCode.KEY_UNUSABLE,

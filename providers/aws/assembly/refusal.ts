@@ -1,9 +1,7 @@
 /** Maps an error of KMS to a failure with its remedy. KMS names an error in `__type`; the status only says whose fault it is. */
-import { decimal, FailureCode, JsonObject, JsonValue } from "../../../sdk/assemblyscript/assembly";
-import { textOf } from "./members";
+import { decimal, FailureCode, JsonObject, JsonValue, trouble } from "../../../sdk/assemblyscript/assembly";
 import { KeyName } from "./name";
 import { stateTrouble } from "./state";
-import { trouble } from "./trouble";
 
 /** The longest ARN or name that a message repeats. */
 const MAX_QUOTE = 128;
@@ -172,7 +170,7 @@ function stateIn(text: string): string {
 
 /** `__type` may begin with a namespace and "#". Letters only: a message repeats it. */
 function codeOf(document: JsonValue): string {
-  const type = textOf(document, "__type");
+  const type = document.textOf("__type");
   const code = type.slice(type.indexOf("#") + 1);
   for (let i = 0; i < code.length; i++) {
     const lower = code.charCodeAt(i) | 0x20;
@@ -182,8 +180,8 @@ function codeOf(document: JsonValue): string {
 }
 
 function messageOf(document: JsonValue): string {
-  const text = textOf(document, "message");
-  return text.length > 0 ? text : textOf(document, "Message");
+  const text = document.textOf("message");
+  return text.length > 0 ? text : document.textOf("Message");
 }
 
 /** Returns the ARN after some words; "" if none that a message may repeat follows. */

@@ -1,6 +1,5 @@
 /** The states of a key (KMS Developer Guide, "Key states"), each with its remedy. */
-import { FailureCode } from "../../../sdk/assemblyscript/assembly";
-import { trouble } from "./trouble";
+import { FailureCode, trouble } from "../../../sdk/assemblyscript/assembly";
 
 /** True if a key in this state encrypts and decrypts. A primary key is being updated while another replica becomes the primary one. */
 export function isUsable(state: string): bool {

@@ -1,6 +1,5 @@
 /** Transit's ciphertext as text: `vault:v3:` and base64. Only Transit's own spelling is accepted. */
-import { base64, decimal } from "../../../sdk/assemblyscript/assembly";
-import { parseNumber } from "./version";
+import { base64, decimal, parseDecimal } from "../../../sdk/assemblyscript/assembly";
 
 const PREFIX = "vault:v";
 
@@ -16,5 +15,5 @@ export function versionIn(text: string): u32 {
   if (colon < 0) return 0;
   const sealed = base64.decode(text.slice(colon + 1));
   if (sealed == null || sealed.length === 0) return 0;
-  return parseNumber(text.slice(PREFIX.length, colon));
+  return parseDecimal(text.slice(PREFIX.length, colon));
 }

@@ -11,6 +11,7 @@ import {
   EncryptRequest,
   FailureCode,
   fail,
+  failed,
   JsonObject,
   Provider,
   refuse,
@@ -23,9 +24,7 @@ import { readKey, useKey } from "./ask";
 import { versionIn } from "./ciphertext";
 import { addForeignKeyIds, isKnownFormat } from "./foreign";
 import { statusOf } from "./key";
-import { textOf } from "./members";
 import { Place, placeOf } from "./place";
-import { failed } from "./trouble";
 import { numberOf } from "./version";
 
 export { kleidi_decrypt, kleidi_encrypt, kleidi_status } from "../../../sdk/assemblyscript/assembly";
@@ -65,7 +64,7 @@ class Vault extends Provider {
       .text("type", NO_TYPE);
     const data = useKey(place, "encrypt", number, body, plaintext);
     if (data == null) return failed<EncryptReply>();
-    const ciphertext = textOf(data, "ciphertext");
+    const ciphertext = data.textOf("ciphertext");
     if (ciphertext.length > MAX_CIPHERTEXT || versionIn(ciphertext) !== number) {
       const message = `Cannot encrypt with the key ${place.toString()}: the server's answer is not a ciphertext of version ${decimal(number)} with at most ${decimal(MAX_CIPHERTEXT)} characters`;
       return fail<EncryptReply>(FailureCode.FAULT, message);
@@ -92,7 +91,7 @@ class Vault extends Provider {
     if (format.length === 0) body.text("associated_data", base64.encode(request.associated_data));
     const data = useKey(place, "decrypt", found, body, ciphertext);
     if (data == null) return failed<DecryptReply>();
-    const plaintext = base64.decode(textOf(data, "plaintext"));
+    const plaintext = base64.decode(data.textOf("plaintext"));
     if (plaintext == null) {
       const message = `Cannot decrypt with the key ${place.toString()}: the server's plaintext is not valid base64`;
       return fail<DecryptReply>(FailureCode.FAULT, message);

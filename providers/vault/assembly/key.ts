@@ -1,10 +1,17 @@
 /** Status: checks Transit's description of a key, and reads the versions from it. */
-import { decimal, FailureCode, fail, JsonValue, StatusReply } from "../../../sdk/assemblyscript/assembly";
+import {
+  decimal,
+  FailureCode,
+  fail,
+  failed,
+  JsonValue,
+  parseDecimal,
+  StatusReply,
+} from "../../../sdk/assemblyscript/assembly";
 import { unusableVersions } from "./archived";
-import { integerOf, isFalse, isTrue, textOf } from "./members";
+import { integerOf, isFalse, isTrue } from "./members";
 import { Place } from "./place";
-import { failed } from "./trouble";
-import { idOf, parseNumber, versionText } from "./version";
+import { idOf, versionText } from "./version";
 
 /** Limits of the contract (docs/ABI.md, section 4). */
 const MAX_OLDER: u32 = 256;
@@ -32,7 +39,7 @@ export function statusOf(data: JsonValue, place: Place): StatusReply {
     );
   }
   const id = idOf(place);
-  if (id == null) return failed<StatusReply>();
+  if (id.length === 0) return failed<StatusReply>();
   const reply = versions(data, place, number as u32, first as u32, id);
   reply.unusable = unusableVersions(place, first as u32, kept as u32);
   return reply;
@@ -40,9 +47,9 @@ export function statusOf(data: JsonValue, place: Place): StatusReply {
 
 /** Returns "" if the key is of a usable kind, else the reason. A member is absent if the server does not know it. */
 function whyUnusable(data: JsonValue, place: Place): string {
-  const name = textOf(data, "name");
+  const name = data.textOf("name");
   if (name !== place.key) return `the server described another key, "${name.slice(0, 64)}"`;
-  const type = textOf(data, "type");
+  const type = data.textOf("type");
   if (
     type !== "aes256-gcm96" &&
     type !== "aes128-gcm96" &&
@@ -70,7 +77,7 @@ function versions(data: JsonValue, place: Place, latest: u32, first: u32, id: st
   if (keys == null) return strange(place, `it has no "keys"`);
   const items = keys.members();
   while (items.next()) {
-    const number = parseNumber(items.name);
+    const number = parseDecimal(items.name);
     const time = items.value;
     if (number === 0 || number > latest)
       return strange(place, `"keys" has a name that is not a version from 1 to ${decimal(latest)}`);

@@ -9,13 +9,6 @@ export function integerOf(data: JsonValue, name: string): i64 {
   return number < 0 ? i64.MAX_VALUE : number;
 }
 
-export function textOf(data: JsonValue, name: string): string {
-  const value = data.get(name);
-  if (value == null) return "";
-  const text = value.text();
-  return text == null ? "" : text;
-}
-
 export function isTrue(data: JsonValue, name: string): bool {
   const value = data.get(name);
   return value != null && value.isTrue;

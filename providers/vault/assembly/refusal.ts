@@ -1,19 +1,12 @@
 /** Maps an error answer to a failure with its remedy. The texts are OpenBao's; HashiCorp Vault has the same ones. */
-import { decimal, FailureCode, JsonValue, NetResponse } from "../../../sdk/assemblyscript/assembly";
+import { decimal, FailureCode, JsonValue, NetResponse, trouble } from "../../../sdk/assemblyscript/assembly";
 import { isMissing, meaningOf } from "./meaning";
 import { Place } from "./place";
-import { trouble } from "./trouble";
 
 /** Maximum length of the server's text in a message: the host logs only 512 bytes. */
 const MAX_QUOTE = 160;
 /** Maximum number of errors to read from an answer. */
 const MAX_ERRORS = 8;
-
-/** Describes an answer by status and type, which distinguish a proxy from the server. */
-export function describe(response: NetResponse): string {
-  const type = response.header("content-type");
-  return `status ${decimal(response.status)}, ${type.length > 0 ? type.slice(0, 80) : "no content-type"}`;
-}
 
 export class Refusal {
   /** The requested version; 0 if none. */
@@ -47,12 +40,12 @@ export class Refusal {
     else if (status >= 300 && status < 400) {
       this.note(
         FailureCode.FAULT,
-        `a redirect (${describe(response)}), which is not followed; write the server's own origin into the grant`,
+        `a redirect (${response.kind}), which is not followed; write the server's own origin into the grant`,
       );
     } else
       this.note(
         FailureCode.FAULT,
-        `an answer that this provider does not know (${describe(response)})${this.quote(text)}`,
+        `an answer that this provider does not know (${response.kind})${this.quote(text)}`,
       );
   }
 
@@ -91,7 +84,7 @@ export class Refusal {
     if (status === 429) return this.wait("too many requests for now (status 429)");
     if (status === 501) return this.wait("the server is not initialized");
     if (text.includes("locked")) return this.wait("the namespace is locked; unlock it");
-    this.wait(`the server, or a proxy before it, failed (${describe(response)})${this.quote(text)}`);
+    this.wait(`the server, or a proxy before it, failed (${response.kind})${this.quote(text)}`);
   }
 
   private standby(): void {

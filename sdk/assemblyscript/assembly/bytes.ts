@@ -69,3 +69,25 @@ export function decimal(value: u32): string {
   }
   return text;
 }
+
+/**
+ * Parses a number from 1 in its only spelling: digits, without a leading zero.
+ *
+ * @param text any string
+ * @returns 1 to 4,294,967,295; 0 if the text is not such a number
+ * @throws Nothing.
+ * @example
+ * ```ts
+ * const number = parseDecimal("17"); // 17
+ * ```
+ */
+export function parseDecimal(text: string): u32 {
+  if (text.length < 1 || text.length > 10) return 0;
+  let value: u64 = 0;
+  for (let i = 0; i < text.length; i++) {
+    const letter = text.charCodeAt(i);
+    if (letter < 48 || letter > 57 || (i === 0 && letter === 48)) return 0;
+    value = value * 10 + ((letter - 48) as u64);
+  }
+  return value > (u32.MAX_VALUE as u64) ? 0 : (value as u32);
+}

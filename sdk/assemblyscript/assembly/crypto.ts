@@ -1,8 +1,11 @@
 /** `kleidi:crypto`: computations on bytes that the guest already has. They carry no authority (docs/ABI.md, section 5). */
+
+import { utf8 } from "./bytes";
 import { toBlock } from "./extism";
 import { finish, HostReply } from "./host";
 import * as env from "./imports";
 import { Writer } from "./protobuf";
+import { hostTrouble } from "./trouble";
 
 /**
  * Returns random bytes from the host.
@@ -36,6 +39,32 @@ export function random(length: u32): HostReply {
 export function digest(algorithm: string, data: Uint8Array): HostReply {
   const request = toBlock(new Writer().string(1, algorithm).bytesValue(2, data).finish());
   return finish(request, env.crypto_digest(request));
+}
+
+/**
+ * Makes a short name of a text: the beginning of its SHA-256. For a version that another place must not have.
+ *
+ * @param text any string
+ * @returns 16 hexadecimal digits; "" after a trouble was noted
+ * @throws Nothing.
+ * @example
+ * ```ts
+ * const id = crypto.shortHash("/v1/transit/keys/kek");
+ * ```
+ */
+export function shortHash(text: string): string {
+  const hash = digest("sha256", utf8(text));
+  if (!hash.ok) {
+    hostTrouble(hash, "hash the key's name");
+    return "";
+  }
+  let name = "";
+  for (let i = 0; i < 8; i++) name += hex(hash.body[i] >> 4) + hex(hash.body[i] & 15);
+  return name;
+}
+
+function hex(value: u8): string {
+  return String.fromCharCode(value < 10 ? 48 + value : 87 + value);
 }
 
 /**

@@ -10,8 +10,8 @@ import * as protobuf from "./protobuf";
 import * as state from "./state";
 import * as tpm from "./tpm";
 
-export { concat, decimal, same, utf8 } from "./bytes";
-export { Failure, FailureCode, fail, failFrom, refuse } from "./failure";
+export { concat, decimal, parseDecimal, same, utf8 } from "./bytes";
+export { Failure, FailureCode, fail, failFrom, failSettings, refuse } from "./failure";
 export { HostCode, HostReply } from "./host";
 export { JsonItems, JsonObject, JsonValue } from "./json";
 export {
@@ -36,4 +36,5 @@ export {
   Provider,
   serve,
 } from "./serve";
+export { failed, hostTrouble, trouble } from "./trouble";
 export { base64, crypto, json, keystore, log, net, pkcs11, protobuf, state, tpm };

@@ -1,8 +1,11 @@
 /** `kleidi:net`: requests to the one origin that the operator granted. The host adds the credential and follows no redirect. */
+import { decimal } from "./bytes";
 import { toBlock } from "./extism";
+import { FailureCode } from "./failure";
 import { finish, HostReply } from "./host";
 import { net_request } from "./imports";
 import { Reader, Writer } from "./protobuf";
+import { hostTrouble, trouble } from "./trouble";
 
 /**
  * A header of a request or a response.
@@ -70,6 +73,12 @@ export class NetResponse {
     return "";
   }
 
+  /** Describes the response for a message, by status and type: they distinguish a proxy from the server. */
+  get kind(): string {
+    const type = this.header("content-type");
+    return `status ${decimal(this.status)}, ${type.length > 0 ? type.slice(0, 80) : "no content-type"}`;
+  }
+
   /** @internal Reads the message `NetResponse`; null if it is malformed. */
   static decode(bytes: Uint8Array): NetResponse | null {
     const reader = new Reader(bytes);
@@ -123,4 +132,38 @@ export function request(method: string, path: string, headers: NetHeader[], body
  */
 export function responseOf(reply: HostReply): NetResponse | null {
   return reply.ok ? NetResponse.decode(reply.body) : null;
+}
+
+/**
+ * Sends one request as `request` does, and reads the response.
+ *
+ * @param method as of `request`
+ * @param path as of `request`
+ * @param headers as of `request`
+ * @param body as of `request`
+ * @param action completes the sentence "Cannot …", for the trouble
+ * @returns the response, with any status; null after a trouble was noted
+ * @throws Nothing.
+ * @example
+ * ```ts
+ * const response = net.ask("GET", "/v1/keys/kek", [], new Uint8Array(0), "read the key");
+ * if (response == null) failed<StatusReply>();
+ * ```
+ */
+export function ask(
+  method: string,
+  path: string,
+  headers: NetHeader[],
+  body: Uint8Array,
+  action: string,
+): NetResponse | null {
+  const reply = request(method, path, headers, body);
+  if (!reply.ok) {
+    hostTrouble(reply, action);
+    return null;
+  }
+  const response = responseOf(reply);
+  if (response == null)
+    trouble(FailureCode.FAULT, `Cannot ${action}: the host's answer is not a valid response`);
+  return response;
 }

@@ -3,7 +3,7 @@
  * every byte of a signature; test/aws/sdk.test.ts holds AWS's own SDK against it.
  */
 
-import { Listener } from "./http.ts";
+import { Listener } from "../listener.ts";
 import { Identities, type Identity } from "./identities.ts";
 import { FakeKms } from "./kms.ts";
 import { FakeContainer, FakeMetadata } from "./metadata.ts";

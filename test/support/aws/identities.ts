@@ -3,7 +3,7 @@
  * agree only where both are right; the SDK of AWS is held against it first (test/aws/sdk.test.ts).
  */
 import { createHash, createHmac, randomBytes } from "node:crypto";
-import type { Received } from "./http.ts";
+import type { Received } from "../listener.ts";
 
 export interface Identity {
   readonly arn: string;

@@ -1,6 +1,6 @@
 /** KMS of the AWS stand-in: TrentService over the AWS JSON 1.1 protocol. It refuses each member, header and value that KMS does not have. */
 import { createCipheriv, createDecipheriv, createHash, randomBytes, randomUUID } from "node:crypto";
-import type { Received, Sent } from "./http.ts";
+import type { Received, Sent } from "../listener.ts";
 import { type Identities, type Identity, Refused } from "./identities.ts";
 
 /** A key as KMS describes it (DescribeKey), and its materials, the current one last. */

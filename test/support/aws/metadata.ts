@@ -1,6 +1,6 @@
 /** The metadata service of EC2, version 2, and the credential endpoint of ECS and of EKS Pod Identity, of the AWS stand-in. */
 import { randomBytes } from "node:crypto";
-import type { Received, Sent } from "./http.ts";
+import type { Received, Sent } from "../listener.ts";
 import type { Identity } from "./identities.ts";
 
 const CREDENTIALS = "/latest/meta-data/iam/security-credentials/";

@@ -1,5 +1,5 @@
 /** STS of the AWS stand-in: the query protocol, which answers in XML, or in JSON where the request accepts that only. */
-import type { Received, Sent } from "./http.ts";
+import type { Received, Sent } from "../listener.ts";
 import { type Identities, type Identity, Refused } from "./identities.ts";
 
 export interface FakeRole {

@@ -1,6 +1,7 @@
 /** Schema fields that the login methods share. */
 import { z } from "zod";
 import { field, path } from "../../../schema/field.ts";
+import { originOf, suggestOrigin } from "../origin.ts";
 import { CREDENTIAL_HEADERS, HEADER, PLAIN_PATH, RESERVED_HEADERS } from "../request-syntax.ts";
 
 export const file = (meaning: string, example: string) =>
@@ -22,6 +23,47 @@ export const text = (meaning: string, example: string, absent: string) =>
       .exactOptional(),
     { expected: "1 to 256 printable ASCII characters", meaning, example, absent },
   );
+
+export const matching = (
+  expected: string,
+  pattern: RegExp,
+  meaning: string,
+  example: string,
+  absent: string,
+) => field(z.string().regex(pattern).exactOptional(), { expected, meaning, example, absent });
+
+/** The origin of another server than that of the grant. */
+export const otherOrigin = (meaning: string, example: string, absent: string) =>
+  field(
+    z
+      .string()
+      .transform((text, context) => {
+        const origin = originOf(text);
+        if (origin !== undefined) return origin;
+        context.issues.push({ code: "custom", input: text });
+        return z.NEVER;
+      })
+      .exactOptional(),
+    {
+      expected: "https://, a host in lower case and perhaps a port; http:// only with a loopback address",
+      meaning,
+      example,
+      absent,
+      suggest: suggestOrigin,
+    },
+  );
+
+/** True if a mapping has all needed keys, and no others than these and the possible ones. */
+export function hasKeys(
+  mapping: object,
+  [needed, possible]: readonly [needed: readonly string[], possible: readonly string[]],
+): boolean {
+  const there = Object.keys(mapping);
+  return (
+    needed.every((name) => there.includes(name)) &&
+    there.every((name) => needed.includes(name) || possible.includes(name))
+  );
+}
 
 /** A path without a leading or trailing slash: "approle", "team-a/ldap". */
 export const mountOf = (meaning: string, example: string, absent: string) =>

@@ -95,6 +95,18 @@ export class JsonValue {
   }
 
   /**
+   * Reads a string that is a member of an object.
+   * @param name the member's name, unescaped
+   * @returns the text; "" if there is no such member, or it is not a string
+   */
+  textOf(name: string): string {
+    const value = this.get(name);
+    if (value == null) return "";
+    const text = value.text();
+    return text == null ? "" : text;
+  }
+
+  /**
    * Finds a member of an object. A name that occurs twice is not found: readers differ in which one they take.
    * @param name the member's name, unescaped
    * @returns its value; null if there is no such member, or this is not an object

@@ -4,9 +4,8 @@
  */
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, test } from "node:test";
-import { inspect } from "node:util";
-import { serialize } from "node:v8";
-import { type Answer, down, json, patient, Rig } from "../../../../../test/support/credential.ts";
+import { printed, testCanaries } from "../../../../../test/support/canary.ts";
+import { json, patient, Rig } from "../../../../../test/support/credential.ts";
 import type { Request, Response } from "../../exchange.ts";
 import type { CredentialConfig } from "../grant.ts";
 
@@ -66,68 +65,25 @@ function good({ path, body }: Request): Response {
   return json({ [`${action}Response`]: { [`${action}Result`]: { Credentials } } });
 }
 
-/** A server that echoes the request in every place where an answer has one. */
-const echo = (status: number) => (request: Request) => {
-  const text = `${JSON.stringify(request.headers)} ${Buffer.from(request.body)}`;
-  const body = JSON.stringify({
-    __type: "InvalidSignatureException",
-    message: text,
-    Error: { Code: text, Message: text },
-  });
-  return { status, headers: { date: text, "x-echo": text }, body: Buffer.from(body) };
-};
-const ANSWERS: Readonly<Record<string, Answer>> = {
-  good,
-  down,
-  "echo 200": echo(200),
-  "echo 400": echo(400),
-  "echo 403": echo(403),
-  "echo 500": echo(500),
-  "bad keys": () => json({ ...KEYS, SecretAccessKey: `${SECRET}\n`, Token: TOKEN, Expiration: "CANARY" }),
-  throws: (request) => {
-    const text = `${JSON.stringify(request.headers)} ${Buffer.from(request.body)} CANARY`;
-    throw Object.assign(new Error(text, { cause: new Error(text) }), { text });
-  },
-};
-
-function printed(value: unknown): string {
-  const everything = { depth: Number.POSITIVE_INFINITY, showHidden: true, getters: true, showProxy: true };
-  const error = value instanceof Error ? `${value.message} ${value.stack} ${printed(value.cause)}` : "";
-  return [inspect(value, everything), JSON.stringify(value) ?? "", String(value), error].join("\n");
-}
-
 describe("the output of an AWS credential contains no secret", () => {
-  for (const [kind, config] of Object.entries(CONFIGS)) {
-    for (const [name, answer] of Object.entries(ANSWERS)) {
-      test(`${kind}, ${name}`, async () => {
-        const credential = rig.create({
-          kind: "aws",
-          region: "eu-central-1",
-          ...config(),
-        } as CredentialConfig);
-        const given: unknown[] = [];
-        const attempt = async (work: () => Promise<unknown>) => {
-          given.push(await work().catch((error: unknown) => error));
-        };
-        rig.other = async (_, request) => good(request);
-        await attempt(() => credential.lease(patient));
-        rig.other = async (_, request) => answer(request);
-        await rig.clock.pass(11_000);
-        const request = { method: "POST", path: "/", headers: {}, body: new Uint8Array() };
-        await attempt(async () =>
-          credential.refused(await credential.lease(patient), patient, echo(400)(request)),
-        );
-        await rig.clock.pass(120_000);
-        await attempt(() => credential.lease(patient));
-        given.push(credential, rig.events);
-        await credential.close();
-        await attempt(() => credential.lease(patient));
-        for (const value of given) assert.doesNotMatch(printed(value), /CANARY/);
-        assert.doesNotMatch(serialize(rig.events).toString("latin1"), /CANARY/);
-        assert.ok(rig.events.length > 0);
-      });
-    }
-  }
+  testCanaries({
+    rig: () => rig,
+    configs: Object.fromEntries(
+      Object.entries(CONFIGS).map(([name, config]) => [
+        name,
+        () => ({ kind: "aws", region: "eu-central-1", ...config() }) as CredentialConfig,
+      ]),
+    ),
+    good,
+    refusal: (text) => ({
+      __type: "InvalidSignatureException",
+      message: text,
+      Error: { Code: text, Message: text },
+    }),
+    answers: {
+      "bad keys": () => json({ ...KEYS, SecretAccessKey: `${SECRET}\n`, Token: TOKEN, Expiration: "CANARY" }),
+    },
+  });
 
   test("control: a signed request has the session token, and never the secret key", async () => {
     rig.other = async (_, request) => good(request);

@@ -1,8 +1,7 @@
 /** The schema of `credential.aws`: an identity of AWS, whose keys sign each request. */
 import { z } from "zod";
 import { field, nearestOf } from "../../../../schema/field.ts";
-import { originOf, suggestOrigin } from "../../origin.ts";
-import { file, optionalFile, text } from "../fields.ts";
+import { file, hasKeys, matching, optionalFile, otherOrigin, text } from "../fields.ts";
 
 /** The required and the optional keys of each source. */
 const NEEDS = {
@@ -19,9 +18,6 @@ const SOURCES = Object.keys(NEEDS) as [AwsSource, ...AwsSource[]];
 const ENDPOINT =
   /^http:\/\/(?:169\.254\.169\.254|169\.254\.170\.2|169\.254\.170\.23|\[fd00:ec2::(?:254|23)\]|(?:127(?:\.\d{1,3}){3}|\[::1\])(?::[1-9]\d{0,4})?)(?:\/[A-Za-z0-9._/-]{0,256})?$/;
 
-const optional = (what: string, pattern: RegExp, meaning: string, example: string, absent: string) =>
-  field(z.string().regex(pattern).exactOptional(), { expected: what, meaning, example, absent });
-
 const ROLE = /^arn:aws[a-z-]{0,20}:iam::\d{12}:role\/[\w+=,.@/-]{1,512}$/;
 const ROLE_EXPECTED = "the ARN of a role, arn:aws:iam::ACCOUNT:role/NAME";
 
@@ -32,7 +28,7 @@ const assumed = field(
       meaning: "The role.",
       example: "arn:aws:iam::111122223333:role/kleidi-kek",
     }),
-    externalId: optional(
+    externalId: matching(
       "2 to 1,224 characters of A-Z, a-z, 0-9 and +=,.@:/-",
       /^[\w+=,.@:/-]{2,1224}$/,
       "The external id that the role's trust policy asks for; it is not secret.",
@@ -61,7 +57,7 @@ const awsKeys = z.strictObject({
     example: "instance",
     suggest: nearestOf(SOURCES),
   }),
-  accessKeyId: optional(
+  accessKeyId: matching(
     "16 to 128 letters and digits",
     /^\w{16,128}$/,
     "The id of a long-lived key, which is not secret.",
@@ -90,31 +86,17 @@ const awsKeys = z.strictObject({
     example: "http://169.254.169.254",
     absent: "no metadata service is contacted",
   }),
-  role: optional(
+  role: matching(
     ROLE_EXPECTED,
     ROLE,
     "The role of a web identity.",
     "arn:aws:iam::111122223333:role/kleidi",
     "the source needs none",
   ),
-  sts: field(
-    z
-      .string()
-      .transform((text, context) => {
-        const origin = originOf(text);
-        if (origin !== undefined) return origin;
-        context.issues.push({ code: "custom", input: text });
-        return z.NEVER;
-      })
-      .exactOptional(),
-    {
-      expected: "https://, a host in lower case and perhaps a port; http:// only with a loopback address",
-      meaning:
-        "The origin of STS, for `web-identity` and `assume`; `tls.ca` and `networks` of the grant hold for it too. With it, `kleidi doctor` names the identity.",
-      example: "https://sts.eu-central-1.amazonaws.com",
-      absent: "STS is not contacted",
-      suggest: suggestOrigin,
-    },
+  sts: otherOrigin(
+    "The origin of STS, for `web-identity` and `assume`; `tls.ca` and `networks` of the grant hold for it too. With it, `kleidi doctor` names the identity.",
+    "https://sts.eu-central-1.amazonaws.com",
+    "STS is not contacted",
   ),
   assume: field(z.array(assumed).min(1).max(4).exactOptional(), {
     expected: "a list of 1 to 4 roles",
@@ -122,7 +104,7 @@ const awsKeys = z.strictObject({
     example: "[{ role: arn:aws:iam::111122223333:role/kleidi-kek }]",
     absent: "the keys of the source sign the requests",
   }),
-  session: optional(
+  session: matching(
     "2 to 64 characters of A-Z, a-z, 0-9 and +=,.@-",
     /^[\w+=,.@-]{2,64}$/,
     "The name of the session of a role, which CloudTrail shows.",
@@ -142,14 +124,10 @@ export type AwsLogin = {
 }[AwsSource];
 
 function hasExactKeys(login: AwsKeys): login is AwsLogin {
-  const { source, region, sts, assume, session, ...rest } = login;
-  const [needed, possible]: readonly [readonly string[], readonly string[]] = NEEDS[source];
-  const there = Object.keys(rest);
-  if (sts === undefined && (assume !== undefined || source === "web-identity")) return false;
-  return (
-    needed.every((name) => name === "sts" || there.includes(name)) &&
-    there.every((name) => needed.includes(name) || possible.includes(name))
-  );
+  const { source, region, assume, session, ...rest } = login;
+  const [needed, possible] = NEEDS[source];
+  if (assume !== undefined && rest.sts === undefined) return false;
+  return hasKeys(rest, [needed, [...possible, "sts"]]);
 }
 
 export const SCHEMA = field(

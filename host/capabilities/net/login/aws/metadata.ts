@@ -3,8 +3,8 @@ import type { Request } from "../../exchange.ts";
 import { Unreachable } from "../../exchange.ts";
 import { readSecret } from "../secret-file.ts";
 import { tokenFault } from "../secret-text.ts";
+import { ask, documentOf, refusedBy, type Service, textOf } from "../service.ts";
 import type { AwsLogin } from "./grant.ts";
-import { ask, documentOf, refusedBy, type Service, textOf } from "./service.ts";
 import { type Session, type Source, sessionIn } from "./session.ts";
 
 const TOKEN_PATH = "/latest/api/token";

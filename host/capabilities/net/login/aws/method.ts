@@ -1,10 +1,9 @@
 /** Login method: an identity of AWS, whose keys sign each request (Signature Version 4). */
 import type { Finding } from "../../../../finding.ts";
-import { Unreachable } from "../../exchange.ts";
+import { identityFinding } from "../identity-finding.ts";
 import type { LeaseUse, SecretUse, SigningMethod, SigningOptions } from "../method.ts";
 import { fieldFault, tokenFault } from "../secret-text.ts";
-import { waitFor } from "../timed-request.ts";
-import { AwsCredential, AwsLease } from "./credential.ts";
+import { awsCredential } from "./credential.ts";
 import { type AwsLogin, SCHEMA } from "./grant.ts";
 import { profileFault } from "./keys-file.ts";
 import { RULES } from "./rules.ts";
@@ -14,7 +13,7 @@ export const aws = {
   kind: "aws",
   schema: SCHEMA,
   rules: RULES,
-  create: (config: AwsLogin, options: SigningOptions) => new AwsCredential(config, options),
+  create: (config: AwsLogin, options: SigningOptions) => awsCredential(config, options),
   secrets: (config: AwsLogin): SecretUse[] => {
     switch (config.source) {
       case "keys":
@@ -39,18 +38,10 @@ export const aws = {
     { lease }: LeaseUse,
     signal: AbortSignal,
   ): Promise<Finding[]> {
-    const identity = lease instanceof AwsLease ? lease.identity : undefined;
-    const named = subject.replace(/policy$/, "identity");
-    if (identity === undefined)
-      return [{ subject: named, ok: true, detail: "not known: credential.aws.sts is not configured" }];
-    try {
-      const arn = await waitFor(identity(), signal);
-      return [{ subject: named, ok: true, detail: `the host is ${arn}` }];
-    } catch (error) {
-      if (!(error instanceof Unreachable)) throw error;
-      const hint =
-        "Check the origin of credential.aws.sts, and the firewall; KMS itself may work without STS.";
-      return [{ subject: named, ok: true, warning: true, detail: `not known: ${error.message}`, hint }];
-    }
+    const finding = await identityFinding(subject, lease, signal, {
+      unnamed: "credential.aws.sts is not configured",
+      hint: "Check the origin of credential.aws.sts, and the firewall; KMS itself may work without STS.",
+    });
+    return [finding];
   },
 } as const satisfies SigningMethod;

@@ -4,8 +4,8 @@
  */
 import type { Response } from "../../exchange.ts";
 import type { Clock } from "../clock.ts";
+import { dateIn } from "../service.ts";
 import { refusalIn } from "./refusal.ts";
-import { dateIn } from "./session.ts";
 
 /** A larger difference is not believed. */
 const MOST_MS = 3_600_000;

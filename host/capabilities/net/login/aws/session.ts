@@ -1,8 +1,10 @@
 /** The keys of an identity with their life, as a service or a file gives them. A document from a service is distrusted. */
 import { Secret } from "../../../../lib/secret.ts";
 import { type Response, Unreachable } from "../../exchange.ts";
+import { SHORTEST_MS } from "../issued-credential.ts";
 import { valueAt } from "../pointer.ts";
 import { tokenFault } from "../secret-text.ts";
+import { dateIn } from "../service.ts";
 import type { Keys } from "./signer.ts";
 
 export interface Session {
@@ -16,8 +18,6 @@ export type Source = () => Promise<Session>;
 
 /** The longest session of AWS, of a federated user. A longer life is not believed. */
 const LONGEST_MS = 36 * 3_600_000;
-/** Keys with less are not used: a request and its second try must end before them. */
-export const SHORTEST_MS = 10_000;
 const SECRET = /^[\x21-\x7e]{16,256}$/;
 const ID = /^\w{16,128}$/;
 
@@ -75,12 +75,6 @@ export function sessionIn(
   if (lifeMs < SHORTEST_MS)
     throw new Unreachable(`${what} returned keys that have expired, or do so at once`);
   return { keys, lifeMs };
-}
-
-/** The time of an answer by its server, in milliseconds; undefined if it has none. */
-export function dateIn(headers: Response["headers"]): number | undefined {
-  const at = Date.parse(headers.date ?? "");
-  return Number.isNaN(at) ? undefined : at;
 }
 
 /** STS writes seconds as a number in JSON; the metadata services write ISO 8601. */

@@ -1,6 +1,7 @@
 /** The source of the keys, as the configuration describes it: a file, a service of the machine, or STS; then the roles that are assumed. */
-import type { Connect, Connection } from "../../exchange.ts";
+import type { Connect } from "../../exchange.ts";
 import type { Clock } from "../clock.ts";
+import { type Service, Services } from "../service.ts";
 import type { AwsLogin } from "./grant.ts";
 import { fromKeys, fromProfile } from "./keys-file.ts";
 import { containerSource, instanceSource } from "./metadata.ts";
@@ -24,20 +25,10 @@ export function identityOf(
   serverClock: ServerClock,
 ): Identity {
   const { sts: origin, region, session = "kleidi", assume = [] } = config;
-  const open: Connection[] = [];
-  const connected = (...target: Parameters<Connect>) => {
-    const connection = connect(...target);
-    open.push(connection);
-    return connection;
-  };
+  const services = new Services(connect, clock);
   const sts: StsService | undefined =
-    origin === undefined
-      ? undefined
-      : { connection: connected(origin), clock, origin, region, session, serverClock };
-  const first = firstSource(config, sts, (endpoint) => ({
-    connection: connected(...targetOf(endpoint)),
-    clock,
-  }));
+    origin === undefined ? undefined : { ...services.at(origin), origin, region, session, serverClock };
+  const first = firstSource(config, sts, (endpoint) => services.ofMachine(endpoint));
   return {
     async source() {
       let last: Session = await first();
@@ -45,16 +36,14 @@ export function identityOf(
       return last;
     },
     name: sts === undefined ? undefined : (keys) => callerIdentity(sts, keys),
-    async close() {
-      await Promise.all(open.map((connection) => connection.close()));
-    },
+    close: () => services.close(),
   };
 }
 
 function firstSource(
   config: AwsLogin,
   sts: StsService | undefined,
-  serviceAt: (endpoint: string) => { connection: Connection; clock: Clock },
+  serviceAt: (endpoint: string) => Service,
 ): Source {
   switch (config.source) {
     case "keys":
@@ -68,13 +57,6 @@ function firstSource(
     case "web-identity":
       return () => assumeWithWebIdentity(required(sts), config);
   }
-}
-
-/** The origin of a metadata service, and its address as the only network. */
-function targetOf(endpoint: string): [origin: string, networks: readonly string[]] {
-  const { origin, hostname } = new URL(endpoint);
-  const address = hostname.replace(/^\[(.*)\]$/, "$1");
-  return [origin, [`${address}/${address.includes(":") ? 128 : 32}`]];
 }
 
 /** The schema has seen to it. */

@@ -9,9 +9,9 @@ import { Unreachable } from "../../exchange.ts";
 import { valueAt } from "../pointer.ts";
 import { readSecret } from "../secret-file.ts";
 import { tokenFault } from "../secret-text.ts";
+import { ask, documentOf, errorCodeIn, refusedBy, type Service } from "../service.ts";
 import type { AwsLogin } from "./grant.ts";
 import type { ServerClock } from "./server-clock.ts";
-import { ask, documentOf, refusedBy, type Service } from "./service.ts";
 import { type Session, sessionIn } from "./session.ts";
 import { type Keys, Signer } from "./signer.ts";
 
@@ -90,7 +90,7 @@ async function perform(sts: StsService, action: string, request: Request, remedy
       return { what, result, answer };
     }
     if (again && sts.serverClock.correctFrom(answer)) continue;
-    throw refusedBy(what, answer.status, errorCodeOf(answer.body), remedy);
+    throw refusedBy(what, answer.status, errorCodeIn(answer, ["Error", "Code"]), remedy);
   }
 }
 
@@ -113,14 +113,4 @@ function formOf(fields: Readonly<Record<string, string>>): Request {
   const form = new URLSearchParams({ ...fields, Version: "2011-06-15" });
   const headers = { accept: "application/json", "content-type": "application/x-www-form-urlencoded" };
   return { method: "POST", path: "/", headers, body: Buffer.from(form.toString()) };
-}
-
-/** The code of an error; "" if there is none that a message may quote. */
-function errorCodeOf(body: Uint8Array): string {
-  try {
-    const code = valueAt(JSON.parse(Buffer.from(body).toString()), ["Error", "Code"]);
-    return typeof code === "string" && /^[A-Za-z.]{1,64}$/.test(code) ? code : "";
-  } catch {
-    return "";
-  }
 }

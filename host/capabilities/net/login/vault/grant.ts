@@ -1,7 +1,7 @@
 /** The schema of `credential.vault`: a login at HashiCorp Vault or OpenBao. */
 import { z } from "zod";
 import { field, nearestOf } from "../../../../schema/field.ts";
-import { file, mountOf, optionalFile, text } from "../fields.ts";
+import { file, hasKeys, mountOf, optionalFile, text } from "../fields.ts";
 
 /** The required and the optional keys of each auth method. */
 const NEEDS = {
@@ -60,13 +60,7 @@ export type VaultLogin = {
 
 function hasExactKeys(login: VaultKeys): login is VaultLogin {
   const { auth, mount, namespace, ...rest } = login;
-  const [needed, possible]: readonly [readonly string[], readonly string[]] = NEEDS[auth];
-  const there = Object.keys(rest);
-  if (auth === "token" && mount !== undefined) return false;
-  return (
-    needed.every((name) => there.includes(name)) &&
-    there.every((name) => needed.includes(name) || possible.includes(name))
-  );
+  return !(auth === "token" && mount !== undefined) && hasKeys(rest, NEEDS[auth]);
 }
 
 export const SCHEMA = field(
