@@ -364,7 +364,7 @@ memory, processor time, the event loop's lag, garbage collection. The providers'
 
 ## Overhead
 
-\`kleidi_rpc_overhead_seconds\` is an RPC's time without that in which its provider waited for something outside of the host: host calls of \`kleidi:net\` (a KMS) and \`kleidi:tpm\` (a TPM, waiting for
+\`kleidi_rpc_overhead_seconds\` is an RPC's time without that in which its provider waited for something outside of the host: host calls of \`kleidi:net\` (a KMS), \`kleidi:pkcs11\` (an HSM) and \`kleidi:tpm\` (a TPM, waiting for
 other callers of it included). The rest is the time in the queue, the way to the provider's process and back, the guest itself, and the host calls that the host answers alone: a keystore's key is used there, and a record is read.
 So \`kleidi_rpc_duration_seconds\` less \`kleidi_rpc_overhead_seconds\` is the time of the KMS. Status makes no request: all of it is overhead. Probes are not RPCs, so neither metric contains them; their host calls are in
 \`kleidi_host_call_duration_seconds\`.

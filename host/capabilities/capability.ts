@@ -95,7 +95,6 @@ export interface NativeAccess {
   /** Folders whose files it may read, create and change. */
   readonly writes: readonly string[];
   readonly network: boolean;
-  readonly environment: Readonly<Record<string, string>>;
 }
 
 /**

@@ -53,7 +53,7 @@ CK_RV C_GetInfo(unsigned char *info) {
   memset(info, 0, 88);
   info[0] = 2;
   snprintf(report, sizeof report, "pin %d net %d kill %d env %d", reaches_file("PIN_FILE"), reaches_network(),
-           reaches_process(), getenv("PATH") != NULL);
+           reaches_process(), getenv("PATH") != NULL || getenv("HOME") != NULL);
   memset(info + 48, ' ', 32);
   memcpy(info + 48, report, strlen(report));
   return 0;

@@ -46,6 +46,7 @@ async function examineToken(
     module: grant.module,
     token: grant.token,
     pinFile: grant.pin.file,
+    environment: grant.environment,
     start: startOf(grant, startNative),
     onOpened: (opened) => {
       facts = parseFacts(opened);

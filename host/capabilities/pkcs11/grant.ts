@@ -65,17 +65,18 @@ export const GRANT = field(
         z
           .record(
             z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,63}$/),
-            field(z.string().regex(/^[^\0]{1,4095}$/), {
-              expected: "a text",
+            field(z.string().regex(/^[\x20-\x7e]{1,512}$/), {
+              expected: "1 to 512 printable ASCII characters",
               meaning: "The value of an environment variable.",
               example: "/etc/softhsm/softhsm2.conf",
             }),
           )
-          .refine((variables) => Object.keys(variables).length <= 16)
+          .refine((variables) => Object.keys(variables).length <= 8)
           .exactOptional(),
         {
-          expected: "a mapping of at most 16 environment variables to their values",
-          meaning: "The environment of the module's process. It inherits nothing.",
+          expected: "a mapping of at most 8 environment variables to their values",
+          meaning:
+            "The environment of the module's process, set before it loads the module. It inherits nothing, and variables of the loader (LD_…) have no effect.",
           example: "{ SOFTHSM2_CONF: /etc/softhsm/softhsm2.conf }",
           absent: "empty",
         },

@@ -48,7 +48,7 @@ for (const [what, script] of [
   ["a field that is cut short", `send(Message.DONE, call, [0, 0, 0, 9, 1]);`],
   ["a failure that is no JSON", `send(Message.FAILED, call, "x");`],
   ["a failure of an unknown kind", `send(Message.FAILED, call, '{"kind":"toString"}');`],
-  ["a frame that is too large", `send(Message.DONE, call, Buffer.alloc(20_000));`],
+  ["a frame that is too large", `send(Message.DONE, call, Buffer.alloc(40_000));`],
   ["a frame of no length", `link.write(Buffer.alloc(16));`],
   ["nothing, and ends", `process.exit(3);`],
 ] as const) {

@@ -8,11 +8,12 @@ import { TokenClient } from "./token-client.ts";
 export function open({ grants, log, onCredential, startNative }: OpenContext<Pkcs11Config>): Opened {
   const tokens = new Map(
     [...grants].map(([provider, grant]) => {
-      const { module, token, pin } = grant;
+      const { module, token, pin, environment } = grant;
       const client = new TokenClient({
         module,
         token,
         pinFile: pin.file,
+        environment,
         start: startOf(grant, startNative),
         onOpened: () => {
           log("info", { provider, token }, "the host has logged in to the token");

@@ -7,10 +7,10 @@ import type { Pkcs11Config } from "./grant.ts";
 const PROGRAM = join(import.meta.dirname, "module", "main.mjs");
 
 export function startOf(
-  { module, environment, reads, writes, servers }: Pkcs11Config,
+  { module, reads, writes, servers }: Pkcs11Config,
   startNative: StartNative,
 ): () => ChildProcess | Promise<ChildProcess> {
   // A vendor's libraries are beside its module.
-  const access = { environment, reads: [dirname(module), ...reads], writes, network: servers.length > 0 };
+  const access = { reads: [dirname(module), ...reads], writes, network: servers.length > 0 };
   return () => startNative(PROGRAM, access);
 }

@@ -14,6 +14,8 @@ export interface TokenOptions {
   readonly module: string;
   readonly token: string;
   readonly pinFile: string;
+  /** The variables that the module's process sets before it loads the module. */
+  readonly environment: Readonly<Record<string, string>>;
   /** Starts the module's process behind the wall. */
   readonly start: () => ChildProcess | Promise<ChildProcess>;
   /** Called after each login, with what the module says of itself and the token; and after each failed opening. */
@@ -152,12 +154,12 @@ export class TokenClient {
   }
 
   async #login(): Promise<ModuleProcess> {
-    const { module, token, pinFile, start, onOpened } = this.#options;
+    const { module, token, pinFile, environment, start, onOpened } = this.#options;
     const pin = readPin(pinFile, `${module}\0${token}`);
     this.#startedAt = performance.now();
     const process = new ModuleProcess(await start());
     try {
-      const options = Buffer.from(JSON.stringify({ module, token }));
+      const options = Buffer.from(JSON.stringify({ module, token, environment }));
       const facts = await pin.secret.use((bytes) => process.request(Message.OPEN, [options, bytes], OPEN_MS));
       onOpened?.(facts);
       return process;

@@ -35,7 +35,6 @@ export const bubblewrap: WallKind = {
     "--die-with-parent",
     "--new-session",
     "--clearenv",
-    ...Object.entries(access.environment).flatMap(([name, value]) => ["--setenv", name, value]),
     ...["--cap-drop", "ALL"],
     ...[...executable, ...files, ...folders].flatMap((path) => ["--ro-bind", path, path]),
     ...access.reads.flatMap((path) => ["--ro-bind", path, path]),

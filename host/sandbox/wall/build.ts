@@ -65,7 +65,7 @@ export function build(kind: WallKind, programs: Programs): Wall {
         program,
       ];
       const stdio = ["ignore", "ignore", "pipe", "pipe"] as const;
-      return spawn(file, words, { cwd: "/", env: { ...access.environment }, stdio: [...stdio] });
+      return spawn(file, words, { cwd: "/", env: {}, stdio: [...stdio] });
     },
     endOf: (code, signal) => signal ?? signalOf(code) ?? `exit code ${code}`,
   };

@@ -46,7 +46,6 @@ export interface NativeAccess {
   readonly writes: readonly string[];
   /** Sockets to other machines. Only bubblewrap can deny them. */
   readonly network: boolean;
-  readonly environment: Readonly<Record<string, string>>;
 }
 
 export interface NativeContext {

@@ -30,7 +30,9 @@ function serve(type, [first = NONE, version = NONE, iv = NONE, aad = NONE, data 
  * @param {Buffer} pin
  */
 function open(options, pin) {
-  const { module, token: label } = JSON.parse(options.toString());
+  const { module, token: label, environment } = JSON.parse(options.toString());
+  // Node sets them for native code too. The programs that build the wall must not have them: LD_PRELOAD would be obeyed in front of it.
+  Object.assign(process.env, environment);
   token = new Token(module, label);
   token.login(pin);
   return json(token.facts());

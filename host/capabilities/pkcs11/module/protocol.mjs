@@ -4,7 +4,7 @@
  */
 
 export const Message = /** @type {const} */ ({
-  /** Fields: JSON { module, token } and the PIN. Answer: JSON with the facts about the module and the token. */
+  /** Fields: JSON { module, token, environment } and the PIN. Answer: JSON with the facts about the module and the token. */
   OPEN: 1,
   /** Fields: the key's label. Answer: JSON { version, bits, extractable }. */
   FIND: 2,
@@ -18,8 +18,8 @@ export const Message = /** @type {const} */ ({
   STARTED: 7,
 });
 
-/** The largest payload of a frame in either direction, in bytes: two fields of the largest size, and the names. */
-export const MAX_PAYLOAD = 16_384;
+/** The largest payload of a frame in either direction, in bytes: the paths and the environment of OPEN. */
+export const MAX_PAYLOAD = 32_768;
 /** The largest plaintext and the largest associated data, in bytes. The seed of an API server is 32 (docs/ABI.md, section 4). */
 export const MAX_DATA = 4_096;
 
