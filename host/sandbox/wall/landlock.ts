@@ -29,8 +29,8 @@ export const landlock: WallKind = {
     { setpriv = "setpriv" },
     { readable: { executable, files, folders }, access, mayDropBounds },
   ) => [
-    ...[setpriv, ...withoutPrivileges(mayDropBounds)],
-    ...["--landlock-access", "fs"],
+    ...[setpriv, ...withoutPrivileges(mayDropBounds), "--"],
+    ...[setpriv, "--landlock-access", "fs"],
     ...rules("read-file,execute", executable),
     ...rules("read-file", [...files, "/dev/null"]),
     ...rules("read-file,read-dir,execute", folders),
