@@ -1,14 +1,15 @@
 /** End to end: a host with its KEK in a token of SoftHSM; a pulled token, an exchanged key, a wrong PIN, a label that is not granted. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { KmsClient } from "../../host/grpc/client.ts";
-import { type Fixture, kleidi, root } from "../support/fixture.ts";
+import { Fixture, kleidi, root } from "../support/fixture.ts";
 import { pkcs11Module, pkcs11Node } from "../support/pkcs11-node.ts";
 import { SoftHsm } from "../support/softhsm.ts";
 import { untilWell } from "../support/until-well.ts";
+import { nodePid } from "../support/wall.ts";
 
 const plaintext = Uint8Array.from(Buffer.from("a DEK seed that nobody may hear!"));
 const [PERMISSION_DENIED, UNAVAILABLE, UNAUTHENTICATED] = [7, 14, 16];
@@ -124,6 +125,33 @@ test("a guest that names a key of the token that is not granted is denied", asyn
     () => fixture.spawn(),
   );
 });
+
+for (const signal of ["SIGTERM", "SIGKILL"] as const) {
+  test(`the module's process ends with a host that gets ${signal}`, async () => {
+    const fixture = pkcs11Node(hsm);
+    try {
+      const host = await fixture.serve();
+      const [outer] = moduleProcesses(host.pid ?? 0);
+      assert.ok(outer);
+      const inner = nodePid(outer);
+      await Fixture.stop(host, signal);
+      await untilWell(async () => assert.ok(!existsSync(`/proc/${inner}`)));
+    } finally {
+      await fixture.close();
+    }
+  });
+}
+
+/** The children of a host that run a module. */
+function moduleProcesses(host: number): number[] {
+  const isOne = (pid: number) =>
+    readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("pkcs11/module/main.mjs");
+  return readFileSync(`/proc/${host}/task/${host}/children`, "utf8")
+    .split(" ")
+    .filter(Boolean)
+    .map(Number)
+    .filter(isOne);
+}
 
 test("doctor names the token and its keys", async () => {
   const fixture = pkcs11Node(hsm);
