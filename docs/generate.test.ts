@@ -35,14 +35,15 @@ test("each credential that is a comment in the example is valid in the place of 
   const commented = [...example.matchAll(/^ {10}# \S.*\n(?: {10}# {3}.*\n)*/gm)].map(([text]) =>
     text.replaceAll(/^( {10})# /gm, "$1"),
   );
-  assert.equal(commented.length, 12);
+  assert.equal(commented.length, 14);
   for (const other of commented) {
-    // A line for an identity of AWS names the operation, one for an identity of Google a key.
+    // A line for an identity of AWS names the operation, one for an identity of another cloud a key.
     const lines = /(GET|POST) \/v1\/transit\/(\w+)\/kek\b/g;
     const key = "/v1/projects/p/locations/l/keyRings/r/cryptoKeys";
     let text = example;
     if (other.includes(" aws:")) text = example.replaceAll(lines, "POST / x-amz-target=TrentService.$2");
     if (other.includes(" gcp:")) text = example.replaceAll(lines, `POST ${key}/$2:decrypt`);
+    if (other.includes(" azure:")) text = example.replaceAll(lines, "POST /keys/$2/?api-version=7.4");
     parseConfig(
       text.replace(credential, () => other),
       "/etc/kleidi/config.yaml",

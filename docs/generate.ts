@@ -93,7 +93,7 @@ providers:
           certificate: /etc/kleidi/client.pem
           key: /etc/kleidi/client-key.pem
           minimum: "1.3"
-        # one of the five: vault, aws, gcp, file or login
+        # one of the six: vault, aws, gcp, azure, file or login
         credential:
           vault:
             auth: approle
@@ -125,6 +125,14 @@ providers:
           #   sts: https://sts.googleapis.com
           #   impersonate: kleidi-kek@my-project.iam.gserviceaccount.com
           #   iam: https://iamcredentials.googleapis.com
+          # azure: { source: managed-identity, endpoint: "http://169.254.169.254" }
+          # azure:
+          #   source: client-certificate
+          #   tenant: 11111111-2222-3333-4444-555555555555
+          #   client: 66666666-7777-8888-9999-000000000000
+          #   file: /etc/kleidi/azure-app.pem
+          #   login: https://login.microsoftonline.com
+          #   resource: https://managedhsm.azure.net
           # file: { file: /etc/kleidi/token, header: authorization, scheme: Bearer }
           # login:
           #   method: POST

@@ -6,7 +6,7 @@ import wabt from "wabt";
 import { buildAll } from "./build.ts";
 
 const RPCS = ["status", "encrypt", "decrypt", "provision"];
-const PROVIDERS = ["aws", "gcp", "gpg", "local", "tpm", "vault"];
+const PROVIDERS = ["aws", "azure", "gcp", "gpg", "local", "tpm", "vault"];
 
 let built: Awaited<ReturnType<typeof buildAll>>;
 

@@ -57,6 +57,7 @@ const SERVERS = [
   },
   { tests: /^test\/(aws\/|e2e\/takeover-aws)/, what: "AWS's SDK for Go", build: "test/aws/build.sh" },
   { tests: /^test\/gcp\//, what: "Google Cloud's SDK for Go", build: "test/gcp/build.sh" },
+  { tests: /^test\/azure\//, what: "Azure's SDK for Go", build: "test/azure/build.sh" },
   { tests: /openbao|vault|^test\/install\//, what: "a real OpenBao", build: "test/openbao/build.sh" },
 ] as const;
 type Server = (typeof SERVERS)[number];

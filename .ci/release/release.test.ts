@@ -37,6 +37,7 @@ test("--json prints the release as JSON", () => {
     files.map((file) => file.name),
     [
       "aws.wasm",
+      "azure.wasm",
       "gcp.wasm",
       "gpg.wasm",
       `${name}.cdx.json`,

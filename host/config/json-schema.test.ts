@@ -36,6 +36,8 @@ const STRICTER_IN_CODE = new Set([
   "providers.<name>.grants.net.credential.vault",
   "providers.<name>.grants.net.credential.aws",
   "providers.<name>.grants.net.credential.aws.sts",
+  "providers.<name>.grants.net.credential.azure",
+  "providers.<name>.grants.net.credential.azure.login",
   "providers.<name>.grants.net.credential.gcp",
   "providers.<name>.grants.net.credential.gcp.oauth",
   "providers.<name>.grants.net.credential.gcp.sts",
@@ -77,7 +79,7 @@ const VALID: readonly (readonly [string, unknown])[] = [
   ["docs/configuration.md", parse(documented)],
   ["docs/configuration.md with a login", withLogin],
   ["docs/configuration.md with a token file", withFile],
-  ...["tpm", "vault", "aws", "gcp", "gpg"].map(
+  ...["tpm", "vault", "aws", "gcp", "azure", "gpg"].map(
     (name) => [name, parse(read(`examples/${name}/kleidi.yaml`))] as const,
   ),
 ];

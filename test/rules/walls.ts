@@ -353,6 +353,7 @@ export const WALLS: readonly Wall[] = [
       CAPABILITY,
       "host/capabilities/net/exchange.ts",
       "host/capabilities/net/login/aws",
+      "host/capabilities/net/login/azure",
       "host/capabilities/net/login/file",
       "host/capabilities/net/login/gcp",
       "host/capabilities/net/login/recipe",
@@ -364,6 +365,7 @@ export const WALLS: readonly Wall[] = [
     tests: BOTH,
   },
   // one folder for each login method
+  { room: "host/capabilities/net/login/azure", may: CLOUD, outside: ["node:crypto", "zod"], tests: BOTH },
   { room: "host/capabilities/net/login/gcp", may: CLOUD, outside: ["node:crypto", "zod"], tests: BOTH },
   {
     room: "host/capabilities/net/login/aws",

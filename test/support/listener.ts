@@ -1,5 +1,6 @@
 /** An HTTP server on loopback for the stand-in of a cloud's service: one function answers, every request is kept. */
 import { createServer, type IncomingMessage, type Server } from "node:http";
+import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 
 export interface Received {
@@ -26,9 +27,9 @@ export class Listener {
   readonly origin: string;
   readonly #server: Server;
 
-  private constructor(server: Server, answer: Answerer, now: () => number) {
+  private constructor(server: Server, scheme: string, answer: Answerer, now: () => number) {
     this.#server = server;
-    this.origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    this.origin = `${scheme}://127.0.0.1:${(server.address() as AddressInfo).port}`;
     server.on("request", async (message, reply) => {
       const received = await receive(message);
       this.requests.push(received);
@@ -46,10 +47,15 @@ export class Listener {
     });
   }
 
-  static async start(answer: Answerer, now: () => number): Promise<Listener> {
-    const server = createServer();
+  /** @param tls its certificate and key in PEM; absent: in the clear */
+  static async start(
+    answer: Answerer,
+    now: () => number,
+    tls?: { readonly cert: string; readonly key: string },
+  ): Promise<Listener> {
+    const server: Server = tls === undefined ? createServer() : createTlsServer(tls);
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    return new Listener(server, answer, now);
+    return new Listener(server, tls === undefined ? "http" : "https", answer, now);
   }
 
   async close(): Promise<void> {

@@ -1,12 +1,13 @@
 /** All login methods. To add one, write its folder and add it here. */
 import { aws } from "./aws/method.ts";
+import { azure } from "./azure/method.ts";
 import { file } from "./file/method.ts";
 import { gcp } from "./gcp/method.ts";
 import type { LoginMethod } from "./method.ts";
 import { login } from "./recipe/method.ts";
 import { vault } from "./vault/method.ts";
 
-export const METHODS = [vault, aws, gcp, file, login] as const satisfies readonly LoginMethod[];
+export const METHODS = [vault, aws, gcp, azure, file, login] as const satisfies readonly LoginMethod[];
 
 type Known = (typeof METHODS)[number];
 

@@ -1,6 +1,6 @@
 /**
  * For `kleidi doctor`: the permissions that the granted requests need, compared with those that the identity has on each key. KMS tells
- * anybody his own (testIamPermissions), without a permission for that.
+ * each caller its own (testIamPermissions), without a permission for that.
  */
 import type { Finding } from "../../../../finding.ts";
 import { type Response, Unreachable } from "../../exchange.ts";
