@@ -24,10 +24,17 @@ function ticksOf(pid: number): number {
   return sum(fields.slice(11, 15).map(Number));
 }
 
-/** Resident or proportional memory, summed, in MiB. */
-export function memoryMiB(pids: readonly number[], field: "Rss" | "Pss"): number {
-  const pattern = new RegExp(`^${field}:\\s+(\\d+)`, "m");
-  const kib = (pid: number) => Number(pattern.exec(textOf(`/proc/${pid}/smaps_rollup`))?.[1] ?? 0);
+/** Lines of smaps_rollup. The private ones together are what the end of the process gives back. */
+const MEMORY = {
+  Rss: /^Rss:\s+(\d+)/gm,
+  Pss: /^Pss:\s+(\d+)/gm,
+  Uss: /^Private_(?:Clean|Dirty):\s+(\d+)/gm,
+};
+
+/** Resident, proportional or private memory, summed, in MiB. */
+export function memoryMiB(pids: readonly number[], field: keyof typeof MEMORY): number {
+  const kib = (pid: number) =>
+    sum([...textOf(`/proc/${pid}/smaps_rollup`).matchAll(MEMORY[field])].map(([, value]) => Number(value)));
   return sum(pids.map(kib)) / 1024;
 }
 

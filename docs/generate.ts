@@ -62,6 +62,7 @@ providers:
     limits:
       memory: 16MiB
       processMemory: 1280MiB
+      standby: auto
       tableEntries: 16384
       input: 64KiB
       output: 64KiB

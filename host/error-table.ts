@@ -163,7 +163,7 @@ export const ERRORS = {
         cause:
           "The TLS connection fails: the certificate of the KMS is not trusted, or the two sides have nothing in common.",
         remedy:
-          "The cause in the log names the fault of the certificate. Mend it on the server, or tls.ca, tls.crl, tls.certificate in the grant; docs/operate/vault.md tells what they want.",
+          "The cause in the log names the fault of the certificate. Correct it on the server, or tls.ca, tls.crl, tls.certificate in the grant; docs/operate/vault.md tells what they want.",
       },
       time: {
         cause: "The KMS took the connection and did not answer in time.",

@@ -16,6 +16,12 @@ export const FOREIGN_FORMATS = {
     keyId: /^kleidi-kms-plugin_[1-9][0-9]{0,9}_[0-9]{1,16}$/,
     annotations: { "v2.kleidi.beezy.dev": "1" },
   },
+  "aws-encryption-provider": {
+    // As KMS names a key: the ARN of a key or an alias, an alias, or the id of a key, also of a multi-Region key.
+    keyId:
+      /^(?:arn:aws[a-z-]{0,16}:kms:[a-z0-9-]{1,32}:[0-9]{12}:(?:key|alias)\/|alias\/)[A-Za-z0-9/_-]{1,256}$|^(?:mrk-[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/,
+    annotations: {},
+  },
 } as const satisfies Readonly<Record<string, ForeignFormat>>;
 
 export type ForeignName = keyof typeof FOREIGN_FORMATS;

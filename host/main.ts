@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { AUDIT_COMMANDS } from "./cli/audit-commands.ts";
 import type { Option } from "./cli/command.ts";
 import { CONFIG_COMMANDS } from "./cli/config-commands.ts";
+import { conformanceCommands } from "./cli/conformance-command.ts";
 import type { ClusterOptions } from "./cli/doctor-cluster.ts";
 import type { EtcdScanOptions } from "./cli/etcd-scan.ts";
 import { execute, type Program } from "./cli/execute.ts";
@@ -264,6 +265,7 @@ export const PROGRAM: Program = {
     },
     ...PROVIDER_AUTHOR_COMMANDS,
     ...providerCommands(manifest.version),
+    ...conformanceCommands(manifest.version),
     {
       name: "key init",
       arguments: "[name]",

@@ -123,6 +123,64 @@ describe("the version of a multi-Region key", () => {
   }
 });
 
+describe("objects of aws-encryption-provider", () => {
+  const OBJECT = Buffer.concat([Buffer.from("1"), SEALED]);
+  const fields = (settings: Record<string, string>) => ({
+    key: "old",
+    foreignFormat: "aws-encryption-provider",
+    settings: Object.entries(settings).map(([name, value]) => ({ name, value })),
+  });
+  const open = (server: Server, settings: Record<string, string>, ciphertext: Uint8Array = OBJECT) =>
+    guest.decrypt({ ...fields(settings), version: ARN, ciphertext }, server);
+
+  for (const key of [ARN, METADATA.KeyId, "alias/kek", `${ACCOUNT}:alias/kek`])
+    test(`Status reports ${key} as the plugin's option names the key`, () => {
+      const reply = guest.status(fields({ key }), () => answer(200, { KeyMetadata: METADATA }));
+      assert.deepEqual(reply.foreignKeyIds, [key]);
+      assert.equal(reply.version, ARN);
+    });
+
+  test("Status of a key that KMS cannot use reports none", () => {
+    const KeyMetadata = { ...METADATA, KeyState: "Disabled" };
+    const reply = guest.status(fields({ key: ARN }), () => answer(200, { KeyMetadata }));
+    assert.deepEqual([failureOf(reply)[0], reply.foreignKeyIds], [2, []]);
+  });
+
+  const CONTEXTS: readonly [string | undefined, object][] = [
+    [undefined, {}],
+    ["cluster=blue", { cluster: "blue" }],
+    ["a=b,c=d", { a: "b", c: "d" }],
+    ["a=b=c,d=", { a: "b=c", d: "" }],
+    ["a= b ", { a: " b " }],
+  ];
+  for (const [context, EncryptionContext] of CONTEXTS)
+    test(`Decrypt sends the encryption context ${context}, and nothing of kleidí`, () => {
+      const { server, sent } = recorder({ KeyId: ARN, Plaintext: base64(SEED) });
+      const settings = { key: ARN, ...(context === undefined ? {} : { context }) };
+      assert.deepEqual(Buffer.from(open(server, settings).plaintext), Buffer.from(SEED));
+      assert.deepEqual(
+        sent(),
+        request("Decrypt", { KeyId: ARN, CiphertextBlob: base64(SEALED), EncryptionContext }),
+      );
+    });
+
+  for (const context of ["a", "=b", "a=b,", "[a=b]", '"a=b,c"', "a=b,,c=d"])
+    test(`the context ${context} is refused before a request`, () => {
+      const [code, message] = failureOf(open(unasked, { key: ARN, context }));
+      assert.equal(code, 2);
+      assert.match(String(message), /NAME=VALUE/);
+    });
+
+  for (const object of [SEALED, Buffer.from("1"), Buffer.from("2abc"), Buffer.alloc(0)])
+    test(`an object that begins with ${object.subarray(0, 2).join(" ") || "nothing"} is refused before a request`, () =>
+      assert.equal(failureOf(open(unasked, { key: ARN }, object))[0], 1));
+
+  test("a key of kleidí has no context of another plugin", () => {
+    const settings = [{ name: "context", value: "a=b" }];
+    assert.equal(failureOf(guest.status({ key: "kek", settings }, unasked))[0], 2);
+  });
+});
+
 describe("other partitions and names", () => {
   for (const arn of [
     "arn:aws-cn:kms:cn-north-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab",
@@ -146,8 +204,8 @@ describe("other partitions and names", () => {
     assert.equal(failureOf(reply)[0], 2);
   });
 
-  test("the format of another plugin is refused before a request", () => {
-    const fields = { key: "kek", version: ARN, foreignFormat: "aws-encryption-provider" };
+  test("an unknown format of another plugin is refused before a request", () => {
+    const fields = { key: "kek", version: ARN, foreignFormat: "vault-kubernetes-kms" };
     assert.equal(failureOf(guest.status(fields, unasked))[0], 2);
     assert.equal(failureOf(guest.decrypt({ ...fields, ciphertext: SEALED }, unasked))[0], 2);
   });

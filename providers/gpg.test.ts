@@ -54,6 +54,14 @@ function status(answer: Answer): pb.StatusReply {
   return fromBinary(pb.StatusReplySchema, call("kleidi_status", input, { "keystore.info": () => answer }));
 }
 
+test("a key with settings is refused before a host call, because there are none", () => {
+  const request = create(pb.StatusRequestSchema, { key: "kek", settings: [{ name: "key", value: "x" }] });
+  const input = toBinary(pb.StatusRequestSchema, request);
+  const { failure } = fromBinary(pb.StatusReplySchema, call("kleidi_status", input, {}));
+  assert.equal(failure?.code, 2);
+  assert.match(failure?.message ?? "", /its setting "key" is not known/);
+});
+
 function encrypt(plaintext: Uint8Array = PLAINTEXT, calls = hostCalls): pb.EncryptReply {
   const request = create(pb.EncryptRequestSchema, { ...common, plaintext });
   return fromBinary(

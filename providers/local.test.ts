@@ -54,6 +54,16 @@ function call(name: string, input: Uint8Array, calls: HostCalls): Uint8Array {
   return output;
 }
 
+test("a key with settings is refused before a host call, because there are none", () => {
+  const request = create(pb.StatusRequestSchema, { key: "kek", settings: [{ name: "key", value: "x" }] });
+  const reply = fromBinary(
+    pb.StatusReplySchema,
+    call("kleidi_status", toBinary(pb.StatusRequestSchema, request), {}),
+  );
+  assert.equal(reply.failure?.code, 2);
+  assert.match(reply.failure?.message ?? "", /its setting "key" is not known/);
+});
+
 test("status names the keystore's fingerprint as the version", () => {
   const body = toBinary(pb.KeystoreInfoSchema, create(pb.KeystoreInfoSchema, { version: "00ff" }));
   const reply = status(body);

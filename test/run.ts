@@ -49,12 +49,13 @@ const SERVERS = [
     what: "kube-apiserver's KMS v2 client",
     build: "test/kmsclient/build.sh",
   },
+  { tests: /^test\/kmsclient\/conformance/, what: "a plugin in Go", build: "bench/go/build.sh" },
   {
     tests: /^test\/provider\/new/,
     what: "Go's compiler for WebAssembly",
     build: "test/provider/go-build.sh",
   },
-  { tests: /^test\/aws\//, what: "AWS's SDK for Go", build: "test/aws/build.sh" },
+  { tests: /^test\/(aws\/|e2e\/takeover-aws)/, what: "AWS's SDK for Go", build: "test/aws/build.sh" },
   { tests: /^test\/gcp\//, what: "Google Cloud's SDK for Go", build: "test/gcp/build.sh" },
   { tests: /^test\/azure\//, what: "Azure's SDK for Go", build: "test/azure/build.sh" },
   { tests: /openbao|vault|^test\/install\//, what: "a real OpenBao", build: "test/openbao/build.sh" },
@@ -130,7 +131,14 @@ async function test(name: string, chosen: readonly string[]): Promise<void> {
     `--test-reporter=${reporter}`,
     "--test-reporter-destination=stdout",
   ]);
-  await step(name, process.execPath, ["--test", "--test-concurrency=2", ...reporters, ...chosen]);
+  // Three on two processors: most tests wait for a process, a server or a clock half of their time.
+  await step(name, process.execPath, [
+    "--test",
+    "--test-concurrency=3",
+    "--test-timeout=900000",
+    ...reporters,
+    ...chosen,
+  ]);
 }
 
 async function step(name: string, command: string, args: readonly string[]): Promise<void> {

@@ -10,6 +10,8 @@ class Scripted implements Output {
   readonly name = "file";
   readonly label = "the file x";
   readonly written: number[] = [];
+  /** Writes that have begun. */
+  begun = 0;
   writes = 0;
   failure: Error | undefined;
   syncFailure: Error | undefined;
@@ -17,6 +19,7 @@ class Scripted implements Output {
   takes = 0;
   blocked: Promise<void> | undefined;
   async write(lines: readonly { readonly seq: number }[]) {
+    this.begun += 1;
     await this.blocked;
     this.writes += 1;
     const taken = this.failure === undefined ? lines.length : Math.min(this.takes, lines.length);
@@ -50,7 +53,10 @@ function setUp() {
 const line = (seq: number, how: object = {}) => ({ seq, text: `line ${seq}`, hash: `hash ${seq}`, ...how });
 
 async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await sleep(1);
+  for (let i = 0; !condition(); i++) {
+    assert.ok(i < 20_000, `never: ${condition}`);
+    await sleep(1);
+  }
 }
 
 /** Some iterations of the event loop, with its timers stopped. */
@@ -126,7 +132,7 @@ test("lines that were dropped during a blocked write are reported when it ends",
   const { promise, resolve } = Promise.withResolvers<void>();
   output.blocked = promise;
   feed.push(line(1));
-  await sleep(5);
+  await until(() => output.begun === 1);
   for (let seq = 2; seq <= 4; seq++) feed.push(line(seq));
   feed.drop(0);
   feed.push(line(5));

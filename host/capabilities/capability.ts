@@ -22,6 +22,8 @@ export interface Capability {
   readonly section?: z.ZodType;
   /** Rules that involve several keys of the configuration. */
   readonly rules?: readonly Rule[];
+  /** Imports the modules that `open` imports otherwise: a host that starts calls it while it waits. */
+  load?(): Promise<unknown>;
   /** Absent: the provider's process performs it. Opening has no effect on a KMS or a TPM. */
   open?(context: OpenContext): Opened | Promise<Opened>;
   /** The most descriptors that it holds at once for a grant, beside those of the provider's processes. */

@@ -94,20 +94,25 @@ function reducedKeys({ keys }: HostReport): Finding[] {
 }
 
 function providers(state: HostReport): Finding[] {
-  return Object.entries(state.providers).map(([name, { state, quarantine, refusal, processes, ends }]) => {
-    if (refusal !== undefined)
-      return failed(`provider ${name} is not run: ${refusal}`, "Correct the module, then restart the host.");
-    const detail = `provider ${name} is ${state}, ${processes} of 2 processes, ${ends} unexpected exits`;
-    if (quarantine === undefined) return passed(detail);
-    const until =
-      quarantine.until === undefined ? "the host is restarted" : new Date(quarantine.until).toISOString();
-    return failed(
-      `provider ${name} is in quarantine until ${until}: ${quarantine.reason}`,
-      remedyOfFault(
-        quarantine.until === undefined ? "provider-quarantined/taken-over" : "provider-quarantined/exits",
-      ),
-    );
-  });
+  return Object.entries(state.providers).map(
+    ([name, { state, quarantine, refusal, processes, wanted, ends }]) => {
+      if (refusal !== undefined)
+        return failed(
+          `provider ${name} is not run: ${refusal}`,
+          "Correct the module, then restart the host.",
+        );
+      const detail = `provider ${name} is ${state}, ${processes} of ${wanted} processes, ${ends} unexpected exits`;
+      if (quarantine === undefined) return passed(detail);
+      const until =
+        quarantine.until === undefined ? "the host is restarted" : new Date(quarantine.until).toISOString();
+      return failed(
+        `provider ${name} is in quarantine until ${until}: ${quarantine.reason}`,
+        remedyOfFault(
+          quarantine.until === undefined ? "provider-quarantined/taken-over" : "provider-quarantined/exits",
+        ),
+      );
+    },
+  );
 }
 
 function passed(detail: string): Finding {

@@ -3,6 +3,7 @@ import type { Command } from "./command.ts";
 import { JSON_OBJECT } from "./common-options.ts";
 import type { ProviderBuildOptions } from "./provider-build.ts";
 import type { ProviderNewOptions } from "./provider-new.ts";
+import type { ProviderSignOptions } from "./provider-sign.ts";
 
 export const PROVIDER_AUTHOR_COMMANDS: readonly Command[] = [
   {
@@ -54,5 +55,32 @@ export const PROVIDER_AUTHOR_COMMANDS: readonly Command[] = [
     ],
     run: async (options: ProviderBuildOptions, path = ".") =>
       (await import("./provider-build.ts")).providerBuildCommand(path as string, options),
+  },
+  {
+    name: "provider sign",
+    arguments: "<module>",
+    summary:
+      "Sign a module with a secret key of minisign, in the form that trust of a configuration demands (docs/operate/signed-modules.md).",
+    options: [
+      {
+        flags: "--key <file>",
+        about: "the secret key, without a password, in a file that only its owner can read",
+      },
+      { flags: "--expires <day>", about: "the last day on which the signature counts, as YYYY-MM-DD in UTC" },
+      { flags: "--out <file>", about: "the signature to write; by default MODULE.minisig beside the module" },
+      JSON_OBJECT,
+    ],
+    examples: [
+      {
+        does: "Sign a module until the end of a day",
+        line: "kleidi provider sign mine.wasm --key release.key --expires 2027-06-30",
+      },
+      {
+        does: "Add the signature of a second key",
+        line: "kleidi provider sign mine.wasm --key second.key --out mine.wasm.second.minisig",
+      },
+    ],
+    run: async (options: ProviderSignOptions, module: string) =>
+      (await import("./provider-sign.ts")).providerSignCommand(module, options),
   },
 ];

@@ -1,6 +1,7 @@
 /** The commands for authors of providers: rows of the table in host/main.ts. */
 import type { Command, Option } from "./command.ts";
 import { JSON_OBJECT } from "./common-options.ts";
+import type { ProviderBenchOptions } from "./provider-bench.ts";
 import type { ProviderRunOptions } from "./provider-run.ts";
 import type { ProviderTestOptions } from "./provider-test.ts";
 
@@ -117,6 +118,27 @@ export function providerCommands(version: string): readonly Command[] {
       ],
       run: async (options: ProviderRunOptions, module: string, rpc: string) =>
         (await import("./provider-run.ts")).providerRunCommand(module, rpc, options),
+    },
+    {
+      name: "provider bench",
+      arguments: "<module>",
+      summary:
+        "Measure Status, Encrypt and Decrypt of a module in its sandbox, with the KMS of its fixture: wall time, guest, host calls, CPU and bytes; beside another build, in turns.",
+      options: [
+        { flags: "--against <old>", about: "also measure this module, with the same fixture" },
+        FIXTURE,
+        { flags: "--calls <count>", about: "calls of each RPC", default: 200, integer: [10, 100_000] },
+        JSON_OBJECT,
+      ],
+      examples: [
+        { does: "Measure a module", line: "kleidi provider bench providers/vault.wasm" },
+        {
+          does: "Compare a build with the one before",
+          line: "kleidi provider bench mine.wasm --against mine.old.wasm --calls 1000",
+        },
+      ],
+      run: async (options: ProviderBenchOptions, module: string) =>
+        (await import("./provider-bench.ts")).providerBenchCommand(module, options),
     },
   ];
 }

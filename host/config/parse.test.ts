@@ -239,6 +239,7 @@ test("parseConfig resolves paths and units", () => {
         limits: {
           memoryBytes: 32 * 1024 * 1024,
           processMemoryBytes: (68 * 32 + 192) * 1024 * 1024,
+          standby: "auto",
           deadlineMs: 1000,
           tableEntries: 16_384,
           inputBytes: 65_536,
@@ -299,6 +300,7 @@ log: { file: k.log }
         limits: {
           memoryBytes: 16 * 1024 * 1024,
           processMemoryBytes: (68 * 16 + 192) * 1024 * 1024,
+          standby: "auto",
           deadlineMs: 2000,
           tableEntries: 16_384,
           inputBytes: 65_536,

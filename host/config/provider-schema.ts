@@ -4,8 +4,10 @@ import { GRANTS } from "../capabilities/registry.ts";
 import { count, field, optionalQuantity, PROVIDER_NAME, path, quantity } from "../schema/field.ts";
 import { duration, memory } from "../schema/units.ts";
 import { leastProcessBytes } from "./process-memory.ts";
+import { LEAST_FREE, MOST_PROVIDERS } from "./standby.ts";
 
 const MiB = 1_048_576;
+const STANDBY = [true, false, "auto"] as const;
 
 const grants = field(z.strictObject(GRANTS).prefault({}), {
   expected: "a mapping of capabilities",
@@ -25,9 +27,15 @@ export const limits = field(
       processMemory: optionalQuantity(memory(192 * MiB, 8192 * MiB, MiB), {
         expected: "a size from 192MiB to 8192MiB in steps of 1MiB",
         meaning:
-          "The memory that a process of the provider may use, compilation of the module included. A provider has two processes, one active and one on standby. Units: MiB.",
+          "The memory that a process of the provider may use, compilation of the module included. A provider has two processes with a standby, and otherwise one. Units: MiB.",
         example: "512MiB",
         absent: "the largest size of all instances, `memory` × (`concurrentCalls` + 4), and 192MiB",
+      }),
+      standby: field(z.literal(STANDBY).prefault("auto"), {
+        expected: "true, false or auto",
+        meaning: `\`true\`: the provider has a second process, started 5 s after the first, which serves when the first one ends. \`false\`: a process that ends is replaced, and its calls wait for the new one. \`auto\`: \`true\` with at most ${MOST_PROVIDERS} providers and at least ${LEAST_FREE / MiB}MiB of free memory when the host starts.`,
+        example: "auto",
+        suggest: (source) => STANDBY.find((word) => String(word) === source.toLowerCase()),
       }),
       tableEntries: count(
         0,

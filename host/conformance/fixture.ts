@@ -59,7 +59,16 @@ const SCHEMA = z.strictObject({
     .strictObject({ keys: z.array(NAME).default([]), passphrases: z.array(NAME).default([]) })
     .optional(),
   state: z.record(NAME, z.string().min(1)).optional(),
-  net: z.strictObject({ rules: z.array(RULE).min(1).max(64), otherwise: ANSWER }).optional(),
+  net: z
+    .strictObject({
+      rules: z.array(RULE).min(1).max(64),
+      otherwise: ANSWER,
+      /** The JSON body that this KMS sends with an error status; by default an object without a known member. */
+      refusals: z
+        .record(z.string().regex(/^[45][0-9]{2}$/, "a status from 400 to 599"), JSON_VALUE)
+        .default({}),
+    })
+    .optional(),
 });
 
 export type Fixture = z.infer<typeof SCHEMA>;

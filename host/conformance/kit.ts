@@ -81,6 +81,7 @@ export async function testModule(options: KitOptions): Promise<void> {
       others,
       binds,
       stranger,
+      refusals: fixture.net?.refusals,
       variants: options.variants ?? VARIANTS,
       parallel: PARALLEL,
     });

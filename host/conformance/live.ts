@@ -13,8 +13,9 @@ import { runCommand } from "./command.ts";
 import { notFailure, opensTo } from "./expectation.ts";
 import { FixtureError, type FixtureKey } from "./fixture.ts";
 import { allChecks, runChecks } from "./kit.ts";
+import { NotGood } from "./not-good.ts";
 import { TESTED } from "./outcome.ts";
-import { NotGood, Subject } from "./subject.ts";
+import { Subject } from "./subject.ts";
 
 export interface LiveOptions {
   readonly file: ModuleFile;

@@ -84,8 +84,9 @@ interface Target {
   readonly nth: number;
 }
 
-async function runHost(subject: Subject, { rpcs, host, expect }: Case) {
-  if (host === undefined) return [];
+async function runHost(subject: Subject, { rpcs, host: given, expect }: Case) {
+  if (given === undefined) return [];
+  const host = withRefusal(given, subject);
   const targets: Target[] = [];
   for (const rpc of rpcs) targets.push(...targetsIn(rpc, (await subject.callGood(rpc)).made, host));
   if (targets.length === 0) return { skipped: "no host call of this kind is made" };
@@ -105,6 +106,14 @@ async function runHost(subject: Subject, { rpcs, host, expect }: Case) {
       fault && `${rpc}, where ${nth === 1 ? "" : `number ${nth} of `}${operation} is answered so, ${fault}`
     );
   });
+}
+
+/** A status without a body has the one that the KMS of the fixture sends with it. */
+function withRefusal(host: HostChange, { options: { refusals = {} } }: Subject): HostChange {
+  const { status, text, hex, body } = host;
+  const refusal = status === undefined ? undefined : refusals[status];
+  if (refusal === undefined || [text, hex, body].some((each) => each !== undefined)) return host;
+  return { ...host, text: JSON.stringify(refusal) };
 }
 
 function targetsIn(rpc: TestedRpc, made: readonly MadeCall[], host: HostChange): Target[] {

@@ -20,6 +20,8 @@ export interface SandboxedOptions {
   readonly forwardsCrypto?: boolean;
   /** True: outcomes have what the call used. */
   readonly reportsUsage?: boolean;
+  /** Milliseconds to the start of the second process. */
+  readonly standbyDelayMs?: number;
 }
 
 /** @returns the module's supervisor; no process is started yet */
@@ -27,7 +29,12 @@ export function superviseModule(
   { runnable: { bytes, imports, memory } }: Pick<Admitted, "runnable">,
   wall: Wall,
   gate: Gate,
-  { deadlineMs = DEADLINE_MS, forwardsCrypto = false, reportsUsage = false }: SandboxedOptions = {},
+  {
+    deadlineMs = DEADLINE_MS,
+    forwardsCrypto = false,
+    reportsUsage = false,
+    standbyDelayMs,
+  }: SandboxedOptions = {},
 ): Supervisor {
   return new Supervisor({
     provider: PROVIDER,
@@ -43,8 +50,10 @@ export function superviseModule(
     deadlineMs,
     concurrentCalls: PARALLEL,
     queue: QUEUE,
+    standby: false,
     gate: scripted(gate),
     forwardsCrypto,
+    ...(standbyDelayMs !== undefined && { standbyDelayMs }),
     onUsage: reportsUsage ? recordUsage : undefined,
     onIgnored: recordIgnored,
     onStderr: () => {},

@@ -15,7 +15,9 @@ import { type CallScript, type MadeCall, type Replace, underScript } from "./cal
 import type { FixtureKey } from "./fixture.ts";
 import { placesOf } from "./leak.ts";
 import { callsText } from "./made-calls.ts";
+import { NotGood } from "./not-good.ts";
 import { endingOf, endingOfError, type Outcome, outcomeText, type TestedRpc } from "./outcome.ts";
+import type { Json } from "./pattern.ts";
 
 /** The name under which a module runs. */
 export const PROVIDER = "subject";
@@ -53,14 +55,13 @@ export interface SubjectOptions {
   readonly binds: boolean;
   /** A host with other key material that knows the key under the same version; absent where the KMS is a real one. */
   readonly stranger?: Gate | undefined;
+  /** The JSON body that the KMS sends with an error status, by status. */
+  readonly refusals?: Readonly<Record<string, Json>> | undefined;
   /** The most variants of a case that tries many; a real KMS is slow. */
   readonly variants: number;
   /** Calls at the same time. */
   readonly parallel: number;
 }
-
-/** A request that should have succeeded did not. The text names the call and its outcome. */
-export class NotGood extends Error {}
 
 export class Subject {
   readonly options: SubjectOptions;

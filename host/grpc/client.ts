@@ -1,7 +1,7 @@
 /** A client of the socket, as the API server is: for healthcheck, the quickstart and the tests. */
 import { connect } from "node:net";
 import { create } from "@bufbuild/protobuf";
-import { Client, credentials, type MethodDefinition } from "@grpc/grpc-js";
+import { Client, credentials, type MethodDefinition, status } from "@grpc/grpc-js";
 import {
   DecryptRequestSchema,
   EncryptRequestSchema,
@@ -59,6 +59,11 @@ export class KmsClient {
       );
     });
   }
+}
+
+/** @returns the name of a gRPC status code, such as "NOT_FOUND" */
+export function nameOfCode(code: number): string {
+  return status[code] ?? String(code);
 }
 
 /**

@@ -3,7 +3,14 @@ import { test } from "node:test";
 import { KleidiError } from "../error.ts";
 import { chain, type Interceptor, observeReplies, type RpcContext, type RpcReply } from "./interceptor.ts";
 
-const call: RpcContext = { rpc: "Decrypt", uid: "u", keyId: "k", requestBytes: 1, startedAt: 0 };
+const call: RpcContext = {
+  rpc: "Decrypt",
+  uid: "u",
+  keyId: "k",
+  requestBytes: 1,
+  startedAt: 0,
+  timeMs: 2_400,
+};
 const success: RpcReply = { message: Buffer.of(1), keyId: "k", ms: 2 };
 
 function named(name: string, events: string[]): Interceptor {

@@ -15,6 +15,8 @@ export interface RpcContext {
   readonly requestBytes: number;
   /** By performance.now(). */
   readonly startedAt: number;
+  /** The time for its work, in milliseconds. The caller waits a little longer. */
+  readonly timeMs: number;
 }
 
 export type RpcReply = RpcSuccess | RpcFailure;

@@ -22,7 +22,7 @@ import { type Environment, passedSocket } from "./passed-socket.ts";
 import { unaryHandler } from "./unary.ts";
 
 export interface KmsServerOptions {
-  readonly service: { status(): KeyId | Promise<KeyId> } & Pick<KmsService, "encrypt" | "decrypt">;
+  readonly service: { status(ms?: number): KeyId | Promise<KeyId> } & Pick<KmsService, "encrypt" | "decrypt">;
   /** Run around each RPC; the first one is the outermost. */
   readonly interceptors?: readonly Interceptor[];
   /** Callers decide how often these are called. */
@@ -115,17 +115,17 @@ function grpcServer(
   inFlight: InFlight,
 ): Server {
   const { Status, Encrypt, Decrypt } = kmsMethods;
-  const status = async () => {
-    const keyId = await service.status();
+  const status = async (_: unknown, ms: number) => {
+    const keyId = await service.status(ms);
     return [create(StatusResponseSchema, { version: "v2", healthz: "ok", keyId }), keyId] as const;
   };
-  const encrypt = async ({ plaintext }: { plaintext: Uint8Array }) => {
-    const sealed = await service.encrypt(plaintext);
+  const encrypt = async ({ plaintext }: { plaintext: Uint8Array }, ms: number) => {
+    const sealed = await service.encrypt(plaintext, ms);
     const message = { ...sealed, annotations: { ...sealed.annotations } };
     return [create(EncryptResponseSchema, message), sealed.keyId] as const;
   };
-  const decrypt = async (request: Parameters<KmsService["decrypt"]>[0]) => {
-    const plaintext = await service.decrypt(request);
+  const decrypt = async (request: Parameters<KmsService["decrypt"]>[0], ms: number) => {
+    const plaintext = await service.decrypt(request, ms);
     return [create(DecryptResponseSchema, { plaintext }), request.keyId] as const;
   };
   const server = new Server({

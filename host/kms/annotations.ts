@@ -27,7 +27,7 @@ export function annotationsFault(annotations: readonly Annotation[]): string | u
   const names = new Set<string>();
   let size = 0;
   for (const { name, value } of annotations) {
-    if (name.length > MAX_ANNOTATION_NAME || !DOMAIN_NAME.test(name)) {
+    if (!isDomainName(name)) {
       return "an annotation's name is not a domain name of at least two labels";
     }
     if (HOST_DOMAIN.test(name))
@@ -40,6 +40,11 @@ export function annotationsFault(annotations: readonly Annotation[]): string | u
     return `its annotations are ${size} bytes, at most ${MAX_GUEST_ANNOTATIONS} are allowed`;
   }
   return undefined;
+}
+
+/** @returns true for a domain name of two labels or more, as the API server demands of an annotation's name */
+export function isDomainName(name: string): boolean {
+  return name.length <= MAX_ANNOTATION_NAME && DOMAIN_NAME.test(name);
 }
 
 /** @returns the value of the annotation format.kleidi.dev as text; undefined: it is missing, or longer than any that is known */

@@ -294,6 +294,16 @@ test("Decrypt is repeated while the KMS is out of reach, and starts a probe of t
   assert.deepEqual([main.calls.length, probeNow.mock.callCount()], [2, 1]);
 });
 
+test("a call is not repeated when its caller does not wait for that", async (t) => {
+  const { service, main } = await setUp(t);
+  main.failure = new KleidiError("backend-unreachable/connection", "Cannot encrypt: x");
+  await assert.rejects(service.encrypt(PLAINTEXT, 90), { code: "backend-unreachable" });
+  assert.deepEqual(
+    main.calls.filter((call) => call !== "status"),
+    ["encrypt 1"],
+  );
+});
+
 test("Encrypt is repeated while the KMS is out of reach", async (t) => {
   const { service, main } = await setUp(t);
   main.failure = new KleidiError("backend-unreachable/connection", "Cannot encrypt: x");

@@ -32,14 +32,14 @@ export interface DecryptInput {
 }
 
 /**
- * The longest wait of an RPC for a first probe, in milliseconds. An API server that finds the socket calls at once, and an error in the
+ * The part of an RPC's time that a wait for a first probe may take. An API server that finds the socket calls at once, and an error in the
  * first second fails its own first probe.
  */
-const FIRST_PROBE_MS = 2_000;
-/** The longest wait of a Decrypt for a look at the versions of the keys, in milliseconds: the Decrypt itself needs some time, too. */
-const VERSIONS_MS = 1_500;
-/** After this time an RPC that found the KMS out of reach is not tried again: its last try needs some time, too. */
-const LAST_TRY_MS = RPC_DEADLINE_MS - 100;
+const FIRST_PROBE_SHARE = 5 / 6;
+/** The part that a Decrypt may wait for a look at the versions of the keys: the Decrypt itself needs some time, too. */
+const VERSIONS_SHARE = 5 / 8;
+/** In milliseconds. An RPC that found the KMS out of reach is not tried again when less is left: its last try needs some time, too. */
+const LAST_TRY_MS = 100;
 
 export class KmsService {
   readonly #keyset: Keyset;
@@ -63,18 +63,22 @@ export class KmsService {
     return keyId;
   }
 
-  /** Waits for the first probe of the active key, then returns activeKeyId(). */
-  async status(): Promise<KeyId> {
-    await this.#waitForProbes([this.#keyset.active.key]);
+  /**
+   * Waits for the first probe of the active key, then returns activeKeyId().
+   * @param ms the time for it, in milliseconds
+   */
+  async status(ms = RPC_DEADLINE_MS): Promise<KeyId> {
+    await this.#waitForProbes([this.#keyset.active.key], ms * FIRST_PROBE_SHARE);
     return this.activeKeyId();
   }
 
   /**
    * Encrypts with the active key.
    * @param plaintext 1 to MAX_PLAINTEXT bytes
+   * @param ms the time for it, in milliseconds: the waits and repetitions end before
    * @throws KleidiError request-invalid, request-too-large, key-not-ready, read-back-failed; the provider's failure
    */
-  async encrypt(plaintext: Uint8Array): Promise<Encrypted> {
+  async encrypt(plaintext: Uint8Array, ms = RPC_DEADLINE_MS): Promise<Encrypted> {
     if (plaintext.length === 0) {
       throw new KleidiError("request-invalid", "Cannot encrypt: the plaintext is empty");
     }
@@ -84,8 +88,8 @@ export class KmsService {
         `Cannot encrypt: the plaintext is ${plaintext.length} bytes, at most ${MAX_PLAINTEXT} are allowed`,
       );
     }
-    const lastTryAt = performance.now() + LAST_TRY_MS;
-    await this.#waitForProbes([this.#keyset.active.key]);
+    const lastTryAt = performance.now() + ms - LAST_TRY_MS;
+    await this.#waitForProbes([this.#keyset.active.key], ms * FIRST_PROBE_SHARE);
     const target = this.#keyset.encryptWith();
     if (target.members !== undefined) {
       const sealed = await sealComposed(target, plaintext, this.#performBefore(lastTryAt));
@@ -101,17 +105,18 @@ export class KmsService {
 
   /**
    * Decrypts with the key that has the key_id.
+   * @param ms the time for it, in milliseconds: the waits and repetitions end before
    * @returns the plaintext, 1 to MAX_PLAINTEXT bytes
    * @throws KleidiError request-invalid, key-unknown, key-not-ready, ciphertext-invalid, annotations-invalid; the provider's failure
    */
-  async decrypt({ ciphertext, keyId, annotations }: DecryptInput): Promise<Uint8Array> {
-    const lastTryAt = performance.now() + LAST_TRY_MS;
+  async decrypt(input: DecryptInput, ms = RPC_DEADLINE_MS): Promise<Uint8Array> {
+    const { ciphertext, keyId, annotations } = input;
+    const lastTryAt = performance.now() + ms - LAST_TRY_MS;
     const wanted = parseKeyId(keyId);
-    if (formatOf(annotations) === COMPOSED_FORMAT)
-      return await this.#decryptComposed(ciphertext, wanted, annotations, lastTryAt);
+    if (formatOf(annotations) === COMPOSED_FORMAT) return await this.#decryptComposed(input, wanted, ms);
     // Any key that is not probed yet could have this key_id.
-    if (!this.#keyset.hasKeyId(wanted)) await this.#waitForProbes(this.#keyset.keys);
-    if (!this.#keyset.hasKeyId(wanted)) await this.#waitForVersions(wanted, ciphertext);
+    if (!this.#keyset.hasKeyId(wanted)) await this.#waitForProbes(this.#keyset.keys, ms * FIRST_PROBE_SHARE);
+    if (!this.#keyset.hasKeyId(wanted)) await this.#waitForVersions(wanted, ciphertext, ms);
     const target = this.#routeOf(wanted, ciphertext);
     if (ciphertext.length === 0 || ciphertext.length > MAX_CIPHERTEXT) {
       throw new KleidiError(
@@ -124,19 +129,19 @@ export class KmsService {
   }
 
   async #decryptComposed(
-    ciphertext: Uint8Array,
+    { ciphertext, annotations }: DecryptInput,
     keyId: KeyId,
-    annotations: DecryptInput["annotations"],
-    lastTryAt: number,
+    ms: number,
   ): Promise<Uint8Array> {
+    const lastTryAt = performance.now() + ms - LAST_TRY_MS;
     const content = readComposed(ciphertext);
     const key = await this.#keyset.composedWith(keyId, content.header);
     const object = objectOf(key, keyId, content, annotations);
-    const until = performance.now() + FIRST_PROBE_MS;
+    const until = performance.now() + ms * FIRST_PROBE_SHARE;
     // An anyOf key does not wait for a member that does not answer. The members of an earlier time are none of the key today.
     for (const keys of [[key], this.#keyset.keys])
       if (!this.#canOpen(content.header)) await this.#waitForProbes(keys, until - performance.now());
-    if (!this.#canOpen(content.header)) await this.#waitForVersions(keyId, ciphertext);
+    if (!this.#canOpen(content.header)) await this.#waitForVersions(keyId, ciphertext, ms);
     const bad = new Set(this.#keyset.states().flatMap((state) => (state.failure ? [state.key.name] : [])));
     return await openComposed(object, {
       perform: this.#performBefore(lastTryAt),
@@ -160,16 +165,16 @@ export class KmsService {
   }
 
   /** Resolves when the first probe of each key has ended, and after this time at the latest. */
-  async #waitForProbes(keys: readonly KeyConfig[], ms = FIRST_PROBE_MS): Promise<void> {
+  async #waitForProbes(keys: readonly KeyConfig[], ms: number): Promise<void> {
     const waits = keys.flatMap((key) => this.#prober.firstProbe(key) ?? []);
     if (waits.length > 0) await within(Math.max(0, ms), Promise.all(waits));
   }
 
-  /** Another host may just have rotated a key: resolves when its versions have been read again, and after VERSIONS_MS at the latest. */
-  async #waitForVersions(keyId: KeyId, ciphertext: Uint8Array): Promise<void> {
+  /** Another host may just have rotated a key: resolves when its versions have been read again, and after a part of `ms` at the latest. */
+  async #waitForVersions(keyId: KeyId, ciphertext: Uint8Array, ms: number): Promise<void> {
     if (!isDerivable(keyId) || this.#keyset.unusable.explain(ciphertext) !== undefined) return;
     const looks = this.#prober.lookForVersions();
-    if (looks !== undefined) await within(VERSIONS_MS, looks);
+    if (looks !== undefined) await within(ms * VERSIONS_SHARE, looks);
   }
 
   #routeOf(keyId: KeyId, ciphertext: Uint8Array): SimpleVersion {

@@ -2,6 +2,7 @@
 import { dirname } from "node:path";
 import type { Footprint as Used } from "../capabilities/capability.ts";
 import type { Config } from "../config/config.ts";
+import { hasStandby, type Standby } from "../config/standby.ts";
 
 export type Footprint = Required<Used>;
 
@@ -43,16 +44,21 @@ export function socketFolders({ listen, admin }: Config): SocketFolder[] {
   return [...folders.values()].toReversed();
 }
 
-/** The memory limit of the host and two processes of each provider together, in MiB. */
+/** The memory limit of the host and the processes of each provider together, in MiB. */
 export function memoryMiB({ providers }: Config): number {
-  const guests = providers.reduce((sum, { limits }) => sum + 2 * limits.processMemoryBytes, 0);
+  const processes = (standby: Standby) =>
+    hasStandby(standby, providers.length, Number.POSITIVE_INFINITY) ? 2 : 1;
+  const guests = providers.reduce(
+    (sum, { limits }) => sum + processes(limits.standby) * limits.processMemoryBytes,
+    0,
+  );
   return Math.ceil(guests / 1_048_576) + HOST_MIB;
 }
 
 /** Memory of the host: its heap, up to 256 MiB of callers' data, and Node. */
 const HOST_MIB = 768;
 const TASKS_OF_HOST = 64;
-/** Threads of each provider: two processes and one replacement, about 12 threads each. */
+/** Threads of each provider: at most two processes and one replacement, about 12 threads each. */
 const TASKS_OF_PROVIDER = 48;
 
 /** The limit of the threads of the host and of all providers. */

@@ -7,6 +7,12 @@ import { grantsOf } from "./grants.ts";
 
 export type OpenCapabilities = Readonly<Record<string, Opened>>;
 
+/** Imports the modules of the granted capabilities. `openCapabilities` does so too, but then nothing else goes on. */
+export async function loadCapabilities(config: Config): Promise<void> {
+  const granted = CAPABILITIES.filter((each) => grantsOf(config, each).grants.size > 0);
+  await Promise.all(granted.map((each) => each.load?.()));
+}
+
 /**
  * @returns each capability that at least one provider has, by name
  * @throws KleidiError of a capability: a file that it needs is missing or not intact. Nothing is left open

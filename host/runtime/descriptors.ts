@@ -14,7 +14,7 @@ import { grantsOf } from "./grants.ts";
 const CALLERS = LIMITS.connections + LIMITS.waiting + ADMIN_LIMITS.connections + ADMIN_LIMITS.waiting;
 /** Files, pipes and timers of the host itself, and files that are open for a moment. */
 const OWN = 64;
-/** Two processes and a replacement, each with two pipes, and files of its capabilities. */
+/** At most two processes and a replacement, each with two pipes, and files of its capabilities. */
 const PROVIDER = 8;
 
 /** The number of files that a host with this configuration may hold open at once. */

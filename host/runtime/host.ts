@@ -3,12 +3,14 @@
  */
 import type { Config } from "../config/config.ts";
 import { LARGEST } from "../config/load.ts";
+import type { AheadWall } from "../sandbox/wall/ahead.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { AuditTrail } from "./audit-trail.ts";
+import { loadCapabilities } from "./capabilities.ts";
 import type { HostIdentity } from "./host-identity.ts";
 import type { Parts } from "./parts.ts";
 import type { ReloadVerdict } from "./reload.ts";
-import { wallOf } from "./wall.ts";
+import { wallAheadOf } from "./wall.ts";
 import { watchFile } from "./watch-file.ts";
 
 /** RPCs in flight end within 2.4 s. */
@@ -16,15 +18,17 @@ const GRACE_MS = 4_000;
 
 export class Host {
   readonly #parts: Parts;
+  readonly #wall: AheadWall;
   #endWatch = () => {};
 
-  private constructor(parts: Parts) {
+  private constructor(parts: Parts, wall: AheadWall) {
     this.#parts = parts;
+    this.#wall = wall;
   }
 
   /**
-   * Constructs a host. Its wall is tried, its audit log open, its modules admitted and its capabilities open; no provider runs, and nothing
-   * listens.
+   * Constructs a host. Its wall is tried, its audit log open, its modules admitted and its capabilities open; the first provider's process
+   * has started, without its module, and nothing listens.
    * @param version of kleidi
    * @throws KleidiError wall-missing, audit-invalid, audit-failed, and those of Providers.open; the audit log has the reason
    * @example
@@ -35,13 +39,19 @@ export class Host {
    */
   static async open(config: Config, log: Logger, version: string): Promise<Host> {
     // A process of its own tries the wall: most of the host is loaded meanwhile.
-    const [wall, { construct }] = await Promise.all([wallOf(config), import("./parts.ts")]);
+    const [wall, { construct }] = await Promise.all([
+      wallAheadOf(config),
+      import("./parts.ts"),
+      loadCapabilities(config),
+    ]);
     log.info({ wall: wall.name }, `the wall around providers' processes is ${wall.detail}`);
     const identity = { version, wall: wall.name };
-    const audit = await openAudit(config, identity, log);
+    let audit: AuditTrail | undefined;
     try {
-      return new Host(await construct(config, log, { wall, identity, audit }));
+      audit = await openAudit(config, identity, log);
+      return new Host(await construct(config, log, { wall, identity, audit }), wall);
     } catch (error) {
+      wall.dismiss();
       await audit?.close("it could not be started");
       throw error;
     }
@@ -64,7 +74,7 @@ export class Host {
    */
   async start(): Promise<void> {
     const { config, serving } = this.#parts;
-    await serving.current.start();
+    await serving.current.start().finally(() => this.#wall.dismiss());
     if (config.reload.onChange)
       this.#endWatch = watchFile(config.file, () => void this.reload(), { largest: LARGEST });
   }
@@ -89,6 +99,7 @@ export class Host {
   async close(reason: string): Promise<void> {
     const { log, audit, serving, reloader, server, admin } = this.#parts;
     this.#endWatch();
+    this.#wall.dismiss();
     await reloader.close();
     serving.current.endProbes();
     await server.stop(GRACE_MS);

@@ -1,7 +1,9 @@
 /** The parts of a host, constructed in the order in which data flows between them. */
 import type { Config } from "../config/config.ts";
 import { parseFile } from "../config/load.ts";
+import type { Interceptor } from "../grpc/interceptor.ts";
 import { KmsServer } from "../grpc/server.ts";
+import { IdleMemory } from "../sandbox/idle-memory.mjs";
 import type { Wall } from "../sandbox/wall/build.ts";
 import type { ActionResult, AdminActions } from "../telemetry/admin-actions.ts";
 import type { Logger } from "../telemetry/log.ts";
@@ -55,8 +57,14 @@ export async function construct(
   const serving = new Serving(await ServingSet.open(config, first));
   first.release();
   const reloader = new Reloader({ serving, shadow, read: () => parseFile(config.file) });
+  const idleMemory = new IdleMemory();
+  idleMemory.watch();
   // The audit log is the innermost: the others see the reply that is sent.
-  const interceptors = [
+  const interceptors: readonly (Interceptor | undefined)[] = [
+    (_, next) => {
+      idleMemory.count();
+      return next();
+    },
     new RpcLog(log).intercept,
     telemetry?.intercept,
     audit?.interceptor(() => serving.current),

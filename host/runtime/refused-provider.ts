@@ -33,6 +33,7 @@ export class RefusedProvider implements Provider {
 export const NEVER_STARTED: ProviderState = {
   state: "stopped",
   processes: 0,
+  wanted: 0,
   ends: 0,
   inFlight: 0,
   waiting: 0,

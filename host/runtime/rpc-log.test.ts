@@ -16,7 +16,7 @@ function setUp(level: "info" | "debug" = "info") {
   const { intercept } = new RpcLog(log as unknown as Logger, new LogThrottle(() => clock.ms));
   /** Logs an RPC: failed with this fault, or successful. */
   const ended = async (fault?: FaultName, message = "no", rpc: RpcContext["rpc"] = "Decrypt") => {
-    const call = { rpc, uid: "u", requestBytes: 1, startedAt: 0 };
+    const call = { rpc, uid: "u", requestBytes: 1, startedAt: 0, timeMs: 2_400 };
     const ms = 1.23456;
     await chain([intercept])(call, async () =>
       fault === undefined

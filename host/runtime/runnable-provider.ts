@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from "node:util";
 import { createGate } from "../capabilities/gate.ts";
 import { ALWAYS_GRANTED, SECTIONS } from "../capabilities/registry.ts";
 import type { Config, ProviderConfig } from "../config/config.ts";
+import { hasStandby } from "../config/standby.ts";
 import type { Gate } from "../host-call.ts";
 import type { AdmittedModule } from "../module/admission.ts";
 import { trustEnd } from "../module/trust/end.ts";
@@ -12,6 +13,9 @@ import type { Wall } from "../sandbox/wall/build.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { closeCapabilities, type OpenCapabilities, openCapabilities } from "./capabilities.ts";
 import type { HostObserver } from "./observer.ts";
+
+/** When the host started; in a container or a unit, within its limit. */
+const FREE_BYTES = process.availableMemory();
 
 export interface Surroundings {
   readonly wall: Wall;
@@ -68,7 +72,12 @@ export class RunnableProvider {
     const end = module.trusted && trustEnd(config.name, module.trusted);
     if (end !== undefined) observer.expiryKnown(end);
     const gate = measure(gateOf(admitted, capabilities, observer));
-    return new RunnableProvider(whole, admitted, capabilities, supervise(admitted, gate, surroundings));
+    return new RunnableProvider(
+      whole,
+      admitted,
+      capabilities,
+      supervise(whole, admitted, gate, surroundings),
+    );
   }
 
   /**
@@ -129,6 +138,7 @@ function gateOf(
 }
 
 function supervise(
+  { providers }: Config,
   { config: { limits, name }, module }: AdmittedProvider,
   gate: Gate,
   { wall, observer, log }: Surroundings,
@@ -139,6 +149,7 @@ function supervise(
     imports: module.imports,
     memory: module.memory,
     ...limits,
+    standby: hasStandby(limits.standby, providers.length, FREE_BYTES),
     gate,
     wall,
     onStderr: (text) =>

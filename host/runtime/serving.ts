@@ -24,16 +24,16 @@ export class Serving implements Pick<KmsService, "status" | "encrypt" | "decrypt
     return former;
   }
 
-  status(): Promise<KeyId> {
-    return this.#run((service) => service.status());
+  status(ms?: number): Promise<KeyId> {
+    return this.#run((service) => service.status(ms));
   }
 
-  encrypt(plaintext: Uint8Array): Promise<Encrypted> {
-    return this.#run((service) => service.encrypt(plaintext));
+  encrypt(plaintext: Uint8Array, ms?: number): Promise<Encrypted> {
+    return this.#run((service) => service.encrypt(plaintext, ms));
   }
 
-  decrypt(request: DecryptInput): Promise<Uint8Array> {
-    return this.#run((service) => service.decrypt(request));
+  decrypt(request: DecryptInput, ms?: number): Promise<Uint8Array> {
+    return this.#run((service) => service.decrypt(request, ms));
   }
 
   async #run<T>(rpc: (service: KmsService) => Promise<T>): Promise<T> {

@@ -41,13 +41,19 @@ export interface GuestUsage {
   /** The blocks that the guest allocated, freed ones included, and their bytes. */
   readonly blocks: number;
   readonly blockBytes: number;
+  /** Milliseconds to create the instance; most instances are created before the call. */
+  readonly createdMs: number;
+  /** Milliseconds in which the guest ran, without those in which it waited for the host. */
+  readonly ranMs: number;
 }
 
 /** The process has exited. The call can be repeated on another process. */
 export class ChildGone extends Error {}
 
-// Compiling and the first instance take 50 ms.
-const LOAD_MS = 5_000;
+/** For loading a module, which takes 50 ms; in milliseconds. */
+export const LOAD_MS = 5_000;
+/** The end of a process whose module took too long to load. */
+export const LOADED_LATE = "it was not ready in time";
 /** The most characters of a guest's or the engine's message that the host keeps as a cause. */
 const MAX_CAUSE = 512;
 
@@ -60,7 +66,8 @@ export class Child {
   readonly #loaded = Promise.withResolvers<void>();
   #loadingEnded = false;
 
-  constructor(options: ChildOptions) {
+  /** @param loadMs milliseconds until the module must be loaded: a start function can loop */
+  constructor(options: ChildOptions, loadMs = LOAD_MS) {
     this.#options = options;
     this.#imported = new Set(options.imports.map(({ module, name }) => `${module} ${name}`));
     this.#process = new GuestProcess(options, {
@@ -70,7 +77,7 @@ export class Child {
         this.#loaded.reject(new ChildGone(how));
       },
     });
-    const timer = setTimeout(() => this.#onLateLoad(), LOAD_MS);
+    const timer = setTimeout(() => this.#onLateLoad(loadMs), loadMs);
     this.#loaded.promise.catch(() => {}).finally(() => clearTimeout(timer));
   }
 
@@ -125,11 +132,10 @@ export class Child {
     this.#process.send(Frame.LOAD, 0, length, text, module);
   }
 
-  /** The loading took too long: a start function can loop. */
-  #onLateLoad(): void {
-    const message = `Cannot load provider "${this.#options.provider}": it was not ready within ${LOAD_MS} ms`;
+  #onLateLoad(loadMs: number): void {
+    const message = `Cannot load provider "${this.#options.provider}": it was not ready within ${loadMs} ms`;
     this.#loaded.reject(new KleidiError("module-invalid/slow", message));
-    this.#process.killNow("it was not ready in time");
+    this.#process.killNow(LOADED_LATE);
   }
 
   #expire(call: number, { rpc, waiting, reject }: PendingCall): void {
@@ -176,13 +182,16 @@ export class Child {
   }
 
   #reportUsage(call: number, payload: Buffer): void {
-    const [memoryBytes, blocks, blockBytes] = [0, 4, 8].map((at) => payload.readUInt32BE(at)) as [
-      number,
-      number,
-      number,
-    ];
     const { onUsage } = this.#options;
-    if (onUsage !== undefined) this.#calls.get(call)?.within(onUsage, { memoryBytes, blocks, blockBytes });
+    const at = (index: number) => payload.readUInt32BE(4 * index);
+    const usage = {
+      memoryBytes: at(0),
+      blocks: at(1),
+      blockBytes: at(2),
+      createdMs: at(3) / 1000,
+      ranMs: at(4) / 1000,
+    };
+    if (onUsage !== undefined) this.#calls.get(call)?.within(onUsage, usage);
   }
 
   #settle(type: number, call: number, payload: Buffer): void {

@@ -57,7 +57,7 @@ export class RestartPolicy {
     this.#failures += 1;
     // After a quarantine there is one attempt, not another series.
     if (this.#failures >= failures || this.#quarantines > 0) return this.#quarantine();
-    // The first one is replaced at once: the standby process serves, and needs a new standby.
+    // The first one is replaced at once: its calls wait, or the standby process serves and there is none.
     const backOff = { firstMs: firstBackoffMs, longestMs: lastBackoffMs };
     const inMs = this.#failures === 1 ? 0 : backOffMs(backOff, this.#failures - 1);
     return { action: "start", inMs };

@@ -94,6 +94,7 @@ function setUp(t: TestContext, changes: Partial<SupervisorOptions> = {}): Settin
     deadlineMs: 60_000,
     concurrentCalls: 2,
     queue: 2,
+    standby: true,
     standbyDelayMs: 0,
     gate: async () => refusal(HostCode.DENIED, "no"),
     onStderr: () => {},
@@ -302,6 +303,52 @@ test("a call that waits for a process fails at its absolute deadline", async (t)
   t.mock.timers.tick(1);
   await call;
   assert.equal(code, "provider-unavailable");
+});
+
+test("a standby process that never loads does not end the one that serves", async (t) => {
+  const policy = {
+    failures: 3,
+    firstBackoffMs: 1,
+    lastBackoffMs: 1,
+    firstQuarantineMs: 1,
+    lastQuarantineMs: 1,
+  };
+  const { supervisor, process, quarantines, ends } = setUp(t, { restartPolicy: policy });
+  const start = supervisor.start();
+  const first = await process(1);
+  first.load();
+  await start;
+  for (let nth = 2; nth <= 8; nth++) (await process(nth)).end("SIGKILL");
+  const late = await process(9);
+  const { pids } = supervisor;
+  assert.deepEqual([quarantines, ends.length, pids], [[], 7, [first.pid]]);
+  // Once it has served, its exits count.
+  late.load();
+  first.end("SIGKILL");
+  for (let nth = 10; quarantines.length === 0; nth++) {
+    const next = await process(nth);
+    next.load();
+    await until(() => supervisor.pids.includes(next.pid) || quarantines.length > 0);
+    next.end("SIGKILL");
+    await until(() => quarantines.length > 0 || !supervisor.pids.includes(next.pid));
+  }
+  assert.match(quarantines[0]?.reason ?? "", /^its process exited 3 times in a row/);
+});
+
+test("each process whose module loads too late doubles the time for the next one, up to 20 s", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const policy = { firstBackoffMs: 0, lastBackoffMs: 0 };
+  const { supervisor, process, ends } = setUp(t, { restartPolicy: policy, standby: false });
+  const start = assert.rejects(supervisor.start(), { code: "module-invalid" });
+  for (const [i, ms] of [5_000, 10_000, 20_000, 20_000].entries()) {
+    await process(i + 1);
+    t.mock.timers.tick(ms - 1);
+    assert.equal(ends.length, i);
+    t.mock.timers.tick(1);
+    await until(() => ends.length === i + 1);
+    t.mock.timers.tick(1);
+  }
+  await start;
 });
 
 test("quarantine rejects all waiting calls at once with its reason and its end", async (t) => {

@@ -1,12 +1,12 @@
 /**
- * Runs two processes of a provider: one serves, one is on standby, so that a killed process costs its callers milliseconds. Limits the calls
+ * Runs the process of a provider, and a second one on standby if it has one, so that a killed process costs its callers milliseconds. Limits the calls
  * in flight, repeats a call once if its process exits (Encrypt and Decrypt are idempotent), and puts a provider in quarantine when its
  * processes keep exiting.
  */
 import { KleidiError } from "../error.ts";
 import type { Rpc } from "../host-call.ts";
 import { CallQueue } from "./call-queue.ts";
-import { Child, ChildGone, type ChildOptions, type End } from "./child.ts";
+import { Child, ChildGone, type ChildOptions, type End, LOAD_MS, LOADED_LATE } from "./child.ts";
 import type { HostFailures } from "./pending-calls.ts";
 import { RestartPolicy, type RestartPolicyOptions } from "./restart-policy.ts";
 
@@ -19,6 +19,8 @@ export interface SupervisorOptions extends ChildOptions {
   /** The most calls that wait. */
   readonly queue: number;
   readonly restartPolicy?: Partial<RestartPolicyOptions>;
+  /** True: a second process is kept ready. False: the calls of a process that exits wait for its replacement. */
+  readonly standby: boolean;
   /** Milliseconds from the first loaded process to the start of the standby process; if left out, STANDBY_DELAY_MS. */
   readonly standbyDelayMs?: number;
   /** Called when a process is loaded, also a replacement. */
@@ -39,20 +41,23 @@ export interface Quarantine {
 export interface ProviderState {
   readonly state: "starting" | "ready" | "quarantined" | "stopped";
   readonly quarantine?: Quarantine;
-  /** Loaded processes; 2 in normal operation. */
+  /** Loaded processes. */
   readonly processes: number;
+  /** The number of processes in normal operation: 2 with a standby process, 1 without. */
+  readonly wanted: number;
   /** Unexpected exits since the host started. */
   readonly ends: number;
   readonly inFlight: number;
   readonly waiting: number;
 }
 
-const PROCESSES = 2;
 /**
  * When the host starts, so does the API server beside it, on the same processors: the standby process waits until that is over. A process
  * that exits before is replaced at once, and its calls wait for the replacement.
  */
 const STANDBY_DELAY_MS = 5000;
+/** On a node that is overloaded, loading takes longer: each process that was late doubles the time for the next one. */
+const LONGEST_LOAD_MS = 20_000;
 const ATTEMPTS = 2;
 /** The most bytes of inputs that wait. A Decrypt of an API server has about 300. */
 const WAITING_BYTES = 16 << 20;
@@ -61,7 +66,10 @@ const WAITING_PART = 3 / 4;
 
 export class Supervisor {
   readonly #options: SupervisorOptions;
+  readonly #wanted: 1 | 2;
   readonly #restartPolicy: RestartPolicy;
+  /** For processes that have never served while another one serves: their exits do not end the one that works. */
+  readonly #sparePolicy: RestartPolicy;
   readonly #queue: CallQueue;
   readonly #children = new Set<Child>();
   /** Loaded processes. The first one serves. */
@@ -71,17 +79,20 @@ export class Supervisor {
   #quarantine: Quarantine | undefined;
   #timers = new Set<ReturnType<typeof setTimeout>>();
   #ends = 0;
+  #loadMs = LOAD_MS;
   #stopped = false;
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
+    this.#wanted = options.standby ? 2 : 1;
     this.#restartPolicy = new RestartPolicy(options.restartPolicy);
+    this.#sparePolicy = new RestartPolicy(options.restartPolicy);
     const { concurrentCalls, queue } = options;
     this.#queue = new CallQueue({ concurrentCalls, waitingCalls: queue, waitingBytes: WAITING_BYTES });
   }
 
   /**
-   * Resolves when the first process is loaded; the standby process is started later. The supervisor keeps trying after a rejection.
+   * Resolves when the first process is loaded; a standby process is started later. The supervisor keeps trying after a rejection.
    * @throws KleidiError module-invalid, provider-unavailable
    */
   async start(): Promise<void> {
@@ -91,7 +102,8 @@ export class Supervisor {
       if (error instanceof KleidiError) throw error;
       throw this.#unavailable(error);
     }
-    this.#later(this.#options.standbyDelayMs ?? STANDBY_DELAY_MS, () => this.#relaunch());
+    if (this.#options.standby)
+      this.#later(this.#options.standbyDelayMs ?? STANDBY_DELAY_MS, () => this.#relaunch());
   }
 
   /** Process ids; that of the serving process is the first. */
@@ -107,6 +119,7 @@ export class Supervisor {
       state,
       ...(this.#quarantine === undefined ? {} : { quarantine: this.#quarantine }),
       processes,
+      wanted: this.#wanted,
       ends: this.#ends,
       inFlight: this.#queue.running,
       waiting: this.#queue.waiting,
@@ -190,7 +203,7 @@ export class Supervisor {
   }
 
   async #launch(): Promise<void> {
-    const child = new Child(this.#options);
+    const child = new Child(this.#options, this.#loadMs);
     this.#children.add(child);
     const born = performance.now();
     void child.ended.then((end) => this.#onChildEnd(child, end, performance.now() - born));
@@ -207,6 +220,7 @@ export class Supervisor {
   }
 
   #onChildEnd(child: Child, { how, takenOver }: End, lifeMs: number): void {
+    const hasServed = this.#ready.includes(child);
     this.#children.delete(child);
     this.#ready = this.#ready.filter((other) => other !== child);
     if (this.#stopped || this.#quarantine !== undefined) return;
@@ -215,10 +229,13 @@ export class Supervisor {
       this.#enterQuarantine({ reason: `its process was taken over: ${how}` });
       return;
     }
-    const next = this.#restartPolicy.onExit(lifeMs);
-    if (next.action === "start") {
-      this.#options.onEnd(how, next.inMs);
-      this.#later(next.inMs, () => this.#relaunch());
+    if (how === LOADED_LATE) this.#loadMs = Math.min(2 * this.#loadMs, LONGEST_LOAD_MS);
+    const isSpare = !hasServed && this.#ready.some(({ alive }) => alive);
+    const next = (isSpare ? this.#sparePolicy : this.#restartPolicy).onExit(lifeMs);
+    if (next.action === "start" || isSpare) {
+      const inMs = next.action === "start" ? next.inMs : next.forMs;
+      this.#options.onEnd(how, inMs);
+      this.#later(inMs, () => this.#relaunch());
       return;
     }
     const reason = `its process exited ${this.#restartPolicy.failures} times in a row, most recently: ${how}`;
@@ -230,7 +247,7 @@ export class Supervisor {
   }
 
   #relaunch(): void {
-    while (!this.#stopped && this.#quarantine === undefined && this.#children.size < PROCESSES) {
+    while (!this.#stopped && this.#quarantine === undefined && this.#children.size < this.#wanted) {
       void this.#launch().catch(() => {});
     }
   }

@@ -27,7 +27,7 @@ export const Frame = /** @type {const} */ ({
   DROP: 8,
   /** The program runs and has no module yet. No payload. Sent once, before any other frame of the process. */
   STARTED: 9,
-  /** What a call used, sent before its result if LoadOptions.reportsUsage. Payload: u32 bytes of memory, u32 blocks, u32 bytes of blocks. */
+  /** What a call used, sent before its result if LoadOptions.reportsUsage. Payload, each u32: bytes of memory, blocks, bytes of blocks, microseconds to create the instance, microseconds in which the guest ran. */
   USAGE: 10,
 });
 
@@ -49,7 +49,7 @@ export const MAX_MESSAGE = 65_536;
 /** The largest payload of a frame of the process, in bytes: a message and the names of a host call. */
 export const MAX_CHILD_FRAME = MAX_MESSAGE + 1024;
 /** Bytes of the payload of USAGE. */
-export const USAGE_BYTES = 12;
+export const USAGE_BYTES = 20;
 const HEADER = 9;
 
 /**

@@ -95,7 +95,7 @@ export const METRICS = {
   },
   kleidi_provider_processes: {
     type: "gauge",
-    help: "Processes of the provider that are loaded and have an instance ready; normally 2, one of them on standby, which is started 5 s after the first. Instances are created ahead in the process, which does not report their number.",
+    help: "Processes of the provider that are loaded and have an instance ready; normally 1, and 2 with `limits.standby`, one of them on standby, which is started 5 s after the first. Instances are created ahead in the process, which does not report their number.",
     labels: ["provider"],
   },
   kleidi_provider_process_ends_total: {

@@ -14,6 +14,7 @@ const REPORT: HostReport = {
     vault: {
       state: "ready",
       processes: 2,
+      wanted: 2,
       ends: 1,
       inFlight: 3,
       waiting: 4,

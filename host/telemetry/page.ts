@@ -102,7 +102,8 @@ const MOODS: Readonly<Record<ProviderReport["state"], Mood>> = {
 };
 
 function providerCard(name: string, provider: ProviderReport): Html {
-  const { state, quarantine, refusal, processes, ends, inFlight, waiting, module, reach, reached } = provider;
+  const { state, quarantine, refusal, processes, wanted, ends, inFlight, waiting, module, reach, reached } =
+    provider;
   return html`<section class="card" aria-label="provider ${name}"><h3>${name} ${badge(state, MOODS[state])}</h3>
 ${
   quarantine &&
@@ -112,7 +113,7 @@ ${
 }
 ${refusal && html`<p class="banner bad">Its module is not run: ${refusal}</p>`}
 <dl>${module && moduleFacts(module)}
-<dt>Processes</dt><dd>${processes} of 2 loaded, ${ends} unexpected exits</dd>
+<dt>Processes</dt><dd>${processes} of ${wanted} loaded, ${ends} unexpected exits</dd>
 <dt>Calls</dt><dd>${inFlight} in flight, ${waiting} waiting</dd></dl>
 <h4>May reach</h4>
 <ul>${reach.map(

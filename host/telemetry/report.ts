@@ -45,7 +45,9 @@ export interface ProviderReport {
   readonly quarantine?: { readonly reason: string; readonly until?: number };
   /** The reason why its module is not run; absent if it is. */
   readonly refusal?: string;
+  /** Loaded processes, and their number in normal operation. */
   readonly processes: number;
+  readonly wanted: number;
   readonly ends: number;
   readonly inFlight: number;
   readonly waiting: number;

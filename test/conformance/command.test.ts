@@ -28,7 +28,7 @@ function counts(stdout: string): Record<string, number> {
 }
 
 describe("our providers pass", () => {
-  for (const name of ["local", "gpg", "vault"]) {
+  for (const name of ["local", "gpg", "vault", "aws"]) {
     test(name, (t) => {
       const { status, stdout } = run(join(root, "providers", `${name}.wasm`));
       assert.equal(status, 0, stdout);

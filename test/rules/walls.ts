@@ -30,6 +30,7 @@ const BACK_OFF = "host/lib/back-off.ts";
 const TEXT = "host/lib/text.ts";
 const SCHEMA = "host/schema";
 const WIRE = "host/sandbox/wire.mjs";
+const IDLE_MEMORY = "host/sandbox/idle-memory.mjs";
 const PROVIDER = "proto/provider/v1";
 const PROTOBUF = "@bufbuild/protobuf";
 
@@ -73,6 +74,7 @@ export const WALLS: readonly Wall[] = [
       "host/cluster",
       "host/config",
       "host/conformance",
+      "host/conformance/plugin",
       "host/etcd",
       "host/grpc",
       "host/init",
@@ -120,6 +122,17 @@ export const WALLS: readonly Wall[] = [
       "host/telemetry",
     ],
     outside: ["node:fs", "node:path"],
+  },
+  {
+    // for authors of plugins, also of others than kleidi: calls over a socket
+    room: "host/conformance/plugin",
+    may: [
+      ...["command", "leak", "not-good", "verdict"].map((name) => `host/conformance/${name}.ts`),
+      "host/grpc/client.ts",
+      "host/kms/annotations.ts",
+      "host/kms/limits.ts",
+    ],
+    outside: ["node:crypto", "node:timers/promises"],
   },
   {
     // for authors of providers: calls a module's exports directly, against a host in memory or that of a configuration
@@ -204,6 +217,7 @@ export const WALLS: readonly Wall[] = [
   },
   // runs on both sides
   { room: [WIRE], types: ["node:stream"] },
+  { room: [IDLE_MEMORY] },
   {
     room: "host/sandbox/wall",
     may: [ERROR],
@@ -213,7 +227,7 @@ export const WALLS: readonly Wall[] = [
   },
   {
     room: "host/sandbox/guest",
-    may: [WIRE],
+    may: [WIRE, IDLE_MEMORY],
     outside: ["node:crypto", "node:fs", "node:module", "node:net", "@extism/extism"],
     tests: { may: [PROVIDER, "test"], outside: ["fast-check", PROTOBUF] },
   },

@@ -38,7 +38,7 @@ test("quarantine is reported by Status, readyz, metrics, state and check, and li
   assert.deepEqual(await get("/readyz"), { status: 200, text: "ok\n" });
   assert.match(
     fixture.run("check").stdout,
-    /ok {3}running host: provider local is ready, [12] of 2 processes/,
+    /ok {3}running host: provider local is ready, [12] of [12] processes/,
   );
   assert.match((await get("/metrics")).text, /^kleidi_provider_state\{provider="local",state="ready"\} 1$/m);
 

@@ -4,20 +4,23 @@
  * dates are so far in the future that this test does not expire.
  */
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { copyFileSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { parse } from "yaml";
 import { ask, freePort } from "../support/admin.ts";
 import { requireDebian } from "../support/debian.ts";
-import { Fixture, localConfig, localModule, root, sha256Of } from "../support/fixture.ts";
+import { Fixture, kleidi, localConfig, localModule, root, sha256Of } from "../support/fixture.ts";
 import { minisign } from "../support/minisign.ts";
 import { samplesOf, total } from "../support/promtool.ts";
 
 requireDebian(["minisign"]);
 
 const page = far(readFileSync(join(root, "docs", "operate", "signed-modules.md"), "utf8"));
-const [makeAndSign = [], rotate = []] = blocks("sh").map((block) => block.trim().split("\n"));
+const [makeAndSign = [], [ours = ""] = [], rotate = []] = blocks("sh").map((block) =>
+  block.trim().split("\n"),
+);
 const [one, revoking] = blocks("yaml");
 
 function far(text: string): string {
@@ -114,6 +117,27 @@ describe("docs/operate/signed-modules.md", () => {
       const said = run(line);
       if (i === 2) assert.match(said, /Trusted comment: kleidi expires:2999-01-31/);
     }
+  });
+
+  // from here on the host reads this signature
+  test("kleidi provider sign: the command replaces the signature, and minisign verifies it", () => {
+    const [program, ...args] = ours.split(" ");
+    assert.equal(program, "kleidi");
+    const { status, stdout, stderr } = spawnSync(kleidi, args, { cwd: fixture.folder, encoding: "utf8" });
+    assert.equal(status, 0, stderr);
+    const { id, key } = pub("release-2026");
+    assert.match(
+      stdout,
+      new RegExp(`^Signed provider "local" \\S+ with the key ${id}, until 2999-01-31\\.$`, "m"),
+    );
+    assert.ok(stdout.includes(`{ name: NAME, key: ${key} }`), stdout);
+    assert.match(
+      run(makeAndSign[2] ?? ""),
+      new RegExp(
+        `Trusted comment: provider:local version:\\S+ sha256:${sha256Of(module)} expires:2999-01-31$`,
+        "m",
+      ),
+    );
   });
 
   test("configure: check reports the signing key and its expiry, and serve starts", async () => {

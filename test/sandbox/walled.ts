@@ -39,6 +39,7 @@ export class Walled {
       "host/error.ts",
       "host/error-table.ts",
       "host/sandbox/wire.mjs",
+      "host/sandbox/idle-memory.mjs",
       "host/sandbox/wall",
       "host/sandbox/guest",
       "node_modules/@extism/extism",

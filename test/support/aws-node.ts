@@ -26,11 +26,8 @@ export interface AwsNodeOptions {
   readonly rest?: Record<string, unknown>;
 }
 
-export function awsNode({ aws, key, credential, files = {}, net = {}, rest = {} }: AwsNodeOptions): Fixture {
-  const fixture = new Fixture();
-  for (const [name, content] of Object.entries(files))
-    writeFileSync(join(fixture.folder, name), content, { mode: 0o600 });
-  const config = {
+export function awsConfig({ aws, key, credential, net = {}, rest = {} }: AwsNodeOptions): object {
+  return {
     apiVersion: "kleidi.dev/v1",
     listen: { socket: "kms.sock" },
     providers: {
@@ -53,7 +50,17 @@ export function awsNode({ aws, key, credential, files = {}, net = {}, rest = {} 
     audit: { file: "audit.jsonl" },
     ...rest,
   };
-  return fixture.write(JSON.stringify(config));
+}
+
+export function awsNode(options: AwsNodeOptions): Fixture {
+  const fixture = new Fixture();
+  writeFiles(fixture, options.files);
+  return fixture.write(JSON.stringify(awsConfig(options)));
+}
+
+export function writeFiles({ folder }: Fixture, files: AwsNodeOptions["files"] = {}): void {
+  for (const [name, content] of Object.entries(files))
+    writeFileSync(join(folder, name), content, { mode: 0o600 });
 }
 
 /** The configuration and the file of long-lived keys. */

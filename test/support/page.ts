@@ -15,6 +15,11 @@ export class Page {
     this.#sections = readFileSync(join(root, "docs", name), "utf8").split(/^##+ /m);
   }
 
+  /** True if the page has a section with this heading. */
+  has(heading: string): boolean {
+    return this.#sections.some((each) => each.startsWith(`${heading}\n`));
+  }
+
   /**
    * @param heading of the section
    * @param language of the blocks: what follows the three backticks

@@ -115,6 +115,7 @@ export async function startSandbox(
     memoryBytes: 16 << 20,
     processMemoryBytes: 1 << 30,
     wall: await theWall(),
+    standby: true,
     standbyDelayMs: 0,
     hostCalls: 64,
     inputBytes: 65_536,

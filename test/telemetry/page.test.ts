@@ -50,6 +50,7 @@ function hostileReport(): HostReport {
           state: (["ready", "starting", "quarantined", "stopped"] as const)[i % 4] ?? "ready",
           ...(i % 4 === 2 ? { quarantine: { reason: text, ...(i > 4 && { until: at }) } } : {}),
           processes: i % 3,
+          wanted: 2,
           ends: i,
           inFlight: 1,
           waiting: 0,

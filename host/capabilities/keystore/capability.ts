@@ -34,6 +34,7 @@ export const keystore = {
   rules: RULES,
   footprint: ({ section }: GrantContext<KeystoreGrant, KeystoreSection>): Footprint =>
     section === undefined ? {} : { writes: [section.directory] },
+  load: () => import("@peculiar/webcrypto"),
   async open({ grants, section, log }: OpenContext<KeystoreGrant, KeystoreSection>) {
     if (section === undefined) throw new TypeError("a key is granted, and there is no folder of key files");
     // Loaded only if it is used: it has 70 modules.

@@ -24,6 +24,7 @@ export const net = {
   },
   rules: RULES,
   // The HTTP client is 27 MB of the process.
+  load: () => import("./open.ts"),
   async open(context: OpenContext<NetConfig>) {
     const { open } = await import("./open.ts");
     return open(context);

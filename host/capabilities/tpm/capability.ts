@@ -14,6 +14,7 @@ export const tpm = {
     line: () => `tpm: ${exampleOf(GRANT)}`,
     reach: ({ device, hierarchies }: TpmConfig) => `on ${device}, hierarchies ${hierarchies.join(", ")}`,
   },
+  load: () => import("./tpm.ts"),
   async open({ grants, log }: OpenContext<TpmConfig>) {
     const { openTpm } = await import("./tpm.ts");
     const warn = (device: string, why: string) =>

@@ -3,6 +3,7 @@
  * runs each call in a new instance, and forwards host calls. Only ../child.ts starts it.
  */
 import { Socket } from "node:net";
+import { IdleMemory } from "../idle-memory.mjs";
 import { Frame, FrameReader, FrameWriter, MAX_MESSAGE, RPCS, USAGE_BYTES } from "../wire.mjs";
 import { encodeReply } from "./codec.mjs";
 import { compute, NotAuthentic } from "./crypto.mjs";
@@ -10,7 +11,7 @@ import { harden } from "./harden.mjs";
 import { createInstance, prepareEngine } from "./instance.mjs";
 import { Memories } from "./memories.mjs";
 
-/** @import { Instance } from "./instance.mjs" */
+/** @typedef {import("./instance.mjs").Instance & { createdMs: number }} Timed an instance with the time that its creation took */
 
 // Instances that are created in advance. Encrypt with its read-back uses two.
 const SPARES = 4;
@@ -18,10 +19,15 @@ const MAX_HOST_FRAME = 64 << 20;
 // Memory of dropped instances that is not collected yet, in bytes. Without this limit it grows to gigabytes.
 const MAX_GARBAGE = 128 << 20;
 const NONE = new Uint8Array();
+/** The largest number of a report. */
+const MAX_U32 = 0xffff_ffff;
+// harden() removes it from the globals.
+const clock = globalThis.performance;
 
 const link = new Socket({ fd: 3, readable: true, writable: true });
 const writer = new FrameWriter(link);
 const text = new TextEncoder();
+const idleMemory = new IdleMemory();
 
 /**
  * @type {{
@@ -35,13 +41,13 @@ const text = new TextEncoder();
  * } | undefined}
  */
 let guest;
-/** @type {Instance[]} */
+/** @type {Timed[]} */
 const spares = [];
 let refilling = false;
 let garbage = 0;
 /**
  * Calls in progress, each with its instance, and with the functions that settle its current host call.
- * @type {Map<number, { instance?: Instance, answer?: (reply: Uint8Array) => void, abandon?: (why: Error) => void }>}
+ * @type {Map<number, { instance?: Timed, answer?: (reply: Uint8Array) => void, abandon?: (why: Error) => void, begun: number, waitedMs: number }>}
  */
 const calls = new Map();
 
@@ -62,6 +68,7 @@ link.on("error", () => process.exit(1));
 // Before the first byte of the host, and of a guest, is read.
 harden();
 writer.send(Frame.STARTED, 0);
+idleMemory.watch();
 
 // Service managers and terminals signal the whole group. The host ends this process through the link, after its calls are done.
 for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"]) process.on(signal, () => {});
@@ -95,7 +102,9 @@ async function load(payload) {
 async function fresh() {
   if (guest === undefined) throw new Error("no module is loaded");
   const { module, memories, imports, outputBytes, forwardsCrypto } = guest;
-  return await createInstance(module, memories, imports, outputBytes, forwardsCrypto);
+  const begun = clock.now();
+  const instance = await createInstance(module, memories, imports, outputBytes, forwardsCrypto);
+  return Object.assign(instance, { createdMs: clock.now() - begun });
 }
 
 /**
@@ -103,15 +112,17 @@ async function fresh() {
  * @param {Buffer} payload
  */
 async function run(call, payload) {
+  idleMemory.count();
   const rpc = RPCS[payload.readUInt8(0)];
   const input = new Uint8Array(payload.subarray(1));
-  /** @type {{ instance?: Instance }} */
-  const state = {};
+  /** @type {{ instance?: Timed, begun: number, waitedMs: number }} */
+  const state = { begun: clock.now(), waitedMs: 0 };
   calls.set(call, state);
   try {
     if (guest === undefined) throw new Error("no module is loaded");
     const instance = spares.pop() ?? (await fresh());
     state.instance = instance;
+    state.begun = clock.now();
     const output = await instance.call(
       `kleidi_${rpc}`,
       input,
@@ -135,13 +146,15 @@ async function run(call, payload) {
  * @param {number} call
  */
 function reportUsage(call) {
-  const instance = calls.get(call)?.instance;
+  const { instance, begun = 0, waitedMs = 0 } = calls.get(call) ?? {};
   if (!guest?.reportsUsage || instance === undefined) return;
   const usage = Buffer.alloc(USAGE_BYTES);
   const { blocks, blockBytes } = instance.blocks();
+  const times = [instance.createdMs, clock.now() - begun - waitedMs].map((ms) => Math.round(ms * 1000));
   // a refused block is counted too, and may have any size
-  const numbers = [instance.memory.buffer.byteLength, blocks, Math.min(blockBytes, 0xffff_ffff)];
-  for (const [index, value] of numbers.entries()) usage.writeUInt32BE(value, 4 * index);
+  const numbers = [instance.memory.buffer.byteLength, blocks, blockBytes, ...times];
+  for (const [index, value] of numbers.entries())
+    usage.writeUInt32BE(Math.min(Math.max(value, 0), MAX_U32), 4 * index);
   writer.send(Frame.USAGE, call, usage);
 }
 
@@ -170,7 +183,11 @@ function hostCallsOf(call, budget, forwardsCrypto) {
     return new Promise((resolve, reject) => {
       const state = calls.get(call);
       if (state === undefined) return reject(new Error("the call is over"));
-      state.answer = resolve;
+      const since = clock.now();
+      state.answer = (reply) => {
+        state.waitedMs += clock.now() - since;
+        resolve(reply);
+      };
       state.abandon = reject;
       const names = [capability, operation].flatMap((name) => [name.length, ...text.encode(name)]);
       writer.send(Frame.HOST_CALL, call, Uint8Array.from(names), request);

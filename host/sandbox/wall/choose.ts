@@ -1,5 +1,6 @@
 /** Chooses the wall: the strongest one that passes its probe, the one that the configuration names, or none. */
 import { KleidiError } from "../../error.ts";
+import { type AheadWall, type StartArguments, startAhead } from "./ahead.ts";
 import { bubblewrap } from "./bubblewrap.ts";
 import { build, type Wall } from "./build.ts";
 import { closeInherited } from "./descriptors.ts";
@@ -30,13 +31,34 @@ export interface Refused {
  * @param memoryBytes the smallest memory limit of all providers, in bytes
  * @throws KleidiError wall-missing
  */
-export async function openWall({ wall, programs: folder }: WallSettings, memoryBytes: number): Promise<Wall> {
+export function openWall(settings: WallSettings, memoryBytes: number): Promise<Wall> {
+  return open(settings, memoryBytes, (wall) => ({ ...wall, dismiss() {} }));
+}
+
+/**
+ * The same, and starts a process while the wall is tried.
+ * @param first its arguments
+ * @throws KleidiError wall-missing; the process is ended
+ */
+export function openWallAhead(
+  settings: WallSettings,
+  memoryBytes: number,
+  first: StartArguments,
+): Promise<AheadWall> {
+  return open(settings, memoryBytes, (wall) => startAhead(wall, first));
+}
+
+async function open(
+  { wall, programs: folder }: WallSettings,
+  memoryBytes: number,
+  prepare: (wall: Wall) => AheadWall,
+): Promise<AheadWall> {
   closeInherited();
   const programs = findPrograms(folder);
-  if (wall === "none") return build(none, programs);
+  if (wall === "none") return prepare(build(none, programs));
   const refused: Refused[] = [];
   for (const kind of KINDS.filter(({ name }) => wall === "auto" || name === wall)) {
-    const tried = await tryKind(kind, { programs, folder, memoryBytes });
+    const tried = await tryKind(kind, { programs, folder, memoryBytes, prepare });
     if ("start" in tried) return tried;
     refused.push(tried);
   }
@@ -47,19 +69,27 @@ interface WallInputs {
   readonly programs: Programs;
   readonly folder: string | undefined;
   readonly memoryBytes: number;
+  readonly prepare: (wall: Wall) => AheadWall;
 }
 
 async function tryKind(
   kind: WallKind,
-  { programs, folder, memoryBytes }: WallInputs,
-): Promise<Wall | Refused> {
+  { programs, folder, memoryBytes, prepare }: WallInputs,
+): Promise<AheadWall | Refused> {
   const { name, needs } = kind;
   const [absent] = needs.filter((program) => programs[program] === undefined);
-  const wall = build(kind, programs);
-  const why =
+  const refused = (why: string): Refused => ({ name, why, remedy: remedyOf(name, why) });
+  const fault =
     (folder === undefined ? undefined : folderFault(folder)) ??
-    (absent === undefined ? await probe(wall, memoryBytes) : whyMissing(absent, folder));
-  return why === undefined ? wall : { name, why, remedy: remedyOf(name, why) };
+    (absent === undefined ? undefined : whyMissing(absent, folder));
+  if (fault !== undefined) return refused(fault);
+  const wall = build(kind, programs);
+  const trial = probe(wall, memoryBytes);
+  const prepared = prepare(wall);
+  const why = await trial;
+  if (why === undefined) return prepared;
+  prepared.dismiss();
+  return refused(why);
 }
 
 function missing(refused: readonly Refused[]): KleidiError {

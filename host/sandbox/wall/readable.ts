@@ -7,7 +7,10 @@ import type { Readable } from "./wall.ts";
 const sandbox = join(import.meta.dirname, "..");
 const root = join(sandbox, "..", "..");
 
-const FILES = [join(sandbox, "wire.mjs"), join(root, "package.json")];
+const FILES = [
+  ...["wire.mjs", "idle-memory.mjs"].map((name) => join(sandbox, name)),
+  join(root, "package.json"),
+];
 const FOLDERS = [join(sandbox, "guest"), join(root, "node_modules", "@extism", "extism")];
 
 /** Paths for Node's permission model, which compares them as written, and for walls, which resolve links. */

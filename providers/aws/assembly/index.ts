@@ -21,6 +21,7 @@ import {
   serve,
 } from "../../../sdk/assemblyscript/assembly";
 import { ask, contextOf } from "./ask";
+import { isKnownFormat, unwrapped } from "./foreign";
 import { KeyName, nameOf, versionOf } from "./name";
 import { isUsable, stateTrouble } from "./state";
 
@@ -32,9 +33,10 @@ const MAX_CIPHERTEXT = 1023;
 
 class Aws extends Provider {
   status(request: StatusRequest): StatusReply {
-    const name = nameOf(request.key, request.settings);
+    const format = request.foreign_format;
+    const name = nameOf(request.key, request.settings, format.length > 0);
     if (name.fault.length > 0) return misnamed<StatusReply>(request.key, name);
-    if (request.foreign_format.length > 0) return foreign<StatusReply>(name, request.foreign_format);
+    if (format.length > 0 && !isKnownFormat(format)) return unknownFormat<StatusReply>(format, name);
     const answer = ask(name, "DescribeKey", new JsonObject().text("KeyId", name.text));
     if (answer == null) return failed<StatusReply>();
     const metadata = answer.get("KeyMetadata");
@@ -45,7 +47,9 @@ class Aws extends Provider {
         `Cannot read the key ${name.toString()}: KMS described another key, or one without an ARN`,
       );
     }
-    return statusOf(name, metadata, version);
+    const reply = statusOf(name, metadata, version);
+    if (format.length > 0 && reply.failure === null) reply.foreign_key_ids.push(name.text);
+    return reply;
   }
 
   encrypt(request: EncryptRequest): EncryptReply {
@@ -74,14 +78,17 @@ class Aws extends Provider {
   }
 
   decrypt(request: DecryptRequest): DecryptReply {
-    const name = nameOf(request.key, request.settings);
+    const format = request.foreign_format;
+    const name = nameOf(request.key, request.settings, format.length > 0);
     if (name.fault.length > 0) return misnamed<DecryptReply>(request.key, name);
-    if (request.foreign_format.length > 0) return foreign<DecryptReply>(name, request.foreign_format);
+    if (format.length > 0 && !isKnownFormat(format)) return unknownFormat<DecryptReply>(format, name);
+    const ciphertext = format.length > 0 ? unwrapped(request.ciphertext) : request.ciphertext;
+    if (ciphertext == null) return refuse(`it does not begin like one of ${format}`);
     if (!name.fits(request.version)) return elsewhere<DecryptReply>(name, request.version);
     const body = new JsonObject()
       .text("KeyId", name.keyIdFor(request.version))
-      .text("CiphertextBlob", base64.encode(request.ciphertext))
-      .raw("EncryptionContext", contextOf(request.associated_data));
+      .text("CiphertextBlob", base64.encode(ciphertext))
+      .raw("EncryptionContext", format.length > 0 ? name.context : contextOf(request.associated_data));
     const answer = ask(name, "Decrypt", body);
     if (answer == null) return failed<DecryptReply>();
     const plaintext = base64.decode(answer.textOf("Plaintext"));
@@ -121,10 +128,10 @@ function misnamed<T>(key: string, name: KeyName): T {
   return fail<T>(FailureCode.KEY_UNUSABLE, `Cannot find the key "${key}" in KMS: ${name.fault}`);
 }
 
-function foreign<T>(name: KeyName, format: string): T {
+function unknownFormat<T>(format: string, name: KeyName): T {
   return fail<T>(
     FailureCode.KEY_UNUSABLE,
-    `Cannot use the key ${name.toString()}: this provider knows no formats of other plugins, and "${format.slice(0, 64)}" is one`,
+    `Cannot use the key ${name.toString()}: the format "${format.slice(0, 64)}" is not one of this provider, which has aws-encryption-provider`,
   );
 }
 

@@ -3,6 +3,7 @@
  * ARN without the Region, so that all its replicas have the same version.
  */
 import { Setting } from "../../../sdk/assemblyscript/assembly";
+import { foreignContextOf } from "./foreign";
 
 /** KMS has shorter names. */
 const MAX_NAME = 300;
@@ -13,6 +14,8 @@ const PREFIX = "arn:";
 export class KeyName {
   /** As KMS takes it: the ARN of a key or an alias, `alias/NAME`, or the id of a key. */
   text: string;
+  /** The encryption context of a key for objects of another plugin, as JSON. */
+  context: string = "{}";
   /** The fault in the settings with its remedy; "" if there is none. */
   fault: string = "";
 
@@ -48,17 +51,29 @@ export class KeyName {
   }
 }
 
-/** Reads the settings of a key. Strict: a typo is reported here, before a request. */
-export function nameOf(key: string, settings: Setting[]): KeyName {
+/**
+ * Reads the settings of a key. Strict: a typo is reported here, before a request.
+ * @param isForeign whether the key is for objects of another plugin, which has a setting more
+ */
+export function nameOf(key: string, settings: Setting[], isForeign: bool = false): KeyName {
   const name = new KeyName(key);
+  const known = isForeign ? '"key" and "context"' : 'only "key"';
   for (let i = 0; i < settings.length; i++) {
-    if (settings[i].name === "key") name.text = settings[i].value;
-    else name.fault = `the setting "${settings[i].name}" is not known; there is only "key"`;
+    const setting = settings[i];
+    if (setting.name === "key") name.text = setting.value;
+    else if (isForeign && setting.name === "context") readContext(name, setting.value);
+    else name.fault = `the setting "${setting.name}" is not known; there is ${known}`;
   }
   if (name.fault.length === 0 && !isName(name.text)) {
     name.fault = `the setting "key" is ${name.toString()}; write the ARN of a key (arn:aws:kms:REGION:ACCOUNT:key/ID), or alias/NAME`;
   }
   return name;
+}
+
+function readContext(name: KeyName, pairs: string): void {
+  name.context = foreignContextOf(pairs);
+  if (name.context.length > 0) return;
+  name.fault = `the setting "context" is "${pairs}"; write the plugin's option as NAME=VALUE, with commas between several, without quotes and brackets`;
 }
 
 /** Returns the version for the ARN of a key; "" if it is not one. */

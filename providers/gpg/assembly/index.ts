@@ -10,6 +10,7 @@ import {
   EncryptReply,
   EncryptRequest,
   failFrom,
+  failSettings,
   keystore,
   Provider,
   refuse,
@@ -31,6 +32,7 @@ const IV = 16;
 
 class Gpg extends Provider {
   status(request: StatusRequest): StatusReply {
+    if (request.settings.length > 0) return failSettings<StatusReply>(request.key, request.settings);
     const found = keystore.info(request.key);
     if (!found.ok) return failFrom<StatusReply>(found, "read the passphrase's version");
     return new StatusReply(keystore.versionOf(found));

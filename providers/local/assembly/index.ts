@@ -10,6 +10,7 @@ import {
   EncryptReply,
   EncryptRequest,
   failFrom,
+  failSettings,
   keystore,
   Provider,
   refuse,
@@ -26,6 +27,7 @@ const MIN_CIPHERTEXT = 1 + 12 + 1 + 16;
 
 class Local extends Provider {
   status(request: StatusRequest): StatusReply {
+    if (request.settings.length > 0) return failSettings<StatusReply>(request.key, request.settings);
     const found = keystore.info(request.key);
     if (!found.ok) return failFrom<StatusReply>(found, "read the key's version");
     return new StatusReply(keystore.versionOf(found));

@@ -1,7 +1,7 @@
 /** Failures: a provider reports that it cannot do an RPC (docs/ABI.md, section 4, "Failure codes"). */
 import { decimal } from "./bytes";
 import { HostCode, HostReply } from "./host";
-import { DecryptReply } from "./messages";
+import { DecryptReply, Setting } from "./messages";
 import { Writer } from "./protobuf";
 
 /**
@@ -87,6 +87,26 @@ export function failFrom<T>(reply: HostReply, action: string): T {
   if (reply.code === HostCode.NOT_FOUND) return fail<T>(FailureCode.KEY_UNUSABLE, text);
   if (reply.code === HostCode.UNAVAILABLE) return fail<T>(FailureCode.UNREACHABLE, text);
   return fail<T>(FailureCode.FAULT, text);
+}
+
+/**
+ * Makes a reply for a key with settings in a provider that has none: a typo, or a setting of another provider, must not pass unseen.
+ *
+ * @param key the name of the key in the request
+ * @param settings the settings in the request, at least one
+ * @returns a reply of type `T` with the failure KEY_UNUSABLE
+ * @throws Nothing.
+ * @example
+ * ```ts
+ * const settings = [new Setting("mount", "transit")];
+ * if (settings.length > 0) failSettings<StatusReply>("kek", settings);
+ * ```
+ */
+export function failSettings<T>(key: string, settings: Setting[]): T {
+  return fail<T>(
+    FailureCode.KEY_UNUSABLE,
+    `Cannot use the key "${key}": its setting "${settings[0].name}" is not known, this provider has no settings; remove it`,
+  );
 }
 
 /**

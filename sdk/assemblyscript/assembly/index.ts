@@ -10,7 +10,7 @@ import * as state from "./state";
 import * as tpm from "./tpm";
 
 export { concat, decimal, parseDecimal, same, utf8 } from "./bytes";
-export { Failure, FailureCode, fail, failFrom, refuse } from "./failure";
+export { Failure, FailureCode, fail, failFrom, failSettings, refuse } from "./failure";
 export { HostCode, HostReply } from "./host";
 export { JsonItems, JsonObject, JsonValue } from "./json";
 export {
