@@ -25,7 +25,7 @@ const SUBJECTS = {
   floods: "the effect of floods of both listeners on an honest caller and the host's memory (5 minutes)",
   peers: "CPU, latency, memory and start beside plugins in Go (3 minutes)",
   neighbours: "the effect of a misbehaving provider on the callers of an honest one (2 minutes)",
-  growth: "memory of 1, 4 and 16 providers, with and without standby processes, and after a load (3 minutes)",
+  growth: "memory of 1, 4 and 16 providers, with and without standby processes, and after a load (5 minutes)",
 } as const;
 /** Subjects that run only if named. */
 const LONG = {

@@ -51,7 +51,7 @@ const SERVERS = [
   },
   { tests: /^test\/kmsclient\/conformance/, what: "a plugin in Go", build: "bench/go/build.sh" },
   {
-    tests: /^test\/provider\/new/,
+    tests: /^(test\/provider\/new|\.ci\/dist\/author)/,
     what: "Go's compiler for WebAssembly",
     build: "test/provider/go-build.sh",
   },

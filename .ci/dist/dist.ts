@@ -5,6 +5,7 @@
  *     NAME.tgz                    for npm: everything but Node, which npm installs for the machine's processor
  *     NAME-linux-ARCH/            the tree: the same files, and node_modules/node-linux-ARCH/bin/node; host/kleidi starts it
  *     NAME-linux-ARCH.tar.gz      the tree as an archive
+ *     provider-sdk-VERSION.tgz    the package of npm for authors of providers
  *     NAME-operator/              the tree of the operator, without Node
  *     NAME.cdx.json               the software bill of materials
  *
@@ -20,6 +21,7 @@ import { makeOperatorTree } from "./operator.ts";
 import { makePackage } from "./package.ts";
 import { type Architecture, addNode } from "./packages.ts";
 import { run } from "./run.ts";
+import { makeSdk } from "./sdk.ts";
 
 export interface DistOptions {
   /** The root of the checkout. */
@@ -67,8 +69,14 @@ export async function makeDist({ checkout, into, architectures, archives }: Dist
     const notRun = architectures.filter((arch) => arch !== process.arch).map(treeOf);
     const operator = `${name}-operator`;
     makeOperatorTree(checkout, join(into, operator), head.time);
+    const sdk = makeSdk(checkout, head, into, name.replace(/^kleidi/, "provider-sdk"));
     const archived = archives ? trees.map((tree) => archive(join(into, tree))) : [];
-    const files = [`${name}.cdx.json`, `${name}.tgz`, ...archived.map((path) => path.slice(into.length + 1))];
+    const files = [
+      `${name}.cdx.json`,
+      `${name}.tgz`,
+      sdk,
+      ...archived.map((path) => path.slice(into.length + 1)),
+    ];
     return { name, commit: head.id, time: head.time, files: files.sort(), trees, notRun, operator };
   } finally {
     rmSync(work, { recursive: true, force: true });

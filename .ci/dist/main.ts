@@ -22,7 +22,7 @@ const HELP = `Make the installable forms of this checkout: JavaScript, the modul
   --json        print one JSON object
   --help        print this
 
-It writes NAME.tgz (for npm, without Node), NAME-linux-ARCH/ (a folder that runs where it is copied to), NAME-linux-ARCH.tar.gz, a software
+It writes NAME.tgz (for npm, without Node), provider-sdk-VERSION.tgz (for npm, for authors), NAME-linux-ARCH/ (a folder that runs where it is copied to), NAME-linux-ARCH.tar.gz, a software
 bill of materials (CycloneDX), NAME-operator/ (the operator, for its image) and SHA256SUMS. The same commit gives the same bytes. NAME is
 kleidi-1.2.3 for a commit with the tag v1.2.3, kleidi-1.2.3+gCOMMIT for another one, and ends with .modified if the checkout has changes.
 The packages of a commit without the tag have the version 1.2.3~TIME.gCOMMIT, which sorts before 1.2.3. The tree of

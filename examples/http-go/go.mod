@@ -1,3 +1,3 @@
-module http-go
+module provider.example/http-go
 
 go 1.24

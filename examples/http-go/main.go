@@ -11,7 +11,7 @@ import (
 	"encoding/json"
 	"strings"
 
-	"http-go/kleidi"
+	"provider.example/http-go/kleidi"
 )
 
 func init() { kleidi.Serve(provider{}) }

@@ -3,7 +3,7 @@ package main
 import (
 	"testing"
 
-	"http-go/kleidi"
+	"provider.example/http-go/kleidi"
 )
 
 func TestStatusNamesTheVersion(t *testing.T) {

@@ -31,7 +31,7 @@ const TEMPLATES = {
     sdk: "sdk/go",
     copies: /^(?!.*_test\.go$).*\.go$/,
     into: "kleidi",
-    imported: (name) => ['\t"kleidi"', `\t"${name}/kleidi"`],
+    imported: (name) => ['\t"kleidi"', `\t"provider.example/${name}/kleidi"`],
   },
 } as const satisfies Record<string, Template>;
 

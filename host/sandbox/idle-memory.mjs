@@ -1,7 +1,7 @@
 /**
  * Gives memory back after a load. V8 and the allocator keep the memory that a load needed, and only a collection of the last resort gives
  * it back. That stops the process for some tens of milliseconds, so it runs once after each load, when calls are rare again, and once after
- * the start (docs/decisions/0043-idle-memory.md). Runs on both sides: in the host, and in providers' processes.
+ * the start (docs/decisions/0044-idle-memory.md). Runs on both sides: in the host, and in providers' processes.
  */
 
 const INTERVAL_MS = 10_000;

@@ -54,7 +54,7 @@ test("what gives memory back is the collector of node --expose-gc; without it no
   assert.equal(run(), "false 0");
 });
 
-test("each way to start a host has the collector", () => {
+test("each way to start a host has the collector and one arena", () => {
   const flagsIn = (path: string): readonly string[] =>
     readFileSync(join(root, path), "utf8").match(/--[a-z-]+(=\d+)?(?=[" ])/g) ?? [];
   const [command, image] = [flagsIn("host/kleidi"), flagsIn("Dockerfile")];
@@ -63,5 +63,7 @@ test("each way to start a host has the collector", () => {
     command.filter((flag) => !image.includes(flag)),
     [],
   );
+  for (const path of ["host/kleidi", "Dockerfile"])
+    assert.match(readFileSync(join(root, path), "utf8"), /^(export|ENV) .*\bMALLOC_ARENA_MAX=1$/m);
   assert.ok(guestArguments(65_536).includes("--expose-gc"));
 });

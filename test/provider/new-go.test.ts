@@ -17,7 +17,7 @@ const goTest = (cwd: string) =>
 
 const PANICS = `package main
 
-import "mine/kleidi"
+import "provider.example/mine/kleidi"
 
 type provider struct{}
 
