@@ -43,5 +43,5 @@ COPY --from=files /image /
 ENV PATH=/usr/local/bin:/usr/bin MALLOC_ARENA_MAX=1
 USER 65532:65532
 # The same flags and arenas as host/kleidi.
-ENTRYPOINT ["/usr/local/bin/node", "--disable-sigusr1", "--max-semi-space-size=4", "--max-old-space-size=128", "--expose-gc", "/opt/kleidi/host/main.js"]
+ENTRYPOINT ["/usr/local/bin/node", "--disable-sigusr1", "--max-semi-space-size=4", "--max-old-space-size=128", "/opt/kleidi/host/main.js"]
 CMD ["serve"]

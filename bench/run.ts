@@ -18,7 +18,8 @@ const SUBJECTS = {
   audited: "the cost of the audit log for a serving host",
   vault: "the vault provider on a real OpenBao, beside plain fetch and a Go plugin",
   compose: "a composed key beside its members alone, on a real OpenBao and TPM simulators (2 minutes)",
-  aws: "a signature, and the aws provider on a stand-in, beside plain signed requests and the vault provider (1 minute)",
+  clouds:
+    "a signature of AWS, and the providers of the clouds on stand-ins, beside plain requests and the vault provider (2 minutes)",
   migrate: "rewriting Secrets on a real API server, and the count that proves it (1 minute)",
   "tpm-filter": "the cost of the TPM command filter",
   scrape: "a scrape, idle and with 64 callers, beside an empty registry (1 minute)",

@@ -1,5 +1,5 @@
 /**
- * The baseline of the aws benchmark, in a separate process: a plain signed Decrypt, with this many callers, for this many milliseconds.
+ * The baseline of aws in the clouds benchmark, in a separate process: a plain signed Decrypt, with this many callers, for this many milliseconds.
  *
  *     signed.ts ORIGIN KEY ID SECRET CALLERS MILLISECONDS
  *

@@ -29,6 +29,7 @@ export function documentText(document: NewDocument): string {
   const { name } = template;
   const key = scalar(answers.key ?? "");
   const section = template.section(answers);
+  const settings = template.settings?.(answers) ?? [];
   return `${[
     `# yaml-language-server: $schema=${schema}`,
     `# The configuration of kleidí, written by "kleidi config init". The KEK is in ${template.about}.`,
@@ -51,6 +52,8 @@ export function documentText(document: NewDocument): string {
     `  - name: ${key} # permanent: the key_id in etcd is derived from it`,
     `    provider: ${name}`,
     "    use: active # encrypts and decrypts; older keys get another entry with use: decrypt",
+    ...(settings.length === 0 ? [] : ["    settings: # the place of the key in its KMS"]),
+    ...settings.map((line) => `      ${line}`),
     "    # version: <what key init and key list print> # then the host refuses any other key under this name",
     "",
     ...OPTIONAL,

@@ -33,6 +33,8 @@ export interface Template {
   section(answers: Answers): readonly string[];
   /** The lines under `grants:`, without indentation. */
   grants(answers: Answers): readonly string[];
+  /** The lines under `settings:` of the key; absent: the key needs none. */
+  settings?(answers: Answers): readonly string[];
   /** The commands and actions before the first start, in order. */
   steps(answers: Answers, command: (words: string) => string): readonly string[];
 }

@@ -1,11 +1,13 @@
 /** Every template of `kleidi config init`. To add one, write its file and add it here. */
 import { aws } from "./aws.ts";
+import { azure } from "./azure.ts";
+import { gcp } from "./gcp.ts";
 import { local } from "./local.ts";
 import type { Answers, Question, Template } from "./template.ts";
 import { tpm } from "./tpm.ts";
 import { vault } from "./vault.ts";
 
-export const TEMPLATES: readonly Template[] = [local, tpm, vault, aws];
+export const TEMPLATES: readonly Template[] = [local, tpm, vault, aws, gcp, azure];
 
 /** The questions that every template shares. */
 const SHARED: readonly Question[] = [

@@ -13,6 +13,7 @@ import { EventLog } from "./event-log.ts";
 import { GuestLog } from "./guest-log.ts";
 import { holdEvents } from "./hold-events.ts";
 import type { HostIdentity } from "./host-identity.ts";
+import { collectLastResort } from "./last-resort.ts";
 import { LimitsLog } from "./limits-log.ts";
 import { combineObservers, type HostObserver, socketEvents } from "./observer.ts";
 import { refreshKeys } from "./refresh-keys.ts";
@@ -57,7 +58,7 @@ export async function construct(
   const serving = new Serving(await ServingSet.open(config, first));
   first.release();
   const reloader = new Reloader({ serving, shadow, read: () => parseFile(config.file) });
-  const idleMemory = new IdleMemory();
+  const idleMemory = new IdleMemory(collectLastResort);
   idleMemory.watch();
   // The audit log is the innermost: the others see the reply that is sent.
   const interceptors: readonly (Interceptor | undefined)[] = [

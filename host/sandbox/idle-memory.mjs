@@ -17,7 +17,7 @@ export class IdleMemory {
   #collect;
 
   /** @param {() => void} collect gives memory back */
-  constructor(collect = () => globalThis.gc?.({ type: "major", flavor: "last-resort" })) {
+  constructor(collect) {
     this.#collect = collect;
   }
 
@@ -26,9 +26,8 @@ export class IdleMemory {
     this.#calls += 1;
   }
 
-  /** Watches the calls from now on. Without node --expose-gc it does nothing. */
+  /** Watches the calls from now on. */
   watch() {
-    if (globalThis.gc === undefined) return;
     setTimeout(() => {
       this.endInterval();
       this.watch();

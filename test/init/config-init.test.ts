@@ -5,6 +5,7 @@ import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "n
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { parseConfig } from "../../host/config/parse.ts";
+import { accountKeyFile } from "../support/account-key.ts";
 import { Authority } from "../support/certificates.ts";
 import { requireDebian } from "../support/debian.ts";
 import { Fixture, kleidi, root } from "../support/fixture.ts";
@@ -140,6 +141,68 @@ describe("aws: check, which contacts no server", () => {
     });
 });
 
+describe("gcp and azure: check, which contacts no server", () => {
+  const name = "projects/my-project/locations/europe-west3/keyRings/clusters/cryptoKeys/kek-1";
+  const id = "11111111-2222-3333-4444-555555555555";
+  const own = ["--azure-source", "client-secret", "--tenant", id, "--client", id, "--azure-file"];
+  const CASES: readonly (readonly [provider: string, origin: string, options: (file: string) => string[]])[] =
+    [
+      ["gcp", "https://cloudkms.googleapis.com:443", () => ["--crypto-key", name]],
+      [
+        "gcp",
+        "https://cloudkms.googleapis.com:443",
+        (file) => ["--crypto-key", name, "--gcp-source", "service-account", "--gcp-key-file", file],
+      ],
+      ["azure", "https://kek.vault.azure.net:443", () => ["--vault", "https://kek.vault.azure.net"]],
+      [
+        "azure",
+        "https://kek.managedhsm.azure.net:443",
+        (file) => ["--vault", "https://kek.managedhsm.azure.net", ...own, file],
+      ],
+    ];
+  for (const [i, [provider, origin, options]] of CASES.entries())
+    test(`${provider}, ${i}`, (t) => {
+      const fixture = folderOf(t);
+      const file = join(fixture.folder, "secret");
+      writeFileSync(
+        file,
+        accountKeyFile("kek@my-project.iam.gserviceaccount.com", "abc", origin).replaceAll("\n", ""),
+        {
+          mode: 0o600,
+        },
+      );
+      const made = fixture.run(
+        ...["config", "init", "--for", provider, "--key", "kek-1"],
+        ...options(file),
+        ...inFolder(fixture),
+      );
+      assert.equal(made.status, 0, made.stderr);
+      const checked = fixture.run("check");
+      assert.equal(checked.status, 0, checked.stdout);
+      const { providers, keys } = parseConfig(fixture.readConfig(), fixture.config);
+      assert.equal((providers[0]?.grants.net as { origin?: string } | undefined)?.origin, origin);
+      assert.equal(JSON.stringify(keys[0]?.settings ?? {}).includes(name), provider === "gcp");
+    });
+
+  test("a key of Google that is not a resource name is refused", (t) => {
+    const fixture = folderOf(t);
+    const words = [
+      "config",
+      "init",
+      "--for",
+      "gcp",
+      "--key",
+      "kek-1",
+      "--crypto-key",
+      "kek",
+      ...inFolder(fixture),
+    ];
+    const { status, stderr } = fixture.run(...words);
+    assert.equal(status, 2);
+    assert.match(stderr, /expected a request to read a key/);
+  });
+});
+
 describe("the file", () => {
   const fixture = new Fixture();
   before(() => {
@@ -253,13 +316,13 @@ describe("on a terminal", () => {
 
   test("asks for each answer, again after an invalid one, and takes defaults", (t) => {
     const fixture = folderOf(t);
-    const { status, stdout } = type(fixture, ["gcp", "local", "KEK 1", "kek-1", "", "", ""]);
+    const { status, stdout } = type(fixture, ["kms", "local", "KEK 1", "kek-1", "", "", ""]);
     assert.equal(status, 0, stdout);
     const { listen, keys, keystore } = parseConfig(readFileSync(fixture.config, "utf8"), fixture.config);
     assert.deepEqual(listen, { socket: "/run/kleidi/kms.sock", mode: 0o600 });
     assert.equal(keys[0]?.name, "kek-1");
     assert.equal(keystore?.directory, "/var/lib/kleidi/keys");
-    assert.match(stdout, /expected local, tpm, vault, aws, found "gcp"/);
+    assert.match(stdout, /expected local, tpm, vault, aws, gcp, azure, found "kms"/);
     assert.match(stdout, /found "KEK 1"/);
   });
 

@@ -179,6 +179,8 @@ export const WALLS: readonly Wall[] = [
     may: [ERROR, TEXT, CAPABILITY, "host/config"],
     outside: ["node:net", "node:path", "yaml"],
   },
+  // makes a context with the collector
+  { room: ["host/runtime/last-resort.ts"], outside: ["node:v8", "node:vm"] },
   {
     room: "host/runtime",
     may: [

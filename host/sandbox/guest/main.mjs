@@ -27,7 +27,8 @@ const clock = globalThis.performance;
 const link = new Socket({ fd: 3, readable: true, writable: true });
 const writer = new FrameWriter(link);
 const text = new TextEncoder();
-const idleMemory = new IdleMemory();
+// The host has no --expose-gc, this process has (../guest-arguments.ts).
+const idleMemory = new IdleMemory(() => globalThis.gc?.({ type: "major", flavor: "last-resort" }));
 
 /**
  * @type {{
