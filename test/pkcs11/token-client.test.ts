@@ -282,6 +282,14 @@ describe("a module that misbehaves", () => {
     });
   }
 
+  test("close ends a module that hangs while it starts", async () => {
+    const { client, starts } = misbehaving("hang-at-start");
+    const failed = failureOf(find(client));
+    await untilWell(async () => assert.equal(starts(), 1));
+    client.close();
+    assert.match((await failed).kind, /^(gone|over)$/);
+  });
+
   test("a module that refuses the operation keeps its session", async () => {
     const { client, starts } = misbehaving("forbidden");
     await failureOf(encrypt(client));

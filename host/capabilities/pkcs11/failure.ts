@@ -62,7 +62,6 @@ const KINDS = {
   gone: { message: "the module's process ended", code: UNAVAILABLE, step: "hsm" },
   late: { message: "the module did not answer in time", code: UNAVAILABLE, step: "hsm" },
   busy: { message: "too many calls wait for the module", code: UNAVAILABLE, step: "hsm" },
-  paused: { message: "the module is started again after a pause", code: UNAVAILABLE, step: "hsm" },
   over: { message: "the call is over", code: UNAVAILABLE },
 } as const satisfies Record<string, KindRow>;
 

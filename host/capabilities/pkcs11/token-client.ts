@@ -45,12 +45,14 @@ export class TokenClient {
   readonly #options: TokenOptions;
   #process: ModuleProcess | undefined;
   #opening: Promise<ModuleProcess> | undefined;
+  /** The process that loads the module and logs in. */
+  #starting: ModuleProcess | undefined;
   /** The end of the queue. */
   #last: Promise<void> = Promise.resolve();
   #waiting = 0;
   #failures = 0;
-  #pauseUntil = 0;
-  #lastFailure: ModuleFailure | undefined;
+  /** No process is started before, for this reason. */
+  #pause: { readonly until: number; readonly why: ModuleFailure } | undefined;
   #startedAt = 0;
   #recheckedAt = Number.NEGATIVE_INFINITY;
   #closed = false;
@@ -87,6 +89,7 @@ export class TokenClient {
 
   close(): void {
     this.#closed = true;
+    this.#starting?.kill();
     this.#process?.kill();
   }
 
@@ -137,13 +140,10 @@ export class TokenClient {
   }
 
   async #open(): Promise<ModuleProcess> {
-    const now = performance.now();
-    if (now < this.#pauseUntil)
-      throw this.#lastFailure ?? failure("paused", `${Math.ceil(this.#pauseUntil - now)} ms`);
+    if (this.#pause !== undefined && performance.now() < this.#pause.until) throw this.#pause.why;
     try {
       const process = await this.#login();
       this.#process = process;
-      if (this.#closed) process.kill();
       return process;
     } catch (error) {
       if (!(error instanceof ModuleFailure)) throw error;
@@ -158,7 +158,9 @@ export class TokenClient {
     const pin = readPin(pinFile, `${module}\0${token}`);
     this.#startedAt = performance.now();
     const process = new ModuleProcess(await start());
+    this.#starting = process;
     try {
+      if (this.#closed) throw failure("over");
       const options = Buffer.from(JSON.stringify({ module, token, environment }));
       const facts = await pin.secret.use((bytes) => process.request(Message.OPEN, [options, bytes], OPEN_MS));
       onOpened?.(facts);
@@ -168,6 +170,7 @@ export class TokenClient {
       process.kill();
       throw error;
     } finally {
+      this.#starting = undefined;
       pin.secret.wipe();
     }
   }
@@ -176,8 +179,8 @@ export class TokenClient {
     const now = performance.now();
     if (now - this.#startedAt >= GOOD_LIFE_MS) this.#failures = 0;
     this.#failures += 1;
-    this.#lastFailure = why;
     // The first one is replaced at once.
-    if (this.#failures > 1) this.#pauseUntil = now + backOffMs(PAUSE, this.#failures - 1);
+    const ms = this.#failures === 1 ? 0 : backOffMs(PAUSE, this.#failures - 1);
+    this.#pause = { until: now + ms, why };
   }
 }
