@@ -88,6 +88,7 @@ CK_RV C_OpenSession(CK_ULONG slot, CK_ULONG flags, void *application, void *noti
 CK_RV C_Login(CK_ULONG session, CK_ULONG user, const char *pin, CK_ULONG length) {
   /* A login that must not be tried shows. */
   if (is("final-try") || is("locked")) abort();
+  if (is("locked-unsaid")) return 0xa4;
   return length == 8 && memcmp(pin, "48151623", 8) == 0 ? 0 : 0xa0;
 }
 

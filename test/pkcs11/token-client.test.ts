@@ -282,6 +282,14 @@ describe("a module that misbehaves", () => {
     });
   }
 
+  test("a PIN that is locked is not tried again, although the token's flags do not say so", async () => {
+    const { client, starts } = misbehaving("locked-unsaid");
+    assert.equal((await failureOf(find(client))).kind, "pin-refused-locked");
+    assert.equal((await failureOf(find(client))).kind, "pin-refused");
+    assert.equal(starts(), 1);
+    hsm.writePin(hsm.pin);
+  });
+
   test("close ends a module that hangs while it starts", async () => {
     const { client, starts } = misbehaving("hang-at-start");
     const failed = failureOf(find(client));

@@ -16,6 +16,8 @@ const REMEDIES: Partial<Record<string, string>> = {
   "token-twice": "Give the tokens different labels.",
   "pin-refused":
     "Put the right PIN into the file of grants.pkcs11.pin. Each wrong one brings the token nearer to its lock.",
+  "pin-refused-locked":
+    "Unlock the token as its security officer, for example with pkcs11-tool --init-pin --so-pin, then touch the PIN's file.",
   "pin-locked": "Unlock the token as its security officer, for example with pkcs11-tool --init-pin --so-pin.",
   "pin-file": "Put the PIN there, one line, readable for the host's user only.",
   "key-missing": "Create the key: pkcs11-tool --keygen --key-type aes:32 --label LABEL --sensitive.",

@@ -43,6 +43,11 @@ const KINDS = {
     code: UNAVAILABLE,
     step: "login",
   },
+  "pin-refused-locked": {
+    message: "the PIN is locked: after it was unlocked, touch its file",
+    code: UNAVAILABLE,
+    step: "login",
+  },
   "pin-locked": { message: "the token reports that its PIN is locked", code: UNAVAILABLE, step: "login" },
   "key-missing": { message: "the token has no AES key with this label", code: NOT_FOUND, keeps: true },
   "key-twice": { message: "the token has several AES keys with this label", code: NOT_FOUND, keeps: true },
@@ -96,6 +101,7 @@ export function parseFailure(payload: Buffer): ModuleFailure | undefined {
   const value = Number(rv);
   const name = NAMES.get(value) ?? `0x${value.toString(16)}`;
   if (call === "C_Login" && PIN_REFUSED.has(value)) return failure("pin-refused", name);
+  if (call === "C_Login" && value === CKR.PIN_LOCKED) return failure("pin-refused-locked", name);
   return new ModuleFailure("call", `${call} returned ${name}`, { call, rv: value });
 }
 

@@ -88,6 +88,7 @@ test("parseFailure names the return values that it knows", () => {
   assert.equal(of("C_Encrypt", 0x101)?.message, "C_Encrypt returned CKR_USER_NOT_LOGGED_IN");
   assert.equal(of("C_Encrypt", 0x80000001)?.message, "C_Encrypt returned 0x80000001");
   assert.equal(of("C_Login", 0xa0)?.kind, "pin-refused");
+  assert.equal(of("C_Login", 0xa4)?.kind, "pin-refused-locked");
   assert.equal(of("C_Encrypt", 0xa0)?.kind, "call");
   assert.equal(of("C_Encrypt", "0"), undefined);
   assert.equal(of("rm -rf", 1), undefined);

@@ -166,7 +166,7 @@ export class TokenClient {
       onOpened?.(facts);
       return process;
     } catch (error) {
-      if (error instanceof ModuleFailure && error.kind === "pin-refused") markRefused(pin);
+      if (error instanceof ModuleFailure && error.kind.startsWith("pin-refused")) markRefused(pin);
       process.kill();
       throw error;
     } finally {
