@@ -290,6 +290,19 @@ describe("a module that misbehaves", () => {
     hsm.writePin(hsm.pin);
   });
 
+  test("a return value that says that the ciphertext is not authentic is believed", async () => {
+    const { client } = misbehaving("aead");
+    const { version } = await find(client);
+    const failed = await failureOf(crypt(client, Message.DECRYPT, version, Buffer.alloc(48)));
+    assert.equal(failed.kind, "not-authentic");
+  });
+
+  test("a token without AES-GCM is noticed", async () => {
+    const { client, facts } = misbehaving("no-gcm");
+    await find(client);
+    assert.equal((JSON.parse(facts[0] ?? "") as { aesGcm: boolean }).aesGcm, false);
+  });
+
   test("close ends a module that hangs while it starts", async () => {
     const { client, starts } = misbehaving("hang-at-start");
     const failed = failureOf(find(client));

@@ -10,7 +10,7 @@ export const TAG_BYTES = 16;
 
 /**
  * A fault that the process finds. The host makes its sentence and its remedy (failure.ts).
- * @typedef {"load" | "token-missing" | "token-twice" | "pin-final-try" | "pin-locked" | "no-mechanism" | "key-missing" | "key-twice" | "key-other" | "not-authentic"} Kind
+ * @typedef {"load" | "token-missing" | "token-twice" | "pin-final-try" | "pin-locked" | "key-missing" | "key-twice" | "key-other" | "not-authentic"} Kind
  */
 export class TokenFault extends Error {
   /**
