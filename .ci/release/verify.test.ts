@@ -4,6 +4,7 @@ import { spawnSync } from "node:child_process";
 import {
   chmodSync,
   cpSync,
+  globSync,
   linkSync,
   mkdirSync,
   readdirSync,
@@ -62,7 +63,7 @@ test("the page's commands verify the release, and name its commit", () => {
 
 test("minisign verifies each module by its own signature", () => {
   const modules = readdirSync(out).filter((name) => name.endsWith(".wasm"));
-  assert.equal(modules.length, 5);
+  assert.equal(modules.length, globSync(join(root, "providers/*/provider.json")).length);
   for (const module of modules)
     assert.equal(minisign(out, ["-V", "-p", join(keys, "kleidi.pub"), "-m", module]).status, 0, module);
 });

@@ -389,7 +389,7 @@ test("URL parses an accepted origin unchanged", () => {
       );
       assert.equal(url.href, `${url.origin}/`);
     }),
-    { numRuns: 3000 },
+    { numRuns: 8000 },
   );
   assert.ok(accepted > 30, `only ${accepted} were accepted`);
 });

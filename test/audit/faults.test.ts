@@ -164,12 +164,12 @@ test("a host that is killed in the middle of a line continues after the complete
 });
 
 /**
- * Kills the process while a write of a megabyte is growing the file. The write stops at the next page, which is usually in the
+ * Kills the process while many writes of a megabyte are growing the file. A write stops at the next page, which is usually in the
  * middle of a line. @returns the length of the torn line
  */
 async function killInTheMiddle(settings: AuditSettings): Promise<number> {
   for (let i = 0; i < 30; i++) {
-    const dying = new Appender(settings, { burst: 10_000, options: { queueBytes: 16_777_216 } });
+    const dying = new Appender(settings, { burst: 40_000, options: { queueBytes: 67_108_864 } });
     await dying.until(accepted);
     const { size } = statSync(file);
     while (statSync(file).size === size);

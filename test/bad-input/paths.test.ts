@@ -70,6 +70,8 @@ const CASES: Readonly<Record<string, Case>> = {
   "providers.<name>.grants.net.credential.vault.secretId.file": { file: "bad-secret-id", by: "check" },
   "providers.<name>.grants.net.credential.aws.file": { file: "bad-profile", by: "check" },
   "providers.<name>.grants.net.credential.aws.secretAccessKey.file": { file: "bad-aws-secret", by: "check" },
+  "providers.<name>.grants.net.credential.gcp.file": { file: "bad-gcp-token", by: "check" },
+  "providers.<name>.grants.net.credential.azure.file": { file: "bad-azure-secret", by: "check" },
   "providers.<name>.grants.net.credential.file.file": { file: "bad-token", by: "check" },
   "providers.<name>.grants.net.credential.login.body.<name>.file": { file: "bad-password", by: "check" },
   "sandbox.programs": { file: "bad-programs", by: "check", fine: FOLDER },
@@ -131,6 +133,30 @@ function vaults(pick: Pick): Record<string, unknown> {
       secretAccessKey: { file: pick("bad-aws-secret", "token") },
     }),
     profile: aws({ source: "profile", file: pick("bad-profile", "token") }),
+    gcp: of({
+      allow: ["POST /v1/projects/P/locations/L/keyRings/R/cryptoKeys/K:decrypt"],
+      credential: {
+        gcp: {
+          source: "workload-identity",
+          audience:
+            "//iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/pool/providers/kubelet",
+          file: pick("bad-gcp-token", "token"),
+          sts: "https://127.0.0.1:1",
+        },
+      },
+    }),
+    azure: of({
+      allow: ["POST /keys/NAME/?api-version=7.4"],
+      credential: {
+        azure: {
+          source: "client-secret",
+          tenant: "11111111-2222-3333-4444-555555555555",
+          client: "66666666-7777-8888-9999-000000000000",
+          file: pick("bad-azure-secret", "token"),
+          login: "https://127.0.0.1:1",
+        },
+      },
+    }),
     file: credential({ file: { file: pick("bad-token", "token"), header } }),
     login: credential({ login: { path: "/v1/login", body, token: "/token", header } }),
   };
