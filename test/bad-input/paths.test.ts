@@ -12,6 +12,7 @@ import { SCHEMA } from "../../host/config/schema.ts";
 import { pathKeys } from "../../host/schema/shape.ts";
 import { Authority, type Certificate } from "../support/certificates.ts";
 import { Fixture, kleidi, localModule, sha256Of } from "../support/fixture.ts";
+import { pkcs11Module } from "../support/pkcs11-node.ts";
 import { vaultModule } from "../support/vault-node.ts";
 
 /** Far longer than a command that does not block needs. */
@@ -56,6 +57,7 @@ interface Case {
 }
 
 const FOLDER = ["a folder", "a link to nothing"];
+const UNOPENED = Object.keys(KINDS).filter((kind) => kind !== "a link to nothing");
 const CASES: Readonly<Record<string, Case>> = {
   "listen.socket": { file: "bad.sock", by: "serve" },
   "keystore.directory": { file: "bad-keys", by: "check", fine: FOLDER },
@@ -74,6 +76,11 @@ const CASES: Readonly<Record<string, Case>> = {
   "providers.<name>.grants.net.credential.azure.file": { file: "bad-azure-secret", by: "check" },
   "providers.<name>.grants.net.credential.file.file": { file: "bad-token", by: "check" },
   "providers.<name>.grants.net.credential.login.body.<name>.file": { file: "bad-password", by: "check" },
+  "providers.<name>.grants.pkcs11.module": { file: "bad-module.so", by: "check" },
+  "providers.<name>.grants.pkcs11.pin.file": { file: "bad-pin", by: "check" },
+  // The host opens none of them.
+  "providers.<name>.grants.pkcs11.reads[]": { file: "bad-read", by: "check", fine: UNOPENED },
+  "providers.<name>.grants.pkcs11.writes[]": { file: "bad-write", by: "check", fine: ["a folder"] },
   "sandbox.programs": { file: "bad-programs", by: "check", fine: FOLDER },
   // Appended to: its size does not matter, a missing one is created, and a device accepts what is written.
   "log.file": {
@@ -115,6 +122,10 @@ function vaults(pick: Pick): Record<string, unknown> {
       allow: ["POST / x-amz-target=TrentService.DescribeKey"],
       credential: { aws: { region: "eu-central-1", ...source } },
     });
+  const hsm = (changes: Record<string, unknown>) => {
+    const pkcs11 = { module: "/usr/bin/env", token: "t", pin: { file: "token" }, keys: ["k"], ...changes };
+    return { ...of({}), module: pkcs11Module, sha256: sha256Of(pkcs11Module), grants: { pkcs11 } };
+  };
   const secretId = { file: pick("bad-secret-id", "token") };
   const body = { password: { file: pick("bad-password", "token") } };
   const header = "authorization";
@@ -157,6 +168,10 @@ function vaults(pick: Pick): Record<string, unknown> {
         },
       },
     }),
+    "hsm-module": hsm({ module: pick("bad-module.so", "/usr/bin/env") }),
+    "hsm-pin": hsm({ pin: { file: pick("bad-pin", "token") } }),
+    "hsm-read": hsm({ reads: [pick("bad-read", "token")] }),
+    "hsm-write": hsm({ writes: [pick("bad-write", "state")] }),
     file: credential({ file: { file: pick("bad-token", "token"), header } }),
     login: credential({ login: { path: "/v1/login", body, token: "/token", header } }),
   };

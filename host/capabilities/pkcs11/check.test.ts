@@ -56,8 +56,8 @@ for (const [what, changes, detail] of [
   ],
   ["a PIN that is not there", { pin: { file: join(folder, "none") } }, /^the PIN cannot be read \(.*ENOENT/],
   ["a PIN that others may read", { pin: { file: file("shown", "1234", 0o644) } }, /has the mode 0644/],
-  ["a path to read that is not there", { reads: [join(folder, "none")] }, /none does not exist$/],
-  ["a path to write that is a file", { writes: [pin] }, /pin is not a folder$/],
+  ["a path to read that is not there", { reads: [join(folder, "none")] }, /none cannot be read \(ENOENT\)/],
+  ["a path to write that is a file", { writes: [pin] }, /pin is not a folder \(ENOTDIR\)$/],
 ] as const) {
   test(`checkFiles reports ${what}`, () => {
     const [finding] = checkFiles(contextOf(grantOf(changes)));

@@ -1,7 +1,7 @@
 /** Checks the files that a grant of a token names, for `kleidi check`. Loads no module. */
-import { statSync } from "node:fs";
+import { type Stats, statSync } from "node:fs";
 import type { Finding } from "../../finding.ts";
-import { FileFault, readRegular } from "../../lib/files.ts";
+import { FileFault, readRegular, systemFault } from "../../lib/files.ts";
 import type { GrantContext } from "../capability.ts";
 import { ModuleFailure } from "./failure.ts";
 import type { Pkcs11Config } from "./grant.ts";
@@ -56,9 +56,20 @@ function pinFaults(file: string): string[] {
 }
 
 function missing(path: string): string[] {
-  return statSync(path, { throwIfNoEntry: false }) === undefined ? [`${path} does not exist`] : [];
+  const status = statusOf(path);
+  return status instanceof FileFault ? [`${path} ${status.text}`] : [];
 }
 
 function notFolder(path: string): string[] {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ? [] : [`${path} is not a folder`];
+  const status = statusOf(path);
+  if (status instanceof FileFault) return [`${path} ${status.text}`];
+  return status.isDirectory() ? [] : [`${path} is not a folder (ENOTDIR)`];
+}
+
+function statusOf(path: string): Stats | FileFault {
+  try {
+    return statSync(path);
+  } catch (error) {
+    return systemFault(path, error);
+  }
 }
