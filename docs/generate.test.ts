@@ -27,7 +27,7 @@ test("stalePages names a page that was changed, and one that is missing", () => 
 });
 
 test("the example of docs/configuration.md is a valid configuration", () => {
-  assert.equal(parseConfig(example, "/etc/kleidi/config.yaml").keys.length, 6);
+  assert.equal(parseConfig(example, "/etc/kleidi/config.yaml").keys.length, 7);
 });
 
 test("each credential that is a comment in the example is valid in the place of the other one", () => {

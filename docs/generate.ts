@@ -170,6 +170,10 @@ keys:
     provider: vault
     use: member
     settings: { mount: transit, key: kek }
+  - name: kek-hsm
+    provider: hsm
+    use: decrypt
+    settings: { label: kek-2026 }
   - name: old-plugin
     provider: vault
     use: decrypt
