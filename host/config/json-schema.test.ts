@@ -79,7 +79,7 @@ const VALID: readonly (readonly [string, unknown])[] = [
   ["docs/configuration.md", parse(documented)],
   ["docs/configuration.md with a login", withLogin],
   ["docs/configuration.md with a token file", withFile],
-  ...["tpm", "vault", "aws", "gcp", "azure", "gpg"].map(
+  ...["tpm", "vault", "aws", "gcp", "azure", "pkcs11", "gpg"].map(
     (name) => [name, parse(read(`examples/${name}/kleidi.yaml`))] as const,
   ),
 ];

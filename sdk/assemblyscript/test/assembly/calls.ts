@@ -1,5 +1,5 @@
 /** For calls.test.ts: makes every host call that the SDK has a wrapper for, with values that the test knows. */
-import { crypto, decimal, keystore, log, NetHeader, net, state, tpm, utf8 } from "../../assembly";
+import { crypto, decimal, keystore, log, NetHeader, net, pkcs11, state, tpm, utf8 } from "../../assembly";
 import { readInput, writeOutput } from "../../assembly/extism";
 
 export function all(): i32 {
@@ -24,6 +24,9 @@ export function all(): i32 {
   crypto.aesCfbEncrypt(a, b, c);
   crypto.aesCfbDecrypt(a, b, c);
   crypto.ecdh("P-256", a, b);
+  pkcs11.find("kek");
+  pkcs11.encrypt("kek", "v1", a, b);
+  pkcs11.decrypt("kek", "v1", a, b);
   tpm.enter();
   tpm.transmit(a);
   tpm.leave(b);
