@@ -14,12 +14,11 @@ const ROUND_MS = quick ? 1000 : 2000;
 
 const hsm = new SoftHsm();
 hsm.addKey("kek");
-const inToken = pkcs11Node(hsm);
+const quiet = { log: { level: "warn", file: "kleidi.log" }, status: { interval: "60s" } };
+const inToken = pkcs11Node(hsm, {}, {}, quiet);
 const local = new Fixture();
 try {
-  local
-    .write(localConfig([{ name: "kek", use: "active" }], { log: { level: "warn", file: "kleidi.log" } }))
-    .keyInit("kek");
+  local.write(localConfig([{ name: "kek", use: "active" }], quiet)).keyInit("kek");
   const hosts = [await inToken.serve(), await local.serve()];
   await throughput();
   for (const host of hosts) await Fixture.stop(host);

@@ -8,11 +8,13 @@ export const pkcs11Module = join(root, "providers", "pkcs11.wasm");
 /**
  * @param key changes to the key "kek" in the configuration, whose label is granted
  * @param grant changes to the grant
+ * @param rest further keys of the configuration, by default an audit log
  */
 export function pkcs11Node(
   hsm: SoftHsm,
   key: Record<string, unknown> = {},
   grant: Record<string, unknown> = {},
+  rest: Record<string, unknown> = { audit: { file: "audit.jsonl" } },
 ): Fixture {
   return new Fixture().write(
     JSON.stringify({
@@ -28,7 +30,7 @@ export function pkcs11Node(
       keys: [{ name: "kek", provider: "hsm", use: "active", ...key }],
       status: { interval: "1s" },
       log: { level: "debug", file: "kleidi.log" },
-      audit: { file: "audit.jsonl" },
+      ...rest,
     }),
   );
 }
