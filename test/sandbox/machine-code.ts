@@ -125,6 +125,8 @@ const { functions: c } = ffi.dlopen(null, {
   syscall: { return: "i64", arguments: Array(7).fill("i64") },
   __errno_location: { return: "pointer", arguments: [] },
 });
+// Asked for once: between a call and the look at its error the engine must do as little as possible, because it sets the error, too.
+const errorAt = c.__errno_location();
 const kept = [];
 const pointer = (buffer) => { kept.push(buffer); return ffi.getRawPointer(buffer); };
 const text = (string) => pointer(Buffer.from(string + "\\0"));
@@ -132,7 +134,7 @@ const buffer = (size) => pointer(Buffer.alloc(size));
 const sys = (number, ...rest) => {
   const result = c.syscall(...[number, ...rest, 0, 0, 0, 0, 0, 0].slice(0, 7).map(BigInt));
   if (result !== -1n) return Number(result);
-  const number_ = ffi.getInt32(c.__errno_location());
+  const number_ = ffi.getInt32(errorAt);
   throw Object.assign(new Error(), { code: Object.keys(ERRNO).find((name) => ERRNO[name] === number_) });
 };
 `;
