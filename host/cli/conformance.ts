@@ -58,8 +58,10 @@ export async function conformanceCommand(
 async function assertConnects(socket: string): Promise<void> {
   const error = await connectionError(socket);
   if (error === undefined) return;
-  const { problem = "no process listens there", remedy = "start the plugin" } =
-    error.code === "ECONNREFUSED" ? {} : (explainPathError(socket, error, "write") ?? {});
+  const isAbsent = error.code === "ECONNREFUSED" || error.code === "ENOENT";
+  const { problem = "no process listens there", remedy = "start the plugin, or correct the path" } = isAbsent
+    ? {}
+    : (explainPathError(socket, error, "write") ?? {});
   throw new UsageError(`Cannot connect to ${socket}: ${problem} (${error.code}); ${remedy}`, {
     cause: error,
   });

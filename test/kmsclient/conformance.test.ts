@@ -143,7 +143,7 @@ describe("usage errors", () => {
     [
       "a file",
       [plain],
-      /^error: Cannot connect to .*file: no process listens there \(ECONNREFUSED\); start the plugin$/m,
+      /^error: Cannot connect to .*file: no process listens there \(ECONNREFUSED\); start the plugin, or correct the path$/m,
     ],
     ["a folder that is no URL", ["tcp://127.0.0.1:1"], /^error: Cannot connect to tcp:/],
     ["an option out of range", [plain, "--seeds", "0"], /Expected a whole number from 1 to 10000/],
