@@ -30,7 +30,7 @@ test("it makes a round trip; a second one beside it is refused and changes nothi
     await untilWell(async () => assert.match(output, /the same 32 bytes came back[\s\S]*until Ctrl-C/));
     const { status, stdout, stderr } = quickstart("--folder", folder, "--once");
     assert.deepEqual([status, stdout], [1, ""]);
-    assert.match(stderr, /^Cannot start: a host serves on .*kms\.sock already; stop that quickstart/);
+    assert.match(stderr, /^Cannot start: a host serves on .*kms\.sock already; stop that quickstart/m);
   } finally {
     first.kill("SIGTERM");
     assert.equal(await ended, 0);
@@ -48,7 +48,7 @@ test("a failure of key init is reported with its reason", () => {
   writeFileSync(join(folder, "keys", "quickstart.json"), "{}");
   const { status, stderr } = quickstart("--folder", folder, "--once");
   assert.equal(status, 1);
-  assert.match(stderr, /^Cannot create the key: .*its file is gone/);
+  assert.match(stderr, /^Cannot create the key: .*its file is gone/m);
   assert.doesNotMatch(stderr, /ReferenceError/);
 });
 
