@@ -65,8 +65,10 @@ export class SyncHttp {
   request(request: SyncRequest): SyncResponse {
     Atomics.store(this.#done, 0, 0);
     this.#port.postMessage(request);
-    if (Atomics.wait(this.#done, 0, 0, TIMEOUT_MS) === "timed-out") {
-      throw new Error(`${request.method} ${request.url} had no answer within ${TIMEOUT_MS} ms`);
+    // The worker may have been interrupted between the flag of the answer before and its wake-up, which then comes now.
+    while (Atomics.load(this.#done, 0) === 0) {
+      if (Atomics.wait(this.#done, 0, 0, TIMEOUT_MS) === "timed-out")
+        throw new Error(`${request.method} ${request.url} had no answer within ${TIMEOUT_MS} ms`);
     }
     const { error, ...response } = receiveMessageOnPort(this.#port)?.message ?? { error: "nothing came" };
     if (error !== undefined) throw new Error(`${request.method} ${request.url}: ${error}`);

@@ -79,7 +79,9 @@ export class Swtpm {
     const { port, flag } = this.#wire;
     Atomics.store(flag, 0, 0);
     port.postMessage(command);
-    if (Atomics.wait(flag, 0, 0, 10_000) === "timed-out") throw new Error("swtpm did not answer");
+    // The worker may have been interrupted between the flag of the answer before and its wake-up, which then comes now.
+    while (Atomics.load(flag, 0) === 0)
+      if (Atomics.wait(flag, 0, 0, 10_000) === "timed-out") throw new Error("swtpm did not answer");
     const answer: Uint8Array | string = receiveMessageOnPort(port)?.message;
     if (typeof answer !== "string") return answer;
     if (command === null) return new Uint8Array(0);
