@@ -114,6 +114,18 @@ test("POST performs the action of its path, and answers with its result", async 
   assert.deepEqual([status, type, JSON.parse(text)], [200, "application/json", { ok: true, keys: 2 }]);
 });
 
+test("after an action, a refused one too, the state is not one of before", async (t) => {
+  let changes = 0;
+  const act = async () => ({ ok: ++changes > 1 });
+  const ask = await start(t, { ...withActions(["/reload", act]), state: () => ({ changes }) as never });
+  const seen = async () => JSON.parse((await ask("/state")).text).changes;
+  assert.deepEqual([await seen(), await seen()], [0, 0]);
+  for (const expected of [1, 2]) {
+    await ask("/reload", { method: "POST" });
+    assert.equal(await seen(), expected);
+  }
+});
+
 test("an action that fails is answered with 409", async (t) => {
   const ask = await start(t, withActions(["/refresh", async () => ({ ok: false })]));
   assert.equal((await ask("/refresh", { method: "POST" })).status, 409);

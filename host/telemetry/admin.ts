@@ -5,7 +5,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer as createNetServer, isIP, type Socket } from "node:net";
 import { KleidiError } from "../error.ts";
-import { ACTION_MS, type AdminActions, shared } from "./admin-actions.ts";
+import { ACTION_MS, type ActionResult, type AdminActions, shared } from "./admin-actions.ts";
 import { type AdminCloseReason, AdminConnections } from "./admin-connections.ts";
 import { cachedFor } from "./cached-for.ts";
 import { page } from "./page.ts";
@@ -62,15 +62,22 @@ export function createAdmin({
   actions,
   onClosed = () => {},
 }: AdminOptions): Admin {
-  const report = cachedFor(CACHE_MS, state);
-  const bytes = (make: () => string) => cachedFor(CACHE_MS, () => Buffer.from(make()));
+  // Who asks after an action, such as a reload, sees what it changed.
+  let ended = 0;
+  const cached = <T>(make: () => T) => cachedFor(CACHE_MS, make, () => ended);
+  const report = cached(state);
+  const bytes = (make: () => string) => cached(() => Buffer.from(make()));
+  const counted = (run: () => Promise<ActionResult>) => () =>
+    run().finally(() => {
+      ended += 1;
+    });
   const content: Content = {
     notReadyReason,
     remark,
-    metrics: cachedFor(CACHE_MS, async () => Buffer.from(await metrics())),
+    metrics: cached(async () => Buffer.from(await metrics())),
     page: bytes(() => page(report())),
     state: bytes(() => `${JSON.stringify(report())}\n`),
-    actions: actions && new Map([...actions].map(([path, run]) => [path, shared(run)])),
+    actions: actions && new Map([...actions].map(([path, run]) => [path, shared(counted(run))])),
   };
   const pacer = new RequestPacer(PACE_MS);
   const served = new WeakSet<Socket>();

@@ -14,6 +14,18 @@ test("a value is computed once within its time, and again after it", (t) => {
   assert.deepEqual([get(), get()], [2, 2]);
 });
 
+test("a value of another epoch is computed again", () => {
+  let [made, epoch] = [0, 0];
+  const get = cachedFor(
+    60_000,
+    () => ++made,
+    () => epoch,
+  );
+  assert.deepEqual([get(), get()], [1, 1]);
+  epoch = 1;
+  assert.deepEqual([get(), get()], [2, 2]);
+});
+
 test("a failed computation is repeated for the next caller", () => {
   let tries = 0;
   const get = cachedFor(1_000, () => {
