@@ -5,7 +5,11 @@ import { rpcs } from "../../schema/rpcs.ts";
 
 /** Printable, and at most `bytes` in UTF-8. */
 const label = (bytes: number) =>
-  z.string().refine((text) => /^[^\p{C}]+$/u.test(text) && Buffer.byteLength(text) <= bytes);
+  z
+    .string()
+    .max(bytes)
+    .regex(/^[^\p{C}]+$/u)
+    .refine((text) => Buffer.byteLength(text) <= bytes);
 
 const paths = (meaning: string, example: string) =>
   field(
@@ -79,6 +83,7 @@ export const GRANT = field(
             "The environment of the module's process, set before it loads the module. It inherits nothing, and variables of the loader (LD_…) have no effect.",
           example: "{ SOFTHSM2_CONF: /etc/softhsm/softhsm2.conf }",
           absent: "empty",
+          keywords: { maxProperties: 8 },
         },
       ),
       reads: paths(
