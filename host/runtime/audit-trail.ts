@@ -22,6 +22,8 @@ import { SinkLog } from "./sink-log.ts";
  * waits, where the work takes up to 2.4 s. A record that does not come at once is waited for as long as that helps the caller.
  */
 const LATEST = 7 / 6;
+/** A caller that hardly waits must not make a disk look slow: its record has this time, in milliseconds. */
+const LEAST_MS = 400;
 /** The longest time for which a closed log may keep the process alive when a disk hangs. */
 const END_MS = 1_000;
 
@@ -68,7 +70,7 @@ export class AuditTrail {
         const reply = await next();
         audit?.rpc(call, reply, keyset);
         // Resolves when the records of the RPC's host calls are written, too.
-        const latestMs = call.timeMs * LATEST;
+        const latestMs = latestFor(call.timeMs);
         const left = call.startedAt + latestMs - performance.now();
         await within(left, this.#log.settled(), () => tooLate(latestMs));
         return reply;
@@ -106,6 +108,11 @@ export class AuditTrail {
     this.#sinks.hang(hanging);
     endAnyway(END_MS);
   }
+}
+
+/** @returns the longest time from an RPC to its reply, its record included, for this time for its work; in milliseconds */
+export function latestFor(timeMs: number): number {
+  return Math.max(LEAST_MS, timeMs * LATEST);
 }
 
 /** An RPC that has succeeded must not fail as if its provider were slow, because a disk hangs. */

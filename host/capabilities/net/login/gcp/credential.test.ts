@@ -117,7 +117,7 @@ describe("a token", () => {
       assert.deepEqual(rig.kinds(), ["failed"]);
     });
 
-  test("is not taken from a server that is no metadata service", async () => {
+  test("is not taken from a server that is not a metadata service", async () => {
     serve = () => json({ access_token: "a", expires_in: 3600 });
     await assert.rejects(machine().lease(patient), /not answered by a metadata service of Google$/);
   });
