@@ -3,16 +3,15 @@ import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { KmsClient } from "../../host/grpc/client.ts";
 import { ACCOUNT, FakeAws, KEY_USE, REGION } from "../support/aws/aws.ts";
 import type { Identity } from "../support/aws/identities.ts";
 import { rotate } from "../support/aws/kms.ts";
 import { type AwsNodeOptions, awsNode, staticKeys } from "../support/aws-node.ts";
 import { AwsDrive } from "../support/awsdrive.ts";
 import type { Fixture } from "../support/fixture.ts";
+import { codeOf, type Hosted, hosted, roundTrip, SEED } from "../support/hosted.ts";
 import { untilWell } from "../support/until-well.ts";
 
-const plaintext = Uint8Array.from(Buffer.from("a DEK seed that nobody may hear!"));
 const [INVALID_ARGUMENT, FAILED_PRECONDITION, UNAUTHENTICATED] = [3, 9, 16];
 
 let aws: FakeAws;
@@ -21,31 +20,10 @@ before(async () => {
 });
 after(() => aws.close());
 
-interface World {
-  readonly fixture: Fixture;
-  readonly client: KmsClient;
-}
 type Options = Omit<AwsNodeOptions, "aws">;
 
-async function inWorld(options: Options, work: (world: World) => Promise<void>, where = aws): Promise<void> {
-  const fixture = awsNode({ aws: where, ...options });
-  const client = new KmsClient(fixture.socket);
-  try {
-    await fixture.serve();
-    await work({ fixture, client });
-  } finally {
-    client.close();
-    await fixture.close();
-  }
-}
-
-/** @returns what Encrypt returned, after one Decrypt of it */
-async function roundTrip(client: KmsClient) {
-  const sealed = await client.encrypt({ plaintext });
-  const { plaintext: back } = await client.decrypt(sealed);
-  assert.deepEqual(new Uint8Array(back), plaintext);
-  return sealed;
-}
+const inWorld = (options: Options, work: (world: Hosted) => Promise<void>, where = aws) =>
+  hosted(awsNode({ aws: where, ...options }), work);
 
 /** All that the host wrote. */
 const written = ({ folder }: Fixture) =>
@@ -54,12 +32,6 @@ const secretsOf = ({ secretAccessKey, sessionToken = "no token" }: Identity) => 
   secretAccessKey,
   sessionToken,
 ];
-const codeOf = async (work: Promise<unknown>) =>
-  await work.then(
-    () => 0,
-    ({ code }: { code: number }) => code,
-  );
-
 describe("a host with a KEK in AWS", () => {
   const works = async (options: Omit<Options, "key">, secrets: () => Identity | undefined) => {
     await inWorld({ key: aws.kms.create().arn, ...options }, async ({ fixture, client }) => {
@@ -136,7 +108,7 @@ test("the SDK of AWS decrypts a ciphertext of the host with the same key and con
       const request = { op: "decrypt", key: key.arn, ciphertext: Buffer.from(ciphertext).toString("base64") };
       const context = { kleidi: aad.toString("base64") };
       const { plaintext: back } = await sdk.ask({ ...request, context });
-      assert.equal(back, Buffer.from(plaintext).toString("base64"));
+      assert.equal(back, Buffer.from(SEED).toString("base64"));
       assert.equal((await sdk.ask({ ...request, context: {} })).error, "InvalidCiphertextException");
     } finally {
       sdk.close();
@@ -165,7 +137,7 @@ test("Encrypt is one request and its read-back, Decrypt one, and Status none", a
         return operations.filter((operation) => operation !== "DescribeKey");
       };
       const sealed = await roundTrip(client);
-      assert.deepEqual(await sentBy(() => client.encrypt({ plaintext })), ["Encrypt", "Decrypt"]);
+      assert.deepEqual(await sentBy(() => client.encrypt({ plaintext: SEED })), ["Encrypt", "Decrypt"]);
       assert.deepEqual(await sentBy(() => client.decrypt(sealed)), ["Decrypt"]);
       assert.deepEqual(await sentBy(() => client.status()), []);
     },
@@ -181,7 +153,7 @@ describe("the key", () => {
       rotate(key);
       const after = await roundTrip(client);
       assert.equal(after.keyId, before.keyId);
-      assert.deepEqual(new Uint8Array((await client.decrypt(before)).plaintext), plaintext);
+      assert.deepEqual(new Uint8Array((await client.decrypt(before)).plaintext), SEED);
     });
   });
 
@@ -199,7 +171,7 @@ describe("the key", () => {
       await inWorld(
         { key: replica.arn, ...keys, credential },
         async ({ client }) => {
-          assert.deepEqual(new Uint8Array((await client.decrypt(sealed)).plaintext), plaintext);
+          assert.deepEqual(new Uint8Array((await client.decrypt(sealed)).plaintext), SEED);
           assert.equal((await client.status()).keyId, sealed.keyId);
         },
         other,
@@ -237,7 +209,7 @@ test("calls wait while KMS throttles or fails, and succeed within their deadline
       ["KMSInternalException", 500],
     ] as const) {
       aws.kms.faults.push({ code, status, times: 3, operation: "Decrypt" });
-      assert.deepEqual(new Uint8Array((await client.decrypt(sealed)).plaintext), plaintext);
+      assert.deepEqual(new Uint8Array((await client.decrypt(sealed)).plaintext), SEED);
       assert.equal(aws.kms.faults.length, 0);
     }
   });
@@ -277,13 +249,13 @@ describe("the credential", () => {
         const sealed = await roundTrip(client);
         aws.drift = 20 * 60_000;
         try {
-          assert.deepEqual(new Uint8Array((await client.decrypt(sealed)).plaintext), plaintext);
+          assert.deepEqual(new Uint8Array((await client.decrypt(sealed)).plaintext), SEED);
           assert.match(fixture.readLog(), /the clock of this machine is 1\d{3} s behind that of AWS/);
           aws.drift = 24 * 3_600_000;
           assert.equal(await codeOf(client.decrypt(sealed)), UNAUTHENTICATED);
           assert.match(fixture.readLog(), /at most 3600 s are corrected/);
           aws.drift = 0;
-          assert.deepEqual(new Uint8Array((await client.decrypt(sealed)).plaintext), plaintext);
+          assert.deepEqual(new Uint8Array((await client.decrypt(sealed)).plaintext), SEED);
         } finally {
           aws.drift = 0;
         }

@@ -4,14 +4,12 @@ import { X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { KmsClient } from "../../host/grpc/client.ts";
 import { FakeAzure } from "../support/azure/azure.ts";
 import { rotate } from "../support/azure/vault.ts";
 import { type AzureNodeOptions, applicationOf, azureNode, machineOf } from "../support/azure-node.ts";
-import type { Fixture } from "../support/fixture.ts";
+import { codeOf, type Hosted, hosted, roundTrip, SEED } from "../support/hosted.ts";
 import { untilWell } from "../support/until-well.ts";
 
-const plaintext = Uint8Array.from(Buffer.from("a DEK seed that nobody may hear!"));
 const [INVALID_ARGUMENT, FAILED_PRECONDITION, UNAUTHENTICATED] = [3, 9, 16];
 
 let azure: FakeAzure;
@@ -20,39 +18,8 @@ before(async () => {
 });
 after(() => azure.close());
 
-interface World {
-  readonly fixture: Fixture;
-  readonly client: KmsClient;
-}
-
-async function inWorld(
-  options: Omit<AzureNodeOptions, "azure">,
-  work: (world: World) => Promise<void>,
-): Promise<void> {
-  const fixture = azureNode({ azure, ...options });
-  const client = new KmsClient(fixture.socket);
-  try {
-    await fixture.serve();
-    await work({ fixture, client });
-  } finally {
-    client.close();
-    await fixture.close();
-  }
-}
-
-/** @returns what Encrypt returned, after one Decrypt of it */
-async function roundTrip(client: KmsClient) {
-  const sealed = await client.encrypt({ plaintext });
-  const { plaintext: back } = await client.decrypt(sealed);
-  assert.deepEqual(new Uint8Array(back), plaintext);
-  return sealed;
-}
-
-const codeOf = async (work: Promise<unknown>) =>
-  await work.then(
-    () => 0,
-    ({ code }: { code: number }) => code,
-  );
+const inWorld = (options: Omit<AzureNodeOptions, "azure">, work: (world: Hosted) => Promise<void>) =>
+  hosted(azureNode({ azure, ...options }), work);
 
 describe("a host with a KEK in Azure", () => {
   /** Tries it, and looks for secrets in all that the host wrote. */
@@ -120,7 +87,7 @@ test("Encrypt is one request and its read-back, Decrypt one, and Status none", a
       return sent.map(({ path }) => path.slice(`/keys/${name}/${versions[0]?.id}/`.length));
     };
     const sealed = await roundTrip(client);
-    const encrypt = () => client.encrypt({ plaintext });
+    const encrypt = () => client.encrypt({ plaintext: SEED });
     assert.deepEqual(await sentBy(encrypt), ["wrapkey", "unwrapkey"]);
     assert.deepEqual(await sentBy(() => client.decrypt(sealed)), ["unwrapkey"]);
     assert.deepEqual(await sentBy(() => client.status()), []);
@@ -135,10 +102,10 @@ describe("the key", () => {
       before = await roundTrip(client);
       rotate(key);
       await untilWell(async () => assert.notEqual((await roundTrip(client)).keyId, before.keyId));
-      assert.deepEqual(new Uint8Array((await client.decrypt(before)).plaintext), plaintext);
+      assert.deepEqual(new Uint8Array((await client.decrypt(before)).plaintext), SEED);
     });
     await inWorld({ key: key.name, ...machineOf(azure) }, async ({ client }) => {
-      assert.deepEqual(new Uint8Array((await client.decrypt(before)).plaintext), plaintext);
+      assert.deepEqual(new Uint8Array((await client.decrypt(before)).plaintext), SEED);
     });
   });
 
@@ -172,7 +139,7 @@ test("calls wait while the vault throttles or fails, and succeed within their de
       [503, "ServiceUnavailable"],
     ] as const) {
       azure.vault.faults.push({ status, code, times: 3, operation: "unwrapkey" });
-      assert.deepEqual(new Uint8Array((await client.decrypt(sealed)).plaintext), plaintext);
+      assert.deepEqual(new Uint8Array((await client.decrypt(sealed)).plaintext), SEED);
       assert.equal(azure.vault.faults.length, 0);
     }
   });

@@ -4,15 +4,13 @@ import { createHash } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { KmsClient } from "../../host/grpc/client.ts";
-import type { Fixture } from "../support/fixture.ts";
 import { FakeGcp } from "../support/gcp/gcp.ts";
 import { KEY_USE, rotate } from "../support/gcp/kms.ts";
 import { accountKey, type GcpNodeOptions, gcpNode, machineOf } from "../support/gcp-node.ts";
 import { GcpDrive } from "../support/gcpdrive.ts";
+import { codeOf, type Hosted, hosted, roundTrip, SEED } from "../support/hosted.ts";
 import { untilWell } from "../support/until-well.ts";
 
-const plaintext = Uint8Array.from(Buffer.from("a DEK seed that nobody may hear!"));
 const [INVALID_ARGUMENT, FAILED_PRECONDITION, UNAUTHENTICATED] = [3, 9, 16];
 const POOL = "//iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/clusters";
 const AUDIENCE = `${POOL}/providers/kubernetes`;
@@ -23,39 +21,8 @@ before(async () => {
 });
 after(() => gcp.close());
 
-interface World {
-  readonly fixture: Fixture;
-  readonly client: KmsClient;
-}
-
-async function inWorld(
-  options: Omit<GcpNodeOptions, "gcp">,
-  work: (world: World) => Promise<void>,
-): Promise<void> {
-  const fixture = gcpNode({ gcp, ...options });
-  const client = new KmsClient(fixture.socket);
-  try {
-    await fixture.serve();
-    await work({ fixture, client });
-  } finally {
-    client.close();
-    await fixture.close();
-  }
-}
-
-/** @returns what Encrypt returned, after one Decrypt of it */
-async function roundTrip(client: KmsClient) {
-  const sealed = await client.encrypt({ plaintext });
-  const { plaintext: back } = await client.decrypt(sealed);
-  assert.deepEqual(new Uint8Array(back), plaintext);
-  return sealed;
-}
-
-const codeOf = async (work: Promise<unknown>) =>
-  await work.then(
-    () => 0,
-    ({ code }: { code: number }) => code,
-  );
+const inWorld = (options: Omit<GcpNodeOptions, "gcp">, work: (world: Hosted) => Promise<void>) =>
+  hosted(gcpNode({ gcp, ...options }), work);
 
 describe("a host with a KEK in Google Cloud", () => {
   /** Tries it, and looks for secrets in all that the host wrote. */
@@ -118,7 +85,7 @@ test("Google's SDK decrypts a ciphertext of the host with the same key and assoc
       const sealed = Buffer.from(ciphertext).toString("base64");
       const request = { op: "decrypt", key: key.name, ciphertext: sealed };
       const { plaintext: back } = await sdk.ask({ ...request, aad: aad.toString("base64") });
-      assert.equal(back, Buffer.from(plaintext).toString("base64"));
+      assert.equal(back, Buffer.from(SEED).toString("base64"));
       assert.equal((await sdk.ask(request)).error, "INVALID_ARGUMENT");
     } finally {
       sdk.close();
@@ -145,7 +112,7 @@ test("Encrypt is one request and its read-back, Decrypt one, and Status none", a
       return sent.map(({ path }) => path.slice(`/v1/${name}`.length));
     };
     const sealed = await roundTrip(client);
-    const encrypt = () => client.encrypt({ plaintext });
+    const encrypt = () => client.encrypt({ plaintext: SEED });
     assert.deepEqual(await sentBy(encrypt), ["/cryptoKeyVersions/1:encrypt", ":decrypt"]);
     assert.deepEqual(await sentBy(() => client.decrypt(sealed)), [":decrypt"]);
     assert.deepEqual(await sentBy(() => client.status()), []);
@@ -164,7 +131,7 @@ describe("the key", () => {
         return sealed;
       });
       assert.equal((await client.status()).keyId, after.keyId);
-      assert.deepEqual(new Uint8Array((await client.decrypt(before)).plaintext), plaintext);
+      assert.deepEqual(new Uint8Array((await client.decrypt(before)).plaintext), SEED);
     });
   });
 
@@ -207,7 +174,7 @@ test("calls wait while KMS is short of quota, fails, or an answer was changed on
   await inWorld({ key: gcp.kms.create().name, ...machineOf(gcp) }, async ({ client }) => {
     const sealed = await roundTrip(client);
     const decrypts = async () =>
-      assert.deepEqual(new Uint8Array((await client.decrypt(sealed)).plaintext), plaintext);
+      assert.deepEqual(new Uint8Array((await client.decrypt(sealed)).plaintext), SEED);
     for (const [status, code] of [
       [429, "RESOURCE_EXHAUSTED"],
       [503, "UNAVAILABLE"],
