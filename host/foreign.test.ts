@@ -26,7 +26,9 @@ const OBJECTS: readonly [string, Readonly<Record<string, Uint8Array>>, string | 
   ["kleidi-kms-plugin_3_1756412535", { toString: Uint8Array.of(0x31) }, undefined],
   ["kleidi-kms-plugin_3_", ONE, undefined],
   ["kleidi-kms-plugin_3_%!s(<nil>)", ONE, undefined],
-  ["kleidi-kms-plugin", ONE, undefined],
+  ["kleidi-kms-plugin", ONE, "kleidi-go-softhsm"],
+  ["kleidi-kms-plugin", {}, undefined],
+  ["kleidi-kms-plugin\n", ONE, undefined],
   ["a_kleidi-kms-plugin_3_1756412535", ONE, undefined],
   ["kleidi-kms-plugin_3_1756412535a", ONE, undefined],
   [

@@ -16,6 +16,7 @@ export const FOREIGN_FORMATS = {
     keyId: /^kleidi-kms-plugin_[1-9][0-9]{0,9}_[0-9]{1,16}$/,
     annotations: { "v2.kleidi.beezy.dev": "1" },
   },
+  "kleidi-go-softhsm": { keyId: /^kleidi-kms-plugin$/, annotations: { "v2.kleidi.beezy.dev": "1" } },
   "aws-encryption-provider": {
     // As KMS names a key: the ARN of a key or an alias, an alias, or the id of a key, also of a multi-Region key.
     keyId:

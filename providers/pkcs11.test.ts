@@ -115,6 +115,49 @@ for (const [what, ciphertext] of [
   });
 }
 
+const FOREIGN = { foreignFormat: "kleidi-go-softhsm" };
+const foundKey = (fields: MessageInitShape<typeof pb.Pkcs11KeySchema>) => () =>
+  toBinary(pb.Pkcs11KeySchema, create(pb.Pkcs11KeySchema, { version: "00ff", ...fields }));
+
+test("status of a key of the Go kleidi names its key id, and that of another key none", () => {
+  const theirs = status(FOREIGN, foundKey({ foreign: true }));
+  assert.deepEqual([theirs.version, theirs.foreignKeyIds], ["00ff", ["kleidi-kms-plugin"]]);
+  assert.deepEqual(status({}, foundKey({})).foreignKeyIds, []);
+});
+
+test("status says where a label has to be granted", () => {
+  const ours = status(FOREIGN, foundKey({})).failure;
+  assert.equal(ours?.code, 2);
+  assert.match(ours.message, /write the label into grants\.pkcs11\.foreign/);
+  const theirs = status({}, foundKey({ foreign: true })).failure;
+  assert.equal(theirs?.code, 2);
+  assert.match(theirs.message, /is in grants\.pkcs11\.foreign, so it needs foreign/);
+});
+
+test("decrypt gives the token an object of the Go kleidi whole, with the plugin's associated data", () => {
+  const object = new Uint8Array(16 + 32 + 16).fill(1);
+  const request = { ...FOREIGN, ciphertext: object, associatedData: new Uint8Array() };
+  const reply = decrypt(request, ({ key, version, sealed, associatedData }) => {
+    assert.deepEqual([key, version, sealed], ["kek", "v1", object]);
+    assert.equal(new TextDecoder().decode(associatedData), "kleidi-kms-plugin");
+    return PLAINTEXT;
+  });
+  assert.deepEqual(reply.plaintext, PLAINTEXT);
+  assert.equal(decrypt(request, () => 4).failure?.code, 1);
+});
+
+test("decrypt refuses an object of the Go kleidi of 32 bytes, without a host call", () => {
+  assert.equal(decrypt({ ...FOREIGN, ciphertext: new Uint8Array(32) }).failure?.code, 1);
+});
+
+test("an unknown format is refused, without a host call", () => {
+  const other = { foreignFormat: "kleidi-go-vault" };
+  for (const { failure } of [status(other), decrypt(other)]) {
+    assert.equal(failure?.code, 2);
+    assert.match(failure.message, /the format "kleidi-go-vault" is not one of this provider/);
+  }
+});
+
 /** A host code, and the failure code that it becomes. */
 for (const [host, failure] of [
   [2, 5],

@@ -27,6 +27,7 @@ const STRICTER_IN_CODE = new Set([
   // at most so many bytes in UTF-8
   "providers.<name>.grants.pkcs11.token",
   "providers.<name>.grants.pkcs11.keys[]",
+  "providers.<name>.grants.pkcs11.foreign[]",
   "providers.<name>.grants.tpm.device",
   "providers.<name>.grants.net.origin",
   "providers.<name>.grants.net.allow[]",

@@ -23,7 +23,13 @@ const refused: RefusedText[] = [];
 const refuses = (name: string, place: string, grant: string) =>
   refused.push({ name, text: configuration(grant), place });
 
-refuses("a grant without keys", `8:7 ${GRANT}.keys`, "rpcs: [status]");
+refuses("a grant without keys and foreign", `9:9 ${GRANT}`, "rpcs: [status]");
+refuses("an empty list of foreign keys", `12:18 ${GRANT}.foreign`, "foreign: []");
+refuses(
+  "a label for kleidí and for another plugin",
+  `13:24 ${GRANT}.foreign[1]`,
+  `${KEYS}\n        foreign: [old, kek-1]`,
+);
 refuses("an empty list of keys", `12:15 ${GRANT}.keys`, "keys: []");
 refuses("a label with a line end", `12:16 ${GRANT}.keys[0]`, 'keys: ["a\\nb"]');
 refuses("a label of 256 bytes", `12:16 ${GRANT}.keys[0]`, `keys: ["${"é".repeat(128)}"]`);

@@ -48,6 +48,24 @@ export class SoftHsm {
     this.tool("--keygen", "--key-type", "aes:32", "--label", label, "--id", id, "--sensitive");
   }
 
+  /** Writes the bytes of an AES key to the token, so that a test knows them. It has no CKA_ID, like those of the Go kleidi's manual. */
+  importKey(label: string, key: Uint8Array): void {
+    const file = join(this.folder, "imported");
+    writeFileSync(file, key, { mode: 0o600 });
+    this.tool(
+      "--write-object",
+      file,
+      "--type",
+      "secrkey",
+      "--key-type",
+      "AES:32",
+      "--label",
+      label,
+      "--usage-decrypt",
+    );
+    rmSync(file);
+  }
+
   removeKey(label: string): void {
     this.tool("--delete-object", "--type", "secrkey", "--label", label);
   }
@@ -88,12 +106,20 @@ export class SoftHsm {
     };
   }
 
+  /** The environment of a program that uses the token. */
+  get environment(): Record<string, string> {
+    return { PATH: process.env.PATH ?? "", SOFTHSM2_CONF: this.#conf };
+  }
+
   close(): void {
     rmSync(this.folder, { recursive: true, force: true });
   }
 
   #run(program: string, args: readonly string[]): string {
-    const env = { PATH: process.env.PATH ?? "", SOFTHSM2_CONF: this.#conf };
-    return execFileSync(program, args, { env, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
+    return execFileSync(program, args, {
+      env: this.environment,
+      encoding: "utf8",
+      stdio: ["ignore", "pipe", "pipe"],
+    });
   }
 }

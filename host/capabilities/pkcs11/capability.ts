@@ -3,16 +3,21 @@ import { exampleOf } from "../../schema/field.ts";
 import type { Capability, ExamineContext, GrantContext, OpenContext } from "../capability.ts";
 import { GRANT, type Pkcs11Config } from "./grant.ts";
 import { REQUESTS } from "./requests.ts";
+import { RULES } from "./rules.ts";
 
 export const pkcs11 = {
   name: "pkcs11",
   requests: REQUESTS,
   waits: true,
+  rules: RULES,
   grant: {
     schema: GRANT,
     line: () => `pkcs11: ${exampleOf(GRANT)}`,
-    reach: ({ module, token, keys }: Pkcs11Config) =>
-      `of token "${token}" of ${module}, keys ${keys.join(", ")}`,
+    reach: ({ module, token, keys, foreign }: Pkcs11Config) => {
+      const theirs = foreign.length === 0 ? [] : [`keys of another plugin ${foreign.join(", ")}`];
+      const ours = keys.length === 0 ? [] : [`keys ${keys.join(", ")}`];
+      return [`of token "${token}" of ${module}`, ...ours, ...theirs].join(", ");
+    },
   },
   // The link to the module's process, and the pipe of its stderr.
   descriptors: () => 2,

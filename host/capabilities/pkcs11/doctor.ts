@@ -56,7 +56,8 @@ async function examineToken(
   });
   try {
     const keys: Finding[] = [];
-    for (const key of grant.keys) keys.push(await examineKey(client, `${subject} key ${key}`, key));
+    for (const key of [...grant.keys, ...grant.foreign])
+      keys.push(await examineKey(client, `${subject} key ${key}`, key));
     // Without facts the token was not opened, and each key has the same fault.
     if (Object.keys(facts).length === 0) return keys.slice(0, 1).map((each) => ({ ...each, subject }));
     return [tokenFinding(subject, facts), ...keys];

@@ -11,6 +11,20 @@ const label = (bytes: number) =>
     .regex(/^[^\p{C}]+$/u)
     .refine((text) => Buffer.byteLength(text) <= bytes);
 
+/** A list of labels of keys. */
+const labels = () =>
+  z
+    .array(
+      field(label(255), {
+        expected: "the label of a key, at most 255 bytes",
+        meaning: "The label of an AES key (CKA_LABEL). Exactly one key has it.",
+        example: "kek-2026",
+      }),
+    )
+    .min(1)
+    .max(64)
+    .exactOptional();
+
 const paths = (meaning: string, example: string) =>
   field(
     z
@@ -48,23 +62,19 @@ export const GRANT = field(
           example: "{ file: /etc/kleidi/pin }",
         },
       ),
-      keys: field(
-        z
-          .array(
-            field(label(255), {
-              expected: "the label of a key, at most 255 bytes",
-              meaning: "The label of an AES key (CKA_LABEL). Exactly one key has it.",
-              example: "kek-2026",
-            }),
-          )
-          .min(1)
-          .max(64),
-        {
-          expected: "a list of 1 to 64 labels",
-          meaning: "The keys that the provider may encrypt and decrypt with.",
-          example: "[kek-2026]",
-        },
-      ),
+      keys: field(labels(), {
+        expected: "a list of 1 to 64 labels",
+        meaning: "The keys that the provider may encrypt and decrypt with.",
+        example: "[kek-2026]",
+        absent: "no key; then there is `foreign`",
+      }),
+      foreign: field(labels(), {
+        expected: "a list of 1 to 64 labels",
+        meaning:
+          "The keys of another plugin ([foreign-formats.md](foreign-formats.md)). The provider may decrypt with them what that plugin encrypted, and nothing else.",
+        example: "[kleidi-kms-plugin]",
+        absent: "none",
+      }),
       environment: field(
         z
           .record(
@@ -113,20 +123,26 @@ export const GRANT = field(
       ),
       rpcs: rpcs(),
     })
-    .transform(({ environment = {}, reads = [], writes = [], servers = [], ...pkcs11 }) => ({
-      ...pkcs11,
-      environment,
-      reads,
-      writes,
-      servers,
-    }))
+    .refine(({ keys, foreign }) => keys !== undefined || foreign !== undefined)
+    .transform(
+      ({ keys = [], foreign = [], environment = {}, reads = [], writes = [], servers = [], ...pkcs11 }) => ({
+        ...pkcs11,
+        keys,
+        foreign,
+        environment,
+        reads,
+        writes,
+        servers,
+      }),
+    )
     .exactOptional(),
   {
-    expected: "a mapping with the keys module, token, pin and keys",
+    expected: "a mapping with the keys module, token, pin, and keys, foreign or both",
     meaning: "Lets the provider use keys of an HSM through its PKCS #11 module. It never sees them.",
     example:
       "{ module: /usr/lib/softhsm/libsofthsm2.so, token: kleidi, pin: { file: /etc/kleidi/pin }, keys: [kek-2026] }",
     absent: "no HSM",
+    keywords: { anyOf: [{ required: ["keys"] }, { required: ["foreign"] }] },
   },
 );
 

@@ -13,7 +13,7 @@ import { openPkcs11 } from "./pkcs11.ts";
 import { REQUESTS } from "./requests.ts";
 import type { Operation } from "./token-client.ts";
 
-const GRANT = { token: "kleidi", keys: ["kek", "κλειδί", "mkek"] };
+const GRANT = { token: "kleidi", keys: ["kek", "κλειδί", "mkek"], foreign: ["theirs"] };
 const VERSION = "00112233445566778899aabbccddeeff";
 const SEED = new Uint8Array(32).fill(5);
 const NONE = new Uint8Array();
@@ -63,6 +63,38 @@ for (const operation of ["find", "encrypt", "decrypt"] as const) {
   });
 }
 
+test("find says which key is another plugin's", async () => {
+  for (const [key, expected] of [
+    ["kek", false],
+    ["theirs", true],
+  ] as const) {
+    const { body } = await call("find", { key }, facts({ version: VERSION }));
+    assert.equal(fromBinary(Pkcs11KeySchema, body).foreign, expected);
+  }
+});
+
+test("encrypt denies a key of another plugin", async () => {
+  assert.equal((await call("encrypt", { key: "theirs", plaintext: SEED })).code, HostCode.DENIED);
+});
+
+test("decrypt with a key of another plugin takes a nonce of 16 bytes, and adds nothing to the associated data", async () => {
+  const sealed = Uint8Array.from({ length: 16 + 32 + 16 }, (_, i) => i);
+  const associatedData = Buffer.from("theirs alone");
+  const { code } = await call(
+    "decrypt",
+    { key: "theirs", version: VERSION, sealed, associatedData },
+    async ({ fields }) => {
+      const [, , iv, aad, ciphertext] = fields;
+      assert.deepEqual(
+        [iv, aad, ciphertext].map((each) => Buffer.from(each ?? NONE)),
+        [Buffer.from(sealed.subarray(0, 16)), associatedData, Buffer.from(sealed.subarray(16))],
+      );
+      return Buffer.alloc(32);
+    },
+  );
+  assert.equal(code, HostCode.OK);
+});
+
 test("encrypt uses a new random nonce for each call", async () => {
   const nonces = new Set<string>();
   for (let i = 0; i < 2; i++) {
@@ -110,8 +142,13 @@ for (const [what, operation, fields] of [
 }
 
 test("sealed bytes that are cut short are not authentic and reach no token", async () => {
-  const fields = { key: "kek", version: VERSION, sealed: Buffer.alloc(27) };
-  assert.equal((await call("decrypt", fields)).code, HostCode.NOT_AUTHENTIC);
+  for (const [key, length] of [
+    ["kek", 27],
+    ["theirs", 31],
+  ] as const) {
+    const fields = { key, version: VERSION, sealed: Buffer.alloc(length) };
+    assert.equal((await call("decrypt", fields)).code, HostCode.NOT_AUTHENTIC);
+  }
 });
 
 for (const operation of ["encrypt", "decrypt"] as const) {

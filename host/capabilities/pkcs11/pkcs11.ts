@@ -1,6 +1,7 @@
 /**
  * kleidi:pkcs11: AES-GCM with keys of a token that neither a guest nor the host sees. A provider names the label of a key; the module, the
- * token, its PIN and the granted labels are the configuration's. The associated data binds the names of the provider and the key.
+ * token, its PIN and the granted labels are the configuration's. The associated data binds the names of the provider and the key, but not
+ * for a key of another plugin, which only decrypts, what that plugin encrypted.
  */
 import { randomBytes } from "node:crypto";
 import { create, toBinary } from "@bufbuild/protobuf";
@@ -17,6 +18,8 @@ import type { Operation } from "./token-client.ts";
 export interface KeyGrant {
   readonly token: string;
   readonly keys: readonly string[];
+  /** The keys of another plugin. */
+  readonly foreign: readonly string[];
 }
 
 /** A token, as decisions use it: TokenClient. */
@@ -26,6 +29,8 @@ export interface TokenAccess {
 }
 
 const IV = 12;
+/** Of the Go kleidi's library for PKCS #11 (docs/foreign-formats.md). */
+const FOREIGN_IV = 16;
 const TAG = 16;
 const LABEL = Buffer.from("kleidi pkcs11 1\0");
 const VERSION = /^[0-9a-f]{32}$/;
@@ -38,14 +43,16 @@ export function openPkcs11(tokens: ReadonlyMap<string, TokenAccess>): Opened<typ
       find: (request, call, grant) =>
         plan(tokens, request, call, grant, undefined, async (perform) => {
           const facts = await perform({ type: Message.FIND, fields: [Buffer.from(request.key)] });
-          return answer(toBinary(Pkcs11KeySchema, create(Pkcs11KeySchema, { version: versionIn(facts) })));
+          const found = { version: versionIn(facts), foreign: grant.foreign.includes(request.key) };
+          return answer(toBinary(Pkcs11KeySchema, create(Pkcs11KeySchema, found)));
         }),
       encrypt: (request, call, grant) =>
         plan(
           tokens,
           request,
           call,
-          grant,
+          // Nothing is encrypted with a key of another plugin.
+          { ...grant, foreign: [] },
           tooLarge("plaintext", request.plaintext, request),
           async (perform) => {
             const iv = randomBytes(IV);
@@ -61,14 +68,17 @@ export function openPkcs11(tokens: ReadonlyMap<string, TokenAccess>): Opened<typ
         ),
       decrypt: (request, call, grant) => {
         const { sealed } = request;
-        const fault = tooLarge("sealed bytes", sealed, request, MAX_DATA + IV + TAG);
+        const [ivBytes, aad] = grant.foreign.includes(request.key)
+          ? [FOREIGN_IV, request.associatedData]
+          : [IV, bind(call.provider, request)];
+        const fault = tooLarge("sealed bytes", sealed, request, MAX_DATA + ivBytes + TAG);
         return plan(tokens, request, call, grant, fault, async (perform) => {
-          if (sealed.length < IV + TAG)
+          if (sealed.length < ivBytes + TAG)
             return refusal(HostCode.NOT_AUTHENTIC, "the sealed bytes are cut short");
-          const [iv, ciphertext] = [sealed.subarray(0, IV), sealed.subarray(IV)];
+          const [iv, ciphertext] = [sealed.subarray(0, ivBytes), sealed.subarray(ivBytes)];
           const plaintext = await perform({
             type: Message.DECRYPT,
-            fields: [...named(request), iv, bind(call.provider, request), ciphertext],
+            fields: [...named(request), iv, aad, ciphertext],
           });
           if (plaintext.length !== ciphertext.length - TAG)
             throw failure("call", `C_Decrypt gave ${plaintext.length} bytes for ${ciphertext.length}`);
@@ -102,7 +112,8 @@ function plan(
 ): Plan | HostAnswer {
   const token = tokens.get(call.provider);
   if (token === undefined) return denied(call, "no token is granted");
-  if (!grant.keys.includes(key)) return denied(call, `this key is not one of ${grant.keys.length} granted`);
+  const labels = [...grant.keys, ...grant.foreign];
+  if (!labels.includes(key)) return denied(call, `this key is not one of ${labels.length} granted`);
   if (fault !== undefined) return refusal(HostCode.INVALID, fault);
   return {
     target: key,

@@ -43,6 +43,28 @@ export function versionOf(reply: HostReply): string {
 }
 
 /**
+ * Reads from the reply of `find` whether the operator granted the key for the objects of another plugin: `decrypt` then takes what that plugin
+ * encrypted, and `encrypt` is DENIED.
+ *
+ * @param reply a reply of `find` with `ok`
+ * @returns true for a key of another plugin
+ * @throws Nothing.
+ * @example
+ * ```ts
+ * const theirs = pkcs11.isForeign(pkcs11.find("kleidi-kms-plugin"));
+ * ```
+ */
+export function isForeign(reply: HostReply): bool {
+  const reader = new Reader(reply.body);
+  let foreign = false;
+  while (reader.next()) {
+    if (reader.field === 2) foreign = reader.uint32() !== 0;
+    else reader.skip();
+  }
+  return reader.ok && foreign;
+}
+
+/**
  * Encrypts with a key of the token: AES-GCM.
  *
  * @param key a granted label; DENIED for any other one, which voids the call
@@ -71,8 +93,9 @@ export function encrypt(
  *
  * @param key a granted label; DENIED for any other one, which voids the call
  * @param version exactly the one that `find` reports
- * @param sealed nonce, ciphertext and tag, as `encrypt` returned them
- * @param associated_data the same as for `encrypt`
+ * @param sealed nonce, ciphertext and tag, as `encrypt` returned them; of a key of another plugin 16 bytes of nonce, the ciphertext and 16
+ *   bytes of tag
+ * @param associated_data the same as for `encrypt`; of a key of another plugin what that plugin used, to which the host adds nothing
  * @returns a reply; `body` is the plaintext
  * @throws Nothing. The reply's `code` reports a failure: NOT_FOUND for a missing key or another version, NOT_AUTHENTIC if `sealed` was made with another key, provider or associated data, UNAVAILABLE if the token cannot be used.
  * @example
