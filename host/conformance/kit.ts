@@ -37,7 +37,7 @@ export interface KitOptions {
   readonly wall?: Wall;
 }
 
-/** A module of some megabytes takes 8 ms of a processor for each of about a thousand calls, mostly to create its instance. */
+/** A module of some megabytes takes 8 ms of a processor for each of a thousand calls, mostly for its instance. */
 const MOST_PROCESSES = 4;
 /** No limit: a call against a host in memory takes about a millisecond. */
 const VARIANTS = 4_096;

@@ -43,6 +43,7 @@ export function superviseModule(
     memory,
     memoryBytes: LIMITS.memoryBytes,
     processMemoryBytes: PROCESS_BYTES,
+    isRoomy: true,
     wall,
     hostCalls: HOST_CALLS,
     inputBytes: MESSAGE_BYTES,

@@ -10,6 +10,8 @@ export interface ProcessOptions {
   readonly memoryBytes: number;
   /** The memory limit of the process, with all its instances and Node's own heap, in bytes. */
   readonly processMemoryBytes: number;
+  /** The process lives for seconds: its heap may grow before it is collected. */
+  readonly isRoomy?: boolean;
   /** Called with the text that the process writes to stderr; only Node itself does. After 4 KiB stderr is closed. */
   readonly onStderr: (text: string) => void;
   /** Starts the process. */
@@ -51,7 +53,8 @@ export class GuestProcess {
 
   constructor(options: ProcessOptions, events: ProcessEvents) {
     this.#events = events;
-    this.#process = options.wall.start(guestArguments(options.memoryBytes), options.processMemoryBytes);
+    const { wall, memoryBytes, isRoomy, processMemoryBytes } = options;
+    this.#process = wall.start(guestArguments(memoryBytes, isRoomy), processMemoryBytes);
     // If no descriptor is left, spawn returns no stdio and emits "error" with the reason.
     const stdio = this.#process.stdio as (Duplex | undefined)[] | undefined;
     const link = stdio?.[3] ?? new Duplex({ read() {}, write: (_chunk, _encoding, done) => done() });
