@@ -153,6 +153,8 @@ providers:
         token: kleidi
         pin: { file: /etc/kleidi/pin }
         keys: [kek-2026]
+        foreign: [kleidi-kms-plugin]
+        mechanism: aes-gcm
         environment: { SOFTHSM2_CONF: /etc/softhsm/softhsm2.conf }
         reads: [/etc/softhsm/softhsm2.conf]
         writes: [/var/lib/softhsm/tokens]

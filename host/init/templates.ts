@@ -3,11 +3,12 @@ import { aws } from "./aws.ts";
 import { azure } from "./azure.ts";
 import { gcp } from "./gcp.ts";
 import { local } from "./local.ts";
+import { pkcs11 } from "./pkcs11.ts";
 import type { Answers, Question, Template } from "./template.ts";
 import { tpm } from "./tpm.ts";
 import { vault } from "./vault.ts";
 
-export const TEMPLATES: readonly Template[] = [local, tpm, vault, aws, gcp, azure];
+export const TEMPLATES: readonly Template[] = [local, tpm, vault, aws, gcp, azure, pkcs11];
 
 /** The questions that every template shares. */
 const SHARED: readonly Question[] = [

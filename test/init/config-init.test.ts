@@ -9,6 +9,7 @@ import { accountKeyFile } from "../support/account-key.ts";
 import { Authority } from "../support/certificates.ts";
 import { requireDebian } from "../support/debian.ts";
 import { Fixture, kleidi, root } from "../support/fixture.ts";
+import { MODULE, SoftHsm } from "../support/softhsm.ts";
 import { Swtpm } from "../support/swtpm.ts";
 
 requireDebian(["swtpm"]);
@@ -82,6 +83,28 @@ describe("the file works after its own steps", () => {
     }
     assert.ok(readdirSync(join(fixture.folder, "state")).includes("kek-1.state"));
   });
+
+  for (const mechanism of ["aes-gcm", "aes-kw"])
+    test(`pkcs11 by ${mechanism}`, (t) => {
+      const fixture = folderOf(t);
+      const hsm = new SoftHsm();
+      t.after(() => hsm.close());
+      const made = fixture.run(
+        ...["config", "init", "--for", "pkcs11", "--key", "kek-1", "--hsm-module", MODULE],
+        ...["--hsm-token", hsm.label, "--hsm-pin-file", hsm.pinFile, "--hsm-mechanism", mechanism],
+        ...["--hsm-config", hsm.environment.SOFTHSM2_CONF ?? "", "--hsm-config-variable", "SOFTHSM2_CONF"],
+        ...["--hsm-folder", hsm.tokens, ...inFolder(fixture)],
+      );
+      assert.equal(made.status, 0, made.stderr);
+      const steps = stepsIn(fixture);
+      const [create = ""] = steps.filter((step) => step.startsWith("create the key: "));
+      const { status, stderr } = spawnSync("sh", ["-c", create.replace("create the key: ", "")], {
+        env: hsm.environment,
+        encoding: "utf8",
+      });
+      assert.equal(status, 0, stderr);
+      for (const step of steps) follow(step);
+    });
 
   for (const auth of ["approle", "token"])
     test(`vault with ${auth}: check, which contacts no server`, async (t) => {
@@ -322,7 +345,7 @@ describe("on a terminal", () => {
     assert.deepEqual(listen, { socket: "/run/kleidi/kms.sock", mode: 0o600 });
     assert.equal(keys[0]?.name, "kek-1");
     assert.equal(keystore?.directory, "/var/lib/kleidi/keys");
-    assert.match(stdout, /expected local, tpm, vault, aws, gcp, azure, found "kms"/);
+    assert.match(stdout, /expected local, tpm, vault, aws, gcp, azure, pkcs11, found "kms"/);
     assert.match(stdout, /found "KEK 1"/);
   });
 

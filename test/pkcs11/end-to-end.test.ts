@@ -12,7 +12,7 @@ import { untilWell } from "../support/until-well.ts";
 import { nodePid } from "../support/wall.ts";
 
 const plaintext = Uint8Array.from(Buffer.from("a DEK seed that nobody may hear!"));
-const [PERMISSION_DENIED, UNAVAILABLE, UNAUTHENTICATED] = [7, 14, 16];
+const [NOT_FOUND, PERMISSION_DENIED, UNAVAILABLE, UNAUTHENTICATED] = [5, 7, 14, 16];
 
 let hsm: SoftHsm;
 before(() => {
@@ -163,6 +163,24 @@ test("doctor names the token and its keys", async () => {
   assert.equal(status, 0, stdout);
 });
 
+test("by key wrap a host serves, doctor names the mechanism, and another mechanism is another key", async () => {
+  const byWrap = pkcs11Node(hsm, {}, { mechanism: "aes-kw" });
+  const { status, stdout } = byWrap.run("doctor");
+  assert.equal(status, 0, stdout);
+  let sealed: Awaited<ReturnType<KmsClient["encrypt"]>> | undefined;
+  await inWorld(byWrap, async (client) => {
+    sealed = await client.encrypt({ plaintext });
+    const { plaintext: back } = await client.decrypt(sealed);
+    assert.deepEqual(new Uint8Array(back), plaintext);
+  });
+  const byGcm = pkcs11Node(hsm);
+  await inWorld(byGcm, async (client) => {
+    assert.ok(sealed);
+    assert.notEqual((await client.status()).keyId, sealed.keyId);
+    assert.equal(await codeOf(client.decrypt(sealed)), NOT_FOUND);
+  });
+});
+
 for (const [what, grant, sentence] of [
   ["a token that is not there", { token: "none" }, /FAIL token none: no slot has a token with this label/],
   ["a label of no key", { keys: ["kek", "none"] }, /FAIL token kleidi key none: the token has no AES key/],
@@ -177,13 +195,15 @@ for (const [what, grant, sentence] of [
   });
 }
 
-test("the module passes the conformance kit with a token", async () => {
-  const fixture = pkcs11Node(hsm);
-  const { status, stdout, stderr } = spawnSync(
-    kleidi,
-    ["provider", "test", pkcs11Module, "--config", fixture.config],
-    { cwd: root, encoding: "utf8", timeout: 120_000 },
-  );
-  await fixture.close();
-  assert.equal(status, 0, `${stdout}${stderr}`);
-});
+for (const mechanism of ["aes-gcm", "aes-kw"]) {
+  test(`the module passes the conformance kit with a token by ${mechanism}`, async () => {
+    const fixture = pkcs11Node(hsm, {}, { mechanism });
+    const { status, stdout, stderr } = spawnSync(
+      kleidi,
+      ["provider", "test", pkcs11Module, "--config", fixture.config],
+      { cwd: root, encoding: "utf8", timeout: 120_000 },
+    );
+    await fixture.close();
+    assert.equal(status, 0, `${stdout}${stderr}`);
+  });
+}

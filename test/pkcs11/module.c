@@ -113,6 +113,25 @@ CK_RV C_GetAttributeValue(CK_ULONG session, CK_ULONG object, CK_ULONG *template,
   return is("long-attribute") ? 0 : 0x12;
 }
 
+CK_RV C_CreateObject(CK_ULONG session, CK_ULONG *template, CK_ULONG count, CK_ULONG *object) {
+  *object = 9;
+  return 0;
+}
+
+CK_RV C_DestroyObject(CK_ULONG session, CK_ULONG object) { return is("stays") ? 0x30 : 0; }
+
+CK_RV C_WrapKey(CK_ULONG session, void *mechanism, CK_ULONG key, CK_ULONG object, char *out, CK_ULONG *length) {
+  if (is("short-wrap")) *length = 8;
+  if (is("long-output")) *length = 1UL << 40;
+  return is("forbidden") ? 0x68 : 0;
+}
+
+CK_RV C_UnwrapKey(CK_ULONG session, void *mechanism, CK_ULONG key, const char *wrapped, CK_ULONG length,
+                  CK_ULONG *template, CK_ULONG count, CK_ULONG *object) {
+  *object = 9;
+  return is("aead") ? 0x110 : 0;
+}
+
 CK_RV C_EncryptInit(CK_ULONG session, void *mechanism, CK_ULONG key) { return 0; }
 
 CK_RV C_Encrypt(CK_ULONG session, const char *data, CK_ULONG length, char *out, CK_ULONG *out_length) {

@@ -1,9 +1,7 @@
 /** A token's client with SoftHSM and with a module that misbehaves, both behind a wall. */
 import assert from "node:assert/strict";
 import { createDecipheriv } from "node:crypto";
-import { writeFileSync } from "node:fs";
 import { createServer } from "node:net";
-import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { ModuleFailure } from "../../host/capabilities/pkcs11/failure.ts";
 import { GRANT, type Pkcs11Config } from "../../host/capabilities/pkcs11/grant.ts";
@@ -18,6 +16,8 @@ import { SoftHsm } from "../support/softhsm.ts";
 import { untilWell } from "../support/until-well.ts";
 
 const NEVER = new AbortController().signal;
+const GCM = Buffer.from("aes-gcm");
+const KW = Buffer.from("aes-kw");
 const KEY = Buffer.from("kek");
 const IV = Buffer.alloc(12, 1);
 const AAD = Buffer.from("associated");
@@ -79,11 +79,11 @@ function misbehaving(
 }
 
 const find = async (client: TokenClient) =>
-  JSON.parse((await client.perform({ type: Message.FIND, fields: [KEY] }, NEVER)).toString()) as {
+  JSON.parse((await client.perform({ type: Message.FIND, fields: [GCM, KEY] }, NEVER)).toString()) as {
     version: string;
   };
-const crypt = (client: TokenClient, type: number, version: string, data: Buffer) =>
-  client.perform({ type, fields: [KEY, Buffer.from(version), IV, AAD, data] }, NEVER);
+const crypt = (client: TokenClient, type: number, version: string, data: Buffer, mechanism = GCM) =>
+  client.perform({ type, fields: [mechanism, KEY, Buffer.from(version), IV, AAD, data] }, NEVER);
 
 async function encrypt(client: TokenClient): Promise<Buffer> {
   return await crypt(client, Message.ENCRYPT, (await find(client)).version, SEED);
@@ -101,17 +101,12 @@ async function failureOf(work: Promise<unknown>): Promise<ModuleFailure> {
 describe("with SoftHSM", () => {
   test("a second implementation of AES-GCM decrypts what the token encrypted", async () => {
     const bytes = Buffer.alloc(32, 9);
-    const file = join(hsm.folder, "key");
-    writeFileSync(file, bytes);
-    hsm.tool(
-      ...["--write-object", file, "--type", "secrkey", "--key-type", "AES:32"],
-      ...["--label", "known", "--id", "02", "--usage-decrypt"],
-    );
+    hsm.importKey("known", bytes);
     const { client } = soft();
     const label = Buffer.from("known");
-    const facts = await client.perform({ type: Message.FIND, fields: [label] }, NEVER);
+    const facts = await client.perform({ type: Message.FIND, fields: [GCM, label] }, NEVER);
     const version = Buffer.from((JSON.parse(facts.toString()) as { version: string }).version);
-    const fields = [label, version, IV, AAD, SEED];
+    const fields = [GCM, label, version, IV, AAD, SEED];
     const sealed = await client.perform({ type: Message.ENCRYPT, fields }, NEVER);
     const other = createDecipheriv("aes-256-gcm", bytes, IV).setAAD(AAD).setAuthTag(sealed.subarray(-16));
     assert.deepEqual(Buffer.concat([other.update(sealed.subarray(0, -16)), other.final()]), SEED);
@@ -130,16 +125,64 @@ describe("with SoftHSM", () => {
     assert.equal(starts(), 1);
   });
 
+  describe("by key wrap", () => {
+    const bytes = Buffer.alloc(32, 7);
+    const own = new SoftHsm("wrap");
+    const { client, starts } = open(grantOf(own.grant(["kek"], { mechanism: "aes-kw" })));
+    const versionBy = async (mechanism: Buffer) => {
+      const facts = await client.perform({ type: Message.FIND, fields: [mechanism, KEY] }, NEVER);
+      return (JSON.parse(facts.toString()) as { version: string }).version;
+    };
+    before(() => own.importKey("kek", bytes));
+    after(() => own.close());
+
+    test("a second implementation of AES-KW and AES-GCM decrypts it", async () => {
+      const sealed = await crypt(client, Message.ENCRYPT, await versionBy(KW), SEED, KW);
+      const unwrap = createDecipheriv("id-aes256-wrap", bytes, Buffer.alloc(8, 0xa6));
+      const dataKey = Buffer.concat([unwrap.update(sealed.subarray(0, 40)), unwrap.final()]);
+      const other = createDecipheriv("aes-256-gcm", dataKey, IV).setAAD(AAD).setAuthTag(sealed.subarray(-16));
+      assert.deepEqual(Buffer.concat([other.update(sealed.subarray(40, -16)), other.final()]), SEED);
+    });
+
+    test("each plaintext has a data key of its own, and none stays on the token", async () => {
+      const version = await versionBy(KW);
+      const all = await Promise.all(
+        Array.from({ length: 8 }, () => crypt(client, Message.ENCRYPT, version, SEED, KW)),
+      );
+      assert.equal(new Set(all.map((each) => each.subarray(0, 40).toString("hex"))).size, 8);
+      assert.equal(own.tool("--list-objects", "--type", "secrkey").match(/Secret Key Object/g)?.length, 1);
+    });
+
+    test("a changed byte anywhere is not authentic, and the process goes on", async () => {
+      const version = await versionBy(KW);
+      const sealed = await crypt(client, Message.ENCRYPT, version, SEED, KW);
+      for (let at = 0; at < sealed.length; at += 9) {
+        const changed = Buffer.from(sealed);
+        changed[at] = (changed[at] ?? 0) ^ 1;
+        const failed = await failureOf(crypt(client, Message.DECRYPT, version, changed, KW));
+        assert.equal(failed.kind, "not-authentic", `byte ${at}`);
+      }
+      assert.deepEqual(await crypt(client, Message.DECRYPT, version, sealed, KW), SEED);
+      assert.equal(starts(), 1);
+    });
+
+    test("another mechanism is another version of the key", async () => {
+      assert.notEqual(await versionBy(KW), await versionBy(GCM));
+      const failed = await failureOf(crypt(client, Message.ENCRYPT, await versionBy(GCM), SEED, KW));
+      assert.equal(failed.kind, "key-other");
+    });
+  });
+
   test("the version is another one after the key was exchanged under its label", async () => {
     hsm.addKey("exchanged");
     const { client } = soft();
     const label = Buffer.from("exchanged");
-    const ask = async () => String(await client.perform({ type: Message.FIND, fields: [label] }, NEVER));
+    const ask = async () => String(await client.perform({ type: Message.FIND, fields: [GCM, label] }, NEVER));
     const { version } = JSON.parse(await ask()) as { version: string };
     hsm.removeKey("exchanged");
     hsm.addKey("exchanged");
     assert.notEqual((JSON.parse(await ask()) as { version: string }).version, version);
-    const fields = [label, Buffer.from(version), IV, AAD, SEED];
+    const fields = [GCM, label, Buffer.from(version), IV, AAD, SEED];
     const failed = await failureOf(client.perform({ type: Message.ENCRYPT, fields }, NEVER));
     assert.equal(failed.kind, "key-other");
   });
@@ -148,7 +191,7 @@ describe("with SoftHSM", () => {
     hsm.addKey("twice", "03");
     hsm.addKey("twice", "04");
     const { client } = soft();
-    const fields = [Buffer.from("twice")];
+    const fields = [GCM, Buffer.from("twice")];
     assert.equal((await failureOf(client.perform({ type: Message.FIND, fields }, NEVER))).kind, "key-twice");
   });
 
@@ -197,7 +240,7 @@ describe("with SoftHSM", () => {
   test("a key that is missing does not start another process for each operation", async () => {
     const { client, starts } = soft();
     await find(client);
-    const fields = [Buffer.from("none")];
+    const fields = [GCM, Buffer.from("none")];
     for (let i = 0; i < 5; i++) {
       const failed = await failureOf(client.perform({ type: Message.FIND, fields }, NEVER));
       assert.equal(failed.kind, "key-missing");
@@ -209,7 +252,7 @@ describe("with SoftHSM", () => {
     const { client, starts } = soft();
     const { version } = await find(client);
     const over = new AbortController();
-    const operation = { type: Message.ENCRYPT, fields: [KEY, Buffer.from(version), IV, AAD, SEED] };
+    const operation = { type: Message.ENCRYPT, fields: [GCM, KEY, Buffer.from(version), IV, AAD, SEED] };
     const all = Array.from({ length: 20 }, () => client.perform(operation, NEVER));
     const late = failureOf(client.perform(operation, over.signal));
     over.abort();
@@ -221,7 +264,7 @@ describe("with SoftHSM", () => {
   test("more operations than may wait are refused at once", async () => {
     const { client } = soft();
     const { version } = await find(client);
-    const operation = { type: Message.ENCRYPT, fields: [KEY, Buffer.from(version), IV, AAD, SEED] };
+    const operation = { type: Message.ENCRYPT, fields: [GCM, KEY, Buffer.from(version), IV, AAD, SEED] };
     const all = Array.from({ length: 256 }, () => client.perform(operation, NEVER));
     assert.equal((await failureOf(client.perform(operation, NEVER))).kind, "busy");
     await Promise.all(all);
@@ -292,15 +335,46 @@ describe("a module that misbehaves", () => {
 
   test("a return value that says that the ciphertext is not authentic is believed", async () => {
     const { client } = misbehaving("aead");
-    const { version } = await find(client);
-    const failed = await failureOf(crypt(client, Message.DECRYPT, version, Buffer.alloc(48)));
+    for (const mechanism of [GCM, KW]) {
+      const facts = await client.perform({ type: Message.FIND, fields: [mechanism, KEY] }, NEVER);
+      const { version } = JSON.parse(facts.toString()) as { version: string };
+      const failed = await failureOf(crypt(client, Message.DECRYPT, version, Buffer.alloc(96), mechanism));
+      assert.equal(failed.kind, "not-authentic");
+    }
+  });
+
+  for (const [mode, kind] of [
+    ["forbidden", "call"],
+    ["stays", "call"],
+    ["crash-at-start", "gone"],
+  ] as const) {
+    test(`${mode} is reported as ${kind} by key wrap, too`, async () => {
+      const { client } = misbehaving(mode);
+      const work = async () => {
+        const facts = await client.perform({ type: Message.FIND, fields: [KW, KEY] }, NEVER);
+        const { version } = JSON.parse(facts.toString()) as { version: string };
+        return await crypt(client, Message.ENCRYPT, version, SEED, KW);
+      };
+      assert.equal((await failureOf(work())).kind, kind);
+    });
+  }
+
+  test("a token that gives no data key back is not believed", async () => {
+    const { client } = misbehaving("none");
+    const facts = await client.perform({ type: Message.FIND, fields: [KW, KEY] }, NEVER);
+    const { version } = JSON.parse(facts.toString()) as { version: string };
+    const sealed = await crypt(client, Message.ENCRYPT, version, SEED, KW);
+    const failed = await failureOf(crypt(client, Message.DECRYPT, version, sealed, KW));
     assert.equal(failed.kind, "not-authentic");
   });
 
   test("a token without AES-GCM is noticed", async () => {
     const { client, facts } = misbehaving("no-gcm");
     await find(client);
-    assert.equal((JSON.parse(facts[0] ?? "") as { aesGcm: boolean }).aesGcm, false);
+    assert.equal(
+      (JSON.parse(facts[0] ?? "") as { mechanisms: Record<string, boolean> }).mechanisms["aes-gcm"],
+      false,
+    );
   });
 
   test("close ends a module that hangs while it starts", async () => {

@@ -52,17 +52,8 @@ export class SoftHsm {
   importKey(label: string, key: Uint8Array): void {
     const file = join(this.folder, "imported");
     writeFileSync(file, key, { mode: 0o600 });
-    this.tool(
-      "--write-object",
-      file,
-      "--type",
-      "secrkey",
-      "--key-type",
-      "AES:32",
-      "--label",
-      label,
-      "--usage-decrypt",
-    );
+    const type = ["--type", "secrkey", "--key-type", "AES:32"];
+    this.tool("--write-object", file, ...type, "--label", label, "--usage-decrypt", "--usage-wrap");
     rmSync(file);
   }
 

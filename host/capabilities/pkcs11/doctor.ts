@@ -1,11 +1,12 @@
 /** Examines tokens for `kleidi doctor`: opens each with its PIN, as the host would, and looks at the granted keys. */
 import type { Finding } from "../../finding.ts";
+import { isMapping } from "../../schema/outline.ts";
 import type { ExamineContext, Examined } from "../capability.ts";
 import { checkGrant } from "./check.ts";
 import { parseFacts } from "./facts.ts";
 import { ModuleFailure } from "./failure.ts";
 import type { Pkcs11Config } from "./grant.ts";
-import { Message } from "./module/protocol.mjs";
+import { type Mechanism, Message } from "./module/protocol.mjs";
 import { startOf } from "./start.ts";
 import { TokenClient } from "./token-client.ts";
 
@@ -56,32 +57,62 @@ async function examineToken(
   });
   try {
     const keys: Finding[] = [];
-    for (const key of [...grant.keys, ...grant.foreign])
-      keys.push(await examineKey(client, `${subject} key ${key}`, key));
+    const all = [
+      ...grant.keys.map((key) => [key, grant.mechanism] as const),
+      ...grant.foreign.map((key) => [key, "aes-gcm"] as const),
+    ];
+    for (const [key, mechanism] of all)
+      keys.push(await examineKey(client, `${subject} key ${key}`, key, mechanism));
     // Without facts the token was not opened, and each key has the same fault.
     if (Object.keys(facts).length === 0) return keys.slice(0, 1).map((each) => ({ ...each, subject }));
-    return [tokenFinding(subject, facts), ...keys];
+    return [tokenFinding(subject, facts, grant), ...keys];
   } finally {
     client.close();
   }
 }
 
-function tokenFinding(subject: string, facts: Readonly<Record<string, unknown>>): Finding {
+function tokenFinding(
+  subject: string,
+  facts: Readonly<Record<string, unknown>>,
+  { keys, foreign, mechanism }: Pkcs11Config,
+): Finding {
   const text = (name: string) =>
     String(facts[name] ?? "")
       .replace(/[^\x20-\x7e]/g, "?")
       .slice(0, 64);
   const detail = `${text("manufacturer")} ${text("model")}, serial ${text("serial")}, firmware ${text("firmware")}; module ${text("library")} ${text("version")}, Cryptoki ${text("cryptoki")}`;
-  if (facts.aesGcm === true) return { subject, ok: true, detail };
+  const needed = new Set<Mechanism>([
+    ...(keys.length > 0 ? [mechanism] : []),
+    ...(foreign.length > 0 ? ["aes-gcm" as const] : []),
+  ]);
+  const had = (isMapping(facts.mechanisms) ? facts.mechanisms : {}) as Partial<Record<Mechanism, unknown>>;
+  const missing = [...needed].filter((each) => had[each] !== true);
+  if (missing.length === 0) return { subject, ok: true, detail };
   const hint =
-    "The pkcs11 provider needs CKM_AES_GCM: a newer firmware or another policy of the HSM may allow it.";
-  return { subject, ok: false, detail: `${detail}; it has no CKM_AES_GCM`, hint };
+    had["aes-kw"] === true && !needed.has("aes-kw")
+      ? "It has CKM_AES_KEY_WRAP: write mechanism: aes-kw into grants.pkcs11 before the first use of the key."
+      : "A newer firmware or another policy of the HSM may allow it.";
+  const names = missing.map((each) => NAMES[each]).join(" and ");
+  return { subject, ok: false, detail: `${detail}; it has no ${names}`, hint };
 }
 
-async function examineKey(client: TokenClient, subject: string, key: string): Promise<Finding> {
+const NAMES: Readonly<Record<Mechanism, string>> = {
+  "aes-gcm": "CKM_AES_GCM",
+  "aes-kw": "CKM_AES_KEY_WRAP",
+};
+
+async function examineKey(
+  client: TokenClient,
+  subject: string,
+  key: string,
+  mechanism: Mechanism,
+): Promise<Finding> {
   try {
     const found = parseFacts(
-      await client.perform({ type: Message.FIND, fields: [Buffer.from(key)] }, new AbortController().signal),
+      await client.perform(
+        { type: Message.FIND, fields: [Buffer.from(mechanism), Buffer.from(key)] },
+        new AbortController().signal,
+      ),
     );
     const detail = `AES-${Number(found.bits)}, ${found.extractable === true ? "extractable" : "not extractable"}`;
     if (found.extractable !== true) return { subject, ok: true, detail };

@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { field, path } from "../../schema/field.ts";
 import { rpcs } from "../../schema/rpcs.ts";
+import { MECHANISMS } from "./module/protocol.mjs";
 
 /** Printable, and at most `bytes` in UTF-8. */
 const label = (bytes: number) =>
@@ -75,6 +76,13 @@ export const GRANT = field(
         example: "[kleidi-kms-plugin]",
         absent: "none",
       }),
+      mechanism: field(z.enum(MECHANISMS).exactOptional(), {
+        expected: "aes-gcm or aes-kw",
+        meaning:
+          "How the token uses `keys`: it encrypts the seed (`aes-gcm`), or it wraps a data key that encrypts the seed (`aes-kw`, for a token without `CKM_AES_GCM`, or one that takes no nonce from outside). The key_id follows from it too: another one is like another key.",
+        example: "aes-kw",
+        absent: "aes-gcm",
+      }),
       environment: field(
         z
           .record(
@@ -125,10 +133,20 @@ export const GRANT = field(
     })
     .refine(({ keys, foreign }) => keys !== undefined || foreign !== undefined)
     .transform(
-      ({ keys = [], foreign = [], environment = {}, reads = [], writes = [], servers = [], ...pkcs11 }) => ({
+      ({
+        keys = [],
+        foreign = [],
+        mechanism = "aes-gcm",
+        environment = {},
+        reads = [],
+        writes = [],
+        servers = [],
+        ...pkcs11
+      }) => ({
         ...pkcs11,
         keys,
         foreign,
+        mechanism,
         environment,
         reads,
         writes,

@@ -9,11 +9,16 @@ import { type HostAnswer, type HostCall, HostCode } from "../../host-call.ts";
 import { decideOn } from "../capability.ts";
 import { failure, ModuleFailure } from "./failure.ts";
 import { Message } from "./module/protocol.mjs";
-import { openPkcs11 } from "./pkcs11.ts";
+import { type KeyGrant, openPkcs11 } from "./pkcs11.ts";
 import { REQUESTS } from "./requests.ts";
 import type { Operation } from "./token-client.ts";
 
-const GRANT = { token: "kleidi", keys: ["kek", "κλειδί", "mkek"], foreign: ["theirs"] };
+const GRANT: KeyGrant = {
+  token: "kleidi",
+  keys: ["kek", "κλειδί", "mkek"],
+  foreign: ["theirs"],
+  mechanism: "aes-gcm",
+};
 const VERSION = "00112233445566778899aabbccddeeff";
 const SEED = new Uint8Array(32).fill(5);
 const NONE = new Uint8Array();
@@ -27,6 +32,7 @@ async function call<Name extends keyof typeof REQUESTS>(
   fields: MessageInitShape<(typeof REQUESTS)[Name]>,
   perform: Perform = unused,
   provider = "hsm",
+  grant = GRANT,
 ): Promise<HostAnswer> {
   const tokens = new Map([[provider, { perform, close() {} }]]);
   const request = toBinary(REQUESTS[operation], create(REQUESTS[operation], fields));
@@ -34,7 +40,7 @@ async function call<Name extends keyof typeof REQUESTS>(
     ...{ provider, rpc: "decrypt", ordinal: 1, ordinalOfCapability: 1, capability: "pkcs11" },
     ...{ operation, request, signal: new AbortController().signal },
   };
-  const next = decideOn(openPkcs11(tokens), made, GRANT);
+  const next = decideOn(openPkcs11(tokens), made, grant);
   return "perform" in next ? await next.perform() : next;
 }
 
@@ -84,7 +90,7 @@ test("decrypt with a key of another plugin takes a nonce of 16 bytes, and adds n
     "decrypt",
     { key: "theirs", version: VERSION, sealed, associatedData },
     async ({ fields }) => {
-      const [, , iv, aad, ciphertext] = fields;
+      const [, , , iv, aad, ciphertext] = fields;
       assert.deepEqual(
         [iv, aad, ciphertext].map((each) => Buffer.from(each ?? NONE)),
         [Buffer.from(sealed.subarray(0, 16)), associatedData, Buffer.from(sealed.subarray(16))],
@@ -117,13 +123,51 @@ for (const { provider, key, associated_data, hex } of vectors.pkcs11_associated_
     const bound: string[] = [];
     const associatedData = Buffer.from(associated_data, "hex");
     const perform: Perform = async ({ type, fields }) => {
-      bound.push(Buffer.from(fields[3] ?? NONE).toString("hex"));
+      bound.push(Buffer.from(fields[4] ?? NONE).toString("hex"));
       return Buffer.alloc(type === Message.ENCRYPT ? 17 : 1);
     };
     const common = { key, version: VERSION, associatedData };
     await call("encrypt", { ...common, plaintext: Buffer.alloc(1) }, perform, provider);
     await call("decrypt", { ...common, sealed: Buffer.alloc(29) }, perform, provider);
     assert.deepEqual(bound, [hex, hex]);
+  });
+}
+
+for (const [mechanism, overhead] of [
+  ["aes-gcm", 16],
+  ["aes-kw", 56],
+] as const) {
+  test(`each request names the mechanism ${mechanism}, and what it adds is checked`, async () => {
+    const named: string[] = [];
+    const grant = { ...GRANT, mechanism };
+    const answering =
+      (length: number): Perform =>
+      async ({ fields }) => {
+        named.push(Buffer.from(fields[0] ?? NONE).toString());
+        return Buffer.alloc(length);
+      };
+    const common = { key: "kek", version: VERSION };
+    const sealed = Buffer.alloc(12 + overhead + 32);
+    const outcomes = [
+      await call("encrypt", { ...common, plaintext: SEED }, answering(32 + overhead), "hsm", grant),
+      await call("decrypt", { ...common, sealed }, answering(32), "hsm", grant),
+      await call("encrypt", { ...common, plaintext: SEED }, answering(32 + overhead + 1), "hsm", grant),
+      await call("decrypt", { ...common, sealed: sealed.subarray(0, 11 + overhead) }, unused, "hsm", grant),
+    ];
+    const { OK, UNAVAILABLE, NOT_AUTHENTIC } = HostCode;
+    assert.deepEqual(
+      outcomes.map(({ code }) => code),
+      [OK, OK, UNAVAILABLE, NOT_AUTHENTIC],
+    );
+    await call("find", { key: "kek" }, answering(0), "hsm", grant).catch(() => undefined);
+    await call(
+      "decrypt",
+      { ...common, key: "theirs", sealed: Buffer.alloc(64) },
+      answering(32),
+      "hsm",
+      grant,
+    );
+    assert.deepEqual(named, [mechanism, mechanism, mechanism, mechanism, "aes-gcm"]);
   });
 }
 

@@ -10,7 +10,7 @@ import { answer, type HostAnswer, type HostCall, HostCode, refusal } from "../..
 import { denied, type Opened, type Plan } from "../capability.ts";
 import { parseFacts } from "./facts.ts";
 import { answerOf, failure, ModuleFailure } from "./failure.ts";
-import { MAX_DATA, Message } from "./module/protocol.mjs";
+import { MAX_DATA, type Mechanism, Message, overheadOf } from "./module/protocol.mjs";
 import { REQUESTS } from "./requests.ts";
 import type { Operation } from "./token-client.ts";
 
@@ -20,6 +20,8 @@ export interface KeyGrant {
   readonly keys: readonly string[];
   /** The keys of another plugin. */
   readonly foreign: readonly string[];
+  /** Of `keys`. */
+  readonly mechanism: Mechanism;
 }
 
 /** A token, as decisions use it: TokenClient. */
@@ -31,7 +33,6 @@ export interface TokenAccess {
 const IV = 12;
 /** Of the Go kleidi's library for PKCS #11 (docs/foreign-formats.md). */
 const FOREIGN_IV = 16;
-const TAG = 16;
 const LABEL = Buffer.from("kleidi pkcs11 1\0");
 const VERSION = /^[0-9a-f]{32}$/;
 
@@ -42,8 +43,9 @@ export function openPkcs11(tokens: ReadonlyMap<string, TokenAccess>): Opened<typ
     decide: {
       find: (request, call, grant) =>
         plan(tokens, request, call, grant, undefined, async (perform) => {
-          const facts = await perform({ type: Message.FIND, fields: [Buffer.from(request.key)] });
-          const found = { version: versionIn(facts), foreign: grant.foreign.includes(request.key) };
+          const { mechanism, isForeign } = useOf(request, grant);
+          const facts = await perform({ type: Message.FIND, fields: [mechanism, request.key].map(bytesOf) });
+          const found = { version: versionIn(facts), foreign: isForeign };
           return answer(toBinary(Pkcs11KeySchema, create(Pkcs11KeySchema, found)));
         }),
       encrypt: (request, call, grant) =>
@@ -57,30 +59,31 @@ export function openPkcs11(tokens: ReadonlyMap<string, TokenAccess>): Opened<typ
           async (perform) => {
             const iv = randomBytes(IV);
             const { plaintext } = request;
+            const { mechanism } = grant;
             const sealed = await perform({
               type: Message.ENCRYPT,
-              fields: [...named(request), iv, bind(call.provider, request), plaintext],
+              fields: [...named(mechanism, request), iv, bind(call.provider, request), plaintext],
             });
-            if (sealed.length !== plaintext.length + TAG)
+            if (sealed.length !== plaintext.length + overheadOf(mechanism))
               throw failure("call", `C_Encrypt gave ${sealed.length} bytes for ${plaintext.length}`);
             return answer(Buffer.concat([iv, sealed]));
           },
         ),
       decrypt: (request, call, grant) => {
         const { sealed } = request;
-        const [ivBytes, aad] = grant.foreign.includes(request.key)
-          ? [FOREIGN_IV, request.associatedData]
-          : [IV, bind(call.provider, request)];
-        const fault = tooLarge("sealed bytes", sealed, request, MAX_DATA + ivBytes + TAG);
+        const { mechanism, ivBytes, isForeign } = useOf(request, grant);
+        const overhead = overheadOf(mechanism);
+        const aad = isForeign ? request.associatedData : bind(call.provider, request);
+        const fault = tooLarge("sealed bytes", sealed, request, MAX_DATA + ivBytes + overhead);
         return plan(tokens, request, call, grant, fault, async (perform) => {
-          if (sealed.length < ivBytes + TAG)
+          if (sealed.length < ivBytes + overhead)
             return refusal(HostCode.NOT_AUTHENTIC, "the sealed bytes are cut short");
           const [iv, ciphertext] = [sealed.subarray(0, ivBytes), sealed.subarray(ivBytes)];
           const plaintext = await perform({
             type: Message.DECRYPT,
-            fields: [...named(request), iv, aad, ciphertext],
+            fields: [...named(mechanism, request), iv, aad, ciphertext],
           });
-          if (plaintext.length !== ciphertext.length - TAG)
+          if (plaintext.length !== ciphertext.length - overhead)
             throw failure("call", `C_Decrypt gave ${plaintext.length} bytes for ${ciphertext.length}`);
           return answer(plaintext);
         });
@@ -140,8 +143,21 @@ function tooLarge(
   return undefined;
 }
 
-function named({ key, version = "" }: Named): Buffer[] {
-  return [Buffer.from(key), Buffer.from(version)];
+function named(mechanism: Mechanism, { key, version = "" }: Named): Buffer[] {
+  return [mechanism, key, version].map(bytesOf);
+}
+
+function bytesOf(text: string): Buffer {
+  return Buffer.from(text);
+}
+
+/** How a granted key is used. */
+function useOf(
+  { key }: Named,
+  { foreign, mechanism }: KeyGrant,
+): { mechanism: Mechanism; ivBytes: number; isForeign: boolean } {
+  if (!foreign.includes(key)) return { mechanism, ivBytes: IV, isForeign: false };
+  return { mechanism: "aes-gcm", ivBytes: FOREIGN_IV, isForeign: true };
 }
 
 /** The answer of FIND is the module's process's: its version is checked. */

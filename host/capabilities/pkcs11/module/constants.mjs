@@ -27,6 +27,8 @@ export const CKR = /** @type {const} */ ({
   TOKEN_NOT_PRESENT: 0xe0,
   USER_ALREADY_LOGGED_IN: 0x100,
   USER_NOT_LOGGED_IN: 0x101,
+  WRAPPED_KEY_INVALID: 0x110,
+  WRAPPED_KEY_LEN_RANGE: 0x112,
 });
 
 /** Attributes of an object (3.1, 4.2 to 4.8). */
@@ -35,9 +37,11 @@ export const CKA = /** @type {const} */ ({
   TOKEN: 0x1,
   LABEL: 0x3,
   UNIQUE_ID: 0x4,
+  VALUE: 0x11,
   CHECK_VALUE: 0x90,
   KEY_TYPE: 0x100,
   ID: 0x102,
+  SENSITIVE: 0x103,
   VALUE_LEN: 0x161,
   EXTRACTABLE: 0x162,
 });
@@ -45,6 +49,8 @@ export const CKA = /** @type {const} */ ({
 export const CKO_SECRET_KEY = 4;
 export const CKK_AES = 0x1f;
 export const CKM_AES_GCM = 0x1087;
+/** AES Key Wrap of RFC 3394 (3.1, 6.13.8). */
+export const CKM_AES_KEY_WRAP = 0x2109;
 /** CKF_SERIAL_SESSION: every session needs it (3.1, 5.6.1). */
 export const SERIAL_SESSION = 4;
 export const CKU_USER = 1;

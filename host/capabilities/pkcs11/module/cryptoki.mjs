@@ -29,6 +29,10 @@ const FUNCTIONS = /** @type {const} */ ({
   C_FindObjects: "lplp",
   C_FindObjectsFinal: "l",
   C_GetAttributeValue: "llpl",
+  C_CreateObject: "lplp",
+  C_DestroyObject: "ll",
+  C_WrapKey: "lpllpp",
+  C_UnwrapKey: "lplplplp",
   C_EncryptInit: "lpl",
   C_Encrypt: "lplpp",
   C_DecryptInit: "lpl",
@@ -165,6 +169,58 @@ export class Cryptoki {
     const length = attributeLength(template, 0);
     // CK_UNAVAILABLE_INFORMATION, or a lie
     return length > MAX_ATTRIBUTE ? undefined : value.subarray(0, length);
+  }
+
+  /**
+   * Creates an object of the session.
+   * @param {number} session
+   * @param {(readonly [type: number, value: Buffer])[]} template
+   * @returns {number} its handle
+   */
+  createObject(session, template) {
+    const object = words(0);
+    this.#call("C_CreateObject", session, attributes(template), template.length, object);
+    return ulong(object);
+  }
+
+  /**
+   * @param {number} session
+   * @param {number} object
+   */
+  destroyObject(session, object) {
+    this.#call("C_DestroyObject", session, object);
+  }
+
+  /**
+   * @param {number} session
+   * @param {Buffer} mechanism
+   * @param {number} key that wraps
+   * @param {number} object that is wrapped
+   * @param {number} most bytes of output
+   * @returns {Buffer}
+   */
+  wrapKey(session, mechanism, key, object, most) {
+    const output = allocate(most);
+    const length = words(most);
+    this.#call("C_WrapKey", session, mechanism, key, object, output, length);
+    return output.subarray(0, Math.min(ulong(length), most));
+  }
+
+  /**
+   * @param {number} session
+   * @param {Buffer} mechanism
+   * @param {number} key that unwraps
+   * @param {Buffer} wrapped
+   * @param {(readonly [type: number, value: Buffer])[]} template of the new object
+   * @returns {number} its handle
+   */
+  unwrapKey(session, mechanism, key, wrapped, template) {
+    const object = words(0);
+    this.#call(
+      "C_UnwrapKey",
+      ...[session, mechanism, key, wrapped, wrapped.length, attributes(template), template.length, object],
+    );
+    return ulong(object);
   }
 
   /**

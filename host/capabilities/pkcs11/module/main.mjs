@@ -2,7 +2,7 @@
 import { Socket } from "node:net";
 import { FrameReader, FrameWriter } from "../../../sandbox/wire.mjs";
 import { CryptokiError } from "./cryptoki.mjs";
-import { joinFields, MAX_PAYLOAD, Message, splitFields } from "./protocol.mjs";
+import { joinFields, MAX_PAYLOAD, MECHANISMS, Message, splitFields } from "./protocol.mjs";
 import { Token, TokenFault } from "./token.mjs";
 
 const link = new Socket({ fd: 3 });
@@ -17,12 +17,20 @@ const NONE = Buffer.alloc(0);
  * @param {Buffer[]} fields
  * @returns {Uint8Array}
  */
-function serve(type, [first = NONE, version = NONE, iv = NONE, aad = NONE, data = NONE]) {
-  if (type === Message.OPEN) return open(first, version);
+function serve(type, [first = NONE, second = NONE, version = NONE, iv = NONE, aad = NONE, data = NONE]) {
+  if (type === Message.OPEN) return open(first, second);
   if (token === undefined) throw new Error("the token is not open");
-  if (type === Message.FIND) return json(token.find(first));
+  const key = { mechanism: mechanismOf(first), label: second };
+  if (type === Message.FIND) return json(token.find(key));
   const act = type === Message.ENCRYPT ? "encrypt" : "decrypt";
-  return token[act](first, version.toString(), iv, aad, data);
+  return token[act](key, version.toString(), iv, aad, data);
+}
+
+/** @param {Buffer} name */
+function mechanismOf(name) {
+  const found = MECHANISMS.find((each) => each === name.toString());
+  if (found === undefined) throw new Error("an unknown mechanism");
+  return found;
 }
 
 /**

@@ -6,17 +6,29 @@
 export const Message = /** @type {const} */ ({
   /** Fields: JSON { module, token, environment } and the PIN. Answer: JSON with the facts about the module and the token. */
   OPEN: 1,
-  /** Fields: the key's label. Answer: JSON { version, bits, extractable }. */
+  /** Fields: the mechanism, the key's label. Answer: JSON { version, bits, extractable }. */
   FIND: 2,
-  /** Fields: label, version, IV, associated data, plaintext. Answer: the ciphertext and the tag. */
+  /** Fields: mechanism, label, version, IV, associated data, plaintext. Answer: what `overheadOf` says. */
   ENCRYPT: 3,
-  /** Fields: label, version, IV, associated data, ciphertext and tag. Answer: the plaintext. */
+  /** Fields: mechanism, label, version, IV, associated data, the answer of ENCRYPT. Answer: the plaintext. */
   DECRYPT: 4,
   DONE: 5,
   /** JSON: { kind, detail } of a TokenFault, or { kind: "call", call, rv } of a function of the module. */
   FAILED: 6,
   STARTED: 7,
 });
+
+/** What a token does with a key: encrypts, or wraps a data key that encrypts (key-wrap.mjs). */
+export const MECHANISMS = /** @type {const} */ (["aes-gcm", "aes-kw"]);
+/** @typedef {(typeof MECHANISMS)[number]} Mechanism */
+
+/**
+ * The bytes that ENCRYPT adds to a plaintext: the tag; with aes-kw the wrapped data key before it, too.
+ * @param {Mechanism} mechanism
+ */
+export function overheadOf(mechanism) {
+  return mechanism === "aes-gcm" ? 16 : 40 + 16;
+}
 
 /** The largest payload of a frame in either direction, in bytes: the paths and the environment of OPEN. */
 export const MAX_PAYLOAD = 32_768;

@@ -1,12 +1,26 @@
 /** One token of a module with one session, in the process that runs the module. The host asks for one operation at a time. */
 import { createHash, randomBytes } from "node:crypto";
 import { copied, withArena } from "./arena.mjs";
-import { CKA, CKK_AES, CKM_AES_GCM, CKO_SECRET_KEY, CKR, TOKEN_FLAG } from "./constants.mjs";
+import {
+  CKA,
+  CKK_AES,
+  CKM_AES_GCM,
+  CKM_AES_KEY_WRAP,
+  CKO_SECRET_KEY,
+  CKR,
+  TOKEN_FLAG,
+} from "./constants.mjs";
 import { Cryptoki, CryptokiError } from "./cryptoki.mjs";
+import { decryptByWrap, encryptByWrap, NotWrappedHere } from "./key-wrap.mjs";
 import { gcmParams, mechanism, words } from "./layout.mjs";
 
-export const IV_BYTES = 12;
-export const TAG_BYTES = 16;
+const IV_BYTES = 12;
+const TAG_BYTES = 16;
+
+/**
+ * A key of the token, as the host names it.
+ * @typedef {{ mechanism: import("./protocol.mjs").Mechanism, label: Uint8Array }} Key
+ */
 
 /**
  * A fault that the process finds. The host makes its sentence and its remedy (failure.ts).
@@ -52,7 +66,10 @@ export class Token {
     return withArena(() => ({
       ...this.#module.info(),
       ...this.#module.tokenInfo(this.#slot),
-      aesGcm: this.#module.hasMechanism(this.#slot, CKM_AES_GCM),
+      mechanisms: {
+        "aes-gcm": this.#module.hasMechanism(this.#slot, CKM_AES_GCM),
+        "aes-kw": this.#module.hasMechanism(this.#slot, CKM_AES_KEY_WRAP),
+      },
     }));
   }
 
@@ -77,13 +94,13 @@ export class Token {
 
   /**
    * Searches the AES key with a label, anew.
-   * @param {Uint8Array} label
+   * @param {Key} key
    */
-  find(label) {
+  find(key) {
     return withArena(() => {
-      const handle = this.#handleOf(label);
-      const version = this.#versionOf(handle);
-      this.#found.set(Buffer.from(label).toString("hex"), { handle, version });
+      const handle = this.#handleOf(key.label);
+      const version = this.#versionOf(handle, key.mechanism);
+      this.#found.set(nameOf(key), { handle, version });
       const length = this.#attribute(handle, CKA.VALUE_LEN);
       return {
         version,
@@ -94,49 +111,65 @@ export class Token {
   }
 
   /**
-   * @param {Uint8Array} label
+   * @param {Key} key
    * @param {string} version
    * @param {Uint8Array} iv
    * @param {Uint8Array} aad
    * @param {Uint8Array} plaintext
-   * @returns {Buffer} the ciphertext and the tag
+   * @returns {Buffer} the ciphertext and the tag; with aes-kw the wrapped data key before them, too
    */
-  encrypt(label, version, iv, aad, plaintext) {
-    return this.#crypt("Encrypt", this.#keyOf(label, version), iv, aad, plaintext);
+  encrypt(key, version, iv, aad, plaintext) {
+    const handle = this.#keyOf(key, version);
+    if (key.mechanism === "aes-gcm") return this.#crypt("Encrypt", handle, iv, aad, plaintext);
+    return withArena(() => encryptByWrap(this.#module, this.#session, handle, iv, aad, plaintext));
   }
 
   /**
-   * @param {Uint8Array} label
+   * @param {Key} key
    * @param {string} version
    * @param {Uint8Array} iv
    * @param {Uint8Array} aad
-   * @param {Uint8Array} ciphertext with the tag
+   * @param {Uint8Array} ciphertext what encrypt returned
    * @returns {Buffer}
    */
-  decrypt(label, version, iv, aad, ciphertext) {
-    const key = this.#keyOf(label, version);
+  decrypt(key, version, iv, aad, ciphertext) {
     try {
-      return this.#crypt("Decrypt", key, iv, aad, ciphertext);
+      return this.#decryptNow(key, version, iv, aad, ciphertext);
     } catch (error) {
-      if (this.#isNotAuthentic(error, key)) throw new TokenFault("not-authentic");
+      if (this.#isNotAuthentic(error, key, version)) throw new TokenFault("not-authentic");
       throw error;
     }
+  }
+
+  /**
+   * @param {Key} key
+   * @param {string} version
+   * @param {Uint8Array} iv
+   * @param {Uint8Array} aad
+   * @param {Uint8Array} ciphertext
+   */
+  #decryptNow(key, version, iv, aad, ciphertext) {
+    const handle = this.#keyOf(key, version);
+    if (key.mechanism === "aes-gcm") return this.#crypt("Decrypt", handle, iv, aad, ciphertext);
+    return withArena(() => decryptByWrap(this.#module, this.#session, handle, iv, aad, ciphertext));
   }
 
   /**
    * Modules differ in what they return for a wrong tag (SoftHSM: CKR_GENERAL_ERROR). If the key still encrypts and decrypts, the ciphertext
    * is at fault and not the token.
    * @param {unknown} error
-   * @param {number} key
+   * @param {Key} key
+   * @param {string} version
    */
-  #isNotAuthentic(error, key) {
-    if (!(error instanceof CryptokiError) || error.call !== "C_Decrypt") return false;
+  #isNotAuthentic(error, key, version) {
+    if (error instanceof NotWrappedHere) return true;
+    if (!(error instanceof CryptokiError) || !DECRYPTS.has(error.call)) return false;
     if (NOT_AUTHENTIC.has(error.rv)) return true;
     const sample = randomBytes(16);
     const iv = randomBytes(IV_BYTES);
     try {
-      const sealed = this.#crypt("Encrypt", key, iv, new Uint8Array(), sample);
-      return this.#crypt("Decrypt", key, iv, new Uint8Array(), sealed).equals(sample);
+      const sealed = this.encrypt(key, version, iv, new Uint8Array(), sample);
+      return this.#decryptNow(key, version, iv, new Uint8Array(), sealed).equals(sample);
     } catch {
       return false;
     }
@@ -158,15 +191,15 @@ export class Token {
   }
 
   /**
-   * @param {Uint8Array} label
+   * @param {Key} key
    * @param {string} version
    */
-  #keyOf(label, version) {
-    const cached = this.#found.get(Buffer.from(label).toString("hex"));
+  #keyOf(key, version) {
+    const cached = this.#found.get(nameOf(key));
     if (cached?.version === version) return cached.handle;
-    const found = this.find(label);
+    const found = this.find(key);
     if (found.version !== version) throw new TokenFault("key-other");
-    return this.#found.get(Buffer.from(label).toString("hex"))?.handle ?? 0;
+    return this.#found.get(nameOf(key))?.handle ?? 0;
   }
 
   /** @param {string} label */
@@ -197,14 +230,18 @@ export class Token {
 
   /**
    * The key's version: from CKA_ID and the check value of the key's bytes (3.1, 4.6.2), which copies of a key in other tokens have too. A
-   * token without check values gives CKA_UNIQUE_ID, if it gives anything.
+   * token without check values gives CKA_UNIQUE_ID, if it gives anything. Another mechanism is another version, because it does not
+   * decrypt what the first one encrypted.
    * @param {number} handle
+   * @param {import("./protocol.mjs").Mechanism} mechanism
    */
-  #versionOf(handle) {
+  #versionOf(handle, mechanism) {
     const id = this.#attribute(handle, CKA.ID) ?? Buffer.alloc(0);
     const check = this.#attribute(handle, CKA.CHECK_VALUE) ?? Buffer.alloc(0);
     const unique = check.length > 0 ? undefined : this.#attribute(handle, CKA.UNIQUE_ID);
-    const hash = createHash("sha256").update("kleidi pkcs11 key 1\0");
+    const hash = createHash("sha256").update(
+      `kleidi pkcs11 key ${mechanism === "aes-gcm" ? "1" : mechanism}\0`,
+    );
     for (const part of [id, check, unique ?? Buffer.alloc(0)])
       hash.update(Uint8Array.of(part.length >> 8, part.length)).update(part);
     return hash.digest("hex").slice(0, 32);
@@ -219,12 +256,21 @@ export class Token {
   }
 }
 
+/** @type {ReadonlySet<string>} */
+const DECRYPTS = new Set(["C_Decrypt", "C_UnwrapKey"]);
 /** @type {ReadonlySet<number>} */
 const NOT_AUTHENTIC = new Set([
   CKR.AEAD_DECRYPT_FAILED,
   CKR.ENCRYPTED_DATA_INVALID,
   CKR.ENCRYPTED_DATA_LEN_RANGE,
+  CKR.WRAPPED_KEY_INVALID,
+  CKR.WRAPPED_KEY_LEN_RANGE,
 ]);
+
+/** @param {Key} key */
+function nameOf({ mechanism, label }) {
+  return `${mechanism} ${Buffer.from(label).toString("hex")}`;
+}
 
 /** @param {string} path */
 function load(path) {
